@@ -1,0 +1,34 @@
+// Package engine is what nodes see of models: MODEL, CLIP and VAE values, latents and conditioning.
+//
+// It knows weight files, graphs and the model runtime; it knows nothing of nodes, prompts or HTTP.
+package engine
+
+import "comfygo/engine/tensor"
+
+// Latent is what LATENT links carry.
+type Latent struct {
+	// Samples is [B,C,H,W] in the VAE's unscaled latent space.
+	Samples *tensor.Tensor
+	// NoiseMask, when set, is [B,H,W] or [B,1,H,W] in 0…1 at any size: 1 where noise is added.
+	NoiseMask *tensor.Tensor
+	// BatchIndex, when set, numbers the rows for the noise generator: row i gets the noise that
+	// element BatchIndex[i] of a full batch would get.
+	BatchIndex []int
+	// DownscaleRatio, when positive, is the picture-to-latent factor an empty latent was made for;
+	// 0 stands for upstream's missing key.
+	DownscaleRatio int
+}
+
+// Cond is one entry of a CONDITIONING list.
+type Cond struct {
+	// Tokens is the text encoding, [B,tokens,width].
+	Tokens *tensor.Tensor
+	// Pooled is the pooled text encoding, [B,width]; nil when the encoder gives none.
+	Pooled *tensor.Tensor
+	// Values holds everything else upstream keeps in the entry's dictionary (area, strength, mask,
+	// start_percent, …), under upstream's keys.
+	Values map[string]any
+}
+
+// Conditioning is what CONDITIONING links carry.
+type Conditioning []Cond
