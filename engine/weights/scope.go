@@ -1,0 +1,222 @@
+package weights
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// Ref is a weight that a model asked for.
+type Ref struct {
+	// Name is the full name in the file.
+	Name string
+	// Entry is the tensor. When the file lacks it (see Missing), it has the wanted shape, DType Invalid and no data.
+	Entry Entry
+}
+
+// Missing reports that the file had no such tensor, or one of the wrong shape; the scope's Err tells of it.
+func (r *Ref) Missing() bool { return r.Entry.File == "" }
+
+// Scope gives a model its weights by name and keeps account: which were taken, which were missing, which had the
+// wrong shape. All scopes made from one NewScope share the account. A Scope serves one goroutine.
+type Scope struct {
+	acc    *account
+	prefix string // "" or ends in a dot
+}
+
+type account struct {
+	src      Source
+	names    []string // sorted
+	used     map[string]bool
+	missing  []string
+	mismatch []string
+}
+
+// NewScope returns the root scope of src.
+func NewScope(src Source) *Scope {
+	names := append([]string(nil), src.Names()...)
+	sort.Strings(names)
+	return &Scope{acc: &account{src: src, names: names, used: make(map[string]bool, len(names))}}
+}
+
+// At returns the scope below: s.At("input_blocks", "0.0").Weight("weight") is s.Weight("input_blocks.0.0.weight").
+func (s *Scope) At(path ...string) *Scope {
+	prefix := s.prefix
+	for _, p := range path {
+		if p != "" {
+			prefix += p + "."
+		}
+	}
+	return &Scope{acc: s.acc, prefix: prefix}
+}
+
+// Index is At with a number, for lists of blocks.
+func (s *Scope) Index(i int) *Scope { return s.At(strconv.Itoa(i)) }
+
+// Prefix returns the scope's place: "" at the root, otherwise a path that ends in a dot.
+func (s *Scope) Prefix() string { return s.prefix }
+
+// Source returns the source that the root scope was made of.
+func (s *Scope) Source() Source { return s.acc.src }
+
+// Has reports whether the source has the tensor name, without taking it.
+func (s *Scope) Has(name string) bool {
+	_, ok := s.acc.src.Lookup(s.prefix + name)
+	return ok
+}
+
+// HasAny reports whether the source has any tensor below path ("" = below this scope).
+func (s *Scope) HasAny(path string) bool {
+	prefix := s.At(path).prefix
+	i := sort.SearchStrings(s.acc.names, prefix)
+	return i < len(s.acc.names) && strings.HasPrefix(s.acc.names[i], prefix)
+}
+
+// Count returns how many of path.0, path.1, … there are below this scope, counting from 0 up to the first gap.
+func (s *Scope) Count(path string) int {
+	at, n := s.At(path), 0
+	for at.HasAny(strconv.Itoa(n)) {
+		n++
+	}
+	return n
+}
+
+// Shape returns the shape of a tensor without taking it; nil when there is none.
+func (s *Scope) Shape(name string) []int {
+	e, ok := s.acc.src.Lookup(s.prefix + name)
+	if !ok {
+		return nil
+	}
+	return e.Shape
+}
+
+// Weight takes a tensor. dims, if given, is the shape it must have, -1 standing for any size. The result is never
+// nil: a missing or misshapen tensor is noted for Err and the Ref says so, so that a builder can go on and gather
+// all of its errors.
+func (s *Scope) Weight(name string, dims ...int) *Ref {
+	if r := s.Optional(name, dims...); r != nil {
+		return r
+	}
+	full := s.prefix + name
+	s.acc.missing = append(s.acc.missing, full)
+	return absent(full, dims)
+}
+
+// Optional is Weight for a tensor that may be absent: then it returns nil and notes nothing. A tensor of the wrong
+// shape is an error here too.
+func (s *Scope) Optional(name string, dims ...int) *Ref {
+	full := s.prefix + name
+	e, ok := s.acc.src.Lookup(full)
+	if !ok {
+		return nil
+	}
+	s.acc.used[full] = true
+	if len(dims) > 0 && !fits(e.Shape, dims) {
+		s.acc.mismatch = append(s.acc.mismatch, fmt.Sprintf("%s is %v, wanted %s", full, e.Shape, wanted(dims)))
+		return absent(full, dims)
+	}
+	return &Ref{Name: e.Name, Entry: e}
+}
+
+// Ignore marks every tensor below path (and the tensor path itself) as used, for keys that a model knows and does
+// not need.
+func (s *Scope) Ignore(path string) {
+	full := s.prefix + path
+	for _, n := range s.acc.names {
+		if n == full || full == "" || strings.HasPrefix(n, strings.TrimSuffix(full, ".")+".") {
+			s.acc.used[n] = true
+		}
+	}
+}
+
+func absent(full string, dims []int) *Ref {
+	shape := append([]int(nil), dims...)
+	for i, d := range shape {
+		shape[i] = max(d, 1)
+	}
+	return &Ref{Name: full, Entry: Entry{Name: full, Shape: shape, Offset: -1}}
+}
+
+func fits(shape, dims []int) bool {
+	if len(shape) != len(dims) {
+		return false
+	}
+	for i, d := range dims {
+		if d >= 0 && shape[i] != d {
+			return false
+		}
+	}
+	return true
+}
+
+func wanted(dims []int) string {
+	parts := make([]string, len(dims))
+	for i, d := range dims {
+		parts[i] = "any"
+		if d >= 0 {
+			parts[i] = strconv.Itoa(d)
+		}
+	}
+	return "[" + strings.Join(parts, " ") + "]"
+}
+
+// Unused lists, sorted, the tensors below this scope that nobody took.
+func (s *Scope) Unused() []string {
+	var out []string
+	for _, n := range s.acc.names[sort.SearchStrings(s.acc.names, s.prefix):] {
+		if !strings.HasPrefix(n, s.prefix) {
+			break
+		}
+		if !s.acc.used[n] {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// KeysError is the error of Scope.Err: every missing and misshapen tensor, and the unused ones where asked for.
+type KeysError struct {
+	Path                      string
+	Missing, Mismatch, Unused []string
+}
+
+// Error lists up to 20 names of each kind, and how many more there are.
+func (e *KeysError) Error() string {
+	var parts []string
+	for _, p := range []struct {
+		what  string
+		names []string
+	}{{"missing", e.Missing}, {"of the wrong shape", e.Mismatch}, {"unused", e.Unused}} {
+		if len(p.names) > 0 {
+			parts = append(parts, fmt.Sprintf("%d tensors %s: %s", len(p.names), p.what, list(p.names)))
+		}
+	}
+	return fmt.Sprintf("binding the weights of %s: %s", e.Path, strings.Join(parts, "; "))
+}
+
+// list joins the first 20 names.
+func list(names []string) string {
+	const most = 20
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// Err returns a *KeysError with all that was missing or misshapen in any scope of the same root; nil when nothing was.
+func (s *Scope) Err() error {
+	if len(s.acc.missing)+len(s.acc.mismatch) == 0 {
+		return nil
+	}
+	return &KeysError{Path: s.acc.src.Path(), Missing: s.acc.missing, Mismatch: s.acc.mismatch}
+}
+
+// ErrStrict is Err that also counts unused tensors below this scope as errors.
+func (s *Scope) ErrStrict() error {
+	unused := s.Unused()
+	if len(s.acc.missing)+len(s.acc.mismatch)+len(unused) == 0 {
+		return nil
+	}
+	return &KeysError{Path: s.acc.src.Path(), Missing: s.acc.missing, Mismatch: s.acc.mismatch, Unused: unused}
+}

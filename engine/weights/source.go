@@ -1,0 +1,92 @@
+// Package weights is where tensors come from: weight files of several formats behind one interface, views of
+// them, conversion of their element types, and the Scope by which a model takes its weights by name and learns
+// of every missing, misshapen and unused one at once.
+//
+// It knows nothing of models, graphs or the model runtime. Nothing in a file is ever executed.
+package weights
+
+import (
+	"fmt"
+	"strings"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/safetensors/filemap"
+	"comfygo/engine/tensor"
+)
+
+// Source is a set of named tensors. A Source may be used from several goroutines until it is closed.
+type Source interface {
+	// Names lists all tensors in file order. The slice must not be changed.
+	Names() []string
+	// Lookup returns one tensor.
+	Lookup(name string) (Entry, bool)
+	// Metadata returns the text pairs that came with the file; it may be nil and must not be changed.
+	Metadata() map[string]string
+	// Path is the file that the tensors were read from.
+	Path() string
+	// Close releases the file; entries taken from the source become invalid.
+	Close() error
+}
+
+// Entry is one tensor of a file: where it is, what it is, and its bytes.
+type Entry struct {
+	// Name is the full name in the file, also when the entry was found through a view such as Sub.
+	Name  string
+	DType dtype.DType
+	// TypeName is the element type as the file spells it; it tells what DType Invalid stands for.
+	TypeName string
+	Shape    []int
+	// Data holds the elements, little-endian and row-major. It is a part of the mapped file where that is
+	// possible, must not be written to, and is invalid once the Source is closed.
+	Data []byte
+	// File is the path of the file, and Offset the position of Data in it; -1 when the file does not hold the
+	// elements in this form (a strided tensor of a .ckpt file, a compressed member).
+	File   string
+	Offset int64
+
+	owner *filemap.File // nil when Data is private memory
+}
+
+// Count returns the number of elements.
+func (e Entry) Count() int { return tensor.Count(e.Shape) }
+
+// Release tells the system that the entry's pages will not be needed soon: they stop counting as resident
+// memory and are read from the file again when touched. Entries held in private memory keep it.
+func (e Entry) Release() { e.owner.Release(e.Data) }
+
+// String describes the entry for error messages, such as `"a.weight" F16 [320 4 3 3]`.
+func (e Entry) String() string { return fmt.Sprintf("%q %s %v", e.Name, e.typeName(), e.Shape) }
+
+func (e Entry) typeName() string {
+	if e.DType == dtype.Invalid && e.TypeName != "" {
+		return e.TypeName
+	}
+	return e.DType.String()
+}
+
+// Sub returns a view of src that holds the tensors whose name starts with prefix, under the rest of the name.
+// Closing the view closes nothing.
+func Sub(src Source, prefix string) Source {
+	if prefix == "" {
+		return view{src, "", src.Names()}
+	}
+	var names []string
+	for _, n := range src.Names() {
+		if rest, ok := strings.CutPrefix(n, prefix); ok {
+			names = append(names, rest)
+		}
+	}
+	return view{src, prefix, names}
+}
+
+type view struct {
+	Source
+	prefix string
+	names  []string
+}
+
+func (v view) Names() []string { return v.names }
+
+func (v view) Lookup(name string) (Entry, bool) { return v.Source.Lookup(v.prefix + name) }
+
+func (v view) Close() error { return nil }
