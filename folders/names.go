@@ -1,0 +1,141 @@
+package folders
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// SplitAnnotated takes the folder type off a name such as "cat.png [output]": it returns "cat.png" and "output". The
+// type is "" when the name carries none. Exactly one character before the bracket is dropped, as upstream does.
+func SplitAnnotated(name string) (bare, kind string) {
+	for _, kind := range []string{"output", "input", "temp"} {
+		bare, found := strings.CutSuffix(name, "["+kind+"]")
+		if !found {
+			continue
+		}
+		if r := []rune(bare); len(r) > 0 {
+			bare = string(r[:len(r)-1])
+		}
+		return bare, kind
+	}
+	return name, ""
+}
+
+// Resolve returns the path of an annotated name; a name without annotation lies in the input folder. It fails when the
+// path, links resolved, would be outside its folder. The file need not exist.
+func (f *Folders) Resolve(name string) (string, error) { return f.ResolveIn(name, "input") }
+
+// ResolveIn is Resolve with another folder type ("input", "output", "temp") for names without annotation.
+func (f *Folders) ResolveIn(name, fallback string) (string, error) {
+	bare, kind := SplitAnnotated(name)
+	if kind == "" {
+		kind = fallback
+	}
+	dir, ok := f.Dir(kind)
+	if !ok {
+		return "", fmt.Errorf("resolving %q: unknown folder type %q", name, kind)
+	}
+	return Join(dir, bare)
+}
+
+// Exists reports whether an annotated name leads to something on the disk. Names that leave their folder do not exist.
+func (f *Folders) Exists(name string) bool {
+	p, err := f.Resolve(name)
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(p)
+	return err == nil
+}
+
+// Join returns the absolute path of name below dir. It fails when the result, links resolved, is outside dir; an
+// absolute name is taken as it is and so must lie inside.
+func Join(dir, name string) (string, error) {
+	full := filepath.Join(dir, name)
+	if filepath.IsAbs(name) {
+		full = filepath.Clean(name)
+	}
+	if !Within(dir, full) {
+		return "", fmt.Errorf("resolving %q: the path leaves its folder", name)
+	}
+	return full, nil
+}
+
+// Within reports whether target, with all symbolic links resolved, is dir or lies inside it. Neither has to exist.
+func Within(dir, target string) bool {
+	if strings.ContainsRune(dir, 0) || strings.ContainsRune(target, 0) {
+		return false
+	}
+	d, err := real(dir, 0)
+	if err != nil {
+		return false
+	}
+	t, err := real(target, 0)
+	if err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(d, t)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+// maxLinks bounds chains of links that lead to names that do not exist.
+const maxLinks = 40
+
+// real resolves the links of a path of which only the first part may exist.
+func real(p string, links int) (string, error) {
+	p, err := filepath.Abs(p)
+	if err != nil {
+		return "", fmt.Errorf("resolving %s: %w", p, err)
+	}
+	if links > maxLinks {
+		return "", fmt.Errorf("resolving %s: too many links", p)
+	}
+	if done, err := filepath.EvalSymlinks(p); err == nil {
+		return done, nil
+	}
+	parent := filepath.Dir(p)
+	if parent == p {
+		return p, nil
+	}
+	dir, err := real(parent, links+1)
+	if err != nil {
+		return "", err
+	}
+	full := filepath.Join(dir, filepath.Base(p))
+	if to, err := os.Readlink(full); err == nil {
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(dir, to)
+		}
+		return real(to, links+1)
+	}
+	return full, nil
+}
+
+// InputSubfolders returns all folders below the input folder, relative with slashes, sorted. Links are not followed.
+func (f *Folders) InputSubfolders() []string {
+	var found []string
+	var visit func(dir string)
+	visit = func(dir string) {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return
+		}
+		for _, e := range entries {
+			full := filepath.Join(dir, e.Name())
+			if e.IsDir() || (e.Type()&os.ModeSymlink != 0 && isDir(full)) {
+				if rel, err := filepath.Rel(f.input, full); err == nil {
+					found = append(found, filepath.ToSlash(rel))
+				}
+			}
+			if e.IsDir() {
+				visit(full)
+			}
+		}
+	}
+	visit(f.input)
+	slices.Sort(found)
+	return found
+}

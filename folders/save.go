@@ -1,0 +1,94 @@
+package folders
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// SavePath says where a saved file goes: Dir/Filename_NNNNN_.ext with NNNNN counted from Counter.
+type SavePath struct {
+	// Dir is the absolute folder; it exists.
+	Dir string
+	// Filename is the first part of the name; it may still hold %batch_num%.
+	Filename string
+	// Counter is one more than the highest number of that name in Dir, at least 1.
+	Counter int
+	// Subfolder is Dir relative to the folder that was asked for, "" when it is the same.
+	Subfolder string
+	// Prefix is the given prefix with its size and time tokens replaced.
+	Prefix string
+}
+
+// Name returns the name of the n-th file of a batch (from 0) that has the given ending, and replaces %batch_num%.
+func (s SavePath) Name(n int, ext string) string {
+	base := strings.ReplaceAll(s.Filename, "%batch_num%", strconv.Itoa(n))
+	return fmt.Sprintf("%s_%05d_%s", base, s.Counter+n, ext)
+}
+
+// maxCounter keeps a file with an absurd number in its name from breaking the count.
+const maxCounter = 1 << 50
+
+// SavePath picks folder and number for files that are to be saved below dir under a prefix. The prefix may name
+// subfolders, which are made, and hold the tokens %width%, %height%, %year%, %month%, %day%, %hour%, %minute% and
+// %second%. It fails when the prefix leads outside dir.
+func (f *Folders) SavePath(prefix, dir string, width, height int) (SavePath, error) {
+	prefix = expandTokens(prefix, f.now(), width, height)
+	clean := filepath.Clean(prefix)
+	s := SavePath{Filename: filepath.Base(clean), Subfolder: filepath.Dir(clean), Prefix: prefix}
+	if s.Subfolder == "." {
+		s.Subfolder = ""
+	}
+	full, err := Join(dir, s.Subfolder)
+	if err != nil {
+		return SavePath{}, fmt.Errorf("choosing a file name: prefix %q would save outside of %s", prefix, dir)
+	}
+	s.Dir = full
+	entries, err := os.ReadDir(full)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(full, 0o755); err != nil {
+			return SavePath{}, fmt.Errorf("making folder %s: %w", full, err)
+		}
+	} else if err != nil {
+		return SavePath{}, fmt.Errorf("reading folder %s: %w", full, err)
+	}
+	s.Counter = 1
+	for _, e := range entries {
+		if n, ok := counterOf(e.Name(), s.Filename); ok && n < maxCounter {
+			s.Counter = max(s.Counter, n+1)
+		}
+	}
+	return s, nil
+}
+
+// counterOf returns the number in a name such as prefix_00012_.png; 0 when the place of the number holds something else.
+func counterOf(name, prefix string) (int, bool) {
+	rest, ok := strings.CutPrefix(name, prefix+"_")
+	if !ok {
+		return 0, false
+	}
+	rest, _, _ = strings.Cut(rest, ".")
+	rest, _, _ = strings.Cut(rest, "_")
+	n, err := strconv.Atoi(strings.TrimSpace(rest))
+	if err != nil {
+		return 0, true
+	}
+	return n, true
+}
+
+func expandTokens(s string, now time.Time, width, height int) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	return strings.NewReplacer(
+		"%width%", strconv.Itoa(width), "%height%", strconv.Itoa(height),
+		"%year%", strconv.Itoa(now.Year()), "%month%", fmt.Sprintf("%02d", int(now.Month())),
+		"%day%", fmt.Sprintf("%02d", now.Day()), "%hour%", fmt.Sprintf("%02d", now.Hour()),
+		"%minute%", fmt.Sprintf("%02d", now.Minute()), "%second%", fmt.Sprintf("%02d", now.Second()),
+	).Replace(s)
+}
