@@ -1,0 +1,40 @@
+// Package middleware holds what happens to every request before and after its handler, one file each: who may come in,
+// from which origin, and which headers an answer carries.
+//
+// It follows the habits of ComfyUI's server: answers that a handler returns carry the extra headers, errors that are
+// raised past the handlers do not. The package must not know any resource, nor queues, nodes or files.
+package middleware
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+// Keys of what handlers tell the middlewares about an answer.
+const (
+	keyBare = "comfygo.bare"
+	keyFile = "comfygo.file"
+)
+
+// MarkBare says that the answer is a raised error: no middleware adds headers to it.
+func MarkBare(c echo.Context) { c.Set(keyBare, true) }
+
+// MarkFile says that the answer is a file. Its caching is decided as if it were found, as upstream decides it before
+// the file is looked at.
+func MarkFile(c echo.Context) { c.Set(keyFile, true) }
+
+func marked(c echo.Context, key string) bool {
+	v, _ := c.Get(key).(bool)
+	return v
+}
+
+// beforeHeaders runs f just before the headers of an answer go out, unless it is a raised error.
+func beforeHeaders(c echo.Context, f func(h http.Header, status int)) {
+	r := c.Response()
+	r.Before(func() {
+		if !marked(c, keyBare) {
+			f(r.Header(), r.Status)
+		}
+	})
+}

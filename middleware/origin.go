@@ -1,0 +1,158 @@
+package middleware
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// Origins is what OriginGuard needs.
+type Origins struct {
+	// Lookup resolves a host name; nil means the system's resolver.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Logger is told about refused requests; nil means no log.
+	Logger *slog.Logger
+}
+
+// OriginGuard refuses, with 403, requests that a page of another site makes to a server on this machine: those with
+// Sec-Fetch-Site cross-site, and those whose Origin is not the Host while the Host is a loopback address. It answers
+// every other OPTIONS request itself.
+func OriginGuard(o Origins) echo.MiddlewareFunc {
+	g := &originGuard{Origins: o, known: map[string]loopbackFact{}}
+	if g.Lookup == nil {
+		g.Lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
+	if g.Logger == nil {
+		g.Logger = slog.New(slog.DiscardHandler)
+	}
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			if g.refuses(r) {
+				return c.NoContent(http.StatusForbidden)
+			}
+			if r.Method == http.MethodOptions {
+				return c.NoContent(http.StatusOK)
+			}
+			return next(c)
+		}
+	}
+}
+
+type originGuard struct {
+	Origins
+	mu    sync.Mutex
+	known map[string]loopbackFact
+}
+
+type loopbackFact struct {
+	loopback bool
+	until    time.Time
+}
+
+func (g *originGuard) refuses(r *http.Request) bool {
+	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		return true
+	}
+	origin, given := r.Header["Origin"]
+	if !given || r.Host == "" {
+		return false
+	}
+	host := strings.ToLower(r.Host)
+	from := strings.ToLower(netloc(origin[0]))
+	hostName, hostPort, ok1 := splitPort(host)
+	fromName, fromPort, ok2 := splitPort(from)
+	if !ok1 || !ok2 {
+		return true // a port that is no number: nothing honest sends it
+	}
+	if fromPort == "" {
+		host = hostName
+	}
+	if hostPort == "" {
+		from = fromName
+	}
+	if host == "" || from == "" || host == from || !g.loopback(r.Context(), hostName) {
+		return false
+	}
+	g.Logger.Warn("refusing a request whose origin is not its host", "host", host, "origin", from)
+	return true
+}
+
+// netloc is the part of an origin between "//" and the next slash.
+func netloc(origin string) string {
+	_, rest, ok := strings.Cut(origin, "//")
+	if !ok {
+		return ""
+	}
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest = rest[:i]
+	}
+	return rest
+}
+
+// splitPort parts host and port; an IPv6 address loses its brackets. It reports false when the port is no number.
+func splitPort(s string) (name, port string, ok bool) {
+	s = s[strings.LastIndexByte(s, '@')+1:]
+	rest := s
+	if strings.HasPrefix(s, "[") {
+		end := strings.IndexByte(s, ']')
+		if end < 0 {
+			return "", "", false
+		}
+		name, rest = s[1:end], s[end+1:]
+		_, port, _ = strings.Cut(rest, ":")
+	} else {
+		name, port, _ = strings.Cut(rest, ":")
+	}
+	for _, c := range port {
+		if c < '0' || c > '9' {
+			return "", "", false
+		}
+	}
+	return name, port, len(port) <= 5
+}
+
+const (
+	lookupTimeout = time.Second
+	factsKept     = 256
+	factAge       = time.Minute
+)
+
+// loopback reports whether every address of a host is this machine. Names are looked up, and remembered for a minute.
+func (g *originGuard) loopback(ctx context.Context, host string) bool {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a.Unmap().IsLoopback()
+	}
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	g.mu.Lock()
+	fact, ok := g.known[host]
+	g.mu.Unlock()
+	if ok && time.Now().Before(fact.until) {
+		return fact.loopback
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	addrs, err := g.Lookup(ctx, host)
+	is := err == nil && len(addrs) > 0
+	for _, a := range addrs {
+		is = is && a.Unmap().IsLoopback()
+	}
+	g.mu.Lock()
+	if len(g.known) >= factsKept {
+		clear(g.known)
+	}
+	g.known[host] = loopbackFact{is, time.Now().Add(factAge)}
+	g.mu.Unlock()
+	return is
+}
