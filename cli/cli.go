@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+// Exit codes of the program.
+const (
+	CodeOK     = 0
+	CodeFailed = 1
+	CodeUsage  = 2
+)
+
+// Handlers are what the commands do. Each returns nil for exit code 0.
+type Handlers struct {
+	Serve  func(context.Context, Config) error
+	Run    func(context.Context, Config, RunOptions) error
+	Doctor func(context.Context, Config) error
+}
+
+// RunOptions belong to the command run.
+type RunOptions struct {
+	Workflow string   // path of the workflow file; "-" is standard input
+	Inputs   []string // NODE.FIELD=VALUE
+	Output   string   // folder for the results; empty: the server's own
+}
+
+// ExitError ends the program with a code of its own. The message, when there is one, is printed.
+type ExitError struct {
+	Code int
+	Err  error
+}
+
+func (e *ExitError) Error() string {
+	if e.Err == nil {
+		return ""
+	}
+	return e.Err.Error()
+}
+
+// Unwrap returns what went wrong.
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// Main reads the words of a command line (without the program's name), does what they ask for and
+// returns the exit code.
+func Main(ctx context.Context, words []string, stdout, stderr io.Writer, h Handlers) int {
+	cmd, rest := split(words)
+	err := dispatch(ctx, cmd, rest, stdout, h)
+	var usage *UsageError
+	var exit *ExitError
+	switch {
+	case err == nil:
+		return CodeOK
+	case errors.As(err, &usage):
+		writeUsage(stderr, cmd)
+		_, _ = fmt.Fprintf(stderr, "%s: error: %s\n", program, usage.Message)
+		return CodeUsage
+	case errors.As(err, &exit):
+		if exit.Err != nil {
+			_, _ = fmt.Fprintf(stderr, "%s: %v\n", program, exit.Err)
+		}
+		return exit.Code
+	default:
+		_, _ = fmt.Fprintf(stderr, "%s: %v\n", program, err)
+		return CodeFailed
+	}
+}
+
+// Parse reads a command line that starts the server and returns its configuration. Errors are
+// *UsageError.
+func Parse(words ...string) (Config, error) {
+	var got Config
+	err := dispatch(context.Background(), nil, words, io.Discard, Handlers{
+		Serve: func(_ context.Context, c Config) error { got = c; return nil },
+	})
+	return got, err
+}
+
+// split takes the command off the words, if one stands first.
+func split(words []string) (*command, []string) {
+	if len(words) > 0 {
+		for i := range commands {
+			if commands[i].name == words[0] {
+				return &commands[i], words[1:]
+			}
+		}
+	}
+	return nil, words
+}
+
+// dispatch reads the words by argparse's rules and hands the plain form to urfave/cli.
+func dispatch(ctx context.Context, cmd *command, words []string, stdout io.Writer, h Handlers) error {
+	tiers := [][]*spec{upstream, own}
+	if cmd != nil {
+		tiers = [][]*spec{cmd.flags, upstream, own}
+	}
+	r, err := read(words, tiers...)
+	if err != nil {
+		return err
+	}
+	if r.help {
+		writeHelp(stdout, cmd)
+		return nil
+	}
+	if err := checkWords(cmd, r.words); err != nil {
+		return err
+	}
+	ns := newNamespace(tiers...)
+	finish := func() (Config, error) {
+		if err := ns.relate(); err != nil {
+			return Config{}, err
+		}
+		cfg := ns.config()
+		cfg.Ignored, cfg.Args = ignored(r), masked(words)
+		return cfg, nil
+	}
+	app := newApp(ns, finish, stdout, h)
+	return app.RunContext(ctx, plainWords(program, r, cmd))
+}
+
+// newApp is the program as urfave/cli sees it: the server's flags, and one command each for what is
+// not the server. Help, usage and errors are ours, in argparse's form.
+func newApp(ns namespace, finish func() (Config, error), stdout io.Writer, h Handlers) *ucli.App {
+	app := &ucli.App{
+		Name:                      program,
+		HideHelp:                  true,
+		HideHelpCommand:           true,
+		HideVersion:               true,
+		Writer:                    stdout,
+		ErrWriter:                 io.Discard,
+		DisableSliceFlagSeparator: true,
+		ExitErrHandler:            func(*ucli.Context, error) {},
+		Flags:                     append(flags(ns, upstream), flags(ns, own)...),
+	}
+	app.Action = func(c *ucli.Context) error {
+		cfg, err := finish()
+		switch {
+		case err != nil:
+			return err
+		case cfg.ListFeatureFlags:
+			return writeFeatureFlags(stdout)
+		}
+		return h.Serve(c.Context, cfg)
+	}
+	actions := map[string]func(*ucli.Context, Config) error{
+		"run": func(c *ucli.Context, cfg Config) error {
+			return h.Run(c.Context, cfg, RunOptions{Workflow: c.Args().First(), Inputs: ns.texts("input"), Output: ns.text("output")})
+		},
+		"doctor": func(c *ucli.Context, cfg Config) error { return h.Doctor(c.Context, cfg) },
+	}
+	for _, cmd := range commands {
+		action := actions[cmd.name]
+		app.Commands = append(app.Commands, &ucli.Command{
+			Name:     cmd.name,
+			Usage:    cmd.help,
+			HideHelp: true,
+			Flags:    flags(ns, cmd.flags),
+			Action: func(c *ucli.Context) error {
+				cfg, err := finish()
+				if err != nil {
+					return err
+				}
+				return action(c, cfg)
+			},
+		})
+	}
+	return app
+}
+
+// checkWords refuses words that belong to no flag, and misses those that a command needs.
+func checkWords(cmd *command, words []string) error {
+	if cmd != nil && cmd.words != "" {
+		switch {
+		case len(words) == 0:
+			return usagef("the following arguments are required: %s", cmd.words)
+		case len(words) == 1 && (words[0] == "-" || words[0][0] != '-'):
+			return nil
+		}
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		return nil
+	}
+	return usagef("unrecognized arguments: %s", joinWords(words))
+}

@@ -1,0 +1,214 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"comfygo/cli"
+)
+
+// start runs a command line and reports which handler was called with what.
+func start(t *testing.T, words ...string) (code int, called string, cfg cli.Config, run cli.RunOptions, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	note := func(name string) func(context.Context, cli.Config) error {
+		return func(_ context.Context, c cli.Config) error { called, cfg = name, c; return nil }
+	}
+	code = cli.Main(t.Context(), words, &out, &errs, cli.Handlers{
+		Serve:  note("serve"),
+		Doctor: note("doctor"),
+		Run: func(_ context.Context, c cli.Config, o cli.RunOptions) error {
+			called, cfg, run = "run", c, o
+			return nil
+		},
+	})
+	return code, called, cfg, run, out.String(), errs.String()
+}
+
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		words  string
+		code   int
+		called string
+		run    cli.RunOptions
+		says   string // in stderr
+	}{
+		{words: "", called: "serve"},
+		{words: "--cpu", called: "serve"},
+		{words: "doctor", called: "doctor"},
+		{words: "doctor --base-directory /x", called: "doctor"},
+		{words: "doctor word", code: 2, says: "comfygo: error: unrecognized arguments: word"},
+		{words: "run", code: 2, says: "the following arguments are required: WORKFLOW.json"},
+		{words: "run a.json", called: "run", run: cli.RunOptions{Workflow: "a.json"}},
+		{words: "run -", called: "run", run: cli.RunOptions{Workflow: "-"}},
+		{words: "run a.json b.json", code: 2, says: "unrecognized arguments: b.json"},
+		{words: "run a.json --cpu --input 3.seed=5 --input=3.text=a,b --output out", called: "run",
+			run: cli.RunOptions{Workflow: "a.json", Inputs: []string{"3.seed=5", "3.text=a,b"}, Output: "out"}},
+		{words: "run --inp 3.seed=5 a.json", called: "run", run: cli.RunOptions{Workflow: "a.json", Inputs: []string{"3.seed=5"}}},
+		{words: "run a.json --port x", code: 2, says: "argument --port: invalid int value: 'x'"},
+		{words: "--cpu run a.json", code: 2, says: "unrecognized arguments: run a.json"},
+		{words: "--version", code: 2, says: "unrecognized arguments: --version"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.words, func(t *testing.T) {
+			t.Parallel()
+			code, called, _, run, stdout, stderr := start(t, strings.Fields(tt.words)...)
+			if code != tt.code || called != tt.called {
+				t.Fatalf("code %d, called %q; want %d, %q (%s)", code, called, tt.code, tt.called, stderr)
+			}
+			if diff := cmp.Diff(tt.run, run); diff != "" {
+				t.Errorf("run options: %s", diff)
+			}
+			if !strings.Contains(stderr, tt.says) || (code == 2) != strings.HasPrefix(stderr, "usage: comfygo") {
+				t.Errorf("stderr %q", stderr)
+			}
+			if stdout != "" {
+				t.Errorf("stdout %q", stdout)
+			}
+		})
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("opening it: broken")
+	tests := []struct {
+		name string
+		err  error
+		code int
+		says string
+	}{
+		{name: "ok"},
+		{name: "failed", err: broken, code: 1, says: "comfygo: opening it: broken\n"},
+		{name: "own code", err: &cli.ExitError{Code: 130, Err: broken}, code: 130, says: "comfygo: opening it: broken\n"},
+		{name: "silent", err: &cli.ExitError{Code: 3}, code: 3},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out, errs bytes.Buffer
+			code := cli.Main(t.Context(), nil, &out, &errs, cli.Handlers{
+				Serve: func(context.Context, cli.Config) error { return tt.err },
+			})
+			if code != tt.code || errs.String() != tt.says || out.Len() != 0 {
+				t.Errorf("code %d, stderr %q, stdout %q", code, errs.String(), out.String())
+			}
+		})
+	}
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	one := 1
+	half := 0.5
+	tests := []struct {
+		words string
+		want  func(*cli.Config)
+	}{
+		{words: "", want: func(*cli.Config) {}},
+		{words: "--listen --port 0 --tls-keyfile k --tls-certfile c", want: func(c *cli.Config) {
+			c.Listen, c.Port, c.TLSKeyFile, c.TLSCertFile = "0.0.0.0,::", 0, "k", "c"
+		}},
+		{words: "--lowvram --force-fp16 --reserve-vram 0.5 --default-device 1", want: func(c *cli.Config) {
+			c.VRAM, c.ForceFP16, c.UNetType, c.ReserveVRAM, c.DefaultDevice = cli.VRAMLow, true, "fp16", &half, &one
+		}},
+		{words: "--force-fp16 --fp32-unet", want: func(c *cli.Config) { c.ForceFP16, c.UNetType = true, "fp32" }},
+		{words: "--fp8_e5m2-text-enc --bf16-vae --cpu-vae", want: func(c *cli.Config) {
+			c.TextType, c.VAEType, c.VAEOnCPU = "fp8_e5m2", "bf16", true
+		}},
+		{words: "--high-ram", want: func(c *cli.Config) { c.HighRAM, c.Cache = true, cli.CacheClassic }},
+		{words: "--cache-lru 7", want: func(c *cli.Config) { c.CacheLRU, c.Cache = 7, cli.CacheLRU }},
+		{words: "--cache-lru 0", want: func(*cli.Config) {}},
+		{words: "--cache-none", want: func(c *cli.Config) { c.Cache = cli.CacheNone }},
+		{words: "--cache-ram 1 2.5", want: func(c *cli.Config) { c.CacheRAM = []float64{1, 2.5} }},
+		{words: "--disable-xformers --directml", want: func(c *cli.Config) {
+			n := -1
+			c.DirectML, c.Ignored = &n, []string{"--disable-xformers", "--directml"}
+		}},
+		{words: "--fast", want: func(c *cli.Config) {
+			c.Fast = []string{"fp16_accumulation", "fp8_matrix_mult", "cublas_ops", "autotune"}
+		}},
+		{words: "--verbose --verbose INFO a.log", want: func(c *cli.Config) {
+			c.Verbose = []cli.LogTarget{{Level: "DEBUG"}, {Level: "INFO", File: "a.log"}}
+		}},
+		{words: "--demo-model --onnxruntime lib.so --threads 2 --model-memory 4.5 --queue memory", want: func(c *cli.Config) {
+			c.DemoModel, c.ONNXRuntime, c.Threads, c.ModelMemory = true, "lib.so", 2, 4.5
+		}},
+		{words: "--api-key abc --api-key=def --api-key-file f", want: func(c *cli.Config) {
+			c.APIKeys, c.APIKeyFile = []string{"abc", "def"}, "f"
+			c.Args = []string{"--api-key", "***", "--api-key=***", "--api-key-file", "f"}
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.words, func(t *testing.T) {
+			t.Parallel()
+			want := cli.Config{
+				Listen: "127.0.0.1", Port: 8188, MaxUploadSize: 100, PrintServer: true, HashFunction: "sha256", ManagerUI: true,
+				FrontEndVersion: "comfyanonymous/ComfyUI@latest", ComfyAPIBase: "https://api.comfy.org",
+				VRAM: cli.VRAMNormal, SmartMemory: true, Mmap: true, Cache: cli.CacheRAMPressure,
+				PreviewMethod: "none", PreviewSize: 512, Queue: "memory", Args: strings.Fields(tt.words),
+			}
+			tt.want(&want)
+			got, err := cli.Parse(strings.Fields(tt.words)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestHelpListsEveryFlag(t *testing.T) {
+	t.Parallel()
+	code, called, _, _, stdout, stderr := start(t, "--help")
+	if code != 0 || called != "" || stderr != "" {
+		t.Fatalf("code %d, called %q, stderr %q", code, called, stderr)
+	}
+	for _, f := range recordedFlags(t) {
+		for _, name := range f.Names {
+			if !strings.Contains(stdout, "\n  "+name) && !strings.Contains(stdout, ", "+name) {
+				t.Errorf("%s is missing in the help", name)
+			}
+		}
+	}
+	for _, line := range strings.Split(stdout, "\n") {
+		if len(line) > 80 && strings.Count(strings.TrimSpace(line), " ") > 0 && !strings.HasPrefix(line, " ") {
+			t.Errorf("line of %d characters: %q", len(line), line)
+		}
+	}
+	_, _, _, _, stdout, _ = start(t, "run", "--help")
+	if !strings.Contains(stdout, "usage: comfygo run") || !strings.Contains(stdout, "--input NODE.FIELD=VALUE") {
+		t.Errorf("help of run: %s", stdout)
+	}
+}
+
+func TestListFeatureFlags(t *testing.T) {
+	t.Parallel()
+	code, called, _, _, stdout, stderr := start(t, "--list-feature-flags")
+	if code != 0 || called != "" || stderr != "" {
+		t.Fatalf("code %d, called %q, stderr %q", code, called, stderr)
+	}
+	var known map[string]struct {
+		Type        string
+		Default     *bool
+		Description string
+	}
+	if err := json.Unmarshal([]byte(stdout), &known); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"show_signin_button", "enable_telemetry"} {
+		f := known[name]
+		if f.Type != "bool" || f.Default == nil || *f.Default || f.Description == "" {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}

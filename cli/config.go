@@ -1,0 +1,122 @@
+package cli
+
+// Config is everything the command line says, with upstream's relations between flags applied.
+// Directories are as given (empty means the default place); sizes carry their unit in the comment.
+type Config struct {
+	// Network.
+	Listen            string  // comma separated addresses
+	Port              int     // TCP port; 0 lets the system choose
+	TLSKeyFile        string  // TLS is on when both files are named
+	TLSCertFile       string  //
+	CORSOrigin        string  // empty: no CORS headers, the origin guard is on
+	MaxUploadSize     float64 // MiB, for every request body
+	CompressResponses bool
+	AutoLaunch        bool // open the browser after the start
+	PrintServer       bool // the lines "Starting server" and "To see the GUI go to"
+
+	// Folders.
+	BaseDirectory    string
+	OutputDirectory  string
+	TempDirectory    string // the temp folder is TempDirectory/temp
+	InputDirectory   string
+	UserDirectory    string
+	ModelsDirectory  string
+	ExtraModelPaths  []string // YAML files, in order
+	MultiUser        bool
+	DatabaseURL      string // empty: sqlite file in the user folder beside the program
+	EnableAssets     bool
+	EnableAssetHash  bool
+	HashFunction     string // md5 sha1 sha256 sha512
+	DisableMetadata  bool   // saved pictures carry no prompt and workflow
+	DisableCustom    bool   // no custom-node folders are served
+	WhitelistCustom  []string
+	DisableAPINodes  bool
+	FrontEndVersion  string
+	FrontEndRoot     string
+	ComfyAPIBase     string
+	FeatureFlags     []string // KEY or KEY=VALUE
+	ListFeatureFlags bool
+	EnableManager    bool
+	ManagerUI        bool
+	ManagerLegacyUI  bool
+
+	// Devices, precision and memory.
+	CPU           bool
+	CUDADevice    string // the visible CUDA devices; "all" or empty leaves them
+	DefaultDevice *int   // moved to the front of the visible devices
+	DirectML      *int
+	VRAM          VRAMMode
+	ReserveVRAM   *float64 // GiB left to others; nil lets the engine choose
+	VRAMHeadroom  float64  // GiB kept free on top
+	ForceFP32     bool
+	ForceFP16     bool
+	UNetType      string // fp64 fp32 bf16 fp16 fp8_e4m3fn fp8_e5m2 fp8_e8m0fnu, empty: automatic
+	VAEType       string // fp32 bf16 fp16, empty: automatic
+	TextType      string // fp32 bf16 fp16 fp8_e4m3fn fp8_e5m2, empty: automatic
+	VAEOnCPU      bool
+	FP16Between   bool // half precision between nodes
+	SmartMemory   bool // keep models loaded while there is room
+	Mmap          bool // read weight files by mapping them
+	Deterministic bool
+	Fast          []string // names of the experimental optimisations
+
+	// Execution.
+	Cache          CacheMode
+	CacheRAM       []float64 // GiB: threshold while active, then the inactive one
+	CacheLRU       int       // results kept; 0 is off
+	HighRAM        bool
+	PreviewMethod  string // none auto latent2rgb taesd
+	PreviewSize    int    // pixels of the longest edge
+	QuickTestForCI bool   // start everything, then leave before listening
+
+	// Log.
+	Verbose   []LogTarget
+	LogStdout bool // below ERROR to standard output
+	DebugHang bool
+
+	// comfygo's own.
+	DemoModel   bool    // list the built-in demo checkpoint
+	ONNXRuntime string  // path of the library, or of the folder that holds it
+	Threads     int     // for one operation; 0: the physical cores
+	ModelMemory float64 // GiB that loaded models may take; 0: from the free memory
+	Queue       string  // where jobs are kept: "memory"
+	APIKeys     []string
+	APIKeyFile  string
+
+	// Ignored names the given flags that change nothing in comfygo, in the order given.
+	Ignored []string
+	// Args is the command line with the keys masked, as /system_stats shows it.
+	Args []string
+}
+
+// LogTarget is one use of --verbose.
+type LogTarget struct {
+	Level string // DEBUG DETAIL INFO WARNING ERROR CRITICAL
+	File  string // empty: the console
+}
+
+// VRAMMode is how models share the memory between host and device.
+type VRAMMode string
+
+// The modes of --gpu-only, --highvram, --lowvram and --novram.
+const (
+	VRAMNormal  VRAMMode = "normal"
+	VRAMGPUOnly VRAMMode = "gpu-only"
+	VRAMHigh    VRAMMode = "high"
+	VRAMLow     VRAMMode = "low"
+	VRAMNone    VRAMMode = "none"
+)
+
+// CacheMode is how node results are kept between prompts.
+type CacheMode string
+
+// The modes of the --cache flags.
+const (
+	CacheRAMPressure CacheMode = "ram"
+	CacheClassic     CacheMode = "classic"
+	CacheLRU         CacheMode = "lru"
+	CacheNone        CacheMode = "none"
+)
+
+// LogLevels are the levels of --verbose, from the most talkative.
+var LogLevels = []string{"DEBUG", "DETAIL", "INFO", "WARNING", "ERROR", "CRITICAL"}
