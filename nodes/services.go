@@ -1,0 +1,11 @@
+package nodes
+
+import "comfygo/folders"
+
+// Services are what nodes reach through their context.
+type Services struct {
+	// Folders says where models, inputs and outputs are.
+	Folders *folders.Folders
+	// Metadata is false when pictures must not carry the prompt (--disable-metadata).
+	Metadata bool
+}
