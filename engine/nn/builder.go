@@ -1,0 +1,70 @@
+// Package nn holds the layers that model families are made of: linear, convolution, norms, attention,
+// residual blocks. Each takes its weights by name from a weights.Scope and writes operators into an onnx.Graph.
+//
+// A layer is written once; the Target says which operators suit the device. The package knows nothing of
+// particular models, of samplers or of the runtime.
+package nn
+
+import (
+	"fmt"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/onnx"
+	"comfygo/engine/weights"
+)
+
+// Target is what a graph is written for.
+type Target struct {
+	// CUDA says that the graph runs on a CUDA device; otherwise it runs on the CPU.
+	CUDA bool
+	// Compute is the element type of activations: F32 on the CPU, F16, BF16 or F32 on CUDA.
+	Compute dtype.DType
+	// Block is the channel block of the CPU's blocked convolutions (16 or 8); 0 writes plain ones.
+	Block int
+	// Lean keeps weights as they lie in the file: narrow ones are widened during each run, just before their use.
+	Lean bool
+}
+
+// String names the target in cache keys.
+func (t Target) String() string {
+	return fmt.Sprintf("cuda=%t %s block=%d lean=%t", t.CUDA, t.Compute, t.Block, t.Lean)
+}
+
+// Builder writes layers into a graph for a target.
+type Builder struct {
+	*onnx.Graph
+	Target Target
+}
+
+// Const returns a rank-0 constant of the compute type.
+func (b *Builder) Const(v float32) *onnx.Value { return b.Scalar(b.Target.Compute, v) }
+
+// small takes a weight that is always held in the compute type: norms, biases, position tables.
+// as, if given, is the shape under which the graph sees it.
+func (b *Builder) small(r *weights.Ref, as ...int) *onnx.Value {
+	if len(as) == 0 {
+		as = r.Entry.Shape
+	}
+	name := r.Name
+	if len(as) != len(r.Entry.Shape) {
+		name = fmt.Sprintf("%s%v", r.Name, as)
+	}
+	return b.weight(name, b.Target.Compute, as, Source{Entry: r.Entry, Form: Plain, DType: b.Target.Compute})
+}
+
+// weight declares an initializer unless the weight is missing, in which case the scope already knows and the
+// graph will never be run.
+func (b *Builder) weight(name string, t dtype.DType, shape []int, src Source) *onnx.Value {
+	return b.Weight(name, t, shape, src)
+}
+
+// optional is small for a weight that may be nil.
+func (b *Builder) optional(r *weights.Ref, as ...int) *onnx.Value {
+	if r == nil {
+		return nil
+	}
+	return b.small(r, as...)
+}
+
+// Table takes a weight that is used as it is, in the compute type, such as a table of positions.
+func (b *Builder) Table(r *weights.Ref) *onnx.Value { return b.small(r) }

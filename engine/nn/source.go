@@ -1,0 +1,60 @@
+package nn
+
+import (
+	"fmt"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/weights"
+)
+
+// Form is the layout in which a graph wants a weight.
+type Form uint8
+
+const (
+	// Plain is the layout of the file, in the element type Source.DType.
+	Plain Form = iota
+	// Transposed is [K,N] of a weight that lies in the file as [N,K].
+	Transposed
+	// Blocked is a convolution weight [O,I,kh,kw] in ONNX Runtime's CPU layout OIHWBiBo, O padded with zeros
+	// to a multiple of the block.
+	Blocked
+	// Padded is a vector padded with zeros to a multiple of the block.
+	Padded
+	// Phase is the 2x2 convolution [O,I,2,2] that gives one of the four phases of "nearest upsampling by two, then a
+	// 3x3 convolution", blocked when Block is set.
+	Phase
+)
+
+// Source says where an initializer's bytes come from. It is what this package puts into onnx.Initializer.Source.
+type Source struct {
+	Entry weights.Entry
+	Form  Form
+	DType dtype.DType
+	Block int
+	// Row and Col choose the phase of form Phase: 0 or 1.
+	Row, Col int
+}
+
+// InPlace reports that the bytes of the file serve as they are.
+func (s Source) InPlace() bool { return s.Form == Plain && s.DType == s.Entry.DType }
+
+// Key identifies the bytes among all sources of one file.
+func (s Source) Key() string {
+	return fmt.Sprintf("%s/%d/%s/%d/%d%d", s.Entry.Name, s.Form, s.DType, s.Block, s.Row, s.Col)
+}
+
+// Size returns the number of bytes that Fill writes.
+func (s Source) Size() int {
+	n := s.Entry.Count()
+	switch s.Form {
+	case Blocked:
+		n = n / s.Entry.Shape[0] * roundUp(s.Entry.Shape[0], s.Block)
+	case Padded:
+		n = roundUp(n, s.Block)
+	case Phase:
+		n = s.Entry.Shape[0] * s.Entry.Shape[1] * 4
+	}
+	return n * s.DType.Size()
+}
+
+func roundUp(n, block int) int { return (n + block - 1) / block * block }

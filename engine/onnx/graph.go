@@ -1,0 +1,239 @@
+// Package onnx builds ONNX graphs in memory: every value knows its element type and shape while the
+// graph is being written, so a wrong weight or a wrong reshape is an error at the line that makes it.
+//
+// The package knows the ONNX format and nothing of models, weight files or the runtime that will run the
+// graph. Weights are named and described here; their bytes stay where they are (see Initializer.Source).
+// Builder methods panic with a *BuildError on misuse; Build recovers it into an ordinary error.
+package onnx
+
+import (
+	"fmt"
+	"strconv"
+
+	"comfygo/engine/dtype"
+)
+
+// Domains of the operators that are not part of ONNX itself.
+const (
+	DomainONNX      = ""
+	DomainMicrosoft = "com.microsoft"
+	DomainNchwc     = "com.microsoft.nchwc"
+	DomainComfygo   = "comfygo"
+)
+
+// opsets are the versions a model imports for the domains it uses.
+var opsets = map[string]int64{DomainONNX: 21, DomainMicrosoft: 1, DomainNchwc: 1, DomainComfygo: 1}
+
+// Dim is one dimension of a shape: a number, or a symbol such as "H" that is known only at run time.
+// Two symbolic dimensions are equal when their symbols are.
+type Dim struct {
+	N   int
+	Sym string
+}
+
+// D returns a known dimension.
+func D(n int) Dim { return Dim{N: n} }
+
+// Sym returns a dimension that is known only at run time.
+func Sym(name string) Dim { return Dim{Sym: name} }
+
+// Known reports whether the dimension is a number.
+func (d Dim) Known() bool { return d.Sym == "" }
+
+// String returns the number or the symbol.
+func (d Dim) String() string {
+	if d.Known() {
+		return strconv.Itoa(d.N)
+	}
+	return d.Sym
+}
+
+// Shape is a list of dimensions, outermost first.
+type Shape []Dim
+
+// Dims makes a shape of known dimensions.
+func Dims(n ...int) Shape {
+	s := make(Shape, len(n))
+	for i, v := range n {
+		s[i] = D(v)
+	}
+	return s
+}
+
+// Equal reports whether both shapes have the same dimensions.
+func (s Shape) Equal(o Shape) bool {
+	if len(s) != len(o) {
+		return false
+	}
+	for i := range s {
+		if s[i] != o[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Clone returns a copy.
+func (s Shape) Clone() Shape { return append(Shape(nil), s...) }
+
+// Value is an edge of a graph.
+type Value struct {
+	Name  string
+	DType dtype.DType
+	Shape Shape
+}
+
+// Rank returns the number of dimensions.
+func (v *Value) Rank() int { return len(v.Shape) }
+
+// Dim returns dimension i; negative i counts from the end.
+func (v *Value) Dim(i int) Dim {
+	if i < 0 {
+		i += len(v.Shape)
+	}
+	return v.Shape[i]
+}
+
+// Initializer is a weight of the graph. Its bytes are not part of the model: whoever makes the session
+// provides them under Name, taken from Source, which this package never looks into.
+type Initializer struct {
+	Name   string
+	DType  dtype.DType
+	Shape  []int
+	Source any
+}
+
+type attr struct {
+	name string
+	val  any // int64, float32, string, []int64
+}
+
+type node struct {
+	op, domain string
+	in         []string
+	out        []*Value
+	attrs      []attr
+}
+
+type constant struct {
+	name  string
+	dtype dtype.DType
+	dims  []int
+	raw   []byte
+}
+
+// Graph is a graph under construction. It is not safe for concurrent use.
+type Graph struct {
+	Name    string
+	nodes   []node
+	inputs  []*Value
+	outputs []*Value
+	inits   []Initializer
+	consts  []constant
+	byConst map[string]*Value
+	byInit  map[string]*Value
+	domains map[string]bool
+	scope   string
+	next    int
+}
+
+// BuildError is what builder methods panic with.
+type BuildError struct {
+	Graph, Scope, Op, Message string
+}
+
+// Error says in which graph, at which place and at which operator building failed, and why.
+func (e *BuildError) Error() string {
+	return fmt.Sprintf("building graph %s: %s at %q: %s", e.Graph, e.Op, e.Scope, e.Message)
+}
+
+// Build runs f on a new graph. A *BuildError that f panics with comes back as the error.
+func Build(name string, f func(g *Graph) error) (g *Graph, err error) {
+	g = &Graph{Name: name, byConst: map[string]*Value{}, byInit: map[string]*Value{}, domains: map[string]bool{}}
+	defer func() {
+		if r := recover(); r != nil {
+			be, ok := r.(*BuildError)
+			if !ok {
+				panic(r)
+			}
+			g, err = nil, be
+		}
+	}()
+	if err := f(g); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *Graph) fail(op, format string, a ...any) {
+	panic(&BuildError{Graph: g.Name, Scope: g.scope, Op: op, Message: fmt.Sprintf(format, a...)})
+}
+
+// At sets the place that errors and node names refer to, such as "input_blocks.1.0".
+func (g *Graph) At(scope string) { g.scope = scope }
+
+// Input declares a graph input.
+func (g *Graph) Input(name string, t dtype.DType, shape ...Dim) *Value {
+	v := &Value{Name: name, DType: t, Shape: shape}
+	g.inputs = append(g.inputs, v)
+	return v
+}
+
+// Output names v as a graph output. The value keeps its own name inside; an Identity carries the new one.
+func (g *Graph) Output(name string, v *Value) {
+	out := &Value{Name: name, DType: v.DType, Shape: v.Shape}
+	g.push(node{op: "Identity", in: []string{v.Name}, out: []*Value{out}})
+	g.outputs = append(g.outputs, out)
+}
+
+// Weight declares an initializer whose bytes come from source at session time. The same name twice is the same weight.
+func (g *Graph) Weight(name string, t dtype.DType, shape []int, source any) *Value {
+	if v, ok := g.byInit[name]; ok {
+		if v.DType != t || !v.Shape.Equal(Dims(shape...)) {
+			g.fail("Weight", "%s declared as %s%v and as %s%v", name, v.DType, v.Shape, t, shape)
+		}
+		return v
+	}
+	v := &Value{Name: name, DType: t, Shape: Dims(shape...)}
+	g.byInit[name] = v
+	g.inits = append(g.inits, Initializer{Name: name, DType: t, Shape: append([]int(nil), shape...), Source: source})
+	return v
+}
+
+// Initializers lists the weights in the order in which they were declared.
+func (g *Graph) Initializers() []Initializer { return g.inits }
+
+// Inputs lists the graph's inputs.
+func (g *Graph) Inputs() []*Value { return g.inputs }
+
+// Outputs lists the graph's outputs.
+func (g *Graph) Outputs() []*Value { return g.outputs }
+
+// Nodes returns the number of operators.
+func (g *Graph) Nodes() int { return len(g.nodes) }
+
+func (g *Graph) push(n node) {
+	g.domains[n.domain] = true
+	g.nodes = append(g.nodes, n)
+}
+
+// op appends an operator with one output.
+func (g *Graph) op(domain, op string, t dtype.DType, shape Shape, in []*Value, attrs ...attr) *Value {
+	return g.ops(domain, op, []*Value{{DType: t, Shape: shape}}, in, attrs...)[0]
+}
+
+// ops appends an operator with the given outputs, which get their names here. A nil input is an omitted one.
+func (g *Graph) ops(domain, op string, out, in []*Value, attrs ...attr) []*Value {
+	names := make([]string, len(in))
+	for i, v := range in {
+		if v != nil {
+			names[i] = v.Name
+		}
+	}
+	for _, v := range out {
+		g.next++
+		v.Name = "v" + strconv.Itoa(g.next)
+	}
+	g.push(node{op: op, domain: domain, in: names, out: out, attrs: attrs})
+	return out
+}

@@ -1,0 +1,117 @@
+package onnx
+
+import (
+	"fmt"
+
+	"comfygo/engine/dtype"
+)
+
+// Window is the geometry of a convolution: stride, and zeros added at the top, left, bottom and right.
+type Window struct {
+	Stride int
+	Pads   [4]int
+}
+
+// Pad1 is the geometry of a 3x3 convolution that keeps the size.
+func Pad1() Window { return Window{Stride: 1, Pads: [4]int{1, 1, 1, 1}} }
+
+func scaled(d Dim, f int) Dim {
+	if d.Known() {
+		return D(d.N * f)
+	}
+	return Sym(fmt.Sprintf("%d*(%s)", f, d.Sym))
+}
+
+func plus(d Dim, n int) Dim {
+	if n == 0 {
+		return d
+	}
+	if d.Known() {
+		return D(d.N + n)
+	}
+	return Sym(fmt.Sprintf("(%s)+%d", d.Sym, n))
+}
+
+// convDim returns floor((d+pads-kernel)/stride)+1.
+func convDim(d Dim, kernel, stride, pads int) Dim {
+	if d.Known() {
+		return D((d.N+pads-kernel)/stride + 1)
+	}
+	n := pads - kernel
+	if stride == 1 && n == -1 {
+		return d
+	}
+	return Sym(fmt.Sprintf("floor((%s%+d)/%d)+1", d.Sym, n, stride))
+}
+
+func (g *Graph) convShape(op string, x *Value, in, out, kh, kw, groups int, w Window) Shape {
+	if x.Rank() != 4 || x.Dim(1) != D(in*groups) {
+		g.fail(op, "input %v does not have %d channels", x.Shape, in*groups)
+	}
+	return Shape{x.Dim(0), D(out), convDim(x.Dim(2), kh, w.Stride, w.Pads[0]+w.Pads[2]), convDim(x.Dim(3), kw, w.Stride, w.Pads[1]+w.Pads[3])}
+}
+
+func (w Window) attrs(kh, kw, groups int) []attr {
+	s := int64(w.Stride)
+	return []attr{
+		{"kernel_shape", []int64{int64(kh), int64(kw)}}, {"strides", []int64{s, s}}, {"dilations", []int64{1, 1}},
+		{"pads", []int64{int64(w.Pads[0]), int64(w.Pads[1]), int64(w.Pads[2]), int64(w.Pads[3])}}, {"group", int64(groups)},
+	}
+}
+
+// Conv is a 2-D convolution of x [B,I,H,W] with weight [O,I/groups,kh,kw] and optional bias [O].
+func (g *Graph) Conv(x, weight, bias *Value, groups int, w Window) *Value {
+	if weight.Rank() != 4 || weight.DType != x.DType {
+		g.fail("Conv", "weight %s%v for input %s%v", weight.DType, weight.Shape, x.DType, x.Shape)
+	}
+	o, i, kh, kw := weight.Dim(0).N, weight.Dim(1).N, weight.Dim(2).N, weight.Dim(3).N
+	in := []*Value{x, weight}
+	if bias != nil {
+		in = append(in, bias)
+	}
+	return g.op(DomainONNX, "Conv", x.DType, g.convShape("Conv", x, i, o, kh, kw, groups, w), in, w.attrs(kh, kw, groups)...)
+}
+
+// Blocked wraps a value in ONNX Runtime's channel-blocked CPU layout: [B,C/b,H,W,b] behind the declared [B,C,H,W].
+// Only the *Blocked operators take it, so the type keeps the two layouts apart.
+type Blocked struct{ v *Value }
+
+// Shape returns the logical [B,C,H,W] shape.
+func (b Blocked) Shape() Shape { return b.v.Shape }
+
+// ReorderInput brings [B,C,H,W] into the blocked layout; C must be a multiple of the block.
+func (g *Graph) ReorderInput(x *Value) Blocked {
+	return Blocked{g.op(DomainNchwc, "ReorderInput", x.DType, x.Shape, []*Value{x})}
+}
+
+// ReorderOutput brings a blocked value back to [B,channels,H,W], dropping the channels that only fill the last block.
+func (g *Graph) ReorderOutput(x Blocked, channels int) *Value {
+	out := x.v.Shape.Clone()
+	out[1] = D(channels)
+	return g.op(DomainNchwc, "ReorderOutput", x.v.DType, out, []*Value{x.v}, attr{"channels", int64(channels)})
+}
+
+// ConvBlocked is Conv on blocked values. weight is declared [O,I,kh,kw] and holds the blocked bytes
+// (OIHWBiBo, see weights.Blocked); sum, when set, is added to the result.
+func (g *Graph) ConvBlocked(x Blocked, weight, bias *Value, sum *Blocked, w Window) Blocked {
+	o, i, kh, kw := weight.Dim(0).N, weight.Dim(1).N, weight.Dim(2).N, weight.Dim(3).N
+	in := []*Value{x.v, weight}
+	if bias != nil || sum != nil {
+		in = append(in, bias)
+	}
+	if sum != nil {
+		in = append(in, sum.v)
+	}
+	return Blocked{g.op(DomainNchwc, "Conv", x.v.DType, g.convShape("ConvBlocked", x.v, i, o, kh, kw, 1, w), in, w.attrs(kh, kw, 1)...)}
+}
+
+// Widen turns a float16 or bfloat16 weight into float32 when it is needed: after only orders the execution, so that
+// the wide copy lives no longer than its use. An engine operator (domain comfygo).
+func (g *Graph) Widen(weight, after *Value) *Value {
+	return g.op(DomainComfygo, "Widen", dtype.F32, weight.Shape, []*Value{weight, after})
+}
+
+// WidenBlocked is Widen for a convolution weight [O,I,kh,kw] of any float type, into the blocked layout.
+func (g *Graph) WidenBlocked(weight, after *Value, block int) *Value {
+	return g.op(DomainComfygo, "WidenBlocked", dtype.F32, weight.Shape, []*Value{weight, after}, attr{"block", int64(block)})
+}
