@@ -1,0 +1,123 @@
+package ortlib
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// maxLibrary bounds what is unpacked for one file, so that a bad archive cannot fill the disk.
+const maxLibrary = 1 << 30
+
+// check compares a file with its pinned SHA-256.
+func check(path, want string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("checking %s: %w", filepath.Base(path), err)
+	}
+	defer func() { _ = f.Close() }()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return fmt.Errorf("checking %s: %w", filepath.Base(path), err)
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != want {
+		return fmt.Errorf("checking %s: its sha256 is %s, pinned is %s", filepath.Base(path), got, want)
+	}
+	return nil
+}
+
+// extract takes the wanted files out of a wheel (zip) or a .tgz and writes them, by base name, into dir.
+func extract(archive string, files []File, dir string) error {
+	wanted := make(map[string]bool, len(files))
+	for _, f := range files {
+		wanted[f.Member] = true
+	}
+	var err error
+	if strings.HasSuffix(archive, ".tgz") || strings.HasSuffix(archive, ".tar.gz") {
+		err = untar(archive, wanted, dir)
+	} else {
+		err = unzip(archive, wanted, dir)
+	}
+	if err != nil {
+		return fmt.Errorf("unpacking %s: %w", filepath.Base(archive), err)
+	}
+	for m, missing := range wanted {
+		if missing {
+			return fmt.Errorf("unpacking %s: it does not hold %s", filepath.Base(archive), m)
+		}
+	}
+	return nil
+}
+
+func unzip(archive string, wanted map[string]bool, dir string) error {
+	z, err := zip.OpenReader(archive)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = z.Close() }()
+	for _, member := range z.File {
+		if !wanted[member.Name] {
+			continue
+		}
+		r, err := member.Open()
+		if err != nil {
+			return err
+		}
+		err = write(filepath.Join(dir, path.Base(member.Name)), r)
+		if err = errors.Join(err, r.Close()); err != nil {
+			return err
+		}
+		wanted[member.Name] = false
+	}
+	return nil
+}
+
+func untar(archive string, wanted map[string]bool, dir string) error {
+	f, err := os.Open(archive)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	gz, err := gzip.NewReader(f)
+	if err != nil {
+		return err
+	}
+	for r := tar.NewReader(gz); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name := path.Clean(h.Name)
+		if h.Typeflag != tar.TypeReg || !wanted[name] {
+			continue
+		}
+		if err := write(filepath.Join(dir, path.Base(name)), r); err != nil {
+			return err
+		}
+		wanted[name] = false
+	}
+}
+
+func write(path string, r io.Reader) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(f, io.LimitReader(r, maxLibrary+1))
+	if err == nil && n > maxLibrary {
+		err = fmt.Errorf("%s is larger than %d bytes", filepath.Base(path), int64(maxLibrary))
+	}
+	return errors.Join(err, f.Close())
+}

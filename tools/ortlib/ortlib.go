@@ -1,0 +1,112 @@
+// Package ortlib finds the ONNX Runtime library on this machine and, when asked to, brings it here.
+//
+// Find only looks: the server uses it at start and reports a clear error when nothing is there. Ensure
+// also downloads, through a client the machine already has (pip, npm, curl), and is what the fetch-ort
+// program and `make` run. Every archive and every library it installs is checked against a pinned
+// SHA-256, and files appear in the cache whole or not at all.
+//
+// The package must not load the library or know what it is used for: that is engine/ort.
+package ortlib
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// EnvLibrary names the environment variable that holds the path of a library to use as it is.
+const EnvLibrary = "ONNXRUNTIME_LIB"
+
+// ErrNotFound is wrapped by the errors of Find and Ensure when there is no library.
+var ErrNotFound = errors.New("no ONNX Runtime library")
+
+// Options says where to look and how to fetch. The zero value looks in the usual places.
+type Options struct {
+	// Path is the library the user named (--onnxruntime). Nothing else is tried when it is set.
+	Path string
+	// CUDA asks for the build with NVIDIA providers. Find falls back to the CPU build, Ensure does not.
+	CUDA bool
+	// Cache is the folder fetched libraries go to; by default comfygo/onnxruntime in the user's cache folder.
+	Cache string
+	// Release is where the curl client finds the project's releases; DefaultRelease when empty.
+	Release string
+	// ReleaseSHA256 is the checksum of the release archive, as the release page shows it. The curl client needs it.
+	ReleaseSHA256 string
+	// Log receives one line for each step; nil drops them.
+	Log func(line string)
+
+	// The seams below are for tests; the zero values are the real machine.
+
+	// Platform is GOOS/GOARCH.
+	Platform string
+	// Env reads an environment variable.
+	Env func(string) string
+	// SystemDirs lists the folders of the system's library path.
+	SystemDirs []string
+	// Clients are tried in order by Ensure.
+	Clients []Client
+}
+
+// complete fills the fields that have defaults.
+func (o Options) complete() (Options, error) {
+	if o.Platform == "" {
+		o.Platform = runtime.GOOS + "/" + runtime.GOARCH
+	}
+	if o.Env == nil {
+		o.Env = os.Getenv
+	}
+	if o.Log == nil {
+		o.Log = func(string) {}
+	}
+	if o.Release == "" {
+		o.Release = DefaultRelease
+	}
+	if o.SystemDirs == nil {
+		o.SystemDirs = systemDirs(o.Platform, o.Env)
+	}
+	if o.Clients == nil {
+		o.Clients = DefaultClients()
+	}
+	if o.Cache == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return o, fmt.Errorf("finding the cache folder for ONNX Runtime: %w", err)
+		}
+		o.Cache = filepath.Join(base, "comfygo", "onnxruntime")
+	}
+	return o, nil
+}
+
+// Find returns the path of a usable library without touching the network: the named path, then
+// $ONNXRUNTIME_LIB, the system's library path and the cache. The error wraps ErrNotFound and says what to do.
+func Find(o Options) (string, error) {
+	o, err := o.complete()
+	if err != nil {
+		return "", err
+	}
+	path, err := find(o)
+	if err != nil && o.CUDA {
+		if cpu := o; errors.Is(err, ErrNotFound) {
+			cpu.CUDA = false
+			return find(cpu)
+		}
+	}
+	return path, err
+}
+
+// Ensure returns what Find finds, and fetches the pinned library into the cache when there is none.
+// With CUDA set only a build with the CUDA provider beside the library counts as found.
+func Ensure(ctx context.Context, o Options) (string, error) {
+	o, err := o.complete()
+	if err != nil {
+		return "", err
+	}
+	path, err := find(o)
+	if err == nil || !errors.Is(err, ErrNotFound) || o.Path != "" {
+		return path, err
+	}
+	return fetch(ctx, o)
+}
