@@ -1,0 +1,40 @@
+package executor
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"comfygo/nodes"
+)
+
+// Executor validates prompts and runs jobs.
+type Executor struct {
+	registry *nodes.Registry
+	services nodes.Services
+	log      *slog.Logger
+	now      func() time.Time
+
+	mu sync.Mutex // held while a job runs
+}
+
+// New makes an executor with empty caches.
+func New(c Config) *Executor {
+	e := &Executor{registry: c.Registry, services: c.Services, log: c.Log, now: c.Now}
+	if e.registry == nil {
+		e.registry = nodes.Default()
+	}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	if e.now == nil {
+		e.now = time.Now
+	}
+	return e
+}
+
+// Registry returns the node classes.
+func (e *Executor) Registry() *nodes.Registry { return e.registry }
+
+// Env returns what schemas depend on, for /object_info.
+func (e *Executor) Env() nodes.Env { return nodes.Env{Folders: e.services.Folders} }
