@@ -1,0 +1,108 @@
+package golden
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"testing"
+)
+
+// Tolerance bounds the difference to a golden; a zero field bounds nothing, but one must be set.
+type Tolerance struct {
+	RMSRel float64 // sqrt(mean((got-want)²) / mean(want²))
+	MaxAbs float64 // the greatest |got-want|
+}
+
+// Diff says how two vectors differ.
+type Diff struct {
+	RMSRel, MaxAbs float64
+	At             int // index of the greatest difference
+	Got, Want      float32
+}
+
+// String prints the figures.
+func (d Diff) String() string {
+	return fmt.Sprintf("rms_rel %.3g, max_abs %.3g (at %d: %g, want %g)", d.RMSRel, d.MaxAbs, d.At, d.Got, d.Want)
+}
+
+// Difference compares got with want, which must be equally long. A NaN or infinity in one only makes both figures
+// infinite. When want is all zeros, RMSRel is the plain rms of got.
+func Difference(got, want []float32) Diff {
+	var d Diff
+	var num, den float64
+	for i, w := range want {
+		g, w := float64(got[i]), float64(w)
+		if g == w || math.IsNaN(g) && math.IsNaN(w) {
+			if !math.IsNaN(w) && !math.IsInf(w, 0) {
+				den += w * w
+			}
+			continue
+		}
+		e := math.Abs(g - w)
+		if math.IsNaN(e) {
+			e = math.Inf(1)
+		}
+		if e > d.MaxAbs {
+			d.MaxAbs, d.At, d.Got, d.Want = e, i, got[i], want[i]
+		}
+		num += e * e
+		den += w * w
+	}
+	n := float64(max(len(want), 1))
+	d.RMSRel = math.Sqrt(num / n)
+	if den > 0 {
+		d.RMSRel = math.Sqrt(num / den)
+	}
+	if math.IsInf(num, 0) || math.IsNaN(d.RMSRel) {
+		d.RMSRel = math.Inf(1)
+	}
+	return d
+}
+
+// Within reports whether d keeps to the tolerance.
+func (t Tolerance) Within(d Diff) bool {
+	return (t.RMSRel == 0 || d.RMSRel <= t.RMSRel) && (t.MaxAbs == 0 || d.MaxAbs <= t.MaxAbs)
+}
+
+// Compare fails the test, going on, when got differs from want by more than tol; it returns what it found.
+func Compare(tb testing.TB, what string, got, want []float32, tol Tolerance) Diff {
+	tb.Helper()
+	if tol == (Tolerance{}) {
+		tb.Fatalf("%s: comparing without a tolerance", what)
+	}
+	if len(got) != len(want) {
+		tb.Errorf("%s: %d values, want %d", what, len(got), len(want))
+		return Diff{RMSRel: math.Inf(1), MaxAbs: math.Inf(1)}
+	}
+	d := Difference(got, want)
+	if !tol.Within(d) {
+		tb.Errorf("%s: %v; allowed rms_rel %g, max_abs %g", what, d, tol.RMSRel, tol.MaxAbs)
+	}
+	return d
+}
+
+// Strided returns every k-th value from the first on: what names that end in _sK hold.
+func Strided(v []float32, k int) []float32 {
+	out := make([]float32, 0, (len(v)+k-1)/k)
+	for i := 0; i < len(v); i += k {
+		out = append(out, v[i])
+	}
+	return out
+}
+
+// SHA256 returns the digest of the little-endian bytes of v in hexadecimal, as the goldens' JSON states it.
+func SHA256(v []float32) string {
+	h := sha256.New()
+	b := make([]byte, 0, 4096)
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
+		if len(b) == cap(b) {
+			h.Write(b)
+			b = b[:0]
+		}
+	}
+	h.Write(b)
+	return hex.EncodeToString(h.Sum(nil))
+}
