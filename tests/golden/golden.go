@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"comfygo/engine/safetensors"
@@ -37,12 +38,16 @@ func Root() (string, error) {
 	}
 }
 
-// Path returns the path of a file below tests/testdata/golden, such as "inputs/pub_rgb.png".
+// Path returns the path of a file below tests/testdata/golden, such as "inputs/pub_rgb.png". Names that start with
+// "demo/" are those of the demo model's goldens, in demo/testdata.
 func Path(tb testing.TB, name string) string {
 	tb.Helper()
 	root, err := Root()
 	if err != nil {
 		tb.Fatal(err)
+	}
+	if rest, ok := strings.CutPrefix(name, "demo/"); ok {
+		return filepath.Join(root, "demo", "testdata", filepath.FromSlash(rest))
 	}
 	return filepath.Join(root, "tests", "testdata", "golden", filepath.FromSlash(name))
 }

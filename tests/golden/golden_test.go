@@ -135,6 +135,26 @@ func TestCheckpointTogether(t *testing.T) {
 	}
 }
 
+// TestDemoGoldens sees that every case of the demo model has its picture, latent and image.
+func TestDemoGoldens(t *testing.T) {
+	t.Parallel()
+	var index struct {
+		Cases []struct{ Latent, Image, PNG string }
+	}
+	stored := golden.Load(t, "demo/golden", &index)
+	if len(index.Cases) != 12 {
+		t.Errorf("%d cases, want 12", len(index.Cases))
+	}
+	for _, c := range index.Cases {
+		if _, err := os.Stat(golden.Path(t, "demo/"+c.PNG)); err != nil {
+			t.Error(err)
+		}
+		if got := stored.Get(t, c.Image).Shape; len(got) != 4 || !stored.Has(c.Latent) {
+			t.Errorf("%s: image of shape %v, latent there: %v", c.PNG, got, stored.Has(c.Latent))
+		}
+	}
+}
+
 func TestDifference(t *testing.T) {
 	t.Parallel()
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
