@@ -1,0 +1,226 @@
+package hub
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"comfygo/nodes/pyjson"
+)
+
+// readLimit bounds a message from a client; all that they have to say is short.
+const readLimit = 1 << 20
+
+// client is one connection: a reader (the caller of serve), a writer and a pinger.
+type client struct {
+	hub  *Hub
+	conn *websocket.Conn
+	id   string
+	wake chan struct{} // holds one token when frames wait
+
+	mu       sync.Mutex
+	waiting  []frame
+	bytes    int
+	features *pyjson.Object
+	ended    bool
+	code     websocket.StatusCode
+	reason   string
+	cancel   context.CancelFunc
+}
+
+func newClient(h *Hub, conn *websocket.Conn, id string) *client {
+	return &client{hub: h, conn: conn, id: id, wake: make(chan struct{}, 1)}
+}
+
+// push queues a frame for the writer and never waits.
+func (c *client) push(f frame) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	if c.full(f) {
+		c.thin()
+		if c.full(f) && f.droppable {
+			return
+		}
+	}
+	if c.full(f) {
+		c.hub.cfg.Logger.Warn("cutting off a client that is too slow", "client", c.id, "messages", len(c.waiting), "bytes", c.bytes)
+		c.endLocked(websocket.StatusPolicyViolation, "too slow")
+		return
+	}
+	c.waiting = append(c.waiting, f)
+	c.bytes += len(f.data)
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (c *client) full(f frame) bool {
+	return len(c.waiting) >= c.hub.cfg.MaxMessages || c.bytes+len(f.data) > c.hub.cfg.MaxBytes
+}
+
+// thin drops what is worth nothing any more.
+func (c *client) thin() {
+	c.waiting = slices.DeleteFunc(c.waiting, func(f frame) bool { return f.droppable })
+	c.bytes = 0
+	for _, f := range c.waiting {
+		c.bytes += len(f.data)
+	}
+}
+
+func (c *client) pop() (frame, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended || len(c.waiting) == 0 {
+		return frame{}, false
+	}
+	f := c.waiting[0]
+	c.waiting[0] = frame{}
+	c.waiting = c.waiting[1:]
+	if len(c.waiting) == 0 {
+		c.waiting = nil
+	}
+	c.bytes -= len(f.data)
+	return f, true
+}
+
+// end closes the connection from our side, with a code for the client.
+func (c *client) end(code websocket.StatusCode, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endLocked(code, reason)
+}
+
+func (c *client) endLocked(code websocket.StatusCode, reason string) {
+	if c.ended {
+		return
+	}
+	c.ended, c.code, c.reason = true, code, reason
+	c.waiting, c.bytes = nil, 0
+	if c.cancel != nil {
+		c.cancel()
+	}
+}
+
+// serve runs the connection; when it returns all its goroutines have ended.
+func (c *client) serve(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	c.mu.Lock()
+	c.cancel = cancel
+	if c.ended {
+		cancel()
+	}
+	c.mu.Unlock()
+
+	var helpers sync.WaitGroup
+	helpers.Go(func() { defer cancel(); c.write(ctx) })
+	helpers.Go(func() { defer cancel(); c.ping(ctx) })
+	// Reading with ctx would tear the connection down before a close message could be sent.
+	readCtx, stopReading := context.WithCancel(context.WithoutCancel(ctx))
+	helpers.Go(func() {
+		defer stopReading()
+		<-ctx.Done()
+		c.sayGoodbye()
+	})
+	c.read(readCtx)
+	cancel()
+	helpers.Wait()
+	_ = c.conn.CloseNow()
+}
+
+// sayGoodbye sends the close message of an end that came from our side.
+func (c *client) sayGoodbye() {
+	c.mu.Lock()
+	code, reason, ours := c.code, c.reason, c.ended
+	c.ended = true
+	c.mu.Unlock()
+	if !ours || code == websocket.StatusPolicyViolation {
+		// The peer is gone, or does not read what we write: waiting for its answer is no use.
+		_ = c.conn.CloseNow()
+		return
+	}
+	_ = c.conn.Close(code, reason)
+}
+
+func (c *client) write(ctx context.Context) {
+	for {
+		f, ok := c.pop()
+		if !ok {
+			select {
+			case <-ctx.Done():
+				return
+			case <-c.wake:
+			}
+			continue
+		}
+		kind := websocket.MessageText
+		if f.binary {
+			kind = websocket.MessageBinary
+		}
+		writeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.hub.cfg.WriteTimeout)
+		err := c.conn.Write(writeCtx, kind, f.data)
+		cancel()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// ping finds peers that vanished without a word.
+func (c *client) ping(ctx context.Context) {
+	tick := time.NewTicker(c.hub.cfg.PingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			pingCtx, cancel := context.WithTimeout(ctx, c.hub.cfg.WriteTimeout)
+			err := c.conn.Ping(pingCtx)
+			cancel()
+			if err != nil {
+				return
+			}
+		}
+	}
+}
+
+// read takes what the client says. Only the first JSON object counts, and only if it tells feature flags.
+func (c *client) read(ctx context.Context) {
+	c.conn.SetReadLimit(readLimit)
+	first := true
+	for {
+		kind, data, err := c.conn.Read(ctx)
+		if err != nil {
+			return
+		}
+		if kind != websocket.MessageText || !first {
+			continue
+		}
+		message, err := pyjson.UnmarshalObject(data)
+		if err != nil {
+			continue
+		}
+		first = false
+		if message.String("type") == "feature_flags" {
+			c.mu.Lock()
+			c.features = message.Object("data")
+			c.mu.Unlock()
+			c.push(jsonFrame("feature_flags", c.hub.cfg.Features))
+		}
+	}
+}
+
+func (c *client) supports(feature string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v, _ := c.features.Get(feature)
+	yes, _ := v.(bool)
+	return yes
+}

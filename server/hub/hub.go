@@ -1,0 +1,229 @@
+// Package hub sends events to WebSocket clients.
+//
+// A slow client never holds up anybody: each has a bounded buffer of its own, from which previews and progress fall out
+// first, and a client that still can't follow is cut off. The package must not know what events mean, nor nodes,
+// queues or files; it knows only the two facts that a new connection is told: how many jobs remain, and which node
+// runs for it.
+package hub
+
+import (
+	"context"
+	"encoding/binary"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/google/uuid"
+
+	"comfygo/nodes/pyjson"
+)
+
+// Config is what a hub is made of; every field may be left out.
+type Config struct {
+	// Features is the server's answer to a client that tells its feature flags.
+	Features *pyjson.Object
+	// MaxMessages and MaxBytes bound what waits for one client; 0 means 1024 messages and 32 MiB.
+	MaxMessages, MaxBytes int
+	// PingEvery is how often a silent client is asked whether it is there; 0 means 30 s.
+	PingEvery time.Duration
+	// WriteTimeout is how long one message, or the answer to a ping, may take; 0 means 30 s.
+	WriteTimeout time.Duration
+	// Logger is told about clients that are cut off; nil means no log.
+	Logger *slog.Logger
+}
+
+// Target says who gets an event: everybody, or the client with the id.
+type Target struct {
+	Everybody bool
+	Client    string
+}
+
+// Everybody is the target of a broadcast.
+var Everybody = Target{Everybody: true}
+
+// To is the target that is one client.
+func To(id string) Target { return Target{Client: id} }
+
+// Hub keeps the connected clients. Its methods may be called from any goroutine and never wait for the network.
+type Hub struct {
+	cfg Config
+
+	mu        sync.Mutex
+	clients   map[string]*client   // who gets what is meant for an id: the newest connection with it
+	all       map[*client]struct{} // every open connection, also those that a newer one replaced
+	remaining int
+	current   *current
+	closed    bool
+	serving   sync.WaitGroup
+}
+
+// current is the node that runs, and for whom.
+type current struct{ client, node string }
+
+// New makes a hub.
+func New(cfg Config) *Hub {
+	if cfg.MaxMessages <= 0 {
+		cfg.MaxMessages = 1024
+	}
+	if cfg.MaxBytes <= 0 {
+		cfg.MaxBytes = 32 << 20
+	}
+	if cfg.PingEvery <= 0 {
+		cfg.PingEvery = 30 * time.Second
+	}
+	if cfg.WriteTimeout <= 0 {
+		cfg.WriteTimeout = 30 * time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Features == nil {
+		cfg.Features = pyjson.NewObject()
+	}
+	return &Hub{cfg: cfg, clients: map[string]*client{}, all: map[*client]struct{}{}}
+}
+
+// Serve runs one connection until it ends. An id that is in use moves to this connection: the older one stays open and
+// gets nothing more. Without an id the client is given one.
+func (h *Hub) Serve(ctx context.Context, conn *websocket.Conn, id string) {
+	if id == "" {
+		u := uuid.New()
+		id = hexID(u)
+	}
+	c := newClient(h, conn, id)
+	if !h.register(c) {
+		_ = conn.Close(websocket.StatusGoingAway, "the server is shutting down")
+		return
+	}
+	defer h.serving.Done()
+	c.serve(ctx)
+	h.unregister(c)
+}
+
+func hexID(u uuid.UUID) string {
+	const digits = "0123456789abcdef"
+	b := make([]byte, 0, 32)
+	for _, x := range u {
+		b = append(b, digits[x>>4], digits[x&15])
+	}
+	return string(b)
+}
+
+// register adds a client and greets it; under one lock, so that no event can come before the greeting or be missed.
+func (h *Hub) register(c *client) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	h.serving.Add(1)
+	status := h.status()
+	status.Set("sid", c.id)
+	c.push(jsonFrame("status", status))
+	if h.current != nil && h.current.client == c.id {
+		c.push(jsonFrame("executing", pyjson.NewObject("node", h.current.node)))
+	}
+	h.clients[c.id] = c
+	h.all[c] = struct{}{}
+	return true
+}
+
+func (h *Hub) unregister(c *client) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.all, c)
+	if h.clients[c.id] == c { // a newer connection with the id stays
+		delete(h.clients, c.id)
+	}
+}
+
+func (h *Hub) status() *pyjson.Object {
+	return pyjson.NewObject("status",
+		pyjson.NewObject("exec_info", pyjson.NewObject("queue_remaining", int64(h.remaining))))
+}
+
+// Remaining tells everybody how many jobs remain.
+func (h *Hub) Remaining(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.remaining = n
+	h.send(jsonFrame("status", h.status()), Everybody)
+}
+
+// Current notes which node runs for a client, for its next connection.
+func (h *Hub) Current(client, node string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.current = &current{client, node}
+}
+
+// Idle notes that no node runs.
+func (h *Hub) Idle() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.current = nil
+}
+
+// Send sends a JSON event.
+func (h *Hub) Send(event string, data any, to Target) {
+	f := jsonFrame(event, data)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.send(f, to)
+}
+
+// SendBinary sends a binary event: its number, four bytes, and what it holds.
+func (h *Hub) SendBinary(event uint32, payload []byte, to Target) {
+	data := make([]byte, 4, 4+len(payload))
+	binary.BigEndian.PutUint32(data, event)
+	f := frame{data: append(data, payload...), binary: true, droppable: event != BinaryText}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.send(f, to)
+}
+
+func (h *Hub) send(f frame, to Target) {
+	if !to.Everybody {
+		if c := h.clients[to.Client]; c != nil {
+			c.push(f)
+		}
+		return
+	}
+	for _, c := range h.clients {
+		c.push(f)
+	}
+}
+
+// Connected reports whether a client with the id is there.
+func (h *Hub) Connected(id string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.clients[id] != nil
+}
+
+// Clients is the number of clients that get events.
+func (h *Hub) Clients() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.clients)
+}
+
+// Supports reports whether the client with the id has told that it knows a feature.
+func (h *Hub) Supports(id, feature string) bool {
+	h.mu.Lock()
+	c := h.clients[id]
+	h.mu.Unlock()
+	return c != nil && c.supports(feature)
+}
+
+// Close ends all connections and waits until their goroutines are gone. Later connections are refused.
+func (h *Hub) Close() {
+	h.mu.Lock()
+	h.closed = true
+	for c := range h.all {
+		c.end(websocket.StatusGoingAway, "the server is shutting down")
+	}
+	h.mu.Unlock()
+	h.serving.Wait()
+}
