@@ -1,0 +1,171 @@
+package nn
+
+import (
+	"fmt"
+	"unsafe"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/weights"
+)
+
+// Tasks cuts the making of a weight's bytes into independent pieces of work, so that several processors can share a
+// large weight. dst has Size bytes and is aligned to 4; the bytes are complete when every task has returned nil.
+func (s Source) Tasks(dst []byte) []func() error {
+	if len(dst) != s.Size() {
+		return []func() error{func() error {
+			return fmt.Errorf("preparing weight %s: %d bytes of room for %d", s.Entry.Name, len(dst), s.Size())
+		}}
+	}
+	switch s.Form {
+	case Transposed:
+		return s.transposeTasks(floats(dst))
+	case Blocked, Phase:
+		return s.convTasks(floats(dst))
+	case Padded:
+		return []func() error{func() error {
+			f := floats(dst)
+			clear(f[s.Entry.Count():])
+			return weights.ToFloat32(f[:s.Entry.Count()], s.Entry)
+		}}
+	}
+	return []func() error{func() error { return s.fillPlain(dst) }}
+}
+
+func floats(b []byte) []float32 {
+	if len(b) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
+}
+
+func (s Source) fillPlain(dst []byte) error {
+	switch s.DType {
+	case s.Entry.DType:
+		copy(dst, s.Entry.Data)
+		return nil
+	case dtype.F32:
+		return weights.ToFloat32(floats(dst), s.Entry)
+	}
+	const chunk = 1 << 14
+	buf := make([]float32, min(chunk, s.Entry.Count()))
+	size := s.DType.Size()
+	for from := 0; from < s.Entry.Count(); from += len(buf) {
+		part := buf[:min(len(buf), s.Entry.Count()-from)]
+		if err := weights.Range(part, s.Entry, from); err != nil {
+			return err
+		}
+		if err := weights.FromFloat32(dst[from*size:(from+len(part))*size], part, s.DType); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stripe is the number of rows that one task converts: a multiple of every block in use.
+const stripe = 64
+
+// transposeTasks turns [N,K] into [K,N], a stripe of rows at a time, so that each written line of the cache is filled.
+func (s Source) transposeTasks(dst []float32) []func() error {
+	n := s.Entry.Shape[0]
+	k := s.Entry.Count() / max(n, 1)
+	var tasks []func() error
+	for from := 0; from < n; from += stripe {
+		rows := min(stripe, n-from)
+		tasks = append(tasks, func() error {
+			buf := make([]float32, rows*k)
+			if err := weights.Range(buf, s.Entry, from*k); err != nil {
+				return err
+			}
+			for c := range k {
+				line := dst[c*n+from : c*n+from+rows]
+				for r := range line {
+					line[r] = buf[r*k+c]
+				}
+			}
+			return nil
+		})
+	}
+	return tasks
+}
+
+// convTasks lays a convolution weight out, one block of output channels at a time.
+func (s Source) convTasks(dst []float32) []func() error {
+	o, i := s.Entry.Shape[0], s.Entry.Shape[1]
+	taps := s.Entry.Shape[2] * s.Entry.Shape[3]
+	block := max(s.Block, 1)
+	outTaps := taps
+	if s.Form == Phase {
+		outTaps = 4
+	}
+	var tasks []func() error
+	for from := 0; from < o; from += block {
+		rows := min(block, o-from)
+		part := dst[from*i*outTaps : (from+block)*i*outTaps]
+		tasks = append(tasks, func() error {
+			buf := make([]float32, rows*i*taps)
+			if err := weights.Range(buf, s.Entry, from*i*taps); err != nil {
+				return err
+			}
+			if s.Form == Phase {
+				buf = s.phase(buf)
+			}
+			interleave(part, buf, block, rows, i, outTaps)
+			return nil
+		})
+	}
+	return tasks
+}
+
+// interleave writes rows×[I,taps] as [I/b][taps][b in][b out]; rows that a padded block lacks become zeros. block 1
+// is the plain layout.
+func interleave(dst, src []float32, block, rows, in, taps int) {
+	if block == 1 {
+		copy(dst, src)
+		return
+	}
+	row := in * taps
+	at := 0
+	for ib := 0; ib < in; ib += block {
+		for t := range taps {
+			for bi := range block {
+				p := (ib+bi)*taps + t
+				line := dst[at : at+block]
+				for bo := range rows {
+					line[bo] = src[bo*row+p]
+				}
+				clear(line[rows:])
+				at += block
+			}
+		}
+	}
+}
+
+// phase sums the taps of 3x3 kernels that fall on the same source pixel once the picture has been doubled: rows
+// 0 | 1+2 for phase 0 and 0+1 | 2 for phase 1, and columns likewise.
+func (s Source) phase(k3 []float32) []float32 {
+	out := make([]float32, len(k3)/9*4)
+	group := func(phase, tap int) (from, to int) {
+		cut := 1 + phase
+		if tap == 0 {
+			return 0, cut
+		}
+		return cut, 3
+	}
+	for n := range len(k3) / 9 {
+		k := k3[n*9 : n*9+9]
+		for y := range 2 {
+			y0, y1 := group(s.Row, y)
+			for x := range 2 {
+				x0, x1 := group(s.Col, x)
+				var sum float64
+				for r := y0; r < y1; r++ {
+					for c := x0; c < x1; c++ {
+						sum += float64(k[r*3+c])
+					}
+				}
+				out[n*4+y*2+x] = float32(sum)
+			}
+		}
+	}
+	return out
+}
