@@ -1,0 +1,33 @@
+package imaging
+
+// ToBytes turns values in 0…1 into bytes as upstream's nodes do: times 255 in float32, clipped, fraction cut off.
+// NaN becomes 0.
+func ToBytes(values []float32) []byte {
+	out := make([]byte, len(values))
+	parallel(len(values), 4, func(from, to int) {
+		for i := from; i < to; i++ {
+			out[i] = toByte(values[i])
+		}
+	})
+	return out
+}
+
+func toByte(v float32) byte {
+	v *= 255
+	switch {
+	case v >= 255:
+		return 255
+	case v > 0:
+		return byte(v)
+	}
+	return 0
+}
+
+// FromBytes turns bytes into values in 0…1: divided by 255 in float32.
+func FromBytes(to []float32, pix []byte) {
+	parallel(len(pix), 4, func(from, end int) {
+		for i := from; i < end; i++ {
+			to[i] = float32(pix[i]) / 255
+		}
+	})
+}

@@ -1,0 +1,150 @@
+package imaging
+
+import (
+	"fmt"
+	"math"
+
+	"comfygo/engine/tensor"
+)
+
+// ImageMethods and LatentMethods are the methods of the scaling nodes for pictures and for latents, in upstream's order.
+var (
+	ImageMethods  = []string{"nearest-exact", "bilinear", "area", "bicubic", "lanczos"}
+	LatentMethods = []string{"nearest-exact", "bilinear", "area", "bicubic", "bislerp"}
+)
+
+// Upscale resizes [B,C,H,W] (or [B,C,T,H,W], frame by frame) to width x height as comfy.utils.common_upscale does. crop is
+// "center" (cut to the target's proportions first) or anything else for none. The methods are those of ImageMethods and
+// LatentMethods.
+func Upscale(t *tensor.Tensor, width, height int, method, crop string) (*tensor.Tensor, error) {
+	if len(t.Shape) == 5 {
+		return upscaleFrames(t, width, height, method, crop)
+	}
+	if err := checkRank("scaling", t, 4); err != nil {
+		return nil, err
+	}
+	if err := checkTarget(t.Shape[0], t.Shape[1], width, height); err != nil {
+		return nil, err
+	}
+	out := tensor.New(t.Shape[0], t.Shape[1], height, width)
+	return out, upscale(planes(out), planes(t), method, crop)
+}
+
+// UpscaleImage is Upscale for pictures, [B,H,W,C].
+func UpscaleImage(t *tensor.Tensor, width, height int, method, crop string) (*tensor.Tensor, error) {
+	if err := checkRank("scaling", t, 4); err != nil {
+		return nil, err
+	}
+	if err := checkTarget(t.Shape[0], t.Shape[3], width, height); err != nil {
+		return nil, err
+	}
+	out := tensor.New(t.Shape[0], height, width, t.Shape[3])
+	return out, upscale(pixels(out), pixels(t), method, crop)
+}
+
+func checkTarget(n, c, width, height int) error {
+	if width < 1 || height < 1 {
+		return fmt.Errorf("scaling: the target is %dx%d", width, height)
+	}
+	return CheckSize(fmt.Sprintf("a picture of %dx%d", width, height), n, c, height, width)
+}
+
+// upscaleFrames puts the frames into the batch and takes them out again.
+func upscaleFrames(t *tensor.Tensor, width, height int, method, crop string) (*tensor.Tensor, error) {
+	b, c, frames, h, w := t.Shape[0], t.Shape[1], t.Shape[2], t.Shape[3], t.Shape[4]
+	flat, err := t.Reshape(b, c*frames, h, w)
+	if err != nil {
+		return nil, err
+	}
+	if method == "bislerp" || method == "lanczos" { // these look at all channels of a frame together
+		flat = &tensor.Tensor{Shape: []int{b * frames, c, h, w}, Data: swapAxes(t.Data, b, c, frames, h*w)}
+	}
+	out, err := Upscale(flat, width, height, method, crop)
+	if err != nil {
+		return nil, err
+	}
+	if method == "bislerp" || method == "lanczos" {
+		out.Data = swapAxes(out.Data, b, frames, c, height*width)
+	}
+	out.Shape = []int{b, c, frames, height, width}
+	return out, nil
+}
+
+// swapAxes turns [a,b,c,d] into [a,c,b,d].
+func swapAxes(data []float32, a, b, c, d int) []float32 {
+	out := make([]float32, len(data))
+	for i := range a {
+		for j := range b {
+			for k := range c {
+				copy(out[((i*c+k)*b+j)*d:][:d], data[((i*b+j)*c+k)*d:][:d])
+			}
+		}
+	}
+	return out
+}
+
+func upscale(dst, src view, method, crop string) error {
+	if crop == "center" {
+		src = src.crop(centerCrop(src.w, src.h, dst.w, dst.h))
+	}
+	if src.w < 1 || src.h < 1 {
+		return fmt.Errorf("scaling: nothing is left of the picture after cutting it to %dx%d", dst.w, dst.h)
+	}
+	switch method {
+	case "nearest-exact":
+		nearest(dst, src)
+	case "bilinear":
+		weighted(dst, src, linearTaps(src.w, dst.w), linearTaps(src.h, dst.h))
+	case "bicubic":
+		weighted(dst, src, cubicTaps(src.w, dst.w), cubicTaps(src.h, dst.h))
+	case "area":
+		area(dst, src)
+	case "bislerp":
+		bislerp(dst, src)
+	case "lanczos":
+		return lanczos(dst, src)
+	default:
+		return fmt.Errorf("scaling: unknown method %q", method)
+	}
+	return nil
+}
+
+// centerCrop returns how many columns and rows go at each side so that w x h gets the proportions of the target.
+func centerCrop(w, h, width, height int) (x, y int) {
+	old, wanted := float64(w)/float64(h), float64(width)/float64(height)
+	switch {
+	case old > wanted:
+		x = int(math.RoundToEven((float64(w) - float64(w)*(wanted/old)) / 2))
+	case old < wanted:
+		y = int(math.RoundToEven((float64(h) - float64(h)*(old/wanted)) / 2))
+	}
+	return x, y
+}
+
+// lanczos goes through 8 bits, as comfy.utils.lanczos does by way of Pillow.
+func lanczos(dst, src view) error {
+	pix := make([]byte, src.w*src.h*src.c)
+	for n := range src.n {
+		for y := range src.h {
+			for c := range src.c {
+				line := src.row(n, c, y)
+				for x := range src.w {
+					pix[(y*src.w+x)*src.c+c] = toByte(line[x*src.sw])
+				}
+			}
+		}
+		scaled, err := Resize8(pix, src.w, src.h, src.c, dst.w, dst.h, Lanczos)
+		if err != nil {
+			return err
+		}
+		for y := range dst.h {
+			for c := range dst.c {
+				line := dst.row(n, c, y)
+				for x := range dst.w {
+					line[x*dst.sw] = float32(scaled[(y*dst.w+x)*dst.c+c]) / 255
+				}
+			}
+		}
+	}
+	return nil
+}
