@@ -2,7 +2,6 @@ package weights
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -43,7 +42,7 @@ func Float32s(e Entry) ([]float32, error) {
 }
 
 // parallel calls work on consecutive ranges that cover [0, n), on as many goroutines as there are processors, none
-// of them given less than grain at a time; it returns when all have returned.
+// of them given less than grain at a time. It returns when all have, with the error of the lowest range that failed.
 func parallel(n, grain int, work func(from, to int) error) error {
 	parts := min(runtime.GOMAXPROCS(0), max(n/max(grain, 1), 1))
 	if parts == 1 {
@@ -55,7 +54,12 @@ func parallel(n, grain int, work func(from, to int) error) error {
 		wg.Go(func() { errs[i] = work(i*n/parts, (i+1)*n/parts) })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // convert is the inner loop; len(src) is len(dst) elements of type d.
