@@ -54,11 +54,12 @@ func TestUsageOfEveryFlag(t *testing.T) {
 	var last any
 	for _, f := range recordedFlags(t) {
 		sig := signature(f)
-		if f.Group == nil {
+		switch f.Group {
+		case nil:
 			sig = "[" + sig + "]"
-		} else if f.Group == last {
+		case last:
 			sig = "| " + sig
-		} else {
+		default:
 			sig = "[" + sig
 		}
 		last = f.Group

@@ -58,15 +58,15 @@ func Main(ctx context.Context, words []string, stdout, stderr io.Writer, h Handl
 		return CodeOK
 	case errors.As(err, &usage):
 		writeUsage(stderr, cmd)
-		_, _ = fmt.Fprintf(stderr, "%s: error: %s\n", program, usage.Message)
+		fmt.Fprintf(stderr, "%s: error: %s\n", program, usage.Message)
 		return CodeUsage
 	case errors.As(err, &exit):
 		if exit.Err != nil {
-			_, _ = fmt.Fprintf(stderr, "%s: %v\n", program, exit.Err)
+			fmt.Fprintf(stderr, "%s: %v\n", program, exit.Err)
 		}
 		return exit.Code
 	default:
-		_, _ = fmt.Fprintf(stderr, "%s: %v\n", program, err)
+		fmt.Fprintf(stderr, "%s: %v\n", program, err)
 		return CodeFailed
 	}
 }

@@ -49,8 +49,10 @@ func TestCommands(t *testing.T) {
 		{words: "run a.json", called: "run", run: cli.RunOptions{Workflow: "a.json"}},
 		{words: "run -", called: "run", run: cli.RunOptions{Workflow: "-"}},
 		{words: "run a.json b.json", code: 2, says: "unrecognized arguments: b.json"},
-		{words: "run a.json --cpu --input 3.seed=5 --input=3.text=a,b --output out", called: "run",
-			run: cli.RunOptions{Workflow: "a.json", Inputs: []string{"3.seed=5", "3.text=a,b"}, Output: "out"}},
+		{
+			words: "run a.json --cpu --input 3.seed=5 --input=3.text=a,b --output out", called: "run",
+			run: cli.RunOptions{Workflow: "a.json", Inputs: []string{"3.seed=5", "3.text=a,b"}, Output: "out"},
+		},
 		{words: "run --inp 3.seed=5 a.json", called: "run", run: cli.RunOptions{Workflow: "a.json", Inputs: []string{"3.seed=5"}}},
 		{words: "run a.json --port x", code: 2, says: "argument --port: invalid int value: 'x'"},
 		{words: "--cpu run a.json", code: 2, says: "unrecognized arguments: run a.json"},

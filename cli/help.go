@@ -76,23 +76,23 @@ func writeWrapped(w io.Writer, head string, parts []string, indent int) {
 	line := head
 	for _, p := range parts {
 		if len(line)+1+len(p) > lineWidth && len(line) > indent {
-			_, _ = fmt.Fprintln(w, line)
+			fmt.Fprintln(w, line)
 			line = strings.Repeat(" ", indent-1)
 		}
 		line += " " + p
 	}
-	_, _ = fmt.Fprintln(w, line)
+	fmt.Fprintln(w, line)
 }
 
 // writeHelp prints what the program or one command understands.
 func writeHelp(w io.Writer, cmd *command) {
 	writeUsage(w, cmd)
 	if cmd != nil {
-		_, _ = fmt.Fprintf(w, "\n%s: %s. Every flag of %s may be given too.\n", cmd.name, cmd.help, program)
+		fmt.Fprintf(w, "\n%s: %s. Every flag of %s may be given too.\n", cmd.name, cmd.help, program)
 		writeSection(w, "options", cmd.flags)
 		return
 	}
-	_, _ = fmt.Fprintln(w, "\nA ComfyUI server in Go. Without a command it starts the server.\n\ncommands:")
+	fmt.Fprintln(w, "\nA ComfyUI server in Go. Without a command it starts the server.\n\ncommands:")
 	for _, c := range commands {
 		writeEntry(w, strings.TrimSpace(c.name+" "+c.usage), c.help)
 	}
@@ -105,11 +105,11 @@ func writeHelp(w io.Writer, cmd *command) {
 		}
 		writeSection(w, title, members)
 	}
-	_, _ = fmt.Fprintln(w, "\nFlags marked * are accepted and change nothing here: they steer PyTorch.")
+	fmt.Fprintln(w, "\nFlags marked * are accepted and change nothing here: they steer PyTorch.")
 }
 
 func writeSection(w io.Writer, title string, specs []*spec) {
-	_, _ = fmt.Fprintf(w, "\n%s:\n", title)
+	fmt.Fprintf(w, "\n%s:\n", title)
 	for _, s := range specs {
 		sig := s.signature(s.name)
 		if s.short != "" {
@@ -130,7 +130,7 @@ func writeSection(w io.Writer, title string, specs []*spec) {
 func writeEntry(w io.Writer, name, help string) {
 	head := "  " + name
 	if len(head)+2 > helpColumn {
-		_, _ = fmt.Fprintln(w, head)
+		fmt.Fprintln(w, head)
 		head = ""
 	}
 	head += strings.Repeat(" ", helpColumn-1-len(head))
