@@ -50,6 +50,29 @@ func TestHalfEveryValue(t *testing.T) {
 	}
 }
 
+// TestHalfBulk converts every half in one call, in an order that mixes special values among the others, and compares
+// with the scalar form.
+func TestHalfBulk(t *testing.T) {
+	t.Parallel()
+	const n = 1<<16 + 3
+	b := make([]byte, 0, 2*n)
+	for i := range n {
+		b = binary.LittleEndian.AppendUint16(b, uint16(i*40503))
+	}
+	for from := range 4 { // all alignments within a group of four
+		got := make([]float32, n-from)
+		if err := weights.ToFloat32(got, entry(dtype.F16, b[2*from:], n-from)); err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range got {
+			h := uint16((i + from) * 40503)
+			if want := weights.F16ToF32(h); math.Float32bits(v) != math.Float32bits(want) {
+				t.Fatalf("half %#04x is %#08x, want %#08x", h, math.Float32bits(v), math.Float32bits(want))
+			}
+		}
+	}
+}
+
 // TestHalfRounding walks the midpoints of neighbouring halves: exactly there the even one wins, a hair beside it the
 // nearer one.
 func TestHalfRounding(t *testing.T) {
