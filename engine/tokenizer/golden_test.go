@@ -2,11 +2,11 @@ package tokenizer_test
 
 import (
 	"encoding/json"
-	"os"
 	"testing"
 
 	"comfygo/engine/tensor"
 	"comfygo/engine/tokenizer"
+	"comfygo/tests/golden"
 )
 
 type goldenChunk struct {
@@ -33,14 +33,11 @@ func lookup(name string) (*tensor.Tensor, bool) {
 
 func TestPromptsEqualUpstream(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile("testdata/tokens.json")
-	if err != nil {
-		t.Fatal(err)
+	var file struct {
+		Sets map[string][]goldenPrompt `json:"sets"`
 	}
-	var sets map[string][]goldenPrompt
-	if err := json.Unmarshal(data, &sets); err != nil {
-		t.Fatal(err)
-	}
+	golden.JSON(t, "text/tokens", &file)
+	sets := file.Sets
 	for _, c := range []struct {
 		set, key string
 		tok      *tokenizer.Tokenizer
