@@ -1,0 +1,80 @@
+package sampling
+
+import (
+	"runtime"
+	"sync"
+
+	"comfygo/engine/tensor"
+)
+
+// parallelFrom is the number of elements from which work is spread over the processors; latents of pictures stay below.
+const parallelFrom = 1 << 19
+
+// spread calls f with ranges that cover [0,n), at once when n is large.
+func spread(n int, f func(from, to int)) {
+	if n < parallelFrom {
+		f(0, n)
+		return
+	}
+	workers := runtime.GOMAXPROCS(0)
+	step := (n + workers - 1) / workers
+	var wg sync.WaitGroup
+	for from := 0; from < n; from += step {
+		wg.Go(func() { f(from, min(from+step, n)) })
+	}
+	wg.Wait()
+}
+
+// like returns a tensor of zeros of the same shape.
+func like(x *tensor.Tensor) *tensor.Tensor { return tensor.New(x.Shape...) }
+
+// apply returns f of each element.
+func apply(x *tensor.Tensor, f func(v float32) float32) *tensor.Tensor {
+	out := like(x)
+	spread(len(x.Data), func(from, to int) {
+		for i := from; i < to; i++ {
+			out.Data[i] = f(x.Data[i])
+		}
+	})
+	return out
+}
+
+// zip returns f of each pair of elements of two tensors of the same shape.
+func zip(x, y *tensor.Tensor, f func(a, b float32) float32) *tensor.Tensor {
+	out := like(x)
+	spread(len(x.Data), func(from, to int) {
+		for i := from; i < to; i++ {
+			out.Data[i] = f(x.Data[i], y.Data[i])
+		}
+	})
+	return out
+}
+
+// term is a tensor with its factor in a sum.
+type term struct {
+	factor float32
+	value  *tensor.Tensor
+}
+
+// sum returns factor1*value1 + factor2*value2 + …, rounding after each operation as torch does when it goes term by
+// term. The conversions keep the compiler from fusing a product into the sum where the processor could.
+func sum(terms ...term) *tensor.Tensor {
+	out := like(terms[0].value)
+	spread(len(out.Data), func(from, to int) {
+		for k, t := range terms {
+			for i := from; i < to; i++ {
+				v := float32(t.factor * t.value.Data[i])
+				if k > 0 {
+					v = out.Data[i] + v
+				}
+				out.Data[i] = v
+			}
+		}
+	})
+	return out
+}
+
+// slope returns (x - denoised)/sigma, the derivative of x by sigma (Karras et al., 2022). Upstream: to_d.
+func slope(x *tensor.Tensor, sigma float32, denoised *tensor.Tensor) *tensor.Tensor {
+	return zip(x, denoised, func(a, b float32) float32 { return (a - b) / sigma })
+}
