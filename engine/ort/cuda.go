@@ -1,0 +1,156 @@
+package ort
+
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"unsafe"
+
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// EnvCUDADirs names the environment variable with further folders of NVIDIA's libraries, separated as PATH is. A
+// folder may also be a Python site-packages: its nvidia/*/lib are looked into.
+const EnvCUDADirs = "COMFYGO_CUDA_DIRS"
+
+// ErrNoCUDA is wrapped by errors that say why CUDA cannot be used here.
+var ErrNoCUDA = errors.New("no CUDA")
+
+// CheckCUDA reports whether the card with the given index can be used: nil, or an error that wraps ErrNoCUDA and says
+// why not. A missing driver shows only when a session is made, so it makes a tiny one. The answer is remembered.
+func (r *Runtime) CheckCUDA(ctx context.Context, index int) error {
+	r.mu.Lock()
+	err, known := r.cuda[index]
+	r.mu.Unlock()
+	if known {
+		return err
+	}
+	if err = r.probeCUDA(ctx, index); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		err = fmt.Errorf("%w: %w", ErrNoCUDA, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cuda[index] = err
+	return err
+}
+
+func (r *Runtime) probeCUDA(ctx context.Context, index int) error {
+	if index < 0 {
+		return fmt.Errorf("card %d does not exist", index)
+	}
+	for _, name := range r.preloadCUDA() {
+		r.cfg.Log.Debug("preloaded", "library", name)
+	}
+	spec := &SessionSpec{Name: "cuda-probe", Model: addModel(), Device: Device{Kind: CUDA, Index: index}}
+	opts, err := r.newOptions(spec)
+	s := &Session{r: r, name: spec.Name, opts: opts, names: map[string]*C.char{}}
+	defer s.free()
+	if err == nil {
+		err = s.create(ctx, spec)
+	}
+	if err == nil {
+		err = s.describe()
+	}
+	if err != nil {
+		return err
+	}
+	out, err := s.run(ctx, map[string]Value{"x": Floats([]float32{1, 2}, 2)}, nil)
+	if err != nil {
+		return err
+	}
+	if y, err := out["y"].Float32s(); err != nil || len(y) != 2 || y[0] != 2 || y[1] != 4 {
+		return fmt.Errorf("card %d computes 1+1, 2+2 as %v", index, y)
+	}
+	return nil
+}
+
+// appendCUDA makes a session run on a card. Both steps fail when the provider or a library it needs is not there.
+func appendCUDA(o *ort.SessionOptions, index int, tf32 bool) error {
+	cuda, err := ort.NewCUDAProviderOptions()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = cuda.Destroy() }()
+	settings := map[string]string{
+		"device_id":                    strconv.Itoa(index),
+		"use_tf32":                     "0",
+		"cudnn_conv_algo_search":       "HEURISTIC",
+		"cudnn_conv_use_max_workspace": "1",
+		"arena_extend_strategy":        "kSameAsRequested",
+	}
+	if tf32 {
+		settings["use_tf32"] = "1"
+	}
+	if err := cuda.Update(settings); err != nil {
+		return err
+	}
+	return o.AppendExecutionProviderCUDA(cuda)
+}
+
+// cudaLibraries are what the provider needs, in an order in which each finds those before it already loaded.
+var cudaLibraries = []string{
+	"libcudart.so.1[23]", "libnvrtc.so.1[23]", "libcublasLt.so.1[23]", "libcublas.so.1[23]", "libcurand.so.10",
+	"libnvJitLink.so.1[23]", "libcufft.so.1[12]", "libcudnn.so.9",
+}
+
+// preloadCUDA opens NVIDIA's libraries by their full paths, so that the provider finds them by name wherever they
+// lie. It returns what it opened. One that is missing or cannot be opened is left to the provider to complain about.
+func (r *Runtime) preloadCUDA() []string {
+	if runtime.GOOS != "linux" {
+		return nil
+	}
+	var opened []string
+	dirs := cudaDirs(r.cfg.CUDADirs, os.Getenv)
+	for _, pattern := range cudaLibraries {
+		for _, dir := range dirs {
+			found, _ := filepath.Glob(filepath.Join(dir, pattern)) // the pattern is well-formed
+			if len(found) == 0 {
+				continue
+			}
+			newest := found[len(found)-1]
+			name := C.CString(newest)
+			var msg [512]C.char
+			failed := C.cg_preload(name, &msg[0], C.size_t(len(msg)))
+			C.free(unsafe.Pointer(name))
+			if failed == 0 {
+				opened = append(opened, newest)
+				break
+			}
+			r.cfg.Log.Debug("preloading", "library", newest, "err", C.GoString(&msg[0]))
+		}
+	}
+	return opened
+}
+
+// cudaDirs lists the folders that may hold NVIDIA's libraries, the configured ones first.
+func cudaDirs(configured []string, env func(string) string) []string {
+	roots := append([]string(nil), configured...)
+	roots = append(roots, filepath.SplitList(env(EnvCUDADirs))...)
+	roots = append(roots, filepath.SplitList(env("LD_LIBRARY_PATH"))...)
+	if home := env("CUDA_HOME"); home != "" {
+		roots = append(roots, filepath.Join(home, "lib64"))
+	}
+	patterns := []string{"/usr/local/cuda/lib64", "/usr/local/cuda-13*/lib64", "/usr/local/cuda-12*/lib64", "/usr/local/cuda*/targets/*/lib"}
+	var dirs []string
+	for _, root := range roots {
+		if root != "" {
+			dirs = append(dirs, root)
+			patterns = append(patterns, filepath.Join(root, "nvidia", "*", "lib"))
+		}
+	}
+	for _, p := range patterns {
+		found, _ := filepath.Glob(p)
+		dirs = append(dirs, found...)
+	}
+	return dirs
+}

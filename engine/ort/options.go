@@ -1,0 +1,144 @@
+package ort
+
+// #include "shim.h"
+import "C"
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"comfygo/device"
+)
+
+// Session configuration keys of ONNX Runtime.
+const (
+	keyFolder   = "session.model_external_initializers_file_folder_path"
+	keyPrepack  = "session.disable_prepacking"
+	keySpinStop = "session.force_spinning_stop"
+	keyShrink   = "memory.enable_memory_arena_shrinkage"
+)
+
+// options are session options in the making, with the values they refer to.
+type options struct {
+	go_    *ort.SessionOptions
+	ptr    *C.OrtSessionOptions
+	values []*C.OrtValue
+	pin    runtime.Pinner
+}
+
+// free gives everything back; the session must be closed, as it uses the values.
+func (o *options) free(r *Runtime) {
+	if o.go_ != nil {
+		_ = o.go_.Destroy() // fails only when it was destroyed before
+	}
+	for _, v := range o.values {
+		C.cg_release_value(r.api, v)
+	}
+	o.pin.Unpin()
+}
+
+func levelOf(l OptLevel) (ort.GraphOptimizationLevel, error) {
+	switch l {
+	case OptAll:
+		return ort.GraphOptimizationLevelEnableAll, nil
+	case OptExtended:
+		return ort.GraphOptimizationLevelEnableExtended, nil
+	case OptBasic:
+		return ort.GraphOptimizationLevelEnableBasic, nil
+	case OptOff:
+		return ort.GraphOptimizationLevelDisableAll, nil
+	}
+	return 0, fmt.Errorf("optimization level %d does not exist", l)
+}
+
+// newOptions turns a spec into session options. On an error the caller frees what there is.
+func (r *Runtime) newOptions(spec *SessionSpec) (*options, error) {
+	o := &options{}
+	var err error
+	if o.go_, err = ort.NewSessionOptions(); err != nil {
+		return o, err
+	}
+	p, err := handle(o.go_)
+	if err != nil {
+		return o, err
+	}
+	o.ptr = (*C.OrtSessionOptions)(p)
+	if err := o.set(r, spec); err != nil {
+		return o, err
+	}
+	if spec.Device.Kind == CUDA {
+		if err := appendCUDA(o.go_, spec.Device.Index, spec.TF32); err != nil {
+			return o, err
+		}
+	} else if err := r.check(C.cg_use_custom_ops(r.api, o.ptr, r.ops)); err != nil {
+		return o, err
+	}
+	for i := range spec.Initializers {
+		if err := o.add(r, spec.Device, &spec.Initializers[i]); err != nil {
+			return o, fmt.Errorf("initializer %s: %w", spec.Initializers[i].Name, err)
+		}
+	}
+	return o, nil
+}
+
+// set applies everything of a spec that is no device and no weight.
+func (o *options) set(r *Runtime, spec *SessionSpec) error {
+	level, err := levelOf(spec.OptLevel)
+	if err != nil {
+		return err
+	}
+	threads := spec.Threads
+	if threads <= 0 {
+		threads = device.PhysicalCores()
+	}
+	entries := map[string]string{keyFolder: r.root(), keySpinStop: "1"}
+	if !spec.Prepack {
+		entries[keyPrepack] = "1"
+	}
+	for k, v := range spec.Config {
+		entries[k] = v
+	}
+	steps := []func() error{
+		func() error { return o.go_.SetGraphOptimizationLevel(level) },
+		func() error { return o.go_.SetIntraOpNumThreads(threads) },
+		func() error { return o.go_.SetInterOpNumThreads(1) },
+		func() error { return o.go_.SetCpuMemArena(!spec.DisableArena) },
+		func() error { return o.go_.SetMemPattern(!spec.DisableArena) },
+	}
+	if spec.Profile != "" {
+		steps = append(steps, func() error { return o.go_.EnableProfiling(spec.Profile) })
+	}
+	for k, v := range entries {
+		steps = append(steps, func() error { return wrap(o.go_.AddSessionConfigEntry(k, v), "setting %s", k) })
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add hands one initializer over, in the way that the device can use.
+func (o *options) add(r *Runtime, d Device, in *Initializer) error {
+	if d.Kind == CUDA && in.File != "" {
+		return nil // the library reads the file itself
+	}
+	if in.Data == nil && len(in.Shape) > 0 {
+		return fmt.Errorf("it has no data for %v", d)
+	}
+	v, err := r.wrap(in.value(), &o.pin)
+	if err != nil {
+		return err
+	}
+	o.values = append(o.values, v)
+	name := C.CString(in.Name)
+	defer C.free(unsafe.Pointer(name))
+	if d.Kind == CUDA {
+		return r.check(C.cg_add_external(r.api, o.ptr, name, v))
+	}
+	return r.check(C.cg_add_initializer(r.api, o.ptr, name, v))
+}

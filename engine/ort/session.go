@@ -1,0 +1,203 @@
+package ort
+
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+)
+
+// Session is a graph made ready on a device. Run may be called from several goroutines at once.
+type Session struct {
+	r       *Runtime
+	name    string
+	opts    *options
+	ptr     *C.OrtSession
+	inputs  []Info
+	outputs []Info
+	names   map[string]*C.char // of inputs and outputs, in C's memory
+	shrink  bool
+	release func()
+
+	use    sync.RWMutex // held for reading by runs, for writing by Close
+	closed bool
+}
+
+// NewSession makes a graph ready to run. The end of ctx abandons the work as soon as the library notices, and then the
+// error wraps ctx's cause. On CUDA the error wraps ErrNoCUDA when there is no usable card.
+func (r *Runtime) NewSession(ctx context.Context, spec SessionSpec) (*Session, error) {
+	s, err := r.newSession(ctx, &spec)
+	if err != nil {
+		if spec.Release != nil {
+			spec.Release()
+		}
+		return nil, fmt.Errorf("making a session of graph %s on %v: %w", spec.Name, spec.Device, err)
+	}
+	return s, nil
+}
+
+func (r *Runtime) newSession(ctx context.Context, spec *SessionSpec) (*Session, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if len(spec.Model) == 0 {
+		return nil, errors.New("the model is empty")
+	}
+	if spec.Device.Kind == CUDA {
+		if err := r.CheckCUDA(ctx, spec.Device.Index); err != nil {
+			return nil, err
+		}
+	}
+	opts, err := r.newOptions(spec)
+	s := &Session{r: r, name: spec.Name, opts: opts, names: map[string]*C.char{}, shrink: spec.Shrink}
+	if err == nil {
+		if err = s.create(ctx, spec); err != nil && ctx.Err() == nil {
+			r.dump(spec)
+		}
+	}
+	if err == nil {
+		err = s.describe()
+	}
+	if err == nil {
+		err = r.adopt(s)
+	}
+	if err != nil {
+		s.free()
+		return nil, err
+	}
+	s.release = spec.Release
+	return s, nil
+}
+
+// create builds the native session, watching ctx.
+func (s *Session) create(ctx context.Context, spec *SessionSpec) error {
+	done := watch(ctx, func() {
+		_ = s.r.check(C.cg_cancel_load(s.r.api, s.opts.ptr)) // the flag is all there is to set; nothing can be done about a refusal
+	})
+	err := s.r.check(C.cg_session(s.r.api, s.r.env, unsafe.Pointer(unsafe.SliceData(spec.Model)), C.size_t(len(spec.Model)), s.opts.ptr, &s.ptr))
+	done()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// watch calls f once when ctx ends. The returned function ends the watch and waits for f if it has begun.
+func watch(ctx context.Context, f func()) (done func()) {
+	ran := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ran)
+		f()
+	})
+	return func() {
+		if !stop() {
+			<-ran
+		}
+	}
+}
+
+// adopt registers a session, so that closing the runtime closes it.
+func (r *Runtime) adopt(s *Session) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return ErrClosed
+	}
+	r.sessions[s] = struct{}{}
+	return nil
+}
+
+// describe reads the names, types and shapes of inputs and outputs.
+func (s *Session) describe() error {
+	for side, list := range []*[]Info{&s.inputs, &s.outputs} {
+		var n C.size_t
+		if err := s.r.check(C.cg_count(s.r.api, s.ptr, C.int(side), &n)); err != nil {
+			return err
+		}
+		for i := range n {
+			var (
+				name [512]C.char
+				kind C.int
+				dims [maxRank]C.int64_t
+				rank C.size_t
+			)
+			if err := s.r.check(C.cg_name(s.r.api, s.ptr, C.int(side), i, &name[0], C.size_t(len(name)))); err != nil {
+				return err
+			}
+			if err := s.r.check(C.cg_info(s.r.api, s.ptr, C.int(side), i, &kind, &dims[0], maxRank, &rank)); err != nil {
+				return err
+			}
+			info := Info{Name: C.GoString(&name[0]), DType: fromONNX(int(kind)), Shape: shapeOf(dims[:rank])}
+			*list = append(*list, info)
+			if s.names[info.Name] == nil {
+				s.names[info.Name] = C.CString(info.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// Name returns the graph's name.
+func (s *Session) Name() string { return s.name }
+
+// Inputs describes what Run has to be given.
+func (s *Session) Inputs() []Info { return append([]Info(nil), s.inputs...) }
+
+// Outputs describes what Run can give.
+func (s *Session) Outputs() []Info { return append([]Info(nil), s.outputs...) }
+
+// Close waits for runs to end and frees the session. Closing twice does nothing.
+func (s *Session) Close() {
+	s.use.Lock()
+	defer s.use.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	s.r.mu.Lock()
+	delete(s.r.sessions, s)
+	s.r.mu.Unlock()
+	s.free()
+	if s.release != nil {
+		s.release()
+	}
+}
+
+// free gives back native memory: the session first, as it uses the rest.
+func (s *Session) free() {
+	if s.ptr != nil {
+		C.cg_release_session(s.r.api, s.ptr)
+		s.ptr = nil
+	}
+	s.opts.free(s.r)
+	for _, n := range s.names {
+		C.free(unsafe.Pointer(n))
+	}
+}
+
+// dump writes the model of a session that could not be made, when a folder for that is configured.
+func (r *Runtime) dump(spec *SessionSpec) {
+	if r.cfg.Dump == "" {
+		return
+	}
+	safe := strings.Map(func(c rune) rune {
+		if c == '-' || c == '_' || c == '.' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
+			return c
+		}
+		return '_'
+	}, spec.Name)
+	path := filepath.Join(r.cfg.Dump, fmt.Sprintf("%s-%s.onnx", safe, time.Now().Format("150405.000")))
+	if err := os.WriteFile(path, spec.Model, 0o644); err != nil {
+		r.cfg.Log.Warn("dumping a graph", "graph", spec.Name, "err", err)
+		return
+	}
+	r.cfg.Log.Info("dumped the graph that made no session", "graph", spec.Name, "path", path)
+}

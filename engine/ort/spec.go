@@ -1,0 +1,91 @@
+package ort
+
+import (
+	"fmt"
+	"strconv"
+
+	"comfygo/engine/dtype"
+)
+
+// Kind is a kind of device.
+type Kind int
+
+// The kinds of device.
+const (
+	CPU Kind = iota
+	CUDA
+)
+
+// Device is where a session computes. The zero value is the CPU.
+type Device struct {
+	Kind  Kind
+	Index int // which card
+}
+
+// String returns "cpu", or "cuda:0" as torch writes it.
+func (d Device) String() string {
+	if d.Kind == CUDA {
+		return "cuda:" + strconv.Itoa(d.Index)
+	}
+	return "cpu"
+}
+
+// OptLevel says how far the library may rewrite a graph.
+type OptLevel int
+
+// The levels. OptAll adds the blocked layout of convolutions to OptExtended, which adds fusions to OptBasic.
+const (
+	OptAll OptLevel = iota
+	OptExtended
+	OptBasic
+	OptOff
+)
+
+// SessionSpec describes a session.
+type SessionSpec struct {
+	Name         string // of the graph, for errors
+	Model        []byte // ONNX protobuf; not used after NewSession
+	Initializers []Initializer
+	Device       Device
+	Threads      int      // for one operator; 0 means one for each physical core
+	OptLevel     OptLevel // zero is OptAll
+	// Prepack lets the library keep its own packed copies of linear weights: about a fifth faster, but the copies
+	// take as much memory as the weights in float32, and the originals are no longer used.
+	Prepack bool
+	// TF32 lets CUDA round float32 products to TF32.
+	TF32 bool
+	// DisableArena frees every buffer at once instead of keeping it for the next run.
+	DisableArena bool
+	// Shrink gives the arena's unused memory back after each run.
+	Shrink bool
+	// Profile is the prefix of a file that receives the times of all nodes when the session is closed; "" for none.
+	Profile string
+	// Config are further session configuration entries, by the library's keys.
+	Config map[string]string
+	// Release is called once when the session no longer uses the initializers' Data, also when making it failed.
+	Release func()
+}
+
+// Initializer is the data of one weight of the model.
+type Initializer struct {
+	Name  string
+	DType dtype.DType
+	Shape []int
+	// Data are the bytes, which must stay as they are until Release. On CUDA it may be nil when File is set.
+	Data []byte
+	// File and Offset say where the same bytes lie on disk, as the model's external data says it too; "" for none.
+	File   string
+	Offset int64
+}
+
+func (in Initializer) value() Value { return Value{DType: in.DType, Shape: in.Shape, Data: in.Data} }
+
+// Info describes an input or an output of a session. Unknown dimensions are -1.
+type Info struct {
+	Name  string
+	DType dtype.DType
+	Shape []int
+}
+
+// String returns the info as "name F32[2 -1 4]".
+func (i Info) String() string { return fmt.Sprintf("%s %v%v", i.Name, i.DType, i.Shape) }

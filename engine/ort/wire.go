@@ -1,0 +1,111 @@
+package ort
+
+import "google.golang.org/protobuf/encoding/protowire"
+
+// The few fields of ONNX's protobuf that the probes' models need. Real graphs are written by engine/onnx.
+const (
+	opset      = 21
+	irVersion  = 10
+	attrFloat  = 1
+	attrInt    = 2
+	attrInts   = 7
+	blockSpace = "com.microsoft.nchwc"
+)
+
+type wireNode struct {
+	op, domain string
+	in, out    []string
+	ints       map[string][]int64 // a list of one is written as a single number when its name is in single
+}
+
+// single are the attributes that are a number and no list.
+var single = map[string]bool{"channels": true, "block": true, "to": true}
+
+type wireTensor struct {
+	name string
+	dims []int64
+	data []float32 // nil for graph inputs and outputs
+	open bool      // an output of any shape
+}
+
+func field(b []byte, n protowire.Number, v []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(b, n, protowire.BytesType), v)
+}
+
+func number(b []byte, n protowire.Number, v int64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(b, n, protowire.VarintType), uint64(v))
+}
+
+// wireModel writes a model of float32 tensors.
+func wireModel(nodes []wireNode, inits, inputs, outputs []wireTensor) []byte {
+	var g []byte
+	for _, n := range nodes {
+		g = field(g, 1, n.marshal())
+	}
+	g = field(g, 2, []byte("probe"))
+	for _, t := range inits {
+		g = field(g, 5, t.tensor())
+	}
+	for _, t := range inputs {
+		g = field(g, 11, t.info())
+	}
+	for _, t := range outputs {
+		g = field(g, 12, t.info())
+	}
+	b := number(nil, 1, irVersion)
+	b = field(b, 7, g)
+	b = field(b, 8, number(nil, 2, opset))
+	return field(b, 8, number(field(nil, 1, []byte(blockSpace)), 2, 1))
+}
+
+func (n wireNode) marshal() []byte {
+	var b []byte
+	for _, s := range n.in {
+		b = field(b, 1, []byte(s))
+	}
+	for _, s := range n.out {
+		b = field(b, 2, []byte(s))
+	}
+	b = field(b, 4, []byte(n.op))
+	for name, values := range n.ints {
+		a := field(nil, 1, []byte(name))
+		if single[name] {
+			a = number(number(a, 3, values[0]), 20, attrInt)
+		} else {
+			for _, v := range values {
+				a = number(a, 8, v)
+			}
+			a = number(a, 20, attrInts)
+		}
+		b = field(b, 5, a)
+	}
+	return field(b, 7, []byte(n.domain))
+}
+
+func (t wireTensor) tensor() []byte {
+	var b []byte
+	for _, d := range t.dims {
+		b = number(b, 1, d)
+	}
+	b = number(b, 2, attrFloat)
+	b = field(b, 8, []byte(t.name))
+	return field(b, 9, bytesOf(t.data))
+}
+
+func (t wireTensor) info() []byte {
+	var shape []byte
+	for _, d := range t.dims {
+		shape = field(shape, 1, number(nil, 1, d))
+	}
+	kind := number(nil, 1, attrFloat)
+	if !t.open {
+		kind = field(kind, 2, shape)
+	}
+	return field(field(nil, 1, []byte(t.name)), 2, field(nil, 1, kind))
+}
+
+// addModel is y = x + x on two numbers.
+func addModel() []byte {
+	x, y := wireTensor{name: "x", dims: []int64{2}}, wireTensor{name: "y", dims: []int64{2}}
+	return wireModel([]wireNode{{op: "Add", in: []string{"x", "x"}, out: []string{"y"}}}, nil, []wireTensor{x}, []wireTensor{y})
+}
