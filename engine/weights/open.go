@@ -1,7 +1,11 @@
 package weights
 
 import (
+	"bytes"
+	"fmt"
+
 	"comfygo/engine/safetensors"
+	"comfygo/engine/safetensors/filemap"
 )
 
 type safetensorsSource struct {
@@ -41,5 +45,48 @@ func (s *safetensorsSource) Lookup(name string) (Entry, bool) {
 // and the zip and plain pickle files that torch.save writes (.ckpt, .pt, .pth, .bin). Errors name the file and
 // say what is wrong with it.
 func Open(path string) (Source, error) {
+	m, err := filemap.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	var head [16]byte
+	err = filemap.Guard(func() error { copy(head[:], m.Bytes()); return nil })
+	switch {
+	case err != nil:
+		_ = m.Close()
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	case bytes.HasPrefix(head[:], []byte("PK\x03\x04")):
+		return openTorch(m, loadZip)
+	case head[0] == 0x80 && head[1] >= 2 && head[1] <= 5:
+		return openTorch(m, loadLegacy)
+	}
+	size := len(m.Bytes())
+	if err := m.Close(); err != nil {
+		return nil, err
+	}
+	if what := foreign(head[:], size); what != "" {
+		return nil, fmt.Errorf("reading %s: %s", path, what)
+	}
 	return openSafetensors(path)
+}
+
+// foreign recognises files that often lie where weights should; "" when head may be that of a safetensors file.
+func foreign(head []byte, size int) string {
+	for start, what := range map[string]string{
+		"GGUF":            "a GGUF file, which is not a format that this loader reads",
+		"version https:/": "a Git LFS pointer instead of the file itself: fetch it with git lfs pull",
+		"<!DOCTYPE":       "an HTML page instead of weights: the download went wrong",
+		"<!doctype":       "an HTML page instead of weights: the download went wrong",
+		"<html":           "an HTML page instead of weights: the download went wrong",
+		"\x89PNG":         "a PNG picture, not weights",
+		"\x89HDF":         "an HDF5 file, which is not a format that this loader reads",
+	} {
+		if bytes.HasPrefix(head, []byte(start)) {
+			return what
+		}
+	}
+	if size == 0 {
+		return "the file is empty"
+	}
+	return ""
 }
