@@ -1,0 +1,154 @@
+package imaging
+
+import (
+	"bufio"
+	"compress/zlib"
+	"encoding/binary"
+	"fmt"
+	"io"
+)
+
+// PNGOptions say how a PNG file is written.
+type PNGOptions struct {
+	// Level is zlib's level, 0 (stored) to 9.
+	Level int
+	// Text goes into text chunks before the picture, in this order.
+	Text []Text
+}
+
+// colourTypes are PNG's types by the number of channels: L, LA, RGB, RGBA.
+var colourTypes = [...]byte{1: 0, 2: 4, 3: 2, 4: 6}
+
+// WritePNG writes an 8-bit picture with interleaved channels, 1 (gray), 2 (gray and alpha), 3 (RGB) or 4 (RGBA), as a
+// PNG file of just that kind. len(pix) is w*h*channels.
+func WritePNG(w io.Writer, pix []byte, width, height, channels int, o PNGOptions) error {
+	switch {
+	case channels < 1 || channels > 4:
+		return fmt.Errorf("writing png: a picture has 1 to 4 channels, not %d", channels)
+	case width < 1 || height < 1 || width > 1<<30 || height > 1<<30:
+		return fmt.Errorf("writing png: the picture is %dx%d", width, height)
+	case len(pix) != width*height*channels:
+		return fmt.Errorf("writing png: %d bytes given for %dx%dx%d", len(pix), width, height, channels)
+	}
+	b := bufio.NewWriterSize(w, 1<<16)
+	if _, err := b.Write(pngSignature); err != nil {
+		return fmt.Errorf("writing png: %w", err)
+	}
+	chunks := chunkWriter{b}
+	head := binary.BigEndian.AppendUint32(nil, uint32(width))
+	head = binary.BigEndian.AppendUint32(head, uint32(height))
+	head = append(head, 8, colourTypes[channels], 0, 0, 0)
+	if err := chunks.write("IHDR", head); err != nil {
+		return err
+	}
+	for _, t := range o.Text {
+		kind, data, err := t.chunk()
+		if err != nil {
+			return err
+		}
+		if err := chunks.write(kind, data); err != nil {
+			return err
+		}
+	}
+	if err := writePixels(chunks, pix, width*channels, channels, o.Level); err != nil {
+		return err
+	}
+	if err := chunks.write("IEND", nil); err != nil {
+		return err
+	}
+	if err := b.Flush(); err != nil {
+		return fmt.Errorf("writing png: %w", err)
+	}
+	return nil
+}
+
+// idatWriter makes IDAT chunks of what is written to it.
+type idatWriter struct{ chunkWriter }
+
+func (w idatWriter) Write(p []byte) (int, error) {
+	if err := w.write("IDAT", p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func writePixels(chunks chunkWriter, pix []byte, stride, step, level int) error {
+	buf := bufio.NewWriterSize(idatWriter{chunks}, 1<<16)
+	z, err := zlib.NewWriterLevel(buf, level)
+	if err != nil {
+		return fmt.Errorf("writing png: %w", err)
+	}
+	f := newFilters(stride, step)
+	above := make([]byte, stride)
+	for at := 0; at < len(pix); at += stride {
+		line := pix[at : at+stride]
+		if _, err := z.Write(f.best(line, above)); err != nil {
+			return fmt.Errorf("writing png: %w", err)
+		}
+		above = line
+	}
+	if err := z.Close(); err != nil {
+		return fmt.Errorf("writing png: %w", err)
+	}
+	if err := buf.Flush(); err != nil {
+		return fmt.Errorf("writing png: %w", err)
+	}
+	return nil
+}
+
+// filters holds a line in each of PNG's five filtered forms, each behind the byte that names the filter.
+type filters struct {
+	step  int
+	lines [5][]byte
+}
+
+func newFilters(stride, step int) *filters {
+	f := &filters{step: step}
+	for i := range f.lines {
+		f.lines[i] = make([]byte, stride+1)
+		f.lines[i][0] = byte(i)
+	}
+	return f
+}
+
+// best returns the form whose bytes, taken as signed, are smallest in sum.
+func (f *filters) best(line, above []byte) []byte {
+	none, sub, up, avg, paeth := f.lines[0][1:], f.lines[1][1:], f.lines[2][1:], f.lines[3][1:], f.lines[4][1:]
+	copy(none, line)
+	for i, p := range line {
+		var left, corner byte
+		if i >= f.step {
+			left, corner = line[i-f.step], above[i-f.step]
+		}
+		sub[i] = p - left
+		up[i] = p - above[i]
+		avg[i] = p - byte((int(left)+int(above[i]))/2)
+		paeth[i] = p - predict(left, above[i], corner)
+	}
+	best, least := 0, 0
+	for i, l := range f.lines {
+		sum := 0
+		for _, b := range l[1:] {
+			d := int(int8(b))
+			sum += max(d, -d)
+		}
+		if i == 0 || sum < least {
+			best, least = i, sum
+		}
+	}
+	return f.lines[best]
+}
+
+// predict is PNG's Paeth predictor.
+func predict(a, b, c byte) byte {
+	pa, pb := int(b)-int(c), int(a)-int(c)
+	pc := max(pa+pb, -pa-pb)
+	pa, pb = max(pa, -pa), max(pb, -pb)
+	switch {
+	case pa <= pb && pa <= pc:
+		return a
+	case pb <= pc:
+		return b
+	}
+	return c
+}
