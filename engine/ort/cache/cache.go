@@ -7,6 +7,7 @@ package cache
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 )
@@ -18,6 +19,9 @@ type Cache[K comparable, V any] struct {
 	mu      sync.Mutex
 	budget  int64
 	used    int64
+	present int // values that were taken and not closed yet, also forgotten ones still in use
+	closed  bool
+	empty   *sync.Cond // told when present becomes 0
 	entries map[K]*entry[K, V]
 	idle    *list.List // of *entry, the one used longest ago in front
 	stats   Stats
@@ -45,20 +49,27 @@ type entry[K comparable, V any] struct {
 	place  *list.Element // in idle; nil while in use
 }
 
+// ErrClosed is returned by Get on a closed cache.
+var ErrClosed = errors.New("the cache is closed")
+
 // New makes a cache that closes idle values when the sum of their bytes and those in use is over budget.
-// A budget of 0 or less keeps nothing that is not in use. close is never called with a lock held.
+// A budget of 0 or less keeps nothing that is not in use. closeValue is never called with a lock held.
 func New[K comparable, V any](budget int64, closeValue func(V)) *Cache[K, V] {
-	return &Cache[K, V]{close: closeValue, budget: budget, entries: map[K]*entry[K, V]{}, idle: list.New()}
+	c := &Cache[K, V]{close: closeValue, budget: budget, entries: map[K]*entry[K, V]{}, idle: list.New()}
+	c.empty = sync.NewCond(&c.mu)
+	return c
 }
 
-// Get returns the value of key, building it when it is not there. Idle values make room before building begins; values
-// in use are never closed, so the cache can be over its budget while they are. Concurrent calls for one key build once;
-// when that fails, each of the others tries for itself. done must be called once when the value is no longer used;
-// calling it again does nothing.
-func (c *Cache[K, V]) Get(ctx context.Context, key K, bytes int64, build func(context.Context) (V, error)) (value V, done func(), err error) {
+// Get returns the value of key; when it is not there, build makes it and says how many bytes it takes. Idle values make
+// room for it then, or before, when build calls MakeRoom. Values in use are never closed, so the cache can be over its
+// budget while they are. Concurrent calls for one key build once; when that fails, each of the others tries for
+// itself. done must be called once when the value is no longer used; calling it again does nothing.
+func (c *Cache[K, V]) Get(ctx context.Context, key K, build func(context.Context) (V, int64, error)) (value V, done func(), err error) {
 	for {
-		e, mine, closing := c.take(key, bytes)
-		c.closeAll(closing)
+		e, mine, err := c.take(key)
+		if err != nil {
+			return value, nil, err
+		}
 		if mine {
 			return c.build(ctx, e, build)
 		}
@@ -75,20 +86,22 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K, bytes int64, build func(co
 }
 
 // take finds or makes the entry of key and counts the caller as its user. mine says that the caller has to build it.
-func (c *Cache[K, V]) take(key K, bytes int64) (e *entry[K, V], mine bool, closing []V) {
+func (c *Cache[K, V]) take(key K) (e *entry[K, V], mine bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return nil, false, ErrClosed
+	}
 	if e = c.entries[key]; e != nil {
 		c.stats.Hits++
 		c.use(e)
 		return e, false, nil
 	}
 	c.stats.Misses++
-	e = &entry[K, V]{key: key, bytes: bytes, users: 1, ready: make(chan struct{})}
-	closing = c.shrink(bytes)
+	e = &entry[K, V]{key: key, users: 1, ready: make(chan struct{})}
 	c.entries[key] = e
-	c.used += bytes
-	return e, true, closing
+	c.present++
+	return e, true, nil
 }
 
 func (c *Cache[K, V]) use(e *entry[K, V]) {
@@ -100,23 +113,28 @@ func (c *Cache[K, V]) use(e *entry[K, V]) {
 }
 
 // build fills an entry. A panic in build counts as a failure before it goes on.
-func (c *Cache[K, V]) build(ctx context.Context, e *entry[K, V], build func(context.Context) (V, error)) (value V, done func(), err error) {
+func (c *Cache[K, V]) build(ctx context.Context, e *entry[K, V], build func(context.Context) (V, int64, error)) (value V, done func(), err error) {
 	built := false
 	defer func() {
 		c.mu.Lock()
-		if !built {
+		var closing []V
+		if built {
+			c.used += e.bytes
+			closing = c.shrink(0)
+		} else {
 			e.failed = true
-			c.drop(e)
+			c.forget(e)
+			c.gone(1)
 		}
 		c.mu.Unlock()
 		close(e.ready)
+		c.closeAll(closing)
 	}()
-	if value, err = build(ctx); err != nil {
+	if e.value, e.bytes, err = build(ctx); err != nil {
 		return value, nil, err
 	}
-	e.value = value
 	built = true
-	return value, c.leaver(e), nil
+	return e.value, c.leaver(e), nil
 }
 
 // leaver returns a function that ends one use of e, once.
@@ -131,7 +149,7 @@ func (c *Cache[K, V]) leave(e *entry[K, V]) {
 	e.users--
 	if e.users == 0 && !e.failed {
 		if e.doomed {
-			c.drop(e)
+			c.used -= e.bytes
 			closing = append(closing, e.value)
 		} else {
 			e.place = c.idle.PushBack(e)
@@ -142,12 +160,11 @@ func (c *Cache[K, V]) leave(e *entry[K, V]) {
 	c.closeAll(closing)
 }
 
-// drop forgets an entry. A doomed one may have been replaced under its key already.
-func (c *Cache[K, V]) drop(e *entry[K, V]) {
+// forget takes an entry out of the table. A doomed one may have been replaced under its key already.
+func (c *Cache[K, V]) forget(e *entry[K, V]) {
 	if c.entries[e.key] == e {
 		delete(c.entries, e.key)
 	}
-	c.used -= e.bytes
 }
 
 // shrink takes idle values out until need more bytes fit, and returns them for closing.
@@ -162,15 +179,39 @@ func (c *Cache[K, V]) shrink(need int64) []V {
 func (c *Cache[K, V]) evict(place *list.Element) V {
 	e := c.idle.Remove(place).(*entry[K, V])
 	e.place = nil
-	c.drop(e)
+	c.forget(e)
+	c.used -= e.bytes
 	c.stats.Evictions++
 	return e.value
 }
 
+// closeAll closes values that are out of the table.
 func (c *Cache[K, V]) closeAll(values []V) {
+	if len(values) == 0 {
+		return
+	}
 	for _, v := range values {
 		c.close(v)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone(len(values))
+}
+
+// gone counts values that are no more.
+func (c *Cache[K, V]) gone(n int) {
+	if c.present -= n; c.present == 0 {
+		c.empty.Broadcast()
+	}
+}
+
+// MakeRoom closes idle values until bytes more fit into the budget, or none is left. build calls it as soon as it knows
+// what it needs, so that the old and the new are not in memory together.
+func (c *Cache[K, V]) MakeRoom(bytes int64) {
+	c.mu.Lock()
+	closing := c.shrink(bytes)
+	c.mu.Unlock()
+	c.closeAll(closing)
 }
 
 // Free closes idle values, those used longest ago first, until their bytes add up to at least want or none is left.
@@ -202,6 +243,19 @@ func (c *Cache[K, V]) EvictAll() {
 	}
 	c.mu.Unlock()
 	c.closeAll(closing)
+}
+
+// Close closes all values, waiting for those in use, and refuses further calls of Get.
+func (c *Cache[K, V]) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.EvictAll()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.present > 0 {
+		c.empty.Wait()
+	}
 }
 
 // SetBudget changes the budget and closes what no longer fits.

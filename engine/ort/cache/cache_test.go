@@ -35,11 +35,12 @@ func newShelf(budget int64) *shelf {
 
 func (s *shelf) get(t testing.TB, key string, bytes int64) (done func()) {
 	t.Helper()
-	v, done, err := s.Get(context.Background(), key, bytes, func(context.Context) (string, error) {
+	v, done, err := s.Get(context.Background(), key, func(context.Context) (string, int64, error) {
 		s.mu.Lock()
-		defer s.mu.Unlock()
 		s.built = append(s.built, key)
-		return key, nil
+		s.mu.Unlock()
+		s.MakeRoom(bytes)
+		return key, bytes, nil
 	})
 	if err != nil || v != key {
 		t.Fatalf("Get(%s) = %q, %v", key, v, err)
@@ -85,11 +86,12 @@ func TestRoomIsMadeBeforeBuilding(t *testing.T) {
 	t.Parallel()
 	s := newShelf(5)
 	s.get(t, "a", 4)()
-	_, done, err := s.Get(context.Background(), "b", 4, func(context.Context) (string, error) {
+	_, done, err := s.Get(context.Background(), "b", func(context.Context) (string, int64, error) {
+		s.MakeRoom(4)
 		if fmt.Sprint(s.closed) != "[a]" {
 			t.Error("a is still there while b is built")
 		}
-		return "b", nil
+		return "b", 4, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -129,15 +131,15 @@ func TestOneBuildForMany(t *testing.T) {
 		s := newShelf(10)
 		var builds atomic.Int32
 		gate := make(chan struct{})
-		build := func(context.Context) (string, error) {
+		build := func(context.Context) (string, int64, error) {
 			builds.Add(1)
 			<-gate
-			return "v", nil
+			return "v", 1, nil
 		}
 		var wg sync.WaitGroup
 		for range 10 {
 			wg.Go(func() {
-				v, done, err := s.Get(context.Background(), "k", 1, build)
+				v, done, err := s.Get(context.Background(), "k", build)
 				if err != nil || v != "v" {
 					t.Errorf("got %q, %v", v, err)
 					return
@@ -165,9 +167,9 @@ func TestAFailedBuildIsNotKeptAndOthersTryAgain(t *testing.T) {
 		first, cancel := context.WithCancelCause(context.Background())
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			_, _, err := s.Get(first, "k", 1, func(ctx context.Context) (string, error) {
+			_, _, err := s.Get(first, "k", func(ctx context.Context) (string, int64, error) {
 				<-ctx.Done()
-				return "", context.Cause(ctx)
+				return "", 0, context.Cause(ctx)
 			})
 			if !errors.Is(err, stop) {
 				t.Errorf("the first got %v", err)
@@ -175,7 +177,7 @@ func TestAFailedBuildIsNotKeptAndOthersTryAgain(t *testing.T) {
 		})
 		synctest.Wait()
 		wg.Go(func() {
-			v, done, err := s.Get(context.Background(), "k", 1, func(context.Context) (string, error) { return "second", nil })
+			v, done, err := s.Get(context.Background(), "k", func(context.Context) (string, int64, error) { return "second", 1, nil })
 			if err != nil || v != "second" {
 				t.Errorf("the second got %q, %v", v, err)
 				return
@@ -184,7 +186,7 @@ func TestAFailedBuildIsNotKeptAndOthersTryAgain(t *testing.T) {
 		})
 		waiting, leave := context.WithCancelCause(context.Background())
 		wg.Go(func() {
-			_, _, err := s.Get(waiting, "k", 1, func(context.Context) (string, error) { return "", errors.New("must not build") })
+			_, _, err := s.Get(waiting, "k", func(context.Context) (string, int64, error) { return "", 0, errors.New("must not build") })
 			if !errors.Is(err, stop) {
 				t.Errorf("the one that left got %v", err)
 			}
@@ -205,7 +207,7 @@ func TestAPanicInBuildLeavesTheCacheWhole(t *testing.T) {
 	s := newShelf(10)
 	func() {
 		defer func() { _ = recover() }()
-		_, _, _ = s.Get(context.Background(), "k", 4, func(context.Context) (string, error) { panic("no") })
+		_, _, _ = s.Get(context.Background(), "k", func(context.Context) (string, int64, error) { panic("no") })
 	}()
 	if st := s.Stats(); st.Entries != 0 || st.Bytes != 0 {
 		t.Errorf("stats %+v", st)
@@ -234,10 +236,10 @@ func TestRandomUse(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			switch k := rapid.IntRange(0, 9).Draw(t, "op"); {
 			case k < 6:
-				v, done, err := c.Get(context.Background(), k, int64(k*3), func(context.Context) (int, error) {
+				v, done, err := c.Get(context.Background(), k, func(context.Context) (int, int64, error) {
 					next++
 					open[next] = true
-					return next, nil
+					return next, int64(k * 3), nil
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -245,6 +247,8 @@ func TestRandomUse(t *testing.T) {
 				uses = append(uses, use{v, done})
 			case k == 6:
 				c.EvictAll()
+			case k == 7:
+				c.Free(int64(rapid.IntRange(0, 20).Draw(t, "bytes")))
 			case len(uses) > 0:
 				i := rapid.IntRange(0, len(uses)-1).Draw(t, "which")
 				uses[i].done()
@@ -261,6 +265,38 @@ func TestRandomUse(t *testing.T) {
 		}
 		if st := c.Stats(); st.Bytes > 20 || st.InUse != 0 || st.Entries != len(open) {
 			t.Fatalf("%+v with %d open", st, len(open))
+		}
+		c.Close()
+		if len(open) != 0 || c.Stats().Bytes != 0 {
+			t.Fatalf("after Close %d are open, %+v", len(open), c.Stats())
+		}
+	})
+}
+
+func TestCloseWaitsForUsers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(10)
+		done := s.get(t, "a", 1)
+		s.get(t, "b", 1)()
+		ended := make(chan struct{})
+		go func() {
+			s.Close()
+			close(ended)
+		}()
+		synctest.Wait()
+		select {
+		case <-ended:
+			t.Error("Close did not wait for a user")
+		default:
+		}
+		if _, _, err := s.Get(t.Context(), "c", nil); !errors.Is(err, cache.ErrClosed) {
+			t.Errorf("Get on a closing cache: %v", err)
+		}
+		done()
+		<-ended
+		if fmt.Sprint(s.closed) != "[b a]" {
+			t.Errorf("closed %v", s.closed)
 		}
 	})
 }
