@@ -60,13 +60,14 @@ func New[K comparable, V any](budget int64, closeValue func(V)) *Cache[K, V] {
 	return c
 }
 
-// Get returns the value of key; when it is not there, build makes it and says how many bytes it takes. Idle values make
-// room for it then, or before, when build calls MakeRoom. Values in use are never closed, so the cache can be over its
-// budget while they are. Concurrent calls for one key build once; when that fails, each of the others tries for
-// itself. done must be called once when the value is no longer used; calling it again does nothing.
-func (c *Cache[K, V]) Get(ctx context.Context, key K, build func(context.Context) (V, int64, error)) (value V, done func(), err error) {
+// Get returns the value of key, building it when it is not there. bytes is what it will take: idle values make room
+// before building begins, so that the old and the new are not there together. Values in use are never closed, so the
+// cache can be over its budget while they are. Concurrent calls for one key build once; when that fails, each of the
+// others tries for itself. done must be called once when the value is no longer used; again does nothing.
+func (c *Cache[K, V]) Get(ctx context.Context, key K, bytes int64, build func(context.Context) (V, error)) (value V, done func(), err error) {
 	for {
-		e, mine, err := c.take(key)
+		e, mine, closing, err := c.take(key, bytes)
+		c.closeAll(closing)
 		if err != nil {
 			return value, nil, err
 		}
@@ -86,22 +87,24 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K, build func(context.Context
 }
 
 // take finds or makes the entry of key and counts the caller as its user. mine says that the caller has to build it.
-func (c *Cache[K, V]) take(key K) (e *entry[K, V], mine bool, err error) {
+func (c *Cache[K, V]) take(key K, bytes int64) (e *entry[K, V], mine bool, closing []V, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return nil, false, ErrClosed
+		return nil, false, nil, ErrClosed
 	}
 	if e = c.entries[key]; e != nil {
 		c.stats.Hits++
 		c.use(e)
-		return e, false, nil
+		return e, false, nil, nil
 	}
 	c.stats.Misses++
-	e = &entry[K, V]{key: key, users: 1, ready: make(chan struct{})}
+	e = &entry[K, V]{key: key, bytes: bytes, users: 1, ready: make(chan struct{})}
+	closing = c.shrink(bytes)
 	c.entries[key] = e
+	c.used += bytes
 	c.present++
-	return e, true, nil
+	return e, true, closing, nil
 }
 
 func (c *Cache[K, V]) use(e *entry[K, V]) {
@@ -113,24 +116,20 @@ func (c *Cache[K, V]) use(e *entry[K, V]) {
 }
 
 // build fills an entry. A panic in build counts as a failure before it goes on.
-func (c *Cache[K, V]) build(ctx context.Context, e *entry[K, V], build func(context.Context) (V, int64, error)) (value V, done func(), err error) {
+func (c *Cache[K, V]) build(ctx context.Context, e *entry[K, V], build func(context.Context) (V, error)) (value V, done func(), err error) {
 	built := false
 	defer func() {
 		c.mu.Lock()
-		var closing []V
-		if built {
-			c.used += e.bytes
-			closing = c.shrink(0)
-		} else {
+		if !built {
 			e.failed = true
 			c.forget(e)
+			c.used -= e.bytes
 			c.gone(1)
 		}
 		c.mu.Unlock()
 		close(e.ready)
-		c.closeAll(closing)
 	}()
-	if e.value, e.bytes, err = build(ctx); err != nil {
+	if e.value, err = build(ctx); err != nil {
 		return value, nil, err
 	}
 	built = true
@@ -203,15 +202,6 @@ func (c *Cache[K, V]) gone(n int) {
 	if c.present -= n; c.present == 0 {
 		c.empty.Broadcast()
 	}
-}
-
-// MakeRoom closes idle values until bytes more fit into the budget, or none is left. build calls it as soon as it knows
-// what it needs, so that the old and the new are not in memory together.
-func (c *Cache[K, V]) MakeRoom(bytes int64) {
-	c.mu.Lock()
-	closing := c.shrink(bytes)
-	c.mu.Unlock()
-	c.closeAll(closing)
 }
 
 // Free closes idle values, those used longest ago first, until their bytes add up to at least want or none is left.

@@ -35,12 +35,11 @@ func newShelf(budget int64) *shelf {
 
 func (s *shelf) get(t testing.TB, key string, bytes int64) (done func()) {
 	t.Helper()
-	v, done, err := s.Get(context.Background(), key, func(context.Context) (string, int64, error) {
+	v, done, err := s.Get(context.Background(), key, bytes, func(context.Context) (string, error) {
 		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.built = append(s.built, key)
-		s.mu.Unlock()
-		s.MakeRoom(bytes)
-		return key, bytes, nil
+		return key, nil
 	})
 	if err != nil || v != key {
 		t.Fatalf("Get(%s) = %q, %v", key, v, err)
@@ -86,12 +85,11 @@ func TestRoomIsMadeBeforeBuilding(t *testing.T) {
 	t.Parallel()
 	s := newShelf(5)
 	s.get(t, "a", 4)()
-	_, done, err := s.Get(context.Background(), "b", func(context.Context) (string, int64, error) {
-		s.MakeRoom(4)
+	_, done, err := s.Get(context.Background(), "b", 4, func(context.Context) (string, error) {
 		if fmt.Sprint(s.closed) != "[a]" {
 			t.Error("a is still there while b is built")
 		}
-		return "b", 4, nil
+		return "b", nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -131,15 +129,15 @@ func TestOneBuildForMany(t *testing.T) {
 		s := newShelf(10)
 		var builds atomic.Int32
 		gate := make(chan struct{})
-		build := func(context.Context) (string, int64, error) {
+		build := func(context.Context) (string, error) {
 			builds.Add(1)
 			<-gate
-			return "v", 1, nil
+			return "v", nil
 		}
 		var wg sync.WaitGroup
 		for range 10 {
 			wg.Go(func() {
-				v, done, err := s.Get(context.Background(), "k", build)
+				v, done, err := s.Get(context.Background(), "k", 1, build)
 				if err != nil || v != "v" {
 					t.Errorf("got %q, %v", v, err)
 					return
@@ -167,9 +165,9 @@ func TestAFailedBuildIsNotKeptAndOthersTryAgain(t *testing.T) {
 		first, cancel := context.WithCancelCause(context.Background())
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			_, _, err := s.Get(first, "k", func(ctx context.Context) (string, int64, error) {
+			_, _, err := s.Get(first, "k", 1, func(ctx context.Context) (string, error) {
 				<-ctx.Done()
-				return "", 0, context.Cause(ctx)
+				return "", context.Cause(ctx)
 			})
 			if !errors.Is(err, stop) {
 				t.Errorf("the first got %v", err)
@@ -177,7 +175,7 @@ func TestAFailedBuildIsNotKeptAndOthersTryAgain(t *testing.T) {
 		})
 		synctest.Wait()
 		wg.Go(func() {
-			v, done, err := s.Get(context.Background(), "k", func(context.Context) (string, int64, error) { return "second", 1, nil })
+			v, done, err := s.Get(context.Background(), "k", 1, func(context.Context) (string, error) { return "second", nil })
 			if err != nil || v != "second" {
 				t.Errorf("the second got %q, %v", v, err)
 				return
@@ -186,7 +184,7 @@ func TestAFailedBuildIsNotKeptAndOthersTryAgain(t *testing.T) {
 		})
 		waiting, leave := context.WithCancelCause(context.Background())
 		wg.Go(func() {
-			_, _, err := s.Get(waiting, "k", func(context.Context) (string, int64, error) { return "", 0, errors.New("must not build") })
+			_, _, err := s.Get(waiting, "k", 1, func(context.Context) (string, error) { return "", errors.New("must not build") })
 			if !errors.Is(err, stop) {
 				t.Errorf("the one that left got %v", err)
 			}
@@ -207,7 +205,7 @@ func TestAPanicInBuildLeavesTheCacheWhole(t *testing.T) {
 	s := newShelf(10)
 	func() {
 		defer func() { _ = recover() }()
-		_, _, _ = s.Get(context.Background(), "k", func(context.Context) (string, int64, error) { panic("no") })
+		_, _, _ = s.Get(context.Background(), "k", 1, func(context.Context) (string, error) { panic("no") })
 	}()
 	if st := s.Stats(); st.Entries != 0 || st.Bytes != 0 {
 		t.Errorf("stats %+v", st)
@@ -236,10 +234,10 @@ func TestRandomUse(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			switch k := rapid.IntRange(0, 9).Draw(t, "op"); {
 			case k < 6:
-				v, done, err := c.Get(context.Background(), k, func(context.Context) (int, int64, error) {
+				v, done, err := c.Get(context.Background(), k, int64(k*3), func(context.Context) (int, error) {
 					next++
 					open[next] = true
-					return next, int64(k * 3), nil
+					return next, nil
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -290,7 +288,7 @@ func TestCloseWaitsForUsers(t *testing.T) {
 			t.Error("Close did not wait for a user")
 		default:
 		}
-		if _, _, err := s.Get(t.Context(), "c", nil); !errors.Is(err, cache.ErrClosed) {
+		if _, _, err := s.Get(t.Context(), "c", 1, nil); !errors.Is(err, cache.ErrClosed) {
 			t.Errorf("Get on a closing cache: %v", err)
 		}
 		done()
