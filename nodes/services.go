@@ -1,11 +1,16 @@
 package nodes
 
-import "comfygo/folders"
+import (
+	"comfygo/engine"
+	"comfygo/folders"
+)
 
 // Services are what nodes reach through their context.
 type Services struct {
 	// Folders says where models, inputs and outputs are.
 	Folders *folders.Folders
+	// Engine loads and runs models.
+	Engine *engine.Runtime
 	// Metadata is false when pictures must not carry the prompt (--disable-metadata).
 	Metadata bool
 }

@@ -23,11 +23,13 @@ type Target struct {
 	Block int
 	// Lean keeps weights as they lie in the file: narrow ones are widened during each run, just before their use.
 	Lean bool
+	// Weights, when set, is a type that all weights are rounded to before they are used (upstream's weight_dtype).
+	Weights dtype.DType
 }
 
 // String names the target in cache keys.
 func (t Target) String() string {
-	return fmt.Sprintf("cuda=%t %s block=%d lean=%t", t.CUDA, t.Compute, t.Block, t.Lean)
+	return fmt.Sprintf("cuda=%t %s block=%d lean=%t weights=%s", t.CUDA, t.Compute, t.Block, t.Lean, t.Weights)
 }
 
 // Builder writes layers into a graph for a target.
@@ -52,9 +54,9 @@ func (b *Builder) small(r *weights.Ref, as ...int) *onnx.Value {
 	return b.weight(name, b.Target.Compute, as, Source{Entry: r.Entry, Form: Plain, DType: b.Target.Compute})
 }
 
-// weight declares an initializer unless the weight is missing, in which case the scope already knows and the
-// graph will never be run.
+// weight declares an initializer. A weight that is missing is declared too: its scope knows, and the graph is never run.
 func (b *Builder) weight(name string, t dtype.DType, shape []int, src Source) *onnx.Value {
+	src.Via = b.Target.Weights
 	return b.Weight(name, t, shape, src)
 }
 

@@ -20,7 +20,7 @@ func (b *Builder) Conv2dAdd(s *weights.Scope, x, residual *onnx.Value, out, kern
 	in := x.Dim(1).N
 	r := s.Weight("weight", out, in, kernel, kernel)
 	bias := s.Optional("bias", out)
-	if b.blocks(in) && (b.Target.Block <= out || out < 8) {
+	if b.blocks(in) || b.direct(in) {
 		return b.convBlocked(r, bias, x, residual, w)
 	}
 	y := b.Conv(x, b.convWeight(r, x), b.optional(bias), 1, w)
@@ -32,6 +32,10 @@ func (b *Builder) Conv2dAdd(s *weights.Scope, x, residual *onnx.Value, out, kern
 
 // blocks reports that a convolution with this many input channels runs in the blocked form.
 func (b *Builder) blocks(in int) bool { return b.Target.Block > 0 && in%b.Target.Block == 0 }
+
+// direct reports that a convolution reads plain channels and writes blocked ones: the first layer of a network, whose
+// few channels make no block.
+func (b *Builder) direct(in int) bool { return in < b.Target.Block }
 
 // convWeight declares the weight of a plain convolution.
 func (b *Builder) convWeight(r *weights.Ref, x *onnx.Value) *onnx.Value {
@@ -49,8 +53,12 @@ func (b *Builder) convBlocked(r, bias *weights.Ref, x, residual *onnx.Value, w o
 	shape := append([]int(nil), r.Entry.Shape...)
 	out := shape[0]
 	shape[0] = roundUp(out, t.Block)
+	input := func() onnx.Blocked { return b.ReorderInput(x) }
+	if b.direct(shape[1]) {
+		input = func() onnx.Blocked { return b.AsBlocked(x) }
+	}
 	var wv *onnx.Value
-	if t.Lean && inGraph(r.Entry.DType) && shape[0] == out {
+	if t.Lean && inGraph(r.Entry.DType) && shape[0] == out && !b.direct(shape[1]) {
 		wv = b.WidenBlocked(b.weight(r.Name, r.Entry.DType, shape, Source{Entry: r.Entry, Form: Plain, DType: r.Entry.DType}), x, t.Block)
 	} else {
 		wv = b.weight(r.Name+".blocked", t.Compute, shape, Source{Entry: r.Entry, Form: Blocked, DType: t.Compute, Block: t.Block})
@@ -60,7 +68,7 @@ func (b *Builder) convBlocked(r, bias *weights.Ref, x, residual *onnx.Value, w o
 		s := b.ReorderInput(residual)
 		sum, residual = &s, nil
 	}
-	y := b.ReorderOutput(b.ConvBlocked(b.ReorderInput(x), wv, b.paddedBias(bias), sum, w), out)
+	y := b.ReorderOutput(b.ConvBlocked(input(), wv, b.paddedBias(bias), sum, w), out)
 	if residual != nil {
 		y = b.Add(y, residual)
 	}

@@ -25,10 +25,21 @@ func (s Source) Tasks(dst []byte) []func() error {
 		return []func() error{func() error {
 			f := floats(dst)
 			clear(f[s.Entry.Count():])
-			return weights.ToFloat32(f[:s.Entry.Count()], s.Entry)
+			return s.read(f[:s.Entry.Count()], 0)
 		}}
 	}
 	return []func() error{func() error { return s.fillPlain(dst) }}
+}
+
+// read converts len(dst) elements from index from on to float32, rounded to Via.
+func (s Source) read(dst []float32, from int) error {
+	if err := weights.Range(dst, s.Entry, from); err != nil {
+		return err
+	}
+	if s.Via != dtype.Invalid && s.Via != s.Entry.DType {
+		return weights.Round(dst, s.Via)
+	}
+	return nil
 }
 
 func floats(b []byte) []float32 {
@@ -39,19 +50,15 @@ func floats(b []byte) []float32 {
 }
 
 func (s Source) fillPlain(dst []byte) error {
-	switch s.DType {
-	case s.Entry.DType:
-		copy(dst, s.Entry.Data)
-		return nil
-	case dtype.F32:
-		return weights.ToFloat32(floats(dst), s.Entry)
+	if s.DType == dtype.F32 {
+		return s.read(floats(dst), 0)
 	}
 	const chunk = 1 << 14
 	buf := make([]float32, min(chunk, s.Entry.Count()))
 	size := s.DType.Size()
 	for from := 0; from < s.Entry.Count(); from += len(buf) {
 		part := buf[:min(len(buf), s.Entry.Count()-from)]
-		if err := weights.Range(part, s.Entry, from); err != nil {
+		if err := s.read(part, from); err != nil {
 			return err
 		}
 		if err := weights.FromFloat32(dst[from*size:(from+len(part))*size], part, s.DType); err != nil {
@@ -73,7 +80,7 @@ func (s Source) transposeTasks(dst []float32) []func() error {
 		rows := min(stripe, n-from)
 		tasks = append(tasks, func() error {
 			buf := make([]float32, rows*k)
-			if err := weights.Range(buf, s.Entry, from*k); err != nil {
+			if err := s.read(buf, from*k); err != nil {
 				return err
 			}
 			for c := range k {
@@ -103,7 +110,7 @@ func (s Source) convTasks(dst []float32) []func() error {
 		part := dst[from*i*outTaps : (from+block)*i*outTaps]
 		tasks = append(tasks, func() error {
 			buf := make([]float32, rows*i*taps)
-			if err := weights.Range(buf, s.Entry, from*i*taps); err != nil {
+			if err := s.read(buf, from*i*taps); err != nil {
 				return err
 			}
 			if s.Form == Phase {
@@ -116,8 +123,8 @@ func (s Source) convTasks(dst []float32) []func() error {
 	return tasks
 }
 
-// interleave writes rows×[I,taps] as [I/b][taps][b in][b out]; rows that a padded block lacks become zeros. block 1
-// is the plain layout.
+// interleave writes rows×[I,taps] as [I/b][taps][b in][b out], or as [I][taps][b out] when I is less than a block; rows that
+// a padded block lacks become zeros. block 1 is the plain layout.
 func interleave(dst, src []float32, block, rows, in, taps int) {
 	if block == 1 {
 		copy(dst, src)
@@ -125,9 +132,13 @@ func interleave(dst, src []float32, block, rows, in, taps int) {
 	}
 	row := in * taps
 	at := 0
-	for ib := 0; ib < in; ib += block {
+	inBlock := block
+	if in < block {
+		inBlock = 1
+	}
+	for ib := 0; ib < in; ib += inBlock {
 		for t := range taps {
-			for bi := range block {
+			for bi := range inBlock {
 				p := (ib+bi)*taps + t
 				line := dst[at : at+block]
 				for bo := range rows {

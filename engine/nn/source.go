@@ -15,8 +15,8 @@ const (
 	Plain Form = iota
 	// Transposed is [K,N] of a weight that lies in the file as [N,K].
 	Transposed
-	// Blocked is a convolution weight [O,I,kh,kw] in ONNX Runtime's CPU layout OIHWBiBo, O padded with zeros
-	// to a multiple of the block.
+	// Blocked is a convolution weight [O,I,kh,kw] in ONNX Runtime's CPU layout OIHWBiBo, or OIHWBo when I is less than
+	// a block; O is padded with zeros to a multiple of the block.
 	Blocked
 	// Padded is a vector padded with zeros to a multiple of the block.
 	Padded
@@ -31,16 +31,20 @@ type Source struct {
 	Form  Form
 	DType dtype.DType
 	Block int
+	// Via, when set, is an element type that values are rounded to on their way: the weight type a user asked for.
+	Via dtype.DType
 	// Row and Col choose the phase of form Phase: 0 or 1.
 	Row, Col int
 }
 
 // InPlace reports that the bytes of the file serve as they are.
-func (s Source) InPlace() bool { return s.Form == Plain && s.DType == s.Entry.DType }
+func (s Source) InPlace() bool {
+	return s.Form == Plain && s.DType == s.Entry.DType && (s.Via == dtype.Invalid || s.Via == s.DType)
+}
 
 // Key identifies the bytes among all sources of one file.
 func (s Source) Key() string {
-	return fmt.Sprintf("%s/%d/%s/%d/%d%d", s.Entry.Name, s.Form, s.DType, s.Block, s.Row, s.Col)
+	return fmt.Sprintf("%s/%d/%s/%s/%d/%d%d", s.Entry.Name, s.Form, s.DType, s.Via, s.Block, s.Row, s.Col)
 }
 
 // Size returns the number of bytes that Fill writes.

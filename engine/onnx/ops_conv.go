@@ -84,6 +84,9 @@ func (g *Graph) ReorderInput(x *Value) Blocked {
 	return Blocked{g.op(DomainNchwc, "ReorderInput", x.DType, x.Shape, []*Value{x})}
 }
 
+// AsBlocked passes a plain value to ConvBlocked as it is, which takes it so when the channels are fewer than a block.
+func (g *Graph) AsBlocked(x *Value) Blocked { return Blocked{x} }
+
 // ReorderOutput brings a blocked value back to [B,channels,H,W], dropping the channels that only fill the last block.
 func (g *Graph) ReorderOutput(x Blocked, channels int) *Value {
 	out := x.v.Shape.Clone()

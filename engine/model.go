@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/models"
+	"comfygo/engine/onnx"
+	"comfygo/engine/ort"
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+)
+
+// Model is what MODEL links carry: a denoising network with the meaning of its noise levels. It is not changed after
+// it was made, and implements sampling.Network.
+type Model struct {
+	rt       *Runtime
+	file     *modelFile
+	cfg      models.UNetConfig
+	sampling *sampling.ModelSampling
+	// weights, when set, is the type that weights are rounded to.
+	weights dtype.DType
+}
+
+var _ sampling.Network = (*Model)(nil)
+
+// LoadModel opens the diffusion model in the file at path. round, when set, is a narrow type that its weights are rounded
+// to (upstream's weight_dtype).
+func (rt *Runtime) LoadModel(path string, round dtype.DType) (*Model, error) {
+	f, err := rt.files.get(path)
+	if err != nil {
+		return nil, err
+	}
+	if f.found.UNet == nil {
+		return nil, fmt.Errorf("loading %s: the file holds no diffusion model", path)
+	}
+	kind := sampling.EPS
+	if f.found.UNet.VPrediction {
+		kind = sampling.VPrediction
+	}
+	ms, err := sampling.NewModelSampling(kind, sampling.Settings{})
+	if err != nil {
+		return nil, fmt.Errorf("loading %s: %w", path, err)
+	}
+	return &Model{rt: rt, file: f, cfg: *f.found.UNet, sampling: ms, weights: round}, nil
+}
+
+// LoadCheckpoint opens a file that holds a diffusion model, a text encoder and a VAE. A part that the file lacks is nil, as
+// upstream has it: the node that needs it says so.
+func (rt *Runtime) LoadCheckpoint(path string) (*Model, *CLIP, *VAE, error) {
+	f, err := rt.files.get(path)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	m, err := rt.LoadModel(path, dtype.Invalid)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var c *CLIP
+	var v *VAE
+	if f.found.CLIP != nil {
+		c = &CLIP{rt: rt, file: f, cfg: *f.found.CLIP}
+	}
+	if f.found.VAE != nil {
+		v = &VAE{rt: rt, file: f, cfg: *f.found.VAE}
+	}
+	return m, c, v, nil
+}
+
+// Sampling returns the meaning of the model's noise levels.
+func (m *Model) Sampling() *sampling.ModelSampling { return m.sampling }
+
+// LatentFormat relates the VAE's latents to those of the network.
+func (m *Model) LatentFormat() sampling.LatentFormat { return sampling.SD15Latent }
+
+// Concat says which channels the network reads beside the latent.
+func (m *Model) Concat() sampling.Concat {
+	switch m.cfg.InChannels - m.cfg.OutChannels {
+	case 5:
+		return sampling.ConcatInpaint
+	case 4:
+		return sampling.ConcatEdit
+	}
+	return sampling.ConcatNone
+}
+
+// Predict runs the network: x [N,C,H,W] as the network reads it, one timestep a row, and the conditions of
+// in; the result is the raw prediction [N,C,H,W].
+func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in sampling.Inputs) (*tensor.Tensor, error) {
+	x, err := m.joined(x, in)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.check(x, t, in); err != nil {
+		return nil, err
+	}
+	even := true
+	grid := 1 << (m.cfg.Levels - 1)
+	kind := "unet even"
+	if x.Dim(2)%grid != 0 || x.Dim(3)%grid != 0 {
+		even, kind = false, "unet odd"
+	}
+	p, err := m.rt.placeOf(m.rt.cfg.Device, or(m.rt.cfg.UNet, dtype.F16))
+	if err != nil {
+		return nil, err
+	}
+	p.target.Weights = m.weights
+	inputs := map[string]ort.Value{
+		"x":         ort.Floats(x.Data, x.Shape...),
+		"timesteps": ort.Floats(t, len(t)),
+		"context":   ort.Floats(in.Context.Data, in.Context.Shape...),
+	}
+	if m.cfg.AdmChannels > 0 {
+		inputs["y"] = ort.Floats(in.Y.Data, in.Y.Shape...)
+	}
+	var res map[string]ort.Value
+	err = m.rt.with(ctx, m.file, kind, p, func() (*onnx.Graph, error) {
+		return models.UNetGraph(m.file.found.UNetScope(), m.cfg, p.target, even)
+	}, func(s *ort.Session) error {
+		var err error
+		res, err = s.Run(ctx, inputs, []string{"out"})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return asTensor(res["out"])
+}
+
+// joined appends the channels that some models read beside the latent.
+func (m *Model) joined(x *tensor.Tensor, in sampling.Inputs) (*tensor.Tensor, error) {
+	if in.Concat == nil {
+		return x, nil
+	}
+	c := in.Concat
+	if len(c.Shape) != 4 || c.Dim(0) != x.Dim(0) || c.Dim(2) != x.Dim(2) || c.Dim(3) != x.Dim(3) {
+		return nil, fmt.Errorf("running the model: extra channels of shape %v do not fit a latent of shape %v", c.Shape, x.Shape)
+	}
+	out := tensor.New(x.Dim(0), x.Dim(1)+c.Dim(1), x.Dim(2), x.Dim(3))
+	for b := range x.Dim(0) {
+		n := copy(out.Index(b).Data, x.Index(b).Data)
+		copy(out.Index(b).Data[n:], c.Index(b).Data)
+	}
+	return out, nil
+}
+
+func (m *Model) check(x *tensor.Tensor, t []float32, in sampling.Inputs) error {
+	switch {
+	case len(x.Shape) != 4 || x.Dim(1) != m.cfg.InChannels:
+		return fmt.Errorf("running the model: the latent has shape %v, the model reads %d channels", x.Shape, m.cfg.InChannels)
+	case len(t) != x.Dim(0):
+		return fmt.Errorf("running the model: %d timesteps for %d rows", len(t), x.Dim(0))
+	case in.Context == nil || len(in.Context.Shape) != 3 || in.Context.Dim(0) != x.Dim(0):
+		return fmt.Errorf("running the model: it needs a text encoding for each row")
+	case in.Context.Dim(2) != m.cfg.ContextDim:
+		return fmt.Errorf("running the model: the text encoding is %d wide, the model reads %d: it comes from another kind of text encoder", in.Context.Dim(2), m.cfg.ContextDim)
+	case m.cfg.AdmChannels > 0 && (in.Y == nil || len(in.Y.Shape) != 2 || in.Y.Dim(0) != x.Dim(0) || in.Y.Dim(1) != m.cfg.AdmChannels):
+		return fmt.Errorf("running the model: it needs a vector of %d values for each row", m.cfg.AdmChannels)
+	}
+	return m.rt.checkHost("running the model", m.runBytes(x.Dim(0), x.Dim(2), x.Dim(3)))
+}
