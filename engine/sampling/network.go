@@ -1,0 +1,62 @@
+package sampling
+
+import (
+	"context"
+
+	"comfygo/engine/tensor"
+)
+
+// Network is a denoising network.
+type Network interface {
+	// Predict runs the network once: x is [N,C,H,W] (or of more dimensions for video) after ModelSampling.Input, t holds a
+	// timestep for each row, the result is the raw prediction in the shape of x.
+	Predict(ctx context.Context, x *tensor.Tensor, t []float32, in Inputs) (*tensor.Tensor, error)
+}
+
+// Inputs are the conditions of one run of a network. Each is nil or has N rows.
+type Inputs struct {
+	// Context is the text encoding [N,tokens,width].
+	Context *tensor.Tensor
+	// Y is the vector [N,width] of models with a label embedding.
+	Y *tensor.Tensor
+	// Concat are channels [N,C',H,W] that the network reads beside x.
+	Concat *tensor.Tensor
+}
+
+// LatentFormat relates the VAE's latents to those that the network reads. Upstream: comfy.latent_formats.
+type LatentFormat struct {
+	// Channels of a latent.
+	Channels int
+	// Scale and Shift: the network reads (latent - Shift)*Scale.
+	Scale, Shift float32
+	// Downscale is the factor between the sizes of picture and latent.
+	Downscale int
+	// Video says that latents have a time axis: [B,C,T,H,W].
+	Video bool
+}
+
+// SD15Latent is the latent format of Stable Diffusion 1.x and 2.x.
+var SD15Latent = LatentFormat{Channels: 4, Scale: 0.18215, Downscale: 8}
+
+// In returns a VAE's latent as the network reads it.
+func (f LatentFormat) In(x *tensor.Tensor) *tensor.Tensor {
+	return apply(x, func(v float32) float32 { return (v - f.Shift) * f.Scale })
+}
+
+// Out is the inverse of In.
+func (f LatentFormat) Out(x *tensor.Tensor) *tensor.Tensor {
+	return apply(x, func(v float32) float32 { return v/f.Scale + f.Shift })
+}
+
+// Concat says which channels a network reads beside the latent.
+type Concat int
+
+// The kinds of additional channels.
+const (
+	// ConcatNone is an ordinary network.
+	ConcatNone Concat = iota
+	// ConcatInpaint is a mask and the latent of the masked picture (9 channels in all for Stable Diffusion).
+	ConcatInpaint
+	// ConcatEdit is the latent of the picture to edit (InstructPix2Pix, 8 channels in all).
+	ConcatEdit
+)

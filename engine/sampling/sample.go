@@ -1,0 +1,215 @@
+// Package sampling turns noise into latents: schedules, samplers, guidance and the batching of conditionings, with noise
+// and arithmetic equal to those of ComfyUI on torch's CPU generator.
+//
+// It knows tensors and the Network interface. It knows no model family, no file, no node and no HTTP.
+package sampling
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+
+	"comfygo/engine/tensor"
+)
+
+// Params is one sampling run, as the KSampler nodes describe it.
+type Params struct {
+	Network Network
+	Model   *ModelSampling
+	Format  LatentFormat
+	Concat  Concat
+	// Conditions, when set, returns the network's inputs for an entry in place of its text encoding alone; shape is that
+	// of the noise, negative tells the side. Concat is filled in afterwards unless it is set.
+	Conditions func(c *Cond, shape []int, negative bool) (Inputs, error)
+
+	Positive, Negative []Cond
+	// CFG is the guidance scale; at 1 the negative side is not predicted.
+	CFG float64
+
+	// Latent is the start [B,C,H,W] in the VAE's space.
+	Latent *tensor.Tensor
+	// NoiseMask, when set, is 1 where the latent may change, [B,H,W] or [B,1,H,W] at any size.
+	NoiseMask *tensor.Tensor
+	// BatchIndex, when set, numbers the rows for the noise.
+	BatchIndex []int
+	// DownscaleRatio is the picture-to-latent factor that an empty latent was made for; 0 when unknown.
+	DownscaleRatio int
+
+	Seed      uint64
+	Steps     int
+	Sampler   string
+	Scheduler string
+	// Denoise is the share of the noise to start from, in 0…1.
+	Denoise float64
+	// DisableNoise starts from the latent as it is, which holds noise already.
+	DisableNoise bool
+	// StartStep and LastStep bound the steps to run; FullDenoise ends at zero noise all the same.
+	StartStep, LastStep *int
+	FullDenoise         bool
+
+	// Fits reports whether the network can run with x of this shape and this many tokens; nil: always. One entry
+	// alone is run in any case.
+	Fits func(shape []int, tokens int) bool
+	// OnStep, when set, is told of each step after its prediction.
+	OnStep func(Step)
+	// Log may be nil.
+	Log *slog.Logger
+}
+
+// Step is a step of a run.
+type Step struct {
+	// Index counts from 0, Total is the number of steps of the whole run.
+	Index, Total int
+	// X is the noisy latent, Denoised what it is predicted to become; both in the network's space, not to be changed.
+	X, Denoised *tensor.Tensor
+}
+
+// Sample runs a sampler and returns the new latent in the VAE's space. It fails on names it does not know, on shapes that
+// do not fit, when ctx ends (with its cause) and with ErrNotFinite when the network is broken. Upstream:
+// common_ksampler and comfy.sample.sample.
+func Sample(ctx context.Context, p Params) (*tensor.Tensor, error) {
+	s, err := findSampler(p.Sampler)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	sigmas, err := Sigmas(p.Model, p.Sampler, p.Scheduler, p.Steps, p.Denoise)
+	if err != nil {
+		return nil, err
+	}
+	latent, err := p.fixEmpty()
+	if err != nil {
+		return nil, err
+	}
+	if sigmas = cutSteps(sigmas, p.StartStep, p.LastStep, p.FullDenoise); len(sigmas) == 0 {
+		return latent, nil
+	}
+	noise := like(latent)
+	if !p.DisableNoise {
+		if noise, err = PrepareNoise(latent.Shape, p.Seed, p.BatchIndex); err != nil {
+			return nil, err
+		}
+	}
+	return p.run(ctx, s, sigmas, noise, latent)
+}
+
+func (p *Params) check() error {
+	switch {
+	case p.Network == nil || p.Model == nil:
+		return fmt.Errorf("sampling: no model given")
+	case p.Latent == nil || len(p.Latent.Shape) < 4 || p.Latent.Len() == 0:
+		return fmt.Errorf("sampling: the latent is empty")
+	case len(p.Positive) == 0:
+		return fmt.Errorf("sampling: the positive conditioning is empty")
+	case math.IsNaN(p.CFG) || math.IsInf(p.CFG, 0):
+		return fmt.Errorf("sampling: cfg is %v", p.CFG)
+	}
+	return nil
+}
+
+// fixEmpty returns the latent; one without content is brought to the channels and the scale of the model. Upstream:
+// fix_empty_latent_channels.
+func (p *Params) fixEmpty() (*tensor.Tensor, error) {
+	x := p.Latent
+	empty := !slices.ContainsFunc(x.Data, func(v float32) bool { return v != 0 })
+	shape := slices.Clone(x.Shape)
+	if empty {
+		if p.Format.Channels > 0 {
+			shape[1] = p.Format.Channels
+		}
+		if p.DownscaleRatio > 0 && p.Format.Downscale > 0 && p.DownscaleRatio != p.Format.Downscale {
+			ratio := float64(p.DownscaleRatio) / float64(p.Format.Downscale)
+			for i := len(shape) - 2; i < len(shape); i++ {
+				shape[i] = max(int(math.RoundToEven(float64(shape[i])*ratio)), 1)
+			}
+		}
+	} else if p.Format.Channels > 0 && shape[1] != p.Format.Channels {
+		return nil, fmt.Errorf("sampling: the latent has %d channels, the model works on %d", shape[1], p.Format.Channels)
+	}
+	if p.Format.Video && len(shape) == 4 {
+		shape = slices.Insert(shape, 2, 1)
+	}
+	if empty {
+		return tensor.New(shape...), nil
+	}
+	return x.Reshape(shape...)
+}
+
+// run samples in the network's space.
+func (p *Params) run(ctx context.Context, s *sampler, sigmas []float32, noise, latent *tensor.Tensor) (*tensor.Tensor, error) {
+	if slices.ContainsFunc(latent.Data, func(v float32) bool { return v != 0 }) {
+		latent = p.Format.In(latent)
+	}
+	g := &guide{params: p, model: p.Model, log: p.Log, scale: float32(p.CFG), both: s.uncond}
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
+	var mask *tensor.Tensor
+	if p.NoiseMask != nil {
+		var err error
+		if mask, err = noiseMask(p.NoiseMask, latent.Shape); err != nil {
+			return nil, err
+		}
+		g.inpaint = &inpaint{mask: mask, latent: latent, noise: noise}
+		if s.freshInpaint {
+			fresh := like(latent)
+			NewGenerator(p.Seed + 1).Randn(fresh.Data)
+			g.inpaint.noise = fresh
+		}
+	}
+	if err := g.prepare(latent, mask); err != nil {
+		return nil, err
+	}
+	out, err := s.run(ctx, &Run{
+		Denoise: g.denoise, Model: p.Model, Sigmas: slices.Clone(sigmas), Seed: p.Seed,
+		X:      p.Model.AddNoise(sigmas[0], noise, latent, p.Model.maxDenoise(sigmas)),
+		Uncond: func() *tensor.Tensor { return g.uncond },
+		Step: func(i int, x, denoised *tensor.Tensor) {
+			g.steps++
+			if p.OnStep != nil {
+				p.OnStep(Step{Index: i, Total: len(sigmas) - 1, X: x, Denoised: denoised})
+			}
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p.Format.Out(p.Model.Finish(sigmas[len(sigmas)-1], out)), nil
+}
+
+// prepare resolves the conditionings for latents like the given one. Upstream: process_conds.
+func (g *guide) prepare(latent, mask *tensor.Tensor) error {
+	sides := [2][]Cond{g.params.Positive, g.params.Negative}
+	var entries [2][]*entry
+	for side, conds := range sides {
+		var err error
+		if entries[side], err = resolveAll(g.model, conds, latent.Shape); err != nil {
+			return err
+		}
+		for _, e := range entries[side] {
+			if e.inputs, err = g.inputs(e.cond, latent, mask, side == 1); err != nil {
+				return err
+			}
+		}
+	}
+	g.positive, g.negative = matchAreas(entries[0], entries[1])
+	return nil
+}
+
+func (g *guide) inputs(c *Cond, latent, mask *tensor.Tensor, negative bool) (Inputs, error) {
+	in := Inputs{Context: c.Tokens}
+	var err error
+	if g.params.Conditions != nil {
+		if in, err = g.params.Conditions(c, latent.Shape, negative); err != nil {
+			return in, err
+		}
+	}
+	if in.Concat == nil {
+		in.Concat, err = concatInput(g.params.Concat, c, g.params.Format, latent.Shape, latent, mask)
+	}
+	return in, err
+}

@@ -1,0 +1,66 @@
+package sampling
+
+import (
+	"context"
+	"fmt"
+
+	"comfygo/engine/tensor"
+)
+
+// Denoise predicts the clean latent of x at noise level sigma. It fails when ctx ends.
+type Denoise func(ctx context.Context, x *tensor.Tensor, sigma float32) (*tensor.Tensor, error)
+
+// Run is what a sampler works on.
+type Run struct {
+	Denoise Denoise
+	// X is the noisy latent at Sigmas[0]; Sigmas are the levels to go through, at least one.
+	X      *tensor.Tensor
+	Sigmas []float32
+	Seed   uint64
+	Model  *ModelSampling
+	// Uncond returns the negative side's part of the latest prediction.
+	Uncond func() *tensor.Tensor
+	// Step is told of step i after its first prediction.
+	Step func(i int, x, denoised *tensor.Tensor)
+}
+
+// predict denoises x at level i of the schedule and reports the step.
+func (r *Run) predict(ctx context.Context, i int, x *tensor.Tensor) (*tensor.Tensor, error) {
+	denoised, err := r.Denoise(ctx, x, r.Sigmas[i])
+	if err != nil {
+		return nil, err
+	}
+	r.Step(i, x, denoised)
+	return denoised, nil
+}
+
+// fresh returns the noise of the ancestral samplers.
+func (r *Run) fresh() NoiseSource { return freshNoise(r.X.Shape, r.Seed) }
+
+// sampler is an entry of the list of samplers.
+type sampler struct {
+	name string
+	run  func(ctx context.Context, r *Run) (*tensor.Tensor, error)
+	// uncond says that the sampler reads Run.Uncond.
+	uncond bool
+	// freshInpaint has masked runs draw new noise for what the mask protects.
+	freshInpaint bool
+}
+
+// SamplerNames lists the samplers in upstream's order.
+func SamplerNames() []string {
+	out := make([]string, len(samplers))
+	for i, s := range samplers {
+		out[i] = s.name
+	}
+	return out
+}
+
+func findSampler(name string) (*sampler, error) {
+	for i := range samplers {
+		if samplers[i].name == name {
+			return &samplers[i], nil
+		}
+	}
+	return nil, fmt.Errorf("choosing a sampler: unknown sampler %q", name)
+}
