@@ -164,7 +164,7 @@ func (p *Params) run(ctx context.Context, s *sampler, sigmas []float32, noise, l
 	if err := g.prepare(latent, mask); err != nil {
 		return nil, err
 	}
-	out, err := s.run(ctx, &Run{
+	r := &Run{
 		Denoise: g.denoise, Model: p.Model, Sigmas: slices.Clone(sigmas), Seed: p.Seed,
 		X:      p.Model.AddNoise(sigmas[0], noise, latent, p.Model.maxDenoise(sigmas)),
 		Uncond: func() *tensor.Tensor { return g.uncond },
@@ -174,11 +174,12 @@ func (p *Params) run(ctx context.Context, s *sampler, sigmas []float32, noise, l
 				p.OnStep(Step{Index: i, Total: len(sigmas) - 1, X: x, Denoised: denoised})
 			}
 		},
-	})
+	}
+	out, err := s.run(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	return p.Format.Out(p.Model.Finish(sigmas[len(sigmas)-1], out)), nil
+	return p.Format.Out(p.Model.Finish(r.Sigmas[len(r.Sigmas)-1], out)), nil
 }
 
 // prepare resolves the conditionings for latents like the given one. Upstream: process_conds.

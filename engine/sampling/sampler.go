@@ -13,7 +13,8 @@ type Denoise func(ctx context.Context, x *tensor.Tensor, sigma float32) (*tensor
 // Run is what a sampler works on.
 type Run struct {
 	Denoise Denoise
-	// X is the noisy latent at Sigmas[0]; Sigmas are the levels to go through, at least one.
+	// X is the noisy latent at Sigmas[0]; Sigmas are the levels to go through, at least one. A sampler may change them: the
+	// result belongs to the last.
 	X      *tensor.Tensor
 	Sigmas []float32
 	Seed   uint64
@@ -37,10 +38,13 @@ func (r *Run) predict(ctx context.Context, i int, x *tensor.Tensor) (*tensor.Ten
 // fresh returns the noise of the ancestral samplers.
 func (r *Run) fresh() NoiseSource { return freshNoise(r.X.Shape, r.Seed) }
 
+// samplerFunc takes a latent through the levels of a run.
+type samplerFunc func(ctx context.Context, r *Run) (*tensor.Tensor, error)
+
 // sampler is an entry of the list of samplers.
 type sampler struct {
 	name string
-	run  func(ctx context.Context, r *Run) (*tensor.Tensor, error)
+	run  samplerFunc
 	// uncond says that the sampler reads Run.Uncond.
 	uncond bool
 	// freshInpaint has masked runs draw new noise for what the mask protects.
