@@ -15,12 +15,17 @@ type Executor struct {
 	log      *slog.Logger
 	now      func() time.Time
 
-	mu sync.Mutex // held while a job runs
+	mu     sync.Mutex // held while a job runs
+	config CacheConfig
+	cache  outputCache
+	states *stateStore
+	runs   uint64
 }
 
 // New makes an executor with empty caches.
 func New(c Config) *Executor {
-	e := &Executor{registry: c.Registry, services: c.Services, log: c.Log, now: c.Now}
+	e := &Executor{registry: c.Registry, services: c.Services, log: c.Log, now: c.Now,
+		config: c.Cache, cache: newCache(c.Cache), states: &stateStore{}}
 	if e.registry == nil {
 		e.registry = nodes.Default()
 	}

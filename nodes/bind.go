@@ -49,7 +49,7 @@ func (in *Input) bind(field reflect.Value, key string, values *pyjson.Object, li
 	}
 	v, there := values.Get(key)
 	if !there {
-		if field.Kind() == reflect.Pointer || in.Default == nil {
+		if in.Default == nil || field.Kind() == reflect.Pointer && field.Type() != reflect.TypeFor[*big.Int]() {
 			return nil
 		}
 		v = in.Default
@@ -134,6 +134,14 @@ func mismatch(field reflect.Value, v any) error {
 }
 
 func assignPointer(field reflect.Value, v any) error {
+	if field.Type() == reflect.TypeFor[*big.Int]() {
+		n, ok := integer(v)
+		if !ok {
+			return mismatch(field, v)
+		}
+		field.Set(reflect.ValueOf(n))
+		return nil
+	}
 	if k := field.Type().Elem().Kind(); k == reflect.Struct || k == reflect.Interface {
 		return mismatch(field, v)
 	}

@@ -101,3 +101,14 @@ func (c *Class) WantsID() bool {
 	}
 	return false
 }
+
+// IsDynamic reports whether the class has v3 dynamic inputs.
+func (c *Class) IsDynamic() bool { return c.dynamic }
+
+// OutputType returns the type of an output: a string, or the list of choices.
+func (c *Class) OutputType(slot int) any {
+	if o := c.Outputs[slot]; o.Choices != nil {
+		return o.Choices
+	}
+	return c.Outputs[slot].Type
+}

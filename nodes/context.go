@@ -50,6 +50,8 @@ type Preview struct {
 type Host interface {
 	// Progress tells value of max; preview may be nil.
 	Progress(value, max float64, preview *Preview)
+	// Show sets the progress shown at the node, without the message of a progress bar.
+	Show(value, max float64, preview *Preview)
 	// SendText shows a text at the node.
 	SendText(text string)
 	// Await runs wait while other nodes go on; see Context.Await.
@@ -97,6 +99,14 @@ func (c *Context) ProgressPreview(value, max float64, p *Preview) {
 	}
 }
 
+// ShowProgress sets the progress that is shown at the node, every time and without the message of a progress bar, as upstream's API for nodes
+// does (execution.set_progress).
+func (c *Context) ShowProgress(value, max float64, p *Preview) {
+	if c.run.host != nil {
+		c.run.host.Show(value, max, p)
+	}
+}
+
 // SendText shows a text at the node while it works.
 func (c *Context) SendText(text string) {
 	if c.run.host != nil {
@@ -114,16 +124,18 @@ func (c *Context) Await(wait func()) {
 	c.run.host.Await(wait)
 }
 
-// Sleep waits for d or until the context ends, whose cause it returns then. In async nodes other nodes go on meanwhile.
-func (c *Context) Sleep(d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-c.Done():
-		return context.Cause(c)
-	case <-t.C:
-		return nil
-	}
+// Sleep waits for d or until the context ends, whose cause it returns then. In async nodes other nodes go on meanwhile (see Await).
+func (c *Context) Sleep(d time.Duration) (err error) {
+	c.Await(func() {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-c.Done():
+			err = context.Cause(c)
+		case <-t.C:
+		}
+	})
+	return err
 }
 
 // Prompt returns the prompt as the client sent it (after conversion of its values); nil outside a run.

@@ -41,7 +41,7 @@ func (g *Graph) NodeID(id, class string, inputs ...any) *GraphNode {
 	}
 	n := &GraphNode{ID: id, data: pyjson.NewObject("class_type", class, "inputs", pyjson.NewObject())}
 	for i := 0; i+1 < len(inputs); i += 2 {
-		n.Set(inputs[i].(string), inputs[i+1])
+		n.data.Object("inputs").Set(inputs[i].(string), linkValue(inputs[i+1]))
 	}
 	g.nodes.Set(id, n.data)
 	return n

@@ -11,6 +11,11 @@ import (
 	"unicode/utf8"
 )
 
+// Appender is implemented by values that write their own JSON.
+type Appender interface {
+	AppendJSON(b []byte) ([]byte, error)
+}
+
 // Raw is JSON text that is written as it is.
 type Raw string
 
@@ -30,6 +35,8 @@ func Append(b []byte, v any) ([]byte, error) {
 		return strconv.AppendBool(b, v), nil
 	case string:
 		return AppendString(b, v), nil
+	case Appender:
+		return v.AppendJSON(b)
 	case Raw:
 		return append(b, v...), nil
 	case int:

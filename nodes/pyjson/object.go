@@ -10,14 +10,44 @@ package pyjson
 // The zero value is an empty object. A nil *Object reads as an empty one.
 type Object struct {
 	keys  []string
-	index map[string]int
 	vals  []any
+	index map[string]int // only beyond smallObject keys
+}
+
+// smallObject is the number of keys up to which looking through them is faster than a map.
+const smallObject = 8
+
+func (o *Object) find(key string) (int, bool) {
+	if o == nil {
+		return 0, false
+	}
+	if o.index != nil {
+		i, ok := o.index[key]
+		return i, ok
+	}
+	for i, k := range o.keys {
+		if k == key {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+func (o *Object) reindex() {
+	o.index = nil
+	if len(o.keys) <= smallObject {
+		return
+	}
+	o.index = make(map[string]int, 2*len(o.keys))
+	for i, k := range o.keys {
+		o.index[k] = i
+	}
 }
 
 // NewObject returns an object of alternating keys (strings) and values. A key that is no string panics,
 // as does an odd count: both are mistakes in the calling source, not in data.
 func NewObject(pairs ...any) *Object {
-	o := &Object{}
+	o := &Object{keys: make([]string, 0, len(pairs)/2), vals: make([]any, 0, len(pairs)/2)}
 	for i := 0; i < len(pairs); i += 2 {
 		o.Set(pairs[i].(string), pairs[i+1])
 	}
@@ -26,25 +56,24 @@ func NewObject(pairs ...any) *Object {
 
 // Set stores a value; a new key goes to the end, an old one keeps its place.
 func (o *Object) Set(key string, v any) *Object {
-	if i, ok := o.index[key]; ok {
+	if i, ok := o.find(key); ok {
 		o.vals[i] = v
 		return o
 	}
-	if o.index == nil {
-		o.index = make(map[string]int)
-	}
-	o.index[key] = len(o.keys)
 	o.keys = append(o.keys, key)
 	o.vals = append(o.vals, v)
+	switch {
+	case o.index != nil:
+		o.index[key] = len(o.keys) - 1
+	case len(o.keys) > smallObject:
+		o.reindex()
+	}
 	return o
 }
 
 // Get returns the value of a key and whether the key is there.
 func (o *Object) Get(key string) (any, bool) {
-	if o == nil {
-		return nil, false
-	}
-	i, ok := o.index[key]
+	i, ok := o.find(key)
 	if !ok {
 		return nil, false
 	}
@@ -73,19 +102,13 @@ func (o *Object) String(key string) string {
 
 // Delete removes a key if it is there.
 func (o *Object) Delete(key string) {
-	if o == nil {
-		return
-	}
-	i, ok := o.index[key]
+	i, ok := o.find(key)
 	if !ok {
 		return
 	}
 	o.keys = append(o.keys[:i:i], o.keys[i+1:]...)
 	o.vals = append(o.vals[:i:i], o.vals[i+1:]...)
-	delete(o.index, key)
-	for k := i; k < len(o.keys); k++ {
-		o.index[o.keys[k]] = k
-	}
+	o.reindex()
 }
 
 // Len returns the number of keys.

@@ -1,0 +1,110 @@
+package executor
+
+import (
+	"sync"
+	"time"
+
+	"comfygo/nodes"
+	"comfygo/nodes/pyjson"
+)
+
+// emitter sends a run's events in order and collects the status messages.
+type emitter struct {
+	mu       sync.Mutex
+	sink     Sink
+	now      func() time.Time
+	client   string
+	hasOne   bool
+	closed   bool
+	messages []Message
+	progress *progressBoard
+}
+
+// send gives an event to the sink: for the job's client, or for everybody when it has none. Nothing is sent any more after the run's end.
+func (m *emitter) send(typ string, data *pyjson.Object, preview *Preview) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sendLocked(typ, data, preview)
+}
+
+func (m *emitter) sendLocked(typ string, data *pyjson.Object, preview *Preview) {
+	if m.closed || m.sink == nil {
+		return
+	}
+	m.sink.Send(Event{Type: typ, Data: data, Client: m.client, Broadcast: !m.hasOne, Preview: preview})
+}
+
+// toClient sends an event unless the job has no client.
+func (m *emitter) toClient(typ string, data *pyjson.Object) {
+	if m.hasOne {
+		m.send(typ, data, nil)
+	}
+}
+
+// status records a status message and sends it; without a client only when everybody is to have it.
+func (m *emitter) status(typ string, data *pyjson.Object, everybody bool) {
+	data.Set("timestamp", m.now().UnixMilli())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.messages = append(m.messages, Message{typ, data})
+	if m.hasOne || everybody {
+		m.sendLocked(typ, data, nil)
+	}
+}
+
+// close ends the sending; nodes that still run are not heard any more.
+func (m *emitter) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+}
+
+// started, finished and advanced change a node's progress and send the state of all nodes.
+func (m *emitter) started(n *node) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sendLocked("progress_state", m.progress.set(n, stateRunning, 0.0, 1.0), nil)
+}
+
+func (m *emitter) finished(n *node) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sendLocked("progress_state", m.progress.finish(n), nil)
+}
+
+func (m *emitter) advanced(n *node, promptID string, value, limit float64, preview *nodes.Preview) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	picture := m.showLocked(n, value, limit, preview)
+	m.sendLocked("progress", pyjson.NewObject("value", number(value), "max", number(limit), "prompt_id", promptID, "node", n.id), nil)
+	if picture != nil {
+		m.sendLocked(EventPreview, nil, picture)
+	}
+}
+
+// show sends the state of all nodes with a node's progress in it.
+func (m *emitter) show(n *node, value, limit float64, preview *nodes.Preview) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.showLocked(n, value, limit, preview)
+}
+
+func (m *emitter) showLocked(n *node, value, limit float64, preview *nodes.Preview) *Preview {
+	m.sendLocked("progress_state", m.progress.set(n, stateRunning, value, limit), nil)
+	if preview == nil {
+		return nil
+	}
+	picture := &Preview{source: *preview}
+	if m.hasOne {
+		m.sendLocked(EventPreviewMetadata, m.progress.ids(n), picture)
+	}
+	return picture
+}
+
+// number writes whole progress figures without a point, as steps are counted.
+func number(f float64) any {
+	if f == float64(int64(f)) {
+		return int64(f)
+	}
+	return f
+}

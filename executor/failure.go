@@ -1,0 +1,53 @@
+package executor
+
+import (
+	"errors"
+	"strings"
+
+	"comfygo/engine/tensor"
+	"comfygo/nodes"
+	"comfygo/nodes/pyjson"
+)
+
+// trace is the traceback that clients see: the stack of a panic, else the steps that the error's chain tells.
+func trace(err error) []any {
+	out := []any{}
+	var p *nodes.PanicError
+	if errors.As(err, &p) {
+		for _, line := range strings.Split(strings.TrimSpace(string(p.Stack)), "\n") {
+			out = append(out, line+"\n")
+		}
+		return out
+	}
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		out = append(out, "  "+e.Error()+"\n")
+	}
+	return out
+}
+
+// shownInputs are a call's inputs as execution_error shows them: text and numbers as they are, everything else described.
+func shownInputs(in *pyjson.Object) *pyjson.Object {
+	out := pyjson.NewObject()
+	for key, v := range in.All() {
+		list, _ := v.([]any)
+		shown := make([]any, len(list))
+		for i, e := range list {
+			shown[i] = shownValue(e)
+		}
+		out.Set(key, shown)
+	}
+	return out
+}
+
+func shownValue(v any) any {
+	switch v := v.(type) {
+	case nil, bool, string, float64, int64, int:
+		return v
+	case *tensor.Tensor:
+		return "tensor" + pyjson.Repr(v.Shape)
+	}
+	if pyjson.IsInt(v) {
+		return v
+	}
+	return pyjson.Str(v)
+}

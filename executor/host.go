@@ -1,0 +1,104 @@
+package executor
+
+import (
+	"sync"
+	"time"
+
+	"comfygo/nodes"
+	"comfygo/nodes/pyjson"
+)
+
+// host is what one call of a node sees of the run.
+type host struct {
+	r   *run
+	n   *node
+	bar progressBar
+	mu  sync.Mutex
+	// suspended is called when an async node first waits; nil in other calls.
+	suspended func()
+}
+
+var _ nodes.Host = (*host)(nil)
+
+func newHost(r *run, n *node, suspended func()) *host {
+	return &host{r: r, n: n, bar: progressBar{now: time.Now}, suspended: suspended}
+}
+
+func (h *host) Progress(value, limit float64, p *nodes.Preview) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	value = min(value, limit)
+	if h.bar.due(value, limit, p) {
+		h.r.out.advanced(h.n, h.r.job.ID, value, limit, p)
+	}
+}
+
+func (h *host) Show(value, limit float64, p *nodes.Preview) { h.r.out.show(h.n, value, limit, p) }
+
+func (h *host) SendText(text string) {
+	h.r.out.send(EventText, pyjson.NewObject("node", h.n.id, "text", text), nil)
+}
+
+func (h *host) Await(wait func()) {
+	if h.suspended != nil {
+		h.suspended()
+	}
+	wait()
+}
+
+func (h *host) State(make func() any) any { return h.r.e.states.get(h.n, make) }
+
+func (h *host) Hidden(kind string) any {
+	switch kind {
+	case "PROMPT":
+		return h.r.g.prompt
+	case "DYNPROMPT":
+		return dynPrompt{h.r.g}
+	case "EXTRA_PNGINFO":
+		return h.r.extra("extra_pnginfo")
+	case "AUTH_TOKEN_COMFY_ORG":
+		return h.r.extra("auth_token_comfy_org")
+	case "API_KEY_COMFY_ORG":
+		return h.r.extra("api_key_comfy_org")
+	case "COMFY_USAGE_SOURCE":
+		return h.r.extra("comfy_usage_source")
+	}
+	return nil
+}
+
+func (r *run) extra(key string) any {
+	v, _ := r.job.ExtraData.Get(key)
+	return v
+}
+
+// stateStore keeps what nodes keep from run to run, as long as the graph has a node of that id and class.
+type stateStore struct {
+	mu     sync.Mutex
+	values map[ownerKey]any
+}
+
+func (s *stateStore) get(n *node, make func() any) any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := ownerKey{n.id, n.class.Name}
+	v, ok := s.values[key]
+	if !ok {
+		v = make()
+		if s.values == nil {
+			s.values = map[ownerKey]any{}
+		}
+		s.values[key] = v
+	}
+	return v
+}
+
+// keep drops the values of nodes that the graph does not have.
+func (s *stateStore) keep(g *graph) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.values {
+		if n, ok := g.nodes[key.id]; !ok || n.class.Name != key.class {
+			delete(s.values, key)
+		}
+	}
+}

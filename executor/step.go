@@ -1,0 +1,157 @@
+package executor
+
+import (
+	"math"
+
+	"comfygo/nodes"
+	"comfygo/nodes/pyjson"
+)
+
+var notANumber = math.NaN()
+
+// problem is why a node failed.
+type problem struct {
+	err         error
+	inputs      *pyjson.Object
+	interrupted bool
+}
+
+// step works on a node: it is done, has to wait for more, or failed.
+func (r *run) step(n *node) (step, *problem) {
+	if e := r.cache.get(n.id); e != nil {
+		r.resend(n, e)
+		r.out.finished(n)
+		r.plan.deliver(n.id, e)
+		return stepDone, nil
+	}
+	inputs := pyjson.NewObject()
+	how, err := r.work(n, inputs)
+	if err != nil {
+		p := &problem{err: err, inputs: shownInputs(inputs)}
+		p.interrupted = r.ctx.Err() != nil // whatever became of it in the node
+		return stepFailed, p
+	}
+	if how == stepDone {
+		r.out.finished(n)
+		if !r.ran[n.id] {
+			r.ran[n.id] = true
+			r.executed = append(r.executed, n.id)
+		}
+	}
+	return how, nil
+}
+
+// work takes a node as far as it gets. seen takes up the inputs for messages about an error.
+func (r *run) work(n *node, seen *pyjson.Object) (step, error) {
+	var got returned
+	var err error
+	switch {
+	case r.asyncs[n.id] != nil:
+		results, failed := r.asyncs[n.id].collect()
+		delete(r.asyncs, n.id)
+		if failed != nil {
+			return stepFailed, failed
+		}
+		got, err = combine(n.class, results)
+	case r.parts[n.id] != nil:
+		got.outputs, err = r.resolve(n, r.parts[n.id])
+		delete(r.parts, n.id)
+	default:
+		var wait bool
+		if got, wait, err = r.call(n, seen); wait && err == nil {
+			return stepPending, nil
+		}
+	}
+	if err != nil {
+		return stepFailed, err
+	}
+	if got.ui != nil && got.ui.Len() > 0 {
+		r.display(n, got.ui)
+	}
+	if got.expansions != nil {
+		return stepPending, r.expand(n, got.expansions)
+	}
+	e := &entry{outputs: got.outputs, ui: r.shown[n.id]}
+	r.plan.deliver(n.id, e)
+	r.cache.set(n.id, e)
+	return stepDone, nil
+}
+
+// call announces a node and calls it. wait is true when it needs lazy inputs first or its calls go on in the background.
+func (r *run) call(n *node, seen *pyjson.Object) (got returned, wait bool, err error) {
+	r.out.started(n)
+	inputs := gather(n.class, n.inputs, func(l nodes.Link) ([]any, bool) { return r.linked(n, l) })
+	seen.Merge(inputs.values)
+	r.out.toClient("executing", pyjson.NewObject("node", n.id, "display_node", n.display, "prompt_id", r.job.ID))
+	c := &caller{id: n.id, promptID: r.job.ID, services: r.e.services, log: r.e.log, class: n.class, inputs: inputs}
+	if n.class.IsLazy() {
+		if wait, err = r.askLazy(n, c); wait || err != nil {
+			return got, wait, err
+		}
+	}
+	c.host = func() nodes.Host { return newHost(r, n, nil) }
+	c.blocked = func(b *nodes.Blocker) *nodes.Blocker { return r.blocked(n, b) }
+	var results []any
+	runNode := func(node nodes.Node, ctx *nodes.Context) (any, error) { return node.Run(ctx) }
+	if n.class.Async {
+		a, pending, err := r.startAsync(r.ctx, n, c, runNode)
+		if err != nil {
+			return got, false, err
+		}
+		if pending {
+			r.hang(n, a)
+			return got, true, nil
+		}
+		if results, err = a.collect(); err != nil {
+			return got, false, err
+		}
+	} else if results, err = c.each(r.ctx, runNode); err != nil {
+		return got, false, err
+	}
+	got, err = combine(n.class, results)
+	return got, false, err
+}
+
+// linked returns the list that a link delivers.
+func (r *run) linked(n *node, l nodes.Link) ([]any, bool) {
+	e := r.plan.result(l.ID, n.id)
+	if e == nil || e.outputs == nil {
+		return nil, false
+	}
+	slot := l.Slot
+	if slot < 0 {
+		slot += len(e.outputs)
+	}
+	if slot < 0 || slot >= len(e.outputs) {
+		return nil, false
+	}
+	return e.outputs[slot], true
+}
+
+// display shows what a node has for the client and keeps it for the history.
+func (r *run) display(n *node, ui *pyjson.Object) {
+	meta := pyjson.NewObject("node_id", n.id, "display_node", n.display, "parent_node", n.parentID(), "real_node_id", n.realID())
+	r.show(n.id, &shown{output: ui, meta: meta})
+	r.out.toClient("executed", pyjson.NewObject("node", n.id, "display_node", n.display, "output", ui, "prompt_id", r.job.ID))
+}
+
+// resend shows again what a kept result had shown.
+func (r *run) resend(n *node, e *entry) {
+	var output any
+	if e.ui != nil {
+		r.show(n.id, e.ui)
+		output = e.ui.output
+	}
+	r.out.toClient("executed", pyjson.NewObject("node", n.id, "display_node", n.display, "output", output, "prompt_id", r.job.ID))
+}
+
+// blocked tells the client of a blocker with a message, once; further down it is silent.
+func (r *run) blocked(n *node, b *nodes.Blocker) *nodes.Blocker {
+	if b.Message == nil {
+		return b
+	}
+	r.out.send("execution_error", pyjson.NewObject("prompt_id", r.job.ID, "node_id", n.id, "node_type", n.class.Name, "executed", append([]string{}, r.executed...),
+		"exception_message", "Execution Blocked: "+*b.Message, "exception_type", "ExecutionBlocked", "traceback", []any{}, "current_inputs", []any{},
+		"current_outputs", []any{}), nil)
+	return &nodes.Blocker{}
+}

@@ -1,0 +1,246 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"comfygo/nodes"
+	"comfygo/nodes/pyjson"
+)
+
+// Validate checks a prompt and converts its values in place to their widgets' types. targets is the raw value of partial_execution_targets: the
+// output nodes to run, nil for all. The error is for prompts that are no prompts at all (a node that is no object, …), which upstream
+// answers with an internal error; everything else is in the Verdict. It may be called while a job runs.
+func (e *Executor) Validate(ctx context.Context, id string, prompt Prompt, targets any) (Verdict, error) {
+	if prompt == nil {
+		return Verdict{}, badPrompt("it is no object")
+	}
+	if err := checkShape(prompt); err != nil {
+		return Verdict{}, err
+	}
+	outputs, problem, err := e.findOutputs(prompt, targets)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if problem != nil {
+		return Verdict{Error: problem, NodeErrors: pyjson.NewObject()}, nil
+	}
+	if len(outputs) == 0 {
+		return Verdict{Error: problemObject("prompt_no_outputs", "Prompt has no outputs", "", pyjson.NewObject()), NodeErrors: pyjson.NewObject()}, nil
+	}
+	v := &validation{ctx: ctx, e: e, id: id, prompt: prompt, env: e.Env(), done: map[string]*checked{}, errors: pyjson.NewObject()}
+	return v.outputs(outputs), nil
+}
+
+// checkShape refuses what upstream fails on before it validates.
+func checkShape(prompt Prompt) error {
+	for id, data := range prompt.All() {
+		n, ok := data.(*pyjson.Object)
+		if !ok {
+			return badPrompt("node %s is no object", id)
+		}
+		inputs, there := n.Get("inputs")
+		if _, ok := inputs.(*pyjson.Object); there && n.Has("class_type") && !ok {
+			return badPrompt("the inputs of node %s are no object", id)
+		}
+	}
+	return nil
+}
+
+func problemObject(typ, message, details string, extra *pyjson.Object) *pyjson.Object {
+	return pyjson.NewObject("type", typ, "message", message, "details", details, "extra_info", extra)
+}
+
+// findOutputs lists the output nodes that are asked for; problem is set when a class is missing.
+func (e *Executor) findOutputs(prompt Prompt, targets any) (outputs []string, problem *pyjson.Object, err error) {
+	for id, data := range prompt.All() {
+		n := data.(*pyjson.Object)
+		class, there := n.Get("class_type")
+		name, isText := class.(string)
+		known, ok := e.registry.Get(name)
+		if !there || !isText || !ok {
+			problem, err = missingClass(id, n, class, there)
+			return nil, problem, err
+		}
+		if known.OutputNode {
+			wanted, err := targeted(targets, id)
+			if err != nil {
+				return nil, nil, err
+			}
+			if wanted {
+				outputs = append(outputs, id)
+			}
+		}
+	}
+	return outputs, nil, nil
+}
+
+func targeted(targets any, id string) (bool, error) {
+	switch t := targets.(type) {
+	case nil:
+		return true, nil
+	case []any:
+		return contains(t, id), nil
+	case string:
+		return strings.Contains(t, id), nil
+	case *pyjson.Object:
+		return t.Has(id), nil
+	}
+	return false, badPrompt("partial_execution_targets is no list")
+}
+
+func missingClass(id string, n *pyjson.Object, class any, there bool) (*pyjson.Object, error) {
+	switch class.(type) {
+	case []any, *pyjson.Object:
+		return nil, badPrompt("the class of node %s is no text", id)
+	}
+	var title any
+	if there {
+		title = class
+	}
+	if meta, ok := n.Get("_meta"); ok {
+		m, isObject := meta.(*pyjson.Object)
+		if !isObject {
+			return nil, badPrompt("_meta of node %s is no object", id)
+		}
+		if t, ok := m.Get("title"); ok {
+			title = t
+		}
+	}
+	message := fmt.Sprintf("Node '%s' not found. The custom node may not be installed.", pyjson.Str(title))
+	if !there {
+		shown := title
+		if !truthy(shown) {
+			shown = "ID #" + id
+		}
+		message = fmt.Sprintf("Node '%s' has no class_type. The workflow may be corrupted or a custom node is missing.", pyjson.Str(shown))
+	}
+	return problemObject("missing_node_type", message, fmt.Sprintf("Node ID '#%s'", id),
+		pyjson.NewObject("node_id", id, "class_type", class, "node_title", title)), nil
+}
+
+// validation is one run of Validate.
+type validation struct {
+	ctx    context.Context
+	e      *Executor
+	id     string
+	prompt Prompt
+	env    nodes.Env
+	done   map[string]*checked
+	order  []string // of done
+	errors *pyjson.Object
+}
+
+// checked is the verdict on one node.
+type checked struct {
+	ok      bool
+	reasons []any
+}
+
+func (v *validation) record(id string, c *checked) {
+	if _, there := v.done[id]; !there {
+		v.order = append(v.order, id)
+	}
+	v.done[id] = c
+}
+
+// outputs checks each output node with all that it needs; those that are fine run even if others are not.
+func (v *validation) outputs(ids []string) Verdict {
+	var good []string
+	var lines []string
+	for _, id := range ids {
+		c, err := v.node(id, nil)
+		if err != nil {
+			c = &checked{reasons: []any{problemObject("exception_during_validation", "Exception when validating node", err.Error(),
+				pyjson.NewObject("exception_type", nodes.ExceptionType(err), "traceback", trace(err)))}}
+			v.record(id, c)
+		}
+		if c.ok {
+			good = append(good, id)
+			continue
+		}
+		for _, r := range c.reasons {
+			o := r.(*pyjson.Object)
+			lines = append(lines, o.String("message")+": "+o.String("details"))
+		}
+		v.blame(id)
+	}
+	if len(good) == 0 {
+		return Verdict{Error: problemObject("prompt_outputs_failed_validation", "Prompt outputs failed validation", strings.Join(lines, "\n"), pyjson.NewObject()),
+			NodeErrors: v.errors}
+	}
+	return Verdict{OK: true, Outputs: good, NodeErrors: v.errors}
+}
+
+// blame notes an output as depending on every node with errors found so far.
+func (v *validation) blame(output string) {
+	for _, id := range v.order {
+		c := v.done[id]
+		if c.ok || len(c.reasons) == 0 {
+			continue
+		}
+		o := v.errors.Object(id)
+		if o == nil {
+			class, _ := v.prompt.Object(id).Get("class_type")
+			o = pyjson.NewObject("errors", c.reasons, "dependent_outputs", []any{}, "class_type", class)
+			v.errors.Set(id, o)
+		}
+		list, _ := o.Get("dependent_outputs")
+		o.Set("dependent_outputs", append(list.([]any), output))
+	}
+}
+
+// node checks one node and what it needs. The error is an exception of upstream's kind.
+func (v *validation) node(id string, visiting []string) (*checked, error) {
+	if c, ok := v.done[id]; ok {
+		return c, nil
+	}
+	if i := slices.Index(visiting, id); i >= 0 {
+		v.cycle(append(slices.Clone(visiting[i:]), id))
+		return v.done[id], nil
+	}
+	if err := v.ctx.Err(); err != nil {
+		return nil, context.Cause(v.ctx)
+	}
+	data := v.prompt.Object(id)
+	inputs := data.Object("inputs")
+	if inputs == nil {
+		return nil, keyError("inputs")
+	}
+	class, _ := v.e.registry.Get(data.String("class_type"))
+	n := &nodeCheck{v: v, id: id, class: class, inputs: inputs, visiting: append(slices.Clone(visiting), id), types: map[string]string{}, ok: true}
+	for _, in := range class.Resolve(inputs) {
+		if err := n.input(in); err != nil {
+			return nil, err
+		}
+	}
+	if err := n.custom(); err != nil {
+		return nil, err
+	}
+	c := &checked{ok: n.ok && len(n.reasons) == 0}
+	if old := v.done[id]; old != nil { // a cycle through this node has been found meanwhile
+		c.ok = c.ok && old.ok
+		c.reasons = append(c.reasons, old.reasons...)
+	}
+	c.reasons = append(c.reasons, n.reasons...)
+	v.record(id, c)
+	return c, nil
+}
+
+// cycle marks every node of a cycle; path begins and ends with the same node.
+func (v *validation) cycle(path []string) {
+	members := []any{}
+	steps := make([]string, len(path))
+	for i, id := range path {
+		steps[i] = fmt.Sprintf("%s (%s)", id, v.prompt.Object(id).String("class_type"))
+		if !contains(members, id) {
+			members = append(members, id)
+		}
+	}
+	for _, m := range members {
+		v.record(m.(string), &checked{reasons: []any{problemObject("dependency_cycle", "Dependency cycle detected", strings.Join(steps, " -> "),
+			pyjson.NewObject("node_id", m, "cycle_nodes", members))}})
+	}
+}

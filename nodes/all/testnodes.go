@@ -1,0 +1,5 @@
+//go:build testnodes
+
+package all
+
+import _ "comfygo/tests/testnodes" // the nodes of the test program
