@@ -305,8 +305,8 @@ func FuzzTorchPickle(f *testing.F) {
 		f.Add(b.Bytes())
 		_ = z.Close()
 	}
+	path := filepath.Join(f.TempDir(), "x.ckpt") // each worker is a process and runs one input at a time
 	f.Fuzz(func(t *testing.T, pkl []byte) {
-		path := filepath.Join(t.TempDir(), "x.ckpt")
 		if err := os.WriteFile(path, archive(t, string(pkl), map[string]string{"data/0": string(make([]byte, 16)), "data/1": string(make([]byte, 96))}), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -323,8 +323,8 @@ func FuzzOpen(f *testing.F) {
 		}
 		f.Add(b)
 	}
+	path := filepath.Join(f.TempDir(), "x")
 	f.Fuzz(func(t *testing.T, file []byte) {
-		path := filepath.Join(t.TempDir(), "x")
 		if err := os.WriteFile(path, file, 0o644); err != nil {
 			t.Fatal(err)
 		}
