@@ -20,6 +20,9 @@ import (
 // folder may also be a Python site-packages: its nvidia/*/lib are looked into.
 const EnvCUDADirs = "COMFYGO_CUDA_DIRS"
 
+// envOrder is CUDA's own variable for the order in which it counts cards.
+const envOrder = "CUDA_DEVICE_ORDER"
+
 // ErrNoCUDA is wrapped by errors that say why CUDA cannot be used here.
 var ErrNoCUDA = errors.New("no CUDA")
 
@@ -47,6 +50,12 @@ func (r *Runtime) CheckCUDA(ctx context.Context, index int) error {
 func (r *Runtime) probeCUDA(ctx context.Context, index int) error {
 	if index < 0 {
 		return fmt.Errorf("card %d does not exist", index)
+	}
+	// Cards are to be counted as device.Cards counts them, in the order of the bus. The user's own setting stands.
+	if _, set := os.LookupEnv(envOrder); !set {
+		if err := os.Setenv(envOrder, "PCI_BUS_ID"); err != nil {
+			return err
+		}
 	}
 	for _, name := range r.preloadCUDA() {
 		r.cfg.Log.Debug("preloaded", "library", name)

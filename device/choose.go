@@ -1,0 +1,49 @@
+package device
+
+import "fmt"
+
+// Want is what the user asked for.
+type Want struct {
+	CPU  bool // --cpu: nothing but the processor
+	Card int  // --cuda-device or --default-device: this card; -1 for the first that works
+}
+
+// Choice is where models will run.
+type Choice struct {
+	Card int // index of the card; -1 for the processor
+	// Why says in one line what was chosen and, for the processor, what kept the cards out.
+	Why string
+}
+
+// Choose picks the device. usable tries a card for real: a driver can list one that the runtime cannot use. An explicit
+// wish for a card that is not usable is an error; without one the processor takes over.
+func Choose(w Want, cards []Card, cardsErr error, usable func(index int) error) (Choice, error) {
+	if w.CPU {
+		return Choice{Card: -1, Why: "the processor, as asked for"}, nil
+	}
+	if cardsErr != nil || len(cards) == 0 {
+		if cardsErr == nil {
+			cardsErr = ErrNoCards
+		}
+		if w.Card >= 0 {
+			return Choice{}, fmt.Errorf("using card %d: %w", w.Card, cardsErr)
+		}
+		return Choice{Card: -1, Why: fmt.Sprintf("the processor: %v", cardsErr)}, nil
+	}
+	var last error
+	for _, c := range cards {
+		if w.Card >= 0 && c.Index != w.Card {
+			continue
+		}
+		if last = usable(c.Index); last == nil {
+			return Choice{Card: c.Index, Why: fmt.Sprintf("cuda:%d %s, driver %s", c.Index, c.Name, c.Driver)}, nil
+		}
+	}
+	if w.Card >= 0 {
+		if last == nil {
+			last = fmt.Errorf("there are %d cards, counted from 0", len(cards))
+		}
+		return Choice{}, fmt.Errorf("using card %d: %w", w.Card, last)
+	}
+	return Choice{Card: -1, Why: fmt.Sprintf("the processor: %v", last)}, nil
+}

@@ -1,0 +1,64 @@
+//go:build linux && cgo
+
+package device
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/NVIDIA/go-nvml/pkg/nvml"
+)
+
+// readCards asks the driver. The management library is opened at run time and closed again: the calls are rare, and
+// a driver that is updated meanwhile is then no trouble.
+func readCards() ([]Card, error) {
+	if ret := nvml.Init(); ret != nvml.SUCCESS {
+		return nil, fmt.Errorf("%w: %s", ErrNoCards, reason(ret))
+	}
+	defer func() { _ = nvml.Shutdown() }()
+	n, ret := nvml.DeviceGetCount()
+	if ret != nvml.SUCCESS {
+		return nil, fmt.Errorf("%w: counting cards: %s", ErrNoCards, nvml.ErrorString(ret))
+	}
+	driver, _ := nvml.SystemGetDriverVersion() // empty when it does not say
+	var out []Card
+	for i := range n {
+		d, ret := nvml.DeviceGetHandleByIndex(i)
+		if ret != nvml.SUCCESS {
+			return nil, fmt.Errorf("asking for card %d: %s", i, nvml.ErrorString(ret))
+		}
+		out = append(out, readCard(i, d, driver))
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%w: the driver finds none", ErrNoCards)
+	}
+	return out, nil
+}
+
+// readCard takes what the driver tells about one card; what it refuses stays empty.
+func readCard(index int, d nvml.Device, driver string) Card {
+	c := Card{Index: index, Driver: driver}
+	c.Name, _ = d.GetName()
+	c.UUID, _ = d.GetUUID()
+	if m, ret := d.GetMemoryInfo(); ret == nvml.SUCCESS {
+		c.Total, c.Free = int64(m.Total), int64(m.Free)
+	}
+	processes, _ := d.GetComputeRunningProcesses()
+	for _, p := range processes {
+		if int(p.Pid) == os.Getpid() && p.UsedGpuMemory < uint64(c.Total)+1 { // all ones mean unknown
+			c.Own = int64(p.UsedGpuMemory)
+		}
+	}
+	return c
+}
+
+// reason explains why the management library did not start. Without it there are no words to ask it for.
+func reason(ret nvml.Return) string {
+	switch ret {
+	case nvml.ERROR_LIBRARY_NOT_FOUND:
+		return "the NVIDIA driver is not installed"
+	case nvml.ERROR_DRIVER_NOT_LOADED:
+		return "the NVIDIA driver is not loaded"
+	}
+	return nvml.ErrorString(ret)
+}

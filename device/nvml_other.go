@@ -1,0 +1,13 @@
+//go:build !linux || !cgo
+
+package device
+
+import (
+	"fmt"
+	"runtime"
+)
+
+// readCards finds none: the management library's binding works on Linux only.
+func readCards() ([]Card, error) {
+	return nil, fmt.Errorf("%w: this build cannot ask for cards on %s", ErrNoCards, runtime.GOOS)
+}

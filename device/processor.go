@@ -1,0 +1,35 @@
+package device
+
+import (
+	"github.com/shirou/gopsutil/v4/cpu"
+)
+
+// Processor describes the CPU for a report to the user.
+type Processor struct {
+	Model    string
+	Cores    int // physical cores that this process may use
+	Features []string
+}
+
+// interesting are the instruction sets that decide how fast models run.
+var interesting = []string{"avx", "avx2", "f16c", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "bf16"}
+
+// ReadProcessor returns what the system tells about the CPU; unknown fields stay empty.
+func ReadProcessor() Processor {
+	p := Processor{Cores: PhysicalCores()}
+	infos, err := cpu.Info()
+	if err != nil || len(infos) == 0 {
+		return p
+	}
+	p.Model = infos[0].ModelName
+	has := map[string]bool{}
+	for _, f := range infos[0].Flags {
+		has[f] = true
+	}
+	for _, f := range interesting {
+		if has[f] {
+			p.Features = append(p.Features, f)
+		}
+	}
+	return p
+}
