@@ -1,0 +1,88 @@
+package sampling
+
+import (
+	"fmt"
+
+	"comfygo/engine"
+	es "comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+)
+
+// The keys of a conditioning entry's values that sampling reads, as upstream spells them, and their Go types.
+const (
+	keyArea         = "area"                // sampling.Area
+	keyStrength     = "strength"            // float64
+	keyMask         = "mask"                // *tensor.Tensor [B,H,W]
+	keyMaskStrength = "mask_strength"       // float64
+	keyMaskBounds   = "set_area_to_bounds"  // bool
+	keyStart        = "start_percent"       // float64
+	keyEnd          = "end_percent"         // float64
+	keyDefault      = "default"             // bool
+	keyConcatLatent = "concat_latent_image" // *tensor.Tensor [B,C,H,W]
+	keyConcatMask   = "concat_mask"         // *tensor.Tensor [B,H,W]
+)
+
+// foreign are keys that change the picture by parts of a model which sampling does not run: leaving them out in silence
+// would give another picture.
+var foreign = map[string]string{"control": "a ControlNet", "gligen": "a GLIGEN model", "hooks": "hooks"}
+
+// entries reads a conditioning. It fails on values of another type than their key has and on entries that ask for what
+// the sampler lacks.
+func entries(input string, c engine.Conditioning) ([]es.Cond, error) {
+	out := make([]es.Cond, len(c))
+	for i, from := range c {
+		for key, what := range foreign {
+			if v, ok := from.Values[key]; ok && v != nil {
+				return nil, fmt.Errorf("sampling: entry %d of %s uses %s, which the sampler does not know", i, input, what)
+			}
+		}
+		to := es.Cond{Tokens: from.Tokens, Pooled: from.Pooled, Values: from.Values}
+		r := reader{values: from.Values}
+		to.Area = pointer[es.Area](&r, keyArea)
+		to.Strength = pointer[float64](&r, keyStrength)
+		to.MaskStrength = pointer[float64](&r, keyMaskStrength)
+		to.StartPercent = pointer[float64](&r, keyStart)
+		to.EndPercent = pointer[float64](&r, keyEnd)
+		to.Mask = value[*tensor.Tensor](&r, keyMask)
+		to.ConcatLatent = value[*tensor.Tensor](&r, keyConcatLatent)
+		to.ConcatMask = value[*tensor.Tensor](&r, keyConcatMask)
+		to.MaskBounds = value[bool](&r, keyMaskBounds)
+		to.Default = value[bool](&r, keyDefault)
+		if r.err != nil {
+			return nil, fmt.Errorf("sampling: entry %d of %s: %w", i, input, r.err)
+		}
+		out[i] = to
+	}
+	return out, nil
+}
+
+// reader keeps the first error of reading an entry's values.
+type reader struct {
+	values map[string]any
+	err    error
+}
+
+// value returns a value by key, the zero value when there is none.
+func value[T any](r *reader, key string) T {
+	if p := pointer[T](r, key); p != nil {
+		return *p
+	}
+	var zero T
+	return zero
+}
+
+// pointer returns a value by key, nil when there is none.
+func pointer[T any](r *reader, key string) *T {
+	v, ok := r.values[key]
+	if !ok || v == nil {
+		return nil
+	}
+	t, ok := v.(T)
+	if !ok {
+		if r.err == nil {
+			r.err = fmt.Errorf("its %s is of type %T", key, v)
+		}
+		return nil
+	}
+	return &t
+}
