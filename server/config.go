@@ -1,0 +1,91 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+
+	"comfygo/auth"
+	"comfygo/executor"
+	"comfygo/folders"
+	"comfygo/nodes"
+	"comfygo/nodes/pyjson"
+	"comfygo/queue"
+)
+
+// UpstreamVersion is the version of ComfyUI whose clients the server serves.
+const UpstreamVersion = "0.33.0"
+
+// Executor is what the server needs of package executor.
+type Executor interface {
+	Validate(ctx context.Context, id string, prompt executor.Prompt, targets any) (executor.Verdict, error)
+	Run(ctx context.Context, job executor.Job, sink executor.Sink) executor.Result
+	ClearCache()
+	Registry() *nodes.Registry
+	Env() nodes.Env
+}
+
+// Device is one entry of /system_stats' devices, sizes in bytes.
+type Device struct {
+	Name, Type string
+	// Index is below 0 when the device has none, as the CPU.
+	Index               int
+	VRAMTotal, VRAMFree int64
+	// TorchTotal and TorchFree are what the model runtime holds of it.
+	TorchTotal, TorchFree int64
+}
+
+// Stats are the figures of /system_stats, in bytes.
+type Stats struct {
+	RAMTotal, RAMFree int64
+	// Devices has the one that computes first.
+	Devices []Device
+}
+
+// Config is what a server is made of. Folders and Executor are required; the zero value of everything else is
+// upstream's default.
+type Config struct {
+	Folders  *folders.Folders
+	Executor Executor
+	// Store keeps the queue over a restart; nil keeps it in memory.
+	Store queue.Store
+
+	// Keys are the API keys of which one has to be shown; nil or empty asks for none.
+	Keys *auth.Keys
+	// CORSOrigin is the value of --enable-cors-header; "" installs the origin guard instead.
+	CORSOrigin string
+	// DisableAPINodes adds the content security policy.
+	DisableAPINodes bool
+	// Compress packs JSON and text answers for clients that take it.
+	Compress bool
+	// MaxUploadSize bounds request bodies in MB (of 1048576 bytes); 0 means 100.
+	MaxUploadSize float64
+	// MultiUser keeps a folder for each user that the header comfy-user names.
+	MultiUser bool
+	// FeatureFlags are the values of --feature-flag, KEY or KEY=VALUE.
+	FeatureFlags []string
+	// ComfyAPIBase is the value of --comfy-api-base.
+	ComfyAPIBase string
+	// EnableAssets is accepted; the asset API is not part of this server and says that it is switched off.
+	EnableAssets bool
+	// DisableCustomNodes leaves the custom nodes' folders alone, but for those named in WhitelistCustomNodes.
+	DisableCustomNodes   bool
+	WhitelistCustomNodes []string
+	// FrontEndRoot is the folder of the front end's files; "" serves a short page of our own.
+	FrontEndRoot string
+	// ClearErrors answers 400 with a JSON error where upstream breaks down with 500.
+	ClearErrors bool
+
+	// Argv, AppVersion, RuntimeVersion and DeployEnvironment are told in /system_stats and /health.
+	Argv                                          []string
+	AppVersion, RuntimeVersion, DeployEnvironment string
+	// Stats measures the machine; nil leaves the figures 0.
+	Stats func() Stats
+	// RuntimeState tells in /health what the model runtime does; nil leaves it out.
+	RuntimeState func() *pyjson.Object
+	// FreeModels drops loaded models when a client asks for it; nil means there is nothing to drop.
+	FreeModels func()
+	// Logs is what /internal/logs shows; nil shows nothing.
+	Logs *LogBuffer
+	// Logger may be nil.
+	Logger *slog.Logger
+}

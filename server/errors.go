@@ -1,0 +1,101 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/middleware"
+	"comfygo/nodes/pyjson"
+)
+
+// raised is an error that leaves a handler: it is answered with a short text and without the extra headers.
+type raised struct {
+	status int
+	text   string // "" stands for "404: Not Found" and the like
+	allow  string
+}
+
+// Error says what the client is told.
+func (e *raised) Error() string {
+	if e.text != "" {
+		return e.text
+	}
+	return fmt.Sprintf("%d: %s", e.status, http.StatusText(e.status))
+}
+
+func raise(status int) error { return &raised{status: status} }
+
+// unusable is a request that upstream's handler breaks down on.
+type unusable struct{ err error }
+
+// Error says what is wrong with the request.
+func (e *unusable) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *unusable) Unwrap() error { return e.err }
+
+// trouble marks an error as the client's doing where upstream answers 500.
+func trouble(format string, args ...any) error { return &unusable{fmt.Errorf(format, args...)} }
+
+const troubleText = "500 Internal Server Error\n\nServer got itself in trouble"
+
+// handleError is the one place in which errors become answers.
+func (s *Server) handleError(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	middleware.MarkBare(c)
+	h := c.Response().Header()
+	clear(h)
+
+	var r *raised
+	var u *unusable
+	switch {
+	case errors.As(err, &r):
+		if r.allow != "" {
+			h.Set("Allow", r.allow)
+		}
+		s.text(c, r.status, r.Error())
+	case errors.As(err, &u):
+		s.log.Warn("refusing a request", "method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
+		if s.cfg.ClearErrors {
+			s.clearError(c, u)
+			return
+		}
+		s.text(c, http.StatusInternalServerError, troubleText)
+	default:
+		attrs := []any{"method", c.Request().Method, "path", c.Request().URL.Path, "error", err}
+		var p *middleware.PanicError
+		if errors.As(err, &p) {
+			attrs = append(attrs, "stack", string(p.Stack))
+		}
+		s.log.Error("handling a request", attrs...)
+		s.text(c, http.StatusInternalServerError, troubleText)
+	}
+}
+
+// clearError answers a request that upstream breaks down on in the shape of the other errors.
+func (s *Server) clearError(c echo.Context, u *unusable) {
+	body := pyjson.NewObject("error", pyjson.NewObject("type", "bad_request", "message", "The request cannot be used",
+		"details", u.Error(), "extra_info", pyjson.NewObject()), "node_errors", pyjson.NewObject())
+	if err := s.json(c, http.StatusBadRequest, body); err != nil {
+		s.log.Debug("answering a request", "error", err)
+	}
+}
+
+// text answers with a text, whatever the headers of other answers.
+func (s *Server) text(c echo.Context, status int, text string) {
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentType, "text/plain; charset=utf-8")
+	h.Set(echo.HeaderContentLength, fmt.Sprint(len(text)))
+	c.Response().WriteHeader(status)
+	if c.Request().Method == http.MethodHead {
+		return
+	}
+	if _, err := c.Response().Write([]byte(text)); err != nil {
+		s.log.Debug("answering a request", "error", err)
+	}
+}

@@ -1,0 +1,234 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/middleware"
+)
+
+// file answers with a file: ranges, conditional requests, and a packed copy beside it if the client takes that. The
+// headers that are set already stay; without a content type the front end's table says it.
+func (s *Server) file(c echo.Context, path string) error {
+	middleware.MarkFile(c)
+	h := c.Response().Header()
+	f, info, packed, err := openFile(path, c.Request().Header.Get(echo.HeaderAcceptEncoding))
+	if err != nil {
+		return s.noFile(c, err)
+	}
+	defer f.Close()
+	r := fileReply{c: c, h: h, size: info.Size(), modified: info.ModTime(), req: c.Request()}
+	r.etag = fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size())
+	if status := r.conditions(); status != 0 {
+		return r.unsent(status)
+	}
+	if h.Get(echo.HeaderContentType) == "" {
+		h.Set(echo.HeaderContentType, staticType(path))
+	}
+	if packed != "" {
+		h.Set(echo.HeaderContentEncoding, packed)
+		h.Set(echo.HeaderVary, echo.HeaderAcceptEncoding)
+	}
+	return r.send(f)
+}
+
+// noFile answers as upstream does for a file that is gone, no file or not readable.
+func (s *Server) noFile(c echo.Context, err error) error {
+	status := http.StatusNotFound
+	if errors.Is(err, errNoRegularFile) || errors.Is(err, fs.ErrPermission) {
+		status = http.StatusForbidden
+	}
+	h := c.Response().Header()
+	if h.Get(echo.HeaderContentType) == "" {
+		h.Set(echo.HeaderContentType, octetStream)
+	}
+	c.Response().WriteHeader(status)
+	return nil
+}
+
+var errNoRegularFile = errors.New("not a regular file")
+
+// openFile opens a file, or the packed copy beside it that the client takes.
+func openFile(path, accepted string) (f *os.File, info fs.FileInfo, packed string, err error) {
+	for _, p := range []struct{ name, ending string }{{"br", ".br"}, {"gzip", ".gz"}} {
+		if !strings.Contains(strings.ToLower(accepted), p.name) {
+			continue
+		}
+		if f, info, err = openRegular(path + p.ending); err == nil {
+			return f, info, p.name, nil
+		}
+	}
+	f, info, err = openRegular(path)
+	return f, info, "", err
+}
+
+func openRegular(path string) (*os.File, fs.FileInfo, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, nil, err
+	} else if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
+		return nil, nil, errNoRegularFile
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errNoRegularFile
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+type fileReply struct {
+	c        echo.Context
+	h        http.Header
+	req      *http.Request
+	size     int64
+	modified time.Time
+	etag     string
+}
+
+// conditions looks at the If- headers: 0, 304 or 412.
+func (r *fileReply) conditions() int {
+	match, since := r.req.Header.Get("If-Match"), r.date("If-Unmodified-Since")
+	if match != "" && !r.matches(match, false) {
+		return http.StatusPreconditionFailed
+	}
+	if match == "" && !since.IsZero() && r.modified.After(since) {
+		return http.StatusPreconditionFailed
+	}
+	none, since := r.req.Header.Get("If-None-Match"), r.date("If-Modified-Since")
+	if none != "" && r.matches(none, true) {
+		return http.StatusNotModified
+	}
+	if none == "" && !since.IsZero() && !r.modified.Truncate(time.Second).After(since) {
+		return http.StatusNotModified
+	}
+	return 0
+}
+
+func (r *fileReply) date(header string) time.Time {
+	t, err := http.ParseTime(r.req.Header.Get(header))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+func (r *fileReply) matches(list string, weak bool) bool {
+	for tag := range strings.SplitSeq(list, ",") {
+		tag = strings.TrimSpace(tag)
+		if bare, is := strings.CutPrefix(tag, "W/"); is {
+			if !weak {
+				continue
+			}
+			tag = bare
+		}
+		if tag == "*" || tag == r.etag {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *fileReply) validators() {
+	r.h.Set("Etag", r.etag)
+	r.h.Set(echo.HeaderLastModified, r.modified.UTC().Format(http.TimeFormat))
+}
+
+// unsent answers a conditional request whose condition decided.
+func (r *fileReply) unsent(status int) error {
+	if status == http.StatusNotModified {
+		r.validators()
+	} else {
+		r.h.Set(echo.HeaderContentLength, "0")
+	}
+	r.c.Response().WriteHeader(status)
+	return nil
+}
+
+func (r *fileReply) send(f *os.File) error {
+	start, count, status := int64(0), r.size, http.StatusOK
+	if given := r.req.Header.Get("Range"); given != "" && r.rangeApplies() {
+		var ok bool
+		if start, count, ok = parseRange(given, r.size); !ok {
+			r.h.Set("Content-Range", fmt.Sprintf("bytes */%d", r.size))
+			r.c.Response().WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+			return nil
+		}
+		status = http.StatusPartialContent
+		r.h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", start, start+count-1, r.size))
+	}
+	r.validators()
+	r.h.Set("Accept-Ranges", "bytes")
+	r.h.Set(echo.HeaderContentLength, strconv.FormatInt(count, 10))
+	r.c.Response().WriteHeader(status)
+	if r.req.Method == http.MethodHead || count == 0 {
+		return nil
+	}
+	if _, err := f.Seek(start, io.SeekStart); err != nil {
+		return fmt.Errorf("sending a file: %w", err)
+	}
+	// Past echo's wrapper, so that the kernel copies the file to the socket.
+	_, err := io.CopyN(r.c.Response().Writer, f, count)
+	if err != nil {
+		return fmt.Errorf("sending a file: %w", err)
+	}
+	return nil
+}
+
+// rangeApplies looks at If-Range, of which only dates count.
+func (r *fileReply) rangeApplies() bool {
+	since := r.date("If-Range")
+	return since.IsZero() || !r.modified.Truncate(time.Second).After(since)
+}
+
+// parseRange reads a single range of bytes; everything else is not satisfiable.
+func parseRange(text string, size int64) (start, count int64, ok bool) {
+	text, found := strings.CutPrefix(text, "bytes=")
+	from, to, dash := strings.Cut(text, "-")
+	if !found || !dash || !digits(from) || !digits(to) || from == "" && to == "" {
+		return 0, 0, false
+	}
+	if from == "" { // the last bytes
+		n, err := strconv.ParseInt(to, 10, 64)
+		if err != nil || n == 0 || size == 0 {
+			return 0, 0, false
+		}
+		n = min(n, size)
+		return size - n, n, true
+	}
+	start, err := strconv.ParseInt(from, 10, 64)
+	if err != nil || start >= size {
+		return 0, 0, false
+	}
+	if to == "" {
+		return start, size - start, true
+	}
+	end, err := strconv.ParseInt(to, 10, 64)
+	if err != nil {
+		end = size - 1 // more digits than a file can have bytes
+	}
+	if end < start {
+		return 0, 0, false
+	}
+	end = min(end, size-1)
+	return start, end - start + 1, true
+}
+
+func digits(s string) bool {
+	return strings.Trim(s, "0123456789") == ""
+}

@@ -1,0 +1,181 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/nodes/pyjson"
+	"comfygo/server/hub"
+)
+
+// LogBuffer keeps the last writes to the log for /internal/logs. It is an io.Writer to be written to beside the console.
+type LogBuffer struct {
+	mu      sync.Mutex
+	limit   int
+	entries []logEntry
+	fresh   []logEntry // not yet sent to subscribers
+	wake    chan struct{}
+}
+
+type logEntry struct{ at, text string }
+
+// NewLogBuffer makes a buffer of the last limit writes.
+func NewLogBuffer(limit int) *LogBuffer {
+	return &LogBuffer{limit: max(1, limit), wake: make(chan struct{}, 1)}
+}
+
+// Write adds an entry. One that begins with a carriage return takes the place of an unfinished line before it, so that
+// progress bars do not fill the buffer.
+func (b *LogBuffer) Write(p []byte) (int, error) {
+	e := logEntry{at: time.Now().Format("2006-01-02T15:04:05.000000"), text: string(p)}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.entries); n > 0 && strings.HasPrefix(e.text, "\r") && !strings.HasSuffix(b.entries[n-1].text, "\n") {
+		b.entries = b.entries[:n-1]
+	}
+	if len(b.entries) == b.limit {
+		copy(b.entries, b.entries[1:])
+		b.entries = b.entries[:b.limit-1]
+	}
+	b.entries = append(b.entries, e)
+	if len(b.fresh) < b.limit {
+		b.fresh = append(b.fresh, e)
+	}
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
+func (b *LogBuffer) all() []logEntry {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]logEntry(nil), b.entries...)
+}
+
+func (b *LogBuffer) takeFresh() []logEntry {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fresh := b.fresh
+	b.fresh = nil
+	return fresh
+}
+
+func logObjects(entries []logEntry) []any {
+	out := make([]any, len(entries))
+	for i, e := range entries {
+		out[i] = pyjson.NewObject("t", e.at, "m", e.text)
+	}
+	return out
+}
+
+// logSubscribers are the clients that get log entries as they come.
+type logSubscribers struct {
+	hub *hub.Hub
+	mu  sync.Mutex
+	ids map[string]bool
+	// sized is false until the size of the terminal has been told once; it does not change here.
+	sized bool
+}
+
+func newLogSubscribers(h *hub.Hub) *logSubscribers {
+	return &logSubscribers{hub: h, ids: map[string]bool{}}
+}
+
+func (l *logSubscribers) set(id string, on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if on {
+		l.ids[id] = true
+	} else {
+		delete(l.ids, id)
+	}
+}
+
+// pump sends new entries to the subscribers until ctx ends.
+func (l *logSubscribers) pump(ctx context.Context, b *LogBuffer) {
+	if b == nil {
+		return
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.wake:
+			l.send(b.takeFresh())
+		}
+	}
+}
+
+func (l *logSubscribers) send(entries []logEntry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(entries) == 0 || len(l.ids) == 0 {
+		return
+	}
+	var size any
+	if !l.sized {
+		size, l.sized = terminalSize(), true
+	}
+	data := pyjson.NewObject("entries", logObjects(entries), "size", size)
+	for id := range l.ids {
+		if !l.hub.Connected(id) {
+			delete(l.ids, id)
+			continue
+		}
+		l.hub.Send("logs", data, hub.To(id))
+	}
+}
+
+// terminalSize is what the environment says of the terminal.
+func terminalSize() *pyjson.Object {
+	of := func(name string, otherwise int64) int64 {
+		if n, err := strconv.ParseInt(os.Getenv(name), 10, 32); err == nil && n > 0 {
+			return n
+		}
+		return otherwise
+	}
+	return pyjson.NewObject("cols", of("COLUMNS", 80), "rows", of("LINES", 24))
+}
+
+// getLogs returns the log as one text.
+func (s *Server) getLogs(c echo.Context) error {
+	var b strings.Builder
+	for _, e := range s.cfg.Logs.all() {
+		b.WriteString(e.at + " - " + e.text)
+	}
+	return s.json(c, http.StatusOK, b.String())
+}
+
+// getRawLogs returns the log entry by entry.
+func (s *Server) getRawLogs(c echo.Context) error {
+	return s.json(c, http.StatusOK, pyjson.NewObject("entries", logObjects(s.cfg.Logs.all()), "size", terminalSize()))
+}
+
+// patchLogsSubscribe makes a client a subscriber of the log, or no longer.
+func (s *Server) patchLogsSubscribe(c echo.Context) error {
+	body, err := s.readJSON(c)
+	if err != nil {
+		return err
+	}
+	o, ok := body.(*pyjson.Object)
+	if !ok || !o.Has("clientId") || !o.Has("enabled") {
+		return trouble("subscribing to the log: the body needs clientId and enabled")
+	}
+	enabled, _ := o.Get("enabled")
+	if id := o.String("clientId"); s.hub.Connected(id) || !truthy(enabled) {
+		s.logs.set(id, truthy(enabled))
+	}
+	return s.empty(c, http.StatusOK)
+}

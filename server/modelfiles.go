@@ -1,0 +1,186 @@
+package server
+
+import (
+	"bytes"
+	"encoding/base64"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/folders"
+	"comfygo/nodes/pyjson"
+	"comfygo/server/webp"
+)
+
+// getModelFolders lists the kinds of model files with their folders and endings.
+func (s *Server) getModelFolders(c echo.Context) error {
+	list := []any{}
+	for _, kind := range s.cfg.Folders.Kinds() {
+		if kind == "configs" || kind == "custom_nodes" {
+			continue
+		}
+		endings := s.cfg.Folders.Extensions(kind)
+		slices.Sort(endings)
+		list = append(list, pyjson.NewObject("name", kind, "folders", strs(s.cfg.Folders.Roots(kind)), "extensions", strs(endings)))
+	}
+	return s.json(c, http.StatusOK, list)
+}
+
+// getModelFilesOf lists the weight files of a kind with their sizes and times.
+func (s *Server) getModelFilesOf(c echo.Context) error {
+	kind := param(c, "folder")
+	if !s.cfg.Folders.Has(kind) {
+		return s.empty(c, http.StatusNotFound)
+	}
+	list := []any{}
+	for i, root := range s.cfg.Folders.Roots(kind) {
+		for _, file := range visibleFilesFollowing(root) {
+			if !slices.Contains(folders.ModelExtensions(), folders.Ext(file)) {
+				continue
+			}
+			info, err := os.Stat(file)
+			rel, relErr := filepath.Rel(root, file)
+			if err != nil || relErr != nil {
+				continue
+			}
+			list = append(list, pyjson.NewObject("name", filepath.ToSlash(rel), "pathIndex", int64(i), "modified", seconds(info.ModTime()),
+				"created", seconds(changeTime(info)), "size", info.Size()))
+		}
+	}
+	return s.json(c, http.StatusOK, list)
+}
+
+// visibleFilesFollowing returns all files below a folder of models; links are followed, since users keep their models
+// in other places, hidden names are left out.
+func visibleFilesFollowing(root string) []string {
+	var files []string
+	var visit func(dir string, above []os.FileInfo)
+	visit = func(dir string, above []os.FileInfo) {
+		self, err := os.Stat(dir)
+		if err != nil || slices.ContainsFunc(above, func(a os.FileInfo) bool { return os.SameFile(a, self) }) {
+			return
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return
+		}
+		var below []string
+		for _, e := range entries {
+			full := filepath.Join(dir, e.Name())
+			if strings.HasPrefix(e.Name(), ".") {
+				continue
+			}
+			if info, err := os.Stat(full); err == nil && info.IsDir() {
+				below = append(below, full)
+			} else if err == nil && len(files) < maxListed {
+				files = append(files, full)
+			}
+		}
+		for _, b := range below {
+			visit(b, append(slices.Clone(above), self))
+		}
+	}
+	visit(root, nil)
+	return files
+}
+
+// getModelPreview returns the picture that belongs to a model file, as WebP.
+func (s *Server) getModelPreview(c echo.Context) error {
+	kind, name := param(c, "folder"), param(c, "*")
+	if !s.cfg.Folders.Has(kind) {
+		return s.empty(c, http.StatusNotFound)
+	}
+	if name == "" || strings.ContainsRune(name, 0) {
+		return s.empty(c, http.StatusBadRequest)
+	}
+	v, ok := pyjson.ParseInt(param(c, "path_index"))
+	if !ok {
+		return s.empty(c, http.StatusBadRequest)
+	}
+	index, _ := v.(int64)
+	roots := s.cfg.Folders.Roots(kind)
+	if _, small := v.(int64); !small || index < 0 || index >= int64(len(roots)) {
+		return s.empty(c, http.StatusNotFound)
+	}
+	root := roots[index]
+	full := join(root, name)
+	if !folders.Within(root, full) {
+		return s.empty(c, http.StatusForbidden)
+	}
+	file, embedded := modelPreview(full)
+	if file != "" && !folders.Within(root, file) {
+		return s.empty(c, http.StatusForbidden)
+	}
+	picture, err := s.previewWebP(c, file, embedded)
+	if err != nil {
+		return s.empty(c, http.StatusNotFound)
+	}
+	return s.body(c, http.StatusOK, "image/webp", picture)
+}
+
+// modelPreview finds a model's picture: a picture file of the same name, or one inside the safetensors file.
+func modelPreview(model string) (file string, embedded []byte) {
+	base, _ := splitExt(model)
+	entries, err := os.ReadDir(filepath.Dir(base))
+	if err != nil {
+		return "", nil
+	}
+	stem := filepath.Base(base)
+	weights := ""
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), stem+".") {
+			continue
+		}
+		name, _ := splitExt(e.Name())
+		if (name == stem || name == stem+".preview") && folders.ContentType(e.Name()) == "image" && file == "" {
+			file = filepath.Join(filepath.Dir(base), e.Name())
+		}
+		if weights == "" && strings.HasSuffix(e.Name(), ".safetensors") {
+			weights = filepath.Join(filepath.Dir(base), e.Name())
+		}
+	}
+	if file != "" || weights == "" {
+		return file, nil
+	}
+	return "", coverImage(weights)
+}
+
+// coverImage is the first picture that a safetensors file carries in its metadata.
+func coverImage(file string) []byte {
+	v, _ := safetensorsMetadata(file, 8<<20)
+	metadata, _ := v.(*pyjson.Object)
+	list, err := pyjson.Unmarshal([]byte(metadata.String("ssmd_cover_images")))
+	if err != nil {
+		return nil
+	}
+	images, _ := list.([]any)
+	if len(images) == 0 {
+		return nil
+	}
+	text, _ := images[0].(string)
+	data, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+// previewQuality is Pillow's own for WebP.
+const previewQuality = 80
+
+func (s *Server) previewWebP(c echo.Context, file string, embedded []byte) ([]byte, error) {
+	if file != "" {
+		return s.withImage(c.Request().Context(), file, func(p picture) ([]byte, error) { return p.preview("webp", previewQuality, false) })
+	}
+	p, err := decodePicture(embedded)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = webp.Encode(&b, p.nrgba(), previewQuality, p.transparent())
+	return b.Bytes(), err
+}

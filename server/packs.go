@@ -1,0 +1,234 @@
+package server
+
+import (
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/folders"
+	"comfygo/nodes/pyjson"
+)
+
+// pack is a folder of custom nodes. Its Python is never run; what it has for browsers is served.
+type pack struct {
+	name, dir string
+	web       string // folder of scripts, "" if none
+	workflows string // folder of example workflows that is served, "" if none
+}
+
+// workflowFolders are the names that a pack's folder of example workflows may have, the first one that is there wins.
+var workflowFolders = []string{"example_workflows", "example", "examples", "workflow", "workflows"}
+
+var webDirectory = regexp.MustCompile(`(?m)^WEB_DIRECTORY\s*=\s*["']([^"'\n]+)["']`)
+
+// packRoutes are the routes that look into the custom nodes' folders.
+func (s *Server) packRoutes() []route {
+	const get = http.MethodGet
+	return []route{
+		{get, "/workflow_templates", s.getWorkflowTemplates, false},
+		{get, "/i18n", s.getI18n, false},
+		{get, "/global_subgraphs", s.getSubgraphs, false},
+		{get, "/global_subgraphs/:id", s.getSubgraph, false},
+		{get, "/node_replacements", s.getNodeReplacements, false},
+	}
+}
+
+// packDirs returns the folders of all packs, disabled ones too: locales and examples are read from all.
+func (s *Server) packDirs() []string {
+	var dirs []string
+	for _, root := range s.cfg.Folders.Roots("custom_nodes") {
+		entries, err := os.ReadDir(root)
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			dir := filepath.Join(root, e.Name())
+			if info, err := os.Stat(dir); err == nil && info.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+				dirs = append(dirs, dir)
+			}
+		}
+	}
+	return dirs
+}
+
+// packs returns the packs that upstream would load.
+func (s *Server) packs() []pack {
+	var packs []pack
+	for _, dir := range s.packDirs() {
+		name := filepath.Base(dir)
+		if name == "__pycache__" || strings.HasSuffix(name, ".disabled") ||
+			s.cfg.DisableCustomNodes && !slices.Contains(s.cfg.WhitelistCustomNodes, name) {
+			continue
+		}
+		source, err := os.ReadFile(filepath.Join(dir, "__init__.py"))
+		if err != nil || len(source) > 4<<20 {
+			continue // upstream cannot load it either
+		}
+		p := pack{name: name, dir: dir}
+		if m := webDirectory.FindSubmatch(source); m != nil {
+			if web := filepath.Join(dir, string(m[1])); isDir(web) && folders.Within(dir, web) {
+				p.web = web
+			}
+		}
+		for _, f := range workflowFolders {
+			if w := filepath.Join(dir, f); isDir(w) {
+				p.workflows = w
+				break
+			}
+		}
+		packs = append(packs, p)
+	}
+	return packs
+}
+
+func isDir(p string) bool {
+	info, err := os.Stat(p)
+	return err == nil && info.IsDir()
+}
+
+// mounted finds the folder that serves a path, and the rest of the path below it.
+func (s *Server) mounted(p string) (dir, rest string, ok bool) {
+	for _, prefix := range []string{"/extensions/", "/api/workflow_templates/"} {
+		after, found := strings.CutPrefix(p, prefix)
+		if !found {
+			continue
+		}
+		name, rest, found := strings.Cut(after, "/")
+		if !found {
+			return "", "", false
+		}
+		for _, k := range s.packs() {
+			dir := k.web
+			if prefix != "/extensions/" {
+				dir = k.workflows
+			}
+			if k.name == name && dir != "" {
+				return dir, rest, true
+			}
+		}
+	}
+	return "", "", false
+}
+
+// getExtensions lists the scripts that the front end loads: its own, then the packs'.
+func (s *Server) getExtensions(c echo.Context) error {
+	list := []any{}
+	add := func(dir, below, prefix string) {
+		for _, f := range visibleFiles(filepath.Join(dir, below), true) {
+			if rel, err := filepath.Rel(dir, f); err == nil && strings.HasSuffix(f, ".js") {
+				list = append(list, prefix+filepath.ToSlash(rel))
+			}
+		}
+	}
+	if s.cfg.FrontEndRoot != "" {
+		add(s.cfg.FrontEndRoot, "extensions", "/")
+	}
+	for _, p := range s.packs() {
+		if p.web != "" {
+			add(p.web, "", "/extensions/"+quotePath(p.name)+"/")
+		}
+	}
+	return s.json(c, http.StatusOK, list)
+}
+
+// getWorkflowTemplates lists the example workflows by pack.
+func (s *Server) getWorkflowTemplates(c echo.Context) error {
+	out := pyjson.NewObject()
+	for _, dir := range s.packDirs() {
+		names := []any{}
+		for _, f := range workflowFolders {
+			for _, file := range globJSON(filepath.Join(dir, f)) {
+				base, _ := splitExt(path.Base(filepath.ToSlash(file)))
+				names = append(names, base)
+			}
+		}
+		if len(names) > 0 {
+			out.Set(filepath.Base(dir), names)
+		}
+	}
+	return s.json(c, http.StatusOK, out)
+}
+
+// globJSON returns the .json files of a folder, hidden ones left out.
+func globJSON(dir string) []string {
+	return slices.DeleteFunc(visibleFiles(dir, false), func(f string) bool { return !strings.HasSuffix(f, ".json") })
+}
+
+// getI18n returns the packs' translations by language, those of later packs over those of earlier ones.
+func (s *Server) getI18n(c echo.Context) error {
+	out := pyjson.NewObject()
+	for _, dir := range s.packDirs() {
+		entries, err := os.ReadDir(filepath.Join(dir, "locales"))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			lang := filepath.Join(dir, "locales", e.Name())
+			if !isDir(lang) {
+				continue
+			}
+			if !out.Has(e.Name()) {
+				out.Set(e.Name(), pyjson.NewObject())
+			}
+			words := s.readJSONFile(filepath.Join(lang, "main.json"))
+			for _, extra := range []string{"nodeDefs", "commands", "settings"} {
+				if o := s.readJSONFile(filepath.Join(lang, extra+".json")); o.Len() > 0 {
+					words.Set(extra, o)
+				}
+			}
+			if words.Len() > 0 {
+				out.Set(e.Name(), merged(out.Object(e.Name()), words))
+			}
+		}
+	}
+	return s.json(c, http.StatusOK, out)
+}
+
+// maxLocaleFile bounds what is read of a pack's file.
+const maxLocaleFile = 16 << 20
+
+// readJSONFile reads an object; a file that is missing or no object counts as empty.
+func (s *Server) readJSONFile(file string) *pyjson.Object {
+	info, err := os.Stat(file)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxLocaleFile {
+		return pyjson.NewObject()
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return pyjson.NewObject()
+	}
+	o, err := pyjson.UnmarshalObject(data)
+	if err != nil {
+		s.log.Error("reading a file of a custom node", "file", file, "error", err)
+		return pyjson.NewObject()
+	}
+	return o
+}
+
+// merged puts one value over another: objects key by key, lists one after the other.
+func merged(base, update any) any {
+	if a, ok := base.([]any); ok {
+		if b, ok := update.([]any); ok {
+			return append(slices.Clone(a), b...)
+		}
+	}
+	a, okA := base.(*pyjson.Object)
+	b, okB := update.(*pyjson.Object)
+	if !okA || !okB {
+		return update
+	}
+	out := pyjson.NewObject().Merge(a)
+	for k, v := range b.All() {
+		if old, ok := a.Get(k); ok {
+			v = merged(old, v)
+		}
+		out.Set(k, v)
+	}
+	return out
+}

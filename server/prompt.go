@@ -1,0 +1,204 @@
+package server
+
+import (
+	"fmt"
+	"math/big"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"comfygo/nodes/pyjson"
+	"comfygo/queue"
+)
+
+// secretKeys are the keys of extra_data that nobody sees again.
+var secretKeys = []string{"auth_token_comfy_org", "api_key_comfy_org"}
+
+// getPrompt tells how many jobs remain.
+func (s *Server) getPrompt(c echo.Context) error {
+	return s.json(c, http.StatusOK, pyjson.NewObject("exec_info",
+		pyjson.NewObject("queue_remaining", int64(s.queue.Remaining()))))
+}
+
+// postPrompt checks a prompt and queues it.
+func (s *Server) postPrompt(c echo.Context) error {
+	s.log.Info("got prompt")
+	body, err := s.readJSON(c)
+	if err != nil {
+		return err
+	}
+	number, err := s.number(body)
+	if err != nil {
+		return err
+	}
+	if given, err := has(body, "prompt"); err != nil {
+		return err
+	} else if !given {
+		return s.refuse(c, "no_prompt", "No prompt provided", "No prompt provided")
+	}
+	request, ok := body.(*pyjson.Object)
+	if !ok {
+		return trouble("reading the prompt: the body is a %s, not an object", pyjson.TypeName(body))
+	}
+	id, ok := promptID(request)
+	if !ok {
+		return s.refuse(c, "invalid_prompt_id", "prompt_id must be a valid UUID", "prompt_id must be a UUID string in "+
+			"canonical lowercase hyphenated form; omit it to let the server generate one")
+	}
+	return s.validate(c, request, id, number)
+}
+
+func (s *Server) refuse(c echo.Context, typ, message, details string) error {
+	return s.json(c, http.StatusBadRequest, pyjson.NewObject("error", pyjson.NewObject("type", typ, "message", message,
+		"details", details, "extra_info", pyjson.NewObject()), "node_errors", pyjson.NewObject()))
+}
+
+// number is the prompt's place in the queue: the client's, or the next of the counter, which refused prompts use up too.
+func (s *Server) number(body any) (queue.Number, error) {
+	given, err := has(body, "number")
+	if err != nil {
+		return queue.Number{}, err
+	}
+	if given {
+		v, err := field(body, "number")
+		if err != nil {
+			return queue.Number{}, err
+		}
+		f, err := toFloat(v)
+		if err != nil {
+			return queue.Number{}, trouble("reading number: %w", err)
+		}
+		return queue.Number{Value: f, Float: true}, nil
+	}
+	front := false
+	if given, err = has(body, "front"); err != nil {
+		return queue.Number{}, err
+	} else if given {
+		v, err := field(body, "front")
+		if err != nil {
+			return queue.Number{}, err
+		}
+		front = truthy(v)
+	}
+	n := float64(s.queue.NextNumber())
+	if front && n != 0 {
+		n = -n
+	}
+	return queue.Number{Value: n}, nil
+}
+
+// toFloat is Python's float of a decoded value.
+func toFloat(v any) (float64, error) {
+	switch v := v.(type) {
+	case bool:
+		if v {
+			return 1, nil
+		}
+		return 0, nil
+	case int64:
+		return float64(v), nil
+	case *big.Int:
+		f, _ := new(big.Float).SetInt(v).Float64()
+		return f, nil
+	case float64:
+		return v, nil
+	case string:
+		text := strings.ToLower(strings.TrimSpace(v))
+		if strings.ContainsAny(text, "xp_") {
+			return 0, fmt.Errorf("%q is no number", v)
+		}
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil && f == 0 {
+			return 0, fmt.Errorf("%q is no number", v)
+		}
+		return f, nil
+	}
+	return 0, fmt.Errorf("a %s is no number", pyjson.TypeName(v))
+}
+
+// promptID is the client's id, or a new one when it gives none; it reports false when the client's is no canonical UUID.
+func promptID(request *pyjson.Object) (string, bool) {
+	v, _ := request.Get("prompt_id")
+	if v == nil {
+		return uuid.NewString(), true
+	}
+	id, ok := v.(string)
+	return id, ok && isJobID(id)
+}
+
+// isJobID reports whether an id is a UUID in its canonical form, lower case with hyphens.
+func isJobID(id string) bool {
+	u, err := uuid.Parse(id)
+	return err == nil && u.String() == id
+}
+
+func (s *Server) validate(c echo.Context, request *pyjson.Object, id string, number queue.Number) error {
+	v, _ := request.Get("prompt")
+	prompt, ok := v.(*pyjson.Object)
+	if !ok {
+		return trouble("reading the prompt: it is a %s, not an object", pyjson.TypeName(v))
+	}
+	if err := s.replaceNodes(prompt); err != nil {
+		return err
+	}
+	targets, _ := request.Get("partial_execution_targets")
+	verdict, err := s.cfg.Executor.Validate(c.Request().Context(), id, prompt, targets)
+	if err != nil {
+		return trouble("checking the prompt: %w", err)
+	}
+	extra, err := extraData(c, request)
+	if err != nil {
+		return err
+	}
+	if !verdict.OK {
+		s.log.Warn("invalid prompt", "type", verdict.Error.String("type"), "message", verdict.Error.String("message"))
+		return s.json(c, http.StatusBadRequest, pyjson.NewObject("error", verdict.Error, "node_errors", orEmpty(verdict.NodeErrors)))
+	}
+	job := &queue.Job{Number: number, ID: id, Prompt: prompt, Extra: extra, Outputs: verdict.Outputs, Secrets: takeSecrets(extra)}
+	extra.Set("create_time", time.Now().UnixMilli())
+	if err := s.queue.Put(job); err != nil {
+		return err
+	}
+	return s.json(c, http.StatusOK, pyjson.NewObject("prompt_id", id, "number", number.JSON(), "node_errors", orEmpty(verdict.NodeErrors)))
+}
+
+func orEmpty(o *pyjson.Object) *pyjson.Object {
+	if o == nil {
+		return pyjson.NewObject()
+	}
+	return o
+}
+
+// extraData is the request's extra_data with the client's id and what it says about itself.
+func extraData(c echo.Context, request *pyjson.Object) (*pyjson.Object, error) {
+	extra := pyjson.NewObject()
+	if v, given := request.Get("extra_data"); given {
+		o, ok := v.(*pyjson.Object)
+		if !ok {
+			return nil, trouble("reading extra_data: it is a %s, not an object", pyjson.TypeName(v))
+		}
+		extra = o
+	}
+	if v, given := request.Get("client_id"); given {
+		extra.Set("client_id", v)
+	}
+	if source := c.Request().Header.Get("Comfy-Usage-Source"); source != "" && !extra.Has("comfy_usage_source") {
+		extra.Set("comfy_usage_source", source)
+	}
+	return extra, nil
+}
+
+func takeSecrets(extra *pyjson.Object) *pyjson.Object {
+	secrets := pyjson.NewObject()
+	for _, key := range secretKeys {
+		if v, ok := extra.Get(key); ok {
+			secrets.Set(key, v)
+			extra.Delete(key)
+		}
+	}
+	return secrets
+}

@@ -1,0 +1,95 @@
+package server
+
+import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/nodes/pyjson"
+)
+
+const jsonType = "application/json; charset=utf-8"
+
+// json answers with a value as Python's json module writes it.
+func (s *Server) json(c echo.Context, status int, v any) error {
+	body, err := pyjson.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("answering: %w", err)
+	}
+	return s.body(c, status, jsonType, body)
+}
+
+// empty answers with a status alone: no content type, content length 0.
+func (s *Server) empty(c echo.Context, status int) error {
+	if status != http.StatusNoContent {
+		c.Response().Header().Set(echo.HeaderContentLength, "0")
+	}
+	c.Response().WriteHeader(status)
+	return nil
+}
+
+// plain answers with a text as handlers do, not as raised errors do.
+func (s *Server) plain(c echo.Context, status int, text string) error {
+	return s.body(c, status, "text/plain; charset=utf-8", []byte(text))
+}
+
+// body answers with bytes, packed when the server is told to and the client understands it.
+func (s *Server) body(c echo.Context, status int, contentType string, data []byte) error {
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentType, contentType)
+	if how := s.packing(c, contentType, len(data)); how != "" {
+		small, err := packed(how, data)
+		if err != nil {
+			return fmt.Errorf("packing an answer: %w", err)
+		}
+		h.Set(echo.HeaderContentEncoding, how)
+		data = small
+	}
+	h.Set(echo.HeaderContentLength, strconv.Itoa(len(data)))
+	c.Response().WriteHeader(status)
+	if c.Request().Method == http.MethodHead {
+		return nil
+	}
+	_, err := c.Response().Write(data)
+	return err
+}
+
+// packing chooses how to pack an answer: upstream looks for the word gzip in the header and then prefers deflate.
+func (s *Server) packing(c echo.Context, contentType string, size int) string {
+	if !s.cfg.Compress || size == 0 {
+		return ""
+	}
+	if t := bareType(contentType); t != "application/json" && t != "text/plain" {
+		return ""
+	}
+	accepted := c.Request().Header.Get(echo.HeaderAcceptEncoding)
+	switch {
+	case !strings.Contains(accepted, "gzip"):
+		return ""
+	case strings.Contains(accepted, "deflate"):
+		return "deflate"
+	}
+	return "gzip"
+}
+
+func packed(how string, data []byte) ([]byte, error) {
+	var b bytes.Buffer
+	var w io.WriteCloser = gzip.NewWriter(&b)
+	if how == "deflate" {
+		w = zlib.NewWriter(&b)
+	}
+	if _, err := w.Write(data); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}

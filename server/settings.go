@@ -1,0 +1,122 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/nodes/pyjson"
+)
+
+const settingsFile = "comfy.settings.json"
+
+// settings reads the settings of the request's user; a file that cannot be read counts as empty.
+func (s *Server) settings(c echo.Context) (values *pyjson.Object, path string, err error) {
+	path, err = s.users.path(c.Request(), settingsFile, true)
+	if errors.Is(err, errUnknownUser) {
+		return nil, "", raise(http.StatusUnauthorized)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return pyjson.NewObject(), path, nil //nolint:nilerr // there are none yet
+	}
+	if values, err = pyjson.UnmarshalObject(data); err != nil {
+		s.log.Error("reading the settings", "error", err)
+		return pyjson.NewObject(), path, nil
+	}
+	return values, path, nil
+}
+
+func saveSettings(path string, values *pyjson.Object) error {
+	text, err := indented(values)
+	if err != nil {
+		return fmt.Errorf("writing the settings: %w", err)
+	}
+	return writeFile(path, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+}
+
+// indented writes a value as Python does with an indent of 4.
+func indented(v any) ([]byte, error) {
+	text, err := pyjson.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, text, "", "    "); err != nil {
+		return text, nil //nolint:nilerr // NaN and Infinity are no JSON for the indenter
+	}
+	return b.Bytes(), nil
+}
+
+// getSettings returns all settings.
+func (s *Server) getSettings(c echo.Context) error {
+	values, _, err := s.settings(c)
+	if err != nil {
+		return err
+	}
+	return s.json(c, http.StatusOK, values)
+}
+
+// getSetting returns one setting, null when it is not set.
+func (s *Server) getSetting(c echo.Context) error {
+	values, _, err := s.settings(c)
+	if err != nil {
+		return err
+	}
+	v, _ := values.Get(param(c, "id"))
+	return s.json(c, http.StatusOK, v)
+}
+
+// changeSettings reads the settings, lets f change them with the body's value and writes them. Changes come one at a time, so
+// that none is lost.
+func (s *Server) changeSettings(c echo.Context, f func(values *pyjson.Object, body any) error) error {
+	body, err := s.readJSON(c)
+	if err != nil {
+		return err
+	}
+	s.settingsLock.Lock()
+	defer s.settingsLock.Unlock()
+	values, path, err := s.settings(c)
+	if err != nil {
+		return err
+	}
+	if err := f(values, body); err != nil {
+		return err
+	}
+	if err := saveSettings(path, values); err != nil {
+		return err
+	}
+	return s.empty(c, http.StatusOK)
+}
+
+// postSettings adds settings to those that are there.
+func (s *Server) postSettings(c echo.Context) error {
+	return s.changeSettings(c, func(values *pyjson.Object, body any) error {
+		o, ok := body.(*pyjson.Object)
+		if !ok {
+			return trouble("changing the settings: the body is a %s, not an object", pyjson.TypeName(body))
+		}
+		values.Merge(o)
+		return nil
+	})
+}
+
+// postSetting sets one setting to the body.
+func (s *Server) postSetting(c echo.Context) error {
+	return s.changeSettings(c, func(values *pyjson.Object, body any) error {
+		values.Set(param(c, "id"), body)
+		return nil
+	})
+}

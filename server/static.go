@@ -1,0 +1,114 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/folders"
+)
+
+// fallback stands behind all routes: what no route takes goes to the static files, as upstream's static resource takes
+// every path for GET and HEAD.
+func (s *Server) fallback(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if !s.paramsGiven(c) {
+			return s.unrouted(c, nil)
+		}
+		err := next(c)
+		var e *echo.HTTPError
+		if !errors.As(err, &e) || c.Response().Committed {
+			return err
+		}
+		switch e.Code {
+		case http.StatusNotFound:
+			return s.unrouted(c, nil)
+		case http.StatusMethodNotAllowed:
+			return s.unrouted(c, allowed(c))
+		}
+		return err
+	}
+}
+
+// paramsGiven reports whether no parameter of the matched route is empty; upstream's routes do not match then.
+func (s *Server) paramsGiven(c echo.Context) bool {
+	for i, name := range c.ParamNames() {
+		if name != "*" && c.ParamValues()[i] == "" {
+			return false
+		}
+	}
+	return true
+}
+
+func allowed(c echo.Context) []string {
+	header, _ := c.Get(echo.ContextKeyHeaderAllow).(string)
+	var methods []string
+	for m := range strings.SplitSeq(header, ",") {
+		if m = strings.TrimSpace(m); m != "" && m != http.MethodOptions {
+			methods = append(methods, m)
+		}
+	}
+	return methods
+}
+
+// unrouted answers what no route takes; methods are those that the path has routes for.
+func (s *Server) unrouted(c echo.Context, methods []string) error {
+	r := c.Request()
+	path := r.URL.Path
+	if path == "/internal" || strings.HasPrefix(path, "/internal/") { // an application of its own, without static files
+		if len(methods) == 0 {
+			return raise(http.StatusNotFound)
+		}
+		return &raised{status: http.StatusMethodNotAllowed, allow: joinMethods(methods)}
+	}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return s.static(c, path)
+	}
+	return &raised{status: http.StatusMethodNotAllowed, allow: joinMethods(append(methods, http.MethodGet, http.MethodHead))}
+}
+
+func joinMethods(methods []string) string {
+	slices.Sort(methods)
+	return strings.Join(slices.Compact(methods), ",")
+}
+
+// static serves a file of a pack, of its example workflows, or of the front end.
+func (s *Server) static(c echo.Context, path string) error {
+	if dir, rest, ok := s.mounted(path); ok {
+		return s.staticFile(c, dir, rest)
+	}
+	if strings.HasPrefix(path, "/templates/") {
+		return raise(http.StatusNotFound)
+	}
+	if s.cfg.FrontEndRoot == "" {
+		return s.ownFile(c, path)
+	}
+	return s.staticFile(c, s.cfg.FrontEndRoot, strings.TrimPrefix(path, "/"))
+}
+
+// staticFile serves the file of a name below a folder. Names that leave it, folders and links to the outside are
+// refused as upstream refuses them.
+func (s *Server) staticFile(c echo.Context, dir, name string) error {
+	if strings.HasPrefix(name, "/") || strings.ContainsRune(name, 0) {
+		return raise(http.StatusNotFound)
+	}
+	full := filepath.Join(dir, filepath.FromSlash(name))
+	if !folders.Within(dir, full) || !lexicallyWithin(dir, full) {
+		return raise(http.StatusNotFound)
+	}
+	if info, err := os.Stat(full); err == nil && info.IsDir() {
+		return raise(http.StatusForbidden)
+	}
+	return s.file(c, full)
+}
+
+// lexicallyWithin reports whether a cleaned path is dir or below it, without looking at the disk.
+func lexicallyWithin(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}

@@ -1,0 +1,98 @@
+package server
+
+import (
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/middleware"
+	"comfygo/nodes/pyjson"
+)
+
+// comfyPackages are the packages that upstream 0.33.0 asks for; clients compare versions with them.
+var comfyPackages = []struct{ name, required string }{
+	{"comfyui-frontend-package", "1.49.6"},
+	{"comfyui-workflow-templates", "0.11.44"},
+	{"comfyui-embedded-docs", "0.5.10"},
+	{"comfy-kitchen", "0.2.31"},
+	{"comfy-aimdo", "0.4.13"},
+}
+
+func (s *Server) stats() Stats {
+	if s.cfg.Stats == nil {
+		return Stats{Devices: []Device{{Name: "cpu", Type: "cpu", Index: -1}}}
+	}
+	return s.cfg.Stats()
+}
+
+// getSystemStats describes the machine and the program.
+func (s *Server) getSystemStats(c echo.Context) error {
+	st := s.stats()
+	packages := []any{}
+	for _, p := range comfyPackages {
+		packages = append(packages, pyjson.NewObject("name", p.name, "installed", nil, "required", p.required))
+	}
+	deploy := s.cfg.DeployEnvironment
+	if deploy == "" {
+		deploy = "local-git"
+	}
+	system := pyjson.NewObject("os", platform(), "ram_total", st.RAMTotal, "ram_free", st.RAMFree,
+		"comfyui_version", UpstreamVersion, "required_frontend_version", comfyPackages[0].required,
+		"installed_templates_version", nil, "required_templates_version", comfyPackages[1].required,
+		"comfy_package_versions", packages, "python_version", "comfygo "+s.cfg.AppVersion+" ("+runtime.Version()+")",
+		"pytorch_version", s.cfg.RuntimeVersion, "embedded_python", false, "deploy_environment", deploy, "argv", strs(s.cfg.Argv))
+	return s.json(c, http.StatusOK, pyjson.NewObject("system", system, "devices", devices(st)))
+}
+
+func devices(st Stats) []any {
+	out := []any{}
+	for _, d := range st.Devices {
+		var index any
+		if d.Index >= 0 {
+			index = int64(d.Index)
+		}
+		out = append(out, pyjson.NewObject("name", d.Name, "type", d.Type, "index", index, "vram_total", d.VRAMTotal,
+			"vram_free", d.VRAMFree, "torch_vram_total", d.TorchTotal, "torch_vram_free", d.TorchFree))
+	}
+	return out
+}
+
+// platform is Python's sys.platform.
+func platform() string {
+	if runtime.GOOS == "windows" {
+		return "win32"
+	}
+	return runtime.GOOS
+}
+
+func strs(list []string) []any {
+	out := make([]any, len(list))
+	for i, s := range list {
+		out[i] = s
+	}
+	return out
+}
+
+// getHealth says whether the server works. Without a key, where one is needed, it says no more than that.
+func (s *Server) getHealth(c echo.Context) error {
+	body := pyjson.NewObject("status", "ok")
+	if !middleware.Authenticated(c) {
+		return s.json(c, http.StatusOK, body)
+	}
+	running, pending := s.queue.Snapshot()
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	body.Set("version", s.cfg.AppVersion).Set("comfyui_version", UpstreamVersion).
+		Set("uptime_seconds", time.Since(s.started).Seconds()).
+		Set("queue", pyjson.NewObject("running", int64(len(running)), "pending", int64(len(pending)), "history", int64(s.queue.HistoryLen()))).
+		Set("clients", int64(s.hub.Clients())).
+		Set("process", pyjson.NewObject("goroutines", int64(runtime.NumGoroutine()), "heap_bytes", int64(mem.HeapAlloc))) //nolint:gosec // a heap fits
+	st := s.stats()
+	body.Set("memory", pyjson.NewObject("total", st.RAMTotal, "free", st.RAMFree)).Set("devices", devices(st))
+	if s.cfg.RuntimeState != nil {
+		body.Set("runtime", s.cfg.RuntimeState())
+	}
+	return s.json(c, http.StatusOK, body)
+}

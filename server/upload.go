@@ -1,0 +1,289 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/folders"
+	"comfygo/nodes/pyjson"
+)
+
+// upload is what a form of /upload/image or /upload/mask holds.
+type upload struct {
+	fields map[string]string // values of text parts, the first of each name
+	isFile map[string]bool   // names of parts that are files
+	name   string            // the image part's file name
+	staged string            // the image part's contents, in a file of the temp folder
+}
+
+const (
+	maxParts     = 64
+	maxFieldSize = 1 << 20
+)
+
+// readUpload reads a form; the image part goes straight to a file. The caller removes it with discard.
+func (s *Server) readUpload(c echo.Context) (*upload, error) {
+	u := &upload{fields: map[string]string{}, isFile: map[string]bool{}}
+	contentType, params, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
+	if err != nil && c.Request().Header.Get(echo.HeaderContentType) != "" {
+		return nil, trouble("reading a form: %w", err)
+	}
+	body, err := s.limited(c)
+	if err != nil {
+		return nil, err
+	}
+	switch contentType {
+	case "multipart/form-data":
+		if params["boundary"] == "" {
+			return nil, trouble("reading a form: it has no boundary")
+		}
+		if err := s.readParts(u, multipart.NewReader(body, params["boundary"])); err != nil {
+			u.discard()
+			return nil, s.bodyError(err)
+		}
+	case "application/x-www-form-urlencoded":
+		c.Request().Body = body
+		if err := c.Request().ParseForm(); err != nil {
+			return nil, s.bodyError(err)
+		}
+		for k, v := range c.Request().PostForm {
+			u.fields[k] = v[0]
+		}
+	}
+	return u, nil
+}
+
+func (u *upload) discard() {
+	if u.staged != "" {
+		_ = os.Remove(u.staged)
+	}
+}
+
+func (s *Server) readParts(u *upload, r *multipart.Reader) error {
+	for n := 0; ; n++ {
+		p, err := r.NextRawPart()
+		if errors.Is(err, io.EOF) && n > 0 {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading a form: %w", err)
+		}
+		if n >= maxParts {
+			return fmt.Errorf("reading a form: more than %d parts", maxParts)
+		}
+		if err := s.readPart(u, p); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Server) readPart(u *upload, p *multipart.Part) error {
+	// Part.FileName cuts the name to its last element; upstream takes it as it was sent.
+	_, params, err := mime.ParseMediaType(p.Header.Get(echo.HeaderContentDisposition))
+	if err != nil {
+		return fmt.Errorf("reading a form: %w", err)
+	}
+	name, file := params["name"], params["filename"]
+	_, known := u.fields[name]
+	known = known || u.isFile[name]
+	switch {
+	case file != "" && name == "image" && !known:
+		u.isFile[name], u.name = true, file
+		return s.stage(u, p)
+	case file != "":
+		u.isFile[name] = true
+		_, err = io.Copy(io.Discard, p)
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(p, maxFieldSize+1))
+	if err == nil && len(text) > maxFieldSize {
+		err = fmt.Errorf("reading a form: the field %q has more than %d bytes", name, maxFieldSize)
+	}
+	if err == nil && !known {
+		u.fields[name] = string(text)
+	}
+	return err
+}
+
+// stage writes the image part to a file of its own, so that a form that breaks off leaves nothing behind.
+func (s *Server) stage(u *upload, p io.Reader) error {
+	dir := s.cfg.Folders.Temp()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("keeping an upload: %w", err)
+	}
+	f, err := os.CreateTemp(dir, ".upload-*")
+	if err != nil {
+		return fmt.Errorf("keeping an upload: %w", err)
+	}
+	u.staged = f.Name()
+	_, err = io.Copy(f, p)
+	return errors.Join(err, f.Close())
+}
+
+// postUploadImage keeps a file in the input, output or temp folder.
+func (s *Server) postUploadImage(c echo.Context) error {
+	return s.receive(c, func(u *upload, path string) error { return moveFile(u.staged, path) })
+}
+
+// receive reads a form, finds the place for its image and calls save to put it there.
+func (s *Server) receive(c echo.Context, save func(u *upload, path string) error) error {
+	u, err := s.readUpload(c)
+	if err != nil {
+		return err
+	}
+	defer u.discard()
+	kind, given := u.fields["type"]
+	if !given && !u.isFile["type"] {
+		kind = "input"
+	}
+	root, ok := s.cfg.Folders.Dir(kind)
+	if !ok {
+		return trouble("keeping an upload: unknown type %q", kind)
+	}
+	if u.staged == "" {
+		if _, isText := u.fields["image"]; isText {
+			return trouble("keeping an upload: the part image is text, not a file")
+		}
+		return s.empty(c, http.StatusBadRequest)
+	}
+	subfolder := u.fields["subfolder"]
+	dir, path, ok := destination(root, subfolder, u.name)
+	if !ok {
+		return s.empty(c, http.StatusBadRequest)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return trouble("keeping an upload: %w", err)
+	}
+	overwrite := u.fields["overwrite"] == "true" || u.fields["overwrite"] == "1"
+	name, err := s.keep(u, dir, path, overwrite, save)
+	if err != nil {
+		return err
+	}
+	return s.json(c, http.StatusOK, pyjson.NewObject("name", name, "subfolder", subfolder, "type", kind))
+}
+
+// destination is where an upload goes; false when that is outside root, links resolved.
+func destination(root, subfolder, name string) (dir, path string, ok bool) {
+	if strings.ContainsRune(subfolder+name, 0) {
+		return "", "", false
+	}
+	dir = join(root, subfolder)
+	path = join(dir, name)
+	ok = lexicallyWithin(root, path) && lexicallyWithin(root, dir) && folders.Within(root, path) && folders.Within(root, dir)
+	return dir, path, ok
+}
+
+// join is Python's os.path.join and normpath: an absolute second part wins.
+func join(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return filepath.Clean(name)
+	}
+	return filepath.Join(dir, name)
+}
+
+// keep saves an upload under its name or, when a file with other contents has it, the next free "name (1).ext". A file
+// with the same contents is left and its name returned.
+func (s *Server) keep(u *upload, dir, path string, overwrite bool, save func(*upload, string) error) (name string, err error) {
+	s.uploads.Lock()
+	defer s.uploads.Unlock()
+	name = u.name
+	base, ending := splitExt(name)
+	for i := 1; !overwrite && exists(path); i++ {
+		same, err := sameContents(u.staged, path)
+		if err != nil {
+			return "", trouble("keeping an upload: %w", err)
+		}
+		if same {
+			return name, nil
+		}
+		name = fmt.Sprintf("%s (%d)%s", base, i, ending)
+		path = join(dir, name)
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return "", trouble("keeping an upload: %q is not a file", name)
+	}
+	if err := save(u, path); err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid) {
+			return "", trouble("keeping an upload: %w", err)
+		}
+		return "", err
+	}
+	return name, nil
+}
+
+func sameContents(a, b string) (bool, error) {
+	fa, ia, err := openRegular(a)
+	if err != nil {
+		return false, err
+	}
+	defer fa.Close()
+	fb, ib, err := openRegular(b)
+	if err != nil {
+		return false, err
+	}
+	defer fb.Close()
+	if ia.Size() != ib.Size() {
+		return false, nil
+	}
+	bufA, bufB := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		n, errA := io.ReadFull(fa, bufA)
+		m, errB := io.ReadFull(fb, bufB)
+		if !bytes.Equal(bufA[:n], bufB[:m]) {
+			return false, nil
+		}
+		if errA != nil || errB != nil {
+			return endOfFile(errA) && endOfFile(errB), nil
+		}
+	}
+}
+
+func endOfFile(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
+
+// moveFile puts a file under its final name at once, never half of it.
+func moveFile(from, to string) error {
+	if err := os.Chmod(from, 0o644); err != nil { //nolint:gosec // as other files of the user
+		return fmt.Errorf("keeping %s: %w", filepath.Base(to), err)
+	}
+	if err := os.Rename(from, to); err == nil {
+		return nil
+	}
+	f, err := os.Open(from) // another file system: copy
+	if err != nil {
+		return fmt.Errorf("keeping %s: %w", filepath.Base(to), err)
+	}
+	defer f.Close()
+	return writeFile(to, func(w io.Writer) error {
+		_, err := io.Copy(w, f)
+		return err
+	})
+}
+
+// writeFile writes a file beside its final name and renames it, so that nobody ever sees half of it.
+func writeFile(path string, write func(io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".comfygo-*")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", filepath.Base(path), err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+			err = fmt.Errorf("writing %s: %w", filepath.Base(path), err)
+		}
+	}()
+	if err = errors.Join(write(f), f.Chmod(0o644), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

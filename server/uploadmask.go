@@ -1,0 +1,105 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/engine/imaging"
+	"comfygo/folders"
+	"comfygo/nodes/pyjson"
+)
+
+// postUploadMask keeps a picture of the folders with the alpha of the uploaded one.
+func (s *Server) postUploadMask(c echo.Context) error {
+	return s.receive(c, func(u *upload, path string) error {
+		ref, err := pyjson.UnmarshalObject([]byte(u.fields["original_ref"]))
+		if err != nil {
+			return trouble("reading original_ref: %w", err)
+		}
+		if !ref.Has("filename") {
+			return trouble("reading original_ref: it has no filename")
+		}
+		original, ok := s.original(ref)
+		if !ok {
+			return nil // upstream answers as if the mask had been written
+		}
+		return s.mask(c, original, u.staged, path)
+	})
+}
+
+// original finds the picture that a mask is for; false when the reference leads nowhere or is not allowed.
+func (s *Server) original(ref *pyjson.Object) (string, bool) {
+	name, kind := folders.SplitAnnotated(ref.String("filename"))
+	if name == "" || name[0] == '/' || strings.Contains(name, "..") || strings.ContainsRune(name, 0) {
+		return "", false
+	}
+	if kind == "" {
+		kind = "output"
+		if v, given := ref.Get("type"); given {
+			kind, _ = v.(string)
+		}
+	}
+	root, ok := s.cfg.Folders.Dir(kind)
+	if !ok {
+		return "", false
+	}
+	path := filepath.Join(join(root, ref.String("subfolder")), name)
+	if strings.ContainsRune(path, 0) || !lexicallyWithin(root, path) || !folders.Within(root, path) {
+		return "", false
+	}
+	info, err := os.Stat(path)
+	return path, err == nil && info.Mode().IsRegular()
+}
+
+// mask writes the original with the mask's alpha; texts of a PNG original stay.
+func (s *Server) mask(c echo.Context, original, maskFile, path string) error {
+	ctx := c.Request().Context()
+	var texts []imaging.Text
+	if f, err := os.Open(original); err == nil {
+		texts, err = imaging.ReadText(f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			texts = nil // not PNG, or its texts are broken
+		}
+	}
+	var alpha []byte
+	var alphaSize [2]int
+	_, err := s.withImage(ctx, maskFile, func(p picture) ([]byte, error) {
+		m := p.nrgba()
+		alphaSize = [2]int{m.Rect.Dx(), m.Rect.Dy()}
+		for i := 3; i < len(m.Pix); i += 4 {
+			alpha = append(alpha, m.Pix[i])
+		}
+		return nil, nil
+	})
+	if err != nil {
+		return err
+	}
+	file, err := s.withImage(ctx, original, func(p picture) ([]byte, error) {
+		o := p.nrgba()
+		w, h := o.Rect.Dx(), o.Rect.Dy()
+		if alphaSize != [2]int{w, h} {
+			return nil, fmt.Errorf("the mask is %dx%d, the original %dx%d", alphaSize[0], alphaSize[1], w, h)
+		}
+		pix := bytes.Clone(o.Pix)
+		for i, a := range alpha {
+			pix[4*i+3] = a
+		}
+		var b bytes.Buffer
+		err := imaging.WritePNG(&b, pix, w, h, 4, imaging.PNGOptions{Level: 4, Text: texts})
+		return b.Bytes(), err
+	})
+	if err != nil {
+		return err
+	}
+	return writeFile(path, func(w io.Writer) error {
+		_, err := w.Write(file)
+		return err
+	})
+}

@@ -1,0 +1,105 @@
+package server
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"comfygo/executor"
+	"comfygo/nodes/pyjson"
+	"comfygo/queue"
+	"comfygo/server/hub"
+)
+
+// runJob runs one queued prompt and passes its events on.
+func (s *Server) runJob(ctx context.Context, j *queue.Job) queue.Outcome {
+	start := time.Now()
+	defer s.hub.Idle()
+	result := s.cfg.Executor.Run(ctx, executorJob(j), executor.SinkFunc(s.sendEvent))
+	s.log.Info("prompt executed", "prompt_id", j.ID, "seconds", time.Since(start).Seconds(), "success", result.Success)
+	out := queue.Outcome{Outputs: result.Outputs, Meta: result.Meta, Success: result.Success}
+	for _, m := range result.Messages {
+		out.Messages = append(out.Messages, queue.Message{Event: m.Event, Data: m.Data})
+	}
+	return out
+}
+
+func executorJob(j *queue.Job) executor.Job {
+	return executor.Job{ID: j.ID, Prompt: j.Prompt, ExtraData: j.RunExtra(), Outputs: j.Outputs}
+}
+
+// jobFinished tells the job's client that nothing runs for it any more.
+func (s *Server) jobFinished(j *queue.Job) {
+	if client, ok := (executor.Job{ExtraData: j.Extra}).Client(); ok {
+		s.hub.Send("executing", pyjson.NewObject("node", nil, "prompt_id", j.ID), hub.To(client))
+	}
+}
+
+// free drops models and results when clients asked for it.
+func (s *Server) free(f queue.Flags) {
+	if (f.UnloadModels || f.FreeMemory) && s.cfg.FreeModels != nil {
+		s.cfg.FreeModels()
+	}
+	if f.FreeMemory {
+		s.cfg.Executor.ClearCache()
+	}
+}
+
+// previewFeature is what clients say that know previews with metadata.
+const previewFeature = "supports_preview_metadata"
+
+// sendEvent passes an event of the executor on to the clients it is for.
+func (s *Server) sendEvent(e executor.Event) {
+	to := hub.To(e.Client)
+	if e.Broadcast {
+		to = hub.Everybody
+	}
+	switch e.Type {
+	case executor.EventPreview:
+		if !e.Broadcast && s.hub.Supports(e.Client, previewFeature) {
+			return
+		}
+		s.sendPreview(e, nil, to)
+	case executor.EventPreviewMetadata:
+		if e.Broadcast || !s.hub.Supports(e.Client, previewFeature) {
+			return
+		}
+		s.sendPreview(e, e.Data.Clone().Set("image_type", e.Preview.MIME()), to)
+	case executor.EventText:
+		node, text := e.Data.String("node"), e.Data.String("text")
+		s.hub.SendBinary(hub.BinaryText, append(lengthPrefixed([]byte(node)), text...), to)
+	default:
+		if e.Type == "executing" {
+			s.hub.Current(e.Client, e.Data.String("display_node"))
+		}
+		s.hub.Send(e.Type, e.Data, to)
+	}
+}
+
+// sendPreview sends a picture, with its metadata if there are any. Nobody there, nothing encoded.
+func (s *Server) sendPreview(e executor.Event, metadata *pyjson.Object, to hub.Target) {
+	if e.Preview == nil || !e.Broadcast && !s.hub.Connected(e.Client) || s.hub.Clients() == 0 {
+		return
+	}
+	picture, err := e.Preview.Bytes()
+	if err != nil {
+		s.log.Warn("sending a preview", "error", err)
+		return
+	}
+	if metadata == nil {
+		head := binary.BigEndian.AppendUint32(nil, e.Preview.TypeNumber())
+		s.hub.SendBinary(hub.BinaryPreview, append(head, picture...), to)
+		return
+	}
+	text, err := pyjson.Marshal(metadata)
+	if err != nil {
+		s.log.Warn("sending a preview", "error", err)
+		return
+	}
+	s.hub.SendBinary(hub.BinaryPreviewMetadata, append(lengthPrefixed(text), picture...), to)
+}
+
+// lengthPrefixed puts the length, four bytes, before data.
+func lengthPrefixed(data []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(data))), data...) //nolint:gosec // an id or a line of text
+}
