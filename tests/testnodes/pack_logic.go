@@ -37,7 +37,7 @@ func compare(sign int, operation string) (nodes.Result, error) {
 type intConditions struct {
 	A         *big.Int `in:"a" type:"INT" default:"0" min:"-18446744073709551615" max:"18446744073709551615" step:"1"`
 	B         *big.Int `in:"b" type:"INT" default:"0" min:"-18446744073709551615" max:"18446744073709551615" step:"1"`
-	Operation string   `in:"operation" options:"==|!=|<|>|<=|>="`
+	Operation string   `in:"operation" options:"=\"==\"|!=|<|>|<=|>="`
 }
 
 func (*intConditions) Spec() nodes.Spec {
@@ -51,7 +51,7 @@ func (n *intConditions) Run(*nodes.Context) (nodes.Result, error) {
 type floatConditions struct {
 	A         float64 `in:"a" default:"0" min:"-999999999999.0" max:"999999999999.0" step:"1"`
 	B         float64 `in:"b" default:"0" min:"-999999999999.0" max:"999999999999.0" step:"1"`
-	Operation string  `in:"operation" options:"==|!=|<|>|<=|>="`
+	Operation string  `in:"operation" options:"=\"==\"|!=|<|>|<=|>="`
 }
 
 func (*floatConditions) Spec() nodes.Spec {
