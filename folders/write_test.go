@@ -1,0 +1,85 @@
+package folders_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"comfygo/folders"
+)
+
+func TestWriteNew(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.txt")
+	text := func(s string) func(io.Writer) error {
+		return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
+	}
+	if err := folders.WriteNew(path, text("one")); err != nil {
+		t.Fatal(err)
+	}
+	if err := folders.WriteNew(path, text("two")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("writing over a file: %v", err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "one" {
+		t.Errorf("the file holds %q, %v", got, err)
+	}
+	full := errors.New("no space left on device")
+	err := folders.WriteNew(filepath.Join(dir, "b.txt"), func(w io.Writer) error {
+		if err := text("half")(w); err != nil {
+			return err
+		}
+		return full
+	})
+	if !errors.Is(err, full) {
+		t.Errorf("a full disk gives %v", err)
+	}
+	if err := folders.WriteNew(filepath.Join(dir, "missing/c.txt"), text("x")); err == nil {
+		t.Error("a missing folder was written to")
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("the folder holds %v, %v", left, err)
+	}
+}
+
+// TestWriteTogether lets jobs that chose the same number write at once.
+func TestWriteTogether(t *testing.T) {
+	t.Parallel()
+	f := newFolders(t)
+	const jobs = 20
+	var wg sync.WaitGroup
+	errs := make([]error, jobs)
+	for i := range jobs {
+		wg.Go(func() {
+			s, err := f.SavePath("pic", f.Output(), 1, 1)
+			if err == nil {
+				_, err = s.Write(0, ".txt", func(w io.Writer) error { _, err := fmt.Fprint(w, i); return err })
+			}
+			errs[i] = err
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(f.Output())
+	if err != nil || len(files) != jobs {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	seen := map[string]bool{}
+	for _, file := range files {
+		text, err := os.ReadFile(filepath.Join(f.Output(), file.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[string(text)] = true
+	}
+	if len(seen) != jobs {
+		t.Errorf("only %d of %d jobs kept their file", len(seen), jobs)
+	}
+}

@@ -1,0 +1,203 @@
+package image
+
+import (
+	"fmt"
+
+	"comfygo/engine/imaging"
+	"comfygo/engine/tensor"
+	"comfygo/nodes"
+)
+
+func init() {
+	nodes.Register(&EmptyImage{})
+	nodes.Register(&ImageInvert{})
+	nodes.Register(&ImageBatch{})
+	nodes.Register(&ImagePadForOutpaint{})
+}
+
+// EmptyImage makes pictures of one colour.
+type EmptyImage struct {
+	Width  int `in:"width" default:"512" min:"1" max:"16384" step:"1"`
+	Height int `in:"height" default:"512" min:"1" max:"16384" step:"1"`
+	Batch  int `in:"batch_size" default:"1" min:"1" max:"4096"`
+	Color  int `in:"color" default:"0" min:"0" max:"16777215" step:"1" display:"color"`
+}
+
+// Spec implements nodes.Node.
+func (*EmptyImage) Spec() nodes.Spec {
+	return nodes.Spec{Name: "EmptyImage", DisplayName: "Empty Image", Category: "image", Outputs: nodes.Outputs("IMAGE")}
+}
+
+// Run implements nodes.Node.
+func (n *EmptyImage) Run(*nodes.Context) (nodes.Result, error) {
+	what := fmt.Sprintf("%d pictures of %dx%d", n.Batch, n.Width, n.Height)
+	if err := imaging.CheckSize(what, n.Batch, n.Height, n.Width, 3); err != nil {
+		return nodes.Result{}, err
+	}
+	out := tensor.New(n.Batch, n.Height, n.Width, 3)
+	if n.Color == 0 {
+		return nodes.Out(out), nil
+	}
+	var pixel [3]float32
+	for c := range pixel {
+		pixel[c] = float32(float64(n.Color>>(16-8*c)&0xff) / 255)
+	}
+	for i := 0; i < len(out.Data); i += 3 {
+		copy(out.Data[i:], pixel[:])
+	}
+	return nodes.Out(out), nil
+}
+
+// ImageInvert makes the negative.
+type ImageInvert struct {
+	Image *tensor.Tensor `in:"image" type:"IMAGE"`
+}
+
+// Spec implements nodes.Node.
+func (*ImageInvert) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "ImageInvert", DisplayName: "Invert Image Colors", Category: "image/color", EssentialsCategory: "Image Tools",
+		SearchAliases: []string{"reverse colors"}, Outputs: nodes.Outputs("IMAGE"),
+	}
+}
+
+// Run implements nodes.Node.
+func (n *ImageInvert) Run(*nodes.Context) (nodes.Result, error) {
+	if !isImage(n.Image) {
+		return nodes.Result{}, errNoPicture("image")
+	}
+	out := tensor.New(n.Image.Shape...)
+	for i, v := range n.Image.Data {
+		out.Data[i] = 1 - v
+	}
+	return nodes.Out(out), nil
+}
+
+// ImageBatch puts two batches behind each other; the second gets the size of the first.
+type ImageBatch struct {
+	Image1 *tensor.Tensor `in:"image1" type:"IMAGE"`
+	Image2 *tensor.Tensor `in:"image2" type:"IMAGE"`
+}
+
+// Spec implements nodes.Node.
+func (*ImageBatch) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "ImageBatch", DisplayName: "Batch Images (DEPRECATED)", Category: "image/batch", Deprecated: true,
+		SearchAliases: []string{"combine images", "merge images", "stack images"}, Outputs: nodes.Outputs("IMAGE"),
+	}
+}
+
+// Run implements nodes.Node.
+func (n *ImageBatch) Run(*nodes.Context) (nodes.Result, error) {
+	a, b := n.Image1, n.Image2
+	if !isImage(a) || !isImage(b) {
+		return nodes.Result{}, errNoPicture("image1 or image2")
+	}
+	channels := max(a.Shape[3], b.Shape[3])
+	a, b = addChannels(a, channels, 1), addChannels(b, channels, 1)
+	if a.Shape[1] != b.Shape[1] || a.Shape[2] != b.Shape[2] {
+		var err error
+		if b, err = imaging.UpscaleImage(b, a.Shape[2], a.Shape[1], "bilinear", "center"); err != nil {
+			return nodes.Result{}, fmt.Errorf("joining pictures: %w", err)
+		}
+	}
+	out, err := imaging.Concat(0, a, b)
+	if err != nil {
+		return nodes.Result{}, fmt.Errorf("joining pictures: %w", err)
+	}
+	return nodes.Out(out), nil
+}
+
+// addChannels returns the picture with as many channels as asked for; new ones are filled with value.
+func addChannels(t *tensor.Tensor, channels int, value float32) *tensor.Tensor {
+	has := t.Shape[3]
+	if has >= channels {
+		return t
+	}
+	out := tensor.New(t.Shape[0], t.Shape[1], t.Shape[2], channels)
+	for i := range len(t.Data) / has {
+		to := out.Data[i*channels:][:channels]
+		copy(to, t.Data[i*has:][:has])
+		for c := has; c < channels; c++ {
+			to[c] = value
+		}
+	}
+	return out
+}
+
+// ImagePadForOutpaint adds gray borders and makes the mask that has them painted, with a soft edge.
+type ImagePadForOutpaint struct {
+	Image      *tensor.Tensor `in:"image" type:"IMAGE"`
+	Left       int            `in:"left" default:"0" min:"0" max:"16384" step:"8"`
+	Top        int            `in:"top" default:"0" min:"0" max:"16384" step:"8"`
+	Right      int            `in:"right" default:"0" min:"0" max:"16384" step:"8"`
+	Bottom     int            `in:"bottom" default:"0" min:"0" max:"16384" step:"8"`
+	Feathering int            `in:"feathering" default:"40" min:"0" max:"16384" step:"1" advanced:"true"`
+}
+
+// Spec implements nodes.Node.
+func (*ImagePadForOutpaint) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "ImagePadForOutpaint", DisplayName: "Pad Image for Outpainting", Category: "image/transform",
+		SearchAliases: []string{"extend canvas", "expand image"}, Outputs: nodes.Outputs("IMAGE", "MASK"),
+	}
+}
+
+// Run implements nodes.Node.
+func (n *ImagePadForOutpaint) Run(*nodes.Context) (nodes.Result, error) {
+	if !isImage(n.Image) {
+		return nodes.Result{}, errNoPicture("image")
+	}
+	b, h, w, c := n.Image.Shape[0], n.Image.Shape[1], n.Image.Shape[2], n.Image.Shape[3]
+	height, width := h+n.Top+n.Bottom, w+n.Left+n.Right
+	if err := imaging.CheckSize(fmt.Sprintf("a picture of %dx%d", width, height), b, height, width, c+1); err != nil {
+		return nodes.Result{}, err
+	}
+	out := tensor.New(b, height, width, c)
+	for i := range out.Data {
+		out.Data[i] = 0.5
+	}
+	paste(out, n.Image, n.Top, n.Left)
+	mask := tensor.New(1, height, width)
+	for y := range height {
+		for x := range width {
+			mask.Data[y*width+x] = n.maskAt(y-n.Top, x-n.Left, h, w)
+		}
+	}
+	return nodes.Out(out, mask), nil
+}
+
+// maskAt returns the mask at a place counted from the corner of the picture of h rows and w columns.
+func (n *ImagePadForOutpaint) maskAt(y, x, h, w int) float32 {
+	if y < 0 || x < 0 || y >= h || x >= w {
+		return 1
+	}
+	if n.Feathering <= 0 || n.Feathering*2 >= h || n.Feathering*2 >= w {
+		return 0
+	}
+	d := max(h, w)
+	for _, side := range []struct{ added, distance, far int }{
+		{n.Top, y, h}, {n.Bottom, h - y, h}, {n.Left, x, w}, {n.Right, w - x, w},
+	} {
+		if side.added == 0 {
+			side.distance = side.far
+		}
+		d = min(d, side.distance)
+	}
+	if d >= n.Feathering {
+		return 0
+	}
+	v := float64(n.Feathering-d) / float64(n.Feathering)
+	return float32(v * v)
+}
+
+// paste copies a picture into a larger one with as many channels.
+func paste(to, from *tensor.Tensor, top, left int) {
+	h, line := from.Shape[1], from.Shape[2]*from.Shape[3]
+	for n := range from.Shape[0] {
+		for y := range h {
+			at := ((n*to.Shape[1]+top+y)*to.Shape[2] + left) * to.Shape[3]
+			copy(to.Data[at:][:line], from.Data[(n*h+y)*line:][:line])
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package image
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+
+	"comfygo/engine/imaging"
+	"comfygo/engine/tensor"
+	"comfygo/nodes"
+)
+
+func init() {
+	nodes.Register(&LoadImage{})
+	nodes.Register(&LoadImageMask{})
+	nodes.Register(&LoadImageOutput{})
+}
+
+// LoadImage reads a picture from the input folder; "name [output]" and "name [temp]" reach the other folders.
+type LoadImage struct {
+	Image string `in:"image" files:"input:image" image_upload:"true"`
+}
+
+// Spec implements nodes.Node.
+func (*LoadImage) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "LoadImage", DisplayName: "Load Image", Category: "image", EssentialsCategory: "Basics",
+		SearchAliases: []string{"load image", "open image", "import image", "upload image", "read image"},
+		Outputs:       nodes.Outputs("IMAGE", "MASK"), Validates: []string{"image"},
+	}
+}
+
+// Run returns the frames as one batch, and what is transparent in them as masks; without transparency in the file the
+// masks are 64x64 zeros.
+func (n *LoadImage) Run(ctx *nodes.Context) (nodes.Result, error) {
+	images, masks, err := loadImage(ctx, n.Image)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	return nodes.Out(images, masks), nil
+}
+
+// Fingerprint is the content of the file.
+func (n *LoadImage) Fingerprint(ctx *nodes.Context) (any, error) { return fileDigest(ctx, n.Image) }
+
+// ValidateInputs refuses names that lead to no file.
+func (n *LoadImage) ValidateInputs(ctx *nodes.Context) error { return checkFile(ctx, "image", n.Image) }
+
+// LoadImageMask reads one channel of a picture as a mask.
+type LoadImageMask struct {
+	Image   string `in:"image" files:"input:image" image_upload:"true"`
+	Channel string `in:"channel" options:"alpha|red|green|blue"`
+}
+
+// Spec implements nodes.Node.
+func (*LoadImageMask) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "LoadImageMask", DisplayName: "Load Image (as Mask)", Category: "image", EssentialsCategory: "Image Tools",
+		SearchAliases: []string{"import mask", "alpha mask", "channel mask"},
+		Outputs:       nodes.Outputs("MASK"), Validates: []string{"image"},
+	}
+}
+
+// Run returns the channel; for alpha what LoadImage returns as masks.
+func (n *LoadImageMask) Run(ctx *nodes.Context) (nodes.Result, error) {
+	images, masks, err := loadImage(ctx, n.Image)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	switch n.Channel {
+	case "red":
+		return nodes.Out(channel(images, 0)), nil
+	case "green":
+		return nodes.Out(channel(images, 1)), nil
+	case "blue":
+		return nodes.Out(channel(images, 2)), nil
+	}
+	return nodes.Out(masks), nil
+}
+
+// Fingerprint is the content of the file.
+func (n *LoadImageMask) Fingerprint(ctx *nodes.Context) (any, error) {
+	return fileDigest(ctx, n.Image)
+}
+
+// ValidateInputs refuses names that lead to no file.
+func (n *LoadImageMask) ValidateInputs(ctx *nodes.Context) error {
+	return checkFile(ctx, "image", n.Image)
+}
+
+// LoadImageOutput is LoadImage with a widget that lists the output folder.
+type LoadImageOutput struct {
+	Image string `in:"image" type:"COMBO" image_upload:"true" image_folder:"output" remote:"{\"route\": \"/internal/files/output\", \"refresh_button\": true, \"control_after_refresh\": \"first\"}"`
+}
+
+// Spec implements nodes.Node.
+func (*LoadImageOutput) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "LoadImageOutput", DisplayName: "Load Image (from Outputs)", Category: "image", EssentialsCategory: "Basics",
+		Description:   "Loads a picture that was saved before. After a refresh of the list its first entry is chosen.",
+		SearchAliases: []string{"output image", "previous generation"}, Experimental: true,
+		Outputs: nodes.Outputs("IMAGE", "MASK"), Validates: []string{"image"},
+	}
+}
+
+// Run does what LoadImage does.
+func (n *LoadImageOutput) Run(ctx *nodes.Context) (nodes.Result, error) {
+	return (&LoadImage{Image: n.Image}).Run(ctx)
+}
+
+// Fingerprint is the content of the file.
+func (n *LoadImageOutput) Fingerprint(ctx *nodes.Context) (any, error) {
+	return fileDigest(ctx, n.Image)
+}
+
+// ValidateInputs refuses names that lead to no file.
+func (n *LoadImageOutput) ValidateInputs(ctx *nodes.Context) error {
+	return checkFile(ctx, "image", n.Image)
+}
+
+var (
+	_ nodes.Validator     = (*LoadImage)(nil)
+	_ nodes.Fingerprinter = (*LoadImage)(nil)
+	_ nodes.Validator     = (*LoadImageMask)(nil)
+	_ nodes.Fingerprinter = (*LoadImageMask)(nil)
+	_ nodes.Validator     = (*LoadImageOutput)(nil)
+	_ nodes.Fingerprinter = (*LoadImageOutput)(nil)
+)
+
+func checkFile(ctx *nodes.Context, input, name string) error {
+	if _, linked := ctx.Linked(input); !linked && !ctx.Folders.Exists(name) {
+		return nodes.Invalid("Invalid image file: %s", name)
+	}
+	return nil
+}
+
+func fileDigest(ctx *nodes.Context, name string) (any, error) {
+	path, err := ctx.Folders.Resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+func loadImage(ctx *nodes.Context, name string) (images, masks *tensor.Tensor, err error) {
+	data, err := readFile(ctx, name)
+	if err != nil {
+		return nil, nil, nodes.Errorf("OSError", "loading the picture %q: %w", name, err)
+	}
+	p, err := imaging.Open(data)
+	if err != nil {
+		return nil, nil, nodes.Errorf(errorType(err), "loading the picture %q: %w", name, err)
+	}
+	images, alpha := p.Tensors()
+	if alpha == nil {
+		const side = 64
+		return images, tensor.New(images.Shape[0], side, side), nil
+	}
+	for i, a := range alpha.Data {
+		alpha.Data[i] = 1 - a
+	}
+	return images, alpha, nil
+}
+
+// errorType keeps the name that the error has for clients; a file that is no picture is an OSError.
+func errorType(err error) string {
+	if t := nodes.ExceptionType(err); t != "RuntimeError" {
+		return t
+	}
+	return "OSError"
+}
+
+func readFile(ctx *nodes.Context, name string) ([]byte, error) {
+	path, err := ctx.Folders.Resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file", name)
+	}
+	if err := imaging.CheckSize("a file of this size", int(info.Size()/4)); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
+// channel copies channel c of a picture, zeros when it has none.
+func channel(images *tensor.Tensor, c int) *tensor.Tensor {
+	out := tensor.New(images.Shape[:3]...)
+	channels := images.Shape[3]
+	if c >= channels {
+		return out
+	}
+	for i := range out.Data {
+		out.Data[i] = images.Data[i*channels+c]
+	}
+	return out
+}

@@ -1,0 +1,161 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+
+	"comfygo/engine/imaging"
+	"comfygo/engine/tensor"
+	"comfygo/folders"
+	"comfygo/nodes"
+	"comfygo/nodes/pyjson"
+)
+
+func init() {
+	nodes.Register(&SaveImage{})
+	nodes.Register(&PreviewImage{})
+}
+
+// SaveImage writes pictures into the output folder as PNG files that carry the prompt and the workflow.
+type SaveImage struct {
+	Images       *tensor.Tensor `in:"images" type:"IMAGE" tooltip:"What to save."`
+	Prefix       string         `in:"filename_prefix" default:"ComfyUI" tooltip:"How the names of the files begin. It may hold subfolders, %width%, %height%, %year%, %month%, %day%, %hour%, %minute%, %second% and, filled in by the page, %date:yyyy-MM-dd% or %Node name.input%."`
+	Prompt       any            `in:"prompt" hidden:"PROMPT"`
+	ExtraPNGInfo any            `in:"extra_pnginfo" hidden:"EXTRA_PNGINFO"`
+}
+
+// Spec implements nodes.Node.
+func (*SaveImage) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "SaveImage", DisplayName: "Save Image", Category: "image", EssentialsCategory: "Basics",
+		Description:   "Writes pictures to the output folder.",
+		SearchAliases: []string{"save", "save image", "export image", "output image", "write image", "download"},
+		Outputs:       []nodes.Output{{Type: "IMAGE", Name: "images"}}, OutputNode: true,
+	}
+}
+
+// Run implements nodes.Node.
+func (n *SaveImage) Run(ctx *nodes.Context) (nodes.Result, error) {
+	const level = 4
+	files, err := savePNGs(ctx, n.Images, n.Prefix, "output", level)
+	if err != nil {
+		return nodes.Result{}, fmt.Errorf("saving pictures: %w", err)
+	}
+	return nodes.Out(n.Images).AddUI("images", files), nil
+}
+
+// PreviewImage writes pictures into the temp folder.
+type PreviewImage struct {
+	Images       *tensor.Tensor `in:"images" type:"IMAGE"`
+	Prompt       any            `in:"prompt" hidden:"PROMPT"`
+	ExtraPNGInfo any            `in:"extra_pnginfo" hidden:"EXTRA_PNGINFO"`
+}
+
+// Spec implements nodes.Node.
+func (*PreviewImage) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "PreviewImage", DisplayName: "Preview Image", Category: "image", EssentialsCategory: "Basics",
+		Description:   "Shows pictures; they go to the temp folder and are gone after a restart.",
+		SearchAliases: []string{"preview", "preview image", "show image", "view image", "display image", "image viewer"},
+		Outputs:       []nodes.Output{{Type: "IMAGE", Name: "images"}}, OutputNode: true,
+	}
+}
+
+// Run implements nodes.Node.
+func (n *PreviewImage) Run(ctx *nodes.Context) (nodes.Result, error) {
+	files, err := preview(ctx, n.Images)
+	if err != nil {
+		return nodes.Result{}, fmt.Errorf("saving previews: %w", err)
+	}
+	return nodes.Out(n.Images).AddUI("images", files), nil
+}
+
+// preview saves pictures under a name that a node keeps as long as it stays in the client's graph, so that browsers do
+// not show another node's picture from their memory.
+func preview(ctx *nodes.Context, images *tensor.Tensor) ([]any, error) {
+	suffix, _ := ctx.State(func() any { return randomLetters() }).(string)
+	const level = 1
+	return savePNGs(ctx, images, "ComfyUI_temp_"+suffix, "temp", level)
+}
+
+func randomLetters() string {
+	b := make([]byte, 5)
+	for i := range b {
+		b[i] = 'a' + byte(rand.N(26))
+	}
+	return string(b)
+}
+
+// savePNGs writes a batch and returns the entries for the client. kind is the folder, output or temp.
+func savePNGs(ctx *nodes.Context, images *tensor.Tensor, prefix, kind string, level int) ([]any, error) {
+	if images == nil || len(images.Shape) != 4 || images.Shape[0] == 0 {
+		return nil, nodes.Errorf("ValueError", "there is no picture")
+	}
+	height, width, channels := images.Shape[1], images.Shape[2], images.Shape[3]
+	dir, ok := ctx.Folders.Dir(kind)
+	if !ok {
+		return nil, fmt.Errorf("unknown folder type %q", kind)
+	}
+	to, err := ctx.Folders.SavePath(prefix, dir, width, height)
+	if err != nil {
+		return nil, err
+	}
+	text, err := pngText(ctx)
+	if err != nil {
+		return nil, err
+	}
+	files := []any{}
+	for i := range images.Shape[0] {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		pix := imaging.ToBytes(images.Index(i).Data)
+		name, err := to.Write(i, ".png", func(w io.Writer) error {
+			return imaging.WritePNG(w, pix, width, height, channels, imaging.PNGOptions{Level: level, Text: text})
+		})
+		if err != nil {
+			return nil, nodes.Errorf("OSError", "%w", err)
+		}
+		files = append(files, fileEntry(name, to, kind))
+	}
+	return files, nil
+}
+
+func fileEntry(name string, to folders.SavePath, kind string) *pyjson.Object {
+	return pyjson.NewObject("filename", name, "subfolder", to.Subfolder, "type", kind)
+}
+
+// pngText returns what a picture tells about its making: the prompt, then everything the client sent to be stored.
+func pngText(ctx *nodes.Context) ([]imaging.Text, error) {
+	if !ctx.Metadata {
+		return nil, nil
+	}
+	var text []imaging.Text
+	add := func(key string, value any) error {
+		if !imaging.ValidKey(key) {
+			ctx.Log.Warn("leaving out picture metadata: its name cannot stand in a png file", "name", key)
+			return nil
+		}
+		json, err := pyjson.Marshal(value)
+		if err != nil {
+			return fmt.Errorf("writing the metadata %q: %w", key, err)
+		}
+		text = append(text, imaging.Text{Key: key, Value: string(json)})
+		return nil
+	}
+	if prompt := ctx.Prompt(); prompt != nil {
+		if err := add("prompt", prompt); err != nil {
+			return nil, err
+		}
+	}
+	if extra := ctx.ExtraPNGInfo(); extra != nil {
+		for key, value := range extra.All() {
+			if err := add(key, value); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return text, nil
+}
