@@ -2,9 +2,9 @@
 package all
 
 import (
-	_ "comfygo/nodes/conditioning"
-	_ "comfygo/nodes/image"
-	_ "comfygo/nodes/latent"
-	_ "comfygo/nodes/loaders"
-	_ "comfygo/nodes/sampling"
+	_ "comfygo/nodes/conditioning" // nodes.py
+	_ "comfygo/nodes/image"        // nodes.py, nodes_images.py
+	_ "comfygo/nodes/latent"       // nodes.py, nodes_latent.py
+	_ "comfygo/nodes/loaders"      // nodes.py
+	_ "comfygo/nodes/sampling"     // nodes.py
 )
