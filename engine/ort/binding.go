@@ -72,7 +72,7 @@ func (b *Binding) set(name string, v Value) error {
 	}
 	h := &held{}
 	var err error
-	if h.value, err = b.s.r.wrap(v, &h.pin); err == nil {
+	if h.value, err = b.s.r.native(v, &h.pin); err == nil {
 		err = b.s.r.check(C.cg_bind_input(b.s.r.api, b.ptr, b.s.names[name], h.value))
 	}
 	if err != nil {

@@ -3,6 +3,9 @@ package ort
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -98,5 +101,39 @@ func TestBlockIsKnown(t *testing.T) {
 	t.Parallel()
 	if b := lib.NchwcBlock(); b != 16 && b != 8 && b != 4 {
 		t.Errorf("the blocked layout has %d channels", b)
+	}
+}
+
+func TestPlainLeavesTheLibrarysWords(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"/src/x.cc:20 Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load library a.so : missing": "Failed to load library a.so : missing",
+		"CUDA execution provider is not enabled in this build.":                                    "CUDA execution provider is not enabled in this build.",
+		"odd [ONNXRuntimeError] : 1": "odd [ONNXRuntimeError] : 1",
+	} {
+		if got := plain(errors.New(in)); got != want {
+			t.Errorf("plain(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestFoldersOfNVIDIAsLibraries(t *testing.T) {
+	t.Parallel()
+	site, toolkit, own := t.TempDir(), t.TempDir(), t.TempDir()
+	for _, d := range []string{"nvidia/cu13/lib", "nvidia/cudnn/lib"} {
+		if err := os.MkdirAll(filepath.Join(site, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env := map[string]string{EnvCUDADirs: site, "LD_LIBRARY_PATH": own, "CUDA_HOME": toolkit}
+	got := cudaDirs([]string{"/configured"}, func(k string) string { return env[k] })
+	want := []string{"/configured", site, own, filepath.Join(toolkit, "lib64")}
+	if len(got) < len(want)+2 || !slices.Equal(got[:len(want)], want) {
+		t.Errorf("got %v, want it to begin with %v", got, want)
+	}
+	for _, d := range []string{"nvidia/cu13/lib", "nvidia/cudnn/lib"} {
+		if !slices.Contains(got, filepath.Join(site, d)) {
+			t.Errorf("%s is not in %v", d, got)
+		}
 	}
 }

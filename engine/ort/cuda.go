@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"unsafe"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -39,12 +40,21 @@ func (r *Runtime) CheckCUDA(ctx context.Context, index int) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		err = fmt.Errorf("%w: %w", ErrNoCUDA, err)
+		err = fmt.Errorf("%w: %s", ErrNoCUDA, plain(err))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cuda[index] = err
 	return err
+}
+
+// plain is what the library says without the place in its sources that it puts in front.
+func plain(err error) string {
+	_, said, found := strings.Cut(err.Error(), "[ONNXRuntimeError] : ")
+	if parts := strings.SplitN(said, " : ", 3); found && len(parts) == 3 { // code, its name, the message
+		return parts[2]
+	}
+	return err.Error()
 }
 
 func (r *Runtime) probeCUDA(ctx context.Context, index int) error {

@@ -130,7 +130,7 @@ func (o *options) add(r *Runtime, d Device, in *Initializer) error {
 	if in.Data == nil && len(in.Shape) > 0 {
 		return fmt.Errorf("it has no data for %v", d)
 	}
-	v, err := r.wrap(in.value(), &o.pin)
+	v, err := r.native(in.value(), &o.pin)
 	if err != nil {
 		return err
 	}

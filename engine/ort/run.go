@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -55,7 +56,7 @@ func (s *Session) run(ctx context.Context, inputs map[string]Value, outputs []st
 func (s *Session) collect(names []string, values []*C.OrtValue) (map[string]Value, error) {
 	result := make(map[string]Value, len(names))
 	for i, n := range names {
-		v, err := s.r.unwrap(values[i])
+		v, err := s.r.toGo(values[i])
 		if err != nil {
 			return nil, fmt.Errorf("output %s: %w", n, err)
 		}
@@ -94,7 +95,7 @@ func (c *call) take(s *Session, inputs map[string]Value) error {
 		if err := info.accepts(v); err != nil {
 			return err
 		}
-		value, err := c.r.wrap(v, &c.pin)
+		value, err := c.r.native(v, &c.pin)
 		if err != nil {
 			return fmt.Errorf("input %s: %w", info.Name, err)
 		}
@@ -172,8 +173,8 @@ func (s *Session) guarded(ctx context.Context, f func(*C.OrtRunOptions) *C.OrtSt
 		return err
 	}
 	ptr := (*C.OrtRunOptions)(p)
-	if s.shrink {
-		if err := s.r.shrink(ptr); err != nil {
+	if s.shrink != "" {
+		if err := s.r.shrink(ptr, s.shrink); err != nil {
 			return err
 		}
 	}
@@ -186,9 +187,17 @@ func (s *Session) guarded(ctx context.Context, f func(*C.OrtRunOptions) *C.OrtSt
 	return err
 }
 
-// shrink asks for the arena to be trimmed after a run.
-func (r *Runtime) shrink(o *C.OrtRunOptions) error {
-	key, value := C.CString(keyShrink), C.CString("cpu:0")
+// arenas names what a session on d allocates from, as the library wants it.
+func arenas(d Device) string {
+	if d.Kind == CUDA {
+		return "cpu:0;gpu:" + strconv.Itoa(d.Index)
+	}
+	return "cpu:0"
+}
+
+// shrink asks for arenas to be trimmed after a run.
+func (r *Runtime) shrink(o *C.OrtRunOptions, arenas string) error {
+	key, value := C.CString(keyShrink), C.CString(arenas)
 	defer C.free(unsafe.Pointer(key))
 	defer C.free(unsafe.Pointer(value))
 	return r.check(C.cg_run_config(r.api, o, key, value))

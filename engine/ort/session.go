@@ -24,7 +24,7 @@ type Session struct {
 	inputs  []Info
 	outputs []Info
 	names   map[string]*C.char // of inputs and outputs, in C's memory
-	shrink  bool
+	shrink  string             // arenas to trim after a run; "" for none
 	release func()
 
 	use    sync.RWMutex // held for reading by runs, for writing by Close
@@ -57,7 +57,10 @@ func (r *Runtime) newSession(ctx context.Context, spec *SessionSpec) (*Session, 
 		}
 	}
 	opts, err := r.newOptions(spec)
-	s := &Session{r: r, name: spec.Name, opts: opts, names: map[string]*C.char{}, shrink: spec.Shrink}
+	s := &Session{r: r, name: spec.Name, opts: opts, names: map[string]*C.char{}}
+	if spec.Shrink {
+		s.shrink = arenas(spec.Device)
+	}
 	if err == nil {
 		if err = s.create(ctx, spec); err != nil && ctx.Err() == nil {
 			r.dump(spec)

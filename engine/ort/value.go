@@ -93,8 +93,8 @@ func elements[T any](v Value, want dtype.DType) ([]T, error) {
 // nothing stands for the data of an empty tensor: the library wants an address even then.
 var nothing [1]byte
 
-// wrap makes an OrtValue over v's memory, which pin keeps in place and alive.
-func (r *Runtime) wrap(v Value, pin *runtime.Pinner) (*C.OrtValue, error) {
+// native makes an OrtValue over v's memory, which pin keeps in place and alive.
+func (r *Runtime) native(v Value, pin *runtime.Pinner) (*C.OrtValue, error) {
 	if err := v.check(); err != nil {
 		return nil, err
 	}
@@ -116,8 +116,8 @@ func (r *Runtime) wrap(v Value, pin *runtime.Pinner) (*C.OrtValue, error) {
 	return out, err
 }
 
-// unwrap copies an OrtValue on the host into Go's memory.
-func (r *Runtime) unwrap(value *C.OrtValue) (Value, error) {
+// toGo copies an OrtValue on the host into Go's memory.
+func (r *Runtime) toGo(value *C.OrtValue) (Value, error) {
 	var (
 		kind       C.int
 		dims       [maxRank]C.int64_t

@@ -58,6 +58,11 @@ static void block_portable(const cg_conv *w, size_t n) {
         }
 }
 
+static void transpose_portable(const char *src, int type, float *dst, size_t n, size_t k, size_t rows, size_t cols) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < cols; c++) dst[c * n + r] = element(src, type, r * k + c);
+}
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -137,6 +142,20 @@ __attribute__((target("avx2,f16c"))) static void block_avx2(const cg_conv *w, si
   }
 }
 
+__attribute__((target("avx2,f16c"))) static void transpose_avx2(const char *src, int type, float *dst, size_t n, size_t k, size_t rows) {
+  size_t size = size_of(type), c = 0, r = 0;
+  for (; c + 8 <= k; c += 8) {
+    for (r = 0; r + 8 <= rows; r += 8) {
+      __m256 t[8];
+      for (int i = 0; i < 8; i++) t[i] = load8(src + ((r + i) * k + c) * size, type);
+      transpose8(t);
+      for (int i = 0; i < 8; i++) _mm256_storeu_ps(dst + (c + i) * n + r, t[i]);
+    }
+    transpose_portable(src + (r * k + c) * size, type, dst + c * n + r, n, k, rows - r, 8);
+  }
+  transpose_portable(src + c * size, type, dst + c * n, n, k, rows, k - c);
+}
+
 static int level(void) {
   static int best = 0;
   if (best == 0) {
@@ -169,6 +188,15 @@ void cg_block(const cg_conv *w, size_t n) {
   }
 }
 
+void cg_transpose(const void *src, int type, float *dst, size_t n, size_t k, size_t from, size_t rows) {
+  const char *p = (const char *)src + from * k * size_of(type);
+  if (level() >= 2) {
+    transpose_avx2(p, type, dst + from, n, k, rows);
+  } else {
+    transpose_portable(p, type, dst + from, n, k, rows, k);
+  }
+}
+
 #else
 
 // Compilers turn the portable loops into the vector code of other processors well enough.
@@ -181,5 +209,9 @@ void cg_widen(const void *src, int type, float *dst, size_t n) {
 }
 
 void cg_block(const cg_conv *w, size_t n) { block_portable(w, n); }
+
+void cg_transpose(const void *src, int type, float *dst, size_t n, size_t k, size_t from, size_t rows) {
+  transpose_portable((const char *)src + from * k * size_of(type), type, dst + from, n, k, rows, k);
+}
 
 #endif

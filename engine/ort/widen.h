@@ -26,4 +26,7 @@ typedef struct {
 // cg_block converts block row n of a convolution weight: output channels n*b to n*b+b-1.
 void cg_block(const cg_conv *w, size_t n);
 
+// cg_transpose converts rows from to from+rows-1 of a matrix [n][k] into those columns of dst [k][n].
+void cg_transpose(const void *src, int type, float *dst, size_t n, size_t k, size_t from, size_t rows);
+
 #endif

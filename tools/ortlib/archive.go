@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// maxLibrary bounds what is unpacked for one file, so that a bad archive cannot fill the disk.
+// maxLibrary bounds what is unpacked for a file of unknown size, so that a bad archive cannot fill the disk.
 const maxLibrary = 1 << 30
 
 // check compares a file with its pinned SHA-256.
@@ -37,9 +37,12 @@ func check(path, want string) error {
 
 // extract takes the wanted files out of a wheel (zip) or a .tgz and writes them, by base name, into dir.
 func extract(archive string, files []File, dir string) error {
-	wanted := make(map[string]bool, len(files))
+	wanted := make(map[string]int64, len(files)) // to the most bytes it may have
 	for _, f := range files {
-		wanted[f.Member] = true
+		wanted[f.Member] = maxLibrary
+		if f.Size > 0 {
+			wanted[f.Member] = f.Size
+		}
 	}
 	var err error
 	if strings.HasSuffix(archive, ".tgz") || strings.HasSuffix(archive, ".tar.gz") {
@@ -50,38 +53,39 @@ func extract(archive string, files []File, dir string) error {
 	if err != nil {
 		return fmt.Errorf("unpacking %s: %w", filepath.Base(archive), err)
 	}
-	for m, missing := range wanted {
-		if missing {
-			return fmt.Errorf("unpacking %s: it does not hold %s", filepath.Base(archive), m)
+	for _, f := range files {
+		if _, missing := wanted[f.Member]; missing {
+			return fmt.Errorf("unpacking %s: it does not hold %s", filepath.Base(archive), f.Member)
 		}
 	}
 	return nil
 }
 
-func unzip(archive string, wanted map[string]bool, dir string) error {
+func unzip(archive string, wanted map[string]int64, dir string) error {
 	z, err := zip.OpenReader(archive)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = z.Close() }()
 	for _, member := range z.File {
-		if !wanted[member.Name] {
+		limit, ok := wanted[member.Name]
+		if !ok {
 			continue
 		}
 		r, err := member.Open()
 		if err != nil {
 			return err
 		}
-		err = write(filepath.Join(dir, path.Base(member.Name)), r)
+		err = write(filepath.Join(dir, path.Base(member.Name)), r, limit)
 		if err = errors.Join(err, r.Close()); err != nil {
 			return err
 		}
-		wanted[member.Name] = false
+		delete(wanted, member.Name)
 	}
 	return nil
 }
 
-func untar(archive string, wanted map[string]bool, dir string) error {
+func untar(archive string, wanted map[string]int64, dir string) error {
 	f, err := os.Open(archive)
 	if err != nil {
 		return err
@@ -100,24 +104,25 @@ func untar(archive string, wanted map[string]bool, dir string) error {
 			return err
 		}
 		name := path.Clean(h.Name)
-		if h.Typeflag != tar.TypeReg || !wanted[name] {
+		limit, ok := wanted[name]
+		if h.Typeflag != tar.TypeReg || !ok {
 			continue
 		}
-		if err := write(filepath.Join(dir, path.Base(name)), r); err != nil {
+		if err := write(filepath.Join(dir, path.Base(name)), r, limit); err != nil {
 			return err
 		}
-		wanted[name] = false
+		delete(wanted, name)
 	}
 }
 
-func write(path string, r io.Reader) error {
+func write(path string, r io.Reader, limit int64) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(f, io.LimitReader(r, maxLibrary+1))
-	if err == nil && n > maxLibrary {
-		err = fmt.Errorf("%s is larger than %d bytes", filepath.Base(path), int64(maxLibrary))
+	n, err := io.Copy(f, io.LimitReader(r, limit+1))
+	if err == nil && n > limit {
+		err = fmt.Errorf("%s is larger than %d bytes", filepath.Base(path), limit)
 	}
 	return errors.Join(err, f.Close())
 }

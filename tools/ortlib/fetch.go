@@ -2,7 +2,6 @@ package ortlib
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,7 +30,7 @@ func fetch(ctx context.Context, o Options) (string, error) {
 	if p := cached(o); p != "" { // somebody else fetched it while we waited
 		return p, nil
 	}
-	var failed []error
+	var failed []string
 	for _, a := range all {
 		for _, c := range o.Clients {
 			if c.Kind != a.Kind {
@@ -45,13 +44,13 @@ func fetch(ctx context.Context, o Options) (string, error) {
 				return "", fmt.Errorf("fetching ONNX Runtime: %w", context.Cause(ctx))
 			}
 			o.Log(fmt.Sprintf("onnxruntime: %v", err))
-			failed = append(failed, err)
+			failed = append(failed, err.Error())
 		}
 	}
 	first := all[0]
 	dir := filepath.Join(o.Cache, folder(o))
-	return "", fmt.Errorf("%w and no way to fetch one: %w; get %s %s (%s) by hand and put %s into %s",
-		ErrNotFound, errors.Join(failed...), first.Project, first.Version, first.Platform, members(first), dir)
+	return "", fmt.Errorf("%w and no way to fetch one (%s): get %s %s (%s) by hand and put %s into %s",
+		ErrNotFound, strings.Join(failed, "; "), first.Project, first.Version, first.Platform, members(first), dir)
 }
 
 func members(a Asset) string {

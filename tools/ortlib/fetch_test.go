@@ -119,6 +119,7 @@ func TestFetchRefusesWhatDoesNotMatch(t *testing.T) {
 		{"archive", Asset{SHA256: sum(nil), Files: []File{{member, 0, good}}}, "checking a.whl: its sha256 is"},
 		{"library", Asset{SHA256: sha, Files: []File{{member, 0, sum(nil)}}}, "checking libonnxruntime.so.1.31.1: its sha256 is"},
 		{"member", Asset{SHA256: sha, Files: []File{{"lib/other.so", 0, good}}}, "does not hold lib/other.so"},
+		{"size", Asset{SHA256: sha, Files: []File{{member, 3, good}}}, "is larger than 3 bytes"},
 		{"unpinned", Asset{Files: []File{{member, 0, good}}}, "needs its checksum"},
 	}
 	for _, test := range tests {
