@@ -2,6 +2,7 @@ package weights
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -82,6 +83,22 @@ func (s *Scope) Count(path string) int {
 	return n
 }
 
+// Children lists, sorted, the next components of the names below this scope: of "a.b", "a.c.d" and "a.c.e" those of
+// scope a are b and c.
+func (s *Scope) Children() []string {
+	var out []string
+	for _, n := range s.acc.names[sort.SearchStrings(s.acc.names, s.prefix):] {
+		rest, ok := strings.CutPrefix(n, s.prefix)
+		if !ok {
+			break
+		}
+		child, _, _ := strings.Cut(rest, ".")
+		out = append(out, child)
+	}
+	sort.Strings(out)
+	return slices.Compact(out)
+}
+
 // Shape returns the shape of a tensor without taking it; nil when there is none.
 func (s *Scope) Shape(name string) []int {
 	e, ok := s.acc.src.Lookup(s.prefix + name)
@@ -98,9 +115,15 @@ func (s *Scope) Weight(name string, dims ...int) *Ref {
 	if r := s.Optional(name, dims...); r != nil {
 		return r
 	}
-	full := s.prefix + name
-	s.acc.missing = append(s.acc.missing, full)
-	return absent(full, dims)
+	s.miss(name)
+	return absent(s.prefix+name, dims)
+}
+
+// miss notes a missing name, once.
+func (s *Scope) miss(name string) {
+	if full := s.prefix + name; !slices.Contains(s.acc.missing, full) {
+		s.acc.missing = append(s.acc.missing, full)
+	}
 }
 
 // Optional is Weight for a tensor that may be absent: then it returns nil and notes nothing. A tensor of the wrong

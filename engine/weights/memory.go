@@ -1,0 +1,37 @@
+package weights
+
+import "fmt"
+
+// memorySource is a Source over entries that were made in memory.
+type memorySource struct {
+	path    string
+	names   []string
+	entries map[string]Entry
+}
+
+// Memory returns a Source over the given entries, for weights that were computed. path stands in error messages for the
+// file; it is also given to entries that have none. It fails when a name occurs twice.
+func Memory(path string, entries ...Entry) (Source, error) {
+	s := &memorySource{path: path, entries: make(map[string]Entry, len(entries))}
+	for _, e := range entries {
+		if _, dup := s.entries[e.Name]; dup {
+			return nil, fmt.Errorf("making the source %s: tensor %q occurs twice", path, e.Name)
+		}
+		if e.File == "" {
+			e.File, e.Offset = path, -1
+		}
+		s.names = append(s.names, e.Name)
+		s.entries[e.Name] = e
+	}
+	return s, nil
+}
+
+func (s *memorySource) Names() []string             { return s.names }
+func (s *memorySource) Metadata() map[string]string { return nil }
+func (s *memorySource) Path() string                { return s.path }
+func (s *memorySource) Close() error                { return nil }
+
+func (s *memorySource) Lookup(name string) (Entry, bool) {
+	e, ok := s.entries[name]
+	return e, ok
+}
