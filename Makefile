@@ -1,0 +1,83 @@
+# Everything a developer needs; `make help` lists it.
+
+GO       ?= go
+# go-nvml compiles against headers that mark old names; its pages of warnings hide ours.
+export CGO_CFLAGS ?= -g -O2 -Wno-deprecated-declarations
+BIN      := bin
+ARGS     ?=
+FUZZTIME ?= 20s
+LINT     := $(BIN)/golangci-lint
+SOURCES  := $(shell find . -name '*.go' -not -path './tools/lint/*') go.mod go.sum demo/demo-shapes.safetensors demo/workflow.json
+
+.DEFAULT_GOAL := build
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+
+.PHONY: setup
+setup: ## fetch the Go modules and the ONNX Runtime library (checked against pinned SHA-256)
+	$(GO) mod download
+	$(GO) run ./tools/fetch-ort
+
+.PHONY: cuda
+cuda: ## fetch the ONNX Runtime build for NVIDIA cards
+	$(GO) run ./tools/fetch-ort -cuda
+
+.PHONY: build
+build: $(BIN)/comfygo ## build bin/comfygo
+
+$(BIN)/comfygo: $(SOURCES)
+	$(GO) build -o $@ .
+
+.PHONY: testbin
+testbin: ## build bin/comfygo-testnodes, the program plus test-only nodes
+	$(GO) build -tags testnodes -o $(BIN)/comfygo-testnodes .
+
+.PHONY: run
+run: setup build ## start the server on port 8188 with the built-in model; ARGS="--listen …" adds flags
+	$(BIN)/comfygo --demo-model $(ARGS)
+
+.PHONY: demo
+demo: setup build ## make a picture with the built-in model through the server's API
+	$(GO) run ./tools/demo -server $(BIN)/comfygo
+
+.PHONY: test
+test: setup ## run every test under the race detector
+	$(GO) test -race -shuffle=on -timeout 30m ./...
+
+.PHONY: race
+race: setup ## run every test again under the race detector, nothing cached
+	$(GO) test -race -shuffle=on -count=1 -timeout 30m ./...
+
+.PHONY: golden
+golden: setup ## compare with the recorded pictures and numbers, the full-size model included (4 GB of memory, minutes)
+	$(GO) test -count=1 -timeout 60m -tags fullsize -run 'Golden' ./...
+
+.PHONY: bench
+bench: setup build ## measure start, memory, steps and decoding; ARGS="-checkpoint FILE" for a model of yours
+	$(GO) run ./tools/bench -server $(BIN)/comfygo $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME each
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+$(LINT): tools/lint/go.mod tools/lint/go.sum
+	cd tools/lint && $(GO) build -o ../../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: lint
+lint: $(LINT) ## check style, mistakes and the direction of imports
+	$(LINT) run ./...
+	@! grep -rlE --include='*.go' '^(import )?[[:space:]]*"C"' . | grep -vE '^\./(engine/ort|device)/' || \
+	  { echo 'cgo lives in engine/ort and device only'; exit 1; }
+
+.PHONY: fmt
+fmt: $(LINT) ## format every file
+	$(LINT) fmt ./...
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BIN)

@@ -1,0 +1,172 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"comfygo/auth"
+	"comfygo/cli"
+	"comfygo/server"
+)
+
+// App is the whole server: made by New, run by Run, freed by Close.
+type App struct {
+	cfg    cli.Config
+	log    *Log
+	parts  *parts
+	server *server.Server
+	close  sync.Once
+}
+
+// New puts a server together. Nothing heavy happens: models and the ONNX Runtime library are opened
+// by the first prompt that needs them. logs may be nil.
+func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (*App, error) {
+	keys, err := apiKeys(cfg)
+	if err != nil {
+		return nil, err
+	}
+	log.folderLines(cfg)
+	p, err := build(cfg, log.Logger)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{cfg: cfg, log: log, parts: p}
+	if err := p.folders.Prepare(); err != nil {
+		return nil, errors.Join(fmt.Errorf("preparing the folders: %w", err), p.close())
+	}
+	p.machine.describe(log.Logger)
+	a.warn(keys)
+	a.server, err = server.New(server.Config{
+		Folders:           p.folders,
+		Executor:          p.executor,
+		Keys:              keys,
+		CORSOrigin:        cfg.CORSOrigin,
+		DisableAPINodes:   cfg.DisableAPINodes,
+		Compress:          cfg.CompressResponses,
+		MaxUploadSize:     cfg.MaxUploadSize,
+		MultiUser:         cfg.MultiUser,
+		FeatureFlags:      cfg.FeatureFlags,
+		ComfyAPIBase:      cfg.ComfyAPIBase,
+		EnableAssets:      cfg.EnableAssets,
+		FrontEndRoot:      cfg.FrontEndRoot,
+		Argv:              append([]string{"comfygo"}, cfg.Args...),
+		AppVersion:        Version,
+		RuntimeVersion:    runtimeVersion(p.engine.Stats().Version),
+		DeployEnvironment: deployEnvironment(p.folders.Base()),
+		Stats:             p.machine.stats,
+		FreeModels:        p.engine.FreeModels,
+		Logs:              logs,
+		Logger:            log.Logger,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("making the server: %w", err), p.close())
+	}
+	return a, nil
+}
+
+// Run listens and serves until ctx ends. It prints the addresses as soon as they answer.
+func (a *App) Run(ctx context.Context) error {
+	if a.cfg.PrintServer {
+		a.log.Info("Starting server\n")
+	}
+	endpoints, err := listen(ctx, a.cfg)
+	if err != nil {
+		return err
+	}
+	listeners := make([]net.Listener, len(endpoints))
+	for i, e := range endpoints {
+		listeners[i] = e.Listener
+		if a.cfg.PrintServer {
+			a.log.Info("To see the GUI go to: " + e.url)
+		}
+	}
+	if a.cfg.AutoLaunch && len(endpoints) > 0 {
+		if err := openBrowser(endpoints[0].url); err != nil {
+			a.log.Warn("opening the browser: " + err.Error())
+		}
+	}
+	return a.server.Run(ctx, listeners...)
+}
+
+// Close frees everything and removes the temp folder. Run must have returned, if it was called.
+func (a *App) Close() error {
+	var err error
+	a.close.Do(func() {
+		err = errors.Join(a.server.Close(), a.parts.close(), a.parts.folders.RemoveTemp())
+	})
+	return err
+}
+
+// warn says what the user should know before the server listens.
+func (a *App) warn(keys *auth.Keys) {
+	for _, name := range a.cfg.Ignored {
+		a.log.Warn(name + " steers PyTorch and changes nothing here")
+	}
+	if !keys.Required() && !onlyLoopback(a.cfg.Listen) {
+		a.log.Warn("listening on " + a.cfg.Listen + " without --api-key: everyone who reaches this address may use the server, read its pictures and upload files")
+	}
+}
+
+// folderLines tells which folders the flags move.
+func (l *Log) folderLines(cfg cli.Config) {
+	for _, d := range []struct{ name, path string }{
+		{"base", cfg.BaseDirectory},
+		{"models", cfg.ModelsDirectory},
+		{"output", cfg.OutputDirectory},
+		{"input", cfg.InputDirectory},
+		{"user", cfg.UserDirectory},
+		{"temp", cfg.TempDirectory},
+	} {
+		if d.path != "" {
+			l.Info("Setting " + d.name + " directory to: " + d.path)
+		}
+	}
+}
+
+// apiKeys gathers the keys of the flags and of COMFYGO_API_KEY.
+func apiKeys(cfg cli.Config) (*auth.Keys, error) {
+	keys := cfg.APIKeys
+	if k := os.Getenv("COMFYGO_API_KEY"); k != "" {
+		keys = append(keys, k)
+	}
+	var files []string
+	if cfg.APIKeyFile != "" {
+		files = []string{cfg.APIKeyFile}
+	}
+	return auth.NewKeys(keys, files)
+}
+
+// runtimeVersion is what /system_stats shows where upstream shows PyTorch's version.
+func runtimeVersion(onnx string) string {
+	if onnx == "" {
+		return "onnxruntime"
+	}
+	return "onnxruntime " + onnx
+}
+
+// deployEnvironment is the first line of .comfy_environment, which packagers write.
+func deployEnvironment(base string) string {
+	const longest = 128
+	text, err := os.ReadFile(filepath.Join(base, ".comfy_environment"))
+	if err != nil {
+		return "local-git"
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	line = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, line)
+	line = strings.TrimSpace(line[:min(len(line), longest)])
+	if line == "" {
+		return "local-git"
+	}
+	return line
+}

@@ -1,0 +1,209 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/shirou/gopsutil/v4/disk"
+
+	"comfygo/cli"
+	"comfygo/device"
+	"comfygo/engine/ort"
+	"comfygo/folders"
+	"comfygo/tools/ortlib"
+)
+
+// Below these the doctor warns: a full-size SD 1.5 checkpoint with its working memory, and the
+// pictures of an evening.
+const (
+	littleMemory = 5 * gib
+	littleDisk   = 1 * gib
+)
+
+// verdict is how bad a finding is.
+type verdict int
+
+const (
+	good    verdict = iota
+	warning         // works, but not as it could
+	broken          // prompts will fail
+)
+
+func (v verdict) String() string { return [...]string{"ok", "warn", "FAIL"}[v] }
+
+// finding is one line of the doctor's report.
+type finding struct {
+	verdict verdict
+	what    string
+	text    string
+	remedy  string // what to do about it; empty when there is nothing to do
+}
+
+// Doctor checks what prompts need, one line each, and fails when something that is needed is broken.
+func (c Command) Doctor(ctx context.Context, cfg cli.Config) error {
+	findings := []finding{checkProcessor(), checkMemory(device.ReadMemory())}
+	findings = append(findings, checkRuntime(ctx, cfg)...)
+	dirs, err := openFolders(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		findings = append(findings, finding{broken, "folders", err.Error(), "correct the flag or the file that it names"})
+	} else {
+		findings = append(findings, checkModels(dirs))
+		for _, d := range []struct{ name, path string }{
+			{"output", dirs.Output()}, {"input", dirs.Input()}, {"temp", dirs.Temp()}, {"user", dirs.User()},
+		} {
+			findings = append(findings, checkFolder(d.name, d.path))
+		}
+		findings = append(findings, checkDisk(dirs.Output()))
+	}
+	return report(c.Stdout, findings)
+}
+
+// report prints the findings and returns an error when one of them is broken.
+func report(out io.Writer, findings []finding) error {
+	failed := 0
+	for _, f := range findings {
+		line := fmt.Sprintf("%-4s  %-9s  %s", f.verdict, f.what, f.text)
+		if f.remedy != "" && f.verdict != good {
+			line += " -> " + f.remedy
+		}
+		fmt.Fprintln(out, strings.ReplaceAll(line, "\n", " "))
+		if f.verdict == broken {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return &cli.ExitError{Code: cli.CodeFailed, Err: fmt.Errorf("%d of %d checks failed", failed, len(findings))}
+	}
+	return nil
+}
+
+func checkProcessor() finding {
+	p := device.ReadProcessor()
+	text := fmt.Sprintf("%s, %d cores, %s", p.Model, p.Cores, strings.Join(p.Features, " "))
+	return finding{good, "cpu", strings.TrimSpace(strings.TrimPrefix(text, ", ")), ""}
+}
+
+func checkMemory(m device.Memory) finding {
+	text := fmt.Sprintf("%.1f GiB free of %.1f", float64(m.Free)/gib, float64(m.Total)/gib)
+	switch {
+	case m.Total == 0:
+		return finding{warning, "memory", "the system does not tell how much there is", "runs too large for the machine are not refused"}
+	case m.Free < littleMemory:
+		return finding{warning, "memory", text, "close other programs, or start with --lowvram, which leaves weights in their files"}
+	}
+	return finding{good, "memory", text, ""}
+}
+
+// checkRuntime opens the ONNX Runtime library and tries the cards with it.
+func checkRuntime(ctx context.Context, cfg cli.Config) []finding {
+	cards, none := device.Cards()
+	path, err := ortlib.Find(ortlib.Options{Path: cfg.ONNXRuntime, CUDA: !cfg.CPU && none == nil})
+	if err != nil {
+		return []finding{{broken, "library", err.Error(), "run `make setup`, or name the library by --onnxruntime"}, checkCards(ctx, cfg, cards, none, nil)}
+	}
+	lib, err := ort.Open(ort.Config{Library: path, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return []finding{{broken, "library", err.Error(), "run `make setup`, or name another library by --onnxruntime"}, checkCards(ctx, cfg, cards, none, nil)}
+	}
+	defer func() { _ = lib.Close() }() // the process ends anyway
+	findings := []finding{{good, "library", "ONNX Runtime " + lib.Version() + " at " + path, ""}}
+	providers, err := lib.Providers()
+	if err != nil {
+		findings = append(findings, finding{broken, "providers", err.Error(), "run `make setup` again"})
+	} else {
+		findings = append(findings, finding{good, "providers", strings.Join(providers, ", "), ""})
+	}
+	return append(findings, checkCards(ctx, cfg, cards, none, lib))
+}
+
+// checkCards says whether models can run on a graphics card; lib is nil when there is no library.
+func checkCards(ctx context.Context, cfg cli.Config, cards []device.Card, none error, lib *ort.Runtime) finding {
+	switch {
+	case cfg.CPU:
+		return finding{good, "gpu", "not asked for (--cpu)", ""}
+	case none != nil && (cfg.CUDADevice != "" || cfg.DefaultDevice != nil):
+		return finding{broken, "gpu", none.Error(), "install NVIDIA's driver, or leave out --cuda-device and --default-device"}
+	case none != nil:
+		return finding{good, "gpu", "none, models run on the processor (" + none.Error() + ")", ""}
+	case lib == nil:
+		return finding{warning, "gpu", describeCards(cards), "fetch the library with `make cuda`"}
+	}
+	for _, c := range cards {
+		if err := lib.CheckCUDA(ctx, c.Index); err != nil {
+			return finding{warning, "gpu", describeCards(cards) + ": " + err.Error(), "models run on the processor; fetch the library with `make cuda` and install CUDA 13 and cuDNN 9"}
+		}
+	}
+	return finding{good, "gpu", describeCards(cards), ""}
+}
+
+func describeCards(cards []device.Card) string {
+	names := make([]string, len(cards))
+	for i, c := range cards {
+		names[i] = fmt.Sprintf("cuda:%d %s, %.1f GiB free of %.1f, driver %s", c.Index, c.Name, float64(c.Free)/gib, float64(c.Total)/gib, c.Driver)
+	}
+	return strings.Join(names, "; ")
+}
+
+func checkModels(dirs *folders.Folders) finding {
+	n := len(dirs.List("checkpoints"))
+	text := fmt.Sprintf("%d checkpoints, %d diffusion models, %d VAEs, %d text encoders in %s",
+		n, len(dirs.List("diffusion_models")), len(dirs.List("vae")), len(dirs.List("text_encoders")), dirs.Models())
+	if n == 0 && len(dirs.List("diffusion_models")) == 0 {
+		return finding{warning, "models", text, "put a .safetensors file into " + filepath.Join(dirs.Models(), "checkpoints") + ", or start with --demo-model"}
+	}
+	return finding{good, "models", text, ""}
+}
+
+// checkFolder sees whether files can be written where they will be. A folder that is missing is made
+// when it is needed, so its nearest parent counts.
+func checkFolder(name, path string) finding {
+	at := path
+	for {
+		info, err := os.Stat(at)
+		if err == nil && !info.IsDir() {
+			return finding{broken, name, at + " is not a folder", "move the file away or choose another folder"}
+		}
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) || at == filepath.Dir(at) {
+			return finding{broken, name, err.Error(), "give this user access to it"}
+		}
+		at = filepath.Dir(at)
+	}
+	probe, err := os.CreateTemp(at, ".comfygo-doctor-*")
+	if err != nil {
+		return finding{broken, name, "cannot write to " + at + ": " + err.Error(), "give this user access to it, or choose another folder by --" + name + "-directory"}
+	}
+	err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+	switch {
+	case err != nil:
+		return finding{warning, name, err.Error(), "remove " + probe.Name()}
+	case at != path:
+		return finding{good, name, path + " (will be made)", ""}
+	}
+	return finding{good, name, path, ""}
+}
+
+func checkDisk(path string) finding {
+	for !exists(path) && path != filepath.Dir(path) {
+		path = filepath.Dir(path)
+	}
+	u, err := disk.Usage(path)
+	if err != nil {
+		return finding{warning, "disk", "the free space of " + path + " is unknown on " + runtime.GOOS + ": " + err.Error(), "see that there is room for pictures"}
+	}
+	text := fmt.Sprintf("%.1f GiB free at %s", float64(u.Free)/gib, path)
+	if u.Free < littleDisk {
+		return finding{warning, "disk", text, "make room, or choose another place by --output-directory"}
+	}
+	return finding{good, "disk", text, ""}
+}

@@ -1,0 +1,69 @@
+package app
+
+import (
+	"log/slog"
+
+	"comfygo/cli"
+	"comfygo/device"
+	"comfygo/engine"
+	"comfygo/engine/dtype"
+	"comfygo/folders"
+	"comfygo/tools/ortlib"
+)
+
+// engineConfig turns flags into what the engine wants. The library is looked for when the first
+// model needs it.
+func engineConfig(cfg cli.Config, m machine, dirs *folders.Folders, log *slog.Logger) engine.Config {
+	sparing := cfg.VRAM == cli.VRAMLow || cfg.VRAM == cli.VRAMNone
+	return engine.Config{
+		Library: func() (string, error) {
+			return ortlib.Find(ortlib.Options{Path: cfg.ONNXRuntime, CUDA: m.cuda()})
+		},
+		Device:     m.device(),
+		Threads:    cfg.Threads,
+		Lean:       sparing,
+		UNet:       computeType(cfg.UNetType, cfg.ForceFP32),
+		VAE:        computeType(cfg.VAEType, cfg.ForceFP32),
+		Text:       computeType(cfg.TextType, cfg.ForceFP32),
+		VAEOnCPU:   cfg.VAEOnCPU,
+		TextOnCPU:  sparing,
+		Budget:     modelBudget(cfg),
+		Available:  device.FreeMemory,
+		Embeddings: func(name string) (string, bool) { return findEmbedding(dirs, name) },
+		Log:        log,
+	}
+}
+
+// modelBudget is how many bytes of weights may stay loaded: what the flag says, else three quarters of
+// the memory, so that a second model does not push the machine into swapping.
+func modelBudget(cfg cli.Config) int64 {
+	if cfg.ModelMemory > 0 {
+		return int64(cfg.ModelMemory * gib)
+	}
+	return device.TotalMemory() / 4 * 3
+}
+
+// computeType is the type that a network computes in on a GPU; Invalid leaves it to the engine. The
+// 8-bit types are for storing weights, which comfygo reads from the file as they are.
+func computeType(name string, force32 bool) dtype.DType {
+	switch {
+	case name == "fp16":
+		return dtype.F16
+	case name == "bf16":
+		return dtype.BF16
+	case name == "fp32", name == "fp64", force32:
+		return dtype.F32
+	default:
+		return dtype.Invalid
+	}
+}
+
+// findEmbedding finds a textual inversion by the name that a prompt uses, with or without its ending.
+func findEmbedding(dirs *folders.Folders, name string) (string, bool) {
+	for _, ext := range []string{"", ".safetensors", ".pt", ".bin"} {
+		if path, ok := dirs.Find("embeddings", name+ext); ok {
+			return path, true
+		}
+	}
+	return "", false
+}

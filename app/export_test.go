@@ -1,0 +1,34 @@
+package app
+
+// For the tests of this package.
+var (
+	ParseWorkflow     = parseWorkflow
+	SetInputs         = setInputs
+	Listen            = listen
+	OnlyLoopback      = onlyLoopback
+	DeployEnvironment = deployEnvironment
+	CheckFolder       = checkFolder
+	Report            = report
+)
+
+// Verdicts of findings.
+const (
+	Good    = good
+	Warning = warning
+	Broken  = broken
+)
+
+// Finding is a line of the doctor's report.
+type Finding = finding
+
+// NewFinding makes a finding.
+func NewFinding(v verdict, what, text, remedy string) Finding { return finding{v, what, text, remedy} }
+
+// Verdict returns a finding's verdict.
+func (f finding) Verdict() verdict { return f.verdict }
+
+// Text returns what a finding says.
+func (f finding) Text() string { return f.text }
+
+// URL returns the address of an endpoint.
+func (e endpoint) URL() string { return e.url }

@@ -1,0 +1,99 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"comfygo/cli"
+)
+
+// endpoint is one open socket.
+type endpoint struct {
+	net.Listener
+	url string // what a browser opens
+}
+
+// listen opens one socket for each address of --listen. With port 0 the system chooses for the
+// first, and the others use the same number. On error nothing stays open.
+func listen(ctx context.Context, cfg cli.Config) ([]endpoint, error) {
+	scheme := "http"
+	var secure *tls.Config
+	if cfg.TLSKeyFile != "" && cfg.TLSCertFile != "" {
+		pair, err := tls.LoadX509KeyPair(cfg.TLSCertFile, cfg.TLSKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the TLS certificate: %w", err)
+		}
+		scheme, secure = "https", &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	}
+	var open []endpoint
+	fail := func(err error) ([]endpoint, error) {
+		for _, e := range open {
+			err = errors.Join(err, e.Close())
+		}
+		return nil, err
+	}
+	port := cfg.Port
+	for _, host := range addresses(cfg.Listen) {
+		l, err := (&net.ListenConfig{}).Listen(ctx, network(host), net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil {
+			return fail(listenError(err, host, port))
+		}
+		if tcp, ok := l.Addr().(*net.TCPAddr); ok {
+			port = tcp.Port
+		}
+		url := scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port))
+		if secure != nil {
+			l = tls.NewListener(l, secure)
+		}
+		open = append(open, endpoint{Listener: l, url: url})
+	}
+	return open, nil
+}
+
+// addresses splits --listen; an empty one means every IPv4 address, as a server bound to "" has it.
+func addresses(list string) []string {
+	var hosts []string
+	for _, h := range strings.Split(list, ",") {
+		h = strings.TrimSpace(h)
+		if h == "" {
+			h = "0.0.0.0"
+		}
+		hosts = append(hosts, h)
+	}
+	return hosts
+}
+
+// network keeps IPv6 sockets from taking the IPv4 port as well, so that 0.0.0.0,:: can be bound.
+func network(host string) string {
+	switch ip := net.ParseIP(host); {
+	case ip == nil:
+		return "tcp"
+	case ip.To4() != nil:
+		return "tcp4"
+	default:
+		return "tcp6"
+	}
+}
+
+func listenError(err error, host string, port int) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("port %d is already in use on address %s; close the other program or choose another port with --port: %w", port, host, err)
+	}
+	return fmt.Errorf("listening on %s port %d: %w", host, port, err)
+}
+
+// onlyLoopback reports whether nobody but this machine can reach the addresses.
+func onlyLoopback(list string) bool {
+	for _, h := range addresses(list) {
+		if ip := net.ParseIP(h); h != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,210 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"comfygo/cli"
+)
+
+// Levels beyond slog's own.
+const (
+	levelDetail   = slog.LevelInfo - 2
+	levelCritical = slog.LevelError + 4
+)
+
+var levels = []struct {
+	level slog.Level
+	name  string
+	color string
+}{
+	{slog.LevelDebug, "DEBUG", "\x1b[36m"},
+	{levelDetail, "DETAIL", "\x1b[34m"},
+	{slog.LevelInfo, "INFO", "\x1b[32m"},
+	{slog.LevelWarn, "WARNING", "\x1b[1m\x1b[33m"},
+	{slog.LevelError, "ERROR", "\x1b[1m\x1b[31m"},
+	{levelCritical, "CRITICAL", "\x1b[1m\x1b[35m"},
+}
+
+const colorOff = "\x1b[0m"
+
+// Log is the program's log: console, files and the buffer that /internal/logs shows.
+type Log struct {
+	*slog.Logger
+	files []*os.File
+}
+
+// LogOutputs says where records go.
+type LogOutputs struct {
+	Stdout, Stderr io.Writer
+	// Tee gets every console line too; nil for none.
+	Tee io.Writer
+}
+
+// NewLog makes the log that the flags ask for. Without --log-stdout everything goes to stderr; with
+// it, records below ERROR go to stdout. The caller has to close it.
+func NewLog(cfg cli.Config, out LogOutputs) (*Log, error) {
+	l := &Log{}
+	console := &target{level: consoleLevel(cfg.Verbose), color: true, write: out.console(cfg.LogStdout)}
+	h := handler{targets: []*target{console}, mu: &sync.Mutex{}}
+	for _, t := range cfg.Verbose {
+		if t.File == "" {
+			continue
+		}
+		f, err := os.OpenFile(t.File, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("opening the log file: %w", err), l.Close())
+		}
+		l.files = append(l.files, f)
+		h.targets = append(h.targets, &target{level: levelOf(t.Level), write: func(_ slog.Level, line string) {
+			_, _ = f.WriteString(line) // a log that cannot be written has nowhere to say so
+		}})
+	}
+	l.Logger = slog.New(h)
+	return l, nil
+}
+
+// Close closes the log files.
+func (l *Log) Close() error {
+	var errs []error
+	for _, f := range l.files {
+		errs = append(errs, f.Close())
+	}
+	l.files = nil
+	return errors.Join(errs...)
+}
+
+func (o LogOutputs) console(split bool) func(slog.Level, string) {
+	return func(level slog.Level, line string) {
+		w := o.Stderr
+		if split && level < slog.LevelError {
+			w = o.Stdout
+		}
+		_, _ = io.WriteString(w, line) // a closed terminal must not end the server
+		if o.Tee != nil {
+			_, _ = io.WriteString(o.Tee, line)
+		}
+	}
+}
+
+// consoleLevel is the most talkative level asked for, INFO when none is.
+func consoleLevel(targets []cli.LogTarget) slog.Level {
+	level, found := slog.LevelInfo, false
+	for _, t := range targets {
+		if t.File != "" {
+			continue
+		}
+		if l := levelOf(t.Level); !found || l < level {
+			level, found = l, true
+		}
+	}
+	return level
+}
+
+func levelOf(name string) slog.Level {
+	for _, l := range levels {
+		if l.name == name {
+			return l.level
+		}
+	}
+	return slog.LevelInfo
+}
+
+// target is one place for records.
+type target struct {
+	level slog.Level
+	color bool
+	write func(slog.Level, string)
+}
+
+// handler writes records as upstream does: the coloured level in brackets, then the text. Attributes
+// follow as key=value.
+type handler struct {
+	targets []*target
+	attrs   string
+	group   string
+	mu      *sync.Mutex // keeps the lines of different goroutines apart
+}
+
+// Enabled implements slog.Handler.
+func (h handler) Enabled(_ context.Context, level slog.Level) bool {
+	return slices.ContainsFunc(h.targets, func(t *target) bool { return level >= t.level })
+}
+
+// Handle implements slog.Handler.
+func (h handler) Handle(_ context.Context, r slog.Record) error {
+	var b strings.Builder
+	b.WriteString(r.Message)
+	b.WriteString(h.attrs)
+	r.Attrs(func(a slog.Attr) bool {
+		writeAttr(&b, h.group, a)
+		return true
+	})
+	name, color := nameOf(r.Level)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, t := range h.targets {
+		switch {
+		case r.Level < t.level:
+		case t.color:
+			t.write(r.Level, color+"["+name+"]"+colorOff+" "+b.String()+"\n")
+		default:
+			t.write(r.Level, "["+r.Time.Format(time.DateTime+".000")+"] ["+name+"] "+b.String()+"\n")
+		}
+	}
+	return nil
+}
+
+// WithAttrs implements slog.Handler.
+func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	var b strings.Builder
+	for _, a := range attrs {
+		writeAttr(&b, h.group, a)
+	}
+	h.attrs += b.String()
+	return h
+}
+
+// WithGroup implements slog.Handler.
+func (h handler) WithGroup(name string) slog.Handler {
+	if name != "" {
+		h.group += name + "."
+	}
+	return h
+}
+
+// writeAttr adds " key=value", quoted where the value would not read as one word.
+func writeAttr(b *strings.Builder, group string, a slog.Attr) {
+	v := a.Value.Resolve()
+	if a.Equal(slog.Attr{}) {
+		return
+	}
+	if v.Kind() == slog.KindGroup {
+		for _, m := range v.Group() {
+			writeAttr(b, group+a.Key+".", m)
+		}
+		return
+	}
+	text := v.String()
+	if text == "" || strings.ContainsAny(text, " \"\n\t=") {
+		text = fmt.Sprintf("%q", text)
+	}
+	b.WriteString(" " + group + a.Key + "=" + text)
+}
+
+func nameOf(level slog.Level) (name, color string) {
+	for i := len(levels) - 1; i > 0; i-- {
+		if level >= levels[i].level {
+			return levels[i].name, levels[i].color
+		}
+	}
+	return levels[0].name, levels[0].color
+}

@@ -1,0 +1,118 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"comfygo/cli"
+	"comfygo/device"
+	"comfygo/engine/ort"
+	"comfygo/server"
+	"comfygo/tools/ortlib"
+)
+
+// machine is what prompts run on.
+type machine struct {
+	choice device.Choice
+	mode   cli.VRAMMode
+}
+
+// findMachine picks the processor or a card without opening the ONNX Runtime library: a card counts
+// as usable when the library found on this machine is a build for cards. Whether it really works shows
+// at the first model, and in `comfygo doctor`.
+func findMachine(cfg cli.Config) (machine, error) {
+	if err := showDevices(cfg); err != nil {
+		return machine{}, err
+	}
+	m := machine{mode: cfg.VRAM}
+	if cfg.CPU {
+		choice, err := device.Choose(device.Want{CPU: true, Card: -1}, nil, nil, nil)
+		m.choice = choice
+		return m, err
+	}
+	cards, none := device.Cards()
+	choice, err := device.Choose(wanted(cfg), cards, none, func(int) error { return cudaBuild(cfg) })
+	m.choice = choice
+	return m, err
+}
+
+// showDevices narrows what CUDA sees, as --cuda-device asks for.
+func showDevices(cfg cli.Config) error {
+	if cfg.CUDADevice == "" || cfg.CUDADevice == "all" {
+		return nil
+	}
+	if err := os.Setenv("CUDA_VISIBLE_DEVICES", cfg.CUDADevice); err != nil {
+		return fmt.Errorf("choosing the CUDA devices %s: %w", cfg.CUDADevice, err)
+	}
+	return nil
+}
+
+// wanted is the card that has to be used; with --cuda-device the cards are counted anew from 0.
+func wanted(cfg cli.Config) device.Want {
+	w := device.Want{Card: -1}
+	if cfg.DefaultDevice != nil {
+		w.Card = *cfg.DefaultDevice
+	} else if first, _, _ := strings.Cut(cfg.CUDADevice, ","); first != "" {
+		if _, err := strconv.Atoi(first); err == nil {
+			w.Card = 0
+		}
+	}
+	return w
+}
+
+// cudaBuild reports why the library cannot use a card, as far as its files tell.
+func cudaBuild(cfg cli.Config) error {
+	path, err := ortlib.Find(ortlib.Options{Path: cfg.ONNXRuntime, CUDA: true})
+	if err != nil {
+		return err
+	}
+	found, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*onnxruntime_providers_cuda*"))
+	if err != nil || len(found) == 0 {
+		return fmt.Errorf("%s is the build for the processor only; `make cuda` fetches the one for cards", path)
+	}
+	return nil
+}
+
+func (m machine) cuda() bool { return m.choice.Card >= 0 }
+
+func (m machine) device() ort.Device {
+	if !m.cuda() {
+		return ort.Device{}
+	}
+	return ort.Device{Kind: ort.CUDA, Index: m.choice.Card}
+}
+
+// stats are the figures of /system_stats.
+func (m machine) stats() server.Stats {
+	s := device.ReadStats(m.choice.Card)
+	out := server.Stats{RAMTotal: s.RAMTotal, RAMFree: s.RAMFree}
+	for _, d := range s.Devices {
+		index := -1
+		if d.Index != nil {
+			index = *d.Index
+		}
+		out.Devices = append(out.Devices, server.Device{
+			Name: d.Name, Type: d.Type, Index: index, VRAMTotal: d.VRAMTotal, VRAMFree: d.VRAMFree,
+			TorchTotal: d.TorchVRAMTotal, TorchFree: d.TorchVRAMFree,
+		})
+	}
+	return out
+}
+
+// describe prints what every start of the server says about the machine.
+func (m machine) describe(log *slog.Logger) {
+	s := m.stats()
+	const mib = 1 << 20
+	var vram int64
+	if len(s.Devices) > 0 {
+		vram = s.Devices[0].VRAMTotal
+	}
+	log.Info(fmt.Sprintf("Total VRAM %d MB, total RAM %d MB", vram/mib, s.RAMTotal/mib))
+	log.Info("Device: " + m.device().String())
+	log.Debug("chose " + m.choice.Why)
+	log.Info("comfygo version: " + Version + ", for clients of ComfyUI " + server.UpstreamVersion)
+}

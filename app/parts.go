@@ -1,0 +1,126 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"comfygo/cli"
+	"comfygo/demo"
+	"comfygo/engine"
+	"comfygo/executor"
+	"comfygo/folders"
+	"comfygo/nodes"
+	_ "comfygo/nodes/all" // fills the registry
+)
+
+// Version is comfygo's own.
+const Version = "0.1.0"
+
+const gib = 1 << 30
+
+// parts are what every command that runs prompts is made of.
+type parts struct {
+	folders  *folders.Folders
+	engine   *engine.Runtime
+	executor *executor.Executor
+	machine  machine
+}
+
+// build makes the folders, the engine and the executor. It opens no model and no library.
+func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
+	dirs, err := openFolders(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	m, err := findMachine(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("choosing the device: %w", err)
+	}
+	p := &parts{folders: dirs, machine: m}
+	p.engine = engine.New(engineConfig(cfg, p.machine, dirs, log))
+	p.executor = executor.New(executor.Config{
+		Registry: nodes.Default(),
+		Services: nodes.Services{Folders: dirs, Engine: p.engine, Metadata: !cfg.DisableMetadata},
+		Cache:    cacheConfig(cfg),
+		Log:      log,
+	})
+	return p, nil
+}
+
+func (p *parts) close() error {
+	p.executor.ClearCache()
+	return p.engine.Close()
+}
+
+// openFolders makes the table of folders, with the demo checkpoint when it is asked for.
+func openFolders(cfg cli.Config, log *slog.Logger) (*folders.Folders, error) {
+	base := cfg.BaseDirectory
+	if base == "" {
+		base = "."
+	}
+	base, err := filepath.Abs(base)
+	if err != nil {
+		return nil, fmt.Errorf("finding the base folder: %w", err)
+	}
+	var extra []string
+	if own := filepath.Join(base, "extra_model_paths.yaml"); exists(own) {
+		extra = append(extra, own)
+	}
+	dirs, err := folders.New(folders.Config{
+		Base:            base,
+		Models:          cfg.ModelsDirectory,
+		Input:           cfg.InputDirectory,
+		Output:          cfg.OutputDirectory,
+		Temp:            cfg.TempDirectory,
+		User:            cfg.UserDirectory,
+		ExtraModelPaths: append(extra, cfg.ExtraModelPaths...),
+		Logger:          log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the table of folders: %w", err)
+	}
+	if cfg.DemoModel {
+		path, err := unpackDemo()
+		if err != nil {
+			return nil, err
+		}
+		dirs.AddFile("checkpoints", demo.Checkpoint, path)
+	}
+	return dirs, nil
+}
+
+// unpackDemo puts the built-in checkpoint into the user's cache folder.
+func unpackDemo() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir() // a service without a home still gets its demo
+	}
+	return demo.Unpack(filepath.Join(cache, "comfygo"))
+}
+
+// cacheConfig is how node results are kept.
+func cacheConfig(cfg cli.Config) executor.CacheConfig {
+	switch cfg.Cache {
+	case cli.CacheClassic:
+		return executor.CacheConfig{Kind: executor.CacheClassic}
+	case cli.CacheLRU:
+		return executor.CacheConfig{Kind: executor.CacheLRU, Size: cfg.CacheLRU}
+	case cli.CacheNone:
+		return executor.CacheConfig{Kind: executor.CacheNone}
+	}
+	c := executor.CacheConfig{Kind: executor.CacheRAM}
+	if len(cfg.CacheRAM) > 0 {
+		c.Headroom = int64(cfg.CacheRAM[0] * gib)
+	}
+	if len(cfg.CacheRAM) > 1 {
+		c.InactiveHeadroom = int64(cfg.CacheRAM[1] * gib)
+	}
+	return c
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

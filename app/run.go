@@ -1,0 +1,139 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"comfygo/cli"
+	"comfygo/executor"
+	"comfygo/folders"
+	"comfygo/nodes/pyjson"
+)
+
+// codeInterrupted is the exit code of a run that Ctrl-C has ended, as a shell has it.
+const codeInterrupted = 130
+
+// RunWorkflow runs one workflow without a server: progress goes to standard error, the paths of the
+// files that it has made to standard output.
+func (c Command) RunWorkflow(ctx context.Context, cfg cli.Config, o cli.RunOptions) (err error) {
+	prompt, err := readWorkflow(o.Workflow, c.Stdin)
+	if err != nil {
+		return err
+	}
+	if err := setInputs(prompt, o.Inputs); err != nil {
+		return err
+	}
+	if o.Output != "" {
+		cfg.OutputDirectory = o.Output
+	}
+	if len(cfg.Verbose) == 0 {
+		cfg.Verbose = []cli.LogTarget{{Level: "WARNING"}} // the progress says the rest
+	}
+	log, err := NewLog(cfg, LogOutputs{Stdout: c.Stdout, Stderr: c.Stderr})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	ctx, stop := withSignals(ctx, nil)
+	defer stop()
+	p, err := build(cfg, log.Logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close(), p.folders.RemoveTemp()) }()
+	if err := p.folders.Prepare(); err != nil {
+		return fmt.Errorf("preparing the folders: %w", err)
+	}
+	return c.runPrompt(ctx, p, prompt)
+}
+
+func (c Command) runPrompt(ctx context.Context, p *parts, prompt *pyjson.Object) error {
+	const id = "00000000-0000-4000-8000-000000000001" // one prompt, seen by nobody else
+	verdict, err := p.executor.Validate(ctx, id, prompt, nil)
+	if err != nil {
+		return fmt.Errorf("checking the workflow: %w", err)
+	}
+	if text := describeRefusal(verdict, prompt); text != "" {
+		fmt.Fprint(c.Stderr, text)
+	}
+	if !verdict.OK {
+		return &cli.ExitError{Code: cli.CodeFailed, Err: errors.New("the workflow cannot run")}
+	}
+	shown := newDisplay(c.Stderr, prompt)
+	extra := pyjson.NewObject("client_id", "comfygo-run") // with a client, the executor tells of every node
+	result := p.executor.Run(ctx, executor.Job{ID: id, Prompt: prompt, ExtraData: extra, Outputs: verdict.Outputs}, shown)
+	shown.close()
+	for _, path := range savedFiles(p.folders, result.Outputs) {
+		fmt.Fprintln(c.Stdout, path)
+	}
+	switch {
+	case result.Interrupted:
+		return &cli.ExitError{Code: codeInterrupted, Err: errors.New("the run was interrupted")}
+	case !result.Success:
+		return &cli.ExitError{Code: cli.CodeFailed, Err: failure(result)}
+	}
+	return nil
+}
+
+// describeRefusal lists what validation found, one line a fault; empty when it found nothing.
+func describeRefusal(v executor.Verdict, prompt *pyjson.Object) string {
+	var b strings.Builder
+	if v.Error != nil && v.NodeErrors.Len() == 0 {
+		fmt.Fprintln(&b, faultText(v.Error))
+	}
+	for id, e := range v.NodeErrors.All() {
+		node, _ := e.(*pyjson.Object)
+		class := node.String("class_type")
+		if class == "" {
+			class = prompt.Object(id).String("class_type")
+		}
+		faults, _ := node.Get("errors")
+		list, _ := faults.([]any)
+		for _, f := range list {
+			fault, _ := f.(*pyjson.Object)
+			fmt.Fprintf(&b, "node %s (%s): %s\n", id, class, faultText(fault))
+		}
+	}
+	return b.String()
+}
+
+func faultText(fault *pyjson.Object) string {
+	text := fault.String("message")
+	if details := fault.String("details"); details != "" {
+		text += ": " + details
+	}
+	return text
+}
+
+// failure is the error of a run that did not succeed, from its last message.
+func failure(r executor.Result) error {
+	for _, m := range slices.Backward(r.Messages) {
+		if m.Event == "execution_error" {
+			return fmt.Errorf("running node %s (%s): %s", m.Data.String("node_id"), m.Data.String("node_type"), m.Data.String("exception_message"))
+		}
+	}
+	return errors.New("the run failed")
+}
+
+// savedFiles lists the files that the UI outputs name, in the order of the nodes.
+func savedFiles(dirs *folders.Folders, outputs *pyjson.Object) []string {
+	var paths []string
+	for _, v := range outputs.All() {
+		out, _ := v.(*pyjson.Object)
+		for _, kind := range out.All() {
+			list, _ := kind.([]any)
+			for _, item := range list {
+				file, _ := item.(*pyjson.Object)
+				dir, ok := dirs.Dir(file.String("type"))
+				if name := file.String("filename"); ok && name != "" && file.String("type") != "temp" {
+					paths = append(paths, filepath.Join(dir, file.String("subfolder"), name))
+				}
+			}
+		}
+	}
+	return paths
+}

@@ -1,0 +1,119 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"runtime/pprof"
+	"syscall"
+
+	"comfygo/cli"
+	"comfygo/server"
+)
+
+// Log lines that /internal/logs remembers.
+const rememberedLines = 300
+
+// Command binds the commands of the program to the standard streams.
+type Command struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+}
+
+// Handlers are the commands for cli.Main.
+func (c Command) Handlers() cli.Handlers {
+	return cli.Handlers{Serve: c.Serve, Run: c.RunWorkflow, Doctor: c.Doctor}
+}
+
+// signalError is the cause of a context that a signal has ended.
+type signalError struct{ signal os.Signal }
+
+func (e *signalError) Error() string { return "stopping on signal: " + e.signal.String() }
+
+// withSignals returns a context that the first SIGINT or SIGTERM ends; the second one ends the
+// program. stop must be called.
+func withSignals(ctx context.Context, seen func(os.Signal)) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case s := <-signals:
+			signal.Stop(signals)
+			if seen != nil {
+				seen(s)
+			}
+			cancel(&signalError{signal: s})
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		cancel(nil)
+		<-done
+	}
+}
+
+// Serve runs the server until a signal ends it: exit code 0 after Ctrl-C, 143 after SIGTERM, 1 when
+// something is wrong.
+func (c Command) Serve(ctx context.Context, cfg cli.Config) (err error) {
+	logs := server.NewLogBuffer(rememberedLines)
+	log, err := NewLog(cfg, LogOutputs{Stdout: c.Stdout, Stderr: c.Stderr, Tee: logs})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	ctx, stop := withSignals(ctx, func(s os.Signal) {
+		if cfg.DebugHang && s == os.Interrupt {
+			_ = pprof.Lookup("goroutine").WriteTo(c.Stderr, 2) // help for a person who watches
+		}
+	})
+	defer stop()
+	err = c.serve(ctx, cfg, log, logs)
+	var by *signalError
+	switch {
+	case err != nil:
+		log.Error(err.Error())
+		return &cli.ExitError{Code: cli.CodeFailed}
+	case errors.As(context.Cause(ctx), &by) && by.signal == syscall.SIGTERM:
+		return &cli.ExitError{Code: 128 + int(syscall.SIGTERM)}
+	case errors.As(context.Cause(ctx), &by):
+		log.Info("\nStopped server")
+	}
+	return nil
+}
+
+func (c Command) serve(ctx context.Context, cfg cli.Config, log *Log, logs *server.LogBuffer) (err error) {
+	a, err := New(cfg, log, logs)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	if cfg.QuickTestForCI {
+		return nil
+	}
+	return a.Run(ctx)
+}
+
+// openBrowser shows an address in the user's browser.
+func openBrowser(url string) error {
+	name, args := "xdg-open", []string{url}
+	switch runtime.GOOS {
+	case "darwin":
+		name = "open"
+	case "windows":
+		name, args = "rundll32", []string{"url.dll,FileProtocolHandler", url}
+	}
+	cmd := exec.Command(name, args...) // not bound to the server: the browser outlives it
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting %s: %w", name, err)
+	}
+	return cmd.Process.Release()
+}
