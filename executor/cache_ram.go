@@ -102,11 +102,16 @@ func (c *ramCache) expand(id string, children []string) { c.grow(id, children) }
 // after drops results of earlier prompts, and under pressure those of the running prompt too, the large ones first.
 func (c *ramCache) after() {
 	now := time.Now()
-	if c.checkedIn == c.generation && now.Sub(c.checked) < memoryCheck {
+	due := now.Sub(c.checked) >= memoryCheck
+	if !due && c.checkedIn == c.generation {
 		return
 	}
-	c.checked, c.checkedIn = now, c.generation
+	c.checkedIn = c.generation
 	c.release(c.inactive, false, 0)
+	if !due {
+		return
+	}
+	c.checked = now
 	if c.available() < c.headroom {
 		c.release(c.headroom, true, largeEntry)
 		c.release(c.headroom, true, 0)
@@ -121,9 +126,6 @@ type candidate struct {
 
 // release drops results, the worst first, until target bytes are free. active says whether those of the running prompt may go.
 func (c *ramCache) release(target int64, active bool, smallest float64) {
-	if c.available() >= target {
-		return
-	}
 	var list []candidate
 	for key, e := range c.data {
 		current := c.used[key] == c.generation
@@ -140,6 +142,9 @@ func (c *ramCache) release(target int64, active bool, smallest float64) {
 		}
 		score *= math.Pow(ageFactor, float64(c.generation-c.used[key]))
 		list = append(list, candidate{key, score, size, c.touched[key]})
+	}
+	if len(list) == 0 || c.available() >= target {
+		return
 	}
 	sort.Slice(list, func(i, j int) bool {
 		if list[i].score != list[j].score {

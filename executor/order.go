@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"slices"
 	"sort"
 
 	"comfygo/nodes"
@@ -25,6 +26,7 @@ type task struct {
 	seq      int
 	waits    int             // nodes and external blocks it waits for
 	blocking map[string]bool // nodes that wait for it
+	queued   bool            // it is among the ready nodes
 }
 
 func newPlan(g *graph, cache outputCache) *plan {
@@ -38,6 +40,7 @@ func (p *plan) add(id string) error {
 	stack := []string{id}
 	type link struct{ from, to string }
 	var links []link
+	var fresh []*task
 	for len(stack) > 0 {
 		id := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
@@ -51,7 +54,7 @@ func (p *plan) add(id string) error {
 		p.seq++
 		t := &task{n: n, seq: p.seq, blocking: map[string]bool{}}
 		p.pending[id] = t
-		p.ready = append(p.ready, t)
+		fresh = append(fresh, t)
 		for _, l := range n.links {
 			if l.lazy {
 				continue
@@ -65,6 +68,11 @@ func (p *plan) add(id string) error {
 	for _, l := range links {
 		if err := p.link(l.from, l.to); err != nil {
 			return err
+		}
+	}
+	for _, t := range fresh {
+		if t.waits == 0 {
+			p.queue(t)
 		}
 	}
 	return nil
@@ -135,11 +143,7 @@ func (p *plan) block(id string) {
 		return
 	}
 	t.waits++
-	if t.waits == 1 {
-		if i := p.place(t); i < len(p.ready) && p.ready[i] == t {
-			p.ready = append(p.ready[:i], p.ready[i+1:]...)
-		}
-	}
+	p.unqueue(t)
 }
 
 func (p *plan) unblock(id string) {
@@ -149,11 +153,26 @@ func (p *plan) unblock(id string) {
 	}
 	t.waits--
 	if t.waits == 0 {
-		i := p.place(t)
-		p.ready = append(p.ready, nil)
-		copy(p.ready[i+1:], p.ready[i:])
-		p.ready[i] = t
+		p.queue(t)
 	}
+}
+
+// queue puts a task among the ready ones, in the order in which tasks were added.
+func (p *plan) queue(t *task) {
+	if t.queued {
+		return
+	}
+	t.queued = true
+	p.ready = slices.Insert(p.ready, p.place(t), t)
+}
+
+func (p *plan) unqueue(t *task) {
+	if !t.queued {
+		return
+	}
+	t.queued = false
+	i := p.place(t)
+	p.ready = slices.Delete(p.ready, i, i+1)
 }
 
 func (p *plan) place(t *task) int {
@@ -178,9 +197,7 @@ func (p *plan) done(id string) {
 		return
 	}
 	delete(p.pending, id)
-	if i := p.place(t); i < len(p.ready) && p.ready[i] == t {
-		p.ready = append(p.ready[:i], p.ready[i+1:]...)
-	}
+	p.unqueue(t)
 	for to := range t.blocking {
 		p.unblock(to)
 	}

@@ -12,63 +12,107 @@ const (
 	stateFinished = "finished"
 )
 
+// chunk is how many rows are copied when one changes.
+const chunk = 64
+
 // progressBoard is the state of all nodes of a run that have started.
 type progressBoard struct {
 	promptID string
 	index    map[string]int
-	rows     []*progressRow
+	rows     progressRows
+	count    int
 }
 
 // progressRow is one node's state. Rows are replaced, never changed, so that events can share them.
 type progressRow struct {
-	value, limit float64
-	state        string
-	counted      bool // figures that a node counted are written as they are; those of start and end are floats
-	json         []byte
+	limit float64
+	names []byte // the part of the JSON that stays
+	json  []byte
 }
+
+// progressRows are rows in chunks, so that a changed copy costs little.
+type progressRows [][]*progressRow
 
 func newProgressBoard(promptID string) *progressBoard {
 	return &progressBoard{promptID: promptID, index: map[string]int{}}
 }
 
-func (p *progressBoard) set(n *node, state string, value, limit float64) *pyjson.Object {
-	i, ok := p.index[n.id]
+func (p *progressBoard) row(id string) *progressRow {
+	i, ok := p.index[id]
 	if !ok {
-		i = len(p.rows)
-		p.index[n.id] = i
-		p.rows = append(p.rows, nil)
+		return nil
 	}
-	row := &progressRow{value: value, limit: limit, state: state, counted: limit != 1}
-	row.encode(p, n)
-	p.rows[i] = row
-	return p.snapshot()
+	return p.rows[i/chunk][i%chunk]
+}
+
+func (p *progressBoard) set(n *node, state string, value, limit float64) *pyjson.Object {
+	row := &progressRow{limit: limit}
+	if old := p.row(n.id); old != nil {
+		row.names = old.names
+	} else {
+		row.names = p.names(n)
+		p.index[n.id] = p.count
+		p.count++
+	}
+	b := make([]byte, 0, len(row.names)+len(n.id)+64)
+	b = pyjson.AppendString(b, n.id)
+	b = append(b, `: {"value": `...)
+	b = appendFigure(b, value, limit)
+	b = append(b, `, "max": `...)
+	b = appendFigure(b, limit, limit)
+	b = append(b, `, "state": "`...)
+	b = append(b, state...)
+	b = append(b, '"', ',', ' ')
+	row.json = append(b, row.names...)
+	p.put(p.index[n.id], row)
+	return pyjson.NewObject("prompt_id", p.promptID, "nodes", p.rows)
+}
+
+// put replaces a row in copies of what messages share.
+func (p *progressBoard) put(i int, row *progressRow) {
+	rows := append(make(progressRows, 0, len(p.rows)+1), p.rows...)
+	if i/chunk == len(rows) {
+		rows = append(rows, nil)
+	}
+	old := rows[i/chunk]
+	fresh := append(make([]*progressRow, 0, len(old)+1), old...)
+	if i%chunk == len(fresh) {
+		fresh = append(fresh, nil)
+	}
+	fresh[i%chunk] = row
+	rows[i/chunk] = fresh
+	p.rows = rows
 }
 
 // finish sets a node to its end.
 func (p *progressBoard) finish(n *node) *pyjson.Object {
 	limit := 1.0
-	if i, ok := p.index[n.id]; ok {
-		limit = p.rows[i].limit
+	if row := p.row(n.id); row != nil {
+		limit = row.limit
 	}
 	return p.set(n, stateFinished, limit, limit)
 }
 
-func (r *progressRow) encode(p *progressBoard, n *node) {
-	o := pyjson.NewObject("value", r.figure(r.value), "max", r.figure(r.limit), "state", r.state).Merge(p.ids(n))
-	b := pyjson.AppendString(nil, n.id)
-	b = append(b, ": "...)
-	b, err := pyjson.Append(b, o)
-	if err != nil {
-		b = append(b, "null"...) // cannot be: the object holds text and numbers only
+// appendFigure writes a progress figure: counts without a point, shares of 1 with one.
+func appendFigure(b []byte, f, limit float64) []byte {
+	var v any = f
+	if limit != 1 {
+		v = number(f)
 	}
-	r.json = b
+	b, err := pyjson.Append(b, v)
+	if err != nil {
+		return append(b, "null"...) // cannot be: numbers have a form
+	}
+	return b
 }
 
-func (r *progressRow) figure(f float64) any {
-	if r.counted {
-		return number(f)
+// names is the end of a row's JSON, the closing bracket included.
+func (p *progressBoard) names(n *node) []byte {
+	b, err := pyjson.Marshal(p.ids(n))
+	if err != nil {
+		return []byte("}") // cannot be: the object holds text only
 	}
-	return f
+	return b[1:]
 }
 
 // ids are the names under which messages know a node.
@@ -77,21 +121,16 @@ func (p *progressBoard) ids(n *node) *pyjson.Object {
 		"parent_node_id", n.parentID(), "real_node_id", n.realID())
 }
 
-// snapshot is the data of a progress_state message. It shares the rows, so that a message costs little until somebody reads it.
-func (p *progressBoard) snapshot() *pyjson.Object {
-	return pyjson.NewObject("prompt_id", p.promptID, "nodes", progressRows(append([]*progressRow(nil), p.rows...)))
-}
-
-type progressRows []*progressRow
-
 // AppendJSON implements pyjson.Appender.
 func (rows progressRows) AppendJSON(b []byte) ([]byte, error) {
 	b = append(b, '{')
-	for i, r := range rows {
-		if i > 0 {
-			b = append(b, ", "...)
+	for i, list := range rows {
+		for j, r := range list {
+			if i+j > 0 {
+				b = append(b, ", "...)
+			}
+			b = append(b, r.json...)
 		}
-		b = append(b, r.json...)
 	}
 	return append(b, '}'), nil
 }

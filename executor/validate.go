@@ -30,7 +30,7 @@ func (e *Executor) Validate(ctx context.Context, id string, prompt Prompt, targe
 	if len(outputs) == 0 {
 		return Verdict{Error: problemObject("prompt_no_outputs", "Prompt has no outputs", "", pyjson.NewObject()), NodeErrors: pyjson.NewObject()}, nil
 	}
-	v := &validation{ctx: ctx, e: e, id: id, prompt: prompt, env: e.Env(), done: map[string]*checked{}, errors: pyjson.NewObject()}
+	v := &validation{ctx: ctx, e: e, id: id, prompt: prompt, env: e.Env(), done: map[string]*checked{}, onPath: map[string]bool{}, errors: pyjson.NewObject()}
 	return v.outputs(outputs), nil
 }
 
@@ -130,6 +130,8 @@ type validation struct {
 	env    nodes.Env
 	done   map[string]*checked
 	order  []string // of done
+	path   []string // the nodes being checked, each needed by the one before
+	onPath map[string]bool
 	errors *pyjson.Object
 }
 
@@ -151,7 +153,7 @@ func (v *validation) outputs(ids []string) Verdict {
 	var good []string
 	var lines []string
 	for _, id := range ids {
-		c, err := v.node(id, nil)
+		c, err := v.node(id)
 		if err != nil {
 			c = &checked{reasons: []any{problemObject("exception_during_validation", "Exception when validating node", err.Error(),
 				pyjson.NewObject("exception_type", nodes.ExceptionType(err), "traceback", trace(err)))}}
@@ -193,12 +195,12 @@ func (v *validation) blame(output string) {
 }
 
 // node checks one node and what it needs. The error is an exception of upstream's kind.
-func (v *validation) node(id string, visiting []string) (*checked, error) {
+func (v *validation) node(id string) (*checked, error) {
 	if c, ok := v.done[id]; ok {
 		return c, nil
 	}
-	if i := slices.Index(visiting, id); i >= 0 {
-		v.cycle(append(slices.Clone(visiting[i:]), id))
+	if v.onPath[id] {
+		v.cycle(append(slices.Clone(v.path[slices.Index(v.path, id):]), id))
 		return v.done[id], nil
 	}
 	if err := v.ctx.Err(); err != nil {
@@ -210,7 +212,12 @@ func (v *validation) node(id string, visiting []string) (*checked, error) {
 		return nil, keyError("inputs")
 	}
 	class, _ := v.e.registry.Get(data.String("class_type"))
-	n := &nodeCheck{v: v, id: id, class: class, inputs: inputs, visiting: append(slices.Clone(visiting), id), types: map[string]string{}, ok: true}
+	n := &nodeCheck{v: v, id: id, class: class, inputs: inputs, types: map[string]string{}, ok: true}
+	v.path, v.onPath[id] = append(v.path, id), true
+	defer func() {
+		v.path = v.path[:len(v.path)-1]
+		delete(v.onPath, id)
+	}()
 	for _, in := range class.Resolve(inputs) {
 		if err := n.input(in); err != nil {
 			return nil, err

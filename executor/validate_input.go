@@ -13,14 +13,13 @@ const longList = 20
 
 // nodeCheck is the check of one node.
 type nodeCheck struct {
-	v        *validation
-	id       string
-	class    *nodes.Class
-	inputs   *pyjson.Object
-	visiting []string
-	types    map[string]string // what links deliver, by input
-	reasons  []any
-	ok       bool
+	v       *validation
+	id      string
+	class   *nodes.Class
+	inputs  *pyjson.Object
+	types   map[string]string // what links deliver, by input
+	reasons []any
+	ok      bool
 }
 
 // fail adds an error about an input; pairs go to extra_info after input_name and input_config.
@@ -69,7 +68,7 @@ func (n *nodeCheck) link(in nodes.Resolved, val []any) error {
 			fmt.Sprintf("%s, received_type(%s) mismatch input_type(%s)", in.Key, typeName(received), typeName(wanted)), "received_type", received, "linked_node", val)
 		return nil
 	}
-	c, err := n.v.node(from, n.visiting)
+	c, err := n.v.node(from)
 	if err != nil {
 		n.ok = false
 		n.inner(in, from, val, err)
