@@ -30,6 +30,14 @@ var ErrNoCUDA = errors.New("no CUDA")
 // CheckCUDA reports whether the card with the given index can be used: nil, or an error that wraps ErrNoCUDA and says
 // why not. A missing driver shows only when a session is made, so it makes a tiny one. The answer is remembered.
 func (r *Runtime) CheckCUDA(ctx context.Context, index int) error {
+	if err := r.enter(); err != nil {
+		return fmt.Errorf("trying CUDA: %w", err)
+	}
+	defer r.leave()
+	return r.checkCUDA(ctx, index)
+}
+
+func (r *Runtime) checkCUDA(ctx context.Context, index int) error {
 	r.mu.Lock()
 	err, known := r.cuda[index]
 	r.mu.Unlock()

@@ -1,6 +1,8 @@
 package ort
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -28,11 +30,43 @@ func withRuntime(m *testing.M) (int, error) {
 	if err != nil {
 		return 1, err
 	}
+	if err := tryOpening(path); err != nil {
+		return 1, err
+	}
 	if lib, err = Open(Config{Library: path}); err != nil {
 		return 1, err
 	}
 	code := m.Run()
 	return code, lib.Close()
+}
+
+// tryOpening tests what cannot be tested while the shared runtime is open: refusals leave nothing behind, and a closed
+// runtime has closed its sessions and can be opened again.
+func tryOpening(path string) error {
+	for _, bad := range []string{"", "/no/such/library.so", os.Args[0]} {
+		if r, err := Open(Config{Library: bad}); err == nil {
+			return errors.Join(fmt.Errorf("opening %q did not fail", bad), r.Close())
+		}
+	}
+	r, err := Open(Config{Library: path})
+	if err != nil {
+		return err
+	}
+	s, err := r.NewSession(context.Background(), SessionSpec{Name: "add", Model: addModel()})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(r.Close(), r.Close()); err != nil {
+		return err
+	}
+	if _, err := s.Run(context.Background(), nil, nil); !errors.Is(err, ErrClosed) {
+		return fmt.Errorf("a session of a closed runtime says %w", err)
+	}
+	if _, err := r.NewSession(context.Background(), SessionSpec{Name: "add", Model: addModel()}); !errors.Is(err, ErrClosed) {
+		return fmt.Errorf("a closed runtime says %w", err)
+	}
+	s.Close()
+	return nil
 }
 
 // stored is a weight that a test model refers to as external data.

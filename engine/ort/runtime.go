@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -45,9 +46,11 @@ type Runtime struct {
 	ops  *C.OrtCustomOpDomain
 	temp string // folder of the empty file that stands for data in memory
 
+	use    sync.RWMutex // held for reading by calls into the library, for writing by Close
+	closed bool
+
 	mu        sync.Mutex
 	sessions  map[*Session]struct{}
-	closed    bool
 	locations map[string]string
 
 	cuda  map[int]error // what probing a CUDA device said
@@ -77,8 +80,7 @@ func Open(cfg Config) (*Runtime, error) {
 	r := &Runtime{cfg: cfg, sessions: map[*Session]struct{}{}, locations: map[string]string{}, cuda: map[int]error{}}
 	r.block = sync.OnceValue(r.probeBlock)
 	if err := r.load(); err != nil {
-		r.unload()
-		return nil, fmt.Errorf("opening ONNX Runtime %s: %w", cfg.Library, err)
+		return nil, fmt.Errorf("opening ONNX Runtime %s: %w", cfg.Library, errors.Join(err, r.unload()))
 	}
 	open.is = true
 	return r, nil
@@ -125,7 +127,8 @@ func (r *Runtime) load() error {
 }
 
 // unload gives back what load took, as far as it came.
-func (r *Runtime) unload() {
+func (r *Runtime) unload() error {
+	var errs []error
 	if r.ops != nil {
 		C.cg_release_custom_ops(r.api, r.ops)
 	}
@@ -136,37 +139,47 @@ func (r *Runtime) unload() {
 		C.cg_release_env(r.api, r.env)
 	}
 	if ort.IsInitialized() {
-		if err := ort.DestroyEnvironment(); err != nil {
-			r.cfg.Log.Warn("closing ONNX Runtime", "err", err)
-		}
+		errs = append(errs, ort.DestroyEnvironment())
 	}
 	if r.temp != "" {
-		_ = os.RemoveAll(r.temp)
+		errs = append(errs, os.RemoveAll(r.temp))
 	}
+	return wrap(errors.Join(errs...), "closing ONNX Runtime")
 }
 
-// Close closes all sessions, waiting for their runs to end, and the library. Closing twice does nothing.
+// Close closes all sessions, waiting for their runs and for sessions in the making, and the library. Closing twice does
+// nothing.
 func (r *Runtime) Close() error {
-	r.mu.Lock()
-	if r.closed {
-		r.mu.Unlock()
+	r.use.Lock()
+	already := r.closed
+	r.closed = true
+	r.use.Unlock()
+	if already {
 		return nil
 	}
-	r.closed = true
-	var left []*Session
-	for s := range r.sessions {
-		left = append(left, s)
-	}
+	r.mu.Lock()
+	left := slices.Collect(maps.Keys(r.sessions))
 	r.mu.Unlock()
 	for _, s := range left {
 		s.Close()
 	}
 	open.Lock()
 	defer open.Unlock()
-	r.unload()
 	open.is = false
+	return r.unload()
+}
+
+// enter begins a call into the library; leave must follow unless it failed.
+func (r *Runtime) enter() error {
+	r.use.RLock()
+	if r.closed {
+		r.use.RUnlock()
+		return ErrClosed
+	}
 	return nil
 }
+
+func (r *Runtime) leave() { r.use.RUnlock() }
 
 // Version returns the library's version, such as "1.31.1".
 func (r *Runtime) Version() string { return ort.GetVersion() }
@@ -176,6 +189,10 @@ func (r *Runtime) Library() string { return r.cfg.Library }
 
 // Providers lists the execution providers that this build of the library knows, whether or not the machine can use them.
 func (r *Runtime) Providers() ([]string, error) {
+	if err := r.enter(); err != nil {
+		return nil, fmt.Errorf("listing execution providers: %w", err)
+	}
+	defer r.leave()
 	var names **C.char
 	var n C.int
 	if err := r.check(C.cg_providers(r.api, &names, &n)); err != nil {

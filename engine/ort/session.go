@@ -7,11 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
-	"time"
 	"unsafe"
 )
 
@@ -34,7 +30,12 @@ type Session struct {
 // NewSession makes a graph ready to run. The end of ctx abandons the work as soon as the library notices, and then the
 // error wraps ctx's cause. On CUDA the error wraps ErrNoCUDA when there is no usable card.
 func (r *Runtime) NewSession(ctx context.Context, spec SessionSpec) (*Session, error) {
-	s, err := r.newSession(ctx, &spec)
+	err := r.enter()
+	var s *Session
+	if err == nil {
+		s, err = r.newSession(ctx, &spec)
+		r.leave()
+	}
 	if err != nil {
 		if spec.Release != nil {
 			spec.Release()
@@ -52,7 +53,7 @@ func (r *Runtime) newSession(ctx context.Context, spec *SessionSpec) (*Session, 
 		return nil, errors.New("the model is empty")
 	}
 	if spec.Device.Kind == CUDA {
-		if err := r.CheckCUDA(ctx, spec.Device.Index); err != nil {
+		if err := r.checkCUDA(ctx, spec.Device.Index); err != nil {
 			return nil, err
 		}
 	}
@@ -63,20 +64,20 @@ func (r *Runtime) newSession(ctx context.Context, spec *SessionSpec) (*Session, 
 	}
 	if err == nil {
 		if err = s.create(ctx, spec); err != nil && ctx.Err() == nil {
-			r.dump(spec)
+			dump(r.cfg.Dump, r.cfg.Log, spec)
 		}
 	}
 	if err == nil {
 		err = s.describe()
-	}
-	if err == nil {
-		err = r.adopt(s)
 	}
 	if err != nil {
 		s.free()
 		return nil, err
 	}
 	s.release = spec.Release
+	r.mu.Lock() // so that closing the runtime closes it
+	defer r.mu.Unlock()
+	r.sessions[s] = struct{}{}
 	return s, nil
 }
 
@@ -105,17 +106,6 @@ func watch(ctx context.Context, f func()) (done func()) {
 			<-ran
 		}
 	}
-}
-
-// adopt registers a session, so that closing the runtime closes it.
-func (r *Runtime) adopt(s *Session) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return ErrClosed
-	}
-	r.sessions[s] = struct{}{}
-	return nil
 }
 
 // describe reads the names, types and shapes of inputs and outputs.
@@ -184,23 +174,4 @@ func (s *Session) free() {
 	for _, n := range s.names {
 		C.free(unsafe.Pointer(n))
 	}
-}
-
-// dump writes the model of a session that could not be made, when a folder for that is configured.
-func (r *Runtime) dump(spec *SessionSpec) {
-	if r.cfg.Dump == "" {
-		return
-	}
-	safe := strings.Map(func(c rune) rune {
-		if c == '-' || c == '_' || c == '.' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
-			return c
-		}
-		return '_'
-	}, spec.Name)
-	path := filepath.Join(r.cfg.Dump, fmt.Sprintf("%s-%s.onnx", safe, time.Now().Format("150405.000")))
-	if err := os.WriteFile(path, spec.Model, 0o644); err != nil {
-		r.cfg.Log.Warn("dumping a graph", "graph", spec.Name, "err", err)
-		return
-	}
-	r.cfg.Log.Info("dumped the graph that made no session", "graph", spec.Name, "path", path)
 }
