@@ -34,9 +34,15 @@ func (o *options) free(r *Runtime) {
 	if o.go_ != nil {
 		_ = o.go_.Destroy() // fails only when it was destroyed before
 	}
+	o.drop(r)
+}
+
+// drop lets go of the initializers' data.
+func (o *options) drop(r *Runtime) {
 	for _, v := range o.values {
 		C.cg_release_value(r.api, v)
 	}
+	o.values = nil
 	o.pin.Unpin()
 }
 

@@ -75,6 +75,10 @@ func (r *Runtime) newSession(ctx context.Context, spec *SessionSpec) (*Session, 
 		return nil, err
 	}
 	s.release = spec.Release
+	if spec.Device.Kind == CUDA { // the card has its own copy of everything
+		s.opts.drop(r)
+		s.letGo()
+	}
 	r.mu.Lock() // so that closing the runtime closes it
 	defer r.mu.Unlock()
 	r.sessions[s] = struct{}{}
@@ -159,8 +163,14 @@ func (s *Session) Close() {
 	delete(s.r.sessions, s)
 	s.r.mu.Unlock()
 	s.free()
+	s.letGo()
+}
+
+// letGo tells the owner of the weights, once, that they are no longer used.
+func (s *Session) letGo() {
 	if s.release != nil {
 		s.release()
+		s.release = nil
 	}
 }
 

@@ -62,7 +62,8 @@ type SessionSpec struct {
 	Profile string
 	// Config are further session configuration entries, by the library's keys.
 	Config map[string]string
-	// Release is called once when the session no longer uses the initializers' Data, also when making it failed.
+	// Release is called once when the session no longer uses the initializers' Data: on the CPU when it is closed, on
+	// CUDA as soon as it is made, and always when making it failed.
 	Release func()
 }
 
