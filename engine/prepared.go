@@ -8,6 +8,7 @@ import (
 
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
+	"comfygo/engine/ort"
 	"comfygo/engine/weights"
 )
 
@@ -172,6 +173,9 @@ func (s *weightStore) forget(r *region) {
 	r.keys = nil
 }
 
+// kernels convert weights with the processor's vector instructions.
+var kernels = nn.Kernels{Reads: ort.CanWiden, Widen: ort.Widen, Block: ort.Block, Transpose: ort.Transpose}
+
 // runTasks makes the weights on several goroutines and gives each file page back once it has been read.
 func runTasks(ctx context.Context, todo []fill, threads int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -203,7 +207,7 @@ func runTasks(ctx context.Context, todo []fill, threads int) error {
 		if ctx.Err() != nil {
 			break
 		}
-		tasks := append(f.src.Tasks(f.data), func() error { return weights.Scan(f.src.Entry) })
+		tasks := append(f.src.Tasks(f.data, kernels), func() error { return weights.Scan(f.src.Entry) })
 		left := &atomic.Int32{}
 		left.Store(int32(len(tasks)))
 		for _, t := range tasks {

@@ -149,7 +149,7 @@ func (rt *Runtime) Stats() Stats {
 
 // Close ends all sessions and closes the library. Networks that are running are waited for.
 func (rt *Runtime) Close() error {
-	rt.sessions.EvictAll()
+	rt.sessions.Close()
 	rt.openOnce.Lock()
 	defer rt.openOnce.Unlock()
 	if rt.lib == nil {

@@ -8,9 +8,27 @@ import (
 	"comfygo/engine/weights"
 )
 
+// Kernels are faster ways to convert weights of the common types; a zero value leaves everything to this package.
+type Kernels struct {
+	// Reads reports the element types that the functions take.
+	Reads func(t dtype.DType) bool
+	// Widen converts len(dst) elements to float32.
+	Widen func(dst []float32, src []byte, t dtype.DType)
+	// Block converts block row row of a convolution weight [o,i,k] into the blocked layout; dst is that row alone.
+	Block func(dst []float32, src []byte, t dtype.DType, o, i, k, block, row int)
+	// Transpose converts rows [from, from+rows) of [n,k] into columns of dst [k,n].
+	Transpose func(dst []float32, src []byte, t dtype.DType, n, k, from, rows int)
+}
+
+// direct reports that k can read the weight as it lies in the file.
+func (k Kernels) direct(s Source) bool {
+	return k.Reads != nil && k.Reads(s.Entry.DType) && (s.Via == dtype.Invalid || s.Via == s.Entry.DType) &&
+		len(s.Entry.Data) == s.Entry.Count()*s.Entry.DType.Size()
+}
+
 // Tasks cuts the making of a weight's bytes into independent pieces of work, so that several processors can share a
 // large weight. dst has Size bytes and is aligned to 4; the bytes are complete when every task has returned nil.
-func (s Source) Tasks(dst []byte) []func() error {
+func (s Source) Tasks(dst []byte, k Kernels) []func() error {
 	if len(dst) != s.Size() {
 		return []func() error{func() error {
 			return fmt.Errorf("preparing weight %s: %d bytes of room for %d", s.Entry.Name, len(dst), s.Size())
@@ -18,21 +36,25 @@ func (s Source) Tasks(dst []byte) []func() error {
 	}
 	switch s.Form {
 	case Transposed:
-		return s.transposeTasks(floats(dst))
+		return s.transposeTasks(floats(dst), k)
 	case Blocked, Phase:
-		return s.convTasks(floats(dst))
+		return s.convTasks(floats(dst), k)
 	case Padded:
 		return []func() error{func() error {
 			f := floats(dst)
 			clear(f[s.Entry.Count():])
-			return s.read(f[:s.Entry.Count()], 0)
+			return s.read(f[:s.Entry.Count()], 0, k)
 		}}
 	}
-	return []func() error{func() error { return s.fillPlain(dst) }}
+	return []func() error{func() error { return s.fillPlain(dst, k) }}
 }
 
 // read converts len(dst) elements from index from on to float32, rounded to Via.
-func (s Source) read(dst []float32, from int) error {
+func (s Source) read(dst []float32, from int, k Kernels) error {
+	if k.direct(s) {
+		k.Widen(dst, s.Entry.Data[from*s.Entry.DType.Size():], s.Entry.DType)
+		return nil
+	}
 	if err := weights.Range(dst, s.Entry, from); err != nil {
 		return err
 	}
@@ -49,16 +71,16 @@ func floats(b []byte) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
 }
 
-func (s Source) fillPlain(dst []byte) error {
+func (s Source) fillPlain(dst []byte, k Kernels) error {
 	if s.DType == dtype.F32 {
-		return s.read(floats(dst), 0)
+		return s.read(floats(dst), 0, k)
 	}
 	const chunk = 1 << 14
 	buf := make([]float32, min(chunk, s.Entry.Count()))
 	size := s.DType.Size()
 	for from := 0; from < s.Entry.Count(); from += len(buf) {
 		part := buf[:min(len(buf), s.Entry.Count()-from)]
-		if err := s.read(part, from); err != nil {
+		if err := s.read(part, from, k); err != nil {
 			return err
 		}
 		if err := weights.FromFloat32(dst[from*size:(from+len(part))*size], part, s.DType); err != nil {
@@ -72,15 +94,19 @@ func (s Source) fillPlain(dst []byte) error {
 const stripe = 64
 
 // transposeTasks turns [N,K] into [K,N], a stripe of rows at a time, so that each written line of the cache is filled.
-func (s Source) transposeTasks(dst []float32) []func() error {
+func (s Source) transposeTasks(dst []float32, kern Kernels) []func() error {
 	n := s.Entry.Shape[0]
 	k := s.Entry.Count() / max(n, 1)
 	var tasks []func() error
 	for from := 0; from < n; from += stripe {
 		rows := min(stripe, n-from)
 		tasks = append(tasks, func() error {
+			if kern.direct(s) {
+				kern.Transpose(dst, s.Entry.Data, s.Entry.DType, n, k, from, rows)
+				return nil
+			}
 			buf := make([]float32, rows*k)
-			if err := s.read(buf, from*k); err != nil {
+			if err := s.read(buf, from*k, kern); err != nil {
 				return err
 			}
 			for c := range k {
@@ -96,7 +122,7 @@ func (s Source) transposeTasks(dst []float32) []func() error {
 }
 
 // convTasks lays a convolution weight out, one block of output channels at a time.
-func (s Source) convTasks(dst []float32) []func() error {
+func (s Source) convTasks(dst []float32, k Kernels) []func() error {
 	o, i := s.Entry.Shape[0], s.Entry.Shape[1]
 	taps := s.Entry.Shape[2] * s.Entry.Shape[3]
 	block := max(s.Block, 1)
@@ -109,8 +135,12 @@ func (s Source) convTasks(dst []float32) []func() error {
 		rows := min(block, o-from)
 		part := dst[from*i*outTaps : (from+block)*i*outTaps]
 		tasks = append(tasks, func() error {
+			if s.Form == Blocked && k.direct(s) {
+				k.Block(part, s.Entry.Data, s.Entry.DType, o, i, taps, block, from/block)
+				return nil
+			}
 			buf := make([]float32, rows*i*taps)
-			if err := s.read(buf, from*i*taps); err != nil {
+			if err := s.read(buf, from*i*taps, k); err != nil {
 				return err
 			}
 			if s.Form == Phase {

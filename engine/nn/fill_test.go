@@ -31,7 +31,7 @@ func run(t *testing.T, s nn.Source) []float32 {
 	for i := range dst {
 		dst[i] = 0xAA // bytes that a forgotten element would show
 	}
-	for _, task := range s.Tasks(dst) {
+	for _, task := range s.Tasks(dst, nn.Kernels{}) {
 		if err := task(); err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +152,7 @@ func TestPlainNarrowsAndPadded(t *testing.T) {
 	}
 	s := nn.Source{Entry: e, Form: nn.Plain, DType: dtype.F16}
 	dst := make([]byte, s.Size())
-	for _, task := range s.Tasks(dst) {
+	for _, task := range s.Tasks(dst, nn.Kernels{}) {
 		if err := task(); err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestPlainNarrowsAndPadded(t *testing.T) {
 func TestWrongRoomIsAnError(t *testing.T) {
 	t.Parallel()
 	e, _ := entry(4)
-	for _, task := range (nn.Source{Entry: e, DType: dtype.F32}).Tasks(make([]byte, 3)) {
+	for _, task := range (nn.Source{Entry: e, DType: dtype.F32}).Tasks(make([]byte, 3), nn.Kernels{}) {
 		if err := task(); err == nil {
 			t.Fatal("no error")
 		}
