@@ -30,8 +30,13 @@ func TestBlocked(t *testing.T) {
 		shape []int
 		block int
 	}{
-		{[]int{16, 16, 3, 3}, 16}, {[]int{64, 32, 3, 3}, 8}, {[]int{32, 48, 1, 1}, 16},
-		{[]int{4, 3, 3, 3}, 16}, {[]int{20, 33, 2, 5}, 16}, {[]int{320, 320, 3, 3}, 16}, {[]int{5, 7, 1, 1}, 1},
+		{[]int{16, 16, 3, 3}, 16},
+		{[]int{64, 32, 3, 3}, 8},
+		{[]int{32, 48, 1, 1}, 16},
+		{[]int{4, 3, 3, 3}, 16},
+		{[]int{20, 33, 2, 5}, 16},
+		{[]int{320, 320, 3, 3}, 16},
+		{[]int{5, 7, 1, 1}, 1},
 	} {
 		e, src := counting(c.shape...)
 		dst := make([]float32, weights.BlockedLen(c.shape, c.block))
@@ -122,7 +127,7 @@ func TestScan(t *testing.T) {
 	for d, c := range bits {
 		t.Run(d.String(), func(t *testing.T) {
 			t.Parallel()
-			const n = 1<<20 + 3
+			const n = 1<<18 + 3
 			data := make([]byte, 0, n*d.Size())
 			for range n {
 				data = append(data, c.largest...)

@@ -26,11 +26,19 @@ func Memory(path string, entries ...Entry) (Source, error) {
 	return s, nil
 }
 
-func (s *memorySource) Names() []string             { return s.names }
-func (s *memorySource) Metadata() map[string]string { return nil }
-func (s *memorySource) Path() string                { return s.path }
-func (s *memorySource) Close() error                { return nil }
+// Names implements Source.
+func (s *memorySource) Names() []string { return s.names }
 
+// Metadata implements Source.
+func (s *memorySource) Metadata() map[string]string { return nil }
+
+// Path implements Source.
+func (s *memorySource) Path() string { return s.path }
+
+// Close implements Source.
+func (s *memorySource) Close() error { return nil }
+
+// Lookup implements Source.
 func (s *memorySource) Lookup(name string) (Entry, bool) {
 	e, ok := s.entries[name]
 	return e, ok

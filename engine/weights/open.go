@@ -25,11 +25,19 @@ func openSafetensors(path string) (Source, error) {
 	return s, nil
 }
 
-func (s *safetensorsSource) Names() []string             { return s.names }
-func (s *safetensorsSource) Metadata() map[string]string { return s.f.Metadata() }
-func (s *safetensorsSource) Path() string                { return s.f.Path() }
-func (s *safetensorsSource) Close() error                { return s.f.Close() }
+// Names implements Source.
+func (s *safetensorsSource) Names() []string { return s.names }
 
+// Metadata implements Source.
+func (s *safetensorsSource) Metadata() map[string]string { return s.f.Metadata() }
+
+// Path implements Source.
+func (s *safetensorsSource) Path() string { return s.f.Path() }
+
+// Close implements Source.
+func (s *safetensorsSource) Close() error { return s.f.Close() }
+
+// Lookup implements Source.
 func (s *safetensorsSource) Lookup(name string) (Entry, bool) {
 	t, ok := s.f.Lookup(name)
 	if !ok {

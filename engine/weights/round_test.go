@@ -40,9 +40,16 @@ func TestRoundToEightBits(t *testing.T) {
 		d       dtype.DType
 		x, want float32
 	}{
-		{dtype.F8E4M3, 1.0625, 1}, {dtype.F8E4M3, 1.1875, 1.25}, {dtype.F8E4M3, 448, 448}, {dtype.F8E4M3, 460, 448},
-		{dtype.F8E4M3, 0.0009, 0}, {dtype.F8E4M3, 0.001, 0.001953125}, {dtype.F8E4M3, -0.0625, -0.0625},
-		{dtype.F8E5M2, 1.125, 1}, {dtype.F8E5M2, 1.375, 1.5}, {dtype.F8E5M2, 57344, 57344},
+		{dtype.F8E4M3, 1.0625, 1},
+		{dtype.F8E4M3, 1.1875, 1.25},
+		{dtype.F8E4M3, 448, 448},
+		{dtype.F8E4M3, 460, 448},
+		{dtype.F8E4M3, 0.0009, 0},
+		{dtype.F8E4M3, 0.001, 0.001953125},
+		{dtype.F8E4M3, -0.0625, -0.0625},
+		{dtype.F8E5M2, 1.125, 1},
+		{dtype.F8E5M2, 1.375, 1.5},
+		{dtype.F8E5M2, 57344, 57344},
 		{dtype.F8E5M2, 70000, float32(math.Inf(1))},
 	}
 	for _, c := range cases {

@@ -36,7 +36,7 @@ func Scan(e Entry) error {
 		return fmt.Errorf("scanning %v of %s: %w", e, e.File, err)
 	}
 	size := e.DType.Size()
-	err := parallel(len(e.Data)/8+1, 1<<18, func(from, to int) error {
+	err := parallel(len(e.Data)/8+1, 1<<15, func(from, to int) error {
 		return filemap.Guard(func() error {
 			data := e.Data[from*8 : min(to*8, len(e.Data))]
 			i := 0

@@ -85,8 +85,11 @@ type view struct {
 	names  []string
 }
 
+// Names implements Source.
 func (v view) Names() []string { return v.names }
 
+// Lookup implements Source.
 func (v view) Lookup(name string) (Entry, bool) { return v.Source.Lookup(v.prefix + name) }
 
+// Close implements Source.
 func (v view) Close() error { return nil }

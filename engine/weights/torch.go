@@ -22,11 +22,19 @@ type torchSource struct {
 	entries map[string]Entry
 }
 
-func (s *torchSource) Names() []string             { return s.names }
-func (s *torchSource) Metadata() map[string]string { return nil }
-func (s *torchSource) Path() string                { return s.m.Path() }
-func (s *torchSource) Close() error                { return s.m.Close() }
+// Names implements Source.
+func (s *torchSource) Names() []string { return s.names }
 
+// Metadata implements Source.
+func (s *torchSource) Metadata() map[string]string { return nil }
+
+// Path implements Source.
+func (s *torchSource) Path() string { return s.m.Path() }
+
+// Close implements Source.
+func (s *torchSource) Close() error { return s.m.Close() }
+
+// Lookup implements Source.
 func (s *torchSource) Lookup(name string) (Entry, bool) {
 	e, ok := s.entries[name]
 	return e, ok

@@ -72,7 +72,8 @@ func TestTorchFiles(t *testing.T) {
 	}
 }
 
-// archive makes a zip container of torch.save around a pickle. Members of data are storages by key.
+// archive makes a zip container of torch.save around a pickle. data holds further members by name; those that start
+// with "forged:" and "short:" lie about their size.
 func archive(t testing.TB, pkl string, data map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -86,13 +87,25 @@ func archive(t testing.TB, pkl string, data map[string]string) []byte {
 			t.Fatal(err)
 		}
 	}
+	raw := func(name string, size uint64) { // a compressed member that claims to unpack to size bytes
+		w, err := z.CreateRaw(&zip.FileHeader{Name: name, Method: zip.Deflate, CompressedSize64: 2, UncompressedSize64: size})
+		if err == nil {
+			_, err = w.Write([]byte{3, 0}) // deflate's form of nothing
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	add("x/data.pkl", pkl, zip.Store)
 	for k, v := range data {
-		method := zip.Store
-		if rest, ok := strings.CutPrefix(k, "deflate:"); ok {
-			k, method = rest, zip.Deflate
+		switch form, name, _ := strings.Cut(k, ":"); form {
+		case "forged":
+			raw("x/"+name, 100<<20)
+		case "short":
+			raw("x/"+name, 16)
+		default:
+			add("x/"+k, v, zip.Store)
 		}
-		add("x/"+k, v, method)
 	}
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
@@ -102,6 +115,7 @@ func archive(t testing.TB, pkl string, data map[string]string) []byte {
 
 // str is the instruction that pushes a string, and num the one that pushes an integer of 8 bytes.
 func str(s string) string { return "X" + le32(len(s)) + s }
+
 func num(n int64) string {
 	b := []byte{0x8a, 8}
 	for i := range 8 {
@@ -109,6 +123,7 @@ func num(n int64) string {
 	}
 	return string(b)
 }
+
 func le32(n int) string { return string([]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)}) }
 
 // ref is the instruction sequence of a storage, tens of a tensor over it, and dictOf of {"w": value} with the end.
@@ -230,12 +245,12 @@ func TestHostileTorchFiles(t *testing.T) {
 		"rank differs":     {archive(t, dictOf(tens(ok, 0, []int64{2, 2}, []int64{1})), data(16)), "make no tensor"},
 		"rank bomb":        {archive(t, dictOf(tens(ok, 0, make([]int64, 65), make([]int64, 65))), data(16)), "make no tensor"},
 		"expansion bomb":   {archive(t, dictOf(tens(ok, 0, []int64{1 << 34}, []int64{0})), data(16)), "far more memory"},
-		"deflate bomb": {archive(t, dictOf(tens(ref(float, "0", 25<<20), 0, []int64{4}, []int64{1})),
-			map[string]string{"deflate:data/0": string(make([]byte, 100<<20))}), "far more memory"},
-		"big endian":     {archive(t, dictOf(tens(ok, 0, []int64{4}, []int64{1})), map[string]string{"byteorder": "big", "data/0": string(make([]byte, 16))}), "byte order"},
-		"other zip":      {bytes.ReplaceAll(archive(t, "", nil), []byte("data.pkl"), []byte("word.doc")), "without data.pkl"},
-		"other pickle":   {[]byte("\x80\x02}q\x00."), "magic number"},
-		"legacy version": {[]byte("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xea\x03."), "version"},
+		"deflate bomb":     {archive(t, dictOf(tens(ref(float, "0", 25<<20), 0, []int64{4}, []int64{1})), map[string]string{"forged:data/0": ""}), "far more memory"},
+		"deflate lie":      {archive(t, dictOf(tens(ref(float, "0", 4), 0, []int64{4}, []int64{1})), map[string]string{"short:data/0": ""}), `storage "0"`},
+		"big endian":       {archive(t, dictOf(tens(ok, 0, []int64{4}, []int64{1})), map[string]string{"byteorder": "big", "data/0": string(make([]byte, 16))}), "byte order"},
+		"other zip":        {bytes.ReplaceAll(archive(t, "", nil), []byte("data.pkl"), []byte("word.doc")), "without data.pkl"},
+		"other pickle":     {[]byte("\x80\x02}q\x00."), "magic number"},
+		"legacy version":   {[]byte("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xea\x03."), "version"},
 		"legacy cut": {[]byte("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}." +
 			dictOf(tens(ok, 0, []int64{4}, []int64{1})) + "\x80\x02]" + str("0") + "a.\x04\x00\x00\x00\x00\x00\x00\x00abc"), "truncated"},
 		"legacy count": {[]byte("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}." +
