@@ -136,10 +136,18 @@ func TestTruncatedAfterOpen(t *testing.T) {
 	all, err := weights.Float32s(w)
 	for name, err := range map[string]error{
 		"Float32s": err, "ToFloat32": weights.ToFloat32(dst, w), "Blocked": weights.Blocked(dst, w, 16),
-		"Transposed": weights.Transposed(dst, w), "Scan": weights.Scan(w),
+		"Transposed": weights.Transposed(dst, w), "Scan": weights.Scan(w), "Probe": w.Probe(0, len(w.Data)), "Probe of the end": w.Probe(len(w.Data)-1, len(w.Data)),
 	} {
 		if !errors.Is(err, filemap.ErrFault) || !bytes.Contains([]byte(err.Error()), []byte(path)) {
 			t.Errorf("%s of a truncated file: %v (%d values)", name, err, len(all))
+		}
+	}
+	if err := w.Probe(0, 100); err != nil {
+		t.Errorf("probing what is left: %v", err)
+	}
+	for _, r := range [][2]int{{-1, 0}, {1, 0}, {0, len(w.Data) + 1}} {
+		if err := w.Probe(r[0], r[1]); err == nil {
+			t.Errorf("probing bytes %d to %d: accepted", r[0], r[1])
 		}
 	}
 	if _, err := weights.Open(path); err == nil {
