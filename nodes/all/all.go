@@ -6,5 +6,7 @@ import (
 	_ "comfygo/nodes/image"        // nodes.py, nodes_images.py
 	_ "comfygo/nodes/latent"       // nodes.py, nodes_latent.py
 	_ "comfygo/nodes/loaders"      // nodes.py
+	_ "comfygo/nodes/logic"        // nodes_logic.py, nodes_primitive.py, nodes_preview_any.py
+	_ "comfygo/nodes/mask"         // nodes_mask.py
 	_ "comfygo/nodes/sampling"     // nodes.py
 )

@@ -94,7 +94,7 @@ func (n *ImageBatch) Run(*nodes.Context) (nodes.Result, error) {
 		return nodes.Result{}, errNoPicture("image1 or image2")
 	}
 	channels := max(a.Shape[3], b.Shape[3])
-	a, b = addChannels(a, channels, 1), addChannels(b, channels, 1)
+	a, b = imaging.WithChannels(a, channels, 1), imaging.WithChannels(b, channels, 1)
 	if a.Shape[1] != b.Shape[1] || a.Shape[2] != b.Shape[2] {
 		var err error
 		if b, err = imaging.UpscaleImage(b, a.Shape[2], a.Shape[1], "bilinear", "center"); err != nil {
@@ -106,23 +106,6 @@ func (n *ImageBatch) Run(*nodes.Context) (nodes.Result, error) {
 		return nodes.Result{}, fmt.Errorf("joining pictures: %w", err)
 	}
 	return nodes.Out(out), nil
-}
-
-// addChannels returns the picture with as many channels as asked for; new ones are filled with value.
-func addChannels(t *tensor.Tensor, channels int, value float32) *tensor.Tensor {
-	has := t.Shape[3]
-	if has >= channels {
-		return t
-	}
-	out := tensor.New(t.Shape[0], t.Shape[1], t.Shape[2], channels)
-	for i := range len(t.Data) / has {
-		to := out.Data[i*channels:][:channels]
-		copy(to, t.Data[i*has:][:has])
-		for c := has; c < channels; c++ {
-			to[c] = value
-		}
-	}
-	return out
 }
 
 // ImagePadForOutpaint adds gray borders and makes the mask that has them painted, with a soft edge.
@@ -147,6 +130,9 @@ func (*ImagePadForOutpaint) Spec() nodes.Spec {
 func (n *ImagePadForOutpaint) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
 		return nodes.Result{}, errNoPicture("image")
+	}
+	if min(n.Left, n.Top, n.Right, n.Bottom) < 0 {
+		return nodes.Result{}, nodes.Errorf("ValueError", "padding a picture: a border is negative")
 	}
 	b, h, w, c := n.Image.Shape[0], n.Image.Shape[1], n.Image.Shape[2], n.Image.Shape[3]
 	height, width := h+n.Top+n.Bottom, w+n.Left+n.Right

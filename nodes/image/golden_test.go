@@ -27,11 +27,10 @@ type nodeCase struct {
 // equal to the last bit or two; sums of many products differ by what the order of the additions makes.
 var tolerances = map[string]golden.Tolerance{
 	"LatentUpscale": {MaxAbs: 2e-6}, "LatentUpscaleBy": {MaxAbs: 2e-6}, "LatentBlend": {MaxAbs: 2e-6},
-	"ImageScale": {MaxAbs: 6e-7}, "ImageScaleBy": {MaxAbs: 6e-7},
 }
 
 // fallback is the tolerance of classes that tolerances does not name.
-var fallback = golden.Tolerance{MaxAbs: 3e-7}
+var fallback = golden.Tolerance{MaxAbs: 6e-7}
 
 // TestNodesGoldens runs every recorded call of the classes that are here.
 func TestNodesGoldens(t *testing.T) {

@@ -39,7 +39,11 @@ func (*SaveImage) Spec() nodes.Spec {
 // Run implements nodes.Node.
 func (n *SaveImage) Run(ctx *nodes.Context) (nodes.Result, error) {
 	const level = 4
-	files, err := savePNGs(ctx, n.Images, n.Prefix, "output", level)
+	text, err := pngText(ctx)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	files, err := savePNGs(ctx, n.Images, n.Prefix, "output", imaging.PNGOptions{Level: level, Text: text})
 	if err != nil {
 		return nodes.Result{}, fmt.Errorf("saving pictures: %w", err)
 	}
@@ -65,19 +69,26 @@ func (*PreviewImage) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *PreviewImage) Run(ctx *nodes.Context) (nodes.Result, error) {
-	files, err := preview(ctx, n.Images)
+	text, err := pngText(ctx)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	suffix, _ := ctx.State(func() any { return randomLetters() }).(string)
+	files, err := Preview(ctx, n.Images, suffix, text)
 	if err != nil {
 		return nodes.Result{}, fmt.Errorf("saving previews: %w", err)
 	}
 	return nodes.Out(n.Images).AddUI("images", files), nil
 }
 
-// preview saves pictures under a name that a node keeps as long as it stays in the client's graph, so that browsers do
-// not show another node's picture from their memory.
-func preview(ctx *nodes.Context, images *tensor.Tensor) ([]any, error) {
-	suffix, _ := ctx.State(func() any { return randomLetters() }).(string)
+// Preview saves pictures in the temp folder and returns the entries for the client. Random letters as the suffix of the
+// names keep browsers from showing an older picture from their memory; "" chooses new ones.
+func Preview(ctx *nodes.Context, images *tensor.Tensor, suffix string, text []imaging.Text) ([]any, error) {
+	if suffix == "" {
+		suffix = randomLetters()
+	}
 	const level = 1
-	return savePNGs(ctx, images, "ComfyUI_temp_"+suffix, "temp", level)
+	return savePNGs(ctx, images, "ComfyUI_temp_"+suffix, "temp", imaging.PNGOptions{Level: level, Text: text})
 }
 
 func randomLetters() string {
@@ -89,7 +100,7 @@ func randomLetters() string {
 }
 
 // savePNGs writes a batch and returns the entries for the client. kind is the folder, output or temp.
-func savePNGs(ctx *nodes.Context, images *tensor.Tensor, prefix, kind string, level int) ([]any, error) {
+func savePNGs(ctx *nodes.Context, images *tensor.Tensor, prefix, kind string, o imaging.PNGOptions) ([]any, error) {
 	if images == nil || len(images.Shape) != 4 || images.Shape[0] == 0 {
 		return nil, nodes.Errorf("ValueError", "there is no picture")
 	}
@@ -102,10 +113,6 @@ func savePNGs(ctx *nodes.Context, images *tensor.Tensor, prefix, kind string, le
 	if err != nil {
 		return nil, err
 	}
-	text, err := pngText(ctx)
-	if err != nil {
-		return nil, err
-	}
 	files := []any{}
 	for i := range images.Shape[0] {
 		if err := context.Cause(ctx); err != nil {
@@ -113,7 +120,7 @@ func savePNGs(ctx *nodes.Context, images *tensor.Tensor, prefix, kind string, le
 		}
 		pix := imaging.ToBytes(images.Index(i).Data)
 		name, err := to.Write(i, ".png", func(w io.Writer) error {
-			return imaging.WritePNG(w, pix, width, height, channels, imaging.PNGOptions{Level: level, Text: text})
+			return imaging.WritePNG(w, pix, width, height, channels, o)
 		})
 		if err != nil {
 			return nil, nodes.Errorf("OSError", "%w", err)

@@ -12,6 +12,7 @@ import (
 	"comfygo/nodes"
 	_ "comfygo/nodes/image"
 	_ "comfygo/nodes/latent"
+	_ "comfygo/nodes/mask"
 	"comfygo/nodes/pyjson"
 	"comfygo/tests/golden"
 

@@ -37,6 +37,9 @@ func (n *LatentFromBatch) Run(*nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
+	if n.Length < 1 {
+		return nodes.Result{}, nodes.Errorf("ValueError", "taking latents from a batch: the length is %d", n.Length)
+	}
 	count, from := s.Shape[0], n.Index
 	if from < 0 {
 		from += count

@@ -49,6 +49,9 @@ func (n *LatentComposite) Run(*nodes.Context) (nodes.Result, error) {
 			return nodes.Result{}, nodes.Errorf("RuntimeError", "composing latents: the shape %v does not fit %v", from.Shape, to.Shape)
 		}
 	}
+	if n.X < 0 || n.Y < 0 {
+		return nodes.Result{}, nodes.Errorf("ValueError", "composing latents: the offset %d, %d is negative", n.X, n.Y)
+	}
 	x, y := n.X/ratio, n.Y/ratio
 	h, w := min(from.Shape[2], to.Shape[2]-y), min(from.Shape[3], to.Shape[3]-x)
 	out := to.Clone()

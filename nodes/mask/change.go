@@ -1,0 +1,206 @@
+package mask
+
+import (
+	"context"
+
+	"comfygo/engine/imaging"
+	"comfygo/engine/tensor"
+	"comfygo/nodes"
+)
+
+func init() {
+	nodes.Register(&InvertMask{})
+	nodes.Register(&CropMask{})
+	nodes.Register(&FeatherMask{})
+	nodes.Register(&GrowMask{})
+	nodes.Register(&ThresholdMask{})
+}
+
+// InvertMask swaps what is marked and what is not.
+type InvertMask struct {
+	Mask *tensor.Tensor `in:"mask" type:"MASK"`
+}
+
+// Spec implements nodes.Node.
+func (*InvertMask) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "InvertMask", DisplayName: "Invert Mask", Category: "image/mask", Module: module, V3: true,
+		SearchAliases: []string{"reverse mask", "flip mask"}, Outputs: nodes.Outputs("MASK"),
+	}
+}
+
+// Run implements nodes.Node.
+func (n *InvertMask) Run(*nodes.Context) (nodes.Result, error) {
+	if _, err := flat("mask", n.Mask); err != nil {
+		return nodes.Result{}, err
+	}
+	return nodes.Out(each(n.Mask, func(v float32) float32 { return 1 - v })), nil
+}
+
+// CropMask cuts a rectangle out of a mask.
+type CropMask struct {
+	Mask   *tensor.Tensor `in:"mask" type:"MASK"`
+	X      int            `in:"x" default:"0" min:"0" max:"16384" step:"1"`
+	Y      int            `in:"y" default:"0" min:"0" max:"16384" step:"1"`
+	Width  int            `in:"width" default:"512" min:"1" max:"16384" step:"1"`
+	Height int            `in:"height" default:"512" min:"1" max:"16384" step:"1"`
+}
+
+// Spec implements nodes.Node.
+func (*CropMask) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "CropMask", DisplayName: "Crop Mask", Category: "image/mask", Module: module, V3: true,
+		SearchAliases: []string{"cut mask", "extract mask region", "mask slice"}, Outputs: nodes.Outputs("MASK"),
+	}
+}
+
+// Run cuts what sticks out; it fails when nothing is left.
+func (n *CropMask) Run(*nodes.Context) (nodes.Result, error) {
+	m, err := flat("mask", n.Mask)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	out, err := imaging.Crop(m, 1, n.Y, min(n.Y+n.Height, m.Shape[1]), n.X, min(n.X+n.Width, m.Shape[2]))
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	return nodes.Out(out), nil
+}
+
+// FeatherMask makes the mask fade towards the sides.
+type FeatherMask struct {
+	Mask   *tensor.Tensor `in:"mask" type:"MASK"`
+	Left   int            `in:"left" default:"0" min:"0" max:"16384" step:"1"`
+	Top    int            `in:"top" default:"0" min:"0" max:"16384" step:"1"`
+	Right  int            `in:"right" default:"0" min:"0" max:"16384" step:"1"`
+	Bottom int            `in:"bottom" default:"0" min:"0" max:"16384" step:"1"`
+}
+
+// Spec implements nodes.Node.
+func (*FeatherMask) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "FeatherMask", DisplayName: "Feather Mask", Category: "image/mask", Module: module, V3: true,
+		SearchAliases: []string{"soft edge mask", "blur mask edges", "gradient mask edge"}, Outputs: nodes.Outputs("MASK"),
+	}
+}
+
+// Run implements nodes.Node.
+func (n *FeatherMask) Run(*nodes.Context) (nodes.Result, error) {
+	m, err := flat("mask", n.Mask)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	out := m.Clone()
+	h, w := m.Shape[1], m.Shape[2]
+	cols, colsBack := ramp(min(n.Left, w)), ramp(min(n.Right, w))
+	rows, rowsBack := ramp(min(n.Top, h)), ramp(min(n.Bottom, h))
+	for i := range out.Data {
+		y, x := i/w%h, i%w
+		v := &out.Data[i]
+		for _, side := range []struct {
+			ramp []float32
+			at   int
+		}{{cols, x}, {colsBack, w - 1 - x}, {rows, y}, {rowsBack, h - 1 - y}} {
+			if side.at < len(side.ramp) {
+				*v *= side.ramp[side.at]
+			}
+		}
+	}
+	return nodes.Out(out), nil
+}
+
+// ramp returns the factors of n places from the edge inwards.
+func ramp(n int) []float32 {
+	out := make([]float32, n)
+	for i := range out {
+		out[i] = float32(float64(i+1) / float64(n))
+	}
+	return out
+}
+
+// GrowMask makes a mask larger or, by a negative number, smaller.
+type GrowMask struct {
+	Mask    *tensor.Tensor `in:"mask" type:"MASK"`
+	Expand  int            `in:"expand" default:"0" min:"-16384" max:"16384" step:"1"`
+	Tapered bool           `in:"tapered_corners" default:"true" advanced:"true"`
+}
+
+// Spec implements nodes.Node.
+func (*GrowMask) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "GrowMask", DisplayName: "Grow Mask", Category: "image/mask", Module: module, V3: true,
+		SearchAliases: []string{"expand mask", "shrink mask"}, Outputs: nodes.Outputs("MASK"),
+	}
+}
+
+// Run takes the greatest (or least) value of the neighbours, pixel by pixel outwards; tapered corners leave the
+// diagonal neighbours out.
+func (n *GrowMask) Run(ctx *nodes.Context) (nodes.Result, error) {
+	m, err := flat("mask", n.Mask)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	steps, pick := n.Expand, func(a, b float32) float32 { return max(a, b) }
+	if steps < 0 {
+		steps, pick = -steps, func(a, b float32) float32 { return min(a, b) }
+	}
+	out := m
+	for range min(steps, m.Shape[1]+m.Shape[2]) { // by then nothing changes any more
+		if err := context.Cause(ctx); err != nil {
+			return nodes.Result{}, err
+		}
+		out = spread(out, !n.Tapered, pick)
+	}
+	return nodes.Out(out), nil
+}
+
+// spread replaces each value by the pick of its 3x3 neighbours, without the corners unless asked for. Outside lies what
+// is at the edge.
+func spread(m *tensor.Tensor, corners bool, pick func(a, b float32) float32) *tensor.Tensor {
+	out := tensor.New(m.Shape...)
+	h, w := m.Shape[1], m.Shape[2]
+	for i := range out.Data {
+		y, x := i/w%h, i%w
+		base := i - y*w - x
+		v := m.Data[i]
+		for dy := -1; dy <= 1; dy++ {
+			for dx := -1; dx <= 1; dx++ {
+				if dy != 0 && dx != 0 && !corners {
+					continue
+				}
+				sy, sx := min(max(y+dy, 0), h-1), min(max(x+dx, 0), w-1)
+				v = pick(v, m.Data[base+sy*w+sx])
+			}
+		}
+		out.Data[i] = v
+	}
+	return out
+}
+
+// ThresholdMask makes every value 0 or 1.
+type ThresholdMask struct {
+	Mask  *tensor.Tensor `in:"mask" type:"MASK"`
+	Value float64        `in:"value" default:"0.5" min:"0.0" max:"1.0" step:"0.01"`
+}
+
+// Spec implements nodes.Node.
+func (*ThresholdMask) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "ThresholdMask", DisplayName: "Threshold Mask", Category: "image/mask", Module: module, V3: true,
+		SearchAliases: []string{"binary mask"}, Outputs: nodes.Outputs("MASK"),
+	}
+}
+
+// Run implements nodes.Node.
+func (n *ThresholdMask) Run(*nodes.Context) (nodes.Result, error) {
+	if _, err := flat("mask", n.Mask); err != nil {
+		return nodes.Result{}, err
+	}
+	limit := float32(n.Value)
+	return nodes.Out(each(n.Mask, func(v float32) float32 {
+		if v > limit {
+			return 1
+		}
+		return 0
+	})), nil
+}
