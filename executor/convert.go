@@ -21,7 +21,7 @@ func convert(typ string, v any) (any, error) {
 	case "STRING":
 		return pyjson.Str(v), nil
 	case "BOOLEAN":
-		return truthy(v), nil
+		return pyjson.Truthy(v), nil
 	}
 	return v, nil
 }
@@ -102,29 +102,6 @@ func parseFloat(text string) (any, error) {
 }
 
 func digit(c byte) bool { return c >= '0' && c <= '9' }
-
-// truthy is Python's bool of a value.
-func truthy(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return false
-	case bool:
-		return v
-	case string:
-		return v != ""
-	case int64:
-		return v != 0
-	case *big.Int:
-		return v.Sign() != 0
-	case float64:
-		return v != 0
-	case []any:
-		return len(v) > 0
-	case *pyjson.Object:
-		return v.Len() > 0
-	}
-	return true
-}
 
 // pyEqual is Python's == for JSON values: 1, 1.0 and true are equal.
 func pyEqual(a, b any) bool {

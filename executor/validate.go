@@ -112,7 +112,7 @@ func missingClass(id string, n *pyjson.Object, class any, there bool) (*pyjson.O
 	message := fmt.Sprintf("Node '%s' not found. The custom node may not be installed.", pyjson.Str(title))
 	if !there {
 		shown := title
-		if !truthy(shown) {
+		if !pyjson.Truthy(shown) {
 			shown = "ID #" + id
 		}
 		message = fmt.Sprintf("Node '%s' has no class_type. The workflow may be corrupted or a custom node is missing.", pyjson.Str(shown))

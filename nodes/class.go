@@ -3,6 +3,7 @@ package nodes
 import (
 	"fmt"
 	"reflect"
+	"strings"
 
 	"comfygo/nodes/pyjson"
 )
@@ -30,6 +31,12 @@ func NewClass(prototype Node) (*Class, error) {
 	c.Spec = zero.Spec()
 	if c.Name == "" {
 		return nil, fmt.Errorf("registering node: %s has no name", typ)
+	}
+	for i, kind := range c.Hidden {
+		c.Hidden[i] = strings.ToUpper(kind)
+		if hiddenNames[c.Hidden[i]] == "" {
+			return nil, fmt.Errorf("registering node %s: there is no hidden input %s", c.Name, kind)
+		}
 	}
 	var err error
 	if c.fields, err = readFields(c.typ, zero, c.V3); err != nil {

@@ -19,7 +19,7 @@ type Spec struct {
 	V3 bool
 	// Outputs in order.
 	Outputs []Output
-	// Hidden inputs of a v3 class beyond prompt and extra_pnginfo, which every v3 output node gets.
+	// Hidden inputs of a v3 class by kind (UNIQUE_ID, …), beyond PROMPT and EXTRA_PNGINFO, which every v3 output node gets.
 	Hidden []string
 
 	// OutputNode: the node is run for its effect.

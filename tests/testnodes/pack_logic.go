@@ -112,24 +112,13 @@ func (n *toBool) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(truth(n.Value) != n.Invert), nil
 }
 
+// truth is Python's, and of a picture whether it is not all black.
 func truth(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return false
-	case string:
-		return v != ""
-	case []any:
-		return len(v) > 0
-	case *pyjson.Object:
-		return v.Len() > 0
-	case *tensor.Tensor:
-		lo, hi := bounds(v)
+	if t, ok := v.(*tensor.Tensor); ok {
+		lo, hi := bounds(t)
 		return lo != 0 || hi != 0
 	}
-	if r, ok := nodes.Number(v); ok {
-		return r.Sign() != 0
-	}
-	return true
+	return pyjson.Truthy(v)
 }
 
 type boolOperation struct {

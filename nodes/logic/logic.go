@@ -1,0 +1,123 @@
+package logic
+
+import (
+	"slices"
+
+	"comfygo/nodes"
+	"comfygo/nodes/pyjson"
+)
+
+func init() { nodes.Register(&Switch{}, &CustomCombo{}, &Not{}, &And{}, &Or{}) }
+
+const logicModule = "comfy_extras.nodes_logic"
+
+func logic(name, title, description string, aliases ...string) nodes.Spec {
+	return nodes.Spec{Name: name, DisplayName: title, Category: "utilities/logic", Module: logicModule, V3: true, Description: description,
+		SearchAliases: aliases, Outputs: nodes.Outputs("BOOLEAN")}
+}
+
+// Switch gives one of two values and computes only that one.
+type Switch struct {
+	Switch  bool `in:"switch"`
+	OnFalse any  `in:"on_false" lazy:"true" match:"switch"`
+	OnTrue  any  `in:"on_true" lazy:"true" match:"switch"`
+}
+
+var _ nodes.LazyInputs = (*Switch)(nil)
+
+// Spec implements nodes.Node.
+func (*Switch) Spec() nodes.Spec {
+	s := logic("ComfySwitchNode", "If/Else Switch", "", "if", "then", "switch", "conditional", "branch")
+	s.Experimental = true
+	s.Outputs = []nodes.Output{{Type: "COMFY_MATCHTYPE_V3", Name: "output", Match: "switch"}}
+	return s
+}
+
+// CheckLazy implements nodes.LazyInputs.
+func (n *Switch) CheckLazy(*nodes.Context) ([]string, error) {
+	switch {
+	case n.Switch && n.OnTrue == nil:
+		return []string{"on_true"}, nil
+	case !n.Switch && n.OnFalse == nil:
+		return []string{"on_false"}, nil
+	}
+	return nil, nil
+}
+
+// Run implements nodes.Node.
+func (n *Switch) Run(*nodes.Context) (nodes.Result, error) {
+	if n.Switch {
+		return nodes.Out(n.OnTrue), nil
+	}
+	return nodes.Out(n.OnFalse), nil
+}
+
+// CustomCombo gives a choice from a list that the user made in the front end, and its place there.
+type CustomCombo struct {
+	Choice any `in:"choice" options:""`
+}
+
+var _ nodes.Validator = (*CustomCombo)(nil)
+
+// Spec implements nodes.Node. The other inputs are made by the front end.
+func (*CustomCombo) Spec() nodes.Spec {
+	return nodes.Spec{Name: "CustomCombo", DisplayName: "Custom Combo", Category: "utilities", Module: logicModule, V3: true, Experimental: true,
+		AcceptAllInputs: true, Validates: []string{"choice", "index", "**"}, Outputs: []nodes.Output{{Type: "STRING"}, {Type: "INT", Name: "INDEX"}}}
+}
+
+// ValidateInputs implements nodes.Validator: any choice is right.
+func (*CustomCombo) ValidateInputs(*nodes.Context) error { return nil }
+
+// Run implements nodes.Node.
+func (n *CustomCombo) Run(ctx *nodes.Context) (nodes.Result, error) {
+	index, given := ctx.Input("index")
+	if !given {
+		index = int64(0)
+	}
+	return nodes.Out(n.Choice, index), nil
+}
+
+// Not turns a value's truth around.
+type Not struct {
+	Value any `in:"value"`
+}
+
+// Spec implements nodes.Node.
+func (*Not) Spec() nodes.Spec {
+	return logic("ComfyNotNode", "Not", "True when the value counts as false (0, an empty text or list, nothing).", "invert", "toggle", "negate", "flip boolean")
+}
+
+// Run implements nodes.Node.
+func (n *Not) Run(*nodes.Context) (nodes.Result, error) {
+	return nodes.Out(!pyjson.Truthy(n.Value)), nil
+}
+
+// And is true when all values are.
+type And struct {
+	Values nodes.Grown `in:"values" autogrow:"value" item:"*" prefix:"value" least:"1" most:"10"`
+}
+
+// Spec implements nodes.Node.
+func (*And) Spec() nodes.Spec {
+	return logic("ComfyAndNode", "And", "True when none of the values counts as false.", "all", "every")
+}
+
+// Run implements nodes.Node.
+func (n *And) Run(*nodes.Context) (nodes.Result, error) {
+	return nodes.Out(!slices.ContainsFunc(n.Values.Values, func(v any) bool { return !pyjson.Truthy(v) })), nil
+}
+
+// Or is true when one of the values is.
+type Or struct {
+	Values nodes.Grown `in:"values" autogrow:"value" item:"*" prefix:"value" least:"1" most:"10"`
+}
+
+// Spec implements nodes.Node.
+func (*Or) Spec() nodes.Spec {
+	return logic("ComfyOrNode", "Or", "True when at least one of the values does not count as false.", "any", "some")
+}
+
+// Run implements nodes.Node.
+func (n *Or) Run(*nodes.Context) (nodes.Result, error) {
+	return nodes.Out(slices.ContainsFunc(n.Values.Values, pyjson.Truthy)), nil
+}

@@ -1,0 +1,37 @@
+package logic
+
+import (
+	"comfygo/nodes"
+	"comfygo/nodes/pyjson"
+)
+
+func init() { nodes.Register(&PreviewAny{}) }
+
+// PreviewAny shows any value as text.
+type PreviewAny struct {
+	Source any `in:"source" opts:"{}"`
+}
+
+// Spec implements nodes.Node.
+func (*PreviewAny) Spec() nodes.Spec {
+	return nodes.Spec{Name: "PreviewAny", DisplayName: "Preview as Text", Category: "utilities", Module: "comfy_extras.nodes_preview_any", OutputNode: true,
+		Description: "Shows the value that comes in as text, whatever it is.", SearchAliases: []string{"show output", "inspect", "debug", "print value", "show text"},
+		Outputs: nodes.Outputs("STRING")}
+}
+
+// Run implements nodes.Node.
+func (n *PreviewAny) Run(*nodes.Context) (nodes.Result, error) {
+	text := describe(n.Source)
+	return nodes.Out(text).AddUI("text", []any{text}), nil
+}
+
+// describe writes JSON values as indented JSON, text and numbers as they are, and names the type of everything else.
+func describe(v any) string {
+	switch v.(type) {
+	case []any, *pyjson.Object:
+		if b, err := pyjson.Indent(v, 4); err == nil {
+			return string(b)
+		}
+	}
+	return pyjson.Str(v)
+}
