@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"comfygo/engine"
 	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
 	"comfygo/folders"
@@ -29,6 +30,8 @@ type host struct {
 }
 
 func (h *host) Hidden(kind string) any { return h.hidden[kind] }
+
+func (h *host) SendText(string) {}
 
 func (h *host) State(make func() any) any {
 	if h.state == nil {
@@ -271,6 +274,62 @@ func TestLoadImageChecksItsFile(t *testing.T) {
 	}
 	if first == second || second != "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" {
 		t.Errorf("fingerprints %v and %v", first, second)
+	}
+}
+
+// TestNothingGiven runs every class with no inputs at all, as links without values leave it: errors are fine, panics
+// are not.
+func TestNothingGiven(t *testing.T) {
+	t.Parallel()
+	ctx, _ := newContext(t, true)
+	nodes.Default().Walk(func(c *nodes.Class) bool {
+		err := nodes.Protect(func() error {
+			_, err := c.New().Run(ctx)
+			return err
+		})
+		var p *nodes.PanicError
+		if errors.As(err, &p) {
+			t.Errorf("%s: %v\n%s", c.Name, p, p.Stack)
+		}
+		return true
+	})
+}
+
+// TestOddNumbers gives every class numbers that no widget would send but links can.
+func TestOddNumbers(t *testing.T) {
+	t.Parallel()
+	ctx, _ := newContext(t, true)
+	for _, number := range []int{-1, 0, 1, 5, -70000} {
+		nodes.Default().Walk(func(c *nodes.Class) bool {
+			inputs := pyjson.NewObject()
+			for _, in := range c.Inputs() {
+				switch in.Type {
+				case "IMAGE":
+					inputs.Set(in.Name, golden.Image("odd", 2, 5, 4, 3))
+				case "MASK":
+					inputs.Set(in.Name, tensor.New(1, 3, 4))
+				case "LATENT":
+					inputs.Set(in.Name, engine.Latent{Samples: tensor.New(2, 4, 3, 5), NoiseMask: tensor.New(2, 1, 3, 5)})
+				case "INT":
+					inputs.Set(in.Name, number)
+				case "FLOAT":
+					inputs.Set(in.Name, float64(number))
+				}
+			}
+			node, err := c.Bind(inputs, nil)
+			if err != nil {
+				return true // such as a negative seed
+			}
+			err = nodes.Protect(func() error {
+				_, err := node.Run(ctx)
+				return err
+			})
+			var p *nodes.PanicError
+			if errors.As(err, &p) {
+				t.Errorf("%s with %d: %v\n%s", c.Name, number, p, p.Stack)
+			}
+			return true
+		})
 	}
 }
 

@@ -111,7 +111,7 @@ func (n *FeatherMask) Run(*nodes.Context) (nodes.Result, error) {
 
 // ramp returns the factors of n places from the edge inwards.
 func ramp(n int) []float32 {
-	out := make([]float32, n)
+	out := make([]float32, max(n, 0))
 	for i := range out {
 		out[i] = float32(float64(i+1) / float64(n))
 	}

@@ -1,0 +1,189 @@
+package latent
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"comfygo/engine"
+	"comfygo/engine/imaging"
+	"comfygo/engine/tensor"
+	"comfygo/nodes"
+)
+
+const moduleLatent = "comfy_extras.nodes_latent"
+
+func init() {
+	nodes.Register(&LatentAdd{})
+	nodes.Register(&LatentSubtract{})
+	nodes.Register(&LatentMultiply{})
+	nodes.Register(&LatentInterpolate{})
+}
+
+// advanced is the spec that the classes of nodes_latent.py share.
+func advanced(name string, aliases ...string) nodes.Spec {
+	return nodes.Spec{
+		Name: name, Category: "model/latent/advanced", Module: moduleLatent, V3: true, SearchAliases: aliases,
+		Outputs: nodes.Outputs("LATENT"),
+	}
+}
+
+// pair returns the samples of two latents, the second in the size (bilinear, cut to the proportions) and batch of the
+// first.
+func pair(first, second engine.Latent) (a, b *tensor.Tensor, err error) {
+	if a, err = samplesOf("samples1", first); err != nil {
+		return nil, nil, err
+	}
+	if b, err = samplesOf("samples2", second); err != nil {
+		return nil, nil, err
+	}
+	if b, err = sized(b, a); err != nil {
+		return nil, nil, err
+	}
+	b, err = imaging.RepeatBatch(b, a.Shape[0])
+	return a, b, err
+}
+
+func sized(t, like *tensor.Tensor) (*tensor.Tensor, error) {
+	if slices.Equal(t.Shape[1:], like.Shape[1:]) {
+		return t, nil
+	}
+	out, err := imaging.Upscale(t, like.Dim(-1), like.Dim(-2), "bilinear", "center")
+	if err != nil {
+		return nil, fmt.Errorf("scaling a latent: %w", err)
+	}
+	return out, nil
+}
+
+func combined(first, second engine.Latent, f func(x, y float32) float32) (nodes.Result, error) {
+	a, b, err := pair(first, second)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	out, err := broadcast(a, b, f)
+	if err != nil {
+		return nodes.Result{}, fmt.Errorf("combining latents: %w", err)
+	}
+	return with(first, out), nil
+}
+
+// LatentAdd adds latents.
+type LatentAdd struct {
+	Samples1 engine.Latent `in:"samples1" type:"LATENT"`
+	Samples2 engine.Latent `in:"samples2" type:"LATENT"`
+}
+
+// Spec implements nodes.Node.
+func (*LatentAdd) Spec() nodes.Spec { return advanced("LatentAdd", "combine latents", "sum latents") }
+
+// Run implements nodes.Node.
+func (n *LatentAdd) Run(*nodes.Context) (nodes.Result, error) {
+	return combined(n.Samples1, n.Samples2, func(x, y float32) float32 { return x + y })
+}
+
+// LatentSubtract subtracts latents.
+type LatentSubtract struct {
+	Samples1 engine.Latent `in:"samples1" type:"LATENT"`
+	Samples2 engine.Latent `in:"samples2" type:"LATENT"`
+}
+
+// Spec implements nodes.Node.
+func (*LatentSubtract) Spec() nodes.Spec {
+	return advanced("LatentSubtract", "difference latent", "remove features")
+}
+
+// Run implements nodes.Node.
+func (n *LatentSubtract) Run(*nodes.Context) (nodes.Result, error) {
+	return combined(n.Samples1, n.Samples2, func(x, y float32) float32 { return x - y })
+}
+
+// LatentMultiply multiplies latents by a number.
+type LatentMultiply struct {
+	Samples    engine.Latent `in:"samples" type:"LATENT"`
+	Multiplier float64       `in:"multiplier" default:"1.0" min:"-10.0" max:"10.0" step:"0.01"`
+}
+
+// Spec implements nodes.Node.
+func (*LatentMultiply) Spec() nodes.Spec {
+	return advanced("LatentMultiply", "scale latent", "amplify latent", "latent gain")
+}
+
+// Run implements nodes.Node.
+func (n *LatentMultiply) Run(*nodes.Context) (nodes.Result, error) {
+	s, err := samplesOf("samples", n.Samples)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	out, by := tensor.New(s.Shape...), float32(n.Multiplier)
+	for i, v := range s.Data {
+		out.Data[i] = v * by
+	}
+	return with(n.Samples, out), nil
+}
+
+// LatentInterpolate mixes latents by direction and by length, each on its own.
+type LatentInterpolate struct {
+	Samples1 engine.Latent `in:"samples1" type:"LATENT"`
+	Samples2 engine.Latent `in:"samples2" type:"LATENT"`
+	Ratio    float64       `in:"ratio" default:"1.0" min:"0.0" max:"1.0" step:"0.01"`
+}
+
+// Spec implements nodes.Node.
+func (*LatentInterpolate) Spec() nodes.Spec {
+	return advanced("LatentInterpolate", "blend latent", "mix latent", "lerp latent", "transition")
+}
+
+// Run implements nodes.Node. Every place of every latent is a vector of its channels.
+func (n *LatentInterpolate) Run(*nodes.Context) (nodes.Result, error) {
+	a, b, err := pair(n.Samples1, n.Samples2)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	if !tensor.SameShape(a, b) {
+		return nodes.Result{}, nodes.Errorf("RuntimeError", "mixing latents: the shapes %v and %v differ", a.Shape, b.Shape)
+	}
+	out := tensor.New(a.Shape...)
+	plane := tensor.Count(a.Shape[2:])
+	ratio, rest := float32(n.Ratio), float32(1-n.Ratio)
+	for at := range a.Shape[0] * plane {
+		base := at/plane*a.Shape[1]*plane + at%plane
+		la, lb := length(a.Data[base:], a.Shape[1], plane), length(b.Data[base:], a.Shape[1], plane)
+		for c := range a.Shape[1] {
+			i := base + c*plane
+			out.Data[i] = float32(finite(a.Data[i]/la)*ratio) + float32(finite(b.Data[i]/lb)*rest)
+		}
+		lt := length(out.Data[base:], a.Shape[1], plane)
+		for c := range a.Shape[1] {
+			i := base + c*plane
+			out.Data[i] = finite(out.Data[i]/lt) * (float32(la*ratio) + float32(lb*rest))
+		}
+	}
+	return with(n.Samples1, out), nil
+}
+
+func length(v []float32, n, step int) float32 {
+	var sum float64
+	for i := range n {
+		sum += float64(v[i*step]) * float64(v[i*step])
+	}
+	return float32(math.Sqrt(sum))
+}
+
+// finite turns NaN into 0 and infinities into the largest numbers, as torch.nan_to_num does.
+func finite(v float32) float32 {
+	switch {
+	case v != v:
+		return 0
+	case v > math.MaxFloat32:
+		return math.MaxFloat32
+	case v < -math.MaxFloat32:
+		return -math.MaxFloat32
+	}
+	return v
+}
+
+// axisOf returns the axis that x, y or t names.
+func axisOf(t *tensor.Tensor, name string) int {
+	return len(t.Shape) - 1 - strings.Index("xyt", strings.TrimPrefix(name, "-"))
+}
