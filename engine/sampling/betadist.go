@@ -1,28 +1,22 @@
 package sampling
 
-import "math"
+import (
+	"math"
+	"sort"
+)
 
-// betaQuantile returns x with I_x(a,b) = q, the quantile of the beta distribution, for q in [0,1].
-func betaQuantile(q, a, b float64) float64 {
-	switch {
-	case q <= 0:
-		return 0
-	case q >= 1:
-		return 1
+// betaRanks returns, for each q in 0…1, the nearest whole number to n times the quantile of the beta distribution with both
+// parameters shape. It goes through the distribution function at the n borders between ranks, so many steps cost little.
+func betaRanks(qs []float64, shape float64, n int) []int {
+	borders := make([]float64, n) // from rank k to k+1
+	for k := range borders {
+		borders[k] = betaCDF((float64(k)+0.5)/float64(n), shape, shape)
 	}
-	low, high := 0.0, 1.0
-	for range 200 { // halving ends when no float64 lies between
-		mid := low + (high-low)/2
-		if mid == low || mid == high {
-			break
-		}
-		if betaCDF(mid, a, b) < q {
-			low = mid
-		} else {
-			high = mid
-		}
+	out := make([]int, len(qs))
+	for i, q := range qs {
+		out[i] = sort.SearchFloat64s(borders, q)
 	}
-	return low + (high-low)/2
+	return out
 }
 
 // betaCDF returns the regularised incomplete beta function I_x(a,b) by its continued fraction (Abramowitz and Stegun,

@@ -20,6 +20,9 @@ func brownianNoise(shape []int, sigmas []float32, seed uint64) NoiseSource {
 	tree := newBrownianTree(low, high, tensor.Count(shape), seed)
 	return func(sigma, next float32) *tensor.Tensor {
 		out := &tensor.Tensor{Shape: append([]int(nil), shape...), Data: tree.between(min(sigma, next), max(sigma, next))}
+		if sigma == next {
+			return out
+		}
 		scale := sqrt32(abs32(next - sigma))
 		sign := float32(1)
 		if sigma >= next {

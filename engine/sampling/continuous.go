@@ -16,10 +16,16 @@ func newEDM(s Settings) edmLevels {
 	return edmLevels{sigmas}
 }
 
-func (e edmLevels) Sigmas() []float32              { return e.sigmas }
+// Sigmas implements Levels.
+func (e edmLevels) Sigmas() []float32 { return e.sigmas }
+
+// Timestep implements Levels.
 func (e edmLevels) Timestep(sigma float32) float32 { return 0.25 * log32(sigma) }
+
+// Sigma implements Levels.
 func (e edmLevels) Sigma(timestep float32) float32 { return exp32(timestep / 0.25) }
 
+// PercentToSigma implements Levels.
 func (e edmLevels) PercentToSigma(percent float64) float64 {
 	if percent <= 0 {
 		return everything
@@ -34,10 +40,12 @@ func (e edmLevels) PercentToSigma(percent float64) float64 {
 // continuousV has the angle of the level as time.
 type continuousV struct{ edmLevels }
 
+// Timestep implements Levels.
 func (continuousV) Timestep(sigma float32) float32 {
 	return float32(float32(math.Atan(float64(sigma)))/float32(math.Pi)) * 2
 }
 
+// Sigma implements Levels.
 func (continuousV) Sigma(timestep float32) float32 {
 	return tan32(float32(timestep*float32(math.Pi)) / 2)
 }
@@ -45,8 +53,10 @@ func (continuousV) Sigma(timestep float32) float32 {
 // cosmosLevels has the level of the straight line between latent and noise as time.
 type cosmosLevels struct{ edmLevels }
 
+// Timestep implements Levels.
 func (cosmosLevels) Timestep(sigma float32) float32 { return sigma / (sigma + 1) }
 
+// Sigma implements Levels.
 func (c cosmosLevels) Sigma(timestep float32) float32 {
 	top := c.sigmas[len(c.sigmas)-1]
 	if timestep >= top/(top+1) {
@@ -71,9 +81,13 @@ func newFlow(s Settings) flowLevels {
 	return f
 }
 
-func (f flowLevels) Sigmas() []float32              { return f.sigmas }
+// Sigmas implements Levels.
+func (f flowLevels) Sigmas() []float32 { return f.sigmas }
+
+// Timestep implements Levels.
 func (f flowLevels) Timestep(sigma float32) float32 { return sigma * float32(f.multiplier) }
 
+// Sigma implements Levels.
 func (f flowLevels) Sigma(timestep float32) float32 {
 	t := timestep / float32(f.multiplier)
 	if f.shift == 1 {
@@ -82,6 +96,7 @@ func (f flowLevels) Sigma(timestep float32) float32 {
 	return float32(float32(f.shift)*t) / (1 + float32(float32(f.shift-1)*t))
 }
 
+// PercentToSigma implements Levels.
 func (f flowLevels) PercentToSigma(percent float64) float64 {
 	if percent <= 0 {
 		return 1
@@ -112,14 +127,19 @@ func newFlux(shift float64) fluxLevels {
 	return f
 }
 
-func (f fluxLevels) Sigmas() []float32              { return f.sigmas }
+// Sigmas implements Levels.
+func (f fluxLevels) Sigmas() []float32 { return f.sigmas }
+
+// Timestep implements Levels.
 func (f fluxLevels) Timestep(sigma float32) float32 { return sigma }
 
+// Sigma implements Levels.
 func (f fluxLevels) Sigma(timestep float32) float32 {
 	e := float32(math.Exp(f.shift))
 	return e / (e + (1/timestep - 1))
 }
 
+// PercentToSigma implements Levels.
 func (f fluxLevels) PercentToSigma(percent float64) float64 {
 	if percent <= 0 {
 		return 1
@@ -154,8 +174,10 @@ func newCascade(shift float64) *cascadeLevels {
 	return c
 }
 
+// Sigmas implements Levels.
 func (c *cascadeLevels) Sigmas() []float32 { return c.sigmas }
 
+// Sigma implements Levels.
 func (c *cascadeLevels) Sigma(timestep float32) float32 {
 	bar := cascadeAngle(timestep) / cascadeAngle(0)
 	if c.shift != 1 {
@@ -166,12 +188,14 @@ func (c *cascadeLevels) Sigma(timestep float32) float32 {
 	return sqrt32((1 - bar) / bar)
 }
 
+// Timestep implements Levels.
 func (c *cascadeLevels) Timestep(sigma float32) float32 {
 	v := min(max(1/(sigma*sigma+1), 0), 1)
 	angle := float32(math.Acos(float64(sqrt32(v * cascadeAngle(0)))))
 	return angle/float32(math.Pi*0.5)*(1+cosineS) - cosineS
 }
 
+// PercentToSigma implements Levels.
 func (c *cascadeLevels) PercentToSigma(percent float64) float64 {
 	if percent <= 0 {
 		return everything

@@ -185,6 +185,7 @@ func zeroTerminal(sigmas []float64) []float64 {
 	return out
 }
 
+// Sigmas implements Levels.
 func (d *discrete) Sigmas() []float32 { return d.sigmas }
 
 // Timestep returns the index of the level nearest to sigma on the logarithmic scale.
@@ -208,6 +209,7 @@ func (d *discrete) Sigma(timestep float32) float32 {
 	return exp32(float32((1-w)*d.logs[low]) + float32(w*d.logs[high]))
 }
 
+// PercentToSigma implements Levels.
 func (d *discrete) PercentToSigma(percent float64) float64 {
 	if percent <= 0 {
 		return everything

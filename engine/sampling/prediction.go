@@ -30,11 +30,13 @@ type variance struct {
 
 func (v variance) deviation(sigma float32) float32 { return sqrt32(sigma*sigma + v.data*v.data) }
 
+// Input implements Prediction.
 func (v variance) Input(sigma float32, x *tensor.Tensor) *tensor.Tensor {
 	d := v.deviation(sigma)
 	return apply(x, func(a float32) float32 { return a / d })
 }
 
+// AddNoise implements Prediction.
 func (variance) AddNoise(sigma float32, noise, latent *tensor.Tensor, maxDenoise bool) *tensor.Tensor {
 	scale := sigma
 	if maxDenoise {
@@ -43,13 +45,19 @@ func (variance) AddNoise(sigma float32, noise, latent *tensor.Tensor, maxDenoise
 	return sum(term{scale, noise}, term{1, latent})
 }
 
+// Finish implements Prediction.
 func (variance) Finish(_ float32, x *tensor.Tensor) *tensor.Tensor { return x }
-func (variance) Flow() bool                                        { return false }
-func (variance) NoiseScale() float32                               { return 1 }
+
+// Flow implements Prediction.
+func (variance) Flow() bool { return false }
+
+// NoiseScale implements Prediction.
+func (variance) NoiseScale() float32 { return 1 }
 
 // epsPrediction: the output is the noise.
 type epsPrediction struct{ variance }
 
+// Denoised implements Prediction.
 func (epsPrediction) Denoised(sigma float32, output, x *tensor.Tensor) *tensor.Tensor {
 	return zip(x, output, func(a, o float32) float32 { return a - float32(o*sigma) })
 }
@@ -60,6 +68,7 @@ type vPrediction struct {
 	sign float32
 }
 
+// Denoised implements Prediction.
 func (v vPrediction) Denoised(sigma float32, output, x *tensor.Tensor) *tensor.Tensor {
 	d2 := v.data * v.data
 	den := sigma*sigma + d2
@@ -72,8 +81,10 @@ func (v vPrediction) Denoised(sigma float32, output, x *tensor.Tensor) *tensor.T
 // ddpmPrediction is the velocity for a network that reads the noisy latent as it is (CogVideoX).
 type ddpmPrediction struct{ variance }
 
+// Input implements Prediction.
 func (ddpmPrediction) Input(_ float32, x *tensor.Tensor) *tensor.Tensor { return x }
 
+// Denoised implements Prediction.
 func (p ddpmPrediction) Denoised(sigma float32, output, x *tensor.Tensor) *tensor.Tensor {
 	root := p.deviation(sigma)
 	return zip(x, output, func(a, o float32) float32 { return a/root - float32(o*sigma)/root })
@@ -82,16 +93,19 @@ func (p ddpmPrediction) Denoised(sigma float32, output, x *tensor.Tensor) *tenso
 // cosmosPrediction is the rectified flow of Cosmos in terms of growing variance: sigma/(1+sigma) is the flow's own level.
 type cosmosPrediction struct{ variance }
 
+// Input implements Prediction.
 func (cosmosPrediction) Input(sigma float32, x *tensor.Tensor) *tensor.Tensor {
 	s := 1 - sigma/(sigma+1)
 	return apply(x, func(a float32) float32 { return a * s })
 }
 
+// Denoised implements Prediction.
 func (cosmosPrediction) Denoised(sigma float32, output, x *tensor.Tensor) *tensor.Tensor {
 	s := sigma / (sigma + 1)
 	return sum(term{1 - s, x}, term{-s, output})
 }
 
+// AddNoise implements Prediction.
 func (cosmosPrediction) AddNoise(sigma float32, noise, latent *tensor.Tensor, _ bool) *tensor.Tensor {
 	return sum(term{sigma, noise}, term{1, latent})
 }
@@ -101,24 +115,31 @@ type flowPrediction struct {
 	noiseScale float32
 }
 
+// Input implements Prediction.
 func (flowPrediction) Input(_ float32, x *tensor.Tensor) *tensor.Tensor { return x }
 
+// Denoised implements Prediction.
 func (flowPrediction) Denoised(sigma float32, output, x *tensor.Tensor) *tensor.Tensor {
 	return zip(x, output, func(a, o float32) float32 { return a - float32(o*sigma) })
 }
 
+// AddNoise implements Prediction.
 func (p flowPrediction) AddNoise(sigma float32, noise, latent *tensor.Tensor, _ bool) *tensor.Tensor {
 	return zip(noise, latent, func(n, l float32) float32 {
 		return float32(sigma*float32(p.noiseScale*n)) + float32((1-sigma)*l)
 	})
 }
 
+// Finish implements Prediction.
 func (flowPrediction) Finish(sigma float32, x *tensor.Tensor) *tensor.Tensor {
 	d := 1 - sigma
 	return apply(x, func(a float32) float32 { return a / d })
 }
 
-func (flowPrediction) Flow() bool            { return true }
+// Flow implements Prediction.
+func (flowPrediction) Flow() bool { return true }
+
+// NoiseScale implements Prediction.
 func (p flowPrediction) NoiseScale() float32 { return p.noiseScale }
 
 // maxDenoise reports whether a schedule starts at the highest level of the model.

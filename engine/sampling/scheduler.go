@@ -127,11 +127,13 @@ func exponentialSchedule(m *ModelSampling, steps int) ([]float32, error) {
 func betaPPFSchedule(m *ModelSampling, steps int) ([]float32, error) {
 	const shape = 0.6
 	sigmas := m.Sigmas()
-	out := make([]float32, 0, steps+1)
+	quantiles := make([]float64, steps)
+	for i := range quantiles {
+		quantiles[i] = 1 - float64(i)*(1/float64(steps))
+	}
+	out := make([]float32, 0, min(steps, len(sigmas))+1)
 	last := -1
-	for i := range steps {
-		q := 1 - float64(i)*(1/float64(steps))
-		at := int(math.RoundToEven(betaQuantile(q, shape, shape) * float64(len(sigmas)-1)))
+	for _, at := range betaRanks(quantiles, shape, len(sigmas)-1) {
 		if at != last {
 			out = append(out, sigmas[at])
 		}

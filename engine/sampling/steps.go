@@ -1,6 +1,9 @@
 package sampling
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // dropsPenultimate lists the samplers that run one level more and leave out the last but one: their last step would
 // otherwise reach below the level the model was trained on.
@@ -17,7 +20,7 @@ func Sigmas(m *ModelSampling, sampler, schedule string, steps int, denoise float
 	}
 	total := float64(steps) / denoise
 	if total > maxSteps {
-		total = maxSteps
+		return nil, fmt.Errorf("making a schedule: %d steps at a denoise of %g need %.0f levels, more than %d", steps, denoise, total, maxSteps)
 	}
 	sigmas, err := fullSigmas(m, sampler, schedule, int(total))
 	if err != nil {

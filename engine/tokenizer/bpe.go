@@ -83,7 +83,11 @@ func (q mergeQueue) Less(i, j int) bool {
 	return q[i].rank < q[j].rank || q[i].rank == q[j].rank && q[i].at < q[j].at
 }
 func (q mergeQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *mergeQueue) Push(x any)   { *q = append(*q, x.(candidate)) }
+
+// Push implements heap.Interface.
+func (q *mergeQueue) Push(x any) { *q = append(*q, x.(candidate)) }
+
+// Pop implements heap.Interface.
 func (q *mergeQueue) Pop() any {
 	old := *q
 	x := old[len(old)-1]
