@@ -2,6 +2,8 @@ package server
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -33,6 +35,9 @@ func (s *Server) assetRoutes() []route {
 }
 
 func (s *Server) noAssets(c echo.Context) error {
+	if slices.Contains(c.ParamNames(), "id") && !isJobID(strings.ToLower(c.Param("id"))) {
+		return s.unrouted(c, nil) // only UUIDs are routed
+	}
 	return s.json(c, http.StatusServiceUnavailable, pyjson.NewObject("error", pyjson.NewObject("code", "SERVICE_DISABLED",
 		"message", "Assets system is disabled. Start the server with --enable-assets to use this feature.",
 		"details", pyjson.NewObject())))

@@ -72,8 +72,6 @@ type Config struct {
 	WhitelistCustomNodes []string
 	// FrontEndRoot is the folder of the front end's files; "" serves a short page of our own.
 	FrontEndRoot string
-	// ClearErrors answers 400 with a JSON error where upstream breaks down with 500.
-	ClearErrors bool
 
 	// Argv, AppVersion, RuntimeVersion and DeployEnvironment are told in /system_stats and /health.
 	Argv                                          []string

@@ -28,7 +28,7 @@ func (e *raised) Error() string {
 
 func raise(status int) error { return &raised{status: status} }
 
-// unusable is a request that upstream's handler breaks down on.
+// unusable is a request that upstream's handler breaks down on with 500. Here it is the client's mistake and told so.
 type unusable struct{ err error }
 
 // Error says what is wrong with the request.
@@ -61,11 +61,7 @@ func (s *Server) handleError(err error, c echo.Context) {
 		s.text(c, r.status, r.Error())
 	case errors.As(err, &u):
 		s.log.Warn("refusing a request", "method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
-		if s.cfg.ClearErrors {
-			s.clearError(c, u)
-			return
-		}
-		s.text(c, http.StatusInternalServerError, troubleText)
+		s.clearError(c, u)
 	default:
 		attrs := []any{"method", c.Request().Method, "path", c.Request().URL.Path, "error", err}
 		var p *middleware.PanicError
@@ -77,7 +73,7 @@ func (s *Server) handleError(err error, c echo.Context) {
 	}
 }
 
-// clearError answers a request that upstream breaks down on in the shape of the other errors.
+// clearError answers a request that cannot be used, in the shape of POST /prompt's errors.
 func (s *Server) clearError(c echo.Context, u *unusable) {
 	body := pyjson.NewObject("error", pyjson.NewObject("type", "bad_request", "message", "The request cannot be used",
 		"details", u.Error(), "extra_info", pyjson.NewObject()), "node_errors", pyjson.NewObject())

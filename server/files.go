@@ -153,6 +153,11 @@ func (r *fileReply) validators() {
 func (r *fileReply) unsent(status int) error {
 	if status == http.StatusNotModified {
 		r.validators()
+		if t := r.h.Get(echo.HeaderContentType); t != "" {
+			// net/http takes the type off a 304, upstream sends it; names of headers have no case.
+			r.h.Del(echo.HeaderContentType)
+			r.h["content-type"] = []string{t}
+		}
 	} else {
 		r.h.Set(echo.HeaderContentLength, "0")
 	}
