@@ -6,6 +6,7 @@ import (
 	"image/color"
 	_ "image/png"
 	"log/slog"
+	"maps"
 	"os"
 	"testing"
 
@@ -104,10 +105,17 @@ func in[T any](w *workflow, s step, name string) T {
 
 func number(w *workflow, s step, name string) int { return int(in[float64](w, s, name)) }
 
-var classes map[string]func(w *workflow, s step) ([]any, error)
+type runner = func(w *workflow, s step) ([]any, error)
+
+var classes = map[string]runner{}
 
 func init() {
-	classes = map[string]func(w *workflow, s step) ([]any, error){
+	maps.Copy(classes, latentClasses)
+	maps.Copy(classes, conditioningClasses)
+}
+
+var (
+	latentClasses = map[string]runner{
 		"CheckpointLoaderSimple": func(w *workflow, s step) ([]any, error) {
 			name := in[string](w, s, "ckpt_name")
 			m, c, v, err := runtime.LoadCheckpoint(golden.Checkpoint(w.t, name[:len(name)-len(".safetensors")]))
@@ -157,6 +165,8 @@ func init() {
 				Start: number(w, s, "start_at_step"), End: number(w, s, "end_at_step"), Leftover: in[string](w, s, "return_with_leftover_noise"),
 			})
 		},
+	}
+	conditioningClasses = map[string]runner{
 		"ConditioningCombine": func(w *workflow, s step) ([]any, error) {
 			a, b := in[engine.Conditioning](w, s, "conditioning_1"), in[engine.Conditioning](w, s, "conditioning_2")
 			return []any{append(append(engine.Conditioning{}, a...), b...)}, nil
@@ -200,7 +210,7 @@ func init() {
 		},
 		"InpaintModelConditioning": inpaintConditioning,
 	}
-}
+)
 
 // with returns the step's conditioning with other values.
 func (w *workflow) with(s step, values map[string]any) []any {
