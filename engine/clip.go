@@ -120,6 +120,9 @@ func (c clipNetwork) Forward(ctx context.Context, rows [][]tokenizer.Token) (con
 	if err != nil {
 		return nil, nil, err
 	}
+	// A prompt is short against the weights it passes through: widening them on the way costs little, and keeping
+	// them wide would cost more memory than all of a prompt's work.
+	p.target.Lean = true
 	kind := fmt.Sprintf("clip layer %d", layer)
 	var res map[string]ort.Value
 	err = c.rt.with(ctx, c.file, kind, p, func() (*onnx.Graph, error) {

@@ -174,10 +174,10 @@ func (n *network) Close() {
 
 // heldBytes is what a network over file keeps in memory beside the mapped file.
 func (rt *Runtime) heldBytes(file *modelFile, kind string) int64 {
-	if rt.cfg.Lean {
+	part, _, _ := strings.Cut(kind, " ")
+	if rt.cfg.Lean || part == "clip" {
 		return 0
 	}
-	part, _, _ := strings.Cut(kind, " ")
 	return file.wide[part]
 }
 
@@ -186,7 +186,7 @@ func (rt *Runtime) heldBytes(file *modelFile, kind string) int64 {
 func (rt *Runtime) with(ctx context.Context, file *modelFile, kind string, p place, build func() (*onnx.Graph, error), f func(*ort.Session) error) error {
 	key := file.id + kind + "|" + p.String()
 	n, done, err := rt.sessions.Get(ctx, key, rt.heldBytes(file, kind), func(ctx context.Context) (*network, error) {
-		return rt.makeNetwork(ctx, file, p.device, build)
+		return rt.makeNetwork(ctx, file, kind, p.device, build)
 	})
 	if err != nil {
 		return err
@@ -196,7 +196,7 @@ func (rt *Runtime) with(ctx context.Context, file *modelFile, kind string, p pla
 }
 
 // makeNetwork prepares the weights of a graph and makes its session.
-func (rt *Runtime) makeNetwork(ctx context.Context, file *modelFile, device ort.Device, build func() (*onnx.Graph, error)) (*network, error) {
+func (rt *Runtime) makeNetwork(ctx context.Context, file *modelFile, kind string, device ort.Device, build func() (*onnx.Graph, error)) (*network, error) {
 	lib, err := rt.library()
 	if err != nil {
 		return nil, err
@@ -209,8 +209,10 @@ func (rt *Runtime) makeNetwork(ctx context.Context, file *modelFile, device ort.
 	if err != nil {
 		return nil, fmt.Errorf("loading %s: %w", file.path, err)
 	}
+	// Steps of a U-Net follow each other and want their memory again; the others run once for a picture.
+	steps := strings.HasPrefix(kind, "unet")
 	// The level above this one only rewrites convolutions into the blocked layout, which the graph has already.
-	spec := ort.SessionSpec{Name: g.Name, Device: device, Threads: rt.cfg.Threads, OptLevel: ort.OptExtended, TF32: rt.cfg.TF32, Release: set.release}
+	spec := ort.SessionSpec{Name: g.Name, Device: device, Threads: rt.cfg.Threads, OptLevel: ort.OptExtended, TF32: rt.cfg.TF32, Shrink: !steps, Release: set.release}
 	if spec.Model, spec.Initializers, err = emit(lib, g, set); err != nil {
 		set.release()
 		return nil, fmt.Errorf("loading %s: %w", file.path, err)

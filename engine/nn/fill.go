@@ -52,6 +52,9 @@ func (s Source) Tasks(dst []byte, k Kernels) []func() error {
 // read converts len(dst) elements from index from on to float32, rounded to Via.
 func (s Source) read(dst []float32, from int, k Kernels) error {
 	if k.direct(s) {
+		if err := s.probe(from, len(dst)); err != nil {
+			return err
+		}
 		k.Widen(dst, s.Entry.Data[from*s.Entry.DType.Size():], s.Entry.DType)
 		return nil
 	}
@@ -60,6 +63,15 @@ func (s Source) read(dst []float32, from int, k Kernels) error {
 	}
 	if s.Via != dtype.Invalid && s.Via != s.Entry.DType {
 		return weights.Round(dst, s.Via)
+	}
+	return nil
+}
+
+// probe makes sure that n elements from index from on can be read, before code reads them that cannot catch a fault.
+func (s Source) probe(from, n int) error {
+	size := s.Entry.DType.Size()
+	if err := s.Entry.Probe(from*size, (from+n)*size); err != nil {
+		return fmt.Errorf("reading %v of %s: %w", s.Entry, s.Entry.File, err)
 	}
 	return nil
 }
@@ -102,6 +114,9 @@ func (s Source) transposeTasks(dst []float32, kern Kernels) []func() error {
 		rows := min(stripe, n-from)
 		tasks = append(tasks, func() error {
 			if kern.direct(s) {
+				if err := s.probe(from*k, rows*k); err != nil {
+					return err
+				}
 				kern.Transpose(dst, s.Entry.Data, s.Entry.DType, n, k, from, rows)
 				return nil
 			}
@@ -136,6 +151,9 @@ func (s Source) convTasks(dst []float32, k Kernels) []func() error {
 		part := dst[from*i*outTaps : (from+block)*i*outTaps]
 		tasks = append(tasks, func() error {
 			if s.Form == Blocked && k.direct(s) {
+				if err := s.probe(from*i*taps, rows*i*taps); err != nil {
+					return err
+				}
 				k.Block(part, s.Entry.Data, s.Entry.DType, o, i, taps, block, from/block)
 				return nil
 			}

@@ -95,7 +95,7 @@ func (g *Graph) ReorderOutput(x Blocked, channels int) *Value {
 }
 
 // ConvBlocked is Conv on blocked values. weight is declared [O,I,kh,kw] and holds the blocked bytes
-// (OIHWBiBo, see weights.Blocked); sum, when set, is added to the result.
+// (OIHWBiBo); sum, when set, is added to the result.
 func (g *Graph) ConvBlocked(x Blocked, weight, bias *Value, sum *Blocked, w Window) Blocked {
 	o, i, kh, kw := weight.Dim(0).N, weight.Dim(1).N, weight.Dim(2).N, weight.Dim(3).N
 	in := []*Value{x.v, weight}

@@ -93,3 +93,15 @@ func (v view) Lookup(name string) (Entry, bool) { return v.Source.Lookup(v.prefi
 
 // Close implements Source.
 func (v view) Close() error { return nil }
+
+// check tells whether the entry's data can be converted and fills its shape.
+func (e Entry) check() error {
+	size := e.DType.Size()
+	if size == 0 {
+		return fmt.Errorf("elements of type %s cannot be computed with", e.typeName())
+	}
+	if len(e.Data) != e.Count()*size {
+		return fmt.Errorf("%d bytes of data do not fill the shape", len(e.Data))
+	}
+	return nil
+}
