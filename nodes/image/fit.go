@@ -34,7 +34,7 @@ func (*ImageScaleToMaxDimension) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node.
-func (n *ImageScaleToMaxDimension) Run(*nodes.Context) (nodes.Result, error) {
+func (n *ImageScaleToMaxDimension) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
 		return nodes.Result{}, errNoPicture("image")
 	}
@@ -45,7 +45,7 @@ func (n *ImageScaleToMaxDimension) Run(*nodes.Context) (nodes.Result, error) {
 	} else if w > h {
 		height = roundEven(h / w * float64(n.Largest))
 	}
-	return scaled(n.Image, width, height, n.Method, "disabled")
+	return scaled(ctx, n.Image, width, height, n.Method, "disabled")
 }
 
 // ImageScaleToTotalPixels resizes pictures to a number of pixels; a megapixel has 1024*1024.
@@ -65,7 +65,7 @@ func (*ImageScaleToTotalPixels) Spec() nodes.Spec {
 }
 
 // Run rounds both sides to a multiple of the steps.
-func (n *ImageScaleToTotalPixels) Run(*nodes.Context) (nodes.Result, error) {
+func (n *ImageScaleToTotalPixels) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
 		return nodes.Result{}, errNoPicture("image")
 	}
@@ -75,7 +75,7 @@ func (n *ImageScaleToTotalPixels) Run(*nodes.Context) (nodes.Result, error) {
 	h, w := float64(n.Image.Shape[1]), float64(n.Image.Shape[2])
 	by := math.Sqrt(n.Megapixels * 1024 * 1024 / (w * h))
 	side := func(size float64) int { return roundEven(size*by/float64(n.Steps)) * n.Steps }
-	return scaled(n.Image, side(w), side(h), n.Method, "disabled")
+	return scaled(ctx, n.Image, side(w), side(h), n.Method, "disabled")
 }
 
 // ResizeAndPadImage fits pictures into a size and fills the rest with a colour.

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"fmt"
 	"math"
 
@@ -44,7 +45,7 @@ func (*ImageScale) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node.
-func (n *ImageScale) Run(*nodes.Context) (nodes.Result, error) {
+func (n *ImageScale) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
 		return nodes.Result{}, errNoPicture("image")
 	}
@@ -58,13 +59,32 @@ func (n *ImageScale) Run(*nodes.Context) (nodes.Result, error) {
 	case height == 0:
 		height = max(1, roundEven(h*float64(width)/w))
 	}
-	return scaled(n.Image, width, height, n.Method, n.Crop)
+	return scaled(ctx, n.Image, width, height, n.Method, n.Crop)
 }
 
-func scaled(img *tensor.Tensor, width, height int, method, crop string) (nodes.Result, error) {
-	out, err := imaging.UpscaleImage(img, width, height, method, crop)
-	if err != nil {
-		return nodes.Result{}, fmt.Errorf("scaling a picture: %w", err)
+// scaled resizes picture by picture and looks between them whether the job was interrupted.
+func scaled(ctx *nodes.Context, img *tensor.Tensor, width, height int, method, crop string) (nodes.Result, error) {
+	batch, channels := img.Shape[0], img.Shape[3]
+	what := fmt.Sprintf("%d pictures of %dx%d", batch, width, height)
+	if err := imaging.CheckSize(what, batch+1, max(height, 0), max(width, 0), channels); err != nil {
+		return nodes.Result{}, err
+	}
+	var out *tensor.Tensor
+	for i := range batch {
+		if err := context.Cause(ctx); err != nil {
+			return nodes.Result{}, err
+		}
+		one, err := imaging.UpscaleImage(img.Slice(i, i+1), width, height, method, crop)
+		if err != nil {
+			return nodes.Result{}, fmt.Errorf("scaling a picture: %w", err)
+		}
+		if batch == 1 {
+			return nodes.Out(one), nil
+		}
+		if out == nil {
+			out = tensor.New(batch, height, width, channels)
+		}
+		copy(out.Data[i*len(one.Data):], one.Data)
 	}
 	return nodes.Out(out), nil
 }
@@ -85,10 +105,10 @@ func (*ImageScaleBy) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node.
-func (n *ImageScaleBy) Run(*nodes.Context) (nodes.Result, error) {
+func (n *ImageScaleBy) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
 		return nodes.Result{}, errNoPicture("image")
 	}
 	width, height := roundEven(float64(n.Image.Shape[2])*n.ScaleBy), roundEven(float64(n.Image.Shape[1])*n.ScaleBy)
-	return scaled(n.Image, width, height, n.Method, "disabled")
+	return scaled(ctx, n.Image, width, height, n.Method, "disabled")
 }
