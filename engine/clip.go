@@ -127,12 +127,12 @@ func (c clipNetwork) Forward(ctx context.Context, rows [][]tokenizer.Token) (con
 	var res map[string]ort.Value
 	err = c.rt.with(ctx, c.file, kind, p, func() (*onnx.Graph, error) {
 		return models.CLIPTextGraph(scope, c.cfg, p.target, layer, true)
-	}, func(s *ort.Session) error {
+	}, func(n *network) error {
 		outputs := []string{"last"}
 		if out != "last" {
 			outputs = append(outputs, out)
 		}
-		res, err = s.Run(ctx, map[string]ort.Value{"embeds": ort.Floats(embeds.Data, embeds.Shape...)}, outputs)
+		res, err = n.run(ctx, map[string]ort.Value{"embeds": ort.Floats(embeds.Data, embeds.Shape...)}, outputs...)
 		return err
 	})
 	if err != nil {

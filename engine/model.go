@@ -114,18 +114,18 @@ func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in s
 	if m.cfg.AdmChannels > 0 {
 		inputs["y"] = ort.Floats(in.Y.Data, in.Y.Shape...)
 	}
-	var res map[string]ort.Value
+	var out ort.Value
 	err = m.rt.with(ctx, m.file, kind, p, func() (*onnx.Graph, error) {
 		return models.UNetGraph(m.file.found.UNetScope(), m.cfg, p.target, even)
-	}, func(s *ort.Session) error {
+	}, func(n *network) error {
 		var err error
-		res, err = s.Run(ctx, inputs, []string{"out"})
+		out, err = n.step(ctx, inputs, "out")
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return asTensor(res["out"])
+	return asTensor(out)
 }
 
 // joined appends the channels that some models read beside the latent.

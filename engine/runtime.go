@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"runtime"
 	"strings"
 	"sync"
 
@@ -160,18 +159,6 @@ func (rt *Runtime) Close() error {
 	return err
 }
 
-// network is a graph that is ready to run.
-type network struct {
-	file    *modelFile // keeps the mapped weights alive
-	session *ort.Session
-}
-
-// Close ends the session, which gives its weights back.
-func (n *network) Close() {
-	n.session.Close()
-	runtime.KeepAlive(n.file)
-}
-
 // heldBytes is what a network over file keeps in memory beside the mapped file.
 func (rt *Runtime) heldBytes(file *modelFile, kind string) int64 {
 	part, _, _ := strings.Cut(kind, " ")
@@ -183,7 +170,7 @@ func (rt *Runtime) heldBytes(file *modelFile, kind string) int64 {
 
 // with runs f with the network of the given kind over file, which is made by build if it is not held ready. It is not
 // evicted while f runs.
-func (rt *Runtime) with(ctx context.Context, file *modelFile, kind string, p place, build func() (*onnx.Graph, error), f func(*ort.Session) error) error {
+func (rt *Runtime) with(ctx context.Context, file *modelFile, kind string, p place, build func() (*onnx.Graph, error), f func(*network) error) error {
 	key := file.id + kind + "|" + p.String()
 	n, done, err := rt.sessions.Get(ctx, key, rt.heldBytes(file, kind), func(ctx context.Context) (*network, error) {
 		return rt.makeNetwork(ctx, file, kind, p.device, build)
@@ -192,7 +179,7 @@ func (rt *Runtime) with(ctx context.Context, file *modelFile, kind string, p pla
 		return err
 	}
 	defer done()
-	return f(n.session)
+	return f(n)
 }
 
 // makeNetwork prepares the weights of a graph and makes its session.

@@ -253,9 +253,9 @@ func (v *VAE) run(ctx context.Context, kind, in, out string, x *tensor.Tensor, b
 		return nil, err
 	}
 	var res map[string]ort.Value
-	err = v.rt.with(ctx, v.file, kind, p, func() (*onnx.Graph, error) { return build(p.target) }, func(s *ort.Session) error {
+	err = v.rt.with(ctx, v.file, kind, p, func() (*onnx.Graph, error) { return build(p.target) }, func(n *network) error {
 		var err error
-		res, err = s.Run(ctx, map[string]ort.Value{in: ort.Floats(x.Data, x.Shape...)}, []string{out})
+		res, err = n.run(ctx, map[string]ort.Value{in: ort.Floats(x.Data, x.Shape...)}, out)
 		return err
 	})
 	if err != nil {

@@ -138,7 +138,7 @@ func TestTruncatedAfterOpen(t *testing.T) {
 	all, err := weights.Float32s(w)
 	for name, err := range map[string]error{
 		"Float32s": err, "ToFloat32": weights.ToFloat32(dst, w),
-		 "Scan": weights.Scan(w), "Probe": w.Probe(0, len(w.Data)), "Probe of the end": w.Probe(len(w.Data)-1, len(w.Data)),
+		"Scan": weights.Scan(w), "Probe": w.Probe(0, len(w.Data)), "Probe of the end": w.Probe(len(w.Data)-1, len(w.Data)),
 	} {
 		if !errors.Is(err, filemap.ErrFault) || !bytes.Contains([]byte(err.Error()), []byte(path)) {
 			t.Errorf("%s of a truncated file: %v (%d values)", name, err, len(all))
