@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"comfygo/executor"
@@ -16,7 +17,7 @@ func (s *Server) runJob(ctx context.Context, j *queue.Job) queue.Outcome {
 	start := time.Now()
 	defer s.hub.Idle()
 	result := s.cfg.Executor.Run(ctx, executorJob(j), executor.SinkFunc(s.sendEvent))
-	s.log.Info("prompt executed", "prompt_id", j.ID, "seconds", time.Since(start).Seconds(), "success", result.Success)
+	s.log.Info(fmt.Sprintf("Prompt executed in %.2f seconds", time.Since(start).Seconds()), "prompt_id", j.ID, "success", result.Success)
 	out := queue.Outcome{Outputs: result.Outputs, Meta: result.Meta, Success: result.Success}
 	for _, m := range result.Messages {
 		out.Messages = append(out.Messages, queue.Message{Event: m.Event, Data: m.Data})
@@ -37,11 +38,11 @@ func (s *Server) jobFinished(j *queue.Job) {
 
 // free drops models and results when clients asked for it.
 func (s *Server) free(f queue.Flags) {
+	if f.FreeMemory {
+		s.cfg.Executor.ClearCache() // first: results hold on to models
+	}
 	if (f.UnloadModels || f.FreeMemory) && s.cfg.FreeModels != nil {
 		s.cfg.FreeModels()
-	}
-	if f.FreeMemory {
-		s.cfg.Executor.ClearCache()
 	}
 }
 
