@@ -60,7 +60,7 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (*App, error) {
 		RuntimeVersion:    runtimeVersion(p.engine.Stats().Version),
 		DeployEnvironment: deployEnvironment(p.folders.Base()),
 		Stats:             p.machine.stats,
-		FreeModels:        p.engine.FreeModels,
+		FreeModels:        p.freeModels,
 		Logs:              logs,
 		Logger:            log.Logger,
 	})

@@ -2,6 +2,9 @@ package app
 
 import (
 	"log/slog"
+	"os"
+
+	"github.com/shirou/gopsutil/v4/process"
 
 	"comfygo/cli"
 	"comfygo/device"
@@ -28,7 +31,7 @@ func engineConfig(cfg cli.Config, m machine, dirs *folders.Folders, log *slog.Lo
 		VAEOnCPU:   cfg.VAEOnCPU,
 		TextOnCPU:  sparing,
 		Budget:     modelBudget(cfg),
-		Available:  device.FreeMemory,
+		Available:  func() int64 { return availableMemory(cfg) },
 		Embeddings: func(name string) (string, bool) { return findEmbedding(dirs, name) },
 		Log:        log,
 	}
@@ -40,7 +43,26 @@ func modelBudget(cfg cli.Config) int64 {
 	if cfg.ModelMemory > 0 {
 		return int64(cfg.ModelMemory * gib)
 	}
-	return device.TotalMemory() / 4 * 3
+	total := device.TotalMemory()
+	if cfg.MaxMemory > 0 {
+		total = min(total, int64(cfg.MaxMemory*gib))
+	}
+	return total / 4 * 3
+}
+
+// availableMemory is how many bytes a run may still take: what is free, within --max-memory.
+func availableMemory(cfg cli.Config) int64 {
+	free := device.FreeMemory()
+	if cfg.MaxMemory <= 0 {
+		return free
+	}
+	left := int64(cfg.MaxMemory * gib)
+	if p, err := process.NewProcess(int32(os.Getpid())); err == nil {
+		if used, err := p.MemoryInfo(); err == nil {
+			left -= int64(used.RSS)
+		}
+	}
+	return min(free, max(left, 0))
 }
 
 // computeType is the type that a network computes in on a GPU; Invalid leaves it to the engine. The

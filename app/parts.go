@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"comfygo/cli"
 	"comfygo/demo"
@@ -52,6 +53,12 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 func (p *parts) close() error {
 	p.executor.ClearCache()
 	return p.engine.Close()
+}
+
+// freeModels lets go of the models and gives the memory back to the system at once.
+func (p *parts) freeModels() {
+	p.engine.FreeModels()
+	debug.FreeOSMemory()
 }
 
 // openFolders makes the table of folders, with the demo checkpoint when it is asked for.

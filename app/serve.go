@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"syscall"
+	"time"
 
 	"comfygo/cli"
 	"comfygo/server"
@@ -35,30 +36,51 @@ type signalError struct{ signal os.Signal }
 
 func (e *signalError) Error() string { return "stopping on signal: " + e.signal.String() }
 
-// withSignals returns a context that the first SIGINT or SIGTERM ends; the second one ends the
-// program. stop must be called.
+// stopLimit is how long the program may take to stop by itself. A single operation of the model runtime
+// cannot be interrupted and may be a long one.
+const stopLimit = 30 * time.Second
+
+// withSignals returns a context that the first SIGINT or SIGTERM ends. A second signal ends the program
+// at once, and so does the time limit. stop must be called.
 func withSignals(ctx context.Context, seen func(os.Signal)) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	signals := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	done := make(chan struct{})
+	stopped, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
+		var first os.Signal
 		select {
-		case s := <-signals:
-			signal.Stop(signals)
-			if seen != nil {
-				seen(s)
-			}
-			cancel(&signalError{signal: s})
-		case <-ctx.Done():
+		case first = <-signals:
+		case <-stopped:
+			return
+		}
+		if seen != nil {
+			seen(first)
+		}
+		cancel(&signalError{signal: first})
+		select {
+		case again := <-signals:
+			os.Exit(signalCode(again))
+		case <-time.After(stopLimit):
+			os.Exit(signalCode(first))
+		case <-stopped:
 		}
 	}()
 	return ctx, func() {
 		signal.Stop(signals)
-		cancel(nil)
+		close(stopped)
 		<-done
+		cancel(nil)
 	}
+}
+
+// signalCode is the exit code of a program that a signal has ended, as a shell has it.
+func signalCode(s os.Signal) int {
+	if n, ok := s.(syscall.Signal); ok {
+		return 128 + int(n)
+	}
+	return cli.CodeFailed
 }
 
 // Serve runs the server until a signal ends it: exit code 0 after Ctrl-C, 143 after SIGTERM, 1 when
@@ -83,7 +105,7 @@ func (c Command) Serve(ctx context.Context, cfg cli.Config) (err error) {
 		log.Error(err.Error())
 		return &cli.ExitError{Code: cli.CodeFailed}
 	case errors.As(context.Cause(ctx), &by) && by.signal == syscall.SIGTERM:
-		return &cli.ExitError{Code: 128 + int(syscall.SIGTERM)}
+		return &cli.ExitError{Code: signalCode(by.signal)}
 	case errors.As(context.Cause(ctx), &by):
 		log.Info("\nStopped server")
 	}

@@ -140,8 +140,8 @@ func TestConfig(t *testing.T) {
 		{words: "--verbose --verbose INFO a.log", want: func(c *cli.Config) {
 			c.Verbose = []cli.LogTarget{{Level: "DEBUG"}, {Level: "INFO", File: "a.log"}}
 		}},
-		{words: "--demo-model --onnxruntime lib.so --threads 2 --model-memory 4.5 --queue memory", want: func(c *cli.Config) {
-			c.DemoModel, c.ONNXRuntime, c.Threads, c.ModelMemory = true, "lib.so", 2, 4.5
+		{words: "--demo-model --onnxruntime lib.so --threads 2 --model-memory 4.5 --max-memory 8 --queue memory", want: func(c *cli.Config) {
+			c.DemoModel, c.ONNXRuntime, c.Threads, c.ModelMemory, c.MaxMemory = true, "lib.so", 2, 4.5, 8
 		}},
 		{words: "--api-key abc --api-key=def --api-key-file f", want: func(c *cli.Config) {
 			c.APIKeys, c.APIKeyFile = []string{"abc", "def"}, "f"

@@ -79,6 +79,7 @@ type Config struct {
 	ONNXRuntime string  // path of the library, or of the folder that holds it
 	Threads     int     // for one operation; 0: the physical cores
 	ModelMemory float64 // GiB that loaded models may take; 0: from the free memory
+	MaxMemory   float64 // GiB that the program may take before runs are refused; 0: what is free
 	Queue       string  // where jobs are kept: "memory"
 	APIKeys     []string
 	APIKeyFile  string

@@ -42,6 +42,7 @@ func (ns namespace) config() Config {
 		ONNXRuntime:       ns.text("onnxruntime"),
 		Threads:           ns.number("threads"),
 		ModelMemory:       ns.real("model_memory"),
+		MaxMemory:         ns.real("max_memory"),
 		Queue:             ns.text("queue"),
 		APIKeys:           ns.texts("api_key"),
 		APIKeyFile:        ns.text("api_key_file"),
