@@ -1,0 +1,47 @@
+package engine
+
+import (
+	"context"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/models"
+	"comfygo/engine/nn"
+	"comfygo/engine/onnx"
+	"comfygo/engine/ort"
+	"comfygo/engine/tensor"
+)
+
+// PredictWithCUDAGraph runs the graph that is written for a card on the processor, where ONNX Runtime computes narrow
+// types in float32 between the operators: what can be checked of it without a card.
+func PredictWithCUDAGraph(ctx context.Context, m *Model, compute dtype.DType, x *tensor.Tensor, t []float32, cond *tensor.Tensor) (*tensor.Tensor, error) {
+	if _, err := m.rt.library(); err != nil {
+		return nil, err
+	}
+	target := nn.Target{CUDA: true, Compute: compute}
+	n, err := m.rt.makeNetwork(ctx, m.file, "unet for cuda", ort.Device{}, func() (*onnx.Graph, error) {
+		return models.UNetGraph(m.file.found.UNetScope(), m.cfg, target, true)
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer n.Close()
+	out, err := n.step(ctx, map[string]ort.Value{
+		"x": ort.Floats(x.Data, x.Shape...), "timesteps": ort.Floats(t, len(t)), "context": ort.Floats(cond.Data, cond.Shape...),
+	}, "out")
+	if err != nil {
+		return nil, err
+	}
+	return asTensor(out)
+}
+
+// OpenLibrary returns the library of rt, opened.
+func (rt *Runtime) OpenLibrary() (*ort.Runtime, error) { return rt.library() }
+
+// OnDevice returns a runtime that shares rt's library and runs on another device.
+func (rt *Runtime) OnDevice(d ort.Device) *Runtime {
+	cfg := rt.cfg
+	cfg.Device = d
+	r := New(cfg)
+	r.lib, r.block = rt.lib, rt.block
+	return r
+}
