@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"comfygo/cli"
 )
@@ -40,7 +41,7 @@ func listen(ctx context.Context, cfg cli.Config) ([]endpoint, error) {
 	}
 	port := cfg.Port
 	for _, host := range addresses(cfg.Listen) {
-		l, err := (&net.ListenConfig{}).Listen(ctx, network(host), net.JoinHostPort(host, strconv.Itoa(port)))
+		l, err := bind(ctx, host, port)
 		if err != nil {
 			return fail(listenError(err, host, port))
 		}
@@ -54,6 +55,25 @@ func listen(ctx context.Context, cfg cli.Config) ([]endpoint, error) {
 		open = append(open, endpoint{Listener: l, url: url})
 	}
 	return open, nil
+}
+
+// portPatience is how long a port that is taken is tried again: the program that is just being ended may still hold it.
+const portPatience = 2 * time.Second
+
+// bind opens one socket.
+func bind(ctx context.Context, host string, port int) (net.Listener, error) {
+	deadline := time.Now().Add(portPatience)
+	for {
+		l, err := (&net.ListenConfig{}).Listen(ctx, network(host), net.JoinHostPort(host, strconv.Itoa(port)))
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(deadline) {
+			return l, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // addresses splits --listen; an empty one means every IPv4 address, as a server bound to "" has it.
