@@ -3,7 +3,11 @@
 // It knows weight files, graphs and the model runtime; it knows nothing of nodes, prompts or HTTP.
 package engine
 
-import "comfygo/engine/tensor"
+import (
+	"maps"
+
+	"comfygo/engine/tensor"
+)
 
 // Latent is what LATENT links carry.
 type Latent struct {
@@ -32,3 +36,21 @@ type Cond struct {
 
 // Conditioning is what CONDITIONING links carry.
 type Conditioning []Cond
+
+// With returns the entry with further values; the map of c stays as it is.
+func (c Cond) With(values map[string]any) Cond {
+	all := make(map[string]any, len(c.Values)+len(values))
+	maps.Copy(all, c.Values)
+	maps.Copy(all, values)
+	c.Values = all
+	return c
+}
+
+// With returns the conditioning with further values in each entry. Upstream: node_helpers.conditioning_set_values.
+func (c Conditioning) With(values map[string]any) Conditioning {
+	out := make(Conditioning, len(c))
+	for i, entry := range c {
+		out[i] = entry.With(values)
+	}
+	return out
+}
