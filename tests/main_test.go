@@ -1,0 +1,124 @@
+package tests_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"comfygo/tests/golden"
+	"comfygo/tools/apiclient"
+)
+
+// program is the program under test, built once; it carries the race detector when the tests do.
+// plainProgram builds it without: the detector never gives memory back.
+var (
+	program      string
+	plainProgram func() (string, error)
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(buildAndRun(m))
+}
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "comfygo-tests-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "making a folder for the program:", err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	program = filepath.Join(dir, "comfygo")
+	if err := build(program, buildFlags...); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	plainProgram = sync.OnceValues(func() (string, error) {
+		if len(buildFlags) == 0 {
+			return program, nil
+		}
+		plain := filepath.Join(dir, "comfygo-plain")
+		return plain, build(plain)
+	})
+	return m.Run()
+}
+
+func build(to string, flags ...string) error {
+	root, err := golden.Root()
+	if err != nil {
+		return fmt.Errorf("finding the module: %w", err)
+	}
+	cmd := exec.Command("go", slices.Concat([]string{"build"}, flags, []string{"-o", to, "."})...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the program: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// instance is one running server.
+type instance struct {
+	*apiclient.Client
+	process *apiclient.Process
+	base    string
+}
+
+// start runs the program on a free port with its own base folder; flags are added. It is stopped at
+// the end of the test, where a data race or another bad end fails the test.
+func start(t *testing.T, flags ...string) *instance {
+	t.Helper()
+	return startProgram(t, program, flags...)
+}
+
+func startProgram(t *testing.T, program string, flags ...string) *instance {
+	t.Helper()
+	base := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	args := append([]string{"--port", "0", "--base-directory", base}, flags...)
+	p, err := apiclient.Start(ctx, nil, program, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Stop(30 * time.Second); err != nil {
+			t.Errorf("the server ended badly: %v\n%s", err, p.Log())
+		} else if t.Failed() {
+			t.Logf("the server printed:\n%s", p.Log())
+		}
+	})
+	return &instance{Client: &apiclient.Client{Base: p.URL}, process: p, base: base}
+}
+
+// run queues a workflow and returns its result when it has ended, well or not.
+func (i *instance) run(t *testing.T, workflow any) apiclient.Result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	const name = "black-box"
+	socket, err := i.Dial(ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	result, err := i.Follow(ctx, socket, name, workflow, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// view fetches a file of a result.
+func (i *instance) view(t *testing.T, f apiclient.File) []byte {
+	t.Helper()
+	data, err := i.View(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
