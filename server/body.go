@@ -26,7 +26,11 @@ type patient struct {
 // Read reads the next piece.
 func (p *patient) Read(b []byte) (int, error) {
 	_ = p.control.SetReadDeadline(time.Now().Add(bodyPatience)) // not every writer of a test has deadlines
-	return p.ReadCloser.Read(b)
+	n, err := p.ReadCloser.Read(b)
+	if err != nil { // the whole body is there: from now on a silent client is a patient one
+		_ = p.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 // limited returns the body with the limit on its size and on the client's slowness. A body that says it is too large
@@ -146,11 +150,22 @@ func unquote(v string) string {
 	return v
 }
 
-// query returns a query parameter and whether it is there at all.
+// query returns a query parameter and whether it is there at all. net/url would drop parameters with a semicolon in
+// them, which previews have.
 func query(c echo.Context, name string) (string, bool) {
-	values, ok := c.QueryParams()[name]
-	if !ok || len(values) == 0 {
-		return "", false
+	for pair := range strings.SplitSeq(c.Request().URL.RawQuery, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		if unquoteQuery(key) == name {
+			return unquoteQuery(value), pair != ""
+		}
 	}
-	return values[0], true
+	return "", false
+}
+
+// unquoteQuery decodes percent and plus signs; text that is no clean encoding stays as it is.
+func unquoteQuery(v string) string {
+	if decoded, err := url.QueryUnescape(v); err == nil {
+		return decoded
+	}
+	return v
 }

@@ -9,11 +9,31 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"comfygo/nodes/pyjson"
 )
+
+const (
+	// replyPatience is how long a client may take for an answer, and slowestRate the bytes a second on top of it.
+	replyPatience = time.Minute
+	slowestRate   = 16 << 10
+)
+
+// paced lets an answer fail whose client does not read, instead of holding it for ever.
+func paced(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Response()
+		r.Before(func() {
+			size, _ := strconv.ParseInt(r.Header().Get(echo.HeaderContentLength), 10, 64) // 0 when there is none
+			deadline := time.Now().Add(replyPatience + time.Duration(size/slowestRate)*time.Second)
+			_ = http.NewResponseController(r.Writer).SetWriteDeadline(deadline) // not every writer of a test has deadlines
+		})
+		return next(c)
+	}
+}
 
 const jsonType = "application/json; charset=utf-8"
 

@@ -83,7 +83,7 @@ func (s *Server) router() {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.handleError
-	e.Use(middleware.RequestLog(s.log), middleware.Authenticate(s.cfg.Keys, "/health"), middleware.CacheControl())
+	e.Use(paced, middleware.RequestLog(s.log), middleware.Authenticate(s.cfg.Keys, "/health"), middleware.CacheControl())
 	if s.cfg.CORSOrigin != "" {
 		e.Use(middleware.CORS(s.cfg.CORSOrigin))
 	} else {

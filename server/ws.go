@@ -30,7 +30,8 @@ func (s *Server) getWS(c echo.Context) error {
 		s.log.Debug("accepting a socket", "error", err)
 		return nil // Accept has answered
 	}
-	s.hub.Serve(r.Context(), conn, r.URL.Query().Get("clientId"))
+	id, _ := query(c, "clientId")
+	s.hub.Serve(r.Context(), conn, id)
 	return nil
 }
 
