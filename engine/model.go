@@ -21,6 +21,11 @@ type Model struct {
 	sampling *sampling.ModelSampling
 	// weights, when set, is the type that weights are rounded to.
 	weights dtype.DType
+	// format, when set, replaces the family's.
+	format *sampling.LatentFormat
+	// hooks and options are for the sampler and the network.
+	hooks   sampling.Hooks
+	options map[string]any
 }
 
 var _ sampling.Network = (*Model)(nil)
@@ -72,7 +77,12 @@ func (rt *Runtime) LoadCheckpoint(path string) (*Model, *CLIP, *VAE, error) {
 func (m *Model) Sampling() *sampling.ModelSampling { return m.sampling }
 
 // LatentFormat relates the VAE's latents to those of the network.
-func (m *Model) LatentFormat() sampling.LatentFormat { return sampling.SD15Latent }
+func (m *Model) LatentFormat() sampling.LatentFormat {
+	if m.format != nil {
+		return *m.format
+	}
+	return sampling.SD15Latent
+}
 
 // Concat says which channels the network reads beside the latent.
 func (m *Model) Concat() sampling.Concat {

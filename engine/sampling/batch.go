@@ -3,17 +3,16 @@ package sampling
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"comfygo/engine/tensor"
 )
 
 // predict returns the prediction of each side at a noise level: the weighted mean of its entries' predictions. The
 // entries run in as few batches as Fits allows. Upstream: _calc_cond_batch.
-func (g *guide) predict(ctx context.Context, sides [2][]*entry, x *tensor.Tensor, sigma float32) ([2]*tensor.Tensor, error) {
-	sums := [2]*tensor.Tensor{like(x), like(x)}
-	var totals [2]*tensor.Tensor
-	for side := range totals {
+func (g *guide) predict(ctx context.Context, sides [][]*entry, x *tensor.Tensor, sigma float32) ([]*tensor.Tensor, error) {
+	sums, totals := make([]*tensor.Tensor, len(sides)), make([]*tensor.Tensor, len(sides))
+	for side := range sides {
+		sums[side] = like(x)
 		totals[side] = apply(x, func(float32) float32 { return 1e-37 })
 	}
 	todo := g.jobs(sides, x, sigma)
@@ -22,7 +21,7 @@ func (g *guide) predict(ctx context.Context, sides [2][]*entry, x *tensor.Tensor
 		batch, todo = g.nextBatch(todo)
 		outputs, err := g.runBatch(ctx, batch, sigma)
 		if err != nil {
-			return sums, err
+			return nil, err
 		}
 		for i, j := range batch {
 			j.area.accumulate(sums[j.side], totals[j.side], outputs[i], j.weight)
@@ -35,7 +34,7 @@ func (g *guide) predict(ctx context.Context, sides [2][]*entry, x *tensor.Tensor
 }
 
 // jobs lists what the entries that act at a level have to do, defaults last.
-func (g *guide) jobs(sides [2][]*entry, x *tensor.Tensor, sigma float32) []*job {
+func (g *guide) jobs(sides [][]*entry, x *tensor.Tensor, sigma float32) []*job {
 	var out []*job
 	for side, entries := range sides {
 		for _, e := range entries {
@@ -140,7 +139,7 @@ func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*t
 	for i := range times {
 		times[i] = g.model.Timestep(sigma)
 	}
-	in := Inputs{Context: joinContexts(contexts), Y: joinRows(ys), Concat: joinRows(concats)}
+	in := Inputs{Context: joinContexts(contexts), Y: joinRows(ys), Concat: joinRows(concats), Options: g.params.Options}
 	raw, err := g.params.Network.Predict(ctx, g.model.Input(sigma, x), times, in)
 	if err != nil {
 		return nil, fmt.Errorf("running the model: %w", err)
@@ -148,7 +147,7 @@ func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*t
 	if !tensor.SameShape(raw, x) {
 		return nil, fmt.Errorf("running the model: it returned shape %v for latents of shape %v", raw.Shape, x.Shape)
 	}
-	if err := g.checkFinite(raw); err != nil {
+	if err := g.checkFinite("the model's output", raw); err != nil {
 		return nil, err
 	}
 	denoised := g.model.Denoised(sigma, raw, x)
@@ -158,27 +157,4 @@ func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*t
 		out[i] = denoised.Slice(i*rows, (i+1)*rows)
 	}
 	return out, nil
-}
-
-// checkFinite fails when the network's very first output holds no number, which no later step could mend; where it
-// happens later, it is logged once and the run goes on, as upstream's does.
-func (g *guide) checkFinite(raw *tensor.Tensor) error {
-	first := g.steps == 0
-	bad := 0
-	for _, v := range raw.Data {
-		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-			bad++
-		}
-	}
-	if bad == 0 {
-		return nil
-	}
-	if !g.warned {
-		g.warned = true
-		g.log.Warn("the model's output is not finite: the picture will be black", "step", g.steps, "values", bad, "of", len(raw.Data))
-	}
-	if first {
-		return fmt.Errorf("sampling: %w (%d of %d values in the first step): the weights are damaged or the precision is too low for them", ErrNotFinite, bad, len(raw.Data))
-	}
-	return nil
 }

@@ -159,17 +159,19 @@ func boundsOf(masks *tensor.Tensor) *region {
 	}
 }
 
-// matchAreas gives each side an entry for each area of the other, so that both predictions cover the same boxes: the other
+// matchAreas gives each side an entry for each area of the others, so that all predictions cover the same boxes: the other
 // side's area, weight and mask with the inputs of the smallest entry around it. Upstream:
 // create_cond_with_same_area_if_none.
-func matchAreas(positive, negative []*entry) (pos, neg []*entry) {
-	for i := 0; i < len(positive); i++ {
-		negative = withSameArea(negative, positive[i])
+func matchAreas(sides [][]*entry) {
+	for k := range sides {
+		for i := 0; i < len(sides[k]); i++ {
+			for other := range sides {
+				if other != k {
+					sides[other] = withSameArea(sides[other], sides[k][i])
+				}
+			}
+		}
 	}
-	for i := 0; i < len(negative); i++ {
-		positive = withSameArea(positive, negative[i])
-	}
-	return positive, negative
 }
 
 func withSameArea(side []*entry, e *entry) []*entry {

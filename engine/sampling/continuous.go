@@ -1,19 +1,25 @@
 package sampling
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // edmLevels are continuous levels between two bounds, with a quarter of their logarithm as time (Karras et al., 2022).
 type edmLevels struct {
 	sigmas []float32
 }
 
-func newEDM(s Settings) edmLevels {
+func newEDM(s Settings) (edmLevels, error) {
 	low, high := or(s.SigmaMin, 0.002), or(s.SigmaMax, 120)
+	if !(low > 0 && high > 0) {
+		return edmLevels{}, fmt.Errorf("making noise levels: they must be above zero, got %g to %g", low, high)
+	}
 	sigmas := linspace(float32(math.Log(low)), float32(math.Log(high)), 1000)
 	for i, l := range sigmas {
 		sigmas[i] = exp32(l)
 	}
-	return edmLevels{sigmas}
+	return edmLevels{sigmas}, nil
 }
 
 // Sigmas implements Levels.

@@ -3,30 +3,35 @@ package sampling
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math"
 
 	"comfygo/engine/tensor"
 )
 
-// ErrNotFinite reports that the network returned NaN or infinity.
-var ErrNotFinite = errors.New("the model's output is not finite")
+// ErrNotFinite reports that NaN or infinity turned up where numbers should be.
+var ErrNotFinite = errors.New("the latent is not finite")
 
-// guide predicts clean latents under guidance by two conditionings (Ho and Salimans, "Classifier-Free Diffusion
-// Guidance"). Upstream: CFGGuider with sampling_function and KSamplerX0Inpaint.
+// guide predicts clean latents under the guidance of a run's conditionings. Upstream: CFGGuider with KSamplerX0Inpaint.
 type guide struct {
-	params             *Params
-	model              *ModelSampling
-	log                *slog.Logger
-	positive, negative []*entry
-	scale              float32
-	// both has the negative side predicted even where the scale makes it irrelevant.
+	params  *Params
+	model   *ModelSampling
+	log     *slog.Logger
+	guider  *Guider
+	sampler string
+	sides   [][]*entry // by the guider's sides
+	shape   []int      // of the latents that the sides were prepared for
+	// other predicts the sides of a second model, if the guider has one.
+	other *guide
+	// both has sides predicted even where the scale makes them irrelevant.
 	both bool
-	// uncond is the negative side's latest prediction.
+	// uncond is what the latest guidance started from.
 	uncond *tensor.Tensor
 	// inpaint, when set, keeps what the noise mask protects.
 	inpaint *inpaint
+	sigmas  []float32
 	steps   int
-	warned  bool
 }
 
 // denoise predicts the clean latent of x.
@@ -34,32 +39,85 @@ func (g *guide) denoise(ctx context.Context, x *tensor.Tensor, sigma float32) (*
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	if g.inpaint != nil {
-		x = g.inpaint.before(g.model, x, sigma)
+	if err := g.checkFinite("the latent", x); err != nil {
+		return nil, err
 	}
-	out, err := g.guided(ctx, x, sigma)
+	if err := g.checkShape(x); err != nil {
+		return nil, err
+	}
+	mask := g.maskAt(sigma)
+	if mask != nil {
+		x = g.inpaint.before(g.model, mask, x, sigma)
+	}
+	out, err := g.guider.guide(ctx, &guided{X: x, Sigma: sigma, guide: g, scale: g.scaleAt(sigma)})
 	if err != nil {
 		return nil, err
 	}
-	if g.inpaint != nil {
-		out = g.inpaint.after(out)
+	if err := g.checkFinite("the prediction", out); err != nil {
+		return nil, err
+	}
+	if mask != nil {
+		out = g.inpaint.after(mask, out)
 	}
 	return out, nil
 }
 
-func (g *guide) guided(ctx context.Context, x *tensor.Tensor, sigma float32) (*tensor.Tensor, error) {
-	sides := [2][]*entry{g.positive, g.negative}
-	if !g.both && closeTo(float64(g.scale), 1, 1e-9, 0) {
-		sides[1] = nil
+// scaleAt returns the guidance scale at a level.
+func (g *guide) scaleAt(sigma float32) float64 {
+	scale := g.guider.scale
+	for _, r := range g.params.Hooks.Scales {
+		if r.Low <= float64(sigma) && float64(sigma) <= r.High {
+			scale = r.Scale
+		}
 	}
-	out, err := g.predict(ctx, sides, x, sigma)
-	if err != nil {
-		return nil, err
+	return scale
+}
+
+// checkShape fails when a sampler has changed the latent's size and the run holds masks or pictures of the old one.
+func (g *guide) checkShape(x *tensor.Tensor) error {
+	same := len(x.Shape) == len(g.shape)
+	for i := 0; same && i < len(g.shape); i++ {
+		same = x.Shape[i] == g.shape[i]
 	}
-	g.uncond = out[1]
-	return zip(out[0], out[1], func(cond, uncond float32) float32 {
-		return uncond + float32((cond-uncond)*g.scale)
-	}), nil
+	if same {
+		return nil
+	}
+	fixed := g.inpaint != nil
+	for _, side := range g.sides {
+		for _, e := range side {
+			fixed = fixed || e.mask != nil || e.area != nil || e.inputs.Concat != nil
+		}
+	}
+	if fixed {
+		return fmt.Errorf("sampling: %s made latents of shape %v out of %v, which the run's masks, areas or inpainting do not fit", g.sampler, x.Shape, g.shape)
+	}
+	return nil
+}
+
+// checkFinite fails when a tensor holds NaN or infinity: no later step could mend that, and the picture would be black.
+func (g *guide) checkFinite(what string, x *tensor.Tensor) error {
+	bad := 0
+	for _, v := range x.Data {
+		if d := v - v; d != 0 { // NaN for infinities too
+			bad++
+		}
+	}
+	if bad == 0 {
+		return nil
+	}
+	return fmt.Errorf("sampling with %s, step %d of %d: %s: %w (%d of %d values): the weights are damaged, the precision is too low for them or the sampler's settings are too strong",
+		g.sampler, g.steps+1, max(len(g.sigmas)-1, 1), what, ErrNotFinite, bad, len(x.Data))
+}
+
+// maskAt returns the noise mask at a level, nil when there is none.
+func (g *guide) maskAt(sigma float32) *tensor.Tensor {
+	switch {
+	case g.inpaint == nil:
+		return nil
+	case g.params.Hooks.Mask == nil:
+		return g.inpaint.mask
+	}
+	return g.params.Hooks.Mask(MaskInfo{Sigma: sigma, Sigmas: g.sigmas, Model: g.model}, g.inpaint.mask)
 }
 
 // inpaint keeps the parts of a latent that its noise mask protects.
@@ -68,20 +126,31 @@ type inpaint struct {
 }
 
 // before returns x with the protected parts replaced by the latent at the same noise level.
-func (p *inpaint) before(m *ModelSampling, x *tensor.Tensor, sigma float32) *tensor.Tensor {
+func (p *inpaint) before(m *ModelSampling, mask, x *tensor.Tensor, sigma float32) *tensor.Tensor {
 	kept := m.AddNoise(sigma, p.noise, p.latent, false)
 	out := like(x)
-	for i, k := range p.mask.Data {
+	for i, k := range mask.Data {
 		out.Data[i] = float32(x.Data[i]*k) + float32(kept.Data[i]*(1-k))
 	}
 	return out
 }
 
 // after returns the prediction with the protected parts replaced by the latent.
-func (p *inpaint) after(denoised *tensor.Tensor) *tensor.Tensor {
+func (p *inpaint) after(mask, denoised *tensor.Tensor) *tensor.Tensor {
 	out := like(denoised)
-	for i, k := range p.mask.Data {
+	for i, k := range mask.Data {
 		out.Data[i] = float32(denoised.Data[i]*k) + float32(p.latent.Data[i]*(1-k))
 	}
 	return out
+}
+
+// one reports whether a guidance scale changes nothing.
+func one(scale float64) bool { return closeTo(scale, 1, 1e-9, 0) }
+
+// checkScale fails for a scale that is no number.
+func checkScale(name string, v float64) error {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return fmt.Errorf("sampling: %s is %v", name, v)
+	}
+	return nil
 }

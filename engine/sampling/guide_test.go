@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"comfygo/engine/sampling"
@@ -276,8 +277,9 @@ func TestBrokenNetworks(t *testing.T) {
 		}
 	}})
 	p.Steps = 3
-	if _, err := sampling.Sample(t.Context(), p); err != nil {
-		t.Errorf("infinity in a later step gives %v; upstream goes on", err)
+	_, err := sampling.Sample(t.Context(), p)
+	if !errors.Is(err, sampling.ErrNotFinite) || !strings.Contains(err.Error(), "euler, step 2 of 3") {
+		t.Errorf("infinity in the second step gives %v; want the sampler and the step", err)
 	}
 	p = oneStep(t, wrongShape{})
 	if _, err := sampling.Sample(t.Context(), p); err == nil {

@@ -9,7 +9,11 @@ import (
 type ModelSampling struct {
 	Levels
 	Prediction
+	settings Settings
 }
+
+// Settings returns what the model sampling was made with.
+func (m *ModelSampling) Settings() Settings { return m.settings }
 
 // Levels maps between a model's own time and the noise level sigma. Upstream: the classes ModelSamplingDiscrete,
 // ModelSamplingDiscreteFlow, … of comfy.model_sampling.
@@ -39,6 +43,15 @@ const (
 	Flow                  ModelType = "FLOW"
 	FlowCosmos            ModelType = "FLOW_COSMOS"
 	Flux                  ModelType = "FLUX"
+	// LCM is a distilled model that knows every twentieth level and mixes its output with its input.
+	LCM ModelType = "LCM"
+	// X0 has the clean latent as output, ImgToImg for a network that reads the noisy latent as it is.
+	X0       ModelType = "X0"
+	ImgToImg ModelType = "IMG_TO_IMG"
+	// ImgToImgFlow goes from one picture to another without noise.
+	ImgToImgFlow ModelType = "IMG_TO_IMG_FLOW"
+	// EDMEPS has the levels of EDM and noise as output.
+	EDMEPS ModelType = "EDM_EPS"
 )
 
 // Settings are what a checkpoint or a node may change about a model type; zero stands for the type's own value.
@@ -63,37 +76,81 @@ func or(v, fallback float64) float64 {
 
 // NewModelSampling returns the sampling of a model type. It fails for a type or beta schedule it does not know.
 func NewModelSampling(t ModelType, s Settings) (*ModelSampling, error) {
-	spread := variance{data: 1}
-	edm := variance{data: float32(or(s.SigmaData, 1))}
+	levels, err := levelsOf(t, s)
+	if err != nil {
+		return nil, err
+	}
+	return &ModelSampling{levels, predictionOf(t, s, levels), s}, nil
+}
+
+func levelsOf(t ModelType, s Settings) (Levels, error) {
 	switch t {
-	case EPS, VPrediction, VPredictionDDPM:
-		levels, err := newDiscrete(s)
-		if err != nil {
-			return nil, err
-		}
+	case EPS, VPrediction, VPredictionDDPM, X0, ImgToImg, ImgToImgFlow:
+		return newDiscrete(s)
+	case LCM:
+		return newDistilled(s)
+	case VPredictionEDM, EDM, EDMEPS, VPredictionContinuous, FlowCosmos:
+		e, err := newEDM(s)
 		switch t {
-		case VPrediction:
-			return &ModelSampling{levels, vPrediction{spread, -1}}, nil
-		case VPredictionDDPM:
-			return &ModelSampling{levels, ddpmPrediction{spread}}, nil
+		case VPredictionContinuous:
+			return continuousV{e}, err
+		case FlowCosmos:
+			return cosmosLevels{e}, err
 		}
-		return &ModelSampling{levels, epsPrediction{spread}}, nil
-	case VPredictionEDM:
-		return &ModelSampling{newEDM(s), vPrediction{edm, -1}}, nil
-	case EDM:
-		return &ModelSampling{newEDM(s), vPrediction{edm, 1}}, nil
-	case VPredictionContinuous:
-		return &ModelSampling{continuousV{newEDM(s)}, vPrediction{edm, -1}}, nil
-	case FlowCosmos:
-		return &ModelSampling{cosmosLevels{newEDM(s)}, cosmosPrediction{edm}}, nil
+		return e, err
 	case StableCascade:
-		return &ModelSampling{newCascade(or(s.Shift, 1)), epsPrediction{spread}}, nil
+		return newCascade(or(s.Shift, 1)), nil
 	case Flow:
-		return &ModelSampling{newFlow(s), flowPrediction{float32(or(s.NoiseScale, 1))}}, nil
+		return newFlow(s), nil
 	case Flux:
-		return &ModelSampling{newFlux(or(s.Shift, 1.15)), flowPrediction{1}}, nil
+		return newFlux(or(s.Shift, 1.15)), nil
 	}
 	return nil, fmt.Errorf("choosing a model sampling: unknown model type %q", t)
+}
+
+func predictionOf(t ModelType, s Settings, levels Levels) Prediction {
+	spread, edm := variance{data: 1}, variance{data: float32(or(s.SigmaData, 1))}
+	switch t {
+	case VPrediction:
+		return vPrediction{spread, -1}
+	case VPredictionDDPM:
+		return ddpmPrediction{spread}
+	case VPredictionEDM, VPredictionContinuous:
+		return vPrediction{edm, -1}
+	case EDM:
+		return vPrediction{edm, 1}
+	case FlowCosmos:
+		return cosmosPrediction{edm}
+	case Flow:
+		return flowPrediction{float32(or(s.NoiseScale, 1))}
+	case Flux:
+		return flowPrediction{1}
+	case LCM:
+		return lcmPrediction{spread, levels}
+	case X0:
+		return cleanPrediction{spread}
+	case ImgToImg:
+		return pictureInput{cleanPrediction{spread}}
+	case ImgToImgFlow:
+		return pictureFlow{}
+	}
+	return epsPrediction{spread}
+}
+
+// FluxShift returns the sampling of Flux with a shift that may be zero.
+func FluxShift(shift float64) *ModelSampling {
+	return &ModelSampling{newFlux(shift), flowPrediction{1}, Settings{Shift: shift}}
+}
+
+// WithNoiseScale returns a rectified flow's sampling with another factor on the noise. It fails for other models.
+func (m *ModelSampling) WithNoiseScale(scale float64) (*ModelSampling, error) {
+	f, ok := m.Levels.(flowLevels)
+	if !ok || !m.Flow() {
+		return nil, fmt.Errorf("setting the noise scale: the model is no rectified flow with a shift")
+	}
+	s := m.settings
+	s.NoiseScale = scale
+	return &ModelSampling{f, flowPrediction{float32(scale)}, s}, nil
 }
 
 // SigmaMin is the lowest level above zero.

@@ -21,6 +21,8 @@ type Inputs struct {
 	Y *tensor.Tensor
 	// Concat are channels [N,C',H,W] that the network reads beside x.
 	Concat *tensor.Tensor
+	// Options are the run's Params.Options, for networks that know them.
+	Options map[string]any
 }
 
 // LatentFormat relates the VAE's latents to those that the network reads. Upstream: comfy.latent_formats.
@@ -33,19 +35,44 @@ type LatentFormat struct {
 	Downscale int
 	// Video says that latents have a time axis: [B,C,T,H,W].
 	Video bool
+	// Mean and Deviation, when set, have one value a channel: the network reads (latent - Mean)*Scale/Deviation.
+	Mean, Deviation []float32
 }
 
 // SD15Latent is the latent format of Stable Diffusion 1.x and 2.x.
 var SD15Latent = LatentFormat{Channels: 4, Scale: 0.18215, Downscale: 8}
 
+// Playground25Latent is the latent format of Playground v2.5.
+var Playground25Latent = LatentFormat{
+	Channels: 4, Scale: 0.5, Downscale: 8,
+	Mean: []float32{-1.6574, 1.886, -1.383, 2.5155}, Deviation: []float32{8.4927, 5.9022, 6.5498, 5.2299},
+}
+
 // In returns a VAE's latent as the network reads it.
 func (f LatentFormat) In(x *tensor.Tensor) *tensor.Tensor {
-	return apply(x, func(v float32) float32 { return (v - f.Shift) * f.Scale })
+	if f.Mean == nil {
+		return apply(x, func(v float32) float32 { return (v - f.Shift) * f.Scale })
+	}
+	return f.channels(x, func(v, mean, deviation float32) float32 { return float32((v-mean)*f.Scale) / deviation })
 }
 
 // Out is the inverse of In.
 func (f LatentFormat) Out(x *tensor.Tensor) *tensor.Tensor {
-	return apply(x, func(v float32) float32 { return v/f.Scale + f.Shift })
+	if f.Mean == nil {
+		return apply(x, func(v float32) float32 { return v/f.Scale + f.Shift })
+	}
+	return f.channels(x, func(v, mean, deviation float32) float32 { return float32(v*deviation)/f.Scale + mean })
+}
+
+// channels applies a function with each channel's mean and deviation.
+func (f LatentFormat) channels(x *tensor.Tensor, fn func(v, mean, deviation float32) float32) *tensor.Tensor {
+	out := like(x)
+	cells := tensor.Count(x.Shape[2:])
+	for i, v := range x.Data {
+		c := min(i/cells%x.Shape[1], len(f.Mean)-1)
+		out.Data[i] = fn(v, f.Mean[c], f.Deviation[c])
+	}
+	return out
 }
 
 // Concat says which channels a network reads beside the latent.

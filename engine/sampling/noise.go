@@ -14,17 +14,24 @@ const maxBatchIndex = 1 << 16
 // the row that element indices[i] of a full batch would get: rows are drawn one by one up to the highest index. It
 // fails when there are not as many indices as rows or one is out of range. Upstream: comfy.sample.prepare_noise.
 func PrepareNoise(shape []int, seed uint64, indices []int) (*tensor.Tensor, error) {
+	out, _, err := drawNoise(shape, seed, indices)
+	return out, err
+}
+
+// drawNoise is PrepareNoise that gives the generator too: upstream's is torch's own, so what is drawn without a generator
+// later goes on where the noise ends.
+func drawNoise(shape []int, seed uint64, indices []int) (*tensor.Tensor, *Generator, error) {
 	g := NewGenerator(seed)
 	out := tensor.New(shape...)
 	if len(indices) == 0 {
 		g.Randn(out.Data)
-		return out, nil
+		return out, g, nil
 	}
 	if len(shape) == 0 || len(indices) != shape[0] {
-		return nil, fmt.Errorf("preparing noise: %d batch indices for latents of shape %v", len(indices), shape)
+		return nil, nil, fmt.Errorf("preparing noise: %d batch indices for latents of shape %v", len(indices), shape)
 	}
 	if low, high := slices.Min(indices), slices.Max(indices); low < 0 || high >= maxBatchIndex {
-		return nil, fmt.Errorf("preparing noise: batch indices must lie in [0,%d), got %d to %d", maxBatchIndex, low, high)
+		return nil, nil, fmt.Errorf("preparing noise: batch indices must lie in [0,%d), got %d to %d", maxBatchIndex, low, high)
 	}
 	row := make([]float32, tensor.Count(shape[1:]))
 	for n := range slices.Max(indices) + 1 {
@@ -35,7 +42,7 @@ func PrepareNoise(shape []int, seed uint64, indices []int) (*tensor.Tensor, erro
 			}
 		}
 	}
-	return out, nil
+	return out, g, nil
 }
 
 // NoiseSource gives the noise that a sampler adds on its way from one noise level to a lower one.

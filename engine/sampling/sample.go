@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+
 	"slices"
 
 	"comfygo/engine/tensor"
@@ -27,6 +28,12 @@ type Params struct {
 	Positive, Negative []Cond
 	// CFG is the guidance scale; at 1 the negative side is not predicted.
 	CFG float64
+	// Guider, when set, is used in place of Positive, Negative and CFG.
+	Guider *Guider
+	// Hooks change the guidance.
+	Hooks Hooks
+	// Options are for the network: Inputs.Options of each call.
+	Options map[string]any
 
 	// Latent is the start [B,C,H,W] in the VAE's space.
 	Latent *tensor.Tensor
@@ -70,7 +77,7 @@ type Step struct {
 // do not fit, when ctx ends (with its cause) and with ErrNotFinite when the network is broken. Upstream:
 // common_ksampler and comfy.sample.sample.
 func Sample(ctx context.Context, p Params) (*tensor.Tensor, error) {
-	s, err := findSampler(p.Sampler)
+	s, err := NewSampler(p.Sampler)
 	if err != nil {
 		return nil, err
 	}
@@ -81,20 +88,34 @@ func Sample(ctx context.Context, p Params) (*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	latent, err := p.fixEmpty()
-	if err != nil {
-		return nil, err
-	}
 	if sigmas = cutSteps(sigmas, p.StartStep, p.LastStep, p.FullDenoise); len(sigmas) == 0 {
-		return latent, nil
+		return p.fixEmpty()
 	}
-	noise := like(latent)
+	out, _, err := SampleWith(ctx, p, s, sigmas)
+	return out, err
+}
+
+// SampleWith runs a sampler through the given levels, whatever the steps, scheduler and denoise of p. It returns the new
+// latent and the last prediction of the clean one, both in the VAE's space; without any step that is the same. No levels
+// leave the latent as it is. Upstream: the SamplerCustom nodes and CFGGuider.sample.
+func SampleWith(ctx context.Context, p Params, s *Sampler, sigmas []float32) (latent, denoised *tensor.Tensor, err error) {
+	if s == nil {
+		return nil, nil, fmt.Errorf("sampling: no sampler given")
+	}
+	if err := p.check(); err != nil {
+		return nil, nil, err
+	}
+	start, err := p.fixEmpty()
+	if err != nil || len(sigmas) == 0 {
+		return start, start, err
+	}
+	noise, generator := like(start), NewGenerator(p.Seed)
 	if !p.DisableNoise {
-		if noise, err = PrepareNoise(latent.Shape, p.Seed, p.BatchIndex); err != nil {
-			return nil, err
+		if noise, generator, err = drawNoise(start.Shape, p.Seed, p.BatchIndex); err != nil {
+			return nil, nil, err
 		}
 	}
-	return p.run(ctx, s, sigmas, noise, latent)
+	return p.run(ctx, s, sigmas, noise, start, generator)
 }
 
 func (p *Params) check() error {
@@ -103,10 +124,11 @@ func (p *Params) check() error {
 		return fmt.Errorf("sampling: no model given")
 	case p.Latent == nil || len(p.Latent.Shape) < 4 || p.Latent.Len() == 0:
 		return fmt.Errorf("sampling: the latent is empty")
-	case len(p.Positive) == 0:
+	case p.Guider == nil && len(p.Positive) == 0:
 		return fmt.Errorf("sampling: the positive conditioning is empty")
-	case math.IsNaN(p.CFG) || math.IsInf(p.CFG, 0):
-		return fmt.Errorf("sampling: cfg is %v", p.CFG)
+	}
+	if g := p.guider(); g.check != nil {
+		return g.check()
 	}
 	return nil
 }
@@ -139,20 +161,23 @@ func (p *Params) fixEmpty() (*tensor.Tensor, error) {
 	return x.Reshape(shape...)
 }
 
+func (p *Params) guider() *Guider {
+	if p.Guider != nil {
+		return p.Guider
+	}
+	return CFGGuider(p.Positive, p.Negative, p.CFG)
+}
+
 // run samples in the network's space.
-func (p *Params) run(ctx context.Context, s *sampler, sigmas []float32, noise, latent *tensor.Tensor) (*tensor.Tensor, error) {
+func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, latent *tensor.Tensor, generator *Generator) (out, denoised *tensor.Tensor, err error) {
 	if slices.ContainsFunc(latent.Data, func(v float32) bool { return v != 0 }) {
 		latent = p.Format.In(latent)
 	}
-	g := &guide{params: p, model: p.Model, log: p.Log, scale: float32(p.CFG), both: s.uncond}
-	if g.log == nil {
-		g.log = slog.New(slog.DiscardHandler)
-	}
+	g := newGuide(p, p.guider(), s, sigmas)
 	var mask *tensor.Tensor
 	if p.NoiseMask != nil {
-		var err error
 		if mask, err = noiseMask(p.NoiseMask, latent.Shape); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		g.inpaint = &inpaint{mask: mask, latent: latent, noise: noise}
 		if s.freshInpaint {
@@ -162,43 +187,91 @@ func (p *Params) run(ctx context.Context, s *sampler, sigmas []float32, noise, l
 		}
 	}
 	if err := g.prepare(latent, mask); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r := &Run{
-		Denoise: g.denoise, Model: p.Model, Sigmas: slices.Clone(sigmas), Seed: p.Seed,
+		Denoise: g.denoise, Model: p.Model, Sigmas: slices.Clone(sigmas), Seed: p.Seed, Generator: generator,
 		X:      p.Model.AddNoise(sigmas[0], noise, latent, p.Model.maxDenoise(sigmas)),
 		Uncond: func() *tensor.Tensor { return g.uncond },
-		Step: func(i int, x, denoised *tensor.Tensor) {
+		Step: func(i int, x, guess *tensor.Tensor) {
 			g.steps++
+			denoised = guess
 			if p.OnStep != nil {
-				p.OnStep(Step{Index: i, Total: len(sigmas) - 1, X: x, Denoised: denoised})
+				p.OnStep(Step{Index: i, Total: len(sigmas) - 1, X: x, Denoised: guess})
 			}
 		},
 	}
-	out, err := s.run(ctx, r)
-	if err != nil {
-		return nil, err
+	if out, err = s.run(ctx, r); err != nil {
+		return nil, nil, err
 	}
-	return p.Format.Out(p.Model.Finish(r.Sigmas[len(r.Sigmas)-1], out)), nil
+	out = p.Model.Finish(r.Sigmas[len(r.Sigmas)-1], out)
+	if err := g.checkFinite("the result", out); err != nil {
+		return nil, nil, err
+	}
+	if out = p.Format.Out(out); denoised == nil {
+		return out, out, nil
+	}
+	return out, p.Format.Out(denoised), nil
+}
+
+func newGuide(p *Params, guider *Guider, s *Sampler, sigmas []float32) *guide {
+	g := &guide{params: p, model: p.Model, log: p.Log, guider: guider, sampler: s.name, sigmas: sigmas, both: s.uncond || p.Hooks.BothSides}
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
+	if guider.second != nil {
+		second := *guider.second
+		second.NoiseMask, second.Options = p.NoiseMask, p.Options
+		g.other = &guide{params: &second, model: second.Model, log: g.log, guider: guider, sampler: s.name, sigmas: sigmas}
+	}
+	return g
 }
 
 // prepare resolves the conditionings for latents like the given one. Upstream: process_conds.
 func (g *guide) prepare(latent, mask *tensor.Tensor) error {
-	sides := [2][]Cond{g.params.Positive, g.params.Negative}
-	var entries [2][]*entry
-	for side, conds := range sides {
-		var err error
-		if entries[side], err = resolveAll(g.model, conds, latent.Shape); err != nil {
+	g.shape = latent.Shape
+	for i, side := range g.guider.sides {
+		entries, err := g.resolveAll(side, latent, mask)
+		if err != nil {
 			return err
 		}
-		for _, e := range entries[side] {
-			if e.inputs, err = g.inputs(e.cond, latent, mask, side == 1); err != nil {
-				return err
-			}
+		g.sides = append(g.sides, entries)
+		if g.other == nil {
+			continue
+		}
+		if i < g.guider.secondFrom {
+			g.other.sides = append(g.other.sides, nil)
+			continue
+		}
+		if entries, err = g.other.resolveAll(side, latent, mask); err != nil {
+			return err
+		}
+		g.other.sides = append(g.other.sides, entries)
+	}
+	matchAreas(g.sides)
+	return nil
+}
+
+// resolve prepares a conditioning without regard to the others.
+func (g *guide) resolve(side Side, latent *tensor.Tensor) ([]*entry, error) {
+	var mask *tensor.Tensor
+	if g.inpaint != nil {
+		mask, latent = g.inpaint.mask, g.inpaint.latent
+	}
+	return g.resolveAll(side, latent, mask)
+}
+
+func (g *guide) resolveAll(side Side, latent, mask *tensor.Tensor) ([]*entry, error) {
+	entries, err := resolveAll(g.model, side.Conds, latent.Shape)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if e.inputs, err = g.inputs(e.cond, latent, mask, side.Negative); err != nil {
+			return nil, err
 		}
 	}
-	g.positive, g.negative = matchAreas(entries[0], entries[1])
-	return nil
+	return entries, nil
 }
 
 func (g *guide) inputs(c *Cond, latent, mask *tensor.Tensor, negative bool) (Inputs, error) {

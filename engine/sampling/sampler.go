@@ -19,6 +19,8 @@ type Run struct {
 	Sigmas []float32
 	Seed   uint64
 	Model  *ModelSampling
+	// Generator is the one that drew the run's noise, where that left it.
+	Generator *Generator
 	// Uncond returns the negative side's part of the latest prediction.
 	Uncond func() *tensor.Tensor
 	// Step is told of step i after its first prediction.
@@ -41,8 +43,8 @@ func (r *Run) fresh() NoiseSource { return freshNoise(r.X.Shape, r.Seed) }
 // samplerFunc takes a latent through the levels of a run.
 type samplerFunc func(ctx context.Context, r *Run) (*tensor.Tensor, error)
 
-// sampler is an entry of the list of samplers.
-type sampler struct {
+// Sampler is a way from noise to a latent: what SAMPLER links carry. It is not changed after it was made.
+type Sampler struct {
 	name string
 	run  samplerFunc
 	// uncond says that the sampler reads Run.Uncond.
@@ -50,6 +52,9 @@ type sampler struct {
 	// freshInpaint has masked runs draw new noise for what the mask protects.
 	freshInpaint bool
 }
+
+// Name returns the sampler's name in the list of samplers, or that of the node that made it.
+func (s *Sampler) Name() string { return s.name }
 
 // SamplerNames lists the samplers in upstream's order.
 func SamplerNames() []string {
@@ -60,7 +65,8 @@ func SamplerNames() []string {
 	return out
 }
 
-func findSampler(name string) (*sampler, error) {
+// NewSampler returns a sampler of the list with its default settings. It fails for a name it does not know.
+func NewSampler(name string) (*Sampler, error) {
 	for i := range samplers {
 		if samplers[i].name == name {
 			return &samplers[i], nil

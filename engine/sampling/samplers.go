@@ -2,7 +2,7 @@ package sampling
 
 // samplers are those of the KSampler nodes, in upstream's order (KSAMPLER_NAMES and what follows it). The variants ending
 // in _gpu draw their noise elsewhere upstream only when the model runs there; this program draws all noise on the CPU.
-var samplers = []sampler{
+var samplers = []Sampler{
 	{name: "euler", run: sampleEuler},
 	{name: "euler_cfg_pp", run: sampleEulerCFGPP(0), uncond: true},
 	{name: "euler_ancestral", run: sampleEulerAncestral},

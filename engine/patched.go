@@ -1,0 +1,43 @@
+package engine
+
+import "comfygo/engine/sampling"
+
+// WithSampling returns the model with another meaning of its noise levels.
+func (m *Model) WithSampling(s *sampling.ModelSampling) *Model {
+	c := *m
+	c.sampling = s
+	return &c
+}
+
+// WithLatentFormat returns the model with another relation to the VAE's latents.
+func (m *Model) WithLatentFormat(f sampling.LatentFormat) *Model {
+	c := *m
+	c.format = &f
+	return &c
+}
+
+// WithHooks returns the model with what change makes of its hooks on guidance. The functions in hooks are shared by all
+// models made from this one, and may be called by one run after another.
+func (m *Model) WithHooks(change func(h sampling.Hooks) sampling.Hooks) *Model {
+	c := *m
+	c.hooks = change(m.hooks)
+	return &c
+}
+
+// Hooks returns the model's hooks on guidance.
+func (m *Model) Hooks() sampling.Hooks { return m.hooks }
+
+// WithOption returns the model with one more option for its network, under upstream's name of it.
+func (m *Model) WithOption(name string, value any) *Model {
+	c := *m
+	c.options = map[string]any{name: value}
+	for k, v := range m.options {
+		if k != name {
+			c.options[k] = v
+		}
+	}
+	return &c
+}
+
+// Options returns the options for the model's network. The map must not be changed.
+func (m *Model) Options() map[string]any { return m.options }

@@ -1,0 +1,99 @@
+package sampling
+
+import (
+	"math"
+
+	"comfygo/engine/tensor"
+)
+
+// distilledLevels are the fifty levels, every twentieth of a thousand, that a latent consistency model was distilled at
+// (Luo et al., "Latent Consistency Models"). Upstream: ModelSamplingDiscreteDistilled.
+type distilledLevels struct {
+	*discrete
+	skip int
+}
+
+const distilledSteps = 50
+
+func newDistilled(s Settings) (distilledLevels, error) {
+	full, err := newDiscrete(s)
+	if err != nil {
+		return distilledLevels{}, err
+	}
+	n := min(distilledSteps, len(full.sigmas))
+	d := distilledLevels{&discrete{make([]float32, n), make([]float32, n)}, len(full.sigmas) / n}
+	for i := range n {
+		sigma := full.sigmas[len(full.sigmas)-1-i*d.skip]
+		d.sigmas[n-1-i], d.logs[n-1-i] = sigma, log32(sigma)
+	}
+	return d, nil
+}
+
+// Timestep implements Levels.
+func (d distilledLevels) Timestep(sigma float32) float32 {
+	return d.discrete.Timestep(sigma)*float32(d.skip) + float32(d.skip-1)
+}
+
+// Sigma implements Levels.
+func (d distilledLevels) Sigma(timestep float32) float32 {
+	return d.discrete.Sigma((timestep - float32(d.skip-1)) / float32(d.skip))
+}
+
+// PercentToSigma implements Levels.
+func (d distilledLevels) PercentToSigma(percent float64) float64 {
+	if percent <= 0 {
+		return everything
+	}
+	if percent >= 1 {
+		return 0
+	}
+	return float64(d.Sigma(float32((1 - percent) * 999)))
+}
+
+// lcmPrediction: the output is the noise, and the clean latent is mixed with the noisy one so that nothing changes at time 0.
+type lcmPrediction struct {
+	variance
+	levels Levels
+}
+
+// Denoised implements Prediction.
+func (p lcmPrediction) Denoised(sigma float32, output, x *tensor.Tensor) *tensor.Tensor {
+	const data, timeScale = 0.5, 10
+	t := p.levels.Timestep(sigma) * timeScale
+	den := float32(t*t) + data*data
+	skip, out := data*data/den, t/float32(math.Sqrt(float64(den)))
+	return zip(x, output, func(a, o float32) float32 {
+		return float32(out*(a-float32(o*sigma))) + float32(skip*a)
+	})
+}
+
+// cleanPrediction: the output is the clean latent itself.
+type cleanPrediction struct{ variance }
+
+// Denoised implements Prediction.
+func (cleanPrediction) Denoised(_ float32, output, _ *tensor.Tensor) *tensor.Tensor { return output }
+
+// pictureInput is cleanPrediction for a network that reads the latent as it is.
+type pictureInput struct{ cleanPrediction }
+
+// Input implements Prediction.
+func (pictureInput) Input(_ float32, x *tensor.Tensor) *tensor.Tensor { return x }
+
+// pictureFlow is a flow from one picture to its counterpart: no noise is added, and the output is the clean latent.
+type pictureFlow struct{ flowPrediction }
+
+// Denoised implements Prediction.
+func (pictureFlow) Denoised(_ float32, output, _ *tensor.Tensor) *tensor.Tensor { return output }
+
+// AddNoise implements Prediction.
+func (pictureFlow) AddNoise(_ float32, _, latent *tensor.Tensor, _ bool) *tensor.Tensor {
+	return latent
+}
+
+// Finish implements Prediction.
+func (pictureFlow) Finish(_ float32, x *tensor.Tensor) *tensor.Tensor {
+	return apply(x, func(a float32) float32 { return 1 - a })
+}
+
+// NoiseScale implements Prediction.
+func (pictureFlow) NoiseScale() float32 { return 1 }
