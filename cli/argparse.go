@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +28,11 @@ type reading struct {
 	settings []setting // in the order of first use; the last use has won
 	words    []string  // what belongs to no flag
 	help     bool      // --help was met; nothing behind it was read
+}
+
+// given reports whether a flag was used.
+func (r reading) given(s *spec) bool {
+	return slices.ContainsFunc(r.settings, func(g setting) bool { return g.spec == s })
 }
 
 // reader applies argparse's rules (CPython's argparse.ArgumentParser, class of 3.11/3.12) to a list
@@ -244,19 +250,10 @@ func (r *reader) exclude(s *spec, isDefault bool) error {
 	}
 	for _, tier := range r.tiers {
 		for _, other := range tier {
-			if other != s && other.group == s.group && r.wasSeen(other) {
+			if other != s && other.group == s.group && slices.Contains(r.seen, other) {
 				return usagef("argument %s: not allowed with argument %s", s.label(), other.label())
 			}
 		}
 	}
 	return nil
-}
-
-func (r *reader) wasSeen(s *spec) bool {
-	for _, o := range r.seen {
-		if o == s {
-			return true
-		}
-	}
-	return false
 }

@@ -119,13 +119,13 @@ func dispatch(ctx context.Context, cmd *command, words []string, stdout io.Write
 		cfg.Ignored, cfg.Args = ignored(r), masked(words)
 		return cfg, nil
 	}
-	app := newApp(ns, finish, stdout, h)
+	app := newApp(ns, r, finish, stdout, h)
 	return app.RunContext(ctx, plainWords(program, r, cmd))
 }
 
 // newApp is the program as urfave/cli sees it: the server's flags, and one command each for what is
 // not the server. Help, usage and errors are ours, in argparse's form.
-func newApp(ns namespace, finish func() (Config, error), stdout io.Writer, h Handlers) *ucli.App {
+func newApp(ns namespace, r reading, finish func() (Config, error), stdout io.Writer, h Handlers) *ucli.App {
 	app := &ucli.App{
 		Name:                      program,
 		HideHelp:                  true,
@@ -135,7 +135,7 @@ func newApp(ns namespace, finish func() (Config, error), stdout io.Writer, h Han
 		ErrWriter:                 io.Discard,
 		DisableSliceFlagSeparator: true,
 		ExitErrHandler:            func(*ucli.Context, error) {},
-		Flags:                     append(flags(ns, upstream), flags(ns, own)...),
+		Flags:                     append(flags(ns, r, upstream), flags(ns, r, own)...),
 	}
 	app.Action = func(c *ucli.Context) error {
 		cfg, err := finish()
@@ -159,7 +159,7 @@ func newApp(ns namespace, finish func() (Config, error), stdout io.Writer, h Han
 			Name:     cmd.name,
 			Usage:    cmd.help,
 			HideHelp: true,
-			Flags:    flags(ns, cmd.flags),
+			Flags:    flags(ns, r, cmd.flags),
 			Action: func(c *ucli.Context) error {
 				cfg, err := finish()
 				if err != nil {

@@ -17,7 +17,7 @@ func ChangedValues(words []string) map[string]any {
 		return map[string]any{"error": err.Error()}
 	}
 	ns, plain := newNamespace(upstream), newNamespace(upstream)
-	app := &ucli.App{Flags: flags(ns, upstream), HideHelp: true, Action: func(*ucli.Context) error { return ns.relate() }}
+	app := &ucli.App{Flags: flags(ns, r, upstream), HideHelp: true, Action: func(*ucli.Context) error { return ns.relate() }}
 	if err := app.Run(plainWords(program, r, nil)); err != nil {
 		return map[string]any{"error": err.Error()}
 	}

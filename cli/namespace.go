@@ -79,10 +79,14 @@ func (v *value) String() string {
 // IsBoolFlag tells the flag package that a switch stands alone.
 func (v *value) IsBoolFlag() bool { return v.spec != nil && v.spec.kind == kindSwitch }
 
-// flags makes urfave/cli's flags from the table; they write into ns.
-func flags(ns namespace, specs []*spec) []ucli.Flag {
-	out := make([]ucli.Flag, 0, len(specs))
+// flags makes urfave/cli's flags for those of the table that were given; they write into ns. It is told
+// of no others, because the time it takes grows with the square of their number.
+func flags(ns namespace, r reading, specs []*spec) []ucli.Flag {
+	var out []ucli.Flag
 	for _, s := range specs {
+		if !r.given(s) {
+			continue
+		}
 		out = append(out, &ucli.GenericFlag{
 			Name:     strings.TrimPrefix(s.name, "--"),
 			Category: s.section,
