@@ -101,8 +101,10 @@ func start(t *testing.T, change func(*server.Config)) *rig {
 			t.Fatal(err)
 		}
 	}
-	cfg := server.Config{Folders: f, AppVersion: "test", Argv: []string{"test"},
-		Executor: executor.New(executor.Config{Registry: registry, Services: nodes.Services{Folders: f}})}
+	cfg := server.Config{
+		Folders: f, AppVersion: "test", Argv: []string{"test"},
+		Executor: executor.New(executor.Config{Registry: registry, Services: nodes.Services{Folders: f}}),
+	}
 	if change != nil {
 		change(&cfg)
 	}

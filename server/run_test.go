@@ -18,8 +18,10 @@ import (
 	"comfygo/server"
 )
 
-const quick = `{"1": {"class_type": "Number", "inputs": {"value": %d}}, "2": {"class_type": "Show", "inputs": {"value": ["1", 0]}}}`
-const slow = `{"1": {"class_type": "Wait", "inputs": {"seed": %d}}, "2": {"class_type": "Show", "inputs": {"value": ["1", 0]}}}`
+const (
+	quick = `{"1": {"class_type": "Number", "inputs": {"value": %d}}, "2": {"class_type": "Show", "inputs": {"value": ["1", 0]}}}`
+	slow  = `{"1": {"class_type": "Wait", "inputs": {"seed": %d}}, "2": {"class_type": "Show", "inputs": {"value": ["1", 0]}}}`
+)
 
 func TestRunAndItsMessages(t *testing.T) {
 	t.Parallel()
@@ -31,8 +33,10 @@ func TestRunAndItsMessages(t *testing.T) {
 		got = append(got, r.next(mine))
 	}
 	got = slices.DeleteFunc(got, func(m string) bool { return m == "progress_state" })
-	want := []string{"status", "status", "execution_start", "execution_cached", "executing", "executing", "executed",
-		"execution_success", "status", "executing null"}
+	want := []string{
+		"status", "status", "execution_start", "execution_cached", "executing", "executing", "executed",
+		"execution_success", "status", "executing null",
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("messages\n%v, want\n%v", got, want)
 	}

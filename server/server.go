@@ -67,8 +67,10 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("making a server: %w", err)
 	}
 	s.hub = hub.New(hub.Config{Features: s.features(), Logger: s.log})
-	s.queue, err = queue.New(queue.Config{Run: s.runJob, Changed: s.hub.Remaining, Finished: s.jobFinished,
-		Free: s.free, Store: cfg.Store, Logger: s.log})
+	s.queue, err = queue.New(queue.Config{
+		Run: s.runJob, Changed: s.hub.Remaining, Finished: s.jobFinished,
+		Free: s.free, Store: cfg.Store, Logger: s.log,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)
 	}
@@ -108,8 +110,10 @@ func (s *Server) Queue() queue.Queue { return s.queue }
 func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	srv := &http.Server{Handler: s.echo, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	srv := &http.Server{
+		Handler: s.echo, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
 
 	var work sync.WaitGroup
 	errs := make(chan error, len(listeners)+1)

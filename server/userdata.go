@@ -178,8 +178,10 @@ func entriesBelow(root, path string) []any {
 		if relErr != nil {
 			return nil //nolint:nilerr // cannot happen below path
 		}
-		e := userEntry{isFile: err != nil || !info.IsDir(), name: d.Name(),
-			shown: pyjson.NewObject("name", d.Name(), "path", filepath.ToSlash(rel), "type", "directory")}
+		e := userEntry{
+			isFile: err != nil || !info.IsDir(), name: d.Name(),
+			shown: pyjson.NewObject("name", d.Name(), "path", filepath.ToSlash(rel), "type", "directory"),
+		}
 		if e.isFile {
 			e.shown.Set("type", "file")
 			if err == nil {

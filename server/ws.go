@@ -17,15 +17,19 @@ func (s *Server) getWS(c echo.Context) error {
 		if _, given := r.Header["Upgrade"]; !given {
 			shown = "None"
 		}
-		return &raised{status: http.StatusBadRequest,
-			text: fmt.Sprintf("No WebSocket UPGRADE hdr: %s\n Can \"Upgrade\" only to \"WebSocket\".", shown)}
+		return &raised{
+			status: http.StatusBadRequest,
+			text:   fmt.Sprintf("No WebSocket UPGRADE hdr: %s\n Can \"Upgrade\" only to \"WebSocket\".", shown),
+		}
 	}
 	if s.hub.Clients() >= maxClients {
 		return &raised{status: http.StatusServiceUnavailable}
 	}
 	// The origin is the guard's matter: by now it has let the request pass.
-	conn, err := websocket.Accept(c.Response(), r, &websocket.AcceptOptions{InsecureSkipVerify: true,
-		CompressionMode: websocket.CompressionNoContextTakeover})
+	conn, err := websocket.Accept(c.Response(), r, &websocket.AcceptOptions{
+		InsecureSkipVerify: true,
+		CompressionMode:    websocket.CompressionNoContextTakeover,
+	})
 	if err != nil {
 		s.log.Debug("accepting a socket", "error", err)
 		return nil // Accept has answered

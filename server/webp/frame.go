@@ -55,10 +55,12 @@ func quantizer(quality int) int {
 }
 
 func newEncoder(source *planes, index int) *encoder {
-	return &encoder{source: source, done: newPlanes(source.mbw, source.mbh),
+	return &encoder{
+		source: source, done: newPlanes(source.mbw, source.mbh),
 		y1: steps{dcSteps[index], acSteps[index]},
 		y2: steps{2 * dcSteps[index], max(8, acSteps[index]*155/100)},
-		uv: steps{dcSteps[min(index, 117)], acSteps[index]}}
+		uv: steps{dcSteps[min(index, 117)], acSteps[index]},
+	}
 }
 
 // macroblock chooses modes, quantizes and reconstructs one macroblock.
