@@ -7,11 +7,7 @@ import "golang.org/x/sys/unix"
 // allocate returns zeroed memory outside of Go's heap: the collector neither scans nor counts it, and it goes back to
 // the system at once when freed.
 func allocate(n int) ([]byte, error) {
-	b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
-	if err == nil {
-		hugePages(b)
-	}
-	return b, err
+	return unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 }
 
 // free unmaps what allocate returned.

@@ -91,6 +91,7 @@ func wideSizes(found *models.Found) map[string]int64 {
 	return map[string]int64{
 		"unet": sum(found.UNet != nil, found.UNetScope, ""),
 		"vae":  sum(found.VAE != nil, found.VAEScope, ""),
+		"tiny": sum(found.Tiny != nil && found.Tiny.HasEncoder, found.TinyEncoderScope, "") + sum(found.Tiny != nil && found.Tiny.HasDecoder, found.TinyDecoderScope, ""),
 		"clip": sum(found.CLIP != nil, found.CLIPScope, "text_model.encoder."),
 	}
 }

@@ -131,7 +131,7 @@ func TestTextEncode(t *testing.T) {
 
 func TestVAE(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"sd15-small", "vae-sd"} {
+	for _, name := range []string{"sd15-small", "vae-sd", "taesd"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var info struct {

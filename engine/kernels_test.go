@@ -22,9 +22,17 @@ func TestKernelsAgree(t *testing.T) {
 		shape []int
 		block int
 	}{
-		{nn.Transposed, []int{130, 77}, 0}, {nn.Transposed, []int{64, 64}, 0}, {nn.Transposed, []int{7, 3}, 0}, {nn.Transposed, []int{65, 41, 1, 1}, 0},
-		{nn.Blocked, []int{32, 48, 3, 3}, 16}, {nn.Blocked, []int{3, 16, 3, 3}, 16}, {nn.Blocked, []int{32, 4, 3, 3}, 16},
-		{nn.Blocked, []int{24, 16, 1, 1}, 8}, {nn.Phase, []int{32, 32, 3, 3}, 16}, {nn.Plain, []int{123}, 0}, {nn.Padded, []int{5}, 16},
+		{nn.Transposed, []int{130, 77}, 0},
+		{nn.Transposed, []int{64, 64}, 0},
+		{nn.Transposed, []int{7, 3}, 0},
+		{nn.Transposed, []int{65, 41, 1, 1}, 0},
+		{nn.Blocked, []int{32, 48, 3, 3}, 16},
+		{nn.Blocked, []int{3, 16, 3, 3}, 16},
+		{nn.Blocked, []int{32, 4, 3, 3}, 16},
+		{nn.Blocked, []int{24, 16, 1, 1}, 8},
+		{nn.Phase, []int{32, 32, 3, 3}, 16},
+		{nn.Plain, []int{123}, 0},
+		{nn.Padded, []int{5}, 16},
 	}
 	for _, d := range []dtype.DType{dtype.F16, dtype.BF16, dtype.F32} {
 		for _, c := range shapes {

@@ -56,10 +56,11 @@ func (rt *Runtime) checkHost(what string, bytes int64) error {
 	return &MemoryError{What: what, Needed: bytes, Present: rt.available()}
 }
 
-// runBytes estimates the activations of one U-Net run on n latents of h x w, from runs measured on the CPU
-// (docs/performance.md): the widest level holds its skip connections and a few pictures of work.
+// runBytes estimates the activations of one U-Net run on n latents of h x w. Measured for Stable Diffusion 1.5 on the
+// CPU with two latents: 216 MiB at 32x32, 534 at 64x64, 1056 at 96x96, that is 40 float32 for each channel of the
+// first level and each position.
 func (m *Model) runBytes(n, h, w int) int64 {
-	return product(n, h, w, m.cfg.ModelChannels, 4, 20)
+	return product(n, h, w, m.cfg.ModelChannels, 4, 40)
 }
 
 // MaxRows returns how many latents of h x w one run can take with the memory there is, at least 1.

@@ -63,14 +63,10 @@ func (rt *Runtime) LoadCheckpoint(path string) (*Model, *CLIP, *VAE, error) {
 		return nil, nil, nil, err
 	}
 	var c *CLIP
-	var v *VAE
 	if f.found.CLIP != nil {
 		c = &CLIP{rt: rt, file: f, cfg: *f.found.CLIP}
 	}
-	if f.found.VAE != nil {
-		v = &VAE{rt: rt, file: f, cfg: *f.found.VAE}
-	}
-	return m, c, v, nil
+	return m, c, rt.vaeOf(f), nil
 }
 
 // Sampling returns the meaning of the model's noise levels.

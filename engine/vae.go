@@ -19,6 +19,8 @@ type VAE struct {
 	cfg  models.VAEConfig
 	// pixels says that there is no network: latents are pictures in -1…1.
 	pixels bool
+	// tiny, when set, is the TAESD that takes the network's place.
+	tiny *tinyVAE
 }
 
 // PixelSpace returns the VAE of models that work on pictures themselves: its latents are pictures in -1…1.
@@ -32,10 +34,21 @@ func (rt *Runtime) LoadVAE(path string) (*VAE, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.found.VAE == nil {
-		return nil, fmt.Errorf("loading %s: the file holds no VAE", path)
+	if v := rt.vaeOf(f); v != nil {
+		return v, nil
 	}
-	return &VAE{rt: rt, file: f, cfg: *f.found.VAE}, nil
+	if f.found.Tiny != nil {
+		return nil, fmt.Errorf("loading %s: the file holds half a TAESD; it is chosen by its name, with both files in models/vae_approx", path)
+	}
+	return nil, fmt.Errorf("loading %s: the file holds no VAE", path)
+}
+
+// vaeOf returns the VAE in a file, nil when it holds none.
+func (rt *Runtime) vaeOf(f *modelFile) *VAE {
+	if f.found.VAE == nil {
+		return rt.tinyOf(f)
+	}
+	return &VAE{rt: rt, file: f, cfg: *f.found.VAE}
 }
 
 // Downscale returns the number of picture pixels per latent pixel along one side.
@@ -220,7 +233,10 @@ func (v *VAE) decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, err
 	if v.pixels {
 		return z, nil
 	}
-	return v.run(ctx, "vae decoder", "z", "out", z, func(t nn.Target) (*onnx.Graph, error) {
+	if v.tiny != nil {
+		return v.tiny.decode(ctx, v, z)
+	}
+	return v.run(ctx, v.file, "vae decoder", "z", "out", z, func(t nn.Target) (*onnx.Graph, error) {
 		return models.VAEDecoderGraph(v.file.found.VAEScope(), v.cfg, t)
 	})
 }
@@ -230,7 +246,10 @@ func (v *VAE) encode(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, err
 	if v.pixels {
 		return x, nil
 	}
-	m, err := v.run(ctx, "vae encoder", "pixels", "moments", x, func(t nn.Target) (*onnx.Graph, error) {
+	if v.tiny != nil {
+		return v.tiny.encode(ctx, v, x)
+	}
+	m, err := v.run(ctx, v.file, "vae encoder", "pixels", "moments", x, func(t nn.Target) (*onnx.Graph, error) {
 		return models.VAEEncoderGraph(v.file.found.VAEScope(), v.cfg, t)
 	})
 	if err != nil {
@@ -243,7 +262,7 @@ func (v *VAE) encode(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, err
 	return out, nil
 }
 
-func (v *VAE) run(ctx context.Context, kind, in, out string, x *tensor.Tensor, build func(nn.Target) (*onnx.Graph, error)) (*tensor.Tensor, error) {
+func (v *VAE) run(ctx context.Context, file *modelFile, kind, in, out string, x *tensor.Tensor, build func(nn.Target) (*onnx.Graph, error)) (*tensor.Tensor, error) {
 	device := v.rt.cfg.Device
 	if v.rt.cfg.VAEOnCPU {
 		device = ort.Device{}
@@ -253,7 +272,7 @@ func (v *VAE) run(ctx context.Context, kind, in, out string, x *tensor.Tensor, b
 		return nil, err
 	}
 	var res map[string]ort.Value
-	err = v.rt.with(ctx, v.file, kind, p, func() (*onnx.Graph, error) { return build(p.target) }, func(n *network) error {
+	err = v.rt.with(ctx, file, kind, p, func() (*onnx.Graph, error) { return build(p.target) }, func(n *network) error {
 		var err error
 		res, err = n.run(ctx, map[string]ort.Value{in: ort.Floats(x.Data, x.Shape...)}, out)
 		return err

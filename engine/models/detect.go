@@ -13,10 +13,13 @@ type Found struct {
 	UNet   *UNetConfig
 	VAE    *VAEConfig
 	CLIP   *CLIPTextConfig
+	Tiny   *TinyConfig
 	unet   func() *weights.Scope
 	vae    func() *weights.Scope
 	clip   func() *weights.Scope
 	Source weights.Source
+
+	tinyEncoder, tinyDecoder func() *weights.Scope
 }
 
 // UNetScope returns a fresh scope of the U-Net's weights.
@@ -27,6 +30,12 @@ func (f *Found) VAEScope() *weights.Scope { return f.vae() }
 
 // CLIPScope returns a fresh scope of the text encoder's weights.
 func (f *Found) CLIPScope() *weights.Scope { return f.clip() }
+
+// TinyEncoderScope returns a fresh scope of the encoder of a TAESD.
+func (f *Found) TinyEncoderScope() *weights.Scope { return f.tinyEncoder() }
+
+// TinyDecoderScope returns a fresh scope of the decoder of a TAESD.
+func (f *Found) TinyDecoderScope() *weights.Scope { return f.tinyDecoder() }
 
 // embeddedConfig is the part of a file's "config" metadata that detection reads. Files of other sizes than the
 // well-known ones (the built-in demo model) carry it; keys follow upstream's U-Net parameters.
@@ -69,7 +78,12 @@ func Detect(src weights.Source) (*Found, error) {
 	if err := f.detectCLIP(); err != nil {
 		return nil, fmt.Errorf("detecting the text encoder in %s: %w", src.Path(), err)
 	}
-	if f.UNet == nil && f.VAE == nil && f.CLIP == nil {
+	if f.VAE == nil {
+		if err := f.detectTiny(); err != nil {
+			return nil, fmt.Errorf("detecting the TAESD in %s: %w", src.Path(), err)
+		}
+	}
+	if f.UNet == nil && f.VAE == nil && f.CLIP == nil && f.Tiny == nil {
 		return nil, fmt.Errorf("detecting the model in %s: %s", src.Path(), describe(src))
 	}
 	return f, nil

@@ -54,8 +54,11 @@ func (g *Graph) convShape(op string, x *Value, in, out, kh, kw, groups int, w Wi
 func (w Window) attrs(kh, kw, groups int) []attr {
 	s := int64(w.Stride)
 	return []attr{
-		{"kernel_shape", []int64{int64(kh), int64(kw)}}, {"strides", []int64{s, s}}, {"dilations", []int64{1, 1}},
-		{"pads", []int64{int64(w.Pads[0]), int64(w.Pads[1]), int64(w.Pads[2]), int64(w.Pads[3])}}, {"group", int64(groups)},
+		{"kernel_shape", []int64{int64(kh), int64(kw)}},
+		{"strides", []int64{s, s}},
+		{"dilations", []int64{1, 1}},
+		{"pads", []int64{int64(w.Pads[0]), int64(w.Pads[1]), int64(w.Pads[2]), int64(w.Pads[3])}},
+		{"group", int64(groups)},
 	}
 }
 

@@ -119,8 +119,10 @@ func TestAnOptimizerThatWantsTheValuesFailsLoudly(t *testing.T) {
 	t.Parallel()
 	w := stored{"kernel", dtype.F32, []int{32, 16}, bytesOf(make([]float32, 512)), memoryLocation(t)}
 	g := graph{
-		nodes: []wireNode{{op: "Transpose", in: []string{"kernel"}, out: []string{"t"}, ints: map[string][]int64{"perm": {1, 0}}},
-			nodeOf("MatMul", []string{"x", "t"}, []string{"y"})},
+		nodes: []wireNode{
+			{op: "Transpose", in: []string{"kernel"}, out: []string{"t"}, ints: map[string][]int64{"perm": {1, 0}}},
+			nodeOf("MatMul", []string{"x", "t"}, []string{"y"}),
+		},
 		inits: []stored{w}, inputs: []wireTensor{tensorOf("x", 1, 16)}, outputs: []wireTensor{tensorOf("y", 1, 32)},
 	}
 	released := false

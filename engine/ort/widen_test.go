@@ -189,7 +189,8 @@ func BenchmarkWiden(b *testing.B) {
 				g := graph{
 					nodes: []wireNode{
 						{op: c.op, domain: "comfygo", in: []string{"w", "x"}, out: []string{"wide"}, ints: c.attrs},
-						nodeOf("Shape", []string{"wide"}, []string{"s"}), {op: "Cast", in: []string{"s"}, out: []string{"y"}, ints: map[string][]int64{"to": {1}}},
+						nodeOf("Shape", []string{"wide"}, []string{"s"}),
+						{op: "Cast", in: []string{"s"}, out: []string{"y"}, ints: map[string][]int64{"to": {1}}},
 					},
 					inits:  []stored{{"w", d, c.dims, data, memoryLocation(b)}},
 					inputs: []wireTensor{tensorOf("x", 1)}, outputs: []wireTensor{tensorOf("y", int64(len(c.dims)))},

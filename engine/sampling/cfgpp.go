@@ -9,8 +9,8 @@ import (
 // The samplers of this file add noise along the negative side's prediction alone (Chung et al., "CFG++: Manifold-constrained
 // Classifier Free Guidance"), so the guided prediction stays on the way of clean latents.
 
-// sampleEulerCFGPP returns the Euler method; eta is the share of fresh noise.
-func sampleEulerCFGPP(eta float32) samplerFunc {
+// sampleEulerCFGPP returns the Euler method; eta is the share of fresh noise, strength multiplies it.
+func sampleEulerCFGPP(eta, strength float32) samplerFunc {
 	return func(ctx context.Context, r *Run) (*tensor.Tensor, error) {
 		x, noise := r.X, r.fresh()
 		for i := range len(r.Sigmas) - 1 {
@@ -28,12 +28,26 @@ func sampleEulerCFGPP(eta float32) samplerFunc {
 			d := zip(x, r.Uncond(), func(a, u float32) float32 { return (a - float32(alphaFrom*u)) / from })
 			down, up := ancestral(from/alphaFrom, to/alphaTo, eta)
 			x = sum(term{alphaTo, denoised}, term{alphaTo * down, d})
-			if eta > 0 {
-				x = sum(term{1, x}, term{alphaTo * r.Model.NoiseScale() * up, noise(from, to)})
+			if eta > 0 && strength > 0 {
+				x = sum(term{1, x}, term{alphaTo * strength * r.Model.NoiseScale() * up, noise(from, to)})
 			}
 		}
 		return x, nil
 	}
+}
+
+// sampleEulerPP is the other form of the Euler method: its slope leads away from the negative side's prediction twice.
+func sampleEulerPP(ctx context.Context, r *Run) (*tensor.Tensor, error) {
+	x := r.X
+	for i := range len(r.Sigmas) - 1 {
+		denoised, err := r.predict(ctx, i, x)
+		if err != nil {
+			return nil, err
+		}
+		shifted := sum(term{1, x}, term{-1, denoised}, term{1, r.Uncond()})
+		x = along(x, slope(shifted, r.Sigmas[i], denoised), r.Sigmas[i+1]-r.Sigmas[i])
+	}
+	return x, nil
 }
 
 // sampleDPMPP2SCFGPP is DPM-Solver++(2S) with fresh noise.

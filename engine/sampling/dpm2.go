@@ -54,7 +54,7 @@ func sampleDPM2Ancestral(ctx context.Context, r *Run) (*tensor.Tensor, error) {
 		keep := float32(1)
 		down, up := ancestral(from, to, 1)
 		if r.Model.Flow() {
-			down, keep, up = flowAncestral(from, to)
+			down, keep, up = flowAncestral(from, to, 1)
 			up *= r.Model.NoiseScale()
 		}
 		if down == 0 {

@@ -27,29 +27,31 @@ func sampleDPMPP2M(ctx context.Context, r *Run) (*tensor.Tensor, error) {
 	return x, nil
 }
 
-// sampleDPMPP2SAncestral is DPM-Solver++(2S) with fresh noise after each step.
-func sampleDPMPP2SAncestral(ctx context.Context, r *Run) (*tensor.Tensor, error) {
-	if r.Model.Flow() {
-		return flowDPMPP2SAncestral(ctx, r)
+// sampleDPMPP2SAncestral is DPM-Solver++(2S) with fresh noise after each step; eta is its share, strength multiplies it.
+func sampleDPMPP2SAncestral(eta, strength float32) samplerFunc {
+	return func(ctx context.Context, r *Run) (*tensor.Tensor, error) {
+		if r.Model.Flow() {
+			return flowDPMPP2SAncestral(ctx, r, eta, strength)
+		}
+		x, noise := r.X, r.fresh()
+		for i := range len(r.Sigmas) - 1 {
+			denoised, err := r.predict(ctx, i, x)
+			if err != nil {
+				return nil, err
+			}
+			from, to := r.Sigmas[i], r.Sigmas[i+1]
+			down, up := ancestral(from, to, eta)
+			if down == 0 {
+				x = eulerStep(x, denoised, from, down)
+			} else if x, err = r.twoStage(ctx, x, denoised, from, down); err != nil {
+				return nil, err
+			}
+			if to > 0 {
+				x = sum(term{1, x}, term{strength * up, noise(from, to)})
+			}
+		}
+		return x, nil
 	}
-	x, noise := r.X, r.fresh()
-	for i := range len(r.Sigmas) - 1 {
-		denoised, err := r.predict(ctx, i, x)
-		if err != nil {
-			return nil, err
-		}
-		from, to := r.Sigmas[i], r.Sigmas[i+1]
-		down, up := ancestral(from, to, 1)
-		if down == 0 {
-			x = eulerStep(x, denoised, from, down)
-		} else if x, err = r.twoStage(ctx, x, denoised, from, down); err != nil {
-			return nil, err
-		}
-		if to > 0 {
-			x = sum(term{1, x}, term{up, noise(from, to)})
-		}
-	}
-	return x, nil
 }
 
 // twoStage takes a step of DPM-Solver++(2S).
@@ -66,7 +68,7 @@ func (r *Run) twoStage(ctx context.Context, x, denoised *tensor.Tensor, from, to
 }
 
 // flowDPMPP2SAncestral is sampleDPMPP2SAncestral on a rectified flow.
-func flowDPMPP2SAncestral(ctx context.Context, r *Run) (*tensor.Tensor, error) {
+func flowDPMPP2SAncestral(ctx context.Context, r *Run, eta, strength float32) (*tensor.Tensor, error) {
 	x, noise := r.X, r.fresh()
 	for i := range len(r.Sigmas) - 1 {
 		denoised, err := r.predict(ctx, i, x)
@@ -74,7 +76,7 @@ func flowDPMPP2SAncestral(ctx context.Context, r *Run) (*tensor.Tensor, error) {
 			return nil, err
 		}
 		from, to := r.Sigmas[i], r.Sigmas[i+1]
-		down, keep, up := flowAncestral(from, to)
+		down, keep, up := flowAncestral(from, to, eta)
 		if to == 0 {
 			x = eulerStep(x, denoised, from, down)
 			continue
@@ -91,7 +93,9 @@ func flowDPMPP2SAncestral(ctx context.Context, r *Run) (*tensor.Tensor, error) {
 		}
 		ratio = down / from
 		x = sum(term{ratio, x}, term{1 - ratio, denoised2})
-		x = sum(term{keep, x}, term{r.Model.NoiseScale() * up, noise(from, to)})
+		if eta > 0 {
+			x = sum(term{keep, x}, term{strength * r.Model.NoiseScale() * up, noise(from, to)})
+		}
 	}
 	return x, nil
 }

@@ -45,34 +45,38 @@ func ancestral(from, to, eta float32) (down, up float32) {
 	return sqrt32(to*to - up*up), up
 }
 
-// flowAncestral is ancestral with eta 1 on a rectified flow: the latent is multiplied by keep before noise of the level up is
-// added. Upstream: the _RF variants.
-func flowAncestral(from, to float32) (down, keep, up float32) {
-	down = to * (1 + (to/from - 1))
+// flowAncestral is ancestral on a rectified flow: the latent is multiplied by keep before noise of the level up is added.
+// Upstream: the _RF variants.
+func flowAncestral(from, to, eta float32) (down, keep, up float32) {
+	down = to * (1 + (to/from-1)*eta)
 	alpha, alphaDown := 1-to, 1-down
 	up = sqrt32(to*to - down*down*(alpha*alpha)/(alphaDown*alphaDown))
 	return down, alpha / alphaDown, up
 }
 
-// sampleEulerAncestral adds fresh noise after each Euler step.
-func sampleEulerAncestral(ctx context.Context, r *Run) (*tensor.Tensor, error) {
-	x, noise, flow := r.X, r.fresh(), r.Model.Flow()
-	for i := range len(r.Sigmas) - 1 {
-		denoised, err := r.predict(ctx, i, x)
-		if err != nil {
-			return nil, err
+// sampleEulerAncestral adds fresh noise after each Euler step; eta is its share, strength multiplies it.
+func sampleEulerAncestral(eta, strength float32) samplerFunc {
+	return func(ctx context.Context, r *Run) (*tensor.Tensor, error) {
+		x, noise, flow := r.X, r.fresh(), r.Model.Flow()
+		for i := range len(r.Sigmas) - 1 {
+			denoised, err := r.predict(ctx, i, x)
+			if err != nil {
+				return nil, err
+			}
+			from, to := r.Sigmas[i], r.Sigmas[i+1]
+			switch down, up := ancestral(from, to, eta); {
+			case flow && to == 0, !flow && down == 0:
+				x = denoised
+			case flow:
+				down, keep, up := flowAncestral(from, to, eta)
+				x = sum(term{down / from, x}, term{1 - down/from, denoised})
+				if eta > 0 {
+					x = sum(term{keep, x}, term{strength * r.Model.NoiseScale() * up, noise(from, to)})
+				}
+			default:
+				x = sum(term{1, eulerStep(x, denoised, from, down)}, term{strength * up, noise(from, to)})
+			}
 		}
-		from, to := r.Sigmas[i], r.Sigmas[i+1]
-		switch down, up := ancestral(from, to, 1); {
-		case flow && to == 0, !flow && down == 0:
-			x = denoised
-		case flow:
-			down, keep, up := flowAncestral(from, to)
-			x = sum(term{down / from, x}, term{1 - down/from, denoised})
-			x = sum(term{keep, x}, term{r.Model.NoiseScale() * up, noise(from, to)})
-		default:
-			x = sum(term{1, eulerStep(x, denoised, from, down)}, term{up, noise(from, to)})
-		}
+		return x, nil
 	}
-	return x, nil
 }

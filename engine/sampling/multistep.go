@@ -14,49 +14,6 @@ func (h history) push(d *tensor.Tensor, keep int) history {
 	return h[:min(len(h), keep)]
 }
 
-// sampleLMS is the linear multistep method of order 4 with exact coefficients (Katherine Crowson's k-diffusion).
-func sampleLMS(ctx context.Context, r *Run) (*tensor.Tensor, error) {
-	const order = 4
-	x := r.X
-	var slopes history
-	for i := range len(r.Sigmas) - 1 {
-		denoised, err := r.predict(ctx, i, x)
-		if err != nil {
-			return nil, err
-		}
-		slopes = slopes.push(slope(x, r.Sigmas[i], denoised), order)
-		if r.Sigmas[i+1] == 0 {
-			x = denoised
-			continue
-		}
-		terms := []term{{1, x}}
-		for j := range slopes {
-			terms = append(terms, term{float32(lagrangeIntegral(r.Sigmas, len(slopes), i, j)), slopes[j]})
-		}
-		x = sum(terms...)
-	}
-	return x, nil
-}
-
-// lagrangeIntegral integrates, from level i to level i+1, the polynomial of degree order-1 that is 1 at level i-j and 0 at
-// the other latest levels. Three Gauss points are exact up to degree five.
-func lagrangeIntegral(levels []float32, order, i, j int) float64 {
-	nodes := [3]float64{-0.7745966692414834, 0, 0.7745966692414834}
-	weights := [3]float64{5.0 / 9, 8.0 / 9, 5.0 / 9}
-	from, to := float64(levels[i]), float64(levels[i+1])
-	total := 0.0
-	for n, u := range nodes {
-		tau, product := from+(u+1)/2*(to-from), 1.0
-		for k := range order {
-			if k != j {
-				product *= (tau - float64(levels[i-k])) / (float64(levels[i-j]) - float64(levels[i-k]))
-			}
-		}
-		total += weights[n] * product
-	}
-	return total * (to - from) / 2
-}
-
 // adamsBashforth are the coefficients of the explicit methods of orders 1 to 4, newest slope first.
 var adamsBashforth = [][]float32{
 	{1},

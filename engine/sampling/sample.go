@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-
 	"slices"
 
 	"comfygo/engine/tensor"

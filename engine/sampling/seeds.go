@@ -26,6 +26,8 @@ type seedsStage struct {
 	run    *Run
 	source NoiseSource
 	eta, h float32
+	// strength multiplies the noise; there is none unless it and eta are above zero.
+	strength float32
 	at     float32 // the share of the step that the noise reaches
 	sigma  float32 // the level there
 	noise  *tensor.Tensor
@@ -33,7 +35,7 @@ type seedsStage struct {
 
 // add returns x, which is at share r of the step and level sigma, with the noise of the path up to there.
 func (s *seedsStage) add(x *tensor.Tensor, r, sigma float32) *tensor.Tensor {
-	if s.eta == 0 {
+	if !(s.eta > 0 && s.strength > 0) {
 		return x
 	}
 	fresh := s.source(s.sigma, sigma)
@@ -44,12 +46,12 @@ func (s *seedsStage) add(x *tensor.Tensor, r, sigma float32) *tensor.Tensor {
 		s.noise = sum(term{exp32(factor), s.noise}, term{sqrt32(-expm132(2 * factor)), fresh})
 	}
 	s.at, s.sigma = r, sigma
-	return sum(term{1, x}, term{sigma * s.run.Model.NoiseScale(), s.noise})
+	return sum(term{1, x}, term{sigma * s.strength * s.run.Model.NoiseScale(), s.noise})
 }
 
 // sampleSeeds2 returns the two-stage solver with its middle stage at share ratio of the step. With secondOrder its weights
-// are those of the exponential Heun method.
-func sampleSeeds2(eta, ratio float32, secondOrder bool) samplerFunc {
+// are those of the exponential Heun method. eta is the share of the noise, strength multiplies it.
+func sampleSeeds2(eta, strength, ratio float32, secondOrder bool) samplerFunc {
 	return func(ctx context.Context, r *Run) (*tensor.Tensor, error) {
 		x, source := r.X, r.fresh()
 		r.Sigmas = r.Model.offsetFirst(r.Sigmas)
@@ -68,7 +70,7 @@ func sampleSeeds2(eta, ratio float32, secondOrder bool) samplerFunc {
 			hEta := h * (eta + 1)
 			middle := mixed(start, end, ratio)
 			mid := r.Model.sigmaOf(middle)
-			stage := &seedsStage{run: r, source: source, eta: eta, h: h, sigma: from}
+			stage := &seedsStage{run: r, source: source, eta: eta, strength: strength, h: h, sigma: from}
 
 			half := sum(term{mid / from * exp32(-ratio*h*eta), x}, term{-(mid * exp32(middle) * phi1(-ratio*hEta)), denoised})
 			denoised2, err := r.Denoise(ctx, stage.add(half, ratio, mid), mid)
@@ -114,7 +116,7 @@ func (r *Run) seeds3Step(ctx context.Context, x, denoised *tensor.Tensor, from, 
 	hEta := h * (eta + 1)
 	l1, l2 := mixed(start, end, r1), mixed(start, end, r2)
 	s1, s2 := r.Model.sigmaOf(l1), r.Model.sigmaOf(l2)
-	stage := &seedsStage{run: r, source: source, eta: eta, h: h, sigma: from}
+	stage := &seedsStage{run: r, source: source, eta: eta, strength: 1, h: h, sigma: from}
 
 	x2 := sum(term{s1 / from * exp32(-r1*h*eta), x}, term{-(s1 * exp32(l1) * phi1(-r1*hEta)), denoised})
 	denoised2, err := r.Denoise(ctx, stage.add(x2, r1, s1), s1)
