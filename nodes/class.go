@@ -86,7 +86,7 @@ func (c *Class) Lookup(key string, live *pyjson.Object) *Input {
 	return nil
 }
 
-// HasValidator, HasFingerprint and IsLazy say which optional interfaces the class implements.
+// HasValidator reports whether the class has a ValidateInputs method.
 func (c *Class) HasValidator() bool { return c.validates }
 
 // HasFingerprint reports whether the class has a Fingerprint method.
