@@ -47,9 +47,6 @@ func (k *keyMaker) key(n *node) cacheKey {
 	return n.key
 }
 
-// forget makes the key of a node be computed anew.
-func (n *node) forgetKey() { n.keyed, n.fingerprinted = false, false }
-
 func (k *keyMaker) appendInputs(b []byte, n *node) []byte {
 	names := slices.Clone(n.inputs.Keys())
 	slices.Sort(names)
