@@ -3,7 +3,6 @@ package sampling
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"comfygo/engine/tensor"
 )
@@ -128,83 +127,4 @@ func fastOrders(n int) []int {
 		return append(out, n%3)
 	}
 	return append(out[:max(len(out)-1, 0)], 2, 1)
-}
-
-// pid proposes lengths of steps from the error of the last ones (a PID controller with only its integral part).
-type pid struct {
-	h    float64
-	errs [3]float64
-	warm bool
-}
-
-func (p *pid) accepts(failure float64) bool {
-	const order, safety, epsilon = 3.0, 0.81, 1e-8
-	const pCoeff, iCoeff, dCoeff = 0.0, 1.0, 0.0
-	inverse := 1 / (failure + epsilon)
-	if !p.warm {
-		p.errs, p.warm = [3]float64{inverse, inverse, inverse}, true
-	}
-	p.errs[0] = inverse
-	factor := math.Pow(p.errs[0], (pCoeff+iCoeff+dCoeff)/order) *
-		math.Pow(p.errs[1], -(pCoeff+2*dCoeff)/order) * math.Pow(p.errs[2], dCoeff/order)
-	factor = 1 + math.Atan(factor-1)
-	ok := factor >= safety
-	if ok {
-		p.errs[2], p.errs[1] = p.errs[1], p.errs[0]
-	}
-	p.h *= factor
-	return ok
-}
-
-// maxAdaptive bounds the steps of the adaptive solver, which a model that returns nonsense could keep going for ever.
-const maxAdaptive = 10000
-
-// sampleDPMAdaptive chooses its own steps so that orders 2 and 3 agree (DPM-Solver-23).
-func sampleDPMAdaptive(ctx context.Context, r *Run) (*tensor.Tensor, error) {
-	if len(r.Sigmas) <= 1 {
-		return r.X, nil
-	}
-	t, end, err := r.bounds()
-	if err != nil {
-		return nil, err
-	}
-	s := &dpmSolver{ctx, r}
-	x, previous, control := r.X, r.X, pid{h: 0.05}
-	for i := 0; t < end-1e-5; i++ {
-		if i == maxAdaptive {
-			return nil, fmt.Errorf("sampling: dpm_adaptive found no end after %d steps", i)
-		}
-		next := min(end, t+float32(control.h))
-		eps, err := s.eps(x, t)
-		if err != nil {
-			return nil, err
-		}
-		denoised := sum(term{1, x}, term{-levelAt(t), eps})
-		third, err := s.middle(x, t, next, 1.0/3, eps)
-		if err != nil {
-			return nil, err
-		}
-		low := s.step2(x, t, next, 1.0/3, eps, third)
-		high, err := s.step3(x, t, next, eps, third)
-		if err != nil {
-			return nil, err
-		}
-		if control.accepts(disagreement(low, high, previous)) {
-			previous, x, t = low, high, next
-		}
-		r.Step(i, x, denoised)
-	}
-	return x, nil
-}
-
-// disagreement returns the rms difference of two results in units of what is tolerated.
-func disagreement(low, high, previous *tensor.Tensor) float64 {
-	const absolute, relative = float32(0.0078), float32(0.05)
-	total := 0.0
-	for i, l := range low.Data {
-		delta := max(absolute, relative*max(abs32(l), abs32(previous.Data[i])))
-		e := float64((l - high.Data[i]) / delta)
-		total += e * e
-	}
-	return math.Sqrt(total) / math.Sqrt(float64(len(low.Data)))
 }

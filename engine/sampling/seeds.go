@@ -28,9 +28,9 @@ type seedsStage struct {
 	eta, h float32
 	// strength multiplies the noise; there is none unless it and eta are above zero.
 	strength float32
-	at     float32 // the share of the step that the noise reaches
-	sigma  float32 // the level there
-	noise  *tensor.Tensor
+	at       float32 // the share of the step that the noise reaches
+	sigma    float32 // the level there
+	noise    *tensor.Tensor
 }
 
 // add returns x, which is at share r of the step and level sigma, with the noise of the path up to there.
