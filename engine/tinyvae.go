@@ -30,6 +30,9 @@ var tinyScales = map[string][2]float32{
 	"taesd": {0.18215, 0}, "taesdxl": {0.13025, 0}, "taesd3": {1.5305, 0.0609}, "taef1": {0.3611, 0.1159},
 }
 
+// foldedChannels is the width of the only latents that hold several of TAESD's pixels in one, those of Flux 2.
+const foldedChannels = 128
+
 // LoadTinyVAE opens a TAESD from the files of its two halves. name is one of TinyVAEs.
 func (rt *Runtime) LoadTinyVAE(name, encoder, decoder string) (*VAE, error) {
 	e, err := rt.tinyHalf(encoder, "encoder", func(c *models.TinyConfig) bool { return c.HasEncoder })
@@ -57,7 +60,7 @@ func (rt *Runtime) LoadTinyDecoder(path string, channels int) (*VAE, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := rt.newTinyVAE(&tinyVAE{decoder: d, scale: 1, folded: channels == 4*d.found.Tiny.LatentChannels})
+	v := rt.newTinyVAE(&tinyVAE{decoder: d, scale: 1, folded: channels == foldedChannels})
 	if v.cfg.LatentChannels != channels {
 		return nil, fmt.Errorf("loading %s: it decodes latents of %d channels, wanted %d", path, v.cfg.LatentChannels, channels)
 	}

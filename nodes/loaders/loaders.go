@@ -12,7 +12,6 @@ func init() {
 	nodes.Register(&CheckpointLoaderSimple{})
 	nodes.Register(&UNETLoader{})
 	nodes.Register(&CLIPLoader{})
-	nodes.Register(&VAELoader{})
 }
 
 // find returns the path of a model file by the name that the list shows.
@@ -129,45 +128,3 @@ func (n *CLIPLoader) Run(ctx *nodes.Context) (nodes.Result, error) {
 	}
 	return nodes.Out(c), nil
 }
-
-// VAELoader opens a file that holds only a VAE.
-type VAELoader struct {
-	Name string `in:"vae_name" choices:"vae"`
-}
-
-// Spec implements nodes.Node.
-func (*VAELoader) Spec() nodes.Spec {
-	return nodes.Spec{Name: "VAELoader", DisplayName: "Load VAE", Category: "model/loaders", Outputs: nodes.Outputs("VAE")}
-}
-
-// pixelSpace is the entry of the list that stands for no VAE at all: latents are pictures.
-const pixelSpace = "pixel_space"
-
-// Choices implements nodes.Chooser.
-func (*VAELoader) Choices(env nodes.Env, _ string) []any {
-	var out []any
-	if env.Folders != nil {
-		for _, name := range env.Folders.List("vae") {
-			out = append(out, name)
-		}
-	}
-	return append(out, pixelSpace)
-}
-
-// Run implements nodes.Node.
-func (n *VAELoader) Run(ctx *nodes.Context) (nodes.Result, error) {
-	if n.Name == pixelSpace {
-		return nodes.Out(ctx.Engine.PixelSpace()), nil
-	}
-	path, err := find(ctx, "vae", n.Name)
-	if err != nil {
-		return nodes.Result{}, err
-	}
-	v, err := ctx.Engine.LoadVAE(path)
-	if err != nil {
-		return nodes.Result{}, err
-	}
-	return nodes.Out(v), nil
-}
-
-var _ nodes.Chooser = (*VAELoader)(nil)
