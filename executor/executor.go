@@ -24,8 +24,10 @@ type Executor struct {
 
 // New makes an executor with empty caches.
 func New(c Config) *Executor {
-	e := &Executor{registry: c.Registry, services: c.Services, log: c.Log, now: c.Now,
-		config: c.Cache, cache: newCache(c.Cache), states: &stateStore{}}
+	e := &Executor{
+		registry: c.Registry, services: c.Services, log: c.Log, now: c.Now,
+		config: c.Cache, cache: newCache(c.Cache), states: &stateStore{},
+	}
 	if e.registry == nil {
 		e.registry = nodes.Default()
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 
-	"comfygo/engine/tensor"
 	"comfygo/nodes"
 	"comfygo/nodes/pyjson"
 )
@@ -43,8 +42,6 @@ func shownValue(v any) any {
 	switch v := v.(type) {
 	case nil, bool, string, float64, int64, int:
 		return v
-	case *tensor.Tensor:
-		return "tensor" + pyjson.Repr(v.Shape)
 	}
 	if pyjson.IsInt(v) {
 		return v

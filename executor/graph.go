@@ -130,6 +130,7 @@ func (d dynPrompt) find(id string) *node {
 	return d.g.nodes[id]
 }
 
+// Node implements nodes.DynPrompt.
 func (d dynPrompt) Node(id string) *pyjson.Object {
 	if n := d.find(id); n != nil {
 		return n.data
@@ -137,6 +138,7 @@ func (d dynPrompt) Node(id string) *pyjson.Object {
 	return nil
 }
 
+// ParentID implements nodes.DynPrompt.
 func (d dynPrompt) ParentID(id string) string {
 	if n := d.find(id); n != nil && n.parent != nil {
 		return n.parent.id
@@ -144,6 +146,7 @@ func (d dynPrompt) ParentID(id string) string {
 	return ""
 }
 
+// DisplayID implements nodes.DynPrompt.
 func (d dynPrompt) DisplayID(id string) string {
 	if n := d.find(id); n != nil {
 		return n.display
@@ -151,6 +154,7 @@ func (d dynPrompt) DisplayID(id string) string {
 	return id
 }
 
+// RealID implements nodes.DynPrompt.
 func (d dynPrompt) RealID(id string) string {
 	if n := d.find(id); n != nil {
 		return n.realID()
@@ -158,12 +162,14 @@ func (d dynPrompt) RealID(id string) string {
 	return id
 }
 
+// IDs implements nodes.DynPrompt.
 func (d dynPrompt) IDs() []string {
 	d.g.mu.RLock()
 	defer d.g.mu.RUnlock()
 	return append([]string(nil), d.g.order...)
 }
 
+// Original implements nodes.DynPrompt.
 func (d dynPrompt) Original() *pyjson.Object { return d.g.prompt }
 
 // typeName is a link type as messages show it.

@@ -24,6 +24,7 @@ func newHost(r *run, n *node, suspended func()) *host {
 	return &host{r: r, n: n, bar: progressBar{now: time.Now}, suspended: suspended}
 }
 
+// Progress implements nodes.Host.
 func (h *host) Progress(value, limit float64, p *nodes.Preview) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -33,12 +34,15 @@ func (h *host) Progress(value, limit float64, p *nodes.Preview) {
 	}
 }
 
+// Show implements nodes.Host.
 func (h *host) Show(value, limit float64, p *nodes.Preview) { h.r.out.show(h.n, value, limit, p) }
 
+// SendText implements nodes.Host.
 func (h *host) SendText(text string) {
 	h.r.out.send(EventText, pyjson.NewObject("node", h.n.id, "text", text), nil)
 }
 
+// Await implements nodes.Host.
 func (h *host) Await(wait func()) {
 	if h.suspended != nil {
 		h.suspended()
@@ -46,8 +50,10 @@ func (h *host) Await(wait func()) {
 	wait()
 }
 
+// State implements nodes.Host.
 func (h *host) State(make func() any) any { return h.r.e.states.get(h.n, make) }
 
+// Hidden implements nodes.Host.
 func (h *host) Hidden(kind string) any {
 	switch kind {
 	case "PROMPT":

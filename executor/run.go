@@ -53,8 +53,10 @@ func (e *Executor) Run(ctx context.Context, job Job, sink Sink) Result {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	job.Prompt = job.Prompt.Clone()
-	r := &run{e: e, job: job, ctx: inner, cache: e.cache, ran: map[string]bool{}, shown: map[string]*shown{}, parts: map[string][]expansion{},
-		asyncs: map[string]*asyncCalls{}, wake: make(chan string), over: make(chan struct{}), success: true}
+	r := &run{
+		e: e, job: job, ctx: inner, cache: e.cache, ran: map[string]bool{}, shown: map[string]*shown{}, parts: map[string][]expansion{},
+		asyncs: map[string]*asyncCalls{}, wake: make(chan string), over: make(chan struct{}), success: true,
+	}
 	r.out = &emitter{sink: sink, now: e.now}
 	r.out.client, r.out.hasOne = job.Client()
 	r.start()

@@ -58,8 +58,7 @@ func (*misbehaving) Spec() nodes.Spec { return output(named("Misbehaving", "INT"
 func (n *misbehaving) Run(ctx *nodes.Context) (nodes.Result, error) {
 	switch n.How {
 	case "panic":
-		var m map[string]int
-		m["x"] = 1
+		return nodes.Out([]int{}[len(n.How)]), nil
 	case "goroutine":
 		var g nodes.Group
 		g.Go(func() error { panic("in a helper") })
@@ -87,6 +86,7 @@ func (n *pastFingerprint) Fingerprint(*nodes.Context) (any, error) {
 	}
 	return "same", nil
 }
+
 func (n *pastFingerprint) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if c, ok := counters.Load(ctx.PromptID); ok {
 		c.(*counter).add("fingerprinted")
@@ -214,7 +214,7 @@ func TestFingerprints(t *testing.T) {
 func TestFailuresBecomeMessages(t *testing.T) {
 	t.Parallel()
 	for how, want := range map[string]struct{ message, typ, trace string }{
-		"panic":     {"assignment to entry in nil map\n", "RuntimeError", "misbehaving"},
+		"panic":     {"runtime error: index out of range [5] with length 0\n", "RuntimeError", "misbehaving"},
 		"goroutine": {"in a helper\n", "RuntimeError", "misbehaving"},
 		"count":     {"Misbehaving gave 2 values for 1 outputs\n", "TypeError", "gave 2 values"},
 		"ui":        {"'str' object is not iterable\n", "TypeError", "iterable"},

@@ -95,6 +95,7 @@ type checkpointLoader struct {
 func (*checkpointLoader) Spec() nodes.Spec {
 	return named("CheckpointLoaderSimple", "MODEL", "CLIP", "VAE")
 }
+
 func (*checkpointLoader) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(nil, nil, nil), nil
 }
@@ -121,14 +122,16 @@ type primitiveFloat struct {
 	Value float64 `in:"value" min:"-9223372036854775807" max:"9223372036854775807" step:"0.1"`
 }
 
-func (*primitiveFloat) Spec() nodes.Spec                           { return v3("PrimitiveFloat", "FLOAT") }
+func (*primitiveFloat) Spec() nodes.Spec { return v3("PrimitiveFloat", "FLOAT") }
+
 func (n *primitiveFloat) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.Value), nil }
 
 type primitiveString struct {
 	Value string `in:"value"`
 }
 
-func (*primitiveString) Spec() nodes.Spec                           { return v3("PrimitiveString", "STRING") }
+func (*primitiveString) Spec() nodes.Spec { return v3("PrimitiveString", "STRING") }
+
 func (n *primitiveString) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.Value), nil }
 
 type loadImage struct {

@@ -170,8 +170,10 @@ func (v *validation) outputs(ids []string) Verdict {
 		v.blame(id)
 	}
 	if len(good) == 0 {
-		return Verdict{Error: problemObject("prompt_outputs_failed_validation", "Prompt outputs failed validation", strings.Join(lines, "\n"), pyjson.NewObject()),
-			NodeErrors: v.errors}
+		return Verdict{
+			Error:      problemObject("prompt_outputs_failed_validation", "Prompt outputs failed validation", strings.Join(lines, "\n"), pyjson.NewObject()),
+			NodeErrors: v.errors,
+		}
 	}
 	return Verdict{OK: true, Outputs: good, NodeErrors: v.errors}
 }

@@ -12,8 +12,10 @@ func init() { nodes.Register(&Switch{}, &CustomCombo{}, &Not{}, &And{}, &Or{}) }
 const logicModule = "comfy_extras.nodes_logic"
 
 func logic(name, title, description string, aliases ...string) nodes.Spec {
-	return nodes.Spec{Name: name, DisplayName: title, Category: "utilities/logic", Module: logicModule, V3: true, Description: description,
-		SearchAliases: aliases, Outputs: nodes.Outputs("BOOLEAN")}
+	return nodes.Spec{
+		Name: name, DisplayName: title, Category: "utilities/logic", Module: logicModule, V3: true, Description: description,
+		SearchAliases: aliases, Outputs: nodes.Outputs("BOOLEAN"),
+	}
 }
 
 // Switch gives one of two values and computes only that one.
@@ -61,8 +63,10 @@ var _ nodes.Validator = (*CustomCombo)(nil)
 
 // Spec implements nodes.Node. The other inputs are made by the front end.
 func (*CustomCombo) Spec() nodes.Spec {
-	return nodes.Spec{Name: "CustomCombo", DisplayName: "Custom Combo", Category: "utilities", Module: logicModule, V3: true, Experimental: true,
-		AcceptAllInputs: true, Validates: []string{"choice", "index", "**"}, Outputs: []nodes.Output{{Type: "STRING"}, {Type: "INT", Name: "INDEX"}}}
+	return nodes.Spec{
+		Name: "CustomCombo", DisplayName: "Custom Combo", Category: "utilities", Module: logicModule, V3: true, Experimental: true,
+		AcceptAllInputs: true, Validates: []string{"choice", "index", "**"}, Outputs: []nodes.Output{{Type: "STRING"}, {Type: "INT", Name: "INDEX"}},
+	}
 }
 
 // ValidateInputs implements nodes.Validator: any choice is right.

@@ -1,6 +1,7 @@
 package logic
 
 import (
+	"comfygo/engine/tensor"
 	"comfygo/nodes"
 	"comfygo/nodes/pyjson"
 )
@@ -14,9 +15,11 @@ type PreviewAny struct {
 
 // Spec implements nodes.Node.
 func (*PreviewAny) Spec() nodes.Spec {
-	return nodes.Spec{Name: "PreviewAny", DisplayName: "Preview as Text", Category: "utilities", Module: "comfy_extras.nodes_preview_any", OutputNode: true,
+	return nodes.Spec{
+		Name: "PreviewAny", DisplayName: "Preview as Text", Category: "utilities", Module: "comfy_extras.nodes_preview_any", OutputNode: true,
 		Description: "Shows the value that comes in as text, whatever it is.", SearchAliases: []string{"show output", "inspect", "debug", "print value", "show text"},
-		Outputs: nodes.Outputs("STRING")}
+		Outputs: nodes.Outputs("STRING"),
+	}
 }
 
 // Run implements nodes.Node.
@@ -25,9 +28,14 @@ func (n *PreviewAny) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(text).AddUI("text", []any{text}), nil
 }
 
-// describe writes JSON values as indented JSON, text and numbers as they are, and names the type of everything else.
+// previewEdge is how many elements at each edge of a large tensor are shown.
+const previewEdge = 6
+
+// describe writes JSON values as indented JSON, tensors as PyTorch prints them, text and numbers as they are, and names the type of everything else.
 func describe(v any) string {
-	switch v.(type) {
+	switch x := v.(type) {
+	case *tensor.Tensor:
+		return x.Text(previewEdge)
 	case []any, *pyjson.Object:
 		if b, err := pyjson.Indent(v, 4); err == nil {
 			return string(b)

@@ -7,8 +7,10 @@ func init() {
 }
 
 func primitive(name, title, output string, aliases ...string) nodes.Spec {
-	return nodes.Spec{Name: name, DisplayName: title, Category: "utilities/primitive", Module: "comfy_extras.nodes_primitive", V3: true,
-		SearchAliases: aliases, Outputs: nodes.Outputs(output)}
+	return nodes.Spec{
+		Name: name, DisplayName: title, Category: "utilities/primitive", Module: "comfy_extras.nodes_primitive", V3: true,
+		SearchAliases: aliases, Outputs: nodes.Outputs(output),
+	}
 }
 
 // PrimitiveString gives a line of text.

@@ -13,9 +13,11 @@ import (
 
 // conformance lists the nodes of the conformance pack.
 func conformance() []nodes.Node {
-	return []nodes.Node{&confInt{}, &confAdd{}, &confSink{}, &confUI{}, &confSteps{}, &confFail{}, &confList{}, &confListSum{}, &confValidate{},
+	return []nodes.Node{
+		&confInt{}, &confAdd{}, &confSink{}, &confUI{}, &confSteps{}, &confFail{}, &confList{}, &confListSum{}, &confValidate{},
 		&confValidateTypes{}, &confTypes{}, &confExpand{}, &confExpandUI{}, &confLazy{}, &confBlock{}, &confProgressText{}, &confAsync{},
-		&confIsChanged{}, &confNotIdempotent{}, &confSingleFile{}}
+		&confIsChanged{}, &confNotIdempotent{}, &confSingleFile{},
+	}
 }
 
 // conf is the Spec that all nodes of the pack have in common.
@@ -35,12 +37,14 @@ type confInt struct {
 	Value int64 `in:"value" default:"0" min:"-1000" max:"1000" step:"1"`
 }
 
+// Spec implements nodes.Node.
 func (*confInt) Spec() nodes.Spec {
 	s := conf("ConfInt", "INT")
 	s.DisplayName = "Conformance Int"
 	return s
 }
 
+// Run implements nodes.Node.
 func (n *confInt) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.Value), nil }
 
 type confAdd struct {
@@ -48,15 +52,20 @@ type confAdd struct {
 	B int64 `in:"b" default:"0"`
 }
 
-func (*confAdd) Spec() nodes.Spec                           { return conf("ConfAdd", "INT") }
+// Spec implements nodes.Node.
+func (*confAdd) Spec() nodes.Spec { return conf("ConfAdd", "INT") }
+
+// Run implements nodes.Node.
 func (n *confAdd) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.A + n.B), nil }
 
 type confSink struct {
 	Value any `in:"value" opts:"{}"`
 }
 
+// Spec implements nodes.Node.
 func (*confSink) Spec() nodes.Spec { return confOutput("ConfSink") }
 
+// Run implements nodes.Node.
 func (n *confSink) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.WithUI("text", text(pyjson.Str(n.Value))), nil
 }
@@ -65,8 +74,10 @@ type confUI struct {
 	Value any `in:"value" opts:"{}"`
 }
 
+// Spec implements nodes.Node.
 func (*confUI) Spec() nodes.Spec { return confOutput("ConfUI", "*") }
 
+// Run implements nodes.Node.
 func (n *confUI) Run(*nodes.Context) (nodes.Result, error) {
 	nested := pyjson.NewObject("k", []any{1, pyjson.NewObject("z", nil)})
 	return nodes.Out(n.Value).AddUI("text", text(pyjson.Str(n.Value))).AddUI("numbers", []any{1, 2.5, nil, true}).AddUI("nested", []any{nested}), nil
@@ -80,8 +91,10 @@ type confSteps struct {
 	Seed    int64  `in:"seed" default:"0"`
 }
 
+// Spec implements nodes.Node.
 func (*confSteps) Spec() nodes.Spec { return conf("ConfSteps", "INT") }
 
+// Run implements nodes.Node.
 func (n *confSteps) Run(ctx *nodes.Context) (nodes.Result, error) {
 	for i := range n.Steps {
 		if err := ctx.Sleep(time.Duration(n.DelayMS) * time.Millisecond); err != nil {
@@ -112,8 +125,10 @@ type confFail struct {
 	Kind    string `in:"kind" optional:"true" options:"ValueError|KeyError|custom"`
 }
 
+// Spec implements nodes.Node.
 func (*confFail) Spec() nodes.Spec { return conf("ConfFail", "INT") }
 
+// Run implements nodes.Node.
 func (n *confFail) Run(*nodes.Context) (nodes.Result, error) {
 	switch n.Kind {
 	case "custom":
@@ -128,12 +143,14 @@ type confList struct {
 	N int64 `in:"n" default:"3" min:"0" max:"100"`
 }
 
+// Spec implements nodes.Node.
 func (*confList) Spec() nodes.Spec {
 	s := conf("ConfList")
 	s.Outputs = []nodes.Output{{Type: "INT", List: true}, {Type: "STRING"}}
 	return s
 }
 
+// Run implements nodes.Node.
 func (n *confList) Run(*nodes.Context) (nodes.Result, error) {
 	list := nodes.List{}
 	for i := range n.N {
@@ -147,12 +164,14 @@ type confListSum struct {
 	Scale  []int64 `in:"scale" default:"1"`
 }
 
+// Spec implements nodes.Node.
 func (*confListSum) Spec() nodes.Spec {
 	s := conf("ConfListSum", "INT")
 	s.InputIsList = true
 	return s
 }
 
+// Run implements nodes.Node.
 func (n *confListSum) Run(*nodes.Context) (nodes.Result, error) {
 	sum := int64(0)
 	for _, v := range n.Values {
@@ -168,12 +187,14 @@ type confValidate struct {
 
 var _ nodes.Validator = (*confValidate)(nil)
 
+// Spec implements nodes.Node.
 func (*confValidate) Spec() nodes.Spec {
 	s := confOutput("ConfValidate", "STRING")
 	s.Validates = []string{"a"}
 	return s
 }
 
+// ValidateInputs implements nodes.Validator.
 func (n *confValidate) ValidateInputs(*nodes.Context) error {
 	switch n.A {
 	case "boom":
@@ -186,6 +207,7 @@ func (n *confValidate) ValidateInputs(*nodes.Context) error {
 	return nil
 }
 
+// Run implements nodes.Node.
 func (n *confValidate) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(n.A).AddUI("text", text(n.A)), nil
 }
@@ -196,12 +218,14 @@ type confValidateTypes struct {
 
 var _ nodes.Validator = (*confValidateTypes)(nil)
 
+// Spec implements nodes.Node.
 func (*confValidateTypes) Spec() nodes.Spec {
 	s := confOutput("ConfValidateTypes", "INT")
 	s.Validates = []string{"input_types"}
 	return s
 }
 
+// ValidateInputs implements nodes.Validator.
 func (*confValidateTypes) ValidateInputs(ctx *nodes.Context) error {
 	typ, linked := ctx.Linked("v")
 	if !linked {
@@ -213,6 +237,7 @@ func (*confValidateTypes) ValidateInputs(ctx *nodes.Context) error {
 	return nodes.Invalid("unwanted type %s", typ)
 }
 
+// Run implements nodes.Node.
 func (n *confValidateTypes) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(n.V).AddUI("text", text(pyjson.Str(n.V))), nil
 }
@@ -233,6 +258,7 @@ type confTypes struct {
 	ExtraPNGInf any            `in:"extra_pnginfo" hidden:"EXTRA_PNGINFO"`
 }
 
+// Spec implements nodes.Node.
 func (*confTypes) Spec() nodes.Spec {
 	s := confOutput("ConfTypes")
 	s.Outputs = []nodes.Output{{Type: "STRING", Name: "described", Tooltip: "what came in"}}
@@ -241,6 +267,7 @@ func (*confTypes) Spec() nodes.Spec {
 	return s
 }
 
+// Run implements nodes.Node.
 func (n *confTypes) Run(ctx *nodes.Context) (nodes.Result, error) {
 	ids := []any{}
 	for _, id := range slices.Sorted(slices.Values(n.Prompt.Keys())) {
@@ -261,8 +288,10 @@ type confIsChanged struct {
 
 var _ nodes.Fingerprinter = (*confIsChanged)(nil)
 
+// Spec implements nodes.Node.
 func (*confIsChanged) Spec() nodes.Spec { return conf("ConfIsChanged", "INT") }
 
+// Fingerprint implements nodes.Fingerprinter.
 func (n *confIsChanged) Fingerprint(*nodes.Context) (any, error) {
 	switch n.Mode {
 	case "nan":
@@ -273,18 +302,21 @@ func (n *confIsChanged) Fingerprint(*nodes.Context) (any, error) {
 	return "constant", nil
 }
 
+// Run implements nodes.Node.
 func (n *confIsChanged) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.Value), nil }
 
 type confNotIdempotent struct {
 	Value int64 `in:"value" default:"0"`
 }
 
+// Spec implements nodes.Node.
 func (*confNotIdempotent) Spec() nodes.Spec {
 	s := conf("ConfNotIdempotent", "INT")
 	s.NotIdempotent = true
 	return s
 }
 
+// Run implements nodes.Node.
 func (n *confNotIdempotent) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.Value), nil }
 
 // confSingleFile is the node of the corpus' pack that is one file.
@@ -292,8 +324,10 @@ type confSingleFile struct {
 	X int64 `in:"x" opts:"{}"`
 }
 
+// Spec implements nodes.Node.
 func (*confSingleFile) Spec() nodes.Spec {
 	return nodes.Spec{Name: "ConfSingleFile", Module: "custom_nodes.single_file", Outputs: nodes.Outputs("INT")}
 }
 
+// Run implements nodes.Node.
 func (n *confSingleFile) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.X), nil }

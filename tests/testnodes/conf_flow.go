@@ -12,8 +12,10 @@ type confExpand struct {
 	Start int64 `in:"start" default:"0"`
 }
 
+// Spec implements nodes.Node.
 func (*confExpand) Spec() nodes.Spec { return conf("ConfExpand", "INT") }
 
+// Run implements nodes.Node.
 func (n *confExpand) Run(ctx *nodes.Context) (nodes.Result, error) {
 	g := ctx.NewGraph()
 	last := g.Node("ConfInt", "value", n.Start)
@@ -28,8 +30,10 @@ type confExpandUI struct {
 	N int64 `in:"n" default:"1"`
 }
 
+// Spec implements nodes.Node.
 func (*confExpandUI) Spec() nodes.Spec { return confOutput("ConfExpandUI", "INT") }
 
+// Run implements nodes.Node.
 func (n *confExpandUI) Run(ctx *nodes.Context) (nodes.Result, error) {
 	g := ctx.NewGraph()
 	i := g.Node("ConfInt", "value", n.N)
@@ -46,8 +50,10 @@ type confLazy struct {
 
 var _ nodes.LazyInputs = (*confLazy)(nil)
 
+// Spec implements nodes.Node.
 func (*confLazy) Spec() nodes.Spec { return conf("ConfLazy", "*") }
 
+// CheckLazy implements nodes.LazyInputs.
 func (n *confLazy) CheckLazy(*nodes.Context) ([]string, error) {
 	if n.UseB {
 		return []string{"b"}, nil
@@ -55,6 +61,7 @@ func (n *confLazy) CheckLazy(*nodes.Context) ([]string, error) {
 	return []string{"a"}, nil
 }
 
+// Run implements nodes.Node.
 func (n *confLazy) Run(*nodes.Context) (nodes.Result, error) {
 	if n.UseB {
 		return nodes.Out(n.B), nil
@@ -68,8 +75,10 @@ type confBlock struct {
 	Message string `in:"message" default:""`
 }
 
+// Spec implements nodes.Node.
 func (*confBlock) Spec() nodes.Spec { return conf("ConfBlock", "*") }
 
+// Run implements nodes.Node.
 func (n *confBlock) Run(*nodes.Context) (nodes.Result, error) {
 	if n.Block {
 		return nodes.Out(nodes.Block(n.Message)), nil
@@ -83,8 +92,10 @@ type confProgressText struct {
 	UniqueID string `in:"unique_id" hidden:"UNIQUE_ID"`
 }
 
+// Spec implements nodes.Node.
 func (*confProgressText) Spec() nodes.Spec { return conf("ConfProgressText", "INT") }
 
+// Run implements nodes.Node.
 func (n *confProgressText) Run(ctx *nodes.Context) (nodes.Result, error) {
 	ctx.SendText(n.Text)
 	return nodes.Out(n.Value), nil
@@ -95,12 +106,14 @@ type confAsync struct {
 	MS    int64 `in:"ms" default:"50"`
 }
 
+// Spec implements nodes.Node.
 func (*confAsync) Spec() nodes.Spec {
 	s := conf("ConfAsync", "INT")
 	s.Async = true
 	return s
 }
 
+// Run implements nodes.Node.
 func (n *confAsync) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err := ctx.Sleep(time.Duration(n.MS) * time.Millisecond); err != nil {
 		return nodes.Result{}, err

@@ -68,10 +68,12 @@ type stubImage struct {
 	Batch   int    `in:"batch_size" default:"1" min:"1" max:"1073741824" step:"1"`
 }
 
+// Spec implements nodes.Node.
 func (*stubImage) Spec() nodes.Spec {
 	return pack("StubImage", "Stub Image", "Testing/Stub Nodes", "IMAGE")
 }
 
+// Run implements nodes.Node.
 func (n *stubImage) Run(*nodes.Context) (nodes.Result, error) {
 	switch n.Content {
 	case "WHITE":
@@ -93,10 +95,12 @@ type stubConstantImage struct {
 	Batch  int     `in:"batch_size" default:"1" min:"1" max:"1073741824" step:"1"`
 }
 
+// Spec implements nodes.Node.
 func (*stubConstantImage) Spec() nodes.Spec {
 	return pack("StubConstantImage", "Stub Constant Image", "Testing/Stub Nodes", "IMAGE")
 }
 
+// Run implements nodes.Node.
 func (n *stubConstantImage) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(filled(n.Value, n.Batch, n.Height, n.Width, 3)), nil
 }
@@ -108,10 +112,12 @@ type stubMask struct {
 	Batch  int     `in:"batch_size" default:"1" min:"1" max:"1073741824" step:"1"`
 }
 
+// Spec implements nodes.Node.
 func (*stubMask) Spec() nodes.Spec {
 	return pack("StubMask", "Stub Mask", "Testing/Stub Nodes", "MASK")
 }
 
+// Run implements nodes.Node.
 func (n *stubMask) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(filled(n.Value, n.Batch, n.Height, n.Width)), nil
 }
@@ -120,14 +126,20 @@ type stubInt struct {
 	Value int64 `in:"value" default:"0" min:"-4294967295" max:"4294967295" step:"1"`
 }
 
-func (*stubInt) Spec() nodes.Spec                           { return pack("StubInt", "Stub Int", "Testing/Stub Nodes", "INT") }
+// Spec implements nodes.Node.
+func (*stubInt) Spec() nodes.Spec { return pack("StubInt", "Stub Int", "Testing/Stub Nodes", "INT") }
+
+// Run implements nodes.Node.
 func (n *stubInt) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.Value), nil }
 
 type stubFloat struct {
 	Value float64 `in:"value" default:"0.0" min:"-1e+38" max:"1e+38" step:"0.01"`
 }
 
+// Spec implements nodes.Node.
 func (*stubFloat) Spec() nodes.Spec {
 	return pack("StubFloat", "Stub Float", "Testing/Stub Nodes", "FLOAT")
 }
+
+// Run implements nodes.Node.
 func (n *stubFloat) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.Value), nil }

@@ -33,12 +33,14 @@ type sleepNode struct {
 	UniqueID string  `in:"unique_id" hidden:"UNIQUE_ID"`
 }
 
+// Spec implements nodes.Node.
 func (*sleepNode) Spec() nodes.Spec {
 	s := async("TestSleep", "Test Sleep", "*")
 	s.Category = "experimental"
 	return s
 }
 
+// Run implements nodes.Node.
 func (n *sleepNode) Run(ctx *nodes.Context) (nodes.Result, error) {
 	start := time.Now()
 	for passed := 0.0; passed < n.Seconds; {
@@ -61,12 +63,14 @@ type parallelSleep struct {
 	UniqueID string         `in:"unique_id" hidden:"UNIQUE_ID"`
 }
 
+// Spec implements nodes.Node.
 func (*parallelSleep) Spec() nodes.Spec {
 	s := pack("TestParallelSleep", "Test Parallel Sleep", "experimental", "IMAGE")
 	s.OutputNode = true
 	return s
 }
 
+// Run implements nodes.Node.
 func (n *parallelSleep) Run(ctx *nodes.Context) (nodes.Result, error) {
 	g := ctx.NewGraph()
 	one := g.Node("TestSleep", "value", n.Image1, "seconds", n.Sleep1)
@@ -83,12 +87,14 @@ type asyncValidation struct {
 
 var _ nodes.Validator = (*asyncValidation)(nil)
 
+// Spec implements nodes.Node.
 func (*asyncValidation) Spec() nodes.Spec {
 	s := blocking(async("TestAsyncValidation", "Test Async Validation", "IMAGE"))
 	s.Validates = []string{"value", "threshold"}
 	return s
 }
 
+// ValidateInputs implements nodes.Validator.
 func (n *asyncValidation) ValidateInputs(ctx *nodes.Context) error {
 	if err := ctx.Sleep(50 * time.Millisecond); err != nil {
 		return err
@@ -99,6 +105,7 @@ func (n *asyncValidation) ValidateInputs(ctx *nodes.Context) error {
 	return nil
 }
 
+// Run implements nodes.Node.
 func (n *asyncValidation) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(canvas(n.Value / 10)), nil
 }
@@ -110,12 +117,14 @@ type asyncValidationError struct {
 
 var _ nodes.Validator = (*asyncValidationError)(nil)
 
+// Spec implements nodes.Node.
 func (*asyncValidationError) Spec() nodes.Spec {
 	s := blocking(async("TestAsyncValidationError", "Test Async Validation Error", "IMAGE"))
 	s.Validates = []string{"value", "max_value"}
 	return s
 }
 
+// ValidateInputs implements nodes.Validator.
 func (n *asyncValidationError) ValidateInputs(ctx *nodes.Context) error {
 	if err := ctx.Sleep(50 * time.Millisecond); err != nil {
 		return err
@@ -126,6 +135,7 @@ func (n *asyncValidationError) ValidateInputs(ctx *nodes.Context) error {
 	return nil
 }
 
+// Run implements nodes.Node.
 func (n *asyncValidationError) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(canvas(n.Value / n.MaxValue)), nil
 }
@@ -135,8 +145,10 @@ type asyncError struct {
 	ErrorAfter float64 `in:"error_after" default:"0.1" min:"0.0" max:"10.0"`
 }
 
+// Spec implements nodes.Node.
 func (*asyncError) Spec() nodes.Spec { return async("TestAsyncError", "Test Async Error", "*") }
 
+// Run implements nodes.Node.
 func (n *asyncError) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err := ctx.Sleep(seconds(n.ErrorAfter)); err != nil {
 		return nodes.Result{}, err
@@ -150,8 +162,10 @@ type asyncTimeout struct {
 	Operation float64 `in:"operation_time" default:"2.0" min:"0.1" max:"10.0"`
 }
 
+// Spec implements nodes.Node.
 func (*asyncTimeout) Spec() nodes.Spec { return async("TestAsyncTimeout", "Test Async Timeout", "*") }
 
+// Run implements nodes.Node.
 func (n *asyncTimeout) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err := ctx.Sleep(seconds(min(n.Timeout, n.Operation))); err != nil {
 		return nodes.Result{}, err
@@ -166,8 +180,10 @@ type syncError struct {
 	Value any `in:"value" opts:"{}"`
 }
 
+// Spec implements nodes.Node.
 func (*syncError) Spec() nodes.Spec { return blocking(async("TestSyncError", "Test Sync Error", "*")) }
 
+// Run implements nodes.Node.
 func (*syncError) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Result{}, nodes.Errorf("RuntimeError", "Intentional sync execution error for testing")
 }
@@ -180,10 +196,12 @@ type asyncLazyCheck struct {
 
 var _ nodes.LazyInputs = (*asyncLazyCheck)(nil)
 
+// Spec implements nodes.Node.
 func (*asyncLazyCheck) Spec() nodes.Spec {
 	return blocking(async("TestAsyncLazyCheck", "Test Async Lazy Check", "IMAGE"))
 }
 
+// CheckLazy implements nodes.LazyInputs.
 func (n *asyncLazyCheck) CheckLazy(ctx *nodes.Context) ([]string, error) {
 	if err := ctx.Sleep(50 * time.Millisecond); err != nil {
 		return nil, err
@@ -197,6 +215,7 @@ func (n *asyncLazyCheck) CheckLazy(ctx *nodes.Context) ([]string, error) {
 	return nil, nil
 }
 
+// Run implements nodes.Node.
 func (*asyncLazyCheck) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(canvas(1)), nil }
 
 type dynamicAsyncGeneration struct {
@@ -206,10 +225,12 @@ type dynamicAsyncGeneration struct {
 	Sleep  float64        `in:"sleep_duration" default:"0.2" min:"0.1" max:"1.0"`
 }
 
+// Spec implements nodes.Node.
 func (*dynamicAsyncGeneration) Spec() nodes.Spec {
 	return blocking(async("TestDynamicAsyncGeneration", "Test Dynamic Async Generation", "IMAGE"))
 }
 
+// Run implements nodes.Node.
 func (n *dynamicAsyncGeneration) Run(ctx *nodes.Context) (nodes.Result, error) {
 	g := ctx.NewGraph()
 	var inputs []any
@@ -237,10 +258,12 @@ type asyncResourceUser struct {
 	Duration float64 `in:"duration" default:"0.1" min:"0.0" max:"1.0"`
 }
 
+// Spec implements nodes.Node.
 func (*asyncResourceUser) Spec() nodes.Spec {
 	return async("TestAsyncResourceUser", "Test Async Resource User", "*")
 }
 
+// Run implements nodes.Node.
 func (n *asyncResourceUser) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if _, taken := inUse.LoadOrStore(n.Resource, true); taken {
 		return nodes.Result{}, nodes.Errorf("RuntimeError", "Resource %s is already in use!", n.Resource)
@@ -258,10 +281,12 @@ type asyncBatch struct {
 	UniqueID string         `in:"unique_id" hidden:"UNIQUE_ID"`
 }
 
+// Spec implements nodes.Node.
 func (*asyncBatch) Spec() nodes.Spec {
 	return async("TestAsyncBatchProcessing", "Test Async Batch Processing", "IMAGE")
 }
 
+// Run implements nodes.Node.
 func (n *asyncBatch) Run(ctx *nodes.Context) (nodes.Result, error) {
 	count := n.Images.Dim(0)
 	for i := range count {
@@ -286,10 +311,12 @@ type asyncConcurrentLimit struct {
 	NodeID   int64   `in:"node_id" default:"0"`
 }
 
+// Spec implements nodes.Node.
 func (*asyncConcurrentLimit) Spec() nodes.Spec {
 	return async("TestAsyncConcurrentLimit", "Test Async Concurrent Limit", "*")
 }
 
+// Run implements nodes.Node.
 func (n *asyncConcurrentLimit) Run(ctx *nodes.Context) (nodes.Result, error) {
 	got := false
 	ctx.Await(func() {
@@ -327,10 +354,12 @@ type asyncProgress struct {
 	Seconds float64 `in:"sleep_seconds" default:"1.0"`
 }
 
+// Spec implements nodes.Node.
 func (*asyncProgress) Spec() nodes.Spec {
 	return async("TestAsyncProgressUpdate", "Async Progress Update Test Node", "*")
 }
 
+// Run implements nodes.Node.
 func (n *asyncProgress) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return tellingSleep(ctx, n.Value, n.Seconds)
 }
@@ -340,10 +369,12 @@ type syncProgress struct {
 	Seconds float64 `in:"sleep_seconds" default:"1.0"`
 }
 
+// Spec implements nodes.Node.
 func (*syncProgress) Spec() nodes.Spec {
 	return blocking(async("TestSyncProgressUpdate", "Sync Progress Update Test Node", "*"))
 }
 
+// Run implements nodes.Node.
 func (n *syncProgress) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return tellingSleep(ctx, n.Value, n.Seconds)
 }

@@ -17,10 +17,12 @@ type lazyMixImages struct {
 
 var _ nodes.LazyInputs = (*lazyMixImages)(nil)
 
+// Spec implements nodes.Node.
 func (*lazyMixImages) Spec() nodes.Spec {
 	return pack("TestLazyMixImages", "Lazy Mix Images", "Testing/Nodes", "IMAGE")
 }
 
+// CheckLazy implements nodes.LazyInputs.
 func (n *lazyMixImages) CheckLazy(*nodes.Context) ([]string, error) {
 	lo, hi := bounds(n.Mask)
 	var need []string
@@ -33,6 +35,7 @@ func (n *lazyMixImages) CheckLazy(*nodes.Context) ([]string, error) {
 	return need, nil
 }
 
+// Run implements nodes.Node.
 func (n *lazyMixImages) Run(*nodes.Context) (nodes.Result, error) {
 	lo, hi := bounds(n.Mask)
 	switch {
@@ -57,10 +60,12 @@ type variadicAverage struct {
 	Input1 *tensor.Tensor `in:"input1" type:"IMAGE"`
 }
 
+// Spec implements nodes.Node.
 func (*variadicAverage) Spec() nodes.Spec {
 	return pack("TestVariadicAverage", "Variadic Average", "Testing/Nodes", "IMAGE")
 }
 
+// Run implements nodes.Node.
 func (n *variadicAverage) Run(ctx *nodes.Context) (nodes.Result, error) {
 	all := []*tensor.Tensor{n.Input1}
 	for {
@@ -90,10 +95,12 @@ type customIsChanged struct {
 
 var _ nodes.Fingerprinter = (*customIsChanged)(nil)
 
+// Spec implements nodes.Node.
 func (*customIsChanged) Spec() nodes.Spec {
 	return pack("TestCustomIsChanged", "Custom IsChanged", "Testing/Nodes", "IMAGE")
 }
 
+// Fingerprint implements nodes.Fingerprinter.
 func (n *customIsChanged) Fingerprint(*nodes.Context) (any, error) {
 	if n.ShouldChange {
 		return math.NaN(), nil
@@ -101,6 +108,7 @@ func (n *customIsChanged) Fingerprint(*nodes.Context) (any, error) {
 	return false, nil
 }
 
+// Run implements nodes.Node.
 func (n *customIsChanged) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.Image), nil }
 
 type isChangedWithConstants struct {
@@ -110,10 +118,12 @@ type isChangedWithConstants struct {
 
 var _ nodes.Fingerprinter = (*isChangedWithConstants)(nil)
 
+// Spec implements nodes.Node.
 func (*isChangedWithConstants) Spec() nodes.Spec {
 	return pack("TestIsChangedWithConstants", "IsChanged With Constants", "Testing/Nodes", "IMAGE")
 }
 
+// Fingerprint implements nodes.Fingerprinter.
 func (n *isChangedWithConstants) Fingerprint(*nodes.Context) (any, error) {
 	if n.Image == nil {
 		return n.Value, nil
@@ -125,6 +135,7 @@ func (n *isChangedWithConstants) Fingerprint(*nodes.Context) (any, error) {
 	return sum / float64(len(n.Image.Data)) * n.Value, nil
 }
 
+// Run implements nodes.Node.
 func (n *isChangedWithConstants) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(scaled(n.Image, n.Value)), nil
 }
@@ -134,10 +145,12 @@ type dynamicDependencyCycle struct {
 	Input2 *tensor.Tensor `in:"input2" type:"IMAGE"`
 }
 
+// Spec implements nodes.Node.
 func (*dynamicDependencyCycle) Spec() nodes.Spec {
 	return pack("TestDynamicDependencyCycle", "Dynamic Dependency Cycle", "Testing/Nodes", "IMAGE")
 }
 
+// Run implements nodes.Node.
 func (n *dynamicDependencyCycle) Run(ctx *nodes.Context) (nodes.Result, error) {
 	g := ctx.NewGraph()
 	mask := g.Node("StubMask", "value", 0.5, "height", 512, "width", 512, "batch_size", 1)
@@ -152,10 +165,12 @@ type mixedExpansionReturns struct {
 	Input1 float64 `in:"input1"`
 }
 
+// Spec implements nodes.Node.
 func (*mixedExpansionReturns) Spec() nodes.Spec {
 	return pack("TestMixedExpansionReturns", "Mixed Expansion Returns", "Testing/Nodes", "IMAGE", "IMAGE")
 }
 
+// Run implements nodes.Node.
 func (n *mixedExpansionReturns) Run(ctx *nodes.Context) (nodes.Result, error) {
 	switch {
 	case n.Input1 <= 0.1:
@@ -182,10 +197,12 @@ type samplingInExpansion struct {
 	Negative string  `in:"negative_prompt" multiline:"true" default:"blurry, bad quality, worst quality"`
 }
 
+// Spec implements nodes.Node.
 func (*samplingInExpansion) Spec() nodes.Spec {
 	return pack("TestSamplingInExpansion", "Sampling In Expansion", "Testing/Nodes", "IMAGE")
 }
 
+// Run implements nodes.Node.
 func (n *samplingInExpansion) Run(ctx *nodes.Context) (nodes.Result, error) {
 	g := ctx.NewGraph()
 	positive := g.Node("CLIPTextEncode", "text", n.Prompt, "clip", n.Clip)
@@ -202,12 +219,14 @@ type outputWithSocket struct {
 	Value float64        `in:"value" default:"1.0" min:"0.0" max:"10.0"`
 }
 
+// Spec implements nodes.Node.
 func (*outputWithSocket) Spec() nodes.Spec {
 	s := pack("TestOutputNodeWithSocketOutput", "Test Output Node With Socket Output", "experimental", "IMAGE")
 	s.OutputNode = true
 	return s
 }
 
+// Run implements nodes.Node.
 func (n *outputWithSocket) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(scaled(n.Image, n.Value)), nil
 }

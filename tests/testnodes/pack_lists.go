@@ -32,14 +32,17 @@ type accumulateNode struct {
 
 var _ nodes.Validator = (*accumulateNode)(nil)
 
+// Spec implements nodes.Node.
 func (*accumulateNode) Spec() nodes.Spec {
 	return byTypes(lists("TestAccumulateNode", "Accumulate", "ACCUMULATION"))
 }
 
+// ValidateInputs implements nodes.Validator.
 func (*accumulateNode) ValidateInputs(ctx *nodes.Context) error {
 	return variant(ctx, "accumulation", "ACCUMULATION")
 }
 
+// Run implements nodes.Node.
 func (n *accumulateNode) Run(*nodes.Context) (nodes.Result, error) {
 	var list []any
 	if n.Accum != nil {
@@ -60,10 +63,12 @@ func (*accumulated) ValidateInputs(ctx *nodes.Context) error {
 
 type accumulationHead struct{ accumulated }
 
+// Spec implements nodes.Node.
 func (*accumulationHead) Spec() nodes.Spec {
 	return byTypes(lists("TestAccumulationHeadNode", "Accumulation Head", "ACCUMULATION", "*"))
 }
 
+// Run implements nodes.Node.
 func (n *accumulationHead) Run(*nodes.Context) (nodes.Result, error) {
 	if len(n.Accum.list) == 0 {
 		return nodes.Out(n.Accum, nil), nil
@@ -75,10 +80,12 @@ type accumulationTail struct {
 	Accum *accumulation `in:"accumulation" type:"ACCUMULATION"`
 }
 
+// Spec implements nodes.Node.
 func (*accumulationTail) Spec() nodes.Spec {
 	return lists("TestAccumulationTailNode", "Accumulation Tail", "ACCUMULATION", "*")
 }
 
+// Run implements nodes.Node.
 func (n *accumulationTail) Run(*nodes.Context) (nodes.Result, error) {
 	last := len(n.Accum.list) - 1
 	if last < 0 {
@@ -89,12 +96,14 @@ func (n *accumulationTail) Run(*nodes.Context) (nodes.Result, error) {
 
 type accumulationToList struct{ accumulated }
 
+// Spec implements nodes.Node.
 func (*accumulationToList) Spec() nodes.Spec {
 	s := byTypes(lists("TestAccumulationToListNode", "Accumulation to List", "*"))
 	s.Outputs[0].List = true
 	return s
 }
 
+// Run implements nodes.Node.
 func (n *accumulationToList) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(nodes.List(n.Accum.list)), nil
 }
@@ -105,24 +114,29 @@ type listToAccumulation struct {
 
 var _ nodes.Validator = (*listToAccumulation)(nil)
 
+// Spec implements nodes.Node.
 func (*listToAccumulation) Spec() nodes.Spec {
 	s := byTypes(lists("TestListToAccumulationNode", "List to Accumulation", "ACCUMULATION"))
 	s.InputIsList = true
 	return s
 }
 
+// ValidateInputs implements nodes.Validator.
 func (*listToAccumulation) ValidateInputs(*nodes.Context) error { return nil }
 
+// Run implements nodes.Node.
 func (n *listToAccumulation) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(&accumulation{n.List}), nil
 }
 
 type accumulationLength struct{ accumulated }
 
+// Spec implements nodes.Node.
 func (*accumulationLength) Spec() nodes.Spec {
 	return byTypes(lists("TestAccumulationGetLengthNode", "Accumulation Get Length", "INT"))
 }
 
+// Run implements nodes.Node.
 func (n *accumulationLength) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(int64(len(n.Accum.list))), nil
 }
@@ -132,10 +146,12 @@ type accumulationGet struct {
 	Index int `in:"index" default:"0" step:"1"`
 }
 
+// Spec implements nodes.Node.
 func (*accumulationGet) Spec() nodes.Spec {
 	return byTypes(lists("TestAccumulationGetItemNode", "Accumulation Get Item", "*"))
 }
 
+// Run implements nodes.Node.
 func (n *accumulationGet) Run(*nodes.Context) (nodes.Result, error) {
 	i, err := n.Accum.at(n.Index)
 	if err != nil {
@@ -150,10 +166,12 @@ type accumulationSet struct {
 	Value any `in:"value"`
 }
 
+// Spec implements nodes.Node.
 func (*accumulationSet) Spec() nodes.Spec {
 	return byTypes(lists("TestAccumulationSetItemNode", "Accumulation Set Item", "ACCUMULATION"))
 }
 
+// Run implements nodes.Node.
 func (n *accumulationSet) Run(*nodes.Context) (nodes.Result, error) {
 	i, err := n.Accum.at(n.Index)
 	if err != nil {
@@ -179,14 +197,17 @@ type makeList struct {
 
 var _ nodes.Validator = (*makeList)(nil)
 
+// Spec implements nodes.Node.
 func (*makeList) Spec() nodes.Spec {
 	s := byTypes(lists("TestMakeListNode", "Make List", "*"))
 	s.Outputs[0].List = true
 	return s
 }
 
+// ValidateInputs implements nodes.Validator.
 func (*makeList) ValidateInputs(*nodes.Context) error { return nil }
 
+// Run implements nodes.Node.
 func (n *makeList) Run(ctx *nodes.Context) (nodes.Result, error) {
 	list := nodes.List{}
 	for i := range 10 {

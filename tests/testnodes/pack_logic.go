@@ -40,10 +40,12 @@ type intConditions struct {
 	Operation string   `in:"operation" options:"=\"==\"|!=|<|>|<=|>="`
 }
 
+// Spec implements nodes.Node.
 func (*intConditions) Spec() nodes.Spec {
 	return logic("TestIntConditions", "Int Condition", "BOOLEAN")
 }
 
+// Run implements nodes.Node.
 func (n *intConditions) Run(*nodes.Context) (nodes.Result, error) {
 	return compare(n.A.Cmp(n.B), n.Operation)
 }
@@ -54,10 +56,12 @@ type floatConditions struct {
 	Operation string  `in:"operation" options:"=\"==\"|!=|<|>|<=|>="`
 }
 
+// Spec implements nodes.Node.
 func (*floatConditions) Spec() nodes.Spec {
 	return logic("TestFloatConditions", "Float Condition", "BOOLEAN")
 }
 
+// Run implements nodes.Node.
 func (n *floatConditions) Run(*nodes.Context) (nodes.Result, error) {
 	sign := 0
 	switch {
@@ -76,10 +80,12 @@ type stringConditions struct {
 	CaseSensitive bool   `in:"case_sensitive" default:"true"`
 }
 
+// Spec implements nodes.Node.
 func (*stringConditions) Spec() nodes.Spec {
 	return logic("TestStringConditions", "String Condition", "BOOLEAN")
 }
 
+// Run implements nodes.Node.
 func (n *stringConditions) Run(*nodes.Context) (nodes.Result, error) {
 	a, b := n.A, n.B
 	if !n.CaseSensitive {
@@ -106,8 +112,10 @@ type toBool struct {
 	Invert bool `in:"invert" optional:"true" default:"false"`
 }
 
+// Spec implements nodes.Node.
 func (*toBool) Spec() nodes.Spec { return logic("TestToBoolNode", "To Bool", "BOOLEAN") }
 
+// Run implements nodes.Node.
 func (n *toBool) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(truth(n.Value) != n.Invert), nil
 }
@@ -127,10 +135,12 @@ type boolOperation struct {
 	Op string `in:"op" options:"a AND b|a OR b|a XOR b|NOT a"`
 }
 
+// Spec implements nodes.Node.
 func (*boolOperation) Spec() nodes.Spec {
 	return logic("TestBoolOperationNode", "Bool Operation", "BOOLEAN")
 }
 
+// Run implements nodes.Node.
 func (n *boolOperation) Run(*nodes.Context) (nodes.Result, error) {
 	switch n.Op {
 	case "a AND b":
@@ -150,11 +160,13 @@ type intMath struct {
 	Operation string   `in:"operation" options:"add|subtract|multiply|divide|modulo|power"`
 }
 
+// Spec implements nodes.Node.
 func (*intMath) Spec() nodes.Spec { return logic("TestIntMathOperation", "Int Math Operation", "INT") }
 
 // largestPower bounds the size of results.
 const largestPower = 1 << 16
 
+// Run implements nodes.Node.
 func (n *intMath) Run(*nodes.Context) (nodes.Result, error) {
 	out := new(big.Int)
 	switch n.Operation {

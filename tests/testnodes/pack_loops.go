@@ -39,16 +39,19 @@ type whileLoopOpen struct {
 
 var _ nodes.Validator = (*whileLoopOpen)(nil)
 
+// Spec implements nodes.Node.
 func (*whileLoopOpen) Spec() nodes.Spec {
 	s := byTypes(pack("TestWhileLoopOpen", "While Loop Open", "Testing/Flow"))
 	s.Outputs = append([]nodes.Output{{Type: "FLOW_CONTROL", Name: "FLOW_CONTROL"}}, named(0, flowSockets)...)
 	return s
 }
 
+// ValidateInputs implements nodes.Validator.
 func (*whileLoopOpen) ValidateInputs(ctx *nodes.Context) error {
 	return variant(ctx, "condition", "BOOLEAN")
 }
 
+// Run implements nodes.Node.
 func (n *whileLoopOpen) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(append([]any{"stub"}, n.values()...)...), nil
 }
@@ -64,16 +67,19 @@ type whileLoopClose struct {
 
 var _ nodes.Validator = (*whileLoopClose)(nil)
 
+// Spec implements nodes.Node.
 func (*whileLoopClose) Spec() nodes.Spec {
 	s := byTypes(pack("TestWhileLoopClose", "While Loop Close", "Testing/Flow"))
 	s.Outputs = named(0, flowSockets)
 	return s
 }
 
+// ValidateInputs implements nodes.Validator.
 func (*whileLoopClose) ValidateInputs(ctx *nodes.Context) error {
 	return variant(ctx, "flow_control", "FLOW_CONTROL", "condition", "BOOLEAN")
 }
 
+// Run implements nodes.Node.
 func (n *whileLoopClose) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !n.Condition {
 		return nodes.Out(n.values()...), nil
@@ -167,16 +173,19 @@ type executionBlocker struct {
 
 var _ nodes.Validator = (*executionBlocker)(nil)
 
+// Spec implements nodes.Node.
 func (*executionBlocker) Spec() nodes.Spec {
 	s := byTypes(pack("TestExecutionBlocker", "Execution Blocker", "Testing/Flow"))
 	s.Outputs = []nodes.Output{{Type: "*", Name: "output"}}
 	return s
 }
 
+// ValidateInputs implements nodes.Validator.
 func (*executionBlocker) ValidateInputs(ctx *nodes.Context) error {
 	return variant(ctx, "block", "BOOLEAN", "verbose", "BOOLEAN")
 }
 
+// Run implements nodes.Node.
 func (n *executionBlocker) Run(*nodes.Context) (nodes.Result, error) {
 	switch {
 	case n.Block && n.Verbose:
@@ -198,16 +207,19 @@ type forLoopOpen struct {
 
 var _ nodes.Validator = (*forLoopOpen)(nil)
 
+// Spec implements nodes.Node.
 func (*forLoopOpen) Spec() nodes.Spec {
 	s := byTypes(pack("TestForLoopOpen", "For Loop Open", "Testing/Flow"))
 	s.Outputs = append([]nodes.Output{{Type: "FLOW_CONTROL", Name: "flow_control"}, {Type: "INT", Name: "remaining"}}, named(1, flowSockets)...)
 	return s
 }
 
+// ValidateInputs implements nodes.Validator.
 func (*forLoopOpen) ValidateInputs(ctx *nodes.Context) error {
 	return variant(ctx, "remaining", "INT")
 }
 
+// Run implements nodes.Node.
 func (n *forLoopOpen) Run(ctx *nodes.Context) (nodes.Result, error) {
 	remaining := n.Remaining
 	if v, given := ctx.Input("initial_value0"); given {
@@ -233,16 +245,19 @@ type forLoopClose struct {
 
 var _ nodes.Validator = (*forLoopClose)(nil)
 
+// Spec implements nodes.Node.
 func (*forLoopClose) Spec() nodes.Spec {
 	s := byTypes(pack("TestForLoopClose", "For Loop Close", "Testing/Flow"))
 	s.Outputs = named(1, flowSockets)
 	return s
 }
 
+// ValidateInputs implements nodes.Validator.
 func (*forLoopClose) ValidateInputs(ctx *nodes.Context) error {
 	return variant(ctx, "flow_control", "FLOW_CONTROL")
 }
 
+// Run implements nodes.Node.
 func (n *forLoopClose) Run(ctx *nodes.Context) (nodes.Result, error) {
 	open, ok := nodes.AsLink(n.Flow)
 	if !ok {

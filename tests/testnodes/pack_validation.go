@@ -47,12 +47,14 @@ type customValidation1 struct {
 
 var _ nodes.Validator = (*customValidation1)(nil)
 
+// Spec implements nodes.Node.
 func (*customValidation1) Spec() nodes.Spec {
 	s := pack("TestCustomValidation1", "Custom Validation 1", "Testing/Nodes", "IMAGE")
 	s.Validates = []string{"input1", "input2"}
 	return s
 }
 
+// ValidateInputs implements nodes.Validator.
 func (n *customValidation1) ValidateInputs(*nodes.Context) error {
 	if err := wrongType("input1", n.Input1); err != nil {
 		return err
@@ -60,6 +62,7 @@ func (n *customValidation1) ValidateInputs(*nodes.Context) error {
 	return wrongType("input2", n.Input2)
 }
 
+// Run implements nodes.Node.
 func (n *customValidation1) Run(*nodes.Context) (nodes.Result, error) {
 	return product(n.Input1, n.Input2)
 }
@@ -71,12 +74,14 @@ type customValidation2 struct {
 
 var _ nodes.Validator = (*customValidation2)(nil)
 
+// Spec implements nodes.Node.
 func (*customValidation2) Spec() nodes.Spec {
 	s := pack("TestCustomValidation2", "Custom Validation 2", "Testing/Nodes", "IMAGE")
 	s.Validates = []string{"input_types", "input1", "input2"}
 	return s
 }
 
+// ValidateInputs implements nodes.Validator.
 func (n *customValidation2) ValidateInputs(ctx *nodes.Context) error {
 	if err := wrongType("input1", n.Input1); err != nil {
 		return err
@@ -92,6 +97,7 @@ func (n *customValidation2) ValidateInputs(ctx *nodes.Context) error {
 	return nil
 }
 
+// Run implements nodes.Node.
 func (n *customValidation2) Run(*nodes.Context) (nodes.Result, error) {
 	return product(n.Input1, n.Input2)
 }
@@ -136,14 +142,17 @@ type customValidation3 struct {
 
 var _ nodes.Validator = (*customValidation3)(nil)
 
+// Spec implements nodes.Node.
 func (*customValidation3) Spec() nodes.Spec {
 	return byTypes(pack("TestCustomValidation3", "Custom Validation 3", "Testing/Nodes", "IMAGE"))
 }
 
+// ValidateInputs implements nodes.Validator.
 func (*customValidation3) ValidateInputs(ctx *nodes.Context) error {
 	return variant(ctx, "input1", "IMAGE,FLOAT", "input2", "IMAGE,FLOAT")
 }
 
+// Run implements nodes.Node.
 func (n *customValidation3) Run(*nodes.Context) (nodes.Result, error) {
 	return product(n.Input1, n.Input2)
 }
@@ -155,12 +164,14 @@ type customValidation4 struct {
 
 var _ nodes.Validator = (*customValidation4)(nil)
 
+// Spec implements nodes.Node.
 func (*customValidation4) Spec() nodes.Spec {
 	s := pack("TestCustomValidation4", "Custom Validation 4", "Testing/Nodes", "IMAGE")
 	s.Validates = []string{"input1", "input2"}
 	return s
 }
 
+// ValidateInputs implements nodes.Validator.
 func (n *customValidation4) ValidateInputs(*nodes.Context) error {
 	for _, in := range []struct {
 		name string
@@ -173,6 +184,7 @@ func (n *customValidation4) ValidateInputs(*nodes.Context) error {
 	return nil
 }
 
+// Run implements nodes.Node.
 func (n *customValidation4) Run(*nodes.Context) (nodes.Result, error) {
 	return product(n.Input1, n.Input2)
 }
@@ -184,12 +196,14 @@ type customValidation5 struct {
 
 var _ nodes.Validator = (*customValidation5)(nil)
 
+// Spec implements nodes.Node.
 func (*customValidation5) Spec() nodes.Spec {
 	s := pack("TestCustomValidation5", "Custom Validation 5", "Testing/Nodes", "IMAGE")
 	s.Validates = []string{"**"}
 	return s
 }
 
+// ValidateInputs implements nodes.Validator.
 func (n *customValidation5) ValidateInputs(*nodes.Context) error {
 	if n.Input2 == 7 {
 		return nodes.Invalid("7s are not allowed. I've never liked 7s.")
@@ -197,6 +211,7 @@ func (n *customValidation5) ValidateInputs(*nodes.Context) error {
 	return nil
 }
 
+// Run implements nodes.Node.
 func (n *customValidation5) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(canvas(n.Input1 * n.Input2)), nil
 }
