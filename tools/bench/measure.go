@@ -87,10 +87,16 @@ type recorder struct {
 	begin   apiclient.Usage
 	last    apiclient.Usage
 	current string
-	steps   []apiclient.Usage // at each progress of the first sampler
+	steps   []stepMark // the progress of the first sampler; the server leaves out what comes too fast
 	sampler string
 	out     figures
 	err     error
+}
+
+// stepMark is what had been used when so many steps were done.
+type stepMark struct {
+	done int
+	apiclient.Usage
 }
 
 // measure runs the workflow once.
@@ -153,7 +159,7 @@ func (r *recorder) progress(p apiclient.Progress) {
 		r.sampler = p.Node
 	}
 	if p.Node == r.sampler && p.Value > 0 {
-		r.steps = append(r.steps, r.now())
+		r.steps = append(r.steps, stepMark{p.Value, r.now()})
 	}
 }
 
@@ -172,10 +178,11 @@ func (r *recorder) finish() (figures, error) {
 	if len(r.steps) == 0 {
 		return figures{}, fmt.Errorf("no step was seen")
 	}
-	r.out.first = between(r.begin, r.steps[0])
-	if n := len(r.steps) - 1; n > 0 {
-		c := between(r.steps[0], r.steps[n])
-		r.out.step = cost{wall: c.wall / time.Duration(n), cpu: c.cpu / time.Duration(n)}
+	first, last := r.steps[0], r.steps[len(r.steps)-1]
+	r.out.first = between(r.begin, first.Usage)
+	if n := time.Duration(last.done - first.done); n > 0 {
+		c := between(first.Usage, last.Usage)
+		r.out.step = cost{wall: c.wall / n, cpu: c.cpu / n}
 	}
 	return r.out, r.err
 }
