@@ -45,6 +45,7 @@ func TestCUDAWithoutCard(t *testing.T) {
 		return
 	}
 	rt := shared.OnDevice(ort.Device{Kind: ort.CUDA})
+	t.Cleanup(rt.FreeModels)
 	m, err := rt.LoadModel(golden.Checkpoint(t, "sd15-small"), dtype.Invalid)
 	if err != nil {
 		t.Fatal(err)

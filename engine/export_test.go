@@ -39,9 +39,26 @@ func (rt *Runtime) OpenLibrary() (*ort.Runtime, error) { return rt.library() }
 
 // OnDevice returns a runtime that shares rt's library and runs on another device.
 func (rt *Runtime) OnDevice(d ort.Device) *Runtime {
+	return rt.changed(func(c *Config) { c.Device = d })
+}
+
+// WithMemory returns a runtime that shares rt's library and believes in this much free memory.
+func (rt *Runtime) WithMemory(available func() int64) *Runtime {
+	return rt.changed(func(c *Config) { c.Available = available })
+}
+
+// AsLean returns a runtime that shares rt's library and keeps weights mapped.
+func (rt *Runtime) AsLean() *Runtime {
+	return rt.changed(func(c *Config) { c.Lean = true })
+}
+
+func (rt *Runtime) changed(f func(*Config)) *Runtime {
 	cfg := rt.cfg
-	cfg.Device = d
+	f(&cfg)
 	r := New(cfg)
+	if _, err := rt.library(); err != nil {
+		panic(err)
+	}
 	r.lib, r.block = rt.lib, rt.block
 	return r
 }

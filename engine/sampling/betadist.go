@@ -5,16 +5,18 @@ import (
 	"sort"
 )
 
-// betaRanks returns, for each q in 0…1, the nearest whole number to n times the quantile of the beta distribution with both
-// parameters shape. It goes through the distribution function at the n borders between ranks, so many steps cost little.
-func betaRanks(qs []float64, shape float64, n int) []int {
+// betaRanks returns, for each q in 0…1, the nearest whole number to n times the quantile of the beta distribution with
+// parameters a and b. It goes through the distribution function at the n borders between ranks, so many steps cost little.
+func betaRanks(qs []float64, a, b float64, n int) []int {
 	borders := make([]float64, n) // from rank k to k+1
 	for k := range borders {
-		borders[k] = betaCDF((float64(k)+0.5)/float64(n), shape, shape)
+		borders[k] = betaCDF((float64(k)+0.5)/float64(n), a, b)
 	}
 	out := make([]int, len(qs))
 	for i, q := range qs {
-		out[i] = sort.SearchFloat64s(borders, q)
+		if out[i] = n; q < 1 {
+			out[i] = sort.SearchFloat64s(borders, q)
+		}
 	}
 	return out
 }

@@ -103,43 +103,17 @@ func levelsAt(m *ModelSampling, times []float32) []float32 {
 	return out
 }
 
-// karrasSchedule is evenly spaced in the seventh root (Karras et al., 2022).
 func karrasSchedule(m *ModelSampling, steps int) ([]float32, error) {
-	const rho = 7
-	low := math.Pow(float64(m.SigmaMin()), 1.0/rho)
-	high := math.Pow(float64(m.SigmaMax()), 1.0/rho)
-	out := linspace(0, 1, steps)
-	for i, r := range out {
-		out[i] = pow32(float32(high)+float32(r*float32(low-high)), rho)
-	}
-	return append(out, 0), nil
+	return KarrasSigmas(steps, float64(m.SigmaMax()), float64(m.SigmaMin()), 7)
 }
 
 func exponentialSchedule(m *ModelSampling, steps int) ([]float32, error) {
-	out := linspace(log32(m.SigmaMax()), log32(m.SigmaMin()), steps)
-	for i, l := range out {
-		out[i] = exp32(l)
-	}
-	return append(out, 0), nil
+	return ExponentialSigmas(steps, float64(m.SigmaMax()), float64(m.SigmaMin()))
 }
 
-// betaPPFSchedule puts the steps at the quantiles of a beta distribution (arXiv 2407.12173).
+// betaPPFSchedule is BetaSigmas of the shape that its authors took.
 func betaPPFSchedule(m *ModelSampling, steps int) ([]float32, error) {
-	const shape = 0.6
-	sigmas := m.Sigmas()
-	quantiles := make([]float64, steps)
-	for i := range quantiles {
-		quantiles[i] = 1 - float64(i)*(1/float64(steps))
-	}
-	out := make([]float32, 0, min(steps, len(sigmas))+1)
-	last := -1
-	for _, at := range betaRanks(quantiles, shape, len(sigmas)-1) {
-		if at != last {
-			out = append(out, sigmas[at])
-		}
-		last = at
-	}
-	return append(out, 0), nil
+	return BetaSigmas(m, steps, 0.6, 0.6)
 }
 
 // linearQuadraticSchedule falls linearly through the first half of the steps and quadratically after it (Mochi).
