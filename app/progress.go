@@ -64,7 +64,7 @@ func (d *display) enter(id string) {
 	}
 	d.bar = d.bars.New(0, mpb.BarStyle(), mpb.PrependDecorators(
 		decor.Name(d.title(id), decor.WCSyncSpaceR), decor.Elapsed(decor.ET_STYLE_GO, decor.WCSyncSpace)),
-		mpb.AppendDecorators(decor.OnComplete(decor.CountersNoUnit("%d/%d"), "done")))
+		mpb.AppendDecorators(decor.OnAbort(decor.OnComplete(decor.CountersNoUnit("%d/%d"), "done"), "stopped")))
 }
 
 func (d *display) step(value, most int64) {
@@ -78,19 +78,28 @@ func (d *display) step(value, most int64) {
 	}
 }
 
-// leave ends the bar of the node before.
+// leave fills the bar of the node before.
 func (d *display) leave() {
 	if d.bar != nil {
+		if d.bar.Current() == 0 { // a node that tells no progress
+			d.bar.SetTotal(1, false)
+			d.bar.SetCurrent(1)
+		}
 		d.bar.SetTotal(-1, true)
 		d.bar = nil
 	}
 	d.node = ""
 }
 
-// close ends the display; whatever is printed next stands below it.
-func (d *display) close() {
+// close ends the display; whatever is printed next stands below it. A run that failed leaves the bar
+// of its last node as it is.
+func (d *display) close(failed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.bar != nil && failed {
+		d.bar.Abort(false)
+		d.bar = nil
+	}
 	d.leave()
 	if d.bars != nil {
 		d.bars.Wait()

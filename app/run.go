@@ -66,7 +66,7 @@ func (c Command) runPrompt(ctx context.Context, p *parts, prompt *pyjson.Object)
 	shown := newDisplay(c.Stderr, prompt)
 	extra := pyjson.NewObject("client_id", "comfygo-run") // with a client, the executor tells of every node
 	result := p.executor.Run(ctx, executor.Job{ID: id, Prompt: prompt, ExtraData: extra, Outputs: verdict.Outputs}, shown)
-	shown.close()
+	shown.close(!result.Success)
 	for _, path := range savedFiles(p.folders, result.Outputs) {
 		fmt.Fprintln(c.Stdout, path)
 	}
