@@ -42,9 +42,16 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (*App, error) {
 	}
 	p.machine.describe(log.Logger)
 	a.warn(keys)
+	policy, err := queuePolicy(cfg)
+	if err != nil {
+		return nil, errors.Join(err, p.close())
+	}
 	a.server, err = server.New(server.Config{
 		Folders:           p.folders,
 		Executor:          p.executor,
+		Store:             queueStore(cfg, p.folders, log.Logger),
+		Policy:            policy,
+		WebhookAllow:      cfg.WebhookAllow,
 		Keys:              keys,
 		CORSOrigin:        cfg.CORSOrigin,
 		DisableAPINodes:   cfg.DisableAPINodes,
@@ -91,7 +98,9 @@ func (a *App) Run(ctx context.Context) error {
 			a.log.Warn("opening the browser: " + err.Error())
 		}
 	}
-	return a.server.Run(ctx, listeners...)
+	running, stop := a.draining(ctx)
+	defer stop()
+	return a.server.Run(running, listeners...)
 }
 
 // Close frees everything and removes the temp folder. Run must have returned, if it was called.

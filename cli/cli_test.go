@@ -142,6 +142,16 @@ func TestConfig(t *testing.T) {
 		}},
 		{words: "--demo-model --onnxruntime lib.so --threads 2 --model-memory 4.5 --max-memory 8 --queue memory", want: func(c *cli.Config) {
 			c.DemoModel, c.ONNXRuntime, c.Threads, c.ModelMemory, c.MaxMemory = true, "lib.so", 2, 4.5, 8
+			c.Queue = "memory"
+		}},
+		{words: "--queue-file q.db --queue-sync full --queue-on-restart interrupt --queue-limit 5 --queue-client-limit 2", want: func(c *cli.Config) {
+			c.QueueFile, c.QueueSync, c.QueueOnRestart, c.QueueLimit, c.QueueClientLimit = "q.db", "full", "interrupt", 5, 2
+		}},
+		{words: "--queue-fair --queue-weight a=2 --queue-weight b=0.5 --queue-keep 7 --queue-keep-days 1.5", want: func(c *cli.Config) {
+			c.QueueFair, c.QueueWeights, c.QueueKeep, c.QueueKeepDays = true, []string{"a=2", "b=0.5"}, 7, 1.5
+		}},
+		{words: "--job-time-limit 60 --drain-timeout 0 --webhook-allow 10.0.0.0/8 --webhook-allow hooks.internal", want: func(c *cli.Config) {
+			c.JobTimeLimit, c.DrainTimeout, c.WebhookAllow = 60, 0, []string{"10.0.0.0/8", "hooks.internal"}
 		}},
 		{words: "--api-key abc --api-key=def --api-key-file f", want: func(c *cli.Config) {
 			c.APIKeys, c.APIKeyFile = []string{"abc", "def"}, "f"
@@ -155,7 +165,8 @@ func TestConfig(t *testing.T) {
 				Listen: "127.0.0.1", Port: 8188, MaxUploadSize: 100, PrintServer: true, HashFunction: "sha256", ManagerUI: true,
 				FrontEndVersion: "comfyanonymous/ComfyUI@latest", ComfyAPIBase: "https://api.comfy.org",
 				VRAM: cli.VRAMNormal, SmartMemory: true, Mmap: true, Cache: cli.CacheRAMPressure,
-				PreviewMethod: "none", PreviewSize: 512, Queue: "memory", Args: strings.Fields(tt.words),
+				PreviewMethod: "none", PreviewSize: 512, Args: strings.Fields(tt.words),
+				Queue: "sqlite", QueueSync: "normal", QueueOnRestart: "retry", QueueKeep: 10000, DrainTimeout: 25,
 			}
 			tt.want(&want)
 			got, err := cli.Parse(strings.Fields(tt.words)...)

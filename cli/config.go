@@ -80,9 +80,23 @@ type Config struct {
 	Threads     int     // for one operation; 0: the physical cores
 	ModelMemory float64 // GiB that loaded models may take; 0: from the free memory
 	MaxMemory   float64 // GiB that the program may take before runs are refused; 0: what is free
-	Queue       string  // where jobs are kept: "memory"
 	APIKeys     []string
 	APIKeyFile  string
+
+	// The queue.
+	Queue            string   // memory or sqlite
+	QueueFile        string   // empty: comfygo-queue.db in the user folder
+	QueueSync        string   // normal or full
+	QueueOnRestart   string   // retry or interrupt
+	QueueLimit       int      // waiting jobs; 0: no limit
+	QueueClientLimit int      // waiting jobs of one client; 0: no limit
+	QueueFair        bool     // turns between clients
+	QueueWeights     []string // CLIENT=N
+	QueueKeep        int      // finished jobs
+	QueueKeepDays    float64  // 0: no limit
+	JobTimeLimit     float64  // seconds; 0: no limit
+	DrainTimeout     float64  // seconds
+	WebhookAllow     []string // hosts, addresses, networks
 
 	// Ignored names the given flags that change nothing in comfygo, in the order given.
 	Ignored []string

@@ -43,14 +43,30 @@ func (ns namespace) config() Config {
 		Threads:           ns.number("threads"),
 		ModelMemory:       ns.real("model_memory"),
 		MaxMemory:         ns.real("max_memory"),
-		Queue:             ns.text("queue"),
 		APIKeys:           ns.texts("api_key"),
 		APIKeyFile:        ns.text("api_key_file"),
 	}
+	ns.queue(&c)
 	ns.folders(&c)
 	ns.devices(&c)
 	ns.execution(&c)
 	return c
+}
+
+func (ns namespace) queue(c *Config) {
+	c.Queue = ns.text("queue")
+	c.QueueFile = ns.text("queue_file")
+	c.QueueSync = ns.text("queue_sync")
+	c.QueueOnRestart = ns.text("queue_on_restart")
+	c.QueueLimit = ns.number("queue_limit")
+	c.QueueClientLimit = ns.number("queue_client_limit")
+	c.QueueFair = ns.on("queue_fair")
+	c.QueueWeights = ns.texts("queue_weight")
+	c.QueueKeep = ns.number("queue_keep")
+	c.QueueKeepDays = ns.real("queue_keep_days")
+	c.JobTimeLimit = ns.real("job_time_limit")
+	c.DrainTimeout = ns.real("drain_timeout")
+	c.WebhookAllow = ns.texts("webhook_allow")
 }
 
 func (ns namespace) folders(c *Config) {

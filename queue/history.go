@@ -1,9 +1,88 @@
 package queue
 
+import (
+	"sync"
+	"time"
+)
+
+// record is what the queue remembers of a finished job; its text is in the store.
+type record struct {
+	id         string
+	seq, place int64
+	finished   time.Time
+
+	once sync.Once
+	memo any
+}
+
+// Row is a finished job as history shows it.
+type Row struct {
+	ID string
+
+	rec  *record
+	text func() []byte
+}
+
+// Text is the JSON value that /history has for the id, {} when it has been forgotten meanwhile. The bytes must not be
+// changed.
+func (r *Row) Text() []byte {
+	if b := r.text(); b != nil {
+		return b
+	}
+	return []byte("{}")
+}
+
+// Memo returns what f made of the row the first time, so that lists need not read Text again and again.
+func (r *Row) Memo(f func(*Row) any) any {
+	r.rec.once.Do(func() { r.rec.memo = f(r) })
+	return r.rec.memo
+}
+
+// pageSize is how many texts of a listing are read at a time.
+const pageSize = 256
+
+// pager reads the texts of a listing page by page, when they are asked for.
+type pager struct {
+	recs []*record
+	read func(seqs []int64) [][]byte
+
+	mu    sync.Mutex
+	start int
+	texts [][]byte
+}
+
+func (p *pager) text(i int) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i < p.start || i >= p.start+len(p.texts) {
+		page := p.recs[i:min(i+pageSize, len(p.recs))]
+		seqs := make([]int64, len(page))
+		for k, r := range page {
+			seqs[k] = r.seq
+		}
+		p.start, p.texts = i, p.read(seqs)
+	}
+	if i-p.start >= len(p.texts) {
+		return nil
+	}
+	return p.texts[i-p.start]
+}
+
+// rowsOf makes rows of records, whose texts read fetches.
+func rowsOf(recs []*record, read func(seqs []int64) [][]byte) []*Row {
+	p := &pager{recs: recs, read: read}
+	rows := make([]*Row, len(recs))
+	for i, r := range recs {
+		rows[i] = &Row{ID: r.id, rec: r, text: func() []byte { return p.text(i) }}
+	}
+	return rows
+}
+
 // history is an ordered map of finished jobs with a limit. Removing leaves holes that are closed now and then, so that
 // every operation costs the same however long the history is.
 type history struct {
-	rows  []*Row // nil: removed
+	rows  []*record // nil: removed
+	front int       // everything before is nil
 	index map[string]int
 	limit int
 }
@@ -14,29 +93,34 @@ func newHistory(limit int) *history {
 
 func (h *history) len() int { return len(h.index) }
 
-// add puts a row at the end; one with a known id takes the old one's place, as a Python dict has it. It returns the id
-// of the row that had to go, "" if none had.
-func (h *history) add(r *Row) (evicted string) {
-	if i, ok := h.index[r.ID]; ok {
-		h.rows[i] = r
-		return ""
+// displaced tells which row a new one with the id replaces, and which one has to go to make room for it.
+func (h *history) displaced(id string) (replaced, evicted *record) {
+	if old := h.find(id); old != nil {
+		return old, nil
 	}
 	if len(h.index) >= h.limit {
-		evicted = h.oldest()
-		h.remove(evicted)
+		return nil, h.oldest()
 	}
-	h.index[r.ID] = len(h.rows)
-	h.rows = append(h.rows, r)
-	return evicted
+	return nil, nil
 }
 
-func (h *history) oldest() string {
-	for _, r := range h.rows {
-		if r != nil {
-			return r.ID
+// add puts a row at the end; one with a known id takes the old one's place, as a Python dict has it.
+func (h *history) add(r *record) {
+	if i, ok := h.index[r.id]; ok {
+		h.rows[i] = r
+		return
+	}
+	h.index[r.id] = len(h.rows)
+	h.rows = append(h.rows, r)
+}
+
+func (h *history) oldest() *record {
+	for ; h.front < len(h.rows); h.front++ {
+		if r := h.rows[h.front]; r != nil {
+			return r
 		}
 	}
-	return ""
+	return nil
 }
 
 func (h *history) remove(id string) bool {
@@ -46,32 +130,24 @@ func (h *history) remove(id string) bool {
 	}
 	h.rows[i] = nil
 	delete(h.index, id)
-	if i == 0 || len(h.rows) > 2*len(h.index)+64 {
+	if len(h.rows) > 2*len(h.index)+64 {
 		h.compact()
 	}
 	return true
 }
 
-// compact closes holes: those at the front by slicing, all of them when they are the most.
 func (h *history) compact() {
-	front := 0
-	for front < len(h.rows) && h.rows[front] == nil {
-		front++
-	}
-	if front < 64 && len(h.rows) <= 2*len(h.index)+64 {
-		return
-	}
-	rows := make([]*Row, 0, len(h.index)+64)
+	rows := make([]*record, 0, len(h.index)+64)
 	for _, r := range h.rows {
 		if r != nil {
-			h.index[r.ID] = len(rows)
+			h.index[r.id] = len(rows)
 			rows = append(rows, r)
 		}
 	}
-	h.rows = rows
+	h.rows, h.front = rows, 0
 }
 
-func (h *history) find(id string) *Row {
+func (h *history) find(id string) *record {
 	if i, ok := h.index[id]; ok {
 		return h.rows[i]
 	}
@@ -79,8 +155,8 @@ func (h *history) find(id string) *Row {
 }
 
 // slice returns up to limit rows from offset on, oldest first; limit below 0 means all.
-func (h *history) slice(offset, limit int) []*Row {
-	out := []*Row{}
+func (h *history) slice(offset, limit int) []*record {
+	out := []*record{}
 	i := 0
 	for _, r := range h.rows {
 		if r == nil {
@@ -97,6 +173,13 @@ func (h *history) slice(offset, limit int) []*Row {
 	return out
 }
 
-func (h *history) clear() {
-	h.rows, h.index = nil, map[string]int{}
+// before returns the rows of jobs that finished before the time.
+func (h *history) before(t time.Time) []*record {
+	var out []*record
+	for _, r := range h.rows[min(h.front, len(h.rows)):] {
+		if r != nil && r.finished.Before(t) {
+			out = append(out, r)
+		}
+	}
+	return out
 }

@@ -1,27 +1,12 @@
-// Package queue holds accepted prompts, runs them one after the other and remembers what became of them.
-//
-// It keeps upstream's numbers, order and limits. It must not know HTTP or sockets, nor how a prompt is run: whoever
-// makes a queue hands it the function that runs a job and the functions that are told about changes.
 package queue
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"sync"
+	"slices"
 	"time"
 
 	"comfygo/nodes/pyjson"
 )
-
-// HistoryLimit is how many finished jobs are remembered; the oldest go first.
-const HistoryLimit = 10000
-
-// ErrInterrupted is the cause with which a running job's context ends when a client interrupts it.
-var ErrInterrupted = errors.New("interrupted by a client")
-
-// ErrShutdown is the cause with which a running job's context ends when the queue stops.
-var ErrShutdown = errors.New("the server is shutting down")
 
 // Number is a job's place in the queue, the smallest first. Clients see a number that they gave as a float, and one
 // that the queue gave as an integer.
@@ -38,6 +23,58 @@ func (n Number) JSON() any {
 	return int64(n.Value)
 }
 
+// Class is a job's priority class: every waiting job of a higher one runs before all of a lower one.
+type Class int
+
+// The priority classes.
+const (
+	Low    Class = -1
+	Normal Class = 0
+	High   Class = 1
+)
+
+var classNames = map[Class]string{Low: "low", Normal: "normal", High: "high"}
+
+// String is the name that clients use.
+func (c Class) String() string { return classNames[c] }
+
+// ParseClass reads the name of a class.
+func ParseClass(name string) (Class, bool) {
+	for c, n := range classNames {
+		if n == name {
+			return c, true
+		}
+	}
+	return Normal, false
+}
+
+// Webhook is where somebody wants to be told about a job.
+type Webhook struct {
+	URL string `json:"url"`
+	// Secret signs the messages; "" sends them unsigned.
+	Secret string `json:"secret,omitempty"`
+	// Events are the types of events to send (EventStarted, EventFinished, EventRemoved); empty means the last two.
+	Events []string `json:"events,omitempty"`
+}
+
+func (w *Webhook) wants(event string) bool {
+	if w == nil {
+		return false
+	}
+	if len(w.Events) == 0 {
+		return event != EventStarted
+	}
+	return slices.Contains(w.Events, event)
+}
+
+// Options are what a client may ask for beyond upstream's fields.
+type Options struct {
+	Priority Class
+	// TimeLimit ends the job with an error when it runs longer; 0 means the queue's own limit.
+	TimeLimit time.Duration
+	Webhook   *Webhook
+}
+
 // Job is one accepted prompt. It must not be changed once it is in a queue.
 type Job struct {
 	Number Number
@@ -49,12 +86,33 @@ type Job struct {
 	Extra *pyjson.Object
 	// Outputs are the ids of the output nodes to run.
 	Outputs []string
-	// Secrets are the values of extra_data that nobody may see again; they are with the job only until it has run.
+	// Secrets are the values of extra_data that nobody may see again; they are with the job only until it has run, and
+	// no store keeps them.
 	Secrets *pyjson.Object
+	Options Options
 
-	seq  int64  // order of arrival, for equal numbers
-	text []byte // Listing as JSON, made when the job is accepted
+	seq      int64  // order of arrival; the job's key in the store
+	text     []byte // Listing as JSON, made when the job is accepted
+	client   string
+	attempts int // how often it was started
+	place    Place
 }
+
+// Place is where a job stands among the waiting ones.
+type Place struct {
+	// Seq is the job's key.
+	Seq   int64
+	Class Class
+	// Rank is the job's number unless it was moved; Sub orders jobs that were moved to one rank.
+	Rank float64
+	Sub  int64
+}
+
+// Seq is the job's key in the store: its order of arrival.
+func (j *Job) Seq() int64 { return j.seq }
+
+// Client is the client_id that the job was sent with, "" if there was none.
+func (j *Job) Client() string { return j.client }
 
 // RunExtra is extra_data as the nodes get it: with the secrets.
 func (j *Job) RunExtra() *pyjson.Object {
@@ -73,130 +131,66 @@ func (j *Job) Listing() []any {
 // Text is Listing as JSON. The bytes must not be changed.
 func (j *Job) Text() []byte { return j.text }
 
-func (j *Job) write() error {
+// prepare fills in what the queue needs to know of a job before it is accepted.
+func (j *Job) prepare() error {
 	text, err := pyjson.Marshal(j.Listing())
 	if err != nil {
 		return fmt.Errorf("writing job %s: %w", j.ID, err)
 	}
 	j.text = text
+	if id, ok := j.Extra.Get("client_id"); ok && id != nil {
+		j.client = pyjson.Str(id)
+	}
+	j.place = Place{Class: j.Options.Priority, Rank: j.Number.Value}
 	return nil
 }
 
-// before is the order of the queue: by number, then by id as upstream's comparison of tuples has it, then by arrival.
-func (j *Job) before(o *Job) bool {
-	if j.Number.Value != o.Number.Value {
-		return j.Number.Value < o.Number.Value
+// readListing is the opposite of Listing for a job that a store kept.
+func (j *Job) readListing(text []byte) error {
+	v, err := pyjson.Unmarshal(text)
+	if err != nil {
+		return fmt.Errorf("reading job %s: %w", j.ID, err)
 	}
-	if j.ID != o.ID {
+	list, ok := v.([]any)
+	if !ok || len(list) != 5 {
+		return fmt.Errorf("reading job %s: it is no list of five", j.ID)
+	}
+	prompt, ok := list[2].(*pyjson.Object)
+	extra, ok2 := list[3].(*pyjson.Object)
+	outputs, ok3 := list[4].([]any)
+	if !ok || !ok2 || !ok3 {
+		return fmt.Errorf("reading job %s: prompt, extra_data or outputs are missing", j.ID)
+	}
+	j.Prompt, j.Extra, j.Outputs = prompt, extra, make([]string, len(outputs))
+	for i, o := range outputs {
+		j.Outputs[i] = pyjson.Str(o)
+	}
+	return nil
+}
+
+// before is the order of the queue: by class, by number, by where somebody moved it, then by id as upstream's comparison
+// of tuples has it, then by arrival.
+func (j *Job) before(o *Job) bool {
+	a, b := &j.place, &o.place
+	switch {
+	case a.Class != b.Class:
+		return a.Class > b.Class
+	case a.Rank != b.Rank:
+		return a.Rank < b.Rank
+	case a.Sub != b.Sub:
+		return a.Sub < b.Sub
+	case j.ID != o.ID:
 		return j.ID < o.ID
 	}
 	return j.seq < o.seq
 }
 
-// Message is one event of a run that history keeps.
-type Message struct {
-	Event string
-	Data  *pyjson.Object
-}
-
-// Outcome is what running a job came to.
-type Outcome struct {
-	// Outputs is what the output nodes showed, by node id; Meta says which node that was.
-	Outputs, Meta *pyjson.Object
-	Success       bool
-	Messages      []Message
-}
-
-// Row is a finished job as history shows it.
-type Row struct {
-	ID string
-	// Text is the JSON value that /history has for the id.
-	Text []byte
-
-	once sync.Once
-	memo any
-}
-
-// Memo returns what f made of the row the first time, so that lists need not read Text again and again.
-func (r *Row) Memo(f func(*Row) any) any {
-	r.once.Do(func() { r.memo = f(r) })
-	return r.memo
-}
-
-func newRow(j *Job, o Outcome) (*Row, error) {
-	status := "error"
-	if o.Success {
-		status = "success"
+func order(a, b *Job) int {
+	switch {
+	case a == b:
+		return 0
+	case a.before(b):
+		return -1
 	}
-	messages := make([]any, len(o.Messages))
-	for i, m := range o.Messages {
-		messages[i] = []any{m.Event, m.Data}
-	}
-	row := pyjson.NewObject(
-		"prompt", pyjson.Raw(j.text),
-		"outputs", orEmpty(o.Outputs),
-		"status", pyjson.NewObject("status_str", status, "completed", o.Success, "messages", messages),
-		"meta", orEmpty(o.Meta),
-	)
-	text, err := pyjson.Marshal(row)
-	if err != nil {
-		return nil, fmt.Errorf("writing the history of %s: %w", j.ID, err)
-	}
-	return &Row{ID: j.ID, Text: text}, nil
-}
-
-func orEmpty(o *pyjson.Object) *pyjson.Object {
-	if o == nil {
-		return &pyjson.Object{}
-	}
-	return o
-}
-
-// failed is the outcome of a job whose runner broke down or could not be written.
-func failed(j *Job, typ, text string, now time.Time) Outcome {
-	data := pyjson.NewObject("prompt_id", j.ID, "node_id", nil, "node_type", nil, "executed", []any{},
-		"exception_message", text, "exception_type", typ, "traceback", []any{},
-		"current_inputs", &pyjson.Object{}, "current_outputs", []any{}, "timestamp", now.UnixMilli())
-	return Outcome{Messages: []Message{{"execution_error", data}}}
-}
-
-// Flags are requests of clients that the worker fulfils between two jobs.
-type Flags struct {
-	UnloadModels, FreeMemory bool
-}
-
-// Queue is what the server needs of a queue. All methods may be called from any goroutine.
-type Queue interface {
-	// NextNumber counts up from 0 and never gives a number twice.
-	NextNumber() int64
-	// Put accepts a job. When it returns without error the job will not be lost.
-	Put(j *Job) error
-	// Snapshot returns the running jobs and the waiting ones in the order in which they will run.
-	Snapshot() (running, pending []*Job)
-	// Remaining is the number of running and waiting jobs.
-	Remaining() int
-	// Clear drops all waiting jobs.
-	Clear() error
-	// Delete drops the first waiting job with the id and reports whether there was one.
-	Delete(id string) (bool, error)
-	// Interrupt ends the running job, if any, and reports whether there was one.
-	Interrupt() bool
-	// InterruptIfRunning ends the running job if it has the id, and reports whether it had.
-	InterruptIfRunning(id string) bool
-	// SetFlags asks the worker for something that it does as soon as no job runs.
-	SetFlags(f Flags)
-	// History returns up to limit finished jobs from offset on, oldest first; limit below 0 means all.
-	History(offset, limit int) []*Row
-	// HistoryLen is the number of finished jobs that are remembered.
-	HistoryLen() int
-	// Find returns the finished job with the id, nil if there is none.
-	Find(id string) *Row
-	// ClearHistory forgets all finished jobs.
-	ClearHistory() error
-	// DeleteHistory forgets one finished job, if it is there.
-	DeleteHistory(id string) error
-	// Work runs the jobs until ctx ends and the running one has come to its end.
-	Work(ctx context.Context) error
-	// Close frees what the queue holds on to. Work must have returned.
-	Close() error
+	return 1
 }

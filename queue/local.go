@@ -1,18 +1,49 @@
 package queue
 
 import (
-	"container/heap"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
+	"math"
 	"sync"
 	"time"
+
+	"comfygo/nodes/pyjson"
 )
+
+// Restart says what becomes of the job that ran when the process died.
+type Restart string
+
+// What can become of it. A job that was running twice when the process died is not tried a third time.
+const (
+	RestartRetry     Restart = "retry"
+	RestartInterrupt Restart = "interrupt"
+)
+
+// Policy is how a queue treats its jobs. The zero value is upstream's way.
+type Policy struct {
+	// HistoryLimit replaces the package's limit when above 0; HistoryAge forgets older jobs when above 0.
+	HistoryLimit int
+	HistoryAge   time.Duration
+	// EventLimit bounds the log of events; 0 means 100,000.
+	EventLimit int
+	// OnRestart is RestartRetry when empty.
+	OnRestart Restart
+	// Limit and ClientLimit bound the waiting jobs of all and of each client; 0 means no bound.
+	Limit, ClientLimit int
+	// TimeLimit bounds every job; 0 means no bound. A job can ask for less.
+	TimeLimit time.Duration
+	// Fair shares the queue between clients; Weights are 1 unless given.
+	Fair    bool
+	Weights map[string]float64
+}
 
 // Config is what a queue is made of. Only Run is required.
 type Config struct {
-	// Run runs one job. Its context ends with ErrInterrupted or ErrShutdown as the cause. A panic in it is a failed job.
+	Policy
+	// Run runs one job. Its context ends with ErrInterrupted, ErrTimeLimit or ErrShutdown as the cause. A panic in it is a
+	// failed job.
 	Run func(ctx context.Context, j *Job) Outcome
 	// Changed is told the number of remaining jobs after every change. It is called with the queue locked, so that the
 	// news arrive in order: it must be quick and must not call the queue.
@@ -21,10 +52,10 @@ type Config struct {
 	Finished func(j *Job)
 	// Free is called between two jobs when clients asked for it.
 	Free func(f Flags)
+	// Send sends a message to a webhook; nil drops them.
+	Send func(ctx context.Context, d Delivery) error
 	// Store keeps the jobs over a restart; nil keeps them in memory only.
 	Store Store
-	// HistoryLimit replaces the package's limit when above 0.
-	HistoryLimit int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Logger is told about jobs that broke down; nil means no log.
@@ -33,16 +64,28 @@ type Config struct {
 
 // Local is the queue of one process. What must outlive the process is in its Store.
 type Local struct {
-	cfg Config
+	cfg   Config
+	store Store
 
 	mu       sync.Mutex
-	waiting  jobHeap
+	waiting  *lineup
 	running  *running
 	history  *history
 	flags    Flags
-	number   int64
-	arrivals int64
+	number   int64 // the next one
+	seq      int64
+	place    int64
+	paused   bool
+	draining bool
+	drained  chan struct{} // closed when a drain has come to its end
+	loadErr  error         // why the store could not be loaded so far
+	left     []*Job        // ran when the last process died, and do not run again
+	requeued []*Job        // ran when the last process died, and run again
+	coming   int           // jobs that the store is keeping just now
+	comingOf map[string]int
+	lasting  time.Duration // how long jobs take, roughly
 	wake     chan struct{} // holds one token when there may be work
+	post     chan struct{} // holds one token when there may be messages to send
 }
 
 type running struct {
@@ -52,13 +95,14 @@ type running struct {
 
 var _ Queue = (*Local)(nil)
 
-// New makes a queue and brings back what its store kept. Jobs run once Work is called.
+// New makes a queue and brings back what its store kept. Jobs run once Work is called. A store that cannot be written at
+// the moment is no error: the queue is unavailable until it can.
 func New(cfg Config) (*Local, error) {
 	if cfg.Run == nil {
 		return nil, fmt.Errorf("making a queue: no function to run jobs given")
 	}
 	if cfg.Store == nil {
-		cfg.Store = noStore{}
+		cfg.Store = NewMemory()
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -69,44 +113,63 @@ func New(cfg Config) (*Local, error) {
 	if cfg.HistoryLimit <= 0 {
 		cfg.HistoryLimit = HistoryLimit
 	}
-	q := &Local{cfg: cfg, history: newHistory(cfg.HistoryLimit), wake: make(chan struct{}, 1)}
-	saved, err := cfg.Store.Load()
-	if err != nil {
+	if cfg.EventLimit <= 0 {
+		cfg.EventLimit = defaultEventLimit
+	}
+	q := &Local{cfg: cfg, store: cfg.Store, history: newHistory(cfg.HistoryLimit), waiting: newLineup(cfg.Fair, cfg.Weights),
+		comingOf: map[string]int{}, wake: make(chan struct{}, 1), post: make(chan struct{}, 1)}
+	if err := q.load(); err != nil && !errors.Is(err, ErrUnavailable) {
 		return nil, fmt.Errorf("making a queue: %w", err)
 	}
-	for _, r := range saved.History {
-		q.history.add(r)
-	}
-	for _, j := range saved.Pending {
-		if err := j.write(); err != nil {
-			return nil, fmt.Errorf("making a queue: %w", err)
-		}
-		q.arrivals++
-		j.seq = q.arrivals
-		heap.Push(&q.waiting, j)
-	}
-	q.number = saved.NextNumber
-	q.signal()
 	return q, nil
 }
 
-// jobHeap is a heap of jobs, the next one to run at the front.
-type jobHeap []*Job
+const defaultEventLimit = 100000
 
-func (h jobHeap) Len() int           { return len(h) }
-func (h jobHeap) Less(i, j int) bool { return h[i].before(h[j]) }
-func (h jobHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+// load brings back what the store kept.
+func (q *Local) load() error {
+	saved, err := q.store.Load()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.loadErr = err; err != nil {
+		return err
+	}
+	// Numbers given while the store could not be read belong to prompts that were refused.
+	q.number = max(q.number, saved.NextNumber)
+	q.seq, q.place, q.paused = max(1, saved.NextSeq), saved.NextPlace, saved.Paused
+	if saved.Shares.Clients != nil {
+		q.waiting.shares = saved.Shares
+	}
+	for _, r := range saved.History {
+		q.history.add(&record{id: r.ID, seq: r.Seq, place: r.Place, finished: r.Finished})
+	}
+	for _, s := range saved.Pending {
+		q.restore(s)
+	}
+	q.signal()
+	return nil
+}
 
-// Push is for container/heap.
-func (h *jobHeap) Push(x any) { *h = append(*h, x.(*Job)) }
-
-// Pop is for container/heap.
-func (h *jobHeap) Pop() any {
-	last := len(*h) - 1
-	j := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	return j
+func (q *Local) restore(s SavedJob) {
+	j := &Job{Number: s.Number, ID: s.ID, Options: s.Options, seq: s.Place.Seq, text: s.Listing, client: s.Client, attempts: s.Attempts, place: s.Place}
+	if err := j.readListing(s.Listing); err != nil {
+		q.cfg.Logger.Error("bringing back a job", "prompt_id", j.ID, "error", err)
+		j.Prompt, j.Extra = &pyjson.Object{}, &pyjson.Object{}
+		j.text, _ = pyjson.Marshal(j.Listing()) // plain values are always written
+		q.left = append(q.left, j)
+		return
+	}
+	if !s.Running {
+		q.waiting.add(j)
+		return
+	}
+	const tries = 2
+	if q.cfg.OnRestart == RestartInterrupt || j.attempts >= tries {
+		q.left = append(q.left, j)
+		return
+	}
+	q.requeued = append(q.requeued, j)
+	q.waiting.add(j)
 }
 
 func (q *Local) signal() {
@@ -116,17 +179,19 @@ func (q *Local) signal() {
 	}
 }
 
+// changed tells of a change; the queue is locked.
 func (q *Local) changed() {
 	if q.cfg.Changed != nil {
 		q.cfg.Changed(q.remaining())
 	}
+	q.checkDrained()
 }
 
 func (q *Local) remaining() int {
 	if q.running != nil {
-		return len(q.waiting) + 1
+		return q.waiting.size + 1
 	}
-	return len(q.waiting)
+	return q.waiting.size
 }
 
 // NextNumber implements Queue.
@@ -140,165 +205,70 @@ func (q *Local) NextNumber() int64 {
 
 // Put implements Queue.
 func (q *Local) Put(j *Job) error {
-	if err := j.write(); err != nil {
+	if err := j.prepare(); err != nil {
 		return err
 	}
 	q.mu.Lock()
+	if err := q.admit(j); err != nil {
+		q.mu.Unlock()
+		return err
+	}
+	j.seq = q.seq
+	j.place.Seq = j.seq
+	q.seq++
+	q.coming++
+	q.comingOf[j.client]++
+	wait := q.store.Submit(Batch{
+		Changes: []Change{Queued{Job: j, Place: j.place, NextNumber: q.number}},
+		Events:  []Event{q.event(EventQueued, j.ID, "number", j.Number.JSON())},
+	})
+	q.mu.Unlock()
+	err := wait()
+	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.arrivals++
-	j.seq = q.arrivals
-	if err := q.cfg.Store.Queued(j); err != nil {
+	q.coming--
+	if q.comingOf[j.client]--; q.comingOf[j.client] == 0 {
+		delete(q.comingOf, j.client)
+	}
+	if err != nil {
+		q.checkDrained()
 		return fmt.Errorf("queueing %s: %w", j.ID, err)
 	}
-	heap.Push(&q.waiting, j)
+	q.waiting.add(j)
 	q.changed()
 	q.signal()
 	return nil
 }
 
-// Snapshot implements Queue.
-func (q *Local) Snapshot() (run, pending []*Job) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.running != nil {
-		run = []*Job{q.running.job}
+// admit says whether a job may wait; the queue is locked.
+func (q *Local) admit(j *Job) error {
+	switch {
+	case q.loadErr != nil:
+		return fmt.Errorf("queueing %s: %w", j.ID, q.loadErr)
+	case q.draining:
+		return ErrDraining
+	case q.cfg.Limit > 0 && q.waiting.size+q.coming >= q.cfg.Limit:
+		return &FullError{Limit: q.cfg.Limit, RetryAfter: q.roomIn()}
+	case q.cfg.ClientLimit > 0 && q.waiting.clients[j.client]+q.comingOf[j.client] >= q.cfg.ClientLimit:
+		return &FullError{Limit: q.cfg.ClientLimit, Client: j.client, RetryAfter: q.roomIn()}
 	}
-	pending = slices.Clone(q.waiting)
-	slices.SortFunc(pending, func(a, b *Job) int {
-		if a.before(b) {
-			return -1
-		}
-		return 1
-	})
-	return run, pending
-}
-
-// Remaining implements Queue.
-func (q *Local) Remaining() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.remaining()
-}
-
-// Clear implements Queue.
-func (q *Local) Clear() error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.clear()
-}
-
-func (q *Local) clear() error {
-	if err := q.cfg.Store.Removed(q.waiting); err != nil {
-		return fmt.Errorf("clearing the queue: %w", err)
-	}
-	q.waiting = nil
-	q.changed()
 	return nil
 }
 
-// Delete implements Queue. As upstream, the deletion of the last waiting job tells of two changes.
-func (q *Local) Delete(id string) (bool, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	at := -1
-	for i, j := range q.waiting {
-		if j.ID == id && (at < 0 || j.before(q.waiting[at])) {
-			at = i
-		}
-	}
-	if at < 0 {
-		return false, nil
-	}
-	if len(q.waiting) == 1 {
-		if err := q.clear(); err != nil {
-			return false, err
-		}
-	} else {
-		if err := q.cfg.Store.Removed(q.waiting[at : at+1]); err != nil {
-			return false, fmt.Errorf("deleting %s: %w", id, err)
-		}
-		heap.Remove(&q.waiting, at)
-	}
-	q.changed()
-	return true, nil
+// roomIn guesses when the next job starts: between a second and a minute.
+func (q *Local) roomIn() time.Duration {
+	seconds := math.Ceil(q.lasting.Seconds())
+	return time.Duration(min(60, max(1, seconds))) * time.Second
 }
 
-// Interrupt implements Queue.
-func (q *Local) Interrupt() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.running == nil {
-		return false
+func (q *Local) event(typ, id string, pairs ...any) Event {
+	e := Event{Time: q.cfg.Now(), Type: typ, JobID: id}
+	if len(pairs) > 0 {
+		// Plain values are always written.
+		e.Data, _ = pyjson.Marshal(pyjson.NewObject(pairs...))
 	}
-	q.running.cancel(ErrInterrupted)
-	return true
-}
-
-// InterruptIfRunning implements Queue.
-func (q *Local) InterruptIfRunning(id string) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.running == nil || q.running.job.ID != id {
-		return false
-	}
-	q.running.cancel(ErrInterrupted)
-	return true
-}
-
-// SetFlags implements Queue.
-func (q *Local) SetFlags(f Flags) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.flags.UnloadModels = q.flags.UnloadModels || f.UnloadModels
-	q.flags.FreeMemory = q.flags.FreeMemory || f.FreeMemory
-	q.signal()
-}
-
-// History implements Queue.
-func (q *Local) History(offset, limit int) []*Row {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.history.slice(offset, limit)
-}
-
-// HistoryLen implements Queue.
-func (q *Local) HistoryLen() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.history.len()
-}
-
-// Find implements Queue.
-func (q *Local) Find(id string) *Row {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.history.find(id)
-}
-
-// ClearHistory implements Queue.
-func (q *Local) ClearHistory() error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if err := q.cfg.Store.Forgotten(nil); err != nil {
-		return fmt.Errorf("clearing the history: %w", err)
-	}
-	q.history.clear()
-	return nil
-}
-
-// DeleteHistory implements Queue.
-func (q *Local) DeleteHistory(id string) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.history.find(id) == nil {
-		return nil
-	}
-	if err := q.cfg.Store.Forgotten([]string{id}); err != nil {
-		return fmt.Errorf("deleting %s from the history: %w", id, err)
-	}
-	q.history.remove(id)
-	return nil
+	return e
 }
 
 // Close implements Queue.
-func (q *Local) Close() error { return q.cfg.Store.Close() }
+func (q *Local) Close() error { return q.store.Close() }

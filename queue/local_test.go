@@ -195,8 +195,8 @@ func TestRunAndHistory(t *testing.T) {
 	}
 	want := `{"prompt": [7, "a", {"1": 2}, {"create_time": 5}, ["1"]], "outputs": {"1": {"x": [1]}}, ` +
 		`"status": {"status_str": "success", "completed": true, "messages": [["execution_start", {"prompt_id": "a"}]]}, "meta": {}}`
-	if string(row.Text) != want {
-		t.Errorf("history\n%s\nwant\n%s", row.Text, want)
+	if string(row.Text()) != want {
+		t.Errorf("history\n%s\nwant\n%s", row.Text(), want)
 	}
 	if got, want := r.seen(), []int{1, 1, 0}; !slices.Equal(got, want) {
 		t.Errorf("changes %v, want %v", got, want)
@@ -204,7 +204,7 @@ func TestRunAndHistory(t *testing.T) {
 	if !slices.Equal(r.done, []string{"a"}) {
 		t.Errorf("finished %v", r.done)
 	}
-	if strings.Contains(string(row.Text), "secret") {
+	if strings.Contains(string(row.Text()), "secret") {
 		t.Error("a secret got into history")
 	}
 }
@@ -230,10 +230,10 @@ func TestInterrupt(t *testing.T) {
 	if len(r.causes) != 1 || !errors.Is(r.causes[0], queue.ErrInterrupted) {
 		t.Errorf("causes %v", r.causes)
 	}
-	if text := string(r.Find("a").Text); !strings.Contains(text, `"status_str": "error"`) {
+	if text := string(r.Find("a").Text()); !strings.Contains(text, `"status_str": "error"`) {
 		t.Errorf("a: %s", text)
 	}
-	if text := string(r.Find("b").Text); !strings.Contains(text, `"status_str": "success"`) {
+	if text := string(r.Find("b").Text()); !strings.Contains(text, `"status_str": "success"`) {
 		t.Errorf("b: %s", text)
 	}
 }
@@ -263,7 +263,7 @@ func TestPanicDoesNotEndTheWorker(t *testing.T) {
 	<-r.started
 	r.release <- queue.Outcome{Success: true}
 	stop()
-	if text := string(r.Find("panic").Text); !strings.Contains(text, "the node fell over") || !strings.Contains(text, "execution_error") {
+	if text := string(r.Find("panic").Text()); !strings.Contains(text, "the node fell over") || !strings.Contains(text, "execution_error") {
 		t.Errorf("history %s", text)
 	}
 }

@@ -1,43 +1,154 @@
 package queue
 
-// Store keeps what a queue must not lose. Methods are called one at a time, in the order in which things happened, and
-// before a client is told. The memory queue has none.
+import (
+	"time"
+)
+
+// Store keeps what a queue must not lose. Everything may be called from any goroutine; batches are kept in the order in
+// which Submit was called.
 type Store interface {
-	// Load returns what was there when the store was last used.
+	// Load returns what was there when the store was last used. It is called before anything else, again after an
+	// ErrUnavailable, and not again once it succeeded.
 	Load() (Saved, error)
-	// Queued keeps an accepted job.
-	Queued(j *Job) error
-	// Started notes that a job began to run.
-	Started(j *Job) error
-	// Removed drops waiting jobs.
-	Removed(jobs []*Job) error
-	// Finished moves a job from the queue to history and drops the row with the id evicted, if that is not "".
-	Finished(j *Job, r *Row, evicted string) error
-	// Forgotten drops the history rows with the ids; nil means all of them.
-	Forgotten(ids []string) error
+	// Submit hands over a batch and returns at once. The returned function waits until the batch cannot be lost any more:
+	// it is kept as a whole, or, with an error that wraps ErrUnavailable, not at all.
+	Submit(b Batch) (wait func() error)
+	// Rows returns the texts of finished jobs by their keys; one that is gone is nil.
+	Rows(seqs []int64) ([][]byte, error)
+	// Events returns up to limit events with numbers above after.
+	Events(after int64, limit int) ([]Event, error)
+	// Due returns up to limit messages to send by now, and when the first of the others is due (zero: there is none).
+	Due(now time.Time, limit int) (due []Delivery, next time.Time, err error)
+	// Err is why the last batch could not be kept, nil when it could.
+	Err() error
+	// Probe tries to write and updates Err.
+	Probe()
+	// Durable reports whether jobs outlive the process.
+	Durable() bool
 	// Close frees the store.
 	Close() error
 }
 
 // Saved is what a store brings back after a restart.
 type Saved struct {
-	// Pending are the jobs to run, also those that were running when the server ended.
-	Pending []*Job
-	// History are the finished jobs, oldest first.
-	History []*Row
-	// NextNumber is the number after the last one given to a job.
-	NextNumber int64
+	Pending []SavedJob
+	// History are the finished jobs in the order of their places.
+	History []SavedRow
+	// NextNumber is the number after the last one given to a job, NextSeq and NextPlace likewise.
+	NextNumber, NextSeq, NextPlace int64
+	Paused                         bool
+	// Shares are the clients' shares as they were when the last job started.
+	Shares Shares
 }
 
-// noStore is the store of the memory queue.
-type noStore struct{}
+// SavedJob is a job that has not come to its end.
+type SavedJob struct {
+	ID       string
+	Number   Number
+	Place    Place
+	Client   string
+	Options  Options
+	Attempts int
+	// Running: the process ended while the job ran.
+	Running bool
+	// Listing is Job.Text.
+	Listing []byte
+}
 
-func (noStore) Load() (Saved, error)              { return Saved{}, nil }
-func (noStore) Queued(*Job) error                 { return nil }
-func (noStore) Started(*Job) error                { return nil }
-func (noStore) Removed([]*Job) error              { return nil }
-func (noStore) Finished(*Job, *Row, string) error { return nil }
-func (noStore) Forgotten([]string) error          { return nil }
-func (noStore) Close() error                      { return nil }
+// SavedRow is a finished job without its text.
+type SavedRow struct {
+	Seq, Place int64
+	ID         string
+	Finished   time.Time
+}
 
-var _ Store = noStore{}
+// Batch is kept as a whole or not at all.
+type Batch struct {
+	Changes []Change
+	Events  []Event
+}
+
+// Change is one of the types below.
+type Change interface{ change() }
+
+type (
+	// Queued is a new job.
+	Queued struct {
+		Job        *Job
+		Place      Place
+		NextNumber int64
+	}
+	// Started notes that a job began to run for the given time.
+	Started struct {
+		Seq      int64
+		Attempts int
+		Shares   *Shares // nil: unchanged
+	}
+	// Returned puts a running job back among the waiting ones.
+	Returned struct {
+		Seq      int64
+		Attempts int
+	}
+	// Finished moves a job to history, to the place; a row there goes, as does the one with the key Evicted if above 0.
+	Finished struct {
+		Job      *Job
+		Place    int64
+		Status   Status
+		At       time.Time
+		Tail     []byte
+		Replaced int64
+		Evicted  int64
+	}
+	// Removed drops waiting jobs.
+	Removed struct{ Seqs []int64 }
+	// Moved changes where jobs stand.
+	Moved struct{ Places []Place }
+	// Forgotten drops rows of history; All drops every one.
+	Forgotten struct {
+		Seqs []int64
+		All  bool
+	}
+	// PauseSet notes whether the queue is paused.
+	PauseSet struct{ On bool }
+	// HookAdded is a message to send.
+	HookAdded struct{ Delivery Delivery }
+	// HookDone drops a message.
+	HookDone struct{ Number int64 }
+	// HookPostponed notes another try.
+	HookPostponed struct {
+		Number   int64
+		Attempts int
+		Due      time.Time
+	}
+	// EventsTrimmed drops events from before the time and all but the last Keep.
+	EventsTrimmed struct {
+		Before time.Time
+		Keep   int
+	}
+)
+
+func (Queued) change()        {}
+func (Started) change()       {}
+func (Returned) change()      {}
+func (Finished) change()      {}
+func (Removed) change()       {}
+func (Moved) change()         {}
+func (Forgotten) change()     {}
+func (PauseSet) change()      {}
+func (HookAdded) change()     {}
+func (HookDone) change()      {}
+func (HookPostponed) change() {}
+func (EventsTrimmed) change() {}
+
+// Delivery is a message to a webhook that has not arrived yet.
+type Delivery struct {
+	// Number is the store's key; ID is what the receiver knows the message by.
+	Number   int64
+	ID       string
+	JobID    string
+	URL      string
+	Secret   string
+	Body     []byte
+	Attempts int
+	Due      time.Time
+}

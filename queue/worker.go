@@ -1,23 +1,29 @@
 package queue
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
+	"time"
 )
 
 // Work implements Queue. Jobs run one after the other; nothing that a job does ends the loop.
 func (q *Local) Work(ctx context.Context) error {
+	var helpers sync.WaitGroup
+	helpers.Go(func() { q.keepHouse(ctx) })
+	helpers.Go(func() { q.deliver(ctx) })
+	defer helpers.Wait()
 	for {
 		if ctx.Err() != nil {
 			return nil
 		}
+		q.settleLeft(ctx)
 		if r, runCtx := q.take(ctx); r != nil {
 			// The running job has to hear of a shutdown with the right cause.
 			stop := context.AfterFunc(ctx, func() { r.cancel(ErrShutdown) })
-			q.run(runCtx, r)
+			q.run(ctx, runCtx, r)
 			stop()
 			q.free()
 			continue
@@ -31,61 +37,195 @@ func (q *Local) Work(ctx context.Context) error {
 	}
 }
 
-// take makes the first waiting job the running one.
+// take makes the first waiting job the running one. Nothing starts while its start cannot be noted.
 func (q *Local) take(ctx context.Context) (*running, context.Context) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) == 0 {
+	if q.waiting.size == 0 || q.paused || q.draining && q.store.Durable() || q.loadErr != nil || q.store.Err() != nil {
 		return nil, nil
 	}
-	j := heap.Pop(&q.waiting).(*Job)
-	if err := q.cfg.Store.Started(j); err != nil {
-		q.cfg.Logger.Error("noting the start of a job", "prompt_id", j.ID, "error", err)
+	var before, after *Shares
+	if q.cfg.Fair {
+		before = q.waiting.copyShares()
+	}
+	j := q.waiting.pop()
+	if q.cfg.Fair {
+		after = q.waiting.copyShares()
 	}
 	runCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	r := &running{job: j, cancel: cancel}
 	q.running = r
+	j.attempts++
+	b := Batch{Changes: []Change{Started{Seq: j.seq, Attempts: j.attempts, Shares: after}}, Events: []Event{q.event(EventStarted, j.ID)}}
+	b.Changes = append(b.Changes, q.hook(j, EventStarted, "started", nil)...)
+	// A job that was cancelled meanwhile comes to its end whether or not its start could be noted.
+	if err := q.commit(b); err != nil && runCtx.Err() == nil {
+		q.cfg.Logger.Error("noting the start of a job", "prompt_id", j.ID, "error", err)
+		cancel(nil)
+		j.attempts--
+		if q.cfg.Fair {
+			q.waiting.shares = *before
+		}
+		q.running = nil
+		q.waiting.add(j)
+		q.checkDrained()
+		return nil, nil
+	}
+	q.announce(b)
 	q.changed()
 	return r, runCtx
 }
 
-func (q *Local) run(ctx context.Context, r *running) {
-	out := q.guarded(ctx, r.job)
-	if !out.Success && errors.Is(context.Cause(ctx), ErrShutdown) {
-		q.abandon()
+// run runs a job to its end. ctx is the worker's, runCtx the job's.
+func (q *Local) run(ctx, runCtx context.Context, r *running) {
+	j := r.job
+	limit := q.timeLimit(j)
+	if limit > 0 {
+		timer := time.AfterFunc(limit, func() { r.cancel(ErrTimeLimit) })
+		defer timer.Stop()
+	}
+	start := time.Now()
+	out := q.guarded(runCtx, j)
+	status := out.status()
+	switch cause := context.Cause(runCtx); {
+	case out.Success:
+	case errors.Is(cause, ErrShutdown):
+		q.abandon(r)
+		return
+	case errors.Is(cause, ErrTimeLimit):
+		out, status = out.overtime(j, limit, q.cfg.Now()), TimedOut
+	}
+	tail, err := out.tail(j)
+	if err != nil {
+		q.cfg.Logger.Error("finishing a job", "prompt_id", j.ID, "error", err)
+		status = Failed
+		out = failed(j, "ValueError", err.Error(), q.cfg.Now())
+		tail, _ = out.tail(j) // strings are always written
+	}
+	if !q.finish(ctx, r, out, status, tail, time.Since(start)) {
 		return
 	}
 	r.cancel(nil)
-	row, err := newRow(r.job, out)
-	if err != nil {
-		q.cfg.Logger.Error("finishing a job", "prompt_id", r.job.ID, "error", err)
-		if row, err = newRow(r.job, failed(r.job, "ValueError", err.Error(), q.cfg.Now())); err != nil {
-			row = &Row{ID: r.job.ID, Text: []byte("{}")}
-		}
-	}
-	q.finish(r, row)
 	if q.cfg.Finished != nil {
-		q.cfg.Finished(r.job)
+		q.cfg.Finished(j)
 	}
+}
+
+func (q *Local) timeLimit(j *Job) time.Duration {
+	limit := j.Options.TimeLimit
+	if most := q.cfg.TimeLimit; most > 0 && (limit <= 0 || limit > most) {
+		limit = most
+	}
+	return limit
 }
 
 // abandon leaves a job that a shutdown cut short to the store: after the restart it runs again.
-func (q *Local) abandon() {
+func (q *Local) abandon(r *running) {
+	r.cancel(nil)
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	r.job.attempts--
+	err := q.commit(Batch{Changes: []Change{Returned{Seq: r.job.seq, Attempts: r.job.attempts}},
+		Events: []Event{q.event(EventRequeued, r.job.ID)}})
+	if err != nil {
+		q.cfg.Logger.Error("putting the running job back", "prompt_id", r.job.ID, "error", err)
+	}
 	q.running = nil
 	q.changed()
 }
 
-func (q *Local) finish(r *running, row *Row) {
+// finish puts a job into history. As long as the store cannot be written it tries again: what has run must not run
+// twice. False: the queue stops first, and after the restart the job runs again.
+func (q *Local) finish(ctx context.Context, r *running, out Outcome, status Status, tail []byte, took time.Duration) bool {
+	j := r.job
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	evicted := q.history.add(row)
-	if err := q.cfg.Store.Finished(r.job, row, evicted); err != nil {
-		q.cfg.Logger.Error("keeping a finished job", "prompt_id", r.job.ID, "error", err)
+	for wait := firstPause; ; wait = min(2*wait, longestPause) {
+		b, rec, evicted := q.finishing(j, out, status, tail)
+		err := q.commit(b)
+		if err == nil {
+			if evicted != nil {
+				q.forget([]*record{evicted})
+			}
+			q.history.add(rec)
+			q.announce(b)
+			break
+		}
+		q.cfg.Logger.Error("keeping a finished job", "prompt_id", j.ID, "error", err)
+		q.mu.Unlock()
+		stopped := !pause(ctx, wait)
+		q.mu.Lock()
+		if stopped {
+			q.running = nil
+			q.changed()
+			return false
+		}
 	}
+	const share = 8
+	q.lasting += (took - q.lasting) / share
 	q.running = nil
 	q.changed()
+	return true
+}
+
+const (
+	firstPause   = 50 * time.Millisecond
+	longestPause = 2 * time.Second
+)
+
+// pause waits and reports false when ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// finishing is the batch that moves a job to history, the record that the queue keeps of it, and the one that has to go;
+// the queue is locked.
+func (q *Local) finishing(j *Job, out Outcome, status Status, tail []byte) (b Batch, rec, evicted *record) {
+	now := q.cfg.Now()
+	rec = &record{id: j.ID, seq: j.seq, place: q.place, finished: now}
+	f := Finished{Job: j, Status: status, At: now, Tail: tail}
+	replaced, evicted := q.history.displaced(j.ID)
+	if replaced != nil {
+		rec.place, f.Replaced = replaced.place, replaced.seq
+	} else {
+		q.place++
+	}
+	if evicted != nil {
+		f.Evicted = evicted.seq
+	}
+	f.Place = rec.place
+	b = Batch{Changes: []Change{f}, Events: []Event{q.event(EventFinished, j.ID, "status", string(status))}}
+	b.Changes = append(b.Changes, q.hook(j, EventFinished, string(status), &out)...)
+	return b, rec, evicted
+}
+
+// settleLeft writes down what became of jobs that ran when the last process died.
+func (q *Local) settleLeft(ctx context.Context) {
+	q.mu.Lock()
+	left, requeued := q.left, q.requeued
+	q.left, q.requeued = nil, nil
+	var b Batch
+	for _, j := range requeued {
+		b.Events = append(b.Events, q.event(EventRequeued, j.ID))
+	}
+	if len(requeued) > 0 {
+		if err := q.commit(b); err != nil {
+			q.cfg.Logger.Error("noting that jobs run again", "error", err)
+		}
+	}
+	q.mu.Unlock()
+	for _, j := range left {
+		out := cutOff(j, q.cfg.Now())
+		tail, _ := out.tail(j) // plain values are always written
+		q.finish(ctx, &running{job: j}, out, Interrupted, tail, q.lasting)
+	}
 }
 
 // guarded runs a job and turns a panic that got past the executor into a failed job.
@@ -113,4 +253,72 @@ func (q *Local) free() {
 		}
 	}()
 	q.cfg.Free(f)
+}
+
+// How often the house is looked after.
+const (
+	probeEvery = 250 * time.Millisecond
+	trimEvery  = time.Minute
+)
+
+// keepHouse finds out when a failing store has recovered, and forgets what is too old.
+func (q *Local) keepHouse(ctx context.Context) {
+	var trimmed time.Time
+	for {
+		if q.Stats().Err != nil {
+			q.recover()
+		} else if q.store.Durable() && time.Since(trimmed) > trimEvery {
+			trimmed = time.Now()
+			q.trim()
+		}
+		if !pause(ctx, probeEvery) {
+			return
+		}
+	}
+}
+
+func (q *Local) recover() {
+	q.mu.Lock()
+	unloaded := q.loadErr != nil
+	q.mu.Unlock()
+	if unloaded {
+		if err := q.load(); err != nil {
+			return
+		}
+		q.mu.Lock()
+		q.changed()
+		q.mu.Unlock()
+	} else {
+		q.store.Probe()
+	}
+	if q.store.Err() == nil {
+		q.cfg.Logger.Info("the queue's store can be written again")
+		q.signal()
+	}
+}
+
+// trim forgets rows and events that are too old or too many.
+func (q *Local) trim() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	cut := EventsTrimmed{Keep: q.cfg.EventLimit}
+	b := Batch{}
+	var old []*record
+	if q.cfg.HistoryAge > 0 {
+		cut.Before = q.cfg.Now().Add(-q.cfg.HistoryAge)
+		old = q.history.before(cut.Before)
+	}
+	if len(old) > 0 {
+		f := Forgotten{}
+		for _, r := range old {
+			f.Seqs = append(f.Seqs, r.seq)
+		}
+		b.Changes = append(b.Changes, f)
+	}
+	b.Changes = append(b.Changes, cut)
+	if err := q.commit(b); err != nil {
+		q.cfg.Logger.Error("forgetting old jobs", "error", err)
+		return
+	}
+	q.forget(old)
 }

@@ -48,6 +48,10 @@ type Config struct {
 	Executor Executor
 	// Store keeps the queue over a restart; nil keeps it in memory.
 	Store queue.Store
+	// Policy is how the queue treats its jobs.
+	Policy queue.Policy
+	// WebhookAllow names hosts, addresses and networks that webhooks may reach besides all public addresses.
+	WebhookAllow []string
 
 	// Keys are the API keys of which one has to be shown; nil or empty asks for none.
 	Keys *auth.Keys

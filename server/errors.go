@@ -47,6 +47,9 @@ func (s *Server) handleError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
+	if s.answerQueueTrouble(c, err) {
+		return
+	}
 	middleware.MarkBare(c)
 	h := c.Response().Header()
 	clear(h)

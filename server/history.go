@@ -62,9 +62,10 @@ func (s *Server) getHistoryOf(c echo.Context) error {
 }
 
 func (s *Server) rows(c echo.Context, rows []*queue.Row) error {
-	size := 2
-	for _, r := range rows {
-		size += len(r.ID) + len(r.Text) + 8
+	size, texts := 2, make([][]byte, len(rows))
+	for i, r := range rows {
+		texts[i] = r.Text()
+		size += len(r.ID) + len(texts[i]) + 8
 	}
 	b := append(make([]byte, 0, size), '{')
 	for i, r := range rows {
@@ -73,7 +74,7 @@ func (s *Server) rows(c echo.Context, rows []*queue.Row) error {
 		}
 		b = pyjson.AppendString(b, r.ID)
 		b = append(b, ": "...)
-		b = append(b, r.Text...)
+		b = append(b, texts[i]...)
 	}
 	return s.body(c, http.StatusOK, jsonType, append(b, '}'))
 }

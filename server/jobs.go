@@ -201,16 +201,10 @@ func (s *Server) postJobCancel(c echo.Context) error {
 	return s.json(c, http.StatusOK, pyjson.NewObject("cancelled", done))
 }
 
-// cancelJob deletes a waiting job or interrupts the running one. A job that begins to run in between is interrupted.
+// cancelJob deletes a waiting job or interrupts the running one.
 func (s *Server) cancelJob(id string) (bool, error) {
-	if s.queue.InterruptIfRunning(id) {
-		return true, nil
-	}
-	deleted, err := s.queue.Delete(id)
-	if err != nil || deleted {
-		return deleted, err
-	}
-	return s.queue.InterruptIfRunning(id), nil
+	state, err := s.queue.Cancel(id)
+	return state != queue.StateNone, err
 }
 
 // postJobsCancel cancels a list of jobs.

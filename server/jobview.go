@@ -50,7 +50,7 @@ func jobDetails(r *queue.Row) *pyjson.Object {
 }
 
 func readRow(r *queue.Row) *pyjson.Object {
-	row, err := pyjson.UnmarshalObject(r.Text)
+	row, err := pyjson.UnmarshalObject(r.Text())
 	if err != nil {
 		return nil
 	}

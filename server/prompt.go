@@ -158,7 +158,11 @@ func (s *Server) validate(c echo.Context, request *pyjson.Object, id string, num
 		s.log.Warn("invalid prompt", "type", verdict.Error.String("type"), "message", verdict.Error.String("message"))
 		return s.json(c, http.StatusBadRequest, pyjson.NewObject("error", verdict.Error, "node_errors", orEmpty(verdict.NodeErrors)))
 	}
-	job := &queue.Job{Number: number, ID: id, Prompt: prompt, Extra: extra, Outputs: verdict.Outputs, Secrets: takeSecrets(extra)}
+	options, err := s.takeOptions(extra)
+	if err != nil {
+		return s.refuse(c, "invalid_options", "extra_data.comfygo cannot be used", err.Error())
+	}
+	job := &queue.Job{Number: number, ID: id, Prompt: prompt, Extra: extra, Outputs: verdict.Outputs, Secrets: takeSecrets(extra), Options: options}
 	extra.Set("create_time", time.Now().UnixMilli())
 	if err := s.queue.Put(job); err != nil {
 		return err

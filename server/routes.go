@@ -50,6 +50,7 @@ func (s *Server) routes() []route {
 	}
 	all = append(all, s.userRoutes()...)
 	all = append(all, s.packRoutes()...)
+	all = append(all, s.queueRoutes()...)
 	return append(all, s.assetRoutes()...)
 }
 

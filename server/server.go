@@ -20,6 +20,7 @@ import (
 
 	"comfygo/middleware"
 	"comfygo/queue"
+	"comfygo/queue/webhook"
 	"comfygo/server/hub"
 )
 
@@ -30,6 +31,8 @@ type Server struct {
 	echo    *echo.Echo
 	hub     *hub.Hub
 	queue   queue.Queue
+	guard   *webhook.Guard
+	hooks   *webhook.Sender
 	users   *users
 	started time.Time
 	maxBody int64
@@ -67,9 +70,13 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("making a server: %w", err)
 	}
 	s.hub = hub.New(hub.Config{Features: s.features(), Logger: s.log})
+	if s.guard, err = webhook.NewGuard(cfg.WebhookAllow); err != nil {
+		return nil, fmt.Errorf("making a server: %w", err)
+	}
+	s.hooks = webhook.NewSender(s.guard)
 	s.queue, err = queue.New(queue.Config{
-		Run: s.runJob, Changed: s.hub.Remaining, Finished: s.jobFinished,
-		Free: s.free, Store: cfg.Store, Logger: s.log,
+		Policy: cfg.Policy, Run: s.runJob, Changed: s.hub.Remaining, Finished: s.jobFinished,
+		Free: s.free, Send: s.hooks.Send, Store: cfg.Store, Logger: s.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)
@@ -144,12 +151,17 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	return <-errs
 }
 
+// Drain refuses new prompts and waits until the running one has ended, and with a queue in memory the waiting ones too.
+// It returns the cause of ctx when that ends first. Run goes on.
+func (s *Server) Drain(ctx context.Context) error { return s.queue.Drain(ctx) }
+
 // Close frees what the server holds. Run must have returned, if it was called.
 func (s *Server) Close() error {
 	var err error
 	s.closing.Do(func() {
 		s.hub.Close()
 		err = s.queue.Close()
+		s.hooks.Close()
 	})
 	return err
 }

@@ -77,16 +77,20 @@ func strs(list []string) []any {
 
 // getHealth says whether the server works. Without a key, where one is needed, it says no more than that.
 func (s *Server) getHealth(c echo.Context) error {
+	figures, status := s.queue.Stats(), http.StatusOK
 	body := pyjson.NewObject("status", "ok")
-	if !middleware.Authenticated(c) {
-		return s.json(c, http.StatusOK, body)
+	if figures.Err != nil {
+		status = http.StatusServiceUnavailable
+		body.Set("status", "unhealthy")
 	}
-	running, pending := s.queue.Snapshot()
+	if !middleware.Authenticated(c) {
+		return s.json(c, status, body)
+	}
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	body.Set("version", s.cfg.AppVersion).Set("comfyui_version", UpstreamVersion).
 		Set("uptime_seconds", time.Since(s.started).Seconds()).
-		Set("queue", pyjson.NewObject("running", int64(len(running)), "pending", int64(len(pending)), "history", int64(s.queue.HistoryLen()))).
+		Set("queue", queueState(figures)).
 		Set("clients", int64(s.hub.Clients())).
 		Set("process", pyjson.NewObject("goroutines", int64(runtime.NumGoroutine()), "heap_bytes", int64(mem.HeapAlloc))) //nolint:gosec // a heap fits
 	st := s.stats()
@@ -94,5 +98,5 @@ func (s *Server) getHealth(c echo.Context) error {
 	if s.cfg.RuntimeState != nil {
 		body.Set("runtime", s.cfg.RuntimeState())
 	}
-	return s.json(c, http.StatusOK, body)
+	return s.json(c, status, body)
 }

@@ -1,0 +1,160 @@
+// Package queue holds accepted prompts, runs them one after the other and remembers what became of them.
+//
+// It keeps upstream's numbers, order and limits, and adds priorities, fair shares, limits and a numbered log of events.
+// What must outlive the process is in a Store; which kind of store that is nobody outside the package knows. The package
+// must not know HTTP or sockets, nor how a prompt is run: whoever makes a queue hands it the function that runs a job
+// and the functions that are told about changes.
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// HistoryLimit is how many finished jobs are remembered; the oldest go first.
+const HistoryLimit = 10000
+
+// Causes with which a running job's context ends.
+var (
+	// ErrInterrupted means that a client interrupts the job.
+	ErrInterrupted = errors.New("interrupted by a client")
+	// ErrShutdown means that the queue stops.
+	ErrShutdown = errors.New("the server is shutting down")
+	// ErrTimeLimit means that the job ran longer than it may.
+	ErrTimeLimit = errors.New("the time limit is over")
+)
+
+var (
+	// ErrUnavailable means that the store cannot be written now: the disk is full, or the file is locked or read-only.
+	ErrUnavailable = errors.New("the queue's store cannot be written")
+	// ErrDraining means that the queue takes no more jobs because the server is about to end.
+	ErrDraining = errors.New("the server is shutting down and takes no more prompts")
+	// ErrUnknownJob means that no waiting job has the id.
+	ErrUnknownJob = errors.New("no waiting job has this id")
+)
+
+// FullError means that as many jobs wait as may.
+type FullError struct {
+	Limit int
+	// Client is whose limit it is, "" when it is everybody's.
+	Client string
+	// RetryAfter estimates when there will be room.
+	RetryAfter time.Duration
+}
+
+// Error says which limit is reached.
+func (e *FullError) Error() string {
+	if e.Client != "" {
+		return fmt.Sprintf("client %s has %d prompts waiting, which is the most", e.Client, e.Limit)
+	}
+	return fmt.Sprintf("%d prompts are waiting, which is the most", e.Limit)
+}
+
+// Flags are requests of clients that the worker fulfils between two jobs.
+type Flags struct {
+	UnloadModels, FreeMemory bool
+}
+
+// State is where a job stands.
+type State string
+
+// The states that Cancel tells of.
+const (
+	StateNone    State = ""
+	StateRunning State = "running"
+	StatePending State = "pending"
+)
+
+// Stats are a queue's figures.
+type Stats struct {
+	Running, Pending, History int
+	Paused, Draining, Durable bool
+	// Err is why the store cannot be written at the moment, nil when it can.
+	Err error
+}
+
+// Events of the log.
+const (
+	EventQueued      = "queued"
+	EventStarted     = "started"
+	EventFinished    = "finished"
+	EventRemoved     = "removed"  // deleted or cleared while it waited
+	EventRequeued    = "requeued" // the server ended while it ran; it runs again
+	EventMoved       = "moved"
+	EventForgotten   = "forgotten" // deleted from history; without an id: all of it
+	EventPaused      = "paused"
+	EventResumed     = "resumed"
+	EventHookFailed  = "webhook_failed" // a message was given up
+	EventHookArrived = "webhook_delivered"
+)
+
+// Event is an entry of the log.
+type Event struct {
+	// Number counts up from 1; none is ever used twice.
+	Number int64
+	Time   time.Time
+	Type   string
+	// JobID is the prompt's id, "" when the event is not about one.
+	JobID string
+	// Data is a JSON object, nil when there is nothing to add.
+	Data []byte
+}
+
+// Queue is what the server needs of a queue. All methods may be called from any goroutine. What changes something
+// returns when the change cannot be lost any more, or with ErrUnavailable when it was not made.
+type Queue interface {
+	// NextNumber counts up from 0 and never gives a number twice.
+	NextNumber() int64
+	// Put accepts a job. When it returns without error the job will not be lost. Errors: FullError, ErrDraining,
+	// ErrUnavailable.
+	Put(j *Job) error
+	// Snapshot returns the running jobs and the waiting ones in the order in which they will run.
+	Snapshot() (running, pending []*Job)
+	// Remaining is the number of running and waiting jobs.
+	Remaining() int
+	// Stats returns the queue's figures.
+	Stats() Stats
+	// Clear drops all waiting jobs.
+	Clear() error
+	// Delete drops the first waiting job with the id and reports whether there was one.
+	Delete(id string) (bool, error)
+	// Cancel ends exactly one job with the id, the running one first, and tells in which state it was.
+	Cancel(id string) (State, error)
+	// Interrupt ends the running job, if any, and reports whether there was one.
+	Interrupt() bool
+	// InterruptIfRunning ends the running job if it has the id, and reports whether it had.
+	InterruptIfRunning(id string) bool
+	// Pause and Resume stop and start the taking of waiting jobs; the running one goes on.
+	Pause() error
+	Resume() error
+	// MoveTo makes the waiting job with the id the one at the position, from 0 on, and returns ErrUnknownJob if there is
+	// none. It takes the class of the job whose place it takes.
+	MoveTo(id string, position int) error
+	// MoveBefore puts a waiting job before another one.
+	MoveBefore(id, other string) error
+	// SetClass changes a waiting job's priority class.
+	SetClass(id string, c Class) error
+	// SetFlags asks the worker for something that it does as soon as no job runs.
+	SetFlags(f Flags)
+	// History returns up to limit finished jobs from offset on, oldest first; limit below 0 means all.
+	History(offset, limit int) []*Row
+	// HistoryLen is the number of finished jobs that are remembered.
+	HistoryLen() int
+	// Find returns the finished job with the id, nil if there is none.
+	Find(id string) *Row
+	// ClearHistory forgets all finished jobs.
+	ClearHistory() error
+	// DeleteHistory forgets one finished job, if it is there.
+	DeleteHistory(id string) error
+	// Events returns up to limit events with numbers above after.
+	Events(after int64, limit int) ([]Event, error)
+	// Work runs the jobs until ctx ends and the running one has come to its end.
+	Work(ctx context.Context) error
+	// Drain takes no more jobs and waits until the running one has ended and, where the store would lose them, the
+	// waiting ones too. It returns the cause of ctx when that ends first.
+	Drain(ctx context.Context) error
+	// Close frees what the queue holds on to. Work must have returned.
+	Close() error
+}

@@ -1,0 +1,241 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"modernc.org/sqlite"
+)
+
+// sqliteStore keeps the queue in one SQLite file. One goroutine writes: it takes what has been submitted since its last
+// commit and commits that at once, so that the price of a commit is shared. Whoever reads, in this process or another,
+// holds up nobody (WAL).
+type sqliteStore struct {
+	path string
+	full bool // wait for the disk, not only for the system
+	log  *slog.Logger
+
+	lock  *fileLock
+	write *sql.DB
+	read  *sql.DB
+	check *sql.DB // checkpoints
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+
+	numbers  counters
+	tidying  chan struct{} // holds one token when the log file should be written back
+	longWAL  chan struct{} // holds one token when the writer has to do it itself
+	helpers  sync.WaitGroup
+	finished chan struct{} // closed when the helpers should end
+
+	mu      sync.Mutex
+	pending []*request
+	wake    chan struct{}
+	loaded  bool
+	closed  bool
+	err     error
+}
+
+// counters are what the writer counts.
+type counters struct {
+	event  int64 // number of the last event
+	kept   int64 // the next job number as the file has it
+	bytes  int   // written since the last checkpoint, roughly
+	writes int
+}
+
+// FileOptions are how a store keeps its file.
+type FileOptions struct {
+	// WaitForDisk makes every commit wait until the disk has it: then nothing is lost when the machine loses power, at the
+	// price of the disk's latency. Without it nothing is lost when the process dies in whatever way.
+	WaitForDisk bool
+	// Logger may be nil.
+	Logger *slog.Logger
+}
+
+// NewFile makes a store in a file, which is opened by Load. Only one process at a time can use it; others may read it.
+func NewFile(path string, o FileOptions) Store {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &sqliteStore{path: path, full: o.WaitForDisk, log: o.Logger, wake: make(chan struct{}, 1),
+		tidying: make(chan struct{}, 1), longWAL: make(chan struct{}, 1), finished: make(chan struct{})}
+}
+
+// Load implements Store.
+func (s *sqliteStore) Load() (Saved, error) {
+	saved, err := s.open()
+	if err != nil {
+		err = fmt.Errorf("opening the queue %s: %w", s.path, errors.Join(err, s.release()))
+		if passing(err) {
+			err = &unavailable{err}
+		}
+		return Saved{}, err
+	}
+	s.mu.Lock()
+	s.loaded, s.err = true, nil
+	s.mu.Unlock()
+	s.helpers.Go(s.writer)
+	s.helpers.Go(s.tidier)
+	return saved, nil
+}
+
+func (s *sqliteStore) open() (Saved, error) {
+	path, err := filepath.Abs(s.path)
+	if err != nil {
+		return Saved{}, err
+	}
+	if s.lock, err = lockFile(path + ".lock"); err != nil {
+		return Saved{}, err
+	}
+	// Only the owner may read it: prompts, and the secrets of webhooks, are in it.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return Saved{}, err
+	}
+	if err := f.Close(); err != nil {
+		return Saved{}, err
+	}
+	sync := "NORMAL"
+	if s.full {
+		sync = "FULL"
+	}
+	// The file is made with auto_vacuum, so that what is forgotten gives its room back.
+	const common = "_pragma=busy_timeout(2000)&_pragma=temp_store(MEMORY)"
+	if s.write, err = openSQL(path, common+"&_pragma=auto_vacuum(INCREMENTAL)&_pragma=journal_mode(WAL)&_pragma=wal_autocheckpoint(0)&_pragma=synchronous("+sync+")", 1); err != nil {
+		return Saved{}, err
+	}
+	if s.conn, err = s.write.Conn(context.Background()); err != nil {
+		return Saved{}, err
+	}
+	if err := migrate(s.conn); err != nil {
+		return Saved{}, err
+	}
+	if err := s.prepare(); err != nil {
+		return Saved{}, err
+	}
+	if s.read, err = openSQL(path, common+"&_pragma=query_only(1)", 2); err != nil {
+		return Saved{}, err
+	}
+	if s.check, err = openSQL(path, common+"&_pragma=synchronous("+sync+")", 1); err != nil {
+		return Saved{}, err
+	}
+	return s.readAll()
+}
+
+func openSQL(path, query string, conns int) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: query}).String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db, nil
+}
+
+func (s *sqliteStore) prepare() error {
+	s.stmts = map[string]*sql.Stmt{}
+	for _, text := range statements {
+		st, err := s.conn.PrepareContext(context.Background(), text)
+		if err != nil {
+			return err
+		}
+		s.stmts[text] = st
+	}
+	return nil
+}
+
+// release closes what is open; the helpers have ended or were never started.
+func (s *sqliteStore) release() error {
+	var errs []error
+	for _, st := range s.stmts {
+		errs = append(errs, st.Close())
+	}
+	if s.conn != nil {
+		errs = append(errs, s.conn.Close())
+	}
+	// The writer goes last, so that it is the one that writes the log file back.
+	for _, db := range []*sql.DB{s.check, s.read, s.write} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.release())
+	}
+	s.stmts, s.conn, s.check, s.read, s.write, s.lock = nil, nil, nil, nil, nil, nil
+	return errors.Join(errs...)
+}
+
+// Close implements Store. What was submitted is kept.
+func (s *sqliteStore) Close() error {
+	s.mu.Lock()
+	if s.closed || !s.loaded {
+		s.closed = true
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	close(s.finished)
+	s.helpers.Wait()
+	if err := s.release(); err != nil {
+		return fmt.Errorf("closing the queue %s: %w", s.path, err)
+	}
+	return nil
+}
+
+// Durable implements Store.
+func (s *sqliteStore) Durable() bool { return true }
+
+// Err implements Store.
+func (s *sqliteStore) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// unavailable is an error of the file that also is ErrUnavailable.
+type unavailable struct{ err error }
+
+// Error says what is wrong with the file.
+func (u *unavailable) Error() string { return ErrUnavailable.Error() + ": " + u.err.Error() }
+
+// Unwrap returns both.
+func (u *unavailable) Unwrap() []error { return []error{ErrUnavailable, u.err} }
+
+// SQLite's primary result codes for what can pass by itself.
+const (
+	codeBusy     = 5
+	codeLocked   = 6
+	codeReadOnly = 8
+	codeIO       = 10
+	codeFull     = 13
+	codeCantOpen = 14
+)
+
+// passing reports whether an error can go away without anybody touching the file.
+func passing(err error) bool {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		switch e.Code() & 0xff {
+		case codeBusy, codeLocked, codeReadOnly, codeIO, codeFull, codeCantOpen:
+			return true
+		}
+		return false
+	}
+	for _, code := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EFBIG, syscall.EIO, syscall.EACCES, syscall.EPERM, syscall.EMFILE} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
+}
