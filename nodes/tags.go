@@ -151,7 +151,10 @@ func (in *Input) readShape(t reflect.Type, tag map[string]string, owner any, v3 
 }
 
 func typeOf(t reflect.Type) (string, error) {
-	if t.Kind() == reflect.Slice {
+	if t == reflect.TypeFor[*big.Int]() {
+		return "INT", nil
+	}
+	if k := t.Kind(); k == reflect.Slice || k == reflect.Pointer {
 		t = t.Elem()
 	}
 	switch t.Kind() {
