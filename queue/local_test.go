@@ -89,8 +89,10 @@ func (r *rig) work() (stop func()) {
 func (r *rig) put(number float64, ids ...string) {
 	r.t.Helper()
 	for _, id := range ids {
-		j := &queue.Job{Number: queue.Number{Value: number}, ID: id, Prompt: pyjson.NewObject("1", int64(2)),
-			Extra: pyjson.NewObject("create_time", int64(5)), Secrets: pyjson.NewObject("key", "secret"), Outputs: []string{"1"}}
+		j := &queue.Job{
+			Number: queue.Number{Value: number}, ID: id, Prompt: pyjson.NewObject("1", int64(2)),
+			Extra: pyjson.NewObject("create_time", int64(5)), Secrets: pyjson.NewObject("key", "secret"), Outputs: []string{"1"},
+		}
 		if err := r.Put(j); err != nil {
 			r.t.Fatal(err)
 		}
@@ -186,8 +188,10 @@ func TestRunAndHistory(t *testing.T) {
 	if ok, _ := r.Delete("a"); ok {
 		t.Error("a running job was deleted")
 	}
-	r.release <- queue.Outcome{Success: true, Outputs: pyjson.NewObject("1", pyjson.NewObject("x", []any{int64(1)})),
-		Messages: []queue.Message{{Event: "execution_start", Data: pyjson.NewObject("prompt_id", "a")}}}
+	r.release <- queue.Outcome{
+		Success: true, Outputs: pyjson.NewObject("1", pyjson.NewObject("x", []any{int64(1)})),
+		Messages: []queue.Message{{Event: "execution_start", Data: pyjson.NewObject("prompt_id", "a")}},
+	}
 	stop()
 	row := r.Find("a")
 	if row == nil {
