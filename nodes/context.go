@@ -80,8 +80,10 @@ func NewContext(ctx context.Context, c Call) *Context {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Context{Context: ctx, ID: c.ID, PromptID: c.PromptID, Call: c.Index, Log: c.Log, Services: c.Services,
-		run: &runState{host: c.Host, inputs: c.Inputs, missing: c.Missing, linked: c.Linked}}
+	return &Context{
+		Context: ctx, ID: c.ID, PromptID: c.PromptID, Call: c.Index, Log: c.Log, Services: c.Services,
+		run: &runState{host: c.Host, inputs: c.Inputs, missing: c.Missing, linked: c.Linked},
+	}
 }
 
 // TestContext makes a context for a test that runs a node by itself.
