@@ -23,6 +23,8 @@ type Model struct {
 	weights dtype.DType
 	// format, when set, replaces the family's.
 	format *sampling.LatentFormat
+	// family, when set, is the sampling that sampling replaced.
+	family *sampling.ModelSampling
 	// hooks and options are for the sampler and the network.
 	hooks   sampling.Hooks
 	options map[string]any

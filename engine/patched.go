@@ -6,7 +6,18 @@ import "comfygo/engine/sampling"
 func (m *Model) WithSampling(s *sampling.ModelSampling) *Model {
 	c := *m
 	c.sampling = s
+	if c.family == nil {
+		c.family = m.sampling
+	}
 	return &c
+}
+
+// FamilySampling returns the meaning of the noise levels that the model's file asks for, whatever WithSampling made of it.
+func (m *Model) FamilySampling() *sampling.ModelSampling {
+	if m.family != nil {
+		return m.family
+	}
+	return m.sampling
 }
 
 // WithLatentFormat returns the model with another relation to the VAE's latents.

@@ -37,15 +37,25 @@ type LatentFormat struct {
 	Video bool
 	// Mean and Deviation, when set, have one value a channel: the network reads (latent - Mean)*Scale/Deviation.
 	Mean, Deviation []float32
+	// RGB, when set, has a row a channel: how much red, green and blue a value of the network's latent gives. RGBBias is
+	// added. Previews are made with them.
+	RGB     [][3]float32
+	RGBBias [3]float32
+	// TinyVAE, when set, is how the name of the small decoder's file in models/vae_approx begins.
+	TinyVAE string
 }
 
 // SD15Latent is the latent format of Stable Diffusion 1.x and 2.x.
-var SD15Latent = LatentFormat{Channels: 4, Scale: 0.18215, Downscale: 8}
+var SD15Latent = LatentFormat{
+	Channels: 4, Scale: 0.18215, Downscale: 8, TinyVAE: "taesd_decoder",
+	RGB: [][3]float32{{0.3512, 0.2297, 0.3227}, {0.3250, 0.4974, 0.2350}, {-0.2829, 0.1762, 0.2721}, {-0.2120, -0.2616, -0.7177}},
+}
 
 // Playground25Latent is the latent format of Playground v2.5.
 var Playground25Latent = LatentFormat{
 	Channels: 4, Scale: 0.5, Downscale: 8,
-	Mean: []float32{-1.6574, 1.886, -1.383, 2.5155}, Deviation: []float32{8.4927, 5.9022, 6.5498, 5.2299},
+	Mean: []float32{-1.6574, 1.886, -1.383, 2.5155}, Deviation: []float32{8.4927, 5.9022, 6.5498, 5.2299}, TinyVAE: "taesdxl_decoder",
+	RGB: [][3]float32{{0.3920, 0.4054, 0.4549}, {-0.2634, -0.0196, 0.0653}, {0.0568, 0.1687, -0.0755}, {-0.3112, -0.2359, -0.2076}},
 }
 
 // In returns a VAE's latent as the network reads it.

@@ -98,7 +98,7 @@ func choices(input string) []any {
 // sample fills in what all sampling nodes share, runs, and returns the latent with the other parts of its start.
 func sample(ctx *nodes.Context, model *engine.Model, latent engine.Latent, positive, negative engine.Conditioning, p es.Params) (nodes.Result, error) {
 	if model == nil {
-		return nodes.Result{}, nodes.Errorf("RuntimeError", "sampling: there is no diffusion model")
+		return nodes.Result{}, errNoModel
 	}
 	var err error
 	if p.Positive, err = entries("positive", positive); err != nil {
@@ -107,14 +107,11 @@ func sample(ctx *nodes.Context, model *engine.Model, latent engine.Latent, posit
 	if p.Negative, err = entries("negative", negative); err != nil {
 		return nodes.Result{}, err
 	}
-	p.Network, p.Model, p.Format, p.Concat, p.Log = model, model.Sampling(), model.LatentFormat(), model.Concat(), ctx.Log
-	p.Latent, p.NoiseMask = latent.Samples, latent.NoiseMask
-	p.BatchIndex, p.DownscaleRatio = latent.BatchIndex, latent.DownscaleRatio
-	p.Fits = func(shape []int, _ int) bool {
-		return shape[0] <= model.MaxRows(shape[len(shape)-2], shape[len(shape)-1])
-	}
-	p.OnStep = func(s es.Step) { ctx.Progress(float64(s.Index+1), float64(s.Total)) }
-	samples, err := es.Sample(ctx, p)
+	base := runParams(ctx, model, latent)
+	base.Positive, base.Negative, base.CFG = p.Positive, p.Negative, p.CFG
+	base.Seed, base.Steps, base.Sampler, base.Scheduler, base.Denoise = p.Seed, p.Steps, p.Sampler, p.Scheduler, p.Denoise
+	base.DisableNoise, base.StartStep, base.LastStep, base.FullDenoise = p.DisableNoise, p.StartStep, p.LastStep, p.FullDenoise
+	samples, err := es.Sample(ctx, base)
 	if err != nil {
 		return nodes.Result{}, err
 	}
