@@ -2,7 +2,6 @@ package nodes
 
 import (
 	"context"
-	"image"
 	"log/slog"
 	"time"
 
@@ -35,15 +34,6 @@ type runState struct {
 	missing map[string]bool
 	linked  map[string]string
 	graphs  int
-}
-
-// Preview is a picture sent while a node works.
-type Preview struct {
-	// Format is JPEG or PNG.
-	Format string
-	Image  image.Image
-	// MaxSize, when positive, bounds the longer side of what is sent.
-	MaxSize int
 }
 
 // Host is what the executor does for a running node.
