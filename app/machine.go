@@ -11,6 +11,7 @@ import (
 	"comfygo/cli"
 	"comfygo/device"
 	"comfygo/engine/ort"
+	"comfygo/nodes/pyjson"
 	"comfygo/server"
 	"comfygo/tools/ortlib"
 )
@@ -115,4 +116,11 @@ func (m machine) describe(log *slog.Logger) {
 	log.Info("Device: " + m.device().String())
 	log.Debug("chose " + m.choice.Why)
 	log.Info("comfygo version: " + Version + ", for clients of ComfyUI " + server.UpstreamVersion)
+}
+
+// runtimeState is what /health says of the model runtime.
+func (p *parts) runtimeState() *pyjson.Object {
+	s := p.engine.Stats()
+	return pyjson.NewObject("device", p.machine.device().String(), "onnxruntime", s.Version,
+		"networks", s.Networks, "weight_bytes", s.WeightBytes)
 }

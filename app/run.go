@@ -38,7 +38,7 @@ func (c Command) RunWorkflow(ctx context.Context, cfg cli.Config, o cli.RunOptio
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	ctx, stop := withSignals(ctx, nil)
+	ctx, stop := withSignals(ctx, stopLimit, nil)
 	defer stop()
 	p, err := build(cfg, log.Logger)
 	if err != nil {

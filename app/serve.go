@@ -36,13 +36,13 @@ type signalError struct{ signal os.Signal }
 
 func (e *signalError) Error() string { return "stopping on signal: " + e.signal.String() }
 
-// stopLimit is how long the program may take to stop by itself. A single operation of the model runtime
-// cannot be interrupted and may be a long one.
+// stopLimit is how long the program may take to stop by itself, after the time to drain. A single
+// operation of the model runtime cannot be interrupted and may be a long one.
 const stopLimit = 30 * time.Second
 
 // withSignals returns a context that the first SIGINT or SIGTERM ends. A second signal ends the program
 // at once, and so does the time limit. stop must be called.
-func withSignals(ctx context.Context, seen func(os.Signal)) (_ context.Context, stop func()) {
+func withSignals(ctx context.Context, limit time.Duration, seen func(os.Signal)) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -62,7 +62,7 @@ func withSignals(ctx context.Context, seen func(os.Signal)) (_ context.Context, 
 		select {
 		case again := <-signals:
 			os.Exit(signalCode(again))
-		case <-time.After(stopLimit):
+		case <-time.After(limit):
 			os.Exit(signalCode(first))
 		case <-stopped:
 		}
@@ -92,7 +92,7 @@ func (c Command) Serve(ctx context.Context, cfg cli.Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	ctx, stop := withSignals(ctx, func(s os.Signal) {
+	ctx, stop := withSignals(ctx, stopLimit+seconds(cfg.DrainTimeout), func(s os.Signal) {
 		if cfg.DebugHang && s == os.Interrupt {
 			_ = pprof.Lookup("goroutine").WriteTo(c.Stderr, 2) // help for a person who watches
 		}
