@@ -10,6 +10,7 @@ import (
 	"comfygo/cli"
 	"comfygo/demo"
 	"comfygo/engine"
+	"comfygo/engine/preview"
 	"comfygo/executor"
 	"comfygo/folders"
 	"comfygo/nodes"
@@ -43,9 +44,12 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 	p.engine = engine.New(engineConfig(cfg, p.machine, dirs, log))
 	p.executor = executor.New(executor.Config{
 		Registry: nodes.Default(),
-		Services: nodes.Services{Folders: dirs, Engine: p.engine, Metadata: !cfg.DisableMetadata},
-		Cache:    cacheConfig(cfg),
-		Log:      log,
+		Services: nodes.Services{
+			Folders: dirs, Engine: p.engine, Metadata: !cfg.DisableMetadata,
+			Preview: preview.Settings{Method: cfg.PreviewMethod, Size: cfg.PreviewSize},
+		},
+		Cache: cacheConfig(cfg),
+		Log:   log,
 	})
 	return p, nil
 }

@@ -7,6 +7,7 @@ import (
 	"comfygo/engine/models"
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
+	"comfygo/engine/ort"
 	"comfygo/engine/tensor"
 )
 
@@ -66,6 +67,12 @@ func (rt *Runtime) LoadTinyDecoder(path string, channels int) (*VAE, error) {
 	}
 	return v, nil
 }
+
+// OnCard reports whether the networks of models run on a card.
+func (rt *Runtime) OnCard() bool { return rt.cfg.Device.Kind == ort.CUDA }
+
+// OnCard reports whether the VAE runs on a card.
+func (v *VAE) OnCard() bool { return v.rt.OnCard() && !v.rt.cfg.VAEOnCPU }
 
 func (rt *Runtime) tinyHalf(path, half string, has func(*models.TinyConfig) bool) (*modelFile, error) {
 	f, err := rt.files.get(path)

@@ -68,6 +68,8 @@ func (h *host) Hidden(kind string) any {
 		return h.r.extra("api_key_comfy_org")
 	case "COMFY_USAGE_SOURCE":
 		return h.r.extra("comfy_usage_source")
+	case "PREVIEW_METHOD":
+		return h.r.extra("preview_method")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"comfygo/engine"
+	"comfygo/engine/preview"
 	"comfygo/folders"
 )
 
@@ -13,4 +14,6 @@ type Services struct {
 	Engine *engine.Runtime
 	// Metadata is false when pictures must not carry the prompt (--disable-metadata).
 	Metadata bool
+	// Preview says how the work of samplers is shown.
+	Preview preview.Settings
 }

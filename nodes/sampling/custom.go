@@ -161,7 +161,9 @@ func runCustom(ctx *nodes.Context, g *Guider, noise *Noise, s *es.Sampler, sigma
 	if g == nil || noise == nil || s == nil {
 		return nodes.Result{}, nodes.Errorf("RuntimeError", "sampling: the guider, the noise or the sampler is missing")
 	}
-	p := runParams(ctx, g.Model, latent)
+	r := newReporter(ctx, g.Model)
+	defer r.close()
+	p := runParams(ctx, g.Model, latent, r)
 	p.Guider, p.DisableNoise = g.Guider, noise.None
 	p.Seed = noise.Seed // samplers draw by it even where the start has no noise
 	samples, denoised, err := es.SampleWith(ctx, p, s, sigmas)

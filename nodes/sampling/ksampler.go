@@ -107,7 +107,9 @@ func sample(ctx *nodes.Context, model *engine.Model, latent engine.Latent, posit
 	if p.Negative, err = entries("negative", negative); err != nil {
 		return nodes.Result{}, err
 	}
-	base := runParams(ctx, model, latent)
+	r := newReporter(ctx, model)
+	defer r.close()
+	base := runParams(ctx, model, latent, r)
 	base.Positive, base.Negative, base.CFG = p.Positive, p.Negative, p.CFG
 	base.Seed, base.Steps, base.Sampler, base.Scheduler, base.Denoise = p.Seed, p.Steps, p.Sampler, p.Scheduler, p.Denoise
 	base.DisableNoise, base.StartStep, base.LastStep, base.FullDenoise = p.DisableNoise, p.StartStep, p.LastStep, p.FullDenoise

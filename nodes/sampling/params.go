@@ -21,11 +21,11 @@ func modelParams(model *engine.Model, log *slog.Logger) es.Params {
 	}
 }
 
-// runParams are what a run takes from its model and its start; it reports progress.
-func runParams(ctx *nodes.Context, model *engine.Model, latent engine.Latent) es.Params {
+// runParams are what a run takes from its model and its start; it reports progress to r.
+func runParams(ctx *nodes.Context, model *engine.Model, latent engine.Latent, r *reporter) es.Params {
 	p := modelParams(model, ctx.Log)
 	p.Latent, p.NoiseMask = latent.Samples, latent.NoiseMask
 	p.BatchIndex, p.DownscaleRatio = latent.BatchIndex, latent.DownscaleRatio
-	p.OnStep = func(s es.Step) { ctx.Progress(float64(s.Index+1), float64(s.Total)) }
+	p.OnStep = r.step
 	return p
 }

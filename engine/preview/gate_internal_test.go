@@ -1,0 +1,51 @@
+package preview
+
+import (
+	"testing"
+	"time"
+)
+
+// TestPreviewsArePaidFor plays runs with steps and previews of fixed lengths and adds up.
+func TestPreviewsArePaidFor(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name       string
+		step, cost time.Duration
+		steps      int
+		free       bool
+		least      int // previews that there should be
+	}{
+		{"slow steps", 5 * time.Second, 20 * time.Millisecond, 20, false, 20},
+		{"quick steps", 50 * time.Millisecond, 20 * time.Millisecond, 200, false, 9},
+		{"dear previews", 5 * time.Second, 600 * time.Millisecond, 40, false, 6},
+		{"beside a card", 25 * time.Millisecond, 20 * time.Millisecond, 40, true, 9},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			clock := time.Unix(0, 0)
+			g := gate{free: c.free, now: func() time.Time { return clock }, cost: rgbCost, last: clock}
+			count, spent := 0, time.Duration(0)
+			for range c.steps {
+				clock = clock.Add(c.step)
+				if !g.due() {
+					continue
+				}
+				start := clock
+				clock = clock.Add(c.cost)
+				g.spent(start)
+				count, spent = count+1, spent+c.cost
+			}
+			if count < c.least {
+				t.Errorf("%d previews in %d steps, want at least %d", count, c.steps, c.least)
+			}
+			// The first is paid for by a guess, which is all that may be missing.
+			allowed := time.Duration(share*float64(c.steps)*float64(c.step)) + c.cost
+			if !c.free && spent > allowed {
+				t.Errorf("previews took %v of %v, more than %v", spent, time.Duration(c.steps)*c.step, allowed)
+			}
+			if c.free && count > int(clock.Sub(time.Unix(0, 0))/shortest) {
+				t.Errorf("%d previews in %v", count, clock.Sub(time.Unix(0, 0)))
+			}
+		})
+	}
+}

@@ -1,0 +1,187 @@
+package preview_test
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"comfygo/engine"
+	"comfygo/engine/preview"
+	"comfygo/engine/safetensors"
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+	"comfygo/tests/golden"
+	"comfygo/tools/ortlib"
+)
+
+// runtime is that of all tests: a process can have one library open.
+var runtime *engine.Runtime
+
+func TestMain(m *testing.M) {
+	runtime = engine.New(engine.Config{
+		Library: func() (string, error) { return ortlib.Find(ortlib.Options{}) },
+		Log:     slog.New(slog.DiscardHandler),
+	})
+	code := m.Run()
+	if err := runtime.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// decoder writes the decoder of the golden TAESD to a file of its own.
+func decoder(t *testing.T) string {
+	t.Helper()
+	src, err := weights.Open(golden.Checkpoint(t, "taesd"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	var tensors []safetensors.Tensor
+	for _, name := range src.Names() {
+		if rest, ok := strings.CutPrefix(name, "taesd_decoder."); ok {
+			e, _ := src.Lookup(name)
+			tensors = append(tensors, safetensors.Tensor{Name: rest, DType: e.DType, Shape: e.Shape, Data: e.Data})
+		}
+	}
+	path := filepath.Join(t.TempDir(), "taesd_decoder.safetensors")
+	if err := safetensors.Save(path, nil, tensors); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// decoders finds the file at path under the name taesd_decoder; "" is none.
+func decoders(path string) preview.Decoders {
+	return preview.Decoders{Engine: runtime, Find: func(start string) (string, bool) { return path, path != "" && start == "taesd_decoder" }}
+}
+
+func makeImage(t *testing.T, m *preview.Maker, x *tensor.Tensor) *image.RGBA {
+	t.Helper()
+	img, err := m.Image(t.Context(), x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img.(*image.RGBA)
+}
+
+func TestLatentToRGB(t *testing.T) {
+	t.Parallel()
+	m := preview.New(preview.Settings{Method: preview.Auto}, sampling.SD15Latent, decoders(""), slog.New(slog.DiscardHandler))
+	// A batch of two, of which the first counts, two pixels wide: all zeros is middle grey; ten times the first channel is
+	// red 3.512, green 2.297, blue 3.227, beyond white. The second batch is black.
+	x := tensor.New(2, 4, 1, 3)
+	x.Data[1], x.Data[2] = 10, 1
+	for i := 12; i < 24; i++ {
+		x.Data[i] = -100
+	}
+	img := makeImage(t, m, x)
+	want := []color.RGBA{{127, 127, 127, 255}, {255, 255, 255, 255}, {172, 156, 168, 255}} // (1+0.3512)/2*255 = 172.3, 156.8, 168.6: cut off
+	if img.Bounds() != image.Rect(0, 0, 3, 1) {
+		t.Fatalf("the picture is %v", img.Bounds())
+	}
+	for i, w := range want {
+		if got := img.RGBAAt(i, 0); got != w {
+			t.Errorf("pixel %d is %v, want %v", i, got, w)
+		}
+	}
+}
+
+func TestVideoShowsItsFirstFrame(t *testing.T) {
+	t.Parallel()
+	f := sampling.LatentFormat{Channels: 1, Video: true, RGB: [][3]float32{{1, 0, -1}}}
+	m := preview.New(preview.Settings{Method: preview.LatentToRGB}, f, decoders(""), slog.New(slog.DiscardHandler))
+	x := tensor.New(1, 1, 2, 1, 1)
+	x.Data[0], x.Data[1] = 1, -1
+	if got, want := makeImage(t, m, x).RGBAAt(0, 0), (color.RGBA{255, 127, 0, 255}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestTAESD(t *testing.T) {
+	t.Parallel()
+	m := preview.New(preview.Settings{Method: preview.TAESD}, sampling.SD15Latent, decoders(decoder(t)), slog.New(slog.DiscardHandler))
+	vae, err := runtime.LoadVAE(golden.Checkpoint(t, "taesd"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := golden.Normal("preview", 1, 4, 6, 5)
+	want, err := vae.Decode(t.Context(), z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := makeImage(t, m, sampling.SD15Latent.In(z)) // as the network sees it
+	if img.Bounds() != image.Rect(0, 0, 40, 48) {
+		t.Fatalf("the picture is %v", img.Bounds())
+	}
+	for i := range 48 * 40 {
+		for k := range 3 {
+			// The way there and back of the latent's scale may move a value across a byte's border.
+			if d := int(img.Pix[4*i+k]) - int(want.Data[3*i+k]*255); d < -1 || d > 1 {
+				t.Fatalf("value %d of pixel %d is %d, the VAE gives %v", k, i, img.Pix[4*i+k], want.Data[3*i+k]*255)
+			}
+		}
+	}
+}
+
+func TestChoice(t *testing.T) {
+	t.Parallel()
+	blind := sampling.LatentFormat{Channels: 4}
+	for _, c := range []struct {
+		name   string
+		method string
+		format sampling.LatentFormat
+		path   string
+		none   bool
+		warns  bool
+	}{
+		{"none", preview.None, sampling.SD15Latent, "", true, false},
+		{"unset", "", sampling.SD15Latent, "", true, false},
+		{"auto", preview.Auto, sampling.SD15Latent, "", false, false},
+		{"no colours known", preview.Auto, blind, "", true, false},
+		{"taesd missing", preview.TAESD, sampling.SD15Latent, "", false, true},
+		{"taesd broken", preview.TAESD, sampling.SD15Latent, "nowhere.safetensors", false, true},
+		{"taesd of no such latents", preview.TAESD, blind, "", true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var said strings.Builder
+			m := preview.New(preview.Settings{Method: c.method}, c.format, decoders(c.path), slog.New(slog.NewTextHandler(&said, nil)))
+			if (m == nil) != c.none {
+				t.Errorf("previews: %v, want none: %v", m != nil, c.none)
+			}
+			if (said.Len() > 0) != c.warns {
+				t.Errorf("the log says %q", said.String())
+			}
+		})
+	}
+}
+
+func TestOverride(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		asked any
+		want  string
+	}{{nil, preview.Auto}, {"default", preview.Auto}, {"nonsense", preview.Auto}, {3, preview.Auto}, {"none", preview.None}, {"taesd", preview.TAESD}} {
+		if got := (preview.Settings{Method: preview.Auto, Size: 7}).Override(c.asked); got.Method != c.want || got.Size != 7 {
+			t.Errorf("%v gives %+v", c.asked, got)
+		}
+	}
+}
+
+func TestLatentsOfOtherChannels(t *testing.T) {
+	t.Parallel()
+	m := preview.New(preview.Settings{Method: preview.Auto}, sampling.SD15Latent, decoders(""), slog.New(slog.DiscardHandler))
+	for _, shape := range [][]int{{1, 3, 2, 2}, {4, 2, 2}, {0, 4, 2, 2}, {1, 4, 2, 2, 2, 2}} {
+		if _, err := m.Image(t.Context(), tensor.New(shape...)); err == nil {
+			t.Errorf("shape %v was accepted", shape)
+		}
+	}
+}

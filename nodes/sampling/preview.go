@@ -1,0 +1,95 @@
+package sampling
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"comfygo/engine"
+	"comfygo/engine/preview"
+	es "comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+	"comfygo/nodes"
+)
+
+// reporter tells the progress of a run, with pictures of the latent where they are wanted. Pictures are made beside the
+// run; a step that comes while one is being made has none.
+type reporter struct {
+	ctx   *nodes.Context
+	maker *preview.Maker // nil: progress alone
+	size  int
+
+	busy   atomic.Bool
+	making sync.WaitGroup
+
+	mu           sync.Mutex
+	value, total float64
+}
+
+// newReporter chooses how a run of the model is shown. It must be closed when the run is over.
+func newReporter(ctx *nodes.Context, model *engine.Model) *reporter {
+	r := &reporter{ctx: ctx}
+	settings := ctx.Preview.Override(ctx.Hidden("PREVIEW_METHOD"))
+	if ctx.Folders == nil || ctx.Engine == nil {
+		return r
+	}
+	find := func(start string) (string, bool) {
+		files := ctx.Folders.List("vae_approx")
+		at := slices.IndexFunc(files, func(f string) bool { return strings.HasPrefix(f, start) })
+		if at < 0 {
+			return "", false
+		}
+		return ctx.Folders.Find("vae_approx", files[at])
+	}
+	r.maker = preview.New(settings, model.LatentFormat(), preview.Decoders{Engine: ctx.Engine, Find: find}, ctx.Log)
+	r.size = settings.Size
+	return r
+}
+
+// step is told of each step of the run.
+func (r *reporter) step(s es.Step) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.value, r.total = float64(s.Index+1), float64(s.Total)
+	if r.maker != nil && !r.busy.Load() && r.maker.Due(s.Denoised) {
+		r.busy.Store(true)
+		r.making.Go(func() { r.show(s.Denoised) })
+		return
+	}
+	r.ctx.Progress(r.value, r.total)
+}
+
+// show makes a picture and tells it with the progress that the run has reached by then. Without a picture it tells the
+// progress all the same.
+func (r *reporter) show(x *tensor.Tensor) {
+	defer r.busy.Store(false)
+	r.maker.Make(func() {
+		p, err := r.picture(x)
+		if r.ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			r.ctx.Log.Warn("a preview is left out", "error", err)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.ctx.ProgressPreview(r.value, r.total, p)
+	})
+}
+
+func (r *reporter) picture(x *tensor.Tensor) (*nodes.Preview, error) {
+	img, err := r.maker.Image(r.ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	p := &nodes.Preview{Format: "JPEG", Image: img, MaxSize: r.size}
+	p.Data, err = p.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// close waits for a picture that is being made.
+func (r *reporter) close() { r.making.Wait() }
