@@ -33,11 +33,14 @@ func (p *guided) guidance(cond, uncond *tensor.Tensor, hasCond, hasUncond bool) 
 }
 
 // before runs the hooks on the sides' predictions.
-func (p *guided) before(out []*tensor.Tensor, which []int) []*tensor.Tensor {
+func (p *guided) before(ctx context.Context, out []*tensor.Tensor, which []int) ([]*tensor.Tensor, error) {
 	for _, f := range p.guide.params.Hooks.Before {
-		out = f(p.guidance(nil, nil, which[0] >= 0, which[1] >= 0), out)
+		var err error
+		if out, err = f(ctx, p.guidance(nil, nil, which[0] >= 0, which[1] >= 0), out); err != nil {
+			return nil, err
+		}
 	}
-	return out
+	return out, nil
 }
 
 // combine guides and runs the hooks after it. Upstream: cfg_function.

@@ -154,7 +154,7 @@ type apg struct {
 	started       bool
 }
 
-func (a *apg) apply(g Guidance, sides []*tensor.Tensor) []*tensor.Tensor {
+func (a *apg) apply(_ context.Context, g Guidance, sides []*tensor.Tensor) ([]*tensor.Tensor, error) {
 	cond, uncond := sides[0], sides[1]
 	difference := sum(term{1, cond}, term{-1, uncond})
 	guidance := a.accumulate(g.Sigma, difference).Clone()
@@ -164,7 +164,7 @@ func (a *apg) apply(g Guidance, sides []*tensor.Tensor) []*tensor.Tensor {
 	}
 	scale := float32(g.Scale)
 	out := sum(term{1, uncond}, term{1, guidance}, term{1, apply(difference, func(v float32) float32 { return v / scale })})
-	return append([]*tensor.Tensor{out, uncond}, sides[2:]...)
+	return append([]*tensor.Tensor{out, uncond}, sides[2:]...), nil
 }
 
 // accumulate returns the guidance with its momentum.
@@ -207,13 +207,13 @@ func (a *apg) bend(guidance, cond []float32) {
 // TCFG keeps of the negative side's noise only the part in the main direction of both sides (Kwon et al., "TCFG: Tangential Damping
 // Classifier-free Guidance", arXiv 2503.18137).
 func TCFG() BeforeFunc {
-	return func(g Guidance, sides []*tensor.Tensor) []*tensor.Tensor {
+	return func(_ context.Context, g Guidance, sides []*tensor.Tensor) ([]*tensor.Tensor, error) {
 		if !g.HasCond || !g.HasUncond {
-			return sides
+			return sides, nil
 		}
 		cond, uncond := sum(term{1, g.X}, term{-1, sides[0]}), sum(term{1, g.X}, term{-1, sides[1]})
 		eachRow(func(rows [][]float32) { damp(rows[0], rows[1]) }, cond, uncond)
-		return append([]*tensor.Tensor{sides[0], sum(term{1, g.X}, term{-1, uncond})}, sides[2:]...)
+		return append([]*tensor.Tensor{sides[0], sum(term{1, g.X}, term{-1, uncond})}, sides[2:]...), nil
 	}
 }
 

@@ -68,7 +68,9 @@ func twoSided(ctx context.Context, p *guided) (*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	out = p.before(out, which)
+	if out, err = p.before(ctx, out, which); err != nil {
+		return nil, err
+	}
 	return p.combine(ctx, p.guidance(out[0], out[1], true, which[1] >= 0))
 }
 
@@ -180,7 +182,9 @@ func (p *guided) perpNeg(ctx context.Context, negScale float64) (*tensor.Tensor,
 	if err != nil {
 		return nil, err
 	}
-	out = p.before(out, which)
+	if out, err = p.before(ctx, out, which); err != nil {
+		return nil, err
+	}
 	return p.after(p.guidance(out[0], out[1], true, which[1] >= 0), PerpNeg(out[0], out[1], out[2], negScale, p.scale)), nil
 }
 

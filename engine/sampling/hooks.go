@@ -56,7 +56,7 @@ type Guidance struct {
 type CombineFunc func(ctx context.Context, g Guidance) (*tensor.Tensor, error)
 
 // BeforeFunc returns the predictions to guide with in place of those of the sides, positive first, as many as there are.
-type BeforeFunc func(g Guidance, sides []*tensor.Tensor) []*tensor.Tensor
+type BeforeFunc func(ctx context.Context, g Guidance, sides []*tensor.Tensor) ([]*tensor.Tensor, error)
 
 // AfterFunc returns what to use in place of the guided prediction.
 type AfterFunc func(g Guidance, denoised *tensor.Tensor) *tensor.Tensor
