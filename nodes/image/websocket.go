@@ -1,0 +1,69 @@
+package image
+
+import (
+	"context"
+	goimage "image"
+	"time"
+
+	"comfygo/engine/imaging"
+	"comfygo/engine/tensor"
+	"comfygo/nodes"
+)
+
+func init() { nodes.Register(&SaveImageWebsocket{}) }
+
+// SaveImageWebsocket sends pictures to the client as PNG previews in their full size, and saves nothing.
+type SaveImageWebsocket struct {
+	Images *tensor.Tensor `in:"images" type:"IMAGE"`
+}
+
+var _ nodes.Fingerprinter = (*SaveImageWebsocket)(nil)
+
+// Spec implements nodes.Node.
+func (*SaveImageWebsocket) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "SaveImageWebsocket", DisplayName: "Save Image (Websocket)", Category: "image", Module: "custom_nodes.websocket_image_save", OutputNode: true,
+	}
+}
+
+// Fingerprint makes the pictures go out every time.
+func (*SaveImageWebsocket) Fingerprint(*nodes.Context) (any, error) {
+	return time.Now().UnixNano(), nil
+}
+
+// Run implements nodes.Node.
+func (n *SaveImageWebsocket) Run(ctx *nodes.Context) (nodes.Result, error) {
+	if !isImage(n.Images) {
+		return nodes.Result{}, errNoPicture("images")
+	}
+	count := n.Images.Shape[0]
+	for i := range count {
+		if err := context.Cause(ctx); err != nil {
+			return nodes.Result{}, err
+		}
+		picture, err := toImage(n.Images.Index(i))
+		if err != nil {
+			return nodes.Result{}, err
+		}
+		ctx.ProgressPreview(float64(i), float64(count), &nodes.Preview{Format: "PNG", Image: picture})
+	}
+	return nodes.Result{}, nil
+}
+
+// toImage makes a picture of [H,W,C] with 1, 3 or 4 channels.
+func toImage(t *tensor.Tensor) (goimage.Image, error) {
+	height, width, channels := t.Shape[0], t.Shape[1], t.Shape[2]
+	if channels != 1 && channels != 3 && channels != 4 {
+		return nil, nodes.Errorf("ValueError", "a picture of %d channels cannot be sent", channels)
+	}
+	pix := imaging.ToBytes(t.Data)
+	out := goimage.NewNRGBA(goimage.Rect(0, 0, width, height))
+	for i := range width * height {
+		to, from := out.Pix[4*i:4*i+4], pix[channels*i:channels*(i+1)]
+		to[0], to[1], to[2], to[3] = from[0], from[0], from[0], 255
+		if channels > 1 {
+			copy(to, from)
+		}
+	}
+	return out, nil
+}
