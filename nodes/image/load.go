@@ -10,6 +10,7 @@ import (
 	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
 	"comfygo/nodes"
+	"comfygo/nodes/pyjson"
 )
 
 func init() {
@@ -20,7 +21,7 @@ func init() {
 
 // LoadImage reads a picture from the input folder; "name [output]" and "name [temp]" reach the other folders.
 type LoadImage struct {
-	Image string `in:"image" files:"input:image" image_upload:"true"`
+	Image any `in:"image" files:"input:image" image_upload:"true"` // text, but anything may be sent
 }
 
 // Spec implements nodes.Node.
@@ -35,7 +36,7 @@ func (*LoadImage) Spec() nodes.Spec {
 // Run returns the frames as one batch, and what is transparent in them as masks; without transparency in the file the
 // masks are 64x64 zeros.
 func (n *LoadImage) Run(ctx *nodes.Context) (nodes.Result, error) {
-	images, masks, err := loadImage(ctx, n.Image)
+	images, masks, err := loadImage(ctx, nameOf(n.Image))
 	if err != nil {
 		return nodes.Result{}, err
 	}
@@ -43,10 +44,22 @@ func (n *LoadImage) Run(ctx *nodes.Context) (nodes.Result, error) {
 }
 
 // Fingerprint is the content of the file.
-func (n *LoadImage) Fingerprint(ctx *nodes.Context) (any, error) { return fileDigest(ctx, n.Image) }
+func (n *LoadImage) Fingerprint(ctx *nodes.Context) (any, error) {
+	return fileDigest(ctx, nameOf(n.Image))
+}
 
 // ValidateInputs refuses names that lead to no file.
-func (n *LoadImage) ValidateInputs(ctx *nodes.Context) error { return checkFile(ctx, "image", n.Image) }
+func (n *LoadImage) ValidateInputs(ctx *nodes.Context) error {
+	if _, ok := n.Image.(string); n.Image != nil && !ok {
+		return nodes.Errorf("AttributeError", "'%s' object has no attribute 'endswith'", pyjson.TypeName(n.Image))
+	}
+	return checkFile(ctx, "image", nameOf(n.Image))
+}
+
+func nameOf(v any) string {
+	s, _ := v.(string)
+	return s
+}
 
 // LoadImageMask reads one channel of a picture as a mask.
 type LoadImageMask struct {

@@ -15,8 +15,10 @@ type RebatchImages struct {
 
 // Spec implements nodes.Node.
 func (*RebatchImages) Spec() nodes.Spec {
-	return nodes.Spec{Name: "RebatchImages", DisplayName: "Rebatch Images", Category: "image/batch", Module: "comfy_extras.nodes_rebatch", V3: true,
-		InputIsList: true, Outputs: []nodes.Output{{Type: "IMAGE", List: true}}}
+	return nodes.Spec{
+		Name: "RebatchImages", DisplayName: "Rebatch Images", Category: "image/batch", Module: "comfy_extras.nodes_rebatch", V3: true,
+		InputIsList: true, Outputs: []nodes.Output{{Type: "IMAGE", List: true}},
+	}
 }
 
 // Run implements nodes.Node.
