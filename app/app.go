@@ -120,7 +120,7 @@ func (a *App) Close() error {
 // warn says what the user should know before the server listens.
 func (a *App) warn(keys *auth.Keys) {
 	for _, name := range a.cfg.Ignored {
-		a.log.Warn(name + " steers PyTorch and changes nothing here")
+		a.log.Warn(name + " is accepted and changes nothing: what it steers in PyTorch is done in one way only")
 	}
 	if !keys.Required() && !onlyLoopback(a.cfg.Listen) {
 		a.log.Warn("listening on " + a.cfg.Listen + " without --api-key: everyone who reaches this address may use the server, read its pictures and upload files")

@@ -50,9 +50,14 @@ func modelBudget(cfg cli.Config) int64 {
 	return total / 4 * 3
 }
 
-// availableMemory is how many bytes a run may still take: what is free, within --max-memory.
+// availableMemory is how many bytes a run may still take: what is free, less what --reserve-vram and
+// --vram-headroom leave to others (the processor's memory stands for a card's), within --max-memory.
 func availableMemory(cfg cli.Config) int64 {
-	free := device.FreeMemory()
+	kept := cfg.VRAMHeadroom
+	if cfg.ReserveVRAM != nil {
+		kept += *cfg.ReserveVRAM
+	}
+	free := max(device.FreeMemory()-int64(kept*gib), 0)
 	if cfg.MaxMemory <= 0 {
 		return free
 	}

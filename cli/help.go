@@ -105,7 +105,7 @@ func writeHelp(w io.Writer, cmd *command) {
 		}
 		writeSection(w, title, members)
 	}
-	fmt.Fprintln(w, "\nFlags marked * are accepted and change nothing here: they steer PyTorch.")
+	fmt.Fprintln(w, "\nFlags marked * are accepted and change nothing here: what they steer in\nPyTorch is done in one way only.")
 }
 
 func writeSection(w io.Writer, title string, specs []*spec) {
