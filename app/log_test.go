@@ -23,8 +23,10 @@ func TestLog(t *testing.T) {
 		{name: "quiet", flags: "--verbose ERROR", stderr: "\x1b[1m\x1b[31m[ERROR]\x1b[0m broken\n"},
 		{name: "talkative", flags: "--verbose ERROR --verbose", stderr: "\x1b[36m[DEBUG]\x1b[0m detail\n" +
 			"\x1b[32m[INFO]\x1b[0m started a=1 b=\"two words\"\n\x1b[1m\x1b[33m[WARNING]\x1b[0m careful\n\x1b[1m\x1b[31m[ERROR]\x1b[0m broken\n"},
-		{name: "stdout", flags: "--log-stdout", stdout: "\x1b[32m[INFO]\x1b[0m started a=1 b=\"two words\"\n\x1b[1m\x1b[33m[WARNING]\x1b[0m careful\n",
-			stderr: "\x1b[1m\x1b[31m[ERROR]\x1b[0m broken\n"},
+		{
+			name: "stdout", flags: "--log-stdout", stdout: "\x1b[32m[INFO]\x1b[0m started a=1 b=\"two words\"\n\x1b[1m\x1b[33m[WARNING]\x1b[0m careful\n",
+			stderr: "\x1b[1m\x1b[31m[ERROR]\x1b[0m broken\n",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
