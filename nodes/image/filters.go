@@ -90,23 +90,6 @@ func (n *ImageBlend) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out), nil
 }
 
-// gaussian returns upstream's kernel: side x side values over -1…1, so that sigma counts in half sides. It sums to 1.
-func gaussian(side int, sigma float64) []float32 {
-	out := make([]float32, side*side)
-	var sum float64
-	at := func(i int) float32 { return -1 + 2*float32(i)/float32(side-1) }
-	for i := range out {
-		y, x := at(i/side), at(i%side)
-		d := float64(float32(math.Sqrt(float64(x*x + y*y))))
-		out[i] = float32(math.Exp(float64(float32(-(d * d) / (2 * sigma * sigma)))))
-		sum += float64(out[i])
-	}
-	for i := range out {
-		out[i] /= float32(sum)
-	}
-	return out
-}
-
 // ImageBlur blurs pictures.
 type ImageBlur struct {
 	Image  *tensor.Tensor `in:"image" type:"IMAGE"`
@@ -127,7 +110,7 @@ func (n *ImageBlur) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Radius == 0 {
 		return nodes.Out(n.Image), nil
 	}
-	return convolved(ctx, n.Image, n.Radius, func(side int) []float32 { return gaussian(side, n.Sigma) })
+	return convolved(ctx, n.Image, n.Radius, func(side int) []float32 { return imaging.Gaussian(side, n.Sigma) })
 }
 
 // ImageSharpen sharpens pictures.
@@ -152,7 +135,7 @@ func (n *ImageSharpen) Run(ctx *nodes.Context) (nodes.Result, error) {
 		return nodes.Out(n.Image), nil
 	}
 	r, err := convolved(ctx, n.Image, n.Radius, func(side int) []float32 {
-		kernel := gaussian(side, n.Sigma)
+		kernel := imaging.Gaussian(side, n.Sigma)
 		var sum float64
 		for i := range kernel {
 			kernel[i] *= float32(-n.Alpha * 10)
