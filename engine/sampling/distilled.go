@@ -29,9 +29,19 @@ func newDistilled(s Settings) (distilledLevels, error) {
 	return d, nil
 }
 
-// Timestep implements Levels.
+// Timestep returns the time of the level nearest to sigma on the logarithmic scale. Schedules of few steps hit the middle
+// between two levels, where the last bit of a logarithm would decide: the lower one is taken there, as upstream does with torch's
+// logarithms.
 func (d distilledLevels) Timestep(sigma float32) float32 {
-	return d.discrete.Timestep(sigma)*float32(d.skip) + float32(d.skip-1)
+	const close = 1e-6
+	logSigma := log32(sigma)
+	best, at := float32(math.Inf(1)), 0
+	for i, l := range d.logs {
+		if dist := abs32(logSigma - l); dist < best-close {
+			best, at = dist, i
+		}
+	}
+	return float32(at)*float32(d.skip) + float32(d.skip-1)
 }
 
 // Sigma implements Levels.
