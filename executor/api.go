@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -50,6 +51,8 @@ type Config struct {
 	// Services are handed to the nodes.
 	Services nodes.Services
 	Cache    CacheConfig
+	// Enrich, if set, may add to what a node shows before clients, history and caches get it; it returns a new object.
+	Enrich func(ctx context.Context, ui *pyjson.Object) *pyjson.Object
 	// Log may be nil.
 	Log *slog.Logger
 	// Now is the clock of the messages; nil means time.Now.

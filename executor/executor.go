@@ -1,11 +1,13 @@
 package executor
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
 
 	"comfygo/nodes"
+	"comfygo/nodes/pyjson"
 )
 
 // Executor validates prompts and runs jobs.
@@ -17,6 +19,7 @@ type Executor struct {
 
 	mu     sync.Mutex // held while a job runs
 	config CacheConfig
+	enrich func(context.Context, *pyjson.Object) *pyjson.Object
 	cache  outputCache
 	states *stateStore
 	runs   uint64
@@ -26,7 +29,7 @@ type Executor struct {
 func New(c Config) *Executor {
 	e := &Executor{
 		registry: c.Registry, services: c.Services, log: c.Log, now: c.Now,
-		config: c.Cache, cache: newCache(c.Cache), states: &stateStore{},
+		config: c.Cache, enrich: c.Enrich, cache: newCache(c.Cache), states: &stateStore{},
 	}
 	if e.registry == nil {
 		e.registry = nodes.Default()

@@ -130,6 +130,9 @@ func (r *run) linked(n *node, l nodes.Link) ([]any, bool) {
 
 // display shows what a node has for the client and keeps it for the history.
 func (r *run) display(n *node, ui *pyjson.Object) {
+	if r.e.enrich != nil {
+		ui = r.e.enrich(r.ctx, ui)
+	}
 	meta := pyjson.NewObject("node_id", n.id, "display_node", n.display, "parent_node", n.parentID(), "real_node_id", n.realID())
 	r.show(n.id, &shown{output: ui, meta: meta})
 	r.out.toClient("executed", pyjson.NewObject("node", n.id, "display_node", n.display, "output", ui, "prompt_id", r.job.ID))
