@@ -40,6 +40,9 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (*App, error) {
 	if err := p.folders.Prepare(); err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the folders: %w", err), p.close())
 	}
+	if p.assets, err = openAssets(cfg, p.folders, log.Logger); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
 	p.machine.describe(log.Logger)
 	a.warn(keys)
 	policy, err := queuePolicy(cfg)
@@ -60,7 +63,7 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (*App, error) {
 		MultiUser:       cfg.MultiUser,
 		FeatureFlags:    cfg.FeatureFlags,
 		ComfyAPIBase:    cfg.ComfyAPIBase,
-		EnableAssets:    cfg.EnableAssets,
+		Assets:          p.assets,
 		FrontEndRoot:    cfg.FrontEndRoot,
 
 		DisableCustomNodes:   cfg.DisableCustom,

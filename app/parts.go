@@ -1,12 +1,14 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 
+	"comfygo/assets"
 	"comfygo/cli"
 	"comfygo/demo"
 	"comfygo/engine"
@@ -28,6 +30,7 @@ type parts struct {
 	engine   *engine.Runtime
 	executor *executor.Executor
 	machine  machine
+	assets   *assets.Library // nil without --enable-assets, and in commands that do not serve
 }
 
 // build makes the folders, the engine and the executor. It opens no model and no library.
@@ -48,15 +51,16 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 			Folders: dirs, Engine: p.engine, Metadata: !cfg.DisableMetadata,
 			Preview: preview.Settings{Method: cfg.PreviewMethod, Size: cfg.PreviewSize},
 		},
-		Cache: cacheConfig(cfg),
-		Log:   log,
+		Cache:  cacheConfig(cfg),
+		Enrich: p.enrich,
+		Log:    log,
 	})
 	return p, nil
 }
 
 func (p *parts) close() error {
 	p.executor.ClearCache()
-	return p.engine.Close()
+	return errors.Join(p.closeAssets(), p.engine.Close())
 }
 
 // freeModels lets go of the models and gives the memory back to the system at once.

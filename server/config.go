@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"comfygo/assets"
 	"comfygo/auth"
 	"comfygo/executor"
 	"comfygo/folders"
@@ -69,8 +70,8 @@ type Config struct {
 	FeatureFlags []string
 	// ComfyAPIBase is the value of --comfy-api-base.
 	ComfyAPIBase string
-	// EnableAssets is accepted; the asset API is not part of this server and says that it is switched off.
-	EnableAssets bool
+	// Assets is the catalogue behind the asset API; nil switches that off. It is closed by whoever has opened it.
+	Assets *assets.Library
 	// DisableCustomNodes leaves the custom nodes' folders alone, but for those named in WhitelistCustomNodes.
 	DisableCustomNodes   bool
 	WhitelistCustomNodes []string

@@ -22,7 +22,7 @@ func (s *Server) features() *pyjson.Object {
 	}
 	core := pyjson.NewObject("supports_preview_metadata", true, "supports_model_type_tags", true, "max_upload_size", upload,
 		"extension", pyjson.NewObject("manager", pyjson.NewObject("supports_v4", true)),
-		"node_replacements", true, "assets", false)
+		"node_replacements", true, "assets", s.cfg.Assets != nil)
 	flags := pyjson.NewObject()
 	for _, flag := range s.cfg.FeatureFlags {
 		key, text, given := strings.Cut(flag, "=")

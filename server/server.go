@@ -83,6 +83,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.hub.Remaining(s.queue.Remaining())
 	s.logs = newLogSubscribers(s.hub)
+	s.watchAssets()
 	s.router()
 	return s, nil
 }
@@ -125,6 +126,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	var work sync.WaitGroup
 	errs := make(chan error, len(listeners)+1)
 	work.Go(func() { s.logs.pump(ctx, s.cfg.Logs) })
+	s.scanAssets()
 	work.Go(func() {
 		if err := s.queue.Work(ctx); err != nil {
 			errs <- fmt.Errorf("running the queue: %w", err)

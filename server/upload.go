@@ -170,7 +170,9 @@ func (s *Server) receive(c echo.Context, save func(u *upload, path string) error
 	if err != nil {
 		return err
 	}
-	return s.json(c, http.StatusOK, pyjson.NewObject("name", name, "subfolder", subfolder, "type", kind))
+	reply := pyjson.NewObject("name", name, "subfolder", subfolder, "type", kind)
+	s.registerUpload(c, reply, join(dir, name))
+	return s.json(c, http.StatusOK, reply)
 }
 
 // destination is where an upload goes; false when that is outside root, links resolved.

@@ -17,10 +17,10 @@ func (s *Server) getView(c echo.Context) error {
 	if !ok {
 		return s.empty(c, http.StatusNotFound)
 	}
-	if strings.HasPrefix(given, "blake3:") {
-		return s.empty(c, http.StatusNotFound)
+	path, name, contentType, status, err := s.viewedOrAsset(c, given)
+	if err != nil {
+		return err
 	}
-	path, name, status := s.viewed(c, given)
 	if status != http.StatusOK {
 		return s.empty(c, status)
 	}
@@ -36,7 +36,16 @@ func (s *Server) getView(c echo.Context) error {
 	if hasChannel && (channel == "rgb" || channel == "a") {
 		return s.viewChannel(c, path, name, channel)
 	}
-	return s.viewFile(c, path, name)
+	return s.viewFile(c, path, name, contentType)
+}
+
+// viewedOrAsset is viewed for names, and for hashes of assets, which also tell the content type.
+func (s *Server) viewedOrAsset(c echo.Context, given string) (path, name, contentType string, status int, err error) {
+	if strings.HasPrefix(given, "blake3:") {
+		return s.viewedAsset(c, given)
+	}
+	path, name, status = s.viewed(c, given)
+	return path, name, "", status, nil
 }
 
 // viewed finds the file that a request names; status is 200 when the name is allowed, though the file may not exist.
@@ -77,8 +86,10 @@ func (s *Server) viewed(c echo.Context, given string) (path, name string, status
 }
 
 // viewFile returns a file as it is. What could run scripts in a browser is only for saving.
-func (s *Server) viewFile(c echo.Context, path, name string) error {
-	contentType := guessType(name)
+func (s *Server) viewFile(c echo.Context, path, name, contentType string) error {
+	if contentType == "" {
+		contentType = guessType(name)
+	}
 	if contentType == "" {
 		contentType = octetStream
 	}

@@ -16,7 +16,9 @@ import (
 func (s *Server) runJob(ctx context.Context, j *queue.Job) queue.Outcome {
 	start := time.Now()
 	defer s.hub.Idle()
+	after := s.pauseAssets()
 	result := s.cfg.Executor.Run(ctx, executorJob(j), executor.SinkFunc(s.sendEvent))
+	after(ctx, j.ID, result.Outputs)
 	s.log.Info(fmt.Sprintf("Prompt executed in %.2f seconds", time.Since(start).Seconds()), "prompt_id", j.ID, "success", result.Success)
 	out := queue.Outcome{Outputs: result.Outputs, Meta: result.Meta, Success: result.Success}
 	for _, m := range result.Messages {

@@ -1,0 +1,322 @@
+package assets
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"comfygo/nodes/pyjson"
+)
+
+// hashNow is the size in bytes up to which a file that is registered is hashed at once; larger ones are left to the
+// scanner.
+const hashNow = 64 << 20
+
+// uploadedTag marks files that did not come from the scanner.
+const uploadedTag = "uploaded"
+
+// Entry is a reference to be made for content that may be known.
+type Entry struct {
+	Owner, Name, MIME, PreviewID string
+	Tags                         []string
+	User                         *pyjson.Object
+}
+
+// Knows reports whether the catalogue has content with the hash.
+func (l *Library) Knows(ctx context.Context, hash string) (found bool, err error) {
+	err = l.tx(ctx, func(tx *sql.Tx) error {
+		found, err = known(tx, hash)
+		return err
+	})
+	return found, wrap("looking for content", err)
+}
+
+func known(tx *sql.Tx, hash string) (found bool, err error) {
+	err = tx.QueryRow(`SELECT count(*) FROM assets WHERE hash = ?`, hash).Scan(&found)
+	return found, err
+}
+
+// FromHash makes a reference without a file to content that the catalogue has.
+func (l *Library) FromHash(ctx context.Context, hash string, e Entry) (it Item, err error) {
+	err = l.tx(ctx, func(tx *sql.Tx) error {
+		it, err = refer(tx, hash, e)
+		return err
+	})
+	return it, wrap("adding an asset", err)
+}
+
+func refer(tx *sql.Tx, hash string, e Entry) (it Item, err error) {
+	var asset string
+	err = tx.QueryRow(`SELECT id FROM assets WHERE hash = ?`, hash).Scan(&asset)
+	if errors.Is(err, sql.ErrNoRows) {
+		return it, problem(NotFound, "Asset content %s does not exist", hash)
+	}
+	if err != nil {
+		return it, err
+	}
+	if e.PreviewID, err = existing(tx, e.PreviewID); err != nil {
+		return it, err
+	}
+	if e.MIME != "" {
+		if _, err := tx.Exec(`UPDATE assets SET mime_type = ? WHERE id = ? AND mime_type IS NULL`, e.MIME, asset); err != nil {
+			return it, err
+		}
+	}
+	name := baseName(e.Name, strings.TrimPrefix(hash, hashPrefix))
+	id, _, err := insertReference(tx, newReference{asset: asset, name: name, owner: e.Owner, preview: e.PreviewID})
+	if err != nil {
+		return it, err
+	}
+	size, err := siblingSize(tx, asset, id)
+	if err != nil {
+		return it, err
+	}
+	if e.User.Len() > 0 || size != nil {
+		user := e.User
+		if user.Len() == 0 {
+			user = nil
+		}
+		if err := setMetadata(tx, id, user, size); err != nil {
+			return it, err
+		}
+	}
+	if err := addTags(tx, id, CleanTags(e.Tags), byHand); err != nil {
+		return it, err
+	}
+	return itemOf(tx, id, e.Owner)
+}
+
+// siblingSize is the size of the picture as another reference of the content has it; nil when none has.
+func siblingSize(tx *sql.Tx, asset, except string) (*pyjson.Object, error) {
+	list, err := readItems(tx, `SELECT `+itemColumns+` WHERE a.id = ? AND r.id <> ? AND r.is_missing = 0 AND r.deleted_at IS NULL ORDER BY r.id`, asset, except)
+	for _, it := range list {
+		w, _ := it.System.Get("width")
+		h, _ := it.System.Get("height")
+		if it.System.String("kind") == "image" && positive(w) && positive(h) {
+			return pyjson.NewObject("kind", "image", "width", w, "height", h), nil
+		}
+	}
+	return nil, err
+}
+
+func positive(v any) bool {
+	n, ok := v.(int64)
+	return ok && n > 0
+}
+
+// existing returns the id if a reference has it, else "".
+func existing(tx *sql.Tx, id string) (string, error) {
+	if id == "" {
+		return "", nil
+	}
+	found, err := strings1(tx, `SELECT id FROM asset_references WHERE id = ? AND deleted_at IS NULL`, id)
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return id, nil
+}
+
+// baseName is the last part of a name that a stranger gave; fallback when there is none.
+func baseName(name, fallback string) string {
+	name = strings.TrimSpace(name)
+	name = name[strings.LastIndexByte(name, '/')+1:]
+	if name == "" {
+		return fallback
+	}
+	return name
+}
+
+// Upload is a file that a client has sent. Staged is where it lies, Hash its hash, ClientFile its name at the client's.
+type Upload struct {
+	Entry
+	Staged, Hash, ClientFile string
+}
+
+// Add takes an uploaded file in. Content that is known already only gets one more reference; new content is moved to
+// the folder that the tags name, under its hash, and created is true. The staged file is gone or no longer needed
+// afterwards. The error is a Problem when the tags name no folder.
+func (l *Library) Add(ctx context.Context, u Upload) (it Item, created bool, err error) {
+	client := baseName(u.ClientFile, "")
+	if u.Name == "" {
+		u.Name = client
+	}
+	found := false
+	err = l.tx(ctx, func(tx *sql.Tx) error {
+		if found, err = known(tx, u.Hash); err == nil && found {
+			it, err = refer(tx, u.Hash, u.Entry)
+		}
+		return err
+	})
+	if err != nil || found {
+		return it, false, wrap("adding an asset", err)
+	}
+	if len(u.Tags) == 0 {
+		return it, false, problem(Invalid, "tags are required for new asset uploads")
+	}
+	dir, err := l.destination(u.Tags)
+	if err != nil {
+		return it, false, err
+	}
+	source := client
+	if source == "" {
+		source = u.Name
+	}
+	digest := strings.TrimPrefix(u.Hash, hashPrefix)
+	final := filepath.Join(dir, digest+ending(source))
+	if u.MIME == "" {
+		u.MIME = l.contentType(source, filepath.Base(final))
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return it, false, fmt.Errorf("adding an asset: %w", err)
+	}
+	if err := moveFile(u.Staged, final); err != nil {
+		return it, false, fmt.Errorf("adding an asset: %w", err)
+	}
+	u.Name = baseName(u.Name, digest)
+	u.Tags = append(slices.Clone(u.Tags), uploadedTag)
+	it, created, err = l.register(ctx, final, u.Hash, u.Entry, byHand)
+	return it, created, wrap("adding an asset", err)
+}
+
+func (l *Library) contentType(names ...string) string {
+	for _, n := range names {
+		if t := l.cfg.ContentType(n); t != "" {
+			return t
+		}
+	}
+	return "application/octet-stream"
+}
+
+// ending is the part of a stranger's file name that its copy keeps: a short ending of plain characters, or nothing.
+func ending(name string) string {
+	name = strings.TrimLeft(name[strings.LastIndexByte(name, '/')+1:], ".")
+	ext := path.Ext(name)
+	plain := strings.IndexFunc(ext, func(r rune) bool { return r < ' ' || r == 0x7f || strings.ContainsRune(`\:*?"<>|`, r) }) < 0
+	if len([]rune(ext)) > 16 || ext == "." || !plain {
+		return ""
+	}
+	return ext
+}
+
+// Register takes a file in that lies where it belongs, a saved upload or an output. Large files get their hash later.
+func (l *Library) Register(ctx context.Context, file string, e Entry) (Item, error) {
+	info, err := os.Stat(file)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fs.ErrInvalid
+	}
+	hash := ""
+	if err == nil && info.Size() <= hashNow {
+		hash, err = hashFile(ctx, file, nil)
+	}
+	if err != nil {
+		return Item{}, fmt.Errorf("registering a file: %w", err)
+	}
+	e.Name = baseName(e.Name, filepath.Base(file))
+	e.Tags = append(slices.Clone(e.Tags), uploadedTag)
+	if e.MIME == "" {
+		e.MIME = l.contentType(file)
+	}
+	it, _, err := l.register(ctx, file, hash, e, byUpload)
+	return it, wrap("registering a file", err)
+}
+
+// register enters a file; created is true when its content was not known.
+func (l *Library) register(ctx context.Context, file, hash string, e Entry, origin string) (it Item, created bool, err error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return it, false, err
+	}
+	size := pictureMetadata(file, e.MIME)
+	loader := l.loaderPath(file)
+	err = l.tx(ctx, func(tx *sql.Tx) error {
+		asset, fresh, err := assetFor(tx, hash, info.Size(), e.MIME)
+		if err != nil {
+			return err
+		}
+		created = fresh
+		if e.PreviewID, err = existing(tx, e.PreviewID); err != nil {
+			return err
+		}
+		id, err := claim(tx, newReference{asset: asset, name: e.Name, owner: e.Owner, path: file, loader: loader, preview: e.PreviewID, mtime: info.ModTime().UnixNano()})
+		if err != nil {
+			return err
+		}
+		if err := addTags(tx, id, l.pathTags(file), byPath); err != nil {
+			return err
+		}
+		if err := addTags(tx, id, CleanTags(e.Tags), origin); err != nil {
+			return err
+		}
+		ref, err := readItem(tx.QueryRow(`SELECT `+itemColumns+` WHERE r.id = ?`, id))
+		if err != nil {
+			return err
+		}
+		user := withFile(pyjson.NewObject().Merge(ref.User).Merge(e.User), loader)
+		system := ref.System
+		if size != nil {
+			system = pyjson.NewObject().Merge(ref.System).Merge(size)
+		}
+		if err := setMetadata(tx, id, user, system); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`DELETE FROM asset_reference_tags WHERE tag_name = 'missing' AND asset_reference_id IN (SELECT id FROM asset_references WHERE asset_id = ?)`, asset); err != nil {
+			return err
+		}
+		it, err = itemOf(tx, id, ref.Owner)
+		return err
+	})
+	return it, created, err
+}
+
+// assetFor returns the asset with a hash and makes it when there is none; without a hash it makes one that waits for it.
+func assetFor(tx *sql.Tx, hash string, size int64, contentType string) (id string, created bool, err error) {
+	id = uuid.NewString()
+	res, err := tx.Exec(`INSERT INTO assets (id, hash, size_bytes, mime_type, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING`,
+		id, null(hash), size, null(contentType), now())
+	if err != nil {
+		return "", false, err
+	}
+	if n, err := res.RowsAffected(); err != nil || n > 0 {
+		return id, true, err
+	}
+	if err := tx.QueryRow(`SELECT id FROM assets WHERE hash = ?`, hash).Scan(&id); err != nil {
+		return "", false, err
+	}
+	_, err = tx.Exec(`UPDATE assets SET mime_type = ? WHERE id = ? AND mime_type IS NULL`, null(contentType), id)
+	return id, false, err
+}
+
+// claim makes the reference of a path, or gives the one that is there its new content.
+func claim(tx *sql.Tx, n newReference) (string, error) {
+	id, made, err := insertReference(tx, n)
+	if err != nil || made {
+		return id, err
+	}
+	var before string
+	if err := tx.QueryRow(`SELECT id, asset_id FROM asset_references WHERE file_path = ?`, n.path).Scan(&id, &before); err != nil {
+		return "", err
+	}
+	_, err = tx.Exec(`UPDATE asset_references SET asset_id = ?, mtime_ns = ?, loader_path = ?, preview_id = coalesce(?, preview_id), is_missing = 0,
+		needs_verify = 0, deleted_at = NULL, enrichment_level = 0, updated_at = ? WHERE id = ? AND (asset_id <> ? OR mtime_ns IS NOT ? OR loader_path IS NOT ?
+		OR is_missing <> 0 OR deleted_at IS NOT NULL OR ? IS NOT NULL)`,
+		n.asset, n.mtime, null(n.loader), null(n.preview), now(), id, n.asset, n.mtime, null(n.loader), null(n.preview))
+	if err != nil {
+		return "", err
+	}
+	return id, dropStub(tx, before)
+}
+
+// dropStub removes an asset without a hash that nothing refers to any more.
+func dropStub(tx *sql.Tx, asset string) error {
+	_, err := tx.Exec(`DELETE FROM assets WHERE id = ? AND hash IS NULL AND NOT EXISTS (SELECT 1 FROM asset_references WHERE asset_id = assets.id)`, asset)
+	return err
+}
