@@ -1,0 +1,161 @@
+package conformance_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"comfygo/tests/conformance"
+	"comfygo/tests/golden"
+	"comfygo/tools/apiclient"
+)
+
+// buildProgram builds the program once for every set of flags.
+func buildProgram(t *testing.T, flags ...string) string {
+	t.Helper()
+	root, err := golden.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "comfygo")
+	cmd := exec.Command("go", slices.Concat([]string{"build"}, buildFlags, flags, []string{"-o", to, "."})...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
+	return to
+}
+
+// ledger counts which deviations are really there.
+type ledger struct {
+	mu         sync.Mutex
+	deviations []conformance.Deviation
+	differ     map[string]bool // by pattern
+	passed     int
+}
+
+func (l *ledger) record(t *testing.T, id string, found []string) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, d := range l.deviations {
+		for _, pattern := range d.Cases {
+			if (conformance.Deviation{Cases: []string{pattern}}).Covers(id) {
+				if len(found) > 0 {
+					l.differ[pattern] = true
+				}
+				return
+			}
+		}
+	}
+	if len(found) > 0 {
+		t.Errorf("%s:\n  %s", id, strings.Join(found, "\n  "))
+		return
+	}
+	l.passed++
+}
+
+// TestReplay replays everything against the program with the test nodes.
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t, false)
+	t.Run("variants", func(t *testing.T) { l.replay(t, buildProgram(t, "-tags", "testnodes"), nil) })
+	for _, d := range l.deviations {
+		for _, pattern := range d.Cases {
+			if !l.differ[pattern] {
+				t.Errorf("%s is in the list of deviations, but there is no difference any more", pattern)
+			}
+		}
+	}
+	t.Logf("%d exchanges and traces are as recorded", l.passed)
+}
+
+// TestReplayPlain replays what needs no test nodes against the program that users have.
+func TestReplayPlain(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t, true)
+	t.Run("variants", func(t *testing.T) { l.replay(t, buildProgram(t), []string{"custom", "testing-pack"}) })
+	t.Logf("%d exchanges and traces are as recorded", l.passed)
+}
+
+func newLedger(t *testing.T, plain bool) *ledger {
+	t.Helper()
+	list, err := conformance.Deviations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list = slices.DeleteFunc(list, func(d conformance.Deviation) bool { return d.Plain && !plain })
+	return &ledger{deviations: list, differ: map[string]bool{}}
+}
+
+func (l *ledger) replay(t *testing.T, program string, skip []string) {
+	variants, err := conformance.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixtures := t.TempDir()
+	if err := conformance.Unpack(fixtures); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range variants {
+		if slices.ContainsFunc(l.deviations, func(d conformance.Deviation) bool { return d.Variant == v.Name }) {
+			continue
+		}
+		t.Run(v.Name, func(t *testing.T) {
+			t.Parallel()
+			l.variant(t, v, program, fixtures, skip)
+		})
+	}
+}
+
+func (l *ledger) variant(t *testing.T, v conformance.Variant, program, fixtures string, skip []string) {
+	dir := t.TempDir()
+	base := filepath.Join(dir, "base")
+	if err := conformance.Base(fixtures, base); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--base-directory", base, "--port", "0", "--database-url", "sqlite:///" + filepath.Join(dir, v.Name+".db")}
+	for _, a := range v.Args {
+		args = append(args, strings.ReplaceAll(a, "{{BASE}}", base))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var log bytes.Buffer
+	p, err := apiclient.Start(ctx, &log, program, args...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log.Bytes())
+	}
+	run := conformance.NewRun(strings.TrimPrefix(p.URL, "http://"), base, fixtures)
+	left := func(tags []string) bool {
+		return slices.ContainsFunc(skip, func(tag string) bool { return slices.Contains(tags, tag) })
+	}
+	for _, c := range v.Cases {
+		if !left(c.Tags) {
+			l.record(t, c.ID, run.Exchange(c))
+		}
+	}
+	for _, c := range v.Traces {
+		if !left(c.Tags) {
+			l.record(t, c.ID, run.Converse(c))
+		}
+	}
+	if err := p.Stop(30 * time.Second); err != nil {
+		t.Errorf("the server ended badly: %v\n%s", err, p.Log())
+	}
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if code != 0 {
+		fmt.Fprintln(os.Stderr, "what may differ, and why, is in tests/deviations.json")
+	}
+	os.Exit(code)
+}
