@@ -42,7 +42,7 @@ func TestPipelineGolden(t *testing.T) {
 	t.Parallel()
 	cases := loadPipelines(t)
 	delete(cases, fullSizeCase)
-	models := golden.Models(t, "sd15-small", "sd15-small-inpaint", "vae-sd", "emb-test")
+	models := golden.Models(t, "sd15-small", "sd15-small-inpaint", "vae-sd", "emb-test", "taesd")
 	server := start(t, "--models-directory", models)
 	uploadInputs(t, server)
 	for _, name := range slices.Sorted(maps.Keys(cases)) {
