@@ -38,7 +38,26 @@ func shownInputs(in *pyjson.Object) *pyjson.Object {
 	return out
 }
 
+// addHidden adds what a v1 class gets besides its inputs. Upstream shows that too when such a node fails.
+func (r *run) addHidden(n *node, seen *pyjson.Object) {
+	if n.class.V3 || seen.Len() == 0 { // without inputs it did not come to the call
+		return
+	}
+	host := newHost(r, n, nil)
+	for _, in := range n.class.Inputs() {
+		switch in.Hidden {
+		case "UNIQUE_ID":
+			seen.Set(in.Name, []any{n.id})
+		case "PROMPT", "EXTRA_PNGINFO":
+			seen.Set(in.Name, []any{host.Hidden(in.Hidden)})
+		}
+	}
+}
+
 func shownValue(v any) any {
+	if o, ok := v.(*pyjson.Object); ok && o == nil {
+		return nil
+	}
 	switch v := v.(type) {
 	case nil, bool, string, float64, int64, int:
 		return v

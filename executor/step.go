@@ -27,6 +27,7 @@ func (r *run) step(n *node) (step, *problem) {
 	inputs := pyjson.NewObject()
 	how, err := r.work(n, inputs)
 	if err != nil {
+		r.addHidden(n, inputs)
 		p := &problem{err: err, inputs: shownInputs(inputs)}
 		p.interrupted = r.ctx.Err() != nil // whatever became of it in the node
 		return stepFailed, p
