@@ -56,10 +56,10 @@ func (l *Library) openDatabase() error {
 // source reads the database's URL; path is "" for a database in memory.
 func (l *Library) source() (dsn, path string, err error) {
 	const common = "_txlock=immediate&_pragma=foreign_keys(1)&_pragma=busy_timeout(500)"
-	switch given := l.cfg.URL; {
-	case given == "sqlite://" || given == "sqlite:///:memory:":
+	switch given := l.cfg.URL; given {
+	case "sqlite://", "sqlite:///:memory:":
 		return "file::memory:?" + common, "", nil
-	case given == "":
+	case "":
 		path = filepath.Join(l.cfg.Folders.User(), defaultFile)
 	default:
 		rest, ok := strings.CutPrefix(given, "sqlite:///")
@@ -144,8 +144,8 @@ func null(s string) any {
 	return s
 }
 
-// strings1 reads the first column of all rows.
-func strings1(tx *sql.Tx, query string, args ...any) (list []string, err error) {
+// column reads the first column of all rows.
+func column(tx *sql.Tx, query string, args ...any) (list []string, err error) {
 	rows, err := tx.Query(query, args...)
 	if err != nil {
 		return nil, err

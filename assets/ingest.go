@@ -47,6 +47,10 @@ func known(tx *sql.Tx, hash string) (found bool, err error) {
 
 // FromHash makes a reference without a file to content that the catalogue has.
 func (l *Library) FromHash(ctx context.Context, hash string, e Entry) (it Item, err error) {
+	e.Tags = CleanTags(e.Tags)
+	if err := checkTags(e.Tags); err != nil {
+		return it, err
+	}
 	err = l.tx(ctx, func(tx *sql.Tx) error {
 		it, err = refer(tx, hash, e)
 		return err
@@ -118,7 +122,7 @@ func existing(tx *sql.Tx, id string) (string, error) {
 	if id == "" {
 		return "", nil
 	}
-	found, err := strings1(tx, `SELECT id FROM asset_references WHERE id = ? AND deleted_at IS NULL`, id)
+	found, err := column(tx, `SELECT id FROM asset_references WHERE id = ? AND deleted_at IS NULL`, id)
 	if err != nil || len(found) == 0 {
 		return "", err
 	}
@@ -145,7 +149,11 @@ type Upload struct {
 // the folder that the tags name, under its hash, and created is true. The staged file is gone or no longer needed
 // afterwards. The error is a Problem when the tags name no folder.
 func (l *Library) Add(ctx context.Context, u Upload) (it Item, created bool, err error) {
-	client := baseName(u.ClientFile, "")
+	u.Tags = CleanTags(u.Tags)
+	if err := checkTags(u.Tags); err != nil {
+		return it, false, err
+	}
+	client := baseName(strings.ToValidUTF8(u.ClientFile, "\ufffd"), "")
 	if u.Name == "" {
 		u.Name = client
 	}
@@ -177,6 +185,9 @@ func (l *Library) Add(ctx context.Context, u Upload) (it Item, created bool, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return it, false, fmt.Errorf("adding an asset: %w", err)
+	}
+	if info, err := os.Lstat(final); err == nil && info.IsDir() {
+		return it, false, problem(Invalid, "a folder has the name of the file")
 	}
 	if err := moveFile(u.Staged, final); err != nil {
 		return it, false, fmt.Errorf("adding an asset: %w", err)

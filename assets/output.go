@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -205,9 +204,6 @@ func moveFile(from, to string) error {
 	}
 	if err := os.Rename(from, to); err == nil {
 		return nil
-	}
-	if info, err := os.Lstat(to); err == nil && info.IsDir() {
-		return fmt.Errorf("%s is a folder", to)
 	}
 	src, err := os.Open(from) // another file system: copy
 	if err != nil {

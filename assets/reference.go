@@ -204,6 +204,9 @@ func (l *Library) Previews(ctx context.Context, ids []string) (map[string]string
 	return out, wrap("looking for previews", err)
 }
 
+// maxMetaRows is how many values of a reference's metadata filters find.
+const maxMetaRows = 10_000
+
 // setMetadata replaces what is known of a reference, and the rows that filters look at.
 func setMetadata(tx *sql.Tx, id string, user, system *pyjson.Object) error {
 	u, err := jsonText(user)
@@ -220,6 +223,7 @@ func setMetadata(tx *sql.Tx, id string, user, system *pyjson.Object) error {
 	if _, err := tx.Exec(`DELETE FROM asset_reference_meta WHERE asset_reference_id = ?`, id); err != nil {
 		return err
 	}
+	rows := 0
 	for key, v := range pyjson.NewObject().Merge(system).Merge(user).All() {
 		values, ok := v.([]any)
 		if !ok {
@@ -227,9 +231,10 @@ func setMetadata(tx *sql.Tx, id string, user, system *pyjson.Object) error {
 		}
 		plain := !slices.ContainsFunc(values, func(v any) bool { return !isScalar(v) })
 		for i, v := range values {
-			if v == nil {
+			if v == nil || rows >= maxMetaRows {
 				continue
 			}
+			rows++
 			if err := addMetaRow(tx, id, key, i, v, plain); err != nil {
 				return err
 			}

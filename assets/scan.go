@@ -37,8 +37,10 @@ type stub struct {
 }
 
 func (l *Library) stub(path string, info fs.FileInfo, job string) stub {
-	return stub{path: path, name: filepath.Base(path), loader: l.loaderPath(path), contentType: l.cfg.ContentType(path), job: job,
-		size: info.Size(), mtime: info.ModTime().UnixNano(), tags: l.pathTags(path)}
+	return stub{
+		path: path, name: filepath.Base(path), loader: l.loaderPath(path), contentType: l.cfg.ContentType(path), job: job,
+		size: info.Size(), mtime: info.ModTime().UnixNano(), tags: l.pathTags(path),
+	}
 }
 
 // insertStub enters a file; false when its path is entered already.
@@ -183,7 +185,7 @@ func settle(tx *sql.Tx, refs []seen, missing bool, there map[string]bool) error 
 		_, err := tx.Exec(`DELETE FROM asset_reference_tags WHERE tag_name = ? AND asset_reference_id IN (SELECT id FROM asset_references WHERE asset_id = ?)`, missingTag, refs[0].asset)
 		return err
 	}
-	ids, err := strings1(tx, `SELECT id FROM asset_references WHERE asset_id = ?`, refs[0].asset)
+	ids, err := column(tx, `SELECT id FROM asset_references WHERE asset_id = ?`, refs[0].asset)
 	if err != nil {
 		return err
 	}

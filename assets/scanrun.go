@@ -284,7 +284,7 @@ func store(tx *sql.Tx, e entry, mtime int64, meta *pyjson.Object, contentType, h
 	}
 	asset := e.asset
 	if hash != "" && hash != it.Asset.Hash {
-		same, err := strings1(tx, `SELECT id FROM assets WHERE hash = ?`, hash)
+		same, err := column(tx, `SELECT id FROM assets WHERE hash = ?`, hash)
 		if err != nil {
 			return false, err
 		}

@@ -20,16 +20,28 @@ const missingTag = "missing"
 // CleanTags trims tags and drops empty ones and repetitions.
 func CleanTags(tags []string) []string {
 	out := []string{}
+	seen := map[string]bool{}
 	for _, t := range tags {
-		if t = strings.TrimSpace(t); t != "" && !slices.Contains(out, t) {
+		if t = strings.TrimSpace(t); t != "" && !seen[t] {
+			seen[t] = true
 			out = append(out, t)
 		}
 	}
 	return out
 }
 
+// maxNewTags is how many tags one request may name.
+const maxNewTags = 10_000
+
+func checkTags(tags []string) error {
+	if len(tags) > maxNewTags {
+		return problem(Invalid, "there are %d tags; the maximum is %d", len(tags), maxNewTags)
+	}
+	return nil
+}
+
 func tagsOf(tx *sql.Tx, id string) ([]string, error) {
-	tags, err := strings1(tx, `SELECT tag_name FROM asset_reference_tags WHERE asset_reference_id = ? ORDER BY tag_name`, id)
+	tags, err := column(tx, `SELECT tag_name FROM asset_reference_tags WHERE asset_reference_id = ? ORDER BY tag_name`, id)
 	if tags == nil {
 		tags = []string{}
 	}
@@ -71,6 +83,10 @@ func (l *Library) RemoveTags(ctx context.Context, id, owner string, tags []strin
 // changeTags calls do with those of the tags that the reference has, or has not.
 func (l *Library) changeTags(ctx context.Context, id, owner string, tags []string, do func(*sql.Tx, []string) error, present bool) (TagChange, error) {
 	c := TagChange{Done: []string{}, Idle: []string{}}
+	tags = CleanTags(tags)
+	if err := checkTags(tags); err != nil {
+		return c, err
+	}
 	err := l.tx(ctx, func(tx *sql.Tx) error {
 		if _, err := owned(tx, id, owner); err != nil {
 			return err
@@ -79,8 +95,8 @@ func (l *Library) changeTags(ctx context.Context, id, owner string, tags []strin
 		if err != nil {
 			return err
 		}
-		for _, t := range CleanTags(tags) {
-			if slices.Contains(have, t) == present {
+		for _, t := range tags {
+			if _, has := slices.BinarySearch(have, t); has == present { // both are in the order of bytes
 				c.Done = append(c.Done, t)
 			} else {
 				c.Idle = append(c.Idle, t)

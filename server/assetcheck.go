@@ -185,11 +185,17 @@ func pythonJSONError(text string, err error) string {
 		utf8.RuneCountInString(line)+1, utf8.RuneCountInString(before))
 }
 
+// maxAssetBody bounds the JSON bodies of the asset API in bytes.
+const maxAssetBody = 4 << 20
+
 // checkBody reads a JSON body. It is false when the request has been answered.
 func (s *Server) checkBody(c echo.Context, model string) (f *checked, ok bool, err error) {
 	data, err := s.readBody(c)
 	if err != nil {
 		return nil, false, err
+	}
+	if len(data) > maxAssetBody {
+		return nil, false, &raised{status: http.StatusRequestEntityTooLarge, text: fmt.Sprintf("Maximum request body size %d exceeded.", maxAssetBody)}
 	}
 	v, err := pyjson.Unmarshal(data)
 	if err != nil {

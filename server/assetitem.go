@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -120,6 +121,10 @@ func (s *Server) getAssetContent(c echo.Context) error {
 	h.Set(echo.HeaderContentDisposition, disposition+"; filename*=UTF-8''"+quotedPath(name))
 	h.Set(echo.HeaderXContentTypeOptions, "nosniff")
 	r := fileReply{c: c, h: h, size: info.Size(), modified: info.ModTime(), req: c.Request()}
+	r.etag = fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size())
+	if status := r.conditions(); status != 0 {
+		return r.unsent(status)
+	}
 	return r.send(f)
 }
 
