@@ -1,0 +1,30 @@
+package queue
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// Exec runs a statement on the writer's connection of a file store: tests make the file fail with it.
+func Exec(t *testing.T, s Store, text string) {
+	t.Helper()
+	file := s.(*sqliteStore)
+	err := file.submit(&request{do: func(s *sqliteStore) error {
+		_, err := s.conn.ExecContext(context.Background(), text)
+		return err
+	}})()
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+}
+
+// HookPauses replaces the waits between tries to send; the returned function puts them back.
+func HookPauses(d ...time.Duration) (restore func()) {
+	old := hookPauses
+	hookPauses = d
+	return func() { hookPauses = old }
+}
+
+// Migrations is the newest version of the schema.
+var Migrations = len(migrations)
