@@ -31,7 +31,12 @@ func gradient(w, h int) *image.RGBA {
 func TestPreviewSizes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ w, h, size, wantW, wantH int }{
-		{64, 64, 512, 512, 512}, {8, 5, 128, 128, 80}, {5, 8, 128, 80, 128}, {96, 64, 24, 24, 16}, {10, 10, 0, 10, 10}, {1, 1, 3, 3, 3},
+		{64, 64, 512, 512, 512},
+		{8, 5, 128, 128, 80},
+		{5, 8, 128, 80, 128},
+		{96, 64, 24, 24, 16},
+		{10, 10, 0, 10, 10},
+		{1, 1, 3, 3, 3},
 		{400, 1, 100, 100, 1},
 	} {
 		p := nodes.Preview{Format: "PNG", Image: gradient(c.w, c.h), MaxSize: c.size}

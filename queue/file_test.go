@@ -115,8 +115,10 @@ func TestRestart(t *testing.T) {
 	if strings.Contains(string(j.Text()), "secret") {
 		t.Error("a secret was kept")
 	}
-	want := []string{"queued done", "started done", "finished done", "queued cut", "started cut", "queued b", "queued a", "queued front",
-		"queued gone", "removed gone", "requeued cut"}
+	want := []string{
+		"queued done", "started done", "finished done", "queued cut", "started cut", "queued b", "queued a", "queued front",
+		"queued gone", "removed gone", "requeued cut",
+	}
 	if got := again.eventTypes(); !slices.Equal(got, want) {
 		t.Errorf("events %v\nwant %v", got, want)
 	}
@@ -290,8 +292,10 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, says := range map[string]string{filepath.Join(dir, "used.db"): "another comfygo uses it", newer: "newer comfygo", other: "not a database"} {
-		_, err := queue.New(queue.Config{Store: queue.NewFile(path, queue.FileOptions{}),
-			Run: func(context.Context, *queue.Job) queue.Outcome { return queue.Outcome{} }})
+		_, err := queue.New(queue.Config{
+			Store: queue.NewFile(path, queue.FileOptions{}),
+			Run:   func(context.Context, *queue.Job) queue.Outcome { return queue.Outcome{} },
+		})
 		if err == nil || !strings.Contains(err.Error(), says) || errors.Is(err, queue.ErrUnavailable) {
 			t.Errorf("%s: %v", filepath.Base(path), err)
 		}

@@ -32,8 +32,10 @@ type lane struct {
 }
 
 func newLineup(fair bool, weights map[string]float64) *lineup {
-	return &lineup{fair: fair, weights: weights, shares: Shares{Clients: map[string]float64{}}, lanes: map[lane]*jobHeap{},
-		clients: map[string]int{}, byID: map[string][]*Job{}}
+	return &lineup{
+		fair: fair, weights: weights, shares: Shares{Clients: map[string]float64{}}, lanes: map[lane]*jobHeap{},
+		clients: map[string]int{}, byID: map[string][]*Job{},
+	}
 }
 
 func (l *lineup) laneOf(j *Job) lane {

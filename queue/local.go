@@ -116,8 +116,10 @@ func New(cfg Config) (*Local, error) {
 	if cfg.EventLimit <= 0 {
 		cfg.EventLimit = defaultEventLimit
 	}
-	q := &Local{cfg: cfg, store: cfg.Store, history: newHistory(cfg.HistoryLimit), waiting: newLineup(cfg.Fair, cfg.Weights),
-		comingOf: map[string]int{}, wake: make(chan struct{}, 1), post: make(chan struct{}, 1)}
+	q := &Local{
+		cfg: cfg, store: cfg.Store, history: newHistory(cfg.HistoryLimit), waiting: newLineup(cfg.Fair, cfg.Weights),
+		comingOf: map[string]int{}, wake: make(chan struct{}, 1), post: make(chan struct{}, 1),
+	}
 	if err := q.load(); err != nil && !errors.Is(err, ErrUnavailable) {
 		return nil, fmt.Errorf("making a queue: %w", err)
 	}

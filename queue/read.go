@@ -21,8 +21,10 @@ func (q *Local) Remaining() int {
 func (q *Local) Stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s := Stats{Pending: q.waiting.size, History: q.history.len(), Paused: q.paused, Draining: q.draining, Durable: q.store.Durable(),
-		Err: q.store.Err()}
+	s := Stats{
+		Pending: q.waiting.size, History: q.history.len(), Paused: q.paused, Draining: q.draining, Durable: q.store.Durable(),
+		Err: q.store.Err(),
+	}
 	s.Running = q.remaining() - s.Pending
 	if q.loadErr != nil {
 		s.Err = q.loadErr

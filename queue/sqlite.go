@@ -66,8 +66,10 @@ func NewFile(path string, o FileOptions) Store {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &sqliteStore{path: path, full: o.WaitForDisk, log: o.Logger, wake: make(chan struct{}, 1),
-		tidying: make(chan struct{}, 1), longWAL: make(chan struct{}, 1), finished: make(chan struct{})}
+	return &sqliteStore{
+		path: path, full: o.WaitForDisk, log: o.Logger, wake: make(chan struct{}, 1),
+		tidying: make(chan struct{}, 1), longWAL: make(chan struct{}, 1), finished: make(chan struct{}),
+	}
 }
 
 // Load implements Store.

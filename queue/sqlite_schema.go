@@ -77,5 +77,7 @@ const (
 	sqlAllFinished = "DELETE FROM jobs WHERE state = 2"
 )
 
-var statements = []string{sqlJob, sqlBody, sqlStart, sqlReturn, sqlFinish, sqlResult, sqlNoJob, sqlNoBody, sqlNoResult, sqlNoOpts, sqlMove, sqlSetting,
-	sqlEvent, sqlHook, sqlNoHook, sqlHookWait, sqlTrim, sqlAllBodies, sqlAllResults, sqlAllFinished}
+var statements = []string{
+	sqlJob, sqlBody, sqlStart, sqlReturn, sqlFinish, sqlResult, sqlNoJob, sqlNoBody, sqlNoResult, sqlNoOpts, sqlMove, sqlSetting,
+	sqlEvent, sqlHook, sqlNoHook, sqlHookWait, sqlTrim, sqlAllBodies, sqlAllResults, sqlAllFinished,
+}

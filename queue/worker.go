@@ -125,8 +125,10 @@ func (q *Local) abandon(r *running) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	r.job.attempts--
-	err := q.commit(Batch{Changes: []Change{Returned{Seq: r.job.seq, Attempts: r.job.attempts}},
-		Events: []Event{q.event(EventRequeued, r.job.ID)}})
+	err := q.commit(Batch{
+		Changes: []Change{Returned{Seq: r.job.seq, Attempts: r.job.attempts}},
+		Events:  []Event{q.event(EventRequeued, r.job.ID)},
+	})
 	if err != nil {
 		q.cfg.Logger.Error("putting the running job back", "prompt_id", r.job.ID, "error", err)
 	}

@@ -46,8 +46,10 @@ type filterError struct {
 func resolveTags(filter *assets.Filter, lists []tagList) *filterError {
 	for _, l := range lists {
 		if len(l.tags) > maxFilterTags {
-			return &filterError{fmt.Sprintf("'%s' lists %d tags; the maximum is %d.", l.name, len(l.tags), maxFilterTags),
-				pyjson.NewObject("parameter", l.name, "count", len(l.tags), "max", maxFilterTags)}
+			return &filterError{
+				fmt.Sprintf("'%s' lists %d tags; the maximum is %d.", l.name, len(l.tags), maxFilterTags),
+				pyjson.NewObject("parameter", l.name, "count", len(l.tags), "max", maxFilterTags),
+			}
 		}
 	}
 	include, exclude, all, anyOf, none := lists[0], lists[1], lists[2], lists[3], lists[4]
@@ -57,8 +59,10 @@ func resolveTags(filter *assets.Filter, lists []tagList) *filterError {
 	}
 	for _, pair := range [][2]tagList{{include, all}, {exclude, none}} {
 		if len(pair[0].tags) > 0 && len(pair[1].tags) > 0 {
-			return &filterError{fmt.Sprintf("Cannot combine '%s' with '%s'; use '%s'.", pair[0].name, pair[1].name, pair[1].name),
-				pyjson.NewObject("parameters", []any{pair[0].name, pair[1].name})}
+			return &filterError{
+				fmt.Sprintf("Cannot combine '%s' with '%s'; use '%s'.", pair[0].name, pair[1].name, pair[1].name),
+				pyjson.NewObject("parameters", []any{pair[0].name, pair[1].name}),
+			}
 		}
 	}
 	if len(all.tags) == 0 && len(include.tags) > 0 {
@@ -84,8 +88,10 @@ func resolveTags(filter *assets.Filter, lists []tagList) *filterError {
 	for _, t := range both {
 		quoted = append(quoted, pyjson.Repr(t))
 	}
-	return &filterError{fmt.Sprintf("Query can never match: %s required by '%s' but rejected by '%s'.", strings.Join(quoted, ", "), all.name, none.name),
-		pyjson.NewObject("conflicting_tags", both, "parameters", []any{all.name, none.name})}
+	return &filterError{
+		fmt.Sprintf("Query can never match: %s required by '%s' but rejected by '%s'.", strings.Join(quoted, ", "), all.name, none.name),
+		pyjson.NewObject("conflicting_tags", both, "parameters", []any{all.name, none.name}),
+	}
 }
 
 // getAssets lists references.

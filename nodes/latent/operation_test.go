@@ -165,8 +165,11 @@ func TestReplaceVideoLatentFrames(t *testing.T) {
 		index int
 		want  []float32 // of both channels
 	}{
-		{0, []float32{2, 2, 1, 1, 2, 2, 1, 1}}, {2, []float32{1, 1, 2, 2, 1, 1, 2, 2}}, {-3, []float32{1, 2, 2, 1, 1, 2, 2, 1}},
-		{3, []float32{1, 1, 1, 1, 1, 1, 1, 1}}, {-9, []float32{1, 1, 1, 1, 1, 1, 1, 1}},
+		{0, []float32{2, 2, 1, 1, 2, 2, 1, 1}},
+		{2, []float32{1, 1, 2, 2, 1, 1, 2, 2}},
+		{-3, []float32{1, 2, 2, 1, 1, 2, 2, 1}},
+		{3, []float32{1, 1, 1, 1, 1, 1, 1, 1}},
+		{-9, []float32{1, 1, 1, 1, 1, 1, 1, 1}},
 	} {
 		n, err := class.Bind(pyjson.NewObject("destination", video(4, 1), "source", video(2, 2), "index", c.index), nil)
 		if err != nil {

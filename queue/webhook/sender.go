@@ -38,15 +38,19 @@ const (
 
 // NewSender makes a sender. Close frees it.
 func NewSender(g *Guard) *Sender {
-	return &Sender{guard: g, now: time.Now, public: client(&net.Dialer{Timeout: dialTimeout, Control: g.control}),
-		open: client(&net.Dialer{Timeout: dialTimeout})}
+	return &Sender{
+		guard: g, now: time.Now, public: client(&net.Dialer{Timeout: dialTimeout, Control: g.control}),
+		open: client(&net.Dialer{Timeout: dialTimeout}),
+	}
 }
 
 func client(d *net.Dialer) *http.Client {
 	return &http.Client{
 		// No proxy: it would connect to whatever it is told to.
-		Transport: &http.Transport{DialContext: d.DialContext, TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: answerTimeout,
-			IdleConnTimeout: time.Minute, MaxIdleConns: 16, MaxResponseHeaderBytes: longestAnswer, ForceAttemptHTTP2: true},
+		Transport: &http.Transport{
+			DialContext: d.DialContext, TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: answerTimeout,
+			IdleConnTimeout: time.Minute, MaxIdleConns: 16, MaxResponseHeaderBytes: longestAnswer, ForceAttemptHTTP2: true,
+		},
 		// A redirect is an answer like any other that is not 2xx.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
