@@ -55,7 +55,7 @@ func (s *Server) readWebhook(v any) (*queue.Webhook, error) {
 	}
 	w := &queue.Webhook{}
 	for name, v := range fields.All() {
-		ok := true
+		var ok bool
 		switch name {
 		case "url":
 			w.URL, ok = v.(string)

@@ -20,9 +20,6 @@ type TinyConfig struct {
 	HasEncoder, HasDecoder bool
 }
 
-// tinyDownscale is the number of picture pixels per latent pixel, along one side.
-const tinyDownscale = 8
-
 // The keys by which the halves are known: the first convolution that a block does not hold, and one inside a block.
 const (
 	tinyEncoderFirst, tinyEncoderBlock = "0.weight", "1.conv.0.weight"
