@@ -15,11 +15,12 @@ func between(a, b float32) float32 {
 // midpointStep takes a step with the slope in its middle (DPM-Solver-2).
 func (r *Run) midpointStep(ctx context.Context, x, denoised *tensor.Tensor, from, to float32) (*tensor.Tensor, error) {
 	mid := between(from, to)
-	d2, err := r.slopeAt(ctx, along(x, slope(x, from, denoised), mid-from), mid)
+	x2 := eulerStep(x, denoised, from, mid)
+	denoised2, err := r.Denoise(ctx, x2, mid)
 	if err != nil {
 		return nil, err
 	}
-	return along(x, d2, to-from), nil
+	return leap(x, x2, denoised2, mid, to-from), nil
 }
 
 // sampleDPM2 is inspired by DPM-Solver-2 and algorithm 2 of Karras et al. (2022).

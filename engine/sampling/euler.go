@@ -21,10 +21,19 @@ func sampleEuler(ctx context.Context, r *Run) (*tensor.Tensor, error) {
 
 // eulerStep returns x moved from one level to another along its slope.
 func eulerStep(x, denoised *tensor.Tensor, from, to float32) *tensor.Tensor {
-	dt := to - from
-	return zip(x, denoised, func(a, d float32) float32 {
-		return a + float32((a-d)/from*dt)
+	return leap(x, x, denoised, from, to-from)
+}
+
+// leap returns x moved by dt along the slope at another point, which is at level sigma.
+func leap(x, point, denoised *tensor.Tensor, sigma, dt float32) *tensor.Tensor {
+	out := like(x)
+	spread(len(out.Data), func(from, to int) {
+		moved, a, p, d := out.Data[from:to], x.Data[from:to], point.Data[from:to], denoised.Data[from:to]
+		for i := range moved {
+			moved[i] = a[i] + float32((p[i]-d[i])/sigma*dt)
+		}
 	})
+	return out
 }
 
 // along returns x moved by dt along a slope.

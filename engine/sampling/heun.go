@@ -15,19 +15,32 @@ func sampleHeun(ctx context.Context, r *Run) (*tensor.Tensor, error) {
 			return nil, err
 		}
 		from, to := r.Sigmas[i], r.Sigmas[i+1]
-		d := slope(x, from, denoised)
-		dt := to - from
+		x2 := eulerStep(x, denoised, from, to)
 		if to == 0 {
-			x = along(x, d, dt)
+			x = x2
 			continue
 		}
-		d2, err := r.slopeAt(ctx, along(x, d, dt), to)
+		denoised2, err := r.Denoise(ctx, x2, to)
 		if err != nil {
 			return nil, err
 		}
-		x = along(x, sum(term{0.5, d}, term{0.5, d2}), dt)
+		x = meanStep(x, denoised, x2, denoised2, from, to)
 	}
 	return x, nil
+}
+
+// meanStep returns x moved from one level to another along the mean of the slopes there and at x2.
+func meanStep(x, denoised, x2, denoised2 *tensor.Tensor, from, to float32) *tensor.Tensor {
+	out := like(x)
+	dt := to - from
+	spread(len(out.Data), func(first, last int) {
+		moved, a, d, a2, d2 := out.Data[first:last], x.Data[first:last], denoised.Data[first:last], x2.Data[first:last], denoised2.Data[first:last]
+		for i := range moved {
+			mean := float32(0.5*((a[i]-d[i])/from)) + float32(0.5*((a2[i]-d2[i])/to))
+			moved[i] = a[i] + float32(mean*dt)
+		}
+	})
+	return out
 }
 
 // slopeAt returns the slope of x at a level.

@@ -41,18 +41,26 @@ func (g *Generator) Uint32() uint32 {
 }
 
 func (g *Generator) refill() {
-	for i := range g.state {
-		y := g.state[i]&0x80000000 | g.state[(i+1)%mtLen]&0x7fffffff
-		g.state[i] = g.state[(i+mtShift)%mtLen] ^ y>>1
-		if y&1 == 1 {
-			g.state[i] ^= 0x9908b0df
-		}
+	for i := range mtLen - mtShift {
+		g.state[i] = g.state[i+mtShift] ^ twist(g.state[i], g.state[i+1])
 	}
+	for i := mtLen - mtShift; i < mtLen-1; i++ {
+		g.state[i] = g.state[i+mtShift-mtLen] ^ twist(g.state[i], g.state[i+1])
+	}
+	g.state[mtLen-1] = g.state[mtShift-1] ^ twist(g.state[mtLen-1], g.state[0])
 	g.next = 0
+}
+
+func twist(a, b uint32) uint32 {
+	y := a&0x80000000 | b&0x7fffffff
+	return y>>1 ^ -(y&1)&0x9908b0df
 }
 
 // blockLen is the number of values that torch makes at a time: eight pairs, all the cosines before all the sines.
 const blockLen = 16
+
+// parallelBlocks is the number of blocks from which they are spread over the processors.
+const parallelBlocks = 1 << 11
 
 // Randn fills out as torch.randn of one tensor of that size does. From 16 values on these are float32 values of 24 random
 // bits each, turned into normal ones by blocks of 16, the last block being drawn again where it is not full; below 16
@@ -67,9 +75,11 @@ func (g *Generator) Randn(out []float32) {
 	for i := range out {
 		out[i] = g.uniform24()
 	}
-	for i := 0; i+blockLen <= len(out); i += blockLen {
-		boxMuller(out[i : i+blockLen])
-	}
+	spreadFrom(len(out)/blockLen, parallelBlocks, func(from, to int) {
+		for i := from; i < to; i++ {
+			boxMuller(out[i*blockLen:][:blockLen])
+		}
+	})
 	if len(out)%blockLen != 0 {
 		last := out[len(out)-blockLen:]
 		for i := range last {
@@ -92,11 +102,41 @@ func boxMuller(b []float32) {
 	const half = blockLen / 2
 	for j := range half {
 		u1, u2 := 1-b[j], b[j+half]
-		radius := sqrt32(-2 * log32(u1))
+		radius := sqrt32(-2 * float32(logBelow1(float64(u1))))
 		theta := float32(2*math.Pi) * u2
 		sin, cos := math.Sincos(float64(theta))
 		b[j], b[j+half] = radius*float32(cos), radius*float32(sin)
 	}
+}
+
+// logBelow1 is math.Log for ordinary numbers up to 1, in the same steps (FreeBSD's e_log.c) but without its special cases, so
+// that several run side by side.
+func logBelow1(x float64) float64 {
+	const (
+		ln2Hi = 6.93147180369123816490e-01
+		ln2Lo = 1.90821492927058770002e-10
+		l1    = 6.666666666666735130e-01
+		l2    = 3.999999999940941908e-01
+		l3    = 2.857142874366239149e-01
+		l4    = 2.222219843214978396e-01
+		l5    = 1.818357216161805012e-01
+		l6    = 1.531383769920937332e-01
+		l7    = 1.479819860511658591e-01
+	)
+	// The number is 2^k*f with f between sqrt(2)/2 and sqrt(2); there is no branch that a random number would mislead.
+	const root = 0x3fe6a09e00000000
+	bits := math.Float64bits(x)
+	above := bits - root
+	k := float64(int64(above) >> 52)
+	f := math.Float64frombits(bits - above&(0xfff<<52))
+	f--
+	s := f / (2 + f)
+	s2 := s * s
+	s4 := s2 * s2
+	t1 := s2 * (l1 + s4*(l3+s4*(l5+s4*l7)))
+	t2 := s4 * (l2 + s4*(l4+s4*l6))
+	half := 0.5 * f * f
+	return k*ln2Hi - ((half - (s*(half+t1+t2) + k*ln2Lo)) - f)
 }
 
 // normal returns one normal value in float64 and keeps the second of the pair.

@@ -11,12 +11,19 @@ import (
 const parallelFrom = 1 << 19
 
 // spread calls f with ranges that cover [0,n), at once when n is large.
-func spread(n int, f func(from, to int)) {
-	if n < parallelFrom {
+func spread(n int, f func(from, to int)) { spreadFrom(n, parallelFrom, f) }
+
+// spreadFrom is spread that takes n for large from a given size on.
+func spreadFrom(n, large int, f func(from, to int)) {
+	if n < large {
 		f(0, n)
 		return
 	}
 	workers := runtime.GOMAXPROCS(0)
+	if workers == 1 {
+		f(0, n)
+		return
+	}
 	step := (n + workers - 1) / workers
 	var wg sync.WaitGroup
 	for from := 0; from < n; from += step {
@@ -62,12 +69,15 @@ func sum(terms ...term) *tensor.Tensor {
 	out := like(terms[0].value)
 	spread(len(out.Data), func(from, to int) {
 		for k, t := range terms {
-			for i := from; i < to; i++ {
-				v := float32(t.factor * t.value.Data[i])
-				if k > 0 {
-					v = out.Data[i] + v
+			total, values := out.Data[from:to], t.value.Data[from:to]
+			if k == 0 {
+				for i, v := range values {
+					total[i] = t.factor * v
 				}
-				out.Data[i] = v
+				continue
+			}
+			for i, v := range values {
+				total[i] += float32(t.factor * v)
 			}
 		}
 	})
@@ -76,5 +86,12 @@ func sum(terms ...term) *tensor.Tensor {
 
 // slope returns (x - denoised)/sigma, the derivative of x by sigma (Karras et al., 2022). Upstream: to_d.
 func slope(x *tensor.Tensor, sigma float32, denoised *tensor.Tensor) *tensor.Tensor {
-	return zip(x, denoised, func(a, b float32) float32 { return (a - b) / sigma })
+	out := like(x)
+	spread(len(out.Data), func(from, to int) {
+		slopes, a, d := out.Data[from:to], x.Data[from:to], denoised.Data[from:to]
+		for i := range slopes {
+			slopes[i] = (a[i] - d[i]) / sigma
+		}
+	})
+	return out
 }
