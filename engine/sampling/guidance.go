@@ -2,6 +2,7 @@ package sampling
 
 import (
 	"context"
+	"maps"
 
 	"comfygo/engine/tensor"
 )
@@ -20,7 +21,8 @@ func (p *guided) predict(ctx context.Context, which ...int) ([]*tensor.Tensor, e
 // guidance returns what hooks see.
 func (p *guided) guidance(cond, uncond *tensor.Tensor, hasCond, hasUncond bool) Guidance {
 	return Guidance{
-		X: p.X, Sigma: p.Sigma, Scale: p.scale, Model: p.guide.model, Cond: cond, Uncond: uncond, HasCond: hasCond, HasUncond: hasUncond,
+		Again: p.again,
+		X:     p.X, Sigma: p.Sigma, Scale: p.scale, Model: p.guide.model, Cond: cond, Uncond: uncond, HasCond: hasCond, HasUncond: hasUncond,
 		Predict: func(ctx context.Context, conds []Cond) (*tensor.Tensor, error) {
 			entries, err := p.guide.resolve(Side{Conds: conds, Negative: true}, p.X)
 			if err != nil {
@@ -58,13 +60,34 @@ func (p *guided) combine(ctx context.Context, g Guidance) (*tensor.Tensor, error
 			return uncond + float32((cond-uncond)*scale)
 		})
 	}
-	return p.after(g, out), nil
+	return p.after(ctx, g, out)
 }
 
-func (p *guided) after(g Guidance, out *tensor.Tensor) *tensor.Tensor {
+func (p *guided) after(ctx context.Context, g Guidance, out *tensor.Tensor) (*tensor.Tensor, error) {
 	for _, f := range p.guide.params.Hooks.After {
-		out = f(g, out)
+		var err error
+		if out, err = f(ctx, g, out); err != nil {
+			return nil, err
+		}
 	}
 	p.guide.uncond = g.Uncond
-	return out
+	return out, nil
+}
+
+// again predicts a side with other options for the network. The negative side is the guider's last one.
+func (p *guided) again(ctx context.Context, negative bool, options map[string]any) (*tensor.Tensor, error) {
+	params := *p.guide.params
+	params.Options = maps.Clone(params.Options)
+	if params.Options == nil {
+		params.Options = map[string]any{}
+	}
+	maps.Copy(params.Options, options)
+	other := *p.guide
+	other.params = &params
+	side := 0
+	if negative {
+		side = len(other.sides) - 1
+	}
+	out, err := other.predict(ctx, [][]*entry{other.sides[side]}, p.X, p.Sigma)
+	return first(out), err
 }

@@ -63,7 +63,7 @@ func rescaled(cond, uncond *tensor.Tensor, scale, multiplier float64, least floa
 // CFGZeroStar scales the negative prediction by what makes it lie nearest to the positive one (Fan et al., "CFG-Zero*", arXiv
 // 2503.18886).
 func CFGZeroStar() AfterFunc {
-	return func(g Guidance, denoised *tensor.Tensor) *tensor.Tensor {
+	return func(_ context.Context, g Guidance, denoised *tensor.Tensor) (*tensor.Tensor, error) {
 		out := denoised.Clone()
 		pos, neg := sum(term{1, g.X}, term{-1, g.Cond}), sum(term{1, g.X}, term{-1, g.Uncond})
 		eachRow(func(rows [][]float32) {
@@ -72,7 +72,7 @@ func CFGZeroStar() AfterFunc {
 				rows[3][i] = rows[3][i] + float32(u*(alpha-1)) + float32(float32(float32(g.Scale)*u)*(1-alpha))
 			}
 		}, pos, neg, g.Uncond, out)
-		return out
+		return out, nil
 	}
 }
 
@@ -104,7 +104,7 @@ func length(v []float32) float32 { return float32(math.Sqrt(dot(v, v))) }
 
 // CFGNorm shortens the guided prediction to at most the length of the positive one at each place, and multiplies it by strength.
 func CFGNorm(strength float64) AfterFunc {
-	return func(g Guidance, denoised *tensor.Tensor) *tensor.Tensor {
+	return func(_ context.Context, g Guidance, denoised *tensor.Tensor) (*tensor.Tensor, error) {
 		out := denoised.Clone()
 		eachCell(func(v [][]float32) {
 			scale := min(max(length(v[0])/(length(v[1])+1e-8), 0), 1)
@@ -112,7 +112,7 @@ func CFGNorm(strength float64) AfterFunc {
 				v[1][c] = float32(x*scale) * float32(strength)
 			}
 		}, g.Cond, out)
-		return out
+		return out, nil
 	}
 }
 
@@ -235,7 +235,7 @@ func damp(cond, uncond []float32) {
 
 // Mahiro moves the guided prediction towards the positive one the more alike their directions are, over all rows together.
 func Mahiro() AfterFunc {
-	return func(g Guidance, denoised *tensor.Tensor) *tensor.Tensor {
+	return func(_ context.Context, g Guidance, denoised *tensor.Tensor) (*tensor.Tensor, error) {
 		scale := float32(g.Scale)
 		leap := sum(term{scale, g.Cond})
 		root := func(v float32) float32 {
@@ -252,7 +252,7 @@ func Mahiro() AfterFunc {
 			cells++
 		}, negative, merged)
 		alike := 2 * (float32(total/float64(max(cells, 1))) + 1)
-		return zip(denoised, leap, func(d, l float32) float32 { return (float32(alike*d) + float32((4-alike)*l)) / 4 })
+		return zip(denoised, leap, func(d, l float32) float32 { return (float32(alike*d) + float32((4-alike)*l)) / 4 }), nil
 	}
 }
 
@@ -263,8 +263,8 @@ func EpsilonScaling(factor float64) AfterFunc {
 		factor = 1e-9
 	}
 	f := float32(factor)
-	return func(g Guidance, denoised *tensor.Tensor) *tensor.Tensor {
-		return zip(g.X, denoised, func(x, d float32) float32 { return x - (x-d)/f })
+	return func(_ context.Context, g Guidance, denoised *tensor.Tensor) (*tensor.Tensor, error) {
+		return zip(g.X, denoised, func(x, d float32) float32 { return x - (x-d)/f }), nil
 	}
 }
 
@@ -272,21 +272,21 @@ func EpsilonScaling(factor float64) AfterFunc {
 // (arXiv 2510.01184).
 func TemporalRescaling(k, width float64) AfterFunc {
 	variance := float32(width * width)
-	return func(g Guidance, denoised *tensor.Tensor) *tensor.Tensor {
+	return func(_ context.Context, g Guidance, denoised *tensor.Tensor) (*tensor.Tensor, error) {
 		if k == 1 || g.Sigma == 0 {
-			return denoised
+			return denoised, nil
 		}
 		half := g.Model.halfLogSNR(g.Sigma)
 		snr := exp32(2 * half)
 		if snr == 0 {
-			return denoised
+			return denoised, nil
 		}
 		ratio := float32(k)
 		if !math.IsInf(float64(snr), 1) {
 			ratio = (snr*variance + 1) / (snr*variance/float32(k) + 1)
 		}
 		alpha := g.Sigma * exp32(half)
-		return zip(g.X, denoised, func(x, d float32) float32 { return mixed(x/alpha, d, ratio) })
+		return zip(g.X, denoised, func(x, d float32) float32 { return mixed(x/alpha, d, ratio) }), nil
 	}
 }
 

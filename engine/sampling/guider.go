@@ -185,7 +185,7 @@ func (p *guided) perpNeg(ctx context.Context, negScale float64) (*tensor.Tensor,
 	if out, err = p.before(ctx, out, which); err != nil {
 		return nil, err
 	}
-	return p.after(p.guidance(out[0], out[1], true, which[1] >= 0), PerpNeg(out[0], out[1], out[2], negScale, p.scale)), nil
+	return p.after(ctx, p.guidance(out[0], out[1], true, which[1] >= 0), PerpNeg(out[0], out[1], out[2], negScale, p.scale))
 }
 
 // PerpNeg returns the prediction for empty moved by scale towards pos and, by negScale, away from the part of neg that is

@@ -50,6 +50,9 @@ type Guidance struct {
 	HasCond, HasUncond bool
 	// Predict predicts the clean latent for another conditioning, as a negative one.
 	Predict func(ctx context.Context, conds []Cond) (*tensor.Tensor, error)
+	// Again predicts the positive or the negative side once more with other options for the network, which are added to
+	// those of the run: guidance by a network that leaves layers out needs that.
+	Again func(ctx context.Context, negative bool, options map[string]any) (*tensor.Tensor, error)
 }
 
 // CombineFunc returns the guided prediction's distance from X: the noise that the guided latent holds.
@@ -59,7 +62,7 @@ type CombineFunc func(ctx context.Context, g Guidance) (*tensor.Tensor, error)
 type BeforeFunc func(ctx context.Context, g Guidance, sides []*tensor.Tensor) ([]*tensor.Tensor, error)
 
 // AfterFunc returns what to use in place of the guided prediction.
-type AfterFunc func(g Guidance, denoised *tensor.Tensor) *tensor.Tensor
+type AfterFunc func(ctx context.Context, g Guidance, denoised *tensor.Tensor) (*tensor.Tensor, error)
 
 // WithCombine returns the hooks with another guidance.
 func (h Hooks) WithCombine(f CombineFunc) Hooks {

@@ -2,6 +2,7 @@ package sampling_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"testing"
 
@@ -56,13 +57,13 @@ func TestGuiders(t *testing.T) {
 func TestHooksComposeInOrder(t *testing.T) {
 	t.Parallel()
 	add := func(v float32) sampling.AfterFunc {
-		return func(g sampling.Guidance, d *tensor.Tensor) *tensor.Tensor {
+		return func(_ context.Context, g sampling.Guidance, d *tensor.Tensor) (*tensor.Tensor, error) {
 			out := d.Clone()
 			for i := range out.Data { // in terms of the noise that is left
 				noise := (g.X.Data[i] - out.Data[i]) / g.Sigma
 				out.Data[i] = g.X.Data[i] - (noise*2+v)*g.Sigma
 			}
-			return out
+			return out, nil
 		}
 	}
 	base := sampling.Hooks{}.WithAfter(add(1))
@@ -160,8 +161,12 @@ func TestGuidanceFormulas(t *testing.T) {
 	g := sampling.Guidance{
 		X: row(0, 0), Sigma: 1, Scale: 4, Model: m, Cond: row(3, 4), Uncond: row(1, 0), HasCond: true, HasUncond: true,
 	}
-	same := func(name string, got *tensor.Tensor, want ...float32) {
+	same := func(name string, hook sampling.AfterFunc, denoised *tensor.Tensor, want ...float32) {
 		t.Helper()
+		got, err := hook(t.Context(), g, denoised)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for i, w := range want {
 			if !near(got.Data[i], w) {
 				t.Errorf("%s gives %v, want %v", name, got.Data, want)
@@ -169,13 +174,13 @@ func TestGuidanceFormulas(t *testing.T) {
 			}
 		}
 	}
-	same("a guided prediction that is too long", sampling.CFGNorm(1)(g, row(9, 12)), 3, 4)
-	same("a guided prediction that is short", sampling.CFGNorm(0.5)(g, row(0.3, 0.4)), 0.15, 0.2)
-	same("a factor of 2 on the noise", sampling.EpsilonScaling(2)(g, row(4, 2)), 2, 1)
-	same("no rescaling in time", sampling.TemporalRescaling(1, 1)(g, row(4, 2)), 4, 2)
+	same("a guided prediction that is too long", sampling.CFGNorm(1), row(9, 12), 3, 4)
+	same("a guided prediction that is short", sampling.CFGNorm(0.5), row(0.3, 0.4), 0.15, 0.2)
+	same("a factor of 2 on the noise", sampling.EpsilonScaling(2), row(4, 2), 2, 1)
+	same("no rescaling in time", sampling.TemporalRescaling(1, 1), row(4, 2), 4, 2)
 	// The projection of cond on uncond is 3: u + 4*(c - 3u) + (3 - 1)*u with the guided prediction u + 4*(c - u).
-	same("a scaled negative side", sampling.CFGZeroStar()(g, row(9, 16)), 9+2-4*2, 16)
-	ctx := context.Background()
+	same("a scaled negative side", sampling.CFGZeroStar(), row(9, 16), 9+2-4*2, 16)
+	ctx := t.Context()
 	noise, err := sampling.CFGNormNoise(1)(ctx, g)
 	if err != nil || !near(float32(math.Hypot(float64(noise.Data[0]), float64(noise.Data[1]))), 5) {
 		t.Errorf("the guided noise is %v (%v), want the length 5", noise, err)
@@ -202,5 +207,44 @@ func TestAPGRemembers(t *testing.T) {
 		if err != nil || !near(out[0].Data[0], c.want) {
 			t.Errorf("call %d gives %v (%v), want %v", i, out[0].Data, err, c.want)
 		}
+	}
+}
+
+// options has a network that predicts what its options say.
+type options struct{}
+
+func (options) Predict(_ context.Context, x *tensor.Tensor, _ []float32, in sampling.Inputs) (*tensor.Tensor, error) {
+	out := tensor.New(x.Shape...)
+	layers, _ := in.Options["layers"].(int)
+	for i := range out.Data {
+		out.Data[i] = in.Context.Data[0] + float32(layers)
+	}
+	return out, nil
+}
+
+// TestHooksPredictAgain guides away from what a network without some of its layers predicts, and ends with the hook's error.
+func TestHooksPredictAgain(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	p := oneStep(t, options{})
+	p.Options = map[string]any{"layers": 100}
+	p.CFG = 1
+	p.Hooks = p.Hooks.WithAfter(func(ctx context.Context, g sampling.Guidance, d *tensor.Tensor) (*tensor.Tensor, error) {
+		skipped, err := g.Again(ctx, false, map[string]any{"layers": 7})
+		if err != nil {
+			return nil, err
+		}
+		out := d.Clone()
+		for i, s := range skipped.Data {
+			out.Data[i] += 2 * (d.Data[i] - s)
+		}
+		return out, nil
+	})
+	if got := guided(t, p)[0]; math.Abs(float64(got-(101+2*(101-8)))) > 1e-3 {
+		t.Errorf("the guided prediction is %v, want %v", got, 101+2*(101-8))
+	}
+	p.Hooks = p.Hooks.WithAfter(func(context.Context, sampling.Guidance, *tensor.Tensor) (*tensor.Tensor, error) { return nil, broken })
+	if _, err := sampling.Sample(t.Context(), p); !errors.Is(err, broken) {
+		t.Errorf("a broken hook gives %v", err)
 	}
 }
