@@ -33,6 +33,8 @@ func (h *host) Hidden(kind string) any { return h.hidden[kind] }
 
 func (h *host) SendText(string) {}
 
+func (h *host) Progress(float64, float64, *nodes.Preview) {}
+
 func (h *host) State(make func() any) any {
 	if h.state == nil {
 		h.state = make()

@@ -23,6 +23,9 @@ func (*RebatchImages) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *RebatchImages) Run(*nodes.Context) (nodes.Result, error) {
+	if len(n.BatchSize) == 0 {
+		return nodes.Result{}, nodes.Errorf("ValueError", "batch_size is missing")
+	}
 	size := max(n.BatchSize[0], 1)
 	var all []*tensor.Tensor
 	for _, batch := range n.Images {

@@ -31,6 +31,9 @@ func TestSchemasAreUpstreams(t *testing.T) {
 	n := 0
 	nodes.Default().Walk(func(c *nodes.Class) bool {
 		want, ok := recorded[c.Name]
+		if c.Name == "SaveImageWebsocket" {
+			return true // comes with upstream as a custom node; the record was made without those
+		}
 		if !ok {
 			t.Errorf("%s: upstream has no such class", c.Name)
 			return true
