@@ -50,6 +50,8 @@ type Folders struct {
 	order []string
 	kinds map[string]*kind
 	cache map[string]listing
+
+	stamp stamp
 }
 
 // kind is one row of the table: where files of a kind are looked for, and which endings count.

@@ -62,16 +62,21 @@ func (s *Server) plain(c echo.Context, status int, text string) error {
 
 // body answers with bytes, packed when the server is told to and the client understands it.
 func (s *Server) body(c echo.Context, status int, contentType string, data []byte) error {
-	h := c.Response().Header()
-	h.Set(echo.HeaderContentType, contentType)
 	if how := s.packing(c, contentType, len(data)); how != "" {
 		small, err := packed(how, data)
 		if err != nil {
 			return fmt.Errorf("packing an answer: %w", err)
 		}
-		h.Set(echo.HeaderContentEncoding, how)
+		c.Response().Header().Set(echo.HeaderContentEncoding, how)
 		data = small
 	}
+	return s.bytes(c, status, contentType, data)
+}
+
+// bytes answers with bytes as they are.
+func (s *Server) bytes(c echo.Context, status int, contentType string, data []byte) error {
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentType, contentType)
 	h.Set(echo.HeaderContentLength, strconv.Itoa(len(data)))
 	c.Response().WriteHeader(status)
 	if c.Request().Method == http.MethodHead {

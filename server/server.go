@@ -26,19 +26,20 @@ import (
 
 // Server serves one set of folders with one queue.
 type Server struct {
-	cfg     Config
-	log     *slog.Logger
-	echo    *echo.Echo
-	hub     *hub.Hub
-	queue   queue.Queue
-	guard   *webhook.Guard
-	hooks   *webhook.Sender
-	users   *users
-	started time.Time
-	maxBody int64
-	images  chan struct{} // a token for every picture that may be worked on at a time
-	uploads sync.Mutex    // held while an upload looks for a free name and takes it
-	logs    *logSubscribers
+	cfg       Config
+	log       *slog.Logger
+	echo      *echo.Echo
+	hub       *hub.Hub
+	queue     queue.Queue
+	guard     *webhook.Guard
+	hooks     *webhook.Sender
+	users     *users
+	started   time.Time
+	maxBody   int64
+	images    chan struct{} // a token for every picture that may be worked on at a time
+	uploads   sync.Mutex    // held while an upload looks for a free name and takes it
+	logs      *logSubscribers
+	catalogue catalogue
 	// settingsLock is held while settings are changed.
 	settingsLock sync.Mutex
 	closing      sync.Once

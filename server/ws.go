@@ -3,10 +3,14 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/coder/websocket"
 	"github.com/labstack/echo/v4"
+
+	"comfygo/nodes/pyjson"
+	"comfygo/server/hub"
 )
 
 // getWS is the socket that events go through.
@@ -22,6 +26,10 @@ func (s *Server) getWS(c echo.Context) error {
 			text:   fmt.Sprintf("No WebSocket UPGRADE hdr: %s\n Can \"Upgrade\" only to \"WebSocket\".", shown),
 		}
 	}
+	hello, err := greeting(c)
+	if err != nil {
+		return s.json(c, http.StatusBadRequest, pyjson.NewObject("error", err.Error()))
+	}
 	if s.hub.Clients() >= maxClients {
 		return &raised{status: http.StatusServiceUnavailable}
 	}
@@ -34,9 +42,31 @@ func (s *Server) getWS(c echo.Context) error {
 		s.log.Debug("accepting a socket", "error", err)
 		return nil // Accept has answered
 	}
-	id, _ := query(c, "clientId")
-	s.hub.Serve(r.Context(), conn, id)
+	s.hub.Serve(r.Context(), conn, hello)
 	return nil
+}
+
+// greeting reads who connects and what it asks for: events=numbered for a number in every event, since=N for what came
+// after the event with that number.
+func greeting(c echo.Context) (hub.Hello, error) {
+	id, _ := query(c, "clientId")
+	hello := hub.Hello{ID: id}
+	if how, given := query(c, "events"); given {
+		if how != "numbered" {
+			return hello, fmt.Errorf("events must be numbered, not %q", how)
+		}
+		hello.Numbered = true
+	}
+	text, given := query(c, "since")
+	if !given {
+		return hello, nil
+	}
+	since, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || since < 0 {
+		return hello, fmt.Errorf("since must be the number of an event, not %q", text)
+	}
+	hello.Since, hello.Resume, hello.Numbered = since, true, true
+	return hello, nil
 }
 
 // maxClients bounds the sockets, each of which holds three goroutines and a buffer.

@@ -20,8 +20,12 @@ type client struct {
 	conn *websocket.Conn
 	id   string
 	wake chan struct{} // holds one token when frames wait
+	// numbered says that the client asked for numbers.
+	numbered bool
 
-	mu       sync.Mutex
+	mu sync.Mutex
+	// backlog is what the client missed; it goes out first and does not count against the limits, as the log is bounded.
+	backlog  []frame
 	waiting  []frame
 	bytes    int
 	features *pyjson.Object
@@ -77,7 +81,15 @@ func (c *client) thin() {
 func (c *client) pop() (frame, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended || len(c.waiting) == 0 {
+	if c.ended {
+		return frame{}, false
+	}
+	if len(c.backlog) > 0 {
+		f := c.backlog[0]
+		c.backlog = c.backlog[1:]
+		return f, true
+	}
+	if len(c.waiting) == 0 {
 		return frame{}, false
 	}
 	f := c.waiting[0]
@@ -102,7 +114,7 @@ func (c *client) endLocked(code websocket.StatusCode, reason string) {
 		return
 	}
 	c.ended, c.code, c.reason = true, code, reason
-	c.waiting, c.bytes = nil, 0
+	c.backlog, c.waiting, c.bytes = nil, nil, 0
 	if c.cancel != nil {
 		c.cancel()
 	}

@@ -14,6 +14,7 @@ type frame struct {
 	data      []byte
 	binary    bool
 	droppable bool // a newer one of its kind makes it worthless
+	number    int64
 }
 
 func jsonFrame(event string, data any) frame {

@@ -54,6 +54,7 @@ type Hub struct {
 	all       map[*client]struct{} // every open connection, also those that a newer one replaced
 	remaining int
 	current   *current
+	log       eventLog
 	closed    bool
 	serving   sync.WaitGroup
 }
@@ -81,18 +82,19 @@ func New(cfg Config) *Hub {
 	if cfg.Features == nil {
 		cfg.Features = pyjson.NewObject()
 	}
-	return &Hub{cfg: cfg, clients: map[string]*client{}, all: map[*client]struct{}{}}
+	return &Hub{cfg: cfg, clients: map[string]*client{}, all: map[*client]struct{}{}, log: newEventLog()}
 }
 
 // Serve runs one connection until it ends. An id that is in use moves to this connection: the older one stays open and
-// gets nothing more. Without an id the client is given one.
-func (h *Hub) Serve(ctx context.Context, conn *websocket.Conn, id string) {
-	if id == "" {
-		u := uuid.New()
-		id = hexID(u)
+// gets nothing more. Without an id the client is given one. A client that resumes gets what it missed behind the
+// greeting.
+func (h *Hub) Serve(ctx context.Context, conn *websocket.Conn, hello Hello) {
+	if hello.ID == "" {
+		hello.ID = hexID(uuid.New())
 	}
-	c := newClient(h, conn, id)
-	if !h.register(c) {
+	c := newClient(h, conn, hello.ID)
+	c.numbered = hello.Numbered
+	if !h.register(c, hello) {
 		_ = conn.Close(websocket.StatusGoingAway, "the server is shutting down")
 		return
 	}
@@ -111,7 +113,7 @@ func hexID(u uuid.UUID) string {
 }
 
 // register adds a client and greets it; under one lock, so that no event can come before the greeting or be missed.
-func (h *Hub) register(c *client) bool {
+func (h *Hub) register(c *client, hello Hello) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -120,7 +122,14 @@ func (h *Hub) register(c *client) bool {
 	h.serving.Add(1)
 	status := h.status()
 	status.Set("sid", c.id)
-	c.push(jsonFrame("status", status))
+	greeting := jsonFrame("status", status)
+	if greeting.number = h.log.last; c.numbered {
+		greeting = greeting.numbered()
+	}
+	c.backlog = append(c.backlog, greeting)
+	if hello.Resume {
+		h.resume(c, hello.Since)
+	}
 	if h.current != nil && h.current.client == c.id {
 		c.push(jsonFrame("executing", pyjson.NewObject("node", h.current.node)))
 	}
@@ -184,14 +193,26 @@ func (h *Hub) SendBinary(event uint32, payload []byte, to Target) {
 }
 
 func (h *Hub) send(f frame, to Target) {
+	h.log.add(&f, to)
 	if !to.Everybody {
 		if c := h.clients[to.Client]; c != nil {
+			if c.numbered {
+				f = f.numbered()
+			}
 			c.push(f)
 		}
 		return
 	}
+	var n frame
 	for _, c := range h.clients {
-		c.push(f)
+		if !c.numbered {
+			c.push(f)
+			continue
+		}
+		if n.data == nil {
+			n = f.numbered()
+		}
+		c.push(n)
 	}
 }
 

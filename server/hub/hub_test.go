@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +30,9 @@ func start(t *testing.T, cfg hub.Config) (*hub.Hub, string) {
 		if err != nil {
 			return
 		}
-		h.Serve(r.Context(), conn, r.URL.Query().Get("clientId"))
+		q := r.URL.Query()
+		since, err := strconv.ParseInt(q.Get("since"), 10, 64)
+		h.Serve(r.Context(), conn, hub.Hello{ID: q.Get("clientId"), Numbered: q.Get("events") == "numbered", Since: since, Resume: err == nil})
 	}))
 	t.Cleanup(func() {
 		h.Close()

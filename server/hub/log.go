@@ -1,0 +1,106 @@
+package hub
+
+import (
+	"encoding/binary"
+	"strconv"
+	"time"
+
+	"comfygo/nodes/pyjson"
+)
+
+// Hello is what a client says when it connects.
+type Hello struct {
+	// ID is the client's id; "" asks for one.
+	ID string
+	// Numbered asks for a number in every event.
+	Numbered bool
+	// Since, when Resume is set, is the number of the last event that the client has seen.
+	Since  int64
+	Resume bool
+}
+
+const (
+	// maxLogged and maxLoggedBytes bound the events that are kept for clients that come back.
+	maxLogged, maxLoggedBytes = 10000, 16 << 20
+	// numberedBinary is the bit in the number of a binary event that says that eight bytes with the event's own number follow.
+	numberedBinary = 1 << 31
+)
+
+// logged is one event of the log.
+type logged struct {
+	frame frame
+	to    Target
+}
+
+// eventLog keeps the last events, but for those that a newer one makes worthless. Its numbers only go up, also from one
+// run of the program to the next one.
+type eventLog struct {
+	last   int64
+	first  int64 // no event below this one is known any more
+	events []logged
+	bytes  int
+}
+
+func newEventLog() eventLog {
+	now := time.Now().UnixMicro()
+	return eventLog{last: now, first: now + 1}
+}
+
+// add gives a frame its number and keeps it.
+func (l *eventLog) add(f *frame, to Target) {
+	l.last++
+	f.number = l.last
+	if f.droppable {
+		return
+	}
+	l.events = append(l.events, logged{*f, to})
+	l.bytes += len(f.data)
+	for len(l.events) > maxLogged || l.bytes > maxLoggedBytes {
+		l.first = l.events[0].frame.number + 1
+		l.bytes -= len(l.events[0].frame.data)
+		l.events[0] = logged{}
+		l.events = l.events[1:]
+	}
+}
+
+// missed returns the events for a client after the one with the number, and whether there may have been more that are
+// not known any more.
+func (l *eventLog) missed(id string, since int64) (frames []frame, lost bool) {
+	for _, e := range l.events {
+		if e.frame.number > since && (e.to.Everybody || e.to.Client == id) {
+			frames = append(frames, e.frame)
+		}
+	}
+	return frames, since+1 < l.first || since > l.last
+}
+
+// numbered is the frame as clients get it that asked for numbers: JSON with one more key, binary events with the highest
+// bit set and eight bytes more.
+func (f frame) numbered() frame {
+	if f.number == 0 {
+		return f
+	}
+	out := f
+	if f.binary {
+		out.data = make([]byte, 0, len(f.data)+8)
+		out.data = binary.BigEndian.AppendUint32(out.data, binary.BigEndian.Uint32(f.data)|numberedBinary)
+		out.data = binary.BigEndian.AppendUint64(out.data, uint64(f.number)) //nolint:gosec // it counts up from a time
+		out.data = append(out.data, f.data[4:]...)
+		return out
+	}
+	out.data = append(append([]byte{}, f.data[:len(f.data)-1]...), `, "number": `...)
+	out.data = append(strconv.AppendInt(out.data, f.number, 10), '}')
+	return out
+}
+
+// resume has what a client missed sent to it before everything else. The caller holds the hub's lock, and the client does
+// not run yet.
+func (h *Hub) resume(c *client, since int64) {
+	frames, lost := h.log.missed(c.id, since)
+	if lost {
+		c.backlog = append(c.backlog, jsonFrame("events_lost", pyjson.NewObject("since", since, "first", h.log.first)))
+	}
+	for _, f := range frames {
+		c.backlog = append(c.backlog, f.numbered())
+	}
+}
