@@ -9,6 +9,7 @@ import (
 func init() {
 	nodes.Register(&CLIPTextEncode{})
 	nodes.Register(&CLIPSetLastLayer{})
+	nodes.Register(&CLIPTextEncodeControlnet{})
 }
 
 // errNoCLIP is what a missing text encoder is reported as.
@@ -61,4 +62,34 @@ func (n *CLIPSetLastLayer) Run(*nodes.Context) (nodes.Result, error) {
 		return nodes.Result{}, errNoCLIP()
 	}
 	return nodes.Out(n.CLIP.WithLayer(n.Stop)), nil
+}
+
+// CLIPTextEncodeControlnet encodes a prompt that a ControlNet reads in place of the model's.
+type CLIPTextEncodeControlnet struct {
+	CLIP         *engine.CLIP        `in:"clip" type:"CLIP"`
+	Conditioning engine.Conditioning `in:"conditioning" type:"CONDITIONING"`
+	Text         string              `in:"text" multiline:"true" dynamicPrompts:"true"`
+}
+
+// Spec implements nodes.Node.
+func (*CLIPTextEncodeControlnet) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "CLIPTextEncodeControlnet", DisplayName: "CLIP Text Encode (Controlnet)", Category: "model/conditioning",
+		Module: "comfy_extras.nodes_cond", V3: true, Experimental: true, Outputs: nodes.Outputs("CONDITIONING"),
+	}
+}
+
+// Run implements nodes.Node.
+func (n *CLIPTextEncodeControlnet) Run(ctx *nodes.Context) (nodes.Result, error) {
+	if n.CLIP == nil {
+		return nodes.Result{}, errNoCLIP()
+	}
+	c, err := n.CLIP.Encode(ctx, n.Text)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	if len(c) == 0 {
+		return nodes.Result{}, nodes.Errorf("RuntimeError", "encoding a prompt: the text encoder gives nothing")
+	}
+	return nodes.Out(n.Conditioning.With(map[string]any{"cross_attn_controlnet": c[0].Tokens, "pooled_output_controlnet": c[0].Pooled})), nil
 }

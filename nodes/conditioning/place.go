@@ -122,16 +122,22 @@ func (*ConditioningSetMask) Spec() nodes.Spec {
 // Run implements nodes.Node. With "mask bounds" the model sees only the rectangle around the mask, otherwise all of the
 // picture, of which what lies under the mask counts.
 func (n *ConditioningSetMask) Run(*nodes.Context) (nodes.Result, error) {
-	if n.Mask == nil || len(n.Mask.Shape) < 2 || n.Mask.Len() == 0 {
-		return nodes.Result{}, nodes.Errorf("ValueError", "the input mask is no mask")
+	c, err := inMask(n.Conditioning, n.Mask, n.Strength, n.Area)
+	if err != nil {
+		return nodes.Result{}, err
 	}
-	mask := n.Mask
+	return nodes.Out(c), nil
+}
+
+// inMask returns the conditioning limited to a mask.
+func inMask(c engine.Conditioning, mask *tensor.Tensor, strength float64, area string) (engine.Conditioning, error) {
+	if mask == nil || len(mask.Shape) < 2 || mask.Len() == 0 {
+		return nil, nodes.Errorf("ValueError", "the input mask is no mask")
+	}
 	if len(mask.Shape) == 2 {
 		mask = &tensor.Tensor{Shape: []int{1, mask.Dim(0), mask.Dim(1)}, Data: mask.Data}
 	}
-	return nodes.Out(n.Conditioning.With(map[string]any{
-		"mask": mask, "set_area_to_bounds": n.Area != "default", "mask_strength": n.Strength,
-	})), nil
+	return c.With(map[string]any{"mask": mask, "set_area_to_bounds": area != "default", "mask_strength": strength}), nil
 }
 
 // ConditioningSetTimestepRange limits an encoding to a part of the way from noise to picture.
