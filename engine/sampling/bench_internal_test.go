@@ -2,6 +2,7 @@ package sampling
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"comfygo/engine/tensor"
@@ -49,6 +50,44 @@ func BenchmarkNoise(b *testing.B) {
 	for b.Loop() {
 		if _, err := PrepareNoise(benchShape, 1, nil); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestStepsDoNotAllocateMoreAndMore compares the allocations of later steps with those of earlier ones. It is not parallel: others'
+// allocations would count.
+func TestStepsDoNotAllocateMoreAndMore(t *testing.T) {
+	m, err := NewModelSampling(EPS, Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := tensor.New(1, 4, 8, 8)
+	NewGenerator(1).Randn(x.Data)
+	for _, s := range samplers {
+		if strings.HasPrefix(s.name, "dpm_") && s.name != "dpm_2" {
+			continue // chooses its own steps
+		}
+		allocs := func(steps int) float64 {
+			sigmas, err := Sigmas(m, s.name, "karras", steps, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return testing.AllocsPerRun(1, func() {
+				r := &Run{
+					Denoise: func(context.Context, *tensor.Tensor, float32) (*tensor.Tensor, error) { return x, nil },
+					X:       x, Sigmas: append([]float32(nil), sigmas...), Seed: 1, Model: m, Generator: NewGenerator(1),
+					Uncond: func() *tensor.Tensor { return x }, Step: func(int, *tensor.Tensor, *tensor.Tensor) {},
+				}
+				if _, err := s.run(t.Context(), r); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+		ten, twenty, forty := allocs(10), allocs(20), allocs(40)
+		early, late := (twenty-ten)/10, (forty-twenty)/20
+		// The Brownian path is cut deeper the closer its steps are.
+		if late > 1.3*early+2 {
+			t.Errorf("%s: a step takes %.1f allocations early and %.1f late", s.name, early, late)
 		}
 	}
 }
