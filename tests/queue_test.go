@@ -251,7 +251,7 @@ func TestDrain(t *testing.T) {
 	c := apiclient.Client{Base: p.URL}
 	var ids []string
 	for n := range 3 {
-		id, err := c.Queue(t.Context(), resample(n, 4096), "")
+		id, err := c.Queue(t.Context(), resample(n, 2048), "")
 		if err != nil {
 			t.Fatal(err)
 		}
