@@ -80,6 +80,10 @@ type Job struct {
 	ExtraData *pyjson.Object
 	// Outputs are Verdict.Outputs.
 	Outputs []string
+	// Next, if set, returns the job that runs after this one, as things stand now; ok is false when there is none. While nothing but
+	// UsesNothing nodes is left of this job (pictures are being saved), work of that one begins. Nothing is heard of it, and nothing is kept
+	// or shown, before Run is called for it with the same Prompt. Run calls it from its own goroutine.
+	Next func() (next Job, ok bool)
 }
 
 // Client returns the client_id that the job was sent with; ok is false when it came without one.

@@ -8,6 +8,20 @@ type entry struct {
 	ui      *shown
 }
 
+// list returns the values of an output, counted from the end when slot is negative. A nil entry has none.
+func (e *entry) list(slot int) ([]any, bool) {
+	if e == nil || e.outputs == nil {
+		return nil, false
+	}
+	if slot < 0 {
+		slot += len(e.outputs)
+	}
+	if slot < 0 || slot >= len(e.outputs) {
+		return nil, false
+	}
+	return e.outputs[slot], true
+}
+
 // shown is a UI output with the ids it was first shown under.
 type shown struct {
 	output, meta *pyjson.Object
@@ -47,6 +61,8 @@ type outputCache interface {
 	get(id string) *entry
 	// peek is get without counting as a use where the policy makes a difference.
 	peek(id string) *entry
+	// find returns the result with a key or nil; it does not count as a use. kept is false when nothing is ever kept.
+	find(key cacheKey) (e *entry, kept bool)
 	// set keeps a result.
 	set(id string, e *entry)
 	// touch keeps a result that a later node still holds, should it have been dropped meanwhile.
@@ -65,6 +81,7 @@ type noCache struct{}
 func (noCache) begin(*graph, *keyMaker, []string) {}
 func (noCache) get(string) *entry                 { return nil }
 func (noCache) peek(string) *entry                { return nil }
+func (noCache) find(cacheKey) (*entry, bool)      { return nil, false }
 func (noCache) set(string, *entry)                {}
 func (noCache) touch(string, *entry)              {}
 func (noCache) expand(string, []string)           {}

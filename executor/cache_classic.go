@@ -75,6 +75,8 @@ func (c *classicCache) get(id string) *entry {
 
 func (c *classicCache) peek(id string) *entry { return c.get(id) }
 
+func (c *classicCache) find(key cacheKey) (*entry, bool) { return c.data[key], true }
+
 func (c *classicCache) set(id string, e *entry) {
 	h := c.home(id)
 	if h == nil || h.keys == nil {

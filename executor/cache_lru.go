@@ -73,6 +73,8 @@ func (c *lruCache) get(id string) *entry {
 	return c.peek(id)
 }
 
+func (c *lruCache) find(key cacheKey) (*entry, bool) { return c.data[key], true }
+
 func (c *lruCache) set(id string, e *entry) {
 	if key, ok := c.keys.keys[id]; ok {
 		c.used[key] = c.generation

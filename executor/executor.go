@@ -23,6 +23,7 @@ type Executor struct {
 	cache  outputCache
 	states *stateStore
 	runs   uint64
+	begun  *headStart // of the next job; nil when nothing of it was begun
 }
 
 // New makes an executor with empty caches.

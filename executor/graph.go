@@ -34,6 +34,8 @@ type node struct {
 	fingerprinted  bool
 	key            cacheKey
 	keyed, working bool
+	// unique: no other run makes this key again.
+	unique bool
 }
 
 // inputLink is an input that is a link.

@@ -2,7 +2,6 @@ package executor
 
 import (
 	"sync"
-	"time"
 
 	"comfygo/nodes"
 	"comfygo/nodes/pyjson"
@@ -14,6 +13,8 @@ type host struct {
 	n   *node
 	bar progressBar
 	mu  sync.Mutex
+	// tape takes what the node says before its turn; nil in a call that is made in its turn.
+	tape *tape
 	// suspended is called when an async node first waits; nil in other calls.
 	suspended func()
 }
@@ -21,7 +22,7 @@ type host struct {
 var _ nodes.Host = (*host)(nil)
 
 func newHost(r *run, n *node, suspended func()) *host {
-	return &host{r: r, n: n, bar: progressBar{now: time.Now}, suspended: suspended}
+	return &host{r: r, n: n, bar: newBar(), suspended: suspended}
 }
 
 // Progress implements nodes.Host.
@@ -30,16 +31,26 @@ func (h *host) Progress(value, limit float64, p *nodes.Preview) {
 	defer h.mu.Unlock()
 	value = min(value, limit)
 	if h.bar.due(value, limit, p) {
-		h.r.out.advanced(h.n, h.r.job.ID, value, limit, p)
+		h.say(func(r *run, n *node) { r.out.advanced(n, r.job.ID, value, limit, p) })
 	}
 }
 
+func (h *host) say(message func(*run, *node)) {
+	if h.tape == nil {
+		message(h.r, h.n)
+		return
+	}
+	h.tape.say(message)
+}
+
 // Show implements nodes.Host.
-func (h *host) Show(value, limit float64, p *nodes.Preview) { h.r.out.show(h.n, value, limit, p) }
+func (h *host) Show(value, limit float64, p *nodes.Preview) {
+	h.say(func(r *run, n *node) { r.out.show(n, value, limit, p) })
+}
 
 // SendText implements nodes.Host.
 func (h *host) SendText(text string) {
-	h.r.out.send(EventText, pyjson.NewObject("node", h.n.id, "text", text), nil)
+	h.say(func(r *run, n *node) { r.out.send(EventText, pyjson.NewObject("node", n.id, "text", text), nil) })
 }
 
 // Await implements nodes.Host.

@@ -36,6 +36,7 @@ func (k *keyMaker) key(n *node) cacheKey {
 			k.key(from)
 		}
 	}
+	before := k.unique
 	b := appendText(k.buf[:0], n.class.Name)
 	if n.class.NotIdempotent || n.class.WantsID() {
 		b = appendText(b, n.id)
@@ -44,6 +45,12 @@ func (k *keyMaker) key(n *node) cacheKey {
 	b = k.appendInputs(b, n)
 	k.buf = b
 	n.key, n.keyed, n.working = sha256.Sum256(b), true, false
+	n.unique = k.unique != before
+	for _, l := range n.links {
+		if from, ok := k.g.nodes[l.from.ID]; ok && from.unique {
+			n.unique = true
+		}
+	}
 	return n.key
 }
 

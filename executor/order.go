@@ -15,6 +15,7 @@ type plan struct {
 	ready   []*task // sorted by seq
 	seq     int
 	blocked int // external blocks
+	busy    int // pending nodes that may use the device
 
 	held map[string]map[string]*entry // for each node the results it waits for or has, by node
 	want map[string][]string          // the other way round
@@ -54,6 +55,9 @@ func (p *plan) add(id string) error {
 		p.seq++
 		t := &task{n: n, seq: p.seq, blocking: map[string]bool{}}
 		p.pending[id] = t
+		if n.class.Uses != nodes.UsesNothing {
+			p.busy++
+		}
 		fresh = append(fresh, t)
 		for _, l := range n.links {
 			if l.lazy {
@@ -197,6 +201,9 @@ func (p *plan) done(id string) {
 		return
 	}
 	delete(p.pending, id)
+	if t.n.class.Uses != nodes.UsesNothing {
+		p.busy--
+	}
 	p.unqueue(t)
 	for to := range t.blocking {
 		p.unblock(to)

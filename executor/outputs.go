@@ -18,6 +18,7 @@ type returned struct {
 	outputs    [][]any
 	ui         *pyjson.Object
 	expansions []expansion // set when a call expanded
+	kept       *entry      // set when nodes further down may have the outputs already
 }
 
 // combine puts the results of a node's calls together.

@@ -149,6 +149,8 @@ type progressBar struct {
 	at   time.Time
 }
 
+func newBar() progressBar { return progressBar{now: time.Now} }
+
 func (b *progressBar) due(value, limit float64, p *nodes.Preview) bool {
 	now := b.now()
 	if b.told && value < b.last {

@@ -28,6 +28,8 @@ type run struct {
 	shows    []string               // keys of shown in order
 	parts    map[string][]expansion // nodes that wait for what they expanded into
 	asyncs   map[string]*asyncCalls // nodes whose calls still run
+	crew     *crew
+	begun    *headStart // what was done of this job while the one before it ended; nil when nothing was
 
 	background sync.WaitGroup
 	wake       chan string
@@ -52,13 +54,10 @@ func (e *Executor) Run(ctx context.Context, job Job, sink Sink) Result {
 	defer e.mu.Unlock()
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	job.Prompt = job.Prompt.Clone()
-	r := &run{
-		e: e, job: job, ctx: inner, cache: e.cache, ran: map[string]bool{}, shown: map[string]*shown{}, parts: map[string][]expansion{},
-		asyncs: map[string]*asyncCalls{}, wake: make(chan string), over: make(chan struct{}), success: true,
-	}
-	r.out = &emitter{sink: sink, now: e.now}
-	r.out.client, r.out.hasOne = job.Client()
+	begun := e.takeHeadStart(job)
+	defer begun.drop()
+	r := newRun(inner, e, job, sink)
+	r.begun = begun
 	r.start()
 	cancel()
 	r.out.close()
@@ -67,10 +66,22 @@ func (e *Executor) Run(ctx context.Context, job Job, sink Sink) Result {
 	return r.result()
 }
 
+func newRun(ctx context.Context, e *Executor, job Job, sink Sink) *run {
+	job.Prompt = job.Prompt.Clone()
+	r := &run{
+		e: e, job: job, ctx: ctx, cache: e.cache, ran: map[string]bool{}, shown: map[string]*shown{}, parts: map[string][]expansion{},
+		asyncs: map[string]*asyncCalls{}, crew: newCrew(), wake: make(chan string), over: make(chan struct{}), success: true,
+	}
+	r.out = &emitter{sink: sink, now: e.now}
+	r.out.client, r.out.hasOne = job.Client()
+	return r
+}
+
 // ClearCache drops all results. It waits for a job that runs.
 func (e *Executor) ClearCache() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.takeHeadStart(Job{}).drop()
 	e.cache = newCache(e.config)
 	e.states = &stateStore{}
 }
@@ -91,6 +102,7 @@ func (r *run) start() {
 	r.cache.begin(g, r.keys, ids)
 	r.out.status("execution_cached", pyjson.NewObject("nodes", r.cachedNodes(ids), "prompt_id", r.job.ID), false)
 	r.plan = newPlan(g, r.cache)
+	r.adopt()
 	known := r.cache.known()
 	for _, id := range r.job.Outputs {
 		if err := r.plan.add(id); err != nil {
@@ -154,8 +166,7 @@ func (r *run) fingerprint(n *node) any {
 		n.fingerprint = given
 		return given
 	}
-	c := caller{id: n.id, promptID: r.job.ID, services: r.e.services, log: r.e.log, class: n.class, inputs: constants(n.class, n.inputs)}
-	results, err := c.each(r.ctx, func(node nodes.Node, ctx *nodes.Context) (any, error) {
+	results, err := r.caller(n, constants(n.class, n.inputs)).each(r.ctx, func(node nodes.Node, ctx *nodes.Context) (any, error) {
 		return node.(nodes.Fingerprinter).Fingerprint(ctx)
 	})
 	if err != nil {

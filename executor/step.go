@@ -19,6 +19,7 @@ type problem struct {
 // step works on a node: it is done, has to wait for more, or failed.
 func (r *run) step(n *node) (step, *problem) {
 	if e := r.cache.get(n.id); e != nil {
+		r.dismiss(n.id)
 		r.resend(n, e)
 		r.out.finished(n)
 		r.plan.deliver(n.id, e)
@@ -72,7 +73,11 @@ func (r *run) work(n *node, seen *pyjson.Object) (step, error) {
 	if got.expansions != nil {
 		return stepPending, r.expand(n, got.expansions)
 	}
-	e := &entry{outputs: got.outputs, ui: r.shown[n.id]}
+	e := got.kept
+	if e == nil {
+		e = &entry{outputs: got.outputs}
+	}
+	e.ui = r.shown[n.id]
 	r.plan.deliver(n.id, e)
 	r.cache.set(n.id, e)
 	return stepDone, nil
@@ -84,7 +89,7 @@ func (r *run) call(n *node, seen *pyjson.Object) (got returned, wait bool, err e
 	inputs := gather(n.class, n.inputs, func(l nodes.Link) ([]any, bool) { return r.linked(n, l) })
 	seen.Merge(inputs.values)
 	r.out.toClient("executing", pyjson.NewObject("node", n.id, "display_node", n.display, "prompt_id", r.job.ID))
-	c := &caller{id: n.id, promptID: r.job.ID, services: r.e.services, log: r.e.log, class: n.class, inputs: inputs}
+	c := r.caller(n, inputs)
 	if n.class.IsLazy() {
 		if wait, err = r.askLazy(n, c); wait || err != nil {
 			return got, wait, err
@@ -92,41 +97,36 @@ func (r *run) call(n *node, seen *pyjson.Object) (got returned, wait bool, err e
 	}
 	c.host = func() nodes.Host { return newHost(r, n, nil) }
 	c.blocked = func(b *nodes.Blocker) *nodes.Blocker { return r.blocked(n, b) }
-	var results []any
-	runNode := func(node nodes.Node, ctx *nodes.Context) (any, error) { return node.Run(ctx) }
-	if n.class.Async {
-		a, pending, err := r.startAsync(r.ctx, n, c, runNode)
-		if err != nil {
-			return got, false, err
-		}
-		if pending {
-			r.hang(n, a)
-			return got, true, nil
-		}
-		if results, err = a.collect(); err != nil {
-			return got, false, err
-		}
-	} else if results, err = c.each(r.ctx, runNode); err != nil {
+	if !n.class.Async {
+		got, err = r.perform(n, c)
+		return got, false, err
+	}
+	r.waitForDevice(n)
+	a, pending, err := r.startAsync(r.ctx, n, c, runNode)
+	if err != nil {
+		return got, false, err
+	}
+	if pending {
+		r.hang(n, a)
+		return got, true, nil
+	}
+	results, err := a.collect()
+	if err != nil {
 		return got, false, err
 	}
 	got, err = combine(n.class, results)
 	return got, false, err
 }
 
+func (r *run) caller(n *node, inputs inputSet) *caller {
+	return &caller{id: n.id, promptID: r.job.ID, services: r.e.services, log: r.e.log, class: n.class, inputs: inputs}
+}
+
+func runNode(node nodes.Node, ctx *nodes.Context) (any, error) { return node.Run(ctx) }
+
 // linked returns the list that a link delivers.
 func (r *run) linked(n *node, l nodes.Link) ([]any, bool) {
-	e := r.plan.result(l.ID, n.id)
-	if e == nil || e.outputs == nil {
-		return nil, false
-	}
-	slot := l.Slot
-	if slot < 0 {
-		slot += len(e.outputs)
-	}
-	if slot < 0 || slot >= len(e.outputs) {
-		return nil, false
-	}
-	return e.outputs[slot], true
+	return r.plan.result(l.ID, n.id).list(l.Slot)
 }
 
 // display shows what a node has for the client and keeps it for the history.
@@ -154,8 +154,12 @@ func (r *run) blocked(n *node, b *nodes.Blocker) *nodes.Blocker {
 	if b.Message == nil {
 		return b
 	}
+	r.tellBlocked(n, b)
+	return &nodes.Blocker{}
+}
+
+func (r *run) tellBlocked(n *node, b *nodes.Blocker) {
 	r.out.send("execution_error", pyjson.NewObject("prompt_id", r.job.ID, "node_id", n.id, "node_type", n.class.Name, "executed", append([]string{}, r.executed...),
 		"exception_message", "Execution Blocked: "+*b.Message, "exception_type", "ExecutionBlocked", "traceback", []any{}, "current_inputs", []any{},
 		"current_outputs", []any{}), nil)
-	return &nodes.Blocker{}
 }

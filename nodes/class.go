@@ -95,6 +95,12 @@ func (c *Class) HasFingerprint() bool { return c.fingerprints }
 // IsLazy reports whether the class has a CheckLazy method.
 func (c *Class) IsLazy() bool { return c.lazies }
 
+// WorksAhead reports whether the node's work may begin before its turn: output nodes are run for their effect, lazy ones have to be asked, and
+// async ones look after themselves.
+func (c *Class) WorksAhead() bool {
+	return c.Uses != UsesUnknown && !c.OutputNode && !c.Async && !c.lazies
+}
+
 // WantsID reports whether the node's own id counts as one of its inputs, so that equal nodes do not share results. As
 // upstream has it, only v1 classes with a hidden UNIQUE_ID do.
 func (c *Class) WantsID() bool {

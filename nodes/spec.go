@@ -32,6 +32,8 @@ type Spec struct {
 	NotIdempotent bool
 	// Async: Run may overlap with other nodes; see Context.Await.
 	Async bool
+	// Uses says what may happen beside the node's work; nothing may unless it says so.
+	Uses Uses
 	// AcceptAllInputs: undeclared inputs reach the node too (Context.Input).
 	AcceptAllInputs bool
 	// Validates names the inputs that ValidateInputs looks at, as upstream's function names its arguments: the built-in range and
@@ -46,6 +48,20 @@ type Spec struct {
 	// PriceBadge is written as it is; nil is null.
 	PriceBadge any
 }
+
+// Uses says what a node's work needs, and so what may happen beside it. Clients see the same messages in the same order whatever it says.
+type Uses int
+
+const (
+	// UsesUnknown is for nodes that say nothing: they run when it is their turn, never earlier.
+	UsesUnknown Uses = iota
+	// UsesDevice: the work is on the device, of which one node has the whole, and depends on nothing but the inputs and the fingerprint. It
+	// may begin early while a UsesNothing node is at work, and its result may never be wanted.
+	UsesDevice
+	// UsesNothing: the work is on the processor and in the node's own files, and depends on nothing but the inputs and the fingerprint. It may
+	// begin early and go on beside any other node; if the node is no output node its result may never be wanted.
+	UsesNothing
+)
 
 // Output is one output slot.
 type Output struct {
