@@ -127,6 +127,14 @@ func turnBefore(a lane, ja *Job, b lane, jb *Job, shares *Shares) bool {
 	return ja.before(jb)
 }
 
+// peek returns the job that pop would take out; nil when there is none.
+func (l *lineup) peek() *Job {
+	if l.size == 0 {
+		return nil
+	}
+	return (*l.lanes[next(l.lanes, &l.shares)])[0]
+}
+
 // pop takes the next job out.
 func (l *lineup) pop() *Job {
 	at := next(l.lanes, &l.shares)

@@ -50,6 +50,9 @@ type Config struct {
 	Changed func(remaining int)
 	// Finished is called after a job went to history, before the next one starts.
 	Finished func(j *Job)
+	// Idle is called when a job has ended and no other one follows at once, before Free, and when Work ends. What was done in advance for the
+	// job that Next told of has to stop then.
+	Idle func()
 	// Free is called between two jobs when clients asked for it.
 	Free func(f Flags)
 	// Send sends a message to a webhook; nil drops them.

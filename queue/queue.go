@@ -112,6 +112,9 @@ type Queue interface {
 	Put(j *Job) error
 	// Snapshot returns the running jobs and the waiting ones in the order in which they will run.
 	Snapshot() (running, pending []*Job)
+	// Next returns the waiting job that would start now if none ran; nil when none would. It stays a waiting job, which can still be cancelled or
+	// overtaken: whoever works for it in advance must be ready to throw that away. The job must not be changed.
+	Next() *Job
 	// Remaining is the number of running and waiting jobs.
 	Remaining() int
 	// Stats returns the queue's figures.

@@ -15,6 +15,7 @@ func (q *Local) Work(ctx context.Context) error {
 	helpers.Go(func() { q.keepHouse(ctx) })
 	helpers.Go(func() { q.deliver(ctx) })
 	defer helpers.Wait()
+	defer q.idle()
 	for {
 		if ctx.Err() != nil {
 			return nil
@@ -29,6 +30,7 @@ func (q *Local) Work(ctx context.Context) error {
 			continue
 		}
 		q.free()
+		q.idle()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -37,11 +39,26 @@ func (q *Local) Work(ctx context.Context) error {
 	}
 }
 
+// mayStart reports whether a job may become the running one; the queue is locked.
+func (q *Local) mayStart() bool {
+	return q.waiting.size > 0 && !q.paused && !(q.draining && q.store.Durable()) && q.loadErr == nil && q.store.Err() == nil
+}
+
+// Next implements Queue.
+func (q *Local) Next() *Job {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.mayStart() || q.flags != (Flags{}) {
+		return nil
+	}
+	return q.waiting.peek()
+}
+
 // take makes the first waiting job the running one. Nothing starts while its start cannot be noted.
 func (q *Local) take(ctx context.Context) (*running, context.Context) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.waiting.size == 0 || q.paused || q.draining && q.store.Durable() || q.loadErr != nil || q.store.Err() != nil {
+	if !q.mayStart() {
 		return nil, nil
 	}
 	var before, after *Shares
@@ -249,12 +266,19 @@ func (q *Local) free() {
 	if f == (Flags{}) || q.cfg.Free == nil {
 		return
 	}
+	q.idle()
 	defer func() {
 		if v := recover(); v != nil {
 			q.cfg.Logger.Error("freeing memory panicked", "panic", v)
 		}
 	}()
 	q.cfg.Free(f)
+}
+
+func (q *Local) idle() {
+	if q.cfg.Idle != nil {
+		q.cfg.Idle()
+	}
 }
 
 // How often the house is looked after.

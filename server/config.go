@@ -21,6 +21,7 @@ type Executor interface {
 	Validate(ctx context.Context, id string, prompt executor.Prompt, targets any) (executor.Verdict, error)
 	Run(ctx context.Context, job executor.Job, sink executor.Sink) executor.Result
 	ClearCache()
+	DropHeadStart()
 	Registry() *nodes.Registry
 	Env() nodes.Env
 }

@@ -77,7 +77,7 @@ func New(cfg Config) (*Server, error) {
 	s.hooks = webhook.NewSender(s.guard)
 	s.queue, err = queue.New(queue.Config{
 		Policy: cfg.Policy, Run: s.runJob, Changed: s.hub.Remaining, Finished: s.jobFinished,
-		Free: s.free, Send: s.hooks.Send, Store: cfg.Store, Logger: s.log,
+		Idle: cfg.Executor.DropHeadStart, Free: s.free, Send: s.hooks.Send, Store: cfg.Store, Logger: s.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)

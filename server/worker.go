@@ -17,7 +17,9 @@ func (s *Server) runJob(ctx context.Context, j *queue.Job) queue.Outcome {
 	start := time.Now()
 	defer s.hub.Idle()
 	after := s.pauseAssets()
-	result := s.cfg.Executor.Run(ctx, executorJob(j), executor.SinkFunc(s.sendEvent))
+	job := executorJob(j)
+	job.Next = s.nextJob
+	result := s.cfg.Executor.Run(ctx, job, executor.SinkFunc(s.sendEvent))
 	after(ctx, j.ID, result.Outputs)
 	s.log.Info(fmt.Sprintf("Prompt executed in %.2f seconds", time.Since(start).Seconds()), "prompt_id", j.ID, "success", result.Success)
 	out := queue.Outcome{Outputs: result.Outputs, Meta: result.Meta, Success: result.Success}
@@ -29,6 +31,15 @@ func (s *Server) runJob(ctx context.Context, j *queue.Job) queue.Outcome {
 
 func executorJob(j *queue.Job) executor.Job {
 	return executor.Job{ID: j.ID, Prompt: j.Prompt, ExtraData: j.RunExtra(), Outputs: j.Outputs}
+}
+
+// nextJob is the job that comes after the running one, which work may begin for.
+func (s *Server) nextJob() (executor.Job, bool) {
+	j := s.queue.Next()
+	if j == nil {
+		return executor.Job{}, false
+	}
+	return executorJob(j), true
 }
 
 // jobFinished tells the job's client that nothing runs for it any more.
