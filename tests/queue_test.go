@@ -153,7 +153,7 @@ func TestKilled(t *testing.T) {
 	f := &feeders{accepted: map[string]float64{}, unsure: map[string]bool{}}
 	p := launch(t, base)
 	f.url.Store(&p.URL)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	var all sync.WaitGroup
 	for c := range clients {
