@@ -58,6 +58,10 @@ golden: setup ## compare with the recorded pictures and numbers, the full-size m
 bench: setup build ## measure start, memory, steps and decoding; ARGS="-checkpoint FILE" for a model of yours
 	$(GO) run ./tools/bench -server $(BIN)/comfygo $(ARGS)
 
+.PHONY: soak
+soak: build ## feed the server with thousands of tiny prompts; it fails when memory or goroutines grow
+	$(GO) run ./tools/soak -server $(BIN)/comfygo $(ARGS)
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME each
 	@set -e; for pkg in $$($(GO) list ./...); do \
