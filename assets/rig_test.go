@@ -99,21 +99,25 @@ func (r *rig) wait() {
 	}
 }
 
+// told returns the events so far.
+func (r *rig) told() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.events)
+}
+
 // await waits for an event.
 func (r *rig) await(event string) {
 	r.t.Helper()
 	deadline := time.After(20 * time.Second)
 	for {
-		r.mu.Lock()
-		there := slices.Contains(r.events, event)
-		r.mu.Unlock()
-		if there {
+		if slices.Contains(r.told(), event) {
 			return
 		}
 		select {
 		case <-r.heard:
 		case <-deadline:
-			r.t.Fatalf("there was no event %q, only %v", event, r.events)
+			r.t.Fatalf("there was no event %q, only %v", event, r.told())
 		}
 	}
 }
