@@ -170,23 +170,30 @@ func duration(j *pyjson.Object) float64 {
 	return end - start
 }
 
-// getJob returns one job, a finished one with its outputs.
+// getJob returns one job, a finished one with its outputs; with ?progress=true also how far it has come.
 func (s *Server) getJob(c echo.Context) error {
 	id := param(c, "job_id")
+	asked, _ := query(c, "progress")
+	answer := func(job *pyjson.Object, position int) error {
+		if asked == "true" || asked == "1" {
+			s.withProgress(job, position)
+		}
+		return s.json(c, http.StatusOK, job)
+	}
 	if r := s.queue.Find(id); r != nil {
 		if j := jobDetails(r); j != nil {
-			return s.json(c, http.StatusOK, j)
+			return answer(j, 0)
 		}
 	}
 	running, pending := s.queue.Snapshot()
-	for _, list := range []struct {
-		jobs  []*queue.Job
-		state string
-	}{{running, jobInProgress}, {pending, jobPending}} {
-		for _, j := range list.jobs {
-			if j.ID == id {
-				return s.json(c, http.StatusOK, waitingJob(j, list.state))
-			}
+	for _, j := range running {
+		if j.ID == id {
+			return answer(waitingJob(j, jobInProgress), 0)
+		}
+	}
+	for i, j := range pending {
+		if j.ID == id {
+			return answer(waitingJob(j, jobPending), i+1)
 		}
 	}
 	return s.json(c, http.StatusNotFound, pyjson.NewObject("error", "Job not found"))

@@ -27,26 +27,39 @@ func (s *Server) getPrompt(c echo.Context) error {
 // postPrompt checks a prompt and queues it.
 func (s *Server) postPrompt(c echo.Context) error {
 	s.log.Info("got prompt")
-	body, err := s.readJSON(c)
+	patience, err := waitQuery(c)
+	if err != nil {
+		return s.complain(c, http.StatusBadRequest, err.Error())
+	}
+	data, err := s.readBody(c)
 	if err != nil {
 		return err
+	}
+	return s.once(c, data, patience, func() (*queue.Job, *pyjson.Object, error) { return s.putPrompt(c, data) })
+}
+
+// putPrompt queues a prompt and returns the job and the answer. It returns neither when it has answered itself.
+func (s *Server) putPrompt(c echo.Context, data []byte) (*queue.Job, *pyjson.Object, error) {
+	body, err := pyjson.Unmarshal(data)
+	if err != nil {
+		return nil, nil, trouble("reading the request body: %w", err)
 	}
 	number, err := s.number(body)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if given, err := has(body, "prompt"); err != nil {
-		return err
+		return nil, nil, err
 	} else if !given {
-		return s.refuse(c, "no_prompt", "No prompt provided", "No prompt provided")
+		return nil, nil, s.refuse(c, "no_prompt", "No prompt provided", "No prompt provided")
 	}
 	request, ok := body.(*pyjson.Object)
 	if !ok {
-		return trouble("reading the prompt: the body is a %s, not an object", pyjson.TypeName(body))
+		return nil, nil, trouble("reading the prompt: the body is a %s, not an object", pyjson.TypeName(body))
 	}
 	id, ok := promptID(request)
 	if !ok {
-		return s.refuse(c, "invalid_prompt_id", "prompt_id must be a valid UUID", "prompt_id must be a UUID string in "+
+		return nil, nil, s.refuse(c, "invalid_prompt_id", "prompt_id must be a valid UUID", "prompt_id must be a UUID string in "+
 			"canonical lowercase hyphenated form; omit it to let the server generate one")
 	}
 	return s.validate(c, request, id, number)
@@ -136,38 +149,38 @@ func isJobID(id string) bool {
 	return err == nil && u.String() == id
 }
 
-func (s *Server) validate(c echo.Context, request *pyjson.Object, id string, number queue.Number) error {
+func (s *Server) validate(c echo.Context, request *pyjson.Object, id string, number queue.Number) (*queue.Job, *pyjson.Object, error) {
 	v, _ := request.Get("prompt")
 	prompt, ok := v.(*pyjson.Object)
 	if !ok {
-		return trouble("reading the prompt: it is a %s, not an object", pyjson.TypeName(v))
+		return nil, nil, trouble("reading the prompt: it is a %s, not an object", pyjson.TypeName(v))
 	}
 	if err := s.replaceNodes(prompt); err != nil {
-		return err
+		return nil, nil, err
 	}
 	targets, _ := request.Get("partial_execution_targets")
 	verdict, err := s.cfg.Executor.Validate(c.Request().Context(), id, prompt, targets)
 	if err != nil {
-		return trouble("checking the prompt: %w", err)
+		return nil, nil, trouble("checking the prompt: %w", err)
 	}
 	extra, err := extraData(c, request)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if !verdict.OK {
 		s.log.Warn("invalid prompt", "type", verdict.Error.String("type"), "message", verdict.Error.String("message"))
-		return s.json(c, http.StatusBadRequest, pyjson.NewObject("error", verdict.Error, "node_errors", orEmpty(verdict.NodeErrors)))
+		return nil, nil, s.json(c, http.StatusBadRequest, pyjson.NewObject("error", verdict.Error, "node_errors", orEmpty(verdict.NodeErrors)))
 	}
 	options, err := s.takeOptions(extra)
 	if err != nil {
-		return s.refuse(c, "invalid_options", "extra_data.comfygo cannot be used", err.Error())
+		return nil, nil, s.refuse(c, "invalid_options", "extra_data.comfygo cannot be used", err.Error())
 	}
 	job := &queue.Job{Number: number, ID: id, Prompt: prompt, Extra: extra, Outputs: verdict.Outputs, Secrets: takeSecrets(extra), Options: options}
 	extra.Set("create_time", time.Now().UnixMilli())
 	if err := s.queue.Put(job); err != nil {
-		return err
+		return nil, nil, err
 	}
-	return s.json(c, http.StatusOK, pyjson.NewObject("prompt_id", id, "number", number.JSON(), "node_errors", orEmpty(verdict.NodeErrors)))
+	return job, pyjson.NewObject("prompt_id", id, "number", number.JSON(), "node_errors", orEmpty(verdict.NodeErrors)), nil
 }
 
 func orEmpty(o *pyjson.Object) *pyjson.Object {

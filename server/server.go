@@ -40,6 +40,9 @@ type Server struct {
 	uploads   sync.Mutex    // held while an upload looks for a free name and takes it
 	logs      *logSubscribers
 	catalogue catalogue
+	runs      runs
+	bell      bell
+	keys      onceKeys
 	// settingsLock is held while settings are changed.
 	settingsLock sync.Mutex
 	closing      sync.Once
@@ -76,7 +79,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.hooks = webhook.NewSender(s.guard)
 	s.queue, err = queue.New(queue.Config{
-		Policy: cfg.Policy, Run: s.runJob, Changed: s.hub.Remaining, Finished: s.jobFinished,
+		Policy: cfg.Policy, Run: s.runJob, Changed: s.queueChanged, Finished: s.jobFinished,
 		Idle: cfg.Executor.DropHeadStart, Free: s.free, Send: s.hooks.Send, Store: cfg.Store, Logger: s.log,
 	})
 	if err != nil {
@@ -143,6 +146,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 		})
 	}
 	<-ctx.Done()
+	s.bell.strike(true)
 	s.hub.Close()
 	stopCtx, stop := context.WithTimeout(context.Background(), drainTimeout)
 	defer stop()

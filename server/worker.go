@@ -17,6 +17,8 @@ func (s *Server) runJob(ctx context.Context, j *queue.Job) queue.Outcome {
 	start := time.Now()
 	defer s.hub.Idle()
 	after := s.pauseAssets()
+	s.runs.begin(j)
+	defer func() { s.runs.end(time.Now()) }()
 	job := executorJob(j)
 	job.Next = s.nextJob
 	result := s.cfg.Executor.Run(ctx, job, executor.SinkFunc(s.sendEvent))
@@ -64,6 +66,7 @@ const previewFeature = "supports_preview_metadata"
 
 // sendEvent passes an event of the executor on to the clients it is for.
 func (s *Server) sendEvent(e executor.Event) {
+	s.runs.observe(e, time.Now())
 	to := hub.To(e.Client)
 	if e.Broadcast {
 		to = hub.Everybody

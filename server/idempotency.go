@@ -1,0 +1,127 @@
+package server
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/nodes/pyjson"
+	"comfygo/queue"
+)
+
+const (
+	// keyHeader names a request, so that a client that did not hear the answer can send it again without a second job.
+	keyHeader = "Idempotency-Key"
+	// rememberedKeys and keyLifetime bound what is remembered; maxKeyLength is the longest name.
+	rememberedKeys = 10000
+	keyLifetime    = 24 * time.Hour
+	maxKeyLength   = 255
+)
+
+// onceEntry is a request with a key: being worked on, or accepted.
+type onceEntry struct {
+	name string
+	sum  [sha256.Size]byte
+	at   time.Time
+	done chan struct{} // closed when it is decided
+	job  *queue.Job    // nil when it was refused; read after done
+	text *pyjson.Object
+}
+
+// onceKeys are the requests that came with a key.
+type onceKeys struct {
+	mu    sync.Mutex
+	byKey map[string]*onceEntry
+	order []*onceEntry
+}
+
+// claim returns the entry of a key and whether it is new, so that the caller has to decide it.
+func (k *onceKeys) claim(name string, sum [sha256.Size]byte, now time.Time) (e *onceEntry, fresh bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for len(k.order) > 0 && (len(k.order) >= rememberedKeys || now.Sub(k.order[0].at) > keyLifetime) {
+		if k.byKey[k.order[0].name] == k.order[0] {
+			delete(k.byKey, k.order[0].name)
+		}
+		k.order = k.order[1:]
+	}
+	if e = k.byKey[name]; e != nil {
+		return e, false
+	}
+	e = &onceEntry{name: name, sum: sum, at: now, done: make(chan struct{})}
+	if k.byKey == nil {
+		k.byKey = map[string]*onceEntry{}
+	}
+	k.byKey[name] = e
+	k.order = append(k.order, e)
+	return e, true
+}
+
+// decide notes what became of a claimed key; one that was refused is free again.
+func (k *onceKeys) decide(e *onceEntry, job *queue.Job, text *pyjson.Object) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e.job, e.text = job, text; job == nil {
+		delete(k.byKey, e.name)
+	}
+	close(e.done)
+}
+
+// once handles a prompt unless one with the same key was accepted before: then the answer is the same, and nothing is
+// queued.
+func (s *Server) once(c echo.Context, body []byte, patience time.Duration, put func() (*queue.Job, *pyjson.Object, error)) error {
+	key := c.Request().Header.Get(keyHeader)
+	if key == "" {
+		job, reply, err := put()
+		if err != nil || job == nil {
+			return err
+		}
+		return s.accepted(c, job, reply, patience)
+	}
+	if len(key) > maxKeyLength {
+		return s.complain(c, http.StatusBadRequest, fmt.Sprintf("%s has more than %d characters", keyHeader, maxKeyLength))
+	}
+	name := c.Request().Header.Get("Comfy-User") + "\x00" + key
+	sum := sha256.Sum256(body)
+	for {
+		e, fresh := s.keys.claim(name, sum, time.Now())
+		if e.sum != sum {
+			return s.complain(c, http.StatusUnprocessableEntity, keyHeader+" was used for another prompt")
+		}
+		if fresh {
+			return s.first(c, e, patience, put)
+		}
+		select {
+		case <-e.done:
+		case <-c.Request().Context().Done():
+			return nil // nobody is there any more
+		}
+		if e.job != nil {
+			c.Response().Header().Set("Idempotency-Replayed", "true")
+			return s.accepted(c, e.job, e.text, patience)
+		}
+	}
+}
+
+// first handles the first request with a key.
+func (s *Server) first(c echo.Context, e *onceEntry, patience time.Duration, put func() (*queue.Job, *pyjson.Object, error)) error {
+	var job *queue.Job
+	var reply *pyjson.Object
+	decided := false
+	defer func() { // also when put panics
+		if !decided {
+			s.keys.decide(e, nil, nil)
+		}
+	}()
+	job, reply, err := put()
+	decided = true
+	s.keys.decide(e, job, reply)
+	if err != nil || job == nil {
+		return err
+	}
+	return s.accepted(c, job, reply, patience)
+}
