@@ -60,7 +60,7 @@ func TestExchanges(t *testing.T) {
 	}
 }
 
-func try(t *testing.T, r *rig, x exchange) {
+func try(t *testing.T, r *rig, x exchange) (body string) {
 	t.Helper()
 	method, path, _ := strings.Cut(x.Request, " ")
 	var headers []string
@@ -80,4 +80,5 @@ func try(t *testing.T, r *rig, x exchange) {
 	if x.Match != "" && !regexp.MustCompile("(?s)^(?:"+x.Match+")$").MatchString(a.body) {
 		t.Errorf("%s: body %.300q, want %q", x.Request, a.body, x.Match)
 	}
+	return a.body
 }
