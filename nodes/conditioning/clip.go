@@ -30,6 +30,7 @@ func (*CLIPTextEncode) Spec() nodes.Spec {
 		Description:   "Turns a prompt into the encoding that steers the diffusion model.",
 		SearchAliases: []string{"text", "prompt", "text prompt", "positive prompt", "negative prompt", "encode text", "text encoder", "encode prompt"},
 		Outputs:       []nodes.Output{{Type: "CONDITIONING", Tooltip: "The encoded prompt, for a sampler."}},
+		Uses:          nodes.UsesDevice,
 	}
 }
 
@@ -53,7 +54,7 @@ type CLIPSetLastLayer struct {
 
 // Spec implements nodes.Node.
 func (*CLIPSetLastLayer) Spec() nodes.Spec {
-	return nodes.Spec{Name: "CLIPSetLastLayer", DisplayName: "CLIP Set Last Layer", Category: "model/conditioning", Outputs: nodes.Outputs("CLIP")}
+	return nodes.Spec{Name: "CLIPSetLastLayer", DisplayName: "CLIP Set Last Layer", Category: "model/conditioning", Outputs: nodes.Outputs("CLIP"), Uses: nodes.UsesDevice}
 }
 
 // Run implements nodes.Node.
@@ -76,6 +77,7 @@ func (*CLIPTextEncodeControlnet) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "CLIPTextEncodeControlnet", DisplayName: "CLIP Text Encode (Controlnet)", Category: "model/conditioning",
 		Module: "comfy_extras.nodes_cond", V3: true, Experimental: true, Outputs: nodes.Outputs("CONDITIONING"),
+		Uses: nodes.UsesDevice,
 	}
 }
 

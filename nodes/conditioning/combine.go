@@ -21,6 +21,7 @@ func transform(name, display string, aliases ...string) nodes.Spec {
 	return nodes.Spec{
 		Name: name, DisplayName: display, Category: "model/conditioning/transform", SearchAliases: aliases,
 		Outputs: nodes.Outputs("CONDITIONING"),
+		Uses:    nodes.UsesNothing,
 	}
 }
 

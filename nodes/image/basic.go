@@ -25,7 +25,7 @@ type EmptyImage struct {
 
 // Spec implements nodes.Node.
 func (*EmptyImage) Spec() nodes.Spec {
-	return nodes.Spec{Name: "EmptyImage", DisplayName: "Empty Image", Category: "image", Outputs: nodes.Outputs("IMAGE")}
+	return nodes.Spec{Name: "EmptyImage", DisplayName: "Empty Image", Category: "image", Outputs: nodes.Outputs("IMAGE"), Uses: nodes.UsesNothing}
 }
 
 // Run implements nodes.Node.
@@ -58,6 +58,7 @@ func (*ImageInvert) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageInvert", DisplayName: "Invert Image Colors", Category: "image/color", EssentialsCategory: "Image Tools",
 		SearchAliases: []string{"reverse colors"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -84,6 +85,7 @@ func (*ImageBatch) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageBatch", DisplayName: "Batch Images (DEPRECATED)", Category: "image/batch", Deprecated: true,
 		SearchAliases: []string{"combine images", "merge images", "stack images"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -123,6 +125,7 @@ func (*ImagePadForOutpaint) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImagePadForOutpaint", DisplayName: "Pad Image for Outpainting", Category: "image/transform",
 		SearchAliases: []string{"extend canvas", "expand image"}, Outputs: nodes.Outputs("IMAGE", "MASK"),
+		Uses: nodes.UsesNothing,
 	}
 }
 

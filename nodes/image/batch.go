@@ -36,6 +36,7 @@ func (*ImageCrop) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageCrop", DisplayName: "Crop Image (DEPRECATED)", Category: "image/transform", Module: moduleImages, V3: true,
 		Deprecated: true, EssentialsCategory: "Image Tools", SearchAliases: []string{"trim"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -64,6 +65,7 @@ func (*RepeatImageBatch) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "RepeatImageBatch", DisplayName: "Repeat Image Batch", Category: "image/batch", Module: moduleImages, V3: true,
 		SearchAliases: []string{"duplicate image", "clone image"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -91,6 +93,7 @@ func (*ImageFromBatch) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageFromBatch", DisplayName: "Get Image from Batch", Category: "image/batch", Module: moduleImages, V3: true,
 		SearchAliases: []string{"select image", "pick from batch", "extract image"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -122,6 +125,7 @@ func (*ImageAddNoise) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageAddNoise", DisplayName: "Add Noise to Image", Category: "image/filters", Module: moduleImages, V3: true,
 		SearchAliases: []string{"film grain"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -154,6 +158,7 @@ func (*GetImageSize) Spec() nodes.Spec {
 		Description:   "Tells width, height and batch size.",
 		SearchAliases: []string{"dimensions", "resolution", "image info"}, Hidden: []string{"UNIQUE_ID"},
 		Outputs: []nodes.Output{{Type: "INT", Name: "width"}, {Type: "INT", Name: "height"}, {Type: "INT", Name: "batch_size"}},
+		Uses:    nodes.UsesNothing,
 	}
 }
 
@@ -178,6 +183,7 @@ func (*ImageRotate) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageRotate", DisplayName: "Rotate Image", Category: "image/transform", Module: moduleImages, V3: true,
 		EssentialsCategory: "Image Tools", SearchAliases: []string{"turn", "flip orientation"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -205,6 +211,7 @@ func (*ImageFlip) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageFlip", DisplayName: "Flip Image", Category: "image/transform", Module: moduleImages, V3: true,
 		SearchAliases: []string{"mirror", "reflect"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 

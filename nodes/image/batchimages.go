@@ -20,6 +20,7 @@ func (*BatchImages) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "BatchImagesNode", DisplayName: "Batch Images", Category: "image/batch", Module: modulePost, V3: true, EssentialsCategory: "Image Tools",
 		SearchAliases: []string{"batch", "image batch", "batch images", "combine images", "merge images", "stack images"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -73,6 +74,7 @@ func (*BatchMasks) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "BatchMasksNode", DisplayName: "Batch Masks", Category: "image/mask", Module: modulePost, V3: true,
 		SearchAliases: []string{"combine masks", "stack masks", "merge masks"}, Outputs: nodes.Outputs("MASK"),
+		Uses: nodes.UsesNothing,
 	}
 }
 

@@ -67,6 +67,7 @@ func (*PorterDuffImageComposite) Spec() nodes.Spec {
 		Name: "PorterDuffImageComposite", DisplayName: "Porter-Duff Image Composite", Category: "image/compositing",
 		Module: moduleCompositing, V3: true, Outputs: nodes.Outputs("IMAGE", "MASK"),
 		SearchAliases: []string{"alpha composite", "blend modes", "layer blend", "transparency blend"},
+		Uses:          nodes.UsesNothing,
 	}
 }
 
@@ -146,6 +147,7 @@ func (*SplitImageWithAlpha) Spec() nodes.Spec {
 		Name: "SplitImageWithAlpha", DisplayName: "Split Image with Alpha", Category: "image/compositing",
 		Module: moduleCompositing, V3: true, Outputs: nodes.Outputs("IMAGE", "MASK"),
 		SearchAliases: []string{"extract alpha", "separate transparency", "remove alpha"},
+		Uses:          nodes.UsesNothing,
 	}
 }
 
@@ -176,6 +178,7 @@ func (*JoinImageWithAlpha) Spec() nodes.Spec {
 		Name: "JoinImageWithAlpha", DisplayName: "Join Image with Alpha", Category: "image/compositing",
 		Module: moduleCompositing, V3: true, Outputs: nodes.Outputs("IMAGE"),
 		SearchAliases: []string{"add transparency", "apply alpha", "composite alpha", "RGBA"},
+		Uses:          nodes.UsesNothing,
 	}
 }
 

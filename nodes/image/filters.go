@@ -55,6 +55,7 @@ func (*ImageBlend) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageBlend", DisplayName: "Blend Images", Category: "image/filters", Module: modulePost, V3: true,
 		EssentialsCategory: "Image Tools", SearchAliases: []string{"mix images"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -102,6 +103,7 @@ func (*ImageBlur) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageBlur", DisplayName: "Blur Image", Category: "image/filters", Module: modulePost, V3: true,
 		Outputs: nodes.Outputs("IMAGE"),
+		Uses:    nodes.UsesNothing,
 	}
 }
 
@@ -126,6 +128,7 @@ func (*ImageSharpen) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageSharpen", DisplayName: "Sharpen Image", Category: "image/filters", Module: modulePost, V3: true,
 		Outputs: nodes.Outputs("IMAGE"),
+		Uses:    nodes.UsesNothing,
 	}
 }
 

@@ -30,6 +30,7 @@ func (*ImageScaleToMaxDimension) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageScaleToMaxDimension", DisplayName: "Scale Image to Max Dimension", Category: "image/upscaling",
 		Module: moduleImages, V3: true, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -61,6 +62,7 @@ func (*ImageScaleToTotalPixels) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageScaleToTotalPixels", DisplayName: "Scale Image to Total Pixels", Category: "image/upscaling",
 		Module: modulePost, V3: true, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -92,6 +94,7 @@ func (*ResizeAndPadImage) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ResizeAndPadImage", DisplayName: "Resize And Pad Image", Category: "image/transform", Module: moduleImages, V3: true,
 		SearchAliases: []string{"fit to size"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -155,6 +158,7 @@ func (*ImageStitch) Spec() nodes.Spec {
 		Name: "ImageStitch", DisplayName: "Stitch Images", Category: "image/transform", Module: moduleImages, V3: true,
 		Description:   "Puts image2 next to image1, with a gap if wanted. Without image2 image1 is passed on.",
 		SearchAliases: []string{"combine images", "join images", "concatenate images", "side by side"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 

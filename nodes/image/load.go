@@ -30,6 +30,7 @@ func (*LoadImage) Spec() nodes.Spec {
 		Name: "LoadImage", DisplayName: "Load Image", Category: "image", EssentialsCategory: "Basics",
 		SearchAliases: []string{"load image", "open image", "import image", "upload image", "read image"},
 		Outputs:       nodes.Outputs("IMAGE", "MASK"), Validates: []string{"image"},
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -73,6 +74,7 @@ func (*LoadImageMask) Spec() nodes.Spec {
 		Name: "LoadImageMask", DisplayName: "Load Image (as Mask)", Category: "image", EssentialsCategory: "Image Tools",
 		SearchAliases: []string{"import mask", "alpha mask", "channel mask"},
 		Outputs:       nodes.Outputs("MASK"), Validates: []string{"image"},
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -115,6 +117,7 @@ func (*LoadImageOutput) Spec() nodes.Spec {
 		Description:   "Loads a picture that was saved before. After a refresh of the list its first entry is chosen.",
 		SearchAliases: []string{"output image", "previous generation"}, Experimental: true,
 		Outputs: nodes.Outputs("IMAGE", "MASK"), Validates: []string{"image"},
+		Uses: nodes.UsesNothing,
 	}
 }
 

@@ -28,6 +28,7 @@ func (*Morphology) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "Morphology", DisplayName: "Apply Morphology", Category: "image/filters", Module: moduleMorphology, V3: true,
 		SearchAliases: []string{"erode", "dilate"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -92,6 +93,7 @@ func (*ImageRGBToYUV) Spec() nodes.Spec {
 		Name: "ImageRGBToYUV", DisplayName: "Image RGB to YUV", Category: "image/color", Module: moduleMorphology, V3: true,
 		SearchAliases: []string{"color space conversion"},
 		Outputs:       []nodes.Output{{Type: "IMAGE", Name: "Y"}, {Type: "IMAGE", Name: "U"}, {Type: "IMAGE", Name: "V"}},
+		Uses:          nodes.UsesNothing,
 	}
 }
 
@@ -126,6 +128,7 @@ func (*ImageYUVToRGB) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageYUVToRGB", DisplayName: "Image YUV to RGB", Category: "image/color", Module: moduleMorphology, V3: true,
 		SearchAliases: []string{"color space conversion"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 

@@ -18,6 +18,7 @@ func (*RebatchImages) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "RebatchImages", DisplayName: "Rebatch Images", Category: "image/batch", Module: "comfy_extras.nodes_rebatch", V3: true,
 		InputIsList: true, Outputs: []nodes.Output{{Type: "IMAGE", List: true}},
+		Uses: nodes.UsesNothing,
 	}
 }
 

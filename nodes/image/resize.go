@@ -29,6 +29,7 @@ func (*ResizeImageMask) Spec() nodes.Spec {
 			"resize", "resize image", "resize mask", "scale", "scale image", "scale mask", "image resize", "change size", "dimensions", "shrink", "enlarge",
 		},
 		Outputs: []nodes.Output{{Type: "COMFY_MATCHTYPE_V3", Name: "resized", Match: "input_type"}},
+		Uses:    nodes.UsesNothing,
 	}
 }
 

@@ -34,6 +34,7 @@ func (*SaveImage) Spec() nodes.Spec {
 		Description:   "Writes pictures to the output folder.",
 		SearchAliases: []string{"save", "save image", "export image", "output image", "write image", "download"},
 		Outputs:       []nodes.Output{{Type: "IMAGE", Name: "images"}}, OutputNode: true,
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -65,6 +66,7 @@ func (*PreviewImage) Spec() nodes.Spec {
 		Description:   "Shows pictures; they go to the temp folder and are gone after a restart.",
 		SearchAliases: []string{"preview", "preview image", "show image", "view image", "display image", "image viewer"},
 		Outputs:       []nodes.Output{{Type: "IMAGE", Name: "images"}}, OutputNode: true,
+		Uses: nodes.UsesNothing,
 	}
 }
 

@@ -41,6 +41,7 @@ func (*ImageScale) Spec() nodes.Spec {
 		Name: "ImageScale", DisplayName: "Upscale Image", Category: "image/upscaling", EssentialsCategory: "Image Tools",
 		SearchAliases: []string{"resize", "resize image", "scale image", "image resize", "zoom", "change size"},
 		Outputs:       nodes.Outputs("IMAGE"),
+		Uses:          nodes.UsesNothing,
 	}
 }
 
@@ -101,6 +102,7 @@ func (*ImageScaleBy) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageScaleBy", DisplayName: "Upscale Image By", Category: "image/upscaling", EssentialsCategory: "Image Tools",
 		Outputs: nodes.Outputs("IMAGE"),
+		Uses:    nodes.UsesNothing,
 	}
 }
 

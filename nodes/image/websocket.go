@@ -23,6 +23,7 @@ var _ nodes.Fingerprinter = (*SaveImageWebsocket)(nil)
 func (*SaveImageWebsocket) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "SaveImageWebsocket", DisplayName: "Save Image (Websocket)", Category: "image", Module: "custom_nodes.websocket_image_save", OutputNode: true,
+		Uses: nodes.UsesNothing,
 	}
 }
 

@@ -26,6 +26,7 @@ func advanced(name string, aliases ...string) nodes.Spec {
 	return nodes.Spec{
 		Name: name, Category: "model/latent/advanced", Module: moduleLatent, V3: true, SearchAliases: aliases,
 		Outputs: nodes.Outputs("LATENT"),
+		Uses:    nodes.UsesNothing,
 	}
 }
 

@@ -28,6 +28,7 @@ func (*LatentFromBatch) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LatentFromBatch", DisplayName: "Get Latent From Batch", Category: "model/latent/batch",
 		SearchAliases: []string{"select from batch", "pick latent", "batch subset"}, Outputs: nodes.Outputs("LATENT"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -90,6 +91,7 @@ func (*RepeatLatentBatch) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "RepeatLatentBatch", DisplayName: "Repeat Latent Batch", Category: "model/latent/batch",
 		SearchAliases: []string{"duplicate latent", "clone latent"}, Outputs: nodes.Outputs("LATENT"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -130,6 +132,7 @@ type SetLatentNoiseMask struct {
 func (*SetLatentNoiseMask) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "SetLatentNoiseMask", DisplayName: "Set Latent Noise Mask", Category: "model/latent", Outputs: nodes.Outputs("LATENT"),
+		Uses: nodes.UsesNothing,
 	}
 }
 

@@ -28,6 +28,7 @@ func (*LatentComposite) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LatentComposite", DisplayName: "Latent Composite", Category: "model/latent",
 		SearchAliases: []string{"overlay latent", "layer latent", "paste latent"}, Outputs: nodes.Outputs("LATENT"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -109,6 +110,7 @@ func (*LatentBlend) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LatentBlend", DisplayName: "Latent Blend", Category: "experimental",
 		SearchAliases: []string{"mix latents", "interpolate latents"}, Outputs: nodes.Outputs("LATENT"),
+		Uses: nodes.UsesNothing,
 	}
 }
 

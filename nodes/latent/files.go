@@ -43,6 +43,7 @@ func (*SaveLatent) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "SaveLatent", DisplayName: "Save Latent", Category: "model/latent", SearchAliases: []string{"export latent"},
 		Outputs: []nodes.Output{{Type: "LATENT", Name: "samples"}}, OutputNode: true,
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -116,6 +117,7 @@ func (*LoadLatent) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LoadLatent", DisplayName: "Load Latent", Category: "model/latent", SearchAliases: []string{"import latent", "open latent"},
 		Outputs: nodes.Outputs("LATENT"), Validates: []string{"latent"},
+		Uses: nodes.UsesNothing,
 	}
 }
 

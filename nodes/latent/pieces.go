@@ -151,6 +151,7 @@ func (*LatentBatch) Spec() nodes.Spec {
 		Name: "LatentBatch", DisplayName: "Batch Latents (DEPRECATED)", Category: "model/latent/batch", Module: moduleLatent,
 		V3: true, Deprecated: true, SearchAliases: []string{"combine latents", "merge latents", "join latents"},
 		Outputs: nodes.Outputs("LATENT"),
+		Uses:    nodes.UsesNothing,
 	}
 }
 

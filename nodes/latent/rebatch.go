@@ -28,6 +28,7 @@ func (*RebatchLatents) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "RebatchLatents", DisplayName: "Rebatch Latents", Category: "model/latent/batch", Module: "comfy_extras.nodes_rebatch", V3: true,
 		InputIsList: true, Outputs: []nodes.Output{{Type: "LATENT", List: true}},
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -153,6 +154,7 @@ func (*BatchLatents) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "BatchLatentsNode", DisplayName: "Batch Latents", Category: "model/latent/batch", Module: "comfy_extras.nodes_post_processing", V3: true,
 		SearchAliases: []string{"combine latents", "stack latents", "merge latents"}, Outputs: nodes.Outputs("LATENT"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -199,6 +201,7 @@ func (*ReplaceVideoLatentFrames) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ReplaceVideoLatentFrames", DisplayName: "Replace Video Latent Frames", Category: "model/latent/batch", Module: moduleLatent, V3: true,
 		Outputs: nodes.Outputs("LATENT"),
+		Uses:    nodes.UsesNothing,
 	}
 }
 

@@ -47,6 +47,7 @@ func (*EmptyLatentImage) Spec() nodes.Spec {
 		Description:   "Makes empty latents for a sampler to fill.",
 		SearchAliases: []string{"empty", "empty latent", "new latent", "create latent", "blank latent", "blank"},
 		Outputs:       []nodes.Output{{Type: "LATENT", Tooltip: "The empty latents."}},
+		Uses:          nodes.UsesNothing,
 	}
 }
 
@@ -74,6 +75,7 @@ func (*LatentUpscale) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LatentUpscale", DisplayName: "Upscale Latent", Category: "model/latent",
 		SearchAliases: []string{"enlarge latent", "resize latent"}, Outputs: nodes.Outputs("LATENT"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -117,6 +119,7 @@ func (*LatentUpscaleBy) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LatentUpscaleBy", DisplayName: "Upscale Latent By", Category: "model/latent",
 		SearchAliases: []string{"enlarge latent", "resize latent", "scale latent"}, Outputs: nodes.Outputs("LATENT"),
+		Uses: nodes.UsesNothing,
 	}
 }
 

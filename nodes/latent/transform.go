@@ -25,6 +25,7 @@ type LatentRotate struct {
 func (*LatentRotate) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LatentRotate", DisplayName: "Rotate Latent", Category: "model/latent/transform", Outputs: nodes.Outputs("LATENT"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -53,6 +54,7 @@ func (*LatentFlip) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LatentFlip", DisplayName: "Flip Latent", Category: "model/latent/transform",
 		SearchAliases: []string{"mirror latent"}, Outputs: nodes.Outputs("LATENT"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -87,6 +89,7 @@ func (*LatentCrop) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LatentCrop", DisplayName: "Crop Latent", Category: "model/latent/transform",
 		SearchAliases: []string{"trim latent", "cut latent"}, Outputs: nodes.Outputs("LATENT"),
+		Uses: nodes.UsesNothing,
 	}
 }
 

@@ -30,6 +30,7 @@ func (*VAEDecode) Spec() nodes.Spec {
 		Description:   "Turns latents into pictures.",
 		SearchAliases: []string{"decode", "decode latent", "latent to image", "render latent"},
 		Outputs:       []nodes.Output{{Type: "IMAGE", Tooltip: "The decoded pictures."}},
+		Uses:          nodes.UsesDevice,
 	}
 }
 
@@ -56,6 +57,7 @@ func (*VAEEncode) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "VAEEncode", DisplayName: "VAE Encode", Category: "model/latent",
 		SearchAliases: []string{"encode", "encode image", "image to latent"}, Outputs: nodes.Outputs("LATENT"),
+		Uses: nodes.UsesDevice,
 	}
 }
 
@@ -83,7 +85,7 @@ type VAEDecodeTiled struct {
 
 // Spec implements nodes.Node.
 func (*VAEDecodeTiled) Spec() nodes.Spec {
-	return nodes.Spec{Name: "VAEDecodeTiled", DisplayName: "VAE Decode (Tiled)", Category: "model/latent", Outputs: nodes.Outputs("IMAGE")}
+	return nodes.Spec{Name: "VAEDecodeTiled", DisplayName: "VAE Decode (Tiled)", Category: "model/latent", Outputs: nodes.Outputs("IMAGE"), Uses: nodes.UsesDevice}
 }
 
 // Run implements nodes.Node.
@@ -115,7 +117,7 @@ type VAEEncodeTiled struct {
 
 // Spec implements nodes.Node.
 func (*VAEEncodeTiled) Spec() nodes.Spec {
-	return nodes.Spec{Name: "VAEEncodeTiled", DisplayName: "VAE Encode (Tiled)", Category: "model/latent", Outputs: nodes.Outputs("LATENT")}
+	return nodes.Spec{Name: "VAEEncodeTiled", DisplayName: "VAE Encode (Tiled)", Category: "model/latent", Outputs: nodes.Outputs("LATENT"), Uses: nodes.UsesDevice}
 }
 
 // Run implements nodes.Node.

@@ -39,6 +39,7 @@ func (*CheckpointLoaderSimple) Spec() nodes.Spec {
 			{Type: "CLIP", Tooltip: "The text encoder, for prompts."},
 			{Type: "VAE", Tooltip: "The VAE, which turns latents into pictures and back."},
 		},
+		Uses: nodes.UsesDevice,
 	}
 }
 
@@ -71,7 +72,7 @@ type UNETLoader struct {
 
 // Spec implements nodes.Node.
 func (*UNETLoader) Spec() nodes.Spec {
-	return nodes.Spec{Name: "UNETLoader", DisplayName: "Load Diffusion Model", Category: "model/loaders", Outputs: nodes.Outputs("MODEL")}
+	return nodes.Spec{Name: "UNETLoader", DisplayName: "Load Diffusion Model", Category: "model/loaders", Outputs: nodes.Outputs("MODEL"), Uses: nodes.UsesDevice}
 }
 
 // Run implements nodes.Node.
@@ -107,6 +108,7 @@ func (*CLIPLoader) Spec() nodes.Spec {
 		Name: "CLIPLoader", DisplayName: "Load CLIP", Category: "model/loaders",
 		Description: "Opens a text encoder. For type stable_diffusion the file holds a CLIP-L text model.",
 		Outputs:     nodes.Outputs("CLIP"),
+		Uses:        nodes.UsesDevice,
 	}
 }
 

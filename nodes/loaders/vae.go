@@ -19,7 +19,7 @@ type VAELoader struct {
 
 // Spec implements nodes.Node.
 func (*VAELoader) Spec() nodes.Spec {
-	return nodes.Spec{Name: "VAELoader", DisplayName: "Load VAE", Category: "model/loaders", Outputs: nodes.Outputs("VAE")}
+	return nodes.Spec{Name: "VAELoader", DisplayName: "Load VAE", Category: "model/loaders", Outputs: nodes.Outputs("VAE"), Uses: nodes.UsesDevice}
 }
 
 // pixelSpace is the entry of the list that stands for no VAE at all: latents are pictures.

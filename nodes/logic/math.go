@@ -24,6 +24,7 @@ func (*MathExpression) Spec() nodes.Spec {
 		Name: "ComfyMathExpression", DisplayName: "Math Expression", Category: "utilities", Module: "comfy_extras.nodes_math", V3: true,
 		SearchAliases: []string{"expression", "formula", "calculate", "calculator", "eval", "math"},
 		Outputs:       []nodes.Output{{Type: "FLOAT", Name: "FLOAT"}, {Type: "INT", Name: "INT"}, {Type: "BOOLEAN", Name: "BOOL"}},
+		Uses:          nodes.UsesNothing,
 	}
 }
 

@@ -19,6 +19,7 @@ func (*PreviewAny) Spec() nodes.Spec {
 		Name: "PreviewAny", DisplayName: "Preview as Text", Category: "utilities", Module: "comfy_extras.nodes_preview_any", OutputNode: true,
 		Description: "Shows the value that comes in as text, whatever it is.", SearchAliases: []string{"show output", "inspect", "debug", "print value", "show text"},
 		Outputs: nodes.Outputs("STRING"),
+		Uses:    nodes.UsesNothing,
 	}
 }
 

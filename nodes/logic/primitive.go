@@ -10,6 +10,7 @@ func primitive(name, title, output string, aliases ...string) nodes.Spec {
 	return nodes.Spec{
 		Name: name, DisplayName: title, Category: "utilities/primitive", Module: "comfy_extras.nodes_primitive", V3: true,
 		SearchAliases: aliases, Outputs: nodes.Outputs(output),
+		Uses: nodes.UsesNothing,
 	}
 }
 

@@ -26,6 +26,7 @@ func (*InvertMask) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "InvertMask", DisplayName: "Invert Mask", Category: "image/mask", Module: module, V3: true,
 		SearchAliases: []string{"reverse mask", "flip mask"}, Outputs: nodes.Outputs("MASK"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -51,6 +52,7 @@ func (*CropMask) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "CropMask", DisplayName: "Crop Mask", Category: "image/mask", Module: module, V3: true,
 		SearchAliases: []string{"cut mask", "extract mask region", "mask slice"}, Outputs: nodes.Outputs("MASK"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -81,6 +83,7 @@ func (*FeatherMask) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "FeatherMask", DisplayName: "Feather Mask", Category: "image/mask", Module: module, V3: true,
 		SearchAliases: []string{"soft edge mask", "blur mask edges", "gradient mask edge"}, Outputs: nodes.Outputs("MASK"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -130,6 +133,7 @@ func (*GrowMask) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "GrowMask", DisplayName: "Grow Mask", Category: "image/mask", Module: module, V3: true,
 		SearchAliases: []string{"expand mask", "shrink mask"}, Outputs: nodes.Outputs("MASK"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -188,6 +192,7 @@ func (*ThresholdMask) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ThresholdMask", DisplayName: "Threshold Mask", Category: "image/mask", Module: module, V3: true,
 		SearchAliases: []string{"binary mask"}, Outputs: nodes.Outputs("MASK"),
+		Uses: nodes.UsesNothing,
 	}
 }
 

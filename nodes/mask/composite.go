@@ -31,6 +31,7 @@ func (*LatentCompositeMasked) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LatentCompositeMasked", DisplayName: "Latent Composite Masked", Category: "model/latent", Module: module, V3: true,
 		SearchAliases: []string{"overlay latent", "layer latent", "paste latent", "inpaint latent"}, Outputs: nodes.Outputs("LATENT"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -71,6 +72,7 @@ func (*ImageCompositeMasked) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageCompositeMasked", DisplayName: "Image Composite Masked", Category: "image/compositing", Module: module, V3: true,
 		SearchAliases: []string{"overlay", "layer", "paste image", "images composition"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -108,6 +110,7 @@ func (*MaskComposite) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "MaskComposite", DisplayName: "Combine Masks", Category: "image/mask", Module: module, V3: true,
 		SearchAliases: []string{"combine masks", "blend masks", "layer masks", "masks composition"}, Outputs: nodes.Outputs("MASK"),
+		Uses: nodes.UsesNothing,
 	}
 }
 

@@ -52,6 +52,7 @@ func (*MaskToImage) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "MaskToImage", DisplayName: "Convert Mask to Image", Category: "image/mask", Module: module, V3: true,
 		SearchAliases: []string{"convert mask"}, Outputs: nodes.Outputs("IMAGE"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -79,6 +80,7 @@ func (*ImageToMask) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageToMask", DisplayName: "Convert Image to Mask", Category: "image/mask", Module: module, V3: true,
 		SearchAliases: []string{"extract channel", "channel to mask"}, Outputs: nodes.Outputs("MASK"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -110,6 +112,7 @@ func (*ImageColorToMask) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageColorToMask", DisplayName: "Convert Image Color to Mask", Category: "image/mask", Module: module, V3: true,
 		SearchAliases: []string{"color keying", "chroma key"}, Outputs: nodes.Outputs("MASK"),
+		Uses: nodes.UsesNothing,
 	}
 }
 
@@ -144,6 +147,7 @@ func (*SolidMask) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "SolidMask", DisplayName: "Create Solid Mask", Category: "image/mask", Module: module, V3: true,
 		Outputs: nodes.Outputs("MASK"),
+		Uses:    nodes.UsesNothing,
 	}
 }
 

@@ -22,6 +22,7 @@ func (*MaskPreview) Spec() nodes.Spec {
 		Description:   "Shows masks; they go to the temp folder and are gone after a restart.",
 		SearchAliases: []string{"show mask", "view mask", "inspect mask", "debug mask"},
 		Outputs:       []nodes.Output{{Type: "MASK", Name: "mask"}}, OutputNode: true,
+		Uses: nodes.UsesNothing,
 	}
 }
 

@@ -39,6 +39,7 @@ func (*RandomNoise) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "RandomNoise", Category: "model/sampling/noise", V3: true, Module: "comfy_extras.nodes_custom_sampler",
 		Outputs: nodes.Outputs("NOISE"),
+		Uses:    nodes.UsesNothing,
 	}
 }
 
@@ -56,6 +57,7 @@ func (*DisableNoise) Spec() nodes.Spec {
 		Name: "DisableNoise", Category: "model/sampling/noise", V3: true, Module: "comfy_extras.nodes_custom_sampler",
 		SearchAliases: []string{"zero noise"},
 		Outputs:       nodes.Outputs("NOISE"),
+		Uses:          nodes.UsesNothing,
 	}
 }
 
@@ -82,6 +84,7 @@ func (*SamplerCustom) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "SamplerCustom", Category: "model/sampling/custom", V3: true, Module: "comfy_extras.nodes_custom_sampler",
 		Outputs: []nodes.Output{{Type: "LATENT", Name: "output"}, {Type: "LATENT", Name: "denoised_output"}},
+		Uses:    nodes.UsesDevice,
 	}
 }
 
@@ -112,6 +115,7 @@ func (*SamplerCustomAdvanced) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "SamplerCustomAdvanced", Category: "model/sampling/custom", V3: true, Module: "comfy_extras.nodes_custom_sampler",
 		Outputs: []nodes.Output{{Type: "LATENT", Name: "output"}, {Type: "LATENT", Name: "denoised_output"}},
+		Uses:    nodes.UsesDevice,
 	}
 }
 
@@ -134,6 +138,7 @@ func (*AddNoise) Spec() nodes.Spec {
 		Name: "AddNoise", Category: "model/sampling/noise", V3: true, Module: "comfy_extras.nodes_custom_sampler",
 		Experimental: true,
 		Outputs:      nodes.Outputs("LATENT"),
+		Uses:         nodes.UsesDevice,
 	}
 }
 

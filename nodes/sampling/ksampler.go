@@ -33,6 +33,7 @@ func (*KSampler) Spec() nodes.Spec {
 		Description:   "Denoises a latent with a model, steered by a positive and a negative prompt.",
 		SearchAliases: []string{"sampler", "sample", "generate", "denoise", "diffuse", "txt2img", "img2img"},
 		Outputs:       []nodes.Output{{Type: "LATENT", Tooltip: "The denoised latent."}},
+		Uses:          nodes.UsesDevice,
 	}
 }
 
@@ -68,6 +69,7 @@ func (*KSamplerAdvanced) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "KSamplerAdvanced", DisplayName: "KSampler (Advanced)", Category: "model/sampling",
 		Outputs: nodes.Outputs("LATENT"),
+		Uses:    nodes.UsesDevice,
 	}
 }
 
