@@ -19,6 +19,14 @@ func (s *Server) scanAssets() {
 	}
 }
 
+// lookForFiles starts a scan for files that have come or gone, unless one runs: a client that asks for the lists of files is
+// about to show them.
+func (s *Server) lookForFiles() {
+	if s.cfg.Assets != nil {
+		s.cfg.Assets.Scan(assets.Everything())
+	}
+}
+
 // viewedAsset finds a file with the content that a hash names.
 func (s *Server) viewedAsset(c echo.Context, hash string) (path, name, contentType string, status int, err error) {
 	if s.cfg.Assets == nil {

@@ -52,6 +52,7 @@ func (s *Server) catalogued(how string) (body []byte, tag string, err error) {
 
 // getObjectInfo describes all node classes. A client that shows the tag of the answer it has is not sent it again.
 func (s *Server) getObjectInfo(c echo.Context) error {
+	s.lookForFiles()
 	how := s.packing(c, jsonType, 1)
 	body, tag, err := s.catalogued(how)
 	if err != nil {
