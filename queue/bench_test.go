@@ -91,3 +91,40 @@ func BenchmarkRun(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkOpen starts on a file with 8,000 finished and 5,000 waiting jobs.
+func BenchmarkOpen(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "q.db")
+	func() {
+		q := benchQueue(b, path)
+		ctx, cancel := context.WithCancel(b.Context())
+		done := make(chan error, 1)
+		go func() { done <- q.Work(ctx) }()
+		for n := range int64(8000) {
+			if err := q.Put(benchJob(n)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for q.Remaining() > 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+		for n := range int64(5000) {
+			if err := q.Put(benchJob(8000 + n)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := q.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}()
+	for b.Loop() {
+		q := benchQueue(b, path)
+		if err := q.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -305,7 +305,7 @@ func (s *sqliteStore) setJSON(key string, v any) error {
 }
 
 // longestWAL is from how many pages (of 4 KB) on the writer stops to write the log file back.
-const longestWAL = 16 << 10
+const longestWAL = 4 << 10
 
 // tidier writes the log file back into the database beside the writer, and gives free pages back to the system.
 func (s *sqliteStore) tidier() {
