@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	stubsAtOnce  = 500
+	stubsAtOnce  = 100 // of one transaction, during which nobody else reads
 	lookIntoMany = 100
 	// tellEvery is the time between two reports of a scan's progress.
 	tellEvery = time.Second
