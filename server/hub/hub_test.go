@@ -24,6 +24,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start serves a hub; the address takes ?clientId=.
 func start(t *testing.T, cfg hub.Config) (*hub.Hub, string) {
 	t.Helper()
+	return serve(t, cfg)
+}
+
+func serve(t testing.TB, cfg hub.Config) (*hub.Hub, string) {
+	t.Helper()
 	h := hub.New(cfg)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionNoContextTakeover})
