@@ -32,3 +32,6 @@ func (f finding) Text() string { return f.text }
 
 // URL returns the address of an endpoint.
 func (e endpoint) URL() string { return e.url }
+
+// QueuePolicy reads how jobs are treated.
+var QueuePolicy = queuePolicy

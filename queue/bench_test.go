@@ -38,8 +38,10 @@ func benchStores(b *testing.B, bench func(b *testing.B, path string)) {
 
 func benchJob(n int64) *queue.Job {
 	node := pyjson.NewObject("class_type", "PrimitiveInt", "inputs", pyjson.NewObject("value", n))
-	return &queue.Job{Number: queue.Number{Value: float64(n)}, ID: fmt.Sprintf("%036d", n), Prompt: pyjson.NewObject("1", node, "2", node),
-		Extra: pyjson.NewObject("client_id", "bench", "create_time", n), Outputs: []string{"2"}}
+	return &queue.Job{
+		Number: queue.Number{Value: float64(n)}, ID: fmt.Sprintf("%036d", n), Prompt: pyjson.NewObject("1", node, "2", node),
+		Extra: pyjson.NewObject("client_id", "bench", "create_time", n), Outputs: []string{"2"},
+	}
 }
 
 // BenchmarkPut queues jobs from eight clients at once onto 5,000 that wait; nothing runs.

@@ -41,7 +41,7 @@ func (q *Local) Work(ctx context.Context) error {
 
 // mayStart reports whether a job may become the running one; the queue is locked.
 func (q *Local) mayStart() bool {
-	return q.waiting.size > 0 && !q.paused && !(q.draining && q.store.Durable()) && q.loadErr == nil && q.store.Err() == nil
+	return q.waiting.size > 0 && !q.paused && (!q.draining || !q.store.Durable()) && q.loadErr == nil && q.store.Err() == nil
 }
 
 // Next implements Queue.
