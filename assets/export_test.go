@@ -1,0 +1,4 @@
+package assets
+
+// HashFile is tested by itself.
+var HashFile = hashFile
