@@ -2,7 +2,6 @@ package sampling_test
 
 import (
 	"strings"
-	"sync"
 	"testing"
 
 	"comfygo/engine"
@@ -33,9 +32,6 @@ func TestCustomWorkflowsEqualUpstream(t *testing.T) {
 	}
 }
 
-// encoded keeps text encodings by checkpoint and text: all workflows here use few.
-var encoded sync.Map
-
 // evalClass is eval with registered classes where there are any, the classes by hand for the rest.
 func (w *workflow) evalClass(id string) []any {
 	w.t.Helper()
@@ -55,19 +51,11 @@ func (w *workflow) evalClass(id string) []any {
 	switch {
 	case ok:
 		out = runClass(w.t, class, values)
-	case s.Class == "CLIPTextEncode":
-		out = w.encode(id, s)
 	default:
 		out = w.eval(id)
 	}
 	w.done[id] = out
 	return out
-}
-
-func (w *workflow) encode(id string, s step) []any {
-	w.t.Helper()
-	once, _ := encoded.LoadOrStore(s.Inputs["text"], sync.OnceValue(func() []any { return w.eval(id) }))
-	return once.(func() []any)()
 }
 
 // runClass runs a node of a class.

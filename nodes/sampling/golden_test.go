@@ -1,6 +1,7 @@
 package sampling_test
 
 import (
+	"context"
 	"fmt"
 	"image"
 	"image/color"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"sync"
 	"testing"
 
 	"comfygo/engine"
@@ -121,11 +123,8 @@ var (
 			m, c, v, err := runtime.LoadCheckpoint(golden.Checkpoint(w.t, name[:len(name)-len(".safetensors")]))
 			return []any{m, c, v}, err
 		},
-		"CLIPTextEncode": func(w *workflow, s step) ([]any, error) {
-			c, err := in[*engine.CLIP](w, s, "clip").Encode(w.t.Context(), in[string](w, s, "text"))
-			return []any{c}, err
-		},
-		"LoadImage": loadImage,
+		"CLIPTextEncode": encodeText,
+		"LoadImage":      loadImage,
 		"VAEEncode": func(w *workflow, s step) ([]any, error) {
 			z, err := in[*engine.VAE](w, s, "vae").Encode(w.t.Context(), in[*tensor.Tensor](w, s, "pixels"))
 			return []any{engine.Latent{Samples: z}}, err
@@ -223,6 +222,20 @@ func withValues(c engine.Conditioning, values map[string]any) engine.Conditionin
 		out[i].Values = values
 	}
 	return out
+}
+
+// encoded keeps text encodings by checkpoint and text: all workflows use few.
+var encoded sync.Map
+
+func encodeText(w *workflow, s step) ([]any, error) {
+	clip, text := in[*engine.CLIP](w, s, "clip"), in[string](w, s, "text")
+	loader := w.steps[s.Inputs["clip"].([]any)[0].(string)]
+	key := loader.Class + "/" + in[string](w, loader, "ckpt_name") + "/" + text
+	once, _ := encoded.LoadOrStore(key, sync.OnceValues(func() ([]any, error) {
+		c, err := clip.Encode(context.Background(), text) // for the tests to come too
+		return []any{c}, err
+	}))
+	return once.(func() ([]any, error))()
 }
 
 func runNode(w *workflow, n nodes.Node) ([]any, error) {
