@@ -1,0 +1,33 @@
+package logic_test
+
+import (
+	"strings"
+	"testing"
+
+	"comfygo/nodes"
+	"comfygo/nodes/logic"
+	"comfygo/nodes/pyjson"
+)
+
+func TestMathExpression(t *testing.T) {
+	t.Parallel()
+	given := nodes.Grown{Names: []string{"a", "b"}, Values: []any{int64(7), 2.5}}
+	for text, want := range map[string]string{
+		"a + b": "[9.5, 9, True]", "a - a": "[0.0, 0, False]", "sum(values)": "[9.5, 9, True]", "a > b": "[1.0, 1, True]", "-a / 2": "[-3.5, -3, True]",
+		"2**70": "[1.1805916207174113e+21, 1180591620717411303424, True]", "0.5": "[0.5, 0, True]",
+	} {
+		r, err := (&logic.MathExpression{Expression: text, Values: given}).Run(nodes.TestContext(t.Context(), nodes.Services{}))
+		if got := pyjson.Repr(r.Values); err != nil || got != want {
+			t.Errorf("%s = %s (%v), want %s", text, got, err, want)
+		}
+	}
+	for text, kind := range map[string]string{
+		"": "ValueError", "  ": "ValueError", "1/0": "ZeroDivisionError", "values": "ValueError", "1e308*10": "ValueError", "10**400": "ValueError", "a +": "SyntaxError",
+		"c": "NameNotDefined", "a.real": "SyntaxError",
+	} {
+		_, err := (&logic.MathExpression{Expression: text, Values: given}).Run(nodes.TestContext(t.Context(), nodes.Services{}))
+		if err == nil || !strings.HasSuffix(nodes.ExceptionType(err), kind) {
+			t.Errorf("%q: %v (%s), want %s", text, err, nodes.ExceptionType(err), kind)
+		}
+	}
+}
