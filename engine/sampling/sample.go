@@ -173,6 +173,7 @@ func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, l
 		latent = p.Format.In(latent)
 	}
 	g := newGuide(p, p.guider(), s, sigmas)
+	g.log.Debug("sampling", "sampler", s.name, "steps", len(sigmas)-1, "from", sigmas[0], "latents", latent.Shape, "seed", p.Seed)
 	var mask *tensor.Tensor
 	if p.NoiseMask != nil {
 		if mask, err = noiseMask(p.NoiseMask, latent.Shape); err != nil {
