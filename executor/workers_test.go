@@ -155,6 +155,7 @@ func (*inTurnUnfolding) Spec() nodes.Spec { return undeclared((*unfolding)(nil).
 func (n *inTurnDevice) Run(ctx *nodes.Context) (nodes.Result, error) { return (*onDevice)(n).Run(ctx) }
 func (n *inTurnCPU) Run(ctx *nodes.Context) (nodes.Result, error)    { return (*onCPU)(n).Run(ctx) }
 func (n *inTurnDisk) Run(ctx *nodes.Context) (nodes.Result, error)   { return (*onDisk)(n).Run(ctx) }
+
 func (n *inTurnUnfolding) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return (*unfolding)(n).Run(ctx)
 }

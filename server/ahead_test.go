@@ -51,6 +51,7 @@ type draw struct {
 func (*draw) Spec() nodes.Spec {
 	return nodes.Spec{Name: "Sample", Outputs: nodes.Outputs("INT"), Uses: nodes.UsesDevice}
 }
+
 func (n *draw) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(int64(1)), pass(ctx, n.Gate)
 }
@@ -63,6 +64,7 @@ type keep struct {
 func (*keep) Spec() nodes.Spec {
 	return nodes.Spec{Name: "Save", OutputNode: true, Uses: nodes.UsesNothing}
 }
+
 func (n *keep) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.WithUI("text", []any{n.Gate}), pass(ctx, n.Gate)
 }
