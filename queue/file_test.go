@@ -347,3 +347,39 @@ func TestRetention(t *testing.T) {
 		t.Errorf("%d events, %v", len(events), err)
 	}
 }
+
+// TestFileShrinks sees that what is forgotten gives its room back.
+func TestFileShrinks(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "q.db")
+	big := queue.Outcome{Success: true, Outputs: pyjson.NewObject("text", strings.Repeat("x", 50000))}
+	r := open(t, path, func(c *queue.Config) {
+		c.Run = func(context.Context, *queue.Job) queue.Outcome { return big }
+	})
+	stop := r.work()
+	for i := range 100 {
+		r.put(float64(i), fmt.Sprint(i))
+	}
+	eventually(t, "jobs", func() bool { return r.Remaining() == 0 })
+	stop()
+	r.close()
+	size := func() int64 {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	before := size()
+	late := open(t, path, func(c *queue.Config) {
+		c.HistoryAge = time.Hour
+		c.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	})
+	stop = late.work()
+	eventually(t, "forgetting", func() bool { return late.HistoryLen() == 0 })
+	stop()
+	late.close()
+	if after := size(); before < 4<<20 || after > before/10 {
+		t.Errorf("the file has %d bytes, it had %d", after, before)
+	}
+}

@@ -3,7 +3,9 @@ package queue
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -94,8 +96,13 @@ func (s *sqliteStore) writeGroup(group []*request) {
 		return
 	}
 	err = s.judge(err)
+	trimmed := false
 	for _, r := range batches {
 		r.done <- err
+		trimmed = trimmed || slices.ContainsFunc(r.batch.Changes, func(c Change) bool { _, ok := c.(EventsTrimmed); return ok })
+	}
+	if err == nil && trimmed {
+		s.pragma("incremental_vacuum(2000)")
 	}
 }
 
@@ -307,7 +314,7 @@ func (s *sqliteStore) setJSON(key string, v any) error {
 // longestWAL is from how many pages (of 4 KB) on the writer stops to write the log file back.
 const longestWAL = 4 << 10
 
-// tidier writes the log file back into the database beside the writer, and gives free pages back to the system.
+// tidier writes the log file back into the database beside the writer.
 func (s *sqliteStore) tidier() {
 	for {
 		select {
@@ -330,19 +337,21 @@ func (s *sqliteStore) tidier() {
 	}
 }
 
-// shortenWAL writes all of the log file back and empties it, and gives free pages back to the system.
+// shortenWAL writes all of the log file back and empties it.
 func (s *sqliteStore) shortenWAL() {
-	for _, text := range []string{"PRAGMA incremental_vacuum(2000)", "PRAGMA wal_checkpoint(TRUNCATE)"} {
-		rows, err := s.conn.QueryContext(context.Background(), text)
-		if err != nil {
-			s.log.Debug("writing the queue's log file back", "error", err)
-			return
-		}
+	s.pragma("wal_checkpoint(TRUNCATE)")
+}
+
+// pragma does something that may fail without harm.
+func (s *sqliteStore) pragma(name string) {
+	rows, err := s.conn.QueryContext(context.Background(), "PRAGMA "+name)
+	if err == nil {
 		for rows.Next() { // the vacuum does a page a row
 			continue
 		}
-		if err := rows.Close(); err != nil {
-			s.log.Debug("writing the queue's log file back", "error", err)
-		}
+		err = errors.Join(rows.Err(), rows.Close())
+	}
+	if err != nil {
+		s.log.Debug("tidying the queue's file", "error", err)
 	}
 }
