@@ -149,3 +149,14 @@ func TestJobProgress(t *testing.T) {
 		t.Errorf("the finished job: %+v", p)
 	}
 }
+
+func TestSocketQuery(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	for _, wrong := range []string{"events=all", "events=", "since=x", "since=-1", "since=99999999999999999999"} {
+		a := r.do("GET", "/ws?"+wrong, "", "Upgrade", "websocket", "Connection", "Upgrade", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+		if a.status != 400 || !strings.Contains(a.body, "error") {
+			t.Errorf("%s: %d %s", wrong, a.status, a.body)
+		}
+	}
+}
