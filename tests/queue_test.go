@@ -156,9 +156,13 @@ func TestKilled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	var all sync.WaitGroup
+	defer func() { // a test that fails early must not leave clients behind that speak to it
+		cancel()
+		all.Wait()
+	}()
 	for c := range clients {
 		all.Go(func() {
-			if err := f.feed(ctx, c, each); err != nil {
+			if err := f.feed(ctx, c, each); err != nil && ctx.Err() == nil {
 				t.Errorf("client %d: %v", c, err)
 			}
 		})
