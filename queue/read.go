@@ -7,7 +7,7 @@ func (q *Local) Snapshot() (run, pending []*Job) {
 	if q.running != nil {
 		run = []*Job{q.running.job}
 	}
-	return run, q.waiting.all()
+	return append(run, q.left...), q.waiting.all()
 }
 
 // Remaining implements Queue.

@@ -229,7 +229,7 @@ func (q *Local) finishing(j *Job, out Outcome, status Status, tail []byte) (b Ba
 func (q *Local) settleLeft(ctx context.Context) {
 	q.mu.Lock()
 	left, requeued := q.left, q.requeued
-	q.left, q.requeued = nil, nil
+	q.requeued = nil
 	var b Batch
 	for _, j := range requeued {
 		b.Events = append(b.Events, q.event(EventRequeued, j.ID))
@@ -244,6 +244,9 @@ func (q *Local) settleLeft(ctx context.Context) {
 		out := cutOff(j, q.cfg.Now())
 		tail, _ := out.tail(j) // plain values are always written
 		q.finish(ctx, &running{job: j}, out, Interrupted, tail, q.lasting)
+		q.mu.Lock()
+		q.left = q.left[1:] // only now: until it is in history, a job is told as running
+		q.mu.Unlock()
 	}
 }
 

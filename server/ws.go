@@ -33,16 +33,16 @@ func (s *Server) getWS(c echo.Context) error {
 	if s.hub.Clients() >= maxClients {
 		return &raised{status: http.StatusServiceUnavailable}
 	}
-	// The origin is the guard's matter: by now it has let the request pass.
-	conn, err := websocket.Accept(c.Response(), r, &websocket.AcceptOptions{
-		InsecureSkipVerify: true,
-		CompressionMode:    websocket.CompressionNoContextTakeover,
+	err = s.hub.Serve(r.Context(), hello, func() (*websocket.Conn, error) {
+		// The origin is the guard's matter: by now it has let the request pass.
+		return websocket.Accept(c.Response(), r, &websocket.AcceptOptions{
+			InsecureSkipVerify: true,
+			CompressionMode:    websocket.CompressionNoContextTakeover,
+		})
 	})
 	if err != nil {
-		s.log.Debug("accepting a socket", "error", err)
-		return nil // Accept has answered
+		s.log.Debug("accepting a socket", "error", err) // Accept has answered
 	}
-	s.hub.Serve(r.Context(), conn, hello)
 	return nil
 }
 

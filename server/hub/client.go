@@ -17,7 +17,7 @@ const readLimit = 1 << 20
 // client is one connection: a reader (the caller of serve), a writer and a pinger.
 type client struct {
 	hub  *Hub
-	conn *websocket.Conn
+	conn *websocket.Conn // set before serve
 	id   string
 	wake chan struct{} // holds one token when frames wait
 	// numbered says that the client asked for numbers.
@@ -35,8 +35,8 @@ type client struct {
 	cancel   context.CancelFunc
 }
 
-func newClient(h *Hub, conn *websocket.Conn, id string) *client {
-	return &client{hub: h, conn: conn, id: id, wake: make(chan struct{}, 1)}
+func newClient(h *Hub, id string) *client {
+	return &client{hub: h, id: id, wake: make(chan struct{}, 1)}
 }
 
 // push queues a frame for the writer and never waits.

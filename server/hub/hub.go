@@ -88,19 +88,47 @@ func New(cfg Config) *Hub {
 // Serve runs one connection until it ends. An id that is in use moves to this connection: the older one stays open and
 // gets nothing more. Without an id the client is given one. A client that resumes gets what it missed behind the
 // greeting.
-func (h *Hub) Serve(ctx context.Context, conn *websocket.Conn, hello Hello) {
+//
+// accept answers the handshake. The client is known before that: whoever has the answer in hand misses nothing that
+// happens from then on. An error is accept's; the connection that had the id before has it again.
+func (h *Hub) Serve(ctx context.Context, hello Hello, accept func() (*websocket.Conn, error)) error {
 	if hello.ID == "" {
 		hello.ID = hexID(uuid.New())
 	}
-	c := newClient(h, conn, hello.ID)
+	c := newClient(h, hello.ID)
 	c.numbered = hello.Numbered
-	if !h.register(c, hello) {
-		_ = conn.Close(websocket.StatusGoingAway, "the server is shutting down")
-		return
+	before, open := h.register(c, hello)
+	if open {
+		defer h.serving.Done()
 	}
-	defer h.serving.Done()
+	conn, err := accept()
+	if err != nil {
+		if open {
+			h.withdraw(c, before)
+		}
+		return err
+	}
+	if !open {
+		return conn.Close(websocket.StatusGoingAway, "the server is shutting down")
+	}
+	c.conn = conn
 	c.serve(ctx)
 	h.unregister(c)
+	return nil
+}
+
+// withdraw takes a client out that never came to be.
+func (h *Hub) withdraw(c, before *client) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.all, c)
+	if h.clients[c.id] != c {
+		return
+	}
+	delete(h.clients, c.id)
+	if _, still := h.all[before]; still {
+		h.clients[c.id] = before
+	}
 }
 
 func hexID(u uuid.UUID) string {
@@ -112,12 +140,13 @@ func hexID(u uuid.UUID) string {
 	return string(b)
 }
 
-// register adds a client and greets it; under one lock, so that no event can come before the greeting or be missed.
-func (h *Hub) register(c *client, hello Hello) bool {
+// register adds a client and greets it; under one lock, so that no event can come before the greeting or be missed. It
+// returns the client that had the id, and false when the hub is closed.
+func (h *Hub) register(c *client, hello Hello) (before *client, open bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return false
+		return nil, false
 	}
 	h.serving.Add(1)
 	status := h.status()
@@ -133,9 +162,10 @@ func (h *Hub) register(c *client, hello Hello) bool {
 	if h.current != nil && h.current.client == c.id {
 		c.push(jsonFrame("executing", pyjson.NewObject("node", h.current.node)))
 	}
+	before = h.clients[c.id]
 	h.clients[c.id] = c
 	h.all[c] = struct{}{}
-	return true
+	return before, true
 }
 
 func (h *Hub) unregister(c *client) {

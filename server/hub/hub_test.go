@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -31,13 +32,15 @@ func serve(t testing.TB, cfg hub.Config) (*hub.Hub, string) {
 	t.Helper()
 	h := hub.New(cfg)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionNoContextTakeover})
-		if err != nil {
-			return
-		}
 		q := r.URL.Query()
 		since, err := strconv.ParseInt(q.Get("since"), 10, 64)
-		h.Serve(r.Context(), conn, hub.Hello{ID: q.Get("clientId"), Numbered: q.Get("events") == "numbered", Since: since, Resume: err == nil})
+		hello := hub.Hello{ID: q.Get("clientId"), Numbered: q.Get("events") == "numbered", Since: since, Resume: err == nil}
+		_ = h.Serve(r.Context(), hello, func() (*websocket.Conn, error) {
+			if hello.ID != "" && !h.Connected(hello.ID) {
+				t.Errorf("client %s is not known before its handshake is answered", hello.ID)
+			}
+			return websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionNoContextTakeover})
+		})
 	}))
 	t.Cleanup(func() {
 		h.Close()
@@ -312,5 +315,30 @@ func TestCloseAndBadClients(t *testing.T) {
 		_ = late.CloseNow()
 	} else if resp != nil && resp.Body != nil {
 		_ = resp.Body.Close()
+	}
+}
+
+// TestFailedHandshake lets a handshake fail for an id that is in use: the open connection keeps getting messages.
+func TestFailedHandshake(t *testing.T) {
+	t.Parallel()
+	h, addr := start(t, hub.Config{})
+	conn := dial(t, addr, "one")
+	refused := errors.New("refused")
+	err := h.Serve(t.Context(), hub.Hello{ID: "one"}, func() (*websocket.Conn, error) { return nil, refused })
+	if !errors.Is(err, refused) {
+		t.Fatalf("got %v", err)
+	}
+	if !h.Connected("one") || h.Clients() != 1 {
+		t.Fatalf("connected %v, %d clients", h.Connected("one"), h.Clients())
+	}
+	h.Send("executing", pyjson.NewObject("node", "7"), hub.To("one"))
+	for {
+		_, data, err := conn.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(data), `"executing"`) {
+			return
+		}
 	}
 }
