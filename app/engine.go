@@ -25,6 +25,7 @@ func engineConfig(cfg cli.Config, m machine, dirs *folders.Folders, log *slog.Lo
 		Device:     m.device(),
 		Threads:    cfg.Threads,
 		Lean:       sparing,
+		Prepared:   cfg.VRAM == cli.VRAMHigh || cfg.VRAM == cli.VRAMGPUOnly,
 		UNet:       computeType(cfg.UNetType, cfg.ForceFP32),
 		VAE:        computeType(cfg.VAEType, cfg.ForceFP32),
 		Text:       computeType(cfg.TextType, cfg.ForceFP32),

@@ -47,9 +47,9 @@ func (rt *Runtime) WithMemory(available func() int64) *Runtime {
 	return rt.changed(func(c *Config) { c.Available = available })
 }
 
-// AsLean returns a runtime that shares rt's library and keeps weights mapped.
-func (rt *Runtime) AsLean() *Runtime {
-	return rt.changed(func(c *Config) { c.Lean = true })
+// AsPrepared returns a runtime that shares rt's library and lays the U-Net's weights out in memory.
+func (rt *Runtime) AsPrepared() *Runtime {
+	return rt.changed(func(c *Config) { c.Prepared = true })
 }
 
 func (rt *Runtime) changed(f func(*Config)) *Runtime {

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 		Library:    func() (string, error) { return ortlib.Find(ortlib.Options{}) },
 		Embeddings: func(name string) (string, bool) { return embedding, name == "emb_test" },
 		Lean:       os.Getenv("COMFYGO_TEST_LEAN") != "",
+		Prepared:   os.Getenv("COMFYGO_TEST_PREPARED") != "",
 		Log:        slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	code := m.Run()

@@ -10,6 +10,7 @@ import (
 	"comfygo/engine/ort"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
 )
 
 // Model is what MODEL links carry: a denoising network with the meaning of its noise levels. It is not changed after
@@ -114,6 +115,7 @@ func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in s
 		return nil, err
 	}
 	p.target.Weights = m.weights
+	p.target.Lean = !m.rt.cfg.Prepared || m.rt.cfg.Lean
 	inputs := map[string]ort.Value{
 		"x":         ort.Floats(x.Data, x.Shape...),
 		"timesteps": ort.Floats(t, len(t)),
@@ -133,7 +135,31 @@ func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in s
 	if err != nil {
 		return nil, err
 	}
-	return asTensor(out)
+	y, err := asTensor(out)
+	if err != nil {
+		return nil, err
+	}
+	return y, m.explain(y)
+}
+
+// explain looks for the cause when a prediction is not finite: a weight that is none. Weights that stay in the file are
+// not looked through when they are loaded, so that loading does not have to read them all.
+func (m *Model) explain(y *tensor.Tensor) error {
+	for _, v := range y.Data {
+		if v-v == 0 {
+			continue
+		}
+		src := m.file.found.UNetScope().Source()
+		for _, name := range src.Names() {
+			if e, ok := src.Lookup(name); ok {
+				if err := weights.Scan(e); err != nil {
+					return fmt.Errorf("running the model gave %v: %w", v, err)
+				}
+			}
+		}
+		return nil // the numbers ran away by themselves: the sampler knows the step
+	}
+	return nil
 }
 
 // joined appends the channels that some models read beside the latent.

@@ -2,7 +2,7 @@
 // VAE decoding, in processor seconds (which other work on the machine does not change much) and in wall time, with
 // the memory that stays and the highest there was. docs/performance.md sets the figures beside ComfyUI's.
 //
-//	go run ./tools/enginebench -ckpt model.safetensors [-size 256] [-steps 4] [-threads 1] [-lean]
+//	go run ./tools/enginebench -ckpt model.safetensors [-size 256] [-steps 4] [-threads 1] [-prepared | -lean]
 package main
 
 import (
@@ -27,7 +27,7 @@ import (
 type options struct {
 	ckpt                   string
 	size, steps, threads   int
-	lean, cuda, tf32, once bool
+	lean, prepared, cuda, tf32, once bool
 }
 
 func main() {
@@ -37,6 +37,7 @@ func main() {
 	flag.IntVar(&o.steps, "steps", 4, "U-Net steps, each with a batch of two")
 	flag.IntVar(&o.threads, "threads", 1, "threads of one operator")
 	flag.BoolVar(&o.lean, "lean", false, "keep weights mapped from the file")
+	flag.BoolVar(&o.prepared, "prepared", false, "lay the U-Net's weights out in memory")
 	flag.BoolVar(&o.cuda, "cuda", false, "run on the first CUDA card")
 	flag.BoolVar(&o.tf32, "tf32", false, "allow TF32 on CUDA")
 	flag.BoolVar(&o.once, "once", false, "decode once only")
@@ -101,7 +102,7 @@ func status(key string) string {
 func run(ctx context.Context, o options) error {
 	cfg := engine.Config{
 		Library: func() (string, error) { return ortlib.Find(ortlib.Options{}) },
-		Threads: o.threads, Lean: o.lean, TF32: o.tf32, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Threads: o.threads, Lean: o.lean, Prepared: o.prepared, TF32: o.tf32, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if o.cuda {
 		cfg.Device.Kind = ort.CUDA
