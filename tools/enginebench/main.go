@@ -25,8 +25,8 @@ import (
 )
 
 type options struct {
-	ckpt                   string
-	size, steps, threads   int
+	ckpt                             string
+	size, steps, threads             int
 	lean, prepared, cuda, tf32, once bool
 }
 
