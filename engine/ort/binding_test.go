@@ -109,7 +109,7 @@ func TestPlainLeavesTheLibrarysWords(t *testing.T) {
 	for in, want := range map[string]string{
 		"/src/x.cc:20 Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load library a.so : missing": "Failed to load library a.so : missing",
 		"CUDA execution provider is not enabled in this build.":                                    "CUDA execution provider is not enabled in this build.",
-		"odd [ONNXRuntimeError] : 1": "odd [ONNXRuntimeError] : 1",
+		"odd [ONNXRuntimeError] : 1":                                                               "odd [ONNXRuntimeError] : 1",
 	} {
 		if got := plain(errors.New(in)); got != want {
 			t.Errorf("plain(%q) = %q, want %q", in, got, want)
