@@ -1,4 +1,4 @@
-// Package auth knows who may talk to the server: API keys for now as a plain set of equals.
+// Package auth knows who may talk to the server: API keys, a plain set of equals.
 //
 // Keys are kept as digests only and compared in constant time. The package must not know anything of HTTP: where a
 // request carries its key is the middleware's matter.

@@ -106,11 +106,15 @@ func TestBlockIsKnown(t *testing.T) {
 
 func TestPlainLeavesTheLibrarysWords(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]string{
-		"/src/x.cc:20 Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load library a.so : missing": "Failed to load library a.so : missing",
-		"CUDA execution provider is not enabled in this build.":                                    "CUDA execution provider is not enabled in this build.",
-		"odd [ONNXRuntimeError] : 1":                                                               "odd [ONNXRuntimeError] : 1",
+	for _, c := range [][2]string{
+		{
+			"/src/x.cc:20 Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load library a.so : missing",
+			"Failed to load library a.so : missing",
+		},
+		{"CUDA execution provider is not enabled in this build.", "CUDA execution provider is not enabled in this build."},
+		{"odd [ONNXRuntimeError] : 1", "odd [ONNXRuntimeError] : 1"},
 	} {
+		in, want := c[0], c[1]
 		if got := plain(errors.New(in)); got != want {
 			t.Errorf("plain(%q) = %q, want %q", in, got, want)
 		}
