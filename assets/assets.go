@@ -46,6 +46,10 @@ type Library struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 	close  sync.Once
+
+	// adding is held from the look for known content to the entry of the new: of two uploads of the same bytes at the
+	// same time one is the first, and the other a second reference.
+	adding sync.Mutex
 }
 
 // Asset is content. Hash is "blake3:" and 64 digits, or "" while it is not known; MIME may be "".

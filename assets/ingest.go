@@ -157,6 +157,8 @@ func (l *Library) Add(ctx context.Context, u Upload) (it Item, created bool, err
 	if u.Name == "" {
 		u.Name = client
 	}
+	l.adding.Lock()
+	defer l.adding.Unlock()
 	found := false
 	err = l.tx(ctx, func(tx *sql.Tx) error {
 		if found, err = known(tx, u.Hash); err == nil && found {

@@ -3,9 +3,12 @@ package assets_test
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"comfygo/assets"
@@ -338,5 +341,39 @@ func TestOutputs(t *testing.T) {
 	r.wait()
 	if it := r.one("a.txt"); it.Asset.Hash == "" {
 		t.Error("the scanner did not hash what had changed")
+	}
+}
+
+// TestAddAtOnce adds the same bytes twice at the same time: the content is new once, and both get a name of their own.
+func TestAddAtOnce(t *testing.T) {
+	t.Parallel()
+	r := open(t, assets.Config{}, nil)
+	const rounds, clients = 8, 4
+	for i := range rounds {
+		text := strings.Repeat("x", i+1)
+		_, hash := r.stage(text)
+		ids, fresh := make([]string, clients), make([]bool, clients)
+		var work sync.WaitGroup
+		for n := range clients {
+			staged := r.path(fmt.Sprintf("temp/staged-%d-%d", i, n))
+			r.write(fmt.Sprintf("temp/staged-%d-%d", i, n), text)
+			work.Go(func() {
+				it, created, err := r.Add(t.Context(), assets.Upload{
+					Staged: staged, Hash: hash, ClientFile: fmt.Sprintf("%d.txt", n), Entry: assets.Entry{Tags: []string{"input"}, Owner: "default"},
+				})
+				if err != nil {
+					t.Errorf("adding: %v", err)
+				}
+				ids[n], fresh[n] = it.ID, created
+			})
+		}
+		work.Wait()
+		slices.Sort(ids)
+		if len(slices.Compact(slices.Clone(ids))) != clients {
+			t.Errorf("the references are %q", ids)
+		}
+		if made := len(slices.DeleteFunc(fresh, func(b bool) bool { return !b })); made != 1 {
+			t.Errorf("the content was new %d times", made)
+		}
 	}
 }
