@@ -55,7 +55,9 @@ golden: setup ## compare with the recorded pictures and numbers, the full-size m
 	$(GO) test -count=1 -timeout 60m -tags fullsize -run 'Golden' ./...
 
 .PHONY: bench
-bench: setup build ## measure start, memory, steps and decoding; ARGS="-checkpoint FILE" for a model of yours
+bench: setup build ## measure what requests cost, then start, memory, steps and decoding; ARGS="-checkpoint FILE" for a model of yours
+	$(GO) build -tags benchnodes -o $(BIN)/comfygo-bench .
+	$(GO) run ./tools/httpbench -server $(BIN)/comfygo -padded $(BIN)/comfygo-bench
 	$(GO) run ./tools/bench -server $(BIN)/comfygo $(ARGS)
 
 .PHONY: soak
