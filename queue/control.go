@@ -6,12 +6,19 @@ import (
 	"slices"
 )
 
-// Clear implements Queue.
-func (q *Local) Clear() error {
+// Clear implements View.
+func (v view) Clear() error {
+	q := v.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	jobs := q.waiting.all()
-	q.waiting.clear()
+	jobs := v.own(q.waiting.all())
+	if v.scope.One {
+		for _, j := range jobs {
+			q.waiting.remove(j)
+		}
+	} else {
+		q.waiting.clear()
+	}
 	if err := q.drop(jobs); err != nil {
 		return fmt.Errorf("clearing the queue: %w", err)
 	}
@@ -29,7 +36,7 @@ func (q *Local) drop(jobs []*Job) error {
 	seqs := make([]int64, len(jobs))
 	for i, j := range jobs {
 		seqs[i] = j.seq
-		b.Events = append(b.Events, q.event(EventRemoved, j.ID))
+		b.Events = append(b.Events, q.event(EventRemoved, j))
 		b.Changes = append(b.Changes, q.hook(j, EventRemoved, "removed", nil)...)
 	}
 	b.Changes = append(b.Changes, Removed{Seqs: seqs})
@@ -52,15 +59,17 @@ func (q *Local) commit(b Batch) error {
 	return wait()
 }
 
-// Delete implements Queue. As upstream, the deletion of the last waiting job tells of two changes.
-func (q *Local) Delete(id string) (bool, error) {
+// Delete implements View. As upstream, the deletion of the last waiting job tells of two changes.
+func (v view) Delete(id string) (bool, error) {
+	q := v.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.delete(id)
+	return v.delete(id)
 }
 
-func (q *Local) delete(id string) (bool, error) {
-	j := q.waiting.find(id)
+func (v view) delete(id string) (bool, error) {
+	q := v.q
+	j := v.waitingJob(id)
 	if j == nil {
 		return false, nil
 	}
@@ -76,36 +85,39 @@ func (q *Local) delete(id string) (bool, error) {
 	return true, nil
 }
 
-// Cancel implements Queue.
-func (q *Local) Cancel(id string) (State, error) {
+// Cancel implements View.
+func (v view) Cancel(id string) (State, error) {
+	q := v.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.running != nil && q.running.job.ID == id {
+	if id != "" && v.runningJob(id) {
 		q.running.cancel(ErrInterrupted)
 		return StateRunning, nil
 	}
-	if done, err := q.delete(id); err != nil || !done {
+	if done, err := v.delete(id); err != nil || !done {
 		return StateNone, err
 	}
 	return StatePending, nil
 }
 
-// Interrupt implements Queue.
-func (q *Local) Interrupt() bool {
+// Interrupt implements View.
+func (v view) Interrupt() bool {
+	q := v.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.running == nil {
+	if !v.runningJob("") {
 		return false
 	}
 	q.running.cancel(ErrInterrupted)
 	return true
 }
 
-// InterruptIfRunning implements Queue.
-func (q *Local) InterruptIfRunning(id string) bool {
+// InterruptIfRunning implements View.
+func (v view) InterruptIfRunning(id string) bool {
+	q := v.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.running == nil || q.running.job.ID != id {
+	if id == "" || !v.runningJob(id) {
 		return false
 	}
 	q.running.cancel(ErrInterrupted)
@@ -126,7 +138,7 @@ func (q *Local) setPaused(on bool, event string) error {
 		return nil
 	}
 	q.paused = on // at once, so that nothing starts while the store works
-	if err := q.commit(Batch{Changes: []Change{PauseSet{On: on}}, Events: []Event{q.event(event, "")}}); err != nil {
+	if err := q.commit(Batch{Changes: []Change{PauseSet{On: on}}, Events: []Event{q.event(event, nil)}}); err != nil {
 		q.paused = was
 		q.signal()
 		return fmt.Errorf("changing whether the queue is paused: %w", err)
@@ -145,12 +157,21 @@ func (q *Local) SetFlags(f Flags) {
 	q.signal()
 }
 
-// ClearHistory implements Queue.
-func (q *Local) ClearHistory() error {
+// ClearHistory implements View.
+func (v view) ClearHistory() error {
+	q := v.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	recs := q.history.slice(0, -1)
-	b := Batch{Changes: []Change{Forgotten{All: true}}, Events: []Event{q.event(EventForgotten, "")}}
+	recs := q.history.slice(v.scope, 0, -1)
+	all := Forgotten{All: !v.scope.One}
+	if v.scope.One {
+		for _, r := range recs {
+			all.Seqs = append(all.Seqs, r.seq)
+		}
+	}
+	forgotten := q.event(EventForgotten, nil)
+	forgotten.Owner = v.scope.Owner
+	b := Batch{Changes: []Change{all}, Events: []Event{forgotten}}
 	if err := q.commit(b); err != nil {
 		return fmt.Errorf("clearing the history: %w", err)
 	}
@@ -167,15 +188,16 @@ func (q *Local) forget(recs []*record) {
 	}
 }
 
-// DeleteHistory implements Queue.
-func (q *Local) DeleteHistory(id string) error {
+// DeleteHistory implements View.
+func (v view) DeleteHistory(id string) error {
+	q := v.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	rec := q.history.find(id)
-	if rec == nil {
+	if rec == nil || !v.scope.Has(rec.owner) {
 		return nil
 	}
-	b := Batch{Changes: []Change{Forgotten{Seqs: []int64{rec.seq}}}, Events: []Event{q.event(EventForgotten, id)}}
+	b := Batch{Changes: []Change{Forgotten{Seqs: []int64{rec.seq}}}, Events: []Event{q.event(EventForgotten, &Job{ID: id, Owner: rec.owner})}}
 	if err := q.commit(b); err != nil {
 		return fmt.Errorf("deleting %s from the history: %w", id, err)
 	}
@@ -183,18 +205,18 @@ func (q *Local) DeleteHistory(id string) error {
 	return nil
 }
 
-// MoveTo implements Queue.
-func (q *Local) MoveTo(id string, position int) error {
-	return q.move(id, func(j *Job, others []*Job) []*Job {
+// MoveTo implements View.
+func (v view) MoveTo(id string, position int) error {
+	return v.move(id, func(j *Job, others []*Job) []*Job {
 		at := min(max(0, position), len(others))
 		return slices.Insert(others, at, j)
 	})
 }
 
-// MoveBefore implements Queue.
-func (q *Local) MoveBefore(id, other string) error {
-	return q.move(id, func(j *Job, others []*Job) []*Job {
-		at := slices.IndexFunc(others, func(o *Job) bool { return o.ID == other })
+// MoveBefore implements View.
+func (v view) MoveBefore(id, other string) error {
+	return v.move(id, func(j *Job, others []*Job) []*Job {
+		at := slices.IndexFunc(others, func(o *Job) bool { return o.ID == other && v.has(o) })
 		if at < 0 {
 			return nil
 		}
@@ -203,10 +225,11 @@ func (q *Local) MoveBefore(id, other string) error {
 }
 
 // move puts a job where arrange puts it among the others; nil means that there is no such place.
-func (q *Local) move(id string, arrange func(j *Job, others []*Job) []*Job) error {
+func (v view) move(id string, arrange func(j *Job, others []*Job) []*Job) error {
+	q := v.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	j := q.waiting.find(id)
+	j := v.waitingJob(id)
 	if j == nil {
 		return ErrUnknownJob
 	}
@@ -240,11 +263,12 @@ func neighbours(j *Job, wanted []*Job) map[*Job]Place {
 	return places
 }
 
-// SetClass implements Queue.
-func (q *Local) SetClass(id string, c Class) error {
+// SetClass implements View.
+func (v view) SetClass(id string, c Class) error {
+	q := v.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	j := q.waiting.find(id)
+	j := v.waitingJob(id)
 	if j == nil {
 		return ErrUnknownJob
 	}
@@ -261,7 +285,7 @@ func (q *Local) settlePlaces(j *Job, places map[*Job]Place) error {
 		m.Places = append(m.Places, p)
 	}
 	q.setPlaces(places)
-	if err := q.commit(Batch{Changes: []Change{m}, Events: []Event{q.event(EventMoved, j.ID, "priority", places[j].Class.String())}}); err != nil {
+	if err := q.commit(Batch{Changes: []Change{m}, Events: []Event{q.event(EventMoved, j, "priority", places[j].Class.String())}}); err != nil {
 		q.setPlaces(old)
 		return fmt.Errorf("moving %s: %w", j.ID, err)
 	}

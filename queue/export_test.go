@@ -28,3 +28,6 @@ func HookPauses(d ...time.Duration) (restore func()) {
 
 // Migrations is the newest version of the schema.
 var Migrations = len(migrations)
+
+// FirstSchema makes the tables as the first version had them.
+var FirstSchema = migrations[0] + "; PRAGMA user_version = 1"

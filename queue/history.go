@@ -7,7 +7,7 @@ import (
 
 // record is what the queue remembers of a finished job; its text is in the store.
 type record struct {
-	id         string
+	id, owner  string
 	seq, place int64
 	finished   time.Time
 
@@ -18,6 +18,8 @@ type record struct {
 // Row is a finished job as history shows it.
 type Row struct {
 	ID string
+	// Owner is whose job it was.
+	Owner string
 
 	rec  *record
 	text func() []byte
@@ -73,7 +75,7 @@ func rowsOf(recs []*record, read func(seqs []int64) [][]byte) []*Row {
 	p := &pager{recs: recs, read: read}
 	rows := make([]*Row, len(recs))
 	for i, r := range recs {
-		rows[i] = &Row{ID: r.id, rec: r, text: func() []byte { return p.text(i) }}
+		rows[i] = &Row{ID: r.id, Owner: r.owner, rec: r, text: func() []byte { return p.text(i) }}
 	}
 	return rows
 }
@@ -154,12 +156,12 @@ func (h *history) find(id string) *record {
 	return nil
 }
 
-// slice returns up to limit rows from offset on, oldest first; limit below 0 means all.
-func (h *history) slice(offset, limit int) []*record {
+// slice returns up to limit rows of a scope from offset on, oldest first; limit below 0 means all.
+func (h *history) slice(s Scope, offset, limit int) []*record {
 	out := []*record{}
 	i := 0
 	for _, r := range h.rows {
-		if r == nil {
+		if r == nil || !s.Has(r.owner) {
 			continue
 		}
 		if limit >= 0 && len(out) >= limit {

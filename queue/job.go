@@ -90,6 +90,11 @@ type Job struct {
 	// no store keeps them.
 	Secrets *pyjson.Object
 	Options Options
+	// Owner is whose job it is, "" where nobody is told apart. Grant is under which right it was accepted: DropGrant finds
+	// the jobs whose right has ended.
+	Owner, Grant string
+	// OwnerLimit is how many jobs of its owner may be in the queue with it; 0 means no limit.
+	OwnerLimit int
 
 	seq      int64  // order of arrival; the job's key in the store
 	text     []byte // Listing as JSON, made when the job is accepted
@@ -113,6 +118,14 @@ func (j *Job) Seq() int64 { return j.seq }
 
 // Client is the client_id that the job was sent with, "" if there was none.
 func (j *Job) Client() string { return j.client }
+
+// turn is whose turn it is when clients take turns: the owner's where owners are told apart.
+func (j *Job) turn() string {
+	if j.Owner != "" {
+		return j.Owner
+	}
+	return j.client
+}
 
 // RunExtra is extra_data as the nodes get it: with the secrets.
 func (j *Job) RunExtra() *pyjson.Object {

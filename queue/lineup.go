@@ -40,7 +40,7 @@ func newLineup(fair bool, weights map[string]float64) *lineup {
 
 func (l *lineup) laneOf(j *Job) lane {
 	if l.fair {
-		return lane{j.place.Class, j.client}
+		return lane{j.place.Class, j.turn()}
 	}
 	return lane{class: j.place.Class}
 }
@@ -52,12 +52,12 @@ func (l *lineup) add(j *Job) {
 		h = &jobHeap{}
 		l.lanes[at] = h
 	}
-	if l.fair && l.clients[j.client] == 0 {
-		l.shares.Clients[j.client] = max(l.shares.Clients[j.client], l.shares.Clock)
+	if l.fair && l.clients[j.turn()] == 0 {
+		l.shares.Clients[j.turn()] = max(l.shares.Clients[j.turn()], l.shares.Clock)
 	}
 	heap.Push(h, j)
 	l.size++
-	l.clients[j.client]++
+	l.clients[j.turn()]++
 	l.byID[j.ID] = append(l.byID[j.ID], j)
 }
 
@@ -79,8 +79,8 @@ func (l *lineup) gone(j *Job) {
 		delete(l.lanes, at)
 	}
 	l.size--
-	if l.clients[j.client]--; l.clients[j.client] == 0 {
-		delete(l.clients, j.client)
+	if l.clients[j.turn()]--; l.clients[j.turn()] == 0 {
+		delete(l.clients, j.turn())
 	}
 	same := slices.DeleteFunc(l.byID[j.ID], func(o *Job) bool { return o == j })
 	if len(same) == 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,6 +68,7 @@ type Config struct {
 
 // Local is the queue of one process. What must outlive the process is in its Store.
 type Local struct {
+	view  // of everything
 	cfg   Config
 	store Store
 
@@ -86,9 +88,11 @@ type Local struct {
 	requeued []*Job        // ran when the last process died, and run again
 	coming   int           // jobs that the store is keeping just now
 	comingOf map[string]int
-	lasting  time.Duration // how long jobs take, roughly
-	wake     chan struct{} // holds one token when there may be work
-	post     chan struct{} // holds one token when there may be messages to send
+	// comingIDs are the coming jobs by their ids.
+	comingIDs map[string][]*Job
+	lasting   time.Duration // how long jobs take, roughly
+	wake      chan struct{} // holds one token when there may be work
+	post      chan struct{} // holds one token when there may be messages to send
 }
 
 type running struct {
@@ -121,8 +125,9 @@ func New(cfg Config) (*Local, error) {
 	}
 	q := &Local{
 		cfg: cfg, store: cfg.Store, history: newHistory(cfg.HistoryLimit), waiting: newLineup(cfg.Fair, cfg.Weights),
-		comingOf: map[string]int{}, wake: make(chan struct{}, 1), post: make(chan struct{}, 1),
+		comingOf: map[string]int{}, comingIDs: map[string][]*Job{}, wake: make(chan struct{}, 1), post: make(chan struct{}, 1),
 	}
+	q.view = view{q: q}
 	if err := q.load(); err != nil && !errors.Is(err, ErrUnavailable) {
 		return nil, fmt.Errorf("making a queue: %w", err)
 	}
@@ -146,7 +151,7 @@ func (q *Local) load() error {
 		q.waiting.shares = saved.Shares
 	}
 	for _, r := range saved.History {
-		q.history.add(&record{id: r.ID, seq: r.Seq, place: r.Place, finished: r.Finished})
+		q.history.add(&record{id: r.ID, owner: r.Owner, seq: r.Seq, place: r.Place, finished: r.Finished})
 	}
 	for _, s := range saved.Pending {
 		q.restore(s)
@@ -156,7 +161,7 @@ func (q *Local) load() error {
 }
 
 func (q *Local) restore(s SavedJob) {
-	j := &Job{Number: s.Number, ID: s.ID, Options: s.Options, seq: s.Place.Seq, text: s.Listing, client: s.Client, attempts: s.Attempts, place: s.Place}
+	j := &Job{Number: s.Number, ID: s.ID, Options: s.Options, Owner: s.Owner, Grant: s.Grant, seq: s.Place.Seq, text: s.Listing, client: s.Client, attempts: s.Attempts, place: s.Place}
 	if err := j.readListing(s.Listing); err != nil {
 		q.cfg.Logger.Error("bringing back a job", "prompt_id", j.ID, "error", err)
 		j.Prompt, j.Extra = &pyjson.Object{}, &pyjson.Object{}
@@ -222,19 +227,17 @@ func (q *Local) Put(j *Job) error {
 	j.place.Seq = j.seq
 	q.seq++
 	q.coming++
-	q.comingOf[j.client]++
+	q.comingOf[j.turn()]++
+	q.comingIDs[j.ID] = append(q.comingIDs[j.ID], j)
 	wait := q.store.Submit(Batch{
 		Changes: []Change{Queued{Job: j, Place: j.place, NextNumber: q.number}},
-		Events:  []Event{q.event(EventQueued, j.ID, "number", j.Number.JSON())},
+		Events:  []Event{q.event(EventQueued, j, "number", j.Number.JSON())},
 	})
 	q.mu.Unlock()
 	err := wait()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.coming--
-	if q.comingOf[j.client]--; q.comingOf[j.client] == 0 {
-		delete(q.comingOf, j.client)
-	}
+	q.arrived(j)
 	if err != nil {
 		q.checkDrained()
 		return fmt.Errorf("queueing %s: %w", j.ID, err)
@@ -254,10 +257,47 @@ func (q *Local) admit(j *Job) error {
 		return ErrDraining
 	case q.cfg.Limit > 0 && q.waiting.size+q.coming >= q.cfg.Limit:
 		return &FullError{Limit: q.cfg.Limit, RetryAfter: q.roomIn()}
-	case q.cfg.ClientLimit > 0 && q.waiting.clients[j.client]+q.comingOf[j.client] >= q.cfg.ClientLimit:
-		return &FullError{Limit: q.cfg.ClientLimit, Client: j.client, RetryAfter: q.roomIn()}
+	case q.cfg.ClientLimit > 0 && q.waiting.clients[j.turn()]+q.comingOf[j.turn()] >= q.cfg.ClientLimit:
+		return &FullError{Limit: q.cfg.ClientLimit, Client: j.turn(), RetryAfter: q.roomIn()}
+	case j.Owner != "" && j.OwnerLimit > 0 && q.waiting.clients[j.Owner]+q.comingOf[j.Owner]+q.runningOf(j.Owner) >= j.OwnerLimit:
+		return &FullError{Limit: j.OwnerLimit, Owner: j.Owner, RetryAfter: q.roomIn()}
+	case q.foreign(j):
+		return fmt.Errorf("queueing %s: %w", j.ID, ErrForeignID)
 	}
 	return nil
+}
+
+// arrived notes that the store has decided about a job that was coming; the queue is locked.
+func (q *Local) arrived(j *Job) {
+	q.coming--
+	if q.comingOf[j.turn()]--; q.comingOf[j.turn()] == 0 {
+		delete(q.comingOf, j.turn())
+	}
+	q.comingIDs[j.ID] = slices.DeleteFunc(q.comingIDs[j.ID], func(o *Job) bool { return o == j })
+	if len(q.comingIDs[j.ID]) == 0 {
+		delete(q.comingIDs, j.ID)
+	}
+}
+
+// foreign reports whether a job of another owner has the id of j; the queue is locked. So an id leads to jobs of one
+// owner only, in whatever state they are.
+func (q *Local) foreign(j *Job) bool {
+	other := func(o *Job) bool { return o.ID == j.ID && o.Owner != j.Owner }
+	if q.running != nil && other(q.running.job) || slices.ContainsFunc(q.left, other) {
+		return true
+	}
+	if rec := q.history.find(j.ID); rec != nil && rec.owner != j.Owner {
+		return true
+	}
+	return slices.ContainsFunc(q.waiting.byID[j.ID], other) || slices.ContainsFunc(q.comingIDs[j.ID], other)
+}
+
+// runningOf is how many jobs of an owner run; the queue is locked.
+func (q *Local) runningOf(owner string) int {
+	if q.running != nil && q.running.job.Owner == owner {
+		return 1
+	}
+	return 0
 }
 
 // roomIn guesses when the next job starts: between a second and a minute.
@@ -266,8 +306,12 @@ func (q *Local) roomIn() time.Duration {
 	return time.Duration(min(60, max(1, seconds))) * time.Second
 }
 
-func (q *Local) event(typ, id string, pairs ...any) Event {
-	e := Event{Time: q.cfg.Now(), Type: typ, JobID: id}
+// event makes an entry of the log; j is nil when it is about no job.
+func (q *Local) event(typ string, j *Job, pairs ...any) Event {
+	e := Event{Time: q.cfg.Now(), Type: typ}
+	if j != nil {
+		e.JobID, e.Owner = j.ID, j.Owner
+	}
 	if len(pairs) > 0 {
 		// Plain values are always written.
 		e.Data, _ = pyjson.Marshal(pyjson.NewObject(pairs...))

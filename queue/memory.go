@@ -85,15 +85,23 @@ func (m *memory) Rows(seqs []int64) ([][]byte, error) {
 }
 
 // Events implements Store.
-func (m *memory) Events(after int64, limit int) ([]Event, error) {
+func (m *memory) Events(s Scope, after int64, limit int) ([]Event, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	from := 0
 	if len(m.events) > 0 {
 		from = int(min(int64(len(m.events)), max(0, after+1-m.events[0].Number)))
 	}
-	last := m.events[from:]
-	return append([]Event(nil), last[:min(len(last), max(0, limit))]...), nil
+	var out []Event
+	for _, e := range m.events[from:] {
+		if len(out) >= limit {
+			break
+		}
+		if s.Has(e.Owner) {
+			out = append(out, e)
+		}
+	}
+	return out, nil
 }
 
 // Due implements Store.

@@ -112,11 +112,11 @@ func (q *Local) send(ctx context.Context, due []Delivery) {
 
 func (q *Local) settleHook(d Delivery, err error) Batch {
 	if err == nil {
-		return Batch{Changes: []Change{HookDone{d.Number}}, Events: []Event{q.event(EventHookArrived, d.JobID, "id", d.ID)}}
+		return Batch{Changes: []Change{HookDone{d.Number}}, Events: []Event{q.eventOf(EventHookArrived, d.JobID, "id", d.ID)}}
 	}
 	if d.Attempts >= len(hookPauses) {
 		q.cfg.Logger.Error("giving up on a webhook", "prompt_id", d.JobID, "error", err)
-		return Batch{Changes: []Change{HookDone{d.Number}}, Events: []Event{q.event(EventHookFailed, d.JobID, "id", d.ID, "error", err.Error())}}
+		return Batch{Changes: []Change{HookDone{d.Number}}, Events: []Event{q.eventOf(EventHookFailed, d.JobID, "id", d.ID, "error", err.Error())}}
 	}
 	wait := hookPauses[d.Attempts]
 	wait += rand.N(wait / 5) // #nosec G404 -- spreads retries, hides nothing

@@ -33,19 +33,24 @@ var (
 	ErrDraining = errors.New("the server is shutting down and takes no more prompts")
 	// ErrUnknownJob means that no waiting job has the id.
 	ErrUnknownJob = errors.New("no waiting job has this id")
+	// ErrForeignID means that a job of another owner has the id.
+	ErrForeignID = errors.New("the id is taken")
 )
 
 // FullError means that as many jobs wait as may.
 type FullError struct {
 	Limit int
-	// Client is whose limit it is, "" when it is everybody's.
-	Client string
+	// Client is whose limit it is, "" when it is everybody's; Owner likewise.
+	Client, Owner string
 	// RetryAfter estimates when there will be room.
 	RetryAfter time.Duration
 }
 
 // Error says which limit is reached.
 func (e *FullError) Error() string {
+	if e.Owner != "" {
+		return fmt.Sprintf("%s has %d prompts in the queue, which is the most", e.Owner, e.Limit)
+	}
 	if e.Client != "" {
 		return fmt.Sprintf("client %s has %d prompts waiting, which is the most", e.Client, e.Limit)
 	}
@@ -96,29 +101,20 @@ type Event struct {
 	Number int64
 	Time   time.Time
 	Type   string
-	// JobID is the prompt's id, "" when the event is not about one.
-	JobID string
+	// JobID is the prompt's id, "" when the event is not about one; Owner is whose job it is.
+	JobID, Owner string
 	// Data is a JSON object, nil when there is nothing to add.
 	Data []byte
 }
 
-// Queue is what the server needs of a queue. All methods may be called from any goroutine. What changes something
-// returns when the change cannot be lost any more, or with ErrUnavailable when it was not made.
-type Queue interface {
-	// NextNumber counts up from 0 and never gives a number twice.
-	NextNumber() int64
-	// Put accepts a job. When it returns without error the job will not be lost. Errors: FullError, ErrDraining,
-	// ErrUnavailable.
-	Put(j *Job) error
+// View is a queue as far as somebody may see and change it: all of it, or the jobs of one owner as if there were no
+// others. All methods may be called from any goroutine. What changes something returns when the change cannot be lost any
+// more, or with ErrUnavailable when it was not made.
+type View interface {
 	// Snapshot returns the running jobs and the waiting ones in the order in which they will run.
 	Snapshot() (running, pending []*Job)
-	// Next returns the waiting job that would start now if none ran; nil when none would. It stays a waiting job, which can still be cancelled or
-	// overtaken: whoever works for it in advance must be ready to throw that away. The job must not be changed.
-	Next() *Job
 	// Remaining is the number of running and waiting jobs.
 	Remaining() int
-	// Stats returns the queue's figures.
-	Stats() Stats
 	// Clear drops all waiting jobs.
 	Clear() error
 	// Delete drops the first waiting job with the id and reports whether there was one.
@@ -129,18 +125,13 @@ type Queue interface {
 	Interrupt() bool
 	// InterruptIfRunning ends the running job if it has the id, and reports whether it had.
 	InterruptIfRunning(id string) bool
-	// Pause and Resume stop and start the taking of waiting jobs; the running one goes on.
-	Pause() error
-	Resume() error
-	// MoveTo makes the waiting job with the id the one at the position, from 0 on, and returns ErrUnknownJob if there is
-	// none. It takes the class of the job whose place it takes.
+	// MoveTo makes the waiting job with the id the one at the position in the whole queue, from 0 on, and returns
+	// ErrUnknownJob if there is none. It takes the class of the job whose place it takes.
 	MoveTo(id string, position int) error
 	// MoveBefore puts a waiting job before another one.
 	MoveBefore(id, other string) error
 	// SetClass changes a waiting job's priority class.
 	SetClass(id string, c Class) error
-	// SetFlags asks the worker for something that it does as soon as no job runs.
-	SetFlags(f Flags)
 	// History returns up to limit finished jobs from offset on, oldest first; limit below 0 means all.
 	History(offset, limit int) []*Row
 	// HistoryLen is the number of finished jobs that are remembered.
@@ -153,6 +144,31 @@ type Queue interface {
 	DeleteHistory(id string) error
 	// Events returns up to limit events with numbers above after.
 	Events(after int64, limit int) ([]Event, error)
+}
+
+// Queue is what the server needs of a queue. As a View it is all of it.
+type Queue interface {
+	View
+	// Of is the view of one owner.
+	Of(owner string) View
+	// NextNumber counts up from 0 and never gives a number twice.
+	NextNumber() int64
+	// Put accepts a job. When it returns without error the job will not be lost. Errors: FullError, ErrForeignID,
+	// ErrDraining, ErrUnavailable.
+	Put(j *Job) error
+	// Next returns the waiting job that would start now if none ran; nil when none would. It stays a waiting job, which can still be cancelled or
+	// overtaken: whoever works for it in advance must be ready to throw that away. The job must not be changed.
+	Next() *Job
+	// Stats returns the queue's figures.
+	Stats() Stats
+	// Pause and Resume stop and start the taking of waiting jobs; the running one goes on.
+	Pause() error
+	Resume() error
+	// SetFlags asks the worker for something that it does as soon as no job runs.
+	SetFlags(f Flags)
+	// DropGrant drops the waiting jobs that were accepted under a grant, ends the running one if it was, and returns how
+	// many that were.
+	DropGrant(grant string) (int, error)
 	// Work runs the jobs until ctx ends and the running one has come to its end.
 	Work(ctx context.Context) error
 	// Drain takes no more jobs and waits until the running one has ended and, where the store would lose them, the

@@ -1,20 +1,25 @@
 package queue
 
-// Snapshot implements Queue.
-func (q *Local) Snapshot() (run, pending []*Job) {
+// Snapshot implements View.
+func (v view) Snapshot() (run, pending []*Job) {
+	q := v.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.running != nil {
 		run = []*Job{q.running.job}
 	}
-	return append(run, q.left...), q.waiting.all()
+	return v.own(append(run, q.left...)), v.own(q.waiting.all())
 }
 
-// Remaining implements Queue.
-func (q *Local) Remaining() int {
+// Remaining implements View.
+func (v view) Remaining() int {
+	q := v.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.remaining()
+	if !v.scope.One {
+		return q.remaining()
+	}
+	return q.waiting.clients[v.scope.Owner] + q.runningOf(v.scope.Owner)
 }
 
 // Stats implements Queue.
@@ -32,27 +37,33 @@ func (q *Local) Stats() Stats {
 	return s
 }
 
-// History implements Queue.
-func (q *Local) History(offset, limit int) []*Row {
+// History implements View.
+func (v view) History(offset, limit int) []*Row {
+	q := v.q
 	q.mu.Lock()
-	recs := q.history.slice(offset, limit)
+	recs := q.history.slice(v.scope, offset, limit)
 	q.mu.Unlock()
 	return rowsOf(recs, q.texts)
 }
 
-// HistoryLen implements Queue.
-func (q *Local) HistoryLen() int {
+// HistoryLen implements View.
+func (v view) HistoryLen() int {
+	q := v.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if v.scope.One {
+		return len(q.history.slice(v.scope, 0, -1))
+	}
 	return q.history.len()
 }
 
-// Find implements Queue.
-func (q *Local) Find(id string) *Row {
+// Find implements View.
+func (v view) Find(id string) *Row {
+	q := v.q
 	q.mu.Lock()
 	rec := q.history.find(id)
 	q.mu.Unlock()
-	if rec == nil {
+	if rec == nil || !v.scope.Has(rec.owner) {
 		return nil
 	}
 	return rowsOf([]*record{rec}, q.texts)[0]
@@ -67,7 +78,7 @@ func (q *Local) texts(seqs []int64) [][]byte {
 	return texts
 }
 
-// Events implements Queue.
-func (q *Local) Events(after int64, limit int) ([]Event, error) {
-	return q.store.Events(after, limit)
+// Events implements View.
+func (v view) Events(after int64, limit int) ([]Event, error) {
+	return v.q.store.Events(v.scope, after, limit)
 }

@@ -23,7 +23,7 @@ func (s *sqliteStore) readAll() (saved Saved, err error) {
 	if saved.Pending, err = s.readOpen(); err != nil {
 		return saved, fmt.Errorf("reading the waiting jobs: %w", err)
 	}
-	rows, err := s.conn.QueryContext(ctx, "SELECT seq, place, id, finished FROM jobs WHERE state = 2 ORDER BY place")
+	rows, err := s.conn.QueryContext(ctx, "SELECT seq, place, id, owner, finished FROM jobs WHERE state = 2 ORDER BY place")
 	if err != nil {
 		return saved, fmt.Errorf("reading the history: %w", err)
 	}
@@ -31,7 +31,7 @@ func (s *sqliteStore) readAll() (saved Saved, err error) {
 	for rows.Next() {
 		var r SavedRow
 		var at int64
-		if err := rows.Scan(&r.Seq, &r.Place, &r.ID, &at); err != nil {
+		if err := rows.Scan(&r.Seq, &r.Place, &r.ID, &r.Owner, &at); err != nil {
 			return saved, fmt.Errorf("reading the history: %w", err)
 		}
 		r.Finished = time.UnixMilli(at)
@@ -72,7 +72,7 @@ func (s *sqliteStore) readSettings(saved *Saved) error {
 }
 
 func (s *sqliteStore) readOpen() ([]SavedJob, error) {
-	rows, err := s.conn.QueryContext(context.Background(), `SELECT j.seq, id, state, number, given, class, rank, sub, client, attempts, listing, options
+	rows, err := s.conn.QueryContext(context.Background(), `SELECT j.seq, id, state, number, given, class, rank, sub, client, attempts, owner, granted, listing, options
 		FROM jobs j JOIN bodies b ON b.seq = j.seq WHERE state < 2 ORDER BY j.seq`)
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (s *sqliteStore) readOpen() ([]SavedJob, error) {
 		var j SavedJob
 		var options sql.NullString
 		err := rows.Scan(&j.Place.Seq, &j.ID, &j.Running, &j.Number.Value, &j.Number.Float, &j.Place.Class, &j.Place.Rank, &j.Place.Sub,
-			&j.Client, &j.Attempts, &j.Listing, &options)
+			&j.Client, &j.Attempts, &j.Owner, &j.Grant, &j.Listing, &options)
 		if err != nil {
 			return nil, err
 		}
@@ -141,12 +141,17 @@ func (s *sqliteStore) Rows(seqs []int64) ([][]byte, error) {
 }
 
 // Events implements Store.
-func (s *sqliteStore) Events(after int64, limit int) ([]Event, error) {
+func (s *sqliteStore) Events(scope Scope, after int64, limit int) ([]Event, error) {
 	db, err := s.reader()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := db.QueryContext(context.Background(), "SELECT number, at, type, job, data FROM events WHERE number > ? ORDER BY number LIMIT ?", after, max(0, limit))
+	text, args := "SELECT number, at, type, job, data, owner FROM events WHERE number > ? ORDER BY number LIMIT ?", []any{after, max(0, limit)}
+	if scope.One { // owners are not empty, which lets SQLite use the index
+		text = "SELECT number, at, type, job, data, owner FROM events WHERE owner = ? AND owner <> '' AND number > ? ORDER BY number LIMIT ?"
+		args = append([]any{scope.Owner}, args...)
+	}
+	rows, err := db.QueryContext(context.Background(), text, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading events: %w", err)
 	}
@@ -156,7 +161,7 @@ func (s *sqliteStore) Events(after int64, limit int) ([]Event, error) {
 		var e Event
 		var at int64
 		var job sql.NullString
-		if err := rows.Scan(&e.Number, &at, &e.Type, &job, &e.Data); err != nil {
+		if err := rows.Scan(&e.Number, &at, &e.Type, &job, &e.Data, &e.Owner); err != nil {
 			return nil, fmt.Errorf("reading events: %w", err)
 		}
 		e.Time, e.JobID = time.UnixMilli(at), job.String

@@ -22,6 +22,12 @@ CREATE TABLE outbox (
 	number INTEGER PRIMARY KEY, id TEXT NOT NULL, job TEXT NOT NULL, url TEXT NOT NULL, secret TEXT NOT NULL,
 	body TEXT NOT NULL, attempts INTEGER NOT NULL, due INTEGER NOT NULL);
 CREATE INDEX outbox_due ON outbox (due);
+`, `
+-- Whose job it is, and the right under which it was accepted.
+ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN granted TEXT NOT NULL DEFAULT '';
+ALTER TABLE events ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+CREATE INDEX events_owner ON events (owner, number) WHERE owner <> '';
 `}
 
 // migrate brings the file to the newest version of the schema, or not at all.
@@ -54,7 +60,7 @@ func migrate(conn *sql.Conn) error {
 
 // The writer's statements.
 const (
-	sqlJob      = "INSERT INTO jobs (seq, id, state, number, given, class, rank, sub, client, attempts, created) VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, 0, ?)"
+	sqlJob      = "INSERT INTO jobs (seq, id, state, number, given, class, rank, sub, client, attempts, created, owner, granted) VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)"
 	sqlBody     = "INSERT INTO bodies (seq, listing, options) VALUES (?, ?, ?)"
 	sqlStart    = "UPDATE jobs SET state = 1, attempts = ?, started = ? WHERE seq = ?"
 	sqlReturn   = "UPDATE jobs SET state = 0, attempts = ?, started = NULL WHERE seq = ?"
@@ -66,7 +72,7 @@ const (
 	sqlNoOpts   = "UPDATE bodies SET options = NULL WHERE seq = ?"
 	sqlMove     = "UPDATE jobs SET class = ?, rank = ?, sub = ? WHERE seq = ?"
 	sqlSetting  = "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-	sqlEvent    = "INSERT INTO events (number, at, type, job, data) VALUES (?, ?, ?, ?, ?)"
+	sqlEvent    = "INSERT INTO events (number, at, type, job, data, owner) VALUES (?, ?, ?, ?, ?, ?)"
 	sqlHook     = "INSERT INTO outbox (id, job, url, secret, body, attempts, due) VALUES (?, ?, ?, ?, ?, ?, ?)"
 	sqlNoHook   = "DELETE FROM outbox WHERE number = ?"
 	sqlHookWait = "UPDATE outbox SET attempts = ?, due = ? WHERE number = ?"

@@ -159,7 +159,7 @@ func (s *sqliteStore) writeAll(group []*request) error {
 		}
 		for _, e := range r.batch.Events {
 			s.numbers.event++
-			if err := s.exec(sqlEvent, s.numbers.event, e.Time.UnixMilli(), e.Type, orNull(e.JobID), orNull(string(e.Data))); err != nil {
+			if err := s.exec(sqlEvent, s.numbers.event, e.Time.UnixMilli(), e.Type, orNull(e.JobID), orNull(string(e.Data)), e.Owner); err != nil {
 				return err
 			}
 		}
@@ -241,7 +241,7 @@ const probeSize = 8 << 10
 
 func (s *sqliteStore) queued(c Queued) error {
 	j := c.Job
-	err := s.exec(sqlJob, j.seq, j.ID, j.Number.Value, j.Number.Float, c.Place.Class, c.Place.Rank, c.Place.Sub, j.client, time.Now().UnixMilli())
+	err := s.exec(sqlJob, j.seq, j.ID, j.Number.Value, j.Number.Float, c.Place.Class, c.Place.Rank, c.Place.Sub, j.client, time.Now().UnixMilli(), j.Owner, j.Grant)
 	if err != nil {
 		return err
 	}

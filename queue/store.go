@@ -15,8 +15,8 @@ type Store interface {
 	Submit(b Batch) (wait func() error)
 	// Rows returns the texts of finished jobs by their keys; one that is gone is nil.
 	Rows(seqs []int64) ([][]byte, error)
-	// Events returns up to limit events with numbers above after.
-	Events(after int64, limit int) ([]Event, error)
+	// Events returns up to limit events of a scope with numbers above after.
+	Events(s Scope, after int64, limit int) ([]Event, error)
 	// Due returns up to limit messages to send by now, and when the first of the others is due (zero: there is none).
 	Due(now time.Time, limit int) (due []Delivery, next time.Time, err error)
 	// Err is why the last batch could not be kept, nil when it could.
@@ -44,6 +44,8 @@ type Saved struct {
 // SavedJob is a job that has not come to its end.
 type SavedJob struct {
 	ID       string
+	Owner    string
+	Grant    string
 	Number   Number
 	Place    Place
 	Client   string
@@ -58,7 +60,7 @@ type SavedJob struct {
 // SavedRow is a finished job without its text.
 type SavedRow struct {
 	Seq, Place int64
-	ID         string
+	ID, Owner  string
 	Finished   time.Time
 }
 

@@ -73,7 +73,7 @@ func (q *Local) take(ctx context.Context) (*running, context.Context) {
 	r := &running{job: j, cancel: cancel}
 	q.running = r
 	j.attempts++
-	b := Batch{Changes: []Change{Started{Seq: j.seq, Attempts: j.attempts, Shares: after}}, Events: []Event{q.event(EventStarted, j.ID)}}
+	b := Batch{Changes: []Change{Started{Seq: j.seq, Attempts: j.attempts, Shares: after}}, Events: []Event{q.event(EventStarted, j)}}
 	b.Changes = append(b.Changes, q.hook(j, EventStarted, "started", nil)...)
 	// A job that was cancelled meanwhile comes to its end whether or not its start could be noted.
 	if err := q.commit(b); err != nil && runCtx.Err() == nil {
@@ -144,7 +144,7 @@ func (q *Local) abandon(r *running) {
 	r.job.attempts--
 	err := q.commit(Batch{
 		Changes: []Change{Returned{Seq: r.job.seq, Attempts: r.job.attempts}},
-		Events:  []Event{q.event(EventRequeued, r.job.ID)},
+		Events:  []Event{q.event(EventRequeued, r.job)},
 	})
 	if err != nil {
 		q.cfg.Logger.Error("putting the running job back", "prompt_id", r.job.ID, "error", err)
@@ -208,7 +208,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // the queue is locked.
 func (q *Local) finishing(j *Job, out Outcome, status Status, tail []byte) (b Batch, rec, evicted *record) {
 	now := q.cfg.Now()
-	rec = &record{id: j.ID, seq: j.seq, place: q.place, finished: now}
+	rec = &record{id: j.ID, owner: j.Owner, seq: j.seq, place: q.place, finished: now}
 	f := Finished{Job: j, Status: status, At: now, Tail: tail}
 	replaced, evicted := q.history.displaced(j.ID)
 	if replaced != nil {
@@ -220,7 +220,7 @@ func (q *Local) finishing(j *Job, out Outcome, status Status, tail []byte) (b Ba
 		f.Evicted = evicted.seq
 	}
 	f.Place = rec.place
-	b = Batch{Changes: []Change{f}, Events: []Event{q.event(EventFinished, j.ID, "status", string(status))}}
+	b = Batch{Changes: []Change{f}, Events: []Event{q.event(EventFinished, j, "status", string(status))}}
 	b.Changes = append(b.Changes, q.hook(j, EventFinished, string(status), &out)...)
 	return b, rec, evicted
 }
@@ -232,7 +232,7 @@ func (q *Local) settleLeft(ctx context.Context) {
 	q.requeued = nil
 	var b Batch
 	for _, j := range requeued {
-		b.Events = append(b.Events, q.event(EventRequeued, j.ID))
+		b.Events = append(b.Events, q.event(EventRequeued, j))
 	}
 	if len(requeued) > 0 {
 		if err := q.commit(b); err != nil {
