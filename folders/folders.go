@@ -43,9 +43,15 @@ type Config struct {
 type Folders struct {
 	base, models, input, output, temp, user string
 
-	log *slog.Logger
-	now func() time.Time
+	owner string // "" unless made by For
+	log   *slog.Logger
+	now   func() time.Time
 
+	*table
+}
+
+// table is what all views of the folders share.
+type table struct {
 	mu    sync.RWMutex
 	order []string
 	kinds map[string]*kind
@@ -68,7 +74,7 @@ func New(c Config) (*Folders, error) {
 	if c.Base == "" {
 		return nil, fmt.Errorf("making the folder table: no base folder given")
 	}
-	f := &Folders{log: c.Logger, now: c.Now, kinds: map[string]*kind{}, cache: map[string]listing{}}
+	f := &Folders{log: c.Logger, now: c.Now, table: &table{kinds: map[string]*kind{}, cache: map[string]listing{}}}
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}

@@ -1,0 +1,28 @@
+package folders
+
+import "path/filepath"
+
+// ownerMark begins the names of owners' folders.
+const ownerMark = "@"
+
+// For returns the folders as an owner sees them: the same models, and input, output and temp folders of its own below
+// the common ones, so that files of two owners never meet. The owner must be a plain folder name. No owner means the
+// common folders. The folders are made when something is put there.
+func (f *Folders) For(owner string) *Folders {
+	if owner == f.owner {
+		return f
+	}
+	view := *f
+	view.owner = owner
+	if f.owner != "" { // an owner's view is no place to look from
+		view.input, view.output, view.temp = filepath.Dir(f.input), filepath.Dir(f.output), filepath.Dir(f.temp)
+	}
+	if owner != "" {
+		name := ownerMark + filepath.Base(filepath.Clean("/"+owner))
+		view.input, view.output, view.temp = filepath.Join(view.input, name), filepath.Join(view.output, name), filepath.Join(view.temp, name)
+	}
+	return &view
+}
+
+// Owner is whose view of the folders this is, "" for the common ones.
+func (f *Folders) Owner() string { return f.owner }
