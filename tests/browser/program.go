@@ -1,0 +1,143 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"comfygo/tests/golden"
+	"comfygo/tools/apiclient"
+)
+
+// EnvProgram names a program that is already built; without it the module is built.
+const EnvProgram = "COMFYGO_PROGRAM"
+
+// program is the program under test, built by the first test that starts it; it carries the race detector when the
+// tests do.
+var program struct {
+	sync.Mutex
+	path string
+	dir  string
+}
+
+// Main runs the tests of a package and ends the browser and whatever else they share. TestMain calls it:
+//
+//	func TestMain(m *testing.M) { os.Exit(browser.Main(m)) }
+func Main(m *testing.M) int {
+	defer func() {
+		closeShared()
+		if program.dir != "" {
+			_ = os.RemoveAll(program.dir)
+		}
+	}()
+	return m.Run()
+}
+
+// Program builds the server once a test run and returns its path.
+func Program(t testing.TB) string {
+	t.Helper()
+	program.Lock()
+	defer program.Unlock()
+	if program.path != "" {
+		return program.path
+	}
+	if given := os.Getenv(EnvProgram); given != "" {
+		program.path = given
+		return given
+	}
+	root, err := golden.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "comfygo-browser-")
+	if err != nil {
+		t.Fatalf("making a folder for the program: %v", err)
+	}
+	program.dir = dir
+	path := filepath.Join(dir, "comfygo")
+	cmd := exec.Command("go", slices.Concat([]string{"build"}, buildFlags, []string{"-o", path, "."})...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
+	program.path = path
+	return path
+}
+
+// Server is one running server with its own, new base folder.
+type Server struct {
+	*apiclient.Client                    // speaks to it; Client.Base is its address
+	Process           *apiclient.Process // the running program
+	Dir               string             // its base folder
+	args              []string
+	path              string
+}
+
+// Start runs the server on a free port; flags are added. It is stopped at the end of the test, where a data race or
+// another bad end fails the test. Where no browser is installed the test is skipped before anything is built.
+func Start(t testing.TB, flags ...string) *Server {
+	t.Helper()
+	if _, err := Find(); err != nil {
+		t.Skipf("NOT TESTED: %v", err)
+	}
+	dir := t.TempDir()
+	s := &Server{
+		Client: &apiclient.Client{},
+		Dir:    dir,
+		path:   Program(t),
+		args:   append([]string{"--base-directory", dir}, flags...),
+	}
+	t.Cleanup(func() {
+		if t.Failed() && s.Process != nil {
+			t.Logf("the server printed:\n%s", s.Process.Log())
+		}
+	})
+	s.run(t, "0")
+	return s
+}
+
+// run starts the process and has it stopped at the end of the test.
+func (s *Server) run(t testing.TB, port string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	p, err := apiclient.Start(ctx, nil, s.path, append([]string{"--port", port}, s.args...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Process, s.Base = p, p.URL
+	t.Cleanup(func() {
+		if err := stop(p); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// stop ends a process; one that has been stopped before is left alone.
+func stop(p *apiclient.Process) error {
+	if err := p.Stop(30 * time.Second); err != nil {
+		return fmt.Errorf("the server ended badly: %w\n%s", err, p.Log())
+	}
+	return nil
+}
+
+// Stop ends the server as Ctrl-C does.
+func (s *Server) Stop(t testing.TB) {
+	t.Helper()
+	if err := stop(s.Process); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Restart ends the server, if it still runs, and starts it again with the same folder, flags and port.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	s.Stop(t)
+	s.run(t, portOf(s.Base))
+}
