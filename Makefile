@@ -7,7 +7,7 @@ BIN      := bin
 ARGS     ?=
 FUZZTIME ?= 20s
 LINT     := $(BIN)/golangci-lint
-SOURCES  := $(shell find . -name '*.go' -not -path './tools/lint/*') go.mod go.sum demo/demo-shapes.safetensors demo/workflow.json
+SOURCES  := $(shell find . -name '*.go' -o -name '*.s' -not -path './tools/lint/*') go.mod go.sum demo/demo-shapes.safetensors demo/workflow.json
 
 .DEFAULT_GOAL := build
 

@@ -11,11 +11,8 @@ import (
 const parallelFrom = 1 << 19
 
 // spread calls f with ranges that cover [0,n), at once when n is large.
-func spread(n int, f func(from, to int)) { spreadFrom(n, parallelFrom, f) }
-
-// spreadFrom is spread that takes n for large from a given size on.
-func spreadFrom(n, large int, f func(from, to int)) {
-	if n < large {
+func spread(n int, f func(from, to int)) {
+	if n < parallelFrom {
 		f(0, n)
 		return
 	}

@@ -1,0 +1,84 @@
+package torchrand
+
+import (
+	"math"
+
+	"golang.org/x/sys/cpu"
+)
+
+// vectors says that the processor has what vector_amd64.s uses.
+var vectors = cpu.X86.HasAVX2 && cpu.X86.HasFMA
+
+// lanes is how many values a vector holds.
+const lanes = 8
+
+// row is a constant for each lane.
+type row [lanes]uint32
+
+// constants are the rows that boxMullerVector reads, in the order of its offsets.
+var constants = newConstants()
+
+func newConstants() *[33]row {
+	words := []uint32{0x7f, 0x007fffff, 1, ^uint32(1), 2, 4}
+	for _, f := range []float32{1, 0.5, -0.5, -2, rootHalf, ln2Low, ln2High, float32(2 * math.Pi), fourByPi, piHigh, piMiddle, piLow} {
+		words = append(words, math.Float32bits(f))
+	}
+	for _, terms := range [][]float32{logTerms[:], cosTerms[:], sinTerms[:]} {
+		for _, f := range terms {
+			words = append(words, math.Float32bits(f))
+		}
+	}
+	out := new([33]row)
+	for i, w := range words {
+		for k := range out[i] {
+			out[i][k] = w
+		}
+	}
+	return out
+}
+
+// twistVector replaces words[i] by ahead[i] ^ twist(words[i], words[i+1]) for the first 8*n words; ahead may be the part of the
+// same ring that was replaced before, at least 8 words away.
+//
+//go:noescape
+func twistVector(words, ahead *uint32, n int)
+
+// uniformVector makes 8*n uniform values of as many words.
+//
+//go:noescape
+func uniformVector(out *float32, words *uint32, n int)
+
+// boxMullerVector is boxMullerPlain for n blocks of 16.
+//
+//go:noescape
+func boxMullerVector(values *float32, n int, constants *[33]row)
+
+// twistRun replaces as many words as vectors can, and returns how many that are. The last of words is only read.
+func twistRun(words, ahead []uint32) int {
+	n := min(len(words)-1, len(ahead)) / lanes
+	if !vectors || n == 0 {
+		return 0
+	}
+	twistVector(&words[0], &ahead[0], n)
+	return n * lanes
+}
+
+// uniformRun makes as many uniform values of the words as vectors can, and returns how many that are.
+func uniformRun(out []float32, words []uint32) int {
+	n := min(len(out), len(words)) / lanes
+	if !vectors || n == 0 {
+		return 0
+	}
+	uniformVector(&out[0], &words[0], n)
+	return n * lanes
+}
+
+// boxMuller turns blocks of 16 uniform values into normal ones in place.
+func boxMuller(values []float32) {
+	n := len(values) / blockLen
+	if !vectors || n == 0 {
+		boxMullerPlain(values)
+		return
+	}
+	boxMullerVector(&values[0], n, constants)
+}
