@@ -65,6 +65,7 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (*App, error) {
 		ComfyAPIBase:    cfg.ComfyAPIBase,
 		Assets:          p.assets,
 		FrontEndRoot:    cfg.FrontEndRoot,
+		DemoWorkflow:    demoWorkflow(cfg),
 
 		DisableCustomNodes:   cfg.DisableCustom,
 		WhitelistCustomNodes: cfg.WhitelistCustom,
@@ -84,6 +85,9 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (*App, error) {
 	}
 	return a, nil
 }
+
+// Routes lists what the server answers, as METHOD /path/:parameter.
+func (a *App) Routes() []string { return a.server.Routes() }
 
 // Run listens and serves until ctx ends. It prints the addresses as soon as they answer.
 func (a *App) Run(ctx context.Context) error {

@@ -106,6 +106,14 @@ func openFolders(cfg cli.Config, log *slog.Logger) (*folders.Folders, error) {
 	return dirs, nil
 }
 
+// demoWorkflow is what our own page shows at first: the example of the built-in model, when that is listed.
+func demoWorkflow(cfg cli.Config) []byte {
+	if !cfg.DemoModel {
+		return nil
+	}
+	return demo.Workflow
+}
+
 // unpackDemo puts the built-in checkpoint into the user's cache folder.
 func unpackDemo() (string, error) {
 	cache, err := os.UserCacheDir()

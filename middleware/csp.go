@@ -14,7 +14,11 @@ const policy = "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-ev
 func ContentSecurityPolicy() echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			beforeHeaders(c, func(h http.Header, _ int) { h.Set("Content-Security-Policy", policy) })
+			beforeHeaders(c, func(h http.Header, _ int) {
+				if h.Get("Content-Security-Policy") == "" { // our own pages have a stricter one
+					h.Set("Content-Security-Policy", policy)
+				}
+			})
 			return next(c)
 		}
 	}

@@ -76,8 +76,10 @@ type Config struct {
 	// DisableCustomNodes leaves the custom nodes' folders alone, but for those named in WhitelistCustomNodes.
 	DisableCustomNodes   bool
 	WhitelistCustomNodes []string
-	// FrontEndRoot is the folder of the front end's files; "" serves a short page of our own.
+	// FrontEndRoot is the folder of the front end's files; "" serves our own page there.
 	FrontEndRoot string
+	// DemoWorkflow is the workflow, in API form, that our own page shows at first; nil when there is no demo model.
+	DemoWorkflow []byte
 
 	// Argv, AppVersion, RuntimeVersion and DeployEnvironment are told in /system_stats and /health.
 	Argv                                          []string

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 )
@@ -51,6 +52,7 @@ func (s *Server) routes() []route {
 	all = append(all, s.userRoutes()...)
 	all = append(all, s.packRoutes()...)
 	all = append(all, s.queueRoutes()...)
+	all = append(all, s.appRoutes()...)
 	return append(all, s.assetRoutes()...)
 }
 
@@ -90,4 +92,14 @@ func (s *Server) addRoutes() {
 			}
 		}
 	}
+}
+
+// Routes lists what the server answers, as "GET /view" and, with a parameter, "GET /userdata/:file".
+func (s *Server) Routes() []string {
+	var out []string
+	for _, r := range s.echo.Routes() {
+		out = append(out, r.Method+" "+r.Path)
+	}
+	slices.Sort(out)
+	return out
 }
