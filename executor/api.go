@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"comfygo/folders"
 	"comfygo/nodes"
 	"comfygo/nodes/pyjson"
 )
@@ -80,6 +81,9 @@ type Job struct {
 	ExtraData *pyjson.Object
 	// Outputs are Verdict.Outputs.
 	Outputs []string
+	// Folders, if set, are the folders that the nodes see: those of the job's owner. Nothing is shared between owners but
+	// models: a result of one is not another's.
+	Folders *folders.Folders
 	// Next, if set, returns the job that runs after this one, as things stand now; ok is false when there is none. While nothing but
 	// UsesNothing nodes is left of this job (pictures are being saved), work of that one begins. Nothing is heard of it, and nothing is kept
 	// or shown, before Run is called for it with the same Prompt. Run calls it from its own goroutine.

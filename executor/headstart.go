@@ -86,7 +86,7 @@ func (r *run) headStart() bool {
 
 // look finds the nodes to work on: before each node those that it needs.
 func (h *headStart) look(cache outputCache) error {
-	keys := &keyMaker{g: h.r.g, fingerprint: h.r.fingerprint}
+	keys := &keyMaker{g: h.r.g, owner: h.r.job.owner(), fingerprint: h.r.fingerprint}
 	seen := map[string]bool{}
 	var visit func(id string)
 	visit = func(id string) {

@@ -62,7 +62,7 @@ func (h *host) Await(wait func()) {
 }
 
 // State implements nodes.Host.
-func (h *host) State(make func() any) any { return h.r.e.states.get(h.n, make) }
+func (h *host) State(make func() any) any { return h.r.e.states.get(h.r.job.owner(), h.n, make) }
 
 // Hidden implements nodes.Host.
 func (h *host) Hidden(kind string) any {
@@ -90,21 +90,27 @@ func (r *run) extra(key string) any {
 	return v
 }
 
+// stateKey names what a node of a user's graph keeps.
+type stateKey struct {
+	owner string
+	ownerKey
+}
+
 // stateStore keeps what nodes keep from run to run, as long as the graph has a node of that id and class.
 type stateStore struct {
 	mu     sync.Mutex
-	values map[ownerKey]any
+	values map[stateKey]any
 }
 
-func (s *stateStore) get(n *node, make func() any) any {
+func (s *stateStore) get(owner string, n *node, make func() any) any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := ownerKey{n.id, n.class.Name}
+	key := stateKey{owner, ownerKey{n.id, n.class.Name}}
 	v, ok := s.values[key]
 	if !ok {
 		v = make()
 		if s.values == nil {
-			s.values = map[ownerKey]any{}
+			s.values = map[stateKey]any{}
 		}
 		s.values[key] = v
 	}

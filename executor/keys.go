@@ -18,6 +18,7 @@ type cacheKey [sha256.Size]byte
 
 // keyMaker computes cache keys. Each node is looked at once, so that the work is linear in the number of nodes.
 type keyMaker struct {
+	owner       string // owners share no results
 	g           *graph
 	run         uint64
 	unique      uint64
@@ -38,6 +39,9 @@ func (k *keyMaker) key(n *node) cacheKey {
 	}
 	before := k.unique
 	b := appendText(k.buf[:0], n.class.Name)
+	if k.owner != "" {
+		b = appendText(append(b, 'O'), k.owner)
+	}
 	if n.class.NotIdempotent || n.class.WantsID() {
 		b = appendText(b, n.id)
 	}

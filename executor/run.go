@@ -12,9 +12,10 @@ import (
 
 // run is one job being run.
 type run struct {
-	e   *Executor
-	job Job
-	ctx context.Context
+	e        *Executor
+	job      Job
+	ctx      context.Context
+	services nodes.Services
 
 	g     *graph
 	keys  *keyMaker
@@ -68,8 +69,11 @@ func (e *Executor) Run(ctx context.Context, job Job, sink Sink) Result {
 
 func newRun(ctx context.Context, e *Executor, job Job, sink Sink) *run {
 	job.Prompt = job.Prompt.Clone()
+	if job.Folders != nil {
+		ctx = InFolders(ctx, job.Folders)
+	}
 	r := &run{
-		e: e, job: job, ctx: ctx, cache: e.cache, ran: map[string]bool{}, shown: map[string]*shown{}, parts: map[string][]expansion{},
+		e: e, job: job, ctx: ctx, services: e.servicesIn(job.Folders), cache: e.cache, ran: map[string]bool{}, shown: map[string]*shown{}, parts: map[string][]expansion{},
 		asyncs: map[string]*asyncCalls{}, crew: newCrew(), wake: make(chan string), over: make(chan struct{}), success: true,
 	}
 	r.out = &emitter{sink: sink, now: e.now}
@@ -97,7 +101,7 @@ func (r *run) start() {
 	r.out.progress = newProgressBoard(r.job.ID)
 	r.e.states.keep(g)
 	r.e.runs++
-	r.keys = &keyMaker{g: g, run: r.e.runs, fingerprint: r.fingerprint}
+	r.keys = &keyMaker{g: g, owner: r.job.owner(), run: r.e.runs, fingerprint: r.fingerprint}
 	ids := slices.Clone(g.order)
 	r.cache.begin(g, r.keys, ids)
 	r.out.status("execution_cached", pyjson.NewObject("nodes", r.cachedNodes(ids), "prompt_id", r.job.ID), false)

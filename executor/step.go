@@ -119,7 +119,7 @@ func (r *run) call(n *node, seen *pyjson.Object) (got returned, wait bool, err e
 }
 
 func (r *run) caller(n *node, inputs inputSet) *caller {
-	return &caller{id: n.id, promptID: r.job.ID, services: r.e.services, log: r.e.log, class: n.class, inputs: inputs}
+	return &caller{id: n.id, promptID: r.job.ID, services: r.services, log: r.e.log, class: n.class, inputs: inputs}
 }
 
 func runNode(node nodes.Node, ctx *nodes.Context) (any, error) { return node.Run(ctx) }

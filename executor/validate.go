@@ -30,7 +30,8 @@ func (e *Executor) Validate(ctx context.Context, id string, prompt Prompt, targe
 	if len(outputs) == 0 {
 		return Verdict{Error: problemObject("prompt_no_outputs", "Prompt has no outputs", "", pyjson.NewObject()), NodeErrors: pyjson.NewObject()}, nil
 	}
-	v := &validation{ctx: ctx, e: e, id: id, prompt: prompt, env: e.Env(), done: map[string]*checked{}, onPath: map[string]bool{}, errors: pyjson.NewObject()}
+	services := e.servicesIn(FoldersOf(ctx))
+	v := &validation{ctx: ctx, e: e, id: id, prompt: prompt, env: nodes.Env{Folders: services.Folders}, services: services, done: map[string]*checked{}, onPath: map[string]bool{}, errors: pyjson.NewObject()}
 	return v.outputs(outputs), nil
 }
 
@@ -128,11 +129,13 @@ type validation struct {
 	id     string
 	prompt Prompt
 	env    nodes.Env
-	done   map[string]*checked
-	order  []string // of done
-	path   []string // the nodes being checked, each needed by the one before
-	onPath map[string]bool
-	errors *pyjson.Object
+	// services are what the validators of classes reach.
+	services nodes.Services
+	done     map[string]*checked
+	order    []string // of done
+	path     []string // the nodes being checked, each needed by the one before
+	onPath   map[string]bool
+	errors   *pyjson.Object
 }
 
 // checked is the verdict on one node.

@@ -28,7 +28,7 @@ func (n *nodeCheck) custom() error {
 	if n.validates("input_types") {
 		names = append(names, "input_types")
 	}
-	c := caller{id: n.id, promptID: n.v.id, services: n.v.e.services, log: n.v.e.log, class: n.class, inputs: inputSet{seen, missing}, linked: n.types}
+	c := caller{id: n.id, promptID: n.v.id, services: n.v.services, log: n.v.e.log, class: n.class, inputs: inputSet{seen, missing}, linked: n.types}
 	_, err := c.each(n.v.ctx, func(node nodes.Node, ctx *nodes.Context) (any, error) {
 		return nil, node.(nodes.Validator).ValidateInputs(ctx)
 	})

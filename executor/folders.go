@@ -1,0 +1,38 @@
+package executor
+
+import (
+	"context"
+
+	"comfygo/folders"
+	"comfygo/nodes"
+)
+
+type foldersKey struct{}
+
+// InFolders carries the folders of a prompt's owner to Validate.
+func InFolders(ctx context.Context, f *folders.Folders) context.Context {
+	return context.WithValue(ctx, foldersKey{}, f)
+}
+
+// FoldersOf returns the folders that InFolders or a run has put into a context; nil when there are none.
+func FoldersOf(ctx context.Context) *folders.Folders {
+	f, _ := ctx.Value(foldersKey{}).(*folders.Folders)
+	return f
+}
+
+// servicesIn are what nodes reach, with the folders of an owner if there are any.
+func (e *Executor) servicesIn(f *folders.Folders) nodes.Services {
+	s := e.services
+	if f != nil {
+		s.Folders = f
+	}
+	return s
+}
+
+// owner is whose job it is, "" where owners are not told apart.
+func (j Job) owner() string {
+	if j.Folders == nil {
+		return ""
+	}
+	return j.Folders.Owner()
+}
