@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"comfygo/engine/tensor"
+	"comfygo/engine/vec"
 )
 
 // sampleEuler takes a straight step along the slope (Karras et al., 2022, algorithm 2 without churn).
@@ -28,9 +29,13 @@ func eulerStep(x, denoised *tensor.Tensor, from, to float32) *tensor.Tensor {
 func leap(x, point, denoised *tensor.Tensor, sigma, dt float32) *tensor.Tensor {
 	out := like(x)
 	spread(len(out.Data), func(from, to int) {
-		moved, a, p, d := out.Data[from:to], x.Data[from:to], point.Data[from:to], denoised.Data[from:to]
-		for i := range moved {
-			moved[i] = a[i] + float32((p[i]-d[i])/sigma*dt)
+		var slopes [chunk]float32
+		for ; from < to; from += chunk {
+			end := min(from+chunk, to)
+			moved, s := out.Data[from:end], slopes[:end-from]
+			vec.Slope(s, point.Data[from:end], denoised.Data[from:end], sigma)
+			copy(moved, x.Data[from:end])
+			vec.AddScaled(moved, s, dt)
 		}
 	})
 	return out

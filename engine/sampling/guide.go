@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"comfygo/engine/tensor"
+	"comfygo/engine/vec"
 )
 
 // ErrNotFinite reports that NaN or infinity turned up where numbers should be.
@@ -96,14 +97,14 @@ func (g *guide) checkShape(x *tensor.Tensor) error {
 
 // checkFinite fails when a tensor holds NaN or infinity: no later step could mend that, and the picture would be black.
 func (g *guide) checkFinite(what string, x *tensor.Tensor) error {
+	if vec.Finite(x.Data) {
+		return nil
+	}
 	bad := 0
 	for _, v := range x.Data {
 		if d := v - v; d != 0 { // NaN for infinities too
 			bad++
 		}
-	}
-	if bad == 0 {
-		return nil
 	}
 	return fmt.Errorf("sampling with %s, step %d of %d: %s: %w (%d of %d values): the weights are damaged, the precision is too low for them or the sampler's settings are too strong",
 		g.sampler, g.steps+1, max(len(g.sigmas)-1, 1), what, ErrNotFinite, bad, len(x.Data))

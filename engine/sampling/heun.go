@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"comfygo/engine/tensor"
+	"comfygo/engine/vec"
 )
 
 // sampleHeun averages the slopes at both ends of a step (Karras et al., 2022, algorithm 2 without churn).
@@ -32,12 +33,17 @@ func sampleHeun(ctx context.Context, r *Run) (*tensor.Tensor, error) {
 // meanStep returns x moved from one level to another along the mean of the slopes there and at x2.
 func meanStep(x, denoised, x2, denoised2 *tensor.Tensor, from, to float32) *tensor.Tensor {
 	out := like(x)
-	dt := to - from
 	spread(len(out.Data), func(first, last int) {
-		moved, a, d, a2, d2 := out.Data[first:last], x.Data[first:last], denoised.Data[first:last], x2.Data[first:last], denoised2.Data[first:last]
-		for i := range moved {
-			mean := float32(0.5*((a[i]-d[i])/from)) + float32(0.5*((a2[i]-d2[i])/to))
-			moved[i] = a[i] + float32(mean*dt)
+		var here, there [chunk]float32
+		for ; first < last; first += chunk {
+			end := min(first+chunk, last)
+			moved, mean, other := out.Data[first:end], here[:end-first], there[:end-first]
+			vec.Slope(mean, x.Data[first:end], denoised.Data[first:end], from)
+			vec.Slope(other, x2.Data[first:end], denoised2.Data[first:end], to)
+			vec.Scale(mean, mean, 0.5)
+			vec.AddScaled(mean, other, 0.5)
+			copy(moved, x.Data[first:end])
+			vec.AddScaled(moved, mean, to-from)
 		}
 	})
 	return out

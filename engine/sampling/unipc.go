@@ -17,7 +17,7 @@ func sampleUniPC(bh2 bool) samplerFunc {
 		u := &uniPC{run: r, bh2: bh2, levels: r.Sigmas}
 		u.order = min(3, len(u.levels)-2)
 		root := sqrt32(1 + u.levels[0]*u.levels[0])
-		u.x = apply(r.X, func(v float32) float32 { return v / root })
+		u.x = quotient(r.X, root)
 		for i := range steps {
 			if err := u.step(ctx, i, steps); err != nil {
 				return nil, err
@@ -25,7 +25,7 @@ func sampleUniPC(bh2 bool) samplerFunc {
 			r.Step(i, u.x, u.predictions[len(u.predictions)-1])
 		}
 		alpha := exp32(logAlpha(u.levels[steps]))
-		return apply(u.x, func(v float32) float32 { return v / alpha }), nil
+		return quotient(u.x, alpha), nil
 	}
 }
 
@@ -53,15 +53,14 @@ func halfSNR(sigma float32) float32 {
 
 // predict returns the clean latent in terms of constant variance.
 func (u *uniPC) predict(ctx context.Context, x *tensor.Tensor, sigma float32) (*tensor.Tensor, error) {
-	root := sqrt32(sigma*sigma + 1)
-	grown := apply(x, func(v float32) float32 { return v * root })
+	grown := sum(term{sqrt32(sigma*sigma + 1), x})
 	denoised, err := u.run.Denoise(ctx, grown, sigma)
 	if err != nil {
 		return nil, err
 	}
 	eps := slope(grown, sigma, denoised)
 	alpha, dev := exp32(logAlpha(sigma)), deviation(sigma)
-	return zip(x, eps, func(a, e float32) float32 { return (a - float32(dev*e)) / alpha }), nil
+	return quotient(sum(term{1, x}, term{-dev, eps}), alpha), nil
 }
 
 // step runs step i of the method: the first only predicts, and the last one goes on to the final level.
@@ -100,7 +99,7 @@ func (u *uniPC) advance(ctx context.Context, sigma float32, order int, correct b
 	for k := 1; k < order; k++ {
 		ratio := (halfSNR(u.at[n-k]) - start) / h
 		ratios = append(ratios, ratio)
-		terms = append(terms, zip(u.predictions[n-k], latest, func(a, b float32) float32 { return (a - b) / ratio }))
+		terms = append(terms, slope(u.predictions[n-k], ratio, latest))
 	}
 	ratios = append(ratios, 1)
 	alpha := exp32(logAlpha(sigma))

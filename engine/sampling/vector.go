@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"comfygo/engine/tensor"
+	"comfygo/engine/vec"
 )
 
 // parallelFrom is the number of elements from which work is spread over the processors; latents of pictures stay below.
@@ -60,21 +61,20 @@ type term struct {
 	value  *tensor.Tensor
 }
 
+// chunk is how many elements of a sum are finished before the next ones, few enough to stay in the nearest cache.
+const chunk = 2048
+
 // sum returns factor1*value1 + factor2*value2 + …, rounding after each operation as torch does when it goes term by
-// term. The conversions keep the compiler from fusing a product into the sum where the processor could.
+// term.
 func sum(terms ...term) *tensor.Tensor {
 	out := like(terms[0].value)
 	spread(len(out.Data), func(from, to int) {
-		for k, t := range terms {
-			total, values := out.Data[from:to], t.value.Data[from:to]
-			if k == 0 {
-				for i, v := range values {
-					total[i] = t.factor * v
-				}
-				continue
-			}
-			for i, v := range values {
-				total[i] += float32(t.factor * v)
+		for ; from < to; from += chunk {
+			end := min(from+chunk, to)
+			total := out.Data[from:end]
+			vec.Scale(total, terms[0].value.Data[from:end], terms[0].factor)
+			for _, t := range terms[1:] {
+				vec.AddScaled(total, t.value.Data[from:end], t.factor)
 			}
 		}
 	})
@@ -85,10 +85,14 @@ func sum(terms ...term) *tensor.Tensor {
 func slope(x *tensor.Tensor, sigma float32, denoised *tensor.Tensor) *tensor.Tensor {
 	out := like(x)
 	spread(len(out.Data), func(from, to int) {
-		slopes, a, d := out.Data[from:to], x.Data[from:to], denoised.Data[from:to]
-		for i := range slopes {
-			slopes[i] = (a[i] - d[i]) / sigma
-		}
+		vec.Slope(out.Data[from:to], x.Data[from:to], denoised.Data[from:to], sigma)
 	})
+	return out
+}
+
+// quotient returns x/d.
+func quotient(x *tensor.Tensor, d float32) *tensor.Tensor {
+	out := like(x)
+	spread(len(out.Data), func(from, to int) { vec.Divide(out.Data[from:to], x.Data[from:to], d) })
 	return out
 }

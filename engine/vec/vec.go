@@ -1,0 +1,47 @@
+// Package vec is the arithmetic of long float32 vectors, each operation rounded by itself as torch rounds it: a product is never
+// fused into a sum. All slices of a call are as long as the first.
+//
+// It knows no tensors and no shapes.
+package vec
+
+// Scale sets out to f*a.
+func Scale(out, a []float32, f float32) {
+	a = a[:len(out)]
+	for i := scaleRun(out, a, f); i < len(out); i++ {
+		out[i] = f * a[i]
+	}
+}
+
+// AddScaled adds f*a to out.
+func AddScaled(out, a []float32, f float32) {
+	a = a[:len(out)]
+	for i := addScaledRun(out, a, f); i < len(out); i++ {
+		out[i] += float32(f * a[i])
+	}
+}
+
+// Divide sets out to a/d.
+func Divide(out, a []float32, d float32) {
+	a = a[:len(out)]
+	for i := divideRun(out, a, d); i < len(out); i++ {
+		out[i] = a[i] / d
+	}
+}
+
+// Slope sets out to (a-b)/d.
+func Slope(out, a, b []float32, d float32) {
+	a, b = a[:len(out)], b[:len(out)]
+	for i := slopeRun(out, a, b, d); i < len(out); i++ {
+		out[i] = (a[i] - b[i]) / d
+	}
+}
+
+// Finite reports whether all values are numbers, neither NaN nor infinite.
+func Finite(a []float32) bool {
+	n, fine := finiteRun(a)
+	for _, v := range a[n:] {
+		d := v - v
+		fine = fine && d == 0
+	}
+	return fine
+}

@@ -1,0 +1,74 @@
+package vec
+
+import "golang.org/x/sys/cpu"
+
+// vectors says that the processor has what vec_amd64.s uses.
+var vectors = cpu.X86.HasAVX2
+
+// stride is how many values a turn of the loops takes.
+const stride = 16
+
+//go:noescape
+func scaleVector(out, a *float32, turns int, f float32)
+
+//go:noescape
+func addScaledVector(out, a *float32, turns int, f float32)
+
+//go:noescape
+func divideVector(out, a *float32, turns int, d float32)
+
+//go:noescape
+func slopeVector(out, a, b *float32, turns int, d float32)
+
+// finiteVector returns a number that is not zero when a value is NaN or infinite.
+//
+//go:noescape
+func finiteVector(a *float32, turns int) uint32
+
+// turns is how many turns the loops take for n values.
+func turns(n int) int {
+	if !vectors {
+		return 0
+	}
+	return n / stride
+}
+
+func scaleRun(out, a []float32, f float32) int {
+	n := turns(len(out))
+	if n > 0 {
+		scaleVector(&out[0], &a[0], n, f)
+	}
+	return n * stride
+}
+
+func addScaledRun(out, a []float32, f float32) int {
+	n := turns(len(out))
+	if n > 0 {
+		addScaledVector(&out[0], &a[0], n, f)
+	}
+	return n * stride
+}
+
+func divideRun(out, a []float32, d float32) int {
+	n := turns(len(out))
+	if n > 0 {
+		divideVector(&out[0], &a[0], n, d)
+	}
+	return n * stride
+}
+
+func slopeRun(out, a, b []float32, d float32) int {
+	n := turns(len(out))
+	if n > 0 {
+		slopeVector(&out[0], &a[0], &b[0], n, d)
+	}
+	return n * stride
+}
+
+func finiteRun(a []float32) (int, bool) {
+	n := turns(len(a))
+	if n == 0 {
+		return 0, true
+	}
+	return n * stride, finiteVector(&a[0], n) == 0
+}

@@ -1,0 +1,112 @@
+#include "textflag.h"
+
+// Sixteen values a turn, in two vectors.
+
+// func scaleVector(out, a *float32, turns int, f float32)
+TEXT ·scaleVector(SB), NOSPLIT, $0-28
+	MOVQ         out+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         turns+16(FP), CX
+	VBROADCASTSS f+24(FP), Y15
+
+scaleLoop:
+	VMULPS  (SI), Y15, Y0
+	VMULPS  32(SI), Y15, Y1
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	ADDQ    $64, SI
+	ADDQ    $64, DI
+	DECQ    CX
+	JNZ     scaleLoop
+	VZEROUPPER
+	RET
+
+// func addScaledVector(out, a *float32, turns int, f float32)
+TEXT ·addScaledVector(SB), NOSPLIT, $0-28
+	MOVQ         out+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         turns+16(FP), CX
+	VBROADCASTSS f+24(FP), Y15
+
+addScaledLoop:
+	VMULPS  (SI), Y15, Y0
+	VMULPS  32(SI), Y15, Y1
+	VADDPS  (DI), Y0, Y0
+	VADDPS  32(DI), Y1, Y1
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	ADDQ    $64, SI
+	ADDQ    $64, DI
+	DECQ    CX
+	JNZ     addScaledLoop
+	VZEROUPPER
+	RET
+
+// func divideVector(out, a *float32, turns int, d float32)
+TEXT ·divideVector(SB), NOSPLIT, $0-28
+	MOVQ         out+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         turns+16(FP), CX
+	VBROADCASTSS d+24(FP), Y15
+
+divideLoop:
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VDIVPS  Y15, Y0, Y0
+	VDIVPS  Y15, Y1, Y1
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	ADDQ    $64, SI
+	ADDQ    $64, DI
+	DECQ    CX
+	JNZ     divideLoop
+	VZEROUPPER
+	RET
+
+// func slopeVector(out, a, b *float32, turns int, d float32)
+TEXT ·slopeVector(SB), NOSPLIT, $0-36
+	MOVQ         out+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DX
+	MOVQ         turns+24(FP), CX
+	VBROADCASTSS d+32(FP), Y15
+
+slopeLoop:
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VSUBPS  (DX), Y0, Y0
+	VSUBPS  32(DX), Y1, Y1
+	VDIVPS  Y15, Y0, Y0
+	VDIVPS  Y15, Y1, Y1
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	ADDQ    $64, SI
+	ADDQ    $64, DX
+	ADDQ    $64, DI
+	DECQ    CX
+	JNZ     slopeLoop
+	VZEROUPPER
+	RET
+
+// func finiteVector(a *float32, turns int) uint32
+TEXT ·finiteVector(SB), NOSPLIT, $0-20
+	MOVQ  a+0(FP), SI
+	MOVQ  turns+8(FP), CX
+	VPXOR Y14, Y14, Y14
+
+	// v-v is zero for numbers and NaN for all else; NaN alone is unordered to itself.
+finiteLoop:
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VSUBPS  Y0, Y0, Y0
+	VSUBPS  Y1, Y1, Y1
+	VORPS   Y0, Y14, Y14
+	VORPS   Y1, Y14, Y14
+	ADDQ    $64, SI
+	DECQ    CX
+	JNZ     finiteLoop
+	VCMPPS    $3, Y14, Y14, Y14
+	VMOVMSKPS Y14, AX
+	MOVL      AX, ret+16(FP)
+	VZEROUPPER
+	RET

@@ -1,0 +1,15 @@
+//go:build !amd64
+
+package vec
+
+// Other processors go value by value.
+
+func scaleRun(_, _ []float32, _ float32) int { return 0 }
+
+func addScaledRun(_, _ []float32, _ float32) int { return 0 }
+
+func divideRun(_, _ []float32, _ float32) int { return 0 }
+
+func slopeRun(_, _, _ []float32, _ float32) int { return 0 }
+
+func finiteRun(_ []float32) (int, bool) { return 0, true }

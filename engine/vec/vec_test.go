@@ -1,0 +1,81 @@
+package vec_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"comfygo/engine/torchrand"
+	"comfygo/engine/vec"
+)
+
+// numbers returns n values, some of them as odd as float32 has.
+func numbers(seed uint64, n int) []float32 {
+	out := make([]float32, n)
+	torchrand.New(seed).Randn(out)
+	odd := []float32{0, float32(math.Copysign(0, -1)), float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), 1e-45, 3e38}
+	for i := range out {
+		if i%11 == 3 {
+			out[i] = odd[i/11%len(odd)]
+		}
+	}
+	return out
+}
+
+// same compares values bit by bit, all NaN being alike.
+func same(a, b float32) bool {
+	return math.Float32bits(a) == math.Float32bits(b) || a != a && b != b
+}
+
+// TestEachOperationRoundsByItself compares with the same operations value by value, at lengths around those of vectors.
+func TestEachOperationRoundsByItself(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, 15, 16, 17, 31, 32, 33, 1000} {
+		for _, f := range []float32{1, -0.3, 1e-30, 0, float32(math.Inf(1))} {
+			a, b, start := numbers(1, n), numbers(2, n), numbers(3, n)
+			for name, c := range map[string]struct {
+				run  func(out []float32)
+				want func(i int) float32
+			}{
+				"Scale":     {func(out []float32) { vec.Scale(out, a, f) }, func(i int) float32 { return f * a[i] }},
+				"AddScaled": {func(out []float32) { vec.AddScaled(out, a, f) }, func(i int) float32 { p := f * a[i]; return start[i] + float32(p) }},
+				"Divide":    {func(out []float32) { vec.Divide(out, a, f) }, func(i int) float32 { return a[i] / f }},
+				"Slope":     {func(out []float32) { vec.Slope(out, a, b, f) }, func(i int) float32 { return (a[i] - b[i]) / f }},
+			} {
+				out := slices.Clone(start)
+				c.run(out)
+				for i, v := range out {
+					if !same(v, c.want(i)) {
+						t.Errorf("%s of %d by %v: value %d is %v, want %v", name, n, f, i, v, c.want(i))
+						break
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestFiniteFindsEachPlace(t *testing.T) {
+	t.Parallel()
+	for n := range 70 {
+		a := make([]float32, n)
+		if !vec.Finite(a) {
+			t.Errorf("%d zeros are not finite", n)
+		}
+		for i := range a {
+			a[i] = -math.MaxFloat32
+		}
+		if !vec.Finite(a) {
+			t.Errorf("%d large numbers are not finite", n)
+		}
+		for i := range a {
+			for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
+				old := a[i]
+				if a[i] = bad; vec.Finite(a) {
+					t.Errorf("%v at %d of %d is finite", bad, i, n)
+				}
+				a[i] = old
+			}
+		}
+	}
+}
