@@ -4,8 +4,6 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"compress/gzip"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -17,23 +15,6 @@ import (
 
 // maxLibrary bounds what is unpacked for a file of unknown size, so that a bad archive cannot fill the disk.
 const maxLibrary = 1 << 30
-
-// check compares a file with its pinned SHA-256.
-func check(path, want string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("checking %s: %w", filepath.Base(path), err)
-	}
-	defer func() { _ = f.Close() }()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return fmt.Errorf("checking %s: %w", filepath.Base(path), err)
-	}
-	if got := hex.EncodeToString(h.Sum(nil)); got != want {
-		return fmt.Errorf("checking %s: its sha256 is %s, pinned is %s", filepath.Base(path), got, want)
-	}
-	return nil
-}
 
 // extract takes the wanted files out of a wheel (zip) or a .tgz and writes them, by base name, into dir.
 func extract(archive string, files []File, dir string) error {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"comfygo/tools/download"
 )
 
 // fetch brings the best asset that some client on this machine can get, and installs it in the cache.
@@ -22,7 +24,7 @@ func fetch(ctx context.Context, o Options) (string, error) {
 	if err := os.MkdirAll(o.Cache, 0o755); err != nil {
 		return "", fmt.Errorf("making the cache for ONNX Runtime: %w", err)
 	}
-	unlock, err := lock(ctx, filepath.Join(o.Cache, ".lock"))
+	unlock, err := download.Lock(ctx, filepath.Join(o.Cache, ".lock"))
 	if err != nil {
 		return "", fmt.Errorf("waiting for another fetch of ONNX Runtime: %w", err)
 	}
@@ -62,7 +64,7 @@ func members(a Asset) string {
 }
 
 // fetchWith downloads one asset with one client, checks it, and installs its files.
-func fetchWith(ctx context.Context, c Client, o Options, a Asset) (string, error) {
+func fetchWith(ctx context.Context, c download.Client, o Options, a Asset) (string, error) {
 	if c.Find() == "" {
 		return "", fmt.Errorf("%s is not on this machine", c.Name)
 	}
@@ -78,15 +80,8 @@ func fetchWith(ctx context.Context, c Client, o Options, a Asset) (string, error
 	}
 	defer func() { _ = os.RemoveAll(work) }()
 	o.Log(fmt.Sprintf("onnxruntime: fetching %s %s (%s) with %s", a.Project, a.Version, a.Platform, c.Name))
-	down := filepath.Join(work, "download")
-	if err := os.Mkdir(down, 0o755); err != nil {
-		return "", fmt.Errorf("making a folder for the download: %w", err)
-	}
-	archive, err := download(ctx, c, o, a, down)
+	archive, err := download.Fetch(ctx, c, a.item(o), work)
 	if err != nil {
-		return "", err
-	}
-	if err := check(archive, a.SHA256); err != nil {
 		return "", err
 	}
 	return install(o, a, archive, filepath.Join(work, "files"))
@@ -104,7 +99,7 @@ func install(o Options, a Asset, archive, stage string) (string, error) {
 		if f.SHA256 == "" {
 			continue
 		}
-		if err := check(filepath.Join(stage, filepath.Base(f.Member)), f.SHA256); err != nil {
+		if err := download.Check(filepath.Join(stage, filepath.Base(f.Member)), f.SHA256); err != nil {
 			return "", err
 		}
 	}

@@ -12,9 +12,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
+
+	"comfygo/tools/download"
 )
 
 const content = "the library's bytes"
@@ -55,11 +56,11 @@ func archive(t *testing.T, name, member string) (path, sha string) {
 }
 
 // copier is a client that "downloads" a local file, as pip or npm would.
-func copier(kind Kind, src string, runs *atomic.Int32) Client {
-	return Client{
+func copier(kind download.Kind, src string, runs *atomic.Int32) download.Client {
+	return download.Client{
 		Name: "cp", Kind: kind,
 		Find: func() string { return "/bin/sh" },
-		Args: func(_ Options, _ Asset, dir string) []string {
+		Args: func(_ download.Item, dir string) []string {
 			runs.Add(1)
 			return []string{"-c", `cp "$0" "$1"`, src, dir}
 		},
@@ -70,7 +71,7 @@ func testOptions(t *testing.T) Options {
 	t.Helper()
 	o, err := Options{
 		Cache: t.TempDir(), Platform: "linux/amd64", SystemDirs: []string{},
-		Env: func(string) string { return "" }, Clients: []Client{},
+		Env: func(string) string { return "" }, Clients: []download.Client{},
 	}.complete()
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +145,7 @@ func TestEnsureWithoutAnyClientNamesTheFileAndThePlace(t *testing.T) {
 	o := testOptions(t)
 	var lines []string
 	o.Log = func(l string) { lines = append(lines, l) }
-	o.Clients = []Client{{Name: "pip", Kind: Wheel, Find: func() string { return "" }}}
+	o.Clients = []download.Client{{Name: "pip", Kind: Wheel, Find: func() string { return "" }}}
 	_, err := Ensure(context.Background(), o)
 	if !errors.Is(err, ErrNotFound) {
 		t.Fatalf("got %v, want ErrNotFound", err)
@@ -160,39 +161,6 @@ func TestEnsureWithoutAnyClientNamesTheFileAndThePlace(t *testing.T) {
 	o.Platform = "plan9/mips"
 	if _, err := Ensure(context.Background(), o); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "plan9/mips") {
 		t.Errorf("an unknown platform: got %v", err)
-	}
-}
-
-func TestLockLetsOneInAtATime(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "lock")
-	var inside atomic.Int32
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			unlock, err := lock(context.Background(), path)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			if inside.Add(1) != 1 {
-				t.Error("two hold the lock")
-			}
-			inside.Add(-1)
-			unlock()
-		})
-	}
-	wg.Wait()
-	unlock, err := lock(context.Background(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unlock()
-	ctx, cancel := context.WithCancelCause(context.Background())
-	stop := errors.New("stop")
-	cancel(stop)
-	if _, err := lock(ctx, path); !errors.Is(err, stop) {
-		t.Errorf("waiting with a cancelled context: got %v, want its cause", err)
 	}
 }
 
@@ -219,21 +187,10 @@ func TestPinsAreWellFormed(t *testing.T) {
 	}
 }
 
-func TestClientArguments(t *testing.T) {
+func TestReleaseAddress(t *testing.T) {
 	t.Parallel()
-	o := testOptions(t)
-	all := cpuAssets["linux/amd64"]
-	tests := []struct {
-		got  []string
-		want string
-	}{
-		{pipArgs(o, all[0], "D"), "--platform manylinux_2_28_x86_64 --dest D onnxruntime==1.31.1"},
-		{npmArgs(o, all[1], "D"), "pack --silent --pack-destination D onnxruntime-node@1.30.0"},
-		{curlArgs(o, all[2], "D"), DefaultRelease + "/v1.31.1/onnxruntime-linux-x64-1.31.1.tgz"},
-	}
-	for _, test := range tests {
-		if got := strings.Join(test.got, " "); !strings.HasSuffix(got, test.want) {
-			t.Errorf("arguments %q do not end in %q", got, test.want)
-		}
+	got := cpuAssets["linux/amd64"][2].item(testOptions(t)).URL
+	if want := DefaultRelease + "/v1.31.1/onnxruntime-linux-x64-1.31.1.tgz"; got != want {
+		t.Errorf("the release archive is looked for at %s, not %s", got, want)
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"comfygo/tools/download"
 )
 
 // EnvLibrary names the environment variable that holds the path of a library to use as it is.
@@ -47,7 +49,7 @@ type Options struct {
 	// SystemDirs lists the folders of the system's library path.
 	SystemDirs []string
 	// Clients are tried in order by Ensure.
-	Clients []Client
+	Clients []download.Client
 }
 
 // complete fills the fields that have defaults.
@@ -68,7 +70,7 @@ func (o Options) complete() (Options, error) {
 		o.SystemDirs = systemDirs(o.Platform, o.Env)
 	}
 	if o.Clients == nil {
-		o.Clients = DefaultClients()
+		o.Clients = download.Clients()
 	}
 	if o.Cache == "" {
 		base, err := os.UserCacheDir()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"comfygo/tools/download"
 	"comfygo/tools/ortlib"
 )
 
@@ -19,7 +20,7 @@ func options(t *testing.T) ortlib.Options {
 		Platform:   "linux/amd64",
 		Env:        func(string) string { return "" },
 		SystemDirs: []string{},
-		Clients:    []ortlib.Client{},
+		Clients:    []download.Client{},
 	}
 }
 

@@ -1,6 +1,11 @@
 package ortlib
 
-import "path"
+import (
+	"path"
+	"strings"
+
+	"comfygo/tools/download"
+)
 
 // Version is the pinned ONNX Runtime; FallbackVersion is the newest one in the npm package.
 const (
@@ -11,24 +16,30 @@ const (
 // DefaultRelease is the page below which the project publishes its release archives.
 const DefaultRelease = "https://github.com/microsoft/onnxruntime/releases/download"
 
-// Kind says how an asset is obtained.
-type Kind string
-
-// The kinds of asset, one for each client.
+// The kinds of asset.
 const (
-	Wheel   Kind = "wheel"
-	Package Kind = "npm"
-	Release Kind = "release"
+	Wheel   = download.Wheel
+	Package = download.Package
+	Release = download.Release
 )
 
 // Asset is one archive that holds the library.
 type Asset struct {
-	Kind     Kind
+	Kind     download.Kind
 	Project  string // distribution name: onnxruntime, onnxruntime-gpu, onnxruntime-node
 	Version  string
 	Platform string // wheel platform tag, or the platform part of a release archive's name
 	SHA256   string // of the archive; empty when the user has to give it
 	Files    []File // what to take out of it; the library itself comes first
+}
+
+// item is the asset as package download knows it.
+func (a Asset) item(o Options) download.Item {
+	item := download.Item{Kind: a.Kind, Project: a.Project, Version: a.Version, Platform: a.Platform, SHA256: a.SHA256}
+	if a.Kind == Release {
+		item.URL = strings.TrimSuffix(o.Release, "/") + "/v" + a.Version + "/" + a.Project + "-" + a.Platform + "-" + a.Version + ".tgz"
+	}
+	return item
 }
 
 // File is one file inside an archive.

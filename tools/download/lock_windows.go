@@ -1,4 +1,4 @@
-package ortlib
+package download
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lock takes the exclusive lock on path, waiting until ctx ends. The system drops it when the process dies.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
+// Lock takes the exclusive lock on path, waiting until ctx ends. The system drops it when the process dies.
+func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,6 @@
 //go:build unix
 
-package ortlib
+package download
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock takes the advisory lock on path, waiting until ctx ends. The system drops it when the process dies.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
+// Lock takes the advisory lock on path, waiting until ctx ends. The system drops it when the process dies.
+func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
