@@ -2,11 +2,16 @@
 // BigInt here. NaN and Infinity, which Python writes, become null.
 
 const token = /"[^"\\]*(?:\\.[^"\\]*)*"|-?(?:Infinity|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|NaN/g;
-const mark = "\u0000int:";
+
+/** newMark makes a beginning for marked numbers that no text of a stranger's can have. */
+function newMark() {
+  return `int:${Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join("")}:`;
+}
 
 /** parse reads JSON text. It throws SyntaxError as JSON.parse does. */
 export function parse(text) {
   if (!/\d{16}|NaN|Infinity/.test(text)) return JSON.parse(text);
+  const mark = newMark();
   const marked = text.replace(token, (part) => {
     if (part[0] === '"') return part;
     if (part.endsWith("y") || part === "NaN") return "null";
@@ -19,6 +24,7 @@ export function parse(text) {
 /** stringify writes what parse has read. */
 export function stringify(value, indent = 0) {
   const big = [];
+  const mark = newMark();
   const text = JSON.stringify(
     value,
     (_, v) => {
@@ -29,5 +35,5 @@ export function stringify(value, indent = 0) {
     indent,
   );
   if (!big.length) return text;
-  return text.replace(/"\\u0000int:(\d+)"/g, (_, i) => big[Number(i)]);
+  return text.replace(new RegExp(`"${mark}(\\d+)"`, "g"), (_, i) => big[Number(i)]);
 }

@@ -1,0 +1,229 @@
+// The runs of this page: what was sent, how far each is, and what came out.
+import { get, post } from "./api.js";
+import { order, tidy, weight } from "./workflow.js";
+
+const kept = 40; // runs remembered
+
+/**
+ * Runs keeps them, the newest first, and tells "change" ({detail: run}) whenever one moves on and "end" when it is over.
+ *
+ * A run has id, name, graph, state (waiting, running, done, failed, cancelled), nodes (Map of id to {state, value, max,
+ * start, end}), node (the running one), preview (an address), outputs ([{kind, node, file} or {kind, node, text}]), error.
+ */
+export class Runs extends EventTarget {
+  constructor(socket) {
+    super();
+    this.list = [];
+    this.socket = socket;
+    socket.addEventListener("message", (e) => this.take(e.detail));
+    socket.addEventListener("preview", (e) => this.picture(e.detail));
+    socket.addEventListener("state", (e) => e.detail === "open" && this.catchUp());
+  }
+
+  find(id) {
+    return this.list.find((r) => r.id === id);
+  }
+
+  /** active is the run that the page should show: the running one, or the next, or the newest. */
+  active() {
+    return this.list.find((r) => r.state === "running") ?? this.list.findLast((r) => r.state === "waiting") ?? this.list[0] ?? null;
+  }
+
+  /** send queues a graph; it throws the server's refusal. */
+  async send(graph, name) {
+    const sent = tidy(graph);
+    const answer = await post("prompt", { prompt: sent, client_id: this.socket.id, extra_data: { preview_method: "auto" } });
+    const run = this.find(answer.prompt_id) ?? this.add(answer.prompt_id, sent, name);
+    this.change(run);
+    return { run, warnings: answer.node_errors ?? {} };
+  }
+
+  add(id, graph, name, created = Date.now()) {
+    const run = {
+      id, name, graph, created, state: "waiting", nodes: new Map(), node: null, preview: null, outputs: [], error: null,
+      start: null, end: null, position: null,
+    };
+    this.list.unshift(run);
+    for (const old of this.list.splice(kept)) this.forget(old);
+    return run;
+  }
+
+  forget(run) {
+    if (run.preview) URL.revokeObjectURL(run.preview);
+    run.preview = null;
+  }
+
+  change(run) {
+    this.dispatchEvent(new CustomEvent("change", { detail: run }));
+  }
+
+  /** adopt takes over a job of the queue that an earlier load of this page has sent. */
+  adopt([, id, graph, extra], running) {
+    if (this.find(id) || extra?.client_id !== this.socket.id) return;
+    const run = this.add(id, tidy(graph), "", extra.create_time);
+    if (running) this.begin(run);
+    this.change(run);
+  }
+
+  begin(run) {
+    if (run.state !== "waiting") return;
+    run.state = "running";
+    run.start = Date.now();
+  }
+
+  take({ type, data }) {
+    const run = this.find(data?.prompt_id);
+    if (!run) return;
+    const handler = handlers[type];
+    if (!handler) return;
+    handler(run, data, this);
+    this.change(run);
+  }
+
+  picture({ blob, prompt }) {
+    const run = prompt ? this.find(prompt) : this.list.find((r) => r.state === "running");
+    if (!run || run.state !== "running") return;
+    const old = run.preview;
+    run.preview = URL.createObjectURL(blob);
+    this.change(run);
+    if (old) setTimeout(() => URL.revokeObjectURL(old), 2000); // an image may still be reading it
+  }
+
+  finish(run, state) {
+    if (run.state === state) return;
+    run.state = state;
+    run.end = Date.now();
+    run.start ??= run.end;
+    run.node = null;
+    for (const n of run.nodes.values()) if (n.state === "running") n.state = state === "done" ? "done" : "stopped";
+    if (state === "done" && !run.outputs.length) this.settle(run);
+    this.dispatchEvent(new CustomEvent("end", { detail: run }));
+  }
+
+  /** settle asks the server how a run stands, after the line was broken. */
+  async settle(run) {
+    let job;
+    try {
+      job = await get(`api/jobs/${run.id}`);
+    } catch (error) {
+      if (error.status === 404 && (run.state === "waiting" || run.state === "running")) this.finish(run, "cancelled");
+      this.change(run);
+      return;
+    }
+    for (const [node, output] of Object.entries(job.outputs ?? {})) collect(run, node, output);
+    if (job.execution_start_time && job.execution_end_time) [run.start, run.end] = [job.execution_start_time, job.execution_end_time];
+    if (job.status === "in_progress") this.begin(run);
+    if (job.status === "failed") run.error = job.execution_error ?? run.error;
+    const state = { completed: "done", failed: "failed", cancelled: "cancelled" }[job.status];
+    const [start, end] = [run.start, run.end];
+    if (state) this.finish(run, state);
+    if (state && start && end) [run.start, run.end] = [start, end];
+    this.change(run);
+  }
+
+  async catchUp() {
+    try {
+      const queue = await get("queue");
+      for (const item of queue.queue_pending ?? []) this.adopt(item, false);
+      for (const item of queue.queue_running ?? []) this.adopt(item, true);
+    } catch {
+      return; // the next connection tries again
+    }
+    for (const run of this.list) if (run.state === "waiting" || run.state === "running") this.settle(run);
+  }
+}
+
+const handlers = {
+  execution_start(run, data, runs) { runs.begin(run); },
+  execution_cached(run, data) {
+    for (const id of data.nodes ?? []) run.nodes.set(id, { state: "cached" });
+  },
+  executing(run, data, runs) {
+    runs.begin(run);
+    const last = run.nodes.get(run.node);
+    if (last?.state === "running" && run.node !== data.node) close(last);
+    run.node = data.node === null ? null : (data.display_node ?? data.node);
+    if (run.node !== null && run.nodes.get(run.node)?.state !== "running") run.nodes.set(run.node, { state: "running", start: Date.now() });
+  },
+  progress_state(run, data) {
+    for (const [id, n] of Object.entries(data.nodes ?? {})) {
+      const node = run.nodes.get(id) ?? {};
+      if (n.state === "running") Object.assign(node, { state: "running", value: n.value, max: n.max, start: node.start ?? Date.now() });
+      else if (n.state === "finished" && node.state !== "cached") close(node);
+      else if (n.state === "error") node.state = "failed";
+      if (node.state) run.nodes.set(id, node);
+    }
+  },
+  progress(run, data) {
+    const node = run.nodes.get(data.node);
+    if (node) Object.assign(node, { value: data.value, max: data.max });
+  },
+  executed(run, data) {
+    const node = run.nodes.get(data.display_node ?? data.node);
+    if (node && node.state !== "cached") close(node);
+    collect(run, data.display_node ?? data.node, data.output);
+  },
+  execution_success(run, data, runs) { runs.finish(run, "done"); },
+  execution_interrupted(run, data, runs) { runs.finish(run, "cancelled"); },
+  execution_error(run, data, runs) {
+    run.error = data;
+    const node = run.nodes.get(data.node_id) ?? {};
+    run.nodes.set(data.node_id, { ...node, state: "failed" });
+    runs.finish(run, "failed");
+  },
+};
+
+function close(node) {
+  if (node.state !== "done") node.end = Date.now();
+  node.state = "done";
+}
+
+/** collect takes over what a node puts out, each thing once. */
+function collect(run, node, output) {
+  const known = new Set(run.outputs.map((o) => o.key));
+  for (const item of outputsOf(node, output)) if (!known.has(item.key)) run.outputs.push(item);
+}
+
+/** outputsOf reads the output of a node as ComfyUI tells it: pictures, films, sounds and texts. */
+export function outputsOf(node, output) {
+  const out = [];
+  for (const [kind, items] of Object.entries(output ?? {})) {
+    if (!Array.isArray(items)) continue;
+    for (const item of items) {
+      if (typeof item?.filename === "string") {
+        out.push({ key: `${item.type}/${item.subfolder}/${item.filename}`, node, kind: mediaKind(kind, item.filename), file: item });
+      } else if (kind === "text" && item !== null && typeof item !== "object") {
+        out.push({ key: `${node}/text/${out.length}`, node, kind: "text", text: String(item) });
+      }
+    }
+  }
+  return out;
+}
+
+function mediaKind(kind, name) {
+  if (/\.(mp4|webm|mov|mkv)$/i.test(name)) return "video";
+  if (/\.(flac|mp3|wav|ogg|opus)$/i.test(name)) return "audio";
+  return /\.(png|jpe?g|webp|gif|avif|bmp|svg)$/i.test(name) || kind === "images" ? "image" : "file";
+}
+
+/** share is how far a run is, from 0 to 1, by guesses of what each node costs. */
+export function share(run) {
+  if (run.state === "done") return 1;
+  let [done, all] = [0, 0];
+  for (const id of needed(run.graph)) {
+    const w = weight(run.graph[id].class_type);
+    const n = run.nodes.get(id);
+    all += w;
+    if (n?.state === "done" || n?.state === "cached") done += w;
+    else if (n?.state === "running" && n.max > 0) done += (w * n.value) / n.max;
+  }
+  return all ? Math.min(1, done / all) : 0;
+}
+
+const orders = new WeakMap();
+
+/** needed lists a graph's nodes in the order of running; it is worked out once. */
+export function needed(graph) {
+  if (!orders.has(graph)) orders.set(graph, order(graph).filter((id) => graph[id].inputs));
+  return orders.get(graph);
+}
