@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -58,6 +59,7 @@ type table struct {
 	cache map[string]listing
 
 	stamp stamp
+	watch atomic.Pointer[watcher] // nil while nobody watches
 }
 
 // kind is one row of the table: where files of a kind are looked for, and which endings count.

@@ -10,21 +10,90 @@ import (
 	"time"
 )
 
-// listing is a remembered answer of List with the folders it came from.
+// listing is a remembered answer of List.
 type listing struct {
 	files []string
-	dirs  map[string]time.Time
+	seen  sighting
+}
+
+// sighting is how search folders were when somebody looked.
+type sighting struct {
+	roots []seenRoot
 	at    time.Time
+}
+
+// seenRoot is one of them: the watcher's number, 0 if there was none, and the time of every folder.
+type seenRoot struct {
+	path   string
+	number uint64
+	dirs   map[string]time.Time
 }
 
 // settle is how old a folder's change must be before a listing made after it is trusted: within the grain of the file
 // system's clock a second change would not be seen.
 const settle = 50 * time.Millisecond
 
+// cheap is up to how many folders looking at their times costs less than asking the watcher.
+const cheap = 16
+
+// look walks through search folders and returns their files by root.
+func (f *Folders) look(roots []string) (files [][]string, s sighting) {
+	s = sighting{roots: make([]seenRoot, len(roots)), at: time.Now()}
+	marks := f.marks(roots) // first: what changes while the folders are walked through is seen the next time
+	for i, root := range roots {
+		s.roots[i] = seenRoot{path: root, number: marks[i], dirs: map[string]time.Time{}}
+		files = append(files, walk(root, s.roots[i].dirs))
+	}
+	return files, s
+}
+
+// fresh reports whether the search folders are these and as they were. The times of up to so many folders are looked at by themselves.
+func (f *Folders) fresh(s sighting, roots []string, few int) bool {
+	dirs := 0
+	for i, r := range s.roots {
+		if i >= len(roots) || r.path != roots[i] {
+			return false
+		}
+		dirs += len(r.dirs)
+	}
+	if len(roots) != len(s.roots) {
+		return false
+	}
+	marks := make([]uint64, len(roots))
+	if dirs > few {
+		marks = f.marks(roots)
+	}
+	for i, r := range s.roots {
+		if marks[i] != 0 && marks[i] != r.number || marks[i] == 0 && !r.asBefore(s.at) {
+			return false
+		}
+	}
+	return true
+}
+
+// marks are the watcher's numbers of search folders, all 0 when none watches.
+func (f *Folders) marks(roots []string) []uint64 {
+	if w := f.watch.Load(); w != nil {
+		return w.marks(roots)
+	}
+	return make([]uint64, len(roots))
+}
+
+// asBefore reports whether the times of the folders still are what they were, and no search folder has come into being.
+func (r seenRoot) asBefore(at time.Time) bool {
+	for dir, seen := range r.dirs {
+		info, err := os.Stat(dir)
+		if err != nil || !info.ModTime().Equal(seen) || at.Sub(seen).Abs() < settle {
+			return false
+		}
+	}
+	return len(r.dirs) > 0 || !isDir(r.path)
+}
+
 // List returns the files of a kind: names relative to their search folder with / between the parts, from all search
 // folders and all folders below them, symbolic links followed, each name once, sorted by code point. Hidden files
 // count; folders called .git do not. It is nil for an unknown kind. Legacy names work.
-// The answer is remembered until a folder's modification time changes.
+// The answer is remembered until something changes in a folder.
 func (f *Folders) List(kind string) []string {
 	kind = legacy(kind)
 	f.mu.RLock()
@@ -35,44 +104,29 @@ func (f *Folders) List(kind string) []string {
 	}
 	roots, exts, extra := slices.Clone(k.roots), k.exts, slices.Collect(maps.Keys(k.extra))
 	f.mu.RUnlock()
-	if cached.dirs != nil && cached.fresh(roots) {
+	if cached.seen.roots != nil && f.fresh(cached.seen, roots, cheap) {
 		return slices.Clone(cached.files)
 	}
 
-	fresh := listing{dirs: map[string]time.Time{}, at: time.Now()}
-	for _, root := range roots {
-		for _, name := range walk(root, fresh.dirs) {
+	found, seen := f.look(roots)
+	now := listing{seen: seen}
+	for _, files := range found {
+		for _, name := range files {
 			if len(exts) == 0 || slices.Contains(exts, Ext(name)) {
-				fresh.files = append(fresh.files, name)
+				now.files = append(now.files, name)
 			}
 		}
 	}
-	fresh.files = append(fresh.files, extra...)
-	slices.Sort(fresh.files)
-	fresh.files = slices.Compact(fresh.files)
+	now.files = append(now.files, extra...)
+	slices.Sort(now.files)
+	now.files = slices.Compact(now.files)
 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if slices.Equal(k.roots, roots) && len(k.extra) == len(extra) {
-		f.cache[kind] = fresh
+		f.cache[kind] = now
 	}
-	return slices.Clone(fresh.files)
-}
-
-// fresh reports whether the folders still are as they were and no search folder has come into being.
-func (l listing) fresh(roots []string) bool {
-	for dir, seen := range l.dirs {
-		info, err := os.Stat(dir)
-		if err != nil || !info.ModTime().Equal(seen) || l.at.Sub(seen).Abs() < settle {
-			return false
-		}
-	}
-	for _, root := range roots {
-		if _, known := l.dirs[root]; !known && isDir(root) {
-			return false
-		}
-	}
-	return true
+	return slices.Clone(now.files)
 }
 
 // walk returns all files below root, relative to it with slashes, and notes the modification time of every folder.

@@ -34,6 +34,7 @@ type Server struct {
 	guard     *webhook.Guard
 	hooks     *webhook.Sender
 	users     *users
+	disk      disk
 	started   time.Time
 	maxBody   int64
 	images    chan struct{} // a token for every picture that may be worked on at a time
@@ -64,7 +65,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxUploadSize == 0 {
 		cfg.MaxUploadSize = 100
 	}
-	s := &Server{cfg: cfg, log: cfg.Logger, started: time.Now(), images: make(chan struct{}, imagesAtATime)}
+	s := &Server{cfg: cfg, log: cfg.Logger, disk: newDisk(cfg.Folders, cfg.FrontEndRoot), started: time.Now(), images: make(chan struct{}, imagesAtATime)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -130,6 +131,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	var work sync.WaitGroup
 	errs := make(chan error, len(listeners)+1)
 	work.Go(func() { s.logs.pump(ctx, s.cfg.Logs) })
+	work.Go(func() { s.cfg.Folders.Watch(ctx) })
 	s.scanAssets()
 	work.Go(func() {
 		if err := s.queue.Work(ctx); err != nil {

@@ -1,0 +1,297 @@
+package folders
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	// mostWatches bounds the folders that are watched; the system's own bound is shared by all programs of a user.
+	mostWatches = 4096
+	// gather is how long changes of folders are waited for before the watches are put in order, unless somebody asks.
+	gather = 100 * time.Millisecond
+	// patience is how long the system may take to tell of our own change.
+	patience = 250 * time.Millisecond
+)
+
+// watcher counts the changes below search folders. One goroutine, that of run, owns everything but what mu guards.
+//
+// The system tells of changes a moment after they are made, and whoever asks must hear of those made before the question. So asking changes
+// something that is watched too, a folder of our own: events come in the order in which things happened, and when the one of our own
+// change is there, those before it are counted.
+type watcher struct {
+	fs     *fsnotify.Watcher
+	log    *slog.Logger
+	cookie string
+	limit  int
+	stale  chan string // roots to be looked at anew
+
+	dirs   map[string]*watchedDir
+	ids    map[fileID]string
+	orders map[string]bool // roots whose watches have to be put in order
+
+	mu      sync.Mutex
+	roots   map[string]*watchedRoot
+	current chan struct{} // closed when the event of the cookie is there
+	next    chan struct{} // for those who came while current was under way
+	broken  bool
+}
+
+// watchedDir is a folder with a watch, and the roots that it lies below.
+type watchedDir struct {
+	id     fileID
+	owners map[string]bool
+}
+
+// watchedRoot is a search folder. Its number changes when something changes below it; 0 means that it cannot be watched.
+type watchedRoot struct {
+	number uint64
+	id     fileID // zero when it is not there
+	polled bool
+}
+
+type fileID struct{ dev, ino uint64 }
+
+// Watch has changes in the search folders told by the system until ctx ends, so that nobody has to look at every folder. What cannot be
+// watched (network shares, too many folders, no inotify) is looked at as before. Watch returns when nothing of it is left.
+func (f *Folders) Watch(ctx context.Context) { f.watchUpTo(ctx, mostWatches) }
+
+func (f *Folders) watchUpTo(ctx context.Context, limit int) {
+	w, err := newWatcher(f.log, limit)
+	if err != nil {
+		f.log.Warn("watching the folders is not possible, their times are looked at instead", "error", err)
+		return
+	}
+	defer w.close()
+	for _, root := range f.searched() {
+		w.order(root)
+	}
+	f.log.Debug("watching folders", "folders", len(w.dirs))
+	f.watch.Store(w)
+	defer f.watch.Store(nil)
+	w.run(ctx)
+}
+
+func newWatcher(log *slog.Logger, limit int) (*watcher, error) {
+	fs, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, fmt.Errorf("asking the system for its watches: %w", err)
+	}
+	w := &watcher{
+		fs: fs, log: log, limit: limit, stale: make(chan string, 64),
+		dirs: map[string]*watchedDir{}, ids: map[fileID]string{}, orders: map[string]bool{}, roots: map[string]*watchedRoot{},
+	}
+	for _, parent := range []string{"/dev/shm", os.TempDir()} { // the first is in memory
+		if w.cookie, err = os.MkdirTemp(parent, "comfygo-watch-"); err == nil {
+			break
+		}
+	}
+	if err == nil {
+		err = fs.Add(w.cookie)
+	}
+	if err != nil {
+		w.close()
+		return nil, fmt.Errorf("watching a folder of our own: %w", err)
+	}
+	return w, nil
+}
+
+func (w *watcher) close() {
+	err := w.fs.Close()
+	if w.cookie != "" {
+		err = errors.Join(err, os.Remove(w.cookie))
+	}
+	if err != nil {
+		w.log.Debug("ending to watch folders", "error", err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.broken = true
+	w.release()
+}
+
+// run counts changes until ctx ends.
+func (w *watcher) run(ctx context.Context) {
+	timer := time.NewTimer(gather)
+	timer.Stop()
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-w.fs.Events:
+			w.see(e)
+		case err := <-w.fs.Errors:
+			w.log.Debug("watching folders", "error", err)
+			w.missed()
+		case root := <-w.stale:
+			w.orders[root] = true
+		case <-timer.C:
+			w.putInOrder()
+		}
+		if len(w.orders) > 0 {
+			timer.Reset(gather)
+		}
+	}
+}
+
+// see takes one event.
+func (w *watcher) see(e fsnotify.Event) {
+	if e.Name == w.cookie {
+		w.putInOrder()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.broken = false
+		w.release()
+		return
+	}
+	const content = fsnotify.Write | fsnotify.Chmod
+	if e.Op&^content == 0 {
+		return
+	}
+	self, parent := w.dirs[e.Name], w.dirs[filepath.Dir(e.Name)]
+	folder := self != nil || e.Has(fsnotify.Create) && isDir(e.Name)
+	if self != nil { // it is gone, or has another name
+		w.drop(e.Name)
+	}
+	for _, d := range []*watchedDir{self, parent} {
+		if d == nil {
+			continue
+		}
+		for root := range d.owners {
+			w.count(root)
+			if folder {
+				w.orders[root] = true
+			}
+		}
+	}
+}
+
+// missed has everything looked at anew: the system had more events than it keeps.
+func (w *watcher) missed() {
+	for root := range w.roots {
+		w.orders[root] = true
+	}
+	w.putInOrder()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.broken = false
+	w.release() // the event of the cookie may be among the lost ones
+}
+
+// release lets those go on who wait for the cookie's event, and starts anew for those who came after its change; mu is held.
+func (w *watcher) release() {
+	if w.current != nil {
+		close(w.current)
+	}
+	w.current, w.next = w.next, nil
+	switch {
+	case w.current == nil:
+	case w.broken || w.touch() != nil:
+		w.broken = true
+		close(w.current)
+		w.current = nil
+	}
+}
+
+// touch changes the cookie.
+func (w *watcher) touch() error { return os.Chmod(w.cookie, 0o700) }
+
+// settled waits until every change made so far is counted; false when the system does not tell.
+func (w *watcher) settled() bool {
+	w.mu.Lock()
+	if w.broken {
+		w.mu.Unlock()
+		return false
+	}
+	var done chan struct{}
+	if w.current == nil {
+		done = make(chan struct{})
+		w.current = done
+		if w.touch() != nil {
+			w.broken = true
+			w.release()
+		}
+	} else {
+		if w.next == nil {
+			w.next = make(chan struct{})
+		}
+		done = w.next
+	}
+	w.mu.Unlock()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-done:
+	case <-late.C:
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.broken = true // until the event comes after all
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.broken
+}
+
+// marks returns a number for every root that is another one when something has changed below it; 0 where the times of the folders have to
+// be looked at.
+func (w *watcher) marks(roots []string) []uint64 {
+	out := make([]uint64, len(roots))
+	if !w.settled() {
+		return out
+	}
+	for i, root := range roots {
+		w.mu.Lock()
+		r := w.roots[root]
+		number, id, polled := uint64(0), fileID{}, true
+		if r != nil {
+			number, id, polled = r.number, r.id, r.polled
+		}
+		w.mu.Unlock()
+		if polled {
+			continue
+		}
+		// A folder that was mounted, or whose parent has another name now, makes no event.
+		if identify(root) != id {
+			select {
+			case w.stale <- root:
+			default: // many are waiting; the times serve until then
+			}
+			continue
+		}
+		out[i] = number
+	}
+	return out
+}
+
+// count notes a change below a root.
+func (w *watcher) count(root string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r := w.roots[root]; r != nil {
+		r.number++
+	}
+}
+
+// identify returns what tells a folder from others, zero when it is not there.
+func identify(path string) fileID {
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return fileID{}
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fileID{}
+	}
+	return fileID{st.Dev, st.Ino}
+}
