@@ -45,6 +45,21 @@ func known(tx *sql.Tx, hash string) (found bool, err error) {
 	return found, err
 }
 
+// backed reports whether there is content with a hash and a file that has it: a file whose references are all deleted is to
+// be taken in again.
+func (l *Library) backed(tx *sql.Tx, hash string) (bool, error) {
+	var id string
+	err := tx.QueryRow(`SELECT id FROM assets WHERE hash = ?`, hash).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	path, _, err := l.livePath(tx, id, "")
+	return path != "", err
+}
+
 // FromHash makes a reference without a file to content that the catalogue has.
 func (l *Library) FromHash(ctx context.Context, hash string, e Entry) (it Item, err error) {
 	e.Tags = CleanTags(e.Tags)
@@ -161,7 +176,7 @@ func (l *Library) Add(ctx context.Context, u Upload) (it Item, created bool, err
 	defer l.adding.Unlock()
 	found := false
 	err = l.tx(ctx, func(tx *sql.Tx) error {
-		if found, err = known(tx, u.Hash); err == nil && found {
+		if found, err = l.backed(tx, u.Hash); err == nil && found {
 			it, err = refer(tx, u.Hash, u.Entry)
 		}
 		return err
