@@ -91,7 +91,7 @@ func (v view) Cancel(id string) (State, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if id != "" && v.runningJob(id) {
-		q.running.cancel(ErrInterrupted)
+		q.interrupt(ErrInterrupted)
 		return StateRunning, nil
 	}
 	if done, err := v.delete(id); err != nil || !done {
@@ -108,7 +108,7 @@ func (v view) Interrupt() bool {
 	if !v.runningJob("") {
 		return false
 	}
-	q.running.cancel(ErrInterrupted)
+	q.interrupt(ErrInterrupted)
 	return true
 }
 
@@ -120,7 +120,7 @@ func (v view) InterruptIfRunning(id string) bool {
 	if id == "" || !v.runningJob(id) {
 		return false
 	}
-	q.running.cancel(ErrInterrupted)
+	q.interrupt(ErrInterrupted)
 	return true
 }
 

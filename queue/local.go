@@ -98,6 +98,15 @@ type Local struct {
 type running struct {
 	job    *Job
 	cancel context.CancelCauseFunc
+	asked  time.Time // when it was asked to end; zero: not yet
+}
+
+// interrupt asks the running job to end; the queue is locked.
+func (q *Local) interrupt(why error) {
+	if q.running.asked.IsZero() {
+		q.running.asked = q.cfg.Now()
+	}
+	q.running.cancel(why)
 }
 
 var _ Queue = (*Local)(nil)

@@ -76,6 +76,10 @@ const (
 type Stats struct {
 	Running, Pending, History int
 	Paused, Draining, Durable bool
+	// Ready says that a waiting job could start now, which lasts no longer than the worker needs to take it.
+	Ready bool
+	// Ending is since when the running job has been asked to end; zero when it was not.
+	Ending time.Time
 	// Err is why the store cannot be written at the moment, nil when it can.
 	Err error
 }

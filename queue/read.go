@@ -31,6 +31,10 @@ func (q *Local) Stats() Stats {
 		Err: q.store.Err(),
 	}
 	s.Running = q.remaining() - s.Pending
+	s.Ready = q.running == nil && q.mayStart()
+	if q.running != nil {
+		s.Ending = q.running.asked
+	}
 	if q.loadErr != nil {
 		s.Err = q.loadErr
 	}

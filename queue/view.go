@@ -62,7 +62,7 @@ func (q *Local) DropGrant(grant string) (int, error) {
 	}
 	n := len(jobs)
 	if q.running != nil && q.running.job.Grant == grant {
-		q.running.cancel(ErrInterrupted)
+		q.interrupt(ErrInterrupted)
 		n++
 	}
 	if err := q.drop(jobs); err != nil {

@@ -98,7 +98,7 @@ func (q *Local) run(ctx, runCtx context.Context, r *running) {
 	j := r.job
 	limit := q.timeLimit(j)
 	if limit > 0 {
-		timer := time.AfterFunc(limit, func() { r.cancel(ErrTimeLimit) })
+		timer := time.AfterFunc(limit, func() { q.overdue(r) })
 		defer timer.Stop()
 	}
 	start := time.Now()
@@ -125,6 +125,15 @@ func (q *Local) run(ctx, runCtx context.Context, r *running) {
 	r.cancel(nil)
 	if q.cfg.Finished != nil {
 		q.cfg.Finished(j)
+	}
+}
+
+// overdue ends a job whose time is over.
+func (q *Local) overdue(r *running) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.running == r {
+		q.interrupt(ErrTimeLimit)
 	}
 }
 
