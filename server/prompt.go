@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"comfygo/executor"
 	"comfygo/nodes/pyjson"
 	"comfygo/queue"
 )
@@ -155,32 +157,64 @@ func (s *Server) validate(c echo.Context, request *pyjson.Object, id string, num
 	if !ok {
 		return nil, nil, trouble("reading the prompt: it is a %s, not an object", pyjson.TypeName(v))
 	}
-	if err := s.replaceNodes(prompt); err != nil {
-		return nil, nil, err
-	}
 	targets, _ := request.Get("partial_execution_targets")
-	verdict, err := s.cfg.Executor.Validate(c.Request().Context(), id, prompt, targets)
-	if err != nil {
-		return nil, nil, trouble("checking the prompt: %w", err)
-	}
 	extra, err := extraData(c, request)
 	if err != nil {
 		return nil, nil, err
 	}
-	if !verdict.OK {
-		s.log.Warn("invalid prompt", "type", verdict.Error.String("type"), "message", verdict.Error.String("message"))
+	job, verdict, err := s.enqueue(c, candidate{id: id, number: number, prompt: prompt, targets: targets, extra: extra})
+	var options *optionsError
+	switch {
+	case errors.As(err, &options):
+		return nil, nil, s.refuse(c, "invalid_options", "extra_data.comfygo cannot be used", err.Error())
+	case err != nil:
+		return nil, nil, err
+	case job == nil:
 		return nil, nil, s.json(c, http.StatusBadRequest, pyjson.NewObject("error", verdict.Error, "node_errors", orEmpty(verdict.NodeErrors)))
 	}
-	options, err := s.takeOptions(extra)
-	if err != nil {
-		return nil, nil, s.refuse(c, "invalid_options", "extra_data.comfygo cannot be used", err.Error())
-	}
-	job := &queue.Job{Number: number, ID: id, Prompt: prompt, Extra: extra, Outputs: verdict.Outputs, Secrets: takeSecrets(extra), Options: options}
-	extra.Set("create_time", time.Now().UnixMilli())
-	if err := s.queue.Put(job); err != nil {
-		return nil, nil, err
-	}
 	return job, pyjson.NewObject("prompt_id", id, "number", number.JSON(), "node_errors", orEmpty(verdict.NodeErrors)), nil
+}
+
+// candidate is a prompt on its way into the queue.
+type candidate struct {
+	id      string
+	number  queue.Number
+	prompt  *pyjson.Object
+	targets any // output nodes to run, nil for all
+	extra   *pyjson.Object
+}
+
+// optionsError is a wish beyond upstream's that cannot be fulfilled.
+type optionsError struct{ err error }
+
+// Error says which wish that is.
+func (e *optionsError) Error() string { return e.err.Error() }
+
+// enqueue checks a prompt and queues it. Every way into the queue leads through here. There is no job when the verdict is
+// against the prompt.
+func (s *Server) enqueue(c echo.Context, n candidate) (*queue.Job, executor.Verdict, error) {
+	var none executor.Verdict
+	if err := s.replaceNodes(n.prompt); err != nil {
+		return nil, none, err
+	}
+	verdict, err := s.cfg.Executor.Validate(c.Request().Context(), n.id, n.prompt, n.targets)
+	if err != nil {
+		return nil, none, trouble("checking the prompt: %w", err)
+	}
+	if !verdict.OK {
+		s.log.Warn("invalid prompt", "type", verdict.Error.String("type"), "message", verdict.Error.String("message"))
+		return nil, verdict, nil
+	}
+	options, err := s.takeOptions(n.extra)
+	if err != nil {
+		return nil, none, &optionsError{err}
+	}
+	job := &queue.Job{Number: n.number, ID: n.id, Prompt: n.prompt, Extra: n.extra, Outputs: verdict.Outputs, Secrets: takeSecrets(n.extra), Options: options}
+	n.extra.Set("create_time", time.Now().UnixMilli())
+	if err := s.queue.Put(job); err != nil {
+		return nil, none, err
+	}
+	return job, verdict, nil
 }
 
 func orEmpty(o *pyjson.Object) *pyjson.Object {
