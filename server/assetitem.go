@@ -98,7 +98,7 @@ func (s *Server) getAssetContent(c echo.Context) error {
 	if err != nil {
 		return s.assetProblem(c, err, nil)
 	}
-	f, info, err := openRegular(d.Path)
+	f, info, err := s.disk.open(d.Path)
 	if err != nil {
 		return s.assetError(c, http.StatusNotFound, "FILE_NOT_FOUND", "Underlying file not found on disk.", nil)
 	}

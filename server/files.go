@@ -18,10 +18,12 @@ import (
 
 // file answers with a file: ranges, conditional requests, and a packed copy beside it if the client takes that. The
 // headers that are set already stay; without a content type the front end's table says it.
-func (s *Server) file(c echo.Context, path string) error {
+func (s *Server) file(c echo.Context, path string) error { return s.fileOf(c, s.disk, path) }
+
+func (s *Server) fileOf(c echo.Context, d disk, path string) error {
 	middleware.MarkFile(c)
 	h := c.Response().Header()
-	f, info, packed, err := openFile(path, c.Request().Header.Get(echo.HeaderAcceptEncoding))
+	f, info, packed, err := d.openPacked(path, c.Request().Header.Get(echo.HeaderAcceptEncoding))
 	if err != nil {
 		return s.noFile(c, err)
 	}
@@ -57,39 +59,18 @@ func (s *Server) noFile(c echo.Context, err error) error {
 
 var errNoRegularFile = errors.New("not a regular file")
 
-// openFile opens a file, or the packed copy beside it that the client takes.
-func openFile(path, accepted string) (f *os.File, info fs.FileInfo, packed string, err error) {
+// openPacked opens a file, or the packed copy beside it that the client takes.
+func (d disk) openPacked(path, accepted string) (f *os.File, info fs.FileInfo, packed string, err error) {
 	for _, p := range []struct{ name, ending string }{{"br", ".br"}, {"gzip", ".gz"}} {
 		if !strings.Contains(strings.ToLower(accepted), p.name) {
 			continue
 		}
-		if f, info, err = openRegular(path + p.ending); err == nil {
+		if f, info, err = d.open(path + p.ending); err == nil {
 			return f, info, p.name, nil
 		}
 	}
-	f, info, err = openRegular(path)
+	f, info, err = d.open(path)
 	return f, info, "", err
-}
-
-func openRegular(path string) (*os.File, fs.FileInfo, error) {
-	if info, err := os.Stat(path); err != nil {
-		return nil, nil, err
-	} else if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
-		return nil, nil, errNoRegularFile
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errNoRegularFile
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, nil, err
-	}
-	return f, info, nil
 }
 
 type fileReply struct {

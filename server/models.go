@@ -55,7 +55,7 @@ func (s *Server) getViewMetadata(c echo.Context) error {
 
 // safetensorsMetadata reads the __metadata__ of a file whose header is at most limit bytes long.
 func safetensorsMetadata(path string, limit int64) (any, bool) {
-	f, _, err := openRegular(path)
+	f, _, err := openRegular(path, os.Stat, os.Open)
 	if err != nil {
 		return nil, false
 	}

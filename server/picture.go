@@ -11,7 +11,6 @@ import (
 	_ "image/gif" // decoders for image.Decode
 	"image/jpeg"
 	_ "image/png" // the same
-	"os"
 
 	_ "golang.org/x/image/bmp"  // the same
 	_ "golang.org/x/image/tiff" // the same
@@ -46,14 +45,7 @@ func (s *Server) withImage(ctx context.Context, path string, f func(picture) ([]
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, trouble("reading a picture: %w", err)
-	}
-	if info.Size() > maxPictureBytes {
-		return nil, trouble("reading a picture: the file has %d bytes", info.Size())
-	}
-	data, err := os.ReadFile(path)
+	data, err := s.disk.read(path, maxPictureBytes)
 	if err != nil {
 		return nil, trouble("reading a picture: %w", err)
 	}

@@ -7,14 +7,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 
 	"github.com/labstack/echo/v4"
 
 	"comfygo/nodes/pyjson"
 )
 
-const settingsFile = "comfy.settings.json"
+const (
+	settingsFile = "comfy.settings.json"
+	maxSettings  = 64 << 20
+)
 
 // settings reads the settings of the request's user; a file that cannot be read counts as empty.
 func (s *Server) settings(c echo.Context) (values *pyjson.Object, path string, err error) {
@@ -25,7 +27,7 @@ func (s *Server) settings(c echo.Context) (values *pyjson.Object, path string, e
 	if err != nil {
 		return nil, "", err
 	}
-	data, err := os.ReadFile(path)
+	data, err := s.disk.read(path, maxSettings)
 	if err != nil {
 		return pyjson.NewObject(), path, nil //nolint:nilerr // there are none yet
 	}
@@ -36,12 +38,12 @@ func (s *Server) settings(c echo.Context) (values *pyjson.Object, path string, e
 	return values, path, nil
 }
 
-func saveSettings(path string, values *pyjson.Object) error {
+func (s *Server) saveSettings(path string, values *pyjson.Object) error {
 	text, err := indented(values)
 	if err != nil {
 		return fmt.Errorf("writing the settings: %w", err)
 	}
-	return writeFile(path, func(w io.Writer) error {
+	return s.disk.write(path, func(w io.Writer) error {
 		_, err := w.Write(text)
 		return err
 	})
@@ -95,7 +97,7 @@ func (s *Server) changeSettings(c echo.Context, f func(values *pyjson.Object, bo
 	if err := f(values, body); err != nil {
 		return err
 	}
-	if err := saveSettings(path, values); err != nil {
+	if err := s.saveSettings(path, values); err != nil {
 		return err
 	}
 	return s.empty(c, http.StatusOK)

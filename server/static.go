@@ -104,7 +104,7 @@ func (s *Server) staticFile(c echo.Context, dir, name string) error {
 	if info, err := os.Stat(full); err == nil && info.IsDir() {
 		return raise(http.StatusForbidden)
 	}
-	return s.file(c, full)
+	return s.fileOf(c, s.disk.in(dir), full)
 }
 
 // lexicallyWithin reports whether a cleaned path is dir or below it, without looking at the disk.

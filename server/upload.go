@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -133,7 +132,7 @@ func (s *Server) stage(u *upload, p io.Reader) error {
 
 // postUploadImage keeps a file in the input, output or temp folder.
 func (s *Server) postUploadImage(c echo.Context) error {
-	return s.receive(c, func(u *upload, path string) error { return moveFile(u.staged, path) })
+	return s.receive(c, func(u *upload, path string) error { return s.disk.move(u.staged, path) })
 }
 
 // receive reads a form, finds the place for its image and calls save to put it there.
@@ -162,7 +161,7 @@ func (s *Server) receive(c echo.Context, save func(u *upload, path string) error
 	if !ok {
 		return s.empty(c, http.StatusBadRequest)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := s.disk.makeDir(dir); err != nil {
 		return trouble("keeping an upload: %w", err)
 	}
 	overwrite := u.fields["overwrite"] == "true" || u.fields["overwrite"] == "1"
@@ -202,7 +201,7 @@ func (s *Server) keep(u *upload, dir, path string, overwrite bool, save func(*up
 	name = u.name
 	base, ending := splitExt(name)
 	for i := 1; !overwrite && exists(path); i++ {
-		same, err := sameContents(u.staged, path)
+		same, err := s.disk.same(u.staged, path)
 		if err != nil {
 			return "", trouble("keeping an upload: %w", err)
 		}
@@ -216,7 +215,7 @@ func (s *Server) keep(u *upload, dir, path string, overwrite bool, save func(*up
 		return "", trouble("keeping an upload: %q is not a file", name)
 	}
 	if err := save(u, path); err != nil {
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid) {
+		if namedWrong(err) {
 			return "", trouble("keeping an upload: %w", err)
 		}
 		return "", err
@@ -224,13 +223,13 @@ func (s *Server) keep(u *upload, dir, path string, overwrite bool, save func(*up
 	return name, nil
 }
 
-func sameContents(a, b string) (bool, error) {
-	fa, ia, err := openRegular(a)
+func (d disk) same(a, b string) (bool, error) {
+	fa, ia, err := d.open(a)
 	if err != nil {
 		return false, err
 	}
 	defer fa.Close()
-	fb, ib, err := openRegular(b)
+	fb, ib, err := d.open(b)
 	if err != nil {
 		return false, err
 	}
@@ -252,40 +251,3 @@ func sameContents(a, b string) (bool, error) {
 }
 
 func endOfFile(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
-
-// moveFile puts a file under its final name at once, never half of it.
-func moveFile(from, to string) error {
-	if err := os.Chmod(from, 0o644); err != nil { //nolint:gosec // as other files of the user
-		return fmt.Errorf("keeping %s: %w", filepath.Base(to), err)
-	}
-	if err := os.Rename(from, to); err == nil {
-		return nil
-	}
-	f, err := os.Open(from) // another file system: copy
-	if err != nil {
-		return fmt.Errorf("keeping %s: %w", filepath.Base(to), err)
-	}
-	defer f.Close()
-	return writeFile(to, func(w io.Writer) error {
-		_, err := io.Copy(w, f)
-		return err
-	})
-}
-
-// writeFile writes a file beside its final name and renames it, so that nobody ever sees half of it.
-func writeFile(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".comfygo-*")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", filepath.Base(path), err)
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-			err = fmt.Errorf("writing %s: %w", filepath.Base(path), err)
-		}
-	}()
-	if err = errors.Join(write(f), f.Chmod(0o644), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}

@@ -62,7 +62,7 @@ func (s *Server) original(ref *pyjson.Object) (string, bool) {
 func (s *Server) mask(c echo.Context, original, maskFile, path string) error {
 	ctx := c.Request().Context()
 	var texts []imaging.Text
-	if f, err := os.Open(original); err == nil {
+	if f, _, err := s.disk.open(original); err == nil {
 		texts, err = imaging.ReadText(f)
 		if err = errors.Join(err, f.Close()); err != nil {
 			texts = nil // not PNG, or its texts are broken
@@ -98,7 +98,7 @@ func (s *Server) mask(c echo.Context, original, maskFile, path string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, func(w io.Writer) error {
+	return s.disk.write(path, func(w io.Writer) error {
 		_, err := w.Write(file)
 		return err
 	})

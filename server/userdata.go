@@ -246,7 +246,7 @@ func (s *Server) postUserdata(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	err = writeFile(path, func(w io.Writer) error {
+	err = s.disk.write(path, func(w io.Writer) error {
 		_, err := w.Write(body)
 		return err
 	})
@@ -285,7 +285,7 @@ func (s *Server) deleteUserdata(c echo.Context) error {
 	if info, err := os.Lstat(path); err == nil && info.IsDir() {
 		return trouble("deleting a user's file: %s is a folder", filepath.Base(path))
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := s.disk.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return s.empty(c, http.StatusNoContent)
@@ -313,7 +313,7 @@ func (s *Server) moveUserdata(c echo.Context) error {
 	if info, err := os.Stat(dest); err == nil && info.IsDir() { // into the folder, as shutil.move
 		dest = filepath.Join(dest, filepath.Base(source))
 	}
-	if err := os.Rename(source, dest); err != nil {
+	if err := s.disk.rename(source, dest); err != nil {
 		return trouble("moving a user's file: %w", err)
 	}
 	return s.userFileAnswer(c, dest)

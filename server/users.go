@@ -23,6 +23,7 @@ import (
 // users knows who has a folder of their own below the user folder.
 type users struct {
 	folders *folders.Folders
+	disk    disk
 	multi   bool
 
 	mu    sync.Mutex
@@ -35,7 +36,7 @@ const (
 )
 
 func newUsers(f *folders.Folders, multi bool) (*users, error) {
-	u := &users{folders: f, multi: multi, names: pyjson.NewObject()}
+	u := &users{folders: f, disk: newDisk(f), multi: multi, names: pyjson.NewObject()}
 	if !multi {
 		u.names.Set(defaultUser, defaultUser)
 		return u, nil
@@ -105,7 +106,7 @@ func (u *users) path(r *http.Request, name string, makeParent bool) (string, err
 		return "", nil
 	}
 	if makeParent {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		if err := u.disk.makeDir(filepath.Dir(path)); err != nil {
 			return "", fmt.Errorf("making a folder of a user: %w", err)
 		}
 	}
@@ -138,7 +139,7 @@ func (u *users) add(name string) (id, complaint string, err error) {
 		err = os.MkdirAll(u.folders.User(), 0o755)
 	}
 	if err == nil {
-		err = writeFile(u.file(), func(w io.Writer) error {
+		err = u.disk.write(u.file(), func(w io.Writer) error {
 			_, err := w.Write(text)
 			return err
 		})

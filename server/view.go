@@ -24,7 +24,7 @@ func (s *Server) getView(c echo.Context) error {
 	if status != http.StatusOK {
 		return s.empty(c, status)
 	}
-	if f, _, err := openRegular(path); err != nil {
+	if f, _, err := s.disk.open(path); err != nil {
 		return s.empty(c, http.StatusNotFound)
 	} else if err := f.Close(); err != nil {
 		return err
