@@ -19,6 +19,12 @@ const benchSteps = 20
 // benchRun returns a run whose predictions are there already.
 func benchRun(tb testing.TB, name string, x *tensor.Tensor) (*Sampler, func()) {
 	tb.Helper()
+	return benchRunOn(tb, name, x, func(context.Context, *tensor.Tensor, float32) (*tensor.Tensor, error) { return x, nil })
+}
+
+// benchRunOn is benchRun with predictions of choice.
+func benchRunOn(tb testing.TB, name string, x *tensor.Tensor, predict Denoise) (*Sampler, func()) {
+	tb.Helper()
 	m, err := NewModelSampling(EPS, Settings{})
 	if err != nil {
 		tb.Fatal(err)
@@ -33,8 +39,7 @@ func benchRun(tb testing.TB, name string, x *tensor.Tensor) (*Sampler, func()) {
 	}
 	return s, func() {
 		r := &Run{
-			Denoise: func(context.Context, *tensor.Tensor, float32) (*tensor.Tensor, error) { return x, nil },
-			X:       x, Sigmas: append([]float32(nil), sigmas...), Seed: 1, Model: m, Generator: NewGenerator(1),
+			Denoise: predict, X: x, Sigmas: append([]float32(nil), sigmas...), Seed: 1, Model: m, Generator: NewGenerator(1),
 			Uncond: func() *tensor.Tensor { return x }, Step: func(int, *tensor.Tensor, *tensor.Tensor) {},
 		}
 		if _, err := s.run(tb.Context(), r); err != nil {
@@ -58,6 +63,29 @@ func BenchmarkSampler(b *testing.B) {
 			}
 			b.ReportMetric((processorTime(b)-before).Seconds()*1000/float64(b.N)/benchSteps, "cpu-ms/step")
 			b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N)/benchSteps, "ms/step")
+		})
+	}
+}
+
+// BenchmarkSamplerBesideModel measures how long a sampler keeps a network waiting that takes its time elsewhere, as one on a card
+// does: noise is drawn meanwhile.
+func BenchmarkSamplerBesideModel(b *testing.B) {
+	const busy = 40 * time.Millisecond
+	x := tensor.New(benchShape...)
+	NewGenerator(1).Randn(x.Data)
+	for _, name := range []string{"euler", "dpmpp_2m", "euler_ancestral", "seeds_2", "dpmpp_2m_sde", "dpmpp_3m_sde", "dpmpp_sde"} {
+		b.Run(name, func(b *testing.B) {
+			var waited time.Duration
+			_, run := benchRunOn(b, name, x, func(context.Context, *tensor.Tensor, float32) (*tensor.Tensor, error) {
+				start := time.Now()
+				time.Sleep(busy)
+				waited += time.Since(start)
+				return x, nil
+			})
+			for b.Loop() {
+				run()
+			}
+			b.ReportMetric((b.Elapsed()-waited).Seconds()*1000/float64(b.N)/benchSteps, "own-ms/step")
 		})
 	}
 }

@@ -22,8 +22,11 @@ func sampleDPMPPSDE(o sdeSettings) samplerFunc {
 		if len(r.Sigmas) <= 1 {
 			return r.X, nil
 		}
-		x, noise := r.X, brownianNoise(r.X.Shape, r.Sigmas, r.Seed)
-		r.Sigmas = r.Model.offsetFirst(r.Sigmas)
+		x := r.X
+		noise, end := r.brownian(o, func(from, to float32) []span {
+			return []span{{from, r.middle(from, to, o.ratio).sigma}, {from, to}}
+		})
+		defer end()
 		for i := range len(r.Sigmas) - 1 {
 			denoised, err := r.predict(ctx, i, x)
 			if err != nil {
@@ -41,10 +44,38 @@ func sampleDPMPPSDE(o sdeSettings) samplerFunc {
 	}
 }
 
+// sdePlace is a level with its logarithm of signal to noise, halved.
+type sdePlace struct{ lambda, sigma float32 }
+
+// middle returns the place at share ratio of the way of a step.
+func (r *Run) middle(from, to float32, ratio float64) sdePlace {
+	start, end := r.Model.halfLogSNR(from), r.Model.halfLogSNR(to)
+	lambda := start + float32(ratio)*(end-start)
+	return sdePlace{lambda, r.Model.sigmaOf(lambda)}
+}
+
+// brownian prepares the run's levels and returns the noise of its Brownian path, with what ends the drawing of it; asks lists
+// what a step that does not end at zero asks for.
+func (r *Run) brownian(o sdeSettings, asks func(from, to float32) []span) (noise NoiseSource, end func()) {
+	sigmas := r.Sigmas
+	r.Sigmas = r.Model.offsetFirst(r.Sigmas)
+	if !o.noisy() {
+		return nil, func() {}
+	}
+	var plan []span
+	for i, to := range r.Sigmas[1:] {
+		if to != 0 {
+			plan = append(plan, asks(r.Sigmas[i], to)...)
+		}
+	}
+	p := newBrownianPath(r.X.Shape, sigmas, r.Seed, plan)
+	return p.noise, p.close
+}
+
 func (r *Run) sdeStep(ctx context.Context, x, denoised *tensor.Tensor, from, to float32, o sdeSettings, noise NoiseSource) (*tensor.Tensor, error) {
 	start, end := r.Model.halfLogSNR(from), r.Model.halfLogSNR(to)
-	middle := start + float32(o.ratio)*(end-start)
-	mid := r.Model.sigmaOf(middle)
+	place := r.middle(from, to, o.ratio)
+	middle, mid := place.lambda, place.sigma
 	alphaStart, alphaMid, alphaEnd := from*exp32(start), mid*exp32(middle), to*exp32(end)
 	scale := o.strength * r.Model.NoiseScale()
 
@@ -100,8 +131,9 @@ func sampleDPMPP2MSDE(heun bool, o sdeSettings) samplerFunc {
 		if len(r.Sigmas) <= 1 {
 			return r.X, nil
 		}
-		x, noise := r.X, brownianNoise(r.X.Shape, r.Sigmas, r.Seed)
-		r.Sigmas = r.Model.offsetFirst(r.Sigmas)
+		x := r.X
+		noise, end := r.brownian(o, func(from, to float32) []span { return []span{{from, to}} })
+		defer end()
 		var old *tensor.Tensor
 		var lastH float32
 		for i := range len(r.Sigmas) - 1 {
@@ -134,8 +166,9 @@ func sampleDPMPP3MSDE(o sdeSettings) samplerFunc {
 		if len(r.Sigmas) <= 1 {
 			return r.X, nil
 		}
-		x, noise := r.X, brownianNoise(r.X.Shape, r.Sigmas, r.Seed)
-		r.Sigmas = r.Model.offsetFirst(r.Sigmas)
+		x := r.X
+		noise, end := r.brownian(o, func(from, to float32) []span { return []span{{from, to}} })
+		defer end()
 		var denoised1, denoised2 *tensor.Tensor
 		var h1, h2 float32
 		for i := range len(r.Sigmas) - 1 {
