@@ -49,6 +49,7 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (*App, error) {
 	if err != nil {
 		return nil, errors.Join(err, p.close())
 	}
+	pages := a.findPages()
 	a.server, err = server.New(server.Config{
 		Folders:         p.folders,
 		Executor:        p.executor,
@@ -64,7 +65,11 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (*App, error) {
 		FeatureFlags:    cfg.FeatureFlags,
 		ComfyAPIBase:    cfg.ComfyAPIBase,
 		Assets:          p.assets,
-		FrontEndRoot:    cfg.FrontEndRoot,
+		OpenAssets:      p.assetsForV2(cfg, log.Logger),
+		FrontEndRoot:    pages.Root,
+		Templates:       pages.Templates,
+		DocsRoot:        pages.Docs,
+		PackageVersions: pages.Versions,
 		DemoWorkflow:    demoWorkflow(cfg),
 
 		DisableCustomNodes:   cfg.DisableCustom,

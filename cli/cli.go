@@ -21,6 +21,8 @@ type Handlers struct {
 	Serve  func(context.Context, Config) error
 	Run    func(context.Context, Config, RunOptions) error
 	Doctor func(context.Context, Config) error
+	// Frontend fetches the official front end.
+	Frontend func(context.Context, Config, FrontendOptions) error
 }
 
 // RunOptions belong to the command run.
@@ -28,6 +30,13 @@ type RunOptions struct {
 	Workflow string   // path of the workflow file; "-" is standard input
 	Inputs   []string // NODE.FIELD=VALUE
 	Output   string   // folder for the results; empty: the server's own
+}
+
+// FrontendOptions belong to the command frontend.
+type FrontendOptions struct {
+	Action string // what is to be done: "install"
+	Dir    string // folder of the packages; empty: the default one
+	Media  bool   // the templates' pictures and films too
 }
 
 // ExitError ends the program with a code of its own. The message, when there is one, is printed.
@@ -150,6 +159,9 @@ func newApp(ns namespace, r reading, finish func() (Config, error), stdout io.Wr
 	actions := map[string]func(*ucli.Context, Config) error{
 		"run": func(c *ucli.Context, cfg Config) error {
 			return h.Run(c.Context, cfg, RunOptions{Workflow: c.Args().First(), Inputs: ns.texts("input"), Output: ns.text("output")})
+		},
+		"frontend": func(c *ucli.Context, cfg Config) error {
+			return h.Frontend(c.Context, cfg, FrontendOptions{Action: c.Args().First(), Dir: ns.text("dir"), Media: ns.on("media")})
 		},
 		"doctor": func(c *ucli.Context, cfg Config) error { return h.Doctor(c.Context, cfg) },
 	}

@@ -33,6 +33,7 @@ type Config struct {
 	DisableAPINodes  bool
 	FrontEndVersion  string
 	FrontEndRoot     string
+	FrontEndPackages string // folder of packages; "none" for no front end; empty: the usual places
 	ComfyAPIBase     string
 	FeatureFlags     []string // KEY or KEY=VALUE
 	ListFeatureFlags bool

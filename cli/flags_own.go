@@ -4,6 +4,7 @@ package cli
 // means one of these.
 var own = []*spec{
 	{name: "--demo-model", section: ownSection, help: "list the built-in demo checkpoint, and fetch nothing"},
+	{name: "--front-end-packages", kind: kindString, metavar: "DIR", section: ownSection, help: "the folder of the frontend's packages, as frontend install makes it; none: our own page (default: Python's packages, then the installed ones)"},
 	{name: "--onnxruntime", kind: kindString, metavar: "PATH", section: ownSection, help: "the ONNX Runtime library, or the folder that holds it"},
 	{name: "--threads", kind: kindInt, def: 0, metavar: "N", section: ownSection, help: "threads for one operation on the CPU (default: the physical cores)"},
 	{name: "--model-memory", kind: kindFloat, def: float64(0), metavar: "GB", section: ownSection, help: "memory that loaded models may take (default: from what is free)"},
@@ -31,6 +32,12 @@ var runFlags = []*spec{
 	{name: "--output", kind: kindString, metavar: "DIR", section: "Run", help: "where the results are saved"},
 }
 
+// frontendFlags belong to the command frontend.
+var frontendFlags = []*spec{
+	{name: "--dir", kind: kindString, metavar: "DIR", section: "Frontend", help: "where the packages go (default: comfygo/frontend in the user's cache folder); --front-end-packages DIR makes the server look there"},
+	{name: "--media", kind: kindSwitch, section: "Frontend", help: "fetch the templates' pictures and films too (another 430 MB)"},
+}
+
 // command is one word that may stand first on the command line.
 type command struct {
 	name  string
@@ -42,5 +49,6 @@ type command struct {
 
 var commands = []command{
 	{name: "run", usage: "WORKFLOW.json", words: "WORKFLOW.json", flags: runFlags, help: "run one workflow without a server"},
+	{name: "frontend", usage: "install", words: "install", flags: frontendFlags, help: "fetch ComfyUI's frontend, its templates and its docs"},
 	{name: "doctor", usage: "", help: "check the library, devices, folders, disk and memory"},
 }

@@ -88,6 +88,7 @@ func (ns namespace) folders(c *Config) {
 	c.DisableAPINodes = ns.on("disable_api_nodes")
 	c.FrontEndVersion = ns.text("front_end_version")
 	c.FrontEndRoot = ns.text("front_end_root")
+	c.FrontEndPackages = ns.text("front_end_packages")
 	c.ComfyAPIBase = ns.text("comfy_api_base")
 	c.EnableManager = ns.on("enable_manager")
 	c.ManagerUI = !ns.on("disable_manager_ui")

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// EnvDir names a folder of packages to use instead of all others; None there means no front end at all.
+// EnvDir names a folder of packages to use instead of all others, as --front-end-packages does.
 const EnvDir = "COMFYGO_FRONTEND"
 
-// None as the value of EnvDir turns the search off.
+// None as the folder means no front end at all.
 const None = "none"
 
 // Found is what there is on this machine; what is missing is empty.
@@ -25,11 +25,8 @@ type Found struct {
 }
 
 // Find looks for each of the packages in the given folders, which are in the layout of site-packages; the first that
-// holds one wins. Nil folders are those of Places.
+// holds one wins.
 func Find(dirs []string) Found {
-	if dirs == nil {
-		dirs = Places(os.Getenv)
-	}
 	found := Found{Versions: make(map[string]string)}
 	for _, p := range pins {
 		for _, dir := range dirs {
@@ -60,14 +57,18 @@ func (f *Found) take(dir, module string) {
 }
 
 // Places lists the folders in which packages may lie, the most specific first: the active environment of Python, the
-// user's and the system's packages, and last what Install has brought. env reads an environment variable.
-func Places(env func(string) string) []string {
-	switch dir := env(EnvDir); dir {
+// user's and the system's packages, and last what Install has brought. A folder that the user named, by the flag or
+// else by EnvDir, is the only one. env reads an environment variable.
+func Places(named string, env func(string) string) []string {
+	if named == "" {
+		named = env(EnvDir)
+	}
+	switch named {
 	case "":
 	case None:
-		return []string{}
+		return nil
 	default:
-		return []string{dir}
+		return []string{named}
 	}
 	var patterns []string
 	for _, name := range []string{"VIRTUAL_ENV", "CONDA_PREFIX"} {

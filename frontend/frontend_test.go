@@ -183,13 +183,13 @@ func TestPlaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := func(values map[string]string) func(string) string { return func(k string) string { return values[k] } }
-	if got := frontend.Places(env(map[string]string{"VIRTUAL_ENV": home})); got[0] != site {
+	if got := frontend.Places("", env(map[string]string{"VIRTUAL_ENV": home})); got[0] != site {
 		t.Errorf("the active environment is not looked into first: %q", got)
 	}
-	if got := frontend.Places(env(map[string]string{frontend.EnvDir: home})); !slices.Equal(got, []string{home}) {
+	if got := frontend.Places("", env(map[string]string{frontend.EnvDir: home})); !slices.Equal(got, []string{home}) {
 		t.Errorf("a named folder gives %q", got)
 	}
-	if got := frontend.Places(env(map[string]string{frontend.EnvDir: frontend.None})); got == nil || len(got) != 0 {
+	if got := frontend.Places(frontend.None, env(map[string]string{frontend.EnvDir: home})); len(got) != 0 {
 		t.Errorf("none gives %q", got)
 	}
 }

@@ -81,6 +81,12 @@ type Config struct {
 	// DemoWorkflow is the workflow, in API form, that our own page shows at first; nil when there is no demo model.
 	DemoWorkflow []byte
 
+	// Templates are the files of the workflow templates below /templates/, path by name.
+	Templates map[string]string
+	// DocsRoot is the folder of the nodes' documentation below /docs/; "" has none.
+	DocsRoot string
+	// PackageVersions are the versions of the front end's packages, told in /system_stats, by distribution.
+	PackageVersions map[string]string
 	// Argv, AppVersion, RuntimeVersion and DeployEnvironment are told in /system_stats and /health.
 	Argv                                          []string
 	AppVersion, RuntimeVersion, DeployEnvironment string

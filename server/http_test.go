@@ -39,7 +39,12 @@ func TestExchanges(t *testing.T) {
 		"compress": func(c *server.Config) { c.Compress = true },
 		"small":    func(c *server.Config) { c.MaxUploadSize = 0.001 },
 		"multi":    func(c *server.Config) { c.MultiUser = true },
-		"front":    func(c *server.Config) { c.FrontEndRoot = c.Folders.Base() + "/web" },
+		"front": func(c *server.Config) {
+			c.FrontEndRoot = c.Folders.Base() + "/web"
+			c.Templates = map[string]string{"index.json": c.Folders.Base() + "/web/index.html", "logo/a.png": c.Folders.Base() + "/input/pic.png"}
+			c.DocsRoot = c.Folders.Base() + "/input"
+			c.PackageVersions = map[string]string{"comfyui-workflow-templates": "0.11.44"}
+		},
 		"flags": func(c *server.Config) {
 			c.FeatureFlags = []string{"a=1", "enable_telemetry", "show_signin_button=yes", "assets=true"}
 			c.ComfyAPIBase = "https://x.testenvs.comfy.org/"

@@ -77,13 +77,20 @@ func joinMethods(methods []string) string {
 	return strings.Join(slices.Compact(methods), ",")
 }
 
-// static serves a file of a pack, of its example workflows, or of the front end.
+// static serves a file of a pack, of its example workflows, of the templates, of the documentation, or of the front end.
 func (s *Server) static(c echo.Context, path string) error {
 	if dir, rest, ok := s.mounted(path); ok {
 		return s.staticFile(c, dir, rest)
 	}
-	if strings.HasPrefix(path, "/templates/") {
-		return raise(http.StatusNotFound)
+	if name, ok := strings.CutPrefix(path, "/templates/"); ok {
+		file, ok := s.cfg.Templates[name]
+		if !ok {
+			return raise(http.StatusNotFound)
+		}
+		return s.file(c, file)
+	}
+	if name, ok := strings.CutPrefix(path, "/docs/"); ok && s.cfg.DocsRoot != "" {
+		return s.staticFile(c, s.cfg.DocsRoot, name)
 	}
 	if s.cfg.FrontEndRoot == "" {
 		return s.ownFile(c, path)

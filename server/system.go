@@ -32,7 +32,7 @@ func (s *Server) getSystemStats(c echo.Context) error {
 	st := s.stats()
 	packages := []any{}
 	for _, p := range comfyPackages {
-		packages = append(packages, pyjson.NewObject("name", p.name, "installed", nil, "required", p.required))
+		packages = append(packages, pyjson.NewObject("name", p.name, "installed", s.packageVersion(p.name), "required", p.required))
 	}
 	deploy := s.cfg.DeployEnvironment
 	if deploy == "" {
@@ -40,10 +40,18 @@ func (s *Server) getSystemStats(c echo.Context) error {
 	}
 	system := pyjson.NewObject("os", platform(), "ram_total", st.RAMTotal, "ram_free", st.RAMFree,
 		"comfyui_version", UpstreamVersion, "required_frontend_version", comfyPackages[0].required,
-		"installed_templates_version", nil, "required_templates_version", comfyPackages[1].required,
+		"installed_templates_version", s.packageVersion(comfyPackages[1].name), "required_templates_version", comfyPackages[1].required,
 		"comfy_package_versions", packages, "python_version", "comfygo "+s.cfg.AppVersion+" ("+runtime.Version()+")",
 		"pytorch_version", s.cfg.RuntimeVersion, "embedded_python", false, "deploy_environment", deploy, "argv", strs(s.cfg.Argv))
 	return s.json(c, http.StatusOK, pyjson.NewObject("system", system, "devices", devices(st)))
+}
+
+// packageVersion is the version of an installed package, nil when there is none.
+func (s *Server) packageVersion(name string) any {
+	if v := s.cfg.PackageVersions[name]; v != "" {
+		return v
+	}
+	return nil
 }
 
 func devices(st Stats) []any {

@@ -33,6 +33,7 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	_ = os.Setenv("COMFYGO_FRONTEND", "none") // our own pages, whatever is installed on the machine
 	program = filepath.Join(dir, "comfygo")
 	if err := build(program, buildFlags...); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -7,10 +7,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"comfygo/frontend"
 	"comfygo/tests/golden"
 	"comfygo/tools/apiclient"
 )
@@ -79,12 +81,16 @@ type Server struct {
 	path              string
 }
 
-// Start runs the server on a free port; flags are added. It is stopped at the end of the test, where a data race or
+// Start runs the server on a free port; flags are added. Without a flag that asks for another front end it serves our
+// own pages only, whatever is installed on the machine. It is stopped at the end of the test, where a data race or
 // another bad end fails the test. Where no browser is installed the test is skipped before anything is built.
 func Start(t testing.TB, flags ...string) *Server {
 	t.Helper()
 	if _, err := Find(); err != nil {
 		t.Skipf("NOT TESTED: %v", err)
+	}
+	if !slices.ContainsFunc(flags, func(f string) bool { return strings.HasPrefix(f, "--front-end") }) {
+		flags = append(flags, "--front-end-packages", frontend.None)
 	}
 	dir := t.TempDir()
 	s := &Server{

@@ -1,0 +1,55 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"comfygo/cli"
+	"comfygo/frontend"
+)
+
+// Frontend fetches the official front end's packages.
+func (c Command) Frontend(ctx context.Context, _ cli.Config, o cli.FrontendOptions) error {
+	if o.Action != "install" {
+		return &cli.ExitError{Code: cli.CodeUsage, Err: fmt.Errorf("%q is no action of frontend; there is: install", o.Action)}
+	}
+	ctx, stop := withSignals(ctx, stopLimit, nil)
+	defer stop()
+	dir, err := frontend.Install(ctx, frontend.Options{
+		Dir:   o.Dir,
+		Media: o.Media,
+		Log:   func(line string) { fmt.Fprintln(c.Stderr, line) },
+	})
+	if err != nil {
+		return err
+	}
+	found := frontend.Find([]string{dir})
+	fmt.Fprintf(c.Stdout, "frontend %s, %d template files, docs %s in %s\n", found.Versions["comfyui-frontend-package"],
+		len(found.Templates), found.Versions["comfyui-embedded-docs"], dir)
+	if o.Dir != "" {
+		fmt.Fprintf(c.Stdout, "start the server with --front-end-packages %s\n", dir)
+	}
+	return nil
+}
+
+// findPages looks for the front end, its templates and its docs: the folder of --front-end-root, else the release of
+// --front-end-version, else the packages on this machine. What is missing stays empty; the server has a page of its own.
+func (a *App) findPages() frontend.Found {
+	found := frontend.Find(frontend.Places(a.cfg.FrontEndPackages, os.Getenv))
+	switch version := a.cfg.FrontEndVersion; {
+	case a.cfg.FrontEndRoot != "":
+		found.Root = a.cfg.FrontEndRoot
+	case version != "" && version != frontend.DefaultVersion:
+		releases := frontend.Releases{Dir: filepath.Join(a.parts.folders.Base(), "web_custom_versions")}
+		root, err := releases.Get(context.Background(), version)
+		if err != nil {
+			a.log.Error("Failed to initialize frontend: " + err.Error())
+			a.log.Info("Falling back to the default frontend.")
+			break
+		}
+		found.Root = root
+	}
+	return found
+}
