@@ -1,0 +1,154 @@
+package auth
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// How often the store does what is not urgent.
+const (
+	flushEvery = 30 * time.Second
+	pruneEvery = time.Hour
+)
+
+// keep is the store's goroutine: it sees what other processes change, tells which keys expire, writes the times of last
+// use and forgets what is past its time.
+func (s *Store) keep(poll *sql.Conn) {
+	ctx := context.Background()
+	tick := time.NewTicker(s.o.Poll)
+	defer tick.Stop()
+	var version int64
+	seen := s.now()
+	flushed, pruned := time.Now(), time.Time{}
+	for {
+		select {
+		case <-s.stop:
+			s.note("writing the last use of keys", s.flush(ctx))
+			if err := poll.Close(); err != nil {
+				s.log.Warn("closing the key store", "error", err)
+			}
+			return
+		case <-tick.C:
+		}
+		s.note("looking at the key store", s.look(ctx, poll, &version))
+		now := s.now()
+		s.expire(seen, now)
+		seen = now
+		if time.Since(flushed) >= flushEvery {
+			flushed = time.Now()
+			s.note("writing the last use of keys", s.flush(ctx))
+			s.verified.sweep(now)
+			s.lockouts.sweep(now)
+			s.buckets.sweep(now)
+		}
+		if time.Since(pruned) >= pruneEvery {
+			pruned = time.Now()
+			s.note("tidying the key store", s.prune(ctx))
+		}
+	}
+}
+
+// note keeps the state of the file for Err and logs when it changes.
+func (s *Store) note(what string, err error) {
+	before := s.trouble.Load()
+	if err == nil {
+		if before != nil {
+			s.trouble.Store(nil)
+			s.log.Info("the key store can be used again")
+		}
+		return
+	}
+	err = fmt.Errorf("%s: %w", what, err)
+	if before == nil {
+		s.log.Error(err.Error())
+	}
+	s.trouble.Store(&err)
+}
+
+// look loads the file when another connection has changed it. SQLite counts commits of others in data_version, which
+// costs a few microseconds to ask for; only a new generation is worth reading.
+func (s *Store) look(ctx context.Context, poll *sql.Conn, version *int64) error {
+	var now int64
+	if err := poll.QueryRowContext(ctx, "PRAGMA data_version").Scan(&now); err != nil {
+		return err
+	}
+	if now == *version && !s.stale.Load() {
+		return nil
+	}
+	generation, err := generationOf(ctx, poll)
+	if err != nil {
+		return err
+	}
+	if generation != s.snap.Load().generation {
+		if err := s.reload(ctx); err != nil {
+			return err
+		}
+	}
+	s.stale.Store(false)
+	*version = now
+	return nil
+}
+
+// expire tells of the keys that have come to their end since the last look.
+func (s *Store) expire(since, now time.Time) {
+	snap := s.snap.Load()
+	from, to := since.Unix(), now.Unix()
+	if from == to {
+		return
+	}
+	var ended []Revocation
+	gone := map[string]bool{}
+	for id, k := range snap.keys {
+		if k.expires > from && k.expires <= to && k.revoked == 0 {
+			ended = append(ended, Revocation{KeyID: id, Reason: "the key has expired", CancelJobs: true})
+			gone[id] = true
+		}
+	}
+	s.verified.forget(gone)
+	s.watchers.tell(ended...)
+}
+
+// flush writes when keys were used last, if they were since the last time.
+func (s *Store) flush(ctx context.Context) error {
+	var used []*keyRecord
+	for _, k := range s.snap.Load().keys {
+		if k.used.Load() > k.written.Load() {
+			used = append(used, k)
+		}
+	}
+	if len(used) == 0 {
+		return nil
+	}
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		for _, k := range used {
+			at := k.used.Load()
+			if _, err := tx.ExecContext(ctx, "UPDATE keys SET last_used = max(coalesce(last_used, 0), ?) WHERE id = ?", at, k.id); err != nil {
+				return err
+			}
+			k.written.Store(at)
+		}
+		return nil
+	})
+}
+
+// prune deletes events, sessions and signing keys that are past their time.
+func (s *Store) prune(ctx context.Context) error {
+	now := s.now()
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		for _, d := range []struct {
+			query string
+			args  []any
+		}{
+			{"DELETE FROM audit WHERE at < ? OR number <= (SELECT coalesce(max(number), 0) FROM audit) - ?", []any{now.Add(-s.o.AuditKeep).UnixMilli(), s.o.AuditRows}},
+			{"DELETE FROM sessions WHERE expires <= ?", []any{now.Unix()}},
+			{"DELETE FROM signers WHERE retired IS NOT NULL AND retired <= ?", []any{now.Unix()}},
+		} {
+			if _, err := tx.ExecContext(ctx, d.query, d.args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,182 @@
+package auth
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// The algorithms that tokens may be signed with.
+const (
+	AlgorithmEdDSA = "EdDSA"
+	AlgorithmHS256 = "HS256"
+)
+
+const (
+	tokenIssuer = "comfygo"
+	// signerLife is how long a key signs before the next one takes its place.
+	signerLife = 24 * time.Hour
+)
+
+// claims are what a token says. The role is for who reads the token: what counts is what the store has now.
+type claims struct {
+	jwt.RegisteredClaims
+	Role string `json:"role"`
+	Key  string `json:"key"`
+}
+
+// signer signs tokens and checks them.
+type signer struct {
+	id, algorithm string
+	created       int64
+	sign, verify  any
+	method        jwt.SigningMethod
+}
+
+func checkAlgorithm(name string) error {
+	if name != AlgorithmEdDSA && name != AlgorithmHS256 {
+		return fmt.Errorf("tokens can be signed with %s or %s, not with %q", AlgorithmEdDSA, AlgorithmHS256, name)
+	}
+	return nil
+}
+
+// newSigner makes a signer of the 32 bytes that the store has.
+func newSigner(id, algorithm string, secret []byte, created int64) (*signer, error) {
+	if len(secret) != ed25519.SeedSize {
+		return nil, fmt.Errorf("the signing key %s has %d bytes, want %d", id, len(secret), ed25519.SeedSize)
+	}
+	if err := checkAlgorithm(algorithm); err != nil {
+		return nil, err
+	}
+	s := &signer{id: id, algorithm: algorithm, created: created, sign: secret, verify: secret, method: jwt.SigningMethodHS256}
+	if algorithm == AlgorithmEdDSA {
+		private := ed25519.NewKeyFromSeed(secret)
+		s.sign, s.verify, s.method = private, private.Public(), jwt.SigningMethodEdDSA
+	}
+	return s, nil
+}
+
+// signing is the newest signer of the configured algorithm, if it may still sign.
+func (s *Store) signing(now time.Time) *signer {
+	var newest *signer
+	for _, g := range s.snap.Load().signers {
+		if g.algorithm == s.o.Algorithm && (newest == nil || g.created > newest.created || g.created == newest.created && g.id > newest.id) {
+			newest = g
+		}
+	}
+	if newest == nil || now.Unix()-newest.created >= int64(signerLife.Seconds()) {
+		return nil
+	}
+	return newest
+}
+
+// rotate makes a new signer; the old ones stay until the last of their tokens has ended.
+func (s *Store) rotate(ctx context.Context, by Actor) error {
+	var secret [ed25519.SeedSize]byte
+	rand.Read(secret[:]) //nolint:errcheck // it never fails
+	id, now := newID("t-"), s.now()
+	return s.change(ctx, by, ActionToken, func(tx *sql.Tx, _ int64, e *Event) error {
+		e.Target, e.Detail = id, "a new signing key"
+		_, err := tx.ExecContext(ctx, "UPDATE signers SET retired = ? WHERE retired IS NULL", now.Add(s.o.TokenLife).Unix())
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "INSERT INTO signers (id, algorithm, secret, created) VALUES (?, ?, ?, ?)", id, s.o.Algorithm, secret[:], now.Unix())
+		return err
+	})
+}
+
+// RotateSigner makes a new signing key before its time. Tokens of the old ones stay good for what is left of their life.
+func (s *Store) RotateSigner(ctx context.Context, by Actor) error {
+	if err := s.rotate(ctx, by); err != nil {
+		return fmt.Errorf("making a signing key: %w", err)
+	}
+	return nil
+}
+
+// IssueToken implements Gate.
+func (s *Store) IssueToken(ctx context.Context, p Principal) (Token, error) {
+	if p.KeyID == "" || p.TokenID != "" || p.SessionID != "" {
+		return Token{}, ErrNoTokens
+	}
+	p, err := s.Refresh(p)
+	if err != nil {
+		return Token{}, err
+	}
+	now := s.now()
+	g := s.signing(now)
+	if g == nil {
+		if err := s.RotateSigner(ctx, Actor{Principal: p}); err != nil {
+			return Token{}, err
+		}
+		if g = s.signing(now); g == nil {
+			return Token{}, errors.New("making a signing key: it is not there")
+		}
+	}
+	expires := earlier(now.Add(s.o.TokenLife), p.Expires).Truncate(time.Second)
+	c := claims{Role: p.Role, Key: p.KeyID, RegisteredClaims: jwt.RegisteredClaims{
+		Issuer: tokenIssuer, Subject: p.ID, ID: newID("j-"),
+		IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(expires),
+	}}
+	unsigned := jwt.NewWithClaims(g.method, c)
+	unsigned.Header["kid"] = g.id
+	text, err := unsigned.SignedString(g.sign)
+	if err != nil {
+		return Token{}, fmt.Errorf("signing a token: %w", err)
+	}
+	s.Audit(ctx, EventOf(p, zeroAddr, ActionToken, ResultOK, c.ID, "until "+expires.UTC().Format(time.RFC3339)))
+	return Token{Text: text, ID: c.ID, Expires: expires}, nil
+}
+
+// byToken checks a token's signature and times, and then its key as it is now.
+func (s *Store) byToken(ctx context.Context, c Credential, d digest, now time.Time) (Principal, error) {
+	got, err := s.parse(c.Secret, now)
+	if errors.Is(err, jwt.ErrTokenUnverifiable) && s.catchUp(ctx) { // another process may just have made the signing key
+		got, err = s.parse(c.Secret, now)
+	}
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return Principal{}, ErrExpired // its signature was right
+	case err != nil:
+		return Principal{}, s.failed(ctx, c.Addr)
+	}
+	e := goodEntry{key: got.Key, until: got.ExpiresAt.Time, claims: got}
+	p, err := s.principal(e, c.Source, now)
+	if err != nil {
+		return Principal{}, err
+	}
+	if p.ID != got.Subject {
+		return Principal{}, s.failed(ctx, c.Addr)
+	}
+	s.verified.accept(d, e)
+	return p, nil
+}
+
+// parse checks everything about a token that the token itself says. Only the configured algorithm is accepted, whatever
+// the header asks for, and a signing key only for the algorithm it was made for.
+func (s *Store) parse(text string, now time.Time) (*claims, error) {
+	signers := s.snap.Load().signers
+	got := &claims{}
+	_, err := jwt.ParseWithClaims(text, got, func(t *jwt.Token) (any, error) {
+		id, _ := t.Header["kid"].(string)
+		g := signers[id]
+		if g == nil || g.algorithm != s.o.Algorithm {
+			return nil, jwt.ErrTokenUnverifiable
+		}
+		return g.verify, nil
+	}, jwt.WithValidMethods([]string{s.o.Algorithm}), jwt.WithIssuer(tokenIssuer), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
+		jwt.WithStrictDecoding(), jwt.WithTimeFunc(func() time.Time { return now }))
+	if err != nil {
+		return nil, err
+	}
+	if got.ID == "" || got.Key == "" || got.Subject == "" {
+		return nil, jwt.ErrTokenRequiredClaimMissing
+	}
+	return got, nil
+}
