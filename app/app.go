@@ -56,7 +56,7 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (*App, error) {
 		Store:           queueStore(cfg, p.folders, log.Logger),
 		Policy:          policy,
 		WebhookAllow:    cfg.WebhookAllow,
-		Keys:            keys,
+		Auth:            keyGate(keys, log),
 		CORSOrigin:      cfg.CORSOrigin,
 		DisableAPINodes: cfg.DisableAPINodes,
 		Compress:        cfg.CompressResponses,
@@ -166,6 +166,14 @@ func apiKeys(cfg cli.Config) (*auth.Keys, error) {
 		files = []string{cfg.APIKeyFile}
 	}
 	return auth.NewKeys(keys, files)
+}
+
+// keyGate asks for one of the keys; without any it lets everybody in.
+func keyGate(keys *auth.Keys, log *Log) auth.Gate {
+	if !keys.Required() {
+		return auth.Open{Logger: log.Logger}
+	}
+	return auth.NewKeyring(keys, auth.KeyringOptions{Logger: log.Logger})
 }
 
 // runtimeVersion is what /system_stats shows where upstream shows PyTorch's version.

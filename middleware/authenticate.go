@@ -1,59 +1,233 @@
 package middleware
 
 import (
+	"errors"
+	"math"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"comfygo/auth"
+	"comfygo/nodes/pyjson"
 )
 
-const keyAuthenticated = "comfygo.authenticated"
+// Authentication is what Authenticate needs. Gate is required.
+type Authentication struct {
+	Gate auth.Gate
+	// Public reports whether a request is for a file of the frontend, which is no secret.
+	Public func(c echo.Context) bool
+	// Prompts reports whether a request puts a job into the queue, for the limits on that.
+	Prompts func(c echo.Context) bool
+	// Socket reports whether a request is for a route that opens sockets.
+	Socket func(c echo.Context) bool
+	// Page answers a browser that asks for a page without having logged in; it reports whether it has answered.
+	Page func(c echo.Context) (bool, error)
+	// Workflow names the registered workflow that a request is about; "" is none.
+	Workflow func(c echo.Context) string
+	// ProxyHeader is the header in which a trusted proxy names the user; "" is none.
+	ProxyHeader string
+	// Proxies are the networks of proxies whose X-Forwarded-For is believed.
+	Proxies []netip.Prefix
+}
 
-// Authenticate lets only requests with a valid key pass, when there are keys at all. The key comes as
-// "Authorization: Bearer KEY", as "X-API-Key: KEY" or, for browsers' WebSockets that can't set headers, as ?token=KEY.
-// Everything else is answered with 401 before anything of the request is parsed. The paths in open pass without a key;
-// Authenticated tells their handlers whether one was shown. OPTIONS requests pass, since browsers send them without
-// credentials and their answer holds nothing.
-func Authenticate(keys *auth.Keys, open ...string) echo.MiddlewareFunc {
+type authenticator struct {
+	Authentication
+	proxyHeader string
+	proxies     []netip.Prefix
+}
+
+// Authenticate finds out who makes a request, and lets pass what the gate allows; the request's context then carries
+// the auth.Principal. A key comes as "Authorization: Bearer KEY", "X-API-Key: KEY" or ?api_key=KEY, at sockets also as
+// ?token= and as a subprotocol, a log-in as a cookie. What counts is the route that the router has found, never the path
+// as it was written. 401 is for whom nobody knows, 403 for what somebody may not, 429 for too much; OPTIONS pass, since
+// browsers send them without credentials and their answers hold nothing.
+func Authenticate(a Authentication) echo.MiddlewareFunc {
+	g := &authenticator{Authentication: a, proxyHeader: a.ProxyHeader, proxies: a.Proxies}
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			if !keys.Required() || keys.Allow(shownKey(c.Request())) {
-				c.Set(keyAuthenticated, true)
+			if c.Request().Method == http.MethodOptions {
 				return next(c)
+			}
+			p, err := g.admit(c)
+			if err != nil {
+				return g.refuse(c, p, err)
 			}
 			r := c.Request()
-			for _, p := range open {
-				if r.URL.Path == p {
-					return next(c)
+			c.SetRequest(r.WithContext(auth.WithPrincipal(r.Context(), p)))
+			if p.Anonymous() && g.Page != nil {
+				if done, err := g.Page(c); done {
+					return err
 				}
 			}
-			if r.Method == http.MethodOptions {
-				return next(c)
-			}
-			MarkBare(c)
-			c.Response().Header().Set("WWW-Authenticate", `Bearer realm="comfygo"`)
-			c.Response().Header().Set("Connection", "close") // the body is not read
-			return c.Blob(http.StatusUnauthorized, "application/json; charset=utf-8",
-				[]byte(`{"error": {"type": "unauthorized", "message": "An API key is required", `+
-					`"details": "send it as Authorization: Bearer KEY or X-API-Key: KEY", "extra_info": {}}}`))
+			return next(c)
 		}
 	}
 }
 
-// Authenticated reports whether a request may see everything: it showed a valid key, or none is needed.
-func Authenticated(c echo.Context) bool { return marked(c, keyAuthenticated) }
+// errCrossSite refuses a request that another site's page makes with the cookie of ours.
+var errCrossSite = errors.New("the log-in of a browser counts only for requests that a page of this server makes; others have to show a key")
 
-func shownKey(r *http.Request) string {
-	if scheme, key, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
-		return strings.TrimSpace(key)
+// errDoubtful refuses a request with several credentials.
+var errDoubtful = errors.New("several different credentials were shown")
+
+// tooMuch refuses because a bucket is empty.
+type tooMuch struct {
+	after time.Duration
+	what  string
+}
+
+// Error says what there is too much of.
+func (e *tooMuch) Error() string { return "too many " + e.what }
+
+// admit returns who makes the request, or why it is refused.
+func (g *authenticator) admit(c echo.Context) (auth.Principal, error) {
+	r := c.Request()
+	access := g.access(c)
+	socket := g.Socket != nil && g.Socket(c)
+	s := g.credential(r, socket)
+	if r.URL.RawQuery != "" && strings.ContainsAny(r.URL.RawQuery, "kK%") {
+		g.clean(c, socket)
 	}
-	if key := r.Header.Get("X-API-Key"); key != "" {
-		return key
+	p, err := g.who(r, s, socket)
+	if err != nil {
+		if !errors.Is(err, auth.ErrUnauthenticated) && !errors.Is(err, errDoubtful) && !errors.Is(err, errCrossSite) {
+			var wait *auth.WaitError
+			if !errors.As(err, &wait) {
+				return p, err
+			}
+		}
+		if g.allow(auth.Principal{}, access, c) != nil {
+			return p, err
+		}
+		p = auth.Principal{} // what is open to all is open to whoever shows a bad key, too
 	}
-	if strings.HasSuffix(r.URL.Path, "/ws") {
-		return r.URL.Query().Get("token")
+	if wait := g.Gate.Take(auth.BucketRequest, p, s.Addr); wait > 0 {
+		return p, &tooMuch{wait, "requests"}
 	}
-	return ""
+	if err := g.allow(p, access, c); err != nil {
+		return p, err
+	}
+	if g.Prompts != nil && g.Prompts(c) {
+		if wait := g.Gate.Take(auth.BucketPrompt, p, s.Addr); wait > 0 {
+			return p, &tooMuch{wait, "prompts"}
+		}
+	}
+	c.Set(keyAddr, s.Addr)
+	return p, nil
+}
+
+// who authenticates what was shown; nobody when nothing was.
+func (g *authenticator) who(r *http.Request, s shown, socket bool) (auth.Principal, error) {
+	switch {
+	case s.doubtful:
+		return auth.Principal{}, errDoubtful
+	case s.Source == auth.SourceNone:
+		return auth.Principal{}, nil
+	case s.Source == auth.SourceCookie && !fromOwnPage(r, socket):
+		return auth.Principal{}, errCrossSite
+	}
+	return g.Gate.Authenticate(r.Context(), s.Credential)
+}
+
+// access is what a request wants, by the route that the router has found for it.
+func (g *authenticator) access(c echo.Context) auth.Access {
+	a := auth.Access{Method: c.Request().Method, Route: c.Path()}
+	if g.Workflow != nil {
+		a.Workflow = g.Workflow(c)
+	}
+	if g.Public != nil && g.Public(c) {
+		a.Route = auth.RouteStatic
+	}
+	return a
+}
+
+// allow asks the gate. Nobody gets at anything that was not found, and with a plain list of keys what is open is open
+// under its own name only, not below /api.
+func (g *authenticator) allow(p auth.Principal, a auth.Access, c echo.Context) error {
+	if p.Anonymous() && (c.Path() == "" && a.Route != auth.RouteStatic || g.Gate.Mode() == auth.ModeKeys && strings.HasPrefix(a.Route, "/api")) {
+		return auth.ErrNoCredential
+	}
+	return g.Gate.Allow(p, a)
+}
+
+// clean takes the credential out of the address.
+func (g *authenticator) clean(c echo.Context, socket bool) {
+	r := c.Request()
+	if kept := withoutSecrets(r.URL.RawQuery, socket); kept != r.URL.RawQuery {
+		r.URL.RawQuery = kept
+		r.RequestURI = r.URL.RequestURI()
+	}
+}
+
+const keyAddr = "comfygo.address"
+
+// Address is where a request comes from, as Authenticate has found out; not valid where nobody is asked.
+func Address(c echo.Context) netip.Addr {
+	a, _ := c.Get(keyAddr).(netip.Addr)
+	return a
+}
+
+// refuse answers a request that must not go on.
+func (g *authenticator) refuse(c echo.Context, p auth.Principal, err error) error {
+	var denied *auth.DeniedError
+	var wait *auth.WaitError
+	var much *tooMuch
+	switch {
+	case errors.As(err, &denied):
+		g.Gate.Audit(c.Request().Context(), auth.EventOf(p, g.address(c.Request(), false), auth.ActionRequest, auth.ResultDenied, denied.Permission, ""))
+		return Refuse(c, http.StatusForbidden, "forbidden", "You may not do this", denied.Error(), "permission", denied.Permission)
+	case errors.Is(err, errCrossSite):
+		return Refuse(c, http.StatusForbidden, "cross_site", "The request does not come from a page of this server", err.Error())
+	case errors.As(err, &wait):
+		return Wait(c, wait.After, "Try again later", wait.Error())
+	case errors.As(err, &much):
+		return Wait(c, much.after, "Slow down", much.Error())
+	case errors.Is(err, auth.ErrUnauthenticated), errors.Is(err, errDoubtful):
+		if page := g.Page; page != nil && errors.Is(err, auth.ErrNoCredential) {
+			if done, err := page(c); done {
+				return err
+			}
+		}
+		return Unauthorized(c, err)
+	}
+	return err
+}
+
+// Unauthorized answers 401.
+func Unauthorized(c echo.Context, err error) error {
+	c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
+	details := "send a key as Authorization: Bearer KEY, X-API-Key: KEY or ?api_key=KEY"
+	if err != nil && !errors.Is(err, auth.ErrNoCredential) {
+		details = err.Error()
+	}
+	return Refuse(c, http.StatusUnauthorized, "unauthorized", "An API key is required", details)
+}
+
+// Wait answers 429 and says when to come again.
+func Wait(c echo.Context, after time.Duration, message, details string) error {
+	seconds := int(math.Ceil(after.Seconds()))
+	c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(max(1, seconds)))
+	return Refuse(c, http.StatusTooManyRequests, "rate_limited", message, details)
+}
+
+// Refuse answers with an error in the shape of POST /prompt's errors; more are further pairs of names and values for
+// the error object. What is left of the request is not read.
+func Refuse(c echo.Context, status int, typ, message, details string, more ...any) error {
+	MarkBare(c)
+	r, h := c.Request(), c.Response().Header()
+	if r.ContentLength != 0 {
+		h.Set(echo.HeaderConnection, "close")
+	}
+	h.Set(echo.HeaderCacheControl, "no-store")
+	o := pyjson.NewObject("type", typ, "message", message, "details", details, "extra_info", pyjson.NewObject())
+	o.Merge(pyjson.NewObject(more...))
+	body, err := pyjson.Marshal(pyjson.NewObject("error", o, "node_errors", pyjson.NewObject()))
+	if err != nil {
+		return err
+	}
+	return c.Blob(status, "application/json; charset=utf-8", body)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// RequestLog logs every request at debug level: method, path without the query (which may hold a key), status, time.
+// RequestLog logs every request at debug level: method, path, query with its keys masked, status, time.
 func RequestLog(log *slog.Logger) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -15,9 +15,9 @@ func RequestLog(log *slog.Logger) echo.MiddlewareFunc {
 			if !log.Enabled(r.Context(), slog.LevelDebug) {
 				return next(c)
 			}
-			start := time.Now()
+			start, query := time.Now(), MaskQuery(r.URL.RawQuery)
 			err := next(c)
-			log.DebugContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path,
+			log.DebugContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "query", query,
 				"status", c.Response().Status, "seconds", time.Since(start).Seconds())
 			return err
 		}

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"log/slog"
+	"net/netip"
+	"time"
 
 	"comfygo/assets"
 	"comfygo/auth"
@@ -43,6 +45,14 @@ type Stats struct {
 	Devices []Device
 }
 
+// OIDC is what the server needs of package auth/oidc.
+type OIDC interface {
+	// Begin returns where to send the browser, and the state that it has to bring back.
+	Begin(ctx context.Context) (url, state string, err error)
+	// Finish returns for whom the provider vouches.
+	Finish(ctx context.Context, state, code string) (auth.Identity, error)
+}
+
 // Config is what a server is made of. Folders and Executor are required; the zero value of everything else is
 // upstream's default.
 type Config struct {
@@ -55,8 +65,14 @@ type Config struct {
 	// WebhookAllow names hosts, addresses and networks that webhooks may reach besides all public addresses.
 	WebhookAllow []string
 
-	// Keys are the API keys of which one has to be shown; nil or empty asks for none.
-	Keys *auth.Keys
+	// Auth decides who may do what; nil lets everybody do everything. It is closed by whoever has opened it.
+	Auth auth.Gate
+	// AuthProxyHeader is the header in which a trusted proxy names the user, "" for none; AuthProxies are the networks
+	// whose X-Forwarded-For and X-Forwarded-Proto are believed.
+	AuthProxyHeader string
+	AuthProxies     []netip.Prefix
+	// OIDC signs users in by OpenID Connect; nil switches that off.
+	OIDC OIDC
 	// CORSOrigin is the value of --enable-cors-header; "" installs the origin guard instead.
 	CORSOrigin string
 	// DisableAPINodes adds the content security policy.
@@ -92,6 +108,12 @@ type Config struct {
 	AppVersion, RuntimeVersion, DeployEnvironment string
 	// Stats measures the machine; nil leaves the figures 0.
 	Stats func() Stats
+	// CheckDevice returns why the card that computes is lost, nil while it answers; nil asks nobody.
+	CheckDevice func() error
+	// DiskReserve is how many bytes a disk must have left for /health to call the server healthy; 0 means 16 MiB.
+	DiskReserve uint64
+	// StuckAfter is how long a running job may be silent before /health calls the worker stuck; 0 is for ever.
+	StuckAfter time.Duration
 	// RuntimeState tells in /health what the model runtime does; nil leaves it out.
 	RuntimeState func() *pyjson.Object
 	// FreeModels drops loaded models when a client asks for it; nil means there is nothing to drop.

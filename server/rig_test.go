@@ -70,6 +70,8 @@ type rig struct {
 	base string
 	url  string
 	stop func()
+	// server is what runs.
+	server *server.Server
 }
 
 // start runs a server with a few files to serve. change may be nil.
@@ -124,7 +126,7 @@ func serve(t *testing.T, base string, cfg server.Config) *rig {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, l) }()
-	r := &rig{t: t, base: base, url: "http://" + l.Addr().String()}
+	r := &rig{t: t, base: base, url: "http://" + l.Addr().String(), server: s}
 	stopped := false
 	r.stop = func() {
 		if stopped {

@@ -53,6 +53,7 @@ func (s *Server) routes() []route {
 	all = append(all, s.packRoutes()...)
 	all = append(all, s.queueRoutes()...)
 	all = append(all, s.appRoutes()...)
+	all = append(all, s.loginRoutes()...)
 	return append(all, s.assetRoutes()...)
 }
 

@@ -14,7 +14,6 @@ import (
 
 	"github.com/coder/websocket"
 
-	"comfygo/auth"
 	"comfygo/server"
 )
 
@@ -150,49 +149,6 @@ func TestShutdownWithARunningPromptAndSockets(t *testing.T) {
 	if err := <-ended; websocket.CloseStatus(err) != websocket.StatusGoingAway {
 		t.Errorf("the socket ended with %v", err)
 	}
-}
-
-func TestKeys(t *testing.T) {
-	t.Parallel()
-	keys, err := auth.NewKeys([]string{"a-long-key"}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := start(t, func(c *server.Config) { c.Keys = keys })
-	for _, c := range []struct {
-		path, header, value string
-		status              int
-		contains            string
-	}{
-		{"/prompt", "", "", 401, `"type": "unauthorized"`},
-		{"/no/such", "", "", 401, ""},
-		{"/prompt", "X-API-Key", "a-long-key", 200, "queue_remaining"},
-		{"/prompt", "Authorization", "Bearer a-long-key", 200, ""},
-		{"/prompt", "Authorization", "Bearer a-long-keY", 401, ""},
-		{"/health", "", "", 200, `{"status": "ok"}`},
-		{"/health", "X-API-Key", "a-long-key", 200, "uptime_seconds"},
-		{"/ws", "", "", 401, ""},
-	} {
-		var headers []string
-		if c.header != "" {
-			headers = []string{c.header, c.value}
-		}
-		a := r.do("GET", c.path, "", headers...)
-		if a.status != c.status || !strings.Contains(a.body, c.contains) {
-			t.Errorf("%s with %s %q: %d %s", c.path, c.header, c.value, a.status, a.body)
-		}
-		if c.path == "/health" && c.header == "" && a.body != c.contains {
-			t.Errorf("health tells strangers %s", a.body)
-		}
-	}
-	conn, resp, err := websocket.Dial(t.Context(), strings.Replace(r.url, "http", "ws", 1)+"/ws?token=a-long-key", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if resp.Body != nil {
-		_ = resp.Body.Close()
-	}
-	_ = conn.CloseNow()
 }
 
 // TestBrokenOffUpload cuts the connection in the middle of a file: nothing of it may stay.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"comfygo/auth"
 	"comfygo/middleware"
 	"comfygo/queue"
 	"comfygo/queue/webhook"
@@ -42,6 +43,8 @@ type Server struct {
 	logs      *logSubscribers
 	catalogue catalogue
 	runs      runs
+	gate      auth.Gate
+	wellness  wellness
 	bell      bell
 	keys      onceKeys
 	// settingsLock is held while settings are changed.
@@ -68,6 +71,9 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, log: cfg.Logger, disk: newDisk(cfg.Folders, cfg.FrontEndRoot), started: time.Now(), images: make(chan struct{}, imagesAtATime)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.gate = cfg.Auth; s.gate == nil {
+		s.gate = auth.Open{Logger: s.log}
 	}
 	s.maxBody = int64(math.RoundToEven(cfg.MaxUploadSize * 1048576))
 	var err error
@@ -98,7 +104,11 @@ func (s *Server) router() {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.handleError
-	e.Use(paced, middleware.RequestLog(s.log), middleware.Authenticate(s.cfg.Keys, "/health"), middleware.CacheControl())
+	e.Use(paced, middleware.RequestLog(s.log))
+	if ask := s.asksWho(); ask != nil {
+		e.Use(ask)
+	}
+	e.Use(middleware.CacheControl())
 	if s.cfg.CORSOrigin != "" {
 		e.Use(middleware.CORS(s.cfg.CORSOrigin))
 	} else {
@@ -133,7 +143,9 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	work.Go(func() { s.logs.pump(ctx, s.cfg.Logs) })
 	work.Go(func() { s.cfg.Folders.Watch(ctx) })
 	s.scanAssets()
+	s.wellness.worker.Store(workerHere)
 	work.Go(func() {
+		defer s.wellness.worker.Store(workerEnded)
 		if err := s.queue.Work(ctx); err != nil {
 			errs <- fmt.Errorf("running the queue: %w", err)
 			cancel()
@@ -169,6 +181,7 @@ func (s *Server) Close() error {
 	var err error
 	s.closing.Do(func() {
 		s.hub.Close()
+		s.wellness.close()
 		err = s.queue.Close()
 		s.hooks.Close()
 	})

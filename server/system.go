@@ -3,11 +3,9 @@ package server
 import (
 	"net/http"
 	"runtime"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
-	"comfygo/middleware"
 	"comfygo/nodes/pyjson"
 )
 
@@ -81,30 +79,4 @@ func strs(list []string) []any {
 		out[i] = s
 	}
 	return out
-}
-
-// getHealth says whether the server works. Without a key, where one is needed, it says no more than that.
-func (s *Server) getHealth(c echo.Context) error {
-	figures, status := s.queue.Stats(), http.StatusOK
-	body := pyjson.NewObject("status", "ok")
-	if figures.Err != nil {
-		status = http.StatusServiceUnavailable
-		body.Set("status", "unhealthy")
-	}
-	if !middleware.Authenticated(c) {
-		return s.json(c, status, body)
-	}
-	var mem runtime.MemStats
-	runtime.ReadMemStats(&mem)
-	body.Set("version", s.cfg.AppVersion).Set("comfyui_version", UpstreamVersion).
-		Set("uptime_seconds", time.Since(s.started).Seconds()).
-		Set("queue", queueState(figures)).
-		Set("clients", int64(s.hub.Clients())).
-		Set("process", pyjson.NewObject("goroutines", int64(runtime.NumGoroutine()), "heap_bytes", int64(mem.HeapAlloc))) //nolint:gosec // a heap fits
-	st := s.stats()
-	body.Set("memory", pyjson.NewObject("total", st.RAMTotal, "free", st.RAMFree)).Set("devices", devices(st))
-	if s.cfg.RuntimeState != nil {
-		body.Set("runtime", s.cfg.RuntimeState())
-	}
-	return s.json(c, status, body)
 }

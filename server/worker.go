@@ -16,6 +16,8 @@ import (
 func (s *Server) runJob(ctx context.Context, j *queue.Job) queue.Outcome {
 	start := time.Now()
 	defer s.hub.Idle()
+	s.wellness.signOfLife(start)
+	defer s.wellness.idle()
 	after := s.pauseAssets()
 	s.runs.begin(j)
 	defer func() { s.runs.end(time.Now()) }()
@@ -66,7 +68,9 @@ const previewFeature = "supports_preview_metadata"
 
 // sendEvent passes an event of the executor on to the clients it is for.
 func (s *Server) sendEvent(e executor.Event) {
-	s.runs.observe(e, time.Now())
+	now := time.Now()
+	s.wellness.signOfLife(now)
+	s.runs.observe(e, now)
 	to := hub.To(e.Client)
 	if e.Broadcast {
 		to = hub.Everybody
