@@ -58,8 +58,9 @@ type table struct {
 	kinds map[string]*kind
 	cache map[string]listing
 
-	stamp stamp
-	watch atomic.Pointer[watcher] // nil while nobody watches
+	stamp   stamp
+	numbers numbering
+	watch   atomic.Pointer[watcher] // nil while nobody watches
 }
 
 // kind is one row of the table: where files of a kind are looked for, and which endings count.

@@ -13,7 +13,7 @@ import (
 )
 
 // newFolders returns a table in a fresh base folder with the given files in it.
-func newFolders(t *testing.T, files ...string) *folders.Folders {
+func newFolders(t testing.TB, files ...string) *folders.Folders {
 	t.Helper()
 	f, err := folders.New(folders.Config{Base: t.TempDir(), Now: func() time.Time {
 		return time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)

@@ -23,6 +23,9 @@ type SavePath struct {
 	Subfolder string
 	// Prefix is the given prefix with its size and time tokens replaced.
 	Prefix string
+
+	numbers *numbering
+	changed time.Time // when Dir had changed before what we write to it
 }
 
 // Name returns the name of the n-th file of a batch (from 0) that has the given ending, and replaces %batch_num%.
@@ -53,19 +56,15 @@ func (f *Folders) SavePath(prefix, dir string, width, height int) (SavePath, err
 		return SavePath{}, fmt.Errorf("choosing a file name: prefix %q in %s: %w", prefix, dir, ErrOutside)
 	}
 	s.Dir = full
-	entries, err := os.ReadDir(full)
+	s.numbers = &f.numbers
+	s.Counter, s.changed, err = f.numbers.next(full, s.Filename)
 	if errors.Is(err, fs.ErrNotExist) {
+		s.Counter = 1
 		if err := os.MkdirAll(full, 0o755); err != nil {
 			return SavePath{}, fmt.Errorf("making folder %s: %w", full, err)
 		}
 	} else if err != nil {
 		return SavePath{}, fmt.Errorf("reading folder %s: %w", full, err)
-	}
-	s.Counter = 1
-	for _, e := range entries {
-		if n, ok := counterOf(e.Name(), s.Filename); ok && n < maxCounter {
-			s.Counter = max(s.Counter, n+1)
-		}
 	}
 	return s, nil
 }

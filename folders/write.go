@@ -11,10 +11,35 @@ import (
 	"path/filepath"
 )
 
-// WriteNew writes a file that must not exist yet. It appears under its name when it is whole: what write gives goes to
-// a hidden file beside it first. When anything fails, a full disk included, nothing is left behind. The error is
-// fs.ErrExist when the name is taken.
-func WriteNew(path string, write func(io.Writer) error) (err error) {
+// WriteNew writes a file that must not exist yet, with write, which may be called twice. It appears under its name when it is whole. When anything fails, a full disk
+// included, nothing is left behind. The error is fs.ErrExist when the name is taken.
+func WriteNew(path string, write func(io.Writer) error) error {
+	f, err := openAnonymous(filepath.Dir(path))
+	if err != nil { // the file system cannot, or the other way finds the words for what is wrong
+		return writeBeside(path, write)
+	}
+	w := bufio.NewWriterSize(f, 1<<16)
+	if err = write(w); err == nil {
+		err = w.Flush()
+	}
+	if err == nil {
+		err = nameAnonymous(f, path)
+		switch {
+		case err == nil || errors.Is(err, fs.ErrExist):
+		case isThere(path):
+			err = fs.ErrExist
+		default: // without /proc it cannot be named
+			return errors.Join(writeBeside(path, write), f.Close())
+		}
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
+// writeBeside is WriteNew by way of a hidden file beside the new one.
+func writeBeside(path string, write func(io.Writer) error) (err error) {
 	temp := filepath.Join(filepath.Dir(path), ".writing-"+rand.Text())
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
@@ -32,13 +57,18 @@ func WriteNew(path string, write func(io.Writer) error) (err error) {
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if _, statErr := os.Lstat(path); statErr == nil {
+	if isThere(path) {
 		return fmt.Errorf("writing %s: %w", path, fs.ErrExist)
 	}
 	if err := os.Rename(temp, path); err != nil { // file systems without hard links
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil
+}
+
+func isThere(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 func fill(f *os.File, write func(io.Writer) error) error {
@@ -58,7 +88,11 @@ const maxTries = 10000
 func (s *SavePath) Write(n int, ext string, write func(io.Writer) error) (name string, err error) {
 	for range maxTries {
 		name = s.Name(n, ext)
-		if err = WriteNew(filepath.Join(s.Dir, name), write); !errors.Is(err, fs.ErrExist) {
+		err = WriteNew(filepath.Join(s.Dir, name), write)
+		if err == nil && s.numbers != nil {
+			s.changed = s.numbers.wrote(s.Dir, s.Filename, s.Counter+n+1, s.changed)
+		}
+		if !errors.Is(err, fs.ErrExist) {
 			return name, err
 		}
 		s.Counter++
