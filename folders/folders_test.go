@@ -27,7 +27,7 @@ func newFolders(t testing.TB, files ...string) *folders.Folders {
 	return f
 }
 
-func write(t *testing.T, path string) {
+func write(t testing.TB, path string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
