@@ -9,6 +9,7 @@ import (
 	"comfygo/folders"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func TestResolve(t *testing.T) {
@@ -101,7 +102,7 @@ func TestSavePath(t *testing.T) {
 			continue
 		}
 		want := folders.SavePath{Dir: filepath.Join(f.Output(), c.sub), Filename: c.filename, Counter: c.counter, Subfolder: c.sub, Prefix: got.Prefix}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(folders.SavePath{})); diff != "" {
 			t.Errorf("%q: %s", c.prefix, diff)
 		}
 		if info, err := os.Stat(got.Dir); err != nil || !info.IsDir() {
