@@ -149,7 +149,7 @@ func (s *Server) unwell(figures queue.Stats, seen measured, now time.Time) *ailm
 		return &ailment{"the disk is full", seen.disk}
 	case seen.device != nil:
 		return &ailment{"the device is lost", seen.device}
-	case !seen.late.IsZero() && now.Sub(seen.late) > hangs:
+	case !seen.late.IsZero() && now.Sub(seen.late) > s.patience().probing:
 		return &ailment{"the device or a disk does not answer", nil}
 	}
 	return nil
@@ -182,13 +182,13 @@ func (s *Server) workerTrouble(figures queue.Stats, now time.Time) *ailment {
 	return nil
 }
 
-// patience is how long the worker may take for what.
-type patience struct{ taking, ending, silence time.Duration }
+// patience is how long the worker, and a probe, may take.
+type patience struct{ taking, ending, silence, probing time.Duration }
 
 func (s *Server) patience() patience {
-	p := patience{takingTime, endingTime, s.cfg.StuckAfter}
+	p := patience{takingTime, endingTime, s.cfg.StuckAfter, hangs}
 	if p.silence > 0 { // who wants to know of silence soon wants to know of the rest as soon
-		p.taking, p.ending = min(p.taking, p.silence), min(p.ending, p.silence)
+		p.taking, p.ending, p.probing = min(p.taking, p.silence), min(p.ending, p.silence), min(p.probing, p.silence)
 	}
 	return p
 }

@@ -98,7 +98,7 @@ func start(t *testing.T, change func(*server.Config)) *rig {
 		t.Fatal(err)
 	}
 	registry := nodes.NewRegistry()
-	for _, n := range []nodes.Node{&number{}, &show{}, &wait{}} {
+	for _, n := range []nodes.Node{&number{}, &show{}, &wait{}, &stubborn{}} {
 		if err := registry.Add(n); err != nil {
 			t.Fatal(err)
 		}
