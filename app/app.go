@@ -21,6 +21,7 @@ type App struct {
 	log    *Log
 	parts  *parts
 	server *server.Server
+	cert   *certificate // nil without TLS
 	close  sync.Once
 }
 
@@ -37,6 +38,9 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (*App, error) {
 		return nil, err
 	}
 	a := &App{cfg: cfg, log: log, parts: p}
+	if a.cert, err = loadCertificate(cfg); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
 	if err := p.folders.Prepare(); err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the folders: %w", err), p.close())
 	}
@@ -99,7 +103,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.cfg.PrintServer {
 		a.log.Info("Starting server\n")
 	}
-	endpoints, err := listen(ctx, a.cfg)
+	endpoints, err := listen(ctx, a.cfg, a.cert)
 	if err != nil {
 		return err
 	}
@@ -133,6 +137,9 @@ func (a *App) Close() error {
 func (a *App) warn(keys *auth.Keys) {
 	for _, name := range a.cfg.Ignored {
 		a.log.Warn(name + " is accepted and changes nothing: what it steers in PyTorch is done in one way only")
+	}
+	if (a.cfg.TLSKeyFile == "") != (a.cfg.TLSCertFile == "") {
+		a.log.Warn("TLS stays off: it needs both --tls-keyfile and --tls-certfile")
 	}
 	if !keys.Required() && !onlyLoopback(a.cfg.Listen) {
 		a.log.Warn("listening on " + a.cfg.Listen + " without --api-key: everyone who reaches this address may use the server, read its pictures and upload files")

@@ -1,10 +1,15 @@
 package app
 
+import (
+	"context"
+
+	"comfygo/cli"
+)
+
 // For the tests of this package.
 var (
 	ParseWorkflow     = parseWorkflow
 	SetInputs         = setInputs
-	Listen            = listen
 	OnlyLoopback      = onlyLoopback
 	DeployEnvironment = deployEnvironment
 	CheckFolder       = checkFolder
@@ -32,6 +37,22 @@ func (f finding) Text() string { return f.text }
 
 // URL returns the address of an endpoint.
 func (e endpoint) URL() string { return e.url }
+
+// Listen opens the sockets.
+func Listen(ctx context.Context, cfg cli.Config) ([]endpoint, error) {
+	_, ends, err := ListenTLS(ctx, cfg)
+	return ends, err
+}
+
+// ListenTLS is Listen and returns the certificate, too.
+func ListenTLS(ctx context.Context, cfg cli.Config) (*certificate, []endpoint, error) {
+	cert, err := loadCertificate(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	ends, err := listen(ctx, cfg, cert)
+	return cert, ends, err
+}
 
 // QueuePolicy reads how jobs are treated.
 var QueuePolicy = queuePolicy

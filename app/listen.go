@@ -22,15 +22,11 @@ type endpoint struct {
 
 // listen opens one socket for each address of --listen. With port 0 the system chooses for the
 // first, and the others use the same number. On error nothing stays open.
-func listen(ctx context.Context, cfg cli.Config) ([]endpoint, error) {
-	scheme := "http"
-	var secure *tls.Config
-	if cfg.TLSKeyFile != "" && cfg.TLSCertFile != "" {
-		pair, err := tls.LoadX509KeyPair(cfg.TLSCertFile, cfg.TLSKeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading the TLS certificate: %w", err)
-		}
-		scheme, secure = "https", &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+// A certificate makes them speak TLS.
+func listen(ctx context.Context, cfg cli.Config, cert *certificate) ([]endpoint, error) {
+	scheme, secure := "http", cert.config()
+	if secure != nil {
+		scheme = "https"
 	}
 	var open []endpoint
 	fail := func(err error) ([]endpoint, error) {
