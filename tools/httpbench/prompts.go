@@ -91,40 +91,50 @@ func (p *prompter) post(workflow map[string]any) (string, error) {
 	return out.ID, nil
 }
 
-// ended waits for the message that a prompt has come to its end.
-func (p *prompter) ended(ctx context.Context, id string) error {
+// ended waits for the next message that a prompt has come to its end, and returns its id.
+func (p *prompter) ended(ctx context.Context) (string, error) {
 	for {
 		m, err := p.socket.Next(ctx)
 		if err != nil {
-			return err
+			return "", err
 		}
 		switch m.Type {
 		case "execution_error":
-			return fmt.Errorf("running the workflow: %s", m.Data)
+			return "", fmt.Errorf("running the workflow: %s", m.Data)
 		case "executing":
 			var of struct {
 				Node *string
 				ID   string `json:"prompt_id"`
 			}
 			if err := json.Unmarshal(m.Data, &of); err != nil {
-				return err
+				return "", err
 			}
-			if of.Node == nil && of.ID == id {
-				return nil
+			if of.Node == nil {
+				return of.ID, nil
 			}
 		}
 	}
 }
 
-// accepted sends a prompt n times whose results are known, and waits until the last has run.
-func (p *prompter) accepted(ctx context.Context, n int) (err error) {
-	id := ""
+// accepted sends a prompt n times whose results are known, and waits until all have run.
+func (p *prompter) accepted(ctx context.Context, n int) error {
+	heard := make(chan error, 1)
+	go func() { // reads beside the sending: the server cuts off who does not
+		for range n {
+			if _, err := p.ended(ctx); err != nil {
+				heard <- err
+				return
+			}
+		}
+		heard <- nil
+	}()
 	for range n {
-		if id, err = p.post(trivial(0)); err != nil {
-			return err
+		if _, err := p.post(trivial(0)); err != nil {
+			p.socket.Close()
+			return errors.Join(err, <-heard)
 		}
 	}
-	return p.ended(ctx, id)
+	return <-heard
 }
 
 // repeat runs n prompts, each when the one before has ended and its result was fetched.
@@ -134,8 +144,11 @@ func (p *prompter) repeat(ctx context.Context, n int, workflow func() map[string
 		if err != nil {
 			return err
 		}
-		if err := p.ended(ctx, id); err != nil {
+		switch last, err := p.ended(ctx); {
+		case err != nil:
 			return err
+		case last != id:
+			return fmt.Errorf("prompt %s has ended and not %s", last, id)
 		}
 		_, body, err := p.conn.exchange(request(p.target, http.MethodGet, "/history/"+id, nil))
 		if err != nil {
