@@ -46,8 +46,10 @@ export function many(n, word, words = `${word}s`) {
   return `${n} ${Number(n) === 1 ? word : words}`;
 }
 
+const short = { clip: "CLIP", vae: "VAE", cfg: "CFG", lora: "LoRA", rgb: "RGB" };
+
 /** human makes a label of an input's name: batch_size becomes Batch size. */
 export function human(name) {
-  const words = String(name).replace(/[_.]+/g, " ").trim();
+  const words = String(name).replace(/[_.]+/g, " ").trim().replace(/\b(clip|vae|cfg|lora|rgb)\b/gi, (w) => short[w.toLowerCase()]);
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -68,6 +68,7 @@ export function pictureControl(f, { id, change, invalid }) {
       h("div", { class: "row" }, button("Choose a file", { icon: icon("upload"), on: { click: () => file.click() } }), busy), file));
   listen(zone, take);
   show(f.value);
+  if (!names.includes(f.value)) queueMicrotask(() => invalid(f.value ? "This picture is not on the server. Drop it here, or choose another one." : "A picture is needed here."));
   return { el: zone, target: select, wide: true, update: show };
 }
 

@@ -4,6 +4,15 @@ import { order, tidy, weight } from "./workflow.js";
 
 const kept = 40; // runs remembered
 
+/** newID makes a random UUID, also where browsers keep crypto.randomUUID for HTTPS. */
+function newID() {
+  const b = crypto.getRandomValues(new Uint8Array(16));
+  b[6] = (b[6] & 15) | 64;
+  b[8] = (b[8] & 63) | 128;
+  const hex = Array.from(b, (x) => x.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
 /**
  * Runs keeps them, the newest first, and tells "change" ({detail: run}) whenever one moves on and "end" when it is over.
  *
@@ -31,11 +40,18 @@ export class Runs extends EventTarget {
 
   /** send queues a graph; it throws the server's refusal. */
   async send(graph, name) {
-    const sent = tidy(graph);
-    const answer = await post("prompt", { prompt: sent, client_id: this.socket.id, extra_data: { preview_method: "auto" } });
-    const run = this.find(answer.prompt_id) ?? this.add(answer.prompt_id, sent, name);
-    this.change(run);
-    return { run, warnings: answer.node_errors ?? {} };
+    // The id is ours, so that the run is known before its first event: that may come before the answer does.
+    const run = this.add(newID(), tidy(graph), name);
+    try {
+      const answer = await post("prompt", {
+        prompt: run.graph, prompt_id: run.id, client_id: this.socket.id, extra_data: { preview_method: "auto" },
+      });
+      this.change(run);
+      return { run, warnings: answer.node_errors ?? {} };
+    } catch (error) {
+      this.list.splice(this.list.indexOf(run), 1);
+      throw error;
+    }
   }
 
   add(id, graph, name, created = Date.now()) {
@@ -213,8 +229,9 @@ export function share(run) {
   for (const id of needed(run.graph)) {
     const w = weight(run.graph[id].class_type);
     const n = run.nodes.get(id);
+    if (n?.state === "cached") continue;
     all += w;
-    if (n?.state === "done" || n?.state === "cached") done += w;
+    if (n?.state === "done") done += w;
     else if (n?.state === "running" && n.max > 0) done += (w * n.value) / n.max;
   }
   return all ? Math.min(1, done / all) : 0;

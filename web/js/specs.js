@@ -78,7 +78,7 @@ function kindByValue(v) {
 
 const labels = {
   sampler_name: "Sampler", scheduler: "Schedule", cfg: "Guidance", ckpt_name: "Checkpoint", vae_name: "VAE", unet_name: "Diffusion model",
-  clip_name: "Text encoder", lora_name: "LoRA", noise_seed: "Seed", batch_size: "Pictures at once", filename_prefix: "File name",
+  clip_name: "Text encoder", lora_name: "LoRA", noise_seed: "Seed", batch_size: "Pictures", filename_prefix: "File name",
   denoise: "Denoise", strength_model: "Strength", strength_clip: "Strength on text", control_net_name: "ControlNet",
 };
 

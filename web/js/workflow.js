@@ -115,8 +115,10 @@ export function weight(type) {
 const shown = [
   ["seed", "Seed"], ["noise_seed", "Seed"], ["steps", "Steps"], ["cfg", "Guidance"], ["sampler_name", "Sampler"],
   ["scheduler", "Schedule"], ["denoise", "Denoise"], ["ckpt_name", "Checkpoint"], ["unet_name", "Diffusion model"],
-  ["lora_name", "LoRA"], ["vae_name", "VAE"], ["width", "Width"], ["height", "Height"], ["batch_size", "Batch"],
+  ["lora_name", "LoRA"], ["vae_name", "VAE"], ["batch_size", "Batch"],
 ];
+const dull = { denoise: 1, batch_size: 1 }; // what goes without saying
+const ranks = ["Size", ...new Set(shown.map(([, label]) => label))];
 
 /** summarize tells what matters of a graph: {positive, negative, settings: [[label, value]]}. */
 export function summarize(graph, info) {
@@ -130,16 +132,14 @@ export function summarize(graph, info) {
         texts[role.get(id) ?? "other"].push(v.trim());
       }
     }
+    const size = [inputs.width, inputs.height];
+    if (size.every((v) => typeof v === "number") && /latent|image/i.test(graph[id].class_type)) settings.push(["Size", size.join(" × ")]);
     for (const [name, label] of shown) {
       const v = inputs[name];
-      if (v !== undefined && !isLink(v) && typeof v !== "object") settings.push([label, String(v)]);
+      if (v !== undefined && !isLink(v) && typeof v !== "object" && dull[name] !== v) settings.push([label, String(v)]);
     }
   }
   const once = settings.filter(([l, v], i) => settings.findIndex(([a, b]) => a === l && b === v) === i);
-  once.sort((a, b) => rank(a[0]) - rank(b[0]));
+  once.sort((a, b) => ranks.indexOf(a[0]) - ranks.indexOf(b[0]));
   return { positive: texts.positive.concat(texts.other).join("\n\n"), negative: texts.negative.join("\n\n"), settings: once };
-}
-
-function rank(label) {
-  return shown.findIndex(([, l]) => l === label);
 }
