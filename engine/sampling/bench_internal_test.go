@@ -3,11 +3,11 @@ package sampling
 import (
 	"context"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"comfygo/engine/tensor"
+	"comfygo/tests/usage"
 )
 
 // benchShape is a latent of a picture of 1024x1024 with 16 channels.
@@ -57,11 +57,11 @@ func BenchmarkSampler(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			_, run := benchRun(b, name, x)
 			b.ReportAllocs()
-			before := processorTime(b)
+			before := usage.Processor()
 			for b.Loop() {
 				run()
 			}
-			b.ReportMetric((processorTime(b)-before).Seconds()*1000/float64(b.N)/benchSteps, "cpu-ms/step")
+			b.ReportMetric((usage.Processor()-before).Seconds()*1000/float64(b.N)/benchSteps, "cpu-ms/step")
 			b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N)/benchSteps, "ms/step")
 		})
 	}
@@ -88,16 +88,6 @@ func BenchmarkSamplerBesideModel(b *testing.B) {
 			b.ReportMetric((b.Elapsed()-waited).Seconds()*1000/float64(b.N)/benchSteps, "own-ms/step")
 		})
 	}
-}
-
-// processorTime is how long the processors have worked for this process.
-func processorTime(tb testing.TB) time.Duration {
-	tb.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		tb.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func BenchmarkNoise(b *testing.B) {

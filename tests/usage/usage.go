@@ -1,0 +1,2 @@
+// Package usage tells benchmarks what their process has used.
+package usage
