@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"comfygo/auth"
 	"comfygo/cli"
 	"comfygo/server"
 )
@@ -20,6 +19,7 @@ type App struct {
 	cfg    cli.Config
 	log    *Log
 	parts  *parts
+	access *access
 	server *server.Server
 	cert   *certificate // nil without TLS
 	close  sync.Once
@@ -27,17 +27,23 @@ type App struct {
 
 // New puts a server together. Nothing heavy happens: models and the ONNX Runtime library are opened
 // by the first prompt that needs them. logs may be nil.
-func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (*App, error) {
-	keys, err := apiKeys(cfg)
-	if err != nil {
-		return nil, err
-	}
+func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (_ *App, err error) {
 	log.folderLines(cfg)
 	p, err := build(cfg, log.Logger)
 	if err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, log: log, parts: p}
+	access, err := openAccess(cfg, p.folders, log)
+	if err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	a := &App{cfg: cfg, log: log, parts: p, access: access}
+	made := false
+	defer func() {
+		if !made {
+			err = errors.Join(err, access.gate.Close())
+		}
+	}()
 	if a.cert, err = loadCertificate(cfg); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
@@ -48,7 +54,7 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (*App, error) {
 		return nil, errors.Join(err, p.close())
 	}
 	p.machine.describe(log.Logger)
-	a.warn(keys)
+	a.warn()
 	policy, err := queuePolicy(cfg)
 	if err != nil {
 		return nil, errors.Join(err, p.close())
@@ -60,7 +66,10 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (*App, error) {
 		Store:           queueStore(cfg, p.folders, log.Logger),
 		Policy:          policy,
 		WebhookAllow:    cfg.WebhookAllow,
-		Auth:            keyGate(keys, log),
+		Auth:            access.gate,
+		AuthProxyHeader: cfg.AuthProxyHeader,
+		AuthProxies:     access.proxies,
+		OIDC:            access.oidc,
 		CORSOrigin:      cfg.CORSOrigin,
 		DisableAPINodes: cfg.DisableAPINodes,
 		Compress:        cfg.CompressResponses,
@@ -92,6 +101,7 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (*App, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("making the server: %w", err), p.close())
 	}
+	made = true
 	return a, nil
 }
 
@@ -119,6 +129,11 @@ func (a *App) Run(ctx context.Context) error {
 			a.log.Warn("opening the browser: " + err.Error())
 		}
 	}
+	reloads := []func() error{a.access.reload}
+	if a.cert != nil {
+		reloads = append(reloads, a.cert.Reload)
+	}
+	defer onHangup(a.log, reloads...)()
 	running, stop := a.draining(ctx)
 	defer stop()
 	return a.server.Run(running, listeners...)
@@ -128,21 +143,21 @@ func (a *App) Run(ctx context.Context) error {
 func (a *App) Close() error {
 	var err error
 	a.close.Do(func() {
-		err = errors.Join(a.server.Close(), a.parts.close(), a.parts.folders.RemoveTemp())
+		err = errors.Join(a.server.Close(), a.access.gate.Close(), a.parts.close(), a.parts.folders.RemoveTemp())
 	})
 	return err
 }
 
 // warn says what the user should know before the server listens.
-func (a *App) warn(keys *auth.Keys) {
+func (a *App) warn() {
 	for _, name := range a.cfg.Ignored {
 		a.log.Warn(name + " is accepted and changes nothing: what it steers in PyTorch is done in one way only")
 	}
 	if (a.cfg.TLSKeyFile == "") != (a.cfg.TLSCertFile == "") {
 		a.log.Warn("TLS stays off: it needs both --tls-keyfile and --tls-certfile")
 	}
-	if !keys.Required() && !onlyLoopback(a.cfg.Listen) {
-		a.log.Warn("listening on " + a.cfg.Listen + " without --api-key: everyone who reaches this address may use the server, read its pictures and upload files")
+	if text := wideOpen(a.cfg, a.access.gate.Mode()); text != "" {
+		a.log.Warn(text)
 	}
 }
 
@@ -160,27 +175,6 @@ func (l *Log) folderLines(cfg cli.Config) {
 			l.Info("Setting " + d.name + " directory to: " + d.path)
 		}
 	}
-}
-
-// apiKeys gathers the keys of the flags and of COMFYGO_API_KEY.
-func apiKeys(cfg cli.Config) (*auth.Keys, error) {
-	keys := cfg.APIKeys
-	if k := os.Getenv("COMFYGO_API_KEY"); k != "" {
-		keys = append(keys, k)
-	}
-	var files []string
-	if cfg.APIKeyFile != "" {
-		files = []string{cfg.APIKeyFile}
-	}
-	return auth.NewKeys(keys, files)
-}
-
-// keyGate asks for one of the keys; without any it lets everybody in.
-func keyGate(keys *auth.Keys, log *Log) auth.Gate {
-	if !keys.Required() {
-		return auth.Open{Logger: log.Logger}
-	}
-	return auth.NewKeyring(keys, auth.KeyringOptions{Logger: log.Logger})
 }
 
 // runtimeVersion is what /system_stats shows where upstream shows PyTorch's version.

@@ -23,6 +23,8 @@ type Handlers struct {
 	Doctor func(context.Context, Config) error
 	// Frontend fetches the official front end.
 	Frontend func(context.Context, Config, FrontendOptions) error
+	// Auth looks after the key store.
+	Auth func(context.Context, Config, AuthOptions) error
 }
 
 // RunOptions belong to the command run.
@@ -165,6 +167,15 @@ func newApp(ns namespace, r reading, finish func() (Config, error), stdout io.Wr
 		},
 		"doctor": func(c *ucli.Context, cfg Config) error { return h.Doctor(c.Context, cfg) },
 	}
+	for _, name := range []string{"keys", "users", "roles", "workflows", "audit"} {
+		actions[name] = func(c *ucli.Context, cfg Config) error {
+			o, err := ns.authOptions(name, c.Args().Slice())
+			if err != nil {
+				return err
+			}
+			return h.Auth(c.Context, cfg, o)
+		}
+	}
 	for _, cmd := range commands {
 		action := actions[cmd.name]
 		app.Commands = append(app.Commands, &ucli.Command{
@@ -186,7 +197,10 @@ func newApp(ns namespace, r reading, finish func() (Config, error), stdout io.Wr
 
 // checkWords refuses words that belong to no flag, and misses those that a command needs.
 func checkWords(cmd *command, words []string) error {
-	if cmd != nil && cmd.words != "" {
+	switch {
+	case cmd != nil && cmd.actions != nil:
+		return checkActions(cmd, words)
+	case cmd != nil && cmd.words != "":
 		switch {
 		case len(words) == 0:
 			return usagef("the following arguments are required: %s", cmd.words)

@@ -169,6 +169,7 @@ func TestConfig(t *testing.T) {
 				VRAM: cli.VRAMNormal, SmartMemory: true, Mmap: true, Cache: cli.CacheRAMPressure,
 				PreviewMethod: "none", PreviewSize: 512, Args: strings.Fields(tt.words),
 				Queue: "sqlite", QueueSync: "normal", QueueOnRestart: "retry", QueueKeep: 10000, DrainTimeout: 25,
+				AuthTokenLife: 15, AuthTokenAlgorithm: "EdDSA", AuthAuditDays: 90, OIDCRoleClaim: "roles",
 			}
 			tt.want(&want)
 			got, err := cli.Parse(strings.Fields(tt.words)...)

@@ -84,6 +84,22 @@ type Config struct {
 	APIKeys     []string
 	APIKeyFile  string
 
+	// The key store and what vouches for users besides it.
+	Auth               bool
+	AuthDB             string  // empty: comfygo-auth.db beside the user folder
+	AuthTokenLife      float64 // minutes
+	AuthTokenAlgorithm string  // EdDSA or HS256
+	AuthAuditDays      float64
+	AuthProxyHeader    string
+	AuthProxyFrom      []string // networks
+	AuthExternalRole   string
+	OIDCIssuer         string
+	OIDCClientID       string
+	OIDCSecretFile     string
+	OIDCRedirectURL    string
+	OIDCRoleClaim      string
+	OIDCRoles          []string // CLAIM=ROLE
+
 	// The queue.
 	Queue            string   // memory or sqlite
 	QueueFile        string   // empty: comfygo-queue.db in the user folder

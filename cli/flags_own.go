@@ -23,7 +23,21 @@ var own = []*spec{
 	{name: "--drain-timeout", kind: kindFloat, def: float64(25), metavar: "SECONDS", section: ownSection, help: "how long a running job may go on after SIGTERM"},
 	{name: "--webhook-allow", kind: kindString, repeat: true, metavar: "HOST", section: ownSection, help: "a host, address or network that webhooks may reach although it is not public; may be repeated"},
 	{name: "--api-key", kind: kindString, repeat: true, metavar: "KEY", section: ownSection, help: "ask every request for this key; may be repeated; COMFYGO_API_KEY does the same"},
-	{name: "--api-key-file", kind: kindString, metavar: "PATH", section: ownSection, help: "file of keys, one a line"},
+	{name: "--api-key-file", kind: kindString, metavar: "PATH", section: ownSection, help: "file of keys, one a line; read again on SIGHUP"},
+	{name: "--auth", kind: kindSwitch, section: ownSection, help: "ask every request for a key of the key store, with users, roles and an audit log (docs/auth.md)"},
+	{name: "--auth-db", kind: kindString, metavar: "PATH", section: ownSection, help: "the key store (default: comfygo-auth.db beside the user folder)"},
+	{name: "--auth-token-life", kind: kindFloat, def: float64(15), metavar: "MINUTES", section: ownSection, help: "how long tokens are good"},
+	{name: "--auth-token-algorithm", kind: kindString, def: "EdDSA", choices: []string{"EdDSA", "HS256"}, section: ownSection, help: "what signs tokens; no other is accepted"},
+	{name: "--auth-audit-days", kind: kindFloat, def: float64(90), metavar: "DAYS", section: ownSection, help: "how long the audit log is kept"},
+	{name: "--auth-proxy-header", kind: kindString, metavar: "NAME", section: ownSection, help: "the header in which a trusted proxy names the user"},
+	{name: "--auth-proxy-from", kind: kindString, repeat: true, metavar: "CIDR", section: ownSection, help: "a network whose proxies are trusted to name users and the addresses they forward for; may be repeated"},
+	{name: "--auth-external-role", kind: kindString, metavar: "ROLE", section: ownSection, help: "what users get who come from the identity provider without a role (default: they are refused)"},
+	{name: "--oidc-issuer", kind: kindString, metavar: "URL", section: ownSection, help: "log in to the page by this OpenID Connect provider"},
+	{name: "--oidc-client-id", kind: kindString, metavar: "ID", section: ownSection, help: "the name of this server there"},
+	{name: "--oidc-client-secret-file", kind: kindString, metavar: "PATH", section: ownSection, help: "file with its secret; COMFYGO_OIDC_SECRET does the same"},
+	{name: "--oidc-redirect-url", kind: kindString, metavar: "URL", section: ownSection, help: "this server's address for the way back, ending in /api/auth/oidc/callback"},
+	{name: "--oidc-role-claim", kind: kindString, def: "roles", metavar: "NAME", section: ownSection, help: "the claim that holds the user's roles or groups; dots lead into objects"},
+	{name: "--oidc-role", kind: kindString, repeat: true, metavar: "CLAIM=ROLE", section: ownSection, help: "what a value of the claim stands for here; may be repeated, the first that fits counts"},
 }
 
 // runFlags belong to the command run.
@@ -45,10 +59,13 @@ type command struct {
 	help  string
 	flags []*spec
 	words string // name of the words it takes; empty: none
+	// actions are the words that may stand first, with the words that follow each; nil: words says it all.
+	actions []action
 }
 
 var commands = []command{
 	{name: "run", usage: "WORKFLOW.json", words: "WORKFLOW.json", flags: runFlags, help: "run one workflow without a server"},
 	{name: "frontend", usage: "install", words: "install", flags: frontendFlags, help: "fetch ComfyUI's frontend, its templates and its docs"},
+	keysCommand, usersCommand, rolesCommand, workflowsCommand, auditCommand,
 	{name: "doctor", usage: "", help: "check the library, devices, folders, disk and memory"},
 }

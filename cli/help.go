@@ -28,9 +28,11 @@ func writeUsage(w io.Writer, cmd *command) {
 	if cmd == nil {
 		names := make([]string, len(commands))
 		for i, c := range commands {
-			names[i] = c.name
+			names[i] = c.name + " |"
 		}
-		parts = append([]string{"[" + strings.Join(names, " | ") + "]"}, parts...)
+		names[0] = "[" + names[0]
+		names[len(names)-1] = strings.TrimSuffix(names[len(names)-1], " |") + "]"
+		parts = append(names, parts...)
 	} else {
 		parts = append(parts, "[any flag of "+program+"]")
 		if cmd.usage != "" {

@@ -5,6 +5,9 @@ func (ns namespace) relate() error {
 	if len(ns.reals("cache_ram")) > 2 {
 		return usagef("--cache-ram accepts at most two values: active GB and inactive GB")
 	}
+	if err := ns.relateAuth(); err != nil {
+		return err
+	}
 	imply := func(given, meant string) {
 		if ns.on(given) {
 			ns[meant] = true
@@ -46,6 +49,7 @@ func (ns namespace) config() Config {
 		APIKeys:           ns.texts("api_key"),
 		APIKeyFile:        ns.text("api_key_file"),
 	}
+	ns.auth(&c)
 	ns.queue(&c)
 	ns.folders(&c)
 	ns.devices(&c)
