@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // PNGOptions say how a PNG file is written.
@@ -72,12 +73,34 @@ func (w idatWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// compressors are done with a picture and wait for the next, by level: one has up to a megabyte, which costs more to make than a small
+// picture does to pack.
+var compressors [zlib.BestCompression + 1]sync.Pool
+
+// compressor returns one that writes to w; give takes it back.
+func compressor(w io.Writer, level int) (z *zlib.Writer, give func(), err error) {
+	if level < zlib.NoCompression || level > zlib.BestCompression {
+		return nil, nil, fmt.Errorf("there is no compression level %d", level)
+	}
+	z, ok := compressors[level].Get().(*zlib.Writer)
+	if ok {
+		z.Reset(w)
+	} else if z, err = zlib.NewWriterLevel(w, level); err != nil {
+		return nil, nil, err
+	}
+	return z, func() {
+		z.Reset(io.Discard) // it must not hold on to w
+		compressors[level].Put(z)
+	}, nil
+}
+
 func writePixels(chunks chunkWriter, pix []byte, stride, step, level int) error {
 	buf := bufio.NewWriterSize(idatWriter{chunks}, 1<<16)
-	z, err := zlib.NewWriterLevel(buf, level)
+	z, give, err := compressor(buf, level)
 	if err != nil {
 		return fmt.Errorf("writing png: %w", err)
 	}
+	defer give()
 	f := newFilters(stride, step)
 	above := make([]byte, stride)
 	for at := 0; at < len(pix); at += stride {

@@ -31,13 +31,13 @@ func gib(n uint64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }
 // CheckSize fails with a *SizeError when a float32 array of these dimensions does not fit into the memory that is free
 // now. Call it before making anything whose size a request decides. what describes it for the message.
 func CheckSize(what string, dims ...int) error {
-	return checkSize(what, freeMemory(), dims)
+	return checkSize(what, freeMemory, dims)
 }
 
 // reserve is kept free for everything else that the program does.
 const reserve = 64 << 20
 
-func checkSize(what string, free uint64, dims []int) error {
+func checkSize(what string, freeNow func() uint64, dims []int) error {
 	need := uint64(4)
 	for _, d := range dims {
 		if d < 0 {
@@ -52,7 +52,10 @@ func checkSize(what string, free uint64, dims []int) error {
 		}
 	}
 	const small = 1 << 20
-	if need > small && (free < reserve || need > free-reserve) {
+	if need <= small {
+		return nil
+	}
+	if free := freeNow(); free < reserve || need > free-reserve {
 		return &SizeError{What: what, Need: need, Free: free}
 	}
 	return nil

@@ -23,7 +23,7 @@ func TestCheckSize(t *testing.T) {
 		{gb, []int{0, math.MaxInt, math.MaxInt}, true},
 		{gb, []int{-1, 5}, false},
 	} {
-		err := checkSize("a picture", c.free, c.dims)
+		err := checkSize("a picture", func() uint64 { return c.free }, c.dims)
 		if (err == nil) != c.ok {
 			t.Errorf("%v in %d: %v", c.dims, c.free, err)
 		}
