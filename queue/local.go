@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -49,6 +50,8 @@ type Config struct {
 	// Changed is told the number of remaining jobs after every change. It is called with the queue locked, so that the
 	// news arrive in order: it must be quick and must not call the queue.
 	Changed func(remaining int)
+	// Owners is told, in the same way, how many jobs remain of each owner that has some; nil tells nobody.
+	Owners func(remaining map[string]int)
 	// Finished is called after a job went to history, before the next one starts.
 	Finished func(j *Job)
 	// Idle is called when a job has ended and no other one follows at once, before Free, and when Work ends. What was done in advance for the
@@ -58,6 +61,8 @@ type Config struct {
 	Free func(f Flags)
 	// Send sends a message to a webhook; nil drops them.
 	Send func(ctx context.Context, d Delivery) error
+	// Receipts is handed the receipts of the last run, oldest first, as soon as the store can be read. It must not call the queue.
+	Receipts func(receipts []Receipt)
 	// Store keeps the jobs over a restart; nil keeps them in memory only.
 	Store Store
 	// Now is the clock; nil means time.Now.
@@ -165,6 +170,7 @@ func (q *Local) load() error {
 	for _, s := range saved.Pending {
 		q.restore(s)
 	}
+	q.present(saved.Receipts)
 	q.signal()
 	return nil
 }
@@ -203,7 +209,19 @@ func (q *Local) changed() {
 	if q.cfg.Changed != nil {
 		q.cfg.Changed(q.remaining())
 	}
+	if q.cfg.Owners != nil {
+		q.cfg.Owners(q.owners())
+	}
 	q.checkDrained()
+}
+
+// owners counts the remaining jobs of each owner; the queue is locked.
+func (q *Local) owners() map[string]int {
+	counts := maps.Clone(q.waiting.clients) // by owner where there are any
+	if q.running != nil {
+		counts[q.running.job.Owner]++
+	}
+	return counts
 }
 
 func (q *Local) remaining() int {

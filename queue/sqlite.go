@@ -47,7 +47,8 @@ type sqliteStore struct {
 // counters are what the writer counts.
 type counters struct {
 	event  int64 // number of the last event
-	kept   int64 // the next job number as the file has it
+	next   int64 // the next job number
+	kept   int64 // the one that the file has, not below it
 	bytes  int   // written since the last checkpoint, roughly
 	writes int
 }
@@ -189,6 +190,11 @@ func (s *sqliteStore) Close() error {
 	s.mu.Unlock()
 	close(s.finished)
 	s.helpers.Wait()
+	if s.numbers.kept > s.numbers.next {
+		if err := s.exec(sqlSetting, settingNumber, s.numbers.next); err != nil {
+			s.log.Debug("keeping the next number", "error", err) // a gap does no harm
+		}
+	}
 	if err := s.release(); err != nil {
 		return fmt.Errorf("closing the queue %s: %w", s.path, err)
 	}

@@ -15,13 +15,16 @@ func (s *sqliteStore) readAll() (saved Saved, err error) {
 	if err := s.readSettings(&saved); err != nil {
 		return saved, fmt.Errorf("reading the settings: %w", err)
 	}
-	s.numbers.kept = saved.NextNumber
+	s.numbers.next, s.numbers.kept = saved.NextNumber, saved.NextNumber
 	row := s.conn.QueryRowContext(ctx, "SELECT (SELECT coalesce(max(number), 0) FROM events), coalesce(max(seq), 0) + 1, coalesce(max(place), -1) + 1 FROM jobs")
 	if err := row.Scan(&s.numbers.event, &saved.NextSeq, &saved.NextPlace); err != nil {
 		return saved, fmt.Errorf("reading the counters: %w", err)
 	}
 	if saved.Pending, err = s.readOpen(); err != nil {
 		return saved, fmt.Errorf("reading the waiting jobs: %w", err)
+	}
+	if saved.Receipts, err = s.readReceipts(); err != nil {
+		return saved, fmt.Errorf("reading the receipts: %w", err)
 	}
 	rows, err := s.conn.QueryContext(ctx, "SELECT seq, place, id, owner, finished FROM jobs WHERE state = 2 ORDER BY place")
 	if err != nil {
@@ -93,6 +96,27 @@ func (s *sqliteStore) readOpen() ([]SavedJob, error) {
 			}
 		}
 		out = append(out, j)
+	}
+	return out, rows.Err()
+}
+
+// readReceipts reads the receipts that are not too old.
+func (s *sqliteStore) readReceipts() ([]Receipt, error) {
+	rows, err := s.conn.QueryContext(context.Background(), "SELECT seq, key, sum, answer, job, at FROM receipts WHERE at >= ? ORDER BY seq",
+		time.Now().Add(-ReceiptLifetime).UnixMilli())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []Receipt
+	for rows.Next() {
+		var r Receipt
+		var at int64
+		if err := rows.Scan(&r.Seq, &r.Key, &r.Sum, &r.Answer, &r.JobID, &at); err != nil {
+			return nil, err
+		}
+		r.At = time.UnixMilli(at)
+		out = append(out, r)
 	}
 	return out, rows.Err()
 }

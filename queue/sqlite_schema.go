@@ -28,6 +28,10 @@ ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 ALTER TABLE jobs ADD COLUMN granted TEXT NOT NULL DEFAULT '';
 ALTER TABLE events ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 CREATE INDEX events_owner ON events (owner, number) WHERE owner <> '';
+`, `
+-- A page less to write at every change of a job's state; the few open jobs are found at the start alone.
+DROP INDEX jobs_open;
+CREATE TABLE receipts (seq INTEGER PRIMARY KEY, key TEXT NOT NULL, sum BLOB NOT NULL, answer TEXT NOT NULL, job TEXT NOT NULL, at INTEGER NOT NULL);
 `}
 
 // migrate brings the file to the newest version of the schema, or not at all.
@@ -78,6 +82,11 @@ const (
 	sqlHookWait = "UPDATE outbox SET attempts = ?, due = ? WHERE number = ?"
 	// The last event always stays, so that no number is used twice.
 	sqlTrim        = "DELETE FROM events WHERE (at < ? OR number <= ?) AND number < (SELECT max(number) FROM events)"
+	sqlReceipt     = "INSERT INTO receipts (seq, key, sum, answer, job, at) VALUES (?, ?, ?, ?, ?, ?)"
+	sqlTrimSlips   = "DELETE FROM receipts WHERE at < ? OR seq NOT IN (SELECT seq FROM receipts ORDER BY seq DESC LIMIT ?)"
+	sqlBegin       = "BEGIN IMMEDIATE"
+	sqlCommit      = "COMMIT"
+	sqlRollback    = "ROLLBACK"
 	sqlAllBodies   = "DELETE FROM bodies WHERE seq IN (SELECT seq FROM jobs WHERE state = 2)"
 	sqlAllResults  = "DELETE FROM results"
 	sqlAllFinished = "DELETE FROM jobs WHERE state = 2"
@@ -86,4 +95,5 @@ const (
 var statements = []string{
 	sqlJob, sqlBody, sqlStart, sqlReturn, sqlFinish, sqlResult, sqlNoJob, sqlNoBody, sqlNoResult, sqlNoOpts, sqlMove, sqlSetting,
 	sqlEvent, sqlHook, sqlNoHook, sqlHookWait, sqlTrim, sqlAllBodies, sqlAllResults, sqlAllFinished,
+	sqlReceipt, sqlTrimSlips, sqlBegin, sqlCommit, sqlRollback,
 }

@@ -119,19 +119,18 @@ func (s *sqliteStore) judge(err error) error {
 
 // transact keeps requests in one transaction: all of them or none.
 func (s *sqliteStore) transact(group []*request) error {
-	ctx := context.Background()
-	if _, err := s.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := s.exec(sqlBegin); err != nil {
 		return fmt.Errorf("beginning to write: %w", err)
 	}
 	before := s.numbers
 	err := s.writeAll(group)
 	if err == nil {
-		_, err = s.conn.ExecContext(ctx, "COMMIT")
+		err = s.exec(sqlCommit)
 	}
 	if err != nil {
 		s.numbers = before
 		// SQLite has rolled back by itself after some errors; then this one tells nothing.
-		_, _ = s.conn.ExecContext(ctx, "ROLLBACK")
+		_ = s.exec(sqlRollback)
 		return fmt.Errorf("writing: %w", err)
 	}
 	s.numbers.writes++
@@ -147,7 +146,7 @@ func (s *sqliteStore) transact(group []*request) error {
 }
 
 func (s *sqliteStore) writeAll(group []*request) error {
-	next := s.numbers.kept
+	next := s.numbers.next
 	for _, r := range group {
 		for _, c := range r.batch.Changes {
 			if err := s.apply(c); err != nil {
@@ -164,12 +163,17 @@ func (s *sqliteStore) writeAll(group []*request) error {
 			}
 		}
 	}
+	s.numbers.next = max(s.numbers.next, next)
 	if next > s.numbers.kept {
-		s.numbers.kept = next
-		return s.exec(sqlSetting, settingNumber, next)
+		s.numbers.kept = next + ahead
+		return s.exec(sqlSetting, settingNumber, s.numbers.kept)
 	}
 	return nil
 }
+
+// ahead is how many job numbers are written down before they are given, so that not every job has to write one. A process that is killed
+// leaves a gap of as many at most.
+const ahead = 50
 
 func orNull(text string) any {
 	if text == "" {
@@ -230,6 +234,8 @@ func (s *sqliteStore) apply(c Change) error {
 		return s.exec(sqlHookWait, c.Attempts, c.Due.UnixMilli(), c.Number)
 	case EventsTrimmed:
 		return s.exec(sqlTrim, c.Before.UnixMilli(), s.numbers.event-int64(c.Keep))
+	case ReceiptsTrimmed:
+		return s.exec(sqlTrimSlips, c.Before.UnixMilli(), c.Keep)
 	case probe:
 		return s.exec(sqlSetting, settingProbe, make([]byte, probeSize))
 	}
@@ -254,7 +260,11 @@ func (s *sqliteStore) queued(c Queued) error {
 		options = string(text)
 	}
 	s.numbers.bytes += len(j.text)
-	return s.exec(sqlBody, j.seq, string(j.text), options)
+	if err := s.exec(sqlBody, j.seq, string(j.text), options); err != nil || j.Receipt == nil {
+		return err
+	}
+	r := j.Receipt
+	return s.exec(sqlReceipt, j.seq, r.Key, r.Sum, string(r.Answer), j.ID, r.At.UnixMilli())
 }
 
 func (s *sqliteStore) finish(c Finished) error {

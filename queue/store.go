@@ -39,6 +39,8 @@ type Saved struct {
 	Paused                         bool
 	// Shares are the clients' shares as they were when the last job started.
 	Shares Shares
+	// Receipts are in the order in which they were given.
+	Receipts []Receipt
 }
 
 // SavedJob is a job that has not come to its end.

@@ -353,7 +353,7 @@ func (q *Local) trim() {
 		}
 		b.Changes = append(b.Changes, f)
 	}
-	b.Changes = append(b.Changes, cut)
+	b.Changes = append(b.Changes, cut, ReceiptsTrimmed{Before: q.cfg.Now().Add(-ReceiptLifetime), Keep: ReceiptLimit})
 	if err := q.commit(b); err != nil {
 		q.cfg.Logger.Error("forgetting old jobs", "error", err)
 		return
