@@ -89,9 +89,10 @@ func wideSizes(found *models.Found) map[string]int64 {
 		return n
 	}
 	return map[string]int64{
-		"unet": sum(found.UNet != nil, found.UNetScope, ""),
-		"vae":  sum(found.VAE != nil, found.VAEScope, ""),
-		"tiny": sum(found.Tiny != nil && found.Tiny.HasEncoder, found.TinyEncoderScope, "") + sum(found.Tiny != nil && found.Tiny.HasDecoder, found.TinyDecoderScope, ""),
-		"clip": sum(found.CLIP != nil, found.CLIPScope, "text_model.encoder."),
+		"unet":     sum(found.UNet != nil, found.UNetScope, ""),
+		"vae":      sum(found.VAE != nil, found.VAEScope, ""),
+		"tiny":     sum(found.Tiny != nil && found.Tiny.HasEncoder, found.TinyEncoderScope, "") + sum(found.Tiny != nil && found.Tiny.HasDecoder, found.TinyDecoderScope, ""),
+		"upscaler": sum(found.Upscaler != nil, found.UpscalerScope, ""),
+		"clip":     sum(found.CLIP != nil, found.CLIPScope, "text_model.encoder."),
 	}
 }

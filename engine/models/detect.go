@@ -10,16 +10,18 @@ import (
 
 // Found is what a weight file holds, by part. A part that is absent has a nil config.
 type Found struct {
-	UNet   *UNetConfig
-	VAE    *VAEConfig
-	CLIP   *CLIPTextConfig
-	Tiny   *TinyConfig
-	unet   func() *weights.Scope
-	vae    func() *weights.Scope
-	clip   func() *weights.Scope
-	Source weights.Source
+	UNet *UNetConfig
+	VAE  *VAEConfig
+	CLIP *CLIPTextConfig
+	Tiny *TinyConfig
+	// Upscaler enlarges pictures.
+	Upscaler *UpscalerConfig
+	unet     func() *weights.Scope
+	vae      func() *weights.Scope
+	clip     func() *weights.Scope
+	Source   weights.Source
 
-	tinyEncoder, tinyDecoder func() *weights.Scope
+	tinyEncoder, tinyDecoder, upscaler func() *weights.Scope
 }
 
 // UNetScope returns a fresh scope of the U-Net's weights.
@@ -36,6 +38,9 @@ func (f *Found) TinyEncoderScope() *weights.Scope { return f.tinyEncoder() }
 
 // TinyDecoderScope returns a fresh scope of the decoder of a TAESD.
 func (f *Found) TinyDecoderScope() *weights.Scope { return f.tinyDecoder() }
+
+// UpscalerScope returns a fresh scope of the weights of a network that enlarges pictures.
+func (f *Found) UpscalerScope() *weights.Scope { return f.upscaler() }
 
 // embeddedConfig is the part of a file's "config" metadata that detection reads. Files of other sizes than the
 // well-known ones (the built-in demo model) carry it; keys follow upstream's U-Net parameters.
@@ -84,6 +89,11 @@ func Detect(src weights.Source) (*Found, error) {
 		}
 	}
 	if f.UNet == nil && f.VAE == nil && f.CLIP == nil && f.Tiny == nil {
+		if err := f.detectUpscaler(); err != nil {
+			return nil, fmt.Errorf("detecting the upscaler in %s: %w", src.Path(), err)
+		}
+	}
+	if f.UNet == nil && f.VAE == nil && f.CLIP == nil && f.Tiny == nil && f.Upscaler == nil {
 		return nil, fmt.Errorf("detecting the model in %s: %s", src.Path(), describe(src))
 	}
 	return f, nil

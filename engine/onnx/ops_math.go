@@ -171,3 +171,13 @@ func (g *Graph) Gather(table, indices *Value) *Value {
 	out := append(indices.Shape.Clone(), table.Shape[1:]...)
 	return g.op(DomainONNX, "Gather", table.DType, out, []*Value{table, indices}, attr{"axis", int64(0)})
 }
+
+// LeakyRelu returns x where it is positive and alpha*x elsewhere.
+func (g *Graph) LeakyRelu(x *Value, alpha float32) *Value {
+	return g.unary("LeakyRelu", x, attr{"alpha", alpha})
+}
+
+// PRelu returns x where it is positive and slope*x elsewhere; slope has a shape that fits x, such as [C,1,1].
+func (g *Graph) PRelu(x, slope *Value) *Value {
+	return g.op(DomainONNX, "PRelu", x.DType, x.Shape, []*Value{x, slope})
+}

@@ -75,8 +75,22 @@ func openTorch(m *filemap.File, load func(*torchFile) (any, error)) (Source, err
 	return s, nil
 }
 
+// wrappers are where trainers of upscalers put the weights, beside others that are worse or of no use here.
+var wrappers = []string{"params_ema", "params-ema", "params", "model_state_dict"}
+
+func unwrapped(d *pickle.Dict) *pickle.Dict {
+	for _, name := range wrappers {
+		if v, ok := d.Get(name); ok {
+			if inner, ok := v.(*pickle.Dict); ok {
+				return inner
+			}
+		}
+	}
+	return d
+}
+
 // collect takes the tensors out of the unpickled value: of its "state_dict", of its only member when that is a dict,
-// or its own. Values that are no tensors, such as optimizer states and step counters, are left out.
+// of what trainers of upscalers call it, or its own. Values that are no tensors, such as optimizer states and step counters, are left out.
 func (s *torchSource) collect(f *torchFile, v any) error {
 	d, ok := v.(*pickle.Dict)
 	if !ok {
@@ -90,6 +104,8 @@ func (s *torchSource) collect(f *torchFile, v any) error {
 		if inner, ok := d.Values[0].(*pickle.Dict); ok {
 			d = inner
 		}
+	} else {
+		d = unwrapped(d)
 	}
 	for i, key := range d.Keys {
 		t, ok := d.Values[i].(*torchTensor)

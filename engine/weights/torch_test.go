@@ -367,3 +367,23 @@ func openAndRead(t *testing.T, path string) {
 		}
 	}
 }
+
+// TestTorchWrapped reads the weights that trainers of upscalers put beside others: those that were averaged.
+func TestTorchWrapped(t *testing.T) {
+	t.Parallel()
+	plain := ref(float, "0", 4)
+	inner := func(n int64) string { return "}" + str("w") + tens(plain, 0, []int64{n}, []int64{1}) + "s" }
+	path := filepath.Join(t.TempDir(), "a.pth")
+	pickled := "\x80\x02}" + str("params") + inner(2) + "s" + str("params_ema") + inner(3) + "s" + str("step") + "K\x01s."
+	if err := os.WriteFile(path, archive(t, pickled, map[string]string{"0": strings.Repeat("\x00", 16)}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	src, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	if e, ok := src.Lookup("w"); !ok || e.Count() != 3 {
+		t.Errorf("found %v %v", e.Shape, ok)
+	}
+}
