@@ -375,7 +375,7 @@ func TestTorchWrapped(t *testing.T) {
 	inner := func(n int64) string { return "}" + str("w") + tens(plain, 0, []int64{n}, []int64{1}) + "s" }
 	path := filepath.Join(t.TempDir(), "a.pth")
 	pickled := "\x80\x02}" + str("params") + inner(2) + "s" + str("params_ema") + inner(3) + "s" + str("step") + "K\x01s."
-	if err := os.WriteFile(path, archive(t, pickled, map[string]string{"0": strings.Repeat("\x00", 16)}), 0o600); err != nil {
+	if err := os.WriteFile(path, archive(t, pickled, map[string]string{"data/0": strings.Repeat("\x00", 16)}), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	src, err := weights.Open(path)
