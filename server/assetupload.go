@@ -141,7 +141,7 @@ func (s *Server) formError(err error) error {
 	var path *os.PathError
 	switch {
 	case errors.As(err, &large):
-		return s.tooLarge()
+		return tooLarge(large.Limit)
 	case errors.As(err, &known), errors.As(err, &path):
 		return err
 	}

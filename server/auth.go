@@ -180,3 +180,32 @@ func (s *Server) frontendFile(path string) bool {
 	info, err := os.Stat(full)
 	return err == nil && info.Mode().IsRegular()
 }
+
+// userOwner is whose settings and files a request deals with: one's own, or those of ?owner= for an administrator.
+func (s *Server) userOwner(r *http.Request) string {
+	p := auth.FromContext(r.Context())
+	if !p.Admin {
+		return p.ID
+	}
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		if name, value, _ := strings.Cut(pair, "="); unquoteQuery(name) == "owner" {
+			return s.ownerNamed(r.Context(), unquoteQuery(value))
+		}
+	}
+	return p.ID
+}
+
+// tellOwners tells the hub how many jobs each owner has; from then on that is news of the queue.
+func (s *Server) tellOwners() {
+	running, pending := s.queue.Snapshot()
+	counts := map[string]int{}
+	for _, j := range append(running, pending...) {
+		counts[j.Owner]++
+	}
+	s.hub.Owners(counts)
+}
+
+// seesOwner reports whether a request may see something of an owner.
+func (s *Server) seesOwner(c echo.Context, owner string) bool {
+	return !s.owned() || s.scope(c).Has(owner)
+}

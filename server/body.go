@@ -37,22 +37,34 @@ func (p *patient) Read(b []byte) (int, error) {
 // is refused before it is read.
 func (s *Server) limited(c echo.Context) (io.ReadCloser, error) {
 	r := c.Request()
-	if r.ContentLength > s.maxBody {
-		return nil, s.tooLarge()
+	limit := s.bodyLimit(c)
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
 	}
 	w := c.Response().Writer
-	return http.MaxBytesReader(w, &patient{r.Body, http.NewResponseController(w)}, s.maxBody), nil
+	return http.MaxBytesReader(w, &patient{r.Body, http.NewResponseController(w)}, limit), nil
 }
 
-func (s *Server) tooLarge() error {
-	return &raised{status: http.StatusRequestEntityTooLarge, text: fmt.Sprintf("Maximum request body size %d exceeded.", s.maxBody)}
+// bodyLimit is how many bytes a request may have: fewer for an upload of somebody whose role says so.
+func (s *Server) bodyLimit(c echo.Context) int64 {
+	if !s.owned() || strings.HasPrefix(c.Request().Header.Get(echo.HeaderContentType), "application/json") {
+		return s.maxBody
+	}
+	if most := s.gate.Limits(s.who(c)).UploadBytes; most > 0 {
+		return min(most, s.maxBody)
+	}
+	return s.maxBody
+}
+
+func tooLarge(limit int64) error {
+	return &raised{status: http.StatusRequestEntityTooLarge, text: fmt.Sprintf("Maximum request body size %d exceeded.", limit)}
 }
 
 // bodyError tells a body that is too large from one that broke off.
 func (s *Server) bodyError(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return s.tooLarge()
+		return tooLarge(large.Limit)
 	}
 	return trouble("reading the request body: %w", err)
 }

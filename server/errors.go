@@ -56,7 +56,12 @@ func (s *Server) handleError(err error, c echo.Context) {
 
 	var r *raised
 	var u *unusable
+	var no *refusal
 	switch {
+	case errors.As(err, &no):
+		if err := middleware.Refuse(c, no.status, no.typ, no.message, no.details, no.more...); err != nil {
+			s.log.Debug("answering a request", "error", err)
+		}
 	case errors.As(err, &r):
 		if r.allow != "" {
 			h.Set("Allow", r.allow)

@@ -24,13 +24,13 @@ func (s *Server) getHistory(c echo.Context) error {
 		offset = -1
 	}
 	if !limited {
-		return s.rows(c, s.queue.History(offset, -1))
+		return s.rows(c, s.jobs(c).History(offset, -1))
 	}
 	if offset < 0 {
-		offset = s.queue.HistoryLen() - limit
+		offset = s.jobs(c).HistoryLen() - limit
 	}
 	// Upstream counts after it has added: a limit below 1 lets one through.
-	return s.rows(c, s.queue.History(offset, max(1, limit)))
+	return s.rows(c, s.jobs(c).History(offset, max(1, limit)))
 }
 
 // intQuery reads a query parameter as Python's int does.
@@ -55,7 +55,7 @@ func intQuery(c echo.Context, name string) (n int, given bool, err error) {
 
 // getHistoryOf returns one finished job; {} when it is unknown or not finished.
 func (s *Server) getHistoryOf(c echo.Context) error {
-	if row := s.queue.Find(param(c, "prompt_id")); row != nil {
+	if row := s.jobs(c).Find(param(c, "prompt_id")); row != nil {
 		return s.rows(c, []*queue.Row{row})
 	}
 	return s.rows(c, nil)

@@ -85,7 +85,7 @@ func (s *Server) once(c echo.Context, body []byte, patience time.Duration, put f
 	if len(key) > maxKeyLength {
 		return s.complain(c, http.StatusBadRequest, fmt.Sprintf("%s has more than %d characters", keyHeader, maxKeyLength))
 	}
-	name := c.Request().Header.Get("Comfy-User") + "\x00" + key
+	name := s.who(c).ID + "\x00" + c.Request().Header.Get("Comfy-User") + "\x00" + key
 	sum := sha256.Sum256(body)
 	for {
 		e, fresh := s.keys.claim(name, sum, time.Now())

@@ -25,7 +25,7 @@ func (s *Server) getFolderPaths(c echo.Context) error {
 // getInternalFiles lists the files of the input, output or temp folder, the newest first, as nodes name them.
 func (s *Server) getInternalFiles(c echo.Context) error {
 	kind := param(c, "directory_type")
-	dir, ok := s.cfg.Folders.Dir(kind)
+	dir, ok := s.folders(c).Dir(kind)
 	if !ok {
 		return s.json(c, http.StatusBadRequest, pyjson.NewObject("error", "Invalid directory type"))
 	}

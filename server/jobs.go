@@ -39,7 +39,7 @@ func (s *Server) getJobs(c echo.Context) error {
 	if complaint != "" {
 		return s.json(c, http.StatusBadRequest, pyjson.NewObject("error", complaint))
 	}
-	jobs := s.selectJobs(q)
+	jobs := s.selectJobs(s.jobs(c), q)
 	total := len(jobs)
 	jobs = jobs[min(q.offset, total):]
 	if q.limited && len(jobs) > q.limit {
@@ -114,8 +114,8 @@ func readStates(text string) (states []string, complaint string) {
 }
 
 // selectJobs returns all jobs that the query asks for, sorted.
-func (s *Server) selectJobs(q jobsQuery) []*pyjson.Object {
-	running, pending := s.queue.Snapshot()
+func (s *Server) selectJobs(view queue.View, q jobsQuery) []*pyjson.Object {
+	running, pending := view.Snapshot()
 	jobs := []*pyjson.Object{}
 	add := func(j *pyjson.Object) {
 		if slices.Contains(q.states, j.String("status")) && (q.workflow == "" || j.String("workflow_id") == q.workflow) {
@@ -128,7 +128,7 @@ func (s *Server) selectJobs(q jobsQuery) []*pyjson.Object {
 	for _, j := range pending {
 		add(waitingJob(j, jobPending))
 	}
-	for _, r := range s.queue.History(0, -1) {
+	for _, r := range view.History(0, -1) {
 		if j := finishedJob(r); j != nil {
 			add(j)
 		}
@@ -180,12 +180,13 @@ func (s *Server) getJob(c echo.Context) error {
 		}
 		return s.json(c, http.StatusOK, job)
 	}
-	if r := s.queue.Find(id); r != nil {
+	view := s.jobs(c)
+	if r := view.Find(id); r != nil {
 		if j := jobDetails(r); j != nil {
 			return answer(j, 0)
 		}
 	}
-	running, pending := s.queue.Snapshot()
+	running, pending := view.Snapshot()
 	for _, j := range running {
 		if j.ID == id {
 			return answer(waitingJob(j, jobInProgress), 0)
@@ -201,7 +202,7 @@ func (s *Server) getJob(c echo.Context) error {
 
 // postJobCancel cancels one job, whatever its state.
 func (s *Server) postJobCancel(c echo.Context) error {
-	done, err := s.cancelJob(param(c, "job_id"))
+	done, err := s.cancelJob(c, param(c, "job_id"))
 	if err != nil {
 		return err
 	}
@@ -209,8 +210,8 @@ func (s *Server) postJobCancel(c echo.Context) error {
 }
 
 // cancelJob deletes a waiting job or interrupts the running one.
-func (s *Server) cancelJob(id string) (bool, error) {
-	state, err := s.queue.Cancel(id)
+func (s *Server) cancelJob(c echo.Context, id string) (bool, error) {
+	state, err := s.jobs(c).Cancel(id)
 	return state != queue.StateNone, err
 }
 
@@ -248,7 +249,7 @@ func (s *Server) postJobsCancel(c echo.Context) error {
 	}
 	cancelled := false
 	for _, id := range ids {
-		done, err := s.cancelJob(id)
+		done, err := s.cancelJob(c, id)
 		if err != nil {
 			return err
 		}

@@ -84,16 +84,16 @@ func logObjects(entries []logEntry) []any {
 type logSubscribers struct {
 	hub *hub.Hub
 	mu  sync.Mutex
-	ids map[string]bool
+	ids map[hub.Target]bool
 	// sized is false until the size of the terminal has been told once; it does not change here.
 	sized bool
 }
 
 func newLogSubscribers(h *hub.Hub) *logSubscribers {
-	return &logSubscribers{hub: h, ids: map[string]bool{}}
+	return &logSubscribers{hub: h, ids: map[hub.Target]bool{}}
 }
 
-func (l *logSubscribers) set(id string, on bool) {
+func (l *logSubscribers) set(id hub.Target, on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if on {
@@ -134,7 +134,7 @@ func (l *logSubscribers) send(entries []logEntry) {
 			delete(l.ids, id)
 			continue
 		}
-		l.hub.Send("logs", data, hub.To(id))
+		l.hub.Send("logs", data, id)
 	}
 }
 
@@ -174,7 +174,7 @@ func (s *Server) patchLogsSubscribe(c echo.Context) error {
 		return trouble("subscribing to the log: the body needs clientId and enabled")
 	}
 	enabled, _ := o.Get("enabled")
-	if id := o.String("clientId"); s.hub.Connected(id) || !truthy(enabled) {
+	if id := hub.To(o.String("clientId")).Of(s.who(c).ID); s.hub.Connected(id) || !truthy(enabled) {
 		s.logs.set(id, truthy(enabled))
 	}
 	return s.empty(c, http.StatusOK)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"comfygo/nodes"
 	"comfygo/nodes/pyjson"
 )
 
@@ -21,16 +22,51 @@ type catalogue struct {
 	packed map[string][]byte
 }
 
+// catalogues are the answers of owners, whose lists of files differ.
+type catalogues struct {
+	mu      sync.Mutex
+	byOwner map[string]*catalogue
+}
+
+// mostCatalogues bounds how many owners' answers are kept; each has megabytes.
+const mostCatalogues = 16
+
+// of returns the answer of an owner, an empty one when it is not kept.
+func (k *catalogues) of(owner string) *catalogue {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c := k.byOwner[owner]
+	if c != nil {
+		return c
+	}
+	if k.byOwner == nil || len(k.byOwner) >= mostCatalogues {
+		k.byOwner = map[string]*catalogue{}
+	}
+	c = &catalogue{}
+	k.byOwner[owner] = c
+	return c
+}
+
+// envOf is what the descriptions of nodes depend on, for a request.
+func (s *Server) envOf(c echo.Context) nodes.Env {
+	if !s.owned() {
+		return s.cfg.Executor.Env()
+	}
+	return nodes.Env{Folders: s.folders(c)}
+}
+
 // catalogued returns the description of all node classes, packed as asked for ("" is not at all), and its tag. The bytes
 // must not be changed.
-func (s *Server) catalogued(how string) (body []byte, tag string, err error) {
-	k := &s.catalogue
+func (s *Server) catalogued(c echo.Context, how string) (body []byte, tag string, err error) {
+	env, k := s.envOf(c), &s.catalogue
+	if s.owned() {
+		k = s.catalogues.of(env.Folders.Owner())
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	// The stamp comes first: a change while the answer is made leads to another answer the next time.
 	if stamp := s.cfg.Folders.Stamp(); k.body == nil || k.stamp != stamp {
-		e := s.cfg.Executor
-		body, err := pyjson.Marshal(e.Registry().Infos(e.Env()))
+		body, err := pyjson.Marshal(s.cfg.Executor.Registry().Infos(env))
 		if err != nil {
 			return nil, "", fmt.Errorf("describing the nodes: %w", err)
 		}
@@ -54,7 +90,7 @@ func (s *Server) catalogued(how string) (body []byte, tag string, err error) {
 func (s *Server) getObjectInfo(c echo.Context) error {
 	s.lookForFiles()
 	how := s.packing(c, jsonType, 1)
-	body, tag, err := s.catalogued(how)
+	body, tag, err := s.catalogued(c, how)
 	if err != nil {
 		return err
 	}
@@ -82,11 +118,10 @@ func listsTag(header, tag string) bool {
 
 // getObjectInfoOf describes one node class; {} when it is unknown.
 func (s *Server) getObjectInfoOf(c echo.Context) error {
-	e := s.cfg.Executor
 	out := pyjson.NewObject()
 	name := param(c, "node_class")
-	if class, ok := e.Registry().Get(name); ok {
-		out.Set(name, class.Info(e.Env()))
+	if class, ok := s.cfg.Executor.Registry().Get(name); ok {
+		out.Set(name, class.Info(s.envOf(c)))
 	}
 	return s.json(c, http.StatusOK, out)
 }

@@ -23,7 +23,7 @@ var secretKeys = []string{"auth_token_comfy_org", "api_key_comfy_org"}
 // getPrompt tells how many jobs remain.
 func (s *Server) getPrompt(c echo.Context) error {
 	return s.json(c, http.StatusOK, pyjson.NewObject("exec_info",
-		pyjson.NewObject("queue_remaining", int64(s.queue.Remaining()))))
+		pyjson.NewObject("queue_remaining", int64(s.jobs(c).Remaining()))))
 }
 
 // postPrompt checks a prompt and queues it.
@@ -194,10 +194,14 @@ func (e *optionsError) Error() string { return e.err.Error() }
 // against the prompt.
 func (s *Server) enqueue(c echo.Context, n candidate) (*queue.Job, executor.Verdict, error) {
 	var none executor.Verdict
+	workflow, err := s.mayRun(c, n.prompt)
+	if err != nil {
+		return nil, none, err
+	}
 	if err := s.replaceNodes(n.prompt); err != nil {
 		return nil, none, err
 	}
-	verdict, err := s.cfg.Executor.Validate(c.Request().Context(), n.id, n.prompt, n.targets)
+	verdict, err := s.cfg.Executor.Validate(s.inFolders(c), n.id, n.prompt, n.targets)
 	if err != nil {
 		return nil, none, trouble("checking the prompt: %w", err)
 	}
@@ -211,7 +215,7 @@ func (s *Server) enqueue(c echo.Context, n candidate) (*queue.Job, executor.Verd
 	}
 	job := &queue.Job{Number: n.number, ID: n.id, Prompt: n.prompt, Extra: n.extra, Outputs: verdict.Outputs, Secrets: takeSecrets(n.extra), Options: options}
 	n.extra.Set("create_time", time.Now().UnixMilli())
-	if err := s.queue.Put(job); err != nil {
+	if err := s.put(c, job, workflow); err != nil {
 		return nil, none, err
 	}
 	return job, verdict, nil

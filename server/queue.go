@@ -11,7 +11,7 @@ import (
 
 // getQueue lists the running and the waiting jobs.
 func (s *Server) getQueue(c echo.Context) error {
-	running, pending := s.queue.Snapshot()
+	running, pending := s.jobs(c).Snapshot()
 	return s.json(c, http.StatusOK, pyjson.NewObject("queue_running", listings(running), "queue_pending", listings(pending)))
 }
 
@@ -25,19 +25,21 @@ func listings(jobs []*queue.Job) []any {
 
 // postQueue clears the queue or deletes waiting jobs.
 func (s *Server) postQueue(c echo.Context) error {
-	return s.edit(c, s.queue.Clear, func(v any) error {
+	view := s.jobs(c)
+	return s.edit(c, view.Clear, func(v any) error {
 		id, _ := v.(string) // an id of another kind is no job's
-		_, err := s.queue.Delete(id)
+		_, err := view.Delete(id)
 		return err
 	})
 }
 
 // postHistory forgets finished jobs.
 func (s *Server) postHistory(c echo.Context) error {
-	return s.edit(c, s.queue.ClearHistory, func(v any) error {
+	view := s.jobs(c)
+	return s.edit(c, s.audited(c, "history", view.ClearHistory), func(v any) error {
 		switch v := v.(type) {
 		case string:
-			return s.queue.DeleteHistory(v)
+			return s.audited(c, "history "+v, func() error { return view.DeleteHistory(v) })()
 		case []any, *pyjson.Object:
 			return trouble("deleting from the history: a %s is no id", pyjson.TypeName(v))
 		}
@@ -121,16 +123,17 @@ func (s *Server) postInterrupt(c echo.Context) error {
 	}
 	if !truthy(id) {
 		s.log.Info("interrupting whatever runs")
-		s.queue.Interrupt()
+		s.jobs(c).Interrupt()
 		return s.empty(c, http.StatusOK)
 	}
 	text, _ := id.(string)
-	done := s.queue.InterruptIfRunning(text)
+	done := s.jobs(c).InterruptIfRunning(text)
 	s.log.Info("interrupting a prompt", "prompt_id", text, "running", done)
 	return s.empty(c, http.StatusOK)
 }
 
-// postFree asks the worker to drop models or everything.
+// postFree asks the worker to drop models or everything. Where owners are told apart they are everybody's, and only an
+// administrator's wish counts.
 func (s *Server) postFree(c echo.Context) error {
 	body, err := s.readJSON(c)
 	if err != nil {
@@ -143,6 +146,9 @@ func (s *Server) postFree(c echo.Context) error {
 	memory, err := field(body, "free_memory")
 	if err != nil {
 		return err
+	}
+	if !s.who(c).Admin {
+		return s.empty(c, http.StatusOK)
 	}
 	s.queue.SetFlags(queue.Flags{UnloadModels: truthy(unload), FreeMemory: truthy(memory)})
 	return s.empty(c, http.StatusOK)

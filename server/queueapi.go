@@ -39,7 +39,15 @@ func queueState(st queue.Stats) *pyjson.Object {
 
 // getQueueState tells the queue's figures.
 func (s *Server) getQueueState(c echo.Context) error {
-	return s.json(c, http.StatusOK, queueState(s.queue.Stats()))
+	st := s.queue.Stats()
+	if scope := s.scope(c); scope.One {
+		running, pending := s.jobs(c).Snapshot()
+		st.Running, st.Pending, st.History = len(running), len(pending), s.jobs(c).HistoryLen()
+		if !s.who(c).Admin {
+			st.Err = nil // it tells of files
+		}
+	}
+	return s.json(c, http.StatusOK, queueState(st))
 }
 
 // postQueuePause stops the taking of waiting jobs; the running one goes on.
@@ -101,9 +109,9 @@ func (s *Server) postQueueMove(c echo.Context) error {
 	case body.ID == "" || (body.Position == nil) == (body.Before == ""):
 		return s.complain(c, http.StatusBadRequest, "give prompt_id, and either position or before")
 	case body.Before != "":
-		return s.outcome(c, s.queue.MoveBefore(body.ID, body.Before))
+		return s.outcome(c, s.jobs(c).MoveBefore(body.ID, body.Before))
 	}
-	return s.outcome(c, s.queue.MoveTo(body.ID, *body.Position))
+	return s.outcome(c, s.jobs(c).MoveTo(body.ID, *body.Position))
 }
 
 // postQueuePriority changes a waiting job's priority class.
@@ -123,7 +131,7 @@ func (s *Server) postQueuePriority(c echo.Context) error {
 	if complaint != "" {
 		return s.complain(c, http.StatusBadRequest, complaint)
 	}
-	return s.outcome(c, s.queue.SetClass(body.ID, class))
+	return s.outcome(c, s.jobs(c).SetClass(body.ID, class))
 }
 
 // postQueueCancel ends exactly one job and says in which state it was.
@@ -141,7 +149,7 @@ func (s *Server) postQueueCancel(c echo.Context) error {
 	if complaint != "" {
 		return s.complain(c, http.StatusBadRequest, complaint)
 	}
-	state, err := s.queue.Cancel(body.ID)
+	state, err := s.jobs(c).Cancel(body.ID)
 	switch {
 	case err != nil:
 		return err
@@ -171,7 +179,7 @@ func (s *Server) getQueueEvents(c echo.Context) error {
 			return s.complain(c, http.StatusBadRequest, fmt.Sprintf("limit must be between 1 and %d", mostEvents))
 		}
 	}
-	events, err := s.queue.Events(after, limit)
+	events, err := s.jobs(c).Events(after, limit)
 	if err != nil {
 		return err
 	}
@@ -197,6 +205,8 @@ func queueTrouble(err error) (status, retryAfter int, typ, message string, ok bo
 	switch {
 	case errors.As(err, &full):
 		return http.StatusTooManyRequests, int(full.RetryAfter.Seconds()), "queue_full", "Too many prompts are waiting", true
+	case errors.Is(err, queue.ErrForeignID):
+		return http.StatusConflict, 0, "invalid_prompt_id", "The prompt_id is taken", true
 	case errors.Is(err, queue.ErrDraining):
 		return http.StatusServiceUnavailable, soon, "shutting_down", "The server is shutting down", true
 	case errors.Is(err, queue.ErrUnavailable):
@@ -212,7 +222,9 @@ func (s *Server) answerQueueTrouble(c echo.Context, err error) bool {
 		return false
 	}
 	s.log.Warn("the queue refuses", "path", c.Request().URL.Path, "error", err)
-	c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(retryAfter))
+	if retryAfter > 0 {
+		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(retryAfter))
+	}
 	body := pyjson.NewObject("error", pyjson.NewObject("type", typ, "message", message, "details", err.Error(),
 		"extra_info", pyjson.NewObject()), "node_errors", pyjson.NewObject())
 	if err := s.json(c, status, body); err != nil {

@@ -27,26 +27,29 @@ import (
 
 // Server serves one set of folders with one queue.
 type Server struct {
-	cfg       Config
-	log       *slog.Logger
-	echo      *echo.Echo
-	hub       *hub.Hub
-	queue     queue.Queue
-	guard     *webhook.Guard
-	hooks     *webhook.Sender
-	users     *users
-	disk      disk
-	started   time.Time
-	maxBody   int64
-	images    chan struct{} // a token for every picture that may be worked on at a time
-	uploads   sync.Mutex    // held while an upload looks for a free name and takes it
-	logs      *logSubscribers
-	catalogue catalogue
-	runs      runs
-	gate      auth.Gate
-	wellness  wellness
-	bell      bell
-	keys      onceKeys
+	cfg        Config
+	log        *slog.Logger
+	echo       *echo.Echo
+	hub        *hub.Hub
+	queue      queue.Queue
+	guard      *webhook.Guard
+	hooks      *webhook.Sender
+	users      *users
+	disk       disk
+	started    time.Time
+	maxBody    int64
+	images     chan struct{} // a token for every picture that may be worked on at a time
+	uploads    sync.Mutex    // held while an upload looks for a free name and takes it
+	logs       *logSubscribers
+	catalogue  catalogue
+	catalogues catalogues
+	runs       runs
+	gate       auth.Gate
+	wellness   wellness
+	live       live
+	unwatch    func() // stops the news of who has ended; nil where nobody is asked
+	bell       bell
+	keys       onceKeys
 	// settingsLock is held while settings are changed.
 	settingsLock sync.Mutex
 	closing      sync.Once
@@ -86,13 +89,20 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.hooks = webhook.NewSender(s.guard)
 	s.queue, err = queue.New(queue.Config{
-		Policy: cfg.Policy, Run: s.runJob, Changed: s.queueChanged, Finished: s.jobFinished,
+		Policy: cfg.Policy, Run: s.runJob, Changed: s.queueChanged, Owners: s.ownersChanged(), Finished: s.jobFinished,
 		Idle: cfg.Executor.DropHeadStart, Free: s.free, Send: s.hooks.Send, Store: cfg.Store, Logger: s.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)
 	}
 	s.hub.Remaining(s.queue.Remaining())
+	if s.owned() {
+		s.users.owner = s.userOwner
+		s.tellOwners()
+	}
+	if s.guarded() {
+		s.unwatch = s.gate.Watch(s.ended)
+	}
 	s.logs = newLogSubscribers(s.hub)
 	s.watchAssets()
 	s.router()
@@ -106,7 +116,7 @@ func (s *Server) router() {
 	e.HTTPErrorHandler = s.handleError
 	e.Use(paced, middleware.RequestLog(s.log))
 	if ask := s.asksWho(); ask != nil {
-		e.Use(ask)
+		e.Use(ask, s.whileWelcome)
 	}
 	e.Use(middleware.CacheControl())
 	if s.cfg.CORSOrigin != "" {
@@ -180,6 +190,9 @@ func (s *Server) Drain(ctx context.Context) error { return s.queue.Drain(ctx) }
 func (s *Server) Close() error {
 	var err error
 	s.closing.Do(func() {
+		if s.unwatch != nil {
+			s.unwatch()
+		}
 		s.hub.Close()
 		s.wellness.close()
 		err = s.queue.Close()

@@ -146,7 +146,7 @@ func (s *Server) receive(c echo.Context, save func(u *upload, path string) error
 	if !given && !u.isFile["type"] {
 		kind = "input"
 	}
-	root, ok := s.cfg.Folders.Dir(kind)
+	root, ok := s.folders(c).Dir(kind)
 	if !ok {
 		return trouble("keeping an upload: unknown type %q", kind)
 	}

@@ -26,7 +26,7 @@ func (s *Server) postUploadMask(c echo.Context) error {
 		if !ref.Has("filename") {
 			return trouble("reading original_ref: it has no filename")
 		}
-		original, ok := s.original(ref)
+		original, ok := s.original(c, ref)
 		if !ok {
 			return nil // upstream answers as if the mask had been written
 		}
@@ -35,7 +35,7 @@ func (s *Server) postUploadMask(c echo.Context) error {
 }
 
 // original finds the picture that a mask is for; false when the reference leads nowhere or is not allowed.
-func (s *Server) original(ref *pyjson.Object) (string, bool) {
+func (s *Server) original(c echo.Context, ref *pyjson.Object) (string, bool) {
 	name, kind := folders.SplitAnnotated(ref.String("filename"))
 	if name == "" || name[0] == '/' || strings.Contains(name, "..") || strings.ContainsRune(name, 0) {
 		return "", false
@@ -46,7 +46,7 @@ func (s *Server) original(ref *pyjson.Object) (string, bool) {
 			kind, _ = v.(string)
 		}
 	}
-	root, ok := s.cfg.Folders.Dir(kind)
+	root, ok := s.folders(c).Dir(kind)
 	if !ok {
 		return "", false
 	}

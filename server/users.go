@@ -25,6 +25,8 @@ type users struct {
 	folders *folders.Folders
 	disk    disk
 	multi   bool
+	// owner is the id of whose files a request deals with, where requests say who makes them; nil elsewhere.
+	owner func(r *http.Request) string
 
 	mu    sync.Mutex
 	names *pyjson.Object // name by id
@@ -61,6 +63,12 @@ var errUnknownUser = errors.New("unknown user")
 
 // of returns the user of a request.
 func (u *users) of(r *http.Request) (string, error) {
+	if u.owner != nil {
+		if id := u.owner(r); id != "" {
+			return id, nil
+		}
+		return defaultUser, nil
+	}
 	id := defaultUser
 	if given, ok := r.Header["Comfy-User"]; ok && u.multi {
 		id = given[0]
@@ -154,7 +162,7 @@ func (u *users) add(name string) (id, complaint string, err error) {
 // getUsers lists the users, or says that there is only one.
 func (s *Server) getUsers(c echo.Context) error {
 	body := pyjson.NewObject("storage", "server")
-	if s.cfg.MultiUser {
+	if s.cfg.MultiUser && !s.owned() {
 		s.users.mu.Lock()
 		body.Set("users", s.users.names.Clone())
 		s.users.mu.Unlock()

@@ -60,7 +60,7 @@ func (s *Server) viewed(c echo.Context, given string) (path, name string, status
 			kind = t
 		}
 	}
-	root, ok := s.cfg.Folders.Dir(kind)
+	root, ok := s.folders(c).Dir(kind)
 	if !ok {
 		return "", "", http.StatusBadRequest
 	}

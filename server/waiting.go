@@ -49,6 +49,14 @@ func (s *Server) queueChanged(remaining int) {
 	s.bell.strike(false)
 }
 
+// ownersChanged tells each owner's clients how many of its jobs remain.
+func (s *Server) ownersChanged() func(remaining map[string]int) {
+	if !s.owned() {
+		return nil
+	}
+	return s.hub.Owners
+}
+
 // waitQuery reads how long a request wants to wait for its job; 0 is not at all.
 func waitQuery(c echo.Context) (time.Duration, error) {
 	text, given := query(c, "wait")

@@ -15,15 +15,18 @@ import (
 // runJob runs one queued prompt and passes its events on.
 func (s *Server) runJob(ctx context.Context, j *queue.Job) queue.Outcome {
 	start := time.Now()
+	if !s.mayStillRun(ctx, j) {
+		return notAllowedAnyMore(j, start)
+	}
 	defer s.hub.Idle()
 	s.wellness.signOfLife(start)
 	defer s.wellness.idle()
 	after := s.pauseAssets()
 	s.runs.begin(j)
 	defer func() { s.runs.end(time.Now()) }()
-	job := executorJob(j)
+	job := s.executorJob(j)
 	job.Next = s.nextJob
-	result := s.cfg.Executor.Run(ctx, job, executor.SinkFunc(s.sendEvent))
+	result := s.cfg.Executor.Run(ctx, job, executor.SinkFunc(func(e executor.Event) { s.sendEvent(j.Owner, e) }))
 	after(ctx, j.ID, result.Outputs)
 	s.log.Info(fmt.Sprintf("Prompt executed in %.2f seconds", time.Since(start).Seconds()), "prompt_id", j.ID, "success", result.Success)
 	out := queue.Outcome{Outputs: result.Outputs, Meta: result.Meta, Success: result.Success}
@@ -33,8 +36,12 @@ func (s *Server) runJob(ctx context.Context, j *queue.Job) queue.Outcome {
 	return out
 }
 
-func executorJob(j *queue.Job) executor.Job {
-	return executor.Job{ID: j.ID, Prompt: j.Prompt, ExtraData: j.RunExtra(), Outputs: j.Outputs}
+func (s *Server) executorJob(j *queue.Job) executor.Job {
+	job := executor.Job{ID: j.ID, Prompt: j.Prompt, ExtraData: j.RunExtra(), Outputs: j.Outputs}
+	if s.owned() {
+		job.Folders = s.foldersOf(j.Owner)
+	}
+	return job
 }
 
 // nextJob is the job that comes after the running one, which work may begin for.
@@ -43,13 +50,13 @@ func (s *Server) nextJob() (executor.Job, bool) {
 	if j == nil {
 		return executor.Job{}, false
 	}
-	return executorJob(j), true
+	return s.executorJob(j), true
 }
 
 // jobFinished tells the job's client that nothing runs for it any more.
 func (s *Server) jobFinished(j *queue.Job) {
 	if client, ok := (executor.Job{ExtraData: j.Extra}).Client(); ok {
-		s.hub.Send("executing", pyjson.NewObject("node", nil, "prompt_id", j.ID), hub.To(client))
+		s.hub.Send("executing", pyjson.NewObject("node", nil, "prompt_id", j.ID), hub.To(client).Of(j.Owner))
 	}
 }
 
@@ -66,23 +73,23 @@ func (s *Server) free(f queue.Flags) {
 // previewFeature is what clients say that know previews with metadata.
 const previewFeature = "supports_preview_metadata"
 
-// sendEvent passes an event of the executor on to the clients it is for.
-func (s *Server) sendEvent(e executor.Event) {
+// sendEvent passes an event of an owner's job on to the clients it is for.
+func (s *Server) sendEvent(owner string, e executor.Event) {
 	now := time.Now()
 	s.wellness.signOfLife(now)
 	s.runs.observe(e, now)
-	to := hub.To(e.Client)
+	to := hub.To(e.Client).Of(owner)
 	if e.Broadcast {
-		to = hub.Everybody
+		to = hub.Everybody.Of(owner)
 	}
 	switch e.Type {
 	case executor.EventPreview:
-		if !e.Broadcast && s.hub.Supports(e.Client, previewFeature) {
+		if !e.Broadcast && s.hub.Supports(to, previewFeature) {
 			return
 		}
 		s.sendPreview(e, nil, to)
 	case executor.EventPreviewMetadata:
-		if e.Broadcast || !s.hub.Supports(e.Client, previewFeature) {
+		if e.Broadcast || !s.hub.Supports(to, previewFeature) {
 			return
 		}
 		s.sendPreview(e, e.Data.Clone().Set("image_type", e.Preview.MIME()), to)
@@ -91,7 +98,7 @@ func (s *Server) sendEvent(e executor.Event) {
 		s.hub.SendBinary(hub.BinaryText, append(lengthPrefixed([]byte(node)), text...), to)
 	default:
 		if e.Type == "executing" {
-			s.hub.Current(e.Client, e.Data.String("display_node"))
+			s.hub.Current(to, e.Data.String("display_node"))
 		}
 		s.hub.Send(e.Type, e.Data, to)
 	}
@@ -99,7 +106,7 @@ func (s *Server) sendEvent(e executor.Event) {
 
 // sendPreview sends a picture, with its metadata if there are any. Nobody there, nothing encoded.
 func (s *Server) sendPreview(e executor.Event, metadata *pyjson.Object, to hub.Target) {
-	if e.Preview == nil || !e.Broadcast && !s.hub.Connected(e.Client) || s.hub.Clients() == 0 {
+	if e.Preview == nil || !e.Broadcast && !s.hub.Connected(to) || s.hub.Clients() == 0 {
 		return
 	}
 	picture, err := e.Preview.Bytes()

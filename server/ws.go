@@ -33,12 +33,20 @@ func (s *Server) getWS(c echo.Context) error {
 	if s.hub.Clients() >= maxClients {
 		return &raised{status: http.StatusServiceUnavailable}
 	}
+	who := &socket{s.who(c)}
+	hello.Owner, hello.Who, hello.Overseer = who.ID, who, who.Admin
+	defer s.expire(who)()
 	err = s.hub.Serve(r.Context(), hello, func() (*websocket.Conn, error) {
 		// The origin is the guard's matter: by now it has let the request pass.
-		return websocket.Accept(c.Response(), r, &websocket.AcceptOptions{
+		conn, err := websocket.Accept(c.Response(), r, &websocket.AcceptOptions{
+			Subprotocols:       s.protocols(c),
 			InsecureSkipVerify: true,
 			CompressionMode:    websocket.CompressionNoContextTakeover,
 		})
+		if err != nil {
+			return nil, err
+		}
+		return conn, s.stillWelcome(conn, who)
 	})
 	if err != nil {
 		s.log.Debug("accepting a socket", "error", err) // Accept has answered

@@ -19,7 +19,11 @@ type client struct {
 	hub  *Hub
 	conn *websocket.Conn // set before serve
 	id   string
-	wake chan struct{} // holds one token when frames wait
+	// owner is whose events it gets, who is behind it; overseer: it is told of all owners' queues.
+	owner    string
+	who      any
+	overseer bool
+	wake     chan struct{} // holds one token when frames wait
 	// numbered says that the client asked for numbers.
 	numbered bool
 
@@ -38,6 +42,8 @@ type client struct {
 func newClient(h *Hub, id string) *client {
 	return &client{hub: h, id: id, wake: make(chan struct{}, 1)}
 }
+
+func (c *client) address() address { return address{c.owner, c.id} }
 
 // push queues a frame for the writer and never waits.
 func (c *client) push(f frame) {

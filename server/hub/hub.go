@@ -33,10 +33,12 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Target says who gets an event: everybody, or the client with the id.
+// Target says who gets an event: everybody, or the client with the id, among the clients of an owner. Where owners are
+// not told apart all clients have the owner "".
 type Target struct {
 	Everybody bool
 	Client    string
+	Owner     string
 }
 
 // Everybody is the target of a broadcast.
@@ -45,14 +47,27 @@ var Everybody = Target{Everybody: true}
 // To is the target that is one client.
 func To(id string) Target { return Target{Client: id} }
 
+// Of is the target among the clients of an owner.
+func (t Target) Of(owner string) Target {
+	t.Owner = owner
+	return t
+}
+
+// all reports whether a target is every client of every owner.
+func (t Target) all() bool { return t.Everybody && t.Owner == "" }
+
+// address is what a client is found by: nobody gets what is meant for another owner's client, whatever id it takes.
+type address struct{ owner, id string }
+
 // Hub keeps the connected clients. Its methods may be called from any goroutine and never wait for the network.
 type Hub struct {
 	cfg Config
 
 	mu        sync.Mutex
-	clients   map[string]*client   // who gets what is meant for an id: the newest connection with it
+	clients   map[address]*client  // who gets what is meant for an id: the newest connection with it
 	all       map[*client]struct{} // every open connection, also those that a newer one replaced
 	remaining int
+	owners    map[string]int // remaining jobs of each owner; nil where owners are not told apart
 	current   *current
 	log       eventLog
 	closed    bool
@@ -60,7 +75,10 @@ type Hub struct {
 }
 
 // current is the node that runs, and for whom.
-type current struct{ client, node string }
+type current struct {
+	client address
+	node   string
+}
 
 // New makes a hub.
 func New(cfg Config) *Hub {
@@ -82,7 +100,7 @@ func New(cfg Config) *Hub {
 	if cfg.Features == nil {
 		cfg.Features = pyjson.NewObject()
 	}
-	return &Hub{cfg: cfg, clients: map[string]*client{}, all: map[*client]struct{}{}, log: newEventLog()}
+	return &Hub{cfg: cfg, clients: map[address]*client{}, all: map[*client]struct{}{}, log: newEventLog()}
 }
 
 // Serve runs one connection until it ends. An id that is in use moves to this connection: the older one stays open and
@@ -96,7 +114,7 @@ func (h *Hub) Serve(ctx context.Context, hello Hello, accept func() (*websocket.
 		hello.ID = hexID(uuid.New())
 	}
 	c := newClient(h, hello.ID)
-	c.numbered = hello.Numbered
+	c.owner, c.who, c.overseer, c.numbered = hello.Owner, hello.Who, hello.Overseer, hello.Numbered
 	before, open := h.register(c, hello)
 	if open {
 		defer h.serving.Done()
@@ -122,12 +140,12 @@ func (h *Hub) withdraw(c, before *client) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.all, c)
-	if h.clients[c.id] != c {
+	if h.clients[c.address()] != c {
 		return
 	}
-	delete(h.clients, c.id)
+	delete(h.clients, c.address())
 	if _, still := h.all[before]; still {
-		h.clients[c.id] = before
+		h.clients[c.address()] = before
 	}
 }
 
@@ -149,7 +167,7 @@ func (h *Hub) register(c *client, hello Hello) (before *client, open bool) {
 		return nil, false
 	}
 	h.serving.Add(1)
-	status := h.status()
+	status := h.status(c)
 	status.Set("sid", c.id)
 	greeting := jsonFrame("status", status)
 	if greeting.number = h.log.last; c.numbered {
@@ -159,11 +177,11 @@ func (h *Hub) register(c *client, hello Hello) (before *client, open bool) {
 	if hello.Resume {
 		h.resume(c, hello.Since)
 	}
-	if h.current != nil && h.current.client == c.id {
+	if h.current != nil && h.current.client == c.address() {
 		c.push(jsonFrame("executing", pyjson.NewObject("node", h.current.node)))
 	}
-	before = h.clients[c.id]
-	h.clients[c.id] = c
+	before = h.clients[c.address()]
+	h.clients[c.address()] = c
 	h.all[c] = struct{}{}
 	return before, true
 }
@@ -172,14 +190,19 @@ func (h *Hub) unregister(c *client) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.all, c)
-	if h.clients[c.id] == c { // a newer connection with the id stays
-		delete(h.clients, c.id)
+	if h.clients[c.address()] == c { // a newer connection with the id stays
+		delete(h.clients, c.address())
 	}
 }
 
-func (h *Hub) status() *pyjson.Object {
+// status is what a client is told of the queue.
+func (h *Hub) status(c *client) *pyjson.Object {
+	return statusOf(h.remainingFor(c))
+}
+
+func statusOf(remaining int) *pyjson.Object {
 	return pyjson.NewObject("status",
-		pyjson.NewObject("exec_info", pyjson.NewObject("queue_remaining", int64(h.remaining))))
+		pyjson.NewObject("exec_info", pyjson.NewObject("queue_remaining", int64(remaining))))
 }
 
 // Remaining tells everybody how many jobs remain.
@@ -187,14 +210,16 @@ func (h *Hub) Remaining(n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.remaining = n
-	h.send(jsonFrame("status", h.status()), Everybody)
+	if h.owners == nil {
+		h.send(jsonFrame("status", statusOf(n)), Everybody)
+	}
 }
 
 // Current notes which node runs for a client, for its next connection.
-func (h *Hub) Current(client, node string) {
+func (h *Hub) Current(to Target, node string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.current = &current{client, node}
+	h.current = &current{address{to.Owner, to.Client}, node}
 }
 
 // Idle notes that no node runs.
@@ -225,7 +250,7 @@ func (h *Hub) SendBinary(event uint32, payload []byte, to Target) {
 func (h *Hub) send(f frame, to Target) {
 	h.log.add(&f, to)
 	if !to.Everybody {
-		if c := h.clients[to.Client]; c != nil {
+		if c := h.clients[address{to.Owner, to.Client}]; c != nil {
 			if c.numbered {
 				f = f.numbered()
 			}
@@ -235,6 +260,9 @@ func (h *Hub) send(f frame, to Target) {
 	}
 	var n frame
 	for _, c := range h.clients {
+		if !to.all() && c.owner != to.Owner {
+			continue
+		}
 		if !c.numbered {
 			c.push(f)
 			continue
@@ -246,11 +274,11 @@ func (h *Hub) send(f frame, to Target) {
 	}
 }
 
-// Connected reports whether a client with the id is there.
-func (h *Hub) Connected(id string) bool {
+// Connected reports whether a client that a target names is there.
+func (h *Hub) Connected(to Target) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.clients[id] != nil
+	return h.clients[address{to.Owner, to.Client}] != nil
 }
 
 // Clients is the number of clients that get events.
@@ -260,10 +288,10 @@ func (h *Hub) Clients() int {
 	return len(h.clients)
 }
 
-// Supports reports whether the client with the id has told that it knows a feature.
-func (h *Hub) Supports(id, feature string) bool {
+// Supports reports whether the client that a target names has told that it knows a feature.
+func (h *Hub) Supports(to Target, feature string) bool {
 	h.mu.Lock()
-	c := h.clients[id]
+	c := h.clients[address{to.Owner, to.Client}]
 	h.mu.Unlock()
 	return c != nil && c.supports(feature)
 }

@@ -36,7 +36,7 @@ func serve(t testing.TB, cfg hub.Config) (*hub.Hub, string) {
 		since, err := strconv.ParseInt(q.Get("since"), 10, 64)
 		hello := hub.Hello{ID: q.Get("clientId"), Numbered: q.Get("events") == "numbered", Since: since, Resume: err == nil}
 		_ = h.Serve(r.Context(), hello, func() (*websocket.Conn, error) {
-			if hello.ID != "" && !h.Connected(hello.ID) {
+			if hello.ID != "" && !h.Connected(hub.To(hello.ID)) {
 				t.Errorf("client %s is not known before its handshake is answered", hello.ID)
 			}
 			return websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionNoContextTakeover})
@@ -122,7 +122,7 @@ func TestGreetingAndTargets(t *testing.T) {
 	if kind, got := read(t, a); kind != websocket.MessageBinary || got != "\x00\x00\x00\x03abc" {
 		t.Errorf("binary event %v %q", kind, got)
 	}
-	if !h.Connected("a") || h.Connected("c") || h.Clients() != 2 {
+	if !h.Connected(hub.To("a")) || h.Connected(hub.To("c")) || h.Clients() != 2 {
 		t.Error("wrong idea of who is connected")
 	}
 }
@@ -142,7 +142,7 @@ func TestReconnect(t *testing.T) {
 	h, addr := start(t, hub.Config{})
 	old := dial(t, addr, "a")
 	want(t, old, status0)
-	h.Current("a", "7")
+	h.Current(hub.To("a"), "7")
 	renewed := dial(t, addr, "a")
 	want(t, renewed, status0)
 	want(t, renewed, `{"type": "executing", "data": {"node": "7"}}`)
@@ -191,10 +191,10 @@ func TestFeatureFlags(t *testing.T) {
 				want(t, a, answer)
 			}
 			silent(t, dialAfter(t, h, addr))
-			if got := h.Supports("a", "previews"); got != c.supports {
+			if got := h.Supports(hub.To("a"), "previews"); got != c.supports {
 				t.Errorf("supports previews: %v, want %v", got, c.supports)
 			}
-			if h.Supports("a", "text") || h.Supports("a", "none") || h.Supports("nobody", "previews") {
+			if h.Supports(hub.To("a"), "text") || h.Supports(hub.To("a"), "none") || h.Supports(hub.To("nobody"), "previews") {
 				t.Error("only a true counts")
 			}
 		})
@@ -206,7 +206,7 @@ func dialAfter(t *testing.T, h *hub.Hub, addr string) *websocket.Conn {
 	t.Helper()
 	b := dial(t, addr, "b")
 	read(t, b)
-	if !h.Connected("b") {
+	if !h.Connected(hub.To("b")) {
 		t.Error("b is not connected")
 	}
 	return b
@@ -236,7 +236,7 @@ func TestSlowClientHoldsUpNobody(t *testing.T) {
 // gone waits until a client is cut off.
 func gone(t *testing.T, h *hub.Hub, id string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); h.Connected(id); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); h.Connected(hub.To(id)); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("client %s is still there", id)
 		}
@@ -267,7 +267,7 @@ func TestPreviewsFallOut(t *testing.T) {
 	if previews == 0 || previews == 400 {
 		t.Errorf("%d previews arrived, want some and not all", previews)
 	}
-	if !h.Connected("slow") {
+	if !h.Connected(hub.To("slow")) {
 		t.Error("a client was cut off for previews that could fall out")
 	}
 }
@@ -328,8 +328,8 @@ func TestFailedHandshake(t *testing.T) {
 	if !errors.Is(err, refused) {
 		t.Fatalf("got %v", err)
 	}
-	if !h.Connected("one") || h.Clients() != 1 {
-		t.Fatalf("connected %v, %d clients", h.Connected("one"), h.Clients())
+	if !h.Connected(hub.To("one")) || h.Clients() != 1 {
+		t.Fatalf("connected %v, %d clients", h.Connected(hub.To("one")), h.Clients())
 	}
 	h.Send("executing", pyjson.NewObject("node", "7"), hub.To("one"))
 	for {

@@ -12,6 +12,12 @@ import (
 type Hello struct {
 	// ID is the client's id; "" asks for one.
 	ID string
+	// Owner is whose events the client gets, "" where owners are not told apart.
+	Owner string
+	// Overseer clients are told how many jobs remain of all owners.
+	Overseer bool
+	// Who is behind the connection; End is asked about it.
+	Who any
 	// Numbered asks for a number in every event.
 	Numbered bool
 	// Since, when Resume is set, is the number of the last event that the client has seen.
@@ -65,9 +71,9 @@ func (l *eventLog) add(f *frame, to Target) {
 
 // missed returns the events for a client after the one with the number, and whether there may have been more that are
 // not known any more.
-func (l *eventLog) missed(id string, since int64) (frames []frame, lost bool) {
+func (l *eventLog) missed(c address, since int64) (frames []frame, lost bool) {
 	for _, e := range l.events {
-		if e.frame.number > since && (e.to.Everybody || e.to.Client == id) {
+		if e.frame.number > since && e.to.reaches(c) {
 			frames = append(frames, e.frame)
 		}
 	}
@@ -96,7 +102,7 @@ func (f frame) numbered() frame {
 // resume has what a client missed sent to it before everything else. The caller holds the hub's lock, and the client does
 // not run yet.
 func (h *Hub) resume(c *client, since int64) {
-	frames, lost := h.log.missed(c.id, since)
+	frames, lost := h.log.missed(c.address(), since)
 	if lost {
 		c.backlog = append(c.backlog, jsonFrame("events_lost", pyjson.NewObject("since", since, "first", h.log.first)))
 	}

@@ -1,0 +1,65 @@
+package hub
+
+import "github.com/coder/websocket"
+
+// reaches reports whether a target is, or is one of several that include, the client at an address.
+func (t Target) reaches(c address) bool {
+	if t.Everybody {
+		return t.Owner == "" || t.Owner == c.owner
+	}
+	return t.Client == c.id && t.Owner == c.owner
+}
+
+// remainingFor is how many jobs remain as far as a client may know. The hub is locked.
+func (h *Hub) remainingFor(c *client) int {
+	if h.owners == nil || c.overseer {
+		return h.remaining
+	}
+	return h.owners[c.owner]
+}
+
+// Owners tells each client how many jobs of its owner remain; from then on owners are told apart. The map must not be
+// changed afterwards. These events have no place in the log: whoever comes back is told how things are then.
+func (h *Hub) Owners(remaining map[string]int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.owners = remaining
+	frames := map[int]frame{}
+	for _, c := range h.clients {
+		n := h.remainingFor(c)
+		f, ok := frames[n]
+		if !ok {
+			f = jsonFrame("status", statusOf(n))
+			frames[n] = f
+		}
+		if c.numbered {
+			f.number = h.log.last
+			f = f.numbered()
+		}
+		c.push(f)
+	}
+}
+
+// End closes the connections behind which somebody is of whom ended is true, with a code and a reason that the client
+// sees. It returns how many that were, and does not wait for them.
+func (h *Hub) End(ended func(who any) bool, code int, reason string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for c := range h.all {
+		if ended(c.who) {
+			c.end(websocket.StatusCode(code), reason)
+			n++
+		}
+	}
+	return n
+}
+
+// Sockets calls f for whoever is behind each open connection.
+func (h *Hub) Sockets(f func(who any)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := range h.all {
+		f(c.who)
+	}
+}
