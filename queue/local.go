@@ -52,8 +52,6 @@ type Config struct {
 	Changed func(remaining int)
 	// Owners is told, in the same way, how many jobs remain of each owner that has some; nil tells nobody.
 	Owners func(remaining map[string]int)
-	// Owners is told, in the same way, how many jobs remain of each owner that has some; nil tells nobody.
-	Owners func(remaining map[string]int)
 	// Finished is called after a job went to history, before the next one starts.
 	Finished func(j *Job)
 	// Idle is called when a job has ended and no other one follows at once, before Free, and when Work ends. What was done in advance for the
@@ -214,19 +212,7 @@ func (q *Local) changed() {
 	if q.cfg.Owners != nil {
 		q.cfg.Owners(q.owners())
 	}
-	if q.cfg.Owners != nil {
-		q.cfg.Owners(q.owners())
-	}
 	q.checkDrained()
-}
-
-// owners counts the remaining jobs of each owner; the queue is locked.
-func (q *Local) owners() map[string]int {
-	counts := maps.Clone(q.waiting.clients) // by owner where there are any
-	if q.running != nil {
-		counts[q.running.job.Owner]++
-	}
-	return counts
 }
 
 // owners counts the remaining jobs of each owner; the queue is locked.
