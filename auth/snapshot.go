@@ -246,17 +246,19 @@ func (n *snapshot) readSessions(ctx context.Context, q querier, _ *snapshot) err
 
 func (n *snapshot) readSigners(ctx context.Context, q querier, _ *snapshot) error {
 	n.signers = map[string]*signer{}
-	return each(ctx, q, "SELECT id, algorithm, secret, created FROM signers", nil, func(scan func(...any) error) error {
+	return each(ctx, q, "SELECT id, algorithm, secret, created, retired IS NOT NULL FROM signers", nil, func(scan func(...any) error) error {
 		var id, algorithm string
 		var secret []byte
 		var created int64
-		if err := scan(&id, &algorithm, &secret, &created); err != nil {
+		var retired bool
+		if err := scan(&id, &algorithm, &secret, &created, &retired); err != nil {
 			return err
 		}
 		s, err := newSigner(id, algorithm, secret, created)
 		if err != nil {
 			return err
 		}
+		s.retired = retired
 		n.signers[id] = s
 		return nil
 	})

@@ -35,6 +35,7 @@ type claims struct {
 type signer struct {
 	id, algorithm string
 	created       int64
+	retired       bool // another one signs; it only checks
 	sign, verify  any
 	method        jwt.SigningMethod
 }
@@ -66,7 +67,7 @@ func newSigner(id, algorithm string, secret []byte, created int64) (*signer, err
 func (s *Store) signing(now time.Time) *signer {
 	var newest *signer
 	for _, g := range s.snap.Load().signers {
-		if g.algorithm == s.o.Algorithm && (newest == nil || g.created > newest.created || g.created == newest.created && g.id > newest.id) {
+		if g.algorithm == s.o.Algorithm && !g.retired && (newest == nil || g.created > newest.created) {
 			newest = g
 		}
 	}

@@ -1,0 +1,193 @@
+package auth_test
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"comfygo/auth"
+)
+
+// parts are a token's header and claims.
+func parts(t *testing.T, token string) (header, claims map[string]any) {
+	t.Helper()
+	for i, to := range []*map[string]any{&header, &claims} {
+		data, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[i])
+		if err == nil {
+			err = json.Unmarshal(data, to)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return header, claims
+}
+
+// forge makes a token of one's own.
+func forge(t *testing.T, method jwt.SigningMethod, key any, header, claims map[string]any) string {
+	t.Helper()
+	token := jwt.NewWithClaims(method, jwt.MapClaims(claims))
+	for name, v := range header {
+		if name != "alg" {
+			token.Header[name] = v
+		}
+	}
+	text, err := token.SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func with(claims map[string]any, name string, v any) map[string]any {
+	out := map[string]any{}
+	for k, old := range claims {
+		out[k] = old
+	}
+	out[name] = v
+	if v == nil {
+		delete(out, name)
+	}
+	return out
+}
+
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	for _, algorithm := range []string{auth.AlgorithmEdDSA, auth.AlgorithmHS256} {
+		t.Run(algorithm, func(t *testing.T) {
+			t.Parallel()
+			now := newClock()
+			s := openStore(t, "", func(o *auth.StoreOptions) { o.Now, o.Algorithm = now.Now, algorithm })
+			k := makeKey(t, s, "ursula", auth.RoleUser, 0)
+			owner := authenticate(t, s, k.Secret)
+			token, err := s.IssueToken(t.Context(), owner)
+			if err != nil {
+				t.Fatal(err)
+			}
+			header, claims := parts(t, token.Text)
+			if header["alg"] != algorithm || header["kid"] == "" || claims["jti"] != token.ID || claims["sub"] != k.Owner || claims["role"] != auth.RoleUser {
+				t.Errorf("header %v, claims %v", header, claims)
+			}
+			if want := now.Now().Add(15 * time.Minute); !token.Expires.Equal(want) {
+				t.Errorf("it ends at %v, want %v", token.Expires, want)
+			}
+			p := authenticate(t, s, token.Text)
+			if p.ID != k.Owner || p.KeyID != k.ID || p.TokenID != token.ID || !p.Expires.Equal(token.Expires) || p.Admin {
+				t.Errorf("principal: %+v", p)
+			}
+			if _, err := s.IssueToken(t.Context(), p); !errors.Is(err, auth.ErrNoTokens) {
+				t.Errorf("a token makes a token: %v", err)
+			}
+			now.add(15 * time.Minute)
+			refuse(t, s, bearer(token.Text), auth.ErrExpired)
+
+			fresh, err := s.IssueToken(t.Context(), owner)
+			if err != nil {
+				t.Fatal(err)
+			}
+			authenticate(t, s, fresh.Text)
+			if _, err := s.RevokeKey(t.Context(), root, k.ID); err != nil {
+				t.Fatal(err)
+			}
+			refuse(t, s, bearer(fresh.Text), auth.ErrRevoked)
+			if _, err := s.IssueToken(t.Context(), owner); !errors.Is(err, auth.ErrRevoked) {
+				t.Errorf("a token of a revoked key: %v", err)
+			}
+		})
+	}
+}
+
+func TestForgedTokens(t *testing.T) {
+	t.Parallel()
+	now := newClock()
+	lenient := func(o *auth.StoreOptions) { o.Now, o.LockOut = now.Now, auth.LockOut{Free: 1000, Failures: 1000} }
+	s := openStore(t, "", lenient)
+	k := makeKey(t, s, "ursula", auth.RoleUser, 0)
+	admin := makeKey(t, s, "ada", auth.RoleAdministrator, 0)
+	token, err := s.IssueToken(t.Context(), authenticate(t, s, k.Secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, claims := parts(t, token.Text)
+	piece := strings.Split(token.Text, ".")
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := openStore(t, "", lenient)
+	foreign, err := other.IssueToken(t.Context(), authenticate(t, other, makeKey(t, other, "ursula", auth.RoleAdministrator, 0).Secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raise := base64.RawURLEncoding.EncodeToString([]byte(`{"key":"` + admin.ID + `","role":"Administrator"}`))
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","kid":"` + header["kid"].(string) + `"}`))
+	for name, text := range map[string]string{
+		"alg none":            forge(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, header, claims),
+		"alg none by hand":    none + "." + piece[1] + ".",
+		"alg none, signed":    none + "." + piece[1] + "." + piece[2],
+		"HS256, public key":   forge(t, jwt.SigningMethodHS256, []byte(public), header, claims),
+		"HS256, empty key":    forge(t, jwt.SigningMethodHS256, []byte{}, header, claims),
+		"other Ed25519 key":   forge(t, jwt.SigningMethodEdDSA, crypto.PrivateKey(private), header, claims),
+		"unknown kid":         forge(t, jwt.SigningMethodEdDSA, crypto.PrivateKey(private), with(header, "kid", "t-000000000000"), claims),
+		"no kid":              forge(t, jwt.SigningMethodEdDSA, crypto.PrivateKey(private), with(header, "kid", nil), claims),
+		"kid of another type": forge(t, jwt.SigningMethodEdDSA, crypto.PrivateKey(private), with(header, "kid", 7), claims),
+		"embedded key":        forge(t, jwt.SigningMethodEdDSA, crypto.PrivateKey(private), with(header, "jwk", map[string]any{"kty": "OKP", "x": public}), claims),
+		"another store's":     foreign.Text,
+		"claims exchanged":    piece[0] + "." + raise + "." + piece[2],
+		"signature cut":       token.Text[:len(token.Text)-2],
+		"signature padded":    token.Text + "==",
+		"empty":               "..",
+		"no JSON":             "a.b.c",
+	} {
+		t.Run(name, func(t *testing.T) { refuse(t, s, bearer(text), auth.ErrBadCredential) })
+	}
+	now.add(-time.Hour) // a token from the future, rightly signed
+	refuse(t, s, bearer(token.Text), auth.ErrBadCredential)
+}
+
+func TestSignersRotate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "auth.db")
+	now := newClock()
+	s := openStore(t, path, func(o *auth.StoreOptions) { o.Now, o.TokenLife = now.Now, 48*time.Hour })
+	k := makeKey(t, s, "ursula", auth.RoleUser, 0)
+	issue := func() (string, any) {
+		t.Helper()
+		token, err := s.IssueToken(t.Context(), authenticate(t, s, k.Secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		header, _ := parts(t, token.Text)
+		return token.Text, header["kid"]
+	}
+	first, kid := issue()
+	if _, again := issue(); again != kid {
+		t.Error("the signing key changed at once")
+	}
+	now.add(25 * time.Hour)
+	_, next := issue()
+	if next == kid {
+		t.Error("the signing key did not change after a day")
+	}
+	authenticate(t, s, first) // still good: signed by the one before
+	if err := s.RotateSigner(t.Context(), root); err != nil {
+		t.Fatal(err)
+	}
+	if _, last := issue(); last == next {
+		t.Error("the signing key was not rotated")
+	}
+	hmac := openStore(t, path, func(o *auth.StoreOptions) { o.Now, o.Algorithm = now.Now, auth.AlgorithmHS256 })
+	refuse(t, hmac, bearer(first), auth.ErrBadCredential) // only the configured algorithm
+	if _, err := auth.OpenStore(t.Context(), auth.StoreOptions{Path: path, Algorithm: "none"}); err == nil {
+		t.Error("a store signs with none")
+	}
+}
