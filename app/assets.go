@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -24,6 +25,25 @@ func openAssets(cfg cli.Config, dirs *folders.Folders, log *slog.Logger) (*asset
 	return lib, nil
 }
 
+// assetsForV2 opens the catalogue when the first client of the API v2 needs it. Nothing is scanned then, and ComfyUI's asset
+// API stays off.
+func (p *parts) assetsForV2(cfg cli.Config, log *slog.Logger) func() (*assets.Library, error) {
+	return func() (*assets.Library, error) {
+		p.lateLock.Lock()
+		defer p.lateLock.Unlock()
+		if p.late != nil {
+			return p.late, nil
+		}
+		cfg.EnableAssets = true
+		lib, err := openAssets(cfg, p.folders, log)
+		if err != nil {
+			return nil, fmt.Errorf("opening the catalogue for the API v2: %w", err)
+		}
+		p.late = lib
+		return lib, nil
+	}
+}
+
 // enrich enters the files that a node has saved.
 func (p *parts) enrich(ctx context.Context, ui *pyjson.Object) *pyjson.Object {
 	if p.assets == nil {
@@ -33,8 +53,13 @@ func (p *parts) enrich(ctx context.Context, ui *pyjson.Object) *pyjson.Object {
 }
 
 func (p *parts) closeAssets() error {
-	if p.assets == nil {
-		return nil
+	p.lateLock.Lock()
+	defer p.lateLock.Unlock()
+	var errs []error
+	for _, lib := range []*assets.Library{p.assets, p.late} {
+		if lib != nil {
+			errs = append(errs, lib.Close())
+		}
 	}
-	return p.assets.Close()
+	return errors.Join(errs...)
 }

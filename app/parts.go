@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 
 	"comfygo/assets"
 	"comfygo/cli"
@@ -31,6 +32,9 @@ type parts struct {
 	executor *executor.Executor
 	machine  machine
 	assets   *assets.Library // nil without --enable-assets, and in commands that do not serve
+	// late is the catalogue that was opened for the API v2 without --enable-assets.
+	late     *assets.Library
+	lateLock sync.Mutex
 }
 
 // build makes the folders, the engine and the executor. It opens no model and no library.

@@ -56,7 +56,11 @@ func (l *Library) backed(tx *sql.Tx, hash string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	path, _, err := l.livePath(tx, id, "")
+	used := false
+	if err := tx.QueryRow(`SELECT count(*) > 0 FROM asset_references WHERE asset_id = ? AND deleted_at IS NULL`, id).Scan(&used); err != nil || !used {
+		return false, err
+	}
+	path, _, err := l.livePath(tx, id)
 	return path != "", err
 }
 

@@ -133,7 +133,7 @@ func (l *Library) Download(ctx context.Context, id, owner string) (d Download, e
 		}
 		d.Path = it.Path
 		if d.Path == "" || !l.servable(d.Path) {
-			if d.Path, _, err = l.livePath(tx, it.Asset.ID, ""); err != nil {
+			if d.Path, _, err = l.livePath(tx, it.Asset.ID); err != nil {
 				return err
 			}
 			if d.Path == "" {
@@ -159,8 +159,14 @@ func (l *Library) ByHash(ctx context.Context, hash, owner string) (d Download, e
 		if err != nil {
 			return err
 		}
-		if d.Path, d.Name, err = l.livePath(tx, a.ID, `AND r.owner_id IN ('', ?)`, owner); err != nil {
+		seen := false
+		if err := tx.QueryRow(`SELECT count(*) > 0 FROM asset_references r WHERE r.asset_id = ? AND `+visible, a.ID, owner).Scan(&seen); err != nil {
 			return err
+		}
+		if seen {
+			if d.Path, d.Name, err = l.livePath(tx, a.ID); err != nil {
+				return err
+			}
 		}
 		if d.Path == "" {
 			return problem(NoFile, "Underlying file not found on disk.")
@@ -178,10 +184,11 @@ func (l *Library) typeOf(a Asset, name string) string {
 	return l.contentType(name)
 }
 
-// livePath is a file with an asset's content: one that has not changed since it was looked at comes first.
-func (l *Library) livePath(tx *sql.Tx, asset, cond string, args ...any) (path, name string, err error) {
-	rows, err := tx.Query(`SELECT r.file_path, r.name FROM asset_references r WHERE r.asset_id = ? AND r.is_missing = 0 AND r.deleted_at IS NULL
-		AND r.file_path IS NOT NULL `+cond+` ORDER BY r.needs_verify, r.id`, append([]any{asset}, args...)...)
+// livePath is a file with an asset's content, whosever it is: one that has not changed since it was looked at comes first. The
+// file of a deleted reference is as good, while there are others to the content.
+func (l *Library) livePath(tx *sql.Tx, asset string) (path, name string, err error) {
+	rows, err := tx.Query(`SELECT r.file_path, r.name FROM asset_references r WHERE r.asset_id = ? AND r.is_missing = 0
+		AND r.file_path IS NOT NULL ORDER BY r.deleted_at IS NOT NULL, r.needs_verify, r.id`, asset)
 	if err != nil {
 		return "", "", err
 	}

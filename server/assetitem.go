@@ -88,7 +88,7 @@ func (s *Server) deleteAsset(c echo.Context) error {
 	return s.empty(c, http.StatusNoContent)
 }
 
-// getAssetContent sends the file. What could run scripts in a browser is only for saving.
+// getAssetContent sends the file.
 func (s *Server) getAssetContent(c echo.Context) error {
 	owner, err := s.assetOwner(c)
 	if err != nil {
@@ -98,9 +98,18 @@ func (s *Server) getAssetContent(c echo.Context) error {
 	if err != nil {
 		return s.assetProblem(c, err, nil)
 	}
+	found, err := s.sendDownload(c, d)
+	if err == nil && !found {
+		return s.assetError(c, http.StatusNotFound, "FILE_NOT_FOUND", "Underlying file not found on disk.", nil)
+	}
+	return err
+}
+
+// sendDownload sends a file of the catalogue; false when it is gone. What could run scripts in a browser is only for saving.
+func (s *Server) sendDownload(c echo.Context, d assets.Download) (found bool, err error) {
 	f, info, err := s.disk.open(d.Path)
 	if err != nil {
-		return s.assetError(c, http.StatusNotFound, "FILE_NOT_FOUND", "Underlying file not found on disk.", nil)
+		return false, nil
 	}
 	defer f.Close()
 	disposition, _ := query(c, "disposition")
@@ -123,9 +132,9 @@ func (s *Server) getAssetContent(c echo.Context) error {
 	r := fileReply{c: c, h: h, size: info.Size(), modified: info.ModTime(), req: c.Request()}
 	r.etag = fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size())
 	if status := r.conditions(); status != 0 {
-		return r.unsent(status)
+		return true, r.unsent(status)
 	}
-	return r.send(f)
+	return true, r.send(f)
 }
 
 // cleanType is a stranger's media type without parameters; what cannot be a header is no type.

@@ -89,6 +89,9 @@ type Config struct {
 	ComfyAPIBase string
 	// Assets is the catalogue behind the asset API; nil switches that off. It is closed by whoever has opened it.
 	Assets *assets.Library
+	// OpenAssets returns a catalogue for the API v2 when Assets is nil, the same one each time; nil answers 501 there. It is
+	// closed by whoever has made it.
+	OpenAssets func() (*assets.Library, error)
 	// DisableCustomNodes leaves the custom nodes' folders alone, but for those named in WhitelistCustomNodes.
 	DisableCustomNodes   bool
 	WhitelistCustomNodes []string

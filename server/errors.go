@@ -9,6 +9,7 @@ import (
 
 	"comfygo/middleware"
 	"comfygo/nodes/pyjson"
+	"comfygo/server/v2"
 )
 
 // raised is an error that leaves a handler: it is answered with a short text and without the extra headers.
@@ -45,6 +46,10 @@ const troubleText = "500 Internal Server Error\n\nServer got itself in trouble"
 // handleError is the one place in which errors become answers.
 func (s *Server) handleError(err error, c echo.Context) {
 	if c.Response().Committed {
+		return
+	}
+	if v2.Covers(c.Request().URL.Path) {
+		s.v2Error(c, err)
 		return
 	}
 	if s.answerQueueTrouble(c, err) {

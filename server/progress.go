@@ -225,6 +225,16 @@ func (r *runs) describe(id string, now time.Time) *pyjson.Object {
 	return o.Set("nodes", times)
 }
 
+// nodes is how many nodes a job's outputs lead back to, 0 when nothing is known of the job.
+func (r *runs) nodes(id string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.byID[id]; p != nil {
+		return len(p.classes)
+	}
+	return 0
+}
+
 // withProgress adds to a job, when the query asks for it, where it stands: its place among the waiting ones (1 is the
 // next), how far it is and how long it will take at a guess, and the times of its nodes.
 func (s *Server) withProgress(job *pyjson.Object, position int) *pyjson.Object {

@@ -52,6 +52,7 @@ func (s *Server) routes() []route {
 	all = append(all, s.userRoutes()...)
 	all = append(all, s.packRoutes()...)
 	all = append(all, s.queueRoutes()...)
+	all = append(all, s.v2Routes()...)
 	all = append(all, s.appRoutes()...)
 	all = append(all, s.loginRoutes()...)
 	return append(all, s.assetRoutes()...)

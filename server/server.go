@@ -23,6 +23,7 @@ import (
 	"comfygo/queue"
 	"comfygo/queue/webhook"
 	"comfygo/server/hub"
+	"comfygo/server/v2"
 )
 
 // Server serves one set of folders with one queue.
@@ -44,6 +45,7 @@ type Server struct {
 	catalogue  catalogue
 	catalogues catalogues
 	runs       runs
+	v2         *v2.API
 	gate       auth.Gate
 	wellness   wellness
 	live       live
@@ -105,6 +107,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.logs = newLogSubscribers(s.hub)
 	s.watchAssets()
+	if s.v2, err = s.newV2(); err != nil {
+		return nil, fmt.Errorf("making a server: %w", err)
+	}
 	s.router()
 	return s, nil
 }

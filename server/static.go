@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/folders"
+	"comfygo/server/v2"
 )
 
 // fallback stands behind all routes: what no route takes goes to the static files, as upstream's static resource takes
@@ -60,6 +61,12 @@ func allowed(c echo.Context) []string {
 func (s *Server) unrouted(c echo.Context, methods []string) error {
 	r := c.Request()
 	path := r.URL.Path
+	if v2.Covers(path) {
+		if len(methods) == 0 {
+			return raise(http.StatusNotFound)
+		}
+		return &raised{status: http.StatusMethodNotAllowed, allow: joinMethods(methods)}
+	}
 	if path == "/internal" || strings.HasPrefix(path, "/internal/") { // an application of its own, without static files
 		if len(methods) == 0 {
 			return raise(http.StatusNotFound)

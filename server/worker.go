@@ -23,10 +23,14 @@ func (s *Server) runJob(ctx context.Context, j *queue.Job) queue.Outcome {
 	defer s.wellness.idle()
 	after := s.pauseAssets()
 	s.runs.begin(j)
+	s.v2.Begin(j)
 	defer func() { s.runs.end(time.Now()) }()
 	job := s.executorJob(j)
 	job.Next = s.nextJob
-	result := s.cfg.Executor.Run(ctx, job, executor.SinkFunc(func(e executor.Event) { s.sendEvent(j.Owner, e) }))
+	result := s.cfg.Executor.Run(ctx, job, executor.SinkFunc(func(e executor.Event) {
+		s.sendEvent(j.Owner, e)
+		s.v2.Observe(j.ID, e)
+	}))
 	after(ctx, j.ID, result.Outputs)
 	s.log.Info(fmt.Sprintf("Prompt executed in %.2f seconds", time.Since(start).Seconds()), "prompt_id", j.ID, "success", result.Success)
 	out := queue.Outcome{Outputs: result.Outputs, Meta: result.Meta, Success: result.Success}
@@ -55,6 +59,7 @@ func (s *Server) nextJob() (executor.Job, bool) {
 
 // jobFinished tells the job's client that nothing runs for it any more.
 func (s *Server) jobFinished(j *queue.Job) {
+	s.v2.Finished(j)
 	if client, ok := (executor.Job{ExtraData: j.Extra}).Client(); ok {
 		s.hub.Send("executing", pyjson.NewObject("node", nil, "prompt_id", j.ID), hub.To(client).Of(j.Owner))
 	}

@@ -1,0 +1,100 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/assets"
+	"comfygo/executor"
+	"comfygo/queue"
+	"comfygo/server/v2"
+)
+
+// newV2 puts the Comfy API v2 together from the server's queue, folders and catalogue.
+func (s *Server) newV2() (*v2.API, error) {
+	return v2.New(v2.Config{
+		Queue: s.queue, Folders: s.cfg.Folders, Library: s.library, Owner: s.assetOwner,
+		Submit: s.submitV2, Progress: s.progressV2, Body: s.limited, SendFile: s.sendDownload,
+		Change: s.bell.next, Retention: s.cfg.Policy.HistoryAge, Logger: s.log,
+	})
+}
+
+// v2Routes are the routes of the Comfy API v2.
+func (s *Server) v2Routes() []route {
+	var list []route
+	for _, r := range s.v2.Routes() {
+		list = append(list, route{method: r.Method, path: r.Path, handle: r.Handle, single: true})
+	}
+	return list
+}
+
+// library is the catalogue that the API v2 keeps its assets in: the one of --enable-assets, or one that is opened when
+// the first client needs it.
+func (s *Server) library() (*assets.Library, error) {
+	if s.cfg.Assets != nil {
+		return s.cfg.Assets, nil
+	}
+	if s.cfg.OpenAssets == nil {
+		return nil, &v2.Problem{Status: 501, Code: "not_implemented", Message: "this server keeps no assets"}
+	}
+	return s.cfg.OpenAssets()
+}
+
+// submitV2 queues a workflow of the API v2.
+func (s *Server) submitV2(c echo.Context, n v2.Submission) (*queue.Job, executor.Verdict, error) {
+	number := queue.Number{Value: float64(s.queue.NextNumber())}
+	job, verdict, err := s.enqueue(c, candidate{id: n.ID, number: number, prompt: n.Workflow, extra: n.Extra})
+	var u *unusable
+	if errors.As(err, &u) {
+		err = &v2.Problem{Status: http.StatusUnprocessableEntity, Code: v2.InvalidWorkflow, Message: u.Error()}
+	}
+	return job, verdict, err
+}
+
+// progressV2 is how far a job has come.
+func (s *Server) progressV2(id string) (v2.Progress, bool) {
+	o, total := s.runs.describe(id, time.Now()), s.runs.nodes(id)
+	if o == nil {
+		return v2.Progress{}, false
+	}
+	p := v2.Progress{Share: numberOf(o, "percent") / 100, NodesTotal: total, Node: o.String("node")}
+	times := o.Object("nodes")
+	for node := range times.All() {
+		if v, _ := times.Object(node).Get("finished"); v == true {
+			p.NodesDone++
+		}
+	}
+	if p.Node != "" {
+		p.Class = times.Object(p.Node).String("class_type")
+		p.Step, p.Steps = int64(numberOf(o, "step")), int64(numberOf(o, "steps"))
+	}
+	return p, true
+}
+
+// v2Error answers an error that no handler of the API v2 has answered, in its form.
+func (s *Server) v2Error(c echo.Context, err error) {
+	const generic = "the request could not be handled"
+	p := &v2.Problem{Status: http.StatusInternalServerError, Code: v2.UpstreamError, Message: generic}
+	var r *raised
+	var u *unusable
+	var h *echo.HTTPError
+	switch {
+	case errors.As(err, &r):
+		p.Status, p.Code, p.Message = r.status, v2.CodeOf(r.status), r.Error()
+		if r.allow != "" {
+			c.Response().Header().Set("Allow", r.allow)
+		}
+	case errors.As(err, &u):
+		p.Status, p.Code, p.Message = http.StatusUnprocessableEntity, v2.InvalidRequest, u.Error()
+	case errors.As(err, &h):
+		p.Status, p.Code, p.Message = h.Code, v2.CodeOf(h.Code), http.StatusText(h.Code)
+	default:
+		s.log.Error("handling a request", "method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
+	}
+	if err := v2.Fail(c, p); err != nil {
+		s.log.Debug("answering a request", "error", err)
+	}
+}

@@ -1,0 +1,91 @@
+package v2
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+const (
+	keyHeader = "Idempotency-Key"
+	// A key is good for one request. It is remembered so long, and so many are; the longest has so many bytes.
+	keyLifetime    = 24 * time.Hour
+	rememberedKeys = 20000
+	maxKeyLength   = 255
+)
+
+// claims are the idempotency keys that requests have used.
+type claims struct {
+	mu    sync.Mutex
+	taken map[string]time.Time
+	order []string
+}
+
+// take claims a key; false when it is taken.
+func (k *claims) take(name string, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for len(k.order) > 0 {
+		at, there := k.taken[k.order[0]]
+		if there && len(k.order) < rememberedKeys && now.Sub(at) <= keyLifetime {
+			break
+		}
+		delete(k.taken, k.order[0])
+		k.order = k.order[1:]
+	}
+	if _, there := k.taken[name]; there {
+		return false
+	}
+	if k.taken == nil {
+		k.taken = map[string]time.Time{}
+	}
+	k.taken[name] = now
+	k.order = append(k.order, name)
+	return true
+}
+
+// release frees the key of a request that came to nothing.
+func (k *claims) release(name string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.taken, name)
+	for i := len(k.order) - 1; i >= 0; i-- { // a released key is one of the last
+		if k.order[i] == name {
+			k.order = append(k.order[:i], k.order[i+1:]...)
+			return
+		}
+	}
+}
+
+// once does something unless its idempotency key was used before. The key stays claimed when do succeeds; it is free
+// again when do fails, or panics, without having made anything.
+func (a *API) once(c echo.Context, what string, do func() error) error {
+	key := c.Request().Header.Get(keyHeader)
+	if key == "" {
+		return do()
+	}
+	if len(key) > maxKeyLength {
+		return invalid("%s has more than %d characters", keyHeader, maxKeyLength)
+	}
+	owner, err := a.owner(c)
+	if err != nil {
+		return err
+	}
+	name := what + "\x00" + owner + "\x00" + key
+	if !a.claims.take(name, time.Now()) {
+		return problem(http.StatusUnprocessableEntity, IdempotencyKeyReuse,
+			"%s was used before; the first request with it is the one that counts", keyHeader)
+	}
+	kept := false
+	defer func() {
+		if !kept {
+			a.claims.release(name)
+		}
+	}()
+	if err = do(); err == nil {
+		kept = true
+	}
+	return err
+}

@@ -1,0 +1,51 @@
+package v2
+
+import (
+	"time"
+
+	"comfygo/executor"
+	"comfygo/nodes/pyjson"
+	"comfygo/queue"
+)
+
+// Client is the client_id of jobs that came through this API: with one, the executor tells of every node.
+const Client = "comfy-api-v2"
+
+// ours reports whether a job came through this API.
+func ours(extra *pyjson.Object) bool { return extra.String("client_id") == Client }
+
+// Begin notes that a job runs now.
+func (a *API) Begin(j *queue.Job) { a.logs.begin(j.ID, time.Now()) }
+
+// Observe takes what an event of the executor tells of a job. It is quick: pictures are packed and outputs entered by those
+// who read them.
+func (a *API) Observe(job string, e executor.Event) {
+	now := time.Now()
+	switch e.Type {
+	case "progress_state":
+		if a.logs.due(job, now) {
+			if p, ok := a.cfg.Progress(job); ok {
+				a.logs.tellProgress(job, p, now)
+			}
+		}
+	case executor.EventPreviewMetadata, executor.EventPreview:
+		if e.Preview != nil {
+			a.logs.tellPreview(job, e.Data.String("display_node_id"), e.Preview, now)
+		}
+	case "executed":
+		a.logs.tellOutputs(job, shownAt(e.Data.String("node"), e.Data.Object("output")))
+	}
+}
+
+// Finished notes that a job has gone to history.
+func (a *API) Finished(j *queue.Job) {
+	a.cancelling.Delete(j.ID)
+	a.listed.drop(j.ID)
+	status := Failed
+	if r := a.cfg.Queue.Find(j.ID); r != nil {
+		if f, ok := readFinished(r); ok {
+			status = f.status
+		}
+	}
+	a.logs.status(j.ID, status)
+}

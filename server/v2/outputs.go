@@ -1,0 +1,170 @@
+package v2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"mime"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/assets"
+	"comfygo/nodes/pyjson"
+)
+
+// outputView is a job's output as clients get it.
+type outputView struct {
+	NodeID       string  `json:"node_id"`
+	Name         string  `json:"name"`
+	Type         string  `json:"type"`
+	ContentType  string  `json:"content_type"`
+	SizeBytes    int64   `json:"size_bytes"`
+	ID           string  `json:"id"`
+	Hash         *string `json:"hash"`
+	URL          string  `json:"url"`
+	URLExpiresAt string  `json:"url_expires_at"`
+	JobID        *string `json:"job_id"`
+}
+
+// textFolder is where texts that nodes have shown are kept, below the output folder.
+const textFolder = "text"
+
+// outputs are a job's outputs so far.
+func (a *API) outputs(c echo.Context, f found) ([]outputView, error) {
+	list := a.logs.outputs(f.id)
+	if f.end != nil {
+		list = shownBy(f.end.outputs)
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	var out []outputView
+	for _, s := range list {
+		v, ok, err := a.output(c, f, s)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+// shown is one thing that a node has put out: an entry of a kind of its output, and which one of the node's.
+type shown struct {
+	node, kind string
+	number     int
+	entry      any
+}
+
+// shownBy lists what nodes have put out, by node.
+func shownBy(outputs *pyjson.Object) (list []shown) {
+	for node, v := range outputs.All() {
+		o, _ := v.(*pyjson.Object)
+		list = append(list, shownAt(node, o)...)
+	}
+	return list
+}
+
+// shownAt lists what one node has put out: files, and texts.
+func shownAt(node string, output *pyjson.Object) (list []shown) {
+	for kind, v := range output.All() {
+		entries, _ := v.([]any)
+		for _, e := range entries {
+			switch e := e.(type) {
+			case *pyjson.Object:
+				if e.String("filename") != "" && e.String("type") != "input" {
+					list = append(list, shown{node, kind, len(list), e})
+				}
+			case string:
+				if kind == "text" {
+					list = append(list, shown{node, kind, len(list), e})
+				}
+			}
+		}
+	}
+	return list
+}
+
+// output is the asset of an output, which is entered when it is asked for the first time; false when its file is gone, or
+// another job's by now.
+func (a *API) output(c echo.Context, f found, s shown) (outputView, bool, error) {
+	lib, err := a.cfg.Library()
+	if err != nil {
+		return outputView{}, false, err
+	}
+	entry := s.entry
+	if text, is := entry.(string); is {
+		if !ours(f.extra) {
+			return outputView{}, false, nil // texts of other jobs are only in their history
+		}
+		if entry, err = a.textFile(f.id, text, s); err != nil {
+			return outputView{}, false, err
+		}
+	}
+	it, ok, err := lib.Output(context.WithoutCancel(c.Request().Context()), entry, f.id, f.owner)
+	if err != nil || !ok {
+		return outputView{}, false, err
+	}
+	v := outputView{
+		NodeID: s.node, Name: it.Name, ContentType: contentType(it), SizeBytes: it.Asset.Size, ID: it.ID, Hash: optional(it.Asset.Hash),
+		URL: contentURL(c, it.ID), URLExpiresAt: stamp(time.Now().Add(linkLifetime)), JobID: &f.id,
+	}
+	v.Type = kindOf(s.kind, v.Name, v.ContentType)
+	return v, true, nil
+}
+
+// textFile keeps a text that a node has shown as a file, and returns the entry that names it.
+func (a *API) textFile(job, text string, s shown) (*pyjson.Object, error) {
+	dir := filepath.Join(a.cfg.Folders.Output(), textFolder)
+	name := fmt.Sprintf("%s_%08x_%d.txt", job, crc32.ChecksumIEEE([]byte(s.node)), s.number)
+	entry := pyjson.NewObject("filename", name, "subfolder", textFolder, "type", "output")
+	if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+		return entry, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("keeping a text: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("keeping a text: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil { //nolint:gosec // as other files of the user
+		return nil, fmt.Errorf("keeping a text: %w", err)
+	}
+	return entry, nil
+}
+
+func contentType(it assets.Item) string {
+	if it.Asset.MIME != "" {
+		return it.Asset.MIME
+	}
+	if t := mime.TypeByExtension(path.Ext(it.Name)); t != "" {
+		return t
+	}
+	return octetStream
+}
+
+// kindOf is the contract's word for what an output is.
+func kindOf(kind, name, contentType string) string {
+	for _, k := range []string{"image", "video", "audio", "text"} {
+		if strings.HasPrefix(contentType, k+"/") {
+			return k
+		}
+	}
+	switch {
+	case kind == "latents" || strings.HasSuffix(strings.ToLower(name), ".latent"):
+		return "latent"
+	case kind == "images" && contentType == octetStream:
+		return "image"
+	case kind == "audio", kind == "text", kind == "video":
+		return kind
+	}
+	return "file"
+}

@@ -1,0 +1,148 @@
+// Package v2 serves the Comfy API v2: assets, jobs and their events, as the contract openapi-v2.yaml of Comfy-Org/docs
+// has them, with its typed errors. Beyond the contract it lists assets and jobs page by page, and its event streams can be
+// resumed by Last-Event-ID.
+//
+// Jobs are the queue's own: what POST /prompt has queued is seen here, and the other way round. Assets are references of
+// the catalogue (package assets). The package must not know how a workflow is checked or run, nor who a caller is: the
+// server hands it functions for that.
+package v2
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/assets"
+	"comfygo/executor"
+	"comfygo/folders"
+	"comfygo/nodes/pyjson"
+	"comfygo/queue"
+)
+
+// Prefix is the path below which everything of the API lies.
+const Prefix = "/api/v2"
+
+// Submission is a workflow to be queued.
+type Submission struct {
+	ID       string
+	Workflow *pyjson.Object
+	// Extra is extra_data, with secrets that must not be kept.
+	Extra *pyjson.Object
+}
+
+// Progress is how far a job has come.
+type Progress struct {
+	// Share is between 0 and 1.
+	Share                 float64
+	NodesDone, NodesTotal int
+	// Node is the running node, "" when none runs; Step and Steps are its own progress, Steps 0 when it tells none.
+	Node, Class string
+	Step, Steps int64
+}
+
+// Config is what the API is made of. Queue, Folders and all functions are required, but for View, Owner and Sees.
+type Config struct {
+	Queue   queue.View
+	Folders *folders.Folders
+	// View is the part of the queue that a request may see and change; nil means that everybody sees all.
+	View func(c echo.Context) queue.View
+	// Library returns the catalogue, which it may open the first time.
+	Library func() (*assets.Library, error)
+	// Owner is whose assets a request deals with; nil means that all belong to everybody.
+	Owner func(c echo.Context) (string, error)
+	// Sees reports whether a request may see a job of an owner; nil means that everybody sees all.
+	Sees func(c echo.Context, owner string) bool
+	// Submit checks a workflow and queues it. The verdict tells what is wrong with it when there is no job.
+	Submit func(c echo.Context, s Submission) (*queue.Job, executor.Verdict, error)
+	// Progress tells how far a job has come; false when nothing is known.
+	Progress func(id string) (Progress, bool)
+	// Body is a request's body with the limits on its size and on the client's slowness.
+	Body func(c echo.Context) (io.ReadCloser, error)
+	// SendFile answers with a file; false when it is gone.
+	SendFile func(c echo.Context, d assets.Download) (found bool, err error)
+	// Change returns a channel that is closed at the next change of the queue; false when the server ends.
+	Change func() (<-chan struct{}, bool)
+	// Retention is how long finished jobs are remembered; 0 means until there are too many.
+	Retention time.Duration
+	// Logger may be nil.
+	Logger *slog.Logger
+}
+
+// API is the state of the API: what runs, and what clients have claimed. It is safe for concurrent use.
+type API struct {
+	cfg     Config
+	log     *slog.Logger
+	logs    jobLogs
+	claims  claims
+	removed removals
+	listed  summaries
+	streams streamCount
+	// cancelling are running jobs that clients have cancelled.
+	cancelling sync.Map
+}
+
+// Route is one method of a path, written as echo writes it.
+type Route struct {
+	Method, Path string
+	Handle       echo.HandlerFunc
+}
+
+// New makes an API. It reads nothing yet.
+func New(cfg Config) (*API, error) {
+	if cfg.Queue == nil || cfg.Folders == nil || cfg.Library == nil || cfg.Submit == nil || cfg.Progress == nil ||
+		cfg.Body == nil || cfg.SendFile == nil || cfg.Change == nil {
+		return nil, errors.New("making the API v2: its queue, its folders and its functions are required")
+	}
+	a := &API{cfg: cfg, log: cfg.Logger, logs: newJobLogs()}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	return a, nil
+}
+
+// Routes returns all routes of the API.
+func (a *API) Routes() []Route {
+	const get, post = http.MethodGet, http.MethodPost
+	list := []Route{
+		{get, Prefix + "/assets", a.listAssets},
+		{post, Prefix + "/assets", a.postAsset},
+		{post, Prefix + "/assets/from-hash", a.postFromHash},
+		{http.MethodHead, Prefix + "/assets/by-hash/:hash", a.headByHash},
+		{get, Prefix + "/assets/:id", a.getAsset},
+		{http.MethodDelete, Prefix + "/assets/:id", a.deleteAsset},
+		{get, Prefix + "/assets/:id/content", a.getContent},
+		{get, Prefix + "/jobs", a.listJobs},
+		{post, Prefix + "/jobs", a.postJob},
+		{get, Prefix + "/jobs/:id", a.getJob},
+		{get, Prefix + "/jobs/:id/workflow", a.getWorkflow},
+		{get, Prefix + "/jobs/:id/events", a.getEvents},
+		{post, Prefix + "/jobs/:id/cancel", a.postCancel},
+	}
+	for i, r := range list {
+		list[i].Handle = a.answering(r.Handle)
+	}
+	return list
+}
+
+func (a *API) owner(c echo.Context) (string, error) {
+	if a.cfg.Owner == nil {
+		return "", nil
+	}
+	return a.cfg.Owner(c)
+}
+
+func (a *API) view(c echo.Context) queue.View {
+	if a.cfg.View == nil {
+		return a.cfg.Queue
+	}
+	return a.cfg.View(c)
+}
+
+func (a *API) sees(c echo.Context, owner string) bool {
+	return a.cfg.Sees == nil || a.cfg.Sees(c, owner)
+}
