@@ -134,13 +134,19 @@ type Stats struct {
 	Networks int
 	// WeightBytes is the memory of prepared weights, without what is mapped from files.
 	WeightBytes int64
+	// Loads, Reuses and Evictions count networks since the start: made, found ready, and let go.
+	Loads, Reuses, Evictions int64
 	// Version is ONNX Runtime's version; empty while the library is not open.
 	Version string
 }
 
 // Stats returns the figures of this moment.
 func (rt *Runtime) Stats() Stats {
-	s := Stats{Networks: rt.sessions.Stats().Entries, WeightBytes: rt.weights.bytes.Load()}
+	held := rt.sessions.Stats()
+	s := Stats{
+		Networks: held.Entries, WeightBytes: rt.weights.bytes.Load(),
+		Loads: held.Misses, Reuses: held.Hits, Evictions: held.Evictions,
+	}
 	rt.openOnce.Lock()
 	defer rt.openOnce.Unlock()
 	if rt.lib != nil {

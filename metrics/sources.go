@@ -1,0 +1,125 @@
+package metrics
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Sources are asked when somebody reads the figures. They must not block.
+type Sources struct {
+	// Queue tells how many jobs run and wait.
+	Queue func() Queue
+	// Models tells what the engine holds and has done.
+	Models func() Models
+	// Memory tells the memory of the machine and its devices.
+	Memory func() []Memory
+	// Sockets tells of the WebSocket clients.
+	Sockets func() Sockets
+}
+
+// Queue are the queue's figures.
+type Queue struct {
+	Running, Pending, History int
+	Paused                    bool
+	// Writable: what is accepted can be kept.
+	Writable bool
+}
+
+// Models are the engine's figures; the last three count since the start.
+type Models struct {
+	// Ready is how many networks are held ready, Bytes what their prepared weights take.
+	Ready int
+	Bytes int64
+	// Loads, Reuses and Evictions are of networks.
+	Loads, Reuses, Evictions int64
+}
+
+// Memory is that of one device, in bytes.
+type Memory struct {
+	Device      string
+	Total, Free int64
+}
+
+// Sockets are the figures of the WebSocket clients; the last three count since the start.
+type Sockets struct {
+	Open                    int
+	Messages, Bytes, CutOff int64
+}
+
+// source asks the sources for Prometheus.
+type source struct{ from Sources }
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
+}
+
+var (
+	queueJobs      = describe("queue_jobs", "Jobs in the queue and in the history, by state.", "state")
+	queuePaused    = describe("queue_paused", "1 while no waiting job is taken.")
+	queueWritable  = describe("queue_writable", "1 while accepted jobs can be kept.")
+	modelsReady    = describe("models_ready", "Networks that are held ready.")
+	modelsBytes    = describe("models_weight_bytes", "Memory of prepared weights, without what is mapped from files.")
+	modelLoads     = describe("model_loads_total", "Networks that were loaded.")
+	modelReuses    = describe("model_reuses_total", "Networks that were ready when they were needed.")
+	modelEvictions = describe("model_evictions_total", "Networks that were let go to make room, or because somebody asked for it.")
+	memoryBytes    = describe("device_memory_bytes", "Memory of each device, total and free.", "device", "kind")
+	socketsOpen    = describe("websocket_clients", "WebSocket clients.")
+	socketMessages = describe("websocket_messages_total", "Messages that were queued for WebSocket clients.")
+	socketBytes    = describe("websocket_bytes_total", "Bytes of those messages before they are packed.")
+	socketCutOff   = describe("websocket_cut_off_total", "WebSocket clients that were cut off because they were too slow.")
+)
+
+// Describe implements prometheus.Collector.
+func (s source) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(s, to) }
+
+// Collect implements prometheus.Collector.
+func (s source) Collect(to chan<- prometheus.Metric) {
+	send := func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, kind, v, labels...)
+	}
+	const gauge, counter = prometheus.GaugeValue, prometheus.CounterValue
+	if s.from.Queue != nil {
+		q := s.from.Queue()
+		send(queueJobs, gauge, float64(q.Running), "running")
+		send(queueJobs, gauge, float64(q.Pending), "pending")
+		send(queueJobs, gauge, float64(q.History), "finished")
+		send(queuePaused, gauge, one(q.Paused))
+		send(queueWritable, gauge, one(q.Writable))
+	}
+	if s.from.Models != nil {
+		m := s.from.Models()
+		send(modelsReady, gauge, float64(m.Ready))
+		send(modelsBytes, gauge, float64(m.Bytes))
+		send(modelLoads, counter, float64(m.Loads))
+		send(modelReuses, counter, float64(m.Reuses))
+		send(modelEvictions, counter, float64(m.Evictions))
+	}
+	if s.from.Memory != nil {
+		seen := map[string]bool{} // two devices of one name would spoil the whole answer
+		for _, m := range s.from.Memory() {
+			if seen[m.Device] {
+				continue
+			}
+			seen[m.Device] = true
+			send(memoryBytes, gauge, float64(m.Total), m.Device, "total")
+			send(memoryBytes, gauge, float64(m.Free), m.Device, "free")
+		}
+	}
+	if s.from.Sockets != nil {
+		k := s.from.Sockets()
+		send(socketsOpen, gauge, float64(k.Open))
+		send(socketMessages, counter, float64(k.Messages))
+		send(socketBytes, counter, float64(k.Bytes))
+		send(socketCutOff, counter, float64(k.CutOff))
+	}
+}
+
+func one(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
