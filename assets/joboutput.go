@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"comfygo/folders"
 	"comfygo/nodes/pyjson"
 )
 
@@ -14,10 +15,10 @@ import (
 func (l *Library) LoaderPath(path string) string { return l.loaderPath(path) }
 
 // Output returns the reference of a file that a job has saved, given as an entry of a node's output (filename, subfolder,
-// type), and enters it when nobody has. Small files have their hash then. ok is false when the file is gone, or when it is another
+// type) in the job's folders, and enters it when nobody has. Small files have their hash then. ok is false when the file is gone, or when it is another
 // job's by now.
-func (l *Library) Output(ctx context.Context, entry any, job, owner string) (it Item, ok bool, err error) {
-	file, kind := l.outputFile(entry)
+func (l *Library) Output(ctx context.Context, dirs *folders.Folders, entry any, job, owner string) (it Item, ok bool, err error) {
+	file, kind := outputFile(dirs, entry)
 	if file == "" {
 		return it, false, nil
 	}

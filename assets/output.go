@@ -45,13 +45,15 @@ func (l *Library) enrichEntry(ctx context.Context, entry any) any {
 }
 
 // outputFile returns the file that an entry of a node's output names, "" when it is none in our folders.
-func (l *Library) outputFile(entry any) (file, kind string) {
+func (l *Library) outputFile(entry any) (file, kind string) { return outputFile(l.cfg.Folders, entry) }
+
+func outputFile(dirs *folders.Folders, entry any) (file, kind string) {
 	o, ok := entry.(*pyjson.Object)
 	if !ok {
 		return "", ""
 	}
 	name, kind := o.String("filename"), o.String("type")
-	dir, ok := l.cfg.Folders.Dir(kind)
+	dir, ok := dirs.Dir(kind)
 	if !ok || name == "" {
 		return "", ""
 	}

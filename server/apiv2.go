@@ -16,8 +16,9 @@ import (
 // newV2 puts the Comfy API v2 together from the server's queue, folders and catalogue.
 func (s *Server) newV2() (*v2.API, error) {
 	return v2.New(v2.Config{
-		Queue: s.queue, Folders: s.cfg.Folders, Library: s.library, Owner: s.assetOwner,
-		Submit: s.submitV2, Progress: s.progressV2, Body: s.limited, SendFile: s.sendDownload,
+		Queue: s.queue, Folders: s.foldersOf, Library: s.library, Owner: s.ownerV2, View: s.jobs, Sees: s.seesV2,
+		JobOwner: func(c echo.Context) string { return s.who(c).ID },
+		Submit:   s.submitV2, Progress: s.progressV2, Body: s.limited, SendFile: s.sendDownload,
 		Change: s.bell.next, Retention: s.cfg.Policy.HistoryAge, Logger: s.log,
 	})
 }
@@ -30,6 +31,17 @@ func (s *Server) v2Routes() []route {
 	}
 	return list
 }
+
+// ownerV2 is whose assets a request deals with.
+func (s *Server) ownerV2(c echo.Context) (string, error) {
+	if s.owned() {
+		return s.who(c).ID, nil
+	}
+	return s.assetOwner(c)
+}
+
+// seesV2 reports whether a request may see a job of an owner.
+func (s *Server) seesV2(c echo.Context, owner string) bool { return s.scope(c).Has(owner) }
 
 // library is the catalogue that the API v2 keeps its assets in: the one of --enable-assets, or one that is opened when
 // the first client needs it.

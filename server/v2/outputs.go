@@ -106,11 +106,11 @@ func (a *API) output(c echo.Context, f found, s shown) (outputView, bool, error)
 		if !ours(f.extra) {
 			return outputView{}, false, nil // texts of other jobs are only in their history
 		}
-		if entry, err = a.textFile(f.id, text, s); err != nil {
+		if entry, err = a.textFile(f, text, s); err != nil {
 			return outputView{}, false, err
 		}
 	}
-	it, ok, err := lib.Output(context.WithoutCancel(c.Request().Context()), entry, f.id, f.owner)
+	it, ok, err := lib.Output(context.WithoutCancel(c.Request().Context()), a.cfg.Folders(f.owner), entry, f.id, f.owner)
 	if err != nil || !ok {
 		return outputView{}, false, err
 	}
@@ -123,9 +123,9 @@ func (a *API) output(c echo.Context, f found, s shown) (outputView, bool, error)
 }
 
 // textFile keeps a text that a node has shown as a file, and returns the entry that names it.
-func (a *API) textFile(job, text string, s shown) (*pyjson.Object, error) {
-	dir := filepath.Join(a.cfg.Folders.Output(), textFolder)
-	name := fmt.Sprintf("%s_%08x_%d.txt", job, crc32.ChecksumIEEE([]byte(s.node)), s.number)
+func (a *API) textFile(f found, text string, s shown) (*pyjson.Object, error) {
+	dir := filepath.Join(a.cfg.Folders(f.owner).Output(), textFolder)
+	name := fmt.Sprintf("%s_%08x_%d.txt", f.id, crc32.ChecksumIEEE([]byte(s.node)), s.number)
 	entry := pyjson.NewObject("filename", name, "subfolder", textFolder, "type", "output")
 	if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 		return entry, nil

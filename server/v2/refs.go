@@ -1,13 +1,19 @@
 package v2
 
 import (
-	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"comfygo/assets"
+	"comfygo/folders"
 	"comfygo/nodes/pyjson"
 )
 
@@ -84,29 +90,69 @@ func (a *API) fileOf(c echo.Context, ref *pyjson.Object) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name, err := loaderName(c.Request().Context(), lib, u.String(), owner)
+	d, err := lib.Download(c.Request().Context(), u.String(), owner)
 	if _, is := assets.IsProblem(err); is {
 		return "", missing("there is no asset %s", id)
 	}
-	if err == nil && name == "" {
-		return "", missing("the file of asset %s is where no node can load it", id)
-	}
-	return name, err
-}
-
-// loaderName is the file of an asset as loader nodes take it: its path below the input folder, or below the output or temp
-// folder with the folder's name behind it, or below its folder of models.
-func loaderName(ctx context.Context, lib *assets.Library, id, owner string) (string, error) {
-	d, err := lib.Download(ctx, id, owner)
 	if err != nil {
 		return "", err
 	}
-	namespace, name, ok := lib.Place(d.Path)
-	switch {
-	case ok && namespace == "input":
-		return name, nil
-	case ok && (namespace == "output" || namespace == "temp"):
-		return name + " [" + namespace + "]", nil
+	return loaderName(lib, a.jobFolders(c), d.Path)
+}
+
+// jobFolders are the folders that a request's job will read from.
+func (a *API) jobFolders(c echo.Context) *folders.Folders {
+	if a.cfg.JobOwner == nil {
+		return a.cfg.Folders("")
 	}
-	return lib.LoaderPath(d.Path), nil
+	return a.cfg.Folders(a.cfg.JobOwner(c))
+}
+
+// loaderName is a file as loader nodes take it: its path below the input folder, or below the output or temp folder with the
+// folder's name behind it, or below its folder of models. A file that no loader reaches (another owner has the same bytes)
+// is put into the input folder.
+func loaderName(lib *assets.Library, dirs *folders.Folders, file string) (string, error) {
+	for _, place := range []struct{ dir, mark string }{{dirs.Input(), ""}, {dirs.Output(), " [output]"}, {dirs.Temp(), " [temp]"}} {
+		rel, err := filepath.Rel(place.dir, file)
+		if err == nil && filepath.IsLocal(rel) && folders.Within(place.dir, file) {
+			return filepath.ToSlash(rel) + place.mark, nil
+		}
+	}
+	if namespace, _, stored := lib.Place(file); !stored || namespace == "models" {
+		if name := lib.LoaderPath(file); name != "" {
+			return name, nil
+		}
+	}
+	name := filepath.Base(file)
+	if err := bring(file, filepath.Join(dirs.Input(), name)); err != nil {
+		return "", fmt.Errorf("bringing an asset to its job: %w", err)
+	}
+	return name, nil
+}
+
+// bring puts a file at another place, at once and never half of it, unless there is one.
+func bring(from, to string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	if err := os.Link(from, to); err == nil || errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := os.CreateTemp(filepath.Dir(to), ".comfygo-*")
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, src)
+	if err = errors.Join(err, dst.Chmod(0o644), dst.Close()); err == nil {
+		err = os.Rename(dst.Name(), to)
+	}
+	if err != nil {
+		_ = os.Remove(dst.Name())
+	}
+	return err
 }

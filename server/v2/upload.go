@@ -164,7 +164,7 @@ func (a *API) readPart(f *form, p *multipart.Part) error {
 }
 
 func (a *API) readFile(f *form, p *multipart.Part) (err error) {
-	dir := a.cfg.Folders.Temp()
+	dir := a.cfg.Folders("").Temp()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

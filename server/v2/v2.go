@@ -45,16 +45,19 @@ type Progress struct {
 	Step, Steps int64
 }
 
-// Config is what the API is made of. Queue, Folders and all functions are required, but for View, Owner and Sees.
+// Config is what the API is made of. Queue, Folders and all functions are required, but for View, Owner, JobOwner and Sees.
 type Config struct {
-	Queue   queue.View
-	Folders *folders.Folders
+	Queue queue.View
+	// Folders are those of an owner's jobs.
+	Folders func(owner string) *folders.Folders
 	// View is the part of the queue that a request may see and change; nil means that everybody sees all.
 	View func(c echo.Context) queue.View
 	// Library returns the catalogue, which it may open the first time.
 	Library func() (*assets.Library, error)
 	// Owner is whose assets a request deals with; nil means that all belong to everybody.
 	Owner func(c echo.Context) (string, error)
+	// JobOwner is whose a job of the request will be; nil means that jobs belong to nobody.
+	JobOwner func(c echo.Context) string
 	// Sees reports whether a request may see a job of an owner; nil means that everybody sees all.
 	Sees func(c echo.Context, owner string) bool
 	// Submit checks a workflow and queues it. The verdict tells what is wrong with it when there is no job.
