@@ -40,7 +40,7 @@ type File struct {
 }
 
 var types = map[string]string{
-	".html": "text/html; charset=utf-8",
+	".html": "text/html", // as upstream has it; the pages name their charset themselves
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".svg":  "image/svg+xml",

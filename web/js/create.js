@@ -41,6 +41,7 @@ export class Create {
       this.stage.el);
     this.el = h("div", {});
     this.form.addEventListener("edit", later(() => this.keep(), 300));
+    window.addEventListener("pagehide", () => this.main.isConnected && this.keep());
     context.runs.addEventListener("end", (e) => this.ended(e.detail));
     document.addEventListener("keydown", (e) => {
       if (e.key !== "Enter" || !(e.ctrlKey || e.metaKey) || e.altKey || !this.main.isConnected || document.querySelector("dialog[open]")) return;

@@ -1,4 +1,4 @@
-// Building elements. Everything that comes from outside goes in as text: there is no way from here to innerHTML.
+// Building elements. Everything that comes from outside goes in as text: nothing here takes markup.
 
 /**
  * h makes an element. props: class, text, on ({event: handler}), data ({key: value}), style ({--x: value}), ref, and

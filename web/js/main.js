@@ -128,6 +128,10 @@ async function begin() {
   header();
   line();
   events.addEventListener("unauthorized", signIn);
+  document.querySelector(".skip").addEventListener("click", (e) => {
+    e.preventDefault(); // the part of an address behind # names views here
+    document.getElementById("main").focus();
+  });
   const main = document.getElementById("main");
   try {
     const start = await get("app/start.json");

@@ -39,6 +39,7 @@ export class Queue {
 
   async load() {
     let queue;
+    const asked = performance.now();
     try {
       queue = await get("queue");
       if (this.el.isConnected) this.figures = await get("api/v1/queue");
@@ -49,6 +50,7 @@ export class Queue {
     this.now = queue.queue_running ?? [];
     this.waiting = queue.queue_pending ?? [];
     this.context.count(this.now.length + this.waiting.length);
+    this.context.runs.compare(new Set([...this.now, ...this.waiting].map((item) => item[1])), asked);
     if (this.el.isConnected) this.draw();
   }
 

@@ -46,6 +46,7 @@ export class Runs extends EventTarget {
       const answer = await post("prompt", {
         prompt: run.graph, prompt_id: run.id, client_id: this.socket.id, extra_data: { preview_method: "auto" },
       });
+      run.sent = performance.now();
       this.change(run);
       return { run, warnings: answer.node_errors ?? {} };
     } catch (error) {
@@ -57,7 +58,7 @@ export class Runs extends EventTarget {
   add(id, graph, name, created = Date.now()) {
     const run = {
       id, name, graph, created, state: "waiting", nodes: new Map(), node: null, preview: null, outputs: [], error: null,
-      start: null, end: null, position: null,
+      start: null, end: null, sent: Infinity,
     };
     this.list.unshift(run);
     for (const old of this.list.splice(kept)) this.forget(old);
@@ -77,6 +78,7 @@ export class Runs extends EventTarget {
   adopt([, id, graph, extra], running) {
     if (this.find(id) || extra?.client_id !== this.socket.id) return;
     const run = this.add(id, tidy(graph), "", extra.create_time);
+    run.sent = performance.now();
     if (running) this.begin(run);
     this.change(run);
   }
@@ -112,41 +114,57 @@ export class Runs extends EventTarget {
     run.start ??= run.end;
     run.node = null;
     for (const n of run.nodes.values()) if (n.state === "running") n.state = state === "done" ? "done" : "stopped";
-    if (state === "done" && !run.outputs.length) this.settle(run);
+    if (state === "done" && !run.outputs.length) this.settle(run, false);
     this.dispatchEvent(new CustomEvent("end", { detail: run }));
   }
 
-  /** settle asks the server how a run stands, after the line was broken. */
-  async settle(run) {
-    let job;
+  /** settle asks how a run has ended, after the line was broken; queued says whether it still stands in the queue. */
+  async settle(run, queued) {
+    let row;
     try {
-      job = await get(`api/jobs/${run.id}`);
-    } catch (error) {
-      if (error.status === 404 && (run.state === "waiting" || run.state === "running")) this.finish(run, "cancelled");
+      row = (await get(`history/${run.id}`))[run.id];
+    } catch {
+      return; // the next connection asks again
+    }
+    if (!row) {
+      if (!queued && busy(run)) this.finish(run, "cancelled");
       this.change(run);
       return;
     }
-    for (const [node, output] of Object.entries(job.outputs ?? {})) collect(run, node, output);
-    if (job.execution_start_time && job.execution_end_time) [run.start, run.end] = [job.execution_start_time, job.execution_end_time];
-    if (job.status === "in_progress") this.begin(run);
-    if (job.status === "failed") run.error = job.execution_error ?? run.error;
-    const state = { completed: "done", failed: "failed", cancelled: "cancelled" }[job.status];
-    const [start, end] = [run.start, run.end];
-    if (state) this.finish(run, state);
-    if (state && start && end) [run.start, run.end] = [start, end];
+    for (const [node, output] of Object.entries(row.outputs ?? {})) collect(run, node, output);
+    if (busy(run)) {
+      const told = Object.fromEntries(row.status?.messages ?? []);
+      run.error = told.execution_error ?? null;
+      const state = row.status?.status_str !== "error" ? "done" : told.execution_interrupted ? "cancelled" : "failed";
+      this.finish(run, state);
+      const end = told.execution_success ?? told.execution_error ?? told.execution_interrupted;
+      if (told.execution_start && end) [run.start, run.end] = [told.execution_start.timestamp, end.timestamp];
+    }
     this.change(run);
   }
 
+  /** compare looks after runs that a queue read after asked (performance.now) does not have: nobody tells of jobs taken out. */
+  compare(ids, asked) {
+    for (const run of this.list) if (busy(run) && run.sent < asked && !ids.has(run.id)) this.settle(run, false);
+  }
+
   async catchUp() {
+    const asked = performance.now();
     try {
       const queue = await get("queue");
-      for (const item of queue.queue_pending ?? []) this.adopt(item, false);
-      for (const item of queue.queue_running ?? []) this.adopt(item, true);
+      const [now, waiting] = [queue.queue_running ?? [], queue.queue_pending ?? []];
+      for (const item of waiting) this.adopt(item, false);
+      for (const item of now) this.adopt(item, true);
+      this.compare(new Set([...now, ...waiting].map((item) => item[1])), asked);
     } catch {
-      return; // the next connection tries again
+      // the next connection tries again
     }
-    for (const run of this.list) if (run.state === "waiting" || run.state === "running") this.settle(run);
   }
+}
+
+/** busy reports whether a run has not come to its end. */
+function busy(run) {
+  return run.state === "waiting" || run.state === "running";
 }
 
 const handlers = {

@@ -83,7 +83,7 @@ export class Stage {
 
   draw() {
     let run = this.pinned ?? this.context.runs.active();
-    if (run && run !== this.pinned && run.end && run.created < this.since) run = null;
+    if (run && run !== this.pinned && run.end && run.end < this.since) run = null;
     if (run !== this.run) {
       this.run = run;
       this.item = 0;

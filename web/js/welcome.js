@@ -24,7 +24,7 @@ export function welcome(folders, hooks) {
   const known = places.filter(([kind, reader]) => folders?.[kind]?.length && hooks.info()[reader]);
   return h("section", { class: "welcome", "aria-labelledby": "welcome-title" },
     h("h1", { id: "welcome-title", text: "Almost there: add a model" }),
-    h("p", { class: "lead", text: "comfygo runs, and has no model to make pictures with yet. Put one into its folder, and look again: no restart is needed." }),
+    h("p", { class: "lead", text: "comfygo runs, and has no model to make pictures with yet. Put one into its folder, which you may have to make, and look again: no restart is needed." }),
     h("ol", { class: "places" }, known.map(([kind, , name, about]) => h("li", { class: "card" }, h("h2", { text: name }), h("p", { text: about }), pathRow(folders[kind][0])))),
     h("div", { class: "row" },
       button("Look again", { primary: true, icon: icon("refresh"), on: { click: hooks.look } }),

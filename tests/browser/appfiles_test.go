@@ -1,0 +1,185 @@
+package browser_test
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"hash/crc32"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"comfygo/tests/browser"
+)
+
+// deflated packs as zlib does.
+func deflated(t *testing.T, data []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	if _, err := w.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// pngWith is a small picture with one chunk put in behind its header.
+func pngWith(t *testing.T, kind string, body []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 4, 4))); err != nil {
+		t.Fatal(err)
+	}
+	const header = 8 + 25                                          // signature, IHDR
+	chunk := binary.BigEndian.AppendUint32(nil, uint32(len(body))) //nolint:gosec // short
+	chunk = append(append(chunk, kind...), body...)
+	chunk = binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(chunk[4:]))
+	data := b.Bytes()
+	return append(append(append([]byte{}, data[:header]...), chunk...), data[header:]...)
+}
+
+// exif is a directory with one text, as ComfyUI writes it for WebP: tag 0x0110.
+func exif(text string) []byte {
+	data := []byte("II*\x00\x08\x00\x00\x00\x01\x00\x10\x01\x02\x00")
+	data = binary.LittleEndian.AppendUint32(data, uint32(len(text)+1)) //nolint:gosec // short
+	data = binary.LittleEndian.AppendUint32(data, 26)
+	data = append(data, 0, 0, 0, 0)
+	return append(append(data, text...), 0)
+}
+
+// webpWith is the frame of a WebP with an EXIF block.
+func webpWith(block []byte) []byte {
+	body := append([]byte("WEBPVP8 \x01\x00\x00\x00\x00\x00EXIF"), binary.LittleEndian.AppendUint32(nil, uint32(len(block)))...) //nolint:gosec // short
+	body = append(body, block...)
+	return append(binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(len(body))), body...) //nolint:gosec // short
+}
+
+// TestAppDrop drops the same workflow in every form in which it can come; each has another seed.
+func TestAppDrop(t *testing.T) {
+	t.Parallel()
+	s := browser.Start(t, "--demo-model")
+	p := browser.Open(t, s, "/app")
+	p.Wait("#run")
+	seeded := func(seed uint64) []byte {
+		return demoGraph(t, func(g graph) { g["3"].Inputs["seed"] = seed })
+	}
+	for _, c := range []struct {
+		name string
+		data []byte
+		seed string
+	}{
+		{"api.json", seeded(101), "101"},
+		{"request.json", append(append([]byte(`{"client_id": "x", "prompt": `), seeded(102)...), '}'), "102"},
+		{"large seed.json", seeded(18446744073709551615), "18446744073709551615"},
+		{"text.png", pngWith(t, "tEXt", append([]byte("prompt\x00"), seeded(103)...)), "103"},
+		{"packed.png", pngWith(t, "zTXt", append([]byte("prompt\x00\x00"), deflated(t, seeded(104))...)), "104"},
+		{"international.png", pngWith(t, "iTXt", append([]byte("prompt\x00\x00\x00en\x00Eingabe\x00"), seeded(105)...)), "105"},
+		{"both.png", pngWith(t, "iTXt", append([]byte("prompt\x00\x01\x00\x00\x00"), deflated(t, seeded(106))...)), "106"},
+		{"picture.webp", webpWith(exif("prompt:" + string(seeded(107)))), "107"},
+		{"photo.jpg", append(append([]byte{0xff, 0xd8, 0xff, 0xe1}, length(exif("Prompt:"+string(seeded(108))))...), 0xff, 0xda, 0, 2), "108"},
+	} {
+		p.Drop("body", file(t, c.name, c.data))
+		p.WaitFor(c.name+" is in the form", "document.querySelector('[data-input=seed] input')?.value === '"+c.seed+"'")
+	}
+	p.Shot("dropped")
+	p.Drop("body", file(t, "large.json", seeded(18446744073709551614)))
+	p.WaitFor("the large seed is in the form", "document.querySelector('[data-input=seed] input').value === '18446744073709551614'")
+	p.Click("#run")
+	p.WaitFor("the picture is there", done)
+	if got := p.Text(".caption"); !bytes.Contains([]byte(got), []byte("seed 18446744073709551614")) {
+		t.Errorf("a seed of 64 bits became %q", got)
+	}
+	made, err := filepath.Glob(filepath.Join(s.Dir, "output", "*.png"))
+	if err != nil || len(made) != 1 {
+		t.Fatalf("the output folder has %q (%v)", made, err)
+	}
+	p.Drop("body", file(t, "other.json", seeded(1)))
+	p.WaitFor("another one is in the form", "document.querySelector('[data-input=seed] input').value === '1'")
+	p.Drop("body", made[0])
+	p.WaitFor("the saved picture's own seed is back", "document.querySelector('[data-input=seed] input').value === '18446744073709551614'")
+	p.Clean()
+}
+
+// length puts a JPEG segment's length and EXIF's name in front of a block.
+func length(block []byte) []byte {
+	name := "Exif\x00\x00"
+	return append(append(binary.BigEndian.AppendUint16(nil, uint16(2+len(name)+len(block))), name...), block...) //nolint:gosec // short
+}
+
+// TestAppDropRefused drops what is no workflow: a message says so, and what was there stays.
+func TestAppDropRefused(t *testing.T) {
+	t.Parallel()
+	s := browser.Start(t, "--demo-model")
+	p := browser.Open(t, s, "/app")
+	p.Wait("#run")
+	bomb := deflated(t, make([]byte, 80<<20))
+	for _, c := range []struct{ name, data, want string }{
+		{"plain.png", string(pngWith(t, "tEXt", []byte("Comment\x00hello"))), "no ComfyUI workflow"},
+		{"other.png", string(pngWith(t, "tEXt", []byte("parameters\x00steps: 20"))), "another program"},
+		{"broken.png", string(pngWith(t, "tEXt", []byte("prompt\x00{broken"))), "no ComfyUI workflow"},
+		{"bomb.png", string(pngWith(t, "zTXt", append([]byte("prompt\x00\x00"), bomb...))), "too large"},
+		{"cut.png", "\x89PNG\r\n\x1a\n\x00\x00", "no ComfyUI workflow"},
+		{"cut.webp", "RIFF\xff\xff\xff\xffWEBPEXIF\xff\xff\xff\xff", "no ComfyUI workflow"},
+		{"list.json", `[1, 2, 3]`, "no workflow"},
+		{"words.json", `hello`, "neither a workflow nor a picture"},
+		{"empty.json", ``, "neither a workflow nor a picture"},
+		{"other.json", `{"a": {"b": 1}}`, "no workflow"},
+		{"deep.json", `{"prompt": {"1": {"class_type": 5}}}`, "no workflow"},
+	} {
+		p.Drop("body", file(t, c.name, []byte(c.data)))
+		p.WaitFor(c.name+" is refused", "[...document.querySelectorAll('.notice.bad')].some(n => n.textContent.includes("+jsString(c.name)+") && n.textContent.includes("+jsString(c.want)+"))")
+	}
+	p.Shot("refused")
+	if got := p.Text("h1"); got != "Demo" {
+		t.Errorf("the workflow became %q", got)
+	}
+	p.Clean()
+}
+
+// TestAppPicture gives a picture to an input: by dropping it on the field, and by the file dialog.
+func TestAppPicture(t *testing.T) {
+	t.Parallel()
+	s := browser.Start(t, "--demo-model")
+	p := browser.Open(t, s, "/app")
+	p.Wait("#run")
+	p.Click("#open")
+	p.Shot("open")
+	p.ClickText(".choice strong", "Picture to picture")
+	p.Wait(".drop-zone")
+	p.WaitFor("a picture is asked for", "document.querySelector('[data-input=image] .field-error').textContent.includes('needed')")
+	p.Click("#run")
+	if n := len(p.Requests("^/prompt")); n != 0 {
+		t.Errorf("%d prompts were sent without a picture", n)
+	}
+	first, second := file(t, "first.png", smallPNG(t, 64)), file(t, "second.png", smallPNG(t, 72))
+	p.Drop(".drop-zone", first)
+	p.WaitFor("the picture is sent and shown", "document.querySelector('.input-picture').naturalWidth === 64")
+	p.Choose(".drop-zone input[type=file]", second)
+	p.WaitFor("the other picture is sent and shown", "document.querySelector('.input-picture').naturalWidth === 72")
+	p.Shot("picture")
+	if _, err := os.Stat(filepath.Join(s.Dir, "input", "first.png")); err != nil {
+		t.Error(err)
+	}
+	p.Fill("[data-input=steps] input", "2")
+	p.Click("#run")
+	p.WaitFor("the picture is there", done+" && document.querySelector('.frame img').naturalWidth === 72")
+	p.Clean()
+}
+
+func smallPNG(t *testing.T, size int) []byte {
+	t.Helper()
+	img := image.NewRGBA(image.Rect(0, 0, size, size))
+	for i := range img.Pix {
+		img.Pix[i] = uint8(i * 7)
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
