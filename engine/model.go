@@ -22,6 +22,8 @@ type Model struct {
 	sampling *sampling.ModelSampling
 	// weights, when set, is the type that weights are rounded to.
 	weights dtype.DType
+	// compute, when set, is the type to compute with on a card.
+	compute dtype.DType
 	// format, when set, replaces the family's.
 	format *sampling.LatentFormat
 	// family, when set, is the sampling that sampling replaced.
@@ -110,7 +112,7 @@ func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in s
 	if x.Dim(2)%grid != 0 || x.Dim(3)%grid != 0 {
 		even, kind = false, "unet odd"
 	}
-	p, err := m.rt.placeOf(m.rt.cfg.Device, or(m.rt.cfg.UNet, dtype.F16))
+	p, err := m.rt.placeOf(m.rt.cfg.Device, or(m.compute, or(m.rt.cfg.UNet, dtype.F16)))
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,9 @@
 package engine
 
-import "comfygo/engine/sampling"
+import (
+	"comfygo/engine/dtype"
+	"comfygo/engine/sampling"
+)
 
 // WithSampling returns the model with another meaning of its noise levels.
 func (m *Model) WithSampling(s *sampling.ModelSampling) *Model {
@@ -37,6 +40,14 @@ func (m *Model) WithHooks(change func(h sampling.Hooks) sampling.Hooks) *Model {
 
 // Hooks returns the model's hooks on guidance.
 func (m *Model) Hooks() sampling.Hooks { return m.hooks }
+
+// WithCompute returns the model with another type of number to compute with on a card; Invalid is the usual one. Processors compute
+// with float32 whatever is asked for.
+func (m *Model) WithCompute(d dtype.DType) *Model {
+	c := *m
+	c.compute = d
+	return &c
+}
 
 // WithOption returns the model with one more option for its network, under upstream's name of it.
 func (m *Model) WithOption(name string, value any) *Model {

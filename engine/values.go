@@ -21,6 +21,9 @@ type Latent struct {
 	// DownscaleRatio, when positive, is the picture-to-latent factor an empty latent was made for;
 	// 0 stands for upstream's missing key.
 	DownscaleRatio int
+	// Along are the further parts of a nested latent, which are sampled together with Samples, such as a film's sound; AlongMasks
+	// are their noise masks, nil where there is none.
+	Along, AlongMasks []*tensor.Tensor
 }
 
 // Cond is one entry of a CONDITIONING list.

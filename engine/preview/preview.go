@@ -96,7 +96,7 @@ func openDecoder(f sampling.LatentFormat, d Decoders) (*engine.VAE, error) {
 // with TAESD for each pixel on a processor and on a card.
 const (
 	rgbCost           = 10 * time.Millisecond
-	tinyCostProcessor = 3 * time.Microsecond
+	tinyCostProcessor = 5 * time.Microsecond
 	tinyCostCard      = 50 * time.Nanosecond
 )
 

@@ -8,33 +8,6 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// noiseMask returns a mask scaled to the latent's axes and repeated over channels and rows. Upstream: reshape_mask.
-func noiseMask(mask *tensor.Tensor, shape []int) (*tensor.Tensor, error) {
-	if len(mask.Shape) < 2 || len(shape) < 4 {
-		return nil, fmt.Errorf("reading the noise mask: shape %v does not fit latents of shape %v", mask.Shape, shape)
-	}
-	planes, err := mask.Reshape(-1, 1, mask.Dim(-2), mask.Dim(-1))
-	if err != nil {
-		return nil, fmt.Errorf("reading the noise mask: %w", err)
-	}
-	h, w := shape[len(shape)-2], shape[len(shape)-1]
-	if planes.Dim(2) != h || planes.Dim(3) != w {
-		if planes, err = imaging.Upscale(planes, w, h, "bilinear", "disabled"); err != nil {
-			return nil, fmt.Errorf("scaling the noise mask: %w", err)
-		}
-	}
-	out := tensor.New(shape...)
-	cells := h * w
-	perRow := tensor.Count(shape[1:]) / cells
-	for b := range shape[0] {
-		row := planes.Index(b % planes.Dim(0)).Data
-		for p := range perRow {
-			copy(out.Data[(b*perRow+p)*cells:][:cells], row)
-		}
-	}
-	return out, nil
-}
-
 // blankInpaint is the latent of a black picture: what an inpainting model reads when there is no mask.
 var blankInpaint = [4]float32{0.8223, -0.6876, 0.6364, 0.1380}
 

@@ -21,6 +21,8 @@ type Inputs struct {
 	Y *tensor.Tensor
 	// Concat are channels [N,C',H,W] that the network reads beside x.
 	Concat *tensor.Tensor
+	// Parts, when set, says that x holds packed rows of a nested latent: the shapes of the parts, to Unpack it by.
+	Parts [][]int
 	// Options are the run's Params.Options, for networks that know them.
 	Options map[string]any
 }

@@ -22,16 +22,22 @@ func PrepareNoise(shape []int, seed uint64, indices []int) (*tensor.Tensor, erro
 // later goes on where the noise ends.
 func drawNoise(shape []int, seed uint64, indices []int) (*tensor.Tensor, *Generator, error) {
 	g := NewGenerator(seed)
+	out, err := drawFrom(g, shape, indices)
+	return out, g, err
+}
+
+// drawFrom is drawNoise from a generator that may have drawn before.
+func drawFrom(g *Generator, shape []int, indices []int) (*tensor.Tensor, error) {
 	out := tensor.New(shape...)
 	if len(indices) == 0 {
 		g.Randn(out.Data)
-		return out, g, nil
+		return out, nil
 	}
 	if len(shape) == 0 || len(indices) != shape[0] {
-		return nil, nil, fmt.Errorf("preparing noise: %d batch indices for latents of shape %v", len(indices), shape)
+		return nil, fmt.Errorf("preparing noise: %d batch indices for latents of shape %v", len(indices), shape)
 	}
 	if low, high := slices.Min(indices), slices.Max(indices); low < 0 || high >= maxBatchIndex {
-		return nil, nil, fmt.Errorf("preparing noise: batch indices must lie in [0,%d), got %d to %d", maxBatchIndex, low, high)
+		return nil, fmt.Errorf("preparing noise: batch indices must lie in [0,%d), got %d to %d", maxBatchIndex, low, high)
 	}
 	row := make([]float32, tensor.Count(shape[1:]))
 	for n := range slices.Max(indices) + 1 {
@@ -42,7 +48,7 @@ func drawNoise(shape []int, seed uint64, indices []int) (*tensor.Tensor, *Genera
 			}
 		}
 	}
-	return out, g, nil
+	return out, nil
 }
 
 // NoiseSource gives the noise that a sampler adds on its way from one noise level to a lower one.

@@ -6,6 +6,7 @@ package sampling
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -38,6 +39,9 @@ type Params struct {
 	Latent *tensor.Tensor
 	// NoiseMask, when set, is 1 where the latent may change, [B,H,W] or [B,1,H,W] at any size.
 	NoiseMask *tensor.Tensor
+	// Along are further parts of a nested latent, AlongMasks their noise masks, nil where there is none. SampleParts takes them.
+	Along, AlongMasks []*tensor.Tensor
+	parts             [][]int // the shapes of all parts of a nested latent, which Latent holds packed
 	// BatchIndex, when set, numbers the rows for the noise.
 	BatchIndex []int
 	// DownscaleRatio is the picture-to-latent factor that an empty latent was made for; 0 when unknown.
@@ -68,30 +72,39 @@ type Params struct {
 type Step struct {
 	// Index counts from 0, Total is the number of steps of the whole run.
 	Index, Total int
-	// X is the noisy latent, Denoised what it is predicted to become; both in the network's space, not to be changed.
+	// X is the noisy latent, Denoised what it is predicted to become; both in the network's space, not to be changed. Those of
+	// a nested latent are packed, and Parts holds the shapes to unpack them by.
 	X, Denoised *tensor.Tensor
+	Parts       [][]int
 }
 
 // Sample runs a sampler and returns the new latent in the VAE's space. It fails on names it does not know, on shapes that
 // do not fit, when ctx ends (with its cause) and with ErrNotFinite when the network is broken. Upstream:
 // common_ksampler and comfy.sample.sample.
 func Sample(ctx context.Context, p Params) (*tensor.Tensor, error) {
-	s, err := NewSampler(p.Sampler)
+	s, sigmas, err := p.Levels()
 	if err != nil {
 		return nil, err
-	}
-	if err := p.check(); err != nil {
-		return nil, err
-	}
-	sigmas, err := Sigmas(p.Model, p.Sampler, p.Scheduler, p.Steps, p.Denoise)
-	if err != nil {
-		return nil, err
-	}
-	if sigmas = cutSteps(sigmas, p.StartStep, p.LastStep, p.FullDenoise); len(sigmas) == 0 {
-		return p.fixEmpty()
 	}
 	out, _, err := SampleWith(ctx, p, s, sigmas)
 	return out, err
+}
+
+// Levels returns the sampler of p and the levels that it goes through by p's steps, scheduler and denoise; none when there is nothing
+// to do. It fails on names it does not know.
+func (p *Params) Levels() (*Sampler, []float32, error) {
+	s, err := NewSampler(p.Sampler)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := p.check(); err != nil {
+		return nil, nil, err
+	}
+	sigmas, err := Sigmas(p.Model, p.Sampler, p.Scheduler, p.Steps, p.Denoise)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, cutSteps(sigmas, p.StartStep, p.LastStep, p.FullDenoise), nil
 }
 
 // SampleWith runs a sampler through the given levels, whatever the steps, scheduler and denoise of p. It returns the new
@@ -99,7 +112,7 @@ func Sample(ctx context.Context, p Params) (*tensor.Tensor, error) {
 // leave the latent as it is. Upstream: the SamplerCustom nodes and CFGGuider.sample.
 func SampleWith(ctx context.Context, p Params, s *Sampler, sigmas []float32) (latent, denoised *tensor.Tensor, err error) {
 	if s == nil {
-		return nil, nil, fmt.Errorf("sampling: no sampler given")
+		return nil, nil, errNoSampler
 	}
 	if err := p.check(); err != nil {
 		return nil, nil, err
@@ -117,11 +130,13 @@ func SampleWith(ctx context.Context, p Params, s *Sampler, sigmas []float32) (la
 	return p.run(ctx, s, sigmas, noise, start, generator)
 }
 
+var errNoSampler = errors.New("sampling: no sampler given")
+
 func (p *Params) check() error {
 	switch {
 	case p.Network == nil || p.Model == nil:
 		return fmt.Errorf("sampling: no model given")
-	case p.Latent == nil || len(p.Latent.Shape) < 4 || p.Latent.Len() == 0:
+	case p.Latent == nil || len(p.Latent.Shape) < 3 || p.Latent.Len() == 0 || p.parts == nil && len(p.Along) == 0 && len(p.Latent.Shape) < 4:
 		return fmt.Errorf("sampling: the latent is empty")
 	case p.Guider == nil && len(p.Positive) == 0:
 		return fmt.Errorf("sampling: the positive conditioning is empty")
@@ -174,11 +189,11 @@ func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, l
 	}
 	g := newGuide(p, p.guider(), s, sigmas)
 	g.log.Debug("sampling", "sampler", s.name, "steps", len(sigmas)-1, "from", sigmas[0], "latents", latent.Shape, "seed", p.Seed)
-	var mask *tensor.Tensor
-	if p.NoiseMask != nil {
-		if mask, err = noiseMask(p.NoiseMask, latent.Shape); err != nil {
-			return nil, nil, err
-		}
+	mask, err := p.mask(latent.Shape)
+	if err != nil {
+		return nil, nil, err
+	}
+	if mask != nil {
 		g.inpaint = &inpaint{mask: mask, latent: latent, noise: noise}
 		if s.freshInpaint {
 			fresh := like(latent)
@@ -197,7 +212,7 @@ func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, l
 			g.steps++
 			denoised = guess
 			if p.OnStep != nil {
-				p.OnStep(Step{Index: i, Total: len(sigmas) - 1, X: x, Denoised: guess})
+				p.OnStep(Step{Index: i, Total: len(sigmas) - 1, X: x, Denoised: guess, Parts: p.parts})
 			}
 		},
 	}

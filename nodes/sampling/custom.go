@@ -21,12 +21,20 @@ type Noise struct {
 	None bool
 }
 
-// draw returns the noise for a latent.
-func (n *Noise) draw(l engine.Latent) (*tensor.Tensor, error) {
-	if n.None {
-		return tensor.New(l.Samples.Shape...), nil
+// draw returns the noise for each part of a latent.
+func (n *Noise) draw(l engine.Latent) ([]*tensor.Tensor, error) {
+	shapes := [][]int{l.Samples.Shape}
+	for _, part := range l.Along {
+		shapes = append(shapes, part.Shape)
 	}
-	return es.PrepareNoise(l.Samples.Shape, n.Seed, l.BatchIndex)
+	if !n.None {
+		return es.PrepareNestedNoise(shapes, n.Seed, l.BatchIndex)
+	}
+	out := make([]*tensor.Tensor, len(shapes))
+	for i, shape := range shapes {
+		out[i] = tensor.New(shape...)
+	}
+	return out, nil
 }
 
 // RandomNoise is the noise of a seed.
@@ -156,8 +164,12 @@ func (n *AddNoise) Run(_ *nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	out := n.Latent
-	out.Samples = es.NoisyLatent(n.Model.Sampling(), n.Model.LatentFormat(), n.Sigmas, noise, n.Latent.Samples)
+	parts := append([]*tensor.Tensor{n.Latent.Samples}, n.Latent.Along...)
+	for i, part := range parts {
+		parts[i] = es.NoisyLatent(n.Model.Sampling(), n.Model.LatentFormat(), n.Sigmas, noise[i], part)
+	}
+	out := withParts(n.Latent, parts)
+	out.DownscaleRatio = n.Latent.DownscaleRatio
 	return nodes.Out(out), nil
 }
 
@@ -171,14 +183,13 @@ func runCustom(ctx *nodes.Context, g *Guider, noise *Noise, s *es.Sampler, sigma
 	p := runParams(ctx, g.Model, latent, r)
 	p.Guider, p.DisableNoise = g.Guider, noise.None
 	p.Seed = noise.Seed // samplers draw by it even where the start has no noise
-	samples, denoised, err := es.SampleWith(ctx, p, s, sigmas)
+	samples, denoised, err := es.SampleParts(ctx, p, s, sigmas)
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	out, guess := latent, latent
-	out.Samples, out.DownscaleRatio = samples, 0
-	if guess.Samples = denoised; denoised == samples {
-		guess = out
+	out, guess := withParts(latent, samples), withParts(latent, denoised)
+	if denoised[0] != samples[0] {
+		guess.DownscaleRatio = latent.DownscaleRatio
 	}
 	return nodes.Out(out, guess), nil
 }

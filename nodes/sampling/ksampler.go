@@ -115,10 +115,13 @@ func sample(ctx *nodes.Context, model *engine.Model, latent engine.Latent, posit
 	base.Positive, base.Negative, base.CFG = p.Positive, p.Negative, p.CFG
 	base.Seed, base.Steps, base.Sampler, base.Scheduler, base.Denoise = p.Seed, p.Steps, p.Sampler, p.Scheduler, p.Denoise
 	base.DisableNoise, base.StartStep, base.LastStep, base.FullDenoise = p.DisableNoise, p.StartStep, p.LastStep, p.FullDenoise
-	samples, err := es.Sample(ctx, base)
+	sampler, sigmas, err := base.Levels()
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	latent.Samples, latent.DownscaleRatio = samples, 0
-	return nodes.Out(latent), nil
+	parts, _, err := es.SampleParts(ctx, base, sampler, sigmas)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	return nodes.Out(withParts(latent, parts)), nil
 }

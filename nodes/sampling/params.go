@@ -5,6 +5,7 @@ import (
 
 	"comfygo/engine"
 	es "comfygo/engine/sampling"
+	"comfygo/engine/tensor"
 	"comfygo/nodes"
 )
 
@@ -26,6 +27,16 @@ func runParams(ctx *nodes.Context, model *engine.Model, latent engine.Latent, r 
 	p := modelParams(model, ctx.Log)
 	p.Latent, p.NoiseMask = latent.Samples, latent.NoiseMask
 	p.BatchIndex, p.DownscaleRatio = latent.BatchIndex, latent.DownscaleRatio
+	p.Along, p.AlongMasks = latent.Along, latent.AlongMasks
 	p.OnStep = r.step
 	return p
+}
+
+// withParts returns a latent with other samples: those of its parts.
+func withParts(l engine.Latent, parts []*tensor.Tensor) engine.Latent {
+	l.Samples, l.DownscaleRatio = parts[0], 0
+	if len(parts) > 1 {
+		l.Along = parts[1:]
+	}
+	return l
 }

@@ -54,10 +54,22 @@ func (r *reporter) step(s es.Step) {
 	r.value, r.total = float64(s.Index+1), float64(s.Total)
 	if r.maker != nil && !r.busy.Load() && r.maker.Due(s.Denoised) {
 		r.busy.Store(true)
-		r.making.Go(func() { r.show(s.Denoised) })
+		r.making.Go(func() { r.show(firstPart(s)) })
 		return
 	}
 	r.ctx.Progress(r.value, r.total)
+}
+
+// firstPart is what a step's picture is made of: of a film with sound, the film.
+func firstPart(s es.Step) *tensor.Tensor {
+	if s.Parts == nil {
+		return s.Denoised
+	}
+	parts, err := es.Unpack(s.Denoised, s.Parts)
+	if err != nil {
+		return s.Denoised
+	}
+	return parts[0]
 }
 
 // show makes a picture and tells it with the progress that the run has reached by then. Without a picture it tells the
