@@ -50,6 +50,13 @@ test: setup ## run every test under the race detector
 race: setup ## run every test again under the race detector, nothing cached
 	$(GO) test -race -shuffle=on -count=1 -timeout 30m ./...
 
+SDKS := $(BIN)/sdks
+.PHONY: sdks
+sdks: ## install the pinned clients that others have written for the Comfy API v2, and what the examples in Python need
+	npm install --silent --no-audit --no-fund --no-save --prefix $(SDKS)/node @comfyorg/sdk@0.1.9
+	python3 -m venv $(SDKS)/python
+	$(SDKS)/python/bin/pip install --quiet --disable-pip-version-check comfy-sdk==0.5.0 requests==2.34.2 websocket-client==1.9.2
+
 .PHONY: golden
 golden: setup ## compare with the recorded pictures and numbers, the full-size model included (4 GB of memory, minutes)
 	$(GO) test -count=1 -timeout 60m -tags fullsize -run 'Golden' ./...
