@@ -129,6 +129,8 @@ func (g *authenticator) who(r *http.Request, s shown, socket bool) (auth.Princip
 		return auth.Principal{}, nil
 	case s.Source == auth.SourceCookie && !fromOwnPage(r, socket):
 		return auth.Principal{}, errCrossSite
+	case s.Source == auth.SourceProxy && !throughProxy(r, socket):
+		return auth.Principal{}, errCrossSite
 	}
 	return g.Gate.Authenticate(r.Context(), s.Credential)
 }

@@ -31,6 +31,14 @@ func FromOwnPage(r *http.Request) bool {
 	return len(origins) == 0 || len(origins) == 1 && sameOrigin(origins[0], r.Host)
 }
 
+// throughProxy reports whether a request for which a proxy vouches may count. The proxy knows a browser by a cookie of its
+// own, which other sites' pages make the browser send too; so what another site's page asks for is refused, but for
+// following a link.
+func throughProxy(r *http.Request, socket bool) bool {
+	follows := r.Method == http.MethodGet && !socket && r.Header.Get("Sec-Fetch-Mode") == "navigate"
+	return follows || FromOwnPage(r)
+}
+
 // sameOrigin reports whether an origin is that of a host, both with their ports.
 func sameOrigin(origin, host string) bool {
 	scheme, rest, ok := strings.Cut(origin, "://")
