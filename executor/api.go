@@ -54,10 +54,20 @@ type Config struct {
 	Cache    CacheConfig
 	// Enrich, if set, may add to what a node shows before clients, history and caches get it; it returns a new object.
 	Enrich func(ctx context.Context, ui *pyjson.Object) *pyjson.Object
+	// Watch, if set, is told when a node's calls begin; the node runs with the context that it returns, and the function that it returns
+	// is called at their end. It may be called from several goroutines.
+	Watch func(ctx context.Context, w Work) (context.Context, func(error))
 	// Log may be nil.
 	Log *slog.Logger
 	// Now is the clock of the messages; nil means time.Now.
 	Now func() time.Time
+}
+
+// Work is the work of one node of a job.
+type Work struct {
+	PromptID, NodeID string
+	// Class is the node's class name, which is known to be one of the registry.
+	Class string
 }
 
 // Verdict is what validation says: everything that POST /prompt answers.
@@ -147,6 +157,8 @@ type Result struct {
 	Outputs, Meta *pyjson.Object
 	// Messages are execution_start, execution_cached, execution_success, execution_error, execution_interrupted as they came.
 	Messages []Message
+	// Ran is how many nodes were called and came to their end, Cached how many had their results already.
+	Ran, Cached int
 	// Success is false after an error or an interrupt.
 	Success bool
 	// Interrupted is true when the job's context ended.

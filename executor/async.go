@@ -31,7 +31,9 @@ func (r *run) startAsync(ctx context.Context, n *node, c *caller, f method) (a *
 		r.background.Go(func() {
 			defer a.waiting.Done()
 			defer pause()
+			ctx, end := r.watch(ctx, n)
 			result, err := one.once(ctx, index, values, f)
+			end(err)
 			a.finish(slot, result, err)
 		})
 		<-paused

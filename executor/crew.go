@@ -132,6 +132,8 @@ func (r *run) perform(n *node, c *caller) (got returned, err error) {
 
 // make makes a node's calls and puts their results together.
 func (r *run) make(ctx context.Context, n *node, c *caller) (got returned, err error) {
+	ctx, end := r.watch(ctx, n)
+	defer func() { end(err) }()
 	err = nodes.Protect(func() error {
 		results, err := c.each(ctx, runNode)
 		if err != nil {
@@ -141,6 +143,14 @@ func (r *run) make(ctx context.Context, n *node, c *caller) (got returned, err e
 		return err
 	})
 	return got, err
+}
+
+// watch tells who watches that a node's calls begin. The returned function must be called at their end.
+func (r *run) watch(ctx context.Context, n *node) (context.Context, func(error)) {
+	if r.e.watch == nil {
+		return ctx, func(error) {}
+	}
+	return r.e.watch(ctx, Work{PromptID: r.job.ID, NodeID: n.id, Class: n.class.Name})
 }
 
 // accompany waits for the node whose turn it is and keeps the others at work.

@@ -25,6 +25,7 @@ type run struct {
 
 	executed []string
 	ran      map[string]bool
+	cached   int // nodes whose results were there at the start
 	shown    map[string]*shown
 	shows    []string               // keys of shown in order
 	parts    map[string][]expansion // nodes that wait for what they expanded into
@@ -104,7 +105,9 @@ func (r *run) start() {
 	r.keys = &keyMaker{g: g, owner: r.job.owner(), run: r.e.runs, fingerprint: r.fingerprint}
 	ids := slices.Clone(g.order)
 	r.cache.begin(g, r.keys, ids)
-	r.out.status("execution_cached", pyjson.NewObject("nodes", r.cachedNodes(ids), "prompt_id", r.job.ID), false)
+	cached := r.cachedNodes(ids)
+	r.cached = len(cached)
+	r.out.status("execution_cached", pyjson.NewObject("nodes", cached, "prompt_id", r.job.ID), false)
 	r.plan = newPlan(g, r.cache)
 	r.adopt()
 	known := r.cache.known()
@@ -202,7 +205,7 @@ func (r *run) result() Result {
 		outputs.Set(id, r.shown[id].output)
 		meta.Set(id, r.shown[id].meta)
 	}
-	return Result{Outputs: outputs, Meta: meta, Messages: r.out.messages, Success: r.success, Interrupted: r.cancelled}
+	return Result{Outputs: outputs, Meta: meta, Messages: r.out.messages, Ran: len(r.ran), Cached: r.cached, Success: r.success, Interrupted: r.cancelled}
 }
 
 func (r *run) show(id string, s *shown) {

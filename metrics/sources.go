@@ -1,10 +1,6 @@
 package metrics
 
-import (
-	"strconv"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
 // Sources are asked when somebody reads the figures. They must not block.
 type Sources struct {
@@ -121,5 +117,3 @@ func one(yes bool) float64 {
 	}
 	return 0
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }
