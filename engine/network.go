@@ -15,6 +15,7 @@ import (
 type network struct {
 	file    *modelFile // keeps the mapped weights alive
 	session *ort.Session
+	watch   func(ctx context.Context) func(error) // is told of a run, and of its end
 
 	mu      sync.Mutex
 	binding *ort.Binding
@@ -23,7 +24,10 @@ type network struct {
 
 // run computes outputs from inputs that differ from run to run.
 func (n *network) run(ctx context.Context, inputs map[string]ort.Value, outputs ...string) (map[string]ort.Value, error) {
-	return n.session.Run(ctx, inputs, outputs)
+	end := n.watch(ctx)
+	out, err := n.session.Run(ctx, inputs, outputs)
+	end(err)
+	return out, err
 }
 
 // step is run for a network that is run again and again: inputs whose bytes are those of the run before stay where
@@ -50,7 +54,9 @@ func (n *network) step(ctx context.Context, inputs map[string]ort.Value, output 
 		}
 		n.bound[name] = v
 	}
+	end := n.watch(ctx)
 	res, err := n.binding.Run(ctx)
+	end(err)
 	return res[output], err
 }
 

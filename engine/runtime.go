@@ -43,8 +43,19 @@ type Config struct {
 	Available func() int64
 	// Embeddings finds the file of a textual-inversion embedding by name.
 	Embeddings func(name string) (path string, ok bool)
+	// Watch, if set, is told when the loading or the running of a network begins; the function that it returns is called at its end. It may
+	// be called from several goroutines.
+	Watch func(ctx context.Context, w Work) func(error)
 	// Log must not be nil.
 	Log *slog.Logger
+}
+
+// Work is something that takes its time: the loading of a network, or one run of it.
+type Work struct {
+	// Loading is false for a run.
+	Loading bool
+	// Network is the kind of network: "unet", "vae", "clip" and so on.
+	Network string
 }
 
 // Runtime loads models and runs them. It is safe for concurrent use. Nothing heavy happens before the first load.
@@ -182,7 +193,10 @@ func (rt *Runtime) heldBytes(file *modelFile, kind string) int64 {
 func (rt *Runtime) with(ctx context.Context, file *modelFile, kind string, p place, build func() (*onnx.Graph, error), f func(*network) error) error {
 	key := file.id + kind + "|" + p.String()
 	n, done, err := rt.sessions.Get(ctx, key, rt.heldBytes(file, kind), func(ctx context.Context) (*network, error) {
-		return rt.makeNetwork(ctx, file, kind, p.device, build)
+		end := rt.watch(ctx, true, kind)
+		n, err := rt.makeNetwork(ctx, file, kind, p.device, build)
+		end(err)
+		return n, err
 	})
 	if err != nil {
 		return err
@@ -219,7 +233,16 @@ func (rt *Runtime) makeNetwork(ctx context.Context, file *modelFile, kind string
 		return nil, fmt.Errorf("loading %s: %w", file.path, err)
 	}
 	rt.cfg.Log.Debug("network ready", "graph", g.Name, "file", file.path, "operators", g.Nodes(), "weights", len(g.Initializers()))
-	return &network{file: file, session: session}, nil
+	return &network{file: file, session: session, watch: func(ctx context.Context) func(error) { return rt.watch(ctx, false, kind) }}, nil
+}
+
+// watch tells who watches that work begins. The returned function must be called at its end.
+func (rt *Runtime) watch(ctx context.Context, loading bool, kind string) func(error) {
+	if rt.cfg.Watch == nil {
+		return func(error) {}
+	}
+	name, _, _ := strings.Cut(kind, " ")
+	return rt.cfg.Watch(ctx, Work{Loading: loading, Network: name})
 }
 
 // inlineBelow is the size under which weights are written into the model: the runtime's optimisers look into small
