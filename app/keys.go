@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/user"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -196,12 +196,13 @@ func wideOpen(cfg cli.Config, mode auth.Mode) string {
 
 // userName is who runs a command, for the audit log.
 func userName() string {
-	for _, name := range []string{"SUDO_USER", "USER", "USERNAME", "LOGNAME"} {
-		if v := os.Getenv(name); v != "" {
-			return v
-		}
+	if v := os.Getenv("SUDO_USER"); v != "" {
+		return v
 	}
-	return "somebody on " + runtime.GOOS
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "not known"
 }
 
 // openShellStore opens the key store for a command. Only those that make something make the file too.

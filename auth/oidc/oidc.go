@@ -201,7 +201,7 @@ func (p *Provider) Finish(ctx context.Context, state, code string) (auth.Identit
 	c := p.config(found)
 	token, err := c.Exchange(ctx, code, oauth2.VerifierOption(a.verifier))
 	var refused *oauth2.RetrieveError
-	if errors.As(err, &refused) {
+	if errors.As(err, &refused) && refused.Response.StatusCode < 500 {
 		return auth.Identity{}, fmt.Errorf("%w (%s)", errToken, refused.ErrorCode)
 	}
 	if err != nil {
