@@ -153,6 +153,9 @@ func (a *App) warn() {
 	for _, name := range a.cfg.Ignored {
 		a.log.Warn(name + " is accepted and changes nothing: what it steers in PyTorch is done in one way only")
 	}
+	if flags := a.cfg.NarrowTypes(); len(flags) > 0 && !a.parts.machine.cuda() {
+		a.log.Warn(strings.Join(flags, ", ") + ": the processor computes in 32 bit all the same; a card computes as asked")
+	}
 	if (a.cfg.TLSKeyFile == "") != (a.cfg.TLSCertFile == "") {
 		a.log.Warn("TLS stays off: it needs both --tls-keyfile and --tls-certfile")
 	}

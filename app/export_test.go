@@ -2,8 +2,11 @@ package app
 
 import (
 	"context"
+	"log/slog"
 
 	"comfygo/cli"
+	"comfygo/engine"
+	"comfygo/folders"
 )
 
 // For the tests of this package.
@@ -56,3 +59,19 @@ func ListenTLS(ctx context.Context, cfg cli.Config) (*certificate, []endpoint, e
 
 // QueuePolicy reads how jobs are treated.
 var QueuePolicy = queuePolicy
+
+// EngineConfig is what a command line says to the engine.
+func EngineConfig(cfg cli.Config) (engine.Config, error) {
+	dirs, err := folders.New(folders.Config{Base: "."})
+	if err != nil {
+		return engine.Config{}, err
+	}
+	m, err := findMachine(cfg)
+	return engineConfig(cfg, m, dirs, slog.New(slog.DiscardHandler)), err
+}
+
+// WantedCard is the number of the card that has to be used, -1 for any.
+func WantedCard(cfg cli.Config) int { return wanted(cfg).Card }
+
+// ShowDevices narrows what CUDA sees.
+var ShowDevices = showDevices

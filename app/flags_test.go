@@ -1,0 +1,92 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"comfygo/app"
+	"comfygo/cli"
+	"comfygo/engine"
+	"comfygo/engine/dtype"
+)
+
+// configOf reads a command line.
+func configOf(t *testing.T, words ...string) cli.Config {
+	t.Helper()
+	var out bytes.Buffer
+	var got cli.Config
+	code := cli.Main(t.Context(), words, &out, &out, cli.Handlers{Serve: func(_ context.Context, c cli.Config) error { got = c; return nil }})
+	if code != 0 {
+		t.Fatalf("%v: exit code %d\n%s", words, code, out.String())
+	}
+	return got
+}
+
+// TestEngineFlags holds what the flags of devices, precision and memory say to the engine. What the engine makes of it is
+// held by its own tests and, for cards, by those that run on one.
+func TestEngineFlags(t *testing.T) {
+	t.Parallel()
+	plain, err := app.EngineConfig(configOf(t, "--cpu"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain.Lean || plain.Prepared || plain.VAEOnCPU || plain.TextOnCPU || plain.UNet != dtype.Invalid || plain.VAE != dtype.Invalid || plain.Text != dtype.Invalid {
+		t.Errorf("without flags: %+v", plain)
+	}
+	for flag, holds := range map[string]func(c engine.Config) bool{
+		"--highvram":      func(c engine.Config) bool { return c.Prepared && !c.Lean },
+		"--gpu-only":      func(c engine.Config) bool { return c.Prepared && !c.Lean },
+		"--lowvram":       func(c engine.Config) bool { return c.Lean && c.TextOnCPU },
+		"--novram":        func(c engine.Config) bool { return c.Lean && c.TextOnCPU },
+		"--cpu-vae":       func(c engine.Config) bool { return c.VAEOnCPU },
+		"--force-fp32":    func(c engine.Config) bool { return c.UNet == dtype.F32 && c.VAE == dtype.F32 && c.Text == dtype.F32 },
+		"--force-fp16":    func(c engine.Config) bool { return c.UNet == dtype.F16 },
+		"--fp32-unet":     func(c engine.Config) bool { return c.UNet == dtype.F32 },
+		"--fp16-unet":     func(c engine.Config) bool { return c.UNet == dtype.F16 },
+		"--bf16-unet":     func(c engine.Config) bool { return c.UNet == dtype.BF16 },
+		"--fp32-vae":      func(c engine.Config) bool { return c.VAE == dtype.F32 },
+		"--fp16-vae":      func(c engine.Config) bool { return c.VAE == dtype.F16 },
+		"--bf16-vae":      func(c engine.Config) bool { return c.VAE == dtype.BF16 },
+		"--fp32-text-enc": func(c engine.Config) bool { return c.Text == dtype.F32 },
+		"--fp16-text-enc": func(c engine.Config) bool { return c.Text == dtype.F16 },
+		"--bf16-text-enc": func(c engine.Config) bool { return c.Text == dtype.BF16 },
+	} {
+		words := []string{flag}
+		if flag != "--highvram" && flag != "--gpu-only" && flag != "--lowvram" && flag != "--novram" {
+			words = append(words, "--cpu") // the others exclude it
+		}
+		got, err := app.EngineConfig(configOf(t, words...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !holds(got) {
+			t.Errorf("%s: %+v", flag, got)
+		}
+	}
+	const huge = "1000000" // GB: nothing is left
+	for _, flag := range []string{"--reserve-vram", "--vram-headroom"} {
+		got, err := app.EngineConfig(configOf(t, "--cpu", flag, huge))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if free := got.Available(); free != 0 || plain.Available() == 0 {
+			t.Errorf("with %s %s, %d bytes are available, else %d", flag, huge, free, plain.Available())
+		}
+	}
+}
+
+// TestDeviceFlags holds which card is wanted, and what CUDA is told of the cards.
+func TestDeviceFlags(t *testing.T) {
+	for words, want := range map[string]int{"": -1, "--default-device 1": 1, "--cuda-device 3,1": 0, "--cuda-device 3 --default-device 0": 0, "--cuda-device all": -1} {
+		if got := app.WantedCard(configOf(t, strings.Fields(words)...)); got != want {
+			t.Errorf("%q wants card %d, not %d", words, got, want)
+		}
+	}
+	t.Setenv("CUDA_VISIBLE_DEVICES", "7")
+	if err := app.ShowDevices(configOf(t, "--cuda-device", "2,3")); err != nil || os.Getenv("CUDA_VISIBLE_DEVICES") != "2,3" {
+		t.Errorf("CUDA sees %s, %v", os.Getenv("CUDA_VISIBLE_DEVICES"), err)
+	}
+}
