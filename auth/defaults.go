@@ -135,6 +135,7 @@ var defaults = []struct {
 		DELETE /assets/:id/tags`},
 	// Comfy API v2.
 	{read, `
+		GET /v2/assets
 		GET /v2/assets/:id
 		GET /v2/assets/:id/content
 		GET /v2/assets/by-hash/:hash

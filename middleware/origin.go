@@ -17,6 +17,8 @@ import (
 type Origins struct {
 	// Lookup resolves a host name; nil means the system's resolver.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Except lets requests pass that other sites have to be able to lead a browser to; nil means none.
+	Except func(c echo.Context) bool
 	// Logger is told about refused requests; nil means no log.
 	Logger *slog.Logger
 }
@@ -37,7 +39,7 @@ func OriginGuard(o Origins) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
-			if g.refuses(r) {
+			if g.refuses(r) && (g.Except == nil || !g.Except(c)) {
 				return c.NoContent(http.StatusForbidden)
 			}
 			if r.Method == http.MethodOptions {

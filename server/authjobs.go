@@ -37,7 +37,7 @@ func (s *Server) inFolders(c echo.Context) context.Context {
 
 // mayRun refuses a graph that whoever sends it may not run: one that is no registered workflow, or too large. It returns
 // the name of the registered workflow that the graph is, "" when nobody had to look.
-func (s *Server) mayRun(c echo.Context, prompt *pyjson.Object) (workflow string, err error) {
+func (s *Server) mayRun(c echo.Context, n candidate) (workflow string, err error) {
 	if !s.owned() {
 		return "", nil
 	}
@@ -45,11 +45,27 @@ func (s *Server) mayRun(c echo.Context, prompt *pyjson.Object) (workflow string,
 	if p.Admin {
 		return "", nil
 	}
+	if workflow = n.workflow; workflow == "" {
+		if workflow, err = s.allowGraph(c, n.prompt); err != nil {
+			return "", err
+		}
+	}
+	if most := s.gate.Limits(p).Megapixels; most > 0 {
+		if err := s.checkSize(c, n.prompt, most); err != nil {
+			s.note(c, auth.ActionRun, auth.ResultDenied, workflow, err.Error())
+			return "", err
+		}
+	}
+	return workflow, nil
+}
+
+// allowGraph asks the gate about a graph.
+func (s *Server) allowGraph(c echo.Context, prompt *pyjson.Object) (workflow string, err error) {
 	graph, err := pyjson.Marshal(prompt)
 	if err != nil {
 		return "", trouble("reading the prompt: %w", err)
 	}
-	workflow, err = s.gate.AllowPrompt(p, graph)
+	workflow, err = s.gate.AllowPrompt(s.who(c), graph)
 	var differs *auth.GraphError
 	switch {
 	case errors.As(err, &differs):
@@ -60,12 +76,6 @@ func (s *Server) mayRun(c echo.Context, prompt *pyjson.Object) (workflow string,
 		}
 	case err != nil:
 		return "", fmt.Errorf("deciding on a prompt: %w", err)
-	}
-	if most := s.gate.Limits(p).Megapixels; most > 0 {
-		if err := s.checkSize(c, prompt, most); err != nil {
-			s.note(c, auth.ActionRun, auth.ResultDenied, workflow, err.Error())
-			return "", err
-		}
 	}
 	return workflow, nil
 }

@@ -79,7 +79,7 @@ func TestKeysEveryRoute(t *testing.T) {
 		}
 		for _, header := range [][]string{{"Authorization", "Bearer " + theKey}, {"X-API-Key", theKey}} {
 			if a := r.do(method, path, "", header...); a.status == 401 || a.status == 403 {
-				if route != "POST /login" {
+				if route != "POST /login" && route != "POST /api/auth/token" { // plain keys have no tokens
 					t.Errorf("%s with %s: %d", route, header[0], a.status)
 				}
 			}

@@ -182,6 +182,8 @@ type candidate struct {
 	prompt  *pyjson.Object
 	targets any // output nodes to run, nil for all
 	extra   *pyjson.Object
+	// workflow is the name of the registered workflow that the prompt was made of, "" when a client has sent it.
+	workflow string
 }
 
 // optionsError is a wish beyond upstream's that cannot be fulfilled.
@@ -194,7 +196,7 @@ func (e *optionsError) Error() string { return e.err.Error() }
 // against the prompt.
 func (s *Server) enqueue(c echo.Context, n candidate) (*queue.Job, executor.Verdict, error) {
 	var none executor.Verdict
-	workflow, err := s.mayRun(c, n.prompt)
+	workflow, err := s.mayRun(c, n)
 	if err != nil {
 		return nil, none, err
 	}

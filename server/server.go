@@ -127,7 +127,7 @@ func (s *Server) router() {
 	if s.cfg.CORSOrigin != "" {
 		e.Use(middleware.CORS(s.cfg.CORSOrigin))
 	} else {
-		e.Use(middleware.OriginGuard(middleware.Origins{Logger: s.log}))
+		e.Use(middleware.OriginGuard(middleware.Origins{Logger: s.log, Except: s.comesBack}))
 	}
 	if s.cfg.DisableAPINodes {
 		e.Use(middleware.ContentSecurityPolicy())

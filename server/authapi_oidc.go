@@ -1,0 +1,98 @@
+package server
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/auth"
+	"comfygo/middleware"
+)
+
+// stateCookie holds what a browser has to bring back from the identity provider; it comes from another site, so the
+// cookie is Lax, and good for a short time and for one path.
+const (
+	stateCookie = "comfygo_oidc"
+	stateLife   = 10 * time.Minute
+	oidcPath    = "/api/auth/oidc/"
+)
+
+func (s *Server) oidc() (OIDC, error) {
+	if s.cfg.OIDC == nil {
+		return nil, &refusal{http.StatusNotFound, "not_found", "There is no such thing", "no identity provider is set up", nil}
+	}
+	return s.cfg.OIDC, nil
+}
+
+// getOIDCLogin sends a browser to the identity provider.
+func (s *Server) getOIDCLogin(c echo.Context) error {
+	provider, err := s.oidc()
+	if err != nil {
+		return err
+	}
+	url, state, err := provider.Begin(c.Request().Context())
+	if err != nil {
+		return fmt.Errorf("asking the identity provider: %w", err)
+	}
+	c.SetCookie(&http.Cookie{
+		Name: stateCookie, Value: state, Path: oidcPath, MaxAge: int(stateLife.Seconds()), HttpOnly: true, Secure: s.secure(c),
+		SameSite: http.SameSiteLaxMode,
+	})
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+	return c.Redirect(http.StatusFound, url)
+}
+
+// getOIDCCallback takes back a browser from the identity provider and signs it in.
+func (s *Server) getOIDCCallback(c echo.Context) error {
+	provider, err := s.oidc()
+	if err != nil {
+		return err
+	}
+	state, _ := query(c, "state")
+	code, _ := query(c, "code")
+	cookie, err := c.Request().Cookie(stateCookie)
+	c.SetCookie(&http.Cookie{Name: stateCookie, Path: oidcPath, MaxAge: -1, HttpOnly: true, Secure: s.secure(c), SameSite: http.SameSiteLaxMode})
+	if err != nil || state == "" || subtle.ConstantTimeCompare([]byte(cookie.Value), []byte(state)) != 1 {
+		return s.showLogin(c, http.StatusBadRequest, "/", "The sign-in did not begin in this browser, or took too long. Try again.")
+	}
+	if text, given := query(c, "error"); given || code == "" {
+		s.log.Warn("the identity provider refuses", "error", text)
+		return s.showLogin(c, http.StatusForbidden, "/", "The identity provider has refused.")
+	}
+	ctx := c.Request().Context()
+	who, err := provider.Finish(ctx, state, code)
+	if err != nil {
+		s.log.Warn("signing in by the identity provider", "error", err)
+		return s.showLogin(c, http.StatusForbidden, "/", "The identity provider could not be asked, or has refused.")
+	}
+	session, err := s.gate.LoginExternal(ctx, who, middleware.Address(c))
+	if errors.Is(err, auth.ErrUnauthenticated) {
+		return s.showLogin(c, http.StatusForbidden, "/", "You have no role on this server. Ask its administrator.")
+	}
+	if err != nil {
+		return fmt.Errorf("signing in: %w", err)
+	}
+	s.setSession(c, session)
+	return s.backHome(c)
+}
+
+// backHome leads to the page by way of a page of our own: browsers do not send a strict cookie along with the answer to a
+// request that another site has begun.
+func (s *Server) backHome(c echo.Context) error {
+	const page = `<!doctype html><meta charset="utf-8"><title>comfygo</title><meta http-equiv="refresh" content="0;url=/"><a href="/">Go on</a>`
+	h := c.Response().Header()
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set(echo.HeaderCacheControl, "no-store")
+	return s.bytes(c, http.StatusOK, "text/html; charset=utf-8", []byte(strings.TrimSpace(page)))
+}
+
+// comesBack reports whether a browser comes back from the identity provider, which is another site.
+func (s *Server) comesBack(c echo.Context) bool {
+	return s.cfg.OIDC != nil && c.Request().Method == http.MethodGet && c.Path() == oidcPath+"callback"
+}
