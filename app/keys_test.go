@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -236,5 +237,35 @@ func TestWideOpen(t *testing.T) {
 		if text := app.WideOpen(cfg, c.mode); (text != "") != c.warns {
 			t.Errorf("%q, %s: %q", c.words, c.mode, text)
 		}
+	}
+}
+
+// TestEveryRouteHasARule starts the server with everything that brings routes along.
+func TestEveryRouteHasARule(t *testing.T) {
+	t.Parallel()
+	cfg, err := cli.Parse("--auth", "--enable-assets", "--base-directory", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := app.NewLog(cfg, app.LogOutputs{Stdout: io.Discard, Stderr: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.New(cfg, log, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes := a.Routes()
+	for _, r := range routes {
+		method, path, _ := strings.Cut(r, " ")
+		if !auth.HasRule(method, path) {
+			t.Errorf("%s has no rule in auth/defaults.go", r)
+		}
+	}
+	if len(routes) < 200 {
+		t.Errorf("the server has only %d routes", len(routes))
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
 	}
 }
