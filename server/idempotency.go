@@ -16,10 +16,8 @@ import (
 const (
 	// keyHeader names a request, so that a client that did not hear the answer can send it again without a second job.
 	keyHeader = "Idempotency-Key"
-	// rememberedKeys and keyLifetime bound what is remembered; maxKeyLength is the longest name.
-	rememberedKeys = 10000
-	keyLifetime    = 24 * time.Hour
-	maxKeyLength   = 255
+	// maxKeyLength is the longest name. What is remembered is bounded as the queue's receipts are.
+	maxKeyLength = 255
 )
 
 // onceEntry is a request with a key: being worked on, or accepted.
@@ -43,7 +41,7 @@ type onceKeys struct {
 func (k *onceKeys) claim(name string, sum [sha256.Size]byte, now time.Time) (e *onceEntry, fresh bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for len(k.order) > 0 && (len(k.order) >= rememberedKeys || now.Sub(k.order[0].at) > keyLifetime) {
+	for len(k.order) > 0 && (len(k.order) >= queue.ReceiptLimit || now.Sub(k.order[0].at) > queue.ReceiptLifetime) {
 		if k.byKey[k.order[0].name] == k.order[0] {
 			delete(k.byKey, k.order[0].name)
 		}
@@ -71,12 +69,31 @@ func (k *onceKeys) decide(e *onceEntry, job *queue.Job, text *pyjson.Object) {
 	close(e.done)
 }
 
+// restore brings back the requests of the program's last run, oldest first.
+func (k *onceKeys) restore(receipts []queue.Receipt) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, r := range receipts {
+		text, err := pyjson.UnmarshalObject(r.Answer)
+		if err != nil || len(r.Sum) != sha256.Size {
+			continue // somebody has changed the file
+		}
+		e := &onceEntry{name: r.Key, sum: [sha256.Size]byte(r.Sum), at: r.At, done: make(chan struct{}), job: r.Job, text: text}
+		close(e.done)
+		if k.byKey == nil {
+			k.byKey = map[string]*onceEntry{}
+		}
+		k.byKey[e.name] = e
+		k.order = append(k.order, e)
+	}
+}
+
 // once handles a prompt unless one with the same key was accepted before: then the answer is the same, and nothing is
 // queued.
-func (s *Server) once(c echo.Context, body []byte, patience time.Duration, put func() (*queue.Job, *pyjson.Object, error)) error {
+func (s *Server) once(c echo.Context, body []byte, patience time.Duration, put func(*queue.Receipt) (*queue.Job, *pyjson.Object, error)) error {
 	key := c.Request().Header.Get(keyHeader)
 	if key == "" {
-		job, reply, err := put()
+		job, reply, err := put(nil)
 		if err != nil || job == nil {
 			return err
 		}
@@ -108,7 +125,7 @@ func (s *Server) once(c echo.Context, body []byte, patience time.Duration, put f
 }
 
 // first handles the first request with a key.
-func (s *Server) first(c echo.Context, e *onceEntry, patience time.Duration, put func() (*queue.Job, *pyjson.Object, error)) error {
+func (s *Server) first(c echo.Context, e *onceEntry, patience time.Duration, put func(*queue.Receipt) (*queue.Job, *pyjson.Object, error)) error {
 	var job *queue.Job
 	var reply *pyjson.Object
 	decided := false
@@ -117,7 +134,7 @@ func (s *Server) first(c echo.Context, e *onceEntry, patience time.Duration, put
 			s.keys.decide(e, nil, nil)
 		}
 	}()
-	job, reply, err := put()
+	job, reply, err := put(&queue.Receipt{Key: e.name, Sum: e.sum[:], At: e.at})
 	decided = true
 	s.keys.decide(e, job, reply)
 	if err != nil || job == nil {

@@ -37,14 +37,20 @@ func (s *Server) postPrompt(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.once(c, data, patience, func() (*queue.Job, *pyjson.Object, error) { return s.putPrompt(c, data) })
+	return s.once(c, data, patience, func(r *queue.Receipt) (*queue.Job, *pyjson.Object, error) { return s.putPrompt(c, data, r) })
 }
 
-// putPrompt queues a prompt and returns the job and the answer. It returns neither when it has answered itself.
-func (s *Server) putPrompt(c echo.Context, data []byte) (*queue.Job, *pyjson.Object, error) {
+// putPrompt queues a prompt and returns the job and the answer. It returns neither when it has answered itself. receipt is nil
+// when the request has no key.
+func (s *Server) putPrompt(c echo.Context, data []byte, receipt *queue.Receipt) (*queue.Job, *pyjson.Object, error) {
 	body, err := pyjson.Unmarshal(data)
 	if err != nil {
 		return nil, nil, trouble("reading the request body: %w", err)
+	}
+	if request, ok := body.(*pyjson.Object); ok {
+		if err := s.convertSaved(c, request); err != nil {
+			return nil, nil, s.refuse(c, "invalid_workflow", "The workflow cannot be converted", err.Error())
+		}
 	}
 	number, err := s.number(body)
 	if err != nil {
@@ -64,7 +70,7 @@ func (s *Server) putPrompt(c echo.Context, data []byte) (*queue.Job, *pyjson.Obj
 		return nil, nil, s.refuse(c, "invalid_prompt_id", "prompt_id must be a valid UUID", "prompt_id must be a UUID string in "+
 			"canonical lowercase hyphenated form; omit it to let the server generate one")
 	}
-	return s.validate(c, request, id, number)
+	return s.validate(c, request, candidate{id: id, number: number, receipt: receipt})
 }
 
 func (s *Server) refuse(c echo.Context, typ, message, details string) error {
@@ -151,18 +157,19 @@ func isJobID(id string) bool {
 	return err == nil && u.String() == id
 }
 
-func (s *Server) validate(c echo.Context, request *pyjson.Object, id string, number queue.Number) (*queue.Job, *pyjson.Object, error) {
+func (s *Server) validate(c echo.Context, request *pyjson.Object, n candidate) (*queue.Job, *pyjson.Object, error) {
 	v, _ := request.Get("prompt")
 	prompt, ok := v.(*pyjson.Object)
 	if !ok {
 		return nil, nil, trouble("reading the prompt: it is a %s, not an object", pyjson.TypeName(v))
 	}
-	targets, _ := request.Get("partial_execution_targets")
-	extra, err := extraData(c, request)
-	if err != nil {
+	var err error
+	if n.extra, err = extraData(c, request); err != nil {
 		return nil, nil, err
 	}
-	job, verdict, err := s.enqueue(c, candidate{id: id, number: number, prompt: prompt, targets: targets, extra: extra})
+	n.prompt = prompt
+	n.targets, _ = request.Get("partial_execution_targets")
+	job, verdict, err := s.enqueue(c, n)
 	var options *optionsError
 	switch {
 	case errors.As(err, &options):
@@ -172,7 +179,7 @@ func (s *Server) validate(c echo.Context, request *pyjson.Object, id string, num
 	case job == nil:
 		return nil, nil, s.json(c, http.StatusBadRequest, pyjson.NewObject("error", verdict.Error, "node_errors", orEmpty(verdict.NodeErrors)))
 	}
-	return job, pyjson.NewObject("prompt_id", id, "number", number.JSON(), "node_errors", orEmpty(verdict.NodeErrors)), nil
+	return job, n.reply(verdict), nil
 }
 
 // candidate is a prompt on its way into the queue.
@@ -184,6 +191,12 @@ type candidate struct {
 	extra   *pyjson.Object
 	// workflow is the name of the registered workflow that the prompt was made of, "" when a client has sent it.
 	workflow string
+	receipt  *queue.Receipt // nil when the request has no key
+}
+
+// reply is the answer to a prompt that is accepted.
+func (n candidate) reply(verdict executor.Verdict) *pyjson.Object {
+	return pyjson.NewObject("prompt_id", n.id, "number", n.number.JSON(), "node_errors", orEmpty(verdict.NodeErrors))
 }
 
 // optionsError is a wish beyond upstream's that cannot be fulfilled.
@@ -217,6 +230,11 @@ func (s *Server) enqueue(c echo.Context, n candidate) (*queue.Job, executor.Verd
 	}
 	job := &queue.Job{Number: n.number, ID: n.id, Prompt: n.prompt, Extra: n.extra, Outputs: verdict.Outputs, Secrets: takeSecrets(n.extra), Options: options}
 	n.extra.Set("create_time", time.Now().UnixMilli())
+	if job.Receipt = n.receipt; job.Receipt != nil {
+		if job.Receipt.Answer, err = pyjson.Marshal(n.reply(verdict)); err != nil {
+			return nil, none, fmt.Errorf("answering: %w", err)
+		}
+	}
 	if err := s.put(c, job, workflow); err != nil {
 		return nil, none, err
 	}

@@ -92,7 +92,7 @@ func New(cfg Config) (*Server, error) {
 	s.hooks = webhook.NewSender(s.guard)
 	s.queue, err = queue.New(queue.Config{
 		Policy: cfg.Policy, Run: s.runJob, Changed: s.queueChanged, Owners: s.ownersChanged(), Finished: s.jobFinished,
-		Idle: cfg.Executor.DropHeadStart, Free: s.free, Send: s.hooks.Send, Store: cfg.Store, Logger: s.log,
+		Idle: cfg.Executor.DropHeadStart, Free: s.free, Send: s.hooks.Send, Receipts: s.keys.restore, Store: cfg.Store, Logger: s.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)

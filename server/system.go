@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"runtime"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -25,9 +26,18 @@ func (s *Server) stats() Stats {
 	return s.cfg.Stats()
 }
 
+// figures are those of the machine, at most as old as a probe may be: who asks often is not to cost more, and a card that hangs holds up
+// nobody.
+func (s *Server) figures() Stats {
+	if seen := s.wellness.look(s.measure, time.Now()); len(seen.stats.Devices) > 0 {
+		return seen.stats
+	}
+	return Stats{Devices: []Device{{Name: "cpu", Type: "cpu", Index: -1}}} // the first probe has not come back
+}
+
 // getSystemStats describes the machine and the program.
 func (s *Server) getSystemStats(c echo.Context) error {
-	st := s.stats()
+	st := s.figures()
 	packages := []any{}
 	for _, p := range comfyPackages {
 		packages = append(packages, pyjson.NewObject("name", p.name, "installed", s.packageVersion(p.name), "required", p.required))
