@@ -214,3 +214,23 @@ func mustUser(t *testing.T, s *auth.Store, name string) auth.User {
 	}
 	return u
 }
+
+// TestAuditIsNotFlooded holds that a client which goes on with a key that has ended writes a line a minute.
+func TestAuditIsNotFlooded(t *testing.T) {
+	t.Parallel()
+	now := newClock()
+	s := openStore(t, "", func(o *auth.StoreOptions) { o.Now = now.Now })
+	k := makeKey(t, s, "ursula", auth.RoleUser, 0)
+	if _, err := s.RevokeKey(t.Context(), root, k.ID); err != nil {
+		t.Fatal(err)
+	}
+	for range 120 {
+		refuse(t, s, bearer(k.Secret), auth.ErrRevoked)
+		refuse(t, s, auth.Credential{Source: auth.SourceProxy, Secret: "ada", Addr: here}, auth.ErrUntrustedProxy)
+		now.add(time.Second)
+	}
+	events, err := s.Events(t.Context(), auth.EventFilter{Action: auth.ActionAuth})
+	if err != nil || len(events) != 4 {
+		t.Errorf("%d events in two minutes, %v; want 4", len(events), err)
+	}
+}

@@ -20,7 +20,7 @@ func (s *Store) Authenticate(ctx context.Context, c Credential) (Principal, erro
 	return p, err
 }
 
-// refused writes down who was refused. What a browser sends after its session has ended is no attempt at anything.
+// refused writes down who was refused, the same thing once a minute. What a browser sends after its session has ended is no attempt at anything.
 func (s *Store) refused(ctx context.Context, c Credential, a Action, err error) {
 	var wait *WaitError
 	switch {
@@ -34,6 +34,10 @@ func (s *Store) refused(ctx context.Context, c Credential, a Action, err error) 
 		by.Name = c.Secret
 	} else if id, ok := splitKey(c.Secret); ok {
 		by.KeyID = id
+	}
+	// Bad secrets are bounded by the lock-out, and each is worth a line.
+	if (err != ErrBadCredential || c.Source == SourceProxy) && !s.quiet.say(refusal{network(c.Addr), by.KeyID, err.Error()}, s.now()) { //nolint:errorlint // only the bare one is counted
+		return
 	}
 	s.Audit(ctx, EventOf(by, c.Addr, a, ResultFailed, string(c.Source), err.Error()))
 }

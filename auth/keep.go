@@ -42,6 +42,7 @@ func (s *Store) keep(poll *sql.Conn) {
 			s.verified.sweep(now)
 			s.lockouts.sweep(now)
 			s.buckets.sweep(now)
+			s.quiet.sweep(now)
 		}
 		if time.Since(pruned) >= pruneEvery {
 			pruned = time.Now()

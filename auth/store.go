@@ -103,6 +103,7 @@ type Store struct {
 	hasher   *hasher
 	lockouts *lockouts
 	buckets  *buckets
+	quiet    quiet
 
 	events  chan queued
 	stop    chan struct{}

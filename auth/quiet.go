@@ -1,0 +1,47 @@
+package auth
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// quietFor is how long the same refusal is not written down again: a program that goes on with a key which has ended would
+// fill the log by itself, and so could whoever found such a key.
+const quietFor = time.Minute
+
+// quiet remembers refusals.
+type quiet struct {
+	mu   sync.Mutex
+	said map[refusal]time.Time
+}
+
+type refusal struct {
+	from netip.Prefix
+	key  string
+	why  string
+}
+
+// say reports whether a refusal is to be written down.
+func (q *quiet) say(r refusal, now time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if last, ok := q.said[r]; ok && now.Sub(last) < quietFor {
+		return false
+	}
+	if q.said == nil || len(q.said) >= mostAddresses {
+		q.said = map[refusal]time.Time{}
+	}
+	q.said[r] = now
+	return true
+}
+
+func (q *quiet) sweep(now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for r, last := range q.said {
+		if now.Sub(last) >= quietFor {
+			delete(q.said, r)
+		}
+	}
+}
