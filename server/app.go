@@ -18,11 +18,15 @@ func (s *Server) appRoutes() []route {
 	return []route{
 		{get, "/app", s.getApp, true},
 		{get, "/app/*", s.getAppFile, true},
+		{get, "/manage", s.getManage, true},
 	}
 }
 
 // getApp serves our own page.
 func (s *Server) getApp(c echo.Context) error { return s.ownPage(c, "app.html") }
+
+// getManage serves our page for keys, users and roles; it asks for a key itself.
+func (s *Server) getManage(c echo.Context) error { return s.ownPage(c, "manage.html") }
 
 // getAppFile serves a file of our own pages, or start.json; 404 when there is none of that name.
 func (s *Server) getAppFile(c echo.Context) error {

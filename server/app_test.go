@@ -29,6 +29,8 @@ func TestOwnPages(t *testing.T) {
 			}
 			page, _ := web.Open("app.html")
 			checkPage(t, r, "/app", page)
+			manage, _ := web.Open("manage.html")
+			checkPage(t, r, "/manage", manage)
 		})
 	}
 }

@@ -83,7 +83,7 @@ export class Create {
   async welcome() {
     let folders = {};
     try {
-      folders = await get("internal/folder_paths");
+      if (this.context.me.admin) folders = await get("internal/folder_paths");
     } catch {
       // the page says what it can without
     }

@@ -1,5 +1,5 @@
 // The page's beginning: what is shared by its views, the way between them, and the line to the server.
-import { address, call, events, get } from "./api.js";
+import { address, call, events, get, post } from "./api.js";
 import { notice } from "./announce.js";
 import { Create } from "./create.js";
 import { button, fill, h, set } from "./dom.js";
@@ -48,7 +48,7 @@ async function reloadInfo() {
 }
 
 const context = {
-  runs, socket, reloadInfo, demo: null,
+  runs, socket, reloadInfo, demo: null, me: { mode: "off", admin: true },
   info: () => info,
   use: (graph, name) => {
     create.load(graph, name);
@@ -93,11 +93,25 @@ function route(first) {
   }
 }
 
+/** person shows who is signed in, with the way out and, for administrators, to the page of keys and users. */
+function person() {
+  const { me } = context;
+  if (me.mode === "off") return [];
+  const leave = async () => {
+    await post("logout").catch(() => {}); // the session may have ended already
+    location.href = address("login", { next: address("app").pathname }).href;
+  };
+  return [
+    me.mode === "store" && h("a", { class: "btn quiet square", href: "manage", title: `${me.name}, ${me.role}: keys and access`, "aria-label": `Keys and access of ${me.name}` }, icon("key")),
+    me.source === "cookie" && button("", { icon: icon("exit"), quiet: true, id: "sign-out", "aria-label": "Sign out", title: "Sign out", on: { click: leave } }),
+  ];
+}
+
 function header() {
   fill(document.getElementById("tabs"), h("ul", {}, tabs.map(([view, shape, label]) => h("li", {},
     h("a", { href: `#/${view}`, data: { view } }, icon(shape), h("span", { class: "tab-label", text: label }),
       view === "queue" && h("span", { class: "badge", id: "queue-count", hidden: true }))))));
-  fill(document.getElementById("top-tools"), themeButton());
+  fill(document.getElementById("top-tools"), person(), themeButton());
 }
 
 function line() {
@@ -134,8 +148,10 @@ async function begin() {
   });
   const main = document.getElementById("main");
   try {
-    const start = await get("app/start.json");
+    const [start, me] = await Promise.all([get("app/start.json"), get("api/auth/me")]);
     context.demo = start.demo;
+    context.me = me;
+    header();
     await reloadInfo();
   } catch (error) {
     fill(main, h("div", { class: "empty" }, icon("warn"), h("h1", { text: error.status === 401 ? "A key is needed" : "The server does not answer" }),

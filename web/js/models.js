@@ -10,7 +10,7 @@ const first = ["checkpoints", "diffusion_models", "loras", "vae", "text_encoders
 const names = { checkpoints: "Checkpoints", loras: "LoRAs", vae: "VAEs", vae_approx: "Preview decoders", controlnet: "ControlNets" };
 const hidden = new Set(["configs", "custom_nodes", "datasets", "classifiers"]);
 
-/** Models is that page. context: {reloadInfo()}. */
+/** Models is that page. context: {reloadInfo(), me}. */
 export class Models {
   constructor(context) {
     this.context = context;
@@ -23,7 +23,7 @@ export class Models {
 
   async show() {
     try {
-      const folders = await get("internal/folder_paths");
+      const folders = this.context.me.admin ? await get("internal/folder_paths") : Object.fromEntries((await get("models")).map((kind) => [kind, []]));
       const kinds = Object.keys(folders).filter((k) => !hidden.has(k));
       kinds.sort((a, b) => place(a) - place(b) || a.localeCompare(b));
       this.kinds = await Promise.all(kinds.map(async (kind) => ({ kind, paths: folders[kind], files: await filesOf(kind) })));
@@ -42,7 +42,7 @@ export class Models {
     fill(this.body, full.map((k) => section(k)),
       word && !full.length && h("div", { class: "empty" }, icon("models"), h("h2", { text: "No file has this name" })),
       bare.length > 0 && h("details", { class: "more" }, h("summary", {}, h("span", { text: "Folders without files" }), h("span", { class: "count", text: String(bare.length) })),
-        h("dl", { class: "folders" }, bare.map((k) => h("div", {}, h("dt", { text: label(k.kind) }), h("dd", {}, pathRow(k.paths[0] ?? "")))))));
+        h("dl", { class: "folders" }, bare.map((k) => h("div", {}, h("dt", { text: label(k.kind) }), h("dd", {}, k.paths.length ? pathRow(k.paths[0]) : ""))))));
   }
 }
 
@@ -50,7 +50,7 @@ function section(k) {
   return h("section", { class: "card kind", "aria-label": label(k.kind) },
     h("div", { class: "group-head" }, h("h2", { text: label(k.kind) }), h("span", { class: "count", text: many(k.shown.length, "file") })),
     h("ul", { class: "files" }, k.shown.map((f) => h("li", {}, h("span", { class: "file-name", text: f.name }), f.size !== undefined && h("span", { class: "quiet", text: bytes(f.size) })))),
-    h("details", { class: "where" }, h("summary", { text: many(k.paths.length, "folder") }), k.paths.map((p) => pathRow(p))));
+    k.paths.length > 0 && h("details", { class: "where" }, h("summary", { text: many(k.paths.length, "folder") }), k.paths.map((p) => pathRow(p))));
 }
 
 function place(kind) {

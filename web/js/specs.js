@@ -28,6 +28,11 @@ export function isWidget(type, options) {
   return Array.isArray(type) || plain.has(type) || (typeof type === "string" && type.split(",").every((t) => plain.has(t)));
 }
 
+/** isChoosable reports whether people may fill in a field: it is no link and no socket. */
+export function isChoosable(f) {
+  return f.kind !== "link" && f.kind !== "socket";
+}
+
 /** choicesOf lists what a COMBO offers. */
 export function choicesOf(type, options) {
   if (Array.isArray(type)) return type;

@@ -108,8 +108,8 @@ export function order(graph) {
 
 /** weight is a guess of how long a node takes beside others, for the bar of the whole run. */
 export function weight(type) {
-  if (/sampler/i.test(type) && !/select|scheduler/i.test(type)) return 20;
-  return /decode|encode|upscale|loader/i.test(type) ? 3 : 1;
+  if (/sampler/i.test(type) && !/select|scheduler/i.test(type)) return 60;
+  return /decode|upscale|loader/i.test(type) ? 3 : 1;
 }
 
 const shown = [

@@ -1,0 +1,112 @@
+// The page /manage: who may use the server, and how.
+import { ApiError, events, get, post } from "./api.js";
+import { button, fill, h, set } from "./dom.js";
+import { icon } from "./icons.js";
+import { Audit } from "./manageaudit.js";
+import { Flows } from "./manageflows.js";
+import { Keys } from "./managekeys.js";
+import { Roles } from "./manageroles.js";
+import { Sessions } from "./managesessions.js";
+import { Users } from "./manageusers.js";
+import { labelled } from "./parts.js";
+import { themeButton } from "./themebutton.js";
+
+const kinds = [["keys", "key", Keys], ["users", "user", Users], ["roles", "lock", Roles], ["workflows", "list", Flows], ["sessions", "link", Sessions], ["audit", "history", Audit]];
+const forAll = new Set(["keys", "sessions", "workflows"]); // of these everybody sees one's own
+
+const main = document.getElementById("main");
+let views = {};
+let shown = null;
+
+/** signIn asks for a key in place of the views. */
+function signIn() {
+  shown?.hide?.();
+  shown = null;
+  views = {};
+  fill(document.getElementById("tabs"));
+  fill(document.getElementById("top-tools"), themeButton());
+  const key = h("input", { type: "password", id: "key", autocomplete: "current-password", spellcheck: "false", required: true });
+  const error = h("p", { class: "form-error", role: "alert" });
+  const send = async (e) => {
+    e.preventDefault();
+    error.textContent = "";
+    try {
+      await post("login", { key: key.value.trim() });
+      await begin();
+    } catch (cause) {
+      error.textContent = cause instanceof ApiError && cause.status === 401 ? "This key is not valid." : cause.message;
+      key.select();
+    }
+  };
+  fill(main, h("section", { class: "signin" }, h("form", { class: "card", on: { submit: send } },
+    h("div", {}, h("h1", { text: "Sign in", tabindex: -1 }), h("p", { class: "hint", text: "With your API key." })),
+    labelled("API key", key), error, h("button", { type: "submit", class: "btn primary", text: "Sign in" }))));
+  document.title = "Sign in · comfygo";
+  key.focus();
+}
+
+async function signOut() {
+  try {
+    await post("logout");
+  } catch {
+    // the session had ended already
+  }
+  signIn();
+}
+
+/** explain says why there is nothing to manage. */
+function explain(mode) {
+  fill(main, h("section", { class: "empty" }, icon("lock"), h("h1", { text: mode === "keys" ? "Keys are given by flags" : "Everybody may use this server" }),
+    h("p", {}, mode === "keys" ? "This server takes a list of keys from --api-key and --api-key-file. " : "", "Users, roles and keys of their own come with the key store: start the server with ", h("code", { text: "--auth" }), "."),
+    h("a", { class: "btn", href: "app", text: "To the pictures" })));
+}
+
+function header(me) {
+  const tabs = kinds.filter(([name]) => me.admin || forAll.has(name));
+  fill(document.getElementById("tabs"), h("ul", {}, tabs.map(([name, shape]) => h("li", {},
+    h("a", { href: `#/${name}`, data: { view: name } }, icon(shape), h("span", { class: "tab-label", text: views[name].title }))))));
+  fill(document.getElementById("top-tools"), h("p", { class: "who", title: `${me.name}, ${me.role}`, text: `${me.name} · ${me.role}` }),
+    me.session && button("Sign out", { quiet: true, id: "sign-out", on: { click: signOut } }), themeButton());
+}
+
+function route(first) {
+  const name = location.hash.replace(/^#\/?/, "");
+  const view = views[name] ?? views.keys;
+  if (!view) return;
+  for (const a of document.querySelectorAll("#tabs a")) set(a, { "aria-current": views[a.dataset.view] === view ? "page" : false });
+  document.title = `${view.title} · comfygo`;
+  if (view === shown) return;
+  shown?.hide?.();
+  shown = view;
+  fill(main, view.el);
+  view.show().then(() => !first && view === shown && view.el.querySelector("h1")?.focus({ preventScroll: true }));
+  if (!first) window.scrollTo(0, 0);
+}
+
+async function begin() {
+  let me;
+  try {
+    me = await get("api/auth/me");
+  } catch (error) {
+    if (error.status === 401) signIn();
+    else fill(main, h("div", { class: "empty" }, icon("warn"), h("h1", { text: "The server does not answer" }), h("p", { text: error.message }), button("Try again", { primary: true, on: { click: () => location.reload() } })));
+    return;
+  }
+  if (me.mode !== "store") {
+    fill(document.getElementById("top-tools"), themeButton());
+    explain(me.mode);
+    return;
+  }
+  shown = null;
+  views = Object.fromEntries(kinds.filter(([name]) => me.admin || forAll.has(name)).map(([name, , Kind]) => [name, new Kind({ me })]));
+  header(me);
+  route(true);
+}
+
+document.querySelector(".skip").addEventListener("click", (e) => {
+  e.preventDefault(); // the part of an address behind # names views here
+  main.focus();
+});
+window.addEventListener("hashchange", () => route(false));
+events.addEventListener("unauthorized", () => Object.keys(views).length && signIn());
+begin();
