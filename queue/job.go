@@ -90,6 +90,8 @@ type Job struct {
 	// no store keeps them.
 	Secrets *pyjson.Object
 	Options Options
+	// Trace says which request has queued the job, for who follows it; it is not kept.
+	Trace string
 	// Receipt is kept with the job when the request had a key; nil when it had none.
 	Receipt *Receipt
 	// Owner is whose job it is, "" where nobody is told apart. Grant is under which right it was accepted: DropGrant finds

@@ -10,6 +10,7 @@ import (
 	"comfygo/auth"
 	"comfygo/executor"
 	"comfygo/folders"
+	"comfygo/metrics"
 	"comfygo/nodes"
 	"comfygo/nodes/pyjson"
 	"comfygo/queue"
@@ -97,15 +98,15 @@ type Config struct {
 	WhitelistCustomNodes []string
 	// FrontEndRoot is the folder of the front end's files; "" serves our own page there.
 	FrontEndRoot string
-	// DemoWorkflow is the workflow, in API form, that our own page shows at first; nil when there is no demo model.
-	DemoWorkflow []byte
-
 	// Templates are the files of the workflow templates below /templates/, path by name.
 	Templates map[string]string
 	// DocsRoot is the folder of the nodes' documentation below /docs/; "" has none.
 	DocsRoot string
 	// PackageVersions are the versions of the front end's packages, told in /system_stats, by distribution.
 	PackageVersions map[string]string
+	// DemoWorkflow is the workflow, in API form, that our own page shows at first; nil when there is no demo model.
+	DemoWorkflow []byte
+
 	// Argv, AppVersion, RuntimeVersion and DeployEnvironment are told in /system_stats and /health.
 	Argv                                          []string
 	AppVersion, RuntimeVersion, DeployEnvironment string
@@ -119,6 +120,10 @@ type Config struct {
 	StuckAfter time.Duration
 	// RuntimeState tells in /health what the model runtime does; nil leaves it out.
 	RuntimeState func() *pyjson.Object
+	// Models are the engine's figures for /metrics; nil leaves them out.
+	Models func() metrics.Models
+	// Traces makes spans of requests and jobs; nil makes none.
+	Traces Traces
 	// FreeModels drops loaded models when a client asks for it; nil means there is nothing to drop.
 	FreeModels func()
 	// Logs is what /internal/logs shows; nil shows nothing.

@@ -225,6 +225,16 @@ func (r *runs) describe(id string, now time.Time) *pyjson.Object {
 	return o.Set("nodes", times)
 }
 
+// class is the class of a node of the running job, "" when the prompt has no such node.
+func (r *runs) class(node string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.now == nil {
+		return ""
+	}
+	return r.now.classes[node]
+}
+
 // nodes is how many nodes a job's outputs lead back to, 0 when nothing is known of the job.
 func (r *runs) nodes(id string) int {
 	r.mu.Lock()

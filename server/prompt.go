@@ -230,6 +230,9 @@ func (s *Server) enqueue(c echo.Context, n candidate) (*queue.Job, executor.Verd
 	}
 	job := &queue.Job{Number: n.number, ID: n.id, Prompt: n.prompt, Extra: n.extra, Outputs: verdict.Outputs, Secrets: takeSecrets(n.extra), Options: options}
 	n.extra.Set("create_time", time.Now().UnixMilli())
+	if s.cfg.Traces != nil {
+		job.Trace = s.cfg.Traces.Carry(c.Request().Context())
+	}
 	if job.Receipt = n.receipt; job.Receipt != nil {
 		if job.Receipt.Answer, err = pyjson.Marshal(n.reply(verdict)); err != nil {
 			return nil, none, fmt.Errorf("answering: %w", err)

@@ -18,6 +18,7 @@ func (s *Server) routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	all := []route{
 		{get, "/health", s.getHealth, true},
+		{get, "/metrics", s.getMetrics, true},
 		{get, "/ws", s.getWS, false},
 		{get, "/", s.getRoot, false},
 		{get, "/prompt", s.getPrompt, false},

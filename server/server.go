@@ -19,6 +19,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/auth"
+	"comfygo/metrics"
 	"comfygo/middleware"
 	"comfygo/queue"
 	"comfygo/queue/webhook"
@@ -51,6 +52,9 @@ type Server struct {
 	live       live
 	unwatch    func() // stops the news of who has ended; nil where nobody is asked
 	bell       bell
+	metrics    *metrics.Metrics
+	patterns   map[string]string // the routes' patterns as figures name them, by the router's
+	pace       pace
 	keys       onceKeys
 	// settingsLock is held while settings are changed.
 	settingsLock sync.Mutex
@@ -110,6 +114,7 @@ func New(cfg Config) (*Server, error) {
 	if s.v2, err = s.newV2(); err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)
 	}
+	s.metrics = s.newMetrics()
 	s.router()
 	return s, nil
 }
@@ -119,7 +124,7 @@ func (s *Server) router() {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.handleError
-	e.Use(paced, middleware.RequestLog(s.log))
+	e.Use(s.measured, paced, middleware.RequestLog(s.log))
 	if ask := s.asksWho(); ask != nil {
 		e.Use(ask, s.whileWelcome)
 	}
@@ -135,6 +140,7 @@ func (s *Server) router() {
 	e.Use(middleware.Recover(), s.fallback)
 	s.echo = e
 	s.addRoutes()
+	s.namePatterns()
 }
 
 // Handler returns the handler of all routes. The worker does not run by itself; see Run.

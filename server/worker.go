@@ -25,12 +25,15 @@ func (s *Server) runJob(ctx context.Context, j *queue.Job) queue.Outcome {
 	s.runs.begin(j)
 	s.v2.Begin(j)
 	defer func() { s.runs.end(time.Now()) }()
+	ctx, end := s.beginJob(ctx, j)
 	job := s.executorJob(j)
 	job.Next = s.nextJob
 	result := s.cfg.Executor.Run(ctx, job, executor.SinkFunc(func(e executor.Event) {
 		s.sendEvent(j.Owner, e)
 		s.v2.Observe(j.ID, e)
+		s.measureEvent(e)
 	}))
+	end(result)
 	after(ctx, j.ID, result.Outputs)
 	s.log.Info(fmt.Sprintf("Prompt executed in %.2f seconds", time.Since(start).Seconds()), "prompt_id", j.ID, "success", result.Success)
 	out := queue.Outcome{Outputs: result.Outputs, Meta: result.Meta, Success: result.Success}

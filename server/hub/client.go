@@ -60,11 +60,14 @@ func (c *client) push(f frame) {
 	}
 	if c.full(f) {
 		c.hub.cfg.Logger.Warn("cutting off a client that is too slow", "client", c.id, "messages", len(c.waiting), "bytes", c.bytes)
+		c.hub.counts.cutOff.Add(1)
 		c.endLocked(websocket.StatusPolicyViolation, "too slow")
 		return
 	}
 	c.waiting = append(c.waiting, f)
 	c.bytes += len(f.data)
+	c.hub.counts.messages.Add(1)
+	c.hub.counts.bytes.Add(int64(len(f.data)))
 	select {
 	case c.wake <- struct{}{}:
 	default:

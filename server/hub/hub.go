@@ -72,6 +72,7 @@ type Hub struct {
 	log       eventLog
 	closed    bool
 	serving   sync.WaitGroup
+	counts    counts
 }
 
 // current is the node that runs, and for whom.
