@@ -94,6 +94,8 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (_ *App, err error) {
 		DeployEnvironment: deployEnvironment(p.folders.Base()),
 		Stats:             p.machine.stats,
 		FreeModels:        p.freeModels,
+		Models:            p.modelFigures,
+		Traces:            p.traces(),
 		RuntimeState:      p.runtimeState,
 		Logs:              logs,
 		Logger:            log.Logger,

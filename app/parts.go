@@ -16,6 +16,7 @@ import (
 	"comfygo/engine/preview"
 	"comfygo/executor"
 	"comfygo/folders"
+	"comfygo/metrics/tracing"
 	"comfygo/nodes"
 	_ "comfygo/nodes/all" // fills the registry
 )
@@ -31,6 +32,7 @@ type parts struct {
 	engine   *engine.Runtime
 	executor *executor.Executor
 	machine  machine
+	tracer   *tracing.Tracer // nil when nobody asks for traces
 	assets   *assets.Library // nil without --enable-assets, and in commands that do not serve
 	// late is the catalogue that was opened for the API v2 without --enable-assets.
 	late     *assets.Library
@@ -48,7 +50,12 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 		return nil, fmt.Errorf("choosing the device: %w", err)
 	}
 	p := &parts{folders: dirs, machine: m}
-	p.engine = engine.New(engineConfig(cfg, p.machine, dirs, log))
+	if p.tracer, err = openTraces(cfg, log); err != nil {
+		return nil, err
+	}
+	engineCfg := engineConfig(cfg, p.machine, dirs, log)
+	engineCfg.Watch = watchNetworks(p.tracer)
+	p.engine = engine.New(engineCfg)
 	p.executor = executor.New(executor.Config{
 		Registry: nodes.Default(),
 		Services: nodes.Services{
@@ -57,6 +64,7 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 		},
 		Cache:  cacheConfig(cfg),
 		Enrich: p.enrich,
+		Watch:  watchNodes(p.tracer),
 		Log:    log,
 	})
 	return p, nil
@@ -64,7 +72,7 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 
 func (p *parts) close() error {
 	p.executor.ClearCache()
-	return errors.Join(p.closeAssets(), p.engine.Close())
+	return errors.Join(p.closeAssets(), p.engine.Close(), p.closeTraces())
 }
 
 // freeModels lets go of the models and gives the memory back to the system at once.

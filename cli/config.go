@@ -115,6 +115,9 @@ type Config struct {
 	DrainTimeout     float64  // seconds
 	WebhookAllow     []string // hosts, addresses, networks
 
+	// OTLPEndpoint is where traces go; empty: nowhere, unless OpenTelemetry's environment variables say so.
+	OTLPEndpoint string
+
 	// Ignored names the given flags that change nothing in comfygo, in the order given.
 	Ignored []string
 	// Args is the command line with the keys masked, as /system_stats shows it.

@@ -22,6 +22,7 @@ var own = []*spec{
 	{name: "--job-time-limit", kind: kindFloat, def: float64(0), metavar: "SECONDS", section: ownSection, help: "end jobs that run longer (default: no limit)"},
 	{name: "--drain-timeout", kind: kindFloat, def: float64(25), metavar: "SECONDS", section: ownSection, help: "how long a running job may go on after SIGTERM"},
 	{name: "--webhook-allow", kind: kindString, repeat: true, metavar: "HOST", section: ownSection, help: "a host, address or network that webhooks may reach although it is not public; may be repeated"},
+	{name: "--otlp-endpoint", kind: kindString, metavar: "URL", section: ownSection, help: "send traces of requests, jobs, nodes and models to this OpenTelemetry collector, such as http://127.0.0.1:4318; OTEL_EXPORTER_OTLP_ENDPOINT does the same"},
 	{name: "--api-key", kind: kindString, repeat: true, metavar: "KEY", section: ownSection, help: "ask every request for this key; may be repeated; COMFYGO_API_KEY does the same"},
 	{name: "--api-key-file", kind: kindString, metavar: "PATH", section: ownSection, help: "file of keys, one a line; read again on SIGHUP"},
 	{name: "--auth", kind: kindSwitch, section: ownSection, help: "ask every request for a key of the key store, with users, roles and an audit log (docs/auth.md)"},

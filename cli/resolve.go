@@ -71,6 +71,7 @@ func (ns namespace) queue(c *Config) {
 	c.JobTimeLimit = ns.real("job_time_limit")
 	c.DrainTimeout = ns.real("drain_timeout")
 	c.WebhookAllow = ns.texts("webhook_allow")
+	c.OTLPEndpoint = ns.text("otlp_endpoint")
 }
 
 func (ns namespace) folders(c *Config) {

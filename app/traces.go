@@ -1,0 +1,64 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"strings"
+
+	"comfygo/cli"
+	"comfygo/engine"
+	"comfygo/executor"
+	"comfygo/metrics"
+	"comfygo/metrics/tracing"
+	"comfygo/server"
+)
+
+// openTraces makes the tracer when the command line or OpenTelemetry's environment asks for it; nil when neither does.
+func openTraces(cfg cli.Config, log *slog.Logger) (*tracing.Tracer, error) {
+	asked := cfg.OTLPEndpoint != ""
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} {
+		asked = asked || os.Getenv(name) != ""
+	}
+	if !asked || strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
+		return nil, nil
+	}
+	return tracing.New(context.Background(), tracing.Config{Endpoint: cfg.OTLPEndpoint, Version: Version, Log: log})
+}
+
+// traces is the tracer as the server wants it: nothing at all when there is none.
+func (p *parts) traces() server.Traces {
+	if p.tracer == nil {
+		return nil
+	}
+	return p.tracer
+}
+
+// watchNodes has the executor tell the tracer of nodes; nil when there is none.
+func watchNodes(t *tracing.Tracer) func(context.Context, executor.Work) (context.Context, func(error)) {
+	if t == nil {
+		return nil
+	}
+	return func(ctx context.Context, w executor.Work) (context.Context, func(error)) { return t.Node(ctx, w.NodeID, w.Class) }
+}
+
+// watchNetworks has the engine tell the tracer of networks; nil when there is none.
+func watchNetworks(t *tracing.Tracer) func(context.Context, engine.Work) func(error) {
+	if t == nil {
+		return nil
+	}
+	return func(ctx context.Context, w engine.Work) func(error) { return t.Network(ctx, w.Loading, w.Network) }
+}
+
+func (p *parts) closeTraces() error {
+	if p.tracer == nil {
+		return nil
+	}
+	return p.tracer.Close()
+}
+
+// modelFigures are the engine's for /metrics.
+func (p *parts) modelFigures() metrics.Models {
+	s := p.engine.Stats()
+	return metrics.Models{Ready: s.Networks, Bytes: s.WeightBytes, Loads: s.Loads, Reuses: s.Reuses, Evictions: s.Evictions}
+}
