@@ -68,6 +68,9 @@ func TestKeyCommands(t *testing.T) {
 	if _, errs, code := s.run("keys", "revoke", keys[0].Mask); code != 0 {
 		t.Errorf("revoking: %d, %s", code, errs)
 	}
+	if _, errs, code := s.run("keys", "end-tokens"); code != 0 {
+		t.Errorf("ending tokens: %d, %s", code, errs)
+	}
 	out, _, _ := s.run("keys", "list")
 	if !strings.Contains(out, "revoked") || !strings.Contains(out, "active") || strings.Contains(out, rotated.Secret[17:]) {
 		t.Errorf("the list:\n%s", out)
@@ -130,7 +133,7 @@ func TestBadKeyCommands(t *testing.T) {
 		code  int
 		says  string
 	}{
-		{"keys", 2, "required: {create,list,revoke,rotate}"},
+		{"keys", 2, "required: {create,list,revoke,rotate,end-tokens}"},
 		{"keys make", 2, `invalid choice: "make"`},
 		{"keys revoke", 2, "required: ID"},
 		{"keys revoke a b", 2, "unrecognized arguments: b"},

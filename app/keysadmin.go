@@ -39,7 +39,7 @@ func (c Command) Auth(ctx context.Context, cfg cli.Config, o cli.AuthOptions) (e
 	defer func() { err = errors.Join(err, store.Close()) }()
 	k := keeper{Command: c, ctx: ctx, store: store, by: auth.CommandLine(userName()), o: o}
 	do := map[string]map[string]func() error{
-		"keys":  {"create": k.createKey, "list": k.listKeys, "revoke": k.revokeKey, "rotate": k.rotateKey},
+		"keys":  {"create": k.createKey, "list": k.listKeys, "revoke": k.revokeKey, "rotate": k.rotateKey, "end-tokens": k.endTokens},
 		"users": {"create": k.createUser, "list": k.listUsers, "role": k.giveRole, "disable": k.disableUser, "enable": k.enableUser, "delete": k.deleteUser},
 		"roles": {
 			"list": k.listRoles, "show": k.showRole, "create": k.createRole, "delete": k.deleteRole,
@@ -181,6 +181,13 @@ func (k keeper) rotateKey() error {
 		}
 		k.showSecret(made)
 	})
+}
+
+func (k keeper) endTokens() error {
+	if err := k.store.EndTokens(k.ctx, k.by); err != nil {
+		return err
+	}
+	return k.show(map[string]bool{"ended": true}, func() { k.say("all tokens have ended; keys and log-ins go on") })
 }
 
 func (k keeper) createUser() error {

@@ -65,8 +65,8 @@ func (s *Store) writeEvents(first queued) {
 	}
 	ctx := context.Background()
 	err := s.tx(ctx, func(tx *sql.Tx) error { return insertEvents(ctx, tx, events...) })
-	if err != nil {
-		s.note(fmt.Sprintf("writing %d events of the audit log", len(events)), err)
+	if len(events) > 0 {
+		s.note(&s.writing, "writing the audit log", err)
 	}
 	for _, q := range batch {
 		if q.done != nil {

@@ -102,7 +102,7 @@ func (s *Store) check(ctx context.Context, c Credential, d digest, k *keyRecord)
 		return Principal{}, s.failed(ctx, c.Addr)
 	}
 	if k.hash.params.weaker(s.hasher.params) {
-		s.note("hashing a key again", s.storeHash(context.WithoutCancel(ctx), k.id, s.hasher.hash(c.Secret)))
+		s.note(&s.writing, "hashing a key again", s.storeHash(context.WithoutCancel(ctx), k.id, s.hasher.hash(c.Secret)))
 	}
 	now = s.now()
 	e = goodEntry{key: k.id, until: now.Add(verifiedLife)}
@@ -132,6 +132,9 @@ func (s *Store) principal(e goodEntry, from Source, now time.Time) (Principal, e
 	}
 	p := snap.keyPrincipal(k, from)
 	if e.claims != nil {
+		if snap.signers[e.claims.signer] == nil {
+			return Principal{}, ErrRevoked
+		}
 		p.TokenID = e.claims.ID
 		p.Expires = earlier(p.Expires, e.claims.ExpiresAt.Time)
 	}

@@ -46,3 +46,18 @@ func AddKeys(ctx context.Context, s *Store, owner string, n int) error {
 	}
 	return s.reload(ctx)
 }
+
+// SignerSecret is what a token is signed with.
+func SignerSecret(s *Store, id string) any { return s.snap.Load().signers[id].sign }
+
+// LimitFile lets the file grow to so many pages, or not at all when there are more already.
+func LimitFile(ctx context.Context, s *Store, pages int) error {
+	_, err := s.write.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
+	return err
+}
+
+// Exec changes the file behind the store's back.
+func Exec(ctx context.Context, s *Store, text string) error {
+	_, err := s.write.ExecContext(ctx, text)
+	return err
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,6 +12,7 @@ import (
 const (
 	flushEvery = 30 * time.Second
 	pruneEvery = time.Hour
+	tryAfter   = 20 // looks
 )
 
 // keep is the store's goroutine: it sees what other processes change, tells which keys expire, writes the times of last
@@ -21,24 +23,28 @@ func (s *Store) keep(poll *sql.Conn) {
 	defer tick.Stop()
 	var version int64
 	seen := s.now()
-	flushed, pruned := time.Now(), time.Time{}
+	flushed, pruned, tried := time.Now(), time.Time{}, time.Now()
 	for {
 		select {
 		case <-s.stop:
-			s.note("writing the last use of keys", s.flush(ctx))
+			s.note(&s.writing, "writing the last use of keys", s.flush(ctx))
 			if err := poll.Close(); err != nil {
 				s.log.Warn("closing the key store", "error", err)
 			}
 			return
 		case <-tick.C:
 		}
-		s.note("looking at the key store", s.look(ctx, poll, &version))
+		s.note(&s.reading, "looking at the key store", s.look(ctx, poll, &version))
 		now := s.now()
 		s.expire(seen, now)
 		seen = now
+		if s.writing.Load() != nil && time.Since(tried) >= s.o.Poll*tryAfter {
+			tried = time.Now()
+			s.note(&s.writing, "writing the key store", s.tryWriting(ctx))
+		}
 		if time.Since(flushed) >= flushEvery {
 			flushed = time.Now()
-			s.note("writing the last use of keys", s.flush(ctx))
+			s.note(&s.writing, "writing the last use of keys", s.flush(ctx))
 			s.verified.sweep(now)
 			s.lockouts.sweep(now)
 			s.buckets.sweep(now)
@@ -46,26 +52,31 @@ func (s *Store) keep(poll *sql.Conn) {
 		}
 		if time.Since(pruned) >= pruneEvery {
 			pruned = time.Now()
-			s.note("tidying the key store", s.prune(ctx))
+			s.note(&s.writing, "tidying the key store", s.prune(ctx))
 		}
 	}
 }
 
-// note keeps the state of the file for Err and logs when it changes.
-func (s *Store) note(what string, err error) {
-	before := s.trouble.Load()
+// note keeps what is wrong with reading or writing the file for Err, and logs when that changes.
+func (s *Store) note(of *atomic.Pointer[error], what string, err error) {
 	if err == nil {
-		if before != nil {
-			s.trouble.Store(nil)
-			s.log.Info("the key store can be used again")
+		if of.Swap(nil) != nil {
+			s.log.Info("the key store works again: " + what)
 		}
 		return
 	}
 	err = fmt.Errorf("%s: %w", what, err)
-	if before == nil {
+	if of.Swap(&err) == nil {
 		s.log.Error(err.Error())
 	}
-	s.trouble.Store(&err)
+}
+
+// tryWriting writes nothing new, to see whether a file that could not be written can be again.
+func (s *Store) tryWriting(ctx context.Context) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE meta SET value = value WHERE key = 'generation'")
+		return err
+	})
 }
 
 // look loads the file when another connection has changed it. SQLite counts commits of others in data_version, which

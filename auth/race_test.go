@@ -19,7 +19,7 @@ import (
 func TestRevokeRacesRequests(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, "", nil)
-	for round := range 5 {
+	for round := range 3 {
 		k := makeKey(t, s, "ursula", auth.RoleUser, 0)
 		token, err := s.IssueToken(t.Context(), authenticate(t, s, k.Secret))
 		if err != nil {

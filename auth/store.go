@@ -109,7 +109,8 @@ type Store struct {
 	stop    chan struct{}
 	workers sync.WaitGroup
 	closing sync.Once
-	trouble atomic.Pointer[error]
+	reading atomic.Pointer[error] // what is wrong with the file now
+	writing atomic.Pointer[error]
 }
 
 var _ Gate = (*Store)(nil)
@@ -223,10 +224,13 @@ func (s *Store) Path() string { return s.o.Path }
 
 // Err is what is wrong with the file now, for health checks; nil while it can be read and written.
 func (s *Store) Err() error {
-	if p := s.trouble.Load(); p != nil {
-		return *p
+	var errs []error
+	for _, p := range []*error{s.reading.Load(), s.writing.Load()} {
+		if p != nil {
+			errs = append(errs, *p)
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Watch implements Gate.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -233,5 +235,79 @@ func within(t testing.TB, limit time.Duration, what string, ok func() bool) {
 			t.Fatalf("waited %v for %s", limit, what)
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// TestFullDisk holds that those who are known go on, that changes fail as a whole, and that all is well again with room.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, "", nil)
+	k := makeKey(t, s, "ursula", auth.RoleUser, 0)
+	if err := auth.LimitFile(t.Context(), s, 1); err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", 500)
+	within(t, 10*time.Second, "the file to be full", func() bool {
+		s.Audit(t.Context(), auth.Event{Action: auth.ActionRun, Result: auth.ResultOK, Detail: long, Target: long, Name: long})
+		return s.Err() != nil
+	})
+	authenticate(t, s, k.Secret)
+	if _, err := s.CreateUser(t.Context(), root, long[:100], auth.RoleUser); err == nil {
+		if _, err := s.User(t.Context(), long[:100]); err != nil {
+			t.Errorf("a user who was made is not there: %v", err)
+		}
+	}
+	if err := auth.LimitFile(t.Context(), s, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	within(t, 10*time.Second, "the file to be well again", func() bool { return s.Err() == nil })
+	if _, err := s.RevokeKey(t.Context(), root, k.ID); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBadFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "text"), []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	newer := filepath.Join(dir, "newer")
+	s := openStore(t, newer, nil)
+	if err := auth.Exec(t.Context(), s, "PRAGMA user_version = 1000"); err != nil {
+		t.Fatal(err)
+	}
+	for name, says := range map[string]string{"text": "not a database", "newer": "written by a newer comfygo", ".": "opening the key store"} {
+		_, err := auth.OpenStore(t.Context(), auth.StoreOptions{Path: filepath.Join(dir, name)})
+		if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: %v, want %q", name, err, says)
+		}
+	}
+}
+
+// TestNewRoutes holds that a file of an older program gets the rules of new routes, and that nothing comes back which an
+// administrator took away.
+func TestNewRoutes(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "auth.db")
+	s := openStore(t, path, nil)
+	if _, err := s.Ungrant(t.Context(), root, auth.RoleUser, auth.Grant{Method: "GET", Route: "/queue"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"DELETE FROM endpoints WHERE route = '/history'", "DELETE FROM grants WHERE route = '/history'"} {
+		if err := auth.Exec(t.Context(), s, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, path, nil)
+	p := authenticate(t, s, makeKey(t, s, "ursula", auth.RoleUser, 0).Secret)
+	if err := s.Allow(p, auth.Access{Method: "GET", Route: "/history"}); err != nil {
+		t.Errorf("a new route: %v", err)
+	}
+	if err := s.Allow(p, auth.Access{Method: "GET", Route: "/queue"}); err == nil {
+		t.Error("what was taken away came back")
 	}
 }

@@ -29,6 +29,8 @@ type claims struct {
 	jwt.RegisteredClaims
 	Role string `json:"role"`
 	Key  string `json:"key"`
+
+	signer string // ID of what has signed it
 }
 
 // signer signs tokens and checks them.
@@ -101,6 +103,19 @@ func (s *Store) RotateSigner(ctx context.Context, by Actor) error {
 	return nil
 }
 
+// EndTokens deletes all signing keys, so that every token ends at once: for when the file was stolen.
+func (s *Store) EndTokens(ctx context.Context, by Actor) error {
+	err := s.change(ctx, by, ActionToken, func(tx *sql.Tx, _ int64, e *Event) error {
+		e.Detail = "all tokens ended"
+		_, err := tx.ExecContext(ctx, "DELETE FROM signers")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("ending all tokens: %w", err)
+	}
+	return nil
+}
+
 // IssueToken implements Gate.
 func (s *Store) IssueToken(ctx context.Context, p Principal) (Token, error) {
 	if p.KeyID == "" || p.TokenID != "" || p.SessionID != "" {
@@ -120,6 +135,7 @@ func (s *Store) IssueToken(ctx context.Context, p Principal) (Token, error) {
 			return Token{}, errors.New("making a signing key: it is not there")
 		}
 	}
+	now = now.Truncate(time.Second)
 	expires := earlier(now.Add(s.o.TokenLife), p.Expires).Truncate(time.Second)
 	c := claims{Role: p.Role, Key: p.KeyID, RegisteredClaims: jwt.RegisteredClaims{
 		Issuer: tokenIssuer, Subject: p.ID, ID: newID("j-"),
@@ -170,14 +186,25 @@ func (s *Store) parse(text string, now time.Time) (*claims, error) {
 		if g == nil || g.algorithm != s.o.Algorithm {
 			return nil, jwt.ErrTokenUnverifiable
 		}
+		got.signer = id
 		return g.verify, nil
 	}, jwt.WithValidMethods([]string{s.o.Algorithm}), jwt.WithIssuer(tokenIssuer), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
 		jwt.WithStrictDecoding(), jwt.WithTimeFunc(func() time.Time { return now }))
 	if err != nil {
 		return nil, err
 	}
-	if got.ID == "" || got.Key == "" || got.Subject == "" {
+	if got.ID == "" || got.Key == "" || got.Subject == "" || got.IssuedAt == nil {
 		return nil, jwt.ErrTokenRequiredClaimMissing
 	}
-	return got, nil
+	return got, s.timely(got, signers[got.signer])
+}
+
+// timely refuses tokens that this program cannot have made: such as live too long, or are younger than their signing key
+// signs. Whoever stole a signing key can use it no longer than that.
+func (s *Store) timely(c *claims, g *signer) error {
+	issued := c.IssuedAt.Unix()
+	if c.ExpiresAt.Sub(c.IssuedAt.Time) > s.o.TokenLife || issued < g.created || issued > g.created+int64(signerLife.Seconds()) {
+		return jwt.ErrTokenInvalidClaims
+	}
+	return nil
 }

@@ -185,9 +185,41 @@ func TestSignersRotate(t *testing.T) {
 	if _, last := issue(); last == next {
 		t.Error("the signing key was not rotated")
 	}
+	last, _ := issue()
+	authenticate(t, s, last) // remembered
 	hmac := openStore(t, path, func(o *auth.StoreOptions) { o.Now, o.Algorithm = now.Now, auth.AlgorithmHS256 })
 	refuse(t, hmac, bearer(first), auth.ErrBadCredential) // only the configured algorithm
+	if err := s.EndTokens(t.Context(), root); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Authenticate(t.Context(), bearer(last)); !errors.Is(err, auth.ErrUnauthenticated) {
+		t.Errorf("a token after all were ended: %v", err)
+	}
+	issue()
 	if _, err := auth.OpenStore(t.Context(), auth.StoreOptions{Path: path, Algorithm: "none"}); err == nil {
 		t.Error("a store signs with none")
 	}
+}
+
+// TestStolenSigner holds that a signing key which somebody has stolen is of use no longer than it signs.
+func TestStolenSigner(t *testing.T) {
+	t.Parallel()
+	now := newClock()
+	s := openStore(t, "", func(o *auth.StoreOptions) { o.Now = now.Now })
+	k := makeKey(t, s, "ursula", auth.RoleUser, 0)
+	token, err := s.IssueToken(t.Context(), authenticate(t, s, k.Secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, claims := parts(t, token.Text)
+	stolen := auth.SignerSecret(s, header["kid"].(string))
+	sign := func(issued time.Time, life time.Duration) string {
+		c := with(with(claims, "iat", issued.Unix()), "nbf", issued.Unix())
+		return forge(t, jwt.SigningMethodEdDSA, stolen, header, with(c, "exp", issued.Add(life).Unix()))
+	}
+	authenticate(t, s, sign(now.Now(), 15*time.Minute))                                            // cannot be told from a right one
+	refuse(t, s, bearer(sign(now.Now(), time.Hour)), auth.ErrBadCredential)                        // lives too long
+	refuse(t, s, bearer(sign(now.Now().Add(-time.Minute), time.Minute*10)), auth.ErrBadCredential) // older than its key
+	now.add(25 * time.Hour)
+	refuse(t, s, bearer(sign(now.Now(), 15*time.Minute)), auth.ErrBadCredential)
 }

@@ -17,8 +17,8 @@ const authSection = "Key store"
 var jsonFlag = &spec{name: "--json", kind: kindSwitch, section: authSection, help: "print JSON"}
 
 var keysCommand = command{
-	name: "keys", usage: "create | list | revoke ID | rotate ID", help: "make, list and end keys of the key store",
-	actions: []action{{"create", nil}, {"list", nil}, {"revoke", []string{"ID"}}, {"rotate", []string{"ID"}}},
+	name: "keys", usage: "create | list | revoke ID | rotate ID | end-tokens", help: "make, list and end keys of the key store",
+	actions: []action{{"create", nil}, {"list", nil}, {"revoke", []string{"ID"}}, {"rotate", []string{"ID"}}, {"end-tokens", nil}},
 	flags: []*spec{
 		jsonFlag,
 		{name: "--user", kind: kindString, metavar: "NAME", section: authSection, help: "create: whose key it is; list: only those of this user"},
