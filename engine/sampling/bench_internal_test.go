@@ -67,6 +67,38 @@ func BenchmarkSampler(b *testing.B) {
 	}
 }
 
+// instant is a network that has its answer ready.
+type instant struct{ out *tensor.Tensor }
+
+func (n *instant) Predict(_ context.Context, x *tensor.Tensor, _ []float32, _ Inputs) (*tensor.Tensor, error) {
+	if n.out == nil || n.out.Dim(0) != x.Dim(0) {
+		n.out = like(x)
+		NewGenerator(1).Randn(n.out.Data)
+	}
+	return n.out, nil
+}
+
+// BenchmarkRun measures what a whole run costs in a step besides the network: sampler, guidance by two prompts, checks.
+func BenchmarkRun(b *testing.B) {
+	m, err := NewModelSampling(EPS, Settings{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	tokens := []Cond{{Tokens: tensor.New(1, 77, 768)}}
+	p := Params{
+		Network: &instant{}, Model: m, Format: LatentFormat{Channels: benchShape[1], Scale: 1, Downscale: 8}, Positive: tokens, Negative: tokens, CFG: 7,
+		Latent: tensor.New(benchShape...), Seed: 1, Steps: benchSteps, Sampler: "euler", Scheduler: "normal", Denoise: 1,
+	}
+	b.ReportAllocs()
+	before := usage.Processor()
+	for b.Loop() {
+		if _, err := Sample(b.Context(), p); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric((usage.Processor()-before).Seconds()*1000/float64(b.N)/benchSteps, "cpu-ms/step")
+}
+
 // BenchmarkSamplerBesideModel measures how long a sampler keeps a network waiting that takes its time elsewhere, as one on a card
 // does: noise is drawn meanwhile.
 func BenchmarkSamplerBesideModel(b *testing.B) {

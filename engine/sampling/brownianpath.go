@@ -12,8 +12,8 @@ const (
 	// aheadSpans is how many increments are drawn at a time: each shares an end with the next, and the way down to a time is
 	// most of the work.
 	aheadSpans = 4
-	// aheadBytes bounds what such increments hold.
-	aheadBytes = 64 << 20
+	// aheadBytes bounds what such increments hold; as many again wait to be asked for.
+	aheadBytes = 32 << 20
 )
 
 // brownianPath is noise that belongs together over a whole run: the increments of one Brownian path between noise levels,
@@ -41,11 +41,12 @@ func newBrownianPath(shape []int, sigmas []float32, seed uint64, plan []span) *b
 		high = max(high, s)
 	}
 	n := tensor.Count(shape)
+	atOnce := max(1, min(aheadSpans, aheadBytes/(4*n)))
 	p := &brownianPath{
 		shape: append([]int(nil), shape...), plan: plan, tree: newBrownianTree(low, high, n, seed),
-		ahead: make(chan []float32), stop: make(chan struct{}),
+		ahead: make(chan []float32, atOnce), stop: make(chan struct{}),
 	}
-	p.done.Go(func() { p.draw(plan, max(1, min(aheadSpans, aheadBytes/(4*n)))) })
+	p.done.Go(func() { p.draw(plan, atOnce) })
 	return p
 }
 

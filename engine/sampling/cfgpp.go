@@ -25,7 +25,7 @@ func sampleEulerCFGPP(eta, strength float32) samplerFunc {
 			}
 			alphaFrom := from * exp32(r.Model.halfLogSNR(from))
 			alphaTo := to * exp32(r.Model.halfLogSNR(to))
-			d := zip(x, r.Uncond(), func(a, u float32) float32 { return (a - float32(alphaFrom*u)) / from })
+			d := quotient(sum(term{1, x}, term{-alphaFrom, r.Uncond()}), from)
 			down, up := ancestral(from/alphaFrom, to/alphaTo, eta)
 			x = sum(term{alphaTo, denoised}, term{alphaTo * down, d})
 			if eta > 0 && strength > 0 {

@@ -55,10 +55,7 @@ func (p *guided) combine(ctx context.Context, g Guidance) (*tensor.Tensor, error
 		}
 		out = sum(term{1, p.X}, term{-1, noise})
 	} else {
-		scale := float32(g.Scale)
-		out = zip(g.Cond, g.Uncond, func(cond, uncond float32) float32 {
-			return uncond + float32((cond-uncond)*scale)
-		})
+		out = sum(term{1, g.Uncond}, term{float32(g.Scale), sum(term{1, g.Cond}, term{-1, g.Uncond})})
 	}
 	return p.after(ctx, g, out)
 }

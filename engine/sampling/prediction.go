@@ -32,8 +32,7 @@ func (v variance) deviation(sigma float32) float32 { return sqrt32(sigma*sigma +
 
 // Input implements Prediction.
 func (v variance) Input(sigma float32, x *tensor.Tensor) *tensor.Tensor {
-	d := v.deviation(sigma)
-	return apply(x, func(a float32) float32 { return a / d })
+	return quotient(x, v.deviation(sigma))
 }
 
 // AddNoise implements Prediction.
@@ -59,7 +58,7 @@ type epsPrediction struct{ variance }
 
 // Denoised implements Prediction.
 func (epsPrediction) Denoised(sigma float32, output, x *tensor.Tensor) *tensor.Tensor {
-	return zip(x, output, func(a, o float32) float32 { return a - float32(o*sigma) })
+	return sum(term{1, x}, term{-sigma, output})
 }
 
 // vPrediction: the output is the velocity of Salimans and Ho (2022). With sign +1 it is the form of Karras et al. (EDM).
@@ -120,7 +119,7 @@ func (flowPrediction) Input(_ float32, x *tensor.Tensor) *tensor.Tensor { return
 
 // Denoised implements Prediction.
 func (flowPrediction) Denoised(sigma float32, output, x *tensor.Tensor) *tensor.Tensor {
-	return zip(x, output, func(a, o float32) float32 { return a - float32(o*sigma) })
+	return sum(term{1, x}, term{-sigma, output})
 }
 
 // AddNoise implements Prediction.

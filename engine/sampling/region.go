@@ -1,6 +1,9 @@
 package sampling
 
-import "comfygo/engine/tensor"
+import (
+	"comfygo/engine/tensor"
+	"comfygo/engine/vec"
+)
 
 // rows calls f for each run of neighbouring cells of the region inside a tensor [B,C,axes…] of the given shape: whole is
 // where the run starts in the tensor, part where it starts in a tensor of the region alone, n its length.
@@ -38,11 +41,9 @@ func (r *region) cut(x *tensor.Tensor) *tensor.Tensor {
 // accumulate adds values*weights to the region of sums and weights to that of totals.
 func (r *region) accumulate(sums, totals, values, weights *tensor.Tensor) {
 	add := func(whole, part, n int) {
-		for i := range n {
-			w := weights.Data[part+i]
-			sums.Data[whole+i] += float32(values.Data[part+i] * w)
-			totals.Data[whole+i] += w
-		}
+		w := weights.Data[part : part+n]
+		vec.AddProducts(sums.Data[whole:whole+n], values.Data[part:part+n], w)
+		vec.AddScaled(totals.Data[whole:whole+n], w, 1)
 	}
 	if r == nil {
 		spread(len(sums.Data), func(from, to int) { add(from, from, to-from) })

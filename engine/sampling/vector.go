@@ -96,3 +96,19 @@ func quotient(x *tensor.Tensor, d float32) *tensor.Tensor {
 	spread(len(out.Data), func(from, to int) { vec.Divide(out.Data[from:to], x.Data[from:to], d) })
 	return out
 }
+
+// quotients returns x/y, element by element.
+func quotients(x, y *tensor.Tensor) *tensor.Tensor {
+	out := like(x)
+	spread(len(out.Data), func(from, to int) { vec.Quotients(out.Data[from:to], x.Data[from:to], y.Data[from:to]) })
+	return out
+}
+
+// filled returns a tensor of x's shape that holds a value everywhere.
+func filled(x *tensor.Tensor, v float32) *tensor.Tensor {
+	out := like(x)
+	for i := range out.Data {
+		out.Data[i] = v
+	}
+	return out
+}

@@ -36,6 +36,22 @@ func Slope(out, a, b []float32, d float32) {
 	}
 }
 
+// AddProducts adds a*b, value by value, to out.
+func AddProducts(out, a, b []float32) {
+	a, b = a[:len(out)], b[:len(out)]
+	for i := addProductsRun(out, a, b); i < len(out); i++ {
+		out[i] += float32(a[i] * b[i])
+	}
+}
+
+// Quotients sets out to a/b, value by value.
+func Quotients(out, a, b []float32) {
+	a, b = a[:len(out)], b[:len(out)]
+	for i := quotientsRun(out, a, b); i < len(out); i++ {
+		out[i] = a[i] / b[i]
+	}
+}
+
 // Finite reports whether all values are numbers, neither NaN nor infinite.
 func Finite(a []float32) bool {
 	n, fine := finiteRun(a)

@@ -20,6 +20,12 @@ func divideVector(out, a *float32, turns int, d float32)
 //go:noescape
 func slopeVector(out, a, b *float32, turns int, d float32)
 
+//go:noescape
+func addProductsVector(out, a, b *float32, turns int)
+
+//go:noescape
+func quotientsVector(out, a, b *float32, turns int)
+
 // finiteVector returns a number that is not zero when a value is NaN or infinite.
 //
 //go:noescape
@@ -61,6 +67,22 @@ func slopeRun(out, a, b []float32, d float32) int {
 	n := turns(len(out))
 	if n > 0 {
 		slopeVector(&out[0], &a[0], &b[0], n, d)
+	}
+	return n * stride
+}
+
+func addProductsRun(out, a, b []float32) int {
+	n := turns(len(out))
+	if n > 0 {
+		addProductsVector(&out[0], &a[0], &b[0], n)
+	}
+	return n * stride
+}
+
+func quotientsRun(out, a, b []float32) int {
+	n := turns(len(out))
+	if n > 0 {
+		quotientsVector(&out[0], &a[0], &b[0], n)
 	}
 	return n * stride
 }

@@ -88,6 +88,52 @@ slopeLoop:
 	VZEROUPPER
 	RET
 
+// func addProductsVector(out, a, b *float32, turns int)
+TEXT ·addProductsVector(SB), NOSPLIT, $0-32
+	MOVQ out+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ turns+24(FP), CX
+
+addProductsLoop:
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VMULPS  (DX), Y0, Y0
+	VMULPS  32(DX), Y1, Y1
+	VADDPS  (DI), Y0, Y0
+	VADDPS  32(DI), Y1, Y1
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	ADDQ    $64, SI
+	ADDQ    $64, DX
+	ADDQ    $64, DI
+	DECQ    CX
+	JNZ     addProductsLoop
+	VZEROUPPER
+	RET
+
+// func quotientsVector(out, a, b *float32, turns int)
+TEXT ·quotientsVector(SB), NOSPLIT, $0-32
+	MOVQ out+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ turns+24(FP), CX
+
+quotientsLoop:
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VDIVPS  (DX), Y0, Y0
+	VDIVPS  32(DX), Y1, Y1
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	ADDQ    $64, SI
+	ADDQ    $64, DX
+	ADDQ    $64, DI
+	DECQ    CX
+	JNZ     quotientsLoop
+	VZEROUPPER
+	RET
+
 // func finiteVector(a *float32, turns int) uint32
 TEXT ·finiteVector(SB), NOSPLIT, $0-20
 	MOVQ  a+0(FP), SI

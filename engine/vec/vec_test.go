@@ -37,10 +37,12 @@ func TestEachOperationRoundsByItself(t *testing.T) {
 				run  func(out []float32)
 				want func(i int) float32
 			}{
-				"Scale":     {func(out []float32) { vec.Scale(out, a, f) }, func(i int) float32 { return f * a[i] }},
-				"AddScaled": {func(out []float32) { vec.AddScaled(out, a, f) }, func(i int) float32 { p := f * a[i]; return start[i] + float32(p) }},
-				"Divide":    {func(out []float32) { vec.Divide(out, a, f) }, func(i int) float32 { return a[i] / f }},
-				"Slope":     {func(out []float32) { vec.Slope(out, a, b, f) }, func(i int) float32 { return (a[i] - b[i]) / f }},
+				"Scale":       {func(out []float32) { vec.Scale(out, a, f) }, func(i int) float32 { return f * a[i] }},
+				"AddScaled":   {func(out []float32) { vec.AddScaled(out, a, f) }, func(i int) float32 { p := f * a[i]; return start[i] + float32(p) }},
+				"Divide":      {func(out []float32) { vec.Divide(out, a, f) }, func(i int) float32 { return a[i] / f }},
+				"Slope":       {func(out []float32) { vec.Slope(out, a, b, f) }, func(i int) float32 { return (a[i] - b[i]) / f }},
+				"AddProducts": {func(out []float32) { vec.AddProducts(out, a, b) }, func(i int) float32 { p := a[i] * b[i]; return start[i] + float32(p) }},
+				"Quotients":   {func(out []float32) { vec.Quotients(out, a, b) }, func(i int) float32 { return a[i] / b[i] }},
 			} {
 				out := slices.Clone(start)
 				c.run(out)
