@@ -40,6 +40,7 @@ function signIn() {
   };
   fill(main, h("section", { class: "signin" }, h("form", { class: "card", on: { submit: send } },
     h("div", {}, h("h1", { text: "Sign in", tabindex: -1 }), h("p", { class: "hint", text: "With your API key." })),
+    h("input", { type: "text", autocomplete: "username", value: "comfygo", hidden: true, "aria-label": "User" }), // for password managers
     labelled("API key", key), error, h("button", { type: "submit", class: "btn primary", text: "Sign in" }))));
   document.title = "Sign in · comfygo";
   key.focus();

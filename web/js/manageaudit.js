@@ -1,7 +1,7 @@
 // The audit log: who did what, from where, with what result.
 import { get } from "./api.js";
 import { trouble } from "./announce.js";
-import { button, fill, h, later } from "./dom.js";
+import { button, h, later } from "./dom.js";
 import { icon } from "./icons.js";
 import { empty, head, labelled, select, table, View } from "./parts.js";
 
@@ -54,6 +54,6 @@ export class Audit extends View {
     } catch (error) {
       trouble("Reading the audit log", error);
     }
-    fill(this.body, this.draw());
+    this.redraw();
   }
 }

@@ -33,7 +33,7 @@ export class Keys extends View {
       ["Role", (k) => k.role || "the user's"],
       ["State", (k) => h("span", { class: ["tag", k.state === "active" ? "good" : "bad"], text: k.state })],
       ["Last used", (k) => when(k.last_used, "never")],
-      ["Good until", (k) => when(k.expires, "revoked", clock)],
+      ["Good until", (k) => when(k.expires, "no end", clock)],
       ["", (k) => ({ class: "acts", el: k.state === "active" && [
         button("Change", { quiet: true, "aria-label": `Change key ${k.name} for a new one`, title: "Make a new key in its place", on: { click: () => this.rotate(k) } }),
         button("Revoke", { danger: true, "aria-label": `Revoke key ${k.name}`, on: { click: () => this.revoke(k) } }),
@@ -72,8 +72,9 @@ export class Keys extends View {
       h("p", { class: "lead", text: "Copy it now. It is not kept anywhere and cannot be shown again." }),
       h("div", { class: "secret" }, h("code", { id: "secret", text: key.key }),
         button("Copy", { icon: icon("copy"), primary: true, on: { click: () => copy(key.key).then(copied, (e) => notice(`Copying failed: ${e.message}.`, { kind: "bad" })) } })),
-      h("p", { class: "hint" }, "Use it as ", h("code", { text: "Authorization: Bearer …" }), " or ", h("code", { text: "X-API-Key: …" }), ", or sign in with it."),
+      h("p", { class: "hint below" }, "Use it as ", h("code", { text: "Authorization: Bearer …" }), " or ", h("code", { text: "X-API-Key: …" }), ", or sign in with it."),
       h("div", { class: "form-acts" }, button("I have it", { on: { click: () => sheet.close() } })));
+    sheet.el.querySelector(".secret .btn").focus();
     sheet.el.addEventListener("close", () => sheet.el.replaceChildren());
   }
 

@@ -90,7 +90,8 @@ export class Roles extends View {
     await this.show();
   }
 
-  create() {
+  async create() {
+    if (!this.roles) await this.read(); // the button may be quicker than the list
     const name = h("input", { type: "text", required: true, maxlength: 64, autocomplete: "off" });
     const like = select([["", "Nothing"], ...this.roles.filter((r) => r.name !== "Administrator").map((r) => [r.name, `What ${r.name} may do`])], "User");
     form("New role", "Make the role", [labelled("Name", name), labelled("Begins with", like)], async () => {

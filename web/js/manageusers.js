@@ -51,7 +51,8 @@ export class Users extends View {
     await this.show();
   }
 
-  create() {
+  async create() {
+    if (!this.roles) await this.read(); // the button may be quicker than the list
     const name = h("input", { type: "text", required: true, maxlength: 100, autocomplete: "off" });
     const role = select(this.roles.map((r) => [r.name, r.name]), "User");
     form("New user", "Make the user", [labelled("Name", name), labelled("Role", role)], async () => {

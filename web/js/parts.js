@@ -11,7 +11,7 @@ export function table(label, columns, rows, look = () => ({})) {
       const made = cell(row);
       const plain = made instanceof Node || typeof made !== "object" || made === null || Array.isArray(made);
       const { el, class: name2 } = plain ? { el: made } : made;
-      return h("td", { class: name2, data: { label: name } }, typeof el === "number" ? String(el) : el);
+      return h("td", { class: name2, data: { label: name } }, el !== false && el !== "" && h("div", {}, el)); // one box, so that narrow screens can put the label beside it
     })))))));
 }
 
@@ -104,7 +104,16 @@ export class View {
       else if (error.status !== 401) trouble(`Reading ${this.title.toLowerCase()}`, error);
       return;
     }
+    this.redraw();
+  }
+
+  /** redraw draws the body anew; the focus stays on the same control, or goes to the heading when that is gone. */
+  redraw() {
+    const held = this.body.contains(document.activeElement) ? (document.activeElement.getAttribute("aria-label") ?? "") : null;
     fill(this.body, this.draw());
+    if (held === null) return;
+    const again = held && [...this.body.querySelectorAll("[aria-label]")].find((e) => e.getAttribute("aria-label") === held);
+    (again || this.el.querySelector("h1")).focus({ preventScroll: true });
   }
 
   head() {
