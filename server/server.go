@@ -47,6 +47,7 @@ type Server struct {
 	catalogues catalogues
 	runs       runs
 	v2         *v2.API
+	told       description
 	gate       auth.Gate
 	wellness   wellness
 	live       live

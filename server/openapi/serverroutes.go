@@ -1,0 +1,20 @@
+package openapi
+
+var serverGroup = group{"server", "How the server is.", []op{
+	{method: get, path: "/health", summary: "Is the server well?", public: true, answers: []answer{ok(`{status! string; timestamp! number}`, "with a key also devices, memory and processes"), with(503, `{status! string; error! string; timestamp! number}`, "")}},
+	{method: get, path: "/ready", summary: "Does the server take jobs?", answers: []answer{ok(`{ready! boolean; timestamp! number}`, ""), with(503, `{ready! boolean; reason! string; timestamp! number}`, "")}},
+	{method: get, path: "/system_stats", summary: "The machine and the program", answers: []answer{ok(`{system! object; devices! []Device}`, "")}},
+	{method: get, path: "/features", summary: "What clients may count on", answers: []answer{ok("object", "")}},
+	{method: get, path: "/internal/logs", summary: "The log as one text", answers: []answer{ok("string", "")}},
+	{method: get, path: "/internal/logs/raw", summary: "The log, line by line", answers: []answer{ok(`{entries! []{t! string; m! string}; size! {cols! integer; rows! integer}}`, "")}},
+	{method: patch, path: "/internal/logs/subscribe", summary: "Get the log's lines at a WebSocket", body: takes(`any`, "{clientId, enabled}"), answers: []answer{empty(200, ""), badRequest, tooLarge}},
+	{method: get, path: "/internal/folder_paths", summary: "The folders of each kind", answers: []answer{ok("object", "")}},
+	{method: get, path: "/openapi.json", summary: "This document", params: []param{ifNone}, answers: []answer{ok("object", ""), empty(304, "")}},
+}}
+
+var pagesGroup = group{"pages", "For browsers.", []op{
+	{method: get, path: "/", summary: "The frontend, or our own page", public: true, params: []param{ifNone, ifMatch, ownerParam}, answers: []answer{{200, "text/html", "string", "", nil}, empty(304, ""), empty(403, ""), empty(404, ""), text(404, ""), empty(412, "")}},
+	{method: get, path: "/app", summary: "Our own page", public: true, answers: []answer{{200, "text/html", "string", "", nil}, empty(304, ""), text(404, "")}},
+	{method: get, path: "/app/*", summary: "A file of our own page", public: true, answers: []answer{file(200, anyType, ""), empty(304, ""), empty(308, "to /app"), text(404, "")}},
+	{method: get, path: "/docs/api", summary: "This document for people", answers: []answer{{200, "text/html", "string", "", nil}, empty(304, "")}},
+}}

@@ -1,0 +1,101 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"comfygo/server/openapi"
+)
+
+// served are the routes of a server.
+func served(r *rig) (list []openapi.Served) {
+	for _, text := range r.server.Routes() {
+		method, path, _ := strings.Cut(text, " ")
+		list = append(list, openapi.Served{Method: method, Path: path})
+	}
+	return list
+}
+
+// TestOpenAPIRoutes: every route of the router is described, and nothing is that is not there.
+func TestOpenAPIRoutes(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	undescribed, unserved := openapi.Missing(served(r))
+	for _, route := range undescribed {
+		t.Errorf("%s is in no table of server/openapi: add a line with its parameters, statuses and error codes", route)
+	}
+	for _, route := range unserved {
+		if strings.Contains(route, "/api/auth/") {
+			continue // there with a key store only, see TestOpenAPIStoreRoutes
+		}
+		t.Errorf("%s is in a table of server/openapi, and the router does not have it", route)
+	}
+}
+
+// TestOpenAPIFacts: what the handlers' code says of parameters, statuses and error codes is described.
+func TestOpenAPIFacts(t *testing.T) {
+	t.Parallel()
+	var problems []string
+	for _, dir := range []string{".", "v2"} {
+		s := readSource(t, dir)
+		for _, row := range s.tables() {
+			d, ok := openapi.Described(row.method, row.path)
+			if !ok {
+				continue // TestOpenAPIRoutes says so
+			}
+			f := s.of(row.handler)
+			at := fmt.Sprintf("%s %s (%s)", row.method, row.path, row.handler)
+			for _, name := range keys(f.query) {
+				if !slices.Contains(d.Query, name) {
+					problems = append(problems, at+": the query parameter "+name)
+				}
+			}
+			for _, name := range keys(f.header) {
+				if !slices.Contains(d.Headers, name) && !slices.Contains(unimportant, name) {
+					problems = append(problems, at+": the header "+name)
+				}
+			}
+			for _, status := range keys(f.statuses) {
+				if !slices.Contains(d.Statuses, status) {
+					problems = append(problems, fmt.Sprintf("%s: the status %d", at, status))
+				}
+			}
+			for _, code := range keys(f.codes) {
+				if !slices.Contains(d.Codes, code) {
+					problems = append(problems, at+": the error code "+code)
+				}
+			}
+		}
+	}
+	slices.Sort(problems)
+	for _, p := range slices.Compact(problems) {
+		t.Errorf("server/openapi is missing, of %s", p)
+	}
+}
+
+// unimportant are headers that every client may send and that no description lists.
+var unimportant = []string{"Content-Type", "Origin", "Host", "Accept-Encoding"}
+
+func TestOpenAPIServed(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	a := r.do("GET", "/openapi.json", "")
+	if a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Type"), "application/json") || !strings.Contains(a.body, `"openapi": "3.1.0"`) {
+		t.Fatalf("the document: %d %s", a.status, a.header.Get("Content-Type"))
+	}
+	if b := r.do("GET", "/openapi.json", "", "If-None-Match", a.header.Get("Etag")); b.status != http.StatusNotModified {
+		t.Errorf("the document again: %d", b.status)
+	}
+	page := r.do("GET", "/docs/api", "")
+	if page.status != http.StatusOK || !strings.Contains(page.body, "/api/v2/jobs/{id}/events") || !strings.Contains(page.header.Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Errorf("the page: %d %s", page.status, page.header.Get("Content-Security-Policy"))
+	}
+	for _, word := range []string{"<script", "http://", "https://"} {
+		if strings.Contains(page.body, word) {
+			t.Errorf("the page needs something from outside: it has %s", word)
+		}
+	}
+}
