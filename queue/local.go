@@ -52,8 +52,8 @@ type Config struct {
 	Changed func(remaining int)
 	// Owners is told, in the same way, how many jobs remain of each owner that has some; nil tells nobody.
 	Owners func(remaining map[string]int)
-	// Finished is called after a job went to history, before the next one starts.
-	Finished func(j *Job)
+	// Finished is called after a job went to history, before the next one starts, with how it ended.
+	Finished func(j *Job, s Status)
 	// Idle is called when a job has ended and no other one follows at once, before Free, and when Work ends. What was done in advance for the
 	// job that Next told of has to stop then.
 	Idle func()

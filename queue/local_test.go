@@ -38,7 +38,7 @@ func newRig(t *testing.T, change func(*queue.Config)) *rig {
 	cfg := queue.Config{
 		Run:      r.run,
 		Changed:  func(n int) { r.note(func() { r.changes = append(r.changes, n) }) },
-		Finished: func(j *queue.Job) { r.note(func() { r.done = append(r.done, j.ID) }) },
+		Finished: func(j *queue.Job, _ queue.Status) { r.note(func() { r.done = append(r.done, j.ID) }) },
 		Free:     func(f queue.Flags) { r.note(func() { r.frees = append(r.frees, f) }) },
 		Now:      func() time.Time { return time.UnixMilli(1) },
 	}

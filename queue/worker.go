@@ -124,7 +124,7 @@ func (q *Local) run(ctx, runCtx context.Context, r *running) {
 	}
 	r.cancel(nil)
 	if q.cfg.Finished != nil {
-		q.cfg.Finished(j)
+		q.cfg.Finished(j, status)
 	}
 }
 

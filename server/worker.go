@@ -34,7 +34,7 @@ func (s *Server) runJob(ctx context.Context, j *queue.Job) queue.Outcome {
 		s.measureEvent(e)
 	}))
 	end(result)
-	after(ctx, j.ID, result.Outputs)
+	after(s.assetContext(ctx, j.Owner), j.ID, result.Outputs)
 	s.log.Info(fmt.Sprintf("Prompt executed in %.2f seconds", time.Since(start).Seconds()), "prompt_id", j.ID, "success", result.Success)
 	out := queue.Outcome{Outputs: result.Outputs, Meta: result.Meta, Success: result.Success}
 	for _, m := range result.Messages {
@@ -61,8 +61,8 @@ func (s *Server) nextJob() (executor.Job, bool) {
 }
 
 // jobFinished tells the job's client that nothing runs for it any more.
-func (s *Server) jobFinished(j *queue.Job) {
-	s.v2.Finished(j)
+func (s *Server) jobFinished(j *queue.Job, how queue.Status) {
+	s.v2.Finished(j, how)
 	if client, ok := (executor.Job{ExtraData: j.Extra}).Client(); ok {
 		s.hub.Send("executing", pyjson.NewObject("node", nil, "prompt_id", j.ID), hub.To(client).Of(j.Owner))
 	}

@@ -37,15 +37,16 @@ func (a *API) Observe(job string, e executor.Event) {
 	}
 }
 
-// Finished notes that a job has gone to history.
-func (a *API) Finished(j *queue.Job) {
+// Finished notes that a job has gone to history, and how it ended.
+func (a *API) Finished(j *queue.Job, how queue.Status) {
 	a.cancelling.Delete(j.ID)
 	a.listed.drop(j.ID)
 	status := Failed
-	if r := a.cfg.Queue.Find(j.ID); r != nil {
-		if f, ok := readFinished(r); ok {
-			status = f.status
-		}
+	switch how {
+	case queue.Succeeded:
+		status = Succeeded
+	case queue.Interrupted:
+		status = Canceled
 	}
 	a.logs.status(j.ID, status)
 }
