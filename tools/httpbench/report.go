@@ -8,11 +8,11 @@ import (
 	"text/tabwriter"
 )
 
-// row is one figure: what was measured, in which unit, the limit (0: there is none) and ComfyUI's figure on a machine of this kind (0: it
-// was not recorded).
+// row is one figure: what was measured, in which unit, the lowest and the median of the rounds (0: there was one), the limit (0: there is
+// none) and ComfyUI's figure on a machine of this kind (0: it was not recorded).
 type row struct {
-	name, unit            string
-	value, limit, comfyui float64
+	name, unit                    string
+	value, median, limit, comfyui float64
 	// shared says that the figure depends on what else the machine does.
 	shared bool
 }
@@ -27,9 +27,9 @@ func (r *report) add(x row) { r.rows = append(r.rows, x) }
 
 func (r *report) print() error {
 	t := tabwriter.NewWriter(r.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "what\tunit\tcomfygo\tlimit\tComfyUI\tratio\t")
+	fmt.Fprintln(t, "what\tunit\tcomfygo\tmedian\tlimit\tComfyUI\tratio\t")
 	for _, x := range r.rows {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t\n", x.name, x.unit, figure(x.value), figure(x.limit), figure(x.comfyui), x.ratio())
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", x.name, x.unit, figure(x.value), figure(x.median), figure(x.limit), figure(x.comfyui), x.ratio())
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -124,11 +124,11 @@ func measureRequests(ctx context.Context, o options, r *report) (err error) {
 			header = []string{c.header}
 		}
 		wire := request(t, http.MethodGet, c.path, nil, header...)
-		ms, err := t.each(o.requests/c.part, func(n int) error { return hammer(ctx, t, o.connections, n, c.status, wire) })
+		took, err := t.each(o.requests/c.part, func(n int) error { return hammer(ctx, t, o.connections, n, c.status, wire) })
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		r.add(row{name: c.name, unit: "CPU ms", value: ms, limit: c.limit, comfyui: c.comfyui})
+		r.add(row{name: c.name, unit: "CPU ms", value: took.lowest, median: took.median, limit: c.limit, comfyui: c.comfyui})
 	}
 	return nil
 }
@@ -156,18 +156,18 @@ func measureFiles(ctx context.Context, o options, r *report) (err error) {
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
 	wire := request(t, http.MethodGet, "/object_info", nil)
-	ms, err := t.each(o.requests/10, func(n int) error { return hammer(ctx, t, o.connections, n, http.StatusOK, wire) })
+	took, err := t.each(o.requests/10, func(n int) error { return hammer(ctx, t, o.connections, n, http.StatusOK, wire) })
 	if err != nil {
 		return err
 	}
-	r.add(row{name: fmt.Sprintf("GET /object_info, %d model files", o.many), unit: "CPU ms", value: ms})
+	r.add(row{name: fmt.Sprintf("GET /object_info, %d model files", o.many), unit: "CPU ms", value: took.lowest, median: took.median})
 	c, err := dial(ctx, t)
 	if err != nil {
 		return err
 	}
 	defer c.close()
 	added := 0
-	ms, err = t.each(o.requests/100, func(n int) error {
+	took, err = t.each(o.requests/100, func(n int) error {
 		for range n {
 			added++
 			name := fmt.Sprintf("added-%d.safetensors", added)
@@ -184,7 +184,7 @@ func measureFiles(ctx context.Context, o options, r *report) (err error) {
 		}
 		return nil
 	})
-	r.add(row{name: "  the same after a file was added", unit: "CPU ms", value: ms})
+	r.add(row{name: "  the same after a file was added", unit: "CPU ms", value: took.lowest, median: took.median})
 	return err
 }
 
