@@ -139,7 +139,7 @@ func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*t
 	for i := range times {
 		times[i] = g.model.Timestep(sigma)
 	}
-	in := Inputs{Context: joinContexts(contexts), Y: joinRows(ys), Concat: joinRows(concats), Parts: g.params.parts, Options: g.params.Options}
+	in := Inputs{Control: batch[0].control, Sigma: sigma, Entries: len(batch), Context: joinContexts(contexts), Y: joinRows(ys), Concat: joinRows(concats), Parts: g.params.parts, Options: g.params.Options}
 	raw, err := g.params.Network.Predict(ctx, g.model.Input(sigma, x), times, in)
 	if err != nil {
 		return nil, fmt.Errorf("running the model: %w", err)
