@@ -82,6 +82,7 @@ type node struct {
 	graph   *graph
 	class   *class // nil for virtual, unknown and subgraph nodes
 	sub     *graph // of a node that stands for a subgraph
+	group   *group // of an old group node
 	virtual bool
 	inputs  []*input
 	outputs []*output

@@ -208,6 +208,11 @@ func (g *graph) make(raw *pyjson.Object) *node {
 	case c != nil:
 		n = g.newNode(c)
 	default:
+		if old := g.doc.groupNamed(typ); old != nil && g == g.doc.root {
+			n = g.newNode(old.class)
+			n.group = old
+			break
+		}
 		n = &node{title: typ}
 	}
 	n.typ, n.graph, n.raw, n.id = typ, g, raw, key(idOf(raw))
