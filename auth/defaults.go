@@ -121,6 +121,7 @@ var defaults = []struct {
 		GET /assets/seed/status
 		GET /tags`},
 	{user, `
+		POST /workflow/convert
 		POST /userdata/:file
 		DELETE /userdata/:file
 		POST /userdata/:file/move/:dest

@@ -55,6 +55,7 @@ func (s *Server) routes() []route {
 	all = append(all, s.queueRoutes()...)
 	all = append(all, s.v2Routes()...)
 	all = append(all, s.appRoutes()...)
+	all = append(all, s.convertRoutes()...)
 	all = append(all, s.describeRoutes()...)
 	all = append(all, s.loginRoutes()...)
 	all = append(all, s.authRoutes()...)
