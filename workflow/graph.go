@@ -37,7 +37,6 @@ type document struct {
 	byType  map[string]*graph // subgraphs by id
 	hosted  map[string]*widget
 	groups  *pyjson.Object // definitions of group nodes, nil without
-	lastID  int64
 	links   int
 	now     clock
 }

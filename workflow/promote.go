@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"encoding/json"
 	"reflect"
 	"regexp"
 	"slices"
@@ -299,12 +298,8 @@ func (n *node) bypassPrimitive(id string, all []shown) {
 func (n *node) quarantined() map[string]any {
 	v, _ := n.props.Get("proxyWidgetErrorQuarantine")
 	if text, ok := v.(string); ok {
-		var parsed any
-		if json.Unmarshal([]byte(text), &parsed) != nil {
-			return nil
-		}
-		if again, err := pyjson.Unmarshal([]byte(text)); err == nil {
-			v = again
+		if parsed, err := pyjson.Unmarshal([]byte(text)); err == nil {
+			v = parsed
 		}
 	}
 	out := map[string]any{}

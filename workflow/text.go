@@ -145,10 +145,10 @@ func (d *document) named(name string) *node {
 // formatDate writes a time as a format of d, M, h, m, s and y says.
 func formatDate(format string, t time.Time) string {
 	return dateParts.ReplaceAllStringFunc(format, func(part string) string {
-		switch {
-		case part == "yy":
+		switch part {
+		case "yy":
 			return fmt.Sprintf("%02d", t.Year()%100)
-		case part == "yyyy":
+		case "yyyy":
 			return strconv.Itoa(t.Year())
 		}
 		values := map[byte]int{'d': t.Day(), 'M': int(t.Month()), 'h': t.Hour(), 'm': t.Minute(), 's': t.Second()}
