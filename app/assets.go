@@ -8,6 +8,7 @@ import (
 
 	"comfygo/assets"
 	"comfygo/cli"
+	"comfygo/executor"
 	"comfygo/folders"
 	"comfygo/nodes/pyjson"
 	"comfygo/server"
@@ -48,6 +49,9 @@ func (p *parts) assetsForV2(cfg cli.Config, log *slog.Logger) func() (*assets.Li
 func (p *parts) enrich(ctx context.Context, ui *pyjson.Object) *pyjson.Object {
 	if p.assets == nil {
 		return ui
+	}
+	if dirs := executor.FoldersOf(ctx); dirs != nil {
+		ctx = assets.In(ctx, dirs)
 	}
 	return p.assets.Enrich(ctx, ui)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"comfygo/folders"
 	"comfygo/nodes/pyjson"
 )
 
@@ -34,6 +35,10 @@ type Entry struct {
 // Knows reports whether the catalogue has content with the hash.
 func (l *Library) Knows(ctx context.Context, hash string) (found bool, err error) {
 	err = l.tx(ctx, func(tx *sql.Tx) error {
+		if dirs := l.dirs(ctx); dirs.Owner() != "" {
+			found, err = sees(tx, hash, dirs.Owner())
+			return err
+		}
 		found, err = known(tx, hash)
 		return err
 	})
@@ -47,7 +52,7 @@ func known(tx *sql.Tx, hash string) (found bool, err error) {
 
 // backed reports whether there is content with a hash and a file that has it: a file whose references are all deleted is to
 // be taken in again.
-func (l *Library) backed(tx *sql.Tx, hash string) (bool, error) {
+func (l *Library) backed(tx *sql.Tx, hash string, dirs *folders.Folders) (bool, error) {
 	var id string
 	err := tx.QueryRow(`SELECT id FROM assets WHERE hash = ?`, hash).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -60,6 +65,9 @@ func (l *Library) backed(tx *sql.Tx, hash string) (bool, error) {
 	if err := tx.QueryRow(`SELECT count(*) > 0 FROM asset_references WHERE asset_id = ? AND deleted_at IS NULL`, id).Scan(&used); err != nil || !used {
 		return false, err
 	}
+	if dirs.Owner() != "" {
+		return kept(tx, id, dirs)
+	}
 	path, _, err := l.livePath(tx, id)
 	return path != "", err
 }
@@ -71,6 +79,11 @@ func (l *Library) FromHash(ctx context.Context, hash string, e Entry) (it Item, 
 		return it, err
 	}
 	err = l.tx(ctx, func(tx *sql.Tx) error {
+		if dirs := l.dirs(ctx); dirs.Owner() != "" {
+			if may, err := sees(tx, hash, dirs.Owner()); err != nil || !may {
+				return errors.Join(err, problem(NotFound, "Asset content %s does not exist", hash))
+			}
+		}
 		it, err = refer(tx, hash, e)
 		return err
 	})
@@ -180,7 +193,7 @@ func (l *Library) Add(ctx context.Context, u Upload) (it Item, created bool, err
 	defer l.adding.Unlock()
 	found := false
 	err = l.tx(ctx, func(tx *sql.Tx) error {
-		if found, err = l.backed(tx, u.Hash); err == nil && found {
+		if found, err = l.backed(tx, u.Hash, l.dirs(ctx)); err == nil && found {
 			it, err = refer(tx, u.Hash, u.Entry)
 		}
 		return err
@@ -191,7 +204,7 @@ func (l *Library) Add(ctx context.Context, u Upload) (it Item, created bool, err
 	if len(u.Tags) == 0 {
 		return it, false, problem(Invalid, "tags are required for new asset uploads")
 	}
-	dir, err := l.destination(u.Tags)
+	dir, err := l.destination(l.dirs(ctx), u.Tags)
 	if err != nil {
 		return it, false, err
 	}
@@ -266,6 +279,9 @@ func (l *Library) register(ctx context.Context, file, hash string, e Entry, orig
 	info, err := os.Stat(file)
 	if err != nil {
 		return it, false, err
+	}
+	if e.Owner == "" {
+		e.Owner = l.cfg.Folders.OwnerOf(file)
 	}
 	size := pictureMetadata(file, e.MIME)
 	loader := l.loaderPath(file)

@@ -32,7 +32,7 @@ func (l *Library) Enrich(ctx context.Context, output *pyjson.Object) *pyjson.Obj
 }
 
 func (l *Library) enrichEntry(ctx context.Context, entry any) any {
-	file, kind := l.outputFile(entry)
+	file, kind := outputFile(l.dirs(ctx), entry)
 	if file == "" {
 		return entry
 	}
@@ -44,9 +44,7 @@ func (l *Library) enrichEntry(ctx context.Context, entry any) any {
 	return entry.(*pyjson.Object).Clone().Set("id", it.ID)
 }
 
-// outputFile returns the file that an entry of a node's output names, "" when it is none in our folders.
-func (l *Library) outputFile(entry any) (file, kind string) { return outputFile(l.cfg.Folders, entry) }
-
+// outputFile returns the file that an entry of a node's output names, "" when it is none in the folders.
 func outputFile(dirs *folders.Folders, entry any) (file, kind string) {
 	o, ok := entry.(*pyjson.Object)
 	if !ok {
@@ -76,7 +74,7 @@ func (l *Library) Finished(ctx context.Context, job string, outputs *pyjson.Obje
 		for _, v := range o.All() {
 			entries, _ := v.([]any)
 			for _, e := range entries {
-				file, kind := l.outputFile(e)
+				file, kind := outputFile(l.dirs(ctx), e)
 				if file == "" || kind == "input" || seen[file] {
 					continue
 				}

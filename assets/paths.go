@@ -53,8 +53,9 @@ func below(dir, path string) (string, bool) {
 // loaderPath is what a loader node takes for the file: relative to its input folder or to the folder of its kind of
 // model. "" when no loader would find it.
 func (l *Library) loaderPath(path string) string {
+	home := l.home(path)
 	for _, name := range inputKinds {
-		dir, _ := l.cfg.Folders.Dir(name)
+		dir, _ := home.Dir(name)
 		if rel, ok := below(dir, path); ok {
 			return rel
 		}
@@ -97,7 +98,7 @@ func (l *Library) pathTags(path string) (tags []string) {
 		tags = append(tags, "models")
 	}
 	tags = append(tags, types...)
-	if rel, ok := below(l.cfg.Folders.Input(), path); ok {
+	if rel, ok := below(l.home(path).Input(), path); ok {
 		if dir, _, deep := strings.Cut(rel, "/"); deep && strings.Count(rel, "/") == 1 {
 			tags = append(tags, KnownSubfolderTags(dir)...)
 		}
@@ -117,7 +118,7 @@ func KnownSubfolderTags(subfolder string) []string {
 // when it is in none.
 func (l *Library) Place(path string) (namespace, name string, ok bool) {
 	best := -1
-	f := l.cfg.Folders
+	f := l.home(path)
 	for _, p := range []struct{ name, dir string }{{"input", f.Input()}, {"output", f.Output()}, {"temp", f.Temp()}, {"models", f.Models()}} {
 		if rel, in := below(p.dir, path); in && len(p.dir) > best {
 			best, namespace, name, ok = len(p.dir), p.name, rel, true
@@ -127,7 +128,7 @@ func (l *Library) Place(path string) (namespace, name string, ok bool) {
 }
 
 // destination is the folder that the tags of an upload name.
-func (l *Library) destination(tags []string) (string, error) {
+func (l *Library) destination(dirs *folders.Folders, tags []string) (string, error) {
 	var roles, types []string
 	for _, t := range tags {
 		if t == "input" || t == "models" || t == "output" {
@@ -141,7 +142,7 @@ func (l *Library) destination(tags []string) (string, error) {
 		return "", problem(Invalid, "uploads require exactly one destination role: input, models, or output")
 	}
 	if roles[0] != "models" {
-		dir, _ := l.cfg.Folders.Dir(roles[0])
+		dir, _ := dirs.Dir(roles[0])
 		return dir, nil
 	}
 	if len(types) != 1 || types[0] == "" {

@@ -31,15 +31,16 @@ func Everything() []Root { return []Root{Models, Input, Output} }
 
 // stub is a file that is entered before it has been looked into.
 type stub struct {
-	path, name, loader, contentType, job string
-	size, mtime                          int64
-	tags                                 []string
+	path, name, loader, contentType, job, owner string
+	size, mtime                                 int64
+	tags                                        []string
 }
 
 func (l *Library) stub(path string, info fs.FileInfo, job string) stub {
 	return stub{
 		path: path, name: filepath.Base(path), loader: l.loaderPath(path), contentType: l.cfg.ContentType(path), job: job,
-		size: info.Size(), mtime: info.ModTime().UnixNano(), tags: l.pathTags(path),
+		owner: l.cfg.Folders.OwnerOf(path),
+		size:  info.Size(), mtime: info.ModTime().UnixNano(), tags: l.pathTags(path),
 	}
 }
 
@@ -49,7 +50,7 @@ func insertStub(tx *sql.Tx, s stub) (bool, error) {
 	if _, err := tx.Exec(`INSERT INTO assets (id, size_bytes, mime_type, created_at) VALUES (?, ?, ?, ?)`, asset, s.size, null(s.contentType), now()); err != nil {
 		return false, err
 	}
-	id, made, err := insertReference(tx, newReference{asset: asset, name: s.name, path: s.path, loader: s.loader, mtime: s.mtime, job: s.job})
+	id, made, err := insertReference(tx, newReference{asset: asset, name: s.name, owner: s.owner, path: s.path, loader: s.loader, mtime: s.mtime, job: s.job})
 	if err != nil {
 		return false, err
 	}

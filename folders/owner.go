@@ -1,6 +1,9 @@
 package folders
 
-import "path/filepath"
+import (
+	"path/filepath"
+	"strings"
+)
 
 // ownerMark begins the names of owners' folders.
 const ownerMark = "@"
@@ -26,3 +29,19 @@ func (f *Folders) For(owner string) *Folders {
 
 // Owner is whose view of the folders this is, "" for the common ones.
 func (f *Folders) Owner() string { return f.owner }
+
+// OwnerOf is whose file a path is, "" for one that is in no owner's folder.
+func (f *Folders) OwnerOf(path string) string {
+	common := f.For("")
+	for _, dir := range []string{common.input, common.output, common.temp} {
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			continue
+		}
+		first, _, deeper := strings.Cut(filepath.ToSlash(rel), "/")
+		if owner, is := strings.CutPrefix(first, ownerMark); is && deeper {
+			return owner
+		}
+	}
+	return ""
+}

@@ -27,7 +27,7 @@ func (s *Server) newV2() (*v2.API, error) {
 func (s *Server) v2Routes() []route {
 	var list []route
 	for _, r := range s.v2.Routes() {
-		list = append(list, route{method: r.Method, path: r.Path, handle: r.Handle, single: true})
+		list = append(list, route{method: r.Method, path: r.Path, handle: s.inOwnFolders(r.Handle), single: true})
 	}
 	return list
 }

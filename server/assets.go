@@ -52,6 +52,18 @@ func (s *Server) assetHandler(next echo.HandlerFunc) echo.HandlerFunc {
 			return s.assetError(c, http.StatusServiceUnavailable, "SERVICE_DISABLED",
 				"Assets system is disabled. Start the server with --enable-assets to use this feature.", nil)
 		}
+		return s.inOwnFolders(next)(c)
+	}
+}
+
+// inOwnFolders lets a handler of assets see the folders of who makes the request.
+func (s *Server) inOwnFolders(next echo.HandlerFunc) echo.HandlerFunc {
+	if !s.owned() {
+		return next
+	}
+	return func(c echo.Context) error {
+		r := c.Request()
+		c.SetRequest(r.WithContext(assets.In(r.Context(), s.ownFolders(c))))
 		return next(c)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"comfygo/assets"
 	"comfygo/auth"
 	"comfygo/executor"
 	"comfygo/middleware"
@@ -173,4 +174,12 @@ type keyStore interface {
 func notAllowedAnyMore(j *queue.Job, now time.Time) queue.Outcome {
 	data := pyjson.NewObject("prompt_id", j.ID, "node_id", nil, "node_type", nil, "executed", []any{}, "timestamp", now.UnixMilli())
 	return queue.Outcome{Messages: []queue.Message{{Event: "execution_interrupted", Data: data}}}
+}
+
+// assetContext is a context in which the catalogue looks for an owner's files.
+func (s *Server) assetContext(ctx context.Context, owner string) context.Context {
+	if !s.owned() {
+		return ctx
+	}
+	return assets.In(ctx, s.foldersOf(owner))
 }

@@ -1,0 +1,52 @@
+package assets
+
+import (
+	"context"
+	"database/sql"
+
+	"comfygo/folders"
+)
+
+type foldersKey struct{}
+
+// In carries the folders of an owner in a context. What is taken in with it lies there and is the owner's, and only
+// content that the owner sees is known. Without it, as where owners have no folders of their own, all content is.
+func In(ctx context.Context, dirs *folders.Folders) context.Context {
+	return context.WithValue(ctx, foldersKey{}, dirs)
+}
+
+// dirs are the folders of a context, the common ones where there are none.
+func (l *Library) dirs(ctx context.Context) *folders.Folders {
+	if f, ok := ctx.Value(foldersKey{}).(*folders.Folders); ok && f != nil {
+		return f
+	}
+	return l.cfg.Folders
+}
+
+// home are the folders of whose files a path is one of.
+func (l *Library) home(path string) *folders.Folders {
+	return l.cfg.Folders.For(l.cfg.Folders.OwnerOf(path))
+}
+
+// sees reports whether an owner sees a reference to content with a hash.
+func sees(tx *sql.Tx, hash, owner string) (found bool, err error) {
+	err = tx.QueryRow(`SELECT count(*) > 0 FROM assets a JOIN asset_references r ON r.asset_id = a.id WHERE a.hash = ? AND `+visible, hash, owner).Scan(&found)
+	return found, err
+}
+
+// kept reports whether a file of the owner's own has the content.
+func kept(tx *sql.Tx, asset string, dirs *folders.Folders) (bool, error) {
+	paths, err := column(tx, `SELECT file_path FROM asset_references WHERE asset_id = ? AND file_path IS NOT NULL AND is_missing = 0 AND deleted_at IS NULL`, asset)
+	if err != nil {
+		return false, err
+	}
+	for _, p := range paths {
+		for _, kind := range inputKinds {
+			dir, _ := dirs.Dir(kind)
+			if _, ok := below(dir, p); ok {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
