@@ -2,40 +2,17 @@ package browser
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"comfygo/tests/browser/chromium"
 )
-
-// EnvChromium names the browser to use instead of the one in the PATH.
-const EnvChromium = "COMFYGO_CHROMIUM"
-
-// ErrNoChromium is wrapped by Find when no browser is installed.
-var ErrNoChromium = errors.New("no Chromium is installed (Debian: apt install chromium; $" + EnvChromium + " names another one)")
-
-// Find returns the path of the browser.
-func Find() (string, error) {
-	if p := os.Getenv(EnvChromium); p != "" {
-		path, err := exec.LookPath(p)
-		if err != nil {
-			return "", fmt.Errorf("finding the browser given by %s: %w: %w", EnvChromium, ErrNoChromium, err)
-		}
-		return path, nil
-	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("looking for a browser: %w", ErrNoChromium)
-}
 
 // shared is the one browser process of a test run. It is started by the first page and ended by Main.
 var shared struct {
@@ -47,7 +24,7 @@ var shared struct {
 // process returns the context of the running browser. It skips the test, saying why, where none is installed.
 func process(t testing.TB) context.Context {
 	t.Helper()
-	path, err := Find()
+	path, err := chromium.Find()
 	if err != nil {
 		t.Skipf("NOT TESTED: %v", err)
 	}

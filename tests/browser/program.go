@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"comfygo/frontend"
+	"comfygo/tests/browser/chromium"
 	"comfygo/tests/golden"
 	"comfygo/tools/apiclient"
 )
@@ -86,7 +87,7 @@ type Server struct {
 // another bad end fails the test. Where no browser is installed the test is skipped before anything is built.
 func Start(t testing.TB, flags ...string) *Server {
 	t.Helper()
-	if _, err := Find(); err != nil {
+	if _, err := chromium.Find(); err != nil {
 		t.Skipf("NOT TESTED: %v", err)
 	}
 	if !slices.ContainsFunc(flags, func(f string) bool { return strings.HasPrefix(f, "--front-end") }) {

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"comfygo/frontend"
+)
+
+func TestReport(t *testing.T) {
+	t.Parallel()
+	there := func() (string, error) { return "/usr/bin/chromium", nil }
+	all := frontend.Found{Root: "r", Templates: map[string]string{"a.json": "a"}}
+	for name, test := range map[string]struct {
+		browser func() (string, error)
+		found   frontend.Found
+		want    []string
+	}{
+		"all there":    {there, all, nil},
+		"no browser":   {func() (string, error) { return "", errors.New("no browser here") }, all, []string{"NOT TESTED: the pages", "no browser here"}},
+		"no frontend":  {there, frontend.Found{}, []string{"NOT TESTED: ComfyUI's own frontend"}},
+		"no templates": {there, frontend.Found{Root: "r"}, []string{"NOT TESTED: the conversion"}},
+	} {
+		var out bytes.Buffer
+		report(&out, test.browser, func() frontend.Found { return test.found })
+		if len(test.want) == 0 && out.Len() > 0 {
+			t.Errorf("%s: %s", name, out.String())
+		}
+		for _, w := range test.want {
+			if !strings.Contains(out.String(), w) {
+				t.Errorf("%s: %q is not in %q", name, w, out.String())
+			}
+		}
+	}
+}
