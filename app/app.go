@@ -93,6 +93,8 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (_ *App, err error) {
 		RuntimeVersion:    runtimeVersion(p.engine.Stats().Version),
 		DeployEnvironment: deployEnvironment(p.folders.Base()),
 		Stats:             p.machine.stats,
+		CheckDevice:       p.machine.check(),
+		StuckAfter:        seconds(cfg.StuckAfter),
 		FreeModels:        p.freeModels,
 		Models:            p.modelFigures,
 		Traces:            p.traces(),

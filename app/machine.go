@@ -104,6 +104,25 @@ func (m machine) stats() server.Stats {
 	return out
 }
 
+// check is what /health asks of the card that computes; nil without one.
+func (m machine) check() func() error {
+	if !m.cuda() {
+		return nil
+	}
+	return func() error {
+		cards, err := device.Cards()
+		if err != nil {
+			return err
+		}
+		for _, c := range cards {
+			if c.Index == m.choice.Card {
+				return nil
+			}
+		}
+		return fmt.Errorf("card %d is not there any more", m.choice.Card)
+	}
+}
+
 // describe prints what every start of the server says about the machine.
 func (m machine) describe(log *slog.Logger) {
 	s := m.stats()

@@ -168,7 +168,7 @@ func TestConfig(t *testing.T) {
 				FrontEndVersion: "comfyanonymous/ComfyUI@latest", ComfyAPIBase: "https://api.comfy.org",
 				VRAM: cli.VRAMNormal, SmartMemory: true, Mmap: true, Cache: cli.CacheRAMPressure,
 				PreviewMethod: "none", PreviewSize: 512, Args: strings.Fields(tt.words),
-				Queue: "sqlite", QueueSync: "normal", QueueOnRestart: "retry", QueueKeep: 10000, DrainTimeout: 25,
+				Queue: "sqlite", QueueSync: "normal", QueueOnRestart: "retry", QueueKeep: 10000, DrainTimeout: 25, StuckAfter: 3600,
 				AuthTokenLife: 15, AuthTokenAlgorithm: "EdDSA", AuthAuditDays: 90, OIDCRoleClaim: "roles",
 			}
 			tt.want(&want)

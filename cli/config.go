@@ -113,6 +113,7 @@ type Config struct {
 	QueueKeepDays    float64  // 0: no limit
 	JobTimeLimit     float64  // seconds; 0: no limit
 	DrainTimeout     float64  // seconds
+	StuckAfter       float64  // seconds; 0: never
 	WebhookAllow     []string // hosts, addresses, networks
 
 	// OTLPEndpoint is where traces go; empty: nowhere, unless OpenTelemetry's environment variables say so.

@@ -70,6 +70,7 @@ func (ns namespace) queue(c *Config) {
 	c.QueueKeepDays = ns.real("queue_keep_days")
 	c.JobTimeLimit = ns.real("job_time_limit")
 	c.DrainTimeout = ns.real("drain_timeout")
+	c.StuckAfter = ns.real("health_stuck_after")
 	c.WebhookAllow = ns.texts("webhook_allow")
 	c.OTLPEndpoint = ns.text("otlp_endpoint")
 }
