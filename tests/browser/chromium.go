@@ -91,3 +91,6 @@ func closeShared() {
 		shared.ctx, shared.close = nil, nil
 	}
 }
+
+// Find returns the path of the browser; the error says what to install.
+func Find() (string, error) { return chromium.Find() }
