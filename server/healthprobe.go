@@ -145,12 +145,22 @@ func (s *Server) unwell(figures queue.Stats, seen measured, now time.Time) *ailm
 	switch {
 	case figures.Err != nil:
 		return &ailment{"the job store cannot be written", figures.Err}
+	case s.gateTrouble() != nil:
+		return &ailment{"the key store cannot be read or written", s.gateTrouble()}
 	case seen.disk != nil:
 		return &ailment{"the disk is full", seen.disk}
 	case seen.device != nil:
 		return &ailment{"the device is lost", seen.device}
 	case !seen.late.IsZero() && now.Sub(seen.late) > s.patience().probing:
 		return &ailment{"the device or a disk does not answer", nil}
+	}
+	return nil
+}
+
+// gateTrouble is why the key store cannot be used; nil when it can, and without one.
+func (s *Server) gateTrouble() error {
+	if g, ok := s.gate.(interface{ Err() error }); ok {
+		return g.Err()
 	}
 	return nil
 }
