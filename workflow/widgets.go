@@ -280,5 +280,16 @@ func (n *node) addScene(s *spec, named func(name, kind string, value any) *widge
 	if slices.Contains([]string{"Preview3DAdvanced", "Save3DAdvanced", "PreviewGaussianSplat", "PreviewPointCloud", "SaveGaussianSplat", "SavePointCloud"}, n.typ) {
 		name = "viewport_state"
 	}
-	return named(name, "load3D", "")
+	w := named(name, "load3D", "")
+	if name == "viewport_state" {
+		w.get = n.viewState
+	}
+	return w
+}
+
+// viewState is what a 3D view tells its node, as far as it is saved: where the camera stands.
+func (n *node) viewState() any {
+	camera, _ := n.props.Get("Camera Config")
+	state, _ := object(camera).Get("state")
+	return pyjson.NewObject("image", "", "mask", "", "normal", "", "camera_info", state, "recording", "", "model_3d_info", []any{})
 }

@@ -227,9 +227,11 @@ func (b bothWays) compare(t *testing.T, text []byte) report {
 			r.Unknown = append(r.Unknown, fmt.Sprint(id, " ", other["class_type"]))
 			front[id], ours[id] = nil, nil
 		}
-		if n["class_type"] == "Load3D" {
-			delete(n["inputs"].(map[string]any), "image")
-			delete(other["inputs"].(map[string]any), "image")
+		for _, view := range []string{"viewport_state", "image"} {
+			if view == "viewport_state" || n["class_type"] == "Load3D" {
+				delete(n["inputs"].(map[string]any), view)
+				delete(other["inputs"].(map[string]any), view)
+			}
 		}
 	}
 	slices.Sort(r.Unknown)
