@@ -22,9 +22,16 @@ func plain(status int, what string) answer {
 }
 
 var promptGroup = group{"prompts", "Sending workflows to the queue and reading what became of them: ComfyUI's own routes.", []op{
-	{method: get, path: "/prompt", summary: "How many jobs remain", params: []param{ownerParam},
-		answers: []answer{ok(`{exec_info! {queue_remaining! integer}}`, "")}},
-	{method: post, path: "/prompt", summary: "Queue a workflow",
+	{
+		method: get, path: "/prompt", summary: "How many jobs remain", params: []param{ownerParam},
+		answers: []answer{ok(`{exec_info! {queue_remaining! integer}}`, "")},
+	},
+	{
+		method: post, path: "/api/workflow/convert", summary: "Turn a saved workflow into a prompt", more: "Nothing is queued. The body is a workflow that the editor has saved, or holds it as workflow.",
+		params: []param{ownerParam}, body: takes("object", ""), answers: []answer{ok(`{prompt! object}`, ""), {400, jsonType, "PromptError", "it cannot be converted", []string{"invalid_workflow", "bad_request"}}, tooLarge},
+	},
+	{
+		method: post, path: "/prompt", summary: "Queue a workflow",
 		more: "prompt is a workflow in API form (node id to class_type and inputs), or one that the editor has saved. With Idempotency-Key the same request " +
 			"can be sent again without a second job. extra_data.comfygo may hold priority, time_limit and webhook.",
 		params: []param{
@@ -36,35 +43,55 @@ var promptGroup = group{"prompts", "Sending workflows to the queue and reading w
 			partial_execution_targets []string?}`, ""),
 		answers: []answer{
 			ok("Accepted", "the job is in the queue; with ?wait= also its result"),
-			{400, jsonType, "PromptError", "the workflow cannot run", []string{"bad_request", "no_prompt", "invalid_prompt_id", "invalid_prompt", "prompt_no_outputs",
-				"prompt_outputs_failed_validation", "missing_node_type", "invalid_options"}},
-			plain(400, "a parameter or header cannot be used"), {403, jsonType, "PromptError", "the role may not run it", []string{"workflow_not_allowed", "too_many_megapixels"}},
+			{400, jsonType, "PromptError", "the workflow cannot run", []string{
+				"bad_request", "no_prompt", "invalid_prompt_id", "invalid_prompt", "prompt_no_outputs",
+				"prompt_outputs_failed_validation", "missing_node_type", "invalid_options",
+			}},
+			plain(400, "a parameter or header cannot be used"),
+			{403, jsonType, "PromptError", "the role may not run it", []string{"workflow_not_allowed", "too_many_megapixels"}},
 			{409, jsonType, "PromptError", "the prompt_id is somebody else's", []string{"invalid_prompt_id"}},
 			tooLarge, plain(422, "the Idempotency-Key was used for another prompt"), queueFull, noQueue,
-		}},
-	{method: get, path: "/queue", summary: "The running and the waiting jobs", params: []param{ownerParam},
-		answers: []answer{ok(`{queue_running! [][]any; queue_pending! [][]any}`, "each job is number, id, prompt, extra_data, outputs")}},
-	{method: post, path: "/queue", summary: "Clear the queue, or delete waiting jobs", params: []param{ownerParam},
-		body: takes(`{clear any; delete any}`, ""), answers: []answer{empty(200, "done"), unfit, tooLarge, noQueue}},
-	{method: post, path: "/interrupt", summary: "Interrupt the running job", params: []param{ownerParam},
-		body: mayTake(`any`, "{prompt_id} interrupts only that job"), answers: []answer{empty(200, "done"), unfit, tooLarge}},
-	{method: post, path: "/free", summary: "Let go of models and results between two jobs",
-		body: takes(`any`, "{unload_models, free_memory}"), answers: []answer{empty(200, "noted"), unfit, tooLarge}},
-	{method: get, path: "/history", summary: "Finished jobs",
+		},
+	},
+	{
+		method: get, path: "/queue", summary: "The running and the waiting jobs", params: []param{ownerParam},
+		answers: []answer{ok(`{queue_running! [][]any; queue_pending! [][]any}`, "each job is number, id, prompt, extra_data, outputs")},
+	},
+	{
+		method: post, path: "/queue", summary: "Clear the queue, or delete waiting jobs", params: []param{ownerParam},
+		body: takes(`{clear any; delete any}`, ""), answers: []answer{empty(200, "done"), unfit, tooLarge, noQueue},
+	},
+	{
+		method: post, path: "/interrupt", summary: "Interrupt the running job", params: []param{ownerParam},
+		body: mayTake(`any`, "{prompt_id} interrupts only that job"), answers: []answer{empty(200, "done"), unfit, tooLarge},
+	},
+	{
+		method: post, path: "/free", summary: "Let go of models and results between two jobs",
+		body: takes(`any`, "{unload_models, free_memory}"), answers: []answer{empty(200, "noted"), unfit, tooLarge},
+	},
+	{
+		method: get, path: "/history", summary: "Finished jobs",
 		params:  []param{query("max_items", "integer", "so many"), query("offset", "integer", "from there on; otherwise the last ones"), ownerParam},
-		answers: []answer{ok("map HistoryEntry", "by prompt id"), badRequest}},
-	{method: post, path: "/history", summary: "Forget finished jobs", params: []param{ownerParam},
-		body: takes(`{clear any; delete any}`, ""), answers: []answer{empty(200, "done"), unfit, tooLarge, noQueue}},
-	{method: get, path: "/history/:prompt_id", summary: "A finished job", params: []param{ownerParam},
-		answers: []answer{ok("map HistoryEntry", "{} when it is unknown or not finished")}},
-	{method: get, path: "/ws", summary: "The WebSocket of events",
+		answers: []answer{ok("map HistoryEntry", "by prompt id"), badRequest},
+	},
+	{
+		method: post, path: "/history", summary: "Forget finished jobs", params: []param{ownerParam},
+		body: takes(`{clear any; delete any}`, ""), answers: []answer{empty(200, "done"), unfit, tooLarge, noQueue},
+	},
+	{
+		method: get, path: "/history/:prompt_id", summary: "A finished job", params: []param{ownerParam},
+		answers: []answer{ok("map HistoryEntry", "{} when it is unknown or not finished")},
+	},
+	{
+		method: get, path: "/ws", summary: "The WebSocket of events",
 		more: "JSON messages are {type, data}: status, execution_start, execution_cached, executing, progress, progress_state, executed, execution_success, " +
 			"execution_error, execution_interrupted. Binary messages begin with four bytes of their kind: 1 preview, 3 text, 4 preview with metadata.",
 		params: []param{
 			query("clientId", "string", "the client's id, so that it can come back"), query("events", "string", "numbered asks for a number in every message"),
 			query("since", "string", "with numbers: the last one that was seen"), header("Upgrade", "websocket"),
 		},
-		answers: []answer{empty(101, "the connection is a WebSocket now"), text(400, "the request is no handshake of a WebSocket"), plain(400, "since is no number"), text(426, "the request is no handshake of a WebSocket"), text(503, "the server is shutting down")}},
+		answers: []answer{empty(101, "the connection is a WebSocket now"), text(400, "the request is no handshake of a WebSocket"), plain(400, "since is no number"), text(426, "the request is no handshake of a WebSocket"), text(503, "the server is shutting down")},
+	},
 }}
 
 var jobsGroup = group{"jobs", "One view of waiting, running and finished jobs.", []op{
@@ -73,25 +100,39 @@ var jobsGroup = group{"jobs", "One view of waiting, running and finished jobs.",
 		query("sort_by", "string", "created_at or execution_duration"), query("sort_order", "string", "asc or desc"),
 		query("limit", "string", "so many"), query("offset", "string", "from there on"), ownerParam,
 	}, answers: []answer{ok(`{jobs! []Job; pagination! {offset! integer; limit! integer?; total! integer; has_more! boolean}}`, ""), plain(400, "a parameter cannot be used"), badRequest}},
-	{method: get, path: "/api/jobs/:job_id", summary: "A job", params: []param{query("progress", "string", "true or 1: also how far it has come"), ownerParam},
-		answers: []answer{ok("Job", ""), plain(404, "there is no such job")}},
-	{method: post, path: "/api/jobs/:job_id/cancel", summary: "Cancel a job", params: []param{ownerParam},
-		answers: []answer{ok(`{cancelled! boolean}`, ""), noQueue}},
-	{method: post, path: "/api/jobs/cancel", summary: "Cancel jobs", params: []param{ownerParam}, body: takes(`{job_ids! []any}`, ""),
-		answers: []answer{ok(`{cancelled! boolean}`, ""), with(400, `{error! string; invalid_ids []string}`, "the ids cannot be used"), tooLarge, badRequest, noQueue}},
+	{
+		method: get, path: "/api/jobs/:job_id", summary: "A job", params: []param{query("progress", "string", "true or 1: also how far it has come"), ownerParam},
+		answers: []answer{ok("Job", ""), plain(404, "there is no such job")},
+	},
+	{
+		method: post, path: "/api/jobs/:job_id/cancel", summary: "Cancel a job", params: []param{ownerParam},
+		answers: []answer{ok(`{cancelled! boolean}`, ""), noQueue},
+	},
+	{
+		method: post, path: "/api/jobs/cancel", summary: "Cancel jobs", params: []param{ownerParam}, body: takes(`{job_ids! []any}`, ""),
+		answers: []answer{ok(`{cancelled! boolean}`, ""), with(400, `{error! string; invalid_ids []string}`, "the ids cannot be used"), tooLarge, badRequest, noQueue},
+	},
 }}
 
 var queueGroup = group{"queue", "comfygo's own: figures, order and events of the queue.", []op{
 	{method: get, path: "/api/v1/queue", summary: "The queue's figures", params: []param{ownerParam}, answers: []answer{ok("QueueState", "")}},
 	{method: post, path: "/api/v1/queue/pause", summary: "Stop taking waiting jobs", params: []param{ownerParam}, answers: []answer{ok("QueueState", ""), noQueue}},
 	{method: post, path: "/api/v1/queue/resume", summary: "Take waiting jobs again", params: []param{ownerParam}, answers: []answer{ok("QueueState", ""), noQueue}},
-	{method: post, path: "/api/v1/queue/move", summary: "Move a waiting job", params: []param{ownerParam}, body: takes(`{prompt_id! string; position integer; before string}`, "either position or before"),
-		answers: []answer{ok(`{moved! boolean}`, ""), plain(400, "the body cannot be used"), badRequest, plain(404, "no waiting job has this id"), tooLarge, noQueue}},
-	{method: post, path: "/api/v1/queue/priority", summary: "Change a waiting job's priority", params: []param{ownerParam}, body: takes(`{prompt_id! string; priority! 'low|normal|high'}`, ""),
-		answers: []answer{ok(`{moved! boolean}`, ""), plain(400, "the body cannot be used"), badRequest, plain(404, "no waiting job has this id"), tooLarge, noQueue}},
-	{method: post, path: "/api/v1/queue/cancel", summary: "Cancel exactly one job", params: []param{ownerParam}, body: takes(`{prompt_id! string}`, ""),
-		answers: []answer{ok(`{cancelled! 'running|pending'}`, "in which state it was"), plain(400, "the body cannot be used"), badRequest, plain(404, "no job has this id"), tooLarge, noQueue}},
-	{method: get, path: "/api/v1/queue/events", summary: "The log of the queue's events",
+	{
+		method: post, path: "/api/v1/queue/move", summary: "Move a waiting job", params: []param{ownerParam}, body: takes(`{prompt_id! string; position integer; before string}`, "either position or before"),
+		answers: []answer{ok(`{moved! boolean}`, ""), plain(400, "the body cannot be used"), badRequest, plain(404, "no waiting job has this id"), tooLarge, noQueue},
+	},
+	{
+		method: post, path: "/api/v1/queue/priority", summary: "Change a waiting job's priority", params: []param{ownerParam}, body: takes(`{prompt_id! string; priority! 'low|normal|high'}`, ""),
+		answers: []answer{ok(`{moved! boolean}`, ""), plain(400, "the body cannot be used"), badRequest, plain(404, "no waiting job has this id"), tooLarge, noQueue},
+	},
+	{
+		method: post, path: "/api/v1/queue/cancel", summary: "Cancel exactly one job", params: []param{ownerParam}, body: takes(`{prompt_id! string}`, ""),
+		answers: []answer{ok(`{cancelled! 'running|pending'}`, "in which state it was"), plain(400, "the body cannot be used"), badRequest, plain(404, "no job has this id"), tooLarge, noQueue},
+	},
+	{
+		method: get, path: "/api/v1/queue/events", summary: "The log of the queue's events",
 		params:  []param{query("after", "string", "only those behind this number"), query("limit", "string", "so many, 1000 at most"), ownerParam},
-		answers: []answer{ok(`{events! []QueueEvent; last! integer}`, ""), plain(400, "a parameter cannot be used")}},
+		answers: []answer{ok(`{events! []QueueEvent; last! integer}`, ""), plain(400, "a parameter cannot be used")},
+	},
 }}

@@ -16,5 +16,6 @@ var pagesGroup = group{"pages", "For browsers.", []op{
 	{method: get, path: "/", summary: "The frontend, or our own page", public: true, params: []param{ifNone, ifMatch, ownerParam}, answers: []answer{{200, "text/html", "string", "", nil}, empty(304, ""), empty(403, ""), empty(404, ""), text(404, ""), empty(412, "")}},
 	{method: get, path: "/app", summary: "Our own page", public: true, answers: []answer{{200, "text/html", "string", "", nil}, empty(304, ""), text(404, "")}},
 	{method: get, path: "/app/*", summary: "A file of our own page", public: true, answers: []answer{file(200, anyType, ""), empty(304, ""), empty(308, "to /app"), text(404, "")}},
+	{method: get, path: "/manage", summary: "Our page for keys, users and roles", public: true, answers: []answer{{200, "text/html", "string", "", nil}, empty(304, ""), text(404, "")}},
 	{method: get, path: "/docs/api", summary: "This document for people", answers: []answer{{200, "text/html", "string", "", nil}, empty(304, "")}},
 }}

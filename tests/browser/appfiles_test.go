@@ -105,6 +105,49 @@ func TestAppDrop(t *testing.T) {
 	p.Clean()
 }
 
+// saved is the demo workflow as the frontend saves it, with seed 77, a note and a reroute.
+const saved = `{"version": 0.4, "last_node_id": 9, "last_link_id": 10, "nodes": [
+{"id": 4, "type": "CheckpointLoaderSimple", "mode": 0, "inputs": [], "outputs": [{"name": "MODEL", "type": "MODEL", "links": [1]}, {"name": "CLIP", "type": "CLIP", "links": [2, 3]}, {"name": "VAE", "type": "VAE", "links": [4]}], "widgets_values": ["demo-shapes.safetensors"]},
+{"id": 6, "type": "CLIPTextEncode", "title": "Positive prompt", "mode": 0, "inputs": [{"name": "clip", "type": "CLIP", "link": 2}], "outputs": [{"name": "CONDITIONING", "type": "CONDITIONING", "links": [5]}], "widgets_values": ["a saved house"]},
+{"id": 7, "type": "CLIPTextEncode", "mode": 0, "inputs": [{"name": "clip", "type": "CLIP", "link": 3}], "outputs": [{"name": "CONDITIONING", "type": "CONDITIONING", "links": [6]}], "widgets_values": ["text"]},
+{"id": 5, "type": "EmptyLatentImage", "mode": 0, "inputs": [], "outputs": [{"name": "LATENT", "type": "LATENT", "links": [7]}], "widgets_values": [64, 64, 1]},
+{"id": 3, "type": "KSampler", "mode": 0, "inputs": [{"name": "model", "type": "MODEL", "link": 1}, {"name": "positive", "type": "CONDITIONING", "link": 5}, {"name": "negative", "type": "CONDITIONING", "link": 6}, {"name": "latent_image", "type": "LATENT", "link": 7}], "outputs": [{"name": "LATENT", "type": "LATENT", "links": [8]}], "widgets_values": [77, "randomize", 4, 5, "euler", "normal", 1]},
+{"id": 1, "type": "Reroute", "mode": 0, "inputs": [{"name": "", "type": "*", "link": 8}], "outputs": [{"name": "", "type": "LATENT", "links": [10]}]},
+{"id": 8, "type": "VAEDecode", "mode": 0, "inputs": [{"name": "samples", "type": "LATENT", "link": 10}, {"name": "vae", "type": "VAE", "link": 4}], "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [9]}]},
+{"id": 9, "type": "SaveImage", "mode": 0, "inputs": [{"name": "images", "type": "IMAGE", "link": 9}], "outputs": [], "widgets_values": ["saved"]},
+{"id": 2, "type": "Note", "mode": 0, "widgets_values": ["only words"]}],
+"links": [[1, 4, 0, 3, 0, "MODEL"], [2, 4, 1, 6, 0, "CLIP"], [3, 4, 1, 7, 0, "CLIP"], [4, 4, 2, 8, 1, "VAE"], [5, 6, 0, 3, 1, "CONDITIONING"], [6, 7, 0, 3, 2, "CONDITIONING"], [7, 5, 0, 3, 3, "LATENT"], [8, 3, 0, 1, 0, "LATENT"], [10, 1, 0, 8, 0, "LATENT"], [9, 8, 0, 9, 0, "IMAGE"]]}`
+
+// TestAppSaved opens a workflow as the frontend saves it: from a file, from a picture, and from the saved ones.
+func TestAppSaved(t *testing.T) {
+	t.Parallel()
+	s := browser.Start(t, "--demo-model")
+	folder := filepath.Join(s.Dir, "user", "default", "workflows")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "kept one.json"), []byte(saved), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := browser.Open(t, s, "/app")
+	p.Wait("#run")
+	shown := "document.querySelector('[data-input=seed] input')?.value === '77' && document.querySelector('[data-node=\"6\"] textarea').value === 'a saved house'"
+	for name, data := range map[string][]byte{"saved.json": []byte(saved), "saved.png": pngWith(t, "tEXt", append([]byte("workflow\x00"), saved...))} {
+		p.Drop("body", file(t, name, data))
+		p.WaitFor(name+" is in the form", shown)
+		p.Drop("body", file(t, "between.json", demoGraph(t, nil)))
+		p.WaitFor("another one is in the form", "document.querySelector('[data-input=seed] input').value === '42'")
+	}
+	p.Click("#open")
+	p.WaitFor("the saved one is offered", "[...document.querySelectorAll('.saved strong')].some(e => e.textContent === 'kept one')")
+	p.Shot("open")
+	p.ClickText(".saved strong", "kept one")
+	p.WaitFor("it is in the form", shown)
+	p.Click("#run")
+	p.WaitFor("the picture is there", done)
+	p.Clean()
+}
+
 // length puts a JPEG segment's length and EXIF's name in front of a block.
 func length(block []byte) []byte {
 	name := "Exif\x00\x00"

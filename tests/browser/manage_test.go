@@ -61,7 +61,13 @@ func signedIn(t *testing.T, s *browser.Server, key, path string) *browser.Page {
 // ask makes a request with a key and returns the status and the body.
 func ask(t *testing.T, method, url, key string) (int, string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	return send(t, method, url, key, "")
+}
+
+// send is ask with a body.
+func send(t *testing.T, method, url, key, body string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,11 +77,11 @@ func ask(t *testing.T, method, url, key string) (int, string) {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
+	data, err := io.ReadAll(answer.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer.StatusCode, string(body)
+	return answer.StatusCode, string(data)
 }
 
 var wholeKey = regexp.MustCompile(`^cgo_[0-9a-f]+_[0-9a-f]{64,}$`)
@@ -288,4 +294,43 @@ func TestAppWithStore(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(s.Dir, "output")); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestAppAsGuest registers a workflow for guests and runs it as one: there is nothing else on the guest's page.
+func TestAppAsGuest(t *testing.T) {
+	t.Parallel()
+	s, first := managed(t)
+	for _, x := range []struct{ path, body string }{
+		{"/api/auth/users", `{"name": "visitor", "role": "Guest"}`},
+		{"/api/workflows", `{"name": "house", "title": "A house", "public": true, "graph": ` + string(demoGraph(t, nil)) +
+			`, "free": [{"name": "prompt", "node": "6", "input": "text"}, {"name": "seed", "node": "3", "input": "seed"}]}`},
+	} {
+		if status, body := send(t, "POST", s.Base+x.path, first, x.body); status != http.StatusCreated {
+			t.Fatalf("%s: status %d, %s", x.path, status, body)
+		}
+	}
+	status, body := send(t, "POST", s.Base+"/api/auth/keys", first, `{"name": "visit", "user": "visitor"}`)
+	var key struct {
+		Key string `json:"key"`
+	}
+	if err := json.Unmarshal([]byte(body), &key); err != nil || status != http.StatusCreated {
+		t.Fatalf("making the guest's key: status %d, %v", status, err)
+	}
+	p := browser.Open(t, s, "/app")
+	p.Wait("#key")
+	p.Type("#key", key.Key+"\r")
+	p.Wait(".flow-form")
+	p.Fill(".flow-form textarea", "a green house")
+	p.Fill(".flow-form .seed input", "18446744073709551615")
+	p.Click(".flow-form .run")
+	p.WaitFor("the picture is there", done)
+	p.Shot("guest")
+	if n := p.Count("#tabs a"); n != 4 {
+		t.Errorf("a guest has %d pages, want 4", n)
+	}
+	status, body = send(t, "GET", s.Base+"/history?owner=visitor", first, "")
+	if status != http.StatusOK || !strings.Contains(body, "a green house") || !strings.Contains(body, "18446744073709551615") {
+		t.Errorf("the guest's run: status %d, %.300s", status, body)
+	}
+	p.Clean("request: 403 GET .*/object_info")
 }

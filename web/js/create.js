@@ -126,7 +126,7 @@ export class Create {
   }
 
   open() {
-    openDialog({ starters: () => starters(this.context.info(), this.context.demo), take: (p, n) => this.take(p, n) });
+    openDialog({ registered: this.context.me.mode === "store", starters: () => starters(this.context.info(), this.context.demo), take: (p, n) => this.take(p, n) });
   }
 
   save() {

@@ -11,6 +11,7 @@ import { lightbox } from "./lightbox.js";
 import { Models } from "./models.js";
 import { watchDrops } from "./open.js";
 import { Queue } from "./queue.js";
+import { Registered } from "./registered.js";
 import { Runs } from "./runs.js";
 import { Socket } from "./socket.js";
 import { themeButton } from "./themebutton.js";
@@ -51,6 +52,7 @@ const context = {
   runs, socket, reloadInfo, demo: null, me: { mode: "off", admin: true },
   info: () => info,
   use: (graph, name) => {
+    if (views[""] !== create) return;
     create.load(graph, name);
     location.hash = "#/";
     window.scrollTo(0, 0);
@@ -61,6 +63,7 @@ const context = {
   },
   count: (n) => {
     const badge = document.getElementById("queue-count");
+    if (!badge) return;
     badge.hidden = n === 0;
     badge.textContent = n > 99 ? "99+" : String(n);
     badge.setAttribute("aria-label", `${n} in the queue`);
@@ -70,7 +73,7 @@ const context = {
 const create = new Create(context);
 const queue = new Queue(context);
 const views = {
-  "": create, queue, gallery: new Gallery(context), history: new History(context), models: new Models(context), health: new Health(),
+  "": create, workflows: new Registered(context), queue, gallery: new Gallery(context), history: new History(context), models: new Models(context), health: new Health(),
 };
 const tabs = [["", "create", "Create"], ["queue", "queue", "Queue"], ["gallery", "gallery", "Gallery"], ["history", "history", "History"], ["models", "models", "Models"], ["health", "health", "Health"]];
 
@@ -79,9 +82,9 @@ let shown = null;
 /** route shows the view that the address names. */
 function route(first) {
   const name = location.hash.replace(/^#\/?/, "").split("/")[0];
-  const view = views[name] ?? create;
+  const view = views[name] ?? views[""];
   for (const a of document.querySelectorAll("#tabs a")) set(a, { "aria-current": a.dataset.view === (views[name] ? name : "") ? "page" : false });
-  document.title = view === create ? "comfygo" : `${view.title} · comfygo`;
+  document.title = view === views[""] ? "comfygo" : `${view.title} · comfygo`;
   if (view === shown) return;
   shown?.hide?.();
   shown = view;
@@ -108,7 +111,7 @@ function person() {
 }
 
 function header() {
-  fill(document.getElementById("tabs"), h("ul", {}, tabs.map(([view, shape, label]) => h("li", {},
+  fill(document.getElementById("tabs"), h("ul", {}, tabs.filter(([view]) => views[view]).map(([view, shape, label]) => h("li", {},
     h("a", { href: `#/${view}`, data: { view } }, icon(shape), h("span", { class: "tab-label", text: label }),
       view === "queue" && h("span", { class: "badge", id: "queue-count", hidden: true }))))));
   fill(document.getElementById("top-tools"), person(), themeButton());
@@ -138,6 +141,13 @@ function signIn() {
   notice("This server asks for a key.", { kind: "bad", action: go });
 }
 
+/** limit leaves of the page what somebody may use who may not see the nodes: the registered workflows and their results. */
+function limit(error) {
+  if (error.status !== 403) throw error;
+  views[""] = views.workflows;
+  for (const name of ["models", "health"]) delete views[name];
+}
+
 async function begin() {
   header();
   line();
@@ -151,8 +161,8 @@ async function begin() {
     const [start, me] = await Promise.all([get("app/start.json"), get("api/auth/me")]);
     context.demo = start.demo;
     context.me = me;
+    await reloadInfo().catch(limit);
     header();
-    await reloadInfo();
   } catch (error) {
     fill(main, h("div", { class: "empty" }, icon("warn"), h("h1", { text: error.status === 401 ? "A key is needed" : "The server does not answer" }),
       h("p", { text: error.status === 401 ? "Sign in to use this server." : error.message }),
@@ -161,7 +171,7 @@ async function begin() {
     return;
   }
   window.addEventListener("hashchange", () => route(false));
-  watchDrops((promise, name) => create.take(promise, name));
+  if (views[""] === create) watchDrops((promise, name) => create.take(promise, name));
   document.addEventListener("visibilitychange", async () => {
     if (document.visibilityState !== "visible") return;
     try {

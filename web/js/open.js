@@ -103,7 +103,7 @@ export function watchDrops(take) {
   });
 }
 
-/** openDialog asks what to open. context: {starters(): list, take(promise, name)}. */
+/** openDialog asks what to open. context: {starters(): list, take(promise, name), registered}. */
 export function openDialog(context) {
   const file = h("input", { type: "file", accept: ".json,.png,.webp,.jpg,.jpeg,.latent,application/json,image/png,image/webp,image/jpeg", class: "sr-only", tabindex: -1, "aria-label": "Workflow or picture" });
   const saved = h("div", { class: "saved" });
@@ -122,6 +122,7 @@ export function openDialog(context) {
     list.length > 0 && h("h3", { text: "Start from" }),
     h("ul", { class: "choices" }, list.map((s) => h("li", {}, h("button", { type: "button", class: "choice", on: { click: () => pick(Promise.resolve(tidy(s.graph)), s.name) } },
       h("strong", { text: s.name }), h("span", { text: s.about }))))),
+    context.registered && h("p", { class: "registered" }, h("a", { href: "#/workflows", text: "Workflows registered on this server", on: { click: () => dialog.close() } })),
     saved);
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);

@@ -55,6 +55,16 @@ export class Runs extends EventTarget {
     }
   }
 
+  /** sendRegistered queues a registered workflow; its graph is not ours to see, and neither is its first event, perhaps. */
+  async sendRegistered(workflow, inputs) {
+    const answer = await post(`api/workflows/${encodeURIComponent(workflow.name)}/run`, { inputs, client_id: this.socket.id });
+    const run = this.add(answer.prompt_id, {}, workflow.title);
+    run.sent = performance.now();
+    this.change(run);
+    await this.catchUp();
+    return run;
+  }
+
   add(id, graph, name, created = Date.now()) {
     const run = {
       id, name, graph, created, state: "waiting", nodes: new Map(), node: null, preview: null, outputs: [], error: null,
@@ -155,6 +165,7 @@ export class Runs extends EventTarget {
       const [now, waiting] = [queue.queue_running ?? [], queue.queue_pending ?? []];
       for (const item of waiting) this.adopt(item, false);
       for (const item of now) this.adopt(item, true);
+      for (const run of this.list) if (now.some((item) => item[1] === run.id)) this.begin(run);
       this.compare(new Set([...now, ...waiting].map((item) => item[1])), asked);
     } catch {
       // the next connection tries again
