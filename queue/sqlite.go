@@ -15,7 +15,7 @@ import (
 	"modernc.org/sqlite"
 )
 
-// sqliteStore keeps the queue in one SQLite file. One goroutine writes: it takes what has been submitted since its last
+// sqliteStore keeps the queue in one SQLite file. One at a time writes: it takes what has been submitted since the last
 // commit and commits that at once, so that the price of a commit is shared. Whoever reads, in this process or another,
 // holds up nobody (WAL).
 type sqliteStore struct {
@@ -30,15 +30,14 @@ type sqliteStore struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 
+	turn     sync.Mutex // held by whoever writes: it guards conn, stmts and numbers
 	numbers  counters
 	tidying  chan struct{} // holds one token when the log file should be written back
-	longWAL  chan struct{} // holds one token when the writer has to do it itself
 	helpers  sync.WaitGroup
 	finished chan struct{} // closed when the helpers should end
 
 	mu      sync.Mutex
 	pending []*request
-	wake    chan struct{}
 	loaded  bool
 	closed  bool
 	err     error
@@ -68,8 +67,8 @@ func NewFile(path string, o FileOptions) Store {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &sqliteStore{
-		path: path, full: o.WaitForDisk, log: o.Logger, wake: make(chan struct{}, 1),
-		tidying: make(chan struct{}, 1), longWAL: make(chan struct{}, 1), finished: make(chan struct{}),
+		path: path, full: o.WaitForDisk, log: o.Logger, tidying: make(chan struct{}, 1),
+		finished: make(chan struct{}),
 	}
 }
 
@@ -86,7 +85,6 @@ func (s *sqliteStore) Load() (Saved, error) {
 	s.mu.Lock()
 	s.loaded, s.err = true, nil
 	s.mu.Unlock()
-	s.helpers.Go(s.writer)
 	s.helpers.Go(s.tidier)
 	return saved, nil
 }
@@ -190,6 +188,9 @@ func (s *sqliteStore) Close() error {
 	s.mu.Unlock()
 	close(s.finished)
 	s.helpers.Wait()
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.writePending()
 	if s.numbers.kept > s.numbers.next {
 		if err := s.exec(sqlSetting, settingNumber, s.numbers.next); err != nil {
 			s.log.Debug("keeping the next number", "error", err) // a gap does no harm

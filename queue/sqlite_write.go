@@ -30,11 +30,22 @@ func (s *sqliteStore) submit(r *request) (wait func() error) {
 		return func() error { return err }
 	}
 	s.pending = append(s.pending, r)
+	return func() error { return s.settle(r) }
+}
+
+// settle waits until a request is done. Whoever comes first when nobody writes does the writing, for all that was submitted until then:
+// the price of a commit is shared, and a single request needs nobody else to wake up for it.
+func (s *sqliteStore) settle(r *request) error {
+	s.turn.Lock()
 	select {
-	case s.wake <- struct{}{}:
+	case err := <-r.done:
+		s.turn.Unlock()
+		return err
 	default:
 	}
-	return func() error { return <-r.done }
+	s.writePending()
+	s.turn.Unlock()
+	return <-r.done
 }
 
 // Probe implements Store.
@@ -47,30 +58,13 @@ type probe struct{}
 
 func (probe) change() {}
 
-// writer keeps batches until the store is closed.
-func (s *sqliteStore) writer() {
-	for {
-		select {
-		case <-s.wake:
-		case <-s.longWAL:
-			s.shortenWAL()
-		case <-s.finished:
-			s.writePending()
-			return
-		}
-		s.writePending()
-	}
-}
-
+// writePending writes what has been submitted so far; s.turn is held.
 func (s *sqliteStore) writePending() {
-	for {
-		s.mu.Lock()
-		group := s.pending
-		s.pending = nil
-		s.mu.Unlock()
-		if len(group) == 0 {
-			return
-		}
+	s.mu.Lock()
+	group := s.pending
+	s.pending = nil
+	s.mu.Unlock()
+	if len(group) > 0 {
 		s.writeGroup(group)
 	}
 }
@@ -324,7 +318,7 @@ func (s *sqliteStore) setJSON(key string, v any) error {
 // longestWAL is from how many pages (of 4 KB) on the writer stops to write the log file back.
 const longestWAL = 4 << 10
 
-// tidier writes the log file back into the database beside the writer.
+// tidier writes the log file back into the database beside those who write. When it can't keep up it takes their place.
 func (s *sqliteStore) tidier() {
 	for {
 		select {
@@ -339,10 +333,9 @@ func (s *sqliteStore) tidier() {
 			continue
 		}
 		if pages > longestWAL {
-			select {
-			case s.longWAL <- struct{}{}:
-			default:
-			}
+			s.turn.Lock()
+			s.shortenWAL()
+			s.turn.Unlock()
 		}
 	}
 }

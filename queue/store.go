@@ -10,7 +10,7 @@ type Store interface {
 	// Load returns what was there when the store was last used. It is called before anything else, again after an
 	// ErrUnavailable, and not again once it succeeded.
 	Load() (Saved, error)
-	// Submit hands over a batch and returns at once. The returned function waits until the batch cannot be lost any more:
+	// Submit hands over a batch and returns at once. The returned function, which must be called, waits until the batch cannot be lost any more:
 	// it is kept as a whole, or, with an error that wraps ErrUnavailable, not at all.
 	Submit(b Batch) (wait func() error)
 	// Rows returns the texts of finished jobs by their keys; one that is gone is nil.
