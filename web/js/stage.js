@@ -163,10 +163,10 @@ export class Stage {
 
   drawSteps() {
     const run = this.run;
-    this.details.hidden = !run;
-    if (!run) return;
+    const ids = run ? needed(run.graph) : [];
+    this.details.hidden = !ids.length; // of a registered workflow the nodes may not be ours to see
+    if (!ids.length) return;
     const info = this.context.info();
-    const ids = needed(run.graph);
     const over = [...run.nodes.values()].filter((n) => n.state === "done" || n.state === "cached").length;
     this.count.textContent = `${over} of ${ids.length}`;
     if (this.drawn !== run.id) {
