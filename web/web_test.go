@@ -135,3 +135,65 @@ func TestNoMarkupFromText(t *testing.T) {
 		t.Errorf("the policy allows too much: %s", web.Policy)
 	}
 }
+
+var (
+	importedNames = regexp.MustCompile(`(?m)^import \{([^}]*)\} from "\./([^"]+)";`)
+	exportedName  = regexp.MustCompile(`(?m)^export (?:async )?(?:function|const|class) (\w+)`)
+	word          = regexp.MustCompile(`\w+`)
+)
+
+// TestNothingLeftOver holds the modules to what they use: every import is used, and every export is imported.
+func TestNothingLeftOver(t *testing.T) {
+	t.Parallel()
+	wanted := map[string]bool{}
+	for _, name := range web.Names() {
+		f, _ := web.Open(name)
+		count := map[string]int{}
+		for _, w := range word.FindAllString(string(f.Body), -1) {
+			count[w]++
+		}
+		for _, m := range importedNames.FindAllStringSubmatch(string(f.Body), -1) {
+			for _, what := range word.FindAllString(m[1], -1) {
+				wanted[m[2]+" "+what] = true
+				if count[what] < 2 {
+					t.Errorf("%s imports %s and does not use it", name, what)
+				}
+			}
+		}
+	}
+	for _, name := range web.Names() {
+		f, _ := web.Open(name)
+		for _, m := range exportedName.FindAllStringSubmatch(string(f.Body), -1) {
+			if !wanted[path.Base(name)+" "+m[1]] {
+				t.Errorf("%s exports %s, which nobody imports", name, m[1])
+			}
+		}
+	}
+}
+
+var className = regexp.MustCompile(`\.([a-z][\w-]*)`)
+
+// TestStylesAreUsed looks for classes of the style sheets that no page and no module mentions.
+func TestStylesAreUsed(t *testing.T) {
+	t.Parallel()
+	var all strings.Builder
+	for _, name := range web.Names() {
+		if f, _ := web.Open(name); path.Ext(name) == ".js" || path.Ext(name) == ".html" {
+			all.Write(f.Body)
+		}
+	}
+	made := regexp.MustCompile(`^(field|group|chart|s)-`) // put together from two words
+	for _, name := range web.Names() {
+		f, _ := web.Open(name)
+		if path.Ext(name) != ".css" {
+			continue
+		}
+		for _, rule := range regexp.MustCompile(`(?m)^[^{}@/]*\{`).FindAllString(string(f.Body), -1) {
+			for _, m := range className.FindAllStringSubmatch(rule, -1) {
+				if !made.MatchString(m[1]) && !regexp.MustCompile(`\b`+m[1]+`\b`).MatchString(all.String()) {
+					t.Errorf("%s has the class %s, which nothing has", name, m[1])
+				}
+			}
+		}
+	}
+}

@@ -2,7 +2,7 @@
 import { parse, stringify } from "./json.js";
 
 /** root is the address that all paths are relative to, so that the page also works below a proxy's prefix. */
-export const root = new URL(".", document.baseURI);
+const root = new URL(".", document.baseURI);
 
 /** ApiError is an answer that is no success, or none at all (status 0). body is the answer's JSON, if it had any. */
 export class ApiError extends Error {

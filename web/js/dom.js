@@ -40,7 +40,7 @@ function link(name, value) {
 }
 
 /** add appends children: elements, strings, lists of them; null and false are left out. */
-export function add(el, ...children) {
+function add(el, ...children) {
   for (const c of children.flat(Infinity)) {
     if (c === null || c === undefined || c === false) continue;
     el.append(c instanceof Node ? c : document.createTextNode(String(c)));

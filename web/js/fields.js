@@ -100,7 +100,7 @@ function wholeNumber(text) {
 }
 
 /** rangeFault says what is wrong with a number for a field; "" when nothing is. */
-export function rangeFault(f, v) {
+function rangeFault(f, v) {
   if (v === null || (typeof v === "number" && !Number.isFinite(v))) return f.kind === "float" ? "A number is needed here." : "A whole number is needed here.";
   const { min, max } = f.options;
   if (min !== undefined && v < min) return `The least is ${min}.`;

@@ -44,7 +44,7 @@ function decode(bytes) {
 }
 
 /** readPNG collects the text chunks tEXt, zTXt and iTXt of a PNG. */
-export async function readPNG(bytes) {
+async function readPNG(bytes) {
   const texts = {};
   const data = view(bytes);
   for (let at = 8; at + 12 <= bytes.length; ) {
@@ -98,7 +98,7 @@ async function inflate(bytes) {
 }
 
 /** readWebP finds the EXIF block of a WebP. */
-export function readWebP(bytes) {
+function readWebP(bytes) {
   const data = view(bytes);
   for (let at = 12; at + 8 <= bytes.length; ) {
     const size = data.getUint32(at + 4, true);
@@ -110,7 +110,7 @@ export function readWebP(bytes) {
 }
 
 /** readJPEG finds the EXIF block of a JPEG. */
-export function readJPEG(bytes) {
+function readJPEG(bytes) {
   const data = view(bytes);
   for (let at = 2; at + 4 <= bytes.length && bytes[at] === 0xff; ) {
     const size = data.getUint16(at + 2);
@@ -125,7 +125,7 @@ export function readJPEG(bytes) {
 }
 
 /** readEXIF looks through the first directory for texts like "prompt:{...}", as ComfyUI writes them into Model and Make. */
-export function readEXIF(bytes) {
+function readEXIF(bytes) {
   const tiff = starts(bytes, [0x45, 0x78, 0x69, 0x66, 0, 0]) ? bytes.subarray(6) : bytes;
   const texts = {};
   if (tiff.length < 8) return texts;

@@ -8,7 +8,7 @@ import { readFile } from "./metadata.js";
 import { find, tidy } from "./workflow.js";
 
 /** convert has the server turn a workflow as the frontend draws it into a graph in API form. */
-export async function convert(drawing) {
+async function convert(drawing) {
   const answer = await post("api/workflow/convert", drawing);
   const found = find(answer);
   if (!found?.graph) throw new Error("the server could not turn it into a graph");
@@ -21,14 +21,14 @@ async function toGraph(found) {
 }
 
 /** fromValue makes a graph of a JSON value. It throws an Error that says what is wrong in words for people. */
-export async function fromValue(value) {
+async function fromValue(value) {
   const found = find(value);
   if (!found) throw new Error("This is no workflow: there are no nodes in it.");
   return toGraph(found);
 }
 
 /** fromText makes a graph of JSON text, as it is pasted. */
-export function fromText(text) {
+function fromText(text) {
   let value;
   try {
     value = parse(text);

@@ -4,7 +4,7 @@ import { button, h } from "./dom.js";
 import { icon } from "./icons.js";
 
 /** upload sends a file to the server's input folder and returns the name under which nodes know it. */
-export async function upload(file) {
+async function upload(file) {
   const form = new FormData();
   form.append("image", file, file.name || "pasted.png");
   form.append("type", "input");
@@ -13,7 +13,7 @@ export async function upload(file) {
 }
 
 /** place splits a name as LoadImage has it: "sub/name.png [output]". */
-export function place(name) {
+function place(name) {
   const [, path, type] = /^(.*?)(?: \[(input|output|temp)\])?$/s.exec(String(name));
   const slash = path.lastIndexOf("/");
   return { filename: path.slice(slash + 1), subfolder: path.slice(0, Math.max(slash, 0)), type: type ?? "input" };

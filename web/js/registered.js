@@ -1,5 +1,5 @@
 // Registered workflows: run by name, with their free inputs only. For guests this is the whole of the page.
-import { get, post } from "./api.js";
+import { get } from "./api.js";
 import { trouble } from "./announce.js";
 import { button, fill, h } from "./dom.js";
 import { newSeed } from "./fields.js";

@@ -81,7 +81,7 @@ export class Socket extends EventTarget {
 const types = { 1: "image/jpeg", 2: "image/png" };
 
 /** readPreview reads a binary frame: kind 1 is a picture alone, kind 4 one with its node in front; null for others. */
-export function readPreview(buffer) {
+function readPreview(buffer) {
   if (buffer.byteLength < 8) return null;
   const data = new DataView(buffer);
   const kind = data.getUint32(0);

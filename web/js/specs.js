@@ -34,7 +34,7 @@ export function isChoosable(f) {
 }
 
 /** choicesOf lists what a COMBO offers. */
-export function choicesOf(type, options) {
+function choicesOf(type, options) {
   if (Array.isArray(type)) return type;
   return (options?.options ?? []).map((o) => (typeof o === "object" && o !== null ? o.key : o));
 }

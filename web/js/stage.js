@@ -216,13 +216,13 @@ function drawStep(row, n, run) {
 }
 
 /** altOf describes a run's picture by its prompt. */
-export function altOf(run) {
+function altOf(run) {
   const text = Object.values(run.graph).map((n) => n.inputs.text).find((t) => typeof t === "string" && t.trim());
   return text ? `Picture: ${text.trim().slice(0, 120)}` : "Picture";
 }
 
 /** failure shows what a node said when it failed. */
-export function failure(run, context) {
+function failure(run, context) {
   const e = run.error ?? {};
   const name = e.node_id !== undefined ? title(run.graph, e.node_id, context.info()) : e.node_type;
   const trace = Array.isArray(e.traceback) ? e.traceback.join("") : "";

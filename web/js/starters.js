@@ -1,7 +1,7 @@
 // Workflows to begin with, made for the models that the server has.
 
 /** checkpoints lists the checkpoints that the server offers. */
-export function checkpoints(info) {
+function checkpoints(info) {
   const spec = info.CheckpointLoaderSimple?.input?.required?.ckpt_name;
   const list = Array.isArray(spec?.[0]) ? spec[0] : spec?.[1]?.options;
   return Array.isArray(list) ? list : [];

@@ -17,7 +17,7 @@ export function isGraph(v) {
 }
 
 /** isDrawing reports whether a value is a workflow as the frontend draws it. */
-export function isDrawing(v) {
+function isDrawing(v) {
   return isObject(v) && Array.isArray(v.nodes) && (Array.isArray(v.links) || isObject(v.links) || v.links === undefined);
 }
 
@@ -60,7 +60,7 @@ export function hasOwnTitle(graph, id, info) {
 }
 
 /** links lists a node's linked inputs: [name, from, output]. */
-export function links(node) {
+function links(node) {
   return Object.entries(node?.inputs ?? {}).filter(([, v]) => isLink(v)).map(([name, v]) => [name, v[0], v[1]]);
 }
 
