@@ -60,7 +60,7 @@ export class Queue {
     this.clear.disabled = !this.waiting.length;
     this.pause.hidden = !this.context.me.admin; // the order is everybody's, and so not everybody's to change
     const total = this.now.length + this.waiting.length;
-    this.state.textContent = paused ? "Paused. What runs goes on to its end; what waits stays." : total ? `${many(this.waiting.length, "job")} waiting.` : "";
+    this.state.textContent = paused ? "Paused. What runs goes on to its end; what waits stays." : this.waiting.length ? `${many(this.waiting.length, "job")} waiting.` : "";
     fill(this.running, this.now.map((item) => this.job(item, -1)));
     const focus = this.list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     fill(this.list, this.waiting.map((item, i) => h("li", {}, this.job(item, i))));
@@ -138,7 +138,13 @@ export class Queue {
     }
   }
 
-  async act(doing, what, done) {
+  /** act changes the queue; changes are sent one after the other, in the order in which they were asked for. */
+  act(doing, what, done) {
+    this.acting = (this.acting ?? Promise.resolve()).then(() => this.change(doing, what, done));
+    return this.acting;
+  }
+
+  async change(doing, what, done) {
     try {
       await what();
       if (done) say(done);
