@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"net/http"
@@ -12,7 +13,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/auth"
-	"comfygo/nodes/pyjson"
 )
 
 // Authentication is what Authenticate needs. Gate is required.
@@ -84,15 +84,15 @@ type tooMuch struct {
 func (e *tooMuch) Error() string { return "too many " + e.what }
 
 // admit returns who makes the request, or why it is refused.
-func (g *authenticator) admit(c echo.Context) (auth.Principal, error) {
+func (a *authenticator) admit(c echo.Context) (auth.Principal, error) {
 	r := c.Request()
-	access := g.access(c)
-	socket := g.Socket != nil && g.Socket(c)
-	s := g.credential(r, socket)
+	access := a.access(c)
+	socket := a.Socket != nil && a.Socket(c)
+	s := a.credential(r, socket)
 	if r.URL.RawQuery != "" && strings.ContainsAny(r.URL.RawQuery, "kK%") {
-		g.clean(c, socket)
+		a.clean(c, socket)
 	}
-	p, err := g.who(r, s, socket)
+	p, err := a.who(r, s, socket)
 	if err != nil {
 		if !errors.Is(err, auth.ErrUnauthenticated) && !errors.Is(err, errDoubtful) && !errors.Is(err, errCrossSite) {
 			var wait *auth.WaitError
@@ -100,19 +100,19 @@ func (g *authenticator) admit(c echo.Context) (auth.Principal, error) {
 				return p, err
 			}
 		}
-		if g.allow(auth.Principal{}, access, c) != nil {
+		if a.allow(auth.Principal{}, access, c) != nil {
 			return p, err
 		}
 		p = auth.Principal{} // what is open to all is open to whoever shows a bad key, too
 	}
-	if wait := g.Gate.Take(auth.BucketRequest, p, s.Addr); wait > 0 {
+	if wait := a.Gate.Take(auth.BucketRequest, p, s.Addr); wait > 0 {
 		return p, &tooMuch{wait, "requests"}
 	}
-	if err := g.allow(p, access, c); err != nil {
+	if err := a.allow(p, access, c); err != nil {
 		return p, err
 	}
-	if g.Prompts != nil && g.Prompts(c) {
-		if wait := g.Gate.Take(auth.BucketPrompt, p, s.Addr); wait > 0 {
+	if a.Prompts != nil && a.Prompts(c) {
+		if wait := a.Gate.Take(auth.BucketPrompt, p, s.Addr); wait > 0 {
 			return p, &tooMuch{wait, "prompts"}
 		}
 	}
@@ -121,7 +121,7 @@ func (g *authenticator) admit(c echo.Context) (auth.Principal, error) {
 }
 
 // who authenticates what was shown; nobody when nothing was.
-func (g *authenticator) who(r *http.Request, s shown, socket bool) (auth.Principal, error) {
+func (a *authenticator) who(r *http.Request, s shown, socket bool) (auth.Principal, error) {
 	switch {
 	case s.doubtful:
 		return auth.Principal{}, errDoubtful
@@ -132,32 +132,32 @@ func (g *authenticator) who(r *http.Request, s shown, socket bool) (auth.Princip
 	case s.Source == auth.SourceProxy && !throughProxy(r, socket):
 		return auth.Principal{}, errCrossSite
 	}
-	return g.Gate.Authenticate(r.Context(), s.Credential)
+	return a.Gate.Authenticate(r.Context(), s.Credential)
 }
 
 // access is what a request wants, by the route that the router has found for it.
-func (g *authenticator) access(c echo.Context) auth.Access {
-	a := auth.Access{Method: c.Request().Method, Route: c.Path()}
-	if g.Workflow != nil {
-		a.Workflow = g.Workflow(c)
+func (a *authenticator) access(c echo.Context) auth.Access {
+	want := auth.Access{Method: c.Request().Method, Route: c.Path()}
+	if a.Workflow != nil {
+		want.Workflow = a.Workflow(c)
 	}
-	if g.Public != nil && g.Public(c) {
-		a.Route = auth.RouteStatic
+	if a.Public != nil && a.Public(c) {
+		want.Route = auth.RouteStatic
 	}
-	return a
+	return want
 }
 
 // allow asks the gate. Nobody gets at anything that was not found, and with a plain list of keys what is open is open
 // under its own name only, not below /api.
-func (g *authenticator) allow(p auth.Principal, a auth.Access, c echo.Context) error {
-	if p.Anonymous() && (c.Path() == "" && a.Route != auth.RouteStatic || g.Gate.Mode() == auth.ModeKeys && strings.HasPrefix(a.Route, "/api")) {
+func (a *authenticator) allow(p auth.Principal, want auth.Access, c echo.Context) error {
+	if p.Anonymous() && (c.Path() == "" && want.Route != auth.RouteStatic || a.Gate.Mode() == auth.ModeKeys && strings.HasPrefix(want.Route, "/api")) {
 		return auth.ErrNoCredential
 	}
-	return g.Gate.Allow(p, a)
+	return a.Gate.Allow(p, want)
 }
 
 // clean takes the credential out of the address.
-func (g *authenticator) clean(c echo.Context, socket bool) {
+func (a *authenticator) clean(c echo.Context, socket bool) {
 	r := c.Request()
 	if kept := withoutSecrets(r.URL.RawQuery, socket); kept != r.URL.RawQuery {
 		r.URL.RawQuery = kept
@@ -174,13 +174,13 @@ func Address(c echo.Context) netip.Addr {
 }
 
 // refuse answers a request that must not go on.
-func (g *authenticator) refuse(c echo.Context, p auth.Principal, err error) error {
+func (a *authenticator) refuse(c echo.Context, p auth.Principal, err error) error {
 	var denied *auth.DeniedError
 	var wait *auth.WaitError
 	var much *tooMuch
 	switch {
 	case errors.As(err, &denied):
-		g.Gate.Audit(c.Request().Context(), auth.EventOf(p, g.address(c.Request(), false), auth.ActionRequest, auth.ResultDenied, denied.Permission, ""))
+		a.Gate.Audit(c.Request().Context(), auth.EventOf(p, a.address(c.Request(), false), auth.ActionRequest, auth.ResultDenied, denied.Permission, ""))
 		return Refuse(c, http.StatusForbidden, "forbidden", "You may not do this", denied.Error(), "permission", denied.Permission)
 	case errors.Is(err, errCrossSite):
 		return Refuse(c, http.StatusForbidden, "cross_site", "The request does not come from a page of this server", err.Error())
@@ -189,7 +189,7 @@ func (g *authenticator) refuse(c echo.Context, p auth.Principal, err error) erro
 	case errors.As(err, &much):
 		return Wait(c, much.after, "Slow down", much.Error())
 	case errors.Is(err, auth.ErrUnauthenticated), errors.Is(err, errDoubtful):
-		if page := g.Page; page != nil && errors.Is(err, auth.ErrNoCredential) {
+		if page := a.Page; page != nil && errors.Is(err, auth.ErrNoCredential) {
 			if done, err := page(c); done {
 				return err
 			}
@@ -225,11 +225,23 @@ func Refuse(c echo.Context, status int, typ, message, details string, more ...an
 		h.Set(echo.HeaderConnection, "close")
 	}
 	h.Set(echo.HeaderCacheControl, "no-store")
-	o := pyjson.NewObject("type", typ, "message", message, "details", details, "extra_info", pyjson.NewObject())
-	o.Merge(pyjson.NewObject(more...))
-	body, err := pyjson.Marshal(pyjson.NewObject("error", o, "node_errors", pyjson.NewObject()))
-	if err != nil {
-		return err
+	b := []byte(`{"error": {`)
+	pairs := append([]any{"type", typ, "message", message, "details", details, "extra_info", struct{}{}}, more...)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = append(appendJSON(b, pairs[i]), ": "...)
+		b = appendJSON(b, pairs[i+1])
 	}
-	return c.Blob(status, "application/json; charset=utf-8", body)
+	return c.Blob(status, "application/json; charset=utf-8", append(b, `}, "node_errors": {}}`...))
+}
+
+// appendJSON writes a value; null for one that JSON has no word for, as an infinite number.
+func appendJSON(b []byte, v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return append(b, "null"...)
+	}
+	return append(b, text...)
 }

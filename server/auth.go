@@ -204,8 +204,3 @@ func (s *Server) tellOwners() {
 	}
 	s.hub.Owners(counts)
 }
-
-// seesOwner reports whether a request may see something of an owner.
-func (s *Server) seesOwner(c echo.Context, owner string) bool {
-	return !s.owned() || s.scope(c).Has(owner)
-}
