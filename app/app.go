@@ -64,6 +64,7 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (_ *App, err error) {
 		Folders:         p.folders,
 		Executor:        p.executor,
 		Store:           queueStore(cfg, p.folders, log.Logger),
+		EventLog:        eventLog(cfg, p.folders),
 		Policy:          policy,
 		WebhookAllow:    cfg.WebhookAllow,
 		Auth:            access.gate,

@@ -19,6 +19,9 @@ import (
 // queueFile is the name of the queue's file in the user folder.
 const queueFile = "comfygo-queue.db"
 
+// eventFile is the name of the file of WebSocket events there.
+const eventFile = "comfygo-events.log"
+
 // queueStore is where jobs are kept.
 func queueStore(cfg cli.Config, dirs *folders.Folders, log *slog.Logger) queue.Store {
 	if cfg.Queue == "memory" {
@@ -29,6 +32,14 @@ func queueStore(cfg cli.Config, dirs *folders.Folders, log *slog.Logger) queue.S
 		path = filepath.Join(dirs.User(), queueFile)
 	}
 	return queue.NewFile(path, queue.FileOptions{WaitForDisk: cfg.QueueSync == "full", Logger: log})
+}
+
+// eventLog is where the events for clients that come back are kept; "" with a queue in memory.
+func eventLog(cfg cli.Config, dirs *folders.Folders) string {
+	if cfg.Queue == "memory" {
+		return ""
+	}
+	return filepath.Join(dirs.User(), eventFile)
 }
 
 // queuePolicy reads how jobs are treated.

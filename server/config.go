@@ -61,6 +61,8 @@ type Config struct {
 	Executor Executor
 	// Store keeps the queue over a restart; nil keeps it in memory.
 	Store queue.Store
+	// EventLog is the file in which events for clients that come back outlive the server; "" keeps them in memory only.
+	EventLog string
 	// Policy is how the queue treats its jobs.
 	Policy queue.Policy
 	// WebhookAllow names hosts, addresses and networks that webhooks may reach besides all public addresses.

@@ -90,7 +90,13 @@ func New(cfg Config) (*Server, error) {
 	if s.users, err = newUsers(cfg.Folders, cfg.MultiUser); err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)
 	}
-	s.hub = hub.New(hub.Config{Features: s.features(), Logger: s.log})
+	s.hub = hub.New(hub.Config{Features: s.features(), Journal: cfg.EventLog, Logger: s.log})
+	made := false
+	defer func() {
+		if !made {
+			s.hub.Close()
+		}
+	}()
 	if s.guard, err = webhook.NewGuard(cfg.WebhookAllow); err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)
 	}
@@ -117,6 +123,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.metrics = s.newMetrics()
 	s.router()
+	made = true
 	return s, nil
 }
 

@@ -29,6 +29,9 @@ type Config struct {
 	PingEvery time.Duration
 	// WriteTimeout is how long one message, or the answer to a ping, may take; 0 means 30 s.
 	WriteTimeout time.Duration
+	// Journal is the file in which the events for clients that come back outlive the program; "" keeps them in memory only. A second
+	// file beside it ends in .old.
+	Journal string
 	// Logger is told about clients that are cut off; nil means no log.
 	Logger *slog.Logger
 }
@@ -101,7 +104,11 @@ func New(cfg Config) *Hub {
 	if cfg.Features == nil {
 		cfg.Features = pyjson.NewObject()
 	}
-	return &Hub{cfg: cfg, clients: map[address]*client{}, all: map[*client]struct{}{}, log: newEventLog()}
+	var kept *journal
+	if cfg.Journal != "" {
+		kept = newJournal(cfg.Journal, func(err error) { cfg.Logger.Warn("events of now will not be known after a restart", "error", err) })
+	}
+	return &Hub{cfg: cfg, clients: map[address]*client{}, all: map[*client]struct{}{}, log: newEventLog(kept)}
 }
 
 // Serve runs one connection until it ends. An id that is in use moves to this connection: the older one stays open and
@@ -306,4 +313,7 @@ func (h *Hub) Close() {
 	}
 	h.mu.Unlock()
 	h.serving.Wait()
+	if h.log.journal != nil {
+		h.log.journal.end()
+	}
 }

@@ -45,11 +45,36 @@ type eventLog struct {
 	first  int64 // no event below this one is known any more
 	events []logged
 	bytes  int
+	// gap is the number below which the last events of a killed process may be missing; 0 when there is no such gap.
+	gap     int64
+	journal *journal // nil: the log ends with the program
 }
 
-func newEventLog() eventLog {
-	now := time.Now().UnixMicro()
-	return eventLog{last: now, first: now + 1}
+// newEventLog makes a log with the events of the journal, which may be nil.
+func newEventLog(j *journal) eventLog {
+	now := time.Now()
+	l := eventLog{last: now.UnixMicro(), journal: j}
+	l.first = l.last + 1
+	if j == nil {
+		return l
+	}
+	events, whole, err := j.read(now)
+	if err != nil {
+		j.tell(err)
+	}
+	if len(events) == 0 {
+		return l
+	}
+	l.first = events[0].frame.number
+	for _, e := range events {
+		l.keep(e)
+	}
+	before := events[len(events)-1].frame.number
+	l.last = max(l.last, before+1) // the clock may have been set back
+	if !whole {
+		l.gap = l.last
+	}
+	return l
 }
 
 // add gives a frame its number and keeps it.
@@ -59,8 +84,17 @@ func (l *eventLog) add(f *frame, to Target) {
 	if f.droppable {
 		return
 	}
-	l.events = append(l.events, logged{*f, to})
-	l.bytes += len(f.data)
+	e := logged{*f, to}
+	if l.journal != nil {
+		l.journal.add(e, time.Now())
+	}
+	l.keep(e)
+}
+
+// keep adds an event and lets the oldest go where there are too many.
+func (l *eventLog) keep(e logged) {
+	l.events = append(l.events, e)
+	l.bytes += len(e.frame.data)
 	for len(l.events) > maxLogged || l.bytes > maxLoggedBytes {
 		l.first = l.events[0].frame.number + 1
 		l.bytes -= len(l.events[0].frame.data)
@@ -77,7 +111,7 @@ func (l *eventLog) missed(c address, since int64) (frames []frame, lost bool) {
 			frames = append(frames, e.frame)
 		}
 	}
-	return frames, since+1 < l.first || since > l.last
+	return frames, since+1 < l.first || since > l.last || since < l.gap
 }
 
 // numbered is the frame as clients get it that asked for numbers: JSON with one more key, binary events with the highest
