@@ -7,7 +7,8 @@ BIN      := bin
 ARGS     ?=
 FUZZTIME ?= 20s
 LINT     := $(BIN)/golangci-lint
-SOURCES  := $(shell find . -name '*.go' -o -name '*.s' -not -path './tools/lint/*') go.mod go.sum demo/demo-shapes.safetensors demo/workflow.json
+SOURCES  := $(shell find . -name '*.go' -o -name '*.s' -not -path './tools/lint/*') go.mod go.sum demo/demo-shapes.safetensors demo/workflow.json \
+            $(shell find web server/login server/openapi -type f -not -name '*.go')
 
 .DEFAULT_GOAL := build
 
