@@ -47,8 +47,9 @@ var named = map[string]string{
 
 	"Key": `{id! string; name! string; owner! string; user string; role string; created! time; expires time?; revoked time?;
 		last_used time?; state! string; mask string; rotated_from string; key string}`,
-	"User":   `{id! string; name! string; role! string; created! time; disabled boolean; subject string; keys integer}`,
-	"Role":   `{name! string; builtin boolean; limits! object; users integer; permissions []{method! string; route! string; workflow string}}`,
-	"Empty":  `{}`,
-	"Number": `integer`,
+	"User":     `{id! string; name! string; role! string; created! time; disabled boolean; subject string; keys integer}`,
+	"Role":     `{name! string; builtin boolean; limits! object; users integer; permissions []{method! string; route! string; workflow string}}`,
+	"Workflow": `{name string; title string; public boolean; free []{name! string; node! string; input! string}?; graph object?; created time; changed time}`,
+	"Empty":    `{}`,
+	"Number":   `integer`,
 }

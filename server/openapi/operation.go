@@ -83,6 +83,9 @@ func (o op) common() []answer {
 		internal.codes = []string{"upstream_error"}
 	}
 	list := []answer{internal, denied}
+	if strings.HasPrefix(o.path, "/api/auth/") || strings.HasPrefix(o.path, "/api/workflows") {
+		list = append(list, storeBody, storeMissing, storeTaken)
+	}
 	if o.public {
 		return list
 	}

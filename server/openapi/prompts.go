@@ -37,14 +37,14 @@ var promptGroup = group{"prompts", "Sending workflows to the queue and reading w
 		params: []param{
 			query("wait", "number", "wait for the job's end, so many seconds at most, and answer with its result"),
 			header("Idempotency-Key", "a name for the request; the same one later gets the same answer"),
-			header("Comfy-User", "the user, with --multi-user"), header("Comfy-Usage-Source", "what the client says it is, kept in extra_data"),
+			header("Comfy-User", "the user, with --multi-user"), header("Comfy-Usage-Source", "what the client says it is, kept in extra_data"), ownerParam,
 		},
 		body: takes(`{prompt! object; client_id any; prompt_id string?; number any; front any; extra_data object;
 			partial_execution_targets []string?}`, ""),
 		answers: []answer{
 			ok("Accepted", "the job is in the queue; with ?wait= also its result"),
 			{400, jsonType, "PromptError", "the workflow cannot run", []string{
-				"bad_request", "no_prompt", "invalid_prompt_id", "invalid_prompt", "prompt_no_outputs",
+				"bad_request", "no_prompt", "invalid_prompt_id", "invalid_prompt", "invalid_workflow", "prompt_no_outputs",
 				"prompt_outputs_failed_validation", "missing_node_type", "invalid_options",
 			}},
 			plain(400, "a parameter or header cannot be used"),
