@@ -21,7 +21,7 @@ var named = map[string]string{
 	"QueueState": `{running! integer; pending! integer; history! integer; paused! boolean; draining! boolean; durable! boolean; error string}`,
 	"QueueEvent": `{number! integer; time! time; type! string; prompt_id string; data object}`,
 	"NodeClass": `{input! object; input_order! object; output! []any; output_is_list! []boolean; output_name! []string; name! string;
-		display_name! string; description! string; category! string; output_node! boolean}`,
+		display_name! string?; description! string; category! string; output_node! boolean}`,
 	"Saved":     `{name! string; subfolder! string; type! string; asset object}`,
 	"FileEntry": `{path! string; size! integer; modified! number; created! number}`,
 	"Device": `{name! string; type! string; index! integer?; vram_total! integer; vram_free! integer; torch_vram_total! integer;

@@ -143,6 +143,9 @@ func (o op) responses(r Served) (map[string]any, error) {
 
 // addContent adds a shape of a media type; of several, one has to fit.
 func addContent(content map[string]any, contentType string, s map[string]any) {
+	if contentType == anyType {
+		s = map[string]any{} // files of all kinds, JSON too
+	}
 	have, there := content[contentType].(map[string]any)
 	if !there {
 		content[contentType] = map[string]any{"schema": s}

@@ -59,10 +59,10 @@ func (r *Run) call(request *pyjson.Object) (*answer, error) {
 			fmt.Fprintf(&head, "Content-Length: %d\r\n", len(body))
 		}
 	}
-	return r.exchange(method, append([]byte(head.String()+"\r\n"), body...))
+	return r.exchange(method, r.vars.text(request.String("path")), append([]byte(head.String()+"\r\n"), body...))
 }
 
-func (r *Run) exchange(method string, message []byte) (*answer, error) {
+func (r *Run) exchange(method, target string, message []byte) (*answer, error) {
 	conn, err := net.DialTimeout("tcp", r.host, callTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
@@ -80,6 +80,9 @@ func (r *Run) exchange(method string, message []byte) (*answer, error) {
 	data, err := io.ReadAll(res.Body)
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	if r.Watch != nil {
+		r.Watch(method, target, res.StatusCode, res.Header, data)
 	}
 	a := &answer{status: res.StatusCode, headers: map[string]string{}, data: data}
 	for k, v := range res.Header {

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,8 @@ var mayNotAppear = []string{
 
 // Run is one run of the recordings of a variant against a server.
 type Run struct {
+	// Watch, when set, is shown every request and its answer.
+	Watch          func(method, target string, status int, header http.Header, body []byte)
 	host, fixtures string
 	vars           vars
 }

@@ -40,6 +40,22 @@ type ledger struct {
 	deviations []conformance.Deviation
 	differ     map[string]bool // by pattern
 	passed     int
+	described  int // answers that are as /openapi.json describes them
+}
+
+func (l *ledger) count(described int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.described += described
+}
+
+// enough fails when hardly any answer was held against the server's description.
+func (l *ledger) enough(t *testing.T) {
+	t.Helper()
+	if l.described < 500 {
+		t.Errorf("only %d answers were held against /openapi.json", l.described)
+	}
+	t.Logf("%d answers are as /openapi.json describes them", l.described)
 }
 
 func (l *ledger) record(t *testing.T, id string, found []string) {
@@ -76,6 +92,7 @@ func TestReplay(t *testing.T) {
 		}
 	}
 	t.Logf("%d exchanges and traces are as recorded", l.passed)
+	l.enough(t)
 }
 
 // TestReplayPlain replays what needs no test nodes against the program that users have.
@@ -84,6 +101,7 @@ func TestReplayPlain(t *testing.T) {
 	l := newLedger(t, true)
 	t.Run("variants", func(t *testing.T) { l.replay(t, buildProgram(t), []string{"custom", "testing-pack"}) })
 	t.Logf("%d exchanges and traces are as recorded", l.passed)
+	l.enough(t)
 }
 
 func newLedger(t *testing.T, plain bool) *ledger {
@@ -134,6 +152,8 @@ func (l *ledger) variant(t *testing.T, v conformance.Variant, program, fixtures 
 		t.Fatalf("%v\n%s", err, log.Bytes())
 	}
 	run := conformance.NewRun(strings.TrimPrefix(p.URL, "http://"), base, fixtures)
+	described := newContract(t, p.URL)
+	run.Watch = described.check
 	left := func(tags []string) bool {
 		return slices.ContainsFunc(skip, func(tag string) bool { return slices.Contains(tags, tag) })
 	}
@@ -147,6 +167,7 @@ func (l *ledger) variant(t *testing.T, v conformance.Variant, program, fixtures 
 			l.record(t, c.ID, run.Converse(c))
 		}
 	}
+	l.count(described.close())
 	if err := p.Stop(30 * time.Second); err != nil {
 		t.Errorf("the server ended badly: %v\n%s", err, p.Log())
 	}
