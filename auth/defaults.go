@@ -126,6 +126,7 @@ var defaults = []struct {
 		DELETE /userdata/:file
 		POST /userdata/:file/move/:dest
 		POST /upload/mask
+		POST /jobs/:job_id/share
 		POST /history
 		POST /free
 		POST /assets

@@ -162,7 +162,7 @@ func (v view) ClearHistory() error {
 	q := v.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	recs := q.history.slice(v.scope, 0, -1)
+	recs := q.history.slice(Scope{One: v.scope.One, Owner: v.scope.Owner}, 0, -1)
 	all := Forgotten{All: !v.scope.One}
 	if v.scope.One {
 		for _, r := range recs {

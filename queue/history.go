@@ -10,6 +10,7 @@ type record struct {
 	id, owner  string
 	seq, place int64
 	finished   time.Time
+	shared     bool
 
 	once sync.Once
 	memo any
@@ -20,6 +21,8 @@ type Row struct {
 	ID string
 	// Owner is whose job it was.
 	Owner string
+	// Shared: its owner lets others read it.
+	Shared bool
 
 	rec  *record
 	text func() []byte
@@ -75,7 +78,7 @@ func rowsOf(recs []*record, read func(seqs []int64) [][]byte) []*Row {
 	p := &pager{recs: recs, read: read}
 	rows := make([]*Row, len(recs))
 	for i, r := range recs {
-		rows[i] = &Row{ID: r.id, Owner: r.owner, rec: r, text: func() []byte { return p.text(i) }}
+		rows[i] = &Row{ID: r.id, Owner: r.owner, Shared: r.shared, rec: r, text: func() []byte { return p.text(i) }}
 	}
 	return rows
 }
@@ -161,7 +164,7 @@ func (h *history) slice(s Scope, offset, limit int) []*record {
 	out := []*record{}
 	i := 0
 	for _, r := range h.rows {
-		if r == nil || !s.Has(r.owner) {
+		if r == nil || !s.sees(r) {
 			continue
 		}
 		if limit >= 0 && len(out) >= limit {

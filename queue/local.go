@@ -165,7 +165,7 @@ func (q *Local) load() error {
 		q.waiting.shares = saved.Shares
 	}
 	for _, r := range saved.History {
-		q.history.add(&record{id: r.ID, owner: r.Owner, seq: r.Seq, place: r.Place, finished: r.Finished})
+		q.history.add(&record{id: r.ID, owner: r.Owner, seq: r.Seq, place: r.Place, finished: r.Finished, shared: r.Shared})
 	}
 	for _, s := range saved.Pending {
 		q.restore(s)

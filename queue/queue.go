@@ -93,6 +93,7 @@ const (
 	EventRequeued    = "requeued" // the server ended while it ran; it runs again
 	EventMoved       = "moved"
 	EventForgotten   = "forgotten" // deleted from history; without an id: all of it
+	EventShared      = "shared"    // others may read it, or no longer
 	EventPaused      = "paused"
 	EventResumed     = "resumed"
 	EventHookFailed  = "webhook_failed" // a message was given up
@@ -146,6 +147,8 @@ type View interface {
 	ClearHistory() error
 	// DeleteHistory forgets one finished job, if it is there.
 	DeleteHistory(id string) error
+	// Share lets others read a finished job, or no longer, and reports whether there was one.
+	Share(id string, on bool) (bool, error)
 	// Events returns up to limit events with numbers above after.
 	Events(after int64, limit int) ([]Event, error)
 }
@@ -155,6 +158,8 @@ type Queue interface {
 	View
 	// Of is the view of one owner.
 	Of(owner string) View
+	// In is the view of a scope.
+	In(s Scope) View
 	// NextNumber counts up from 0 and never gives a number twice.
 	NextNumber() int64
 	// Put accepts a job. When it returns without error the job will not be lost. Errors: FullError, ErrForeignID,

@@ -67,7 +67,7 @@ func (v view) Find(id string) *Row {
 	q.mu.Lock()
 	rec := q.history.find(id)
 	q.mu.Unlock()
-	if rec == nil || !v.scope.Has(rec.owner) {
+	if rec == nil || !v.scope.sees(rec) {
 		return nil
 	}
 	return rowsOf([]*record{rec}, q.texts)[0]

@@ -26,7 +26,7 @@ func (s *sqliteStore) readAll() (saved Saved, err error) {
 	if saved.Receipts, err = s.readReceipts(); err != nil {
 		return saved, fmt.Errorf("reading the receipts: %w", err)
 	}
-	rows, err := s.conn.QueryContext(ctx, "SELECT seq, place, id, owner, finished FROM jobs WHERE state = 2 ORDER BY place")
+	rows, err := s.conn.QueryContext(ctx, "SELECT seq, place, id, owner, finished, shared FROM jobs WHERE state = 2 ORDER BY place")
 	if err != nil {
 		return saved, fmt.Errorf("reading the history: %w", err)
 	}
@@ -34,7 +34,7 @@ func (s *sqliteStore) readAll() (saved Saved, err error) {
 	for rows.Next() {
 		var r SavedRow
 		var at int64
-		if err := rows.Scan(&r.Seq, &r.Place, &r.ID, &r.Owner, &at); err != nil {
+		if err := rows.Scan(&r.Seq, &r.Place, &r.ID, &r.Owner, &at, &r.Shared); err != nil {
 			return saved, fmt.Errorf("reading the history: %w", err)
 		}
 		r.Finished = time.UnixMilli(at)

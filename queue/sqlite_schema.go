@@ -32,6 +32,9 @@ CREATE INDEX events_owner ON events (owner, number) WHERE owner <> '';
 -- A page less to write at every change of a job's state; the few open jobs are found at the start alone.
 DROP INDEX jobs_open;
 CREATE TABLE receipts (seq INTEGER PRIMARY KEY, key TEXT NOT NULL, sum BLOB NOT NULL, answer TEXT NOT NULL, job TEXT NOT NULL, at INTEGER NOT NULL);
+`, `
+-- Whether its owner lets others read it.
+ALTER TABLE jobs ADD COLUMN shared INTEGER NOT NULL DEFAULT 0;
 `}
 
 // migrate brings the file to the newest version of the schema, or not at all.
@@ -73,6 +76,7 @@ const (
 	sqlNoJob    = "DELETE FROM jobs WHERE seq = ?"
 	sqlNoBody   = "DELETE FROM bodies WHERE seq = ?"
 	sqlNoResult = "DELETE FROM results WHERE seq = ?"
+	sqlShare    = "UPDATE jobs SET shared = ? WHERE seq = ?"
 	sqlNoOpts   = "UPDATE bodies SET options = NULL WHERE seq = ?"
 	sqlMove     = "UPDATE jobs SET class = ?, rank = ?, sub = ? WHERE seq = ?"
 	sqlSetting  = "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
@@ -93,7 +97,7 @@ const (
 )
 
 var statements = []string{
-	sqlJob, sqlBody, sqlStart, sqlReturn, sqlFinish, sqlResult, sqlNoJob, sqlNoBody, sqlNoResult, sqlNoOpts, sqlMove, sqlSetting,
+	sqlJob, sqlBody, sqlStart, sqlReturn, sqlFinish, sqlResult, sqlNoJob, sqlNoBody, sqlNoResult, sqlNoOpts, sqlShare, sqlMove, sqlSetting,
 	sqlEvent, sqlHook, sqlNoHook, sqlHookWait, sqlTrim, sqlAllBodies, sqlAllResults, sqlAllFinished,
 	sqlReceipt, sqlTrimSlips, sqlBegin, sqlCommit, sqlRollback,
 }

@@ -217,6 +217,8 @@ func (s *sqliteStore) apply(c Change) error {
 			return s.execAll(sqlAllBodies, sqlAllResults, sqlAllFinished)
 		}
 		return s.remove(c.Seqs)
+	case Shared:
+		return s.exec(sqlShare, c.On, c.Seq)
 	case PauseSet:
 		return s.exec(sqlSetting, settingPaused, c.On)
 	case HookAdded:

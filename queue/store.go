@@ -64,6 +64,7 @@ type SavedRow struct {
 	Seq, Place int64
 	ID, Owner  string
 	Finished   time.Time
+	Shared     bool
 }
 
 // Batch is kept as a whole or not at all.
@@ -112,6 +113,11 @@ type (
 		Seqs []int64
 		All  bool
 	}
+	// Shared notes whether others may read a finished job.
+	Shared struct {
+		Seq int64
+		On  bool
+	}
 	// PauseSet notes whether the queue is paused.
 	PauseSet struct{ On bool }
 	// HookAdded is a message to send.
@@ -138,6 +144,7 @@ func (Finished) change()      {}
 func (Removed) change()       {}
 func (Moved) change()         {}
 func (Forgotten) change()     {}
+func (Shared) change()        {}
 func (PauseSet) change()      {}
 func (HookAdded) change()     {}
 func (HookDone) change()      {}

@@ -9,7 +9,12 @@ import (
 type Scope struct {
 	One   bool
 	Owner string
+	// Shared: finished jobs that others share may be read, too.
+	Shared bool
 }
+
+// sees reports whether a finished job may be read.
+func (s Scope) sees(r *record) bool { return s.Has(r.owner) || s.Shared && r.shared }
 
 // Has reports whether an owner's jobs are in the scope.
 func (s Scope) Has(owner string) bool { return !s.One || s.Owner == owner }
@@ -24,6 +29,29 @@ var _ View = view{}
 
 // Of implements Queue.
 func (q *Local) Of(owner string) View { return view{q, Scope{One: true, Owner: owner}} }
+
+// In implements Queue.
+func (q *Local) In(s Scope) View { return view{q, s} }
+
+// Share implements View.
+func (v view) Share(id string, on bool) (bool, error) {
+	q := v.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	rec := q.history.find(id)
+	if rec == nil || !v.scope.Has(rec.owner) {
+		return false, nil
+	}
+	if rec.shared == on {
+		return true, nil
+	}
+	b := Batch{Changes: []Change{Shared{Seq: rec.seq, On: on}}, Events: []Event{q.event(EventShared, &Job{ID: id, Owner: rec.owner}, "shared", on)}}
+	if err := q.commit(b); err != nil {
+		return false, fmt.Errorf("sharing %s: %w", id, err)
+	}
+	rec.shared = on
+	return true, nil
+}
 
 func (v view) has(j *Job) bool { return v.scope.Has(j.Owner) }
 

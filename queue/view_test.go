@@ -181,12 +181,39 @@ func TestOwnersOutliveTheProcess(t *testing.T) {
 	must(t, r.putOwned("", "", "2", 0))
 	r.close()
 	again := newRig(t, func(c *queue.Config) { c.Store = queue.NewFile(path, queue.FileOptions{}) })
-	t.Cleanup(again.close)
 	_, pending := again.Of("ann").Snapshot()
 	if rest, all := again.Snapshot(); len(rest) != 0 || !slices.Equal(idsOf(all), []string{"1", "2", "old"}) {
 		t.Errorf("everybody's jobs after the restart: %v", idsOf(all))
 	}
 	if len(pending) != 1 || pending[0].ID != "1" || pending[0].Grant != "k1" {
 		t.Errorf("ann's jobs after the restart: %v", idsOf(pending))
+	}
+	stop := again.work()
+	for _, id := range []string{"1", "2", "old"} {
+		if got := <-again.started; got != id {
+			t.Errorf("%s runs, want %s", got, id)
+		}
+		again.release <- queue.Outcome{Success: true}
+	}
+	stop()
+	if done, err := again.Of("bob").Share("1", true); done || err != nil {
+		t.Errorf("bob shares ann's job: %t, %v", done, err)
+	}
+	if done, err := again.Of("ann").Share("1", true); !done || err != nil {
+		t.Errorf("ann shares her job: %t, %v", done, err)
+	}
+	again.close()
+	third := newRig(t, func(c *queue.Config) { c.Store = queue.NewFile(path, queue.FileOptions{}) })
+	t.Cleanup(third.close)
+	scope := queue.Scope{One: true, Owner: "bob", Shared: true}
+	if rows := third.In(scope).History(0, -1); len(rows) != 1 || rows[0].ID != "1" || !rows[0].Shared || third.In(scope).Find("1") == nil {
+		t.Errorf("bob reads %d shared jobs", len(rows))
+	}
+	if third.Of("bob").Find("1") != nil || third.In(scope).Find("2") != nil {
+		t.Error("bob reads what is not shared")
+	}
+	must(t, third.In(scope).ClearHistory())
+	if third.Of("ann").Find("1") == nil {
+		t.Error("bob has cleared what ann shares")
 	}
 }

@@ -55,7 +55,7 @@ func (s *Server) scope(c echo.Context) queue.Scope {
 	case given && asked != p.ID && asked != p.Name, p.ID == "":
 		return queue.Scope{One: true, Owner: nobody}
 	}
-	return queue.Scope{One: true, Owner: p.ID}
+	return queue.Scope{One: true, Owner: p.ID, Shared: s.listsShared(c, p)}
 }
 
 // ownerNamed is the id of a user by id or name; the text itself when there is none, since jobs outlive their users.
@@ -75,7 +75,7 @@ func (s *Server) ownerNamed(ctx context.Context, text string) string {
 // jobs is the queue as far as a request may see and change it.
 func (s *Server) jobs(c echo.Context) queue.View {
 	if scope := s.scope(c); scope.One {
-		return s.queue.Of(scope.Owner)
+		return s.queue.In(scope)
 	}
 	return s.queue
 }

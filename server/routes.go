@@ -34,6 +34,7 @@ func (s *Server) routes() []route {
 		{post, "/api/jobs/cancel", s.postJobsCancel, false},
 		{get, "/api/jobs/:job_id", s.getJob, false},
 		{post, "/api/jobs/:job_id/cancel", s.postJobCancel, false},
+		{post, "/api/jobs/:job_id/share", s.postJobShare, true},
 		{get, "/object_info", s.getObjectInfo, false},
 		{get, "/object_info/:node_class", s.getObjectInfoOf, false},
 		{get, "/system_stats", s.getSystemStats, false},

@@ -82,6 +82,13 @@ func (s *Server) viewed(c echo.Context, given string) (path, name string, status
 	if !folders.Within(root, path) { // a link to the outside
 		return "", "", http.StatusForbidden
 	}
+	if s.owned() && !exists(path) {
+		if sub, err := filepath.Rel(root, dir); err == nil {
+			if shared, ok := s.sharedFile(c, kind, strings.TrimPrefix(sub, "."), name); ok {
+				path = shared
+			}
+		}
+	}
 	return path, name, http.StatusOK
 }
 

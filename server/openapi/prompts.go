@@ -109,6 +109,10 @@ var jobsGroup = group{"jobs", "One view of waiting, running and finished jobs.",
 		answers: []answer{ok(`{cancelled! boolean}`, ""), noQueue},
 	},
 	{
+		method: post, path: "/api/jobs/:job_id/share", summary: "Let others read a finished job", params: []param{ownerParam}, body: mayTake(`{shared boolean}`, "true unless it says false"),
+		answers: []answer{ok(`{shared! boolean}`, ""), plain(400, "the body cannot be read"), plain(404, "there is no such job"), tooLarge, badRequest, noQueue},
+	},
+	{
 		method: post, path: "/api/jobs/cancel", summary: "Cancel jobs", params: []param{ownerParam}, body: takes(`{job_ids! []any}`, ""),
 		answers: []answer{ok(`{cancelled! boolean}`, ""), with(400, `{error! string; invalid_ids []string}`, "the ids cannot be used"), tooLarge, badRequest, noQueue},
 	},
