@@ -140,7 +140,7 @@ func (c *client) serve(ctx context.Context) {
 	c.mu.Unlock()
 
 	var helpers sync.WaitGroup
-	helpers.Go(func() { defer cancel(); c.write(ctx) })
+	helpers.Go(func() { defer cancel(); c.write(ctx, cancel) })
 	helpers.Go(func() { defer cancel(); c.ping(ctx) })
 	// Reading with ctx would tear the connection down before a close message could be sent.
 	readCtx, stopReading := context.WithCancel(context.WithoutCancel(ctx))
@@ -169,7 +169,12 @@ func (c *client) sayGoodbye() {
 	_ = c.conn.Close(code, reason)
 }
 
-func (c *client) write(ctx context.Context) {
+// write sends what is queued. A message that takes too long ends the connection. One timer for all of them, and a context that never ends: a
+// deadline of its own for each message would cost as much as making it ready does.
+func (c *client) write(ctx context.Context, stop func()) {
+	late := time.AfterFunc(c.hub.cfg.WriteTimeout, stop)
+	late.Stop()
+	endless := context.WithoutCancel(ctx)
 	for {
 		f, ok := c.pop()
 		if !ok {
@@ -184,9 +189,9 @@ func (c *client) write(ctx context.Context) {
 		if f.binary {
 			kind = websocket.MessageBinary
 		}
-		writeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.hub.cfg.WriteTimeout)
-		err := c.conn.Write(writeCtx, kind, f.data)
-		cancel()
+		late.Reset(c.hub.cfg.WriteTimeout)
+		err := c.conn.Write(endless, kind, f.data)
+		late.Stop()
 		if err != nil {
 			return
 		}
