@@ -158,6 +158,7 @@ func newBothWays(t *testing.T) bothWays {
 	p := browser.Blank(t, withNodeInfo(t, s, data))
 	p.Goto("/")
 	p.WaitFor("the front end is up", "window.app?.graph && window.app.extensionManager && Object.keys(LiteGraph.registered_node_types).length > 600")
+	p.Resize(160, 120) // there is little to draw
 	return bothWays{p, workflow.Converter{Definitions: func(class string) *pyjson.Object { return info.Object(class) }}}
 }
 
