@@ -8,6 +8,7 @@ import (
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
 	"comfygo/engine/ort"
+	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 )
 
@@ -61,4 +62,13 @@ func (rt *Runtime) changed(f func(*Config)) *Runtime {
 	}
 	r.lib, r.block = rt.lib, rt.block
 	return r
+}
+
+// Residuals runs a ControlNet alone: the results for the input blocks, then the middle block's.
+func (c *Control) Residuals(ctx context.Context, x *tensor.Tensor, t []float32, in sampling.Inputs) ([]*tensor.Tensor, error) {
+	r, err := c.run(ctx, x, t, in)
+	if err != nil {
+		return nil, err
+	}
+	return append(r.blocks, r.middle), nil
 }

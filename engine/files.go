@@ -92,6 +92,7 @@ func wideSizes(found *models.Found) map[string]int64 {
 		"unet":     sum(found.UNet != nil, found.UNetScope, ""),
 		"vae":      sum(found.VAE != nil, found.VAEScope, ""),
 		"tiny":     sum(found.Tiny != nil && found.Tiny.HasEncoder, found.TinyEncoderScope, "") + sum(found.Tiny != nil && found.Tiny.HasDecoder, found.TinyDecoderScope, ""),
+		"control":  sum(found.Control != nil, found.ControlScope, ""),
 		"upscaler": sum(found.Upscaler != nil, found.UpscalerScope, ""),
 		"clip":     sum(found.CLIP != nil, found.CLIPScope, "text_model.encoder."),
 	}

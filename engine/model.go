@@ -99,6 +99,7 @@ func (m *Model) Concat() sampling.Concat {
 // Predict runs the network: x [N,C,H,W] as the network reads it, one timestep a row, and the conditions of
 // in; the result is the raw prediction [N,C,H,W].
 func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in sampling.Inputs) (*tensor.Tensor, error) {
+	plain := x
 	x, err := m.joined(x, in)
 	if err != nil {
 		return nil, err
@@ -126,9 +127,17 @@ func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in s
 	if m.cfg.AdmChannels > 0 {
 		inputs["y"] = ort.Floats(in.Y.Data, in.Y.Shape...)
 	}
+	write := models.UNetGraph
+	steered, err := m.controlled(ctx, plain, t, in, inputs)
+	if err != nil {
+		return nil, err
+	}
+	if steered {
+		kind, write = kind+" controlled", models.ControlledUNetGraph
+	}
 	var out ort.Value
 	err = m.rt.with(ctx, m.file, kind, p, func() (*onnx.Graph, error) {
-		return models.UNetGraph(m.file.found.UNetScope(), m.cfg, p.target, even)
+		return write(m.file.found.UNetScope(), m.cfg, p.target, even)
 	}, func(n *network) error {
 		var err error
 		out, err = n.step(ctx, inputs, "out")

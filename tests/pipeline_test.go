@@ -66,6 +66,12 @@ func uploadInputs(t *testing.T, server *instance) {
 
 func runPipeline(t *testing.T, server *instance, name string, c pipelineCase) {
 	t.Helper()
+	runPipelineOf(t, server, name, c, "pipeline/latents")
+}
+
+// runPipelineOf is runPipeline with the name of the golden that holds the latents.
+func runPipelineOf(t *testing.T, server *instance, name string, c pipelineCase, stored string) {
+	t.Helper()
 	result := server.run(t, c.Workflow)
 	if f := result.Failure(); f != nil {
 		t.Fatalf("node %s: %s", f.NodeType, f.Message)
@@ -82,9 +88,9 @@ func runPipeline(t *testing.T, server *instance, name string, c pipelineCase) {
 	if len(latents) != len(c.Latents) {
 		t.Fatalf("%d latents, want %d", len(latents), len(c.Latents))
 	}
-	stored := golden.Load(t, "pipeline/latents", nil)
+	tensors := golden.Load(t, stored, nil)
 	for i, key := range slices.Sorted(maps.Keys(c.Latents)) {
-		compareLatent(t, "latent "+key, server.view(t, latents[i]), stored.Get(t, name+"/"+key).Data)
+		compareLatent(t, "latent "+key, server.view(t, latents[i]), tensors.Get(t, name+"/"+key).Data)
 	}
 }
 

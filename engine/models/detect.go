@@ -16,12 +16,14 @@ type Found struct {
 	Tiny *TinyConfig
 	// Upscaler enlarges pictures.
 	Upscaler *UpscalerConfig
-	unet     func() *weights.Scope
-	vae      func() *weights.Scope
-	clip     func() *weights.Scope
-	Source   weights.Source
+	// Control is a ControlNet.
+	Control *ControlConfig
+	unet    func() *weights.Scope
+	vae     func() *weights.Scope
+	clip    func() *weights.Scope
+	Source  weights.Source
 
-	tinyEncoder, tinyDecoder, upscaler func() *weights.Scope
+	tinyEncoder, tinyDecoder, upscaler, control func() *weights.Scope
 }
 
 // UNetScope returns a fresh scope of the U-Net's weights.
@@ -41,6 +43,9 @@ func (f *Found) TinyDecoderScope() *weights.Scope { return f.tinyDecoder() }
 
 // UpscalerScope returns a fresh scope of the weights of a network that enlarges pictures.
 func (f *Found) UpscalerScope() *weights.Scope { return f.upscaler() }
+
+// ControlScope returns a fresh scope of a ControlNet's weights.
+func (f *Found) ControlScope() *weights.Scope { return f.control() }
 
 // embeddedConfig is the part of a file's "config" metadata that detection reads. Files of other sizes than the
 // well-known ones (the built-in demo model) carry it; keys follow upstream's U-Net parameters.
@@ -74,6 +79,12 @@ var clipPrefixes = []struct {
 // model in it is of a family that it does not run, saying which.
 func Detect(src weights.Source) (*Found, error) {
 	f := &Found{Source: src}
+	if err := f.detectControl(); err != nil {
+		return nil, fmt.Errorf("detecting the ControlNet in %s: %w", src.Path(), err)
+	}
+	if f.Control != nil {
+		return f, nil
+	}
 	if err := f.detectUNet(); err != nil {
 		return nil, fmt.Errorf("detecting the model in %s: %w", src.Path(), err)
 	}
@@ -104,9 +115,6 @@ func (f *Found) detectUNet() error {
 		view := weights.Sub(f.Source, p)
 		if _, ok := view.Lookup("input_blocks.0.0.weight"); !ok {
 			continue
-		}
-		if _, control := view.Lookup("zero_convs.0.0.weight"); control {
-			return fmt.Errorf("this is a ControlNet, not a diffusion model")
 		}
 		cfg, err := readUNet(weights.NewScope(view))
 		if err != nil {

@@ -45,7 +45,18 @@ func readUNet(s *weights.Scope) (UNetConfig, error) {
 	if len(first) != 4 || len(last) != 4 {
 		return UNetConfig{}, fmt.Errorf("reading the U-Net's shape: input_blocks.0.0.weight is %v, out.2.weight is %v, wanted four dimensions each", first, last)
 	}
-	c := UNetConfig{InChannels: first[1], ModelChannels: first[0], OutChannels: last[0], Levels: 1}
+	c, err := readHalf(s)
+	c.OutChannels = last[0]
+	return c, err
+}
+
+// readHalf reads what the first half of a U-Net tells.
+func readHalf(s *weights.Scope) (UNetConfig, error) {
+	first := s.Shape("input_blocks.0.0.weight")
+	if len(first) != 4 {
+		return UNetConfig{}, fmt.Errorf("reading the U-Net's shape: input_blocks.0.0.weight is %v, wanted four dimensions", first)
+	}
+	c := UNetConfig{InChannels: first[1], ModelChannels: first[0], Levels: 1}
 	for i := range s.Count("input_blocks") {
 		if s.Has(fmt.Sprintf("input_blocks.%d.0.op.weight", i)) {
 			c.Levels++
@@ -70,13 +81,25 @@ type unet struct {
 	emb     *onnx.Value // SiLU of the time embedding, [B,4·ModelChannels]
 	context *onnx.Value
 	even    bool
+	// controlled says that a ControlNet's results are added; see ControlledUNetGraph.
+	controlled bool
 }
 
 // UNetGraph writes the network. even says that every size it will see is a multiple of 2^(Levels-1), which allows a
 // cheaper upsampling (upstream: ldm/modules/diffusionmodules/openaimodel.py UNetModel).
 func UNetGraph(s *weights.Scope, cfg UNetConfig, t nn.Target, even bool) (*onnx.Graph, error) {
+	return buildUNet(s, cfg, t, even, false)
+}
+
+// ControlledUNetGraph is UNetGraph with the further inputs ControlInput(0), ControlInput(1), … [B,C,h,w], which are added
+// to the input blocks' results on their way to the output blocks, and ControlMiddle, added to the middle block's.
+func ControlledUNetGraph(s *weights.Scope, cfg UNetConfig, t nn.Target, even bool) (*onnx.Graph, error) {
+	return buildUNet(s, cfg, t, even, true)
+}
+
+func buildUNet(s *weights.Scope, cfg UNetConfig, t nn.Target, even, controlled bool) (*onnx.Graph, error) {
 	g, err := onnx.Build("unet", func(g *onnx.Graph) error {
-		u := &unet{Builder: &nn.Builder{Graph: g, Target: t}, cfg: cfg, even: even}
+		u := &unet{Builder: &nn.Builder{Graph: g, Target: t}, cfg: cfg, even: even, controlled: controlled}
 		u.write(s)
 		return nil
 	})
@@ -87,13 +110,7 @@ func UNetGraph(s *weights.Scope, cfg UNetConfig, t nn.Target, even bool) (*onnx.
 }
 
 func (u *unet) write(s *weights.Scope) {
-	batch := onnx.Sym("B")
-	x := u.Input("x", dtype.F32, batch, onnx.D(u.cfg.InChannels), onnx.Sym("H"), onnx.Sym("W"))
-	ts := u.Input("timesteps", dtype.F32, batch)
-	u.context = u.Cast(u.Input("context", dtype.F32, batch, onnx.Sym("T"), onnx.D(max(u.cfg.ContextDim, 1))), u.Target.Compute)
-	u.emb = u.SiLU(u.embedding(s, ts, batch))
-
-	h := u.Cast(x, u.Target.Compute)
+	h := u.inputs(s)
 	var skips []*onnx.Value
 	for i := range s.Count("input_blocks") {
 		h = u.block(s.At("input_blocks").Index(i), h, nil)
@@ -101,6 +118,12 @@ func (u *unet) write(s *weights.Scope) {
 	}
 	if s.HasAny("middle_block") {
 		h = u.block(s.At("middle_block"), h, nil)
+	}
+	if u.controlled {
+		for i, skip := range skips {
+			skips[i] = u.steered(skip, ControlInput(i))
+		}
+		h = u.steered(h, ControlMiddle)
 	}
 	for i := range s.Count("output_blocks") {
 		if len(skips) == 0 {
@@ -117,6 +140,16 @@ func (u *unet) write(s *weights.Scope) {
 	h = u.GroupNormSiLU(s.At("out", "0"), h, 32, 1e-5)
 	h = u.Conv2d(s.At("out", "2"), h, u.cfg.OutChannels, 3, onnx.Pad1())
 	u.Output("out", u.Cast(h, dtype.F32))
+}
+
+// inputs declares the inputs and returns x in the type that is computed in.
+func (u *unet) inputs(s *weights.Scope) *onnx.Value {
+	batch := onnx.Sym("B")
+	x := u.Input("x", dtype.F32, batch, onnx.D(u.cfg.InChannels), onnx.Sym("H"), onnx.Sym("W"))
+	ts := u.Input("timesteps", dtype.F32, batch)
+	u.context = u.Cast(u.Input("context", dtype.F32, batch, onnx.Sym("T"), onnx.D(max(u.cfg.ContextDim, 1))), u.Target.Compute)
+	u.emb = u.SiLU(u.embedding(s, ts, batch))
+	return u.Cast(x, u.Target.Compute)
 }
 
 // missing lets the scope note that a block has no counterpart; the graph is not used then.

@@ -29,6 +29,11 @@ type Cond struct {
 	Default bool
 	// ConcatLatent and ConcatMask are what inpainting and editing models read in place of the latent and its noise mask.
 	ConcatLatent, ConcatMask *tensor.Tensor
+	// Control, when set, is a further network that steers the prediction: a pointer that Inputs hands on to the Network.
+	// Entries run in one batch only with others that have the same one.
+	Control any
+	// ControlForAll lends the control to entries of the other sides that have none.
+	ControlForAll bool
 	// Values holds everything else upstream keeps in the entry, for Params.Conditions.
 	Values map[string]any
 }
@@ -53,6 +58,8 @@ type entry struct {
 	start  *float32       // the entry acts at levels from start…
 	end    *float32       // …down to end
 	inputs Inputs
+	// control is the entry's own or one that was lent to it; see Cond.Control.
+	control any
 }
 
 // active reports whether the entry acts at a noise level.
@@ -64,7 +71,7 @@ func (e *entry) active(sigma float32) bool {
 func resolveAll(m *ModelSampling, conds []Cond, shape []int) ([]*entry, error) {
 	out := make([]*entry, 0, len(conds))
 	for i := range conds {
-		e := &entry{cond: &conds[i]}
+		e := &entry{cond: &conds[i], control: conds[i].Control}
 		if err := e.resolveArea(shape[2:]); err != nil {
 			return nil, fmt.Errorf("reading conditioning entry %d: %w", i, err)
 		}

@@ -9,12 +9,14 @@ type job struct {
 	weight *tensor.Tensor
 	inputs Inputs
 	area   *region
+	// control is the entry's.
+	control any
 }
 
 // newJob returns what the entry has the network do for the noisy latent x.
 func (e *entry) newJob(side int, x *tensor.Tensor) *job {
 	rows := x.Dim(0)
-	return &job{side: side, x: e.area.cut(x), weight: e.weight(x.Shape), area: e.area, inputs: Inputs{
+	return &job{side: side, x: e.area.cut(x), weight: e.weight(x.Shape), area: e.area, control: e.control, inputs: Inputs{
 		Context: repeatRows(e.inputs.Context, rows),
 		Y:       repeatRows(e.inputs.Y, rows),
 		Concat:  e.area.cutRows(e.inputs.Concat, rows),
@@ -89,7 +91,7 @@ func valueOr(p *float64, fallback float64) float64 {
 
 // fits reports whether two jobs may run in one batch.
 func (j *job) fits(o *job) bool {
-	return tensor.SameShape(j.x, o.x) && contextsFit(j.inputs.Context, o.inputs.Context) &&
+	return j.control == o.control && tensor.SameShape(j.x, o.x) && contextsFit(j.inputs.Context, o.inputs.Context) &&
 		sameOrNil(j.inputs.Y, o.inputs.Y) && sameOrNil(j.inputs.Concat, o.inputs.Concat)
 }
 

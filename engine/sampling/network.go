@@ -21,6 +21,10 @@ type Inputs struct {
 	Y *tensor.Tensor
 	// Concat are channels [N,C',H,W] that the network reads beside x.
 	Concat *tensor.Tensor
+	// Control, when set, is the rows' Cond.Control; Sigma is their noise level and Entries how many entries' rows they are.
+	Control any
+	Sigma   float32
+	Entries int
 	// Parts, when set, says that x holds packed rows of a nested latent: the shapes of the parts, to Unpack it by.
 	Parts [][]int
 	// Options are the run's Params.Options, for networks that know them.

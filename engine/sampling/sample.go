@@ -264,6 +264,10 @@ func (g *guide) prepare(latent, mask *tensor.Tensor) error {
 		g.other.sides = append(g.other.sides, entries)
 	}
 	matchAreas(g.sides)
+	g.lendControls()
+	if g.other != nil {
+		g.other.lendControls()
+	}
 	return nil
 }
 

@@ -20,11 +20,14 @@ const (
 	keyDefault      = "default"             // bool
 	keyConcatLatent = "concat_latent_image" // *tensor.Tensor [B,C,H,W]
 	keyConcatMask   = "concat_mask"         // *tensor.Tensor [B,H,W]
+	// keyControl and keyControlForAll are set by package conditioning.
+	keyControl       = "control"                 // *engine.Control
+	keyControlForAll = "control_apply_to_uncond" // bool
 )
 
 // foreign are keys that change the picture by parts of a model which sampling does not run: leaving them out in silence
 // would give another picture.
-var foreign = map[string]string{"control": "a ControlNet", "gligen": "a GLIGEN model", "hooks": "hooks"}
+var foreign = map[string]string{"gligen": "a GLIGEN model", "hooks": "hooks"}
 
 // entries reads a conditioning. It fails on values of another type than their key has and on entries that ask for what
 // the sampler lacks.
@@ -48,6 +51,9 @@ func entries(input string, c engine.Conditioning) ([]es.Cond, error) {
 		to.ConcatMask = value[*tensor.Tensor](&r, keyConcatMask)
 		to.MaskBounds = value[bool](&r, keyMaskBounds)
 		to.Default = value[bool](&r, keyDefault)
+		if c := value[*engine.Control](&r, keyControl); c != nil {
+			to.Control, to.ControlForAll = c, value[bool](&r, keyControlForAll)
+		}
 		if r.err != nil {
 			return nil, fmt.Errorf("sampling: entry %d of %s: %w", i, input, r.err)
 		}

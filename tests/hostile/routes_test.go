@@ -107,7 +107,7 @@ var errRefusedToSend = errors.New("the client refuses to send it")
 
 // send sends a request as it stands. Of an answer that goes on for ever it reads the beginning.
 func (r *rig) send(ctx context.Context, c request) (a answer, err error) {
-	const patience = 20 * time.Second
+	const patience = time.Minute
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, c.method, r.url, strings.NewReader(c.body))

@@ -1,0 +1,208 @@
+package engine_test
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"comfygo/engine"
+	"comfygo/engine/dtype"
+	"comfygo/engine/safetensors"
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+	"comfygo/tests/golden"
+)
+
+// twoBlocks writes two files with one ControlNet of two residual blocks a level, in its own layout and in that of
+// diffusers, made of the parts of one with a single block a level.
+func twoBlocks(t *testing.T, path string) (own, diffusers string) {
+	t.Helper()
+	src, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	var a, b []safetensors.Tensor
+	for _, name := range src.Names() {
+		e, _ := src.Lookup(name)
+		for _, p := range controlParts {
+			rest, ok := strings.CutPrefix(name, "control_model."+p.from)
+			if !ok {
+				continue
+			}
+			tensor := safetensors.Tensor{Name: p.own + rest, DType: e.DType, Shape: e.Shape, Data: e.Data}
+			a = append(a, tensor)
+			if strings.Contains(p.diffusers, "resnets") {
+				rest = residualName.Replace(rest)
+			}
+			tensor.Name = p.diffusers + rest
+			b = append(b, tensor)
+		}
+	}
+	dir := t.TempDir()
+	own, diffusers = filepath.Join(dir, "own.safetensors"), filepath.Join(dir, "diffusers.safetensors")
+	if err := errors.Join(safetensors.Save(own, nil, a), safetensors.Save(diffusers, nil, b)); err != nil {
+		t.Fatal(err)
+	}
+	return own, diffusers
+}
+
+var residualName = strings.NewReplacer("in_layers.0.", "norm1.", "in_layers.2.", "conv1.", "emb_layers.1.", "time_emb_proj.",
+	"out_layers.0.", "norm2.", "out_layers.3.", "conv2.", "skip_connection.", "conv_shortcut.")
+
+// controlParts are the beginnings of names: in the file at hand, and in the two layouts.
+var controlParts = []struct{ from, own, diffusers string }{
+	{"time_embed.0.", "time_embed.0.", "time_embedding.linear_1."},
+	{"time_embed.2.", "time_embed.2.", "time_embedding.linear_2."},
+	{"input_blocks.0.0.", "input_blocks.0.0.", "conv_in."},
+	{"input_blocks.1.0.", "input_blocks.1.0.", "down_blocks.0.resnets.0."},
+	{"input_blocks.1.1.", "input_blocks.1.1.", "down_blocks.0.attentions.0."},
+	{"input_blocks.1.0.", "input_blocks.2.0.", "down_blocks.0.resnets.1."},
+	{"input_blocks.1.1.", "input_blocks.2.1.", "down_blocks.0.attentions.1."},
+	{"input_blocks.2.0.op.", "input_blocks.3.0.op.", "down_blocks.0.downsamplers.0.conv."},
+	{"input_blocks.3.0.", "input_blocks.4.0.", "down_blocks.1.resnets.0."},
+	{"input_blocks.3.1.", "input_blocks.4.1.", "down_blocks.1.attentions.0."},
+	{"middle_block.0.", "input_blocks.5.0.", "down_blocks.1.resnets.1."},
+	{"middle_block.1.", "input_blocks.5.1.", "down_blocks.1.attentions.1."},
+	{"zero_convs.0.0.", "zero_convs.0.0.", "controlnet_down_blocks.0."},
+	{"zero_convs.1.0.", "zero_convs.1.0.", "controlnet_down_blocks.1."},
+	{"zero_convs.2.0.", "zero_convs.2.0.", "controlnet_down_blocks.2."},
+	{"zero_convs.0.0.", "zero_convs.3.0.", "controlnet_down_blocks.3."},
+	{"zero_convs.3.0.", "zero_convs.4.0.", "controlnet_down_blocks.4."},
+	{"zero_convs.3.0.", "zero_convs.5.0.", "controlnet_down_blocks.5."},
+	{"input_hint_block.0.", "input_hint_block.0.", "controlnet_cond_embedding.conv_in."},
+	{"input_hint_block.2.", "input_hint_block.2.", "controlnet_cond_embedding.blocks.0."},
+	{"input_hint_block.4.", "input_hint_block.4.", "controlnet_cond_embedding.blocks.1."},
+	{"input_hint_block.6.", "input_hint_block.6.", "controlnet_cond_embedding.blocks.2."},
+	{"input_hint_block.8.", "input_hint_block.8.", "controlnet_cond_embedding.blocks.3."},
+	{"input_hint_block.10.", "input_hint_block.10.", "controlnet_cond_embedding.blocks.4."},
+	{"input_hint_block.12.", "input_hint_block.12.", "controlnet_cond_embedding.blocks.5."},
+	{"input_hint_block.14.", "input_hint_block.14.", "controlnet_cond_embedding.conv_out."},
+	{"middle_block.0.", "middle_block.0.", "mid_block.resnets.0."},
+	{"middle_block.1.", "middle_block.1.", "mid_block.attentions.0."},
+	{"middle_block.2.", "middle_block.2.", "mid_block.resnets.1."},
+	{"middle_block_out.0.", "middle_block_out.0.", "controlnet_mid_block."},
+}
+
+// TestControlNetOfDiffusers compares the two layouts of one network.
+func TestControlNetOfDiffusers(t *testing.T) {
+	t.Parallel()
+	var results [2][]*tensor.Tensor
+	own, diffusers := twoBlocks(t, golden.Checkpoint(t, "controlnet-sd15"))
+	for i, path := range []string{own, diffusers} {
+		net, err := shared.LoadControlNet(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := net.With(golden.Image("hint", 1, 64, 80, 3), 1, 0, 1, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := sampling.Inputs{Context: golden.Normal("control-context", 1, 77, 768), Entries: 1}
+		if results[i], err = c.Residuals(t.Context(), golden.Normal("control-x", 1, 4, 8, 10), []float32{500}, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const blocks = 6
+	if len(results[0]) != blocks+1 || len(results[1]) != blocks+1 {
+		t.Fatalf("%d and %d results", len(results[0]), len(results[1]))
+	}
+	for i, want := range results[0] {
+		if !slices.Equal(results[1][i].Data, want.Data) {
+			t.Errorf("result %d: %v", i, golden.Difference(results[1][i].Data, want.Data))
+		}
+	}
+}
+
+// steer predicts with a control, at a noise level.
+func steer(t *testing.T, m *engine.Model, c *engine.Control, sigma float32) []float32 {
+	t.Helper()
+	x := golden.Normal("control-x", 2, 4, 8, 10)
+	in := sampling.Inputs{Context: golden.Normal("control-context", 2, 77, 768), Sigma: sigma, Entries: 2}
+	if c != nil {
+		in.Control = c
+	}
+	time := m.Sampling().Timestep(sigma)
+	y, err := m.Predict(t.Context(), x, []float32{time, time}, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return y.Data
+}
+
+func TestControlNet(t *testing.T) {
+	t.Parallel()
+	path := golden.Checkpoint(t, "controlnet-sd15")
+	m, err := shared.LoadModel(golden.Checkpoint(t, "sd15-small"), dtype.Invalid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, err := shared.LoadControlNet(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(n *engine.ControlNet, strength, start, end float64, previous *engine.Control) *engine.Control {
+		c, err := n.With(golden.Image("hint", 1, 50, 70, 3), strength, start, end, previous)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	const sigma = 2
+	plain, steered := steer(t, m, nil, sigma), steer(t, m, with(net, 0.7, 0, 1, nil), sigma)
+	if slices.Equal(plain, steered) {
+		t.Error("the ControlNet changes nothing")
+	}
+	if got := steer(t, m, with(net, 0.7, 0, 0.1, nil), sigma); !slices.Equal(got, plain) {
+		t.Error("it acts after its end")
+	}
+	if got := steer(t, m, with(net, 0.7, 0.95, 1, nil), sigma); !slices.Equal(got, plain) {
+		t.Error("it acts before its start")
+	}
+	// Half the strength twice is the same as the whole, but for the order of the additions.
+	golden.Compare(t, "two controls", steer(t, m, with(net, 0.35, 0, 1, with(net, 0.35, 0, 1, nil)), sigma), steered, fp32)
+	if got := steer(t, m, with(net, 0.7, 0.95, 1, with(net, 0.7, 0, 1, nil)), sigma); !slices.Equal(got, steered) {
+		t.Error("one that does not act keeps the one before it from acting")
+	}
+}
+
+func TestControlNetWrong(t *testing.T) {
+	t.Parallel()
+	path := golden.Checkpoint(t, "controlnet-sd15")
+	net, err := shared.LoadControlNet(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shape := range [][]int{{1, 8, 8, 1}, {1, 8, 8, 4}, {8, 8, 3}, {0, 8, 8, 3}} {
+		if _, err := net.With(tensor.New(shape...), 1, 0, 1, nil); err == nil {
+			t.Errorf("pictures of %v were taken", shape)
+		}
+	}
+	if _, err := shared.LoadModel(path, dtype.Invalid); err == nil || !strings.Contains(err.Error(), "no diffusion model") {
+		t.Errorf("a ControlNet as a model: %v", err)
+	}
+	if _, err := shared.LoadControlNet(golden.Checkpoint(t, "sd15-small")); err == nil {
+		t.Error("a model was taken for a ControlNet")
+	}
+	short := renamed(t, path, nil, func(n string) string {
+		return strings.Replace(n, "control_model.input_blocks.3.", "control_model.unknown.", 1)
+	})
+	if net, err = shared.LoadControlNet(short); err != nil {
+		return
+	}
+	m, err := shared.LoadModel(golden.Checkpoint(t, "sd15-small"), dtype.Invalid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.With(tensor.New(1, 64, 64, 3), 1, 0, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.Predict(t.Context(), tensor.New(1, 4, 8, 8), []float32{500}, sampling.Inputs{Context: tensor.New(1, 77, 768), Sigma: 2, Entries: 1, Control: c})
+	if err == nil {
+		t.Error("a ControlNet with a block less steers the model")
+	}
+}
