@@ -1,0 +1,85 @@
+package text_test
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"os"
+	"testing"
+
+	"comfygo/nodes"
+	"comfygo/nodes/pyjson"
+	_ "comfygo/nodes/text"
+)
+
+func TestTextEqualsUpstream(t *testing.T) {
+	t.Parallel()
+	f, err := os.Open("testdata/strings.json.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls []struct {
+		Class  string         `json:"class"`
+		Inputs map[string]any `json:"inputs"`
+		Value  any            `json:"value"`
+	}
+	if err := json.NewDecoder(z).Decode(&calls); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, c := range calls {
+		seen[c.Class] = true
+		class, ok := nodes.Default().Get(c.Class)
+		if !ok {
+			t.Fatalf("there is no class %s", c.Class)
+		}
+		values := pyjson.NewObject()
+		for name, v := range c.Inputs {
+			if n, ok := v.(float64); ok {
+				v = int(n)
+			}
+			values.Set(name, v)
+		}
+		node, err := class.Bind(values, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := node.Run(nodes.TestContext(t.Context(), nodes.Services{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := r.Values[0]
+		if n, ok := got.(int); ok {
+			got = float64(n)
+		}
+		if got != c.Value {
+			t.Errorf("%s of %q gives %q, want %q", c.Class, c.Inputs, got, c.Value)
+		}
+	}
+	if len(seen) != 8 {
+		t.Errorf("the goldens run %d classes", len(seen))
+	}
+}
+
+// FuzzCases writes any text in all cases: none may fail.
+func FuzzCases(f *testing.F) {
+	for _, s := range []string{"", "aΣ", "\xff\xce", "ŉ İ", "ǆ\u0301Σ."} {
+		f.Add(s)
+	}
+	class, _ := nodes.Default().Get("CaseConverter")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, mode := range []string{"UPPERCASE", "lowercase", "Capitalize", "Title Case"} {
+			node, err := class.Bind(pyjson.NewObject("string", s, "mode", mode), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := node.Run(nodes.TestContext(t.Context(), nodes.Services{})); err != nil {
+				t.Errorf("%s of %q: %v", mode, s, err)
+			}
+		}
+	})
+}
