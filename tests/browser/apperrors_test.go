@@ -98,7 +98,8 @@ func TestAppHostile(t *testing.T) {
 		}
 		g["6"].Inputs["text"] = evil
 		g["9"].Inputs["filename_prefix"] = "a<b>"
-		g["12"] = &graphNode{Class: evil, Inputs: map[string]any{evil: evil, "__proto__": 1, "constructor": "x"}}
+		g["12"] = &graphNode{Class: evil, Inputs: map[string]any{evil: evil, "__proto__": 1, "constructor": "x", "toString": []any{"constructor", 0}}}
+		g["constructor"] = &graphNode{Class: "constructor", Inputs: map[string]any{"seed": 5, "x": []any{"__proto__", 0}}}
 		g["__proto__x"] = &graphNode{Class: "Note", Inputs: map[string]any{"x": map[string]any{"y": evil}}}
 	})))
 	p.WaitFor("it is loaded", "document.querySelector('h1').textContent.startsWith('a <b>name')")

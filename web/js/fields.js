@@ -43,6 +43,7 @@ export function makeField(f, hooks) {
 }
 
 const kinds = {
+  __proto__: null,
   words(f, { id, change }) {
     const el = h("textarea", { id, rows: 3, spellcheck: "true", value: String(f.value ?? ""), on: { input: () => change(el.value) } });
     return { el, wide: true, update: (v) => { el.value = v; } };
@@ -113,7 +114,7 @@ function numberControl(f, { id, change, invalid }, read) {
   const step = f.options.step ?? (f.kind === "int" ? 1 : 0.01);
   const attributes = { min, max, step };
   const el = h("input", { id, type: "number", inputmode: f.kind === "int" ? "numeric" : "decimal", ...attributes, value: String(f.value ?? ""), autocomplete: "off" });
-  const slides = f.kind === "float" && min !== undefined && max !== undefined && (max - min) / step <= finest;
+  const slides = f.kind === "float" && min !== undefined && max !== undefined && (Number(max) - Number(min)) / step <= finest;
   const slider = slides && h("input", { type: "range", ...attributes, value: String(f.value ?? 0), "aria-label": `${f.label}, slider`, tabindex: -1 });
   const take = (text) => {
     const v = read(text);

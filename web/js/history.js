@@ -67,7 +67,7 @@ export class History {
         h("p", { class: "job-line", text: [clock(job.execution_end_time ?? job.create_time), job.outputs_count > 0 && many(job.outputs_count, "result")].filter(Boolean).join(" · ") }),
         e && h("p", { class: "job-error", text: `${e.node_type ?? "A node"}: ${e.exception_message ?? ""}` })),
       h("div", { class: "job-acts" },
-        button("Use", { icon: icon("create"), "aria-label": `Use this workflow again, of ${clock(job.create_time)}`, on: { click: () => this.use(job) } }),
+        this.context.use && button("Use", { icon: icon("create"), "aria-label": `Use this workflow again, of ${clock(job.create_time)}`, on: { click: () => this.use(job) } }),
         button("", { icon: icon("trash"), quiet: true, "aria-label": `Forget the run of ${clock(job.create_time)}`, title: "Forget", on: { click: () => this.forget({ delete: [job.id] }, "Forgetting") } })));
   }
 

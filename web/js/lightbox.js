@@ -43,7 +43,7 @@ export function lightbox(entries, index, context) {
   function about(entry, graph) {
     const url = fileURL(entry.item.file);
     const actions = h("div", { class: "row wrap" },
-      graph && button("Use this workflow", { primary: true, icon: icon("create"), on: { click: () => { dialog.close(); context.use(tidy(graph), entry.name || entry.item.file.filename.replace(/\.\w+$/, "")); } } }),
+      graph && context.use && button("Use this workflow", { primary: true, icon: icon("create"), on: { click: () => { dialog.close(); context.use(tidy(graph), entry.name || entry.item.file.filename.replace(/\.\w+$/, "")); } } }),
       h("a", { class: "btn", href: url, download: entry.item.file.filename }, icon("save"), h("span", { text: "Download" })),
       entry.job && context.removed && button("Forget", { icon: icon("trash"), title: "Take it out of the history. The file stays.", on: { click: () => forget(entry) } }));
     if (!graph) return [actions, h("p", { class: "hint", text: "How it was made is not known: the file holds no workflow." })];

@@ -7,6 +7,7 @@ import { Gallery } from "./gallery.js";
 import { Health } from "./health.js";
 import { History } from "./history.js";
 import { icon } from "./icons.js";
+import { stringify } from "./json.js";
 import { lightbox } from "./lightbox.js";
 import { Models } from "./models.js";
 import { watchDrops } from "./open.js";
@@ -42,17 +43,17 @@ const socket = new Socket(clientID());
 const runs = new Runs(socket);
 let info = {};
 
+/** reloadInfo reads the node classes anew and reports whether they have changed: models and pictures are among them. */
 async function reloadInfo() {
-  const before = info;
-  info = await get("object_info");
-  return JSON.stringify(Object.keys(before)) !== JSON.stringify(Object.keys(info));
+  const before = stringify(info);
+  info = Object.assign(Object.create(null), await get("object_info")); // no class is called constructor by accident
+  return before !== stringify(info);
 }
 
 const context = {
   runs, socket, reloadInfo, demo: null, me: { mode: "off", admin: true },
   info: () => info,
   use: (graph, name) => {
-    if (views[""] !== create) return;
     create.load(graph, name);
     location.hash = "#/";
     window.scrollTo(0, 0);
@@ -73,7 +74,7 @@ const context = {
 const create = new Create(context);
 const queue = new Queue(context);
 const views = {
-  "": create, workflows: new Registered(context), queue, gallery: new Gallery(context), history: new History(context), models: new Models(context), health: new Health(),
+  __proto__: null, "": create, workflows: new Registered(context), queue, gallery: new Gallery(context), history: new History(context), models: new Models(context), health: new Health(),
 };
 const tabs = [["", "create", "Create"], ["queue", "queue", "Queue"], ["gallery", "gallery", "Gallery"], ["history", "history", "History"], ["models", "models", "Models"], ["health", "health", "Health"]];
 
@@ -145,6 +146,7 @@ function signIn() {
 function limit(error) {
   if (error.status !== 403) throw error;
   views[""] = views.workflows;
+  context.use = null; // without nodes there is no form
   for (const name of ["models", "health"]) delete views[name];
 }
 
@@ -175,8 +177,7 @@ async function begin() {
   document.addEventListener("visibilitychange", async () => {
     if (document.visibilityState !== "visible") return;
     try {
-      await reloadInfo();
-      create.refresh();
+      if (await reloadInfo()) create.refresh();
     } catch {
       // the next look tries again
     }

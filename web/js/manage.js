@@ -15,14 +15,14 @@ const kinds = [["keys", "key", Keys], ["users", "user", Users], ["roles", "lock"
 const forAll = new Set(["keys", "sessions", "workflows"]); // of these everybody sees one's own
 
 const main = document.getElementById("main");
-let views = {};
+let views = Object.create(null);
 let shown = null;
 
 /** signIn asks for a key in place of the views. */
 function signIn() {
   shown?.hide?.();
   shown = null;
-  views = {};
+  views = Object.create(null);
   fill(document.getElementById("tabs"));
   fill(document.getElementById("top-tools"), themeButton());
   const key = h("input", { type: "password", id: "key", autocomplete: "current-password", spellcheck: "false", required: true });
@@ -99,7 +99,7 @@ async function begin() {
     return;
   }
   shown = null;
-  views = Object.fromEntries(kinds.filter(([name]) => me.admin || forAll.has(name)).map(([name, , Kind]) => [name, new Kind({ me })]));
+  views = Object.assign(Object.create(null), Object.fromEntries(kinds.filter(([name]) => me.admin || forAll.has(name)).map(([name, , Kind]) => [name, new Kind({ me })])));
   header(me);
   route(true);
 }

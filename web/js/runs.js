@@ -179,6 +179,7 @@ function busy(run) {
 }
 
 const handlers = {
+  __proto__: null,
   execution_start(run, data, runs) { runs.begin(run); },
   execution_cached(run, data) {
     for (const id of data.nodes ?? []) run.nodes.set(id, { state: "cached" });

@@ -82,6 +82,7 @@ function kindByValue(v) {
 }
 
 const labels = {
+  __proto__: null, // names are strangers' words
   sampler_name: "Sampler", scheduler: "Schedule", cfg: "Guidance", ckpt_name: "Checkpoint", vae_name: "VAE", unet_name: "Diffusion model",
   clip_name: "Text encoder", lora_name: "LoRA", noise_seed: "Seed", batch_size: "Pictures", filename_prefix: "File name",
   denoise: "Denoise", strength_model: "Strength", strength_clip: "Strength on text", control_net_name: "ControlNet",

@@ -34,9 +34,9 @@ export function find(v) {
   return null;
 }
 
-/** tidy returns a copy of a graph whose nodes all have inputs; what is no node has been refused by isGraph. */
+/** tidy returns a copy of a graph whose nodes all have inputs, and which has nothing but its nodes; what is no node has been refused by isGraph. */
 export function tidy(graph) {
-  const out = {};
+  const out = Object.create(null); // a node may be called constructor
   for (const [id, node] of Object.entries(graph)) {
     const inputs = isObject(node.inputs) ? node.inputs : {};
     out[id] = { ...node, inputs: structuredClone(inputs) };
