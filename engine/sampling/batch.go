@@ -13,7 +13,7 @@ func (g *guide) predict(ctx context.Context, sides [][]*entry, x *tensor.Tensor,
 	sums, totals := make([]*tensor.Tensor, len(sides)), make([]*tensor.Tensor, len(sides))
 	for side := range sides {
 		sums[side] = like(x)
-		totals[side] = apply(x, func(float32) float32 { return 1e-37 })
+		totals[side] = filled(x, 1e-37)
 	}
 	todo := g.jobs(sides, x, sigma)
 	for len(todo) > 0 {
@@ -28,7 +28,7 @@ func (g *guide) predict(ctx context.Context, sides [][]*entry, x *tensor.Tensor,
 		}
 	}
 	for side := range sums {
-		sums[side] = zip(sums[side], totals[side], func(s, t float32) float32 { return s / t })
+		sums[side] = quotients(sums[side], totals[side])
 	}
 	return sums, nil
 }
