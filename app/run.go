@@ -12,6 +12,8 @@ import (
 	"comfygo/executor"
 	"comfygo/folders"
 	"comfygo/nodes/pyjson"
+	"comfygo/server"
+	"comfygo/workflow"
 )
 
 // codeInterrupted is the exit code of a run that Ctrl-C has ended, as a shell has it.
@@ -24,8 +26,11 @@ func (c Command) RunWorkflow(ctx context.Context, cfg cli.Config, o cli.RunOptio
 	if err != nil {
 		return err
 	}
-	if err := setInputs(prompt, o.Inputs); err != nil {
-		return err
+	saved := workflow.IsWorkflow(prompt)
+	if !saved {
+		if err := setInputs(prompt, o.Inputs); err != nil {
+			return err
+		}
 	}
 	if o.Output != "" {
 		cfg.OutputDirectory = o.Output
@@ -48,7 +53,22 @@ func (c Command) RunWorkflow(ctx context.Context, cfg cli.Config, o cli.RunOptio
 	if err := p.folders.Prepare(); err != nil {
 		return fmt.Errorf("preparing the folders: %w", err)
 	}
+	if saved {
+		if prompt, err = p.convert(prompt, o.Inputs); err != nil {
+			return err
+		}
+	}
 	return c.runPrompt(ctx, p, prompt)
+}
+
+// convert makes a prompt of a saved workflow and sets inputs in it.
+func (p *parts) convert(saved *pyjson.Object, inputs []string) (*pyjson.Object, error) {
+	converter := workflow.Converter{Definitions: server.Definitions(p.executor.Registry(), p.executor.Env())}
+	prompt, err := converter.Convert(saved)
+	if err != nil {
+		return nil, fmt.Errorf("converting the workflow: %w", err)
+	}
+	return prompt, setInputs(prompt, inputs)
 }
 
 func (c Command) runPrompt(ctx context.Context, p *parts, prompt *pyjson.Object) error {

@@ -9,13 +9,10 @@ import (
 	"strings"
 
 	"comfygo/nodes/pyjson"
+	"comfygo/workflow"
 )
 
-// errUIFormat is what the editor's own save format gets.
-var errUIFormat = errors.New("this is the editor's save format, which holds no runnable prompt: " +
-	"open it in ComfyUI and use Workflow > Export (API), then run the exported file")
-
-// readWorkflow reads a workflow in API format from a file, or from stdin for "-".
+// readWorkflow reads a prompt, or a workflow as the front end saves it, from a file or from stdin for "-".
 func readWorkflow(path string, stdin io.Reader) (*pyjson.Object, error) {
 	var text []byte
 	var err error
@@ -34,7 +31,8 @@ func readWorkflow(path string, stdin io.Reader) (*pyjson.Object, error) {
 	return prompt, nil
 }
 
-// parseWorkflow takes node ids to nodes, also inside {"prompt": …} as POST /prompt takes them.
+// parseWorkflow reads a prompt, node ids to nodes, also inside {"prompt": …} as POST /prompt takes it; or a saved workflow,
+// which has to be converted.
 func parseWorkflow(text []byte) (*pyjson.Object, error) {
 	prompt, err := pyjson.UnmarshalObject(text)
 	if err != nil {
@@ -43,10 +41,8 @@ func parseWorkflow(text []byte) (*pyjson.Object, error) {
 	if inner := prompt.Object("prompt"); inner != nil && !isNode(inner) {
 		prompt = inner
 	}
-	if nodes, ok := prompt.Get("nodes"); ok {
-		if _, list := nodes.([]any); list {
-			return nil, errUIFormat
-		}
+	if workflow.IsWorkflow(prompt) {
+		return prompt, nil
 	}
 	if prompt.Len() == 0 {
 		return nil, errors.New("it holds no nodes")

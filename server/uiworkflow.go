@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"comfygo/nodes"
 	"comfygo/nodes/pyjson"
 	"comfygo/workflow"
 )
@@ -45,20 +46,22 @@ func (s *Server) convertSaved(c echo.Context, request *pyjson.Object) error {
 
 // definitions are the node classes as /object_info has them for the request.
 func (s *Server) definitions(c echo.Context) workflow.Definitions {
-	env := s.envOf(c)
+	return Definitions(s.cfg.Executor.Registry(), s.envOf(c))
+}
+
+// Definitions are the node classes of a registry as /object_info has them.
+func Definitions(registry *nodes.Registry, env nodes.Env) workflow.Definitions {
 	return func(name string) *pyjson.Object {
-		class, ok := s.cfg.Executor.Registry().Get(name)
+		class, ok := registry.Get(name)
 		if !ok {
 			return nil
 		}
 		data, err := pyjson.Marshal(class.Info(env))
 		if err != nil {
-			s.log.Error("describing a node class", "class", name, "error", err)
-			return nil
+			return nil // such a class is missing in /object_info, too
 		}
 		info, err := pyjson.UnmarshalObject(data)
 		if err != nil {
-			s.log.Error("describing a node class", "class", name, "error", err)
 			return nil
 		}
 		return info

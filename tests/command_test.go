@@ -56,7 +56,10 @@ func TestExitCodes(t *testing.T) {
 		writeFile(t, path, []byte(text))
 		return path
 	}
-	editor := inDir("editor.json", `{"nodes": [], "links": [], "version": 0.4}`)
+	empty := inDir("empty.json", `{"nodes": [], "links": [], "version": 0.4}`)
+	saved := inDir("saved.json", `{"version": 0.4, "links": [[1, 1, 0, 2, 0, "IMAGE"]], "nodes": [
+		{"id": 1, "type": "EmptyImage", "widgets_values": [64, 32, 1, 255], "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [1]}]},
+		{"id": 2, "type": "SaveImage", "widgets_values": ["saved"], "inputs": [{"name": "images", "type": "IMAGE", "link": 1}]}]}`)
 	broken := inDir("broken.json", `{"1": `)
 	unknown := inDir("unknown.json", `{"1": {"class_type": "NoSuchNode", "inputs": {}}}`)
 	good := filepath.Join(dir, "good.json")
@@ -77,7 +80,8 @@ func TestExitCodes(t *testing.T) {
 		{name: "missing key file", args: []string{"--api-key-file", dir + "/none"}, code: 1, stderr: "none"},
 		{name: "run missing file", args: []string{"run", dir + "/none.json"}, code: 1, stderr: "none.json"},
 		{name: "run broken file", args: []string{"run", broken}, code: 1, stderr: "broken.json"},
-		{name: "run editor file", args: []string{"run", editor}, code: 1, stderr: "Workflow > Export (API)"},
+		{name: "run empty saved file", args: []string{"run", empty, "--base-directory", t.TempDir()}, code: 1, stderr: "Prompt has no outputs"},
+		{name: "run saved file", args: []string{"run", saved, "--base-directory", t.TempDir(), "--input", "1.width=96"}, stdout: "saved_00001_.png"},
 		{name: "run unknown node", args: []string{"run", unknown, "--base-directory", t.TempDir()}, code: 1, stderr: "NoSuchNode"},
 		{name: "run wrong input", args: []string{"run", good, "--base-directory", t.TempDir(), "--demo-model", "--input", "3.steps=0"}, code: 1, stderr: "node 3 (KSampler): "},
 		{name: "run no such node", args: []string{"run", good, "--input", "77.steps=0"}, code: 1, stderr: "there is no node 77"},
