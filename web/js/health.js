@@ -91,8 +91,9 @@ export class Health {
   tell(health, stats) {
     const rows = [];
     const row = (name, v) => v !== undefined && v !== null && v !== "" && rows.push([name, String(v)]);
-    row("Version", stats && `${stats.system.python_version}`);
+    row("Version", stats && stats.system.python_version);
     row("For clients of", stats && `ComfyUI ${stats.system.comfyui_version}`);
+    row("Frontend package", stats?.system.comfy_package_versions?.find((p) => p.name === "comfyui-frontend-package")?.installed);
     row("Runs on", stats?.devices?.map((d) => d.name).join(", ") || health.device);
     row("Up for", health.uptime_seconds && duration(health.uptime_seconds * 1000));
     row("Queue", health.queue && `${health.queue.running} running, ${health.queue.pending} waiting${health.queue.paused ? ", paused" : ""}`);

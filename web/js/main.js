@@ -51,7 +51,7 @@ async function reloadInfo() {
 }
 
 const context = {
-  runs, socket, reloadInfo, demo: null, me: { mode: "off", admin: true },
+  runs, socket, reloadInfo, demo: null, frontend: false, me: { mode: "off", admin: true },
   info: () => info,
   use: (graph, name) => {
     create.load(graph, name);
@@ -100,12 +100,12 @@ function route(first) {
 /** person shows who is signed in, with the way out and, for administrators, to the page of keys and users. */
 function person() {
   const { me } = context;
-  if (me.mode === "off") return [];
   const leave = async () => {
     await post("logout").catch(() => {}); // the session may have ended already
     location.href = address("login", { next: address("app").pathname }).href;
   };
   return [
+    context.frontend && h("a", { class: "btn quiet editor", href: "./", title: "ComfyUI's frontend, with the graph", text: "Editor" }),
     me.mode === "store" && h("a", { class: "btn quiet square", href: "manage", title: `${me.name}, ${me.role}: keys and access`, "aria-label": `Keys and access of ${me.name}` }, icon("key")),
     me.source === "cookie" && button("", { icon: icon("exit"), quiet: true, id: "sign-out", "aria-label": "Sign out", title: "Sign out", on: { click: leave } }),
   ];
@@ -162,6 +162,7 @@ async function begin() {
   try {
     const [start, me] = await Promise.all([get("app/start.json"), get("api/auth/me")]);
     context.demo = start.demo;
+    context.frontend = start.frontend;
     context.me = me;
     await reloadInfo().catch(limit);
     header();
