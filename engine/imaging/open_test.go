@@ -82,6 +82,11 @@ func TestOpenEqualsPillow(t *testing.T) {
 	}
 }
 
+// rounded reports whether a file's colours are rounded as upstream's are, which TestThroughYUV holds.
+func rounded(name string) bool {
+	return strings.HasSuffix(name, ".gif") || strings.HasSuffix(name, ".bmp")
+}
+
 func comparePixels(t *testing.T, name string, p *imaging.Picture, want []wantFrame) {
 	t.Helper()
 	images, alpha := p.Tensors()
@@ -97,7 +102,7 @@ func comparePixels(t *testing.T, name string, p *imaging.Picture, want []wantFra
 			t.Fatal(err)
 		}
 		for j := 0; j < len(pix); j += 4 {
-			if mask != nil && mask[at] != pix[j+3] {
+			if mask != nil && mask[at] != pix[j+3] && !(rounded(name) && mask[at] == 254 && pix[j+3] == 255) {
 				t.Fatalf("frame %d, pixel %d: alpha %d, want %d", i, j/4, mask[at], pix[j+3])
 			}
 			for c := range 3 {
@@ -111,7 +116,11 @@ func comparePixels(t *testing.T, name string, p *imaging.Picture, want []wantFra
 		}
 	}
 	mean := sum / float64(len(rgb))
-	if allowed := lossy[name]; most > allowed.most || mean > allowed.mean {
+	allowed := lossy[name]
+	if rounded(name) {
+		allowed.most, allowed.mean = 2, 2
+	}
+	if most > allowed.most || mean > allowed.mean {
 		t.Errorf("bytes differ by up to %g, %.3g in the mean; allowed %v", most, mean, allowed)
 	} else if most > 0 {
 		t.Logf("bytes differ by up to %g, %.3g in the mean", most, mean)
@@ -133,8 +142,7 @@ func TestOpenExact(t *testing.T) {
 			"fe8b014c702922e7c5ec9927f7decb7d9323df54dae90b7fd5eded8ab8eada14",
 		},
 		"anim_32x24.gif": {
-			// upstream's own picture has 254 for 255: FFmpeg takes GIFs through YUV
-			"a1646e194c2d41512e36672f6f8d5a64de1e5d03b4d79da4fb8aa5715dd8bbb7",
+			"9a9832d8ae3040317203eaba5d636e5d0994afaaa11e8ea0554893056261d809", // 254 for 255: see throughYUV
 			"cfc335996cfae29fdf14fd2db7ea853366d350a5d387aa3c322616e81dacd56b",
 		},
 	} {

@@ -8,7 +8,7 @@ import (
 )
 
 // Tensors returns the frames as [B,H,W,3] and their alpha as [B,H,W]; alpha is nil when p.Alpha is false. 8-bit values
-// are divided by 255 and 16-bit values by 65535, in float32.
+// are divided by 255 and 16-bit values by 65535, in float32; those of GIF and BMP files are rounded first, see throughYUV.
 func (p *Picture) Tensors() (images, alpha *tensor.Tensor) {
 	n := len(p.Frames)
 	images = tensor.New(n, p.Height, p.Width, 3)
@@ -21,7 +21,11 @@ func (p *Picture) Tensors() (images, alpha *tensor.Tensor) {
 			if alpha != nil {
 				a = alpha.Data[r*p.Width:][:p.Width]
 			}
-			readRow(p.Frames[r/p.Height], r%p.Height, images.Data[r*p.Width*3:][:p.Width*3], a)
+			row := images.Data[r*p.Width*3:][:p.Width*3]
+			readRow(p.Frames[r/p.Height], r%p.Height, row, a)
+			if p.Format == "gif" || p.Format == "bmp" {
+				throughYUV(row, a)
+			}
 		}
 	})
 	return images, alpha

@@ -140,7 +140,11 @@ func (l *ledger) variant(t *testing.T, v conformance.Variant, program, fixtures 
 	if err := conformance.Base(fixtures, base); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--base-directory", base, "--port", "0", "--database-url", "sqlite:///" + filepath.Join(dir, v.Name+".db")}
+	packages := filepath.Join(dir, "packages")
+	if err := conformance.Packages(packages); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--base-directory", base, "--port", "0", "--front-end-packages", packages, "--database-url", "sqlite:///" + filepath.Join(dir, v.Name+".db")}
 	for _, a := range v.Args {
 		args = append(args, strings.ReplaceAll(a, "{{BASE}}", base))
 	}

@@ -52,7 +52,11 @@ func (c *conversation) step(s *pyjson.Object) error {
 		return c.run.step(pyjson.NewObject("sleep", v))
 	case "wait_idle", "wait_prompt", "wait_running":
 		v, _ := s.Get("prompt")
-		return c.run.step(pyjson.NewObject(op, v))
+		err := c.run.step(pyjson.NewObject(op, v))
+		if op == "wait_running" && err == nil {
+			c.begun(v)
+		}
+		return err
 	case "send", "until", "close":
 		if l == nil {
 			return fmt.Errorf("client %s is not connected", name)
@@ -60,6 +64,19 @@ func (c *conversation) step(s *pyjson.Object) error {
 		return c.act(op, name, l, s)
 	}
 	return fmt.Errorf("the step %s is unknown", short(s))
+}
+
+// begun waits until a client hears of the job's first node: between the moment in which a job counts as running and that
+// message, what the conversation does next could come in between, though nobody did it so in the recording. A client who
+// hears nothing of the job is not waited for long.
+func (c *conversation) begun(id any) {
+	const patience = 300 * time.Millisecond
+	match := pyjson.NewObject("prompt_id", c.run.vars.fill(id))
+	for _, l := range c.clients {
+		if _, err := l.until("executing", match, patience, 0); err == nil {
+			return
+		}
+	}
 }
 
 func (c *conversation) act(op, name string, l *listener, s *pyjson.Object) (err error) {
