@@ -36,18 +36,21 @@ const settle = 50 * time.Millisecond
 // cheap is up to how many folders looking at their times costs less than asking the watcher.
 const cheap = 16
 
-// look walks through search folders and returns their files by root.
-func (f *Folders) look(roots []string) (files [][]string, s sighting) {
+// look walks through search folders and returns their files by root. When nobody wants the files, a root that is watched need not be
+// walked through.
+func (f *Folders) look(roots []string, wanted bool) (files [][]string, s sighting) {
 	s = sighting{roots: make([]seenRoot, len(roots)), at: time.Now()}
 	marks := f.marks(roots) // first: what changes while the folders are walked through is seen the next time
 	for i, root := range roots {
 		s.roots[i] = seenRoot{path: root, number: marks[i], dirs: map[string]time.Time{}}
-		files = append(files, walk(root, s.roots[i].dirs))
+		if wanted || marks[i] == 0 {
+			files = append(files, walk(root, s.roots[i].dirs))
+		}
 	}
 	return files, s
 }
 
-// fresh reports whether the search folders are these and as they were. The times of up to so many folders are looked at by themselves.
+// fresh reports whether the search folders are these and as they were. The times of up to few folders are looked at without asking the watcher.
 func (f *Folders) fresh(s sighting, roots []string, few int) bool {
 	dirs := 0
 	for i, r := range s.roots {
@@ -108,7 +111,7 @@ func (f *Folders) List(kind string) []string {
 		return slices.Clone(cached.files)
 	}
 
-	found, seen := f.look(roots)
+	found, seen := f.look(roots, true)
 	now := listing{seen: seen}
 	for _, files := range found {
 		for _, name := range files {

@@ -21,10 +21,10 @@ func (f *Folders) Stamp() uint64 {
 	s := &f.stamp
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.number > 0 && f.fresh(s.seen, roots, 0) {
+	if s.number > 0 && f.fresh(s.seen, roots, -1) {
 		return s.number
 	}
-	_, s.seen = f.look(roots)
+	_, s.seen = f.look(roots, false)
 	s.number++
 	return s.number
 }

@@ -20,7 +20,7 @@ const (
 	// gather is how long changes of folders are waited for before the watches are put in order, unless somebody asks.
 	gather = 100 * time.Millisecond
 	// patience is how long the system may take to tell of our own change.
-	patience = 250 * time.Millisecond
+	patience = time.Second
 )
 
 // watcher counts the changes below search folders. One goroutine, that of run, owns everything but what mu guards.
