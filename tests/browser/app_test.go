@@ -155,6 +155,14 @@ func TestAppRuns(t *testing.T) {
 	p.WaitFor("the last one is the first", order+" === '"+strings.Join([]string{before[2], before[0], before[1]}, ",")+"'")
 	p.Click(".job[data-id='" + before[0] + "'] [title='Later']")
 	p.WaitFor("it went on", order+" === '"+strings.Join([]string{before[2], before[1], before[0]}, ",")+"'")
+	browser.Eval[chromedp.Void](p, `(() => {
+		const held = new DataTransfer(), all = [...document.querySelectorAll('.job[draggable]')];
+		for (const [kind, e] of [['dragstart', all[2]], ['dragover', all[0]], ['drop', all[0]], ['dragend', all[2]]])
+			e.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: held}));
+	})()`)
+	p.WaitFor("the last one was dragged to the front", order+" === '"+strings.Join([]string{before[0], before[2], before[1]}, ",")+"'")
+	p.Click(".job[data-id='" + before[2] + "'] [title='Earlier']")
+	p.WaitFor("it is first again", order+" === '"+strings.Join([]string{before[2], before[0], before[1]}, ",")+"'")
 	p.Click(".job[data-id='" + before[1] + "'] [title='Cancel']")
 	p.WaitFor("it is gone", order+" === '"+strings.Join([]string{before[2], before[0]}, ",")+"'")
 	p.ClickText(".page-head button", "Pause")

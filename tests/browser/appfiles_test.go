@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
+	"encoding/json"
 	"hash/crc32"
 	"image"
 	"image/png"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 
 	"comfygo/tests/browser"
 )
@@ -75,6 +78,7 @@ func TestAppDrop(t *testing.T) {
 	}{
 		{"api.json", seeded(101), "101"},
 		{"request.json", append(append([]byte(`{"client_id": "x", "prompt": `), seeded(102)...), '}'), "102"},
+		{"as python writes.json", bytes.Replace(seeded(109), []byte(`"class_type"`), []byte(`"is_changed": [NaN, -Infinity, "NaN"], "class_type"`), 1), "109"},
 		{"large seed.json", seeded(18446744073709551615), "18446744073709551615"},
 		{"text.png", pngWith(t, "tEXt", append([]byte("prompt\x00"), seeded(103)...)), "103"},
 		{"packed.png", pngWith(t, "zTXt", append([]byte("prompt\x00\x00"), deflated(t, seeded(104))...)), "104"},
@@ -152,6 +156,37 @@ func TestAppSaved(t *testing.T) {
 func length(block []byte) []byte {
 	name := "Exif\x00\x00"
 	return append(append(binary.BigEndian.AppendUint16(nil, uint16(2+len(name)+len(block))), name...), block...) //nolint:gosec // short
+}
+
+// TestAppPaste pastes a workflow's text and a picture, anywhere and into a field, where text stays text.
+func TestAppPaste(t *testing.T) {
+	t.Parallel()
+	s := browser.Start(t, "--demo-model")
+	p := browser.Open(t, s, "/app")
+	p.Wait("#run")
+	paste := func(at, fillIn string) {
+		browser.Eval[chromedp.Void](p, `(() => { const held = new DataTransfer(); `+fillIn+`
+			document.querySelector(`+jsString(at)+`).dispatchEvent(new ClipboardEvent('paste', {clipboardData: held, bubbles: true, cancelable: true})) })()`)
+	}
+	seeded := func(seed int) string {
+		return string(demoGraph(t, func(g graph) { g["3"].Inputs["seed"] = seed }))
+	}
+	paste("body", "held.setData('text/plain', "+jsString(seeded(201))+");")
+	p.WaitFor("the text is in the form", "document.querySelector('[data-input=seed] input').value === '201'")
+	data, err := json.Marshal(pngWith(t, "tEXt", append([]byte("prompt\x00"), seeded(202)...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	paste("body", "held.items.add(new File([Uint8Array.from(atob("+string(data)+"), c => c.charCodeAt(0))], 'image.png', {type: 'image/png'}));")
+	p.WaitFor("the picture's is in the form", "document.querySelector('[data-input=seed] input').value === '202'")
+	paste("[data-node='6'] textarea", "held.setData('text/plain', "+jsString(seeded(203))+");")
+	paste("body", "held.setData('text/plain', 'only words');")
+	if got := browser.Eval[string](p, "document.querySelector('[data-input=seed] input').value"); got != "202" {
+		t.Errorf("text for a field was taken for a workflow: the seed is %s", got)
+	}
+	paste("body", "held.setData('text/plain', '{\"a\": 1}');")
+	p.WaitFor("what is no workflow is refused", "document.querySelector('.notice.bad')?.textContent.includes('no workflow')")
+	p.Clean()
 }
 
 // TestAppDropRefused drops what is no workflow: a message says so, and what was there stays.
