@@ -45,6 +45,7 @@ demo: setup build ## make a picture with the built-in model through the server's
 
 .PHONY: test
 test: setup ## run every test under the race detector
+	@$(GO) run ./tools/untested -fetch
 	$(GO) test -race -shuffle=on -timeout 30m ./...
 	@$(GO) run ./tools/untested
 

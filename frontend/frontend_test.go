@@ -269,3 +269,21 @@ func TestReleases(t *testing.T) {
 		t.Errorf("a release that is here: %v, asked %q", err, asked)
 	}
 }
+
+// A folder that is given by a relative name is the same as by its whole name.
+func TestInstallIntoRelativeFolder(t *testing.T) {
+	src, sum, size := wheel(t, small("1.0.0"))
+	t.Chdir(t.TempDir())
+	runs := 0
+	_, err := frontend.Install(t.Context(), frontend.Options{
+		Dir:      "below",
+		Packages: []frontend.Package{{Project: "comfyui-frontend-package", Module: "comfyui_frontend_package", Version: "1.0.0", SHA256: sum, Unpacked: size}},
+		Clients:  []download.Client{copier(src, &runs)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := frontend.Find([]string{"below"}); found.Root == "" {
+		t.Error("the package is not there")
+	}
+}

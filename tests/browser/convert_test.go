@@ -20,6 +20,7 @@ import (
 	"comfygo/frontend"
 	"comfygo/nodes/pyjson"
 	"comfygo/tests/browser"
+	"comfygo/tests/browser/chromium"
 	"comfygo/tests/golden"
 	"comfygo/workflow"
 )
@@ -27,7 +28,7 @@ import (
 // installed finds the official front end's packages, or skips the test loudly.
 func installed(t *testing.T) frontend.Found {
 	t.Helper()
-	found := frontend.Find(frontend.Places("", os.Getenv))
+	found := chromium.Frontend(moduleRoot(t))
 	if found.Root == "" {
 		t.Skip("NOT TESTED: ComfyUI's frontend is not installed (comfygo frontend install)")
 	}

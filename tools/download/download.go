@@ -46,6 +46,10 @@ func Fetch(ctx context.Context, c Client, item Item, parent string) (archive str
 	if err != nil {
 		return "", fmt.Errorf("making a folder for the download: %w", err)
 	}
+	// The client runs in the folder: a relative name would mean one below it.
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", fmt.Errorf("finding the folder for the download: %w", err)
+	}
 	archive, err = run(ctx, c, item, dir)
 	if err != nil {
 		return "", err

@@ -1,24 +1,60 @@
 // Command untested says which tests cannot run on this machine, and what to install for them. `make test` ends with it:
-// a skipped test is silent in go test's summary.
+// a skipped test is silent in go test's summary. With -fetch, as `make test` begins, it brings ComfyUI's front end for
+// the tests when there is a browser to open it in.
 package main
 
 import (
+	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
 
 	"comfygo/frontend"
 	"comfygo/tests/browser/chromium"
 )
 
+// patience is how long the fetch may take: without a network the tests go on without it.
+const patience = 3 * time.Minute
+
 func main() {
-	report(os.Stdout, chromium.Find, func() frontend.Found { return frontend.Find(frontend.Places("", os.Getenv)) })
+	fetch := flag.Bool("fetch", false, "bring ComfyUI's front end for the tests")
+	flag.Parse()
+	find := func() frontend.Found { return chromium.Frontend(".") }
+	if !*fetch {
+		report(os.Stdout, chromium.Find, find)
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	bring(ctx, chromium.Find, find)
+}
+
+// bring fetches the front end when it is missing and of use. That it fails is said and no more: report tells what it means.
+func bring(ctx context.Context, browser func() (string, error), pages func() frontend.Found) {
+	found := pages()
+	if _, err := browser(); err != nil || found.Root != "" && len(found.Templates) > 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, err := frontend.Install(ctx, frontend.Options{
+		Dir: filepath.FromSlash(chromium.FrontendDir),
+		Log: func(line string) { fmt.Fprintln(os.Stderr, line) },
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 }
 
 // report prints a paragraph for each thing that is missing, nothing when all is there.
 func report(out io.Writer, browser func() (string, error), pages func() frontend.Found) {
 	if _, err := browser(); err != nil {
 		fmt.Fprintf(out, "\n*** NOT TESTED: the pages in a browser (our own, ComfyUI's frontend, the conversion of workflows against it).\n*** %v\n", err)
+		return
 	}
 	switch found := pages(); {
 	case found.Root == "":

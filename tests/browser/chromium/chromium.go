@@ -1,4 +1,4 @@
-// Package chromium finds the browser that pages are tested in. It knows nothing of tests.
+// Package chromium finds what pages are tested with: the browser, and ComfyUI's front end. It knows nothing of tests.
 package chromium
 
 import (
