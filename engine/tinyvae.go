@@ -95,6 +95,12 @@ func (rt *Runtime) tinyOf(f *modelFile) *VAE {
 }
 
 func (rt *Runtime) newTinyVAE(t *tinyVAE) *VAE {
+	if video := t.decoder.found.Tiny.Video; video != nil {
+		c := t.decoder.found.Tiny
+		t.scale = c.Scale
+		cfg := models.VAEConfig{LatentChannels: c.LatentChannels, Downscale: 8 * video.Patch, HasEncoder: t.encoder != nil}
+		return &VAE{rt: rt, file: t.decoder, cfg: cfg, tiny: t}
+	}
 	cfg := models.VAEConfig{LatentChannels: t.decoder.found.Tiny.LatentChannels, Downscale: 8, HasEncoder: t.encoder != nil}
 	if t.folded {
 		cfg.LatentChannels, cfg.Downscale = 4*cfg.LatentChannels, 2*cfg.Downscale

@@ -57,9 +57,12 @@ func (v *VAE) Downscale() int { return v.cfg.Downscale }
 // LatentChannels returns the width of a latent pixel.
 func (v *VAE) LatentChannels() int { return v.cfg.LatentChannels }
 
-// Decode turns latents [B,C,H,W] into pictures [B,8H,8W,3] in 0…1. Where memory does not allow a whole picture at once it
+// Decode turns latents [B,C,H,W] into pictures [B,8H,8W,3] in 0…1, those of films [B,C,T,H,W] into all their frames. Where memory does not allow a whole picture at once it
 // works in tiles, as upstream does, and says so in the log.
 func (v *VAE) Decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, error) {
+	if v.video() != nil {
+		return v.decodeFilm(ctx, z)
+	}
 	if err := v.checkLatent(z); err != nil {
 		return nil, err
 	}
@@ -87,6 +90,9 @@ func (v *VAE) Decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, err
 // DecodeTiled is Decode in tiles of tileW x tileH latent pixels that overlap: the mean of three passes with tiles of
 // different proportions (upstream: sd.py VAE.decode_tiled_). progress, if given, is told tiles done and in all.
 func (v *VAE) DecodeTiled(ctx context.Context, z *tensor.Tensor, tileW, tileH, overlap int, progress func(done, all int)) (*tensor.Tensor, error) {
+	if v.video() != nil { // small enough to go without tiles
+		return v.decodeFilm(ctx, z)
+	}
 	if err := v.checkLatent(z); err != nil {
 		return nil, err
 	}
@@ -115,6 +121,9 @@ func (v *VAE) Encode(ctx context.Context, pixels *tensor.Tensor) (*tensor.Tensor
 	if err != nil {
 		return nil, err
 	}
+	if v.video() != nil {
+		return v.encodeFilm(ctx, x)
+	}
 	h, w := x.Dim(2), x.Dim(3)
 	if !v.rt.fits(v.encodeBytes(h, w)) {
 		v.rt.cfg.Log.Warn("encoding in tiles: there is not enough memory for the whole picture", "width", w, "height", h)
@@ -136,6 +145,9 @@ func (v *VAE) EncodeTiled(ctx context.Context, pixels *tensor.Tensor, tileW, til
 	x, err := v.prepare(pixels)
 	if err != nil {
 		return nil, err
+	}
+	if v.video() != nil {
+		return v.encodeFilm(ctx, x)
 	}
 	return v.encodeTiled(ctx, x, tileW, tileH, overlap, progress)
 }

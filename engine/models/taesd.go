@@ -18,6 +18,8 @@ type TinyConfig struct {
 	Scale, Shift float32
 	// HasEncoder and HasDecoder say which halves the file holds.
 	HasEncoder, HasDecoder bool
+	// Video, when set, says that it is one of videos, with both halves.
+	Video *VideoTiny
 }
 
 // The keys by which the halves are known: the first convolution that a block does not hold, and one inside a block.
@@ -28,6 +30,9 @@ const (
 
 // detectTiny looks for a TAESD: both halves under their prefixes, or one half alone in a file of its own.
 func (f *Found) detectTiny() error {
+	if f.detectVideoTiny() {
+		return nil
+	}
 	for _, p := range vaePrefixes {
 		view := weights.Sub(f.Source, p)
 		if f.setTiny(weights.Sub(view, "taesd_encoder."), weights.Sub(view, "taesd_decoder.")) {

@@ -44,6 +44,7 @@ func TestEveryGoldenLoads(t *testing.T) {
 	for _, name := range []string{
 		"forward/sd15", "forward/sd15-154", "forward/sd15-inpaint", "vae/sd15-small", "vae/vae-sd", "text/sd15_encode", "text/clip_l",
 		"noise/randn", "noise/brownian", "samplers/toy", "nodes/image",
+		"noise/nested", "samplers/combine", "samplers/fresca", "vae/taehv",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
