@@ -22,10 +22,11 @@ type sighting struct {
 	at    time.Time
 }
 
-// seenRoot is one of them: the watcher's number, 0 if there was none, and the time of every folder.
+// seenRoot is one of them: the watcher's number, 0 if there was none, and, when it was walked through, the time of every folder.
 type seenRoot struct {
 	path   string
 	number uint64
+	walked bool
 	dirs   map[string]time.Time
 }
 
@@ -45,6 +46,7 @@ func (f *Folders) look(roots []string, wanted bool) (files [][]string, s sightin
 		s.roots[i] = seenRoot{path: root, number: marks[i], dirs: map[string]time.Time{}}
 		if wanted || marks[i] == 0 {
 			files = append(files, walk(root, s.roots[i].dirs))
+			s.roots[i].walked = true
 		}
 	}
 	return files, s
@@ -90,7 +92,7 @@ func (r seenRoot) asBefore(at time.Time) bool {
 			return false
 		}
 	}
-	return len(r.dirs) > 0 || !isDir(r.path)
+	return r.walked && (len(r.dirs) > 0 || !isDir(r.path))
 }
 
 // List returns the files of a kind: names relative to their search folder with / between the parts, from all search
