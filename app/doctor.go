@@ -48,7 +48,10 @@ type finding struct {
 }
 
 // Doctor checks what prompts need, one line each, and fails when something that is needed is broken.
-func (c Command) Doctor(ctx context.Context, cfg cli.Config) error {
+func (c Command) Doctor(ctx context.Context, cfg cli.Config, o cli.RemoteOptions) error {
+	if o.Server != "" {
+		return c.doctorOf(ctx, cfg, o)
+	}
 	findings := []finding{checkProcessor(), checkMemory(device.ReadMemory())}
 	findings = append(findings, checkRuntime(ctx, cfg)...)
 	dirs, err := openFolders(cfg, slog.New(slog.DiscardHandler))
@@ -63,7 +66,7 @@ func (c Command) Doctor(ctx context.Context, cfg cli.Config) error {
 		}
 		findings = append(findings, checkDisk(dirs.Output()))
 	}
-	return report(c.Stdout, findings)
+	return c.report(findings, o.JSON)
 }
 
 // report prints the findings and returns an error when one of them is broken.

@@ -32,6 +32,9 @@ func (c Command) RunWorkflow(ctx context.Context, cfg cli.Config, o cli.RunOptio
 			return err
 		}
 	}
+	if o.Server != "" {
+		return c.runAt(ctx, cfg, o, prompt)
+	}
 	if o.Output != "" {
 		cfg.OutputDirectory = o.Output
 	}
@@ -58,7 +61,7 @@ func (c Command) RunWorkflow(ctx context.Context, cfg cli.Config, o cli.RunOptio
 			return err
 		}
 	}
-	return c.runPrompt(ctx, p, prompt)
+	return c.runPrompt(ctx, p, prompt, o.JSON)
 }
 
 // convert makes a prompt of a saved workflow and sets inputs in it.
@@ -71,7 +74,7 @@ func (p *parts) convert(saved *pyjson.Object, inputs []string) (*pyjson.Object, 
 	return prompt, setInputs(prompt, inputs)
 }
 
-func (c Command) runPrompt(ctx context.Context, p *parts, prompt *pyjson.Object) error {
+func (c Command) runPrompt(ctx context.Context, p *parts, prompt *pyjson.Object, asJSON bool) error {
 	const id = "00000000-0000-4000-8000-000000000001" // one prompt, seen by nobody else
 	verdict, err := p.executor.Validate(ctx, id, prompt, nil)
 	if err != nil {
@@ -87,16 +90,17 @@ func (c Command) runPrompt(ctx context.Context, p *parts, prompt *pyjson.Object)
 	extra := pyjson.NewObject("client_id", "comfygo-run") // with a client, the executor tells of every node
 	result := p.executor.Run(ctx, executor.Job{ID: id, Prompt: prompt, ExtraData: extra, Outputs: verdict.Outputs}, shown)
 	shown.close(!result.Success)
-	for _, path := range savedFiles(p.folders, result.Outputs) {
-		fmt.Fprintln(c.Stdout, path)
-	}
+	out := ran{OK: result.Success, Files: append([]string{}, savedFiles(p.folders, result.Outputs)...)}
 	switch {
 	case result.Interrupted:
-		return &cli.ExitError{Code: codeInterrupted, Err: errors.New("the run was interrupted")}
+		err = &cli.ExitError{Code: codeInterrupted, Err: errors.New("the run was interrupted")}
 	case !result.Success:
-		return &cli.ExitError{Code: cli.CodeFailed, Err: failure(result)}
+		err = &cli.ExitError{Code: cli.CodeFailed, Err: failure(result)}
 	}
-	return nil
+	if err != nil {
+		out.Error = err.Error()
+	}
+	return c.told(out, asJSON, err)
 }
 
 // describeRefusal lists what validation found, one line a fault; empty when it found nothing.

@@ -20,7 +20,11 @@ const (
 type Handlers struct {
 	Serve  func(context.Context, Config) error
 	Run    func(context.Context, Config, RunOptions) error
-	Doctor func(context.Context, Config) error
+	Doctor func(context.Context, Config, RemoteOptions) error
+	// Remote talks to a running server: queue, history, cancel, models.
+	Remote func(context.Context, Config, RemoteOptions) error
+	// Check says what a workflow needs.
+	Check func(context.Context, Config, RemoteOptions) error
 	// Frontend fetches the official front end.
 	Frontend func(context.Context, Config, FrontendOptions) error
 	// Auth looks after the key store.
@@ -32,6 +36,8 @@ type RunOptions struct {
 	Workflow string   // path of the workflow file; "-" is standard input
 	Inputs   []string // NODE.FIELD=VALUE
 	Output   string   // folder for the results; empty: the server's own
+	Server   string   // a running server; empty: no server is needed
+	JSON     bool
 }
 
 // FrontendOptions belong to the command frontend.
@@ -160,12 +166,23 @@ func newApp(ns namespace, r reading, finish func() (Config, error), stdout io.Wr
 	}
 	actions := map[string]func(*ucli.Context, Config) error{
 		"run": func(c *ucli.Context, cfg Config) error {
-			return h.Run(c.Context, cfg, RunOptions{Workflow: c.Args().First(), Inputs: ns.texts("input"), Output: ns.text("output")})
+			return h.Run(c.Context, cfg, RunOptions{Workflow: c.Args().First(), Inputs: ns.texts("input"), Output: ns.text("output"), Server: ns.text("server"), JSON: ns.on("json")})
 		},
 		"frontend": func(c *ucli.Context, cfg Config) error {
 			return h.Frontend(c.Context, cfg, FrontendOptions{Action: c.Args().First(), Dir: ns.text("dir"), Media: ns.on("media")})
 		},
-		"doctor": func(c *ucli.Context, cfg Config) error { return h.Doctor(c.Context, cfg) },
+		"completion": func(c *ucli.Context, _ Config) error { return writeCompletion(stdout, c.Args().First()) },
+	}
+	for name, do := range map[string]func(context.Context, Config, RemoteOptions) error{
+		"queue": h.Remote, "history": h.Remote, "cancel": h.Remote, "models": h.Remote, "check": h.Check, "doctor": h.Doctor,
+	} {
+		actions[name] = func(c *ucli.Context, cfg Config) error {
+			o, err := ns.remoteOptions(name, c.Args().Slice())
+			if err != nil {
+				return err
+			}
+			return do(c.Context, cfg, o)
+		}
 	}
 	for _, name := range []string{"keys", "users", "roles", "workflows", "audit"} {
 		actions[name] = func(c *ucli.Context, cfg Config) error {
@@ -200,6 +217,8 @@ func checkWords(cmd *command, words []string) error {
 	switch {
 	case cmd != nil && cmd.actions != nil:
 		return checkActions(cmd, words)
+	case cmd != nil && cmd.most > 0:
+		words = words[min(cmd.most, len(words)):]
 	case cmd != nil && cmd.words != "":
 		switch {
 		case len(words) == 0:

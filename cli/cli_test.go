@@ -21,8 +21,19 @@ func start(t *testing.T, words ...string) (code int, called string, cfg cli.Conf
 		return func(_ context.Context, c cli.Config) error { called, cfg = name, c; return nil }
 	}
 	code = cli.Main(t.Context(), words, &out, &errs, cli.Handlers{
-		Serve:  note("serve"),
-		Doctor: note("doctor"),
+		Serve: note("serve"),
+		Doctor: func(_ context.Context, c cli.Config, _ cli.RemoteOptions) error {
+			called, cfg = "doctor", c
+			return nil
+		},
+		Remote: func(_ context.Context, c cli.Config, o cli.RemoteOptions) error {
+			called, cfg = strings.TrimSpace(o.Command+" "+strings.Join(o.Args, " ")+" "+o.Server), c
+			return nil
+		},
+		Check: func(_ context.Context, c cli.Config, o cli.RemoteOptions) error {
+			called, cfg = "check "+o.Args[0], c
+			return nil
+		},
 		Run: func(_ context.Context, c cli.Config, o cli.RunOptions) error {
 			called, cfg, run = "run", c, o
 			return nil
@@ -56,6 +67,17 @@ func TestCommands(t *testing.T) {
 		{words: "run --inp 3.seed=5 a.json", called: "run", run: cli.RunOptions{Workflow: "a.json", Inputs: []string{"3.seed=5"}}},
 		{words: "run a.json --port x", code: 2, says: "argument --port: invalid int value: 'x'"},
 		{words: "--cpu run a.json", code: 2, says: "unrecognized arguments: run a.json"},
+		{words: "queue", called: "queue  http://127.0.0.1:8188"},
+		{words: "queue pause --server http://other:1", called: "queue pause http://other:1"},
+		{words: "queue a b", code: 2, says: "unrecognized arguments: b"},
+		{words: "cancel", code: 2, says: "the following arguments are required: ID, or --all"},
+		{words: "cancel x --all", code: 2, says: "not allowed with argument ID"},
+		{words: "cancel x y", called: "cancel x y http://127.0.0.1:8188"},
+		{words: "history --limit 0", code: 2, says: "argument --limit: must be at least 1"},
+		{words: "models loras --json", called: "models loras http://127.0.0.1:8188"},
+		{words: "check w.json --server http://x:1", called: "check w.json"},
+		{words: "check", code: 2, says: "the following arguments are required: WORKFLOW.json"},
+		{words: "completion tcsh", code: 2, says: "invalid choice: \"tcsh\" (choose from bash, zsh, fish)"},
 		{words: "--version", code: 2, says: "unrecognized arguments: --version"},
 	}
 	for _, tt := range tests {

@@ -1,5 +1,7 @@
 package cli
 
+import "slices"
+
 // own holds the flags that upstream does not have. A prefix that fits one of upstream's flags never
 // means one of these.
 var own = []*spec{
@@ -46,6 +48,8 @@ var own = []*spec{
 var runFlags = []*spec{
 	{name: "--input", kind: kindString, repeat: true, metavar: "NODE.FIELD=VALUE", section: "Run", help: "set an input of a node; VALUE is JSON or plain text; may be repeated"},
 	{name: "--output", kind: kindString, metavar: "DIR", section: "Run", help: "where the results are saved"},
+	{name: "--server", kind: kindString, metavar: "URL", section: "Run", help: "run it on this server, and fetch the results into --output (default: the working folder)"},
+	{name: "--json", kind: kindSwitch, section: "Run", help: "print what became of it as JSON"},
 }
 
 // frontendFlags belong to the command frontend.
@@ -61,13 +65,14 @@ type command struct {
 	help  string
 	flags []*spec
 	words string // name of the words it takes; empty: none
+	most  int    // how many words it takes that may be left out
 	// actions are the words that may stand first, with the words that follow each; nil: words says it all.
 	actions []action
 }
 
-var commands = []command{
+var commands = slices.Concat([]command{
 	{name: "run", usage: "WORKFLOW.json", words: "WORKFLOW.json", flags: runFlags, help: "run one workflow without a server"},
 	{name: "frontend", usage: "install", words: "install", flags: frontendFlags, help: "fetch ComfyUI's frontend, its templates and its docs"},
 	keysCommand, usersCommand, rolesCommand, workflowsCommand, auditCommand,
-	{name: "doctor", usage: "", help: "check the library, devices, folders, disk and memory"},
-}
+	{name: "doctor", usage: "", flags: doctorFlags, help: "check the library, devices, folders, disk and memory, or a running server"},
+}, remoteCommands)

@@ -1,0 +1,114 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"comfygo/cli"
+	"comfygo/tools/apiclient"
+)
+
+// remoteFindings asks a running server how it is.
+func remoteFindings(ctx context.Context, s *apiclient.Client, server string) ([]finding, error) {
+	var stats struct {
+		System struct {
+			Free    int64  `json:"ram_free"`
+			Total   int64  `json:"ram_total"`
+			Program string `json:"python_version"`
+			Library string `json:"pytorch_version"`
+		} `json:"system"`
+		Devices []struct {
+			Name  string `json:"name"`
+			Free  int64  `json:"vram_free"`
+			Total int64  `json:"vram_total"`
+		} `json:"devices"`
+	}
+	if err := s.Get(ctx, "/system_stats", &stats); err != nil {
+		return nil, err
+	}
+	list := []finding{{good, "server", stats.System.Program + " at " + server, ""}, {good, "library", stats.System.Library, ""}}
+	var health struct {
+		Status string `json:"status"`
+		Error  string `json:"error"`
+	}
+	if err := s.Get(ctx, "/health", &health); err != nil {
+		list = append(list, finding{broken, "health", err.Error(), "look into the server's log"})
+	} else {
+		list = append(list, finding{good, "health", health.Status, ""})
+	}
+	memory := finding{good, "memory", fmt.Sprintf("%.1f GiB free of %.1f", float64(stats.System.Free)/gib, float64(stats.System.Total)/gib), ""}
+	if stats.System.Free < littleMemory {
+		memory.verdict, memory.remedy = warning, "close other programs there, or start it with --lowvram"
+	}
+	list = append(list, memory)
+	for _, d := range stats.Devices {
+		list = append(list, finding{good, "device", fmt.Sprintf("%s, %.1f GiB free of %.1f", d.Name, float64(d.Free)/gib, float64(d.Total)/gib), ""})
+	}
+	var queue struct {
+		Running, Pending int
+		Paused           bool
+		Error            string
+	}
+	if err := s.Get(ctx, "/api/v1/queue", &queue); err != nil {
+		return nil, err
+	}
+	q := finding{good, "queue", fmt.Sprintf("%d running, %d waiting", queue.Running, queue.Pending), ""}
+	switch {
+	case queue.Error != "":
+		q = finding{broken, "queue", queue.Error, "make room, or make its file writable"}
+	case queue.Paused:
+		q.verdict, q.text, q.remedy = warning, q.text+", paused", "comfygo queue resume"
+	}
+	list = append(list, q)
+	var models []string
+	if err := s.Get(ctx, "/models/checkpoints", &models); err != nil {
+		return nil, err
+	}
+	if len(models) == 0 {
+		return append(list, finding{warning, "models", "no checkpoint", "put one into models/checkpoints, or start it with --demo-model"}), nil
+	}
+	return append(list, finding{good, "models", plural(len(models), "checkpoint"), ""}), nil
+}
+
+// doctorOf reports how a running server is.
+func (c Command) doctorOf(ctx context.Context, cfg cli.Config, o cli.RemoteOptions) error {
+	s, err := remote(cfg, o)
+	if err != nil {
+		return err
+	}
+	list, err := remoteFindings(ctx, s, o.Server)
+	if err != nil {
+		return plainly(err, o.Server)
+	}
+	return c.report(list, o.JSON)
+}
+
+// report prints findings, for people or as JSON.
+func (c Command) report(list []finding, asJSON bool) error {
+	if !asJSON {
+		return report(c.Stdout, list)
+	}
+	type line struct {
+		Verdict string `json:"verdict"`
+		What    string `json:"what"`
+		Text    string `json:"text"`
+		Remedy  string `json:"remedy,omitempty"`
+	}
+	lines, failed := []line{}, 0
+	for _, f := range list {
+		if f.verdict == good {
+			f.remedy = ""
+		}
+		if f.verdict == broken {
+			failed++
+		}
+		lines = append(lines, line{map[verdict]string{good: "ok", warning: "warn", broken: "fail"}[f.verdict], f.what, f.text, f.remedy})
+	}
+	if err := c.print(lines); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return &cli.ExitError{Code: cli.CodeFailed}
+	}
+	return nil
+}
