@@ -2,215 +2,198 @@ package server
 
 import (
 	"image"
+	"io"
 	"math"
 	"math/big"
 	"os"
 	"slices"
+	"strings"
 
+	"comfygo/engine/imaging"
 	"comfygo/folders"
 	"comfygo/nodes"
 	"comfygo/nodes/pyjson"
 )
 
 // pixelsOf counts the pixels that a graph makes, and returns the id of a node of which it cannot tell; "" when it can of
-// all. A node counts when it says a size: width and height, a factor, or how often it repeats; batches and frames
-// multiply. Whatever else works on a picture keeps its size and is not counted again. Sizes that come from other
-// nodes count when those are constants.
+// all. A node counts when it says a size: width and height, a factor, or how often it repeats; batches, frames and
+// lists multiply. One that joins pictures counts as far as there are more pixels behind it than before it, and a picture
+// from a file where it becomes a latent. Whatever else works on a picture keeps its size and is not counted again.
+// Sizes that come from other nodes count when those are constants.
 // Nodes that give on no picture, latent or mask make none, whatever they call their inputs.
 func pixelsOf(prompt *pyjson.Object, classes *nodes.Registry, f *folders.Folders) (total float64, unknown string) {
-	k := &pixelCount{prompt: prompt, classes: classes, folders: f, sizes: map[string]float64{}, counts: map[string]float64{}, working: map[string]bool{}}
+	k := &pixelCount{prompt: prompt, classes: classes, folders: f, known: map[string]pictures{}, working: map[string]bool{}}
 	for id := range prompt.All() {
-		size, makes := k.makes(id)
+		made := k.of(id).made
 		switch {
-		case !makes:
-		case math.IsNaN(size):
-			if unknown == "" {
-				unknown = id
-			}
-		default:
-			total += size
+		case !math.IsNaN(made):
+			total += made
+		case unknown == "":
+			unknown = id
 		}
 	}
 	return total, unknown
+}
+
+// pictures is what is known of those that a node gives on. Where nobody can tell a number it is NaN.
+type pictures struct {
+	count         float64 // all of them, in all lists
+	width, height float64 // of the largest one
+	lists         float64 // of how many elements the list is that they come in: who takes it runs so often
+	exact         bool    // all have just this size, so that what follows from the proportions can be told
+	loaded        bool    // from a file, and not counted yet
+	made          float64 // how many pixels the node adds to the job
+}
+
+func (p pictures) pixels() float64 {
+	if p.count == 0 {
+		return 0
+	}
+	return p.count * p.width * p.height
 }
 
 type pixelCount struct {
 	prompt  *pyjson.Object
 	classes *nodes.Registry
 	folders *folders.Folders
-	sizes   map[string]float64 // of what a node gives on, in pixels; NaN: nobody can tell
-	counts  map[string]float64 // how many pictures a node gives on
-	working map[string]bool    // the nodes that are being looked at
-}
-
-// pictured reports whether a node gives on pictures, or what pictures are made of. Classes that nobody knows may.
-func (k *pixelCount) pictured(id string) bool {
-	class, ok := k.classes.Get(k.prompt.Object(id).String("class_type"))
-	if !ok {
-		return true
-	}
-	return slices.ContainsFunc(class.Outputs, func(o nodes.Output) bool {
-		return o.Type == "IMAGE" || o.Type == "LATENT" || o.Type == "MASK" || o.Type == "*"
-	})
-}
-
-// The inputs that say how many pictures there are, that make pictures larger by a factor, and the repetitions.
-var (
-	countInputs  = []string{"batch_size", "length", "num_frames", "frames", "video_frames"}
-	factorInputs = []string{"scale_by", "upscale_by", "rescale_factor"}
-	repeatInputs = []string{"amount"}
-)
-
-// makes is how many pixels a node adds to the job; makes is false when it only works on what others have made.
-func (k *pixelCount) makes(id string) (size float64, makes bool) {
-	inputs := k.prompt.Object(id).Object("inputs")
-	if inputs == nil || !k.pictured(id) {
-		return 0, false
-	}
-	if inputs.Has("width") && inputs.Has("height") || hasAny(inputs, factorInputs) || inputs.Has("megapixels") || hasAny(inputs, repeatInputs) {
-		return k.size(id), true
-	}
-	return 0, false
-}
-
-func hasAny(o *pyjson.Object, keys []string) bool {
-	for _, key := range keys {
-		if o.Has(key) {
-			return true
-		}
-	}
-	return false
-}
-
-// size is how many pixels a node gives on: its own size, or that of the largest of what comes in, times what it multiplies.
-func (k *pixelCount) size(id string) float64 {
-	if s, known := k.sizes[id]; known {
-		return s
-	}
-	if k.working[id] || len(k.working) > deepest {
-		return math.NaN() // a circle, which validation refuses, or a graph that nobody would draw
-	}
-	if !k.pictured(id) {
-		return 0
-	}
-	k.working[id] = true
-	defer delete(k.working, id)
-	inputs := k.prompt.Object(id).Object("inputs")
-	var s float64
-	switch {
-	case inputs.Has("width") && inputs.Has("height"):
-		s = k.number(inputs, "width") * k.number(inputs, "height")
-		for _, name := range countInputs {
-			if inputs.Has(name) {
-				s *= max(1, k.number(inputs, name))
-			}
-		}
-		s *= k.pictures(inputs)
-	case inputs.Has("megapixels"):
-		const mega = 1024 * 1024
-		s = k.number(inputs, "megapixels") * mega * k.pictures(inputs)
-	default:
-		s = k.incoming(inputs)
-		for _, name := range factorInputs {
-			if inputs.Has(name) {
-				f := k.number(inputs, name)
-				s *= f * f
-			}
-		}
-		for _, name := range repeatInputs {
-			if inputs.Has(name) {
-				s *= max(1, k.number(inputs, name))
-			}
-		}
-		s = max(s, k.file(inputs))
-	}
-	k.sizes[id] = s
-	return s
-}
-
-// pictures is how many pictures come in where a node says only the size of each; 1 when none do.
-func (k *pixelCount) pictures(inputs *pyjson.Object) float64 {
-	count := 1.0
-	for _, v := range inputs.All() {
-		link, ok := nodes.AsLink(v)
-		if !ok {
-			continue
-		}
-		count = max(count, k.count(link.ID, 0))
-	}
-	return count
+	known   map[string]pictures
+	working map[string]bool // the nodes that are being looked at
 }
 
 // deepest bounds how many nodes are looked at behind one another.
 const deepest = 5000
 
-// count is how many pictures a node gives on; NaN when nobody can tell.
-func (k *pixelCount) count(id string, depth int) float64 {
-	if n, known := k.counts[id]; known {
-		return n
-	}
-	inputs := k.prompt.Object(id).Object("inputs")
-	if inputs == nil || !k.pictured(id) {
-		return 1
-	}
-	if depth > deepest {
-		return math.NaN()
-	}
-	k.counts[id] = 1 // for circles
-	n := 1.0
-	for _, v := range inputs.All() {
-		if link, ok := nodes.AsLink(v); ok {
-			n = max(n, k.count(link.ID, depth+1))
-		}
-	}
-	for _, list := range [][]string{repeatInputs, countInputs} {
-		for _, name := range list {
-			if inputs.Has(name) {
-				n *= max(1, k.number(inputs, name))
-			}
-		}
-	}
-	k.counts[id] = n
-	return n
+// plain are the types of links that no picture goes through.
+var plain = strings.Fields(`INT FLOAT STRING BOOLEAN COMBO MODEL CLIP VAE CONDITIONING NOISE SAMPLER SIGMAS GUIDER CONTROL_NET
+	UPSCALE_MODEL CLIP_VISION CLIP_VISION_OUTPUT STYLE_MODEL GLIGEN TIMESTEPS_RANGE LATENT_OPERATION`)
+
+// step is a node that is being looked at.
+type step struct {
+	*pixelCount
+	class  string
+	spec   *nodes.Class // nil when nobody knows the class
+	inputs *pyjson.Object
+	links  []pictures          // what comes in, a node as often as it is linked
+	named  map[string]pictures // the same by the input's name
+	before float64             // the pixels of the nodes that are linked, each once
 }
 
-// incoming is the largest size that comes in.
-func (k *pixelCount) incoming(inputs *pyjson.Object) float64 {
-	most := 0.0
-	for _, v := range inputs.All() {
-		if link, ok := nodes.AsLink(v); ok {
-			most = max(most, k.size(link.ID)) // NaN wins
-		}
-	}
-	return most
+// gives reports whether one of the node's outputs is of such a type.
+func (s *step) gives(is func(o nodes.Output) bool) bool {
+	return s.spec == nil || slices.ContainsFunc(s.spec.Outputs, is)
 }
 
-// file is the size of the picture that a node loads; 0 when it loads none.
-func (k *pixelCount) file(inputs *pyjson.Object) float64 {
-	v, _ := inputs.Get("image")
-	name, ok := v.(string)
-	if !ok || k.folders == nil {
-		return 0
+// of is what a node gives on.
+func (k *pixelCount) of(id string) pictures {
+	if p, known := k.known[id]; known {
+		return p
 	}
-	path, err := k.folders.Resolve(name)
-	if err != nil {
-		return 0
+	nobody := pictures{count: math.NaN(), width: math.NaN(), height: math.NaN(), lists: math.NaN()}
+	if k.working[id] || len(k.working) > deepest {
+		return nobody // a circle, which validation refuses, or a graph that nobody would draw
 	}
-	f, _, err := openRegular(path, os.Stat, os.Open)
-	if err != nil {
-		return 0
+	k.working[id] = true
+	defer delete(k.working, id)
+	node := k.prompt.Object(id)
+	s := &step{pixelCount: k, class: node.String("class_type"), inputs: node.Object("inputs"), named: map[string]pictures{}}
+	s.spec, _ = k.classes.Get(s.class)
+	if s.inputs == nil {
+		s.inputs = pyjson.NewObject()
 	}
-	defer f.Close()
-	c, _, err := image.DecodeConfig(f)
-	if err != nil {
-		return 0
+	seen := map[string]bool{}
+	for name, v := range s.inputs.All() {
+		link, ok := nodes.AsLink(v)
+		if !ok || !s.takes(name) {
+			continue
+		}
+		p := k.of(link.ID)
+		s.links = append(s.links, p)
+		s.named[name] = p
+		if !seen[link.ID] {
+			seen[link.ID] = true
+			s.before += p.pixels()
+		}
 	}
-	return float64(c.Width) * float64(c.Height)
+	p := s.give()
+	k.known[id] = p
+	return p
 }
+
+// give is what the node makes of what comes in.
+func (s *step) give() pictures {
+	in := s.incoming()
+	if !s.gives(func(o nodes.Output) bool { return !slices.Contains(plain, o.Type) }) {
+		out := pictures{lists: in.lists}
+		if s.spec != nil && s.gives(func(o nodes.Output) bool { return o.List }) {
+			out.lists = math.NaN()
+		}
+		return out
+	}
+	out, says := s.sized(in)
+	grown := out.pixels() - s.before
+	switch {
+	case says:
+		out.made, out.loaded = out.pixels(), false
+	case in.loaded && s.gives(func(o nodes.Output) bool { return o.Type == "LATENT" }):
+		out.made, out.loaded = out.pixels(), false
+	case len(s.links) > 0 && !(grown <= 0): // also when nobody can tell
+		out.made = grown
+	}
+	if s.spec != nil && s.spec.InputIsList {
+		out.lists = 1
+	}
+	if s.spec != nil && s.gives(func(o nodes.Output) bool { return o.List }) {
+		out.lists = max(1, out.count)
+	}
+	return out
+}
+
+// incoming is all that comes in as one: a node takes as many pictures as the largest batch has, once for each element
+// of a list.
+func (s *step) incoming() pictures {
+	in := pictures{lists: 1, exact: true}
+	sizes := 0
+	for _, p := range s.links {
+		in.lists = max(in.lists, p.lists)
+	}
+	for _, p := range s.links {
+		if p.count == 0 {
+			continue
+		}
+		in.exact = in.exact && p.exact && (sizes == 0 || p.width == in.width && p.height == in.height)
+		in.count, in.width, in.height = max(in.count, s.repeated(p, in.lists)), max(in.width, p.width), max(in.height, p.height)
+		in.loaded = in.loaded || p.loaded
+		sizes++
+	}
+	in.exact = in.exact && sizes > 0
+	return in
+}
+
+// repeated is how many pictures a node sees that runs once for each of so many elements.
+func (s *step) repeated(p pictures, lists float64) float64 {
+	if p.lists == 1 {
+		return p.count * lists
+	}
+	return p.count
+}
+
+// takes reports whether the class has an input: what else a node is given is heard by nobody. Inputs that belong to others
+// have those in front, as images.image0.
+func (s *step) takes(name string) bool {
+	if s.spec == nil {
+		return true
+	}
+	first, _, _ := strings.Cut(name, ".")
+	_, ok := s.spec.Input(first)
+	return ok
+}
+
+// has reports whether the node is given an input, and hears it.
+func (s *step) has(name string) bool { return s.inputs.Has(name) && s.takes(name) }
 
 // number is an input's number, or that of the constant it is linked to; NaN when there is none.
-func (k *pixelCount) number(inputs *pyjson.Object, name string) float64 {
-	v, _ := inputs.Get(name)
+func (s *step) number(name string) float64 {
+	v, _ := s.inputs.Get(name)
 	for range deepest {
 		switch n := v.(type) {
 		case int64:
@@ -224,11 +207,45 @@ func (k *pixelCount) number(inputs *pyjson.Object, name string) float64 {
 		if !ok {
 			return math.NaN()
 		}
-		from := k.prompt.Object(link.ID).Object("inputs")
+		from := s.prompt.Object(link.ID).Object("inputs")
 		if from.Len() != 1 || !from.Has("value") { // a primitive has its value and nothing else
 			return math.NaN()
 		}
 		v, _ = from.Get("value")
 	}
 	return math.NaN()
+}
+
+// file is the picture that a node loads.
+func (s *step) file(name string) pictures {
+	nobody := pictures{count: math.NaN(), width: math.NaN(), height: math.NaN(), lists: 1}
+	if s.folders == nil {
+		return nobody
+	}
+	path, err := s.folders.Resolve(name)
+	if err != nil {
+		return nobody
+	}
+	f, _, err := openRegular(path, os.Stat, os.Open)
+	if err != nil {
+		return nobody
+	}
+	defer f.Close()
+	c, format, err := image.DecodeConfig(f)
+	if err != nil {
+		return nobody
+	}
+	p := pictures{count: 1, width: float64(c.Width), height: float64(c.Height), lists: 1, loaded: true, exact: format == "gif" || format == "bmp"}
+	if format != "gif" && format != "webp" {
+		return p
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nobody
+	}
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return nobody
+	}
+	p.count = float64(imaging.Frames(data))
+	return p
 }
