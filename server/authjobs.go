@@ -36,28 +36,30 @@ func (s *Server) inFolders(c echo.Context) context.Context {
 	return executor.InFolders(ctx, s.ownFolders(c))
 }
 
-// mayRun refuses a graph that whoever sends it may not run: one that is no registered workflow, or too large. It returns
-// the name of the registered workflow that the graph is, "" when nobody had to look.
+// mayRun refuses a graph that whoever sends it may not run: one that is no registered workflow. It returns the name of the
+// registered workflow that the graph is, "" when nobody had to look.
 func (s *Server) mayRun(c echo.Context, n candidate) (workflow string, err error) {
-	if !s.owned() {
-		return "", nil
+	if !s.owned() || s.who(c).Admin || n.workflow != "" {
+		return n.workflow, nil
 	}
-	p := s.who(c)
-	if p.Admin {
-		return "", nil
+	return s.allowGraph(c, n.prompt)
+}
+
+// mayMake refuses a graph that makes more pixels than whoever sends it may. It looks at the graph that will run, when old
+// classes have their successors.
+func (s *Server) mayMake(c echo.Context, prompt *pyjson.Object, workflow string) error {
+	if !s.owned() || s.who(c).Admin {
+		return nil
 	}
-	if workflow = n.workflow; workflow == "" {
-		if workflow, err = s.allowGraph(c, n.prompt); err != nil {
-			return "", err
-		}
+	most := s.gate.Limits(s.who(c)).Megapixels
+	if most <= 0 {
+		return nil
 	}
-	if most := s.gate.Limits(p).Megapixels; most > 0 {
-		if err := s.checkSize(c, n.prompt, most); err != nil {
-			s.note(c, auth.ActionRun, auth.ResultDenied, workflow, err.Error())
-			return "", err
-		}
+	err := s.checkSize(c, prompt, most)
+	if err != nil {
+		s.note(c, auth.ActionRun, auth.ResultDenied, workflow, err.Error())
 	}
-	return workflow, nil
+	return err
 }
 
 // allowGraph asks the gate about a graph.

@@ -216,6 +216,9 @@ func (s *Server) enqueue(c echo.Context, n candidate) (*queue.Job, executor.Verd
 	if err := s.replaceNodes(n.prompt); err != nil {
 		return nil, none, err
 	}
+	if err := s.mayMake(c, n.prompt, workflow); err != nil {
+		return nil, none, err
+	}
 	verdict, err := s.cfg.Executor.Validate(s.inFolders(c), n.id, n.prompt, n.targets)
 	if err != nil {
 		return nil, none, trouble("checking the prompt: %w", err)
