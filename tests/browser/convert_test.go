@@ -243,6 +243,7 @@ func (b bothWays) compare(t *testing.T, text []byte) report {
 
 // TestConvertTemplates converts every workflow of the templates' package both ways and keeps a report.
 func TestConvertTemplates(t *testing.T) {
+	t.Parallel()
 	found := installed(t)
 	if len(found.Templates) == 0 {
 		t.Skip("NOT TESTED: the workflow templates are not installed (comfygo frontend install)")
@@ -279,6 +280,7 @@ func TestConvertTemplates(t *testing.T) {
 // TestConvertExamples compares the examples of package workflow, whose prompts were recorded with COMFYGO_RECORD=1, with
 // what the front end makes of them now.
 func TestConvertExamples(t *testing.T) {
+	t.Parallel()
 	b := newBothWays(t)
 	dir := filepath.Join(moduleRoot(t), "workflow", "testdata")
 	files, err := filepath.Glob(filepath.Join(dir, "*.workflow.json"))

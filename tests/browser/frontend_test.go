@@ -115,6 +115,7 @@ const tiny = `{"1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height
 // TestFrontEndComesUp opens the official front end as a new user does: nothing goes wrong that does not go wrong with
 // ComfyUI's own server.
 func TestFrontEndComesUp(t *testing.T) {
+	t.Parallel()
 	f := openFront(t)
 	f.Shot("first-visit")
 	f.closeDialogs()
@@ -131,6 +132,7 @@ func TestFrontEndComesUp(t *testing.T) {
 
 // TestFrontEndRuns runs the demo model from the button and looks at progress, previews and the picture.
 func TestFrontEndRuns(t *testing.T) {
+	t.Parallel()
 	f := openFront(t, "--demo-model", "--preview-method", "latent2rgb")
 	f.closeDialogs()
 	// Many steps, so that there is time for previews on a fast machine too.
@@ -164,6 +166,7 @@ func TestFrontEndRuns(t *testing.T) {
 
 // TestFrontEndSaysWhatIsWrong runs a workflow whose model is not there.
 func TestFrontEndSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	f := openFront(t)
 	f.closeDialogs()
 	f.load([]byte(strings.ReplaceAll(string(demo.Workflow), "demo-shapes.safetensors", "not-there.safetensors")), "wrong")
@@ -181,6 +184,7 @@ func TestFrontEndSaysWhatIsWrong(t *testing.T) {
 
 // TestFrontEndKeepsWorkflows saves, opens and deletes a workflow, and changes a setting.
 func TestFrontEndKeepsWorkflows(t *testing.T) {
+	t.Parallel()
 	f := openFront(t)
 	f.closeDialogs()
 	f.load([]byte(tiny), "probe")
@@ -216,6 +220,7 @@ func TestFrontEndKeepsWorkflows(t *testing.T) {
 
 // TestFrontEndShowsTemplates opens the templates and one of them.
 func TestFrontEndShowsTemplates(t *testing.T) {
+	t.Parallel()
 	f := openFront(t)
 	f.closeDialogs()
 	f.command("Comfy.BrowseTemplates")
@@ -232,6 +237,7 @@ func TestFrontEndShowsTemplates(t *testing.T) {
 
 // TestFrontEndReconnects restarts the server below the page.
 func TestFrontEndReconnects(t *testing.T) {
+	t.Parallel()
 	f := openFront(t)
 	f.closeDialogs()
 	f.load([]byte(tiny), "probe")
