@@ -57,7 +57,7 @@ func TestMegapixelsOfNodes(t *testing.T) {
 		"padded a little":          {empty("1", 64, 64, 1) + node("2", "ImagePadForOutpaint", `"image": ["1", 0], "left": 64, "right": 64, "top": 0, "bottom": 0, "feathering": 0`), "2", ""},
 		"fitted and padded":        {empty("1", 64, 64, 1) + node("2", "ResizeAndPadImage", `"image": ["1", 0], "target_width": 9000, "target_height": 9000, "padding_color": "white", "interpolation": "area"`), "2", "too many"},
 		"to a largest side":        {empty("1", 64, 64, 1) + node("2", "ImageScaleToMaxDimension", `"image": ["1", 0], "upscale_method": "area", "largest_size": 9000`), "2", "too many"},
-		"an old class":             {empty("1", 64, 64, 1) + node("2", "ResizeImagesByLongerEdge", `"images": ["1", 0], "longer_edge": 9000`), "2", "too many"},
+		"an old class":             {empty("1", 64, 64, 1) + strings.Replace(node("2", "ResizeImagesByLongerEdge", `"images": ["1", 0], "longer_edge": 9000`), `{`, `{"_meta": {"title": "old"}, `, 1), "2", "too many"},
 		"a side of 0":              {empty("1", 64, 8, 1) + node("2", "ImageScale", scale+`"image": ["1", 0], "width": 0, "height": 4096`), "2", "too many"},
 		"a side of 0, small":       {empty("1", 64, 128, 1) + node("2", "ImageScale", scale+`"image": ["1", 0], "width": 0, "height": 512`), "2", ""},
 		"a side of 0 of a crop":    {empty("1", 64, 64, 1) + node("2", "ImageCrop", `"image": ["1", 0], "x": 63, "y": 0, "width": 64, "height": 64`) + node("3", "ImageScale", scale+`"image": ["2", 0], "width": 64, "height": 0`), "3", "cannot be told"},
