@@ -59,7 +59,7 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (_ *App, err error) {
 	if err != nil {
 		return nil, errors.Join(err, p.close())
 	}
-	pages := a.findPages()
+	pages := findPages(cfg, p.folders.Base(), log.Logger)
 	a.server, err = server.New(server.Config{
 		Folders:         p.folders,
 		Executor:        p.executor,

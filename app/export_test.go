@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"io"
 	"log/slog"
 
 	"comfygo/cli"
 	"comfygo/engine"
 	"comfygo/folders"
+	"comfygo/frontend"
 )
 
 // For the tests of this package.
@@ -75,3 +77,8 @@ func WantedCard(cfg cli.Config) int { return wanted(cfg).Card }
 
 // ShowDevices narrows what CUDA sees.
 var ShowDevices = showDevices
+
+// FindPages is findPages with a log of plain lines.
+func FindPages(cfg cli.Config, base string, log io.Writer) frontend.Found {
+	return findPages(cfg, base, slog.New(slog.NewTextHandler(log, nil)))
+}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -36,17 +37,16 @@ func (c Command) Frontend(ctx context.Context, _ cli.Config, o cli.FrontendOptio
 
 // findPages looks for the front end, its templates and its docs: the folder of --front-end-root, else the release of
 // --front-end-version, else the packages on this machine. What is missing stays empty; the server has a page of its own.
-func (a *App) findPages() frontend.Found {
-	found := frontend.Find(frontend.Places(a.cfg.FrontEndPackages, os.Getenv))
-	switch version := a.cfg.FrontEndVersion; {
-	case a.cfg.FrontEndRoot != "":
-		found.Root = a.cfg.FrontEndRoot
+func findPages(cfg cli.Config, base string, log *slog.Logger) frontend.Found {
+	found := frontend.Find(frontend.Places(cfg.FrontEndPackages, os.Getenv))
+	switch version := cfg.FrontEndVersion; {
+	case cfg.FrontEndRoot != "":
+		found.Root = cfg.FrontEndRoot
 	case version != "" && version != frontend.DefaultVersion:
-		releases := frontend.Releases{Dir: filepath.Join(a.parts.folders.Base(), "web_custom_versions")}
-		root, err := releases.Get(context.Background(), version)
+		root, err := frontend.Releases{Dir: filepath.Join(base, "web_custom_versions")}.Get(context.Background(), version)
 		if err != nil {
-			a.log.Error("Failed to initialize frontend: " + err.Error())
-			a.log.Info("Falling back to the default frontend.")
+			log.Error("Failed to initialize frontend: " + err.Error())
+			log.Info("Falling back to the default frontend.")
 			break
 		}
 		found.Root = root

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -32,6 +33,10 @@ func start(t *testing.T, words ...string) (code int, called string, cfg cli.Conf
 		},
 		Check: func(_ context.Context, c cli.Config, o cli.RemoteOptions) error {
 			called, cfg = "check "+o.Args[0], c
+			return nil
+		},
+		Frontend: func(_ context.Context, c cli.Config, o cli.FrontendOptions) error {
+			called, cfg = strings.TrimSpace(fmt.Sprintln("frontend", o.Action, o.Dir, o.Media)), c
 			return nil
 		},
 		Run: func(_ context.Context, c cli.Config, o cli.RunOptions) error {
@@ -77,6 +82,9 @@ func TestCommands(t *testing.T) {
 		{words: "models loras --json", called: "models loras http://127.0.0.1:8188"},
 		{words: "check w.json --server http://x:1", called: "check w.json"},
 		{words: "check", code: 2, says: "the following arguments are required: WORKFLOW.json"},
+		{words: "frontend install", called: "frontend install  false"},
+		{words: "frontend install --media --dir x", called: "frontend install x true"},
+		{words: "frontend", code: 2, says: "the following arguments are required: install"},
 		{words: "completion tcsh", code: 2, says: "invalid choice: \"tcsh\" (choose from bash, zsh, fish)"},
 		{words: "--version", code: 2, says: "unrecognized arguments: --version"},
 	}
