@@ -3,6 +3,7 @@ package sampling
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"comfygo/engine/tensor"
 )
@@ -10,6 +11,9 @@ import (
 // predict returns the prediction of each side at a noise level: the weighted mean of its entries' predictions. The
 // entries run in as few batches as Fits allows. Upstream: _calc_cond_batch.
 func (g *guide) predict(ctx context.Context, sides [][]*entry, x *tensor.Tensor, sigma float32) ([]*tensor.Tensor, error) {
+	if g.reuse != nil {
+		g.reuse.skip = false
+	}
 	sums, totals := make([]*tensor.Tensor, len(sides)), make([]*tensor.Tensor, len(sides))
 	for side := range sides {
 		sums[side] = like(x)
@@ -127,6 +131,20 @@ func (g *guide) fits(todo []*job, indices []int) bool {
 	return g.params.Fits(shape, tokens)
 }
 
+// outputs runs the network, or lets what stands in for its outputs do.
+func (g *guide) outputs(ctx context.Context, batch []*job, x *tensor.Tensor, times []float32, in Inputs) (*tensor.Tensor, error) {
+	run := func(ctx context.Context) (*tensor.Tensor, error) { return g.params.Network.Predict(ctx, x, times, in) }
+	keys := make([]*entry, len(batch))
+	for i, j := range batch {
+		keys[i] = j.entry
+		known := slices.ContainsFunc(g.sides, func(side []*entry) bool { return slices.Contains(side, j.entry) })
+		if g.reuse == nil || g.reuse.guided || !known { // what is asked for in between is another thing each time
+			return run(ctx)
+		}
+	}
+	return g.reuse.around(ctx, in.Sigma, x, keys, run)
+}
+
 // runBatch runs the network once for several jobs and returns each one's denoised latent.
 func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*tensor.Tensor, error) {
 	xs, contexts, ys, concats := make([]*tensor.Tensor, len(batch)), make([]*tensor.Tensor, len(batch)),
@@ -140,7 +158,7 @@ func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*t
 		times[i] = g.model.Timestep(sigma)
 	}
 	in := Inputs{Control: batch[0].control, Sigma: sigma, Entries: len(batch), Context: joinContexts(contexts), Y: joinRows(ys), Concat: joinRows(concats), Parts: g.params.parts, Options: g.params.Options}
-	raw, err := g.params.Network.Predict(ctx, g.model.Input(sigma, x), times, in)
+	raw, err := g.outputs(ctx, batch, g.model.Input(sigma, x), times, in)
 	if err != nil {
 		return nil, fmt.Errorf("running the model: %w", err)
 	}

@@ -29,6 +29,8 @@ type guide struct {
 	both bool
 	// uncond is what the latest guidance started from.
 	uncond *tensor.Tensor
+	// reuse, when set, leaves out predictions.
+	reuse *reuser
 	// inpaint, when set, keeps what the noise mask protects.
 	inpaint *inpaint
 	sigmas  []float32
@@ -50,7 +52,7 @@ func (g *guide) denoise(ctx context.Context, x *tensor.Tensor, sigma float32) (*
 	if mask != nil {
 		x = g.inpaint.before(g.model, mask, x, sigma)
 	}
-	out, err := g.guider.guide(ctx, &guided{X: x, Sigma: sigma, guide: g, scale: g.scaleAt(sigma)})
+	out, err := g.guided(ctx, x, sigma)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +63,17 @@ func (g *guide) denoise(ctx context.Context, x *tensor.Tensor, sigma float32) (*
 		out = g.inpaint.after(mask, out)
 	}
 	return out, nil
+}
+
+// guided predicts the clean latent of x without regard to a noise mask.
+func (g *guide) guided(ctx context.Context, x *tensor.Tensor, sigma float32) (*tensor.Tensor, error) {
+	run := func(ctx context.Context) (*tensor.Tensor, error) {
+		return g.guider.guide(ctx, &guided{X: x, Sigma: sigma, guide: g, scale: g.scaleAt(sigma)})
+	}
+	if g.reuse == nil || !g.reuse.guided {
+		return run(ctx)
+	}
+	return g.reuse.around(ctx, sigma, x, []*entry{nil}, run)
 }
 
 // scaleAt returns the guidance scale at a level.

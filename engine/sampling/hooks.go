@@ -20,6 +20,8 @@ type Hooks struct {
 	// Mask, when set, returns the noise mask for a level in place of the given one, in the same shape. Upstream:
 	// denoise_mask_function.
 	Mask func(info MaskInfo, mask *tensor.Tensor) *tensor.Tensor
+	// Reuse, when set, leaves out predictions that would change little.
+	Reuse *Reuse
 	// BothSides has the negative side predicted at a scale of 1 too. Upstream: disable_cfg1_optimization.
 	BothSides bool
 }

@@ -4,6 +4,7 @@ import "comfygo/engine/tensor"
 
 // job is one entry's share of a prediction.
 type job struct {
+	entry  *entry
 	side   int // 0 for the positive conditioning, 1 for the negative
 	x      *tensor.Tensor
 	weight *tensor.Tensor
@@ -16,7 +17,7 @@ type job struct {
 // newJob returns what the entry has the network do for the noisy latent x.
 func (e *entry) newJob(side int, x *tensor.Tensor) *job {
 	rows := x.Dim(0)
-	return &job{side: side, x: e.area.cut(x), weight: e.weight(x.Shape), area: e.area, control: e.control, inputs: Inputs{
+	return &job{entry: e, side: side, x: e.area.cut(x), weight: e.weight(x.Shape), area: e.area, control: e.control, inputs: Inputs{
 		Context: repeatRows(e.inputs.Context, rows),
 		Y:       repeatRows(e.inputs.Y, rows),
 		Concat:  e.area.cutRows(e.inputs.Concat, rows),

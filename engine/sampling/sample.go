@@ -231,6 +231,7 @@ func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, l
 
 func newGuide(p *Params, guider *Guider, s *Sampler, sigmas []float32) *guide {
 	g := &guide{params: p, model: p.Model, log: p.Log, guider: guider, sampler: s.name, sigmas: sigmas, both: s.uncond || p.Hooks.BothSides}
+	g.reuse = newReuser(p.Hooks.Reuse, p.Model)
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}

@@ -14,21 +14,23 @@ import (
 // registry makes it from the workflow.
 func TestCustomWorkflowsEqualUpstream(t *testing.T) {
 	t.Parallel()
-	var cases map[string]map[string]step
-	want := golden.Load(t, "pipeline/custom", &cases)
-	for name, steps := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := &workflow{t: t, steps: steps, done: map[string][]any{}}
-			for id, s := range steps {
-				if s.Class != "SaveLatent" {
-					continue
+	for _, file := range []string{"pipeline/custom", "pipeline/hooks"} {
+		var cases map[string]map[string]step
+		want := golden.Load(t, file, &cases)
+		for name, steps := range cases {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				w := &workflow{t: t, steps: steps, done: map[string][]any{}}
+				for id, s := range steps {
+					if s.Class != "SaveLatent" {
+						continue
+					}
+					slot, _, _ := strings.Cut(s.Inputs["filename_prefix"].(string), "/")
+					got := w.evalClass(id)[0].(engine.Latent)
+					golden.Compare(t, slot, got.Samples.Data, want.Get(t, name+"/"+slot).Data, whole)
 				}
-				slot, _, _ := strings.Cut(s.Inputs["filename_prefix"].(string), "/")
-				got := w.evalClass(id)[0].(engine.Latent)
-				golden.Compare(t, slot, got.Samples.Data, want.Get(t, name+"/"+slot).Data, whole)
-			}
-		})
+			})
+		}
 	}
 }
 
