@@ -112,6 +112,9 @@ func (s *Server) put(c echo.Context, job *queue.Job, workflow string) error {
 	job.Owner, job.Grant = p.ID, p.KeyID
 	if s.owned() {
 		job.OwnerLimit = s.gate.Limits(p).Queued
+		if !p.Admin { // who goes before others is an administrator's matter
+			job.Options.Priority = min(job.Options.Priority, queue.Normal)
+		}
 	}
 	if err := s.queue.Put(job); err != nil {
 		return err
@@ -184,4 +187,14 @@ func (s *Server) assetContext(ctx context.Context, owner string) context.Context
 		return ctx
 	}
 	return assets.In(ctx, s.foldersOf(owner))
+}
+
+// placeOf is a prompt's place in the queue. Where owners are told apart it is the next one: who goes before whom is an
+// administrator's matter.
+func (s *Server) placeOf(c echo.Context, body any) (queue.Number, error) {
+	n, err := s.number(body)
+	if err == nil && s.owned() && !s.who(c).Admin && (n.Float || n.Value < 0) {
+		n = queue.Number{Value: float64(s.queue.NextNumber())}
+	}
+	return n, err
 }

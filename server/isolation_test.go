@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"comfygo/auth"
+	"comfygo/executor"
+	"comfygo/nodes"
 	"comfygo/server"
 )
 
@@ -303,3 +305,63 @@ func TestGuestsRunPublicWorkflows(t *testing.T) {
 	a.wants("root", "DELETE /api/workflows/pub", "", 204, "")
 	a.wants("gus", "POST /api/workflows/pub/run", "", 403, "")
 }
+
+// TestNobodyGoesFirst: only administrators choose who is next.
+func TestNobodyGoesFirst(t *testing.T) {
+	t.Parallel()
+	a := startAuth(t, nil, nil)
+	a.wants("root", "POST /api/v1/queue/pause", "", 200, "")
+	first := a.put("bob", `{"prompt": `+graphOf(1)+`}`)
+	for _, wish := range []string{`"front": true`, `"number": -1e9`, `"number": 0`, `"extra_data": {"comfygo": {"priority": "high"}}`} {
+		a.put("ann", `{`+wish+`, "prompt": `+graphOf(2)+`}`)
+	}
+	last := a.put("root", `{"front": true, "prompt": `+graphOf(3)+`}`)
+	var q struct {
+		Pending [][]any `json:"queue_pending"`
+	}
+	if err := json.Unmarshal([]byte(a.as("root", "GET", "/queue", "").body), &q); err != nil || len(q.Pending) != 6 {
+		t.Fatalf("%v, %v", q, err)
+	}
+	if q.Pending[0][1] != last || q.Pending[1][1] != first {
+		t.Errorf("the administrator's goes first and bob's second, but the order is %v", q.Pending)
+	}
+	a.wants("ann", "POST /api/v1/queue/move", `{"prompt_id": "`+last+`", "position": 5}`, 403, "POST /v1/queue/move")
+}
+
+// TestListsOfFilesAreOnesOwn: the choices of nodes are the files of who asks.
+func TestListsOfFilesAreOnesOwn(t *testing.T) {
+	t.Parallel()
+	a := startAuth(t, nil, func(c *server.Config) {
+		registry := nodes.NewRegistry()
+		if err := registry.Add(&picker{}); err != nil {
+			t.Fatal(err)
+		}
+		c.Executor = executor.New(executor.Config{Registry: registry, Services: nodes.Services{Folders: c.Folders}})
+	})
+	for _, who := range []string{"ann", "bob"} {
+		body, kind := uploadForm(t, who+".png", string(picture(t, 4, 4)))
+		if got := a.as(who, "POST", "/upload/image", body, "Content-Type", kind); got.status != 200 {
+			t.Fatal(got.body)
+		}
+	}
+	for _, path := range []string{"/object_info", "/object_info/Picker"} {
+		for who, other := range map[string]string{"ann": "bob", "bob": "ann"} {
+			if got := a.wants(who, "GET "+path, "", 200, who+".png"); strings.Contains(got.body, other+".png") || strings.Contains(got.body, "pic.png") {
+				t.Errorf("%s sees the files of others at %s: %s", who, path, got.body)
+			}
+		}
+	}
+	a.wants("root", "GET /object_info?owner=ann", "", 200, "ann.png")
+	a.wants("ann", "POST /prompt", `{"prompt": {"1": {"class_type": "Picker", "inputs": {"image": "bob.png"}}}}`, 400, "bob.png")
+	a.wants("ann", "POST /prompt", `{"prompt": {"1": {"class_type": "Picker", "inputs": {"image": "ann.png"}}}}`, 200, "prompt_id")
+}
+
+// picker chooses a file of the input folder.
+type picker struct {
+	Image string `in:"image" files:"input:image"`
+}
+
+func (*picker) Spec() nodes.Spec {
+	return nodes.Spec{Name: "Picker", Category: "test", OutputNode: true}
+}
+func (n *picker) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(), nil }

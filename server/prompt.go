@@ -52,7 +52,7 @@ func (s *Server) putPrompt(c echo.Context, data []byte, receipt *queue.Receipt) 
 			return nil, nil, s.refuse(c, "invalid_workflow", "The workflow cannot be converted", err.Error())
 		}
 	}
-	number, err := s.number(body)
+	number, err := s.placeOf(c, body)
 	if err != nil {
 		return nil, nil, err
 	}
