@@ -48,8 +48,10 @@ func (n needs) asJSON() map[string]any {
 	if all == nil {
 		all = []need{}
 	}
-	return map[string]any{"ok": len(n) == 0, "missing_nodes": names(missingNode), "missing_models": names(missingModel),
-		"missing_files": names(missingFile), "problems": all}
+	return map[string]any{
+		"ok": len(n) == 0, "missing_nodes": names(missingNode), "missing_models": names(missingModel),
+		"missing_files": names(missingFile), "problems": all,
+	}
 }
 
 // describe is the report for people.

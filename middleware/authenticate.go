@@ -216,6 +216,13 @@ func Wait(c echo.Context, after time.Duration, message, details string) error {
 	return Refuse(c, http.StatusTooManyRequests, "rate_limited", message, details)
 }
 
+const keyRefused = "comfygo.refused"
+
+// RefusedAs gives the answers of Refuse to a request another shape.
+func RefusedAs(c echo.Context, answer func(c echo.Context, status int, typ, message, details string) error) {
+	c.Set(keyRefused, answer)
+}
+
 // Refuse answers with an error in the shape of POST /prompt's errors; more are further pairs of names and values for
 // the error object. What is left of the request is not read.
 func Refuse(c echo.Context, status int, typ, message, details string, more ...any) error {
@@ -225,6 +232,9 @@ func Refuse(c echo.Context, status int, typ, message, details string, more ...an
 		h.Set(echo.HeaderConnection, "close")
 	}
 	h.Set(echo.HeaderCacheControl, "no-store")
+	if answer, ok := c.Get(keyRefused).(func(echo.Context, int, string, string, string) error); ok {
+		return answer(c, status, typ, message, details)
+	}
 	b := []byte(`{"error": {`)
 	pairs := append([]any{"type", typ, "message", message, "details", details, "extra_info", struct{}{}}, more...)
 	for i := 0; i+1 < len(pairs); i += 2 {

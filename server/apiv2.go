@@ -9,6 +9,7 @@ import (
 
 	"comfygo/assets"
 	"comfygo/executor"
+	"comfygo/middleware"
 	"comfygo/queue"
 	"comfygo/server/v2"
 )
@@ -86,14 +87,41 @@ func (s *Server) progressV2(id string) (v2.Progress, bool) {
 	return p, true
 }
 
+// v2Refusals gives what stands before the API v2's handlers its form of errors.
+func v2Refusals(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if v2.Covers(c.Request().URL.Path) {
+			middleware.RefusedAs(c, func(c echo.Context, status int, typ, message, details string) error {
+				return v2.Fail(c, refusedV2(status, typ, message, details))
+			})
+		}
+		return next(c)
+	}
+}
+
+// refusedV2 is a refusal in the form of the API v2; its own word for why is in the details.
+func refusedV2(status int, typ, message, details string) *v2.Problem {
+	p := &v2.Problem{Status: status, Code: v2.CodeOf(status), Message: message, Details: map[string]any{"reason": typ}}
+	if details != "" {
+		p.Message += ": " + details
+	}
+	return p
+}
+
 // v2Error answers an error that no handler of the API v2 has answered, in its form.
 func (s *Server) v2Error(c echo.Context, err error) {
 	const generic = "the request could not be handled"
 	p := &v2.Problem{Status: http.StatusInternalServerError, Code: v2.UpstreamError, Message: generic}
 	var r *raised
 	var u *unusable
+	var no *refusal
 	var h *echo.HTTPError
+	var broke *middleware.PanicError
 	switch {
+	case errors.As(err, &no):
+		p = refusedV2(no.status, no.typ, no.message, no.details)
+	case errors.As(err, &broke):
+		s.log.Error("handling a request", "method", c.Request().Method, "path", c.Request().URL.Path, "error", err, "stack", string(broke.Stack))
 	case errors.As(err, &r):
 		p.Status, p.Code, p.Message = r.status, v2.CodeOf(r.status), r.Error()
 		if r.allow != "" {

@@ -35,6 +35,19 @@ func TestOpenAPIRoutes(t *testing.T) {
 	}
 }
 
+// TestOpenAPIStoreRoutes: so are those that are there with a key store only.
+func TestOpenAPIStoreRoutes(t *testing.T) {
+	t.Parallel()
+	a := startAuth(t, nil, nil)
+	undescribed, unserved := openapi.Missing(served(a.rig))
+	if len(undescribed) > 0 || len(unserved) > 0 {
+		t.Errorf("in no table of server/openapi: %v; in a table, and not served: %v", undescribed, unserved)
+	}
+	if b := a.as("ann", "GET", "/openapi.json", ""); b.status != http.StatusOK || !strings.Contains(b.body, `"security"`) {
+		t.Errorf("the document of a server that asks for keys: %d", b.status)
+	}
+}
+
 // TestOpenAPIFacts: what the handlers' code says of parameters, statuses and error codes is described.
 func TestOpenAPIFacts(t *testing.T) {
 	t.Parallel()

@@ -132,7 +132,7 @@ func (s *Server) router() {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.handleError
-	e.Use(s.measured, paced, middleware.RequestLog(s.log))
+	e.Use(s.measured, paced, middleware.RequestLog(s.log), v2Refusals)
 	if ask := s.asksWho(); ask != nil {
 		e.Use(ask, s.whileWelcome)
 	}

@@ -37,9 +37,6 @@ type param struct {
 func query(name, shape, what string) param  { return param{inQuery, name, shape, false, what} }
 func needed(name, shape, what string) param { return param{inQuery, name, shape, true, what} }
 func header(name, what string) param        { return param{inHeader, name, "string", false, what} }
-func segment(name, shape, what string) param {
-	return param{inPath, name, shape, true, what}
-}
 
 // body is what a request brings.
 type body struct {
@@ -48,9 +45,11 @@ type body struct {
 }
 
 func takes(shape, what string) *body { return &body{contentType: jsonType, shape: shape, what: what} }
+
 func mayTake(shape, what string) *body {
 	return &body{contentType: jsonType, shape: shape, what: what, optional: true}
 }
+
 func form(shape, what string) *body {
 	return &body{contentType: "multipart/form-data", shape: shape, what: what}
 }
@@ -72,12 +71,15 @@ type answer struct {
 func ok(shape, what string) answer {
 	return answer{status: http.StatusOK, contentType: jsonType, shape: shape, what: what}
 }
+
 func with(status int, shape, what string) answer {
 	return answer{status: status, contentType: jsonType, shape: shape, what: what}
 }
+
 func file(status int, contentType, what string) answer {
 	return answer{status: status, contentType: contentType, shape: "binary", what: what}
 }
+
 func text(status int, what string) answer {
 	return answer{status: status, contentType: textType, shape: "string", what: what}
 }

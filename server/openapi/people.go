@@ -12,16 +12,24 @@ var userGroup = group{"users", "Users, their settings and files.", []op{
 	{method: post, path: "/settings", summary: "Change settings", body: takes("any", ""), answers: []answer{empty(200, ""), badRequest, noSuchUser, tooLarge}},
 	{method: get, path: "/settings/:id", summary: "One setting", answers: []answer{ok("any", "null when it is not set"), noSuchUser, badRequest}},
 	{method: post, path: "/settings/:id", summary: "Change one setting", body: takes("any", ""), answers: []answer{empty(200, ""), badRequest, noSuchUser, tooLarge}},
-	{method: get, path: "/userdata", summary: "List a user's files", params: []param{needed("dir", "string", "the folder"), query("recurse", "string", "true: those below it, too"), query("full_info", "string", "true: with sizes and times"), query("split", "string", "true: names in parts")},
-		answers: []answer{ok("[]any", "names, parts of names, or FileEntry"), text(400, "dir is missing"), badRequest, text(403, "the name leads out of the user's folder"), empty(404, "there is no such folder"), outside}},
-	{method: get, path: "/v2/userdata", summary: "List a folder of a user", params: []param{query("path", "string", "the folder")},
-		answers: []answer{ok(`[]{name! string; path! string; type! 'file|directory'; size integer; modified number; created number}`, ""), text(400, ""), badRequest, text(403, ""), text(404, "there is no such folder"), plain(404, "")}},
+	{
+		method: get, path: "/userdata", summary: "List a user's files", params: []param{needed("dir", "string", "the folder"), query("recurse", "string", "true: those below it, too"), query("full_info", "string", "true: with sizes and times"), query("split", "string", "true: names in parts")},
+		answers: []answer{ok("[]any", "names, parts of names, or FileEntry"), text(400, "dir is missing"), badRequest, text(403, "the name leads out of the user's folder"), empty(404, "there is no such folder"), outside},
+	},
+	{
+		method: get, path: "/v2/userdata", summary: "List a folder of a user", params: []param{query("path", "string", "the folder")},
+		answers: []answer{ok(`[]{name! string; path! string; type! 'file|directory'; size integer; modified number; created number}`, ""), text(400, ""), badRequest, text(403, ""), text(404, "there is no such folder"), plain(404, "")},
+	},
 	{method: get, path: "/userdata/:file", summary: "A user's file", params: []param{ifNone, ifMatch, header("Range", "bytes=first-last"), ownerParam}, answers: []answer{file(200, anyType, ""), file(206, anyType, ""), empty(304, ""), empty(400, ""), badRequest, outside, empty(404, ""), empty(412, ""), empty(416, "")}},
-	{method: post, path: "/userdata/:file", summary: "Save a user's file", params: []param{query("overwrite", "string", "false: only a new one"), query("full_info", "string", "true: answer with size and times")},
-		body: &body{contentType: anyType, shape: "binary", optional: true}, answers: []answer{ok("any", "its name, or FileEntry"), empty(400, ""), text(400, ""), badRequest, outside, empty(404, ""), text(409, "there is one"), tooLarge}},
+	{
+		method: post, path: "/userdata/:file", summary: "Save a user's file", params: []param{query("overwrite", "string", "false: only a new one"), query("full_info", "string", "true: answer with size and times")},
+		body: &body{contentType: anyType, shape: "binary", optional: true}, answers: []answer{ok("any", "its name, or FileEntry"), empty(400, ""), text(400, ""), badRequest, outside, empty(404, ""), text(409, "there is one"), tooLarge},
+	},
 	{method: remove, path: "/userdata/:file", summary: "Delete a user's file", answers: []answer{empty(204, ""), empty(400, ""), badRequest, outside, empty(404, "")}},
-	{method: post, path: "/userdata/:file/move/:dest", summary: "Move a user's file", params: []param{query("overwrite", "string", "false: only to a new name"), query("full_info", "string", "true: answer with size and times")},
-		answers: []answer{ok("any", "its name, or FileEntry"), empty(400, ""), badRequest, outside, empty(404, ""), text(409, "there is one")}},
+	{
+		method: post, path: "/userdata/:file/move/:dest", summary: "Move a user's file", params: []param{query("overwrite", "string", "false: only to a new name"), query("full_info", "string", "true: answer with size and times")},
+		answers: []answer{ok("any", "its name, or FileEntry"), empty(400, ""), badRequest, outside, empty(404, ""), text(409, "there is one")},
+	},
 }}
 
 func refuses(status int, what string, codes ...string) answer {
@@ -36,8 +44,10 @@ var (
 
 var accessGroup = group{"access", "Log-in, keys, users and roles (--auth).", []op{
 	{method: get, path: "/login", summary: "The page that asks for a key", public: true, params: []param{query("next", "string", "where to go afterwards")}, answers: []answer{{200, "text/html", "string", "", nil}, text(404, "no key is asked for")}},
-	{method: post, path: "/login", summary: "Begin a session", public: true, params: []param{forwarded, header("Accept", "")}, body: &body{contentType: anyType, shape: "any", what: "a form or JSON with key"},
-		answers: []answer{ok(`{name! string; role! string; expires any}`, ""), empty(303, "to the page that was asked for"), storeBody, refuses(401, "the key is wrong", "unauthorized"), {401, "text/html", "string", "", nil}, {429, "text/html", "string", "", nil}, refuses(403, "", "cross_site"), refuses(404, "", "not_found"), text(404, "no key is asked for"), text(405, "no key is asked for"), tooLarge, refuses(429, "too many log-ins failed", "rate_limited")}},
+	{
+		method: post, path: "/login", summary: "Begin a session", public: true, params: []param{forwarded, header("Accept", "")}, body: &body{contentType: anyType, shape: "any", what: "a form or JSON with key"},
+		answers: []answer{ok(`{name! string; role! string; expires any}`, ""), empty(303, "to the page that was asked for"), storeBody, refuses(401, "the key is wrong", "unauthorized"), {401, "text/html", "string", "", nil}, {429, "text/html", "string", "", nil}, refuses(403, "", "cross_site"), refuses(404, "", "not_found"), text(404, "no key is asked for"), text(405, "no key is asked for"), tooLarge, refuses(429, "too many log-ins failed", "rate_limited")},
+	},
 	{method: post, path: "/logout", summary: "End the session", public: true, params: []param{forwarded, header("Accept", "")}, answers: []answer{empty(204, ""), empty(303, ""), refuses(403, "", "cross_site"), text(405, "no key is asked for")}},
 	{method: get, path: "/api/auth/me", summary: "Who one is", answers: []answer{ok(`{mode! 'off|keys|store'; id! string; name! string; role! string; admin! boolean}`, "")}},
 	{method: post, path: "/api/auth/token", summary: "A short-lived token for a key", answers: []answer{ok(`{token! string; token_type! string; id string; expires time; expires_in integer}`, ""), storeBody, storeMissing}},
@@ -69,9 +79,15 @@ var accessGroup = group{"access", "Log-in, keys, users and roles (--auth).", []o
 	{method: get, path: "/api/workflows/:name", summary: "A registered workflow", answers: []answer{ok("Workflow", "")}},
 	{method: put, path: "/api/workflows/:name", summary: "Register a workflow, or replace it", body: takes("Workflow", "without the name"), answers: []answer{ok("Workflow", ""), tooLarge}},
 	{method: remove, path: "/api/workflows/:name", summary: "Take a workflow out of the register", answers: []answer{empty(204, "")}},
-	{method: post, path: "/api/workflows/:name/run", summary: "Queue a registered workflow", params: []param{query("wait", "number", "wait for the job's end, so many seconds at most"), ownerParam,
-		header("Idempotency-Key", ""), header("Comfy-User", "")},
+	{
+		method: post, path: "/api/workflows/:name/run", summary: "Queue a registered workflow", params: []param{
+			query("wait", "number", "wait for the job's end, so many seconds at most"), ownerParam,
+			header("Idempotency-Key", ""), header("Comfy-User", ""),
+		},
 		body: mayTake(`{inputs object; client_id string}`, "inputs are the free ones, by name"),
-		answers: []answer{ok("Accepted", ""), refuses(400, "the workflow cannot run", "bad_request", "invalid_prompt", "prompt_no_outputs", "prompt_outputs_failed_validation", "missing_node_type", "invalid_options"),
-			plain(400, "wait cannot be used"), refuses(403, "", "workflow_not_allowed", "too_many_megapixels"), tooLarge, plain(422, ""), queueFull, noQueue}},
+		answers: []answer{
+			ok("Accepted", ""), refuses(400, "the workflow cannot run", "bad_request", "invalid_prompt", "prompt_no_outputs", "prompt_outputs_failed_validation", "missing_node_type", "invalid_options"),
+			plain(400, "wait cannot be used"), refuses(403, "", "workflow_not_allowed", "too_many_megapixels"), tooLarge, plain(422, ""), queueFull, noQueue,
+		},
+	},
 }}

@@ -260,8 +260,8 @@ func (a *API) postFromHash(c echo.Context) error {
 		}
 		return problem(http.StatusNotFound, BlobNotFound, "no known bytes have this hash")
 	}
-	it, status := assets.Item{}, http.StatusOK
-	it, ok, err = sameAsset(ctx, lib, hash, owner, text[pathKey])
+	status := http.StatusOK
+	it, ok, err := sameAsset(ctx, lib, hash, owner, text[pathKey])
 	if err == nil && !ok {
 		status = http.StatusCreated
 		it, err = lib.FromHash(ctx, hash, entry(owner, text[pathKey], "", tags))

@@ -68,8 +68,10 @@ func (r *removals) find(q queue.View, id string) (found, bool, error) {
 	if !ok {
 		return found{}, false, nil
 	}
-	return found{id: id, status: Canceled, owner: gone.owner, prompt: gone.prompt, extra: gone.extra,
-		created: gone.created, ended: gone.gone}, true, nil
+	return found{
+		id: id, status: Canceled, owner: gone.owner, prompt: gone.prompt, extra: gone.extra,
+		created: gone.created, ended: gone.gone,
+	}, true, nil
 }
 
 // read catches up with the log.
