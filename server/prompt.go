@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
 	"net/http"
 	"strconv"
@@ -92,6 +93,9 @@ func (s *Server) number(body any) (queue.Number, error) {
 		f, err := toFloat(v)
 		if err != nil {
 			return queue.Number{}, trouble("reading number: %w", err)
+		}
+		if math.IsNaN(f) { // it has no place among the others, nor in the queue's file
+			return queue.Number{}, trouble("reading number: it is no number")
 		}
 		return queue.Number{Value: f, Float: true}, nil
 	}

@@ -131,6 +131,17 @@ func TestJobOptions(t *testing.T) {
 	}
 }
 
+// TestNoNumber: a number that is none has no place in the queue, and no client can have the queue's file refuse it, which
+// would count as the file's trouble.
+func TestNoNumber(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	for _, number := range []string{`NaN`, `"nan"`, `"x"`, `[1]`} {
+		r.expect("POST", "/prompt", strings.Replace(simple(`{}`), `{`, `{"number": `+number+`, `, 1), 400, `reading number`)
+	}
+	r.expect("POST", "/prompt", strings.Replace(simple(`{}`), `{`, `{"number": -Infinity, `, 1), 200, `"number": -Infinity`)
+}
+
 func TestQueueLimit(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(c *server.Config) { c.Policy.Limit = 2 })
