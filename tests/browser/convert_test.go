@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -275,6 +276,61 @@ func TestConvertTemplates(t *testing.T) {
 	if len(reports) < 100 {
 		t.Errorf("only %d workflows were converted", len(reports))
 	}
+}
+
+// TestConvertMuted compares some of the templates with nodes muted and bypassed at random, by a fixed seed: what then
+// comes from where depends on types.
+func TestConvertMuted(t *testing.T) {
+	t.Parallel()
+	found := installed(t)
+	b := newBothWays(t)
+	const every = 12 // of the templates
+	for i, name := range slices.Sorted(maps.Keys(found.Templates)) {
+		saved, err := pyjson.UnmarshalObject(readFile(t, found.Templates[name]))
+		if i%every != 0 || !strings.HasSuffix(name, ".json") || err != nil || !workflow.IsWorkflow(saved) {
+			continue
+		}
+		random := rand.New(rand.NewPCG(1, uint64(i)))
+		mute(saved, random)
+		subgraphs, _ := saved.Object("definitions").Get("subgraphs")
+		for _, s := range asList(subgraphs) {
+			mute(s, random)
+		}
+		text, err := pyjson.Marshal(saved)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := b.compare(t, text); r.Differences != "" {
+			t.Errorf("%s, muted: front end -, ours +\n%s", name, r.Differences)
+			b.page.Keep(name, text)
+		}
+	}
+}
+
+// mute mutes one node of twelve and bypasses two.
+func mute(graph any, random *rand.Rand) {
+	o, ok := graph.(*pyjson.Object)
+	if !ok {
+		return
+	}
+	nodes, _ := o.Get("nodes")
+	for _, n := range asList(nodes) {
+		node, ok := n.(*pyjson.Object)
+		if !ok {
+			continue
+		}
+		switch random.IntN(12) {
+		case 0:
+			node.Set("mode", int64(2))
+		case 1, 2:
+			node.Set("mode", int64(4))
+		}
+	}
+}
+
+func asList(v any) []any {
+	l, _ := v.([]any)
+	return l
 }
 
 // TestConvertExamples compares the examples of package workflow, whose prompts were recorded with COMFYGO_RECORD=1, with
