@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/assets"
+	"comfygo/auth"
 	"comfygo/nodes/pyjson"
 )
 
@@ -85,6 +86,7 @@ func (s *Server) deleteAsset(c echo.Context) error {
 	if err := s.cfg.Assets.Delete(c.Request().Context(), assetID(c), owner); err != nil {
 		return s.assetProblem(c, err, nil)
 	}
+	s.note(c, auth.ActionDelete, auth.ResultOK, "asset "+assetID(c), "")
 	return s.empty(c, http.StatusNoContent)
 }
 

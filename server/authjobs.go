@@ -198,3 +198,12 @@ func (s *Server) placeOf(c echo.Context, body any) (queue.Number, error) {
 	}
 	return n, err
 }
+
+// cancel ends a job that a request may end, with a line in the audit log.
+func (s *Server) cancel(c echo.Context, id string) (queue.State, error) {
+	state, err := s.jobs(c).Cancel(id)
+	if state != queue.StateNone {
+		s.note(c, auth.ActionDelete, auth.ResultOK, id, "cancelled while "+string(state))
+	}
+	return state, err
+}

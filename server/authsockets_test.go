@@ -163,18 +163,28 @@ func TestSocketsEndWithTheirRight(t *testing.T) {
 	}
 }
 
-// TestStreamsEnd: a request that waits for its job ends with the right of who made it.
+// TestStreamsEnd: a request that waits for its job, and one that reads events, end with the right of who made them.
 func TestStreamsEnd(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, nil)
 	done := make(chan reply, 1)
 	go func() { done <- a.as("ann", "POST", "/prompt?wait=60", `{"prompt": `+fmt.Sprintf(slow, 1)+`}`) }()
 	a.until("the job", func() bool { return strings.Contains(a.as("root", "GET", "/queue", "").body, "Wait") })
+	id := a.put("bob", `{"prompt": `+fmt.Sprintf(slow, 2)+`}`)
+	events := make(chan reply, 1)
+	go func() { events <- a.as("bob", "GET", "/api/v2/jobs/"+id+"/events", "") }()
+	time.Sleep(100 * time.Millisecond) // the stream has begun
+	if _, err := a.store.RevokeKey(t.Context(), byAdmin, a.keys["bob"].ID); err != nil {
+		t.Fatal(err)
+	}
 	begun := time.Now()
 	if _, err := a.store.RevokeKey(t.Context(), byAdmin, a.keys["ann"].ID); err != nil {
 		t.Fatal(err)
 	}
 	<-done
+	if got := <-events; got.status != 200 && got.status != 401 {
+		t.Errorf("the stream ended with %d %s", got.status, got.body)
+	}
 	if took := time.Since(begun); took > 5*time.Second {
 		t.Errorf("the request went on for %s", took)
 	}

@@ -211,7 +211,7 @@ func (s *Server) postJobCancel(c echo.Context) error {
 
 // cancelJob deletes a waiting job or interrupts the running one.
 func (s *Server) cancelJob(c echo.Context, id string) (bool, error) {
-	state, err := s.jobs(c).Cancel(id)
+	state, err := s.cancel(c, id)
 	return state != queue.StateNone, err
 }
 

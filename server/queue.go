@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"comfygo/auth"
 	"comfygo/nodes/pyjson"
 	"comfygo/queue"
 )
@@ -26,9 +27,12 @@ func listings(jobs []*queue.Job) []any {
 // postQueue clears the queue or deletes waiting jobs.
 func (s *Server) postQueue(c echo.Context) error {
 	view := s.jobs(c)
-	return s.edit(c, view.Clear, func(v any) error {
+	return s.edit(c, s.audited(c, "queue", view.Clear), func(v any) error {
 		id, _ := v.(string) // an id of another kind is no job's
-		_, err := view.Delete(id)
+		done, err := view.Delete(id)
+		if done {
+			s.note(c, auth.ActionDelete, auth.ResultOK, id, "from the queue")
+		}
 		return err
 	})
 }

@@ -149,7 +149,7 @@ func (s *Server) postQueueCancel(c echo.Context) error {
 	if complaint != "" {
 		return s.complain(c, http.StatusBadRequest, complaint)
 	}
-	state, err := s.jobs(c).Cancel(body.ID)
+	state, err := s.cancel(c, body.ID)
 	switch {
 	case err != nil:
 		return err

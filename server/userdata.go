@@ -13,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"comfygo/auth"
 	"comfygo/folders"
 	"comfygo/nodes/pyjson"
 )
@@ -288,6 +289,7 @@ func (s *Server) deleteUserdata(c echo.Context) error {
 	if err := s.disk.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	s.note(c, auth.ActionDelete, auth.ResultOK, "userdata/"+param(c, "file"), "")
 	return s.empty(c, http.StatusNoContent)
 }
 
