@@ -6,10 +6,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"comfygo/cli"
 	"comfygo/frontend"
 )
+
+// releasePatience is how long the start may wait for a release of the front end.
+const releasePatience = 5 * time.Minute
 
 // Frontend fetches the official front end's packages.
 func (c Command) Frontend(ctx context.Context, _ cli.Config, o cli.FrontendOptions) error {
@@ -43,7 +47,9 @@ func findPages(cfg cli.Config, base string, log *slog.Logger) frontend.Found {
 	case cfg.FrontEndRoot != "":
 		found.Root = cfg.FrontEndRoot
 	case version != "" && version != frontend.DefaultVersion:
-		root, err := frontend.Releases{Dir: filepath.Join(base, "web_custom_versions")}.Get(context.Background(), version)
+		ctx, cancel := context.WithTimeout(context.Background(), releasePatience)
+		defer cancel()
+		root, err := frontend.Releases{Dir: filepath.Join(base, "web_custom_versions")}.Get(ctx, version)
 		if err != nil {
 			log.Error("Failed to initialize frontend: " + err.Error())
 			log.Info("Falling back to the default frontend.")
