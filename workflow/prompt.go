@@ -63,32 +63,7 @@ func (d *document) settle() {
 			}
 		}
 	})
-	all(func(n *node) { n.matchTypes() })
-}
-
-// matchTypes gives outputs that follow the types of inputs the type of what is connected.
-func (n *node) matchTypes() {
-	if n.class == nil || len(n.matches) == 0 {
-		return
-	}
-	for i, o := range n.outputs {
-		if i >= len(n.class.outputs) || n.class.outputs[i].matches == "" {
-			continue
-		}
-		for _, in := range n.inputs {
-			if _, ok := n.matches[n.class.outputs[i].matches][in.name]; !ok || in.link == "" {
-				continue
-			}
-			l := n.graph.links[in.link]
-			if l == nil {
-				continue
-			}
-			if from := n.graph.byID[l.from]; from != nil && l.fromSlot >= 0 && l.fromSlot < len(from.outputs) {
-				o.typ = from.outputs[l.fromSlot].typ
-				break
-			}
-		}
-	}
+	d.matchTypes()
 }
 
 // applyAll puts the values of primitives where they feed, those within subgraphs too.
