@@ -80,6 +80,7 @@ type Local struct {
 	mu       sync.Mutex
 	waiting  *lineup
 	running  *running
+	noted    *Job // waits, and its start is noted already
 	history  *history
 	flags    Flags
 	number   int64 // the next one

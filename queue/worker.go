@@ -16,6 +16,11 @@ func (q *Local) Work(ctx context.Context) error {
 	helpers.Go(func() { q.deliver(ctx) })
 	defer helpers.Wait()
 	defer q.idle()
+	defer func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.dropNote()
+	}()
 	for {
 		if ctx.Err() != nil {
 			return nil
@@ -59,6 +64,7 @@ func (q *Local) take(ctx context.Context) (*running, context.Context) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.mayStart() {
+		q.dropNote()
 		return nil, nil
 	}
 	var before, after *Shares
@@ -73,8 +79,15 @@ func (q *Local) take(ctx context.Context) (*running, context.Context) {
 	r := &running{job: j, cancel: cancel}
 	q.running = r
 	j.attempts++
-	b := Batch{Changes: []Change{Started{Seq: j.seq, Attempts: j.attempts, Shares: after}}, Events: []Event{q.event(EventStarted, j)}}
+	var b Batch
+	noted := q.noted
+	if q.adopt(j, &b) {
+		q.changed()
+		return r, runCtx
+	}
+	b.Changes = append(b.Changes, Started{Seq: j.seq, Attempts: j.attempts, Shares: after})
 	b.Changes = append(b.Changes, q.hook(j, EventStarted, "started", nil)...)
+	b.Events = append(b.Events, q.event(EventStarted, j))
 	// A job that was cancelled meanwhile comes to its end whether or not its start could be noted.
 	if err := q.commit(b); err != nil && runCtx.Err() == nil {
 		q.cfg.Logger.Error("noting the start of a job", "prompt_id", j.ID, "error", err)
@@ -84,6 +97,7 @@ func (q *Local) take(ctx context.Context) (*running, context.Context) {
 			q.waiting.shares = *before
 		}
 		q.running = nil
+		q.noted = noted
 		q.waiting.add(j)
 		q.checkDrained()
 		return nil, nil
@@ -170,8 +184,15 @@ func (q *Local) finish(ctx context.Context, r *running, out Outcome, status Stat
 	defer q.mu.Unlock()
 	for wait := firstPause; ; wait = min(2*wait, longestPause) {
 		b, rec, evicted := q.finishing(j, out, status, tail)
+		var next *Job
+		if r.cancel != nil { // it has run just now
+			next = q.follow(ctx, &b)
+		}
 		err := q.commit(b)
 		if err == nil {
+			if next != nil {
+				q.noted = next
+			}
 			if evicted != nil {
 				q.forget([]*record{evicted})
 			}
