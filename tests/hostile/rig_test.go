@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +37,7 @@ type rig struct {
 	outside string // what must stay as it is
 	routes  []string
 	client  *http.Client
+	key     string // shown with every request unless empty
 }
 
 // start runs the program over folders full of traps; it is stopped at the end of the test.
@@ -48,6 +50,9 @@ func start(t *testing.T, flags ...string) *rig {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	r.lay()
+	if slices.Contains(flags, "--auth") {
+		r.key = administrator(t, r.base)
+	}
 	flags = append([]string{
 		"--base-directory", r.base, "--port", "0", "--enable-assets", "--database-url", "sqlite:///" + filepath.Join(root, "assets.db"),
 		"--max-upload-size", fmt.Sprint(maxUpload), "--log-stdout",
@@ -93,6 +98,21 @@ func build(t *testing.T, flags []string) (*app.App, *safeBuffer) {
 		t.Fatalf("making the program ends with %d:\n%s", code, out)
 	}
 	return made, out
+}
+
+// administrator makes a key store with one user, and returns a key of his.
+func administrator(t *testing.T, base string) string {
+	t.Helper()
+	run := func(words ...string) string {
+		var out, errs bytes.Buffer
+		commands := app.Command{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs}
+		if code := cli.Main(t.Context(), append(words, "--base-directory", base), &out, &errs, commands.Handlers()); code != 0 {
+			t.Fatalf("%v: exit code %d: %s", words, code, errs.String())
+		}
+		return strings.TrimSpace(out.String())
+	}
+	run("users", "create", "ada", "--role", "Administrator")
+	return run("keys", "create", "--user", "ada", "--name", "hostile")
 }
 
 // lay makes the folders: harmless files inside, secrets outside, and links from the one to the other.
@@ -150,7 +170,7 @@ func (r *rig) snapshot() map[string]string {
 		case d.IsDir():
 			files[path] = "folder"
 			return nil
-		case strings.HasPrefix(d.Name(), "assets.db"): // the server's own
+		case strings.HasPrefix(d.Name(), "assets.db"), strings.HasPrefix(d.Name(), "comfygo-auth.db"): // the server's own
 			return nil
 		}
 		data, err := os.ReadFile(path)
@@ -180,6 +200,9 @@ func (r *rig) alive(after string) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+"/queue", nil)
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	if r.key != "" {
+		req.Header.Set("Authorization", "Bearer "+r.key)
 	}
 	resp, err := r.client.Do(req)
 	if err != nil {
