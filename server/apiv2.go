@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -20,8 +21,21 @@ func (s *Server) newV2() (*v2.API, error) {
 		Queue: s.queue, Folders: s.foldersOf, Library: s.library, Owner: s.ownerV2, View: s.jobs, Sees: s.seesV2,
 		JobOwner: func(c echo.Context) string { return s.who(c).ID },
 		Submit:   s.submitV2, Progress: s.progressV2, Body: s.limited, SendFile: s.sendDownload,
-		Change: s.bell.next, Retention: s.cfg.Policy.HistoryAge, Logger: s.log,
+		Change: s.bell.next, Retention: s.cfg.Policy.HistoryAge, Claims: &s.claims, Logger: s.log,
 	})
+}
+
+// restoreKeys takes the keys of requests that were accepted before the server has begun.
+func (s *Server) restoreKeys(receipts []queue.Receipt) {
+	own := receipts[:0:0]
+	for _, r := range receipts {
+		if strings.HasPrefix(r.Key, v2.KeyPrefix) {
+			s.claims.Restore(r)
+		} else {
+			own = append(own, r)
+		}
+	}
+	s.keys.restore(own)
 }
 
 // v2Routes are the routes of the Comfy API v2.
@@ -59,7 +73,7 @@ func (s *Server) library() (*assets.Library, error) {
 // submitV2 queues a workflow of the API v2.
 func (s *Server) submitV2(c echo.Context, n v2.Submission) (*queue.Job, executor.Verdict, error) {
 	number := queue.Number{Value: float64(s.queue.NextNumber())}
-	job, verdict, err := s.enqueue(c, candidate{id: n.ID, number: number, prompt: n.Workflow, extra: n.Extra})
+	job, verdict, err := s.enqueue(c, candidate{id: n.ID, number: number, prompt: n.Workflow, extra: n.Extra, receipt: n.Receipt})
 	var u *unusable
 	if errors.As(err, &u) {
 		err = &v2.Problem{Status: http.StatusUnprocessableEntity, Code: v2.InvalidWorkflow, Message: u.Error()}

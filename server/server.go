@@ -47,6 +47,7 @@ type Server struct {
 	catalogues catalogues
 	runs       runs
 	v2         *v2.API
+	claims     v2.Claims
 	told       description
 	gate       auth.Gate
 	wellness   wellness
@@ -103,7 +104,7 @@ func New(cfg Config) (*Server, error) {
 	s.hooks = webhook.NewSender(s.guard)
 	s.queue, err = queue.New(queue.Config{
 		Policy: cfg.Policy, Run: s.runJob, Changed: s.queueChanged, Owners: s.ownersChanged(), Finished: s.jobFinished,
-		Idle: cfg.Executor.DropHeadStart, Free: s.free, Send: s.hooks.Send, Receipts: s.keys.restore, Store: cfg.Store, Logger: s.log,
+		Idle: cfg.Executor.DropHeadStart, Free: s.free, Send: s.hooks.Send, Receipts: s.restoreKeys, Store: cfg.Store, Logger: s.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)

@@ -2,10 +2,13 @@ package v2
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"comfygo/queue"
 )
 
 const (
@@ -16,15 +19,18 @@ const (
 	maxKeyLength   = 255
 )
 
-// claims are the idempotency keys that requests have used.
-type claims struct {
+// KeyPrefix begins the keys of the receipts that jobs of this API are queued with.
+const KeyPrefix = "api-v2\x00"
+
+// Claims are the idempotency keys that requests have used. The zero value has none.
+type Claims struct {
 	mu    sync.Mutex
 	taken map[string]time.Time
 	order []string
 }
 
 // take claims a key; false when it is taken.
-func (k *claims) take(name string, now time.Time) bool {
+func (k *Claims) take(name string, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for len(k.order) > 0 {
@@ -46,8 +52,15 @@ func (k *claims) take(name string, now time.Time) bool {
 	return true
 }
 
+// Restore takes the key of a job that was queued before the server has begun.
+func (k *Claims) Restore(r queue.Receipt) {
+	if name, ours := strings.CutPrefix(r.Key, KeyPrefix); ours {
+		k.take(name, r.At)
+	}
+}
+
 // release frees the key of a request that came to nothing.
-func (k *claims) release(name string) {
+func (k *Claims) release(name string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.taken, name)
@@ -60,11 +73,12 @@ func (k *claims) release(name string) {
 }
 
 // once does something unless its idempotency key was used before. The key stays claimed when do succeeds; it is free
-// again when do fails, or panics, without having made anything.
-func (a *API) once(c echo.Context, what string, do func() error) error {
+// again when do fails, or panics, without having made anything. do is given what a job has to be queued with for its key to
+// outlive the server, nil when there is no key.
+func (a *API) once(c echo.Context, what string, do func(*queue.Receipt) error) error {
 	key := c.Request().Header.Get(keyHeader)
 	if key == "" {
-		return do()
+		return do(nil)
 	}
 	if len(key) > maxKeyLength {
 		return invalid("%s has more than %d characters", keyHeader, maxKeyLength)
@@ -74,7 +88,8 @@ func (a *API) once(c echo.Context, what string, do func() error) error {
 		return err
 	}
 	name := what + "\x00" + owner + "\x00" + key
-	if !a.claims.take(name, time.Now()) {
+	now := time.Now()
+	if !a.claims.take(name, now) {
 		return problem(http.StatusUnprocessableEntity, IdempotencyKeyReuse,
 			"%s was used before; the first request with it is the one that counts", keyHeader)
 	}
@@ -84,7 +99,7 @@ func (a *API) once(c echo.Context, what string, do func() error) error {
 			a.claims.release(name)
 		}
 	}()
-	if err = do(); err == nil {
+	if err = do(&queue.Receipt{Key: KeyPrefix + name, Sum: []byte{}, At: now}); err == nil {
 		kept = true
 	}
 	return err

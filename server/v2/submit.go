@@ -32,7 +32,8 @@ func (a *API) postJob(c echo.Context) error {
 		return err
 	}
 	var job *queue.Job
-	if err := a.once(c, "jobs", func() error {
+	if err := a.once(c, "jobs", func(receipt *queue.Receipt) error {
+		s.Receipt = receipt
 		job, err = a.submit(c, s)
 		return err
 	}); err != nil {

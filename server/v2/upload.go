@@ -17,6 +17,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/assets"
+	"comfygo/queue"
 )
 
 // maxParts bounds the parts of a form.
@@ -45,7 +46,7 @@ func (a *API) postAsset(c echo.Context) error {
 	}
 	var it assets.Item
 	created := false
-	if err := a.once(c, "assets", func() error {
+	if err := a.once(c, "assets", func(*queue.Receipt) error {
 		f := &form{values: map[string]string{}}
 		defer f.discard()
 		if err := a.readForm(c, f); err != nil {

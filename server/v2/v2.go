@@ -33,6 +33,8 @@ type Submission struct {
 	Workflow *pyjson.Object
 	// Extra is extra_data, with secrets that must not be kept.
 	Extra *pyjson.Object
+	// Receipt is to be kept with the job; nil when the request has no key.
+	Receipt *queue.Receipt
 }
 
 // Progress is how far a job has come.
@@ -70,6 +72,8 @@ type Config struct {
 	SendFile func(c echo.Context, d assets.Download) (found bool, err error)
 	// Change returns a channel that is closed at the next change of the queue; false when the server ends.
 	Change func() (<-chan struct{}, bool)
+	// Claims are the keys that are used; nil begins with none.
+	Claims *Claims
 	// Retention is how long finished jobs are remembered; 0 means until there are too many.
 	Retention time.Duration
 	// Logger may be nil.
@@ -81,7 +85,7 @@ type API struct {
 	cfg     Config
 	log     *slog.Logger
 	logs    jobLogs
-	claims  claims
+	claims  *Claims
 	removed removals
 	listed  summaries
 	streams streamCount
@@ -101,7 +105,10 @@ func New(cfg Config) (*API, error) {
 		cfg.Body == nil || cfg.SendFile == nil || cfg.Change == nil {
 		return nil, errors.New("making the API v2: its queue, its folders and its functions are required")
 	}
-	a := &API{cfg: cfg, log: cfg.Logger, logs: newJobLogs()}
+	a := &API{cfg: cfg, log: cfg.Logger, logs: newJobLogs(), claims: cfg.Claims}
+	if a.claims == nil {
+		a.claims = &Claims{}
+	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
