@@ -31,6 +31,7 @@ const (
 type ramCache struct {
 	lruCache
 	headroom, inactive int64
+	total              int64 // of the machine; so much is never free
 	available          func() int64
 	touched            map[cacheKey]int64 // order of last use
 	clock              int64
@@ -59,14 +60,18 @@ func newRAM(c CacheConfig) *ramCache {
 			return int64(m.Total)
 		}
 	}
+	r.total = total()
 	if r.headroom == 0 {
-		r.headroom = min(10*gib, max(2*gib, total()/10))
+		r.headroom = min(10*gib, max(2*gib, r.total/10))
 	}
 	if r.inactive == 0 {
-		r.inactive = min(128*gib, total())
+		r.inactive = min(128*gib, r.total)
 	}
 	return r
 }
+
+// reached reports whether target bytes are free. Looking costs as much as a small node, so nobody looks for what cannot be.
+func (c *ramCache) reached(target int64) bool { return target < c.total && c.available() >= target }
 
 func (c *ramCache) begin(g *graph, k *keyMaker, ids []string) {
 	c.start(g, k, ids)
@@ -143,7 +148,7 @@ func (c *ramCache) release(target int64, active bool, smallest float64) {
 		score *= math.Pow(ageFactor, float64(c.generation-c.used[key]))
 		list = append(list, candidate{key, score, size, c.touched[key]})
 	}
-	if len(list) == 0 || c.available() >= target {
+	if len(list) == 0 || c.reached(target) {
 		return
 	}
 	sort.Slice(list, func(i, j int) bool {
@@ -156,7 +161,7 @@ func (c *ramCache) release(target int64, active bool, smallest float64) {
 	for i, e := range list {
 		if i%checkEvery == checkEvery-1 || freed >= checkBytes {
 			freed = 0
-			if c.available() >= target {
+			if c.reached(target) {
 				return
 			}
 		}

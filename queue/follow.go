@@ -29,10 +29,10 @@ func (q *Local) follow(ctx context.Context, b *Batch) *Job {
 func (q *Local) adopt(j *Job, b *Batch) bool {
 	noted := q.noted
 	q.noted = nil
-	switch {
-	case noted == nil:
+	switch noted {
+	case nil:
 		return false
-	case noted == j:
+	case j:
 		return true
 	}
 	q.unnote(noted, b)

@@ -2,8 +2,8 @@ package queue
 
 import "time"
 
+// Bounds of the receipts that are kept: how many, and how long.
 const (
-	// ReceiptLimit and ReceiptLifetime bound the receipts that are kept.
 	ReceiptLimit    = 10000
 	ReceiptLifetime = 24 * time.Hour
 )
