@@ -36,7 +36,7 @@ type Entry struct {
 func (l *Library) Knows(ctx context.Context, hash string) (found bool, err error) {
 	err = l.tx(ctx, func(tx *sql.Tx) error {
 		if dirs := l.dirs(ctx); dirs.Owner() != "" {
-			found, err = sees(tx, hash, dirs.Owner())
+			found, err = sees(ctx, tx, hash, dirs.Owner())
 			return err
 		}
 		found, err = known(tx, hash)
@@ -80,7 +80,7 @@ func (l *Library) FromHash(ctx context.Context, hash string, e Entry) (it Item, 
 	}
 	err = l.tx(ctx, func(tx *sql.Tx) error {
 		if dirs := l.dirs(ctx); dirs.Owner() != "" {
-			if may, err := sees(tx, hash, dirs.Owner()); err != nil || !may {
+			if may, err := sees(ctx, tx, hash, dirs.Owner()); err != nil || !may {
 				return errors.Join(err, problem(NotFound, "Asset content %s does not exist", hash))
 			}
 		}

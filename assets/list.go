@@ -25,8 +25,8 @@ type Filter struct {
 const maxConditions = 250
 
 // where is the filter as a condition on r, with its values.
-func (f Filter) where() (string, []any, error) {
-	conds := []string{visible, `r.is_missing = 0`}
+func (f Filter) where(ctx context.Context) (string, []any, error) {
+	conds := []string{visibleIn(ctx), `r.is_missing = 0`}
 	args := []any{f.Owner}
 	add := func(cond string, values ...any) {
 		conds = append(conds, cond)
@@ -115,7 +115,7 @@ var sortColumns = map[string]string{
 // List returns a page. The error is a Problem for a cursor that does not fit.
 func (l *Library) List(ctx context.Context, p Page) (out Listing, err error) {
 	column := sortColumns[p.Sort]
-	where, args, err := p.where()
+	where, args, err := p.where(ctx)
 	if err != nil {
 		return out, err
 	}

@@ -127,7 +127,7 @@ type Download struct{ Path, Name, ContentType string }
 // Download returns the file of a reference, or of another reference with the same content, and notes the access.
 func (l *Library) Download(ctx context.Context, id, owner string) (d Download, err error) {
 	err = l.tx(ctx, func(tx *sql.Tx) error {
-		it, err := itemOf(tx, id, owner)
+		it, err := itemIn(ctx, tx, id, owner)
 		if err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func (l *Library) ByHash(ctx context.Context, hash, owner string) (d Download, e
 			return err
 		}
 		seen := false
-		if err := tx.QueryRow(`SELECT count(*) > 0 FROM asset_references r WHERE r.asset_id = ? AND `+visible, a.ID, owner).Scan(&seen); err != nil {
+		if err := tx.QueryRow(`SELECT count(*) > 0 FROM asset_references r WHERE r.asset_id = ? AND `+visibleIn(ctx), a.ID, owner).Scan(&seen); err != nil {
 			return err
 		}
 		if seen {

@@ -15,6 +15,31 @@ func In(ctx context.Context, dirs *folders.Folders) context.Context {
 	return context.WithValue(ctx, foldersKey{}, dirs)
 }
 
+type overseerKey struct{}
+
+// Overseeing marks a context as that of somebody who looks after what belongs to nobody, where owners have folders of
+// their own.
+func Overseeing(ctx context.Context) context.Context {
+	return context.WithValue(ctx, overseerKey{}, true)
+}
+
+// confined reports whether a context is of an owner with folders of its own, whom nobody's files are no concern of.
+func confined(ctx context.Context) bool {
+	f, _ := ctx.Value(foldersKey{}).(*folders.Folders)
+	overseer, _ := ctx.Value(overseerKey{}).(bool)
+	return f != nil && f.Owner() != "" && !overseer
+}
+
+// visibleIn is the condition for what an owner sees in a context, with one value, the owner. Of what is nobody's confined
+// owners see the models.
+func visibleIn(ctx context.Context) string {
+	if !confined(ctx) {
+		return visible
+	}
+	return `(r.owner_id = ? OR r.owner_id = '' AND EXISTS (SELECT 1 FROM asset_reference_tags m WHERE m.asset_reference_id = r.id
+		AND m.tag_name = 'models')) AND r.deleted_at IS NULL`
+}
+
 // dirs are the folders of a context, the common ones where there are none.
 func (l *Library) dirs(ctx context.Context) *folders.Folders {
 	if f, ok := ctx.Value(foldersKey{}).(*folders.Folders); ok && f != nil {
@@ -29,8 +54,8 @@ func (l *Library) home(path string) *folders.Folders {
 }
 
 // sees reports whether an owner sees a reference to content with a hash.
-func sees(tx *sql.Tx, hash, owner string) (found bool, err error) {
-	err = tx.QueryRow(`SELECT count(*) > 0 FROM assets a JOIN asset_references r ON r.asset_id = a.id WHERE a.hash = ? AND `+visible, hash, owner).Scan(&found)
+func sees(ctx context.Context, tx *sql.Tx, hash, owner string) (found bool, err error) {
+	err = tx.QueryRow(`SELECT count(*) > 0 FROM assets a JOIN asset_references r ON r.asset_id = a.id WHERE a.hash = ? AND `+visibleIn(ctx), hash, owner).Scan(&found)
 	return found, err
 }
 

@@ -50,7 +50,12 @@ const visible = `r.owner_id IN ('', ?) AND r.deleted_at IS NULL`
 
 // itemOf returns a reference that the owner sees.
 func itemOf(tx *sql.Tx, id, owner string) (Item, error) {
-	it, err := readItem(tx.QueryRow(`SELECT `+itemColumns+` WHERE r.id = ? AND `+visible, id, owner))
+	return itemIn(context.Background(), tx, id, owner)
+}
+
+// itemIn returns a reference that the owner sees in a context.
+func itemIn(ctx context.Context, tx *sql.Tx, id, owner string) (Item, error) {
+	it, err := readItem(tx.QueryRow(`SELECT `+itemColumns+` WHERE r.id = ? AND `+visibleIn(ctx), id, owner))
 	if errors.Is(err, sql.ErrNoRows) {
 		return it, notFound(id)
 	}
@@ -60,8 +65,16 @@ func itemOf(tx *sql.Tx, id, owner string) (Item, error) {
 	return it, err
 }
 
-// owned returns a reference that the owner may change.
-func owned(tx *sql.Tx, id, owner string) (Item, error) {
+// owned returns a reference that the owner may change. A confined owner may change its own only, and does not learn of
+// what it does not see.
+func owned(ctx context.Context, tx *sql.Tx, id, owner string) (Item, error) {
+	if confined(ctx) {
+		it, err := itemIn(ctx, tx, id, owner)
+		if err == nil && it.Owner != owner {
+			err = problem(Forbidden, "not owner")
+		}
+		return it, err
+	}
 	it, err := readItem(tx.QueryRow(`SELECT `+itemColumns+` WHERE r.id = ? AND r.deleted_at IS NULL`, id))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -75,7 +88,7 @@ func owned(tx *sql.Tx, id, owner string) (Item, error) {
 // Get returns a reference that the owner sees. The error is a Problem when there is none.
 func (l *Library) Get(ctx context.Context, id, owner string) (it Item, err error) {
 	err = l.tx(ctx, func(tx *sql.Tx) error {
-		it, err = itemOf(tx, id, owner)
+		it, err = itemIn(ctx, tx, id, owner)
 		return err
 	})
 	return it, wrap("getting an asset", err)
@@ -101,11 +114,11 @@ type Change struct {
 // Update changes a reference.
 func (l *Library) Update(ctx context.Context, id, owner string, c Change) (it Item, err error) {
 	err = l.tx(ctx, func(tx *sql.Tx) error {
-		ref, err := owned(tx, id, owner)
+		ref, err := owned(ctx, tx, id, owner)
 		if err != nil {
 			return err
 		}
-		if err := l.change(tx, ref, c); err != nil {
+		if err := l.change(ctx, tx, ref, c); err != nil {
 			return err
 		}
 		it, err = itemOf(tx, id, owner)
@@ -114,7 +127,7 @@ func (l *Library) Update(ctx context.Context, id, owner string, c Change) (it It
 	return it, wrap("changing an asset", err)
 }
 
-func (l *Library) change(tx *sql.Tx, ref Item, c Change) error {
+func (l *Library) change(ctx context.Context, tx *sql.Tx, ref Item, c Change) error {
 	touched := false
 	if c.Name != nil && *c.Name != ref.Name {
 		if _, err := tx.Exec(`UPDATE asset_references SET name = ? WHERE id = ?`, *c.Name, ref.ID); err != nil {
@@ -136,11 +149,15 @@ func (l *Library) change(tx *sql.Tx, ref Item, c Change) error {
 		}
 	}
 	if c.PreviewID != nil {
-		var there int
-		if err := tx.QueryRow(`SELECT count(*) FROM asset_references WHERE id = ?`, *c.PreviewID).Scan(&there); err != nil {
+		there := false
+		query, args := `SELECT count(*) > 0 FROM asset_references WHERE id = ?`, []any{*c.PreviewID}
+		if confined(ctx) {
+			query, args = `SELECT count(*) > 0 FROM asset_references r WHERE r.id = ? AND `+visibleIn(ctx), append(args, ref.Owner)
+		}
+		if err := tx.QueryRow(query, args...).Scan(&there); err != nil {
 			return err
 		}
-		if there == 0 {
+		if !there {
 			return problem(NotFound, "Preview AssetReference %s not found", *c.PreviewID)
 		}
 		if _, err := tx.Exec(`UPDATE asset_references SET preview_id = ? WHERE id = ?`, *c.PreviewID, ref.ID); err != nil {
@@ -167,6 +184,11 @@ func withFile(meta *pyjson.Object, file string) *pyjson.Object {
 // Delete hides a reference; the content stays.
 func (l *Library) Delete(ctx context.Context, id, owner string) error {
 	return wrap("deleting an asset", l.tx(ctx, func(tx *sql.Tx) error {
+		if confined(ctx) {
+			if _, err := owned(ctx, tx, id, owner); err != nil {
+				return err
+			}
+		}
 		res, err := tx.Exec(`UPDATE asset_references SET deleted_at = ? WHERE id = ? AND owner_id IN ('', ?) AND deleted_at IS NULL`, now(), id, owner)
 		if err != nil {
 			return err

@@ -88,7 +88,7 @@ func (l *Library) changeTags(ctx context.Context, id, owner string, tags []strin
 		return c, err
 	}
 	err := l.tx(ctx, func(tx *sql.Tx) error {
-		if _, err := owned(tx, id, owner); err != nil {
+		if _, err := owned(ctx, tx, id, owner); err != nil {
 			return err
 		}
 		have, err := tagsOf(tx, id)
@@ -132,7 +132,7 @@ type TagCount struct {
 // Tags lists tags, and how many there are altogether.
 func (l *Library) Tags(ctx context.Context, q TagQuery) (list []TagCount, total int64, err error) {
 	from := ` FROM tags t LEFT JOIN (SELECT rt.tag_name, count(*) n FROM asset_reference_tags rt JOIN asset_references r ON r.id = rt.asset_reference_id
-		WHERE ` + visible + ` AND (r.is_missing = 0 OR rt.tag_name = 'missing') GROUP BY rt.tag_name) c ON c.tag_name = t.name
+		WHERE ` + visibleIn(ctx) + ` AND (r.is_missing = 0 OR rt.tag_name = 'missing') GROUP BY rt.tag_name) c ON c.tag_name = t.name
 		WHERE substr(t.name, 1, ?) = ?`
 	args := []any{q.Owner, len([]rune(q.Prefix)), q.Prefix}
 	if !q.Unused {
@@ -170,7 +170,7 @@ func readCounts(tx *sql.Tx, query string, args ...any) (list []TagCount, err err
 
 // TagsOf counts the tags of the references that a filter lets through, the most used first.
 func (l *Library) TagsOf(ctx context.Context, f Filter, limit int64) (list []TagCount, err error) {
-	where, args, err := f.where()
+	where, args, err := f.where(ctx)
 	if err != nil {
 		return nil, err
 	}
