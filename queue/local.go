@@ -289,8 +289,8 @@ func (q *Local) admit(j *Job) error {
 		return &FullError{Limit: q.cfg.ClientLimit, Client: j.turn(), RetryAfter: q.roomIn()}
 	case j.Owner != "" && j.OwnerLimit > 0 && q.waiting.clients[j.Owner]+q.comingOf[j.Owner]+q.runningOf(j.Owner) >= j.OwnerLimit:
 		return &FullError{Limit: j.OwnerLimit, Owner: j.Owner, RetryAfter: q.roomIn()}
-	case q.foreign(j):
-		return fmt.Errorf("queueing %s: %w", j.ID, ErrForeignID)
+	case q.taken(j):
+		return fmt.Errorf("queueing %s: %w", j.ID, ErrTakenID)
 	}
 	return nil
 }
@@ -307,17 +307,17 @@ func (q *Local) arrived(j *Job) {
 	}
 }
 
-// foreign reports whether a job of another owner has the id of j; the queue is locked. So an id leads to jobs of one
-// owner only, in whatever state they are.
-func (q *Local) foreign(j *Job) bool {
-	other := func(o *Job) bool { return o.ID == j.ID && o.Owner != j.Owner }
-	if q.running != nil && other(q.running.job) || slices.ContainsFunc(q.left, other) {
+// taken reports whether the id of j is that of a job that waits or runs, or that has ended and is another owner's; the
+// queue is locked. So an id leads to one job that is still to end, and to jobs of one owner only.
+func (q *Local) taken(j *Job) bool {
+	same := func(o *Job) bool { return o.ID == j.ID }
+	if q.running != nil && same(q.running.job) || slices.ContainsFunc(q.left, same) {
 		return true
 	}
 	if rec := q.history.find(j.ID); rec != nil && rec.owner != j.Owner {
 		return true
 	}
-	return slices.ContainsFunc(q.waiting.byID[j.ID], other) || slices.ContainsFunc(q.comingIDs[j.ID], other)
+	return len(q.waiting.byID[j.ID]) > 0 || len(q.comingIDs[j.ID]) > 0
 }
 
 // runningOf is how many jobs of an owner run; the queue is locked.

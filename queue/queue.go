@@ -33,8 +33,8 @@ var (
 	ErrDraining = errors.New("the server is shutting down and takes no more prompts")
 	// ErrUnknownJob means that no waiting job has the id.
 	ErrUnknownJob = errors.New("no waiting job has this id")
-	// ErrForeignID means that a job of another owner has the id.
-	ErrForeignID = errors.New("the id is taken")
+	// ErrTakenID means that a job with the id waits or runs, or has ended and is another owner's.
+	ErrTakenID = errors.New("the id is taken")
 )
 
 // FullError means that as many jobs wait as may.
@@ -162,7 +162,7 @@ type Queue interface {
 	In(s Scope) View
 	// NextNumber counts up from 0 and never gives a number twice.
 	NextNumber() int64
-	// Put accepts a job. When it returns without error the job will not be lost. Errors: FullError, ErrForeignID,
+	// Put accepts a job. When it returns without error the job will not be lost. Errors: FullError, ErrTakenID,
 	// ErrDraining, ErrUnavailable.
 	Put(j *Job) error
 	// Next returns the waiting job that would start now if none ran; nil when none would. It stays a waiting job, which can still be cancelled or

@@ -130,10 +130,15 @@ func TestAnIDBelongsToOneOwner(t *testing.T) {
 	<-r.started
 	must(t, r.putOwned("ann", "", "waiting", 0))
 	for _, id := range []string{"done", "running", "waiting"} {
-		if err := r.putOwned("bob", "", id, 0); !errors.Is(err, queue.ErrForeignID) {
+		if err := r.putOwned("bob", "", id, 0); !errors.Is(err, queue.ErrTakenID) {
 			t.Errorf("%s is taken, but bob's job with this id got %v", id, err)
 		}
-		must(t, r.putOwned("ann", "", id, 0))
+		if err := r.putOwned("ann", "", id, 0); errors.Is(err, queue.ErrTakenID) != (id != "done") {
+			t.Errorf("ann's second job with the id %s got %v", id, err)
+		}
+	}
+	if err := r.putOwned("ann", "", "done", 0); !errors.Is(err, queue.ErrTakenID) {
+		t.Errorf("an id that waits again got %v", err)
 	}
 }
 

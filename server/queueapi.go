@@ -205,7 +205,7 @@ func queueTrouble(err error) (status, retryAfter int, typ, message string, ok bo
 	switch {
 	case errors.As(err, &full):
 		return http.StatusTooManyRequests, int(full.RetryAfter.Seconds()), "queue_full", "Too many prompts are waiting", true
-	case errors.Is(err, queue.ErrForeignID):
+	case errors.Is(err, queue.ErrTakenID):
 		return http.StatusConflict, 0, "invalid_prompt_id", "The prompt_id is taken", true
 	case errors.Is(err, queue.ErrDraining):
 		return http.StatusServiceUnavailable, soon, "shutting_down", "The server is shutting down", true

@@ -49,7 +49,7 @@ var promptGroup = group{"prompts", "Sending workflows to the queue and reading w
 			}},
 			plain(400, "a parameter or header cannot be used"),
 			{403, jsonType, "PromptError", "the role may not run it", []string{"workflow_not_allowed", "too_many_megapixels"}},
-			{409, jsonType, "PromptError", "the prompt_id is somebody else's", []string{"invalid_prompt_id"}},
+			{409, jsonType, "PromptError", "a job with the prompt_id waits or runs, or is somebody else's", []string{"invalid_prompt_id"}},
 			tooLarge, plain(422, "the Idempotency-Key was used for another prompt"), queueFull, noQueue,
 		},
 	},
