@@ -138,12 +138,12 @@ func outcome(got reply) error {
 // TestSocketsEndWithTheirRight: a socket lives no longer than the token, key or log-in that opened it.
 func TestSocketsEndWithTheirRight(t *testing.T) {
 	t.Parallel()
-	a := startAuth(t, func(o *auth.StoreOptions) { o.TokenLife = time.Second }, nil)
+	a := startAuth(t, func(o *auth.StoreOptions) { o.TokenLife = 4 * time.Second }, nil)
 	byToken, _, err := a.open(t, "?token="+a.token("ann"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	short := a.newKey(t, "ann", time.Second)
+	short := a.newKey(t, "ann", 4*time.Second) // the store counts whole seconds
 	byKey, _, err := a.open(t, "?api_key="+short.Secret, nil)
 	if err != nil {
 		t.Fatal(err)
