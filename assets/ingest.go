@@ -208,6 +208,9 @@ func (l *Library) Add(ctx context.Context, u Upload) (it Item, created bool, err
 	if err != nil {
 		return it, false, err
 	}
+	if confined(ctx) && slices.Contains(u.Tags, "models") {
+		return it, false, problem(Forbidden, "models are everybody's: administrators add them")
+	}
 	source := client
 	if source == "" {
 		source = u.Name

@@ -74,6 +74,13 @@ func TestNobodysAssets(t *testing.T) {
 	}
 	a.wants("bob", "PUT /api/assets/"+own.ID, `{"preview_id": "`+anns.ID+`"}`, 404, "")
 	a.wants("bob", "PUT /api/assets/"+own.ID, `{"name": "renamed.txt"}`, 200, "renamed.txt")
+	for who, status := range map[string]int{"bob": 403, "root": 201} {
+		body, kind = assetForm(t, "new.safetensors", "a model of "+who)
+		body = strings.Replace(body, `["input"]`, `["models", "model_type:checkpoints"]`, 1)
+		if got := a.as(who, "POST", "/api/assets", body, "Content-Type", kind); got.status != status {
+			t.Errorf("%s adds a model: %d %s", who, got.status, got.body)
+		}
+	}
 	a.wants("root", "PUT /api/assets/"+old, `{"name": "kept.txt"}`, 200, "kept.txt")
 	a.wants("root", "DELETE /api/assets/"+old, "", 204, "")
 }

@@ -137,7 +137,7 @@ func assetError(err error) error {
 	case assets.NotFound, assets.NoFile:
 		return problem(http.StatusNotFound, NotFound, "there is no such asset")
 	case assets.Forbidden:
-		return problem(http.StatusForbidden, Forbidden, "the asset is somebody else's")
+		return problem(http.StatusForbidden, Forbidden, "%s", p.Message)
 	case assets.HashMismatch:
 		return problem(http.StatusConflict, HashMismatch, "%s", p.Message)
 	case assets.InvalidCursor:
