@@ -39,7 +39,9 @@ func watchNodes(t *tracing.Tracer) func(context.Context, executor.Work) (context
 	if t == nil {
 		return nil
 	}
-	return func(ctx context.Context, w executor.Work) (context.Context, func(error)) { return t.Node(ctx, w.NodeID, w.Class) }
+	return func(ctx context.Context, w executor.Work) (context.Context, func(error)) {
+		return t.Node(ctx, w.NodeID, w.Class)
+	}
 }
 
 // watchNetworks has the engine tell the tracer of networks; nil when there is none.

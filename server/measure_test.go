@@ -53,9 +53,13 @@ func TestMetrics(t *testing.T) {
 		r.expect("POST", "/prompt?wait=20", sampling, 200, `"finished": true`)
 	}
 	r.expect("POST", "/prompt", endless(idA), 200, "")
-	r.until("the job to run", func() bool { return strings.Contains(r.do("GET", "/metrics", "").body, `comfygo_queue_jobs{state="running"} 1`) })
+	r.until("the job to run", func() bool {
+		return strings.Contains(r.do("GET", "/metrics", "").body, `comfygo_queue_jobs{state="running"} 1`)
+	})
 	r.expect("POST", "/api/interrupt", `{}`, 200, "")
-	r.until("its end", func() bool { return strings.Contains(r.do("GET", "/metrics", "").body, `comfygo_queue_jobs{state="finished"} 3`) })
+	r.until("its end", func() bool {
+		return strings.Contains(r.do("GET", "/metrics", "").body, `comfygo_queue_jobs{state="finished"} 3`)
+	})
 	r.do("GET", "/history/"+idA, "")
 	r.do("GET", "/a secret that nobody may see", "")
 	have := r.do("GET", "/metrics", "")
