@@ -12,7 +12,7 @@ func TestPromptIDInUse(t *testing.T) {
 	r := start(t, nil)
 	const running, waiting = "00000000-0000-4000-8000-000000000901", "00000000-0000-4000-8000-000000000902"
 	prompt := func(id, class string) string {
-		return `{"prompt_id": "` + id + `", "prompt": {"1": {"class_type": "` + class + `", "inputs": {}}, "2": {"class_type": "Show", "inputs": {"value": ["1", 0]}}}}`
+		return `{"prompt_id": "` + id + `", "prompt": {"1": {"class_type": "` + class + `", "inputs": {"seed": 1, "value": 1}}, "2": {"class_type": "Show", "inputs": {"value": ["1", 0]}}}}`
 	}
 	r.queue(prompt(running, "Wait"))
 	r.until("the job to run", func() bool { return strings.Contains(r.do("GET", "/api/jobs?status=in_progress", "").body, running) })
