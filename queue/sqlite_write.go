@@ -128,7 +128,7 @@ func (s *sqliteStore) transact(group []*request) error {
 		return fmt.Errorf("writing: %w", err)
 	}
 	s.numbers.writes++
-	const manyBytes, manyWrites = 2 << 20, 500
+	const manyBytes, manyWrites = 4 << 20, 1000
 	if s.numbers.bytes > manyBytes || s.numbers.writes > manyWrites {
 		s.numbers.bytes, s.numbers.writes = 0, 0
 		select {
