@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+
 	"comfygo/server/openapi"
 )
 
@@ -98,6 +101,23 @@ func TestOpenAPIServed(t *testing.T) {
 	a := r.do("GET", "/openapi.json", "")
 	if a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Type"), "application/json") || !strings.Contains(a.body, `"openapi": "3.1.0"`) {
 		t.Fatalf("the document: %d %s", a.status, a.header.Get("Content-Type"))
+	}
+	doc, err := libopenapi.NewDocument([]byte(a.body))
+	if err != nil {
+		t.Fatalf("the document cannot be read: %v", err)
+	}
+	v, errs := validator.NewValidator(doc)
+	if len(errs) > 0 {
+		t.Fatalf("the document cannot be used: %v", errs)
+	}
+	defer v.Release()
+	if ok, problems := v.ValidateDocument(); !ok {
+		for _, p := range problems {
+			t.Errorf("the document is no OpenAPI 3.1: %s: %s", p.Message, p.Reason)
+			for _, s := range p.SchemaValidationErrors {
+				t.Errorf("    %s: %s", s.FieldPath, s.Reason)
+			}
+		}
 	}
 	if b := r.do("GET", "/openapi.json", "", "If-None-Match", a.header.Get("Etag")); b.status != http.StatusNotModified {
 		t.Errorf("the document again: %d", b.status)
