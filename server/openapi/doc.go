@@ -183,7 +183,7 @@ func Document(info Info, routes []Served) ([]byte, error) {
 	doc := map[string]any{
 		"openapi": Version,
 		"info": map[string]any{
-			"title": "comfygo", "version": info.Version, "license": map[string]any{"name": "GPL-3.0-or-later", "identifier": "GPL-3.0-or-later"},
+			"title": "comfygo", "version": info.Version, "license": map[string]any{"name": "GPL-3.0"},
 			"description": "The HTTP API of comfygo: ComfyUI's own, its asset API, the Comfy API v2, and what comfygo has beyond them. " +
 				"Paths that stand below /api, too, are listed twice; x-twin names the shorter one. The WebSocket's messages are described at /ws.",
 		},
