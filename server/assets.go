@@ -115,11 +115,19 @@ func (s *Server) assetProblem(c echo.Context, err error, details *pyjson.Object)
 
 func idDetails(c echo.Context) *pyjson.Object { return pyjson.NewObject("id", assetID(c)) }
 
-// watchAssets passes the scanner's events on to all clients.
+// watchAssets passes the scanner's events on to all clients; where owners are told apart to administrators, as what the
+// scanner finds is what others have made.
 func (s *Server) watchAssets() {
-	if s.cfg.Assets != nil {
-		s.cfg.Assets.Notify(func(event string, data *pyjson.Object) { s.hub.Send(event, data, hub.Everybody) })
+	if s.cfg.Assets == nil {
+		return
 	}
+	s.cfg.Assets.Notify(func(event string, data *pyjson.Object) {
+		if s.owned() {
+			s.hub.Oversee(event, data)
+			return
+		}
+		s.hub.Send(event, data, hub.Everybody)
+	})
 }
 
 // pauseAssets keeps the scanner from work while a prompt runs. The function that it returns enters the run's outputs and

@@ -19,13 +19,18 @@ func (h *Hub) remainingFor(c *client) int {
 }
 
 // Owners tells each client how many jobs of its owner remain; from then on owners are told apart. The map must not be
-// changed afterwards. These events have no place in the log: whoever comes back is told how things are then.
+// changed afterwards. Who has none, before and now, hears nothing: when others work is no business of theirs. These events
+// have no place in the log: whoever comes back is told how things are then.
 func (h *Hub) Owners(remaining map[string]int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	before := h.owners
 	h.owners = remaining
 	frames := map[int]frame{}
 	for _, c := range h.clients {
+		if !c.overseer && before[c.owner] == 0 && remaining[c.owner] == 0 {
+			continue
+		}
 		n := h.remainingFor(c)
 		f, ok := frames[n]
 		if !ok {
@@ -37,6 +42,24 @@ func (h *Hub) Owners(remaining map[string]int) {
 			f = f.numbered()
 		}
 		c.push(f)
+	}
+}
+
+// Oversee sends a JSON event to overseers only. It has no place in the log.
+func (h *Hub) Oversee(event string, data any) {
+	f := jsonFrame(event, data)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.clients {
+		if !c.overseer {
+			continue
+		}
+		own := f
+		if c.numbered {
+			own.number = h.log.last
+			own = own.numbered()
+		}
+		c.push(own)
 	}
 }
 
