@@ -92,18 +92,18 @@ func commandNames() []string {
 func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 func writeZsh(w io.Writer) {
-	fmt.Fprint(w, "#compdef comfygo\n# zsh completion of comfygo: source <(comfygo completion zsh)\n_comfygo() {\n  local -a commands flags words\n  commands=(\n")
+	fmt.Fprint(w, "#compdef comfygo\n# zsh completion of comfygo: source <(comfygo completion zsh)\n_comfygo() {\n  local -a verbs flags next\n  verbs=(\n")
 	for _, c := range commands {
 		fmt.Fprintf(w, "    %s\n", quoted(c.name+":"+c.help))
 	}
-	fmt.Fprintf(w, "  )\n  flags=(%s)\n  case ${(Q)${(z)BUFFER}[2]} in\n", flagNames(upstream, own))
+	fmt.Fprintf(w, "  )\n  flags=(%s)\n  case $words[2] in\n", flagNames(upstream, own))
 	for _, c := range commands {
-		fmt.Fprintf(w, "    %s) flags=(%s $flags); words=(%s) ;;\n", c.name, flagNames(c.flags), strings.Join(c.completed(), " "))
+		fmt.Fprintf(w, "    %s) flags=(%s $flags); next=(%s) ;;\n", c.name, flagNames(c.flags), strings.Join(c.completed(), " "))
 	}
 	fmt.Fprint(w, `  esac
   if [[ $PREFIX == -* ]]; then compadd -- $flags
-  elif (( CURRENT == 2 )); then _describe command commands
-  elif (( CURRENT == 3 && $#words )); then compadd -- $words
+  elif (( CURRENT == 2 )); then _describe command verbs
+  elif (( CURRENT == 3 && $#next )); then compadd -- $next
   else _files
   fi
 }

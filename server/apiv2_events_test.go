@@ -96,8 +96,19 @@ func TestV2EventsResume(t *testing.T) {
 
 	// An id of another process: all that can still be told.
 	stranger := r.events(id, "Last-Event-ID", "0123456789ab-3")
-	stranger.until("the outputs", func(e event) bool { return e.name == "output" })
-	stranger.until("the end", isStatus("succeeded"))
+	outputs = 0
+	stranger.until("the end", func(e event) bool {
+		if e.name == "output" {
+			outputs++
+		}
+		if e.name == "preview" {
+			t.Error("the preview of a job that has ended is still kept")
+		}
+		return isStatus("succeeded")(e)
+	})
+	if outputs != 1 {
+		t.Errorf("%d outputs are told after a restart, want 1", outputs)
+	}
 }
 
 func TestV2EventsCancel(t *testing.T) {

@@ -108,7 +108,9 @@ func (l *jobLogs) status(id string, s Status) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if j := l.of(id); !j.over {
-		j.over = s.terminal()
+		if j.over = s.terminal(); j.over {
+			j.preview = nil // a picture that nobody needs any more
+		}
 		j.add(frame{status: s})
 	}
 }
