@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -91,7 +93,8 @@ func newWatcher(log *slog.Logger, limit int) (*watcher, error) {
 		dirs: map[string]*watchedDir{}, ids: map[fileID]string{}, orders: map[string]bool{}, roots: map[string]*watchedRoot{},
 	}
 	for _, parent := range []string{"/dev/shm", os.TempDir()} { // the first is in memory
-		if w.cookie, err = os.MkdirTemp(parent, "comfygo-watch-"); err == nil {
+		clearCookies(parent)
+		if w.cookie, err = os.MkdirTemp(parent, cookieName+strconv.Itoa(os.Getpid())+"-"); err == nil {
 			break
 		}
 	}
@@ -103,6 +106,23 @@ func newWatcher(log *slog.Logger, limit int) (*watcher, error) {
 		return nil, fmt.Errorf("watching a folder of our own: %w", err)
 	}
 	return w, nil
+}
+
+// cookieName is how the folders of our own begin; the process's number follows.
+const cookieName = "comfygo-watch-"
+
+// clearCookies removes the folders of processes that were killed.
+func clearCookies(parent string) {
+	left, err := filepath.Glob(filepath.Join(parent, cookieName+"*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range left {
+		text, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), cookieName), "-")
+		if pid, err := strconv.Atoi(text); err == nil && pid > 0 && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			_ = os.Remove(dir) // another process may be faster
+		}
+	}
 }
 
 func (w *watcher) close() {
