@@ -200,13 +200,12 @@ func TestFrontEndKeepsWorkflows(t *testing.T) {
 	f.WaitFor("the panel lists it", "document.querySelector('[data-testid=workflows-sidebar]')?.innerText.includes('kept one')")
 	f.Shot("workflows")
 	f.command("Workspace.CloseWorkflow")
+	f.WaitFor("it is closed", "!app.extensionManager.workflow.activeWorkflow?.path.includes('kept one')")
 	f.settle()
 	f.Forget()
 	f.ClickText("[data-testid=workflows-sidebar] .p-tree-node-label, [data-testid=workflows-sidebar] [class*=label], [data-testid=workflows-sidebar] span", "kept one")
-	f.WaitFor("it is open", "app.rootGraph.nodes.some(n => n.comfyClass === 'EmptyImage')")
-	if len(f.Requests(`^/api/userdata/workflows%2Fkept%20one\.json`)) == 0 {
-		t.Error("the page has not fetched the workflow")
-	}
+	f.until("the page fetches the workflow", func() bool { return len(f.Requests(`^/api/userdata/workflows%2Fkept%20one\.json`)) > 0 })
+	f.WaitFor("it is open", "app.extensionManager.workflow.activeWorkflow?.path.includes('kept one') && app.rootGraph.nodes.some(n => n.comfyClass === 'EmptyImage')")
 	browser.Eval[chromedp.Void](f.Page, "void app.extensionManager.workflow.activeWorkflow.delete()")
 	f.until("it is deleted", func() bool { _, err := os.Stat(file); return os.IsNotExist(err) })
 	browser.Eval[chromedp.Void](f.Page, "app.extensionManager.setting.set('Comfy.ColorPalette', 'light')")
