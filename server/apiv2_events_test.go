@@ -22,8 +22,7 @@ func TestV2Events(t *testing.T) {
 	r.steps(3)
 	s.until("the start", isStatus("running"))
 	var output, preview, progress event
-	r.steps(3)
-	last := s.until("the end", func(e event) bool {
+	note := func(e event) event {
 		switch e.name {
 		case "output":
 			output = e
@@ -32,8 +31,12 @@ func TestV2Events(t *testing.T) {
 		case "progress":
 			progress = e
 		}
-		return isStatus("succeeded")(e)
-	})
+		return e
+	}
+	r.steps(1)
+	s.until("a preview", func(e event) bool { return note(e).name == "preview" })
+	r.steps(2)
+	last := s.until("the end", func(e event) bool { return isStatus("succeeded")(note(e)) })
 	if output.data["name"] != "seen.png" || output.data["type"] != "image" {
 		t.Errorf("the output is %v", output)
 	}
