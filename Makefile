@@ -7,6 +7,7 @@ BIN      := bin
 ARGS     ?=
 FUZZTIME ?= 20s
 LINT     := $(BIN)/golangci-lint
+SDKS     := $(BIN)/sdks
 SOURCES  := $(shell find . -name '*.go' -o -name '*.s' -not -path './tools/lint/*') go.mod go.sum demo/demo-shapes.safetensors demo/workflow.json \
             $(shell find web server/login server/openapi -type f -not -name '*.go')
 
@@ -46,6 +47,7 @@ demo: setup build ## make a picture with the built-in model through the server's
 .PHONY: test
 test: setup ## run every test under the race detector
 	@$(GO) run ./tools/untested -fetch
+	@test -e $(SDKS)/python/bin/httpx || timeout 120 $(MAKE) --no-print-directory sdks || echo 'going on without the SDKs of others'
 	$(GO) test -race -shuffle=on -timeout 30m ./...
 	@$(GO) run ./tools/untested
 
@@ -53,7 +55,6 @@ test: setup ## run every test under the race detector
 race: setup ## run every test again under the race detector, nothing cached
 	$(GO) test -race -shuffle=on -count=1 -timeout 30m ./...
 
-SDKS := $(BIN)/sdks
 .PHONY: sdks
 sdks: ## install the pinned clients that others have written for the Comfy API v2, and what the examples in Python need
 	npm install --silent --no-audit --no-fund --no-save --prefix $(SDKS)/node @comfyorg/sdk@0.1.9

@@ -114,7 +114,7 @@ func (l *Library) tx(ctx context.Context, do func(*sql.Tx) error) error {
 // maxBinds is how many values one statement takes.
 const maxBinds = 800
 
-// inChunks calls do for parts of the list, with the placeholders for them and their values.
+// inChunks calls do for parts of the list, with a question mark for each and their values.
 func inChunks(list []string, do func(marks string, args []any) error) error {
 	for len(list) > 0 {
 		n := min(len(list), maxBinds)

@@ -49,12 +49,12 @@ func newWeightStore() *weightStore { return &weightStore{known: map[string]*prep
 // the mapped file; the others are made on the given number of goroutines. fileID tells files apart.
 func (s *weightStore) prepare(ctx context.Context, fileID string, inits []onnx.Initializer, threads int) (*weightSet, error) {
 	set := &weightSet{data: map[string][]byte{}, regions: map[*region]bool{}, store: s}
-	fresh, todo, err := s.claim(set, fileID, inits)
+	fresh, fills, err := s.claim(set, fileID, inits)
 	if err != nil {
 		return nil, err
 	}
 	if fresh != nil {
-		fresh.err = runTasks(ctx, todo, threads)
+		fresh.err = runTasks(ctx, fills, threads)
 		if fresh.err != nil {
 			s.forget(fresh)
 		}
@@ -115,7 +115,7 @@ func (s *weightStore) claim(set *weightSet, fileID string, inits []onnx.Initiali
 	s.bytes.Add(int64(total))
 	r := &region{store: s, mem: mem, done: make(chan struct{})}
 	set.use(r)
-	var todo []fill
+	var fills []fill
 	at := 0
 	for _, in := range missing {
 		src := in.Source.(nn.Source)
@@ -126,11 +126,11 @@ func (s *weightStore) claim(set *weightSet, fileID string, inits []onnx.Initiali
 			at += align(src.Size())
 			s.known[key] = p
 			r.keys = append(r.keys, key)
-			todo = append(todo, fill{src, p.data})
+			fills = append(fills, fill{src, p.data})
 		}
 		set.data[in.Name] = p.data
 	}
-	return r, todo, nil
+	return r, fills, nil
 }
 
 // align rounds up to a cache line, which the runtime's kernels like best.
@@ -177,7 +177,7 @@ func (s *weightStore) forget(r *region) {
 var kernels = nn.Kernels{Reads: ort.CanWiden, Widen: ort.Widen, Block: ort.Block, Transpose: ort.Transpose}
 
 // runTasks makes the weights on several goroutines and gives each file page back once it has been read.
-func runTasks(ctx context.Context, todo []fill, threads int) error {
+func runTasks(ctx context.Context, fills []fill, threads int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	type task struct {
@@ -203,7 +203,7 @@ func runTasks(ctx context.Context, todo []fill, threads int) error {
 			}
 		})
 	}
-	for _, f := range todo {
+	for _, f := range fills {
 		if ctx.Err() != nil {
 			break
 		}

@@ -19,10 +19,10 @@ func (g *guide) predict(ctx context.Context, sides [][]*entry, x *tensor.Tensor,
 		sums[side] = like(x)
 		totals[side] = filled(x, 1e-37)
 	}
-	todo := g.jobs(sides, x, sigma)
-	for len(todo) > 0 {
+	waiting := g.jobs(sides, x, sigma)
+	for len(waiting) > 0 {
 		var batch []*job
-		batch, todo = g.nextBatch(todo)
+		batch, waiting = g.nextBatch(waiting)
 		outputs, err := g.runBatch(ctx, batch, sigma)
 		if err != nil {
 			return nil, err
@@ -88,27 +88,27 @@ func uncovered(jobs []*job, side int, x *tensor.Tensor) *tensor.Tensor {
 
 // nextBatch takes the jobs that can run with the first one, as many of them as fit in memory, off the list. The order
 // inside a batch is the reverse of the list's, as upstream's.
-func (g *guide) nextBatch(todo []*job) (batch, rest []*job) {
+func (g *guide) nextBatch(waiting []*job) (batch, rest []*job) {
 	var candidates []int
-	for i := len(todo) - 1; i >= 0; i-- {
-		if todo[i].fits(todo[0]) {
+	for i := len(waiting) - 1; i >= 0; i-- {
+		if waiting[i].fits(waiting[0]) {
 			candidates = append(candidates, i)
 		}
 	}
 	picked := candidates[:1]
 	for parts := 1; parts <= len(candidates); parts++ {
 		some := candidates[:len(candidates)/parts]
-		if g.fits(todo, some) {
+		if g.fits(waiting, some) {
 			picked = some
 			break
 		}
 	}
 	taken := map[int]bool{}
 	for _, i := range picked {
-		batch = append(batch, todo[i])
+		batch = append(batch, waiting[i])
 		taken[i] = true
 	}
-	for i, j := range todo {
+	for i, j := range waiting {
 		if !taken[i] {
 			rest = append(rest, j)
 		}
@@ -116,15 +116,15 @@ func (g *guide) nextBatch(todo []*job) (batch, rest []*job) {
 	return batch, rest
 }
 
-func (g *guide) fits(todo []*job, indices []int) bool {
+func (g *guide) fits(waiting []*job, indices []int) bool {
 	if g.params.Fits == nil || len(indices) == 0 {
 		return len(indices) > 0
 	}
-	shape := append([]int(nil), todo[indices[0]].x.Shape...)
+	shape := append([]int(nil), waiting[indices[0]].x.Shape...)
 	shape[0] *= len(indices)
 	tokens := 1
 	for _, i := range indices {
-		if c := todo[i].inputs.Context; c != nil {
+		if c := waiting[i].inputs.Context; c != nil {
 			tokens = lcm(tokens, c.Dim(1))
 		}
 	}

@@ -26,6 +26,7 @@ func main() {
 	find := func() frontend.Found { return chromium.Frontend(".") }
 	if !*fetch {
 		report(os.Stdout, chromium.Find, find)
+		reportSDKs(os.Stdout, filepath.Join("bin", "sdks"))
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -61,5 +62,17 @@ func report(out io.Writer, browser func() (string, error), pages func() frontend
 		fmt.Fprintln(out, "\n*** NOT TESTED: ComfyUI's own frontend against the server: it is not installed. `bin/comfygo frontend install` fetches it (42 MB).")
 	case len(found.Templates) == 0:
 		fmt.Fprintln(out, "\n*** NOT TESTED: the conversion of the workflow templates: they are not installed. `bin/comfygo frontend install` fetches them.")
+	}
+}
+
+// reportSDKs says which of the clients that `make sdks` installs into dir are missing.
+func reportSDKs(out io.Writer, dir string) {
+	for name, at := range map[string]string{
+		"@comfyorg/sdk": filepath.Join(dir, "node", "node_modules", "@comfyorg", "sdk", "package.json"),
+		"comfy-sdk":     filepath.Join(dir, "python", "pyvenv.cfg"),
+	} {
+		if _, err := os.Stat(at); err != nil {
+			fmt.Fprintf(out, "\n*** NOT TESTED: the client %s against the API v2: it is not installed. `make sdks` fetches it.\n", name)
+		}
 	}
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -33,5 +35,22 @@ func TestReport(t *testing.T) {
 				t.Errorf("%s: %q is not in %q", name, w, out.String())
 			}
 		}
+	}
+}
+
+func TestReportSDKs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	node := filepath.Join(dir, "node", "node_modules", "@comfyorg", "sdk")
+	if err := os.MkdirAll(node, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(node, "package.json"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	reportSDKs(&out, dir)
+	if said := out.String(); !strings.Contains(said, "NOT TESTED: the client comfy-sdk") || strings.Contains(said, "@comfyorg/sdk") {
+		t.Errorf("with the client for Node alone: %q", said)
 	}
 }
