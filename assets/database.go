@@ -6,13 +6,12 @@ import (
 	_ "embed" // the schema
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	"comfygo/sqlite"
 )
 
 // schema makes the tables as ComfyUI 0.33.0 has them after its migrations.
@@ -29,23 +28,20 @@ const defaultFile = "comfyui.db"
 // openDatabase opens the file and keeps it locked: there is one connection, which all of the library shares, and it holds
 // SQLite's own lock until it is closed.
 func (l *Library) openDatabase() error {
-	dsn, path, err := l.source()
+	path, err := l.source()
 	if err != nil {
 		return err
 	}
-	if path != "" {
+	o := sqlite.Options{Wait: 500 * time.Millisecond, Immediate: true, Pragmas: []string{"foreign_keys = 1"}}
+	if path != sqlite.Memory {
+		o.Pragmas = append(o.Pragmas, "locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL")
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
 	}
-	if l.db, err = sql.Open("sqlite", dsn); err != nil {
-		return err
-	}
-	l.db.SetMaxOpenConns(1)
-	l.db.SetMaxIdleConns(1)
+	l.db = sqlite.Open(path, o)
 	if err := l.tx(l.ctx, migrate); err != nil {
-		var e *sqlite.Error
-		if errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY {
+		if sqlite.CodeOf(err) == sqlite.Busy {
 			err = fmt.Errorf("another process uses %s; give this one its own with --database-url sqlite:///PATH", path)
 		}
 		return errors.Join(err, l.db.Close())
@@ -53,27 +49,21 @@ func (l *Library) openDatabase() error {
 	return nil
 }
 
-// source reads the database's URL; path is "" for a database in memory.
-func (l *Library) source() (dsn, path string, err error) {
-	const common = "_txlock=immediate&_pragma=foreign_keys(1)&_pragma=busy_timeout(500)"
+// source reads the database's URL.
+func (l *Library) source() (path string, err error) {
 	switch given := l.cfg.URL; given {
 	case "sqlite://", "sqlite:///:memory:":
-		return "file::memory:?" + common, "", nil
+		return sqlite.Memory, nil
 	case "":
 		path = filepath.Join(l.cfg.Folders.User(), defaultFile)
 	default:
 		rest, ok := strings.CutPrefix(given, "sqlite:///")
 		if !ok || rest == "" || strings.ContainsRune(rest, 0) {
-			return "", "", fmt.Errorf("reading the database URL %q: want sqlite:///PATH", given)
+			return "", fmt.Errorf("reading the database URL %q: want sqlite:///PATH", given)
 		}
 		path = rest
 	}
-	if path, err = filepath.Abs(path); err != nil {
-		return "", "", err
-	}
-	query := common + "&_pragma=locking_mode(EXCLUSIVE)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)"
-	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: query}
-	return u.String(), path, nil
+	return filepath.Abs(path)
 }
 
 // migrate makes the tables in an empty database and refuses one whose tables are of another version.

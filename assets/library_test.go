@@ -1,7 +1,6 @@
 package assets_test
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"comfygo/assets"
 	"comfygo/folders"
 	"comfygo/nodes/pyjson"
+	"comfygo/sqlite"
 )
 
 func TestDatabase(t *testing.T) {
@@ -45,10 +45,7 @@ func TestDatabase(t *testing.T) {
 	}
 
 	other := filepath.Join(t.TempDir(), "other.db")
-	db, err := sql.Open("sqlite", other)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := sqlite.Open(other, sqlite.Options{})
 	if _, err := db.Exec(`CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('0002_merge')`); err != nil {
 		t.Fatal(err)
 	}

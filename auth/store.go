@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,7 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver
+	"comfygo/sqlite"
 )
 
 // StoreOptions are how a store is opened. Path is required; the zero value of everything else is a sound default.
@@ -159,10 +158,10 @@ func (s *Store) open(ctx context.Context) error {
 	if info, err := os.Stat(path); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		s.log.Warn("the key store may be read by others: chmod 600 keeps it to its owner", "path", path)
 	}
-	const common = "_pragma=busy_timeout(5000)&_pragma=temp_store(MEMORY)&_pragma=foreign_keys(1)"
-	if s.write, err = openSQL(path, common+"&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(1)", 1); err != nil {
-		return err
-	}
+	common := []string{"temp_store = MEMORY", "foreign_keys = 1"}
+	s.write = sqlite.Open(path, sqlite.Options{
+		Conns: 1, Wait: patience, Immediate: true, Pragmas: append([]string{"journal_mode = WAL", "synchronous = FULL", "secure_delete = 1"}, common...),
+	})
 	err = s.tx(ctx, func(tx *sql.Tx) error {
 		if err := migrate(ctx, tx); err != nil {
 			return err
@@ -172,9 +171,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.read, err = openSQL(path, common+"&_pragma=query_only(1)", 4); err != nil {
-		return err
-	}
+	s.read = sqlite.Open(path, sqlite.Options{Conns: 4, Wait: patience, Pragmas: append([]string{"query_only = 1"}, common...)})
 	first, err := load(ctx, s.read, nil)
 	if err != nil {
 		return err
@@ -183,15 +180,8 @@ func (s *Store) open(ctx context.Context) error {
 	return nil
 }
 
-func openSQL(path, query string, conns int) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: query}).String())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(conns)
-	db.SetMaxIdleConns(conns)
-	return db, nil
-}
+// patience is how long one process waits for another that writes the file.
+const patience = 5 * time.Second
 
 func (s *Store) release() error {
 	var errs []error

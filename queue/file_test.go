@@ -2,7 +2,6 @@ package queue_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +13,7 @@ import (
 
 	"comfygo/nodes/pyjson"
 	"comfygo/queue"
+	"comfygo/sqlite"
 )
 
 // open makes a rig on a file; the same path again is a restart.
@@ -242,12 +242,8 @@ func TestOpensLater(t *testing.T) {
 	r := open(t, path, nil)
 	r.put(1, "a")
 	r.close()
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := sqlite.Open(path, sqlite.Options{})
 	defer func() { _ = db.Close() }()
-	db.SetMaxOpenConns(1)
 	for _, text := range []string{"PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE"} {
 		if _, err := db.Exec(text); err != nil {
 			t.Fatal(err)
@@ -277,10 +273,7 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 	used := open(t, filepath.Join(dir, "used.db"), nil)
 	used.put(1, "a")
 	newer := filepath.Join(dir, "newer.db")
-	db, err := sql.Open("sqlite", newer)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := sqlite.Open(newer, sqlite.Options{})
 	if _, err := db.Exec(fmt.Sprintf("PRAGMA user_version = %d", queue.Migrations+1)); err != nil {
 		t.Fatal(err)
 	}
@@ -301,10 +294,7 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 		}
 	}
 	// Others may read the file while the queue works.
-	reader, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "used.db")+"?mode=ro")
-	if err != nil {
-		t.Fatal(err)
-	}
+	reader := sqlite.Open(filepath.Join(dir, "used.db"), sqlite.Options{Pragmas: []string{"query_only = 1"}})
 	defer func() { _ = reader.Close() }()
 	var id string
 	if err := reader.QueryRow("SELECT id FROM jobs WHERE state = 0").Scan(&id); err != nil || id != "a" {

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
-	"modernc.org/sqlite"
+	"comfygo/sqlite"
 )
 
 // sqliteStore keeps the queue in one SQLite file. One at a time writes: it takes what has been submitted since the last
@@ -109,11 +109,11 @@ func (s *sqliteStore) open() (Saved, error) {
 	if s.full {
 		sync = "FULL"
 	}
-	// The file is made with auto_vacuum, so that what is forgotten gives its room back.
-	const common = "_pragma=busy_timeout(2000)&_pragma=temp_store(MEMORY)"
-	if s.write, err = openSQL(path, common+"&_pragma=auto_vacuum(INCREMENTAL)&_pragma=journal_mode(WAL)&_pragma=wal_autocheckpoint(0)&_pragma=synchronous("+sync+")", 1); err != nil {
-		return Saved{}, err
+	open := func(conns int, pragmas ...string) *sql.DB {
+		return sqlite.Open(path, sqlite.Options{Conns: conns, Wait: 2 * time.Second, Pragmas: append(pragmas, "temp_store = MEMORY")})
 	}
+	// The file is made with auto_vacuum, so that what is forgotten gives its room back.
+	s.write = open(1, "auto_vacuum = INCREMENTAL", "journal_mode = WAL", "wal_autocheckpoint = 0", "synchronous = "+sync)
 	if s.conn, err = s.write.Conn(context.Background()); err != nil {
 		return Saved{}, err
 	}
@@ -123,23 +123,9 @@ func (s *sqliteStore) open() (Saved, error) {
 	if err := s.prepare(); err != nil {
 		return Saved{}, err
 	}
-	if s.read, err = openSQL(path, common+"&_pragma=query_only(1)", 2); err != nil {
-		return Saved{}, err
-	}
-	if s.check, err = openSQL(path, common+"&_pragma=synchronous("+sync+")", 1); err != nil {
-		return Saved{}, err
-	}
+	s.read = open(2, "query_only = 1")
+	s.check = open(1, "synchronous = "+sync)
 	return s.readAll()
-}
-
-func openSQL(path, query string, conns int) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: query}).String())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(conns)
-	db.SetMaxIdleConns(conns)
-	return db, nil
 }
 
 func (s *sqliteStore) prepare() error {
@@ -221,25 +207,11 @@ func (u *unavailable) Error() string { return ErrUnavailable.Error() + ": " + u.
 // Unwrap returns both.
 func (u *unavailable) Unwrap() []error { return []error{ErrUnavailable, u.err} }
 
-// SQLite's primary result codes for what can pass by itself.
-const (
-	codeBusy     = 5
-	codeLocked   = 6
-	codeReadOnly = 8
-	codeIO       = 10
-	codeFull     = 13
-	codeCantOpen = 14
-)
-
 // passing reports whether an error can go away without anybody touching the file.
 func passing(err error) bool {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
-		switch e.Code() & 0xff {
-		case codeBusy, codeLocked, codeReadOnly, codeIO, codeFull, codeCantOpen:
-			return true
-		}
-		return false
+	switch sqlite.CodeOf(err) {
+	case sqlite.Busy, sqlite.Locked, sqlite.ReadOnly, sqlite.IO, sqlite.Full, sqlite.CantOpen:
+		return true
 	}
 	for _, code := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EFBIG, syscall.EIO, syscall.EACCES, syscall.EPERM, syscall.EMFILE} {
 		if errors.Is(err, code) {

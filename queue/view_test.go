@@ -1,7 +1,6 @@
 package queue_test
 
 import (
-	"database/sql"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -9,6 +8,7 @@ import (
 
 	"comfygo/nodes/pyjson"
 	"comfygo/queue"
+	"comfygo/sqlite"
 )
 
 // putOwned puts a job of an owner, accepted under a grant.
@@ -176,9 +176,8 @@ func TestDropGrant(t *testing.T) {
 func TestOwnersOutliveTheProcess(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "q.db")
-	db, err := sql.Open("sqlite", path)
-	must(t, err)
-	_, err = db.Exec(queue.FirstSchema + `; INSERT INTO jobs (seq, id, state, number, given, class, rank, sub, client, attempts, created)
+	db := sqlite.Open(path, sqlite.Options{})
+	_, err := db.Exec(queue.FirstSchema + `; INSERT INTO jobs (seq, id, state, number, given, class, rank, sub, client, attempts, created)
 		VALUES (1, 'old', 0, 1, 0, 0, 1, 0, '', 0, 1); INSERT INTO bodies (seq, listing) VALUES (1, '[1, "old", {}, {}, ["1"]]')`)
 	must(t, errors.Join(err, db.Close()))
 	r := newRig(t, func(c *queue.Config) { c.Store = queue.NewFile(path, queue.FileOptions{}) })

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"net/http/httptest"
@@ -14,6 +13,7 @@ import (
 	"comfygo/nodes"
 	"comfygo/queue"
 	"comfygo/server"
+	"comfygo/sqlite"
 )
 
 // stubborn is a node that does not end when it is asked to, only when the test lets it go.
@@ -192,11 +192,7 @@ func TestUnhealthyStore(t *testing.T) {
 	if status, h := r.health(t); status != 200 {
 		t.Errorf("before: %d %+v", status, h)
 	}
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.SetMaxOpenConns(1)
+	db := sqlite.Open(path, sqlite.Options{})
 	if _, err := db.Exec("BEGIN EXCLUSIVE"); err != nil {
 		t.Fatal(err)
 	}

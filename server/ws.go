@@ -36,9 +36,9 @@ func (s *Server) getWS(c echo.Context) error {
 	who := &socket{s.who(c)}
 	hello.Owner, hello.Who, hello.Overseer = who.ID, who, who.Admin
 	defer s.expire(who)()
-	err = s.hub.Serve(r.Context(), hello, func() (*websocket.Conn, error) {
+	err = s.hub.Serve(r.Context(), c.Response(), hello, func(w http.ResponseWriter) (*websocket.Conn, error) {
 		// The origin is the guard's matter: by now it has let the request pass.
-		conn, err := websocket.Accept(c.Response(), r, &websocket.AcceptOptions{
+		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 			Subprotocols:       s.protocols(c),
 			InsecureSkipVerify: true,
 			CompressionMode:    websocket.CompressionNoContextTakeover,

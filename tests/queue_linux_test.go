@@ -2,7 +2,6 @@ package tests_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"net/http"
 	"path/filepath"
@@ -11,8 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	_ "modernc.org/sqlite" // the driver
 
+	"comfygo/sqlite"
 	"comfygo/tools/apiclient"
 	"comfygo/tools/load"
 )
@@ -37,11 +36,7 @@ func limitFiles(t *testing.T, pid int, size uint64) (lift func()) {
 // lockQueue holds the queue's file as a tool that works on it does; the returned function lets it go.
 func lockQueue(t *testing.T, base string) (release func()) {
 	t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(base, "user", "comfygo-queue.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.SetMaxOpenConns(1)
+	db := sqlite.Open(filepath.Join(base, "user", "comfygo-queue.db"), sqlite.Options{})
 	if _, err := db.Exec("BEGIN IMMEDIATE"); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ const readLimit = 1 << 20
 type client struct {
 	hub  *Hub
 	conn *websocket.Conn // set before serve
+	line line            // below conn
 	id   string
 	// owner is whose events it gets, who is behind it; overseer: it is told of all owners' queues.
 	owner    string
@@ -87,28 +88,29 @@ func (c *client) thin() {
 	}
 }
 
-func (c *client) pop() (frame, bool) {
+// pop takes the next frame, if there is one, and says whether more follows it.
+func (c *client) pop() (f frame, more, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
-		return frame{}, false
+		return frame{}, false, false
 	}
 	if len(c.backlog) > 0 {
-		f := c.backlog[0]
+		f = c.backlog[0]
 		c.backlog = c.backlog[1:]
-		return f, true
+		return f, len(c.backlog)+len(c.waiting) > 0, true
 	}
 	if len(c.waiting) == 0 {
-		return frame{}, false
+		return frame{}, false, false
 	}
-	f := c.waiting[0]
+	f = c.waiting[0]
 	c.waiting[0] = frame{}
 	c.waiting = c.waiting[1:]
 	if len(c.waiting) == 0 {
 		c.waiting = nil
 	}
 	c.bytes -= len(f.data)
-	return f, true
+	return f, len(c.waiting) > 0, true
 }
 
 // end closes the connection from our side, with a code for the client.
@@ -176,7 +178,15 @@ func (c *client) write(ctx context.Context, stop func()) {
 	late.Stop()
 	endless := context.WithoutCancel(ctx)
 	for {
-		f, ok := c.pop()
+		f, more, ok := c.pop()
+		if !ok && c.line.holds() {
+			late.Reset(c.hub.cfg.WriteTimeout)
+			err := c.line.release() // what should have followed was dropped, or the client was ended
+			late.Stop()
+			if err != nil {
+				return
+			}
+		}
 		if !ok {
 			select {
 			case <-ctx.Done():
@@ -190,6 +200,7 @@ func (c *client) write(ctx context.Context, stop func()) {
 			kind = websocket.MessageBinary
 		}
 		late.Reset(c.hub.cfg.WriteTimeout)
+		c.line.expect(more)
 		err := c.conn.Write(endless, kind, f.data)
 		late.Stop()
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/binary"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -115,9 +116,10 @@ func New(cfg Config) *Hub {
 // gets nothing more. Without an id the client is given one. A client that resumes gets what it missed behind the
 // greeting.
 //
-// accept answers the handshake. The client is known before that: whoever has the answer in hand misses nothing that
-// happens from then on. An error is accept's; the connection that had the id before has it again.
-func (h *Hub) Serve(ctx context.Context, hello Hello, accept func() (*websocket.Conn, error)) error {
+// accept answers the handshake, by the writer that it is given in place of w. The client is known before that: whoever has
+// the answer in hand misses nothing that happens from then on. An error is accept's; the connection that had the id before
+// has it again.
+func (h *Hub) Serve(ctx context.Context, w http.ResponseWriter, hello Hello, accept func(w http.ResponseWriter) (*websocket.Conn, error)) error {
 	if hello.ID == "" {
 		hello.ID = hexID(uuid.New())
 	}
@@ -127,7 +129,7 @@ func (h *Hub) Serve(ctx context.Context, hello Hello, accept func() (*websocket.
 	if open {
 		defer h.serving.Done()
 	}
-	conn, err := accept()
+	conn, err := accept(&lineWriter{w, &c.line})
 	if err != nil {
 		if open {
 			h.withdraw(c, before)

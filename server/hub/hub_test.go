@@ -35,7 +35,7 @@ func serve(t testing.TB, cfg hub.Config) (*hub.Hub, string) {
 		q := r.URL.Query()
 		since, err := strconv.ParseInt(q.Get("since"), 10, 64)
 		hello := hub.Hello{ID: q.Get("clientId"), Numbered: q.Get("events") == "numbered", Since: since, Resume: err == nil}
-		_ = h.Serve(r.Context(), hello, func() (*websocket.Conn, error) {
+		_ = h.Serve(r.Context(), w, hello, func(w http.ResponseWriter) (*websocket.Conn, error) {
 			if hello.ID != "" && !h.Connected(hub.To(hello.ID)) {
 				t.Errorf("client %s is not known before its handshake is answered", hello.ID)
 			}
@@ -324,7 +324,7 @@ func TestFailedHandshake(t *testing.T) {
 	h, addr := start(t, hub.Config{})
 	conn := dial(t, addr, "one")
 	refused := errors.New("refused")
-	err := h.Serve(t.Context(), hub.Hello{ID: "one"}, func() (*websocket.Conn, error) { return nil, refused })
+	err := h.Serve(t.Context(), httptest.NewRecorder(), hub.Hello{ID: "one"}, func(http.ResponseWriter) (*websocket.Conn, error) { return nil, refused })
 	if !errors.Is(err, refused) {
 		t.Fatalf("got %v", err)
 	}

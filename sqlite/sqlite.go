@@ -1,0 +1,92 @@
+// Package sqlite opens the SQLite files of the queue, the key store and the asset library, each by its own rules.
+//
+// The driver is SQLite itself, compiled in with cgo: half the price of a commit through a translation of it to Go. It knows
+// nothing of what is in the files.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// Memory in place of a path is a database that lives as long as its connection.
+const Memory = ":memory:"
+
+// Options are how a database is opened.
+type Options struct {
+	// Conns is how many connections there are at most; 0 means one. All stay open.
+	Conns int
+	// Wait is how long a connection waits for a lock that another one has.
+	Wait time.Duration
+	// Immediate makes a transaction take the lock for writing at its beginning, in place of at its first write.
+	Immediate bool
+	// Pragmas are settings that each connection makes first, in this order, as in "journal_mode = WAL".
+	Pragmas []string
+}
+
+// Open returns a database without touching its file: the first use does, and makes it if need be.
+func Open(path string, o Options) *sql.DB {
+	query := url.Values{"_busy_timeout": {fmt.Sprint(o.Wait.Milliseconds())}}
+	if o.Immediate {
+		query.Set("_txlock", "immediate")
+	}
+	u := url.URL{Scheme: "file", RawQuery: query.Encode()}
+	if path == Memory {
+		u.Opaque = Memory
+	} else {
+		u.Path = filepath.ToSlash(path)
+	}
+	db := sql.OpenDB(&connector{dsn: u.String(), driver: &sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
+		for _, p := range o.Pragmas {
+			if _, err := c.Exec("PRAGMA "+p, nil); err != nil {
+				return fmt.Errorf("setting %s: %w", p, err)
+			}
+		}
+		return nil
+	}}})
+	db.SetMaxOpenConns(max(1, o.Conns))
+	db.SetMaxIdleConns(max(1, o.Conns))
+	return db
+}
+
+// connector makes connections; it is what sql.Open has for a driver with a name, which is one for the whole program.
+type connector struct {
+	dsn    string
+	driver *sqlite3.SQLiteDriver
+}
+
+// Connect implements driver.Connector.
+func (c *connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
+
+// Driver implements driver.Connector.
+func (c *connector) Driver() driver.Driver { return c.driver }
+
+// Code is a primary result code of SQLite; they are listed at https://sqlite.org/rescode.html.
+type Code int
+
+// The codes of what is wrong with a file or the system, and not with a statement.
+const (
+	Busy     Code = 5
+	Locked   Code = 6
+	ReadOnly Code = 8
+	IO       Code = 10
+	Full     Code = 13
+	CantOpen Code = 14
+)
+
+// CodeOf is SQLite's code for an error, 0 if it comes from somewhere else.
+func CodeOf(err error) Code {
+	var e sqlite3.Error
+	if !errors.As(err, &e) {
+		return 0
+	}
+	return Code(e.Code & 0xff)
+}
