@@ -43,7 +43,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.padded, "padded", "bin/comfygo-bench", "the program whose /object_info is as long as ComfyUI's")
 	f.IntVar(&o.requests, "requests", 4000, "requests of each kind")
 	f.IntVar(&o.prompts, "prompts", 1000, "prompts of each kind")
-	f.IntVar(&o.connections, "connections", 1, "connections at the same time; each sends a request when it has the answer to the one before")
+	f.IntVar(&o.connections, "connections", 4, "connections at the same time, of the six that a browser opens; each sends a request when it has the answer to the one before")
 	f.IntVar(&o.models, "models", 1000, "model files at the start")
 	f.IntVar(&o.many, "many", 10000, "model files of the server that has many")
 	f.IntVar(&o.clients, "clients", 1000, "WebSocket clients")
