@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -78,6 +79,9 @@ func (s *spec) convert(v string) (any, error) {
 func convertFloat(v string) (any, error) {
 	text := pythonNumber(v)
 	f, err := strconv.ParseFloat(text, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		err = nil // what is too large is infinite in Python
+	}
 	if err != nil || strings.ContainsAny(text, "xXpP") {
 		return nil, fmt.Errorf("invalid float value: %s", quote(v))
 	}
@@ -123,11 +127,36 @@ func quote(v string) string {
 	if strings.Contains(v, "'") && !strings.Contains(v, `"`) {
 		q = `"`
 	}
-	escaped := strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(v)
-	if q == "'" {
-		escaped = strings.ReplaceAll(escaped, "'", `\'`)
+	var b strings.Builder
+	for _, r := range v {
+		switch {
+		case r == '\\' || string(r) == q:
+			b.WriteRune('\\')
+			b.WriteRune(r)
+		case strconv.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			b.WriteString(escape(r))
+		}
 	}
-	return q + escaped + q
+	return q + b.String() + q
+}
+
+// escape writes a character that does not show, lest it change the terminal.
+func escape(r rune) string {
+	switch {
+	case r == '\n':
+		return `\n`
+	case r == '\r':
+		return `\r`
+	case r == '\t':
+		return `\t`
+	case r < 0x100:
+		return fmt.Sprintf(`\x%02x`, r)
+	case r < 0x10000:
+		return fmt.Sprintf(`\u%04x`, r)
+	}
+	return fmt.Sprintf(`\U%08x`, r)
 }
 
 func quoteAll(values []string) string {
