@@ -1,13 +1,17 @@
 package folders
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/user"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 )
@@ -25,11 +29,11 @@ func (f *Folders) LoadExtraPaths(file string) error {
 	if err != nil {
 		return fmt.Errorf("reading extra model paths: %w", err)
 	}
-	var sections yaml.MapSlice
-	if err := yaml.UnmarshalWithOptions(data, &sections, yaml.UseOrderedMap(), yaml.AllowDuplicateMapKey()); err != nil {
+	sections, err := readSections(data)
+	if err != nil {
 		return fmt.Errorf("reading extra model paths %s: %w", file, err)
 	}
-	for _, s := range sections {
+	for _, s := range lastOfEach(sections) {
 		if s.Value == nil {
 			continue
 		}
@@ -37,11 +41,44 @@ func (f *Folders) LoadExtraPaths(file string) error {
 		if !ok {
 			return fmt.Errorf("reading extra model paths %s: section %v is not a map of kinds to paths", file, s.Key)
 		}
-		if err := f.addSection(section, filepath.Dir(abs)); err != nil {
+		if err := f.addSection(lastOfEach(section), filepath.Dir(abs)); err != nil {
 			return fmt.Errorf("reading extra model paths %s: section %v: %w", file, s.Key, err)
 		}
 	}
 	return nil
+}
+
+// readSections reads the one document of a file.
+func readSections(data []byte) (yaml.MapSlice, error) {
+	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
+		return nil, errors.New("this is no UTF-8 text")
+	}
+	d := yaml.NewDecoder(bytes.NewReader(data), yaml.UseOrderedMap(), yaml.AllowDuplicateMapKey())
+	var sections yaml.MapSlice
+	if err := d.Decode(&sections); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	var more any
+	if err := d.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is more than one document in it")
+	}
+	return sections, nil
+}
+
+// lastOfEach is a map whose repeated keys have their last value at their first place, as Python reads it.
+func lastOfEach(m yaml.MapSlice) yaml.MapSlice {
+	var out yaml.MapSlice
+	at := map[string]int{}
+	for _, item := range m {
+		key := fmt.Sprint(item.Key)
+		i, known := at[key]
+		if !known {
+			at[key], out = len(out), append(out, item)
+			continue
+		}
+		out[i].Value = item.Value
+	}
+	return out
 }
 
 func (f *Folders) addSection(section yaml.MapSlice, fileDir string) error {
@@ -91,6 +128,10 @@ func truth(v any) bool {
 		return false
 	case bool:
 		return v
+	case yaml.MapSlice:
+		return len(v) > 0
+	case []any:
+		return len(v) > 0
 	case string:
 		return !slices.Contains([]string{"", "no", "off", "false"}, strings.ToLower(v))
 	}

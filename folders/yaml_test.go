@@ -68,7 +68,8 @@ func TestExtraPathsErrors(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
 		"list value": "a:\n  loras: [x, y]\n", "number": "a:\n  loras: 3\n", "no section": "a: text\n", "not a map": "- a\n- b\n", "broken": "a: [\n",
-		"base number": "a:\n  base_path: 3\n",
+		"base number": "a:\n  base_path: 3\n", "two documents": "a:\n  vae: v\n---\nb:\n  vae: w\n",
+		"not UTF-8": "a:\n  vae: \xff\n", "NUL": "a:\n  vae: a\x00b\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -84,5 +85,28 @@ func TestExtraPathsErrors(t *testing.T) {
 	}
 	if _, err := folders.New(folders.Config{Base: t.TempDir(), ExtraModelPaths: []string{"missing.yaml"}}); err == nil {
 		t.Error("a missing file was accepted")
+	}
+}
+
+// TestExtraPathsRepeatedKeys reads keys that come twice, and settings that are empty, as Python reads them.
+func TestExtraPathsRepeatedKeys(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "extra.yaml")
+	text := "a:\n  vae: never\nb:\n  is_default: []\n  loras: l1\n  loras: l2\na:\n  is_default: [0]\n  vae: v\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f, err := folders.New(folders.Config{Base: dir, ExtraModelPaths: []string{file}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, want := range map[string][]string{
+		"vae":   {dir + "/v", dir + "/models/vae", dir + "/output/vae"},
+		"loras": {dir + "/models/loras", dir + "/l2", dir + "/output/loras"},
+	} {
+		if diff := cmp.Diff(want, f.Roots(kind)); diff != "" {
+			t.Errorf("%s: %s", kind, diff)
+		}
 	}
 }
