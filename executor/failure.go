@@ -65,5 +65,6 @@ func shownValue(v any) any {
 	if pyjson.IsInt(v) {
 		return v
 	}
-	return pyjson.Str(v)
+	const edge = 3 // torch's own number of elements
+	return nodes.Show(v, edge)
 }

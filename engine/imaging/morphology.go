@@ -8,8 +8,9 @@ import (
 )
 
 // Extreme replaces every value of pictures, [B,H,W,C], by the greatest (or, with least set, the least) one in the square
-// of side values around it; an even side reaches one place further to the left and up. What lies outside of the picture
-// does not count. It ends early when ctx does.
+// of side values around it; an even side reaches one place further to the left and up for the least value, and to the right
+// and down for the greatest, so that one after the other leaves things where they are (kornia 0.9). What lies outside of the
+// picture does not count. It ends early when ctx does.
 func Extreme(ctx context.Context, t *tensor.Tensor, side int, least bool) (*tensor.Tensor, error) {
 	if err := checkRank("morphology", t, 4); err != nil {
 		return nil, err
@@ -49,8 +50,10 @@ func newSlider(n int) *slider { return &slider{queue: make([]int, 0, n)} }
 
 // run filters n values that lie step apart.
 func (s *slider) run(dst, src []float32, n, step, side int, least bool) {
-	before := side / 2
-	after := side - before - 1
+	before, after := side/2, side-side/2-1
+	if !least {
+		before, after = after, before
+	}
 	s.queue = s.queue[:0]
 	head, next := 0, 0
 	for x := range n {

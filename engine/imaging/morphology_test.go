@@ -3,6 +3,7 @@ package imaging_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"comfygo/engine/imaging"
@@ -32,8 +33,12 @@ func TestExtremeAgainstWindows(t *testing.T) {
 
 func searched(img *tensor.Tensor, n, y, x, c, side int, least bool) float32 {
 	best, first := float32(0), true
-	for sy := y - side/2; sy < y-side/2+side; sy++ {
-		for sx := x - side/2; sx < x-side/2+side; sx++ {
+	before := side / 2
+	if !least {
+		before = (side - 1) / 2
+	}
+	for sy := y - before; sy < y-before+side; sy++ {
+		for sx := x - before; sx < x-before+side; sx++ {
 			if sy < 0 || sx < 0 || sy >= img.Shape[1] || sx >= img.Shape[2] {
 				continue
 			}
@@ -44,6 +49,26 @@ func searched(img *tensor.Tensor, n, y, x, c, side int, least bool) float32 {
 		}
 	}
 	return best
+}
+
+// TestExtremeOfEvenSides wants what kornia 0.9 makes of one bright and of one dark place with a square of 4.
+func TestExtremeOfEvenSides(t *testing.T) {
+	t.Parallel()
+	for least, want := range map[bool][]float32{
+		false: {0, 0, 1, 1, 1, 1, 0, 0, 0},
+		true:  {1, 1, 1, 0, 0, 0, 0, 1, 1},
+	} {
+		img := tensor.New(1, 1, 9, 1)
+		for i := range img.Data {
+			if (i == 4) != least {
+				img.Data[i] = 1
+			}
+		}
+		got, err := imaging.Extreme(t.Context(), img, 4, least)
+		if err != nil || !slices.Equal(got.Data, want) {
+			t.Errorf("least %v: %v (%v), want %v", least, got, err, want)
+		}
+	}
 }
 
 func TestFiltersEndWithTheirContext(t *testing.T) {

@@ -128,3 +128,20 @@ func TestEveryClassAnswersAsRecorded(t *testing.T) {
 		t.Error("no class is registered")
 	}
 }
+
+// TestSearchAliases: people find nodes by upstream's words. The recording leaves them out; these are of classes whose lists once lacked some.
+func TestSearchAliases(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string][]string{
+		"LoadImage":               {"load image", "open image", "import image", "image input", "upload image", "read image", "image loader"},
+		"ImageScale":              {"resize", "resize image", "scale image", "image resize", "zoom", "zoom in", "change size"},
+		"ImageUpscaleWithModel":   {"upscale", "upscaler", "upsc", "enlarge image", "super resolution", "hires", "superres", "increase resolution"},
+		"ControlNetLoader":        {"controlnet", "control net", "cn", "load controlnet", "controlnet loader"},
+		"ControlNetApplyAdvanced": {"controlnet", "apply controlnet", "use controlnet", "control net"},
+	} {
+		class, ok := nodes.Default().Get(name)
+		if !ok || !slices.Equal(class.SearchAliases, want) {
+			t.Errorf("%s is found by %q, want %q", name, class.SearchAliases, want)
+		}
+	}
+}

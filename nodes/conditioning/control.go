@@ -73,7 +73,7 @@ type ControlNetApplyAdvanced struct {
 func (*ControlNetApplyAdvanced) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ControlNetApplyAdvanced", DisplayName: "Apply ControlNet", Category: "model/conditioning/controlnet",
-		SearchAliases: []string{"controlnet", "apply controlnet", "control net"},
+		SearchAliases: []string{"controlnet", "apply controlnet", "use controlnet", "control net"},
 		Outputs:       []nodes.Output{{Type: "CONDITIONING", Name: "positive"}, {Type: "CONDITIONING", Name: "negative"}}, Uses: nodes.UsesNothing,
 	}
 }

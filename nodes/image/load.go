@@ -28,7 +28,7 @@ type LoadImage struct {
 func (*LoadImage) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LoadImage", DisplayName: "Load Image", Category: "image", EssentialsCategory: "Basics",
-		SearchAliases: []string{"load image", "open image", "import image", "upload image", "read image"},
+		SearchAliases: []string{"load image", "open image", "import image", "image input", "upload image", "read image", "image loader"},
 		Outputs:       nodes.Outputs("IMAGE", "MASK"), Validates: []string{"image"},
 		Uses: nodes.UsesNothing,
 	}

@@ -39,7 +39,7 @@ type ImageScale struct {
 func (*ImageScale) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageScale", DisplayName: "Upscale Image", Category: "image/upscaling", EssentialsCategory: "Image Tools",
-		SearchAliases: []string{"resize", "resize image", "scale image", "image resize", "zoom", "change size"},
+		SearchAliases: []string{"resize", "resize image", "scale image", "image resize", "zoom", "zoom in", "change size"},
 		Outputs:       nodes.Outputs("IMAGE"),
 		Uses:          nodes.UsesNothing,
 	}

@@ -18,7 +18,7 @@ type ImageUpscaleWithModel struct {
 func (*ImageUpscaleWithModel) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ImageUpscaleWithModel", DisplayName: "Upscale Image (using Model)", Category: "image/upscaling", Module: "comfy_extras.nodes_upscale_model", V3: true,
-		SearchAliases: []string{"upscale", "upscaler", "enlarge", "super resolution", "esrgan"},
+		SearchAliases: []string{"upscale", "upscaler", "upsc", "enlarge image", "super resolution", "hires", "superres", "increase resolution"},
 		Outputs:       nodes.Outputs("IMAGE"), Uses: nodes.UsesDevice,
 	}
 }

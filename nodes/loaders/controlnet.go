@@ -14,7 +14,7 @@ func (*ControlNetLoader) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ControlNetLoader", DisplayName: "Load ControlNet Model", Category: "model/loaders",
 		Description:   "Opens a ControlNet for Stable Diffusion 1.x.",
-		SearchAliases: []string{"controlnet", "control net", "load controlnet"},
+		SearchAliases: []string{"controlnet", "control net", "cn", "load controlnet", "controlnet loader"},
 		Outputs:       nodes.Outputs("CONTROL_NET"), Uses: nodes.UsesDevice,
 	}
 }

@@ -1,8 +1,7 @@
 package logic
 
 import (
-	"slices"
-
+	"comfygo/engine/tensor"
 	"comfygo/nodes"
 	"comfygo/nodes/pyjson"
 )
@@ -93,7 +92,8 @@ func (*Not) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *Not) Run(*nodes.Context) (nodes.Result, error) {
-	return nodes.Out(!pyjson.Truthy(n.Value)), nil
+	t, err := truth(n.Value)
+	return nodes.Out(!t), err
 }
 
 // And is true when all values are.
@@ -108,7 +108,8 @@ func (*And) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *And) Run(*nodes.Context) (nodes.Result, error) {
-	return nodes.Out(!slices.ContainsFunc(n.Values.Values, func(v any) bool { return !pyjson.Truthy(v) })), nil
+	found, err := contains(n.Values.Values, false)
+	return nodes.Out(!found), err
 }
 
 // Or is true when one of the values is.
@@ -123,5 +124,33 @@ func (*Or) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *Or) Run(*nodes.Context) (nodes.Result, error) {
-	return nodes.Out(slices.ContainsFunc(n.Values.Values, pyjson.Truthy)), nil
+	found, err := contains(n.Values.Values, true)
+	return nodes.Out(found), err
+}
+
+// contains tells whether one of the values counts as what is wanted; those behind it are not looked at.
+func contains(values []any, want bool) (bool, error) {
+	for _, v := range values {
+		if t, err := truth(v); err != nil || t == want {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// truth is Python's bool. A tensor counts as its only element; with more it has no truth.
+func truth(v any) (bool, error) {
+	if levels, ok := v.([]float32); ok {
+		v = &tensor.Tensor{Data: levels, Shape: []int{len(levels)}}
+	}
+	t, ok := v.(*tensor.Tensor)
+	switch {
+	case !ok:
+		return pyjson.Truthy(v), nil
+	case t == nil:
+		return false, nil
+	case len(t.Data) != 1:
+		return false, nodes.Errorf("RuntimeError", "a tensor of shape %v is neither true nor false", t.Shape)
+	}
+	return t.Data[0] != 0, nil
 }

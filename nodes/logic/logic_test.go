@@ -3,6 +3,7 @@ package logic_test
 import (
 	"testing"
 
+	"comfygo/engine/tensor"
 	"comfygo/nodes"
 	"comfygo/nodes/logic"
 	"comfygo/nodes/pyjson"
@@ -33,6 +34,9 @@ func TestResults(t *testing.T) {
 		"any float":   {&logic.PreviewAny{Source: 1.0}, "['1.0']"},
 		"any nothing": {&logic.PreviewAny{}, "['None']"},
 		"any nested":  {&logic.PreviewAny{Source: nested}, `['{\n    "ä": [\n        1,\n        {}\n    ],\n    "b": []\n}']`},
+		"any sigmas":  {&logic.PreviewAny{Source: []float32{14.6, 1, 0}}, `['tensor([14.6000,  1.0000,  0.0000])']`},
+		"not zero":    {&logic.Not{Value: tensor.New(1)}, "[True]"},
+		"and short":   {&logic.And{Values: values(false, tensor.New(2))}, "[False]"},
 		"combo":       {&logic.CustomCombo{Choice: "mine"}, "['mine', 0]"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -45,6 +49,21 @@ func TestResults(t *testing.T) {
 				t.Errorf("have %s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestTensorsWithoutTruth: what has several elements is neither true nor false.
+func TestTensorsWithoutTruth(t *testing.T) {
+	t.Parallel()
+	for name, node := range map[string]nodes.Node{
+		"not":        &logic.Not{Value: tensor.New(1, 2)},
+		"not sigmas": &logic.Not{Value: []float32{1, 0}},
+		"and":        &logic.And{Values: values(true, tensor.New(3))},
+		"or":         &logic.Or{Values: values(false, tensor.New(3))},
+	} {
+		if _, err := node.Run(nodes.TestContext(t.Context(), nodes.Services{})); nodes.ExceptionType(err) != "RuntimeError" {
+			t.Errorf("%s: got %v", name, err)
+		}
 	}
 }
 

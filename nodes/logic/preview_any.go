@@ -1,7 +1,6 @@
 package logic
 
 import (
-	"comfygo/engine/tensor"
 	"comfygo/nodes"
 	"comfygo/nodes/pyjson"
 )
@@ -32,15 +31,13 @@ func (n *PreviewAny) Run(*nodes.Context) (nodes.Result, error) {
 // previewEdge is how many elements at each edge of a large tensor are shown.
 const previewEdge = 6
 
-// describe writes JSON values as indented JSON, tensors as PyTorch prints them, text and numbers as they are, and names the type of everything else.
+// describe writes JSON values as indented JSON and everything else as Python prints it.
 func describe(v any) string {
-	switch x := v.(type) {
-	case *tensor.Tensor:
-		return x.Text(previewEdge)
+	switch v.(type) {
 	case []any, *pyjson.Object:
 		if b, err := pyjson.Indent(v, 4); err == nil {
 			return string(b)
 		}
 	}
-	return pyjson.Str(v)
+	return nodes.Show(v, previewEdge)
 }
