@@ -18,14 +18,15 @@ import (
 // pack is a folder of custom nodes. Its Python is never run; what it has for browsers is served.
 type pack struct {
 	name, dir string
-	web       string // folder of scripts, "" if none
+	webs      []webFolder
 	workflows string // folder of example workflows that is served, "" if none
 }
 
+// webFolder is a folder of scripts and the name below /extensions that it is served by.
+type webFolder struct{ name, dir string }
+
 // workflowFolders are the names that a pack's folder of example workflows may have, the first one that is there wins.
 var workflowFolders = []string{"example_workflows", "example", "examples", "workflow", "workflows"}
-
-var webDirectory = regexp.MustCompile(`(?m)^WEB_DIRECTORY\s*=\s*["']([^"'\n]+)["']`)
 
 // packRoutes are the routes that look into the custom nodes' folders.
 func (s *Server) packRoutes() []route {
@@ -39,17 +40,22 @@ func (s *Server) packRoutes() []route {
 	}
 }
 
-// packDirs returns the folders of all packs, disabled ones too: locales and examples are read from all.
+// packDirs returns the folders of all packs, disabled ones too: locales and examples are read from all but hidden ones.
 func (s *Server) packDirs() []string {
+	return slices.DeleteFunc(s.customNodeDirs(), func(dir string) bool { return strings.HasPrefix(filepath.Base(dir), ".") })
+}
+
+func (s *Server) customNodeDirs() []string {
 	var dirs []string
 	for _, root := range s.cfg.Folders.Roots("custom_nodes") {
 		entries, err := os.ReadDir(root)
 		if err != nil {
 			continue
 		}
+		slices.SortFunc(entries, func(a, b os.DirEntry) int { return strings.Compare(a.Name()+"/", b.Name()+"/") })
 		for _, e := range entries {
 			dir := filepath.Join(root, e.Name())
-			if info, err := os.Stat(dir); err == nil && info.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			if info, err := os.Stat(dir); err == nil && info.IsDir() {
 				dirs = append(dirs, dir)
 			}
 		}
@@ -60,7 +66,7 @@ func (s *Server) packDirs() []string {
 // packs returns the packs that upstream would load.
 func (s *Server) packs() []pack {
 	var packs []pack
-	for _, dir := range s.packDirs() {
+	for _, dir := range s.customNodeDirs() {
 		name := filepath.Base(dir)
 		if name == "__pycache__" || strings.HasSuffix(name, ".disabled") ||
 			s.cfg.DisableCustomNodes && !slices.Contains(s.cfg.WhitelistCustomNodes, name) {
@@ -71,10 +77,11 @@ func (s *Server) packs() []pack {
 			continue // upstream cannot load it either
 		}
 		p := pack{name: name, dir: dir}
-		if m := webDirectory.FindSubmatch(source); m != nil {
-			if web := filepath.Join(dir, string(m[1])); isDir(web) && folders.Within(dir, web) {
-				p.web = web
-			}
+		if project, web := projectWeb(filepath.Join(dir, "pyproject.toml")); project != "" && web != "" {
+			p.addWeb(project, web)
+		}
+		if web, ok := webDirectoryOf(string(source), filepath.Join(dir, "__init__.py")); ok {
+			p.addWeb(name, web)
 		}
 		for _, f := range workflowFolders {
 			if w := filepath.Join(dir, f); isDir(w) {
@@ -82,9 +89,57 @@ func (s *Server) packs() []pack {
 				break
 			}
 		}
-		packs = append(packs, p)
+		packs = append(p.replace(packs), p)
 	}
 	return packs
+}
+
+// replace takes from packs of earlier search folders what a later one has under the same name.
+func (p *pack) replace(packs []pack) []pack {
+	for i := range packs {
+		if packs[i].name == p.name {
+			packs[i].workflows = ""
+		}
+		packs[i].webs = slices.DeleteFunc(packs[i].webs, func(old webFolder) bool {
+			return slices.ContainsFunc(p.webs, func(w webFolder) bool { return w.name == old.name })
+		})
+	}
+	return packs
+}
+
+// addWeb takes over a folder of scripts that lies in the pack.
+func (p *pack) addWeb(name, web string) {
+	if dir := pyJoin(p.dir, web); isDir(dir) && folders.Within(p.dir, dir) {
+		p.webs = append(p.webs, webFolder{name, filepath.Clean(dir)})
+	}
+}
+
+var (
+	tomlTable = regexp.MustCompile(`^\s*\[\s*([\w.-]+)\s*\]`)
+	tomlText  = regexp.MustCompile(`^\s*(\w+)\s*=\s*(?:"([^"\\]*)"|'([^']*)')`)
+)
+
+// projectWeb reads from a pack's pyproject.toml the project's name and the folder of scripts that its table tool.comfy
+// names; "" for what it does not say.
+func projectWeb(file string) (project, web string) {
+	text, err := os.ReadFile(file)
+	if err != nil || len(text) > maxLocaleFile {
+		return "", ""
+	}
+	table := ""
+	for line := range strings.Lines(string(text)) {
+		if m := tomlTable.FindStringSubmatch(line); m != nil {
+			table = m[1]
+		} else if m := tomlText.FindStringSubmatch(line); m != nil {
+			switch table + "." + m[1] {
+			case "project.name":
+				project = m[2] + m[3]
+			case "tool.comfy.web":
+				web = m[2] + m[3]
+			}
+		}
+	}
+	return project, web
 }
 
 func isDir(p string) bool {
@@ -99,17 +154,16 @@ func (s *Server) mounted(p string) (dir, rest string, ok bool) {
 		if !found {
 			continue
 		}
-		name, rest, found := strings.Cut(after, "/")
-		if !found {
-			return "", "", false
-		}
+		name, rest, _ := strings.Cut(after, "/")
 		for _, k := range s.packs() {
-			dir := k.web
+			mounts := k.webs
 			if prefix != "/extensions/" {
-				dir = k.workflows
+				mounts = []webFolder{{k.name, k.workflows}}
 			}
-			if k.name == name && dir != "" {
-				return dir, rest, true
+			for _, m := range mounts {
+				if m.name == name && m.dir != "" {
+					return m.dir, rest, true
+				}
 			}
 		}
 	}
@@ -130,8 +184,8 @@ func (s *Server) getExtensions(c echo.Context) error {
 		add(s.cfg.FrontEndRoot, "extensions", "/")
 	}
 	for _, p := range s.packs() {
-		if p.web != "" {
-			add(p.web, "", "/extensions/"+quotePath(p.name)+"/")
+		for _, web := range p.webs {
+			add(web.dir, "", "/extensions/"+quotedPath(web.name)+"/")
 		}
 	}
 	return s.json(c, http.StatusOK, list)
@@ -148,8 +202,10 @@ func (s *Server) getWorkflowTemplates(c echo.Context) error {
 				names = append(names, base)
 			}
 		}
-		if len(names) > 0 {
-			out.Set(filepath.Base(dir), names)
+		if name := filepath.Base(dir); len(names) > 0 {
+			known, _ := out.Get(name) // of a pack of the same name in another search folder
+			list, _ := known.([]any)
+			out.Set(name, append(list, names...))
 		}
 	}
 	return s.json(c, http.StatusOK, out)
@@ -170,7 +226,7 @@ func (s *Server) getI18n(c echo.Context) error {
 		}
 		for _, e := range entries {
 			lang := filepath.Join(dir, "locales", e.Name())
-			if !isDir(lang) {
+			if !isDir(lang) || strings.HasPrefix(e.Name(), ".") {
 				continue
 			}
 			if !out.Has(e.Name()) {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -13,8 +12,6 @@ import (
 
 	"comfygo/nodes/pyjson"
 )
-
-func quotePath(name string) string { return url.PathEscape(name) }
 
 // subgraphFiles returns the packs' subgraphs: id, what is told about it, and its file.
 func (s *Server) subgraphFiles(visit func(id string, about *pyjson.Object, file string) bool) {
