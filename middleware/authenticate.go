@@ -227,6 +227,7 @@ func RefusedAs(c echo.Context, answer func(c echo.Context, status int, typ, mess
 // the error object. What is left of the request is not read.
 func Refuse(c echo.Context, status int, typ, message, details string, more ...any) error {
 	MarkBare(c)
+	MarkOpen(c)
 	r, h := c.Request(), c.Response().Header()
 	if r.ContentLength != 0 {
 		h.Set(echo.HeaderConnection, "close")

@@ -7,11 +7,15 @@ import (
 )
 
 // CORS lets pages of the given origin ("*" for all) use the server and answers every OPTIONS request itself. It is
-// installed instead of OriginGuard.
+// installed instead of OriginGuard, and before Authenticate: a page has to be able to read why it is refused.
 func CORS(origin string) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			beforeHeaders(c, func(h http.Header, _ int) {
+			c.Response().Before(func() {
+				if marked(c, keyBare) && !marked(c, keyOpen) {
+					return
+				}
+				h := c.Response().Header()
 				h.Set("Access-Control-Allow-Origin", origin)
 				h.Set("Access-Control-Allow-Methods", "POST, GET, DELETE, PUT, OPTIONS, PATCH")
 				h.Set("Access-Control-Allow-Headers", "Content-Type, Authorization")

@@ -15,10 +15,15 @@ import (
 const (
 	keyBare = "comfygo.bare"
 	keyFile = "comfygo.file"
+	keyOpen = "comfygo.open"
 )
 
 // MarkBare says that the answer is a raised error: no middleware adds headers to it.
 func MarkBare(c echo.Context) { c.Set(keyBare, true) }
+
+// MarkOpen says that a raised error is one that upstream has no equal of. Pages that CORS lets in may read it, so that they
+// can say what is wrong.
+func MarkOpen(c echo.Context) { c.Set(keyOpen, true) }
 
 // MarkFile says that the answer is a file. Its caching is decided as if it were found, as upstream decides it before
 // the file is looked at.

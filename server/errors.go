@@ -88,6 +88,7 @@ func (s *Server) handleError(err error, c echo.Context) {
 
 // clearError answers a request that cannot be used, in the shape of POST /prompt's errors.
 func (s *Server) clearError(c echo.Context, u *unusable) {
+	middleware.MarkOpen(c)
 	body := pyjson.NewObject("error", pyjson.NewObject("type", "bad_request", "message", "The request cannot be used",
 		"details", u.Error(), "extra_info", pyjson.NewObject()), "node_errors", pyjson.NewObject())
 	if err := s.json(c, http.StatusBadRequest, body); err != nil {
