@@ -139,7 +139,7 @@ func AppendString(b []byte, s string) []byte {
 			i++
 			if at := strings.IndexByte("\"\\\n\r\t\b\f", c); at >= 0 {
 				b = append(b, '\\', `"\nrtbf`[at])
-			} else if c < 0x20 {
+			} else if c < 0x20 || c == 0x7f {
 				b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 			} else {
 				b = append(b, c)

@@ -6,7 +6,12 @@ import (
 )
 
 // Indent writes a value as json.dumps does with an indent and ensure_ascii=False.
-func Indent(v any, spaces int) ([]byte, error) {
+func Indent(v any, spaces int) ([]byte, error) { return indented(v, spaces, appendPlain) }
+
+// IndentASCII writes a value as json.dumps does with an indent.
+func IndentASCII(v any, spaces int) ([]byte, error) { return indented(v, spaces, AppendString) }
+
+func indented(v any, spaces int, text func(b []byte, s string) []byte) ([]byte, error) {
 	compact, err := Marshal(v)
 	if err != nil {
 		return nil, err
@@ -16,11 +21,20 @@ func Indent(v any, spaces int) ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	err = indent(&b, decoded, strings.Repeat(" ", spaces), "\n")
+	in := indenter{&b, text, strings.Repeat(" ", spaces)}
+	err = in.write(decoded, "\n")
 	return b.Bytes(), err
 }
 
-func indent(b *bytes.Buffer, v any, step, line string) error {
+// indenter writes values, strings by text, each level step further to the right.
+type indenter struct {
+	*bytes.Buffer
+	text func(b []byte, s string) []byte
+	step string
+}
+
+// write writes a value; line is the line break with the spaces before the value.
+func (b indenter) write(v any, line string) error {
 	switch v := v.(type) {
 	case *Object:
 		if v.Len() == 0 {
@@ -29,11 +43,11 @@ func indent(b *bytes.Buffer, v any, step, line string) error {
 		}
 		b.WriteByte('{')
 		for i, k := range v.Keys() {
-			separate(b, i, line+step)
-			b.Write(appendPlain(nil, k))
+			b.separate(i, line+b.step)
+			b.Write(b.text(nil, k))
 			b.WriteString(": ")
 			e, _ := v.Get(k)
-			if err := indent(b, e, step, line+step); err != nil {
+			if err := b.write(e, line+b.step); err != nil {
 				return err
 			}
 		}
@@ -45,14 +59,14 @@ func indent(b *bytes.Buffer, v any, step, line string) error {
 		}
 		b.WriteByte('[')
 		for i, e := range v {
-			separate(b, i, line+step)
-			if err := indent(b, e, step, line+step); err != nil {
+			b.separate(i, line+b.step)
+			if err := b.write(e, line+b.step); err != nil {
 				return err
 			}
 		}
 		b.WriteString(line + "]")
 	case string:
-		b.Write(appendPlain(nil, v))
+		b.Write(b.text(nil, v))
 	default:
 		text, err := Marshal(v)
 		if err != nil {
@@ -63,7 +77,7 @@ func indent(b *bytes.Buffer, v any, step, line string) error {
 	return nil
 }
 
-func separate(b *bytes.Buffer, i int, line string) {
+func (b indenter) separate(i int, line string) {
 	if i > 0 {
 		b.WriteByte(',')
 	}

@@ -166,6 +166,10 @@ func TestIndent(t *testing.T) {
 	if err != nil || string(got) != want {
 		t.Errorf("have %s (%v)", got, err)
 	}
+	got, err = pyjson.IndentASCII(pyjson.NewObject("ä", []any{math.NaN(), "\x7f"}), 4)
+	if want = "{\n    \"\\u00e4\": [\n        NaN,\n        \"\\u007f\"\n    ]\n}"; err != nil || string(got) != want {
+		t.Errorf("in ASCII: %s (%v)", got, err)
+	}
 }
 
 // FuzzUnmarshal sends anything through the reader: it must not panic, what it reads must come out and in again the same, and what Go's own
