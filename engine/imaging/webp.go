@@ -182,6 +182,41 @@ func webpOpaque(data []byte) bool {
 	return false
 }
 
+// FirstWebP decodes a WebP file as a still picture, an animation's first frame, in the colours of libwebp; opaque is
+// whether it has no alpha. It refuses more than limit pixels before it decodes, and fails with image.ErrFormat on files
+// that are no WebP.
+func FirstWebP(data []byte, limit int64) (img image.Image, opaque bool, err error) {
+	if !isWebP(data) {
+		return nil, false, image.ErrFormat
+	}
+	c, err := webpConfig(data)
+	if err != nil {
+		return nil, false, noEOF(err)
+	}
+	if c.Width < 1 || c.Height < 1 || int64(c.Width)*int64(c.Height) > limit {
+		return nil, false, fmt.Errorf("its size is %dx%d", c.Width, c.Height)
+	}
+	if err := CheckSize("a picture", c.Height, c.Width, 3); err != nil {
+		return nil, false, err
+	}
+	_, parts, animated, err := animation(data)
+	if err != nil {
+		return nil, false, noEOF(err)
+	}
+	if !animated {
+		img, err = decodeStill(data)
+		return img, webpOpaque(data) || !hasAlpha(img), noEOF(err)
+	}
+	if len(parts) == 0 {
+		return nil, false, errors.New("there is no frame in it")
+	}
+	frames, err := composed(image.Pt(c.Width, c.Height), parts[:1])
+	if err != nil {
+		return nil, false, noEOF(err)
+	}
+	return frames[0], webpOpaque(data), nil
+}
+
 func decodeWebP(data []byte) ([]image.Image, error) {
 	size, parts, animated, err := animation(data)
 	if err != nil {
@@ -191,6 +226,11 @@ func decodeWebP(data []byte) ([]image.Image, error) {
 		img, err := decodeStill(data)
 		return []image.Image{img}, err
 	}
+	return composed(size, parts)
+}
+
+// composed are the pictures that an animation shows.
+func composed(size image.Point, parts []webpFrame) ([]image.Image, error) {
 	canvas := image.NewNRGBA(image.Rectangle{Max: size})
 	frames := make([]image.Image, 0, len(parts))
 	for i, f := range parts {
@@ -210,7 +250,7 @@ func decodeWebP(data []byte) ([]image.Image, error) {
 	return frames, nil
 }
 
-// decodeStill decodes a file with one picture; colours are those of libwebp, which takes luma as 16…235.
+// decodeStill decodes a file with one picture.
 func decodeStill(data []byte) (image.Image, error) {
 	img, err := webp.Decode(bytes.NewReader(data))
 	if err != nil {
@@ -218,9 +258,9 @@ func decodeStill(data []byte) (image.Image, error) {
 	}
 	switch img := img.(type) {
 	case *image.YCbCr:
-		return studioRGB(img), nil
+		return webpColours(img), nil
 	case *image.NYCbCrA:
-		out := studioRGB(&img.YCbCr)
+		out := webpColours(&img.YCbCr)
 		nrgba := &image.NRGBA{Pix: out.Pix, Stride: out.Stride, Rect: out.Rect}
 		fillRows(nrgba, nrgba.Rect, func(to []byte, y int) {
 			for x := range len(to) / 4 {
@@ -230,26 +270,6 @@ func decodeStill(data []byte) (image.Image, error) {
 		return nrgba, nil
 	}
 	return img, nil
-}
-
-// studioRGB converts with libwebp's fixed-point constants; the result is opaque.
-func studioRGB(img *image.YCbCr) *image.RGBA {
-	out := image.NewRGBA(image.Rectangle{Max: img.Rect.Size()})
-	clip := func(v int) byte { return byte(min(max(v>>6, 0), 255)) }
-	for y := range out.Rect.Dy() {
-		row := out.Pix[y*out.Stride:]
-		for x := range out.Rect.Dx() {
-			luma := int(img.Y[img.YOffset(x+img.Rect.Min.X, y+img.Rect.Min.Y)])
-			at := img.COffset(x+img.Rect.Min.X, y+img.Rect.Min.Y)
-			u, v := int(img.Cb[at]), int(img.Cr[at])
-			l := luma * 19077 >> 8
-			row[4*x] = clip(l + v*26149>>8 - 14234)
-			row[4*x+1] = clip(l - u*6419>>8 - v*13320>>8 + 8708)
-			row[4*x+2] = clip(l + u*33050>>8 - 17685)
-			row[4*x+3] = 255
-		}
-	}
-	return out
 }
 
 // fillRows calls set with the pixels of each row of r and the row's number within r.
