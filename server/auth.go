@@ -150,8 +150,9 @@ func (s *Server) public(c echo.Context) bool {
 	case "/app":
 		return true
 	case "/app/*":
-		_, ok := web.Open(strings.TrimPrefix(r.URL.Path, "/app/"))
-		return ok
+		name := strings.TrimPrefix(r.URL.Path, "/app/")
+		_, ok := web.Open(name)
+		return ok || name == "" // which leads to /app
 	case "":
 		return s.frontendFile(r.URL.Path)
 	}

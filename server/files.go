@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/mail"
 	"os"
 	"strconv"
 	"strings"
@@ -95,21 +96,29 @@ func (r *fileReply) conditions() int {
 	if none != "" && r.matches(none, true) {
 		return http.StatusNotModified
 	}
-	if none == "" && !since.IsZero() && !r.modified.Truncate(time.Second).After(since) {
+	if none == "" && !since.IsZero() && !r.modified.After(since) {
 		return http.StatusNotModified
 	}
 	return 0
 }
 
+// date reads a header's time, also in the forms of mail, of which the zone does not count; zero when there is none.
 func (r *fileReply) date(header string) time.Time {
-	t, err := http.ParseTime(r.req.Header.Get(header))
+	text := r.req.Header.Get(header)
+	if t, err := http.ParseTime(text); err == nil {
+		return t
+	}
+	t, err := mail.ParseDate(text)
 	if err != nil {
 		return time.Time{}
 	}
-	return t
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.UTC)
 }
 
 func (r *fileReply) matches(list string, weak bool) bool {
+	if strings.TrimSpace(list) == "*" {
+		return true
+	}
 	for tag := range strings.SplitSeq(list, ",") {
 		tag = strings.TrimSpace(tag)
 		if bare, is := strings.CutPrefix(tag, "W/"); is {
@@ -118,7 +127,7 @@ func (r *fileReply) matches(list string, weak bool) bool {
 			}
 			tag = bare
 		}
-		if tag == "*" || tag == r.etag {
+		if tag == r.etag {
 			return true
 		}
 	}
@@ -127,7 +136,8 @@ func (r *fileReply) matches(list string, weak bool) bool {
 
 func (r *fileReply) validators() {
 	r.h.Set("Etag", r.etag)
-	r.h.Set(echo.HeaderLastModified, r.modified.UTC().Format(http.TimeFormat))
+	// The next whole second: who sends it back has seen the file that was changed within this one.
+	r.h.Set(echo.HeaderLastModified, r.modified.Add(time.Second-1).UTC().Format(http.TimeFormat))
 }
 
 // unsent answers a conditional request whose condition decided.
@@ -179,14 +189,14 @@ func (r *fileReply) send(f *os.File) error {
 // rangeApplies looks at If-Range, of which only dates count.
 func (r *fileReply) rangeApplies() bool {
 	since := r.date("If-Range")
-	return since.IsZero() || !r.modified.Truncate(time.Second).After(since)
+	return since.IsZero() || !r.modified.After(since)
 }
 
 // parseRange reads a single range of bytes; everything else is not satisfiable.
 func parseRange(text string, size int64) (start, count int64, ok bool) {
-	text, found := strings.CutPrefix(text, "bytes=")
+	unit, text, found := strings.Cut(text, "=")
 	from, to, dash := strings.Cut(text, "-")
-	if !found || !dash || !digits(from) || !digits(to) || from == "" && to == "" {
+	if !found || !strings.EqualFold(unit, "bytes") || !dash || !digits(from) || !digits(to) || from == "" && to == "" {
 		return 0, 0, false
 	}
 	if from == "" { // the last bytes

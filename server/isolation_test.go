@@ -49,6 +49,8 @@ func TestJobsBelongToTheirOwner(t *testing.T) {
 	a.until("the end", func() bool { return a.as("ann", "GET", "/history/"+running, "").body != "{}" })
 	a.wants("ann", "GET /history/"+waiting, "", 200, "{}")
 	a.wants("ann", "POST /history", `{"delete": ["`+done+`"]}`, 200, "")
+	a.wants("ann", "POST /history", `{"delete": ["no-such-job"]}`, 200, "")
+	a.wants("root", "GET /api/auth/audit?action=delete&owner=ann&result=failed", "", 200, "history no-such-job")
 	log := a.wants("root", "GET /api/auth/audit?action=delete&owner=ann", "", 200, "history "+done)
 	if !strings.Contains(log.body, `"target":"queue"`) || strings.Contains(log.body, a.users["bob"].ID) {
 		t.Errorf("the audit log of what ann has deleted: %s", log.body)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"image"
@@ -60,7 +61,15 @@ func (s *Server) withImage(ctx context.Context, path string, f func(picture) ([]
 	return out, nil
 }
 
+// decodePicture reads a picture, of an animation the first frame.
 func decodePicture(data []byte) (picture, error) {
+	if img, opaque, err := imaging.FirstWebP(data, maxPicturePixels); !errors.Is(err, image.ErrFormat) {
+		p := picture{img: img, mode: "RGBA"}
+		if opaque {
+			p.mode = "RGB"
+		}
+		return p, err
+	}
 	c, format, err := image.DecodeConfig(bytes.NewReader(data))
 	if err != nil {
 		return picture{}, err

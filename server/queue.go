@@ -43,6 +43,10 @@ func (s *Server) postHistory(c echo.Context) error {
 	return s.edit(c, s.audited(c, "history", view.ClearHistory), func(v any) error {
 		switch v := v.(type) {
 		case string:
+			if view.Find(v) == nil {
+				s.note(c, auth.ActionDelete, auth.ResultFailed, "history "+v, "there is no such entry")
+				return nil
+			}
 			return s.audited(c, "history "+v, func() error { return view.DeleteHistory(v) })()
 		case []any, *pyjson.Object:
 			return trouble("deleting from the history: a %s is no id", pyjson.TypeName(v))

@@ -133,14 +133,16 @@ func (s *Server) router() {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.handleError
+	e.Pre(plainPath)
 	e.Use(s.measured, paced, middleware.RequestLog(s.log), v2Refusals)
+	if s.cfg.CORSOrigin != "" {
+		e.Use(middleware.CORS(s.cfg.CORSOrigin))
+	}
 	if ask := s.asksWho(); ask != nil {
 		e.Use(ask, s.whileWelcome)
 	}
 	e.Use(middleware.CacheControl())
-	if s.cfg.CORSOrigin != "" {
-		e.Use(middleware.CORS(s.cfg.CORSOrigin))
-	} else {
+	if s.cfg.CORSOrigin == "" {
 		e.Use(middleware.OriginGuard(middleware.Origins{Logger: s.log, Except: s.comesBack}))
 	}
 	if s.cfg.DisableAPINodes {
@@ -165,7 +167,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	defer cancel()
 	srv := &http.Server{
 		Handler: s.echo, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: maxHeaderBytes, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 
 	var work sync.WaitGroup

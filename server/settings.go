@@ -1,8 +1,6 @@
 package server
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -39,7 +37,7 @@ func (s *Server) settings(c echo.Context) (values *pyjson.Object, path string, e
 }
 
 func (s *Server) saveSettings(path string, values *pyjson.Object) error {
-	text, err := indented(values)
+	text, err := pyjson.IndentASCII(values, 4)
 	if err != nil {
 		return fmt.Errorf("writing the settings: %w", err)
 	}
@@ -47,19 +45,6 @@ func (s *Server) saveSettings(path string, values *pyjson.Object) error {
 		_, err := w.Write(text)
 		return err
 	})
-}
-
-// indented writes a value as Python does with an indent of 4.
-func indented(v any) ([]byte, error) {
-	text, err := pyjson.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	if err := json.Indent(&b, text, "", "    "); err != nil {
-		return text, nil //nolint:nilerr // NaN and Infinity are no JSON for the indenter
-	}
-	return b.Bytes(), nil
 }
 
 // getSettings returns all settings.
@@ -84,6 +69,9 @@ func (s *Server) getSetting(c echo.Context) error {
 // changeSettings reads the settings, lets f change them with the body's value and writes them. Changes come one at a time, so
 // that none is lost.
 func (s *Server) changeSettings(c echo.Context, f func(values *pyjson.Object, body any) error) error {
+	if _, err := s.users.of(c.Request()); errors.Is(err, errUnknownUser) {
+		return raise(http.StatusUnauthorized)
+	}
 	body, err := s.readJSON(c)
 	if err != nil {
 		return err

@@ -36,10 +36,11 @@ func (s *Server) fallback(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// paramsGiven reports whether no parameter of the matched route is empty; upstream's routes do not match then.
+// paramsGiven reports whether each parameter of the matched route is one part of the path and not empty; upstream's
+// routes do not match otherwise. A slash that is written %2F is no end of a part.
 func (s *Server) paramsGiven(c echo.Context) bool {
 	for i, name := range c.ParamNames() {
-		if name != "*" && c.ParamValues()[i] == "" {
+		if v := c.ParamValues()[i]; name != "*" && (v == "" || strings.Contains(v, "/")) {
 			return false
 		}
 	}
@@ -74,6 +75,7 @@ func (s *Server) unrouted(c echo.Context, methods []string) error {
 		return &raised{status: http.StatusMethodNotAllowed, allow: joinMethods(methods)}
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		c.Response().Header().Del(echo.HeaderAllow) // the router's, of other methods
 		return s.static(c, path)
 	}
 	return &raised{status: http.StatusMethodNotAllowed, allow: joinMethods(append(methods, http.MethodGet, http.MethodHead))}
@@ -96,8 +98,8 @@ func (s *Server) static(c echo.Context, path string) error {
 		}
 		return s.file(c, file)
 	}
-	if name, ok := strings.CutPrefix(path, "/docs/"); ok && s.cfg.DocsRoot != "" {
-		return s.staticFile(c, s.cfg.DocsRoot, name)
+	if name, ok := strings.CutPrefix(path, "/docs"); ok && s.cfg.DocsRoot != "" && (name == "" || name[0] == '/') {
+		return s.staticFile(c, s.cfg.DocsRoot, strings.TrimPrefix(name, "/"))
 	}
 	if s.cfg.FrontEndRoot == "" {
 		return s.ownFile(c, path)

@@ -2,12 +2,15 @@ package server
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
+	"mime/quotedprintable"
 	"net/http"
+	"net/textproto"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,23 +92,27 @@ func (s *Server) readParts(u *upload, r *multipart.Reader) error {
 
 func (s *Server) readPart(u *upload, p *multipart.Part) error {
 	// Part.FileName cuts the name to its last element; upstream takes it as it was sent.
-	_, params, err := mime.ParseMediaType(p.Header.Get(echo.HeaderContentDisposition))
+	_, params, err := mime.ParseMediaType(unescaped(p.Header.Get(echo.HeaderContentDisposition)))
 	if err != nil {
 		return fmt.Errorf("reading a form: %w", err)
 	}
-	name, file := params["name"], params["filename"]
+	contents, err := transferred(p, p.Header)
+	if err != nil {
+		return fmt.Errorf("reading a form: %w", err)
+	}
+	name, file := params["name"], strings.TrimLeft(params["filename"], `\/`)
 	_, known := u.fields[name]
 	known = known || u.isFile[name]
 	switch {
 	case file != "" && name == "image" && !known:
 		u.isFile[name], u.name = true, file
-		return s.stage(u, p)
+		return s.stage(u, contents)
 	case file != "":
 		u.isFile[name] = true
 		_, err = io.Copy(io.Discard, p)
 		return err
 	}
-	text, err := io.ReadAll(io.LimitReader(p, maxFieldSize+1))
+	text, err := io.ReadAll(io.LimitReader(contents, maxFieldSize+1))
 	if err == nil && len(text) > maxFieldSize {
 		err = fmt.Errorf("reading a form: the field %q has more than %d bytes", name, maxFieldSize)
 	}
@@ -113,6 +120,44 @@ func (s *Server) readPart(u *upload, p *multipart.Part) error {
 		u.fields[name] = string(text)
 	}
 	return err
+}
+
+// unescaped takes the backslashes out of a header's quoted texts that are before neither a quote nor another one; the
+// standard library would keep them.
+func unescaped(header string) string {
+	var b strings.Builder
+	quoted := false
+	for i := 0; i < len(header); i++ {
+		c := header[i]
+		switch {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted && i+1 < len(header):
+			i++
+			if next := header[i]; next != '"' && next != '\\' {
+				c = next
+				break
+			}
+			b.WriteByte(c)
+			c = header[i]
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+// transferred is the contents of a part, decoded when its headers say that they are encoded.
+func transferred(p io.Reader, about textproto.MIMEHeader) (io.Reader, error) {
+	switch coding := strings.ToLower(strings.TrimSpace(about.Get("Content-Transfer-Encoding"))); coding {
+	case "", "binary", "8bit", "7bit":
+		return p, nil
+	case "base64":
+		return base64.NewDecoder(base64.StdEncoding, p), nil
+	case "quoted-printable":
+		return quotedprintable.NewReader(p), nil
+	default:
+		return nil, fmt.Errorf("the transfer encoding %q is unknown", coding)
+	}
 }
 
 // stage writes the image part to a file of its own, so that a form that breaks off leaves nothing behind.

@@ -312,11 +312,16 @@ func (s *Server) moveUserdata(c echo.Context) error {
 	if overwrite, given := query(c, "overwrite"); given && overwrite == "false" && exists(dest) {
 		return s.plain(c, http.StatusConflict, "File already exists")
 	}
-	if info, err := os.Stat(dest); err == nil && info.IsDir() { // into the folder, as shutil.move
-		dest = filepath.Join(dest, filepath.Base(source))
+	place := dest
+	if info, err := os.Stat(dest); err == nil && info.IsDir() && source != dest { // into the folder, as shutil.move
+		if place = filepath.Join(dest, filepath.Base(source)); exists(place) {
+			return trouble("moving a user's file: %s is there already", filepath.Base(place))
+		}
 	}
-	if err := s.disk.rename(source, dest); err != nil {
-		return trouble("moving a user's file: %w", err)
+	if source != place {
+		if err := s.disk.rename(source, place); err != nil {
+			return trouble("moving a user's file: %w", err)
+		}
 	}
 	return s.userFileAnswer(c, dest)
 }

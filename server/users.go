@@ -113,8 +113,8 @@ func (u *users) path(r *http.Request, name string, makeParent bool) (string, err
 	if !lexicallyWithin(root, path) || !folders.Within(root, path) {
 		return "", nil
 	}
-	if makeParent {
-		if err := u.disk.makeDir(filepath.Dir(path)); err != nil {
+	if parent := filepath.Dir(path); makeParent && !exists(parent) {
+		if err := u.disk.makeDir(parent); err != nil {
 			return "", fmt.Errorf("making a folder of a user: %w", err)
 		}
 	}
