@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/big"
-	"strconv"
 	"strings"
 
 	"comfygo/nodes"
@@ -87,21 +86,12 @@ func toFloat(v any) (any, error) {
 }
 
 func parseFloat(text string) (any, error) {
-	s := strings.TrimSpace(text)
-	fail := nodes.Errorf("ValueError", "could not convert string to float: %s", pyjson.Repr(text))
-	for i := range len(s) {
-		if c := s[i]; c == '_' && (i == 0 || i == len(s)-1 || !digit(s[i-1]) || !digit(s[i+1])) || c == 'x' || c == 'X' || c == 'p' || c == 'P' {
-			return nil, fail // Go reads hexadecimal floats, Python does not
-		}
-	}
-	f, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
-	if err != nil && !math.IsInf(f, 0) {
-		return nil, fail
+	f, ok := pyjson.ParseFloat(text)
+	if !ok {
+		return nil, nodes.Errorf("ValueError", "could not convert string to float: %s", pyjson.Repr(text))
 	}
 	return f, nil
 }
-
-func digit(c byte) bool { return c >= '0' && c <= '9' }
 
 // pyEqual is Python's == for JSON values: 1, 1.0 and true are equal.
 func pyEqual(a, b any) bool {

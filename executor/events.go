@@ -63,7 +63,7 @@ func (m *emitter) close() {
 func (m *emitter) started(n *node) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.sendLocked("progress_state", m.progress.set(n, stateRunning, 0.0, 1.0), nil)
+	m.sendLocked("progress_state", m.progress.set(n, stateRunning, 0.0, 1.0, false), nil)
 }
 
 func (m *emitter) finished(n *node) {
@@ -90,7 +90,7 @@ func (m *emitter) show(n *node, value, limit float64, preview *nodes.Preview) {
 }
 
 func (m *emitter) showLocked(n *node, value, limit float64, preview *nodes.Preview) *Preview {
-	m.sendLocked("progress_state", m.progress.set(n, stateRunning, value, limit), nil)
+	m.sendLocked("progress_state", m.progress.set(n, stateRunning, value, limit, true), nil)
 	if preview == nil {
 		return nil
 	}

@@ -26,6 +26,7 @@ type progressBoard struct {
 // progressRow is one node's state. Rows are replaced, never changed, so that events can share them.
 type progressRow struct {
 	limit float64
+	whole bool   // the figures count something; those that a node starts with are shares of 1
 	names []byte // the part of the JSON that stays
 	json  []byte
 }
@@ -45,8 +46,8 @@ func (p *progressBoard) row(id string) *progressRow {
 	return p.rows[i/chunk][i%chunk]
 }
 
-func (p *progressBoard) set(n *node, state string, value, limit float64) *pyjson.Object {
-	row := &progressRow{limit: limit}
+func (p *progressBoard) set(n *node, state string, value, limit float64, whole bool) *pyjson.Object {
+	row := &progressRow{limit: limit, whole: whole}
 	if old := p.row(n.id); old != nil {
 		row.names = old.names
 	} else {
@@ -57,9 +58,9 @@ func (p *progressBoard) set(n *node, state string, value, limit float64) *pyjson
 	b := make([]byte, 0, len(row.names)+len(n.id)+64)
 	b = pyjson.AppendString(b, n.id)
 	b = append(b, `: {"value": `...)
-	b = appendFigure(b, value, limit)
+	b = appendFigure(b, value, whole)
 	b = append(b, `, "max": `...)
-	b = appendFigure(b, limit, limit)
+	b = appendFigure(b, limit, whole)
 	b = append(b, `, "state": "`...)
 	b = append(b, state...)
 	b = append(b, '"', ',', ' ')
@@ -84,19 +85,19 @@ func (p *progressBoard) put(i int, row *progressRow) {
 	p.rows = rows
 }
 
-// finish sets a node to its end.
+// finish sets a node to its end; one that has not started counts as one of one.
 func (p *progressBoard) finish(n *node) *pyjson.Object {
-	limit := 1.0
+	limit, whole := 1.0, true
 	if row := p.row(n.id); row != nil {
-		limit = row.limit
+		limit, whole = row.limit, row.whole
 	}
-	return p.set(n, stateFinished, limit, limit)
+	return p.set(n, stateFinished, limit, limit, whole)
 }
 
 // appendFigure writes a progress figure: counts without a point, shares of 1 with one.
-func appendFigure(b []byte, f, limit float64) []byte {
+func appendFigure(b []byte, f float64, whole bool) []byte {
 	var v any = f
-	if limit != 1 {
+	if whole {
 		v = number(f)
 	}
 	b, err := pyjson.Append(b, v)

@@ -287,6 +287,37 @@ func TestWithoutClient(t *testing.T) {
 	}
 }
 
+// A node that starts has shares of 1, with a point; what it counts and what the cache has are whole numbers.
+func TestProgressFigures(t *testing.T) {
+	t.Parallel()
+	ex := executor.New(executor.Config{Registry: registry(t)})
+	const prompt = `{"1":{"class_type":"ConfSteps","inputs":{"steps":1,"delay_ms":0,"preview":"none","seed":1}},"2":{"class_type":"ConfSink","inputs":{"value":["1",0]}}}`
+	for round, want := range [][]string{
+		{`"value": 0.0, "max": 1.0, "state": "running"`, `"value": 1, "max": 1, "state": "running"`, `"value": 1, "max": 1, "state": "finished"`},
+		{`"value": 1, "max": 1, "state": "finished"`},
+	} {
+		_, events, _ := runPrompt(t.Context(), t, ex, fmt.Sprint("figures", round), prompt)
+		var told []string
+		for _, e := range events {
+			if e.Type == "progress_state" {
+				told = append(told, string(must(pyjson.Marshal(e.Data))))
+			}
+		}
+		for i, w := range want {
+			if i >= len(told) || !strings.Contains(told[i], w) {
+				t.Errorf("round %d: message %d of %v lacks %s", round, i, told, w)
+			}
+		}
+	}
+}
+
+func must(b []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
 func TestLists(t *testing.T) {
 	t.Parallel()
 	ex := executor.New(executor.Config{Registry: registry(t)})

@@ -6,8 +6,6 @@ import (
 	"math"
 	"math/big"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -132,12 +130,8 @@ func toFloat(v any) (float64, error) {
 	case float64:
 		return v, nil
 	case string:
-		text := strings.ToLower(strings.TrimSpace(v))
-		if strings.ContainsAny(text, "xp_") {
-			return 0, fmt.Errorf("%q is no number", v)
-		}
-		f, err := strconv.ParseFloat(text, 64)
-		if err != nil && f == 0 {
+		f, ok := pyjson.ParseFloat(v)
+		if !ok {
 			return 0, fmt.Errorf("%q is no number", v)
 		}
 		return f, nil

@@ -106,6 +106,28 @@ func TestRepr(t *testing.T) {
 	}
 }
 
+func TestParseFloat(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]float64{
+		"1": 1, " -2.5e3 ": -2500, "1_0.5": 10.5, ".5": .5, "5.": 5, "+inf": math.Inf(1), "-Infinity": math.Inf(-1), "1e999": math.Inf(1), "\uff11\uff12.\u0665": 12.5, "\U0001d7d9": 1,
+	} {
+		if f, ok := pyjson.ParseFloat(text); !ok || f != want {
+			t.Errorf("%q: %v, %v", text, f, ok)
+		}
+	}
+	for _, text := range []string{"", " ", "x", "0x10", "1_", "_1", "1__0", "1p3", "1,5", "--1", "\u4e94", "1 2"} {
+		if f, ok := pyjson.ParseFloat(text); ok {
+			t.Errorf("%q: %v", text, f)
+		}
+	}
+	if f, ok := pyjson.ParseFloat("NaN"); !ok || f == f {
+		t.Errorf("NaN: %v, %v", f, ok)
+	}
+	if n, ok := pyjson.ParseInt("-\u0967\uff12"); !ok || n != int64(-12) {
+		t.Errorf("digits of other scripts: %v, %v", n, ok)
+	}
+}
+
 func TestParseInt(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"8": "8", " -8 ": "-8", "1_0": "10", "+3": "3", "99999999999999999999": "99999999999999999999"} {

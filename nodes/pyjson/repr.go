@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/big"
 	"reflect"
-	"strconv"
 	"strings"
 	"unicode"
 )
@@ -177,34 +176,4 @@ func IsInt(v any) bool {
 		return true
 	}
 	return false
-}
-
-// ParseInt reads Python's int(text): spaces around, a sign and single underscores between digits are allowed.
-func ParseInt(text string) (any, bool) {
-	s := strings.TrimSpace(text)
-	digits := strings.TrimLeft(s, "+-")
-	if digits == "" || len(s)-len(digits) > 1 || !cleanDigits(digits) {
-		return nil, false
-	}
-	s = strings.ReplaceAll(s, "_", "")
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n, true
-	}
-	n, ok := new(big.Int).SetString(strings.TrimPrefix(s, "+"), 10)
-	return n, ok
-}
-
-func cleanDigits(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] == '_' {
-			if i == 0 || i == len(s)-1 || s[i-1] == '_' {
-				return false
-			}
-			continue
-		}
-		if !isDigit(s[i]) {
-			return false
-		}
-	}
-	return true
 }
