@@ -44,7 +44,7 @@ func (n *MathExpression) Run(*nodes.Context) (nodes.Result, error) {
 	var raised *formula.Error
 	switch {
 	case errors.As(err, &raised):
-		return fail(raised.Kind, "computing %q: %w", n.Expression, err)
+		return fail(raised.Class(), "computing %q: %w", n.Expression, err)
 	case err != nil:
 		return fail("SyntaxError", "computing %q: %w", n.Expression, err)
 	}

@@ -15,6 +15,15 @@ type Error struct {
 // Error implements error.
 func (e *Error) Error() string { return e.Text }
 
+// Class is the full name of the exception: those that Python itself does not have are simpleeval's.
+func (e *Error) Class() string {
+	switch e.Kind {
+	case "NameNotDefined", "FunctionNotDefined", "NumberTooHigh":
+		return "simpleeval." + e.Kind
+	}
+	return e.Kind
+}
+
 func fail(kind, format string, args ...any) error {
 	return &Error{Kind: kind, Text: fmt.Sprintf(format, args...)}
 }
