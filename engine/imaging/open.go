@@ -30,6 +30,9 @@ type Picture struct {
 // maxPixels bounds the size of one frame whatever memory there is: 16384x16384.
 const maxPixels = 1 << 28
 
+// ErrUnknown is what Open fails with on files of no format that it knows.
+var ErrUnknown = errors.New("it is none of png, jpeg, gif, webp, bmp and tiff")
+
 // format is one kind of file: how it begins, how its size is read and how it is decoded.
 type format struct {
 	name   string
@@ -62,7 +65,7 @@ func Open(data []byte) (*Picture, error) {
 			return p, nil
 		}
 	}
-	return nil, errors.New("decoding a picture: it is none of png, jpeg, gif, webp, bmp and tiff")
+	return nil, fmt.Errorf("decoding a picture: %w", ErrUnknown)
 }
 
 func (f format) open(data []byte) (*Picture, error) {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	goimage "image"
+	"image/png"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -150,6 +152,29 @@ func TestSaveImageWithoutMetadata(t *testing.T) {
 	}
 }
 
+// A mask comes here through nodes that pass anything on, and is saved in gray.
+func TestSaveMask(t *testing.T) {
+	t.Parallel()
+	ctx, f := newContext(t, false)
+	mask := tensor.New(2, 3, 4)
+	mask.Data[12+5] = 1
+	if _, err := (&image.SaveImage{Images: mask, Prefix: "%width%x%height%"}).Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(f.Output(), "4x3_00002_.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gray, ok := img.(*goimage.Gray)
+	if !ok || !bytes.Equal(gray.Pix, imaging.ToBytes(mask.Index(1).Data)) {
+		t.Errorf("the file holds a %T of %v", img, img.Bounds())
+	}
+}
+
 func TestSaveImageErrors(t *testing.T) {
 	t.Parallel()
 	ctx, f := newContext(t, true)
@@ -159,7 +184,7 @@ func TestSaveImageErrors(t *testing.T) {
 	for name, n := range map[string]*image.SaveImage{
 		"no picture":   {Prefix: "x"},
 		"empty batch":  {Images: tensor.New(0, 2, 2, 3), Prefix: "x"},
-		"mask":         {Images: tensor.New(2, 2, 3), Prefix: "x"},
+		"vector":       {Images: tensor.New(2), Prefix: "x"},
 		"outside":      {Images: tensor.New(1, 2, 2, 3), Prefix: "../x"},
 		"six channels": {Images: tensor.New(1, 2, 2, 6), Prefix: "x"},
 	} {
@@ -262,6 +287,17 @@ func TestLoadImageChecksItsFile(t *testing.T) {
 	_, err := (&image.LoadImage{Image: "corrupt.png"}).Run(ctx)
 	if nodes.ExceptionType(err) != "OSError" || !strings.Contains(err.Error(), "corrupt.png") {
 		t.Errorf("%s: %v", nodes.ExceptionType(err), err)
+	}
+	if err := os.WriteFile(filepath.Join(f.Input(), "words.png"), []byte("no picture"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (&image.LoadImage{Image: "words.png"}).Run(ctx); nodes.ExceptionType(err) != "PIL.UnidentifiedImageError" {
+		t.Errorf("%s: %v", nodes.ExceptionType(err), err)
+	}
+	for _, n := range []nodes.Validator{&image.LoadImage{}, &image.LoadImageMask{Image: int64(3)}, &image.LoadImageOutput{Image: []any{}}} {
+		if err := n.ValidateInputs(ctx); nodes.ExceptionType(err) != "AttributeError" {
+			t.Errorf("%T takes a value that is no name: %v", n, err)
+		}
 	}
 	first, err := (&image.LoadImage{Image: "corrupt.png"}).Fingerprint(ctx)
 	if err != nil {

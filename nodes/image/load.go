@@ -3,6 +3,7 @@ package image
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -51,10 +52,16 @@ func (n *LoadImage) Fingerprint(ctx *nodes.Context) (any, error) {
 
 // ValidateInputs refuses names that lead to no file.
 func (n *LoadImage) ValidateInputs(ctx *nodes.Context) error {
-	if _, ok := n.Image.(string); n.Image != nil && !ok {
-		return nodes.Errorf("AttributeError", "'%s' object has no attribute 'endswith'", pyjson.TypeName(n.Image))
+	return checkValue(ctx, n.Image)
+}
+
+// checkValue refuses values of the input image that are no names; a link has none yet.
+func checkValue(ctx *nodes.Context, v any) error {
+	_, linked := ctx.Linked("image")
+	if _, ok := v.(string); !ok && !linked {
+		return nodes.Errorf("AttributeError", "'%s' object has no attribute 'endswith'", pyjson.TypeName(v))
 	}
-	return checkFile(ctx, "image", nameOf(n.Image))
+	return checkFile(ctx, "image", nameOf(v))
 }
 
 func nameOf(v any) string {
@@ -64,7 +71,7 @@ func nameOf(v any) string {
 
 // LoadImageMask reads one channel of a picture as a mask.
 type LoadImageMask struct {
-	Image   string `in:"image" files:"input:image" image_upload:"true"`
+	Image   any    `in:"image" files:"input:image" image_upload:"true"`
 	Channel string `in:"channel" options:"alpha|red|green|blue"`
 }
 
@@ -80,7 +87,7 @@ func (*LoadImageMask) Spec() nodes.Spec {
 
 // Run returns the channel; for alpha what LoadImage returns as masks.
 func (n *LoadImageMask) Run(ctx *nodes.Context) (nodes.Result, error) {
-	images, masks, err := loadImage(ctx, n.Image)
+	images, masks, err := loadImage(ctx, nameOf(n.Image))
 	if err != nil {
 		return nodes.Result{}, err
 	}
@@ -97,17 +104,17 @@ func (n *LoadImageMask) Run(ctx *nodes.Context) (nodes.Result, error) {
 
 // Fingerprint is the content of the file.
 func (n *LoadImageMask) Fingerprint(ctx *nodes.Context) (any, error) {
-	return fileDigest(ctx, n.Image)
+	return fileDigest(ctx, nameOf(n.Image))
 }
 
 // ValidateInputs refuses names that lead to no file.
 func (n *LoadImageMask) ValidateInputs(ctx *nodes.Context) error {
-	return checkFile(ctx, "image", n.Image)
+	return checkValue(ctx, n.Image)
 }
 
 // LoadImageOutput is LoadImage with a widget that lists the output folder.
 type LoadImageOutput struct {
-	Image string `in:"image" type:"COMBO" image_upload:"true" image_folder:"output" remote:"{\"route\": \"/internal/files/output\", \"refresh_button\": true, \"control_after_refresh\": \"first\"}"`
+	Image any `in:"image" type:"COMBO" image_upload:"true" image_folder:"output" remote:"{\"route\": \"/internal/files/output\", \"refresh_button\": true, \"control_after_refresh\": \"first\"}"`
 }
 
 // Spec implements nodes.Node.
@@ -128,12 +135,12 @@ func (n *LoadImageOutput) Run(ctx *nodes.Context) (nodes.Result, error) {
 
 // Fingerprint is the content of the file.
 func (n *LoadImageOutput) Fingerprint(ctx *nodes.Context) (any, error) {
-	return fileDigest(ctx, n.Image)
+	return fileDigest(ctx, nameOf(n.Image))
 }
 
 // ValidateInputs refuses names that lead to no file.
 func (n *LoadImageOutput) ValidateInputs(ctx *nodes.Context) error {
-	return checkFile(ctx, "image", n.Image)
+	return checkValue(ctx, n.Image)
 }
 
 var (
@@ -189,8 +196,11 @@ func loadImage(ctx *nodes.Context, name string) (images, masks *tensor.Tensor, e
 	return images, alpha, nil
 }
 
-// errorType keeps the name that the error has for clients; a file that is no picture is an OSError.
+// errorType keeps the name that the error has for clients; a file that is a broken picture is an OSError.
 func errorType(err error) string {
+	if errors.Is(err, imaging.ErrUnknown) {
+		return "PIL.UnidentifiedImageError"
+	}
 	if t := nodes.ExceptionType(err); t != "RuntimeError" {
 		return t
 	}

@@ -128,6 +128,9 @@ func TestSaveImageWebsocket(t *testing.T) {
 	if _, err := runClass(t, "SaveImageWebsocket", pyjson.NewObject("images", uniform(1, 2, 4, 6, 3))); err != nil {
 		t.Error(err)
 	}
+	if _, err := runClass(t, "SaveImageWebsocket", pyjson.NewObject("images", uniform(1, 2, 4, 6))); err != nil {
+		t.Errorf("sending masks: %v", err)
+	}
 	if _, err := runClass(t, "SaveImageWebsocket", pyjson.NewObject("images", uniform(1, 1, 4, 6, 2))); err == nil {
 		t.Error("pictures of two channels are sent")
 	}

@@ -107,7 +107,7 @@ const outside = "**** ERROR: Saving image outside the output folder is not allow
 
 // savePNGs writes a batch and returns the entries for the client. kind is the folder, output or temp.
 func savePNGs(ctx *nodes.Context, images *tensor.Tensor, prefix, kind string, o imaging.PNGOptions) ([]any, error) {
-	if images == nil || len(images.Shape) != 4 || images.Shape[0] == 0 {
+	if images = grayToo(images); images == nil || len(images.Shape) != 4 || images.Shape[0] == 0 {
 		return nil, nodes.Errorf("ValueError", "there is no picture")
 	}
 	height, width, channels := images.Shape[1], images.Shape[2], images.Shape[3]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
@@ -22,6 +23,14 @@ func errNoPicture(input string) error {
 
 // isImage reports whether t is a picture with at least one pixel.
 func isImage(t *tensor.Tensor) bool { return t != nil && len(t.Shape) == 4 && len(t.Data) > 0 }
+
+// grayToo is t as pictures: masks, which a node that passes anything on may deliver, are gray ones.
+func grayToo(t *tensor.Tensor) *tensor.Tensor {
+	if t == nil || len(t.Shape) != 3 {
+		return t
+	}
+	return &tensor.Tensor{Shape: append(slices.Clone(t.Shape), 1), Data: t.Data}
+}
 
 // roundEven rounds as Python's round does.
 func roundEven(x float64) int { return int(math.RoundToEven(x)) }

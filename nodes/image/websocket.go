@@ -34,15 +34,16 @@ func (*SaveImageWebsocket) Fingerprint(*nodes.Context) (any, error) {
 
 // Run implements nodes.Node.
 func (n *SaveImageWebsocket) Run(ctx *nodes.Context) (nodes.Result, error) {
-	if !isImage(n.Images) {
+	images := grayToo(n.Images)
+	if !isImage(images) {
 		return nodes.Result{}, errNoPicture("images")
 	}
-	count := n.Images.Shape[0]
+	count := images.Shape[0]
 	for i := range count {
 		if err := context.Cause(ctx); err != nil {
 			return nodes.Result{}, err
 		}
-		picture, err := toImage(n.Images.Index(i))
+		picture, err := toImage(images.Index(i))
 		if err != nil {
 			return nodes.Result{}, err
 		}
@@ -58,13 +59,14 @@ func toImage(t *tensor.Tensor) (goimage.Image, error) {
 		return nil, nodes.Errorf("ValueError", "a picture of %d channels cannot be sent", channels)
 	}
 	pix := imaging.ToBytes(t.Data)
+	if channels == 1 {
+		return &goimage.Gray{Pix: pix, Stride: width, Rect: goimage.Rect(0, 0, width, height)}, nil
+	}
 	out := goimage.NewNRGBA(goimage.Rect(0, 0, width, height))
 	for i := range width * height {
 		to, from := out.Pix[4*i:4*i+4], pix[channels*i:channels*(i+1)]
-		to[0], to[1], to[2], to[3] = from[0], from[0], from[0], 255
-		if channels > 1 {
-			copy(to, from)
-		}
+		to[3] = 255
+		copy(to, from)
 	}
 	return out, nil
 }
