@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"image"
-	"image/draw"
+	"image/color"
 	"image/gif"
 )
 
@@ -55,6 +55,9 @@ func skipBlocks(data []byte, at int) int {
 	return at
 }
 
+// clearGIF is what shows through: white that cannot be seen, as FFmpeg has it.
+var clearGIF = color.NRGBA{R: 255, G: 255, B: 255}
+
 // decodeGIF composes the frames of a GIF file on a transparent canvas.
 func decodeGIF(data []byte) ([]image.Image, error) {
 	g, err := gif.DecodeAll(bytes.NewReader(data))
@@ -62,22 +65,47 @@ func decodeGIF(data []byte) ([]image.Image, error) {
 		return nil, err
 	}
 	canvas := image.NewNRGBA(image.Rect(0, 0, g.Config.Width, g.Config.Height))
+	clearRect(canvas, canvas.Rect)
 	frames := make([]image.Image, 0, len(g.Image))
 	for i, img := range g.Image {
 		before := canvas
 		if g.Disposal[i] == gif.DisposalPrevious {
 			before = cloneNRGBA(canvas)
 		}
-		draw.Draw(canvas, img.Bounds(), img, img.Bounds().Min, draw.Over)
+		paint(canvas, img)
 		frames = append(frames, cloneNRGBA(canvas))
 		switch g.Disposal[i] {
 		case gif.DisposalBackground:
-			draw.Draw(canvas, img.Bounds(), image.Transparent, image.Point{}, draw.Src)
+			clearRect(canvas, img.Bounds())
 		case gif.DisposalPrevious:
 			canvas = before
 		}
 	}
 	return frames, nil
+}
+
+// paint puts the visible pixels of a frame onto the canvas, within which it lies.
+func paint(canvas *image.NRGBA, img *image.Paletted) {
+	colours := make([]color.NRGBA, 256) // an index beyond the palette is not visible
+	for i, c := range img.Palette {
+		colours[i] = nrgba(c)
+	}
+	r := img.Rect
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		for x := r.Min.X; x < r.Max.X; x++ {
+			if c := colours[img.Pix[img.PixOffset(x, y)]]; c.A != 0 {
+				canvas.SetNRGBA(x, y, c)
+			}
+		}
+	}
+}
+
+func clearRect(canvas *image.NRGBA, r image.Rectangle) {
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		for x := r.Min.X; x < r.Max.X; x++ {
+			canvas.SetNRGBA(x, y, clearGIF)
+		}
+	}
 }
 
 func cloneNRGBA(img *image.NRGBA) *image.NRGBA {

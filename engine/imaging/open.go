@@ -25,6 +25,8 @@ type Picture struct {
 	// Alpha is true when the file's kind of pixel has transparency, even if no pixel uses it. Pictures with a palette
 	// count.
 	Alpha bool
+	// rounded says that upstream rounds the colours of such a file, see throughYUV.
+	rounded bool
 }
 
 // maxPixels bounds the size of one frame whatever memory there is: 16384x16384.
@@ -45,11 +47,11 @@ type format struct {
 }
 
 var formats = []format{
-	{name: "png", is: starts("\x89PNG\r\n\x1a\n"), config: byReader(png.DecodeConfig), decode: single(png.Decode), exif: pngExif},
-	{name: "jpeg", is: starts("\xff\xd8"), config: byReader(jpeg.DecodeConfig), decode: single(jpeg.Decode), exif: jpegExif},
+	{name: "png", is: starts("\x89PNG\r\n\x1a\n"), config: byReader(png.DecodeConfig), frames: countPNG, decode: decodePNG, exif: pngExif},
+	{name: "jpeg", is: starts("\xff\xd8"), config: byReader(jpeg.DecodeConfig), decode: decodeJPEG, exif: jpegExif},
 	{name: "gif", is: starts("GIF8"), config: byReader(gif.DecodeConfig), frames: countGIF, decode: decodeGIF},
 	{name: "webp", is: isWebP, config: webpConfig, frames: countWebP, decode: decodeWebP, exif: webpExif, opaque: webpOpaque},
-	{name: "bmp", is: starts("BM"), config: byReader(bmp.DecodeConfig), decode: single(bmp.Decode)},
+	{name: "bmp", is: starts("BM"), config: byReader(bmp.DecodeConfig), decode: decodeBMP},
 	{name: "tiff", is: isTIFF, config: byReader(tiff.DecodeConfig), decode: single(tiff.Decode), exif: func(data []byte) []byte { return data }},
 }
 
@@ -97,6 +99,8 @@ func (f format) open(data []byte) (*Picture, error) {
 	if len(p.Frames) == 0 {
 		return nil, errors.New("there is no frame in it")
 	}
+	_, palette := p.Frames[0].(*image.Paletted)
+	p.rounded = f.name == "gif" || f.name == "bmp" && !palette
 	p.Alpha = hasAlpha(p.Frames[0]) && (f.opaque == nil || !f.opaque(data))
 	if f.exif != nil {
 		p.turn(orientation(f.exif(data)))
@@ -124,6 +128,14 @@ func single(decode func(r io.Reader) (image.Image, error)) func([]byte) ([]image
 		}
 		return []image.Image{img}, nil
 	}
+}
+
+func decodeJPEG(data []byte) ([]image.Image, error) {
+	img, err := jpeg.Decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	return []image.Image{jpegColours(img)}, nil
 }
 
 // hasAlpha tells by the type of the decoded picture, which stands for the kind of pixel in the file.

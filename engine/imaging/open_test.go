@@ -44,10 +44,10 @@ func readWanted(t *testing.T) map[string][]wantFrame {
 }
 
 // lossy lists the files whose format leaves the decoder freedom, with the greatest allowed difference of a byte and of
-// the mean: Pillow smooths the halved chroma of JPEG and WebP, FFmpeg (upstream's first choice) and this decoder do not.
+// the mean: Pillow smooths the halved chroma of JPEG, FFmpeg (upstream's first choice) and this decoder do not when the height is even.
 var lossy = map[string]struct{ most, mean float64 }{
 	"smooth_64x48.jpg": {8, 2.5}, "cmyk_64x48.jpg": {8, 2.5}, "photo_64x48.jpg": {8, 2.5}, "rotated_exif6.jpg": {8, 2.5},
-	"smooth_64x48.webp": {8, 2.5}, "smootha_64x48.webp": {8, 2.5}, "animlossy_64x48.webp": {8, 2.5}, "lossy_16x12.webp": {16, 6},
+	"smooth_64x48.webp": {3, 1}, "smootha_64x48.webp": {3, 1}, "animlossy_64x48.webp": {3, 1}, "lossy_16x12.webp": {3, 1},
 }
 
 // TestOpenEqualsPillow compares every picture in testdata with Pillow 13's pixels.
@@ -264,7 +264,7 @@ func TestOpenBomb(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	files, err := filepath.Glob("testdata/pictures/*")
+	files, err := filepath.Glob("testdata/[pu]*/*") // pictures and upstream
 	if err != nil {
 		f.Fatal(err)
 	}

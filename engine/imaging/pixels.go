@@ -8,7 +8,8 @@ import (
 )
 
 // Tensors returns the frames as [B,H,W,3] and their alpha as [B,H,W]; alpha is nil when p.Alpha is false. 8-bit values
-// are divided by 255 and 16-bit values by 65535, in float32; those of GIF and BMP files are rounded first, see throughYUV.
+// are divided by 255 and 16-bit values by 65535, in float32; those of GIF files and of BMP files without a palette are rounded
+// first, see throughYUV.
 func (p *Picture) Tensors() (images, alpha *tensor.Tensor) {
 	n := len(p.Frames)
 	images = tensor.New(n, p.Height, p.Width, 3)
@@ -23,7 +24,7 @@ func (p *Picture) Tensors() (images, alpha *tensor.Tensor) {
 			}
 			row := images.Data[r*p.Width*3:][:p.Width*3]
 			readRow(p.Frames[r/p.Height], r%p.Height, row, a)
-			if p.Format == "gif" || p.Format == "bmp" {
+			if p.rounded {
 				throughYUV(row, a)
 			}
 		}
@@ -56,6 +57,15 @@ func readRow(img image.Image, y int, rgb, alpha []float32) {
 		row := img.Pix[img.PixOffset(b.Min.X, b.Min.Y+y):]
 		for x := range b.Dx() {
 			set(x, float32(row[4*x]), float32(row[4*x+1]), float32(row[4*x+2]), float32(row[4*x+3]), 255)
+		}
+	case *image.RGBA:
+		row := img.Pix[img.PixOffset(b.Min.X, b.Min.Y+y):]
+		for x := range b.Dx() {
+			c := color.NRGBA{R: row[4*x], G: row[4*x+1], B: row[4*x+2], A: row[4*x+3]}
+			if c.A != 255 {
+				c = nrgba(img.RGBAAt(b.Min.X+x, b.Min.Y+y))
+			}
+			set(x, float32(c.R), float32(c.G), float32(c.B), float32(c.A), 255)
 		}
 	case *image.Paletted:
 		row := img.Pix[img.PixOffset(b.Min.X, b.Min.Y+y):]

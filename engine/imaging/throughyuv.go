@@ -4,6 +4,7 @@ package imaging
 // pixels FFmpeg hands out as bgr24 and bgra (GIF, BMP): swscale brings them to 32-bit floats by way of limited-range YUV of
 // BT.601. rgb holds three values a pixel, alpha one or is nil. The constants are those of swscale, in fixed point: 15 bits
 // for the way there (rgb2yuv), 13 for the way back (yuv2rgb).
+// Alpha loses other bits in rows whose length is no multiple of 32: upstream has a filter enlarge those.
 func throughYUV(rgb, alpha []float32) {
 	const (
 		ry, gy, by = 8414, 16519, 3208
@@ -28,9 +29,16 @@ func throughYUV(rgb, alpha []float32) {
 	}
 	for i, a := range alpha {
 		n := byteOf(a)
-		alpha[i] = float32(n<<6|n>>2) * 4 * (1.0 / 65535)
+		if len(alpha)%enlarged != 0 {
+			alpha[i] = float32(n<<8) * (1.0 / 65535)
+		} else {
+			alpha[i] = float32(n<<6|n>>2) * 4 * (1.0 / 65535)
+		}
 	}
 }
+
+// enlarged is what the width of a picture must be a multiple of to be converted as it is.
+const enlarged = 32
 
 func byteOf(v float32) int64 { return int64(v*255 + 0.5) }
 

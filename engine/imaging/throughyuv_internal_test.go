@@ -19,9 +19,10 @@ func TestThroughYUV(t *testing.T) {
 		t.Fatalf("%d colours, %v", len(cases.Colours), err)
 	}
 	for i, c := range cases.Colours {
-		rgb, alpha := []float32{float32(c[0]) / 255, float32(c[1]) / 255, float32(c[2]) / 255}, []float32{float32(c[3]) / 255}
+		rgb, alpha := []float32{float32(c[0]) / 255, float32(c[1]) / 255, float32(c[2]) / 255}, make([]float32, enlarged)
+		alpha[0] = float32(c[3]) / 255
 		throughYUV(rgb, alpha)
-		for n, v := range append(rgb, alpha...) {
+		for n, v := range append(rgb, alpha[0]) {
 			if got := int(math.Round(float64(v) * 65535)); got != cases.Want[i][n] {
 				t.Errorf("channel %d of %v is %d, want %d", n, c, got, cases.Want[i][n])
 			}
