@@ -52,7 +52,7 @@ func (p Page) position() (value any, id string, err error) {
 	case "size":
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return nil, "", problem(InvalidCursor, "value is not a valid integer: %s", pyjson.Repr(text))
+			return nil, "", problem(InvalidCursor, "value is not a valid integer: invalid literal for int() with base 10: %s", pyjson.Repr(text))
 		}
 		return n, id, nil
 	}

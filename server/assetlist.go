@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -245,13 +246,36 @@ func (s *Server) assetObject(it assets.Item, previews map[string]string) *pyjson
 		add("preview_url", s.viewURL(it.Path))
 	}
 	add("preview_id", it.PreviewID)
-	out.Set("user_metadata", pyjson.NewObject().Merge(it.User)).Set("is_immutable", false)
+	out.Set("user_metadata", finite(pyjson.NewObject().Merge(it.User))).Set("is_immutable", false)
 	if it.System != nil {
-		out.Set("metadata", it.System)
+		out.Set("metadata", finite(it.System))
 	}
 	add("job_id", it.JobID)
 	add("prompt_id", it.JobID)
 	return out.Set("created_at", it.Created.ISO()).Set("updated_at", it.Updated.ISO()).Set("last_access_time", it.Accessed.ISO())
+}
+
+// finite is a value with null for numbers that JSON has no word for.
+func finite(v any) any {
+	switch v := v.(type) {
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil
+		}
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = finite(e)
+		}
+		return out
+	case *pyjson.Object:
+		out := pyjson.NewObject()
+		for k, e := range v.All() {
+			out.Set(k, finite(e))
+		}
+		return out
+	}
+	return v
 }
 
 // showsItself reports whether a browser can show the content as it is.

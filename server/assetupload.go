@@ -1,6 +1,8 @@
 package server
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -60,7 +62,11 @@ func (s *Server) postAsset(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		return s.assetError(c, http.StatusBadRequest, "INVALID_BODY", "Validation failed: "+string(text), nil)
+		var tight bytes.Buffer
+		if err := json.Compact(&tight, text); err != nil {
+			return err
+		}
+		return s.assetError(c, http.StatusBadRequest, "INVALID_BODY", "Validation failed: "+tight.String(), nil)
 	}
 	ctx := c.Request().Context()
 	var it assets.Item
@@ -108,7 +114,7 @@ func (s *Server) readAssetForm(c echo.Context, u *assetUpload) error {
 	r := multipart.NewReader(body, params["boundary"])
 	for n := 0; ; n++ {
 		p, err := r.NextRawPart()
-		if errors.Is(err, io.EOF) && n > 0 {
+		if errors.Is(err, io.EOF) && n > 0 || err == io.EOF { //nolint:errorlint // bare, it is the end of a form without parts
 			break
 		}
 		if err == nil && n >= maxParts {
@@ -149,14 +155,14 @@ func (s *Server) formError(err error) error {
 }
 
 func (s *Server) readAssetPart(c echo.Context, u *assetUpload, p *multipart.Part) error {
-	_, params, err := mime.ParseMediaType(p.Header.Get(echo.HeaderContentDisposition))
+	_, params, err := mime.ParseMediaType(unescaped(p.Header.Get(echo.HeaderContentDisposition)))
 	if err != nil {
 		return err
 	}
 	name := params["name"]
 	switch name {
 	case "file":
-		return s.readAssetFile(u, p, params["filename"])
+		return s.readAssetFile(u, p, strings.TrimLeft(params["filename"], `\/`))
 	case "id":
 		return &uploadError{http.StatusBadRequest, "UNSUPPORTED_FIELD", "Client-provided 'id' is not supported. Asset IDs are assigned by the server."}
 	case "hash", "tags", "name", "user_metadata", "mime_type", "preview_id":

@@ -175,6 +175,7 @@ var guessedTypes = sync.OnceValue(func() map[string]string {
 		_ = f.Close()
 	}
 	addTypes(table, comfyTypes)
+	table[".js"] += "; charset=utf-8" // as upstream adds it
 	return table
 })
 
