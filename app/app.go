@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -74,7 +75,7 @@ func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (_ *App, err error) {
 		CORSOrigin:      cfg.CORSOrigin,
 		DisableAPINodes: cfg.DisableAPINodes,
 		Compress:        cfg.CompressResponses,
-		MaxUploadSize:   cfg.MaxUploadSize,
+		MaxUploadSize:   maxUploadSize(cfg),
 		MultiUser:       cfg.MultiUser,
 		FeatureFlags:    cfg.FeatureFlags,
 		ComfyAPIBase:    cfg.ComfyAPIBase,
@@ -125,7 +126,7 @@ func (a *App) Run(ctx context.Context) error {
 	listeners := make([]net.Listener, len(endpoints))
 	for i, e := range endpoints {
 		listeners[i] = e.Listener
-		if a.cfg.PrintServer {
+		if a.cfg.PrintServer && e.url != "" {
 			a.log.Info("To see the GUI go to: " + e.url)
 		}
 	}
@@ -156,6 +157,10 @@ func (a *App) Close() error {
 // warn says what the user should know before the server listens.
 func (a *App) warn() {
 	for _, name := range a.cfg.Ignored {
+		if strings.Contains(name, "manager") {
+			a.log.Warn(name + " is accepted and changes nothing: ComfyUI-Manager is a Python package, and no Python is run")
+			continue
+		}
 		a.log.Warn(name + " is accepted and changes nothing: what it steers in PyTorch is done in one way only")
 	}
 	if flags := a.cfg.NarrowTypes(); len(flags) > 0 && !a.parts.machine.cuda() {
@@ -169,6 +174,14 @@ func (a *App) warn() {
 	}
 }
 
+// maxUploadSize is the bound of request bodies in MB; 0 is none on the command line, as upstream has it.
+func maxUploadSize(cfg cli.Config) float64 {
+	if cfg.MaxUploadSize == 0 {
+		return math.Inf(1)
+	}
+	return cfg.MaxUploadSize
+}
+
 // folderLines tells which folders the flags move.
 func (l *Log) folderLines(cfg cli.Config) {
 	for _, d := range []struct{ name, path string }{
@@ -180,6 +193,12 @@ func (l *Log) folderLines(cfg cli.Config) {
 		{"temp", cfg.TempDirectory},
 	} {
 		if d.path != "" {
+			if abs, err := filepath.Abs(d.path); err == nil {
+				d.path = abs
+			}
+			if d.name == "temp" {
+				d.path = filepath.Join(d.path, "temp")
+			}
 			l.Info("Setting " + d.name + " directory to: " + d.path)
 		}
 	}

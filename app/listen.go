@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,7 +18,7 @@ import (
 // endpoint is one open socket.
 type endpoint struct {
 	net.Listener
-	url string // what a browser opens
+	url string // what a browser opens; empty for the further addresses of a name
 }
 
 // listen opens one socket for each address of --listen. With port 0 the system chooses for the
@@ -37,20 +38,45 @@ func listen(ctx context.Context, cfg cli.Config, cert *certificate) ([]endpoint,
 	}
 	port := cfg.Port
 	for _, host := range addresses(cfg.Listen) {
-		l, err := bind(ctx, host, port)
-		if err != nil {
-			return fail(listenError(err, host, port))
+		for i, ip := range lookUp(ctx, host) {
+			l, err := bind(ctx, ip, port)
+			if i > 0 && (errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)) {
+				continue // a name may have an address of a family that this machine has not
+			}
+			if err != nil {
+				return fail(listenError(err, host, port))
+			}
+			if tcp, ok := l.Addr().(*net.TCPAddr); ok {
+				port = tcp.Port
+			}
+			e := endpoint{Listener: l}
+			if i == 0 {
+				e.url = scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port))
+			}
+			if secure != nil {
+				e.Listener = tls.NewListener(l, secure)
+			}
+			open = append(open, e)
 		}
-		if tcp, ok := l.Addr().(*net.TCPAddr); ok {
-			port = tcp.Port
-		}
-		url := scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port))
-		if secure != nil {
-			l = tls.NewListener(l, secure)
-		}
-		open = append(open, endpoint{Listener: l, url: url})
 	}
 	return open, nil
+}
+
+// lookUp is every address of a name, IPv4 first, as localhost has one of each family. What is no name or not known stays as it is.
+func lookUp(ctx context.Context, host string) []string {
+	if net.ParseIP(host) != nil {
+		return []string{host}
+	}
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil || len(found) == 0 {
+		return []string{host}
+	}
+	out := make([]string, 0, len(found))
+	for _, ip := range found {
+		out = append(out, ip.Unmap().String())
+	}
+	slices.SortStableFunc(out, func(a, b string) int { return strings.Count(a, ":") - strings.Count(b, ":") })
+	return slices.Compact(out)
 }
 
 // portPatience is how long a port that is taken is tried again: the program that is just being ended may still hold it.

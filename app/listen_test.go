@@ -89,3 +89,43 @@ func TestDeployEnvironment(t *testing.T) {
 		t.Errorf("without the file: %q", got)
 	}
 }
+
+// TestListenOnName binds every address of localhost, and prints the name once.
+func TestListenOnName(t *testing.T) {
+	t.Parallel()
+	known, err := net.DefaultResolver.LookupHost(t.Context(), "localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends, err := app.Listen(t.Context(), cli.Config{Listen: "localhost"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(ends[0].Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range ends {
+		if want := map[bool]string{true: "http://localhost:" + port}[i == 0]; e.URL() != want {
+			t.Errorf("address %d is %q, want %q", i, e.URL(), want)
+		}
+	}
+	for _, ip := range known {
+		probe, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+		if err != nil {
+			continue // this machine has no address of that family
+		}
+		_ = probe.Close()
+		conn, err := net.Dial("tcp", net.JoinHostPort(ip, port))
+		if err != nil {
+			t.Errorf("nobody listens on %s: %v", ip, err)
+			continue
+		}
+		_ = conn.Close()
+	}
+	for _, e := range ends {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

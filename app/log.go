@@ -50,25 +50,32 @@ type LogOutputs struct {
 }
 
 // NewLog makes the log that the flags ask for. Without --log-stdout everything goes to stderr; with
-// it, records below ERROR go to stdout. The caller has to close it.
+// it, records below ERROR go to stdout. A log file that can't be opened is left out with a warning, as
+// upstream does. The caller has to close it.
 func NewLog(cfg cli.Config, out LogOutputs) (*Log, error) {
 	l := &Log{}
 	console := &target{level: consoleLevel(cfg.Verbose), color: true, write: out.console(cfg.LogStdout)}
 	h := handler{targets: []*target{console}, mu: &sync.Mutex{}}
+	var lines []func()
 	for _, t := range cfg.Verbose {
 		if t.File == "" {
 			continue
 		}
 		f, err := os.OpenFile(t.File, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("opening the log file: %w", err), l.Close())
+			lines = append(lines, func() { l.Warn("Could not open the " + t.Level + " log: " + err.Error()) })
+			continue
 		}
 		l.files = append(l.files, f)
+		lines = append(lines, func() { l.Info(t.Level[:1] + strings.ToLower(t.Level[1:]) + " log: " + f.Name()) })
 		h.targets = append(h.targets, &target{level: levelOf(t.Level), write: func(_ slog.Level, line string) {
 			_, _ = f.WriteString(line) // a log that cannot be written has nowhere to say so
 		}})
 	}
 	l.Logger = slog.New(h)
+	for _, say := range lines {
+		say()
+	}
 	return l, nil
 }
 

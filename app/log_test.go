@@ -79,13 +79,31 @@ func TestLogFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	if len(lines) != 2 || !strings.HasSuffix(lines[0], `] [DEBUG] fine g.in.k=""`) || !strings.HasSuffix(lines[1], "] [INFO] seen") {
+	if len(lines) != 3 || !strings.HasSuffix(lines[0], "] [INFO] Debug log: "+path) || !strings.HasSuffix(lines[1], `] [DEBUG] fine g.in.k=""`) || !strings.HasSuffix(lines[2], "] [INFO] seen") {
 		t.Errorf("file holds %q", lines)
 	}
 	if strings.Contains(stderr.String(), "fine") || !strings.Contains(stderr.String(), "seen") {
 		t.Errorf("console shows %q", stderr.String())
 	}
-	if _, err := app.NewLog(cli.Config{Verbose: []cli.LogTarget{{Level: "INFO", File: t.TempDir()}}}, app.LogOutputs{Stderr: &stderr}); err == nil {
-		t.Error("a folder was accepted as a log file")
+}
+
+// TestLogFileThatCannotBeOpened goes on with a warning.
+func TestLogFileThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	cfg, err := cli.Parse("--verbose", "DEBUG", filepath.Join(t.TempDir(), "none", "x.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	log, err := app.NewLog(cfg, app.LogOutputs{Stdout: &stderr, Stderr: &stderr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info("goes on")
+	if err := log.Close(); err != nil {
+		t.Error(err)
+	}
+	if text := stderr.String(); !strings.Contains(text, "[WARNING]") || !strings.Contains(text, "Could not open the DEBUG log") || !strings.Contains(text, "goes on") {
+		t.Errorf("the log says %q", text)
 	}
 }

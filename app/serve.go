@@ -100,8 +100,9 @@ func (c Command) Serve(ctx context.Context, cfg cli.Config) (err error) {
 	defer stop()
 	err = c.serve(ctx, cfg, log, logs)
 	var by *signalError
+	stopped := errors.As(err, &by) // while it waited for the port
 	switch {
-	case err != nil:
+	case err != nil && !stopped:
 		log.Error(err.Error())
 		return &cli.ExitError{Code: cli.CodeFailed}
 	case errors.As(context.Cause(ctx), &by) && by.signal == syscall.SIGTERM:

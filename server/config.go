@@ -82,7 +82,7 @@ type Config struct {
 	DisableAPINodes bool
 	// Compress packs JSON and text answers for clients that take it.
 	Compress bool
-	// MaxUploadSize bounds request bodies in MB (of 1048576 bytes); 0 means 100.
+	// MaxUploadSize bounds request bodies in MB (of 1048576 bytes); 0 means 100, infinity no bound.
 	MaxUploadSize float64
 	// MultiUser keeps a folder for each user that the header comfy-user names.
 	MultiUser bool

@@ -17,7 +17,10 @@ var boolFlags = map[string]bool{"show_signin_button": true, "enable_telemetry": 
 // features are what the server tells clients that it can do, with the flags from the command line.
 func (s *Server) features() *pyjson.Object {
 	var upload any = int64(s.cfg.MaxUploadSize * 1048576)
-	if f := s.cfg.MaxUploadSize * 1048576; f != math.Trunc(f) {
+	switch f := s.cfg.MaxUploadSize * 1048576; {
+	case math.IsInf(f, 0), math.IsNaN(f):
+		upload = 0
+	case f != math.Trunc(f):
 		upload = f
 	}
 	core := pyjson.NewObject("supports_preview_metadata", true, "supports_model_type_tags", true, "max_upload_size", upload,

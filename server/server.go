@@ -86,7 +86,9 @@ func New(cfg Config) (*Server, error) {
 	if s.gate = cfg.Auth; s.gate == nil {
 		s.gate = auth.Open{Logger: s.log}
 	}
-	s.maxBody = int64(math.RoundToEven(cfg.MaxUploadSize * 1048576))
+	if s.maxBody = math.MaxInt64; cfg.MaxUploadSize*1048576 < math.MaxInt64 {
+		s.maxBody = int64(math.RoundToEven(cfg.MaxUploadSize * 1048576))
+	}
 	var err error
 	if s.users, err = newUsers(cfg.Folders, cfg.MultiUser); err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)
