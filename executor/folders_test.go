@@ -97,3 +97,36 @@ func TestOwnersShareNoResults(t *testing.T) {
 		t.Errorf("the common folders have no such file, but validation said %+v, %v", v, err)
 	}
 }
+
+// TestStatesLastAsLongAsCaches runs a node twice with other inputs: what it keeps is there the second time unless nothing is to be kept.
+func TestStatesLastAsLongAsCaches(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[executor.CacheKind]string{executor.CacheClassic: "b 2", executor.CacheNone: "b 1"} {
+		all, err := folders.New(folders.Config{Base: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		registry := nodes.NewRegistry()
+		if err := registry.Add(&note{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range []string{all.Input(), all.Output()} {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ex := executor.New(executor.Config{Registry: registry, Services: nodes.Services{Folders: all}, Cache: executor.CacheConfig{Kind: kind}})
+		var shown any
+		for _, name := range []string{"a", "b"} {
+			if err := os.WriteFile(filepath.Join(all.Input(), name), []byte(name), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			prompt := fmt.Sprintf(`{"1": {"class_type": "Note", "inputs": {"file": %q}}}`, name)
+			r, _, _ := runPrompt(t.Context(), t, ex, name, prompt)
+			shown, _ = r.Outputs.Object("1").Get("text")
+		}
+		if got := fmt.Sprint(shown); got != "["+want+"]" {
+			t.Errorf("%v: have %s, want %s", kind, got, want)
+		}
+	}
+}

@@ -100,6 +100,9 @@ func (r *run) start() {
 	}
 	r.g = g
 	r.out.progress = newProgressBoard(r.job.ID)
+	if r.e.config.Kind == CacheNone {
+		r.e.states = &stateStore{}
+	}
 	r.e.states.keep(g)
 	r.e.runs++
 	r.keys = &keyMaker{g: g, owner: r.job.owner(), run: r.e.runs, fingerprint: r.fingerprint}
