@@ -50,14 +50,14 @@ func (p Page) position() (value any, id string, err error) {
 	case "name":
 		return text, id, nil
 	case "size":
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
+		n, ok := pythonInt(text)
+		if !ok {
 			return nil, "", problem(InvalidCursor, "value is not a valid integer: invalid literal for int() with base 10: %s", pyjson.Repr(text))
 		}
 		return n, id, nil
 	}
-	micros, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
+	micros, ok := pythonInt(text)
+	if !ok {
 		return nil, "", problem(InvalidCursor, "value is not a valid timestamp: %s", pyjson.Repr(text))
 	}
 	t := time.UnixMicro(micros).UTC()
@@ -122,4 +122,11 @@ func decodeCursor(cursor, order string) (sort, value, id string, err error) {
 		return bad("cursor order %s does not match request order %s", pyjson.Repr(have), pyjson.Repr(order))
 	}
 	return sort, value, id, nil
+}
+
+// pythonInt reads a number as Python's int does, of 64 bits at most.
+func pythonInt(text string) (int64, bool) {
+	v, _ := pyjson.ParseInt(text)
+	n, ok := v.(int64)
+	return n, ok
 }
