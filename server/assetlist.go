@@ -170,7 +170,9 @@ func (s *Server) getTags(c echo.Context) error {
 		return err
 	}
 	f := checkQuery(c, true)
+	sent := map[string]string{}
 	for name, v := range f.values {
+		sent[name] = v[0]
 		f.values[name] = []string{strings.TrimSpace(v[0])}
 	}
 	q := assets.TagQuery{Owner: owner}
@@ -178,9 +180,9 @@ func (s *Server) getTags(c echo.Context) error {
 		q.Prefix = *v
 		switch n := utf8.RuneCountInString(*v); {
 		case n < 1:
-			f.wrong("string_too_short", "String should have at least 1 character", *v, pyjson.NewObject("min_length", 1), "prefix")
+			f.wrong("string_too_short", "String should have at least 1 character", sent["prefix"], pyjson.NewObject("min_length", 1), "prefix")
 		case n > 256:
-			f.wrong("string_too_long", "String should have at most 256 characters", *v, pyjson.NewObject("max_length", 256), "prefix")
+			f.wrong("string_too_long", "String should have at most 256 characters", sent["prefix"], pyjson.NewObject("max_length", 256), "prefix")
 		}
 	}
 	q.Limit = f.integer("limit", 100, 1, 1000)

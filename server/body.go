@@ -88,7 +88,11 @@ func (s *Server) readJSON(c echo.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := pyjson.Unmarshal(data)
+	text, err := decodedText(data, c.Request().Header.Get(echo.HeaderContentType))
+	if err != nil {
+		return nil, trouble("reading the request body: %w", err)
+	}
+	v, err := pyjson.Unmarshal([]byte(text))
 	if err != nil {
 		return nil, trouble("reading the request body: %w", err)
 	}

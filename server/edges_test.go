@@ -141,6 +141,51 @@ func TestUploadsAsUpstream(t *testing.T) {
 	}
 }
 
+// TestTextsAsUpstream sends texts in several charsets, as bodies and in forms, and masks under several names.
+func TestTextsAsUpstream(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	for _, c := range []struct {
+		kind, body string
+		status     int
+		kept       string
+	}{
+		{"application/json", `"\u00e4\xc3\xa4"`, 200, `"\u00e4\u00e4"`},
+		{"application/json; charset=ISO-8859-1", "\"\xe4\"", 200, `"\u00e4"`},
+		{"application/json; charset=UTF_8", "\"\xc3\xa4\"", 200, `"\u00e4"`},
+		{"application/json", "\"\xe4\"", 400, ""},
+		{"application/json; charset=us-ascii", "\"\xc3\xa4\"", 400, ""},
+		{"application/json; charset=klingon", "1", 400, ""},
+	} {
+		body := strings.NewReplacer(`\xc3\xa4`, "\xc3\xa4").Replace(c.body)
+		if a := r.do("POST", "/settings/s", body, "Content-Type", c.kind); a.status != c.status {
+			t.Errorf("%s %q: %d %s", c.kind, body, a.status, a.body)
+		} else if got := r.do("GET", "/settings/s", "").body; c.status == 200 && got != c.kept {
+			t.Errorf("%s %q: kept %s", c.kind, body, got)
+		}
+	}
+	form := func(head, sub string) string {
+		return "--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"x.png\"\r\n\r\n1\r\n--b\r\nContent-Disposition: form-data; name=\"subfolder\"\r\n" +
+			head + "\r\n" + sub + "\r\n--b--\r\n"
+	}
+	const multi = "multipart/form-data; boundary=b"
+	if a := r.do("POST", "/upload/image", form("Content-Type: text/plain; charset=latin-1\r\n", "\xe4"), "Content-Type", multi); !strings.Contains(a.body, `"subfolder": "\u00e4"`) {
+		t.Errorf("a folder in Latin-1: %d %s", a.status, a.body)
+	}
+	if a := r.do("POST", "/upload/image", form("", "\xe4"), "Content-Type", multi); a.status != 400 {
+		t.Errorf("a folder in no charset: %d %s", a.status, a.body)
+	}
+	pic := string(picture(t, 8, 6))
+	for name, want := range map[string]string{"m.png": "\x89PNG", "m.webp": "RIFF", "m.jpg": "", "m": "", "m.txt": ""} {
+		a := r.do("POST", "/upload/mask", "--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\""+name+"\"\r\n\r\n"+pic+
+			"\r\n--b\r\nContent-Disposition: form-data; name=\"original_ref\"\r\n\r\n{\"filename\": \"pic.png\", \"type\": \"input\"}\r\n--b--\r\n", "Content-Type", multi)
+		data, _ := os.ReadFile(filepath.Join(r.base, "input", name))
+		if (a.status == 200) != (want != "") || !strings.HasPrefix(string(data), want) || want == "" && len(data) > 0 {
+			t.Errorf("a mask as %s: %d %s, kept %.10q", name, a.status, a.body, data)
+		}
+	}
+}
+
 // TestRefusalsReadable sees that a page of the origin that CORS lets in can read why it is refused, and that our page is
 // found without a key by both its addresses.
 func TestRefusalsReadable(t *testing.T) {
@@ -221,5 +266,41 @@ func TestAnimationsAreViewed(t *testing.T) {
 	}
 	if a := r.do("GET", "/view?type=input&filename=a.webp&preview=webp", ""); a.status != 200 || !strings.HasPrefix(a.body, "RIFF") {
 		t.Errorf("a preview: %d %.100q", a.status, a.body)
+	}
+}
+
+// TestHalvedColourIsViewed compares a JPEG file whose colour is halved with what Pillow reads in it; the decoders round
+// in other places.
+func TestHalvedColourIsViewed(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	read := func(name string) []byte {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	write(t, filepath.Join(r.base, "input", "h.jpg"), read("halved.jpg"))
+	want, _, err := image.Decode(bytes.NewReader(read("halved.png")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := r.do("GET", "/view?type=input&filename=h.jpg&channel=rgb", "")
+	got, _, err := image.Decode(strings.NewReader(a.body))
+	if a.status != 200 || err != nil || got.Bounds() != want.Bounds() {
+		t.Fatalf("%d %v", a.status, err)
+	}
+	const near = 3
+	for y := range want.Bounds().Dy() {
+		for x := range want.Bounds().Dx() {
+			r1, g1, b1, _ := got.At(x, y).RGBA()
+			r2, g2, b2, _ := want.At(x, y).RGBA()
+			for _, d := range []int{int(r1>>8) - int(r2>>8), int(g1>>8) - int(g2>>8), int(b1>>8) - int(b2>>8)} {
+				if d > near || -d > near {
+					t.Errorf("%d,%d differs by %d", x, y, d)
+				}
+			}
+		}
 	}
 }

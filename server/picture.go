@@ -85,8 +85,11 @@ func decodePicture(data []byte) (picture, error) {
 		return picture{}, err
 	}
 	p := picture{img: img, mode: modeOf(img)}
-	if format == "png" {
+	switch format {
+	case "png":
 		p.readPNG(data)
+	case "jpeg":
+		p.img = imaging.SmoothJPEG(img)
 	}
 	return p, nil
 }

@@ -117,7 +117,9 @@ func (s *Server) readPart(u *upload, p *multipart.Part) error {
 		err = fmt.Errorf("reading a form: the field %q has more than %d bytes", name, maxFieldSize)
 	}
 	if err == nil && !known {
-		u.fields[name] = string(text)
+		if u.fields[name], err = decodedText(text, p.Header.Get(echo.HeaderContentType)); err != nil {
+			err = fmt.Errorf("reading a form: the field %q: %w", name, err)
+		}
 	}
 	return err
 }

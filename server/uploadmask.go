@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -14,7 +16,11 @@ import (
 	"comfygo/engine/imaging"
 	"comfygo/folders"
 	"comfygo/nodes/pyjson"
+	"comfygo/server/webp"
 )
+
+// alphaEndings are those of files that can hold alpha. All but WebP files are written as PNG; readers go by the contents.
+var alphaEndings = []string{".png", ".apng", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".ico", ".tga"}
 
 // postUploadMask keeps a picture of the folders with the alpha of the uploaded one.
 func (s *Server) postUploadMask(c echo.Context) error {
@@ -29,6 +35,9 @@ func (s *Server) postUploadMask(c echo.Context) error {
 		original, ok := s.original(c, ref)
 		if !ok {
 			return nil // upstream answers as if the mask had been written
+		}
+		if ext := strings.ToLower(filepath.Ext(path)); !slices.Contains(alphaEndings, ext) {
+			return trouble("keeping a mask: pictures with alpha cannot be kept as %q", ext)
 		}
 		return s.mask(c, original, u.staged, path)
 	})
@@ -92,6 +101,12 @@ func (s *Server) mask(c echo.Context, original, maskFile, path string) error {
 			pix[4*i+3] = a
 		}
 		var b bytes.Buffer
+		if strings.EqualFold(filepath.Ext(path), ".webp") {
+			const quality = 80 // Pillow's
+			masked := &image.NRGBA{Pix: pix, Stride: 4 * w, Rect: image.Rect(0, 0, w, h)}
+			err := webp.Encode(&b, masked, quality, true)
+			return b.Bytes(), err
+		}
 		err := imaging.WritePNG(&b, pix, w, h, 4, imaging.PNGOptions{Level: 4, Text: texts})
 		return b.Bytes(), err
 	})
