@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -134,6 +135,9 @@ func (g *originGuard) loopback(ctx context.Context, host string) bool {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return a.Unmap().IsLoopback()
 	}
+	if first, ok := oldAddress(host); ok {
+		return first == 127
+	}
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}
@@ -157,4 +161,27 @@ func (g *originGuard) loopback(ctx context.Context, host string) bool {
 	g.known[host] = loopbackFact{is, time.Now().Add(factAge)}
 	g.mu.Unlock()
 	return is
+}
+
+// oldAddress reads an address in one of the forms of inet_aton, which system resolvers take, as 127.1, 0x7f.1 and
+// 2130706433; first is its first byte.
+func oldAddress(host string) (first uint64, ok bool) {
+	parts := strings.Split(host, ".")
+	if len(parts) > 4 {
+		return 0, false
+	}
+	for i, part := range parts {
+		bits := 8
+		if i == len(parts)-1 {
+			bits = 8 * (5 - len(parts))
+		}
+		n, err := strconv.ParseUint(part, 0, bits)
+		if err != nil || strings.ContainsAny(part, "_oObB") {
+			return 0, false
+		}
+		if i == 0 {
+			first = n >> (bits - 8)
+		}
+	}
+	return first, true
 }
