@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"comfygo/engine"
+	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/nodes/pyjson"
 )
@@ -12,6 +13,12 @@ import (
 // Show writes a value of any link as Python's str does upstream, where latents are dictionaries, a conditioning is a list
 // of pairs and noise levels are a tensor. edge is how many elements at each edge of a large tensor are written.
 func Show(v any, edge int) string { return pyjson.Str(shown(v, edge)) }
+
+// Plain is a value that is a list or a number in JSON upstream.
+type Plain interface {
+	// Plain returns it as pyjson has it.
+	Plain() any
+}
 
 // written is text that stands for itself within a list or a dictionary.
 type written string
@@ -22,6 +29,8 @@ func (w written) String() string { return string(w) }
 // shown turns a value into one that pyjson prints as upstream prints it.
 func shown(v any, edge int) any {
 	switch v := v.(type) {
+	case Plain:
+		return v.Plain()
 	case *tensor.Tensor:
 		return written(v.Text(edge))
 	case []float32:
@@ -35,6 +44,8 @@ func shown(v any, edge int) any {
 			entries[i] = shownCond(c, edge)
 		}
 		return entries
+	case sampling.Area:
+		return shownArea(v)
 	case []any:
 		items := make([]any, len(v))
 		for i, e := range v {
@@ -81,14 +92,37 @@ func parts(first *tensor.Tensor, along []*tensor.Tensor, edge int) written {
 	return written("NestedTensor([" + text + "])")
 }
 
-// shownCond is the pair of the encoding and everything else by name; Go's maps have no order, so it is that of the names.
+// shownArea has the sizes before the offsets; cells are whole numbers.
+func shownArea(a sampling.Area) pyjson.Tuple {
+	var t pyjson.Tuple
+	if a.Percent {
+		t = append(t, "percentage")
+	}
+	for _, v := range slices.Concat(a.Size, a.Offset) {
+		if a.Percent {
+			t = append(t, v)
+		} else {
+			t = append(t, int(v))
+		}
+	}
+	return t
+}
+
+// condOrder is the order in which upstream's nodes set these keys.
+var condOrder = []string{"area", "strength", "mask", "set_area_to_bounds", "mask_strength", "start_percent", "end_percent"}
+
+// shownCond is the pair of the encoding and everything else by name. Go's maps have no order: keys that several nodes set come as upstream
+// has them, others by name.
 func shownCond(c engine.Cond, edge int) []any {
 	o := pyjson.NewObject()
 	if c.Pooled != nil {
 		o.Set("pooled_output", shown(c.Pooled, edge))
 	}
-	for _, k := range slices.Sorted(maps.Keys(c.Values)) {
-		o.Set(k, shown(c.Values[k], edge))
+	rest := slices.DeleteFunc(slices.Sorted(maps.Keys(c.Values)), func(k string) bool { return slices.Contains(condOrder, k) })
+	for _, k := range slices.Concat(condOrder, rest) {
+		if v, ok := c.Values[k]; ok {
+			o.Set(k, shown(v, edge))
+		}
 	}
 	return []any{shown(c.Tokens, edge), o}
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"comfygo/engine"
+	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/nodes"
 	"comfygo/nodes/pyjson"
@@ -35,6 +36,12 @@ func TestShow(t *testing.T) {
 			engine.Conditioning{{Tokens: one(1, 1, 1, 1), Pooled: one(2, 1, 1), Values: map[string]any{"strength": 0.5, "area": "x"}}},
 			"[[tensor([[[1.]]]), {'pooled_output': tensor([[2.]]), 'area': 'x', 'strength': 0.5}]]",
 		},
+		"order": {
+			engine.Conditioning{{Values: map[string]any{"end_percent": 1.0, "set_area_to_bounds": false, "mask_strength": 0.5, "b": 1, "a": 2, "start_percent": 0.0}}},
+			"[[None, {'set_area_to_bounds': False, 'mask_strength': 0.5, 'start_percent': 0.0, 'end_percent': 1.0, 'a': 2, 'b': 1}]]",
+		},
+		"cells":  {sampling.Area{Size: []float64{16, 8}, Offset: []float64{2, 1}}, "(16, 8, 2, 1)"},
+		"shares": {sampling.Area{Size: []float64{0.3, 0.5}, Offset: []float64{0, 0.1}, Percent: true}, "('percentage', 0.3, 0.5, 0.0, 0.1)"},
 		"list":   {[]any{one(1, 1), nil, []float32{2}}, "[tensor([1.]), None, tensor([2.])]"},
 		"object": {pyjson.NewObject("a", one(1, 1)), "{'a': tensor([1.])}"},
 		"text":   {"x'y", "x'y"},

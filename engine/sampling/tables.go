@@ -79,6 +79,9 @@ func tabled(name string, table map[string][]float64, family string, steps int, d
 
 // GITS returns the levels for a coefficient from 0.8 to 1.5 in twentieths. Upstream: GITSScheduler.
 func GITS(coefficient float64, steps int, denoise float64) ([]float32, error) {
+	if denoise <= 0 {
+		return nil, nil
+	}
 	rows, ok := gitsLevels()[int(math.RoundToEven(coefficient*100))]
 	if !ok {
 		return nil, fmt.Errorf("making the gits schedule: there are no levels for the coefficient %g", coefficient)

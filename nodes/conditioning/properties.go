@@ -24,6 +24,9 @@ func init() {
 // Range is what TIMESTEPS_RANGE links carry: a part of the way from noise (0) to picture (1).
 type Range struct{ Start, End float64 }
 
+// Plain implements nodes.Plain.
+func (r *Range) Plain() any { return []any{r.Start, r.End} }
+
 // Hooks are what HOOKS links carry: changes of the model that an entry brings with it.
 type Hooks interface {
 	// Join returns these hooks and others together.

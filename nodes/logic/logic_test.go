@@ -5,6 +5,7 @@ import (
 
 	"comfygo/engine/tensor"
 	"comfygo/nodes"
+	"comfygo/nodes/conditioning"
 	"comfygo/nodes/logic"
 	"comfygo/nodes/pyjson"
 )
@@ -34,6 +35,7 @@ func TestResults(t *testing.T) {
 		"any float":   {&logic.PreviewAny{Source: 1.0}, "['1.0']"},
 		"any nothing": {&logic.PreviewAny{}, "['None']"},
 		"any nested":  {&logic.PreviewAny{Source: nested}, `['{\n    "ä": [\n        1,\n        {}\n    ],\n    "b": []\n}']`},
+		"any range":   {&logic.PreviewAny{Source: &conditioning.Range{Start: 0, End: 0.5}}, `['[\n    0.0,\n    0.5\n]']`},
 		"any sigmas":  {&logic.PreviewAny{Source: []float32{14.6, 1, 0}}, `['tensor([14.6000,  1.0000,  0.0000])']`},
 		"not zero":    {&logic.Not{Value: tensor.New(1)}, "[True]"},
 		"and short":   {&logic.And{Values: values(false, tensor.New(2))}, "[False]"},

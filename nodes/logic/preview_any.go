@@ -33,6 +33,9 @@ const previewEdge = 6
 
 // describe writes JSON values as indented JSON and everything else as Python prints it.
 func describe(v any) string {
+	if p, ok := v.(nodes.Plain); ok {
+		v = p.Plain()
+	}
 	switch v.(type) {
 	case []any, *pyjson.Object:
 		if b, err := pyjson.Indent(v, 4); err == nil {

@@ -65,7 +65,11 @@ func (*KarrasScheduler) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *KarrasScheduler) Run(_ *nodes.Context) (nodes.Result, error) {
-	return levels(es.KarrasSigmas(n.Steps, n.SigmaMax, n.SigmaMin, n.Rho))
+	sigmas, err := es.KarrasSigmas(n.Steps, n.SigmaMax, n.SigmaMin, n.Rho)
+	if err != nil && n.Rho == 0 {
+		return nodes.Result{}, nodes.Errorf("ZeroDivisionError", "%w", err)
+	}
+	return levels(sigmas, err)
 }
 
 // ExponentialScheduler makes levels that are even in the logarithm.
@@ -237,7 +241,11 @@ func (*GITSScheduler) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *GITSScheduler) Run(_ *nodes.Context) (nodes.Result, error) {
-	return levels(es.GITS(n.Coeff, n.Steps, n.Denoise))
+	sigmas, err := es.GITS(n.Coeff, n.Steps, n.Denoise)
+	if err != nil {
+		return nodes.Result{}, nodes.Errorf("KeyError", "%w", err) // there is a table for every number of steps
+	}
+	return nodes.Out(sigmas), nil
 }
 
 // OptimalStepsScheduler makes levels for few steps of flow models.

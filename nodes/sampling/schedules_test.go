@@ -97,6 +97,7 @@ func TestLevelsByHand(t *testing.T) {
 	}
 	compareLevels(t, "manual", run("ManualSigmas", "sigmas", "1, 0.5;.25 x-3")[0].([]float32), []float32{1, 0.5, 0.25, -3})
 	compareLevels(t, "no denoise", run("AlignYourStepsScheduler", "model_type", "SD1", "denoise", 0.0)[0].([]float32), nil)
+	compareLevels(t, "no denoise before the table is looked at", run("GITSScheduler", "coeff", 0.94, "denoise", 0.0)[0].([]float32), nil)
 	split := run("SplitSigmasDenoise", "sigmas", []float32{3, 2, 1, 0}, "denoise", 0.0)
 	compareLevels(t, "nothing to split off", split[0].([]float32), nil)
 	compareLevels(t, "the last level", split[1].([]float32), []float32{0})
@@ -144,8 +145,12 @@ func TestWrongLevelsAreErrors(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", class, err)
 		}
-		if r, err := node.Run(nodes.TestContext(t.Context(), nodes.Services{})); err == nil {
+		r, err := node.Run(nodes.TestContext(t.Context(), nodes.Services{}))
+		if err == nil {
 			t.Errorf("%s with %v gives %v", class, pairs, r.Values)
+		}
+		if want := map[string]string{"KarrasScheduler": "ZeroDivisionError", "GITSScheduler": "KeyError"}[class]; want != "" && nodes.ExceptionType(err) != want {
+			t.Errorf("%s fails with %s, want %s", class, nodes.ExceptionType(err), want)
 		}
 	}
 }
