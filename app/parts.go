@@ -18,7 +18,7 @@ import (
 	"comfygo/folders"
 	"comfygo/metrics/tracing"
 	"comfygo/nodes"
-	_ "comfygo/nodes/all" // fills the registry
+	"comfygo/nodes/all"
 )
 
 // Version is comfygo's own.
@@ -57,7 +57,7 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 	engineCfg.Watch = watchNetworks(p.tracer)
 	p.engine = engine.New(engineCfg)
 	p.executor = executor.New(executor.Config{
-		Registry: nodes.Default(),
+		Registry: all.Registry(),
 		Services: nodes.Services{
 			Folders: dirs, Engine: p.engine, Metadata: !cfg.DisableMetadata,
 			Preview: preview.Settings{Method: cfg.PreviewMethod, Size: cfg.PreviewSize},

@@ -92,3 +92,15 @@ func (r *Registry) Without(names ...string) *Registry {
 	}
 	return n
 }
+
+// Arranged returns a copy with the named classes first, in the order of the names; the others follow in their own.
+func (r *Registry) Arranged(names []string) *Registry {
+	n := NewRegistry()
+	for _, name := range slices.Concat(names, r.order) {
+		if c, there := r.byName[name]; there && n.byName[name] == nil {
+			n.order = append(n.order, name)
+			n.byName[name] = c
+		}
+	}
+	return n
+}

@@ -1,4 +1,5 @@
-// Package all brings every family of nodes into the default registry. It holds nothing but imports.
+// Package all brings every family of nodes into the default registry, and knows in which order they are listed. It must
+// not know what any of them does.
 package all
 
 import (
