@@ -204,6 +204,7 @@ func TestRefusalsReadable(t *testing.T) {
 		{Request: "PUT /prompt", Headers: map[string]string{"X-API-Key": theKey}, Status: 405, Want: map[string]string{"Access-Control-Allow-Origin": ""}},
 		{Request: "OPTIONS /prompt", Status: 200, Want: mayRead},
 		{Request: "OPTIONS *", Status: 200, Want: mayRead},
+		{Request: "OPTIONS /x.png", Status: 200, Want: map[string]string{"Cache-Control": "public, max-age=86400"}},
 		{Request: "GET /app", Status: 200},
 		{Request: "GET /app/", Status: 308, Want: map[string]string{"Location": `\.\./app`}},
 		{Request: "GET /app/none.js", Status: 401},

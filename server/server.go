@@ -137,13 +137,13 @@ func (s *Server) router() {
 	e.HTTPErrorHandler = s.handleError
 	e.Pre(plainPath)
 	e.Use(s.measured, paced, middleware.RequestLog(s.log), v2Refusals)
+	e.Use(middleware.CacheControl())
 	if s.cfg.CORSOrigin != "" {
 		e.Use(middleware.CORS(s.cfg.CORSOrigin))
 	}
 	if ask := s.asksWho(); ask != nil {
 		e.Use(ask, s.whileWelcome)
 	}
-	e.Use(middleware.CacheControl())
 	if s.cfg.CORSOrigin == "" {
 		e.Use(middleware.OriginGuard(middleware.Origins{Logger: s.log, Except: s.comesBack}))
 	}
