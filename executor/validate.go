@@ -132,7 +132,8 @@ type validation struct {
 	// services are what the validators of classes reach.
 	services nodes.Services
 	done     map[string]*checked
-	order    []string // of done
+	bad      []string // of done, those with reasons of their own
+	blames   int      // entries of dependent_outputs so far
 	path     []string // the nodes being checked, each needed by the one before
 	onPath   map[string]bool
 	errors   *pyjson.Object
@@ -144,9 +145,14 @@ type checked struct {
 	reasons []any
 }
 
+// faulty reports whether the node itself has errors, not only what it needs. nil is a node that was not checked.
+func (c *checked) faulty() bool { return c != nil && !c.ok && len(c.reasons) > 0 }
+
 func (v *validation) record(id string, c *checked) {
-	if _, there := v.done[id]; !there {
-		v.order = append(v.order, id)
+	if old := v.done[id]; !c.faulty() && old.faulty() {
+		v.bad = slices.DeleteFunc(v.bad, func(b string) bool { return b == id })
+	} else if c.faulty() && !old.faulty() {
+		v.bad = append(v.bad, id)
 	}
 	v.done[id] = c
 }
@@ -181,23 +187,28 @@ func (v *validation) outputs(ids []string) Verdict {
 	return Verdict{OK: true, Outputs: good, NodeErrors: v.errors}
 }
 
+// mostBlames bounds the dependent outputs that are listed: a prompt of n broken outputs would have n² of them.
+const mostBlames = 1_000_000
+
 // blame notes an output as depending on every node with errors found so far.
 func (v *validation) blame(output string) {
-	for _, id := range v.order {
-		c := v.done[id]
-		if c.ok || len(c.reasons) == 0 {
-			continue
-		}
+	for _, id := range v.bad {
 		o := v.errors.Object(id)
 		if o == nil {
 			class, _ := v.prompt.Object(id).Get("class_type")
-			o = pyjson.NewObject("errors", c.reasons, "dependent_outputs", []any{}, "class_type", class)
+			o = pyjson.NewObject("errors", v.done[id].reasons, "dependent_outputs", []any{}, "class_type", class)
 			v.errors.Set(id, o)
+		} else if v.blames >= mostBlames {
+			continue
 		}
+		v.blames++
 		list, _ := o.Get("dependent_outputs")
 		o.Set("dependent_outputs", append(list.([]any), output))
 	}
 }
+
+// deepest is how many nodes may need each other in a row. Upstream ends a few below Python's 1000 calls, in the same words.
+const deepest = 4000
 
 // node checks one node and what it needs. The error is an exception of upstream's kind.
 func (v *validation) node(id string) (*checked, error) {
@@ -210,6 +221,9 @@ func (v *validation) node(id string) (*checked, error) {
 	}
 	if err := v.ctx.Err(); err != nil {
 		return nil, context.Cause(v.ctx)
+	}
+	if len(v.path) >= deepest {
+		return nil, nodes.Errorf("RecursionError", "maximum recursion depth exceeded")
 	}
 	data := v.prompt.Object(id)
 	inputs := data.Object("inputs")
@@ -241,18 +255,29 @@ func (v *validation) node(id string) (*checked, error) {
 	return c, nil
 }
 
+// Cycles longer than longCycle, which upstream does not follow to their end, are told by their first shownOfCycle nodes.
+const (
+	longCycle    = 1000
+	shownOfCycle = 50
+)
+
 // cycle marks every node of a cycle; path begins and ends with the same node.
 func (v *validation) cycle(path []string) {
-	members := []any{}
-	steps := make([]string, len(path))
-	for i, id := range path {
-		steps[i] = fmt.Sprintf("%s (%s)", id, v.prompt.Object(id).String("class_type"))
-		if !contains(members, id) {
-			members = append(members, id)
-		}
+	members, shown := path[:len(path)-1], path
+	if len(path) > longCycle {
+		shown = path[:shownOfCycle]
 	}
+	steps := make([]string, len(shown))
+	for i, id := range shown {
+		steps[i] = fmt.Sprintf("%s (%s)", id, v.prompt.Object(id).String("class_type"))
+	}
+	named := make([]any, 0, len(shown))
+	for _, id := range members[:min(len(members), len(shown))] {
+		named = append(named, id)
+	}
+	details := strings.Join(steps, " -> ")
 	for _, m := range members {
-		v.record(m.(string), &checked{reasons: []any{problemObject("dependency_cycle", "Dependency cycle detected", strings.Join(steps, " -> "),
-			pyjson.NewObject("node_id", m, "cycle_nodes", members))}})
+		v.record(m, &checked{reasons: []any{problemObject("dependency_cycle", "Dependency cycle detected", details,
+			pyjson.NewObject("node_id", m, "cycle_nodes", named))}})
 	}
 }
