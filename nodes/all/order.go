@@ -13,4 +13,4 @@ import (
 var order string
 
 // Registry returns the default registry in upstream's order. Classes that upstream does not have come last.
-func Registry() *nodes.Registry { return nodes.Default().Arranged(strings.Fields(order)) }
+func Registry() *nodes.Registry { return nodes.Default().Arranged(strings.Split(order, "\n")) }
