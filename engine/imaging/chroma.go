@@ -37,47 +37,90 @@ func whole(pixels int) []place {
 	return out
 }
 
-// jpegColours brings the colours of a JPEG file to 8 bits as FFmpeg's swscale does for upstream: it gives halved colour to
-// the pixels as it is when the height is even, which Picture.Tensors does too, and smooths it otherwise, along the rows for
-// odd widths alone.
+// jpegColours brings the colours of a JPEG file to 8 bits as FFmpeg's swscale does for upstream: it gives halved colours to the
+// pixels as they are when the height is even, and smooths them otherwise, along the rows for odd widths alone.
 func jpegColours(img image.Image) image.Image {
 	y, ok := img.(*image.YCbCr)
 	if !ok {
 		return img
 	}
 	w, h := y.Rect.Dx(), y.Rect.Dy()
-	if h%2 == 0 {
-		return img
-	}
-	across, down := repeated(w), whole(h)
-	if w%2 == 1 {
-		across = between(w, (w+1)/2, float64(w)/float64((w+1)/2))
-	}
+	across, down := whole(w), whole(h)
 	switch y.SubsampleRatio {
+	case image.YCbCrSubsampleRatio444:
+		return smoothed(y, across, down, fullRange)
 	case image.YCbCrSubsampleRatio420:
 		down = between(h, (h+1)/2, float64(h)/float64((h+1)/2))
 	case image.YCbCrSubsampleRatio422:
 	default:
 		return img
 	}
-	return smoothed(y, across, down, func(y, cb, cr float32) (r, g, b float32) {
-		return y + 1.402*cr, y - 0.344136*cb - 0.714136*cr, y + 1.772*cb
+	if h%2 == 0 {
+		return inWords(y)
+	}
+	across = repeated(w)
+	if w%2 == 1 {
+		across = between(w, (w+1)/2, float64(w)/float64((w+1)/2))
+	}
+	return smoothed(y, across, down, fullRange)
+}
+
+// fullRange is JFIF's conversion.
+func fullRange(y, cb, cr float32) (r, g, b float32) {
+	return y + 1.402*cr, y - 0.344136*cb - 0.714136*cr, y + 1.772*cb
+}
+
+// inWords converts as swscale's vectors of 16-bit words do: differences times eight, by coefficients of BT.601 times 2^13, of which the
+// upper word is kept, rounded down.
+func inWords(img *image.YCbCr) *image.RGBA {
+	const (
+		bits           = 13
+		vToR, uToB     = 11485, 14516
+		uToG, vToG     = -2819, -5850
+		least, highest = 0, 255
+	)
+	out := image.NewRGBA(image.Rectangle{Max: img.Rect.Size()})
+	w, h := img.Rect.Dx(), img.Rect.Dy()
+	clip := func(v int) byte { return byte(max(least, min(v, highest))) }
+	parallel(h, w*8, func(from, to int) {
+		for y := from; y < to; y++ {
+			row := out.Pix[y*out.Stride:]
+			at := img.COffset(img.Rect.Min.X, img.Rect.Min.Y+y)
+			luma, cb, cr := img.Y[img.YOffset(img.Rect.Min.X, img.Rect.Min.Y+y):], img.Cb[at:], img.Cr[at:]
+			for x := range w {
+				l, u, v := int(luma[x]), int(cb[x/2])-128, int(cr[x/2])-128
+				row[4*x] = clip(l + v*vToR>>bits)
+				row[4*x+1] = clip(l + u*uToG>>bits + v*vToG>>bits)
+				row[4*x+2] = clip(l + u*uToB>>bits)
+				row[4*x+3] = 255
+			}
+		}
 	})
+	return out
+}
+
+// halvedHeight spreads colour as libwebp does.
+func halvedHeight(_, h int) []place {
+	const halves = 2
+	return between(h, (h+1)/2, halves)
+}
+
+// stretchedHeight spreads the colour of still pictures as upstream does, by way of FFmpeg: it enlarges pictures whose width is no multiple
+// of 32 before they are converted; in the others colour is stretched over an odd height.
+func stretchedHeight(w, h int) []place {
+	if w%enlarged != 0 {
+		return halvedHeight(w, h)
+	}
+	return between(h, (h+1)/2, float64(h)/float64((h+1)/2))
 }
 
 // webpColours brings the colours of a lossy WebP file to 8 bits. Its colour is halved both ways and smoothed, luma is 16…235
-// and colour differences are 16…240 of BT.601. Upstream enlarges pictures whose width is no multiple of 32 before they are
-// converted; in the others colour is stretched over an odd height.
-func webpColours(img *image.YCbCr) *image.RGBA {
+// and colour differences are 16…240 of BT.601.
+func webpColours(img *image.YCbCr, down func(w, h int) []place) *image.RGBA {
 	w, h := img.Rect.Dx(), img.Rect.Dy()
 	const halves, luma, colour = 2, 255.0 / 219, 255.0 / 224
-	down := between(h, (h+1)/2, halves)
-	if w%enlarged == 0 {
-		down = between(h, (h+1)/2, float64(h)/float64((h+1)/2))
-	}
-	return smoothed(img, between(w, (w+1)/2, halves), down, func(y, cb, cr float32) (r, g, b float32) {
-		y, cb, cr = (y-16)*luma, cb*colour, cr*colour
-		return y + 1.402*cr, y - 0.344136*cb - 0.714136*cr, y + 1.772*cb
+	return smoothed(img, between(w, (w+1)/2, halves), down(w, h), func(y, cb, cr float32) (r, g, b float32) {
+		return fullRange((y-16)*luma, cb*colour, cr*colour)
 	})
 }
 

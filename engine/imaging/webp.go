@@ -204,7 +204,7 @@ func FirstWebP(data []byte, limit int64) (img image.Image, opaque bool, err erro
 		return nil, false, noEOF(err)
 	}
 	if !animated {
-		img, err = decodeStill(data)
+		img, err = decodeStill(data, halvedHeight)
 		return img, webpOpaque(data) || !hasAlpha(img), noEOF(err)
 	}
 	if len(parts) == 0 {
@@ -223,7 +223,7 @@ func decodeWebP(data []byte) ([]image.Image, error) {
 		return nil, err
 	}
 	if !animated {
-		img, err := decodeStill(data)
+		img, err := decodeStill(data, stretchedHeight)
 		return []image.Image{img}, err
 	}
 	return composed(size, parts)
@@ -234,7 +234,7 @@ func composed(size image.Point, parts []webpFrame) ([]image.Image, error) {
 	canvas := image.NewNRGBA(image.Rectangle{Max: size})
 	frames := make([]image.Image, 0, len(parts))
 	for i, f := range parts {
-		img, err := decodeStill(f.still())
+		img, err := decodeStill(f.still(), halvedHeight)
 		if err != nil {
 			return nil, fmt.Errorf("frame %d: %w", i, err)
 		}
@@ -250,17 +250,17 @@ func composed(size image.Point, parts []webpFrame) ([]image.Image, error) {
 	return frames, nil
 }
 
-// decodeStill decodes a file with one picture.
-func decodeStill(data []byte) (image.Image, error) {
+// decodeStill decodes a file with one picture; down is how its halved colour is spread over the rows.
+func decodeStill(data []byte, down func(w, h int) []place) (image.Image, error) {
 	img, err := webp.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
 	switch img := img.(type) {
 	case *image.YCbCr:
-		return webpColours(img), nil
+		return webpColours(img, down), nil
 	case *image.NYCbCrA:
-		out := webpColours(&img.YCbCr)
+		out := webpColours(&img.YCbCr, down)
 		nrgba := &image.NRGBA{Pix: out.Pix, Stride: out.Stride, Rect: out.Rect}
 		fillRows(nrgba, nrgba.Rect, func(to []byte, y int) {
 			for x := range len(to) / 4 {

@@ -44,6 +44,7 @@ def pictures():
     os.makedirs("upstream", exist_ok=True)
     for w, h in (21, 13), (20, 13), (21, 12):
         save(f"half_{w}x{h}.jpg", waves(w, h), "JPEG", subsampling=2, quality=95)
+        save(f"full_{w}x{h}.jpg", waves(w, h), "JPEG", subsampling=0, quality=95)
         save(f"across_{w}x{h}.jpg", waves(w, h), "JPEG", subsampling=1, quality=95)
     for w, h in (20, 18), (32, 13):
         save(f"waves_{w}x{h}.webp", waves(w, h), "WEBP", quality=95)
