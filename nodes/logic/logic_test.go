@@ -22,7 +22,9 @@ func TestResults(t *testing.T) {
 		node nodes.Node
 		want string
 	}{
-		"int":         {&logic.PrimitiveInt{Value: 7}, "[7]"},
+		"int":         {&logic.PrimitiveInt{Value: int64(7)}, "[7]"},
+		"whole float": {&logic.PrimitiveFloat{Value: int64(7)}, "[7]"},
+		"any as text": {&logic.PrimitiveString{Value: []any{1.0, nil}}, "[[1.0, None]]"},
 		"not empty":   {&logic.Not{Value: ""}, "[True]"},
 		"not list":    {&logic.Not{Value: []any{nil}}, "[False]"},
 		"and":         {&logic.And{Values: values(int64(1), "x", true)}, "[True]"},

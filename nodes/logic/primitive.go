@@ -6,6 +6,8 @@ func init() {
 	nodes.Register(&PrimitiveString{}, &PrimitiveStringMultiline{}, &PrimitiveInt{}, &PrimitiveFloat{}, &PrimitiveBoolean{})
 }
 
+// primitive is a class that gives on what it gets. The check of the prompt makes constants what the widget holds; a link may bring
+// anything, from a node that itself passes anything on.
 func primitive(name, title, output string, aliases ...string) nodes.Spec {
 	return nodes.Spec{
 		Name: name, DisplayName: title, Category: "utilities/primitive", Module: "comfy_extras.nodes_primitive", V3: true,
@@ -16,7 +18,7 @@ func primitive(name, title, output string, aliases ...string) nodes.Spec {
 
 // PrimitiveString gives a line of text.
 type PrimitiveString struct {
-	Value string `in:"value"`
+	Value any `in:"value" type:"STRING"`
 }
 
 // Spec implements nodes.Node.
@@ -29,7 +31,7 @@ func (n *PrimitiveString) Run(*nodes.Context) (nodes.Result, error) { return nod
 
 // PrimitiveStringMultiline gives a text of several lines.
 type PrimitiveStringMultiline struct {
-	Value string `in:"value" multiline:"true"`
+	Value any `in:"value" type:"STRING" multiline:"true"`
 }
 
 // Spec implements nodes.Node.
@@ -46,7 +48,7 @@ func (n *PrimitiveStringMultiline) Run(*nodes.Context) (nodes.Result, error) {
 
 // PrimitiveInt gives an integer.
 type PrimitiveInt struct {
-	Value int64 `in:"value" min:"-9223372036854775807" max:"9223372036854775807" control_after_generate:"\"fixed\""`
+	Value any `in:"value" type:"INT" min:"-9223372036854775807" max:"9223372036854775807" control_after_generate:"\"fixed\""`
 }
 
 // Spec implements nodes.Node.
@@ -57,7 +59,7 @@ func (n *PrimitiveInt) Run(*nodes.Context) (nodes.Result, error) { return nodes.
 
 // PrimitiveFloat gives a number.
 type PrimitiveFloat struct {
-	Value float64 `in:"value" min:"-9223372036854775807" max:"9223372036854775807" step:"0.1"`
+	Value any `in:"value" type:"FLOAT" min:"-9223372036854775807" max:"9223372036854775807" step:"0.1"`
 }
 
 // Spec implements nodes.Node.
@@ -68,7 +70,7 @@ func (n *PrimitiveFloat) Run(*nodes.Context) (nodes.Result, error) { return node
 
 // PrimitiveBoolean gives true or false.
 type PrimitiveBoolean struct {
-	Value bool `in:"value"`
+	Value any `in:"value" type:"BOOLEAN"`
 }
 
 // Spec implements nodes.Node.
