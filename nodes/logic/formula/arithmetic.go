@@ -229,7 +229,7 @@ func power(x, y *big.Int) (any, error) {
 		if x.Sign() == 0 {
 			return nil, fail("ZeroDivisionError", "0.0 cannot be raised to a negative power")
 		}
-		return math.Pow(float64(x.Int64()), float64(y.Int64())), nil
+		return exactPow(float64(x.Int64()), float64(y.Int64())), nil
 	}
 	if int64(x.BitLen())*y.Int64() > maxBits {
 		return nil, fail("NumberTooHigh", "%s ** %s is too large", x, y)
@@ -295,7 +295,7 @@ func floatPower(x, y float64) (any, error) {
 	if x == 0 && y < 0 {
 		return nil, fail("ZeroDivisionError", "0.0 cannot be raised to a negative power")
 	}
-	z := math.Pow(x, y)
+	z := exactPow(x, y)
 	switch {
 	case math.IsNaN(z) && !math.IsNaN(x) && !math.IsNaN(y):
 		return nil, fail("ValueError", "%v ** %v is no real number", x, y)

@@ -14,8 +14,8 @@ var functions = map[string]func([]any) (any, error){
 	"sum": sum, "min": extreme("<"), "max": extreme(">"), "abs": abs, "round": round, "pow": pow,
 	"sqrt": real1(math.Sqrt, func(x float64) bool { return x >= 0 }), "ceil": toWhole(math.Ceil), "floor": toWhole(math.Floor),
 	"int": toWhole(math.Trunc), "float": toFloat, "log": log,
-	"log2": real1(math.Log2, positive), "log10": real1(math.Log10, positive),
-	"sin": real1(math.Sin, finite), "cos": real1(math.Cos, finite), "tan": real1(math.Tan, finite),
+	"log2": real1(exactLogTo(2), positive), "log10": real1(exactLogTo(10), positive),
+	"sin": real1(exactSin, finite), "cos": real1(exactCos, finite), "tan": real1(exactTan, finite),
 }
 
 func positive(x float64) bool { return x > 0 }
@@ -41,7 +41,7 @@ func real1(f func(float64) float64, domain func(float64) bool) func([]any) (any,
 }
 
 func log(args []any) (any, error) {
-	ln := real1(math.Log, positive)
+	ln := real1(exactLog, positive)
 	if len(args) != 2 {
 		return ln(args)
 	}
