@@ -121,6 +121,12 @@ func sum(args []any) (any, error) {
 func extreme(op string) func([]any) (any, error) {
 	return func(args []any) (any, error) {
 		list := items(args)
+		if len(args) == 0 {
+			return nil, wrongCount(args)
+		}
+		if _, isList := args[0].([]any); len(args) == 1 && !isList {
+			return nil, fail("TypeError", "a %s alone is nothing to choose from", typeName(args[0]))
+		}
 		if len(list) == 0 {
 			return nil, fail("ValueError", "there are no numbers to choose from")
 		}
