@@ -3,7 +3,9 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
 
 	"github.com/labstack/echo/v4"
 
@@ -75,6 +77,9 @@ func (s *Server) handleError(err error, c echo.Context) {
 	case errors.As(err, &u):
 		s.log.Warn("refusing a request", "method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
 		s.clearError(c, u)
+	case diskTrouble(err):
+		s.log.Error("handling a request", "method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
+		s.clearError(c, &unusable{err})
 	default:
 		attrs := []any{"method", c.Request().Method, "path", c.Request().URL.Path, "error", err}
 		var p *middleware.PanicError
@@ -84,6 +89,13 @@ func (s *Server) handleError(err error, c echo.Context) {
 		s.log.Error("handling a request", attrs...)
 		s.text(c, http.StatusInternalServerError, troubleText)
 	}
+}
+
+// diskTrouble reports whether the disk is to blame: it is full, may not be written, or a folder is none any more.
+func diskTrouble(err error) bool {
+	var path *fs.PathError
+	var link *os.LinkError
+	return errors.As(err, &path) || errors.As(err, &link)
 }
 
 // clearError answers a request that cannot be used, in the shape of POST /prompt's errors.
