@@ -170,7 +170,7 @@ func (s *Server) getUsers(c echo.Context) error {
 	}
 	dir, err := s.users.dir(c.Request())
 	if err != nil {
-		return err
+		return trouble("finding the user's folder: %w", err)
 	}
 	return s.json(c, http.StatusOK, body.Set("migrated", exists(dir)))
 }
