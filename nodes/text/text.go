@@ -26,6 +26,16 @@ func spec(name, title string, outputs []nodes.Output, aliases ...string) nodes.S
 	}
 }
 
+// longest bounds the texts that nodes make, in bytes: a chain that doubles its text would end the process.
+const longest = 256 << 20
+
+func fits(length int) error {
+	if length > longest {
+		return nodes.Errorf("MemoryError", "making a text: %d bytes are more than %d", length, longest)
+	}
+	return nil
+}
+
 // StringConcatenate joins two texts.
 type StringConcatenate struct {
 	A         string `in:"string_a" multiline:"true"`
@@ -41,6 +51,9 @@ func (*StringConcatenate) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *StringConcatenate) Run(*nodes.Context) (nodes.Result, error) {
+	if err := fits(len(n.A) + len(n.Delimiter) + len(n.B)); err != nil {
+		return nodes.Result{}, err
+	}
 	return nodes.Out(n.A + n.Delimiter + n.B), nil
 }
 
@@ -141,6 +154,11 @@ func (*StringReplace) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *StringReplace) Run(*nodes.Context) (nodes.Result, error) {
+	if more := len(n.Replace) - len(n.Find); more > 0 {
+		if err := fits(len(n.String) + strings.Count(n.String, n.Find)*more); err != nil {
+			return nodes.Result{}, err
+		}
+	}
 	return nodes.Out(strings.ReplaceAll(n.String, n.Find, n.Replace)), nil
 }
 

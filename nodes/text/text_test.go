@@ -4,11 +4,12 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 
 	"comfygo/nodes"
 	"comfygo/nodes/pyjson"
-	_ "comfygo/nodes/text"
+	"comfygo/nodes/text"
 )
 
 func TestTextEqualsUpstream(t *testing.T) {
@@ -82,4 +83,20 @@ func FuzzCases(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestTextsThatGrow refuses texts that would fill the memory.
+func TestTextsThatGrow(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 1<<20)
+	for name, n := range map[string]interface {
+		Run(*nodes.Context) (nodes.Result, error)
+	}{
+		"concatenated": &text.StringConcatenate{A: strings.Repeat(long, 128), B: strings.Repeat(long, 128), Delimiter: ","},
+		"replaced":     &text.StringReplace{String: long, Find: "x", Replace: long},
+	} {
+		if _, err := n.Run(nil); err == nil || !strings.Contains(err.Error(), "making a text") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
