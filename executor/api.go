@@ -132,6 +132,17 @@ type Event struct {
 	Broadcast bool
 	// Preview is the picture of a preview event.
 	Preview *Preview
+	// Node is the node whose progress has changed, of a progress_state event; its data have all nodes.
+	Node NodeState
+}
+
+// NodeState is how far a node has come.
+type NodeState struct {
+	ID           string
+	Value, Limit float64
+	Finished     bool
+	// Nodes is how many nodes have begun so far.
+	Nodes int
 }
 
 // Sink takes events in order. Send must not block for long; it is called from one goroutine at a time.

@@ -28,10 +28,15 @@ func (m *emitter) send(typ string, data *pyjson.Object, preview *Preview) {
 }
 
 func (m *emitter) sendLocked(typ string, data *pyjson.Object, preview *Preview) {
+	m.sendEventLocked(Event{Type: typ, Data: data, Preview: preview})
+}
+
+func (m *emitter) sendEventLocked(e Event) {
 	if m.closed || m.sink == nil {
 		return
 	}
-	m.sink.Send(Event{Type: typ, Data: data, Client: m.client, Broadcast: !m.hasOne, Preview: preview})
+	e.Client, e.Broadcast = m.client, !m.hasOne
+	m.sink.Send(e)
 }
 
 // toClient sends an event unless the job has no client.
@@ -63,13 +68,23 @@ func (m *emitter) close() {
 func (m *emitter) started(n *node) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.sendLocked("progress_state", m.progress.set(n, stateRunning, 0.0, 1.0, false), nil)
+	m.stateLocked(n, stateRunning, 0, 1, false)
 }
 
 func (m *emitter) finished(n *node) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.sendLocked("progress_state", m.progress.finish(n), nil)
+	limit, whole := m.progress.limit(n)
+	m.stateLocked(n, stateFinished, limit, limit, whole)
+}
+
+// stateLocked changes a node's row and sends all of them.
+func (m *emitter) stateLocked(n *node, state string, value, limit float64, whole bool) {
+	data := m.progress.set(n, state, value, limit, whole)
+	m.sendEventLocked(Event{
+		Type: "progress_state", Data: data,
+		Node: NodeState{ID: n.id, Value: value, Limit: limit, Finished: state == stateFinished, Nodes: m.progress.count},
+	})
 }
 
 func (m *emitter) advanced(n *node, promptID string, value, limit float64, preview *nodes.Preview) {
@@ -90,7 +105,7 @@ func (m *emitter) show(n *node, value, limit float64, preview *nodes.Preview) {
 }
 
 func (m *emitter) showLocked(n *node, value, limit float64, preview *nodes.Preview) *Preview {
-	m.sendLocked("progress_state", m.progress.set(n, stateRunning, value, limit, true), nil)
+	m.stateLocked(n, stateRunning, value, limit, true)
 	if preview == nil {
 		return nil
 	}

@@ -85,13 +85,12 @@ func (p *progressBoard) put(i int, row *progressRow) {
 	p.rows = rows
 }
 
-// finish sets a node to its end; one that has not started counts as one of one.
-func (p *progressBoard) finish(n *node) *pyjson.Object {
-	limit, whole := 1.0, true
+// limit is what a node has reached at its end; one that has not started counts as one of one.
+func (p *progressBoard) limit(n *node) (limit float64, whole bool) {
 	if row := p.row(n.id); row != nil {
-		limit, whole = row.limit, row.whole
+		return row.limit, row.whole
 	}
-	return p.set(n, stateFinished, limit, limit, whole)
+	return 1, true
 }
 
 // appendFigure writes a progress figure: counts without a point, shares of 1 with one.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 const (
 	// rememberedRuns is of how many jobs the times of the nodes are kept.
 	rememberedRuns = 200
-	// readingPause is how often at most the state of all nodes is read during a run.
-	readingPause = 20 * time.Millisecond
+	// rememberedNodes is how many nodes they may have together.
+	rememberedNodes = 100_000
 	// quickNode is what a node counts for of whose class nothing is known yet, in seconds.
 	quickNode = 0.01
 )
@@ -23,9 +24,6 @@ type runProgress struct {
 	jobID   string
 	classes map[string]string // of the nodes that the outputs need
 	nodes   map[string]*nodeProgress
-	unread  *pyjson.Object // the newest state that was not read yet, and when it came
-	unreadT time.Time
-	readT   time.Time
 	ended   bool
 }
 
@@ -62,11 +60,16 @@ func (r *runs) begin(j *queue.Job) {
 	if r.byID[j.ID] == nil {
 		r.order = append(r.order, j.ID)
 	}
-	if len(r.order) > rememberedRuns {
+	r.byID[j.ID], r.now = p, p
+	nodes := 0
+	for _, known := range r.byID {
+		nodes += len(known.classes)
+	}
+	for len(r.order) > 1 && (len(r.order) > rememberedRuns || nodes > rememberedNodes) {
+		nodes -= len(r.byID[r.order[0]].classes)
 		delete(r.byID, r.order[0])
 		r.order = r.order[1:]
 	}
-	r.byID[j.ID], r.now = p, p
 }
 
 // neededNodes returns the classes of the nodes that a job's outputs lead back to.
@@ -80,7 +83,7 @@ func neededNodes(j *queue.Job) map[string]string {
 		if _, known := found[id]; known || node == nil {
 			continue
 		}
-		found[id] = node.String("class_type")
+		found[strings.Clone(id)] = strings.Clone(node.String("class_type"))
 		for _, v := range node.Object("inputs").All() {
 			if link, ok := v.([]any); ok && len(link) == 2 {
 				if from, ok := link[0].(string); ok {
@@ -92,62 +95,32 @@ func neededNodes(j *queue.Job) map[string]string {
 	return found
 }
 
-// observe takes what an event tells of the running job. Reading the state of all nodes costs as much as there are nodes;
-// with many events in a short time only the last one before the pause's end is read.
+// observe takes what an event tells of the running job. Texts of events are copied: they may be parts of a long one.
 func (r *runs) observe(e executor.Event, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.now
+	if p == nil {
+		return
+	}
 	switch e.Type {
 	case "progress_state":
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.now == nil {
-			return
+		n := p.nodes[e.Node.ID]
+		if n == nil || n.cached {
+			n = &nodeProgress{start: at}
+			p.nodes[strings.Clone(e.Node.ID)] = n
 		}
-		if at.Sub(r.now.readT) < readingPause {
-			r.now.unread, r.now.unreadT = e.Data, at
-			return
+		n.value, n.limit = e.Node.Value, e.Node.Limit
+		if e.Node.Finished && n.end.IsZero() {
+			n.end = at
 		}
-		r.now.catchUp()
-		r.now.read(e.Data, at)
 	case "execution_cached":
 		ids, _ := e.Data.Get("nodes")
 		list, _ := ids.([]any)
-		r.mu.Lock()
-		defer r.mu.Unlock()
 		for _, id := range list {
-			if text, ok := id.(string); ok && r.now != nil {
-				r.now.nodes[text] = &nodeProgress{value: 1, limit: 1, start: at, end: at, cached: true}
+			if text, ok := id.(string); ok {
+				p.nodes[strings.Clone(text)] = &nodeProgress{value: 1, limit: 1, start: at, end: at, cached: true}
 			}
-		}
-	}
-}
-
-func (p *runProgress) catchUp() {
-	if p.unread != nil {
-		p.read(p.unread, p.unreadT)
-		p.unread = nil
-	}
-}
-
-func (p *runProgress) read(state *pyjson.Object, at time.Time) {
-	p.readT = at
-	text, err := pyjson.Marshal(state)
-	if err != nil {
-		return
-	}
-	o, err := pyjson.UnmarshalObject(text)
-	if err != nil {
-		return
-	}
-	for id, v := range o.Object("nodes").All() {
-		row, _ := v.(*pyjson.Object)
-		n := p.nodes[id]
-		if n == nil || n.cached {
-			n = &nodeProgress{start: at}
-			p.nodes[id] = n
-		}
-		n.value, n.limit = numberOf(row, "value"), numberOf(row, "max")
-		if row.String("state") == "finished" && n.end.IsZero() {
-			n.end = at
 		}
 	}
 }
@@ -160,7 +133,6 @@ func (r *runs) end(at time.Time) {
 	if r.now = nil; p == nil {
 		return
 	}
-	p.catchUp()
 	p.ended = true
 	for id, n := range p.nodes {
 		class, known := p.classes[id]
@@ -185,7 +157,6 @@ func (r *runs) describe(id string, now time.Time) *pyjson.Object {
 	if p == nil {
 		return nil
 	}
-	p.catchUp()
 	var done, total, left float64
 	var node, step, steps any
 	times := pyjson.NewObject()

@@ -28,11 +28,16 @@ func (s *Server) runJob(ctx context.Context, j *queue.Job) queue.Outcome {
 	ctx, end := s.beginJob(ctx, j)
 	job := s.executorJob(j)
 	job.Next = s.nextJob
+	pace := statePacer{send: func(e executor.Event) { s.sendEvent(j.Owner, e) }}
 	result := s.cfg.Executor.Run(ctx, job, executor.SinkFunc(func(e executor.Event) {
-		s.sendEvent(j.Owner, e)
+		now := time.Now()
+		s.wellness.signOfLife(now)
+		s.runs.observe(e, now)
+		pace.pass(e, now)
 		s.v2.Observe(j.ID, e)
 		s.measureEvent(e)
 	}))
+	pace.flush()
 	end(result)
 	after(s.assetContext(ctx, j.Owner), j.ID, result.Outputs)
 	s.log.Info(fmt.Sprintf("Prompt executed in %.2f seconds", time.Since(start).Seconds()), "prompt_id", j.ID, "success", result.Success)
@@ -78,14 +83,47 @@ func (s *Server) free(f queue.Flags) {
 	}
 }
 
+const (
+	// manyNodes is up to how many nodes the state of all of them is sent at every change, as upstream does at any number: at 10,000 that
+	// would be 2 MB each time, 40 GB for the whole job.
+	manyNodes = 500
+	// statePause is how long the next state of more nodes waits. Each has all that was in those before it.
+	statePause = 100 * time.Millisecond
+)
+
+// statePacer thins out the states of a run with many nodes. The newest is sent before the run's end is told.
+type statePacer struct {
+	send func(executor.Event)
+	at   time.Time
+	late *executor.Event
+}
+
+func (p *statePacer) pass(e executor.Event, now time.Time) {
+	switch e.Type {
+	case "progress_state":
+		if p.late = nil; e.Node.Nodes > manyNodes && now.Sub(p.at) < statePause {
+			p.late = &e
+			return
+		}
+		p.at = now
+	case "execution_success", "execution_error", "execution_interrupted":
+		p.flush()
+	}
+	p.send(e)
+}
+
+func (p *statePacer) flush() {
+	if p.late != nil {
+		p.send(*p.late)
+		p.late = nil
+	}
+}
+
 // previewFeature is what clients say that know previews with metadata.
 const previewFeature = "supports_preview_metadata"
 
 // sendEvent passes an event of an owner's job on to the clients it is for.
 func (s *Server) sendEvent(owner string, e executor.Event) {
-	now := time.Now()
-	s.wellness.signOfLife(now)
-	s.runs.observe(e, now)
 	to := hub.To(e.Client).Of(owner)
 	if e.Broadcast {
 		to = hub.Everybody.Of(owner)

@@ -54,7 +54,10 @@ func (c *client) push(f frame) {
 		return
 	}
 	if c.full(f) {
-		c.thin()
+		c.thin(f)
+	}
+	if c.full(f) {
+		c.dropAll()
 		if c.full(f) && f.droppable {
 			return
 		}
@@ -79,9 +82,28 @@ func (c *client) full(f frame) bool {
 	return len(c.waiting) >= c.hub.cfg.MaxMessages || c.bytes+len(f.data) > c.hub.cfg.MaxBytes
 }
 
-// thin drops what is worth nothing any more.
-func (c *client) thin() {
+// thin drops what a newer frame of its kind makes worthless, when f is added to those that wait.
+func (c *client) thin(f frame) {
+	newer := map[string]bool{f.kind: true}
+	for i := len(c.waiting) - 1; i >= 0; i-- {
+		if w := &c.waiting[i]; w.droppable {
+			old := newer[w.kind]
+			if newer[w.kind] = true; old {
+				w.data = nil
+			}
+		}
+	}
+	c.waiting = slices.DeleteFunc(c.waiting, func(f frame) bool { return f.droppable && f.data == nil })
+	c.count()
+}
+
+// dropAll drops all that can be dropped.
+func (c *client) dropAll() {
 	c.waiting = slices.DeleteFunc(c.waiting, func(f frame) bool { return f.droppable })
+	c.count()
+}
+
+func (c *client) count() {
 	c.bytes = 0
 	for _, f := range c.waiting {
 		c.bytes += len(f.data)

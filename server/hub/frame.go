@@ -14,6 +14,7 @@ type frame struct {
 	data      []byte
 	binary    bool
 	droppable bool // a newer one of its kind makes it worthless
+	kind      string
 	number    int64
 }
 
@@ -23,5 +24,8 @@ func jsonFrame(event string, data any) frame {
 		// Events are made of plain values; should one not be, its client still learns that it happened.
 		text, _ = pyjson.Marshal(pyjson.NewObject("type", event, "data", pyjson.NewObject("error", err.Error())))
 	}
-	return frame{data: text, droppable: event == "progress" || event == "progress_state"}
+	return frame{data: text, droppable: passing(event), kind: event}
 }
+
+// passing reports whether a newer event of the kind makes one worthless.
+func passing(event string) bool { return event == "progress" || event == "progress_state" }

@@ -6,7 +6,7 @@ var (
 )
 
 var userGroup = group{"users", "Users, their settings and files.", []op{
-	{method: get, path: "/users", summary: "Users", answers: []answer{ok(`{storage! string; migrated boolean; users map string}`, "")}},
+	{method: get, path: "/users", summary: "Users", answers: []answer{ok(`{storage! string; migrated boolean; users map string}`, ""), badRequest}},
 	{method: post, path: "/users", summary: "Add a user (--multi-user)", body: takes(`{username! any}`, ""), answers: []answer{ok("string", "the id"), plain(400, "the name is taken, or cannot be one"), badRequest, tooLarge}},
 	{method: get, path: "/settings", summary: "All settings", answers: []answer{ok("object", ""), noSuchUser, badRequest}},
 	{method: post, path: "/settings", summary: "Change settings", body: takes("any", ""), answers: []answer{empty(200, ""), badRequest, noSuchUser, tooLarge}},
