@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"comfygo/assets"
 	"comfygo/auth"
 	"comfygo/middleware"
 	"comfygo/server"
@@ -64,6 +65,26 @@ func startAuth(t *testing.T, change func(*auth.StoreOptions), config func(*serve
 		c.FrontEndRoot = filepath.Join(c.Folders.Base(), "web")
 		if config != nil {
 			config(c)
+		}
+	})
+	return a
+}
+
+// startAuthWithAssets starts one with a catalogue of files.
+func startAuthWithAssets(t *testing.T) *authRig {
+	t.Helper()
+	var lib *assets.Library
+	a := startAuth(t, nil, func(c *server.Config) {
+		var err error
+		if lib, err = assets.Open(assets.Config{Folders: c.Folders, ContentType: server.GuessType}); err != nil {
+			t.Fatal(err)
+		}
+		c.Assets = lib
+	})
+	t.Cleanup(func() {
+		a.stop()
+		if err := lib.Close(); err != nil {
+			t.Error(err)
 		}
 	})
 	return a

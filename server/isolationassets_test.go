@@ -8,9 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"comfygo/assets"
-	"comfygo/server"
 )
 
 // assetForm is an upload to the catalogue.
@@ -37,20 +34,7 @@ func assetForm(t *testing.T, name, text string) (body, contentType string) {
 // TestAssetsBelongToTheirOwner has users keep assets, of the same content too, and the scanner find files of one's own.
 func TestAssetsBelongToTheirOwner(t *testing.T) {
 	t.Parallel()
-	var lib *assets.Library
-	a := startAuth(t, nil, func(c *server.Config) {
-		var err error
-		if lib, err = assets.Open(assets.Config{Folders: c.Folders, ContentType: server.GuessType}); err != nil {
-			t.Fatal(err)
-		}
-		c.Assets = lib
-	})
-	t.Cleanup(func() {
-		a.stop()
-		if err := lib.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	a := startAuthWithAssets(t)
 	add := func(who, name, text string) (id, hash string) {
 		body, kind := assetForm(t, name, text)
 		got := a.as(who, "POST", "/api/assets", body, "Content-Type", kind)

@@ -5,29 +5,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"comfygo/assets"
-	"comfygo/server"
 )
 
 // TestNobodysAssets: what was there before there were owners is the administrators' matter. Models are everybody's to see
 // and nobody's to change.
 func TestNobodysAssets(t *testing.T) {
 	t.Parallel()
-	var lib *assets.Library
-	a := startAuth(t, nil, func(c *server.Config) {
-		var err error
-		if lib, err = assets.Open(assets.Config{Folders: c.Folders, ContentType: server.GuessType}); err != nil {
-			t.Fatal(err)
-		}
-		c.Assets = lib
-	})
-	t.Cleanup(func() {
-		a.stop()
-		if err := lib.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	a := startAuthWithAssets(t)
 	write(t, filepath.Join(a.base, "input", "old.txt"), []byte("before owners"))
 	write(t, filepath.Join(a.base, "models", "checkpoints", "base.safetensors"), []byte("a model"))
 	a.until("a scan", func() bool { return a.as("root", "POST", "/api/assets/seed?wait=true", "").status == 200 })

@@ -5,29 +5,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"comfygo/assets"
-	"comfygo/server"
 )
 
 // TestSocketsAreQuietWhenOthersWork: the socket of somebody who runs nothing tells neither that others do nor that the
 // scanner finds what they have made; the administrator's tells both.
 func TestSocketsAreQuietWhenOthersWork(t *testing.T) {
 	t.Parallel()
-	var lib *assets.Library
-	a := startAuth(t, nil, func(c *server.Config) {
-		var err error
-		if lib, err = assets.Open(assets.Config{Folders: c.Folders, ContentType: server.GuessType}); err != nil {
-			t.Fatal(err)
-		}
-		c.Assets = lib
-	})
-	t.Cleanup(func() {
-		a.stop()
-		if err := lib.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	a := startAuthWithAssets(t)
 	bob, root := a.socket(t, "bob", "b"), a.socket(t, "root", "r")
 	id := a.put("ann", `{"prompt": `+graphOf(1)+`}`)
 	a.until("ann's job", func() bool { return a.as("ann", "GET", "/history/"+id, "").body != "{}" })

@@ -102,7 +102,8 @@ func (p *statePacer) pass(e executor.Event, now time.Time) {
 	switch e.Type {
 	case "progress_state":
 		if p.late = nil; e.Node.Nodes > manyNodes && now.Sub(p.at) < statePause {
-			p.late = &e
+			late := e // a copy: not every event shall be on the heap
+			p.late = &late
 			return
 		}
 		p.at = now

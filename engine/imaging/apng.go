@@ -177,7 +177,7 @@ func (f *apngFile) compose() ([]image.Image, error) {
 			before = cloneNRGBA(canvas)
 		}
 		frame.over = frame.over && i > 0 // there is nothing to be blended with
-		lay(canvas, toNRGBA(img), frame)
+		compose(canvas, toNRGBA(img), frame.at, frame.over, blendPNG)
 		frames = append(frames, cloneNRGBA(canvas))
 		switch {
 		case frame.dispose == apngDisposePrevious && i > 0:
@@ -203,22 +203,8 @@ func opaqueFrames(frames []image.Image) {
 	}
 }
 
-// lay puts a frame onto the canvas.
-func lay(canvas, img *image.NRGBA, f apngFrame) {
-	fillRows(canvas, f.at, func(to []byte, y int) {
-		from := img.Pix[y*img.Stride:][:len(to)]
-		if !f.over {
-			copy(to, from)
-			return
-		}
-		for i := 0; i < len(to); i += 4 {
-			layOver(to[i:i+4], from[i:i+4])
-		}
-	})
-}
-
-// layOver blends a pixel without premultiplication (PNG, third edition, 13.16), rounded as FFmpeg rounds.
-func layOver(to, from []byte) {
+// blendPNG blends a pixel without premultiplication (PNG, third edition, 13.16), rounded as FFmpeg rounds.
+func blendPNG(to, from []byte) {
 	front, back := int(from[3]), int(to[3])
 	switch {
 	case front == 255 || back == 0:

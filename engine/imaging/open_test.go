@@ -25,9 +25,10 @@ type wantFrame struct {
 	RGBA  string
 }
 
-func readWanted(t *testing.T) map[string][]wantFrame {
+// readWanted reads a packed golden file.
+func readWanted[T any](t *testing.T, path string) map[string]T {
 	t.Helper()
-	f, err := os.Open("testdata/pictures.json.gz")
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +37,7 @@ func readWanted(t *testing.T) map[string][]wantFrame {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var wanted map[string][]wantFrame
+	var wanted map[string]T
 	if err := json.NewDecoder(z).Decode(&wanted); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,7 @@ var lossy = map[string]struct{ most, mean float64 }{
 // TestOpenEqualsPillow compares every picture in testdata with Pillow 13's pixels.
 func TestOpenEqualsPillow(t *testing.T) {
 	t.Parallel()
-	wanted := readWanted(t)
+	wanted := readWanted[[]wantFrame](t, "testdata/pictures.json.gz")
 	if len(wanted) < 30 {
 		t.Fatalf("only %d pictures", len(wanted))
 	}

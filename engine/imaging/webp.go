@@ -241,7 +241,7 @@ func composed(size image.Point, parts []webpFrame) ([]image.Image, error) {
 		if img.Bounds().Size() != f.at.Size() {
 			return nil, fmt.Errorf("frame %d is %v, announced as %v", i, img.Bounds().Size(), f.at.Size())
 		}
-		compose(canvas, toNRGBA(img), f)
+		compose(canvas, toNRGBA(img), f.at, f.over, blendWebP)
 		frames = append(frames, cloneNRGBA(canvas))
 		if f.clear {
 			fillRows(canvas, f.at, func(to []byte, _ int) { clear(to) })
@@ -279,11 +279,11 @@ func fillRows(img *image.NRGBA, r image.Rectangle, set func(to []byte, y int)) {
 	}
 }
 
-// compose puts a frame onto the canvas, blended without premultiplication as libwebp does.
-func compose(canvas, img *image.NRGBA, f webpFrame) {
-	fillRows(canvas, f.at, func(to []byte, y int) {
-		from := img.Pix[y*img.Stride:]
-		if !f.over {
+// compose puts a frame at its place on the canvas: in place of what is there, or over it, blended pixel by pixel.
+func compose(canvas, img *image.NRGBA, at image.Rectangle, over bool, blend func(to, from []byte)) {
+	fillRows(canvas, at, func(to []byte, y int) {
+		from := img.Pix[y*img.Stride:][:len(to)]
+		if !over {
 			copy(to, from)
 			return
 		}
@@ -293,7 +293,8 @@ func compose(canvas, img *image.NRGBA, f webpFrame) {
 	})
 }
 
-func blend(to, from []byte) {
+// blendWebP blends a pixel without premultiplication as libwebp does.
+func blendWebP(to, from []byte) {
 	sa := int(from[3])
 	if sa == 255 || to[3] == 0 {
 		copy(to, from)

@@ -63,13 +63,13 @@ func (m *Manifest) stream(ctx context.Context, w io.Writer) (string, error) {
 	hash.Write(head)
 	ctx, cancel := context.WithCancel(ctx)
 	workers := runtime.GOMAXPROCS(0)
-	todo := make(chan job)
+	unfilled := make(chan job)
 	order := make(chan job, 2*workers) // bounds how far the workers run ahead of the file
 	var wg sync.WaitGroup
-	wg.Go(func() { m.plan(ctx, todo, order) })
+	wg.Go(func() { m.plan(ctx, unfilled, order) })
 	for range workers {
 		wg.Go(func() {
-			for j := range todo {
+			for j := range unfilled {
 				b := make([]byte, j.n*j.t.DType.Size())
 				j.t.fill(b, m.Salt, j.from)
 				j.finished <- b
@@ -93,8 +93,8 @@ func (m *Manifest) stream(ctx context.Context, w io.Writer) (string, error) {
 
 // plan cuts the tensors into jobs; each is given to the workers first and then queued for writing, so that whatever
 // stands in order will be finished.
-func (m *Manifest) plan(ctx context.Context, todo, order chan<- job) {
-	defer close(todo)
+func (m *Manifest) plan(ctx context.Context, unfilled, order chan<- job) {
+	defer close(unfilled)
 	defer close(order)
 	for i := range m.Tensors {
 		t := &m.Tensors[i]
@@ -102,7 +102,7 @@ func (m *Manifest) plan(ctx context.Context, todo, order chan<- job) {
 		for from := 0; from < n; from += chunk {
 			j := job{t, from, min(chunk, n-from), make(chan []byte, 1)}
 			select {
-			case todo <- j:
+			case unfilled <- j:
 			case <-ctx.Done():
 				return
 			}
