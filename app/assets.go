@@ -10,7 +10,7 @@ import (
 	"comfygo/cli"
 	"comfygo/executor"
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/server"
 )
 

@@ -7,9 +7,9 @@ import (
 	"net/url"
 
 	"comfygo/cli"
+	"comfygo/internal/apiclient"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
-	"comfygo/tools/apiclient"
 	"comfygo/workflow"
 )
 

@@ -18,7 +18,7 @@ import (
 	"comfygo/device"
 	"comfygo/engine/ort"
 	"comfygo/folders"
-	"comfygo/tools/ortlib"
+	"comfygo/internal/ortlib"
 )
 
 // Below these the doctor warns: a full-size SD 1.5 checkpoint with its working memory, and the

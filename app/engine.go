@@ -11,7 +11,7 @@ import (
 	"comfygo/engine"
 	"comfygo/engine/dtype"
 	"comfygo/folders"
-	"comfygo/tools/ortlib"
+	"comfygo/internal/ortlib"
 )
 
 // engineConfig turns flags into what the engine wants. The library is looked for when the first

@@ -11,9 +11,9 @@ import (
 	"comfygo/cli"
 	"comfygo/device"
 	"comfygo/engine/ort"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/ortlib"
+	"comfygo/internal/pyjson"
 	"comfygo/server"
-	"comfygo/tools/ortlib"
 )
 
 // machine is what prompts run on.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Kinds of what a workflow misses.

@@ -12,7 +12,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"comfygo/executor"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // display shows how far a prompt is: bars on a terminal, lines elsewhere. It is an executor.Sink.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"comfygo/cli"
-	"comfygo/tools/apiclient"
+	"comfygo/internal/apiclient"
 )
 
 // remote is a client of the server that the command line names.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"comfygo/cli"
-	"comfygo/tools/apiclient"
+	"comfygo/internal/apiclient"
 )
 
 // remoteFindings asks a running server how it is.

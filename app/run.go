@@ -11,7 +11,7 @@ import (
 	"comfygo/cli"
 	"comfygo/executor"
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/server"
 	"comfygo/workflow"
 )

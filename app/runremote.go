@@ -16,8 +16,8 @@ import (
 
 	"comfygo/cli"
 	"comfygo/executor"
-	"comfygo/nodes/pyjson"
-	"comfygo/tools/apiclient"
+	"comfygo/internal/apiclient"
+	"comfygo/internal/pyjson"
 	"comfygo/workflow"
 )
 

@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/workflow"
 )
 

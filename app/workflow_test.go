@@ -6,7 +6,7 @@ import (
 
 	"comfygo/app"
 	"comfygo/demo"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/workflow"
 )
 

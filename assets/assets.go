@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Config is what a library is made of. Folders is required.

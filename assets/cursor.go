@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Limits of cursors, in characters.

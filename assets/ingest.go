@@ -15,7 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // hashNow is the size in bytes up to which a file that is registered is hashed at once; larger ones are left to the

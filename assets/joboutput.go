@@ -7,7 +7,7 @@ import (
 	"fmt"
 
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // LoaderPath is what a loader node takes for a file: its path below its storage folder, or below the folder of its kind of

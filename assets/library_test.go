@@ -12,7 +12,7 @@ import (
 
 	"comfygo/assets"
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/sqlite"
 )
 

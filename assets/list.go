@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Filter chooses references. The zero value lets through all that nobody owns.

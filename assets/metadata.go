@@ -18,7 +18,7 @@ import (
 	_ "golang.org/x/image/webp" // sizes of pictures
 
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 const (

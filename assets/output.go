@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Enrich registers the files that a node has saved and adds the references' ids to the node's output. What is no file of

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // itemColumns are what item reads. Times are put through an expression, or the driver would make its own of them.

@@ -16,7 +16,7 @@ import (
 
 	"comfygo/assets"
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

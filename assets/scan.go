@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Root is a part of the folders that a scan looks at.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"comfygo/assets"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 func TestScan(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"os"
 	"time"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 const (

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sync"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // State is what the scanner does.

@@ -6,12 +6,12 @@ import (
 	"sync"
 
 	"comfygo/engine/dtype"
-	"comfygo/engine/imaging"
 	"comfygo/engine/models"
 	"comfygo/engine/onnx"
 	"comfygo/engine/ort"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 )
 
 // ControlNet is what CONTROL_NET links carry: a network that steers another one by a picture.

@@ -12,8 +12,8 @@ import (
 	"comfygo/engine/dtype"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/internal/ortlib"
 	"comfygo/tests/golden"
-	"comfygo/tools/ortlib"
 )
 
 // shared is the runtime of all tests: a process can have one library open.

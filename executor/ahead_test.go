@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"comfygo/executor"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // randomPrompt is a prompt of nodes of all kinds, some of which go wrong.

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"comfygo/folders"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // ErrInterrupted is the cause with which a job's context is cancelled when a user interrupts it. Any other cause that ends the context is

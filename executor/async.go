@@ -4,8 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // asyncCalls are the calls of an async node, some of which still run.

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"comfygo/executor"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // chain is a prompt of n nodes one behind the other, and an output.

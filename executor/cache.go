@@ -1,6 +1,6 @@
 package executor
 
-import "comfygo/nodes/pyjson"
+import "comfygo/internal/pyjson"
 
 // entry is a node's result: for each output the list of its values, and what was shown.
 type entry struct {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"log/slog"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // inputSet is what a node gets: for each input the list of its values. Inputs in missing have no value yet and hold one nil.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // unorderedKeys hold lists that come from Python sets.

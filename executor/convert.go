@@ -6,8 +6,8 @@ import (
 	"math/big"
 	"strings"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // convert turns a raw value into what a widget type holds, as Python's int, float, str and bool do. The error's text is Python's.

@@ -4,8 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // emitter sends a run's events in order and collects the status messages.

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // Executor validates prompts and runs jobs.

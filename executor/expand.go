@@ -1,8 +1,8 @@
 package executor
 
 import (
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // expand puts the graphs that a node's calls returned in its place. The node waits for the outputs it links to and for the new output nodes.

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"strings"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // trace is the traceback that clients see: the stack of a panic, else the steps that the error's chain tells.

@@ -9,8 +9,8 @@ import (
 
 	"comfygo/executor"
 	"comfygo/folders"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // note reads a file of the input folder, writes it to the output folder and counts its runs in a state.

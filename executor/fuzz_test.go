@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"comfygo/executor"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // FuzzPrompt validates anything and runs what is accepted: nothing may panic or hang, and a refusal says why.

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"sync"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // graph is the prompt of a run with the nodes that expansion adds.

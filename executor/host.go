@@ -3,8 +3,8 @@ package executor
 import (
 	"sync"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // host is what one call of a node sees of the run.

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strconv"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // cacheKey identifies a result by everything it was made of: the class, its constants, the keys of the nodes before it and the fingerprint.

@@ -3,8 +3,8 @@ package executor
 import (
 	"reflect"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // expansion is one call's part of a node that expanded: the values, which are links where the call brought a graph.

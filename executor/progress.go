@@ -3,8 +3,8 @@ package executor
 import (
 	"time"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 const (

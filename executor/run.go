@@ -6,8 +6,8 @@ import (
 	"slices"
 	"sync"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // run is one job being run.

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"comfygo/executor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // counter counts the runs of its node by label.

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"comfygo/engine/tensor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 	"comfygo/tests/testnodes"
 )
 

@@ -3,8 +3,8 @@ package executor
 import (
 	"math"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 var notANumber = math.NaN()

@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"comfygo/executor"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // trace is a recorded conversation.

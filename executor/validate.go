@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // Validate checks a prompt and converts its values in place to their widgets' types. targets is the raw value of partial_execution_targets: the

@@ -3,8 +3,8 @@ package executor
 import (
 	"slices"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // validates reports whether the class's own validator looks at an input.

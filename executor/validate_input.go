@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // longList is the number of choices beyond which messages do not list them.

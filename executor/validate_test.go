@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"comfygo/executor"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // TestRecordedValidation sends every recorded prompt through validation and compares the whole answer.

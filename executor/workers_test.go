@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // worker is the work of the nodes below: it waits as long as it is told to, says so, and adds up its inputs. Label fails, blocks or panics.

@@ -17,7 +17,7 @@ import (
 	"testing"
 
 	"comfygo/frontend"
-	"comfygo/tools/download"
+	"comfygo/internal/download"
 )
 
 // wheel writes a zip archive with the given files and returns its path, checksum and unpacked size.

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"comfygo/tools/download"
+	"comfygo/internal/download"
 )
 
 // Options say what Install fetches and where it goes.

@@ -1,6 +1,6 @@
 package frontend
 
-import "comfygo/tools/download"
+import "comfygo/internal/download"
 
 // Package is one wheel of files for browsers.
 type Package struct {

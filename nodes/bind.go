@@ -6,7 +6,7 @@ import (
 	"math/big"
 	"reflect"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Bind makes a node of the class with its fields set from a call's values by input key. Inputs that are absent get their

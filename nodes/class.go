@@ -5,7 +5,7 @@ import (
 	"reflect"
 	"strings"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Class is a registered node class: the Spec and what was read from the struct's tags.

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Context is what a node sees of the run it is part of. It is a context.Context: it ends when the job is

@@ -3,7 +3,7 @@ package nodes
 import (
 	"strconv"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Types of upstream's dynamic inputs.

@@ -3,7 +3,7 @@ package nodes
 import (
 	"strconv"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Graph builds the graph that a node expands into. Its ids begin with the node's own id, the call and the number of the graph.

@@ -1,6 +1,6 @@
 package nodes
 
-import "comfygo/nodes/pyjson"
+import "comfygo/internal/pyjson"
 
 // Info returns the class as /object_info shows it.
 func (c *Class) Info(env Env) *pyjson.Object {

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Input is one declared input.

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"comfygo/engine/tensor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 type classic struct {

@@ -1,6 +1,6 @@
 package nodes
 
-import "comfygo/nodes/pyjson"
+import "comfygo/internal/pyjson"
 
 // List is the value of an output with Output.List; any other slice serves as well.
 type List []any

@@ -7,7 +7,7 @@ import (
 	"comfygo/engine"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Show writes a value of any link as Python's str does upstream, where latents are dictionaries, a conditioning is a list

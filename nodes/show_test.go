@@ -6,8 +6,8 @@ import (
 	"comfygo/engine"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // TestShow wants what PreviewAny of ComfyUI 0.33.0 prints for the same values.

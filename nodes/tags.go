@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // fieldSet is a struct's inputs.

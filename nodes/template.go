@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // readTemplate reads the tags of an autogrow input.

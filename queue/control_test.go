@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/queue"
 )
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Number is a job's place in the queue, the smallest first. Clients see a number that they gave as a float, and one

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Restart says what becomes of the job that ran when the process died.

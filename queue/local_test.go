@@ -12,7 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/queue"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // hook is the change that adds the message about an event to the outbox, none if the job asks for no such message.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/queue"
 )
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Message is one event of a run that history keeps.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/queue"
 	"comfygo/sqlite"
 )

@@ -18,8 +18,8 @@ import (
 
 	"comfygo/assets"
 	"comfygo/executor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 	"comfygo/server"
 )
 

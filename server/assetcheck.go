@@ -11,7 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // checked reads the parameters of a request and gathers what is wrong with them, in the form in which pydantic tells it.

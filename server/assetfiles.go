@@ -6,7 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/assets"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // GuessType returns the media type of a file by its name, "" when it is unknown.

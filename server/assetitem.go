@@ -9,7 +9,7 @@ import (
 
 	"comfygo/assets"
 	"comfygo/auth"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // headAssetHash tells whether there is content with a hash.

@@ -12,7 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/assets"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // maxFilterTags is how many tags one parameter of a filter may name.

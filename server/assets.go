@@ -10,7 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/assets"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/server/hub"
 )
 

@@ -17,7 +17,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/assets"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // assetUpload is what a form of POST /api/assets holds.

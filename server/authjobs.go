@@ -12,8 +12,8 @@ import (
 	"comfygo/assets"
 	"comfygo/auth"
 	"comfygo/executor"
+	"comfygo/internal/pyjson"
 	"comfygo/middleware"
-	"comfygo/nodes/pyjson"
 	"comfygo/queue"
 )
 

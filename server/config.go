@@ -10,9 +10,9 @@ import (
 	"comfygo/auth"
 	"comfygo/executor"
 	"comfygo/folders"
+	"comfygo/internal/pyjson"
 	"comfygo/metrics"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 	"comfygo/queue"
 )
 

@@ -9,8 +9,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"comfygo/internal/pyjson"
 	"comfygo/middleware"
-	"comfygo/nodes/pyjson"
 	"comfygo/server/v2"
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // getHealth says whether the server works: 200 and its figures, or 503 and why not. It answers within 100 ms whatever hangs.

@@ -3,7 +3,7 @@ package server
 import (
 	"strings"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/queue"
 )
 

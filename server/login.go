@@ -17,8 +17,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/auth"
+	"comfygo/internal/pyjson"
 	"comfygo/middleware"
-	"comfygo/nodes/pyjson"
 )
 
 //go:embed login/login.html

@@ -12,8 +12,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
-	"comfygo/server/webp"
+	"comfygo/internal/pyjson"
+	"comfygo/internal/webp"
 )
 
 // getModelFolders lists the kinds of model files with their folders and endings.

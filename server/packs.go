@@ -12,7 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // pack is a folder of custom nodes. Its Python is never run; what it has for browsers is served.

@@ -17,8 +17,8 @@ import (
 	_ "golang.org/x/image/tiff" // the same
 	_ "golang.org/x/image/webp" // the same
 
-	"comfygo/engine/imaging"
-	"comfygo/server/webp"
+	"comfygo/internal/imaging"
+	"comfygo/internal/webp"
 )
 
 const (

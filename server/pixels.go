@@ -9,10 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"comfygo/engine/imaging"
 	"comfygo/folders"
+	"comfygo/internal/imaging"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // pixelsOf counts the pixels that a graph makes, and returns the id of a node of which it cannot tell; "" when it can of

@@ -12,7 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/executor"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/queue"
 )
 

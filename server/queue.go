@@ -6,7 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/auth"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/queue"
 )
 

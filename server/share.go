@@ -11,7 +11,7 @@ import (
 
 	"comfygo/auth"
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/queue"
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // comfyPackages are the packages that upstream 0.33.0 asks for; clients compare versions with them.

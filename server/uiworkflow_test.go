@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // savedWorkflow is a workflow as the front end saves it: a number that is shown through a reroute, and a note.

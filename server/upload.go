@@ -18,7 +18,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // upload is what a form of /upload/image or /upload/mask holds.

@@ -13,10 +13,10 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"comfygo/engine/imaging"
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
-	"comfygo/server/webp"
+	"comfygo/internal/imaging"
+	"comfygo/internal/pyjson"
+	"comfygo/internal/webp"
 )
 
 // alphaEndings are those of files that can hold alpha. All but WebP files are written as PNG; readers go by the contents.

@@ -15,7 +15,7 @@ import (
 
 	"comfygo/auth"
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // userFile finds the file that a path parameter names. Without an error and with a status above 0 the request is to be

@@ -17,7 +17,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // users knows who has a folder of their own below the user folder.

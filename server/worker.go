@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"comfygo/executor"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/queue"
 	"comfygo/server/hub"
 )

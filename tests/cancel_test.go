@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"comfygo/internal/apiclient"
 	"comfygo/tests/golden"
-	"comfygo/tools/apiclient"
 )
 
 // interruptLimit bounds how long an interrupt may take to show.

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"comfygo/internal/apiclient"
 	"comfygo/tests/golden"
-	"comfygo/tools/apiclient"
 )
 
 // program is the program under test, built once; it carries the race detector when the tests do.

@@ -8,8 +8,8 @@ import (
 	"sort"
 	"testing"
 
+	"comfygo/internal/apiclient"
 	"comfygo/tests/golden"
-	"comfygo/tools/apiclient"
 )
 
 // pipelineCase is a workflow that ComfyUI has run, with what it saved.

@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"comfygo/internal/apiclient"
 	"comfygo/sqlite"
-	"comfygo/tools/apiclient"
 	"comfygo/tools/load"
 )
 

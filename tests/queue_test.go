@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"comfygo/tools/apiclient"
+	"comfygo/internal/apiclient"
 	"comfygo/tools/load"
 )
 

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"comfygo/tools/apiclient"
+	"comfygo/internal/apiclient"
 )
 
 func TestStart(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/proto"
 
-	"comfygo/tools/apiclient"
+	"comfygo/internal/apiclient"
 )
 
 // spanCollector is an OpenTelemetry collector that keeps the spans' names with those of their parents, and all that they tell.

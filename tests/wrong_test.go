@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"comfygo/demo"
+	"comfygo/internal/apiclient"
 	"comfygo/tests/golden"
-	"comfygo/tools/apiclient"
 )
 
 // memoryMayGrow is how much more a server may hold after a fault than before, once its models are

@@ -3,7 +3,7 @@ package workflow
 import (
 	"slices"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // configure puts what was saved into a new node.

@@ -4,7 +4,7 @@ import (
 	"math"
 	"strconv"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // dedupe gives nodes of subgraphs new ids where another graph has a node of the same id, as the front end does: values

@@ -3,7 +3,7 @@ package workflow
 import (
 	"slices"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Definitions returns the entry of a node class in /object_info, nil when there is no such class.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Modes of nodes.

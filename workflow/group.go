@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // groupPrefix stands before the name of a group node in its type.

@@ -1,6 +1,6 @@
 package workflow
 
-import "comfygo/nodes/pyjson"
+import "comfygo/internal/pyjson"
 
 // newNode makes a node of a class as it is when it is new: its sockets, then its widgets, each with a socket too.
 func (g *graph) newNode(c *class) *node {

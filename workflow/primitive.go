@@ -3,7 +3,7 @@ package workflow
 import (
 	"math"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // primitives gives each primitive that feeds something the widget of what it feeds, with its saved value.

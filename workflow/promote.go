@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // shown is one entry of the list by which older versions of the front end kept which inner widgets a subgraph's node

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Converter turns saved workflows into prompts. Definitions is required.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // IsWorkflow reports whether a value is a workflow as the front end saves it, rather than a prompt: it has a list of

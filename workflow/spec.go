@@ -1,6 +1,6 @@
 package workflow
 
-import "comfygo/nodes/pyjson"
+import "comfygo/internal/pyjson"
 
 // Types of inputs that are handled apart.
 const (

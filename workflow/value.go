@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // absent is JavaScript's undefined: what has it as a value is left out of the prompt.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // widgetTypes are the types of inputs that get a widget: the front end's own and those of its extensions.

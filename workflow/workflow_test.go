@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/workflow"
 )
 

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"comfygo/engine/dtype"
-	"comfygo/tools/ortlib"
+	"comfygo/internal/ortlib"
 )
 
 // lib is the one runtime that all tests share: a process can have no more.

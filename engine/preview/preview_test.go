@@ -16,8 +16,8 @@ import (
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
+	"comfygo/internal/ortlib"
 	"comfygo/tests/golden"
-	"comfygo/tools/ortlib"
 )
 
 // runtime is that of all tests: a process can have one library open.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math"
 
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 )
 
 // blankInpaint is the latent of a black picture: what an inpainting model reads when there is no mask.

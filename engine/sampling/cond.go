@@ -5,8 +5,8 @@ import (
 	"math"
 	"slices"
 
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 )
 
 // Cond is one entry of a conditioning: a prompt with the place and time it acts at. Pointers are nil where upstream's

@@ -3,8 +3,8 @@ package sampling
 import (
 	"fmt"
 
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 )
 
 // NoiseMask returns a noise mask at every value of latents of the given shape [B,C,axes…]. Masks of pictures are [H,W] with any number

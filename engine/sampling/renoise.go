@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math"
 
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 )
 
 // sampleDDPM takes the steps of the original diffusion process (Ho et al., "Denoising Diffusion Probabilistic Models").

@@ -16,8 +16,8 @@ import (
 	"comfygo/engine/safetensors/filemap"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
+	"comfygo/internal/recipe"
 	"comfygo/tests/golden"
-	"comfygo/tools/checkpoint/recipe"
 )
 
 // TestEveryTypeOfTheRecipe reads the checkpoint that has every element type and compares each value with the recipe's

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"testing"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	_ "comfygo/nodes/all"
-	"comfygo/nodes/pyjson"
 )
 
 func recorded(t *testing.T) *pyjson.Object {

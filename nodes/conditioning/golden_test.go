@@ -10,9 +10,9 @@ import (
 	"comfygo/engine"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/nodes/conditioning"
-	"comfygo/nodes/pyjson"
 	"comfygo/tests/golden"
 )
 

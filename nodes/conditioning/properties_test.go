@@ -5,9 +5,9 @@ import (
 
 	"comfygo/engine"
 	"comfygo/engine/tensor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/nodes/conditioning"
-	"comfygo/nodes/pyjson"
 )
 
 // call runs a class by its inputs as the executor does.

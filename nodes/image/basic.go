@@ -3,8 +3,8 @@ package image
 import (
 	"fmt"
 
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
 

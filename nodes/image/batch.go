@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"comfygo/engine/imaging"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
 

@@ -13,12 +13,12 @@ import (
 	"testing"
 
 	"comfygo/engine"
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
 	"comfygo/folders"
+	"comfygo/internal/imaging"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/nodes/image"
-	"comfygo/nodes/pyjson"
 	"comfygo/tests/golden"
 
 	"github.com/google/go-cmp/cmp"

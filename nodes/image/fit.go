@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math"
 
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
 

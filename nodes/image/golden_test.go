@@ -10,8 +10,8 @@ import (
 
 	"comfygo/engine"
 	"comfygo/engine/tensor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 	"comfygo/tests/golden"
 )
 

@@ -8,10 +8,10 @@ import (
 	"io"
 	"os"
 
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 func init() {

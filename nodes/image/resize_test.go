@@ -5,9 +5,9 @@ import (
 	"testing"
 
 	"comfygo/engine/tensor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	_ "comfygo/nodes/image"
-	"comfygo/nodes/pyjson"
 )
 
 func uniform(value float32, shape ...int) *tensor.Tensor {

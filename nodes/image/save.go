@@ -7,11 +7,11 @@ import (
 	"io"
 	"math/rand/v2"
 
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
 	"comfygo/folders"
+	"comfygo/internal/imaging"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 func init() {

@@ -9,11 +9,11 @@ import (
 	"testing"
 
 	"comfygo/folders"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	_ "comfygo/nodes/image"
 	_ "comfygo/nodes/latent"
 	_ "comfygo/nodes/mask"
-	"comfygo/nodes/pyjson"
 	"comfygo/tests/golden"
 
 	"github.com/google/go-cmp/cmp"

@@ -5,8 +5,8 @@ import (
 	goimage "image"
 	"time"
 
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
 

@@ -4,8 +4,8 @@ import (
 	"math"
 
 	"comfygo/engine"
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
 

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"comfygo/engine"
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
 

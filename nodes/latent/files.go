@@ -11,12 +11,12 @@ import (
 
 	"comfygo/engine"
 	"comfygo/engine/dtype"
-	"comfygo/engine/imaging"
 	"comfygo/engine/safetensors"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
+	"comfygo/internal/imaging"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 func init() {

@@ -9,13 +9,13 @@ import (
 
 	"comfygo/engine"
 	"comfygo/engine/dtype"
-	"comfygo/engine/imaging"
 	"comfygo/engine/safetensors"
 	"comfygo/engine/tensor"
 	"comfygo/folders"
+	"comfygo/internal/imaging"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/nodes/latent"
-	"comfygo/nodes/pyjson"
 
 	"github.com/google/go-cmp/cmp"
 )

@@ -6,9 +6,9 @@ import (
 	"math"
 
 	"comfygo/engine"
-	"comfygo/engine/imaging"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
 

@@ -6,9 +6,9 @@ import (
 
 	"comfygo/engine"
 	"comfygo/engine/tensor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/nodes/latent"
-	"comfygo/nodes/pyjson"
 	"comfygo/tests/golden"
 )
 

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"comfygo/engine"
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"comfygo/engine"
-	"comfygo/engine/imaging"
+	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
 

@@ -2,8 +2,8 @@ package logic
 
 import (
 	"comfygo/engine/tensor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 func init() { nodes.Register(&Switch{}, &CustomCombo{}, &Not{}, &And{}, &Or{}) }

@@ -4,10 +4,10 @@ import (
 	"testing"
 
 	"comfygo/engine/tensor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/nodes/conditioning"
 	"comfygo/nodes/logic"
-	"comfygo/nodes/pyjson"
 )
 
 func values(v ...any) nodes.Grown { return nodes.Grown{Names: make([]string, len(v)), Values: v} }

@@ -5,9 +5,9 @@ import (
 	"math"
 	"strings"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/nodes/logic/formula"
-	"comfygo/nodes/pyjson"
 )
 
 func init() { nodes.Register(&MathExpression{}) }

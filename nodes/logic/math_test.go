@@ -3,9 +3,9 @@ package logic_test
 import (
 	"testing"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/nodes/logic"
-	"comfygo/nodes/pyjson"
 )
 
 func TestMathExpression(t *testing.T) {

@@ -1,8 +1,8 @@
 package logic
 
 import (
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 func init() { nodes.Register(&PreviewAny{}) }

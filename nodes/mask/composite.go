@@ -5,8 +5,8 @@ import (
 	"math"
 
 	"comfygo/engine"
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
 

@@ -5,8 +5,8 @@ import (
 	"math"
 	"slices"
 
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
 

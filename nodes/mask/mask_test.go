@@ -7,9 +7,9 @@ import (
 
 	"comfygo/engine/tensor"
 	"comfygo/folders"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/nodes/mask"
-	"comfygo/nodes/pyjson"
 )
 
 // The recorded calls of these classes run in package nodes/image.

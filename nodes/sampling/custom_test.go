@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"comfygo/engine"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 	"comfygo/tests/golden"
 )
 

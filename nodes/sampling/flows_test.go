@@ -7,8 +7,8 @@ import (
 	"comfygo/engine"
 	"comfygo/engine/dtype"
 	"comfygo/engine/tensor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 	"comfygo/tests/golden"
 )
 

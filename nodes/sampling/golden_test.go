@@ -16,10 +16,10 @@ import (
 	"comfygo/engine/dtype"
 	es "comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/internal/ortlib"
 	"comfygo/nodes"
 	"comfygo/nodes/sampling"
 	"comfygo/tests/golden"
-	"comfygo/tools/ortlib"
 )
 
 // runtime is the one of all tests: a process can have one library open.

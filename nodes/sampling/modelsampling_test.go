@@ -7,8 +7,8 @@ import (
 	"comfygo/engine"
 	"comfygo/engine/dtype"
 	es "comfygo/engine/sampling"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 	"comfygo/nodes/sampling"
 	"comfygo/tests/golden"
 )

@@ -10,8 +10,8 @@ import (
 	"comfygo/engine"
 	es "comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // proseKeys are what the data lacks: the texts, which are this project's own.

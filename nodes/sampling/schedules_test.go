@@ -6,8 +6,8 @@ import (
 
 	"comfygo/engine/dtype"
 	es "comfygo/engine/sampling"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 	"comfygo/tests/golden"
 )
 

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 	"comfygo/nodes/text"
 )
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/server/hub"
 )
 

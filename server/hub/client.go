@@ -8,7 +8,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // readLimit bounds a message from a client; all that they have to say is short.

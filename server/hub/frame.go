@@ -1,6 +1,6 @@
 package hub
 
-import "comfygo/nodes/pyjson"
+import "comfygo/internal/pyjson"
 
 // The numbers of binary events.
 const (

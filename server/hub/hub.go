@@ -18,7 +18,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/google/uuid"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Config is what a hub is made of; every field may be left out.

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // Hello is what a client says when it connects.

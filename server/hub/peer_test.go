@@ -14,7 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/server/hub"
 )
 

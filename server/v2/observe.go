@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"comfygo/executor"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/queue"
 )
 

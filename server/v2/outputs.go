@@ -16,7 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/assets"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // outputView is a job's output as clients get it.

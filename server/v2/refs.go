@@ -14,7 +14,7 @@ import (
 
 	"comfygo/assets"
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 const (

@@ -20,7 +20,7 @@ import (
 	"comfygo/assets"
 	"comfygo/executor"
 	"comfygo/folders"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/queue"
 )
 

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"strings"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // Size is how many bytes GET /object_info of ComfyUI 0.33.0 has with its 633 classes.

@@ -22,7 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"comfygo/frontend"
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/tests/browser"
 	"comfygo/tests/browser/chromium"
 	"comfygo/tests/golden"

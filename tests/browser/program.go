@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"comfygo/frontend"
+	"comfygo/internal/apiclient"
 	"comfygo/tests/browser/chromium"
 	"comfygo/tests/golden"
-	"comfygo/tools/apiclient"
 )
 
 // EnvProgram names a program that is already built; without it the module is built.

@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // callTimeout bounds one exchange.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"sync"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // maxDifferences bounds what is told of one case.

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 	"comfygo/tests/golden"
 )
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // mayNotAppear are headers that the program may send only where the real server does.

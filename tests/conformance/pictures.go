@@ -8,7 +8,7 @@ import (
 	"encoding/hex"
 	"io"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // describePicture tells of a picture what the recordings tell; nil when the data is none.

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"comfygo/internal/apiclient"
 	"comfygo/tests/conformance"
 	"comfygo/tests/golden"
-	"comfygo/tools/apiclient"
 )
 
 // buildProgram builds the program once for every set of flags.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // listener is one client on the socket; it keeps every message.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 // conversation is a trace that is being replayed.

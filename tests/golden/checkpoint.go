@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"comfygo/tools/checkpoint/recipe"
+	"comfygo/internal/recipe"
 )
 
 // CacheDir is where checkpoints are kept between test runs: $COMFYGO_TEST_CACHE, or comfygo/testdata in the user's

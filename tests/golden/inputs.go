@@ -2,7 +2,7 @@ package golden
 
 import (
 	"comfygo/engine/tensor"
-	"comfygo/tools/checkpoint/recipe"
+	"comfygo/internal/recipe"
 )
 
 // Uniform is the recipe uniform_array: values (n+bias)*amp*2^-23 with n drawn from 24 signed bits by name.

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // conformance lists the nodes of the conformance pack.

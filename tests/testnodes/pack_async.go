@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"comfygo/engine/tensor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // tick is how often the sleepers tell their progress.

@@ -1,8 +1,8 @@
 package testnodes
 
 import (
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // accumulation is what ACCUMULATION links carry.

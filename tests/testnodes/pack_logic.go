@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"comfygo/engine/tensor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 func logic(name, display, output string) nodes.Spec {

@@ -3,8 +3,8 @@ package testnodes
 import (
 	"strconv"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // flowSockets is the number of values that loops carry.

@@ -4,8 +4,8 @@ import (
 	"strings"
 
 	"comfygo/engine/tensor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/pyjson"
 )
 
 // product multiplies two numbers or pictures.

@@ -20,8 +20,8 @@ import (
 	"time"
 
 	"comfygo/demo"
+	"comfygo/internal/apiclient"
 	"comfygo/tests/golden"
-	"comfygo/tools/apiclient"
 )
 
 // options are the command line.

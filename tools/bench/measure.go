@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"comfygo/demo"
-	"comfygo/tools/apiclient"
+	"comfygo/internal/apiclient"
 )
 
 // bench is one server under measurement.

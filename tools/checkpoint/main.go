@@ -20,8 +20,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"comfygo/internal/recipe"
 	"comfygo/tests/golden"
-	"comfygo/tools/checkpoint/recipe"
 )
 
 func main() {

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"comfygo/demo"
-	"comfygo/tools/apiclient"
+	"comfygo/internal/apiclient"
 )
 
 func main() {

@@ -21,7 +21,7 @@ import (
 	"comfygo/engine/ort"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
-	"comfygo/tools/ortlib"
+	"comfygo/internal/ortlib"
 )
 
 type options struct {

@@ -8,7 +8,7 @@ import (
 	"os"
 	"os/signal"
 
-	"comfygo/tools/ortlib"
+	"comfygo/internal/ortlib"
 )
 
 func main() {

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"comfygo/tools/apiclient"
+	"comfygo/internal/apiclient"
 )
 
 const clientID = "httpbench"

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"comfygo/tools/apiclient"
+	"comfygo/internal/apiclient"
 )
 
 // target is one server under measurement.

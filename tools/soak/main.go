@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"comfygo/tools/apiclient"
+	"comfygo/internal/apiclient"
 	"comfygo/tools/load"
 )
 

@@ -3,8 +3,8 @@ package formula_test
 import (
 	"testing"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes/logic/formula"
-	"comfygo/nodes/pyjson"
 )
 
 // printed is what Python 3.11 prints (glibc), where Go's own functions print another last place or, for log10, another number.

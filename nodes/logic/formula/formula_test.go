@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"comfygo/internal/pyjson"
 	"comfygo/nodes/logic/formula"
-	"comfygo/nodes/pyjson"
 )
 
 var names = map[string]any{"a": int64(7), "b": 2.5, "c": true, "n": -7, "values": []any{int64(7), 2.5, true}}

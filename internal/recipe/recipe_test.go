@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"comfygo/internal/recipe"
 	"comfygo/tests/golden"
-	"comfygo/tools/checkpoint/recipe"
 )
 
 // TestSums makes the checkpoints of the small manifests in memory: every kind and element type of the recipe is in

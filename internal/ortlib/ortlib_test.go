@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"comfygo/tools/download"
-	"comfygo/tools/ortlib"
+	"comfygo/internal/download"
+	"comfygo/internal/ortlib"
 )
 
 // options returns options that see nothing of the machine the test runs on.

@@ -3,8 +3,8 @@ package imaging_test
 import (
 	"testing"
 
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 	"comfygo/tests/golden"
 )
 

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"comfygo/engine/imaging"
+	"comfygo/internal/imaging"
 
 	"github.com/google/go-cmp/cmp"
 )

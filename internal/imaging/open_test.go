@@ -16,7 +16,7 @@ import (
 	"strings"
 	"testing"
 
-	"comfygo/engine/imaging"
+	"comfygo/internal/imaging"
 )
 
 type wantFrame struct {

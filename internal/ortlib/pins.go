@@ -4,7 +4,7 @@ import (
 	"path"
 	"strings"
 
-	"comfygo/tools/download"
+	"comfygo/internal/download"
 )
 
 // Version is the pinned ONNX Runtime; FallbackVersion is the newest one in the npm package.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"testing"
 
-	"comfygo/engine/imaging"
 	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
 	"comfygo/tests/golden"
 )
 

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"comfygo/tools/download"
+	"comfygo/internal/download"
 )
 
 // fetch brings the best asset that some client on this machine can get, and installs it in the cache.

@@ -16,7 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"comfygo/tools/download"
+	"comfygo/internal/download"
 )
 
 // EnvLibrary names the environment variable that holds the path of a library to use as it is.

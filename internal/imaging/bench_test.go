@@ -4,7 +4,7 @@ import (
 	"io"
 	"testing"
 
-	"comfygo/engine/imaging"
+	"comfygo/internal/imaging"
 	"comfygo/tests/golden"
 )
 

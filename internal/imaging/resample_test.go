@@ -8,7 +8,7 @@ import (
 	"os"
 	"testing"
 
-	"comfygo/engine/imaging"
+	"comfygo/internal/imaging"
 )
 
 // TestResize8EqualsPillow wants every byte of Pillow 13's Image.resize.

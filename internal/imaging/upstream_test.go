@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"comfygo/engine/imaging"
+	"comfygo/internal/imaging"
 )
 
 // TestOpenEqualsUpstream compares with what ComfyUI loads (testdata/recordframes.py): equal but for JPEG, whose transform and

@@ -15,7 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"comfygo/tools/download"
+	"comfygo/internal/download"
 )
 
 const content = "the library's bytes"

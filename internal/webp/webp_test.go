@@ -11,7 +11,7 @@ import (
 
 	decoder "golang.org/x/image/webp"
 
-	"comfygo/server/webp"
+	"comfygo/internal/webp"
 )
 
 // gradient is a smooth picture with a coloured disc and alpha that varies.

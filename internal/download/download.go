@@ -1,7 +1,7 @@
 // Package download brings pinned archives to this machine through a client that it already has (pip, npm, curl), and
 // checks them.
 //
-// It must not know what the archives are for: tools/ortlib and frontend say what they want and unpack it.
+// It must not know what the archives are for: internal/ortlib and frontend say what they want and unpack it.
 package download
 
 import (

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"comfygo/nodes/pyjson"
+	"comfygo/internal/pyjson"
 )
 
 func TestRoundTrip(t *testing.T) {
