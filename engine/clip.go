@@ -76,12 +76,12 @@ func (c *CLIP) Encode(ctx context.Context, prompt string) (Conditioning, error) 
 }
 
 func (c *CLIP) tokenizer() *tokenizer.Tokenizer {
-	return tokenizer.New(tokenizer.Options{
-		MaxLength: c.cfg.Positions, PadToken: c.cfg.Pad,
-		Missing: func(name string) {
-			c.rt.cfg.Log.Warn("embedding not found, leaving it out of the prompt", "embedding", name)
-		},
-	})
+	opts := tokenizer.CLIPOptions(int32(c.cfg.Pad))
+	opts.MaxLength = c.cfg.Positions
+	opts.Missing = func(name string) {
+		c.rt.cfg.Log.Warn("embedding not found, leaving it out of the prompt", "embedding", name)
+	}
+	return tokenizer.New(tokenizer.CLIP(), opts)
 }
 
 // embedding reads the vectors of a textual-inversion embedding; one that cannot be read is told of in the log and

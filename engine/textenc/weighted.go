@@ -21,11 +21,11 @@ type Encoder interface {
 
 // Empty are the marks that an empty prompt of a text model consists of.
 type Empty struct {
-	Start, End, Pad int
+	Start, End, Pad int32
 }
 
 // CLIPL is the empty prompt of CLIP ViT-L.
-var CLIPL = Empty{Start: tokenizer.StartToken, End: tokenizer.EndToken, Pad: tokenizer.EndToken}
+var CLIPL = Empty{Start: tokenizer.CLIPStart, End: tokenizer.CLIPEnd, Pad: tokenizer.CLIPEnd}
 
 // row returns the empty prompt at a length of n tokens.
 func (e Empty) row(n int) []tokenizer.Token {

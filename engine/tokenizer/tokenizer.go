@@ -1,66 +1,64 @@
-// Package tokenizer turns prompts into the token numbers that text models read, with the weight of each token.
+// Package tokenizer turns prompts into the token ids that text encoders read, with the weight of each token.
 //
-// It holds the CLIP byte-pair vocabulary, the prompt-weight syntax and the rules that lay tokens out in chunks. It knows
-// no model, no file and no folder: embeddings reach it through a lookup function.
+// A Model is a vocabulary: text to ids. A Tokenizer adds what surrounds it for one text encoder: the prompt-weight
+// syntax, textual-inversion embeddings, start and end tokens, padding and the division into chunks. The CLIP vocabulary
+// is here; the packages below read the others from files. The package knows no network, no file and no folder:
+// embeddings reach it through a lookup function.
 package tokenizer
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 
 	"comfygo/engine/tensor"
 )
 
-// Token is one place of a chunk.
+// Model is a vocabulary. It may be used by several goroutines at once.
+type Model interface {
+	// Encode returns the token ids of text, without a start or end token of its own.
+	Encode(text string) ([]int32, error)
+}
+
+// Token is one position of a chunk.
 type Token struct {
-	// ID is the token number, below VocabSize; meaningless when Embedding is set.
-	ID int
-	// Weight is the prompt weight; 1 for text outside parentheses, for marks and for padding.
+	// ID is the token id; meaningless when Embedding is set.
+	ID int32
+	// Weight is the prompt weight; 1 for text outside parentheses, for special tokens and for padding.
 	Weight float64
 	// Embedding, when set, is the vector to use in place of the token's own.
 	Embedding []float32
-	// WordID numbers the stretch of prompt the token comes from, counted from 1; 0 for marks and padding.
+	// WordID numbers the part of the prompt that the token comes from, counted from 1; 0 for special tokens and padding.
 	WordID int
 }
 
-// Tokens is a prompt as chunks of equal length.
+// Tokens is a prompt as chunks.
 type Tokens [][]Token
 
 // EmbeddingLookup returns the vectors [n,width] (or one of [width]) of a textual-inversion embedding by name; false
 // when there is none.
 type EmbeddingLookup func(name string) (*tensor.Tensor, bool)
 
-// Options are the layout rules of a text model.
-type Options struct {
-	// MaxLength is the length of a chunk with both marks; 77 for CLIP.
-	MaxLength int
-	// PadToken fills the chunk behind the end mark: the end mark itself for CLIP-L, 0 for CLIP-G and CLIP-H.
-	PadToken int
-	// Unweighted reads parentheses as text.
-	Unweighted bool
-	// Missing, when set, is told the name of each embedding that the lookup does not know.
-	Missing func(name string)
-}
-
-// Tokenizer lays out prompts for one text model. It may be used by several goroutines at once.
+// Tokenizer lays out prompts for one text encoder. It may be used by several goroutines at once.
 type Tokenizer struct {
-	opts Options
+	model Model
+	opts  Options
 }
 
-// New returns a tokenizer with the given rules. A MaxLength below 3 counts as 77: a chunk must hold a token
-// between its marks.
-func New(opts Options) *Tokenizer {
-	if opts.MaxLength < 3 {
-		opts.MaxLength = 77
-	}
-	return &Tokenizer{opts: opts}
+// New returns a tokenizer of a vocabulary with the given rules.
+func New(model Model, opts Options) *Tokenizer {
+	return &Tokenizer{model: model, opts: opts.normalized()}
 }
 
-// NewCLIPL returns the tokenizer of CLIP ViT-L, the text model of Stable Diffusion 1.x.
-func NewCLIPL() *Tokenizer { return New(Options{PadToken: EndToken}) }
+// Options returns the rules, for a tokenizer that differs in some of them.
+func (t *Tokenizer) Options() Options { return t.opts }
+
+// With returns a tokenizer of the same vocabulary with other rules.
+func (t *Tokenizer) With(opts Options) *Tokenizer { return New(t.model, opts) }
 
 // Tokenize returns the chunks of a prompt; there is at least one. Without a lookup, "embedding:name" is ordinary text.
-// It fails when parentheses are nested absurdly deep. Upstream: sd1_clip.SDTokenizer.tokenize_with_weights.
+// It fails when parentheses are nested more than 900 deep
+// or when the vocabulary cannot encode the text. Upstream: sd1_clip.SDTokenizer.tokenize_with_weights.
 func (t *Tokenizer) Tokenize(prompt string, lookup EmbeddingLookup) (Tokens, error) {
 	prompt = strings.ToValidUTF8(prompt, "\uFFFD")
 	segments := []Segment{{Text: prompt, Weight: 1}}
@@ -70,14 +68,13 @@ func (t *Tokenizer) Tokenize(prompt string, lookup EmbeddingLookup) (Tokens, err
 			return nil, err
 		}
 	}
-	v, err := loadVocab()
-	if err != nil {
-		return nil, err
-	}
 	var groups [][]Token
 	for _, s := range segments {
 		for _, part := range splitEmbeddings(s.Text) {
-			groups = t.appendPart(groups, v, part, s.Weight, lookup)
+			var err error
+			if groups, err = t.appendPart(groups, part, s.Weight, lookup); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return t.layOut(groups), nil
@@ -109,23 +106,26 @@ func splitEmbeddings(text string) []string {
 }
 
 // appendPart appends the groups of one part: the vectors of an embedding it begins with, then the tokens of its text.
-func (t *Tokenizer) appendPart(groups [][]Token, v *vocab, part string, weight float64, lookup EmbeddingLookup) [][]Token {
+func (t *Tokenizer) appendPart(groups [][]Token, part string, weight float64, lookup EmbeddingLookup) ([][]Token, error) {
 	if strings.HasPrefix(part, embeddingMark) && lookup != nil {
 		rows, rest := t.findEmbedding(strings.Trim(part[len(embeddingMark):], "\n"), lookup)
 		if rows != nil {
 			groups = append(groups, embeddingGroup(rows, weight))
 		}
 		if rest == "" {
-			return groups
+			return groups, nil
 		}
 		part = rest
 	}
-	ids := v.appendText(nil, part)
+	ids, err := t.model.Encode(part)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizing %.40q: %w", part, err)
+	}
 	group := make([]Token, len(ids))
 	for i, id := range ids {
 		group[i] = Token{ID: id, Weight: weight}
 	}
-	return append(groups, group)
+	return append(groups, group), nil
 }
 
 func embeddingGroup(rows *tensor.Tensor, weight float64) []Token {

@@ -41,7 +41,7 @@ func TestWeights(t *testing.T) {
 
 func TestAbsurdNestingIsAnError(t *testing.T) {
 	t.Parallel()
-	_, err := tokenizer.NewCLIPL().Tokenize(strings.Repeat("(", 1e5)+"a"+strings.Repeat(")", 1e5), nil)
+	_, err := clipL().Tokenize(strings.Repeat("(", 1e5)+"a"+strings.Repeat(")", 1e5), nil)
 	if err == nil {
 		t.Error("no error for 100000 nested parentheses")
 	}
@@ -65,7 +65,9 @@ func TestEmbeddingNames(t *testing.T) {
 	} {
 		missing := 0
 		var asked []string
-		tok := tokenizer.New(tokenizer.Options{Missing: func(string) { missing++ }})
+		opts := tokenizer.CLIPOptions(0)
+		opts.Missing = func(string) { missing++ }
+		tok := tokenizer.New(tokenizer.CLIP(), opts)
 		chunks, err := tok.Tokenize(c.prompt, func(name string) (*tensor.Tensor, bool) {
 			asked = append(asked, name)
 			return row, name == "one"
@@ -89,7 +91,7 @@ func TestEmbeddingNames(t *testing.T) {
 func TestEndlessWordIsQuick(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
-	chunks, err := tokenizer.NewCLIPL().Tokenize(strings.Repeat("q", 1<<20), nil)
+	chunks, err := clipL().Tokenize(strings.Repeat("q", 1<<20), nil)
 	if err != nil || len(chunks) < 100 {
 		t.Fatalf("%d chunks, %v", len(chunks), err)
 	}
@@ -102,7 +104,7 @@ func FuzzTokenize(f *testing.F) {
 	for _, s := range []string{"", "a (b:1.2) c", `\(`, "embedding:x, (y", "<|endoftext|>", "İ\xff", "((a:nan)", "日本 \x00\x01"} {
 		f.Add(s)
 	}
-	tok := tokenizer.NewCLIPL()
+	tok := clipL()
 	row := &tensor.Tensor{Shape: []int{9, 1}, Data: make([]float32, 9)}
 	f.Fuzz(func(t *testing.T, prompt string) {
 		chunks, err := tok.Tokenize(prompt, func(name string) (*tensor.Tensor, bool) { return row, len(name) == 1 })
@@ -110,11 +112,11 @@ func FuzzTokenize(f *testing.F) {
 			return
 		}
 		for _, chunk := range chunks {
-			if len(chunk) != 77 || chunk[0].ID != tokenizer.StartToken {
+			if len(chunk) != 77 || chunk[0].ID != tokenizer.CLIPStart {
 				t.Fatalf("a chunk of %d tokens beginning with %d", len(chunk), chunk[0].ID)
 			}
 			for _, tk := range chunk {
-				if tk.ID < 0 || tk.ID >= tokenizer.VocabSize {
+				if tk.ID < 0 || int(tk.ID) >= tokenizer.CLIPVocab {
 					t.Fatalf("id %d is out of range", tk.ID)
 				}
 			}
@@ -123,7 +125,7 @@ func FuzzTokenize(f *testing.F) {
 }
 
 func BenchmarkTokenize(b *testing.B) {
-	tok := tokenizer.NewCLIPL()
+	tok := clipL()
 	prompt := "masterpiece, best quality, 1girl, solo, (detailed background:1.2), a white house under a blue sky, [lowres]"
 	b.ReportAllocs()
 	for b.Loop() {

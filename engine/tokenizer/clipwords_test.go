@@ -32,13 +32,13 @@ func readCleaning(t *testing.T) cleaning {
 }
 
 // plain returns the ids of a short text whose parentheses mean nothing, without marks and padding.
-func plain(t *testing.T, tok *tokenizer.Tokenizer, text string) []int {
+func plain(t *testing.T, tok *tokenizer.Tokenizer, text string) []int32 {
 	t.Helper()
 	chunks, err := tok.Tokenize(text, nil)
 	if err != nil || len(chunks) != 1 {
 		t.Fatalf("%q gives %d chunks, %v", text, len(chunks), err)
 	}
-	var ids []int
+	var ids []int32
 	for _, tk := range chunks[0][1:] {
 		if tk.WordID > 0 {
 			ids = append(ids, tk.ID)
@@ -47,12 +47,19 @@ func plain(t *testing.T, tok *tokenizer.Tokenizer, text string) []int {
 	return ids
 }
 
+// unweighted is CLIP's tokenizer with chunks of n tokens, reading parentheses as text.
+func unweighted(n int) *tokenizer.Tokenizer {
+	opts := tokenizer.CLIPOptions(0)
+	opts.MaxLength, opts.Unweighted = n, true
+	return tokenizer.New(tokenizer.CLIP(), opts)
+}
+
 func TestMixedStringsEqualUpstream(t *testing.T) {
 	t.Parallel()
-	tok := tokenizer.New(tokenizer.Options{MaxLength: 256, Unweighted: true})
+	tok := unweighted(256)
 	for _, c := range readCleaning(t).Cases {
 		var text string
-		var want []int
+		var want []int32
 		if json.Unmarshal(c[0], &text) != nil || json.Unmarshal(c[1], &want) != nil {
 			t.Fatalf("unreadable case %s", c[0])
 		}
@@ -65,7 +72,7 @@ func TestMixedStringsEqualUpstream(t *testing.T) {
 func TestEveryCodePointEqualsUpstream(t *testing.T) {
 	t.Parallel()
 	c := readCleaning(t)
-	tok := tokenizer.New(tokenizer.Options{MaxLength: 32, Unweighted: true})
+	tok := unweighted(32)
 	h := sha256.New()
 	for _, r := range c.Ranges {
 		for p := r[0]; p <= r[1]; p++ {

@@ -19,8 +19,8 @@ func TestVocabularyIsTheOriginal(t *testing.T) {
 		h.Write([]byte(n + "\n"))
 	}
 	const want = "e30e57b6f1e47616982ef898d8922be24e535b4fa3d0110477b3a6f02ebbae7d"
-	if got := hex.EncodeToString(h.Sum(nil)); len(names) != VocabSize || got != want {
-		t.Errorf("%d entries with sum %s, want %d with %s", len(names), got, VocabSize, want)
+	if got := hex.EncodeToString(h.Sum(nil)); len(names) != CLIPVocab || got != want {
+		t.Errorf("%d entries with sum %s, want %d with %s", len(names), got, CLIPVocab, want)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// The two marks that a prompt may spell out.
+// The special tokens that a prompt may spell out.
 const (
 	startText = "<|startoftext|>"
 	endText   = "<|endoftext|>"
@@ -17,17 +17,17 @@ const (
 // contractions are the English endings that become words of their own, tried in this order.
 var contractions = []string{"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}
 
-// appendText appends the tokens of plain text, without start and end marks: what the CLIP tokenizer of the
-// transformers library (5.x, tokenizers backend) gives for it. The end mark is looked for in the text as it was
-// written, the start mark in the cleaned text, so "<|ENDOFTEXT|>" is no mark and "<|STARTOFTEXT|>" is one.
-func (v *vocab) appendText(ids []int, text string) []int {
+// appendText appends the tokens of plain text, without the start and end of a chunk: what the CLIP tokenizer of the
+// transformers library (5.x, tokenizers backend) gives for it. The end token is searched for in the text as it
+// was written, the start token in the cleaned text, so "<|ENDOFTEXT|>" is plain text and "<|STARTOFTEXT|>" is the token.
+func (v *clip) appendText(ids []int32, text string) []int32 {
 	for i, raw := range strings.Split(text, endText) {
 		if i > 0 {
-			ids = append(ids, EndToken)
+			ids = append(ids, CLIPEnd)
 		}
 		for j, part := range strings.Split(clean(raw), startText) {
 			if j > 0 {
-				ids = append(ids, StartToken)
+				ids = append(ids, CLIPStart)
 			}
 			ids = v.appendWords(ids, part)
 		}
@@ -35,7 +35,7 @@ func (v *vocab) appendText(ids []int, text string) []int {
 	return ids
 }
 
-// clean composes characters (NFC), makes every run of white space one blank and lowers the case.
+// clean composes characters (NFC), collapses white space to one space and lowers the case.
 func clean(text string) string {
 	var b strings.Builder
 	blank := false
@@ -61,7 +61,7 @@ func clean(text string) string {
 }
 
 // appendWords appends the tokens of cleaned text, word by word.
-func (v *vocab) appendWords(ids []int, text string) []int {
+func (v *clip) appendWords(ids []int32, text string) []int32 {
 	for len(text) > 0 {
 		if strings.HasPrefix(text, endText) { // lowered from another spelling: an ordinary word in three pieces
 			ids = v.appendWord(ids, "<|")
