@@ -57,6 +57,7 @@ func (c Command) RunWorkflow(ctx context.Context, cfg cli.Config, o cli.RunOptio
 		return fmt.Errorf("preparing the folders: %w", err)
 	}
 	if saved {
+		ctx = executor.InWorkflow(ctx, prompt)
 		if prompt, err = p.convert(prompt, o.Inputs); err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ func (e *Executor) Validate(ctx context.Context, id string, prompt Prompt, targe
 	if err := checkShape(prompt); err != nil {
 		return Verdict{}, err
 	}
-	outputs, problem, err := e.findOutputs(prompt, targets)
+	outputs, problem, err := e.findOutputs(ctx, prompt, targets)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -55,14 +55,14 @@ func problemObject(typ, message, details string, extra *pyjson.Object) *pyjson.O
 }
 
 // findOutputs lists the output nodes that are asked for; problem is set when a class is missing.
-func (e *Executor) findOutputs(prompt Prompt, targets any) (outputs []string, problem *pyjson.Object, err error) {
+func (e *Executor) findOutputs(ctx context.Context, prompt Prompt, targets any) (outputs []string, problem *pyjson.Object, err error) {
 	for id, data := range prompt.All() {
 		n := data.(*pyjson.Object)
 		class, there := n.Get("class_type")
 		name, isText := class.(string)
 		known, ok := e.registry.Get(name)
 		if !there || !isText || !ok {
-			problem, err = missingClass(id, n, class, there)
+			problem, err = missingClass(ctx, id, n, class, there)
 			return nil, problem, err
 		}
 		if known.OutputNode {
@@ -90,36 +90,6 @@ func targeted(targets any, id string) (bool, error) {
 		return t.Has(id), nil
 	}
 	return false, badPrompt("partial_execution_targets is no list")
-}
-
-func missingClass(id string, n *pyjson.Object, class any, there bool) (*pyjson.Object, error) {
-	switch class.(type) {
-	case []any, *pyjson.Object:
-		return nil, badPrompt("the class of node %s is no text", id)
-	}
-	var title any
-	if there {
-		title = class
-	}
-	if meta, ok := n.Get("_meta"); ok {
-		m, isObject := meta.(*pyjson.Object)
-		if !isObject {
-			return nil, badPrompt("_meta of node %s is no object", id)
-		}
-		if t, ok := m.Get("title"); ok {
-			title = t
-		}
-	}
-	message := fmt.Sprintf("Node '%s' not found. The custom node may not be installed.", pyjson.Str(title))
-	if !there {
-		shown := title
-		if !pyjson.Truthy(shown) {
-			shown = "ID #" + id
-		}
-		message = fmt.Sprintf("Node '%s' has no class_type. The workflow may be corrupted or a custom node is missing.", pyjson.Str(shown))
-	}
-	return problemObject("missing_node_type", message, fmt.Sprintf("Node ID '#%s'", id),
-		pyjson.NewObject("node_id", id, "class_type", class, "node_title", title)), nil
 }
 
 // validation is one run of Validate.

@@ -30,7 +30,7 @@
 //	in:"width"            the input's name
 //	type:"IMAGE"          link or widget type; left out it is INT, FLOAT, STRING or BOOLEAN by the field's Go type, "*" for any
 //	optional:"true"       listed under "optional"
-//	hidden:"UNIQUE_ID"    a hidden input: PROMPT, DYNPROMPT, EXTRA_PNGINFO, UNIQUE_ID, …
+//	hidden:"UNIQUE_ID"    a hidden input: PROMPT, DYNPROMPT, EXTRA_PNGINFO, UNIQUE_ID, …; "true" is the widget option of that name
 //	options:"a|b|c"       a combo's choices; a choice beginning with = is a JSON literal ("=3")
 //	files:"checkpoints"   a combo of the files of a model folder
 //	files:"input:image"   a combo of the input folder's files of a kind (image, video, audio, latent, …)

@@ -96,7 +96,11 @@ func (c *Class) outputInfo(o *pyjson.Object) {
 		if out.Name != "" {
 			name = out.Name
 		}
-		types, lists, names = append(types, typ), append(lists, out.List), append(names, name)
+		var list any = out.List
+		if out.ListUnset {
+			list = nil
+		}
+		types, lists, names = append(types, typ), append(lists, list), append(names, name)
 	}
 	o.Set("output", types).Set("output_is_list", lists).Set("output_name", names)
 }

@@ -71,6 +71,8 @@ type Output struct {
 	Name string
 	// List: the node gives a slice, each element of which is processed on its own further down.
 	List bool
+	// ListUnset writes null for List in /object_info, as upstream does for classes that leave it out; the value is no list then.
+	ListUnset bool
 	// Tooltip is shown by the front end.
 	Tooltip string
 	// Match is the template id of a v3 match type output.

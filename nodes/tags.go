@@ -17,6 +17,14 @@ type fieldSet struct {
 	inputs []*Input
 }
 
+// hiddenKind returns the kind of a hidden input; hidden:"true" is a widget option: an ordinary input that is not shown.
+func hiddenKind(tag string) string {
+	if tag == "true" {
+		return ""
+	}
+	return tag
+}
+
 func (f *fieldSet) dynamic() bool {
 	return slices.ContainsFunc(f.inputs, func(in *Input) bool { return in.grow != nil || in.choice != nil })
 }
@@ -29,7 +37,7 @@ var shapeTags = []string{"in", "type", "optional", "hidden", "options", "files",
 
 // v3Order is the order in which upstream's v3 schema writes options.
 var v3Order = []string{
-	"display_name", "tooltip", "lazy", "rawLink", "advanced", "default", "socketless", "widgetType", "forceInput", "label_on", "label_off", "min", "max", "step", "round",
+	"display_name", "tooltip", "hidden", "lazy", "rawLink", "advanced", "default", "socketless", "widgetType", "forceInput", "label_on", "label_off", "min", "max", "step", "round",
 	"multiline", "placeholder", "dynamicPrompts", "multiselect", "options", "control_after_generate", "display", "gradient_stops", "image_upload", "audio_upload",
 	"video_upload", "file_upload", "image_folder", "remote", "template",
 }
@@ -105,7 +113,7 @@ func readField(field reflect.StructField, owner any, v3 bool) (*Input, error) {
 	for _, p := range pairs {
 		tag[p.key] = p.value
 	}
-	in := &Input{Name: tag["in"], Optional: tag["optional"] == "true", Hidden: tag["hidden"], files: tag["files"], opts: tag["opts"] == "{}"}
+	in := &Input{Name: tag["in"], Optional: tag["optional"] == "true", Hidden: hiddenKind(tag["hidden"]), files: tag["files"], opts: tag["opts"] == "{}"}
 	if err := in.readShape(field.Type, tag, owner, v3); err != nil {
 		return nil, err
 	}
@@ -203,7 +211,7 @@ func literalOrText(text string) (any, error) {
 func (in *Input) readOptions(pairs []tagPair) (*pyjson.Object, error) {
 	options := pyjson.NewObject()
 	for _, p := range pairs {
-		if slices.Contains(shapeTags, p.key) {
+		if slices.Contains(shapeTags, p.key) && !(p.key == "hidden" && hiddenKind(p.value) == "") {
 			if p.key == "match" {
 				options.Set("template", pyjson.NewObject("template_id", p.value, "allowed_types", allowed(pairs)))
 			}

@@ -217,7 +217,7 @@ func (s *Server) enqueue(c echo.Context, n candidate) (*queue.Job, executor.Verd
 	if err := s.mayMake(c, n.prompt, workflow); err != nil {
 		return nil, none, err
 	}
-	verdict, err := s.cfg.Executor.Validate(s.inFolders(c), n.id, n.prompt, n.targets)
+	verdict, err := s.cfg.Executor.Validate(executor.InWorkflow(s.inFolders(c), n.extra.Object("extra_pnginfo").Object("workflow")), n.id, n.prompt, n.targets)
 	if err != nil {
 		return nil, none, trouble("checking the prompt: %w", err)
 	}

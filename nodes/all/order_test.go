@@ -6,6 +6,7 @@ import (
 
 	"comfygo/nodes"
 	"comfygo/nodes/all"
+	"comfygo/tests/objectinfo"
 )
 
 // TestOrder compares the order of the classes with that of the recording.
@@ -16,7 +17,7 @@ func TestOrder(t *testing.T) {
 		t.Fatalf("%d classes of %d", registry.Len(), nodes.Default().Len())
 	}
 	var want []string
-	for _, name := range recorded(t).Keys() {
+	for _, name := range objectinfo.Recorded(t).Keys() {
 		if _, ok := registry.Get(name); ok {
 			want = append(want, name)
 		}
