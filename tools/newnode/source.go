@@ -50,8 +50,13 @@ func (s *skeleton) spec() string {
 	}
 	add("%s", s.outputs())
 	for _, flag := range []struct{ key, field string }{
-		{"output_node", "OutputNode"}, {"is_input_list", "InputIsList"}, {"has_intermediate_output", "HasIntermediateOutput"},
-		{"deprecated", "Deprecated"}, {"experimental", "Experimental"}, {"dev_only", "DevOnly"}, {"api_node", "APINode"},
+		{"output_node", "OutputNode"},
+		{"is_input_list", "InputIsList"},
+		{"has_intermediate_output", "HasIntermediateOutput"},
+		{"deprecated", "Deprecated"},
+		{"experimental", "Experimental"},
+		{"dev_only", "DevOnly"},
+		{"api_node", "APINode"},
 	} {
 		if on, _ := s.info.Get(flag.key); on == true {
 			add("%s: true,", flag.field)
