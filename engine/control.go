@@ -114,7 +114,7 @@ func addTo(sum, more *tensor.Tensor) {
 // run runs the network and scales its results.
 func (c *Control) run(ctx context.Context, x *tensor.Tensor, t []float32, in sampling.Inputs) (*residuals, error) {
 	n := c.net
-	if x.Dim(1) != n.cfg.UNet.InChannels || in.Context == nil || in.Context.Dim(2) != n.cfg.UNet.ContextDim {
+	if x.Dim(1) != n.cfg.UNet.InChannels || in.Get(sampling.InputContext) == nil || in.Get(sampling.InputContext).Dim(2) != n.cfg.UNet.ContextDim {
 		return nil, fmt.Errorf("running a ControlNet: it is for another kind of model")
 	}
 	hint, err := c.hintFor(x, max(in.Entries, 1))
@@ -137,7 +137,7 @@ func (c *Control) run(ctx context.Context, x *tensor.Tensor, t []float32, in sam
 		var err error
 		res, err = net.run(ctx, map[string]ort.Value{
 			"x": ort.Floats(x.Data, x.Shape...), "timesteps": ort.Floats(t, len(t)),
-			"context": ort.Floats(in.Context.Data, in.Context.Shape...), "hint": ort.Floats(hint.Data, hint.Shape...),
+			"context": ort.Floats(in.Get(sampling.InputContext).Data, in.Get(sampling.InputContext).Shape...), "hint": ort.Floats(hint.Data, hint.Shape...),
 		}, names...)
 		return err
 	})

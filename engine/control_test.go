@@ -101,7 +101,7 @@ func TestControlNetOfDiffusers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in := sampling.Inputs{Context: golden.Normal("control-context", 1, 77, 768), Entries: 1}
+		in := sampling.Inputs{List: sampling.Text(golden.Normal("control-context", 1, 77, 768)).List, Entries: 1}
 		if results[i], err = c.Residuals(t.Context(), golden.Normal("control-x", 1, 4, 8, 10), []float32{500}, in); err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func TestControlNetOfDiffusers(t *testing.T) {
 func steer(t *testing.T, m *engine.Model, c *engine.Control, sigma float32) []float32 {
 	t.Helper()
 	x := golden.Normal("control-x", 2, 4, 8, 10)
-	in := sampling.Inputs{Context: golden.Normal("control-context", 2, 77, 768), Sigma: sigma, Entries: 2}
+	in := sampling.Inputs{List: sampling.Text(golden.Normal("control-context", 2, 77, 768)).List, Sigma: sigma, Entries: 2}
 	if c != nil {
 		in.Control = c
 	}
@@ -201,7 +201,7 @@ func TestControlNetWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = m.Predict(t.Context(), tensor.New(1, 4, 8, 8), []float32{500}, sampling.Inputs{Context: tensor.New(1, 77, 768), Sigma: 2, Entries: 1, Control: c})
+	_, err = m.Predict(t.Context(), tensor.New(1, 4, 8, 8), []float32{500}, sampling.Inputs{List: sampling.Text(tensor.New(1, 77, 768)).List, Sigma: 2, Entries: 1, Control: c})
 	if err == nil {
 		t.Error("a ControlNet with a block less steers the model")
 	}

@@ -52,7 +52,7 @@ func TestCUDAWithoutCard(t *testing.T) {
 	}
 	stored := golden.Load(t, "forward/sd15", nil)
 	x := stored.Get(t, "f0/0.x")
-	_, err = m.Predict(t.Context(), x, []float32{1}, sampling.Inputs{Context: golden.Normal("c", 1, 77, 768)})
+	_, err = m.Predict(t.Context(), x, []float32{1}, sampling.Text(golden.Normal("c", 1, 77, 768)))
 	if err == nil || !strings.Contains(strings.ToLower(err.Error()), "cuda") {
 		t.Fatalf("got %v, want an error that speaks of CUDA", err)
 	}

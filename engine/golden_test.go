@@ -81,7 +81,7 @@ func TestUNetForward(t *testing.T) {
 				for i := range cs.Sigmas {
 					at := fmt.Sprintf("%s/%d.", cs.ID, i)
 					x := stored.Get(t, at+"x")
-					got, err := m.Predict(t.Context(), x, stored.Get(t, at+"timestep").Data, sampling.Inputs{Context: repeat(cond, x.Dim(0))})
+					got, err := m.Predict(t.Context(), x, stored.Get(t, at+"timestep").Data, sampling.Text(repeat(cond, x.Dim(0))))
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"comfygo/engine/dtype"
+	"comfygo/engine/family/sd15"
+	"comfygo/engine/family/unet"
 	"comfygo/engine/models"
 	"comfygo/engine/onnx"
 	"comfygo/engine/ort"
@@ -82,18 +84,24 @@ func (m *Model) LatentFormat() sampling.LatentFormat {
 	if m.format != nil {
 		return *m.format
 	}
-	return sampling.SD15Latent
+	return sd15.Latent
 }
 
-// Concat says which channels the network reads beside the latent.
-func (m *Model) Concat() sampling.Concat {
+// Inputs returns the network's inputs for a conditioning entry.
+func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
+	in := sampling.Text(c.Tokens).List
+	var beside *tensor.Tensor
+	var err error
 	switch m.cfg.InChannels - m.cfg.OutChannels {
 	case 5:
-		return sampling.ConcatInpaint
+		beside, err = unet.InpaintInput(c, r)
 	case 4:
-		return sampling.ConcatEdit
+		beside, err = unet.EditInput(c, r)
 	}
-	return sampling.ConcatNone
+	if beside != nil {
+		in = append(in, sampling.Input{Name: "concat", Value: beside, Rule: sampling.ByCells})
+	}
+	return in, err
 }
 
 // Predict runs the network: x [N,C,H,W] as the network reads it, one timestep a row, and the conditions of
@@ -122,10 +130,10 @@ func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in s
 	inputs := map[string]ort.Value{
 		"x":         ort.Floats(x.Data, x.Shape...),
 		"timesteps": ort.Floats(t, len(t)),
-		"context":   ort.Floats(in.Context.Data, in.Context.Shape...),
+		"context":   ort.Floats(in.Get(sampling.InputContext).Data, in.Get(sampling.InputContext).Shape...),
 	}
 	if m.cfg.AdmChannels > 0 {
-		inputs["y"] = ort.Floats(in.Y.Data, in.Y.Shape...)
+		inputs["y"] = ort.Floats(in.Get("y").Data, in.Get("y").Shape...)
 	}
 	write := models.UNetGraph
 	steered, err := m.controlled(ctx, plain, t, in, inputs)
@@ -175,10 +183,10 @@ func (m *Model) explain(y *tensor.Tensor) error {
 
 // joined appends the channels that some models read beside the latent.
 func (m *Model) joined(x *tensor.Tensor, in sampling.Inputs) (*tensor.Tensor, error) {
-	if in.Concat == nil {
+	c := in.Get("concat")
+	if c == nil {
 		return x, nil
 	}
-	c := in.Concat
 	if len(c.Shape) != 4 || c.Dim(0) != x.Dim(0) || c.Dim(2) != x.Dim(2) || c.Dim(3) != x.Dim(3) {
 		return nil, fmt.Errorf("running the model: extra channels of shape %v do not fit a latent of shape %v", c.Shape, x.Shape)
 	}
@@ -191,16 +199,17 @@ func (m *Model) joined(x *tensor.Tensor, in sampling.Inputs) (*tensor.Tensor, er
 }
 
 func (m *Model) check(x *tensor.Tensor, t []float32, in sampling.Inputs) error {
+	context, y := in.Get(sampling.InputContext), in.Get("y")
 	switch {
 	case len(x.Shape) != 4 || x.Dim(1) != m.cfg.InChannels:
 		return fmt.Errorf("running the model: the latent has shape %v, the model reads %d channels", x.Shape, m.cfg.InChannels)
 	case len(t) != x.Dim(0):
 		return fmt.Errorf("running the model: %d timesteps for %d rows", len(t), x.Dim(0))
-	case in.Context == nil || len(in.Context.Shape) != 3 || in.Context.Dim(0) != x.Dim(0):
+	case context == nil || len(context.Shape) != 3 || context.Dim(0) != x.Dim(0):
 		return fmt.Errorf("running the model: it needs a text encoding for each row")
-	case in.Context.Dim(2) != m.cfg.ContextDim:
-		return fmt.Errorf("running the model: the text encoding is %d wide, the model reads %d: it comes from another kind of text encoder", in.Context.Dim(2), m.cfg.ContextDim)
-	case m.cfg.AdmChannels > 0 && (in.Y == nil || len(in.Y.Shape) != 2 || in.Y.Dim(0) != x.Dim(0) || in.Y.Dim(1) != m.cfg.AdmChannels):
+	case context.Dim(2) != m.cfg.ContextDim:
+		return fmt.Errorf("running the model: the text encoding is %d wide, the model reads %d: it comes from another kind of text encoder", context.Dim(2), m.cfg.ContextDim)
+	case m.cfg.AdmChannels > 0 && (y == nil || len(y.Shape) != 2 || y.Dim(0) != x.Dim(0) || y.Dim(1) != m.cfg.AdmChannels):
 		return fmt.Errorf("running the model: it needs a vector of %d values for each row", m.cfg.AdmChannels)
 	}
 	return m.rt.checkHost("running the model", m.runBytes(x.Dim(0), x.Dim(2), x.Dim(3)))

@@ -60,7 +60,7 @@ func changed(t *testing.T, f func(safetensors.Tensor) *safetensors.Tensor, keepC
 
 // step runs one step of a model on an 8x8 latent.
 func step(ctx context.Context, m *engine.Model, width int) (*tensor.Tensor, error) {
-	return m.Predict(ctx, golden.Normal("x", 1, 4, 8, 8), []float32{500}, sampling.Inputs{Context: golden.Normal("c", 1, 77, width)})
+	return m.Predict(ctx, golden.Normal("x", 1, 4, 8, 8), []float32{500}, sampling.Text(golden.Normal("c", 1, 77, width)))
 }
 
 func TestFilesThatDoNotFit(t *testing.T) {
@@ -155,11 +155,11 @@ func TestInputsThatDoNotFit(t *testing.T) {
 	x, c := golden.Normal("x", 1, 4, 8, 8), golden.Normal("c", 1, 77, 40)
 	cases := map[string]func() error{
 		"channels": func() error {
-			_, err := m.Predict(t.Context(), golden.Normal("x", 1, 3, 8, 8), []float32{1}, sampling.Inputs{Context: c})
+			_, err := m.Predict(t.Context(), golden.Normal("x", 1, 3, 8, 8), []float32{1}, sampling.Text(c))
 			return err
 		},
 		"timesteps": func() error {
-			_, err := m.Predict(t.Context(), x, nil, sampling.Inputs{Context: c})
+			_, err := m.Predict(t.Context(), x, nil, sampling.Text(c))
 			return err
 		},
 		"no text": func() error {
@@ -171,7 +171,7 @@ func TestInputsThatDoNotFit(t *testing.T) {
 			return err
 		},
 		"extra channels": func() error {
-			_, err := m.Predict(t.Context(), x, []float32{1}, sampling.Inputs{Context: c, Concat: golden.Normal("k", 1, 5, 4, 4)})
+			_, err := m.Predict(t.Context(), x, []float32{1}, sampling.Inputs{List: append(sampling.Text(c).List, sampling.Input{Name: "concat", Value: golden.Normal("k", 1, 5, 4, 4)})})
 			return err
 		},
 	}
@@ -196,7 +196,7 @@ func TestMemoryIsCheckedFirst(t *testing.T) {
 	}
 	for name, shape := range map[string][]int{"size": {1, 4, 2048, 2048}, "batch": {4096, 4, 64, 64}} {
 		x := &tensor.Tensor{Shape: shape} // the check comes before the numbers are looked at
-		in := sampling.Inputs{Context: &tensor.Tensor{Shape: []int{shape[0], 77, 40}}}
+		in := sampling.Text(&tensor.Tensor{Shape: []int{shape[0], 77, 40}})
 		_, err := m.Predict(t.Context(), x, make([]float32, shape[0]), in)
 		var tooMuch *engine.MemoryError
 		if !errors.As(err, &tooMuch) || tooMuch.Needed < 1<<30 {
@@ -217,13 +217,13 @@ func TestInterruptEndsAStep(t *testing.T) {
 	start := time.Now()
 	for err == nil {
 		x := golden.Normal("x", 2, 4, 64, 64)
-		_, err = m.Predict(ctx, x, []float32{500, 500}, sampling.Inputs{Context: golden.Normal("c", 2, 77, 768)})
+		_, err = m.Predict(ctx, x, []float32{500, 500}, sampling.Text(golden.Normal("c", 2, 77, 768)))
 	}
 	if !errors.Is(err, stop) {
 		t.Fatalf("got %v, want the cause", err)
 	}
 	t.Logf("ended after %v", time.Since(start))
-	if _, err := m.Predict(t.Context(), golden.Normal("x", 1, 4, 8, 8), []float32{500}, sampling.Inputs{Context: golden.Normal("c", 1, 77, 768)}); err != nil {
+	if _, err := m.Predict(t.Context(), golden.Normal("x", 1, 4, 8, 8), []float32{500}, sampling.Text(golden.Normal("c", 1, 77, 768))); err != nil {
 		t.Fatalf("the next run: %v", err)
 	}
 }
@@ -338,7 +338,7 @@ func TestDemoGoldens(t *testing.T) {
 		}
 		golden.Compare(t, key, got[0].Tokens.Data, stored.Get(t, key).Data, fp32)
 	}
-	eps, err := model.Predict(t.Context(), stored.Get(t, "unet.x"), stored.Get(t, "unet.t").Data, sampling.Inputs{Context: stored.Get(t, "cond.0")})
+	eps, err := model.Predict(t.Context(), stored.Get(t, "unet.x"), stored.Get(t, "unet.t").Data, sampling.Text(stored.Get(t, "cond.0")))
 	if err != nil {
 		t.Fatal(err)
 	}

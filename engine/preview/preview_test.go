@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"comfygo/engine"
+	"comfygo/engine/family/sd15"
 	"comfygo/engine/preview"
 	"comfygo/engine/safetensors"
 	"comfygo/engine/sampling"
@@ -74,7 +75,7 @@ func makeImage(t *testing.T, m *preview.Maker, x *tensor.Tensor) *image.RGBA {
 
 func TestLatentToRGB(t *testing.T) {
 	t.Parallel()
-	m := preview.New(preview.Settings{Method: preview.Auto}, sampling.SD15Latent, decoders(""), slog.New(slog.DiscardHandler))
+	m := preview.New(preview.Settings{Method: preview.Auto}, sd15.Latent, decoders(""), slog.New(slog.DiscardHandler))
 	// A batch of two, of which the first counts, two pixels wide: all zeros is middle grey; ten times the first channel is
 	// red 3.512, green 2.297, blue 3.227, beyond white. The second batch is black.
 	x := tensor.New(2, 4, 1, 3)
@@ -107,7 +108,7 @@ func TestVideoShowsItsFirstFrame(t *testing.T) {
 
 func TestTAESD(t *testing.T) {
 	t.Parallel()
-	m := preview.New(preview.Settings{Method: preview.TAESD}, sampling.SD15Latent, decoders(decoder(t)), slog.New(slog.DiscardHandler))
+	m := preview.New(preview.Settings{Method: preview.TAESD}, sd15.Latent, decoders(decoder(t)), slog.New(slog.DiscardHandler))
 	vae, err := runtime.LoadVAE(golden.Checkpoint(t, "taesd"))
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +118,7 @@ func TestTAESD(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	img := makeImage(t, m, sampling.SD15Latent.In(z)) // as the network sees it
+	img := makeImage(t, m, sd15.Latent.In(z)) // as the network sees it
 	if img.Bounds() != image.Rect(0, 0, 40, 48) {
 		t.Fatalf("the picture is %v", img.Bounds())
 	}
@@ -142,12 +143,12 @@ func TestChoice(t *testing.T) {
 		none   bool
 		warns  bool
 	}{
-		{"none", preview.None, sampling.SD15Latent, "", true, false},
-		{"unset", "", sampling.SD15Latent, "", true, false},
-		{"auto", preview.Auto, sampling.SD15Latent, "", false, false},
+		{"none", preview.None, sd15.Latent, "", true, false},
+		{"unset", "", sd15.Latent, "", true, false},
+		{"auto", preview.Auto, sd15.Latent, "", false, false},
 		{"no colours known", preview.Auto, blind, "", true, false},
-		{"taesd missing", preview.TAESD, sampling.SD15Latent, "", false, true},
-		{"taesd broken", preview.TAESD, sampling.SD15Latent, "nowhere.safetensors", false, true},
+		{"taesd missing", preview.TAESD, sd15.Latent, "", false, true},
+		{"taesd broken", preview.TAESD, sd15.Latent, "nowhere.safetensors", false, true},
 		{"taesd of no such latents", preview.TAESD, blind, "", true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -178,7 +179,7 @@ func TestOverride(t *testing.T) {
 
 func TestLatentsOfOtherChannels(t *testing.T) {
 	t.Parallel()
-	m := preview.New(preview.Settings{Method: preview.Auto}, sampling.SD15Latent, decoders(""), slog.New(slog.DiscardHandler))
+	m := preview.New(preview.Settings{Method: preview.Auto}, sd15.Latent, decoders(""), slog.New(slog.DiscardHandler))
 	for _, shape := range [][]int{{1, 3, 2, 2}, {4, 2, 2}, {0, 4, 2, 2}, {1, 4, 2, 2, 2, 2}} {
 		if _, err := m.Image(t.Context(), tensor.New(shape...)); err == nil {
 			t.Errorf("shape %v was accepted", shape)

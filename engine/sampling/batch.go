@@ -124,7 +124,7 @@ func (g *guide) fits(waiting []*job, indices []int) bool {
 	shape[0] *= len(indices)
 	tokens := 1
 	for _, i := range indices {
-		if c := waiting[i].inputs.Context; c != nil {
+		if c := lookUp(waiting[i].inputs, InputContext); c != nil {
 			tokens = lcm(tokens, c.Dim(1))
 		}
 	}
@@ -147,17 +147,16 @@ func (g *guide) outputs(ctx context.Context, batch []*job, x *tensor.Tensor, tim
 
 // runBatch runs the network once for several jobs and returns each one's denoised latent.
 func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*tensor.Tensor, error) {
-	xs, contexts, ys, concats := make([]*tensor.Tensor, len(batch)), make([]*tensor.Tensor, len(batch)),
-		make([]*tensor.Tensor, len(batch)), make([]*tensor.Tensor, len(batch))
+	xs, inputs := make([]*tensor.Tensor, len(batch)), make([][]Input, len(batch))
 	for i, j := range batch {
-		xs[i], contexts[i], ys[i], concats[i] = j.x, j.inputs.Context, j.inputs.Y, j.inputs.Concat
+		xs[i], inputs[i] = j.x, j.inputs
 	}
 	x := joinRows(xs)
 	times := make([]float32, x.Dim(0))
 	for i := range times {
 		times[i] = g.model.Timestep(sigma)
 	}
-	in := Inputs{Control: batch[0].control, Sigma: sigma, Entries: len(batch), Context: joinContexts(contexts), Y: joinRows(ys), Concat: joinRows(concats), Parts: g.params.parts, Options: g.params.Options}
+	in := Inputs{Control: batch[0].control, Sigma: sigma, Entries: len(batch), List: joinInputs(inputs), Parts: g.params.parts, Options: g.params.Options}
 	raw, err := g.outputs(ctx, batch, g.model.Input(sigma, x), times, in)
 	if err != nil {
 		return nil, fmt.Errorf("running the model: %w", err)

@@ -54,7 +54,7 @@ func (s *sides) Predict(_ context.Context, x *tensor.Tensor, t []float32, in sam
 	out := tensor.New(x.Shape...)
 	size := x.Len() / x.Dim(0)
 	for i := range out.Data {
-		out.Data[i] = in.Context.Index(i / size).Data[0]
+		out.Data[i] = in.Get(sampling.InputContext).Index(i / size).Data[0]
 	}
 	return out, nil
 }

@@ -27,14 +27,12 @@ type Cond struct {
 	StartPercent, EndPercent *float64
 	// Default makes the entry fill whatever the others leave uncovered.
 	Default bool
-	// ConcatLatent and ConcatMask are what inpainting and editing models read in place of the latent and its noise mask.
-	ConcatLatent, ConcatMask *tensor.Tensor
 	// Control, when set, is a further network that steers the prediction: a pointer that Inputs hands on to the Network.
 	// Entries run in one batch only with others that have the same one.
 	Control any
 	// ControlForAll lends the control to entries of the other sides that have none.
 	ControlForAll bool
-	// Values holds everything else upstream keeps in the entry, for Params.Conditions.
+	// Values holds everything else upstream keeps in the entry, for Params.Inputs.
 	Values map[string]any
 }
 
@@ -57,7 +55,7 @@ type entry struct {
 	mask   *tensor.Tensor // [B,axes…] in the latent's size, or nil
 	start  *float32       // the entry acts at levels from start…
 	end    *float32       // …down to end
-	inputs Inputs
+	inputs []Input
 	// control is the entry's own or one that was lent to it; see Cond.Control.
 	control any
 }

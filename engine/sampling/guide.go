@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 
 	"comfygo/engine/tensor"
 	"comfygo/engine/vec"
@@ -99,7 +100,7 @@ func (g *guide) checkShape(x *tensor.Tensor) error {
 	fixed := g.inpaint != nil
 	for _, side := range g.sides {
 		for _, e := range side {
-			fixed = fixed || e.mask != nil || e.area != nil || e.inputs.Concat != nil
+			fixed = fixed || e.mask != nil || e.area != nil || slices.ContainsFunc(e.inputs, func(in Input) bool { return in.Rule.Spatial() })
 		}
 	}
 	if fixed {

@@ -16,19 +16,17 @@ import (
 type probe struct {
 	shapes   [][]int
 	contexts []*tensor.Tensor
-	concats  []*tensor.Tensor
 	then     func(calls int, out *tensor.Tensor)
 }
 
 func (p *probe) Predict(_ context.Context, x *tensor.Tensor, _ []float32, in sampling.Inputs) (*tensor.Tensor, error) {
 	p.shapes = append(p.shapes, slices.Clone(x.Shape))
-	p.contexts = append(p.contexts, in.Context)
-	p.concats = append(p.concats, in.Concat)
+	p.contexts = append(p.contexts, in.Get(sampling.InputContext))
 	out := tensor.New(x.Shape...)
 	for b := range x.Dim(0) {
 		row := out.Index(b).Data
 		for i := range row {
-			row[i] = in.Context.Index(b).Data[0]
+			row[i] = in.Get(sampling.InputContext).Index(b).Data[0]
 		}
 	}
 	if p.then != nil {
@@ -222,32 +220,6 @@ func TestTimeRanges(t *testing.T) {
 	}
 }
 
-func TestInpaintingInputs(t *testing.T) {
-	t.Parallel()
-	net := &probe{}
-	p := oneStep(t, net)
-	p.Concat = sampling.ConcatInpaint
-	guided(t, p)
-	c := net.concats[0]
-	if !slices.Equal(c.Shape, []int{4, 5, 16, 16}) || c.Data[0] != 1 || !near(c.Index(0).Index(1).Data[0], 0.8223) {
-		t.Errorf("without a mask the network reads %v beginning %v, want a full mask and the latent of black", c.Shape, c.Data[:1])
-	}
-	p.NoiseMask = tensor.New(1, 16, 16)
-	p.NoiseMask.Data[0] = 0.7
-	p.Latent = tensor.New(2, 4, 16, 16)
-	p.Latent.Data[0] = 9
-	guided(t, p)
-	c = net.concats[1].Index(0)
-	if c.Index(0).Data[0] != 1 || c.Index(0).Data[1] != 0 || c.Index(1).Data[0] != 9 {
-		t.Errorf("with a mask the network reads mask %v and latent %v", c.Index(0).Data[:2], c.Index(1).Data[0])
-	}
-	p.Concat = sampling.ConcatEdit
-	guided(t, p)
-	if c := net.concats[2]; c.Dim(1) != 4 || slices.Max(c.Data) != 0 {
-		t.Error("an editing model without a picture does not read zeros")
-	}
-}
-
 func TestMaskedRunsKeepTheRest(t *testing.T) {
 	t.Parallel()
 	p := oneStep(t, &probe{})
@@ -330,11 +302,6 @@ func TestWrongParams(t *testing.T) {
 		},
 		"mask":       func(p *sampling.Params) { p.Positive[0].Mask = tensor.New(3) },
 		"noise mask": func(p *sampling.Params) { p.NoiseMask = tensor.New(5) },
-		"inpaint latent": func(p *sampling.Params) {
-			p.Concat = sampling.ConcatEdit
-			p.Positive[0].ConcatLatent = tensor.New(1, 3, 4, 4)
-		},
-		"inpainting mask": func(p *sampling.Params) { p.Concat = sampling.ConcatInpaint; p.Positive[0].ConcatMask = tensor.New(3) },
 	} {
 		p := oneStep(t, &probe{})
 		change(&p)
@@ -378,7 +345,7 @@ func BenchmarkStep(b *testing.B) {
 		b.Fatal(err)
 	}
 	p := sampling.Params{
-		Network: &toy{tscale: 0.001}, Model: m, Format: sampling.SD15Latent, CFG: 7, Positive: context1(1), Negative: context1(-1),
+		Network: &toy{tscale: 0.001}, Model: m, Format: sd15Latent, CFG: 7, Positive: context1(1), Negative: context1(-1),
 		Latent: tensor.New(1, 4, 128, 128), Steps: 20, Sampler: "dpmpp_2m", Scheduler: "karras", Denoise: 1,
 	}
 	for b.Loop() {
@@ -387,3 +354,6 @@ func BenchmarkStep(b *testing.B) {
 		}
 	}
 }
+
+// sd15Latent is the latent format of the toy model: that of Stable Diffusion 1.x.
+var sd15Latent = sampling.LatentFormat{Channels: 4, Scale: 0.18215, Downscale: 8}

@@ -51,7 +51,7 @@ func BasicGuider(conds []Cond) *Guider {
 }
 
 // DualModelGuider is classifier-free guidance whose negative side another model predicts: second holds its Network, Model,
-// Format, Concat, Conditions and Fits.
+// Format, Inputs and Fits.
 func DualModelGuider(positive, negative []Cond, scale float64, second Params) *Guider {
 	g := CFGGuider(positive, negative, scale)
 	g.second, g.secondFrom, g.guide = &second, 1, twoModels

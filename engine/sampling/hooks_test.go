@@ -217,7 +217,7 @@ func (options) Predict(_ context.Context, x *tensor.Tensor, _ []float32, in samp
 	out := tensor.New(x.Shape...)
 	layers, _ := in.Options["layers"].(int)
 	for i := range out.Data {
-		out.Data[i] = in.Context.Data[0] + float32(layers)
+		out.Data[i] = in.Get(sampling.InputContext).Data[0] + float32(layers)
 	}
 	return out, nil
 }

@@ -1,6 +1,10 @@
 package sampling
 
-import "comfygo/engine/tensor"
+import (
+	"slices"
+
+	"comfygo/engine/tensor"
+)
 
 // job is one entry's share of a prediction.
 type job struct {
@@ -8,7 +12,7 @@ type job struct {
 	side   int // 0 for the positive conditioning, 1 for the negative
 	x      *tensor.Tensor
 	weight *tensor.Tensor
-	inputs Inputs
+	inputs []Input
 	area   *region
 	// control is the entry's.
 	control any
@@ -17,23 +21,16 @@ type job struct {
 // newJob returns what the entry has the network do for the noisy latent x.
 func (e *entry) newJob(side int, x *tensor.Tensor) *job {
 	rows := x.Dim(0)
-	return &job{entry: e, side: side, x: e.area.cut(x), weight: e.weight(x.Shape), area: e.area, control: e.control, inputs: Inputs{
-		Context: repeatRows(e.inputs.Context, rows),
-		Y:       repeatRows(e.inputs.Y, rows),
-		Concat:  e.area.cutRows(e.inputs.Concat, rows),
-	}}
-}
-
-func (r *region) cutRows(x *tensor.Tensor, rows int) *tensor.Tensor {
-	if x == nil {
-		return nil
+	inputs := slices.Clone(e.inputs)
+	for i, in := range inputs {
+		inputs[i].Value = in.Rule.Rows(in.Value, rows, e.area.cut)
 	}
-	return repeatRows(r.cut(x), rows)
+	return &job{entry: e, side: side, x: e.area.cut(x), weight: e.weight(x.Shape), area: e.area, control: e.control, inputs: inputs}
 }
 
 // repeatRows repeats the rows of x until there are n, or cuts what is too much. Upstream: repeat_to_batch_size.
 func repeatRows(x *tensor.Tensor, n int) *tensor.Tensor {
-	if x == nil || x.Dim(0) == n {
+	if x.Dim(0) == n {
 		return x
 	}
 	if x.Dim(0) > n {
@@ -92,23 +89,15 @@ func valueOr(p *float64, fallback float64) float64 {
 
 // fits reports whether two jobs may run in one batch.
 func (j *job) fits(o *job) bool {
-	return j.control == o.control && tensor.SameShape(j.x, o.x) && contextsFit(j.inputs.Context, o.inputs.Context) &&
-		sameOrNil(j.inputs.Y, o.inputs.Y) && sameOrNil(j.inputs.Concat, o.inputs.Concat)
-}
-
-func sameOrNil(a, b *tensor.Tensor) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return tensor.SameShape(a, b)
+	return j.control == o.control && tensor.SameShape(j.x, o.x) && fitInputs(j.inputs, o.inputs)
 }
 
 // contextsFit reports whether text encodings can be repeated to one length without growing more than fourfold.
 func contextsFit(a, b *tensor.Tensor) bool {
-	if sameOrNil(a, b) {
+	if tensor.SameShape(a, b) {
 		return true
 	}
-	if a == nil || b == nil || a.Dim(0) != b.Dim(0) || a.Dim(2) != b.Dim(2) {
+	if a.Dim(0) != b.Dim(0) || a.Dim(2) != b.Dim(2) {
 		return false
 	}
 	return lcm(a.Dim(1), b.Dim(1))/min(a.Dim(1), b.Dim(1)) <= 4
@@ -122,9 +111,9 @@ func lcm(a, b int) int {
 	return a / max(x, 1) * b
 }
 
-// joinRows concatenates tensors along the first axis; nil when the first is nil.
+// joinRows concatenates tensors along the first axis.
 func joinRows(parts []*tensor.Tensor) *tensor.Tensor {
-	if parts[0] == nil || len(parts) == 1 {
+	if len(parts) == 1 {
 		return parts[0]
 	}
 	rows := 0
@@ -142,7 +131,7 @@ func joinRows(parts []*tensor.Tensor) *tensor.Tensor {
 // joinContexts concatenates text encodings, each repeated to the least common multiple of their lengths: attention to
 // repeated tokens gives the same result. Upstream: CONDCrossAttn.concat.
 func joinContexts(parts []*tensor.Tensor) *tensor.Tensor {
-	if parts[0] == nil || len(parts) == 1 {
+	if len(parts) == 1 {
 		return parts[0]
 	}
 	length := 1

@@ -20,10 +20,8 @@ type Params struct {
 	Network Network
 	Model   *ModelSampling
 	Format  LatentFormat
-	Concat  Concat
-	// Conditions, when set, returns the network's inputs for an entry in place of its text encoding alone; shape is that
-	// of the noise, negative tells the side. Concat is filled in afterwards unless it is set.
-	Conditions func(c *Cond, shape []int, negative bool) (Inputs, error)
+	// Inputs, when set, returns the network's inputs for a conditioning entry; nil gives it the text encoding alone.
+	Inputs func(c *Cond, r Request) ([]Input, error)
 
 	Positive, Negative []Cond
 	// CFG is the guidance scale; at 1 the negative side is not predicted.
@@ -294,16 +292,9 @@ func (g *guide) resolveAll(side Side, latent, mask *tensor.Tensor) ([]*entry, er
 	return entries, nil
 }
 
-func (g *guide) inputs(c *Cond, latent, mask *tensor.Tensor, negative bool) (Inputs, error) {
-	in := Inputs{Context: c.Tokens}
-	var err error
-	if g.params.Conditions != nil {
-		if in, err = g.params.Conditions(c, latent.Shape, negative); err != nil {
-			return in, err
-		}
+func (g *guide) inputs(c *Cond, latent, mask *tensor.Tensor, negative bool) ([]Input, error) {
+	if g.params.Inputs == nil {
+		return textInputs(c.Tokens), nil
 	}
-	if in.Concat == nil {
-		in.Concat, err = concatInput(g.params.Concat, c, g.params.Format, latent.Shape, latent, mask)
-	}
-	return in, err
+	return g.params.Inputs(c, Request{Shape: latent.Shape, Latent: latent, Mask: mask, Negative: negative, Format: g.params.Format})
 }

@@ -19,7 +19,7 @@ func (n *layered) Predict(_ context.Context, x *tensor.Tensor, _ []float32, in s
 	out := tensor.New(x.Shape...)
 	size := x.Len() / x.Dim(0)
 	for i := range out.Data {
-		out.Data[i] = in.Context.Index(i / size).Data[0] - 0.25*float32(len(double)+len(single))
+		out.Data[i] = in.Get(sampling.InputContext).Index(i / size).Data[0] - 0.25*float32(len(double)+len(single))
 		if i%2 == 1 { // so that there is a spread
 			out.Data[i] *= 3
 		}

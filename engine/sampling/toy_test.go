@@ -22,7 +22,7 @@ func (n *toy) Predict(_ context.Context, x *tensor.Tensor, t []float32, in sampl
 	out := tensor.New(x.Shape...)
 	size := x.Len() / x.Dim(0)
 	for b := range x.Dim(0) {
-		s, c := t[b]*n.tscale, in.Context.Index(b).Data[0]
+		s, c := t[b]*n.tscale, in.Get(sampling.InputContext).Index(b).Data[0]
 		from, to := x.Index(b).Data, out.Index(b).Data
 		for i := range size {
 			p := float32((i*37)%64)/32 - 1

@@ -2,6 +2,7 @@ package conditioning
 
 import (
 	"comfygo/engine"
+	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/nodes"
 )
@@ -10,12 +11,6 @@ func init() {
 	nodes.Register(&ControlNetApply{})
 	nodes.Register(&ControlNetApplyAdvanced{})
 }
-
-// The keys of a conditioning entry's values that package sampling reads, as upstream spells them.
-const (
-	keyControl       = "control"                 // *engine.Control
-	keyControlForAll = "control_apply_to_uncond" // bool
-)
 
 func errNoControlNet() error {
 	return nodes.Errorf("RuntimeError", "using a ControlNet: there is none")
@@ -47,12 +42,12 @@ func (n *ControlNetApply) Run(*nodes.Context) (nodes.Result, error) {
 	}
 	out := make(engine.Conditioning, len(n.Conditioning))
 	for i, entry := range n.Conditioning {
-		previous, _ := entry.Values[keyControl].(*engine.Control)
+		previous, _ := entry.Values[sampling.KeyControl].(*engine.Control)
 		c, err := n.Net.With(n.Image, n.Strength, 0, 1, previous)
 		if err != nil {
 			return nodes.Result{}, err
 		}
-		out[i] = entry.With(map[string]any{keyControl: c, keyControlForAll: true})
+		out[i] = entry.With(map[string]any{sampling.KeyControl: c, sampling.KeyControlForAll: true})
 	}
 	return nodes.Out(out), nil
 }
@@ -91,7 +86,7 @@ func (n *ControlNetApplyAdvanced) Run(*nodes.Context) (nodes.Result, error) {
 	steer := func(conds engine.Conditioning) (engine.Conditioning, error) {
 		out := make(engine.Conditioning, len(conds))
 		for i, entry := range conds {
-			previous, _ := entry.Values[keyControl].(*engine.Control)
+			previous, _ := entry.Values[sampling.KeyControl].(*engine.Control)
 			if made[previous] == nil {
 				c, err := n.Net.With(n.Image, n.Strength, n.Start, n.End, previous)
 				if err != nil {
@@ -99,7 +94,7 @@ func (n *ControlNetApplyAdvanced) Run(*nodes.Context) (nodes.Result, error) {
 				}
 				made[previous] = c
 			}
-			out[i] = entry.With(map[string]any{keyControl: made[previous], keyControlForAll: false})
+			out[i] = entry.With(map[string]any{sampling.KeyControl: made[previous], sampling.KeyControlForAll: false})
 		}
 		return out, nil
 	}

@@ -21,7 +21,7 @@ const latentCell = 8
 
 // inArea returns the conditioning limited to an area.
 func inArea(c engine.Conditioning, area sampling.Area, strength float64) nodes.Result {
-	return nodes.Out(c.With(map[string]any{"area": area, "strength": strength, "set_area_to_bounds": false}))
+	return nodes.Out(c.With(map[string]any{sampling.KeyArea: area, sampling.KeyStrength: strength, sampling.KeyMaskBounds: false}))
 }
 
 // ConditioningSetArea limits an encoding to a rectangle given in pixels.
@@ -103,7 +103,7 @@ func (*ConditioningSetAreaStrength) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *ConditioningSetAreaStrength) Run(*nodes.Context) (nodes.Result, error) {
-	return nodes.Out(n.Conditioning.With(map[string]any{"strength": n.Strength})), nil
+	return nodes.Out(n.Conditioning.With(map[string]any{sampling.KeyStrength: n.Strength})), nil
 }
 
 // ConditioningSetMask limits an encoding to a mask.
@@ -137,7 +137,7 @@ func inMask(c engine.Conditioning, mask *tensor.Tensor, strength float64, area s
 	if len(mask.Shape) == 2 {
 		mask = &tensor.Tensor{Shape: []int{1, mask.Dim(0), mask.Dim(1)}, Data: mask.Data}
 	}
-	return c.With(map[string]any{"mask": mask, "set_area_to_bounds": area != "default", "mask_strength": strength}), nil
+	return c.With(map[string]any{sampling.KeyMask: mask, sampling.KeyMaskBounds: area != "default", sampling.KeyMaskStrength: strength}), nil
 }
 
 // ConditioningSetTimestepRange limits an encoding to a part of the way from noise to picture.
@@ -154,5 +154,5 @@ func (*ConditioningSetTimestepRange) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *ConditioningSetTimestepRange) Run(*nodes.Context) (nodes.Result, error) {
-	return nodes.Out(n.Conditioning.With(map[string]any{"start_percent": n.Start, "end_percent": n.End})), nil
+	return nodes.Out(n.Conditioning.With(map[string]any{sampling.KeyStart: n.Start, sampling.KeyEnd: n.End})), nil
 }

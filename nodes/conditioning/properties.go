@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"comfygo/engine"
+	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/nodes"
 )
@@ -52,7 +53,7 @@ func (p properties) apply(c engine.Conditioning) (engine.Conditioning, error) {
 		}
 	}
 	if p.times != nil {
-		c = c.With(map[string]any{"start_percent": p.times.Start, "end_percent": p.times.End})
+		c = c.With(map[string]any{sampling.KeyStart: p.times.Start, sampling.KeyEnd: p.times.End})
 	}
 	return c, nil
 }
@@ -202,7 +203,7 @@ func (n *PairConditioningSetPropertiesAndCombine) Run(*nodes.Context) (nodes.Res
 
 // filling returns a conditioning followed by one that acts wherever the first leaves something uncovered.
 func filling(first, rest engine.Conditioning, h Hooks) engine.Conditioning {
-	return slices.Concat(first, withHooks(rest, h).With(map[string]any{"default": true}))
+	return slices.Concat(first, withHooks(rest, h).With(map[string]any{sampling.KeyDefault: true}))
 }
 
 // ConditioningSetDefaultCombine lets an encoding fill what the areas and masks of another leave uncovered.

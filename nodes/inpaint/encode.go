@@ -2,6 +2,7 @@ package inpaint
 
 import (
 	"comfygo/engine"
+	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/nodes"
 )
@@ -89,7 +90,7 @@ func (n *InpaintModelConditioning) Run(ctx *nodes.Context) (nodes.Result, error)
 	if n.NoiseMask {
 		latent.NoiseMask = mask
 	}
-	values := map[string]any{"concat_latent_image": beside, "concat_mask": mask}
+	values := map[string]any{sampling.KeyConcatLatent: beside, sampling.KeyConcatMask: mask}
 	return nodes.Out(n.Positive.With(values), n.Negative.With(values), latent), nil
 }
 
@@ -119,6 +120,6 @@ func (n *InstructPixToPixConditioning) Run(ctx *nodes.Context) (nodes.Result, er
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	values := map[string]any{"concat_latent_image": z}
+	values := map[string]any{sampling.KeyConcatLatent: z}
 	return nodes.Out(n.Positive.With(values), n.Negative.With(values), engine.Latent{Samples: tensor.New(z.Shape...)}), nil
 }

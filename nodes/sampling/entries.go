@@ -8,26 +8,9 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// The keys of a conditioning entry's values that sampling reads, as upstream spells them, and their Go types.
-const (
-	keyArea         = "area"                // sampling.Area
-	keyStrength     = "strength"            // float64
-	keyMask         = "mask"                // *tensor.Tensor [B,H,W]
-	keyMaskStrength = "mask_strength"       // float64
-	keyMaskBounds   = "set_area_to_bounds"  // bool
-	keyStart        = "start_percent"       // float64
-	keyEnd          = "end_percent"         // float64
-	keyDefault      = "default"             // bool
-	keyConcatLatent = "concat_latent_image" // *tensor.Tensor [B,C,H,W]
-	keyConcatMask   = "concat_mask"         // *tensor.Tensor [B,H,W]
-	// keyControl and keyControlForAll are set by package conditioning.
-	keyControl       = "control"                 // *engine.Control
-	keyControlForAll = "control_apply_to_uncond" // bool
-)
-
 // foreign are keys that change the picture by parts of a model which sampling does not run: leaving them out in silence
 // would give another picture.
-var foreign = map[string]string{"gligen": "a GLIGEN model", "hooks": "hooks"}
+var foreign = map[string]string{es.KeyGLIGEN: "a GLIGEN model", es.KeyHooks: "hooks"}
 
 // entries reads a conditioning. It fails on values of another type than their key has and on entries that ask for what
 // the sampler lacks.
@@ -41,18 +24,16 @@ func entries(input string, c engine.Conditioning) ([]es.Cond, error) {
 		}
 		to := es.Cond{Tokens: from.Tokens, Pooled: from.Pooled, Values: from.Values}
 		r := reader{values: from.Values}
-		to.Area = pointer[es.Area](&r, keyArea)
-		to.Strength = pointer[float64](&r, keyStrength)
-		to.MaskStrength = pointer[float64](&r, keyMaskStrength)
-		to.StartPercent = pointer[float64](&r, keyStart)
-		to.EndPercent = pointer[float64](&r, keyEnd)
-		to.Mask = value[*tensor.Tensor](&r, keyMask)
-		to.ConcatLatent = value[*tensor.Tensor](&r, keyConcatLatent)
-		to.ConcatMask = value[*tensor.Tensor](&r, keyConcatMask)
-		to.MaskBounds = value[bool](&r, keyMaskBounds)
-		to.Default = value[bool](&r, keyDefault)
-		if c := value[*engine.Control](&r, keyControl); c != nil {
-			to.Control, to.ControlForAll = c, value[bool](&r, keyControlForAll)
+		to.Area = pointer[es.Area](&r, es.KeyArea)
+		to.Strength = pointer[float64](&r, es.KeyStrength)
+		to.MaskStrength = pointer[float64](&r, es.KeyMaskStrength)
+		to.StartPercent = pointer[float64](&r, es.KeyStart)
+		to.EndPercent = pointer[float64](&r, es.KeyEnd)
+		to.Mask = value[*tensor.Tensor](&r, es.KeyMask)
+		to.MaskBounds = value[bool](&r, es.KeyMaskBounds)
+		to.Default = value[bool](&r, es.KeyDefault)
+		if c := value[*engine.Control](&r, es.KeyControl); c != nil {
+			to.Control, to.ControlForAll = c, value[bool](&r, es.KeyControlForAll)
 		}
 		if r.err != nil {
 			return nil, fmt.Errorf("sampling: entry %d of %s: %w", i, input, r.err)

@@ -2,6 +2,7 @@ package sampling
 
 import (
 	"comfygo/engine"
+	"comfygo/engine/family/sdxl"
 	es "comfygo/engine/sampling"
 	"comfygo/nodes"
 )
@@ -73,7 +74,7 @@ func (n *ModelSamplingContinuousEDM) Run(_ *nodes.Context) (nodes.Result, error)
 		return nodes.Result{}, nodes.Errorf("ValueError", "choosing a model sampling: levels must be above 0, got %g to %g", n.SigmaMin, n.SigmaMax)
 	}
 	if n.Sampling == "edm_playground_v2.5" {
-		n.Model = n.Model.WithLatentFormat(es.Playground25Latent)
+		n.Model = n.Model.WithLatentFormat(sdxl.Playground25Latent)
 	}
 	return sampled(n.Model, edmTypes[n.Sampling], s)
 }

@@ -14,7 +14,7 @@ var errNoModel = nodes.Errorf("RuntimeError", "sampling: there is no diffusion m
 // modelParams are what a run takes from its model.
 func modelParams(model *engine.Model, log *slog.Logger) es.Params {
 	return es.Params{
-		Network: model, Model: model.Sampling(), Format: model.LatentFormat(), Concat: model.Concat(),
+		Network: model, Model: model.Sampling(), Format: model.LatentFormat(), Inputs: model.Inputs,
 		Hooks: model.Hooks(), Options: model.Options(), Log: log,
 		Fits: func(shape []int, _ int) bool {
 			return shape[0] <= model.MaxRows(shape[len(shape)-2], shape[len(shape)-1])

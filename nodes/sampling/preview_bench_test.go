@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"comfygo/engine"
+	"comfygo/engine/family/sd15"
 	"comfygo/engine/preview"
 	"comfygo/engine/safetensors"
 	es "comfygo/engine/sampling"
@@ -132,10 +133,10 @@ func BenchmarkPreviewPicture(b *testing.B) {
 		format       es.LatentFormat
 		shape        []int
 	}{
-		{"latent2rgb/512", preview.LatentToRGB, es.SD15Latent, []int{1, 4, 64, 64}},
-		{"latent2rgb/1024", preview.LatentToRGB, es.SD15Latent, []int{1, 4, 128, 128}},
-		{"taesd/256", preview.TAESD, es.SD15Latent, []int{1, 4, 32, 32}},
-		{"taesd/512", preview.TAESD, es.SD15Latent, []int{1, 4, 64, 64}},
+		{"latent2rgb/512", preview.LatentToRGB, sd15.Latent, []int{1, 4, 64, 64}},
+		{"latent2rgb/1024", preview.LatentToRGB, sd15.Latent, []int{1, 4, 128, 128}},
+		{"taesd/256", preview.TAESD, sd15.Latent, []int{1, 4, 32, 32}},
+		{"taesd/512", preview.TAESD, sd15.Latent, []int{1, 4, 64, 64}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			m := preview.New(preview.Settings{Method: c.method, Size: 512}, c.format, preview.Decoders{Engine: runtime, Find: find}, slog.New(slog.DiscardHandler))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"comfygo/engine"
+	"comfygo/engine/family/sd15"
 	"comfygo/engine/preview"
 	es "comfygo/engine/sampling"
 	"comfygo/engine/tensor"
@@ -37,7 +38,7 @@ func report(ctx context.Context, t *testing.T, steps int, x *tensor.Tensor) *lis
 	l := &listener{}
 	decoders := preview.Decoders{Engine: engine.New(engine.Config{Log: slog.New(slog.DiscardHandler)})} // opens no library
 	c := nodes.NewContext(ctx, nodes.Call{Host: l})
-	r := &reporter{ctx: c, size: 64, maker: preview.New(preview.Settings{Method: preview.Auto}, es.SD15Latent, decoders, c.Log)}
+	r := &reporter{ctx: c, size: 64, maker: preview.New(preview.Settings{Method: preview.Auto}, sd15.Latent, decoders, c.Log)}
 	for i := range steps {
 		time.Sleep(600 * time.Millisecond) // 50 times what the first preview is taken to cost
 		r.step(es.Step{Index: i, Total: steps, Denoised: x})

@@ -86,7 +86,7 @@ func TestEntries(t *testing.T) {
 	if *second.Strength != 0.5 || *second.MaskStrength != 2 || *second.StartPercent != 0.1 || *second.EndPercent != 0.9 {
 		t.Errorf("numbers differ: %+v", second)
 	}
-	if second.Area.Offset[1] != 4 || second.Mask != mask || second.ConcatMask != mask || !second.MaskBounds || !second.Default {
+	if second.Area.Offset[1] != 4 || second.Mask != mask || second.Values[es.KeyConcatMask] != mask || !second.MaskBounds || !second.Default {
 		t.Errorf("got %+v", second)
 	}
 }

@@ -150,7 +150,7 @@ func steps(ctx context.Context, o options, model *engine.Model, prompts [2]*tens
 	copy(both.Index(1).Data, prompts[1].Data)
 	for i := range o.steps + 1 {
 		t := start()
-		if _, err := model.Predict(ctx, x, []float32{500, 500}, sampling.Inputs{Context: both}); err != nil {
+		if _, err := model.Predict(ctx, x, []float32{500, 500}, sampling.Text(both)); err != nil {
 			return err
 		}
 		if i == 0 {

@@ -1,0 +1,66 @@
+package family
+
+import (
+	"context"
+
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+)
+
+// Diffusion is a family of diffusion models.
+type Diffusion interface {
+	Family
+	// Read reads a diffusion model's config off its keys and shapes. src shows the model's tensors without the prefix of a
+	// checkpoint. It returns nil for a model of another family, and an error for one of this family that cannot be run.
+	Read(src weights.Source) (Denoiser, error)
+}
+
+// Denoiser is a diffusion model that was read from a file. It is not changed after it was made and may be used from
+// several goroutines.
+type Denoiser interface {
+	// Latent is how the network's latents relate to those of its VAE.
+	Latent() sampling.LatentFormat
+	// Sampling is the prediction type and the noise schedule that the model was trained with.
+	Sampling() (sampling.ModelType, sampling.Settings)
+	// Inputs returns the network's named inputs for a conditioning entry, each with its batching rule. An entry that lacks
+	// what the network cannot do without is an error that says what to connect.
+	Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error)
+	// Predict runs the network on a batch; see Call. The result is the raw prediction in the shape of the call's X.
+	Predict(ctx context.Context, run Runner, c Call) (*tensor.Tensor, error)
+	// Memory estimates the bytes of activations of one call for latents of shape [N,C,axes…] and so many text tokens.
+	Memory(shape []int, tokens int) int64
+	// Weights is the source of the network's tensors, without prefix.
+	Weights() weights.Source
+}
+
+// Call is one call of a diffusion model.
+type Call struct {
+	// X is the noisy latent [N,C,axes…] as the network reads it, T the timestep of each row.
+	X *tensor.Tensor
+	T []float32
+	// Inputs are the named inputs that Denoiser.Inputs made, joined over the entries of the batch.
+	Inputs sampling.Inputs
+	// Residuals are what ControlNets add, nil without one.
+	Residuals *Residuals
+}
+
+// Bundle is implemented by diffusion models whose checkpoints carry text encoders.
+type Bundle interface {
+	// Scheme names the scheme (see Scheme) by which the checkpoint's text encoders act together.
+	Scheme() string
+	// TextPrefixes lists, by the key of each encoder ("clip_l"), the prefixes that its tensors can have in a checkpoint.
+	TextPrefixes() map[string][]string
+}
+
+// Steered is implemented by diffusion models that ControlNets can steer.
+type Steered interface {
+	// CheckResiduals fails when residuals are for a network of another shape.
+	CheckResiduals(r *Residuals) error
+}
+
+// Optioned is implemented by diffusion models that read run options (Call.Inputs.Options).
+type Optioned interface {
+	// Options lists the names of the options that the network reads.
+	Options() []string
+}

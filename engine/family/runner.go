@@ -1,0 +1,116 @@
+package family
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/nn"
+	"comfygo/engine/onnx"
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+)
+
+// Runner runs the graphs of one network: the runtime as families see it. It is bound to the network's files, and to the
+// device and compute type that the engine chose for it.
+type Runner interface {
+	// Run computes outputs of a graph, float32 each. The session is made by g.Build unless one is ready under the key of
+	// files, g.Part, g.Variant, device and target.
+	Run(ctx context.Context, g Graph, in []Value, outputs ...string) (map[string]*tensor.Tensor, error)
+	// Fits reports whether so many bytes of activations fit into the device's memory.
+	Fits(bytes int64) bool
+	// Check is an error that says what needs how much memory when so many bytes do not fit, after idle networks were
+	// evicted.
+	Check(what string, bytes int64) error
+	// Log is for what a user should know.
+	Log() *slog.Logger
+}
+
+// Graph is one graph of a network.
+type Graph struct {
+	// Part names the graph among those of the network's files, such as "unet" or "vae decoder"; its first word is what
+	// progress and metrics call the network.
+	Part string
+	// Variant tells graphs of one part apart; see Variant.Digest.
+	Variant string
+	// Steps says that the graph runs many times in a row with inputs of one size: its memory is kept between runs.
+	Steps bool
+	// Streamed keeps the weights mapped from the file and widens them just before their use, whatever the user's settings
+	// prefer: for networks that run once and are large against their activations.
+	Streamed bool
+	// Build writes the graph.
+	Build func(s Spec) (*onnx.Graph, error)
+}
+
+// Spec is what a graph is built for. Equal specs give equal graphs.
+type Spec struct {
+	Target nn.Target
+}
+
+// Build writes a graph called name. s is the scope of the weights that write takes: keys that are missing or misshapen
+// are the error, all of them at once.
+func (o Spec) Build(name string, s *weights.Scope, write func(b *nn.Builder)) (*onnx.Graph, error) {
+	g, err := onnx.Build(name, func(g *onnx.Graph) error {
+		write(&nn.Builder{Graph: g, Target: o.Target})
+		return nil
+	})
+	if kerr := s.Err(); kerr != nil {
+		return nil, kerr
+	}
+	return g, err
+}
+
+// Value is one input of a graph.
+type Value struct {
+	Name string
+	// Tensor is the value of a float32 input.
+	Tensor *tensor.Tensor
+	// Ints and Shape are the value of an int64 input, used when Tensor is nil.
+	Ints  []int64
+	Shape []int
+}
+
+// Floats is an input of type float32.
+func Floats(name string, t *tensor.Tensor) Value { return Value{Name: name, Tensor: t} }
+
+// Vector is a float32 input of one dimension.
+func Vector(name string, v []float32) Value {
+	return Value{Name: name, Tensor: &tensor.Tensor{Shape: []int{len(v)}, Data: v}}
+}
+
+// Ints is an input of type int64.
+func Ints(name string, v []int64, shape ...int) Value {
+	return Value{Name: name, Ints: v, Shape: shape}
+}
+
+// Role is what a network does; the user's settings of device and compute type go by it.
+type Role int
+
+// The roles.
+const (
+	RoleDiffusion Role = iota
+	RoleText
+	RoleVAE
+	RoleControl
+	RoleUpscale
+	RoleVision
+)
+
+// Preferred is the compute type of a role on a GPU where neither the user nor the file asks for another.
+func (r Role) Preferred() dtype.DType {
+	if r == RoleVAE || r == RoleUpscale {
+		return dtype.F32
+	}
+	return dtype.F16
+}
+
+// Digest joins the parts of a variant into a key. Parts are separated so that no two lists give one key.
+func Digest(parts ...any) string {
+	texts := make([]string, len(parts))
+	for i, p := range parts {
+		texts[i] = fmt.Sprintf("%q", fmt.Sprint(p))
+	}
+	return strings.Join(texts, " ")
+}

@@ -1,0 +1,28 @@
+package family
+
+import (
+	"context"
+
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+)
+
+// Upscaler is a family of upscale models.
+type Upscaler interface {
+	Family
+	// Read reads an upscale model's config; src is the whole file. It returns nil for a file that holds none of this family.
+	Read(src weights.Source) (UpscaleNetwork, error)
+}
+
+// UpscaleNetwork is an upscale model that was read from a file.
+type UpscaleNetwork interface {
+	// Channels are those of the images that go in and come out, Scale is the factor between their sides.
+	Channels() (in, out int)
+	Scale() int
+	// Upscale upscales one tile [1,in,H,W] in 0…1 to [1,out,H·scale,W·scale] in 0…1.
+	Upscale(ctx context.Context, run Runner, x *tensor.Tensor) (*tensor.Tensor, error)
+	// Memory estimates the bytes of activations for a tile of h x w pixels.
+	Memory(h, w int) int64
+	// Weights is the source of the network's tensors.
+	Weights() weights.Source
+}

@@ -1,0 +1,51 @@
+package family
+
+import (
+	"context"
+
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+)
+
+// VAE is a family of VAEs.
+type VAE interface {
+	Family
+	// Read reads a VAE's config. src shows the VAE's tensors without the prefix of a checkpoint. It returns nil for a file
+	// that holds none of this family.
+	Read(src weights.Source) (Autoencoder, error)
+}
+
+// Autoencoder is a VAE that was read from a file: it decodes latents to images or video frames and encodes them.
+type Autoencoder interface {
+	// Info describes the latents.
+	Info() VAEInfo
+	// Decode decodes one latent [1,C,h,w] to [1,3,H,W], or one video latent [1,C,T,h,w] to [T',3,H,W], in -1…1.
+	Decode(ctx context.Context, run Runner, z *tensor.Tensor) (*tensor.Tensor, error)
+	// Encode encodes one image [1,3,H,W] in -1…1 to [1,C,h,w], or the frames [T,3,H,W] of one video to [1,C,T',h,w]. The
+	// result is the mean of the posterior.
+	Encode(ctx context.Context, run Runner, x *tensor.Tensor) (*tensor.Tensor, error)
+	// DecodeMemory estimates the bytes of activations for decoding one latent of shape [1,C,axes…], EncodeMemory for
+	// encoding images of shape [T,3,H,W].
+	DecodeMemory(latent []int) int64
+	EncodeMemory(pixels []int) int64
+	// Weights lists the sources of the networks' tensors.
+	Weights() []weights.Source
+}
+
+// VAEInfo describes the latents of a VAE.
+type VAEInfo struct {
+	// Channels is the number of channels of a latent.
+	Channels int
+	// Downscale is the number of pixels per latent cell along one side.
+	Downscale int
+	// CanEncode and CanDecode are false for files that hold only half of the VAE.
+	CanEncode, CanDecode bool
+	// Video says that latents have a time axis: [B,C,T,h,w].
+	Video bool
+	// Frames returns how many frames a latent of n frames decodes to; nil for VAEs of images.
+	Frames func(n int) int
+	// Untiled says that the network takes latents of any size whole.
+	Untiled bool
+	// Unbounded says that decoded values are used as they are, in 0…1 without clamping.
+	Unbounded bool
+}

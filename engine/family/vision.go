@@ -1,0 +1,37 @@
+package family
+
+import (
+	"context"
+
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+)
+
+// Vision is a family of image encoders.
+type Vision interface {
+	Family
+	// Read reads an image encoder; src is the whole file. It returns nil for a file that holds none of this family.
+	Read(src weights.Source) (ImageEncoder, error)
+}
+
+// ImageEncoder is an image encoder that was read from a file.
+type ImageEncoder interface {
+	// Encode encodes images [B,H,W,C] in 0…1, cut at the centre to a square when crop is set and else squeezed.
+	Encode(ctx context.Context, run Runner, images *tensor.Tensor, crop bool) (ImageEncoding, error)
+	// Weights is the source of the network's tensors.
+	Weights() weights.Source
+}
+
+// ImageEncoding is what an image encoder makes of B images. Upstream: the output of CLIP vision models.
+type ImageEncoding struct {
+	// Last is [B,tokens,width], the last hidden states; Penultimate those of the layer before.
+	Last, Penultimate *tensor.Tensor
+	// Embeds is the projected pooled output [B,width'].
+	Embeds *tensor.Tensor
+	// Projected are the last hidden states through a multimodal projector, nil where there is none.
+	Projected *tensor.Tensor
+	// All holds the hidden states of every layer, [B,layers,tokens,width], nil unless the encoder gives them.
+	All *tensor.Tensor
+	// Size is the side of the square that the encoder reads, in pixels.
+	Size int
+}

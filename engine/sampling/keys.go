@@ -1,0 +1,43 @@
+package sampling
+
+import "fmt"
+
+// The keys of a conditioning entry's values, as upstream spells them, and their Go types. Nodes write them; samplers and
+// model families read them.
+const (
+	KeyArea          = "area"                    // Area
+	KeyStrength      = "strength"                // float64
+	KeyMask          = "mask"                    // *tensor.Tensor [B,H,W]
+	KeyMaskStrength  = "mask_strength"           // float64
+	KeyMaskBounds    = "set_area_to_bounds"      // bool
+	KeyStart         = "start_percent"           // float64
+	KeyEnd           = "end_percent"             // float64
+	KeyDefault       = "default"                 // bool
+	KeyConcatLatent  = "concat_latent_image"     // *tensor.Tensor [B,C,H,W]
+	KeyConcatMask    = "concat_mask"             // *tensor.Tensor [B,H,W]
+	KeyControl       = "control"                 // what steers the network, for Cond.Control
+	KeyControlForAll = "control_apply_to_uncond" // bool
+	KeyGLIGEN        = "gligen"
+	KeyHooks         = "hooks"
+	KeyWidth         = "width"           // int, pixels
+	KeyHeight        = "height"          // int, pixels
+	KeyCropWidth     = "crop_w"          // int, pixels
+	KeyCropHeight    = "crop_h"          // int, pixels
+	KeyTargetWidth   = "target_width"    // int, pixels
+	KeyTargetHeight  = "target_height"   // int, pixels
+	KeyAesthetic     = "aesthetic_score" // float64
+)
+
+// Value returns a value of an entry by its key, the zero value when there is none. A value of another type is an error.
+func Value[T any](c *Cond, key string) (T, error) {
+	var zero T
+	v, ok := c.Values[key]
+	if !ok || v == nil {
+		return zero, nil
+	}
+	t, ok := v.(T)
+	if !ok {
+		return zero, fmt.Errorf("reading a conditioning entry: its %s is of type %T, wanted %T", key, v, zero)
+	}
+	return t, nil
+}
