@@ -171,5 +171,5 @@ func (t *videoTiny) shrink(s *weights.Scope, h *onnx.Value) *onnx.Value {
 
 // regroup shares out the channels of all frames over another number of frames.
 func (t *videoTiny) regroup(h *onnx.Value, frames, channels int) *onnx.Value {
-	return t.Reshape(h, []int{frames, channels, 0, 0}, onnx.Shape{onnx.D(frames), onnx.D(channels), h.Dim(2), h.Dim(3)})
+	return t.Reshape(h, onnx.D(frames), onnx.D(channels), h.Dim(2), h.Dim(3))
 }

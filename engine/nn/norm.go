@@ -18,7 +18,7 @@ func (b *Builder) GroupNorm(s *weights.Scope, x *onnx.Value, groups int, eps flo
 	for i := range ones {
 		ones[i] = 1
 	}
-	g := b.Reshape(x, []int{0, groups, -1}, onnx.Shape{x.Dim(0), onnx.D(groups), onnx.Sym("(" + x.Dim(2).String() + ")*(" + x.Dim(3).String() + ")*group")})
+	g := b.Reshape(x, x.Dim(0), onnx.D(groups), onnx.Infer)
 	n := b.InstanceNorm(g, b.Cast(b.Floats(ones, groups), x.DType), b.Cast(b.Floats(zeros, groups), x.DType), eps)
 	return b.Add(b.Mul(b.ReshapeLike(n, x), weight), bias)
 }

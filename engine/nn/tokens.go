@@ -9,9 +9,7 @@ import (
 
 // ToTokens turns a picture [B,C,H,W] into tokens [B,H·W,C].
 func (b *Builder) ToTokens(x *onnx.Value) *onnx.Value {
-	c := x.Dim(1)
-	n := onnx.Sym("(" + x.Dim(2).String() + ")*(" + x.Dim(3).String() + ")")
-	return b.Transpose(b.Reshape(x, []int{0, c.N, -1}, onnx.Shape{x.Dim(0), c, n}), 0, 2, 1)
+	return b.Transpose(b.Reshape(x, x.Dim(0), x.Dim(1), onnx.Infer), 0, 2, 1)
 }
 
 // FromTokens turns tokens [B,H·W,C] back into a picture of the shape of like [B,C,H,W].

@@ -75,7 +75,7 @@ func TestMisuseIsABuildErrorWithThePlace(t *testing.T) {
 			g.Add(g.Input("x", dtype.F32, onnx.D(3)), g.Input("y", dtype.F32, onnx.D(2)))
 		},
 		"reshape": func(g *onnx.Graph) {
-			g.Reshape(g.Input("x", dtype.F32, onnx.D(6)), []int{4, 2}, onnx.Dims(4, 2))
+			g.Reshape(g.Input("x", dtype.F32, onnx.D(6)), onnx.D(4), onnx.D(2))
 		},
 		"weight twice": func(g *onnx.Graph) {
 			g.Weight("w", dtype.F32, []int{1}, nil)

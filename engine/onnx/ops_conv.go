@@ -1,10 +1,6 @@
 package onnx
 
-import (
-	"fmt"
-
-	"comfygo/engine/dtype"
-)
+import "comfygo/engine/dtype"
 
 // Window is the geometry of a convolution: stride, and zeros added at the top, left, bottom and right.
 type Window struct {
@@ -15,38 +11,17 @@ type Window struct {
 // Pad1 is the geometry of a 3x3 convolution that keeps the size.
 func Pad1() Window { return Window{Stride: 1, Pads: [4]int{1, 1, 1, 1}} }
 
-func scaled(d Dim, f int) Dim {
-	if d.Known() {
-		return D(d.N * f)
-	}
-	return Sym(fmt.Sprintf("%d*(%s)", f, d.Sym))
-}
-
-func plus(d Dim, n int) Dim {
-	if n == 0 {
-		return d
-	}
-	if d.Known() {
-		return D(d.N + n)
-	}
-	return Sym(fmt.Sprintf("(%s)+%d", d.Sym, n))
-}
-
 // convDim returns floor((d+pads-kernel)/stride)+1.
 func convDim(d Dim, kernel, stride, pads int) Dim {
-	if d.Known() {
-		return D((d.N+pads-kernel)/stride + 1)
-	}
-	n := pads - kernel
-	if stride == 1 && n == -1 {
-		return d
-	}
-	return Sym(fmt.Sprintf("floor((%s%+d)/%d)+1", d.Sym, n, stride))
+	return d.Plus(D(pads - kernel)).Div(stride).Plus(D(1))
 }
 
 func (g *Graph) convShape(op string, x *Value, in, out, kh, kw, groups int, w Window) Shape {
 	if x.Rank() != 4 || x.Dim(1) != D(in*groups) {
 		g.fail(op, "input %v does not have %d channels", x.Shape, in*groups)
+	}
+	if x.DType == dtype.BF16 {
+		g.need(bf16Opset)
 	}
 	return Shape{x.Dim(0), D(out), convDim(x.Dim(2), kh, w.Stride, w.Pads[0]+w.Pads[2]), convDim(x.Dim(3), kw, w.Stride, w.Pads[1]+w.Pads[3])}
 }
@@ -62,17 +37,24 @@ func (w Window) attrs(kh, kw, groups int) []attr {
 	}
 }
 
+// bf16Opset is the version in which convolutions, pooling, sine and cosine learnt bfloat16.
+const bf16Opset = 22
+
+// withBias lists the inputs of a convolution.
+func withBias(x, weight, bias *Value) []*Value {
+	if bias == nil {
+		return []*Value{x, weight}
+	}
+	return []*Value{x, weight, bias}
+}
+
 // Conv is a 2-D convolution of x [B,I,H,W] with weight [O,I/groups,kh,kw] and optional bias [O].
 func (g *Graph) Conv(x, weight, bias *Value, groups int, w Window) *Value {
 	if weight.Rank() != 4 || weight.DType != x.DType {
 		g.fail("Conv", "weight %s%v for input %s%v", weight.DType, weight.Shape, x.DType, x.Shape)
 	}
 	o, i, kh, kw := weight.Dim(0).N, weight.Dim(1).N, weight.Dim(2).N, weight.Dim(3).N
-	in := []*Value{x, weight}
-	if bias != nil {
-		in = append(in, bias)
-	}
-	return g.op(DomainONNX, "Conv", x.DType, g.convShape("Conv", x, i, o, kh, kw, groups, w), in, w.attrs(kh, kw, groups)...)
+	return g.op(DomainONNX, "Conv", x.DType, g.convShape("Conv", x, i, o, kh, kw, groups, w), withBias(x, weight, bias), w.attrs(kh, kw, groups)...)
 }
 
 // Blocked wraps a value in ONNX Runtime's channel-blocked CPU layout: [B,C/b,H,W,b] behind the declared [B,C,H,W].

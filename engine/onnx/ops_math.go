@@ -7,7 +7,11 @@ func (g *Graph) broadcast(op string, a, b *Value) Shape {
 	if a.DType != b.DType {
 		g.fail(op, "element types %s and %s differ", a.DType, b.DType)
 	}
-	long, short := a.Shape, b.Shape
+	return g.broadcastShapes(op, a.Shape, b.Shape)
+}
+
+func (g *Graph) broadcastShapes(op string, a, b Shape) Shape {
+	long, short := a, b
 	if len(short) > len(long) {
 		long, short = short, long
 	}
@@ -20,7 +24,7 @@ func (g *Graph) broadcast(op string, a, b *Value) Shape {
 		case l == D(1):
 			out[off+i] = d
 		default:
-			g.fail(op, "shapes %v and %v do not broadcast", a.Shape, b.Shape)
+			g.fail(op, "shapes %v and %v do not broadcast", a, b)
 		}
 	}
 	return out
@@ -46,17 +50,58 @@ func (g *Graph) Mul(a, b *Value) *Value { return g.binary("Mul", a, b) }
 // Div returns a/b with broadcasting.
 func (g *Graph) Div(a, b *Value) *Value { return g.binary("Div", a, b) }
 
+// Pow returns a**b with broadcasting.
+func (g *Graph) Pow(a, b *Value) *Value { return g.binary("Pow", a, b) }
+
+// Min returns the smaller of a and b with broadcasting.
+func (g *Graph) Min(a, b *Value) *Value { return g.binary("Min", a, b) }
+
+// Max returns the larger of a and b with broadcasting.
+func (g *Graph) Max(a, b *Value) *Value { return g.binary("Max", a, b) }
+
 // Sin returns the element-wise sine.
-func (g *Graph) Sin(x *Value) *Value { return g.unary("Sin", x) }
+func (g *Graph) Sin(x *Value) *Value { return g.trigonometric("Sin", x) }
 
 // Cos returns the element-wise cosine.
-func (g *Graph) Cos(x *Value) *Value { return g.unary("Cos", x) }
+func (g *Graph) Cos(x *Value) *Value { return g.trigonometric("Cos", x) }
+
+func (g *Graph) trigonometric(op string, x *Value) *Value {
+	if x.DType == dtype.BF16 {
+		g.need(bf16Opset)
+	}
+	return g.unary(op, x)
+}
 
 // Exp returns e**x element by element.
 func (g *Graph) Exp(x *Value) *Value { return g.unary("Exp", x) }
 
+// Log returns the natural logarithm element by element.
+func (g *Graph) Log(x *Value) *Value { return g.unary("Log", x) }
+
+// Sqrt returns the square root element by element.
+func (g *Graph) Sqrt(x *Value) *Value { return g.unary("Sqrt", x) }
+
+// Neg returns -x.
+func (g *Graph) Neg(x *Value) *Value { return g.unary("Neg", x) }
+
+// Abs returns the absolute value element by element.
+func (g *Graph) Abs(x *Value) *Value { return g.unary("Abs", x) }
+
 // Tanh returns the element-wise hyperbolic tangent.
 func (g *Graph) Tanh(x *Value) *Value { return g.unary("Tanh", x) }
+
+// Softplus returns log(1+e**x) element by element.
+func (g *Graph) Softplus(x *Value) *Value {
+	return g.inFloat32(x, func(x *Value) *Value { return g.unary("Softplus", x) })
+}
+
+// Clip bounds x element by element.
+func (g *Graph) Clip(x *Value, low, high float32) *Value {
+	if low > high {
+		g.fail("Clip", "bounds %v and %v", low, high)
+	}
+	return g.op(DomainONNX, "Clip", x.DType, x.Shape, []*Value{x, g.Scalar(x.DType, low), g.Scalar(x.DType, high)})
+}
 
 // Relu returns max(x, 0).
 func (g *Graph) Relu(x *Value) *Value { return g.unary("Relu", x) }
@@ -102,11 +147,8 @@ func (g *Graph) MatMul(a, b *Value) *Value {
 	if a.Rank() < 2 || b.Rank() < 2 || a.Dim(-1) != b.Dim(-2) {
 		g.fail("MatMul", "shapes %v and %v do not match", a.Shape, b.Shape)
 	}
-	out := a.Shape.Clone()
-	if b.Rank() > a.Rank() {
-		out = b.Shape.Clone()
-	}
-	out[len(out)-2], out[len(out)-1] = a.Dim(-2), b.Dim(-1)
+	out := g.broadcastShapes("MatMul", a.Shape[:a.Rank()-2], b.Shape[:b.Rank()-2])
+	out = append(out, a.Dim(-2), b.Dim(-1))
 	return g.op(DomainONNX, "MatMul", a.DType, out, []*Value{a, b})
 }
 
@@ -120,64 +162,14 @@ func (g *Graph) MatMulT(x, w *Value) *Value {
 	return g.op(DomainMicrosoft, "FusedMatMul", x.DType, out, []*Value{x, w}, attr{"transB", int64(1)})
 }
 
-// LayerNorm normalises over the last axis with scale and optional bias of that size.
-func (g *Graph) LayerNorm(x, scale, bias *Value, eps float32) *Value {
-	if scale.Rank() != 1 || scale.Dim(0) != x.Dim(-1) {
-		g.fail("LayerNormalization", "scale %v does not fit %v", scale.Shape, x.Shape)
-	}
-	in := []*Value{x, scale}
-	if bias != nil {
-		in = append(in, bias)
-	}
-	return g.op(DomainONNX, "LayerNormalization", x.DType, x.Shape, in, attr{"axis", int64(-1)}, attr{"epsilon", eps})
-}
-
-// InstanceNorm normalises each channel of each row of [N,C,…], with scale and bias [C].
-func (g *Graph) InstanceNorm(x, scale, bias *Value, eps float32) *Value {
-	if x.Rank() < 3 || scale.Dim(0) != x.Dim(1) {
-		g.fail("InstanceNormalization", "scale %v does not fit %v", scale.Shape, x.Shape)
-	}
-	return g.op(DomainONNX, "InstanceNormalization", x.DType, x.Shape, []*Value{x, scale, bias}, attr{"epsilon", eps})
-}
-
-// MultiHeadAttention computes softmax(q·kᵀ·scale + mask)·v with heads split from the last axis:
-// q [B,S,N*D], k and v [B,T,N*D], mask nil or broadcastable to [B,N,S,T] (added), result [B,S,N*D].
-// causal hides later positions from earlier ones.
-func (g *Graph) MultiHeadAttention(q, k, v, mask *Value, heads int, scale float32, causal bool) *Value {
-	if q.Rank() != 3 || k.Dim(-1) != q.Dim(-1) || k.Dim(1) != v.Dim(1) || q.DType != k.DType || q.DType != v.DType {
-		g.fail("MultiHeadAttention", "q %v, k %v and v %v do not match", q.Shape, k.Shape, v.Shape)
-	}
-	if !q.Dim(-1).Known() || heads <= 0 || q.Dim(-1).N%heads != 0 {
-		g.fail("MultiHeadAttention", "width %v is not divisible by %d heads", q.Dim(-1), heads)
-	}
-	in := []*Value{q, k, v}
-	if mask != nil {
-		in = append(in, nil, nil, mask)
-	}
-	var unidirectional int64
-	if causal {
-		unidirectional = 1
-	}
-	out := Shape{q.Dim(0), q.Dim(1), v.Dim(2)}
-	return g.op(DomainMicrosoft, "MultiHeadAttention", q.DType, out, in,
-		attr{"num_heads", int64(heads)}, attr{"scale", scale}, attr{"unidirectional", unidirectional})
-}
-
-// Gather picks rows of table's first axis: result is indices' shape followed by the rest of the table's.
-func (g *Graph) Gather(table, indices *Value) *Value {
-	if indices.DType != dtype.I64 && indices.DType != dtype.I32 {
-		g.fail("Gather", "indices are %s", indices.DType)
-	}
-	out := append(indices.Shape.Clone(), table.Shape[1:]...)
-	return g.op(DomainONNX, "Gather", table.DType, out, []*Value{table, indices}, attr{"axis", int64(0)})
-}
-
 // LeakyRelu returns x where it is positive and alpha*x elsewhere.
 func (g *Graph) LeakyRelu(x *Value, alpha float32) *Value {
-	return g.unary("LeakyRelu", x, attr{"alpha", alpha})
+	return g.inFloat32(x, func(x *Value) *Value { return g.unary("LeakyRelu", x, attr{"alpha", alpha}) })
 }
 
 // PRelu returns x where it is positive and slope*x elsewhere; slope has a shape that fits x, such as [C,1,1].
 func (g *Graph) PRelu(x, slope *Value) *Value {
-	return g.op(DomainONNX, "PRelu", x.DType, x.Shape, []*Value{x, slope})
+	return g.inFloat32(x, func(x *Value) *Value {
+		return g.op(DomainONNX, "PRelu", x.DType, x.Shape, []*Value{x, g.Cast(slope, x.DType)})
+	})
 }

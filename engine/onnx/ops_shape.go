@@ -1,61 +1,96 @@
 package onnx
 
 import (
+	"math"
+
 	"comfygo/engine/dtype"
 )
+
+// Infer stands for the one dimension of a Reshape that follows from the others.
+var Infer = D(-1)
 
 // ShapeOf returns the run-time shape of x, or of its axes [from, to), as int64.
 func (g *Graph) ShapeOf(x *Value, from, to int) *Value {
 	return g.op(DomainONNX, "Shape", dtype.I64, Dims(to-from), []*Value{x}, attr{"start", int64(from)}, attr{"end", int64(to)})
 }
 
-// Reshape gives x another shape of the same size. spec's entries are sizes, 0 (same as x's axis) or one -1 (the rest);
-// as is what the result is declared to be and must agree with spec where spec is a positive number.
-func (g *Graph) Reshape(x *Value, spec []int, as Shape) *Value {
-	if len(spec) != len(as) {
-		g.fail("Reshape", "spec %v and shape %v have different ranks", spec, as)
+// axis returns an axis of x, counted from the end when it is negative.
+func (g *Graph) axis(op string, x *Value, axis int) int {
+	i := axis
+	if i < 0 {
+		i += x.Rank()
 	}
-	for i, n := range spec {
+	if i < 0 || i >= x.Rank() {
+		g.fail(op, "%v has no axis %d", x.Shape, axis)
+	}
+	return i
+}
+
+// Reshape gives x another shape of the same number of elements, which must hold for every value of the symbols. One
+// dimension may be Infer. Sizes are constants of the graph where each but one is a number or that of the same axis of x.
+func (g *Graph) Reshape(x *Value, dims ...Dim) *Value {
+	out := Shape(dims).Clone()
+	g.infer(x, out)
+	if size, want := out.Size(), x.Shape.Size(); size != want {
+		g.fail("Reshape", "%v has %v elements, %v has %v", x.Shape, want, out, size)
+	}
+	spec := make(Shape, len(out))
+	unknown := 0
+	for i, d := range out {
 		switch {
-		case n > 0 && as[i] != D(n), n == 0 && (i >= x.Rank() || as[i] != x.Shape[i]):
-			g.fail("Reshape", "spec %v of %v does not give %v", spec, x.Shape, as)
+		case d.Known() && d.N > 0:
+			spec[i] = d
+		case i < x.Rank() && x.Shape[i] == d:
+			spec[i] = D(0)
+		default:
+			unknown++
+			spec[i] = d
 		}
 	}
-	g.checkSize(x.Shape, as)
-	return g.op(DomainONNX, "Reshape", x.DType, as, []*Value{x, g.Ints(spec...)})
+	for i := len(spec) - 1; i >= 0 && unknown > 0; i-- {
+		if !spec[i].Known() {
+			spec[i] = Infer
+			break
+		}
+	}
+	return g.op(DomainONNX, "Reshape", x.DType, out, []*Value{x, g.sizes(spec)})
+}
+
+// infer fills in the dimension that is Infer.
+func (g *Graph) infer(x *Value, out Shape) {
+	at := -1
+	rest := D(1)
+	for i, d := range out {
+		switch {
+		case d == Infer && at >= 0:
+			g.fail("Reshape", "%v leaves two dimensions open", out)
+		case d == Infer:
+			at = i
+		case d.Known() && d.N < 0:
+			g.fail("Reshape", "%v has a negative dimension", out)
+		default:
+			rest = rest.Times(d)
+		}
+	}
+	if at < 0 {
+		return
+	}
+	q, ok := x.Shape.Size().Quotient(rest)
+	if !ok {
+		g.fail("Reshape", "the %v elements of %v are no multiple of %v, which %v wants", x.Shape.Size(), x.Shape, rest, out)
+	}
+	out[at] = q
 }
 
 // ReshapeLike gives x the run-time shape of ref.
 func (g *Graph) ReshapeLike(x, ref *Value) *Value {
-	known := true
-	spec := make([]int, ref.Rank())
-	for i, d := range ref.Shape {
-		known = known && d.Known()
-		spec[i] = d.N
+	if ref.Shape.Known() {
+		return g.Reshape(x, ref.Shape...)
 	}
-	if known {
-		return g.Reshape(x, spec, ref.Shape)
+	if a, b := x.Shape.Size(), ref.Shape.Size(); a != b {
+		g.fail("Reshape", "%v has %v elements, %v has %v", x.Shape, a, ref.Shape, b)
 	}
 	return g.op(DomainONNX, "Reshape", x.DType, ref.Shape, []*Value{x, g.ShapeOf(ref, 0, ref.Rank())})
-}
-
-// checkSize fails when both shapes are fully known and their sizes differ.
-func (g *Graph) checkSize(a, b Shape) {
-	size := func(s Shape) (int, bool) {
-		n := 1
-		for _, d := range s {
-			if !d.Known() {
-				return 0, false
-			}
-			n *= d.N
-		}
-		return n, true
-	}
-	na, ka := size(a)
-	nb, kb := size(b)
-	if ka && kb && na != nb {
-		g.fail("Reshape", "%v has %d elements, %v has %d", a, na, b, nb)
-	}
 }
 
 // Transpose permutes the axes.
@@ -65,21 +100,49 @@ func (g *Graph) Transpose(x *Value, perm ...int) *Value {
 	}
 	out := make(Shape, len(perm))
 	p := make([]int64, len(perm))
+	seen := make([]bool, len(perm))
 	for i, a := range perm {
+		if a < 0 || a >= len(perm) || seen[a] {
+			g.fail("Transpose", "%v is no permutation of %d axes", perm, x.Rank())
+		}
+		seen[a] = true
 		out[i], p[i] = x.Shape[a], int64(a)
 	}
 	return g.op(DomainONNX, "Transpose", x.DType, out, []*Value{x}, attr{"perm", p})
 }
 
-// Concat joins values along an axis whose sizes are known.
-func (g *Graph) Concat(axis int, xs ...*Value) *Value {
-	out := xs[0].Shape.Clone()
-	if axis < 0 {
-		axis += len(out)
+// Unsqueeze inserts axes of size one; axes count in the result, ascending.
+func (g *Graph) Unsqueeze(x *Value, axes ...int) *Value {
+	out := x.Shape.Clone()
+	for _, a := range axes {
+		if a < 0 || a > len(out) {
+			g.fail("Unsqueeze", "axis %d of %v", a, x.Shape)
+		}
+		out = append(out[:a:a], append(Shape{D(1)}, out[a:]...)...)
 	}
-	sum := 0
+	return g.op(DomainONNX, "Unsqueeze", x.DType, out, []*Value{x, g.Ints(axes...)})
+}
+
+// Squeeze removes axes of size one; axes ascend.
+func (g *Graph) Squeeze(x *Value, axes ...int) *Value {
+	out := x.Shape.Clone()
+	for i := len(axes) - 1; i >= 0; i-- {
+		a := axes[i]
+		if a < 0 || a >= len(out) || !out[a].Is(1) {
+			g.fail("Squeeze", "axis %d of %v", a, x.Shape)
+		}
+		out = append(out[:a:a], out[a+1:]...)
+	}
+	return g.op(DomainONNX, "Squeeze", x.DType, out, []*Value{x, g.Ints(axes...)})
+}
+
+// Concat joins values along an axis; the sizes of the others must be equal.
+func (g *Graph) Concat(axis int, xs ...*Value) *Value {
+	axis = g.axis("Concat", xs[0], axis)
+	out := xs[0].Shape.Clone()
+	out[axis] = D(0)
 	for _, x := range xs {
-		if x.DType != xs[0].DType || x.Rank() != len(out) || !x.Shape[axis].Known() {
+		if x.DType != xs[0].DType || x.Rank() != len(out) {
 			g.fail("Concat", "cannot join %s%v to %s%v", x.DType, x.Shape, xs[0].DType, xs[0].Shape)
 		}
 		for i, d := range x.Shape {
@@ -87,97 +150,101 @@ func (g *Graph) Concat(axis int, xs ...*Value) *Value {
 				g.fail("Concat", "shapes %v and %v differ outside axis %d", xs[0].Shape, x.Shape, axis)
 			}
 		}
-		sum += x.Shape[axis].N
+		out[axis] = out[axis].Plus(x.Shape[axis])
 	}
-	out[axis] = D(sum)
 	return g.op(DomainONNX, "Concat", xs[0].DType, out, xs, attr{"axis", int64(axis)})
 }
 
-// Split cuts x along an axis of known size into parts of the given sizes.
+// Split cuts x along an axis into parts of the given sizes, which make up the whole axis.
 func (g *Graph) Split(x *Value, axis int, sizes ...int) []*Value {
-	if axis < 0 {
-		axis += x.Rank()
-	}
-	sum := 0
+	return g.SplitDims(x, axis, Dims(sizes...)...)
+}
+
+// SplitDims is Split into parts whose sizes may be symbolic.
+func (g *Graph) SplitDims(x *Value, axis int, sizes ...Dim) []*Value {
+	axis = g.axis("Split", x, axis)
+	sum := D(0)
 	out := make([]*Value, len(sizes))
 	for i, n := range sizes {
 		s := x.Shape.Clone()
-		s[axis] = D(n)
-		sum += n
+		s[axis] = n
+		sum = sum.Plus(n)
 		out[i] = &Value{DType: x.DType, Shape: s}
 	}
-	if x.Shape[axis] != D(sum) {
+	if x.Shape[axis] != sum {
 		g.fail("Split", "parts %v do not make up axis %d of %v", sizes, axis, x.Shape)
 	}
-	return g.ops(DomainONNX, "Split", out, []*Value{x, g.Ints(sizes...)}, attr{"axis", int64(axis)})
+	return g.ops(DomainONNX, "Split", out, []*Value{x, g.sizes(sizes)}, attr{"axis", int64(axis)})
 }
 
-// Slice takes elements [from, to) of one axis of known size.
+// Slice takes elements [from, to) of one axis.
 func (g *Graph) Slice(x *Value, axis, from, to int) *Value {
-	if axis < 0 {
-		axis += x.Rank()
-	}
-	if !x.Shape[axis].Known() || from < 0 || to > x.Shape[axis].N || from >= to {
-		g.fail("Slice", "[%d,%d) of axis %d of %v", from, to, axis, x.Shape)
+	return g.SliceDims(x, axis, D(from), D(to))
+}
+
+// SliceDims is Slice with bounds that may be symbolic. That they lie within the axis must show in the expressions.
+func (g *Graph) SliceDims(x *Value, axis int, from, to Dim) *Value {
+	axis = g.axis("Slice", x, axis)
+	size := x.Shape[axis]
+	if !from.AtLeast(D(0)) || !size.AtLeast(to) || !to.AtLeast(from.Plus(D(1))) {
+		g.fail("Slice", "[%v,%v) of axis %d of %v", from, to, axis, x.Shape)
 	}
 	out := x.Shape.Clone()
-	out[axis] = D(to - from)
-	return g.op(DomainONNX, "Slice", x.DType, out, []*Value{x, g.Ints(from), g.Ints(to), g.Ints(axis)})
+	out[axis] = to.Minus(from)
+	if !size.Known() { // count from the end, or up to it, where that spares a computation
+		if back := size.Minus(from); !from.Known() && back.Known() {
+			from = D(-back.N)
+		}
+		if back := size.Minus(to); back.Is(0) {
+			to = D(math.MaxInt64)
+		} else if !to.Known() && back.Known() {
+			to = D(-back.N)
+		}
+	}
+	return g.op(DomainONNX, "Slice", x.DType, out, []*Value{x, g.DimValue(from), g.DimValue(to), g.Ints(axis)})
 }
 
-// Unsqueeze inserts axes of size one.
-func (g *Graph) Unsqueeze(x *Value, axes ...int) *Value {
+// Expand repeats axes of size one: x broadcasts to the shape dims, whose sizes may be symbolic.
+func (g *Graph) Expand(x *Value, dims ...Dim) *Value {
+	spec := Shape(dims).Clone()
+	off := len(dims) - x.Rank()
+	if off < 0 {
+		g.fail("Expand", "%v to %v", x.Shape, spec)
+	}
+	for i, d := range x.Shape {
+		switch to := spec[off+i]; {
+		case d == to:
+			spec[off+i] = D(1) // as large as it is
+		case !d.Is(1):
+			g.fail("Expand", "%v to %v", x.Shape, Shape(dims))
+		}
+	}
+	return g.op(DomainONNX, "Expand", x.DType, Shape(dims).Clone(), []*Value{x, g.sizes(spec)})
+}
+
+// Tile repeats x as often as repeats says, one number an axis.
+func (g *Graph) Tile(x *Value, repeats ...int) *Value {
+	if len(repeats) != x.Rank() {
+		g.fail("Tile", "%d repeats for %v", len(repeats), x.Shape)
+	}
 	out := x.Shape.Clone()
-	for _, a := range axes {
-		out = append(out[:a:a], append(Shape{D(1)}, out[a:]...)...)
+	for i, n := range repeats {
+		if n < 1 {
+			g.fail("Tile", "%v by %v", x.Shape, repeats)
+		}
+		out[i] = out[i].Times(D(n))
 	}
-	return g.op(DomainONNX, "Unsqueeze", x.DType, out, []*Value{x, g.Ints(axes...)})
+	return g.op(DomainONNX, "Tile", x.DType, out, []*Value{x, g.Ints(repeats...)})
 }
 
-// ResizeNearest resizes the last two axes of [B,C,H,W] to those of like, as torch's nearest interpolation does
-// (source index = floor(i·in/out)).
-func (g *Graph) ResizeNearest(x, like *Value) *Value {
-	if x.Rank() != 4 || like.Rank() != 4 {
-		g.fail("Resize", "ranks of %v and %v", x.Shape, like.Shape)
-	}
-	sizes := g.op(DomainONNX, "Concat", dtype.I64, Dims(4), []*Value{g.ShapeOf(x, 0, 2), g.ShapeOf(like, 2, 4)}, attr{"axis", int64(0)})
-	out := Shape{x.Dim(0), x.Dim(1), like.Dim(2), like.Dim(3)}
-	return g.op(DomainONNX, "Resize", x.DType, out, []*Value{x, nil, nil, sizes},
-		attr{"mode", "nearest"}, attr{"nearest_mode", "floor"}, attr{"coordinate_transformation_mode", "asymmetric"})
-}
-
-// UpsampleNearest repeats each element of the last two axes factor times in both directions.
-func (g *Graph) UpsampleNearest(x *Value, factor int) *Value {
-	out := Shape{x.Dim(0), x.Dim(1), scaled(x.Dim(2), factor), scaled(x.Dim(3), factor)}
-	f := float32(factor)
-	return g.op(DomainONNX, "Resize", x.DType, out, []*Value{x, nil, g.Floats([]float32{1, 1, f, f}, 4)},
-		attr{"mode", "nearest"}, attr{"nearest_mode", "floor"}, attr{"coordinate_transformation_mode", "asymmetric"})
-}
-
-// DepthToSpace turns [B,C·b²,H,W] into [B,C,H·b,W·b]; channel (i·b+j)·C+c becomes pixel (i,j) of channel c (mode DCR).
-func (g *Graph) DepthToSpace(x *Value, block int) *Value {
-	c := x.Dim(1)
-	if !c.Known() || c.N%(block*block) != 0 {
-		g.fail("DepthToSpace", "channels %v for block %d", c, block)
-	}
-	out := Shape{x.Dim(0), D(c.N / block / block), scaled(x.Dim(2), block), scaled(x.Dim(3), block)}
-	return g.op(DomainONNX, "DepthToSpace", x.DType, out, []*Value{x}, attr{"blocksize", int64(block)}, attr{"mode", "DCR"})
-}
-
-// Pad adds zeros before and after the last two axes of [B,C,H,W].
-func (g *Graph) Pad(x *Value, top, left, bottom, right int) *Value {
-	out := Shape{x.Dim(0), x.Dim(1), plus(x.Dim(2), top+bottom), plus(x.Dim(3), left+right)}
-	return g.op(DomainONNX, "Pad", x.DType, out, []*Value{x, g.Ints(0, 0, top, left, 0, 0, bottom, right)})
-}
-
-// Declare returns x under an equal shape that is spelled differently, where the writer of the graph knows more about
-// symbolic dimensions than their names tell. Known dimensions must agree.
+// Declare returns x under an equal shape, where the writer of the graph knows more about symbolic dimensions than their
+// expressions tell. It fails when the shapes differ for every value of the symbols.
 func (g *Graph) Declare(x *Value, as Shape) *Value {
 	if len(as) != x.Rank() {
 		g.fail("Declare", "%v as %v", x.Shape, as)
 	}
 	for i, d := range as {
-		if d.Known() && x.Shape[i].Known() && d != x.Shape[i] {
+		if d.Differs(x.Shape[i]) {
 			g.fail("Declare", "%v as %v", x.Shape, as)
 		}
 	}

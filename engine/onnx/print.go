@@ -19,11 +19,15 @@ func (g *Graph) Print(w io.Writer) error {
 		for j, v := range n.out {
 			outs[j] = v.String()
 		}
+		ins := make([]string, len(n.in))
+		for j, v := range n.in {
+			ins[j] = nameOf(v)
+		}
 		op := n.op
 		if n.domain != "" {
 			op = n.domain + "." + op
 		}
-		fmt.Fprintf(&b, "%s = %s(%s)", strings.Join(outs, ", "), op, strings.Join(n.in, ", "))
+		fmt.Fprintf(&b, "%s = %s(%s)", strings.Join(outs, ", "), op, strings.Join(ins, ", "))
 		for _, a := range n.attrs {
 			fmt.Fprintf(&b, " %s=%v", a.name, a.val)
 		}

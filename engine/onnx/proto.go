@@ -92,9 +92,25 @@ func (g *Graph) Marshal(place func(Initializer) (Placement, error)) ([]byte, err
 	}
 	sort.Strings(domains)
 	for _, d := range domains {
-		b = msg(b, modelOpset, varint(str(nil, opsetDomain, d), opsetVersion, uint64(opsets[d])))
+		b = msg(b, modelOpset, varint(str(nil, opsetDomain, d), opsetVersion, uint64(g.version(d))))
 	}
 	return b, nil
+}
+
+// version is that of a domain's operators.
+func (g *Graph) version(domain string) int {
+	if domain == DomainONNX {
+		return g.opset
+	}
+	return 1
+}
+
+// nameOf is the name by which a node refers to an input; an omitted one has none.
+func nameOf(v *Value) string {
+	if v == nil {
+		return ""
+	}
+	return v.Name
 }
 
 func (g *Graph) marshalGraph(place func(Initializer) (Placement, error)) ([]byte, error) {
@@ -146,8 +162,8 @@ func tensorHeader(name string, t dtype.DType, dims []int) []byte {
 
 func (n *node) marshal(i int) []byte {
 	var b []byte
-	for _, s := range n.in {
-		b = str(b, nodeIn, s)
+	for _, v := range n.in {
+		b = str(b, nodeIn, nameOf(v))
 	}
 	for _, v := range n.out {
 		b = str(b, nodeOut, v.Name)
@@ -190,7 +206,7 @@ func (v *Value) marshal() []byte {
 		if d.Known() {
 			shape = msg(shape, shapeDim, varint(nil, dimValue, uint64(d.N)))
 		} else {
-			shape = msg(shape, shapeDim, str(nil, dimParam, d.Sym))
+			shape = msg(shape, shapeDim, str(nil, dimParam, d.String()))
 		}
 	}
 	t := msg(varint(nil, typeElem, uint64(elemType(v.DType))), typeShape, shape)

@@ -1,0 +1,123 @@
+package onnx_test
+
+import (
+	"math"
+	"testing"
+
+	"comfygo/engine/onnx"
+	"comfygo/engine/ort"
+)
+
+// attend is the reference of Attend: q [B,S,N*D], k [B,T,M*D], v [B,T,M*E]; added returns what is added to a product.
+func attend(q, k, v array, heads, kvHeads int, scale float64, added func(b, n, s, t int) float64) array {
+	d, e := q.shape[2]/heads, v.shape[2]/kvHeads
+	return filled([]int{q.shape[0], q.shape[1], heads * e}, func(o []int) float32 {
+		n := o[2] / e
+		m := n / (heads / kvHeads)
+		weight, sum, out := make([]float64, k.shape[1]), 0.0, 0.0
+		for t := range weight {
+			dot := 0.0
+			for i := range d {
+				dot += float64(q.data[q.at(o[0], o[1], n*d+i)]) * float64(k.data[k.at(o[0], t, m*d+i)])
+			}
+			weight[t] = math.Exp(dot*scale + added(o[0], n, o[1], t))
+			sum += weight[t]
+		}
+		for t, w := range weight {
+			out += w / sum * float64(v.data[v.at(o[0], t, m*e+o[2]%e)])
+		}
+		return float32(out)
+	})
+}
+
+func TestAttend(t *testing.T) {
+	t.Parallel()
+	q, k, v := random(2, 5, 24), random(2, 7, 24), random(2, 7, 24)
+	few, fewV := random(2, 7, 12), random(2, 7, 12)
+	square, squareV := random(2, 5, 24), random(2, 5, 24)
+	bias, shared := random(2, 4, 5, 7), random(1, 1, 5, 7)
+	mask := []int32{1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 1}
+	const scale = 0.3
+	none := func(_, _, _, _ int) float64 { return 0 }
+	hidden := func(b, _, _, t int) float64 {
+		if mask[b*7+t] == 0 {
+			return math.Inf(-1)
+		}
+		return 0
+	}
+	dims := []string{"B", "S", "24"}
+	keys := []string{"B", "T", "24"}
+	feeds := []feed{symbolic(q, dims...), symbolic(k, keys...), symbolic(v, keys...)}
+	masked := feed{ort.Int32s(mask, 2, 7), onnx.Shape{onnx.Sym("B"), onnx.Sym("T")}}
+	cases := []struct {
+		name  string
+		feeds []feed
+		build func(g *onnx.Graph, in []*onnx.Value) *onnx.Value
+		want  array
+	}{
+		{"plain", feeds, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
+			return g.Attend(in[0], in[1], in[2], onnx.Attention{Heads: 4, Scale: scale})
+		}, attend(q, k, v, 4, 4, scale, none)},
+		{"bias", append(feeds[:3:3], symbolic(bias, "B", "4", "S", "T")), func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
+			return g.Attend(in[0], in[1], in[2], onnx.Attention{Heads: 4, Scale: scale, Bias: in[3]})
+		}, attend(q, k, v, 4, 4, scale, func(b, n, s, t int) float64 { return float64(bias.data[bias.at(b, n, s, t)]) })},
+		{"bias of all rows and heads", append(feeds[:3:3], symbolic(shared, "1", "1", "S", "T")), func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
+			return g.Attend(in[0], in[1], in[2], onnx.Attention{Heads: 4, Scale: scale, Bias: in[3]})
+		}, attend(q, k, v, 4, 4, scale, func(_, _, s, t int) float64 { return float64(shared.data[shared.at(0, 0, s, t)]) })},
+		{"key mask", append(feeds[:3:3], masked), func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
+			return g.Attend(in[0], in[1], in[2], onnx.Attention{Heads: 4, Scale: scale, KeyMask: in[3]})
+		}, attend(q, k, v, 4, 4, scale, hidden)},
+		{"key mask and bias", append(feeds[:3:3], masked, symbolic(shared, "1", "1", "S", "T")), func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
+			return g.Attend(in[0], in[1], in[2], onnx.Attention{Heads: 4, Scale: scale, KeyMask: in[3], Bias: in[4]})
+		}, attend(q, k, v, 4, 4, scale, func(b, n, s, t int) float64 { return hidden(b, n, s, t) + float64(shared.data[shared.at(0, 0, s, t)]) })},
+		{"grouped queries", []feed{feeds[0], symbolic(few, "B", "T", "12"), symbolic(fewV, "B", "T", "12")}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
+			return g.Attend(in[0], in[1], in[2], onnx.Attention{Heads: 4, KVHeads: 2, Scale: scale})
+		}, attend(q, few, fewV, 4, 2, scale, none)},
+		{"causal", []feed{feeds[0], symbolic(square, dims...), symbolic(squareV, dims...)}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
+			return g.Attend(in[0], in[1], in[2], onnx.Attention{Heads: 4, Scale: scale, Causal: true})
+		}, attend(q, square, squareV, 4, 4, scale, func(_, _, s, t int) float64 {
+			if t > s {
+				return math.Inf(-1)
+			}
+			return 0
+		})},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			same(t, compute(t, c.feeds, c.build), c.want)
+		})
+	}
+}
+
+func TestRotaryEmbedding(t *testing.T) {
+	t.Parallel()
+	const heads, d = 2, 8
+	x, angles := random(2, 5, heads*d), random(1, 5, d/2)
+	cos := filled(angles.shape, func(o []int) float32 { return float32(math.Cos(float64(angles.data[angles.at(o...)]))) })
+	sin := filled(angles.shape, func(o []int) float32 { return float32(math.Sin(float64(angles.data[angles.at(o...)]))) })
+	for name, interleaved := range map[string]bool{"interleaved": true, "half": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			feeds := []feed{symbolic(x, "B", "S", "16"), symbolic(cos, "1", "S", "4"), symbolic(sin, "1", "S", "4")}
+			got := compute(t, feeds, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
+				return g.RotaryEmbedding(in[0], in[1], in[2], heads, interleaved)
+			})
+			same(t, got, filled(x.shape, func(o []int) float32 {
+				i := o[2] % d
+				pair, first, partner := i%(d/2), i < d/2, o[2]+d/2
+				if !first {
+					partner = o[2] - d/2
+				}
+				if interleaved {
+					pair, first, partner = i/2, i%2 == 0, o[2]^1
+				}
+				c, s := cos.data[cos.at(0, o[1], pair)], sin.data[sin.at(0, o[1], pair)]
+				if first {
+					s = -s
+				}
+				return x.data[x.at(o...)]*c + x.data[x.at(o[0], o[1], partner)]*s
+			}))
+		})
+	}
+}

@@ -1,0 +1,42 @@
+package onnx
+
+// InstanceNorm normalises each channel of each row of [N,C,…], with scale and bias [C].
+func (g *Graph) InstanceNorm(x, scale, bias *Value, eps float32) *Value {
+	if x.Rank() < 3 || scale.Dim(0) != x.Dim(1) {
+		g.fail("InstanceNormalization", "scale %v does not fit %v", scale.Shape, x.Shape)
+	}
+	return g.op(DomainONNX, "InstanceNormalization", x.DType, x.Shape, []*Value{x, scale, bias}, attr{"epsilon", eps})
+}
+
+// LayerNorm normalises x over its last axis to mean 0 and variance 1, then multiplies by scale and adds bias. Both
+// broadcast to x: [C] for learned ones, [1] or [B,1,C] computed at run time for modulation; bias may be nil.
+func (g *Graph) LayerNorm(x, scale, bias *Value, eps float32) *Value {
+	in := []*Value{x, scale}
+	if bias != nil {
+		in = append(in, bias)
+	}
+	for _, v := range in[1:] {
+		if v.DType != x.DType || !g.broadcastShapes("LayerNormalization", x.Shape, v.Shape).Equal(x.Shape) {
+			g.fail("LayerNormalization", "scale or bias %s%v does not fit %s%v", v.DType, v.Shape, x.DType, x.Shape)
+		}
+	}
+	return g.op(DomainONNX, "LayerNormalization", x.DType, x.Shape, in, attr{"axis", int64(-1)}, attr{"epsilon", eps})
+}
+
+// LayerNormPlain is LayerNorm without learned values.
+func (g *Graph) LayerNormPlain(x *Value, eps float32) *Value {
+	return g.LayerNorm(x, g.Cast(g.Floats([]float32{1}, 1), x.DType), nil, eps)
+}
+
+// rmsOpset is the version in which RMSNormalization and RotaryEmbedding appeared.
+const rmsOpset = 23
+
+// RMSNorm divides x by the root of the mean square over its last axis and multiplies by scale, which broadcasts to x
+// ([C], or [1] for none).
+func (g *Graph) RMSNorm(x, scale *Value, eps float32) *Value {
+	if scale.DType != x.DType || !g.broadcastShapes("RMSNormalization", x.Shape, scale.Shape).Equal(x.Shape) {
+		g.fail("RMSNormalization", "scale %s%v does not fit %s%v", scale.DType, scale.Shape, x.DType, x.Shape)
+	}
+	g.need(rmsOpset)
+	return g.op(DomainONNX, "RMSNormalization", x.DType, x.Shape, []*Value{x, scale}, attr{"axis", int64(-1)}, attr{"epsilon", eps})
+}
