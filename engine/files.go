@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"weak"
@@ -13,8 +12,8 @@ import (
 	"comfygo/engine/weights"
 )
 
-// modelFile is an open weight file and what was found in it. It stays mapped while a model, an encoder or a session
-// made from it is in use, and is closed when the collector finds that nobody is.
+// modelFile is an open weight file and what was found in it. The file stays mapped while a model, an encoder, a session or an
+// entry made from it is reachable.
 type modelFile struct {
 	path string
 	// id tells this content of this path from any other: path, size and time of change.
@@ -58,7 +57,6 @@ func (t *fileTable) get(path string) (*modelFile, error) {
 		return nil, err
 	}
 	f := &modelFile{path: path, id: id, found: found, wide: wideSizes(found)}
-	runtime.AddCleanup(f, func(s weights.Source) { _ = s.Close() }, src)
 	t.prune()
 	t.open[id] = weak.Make(f)
 	return f, nil

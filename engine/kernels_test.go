@@ -38,7 +38,7 @@ func TestKernelsAgree(t *testing.T) {
 		for _, c := range shapes {
 			t.Run(fmt.Sprint(d, c.form, c.shape), func(t *testing.T) {
 				t.Parallel()
-				s := nn.Source{Entry: pattern(d, c.shape), Form: c.form, DType: dtype.F32, Block: c.block}
+				s := nn.Layout{Entry: pattern(d, c.shape), Form: c.form, DType: dtype.F32, Block: c.block}
 				if a, b := made(t, s, nn.Kernels{}), made(t, s, fast); !slices.Equal(a, b) {
 					t.Fatal("the bytes differ")
 				}

@@ -8,12 +8,14 @@ import (
 	"sync"
 	"unsafe"
 
+	"comfygo/engine/onnx"
 	"comfygo/engine/ort"
 )
 
 // network is a graph that is ready to run.
 type network struct {
-	file    *modelFile // keeps the mapped weights alive
+	file    *modelFile
+	weights []onnx.Initializer // keeps the files of the weights mapped
 	session *ort.Session
 	watch   func(ctx context.Context) func(error) // is told of a run, and of its end
 
@@ -80,5 +82,5 @@ func (n *network) Close() {
 		n.binding.Close()
 	}
 	n.session.Close()
-	runtime.KeepAlive(n.file)
+	runtime.KeepAlive(n.weights)
 }

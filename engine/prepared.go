@@ -12,8 +12,9 @@ import (
 	"comfygo/engine/weights"
 )
 
-// weightStore holds the forms of weights that graphs want and files do not have: wide, transposed, blocked. Graphs of
-// one model share them. Bytes live outside of Go's heap, in regions that are unmapped when their last user is gone.
+// weightStore holds the forms of weights that graphs want and files do not have: wide, transposed, blocked, computed from
+// several files. Graphs share them, by the key of their source. Bytes live outside of Go's heap, in regions that are unmapped
+// when their last user is gone.
 type weightStore struct {
 	mu    sync.Mutex
 	known map[string]*prepared
@@ -45,11 +46,11 @@ type weightSet struct {
 
 func newWeightStore() *weightStore { return &weightStore{known: map[string]*prepared{}} }
 
-// prepare returns the bytes of all initializers of a graph over one file. Weights that serve as they lie are those of
-// the mapped file; the others are made on the given number of goroutines. fileID tells files apart.
-func (s *weightStore) prepare(ctx context.Context, fileID string, inits []onnx.Initializer, threads int) (*weightSet, error) {
+// prepare returns the bytes of all initializers of a graph. Weights that serve as they lie are those of the mapped files;
+// the others are made on the given number of goroutines.
+func (s *weightStore) prepare(ctx context.Context, inits []onnx.Initializer, threads int) (*weightSet, error) {
 	set := &weightSet{data: map[string][]byte{}, regions: map[*region]bool{}, store: s}
-	fresh, fills, err := s.claim(set, fileID, inits)
+	fresh, fills, err := s.claim(set, inits)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +83,7 @@ type fill struct {
 }
 
 // claim finds the weights that exist already and lays out a region for those that do not.
-func (s *weightStore) claim(set *weightSet, fileID string, inits []onnx.Initializer) (*region, []fill, error) {
+func (s *weightStore) claim(set *weightSet, inits []onnx.Initializer) (*region, []fill, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var missing []onnx.Initializer
@@ -92,11 +93,11 @@ func (s *weightStore) claim(set *weightSet, fileID string, inits []onnx.Initiali
 		if !ok {
 			return nil, nil, fmt.Errorf("preparing weight %s: its source is a %T", in.Name, in.Source)
 		}
-		if src.InPlace() {
-			set.data[in.Name] = src.Entry.Data
+		if e, ok := src.InPlace(); ok {
+			set.data[in.Name] = e.Data
 			continue
 		}
-		if p, ok := s.known[fileID+src.Key()]; ok {
+		if p, ok := s.known[src.Key()]; ok {
 			set.data[in.Name] = p.data
 			set.use(p.region)
 			continue
@@ -119,7 +120,7 @@ func (s *weightStore) claim(set *weightSet, fileID string, inits []onnx.Initiali
 	at := 0
 	for _, in := range missing {
 		src := in.Source.(nn.Source)
-		key := fileID + src.Key()
+		key := src.Key()
 		p, twice := s.known[key]
 		if !twice {
 			p = &prepared{data: mem[at : at+src.Size() : at+src.Size()], region: r}
@@ -176,7 +177,7 @@ func (s *weightStore) forget(r *region) {
 // kernels convert weights with the processor's vector instructions.
 var kernels = nn.Kernels{Reads: ort.CanWiden, Widen: ort.Widen, Block: ort.Block, Transpose: ort.Transpose}
 
-// runTasks makes the weights on several goroutines and gives each file page back once it has been read.
+// runTasks makes the weights on several goroutines and releases the pages of the files once they have been read.
 func runTasks(ctx context.Context, fills []fill, threads int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -198,7 +199,9 @@ func runTasks(ctx context.Context, fills []fill, threads int) error {
 					continue
 				}
 				if t.left.Add(-1) == 0 {
-					t.src.Entry.Release()
+					for _, e := range t.src.Entries() {
+						e.Release()
+					}
 				}
 			}
 		})
@@ -207,7 +210,10 @@ func runTasks(ctx context.Context, fills []fill, threads int) error {
 		if ctx.Err() != nil {
 			break
 		}
-		tasks := append(f.src.Tasks(f.data, kernels), func() error { return weights.Scan(f.src.Entry) })
+		tasks := f.src.Tasks(f.data, kernels)
+		for _, e := range f.src.Entries() {
+			tasks = append(tasks, func() error { return weights.Scan(e) })
+		}
 		left := &atomic.Int32{}
 		left.Store(int32(len(tasks)))
 		for _, t := range tasks {

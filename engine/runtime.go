@@ -215,7 +215,7 @@ func (rt *Runtime) makeNetwork(ctx context.Context, file *modelFile, kind string
 	if err != nil {
 		return nil, fmt.Errorf("loading %s: %w", file.path, err)
 	}
-	set, err := rt.weights.prepare(ctx, file.id, g.Initializers(), rt.cfg.Threads)
+	set, err := rt.weights.prepare(ctx, g.Initializers(), rt.cfg.Threads)
 	if err != nil {
 		return nil, fmt.Errorf("loading %s: %w", file.path, err)
 	}
@@ -233,7 +233,7 @@ func (rt *Runtime) makeNetwork(ctx context.Context, file *modelFile, kind string
 		return nil, fmt.Errorf("loading %s: %w", file.path, err)
 	}
 	rt.cfg.Log.Debug("network ready", "graph", g.Name, "file", file.path, "operators", g.Nodes(), "weights", len(g.Initializers()))
-	return &network{file: file, session: session, watch: func(ctx context.Context) func(error) { return rt.watch(ctx, false, kind) }}, nil
+	return &network{file: file, weights: g.Initializers(), session: session, watch: func(ctx context.Context) func(error) { return rt.watch(ctx, false, kind) }}, nil
 }
 
 // watch tells who watches that work begins. The returned function must be called at its end.
@@ -258,8 +258,8 @@ func emit(lib *ort.Runtime, g *onnx.Graph, set *weightSet) ([]byte, []ort.Initia
 			return onnx.Placement{Inline: data}, nil
 		}
 		init := ort.Initializer{Name: in.Name, DType: in.DType, Shape: in.Shape, Data: data}
-		if src := in.Source.(nn.Source); src.InPlace() && src.Entry.Offset >= 0 {
-			init.File, init.Offset = src.Entry.File, src.Entry.Offset
+		if e, ok := in.Source.(nn.Source).InPlace(); ok && e.Offset >= 0 {
+			init.File, init.Offset = e.File, e.Offset
 		}
 		location, err := lib.Location(init.File)
 		inits = append(inits, init)

@@ -51,11 +51,11 @@ func (b *Builder) small(r *weights.Ref, as ...int) *onnx.Value {
 	if len(as) != len(r.Entry.Shape) {
 		name = fmt.Sprintf("%s%v", r.Name, as)
 	}
-	return b.weight(name, b.Target.Compute, as, Source{Entry: r.Entry, Form: Plain, DType: b.Target.Compute})
+	return b.weight(name, b.Target.Compute, as, Layout{Entry: r.Entry, Form: Plain, DType: b.Target.Compute})
 }
 
 // weight declares an initializer. A weight that is missing is declared too: its scope knows, and the graph is never run.
-func (b *Builder) weight(name string, t dtype.DType, shape []int, src Source) *onnx.Value {
+func (b *Builder) weight(name string, t dtype.DType, shape []int, src Layout) *onnx.Value {
 	src.Via = b.Target.Weights
 	return b.Weight(name, t, shape, src)
 }

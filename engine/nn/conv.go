@@ -42,7 +42,7 @@ func (b *Builder) convWeight(r *weights.Ref, x *onnx.Value) *onnx.Value {
 	if b.Target.Lean {
 		return b.leanWeight(r, r.Entry.Shape, x)
 	}
-	return b.weight(r.Name, b.Target.Compute, r.Entry.Shape, Source{Entry: r.Entry, Form: Plain, DType: b.Target.Compute})
+	return b.weight(r.Name, b.Target.Compute, r.Entry.Shape, Layout{Entry: r.Entry, Form: Plain, DType: b.Target.Compute})
 }
 
 // convBlocked writes the convolution in ONNX Runtime's blocked CPU layout. Emitting that layout here, with weights
@@ -59,9 +59,9 @@ func (b *Builder) convBlocked(r, bias *weights.Ref, x, residual *onnx.Value, w o
 	}
 	var wv *onnx.Value
 	if t.Lean && inGraph(r.Entry.DType) && shape[0] == out && !b.direct(shape[1]) {
-		wv = b.WidenBlocked(b.weight(r.Name, r.Entry.DType, shape, Source{Entry: r.Entry, Form: Plain, DType: r.Entry.DType}), x, t.Block)
+		wv = b.WidenBlocked(b.weight(r.Name, r.Entry.DType, shape, Layout{Entry: r.Entry, Form: Plain, DType: r.Entry.DType}), x, t.Block)
 	} else {
-		wv = b.weight(r.Name+".blocked", t.Compute, shape, Source{Entry: r.Entry, Form: Blocked, DType: t.Compute, Block: t.Block})
+		wv = b.weight(r.Name+".blocked", t.Compute, shape, Layout{Entry: r.Entry, Form: Blocked, DType: t.Compute, Block: t.Block})
 	}
 	var sum *onnx.Blocked
 	if residual != nil && shape[0] == out {
@@ -84,7 +84,7 @@ func (b *Builder) paddedBias(bias *weights.Ref) *onnx.Value {
 		return b.small(bias)
 	}
 	return b.weight(bias.Name+".padded", b.Target.Compute, []int{roundUp(n, b.Target.Block)},
-		Source{Entry: bias.Entry, Form: Padded, DType: b.Target.Compute, Block: b.Target.Block})
+		Layout{Entry: bias.Entry, Form: Padded, DType: b.Target.Compute, Block: b.Target.Block})
 }
 
 // UpsampleConv is nearest upsampling by two followed by the 3x3 convolution of scope s that keeps the channels.
@@ -111,7 +111,7 @@ func (b *Builder) UpsampleConv(s *weights.Scope, x *onnx.Value, out int) *onnx.V
 	for row := range 2 {
 		for col := range 2 {
 			w := b.weight(r.Name+phaseName(row, col), b.Target.Compute, []int{out, in, 2, 2},
-				Source{Entry: r.Entry, Form: Phase, DType: b.Target.Compute, Block: block, Row: row, Col: col})
+				Layout{Entry: r.Entry, Form: Phase, DType: b.Target.Compute, Block: block, Row: row, Col: col})
 			window := onnx.Window{Stride: 1, Pads: [4]int{1 - row, 1 - col, row, col}}
 			if block > 0 {
 				phases = append(phases, b.ReorderOutput(b.ConvBlocked(blocked, w, bias, nil, window), out))

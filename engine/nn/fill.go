@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"runtime"
 	"unsafe"
 
 	"comfygo/engine/dtype"
@@ -21,14 +22,13 @@ type Kernels struct {
 }
 
 // direct reports that k can read the weight as it lies in the file.
-func (k Kernels) direct(s Source) bool {
-	return k.Reads != nil && k.Reads(s.Entry.DType) && (s.Via == dtype.Invalid || s.Via == s.Entry.DType) &&
+func (k Kernels) direct(s Layout) bool {
+	return k.Reads != nil && !s.Entry.Computed() && k.Reads(s.Entry.DType) && (s.Via == dtype.Invalid || s.Via == s.Entry.DType) &&
 		len(s.Entry.Data) == s.Entry.Count()*s.Entry.DType.Size()
 }
 
-// Tasks cuts the making of a weight's bytes into independent pieces of work, so that several processors can share a
-// large weight. dst has Size bytes and is aligned to 4; the bytes are complete when every task has returned nil.
-func (s Source) Tasks(dst []byte, k Kernels) []func() error {
+// Tasks implements Source.
+func (s Layout) Tasks(dst []byte, k Kernels) []func() error {
 	if len(dst) != s.Size() {
 		return []func() error{func() error {
 			return fmt.Errorf("preparing weight %s: %d bytes of room for %d", s.Entry.Name, len(dst), s.Size())
@@ -50,12 +50,13 @@ func (s Source) Tasks(dst []byte, k Kernels) []func() error {
 }
 
 // read converts len(dst) elements from index from on to float32, rounded to Via.
-func (s Source) read(dst []float32, from int, k Kernels) error {
+func (s Layout) read(dst []float32, from int, k Kernels) error {
 	if k.direct(s) {
 		if err := s.probe(from, len(dst)); err != nil {
 			return err
 		}
 		k.Widen(dst, s.Entry.Data[from*s.Entry.DType.Size():], s.Entry.DType)
+		runtime.KeepAlive(s)
 		return nil
 	}
 	if err := weights.Range(dst, s.Entry, from); err != nil {
@@ -68,7 +69,7 @@ func (s Source) read(dst []float32, from int, k Kernels) error {
 }
 
 // probe makes sure that n elements from index from on can be read, before code reads them that cannot catch a fault.
-func (s Source) probe(from, n int) error {
+func (s Layout) probe(from, n int) error {
 	size := s.Entry.DType.Size()
 	if err := s.Entry.Probe(from*size, (from+n)*size); err != nil {
 		return fmt.Errorf("reading %v of %s: %w", s.Entry, s.Entry.File, err)
@@ -83,7 +84,7 @@ func floats(b []byte) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
 }
 
-func (s Source) fillPlain(dst []byte, k Kernels) error {
+func (s Layout) fillPlain(dst []byte, k Kernels) error {
 	if s.DType == dtype.F32 {
 		return s.read(floats(dst), 0, k)
 	}
@@ -106,7 +107,7 @@ func (s Source) fillPlain(dst []byte, k Kernels) error {
 const stripe = 64
 
 // transposeTasks turns [N,K] into [K,N], a stripe of rows at a time, so that each written line of the cache is filled.
-func (s Source) transposeTasks(dst []float32, kern Kernels) []func() error {
+func (s Layout) transposeTasks(dst []float32, kern Kernels) []func() error {
 	n := s.Entry.Shape[0]
 	k := s.Entry.Count() / max(n, 1)
 	var tasks []func() error
@@ -118,6 +119,7 @@ func (s Source) transposeTasks(dst []float32, kern Kernels) []func() error {
 					return err
 				}
 				kern.Transpose(dst, s.Entry.Data, s.Entry.DType, n, k, from, rows)
+				runtime.KeepAlive(s)
 				return nil
 			}
 			buf := make([]float32, rows*k)
@@ -137,7 +139,7 @@ func (s Source) transposeTasks(dst []float32, kern Kernels) []func() error {
 }
 
 // convTasks lays a convolution weight out, one block of output channels at a time.
-func (s Source) convTasks(dst []float32, k Kernels) []func() error {
+func (s Layout) convTasks(dst []float32, k Kernels) []func() error {
 	o, i := s.Entry.Shape[0], s.Entry.Shape[1]
 	taps := s.Entry.Shape[2] * s.Entry.Shape[3]
 	block := max(s.Block, 1)
@@ -155,6 +157,7 @@ func (s Source) convTasks(dst []float32, k Kernels) []func() error {
 					return err
 				}
 				k.Block(part, s.Entry.Data, s.Entry.DType, o, i, taps, block, from/block)
+				runtime.KeepAlive(s)
 				return nil
 			}
 			buf := make([]float32, rows*i*taps)
@@ -201,7 +204,7 @@ func interleave(dst, src []float32, block, rows, in, taps int) {
 
 // phase sums the taps of 3x3 kernels that fall on the same source pixel once the picture has been doubled: rows
 // 0 | 1+2 for phase 0 and 0+1 | 2 for phase 1, and columns likewise.
-func (s Source) phase(k3 []float32) []float32 {
+func (s Layout) phase(k3 []float32) []float32 {
 	out := make([]float32, len(k3)/9*4)
 	group := func(phase, tap int) (from, to int) {
 		cut := 1 + phase

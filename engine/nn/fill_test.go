@@ -47,7 +47,7 @@ func TestTransposed(t *testing.T) {
 	t.Parallel()
 	for _, shape := range [][]int{{1, 1}, {3, 5}, {64, 7}, {130, 33}, {8, 6, 1, 1}} {
 		e, v := entry(shape...)
-		got := run(t, nn.Source{Entry: e, Form: nn.Transposed, DType: dtype.F32})
+		got := run(t, nn.Layout{Entry: e, Form: nn.Transposed, DType: dtype.F32})
 		n, k := shape[0], shape[1]
 		for i := range n {
 			for j := range k {
@@ -66,7 +66,7 @@ func TestBlocked(t *testing.T) {
 		block int
 	}{{[]int{16, 16, 3, 3}, 16}, {[]int{32, 48, 1, 1}, 16}, {[]int{3, 16, 3, 3}, 16}, {[]int{20, 8, 3, 3}, 8}} {
 		e, v := entry(c.shape...)
-		got := run(t, nn.Source{Entry: e, Form: nn.Blocked, DType: dtype.F32, Block: c.block})
+		got := run(t, nn.Layout{Entry: e, Form: nn.Blocked, DType: dtype.F32, Block: c.block})
 		o, in, kh, kw, b := c.shape[0], c.shape[1], c.shape[2], c.shape[3], c.block
 		seen := 0
 		for ob := range (o + b - 1) / b {
@@ -109,7 +109,7 @@ func TestPhase(t *testing.T) {
 	}
 	for row := range 2 {
 		for col := range 2 {
-			w := run(t, nn.Source{Entry: e, Form: nn.Phase, DType: dtype.F32, Row: row, Col: col})
+			w := run(t, nn.Layout{Entry: e, Form: nn.Phase, DType: dtype.F32, Row: row, Col: col})
 			for o := range 2 {
 				for y := range size {
 					for x := range size {
@@ -140,7 +140,7 @@ func TestPhase(t *testing.T) {
 func TestPlainNarrowsAndPadded(t *testing.T) {
 	t.Parallel()
 	e, v := entry(5)
-	got := run(t, nn.Source{Entry: e, Form: nn.Padded, DType: dtype.F32, Block: 8})
+	got := run(t, nn.Layout{Entry: e, Form: nn.Padded, DType: dtype.F32, Block: 8})
 	for i, x := range got {
 		want := float32(0)
 		if i < len(v) {
@@ -150,7 +150,7 @@ func TestPlainNarrowsAndPadded(t *testing.T) {
 			t.Fatalf("padded element %d is %v, want %v", i, x, want)
 		}
 	}
-	s := nn.Source{Entry: e, Form: nn.Plain, DType: dtype.F16}
+	s := nn.Layout{Entry: e, Form: nn.Plain, DType: dtype.F16}
 	dst := make([]byte, s.Size())
 	for _, task := range s.Tasks(dst, nn.Kernels{}) {
 		if err := task(); err != nil {
@@ -167,7 +167,7 @@ func TestPlainNarrowsAndPadded(t *testing.T) {
 func TestWrongRoomIsAnError(t *testing.T) {
 	t.Parallel()
 	e, _ := entry(4)
-	for _, task := range (nn.Source{Entry: e, DType: dtype.F32}).Tasks(make([]byte, 3), nn.Kernels{}) {
+	for _, task := range (nn.Layout{Entry: e, DType: dtype.F32}).Tasks(make([]byte, 3), nn.Kernels{}) {
 		if err := task(); err == nil {
 			t.Fatal("no error")
 		}
@@ -178,7 +178,7 @@ func TestWrongRoomIsAnError(t *testing.T) {
 func TestBlockedFewChannels(t *testing.T) {
 	t.Parallel()
 	e, v := entry(32, 4, 3, 3)
-	got := run(t, nn.Source{Entry: e, Form: nn.Blocked, DType: dtype.F32, Block: 16})
+	got := run(t, nn.Layout{Entry: e, Form: nn.Blocked, DType: dtype.F32, Block: 16})
 	seen := 0
 	for ob := range 2 {
 		for i := range 4 {

@@ -26,12 +26,12 @@ func (b *Builder) matmul(x *onnx.Value, r *weights.Ref, out, in int) *onnx.Value
 	t := b.Target
 	switch {
 	case t.CUDA:
-		w := b.weight(r.Name, t.Compute, []int{out, in}, Source{Entry: r.Entry, Form: Plain, DType: t.Compute})
+		w := b.weight(r.Name, t.Compute, []int{out, in}, Layout{Entry: r.Entry, Form: Plain, DType: t.Compute})
 		return b.MatMulT(x, w)
 	case t.Lean:
 		return b.MatMulT(x, b.leanWeight(r, []int{out, in}, x))
 	}
-	w := b.weight(r.Name+".T", t.Compute, []int{in, out}, Source{Entry: r.Entry, Form: Transposed, DType: t.Compute})
+	w := b.weight(r.Name+".T", t.Compute, []int{in, out}, Layout{Entry: r.Entry, Form: Transposed, DType: t.Compute})
 	return b.MatMul(x, w)
 }
 
@@ -39,7 +39,7 @@ func (b *Builder) matmul(x *onnx.Value, r *weights.Ref, out, in int) *onnx.Value
 func (b *Builder) leanWeight(r *weights.Ref, shape []int, x *onnx.Value) *onnx.Value {
 	t := r.Entry.DType
 	if !inGraph(t) || t == b.Target.Compute {
-		return b.weight(r.Name, b.Target.Compute, shape, Source{Entry: r.Entry, Form: Plain, DType: b.Target.Compute})
+		return b.weight(r.Name, b.Target.Compute, shape, Layout{Entry: r.Entry, Form: Plain, DType: b.Target.Compute})
 	}
-	return b.Widen(b.weight(r.Name, t, shape, Source{Entry: r.Entry, Form: Plain, DType: t}), x)
+	return b.Widen(b.weight(r.Name, t, shape, Layout{Entry: r.Entry, Form: Plain, DType: t}), x)
 }

@@ -26,7 +26,24 @@ const (
 )
 
 // Source says where an initializer's bytes come from. It is what this package puts into onnx.Initializer.Source.
-type Source struct {
+type Source interface {
+	// Key identifies the bytes among those that all sources over all files give.
+	Key() string
+	// Entries lists the stored tensors that the bytes are made of; they may lie in several files.
+	Entries() []weights.Entry
+	// InPlace returns the stored tensor whose bytes serve as they are; false when the bytes have to be made.
+	InPlace() (weights.Entry, bool)
+	// Size returns the number of bytes.
+	Size() int
+	// Tasks cuts the making of the bytes into independent pieces of work, so that several CPU cores can share a large
+	// weight. dst has Size bytes and is aligned to 4; the bytes are complete when every task has returned nil.
+	Tasks(dst []byte, k Kernels) []func() error
+}
+
+var _ Source = Layout{}
+
+// Layout is a Source that gives one tensor, stored or computed, in the layout and element type that a graph wants.
+type Layout struct {
 	Entry weights.Entry
 	Form  Form
 	DType dtype.DType
@@ -37,18 +54,22 @@ type Source struct {
 	Row, Col int
 }
 
-// InPlace reports that the bytes of the file serve as they are.
-func (s Source) InPlace() bool {
-	return s.Form == Plain && s.DType == s.Entry.DType && (s.Via == dtype.Invalid || s.Via == s.DType)
+// InPlace implements Source.
+func (s Layout) InPlace() (weights.Entry, bool) {
+	ok := s.Form == Plain && s.DType == s.Entry.DType && !s.Entry.Computed() && (s.Via == dtype.Invalid || s.Via == s.DType)
+	return s.Entry, ok
 }
 
-// Key identifies the bytes among all sources of one file.
-func (s Source) Key() string {
-	return fmt.Sprintf("%s/%d/%s/%s/%d/%d%d", s.Entry.Name, s.Form, s.DType, s.Via, s.Block, s.Row, s.Col)
+// Entries implements Source.
+func (s Layout) Entries() []weights.Entry { return s.Entry.Parts() }
+
+// Key implements Source.
+func (s Layout) Key() string {
+	return fmt.Sprintf("%s/%d/%s/%s/%d/%d%d", s.Entry.Key(), s.Form, s.DType, s.Via, s.Block, s.Row, s.Col)
 }
 
-// Size returns the number of bytes that Fill writes.
-func (s Source) Size() int {
+// Size implements Source.
+func (s Layout) Size() int {
 	n := s.Entry.Count()
 	switch s.Form {
 	case Blocked:

@@ -22,6 +22,9 @@ func Range(dst []float32, e Entry, from int) error {
 	if size == 0 {
 		return fmt.Errorf("converting %v of %s: elements of this type cannot be computed with", e, e.File)
 	}
+	if e.computed != nil && from >= 0 && from+len(dst) <= e.Count() {
+		return e.computed.read(dst, from)
+	}
 	if n := e.Count(); from < 0 || from+len(dst) > n || len(e.Data) != n*size {
 		return fmt.Errorf("converting %v of %s: elements %d to %d wanted, %d bytes there", e, e.File, from, from+len(dst), len(e.Data))
 	}
@@ -29,13 +32,14 @@ func Range(dst []float32, e Entry, from int) error {
 	if err := filemap.Guard(func() error { convert(dst, src, e.DType); return nil }); err != nil {
 		return fmt.Errorf("converting %v of %s: %w", e, e.File, err)
 	}
+	runtime.KeepAlive(e.owner)
 	return nil
 }
 
 // Float32s returns all elements of e, converted on all processors when there are many.
 func Float32s(e Entry) ([]float32, error) {
-	if e.DType.Size() == 0 || len(e.Data) != e.Count()*e.DType.Size() {
-		return nil, ToFloat32(nil, e)
+	if err := e.check(); err != nil {
+		return nil, fmt.Errorf("converting %v of %s: %w", e, e.File, err)
 	}
 	dst := make([]float32, e.Count())
 	return dst, parallel(len(dst), 1<<18, func(from, to int) error { return Range(dst[from:to], e, from) })

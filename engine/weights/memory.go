@@ -1,6 +1,9 @@
 package weights
 
-import "fmt"
+import (
+	"fmt"
+	"sync/atomic"
+)
 
 // memorySource is a Source over entries that were made in memory.
 type memorySource struct {
@@ -9,16 +12,20 @@ type memorySource struct {
 	entries map[string]Entry
 }
 
+// memories numbers the sources made by Memory: two of the same name are not the same content.
+var memories atomic.Int64
+
 // Memory returns a Source over the given entries, for weights that were computed. path stands in error messages for the
 // file; it is also given to entries that have none. It fails when a name occurs twice.
 func Memory(path string, entries ...Entry) (Source, error) {
 	s := &memorySource{path: path, entries: make(map[string]Entry, len(entries))}
+	origin := fmt.Sprintf("%s|memory %d", path, memories.Add(1))
 	for _, e := range entries {
 		if _, dup := s.entries[e.Name]; dup {
 			return nil, fmt.Errorf("making the source %s: tensor %q occurs twice", path, e.Name)
 		}
 		if e.File == "" {
-			e.File, e.Offset = path, -1
+			e.File, e.Offset, e.origin = path, -1, origin
 		}
 		s.names = append(s.names, e.Name)
 		s.entries[e.Name] = e

@@ -45,7 +45,7 @@ func (s *safetensorsSource) Lookup(name string) (Entry, bool) {
 	}
 	return Entry{
 		Name: t.Name, DType: t.DType, TypeName: t.TypeName, Shape: t.Shape, Data: t.Data,
-		File: s.f.Path(), Offset: t.Offset, owner: s.f.Map(),
+		File: s.f.Path(), Offset: t.Offset, owner: s.f.Map(), origin: s.f.Map().ID(),
 	}, true
 }
 

@@ -28,6 +28,7 @@ func (e Entry) Probe(from, to int) error {
 		runtime.KeepAlive(sum)
 		return nil
 	})
+	runtime.KeepAlive(e.owner)
 	if err != nil {
 		return fmt.Errorf("reading %v of %s: %w", e, e.File, err)
 	}

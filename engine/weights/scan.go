@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/safetensors/filemap"
@@ -26,8 +27,17 @@ var lanes = map[dtype.DType]struct{ exponent, lowest, sign uint64 }{
 }
 
 // Scan looks for NaN and infinities in e, at about the speed of reading it, on all processors. Its error wraps
-// ErrNonFinite and names the tensor and the first bad element. Entries of integer types pass.
+// ErrNonFinite and names the tensor and the first bad element. Entries of integer types pass; of a computed entry the parts
+// are scanned.
 func Scan(e Entry) error {
+	if e.computed != nil {
+		for _, p := range e.Parts() {
+			if err := Scan(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	l, ok := lanes[e.DType]
 	if !ok {
 		return nil
@@ -48,6 +58,7 @@ func Scan(e Entry) error {
 			return firstBad(e, (from*8+i)/size, (from*8+len(data))/size)
 		})
 	})
+	runtime.KeepAlive(e.owner)
 	if err != nil {
 		return fmt.Errorf("scanning %s: %w", e.File, err)
 	}

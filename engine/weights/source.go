@@ -44,15 +44,21 @@ type Entry struct {
 	File   string
 	Offset int64
 
-	owner *filemap.File // nil when Data is private memory
+	owner    *filemap.File // nil when Data is private memory
+	origin   string        // identifies the content of File; see Key
+	computed *computation  // set when the elements are computed from other entries: Data is nil then
 }
 
 // Count returns the number of elements.
 func (e Entry) Count() int { return tensor.Count(e.Shape) }
 
-// Release tells the system that the entry's pages will not be needed soon: they stop counting as resident
-// memory and are read from the file again when touched. Entries held in private memory keep it.
-func (e Entry) Release() { e.owner.Release(e.Data) }
+// Release tells the system that the pages of the entry, or of all its parts, will not be needed soon: they stop counting
+// as resident memory and are read from the file again when touched. Entries held in private memory keep it.
+func (e Entry) Release() {
+	for _, p := range e.Parts() {
+		p.owner.Release(p.Data)
+	}
+}
 
 // String describes the entry for error messages, such as `"a.weight" F16 [320 4 3 3]`.
 func (e Entry) String() string { return fmt.Sprintf("%q %s %v", e.Name, e.typeName(), e.Shape) }
@@ -100,7 +106,7 @@ func (e Entry) check() error {
 	if size == 0 {
 		return fmt.Errorf("elements of type %s cannot be computed with", e.typeName())
 	}
-	if len(e.Data) != e.Count()*size {
+	if e.computed == nil && len(e.Data) != e.Count()*size {
 		return fmt.Errorf("%d bytes of data do not fill the shape", len(e.Data))
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 // entry turns a tensor of the pickle into an Entry: a window on the file where the elements lie in row-major order,
 // a private copy otherwise.
 func (f *torchFile) entry(name string, t *torchTensor) (Entry, error) {
-	e := Entry{Name: name, DType: t.dtype, TypeName: t.dtype.String(), Shape: t.shape, File: f.m.Path(), Offset: -1}
+	e := Entry{Name: name, DType: t.dtype, TypeName: t.dtype.String(), Shape: t.shape, File: f.m.Path(), Offset: -1, origin: f.m.ID()}
 	size := uint64(t.dtype.Size())
 	if t.dtype == dtype.Invalid || t.s.dtype != dtype.Invalid && t.s.dtype != t.dtype {
 		return e, errors.New("element type is not known")

@@ -21,13 +21,16 @@ var ErrFault = errors.New("mapped file became unreadable (was it truncated or re
 // File is an open mapping. Its methods may be called from several goroutines.
 type File struct {
 	path   string
+	id     string
 	data   []byte
 	mapped bool
 	once   sync.Once
 	err    error
+	drop   runtime.Cleanup // unmaps a file that nobody closed
 }
 
-// Open maps the regular file at path for reading. The file handle is not kept.
+// Open maps the regular file at path for reading. The file handle is not kept. A File that becomes unreachable without
+// having been closed is unmapped by the garbage collector.
 func Open(path string) (*File, error) {
 	h, err := os.Open(path)
 	if err != nil {
@@ -41,7 +44,7 @@ func Open(path string) (*File, error) {
 	if !st.Mode().IsRegular() {
 		return nil, fmt.Errorf("opening %s: not a regular file", path)
 	}
-	f := &File{path: path}
+	f := &File{path: path, id: fmt.Sprintf("%s|%d|%d", path, st.Size(), st.ModTime().UnixNano())}
 	if st.Size() == 0 {
 		return f, nil
 	}
@@ -51,6 +54,9 @@ func Open(path string) (*File, error) {
 	f.data, f.mapped, err = load(h, int(st.Size()))
 	if err != nil {
 		return nil, fmt.Errorf("mapping %s: %w", path, err)
+	}
+	if f.mapped {
+		f.drop = runtime.AddCleanup(f, func(data []byte) { _ = unload(data) }, f.data)
 	}
 	return f, nil
 }
@@ -67,7 +73,10 @@ func bare(err error) error {
 // Path returns the path given to Open.
 func (f *File) Path() string { return f.path }
 
-// Bytes returns the content. It must not be written to, nor used after Close.
+// ID identifies the content: path, size and modification time at the moment of opening.
+func (f *File) ID() string { return f.id }
+
+// Bytes returns the content. It must not be written to, nor used after Close or when f is no longer reachable.
 func (f *File) Bytes() []byte { return f.data }
 
 // Mapped reports whether Bytes is backed by the file rather than by private memory.
@@ -87,6 +96,7 @@ func (f *File) Release(b []byte) {
 func (f *File) Close() error {
 	f.once.Do(func() {
 		if f.mapped {
+			f.drop.Stop()
 			if err := unload(f.data); err != nil {
 				f.err = fmt.Errorf("unmapping %s: %w", f.path, err)
 			}
