@@ -156,6 +156,27 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// Skip leaves the next n bytes of tensor data unwritten: they read as zeros, and most file systems store nothing for
+// them. Skipping more than the specs announce is an error.
+func (w *Writer) Skip(n int64) error {
+	if n < 0 || n > w.left {
+		return fmt.Errorf("writing %s: %d bytes more than the header announces", w.path, n-w.left)
+	}
+	w.left -= n
+	err := w.buf.Flush()
+	if err == nil {
+		var at int64
+		at, err = w.tmp.Seek(n, io.SeekCurrent)
+		if err == nil && w.left == 0 { // nothing follows that would extend the file
+			err = w.tmp.Truncate(at)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", w.path, err)
+	}
+	return nil
+}
+
 // Commit flushes the file to the disk and puts it in place. It fails, and removes the file, when data is missing.
 func (w *Writer) Commit() (err error) {
 	if w.done {

@@ -39,6 +39,19 @@ func toBF16(v float64) uint16 {
 	return sign
 }
 
+// toF8 rounds a double to an 8-bit float with the given number of mantissa bits and exponent bias: to nearest even,
+// straight from the double, subnormals kept, magnitudes beyond the range to largest, the greatest finite value.
+func toF8(v float64, mantissa uint, bias int, largest uint64) byte {
+	b := math.Float64bits(v)
+	sign, mag := byte(b>>56)&0x80, b&^(1<<63)
+	if int(mag>>52) < 1023+1-bias { // subnormal: multiples of the smallest step
+		return sign | byte(math.RoundToEven(math.Ldexp(math.Abs(v), int(mantissa)+bias-1)))
+	}
+	drop := 52 - mantissa
+	r := (mag+(1<<(drop-1)-1)+mag>>drop&1)>>drop - uint64(1023-bias)<<mantissa
+	return sign | byte(min(r, largest))
+}
+
 // fill makes elements [from, from+len/size) of t.
 func (t *Tensor) fill(dst []byte, salt string, from int) {
 	size := t.DType.Size()
@@ -63,6 +76,9 @@ func (t *Tensor) fill(dst []byte, salt string, from int) {
 			v = float64(draw(seed, uint64(from+i))+t.B) * t.S
 		case Constant:
 			v, n = t.S, int64(t.S)
+		case Integers:
+			n = t.B + (draw(seed, uint64(from+i))+1<<23)*int64(t.S)>>24
+			v = float64(n)
 		default:
 			n = t.B + int64(from+i)
 			v = float64(n)
@@ -82,6 +98,10 @@ func put(dst []byte, d dtype.DType, v float64, n int64) {
 		binary.LittleEndian.PutUint16(dst, weights.F64ToF16(v))
 	case dtype.BF16:
 		binary.LittleEndian.PutUint16(dst, toBF16(v))
+	case dtype.F8E4M3:
+		dst[0] = toF8(v, 3, 7, 0x7e)
+	case dtype.F8E5M2:
+		dst[0] = toF8(v, 2, 15, 0x7b)
 	case dtype.I64:
 		binary.LittleEndian.PutUint64(dst, uint64(n))
 	case dtype.I32:

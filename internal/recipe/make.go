@@ -53,7 +53,32 @@ func (m *Manifest) Make(ctx context.Context, dir string) (string, error) {
 // Sum returns the SHA-256 of the checkpoint in hexadecimal without writing it anywhere.
 func (m *Manifest) Sum(ctx context.Context) (string, error) { return m.stream(ctx, io.Discard) }
 
-// stream sends the tensor data to w and returns the SHA-256 of header and data.
+// skipper is a file that leaves bytes unwritten, which then read as zeros and take no space on most disks.
+type skipper interface{ Skip(n int64) error }
+
+// zeros is hashed in place of tensors that are not written.
+var zeros [1 << 16]byte
+
+// skip leaves n zero bytes out of w, if it can, and adds them to the hash.
+func skip(w, hash io.Writer, n int64) error {
+	if s, ok := w.(skipper); ok {
+		if err := s.Skip(n); err != nil {
+			return err
+		}
+		w = io.Discard
+	}
+	for n > 0 {
+		part := zeros[:min(n, int64(len(zeros)))]
+		_, _ = hash.Write(part) // a hash never fails
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+		n -= int64(len(part))
+	}
+	return nil
+}
+
+// stream sends the tensor data to w and returns the SHA-256 of header and data. Tensors of zeros are holes in the file.
 func (m *Manifest) stream(ctx context.Context, w io.Writer) (string, error) {
 	head, _, err := safetensors.EncodeHeader(m.Metadata, m.specs())
 	if err != nil {
@@ -79,6 +104,12 @@ func (m *Manifest) stream(ctx context.Context, w io.Writer) (string, error) {
 	defer wg.Wait()
 	defer cancel()
 	for j := range order {
+		if j.t.hole() {
+			if err := skip(w, hash, int64(j.n*j.t.DType.Size())); err != nil {
+				return "", err
+			}
+			continue
+		}
 		b := <-j.finished
 		hash.Write(b)
 		if _, err := w.Write(b); err != nil {
@@ -98,13 +129,18 @@ func (m *Manifest) plan(ctx context.Context, unfilled, order chan<- job) {
 	defer close(order)
 	for i := range m.Tensors {
 		t := &m.Tensors[i]
-		n := tensor.Count(t.Shape)
-		for from := 0; from < n; from += chunk {
-			j := job{t, from, min(chunk, n-from), make(chan []byte, 1)}
-			select {
-			case unfilled <- j:
-			case <-ctx.Done():
-				return
+		n, size, workers := tensor.Count(t.Shape), chunk, unfilled
+		if t.hole() { // a nil channel is never ready: no worker makes it
+			size, workers = max(n, 1), nil
+		}
+		for from := 0; from < n; from += size {
+			j := job{t, from, min(size, n-from), make(chan []byte, 1)}
+			if workers != nil {
+				select {
+				case workers <- j:
+				case <-ctx.Done():
+					return
+				}
 			}
 			select {
 			case order <- j:

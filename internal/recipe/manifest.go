@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path"
 	"strings"
@@ -53,6 +54,7 @@ const (
 	Uniform  Kind = 'u' // element i = float64(n(i)+B) * S
 	Constant Kind = 'c' // element i = S
 	Arange   Kind = 'a' // element i = B+i
+	Integers Kind = 'i' // element i = B + (n(i)+2^23)*S >> 24: integers from B up to B+S, exclusive
 	Bytes    Kind = 'b' // the raw bytes
 )
 
@@ -75,7 +77,7 @@ func (t *Tensor) UnmarshalJSON(b []byte) error {
 	if t.DType, ok = dtype.Parse(typeName); !ok {
 		return fmt.Errorf("tensor %q: unknown element type %q", t.Key, typeName)
 	}
-	if len(kind) != 1 || !strings.Contains("ucab", kind) {
+	if len(kind) != 1 || !strings.Contains("ucaib", kind) {
 		return fmt.Errorf("tensor %q: unknown kind %q", t.Key, kind)
 	}
 	t.Kind = Kind(kind[0])
@@ -101,13 +103,16 @@ func (t *Tensor) check() error {
 	switch {
 	case t.Kind == Bytes && len(t.Raw) != n*t.DType.Size():
 		return fmt.Errorf("tensor %q: %d raw bytes for shape %v of %s", t.Key, len(t.Raw), t.Shape, t.DType)
-	case t.Kind == Uniform && !t.DType.IsFloat(), t.DType == dtype.F8E4M3, t.DType == dtype.F8E5M2:
-		if t.Kind != Bytes {
-			return fmt.Errorf("tensor %q: kind %c cannot make %s", t.Key, t.Kind, t.DType)
-		}
+	case t.Kind == Uniform && !t.DType.IsFloat(), t.Kind == Integers && t.DType.IsFloat():
+		return fmt.Errorf("tensor %q: kind %c cannot make %s", t.Key, t.Kind, t.DType)
+	case t.Kind == Integers && (t.S != math.Trunc(t.S) || t.S < 0 || t.S > 1<<32):
+		return fmt.Errorf("tensor %q: %v integers to choose from", t.Key, t.S)
 	}
 	return nil
 }
+
+// hole reports whether every byte of t is zero, so that its place in the file may be left unwritten.
+func (t *Tensor) hole() bool { return t.Kind == Constant && math.Float64bits(t.S) == 0 }
 
 // Load reads the manifest file at path, gzipped or not.
 func Load(path string) (*Manifest, error) {

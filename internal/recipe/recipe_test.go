@@ -2,8 +2,12 @@ package recipe_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,11 +15,11 @@ import (
 	"comfygo/tests/golden"
 )
 
-// TestSums makes the checkpoints of the small manifests in memory: every kind and element type of the recipe is in
-// dtype-test. The SHA-256 were computed by an independent implementation.
+// TestSums makes the checkpoints of small manifests in memory: between them they hold every kind and element type of the
+// recipe. The SHA-256 were computed by an independent implementation.
 func TestSums(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"dtype-test", "emb-test"} {
+	for _, name := range []string{"dtype-test", "emb-test", "flux-q-fp8-meta", "flux-q-int8"} {
 		m, err := recipe.Load(golden.Path(t, "models/"+name+".json.gz"))
 		if err != nil {
 			t.Fatal(err)
@@ -55,6 +59,39 @@ func TestMakeRefusesWrongSum(t *testing.T) {
 	}
 }
 
+// TestHoles makes a file whose zeros are left unwritten, in the middle and at the end: it is the file whose zeros are written.
+func TestHoles(t *testing.T) {
+	t.Parallel()
+	const middle, last = `["b",[2],"F16","a",1,0],`, `["d",[1000,50],"F8_E4M3",`
+	bytes := func(n int) string { return `"b",0,"` + base64.StdEncoding.EncodeToString(make([]byte, n)) + `"]` }
+	var files [2][]byte
+	for i, rows := range []string{
+		`["a",[300,3],"F32","c",0,0],` + middle + `["e",[0],"F16","c",0,0],` + last + `"c",0,0]`,
+		`["a",[300,3],"F32",` + bytes(3600) + "," + middle + `["e",[0],"F16",` + bytes(0) + "," + last + bytes(50000),
+	} {
+		m, err := recipe.Parse([]byte(`{"name":"x","salt":"s","folder":"vae","tensors":[` + rows + `]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.SHA256, err = m.Sum(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		path, err := m.Make(t.Context(), t.TempDir()) // fails when the digests differ
+		if err != nil {
+			t.Fatal(err)
+		}
+		if files[i], err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+		if sum := sha256.Sum256(files[i]); hex.EncodeToString(sum[:]) != m.SHA256 {
+			t.Errorf("file %d is not what its digest says", i)
+		}
+	}
+	if len(files[0]) == 0 || !slices.Equal(files[0], files[1]) {
+		t.Errorf("files of %d and %d bytes differ", len(files[0]), len(files[1]))
+	}
+}
+
 func TestMakeStops(t *testing.T) {
 	t.Parallel()
 	m, err := recipe.Load(golden.Path(t, "models/sd15-small.json.gz"))
@@ -78,6 +115,8 @@ func TestParseRefuses(t *testing.T) {
 		"unknown kind":     `{"name":"x","folder":"vae","tensors":[["a",[1],"F16","z",0,1]]}`,
 		"negative size":    `{"name":"x","folder":"vae","tensors":[["a",[-1],"F16","u",0,1]]}`,
 		"uniform integers": `{"name":"x","folder":"vae","tensors":[["a",[1],"I64","u",0,1]]}`,
+		"float integers":   `{"name":"x","folder":"vae","tensors":[["a",[1],"F16","i",0,4]]}`,
+		"half an integer":  `{"name":"x","folder":"vae","tensors":[["a",[1],"U8","i",0,1.5]]}`,
 		"raw size":         `{"name":"x","folder":"vae","tensors":[["a",[3],"U8","b",0,"AQI="]]}`,
 		"not JSON":         `{`,
 	} {
