@@ -132,7 +132,7 @@ func NormalArray(name string, n int) []float32 {
 	return out
 }
 
-// ImageArray is the input recipe image_array: a patterned [b,h,w,c] picture in 0…1.
+// ImageArray is the input recipe image_array: a patterned [b,h,w,c] image in 0…1.
 func ImageArray(name string, b, h, w, c int) []float32 {
 	seed, out := seedOf("input", name), make([]float32, 0, b*h*w*c)
 	for bi := range b {

@@ -21,7 +21,7 @@ import (
 
 	"comfygo/demo"
 	"comfygo/internal/apiclient"
-	"comfygo/tests/golden"
+	"comfygo/internal/golden"
 )
 
 // options are the command line.

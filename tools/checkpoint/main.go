@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"comfygo/internal/recipe"
-	"comfygo/tests/golden"
+	"comfygo/internal/golden"
 )
 
 func main() {

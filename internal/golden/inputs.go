@@ -15,7 +15,7 @@ func Normal(name string, shape ...int) *tensor.Tensor {
 	return &tensor.Tensor{Shape: shape, Data: recipe.NormalArray(name, tensor.Count(shape))}
 }
 
-// Image is the recipe image_array: a patterned [b,h,w,c] picture in 0…1.
+// Image is the recipe image_array: a patterned [b,h,w,c] image in 0…1.
 func Image(name string, b, h, w, c int) *tensor.Tensor {
 	return &tensor.Tensor{Shape: []int{b, h, w, c}, Data: recipe.ImageArray(name, b, h, w, c)}
 }

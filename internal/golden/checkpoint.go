@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"testing"
 
 	"comfygo/internal/recipe"
 )
@@ -23,38 +22,6 @@ func CacheDir() (string, error) {
 		return "", fmt.Errorf("finding the test cache: %w", err)
 	}
 	return filepath.Join(dir, "comfygo", "testdata"), nil
-}
-
-// Checkpoint returns the path of the synthetic checkpoint that the manifest models/NAME.json.gz describes. The first
-// call on a machine makes it (seconds) and checks its SHA-256; packages tested in parallel wait for each other.
-func Checkpoint(tb testing.TB, name string) string {
-	tb.Helper()
-	path, err := Ensure(context.Background(), filepath.Join(filepath.Dir(Path(tb, "models/x")), name+".json.gz"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return path
-}
-
-// Models makes the named checkpoints and returns a models folder that holds these and no others (by hard links or
-// symbolic links), for servers under test whose lists must be known.
-func Models(tb testing.TB, names ...string) string {
-	tb.Helper()
-	dir := tb.TempDir()
-	for _, name := range names {
-		src := Checkpoint(tb, name)
-		dst := filepath.Join(dir, filepath.Base(filepath.Dir(src)), filepath.Base(src))
-		if err := os.MkdirAll(filepath.Dir(dst), 0o755); err != nil {
-			tb.Fatal(err)
-		}
-		if os.Link(src, dst) == nil {
-			continue
-		}
-		if err := os.Symlink(src, dst); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	return dir
 }
 
 // Ensure makes the checkpoint of the manifest file at path in the cache, unless it is there already, and returns its

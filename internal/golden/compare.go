@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
-	"testing"
 )
 
 // Tolerance bounds the difference to a golden; a zero field bounds nothing, but one must be set.
@@ -64,23 +63,6 @@ func Difference(got, want []float32) Diff {
 // Within reports whether d keeps to the tolerance.
 func (t Tolerance) Within(d Diff) bool {
 	return (t.RMSRel == 0 || d.RMSRel <= t.RMSRel) && (t.MaxAbs == 0 || d.MaxAbs <= t.MaxAbs)
-}
-
-// Compare fails the test, going on, when got differs from want by more than tol; it returns what it found.
-func Compare(tb testing.TB, what string, got, want []float32, tol Tolerance) Diff {
-	tb.Helper()
-	if tol == (Tolerance{}) {
-		tb.Fatalf("%s: comparing without a tolerance", what)
-	}
-	if len(got) != len(want) {
-		tb.Errorf("%s: %d values, want %d", what, len(got), len(want))
-		return Diff{RMSRel: math.Inf(1), MaxAbs: math.Inf(1)}
-	}
-	d := Difference(got, want)
-	if !tol.Within(d) {
-		tb.Errorf("%s: %v; allowed rms_rel %g, max_abs %g", what, d, tol.RMSRel, tol.MaxAbs)
-	}
-	return d
 }
 
 // Strided returns every k-th value from the first on: what names that end in _sK hold.
