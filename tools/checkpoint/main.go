@@ -20,8 +20,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"comfygo/internal/recipe"
 	"comfygo/internal/golden"
+	"comfygo/internal/recipe"
 )
 
 func main() {
