@@ -62,8 +62,13 @@ sdks: ## install the pinned clients that others have written for the Comfy API v
 	$(SDKS)/python/bin/pip install --quiet --disable-pip-version-check comfy-sdk==0.5.0 requests==2.34.2 websocket-client==1.9.2
 
 .PHONY: golden
-golden: setup ## compare with the recorded pictures and numbers, the full-size model included (4 GB of memory, minutes)
+golden: setup ## compare with recorded images and numbers, the full-size model included (4 GB of memory, minutes); GOLDEN=DIR runs the goldens of a folder instead
+ifdef GOLDEN
+	$(GO) run ./tools/goldencheck -golden $(GOLDEN) $(ARGS)
+else
+	$(GO) run ./tools/goldencheck $(ARGS)
 	$(GO) test -count=1 -timeout 60m -tags fullsize -run 'Golden' ./...
+endif
 
 .PHONY: bench
 bench: setup build ## measure what requests cost, then start, memory, steps and decoding; ARGS="-checkpoint FILE" for a model of yours

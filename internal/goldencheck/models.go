@@ -69,3 +69,11 @@ func unmarshalObject(b []byte, v any) error {
 	}
 	return json.Unmarshal(b, v)
 }
+
+// notBuilt makes of an error of loading that the engine does not run the file's family.
+func notBuilt(err error) error {
+	if err == nil {
+		return nil
+	}
+	return unavailable("%v", err)
+}

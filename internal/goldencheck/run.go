@@ -219,6 +219,22 @@ var kinds = []kind{
 	{"samplers", func(h head) bool { return h.has("models") && h.each("sampler", "cpos", "cneg") }, checkSamplers},
 	{"schedules", func(h head) bool { return h.has("model_sampling", "index") }, checkSchedules},
 	{"schedule nodes", func(h head) bool { return h.has("index") && h.each("class", "args") }, checkScheduleNodes},
+	{"VAE", func(h head) bool { return h.each("op") && (h.each("latent") || h.each("image")) }, checkVAE},
+	{"text encodings", func(h head) bool { return h.each("prompt", "tensors") }, checkText},
+	{"node calls", func(h head) bool { return h.each("class", "args") }, elsewhere("calls of nodes are run by the tests of their packages")},
+	{"workflows", isWorkflows, elsewhere("whole workflows are run against a server")},
+	{"quantized blocks", func(h head) bool { return h.has("gguf", "types") }, elsewhere("quantized blocks are run by the tests of engine/weights")},
+}
+
+// elsewhere is the run function of a format that other tools run.
+func elsewhere(reason string) func(context.Context, *run, *file) error {
+	return func(context.Context, *run, *file) error { return unavailable("%s, not by this command", reason) }
+}
+
+// isWorkflows recognises recorded runs of whole workflows: their cases are an object by name.
+func isWorkflows(h head) bool {
+	raw := h.top["cases"]
+	return len(raw) > 0 && raw[0] == '{'
 }
 
 // note reports one case of a file; "" is the file itself.

@@ -9,13 +9,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 
+	"comfygo/engine"
 	"comfygo/internal/goldencheck"
+	"comfygo/internal/ortlib"
 	_ "comfygo/nodes/all" // schedules are made by nodes
 )
 
@@ -46,7 +51,16 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 			fmt.Fprintf(out, "%s: %s: %s\n", r.State, r.Golden, r.Detail)
 		}
 	}
+	if o.Models == "" {
+		o.Models = filepath.Join(o.Golden, "models")
+	}
+	o.Runtime = engine.New(engine.Config{
+		Library:    func() (string, error) { return ortlib.Find(ortlib.Options{}) },
+		Embeddings: goldencheck.Embeddings(ctx, o.Models),
+		Log:        slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelError})),
+	})
 	tally, err := goldencheck.Run(ctx, o)
+	err = errors.Join(err, o.Runtime.Close())
 	fmt.Fprintln(out, tally)
 	if err != nil {
 		fmt.Fprintln(errOut, "goldencheck:", err)
