@@ -21,7 +21,7 @@ func (n *toy) Predict(_ context.Context, x *tensor.Tensor, t []float32, in sampl
 	n.calls++
 	out := tensor.New(x.Shape...)
 	for b := range x.Dim(0) {
-		s, c := t[b]*n.tscale, in.Context.Index(b).Data[0]
+		s, c := t[b]*n.tscale, in.Get(sampling.InputContext).Index(b).Data[0]
 		to := out.Index(b).Data
 		for i, v := range x.Index(b).Data {
 			p := float32((i*37)%64)/32 - 1
