@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"comfygo/engine/dtype"
+	"comfygo/engine/embedding"
 	"comfygo/engine/models"
 	"comfygo/engine/onnx"
 	"comfygo/engine/ort"
@@ -64,7 +65,8 @@ func (c *CLIP) WithLayer(layer int) *CLIP {
 
 // Encode encodes a prompt with weights in upstream's syntax. The encoding is [1,77·chunks,width].
 func (c *CLIP) Encode(ctx context.Context, prompt string) (Conditioning, error) {
-	tokens, err := c.tokenizer().Tokenize(prompt, c.embedding)
+	embeddings := &embedding.Lookup{Context: ctx, File: c.rt.cfg.Embeddings, Key: clipKey, Width: c.cfg.Width}
+	tokens, err := c.tokenizer(embeddings.Missing).Tokenize(prompt, embeddings.Find)
 	if err != nil {
 		return nil, fmt.Errorf("reading the prompt: %w", err)
 	}
@@ -75,32 +77,14 @@ func (c *CLIP) Encode(ctx context.Context, prompt string) (Conditioning, error) 
 	return Conditioning{{Tokens: cond, Pooled: pooled, Values: map[string]any{}}}, nil
 }
 
-func (c *CLIP) tokenizer() *tokenizer.Tokenizer {
+func (c *CLIP) tokenizer(missing func(name string)) *tokenizer.Tokenizer {
 	opts := tokenizer.CLIPOptions(int32(c.cfg.Pad))
-	opts.MaxLength = c.cfg.Positions
-	opts.Missing = func(name string) {
-		c.rt.cfg.Log.Warn("embedding not found, leaving it out of the prompt", "embedding", name)
-	}
+	opts.MaxLength, opts.Missing = c.cfg.Positions, missing
 	return tokenizer.New(tokenizer.CLIP(), opts)
 }
 
-// embedding reads the vectors of a textual-inversion embedding; one that cannot be read is told of in the log and
-// counts as absent, as upstream has it.
-func (c *CLIP) embedding(name string) (*tensor.Tensor, bool) {
-	if c.rt.cfg.Embeddings == nil {
-		return nil, false
-	}
-	path, ok := c.rt.cfg.Embeddings(name)
-	if !ok {
-		return nil, false
-	}
-	t, err := readEmbedding(path, "clip_l", c.cfg.Width)
-	if err != nil {
-		c.rt.cfg.Log.Warn("skipping an embedding that cannot be read", "embedding", name, "error", err)
-		return nil, false
-	}
-	return t, true
-}
+// clipKey is what embedding files call this encoder.
+const clipKey = "clip_l"
 
 // clipNetwork runs the text model for textenc.
 type clipNetwork struct{ *CLIP }
@@ -160,9 +144,6 @@ func (c clipNetwork) embed(scope *weights.Scope, rows [][]tokenizer.Token) (*ten
 	last := make([]int, len(rows))
 	for i, row := range rows {
 		r := textenc.Resolve(row, w, textenc.CLIPL)
-		if r.Dropped > 0 {
-			c.rt.cfg.Log.Warn("leaving out embedding vectors of another width", "vectors", r.Dropped, "width", w)
-		}
 		if len(r.IDs) != c.cfg.Positions {
 			return nil, nil, fmt.Errorf("a chunk has %d tokens, the text encoder takes %d", len(r.IDs), c.cfg.Positions)
 		}

@@ -1,6 +1,9 @@
 package executor
 
-import "comfygo/internal/pyjson"
+import (
+	"comfygo/internal/pyjson"
+	"comfygo/nodes"
+)
 
 // entry is a node's result: for each output the list of its values, and what was shown.
 type entry struct {
@@ -25,6 +28,15 @@ func (e *entry) list(slot int) ([]any, bool) {
 // shown is a UI output with the ids it was first shown under.
 type shown struct {
 	output, meta *pyjson.Object
+}
+
+// warned reports whether the node warned of something when it ran.
+func (e *entry) warned() bool {
+	if e.ui == nil || e.ui.output == nil {
+		return false
+	}
+	_, ok := e.ui.output.Get(nodes.UIWarnings)
+	return ok
 }
 
 // ownerKey names the cache below a node: results of expanded nodes belong to the node's id and class.

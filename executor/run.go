@@ -189,14 +189,15 @@ func (r *run) fingerprint(n *node) any {
 	return n.fingerprint
 }
 
-// resendIntermediate shows the kept results of nodes that show something on their way and did not run.
+// resendIntermediate shows the kept results of nodes that did not run and show something on their way, or warned when they ran: what
+// they left out is left out of this job, too.
 func (r *run) resendIntermediate() {
 	for _, id := range r.g.order {
 		n := r.g.nodes[id]
-		if r.ran[id] || !n.class.HasIntermediateOutput {
+		if r.ran[id] {
 			continue
 		}
-		if e := r.cache.get(id); e != nil {
+		if e := r.cache.get(id); e != nil && (n.class.HasIntermediateOutput || e.warned()) {
 			r.resend(n, e)
 		}
 	}

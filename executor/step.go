@@ -122,7 +122,13 @@ func (r *run) caller(n *node, inputs inputSet) *caller {
 	return &caller{id: n.id, promptID: r.job.ID, services: r.services, log: r.e.log, class: n.class, inputs: inputs}
 }
 
-func runNode(node nodes.Node, ctx *nodes.Context) (any, error) { return node.Run(ctx) }
+func runNode(node nodes.Node, ctx *nodes.Context) (any, error) {
+	r, err := node.Run(ctx)
+	if err != nil {
+		return r, err
+	}
+	return ctx.WithWarnings(r), nil
+}
 
 // linked returns the list that a link delivers.
 func (r *run) linked(n *node, l nodes.Link) ([]any, bool) {

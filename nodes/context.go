@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"comfygo/engine/warning"
 	"comfygo/internal/pyjson"
 )
 
@@ -34,6 +35,8 @@ type runState struct {
 	missing map[string]bool
 	linked  map[string]string
 	graphs  int
+
+	warnings warnings
 }
 
 // Host is what the executor does for a running node.
@@ -70,10 +73,12 @@ func NewContext(ctx context.Context, c Call) *Context {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Context{
-		Context: ctx, ID: c.ID, PromptID: c.PromptID, Call: c.Index, Log: c.Log, Services: c.Services,
+	n := &Context{
+		ID: c.ID, PromptID: c.PromptID, Call: c.Index, Log: c.Log, Services: c.Services,
 		run: &runState{host: c.Host, inputs: c.Inputs, missing: c.Missing, linked: c.Linked},
 	}
+	n.Context = warning.With(ctx, n.Warn)
+	return n
 }
 
 // TestContext makes a context for a test that runs a node by itself.

@@ -2,14 +2,13 @@ package models
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
-	"strings"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
 	"comfygo/engine/weights"
+	"comfygo/engine/weights/layout"
 )
 
 // ControlConfig describes a ControlNet of the Stable Diffusion 1.x class (Zhang et al. 2023, arXiv:2302.05543): the first
@@ -35,10 +34,7 @@ var controlPrefixes = []string{"control_model.", ""}
 // detectControl looks for a ControlNet in its own layout or in that of diffusers.
 func (f *Found) detectControl() error {
 	for _, p := range controlPrefixes {
-		view := weights.Sub(f.Source, p)
-		if _, ok := view.Lookup("controlnet_cond_embedding.conv_in.weight"); ok {
-			view = fromDiffusers(view)
-		}
+		view := layout.ControlNet(weights.Sub(f.Source, p))
 		if _, ok := view.Lookup("zero_convs.0.0.weight"); !ok {
 			continue
 		}
@@ -135,83 +131,4 @@ func (u *unet) pointwise(s *weights.Scope, h *onnx.Value) *onnx.Value {
 // steered adds a ControlNet's result, which comes as a further input.
 func (u *unet) steered(h *onnx.Value, name string) *onnx.Value {
 	return u.Add(h, u.Cast(u.Input(name, dtype.F32, h.Shape...), u.Target.Compute))
-}
-
-// renamedSource shows the tensors of a source by other names.
-type renamedSource struct {
-	weights.Source
-	names []string
-	from  map[string]string
-}
-
-// Names implements weights.Source.
-func (r *renamedSource) Names() []string { return r.names }
-
-// Lookup implements weights.Source.
-func (r *renamedSource) Lookup(name string) (weights.Entry, bool) {
-	from, ok := r.from[name]
-	if !ok {
-		return weights.Entry{}, false
-	}
-	return r.Source.Lookup(from)
-}
-
-// fromDiffusers shows a ControlNet of diffusers under the names that it has elsewhere.
-func fromDiffusers(src weights.Source) weights.Source {
-	r := &renamedSource{Source: src, from: map[string]string{}}
-	for _, name := range src.Names() {
-		if to := ownName(name); to != "" {
-			r.names = append(r.names, to)
-			r.from[to] = name
-		}
-	}
-	return r
-}
-
-// diffusersNames are the beginnings of diffusers' names; a level has two residual blocks.
-var diffusersNames = []struct {
-	pattern *regexp.Regexp
-	to      func(n []int) string
-}{
-	{regexp.MustCompile(`^controlnet_cond_embedding\.conv_in\.`), func([]int) string { return "input_hint_block.0." }},
-	{regexp.MustCompile(`^controlnet_cond_embedding\.blocks\.(\d+)\.`), func(n []int) string { return fmt.Sprintf("input_hint_block.%d.", 2*n[0]+2) }},
-	{regexp.MustCompile(`^controlnet_cond_embedding\.conv_out\.`), func([]int) string { return "input_hint_block.14." }},
-	{regexp.MustCompile(`^controlnet_down_blocks\.(\d+)\.`), func(n []int) string { return fmt.Sprintf("zero_convs.%d.0.", n[0]) }},
-	{regexp.MustCompile(`^controlnet_mid_block\.`), func([]int) string { return "middle_block_out.0." }},
-	{regexp.MustCompile(`^conv_in\.`), func([]int) string { return "input_blocks.0.0." }},
-	{regexp.MustCompile(`^time_embedding\.linear_(\d+)\.`), func(n []int) string { return fmt.Sprintf("time_embed.%d.", 2*n[0]-2) }},
-	{regexp.MustCompile(`^down_blocks\.(\d+)\.resnets\.(\d+)\.`), func(n []int) string { return fmt.Sprintf("input_blocks.%d.0.", 3*n[0]+n[1]+1) }},
-	{regexp.MustCompile(`^down_blocks\.(\d+)\.attentions\.(\d+)\.`), func(n []int) string { return fmt.Sprintf("input_blocks.%d.1.", 3*n[0]+n[1]+1) }},
-	{regexp.MustCompile(`^down_blocks\.(\d+)\.downsamplers\.0\.conv\.`), func(n []int) string { return fmt.Sprintf("input_blocks.%d.0.op.", 3*n[0]+3) }},
-	{regexp.MustCompile(`^mid_block\.resnets\.(\d+)\.`), func(n []int) string { return fmt.Sprintf("middle_block.%d.", 2*n[0]) }},
-	{regexp.MustCompile(`^mid_block\.attentions\.0\.`), func([]int) string { return "middle_block.1." }},
-}
-
-// residualNames are the parts of diffusers' residual blocks.
-var residualNames = strings.NewReplacer("norm1.", "in_layers.0.", "conv1.", "in_layers.2.", "time_emb_proj.", "emb_layers.1.",
-	"norm2.", "out_layers.0.", "conv2.", "out_layers.3.", "conv_shortcut.", "skip_connection.")
-
-// ownName is what a tensor of diffusers is called elsewhere, "" for one that is not needed.
-func ownName(name string) string {
-	for _, d := range diffusersNames {
-		m := d.pattern.FindStringSubmatch(name)
-		if m == nil {
-			continue
-		}
-		var numbers []int
-		for _, text := range m[1:] {
-			n, err := strconv.Atoi(text)
-			const most = 1000
-			if err != nil || n > most {
-				return ""
-			}
-			numbers = append(numbers, n)
-		}
-		rest := name[len(m[0]):]
-		if strings.Contains(m[0], "resnets.") {
-			rest = residualNames.Replace(rest)
-		}
-		return d.to(numbers) + rest
-	}
-	return ""
 }

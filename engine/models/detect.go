@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"comfygo/engine/weights"
+	"comfygo/engine/weights/layout"
 )
 
 // Found is what a weight file holds, by part. A part that is absent has a nil config.
@@ -58,7 +59,7 @@ type embeddedConfig struct {
 }
 
 // unetPrefixes are the places where a U-Net's keys begin, tried in this order.
-var unetPrefixes = []string{"model.diffusion_model.", ""}
+var unetPrefixes = []string{"model.diffusion_model.", "unet.", ""}
 
 var vaePrefixes = []string{"first_stage_model.", "vae.", ""}
 
@@ -77,7 +78,23 @@ var clipPrefixes = []struct {
 
 // Detect finds the parts of a weight file that this engine runs. It fails when there is none, or when the diffusion
 // model in it is of a family that it does not run, saying which.
+//
+// The model may lie below wrappers, such as "module." before every name; metadata of foreign programs is passed over.
 func Detect(src weights.Source) (*Found, error) {
+	var first error
+	for _, view := range weights.Unwrap(src) {
+		f, err := detect(view)
+		if err == nil {
+			return f, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, first
+}
+
+func detect(src weights.Source) (*Found, error) {
 	f := &Found{Source: src}
 	if err := f.detectControl(); err != nil {
 		return nil, fmt.Errorf("detecting the ControlNet in %s: %w", src.Path(), err)
@@ -112,7 +129,7 @@ func Detect(src weights.Source) (*Found, error) {
 
 func (f *Found) detectUNet() error {
 	for _, p := range unetPrefixes {
-		view := weights.Sub(f.Source, p)
+		view := layout.UNet(weights.Sub(f.Source, p))
 		if _, ok := view.Lookup("input_blocks.0.0.weight"); !ok {
 			continue
 		}
@@ -138,7 +155,7 @@ func (f *Found) family(cfg *UNetConfig, view weights.Source) error {
 	var own embeddedConfig
 	if raw := f.Source.Metadata()["config"]; raw != "" {
 		if err := json.Unmarshal([]byte(raw), &own); err != nil {
-			return fmt.Errorf("reading the config in the file's metadata: %w", err)
+			own = embeddedConfig{} // of another program, which means something else by it
 		}
 	}
 	temporal := weights.NewScope(view).HasAny("input_blocks.1.1.time_stack")
@@ -167,7 +184,7 @@ func (f *Found) family(cfg *UNetConfig, view weights.Source) error {
 
 func (f *Found) detectVAE() error {
 	for _, p := range vaePrefixes {
-		view := weights.Sub(f.Source, p)
+		view := layout.VAE(weights.Sub(f.Source, p))
 		e, ok := view.Lookup("decoder.conv_in.weight")
 		if !ok || len(e.Shape) != 4 {
 			continue
@@ -187,7 +204,7 @@ func (f *Found) detectVAE() error {
 
 func (f *Found) detectCLIP() error {
 	for _, p := range clipPrefixes {
-		view := weights.Sub(f.Source, p.prefix)
+		view := layout.CLIPText(weights.Sub(f.Source, p.prefix))
 		if p.bare {
 			view = nested{Source: view, prefix: "text_model."}
 		}
@@ -241,7 +258,6 @@ var families = []struct{ key, name string }{
 	{"double_layers.0.attn.w1q.weight", "AuraFlow"},
 	{"mlp_t5.0.weight", "Hunyuan-DiT"},
 	{"cap_embedder.1.weight", "Lumina 2"},
-	{"down_blocks.0.resnets.0.norm1.weight", "diffusers-format U-Net (convert it to the single-file layout)"},
 	{"lora_down.weight", "LoRA (load it with a LoRA loader)"},
 	{"lora_A.weight", "LoRA (load it with a LoRA loader)"},
 }

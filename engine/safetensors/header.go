@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/bits"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"comfygo/engine/dtype"
@@ -72,19 +71,28 @@ func parseHeader(b []byte) (*header, error) {
 }
 
 // metadata reads an object of strings, or null.
+// metadata reads the text pairs of a file. Metadata never keeps a file from loading: values that are not text, which the
+// format does not allow and some programs write, are kept as the JSON that they are, and metadata of another kind is
+// left out.
 func (p *parser) metadata() (map[string]string, error) {
-	if p.space(); strings.HasPrefix(string(p.b[p.i:min(p.i+4, len(p.b))]), "null") {
-		p.i += 4
-		return nil, nil
+	if p.next() != '{' {
+		return nil, p.skip(0)
 	}
 	m := map[string]string{}
 	err := p.object(func(key string) error {
-		v, err := p.str()
-		if err != nil {
+		text := p.next() == '"'
+		start := p.i
+		if err := p.skip(0); err != nil {
 			return fmt.Errorf("value of %q: %w", key, err)
 		}
+		raw := p.b[start:p.i]
+		if !text {
+			m[key] = string(raw)
+			return nil
+		}
+		v, err := (&parser{b: raw}).str()
 		m[key] = v
-		return nil
+		return err
 	})
 	return m, err
 }

@@ -45,8 +45,8 @@ func TestHostileHeaders(t *testing.T) {
 		{"same name twice", file(`{"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[],"data_offsets":[4,8]}}`, 8), `"a": the name occurs twice`},
 		{"same name by escape", file(`{"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]},"\u0061":{"dtype":"F32","shape":[],"data_offsets":[4,8]}}`, 8), "twice"},
 		{"metadata twice", file(`{"__metadata__":{},"__metadata__":{}}`, 0), "twice"},
-		{"metadata number", file(`{"__metadata__":{"a":1}}`, 0), `__metadata__: value of "a"`},
-		{"metadata list", file(`{"__metadata__":[]}`, 0), "__metadata__"},
+		{"metadata value cut", file(`{"__metadata__":{"a":tru}}`, 0), `__metadata__: value of "a"`},
+		{"metadata cut", file(`{"__metadata__":[}`, 0), "__metadata__"},
 		{"member twice", file(one(`"dtype":"F32","dtype":"F32","shape":[],"data_offsets":[0,4]`), 4), "dtype occurs twice"},
 		{"no dtype", file(one(`"shape":[],"data_offsets":[0,4]`), 4), "dtype is missing"},
 		{"no shape", file(one(`"dtype":"F32","data_offsets":[0,4]`), 4), "shape is missing"},
@@ -120,15 +120,17 @@ func TestAcceptedHeaders(t *testing.T) {
 		file  []byte
 		names []string
 	}{
-		"no tensors":     {file("{}", 0), nil},
-		"padding":        {file("{}   \n", 0), nil},
-		"null metadata":  {file(`{"__metadata__":null}`, 0), nil},
-		"spaces":         {file("{ \"a\" : { \"dtype\" : \"F32\" , \"shape\" : [ 1 , 1 ] , \"data_offsets\" : [ 0 , 4 ] } }", 4), []string{"a"}},
-		"unknown member": {file(`{"a":{"dtype":"F32","x":[{"y":-1.5e3},null,true,"z"],"shape":[],"data_offsets":[0,4]}}`, 4), []string{"a"}},
-		"header order":   {file(`{"b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 2), []string{"a", "b"}},
-		"empty tensors":  {file(`{"a":{"dtype":"F32","shape":[0,5],"data_offsets":[0,0]},"b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"c":{"dtype":"F32","shape":[0],"data_offsets":[1,1]}}`, 1), []string{"a", "b", "c"}},
-		"foreign types":  {file(`{"a":{"dtype":"U16","shape":[2],"data_offsets":[0,4]},"b":{"dtype":"F4","shape":[2],"data_offsets":[4,5]}}`, 5), []string{"a", "b"}},
-		"escaped name":   {file(`{"\u00e9\n":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1), []string{"é\n"}},
+		"no tensors":      {file("{}", 0), nil},
+		"padding":         {file("{}   \n", 0), nil},
+		"metadata number": {file(`{"__metadata__":{"a":1,"b":{"c":[true]}}}`, 0), nil},
+		"metadata list":   {file(`{"__metadata__":[1,"a"]}`, 0), nil},
+		"null metadata":   {file(`{"__metadata__":null}`, 0), nil},
+		"spaces":          {file("{ \"a\" : { \"dtype\" : \"F32\" , \"shape\" : [ 1 , 1 ] , \"data_offsets\" : [ 0 , 4 ] } }", 4), []string{"a"}},
+		"unknown member":  {file(`{"a":{"dtype":"F32","x":[{"y":-1.5e3},null,true,"z"],"shape":[],"data_offsets":[0,4]}}`, 4), []string{"a"}},
+		"header order":    {file(`{"b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 2), []string{"a", "b"}},
+		"empty tensors":   {file(`{"a":{"dtype":"F32","shape":[0,5],"data_offsets":[0,0]},"b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"c":{"dtype":"F32","shape":[0],"data_offsets":[1,1]}}`, 1), []string{"a", "b", "c"}},
+		"foreign types":   {file(`{"a":{"dtype":"U16","shape":[2],"data_offsets":[0,4]},"b":{"dtype":"F4","shape":[2],"data_offsets":[4,5]}}`, 5), []string{"a", "b"}},
+		"escaped name":    {file(`{"\u00e9\n":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1), []string{"é\n"}},
 	} {
 		got, _, err := safetensors.Parse(c.file)
 		if err != nil {

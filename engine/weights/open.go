@@ -2,6 +2,7 @@ package weights
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 
 	"comfygo/engine/safetensors"
@@ -50,9 +51,15 @@ func (s *safetensorsSource) Lookup(name string) (Entry, bool) {
 }
 
 // Open opens a weight file, whatever its format; the content decides, not the name. It reads safetensors files
-// and the zip and plain pickle files that torch.save writes (.ckpt, .pt, .pth, .bin). Errors name the file and
-// say what is wrong with it.
-func Open(path string) (Source, error) {
+// and the zip and plain pickle files that torch.save writes (.ckpt, .pt, .pth, .bin), these below the dicts that
+// trainers wrap around the weights. Tensors deeper inside are named by the keys that lead to them, joined by dots.
+// Errors name the file and say what is wrong with it.
+func Open(path string) (Source, error) { return open(path, false) }
+
+// OpenWhole is Open without going below wrappers: all tensors of the file, named from its top level.
+func OpenWhole(path string) (Source, error) { return open(path, true) }
+
+func open(path string, whole bool) (Source, error) {
 	m, err := filemap.Open(path)
 	if err != nil {
 		return nil, err
@@ -63,10 +70,11 @@ func Open(path string) (Source, error) {
 	case err != nil:
 		_ = m.Close()
 		return nil, fmt.Errorf("reading %s: %w", path, err)
+	case startsSafetensors(head[:]):
 	case bytes.HasPrefix(head[:], []byte("PK\x03\x04")):
-		return openTorch(m, loadZip)
+		return openTorch(m, loadZip, whole)
 	case head[0] == 0x80 && head[1] >= 2 && head[1] <= 5:
-		return openTorch(m, loadLegacy)
+		return openTorch(m, loadLegacy, whole)
 	}
 	size := len(m.Bytes())
 	if err := m.Close(); err != nil {
@@ -78,6 +86,12 @@ func Open(path string) (Source, error) {
 	return openSafetensors(path)
 }
 
+// startsSafetensors tells a safetensors file by its first 9 bytes: the length of a header that is not too long, and the
+// header's brace. The length alone may look like the start of a pickle, and any two or four letters.
+func startsSafetensors(head []byte) bool {
+	return binary.LittleEndian.Uint64(head) <= safetensors.MaxHeader && head[8] == '{'
+}
+
 // foreign recognises files that often lie where weights should; "" when head may be that of a safetensors file.
 func foreign(head []byte, size int) string {
 	for start, what := range map[string]string{
@@ -86,7 +100,7 @@ func foreign(head []byte, size int) string {
 		"<!DOCTYPE":       "an HTML page instead of weights: the download went wrong",
 		"<!doctype":       "an HTML page instead of weights: the download went wrong",
 		"<html":           "an HTML page instead of weights: the download went wrong",
-		"\x89PNG":         "a PNG picture, not weights",
+		"\x89PNG":         "a PNG image, not weights",
 		"\x89HDF":         "an HDF5 file, which is not a format that this loader reads",
 	} {
 		if bytes.HasPrefix(head, []byte(start)) {

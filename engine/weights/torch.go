@@ -45,6 +45,7 @@ type torchFile struct {
 	m        *filemap.File
 	budget   int64 // bytes of private memory that unpacking and copying may still take
 	storages map[string]*storage
+	foreign  []string // classes and functions without a meaning here, which became inert objects
 }
 
 // storage is the flat array under one or several tensors.
@@ -57,8 +58,8 @@ type storage struct {
 	owner  *filemap.File
 }
 
-// openTorch reads a file of torch.save over its mapping, which it owns from here on.
-func openTorch(m *filemap.File, load func(*torchFile) (any, error)) (Source, error) {
+// openTorch reads a file of torch.save over its mapping, which it owns from here on. whole is as for collect.
+func openTorch(m *filemap.File, load func(*torchFile) (any, error), whole bool) (Source, error) {
 	f := &torchFile{m: m, budget: 8*int64(len(m.Bytes())) + 64<<20, storages: map[string]*storage{}}
 	s := &torchSource{m: m, entries: map[string]Entry{}}
 	err := filemap.Guard(func() error {
@@ -66,7 +67,7 @@ func openTorch(m *filemap.File, load func(*torchFile) (any, error)) (Source, err
 		if err != nil {
 			return err
 		}
-		return s.collect(f, v)
+		return s.collect(f, v, whole)
 	})
 	if err != nil {
 		_ = m.Close()
@@ -75,60 +76,26 @@ func openTorch(m *filemap.File, load func(*torchFile) (any, error)) (Source, err
 	return s, nil
 }
 
-// wrappers are where trainers of upscalers put the weights, beside others that are worse or of no use here.
-var wrappers = []string{"params_ema", "params-ema", "params", "model_state_dict"}
-
-func unwrapped(d *pickle.Dict) *pickle.Dict {
-	for _, name := range wrappers {
-		if v, ok := d.Get(name); ok {
-			if inner, ok := v.(*pickle.Dict); ok {
-				return inner
-			}
-		}
-	}
-	return d
-}
-
-// collect takes the tensors out of the unpickled value: of its "state_dict", of its only member when that is a dict,
-// of what trainers of upscalers call it, or its own. Values that are no tensors, such as optimizer states and step counters, are left out.
-func (s *torchSource) collect(f *torchFile, v any) error {
-	d, ok := v.(*pickle.Dict)
-	if !ok {
-		return errors.New("the file holds no dict of tensors")
-	}
-	if inner, ok := d.Get("state_dict"); ok {
-		if d, ok = inner.(*pickle.Dict); !ok {
-			return errors.New("the file's state_dict is no dict")
-		}
-	} else if d.Len() == 1 {
-		if inner, ok := d.Values[0].(*pickle.Dict); ok {
-			d = inner
-		}
-	} else {
-		d = unwrapped(d)
-	}
-	for i, key := range d.Keys {
-		t, ok := d.Values[i].(*torchTensor)
-		name, isText := key.(string)
-		if !ok || !isText {
-			continue
-		}
-		e, err := f.entry(name, t)
-		if err != nil {
-			return fmt.Errorf("tensor %q: %w", name, err)
-		}
-		s.names = append(s.names, name)
-		s.entries[name] = e
-	}
-	if len(s.names) == 0 {
-		return errors.New("the file holds no tensors at its top level")
-	}
-	return nil
-}
-
-// unpickle runs one pickle of the file. refs resolves the persistent ids.
+// unpickle runs one pickle of the file. refs resolves the persistent ids; a pickle without them, such as that of the
+// version, has no use for foreign classes either.
 func (f *torchFile) unpickle(data []byte, refs func(id any) (any, error)) (any, int, error) {
-	return pickle.Load(data[:min(len(data), maxPickle)], pickle.Config{Find: findTorch, Persistent: refs})
+	find := findTorch
+	if refs != nil {
+		find = f.find
+	}
+	return pickle.Load(data[:min(len(data), maxPickle)], pickle.Config{Find: find, Persistent: refs})
+}
+
+// find is the table of names for the pickle of weights: those of findTorch, and everything foreign that is harmless, as
+// an object that does nothing.
+func (f *torchFile) find(module, name string) (*pickle.Global, error) {
+	g, err := findTorch(module, name)
+	if err == nil || !harmless(module) {
+		return g, err
+	}
+	g = &pickle.Global{Module: module, Name: name}
+	f.foreign = append(f.foreign, g.String())
+	return g, nil
 }
 
 // storageOf resolves a persistent id ("storage", type, key, location, count[, view]). Content is attached later or by

@@ -222,9 +222,9 @@ func TestHostileTorchFiles(t *testing.T) {
 		"arguments no tuple": {archive(t, dictOf("ccollections\nOrderedDict\n]R"), nil), "a list instead of a tuple"},
 		"filling a number":   {archive(t, "\x80\x02K\x01K\x02a.", nil), "filling the integer 1"},
 		"odd dict":           {archive(t, "\x80\x02}(K\x01u.", nil), "filling a dict"},
-		"no dict":            {archive(t, "\x80\x02].", nil), "no dict of tensors"},
+		"no dict":            {archive(t, "\x80\x02K\x01.", nil), "no dict of tensors"},
 		"no tensors":         {archive(t, dictOf("K\x01"), nil), "no tensors"},
-		"state_dict a list":  {archive(t, "\x80\x02}"+str("state_dict")+"]s.", nil), "state_dict is no dict"},
+		"state_dict a list":  {archive(t, "\x80\x02}"+str("state_dict")+"]s.", nil), "no tensors"},
 		"storage missing":    {archive(t, dictOf(tens(ok, 0, []int64{4}, []int64{1})), nil), `storage "0": not in the file`},
 		"storage short":      {archive(t, dictOf(tens(ok, 0, []int64{4}, []int64{1})), data(15)), "15 bytes in the file, 16 expected"},
 		"storage long":       {archive(t, dictOf(tens(ok, 0, []int64{4}, []int64{1})), data(17)), "17 bytes in the file, 16 expected"},
@@ -255,10 +255,14 @@ func TestHostileTorchFiles(t *testing.T) {
 			dictOf(tens(ok, 0, []int64{4}, []int64{1})) + "\x80\x02]" + str("0") + "a.\x04\x00\x00\x00\x00\x00\x00\x00abc"), "truncated"},
 		"legacy count": {[]byte("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}." +
 			dictOf(tens(ok, 0, []int64{4}, []int64{1})) + "\x80\x02]" + str("0") + "a.\x05\x00\x00\x00\x00\x00\x00\x00" + string(make([]byte, 20))), "5 elements in the file, 4 expected"},
-		"LFS pointer": {[]byte("version https://git-lfs.github.com/spec/v1\n"), "Git LFS pointer"},
-		"GGUF":        {[]byte("GGUF\x03\x00\x00\x00aaaaaaaaaaaaaaaa"), "GGUF"},
-		"HTML":        {[]byte("<!DOCTYPE html><html></html>"), "HTML page"},
-		"text":        {[]byte("hello, these are no weights"), "over the limit"},
+		"LFS pointer":       {[]byte("version https://git-lfs.github.com/spec/v1\n"), "Git LFS pointer"},
+		"GGUF":              {[]byte("GGUF\x03\x00\x00\x00aaaaaaaaaaaaaaaa"), "GGUF"},
+		"HTML":              {[]byte("<!DOCTYPE html><html></html>"), "HTML page"},
+		"nested deeper":     {archive(t, dictOf(strings.Repeat("}"+str("a"), 40)+tens(ok, 0, []int64{4}, []int64{1})+strings.Repeat("s", 40)), data(16)), "no tensors"},
+		"holds itself":      {archive(t, "\x80\x02}q\x00"+str("a")+"h\x00s.", nil), "no tensors"},
+		"names without end": {archive(t, "\x80\x02"+branching(12, tens(ok, 0, []int64{4}, []int64{1}))+".", data(16)), "more than"},
+		"foreign only":      {archive(t, dictOf("cconfigs\nSettings\n)\x81"), nil), "refusing configs.Settings"},
+		"text":              {[]byte("hello, these are no weights"), "over the limit"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -277,6 +281,20 @@ func TestHostileTorchFiles(t *testing.T) {
 			}
 		})
 	}
+}
+
+// branching is a dict that holds four times a dict that holds four times … value: 4^levels paths in a few bytes for each level.
+func branching(levels int, value string) string {
+	s := value
+	for i := range levels {
+		memo := string([]byte{byte(i)})
+		s += "q" + memo + "0}("
+		for _, key := range []string{"a", "b", "c", "d"} {
+			s += str(key) + "h" + memo
+		}
+		s += "u"
+	}
+	return s
 }
 
 // TestTorchMinimal shows that the building blocks of the hostile files make a good file when nothing is wrong.
@@ -349,10 +367,14 @@ func FuzzOpen(f *testing.F) {
 
 // openAndRead opens a file of unknown quality and converts whatever it claims to hold.
 func openAndRead(t *testing.T, path string) {
-	src, err := weights.Open(path)
-	if err != nil {
-		return
+	for _, open := range []func(string) (weights.Source, error){weights.Open, weights.OpenWhole} {
+		if src, err := open(path); err == nil {
+			readAll(t, src)
+		}
 	}
+}
+
+func readAll(t *testing.T, src weights.Source) {
 	defer func() { _ = src.Close() }()
 	for _, name := range src.Names() {
 		e, ok := src.Lookup(name)
@@ -365,25 +387,5 @@ func openAndRead(t *testing.T, path string) {
 		if _, err := weights.Float32s(e); err != nil {
 			t.Fatalf("%v: %v", e, err)
 		}
-	}
-}
-
-// TestTorchWrapped reads the weights that trainers of upscalers put beside others: those that were averaged.
-func TestTorchWrapped(t *testing.T) {
-	t.Parallel()
-	plain := ref(float, "0", 4)
-	inner := func(n int64) string { return "}" + str("w") + tens(plain, 0, []int64{n}, []int64{1}) + "s" }
-	path := filepath.Join(t.TempDir(), "a.pth")
-	pickled := "\x80\x02}" + str("params") + inner(2) + "s" + str("params_ema") + inner(3) + "s" + str("step") + "K\x01s."
-	if err := os.WriteFile(path, archive(t, pickled, map[string]string{"data/0": strings.Repeat("\x00", 16)}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	src, err := weights.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer src.Close()
-	if e, ok := src.Lookup("w"); !ok || e.Count() != 3 {
-		t.Errorf("found %v %v", e.Shape, ok)
 	}
 }

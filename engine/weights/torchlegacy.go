@@ -49,6 +49,9 @@ func loadLegacy(f *torchFile) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(f.storages) == 0 && len(f.foreign) > 0 {
+		return nil, refusal(f.foreign[0])
+	}
 	keys, err := next("storage keys", nil)
 	if err != nil {
 		return nil, err

@@ -44,10 +44,12 @@ var inert = map[string]bool{
 	"torch.device":                                                 true,
 	"torch.Size":                                                   true,
 	"torch.serialization._get_layout":                              true,
-	"builtins.set":                                                 true,
-	"builtins.bytearray":                                           true,
-	"builtins.complex":                                             true,
-	"__builtin__.set":                                              true,
+}
+
+// plainTypes are Python's own types, harmless as values and as calls.
+var plainTypes = map[string]bool{
+	"object": true, "set": true, "frozenset": true, "bytearray": true, "bytes": true, "complex": true, "int": true, "float": true, "bool": true,
+	"str": true, "list": true, "tuple": true, "dict": true, "slice": true, "range": true,
 }
 
 // findTorch is the table of names for the pickle machine. Nothing outside of it is ever looked up, let alone called.
@@ -62,18 +64,45 @@ func findTorch(module, name string) (*pickle.Global, error) {
 		g.Call = rebuildTyped
 	case "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state", "torch.nn.parameter.Parameter":
 		g.Call = firstArgument
+	case "copyreg._reconstructor", "copy_reg._reconstructor":
+		g.Call = reconstruct
 	case "torch._tensor._rebuild_from_type_v2":
 		g.Call = rebuildFromType
 	default:
 		_, isStorage := storageTypes[name]
 		_, isType := torchDTypes[name]
 		known := module == "torch" && (isStorage || isType || name == "Tensor") || module == "torch.storage" && isStorage
-		if !known && !inert[full] {
-			return nil, fmt.Errorf("refusing %s: it is not among the names that a weight file may use, and nothing in a file is executed. "+
-				"If you trust the file, convert it to safetensors", printable(full))
+		plain := (module == "builtins" || module == "__builtin__") && plainTypes[name]
+		if !known && !plain && !inert[full] {
+			return nil, refusal(full)
 		}
 	}
 	return g, nil
+}
+
+// refusal is the error for a class or function that a weight file has no use for.
+func refusal(name string) error {
+	return fmt.Errorf("refusing %s: it is not among the names that a weight file may use, and nothing in a file is executed. "+
+		"If you trust the file, convert it to safetensors", printable(name))
+}
+
+// programs are modules whose functions start programs, run code or reach for other attributes. No weight file has a use
+// for them, so that one that names them is refused as a whole.
+var programs = map[string]bool{
+	"os": true, "posix": true, "nt": true, "subprocess": true, "sys": true, "builtins": true, "__builtin__": true, "pty": true, "shutil": true,
+	"socket": true, "webbrowser": true, "runpy": true, "importlib": true, "ctypes": true, "code": true, "commands": true, "operator": true,
+	"marshal": true, "pickle": true, "_pickle": true, "cloudpickle": true, "dill": true, "multiprocessing": true, "asyncio": true, "signal": true,
+}
+
+// harmless reports whether an object of a class of this module may lie beside the weights, such as the settings of a
+// training program. Unknown names of torch itself are not harmless: they may stand for tensors in a form that is not read.
+func harmless(module string) bool {
+	top, rest, _ := strings.Cut(module, ".")
+	if top == "torch" {
+		second, _, _ := strings.Cut(rest, ".")
+		return second == "nn" || second == "optim"
+	}
+	return !programs[top]
 }
 
 // printable makes a name from a file fit for an error message.
@@ -120,6 +149,16 @@ func firstArgument(args pickle.Tuple) (any, error) {
 		return nil, errors.New("called without arguments")
 	}
 	return args[0], nil
+}
+
+// reconstruct is (class, base, state): an object as protocols 0 and 1 make it.
+func reconstruct(args pickle.Tuple) (any, error) {
+	if len(args) > 0 {
+		if class, ok := args[0].(*pickle.Global); ok {
+			return &pickle.Object{Class: class}, nil
+		}
+	}
+	return nil, errors.New("called without a class")
 }
 
 // rebuildFromType is (function, class, arguments, state): a tensor subclass, of which the tensor is kept.

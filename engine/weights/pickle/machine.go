@@ -166,8 +166,17 @@ func (m *machine) fill(items []any, pairs bool) error {
 			}
 			return nil
 		}
-	case *Object: // a subclass of list or dict without meaning here
-		return nil
+	case *Object: // a subclass of list or dict
+		if !pairs {
+			v.Items = append(v.Items, items...)
+			return nil
+		}
+		if len(items)%2 == 0 {
+			for i := 0; i < len(items); i += 2 {
+				v.Pairs.Set(items[i], items[i+1])
+			}
+			return nil
+		}
 	}
 	return fmt.Errorf("filling %s with %d values", describe(v), len(items))
 }
@@ -187,6 +196,9 @@ func (m *machine) global(module, name string) error {
 // call makes a value of a function or class and its arguments: nothing but the table's Call is ever run.
 func (m *machine) call(f, args any) error {
 	g, ok := f.(*Global)
+	if o, isObject := f.(*Object); isObject { // the result stands for something without meaning, too
+		g, ok = &Global{Module: o.Class.Module, Name: o.Class.Name}, true
+	}
 	if !ok {
 		return fmt.Errorf("calling %s", describe(f))
 	}

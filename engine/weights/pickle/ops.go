@@ -257,8 +257,11 @@ func (m *machine) stepTop(op byte) error {
 		return m.fill(v, false)
 	case 's':
 		return m.fill(v, true)
-	case 'b': // BUILD: attributes mean nothing here, whatever they are
-		_, err := m.top()
+	case 'b': // BUILD sets attributes; only objects keep them
+		target, err := m.top()
+		if o, ok := target.(*Object); ok {
+			o.State = v[0]
+		}
 		return err
 	case 0x93: // STACK_GLOBAL
 		module, ok1 := v[0].(string)

@@ -64,9 +64,16 @@ type Global struct {
 // String returns "module.name".
 func (g *Global) String() string { return g.Module + "." + g.Name }
 
-// Object is an instance of a class that has no meaning here: it remembers its class and nothing else, and swallows
-// whatever state the pickle gives it.
-type Object struct{ Class *Global }
+// Object is an instance of a class that has no meaning here. It keeps the plain data that the pickle gives it, so that
+// tensors inside it can be found; none of its class's code runs.
+type Object struct {
+	Class *Global
+	// State is what the pickle sets as the object's attributes, usually a *Dict; nil when it sets none.
+	State any
+	// Pairs are the members of a subclass of dict, Items those of a subclass of list or set.
+	Pairs Dict
+	Items []any
+}
 
 // describe names the kind of a value for error messages, never its content, which may be large.
 func describe(v any) string {

@@ -1,0 +1,23 @@
+// Package warning carries warnings from where they arise to whoever runs the work: something that a job asked for was
+// left out, and the job goes on without it. The receiver travels in the context, so that nothing between needs to know.
+//
+// It knows nothing of nodes, clients or logs.
+package warning
+
+import "context"
+
+type receiverKey struct{}
+
+// With returns a context whose warnings go to receive, which may be called from several goroutines.
+func With(ctx context.Context, receive func(text string)) context.Context {
+	return context.WithValue(ctx, receiverKey{}, receive)
+}
+
+// Add hands a warning to the receiver of ctx. It reports whether there is one.
+func Add(ctx context.Context, text string) bool {
+	receive, ok := ctx.Value(receiverKey{}).(func(string))
+	if ok {
+		receive(text)
+	}
+	return ok
+}
