@@ -13,25 +13,6 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Target is what a graph is written for.
-type Target struct {
-	// CUDA says that the graph runs on a CUDA device; otherwise it runs on the CPU.
-	CUDA bool
-	// Compute is the element type of activations: F32 on the CPU, F16, BF16 or F32 on CUDA.
-	Compute dtype.DType
-	// Block is the channel block of the CPU's blocked convolutions (16 or 8); 0 writes plain ones.
-	Block int
-	// Lean keeps weights as they lie in the file: narrow ones are widened during each run, just before their use.
-	Lean bool
-	// Weights, when set, is a type that all weights are rounded to before they are used (upstream's weight_dtype).
-	Weights dtype.DType
-}
-
-// String names the target in cache keys.
-func (t Target) String() string {
-	return fmt.Sprintf("cuda=%t %s block=%d lean=%t weights=%s", t.CUDA, t.Compute, t.Block, t.Lean, t.Weights)
-}
-
 // Builder writes layers into a graph for a target.
 type Builder struct {
 	*onnx.Graph

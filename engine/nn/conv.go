@@ -39,7 +39,7 @@ func (b *Builder) direct(in int) bool { return in < b.Target.Block }
 
 // convWeight declares the weight of a plain convolution.
 func (b *Builder) convWeight(r *weights.Ref, x *onnx.Value) *onnx.Value {
-	if b.Target.Lean {
+	if b.Target.Lean && !b.Target.CUDA {
 		return b.leanWeight(r, r.Entry.Shape, x)
 	}
 	return b.weight(r.Name, b.Target.Compute, r.Entry.Shape, Layout{Entry: r.Entry, Form: Plain, DType: b.Target.Compute})

@@ -76,7 +76,9 @@ func (g *Graph) trigonometric(op string, x *Value) *Value {
 func (g *Graph) Exp(x *Value) *Value { return g.unary("Exp", x) }
 
 // Log returns the natural logarithm element by element.
-func (g *Graph) Log(x *Value) *Value { return g.unary("Log", x) }
+func (g *Graph) Log(x *Value) *Value {
+	return g.inFloat32(x, func(x *Value) *Value { return g.unary("Log", x) })
+}
 
 // Sqrt returns the square root element by element.
 func (g *Graph) Sqrt(x *Value) *Value { return g.unary("Sqrt", x) }
@@ -100,7 +102,9 @@ func (g *Graph) Clip(x *Value, low, high float32) *Value {
 	if low > high {
 		g.fail("Clip", "bounds %v and %v", low, high)
 	}
-	return g.op(DomainONNX, "Clip", x.DType, x.Shape, []*Value{x, g.Scalar(x.DType, low), g.Scalar(x.DType, high)})
+	return g.inFloat32(x, func(x *Value) *Value {
+		return g.op(DomainONNX, "Clip", x.DType, x.Shape, []*Value{x, g.Scalar(x.DType, low), g.Scalar(x.DType, high)})
+	})
 }
 
 // Relu returns max(x, 0).

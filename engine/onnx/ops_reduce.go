@@ -43,17 +43,17 @@ func (g *Graph) ReduceSum(x *Value, keep bool, axes ...int) *Value {
 
 // ReduceMax takes the largest over axes, which stay with size one when keep is set.
 func (g *Graph) ReduceMax(x *Value, keep bool, axes ...int) *Value {
-	return g.reduce("ReduceMax", x, keep, axes)
+	return g.inFloat32(x, func(x *Value) *Value { return g.reduce("ReduceMax", x, keep, axes) })
 }
 
 // ReduceMin takes the smallest over axes, which stay with size one when keep is set.
 func (g *Graph) ReduceMin(x *Value, keep bool, axes ...int) *Value {
-	return g.reduce("ReduceMin", x, keep, axes)
+	return g.inFloat32(x, func(x *Value) *Value { return g.reduce("ReduceMin", x, keep, axes) })
 }
 
 // ReduceL2 takes the root of the sum of squares over axes, which stay with size one when keep is set.
 func (g *Graph) ReduceL2(x *Value, keep bool, axes ...int) *Value {
-	return g.reduce("ReduceL2", x, keep, axes)
+	return g.inFloat32(x, func(x *Value) *Value { return g.reduce("ReduceL2", x, keep, axes) })
 }
 
 // CumSum adds up x along an axis: element i of the result is the sum of elements 0 to i.
@@ -75,14 +75,22 @@ func (g *Graph) TopK(x *Value, axis, k int) (values, indices *Value) {
 	}
 	shape := x.Shape.Clone()
 	shape[axis] = D(k)
-	out := g.ops(DomainONNX, "TopK", []*Value{{DType: x.DType, Shape: shape}, {DType: dtype.I64, Shape: shape}},
-		[]*Value{x, g.Ints(k)}, attr{"axis", int64(axis)}, attr{"largest", int64(1)}, attr{"sorted", int64(1)})
-	return out[0], out[1]
+	values = g.inFloat32(x, func(x *Value) *Value {
+		out := g.ops(DomainONNX, "TopK", []*Value{{DType: x.DType, Shape: shape}, {DType: dtype.I64, Shape: shape}},
+			[]*Value{x, g.Ints(k)}, attr{"axis", int64(axis)}, attr{"largest", int64(1)}, attr{"sorted", int64(1)})
+		indices = out[1]
+		return out[0]
+	})
+	return values, indices
 }
 
-// compare is an element-wise operator whose result is Bool.
+// compare is an element-wise operator whose result is Bool. None has a bfloat16 kernel.
 func (g *Graph) compare(op string, a, b *Value) *Value {
-	return g.op(DomainONNX, op, dtype.Bool, g.broadcast(op, a, b), []*Value{a, b})
+	shape := g.broadcast(op, a, b)
+	if a.DType == dtype.BF16 {
+		a, b = g.Cast(a, dtype.F32), g.Cast(b, dtype.F32)
+	}
+	return g.op(DomainONNX, op, dtype.Bool, shape, []*Value{a, b})
 }
 
 // Less returns a<b with broadcasting.
@@ -92,12 +100,7 @@ func (g *Graph) Less(a, b *Value) *Value { return g.compare("Less", a, b) }
 func (g *Graph) Greater(a, b *Value) *Value { return g.compare("Greater", a, b) }
 
 // Equal returns a==b with broadcasting.
-func (g *Graph) Equal(a, b *Value) *Value {
-	if a.DType == dtype.BF16 && b.DType == dtype.BF16 {
-		a, b = g.Cast(a, dtype.F32), g.Cast(b, dtype.F32)
-	}
-	return g.compare("Equal", a, b)
-}
+func (g *Graph) Equal(a, b *Value) *Value { return g.compare("Equal", a, b) }
 
 // Where returns a where cond (Bool) holds and b elsewhere, with broadcasting of all three.
 func (g *Graph) Where(cond, a, b *Value) *Value {

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/models"
@@ -27,17 +28,14 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	t := nn.Target{Compute: dtype.F32, Block: *block, Lean: *lean}
-	switch *cuda {
-	case "":
-	case "f16":
-		t = nn.Target{CUDA: true, Compute: dtype.F16}
-	case "bf16":
-		t = nn.Target{CUDA: true, Compute: dtype.BF16}
-	case "f32":
-		t = nn.Target{CUDA: true, Compute: dtype.F32}
-	default:
+	compute, known := dtype.Parse(strings.ToUpper(*cuda))
+	if *cuda != "" && !known {
 		fmt.Fprintf(os.Stderr, "graph: unknown type %q\n", *cuda)
+		os.Exit(2)
+	}
+	t, err := nn.TargetFor(nn.TargetOptions{CUDA: *cuda != "", Compute: compute, Block: *block, MapWeights: *lean})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "graph:", err)
 		os.Exit(2)
 	}
 	if err := run(flag.Arg(0), *part, t, !*odd); err != nil {

@@ -1,0 +1,60 @@
+package nn
+
+import (
+	"fmt"
+
+	"comfygo/engine/dtype"
+)
+
+// Target is what a graph is written for. TargetFor makes it.
+type Target struct {
+	// CUDA says that the graph runs on a CUDA device; otherwise it runs on the CPU.
+	CUDA bool
+	// Compute is the element type of activations: F32 on the CPU, F16, BF16 or F32 on CUDA.
+	Compute dtype.DType
+	// Block is the channel block of the CPU's blocked convolutions (16 or 8); 0 writes plain ones, as on CUDA.
+	Block int
+	// Lean keeps weights mapped as they lie in the file, on the CPU: narrow ones are widened during each run, just before
+	// their use.
+	Lean bool
+	// Weights, when set, is a type that all weights are rounded to before they are used (upstream's weight_dtype).
+	Weights dtype.DType
+}
+
+// String names the target in cache keys.
+func (t Target) String() string {
+	return fmt.Sprintf("cuda=%t %s block=%d lean=%t weights=%s", t.CUDA, t.Compute, t.Block, t.Lean, t.Weights)
+}
+
+// TargetOptions are what a configuration and a device say about a network.
+type TargetOptions struct {
+	// CUDA says that the network runs on a CUDA device.
+	CUDA bool
+	// Compute is the element type of activations that is wanted on CUDA: F16, BF16 or F32; Invalid picks F16. The CPU
+	// computes in F32 whatever it says.
+	Compute dtype.DType
+	// Block is the channel block of ONNX Runtime's blocked convolutions on this CPU; 0 for none.
+	Block int
+	// MapWeights asks for weights that stay mapped from the file. On CUDA, where weights are uploaded once in the type
+	// they are computed in, it changes nothing.
+	MapWeights bool
+	// Weights, when set, is a type that all weights are rounded to before they are used.
+	Weights dtype.DType
+}
+
+// TargetFor makes the target of a network. It is the one place that knows which options go together on which device:
+// the engine, its tests and the tools all call it.
+func TargetFor(o TargetOptions) (Target, error) {
+	if !o.CUDA {
+		return Target{Compute: dtype.F32, Block: o.Block, Lean: o.MapWeights, Weights: o.Weights}, nil
+	}
+	t := Target{CUDA: true, Compute: o.Compute, Weights: o.Weights}
+	switch o.Compute {
+	case dtype.Invalid:
+		t.Compute = dtype.F16
+	case dtype.F16, dtype.BF16, dtype.F32:
+	default:
+		return Target{}, fmt.Errorf("choosing how to compute on CUDA: %s is no type of activations; use F16, BF16 or F32", o.Compute)
+	}
+	return t, nil
+}
