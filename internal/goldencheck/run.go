@@ -219,6 +219,7 @@ var kinds = []kind{
 	{"samplers", func(h head) bool { return h.has("models") && h.each("sampler", "cpos", "cneg") }, checkSamplers},
 	{"schedules", func(h head) bool { return h.has("model_sampling", "index") }, checkSchedules},
 	{"schedule nodes", func(h head) bool { return h.has("index") && h.each("class", "args") }, checkScheduleNodes},
+	{"calls of diffusion models", func(h head) bool { return h.has("model_file") && h.each("calls", "sigmas", "cond") }, checkForward},
 	{"VAE", func(h head) bool { return h.each("op") && (h.each("latent") || h.each("image")) }, checkVAE},
 	{"text encodings", func(h head) bool { return h.each("prompt", "tensors") }, checkText},
 	{"node calls", func(h head) bool { return h.each("class", "args") }, elsewhere("calls of nodes are run by the tests of their packages")},

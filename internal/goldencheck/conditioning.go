@@ -1,0 +1,140 @@
+package goldencheck
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+	"comfygo/internal/golden"
+)
+
+// The keys of the text encodings in a golden's conditioning.
+const (
+	keyCrossAttn = "cross_attn"
+	keyPooled    = "pooled_output"
+)
+
+// recipeNames are what goldens append to a case's name for values whose shape alone they state.
+var recipeNames = map[string]string{
+	keyPooled:                "p",
+	sampling.KeyConcatLatent: "ci",
+	"conditioning_byt5small": "b",
+	"conditioning_mt5xl":     "m",
+	"reference_latents":      "r", // followed by the number of the latent
+	sampling.KeyConcatMask:   "cm",
+}
+
+// conds makes the conditioning of a case: text encodings and named tensors by the recipes, numbers as they stand.
+func (c forwardCase) conds(stored *golden.Tensors) ([]sampling.Cond, error) {
+	out := make([]sampling.Cond, 0, len(c.Cond))
+	for _, entry := range c.Cond {
+		to := sampling.Cond{Values: map[string]any{}}
+		for _, key := range slices.Sorted(maps.Keys(entry)) {
+			v, err := c.value(key, entry[key], stored)
+			if err != nil {
+				return nil, err
+			}
+			switch key {
+			case keyCrossAttn:
+				to.Tokens, _ = v.(*tensor.Tensor)
+			case keyPooled:
+				to.Pooled, _ = v.(*tensor.Tensor)
+			default:
+				to.Values[key] = v
+			}
+		}
+		out = append(out, to)
+	}
+	if len(out) == 0 {
+		return nil, unavailable("the golden has no conditioning")
+	}
+	return out, nil
+}
+
+// value makes one value of a conditioning entry. JSON holds [name, shape], a shape, or Python's text of a number.
+func (c forwardCase) value(key string, raw json.RawMessage, stored *golden.Tensors) (any, error) {
+	var named []json.RawMessage
+	var name string
+	var shape []int
+	if json.Unmarshal(raw, &named) == nil && len(named) == 2 && json.Unmarshal(named[0], &name) == nil &&
+		json.Unmarshal(named[1], &shape) == nil && tensor.Count(shape) > 0 {
+		return golden.Normal(name, shape...), nil
+	}
+	if json.Unmarshal(raw, &shape) == nil && tensor.Count(shape) > 0 {
+		return c.shaped(key, shape, stored)
+	}
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		if n, err := strconv.Atoi(text); err == nil {
+			return n, nil
+		}
+		if v, err := strconv.ParseFloat(text, 64); err == nil {
+			return v, nil
+		}
+		if key == "reference_latents" {
+			return c.references()
+		}
+	}
+	return nil, unavailable("the golden does not say what %s is (%.40s)", key, raw)
+}
+
+// shaped makes a value of which only the shape is stated.
+func (c forwardCase) shaped(key string, shape []int, stored *golden.Tensors) (*tensor.Tensor, error) {
+	if strings.HasPrefix(key, "attention_mask") {
+		return c.mask(key, shape, stored)
+	}
+	suffix, ok := recipeNames[key]
+	if !ok {
+		return nil, unavailable("the golden does not say how %s was made", key)
+	}
+	name := c.XName + "/" + suffix
+	if key != sampling.KeyConcatMask {
+		return golden.Normal(name, shape...), nil
+	}
+	x := golden.Uniform(name, 1, 0, shape...)
+	if len(shape) > 4 {
+		x = golden.Normal(name, shape...)
+	}
+	for i, v := range x.Data {
+		x.Data[i] = 0
+		if v > 0 {
+			x.Data[i] = 1
+		}
+	}
+	return x, nil
+}
+
+// mask returns an attention mask, which is stored as the argument of its shape.
+func (c forwardCase) mask(key string, shape []int, stored *golden.Tensors) (*tensor.Tensor, error) {
+	for _, name := range slices.Sorted(maps.Keys(c.Calls[0])) {
+		a, err := argument(c.Calls[0], name)
+		if err != nil || a.DType != "int64" || !slices.Equal(a.Shape, shape) {
+			continue
+		}
+		if at := fmt.Sprintf("%s/0.%s", c.ID, name); stored.Has(at) {
+			return stored.Get(at)
+		}
+	}
+	return nil, unavailable("the golden does not store %s", key)
+}
+
+// references makes the reference latents, whose shapes the recorded call states.
+func (c forwardCase) references() ([]*tensor.Tensor, error) {
+	var shapes [][]int
+	if err := json.Unmarshal(c.Calls[0]["ref_latents"], &shapes); err != nil || len(shapes) == 0 {
+		return nil, unavailable("the golden does not state the shapes of the reference latents")
+	}
+	out := make([]*tensor.Tensor, len(shapes))
+	for i, s := range shapes {
+		if tensor.Count(s) <= 0 {
+			return nil, fmt.Errorf("a reference latent of shape %v", s)
+		}
+		out[i] = golden.Normal(fmt.Sprintf("%s/%s%d", c.XName, recipeNames["reference_latents"], i), s...)
+	}
+	return out, nil
+}
