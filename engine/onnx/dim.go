@@ -44,8 +44,11 @@ func (d Dim) String() string {
 
 // Plus returns d+o.
 func (d Dim) Plus(o Dim) Dim {
-	if d.Known() && o.Known() {
+	switch {
+	case d.Known() && o.Known():
 		return D(d.N + o.N)
+	case o.Is(0):
+		return d
 	}
 	return d.poly().plus(o.poly()).dim()
 }
@@ -65,6 +68,9 @@ func (d Dim) Times(o Dim) Dim {
 func (d Dim) Div(n int) Dim {
 	if n <= 0 {
 		panic(&BuildError{Op: "Div", Message: fmt.Sprintf("dividing the dimension %v by %d", d, n)})
+	}
+	if n == 1 {
+		return d
 	}
 	return d.poly().floor(n).dim()
 }

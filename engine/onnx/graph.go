@@ -133,6 +133,9 @@ func (g *Graph) fail(op, format string, a ...any) {
 	panic(&BuildError{Graph: g.Name, Scope: g.scope, Op: op, Message: fmt.Sprintf(format, a...)})
 }
 
+// Fail panics with a *BuildError that names the place, for layers that are given what they cannot be written for.
+func (g *Graph) Fail(op, format string, a ...any) { g.fail(op, format, a...) }
+
 // At sets the place that errors and node names refer to, such as "input_blocks.1.0".
 func (g *Graph) At(scope string) { g.scope = scope }
 

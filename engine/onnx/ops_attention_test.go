@@ -10,21 +10,21 @@ import (
 
 // attend is the reference of Attend: q [B,S,N*D], k [B,T,M*D], v [B,T,M*E]; added returns what is added to a product.
 func attend(q, k, v array, heads, kvHeads int, scale float64, added func(b, n, s, t int) float64) array {
-	d, e := q.shape[2]/heads, v.shape[2]/kvHeads
-	return filled([]int{q.shape[0], q.shape[1], heads * e}, func(o []int) float32 {
+	d, e := q.Shape[2]/heads, v.Shape[2]/kvHeads
+	return filled([]int{q.Shape[0], q.Shape[1], heads * e}, func(o []int) float32 {
 		n := o[2] / e
 		m := n / (heads / kvHeads)
-		weight, sum, out := make([]float64, k.shape[1]), 0.0, 0.0
+		weight, sum, out := make([]float64, k.Shape[1]), 0.0, 0.0
 		for t := range weight {
 			dot := 0.0
 			for i := range d {
-				dot += float64(q.data[q.at(o[0], o[1], n*d+i)]) * float64(k.data[k.at(o[0], t, m*d+i)])
+				dot += float64(q.Data[q.Offset(o[0], o[1], n*d+i)]) * float64(k.Data[k.Offset(o[0], t, m*d+i)])
 			}
 			weight[t] = math.Exp(dot*scale + added(o[0], n, o[1], t))
 			sum += weight[t]
 		}
 		for t, w := range weight {
-			out += w / sum * float64(v.data[v.at(o[0], t, m*e+o[2]%e)])
+			out += w / sum * float64(v.Data[v.Offset(o[0], t, m*e+o[2]%e)])
 		}
 		return float32(out)
 	})
@@ -48,7 +48,7 @@ func TestAttend(t *testing.T) {
 	dims := []string{"B", "S", "24"}
 	keys := []string{"B", "T", "24"}
 	feeds := []feed{symbolic(q, dims...), symbolic(k, keys...), symbolic(v, keys...)}
-	masked := feed{ort.Int32s(mask, 2, 7), onnx.Shape{onnx.Sym("B"), onnx.Sym("T")}}
+	masked := feed{Value: ort.Int32s(mask, 2, 7), Shape: onnx.Shape{onnx.Sym("B"), onnx.Sym("T")}}
 	cases := []struct {
 		name  string
 		feeds []feed
@@ -60,16 +60,18 @@ func TestAttend(t *testing.T) {
 		}, attend(q, k, v, 4, 4, scale, none)},
 		{"bias", append(feeds[:3:3], symbolic(bias, "B", "4", "S", "T")), func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
 			return g.Attend(in[0], in[1], in[2], onnx.Attention{Heads: 4, Scale: scale, Bias: in[3]})
-		}, attend(q, k, v, 4, 4, scale, func(b, n, s, t int) float64 { return float64(bias.data[bias.at(b, n, s, t)]) })},
+		}, attend(q, k, v, 4, 4, scale, func(b, n, s, t int) float64 { return float64(bias.Data[bias.Offset(b, n, s, t)]) })},
 		{"bias of all rows and heads", append(feeds[:3:3], symbolic(shared, "1", "1", "S", "T")), func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
 			return g.Attend(in[0], in[1], in[2], onnx.Attention{Heads: 4, Scale: scale, Bias: in[3]})
-		}, attend(q, k, v, 4, 4, scale, func(_, _, s, t int) float64 { return float64(shared.data[shared.at(0, 0, s, t)]) })},
+		}, attend(q, k, v, 4, 4, scale, func(_, _, s, t int) float64 { return float64(shared.Data[shared.Offset(0, 0, s, t)]) })},
 		{"key mask", append(feeds[:3:3], masked), func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
 			return g.Attend(in[0], in[1], in[2], onnx.Attention{Heads: 4, Scale: scale, KeyMask: in[3]})
 		}, attend(q, k, v, 4, 4, scale, hidden)},
 		{"key mask and bias", append(feeds[:3:3], masked, symbolic(shared, "1", "1", "S", "T")), func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
 			return g.Attend(in[0], in[1], in[2], onnx.Attention{Heads: 4, Scale: scale, KeyMask: in[3], Bias: in[4]})
-		}, attend(q, k, v, 4, 4, scale, func(b, n, s, t int) float64 { return hidden(b, n, s, t) + float64(shared.data[shared.at(0, 0, s, t)]) })},
+		}, attend(q, k, v, 4, 4, scale, func(b, n, s, t int) float64 {
+			return hidden(b, n, s, t) + float64(shared.Data[shared.Offset(0, 0, s, t)])
+		})},
 		{"grouped queries", []feed{feeds[0], symbolic(few, "B", "T", "12"), symbolic(fewV, "B", "T", "12")}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
 			return g.Attend(in[0], in[1], in[2], onnx.Attention{Heads: 4, KVHeads: 2, Scale: scale})
 		}, attend(q, few, fewV, 4, 2, scale, none)},
@@ -94,8 +96,8 @@ func TestRotaryEmbedding(t *testing.T) {
 	t.Parallel()
 	const heads, d = 2, 8
 	x, angles := random(2, 5, heads*d), random(1, 5, d/2)
-	cos := filled(angles.shape, func(o []int) float32 { return float32(math.Cos(float64(angles.data[angles.at(o...)]))) })
-	sin := filled(angles.shape, func(o []int) float32 { return float32(math.Sin(float64(angles.data[angles.at(o...)]))) })
+	cos := filled(angles.Shape, func(o []int) float32 { return float32(math.Cos(float64(angles.Data[angles.Offset(o...)]))) })
+	sin := filled(angles.Shape, func(o []int) float32 { return float32(math.Sin(float64(angles.Data[angles.Offset(o...)]))) })
 	for name, interleaved := range map[string]bool{"interleaved": true, "half": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -103,7 +105,7 @@ func TestRotaryEmbedding(t *testing.T) {
 			got := compute(t, feeds, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
 				return g.RotaryEmbedding(in[0], in[1], in[2], heads, interleaved)
 			})
-			same(t, got, filled(x.shape, func(o []int) float32 {
+			same(t, got, filled(x.Shape, func(o []int) float32 {
 				i := o[2] % d
 				pair, first, partner := i%(d/2), i < d/2, o[2]+d/2
 				if !first {
@@ -112,11 +114,11 @@ func TestRotaryEmbedding(t *testing.T) {
 				if interleaved {
 					pair, first, partner = i/2, i%2 == 0, o[2]^1
 				}
-				c, s := cos.data[cos.at(0, o[1], pair)], sin.data[sin.at(0, o[1], pair)]
+				c, s := cos.Data[cos.Offset(0, o[1], pair)], sin.Data[sin.Offset(0, o[1], pair)]
 				if first {
 					s = -s
 				}
-				return x.data[x.at(o...)]*c + x.data[x.at(o[0], o[1], partner)]*s
+				return x.Data[x.Offset(o...)]*c + x.Data[x.Offset(o[0], o[1], partner)]*s
 			}))
 		})
 	}

@@ -9,21 +9,21 @@ import (
 
 // conv is the reference of a convolution over x [B,I,T,H,W] with weight [O,I/groups,t,h,w].
 func conv(x, w, bias array, groups int, win onnx.WindowND, out [3]int) array {
-	perGroup := w.shape[0] / groups
-	return filled([]int{x.shape[0], w.shape[0], out[0], out[1], out[2]}, func(o []int) float32 {
-		sum := bias.data[o[1]]
-		w.each(func(k []int) {
+	perGroup := w.Shape[0] / groups
+	return filled([]int{x.Shape[0], w.Shape[0], out[0], out[1], out[2]}, func(o []int) float32 {
+		sum := bias.Data[o[1]]
+		w.Each(func(k []int) {
 			if k[0] != o[1] {
 				return
 			}
-			at := []int{o[0], o[1]/perGroup*w.shape[1] + k[1], 0, 0, 0}
+			at := []int{o[0], o[1]/perGroup*w.Shape[1] + k[1], 0, 0, 0}
 			for i := range 3 {
 				at[i+2] = o[i+2]*win.Stride[i] + k[i+2]*win.Dilation[i] - win.Before[i]
-				if at[i+2] < 0 || at[i+2] >= x.shape[i+2] {
+				if at[i+2] < 0 || at[i+2] >= x.Shape[i+2] {
 					return
 				}
 			}
-			sum += x.data[x.at(at...)] * w.data[w.at(k...)]
+			sum += x.Data[x.Offset(at...)] * w.Data[w.Offset(k...)]
 		})
 		return sum
 	})
@@ -76,8 +76,8 @@ func TestConvND(t *testing.T) {
 			}
 			win = onnx.WindowND{Stride: fill(win.Stride, 1), Dilation: fill(win.Dilation, 1), Before: fill(win.Before, 0)}
 			out := padded(c.out, 0, 1)
-			want := conv(array{padded(x.shape, 2, 1), x.data}, array{padded(w.shape, 2, 1), w.data}, bias, c.groups, win, [3]int(out))
-			want.shape = append(want.shape[:2:2], want.shape[5-n:]...)
+			want := conv(array{Shape: padded(x.Shape, 2, 1), Data: x.Data}, array{Shape: padded(w.Shape, 2, 1), Data: w.Data}, bias, c.groups, win, [3]int(out))
+			want.Shape = append(want.Shape[:2:2], want.Shape[5-n:]...)
 			same(t, got, want)
 		})
 	}
@@ -106,8 +106,8 @@ func TestConvTranspose(t *testing.T) {
 			})
 			outs := c.w[1] * c.groups
 			want := zeros(append([]int{c.x[0], outs}, c.out...)...)
-			x.each(func(at []int) {
-				w.each(func(k []int) {
+			x.Each(func(at []int) {
+				w.Each(func(k []int) {
 					if k[0] != at[1] {
 						return
 					}
@@ -126,7 +126,7 @@ func TestConvTranspose(t *testing.T) {
 						}
 						to = append(to, p)
 					}
-					want.data[want.at(to...)] += x.data[x.at(at...)] * w.data[w.at(k...)]
+					want.Data[want.Offset(to...)] += x.Data[x.Offset(at...)] * w.Data[w.Offset(k...)]
 				})
 			})
 			same(t, got, want)
@@ -145,7 +145,7 @@ func TestAveragePool(t *testing.T) {
 		for i := range 3 {
 			for j := range 2 {
 				if h := 2*o[2] + i - 1; h >= 0 && h < 5 {
-					sum += x.data[x.at(0, o[1], h, 2*o[3]+j)]
+					sum += x.Data[x.Offset(0, o[1], h, 2*o[3]+j)]
 				}
 			}
 		}

@@ -14,7 +14,7 @@ import (
 func TestElementwise(t *testing.T) {
 	t.Parallel()
 	x := random(2, 3, 4)
-	positive := filled(x.shape, func(o []int) float32 { return float32(math.Abs(float64(x.data[x.at(o...)]))) + 0.1 })
+	positive := filled(x.Shape, func(o []int) float32 { return float32(math.Abs(float64(x.Data[x.Offset(o...)]))) + 0.1 })
 	cases := []struct {
 		name  string
 		x     array
@@ -53,7 +53,7 @@ func TestElementwise(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			got := compute(t, []feed{symbolic(c.x, "B", "T", "4")}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value { return c.build(g, in[0]) })
-			same(t, got, filled(c.x.shape, func(o []int) float32 { return float32(c.want(float64(c.x.data[c.x.at(o...)]))) }))
+			same(t, got, filled(c.x.Shape, func(o []int) float32 { return float32(c.want(float64(c.x.Data[c.x.Offset(o...)]))) }))
 		})
 	}
 }
@@ -64,10 +64,10 @@ func geluTanh(v float64) float64 {
 
 // fold gathers, for each place of x [A,B,C] with axes 1 and 2 folded, all elements.
 func fold(x array, f func(v []float64) float64) array {
-	return filled([]int{x.shape[0]}, func(o []int) float32 {
+	return filled([]int{x.Shape[0]}, func(o []int) float32 {
 		var all []float64
-		n := x.shape[1] * x.shape[2]
-		for _, v := range x.data[o[0]*n : (o[0]+1)*n] {
+		n := x.Shape[1] * x.Shape[2]
+		for _, v := range x.Data[o[0]*n : (o[0]+1)*n] {
 			all = append(all, float64(v))
 		}
 		return float32(f(all))
@@ -106,7 +106,7 @@ func TestReduce(t *testing.T) {
 			feeds := []feed{symbolic(x, "B", "T", "5")}
 			want := fold(x, c.want)
 			same(t, compute(t, feeds, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value { return c.op(g, in[0], false, 1, -1) }), want)
-			want.shape = []int{3, 1, 1}
+			want.Shape = []int{3, 1, 1}
 			same(t, compute(t, feeds, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value { return c.op(g, in[0], true, 1, 2) }), want)
 		})
 	}
@@ -117,18 +117,18 @@ func TestSoftmaxAndCumSum(t *testing.T) {
 	x := random(2, 3, 5)
 	feeds := []feed{symbolic(x, "B", "T", "5")}
 	got := compute(t, feeds, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value { return g.Softmax(in[0], -1) })
-	same(t, got, filled(x.shape, func(o []int) float32 {
+	same(t, got, filled(x.Shape, func(o []int) float32 {
 		sum := 0.0
 		for i := range 5 {
-			sum += math.Exp(float64(x.data[x.at(o[0], o[1], i)]))
+			sum += math.Exp(float64(x.Data[x.Offset(o[0], o[1], i)]))
 		}
-		return float32(math.Exp(float64(x.data[x.at(o...)])) / sum)
+		return float32(math.Exp(float64(x.Data[x.Offset(o...)])) / sum)
 	}))
 	got = compute(t, feeds, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value { return g.CumSum(in[0], 1) })
-	same(t, got, filled(x.shape, func(o []int) float32 {
+	same(t, got, filled(x.Shape, func(o []int) float32 {
 		var sum float32
 		for i := range o[1] + 1 {
-			sum += x.data[x.at(o[0], i, o[2])]
+			sum += x.Data[x.Offset(o[0], i, o[2])]
 		}
 		return sum
 	}))
@@ -140,11 +140,11 @@ func TestTopK(t *testing.T) {
 	feeds := []feed{symbolic(x, "B", "8")}
 	sorted := func(row int) []int {
 		order := []int{0, 1, 2, 3, 4, 5, 6, 7}
-		sort.Slice(order, func(i, j int) bool { return x.data[x.at(row, order[i])] > x.data[x.at(row, order[j])] })
+		sort.Slice(order, func(i, j int) bool { return x.Data[x.Offset(row, order[i])] > x.Data[x.Offset(row, order[j])] })
 		return order
 	}
 	values := compute(t, feeds, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value { v, _ := g.TopK(in[0], -1, 3); return v })
-	same(t, values, filled([]int{3, 3}, func(o []int) float32 { return x.data[x.at(o[0], sorted(o[0])[o[1]])] }))
+	same(t, values, filled([]int{3, 3}, func(o []int) float32 { return x.Data[x.Offset(o[0], sorted(o[0])[o[1]])] }))
 	indices := compute(t, feeds, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value { _, i := g.TopK(in[0], -1, 3); return i })
 	same(t, indices, filled([]int{3, 3}, func(o []int) float32 { return float32(sorted(o[0])[o[1]]) }))
 }
@@ -156,23 +156,23 @@ func TestGatherAndScatter(t *testing.T) {
 	got := compute(t, []feed{symbolic(x, "A", "T", "3"), ints(index, 2, 2)}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
 		return g.GatherAxis(in[0], in[1], 1)
 	})
-	same(t, got, filled([]int{4, 2, 2, 3}, func(o []int) float32 { return x.data[x.at(o[0], int(index[2*o[1]+o[2]]), o[3])] }))
+	same(t, got, filled([]int{4, 2, 2, 3}, func(o []int) float32 { return x.Data[x.Offset(o[0], int(index[2*o[1]+o[2]]), o[3])] }))
 
 	rows := random(2, 3)
 	got = compute(t, []feed{symbolic(x, "A", "T", "3"), ints([]int64{3, 1, 0, 4}, 2, 2), fixed(rows)}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
 		return g.ScatterND(in[0], in[1], in[2])
 	})
-	want := array{x.shape, slices.Clone(x.data)}
-	copy(want.data[want.at(3, 1, 0):], rows.data[:3])
-	copy(want.data[want.at(0, 4, 0):], rows.data[3:])
+	want := array{Shape: x.Shape, Data: slices.Clone(x.Data)}
+	copy(want.Data[want.Offset(3, 1, 0):], rows.Data[:3])
+	copy(want.Data[want.Offset(0, 4, 0):], rows.Data[3:])
 	same(t, got, want)
 
 	picks := []int64{1, 0, 4, 2, 3, 3}
-	flat := array{[]int{2, 5}, x.data[:10]}
-	got = compute(t, []feed{symbolic(flat, "B", "5"), {ort.Ints(picks, 2, 3), onnx.Shape{onnx.Sym("B"), onnx.D(3)}}}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
+	flat := array{Shape: []int{2, 5}, Data: x.Data[:10]}
+	got = compute(t, []feed{symbolic(flat, "B", "5"), {Value: ort.Ints(picks, 2, 3), Shape: onnx.Shape{onnx.Sym("B"), onnx.D(3)}}}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
 		return g.GatherElements(in[0], in[1], 1)
 	})
-	same(t, got, filled([]int{2, 3}, func(o []int) float32 { return flat.data[flat.at(o[0], int(picks[3*o[0]+o[1]]))] }))
+	same(t, got, filled([]int{2, 3}, func(o []int) float32 { return flat.Data[flat.Offset(o[0], int(picks[3*o[0]+o[1]]))] }))
 }
 
 func TestMatMulBroadcasts(t *testing.T) {
@@ -184,7 +184,7 @@ func TestMatMulBroadcasts(t *testing.T) {
 	same(t, got, filled([]int{2, 3, 2, 5}, func(o []int) float32 {
 		var sum float32
 		for i := range 4 {
-			sum += a.data[a.at(0, o[1], o[2], i)] * b.data[b.at(o[0], 0, i, o[3])]
+			sum += a.Data[a.Offset(0, o[1], o[2], i)] * b.Data[b.Offset(o[0], 0, i, o[3])]
 		}
 		return sum
 	}))
@@ -195,28 +195,28 @@ func TestNorms(t *testing.T) {
 	x, scale, shift := random(2, 3, 8), random(2, 1, 8), random(2, 1, 8)
 	moments := func(b, s int) (mean, variance, square float64) {
 		for i := range 8 {
-			v := float64(x.data[x.at(b, s, i)])
+			v := float64(x.Data[x.Offset(b, s, i)])
 			mean, square = mean+v/8, square+v*v/8
 		}
 		return mean, square - mean*mean, square
 	}
 	feeds := []feed{symbolic(x, "B", "S", "8"), symbolic(scale, "B", "1", "8"), symbolic(shift, "B", "1", "8")}
 	got := compute(t, feeds, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value { return g.LayerNorm(in[0], in[1], in[2], 1e-5) })
-	same(t, got, filled(x.shape, func(o []int) float32 {
+	same(t, got, filled(x.Shape, func(o []int) float32 {
 		mean, variance, _ := moments(o[0], o[1])
-		n := (float64(x.data[x.at(o...)]) - mean) / math.Sqrt(variance+1e-5)
-		return float32(n)*scale.data[scale.at(o[0], 0, o[2])] + shift.data[shift.at(o[0], 0, o[2])]
+		n := (float64(x.Data[x.Offset(o...)]) - mean) / math.Sqrt(variance+1e-5)
+		return float32(n)*scale.Data[scale.Offset(o[0], 0, o[2])] + shift.Data[shift.Offset(o[0], 0, o[2])]
 	}))
 	got = compute(t, feeds[:1], func(g *onnx.Graph, in []*onnx.Value) *onnx.Value { return g.LayerNormPlain(in[0], 1e-6) })
-	same(t, got, filled(x.shape, func(o []int) float32 {
+	same(t, got, filled(x.Shape, func(o []int) float32 {
 		mean, variance, _ := moments(o[0], o[1])
-		return float32((float64(x.data[x.at(o...)]) - mean) / math.Sqrt(variance+1e-6))
+		return float32((float64(x.Data[x.Offset(o...)]) - mean) / math.Sqrt(variance+1e-6))
 	}))
 	gain := random(8)
 	got = compute(t, []feed{feeds[0], fixed(gain)}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value { return g.RMSNorm(in[0], in[1], 1e-6) })
-	same(t, got, filled(x.shape, func(o []int) float32 {
+	same(t, got, filled(x.Shape, func(o []int) float32 {
 		_, _, square := moments(o[0], o[1])
-		return float32(float64(x.data[x.at(o...)])/math.Sqrt(square+1e-6)) * gain.data[o[2]]
+		return float32(float64(x.Data[x.Offset(o...)])/math.Sqrt(square+1e-6)) * gain.Data[o[2]]
 	}))
 }
 

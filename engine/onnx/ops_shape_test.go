@@ -84,12 +84,12 @@ func TestShapeOperators(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			got := compute(t, []feed{c.in}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value { return c.build(g, in[0]) })
-			data, err := c.in.value.Float32s()
+			data, err := c.in.Value.Float32s()
 			if err != nil {
 				t.Fatal(err)
 			}
-			x := array{c.in.value.Shape, data}
-			same(t, got, filled(c.shape, func(o []int) float32 { return data[x.at(c.pick(o)...)] }))
+			x := array{Shape: c.in.Value.Shape, Data: data}
+			same(t, got, filled(c.shape, func(o []int) float32 { return data[x.Offset(c.pick(o)...)] }))
 		})
 	}
 }
@@ -135,7 +135,7 @@ func TestLinearResize(t *testing.T) {
 					i int
 					w float32
 				}{{h0, 1 - hw}, {h1, hw}} {
-					sum += a.w * b.w * (x.data[x.at(0, o[1], a.i, b.i, w0)]*(1-ww) + x.data[x.at(0, o[1], a.i, b.i, w1)]*ww)
+					sum += a.w * b.w * (x.Data[x.Offset(0, o[1], a.i, b.i, w0)]*(1-ww) + x.Data[x.Offset(0, o[1], a.i, b.i, w1)]*ww)
 				}
 			}
 			return sum
@@ -149,13 +149,13 @@ func TestResizeToSizesOfAnInput(t *testing.T) {
 	got := compute(t, []feed{symbolic(x, "B", "2", "H", "W"), symbolic(like, "B", "1", "P", "Q")}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
 		return g.ResizeTo(in[0], onnx.Nearest, onnx.Sym("B"), onnx.D(2), onnx.Sym("P"), onnx.Sym("Q"))
 	})
-	same(t, got, filled([]int{1, 2, 6, 9}, func(o []int) float32 { return x.data[x.at(0, o[1], o[2]*4/6, o[3]*6/9)] }))
+	same(t, got, filled([]int{1, 2, 6, 9}, func(o []int) float32 { return x.Data[x.Offset(0, o[1], o[2]*4/6, o[3]*6/9)] }))
 }
 
 func TestShapesThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	in := func(g *onnx.Graph, dims ...string) *onnx.Value {
-		return g.Input("x", dtype.F32, symbolic(array{}, dims...).shape...)
+		return g.Input("x", dtype.F32, symbolic(array{}, dims...).Shape...)
 	}
 	h := onnx.Sym("H")
 	cases := map[string]struct {
