@@ -22,6 +22,7 @@ import (
 	"comfygo/demo"
 	"comfygo/internal/apiclient"
 	"comfygo/internal/golden"
+	"comfygo/internal/measure"
 )
 
 // options are the command line.
@@ -87,10 +88,15 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.server.Stop(30*time.Second)) }()
 	for i := range o.runs {
-		w.reseed(i)
-		if err := b.measure(ctx, w); err != nil {
+		reseed(w, i)
+		out, err := measure.Prompt(ctx, b.server, w)
+		if err != nil {
 			return fmt.Errorf("run %d: %w", i+1, err)
 		}
+		if out.First == (measure.Cost{}) {
+			return fmt.Errorf("run %d: no step was seen", i+1)
+		}
+		b.runs = append(b.runs, out)
 	}
 	return b.print(out, fmt.Sprintf("%s, %dx%d, %d steps %s", name, o.width, o.height, o.steps, o.flags))
 }
@@ -129,8 +135,9 @@ func begin(ctx context.Context, binary string, flags []string) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{server: server, client: &apiclient.Client{Base: server.URL}}
-	if err := b.client.Get(ctx, "/system_stats", nil); err != nil {
+	b := &bench{server: server}
+	client := &apiclient.Client{Base: server.URL}
+	if err := client.Get(ctx, "/system_stats", nil); err != nil {
 		return nil, errors.Join(err, server.Stop(10*time.Second))
 	}
 	b.start = time.Since(began)
@@ -151,18 +158,18 @@ func (b *bench) print(out io.Writer, title string) error {
 	}
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	const mib = 1 << 20
-	fmt.Fprintf(t, "%s\n\n", title)
+	fmt.Fprintf(t, "%s\n%s\n\n", title, measure.Processor())
 	fmt.Fprintf(t, "start to first answer\t%.2f s\t%.2f CPU s\n", b.start.Seconds(), b.idle.CPU.Seconds())
 	fmt.Fprintf(t, "idle memory\t%d MiB\t\n", b.idle.RSS/mib)
 	for i, r := range b.runs {
 		fmt.Fprintf(t, "\nrun %d\t\t\n", i+1)
-		for _, n := range r.nodes {
-			fmt.Fprintf(t, "  %s\t%.3f s\t%.2f CPU s\n", n.name, n.wall.Seconds(), n.cpu.Seconds())
+		for _, n := range r.Nodes {
+			fmt.Fprintf(t, "  %s\t%.3f s\t%.2f CPU s\n", n.ID+" "+n.Class, n.Wall.Seconds(), n.CPU.Seconds())
 		}
-		fmt.Fprintf(t, "  to the first step\t%.3f s\t%.2f CPU s\n", r.first.wall.Seconds(), r.first.cpu.Seconds())
-		fmt.Fprintf(t, "  a further step\t%.3f s\t%.2f CPU s\n", r.step.wall.Seconds(), r.step.cpu.Seconds())
-		fmt.Fprintf(t, "  altogether\t%.3f s\t%.2f CPU s\n", r.all.wall.Seconds(), r.all.cpu.Seconds())
-		fmt.Fprintf(t, "  memory afterwards\t%d MiB\t\n", r.rss/mib)
+		fmt.Fprintf(t, "  to the first step\t%.3f s\t%.2f CPU s\n", r.First.Wall.Seconds(), r.First.CPU.Seconds())
+		fmt.Fprintf(t, "  a further step\t%.3f s\t%.2f CPU s\n", r.Step.Wall.Seconds(), r.Step.CPU.Seconds())
+		fmt.Fprintf(t, "  altogether\t%.3f s\t%.2f CPU s\n", r.All.Wall.Seconds(), r.All.CPU.Seconds())
+		fmt.Fprintf(t, "  memory afterwards\t%d MiB\t\n", r.RSS/mib)
 	}
 	fmt.Fprintf(t, "\npeak memory\t%d MiB\t\n", end.PeakRSS/mib)
 	return t.Flush()
