@@ -57,6 +57,8 @@ type Config struct {
 	// Watch, if set, is told when a node's calls begin; the node runs with the context that it returns, and the function that it returns
 	// is called at their end. It may be called from several goroutines.
 	Watch func(ctx context.Context, w Work) (context.Context, func(error))
+	// Limits bound prompts and what is shown of jobs.
+	Limits Limits
 	// Log may be nil.
 	Log *slog.Logger
 	// Now is the clock of the messages; nil means time.Now.

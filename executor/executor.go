@@ -14,6 +14,7 @@ import (
 type Executor struct {
 	registry *nodes.Registry
 	services nodes.Services
+	limits   Limits
 	log      *slog.Logger
 	now      func() time.Time
 
@@ -30,7 +31,7 @@ type Executor struct {
 // New makes an executor with empty caches.
 func New(c Config) *Executor {
 	e := &Executor{
-		registry: c.Registry, services: c.Services, log: c.Log, now: c.Now,
+		registry: c.Registry, services: c.Services, limits: c.Limits.withDefaults(), log: c.Log, now: c.Now,
 		config: c.Cache, enrich: c.Enrich, watch: c.Watch, cache: newCache(c.Cache), states: &stateStore{},
 	}
 	if e.registry == nil {

@@ -50,6 +50,7 @@ func (h *host) Show(value, limit float64, p *nodes.Preview) {
 
 // SendText implements nodes.Host.
 func (h *host) SendText(text string) {
+	text = newCutter(h.r.e.limits).string(text)
 	h.say(func(r *run, n *node) { r.out.send(EventText, pyjson.NewObject("node", n.id, "text", text), nil) })
 }
 

@@ -22,6 +22,7 @@ type run struct {
 	cache outputCache
 	plan  *plan
 	out   *emitter
+	cut   *cutter
 
 	executed []string
 	ran      map[string]bool
@@ -74,7 +75,8 @@ func newRun(ctx context.Context, e *Executor, job Job, sink Sink) *run {
 		ctx = InFolders(ctx, job.Folders)
 	}
 	r := &run{
-		e: e, job: job, ctx: ctx, services: e.servicesIn(job.Folders), cache: e.cache, ran: map[string]bool{}, shown: map[string]*shown{}, parts: map[string][]expansion{},
+		cut: newCutter(e.limits),
+		e:   e, job: job, ctx: ctx, services: e.servicesIn(job.Folders), cache: e.cache, ran: map[string]bool{}, shown: map[string]*shown{}, parts: map[string][]expansion{},
 		asyncs: map[string]*asyncCalls{}, crew: newCrew(), wake: make(chan string), over: make(chan struct{}), success: true,
 	}
 	r.out = &emitter{sink: sink, now: e.now}
@@ -229,7 +231,8 @@ func (r *run) report(n *node, p *problem, known []string) {
 		return
 	}
 	r.e.log.Error("running a node failed", "prompt", r.job.ID, "node", n.id, "class", n.class.Name, "error", p.err)
-	data.Set("exception_message", p.err.Error()+"\n").Set("exception_type", nodes.ExceptionType(p.err)).Set("traceback", trace(p.err))
+	cut := newCutter(r.e.limits)
+	data.Set("exception_message", cut.string(p.err.Error())+"\n").Set("exception_type", nodes.ExceptionType(p.err)).Set("traceback", cut.value(trace(p.err)))
 	data.Set("current_inputs", p.inputs).Set("current_outputs", known)
 	r.out.status("execution_error", data, false)
 }

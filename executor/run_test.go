@@ -354,8 +354,8 @@ func TestValidationStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("gone"))
 	v, err := ex.Validate(ctx, "p", parse(t, `{"1":{"class_type":"ConfSink","inputs":{"value":1}}}`), nil)
-	if err != nil || v.OK {
-		t.Errorf("accepted: %+v %v", v, err)
+	if err == nil || err.Error() != "gone" || v.OK {
+		t.Errorf("verdict %+v, error %v, want the context's cause", v, err)
 	}
 }
 

@@ -29,7 +29,7 @@ func (r *run) step(n *node) (step, *problem) {
 	how, err := r.work(n, inputs)
 	if err != nil {
 		r.addHidden(n, inputs)
-		p := &problem{err: err, inputs: shownInputs(inputs)}
+		p := &problem{err: err, inputs: newCutter(r.e.limits).object(shownInputs(inputs))}
 		p.interrupted = r.ctx.Err() != nil // whatever became of it in the node
 		return stepFailed, p
 	}
@@ -140,6 +140,7 @@ func (r *run) display(n *node, ui *pyjson.Object) {
 	if r.e.enrich != nil {
 		ui = r.e.enrich(r.ctx, ui)
 	}
+	ui = r.cut.object(ui)
 	meta := pyjson.NewObject("node_id", n.id, "display_node", n.display, "parent_node", n.parentID(), "real_node_id", n.realID())
 	r.show(n.id, &shown{output: ui, meta: meta})
 	r.out.toClient("executed", pyjson.NewObject("node", n.id, "display_node", n.display, "output", ui, "prompt_id", r.job.ID))
@@ -149,8 +150,9 @@ func (r *run) display(n *node, ui *pyjson.Object) {
 func (r *run) resend(n *node, e *entry) {
 	var output any
 	if e.ui != nil {
-		r.show(n.id, e.ui)
-		output = e.ui.output
+		ui := &shown{output: r.cut.object(e.ui.output), meta: e.ui.meta}
+		r.show(n.id, ui)
+		output = ui.output
 	}
 	r.out.toClient("executed", pyjson.NewObject("node", n.id, "display_node", n.display, "output", output, "prompt_id", r.job.ID))
 }
@@ -166,6 +168,6 @@ func (r *run) blocked(n *node, b *nodes.Blocker) *nodes.Blocker {
 
 func (r *run) tellBlocked(n *node, b *nodes.Blocker) {
 	r.out.send("execution_error", pyjson.NewObject("prompt_id", r.job.ID, "node_id", n.id, "node_type", n.class.Name, "executed", append([]string{}, r.executed...),
-		"exception_message", "Execution Blocked: "+*b.Message, "exception_type", "ExecutionBlocked", "traceback", []any{}, "current_inputs", []any{},
+		"exception_message", "Execution Blocked: "+newCutter(r.e.limits).string(*b.Message), "exception_type", "ExecutionBlocked", "traceback", []any{}, "current_inputs", []any{},
 		"current_outputs", []any{}), nil)
 }

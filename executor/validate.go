@@ -17,6 +17,10 @@ func (e *Executor) Validate(ctx context.Context, id string, prompt Prompt, targe
 	if prompt == nil {
 		return Verdict{}, badPrompt("it is no object")
 	}
+	if n := prompt.Len(); n > e.limits.Nodes {
+		details := fmt.Sprintf("%d nodes are over the limit of %d: send the workflow in parts", n, e.limits.Nodes)
+		return Verdict{Error: problemObject("too_many_nodes", "Prompt has too many nodes", details, pyjson.NewObject()), NodeErrors: pyjson.NewObject()}, nil
+	}
 	if err := checkShape(prompt); err != nil {
 		return Verdict{}, err
 	}
@@ -31,8 +35,12 @@ func (e *Executor) Validate(ctx context.Context, id string, prompt Prompt, targe
 		return Verdict{Error: problemObject("prompt_no_outputs", "Prompt has no outputs", "", pyjson.NewObject()), NodeErrors: pyjson.NewObject()}, nil
 	}
 	services := e.servicesIn(FoldersOf(ctx))
-	v := &validation{ctx: ctx, e: e, id: id, prompt: prompt, env: nodes.Env{Folders: services.Folders}, services: services, done: map[string]*checked{}, onPath: map[string]bool{}, errors: pyjson.NewObject()}
-	return v.outputs(outputs), nil
+	v := &validation{ctx: ctx, e: e, id: id, prompt: prompt, env: nodes.Env{Folders: services.Folders}, services: services, done: map[string]*checked{}, onPath: map[string]int{}, errors: pyjson.NewObject()}
+	verdict := v.outputs(outputs)
+	if ctx.Err() != nil { // nobody waits for the verdict, which is not complete
+		return Verdict{}, context.Cause(ctx)
+	}
+	return verdict, nil
 }
 
 // checkShape refuses what upstream fails on before it validates.
@@ -56,40 +64,57 @@ func problemObject(typ, message, details string, extra *pyjson.Object) *pyjson.O
 
 // findOutputs lists the output nodes that are asked for; problem is set when a class is missing.
 func (e *Executor) findOutputs(ctx context.Context, prompt Prompt, targets any) (outputs []string, problem *pyjson.Object, err error) {
+	wanted, err := targeted(targets)
+	if err != nil {
+		wanted = nil // told when there is an output node
+	}
 	for id, data := range prompt.All() {
 		n := data.(*pyjson.Object)
 		class, there := n.Get("class_type")
 		name, isText := class.(string)
 		known, ok := e.registry.Get(name)
 		if !there || !isText || !ok {
-			problem, err = missingClass(ctx, id, n, class, there)
+			problem, err := missingClass(ctx, id, n, class, there)
 			return nil, problem, err
 		}
-		if known.OutputNode {
-			wanted, err := targeted(targets, id)
-			if err != nil {
-				return nil, nil, err
-			}
-			if wanted {
-				outputs = append(outputs, id)
-			}
+		if !known.OutputNode {
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if wanted(id) {
+			outputs = append(outputs, id)
 		}
 	}
 	return outputs, nil, nil
 }
 
-func targeted(targets any, id string) (bool, error) {
+// mostTargetText bounds partial_execution_targets that is a text, in which each node's id is looked for as in Python.
+const mostTargetText = 4 << 10
+
+// targeted returns whether an output node is asked for, by its id.
+func targeted(targets any) (func(id string) bool, error) {
 	switch t := targets.(type) {
 	case nil:
-		return true, nil
+		return func(string) bool { return true }, nil
 	case []any:
-		return contains(t, id), nil
+		ids := make(map[string]bool, len(t))
+		for _, v := range t {
+			if id, ok := v.(string); ok {
+				ids[id] = true
+			}
+		}
+		return func(id string) bool { return ids[id] }, nil
 	case string:
-		return strings.Contains(t, id), nil
+		if len(t) > mostTargetText {
+			return nil, badPrompt("partial_execution_targets is a text of %d bytes, more than %d: send a list", len(t), mostTargetText)
+		}
+		return func(id string) bool { return strings.Contains(t, id) }, nil
 	case *pyjson.Object:
-		return t.Has(id), nil
+		return t.Has, nil
 	}
-	return false, badPrompt("partial_execution_targets is no list")
+	return nil, badPrompt("partial_execution_targets is no list")
 }
 
 // validation is one run of Validate.
@@ -102,10 +127,13 @@ type validation struct {
 	// services are what the validators of classes reach.
 	services nodes.Services
 	done     map[string]*checked
-	bad      []string // of done, those with reasons of their own
-	blames   int      // entries of dependent_outputs so far
-	path     []string // the nodes being checked, each needed by the one before
-	onPath   map[string]bool
+	bad      []string       // of done, those with reasons of their own
+	told     int            // how many of bad are in errors
+	blames   int            // entries of dependent_outputs so far
+	marks    int            // nodes marked as members of cycles so far
+	work     int            // nodes looked at for cycles and dependent outputs so far; bounded, which tests look at
+	path     []string       // the nodes being checked, each needed by the one before
+	onPath   map[string]int // their places in path
 	errors   *pyjson.Object
 }
 
@@ -119,9 +147,7 @@ type checked struct {
 func (c *checked) faulty() bool { return c != nil && !c.ok && len(c.reasons) > 0 }
 
 func (v *validation) record(id string, c *checked) {
-	if old := v.done[id]; !c.faulty() && old.faulty() {
-		v.bad = slices.DeleteFunc(v.bad, func(b string) bool { return b == id })
-	} else if c.faulty() && !old.faulty() {
+	if c.faulty() && !v.done[id].faulty() { // never the other way: reasons are only added to
 		v.bad = append(v.bad, id)
 	}
 	v.done[id] = c
@@ -132,6 +158,9 @@ func (v *validation) outputs(ids []string) Verdict {
 	var good []string
 	var lines []string
 	for _, id := range ids {
+		if v.ctx.Err() != nil {
+			break
+		}
 		c, err := v.node(id)
 		if err != nil {
 			c = &checked{reasons: []any{problemObject("exception_during_validation", "Exception when validating node", err.Error(),
@@ -158,23 +187,29 @@ func (v *validation) outputs(ids []string) Verdict {
 }
 
 // mostBlames bounds the dependent outputs that are listed: a prompt of n broken outputs would have n² of them.
-const mostBlames = 1_000_000
+const mostBlames = 500_000
 
-// blame notes an output as depending on every node with errors found so far.
+// blame notes an output as depending on every node with errors found so far; beyond mostBlames only on those found since the last.
 func (v *validation) blame(output string) {
-	for _, id := range v.bad {
+	from := 0
+	if v.blames >= mostBlames {
+		from = v.told
+	}
+	v.work += len(v.bad) - from
+	for i, id := range v.bad[from:] {
 		o := v.errors.Object(id)
 		if o == nil {
 			class, _ := v.prompt.Object(id).Get("class_type")
 			o = pyjson.NewObject("errors", v.done[id].reasons, "dependent_outputs", []any{}, "class_type", class)
 			v.errors.Set(id, o)
-		} else if v.blames >= mostBlames {
+		} else if v.blames >= mostBlames && from+i < v.told {
 			continue
 		}
 		v.blames++
 		list, _ := o.Get("dependent_outputs")
 		o.Set("dependent_outputs", append(list.([]any), output))
 	}
+	v.told = len(v.bad)
 }
 
 // deepest is how many nodes may need each other in a row. Upstream ends a few below Python's 1000 calls, in the same words.
@@ -185,9 +220,12 @@ func (v *validation) node(id string) (*checked, error) {
 	if c, ok := v.done[id]; ok {
 		return c, nil
 	}
-	if v.onPath[id] {
-		v.cycle(append(slices.Clone(v.path[slices.Index(v.path, id):]), id))
-		return v.done[id], nil
+	if at, on := v.onPath[id]; on {
+		v.cycle(at)
+		if c := v.done[id]; c != nil {
+			return c, nil
+		}
+		return &checked{}, nil
 	}
 	if err := v.ctx.Err(); err != nil {
 		return nil, context.Cause(v.ctx)
@@ -202,7 +240,8 @@ func (v *validation) node(id string) (*checked, error) {
 	}
 	class, _ := v.e.registry.Get(data.String("class_type"))
 	n := &nodeCheck{v: v, id: id, class: class, inputs: inputs, types: map[string]string{}, ok: true}
-	v.path, v.onPath[id] = append(v.path, id), true
+	v.onPath[id] = len(v.path)
+	v.path = append(v.path, id)
 	defer func() {
 		v.path = v.path[:len(v.path)-1]
 		delete(v.onPath, id)
@@ -225,17 +264,28 @@ func (v *validation) node(id string) (*checked, error) {
 	return c, nil
 }
 
-// Cycles longer than longCycle, which upstream does not follow to their end, are told by their first shownOfCycle nodes.
+// Cycles longer than longCycle, which upstream does not follow to their end, are told by their first shownOfCycle nodes. Beyond
+// mostMarks nodes marked in all, only the node that closes a cycle is: cycles may share nearly all of their nodes.
 const (
 	longCycle    = 1000
 	shownOfCycle = 50
+	mostMarks    = 500_000
 )
 
-// cycle marks every node of a cycle; path begins and ends with the same node.
-func (v *validation) cycle(path []string) {
-	members, shown := path[:len(path)-1], path
-	if len(path) > longCycle {
-		shown = path[:shownOfCycle]
+// cycle marks every node of the cycle that the node at the end of the path closes by needing the one at from.
+func (v *validation) cycle(from int) {
+	members := v.path[from:]
+	if v.marks >= mostMarks { // one is enough then
+		members = members[len(members)-1:]
+		if v.done[members[0]].faulty() {
+			return
+		}
+	}
+	v.marks += len(members)
+	v.work += len(members)
+	shown := append(slices.Clone(members), members[0])
+	if len(shown) > longCycle {
+		shown = shown[:shownOfCycle]
 	}
 	steps := make([]string, len(shown))
 	for i, id := range shown {
