@@ -9,6 +9,7 @@ import (
 type entry struct {
 	outputs [][]any
 	ui      *shown
+	bytes   *float64 // what outputs take; nil before bytesOf
 }
 
 // list returns the values of an output, counted from the end when slot is negative. A nil entry has none.

@@ -10,6 +10,7 @@ import (
 
 	"comfygo/engine"
 	"comfygo/engine/tensor"
+	"comfygo/nodes"
 )
 
 const (
@@ -174,8 +175,16 @@ func (c *ramCache) release(target int64, active bool, smallest float64) {
 // sized is implemented by values that know their size in host memory.
 type sized interface{ MemoryBytes() int64 }
 
-// bytesOf adds up the host memory that a result holds.
+// bytesOf adds up the host memory that a result holds. It is measured once: what is large may be a tree of small values.
 func bytesOf(e *entry) float64 {
+	if e.bytes == nil {
+		total := measure(e)
+		e.bytes = &total
+	}
+	return *e.bytes
+}
+
+func measure(e *entry) float64 {
 	total := 0.0
 	for _, list := range e.outputs {
 		for _, v := range list {
@@ -206,7 +215,7 @@ func valueBytes(v any) int64 {
 		}
 		return n
 	}
-	return 0
+	return nodes.TextBytes(v)
 }
 
 func tensorBytes(t *tensor.Tensor) int64 {

@@ -119,6 +119,7 @@ func (c *caller) once(ctx context.Context, index int, values *pyjson.Object, f m
 		call.Host = c.host()
 	}
 	nctx := nodes.NewContext(ctx, call)
+	defer nctx.Release()
 	node, err := c.class.Bind(values, nctx.Hidden)
 	if err != nil {
 		return nil, err

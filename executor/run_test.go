@@ -71,6 +71,9 @@ func (n *misbehaving) Run(ctx *nodes.Context) (nodes.Result, error) {
 	case "ui":
 		return nodes.WithUI("text", "no list"), nil
 	}
+	if len(n.How) > 10_000 {
+		return nodes.Result{}, fmt.Errorf("too long: %s", n.How)
+	}
 	return nodes.Out(int64(1)), nil
 }
 

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"fmt"
 	"math"
 
 	"comfygo/internal/pyjson"
@@ -127,7 +128,26 @@ func runNode(node nodes.Node, ctx *nodes.Context) (any, error) {
 	if err != nil {
 		return r, err
 	}
+	if err := charge(ctx, r.Values); err != nil {
+		return nil, err
+	}
 	return ctx.WithWarnings(r), nil
+}
+
+// Texts, lists and JSON values of so many bytes are charged to the job; spare is what has to be left beside them.
+const (
+	chargedFrom = 1 << 20
+	spare       = 2 << 20
+)
+
+// charge fails when the texts, lists and JSON values that a node gives have used up the memory: they are kept until the job
+// ends and longer, and a node that reserved nothing for them must not get around the limit.
+func charge(ctx *nodes.Context, values []any) error {
+	n := nodes.TextBytes(values)
+	if n < chargedFrom {
+		return nil
+	}
+	return ctx.Reserve(fmt.Sprintf("anything beside the results of node %s, texts and lists of %d bytes", ctx.ID, n), spare)
 }
 
 // linked returns the list that a link delivers.

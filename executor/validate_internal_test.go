@@ -128,8 +128,13 @@ func TestTargets(t *testing.T) {
 		want    bool
 		err     bool
 	}{
-		{nil, "1", true, false}, {[]any{"2", int64(1), "1"}, "1", true, false}, {[]any{int64(1)}, "1", false, false}, {"212", "1", true, false},
-		{strings.Repeat("1", mostTargetText+1), "1", false, true}, {pyjson.NewObject("1", nil), "1", true, false}, {int64(1), "1", false, true},
+		{nil, "1", true, false},
+		{[]any{"2", int64(1), "1"}, "1", true, false},
+		{[]any{int64(1)}, "1", false, false},
+		{"212", "1", true, false},
+		{strings.Repeat("1", mostTargetText+1), "1", false, true},
+		{pyjson.NewObject("1", nil), "1", true, false},
+		{int64(1), "1", false, true},
 	} {
 		wanted, err := targeted(c.targets)
 		if (err != nil) != c.err || err == nil && wanted(c.id) != c.want {

@@ -37,6 +37,7 @@ type runState struct {
 	graphs  int
 
 	warnings warnings
+	reserved []func() // what ends the reservations of memory
 }
 
 // Host is what the executor does for a running node.

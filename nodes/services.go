@@ -12,6 +12,8 @@ type Services struct {
 	Folders *folders.Folders
 	// Engine loads and runs models.
 	Engine *engine.Runtime
+	// Memory is the budget that large allocations are taken from; nil has no bound.
+	Memory Memory
 	// Metadata is false when pictures must not carry the prompt (--disable-metadata).
 	Metadata bool
 	// Preview says how the work of samplers is shown.

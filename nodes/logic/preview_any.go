@@ -23,7 +23,13 @@ func (*PreviewAny) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node.
-func (n *PreviewAny) Run(*nodes.Context) (nodes.Result, error) {
+func (n *PreviewAny) Run(ctx *nodes.Context) (nodes.Result, error) {
+	if _, isText := n.Source.(string); !isText { // written out, a value takes a few times its size, and buffers grow by doubling
+		const copies = 6
+		if err := ctx.Reserve("a value written as text", copies*nodes.TextBytes(n.Source)); err != nil {
+			return nodes.Result{}, err
+		}
+	}
 	text := describe(n.Source)
 	return nodes.Out(text).AddUI("text", []any{text}), nil
 }

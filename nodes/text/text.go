@@ -1,6 +1,7 @@
 package text
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -29,11 +30,12 @@ func spec(name, title string, outputs []nodes.Output, aliases ...string) nodes.S
 // longest bounds the texts that nodes make, in bytes: a chain that doubles its text would end the process.
 const longest = 256 << 20
 
-func fits(length int) error {
+// reserve sets memory aside for a text of length bytes that is about to be made, with room for copies of it on the way.
+func reserve(ctx *nodes.Context, length, copies int) error {
 	if length > longest {
 		return nodes.Errorf("MemoryError", "making a text: %d bytes are more than %d", length, longest)
 	}
-	return nil
+	return ctx.Reserve(fmt.Sprintf("a text of %d bytes", length), int64(length)*int64(copies))
 }
 
 // StringConcatenate joins two texts.
@@ -50,8 +52,8 @@ func (*StringConcatenate) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node.
-func (n *StringConcatenate) Run(*nodes.Context) (nodes.Result, error) {
-	if err := fits(len(n.A) + len(n.Delimiter) + len(n.B)); err != nil {
+func (n *StringConcatenate) Run(ctx *nodes.Context) (nodes.Result, error) {
+	if err := reserve(ctx, len(n.A)+len(n.Delimiter)+len(n.B), 1); err != nil {
 		return nodes.Result{}, err
 	}
 	return nodes.Out(n.A + n.Delimiter + n.B), nil
@@ -71,15 +73,30 @@ func (*StringSubstring) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *StringSubstring) Run(*nodes.Context) (nodes.Result, error) {
-	runes := []rune(n.String)
+	length := utf8.RuneCountInString(n.String)
 	place := func(i int) int {
 		if i < 0 {
-			i += len(runes)
+			i += length
 		}
-		return min(max(i, 0), len(runes))
+		return min(max(i, 0), length)
 	}
 	from, to := place(n.Start), place(n.End)
-	return nodes.Out(string(runes[from:max(from, to)])), nil
+	if from >= to {
+		return nodes.Out(""), nil
+	}
+	start := byteOf(n.String, from)
+	return nodes.Out(n.String[start : start+byteOf(n.String[start:], to-from)]), nil
+}
+
+// byteOf is the place in bytes of a text's i-th character; its length when it has no more.
+func byteOf(s string, i int) int {
+	for at := range s {
+		if i == 0 {
+			return at
+		}
+		i--
+	}
+	return len(s)
 }
 
 // StringLength counts the characters of a text.
@@ -97,6 +114,10 @@ func (n *StringLength) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(utf8.RuneCountInString(n.String)), nil
 }
 
+// caseCopies is how many times a text is in memory while its cases are changed, the result included: converters grow their
+// buffers by doubling.
+const caseCopies = 4
+
 // CaseConverter writes a text in other cases.
 type CaseConverter struct {
 	String string `in:"string" multiline:"true"`
@@ -109,7 +130,10 @@ func (*CaseConverter) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node.
-func (n *CaseConverter) Run(*nodes.Context) (nodes.Result, error) {
+func (n *CaseConverter) Run(ctx *nodes.Context) (nodes.Result, error) {
+	if err := reserve(ctx, len(n.String), caseCopies); err != nil {
+		return nodes.Result{}, err
+	}
 	change := map[string]func(string) string{"UPPERCASE": upper, "lowercase": lower, "Capitalize": capitalize, "Title Case": title}[n.Mode]
 	if change == nil {
 		return nodes.Out(n.String), nil
@@ -153,11 +177,13 @@ func (*StringReplace) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node.
-func (n *StringReplace) Run(*nodes.Context) (nodes.Result, error) {
+func (n *StringReplace) Run(ctx *nodes.Context) (nodes.Result, error) {
+	length := len(n.String)
 	if more := len(n.Replace) - len(n.Find); more > 0 {
-		if err := fits(len(n.String) + strings.Count(n.String, n.Find)*more); err != nil {
-			return nodes.Result{}, err
-		}
+		length += strings.Count(n.String, n.Find) * more
+	}
+	if err := reserve(ctx, length, 1); err != nil {
+		return nodes.Result{}, err
 	}
 	return nodes.Out(strings.ReplaceAll(n.String, n.Find, n.Replace)), nil
 }
@@ -175,7 +201,10 @@ func (*StringContains) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node.
-func (n *StringContains) Run(*nodes.Context) (nodes.Result, error) {
+func (n *StringContains) Run(ctx *nodes.Context) (nodes.Result, error) {
+	if err := reserveFolded(ctx, n.CaseSensitive, n.String, n.Substring); err != nil {
+		return nodes.Result{}, err
+	}
 	return nodes.Out(strings.Contains(folded(n.String, n.CaseSensitive), folded(n.Substring, n.CaseSensitive))), nil
 }
 
@@ -193,7 +222,10 @@ func (*StringCompare) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node.
-func (n *StringCompare) Run(*nodes.Context) (nodes.Result, error) {
+func (n *StringCompare) Run(ctx *nodes.Context) (nodes.Result, error) {
+	if err := reserveFolded(ctx, n.CaseSensitive, n.A, n.B); err != nil {
+		return nodes.Result{}, err
+	}
 	a, b := folded(n.A, n.CaseSensitive), folded(n.B, n.CaseSensitive)
 	switch n.Mode {
 	case "Starts With":
@@ -202,6 +234,18 @@ func (n *StringCompare) Run(*nodes.Context) (nodes.Result, error) {
 		return nodes.Out(strings.HasSuffix(a, b)), nil
 	}
 	return nodes.Out(a == b), nil
+}
+
+// reserveFolded is reserve for what folded makes of texts.
+func reserveFolded(ctx *nodes.Context, sensitive bool, texts ...string) error {
+	if sensitive {
+		return nil
+	}
+	length := 0
+	for _, s := range texts {
+		length += len(s)
+	}
+	return ctx.Reserve("texts in lower case", int64(length)*caseCopies)
 }
 
 func folded(s string, sensitive bool) string {

@@ -2,7 +2,9 @@ package text_test
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -97,6 +99,45 @@ func TestTextsThatGrow(t *testing.T) {
 	} {
 		if _, err := n.Run(nil); err == nil || !strings.Contains(err.Error(), "making a text") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// shortMemory grants so many bytes in all.
+type shortMemory struct{ left, held int64 }
+
+func (m *shortMemory) Reserve(_ context.Context, what string, bytes int64) (func(), error) {
+	if bytes > m.left-m.held {
+		return nil, fmt.Errorf("allocating %s: it needs %d bytes, %d are free", what, bytes, m.left-m.held)
+	}
+	m.held += bytes
+	return func() { m.held -= bytes }, nil
+}
+
+// TestTextsAreCharged runs the nodes that make texts with room for all but one byte of what they take.
+func TestTextsAreCharged(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 1000)
+	for name, c := range map[string]struct {
+		node nodes.Node
+		need int64
+	}{
+		"concatenated": {&text.StringConcatenate{A: long, B: long, Delimiter: ","}, 2001},
+		"replaced":     {&text.StringReplace{String: long, Find: "x", Replace: "yz"}, 2000},
+		"upper case":   {&text.CaseConverter{String: long, Mode: "UPPERCASE"}, 4000},
+		"contains":     {&text.StringContains{String: long, Substring: "x"}, 4004},
+		"compares":     {&text.StringCompare{A: long, B: long, Mode: "Equal"}, 8000},
+	} {
+		for short := range int64(2) {
+			m := &shortMemory{left: c.need - short}
+			ctx := nodes.TestContext(t.Context(), nodes.Services{Memory: m})
+			_, err := c.node.Run(ctx)
+			if (err != nil) != (short == 1) {
+				t.Errorf("%s with %d bytes: %v", name, m.left, err)
+			}
+			if ctx.Release(); m.held != 0 {
+				t.Errorf("%s: %d bytes are still reserved", name, m.held)
+			}
 		}
 	}
 }

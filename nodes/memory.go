@@ -1,0 +1,75 @@
+package nodes
+
+import (
+	"context"
+
+	"comfygo/internal/pyjson"
+)
+
+// Memory is the process's budget of memory, which --max-memory bounds.
+type Memory interface {
+	// Reserve sets bytes aside until release is called. It may wait for others to release theirs, and fails when that would
+	// not do. what describes them for the error's message.
+	Reserve(ctx context.Context, what string, bytes int64) (release func(), err error)
+}
+
+// Reserve sets memory aside for what this call is about to allocate, and fails when there is not enough. It is given back at
+// the end of the call: by then the memory is taken, and counts as such. what describes it, such as "a text of 3 bytes".
+func (c *Context) Reserve(what string, bytes int64) error {
+	if c.Memory == nil {
+		return nil
+	}
+	release, err := c.Memory.Reserve(c, what, bytes)
+	if err != nil {
+		return err
+	}
+	c.run.reserved = append(c.run.reserved, release)
+	return nil
+}
+
+// Release gives back what the call reserved. The executor calls it when the call has ended.
+func (c *Context) Release() {
+	for _, release := range c.run.reserved {
+		release()
+	}
+	c.run.reserved = nil
+}
+
+// Sizes of values in memory, in bytes, beside their content: a member of a list, and of an object with its key's header.
+const (
+	elementSize = 16
+	memberSize  = 64
+)
+
+// TextBytes is about how much memory texts, numbers, lists and JSON values take; 0 for what is none of these.
+func TextBytes(v any) int64 {
+	switch v := v.(type) {
+	case string:
+		return int64(len(v))
+	case []byte:
+		return int64(len(v))
+	case []string:
+		n := int64(0)
+		for _, s := range v {
+			n += elementSize + int64(len(s))
+		}
+		return n
+	case List:
+		return TextBytes([]any(v))
+	case []any:
+		n := int64(0)
+		for _, e := range v {
+			n += elementSize + TextBytes(e)
+		}
+		return n
+	case *pyjson.Object:
+		n := int64(0)
+		if v != nil {
+			for key, e := range v.All() {
+				n += memberSize + int64(len(key)) + TextBytes(e)
+			}
+		}
+		return n
+	}
+	return 0
+}
