@@ -12,15 +12,27 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// PredictWithCUDAGraph runs the graph that is written for a card on the processor, where ONNX Runtime computes narrow
-// types in float32 between the operators: what can be checked of it without a card.
+// PredictWithCUDAGraph runs the graph that is written for a GPU on the CPU, where ONNX Runtime computes float16 in float32
+// between the operators: what can be checked of it without a GPU. The CPU has no bfloat16 kernels at all, so that such a
+// graph is run with float32 in its place.
 func PredictWithCUDAGraph(ctx context.Context, m *Model, compute dtype.DType, x *tensor.Tensor, t []float32, cond *tensor.Tensor) (*tensor.Tensor, error) {
 	if _, err := m.rt.library(); err != nil {
 		return nil, err
 	}
-	target := nn.Target{CUDA: true, Compute: compute}
+	target, err := nn.TargetFor(nn.TargetOptions{CUDA: true, Compute: compute, MapWeights: true})
+	if err != nil {
+		return nil, err
+	}
 	n, err := m.rt.makeNetwork(ctx, m.file, "unet for cuda", ort.Device{}, func() (*onnx.Graph, error) {
-		return models.UNetGraph(m.file.found.UNetScope(), m.cfg, target, true)
+		g, err := models.UNetGraph(m.file.found.UNetScope(), m.cfg, target, true)
+		if err == nil && compute == dtype.BF16 {
+			g.Retype(dtype.BF16, dtype.F32, func(source any) any {
+				layout := source.(nn.Layout)
+				layout.DType = dtype.F32
+				return layout
+			})
+		}
+		return g, err
 	})
 	if err != nil {
 		return nil, err

@@ -220,6 +220,21 @@ func TestNorms(t *testing.T) {
 	}))
 }
 
+func TestRMSNormWithoutScale(t *testing.T) {
+	t.Parallel()
+	x := random(2, 3, 8)
+	got := compute(t, []feed{symbolic(x, "B", "S", "C")}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value { return g.RMSNorm(in[0], nil, 1e-6) })
+	same(t, compute(t, []feed{symbolic(x, "B", "S", "8")}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value { return g.RMSNorm(in[0], nil, 1e-6) }), got)
+	same(t, got, filled(x.Shape, func(o []int) float32 {
+		square := 0.0
+		for i := range 8 {
+			v := float64(x.At(o[0], o[1], i))
+			square += v * v / 8
+		}
+		return float32(float64(x.At(o...)) / math.Sqrt(square+1e-6))
+	}))
+}
+
 func TestOpsetFollowsTheOperators(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {

@@ -25,15 +25,32 @@ func (g *Graph) LayerNorm(x, scale, bias *Value, eps float32) *Value {
 
 // LayerNormPlain is LayerNorm without learned values.
 func (g *Graph) LayerNormPlain(x *Value, eps float32) *Value {
-	return g.LayerNorm(x, g.Cast(g.Floats([]float32{1}, 1), x.DType), nil, eps)
+	return g.LayerNorm(x, g.ones(x), nil, eps)
+}
+
+// ones is the scale of a norm that has none. As wide as the last axis it takes ONNX Runtime's fast path on the CPU; one
+// number that broadcasts was 3.5 times slower there and serves where the width is not known.
+func (g *Graph) ones(x *Value) *Value {
+	n := 1
+	const widest = 1 << 16
+	if d := x.Dim(-1); d.Known() && d.N <= widest {
+		n = d.N
+	}
+	one := make([]float32, n)
+	for i := range one {
+		one[i] = 1
+	}
+	return g.Cast(g.Floats(one, n), x.DType)
 }
 
 // rmsOpset is the version in which RMSNormalization and RotaryEmbedding appeared.
 const rmsOpset = 23
 
-// RMSNorm divides x by the root of the mean square over its last axis and multiplies by scale, which broadcasts to x
-// ([C], or [1] for none).
+// RMSNorm divides x by the root of the mean square over its last axis and multiplies by scale [C], nil for none.
 func (g *Graph) RMSNorm(x, scale *Value, eps float32) *Value {
+	if scale == nil {
+		scale = g.ones(x)
+	}
 	if scale.DType != x.DType || !g.broadcastShapes("RMSNormalization", x.Shape, scale.Shape).Equal(x.Shape) {
 		g.fail("RMSNormalization", "scale %s%v does not fit %s%v", scale.DType, scale.Shape, x.DType, x.Shape)
 	}

@@ -2,6 +2,7 @@ package onnx_test
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -141,6 +142,35 @@ func TestLinearResize(t *testing.T) {
 			return sum
 		}))
 	}
+}
+
+func TestCubicResize(t *testing.T) {
+	t.Parallel()
+	const a = -0.75
+	x := random(1, 1, 4, 5)
+	// weight is the cubic convolution kernel at a distance.
+	weight := func(d float64) float64 {
+		switch d = math.Abs(d); {
+		case d <= 1:
+			return ((a+2)*d-(a+3))*d*d + 1
+		case d < 2:
+			return ((a*d-5*a)*d+8*a)*d - 4*a
+		}
+		return 0
+	}
+	got := compute(t, []feed{symbolic(x, "B", "1", "H", "W")}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
+		return g.Upscale(in[0], onnx.Cubic, 1, 1, 2, 3)
+	})
+	same(t, got, filled([]int{1, 1, 8, 15}, func(o []int) float32 {
+		h, w := (float64(o[2])+0.5)/2-0.5, (float64(o[3])+0.5)/3-0.5
+		sum := 0.0
+		for i := int(math.Floor(h)) - 1; i <= int(math.Floor(h))+2; i++ {
+			for j := int(math.Floor(w)) - 1; j <= int(math.Floor(w))+2; j++ {
+				sum += weight(h-float64(i)) * weight(w-float64(j)) * float64(x.At(0, 0, max(0, min(i, 3)), max(0, min(j, 4))))
+			}
+		}
+		return float32(sum)
+	}))
 }
 
 func TestResizeToSizesOfAnInput(t *testing.T) {

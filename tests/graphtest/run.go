@@ -65,7 +65,7 @@ func Ints(data []int64, shape ...int) Feed {
 }
 
 // Compute builds a graph over the inputs, named in0, in1, …, runs it on the CPU and returns its result. Weights are made
-// from their nn.Layout. The shape that was inferred for the result must be the one that comes out.
+// from their nn.Source. The shape that was inferred for the result must be the one that comes out.
 func Compute(t *testing.T, feeds []Feed, build func(g *onnx.Graph, in []*onnx.Value) *onnx.Value) Array {
 	t.Helper()
 	var inferred onnx.Shape
@@ -113,12 +113,12 @@ func run(t *testing.T, g *onnx.Graph, inputs map[string]ort.Value) ort.Value {
 		t.Fatal(err)
 	}
 	model, err := g.Marshal(func(in onnx.Initializer) (onnx.Placement, error) {
-		layout, ok := in.Source.(nn.Layout)
+		source, ok := in.Source.(nn.Source)
 		if !ok {
 			return onnx.Placement{}, fmt.Errorf("its source is a %T", in.Source)
 		}
-		data := make([]byte, layout.Size())
-		for _, task := range layout.Tasks(data, nn.Kernels{}) {
+		data := make([]byte, source.Size())
+		for _, task := range source.Tasks(data, nn.Kernels{}) {
 			if err := task(); err != nil {
 				return onnx.Placement{}, err
 			}
