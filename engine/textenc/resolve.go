@@ -4,13 +4,14 @@ import "comfygo/engine/tokenizer"
 
 // Row is one row of tokens as a network's first layer reads it.
 type Row struct {
-	// IDs are the token numbers; at the places in Vectors the number is 0 and means nothing.
+	// IDs are the token ids; at the positions in Vectors the id is 0 and means nothing.
 	IDs []int64
-	// Vectors holds the embedded vectors by their place in the row.
+	// Vectors holds the embedding vectors by their position in the row.
 	Vectors map[int][]float32
-	// Mask is 1 up to and including the first end mark and at embedded vectors, 0 behind it.
+	// Mask is 1 up to and including the first end token and at embedding vectors, 0 behind it and at padding on the left.
+	// For a network without an end token it is 0 from the first padding token on.
 	Mask []int64
-	// Last is the place of the token that the pooled output is read at: the number of ones in Mask, less one.
+	// Last is the position of the token that the pooled output is read at: the number of ones in Mask, less one.
 	Last int
 	// Dropped counts the vectors left out because their width is not the network's.
 	Dropped int
@@ -20,19 +21,17 @@ type Row struct {
 // padding token added at the end for it. Upstream: SDClipModel.process_tokens.
 func Resolve(tokens []tokenizer.Token, width int, empty Empty) Row {
 	r := Row{IDs: make([]int64, 0, len(tokens)), Mask: make([]int64, 0, len(tokens))}
-	ended, ones := false, 0
+	ones := 0
 	add := func(id int64, mask int64) {
 		r.IDs = append(r.IDs, id)
 		r.Mask = append(r.Mask, mask)
 		ones += int(mask)
 	}
-	for _, t := range tokens {
+	m := masker{empty: empty}
+	for i, t := range tokens {
 		switch {
-		case t.Embedding == nil && ended:
-			add(int64(t.ID), 0)
 		case t.Embedding == nil:
-			add(int64(t.ID), 1)
-			ended = t.ID == empty.End
+			add(int64(t.ID), m.next(t.ID, i == 0))
 		case len(t.Embedding) != width:
 			r.Dropped++
 		default:
@@ -48,4 +47,29 @@ func Resolve(tokens []tokenizer.Token, width int, empty Empty) Row {
 	}
 	r.Last = max(ones-1, 0)
 	return r
+}
+
+// masker tells which tokens of a row count.
+type masker struct {
+	empty       Empty
+	left, ended bool // inside padding on the left; behind the end
+}
+
+func (m *masker) next(id int32, first bool) int64 {
+	m.left = first && id == m.empty.Pad || m.left && id == m.empty.Pad
+	if m.left || m.ended {
+		return 0
+	}
+	end := m.empty.End
+	if end == tokenizer.None {
+		end = m.empty.Pad
+	}
+	if id != end {
+		return 1
+	}
+	m.ended = true
+	if m.empty.End == tokenizer.None {
+		return 0
+	}
+	return 1
 }

@@ -1,6 +1,6 @@
-// Package textenc holds what surrounds a text model's network: prompt weights, chunks and embedded vectors.
+// Package textenc holds what surrounds a text encoder's network: prompt weights, chunks, masks and embedding vectors.
 //
-// It knows tokens and tensors. It knows no model and no runtime: the network is an Encoder that the caller brings.
+// It knows tokens, tensors and weights. It knows no model and no runtime: the network is what the caller brings.
 package textenc
 
 import (
@@ -19,7 +19,7 @@ type Encoder interface {
 	Forward(ctx context.Context, rows [][]tokenizer.Token) (cond, pooled *tensor.Tensor, err error)
 }
 
-// Empty are the marks that an empty prompt of a text model consists of.
+// Empty are the special tokens that an empty prompt of a text encoder consists of. Start and End may be tokenizer.None.
 type Empty struct {
 	Start, End, Pad int32
 }
@@ -30,7 +30,11 @@ var CLIPL = Empty{Start: tokenizer.CLIPStart, End: tokenizer.CLIPEnd, Pad: token
 // row returns the empty prompt at a length of n tokens.
 func (e Empty) row(n int) []tokenizer.Token {
 	row := make([]tokenizer.Token, 0, n)
-	row = append(row, tokenizer.Token{ID: e.Start, Weight: 1}, tokenizer.Token{ID: e.End, Weight: 1})
+	for _, id := range [2]int32{e.Start, e.End} {
+		if id != tokenizer.None {
+			row = append(row, tokenizer.Token{ID: id, Weight: 1})
+		}
+	}
 	for len(row) < n {
 		row = append(row, tokenizer.Token{ID: e.Pad, Weight: 1})
 	}
@@ -87,17 +91,17 @@ func hasWeights(tokens tokenizer.Tokens) bool {
 }
 
 // applyWeights moves each weighted token's vector along the line from the empty prompt's vector, which is the last row
-// of out, in place.
+// of out, in place. Upstream counts tokens along the second axis, also where that is the layers.
 func applyWeights(out *tensor.Tensor, tokens tokenizer.Tokens) {
-	width := out.Dim(2)
+	size := tensor.Count(out.Shape[2:])
 	last := out.Index(out.Dim(0) - 1)
 	for k, chunk := range tokens {
 		row := out.Index(k)
-		for j, t := range chunk {
+		for j, t := range chunk[:min(len(chunk), out.Dim(1))] {
 			if t.Weight == 1 {
 				continue
 			}
-			z, e, w := row.Data[j*width:(j+1)*width], last.Data[j*width:(j+1)*width], float32(t.Weight)
+			z, e, w := row.Data[j*size:(j+1)*size], last.Data[j*size:(j+1)*size], float32(t.Weight)
 			for i := range z {
 				z[i] = float32((z[i]-e[i])*w) + e[i]
 			}
