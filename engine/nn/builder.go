@@ -17,6 +17,10 @@ import (
 type Builder struct {
 	*onnx.Graph
 	Target Target
+	// Adapters, when set, change the weights of Linear, Conv2d and UpsampleConv.
+	Adapters Adapters
+
+	strengths map[string]*onnx.Value // factors of branches that are in the graph
 }
 
 // Const returns a rank-0 constant of the compute type.

@@ -18,16 +18,42 @@ func (b *Builder) Conv2d(s *weights.Scope, x *onnx.Value, out, kernel int, w onn
 func (b *Builder) Conv2dAdd(s *weights.Scope, x, residual *onnx.Value, out, kernel int, w onnx.Window) *onnx.Value {
 	b.At(s.Prefix())
 	in := x.Dim(1).N
-	r := s.Weight("weight", out, in, kernel, kernel)
+	shape := []int{out, in, kernel, kernel}
+	r := s.Weight("weight", shape...)
 	bias := s.Optional("bias", out)
+	return b.conv(r, bias, b.branches(s, 0, shape), x, residual, w)
+}
+
+// conv writes the convolution of x with weight r, its bias, its branches and a residual, each of which may be absent, in
+// the form that suits the target and the number of channels.
+func (b *Builder) conv(r, bias *weights.Ref, rs []Branch, x, residual *onnx.Value, w onnx.Window) *onnx.Value {
+	in := x.Dim(1).N
 	if b.blocks(in) || b.direct(in) {
-		return b.convBlocked(r, bias, x, residual, w)
+		return b.convBlocked(r, bias, rs, x, residual, w)
 	}
 	y := b.Conv(x, b.convWeight(r, x), b.optional(bias), 1, w)
+	for _, c := range b.convBranches(r.Name, rs, r.Entry.Shape, 0) {
+		y = b.Add(y, b.branchConv(c, x, w))
+	}
 	if residual != nil {
 		y = b.Add(y, residual)
 	}
 	return y
+}
+
+// branchConv writes a branch as plain convolutions of x; w is the geometry of the weight.
+func (b *Builder) branchConv(c convBranch, x *onnx.Value, w onnx.Window) *onnx.Value {
+	e := b.exact()
+	conv := func(r *weights.Ref, x *onnx.Value, w onnx.Window) *onnx.Value {
+		return e.Conv(x, e.convWeight(r, x), nil, 1, w)
+	}
+	var h *onnx.Value
+	if c.second == nil {
+		h = conv(c.first, x, w)
+	} else {
+		h = conv(c.second, conv(c.first, x, pointwise()), w)
+	}
+	return conv(c.up, b.Mul(h, c.strength), pointwise())
 }
 
 // blocks reports that a convolution with this many input channels runs in the blocked form.
@@ -48,31 +74,53 @@ func (b *Builder) convWeight(r *weights.Ref, x *onnx.Value) *onnx.Value {
 // convBlocked writes the convolution in ONNX Runtime's blocked CPU layout. Emitting that layout here, with weights
 // that the engine has reordered itself, spares the copies of all weights that the runtime's own rewriting keeps
 // alive side by side while a session is made.
-func (b *Builder) convBlocked(r, bias *weights.Ref, x, residual *onnx.Value, w onnx.Window) *onnx.Value {
-	t := b.Target
-	shape := append([]int(nil), r.Entry.Shape...)
-	out := shape[0]
-	shape[0] = roundUp(out, t.Block)
-	input := func() onnx.Blocked { return b.ReorderInput(x) }
-	if b.direct(shape[1]) {
-		input = func() onnx.Blocked { return b.AsBlocked(x) }
-	}
-	var wv *onnx.Value
-	if t.Lean && inGraph(r.Entry.DType) && shape[0] == out && !b.direct(shape[1]) {
-		wv = b.WidenBlocked(b.weight(r.Name, r.Entry.DType, shape, Layout{Entry: r.Entry, Form: Plain, DType: r.Entry.DType}), x, t.Block)
+func (b *Builder) convBlocked(r, bias *weights.Ref, rs []Branch, x, residual *onnx.Value, w onnx.Window) *onnx.Value {
+	out, in := r.Entry.Shape[0], r.Entry.Shape[1]
+	var xb onnx.Blocked
+	if b.direct(in) {
+		xb = b.AsBlocked(x)
 	} else {
-		wv = b.weight(r.Name+".blocked", t.Compute, shape, Layout{Entry: r.Entry, Form: Blocked, DType: t.Compute, Block: t.Block})
+		xb = b.ReorderInput(x)
 	}
 	var sum *onnx.Blocked
-	if residual != nil && shape[0] == out {
+	if residual != nil && out%b.Target.Block == 0 {
 		s := b.ReorderInput(residual)
 		sum, residual = &s, nil
 	}
-	y := b.ReorderOutput(b.ConvBlocked(input(), wv, b.paddedBias(bias), sum, w), out)
+	for _, c := range b.convBranches(r.Name, rs, r.Entry.Shape, b.Target.Block) {
+		s := b.branchBlocked(c, xb, x, sum, w)
+		sum = &s
+	}
+	y := b.ReorderOutput(b.ConvBlocked(xb, b.blockedWeight(r, x), b.paddedBias(bias), sum, w), out)
 	if residual != nil {
 		y = b.Add(y, residual)
 	}
 	return y
+}
+
+// branchBlocked writes a branch as blocked convolutions of xb, which is x in the form that they read, and adds sum.
+func (b *Builder) branchBlocked(c convBranch, xb onnx.Blocked, x *onnx.Value, sum *onnx.Blocked, w onnx.Window) onnx.Blocked {
+	e := b.exact()
+	var h onnx.Blocked
+	if c.second == nil {
+		h = e.ConvBlocked(xb, e.blockedWeight(c.first, x), nil, nil, w)
+	} else {
+		h = e.ConvBlocked(xb, e.blockedWeight(c.first, x), nil, nil, pointwise())
+		h = e.ConvBlocked(h, e.blockedWeight(c.second, x), nil, nil, w)
+	}
+	return e.ConvBlocked(b.ScaleBlocked(h, c.strength), e.blockedWeight(c.up, x), nil, sum, pointwise())
+}
+
+// blockedWeight declares the weight of a blocked convolution, whose output channels are filled up to a multiple of the
+// block. x is what it is used with.
+func (b *Builder) blockedWeight(r *weights.Ref, x *onnx.Value) *onnx.Value {
+	t := b.Target
+	shape := append([]int(nil), r.Entry.Shape...)
+	shape[0] = roundUp(shape[0], t.Block)
+	if t.Lean && inGraph(r.Entry.DType) && shape[0] == r.Entry.Shape[0] && !b.direct(shape[1]) {
+		return b.WidenBlocked(b.weight(r.Name, r.Entry.DType, shape, Layout{Entry: r.Entry, Form: Plain, DType: r.Entry.DType}), x, t.Block)
+	}
+	return b.weight(r.Name+".blocked", t.Compute, shape, Layout{Entry: r.Entry, Form: Blocked, DType: t.Compute, Block: t.Block})
 }
 
 func (b *Builder) paddedBias(bias *weights.Ref) *onnx.Value {
@@ -89,16 +137,33 @@ func (b *Builder) paddedBias(bias *weights.Ref) *onnx.Value {
 
 // UpsampleConv is nearest upsampling by two followed by the 3x3 convolution of scope s that keeps the channels.
 //
-// Each of the four output phases sees only a 2x2 neighbourhood of the small picture, with the taps that fall on the
+// Each of the four output phases sees only a 2x2 neighbourhood of the small image, with the taps that fall on the
 // same pixel summed beforehand: 4/9 of the multiplications of the direct form.
 func (b *Builder) UpsampleConv(s *weights.Scope, x *onnx.Value, out int) *onnx.Value {
-	b.At(s.Prefix())
-	in := x.Dim(1).N
 	if b.Target.CUDA || b.Target.Lean {
 		return b.Conv2d(s, b.UpsampleNearest(x, 2), out, 3, onnx.Pad1())
 	}
-	r := s.Weight("weight", out, in, 3, 3)
-	bias := b.optional(s.Optional("bias", out))
+	b.At(s.Prefix())
+	shape := []int{out, x.Dim(1).N, 3, 3}
+	r := s.Weight("weight", shape...)
+	y := b.phases(r, s.Optional("bias", out), x)
+	e := b.exact()
+	for _, c := range b.convBranches(r.Name, b.branches(s, 0, shape), shape, b.Target.Block) {
+		h := x
+		if c.second == nil {
+			h = e.phases(c.first, nil, h)
+		} else { // a pointwise convolution is the same before and after nearest upsampling
+			h = e.phases(c.second, nil, e.conv(c.first, nil, nil, h, nil, pointwise()))
+		}
+		y = e.conv(c.up, nil, nil, b.Mul(h, c.strength), y, pointwise())
+	}
+	return y
+}
+
+// phases writes UpsampleConv with weight r and the optional bias.
+func (b *Builder) phases(r, biasRef *weights.Ref, x *onnx.Value) *onnx.Value {
+	out, in := r.Entry.Shape[0], r.Entry.Shape[1]
+	bias := b.optional(biasRef)
 	block := 0
 	if b.blocks(in) && out%b.Target.Block == 0 {
 		block = b.Target.Block

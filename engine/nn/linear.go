@@ -14,11 +14,38 @@ func (b *Builder) Linear(s *weights.Scope, x *onnx.Value, out int) *onnx.Value {
 	if len(s.Shape("weight")) == 4 {
 		dims = []int{out, in, 1, 1}
 	}
-	y := b.matmul(x, s.Weight("weight", dims...), out, in)
-	if bias := b.optional(s.Optional("bias", out)); bias != nil {
-		y = b.Add(y, bias)
+	return b.linear(s, s.Weight("weight", dims...), s.Optional("bias", out), x, 0, out)
+}
+
+// LinearRows is Linear with rows [from, from+out) of a weight and bias of total rows, such as the query part of a fused
+// query-key-value projection.
+func (b *Builder) LinearRows(s *weights.Scope, x *onnx.Value, total, from, out int) *onnx.Value {
+	b.At(s.Prefix())
+	r, bias := s.Weight("weight", total, x.Dim(-1).N), s.Optional("bias", total)
+	return b.linear(s, b.rows(r, from, out), b.rows(bias, from, out), x, from, out)
+}
+
+// rows returns a part of a weight that may be nil or missing.
+func (b *Builder) rows(r *weights.Ref, from, n int) *weights.Ref {
+	if r == nil || r.Missing() {
+		return r
 	}
-	return y
+	e, err := r.Entry.Rows(from, n)
+	if err != nil {
+		panic(&onnx.BuildError{Graph: b.Name, Scope: b.Scope(), Op: "LinearRows", Message: err.Error()})
+	}
+	return &weights.Ref{Name: e.Name, Entry: e}
+}
+
+// linear applies r, which are the rows of the weight of scope s from row from on, with its bias and the branches of the
+// adapters.
+func (b *Builder) linear(s *weights.Scope, r, bias *weights.Ref, x *onnx.Value, from, out int) *onnx.Value {
+	in := x.Dim(-1).N
+	y := b.matmul(x, r, out, in)
+	if bias != nil {
+		y = b.Add(y, b.small(bias))
+	}
+	return b.linearBranches(r.Name, b.branches(s, from, []int{out, in}), x, y, out, in)
 }
 
 // matmul multiplies the last axis of x by the transpose of weight r [out,in].

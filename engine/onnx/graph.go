@@ -139,6 +139,9 @@ func (g *Graph) Fail(op, format string, a ...any) { g.fail(op, format, a...) }
 // At sets the place that errors and node names refer to, such as "input_blocks.1.0".
 func (g *Graph) At(scope string) { g.scope = scope }
 
+// Scope returns the place that At was given last.
+func (g *Graph) Scope() string { return g.scope }
+
 // Input declares a graph input.
 func (g *Graph) Input(name string, t dtype.DType, shape ...Dim) *Value {
 	v := &Value{Name: name, DType: t, Shape: shape}

@@ -93,6 +93,14 @@ func (g *Graph) ConvBlocked(x Blocked, weight, bias *Value, sum *Blocked, w Wind
 	return Blocked{g.op(DomainNchwc, "Conv", x.v.DType, g.convShape("ConvBlocked", x.v, i, o, kh, kw, 1, w), in, w.attrs(kh, kw, 1)...)}
 }
 
+// ScaleBlocked multiplies a blocked value by factor, which has one element.
+func (g *Graph) ScaleBlocked(x Blocked, factor *Value) Blocked {
+	if !factor.Shape.Size().Is(1) || factor.Rank() > 1 {
+		g.fail("ScaleBlocked", "factor %v has more than one element", factor.Shape)
+	}
+	return Blocked{g.Mul(x.v, factor)}
+}
+
 // Widen turns a float16 or bfloat16 weight into float32 when it is needed: after only orders the execution, so that
 // the wide copy lives no longer than its use. An engine operator (domain comfygo).
 func (g *Graph) Widen(weight, after *Value) *Value {

@@ -15,6 +15,8 @@ import (
 type Computation struct {
 	// Op names the computation together with all of its parameters: with the same parts it gives the same elements.
 	Op string
+	// DType is the element type that holds the results exactly; Invalid stands for float32.
+	DType dtype.DType
 	// Parts are the entries that are read; there is at least one, and they may come from several files.
 	Parts []Entry
 	// Read computes len(dst) elements, in row-major order, from index from on. Both are within the entry. It may be called
@@ -28,12 +30,15 @@ type computation struct {
 	read  func(dst []float32, from int) error
 }
 
-// Compute returns a float32 entry whose elements are computed while they are read, such as a weight that an adapter
+// Compute returns an entry whose elements are computed while they are read, such as a weight that an adapter
 // changes. It has no bytes of its own (Data is nil); File is that of the first part.
 func Compute(name string, shape []int, c Computation) Entry {
-	e := Entry{Name: name, DType: dtype.F32, TypeName: dtype.F32.String(), Shape: shape, File: c.Parts[0].File, Offset: -1}
+	e := Entry{Name: name, DType: c.DType, Shape: shape, File: c.Parts[0].File, Offset: -1}
+	if e.DType == dtype.Invalid {
+		e.DType = dtype.F32
+	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%s%v", c.Op, shape)
+	fmt.Fprintf(h, "%s%s%v", c.Op, e.DType, shape)
 	e.computed = &computation{read: c.Read}
 	for _, p := range c.Parts {
 		fmt.Fprintf(h, "\x00%s", p.Key())
@@ -94,7 +99,7 @@ func (e Entry) Rows(from, n int) (Entry, error) {
 	name := fmt.Sprintf("%s[%d:%d]", e.Name, from, from+n)
 	if e.computed != nil {
 		whole := e
-		return Compute(name, shape, Computation{Op: fmt.Sprintf("rows %d", from), Parts: []Entry{e}, Read: func(dst []float32, at int) error {
+		return Compute(name, shape, Computation{Op: fmt.Sprintf("rows %d", from), DType: e.DType, Parts: []Entry{e}, Read: func(dst []float32, at int) error {
 			return Range(dst, whole, from*size+at)
 		}}), nil
 	}
@@ -118,7 +123,7 @@ func (e Entry) Transpose() (Entry, error) {
 		return Entry{}, fmt.Errorf("transposing %v of %s: %w", e, e.File, err)
 	}
 	n, k := e.Shape[0], e.Shape[1]
-	return Compute(e.Name+".T", []int{k, n}, Computation{Op: "transpose", Parts: []Entry{e}, Read: func(dst []float32, from int) error {
+	return Compute(e.Name+".T", []int{k, n}, Computation{Op: "transpose", DType: e.DType, Parts: []Entry{e}, Read: func(dst []float32, from int) error {
 		if len(dst) == 0 {
 			return nil
 		}
@@ -154,7 +159,7 @@ func (e Entry) Place(rows, cols, row, col int) (Entry, error) {
 		return e.Reshape(rows, cols)
 	}
 	op := fmt.Sprintf("place %d %d", row, col)
-	return Compute(e.Name, []int{rows, cols}, Computation{Op: op, Parts: []Entry{e}, Read: func(dst []float32, from int) error {
+	return Compute(e.Name, []int{rows, cols}, Computation{Op: op, DType: e.DType, Parts: []Entry{e}, Read: func(dst []float32, from int) error {
 		return eachRow(dst, from, cols, func(r, c int, part []float32) error {
 			clear(part)
 			lo, hi := max(c, col), min(c+len(part), col+k)
@@ -219,5 +224,15 @@ func Concat(axis int, es ...Entry) (Entry, error) {
 			return nil
 		})
 	}
-	return Compute(strings.Join(names, "+"), shape, Computation{Op: fmt.Sprintf("concat %d", axis), Parts: es, Read: read}), nil
+	return Compute(strings.Join(names, "+"), shape, Computation{Op: fmt.Sprintf("concat %d", axis), DType: common(es), Parts: es, Read: read}), nil
+}
+
+// common returns the element type of all entries, Invalid when they differ.
+func common(es []Entry) dtype.DType {
+	for _, e := range es {
+		if e.DType != es[0].DType {
+			return dtype.Invalid
+		}
+	}
+	return es[0].DType
 }

@@ -1,0 +1,253 @@
+package patch
+
+import (
+	"errors"
+	"fmt"
+
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+)
+
+// Adapter is a change of one weight as a file states it.
+type Adapter interface {
+	// Form is the name of the method, such as "LoRA" or "LoHa".
+	Form() string
+	// Entries lists the tensors of the file that the change is made of.
+	Entries() []weights.Entry
+	// Check tells whether the change fits a weight, or rows of one, of the given shape.
+	Check(shape []int) error
+}
+
+// ErrNotAvailable is wrapped by the error for an adapter whose method is read but cannot be computed.
+var ErrNotAvailable = errors.New("not available yet")
+
+// LowRank is a change Scale·Up·Down, or Scale·Up·Mid·Down for a convolution whose kernel is in the middle.
+type LowRank struct {
+	// Up is [out,rank] and Down [rank,in] or [rank,in,k,k], both with any number of axes of size one behind.
+	Up, Down weights.Entry
+	// Mid, when set, is [rank,rank,k,k]; Down is [rank,in,1,1] then.
+	Mid *weights.Entry
+	// Alpha, when set, is divided by the rank to give the scale; otherwise the scale is 1.
+	Alpha *float64
+	// DoraScale, when set, are the magnitudes of the changed weight (DoRA).
+	DoraScale *weights.Entry
+	// Reshape, when set, is the larger shape that the weight is padded to.
+	Reshape []int
+}
+
+// Form implements Adapter.
+func (a *LowRank) Form() string {
+	switch {
+	case a.DoraScale != nil:
+		return "DoRA"
+	case a.Reshape != nil:
+		return "LoRA with a reshaped weight"
+	}
+	return "LoRA"
+}
+
+// Entries implements Adapter.
+func (a *LowRank) Entries() []weights.Entry {
+	return append(present(a.Mid, a.DoraScale), a.Up, a.Down)
+}
+
+// Rank returns the number of rows of Down.
+func (a *LowRank) Rank() int { return a.Down.Shape[0] }
+
+// Scale returns what the product is multiplied by: alpha/rank, or 1.
+func (a *LowRank) Scale() float64 {
+	if a.Alpha == nil {
+		return 1
+	}
+	return *a.Alpha / float64(a.Rank())
+}
+
+// plain reports that the change is just added to the weight.
+func (a *LowRank) plain() bool { return a.DoraScale == nil && a.Reshape == nil }
+
+// agree tells whether the factors fit each other.
+func (a *LowRank) agree() error {
+	if len(a.Up.Shape) < 2 || len(a.Down.Shape) < 2 || a.Up.Count() == 0 || a.Down.Count() == 0 {
+		return fmt.Errorf("up %v and down %v: wanted at least two axes each, none of size zero", a.Up, a.Down)
+	}
+	rank := a.Rank()
+	if a.Up.Count()/a.Up.Shape[0] != rank {
+		return fmt.Errorf("up %v and down %v: the ranks differ", a.Up, a.Down)
+	}
+	if m := a.Mid; m != nil && (len(m.Shape) < 3 || m.Shape[0] != rank || m.Shape[1] != rank || m.Count() == 0) {
+		return fmt.Errorf("mid %v does not go between up and down of rank %d", m, rank)
+	}
+	return nil
+}
+
+// Check implements Adapter.
+func (a *LowRank) Check(shape []int) error {
+	if a.Reshape != nil {
+		return nil
+	}
+	if len(shape) < 2 {
+		return misfit(a, shape)
+	}
+	cols := tensor.Count(shape[1:])
+	have := a.Down.Count() / a.Rank()
+	if a.Mid != nil {
+		have *= tensor.Count(a.Mid.Shape[2:])
+	}
+	if a.Up.Shape[0] != shape[0] || have != cols || a.Mid != nil && !equal(a.Mid.Shape[2:], shape[2:]) {
+		return misfit(a, shape)
+	}
+	return nil
+}
+
+// Diff is a full change that is added to the weight.
+type Diff struct{ Delta weights.Entry }
+
+// Form implements Adapter.
+func (*Diff) Form() string { return "full difference" }
+
+// Entries implements Adapter.
+func (a *Diff) Entries() []weights.Entry { return []weights.Entry{a.Delta} }
+
+// Check implements Adapter.
+func (a *Diff) Check(shape []int) error {
+	if !equal(a.Delta.Shape, shape) {
+		return misfit(a, shape)
+	}
+	return nil
+}
+
+// Set replaces the weight, whatever the strength is.
+type Set struct{ Value weights.Entry }
+
+// Form implements Adapter.
+func (*Set) Form() string { return "replacement" }
+
+// Entries implements Adapter.
+func (a *Set) Entries() []weights.Entry { return []weights.Entry{a.Value} }
+
+// Check implements Adapter.
+func (a *Set) Check(shape []int) error {
+	if !equal(a.Value.Shape, shape) {
+		return misfit(a, shape)
+	}
+	return nil
+}
+
+// LoHa is the element-wise product of two low-rank matrices, W1A·W1B and W2A·W2B, or of two tensors in Tucker form.
+type LoHa struct {
+	W1A, W1B, W2A, W2B weights.Entry
+	T1, T2, DoraScale  *weights.Entry
+	Alpha              *float64
+}
+
+// Form implements Adapter.
+func (*LoHa) Form() string { return "LoHa" }
+
+// Entries implements Adapter.
+func (a *LoHa) Entries() []weights.Entry {
+	return append(present(a.T1, a.T2, a.DoraScale), a.W1A, a.W1B, a.W2A, a.W2B)
+}
+
+// Check implements Adapter.
+func (a *LoHa) Check([]int) error { return nil }
+
+// LoKr is the Kronecker product of W1 and W2, each given whole or as a product of two factors.
+type LoKr struct {
+	W1, W2, W1A, W1B, W2A, W2B, T2, DoraScale *weights.Entry
+	Alpha                                     *float64
+}
+
+// Form implements Adapter.
+func (*LoKr) Form() string { return "LoKr" }
+
+// Entries implements Adapter.
+func (a *LoKr) Entries() []weights.Entry {
+	return present(a.W1, a.W2, a.W1A, a.W1B, a.W2A, a.W2B, a.T2, a.DoraScale)
+}
+
+// Check implements Adapter.
+func (a *LoKr) Check([]int) error { return nil }
+
+// GLoRA changes a weight by a product with it and a product beside it.
+type GLoRA struct {
+	A1, A2, B1, B2 weights.Entry
+	DoraScale      *weights.Entry
+	Alpha          *float64
+}
+
+// Form implements Adapter.
+func (*GLoRA) Form() string { return "GLoRA" }
+
+// Entries implements Adapter.
+func (a *GLoRA) Entries() []weights.Entry {
+	return append(present(a.DoraScale), a.A1, a.A2, a.B1, a.B2)
+}
+
+// Check implements Adapter.
+func (a *GLoRA) Check([]int) error { return nil }
+
+// OFT rotates blocks of a weight's rows by orthogonal matrices; with four axes Blocks are those of BOFT.
+type OFT struct {
+	Blocks             weights.Entry
+	Rescale, DoraScale *weights.Entry
+	Alpha              *float64
+}
+
+// Form implements Adapter.
+func (a *OFT) Form() string {
+	if len(a.Blocks.Shape) == 4 {
+		return "BOFT"
+	}
+	return "OFT"
+}
+
+// Entries implements Adapter.
+func (a *OFT) Entries() []weights.Entry { return append(present(a.Rescale, a.DoraScale), a.Blocks) }
+
+// Check implements Adapter.
+func (a *OFT) Check([]int) error { return nil }
+
+var (
+	_ Adapter = (*LowRank)(nil)
+	_ Adapter = (*Diff)(nil)
+	_ Adapter = (*Set)(nil)
+	_ Adapter = (*LoHa)(nil)
+	_ Adapter = (*LoKr)(nil)
+	_ Adapter = (*GLoRA)(nil)
+	_ Adapter = (*OFT)(nil)
+)
+
+// present lists the entries that are there.
+func present(es ...*weights.Entry) []weights.Entry {
+	var out []weights.Entry
+	for _, e := range es {
+		if e != nil {
+			out = append(out, *e)
+		}
+	}
+	return out
+}
+
+func misfit(a Adapter, shape []int) error {
+	return fmt.Errorf("%s of %v does not fit a weight of shape %v", a.Form(), a.Entries(), shape)
+}
+
+// equal compares shapes, axes of size one at the end aside.
+func equal(a, b []int) bool {
+	trim := func(s []int) []int {
+		for len(s) > 0 && s[len(s)-1] == 1 {
+			s = s[:len(s)-1]
+		}
+		return s
+	}
+	a, b = trim(a), trim(b)
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

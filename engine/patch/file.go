@@ -1,0 +1,123 @@
+package patch
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"comfygo/engine/weights"
+)
+
+// ErrNoMatch is wrapped by the error for a file of which nothing belongs to the model.
+var ErrNoMatch = errors.New("made for another model")
+
+// File holds the adapters of one file that belong to a model. It is not changed after it was made.
+type File struct {
+	path    string
+	patches []Patch
+	skipped []string
+}
+
+// Patch is one change of a model.
+type Patch struct {
+	Target  Target
+	Adapter Adapter
+}
+
+// Read matches the adapters in src with a model: keys says what the names in src stand for, and shape returns the shape of
+// the model's weight of that key, nil when it has none. What the model has no use for is left out and listed by Skipped.
+//
+// The error wraps ErrNoMatch when no adapter belongs to the model, or when more than a tenth of those whose names do have
+// the shapes of another one.
+func Read(src weights.Source, keys *KeyMap, shape func(key string) []int) (*File, error) {
+	layers, stray := grouped(src)
+	f := &File{path: src.Path()}
+	known := map[string]*layer{}
+	for _, l := range layers {
+		if _, ok := keys.Lookup(l.name); ok {
+			known[l.name] = l
+		} else {
+			f.skipped = append(f.skipped, l.name)
+		}
+	}
+	if len(layers) == 0 {
+		return nil, fmt.Errorf("reading %s: none of its %d tensors is a part of a LoRA or another known adapter", f.path, len(src.Names()))
+	}
+	if len(known) == 0 {
+		return nil, fmt.Errorf("reading %s: %w: no layer of the model is called %s", f.path, ErrNoMatch, describe(f.skipped, 4))
+	}
+	var broken, misfits []string
+	at := map[Target]int{}
+	for name, t := range keys.All() {
+		l := known[name]
+		if l == nil {
+			continue
+		}
+		changes, err := l.changes()
+		if err != nil {
+			broken = append(broken, fmt.Sprintf("layer %s: %v", name, err))
+			continue
+		}
+		for _, c := range changes {
+			target := t
+			if c.bias {
+				target = t.bias()
+			}
+			if err := fits(c.adapter, target, shape); err != nil {
+				misfits = append(misfits, err.Error())
+				continue
+			}
+			if i, twice := at[target]; twice {
+				f.patches[i].Adapter = c.adapter
+				continue
+			}
+			at[target] = len(f.patches)
+			f.patches = append(f.patches, Patch{target, c.adapter})
+		}
+	}
+	if len(broken) > 0 {
+		return nil, fmt.Errorf("reading %s: %s", f.path, several(broken))
+	}
+	if all := len(misfits) + len(f.patches); len(f.patches) == 0 || len(misfits)*10 > all {
+		return nil, fmt.Errorf("reading %s: %w: %d of %d adapters do not fit: %s", f.path, ErrNoMatch, len(misfits), all, several(misfits))
+	}
+	f.skipped = append(append(f.skipped, misfits...), stray...)
+	return f, nil
+}
+
+// fits tells whether an adapter fits its target.
+func fits(a Adapter, t Target, shapeOf func(key string) []int) error {
+	shape := shapeOf(t.Key)
+	if shape == nil {
+		return fmt.Errorf("%s: the model has no such weight", t.Key)
+	}
+	if t.Rows > 0 {
+		if len(shape) == 0 || t.From < 0 || t.From+t.Rows > shape[0] {
+			return fmt.Errorf("%s: rows %d to %d of a weight of shape %v", t.Key, t.From, t.From+t.Rows, shape)
+		}
+		shape = append([]int{t.Rows}, shape[1:]...)
+	}
+	if err := a.Check(shape); err != nil {
+		return fmt.Errorf("%s: %w", t.Key, err)
+	}
+	return nil
+}
+
+// several joins the first three of many messages.
+func several(msgs []string) string {
+	const most = 3
+	if len(msgs) <= most {
+		return strings.Join(msgs, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(msgs[:most], "; "), len(msgs)-most)
+}
+
+// Path is the file that the adapters were read from.
+func (f *File) Path() string { return f.path }
+
+// Patches lists the changes. The slice must not be changed.
+func (f *File) Patches() []Patch { return f.patches }
+
+// Skipped describes what the model has no use for: layers that it does not have and tensors of unknown meaning, by their
+// names in the file, and adapters of another shape than the weight. It is for the log.
+func (f *File) Skipped() []string { return f.skipped }

@@ -1,0 +1,256 @@
+package patch
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"slices"
+	"strings"
+	"sync"
+
+	"comfygo/engine/nn"
+	"comfygo/engine/weights"
+)
+
+// Stack is a list of adapter files with strengths, applied to a model one after the other. The zero value is empty; a Stack
+// is not changed after it was made.
+type Stack struct{ layers []stacked }
+
+type stacked struct {
+	file     *File
+	strength float64
+}
+
+// With returns the stack with one more file.
+func (s Stack) With(f *File, strength float64) Stack {
+	return Stack{append(s.layers[:len(s.layers):len(s.layers)], stacked{f, strength})}
+}
+
+// Len returns the number of files.
+func (s Stack) Len() int { return len(s.layers) }
+
+// Part returns what the stack changes in one part of a model: the weights whose keys start with prefix, which ends in a
+// dot. It is nil when it changes nothing there.
+func (s Stack) Part(prefix string) *Part {
+	p := &Part{branches: map[string][]nn.Branch{}, baked: map[string][]applied{}}
+	byKey := map[string][]applied{}
+	slot := map[int]int{} // of a file's strength, by the file's place in the stack
+	place := map[string][]int{}
+	for i, l := range s.layers {
+		for _, c := range l.file.patches {
+			if key, ok := strings.CutPrefix(c.Target.Key, prefix); ok {
+				byKey[key] = append(byKey[key], applied{c, l.strength})
+				place[key] = append(place[key], i)
+			}
+		}
+	}
+	if len(byKey) == 0 {
+		return nil
+	}
+	keys := make([]string, 0, len(byKey))
+	for k := range byKey {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		for i, a := range byKey[k] {
+			r, ok := a.Adapter.(*LowRank)
+			if !ok || !r.plain() || a.Target.Baked || overwritten(byKey[k]) {
+				p.baked[k] = append(p.baked[k], a)
+				continue
+			}
+			at := place[k][i]
+			if _, ok := slot[at]; !ok {
+				slot[at] = len(p.strengths)
+				p.strengths = append(p.strengths, float32(a.strength))
+			}
+			branch, err := r.branch(a.Target, slot[at])
+			if err != nil { // Read has checked the shapes
+				p.err = fmt.Errorf("applying the LoRA %s to %s: %w", s.layers[at].file.path, a.Target.Key, err)
+			}
+			p.branches[k] = append(p.branches[k], branch)
+		}
+	}
+	p.digest = p.sum(keys)
+	return p
+}
+
+// overwritten reports that a patch depends on what the patches before it made of the weight: all of them have to be
+// computed in their order then.
+func overwritten(as []applied) bool {
+	return slices.ContainsFunc(as, func(a applied) bool {
+		r, ok := a.Adapter.(*LowRank)
+		_, diff := a.Adapter.(*Diff)
+		return !diff && (!ok || !r.plain())
+	})
+}
+
+// branch returns the change as nn computes it beside the weight.
+func (a *LowRank) branch(t Target, slot int) (nn.Branch, error) {
+	rank := a.Rank()
+	up, err := a.Up.Reshape(a.Up.Shape[0], rank)
+	if err == nil && t.SwapHalves {
+		var first, second weights.Entry
+		half := up.Shape[0] / 2
+		if first, err = up.Rows(0, half); err == nil {
+			second, err = up.Rows(half, up.Shape[0]-half)
+		}
+		if err == nil {
+			up, err = weights.Concat(0, second, first)
+		}
+	}
+	return nn.Branch{Up: up, Row: t.From, Mid: a.Mid, Down: a.Down, Scale: float32(a.Scale()), Strength: slot}, err
+}
+
+// Part is what a Stack changes in one part of a model. It is not changed after it was made.
+type Part struct {
+	branches  map[string][]nn.Branch
+	strengths []float32
+	baked     map[string][]applied
+	digest    string
+	err       error
+}
+
+// Digest identifies the changes: their weights, and the strengths of those that are not branches. Equal digests give equal
+// graphs; the strengths of branches are inputs.
+func (p *Part) Digest() string {
+	if p == nil {
+		return ""
+	}
+	return p.digest
+}
+
+func (p *Part) sum(keys []string) string {
+	h := sha256.New()
+	for _, k := range keys {
+		fmt.Fprintf(h, "%q", k)
+		for _, b := range p.branches[k] {
+			fmt.Fprintf(h, "branch %d %g %d", b.Row, b.Scale, b.Strength)
+			entries(h, b.Up, b.Down)
+			if b.Mid != nil {
+				entries(h, *b.Mid)
+			}
+		}
+		for _, a := range p.baked[k] {
+			fmt.Fprintf(h, "baked %+v %s %g", a.Target, a.Adapter.Form(), a.strength)
+			if r, ok := a.Adapter.(*LowRank); ok {
+				fmt.Fprintf(h, " %g", r.Scale())
+			}
+			entries(h, a.Adapter.Entries()...)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+func entries(h hash.Hash, es ...weights.Entry) {
+	for _, e := range es {
+		fmt.Fprintf(h, "%q", e.Key())
+	}
+}
+
+// Strengths returns the value of the graph input nn.StrengthsInput; it is empty when there are no branches, and then graphs
+// have no such input.
+func (p *Part) Strengths() []float32 {
+	if p == nil {
+		return nil
+	}
+	return p.strengths
+}
+
+// Source returns src, the tensors of the part, with the changes that are not branches. It fails when one of them cannot be
+// computed.
+func (p *Part) Source(src weights.Source) (weights.Source, error) {
+	if p == nil || len(p.baked) == 0 {
+		return src, nil
+	}
+	s := &patchedSource{Source: src, changed: map[string]weights.Entry{}}
+	for key, as := range p.baked {
+		base, ok := src.Lookup(key)
+		if !ok {
+			return nil, fmt.Errorf("applying %s: %s has no tensor %q", as[0].Adapter.Entries()[0].File, src.Path(), key)
+		}
+		e, err := merge(base, as)
+		if err != nil {
+			return nil, err
+		}
+		s.changed[key] = e
+	}
+	return s, nil
+}
+
+// patchedSource is a source some of whose tensors are computed.
+type patchedSource struct {
+	weights.Source
+	changed map[string]weights.Entry
+}
+
+// Lookup implements weights.Source.
+func (s *patchedSource) Lookup(name string) (weights.Entry, bool) {
+	if e, ok := s.changed[name]; ok {
+		return e, true
+	}
+	return s.Source.Lookup(name)
+}
+
+// Adapters returns the branches for the building of one graph; nil when there are none.
+func (p *Part) Adapters() *Adapters {
+	if p == nil || len(p.branches) == 0 {
+		return nil
+	}
+	return &Adapters{part: p, used: map[string]bool{}}
+}
+
+// Adapters gives the branches of a Part to the builder of one graph and keeps account of them.
+type Adapters struct {
+	part *Part
+	mu   sync.Mutex
+	used map[string]bool
+}
+
+var _ nn.Adapters = (*Adapters)(nil)
+
+// Strengths implements nn.Adapters.
+func (a *Adapters) Strengths() int {
+	if a == nil {
+		return 0
+	}
+	return len(a.part.strengths)
+}
+
+// Branches implements nn.Adapters.
+func (a *Adapters) Branches(key string) []nn.Branch {
+	if a == nil {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	bs := a.part.branches[key]
+	if len(bs) > 0 {
+		a.used[key] = true
+	}
+	return bs
+}
+
+// Err tells of branches that the graph does not compute, after it was built: the family applies these weights by something
+// other than the layers of nn, or the graph is but a part of the model.
+func (a *Adapters) Err() error {
+	if a == nil {
+		return nil
+	}
+	if a.part.err != nil {
+		return a.part.err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var left []string
+	for k := range a.part.branches {
+		if !a.used[k] {
+			left = append(left, k)
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the graph leaves out the LoRA changes of %d weights: %s", len(left), describe(left, 4))
+}
