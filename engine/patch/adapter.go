@@ -229,7 +229,11 @@ func present(es ...*weights.Entry) []weights.Entry {
 }
 
 func misfit(a Adapter, shape []int) error {
-	return fmt.Errorf("%s of %v does not fit a weight of shape %v", a.Form(), a.Entries(), shape)
+	var have [][]int
+	for _, e := range a.Entries() {
+		have = append(have, e.Shape)
+	}
+	return fmt.Errorf("%s of shapes %v does not fit a weight of shape %v", a.Form(), have, shape)
 }
 
 // equal compares shapes, axes of size one at the end aside.

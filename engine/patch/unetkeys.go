@@ -11,14 +11,23 @@ import (
 // unetResnet and unetAttention translate the layers of a U-Net's blocks into the names that diffusers gives them.
 var (
 	unetResnet = [][2]string{
-		{"in_layers.2", "conv1"}, {"emb_layers.1", "time_emb_proj"}, {"out_layers.3", "conv2"},
-		{"skip_connection", "conv_shortcut"}, {"in_layers.0", "norm1"}, {"out_layers.0", "norm2"},
+		{"in_layers.2", "conv1"},
+		{"emb_layers.1", "time_emb_proj"},
+		{"out_layers.3", "conv2"},
+		{"skip_connection", "conv_shortcut"},
+		{"in_layers.0", "norm1"},
+		{"out_layers.0", "norm2"},
 	}
 	unetBasic = [][2]string{
-		{"label_emb.0.0", "class_embedding.linear_1"}, {"label_emb.0.2", "class_embedding.linear_2"},
-		{"label_emb.0.0", "add_embedding.linear_1"}, {"label_emb.0.2", "add_embedding.linear_2"},
-		{"input_blocks.0.0", "conv_in"}, {"out.0", "conv_norm_out"}, {"out.2", "conv_out"},
-		{"time_embed.0", "time_embedding.linear_1"}, {"time_embed.2", "time_embedding.linear_2"},
+		{"label_emb.0.0", "class_embedding.linear_1"},
+		{"label_emb.0.2", "class_embedding.linear_2"},
+		{"label_emb.0.0", "add_embedding.linear_1"},
+		{"label_emb.0.2", "add_embedding.linear_2"},
+		{"input_blocks.0.0", "conv_in"},
+		{"out.0", "conv_norm_out"},
+		{"out.2", "conv_out"},
+		{"time_embed.0", "time_embedding.linear_1"},
+		{"time_embed.2", "time_embedding.linear_2"},
 	}
 )
 
