@@ -13,6 +13,7 @@ import (
 
 	"comfygo/cli"
 	"comfygo/server"
+	"comfygo/server/logs"
 )
 
 // App is the whole server: made by New, run by Run, freed by Close.
@@ -28,7 +29,7 @@ type App struct {
 
 // New puts a server together. Nothing heavy happens: models and the ONNX Runtime library are opened
 // by the first prompt that needs them. logs may be nil.
-func New(cfg cli.Config, log *Log, logs *server.LogBuffer) (_ *App, err error) {
+func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 	log.folderLines(cfg)
 	p, err := build(cfg, log.Logger)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"comfygo/executor"
 	"comfygo/folders"
 	"comfygo/internal/pyjson"
-	"comfygo/server"
+	"comfygo/server/reply"
 )
 
 // openAssets opens the catalogue of files when the command line asks for it; nil when it does not.
@@ -19,7 +19,7 @@ func openAssets(cfg cli.Config, dirs *folders.Folders, log *slog.Logger) (*asset
 	if !cfg.EnableAssets {
 		return nil, nil
 	}
-	lib, err := assets.Open(assets.Config{Folders: dirs, URL: cfg.DatabaseURL, Hash: cfg.EnableAssetHash, ContentType: server.GuessType, Logger: log})
+	lib, err := assets.Open(assets.Config{Folders: dirs, URL: cfg.DatabaseURL, Hash: cfg.EnableAssetHash, ContentType: reply.GuessType, Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("--enable-assets needs its database: %w", err)
 	}

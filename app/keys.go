@@ -18,13 +18,13 @@ import (
 	"comfygo/auth/oidc"
 	"comfygo/cli"
 	"comfygo/folders"
-	"comfygo/server"
+	authroutes "comfygo/server/auth"
 )
 
 // access is who may use the server, as the command line asks for it.
 type access struct {
 	gate    auth.Gate
-	oidc    server.OIDC // nil without a provider
+	oidc    authroutes.OIDC // nil without a provider
 	proxies []netip.Prefix
 	reload  func() error // what SIGHUP asks for; nil: nothing
 }

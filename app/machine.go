@@ -13,7 +13,7 @@ import (
 	"comfygo/engine/ort"
 	"comfygo/internal/ortlib"
 	"comfygo/internal/pyjson"
-	"comfygo/server"
+	"comfygo/server/health"
 )
 
 // machine is what prompts run on.
@@ -88,15 +88,15 @@ func (m machine) device() ort.Device {
 }
 
 // stats are the figures of /system_stats.
-func (m machine) stats() server.Stats {
+func (m machine) stats() health.Stats {
 	s := device.ReadStats(m.choice.Card)
-	out := server.Stats{RAMTotal: s.RAMTotal, RAMFree: s.RAMFree}
+	out := health.Stats{RAMTotal: s.RAMTotal, RAMFree: s.RAMFree}
 	for _, d := range s.Devices {
 		index := -1
 		if d.Index != nil {
 			index = *d.Index
 		}
-		out.Devices = append(out.Devices, server.Device{
+		out.Devices = append(out.Devices, health.Device{
 			Name: d.Name, Type: d.Type, Index: index, VRAMTotal: d.VRAMTotal, VRAMFree: d.VRAMFree,
 			TorchTotal: d.TorchVRAMTotal, TorchFree: d.TorchVRAMFree,
 		})
@@ -134,7 +134,7 @@ func (m machine) describe(log *slog.Logger) {
 	log.Info(fmt.Sprintf("Total VRAM %d MB, total RAM %d MB", vram/mib, s.RAMTotal/mib))
 	log.Info("Device: " + m.device().String())
 	log.Debug("chose " + m.choice.Why)
-	log.Info("comfygo version: " + Version + ", for clients of ComfyUI " + server.UpstreamVersion)
+	log.Info("comfygo version: " + Version + ", for clients of ComfyUI " + health.UpstreamVersion)
 }
 
 // runtimeState is what /health says of the model runtime.

@@ -12,7 +12,7 @@ import (
 	"comfygo/executor"
 	"comfygo/folders"
 	"comfygo/internal/pyjson"
-	"comfygo/server"
+	"comfygo/server/models"
 	"comfygo/workflow"
 )
 
@@ -67,7 +67,7 @@ func (c Command) RunWorkflow(ctx context.Context, cfg cli.Config, o cli.RunOptio
 
 // convert makes a prompt of a saved workflow and sets inputs in it.
 func (p *parts) convert(saved *pyjson.Object, inputs []string) (*pyjson.Object, error) {
-	converter := workflow.Converter{Definitions: server.Definitions(p.executor.Registry(), p.executor.Env())}
+	converter := workflow.Converter{Definitions: models.Definitions(p.executor.Registry(), p.executor.Env())}
 	prompt, err := converter.Convert(saved)
 	if err != nil {
 		return nil, fmt.Errorf("converting the workflow: %w", err)

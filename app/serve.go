@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"comfygo/cli"
-	"comfygo/server"
+	"comfygo/server/logs"
 )
 
 // Log lines that /internal/logs remembers.
@@ -86,7 +86,7 @@ func signalCode(s os.Signal) int {
 // Serve runs the server until a signal ends it: exit code 0 after Ctrl-C, 143 after SIGTERM, 1 when
 // something is wrong.
 func (c Command) Serve(ctx context.Context, cfg cli.Config) (err error) {
-	logs := server.NewLogBuffer(rememberedLines)
+	logs := logs.NewBuffer(rememberedLines)
 	log, err := NewLog(cfg, LogOutputs{Stdout: c.Stdout, Stderr: c.Stderr, Tee: logs})
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func (c Command) Serve(ctx context.Context, cfg cli.Config) (err error) {
 	return nil
 }
 
-func (c Command) serve(ctx context.Context, cfg cli.Config, log *Log, logs *server.LogBuffer) (err error) {
+func (c Command) serve(ctx context.Context, cfg cli.Config, log *Log, logs *logs.Buffer) (err error) {
 	a, err := New(cfg, log, logs)
 	if err != nil {
 		return err

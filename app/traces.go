@@ -11,7 +11,7 @@ import (
 	"comfygo/executor"
 	"comfygo/metrics"
 	"comfygo/metrics/tracing"
-	"comfygo/server"
+	"comfygo/server/measure"
 )
 
 // openTraces makes the tracer when the command line or OpenTelemetry's environment asks for it; nil when neither does.
@@ -27,7 +27,7 @@ func openTraces(cfg cli.Config, log *slog.Logger) (*tracing.Tracer, error) {
 }
 
 // traces is the tracer as the server wants it: nothing at all when there is none.
-func (p *parts) traces() server.Traces {
+func (p *parts) traces() measure.Traces {
 	if p.tracer == nil {
 		return nil
 	}

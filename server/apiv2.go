@@ -12,16 +12,18 @@ import (
 	"comfygo/executor"
 	"comfygo/middleware"
 	"comfygo/queue"
+	"comfygo/server/prompts"
+	"comfygo/server/reply"
 	"comfygo/server/v2"
 )
 
 // newV2 puts the Comfy API v2 together from the server's queue, folders and catalogue.
 func (s *Server) newV2() (*v2.API, error) {
 	return v2.New(v2.Config{
-		Queue: s.queue, Folders: s.foldersOf, Library: s.library, Owner: s.ownerV2, View: s.jobs, Sees: s.seesV2,
-		JobOwner: func(c echo.Context) string { return s.who(c).ID },
-		Submit:   s.submitV2, Progress: s.progressV2, Body: s.limited, SendFile: s.sendDownload,
-		Change: s.bell.next, Retention: s.cfg.Policy.HistoryAge, Claims: &s.claims, Logger: s.log,
+		Queue: s.queue, Folders: s.access.FoldersOf, Library: s.library, Owner: s.ownerV2, View: s.access.Jobs, Sees: s.seesV2,
+		JobOwner: func(c echo.Context) string { return s.access.Who(c).ID },
+		Submit:   s.submitV2, Progress: s.progressV2, Body: s.reply.Limited, SendFile: s.assets.SendDownload,
+		Change: s.bell.Next, Retention: s.cfg.Policy.HistoryAge, Claims: &s.claims, Logger: s.log,
 	})
 }
 
@@ -35,28 +37,28 @@ func (s *Server) restoreKeys(receipts []queue.Receipt) {
 			own = append(own, r)
 		}
 	}
-	s.keys.restore(own)
+	s.prompts.RestoreKeys(own)
 }
 
 // v2Routes are the routes of the Comfy API v2.
 func (s *Server) v2Routes() []route {
 	var list []route
 	for _, r := range s.v2.Routes() {
-		list = append(list, route{method: r.Method, path: r.Path, handle: s.inOwnFolders(r.Handle), single: true})
+		list = append(list, route{method: r.Method, path: r.Path, handle: s.access.InOwnFolders(r.Handle), single: true})
 	}
 	return list
 }
 
 // ownerV2 is whose assets a request deals with.
 func (s *Server) ownerV2(c echo.Context) (string, error) {
-	if s.owned() {
-		return s.who(c).ID, nil
+	if s.access.Owned() {
+		return s.access.Who(c).ID, nil
 	}
-	return s.assetOwner(c)
+	return s.catalogue.Owner(c)
 }
 
 // seesV2 reports whether a request may see a job of an owner.
-func (s *Server) seesV2(c echo.Context, owner string) bool { return s.scope(c).Has(owner) }
+func (s *Server) seesV2(c echo.Context, owner string) bool { return s.access.Scope(c).Has(owner) }
 
 // library is the catalogue that the API v2 keeps its assets in: the one of --enable-assets, or one that is opened when
 // the first client needs it.
@@ -73,8 +75,8 @@ func (s *Server) library() (*assets.Library, error) {
 // submitV2 queues a workflow of the API v2.
 func (s *Server) submitV2(c echo.Context, n v2.Submission) (*queue.Job, executor.Verdict, error) {
 	number := queue.Number{Value: float64(s.queue.NextNumber())}
-	job, verdict, err := s.enqueue(c, candidate{id: n.ID, number: number, prompt: n.Workflow, extra: n.Extra, receipt: n.Receipt})
-	var u *unusable
+	job, verdict, err := s.prompts.Enqueue(c, prompts.Candidate{ID: n.ID, Number: number, Prompt: n.Workflow, Extra: n.Extra, Receipt: n.Receipt})
+	var u *reply.Unusable
 	if errors.As(err, &u) {
 		err = &v2.Problem{Status: http.StatusUnprocessableEntity, Code: v2.InvalidWorkflow, Message: u.Error()}
 	}
@@ -83,11 +85,11 @@ func (s *Server) submitV2(c echo.Context, n v2.Submission) (*queue.Job, executor
 
 // progressV2 is how far a job has come.
 func (s *Server) progressV2(id string) (v2.Progress, bool) {
-	o, total := s.runs.describe(id, time.Now()), s.runs.nodes(id)
+	o, total := s.runs.Describe(id, time.Now()), s.runs.Nodes(id)
 	if o == nil {
 		return v2.Progress{}, false
 	}
-	p := v2.Progress{Share: numberOf(o, "percent") / 100, NodesTotal: total, Node: o.String("node")}
+	p := v2.Progress{Share: reply.NumberOf(o, "percent") / 100, NodesTotal: total, Node: o.String("node")}
 	times := o.Object("nodes")
 	for node := range times.All() {
 		if v, _ := times.Object(node).Get("finished"); v == true {
@@ -96,7 +98,7 @@ func (s *Server) progressV2(id string) (v2.Progress, bool) {
 	}
 	if p.Node != "" {
 		p.Class = times.Object(p.Node).String("class_type")
-		p.Step, p.Steps = int64(numberOf(o, "step")), int64(numberOf(o, "steps"))
+		p.Step, p.Steps = int64(reply.NumberOf(o, "step")), int64(reply.NumberOf(o, "steps"))
 	}
 	return p, true
 }
@@ -126,20 +128,20 @@ func refusedV2(status int, typ, message, details string) *v2.Problem {
 func (s *Server) v2Error(c echo.Context, err error) {
 	const generic = "the request could not be handled"
 	p := &v2.Problem{Status: http.StatusInternalServerError, Code: v2.UpstreamError, Message: generic}
-	var r *raised
-	var u *unusable
-	var no *refusal
+	var r *reply.Raised
+	var u *reply.Unusable
+	var no *reply.Refusal
 	var h *echo.HTTPError
 	var broke *middleware.PanicError
 	switch {
 	case errors.As(err, &no):
-		p = refusedV2(no.status, no.typ, no.message, no.details)
+		p = refusedV2(no.Status, no.Typ, no.Message, no.Details)
 	case errors.As(err, &broke):
 		s.log.Error("handling a request", "method", c.Request().Method, "path", c.Request().URL.Path, "error", err, "stack", string(broke.Stack))
 	case errors.As(err, &r):
-		p.Status, p.Code, p.Message = r.status, v2.CodeOf(r.status), r.Error()
-		if r.allow != "" {
-			c.Response().Header().Set("Allow", r.allow)
+		p.Status, p.Code, p.Message = r.Status, v2.CodeOf(r.Status), r.Error()
+		if r.Allow != "" {
+			c.Response().Header().Set("Allow", r.Allow)
 		}
 	case errors.As(err, &u):
 		p.Status, p.Code, p.Message = http.StatusUnprocessableEntity, v2.InvalidRequest, u.Error()

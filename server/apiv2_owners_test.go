@@ -12,6 +12,7 @@ import (
 	"comfygo/executor"
 	"comfygo/nodes"
 	"comfygo/server"
+	"comfygo/server/reply"
 )
 
 // startV2Owners runs a server with a key store and the API v2.
@@ -25,7 +26,7 @@ func startV2Owners(t *testing.T) *authRig {
 			defer once.Unlock()
 			var err error
 			if lib == nil {
-				lib, err = assets.Open(assets.Config{Folders: c.Folders, ContentType: server.GuessType})
+				lib, err = assets.Open(assets.Config{Folders: c.Folders, ContentType: reply.GuessType})
 			}
 			return lib, err
 		}
@@ -119,7 +120,7 @@ func TestV2Owners(t *testing.T) {
 func TestV2Refused(t *testing.T) {
 	t.Parallel()
 	a := startV2Owners(t)
-	code := func(r reply) string {
+	code := func(r httpReply) string {
 		var v struct {
 			Error struct {
 				Code, Message string

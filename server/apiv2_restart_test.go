@@ -14,6 +14,7 @@ import (
 	"comfygo/nodes"
 	"comfygo/queue"
 	"comfygo/server"
+	"comfygo/server/reply"
 )
 
 // TestV2OutlivesTheServer: jobs, their outputs, what was cancelled while it waited, and idempotency keys are there after a
@@ -61,7 +62,7 @@ func FuzzV2(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	lib, err := assets.Open(assets.Config{Folders: dirs, ContentType: server.GuessType})
+	lib, err := assets.Open(assets.Config{Folders: dirs, ContentType: reply.GuessType})
 	if err != nil {
 		f.Fatal(err)
 	}

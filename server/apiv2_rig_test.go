@@ -21,6 +21,7 @@ import (
 	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/server"
+	"comfygo/server/reply"
 )
 
 // copies is an output node that copies a file of the input folder to the output folder, and shows a text.
@@ -106,7 +107,7 @@ func startV2(t *testing.T, enabled bool, change func(*server.Config)) *rigV2 {
 			}
 			opens++
 			var err error
-			lib, err = assets.Open(assets.Config{Folders: c.Folders, ContentType: server.GuessType})
+			lib, err = assets.Open(assets.Config{Folders: c.Folders, ContentType: reply.GuessType})
 			return lib, err
 		}
 		t.Cleanup(func() {

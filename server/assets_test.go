@@ -17,6 +17,7 @@ import (
 	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/server"
+	"comfygo/server/reply"
 )
 
 // assetCase is a line of testdata/assets.json: an exchange whose form, if it has one, is written as NAME=TEXT and
@@ -31,7 +32,7 @@ type assetCase struct {
 func startAssets(t *testing.T, change func(*server.Config)) *rig {
 	t.Helper()
 	r := start(t, func(c *server.Config) {
-		lib, err := assets.Open(assets.Config{Folders: c.Folders, Hash: true, ContentType: server.GuessType})
+		lib, err := assets.Open(assets.Config{Folders: c.Folders, Hash: true, ContentType: reply.GuessType})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -350,7 +350,7 @@ func TestRevokedInFlight(t *testing.T) {
 				late = true
 			default:
 			}
-			var got reply
+			var got httpReply
 			switch i % 3 {
 			case 0:
 				got = a.as("ann", "POST", "/prompt", `{"prompt": `+fmt.Sprintf(slow, i)+`}`)

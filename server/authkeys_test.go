@@ -117,7 +117,7 @@ func TestSigningIn(t *testing.T) {
 	if a := r.do("GET", "/", ""); a.status != 200 || a.body != "<p>page</p>" {
 		t.Errorf("a program at the root gets %d %.200s", a.status, a.body)
 	}
-	form := func(key string, headers ...string) reply {
+	form := func(key string, headers ...string) httpReply {
 		return r.do("POST", "/login", url.Values{"key": {key}, "next": {"//evil.example"}}.Encode(),
 			append([]string{"Content-Type", "application/x-www-form-urlencoded", "Accept", "text/html"}, headers...)...)
 	}

@@ -18,6 +18,7 @@ import (
 	"comfygo/auth"
 	"comfygo/middleware"
 	"comfygo/server"
+	"comfygo/server/reply"
 )
 
 // authRig is a server with a key store in which each of the four roles has a user, and User has two.
@@ -76,7 +77,7 @@ func startAuthWithAssets(t *testing.T) *authRig {
 	var lib *assets.Library
 	a := startAuth(t, nil, func(c *server.Config) {
 		var err error
-		if lib, err = assets.Open(assets.Config{Folders: c.Folders, ContentType: server.GuessType}); err != nil {
+		if lib, err = assets.Open(assets.Config{Folders: c.Folders, ContentType: reply.GuessType}); err != nil {
 			t.Fatal(err)
 		}
 		c.Assets = lib
@@ -125,13 +126,13 @@ func (a *authRig) newKey(t *testing.T, user string, life time.Duration) auth.Key
 }
 
 // as sends a request with a user's key.
-func (a *authRig) as(user, method, path, body string, headers ...string) reply {
+func (a *authRig) as(user, method, path, body string, headers ...string) httpReply {
 	a.t.Helper()
 	return a.do(method, path, body, append([]string{"X-API-Key", a.keys[user].Secret}, headers...)...)
 }
 
 // wants is as, for a status and a part of the answer.
-func (a *authRig) wants(user, request, body string, status int, part string) reply {
+func (a *authRig) wants(user, request, body string, status int, part string) httpReply {
 	a.t.Helper()
 	method, path, _ := strings.Cut(request, " ")
 	got := a.as(user, method, path, body)

@@ -68,7 +68,7 @@ func register(t *testing.T, a *authRig) {
 
 func (a *authRig) tryStrangers(t *testing.T, route, method, path string, rule auth.Rule) {
 	t.Helper()
-	check := func(what string, got reply) {
+	check := func(what string, got httpReply) {
 		refused := got.status == 401 && (method == "HEAD" || strings.Contains(got.body, `"type": "unauthorized"`) || strings.Contains(got.body, `"code":"unauthorized"`))
 		if route == "POST /login" || route == "GET /api/auth/oidc/callback" {
 			return // answers 401 and the like by itself

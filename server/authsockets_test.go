@@ -128,7 +128,7 @@ func TestEndedSocketsClose(t *testing.T) {
 	}
 }
 
-func outcome(got reply) error {
+func outcome(got httpReply) error {
 	if got.status >= 300 {
 		return fmt.Errorf("%d %s", got.status, got.body)
 	}
@@ -167,11 +167,11 @@ func TestSocketsEndWithTheirRight(t *testing.T) {
 func TestStreamsEnd(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, nil)
-	done := make(chan reply, 1)
+	done := make(chan httpReply, 1)
 	go func() { done <- a.as("ann", "POST", "/prompt?wait=60", `{"prompt": `+fmt.Sprintf(slow, 1)+`}`) }()
 	a.until("the job", func() bool { return strings.Contains(a.as("root", "GET", "/queue", "").body, "Wait") })
 	id := a.put("bob", `{"prompt": `+fmt.Sprintf(slow, 2)+`}`)
-	events := make(chan reply, 1)
+	events := make(chan httpReply, 1)
 	go func() { events <- a.as("bob", "GET", "/api/v2/jobs/"+id+"/events", "") }()
 	time.Sleep(100 * time.Millisecond) // the stream has begun
 	if _, err := a.store.RevokeKey(t.Context(), byAdmin, a.keys["bob"].ID); err != nil {

@@ -14,10 +14,11 @@ import (
 	"comfygo/metrics"
 	"comfygo/nodes"
 	"comfygo/queue"
+	authroutes "comfygo/server/auth"
+	"comfygo/server/health"
+	"comfygo/server/logs"
+	"comfygo/server/measure"
 )
-
-// UpstreamVersion is the version of ComfyUI whose clients the server serves.
-const UpstreamVersion = "0.33.0"
 
 // Executor is what the server needs of package executor.
 type Executor interface {
@@ -27,31 +28,6 @@ type Executor interface {
 	DropHeadStart()
 	Registry() *nodes.Registry
 	Env() nodes.Env
-}
-
-// Device is one entry of /system_stats' devices, sizes in bytes.
-type Device struct {
-	Name, Type string
-	// Index is below 0 when the device has none, as the CPU.
-	Index               int
-	VRAMTotal, VRAMFree int64
-	// TorchTotal and TorchFree are what the model runtime holds of it.
-	TorchTotal, TorchFree int64
-}
-
-// Stats are the figures of /system_stats, in bytes.
-type Stats struct {
-	RAMTotal, RAMFree int64
-	// Devices has the one that computes first.
-	Devices []Device
-}
-
-// OIDC is what the server needs of package auth/oidc.
-type OIDC interface {
-	// Begin returns where to send the browser, and the state that it has to bring back.
-	Begin(ctx context.Context) (url, state string, err error)
-	// Finish returns for whom the provider vouches.
-	Finish(ctx context.Context, state, code string) (auth.Identity, error)
 }
 
 // Config is what a server is made of. Folders and Executor are required; the zero value of everything else is
@@ -75,7 +51,7 @@ type Config struct {
 	AuthProxyHeader string
 	AuthProxies     []netip.Prefix
 	// OIDC signs users in by OpenID Connect; nil switches that off.
-	OIDC OIDC
+	OIDC authroutes.OIDC
 	// CORSOrigin is the value of --enable-cors-header; "" installs the origin guard instead.
 	CORSOrigin string
 	// DisableAPINodes adds the content security policy.
@@ -113,7 +89,7 @@ type Config struct {
 	Argv                                          []string
 	AppVersion, RuntimeVersion, DeployEnvironment string
 	// Stats measures the machine; nil leaves the figures 0.
-	Stats func() Stats
+	Stats func() health.Stats
 	// CheckDevice returns why the card that computes is lost, nil while it answers; nil asks nobody.
 	CheckDevice func() error
 	// DiskReserve is how many bytes a disk must have left for /health to call the server healthy; 0 means 16 MiB.
@@ -125,11 +101,11 @@ type Config struct {
 	// Models are the engine's figures for /metrics; nil leaves them out.
 	Models func() metrics.Models
 	// Traces makes spans of requests and jobs; nil makes none.
-	Traces Traces
+	Traces measure.Traces
 	// FreeModels drops loaded models when a client asks for it; nil means there is nothing to drop.
 	FreeModels func()
 	// Logs is what /internal/logs shows; nil shows nothing.
-	Logs *LogBuffer
+	Logs *logs.Buffer
 	// Logger may be nil.
 	Logger *slog.Logger
 }

@@ -11,37 +11,9 @@ import (
 
 	"comfygo/internal/pyjson"
 	"comfygo/middleware"
+	"comfygo/server/reply"
 	"comfygo/server/v2"
 )
-
-// raised is an error that leaves a handler: it is answered with a short text and without the extra headers.
-type raised struct {
-	status int
-	text   string // "" stands for "404: Not Found" and the like
-	allow  string
-}
-
-// Error says what the client is told.
-func (e *raised) Error() string {
-	if e.text != "" {
-		return e.text
-	}
-	return fmt.Sprintf("%d: %s", e.status, http.StatusText(e.status))
-}
-
-func raise(status int) error { return &raised{status: status} }
-
-// unusable is a request that upstream's handler breaks down on with 500. Here it is the client's mistake and told so.
-type unusable struct{ err error }
-
-// Error says what is wrong with the request.
-func (e *unusable) Error() string { return e.err.Error() }
-
-// Unwrap returns the cause.
-func (e *unusable) Unwrap() error { return e.err }
-
-// trouble marks an error as the client's doing where upstream answers 500.
-func trouble(format string, args ...any) error { return &unusable{fmt.Errorf(format, args...)} }
 
 const troubleText = "500 Internal Server Error\n\nServer got itself in trouble"
 
@@ -54,32 +26,32 @@ func (s *Server) handleError(err error, c echo.Context) {
 		s.v2Error(c, err)
 		return
 	}
-	if s.answerQueueTrouble(c, err) {
+	if s.jobs.AnswerQueueTrouble(c, err) {
 		return
 	}
 	middleware.MarkBare(c)
 	h := c.Response().Header()
 	clear(h)
 
-	var r *raised
-	var u *unusable
-	var no *refusal
+	var r *reply.Raised
+	var u *reply.Unusable
+	var no *reply.Refusal
 	switch {
 	case errors.As(err, &no):
-		if err := middleware.Refuse(c, no.status, no.typ, no.message, no.details, no.more...); err != nil {
+		if err := middleware.Refuse(c, no.Status, no.Typ, no.Message, no.Details, no.More...); err != nil {
 			s.log.Debug("answering a request", "error", err)
 		}
 	case errors.As(err, &r):
-		if r.allow != "" {
-			h.Set("Allow", r.allow)
+		if r.Allow != "" {
+			h.Set("Allow", r.Allow)
 		}
-		s.text(c, r.status, r.Error())
+		s.text(c, r.Status, r.Error())
 	case errors.As(err, &u):
 		s.log.Warn("refusing a request", "method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
 		s.clearError(c, u)
 	case diskTrouble(err):
 		s.log.Error("handling a request", "method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
-		s.clearError(c, &unusable{err})
+		s.clearError(c, err)
 	default:
 		attrs := []any{"method", c.Request().Method, "path", c.Request().URL.Path, "error", err}
 		var p *middleware.PanicError
@@ -99,11 +71,11 @@ func diskTrouble(err error) bool {
 }
 
 // clearError answers a request that cannot be used, in the shape of POST /prompt's errors.
-func (s *Server) clearError(c echo.Context, u *unusable) {
+func (s *Server) clearError(c echo.Context, err error) {
 	middleware.MarkOpen(c)
 	body := pyjson.NewObject("error", pyjson.NewObject("type", "bad_request", "message", "The request cannot be used",
-		"details", u.Error(), "extra_info", pyjson.NewObject()), "node_errors", pyjson.NewObject())
-	if err := s.json(c, http.StatusBadRequest, body); err != nil {
+		"details", err.Error(), "extra_info", pyjson.NewObject()), "node_errors", pyjson.NewObject())
+	if err := s.reply.JSON(c, http.StatusBadRequest, body); err != nil {
 		s.log.Debug("answering a request", "error", err)
 	}
 }

@@ -81,7 +81,7 @@ func TestSigningInByAProvider(t *testing.T) {
 	if !state.HttpOnly || state.SameSite != http.SameSiteLaxMode || state.Value != "the-state" {
 		t.Errorf("the cookie is %+v", state)
 	}
-	back := func(query, cookie string) reply {
+	back := func(query, cookie string) httpReply {
 		return a.do("GET", "/api/auth/oidc/callback?"+query, "", "Cookie", cookie, "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate")
 	}
 	mine := state.Name + "=the-state"
@@ -111,7 +111,7 @@ func TestSigningInByAProvider(t *testing.T) {
 }
 
 // signedIn returns the session's cookie that an answer sets, "" when it sets none.
-func signedIn(got reply) string {
+func signedIn(got httpReply) string {
 	for _, line := range got.header.Values("Set-Cookie") {
 		if c, err := http.ParseSetCookie(line); err == nil && c.Name == "comfygo_session" && c.Value != "" {
 			return c.Name + "=" + c.Value

@@ -16,6 +16,7 @@ import (
 	"comfygo/folders"
 	"comfygo/nodes"
 	"comfygo/server"
+	"comfygo/server/reply"
 )
 
 // fuzzed is a server without a socket, over folders with a link to a secret.
@@ -41,7 +42,7 @@ func fuzzed(f *testing.F) (*server.Server, string) {
 	if err := dirs.Prepare(); err != nil {
 		f.Fatal(err)
 	}
-	library, err := assets.Open(assets.Config{Folders: dirs, ContentType: server.GuessType})
+	library, err := assets.Open(assets.Config{Folders: dirs, ContentType: reply.GuessType})
 	if err != nil {
 		f.Fatal(err)
 	}

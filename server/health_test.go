@@ -13,6 +13,7 @@ import (
 	"comfygo/nodes"
 	"comfygo/queue"
 	"comfygo/server"
+	"comfygo/server/health"
 	"comfygo/sqlite"
 )
 
@@ -87,16 +88,16 @@ func (r *rig) unhealthy(t *testing.T, why string) {
 func TestHealthy(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		stats  server.Stats
+		stats  health.Stats
 		device string
 		used   int64
 	}{
-		"card": {server.Stats{RAMTotal: 9, Devices: []server.Device{{Type: "cuda", Index: 1, VRAMTotal: 100, VRAMFree: 70}}}, "cuda:1", 30},
-		"cpu":  {server.Stats{RAMTotal: 50, RAMFree: 20, Devices: []server.Device{{Type: "cpu", Index: -1}}}, "cpu", 30},
+		"card": {health.Stats{RAMTotal: 9, Devices: []health.Device{{Type: "cuda", Index: 1, VRAMTotal: 100, VRAMFree: 70}}}, "cuda:1", 30},
+		"cpu":  {health.Stats{RAMTotal: 50, RAMFree: 20, Devices: []health.Device{{Type: "cpu", Index: -1}}}, "cpu", 30},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := start(t, func(cfg *server.Config) { cfg.Stats = func() server.Stats { return c.stats } })
+			r := start(t, func(cfg *server.Config) { cfg.Stats = func() health.Stats { return c.stats } })
 			status, h := r.health(t)
 			if status != 200 || h.Status != "healthy" || h.Version == "" || h.Device != c.device || h.Timestamp < 1e9 ||
 				h.Queue.Pending == nil || h.Queue.Running == nil || h.VRAM.Used == nil || *h.VRAM.Used != c.used || *h.VRAM.Total-*h.VRAM.Free != c.used {

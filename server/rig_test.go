@@ -177,14 +177,14 @@ func picture(t *testing.T, w, h int) []byte {
 	return b.Bytes()
 }
 
-type reply struct {
+type httpReply struct {
 	status int
 	header http.Header
 	body   string
 }
 
 // do sends a request; headers are alternating names and values.
-func (r *rig) do(method, path, body string, headers ...string) reply {
+func (r *rig) do(method, path, body string, headers ...string) httpReply {
 	r.t.Helper()
 	req, err := http.NewRequestWithContext(r.t.Context(), method, r.url, strings.NewReader(body))
 	if err != nil {
@@ -208,7 +208,7 @@ func (r *rig) do(method, path, body string, headers ...string) reply {
 	if err != nil {
 		r.t.Fatalf("%s %s: %v", method, path, err)
 	}
-	return reply{resp.StatusCode, resp.Header, string(data)}
+	return httpReply{resp.StatusCode, resp.Header, string(data)}
 }
 
 // get reads a JSON answer into v.

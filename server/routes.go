@@ -7,6 +7,131 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
+// appRoutes are our own pages. They are there with and without another frontend.
+func (s *Server) appRoutes() []route {
+	const get = http.MethodGet
+	return []route{
+		{get, "/app", s.pages.GetApp, true},
+		{get, "/app/*", s.pages.GetAppFile, true},
+		{get, "/manage", s.pages.GetManage, true},
+	}
+}
+
+// convertRoutes are beside POST /prompt, which converts by itself: for those who want to see the prompt first.
+func (s *Server) convertRoutes() []route {
+	return []route{{http.MethodPost, "/api/workflow/convert", s.prompts.PostConvert, true}}
+}
+
+// assetRoutes are the routes of the asset API. Without a library they say that it is switched off, as upstream's do
+// without --enable-assets.
+func (s *Server) assetRoutes() []route {
+	const get, post, put, remove = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
+	list := []route{
+		{http.MethodHead, "/api/assets/hash/:hash", s.assets.HeadAssetHash, true},
+		{get, "/api/assets", s.assets.GetAssets, true},
+		{post, "/api/assets", s.assets.PostAsset, true},
+		{post, "/api/assets/from-hash", s.assets.PostAssetFromHash, true},
+		{get, "/api/assets/tags/refine", s.assets.GetTagsRefine, true},
+		{post, "/api/assets/seed", s.assets.PostSeed, true},
+		{get, "/api/assets/seed/status", s.assets.GetSeedStatus, true},
+		{post, "/api/assets/seed/cancel", s.assets.PostSeedCancel, true},
+		{post, "/api/assets/prune", s.assets.PostPrune, true},
+		{get, "/api/assets/:id", s.assets.GetAsset, true},
+		{put, "/api/assets/:id", s.assets.PutAsset, true},
+		{remove, "/api/assets/:id", s.assets.DeleteAsset, true},
+		{get, "/api/assets/:id/content", s.assets.GetAssetContent, true},
+		{post, "/api/assets/:id/tags", s.assets.PostAssetTags, true},
+		{remove, "/api/assets/:id/tags", s.assets.DeleteAssetTags, true},
+		{get, "/api/tags", s.assets.GetTags, true},
+	}
+	for i := range list {
+		list[i].handle = s.assets.AssetHandler(list[i].handle)
+	}
+	return list
+}
+
+// authRoutes are the routes of the key store and of who one is. docs/auth-api.md describes them.
+func (s *Server) authRoutes() []route {
+	const get, post, patch, remove = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
+	return []route{
+		{get, "/api/auth/me", s.auth.GetMe, true},
+		{post, "/api/auth/token", s.auth.PostToken, true},
+		{get, "/api/auth/oidc/login", s.login.GetOIDCLogin, true},
+		{get, "/api/auth/oidc/callback", s.login.GetOIDCCallback, true},
+		{get, "/api/auth/keys", s.auth.GetKeys, true},
+		{post, "/api/auth/keys", s.auth.PostKey, true},
+		{get, "/api/auth/keys/:id", s.auth.GetKey, true},
+		{remove, "/api/auth/keys/:id", s.auth.DeleteKey, true},
+		{post, "/api/auth/keys/:id/rotate", s.auth.PostKeyRotate, true},
+		{get, "/api/auth/users", s.auth.GetAuthUsers, true},
+		{post, "/api/auth/users", s.auth.PostAuthUser, true},
+		{get, "/api/auth/users/:id", s.auth.GetAuthUser, true},
+		{patch, "/api/auth/users/:id", s.auth.PatchAuthUser, true},
+		{remove, "/api/auth/users/:id", s.auth.DeleteAuthUser, true},
+		{get, "/api/auth/roles", s.auth.GetRoles, true},
+		{post, "/api/auth/roles", s.auth.PostRole, true},
+		{get, "/api/auth/roles/:name", s.auth.GetRole, true},
+		{patch, "/api/auth/roles/:name", s.auth.PatchRole, true},
+		{remove, "/api/auth/roles/:name", s.auth.DeleteRole, true},
+		{post, "/api/auth/roles/:name/permissions", s.auth.PostPermission, true},
+		{remove, "/api/auth/roles/:name/permissions", s.auth.DeletePermission, true},
+		{get, "/api/auth/permissions", s.auth.GetPermissions, true},
+		{get, "/api/auth/audit", s.auth.GetAudit, true},
+		{get, "/api/auth/sessions", s.auth.GetSessions, true},
+		{remove, "/api/auth/sessions/:id", s.auth.DeleteSession, true},
+		{get, "/api/workflows", s.auth.GetWorkflows, true},
+		{post, "/api/workflows", s.auth.PostWorkflow, true},
+		{get, "/api/workflows/:name", s.auth.GetWorkflow, true},
+		{http.MethodPut, "/api/workflows/:name", s.auth.PutWorkflow, true},
+		{remove, "/api/workflows/:name", s.auth.DeleteWorkflow, true},
+		{post, "/api/workflows/:name/run", s.auth.PostWorkflowRun, true},
+	}
+}
+
+// describeRoutes are the description of all others.
+func (s *Server) describeRoutes() []route {
+	return []route{
+		{http.MethodGet, "/openapi.json", s.pages.GetOpenAPI, true},
+		{http.MethodGet, "/docs/api", s.pages.GetAPIPage, true},
+	}
+}
+
+// loginRoutes are how a browser says who it is.
+func (s *Server) loginRoutes() []route {
+	return []route{
+		{http.MethodGet, "/login", s.login.GetLogin, true},
+		{http.MethodPost, "/login", s.login.PostLogin, true},
+		{http.MethodPost, "/logout", s.login.PostLogout, true},
+		{http.MethodGet, "/ready", s.health.GetReady, true},
+	}
+}
+
+// packRoutes are the routes that look into the custom nodes' folders.
+func (s *Server) packRoutes() []route {
+	const get = http.MethodGet
+	return []route{
+		{get, "/workflow_templates", s.packs.GetWorkflowTemplates, false},
+		{get, "/i18n", s.packs.GetI18n, false},
+		{get, "/global_subgraphs", s.packs.GetSubgraphs, false},
+		{get, "/global_subgraphs/:id", s.packs.GetSubgraph, false},
+		{get, "/node_replacements", s.prompts.GetNodeReplacements, false},
+	}
+}
+
+// queueRoutes are comfygo's own; upstream has nothing below /api/v1.
+func (s *Server) queueRoutes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	return []route{
+		{get, "/api/v1/queue", s.jobs.GetQueueState, true},
+		{post, "/api/v1/queue/pause", s.jobs.PostQueuePause, true},
+		{post, "/api/v1/queue/resume", s.jobs.PostQueueResume, true},
+		{post, "/api/v1/queue/move", s.jobs.PostQueueMove, true},
+		{post, "/api/v1/queue/priority", s.jobs.PostQueuePriority, true},
+		{post, "/api/v1/queue/cancel", s.jobs.PostQueueCancel, true},
+		{get, "/api/v1/queue/events", s.jobs.GetQueueEvents, true},
+	}
+}
+
 // route is one resource's method. Those without the mark single are also served below /api.
 type route struct {
 	method, path string
@@ -17,39 +142,39 @@ type route struct {
 func (s *Server) routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	all := []route{
-		{get, "/health", s.getHealth, true},
-		{get, "/metrics", s.getMetrics, true},
-		{get, "/ws", s.getWS, false},
-		{get, "/", s.getRoot, false},
-		{get, "/prompt", s.getPrompt, false},
-		{post, "/prompt", s.postPrompt, false},
-		{get, "/queue", s.getQueue, false},
-		{post, "/queue", s.postQueue, false},
-		{post, "/interrupt", s.postInterrupt, false},
-		{post, "/free", s.postFree, false},
-		{get, "/history", s.getHistory, false},
-		{post, "/history", s.postHistory, false},
-		{get, "/history/:prompt_id", s.getHistoryOf, false},
-		{get, "/api/jobs", s.getJobs, false},
-		{post, "/api/jobs/cancel", s.postJobsCancel, false},
-		{get, "/api/jobs/:job_id", s.getJob, false},
-		{post, "/api/jobs/:job_id/cancel", s.postJobCancel, false},
-		{post, "/api/jobs/:job_id/share", s.postJobShare, true},
-		{get, "/object_info", s.getObjectInfo, false},
-		{get, "/object_info/:node_class", s.getObjectInfoOf, false},
-		{get, "/system_stats", s.getSystemStats, false},
-		{get, "/features", s.getFeatures, false},
-		{get, "/view", s.getView, false},
-		{get, "/view_metadata/:folder_name", s.getViewMetadata, false},
-		{post, "/upload/image", s.postUploadImage, false},
-		{post, "/upload/mask", s.postUploadMask, false},
-		{get, "/embeddings", s.getEmbeddings, false},
-		{get, "/models", s.getModels, false},
-		{get, "/models/:folder", s.getModelsOf, false},
-		{get, "/experiment/models", s.getModelFolders, false},
-		{get, "/experiment/models/:folder", s.getModelFilesOf, false},
-		{get, "/experiment/models/preview/:folder/:path_index/*", s.getModelPreview, false},
-		{get, "/extensions", s.getExtensions, false},
+		{get, "/health", s.health.GetHealth, true},
+		{get, "/metrics", s.measure.GetMetrics, true},
+		{get, "/ws", s.sockets.GetWS, false},
+		{get, "/", s.pages.GetRoot, false},
+		{get, "/prompt", s.prompts.GetPrompt, false},
+		{post, "/prompt", s.prompts.PostPrompt, false},
+		{get, "/queue", s.jobs.GetQueue, false},
+		{post, "/queue", s.jobs.PostQueue, false},
+		{post, "/interrupt", s.jobs.PostInterrupt, false},
+		{post, "/free", s.jobs.PostFree, false},
+		{get, "/history", s.jobs.GetHistory, false},
+		{post, "/history", s.jobs.PostHistory, false},
+		{get, "/history/:prompt_id", s.jobs.GetHistoryOf, false},
+		{get, "/api/jobs", s.jobs.GetJobs, false},
+		{post, "/api/jobs/cancel", s.jobs.PostJobsCancel, false},
+		{get, "/api/jobs/:job_id", s.jobs.GetJob, false},
+		{post, "/api/jobs/:job_id/cancel", s.jobs.PostJobCancel, false},
+		{post, "/api/jobs/:job_id/share", s.jobs.PostJobShare, true},
+		{get, "/object_info", s.nodes.GetObjectInfo, false},
+		{get, "/object_info/:node_class", s.nodes.GetObjectInfoOf, false},
+		{get, "/system_stats", s.health.GetSystemStats, false},
+		{get, "/features", s.features.GetFeatures, false},
+		{get, "/view", s.files.GetView, false},
+		{get, "/view_metadata/:folder_name", s.models.GetViewMetadata, false},
+		{post, "/upload/image", s.files.PostUploadImage, false},
+		{post, "/upload/mask", s.files.PostUploadMask, false},
+		{get, "/embeddings", s.models.GetEmbeddings, false},
+		{get, "/models", s.models.GetModels, false},
+		{get, "/models/:folder", s.models.GetModelsOf, false},
+		{get, "/experiment/models", s.models.GetModelFolders, false},
+		{get, "/experiment/models/:folder", s.models.GetModelFilesOf, false},
+		{get, "/experiment/models/preview/:folder/:path_index/*", s.models.GetModelPreview, false},
+		{get, "/extensions", s.packs.GetExtensions, false},
 	}
 	all = append(all, s.userRoutes()...)
 	all = append(all, s.packRoutes()...)
@@ -66,23 +191,23 @@ func (s *Server) routes() []route {
 func (s *Server) userRoutes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	return []route{
-		{get, "/users", s.getUsers, false},
-		{post, "/users", s.postUsers, false},
-		{get, "/settings", s.getSettings, false},
-		{post, "/settings", s.postSettings, false},
-		{get, "/settings/:id", s.getSetting, false},
-		{post, "/settings/:id", s.postSetting, false},
-		{get, "/userdata", s.listUserdata, false},
-		{get, "/v2/userdata", s.listUserdataV2, false},
-		{get, "/userdata/:file", s.getUserdata, false},
-		{post, "/userdata/:file", s.postUserdata, false},
-		{http.MethodDelete, "/userdata/:file", s.deleteUserdata, false},
-		{post, "/userdata/:file/move/:dest", s.moveUserdata, false},
-		{get, "/internal/logs", s.getLogs, true},
-		{get, "/internal/logs/raw", s.getRawLogs, true},
-		{http.MethodPatch, "/internal/logs/subscribe", s.patchLogsSubscribe, true},
-		{get, "/internal/folder_paths", s.getFolderPaths, true},
-		{get, "/internal/files/:directory_type", s.getInternalFiles, true},
+		{get, "/users", s.users.GetUsers, false},
+		{post, "/users", s.users.PostUsers, false},
+		{get, "/settings", s.users.GetSettings, false},
+		{post, "/settings", s.users.PostSettings, false},
+		{get, "/settings/:id", s.users.GetSetting, false},
+		{post, "/settings/:id", s.users.PostSetting, false},
+		{get, "/userdata", s.users.ListUserdata, false},
+		{get, "/v2/userdata", s.users.ListUserdataV2, false},
+		{get, "/userdata/:file", s.users.GetUserdata, false},
+		{post, "/userdata/:file", s.users.PostUserdata, false},
+		{http.MethodDelete, "/userdata/:file", s.users.DeleteUserdata, false},
+		{post, "/userdata/:file/move/:dest", s.users.MoveUserdata, false},
+		{get, "/internal/logs", s.logs.GetLogs, true},
+		{get, "/internal/logs/raw", s.logs.GetRawLogs, true},
+		{http.MethodPatch, "/internal/logs/subscribe", s.logs.PatchLogsSubscribe, true},
+		{get, "/internal/folder_paths", s.models.GetFolderPaths, true},
+		{get, "/internal/files/:directory_type", s.files.GetInternalFiles, true},
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"comfygo/server"
+	"comfygo/server/logs"
 )
 
 const (
@@ -252,7 +253,7 @@ func TestStrangeConnections(t *testing.T) {
 
 func TestLogSubscription(t *testing.T) {
 	t.Parallel()
-	logs := server.NewLogBuffer(3)
+	logs := logs.NewBuffer(3)
 	r := start(t, func(c *server.Config) { c.Logs = logs })
 	for _, line := range []string{"one\n", "two\n", "50%", "\r60%", "\r70%\n"} {
 		_, _ = logs.Write([]byte(line))

@@ -9,58 +9,45 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"comfygo/auth"
-	"comfygo/metrics"
 	"comfygo/middleware"
 	"comfygo/queue"
 	"comfygo/queue/webhook"
+	"comfygo/server/features"
+	"comfygo/server/health"
 	"comfygo/server/hub"
+	"comfygo/server/jobs"
+	"comfygo/server/prompts"
+	"comfygo/server/reply"
+	"comfygo/server/users"
 	"comfygo/server/v2"
+	"comfygo/server/worker"
 )
 
-// Server serves one set of folders with one queue.
+// Server serves one set of folders with one queue. It holds one handler struct for each group of routes; see routes.go.
 type Server struct {
-	cfg        Config
-	log        *slog.Logger
-	echo       *echo.Echo
-	hub        *hub.Hub
-	queue      queue.Queue
-	guard      *webhook.Guard
-	hooks      *webhook.Sender
-	users      *users
-	disk       disk
-	started    time.Time
-	maxBody    int64
-	images     chan struct{} // a token for every picture that may be worked on at a time
-	uploads    sync.Mutex    // held while an upload looks for a free name and takes it
-	logs       *logSubscribers
-	catalogue  catalogue
-	catalogues catalogues
-	runs       runs
-	v2         *v2.API
-	claims     v2.Claims
-	told       description
-	gate       auth.Gate
-	wellness   wellness
-	live       live
-	unwatch    func() // stops the news of who has ended; nil where nobody is asked
-	bell       bell
-	metrics    *metrics.Metrics
-	patterns   map[string]string // the routes' patterns as figures name them, by the router's
-	pace       pace
-	keys       onceKeys
-	// settingsLock is held while settings are changed.
-	settingsLock sync.Mutex
-	closing      sync.Once
+	cfg     Config
+	log     *slog.Logger
+	echo    *echo.Echo
+	hub     *hub.Hub
+	queue   queue.Queue
+	hooks   *webhook.Sender
+	gate    auth.Gate
+	v2      *v2.API
+	claims  v2.Claims
+	bell    jobs.Bell
+	runs    jobs.Runs
+	state   health.State
+	unwatch func() // ends the subscription to revoked credentials; nil without authentication
+	closing sync.Once
+	handlers
 }
 
 const (
@@ -79,52 +66,59 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxUploadSize == 0 {
 		cfg.MaxUploadSize = 100
 	}
-	s := &Server{cfg: cfg, log: cfg.Logger, disk: newDisk(cfg.Folders, cfg.FrontEndRoot), started: time.Now(), images: make(chan struct{}, imagesAtATime)}
+	s := &Server{cfg: cfg, log: cfg.Logger, gate: cfg.Auth, echo: echo.New()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	if s.gate = cfg.Auth; s.gate == nil {
+	if s.gate == nil {
 		s.gate = auth.Open{Logger: s.log}
 	}
-	if s.maxBody = math.MaxInt64; cfg.MaxUploadSize*1048576 < math.MaxInt64 {
-		s.maxBody = int64(math.RoundToEven(cfg.MaxUploadSize * 1048576))
-	}
-	var err error
-	if s.users, err = newUsers(cfg.Folders, cfg.MultiUser); err != nil {
+	guard, err := webhook.NewGuard(cfg.WebhookAllow)
+	if err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)
 	}
-	s.hub = hub.New(hub.Config{Features: s.features(), Journal: cfg.EventLog, Logger: s.log})
+	store, err := users.NewStore(cfg.Folders, cfg.MultiUser)
+	if err != nil {
+		return nil, fmt.Errorf("making a server: %w", err)
+	}
+	s.hooks = webhook.NewSender(guard)
+	s.features = &features.Service{
+		Assets: cfg.Assets != nil, FeatureFlags: cfg.FeatureFlags, ComfyAPIBase: cfg.ComfyAPIBase, MaxUploadSize: cfg.MaxUploadSize, Log: s.log,
+	}
+	s.hub = hub.New(hub.Config{Features: s.features.Features(), Journal: cfg.EventLog, Logger: s.log})
 	made := false
 	defer func() {
 		if !made {
 			s.hub.Close()
 		}
 	}()
-	if s.guard, err = webhook.NewGuard(cfg.WebhookAllow); err != nil {
-		return nil, fmt.Errorf("making a server: %w", err)
-	}
-	s.hooks = webhook.NewSender(s.guard)
+	s.shared(store)
+	s.worker = &worker.Service{Runs: &s.runs, State: &s.state}
+	s.prompts = &prompts.Service{}
 	s.queue, err = queue.New(queue.Config{
-		Policy: cfg.Policy, Run: s.runJob, Changed: s.queueChanged, Owners: s.ownersChanged(), Finished: s.jobFinished,
-		Idle: cfg.Executor.DropHeadStart, Free: s.free, Send: s.hooks.Send, Receipts: s.restoreKeys, Store: cfg.Store, Logger: s.log,
+		Policy: cfg.Policy, Run: s.worker.RunJob, Changed: s.queueChanged, Owners: s.ownersChanged(), Finished: s.worker.JobFinished,
+		Idle: cfg.Executor.DropHeadStart, Free: s.worker.Free, Send: s.hooks.Send, Receipts: s.restoreKeys, Store: cfg.Store, Logger: s.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)
 	}
+	s.access.Queue = s.queue
 	s.hub.Remaining(s.queue.Remaining())
-	if s.owned() {
-		s.users.owner = s.userOwner
+	s.serveJobs(guard)
+	s.serveFiles(store)
+	s.serveMachine()
+	if s.access.Owned() {
+		store.Owner = s.access.UserOwner
 		s.tellOwners()
 	}
-	if s.guarded() {
-		s.unwatch = s.gate.Watch(s.ended)
+	if s.access.Guarded() {
+		s.unwatch = s.gate.Watch(s.sockets.Ended)
 	}
-	s.logs = newLogSubscribers(s.hub)
-	s.watchAssets()
+	s.catalogue.Watch()
 	if s.v2, err = s.newV2(); err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)
 	}
-	s.metrics = s.newMetrics()
+	s.worker.V2 = s.v2
 	s.router()
 	made = true
 	return s, nil
@@ -132,28 +126,27 @@ func New(cfg Config) (*Server, error) {
 
 // router builds the middleware chain, in upstream's order, and the routes.
 func (s *Server) router() {
-	e := echo.New()
+	e := s.echo
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.handleError
 	e.Pre(plainPath)
-	e.Use(s.measured, paced, middleware.RequestLog(s.log), v2Refusals)
+	e.Use(s.measure.Measured, reply.Paced, middleware.RequestLog(s.log), v2Refusals)
 	e.Use(middleware.CacheControl())
 	if s.cfg.CORSOrigin != "" {
 		e.Use(middleware.CORS(s.cfg.CORSOrigin))
 	}
 	if ask := s.asksWho(); ask != nil {
-		e.Use(ask, s.whileWelcome)
+		e.Use(ask, s.sockets.WhileWelcome)
 	}
 	if s.cfg.CORSOrigin == "" {
-		e.Use(middleware.OriginGuard(middleware.Origins{Logger: s.log, Except: s.comesBack}))
+		e.Use(middleware.OriginGuard(middleware.Origins{Logger: s.log, Except: s.login.ComesBack}))
 	}
 	if s.cfg.DisableAPINodes {
 		e.Use(middleware.ContentSecurityPolicy())
 	}
-	e.Use(middleware.Recover(), s.fallback)
-	s.echo = e
+	e.Use(middleware.Recover(), s.pages.Fallback)
 	s.addRoutes()
-	s.namePatterns()
+	s.measure.NamePatterns(e.Routes())
 }
 
 // Handler returns the handler of all routes. The worker does not run by itself; see Run.
@@ -174,12 +167,12 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 
 	var work sync.WaitGroup
 	errs := make(chan error, len(listeners)+1)
-	work.Go(func() { s.logs.pump(ctx, s.cfg.Logs) })
+	work.Go(func() { s.logs.Pump(ctx) })
 	work.Go(func() { s.cfg.Folders.Watch(ctx) })
-	s.scanAssets()
-	s.wellness.worker.Store(workerHere)
+	s.catalogue.Scan()
+	s.state.Worker.Store(health.WorkerHere)
 	work.Go(func() {
-		defer s.wellness.worker.Store(workerEnded)
+		defer s.state.Worker.Store(health.WorkerEnded)
 		if err := s.queue.Work(ctx); err != nil {
 			errs <- fmt.Errorf("running the queue: %w", err)
 			cancel()
@@ -194,7 +187,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 		})
 	}
 	<-ctx.Done()
-	s.bell.strike(true)
+	s.bell.Strike(true)
 	s.hub.Close()
 	stopCtx, stop := context.WithTimeout(context.Background(), drainTimeout)
 	defer stop()
@@ -218,14 +211,9 @@ func (s *Server) Close() error {
 			s.unwatch()
 		}
 		s.hub.Close()
-		s.wellness.close()
+		s.state.Close()
 		err = s.queue.Close()
 		s.hooks.Close()
 	})
 	return err
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

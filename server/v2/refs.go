@@ -22,13 +22,19 @@ const (
 	assetType = "core/ASSET"
 )
 
+// refs finds the files of the assets that workflows refer to.
+type refs struct {
+	caller  func(c echo.Context) (lib *assets.Library, owner string, err error)
+	folders func(c echo.Context) *folders.Folders // that the job of a request will read from
+}
+
 // resolve replaces the references to assets in a workflow by the names of files, as loader nodes take them.
-func (a *API) resolve(c echo.Context, workflow *pyjson.Object) error {
+func (r refs) resolve(c echo.Context, workflow *pyjson.Object) error {
 	for id, v := range workflow.All() {
 		node, _ := v.(*pyjson.Object)
 		inputs := node.Object("inputs")
 		for name, v := range inputs.All() {
-			fresh, changed, err := a.resolved(c, v)
+			fresh, changed, err := r.resolved(c, v)
 			if err != nil {
 				p, ok := err.(*Problem) //nolint:errorlint // resolved makes it
 				if ok {
@@ -45,15 +51,15 @@ func (a *API) resolve(c echo.Context, workflow *pyjson.Object) error {
 }
 
 // resolved is a value with the references in it replaced.
-func (a *API) resolved(c echo.Context, v any) (fresh any, changed bool, err error) {
+func (r refs) resolved(c echo.Context, v any) (fresh any, changed bool, err error) {
 	switch v := v.(type) {
 	case *pyjson.Object:
 		if v.String(typeKey) == assetType {
-			name, err := a.fileOf(c, v)
+			name, err := r.fileOf(c, v)
 			return name, true, err
 		}
 		for key, inner := range v.All() {
-			fresh, done, err := a.resolved(c, inner)
+			fresh, done, err := r.resolved(c, inner)
 			if err != nil {
 				return nil, false, err
 			}
@@ -63,7 +69,7 @@ func (a *API) resolved(c echo.Context, v any) (fresh any, changed bool, err erro
 		}
 	case []any:
 		for i, inner := range v {
-			fresh, done, err := a.resolved(c, inner)
+			fresh, done, err := r.resolved(c, inner)
 			if err != nil {
 				return nil, false, err
 			}
@@ -80,13 +86,13 @@ func missing(format string, args ...any) *Problem {
 }
 
 // fileOf is the name under which loaders find the asset of a reference.
-func (a *API) fileOf(c echo.Context, ref *pyjson.Object) (string, error) {
+func (r refs) fileOf(c echo.Context, ref *pyjson.Object) (string, error) {
 	id := ref.Object("info").String("id")
 	u, err := uuid.Parse(id)
 	if err != nil {
 		return "", missing("a reference to an asset needs info.id, the asset's UUID")
 	}
-	lib, owner, err := a.caller(c)
+	lib, owner, err := r.caller(c)
 	if err != nil {
 		return "", err
 	}
@@ -97,7 +103,7 @@ func (a *API) fileOf(c echo.Context, ref *pyjson.Object) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return loaderName(lib, a.jobFolders(c), d.Path)
+	return loaderName(lib, r.folders(c), d.Path)
 }
 
 // jobFolders are the folders that a request's job will read from.

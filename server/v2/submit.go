@@ -139,7 +139,7 @@ func labelsOf(extra *pyjson.Object) map[string]string {
 
 // submit puts the files of assets into a workflow and queues it.
 func (a *API) submit(c echo.Context, s Submission) (*queue.Job, error) {
-	if err := a.resolve(c, s.Workflow); err != nil {
+	if err := (refs{a.caller, a.jobFolders}).resolve(c, s.Workflow); err != nil {
 		return nil, err
 	}
 	job, verdict, err := a.cfg.Submit(c, s)

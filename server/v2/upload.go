@@ -25,6 +25,7 @@ const maxParts = 256
 
 // form is what a form of POST /assets holds.
 type form struct {
+	temp   string // the folder for files on their way
 	values map[string]string
 	tags   []string
 	staged string // where the file lies, "" while there is none
@@ -47,9 +48,9 @@ func (a *API) postAsset(c echo.Context) error {
 	var it assets.Item
 	created := false
 	if err := a.once(c, "assets", func(*queue.Receipt) error {
-		f := &form{values: map[string]string{}}
+		f := &form{temp: a.cfg.Folders("").Temp(), values: map[string]string{}}
 		defer f.discard()
-		if err := a.readForm(c, f); err != nil {
+		if err := f.read(c, a.cfg.Body); err != nil {
 			return err
 		}
 		it, created, err = a.keep(c, lib, owner, f)
@@ -103,13 +104,13 @@ func placement(file string, tags []string) ([]string, error) {
 	return assets.CleanTags(tags), nil
 }
 
-// readForm reads the form; the file goes straight to the temp folder and is hashed on the way.
-func (a *API) readForm(c echo.Context, f *form) error {
+// read reads the form; the file goes straight to the temp folder and is hashed on the way.
+func (f *form) read(c echo.Context, open func(echo.Context) (io.ReadCloser, error)) error {
 	contentType, params, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
 	if err != nil || contentType != echo.MIMEMultipartForm || params["boundary"] == "" {
 		return invalid("the body must be multipart/form-data")
 	}
-	body, err := a.cfg.Body(c)
+	body, err := open(c)
 	if err != nil {
 		return err
 	}
@@ -123,7 +124,7 @@ func (a *API) readForm(c echo.Context, f *form) error {
 			return invalid("the form has more than %d parts", maxParts)
 		}
 		if err == nil {
-			err = a.readPart(f, p)
+			err = f.readPart(p)
 		}
 		if err != nil {
 			return formError(err)
@@ -142,10 +143,10 @@ func formError(err error) error {
 	return bodyError(err)
 }
 
-func (a *API) readPart(f *form, p *multipart.Part) error {
+func (f *form) readPart(p *multipart.Part) error {
 	switch name := p.FormName(); name {
 	case "file":
-		return a.readFile(f, p)
+		return f.readFile(p)
 	case "content_type", pathKey, "expected_hash", "tags", "expires_in":
 		data, err := io.ReadAll(io.LimitReader(p, maxTextBytes+1))
 		if err != nil {
@@ -164,13 +165,12 @@ func (a *API) readPart(f *form, p *multipart.Part) error {
 	return err
 }
 
-func (a *API) readFile(f *form, p *multipart.Part) (err error) {
-	dir := a.cfg.Folders("").Temp()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+func (f *form) readFile(p *multipart.Part) (err error) {
+	if err := os.MkdirAll(f.temp, 0o755); err != nil {
 		return err
 	}
 	f.discard() // a second file takes the place of the first
-	file, err := os.CreateTemp(dir, ".upload-*")
+	file, err := os.CreateTemp(f.temp, ".upload-*")
 	if err != nil {
 		return err
 	}

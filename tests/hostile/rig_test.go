@@ -20,7 +20,7 @@ import (
 
 	"comfygo/app"
 	"comfygo/cli"
-	"comfygo/server"
+	"comfygo/server/logs"
 )
 
 // secret stands in every file that lies outside the server's folders.
@@ -91,7 +91,7 @@ func build(t *testing.T, flags []string) (*app.App, *safeBuffer) {
 		if err != nil {
 			return err
 		}
-		made, err = app.New(cfg, log, server.NewLogBuffer(10))
+		made, err = app.New(cfg, log, logs.NewBuffer(10))
 		return err
 	}})
 	if code != 0 || made == nil {

@@ -1,0 +1,141 @@
+package access
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/auth"
+	"comfygo/folders"
+	"comfygo/queue"
+	"comfygo/server/reply"
+)
+
+// everybody is who makes every request where nobody is asked.
+var everybody, _ = auth.Open{}.Authenticate(context.Background(), auth.Credential{})
+
+// Guarded reports whether requests have to say who makes them.
+func (s *Service) Guarded() bool { return s.Gate.Mode() != auth.ModeOff }
+
+// Owned reports whether jobs and files belong to somebody.
+func (s *Service) Owned() bool { return s.Gate.Mode() == auth.ModeStore }
+
+// Who makes a request.
+func (s *Service) Who(c echo.Context) auth.Principal {
+	if !s.Guarded() {
+		return everybody
+	}
+	return auth.FromContext(c.Request().Context())
+}
+
+// Sees reports whether who makes a request may see what the server knows of itself.
+func (s *Service) Sees(c echo.Context) bool { return s.Who(c).Admin }
+
+// Nobody owns nothing; no principal has this id.
+const Nobody = "?"
+
+// Scope says whose jobs a request is about: one's own, or everybody's for an administrator, who may choose one owner by
+// ?owner=. It is everybody's where owners are not told apart. Who asks for somebody else's finds nothing.
+func (s *Service) Scope(c echo.Context) queue.Scope {
+	if !s.Owned() {
+		return queue.Scope{}
+	}
+	p := s.Who(c)
+	asked, given := reply.Query(c, "owner")
+	switch {
+	case p.Admin && !given:
+		return queue.Scope{}
+	case p.Admin:
+		return queue.Scope{One: true, Owner: s.ownerNamed(c.Request().Context(), asked)}
+	case given && asked != p.ID && asked != p.Name, p.ID == "":
+		return queue.Scope{One: true, Owner: Nobody}
+	}
+	return queue.Scope{One: true, Owner: p.ID, Shared: s.listsShared(c, p)}
+}
+
+// ownerNamed is the id of a user by id or name; the text itself when there is none, since jobs outlive their users.
+func (s *Service) ownerNamed(ctx context.Context, text string) string {
+	store, ok := s.Gate.(interface {
+		User(ctx context.Context, idOrName string) (auth.User, error)
+	})
+	if !ok || text == "" {
+		return text
+	}
+	if u, err := store.User(ctx, text); err == nil {
+		return u.ID
+	}
+	return text
+}
+
+// Jobs is the queue as far as a request may see and change it.
+func (s *Service) Jobs(c echo.Context) queue.View {
+	if scope := s.Scope(c); scope.One {
+		return s.Queue.In(scope)
+	}
+	return s.Queue
+}
+
+// Folders are those that a request sees: its owner's, or those of ?owner= for an administrator, where an empty one stands
+// for the common folders.
+func (s *Service) Folders(c echo.Context) *folders.Folders {
+	if !s.Owned() {
+		return s.Common
+	}
+	if scope := s.Scope(c); scope.One {
+		return s.Common.For(scope.Owner)
+	}
+	return s.Common.For(s.Who(c).ID)
+}
+
+// OwnFolders are the folders of who makes a request, where its jobs read and write.
+func (s *Service) OwnFolders(c echo.Context) *folders.Folders { return s.FoldersOf(s.Who(c).ID) }
+
+// FoldersOf are the folders of an owner.
+func (s *Service) FoldersOf(owner string) *folders.Folders {
+	if !s.Owned() {
+		return s.Common
+	}
+	return s.Common.For(owner)
+}
+
+// Bare is a route's pattern without /api.
+func Bare(c echo.Context) string { return strings.TrimPrefix(c.Path(), "/api") }
+
+// Queues reports whether a request puts a job into the queue.
+func Queues(c echo.Context) bool {
+	if c.Request().Method != http.MethodPost {
+		return false
+	}
+	switch Bare(c) {
+	case "/prompt", "/v2/jobs", "/workflows/:name/run":
+		return true
+	}
+	return false
+}
+
+// OpensSockets reports whether a request asks for a WebSocket.
+func OpensSockets(c echo.Context) bool { return Bare(c) == "/ws" }
+
+// WorkflowNamed is the registered workflow that a request is about.
+func WorkflowNamed(c echo.Context) string {
+	if path := Bare(c); path == "/workflows/:name" || path == "/workflows/:name/run" {
+		return reply.Param(c, "name")
+	}
+	return ""
+}
+
+// UserOwner is whose settings and files a request deals with: one's own, or those of ?owner= for an administrator.
+func (s *Service) UserOwner(r *http.Request) string {
+	p := auth.FromContext(r.Context())
+	if !p.Admin {
+		return p.ID
+	}
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		if name, value, _ := strings.Cut(pair, "="); reply.UnquoteQuery(name) == "owner" {
+			return s.ownerNamed(r.Context(), reply.UnquoteQuery(value))
+		}
+	}
+	return p.ID
+}

@@ -1,0 +1,191 @@
+package disk
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"comfygo/folders"
+)
+
+// Disk is where handlers read and write files whose names strangers have a part in. Below one of its roots everything
+// is done through an os.Root, so that no link leads out, not even one that appears between the check of a name and its
+// use. Other paths, those of models and packs, come from listings and are used as they are.
+type Disk struct{ roots []string }
+
+// New guards the folders that strangers put files in, and more.
+func New(f *folders.Folders, more ...string) Disk {
+	d := Disk{roots: []string{f.Input(), f.Output(), f.Temp(), f.User()}}
+	for _, m := range more {
+		if m != "" {
+			d.roots = append(d.roots, m)
+		}
+	}
+	return d
+}
+
+// In is the disk with one more root.
+func (d Disk) In(dir string) Disk { return Disk{append([]string{dir}, d.roots...)} }
+
+// at calls f with the root that path lies in and its place there.
+func (d Disk) at(path string, f func(root *os.Root, rel string) error) (guarded bool, err error) {
+	best := ""
+	for _, r := range d.roots {
+		if len(r) > len(best) && LexicallyWithin(r, path) {
+			best = r
+		}
+	}
+	if best == "" {
+		return false, nil
+	}
+	root, rel, err := folders.Inside(best, path)
+	if err != nil {
+		return true, err
+	}
+	return true, errors.Join(f(root, rel), root.Close())
+}
+
+// Open opens a regular file.
+func (d Disk) Open(path string) (f *os.File, info fs.FileInfo, err error) {
+	guarded, err := d.at(path, func(root *os.Root, rel string) error {
+		f, info, err = OpenRegular(rel, root.Stat, root.Open)
+		return err
+	})
+	if !guarded {
+		return OpenRegular(path, os.Stat, os.Open)
+	}
+	return f, info, err
+}
+
+// OpenRegular opens a regular file by the functions given and refuses pipes, devices and folders before and after opening.
+func OpenRegular(path string, stat func(string) (fs.FileInfo, error), open func(string) (*os.File, error)) (*os.File, fs.FileInfo, error) {
+	if info, err := stat(path); err != nil {
+		return nil, nil, err
+	} else if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
+		return nil, nil, errNoRegularFile
+	}
+	f, err := open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errNoRegularFile
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+// Read returns a whole file of at most limit bytes.
+func (d Disk) Read(path string, limit int64) ([]byte, error) {
+	f, info, err := d.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s has %d bytes", filepath.Base(path), info.Size())
+	}
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+// MakeDir makes a folder and those above it.
+func (d Disk) MakeDir(path string) error {
+	const mode = 0o755
+	guarded, err := d.at(path, func(root *os.Root, rel string) error { return root.MkdirAll(rel, mode) })
+	if !guarded || errors.Is(err, fs.ErrNotExist) { // the root itself may not be there yet
+		return os.MkdirAll(path, mode)
+	}
+	return err
+}
+
+// Write writes a file beside its final name and renames it, so that nobody ever sees half of it.
+func (d Disk) Write(path string, write func(io.Writer) error) error {
+	guarded, err := d.at(path, func(root *os.Root, rel string) error { return writeIn(root, rel, write) })
+	if guarded {
+		return err
+	}
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", filepath.Base(path), err)
+	}
+	return errors.Join(writeIn(root, filepath.Base(path), write), root.Close())
+}
+
+func writeIn(root *os.Root, rel string, write func(io.Writer) error) (err error) {
+	part := filepath.Join(filepath.Dir(rel), ".comfygo-"+rand.Text())
+	const mode = 0o644
+	f, err := root.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", filepath.Base(rel), err)
+	}
+	defer func() {
+		if err != nil {
+			_ = root.Remove(part)
+			err = fmt.Errorf("writing %s: %w", filepath.Base(rel), err)
+		}
+	}()
+	if err = errors.Join(write(f), f.Close()); err != nil {
+		return err
+	}
+	return root.Rename(part, rel)
+}
+
+// Move puts a staged file, which nobody else knows, under its final name.
+func (d Disk) Move(from, to string) error {
+	f, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("keeping %s: %w", filepath.Base(to), err)
+	}
+	err = d.Write(to, func(w io.Writer) error {
+		_, err := io.Copy(w, f)
+		return err
+	})
+	return errors.Join(err, f.Close(), os.Remove(from))
+}
+
+// Remove deletes a file or a link, not what the link leads to.
+func (d Disk) Remove(path string) error {
+	dir, name := filepath.Split(path)
+	guarded, err := d.at(filepath.Clean(dir), func(root *os.Root, rel string) error { return root.Remove(filepath.Join(rel, name)) })
+	if !guarded {
+		return os.Remove(path)
+	}
+	return err
+}
+
+// Rename moves a file within one root.
+func (d Disk) Rename(from, to string) error {
+	guarded, err := d.at(filepath.Dir(from), func(root *os.Root, rel string) error {
+		other, target, err := folders.Inside(root.Name(), filepath.Dir(to))
+		if err != nil {
+			return err
+		}
+		_ = other.Close()
+		return root.Rename(filepath.Join(rel, filepath.Base(from)), filepath.Join(target, filepath.Base(to)))
+	})
+	if !guarded {
+		return os.Rename(from, to)
+	}
+	return err
+}
+
+// NamedWrong reports whether an error of the disk comes from the name that a client gave.
+func NamedWrong(err error) bool {
+	for _, e := range []error{
+		fs.ErrNotExist, fs.ErrPermission, fs.ErrInvalid, errNoRegularFile, syscall.ENAMETOOLONG, syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP, syscall.EILSEQ, syscall.EINVAL,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,27 @@
+// Package files serves inputs, outputs and temporary files: viewing, uploads and masks.
+package files
+
+import (
+	"sync"
+
+	"comfygo/folders"
+	"comfygo/queue"
+	"comfygo/server/access"
+	"comfygo/server/assets"
+	"comfygo/server/disk"
+	"comfygo/server/images"
+	"comfygo/server/reply"
+)
+
+// Service handles /view, /upload and the listings of files.
+type Service struct {
+	Reply   *reply.Service
+	Access  *access.Service
+	Assets  *assets.Store
+	Images  *images.Service
+	Disk    disk.Disk
+	Folders *folders.Folders
+	Queue   queue.Queue
+
+	uploads sync.Mutex // held while an upload looks for a free name and takes it
+}

@@ -1,0 +1,234 @@
+package files
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net/http"
+	"net/textproto"
+	"os"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/folders"
+	"comfygo/internal/pyjson"
+	"comfygo/server/disk"
+	"comfygo/server/reply"
+)
+
+// upload is what a form of /upload/image or /upload/mask holds.
+type upload struct {
+	fields map[string]string // values of text parts, the first of each name
+	isFile map[string]bool   // names of parts that are files
+	name   string            // the image part's file name
+	staged string            // the image part's contents, in a file of the temp folder
+}
+
+// readUpload reads a form; the image part goes straight to a file. The caller removes it with discard.
+func (s *Service) readUpload(c echo.Context) (*upload, error) {
+	u := &upload{fields: map[string]string{}, isFile: map[string]bool{}}
+	contentType, params, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
+	if err != nil && c.Request().Header.Get(echo.HeaderContentType) != "" {
+		return nil, reply.Trouble("reading a form: %w", err)
+	}
+	body, err := s.Reply.Limited(c)
+	if err != nil {
+		return nil, err
+	}
+	switch contentType {
+	case "multipart/form-data":
+		if params["boundary"] == "" {
+			return nil, reply.Trouble("reading a form: it has no boundary")
+		}
+		if err := s.readParts(u, multipart.NewReader(body, params["boundary"])); err != nil {
+			u.discard()
+			return nil, s.Reply.BodyError(err)
+		}
+	case "application/x-www-form-urlencoded":
+		c.Request().Body = body
+		if err := c.Request().ParseForm(); err != nil {
+			return nil, s.Reply.BodyError(err)
+		}
+		for k, v := range c.Request().PostForm {
+			u.fields[k] = v[0]
+		}
+	}
+	return u, nil
+}
+
+func (u *upload) discard() {
+	if u.staged != "" {
+		_ = os.Remove(u.staged)
+	}
+}
+
+func (s *Service) readParts(u *upload, r *multipart.Reader) error {
+	for n := 0; ; n++ {
+		p, err := r.NextRawPart()
+		if errors.Is(err, io.EOF) && n > 0 {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading a form: %w", err)
+		}
+		if n >= reply.MaxParts {
+			return fmt.Errorf("reading a form: more than %d parts", reply.MaxParts)
+		}
+		if err := s.readPart(u, p); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Service) readPart(u *upload, p *multipart.Part) error {
+	// Part.FileName cuts the name to its last element; upstream takes it as it was sent.
+	_, params, err := mime.ParseMediaType(reply.Unescaped(p.Header.Get(echo.HeaderContentDisposition)))
+	if err != nil {
+		return fmt.Errorf("reading a form: %w", err)
+	}
+	contents, err := transferred(p, p.Header)
+	if err != nil {
+		return fmt.Errorf("reading a form: %w", err)
+	}
+	name, file := params["name"], strings.TrimLeft(params["filename"], `\/`)
+	_, known := u.fields[name]
+	known = known || u.isFile[name]
+	switch {
+	case file != "" && name == "image" && !known:
+		u.isFile[name], u.name = true, file
+		return s.stage(u, contents)
+	case file != "":
+		u.isFile[name] = true
+		_, err = io.Copy(io.Discard, p)
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(contents, reply.MaxFieldSize+1))
+	if err == nil && len(text) > reply.MaxFieldSize {
+		err = fmt.Errorf("reading a form: the field %q has more than %d bytes", name, reply.MaxFieldSize)
+	}
+	if err == nil && !known {
+		if u.fields[name], err = reply.DecodedText(text, p.Header.Get(echo.HeaderContentType)); err != nil {
+			err = fmt.Errorf("reading a form: the field %q: %w", name, err)
+		}
+	}
+	return err
+}
+
+// transferred is the contents of a part, decoded when its headers say that they are encoded.
+func transferred(p io.Reader, about textproto.MIMEHeader) (io.Reader, error) {
+	switch coding := strings.ToLower(strings.TrimSpace(about.Get("Content-Transfer-Encoding"))); coding {
+	case "", "binary", "8bit", "7bit":
+		return p, nil
+	case "base64":
+		return base64.NewDecoder(base64.StdEncoding, p), nil
+	case "quoted-printable":
+		return quotedprintable.NewReader(p), nil
+	default:
+		return nil, fmt.Errorf("the transfer encoding %q is unknown", coding)
+	}
+}
+
+// stage writes the image part to a file of its own, so that a form that breaks off leaves nothing behind.
+func (s *Service) stage(u *upload, p io.Reader) error {
+	dir := s.Folders.Temp()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("keeping an upload: %w", err)
+	}
+	f, err := os.CreateTemp(dir, ".upload-*")
+	if err != nil {
+		return fmt.Errorf("keeping an upload: %w", err)
+	}
+	u.staged = f.Name()
+	_, err = io.Copy(f, p)
+	return errors.Join(err, f.Close())
+}
+
+// PostUploadImage keeps a file in the input, output or temp folder.
+func (s *Service) PostUploadImage(c echo.Context) error {
+	return s.receive(c, func(u *upload, path string) error { return s.Disk.Move(u.staged, path) })
+}
+
+// receive reads a form, finds the place for its image and calls save to put it there.
+func (s *Service) receive(c echo.Context, save func(u *upload, path string) error) error {
+	u, err := s.readUpload(c)
+	if err != nil {
+		return err
+	}
+	defer u.discard()
+	kind, given := u.fields["type"]
+	if !given && !u.isFile["type"] {
+		kind = "input"
+	}
+	root, ok := s.Access.Folders(c).Dir(kind)
+	if !ok {
+		return reply.Trouble("keeping an upload: unknown type %q", kind)
+	}
+	if u.staged == "" {
+		if _, isText := u.fields["image"]; isText {
+			return reply.Trouble("keeping an upload: the part image is text, not a file")
+		}
+		return s.Reply.Empty(c, http.StatusBadRequest)
+	}
+	subfolder := u.fields["subfolder"]
+	dir, path, ok := destination(root, subfolder, u.name)
+	if !ok {
+		return s.Reply.Empty(c, http.StatusBadRequest)
+	}
+	if err := s.Disk.MakeDir(dir); err != nil {
+		return reply.Trouble("keeping an upload: %w", err)
+	}
+	overwrite := u.fields["overwrite"] == "true" || u.fields["overwrite"] == "1"
+	name, err := s.keep(u, dir, path, overwrite, save)
+	if err != nil {
+		return err
+	}
+	reply := pyjson.NewObject("name", name, "subfolder", subfolder, "type", kind)
+	s.Assets.Register(c, reply, disk.Join(dir, name))
+	return s.Reply.JSON(c, http.StatusOK, reply)
+}
+
+// destination is where an upload goes; false when that is outside root, links resolved.
+func destination(root, subfolder, name string) (dir, path string, ok bool) {
+	if strings.ContainsRune(subfolder+name, 0) {
+		return "", "", false
+	}
+	dir = disk.Join(root, subfolder)
+	path = disk.Join(dir, name)
+	ok = disk.LexicallyWithin(root, path) && disk.LexicallyWithin(root, dir) && folders.Within(root, path) && folders.Within(root, dir)
+	return dir, path, ok
+}
+
+// keep saves an upload under its name or, when a file with other contents has it, the next free "name (1).ext". A file
+// with the same contents is left and its name returned.
+func (s *Service) keep(u *upload, dir, path string, overwrite bool, save func(*upload, string) error) (name string, err error) {
+	s.uploads.Lock()
+	defer s.uploads.Unlock()
+	name = u.name
+	base, ending := reply.SplitExt(name)
+	for i := 1; !overwrite && disk.Exists(path); i++ {
+		same, err := s.Disk.Same(u.staged, path)
+		if err != nil {
+			return "", reply.Trouble("keeping an upload: %w", err)
+		}
+		if same {
+			return name, nil
+		}
+		name = fmt.Sprintf("%s (%d)%s", base, i, ending)
+		path = disk.Join(dir, name)
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return "", reply.Trouble("keeping an upload: %q is not a file", name)
+	}
+	if err := save(u, path); err != nil {
+		if disk.NamedWrong(err) {
+			return "", reply.Trouble("keeping an upload: %w", err)
+		}
+		return "", err
+	}
+	return name, nil
+}

@@ -1,0 +1,94 @@
+package health
+
+import (
+	"net/http"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/internal/pyjson"
+	"comfygo/server/jobs"
+	"comfygo/server/reply"
+)
+
+// GetHealth says whether the server works: 200 and its figures, or 503 and why not. It answers within 100 ms whatever hangs.
+// Whoever has shown a key, where one is needed, is told more.
+func (s *Service) GetHealth(c echo.Context) error {
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+	now := time.Now()
+	figures := s.Queue.Stats()
+	seen := s.State.look(s.measure, now)
+	if p := s.problem(figures, seen, now); p != nil {
+		text := p.what
+		if s.Access.Sees(c) && p.err != nil {
+			text += ": " + p.err.Error()
+		}
+		return s.Reply.JSON(c, http.StatusServiceUnavailable, pyjson.NewObject("status", "unhealthy", "error", text, "timestamp", reply.Seconds(now)))
+	}
+	counts := pyjson.NewObject("pending", int64(figures.Pending), "running", int64(figures.Running))
+	body := pyjson.NewObject("status", "healthy", "version", UpstreamVersion, "timestamp", reply.Seconds(now), "queue", counts,
+		"device", deviceName(seen.stats), "vram", vram(seen.stats))
+	if !s.Access.Sees(c) {
+		return s.Reply.JSON(c, http.StatusOK, body)
+	}
+	counts.Merge(jobs.QueueState(figures))
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	body.Set("comfygo_version", s.AppVersion).
+		Set("uptime_seconds", now.Sub(s.Started).Seconds()).
+		Set("clients", int64(s.Hub.Clients())).
+		Set("process", pyjson.NewObject("goroutines", int64(runtime.NumGoroutine()), "heap_bytes", int64(mem.HeapAlloc))) //nolint:gosec // a heap fits
+	body.Set("memory", pyjson.NewObject("total", seen.stats.RAMTotal, "free", seen.stats.RAMFree)).Set("devices", devices(seen.stats))
+	if s.RuntimeState != nil {
+		body.Set("runtime", s.RuntimeState())
+	}
+	return s.Reply.JSON(c, http.StatusOK, body)
+}
+
+// GetReady answers 200 when the server can take a job now, and 503 with the reason when it cannot.
+func (s *Service) GetReady(c echo.Context) error {
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+	now := time.Now()
+	figures := s.Queue.Stats()
+	why := ""
+	switch limit := s.Policy.Limit; {
+	case figures.Draining:
+		why = "the server is shutting down"
+	case limit > 0 && figures.Pending >= limit:
+		why = "the queue is full"
+	case s.State.Worker.Load() == workerAway:
+		why = "the worker has not begun yet"
+	default:
+		if p := s.problem(figures, s.State.look(s.measure, now), now); p != nil {
+			why = p.what
+		}
+	}
+	if why != "" {
+		c.Response().Header().Set(echo.HeaderRetryAfter, "1")
+		return s.Reply.JSON(c, http.StatusServiceUnavailable, pyjson.NewObject("ready", false, "reason", why, "timestamp", reply.Seconds(now)))
+	}
+	return s.Reply.JSON(c, http.StatusOK, pyjson.NewObject("ready", true, "timestamp", reply.Seconds(now)))
+}
+
+// deviceName is the device that computes, as clients write it: cpu, or cuda:0.
+func deviceName(st Stats) string {
+	if len(st.Devices) == 0 || st.Devices[0].Type == "" {
+		return "cpu"
+	}
+	d := st.Devices[0]
+	if d.Index < 0 {
+		return d.Type
+	}
+	return d.Type + ":" + strconv.Itoa(d.Index)
+}
+
+// vram are the bytes of the device that computes; of the machine's memory where that is the processor.
+func vram(st Stats) *pyjson.Object {
+	total, free := st.RAMTotal, st.RAMFree
+	if len(st.Devices) > 0 && st.Devices[0].Type != "cpu" {
+		total, free = st.Devices[0].VRAMTotal, st.Devices[0].VRAMFree
+	}
+	return pyjson.NewObject("total", total, "free", free, "used", max(0, total-free))
+}

@@ -1,0 +1,210 @@
+package health
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	usage "github.com/shirou/gopsutil/v4/disk"
+
+	"comfygo/queue"
+	"comfygo/server/disk"
+)
+
+// States of the worker.
+const (
+	workerAway  int32 = iota // not begun yet
+	WorkerHere               // takes jobs
+	WorkerEnded              // will take none any more
+)
+
+const (
+	// probePatience is how long an answer waits for what may hang: a card, or a disk.
+	probePatience = 70 * time.Millisecond
+	// probeAge is how long figures are good, and hangs how long a probe may take before what it asks counts as lost.
+	probeAge = 500 * time.Millisecond
+	hangs    = 5 * time.Second
+	// takingTime is how long a job that could start may wait for the worker, and endingTime how long a job may go on that
+	// was asked to end.
+	takingTime = 10 * time.Second
+	endingTime = 2 * time.Minute
+	// diskReserve is what a disk must have left to count as not full.
+	diskReserve = 16 << 20
+)
+
+// issue is what is wrong: in words for everybody, and the error for those who may see it.
+type issue struct {
+	what string
+	err  error
+}
+
+// measurement is what a probe has found.
+type measurement struct {
+	stats        Stats
+	device, disk error
+	at           time.Time
+	// late is since when a probe has not come back; zero when none is under way.
+	late time.Time
+}
+
+// State is what the server knows of how it is.
+type State struct {
+	Worker atomic.Int32
+	sign   atomic.Int64 // the last sign of life of the running job, nanoseconds since 1970; 0: none runs
+
+	mu     sync.Mutex
+	last   measurement
+	begun  time.Time     // of the probe under way
+	done   chan struct{} // closed when it is done; nil: none is under way
+	ready  time.Time     // since when a waiting job could start
+	probes sync.WaitGroup
+}
+
+// look returns what the last probe has found, or the present one when that is quick.
+func (w *State) look(measure func() measurement, now time.Time) measurement {
+	w.mu.Lock()
+	if !w.last.at.IsZero() && now.Sub(w.last.at) < probeAge {
+		defer w.mu.Unlock()
+		return w.last
+	}
+	if w.done == nil {
+		done := make(chan struct{})
+		w.done, w.begun = done, now
+		w.probes.Go(func() {
+			m := measure()
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			m.at = time.Now()
+			w.last, w.done = m, nil
+			close(done)
+		})
+	}
+	done := w.done
+	w.mu.Unlock()
+	timer := time.NewTimer(probePatience)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := w.last
+	if w.done != nil {
+		m.late = w.begun
+	}
+	return m
+}
+
+// Close waits for a probe, but not for one that hangs: that one is lost with its device.
+func (w *State) Close() {
+	gone := make(chan struct{})
+	go func() { w.probes.Wait(); close(gone) }()
+	select {
+	case <-gone:
+	case <-time.After(time.Second):
+	}
+}
+
+// measure asks the card and the disks, either of which may hang.
+func (s *Service) measure() measurement {
+	m := measurement{stats: s.stats(), disk: s.diskFull()}
+	if s.CheckDevice != nil {
+		m.device = s.CheckDevice()
+	}
+	return m
+}
+
+// diskFull looks at the disks that results, previews, settings and the queue are written to.
+func (s *Service) diskFull() error {
+	reserve := s.DiskReserve
+	if reserve == 0 {
+		reserve = diskReserve
+	}
+	f := s.Folders
+	for _, dir := range []string{f.Output(), f.Temp(), f.User(), f.Input()} {
+		for !disk.Exists(dir) && filepath.Dir(dir) != dir {
+			dir = filepath.Dir(dir)
+		}
+		u, err := usage.Usage(dir)
+		if err == nil && u.Free < reserve {
+			return fmt.Errorf("%d bytes are free at %s", u.Free, dir)
+		}
+	}
+	return nil
+}
+
+// problem says what keeps the server from working; nil when nothing does.
+func (s *Service) problem(figures queue.Stats, seen measurement, now time.Time) *issue {
+	if p := s.workerTrouble(figures, now); p != nil {
+		return p
+	}
+	switch {
+	case figures.Err != nil:
+		return &issue{"the job store cannot be written", figures.Err}
+	case s.gateTrouble() != nil:
+		return &issue{"the key store cannot be read or written", s.gateTrouble()}
+	case seen.disk != nil:
+		return &issue{"the disk is full", seen.disk}
+	case seen.device != nil:
+		return &issue{"the device is lost", seen.device}
+	case !seen.late.IsZero() && now.Sub(seen.late) > s.patience().probing:
+		return &issue{"the device or a disk does not answer", nil}
+	}
+	return nil
+}
+
+// gateTrouble is why the key store cannot be used; nil when it can, and without one.
+func (s *Service) gateTrouble() error {
+	if g, ok := s.Gate.(interface{ Err() error }); ok {
+		return g.Err()
+	}
+	return nil
+}
+
+func (s *Service) workerTrouble(figures queue.Stats, now time.Time) *issue {
+	w := s.State
+	if w.Worker.Load() == WorkerEnded {
+		return &issue{"the worker is dead", nil}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case !figures.Ready || w.Worker.Load() == workerAway:
+		w.ready = time.Time{}
+	case w.ready.IsZero():
+		w.ready = now
+	}
+	patience := s.patience()
+	sign := w.sign.Load()
+	silent := now.Sub(time.Unix(0, sign))
+	switch {
+	case !w.ready.IsZero() && now.Sub(w.ready) > patience.taking:
+		return &issue{"the worker is stuck", errors.New("jobs wait and none is started")}
+	case !figures.Ending.IsZero() && now.Sub(figures.Ending) > patience.ending:
+		return &issue{"the worker is stuck", errors.New("the running job was asked to end and does not")}
+	case patience.silence > 0 && sign != 0 && silent > patience.silence:
+		return &issue{"the worker is stuck", fmt.Errorf("nothing was heard of the running job for %s", silent.Round(time.Second))}
+	}
+	return nil
+}
+
+// patience is how long the worker, and a probe, may take.
+type patience struct{ taking, ending, silence, probing time.Duration }
+
+func (s *Service) patience() patience {
+	p := patience{takingTime, endingTime, s.StuckAfter, hangs}
+	if p.silence > 0 { // who wants to know of silence soon wants to know of the rest as soon
+		p.taking, p.ending, p.probing = min(p.taking, p.silence), min(p.ending, p.silence), min(p.probing, p.silence)
+	}
+	return p
+}
+
+// SignOfLife notes that something is heard of the running job.
+func (w *State) SignOfLife(at time.Time) { w.sign.Store(at.UnixNano()) }
+
+// Idle notes that no job runs.
+func (w *State) Idle() { w.sign.Store(0) }

@@ -1,0 +1,33 @@
+// Package models serves the lists of model files with their metadata and previews, and the descriptions of node classes, which
+// hold those lists.
+package models
+
+import (
+	"comfygo/folders"
+	"comfygo/nodes"
+	"comfygo/server/access"
+	"comfygo/server/assets"
+	"comfygo/server/images"
+	"comfygo/server/reply"
+)
+
+// Service handles the lists of model files.
+type Service struct {
+	Reply   *reply.Service
+	Images  *images.Service
+	Folders *folders.Folders
+}
+
+// ObjectInfo handles /object_info, which describes node classes.
+type ObjectInfo struct {
+	Reply    *reply.Service
+	Access   *access.Service
+	Assets   *assets.Store
+	Folders  *folders.Folders
+	Registry *nodes.Registry
+	// Env is what descriptions depend on where files have no owners.
+	Env func() nodes.Env
+
+	catalogue  catalogue
+	catalogues catalogues
+}

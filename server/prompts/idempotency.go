@@ -1,0 +1,147 @@
+package prompts
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/internal/pyjson"
+	"comfygo/queue"
+)
+
+const (
+	// keyHeader names a request, so that a client that did not hear the answer can send it again without a second job.
+	keyHeader = "Idempotency-Key"
+	// maxKeyLength is the longest name. What is remembered is bounded as the queue's receipts are.
+	maxKeyLength = 255
+)
+
+// onceEntry is a request with a key: being worked on, or accepted.
+type onceEntry struct {
+	name string
+	sum  [sha256.Size]byte
+	at   time.Time
+	done chan struct{} // closed when it is decided
+	job  *queue.Job    // nil when it was refused; read after done
+	text *pyjson.Object
+}
+
+// onceKeys are the requests that came with a key.
+type onceKeys struct {
+	mu    sync.Mutex
+	byKey map[string]*onceEntry
+	order []*onceEntry
+}
+
+// claim returns the entry of a key and whether it is new, so that the caller has to decide it.
+func (k *onceKeys) claim(name string, sum [sha256.Size]byte, now time.Time) (e *onceEntry, fresh bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for len(k.order) > 0 && (len(k.order) >= queue.ReceiptLimit || now.Sub(k.order[0].at) > queue.ReceiptLifetime) {
+		if k.byKey[k.order[0].name] == k.order[0] {
+			delete(k.byKey, k.order[0].name)
+		}
+		k.order = k.order[1:]
+	}
+	if e = k.byKey[name]; e != nil {
+		return e, false
+	}
+	e = &onceEntry{name: name, sum: sum, at: now, done: make(chan struct{})}
+	if k.byKey == nil {
+		k.byKey = map[string]*onceEntry{}
+	}
+	k.byKey[name] = e
+	k.order = append(k.order, e)
+	return e, true
+}
+
+// decide notes what became of a claimed key; one that was refused is free again.
+func (k *onceKeys) decide(e *onceEntry, job *queue.Job, text *pyjson.Object) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e.job, e.text = job, text; job == nil {
+		delete(k.byKey, e.name)
+	}
+	close(e.done)
+}
+
+// Restore brings back the requests of the program's last run, oldest first.
+func (k *onceKeys) restore(receipts []queue.Receipt) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, r := range receipts {
+		text, err := pyjson.UnmarshalObject(r.Answer)
+		if err != nil || len(r.Sum) != sha256.Size {
+			continue // somebody has changed the file
+		}
+		e := &onceEntry{name: r.Key, sum: [sha256.Size]byte(r.Sum), at: r.At, done: make(chan struct{}), job: r.Job, text: text}
+		close(e.done)
+		if k.byKey == nil {
+			k.byKey = map[string]*onceEntry{}
+		}
+		k.byKey[e.name] = e
+		k.order = append(k.order, e)
+	}
+}
+
+// once handles a prompt unless one with the same key was accepted before: then the answer is the same, and nothing is
+// queued.
+func (s *Service) once(c echo.Context, body []byte, patience time.Duration, put func(*queue.Receipt) (*queue.Job, *pyjson.Object, error)) error {
+	key := c.Request().Header.Get(keyHeader)
+	if key == "" {
+		job, reply, err := put(nil)
+		if err != nil || job == nil {
+			return err
+		}
+		return s.Jobs.Accepted(c, job, reply, patience)
+	}
+	if len(key) > maxKeyLength {
+		return s.Reply.Complain(c, http.StatusBadRequest, fmt.Sprintf("%s has more than %d characters", keyHeader, maxKeyLength))
+	}
+	name := s.Access.Who(c).ID + "\x00" + c.Request().Header.Get("Comfy-User") + "\x00" + key
+	sum := sha256.Sum256(body)
+	for {
+		e, fresh := s.keys.claim(name, sum, time.Now())
+		if e.sum != sum {
+			return s.Reply.Complain(c, http.StatusUnprocessableEntity, keyHeader+" was used for another prompt")
+		}
+		if fresh {
+			return s.first(c, e, patience, put)
+		}
+		select {
+		case <-e.done:
+		case <-c.Request().Context().Done():
+			return nil // nobody is there any more
+		}
+		if e.job != nil {
+			c.Response().Header().Set("Idempotency-Replayed", "true")
+			return s.Jobs.Accepted(c, e.job, e.text, patience)
+		}
+	}
+}
+
+// first handles the first request with a key.
+func (s *Service) first(c echo.Context, e *onceEntry, patience time.Duration, put func(*queue.Receipt) (*queue.Job, *pyjson.Object, error)) error {
+	var job *queue.Job
+	var reply *pyjson.Object
+	decided := false
+	defer func() { // also when put panics
+		if !decided {
+			s.keys.decide(e, nil, nil)
+		}
+	}()
+	job, reply, err := put(&queue.Receipt{Key: e.name, Sum: e.sum[:], At: e.at})
+	decided = true
+	s.keys.decide(e, job, reply)
+	if err != nil || job == nil {
+		return err
+	}
+	return s.Jobs.Accepted(c, job, reply, patience)
+}
+
+// RestoreKeys brings back the keys of requests that were accepted before the server has begun, oldest first.
+func (s *Service) RestoreKeys(receipts []queue.Receipt) { s.keys.restore(receipts) }

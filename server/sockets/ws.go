@@ -1,0 +1,82 @@
+package sockets
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/coder/websocket"
+	"github.com/labstack/echo/v4"
+
+	"comfygo/internal/pyjson"
+	"comfygo/server/hub"
+	"comfygo/server/reply"
+)
+
+// GetWS is the socket that events go through.
+func (s *Service) GetWS(c echo.Context) error {
+	r := c.Request()
+	if upgrade := r.Header.Get("Upgrade"); !strings.EqualFold(strings.TrimSpace(upgrade), "websocket") {
+		shown := upgrade
+		if _, given := r.Header["Upgrade"]; !given {
+			shown = "None"
+		}
+		return &reply.Raised{
+			Status: http.StatusBadRequest,
+			Text:   fmt.Sprintf("No WebSocket UPGRADE hdr: %s\n Can \"Upgrade\" only to \"WebSocket\".", shown),
+		}
+	}
+	hello, err := greeting(c)
+	if err != nil {
+		return s.Reply.JSON(c, http.StatusBadRequest, pyjson.NewObject("error", err.Error()))
+	}
+	if s.Hub.Clients() >= maxClients {
+		return &reply.Raised{Status: http.StatusServiceUnavailable}
+	}
+	who := &Socket{s.Access.Who(c)}
+	hello.Owner, hello.Who, hello.Overseer = who.ID, who, who.Admin
+	defer s.expire(who)()
+	err = s.Hub.Serve(r.Context(), c.Response(), hello, func(w http.ResponseWriter) (*websocket.Conn, error) {
+		// The origin is the guard's matter: by now it has let the request pass.
+		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+			Subprotocols:       s.protocols(c),
+			InsecureSkipVerify: true,
+			CompressionMode:    websocket.CompressionNoContextTakeover,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return conn, s.stillWelcome(conn, who)
+	})
+	if err != nil {
+		s.Log.Debug("accepting a socket", "error", err) // Accept has answered
+	}
+	return nil
+}
+
+// greeting reads who connects and what it asks for: events=numbered for a number in every event, since=N for what came
+// after the event with that number.
+func greeting(c echo.Context) (hub.Hello, error) {
+	id, _ := reply.Query(c, "clientId")
+	hello := hub.Hello{ID: id}
+	if how, given := reply.Query(c, "events"); given {
+		if how != "numbered" {
+			return hello, fmt.Errorf("events must be numbered, not %q", how)
+		}
+		hello.Numbered = true
+	}
+	text, given := reply.Query(c, "since")
+	if !given {
+		return hello, nil
+	}
+	since, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || since < 0 {
+		return hello, fmt.Errorf("since must be the number of an event, not %q", text)
+	}
+	hello.Since, hello.Resume, hello.Numbered = since, true, true
+	return hello, nil
+}
+
+// maxClients bounds the sockets, each of which holds three goroutines and a buffer.
+const maxClients = 10000

@@ -1,0 +1,113 @@
+package users
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"comfygo/internal/pyjson"
+	"comfygo/server/reply"
+)
+
+const (
+	settingsFile = "comfy.settings.json"
+	maxSettings  = 64 << 20
+)
+
+// settings reads the settings of the request's user; a file that cannot be read counts as empty.
+func (s *Service) settings(c echo.Context) (values *pyjson.Object, path string, err error) {
+	path, err = s.Users.path(c.Request(), settingsFile, true)
+	if errors.Is(err, errUnknownUser) {
+		return nil, "", reply.Raise(http.StatusUnauthorized)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	data, err := s.Disk.Read(path, maxSettings)
+	if err != nil {
+		return pyjson.NewObject(), path, nil //nolint:nilerr // there are none yet
+	}
+	if values, err = pyjson.UnmarshalObject(data); err != nil {
+		s.Log.Error("reading the settings", "error", err)
+		return pyjson.NewObject(), path, nil
+	}
+	return values, path, nil
+}
+
+func (s *Service) saveSettings(path string, values *pyjson.Object) error {
+	text, err := pyjson.IndentASCII(values, 4)
+	if err != nil {
+		return fmt.Errorf("writing the settings: %w", err)
+	}
+	return s.Disk.Write(path, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+}
+
+// GetSettings returns all settings.
+func (s *Service) GetSettings(c echo.Context) error {
+	values, _, err := s.settings(c)
+	if err != nil {
+		return err
+	}
+	return s.Reply.JSON(c, http.StatusOK, values)
+}
+
+// GetSetting returns one setting, null when it is not set.
+func (s *Service) GetSetting(c echo.Context) error {
+	values, _, err := s.settings(c)
+	if err != nil {
+		return err
+	}
+	v, _ := values.Get(reply.Param(c, "id"))
+	return s.Reply.JSON(c, http.StatusOK, v)
+}
+
+// changeSettings reads the settings, lets f change them with the body's value and writes them. Changes come one at a time, so
+// that none is lost.
+func (s *Service) changeSettings(c echo.Context, f func(values *pyjson.Object, body any) error) error {
+	if _, err := s.Users.Of(c.Request()); errors.Is(err, errUnknownUser) {
+		return reply.Raise(http.StatusUnauthorized)
+	}
+	body, err := s.Reply.ReadJSON(c)
+	if err != nil {
+		return err
+	}
+	s.settingsLock.Lock()
+	defer s.settingsLock.Unlock()
+	values, path, err := s.settings(c)
+	if err != nil {
+		return err
+	}
+	if err := f(values, body); err != nil {
+		return err
+	}
+	if err := s.saveSettings(path, values); err != nil {
+		return err
+	}
+	return s.Reply.Empty(c, http.StatusOK)
+}
+
+// PostSettings adds settings to those that are there.
+func (s *Service) PostSettings(c echo.Context) error {
+	return s.changeSettings(c, func(values *pyjson.Object, body any) error {
+		o, ok := body.(*pyjson.Object)
+		if !ok {
+			return reply.Trouble("changing the settings: the body is a %s, not an object", pyjson.TypeName(body))
+		}
+		values.Merge(o)
+		return nil
+	})
+}
+
+// PostSetting sets one setting to the body.
+func (s *Service) PostSetting(c echo.Context) error {
+	return s.changeSettings(c, func(values *pyjson.Object, body any) error {
+		values.Set(reply.Param(c, "id"), body)
+		return nil
+	})
+}

@@ -1,0 +1,203 @@
+package users
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"comfygo/folders"
+	"comfygo/internal/pyjson"
+	"comfygo/server/disk"
+	"comfygo/server/reply"
+)
+
+// Store knows who has a folder of their own below the user folder.
+type Store struct {
+	folders *folders.Folders
+	disk    disk.Disk
+	multi   bool
+	// owner is the id of whose files a request deals with, where requests say who makes them; nil elsewhere.
+	Owner func(r *http.Request) string
+
+	mu    sync.Mutex
+	names *pyjson.Object // name by id
+}
+
+const (
+	defaultUser      = "default"
+	systemUserPrefix = "__"
+)
+
+// NewStore reads the list of users; without multi there is one, named default.
+func NewStore(f *folders.Folders, multi bool) (*Store, error) {
+	u := &Store{folders: f, disk: disk.New(f), multi: multi, names: pyjson.NewObject()}
+	if !multi {
+		u.names.Set(defaultUser, defaultUser)
+		return u, nil
+	}
+	data, err := os.ReadFile(u.file())
+	if errors.Is(err, fs.ErrNotExist) {
+		return u, nil
+	}
+	if err == nil {
+		u.names, err = pyjson.UnmarshalObject(data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the list of users: %w", err)
+	}
+	return u, nil
+}
+
+func (u *Store) file() string { return filepath.Join(u.folders.User(), "users.json") }
+
+// errUnknownUser is what a request gets that names nobody.
+var errUnknownUser = errors.New("unknown user")
+
+// Of returns the user of a request.
+func (u *Store) Of(r *http.Request) (string, error) {
+	if u.Owner != nil {
+		if id := u.Owner(r); id != "" {
+			return id, nil
+		}
+		return defaultUser, nil
+	}
+	id := defaultUser
+	if given, ok := r.Header["Comfy-User"]; ok && u.multi {
+		id = given[0]
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if strings.HasPrefix(id, systemUserPrefix) || !u.names.Has(id) {
+		return "", fmt.Errorf("%w: %s", errUnknownUser, id)
+	}
+	return id, nil
+}
+
+// dir returns the folder of the request's user.
+func (u *Store) dir(r *http.Request) (string, error) {
+	id, err := u.Of(r)
+	if err != nil {
+		return "", err
+	}
+	dir, ok := u.folders.UserDir(id)
+	if !ok {
+		return "", fmt.Errorf("%w: %s", errUnknownUser, id)
+	}
+	return dir, nil
+}
+
+// path returns where a file of the request's user lies, "" when the name leads out of the user's folder. A name that
+// still has a % in it is decoded once more, as upstream does. With makeParent the folder it lies in is made.
+func (u *Store) path(r *http.Request, name string, makeParent bool) (string, error) {
+	root, err := u.dir(r)
+	if err != nil {
+		return "", err
+	}
+	if strings.Contains(name, "%") {
+		if decoded, err := url.PathUnescape(name); err == nil {
+			name = decoded
+		}
+	}
+	if strings.ContainsRune(name, 0) {
+		return "", nil
+	}
+	path := disk.Join(root, name)
+	if !disk.LexicallyWithin(root, path) || !folders.Within(root, path) {
+		return "", nil
+	}
+	if parent := filepath.Dir(path); makeParent && !disk.Exists(parent) {
+		if err := u.disk.MakeDir(parent); err != nil {
+			return "", fmt.Errorf("making a folder of a user: %w", err)
+		}
+	}
+	return path, nil
+}
+
+var notInID = regexp.MustCompile(`[^a-zA-Z0-9\-_]+`)
+
+// add makes a user; complaint is what is wrong with the name, "" if nothing is.
+func (u *Store) add(name string) (id, complaint string, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, taken := range u.names.All() {
+		if taken == any(name) {
+			return "", "Duplicate username.", nil
+		}
+	}
+	name = strings.TrimSpace(name)
+	id = notInID.ReplaceAllString(name, "-")
+	switch {
+	case name == "":
+		return "", "username not provided", nil
+	case strings.HasPrefix(name, systemUserPrefix), strings.HasPrefix(id, systemUserPrefix):
+		return "", "System User prefix not allowed", nil
+	}
+	id += "_" + uuid.NewString()
+	u.names.Set(id, name)
+	text, err := pyjson.Marshal(u.names)
+	if err == nil {
+		err = os.MkdirAll(u.folders.User(), 0o755)
+	}
+	if err == nil {
+		err = u.disk.Write(u.file(), func(w io.Writer) error {
+			_, err := w.Write(text)
+			return err
+		})
+	}
+	if err != nil {
+		u.names.Delete(id)
+		return "", "", fmt.Errorf("adding a user: %w", err)
+	}
+	return id, "", nil
+}
+
+// GetUsers lists the users, or says that there is only one.
+func (s *Service) GetUsers(c echo.Context) error {
+	body := pyjson.NewObject("storage", "server")
+	if s.MultiUser && !s.Access.Owned() {
+		s.Users.mu.Lock()
+		body.Set("users", s.Users.names.Clone())
+		s.Users.mu.Unlock()
+		return s.Reply.JSON(c, http.StatusOK, body)
+	}
+	dir, err := s.Users.dir(c.Request())
+	if err != nil {
+		return reply.Trouble("finding the user's folder: %w", err)
+	}
+	return s.Reply.JSON(c, http.StatusOK, body.Set("migrated", disk.Exists(dir)))
+}
+
+// PostUsers makes a user and answers with the id.
+func (s *Service) PostUsers(c echo.Context) error {
+	body, err := s.Reply.ReadJSON(c)
+	if err != nil {
+		return err
+	}
+	v, err := reply.Field(body, "username")
+	if err != nil {
+		return err
+	}
+	name, ok := v.(string)
+	if !ok {
+		return reply.Trouble("adding a user: username is a %s, not a string", pyjson.TypeName(v))
+	}
+	id, complaint, err := s.Users.add(name)
+	if err != nil {
+		return err
+	}
+	if complaint != "" {
+		return s.Reply.JSON(c, http.StatusBadRequest, pyjson.NewObject("error", complaint))
+	}
+	return s.Reply.JSON(c, http.StatusOK, id)
+}

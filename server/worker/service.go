@@ -1,0 +1,49 @@
+// Package worker runs queued jobs and passes their events on to clients, figures and the job list.
+package worker
+
+import (
+	"context"
+	"log/slog"
+
+	"comfygo/auth"
+	"comfygo/executor"
+	"comfygo/metrics"
+	"comfygo/nodes"
+	"comfygo/queue"
+	"comfygo/server/access"
+	"comfygo/server/assets"
+	"comfygo/server/health"
+	"comfygo/server/hub"
+	"comfygo/server/jobs"
+	"comfygo/server/measure"
+	"comfygo/server/v2"
+)
+
+// Runner runs prompts; see package executor.
+type Runner interface {
+	Run(ctx context.Context, job executor.Job, sink executor.Sink) executor.Result
+	ClearCache()
+}
+
+// Service runs one job at a time.
+type Service struct {
+	Access   *access.Service
+	Assets   *assets.Store
+	Gate     auth.Gate
+	Hub      *hub.Hub
+	Queue    queue.Queue
+	V2       *v2.API
+	Executor Runner
+	Registry *nodes.Registry
+	// Runs is told how far the job has come, State that it is alive.
+	Runs    *jobs.Runs
+	State   *health.State
+	Metrics *metrics.Metrics
+	// Traces makes spans; nil makes none.
+	Traces measure.Traces
+	// FreeModels drops loaded models when a client asks for it; nil when there is nothing to drop.
+	FreeModels func()
+	Log        *slog.Logger
+
+	pace pace
+}
