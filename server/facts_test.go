@@ -4,8 +4,9 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"net/http"
-	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,79 +15,152 @@ import (
 )
 
 // facts are what a handler's code says of its answers: which statuses it can give, which parameters it reads and which
-// error codes it knows. They are read from the source, following calls by name, so that nobody has to keep them by hand.
+// error codes it knows. They are read from the source, following calls, so that nobody has to keep them by hand.
 type facts struct {
 	query, header, codes map[string]bool
 	statuses             map[int]bool
 }
 
-// source is the server's code.
+// source is the server's code: functions by folder and name, methods by folder, type and name.
 type source struct {
-	funcs   map[string][]*ast.FuncDecl
+	funcs   map[string]*ast.FuncDecl
+	methods map[string][]*ast.FuncDecl // by folder and name, of whatever type
+	fields  map[string]string          // the folder and type of a struct's field: "jobs.Service.Reply" is "reply.Service"
+	where   map[*ast.FuncDecl]*place
 	consts  map[string]string // constant texts
-	codes   map[string]string // those of type Code
-	routes  []tableRow
+	codes   map[string]string // those of type Code, by folder and name
 	statusN map[string]int
 }
 
-// tableRow is a line of a table of routes.
-type tableRow struct{ method, path, handler string }
+// place is the file of a function: its folder and the folders below server that it imports, by name.
+type place struct {
+	dir     string
+	imports map[string]string
+}
 
-func readSource(t *testing.T, dirs ...string) *source {
+// tableRow is a line of a table of routes.
+type tableRow struct {
+	method, path string
+	handler      *ast.FuncDecl
+}
+
+func readSource(t *testing.T) *source {
 	t.Helper()
-	s := &source{funcs: map[string][]*ast.FuncDecl{}, consts: map[string]string{}, codes: map[string]string{}, statusN: map[string]int{}}
+	s := &source{
+		funcs: map[string]*ast.FuncDecl{}, methods: map[string][]*ast.FuncDecl{}, fields: map[string]string{}, where: map[*ast.FuncDecl]*place{},
+		consts: map[string]string{}, codes: map[string]string{}, statusN: map[string]int{},
+	}
 	for code := 100; code < 600; code++ {
 		if text := http.StatusText(code); text != "" {
 			s.statusN["Status"+strings.NewReplacer(" ", "", "-", "", "'", "").Replace(text)] = code
 		}
 	}
-	for _, dir := range dirs {
-		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-		if err != nil {
-			t.Fatal(err)
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
 		}
-		for _, name := range files {
-			if strings.HasSuffix(name, "_test.go") {
-				continue
-			}
-			text, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			file, err := parser.ParseFile(token.NewFileSet(), name, text, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s.file(file)
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err == nil {
+			s.file(filepath.ToSlash(filepath.Dir(name)), file)
 		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return s
 }
 
-func (s *source) file(f *ast.File) {
+func (s *source) file(dir string, f *ast.File) {
+	at := &place{dir, map[string]string{}}
+	for _, i := range f.Imports {
+		full, _ := strconv.Unquote(i.Path.Value)
+		below, ok := strings.CutPrefix(full, "comfygo/server/")
+		if !ok {
+			continue
+		}
+		name := path.Base(below)
+		if i.Name != nil {
+			name = i.Name.Name
+		}
+		at.imports[name] = below
+	}
 	for _, d := range f.Decls {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
-			s.funcs[d.Name.Name] = append(s.funcs[d.Name.Name], d)
+			s.where[d] = at
+			if d.Recv == nil {
+				s.funcs[dir+"."+d.Name.Name] = d
+				continue
+			}
+			s.funcs[dir+"."+bareName(d.Recv.List[0].Type)+"."+d.Name.Name] = d
+			s.methods[dir+"."+d.Name.Name] = append(s.methods[dir+"."+d.Name.Name], d)
 		case *ast.GenDecl:
 			for _, spec := range d.Specs {
-				v, ok := spec.(*ast.ValueSpec)
-				if !ok {
-					continue
-				}
-				for i, name := range v.Names {
-					if i < len(v.Values) {
-						if text, ok := literal(v.Values[i]); ok {
-							s.consts[name.Name] = text
-							if typ, ok := v.Type.(*ast.Ident); ok && typ.Name == "Code" {
-								s.codes[name.Name] = text
-							}
-						}
-					}
+				s.spec(at, spec)
+			}
+		}
+	}
+}
+
+func (s *source) spec(at *place, spec ast.Spec) {
+	switch v := spec.(type) {
+	case *ast.TypeSpec:
+		fields, ok := v.Type.(*ast.StructType)
+		if !ok {
+			return
+		}
+		for _, f := range fields.Fields.List {
+			of := typeOf(at, f.Type)
+			names := f.Names
+			if names == nil { // embedded: its fields are the struct's
+				names = []*ast.Ident{{Name: bareName(f.Type)}}
+			}
+			for _, name := range names {
+				s.fields[at.dir+"."+v.Name.Name+"."+name.Name] = of
+			}
+		}
+	case *ast.ValueSpec:
+		for i, name := range v.Names {
+			if i >= len(v.Values) {
+				continue
+			}
+			if text, ok := literal(v.Values[i]); ok {
+				s.consts[name.Name] = text
+				if typ, ok := v.Type.(*ast.Ident); ok && typ.Name == "Code" {
+					s.codes[at.dir+"."+name.Name] = text
 				}
 			}
 		}
 	}
+}
+
+// bareName is the name of a type without star and package.
+func bareName(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return bareName(e.X)
+	case *ast.SelectorExpr:
+		return e.Sel.Name
+	case *ast.Ident:
+		return e.Name
+	}
+	return ""
+}
+
+// typeOf is the folder and name of a type of the server, "" for others.
+func typeOf(at *place, e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return typeOf(at, e.X)
+	case *ast.SelectorExpr:
+		if x, ok := e.X.(*ast.Ident); ok && at.imports[x.Name] != "" {
+			return at.imports[x.Name] + "." + e.Sel.Name
+		}
+	case *ast.Ident:
+		return at.dir + "." + e.Name
+	}
+	return ""
 }
 
 func literal(e ast.Expr) (string, bool) {
@@ -98,42 +172,57 @@ func literal(e ast.Expr) (string, bool) {
 	return text, err == nil
 }
 
+// field is the type of a field of a type, also of one that it embeds.
+func (s *source) field(of, name string) string {
+	if t := s.fields[of+"."+name]; t != "" {
+		return t
+	}
+	if of == "..Server" {
+		return s.fields["..handlers."+name]
+	}
+	return ""
+}
+
+// receiver is the name and type of a method's receiver.
+func (s *source) receiver(d *ast.FuncDecl) (name, typ string) {
+	if d.Recv == nil || len(d.Recv.List[0].Names) == 0 {
+		return "", ""
+	}
+	return d.Recv.List[0].Names[0].Name, s.where[d].dir + "." + bareName(d.Recv.List[0].Type)
+}
+
 // tables reads all tables of routes: rows of a method, a path and a handler.
 func (s *source) tables() []tableRow {
-	if s.routes != nil {
-		return s.routes
-	}
+	var rows []tableRow
 	methods := map[string]string{"get": "GET", "post": "POST", "put": "PUT", "patch": "PATCH", "remove": "DELETE"}
-	for _, list := range s.funcs {
-		for _, f := range list {
-			if f.Body == nil {
-				continue
-			}
-			ast.Inspect(f.Body, func(n ast.Node) bool {
-				c, ok := n.(*ast.CompositeLit)
-				if !ok || len(c.Elts) < 3 {
-					return true
-				}
-				handler, ok := c.Elts[2].(*ast.SelectorExpr)
-				if !ok {
-					return true
-				}
-				var method string
-				switch m := c.Elts[0].(type) {
-				case *ast.Ident:
-					method = methods[m.Name]
-				case *ast.SelectorExpr:
-					method = strings.ToUpper(strings.TrimPrefix(m.Sel.Name, "Method"))
-				}
-				path, ok := s.text(c.Elts[1])
-				if method != "" && ok {
-					s.routes = append(s.routes, tableRow{method, path, handler.Sel.Name})
-				}
-				return true
-			})
+	for d := range s.where {
+		if d.Body == nil {
+			continue
 		}
+		ast.Inspect(d.Body, func(n ast.Node) bool {
+			c, ok := n.(*ast.CompositeLit)
+			if !ok || len(c.Elts) < 3 {
+				return true
+			}
+			handler, ok := c.Elts[2].(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			var method string
+			switch m := c.Elts[0].(type) {
+			case *ast.Ident:
+				method = methods[m.Name]
+			case *ast.SelectorExpr:
+				method = strings.ToUpper(strings.TrimPrefix(m.Sel.Name, "Method"))
+			}
+			path, ok := s.text(c.Elts[1])
+			if list := s.callees(d, handler); method != "" && ok && len(list) == 1 {
+				rows = append(rows, tableRow{method, path, list[0]})
+			}
+			return true
+		})
 	}
-	return s.routes
+	return rows
 }
 
 // text is the value of a constant expression of texts.
@@ -156,10 +245,10 @@ func (s *source) text(e ast.Expr) (string, bool) {
 }
 
 // readers are the functions that read a query parameter, with the place of its name among their arguments.
-var readers = map[string]int{"query": 1, "intQuery": 1, "QueryParam": 0, "queryNumber": 1}
+var readers = map[string]int{"query": 1, "Query": 1, "IntQuery": 1, "QueryParam": 0, "queryNumber": 1}
 
 // of are the facts of a handler.
-func (s *source) of(handler string) facts {
+func (s *source) of(handler *ast.FuncDecl) facts {
 	f := facts{query: map[string]bool{}, header: map[string]bool{}, codes: map[string]bool{}, statuses: map[int]bool{}}
 	seen := map[*ast.FuncDecl]bool{}
 	var walk func(d *ast.FuncDecl)
@@ -178,60 +267,67 @@ func (s *source) of(handler string) facts {
 				if code, ok := s.statusN[n.Sel.Name]; ok {
 					f.statuses[code] = true
 				}
-				if x, ok := n.X.(*ast.Ident); ok && (x.Name == "s" || x.Name == "a") { // also when it is only named: somebody calls it
-					for _, next := range s.callees(n) {
-						walk(next)
-					}
+				for _, next := range s.callees(d, n) { // also when it is only named: somebody calls it
+					walk(next)
 				}
 			case *ast.Ident:
-				if text, ok := s.codes[n.Name]; ok {
+				if text, ok := s.codes[s.where[d].dir+"."+n.Name]; ok {
 					f.codes[text] = true
 				}
 			case *ast.CallExpr:
-				s.call(n, &f, walk)
+				if fun, ok := n.Fun.(*ast.Ident); ok && !slices.Contains(stops, fun.Name) {
+					if next := s.funcs[s.where[d].dir+"."+fun.Name]; next != nil {
+						walk(next)
+					}
+				}
+				s.call(n, &f)
 			}
 			return true
 		})
 	}
-	for _, d := range s.funcs[handler] {
-		walk(d)
-	}
+	walk(handler)
 	return f
 }
 
 // stops are functions that many handlers go through and whose answers are the server's, not theirs.
-var stops = []string{"handleError", "Error", "run", "begin", "static", "ownFile", "unrouted", "assetProblem", "assetError"}
+var stops = []string{"handleError", "Error", "run", "begin", "static", "ownFile", "Unrouted", "assetProblem", "assetError"}
 
-func (s *source) callees(n *ast.SelectorExpr) []*ast.FuncDecl {
-	x, ok := n.X.(*ast.Ident)
-	list := slices.DeleteFunc(slices.Clone(s.funcs[n.Sel.Name]), func(d *ast.FuncDecl) bool { return d.Recv == nil })
-	if !ok || slices.Contains(stops, n.Sel.Name) || len(list) > 1 && x.Name != "s" && x.Name != "a" {
+// callees are the functions of the server that a selector in d may mean.
+func (s *source) callees(d *ast.FuncDecl, n *ast.SelectorExpr) []*ast.FuncDecl {
+	if slices.Contains(stops, n.Sel.Name) {
 		return nil
 	}
-	if x.Name != "s" && x.Name != "a" && x.Name != "f" && x.Name != "u" && x.Name != "r" && x.Name != "n" && x.Name != "q" {
+	at := s.where[d]
+	self, own := s.receiver(d)
+	one := func(key string) []*ast.FuncDecl {
+		if f := s.funcs[key]; f != nil {
+			return []*ast.FuncDecl{f}
+		}
 		return nil
 	}
-	return list
-}
-
-func (s *source) call(n *ast.CallExpr, f *facts, walk func(*ast.FuncDecl)) {
-	name := ""
-	switch fun := n.Fun.(type) {
-	case *ast.Ident:
-		name = fun.Name
-		if !slices.Contains(stops, name) {
-			for _, d := range s.funcs[name] {
-				if d.Recv == nil {
-					walk(d)
-				}
+	switch x := n.X.(type) {
+	case *ast.SelectorExpr: // s.Reply.JSON
+		if in, ok := x.X.(*ast.Ident); ok && in.Name == self {
+			if typ := s.field(own, x.Sel.Name); typ != "" {
+				return one(typ + "." + n.Sel.Name)
 			}
 		}
-	case *ast.SelectorExpr:
-		name = fun.Sel.Name
-		for _, d := range s.callees(fun) {
-			walk(d)
+	case *ast.Ident:
+		switch {
+		case x.Name == self:
+			return one(own + "." + n.Sel.Name)
+		case at.imports[x.Name] != "":
+			return one(at.imports[x.Name] + "." + n.Sel.Name)
 		}
 	}
+	if list := s.methods[at.dir+"."+n.Sel.Name]; len(list) == 1 && !ast.IsExported(n.Sel.Name) { // of a value that the function has made
+		return list
+	}
+	return nil
+}
+
+func (s *source) call(n *ast.CallExpr, f *facts) {
+	name := bareName(n.Fun)
 	arg := func(i int) (string, bool) {
 		if i >= len(n.Args) {
 			return "", false
@@ -248,19 +344,18 @@ func (s *source) call(n *ast.CallExpr, f *facts, walk func(*ast.FuncDecl)) {
 		if text, ok := arg(2); ok {
 			f.codes[text] = true
 		}
-	case "refuse":
-		if text, ok := arg(1); ok {
-			f.codes[text] = true
-			f.statuses[400] = true
-		}
-	case "trouble", "complain":
-		if name == "trouble" {
-			f.statuses[400] = true
-			f.codes["bad_request"] = true
-		}
+	case "Trouble":
+		f.statuses[400] = true
+		f.codes["bad_request"] = true
 	case "Refuse":
-		if text, ok := arg(2); ok {
-			f.codes[text] = true
+		for i := range 3 { // reply.Refuse and Service.Refuse name the code second, middleware.Refuse third
+			if text, ok := arg(i); ok {
+				f.codes[text] = true
+				if i == 1 && bareName(n.Args[0]) == "c" {
+					f.statuses[400] = true
+				}
+				break
+			}
 		}
 	case "Get":
 		if sel, ok := n.Fun.(*ast.SelectorExpr); ok {

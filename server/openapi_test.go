@@ -55,34 +55,32 @@ func TestOpenAPIStoreRoutes(t *testing.T) {
 func TestOpenAPIFacts(t *testing.T) {
 	t.Parallel()
 	var problems []string
-	for _, dir := range []string{".", "v2"} {
-		s := readSource(t, dir)
-		for _, row := range s.tables() {
-			d, ok := openapi.Described(row.method, row.path)
-			if !ok {
-				continue // TestOpenAPIRoutes says so
+	s := readSource(t)
+	for _, row := range s.tables() {
+		d, ok := openapi.Described(row.method, row.path)
+		if !ok {
+			continue // TestOpenAPIRoutes says so
+		}
+		f := s.of(row.handler)
+		at := fmt.Sprintf("%s %s (%s)", row.method, row.path, row.handler.Name.Name)
+		for _, name := range keys(f.query) {
+			if !slices.Contains(d.Query, name) {
+				problems = append(problems, at+": the query parameter "+name)
 			}
-			f := s.of(row.handler)
-			at := fmt.Sprintf("%s %s (%s)", row.method, row.path, row.handler)
-			for _, name := range keys(f.query) {
-				if !slices.Contains(d.Query, name) {
-					problems = append(problems, at+": the query parameter "+name)
-				}
+		}
+		for _, name := range keys(f.header) {
+			if !slices.Contains(d.Headers, name) && !slices.Contains(unimportant, name) {
+				problems = append(problems, at+": the header "+name)
 			}
-			for _, name := range keys(f.header) {
-				if !slices.Contains(d.Headers, name) && !slices.Contains(unimportant, name) {
-					problems = append(problems, at+": the header "+name)
-				}
+		}
+		for _, status := range keys(f.statuses) {
+			if !slices.Contains(d.Statuses, status) {
+				problems = append(problems, fmt.Sprintf("%s: the status %d", at, status))
 			}
-			for _, status := range keys(f.statuses) {
-				if !slices.Contains(d.Statuses, status) {
-					problems = append(problems, fmt.Sprintf("%s: the status %d", at, status))
-				}
-			}
-			for _, code := range keys(f.codes) {
-				if !slices.Contains(d.Codes, code) {
-					problems = append(problems, at+": the error code "+code)
-				}
+		}
+		for _, code := range keys(f.codes) {
+			if !slices.Contains(d.Codes, code) {
+				problems = append(problems, at+": the error code "+code)
 			}
 		}
 	}

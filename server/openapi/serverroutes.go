@@ -14,7 +14,7 @@ var serverGroup = group{"server", "How the server is.", []op{
 }}
 
 var pagesGroup = group{"pages", "For browsers.", []op{
-	{method: get, path: "/", summary: "The frontend, or our own page", public: true, params: []param{ifNone, ifMatch, ownerParam}, answers: []answer{{200, "text/html", "string", "", nil}, empty(304, ""), empty(403, ""), empty(404, ""), text(404, ""), empty(412, "")}},
+	{method: get, path: "/", summary: "The frontend, or our own page", public: true, params: []param{ifNone, ifMatch, header("Range", "bytes=first-last"), ownerParam}, answers: []answer{{200, "text/html", "string", "", nil}, {206, "text/html", "string", "the range", nil}, empty(304, ""), empty(403, ""), empty(404, ""), text(404, ""), empty(412, ""), empty(416, "")}},
 	{method: get, path: "/app", summary: "Our own page", public: true, answers: []answer{{200, "text/html", "string", "", nil}, empty(304, ""), text(404, "")}},
 	{method: get, path: "/manage", summary: "The page for keys, users and roles", answers: []answer{{200, "text/html", "string", "", nil}, empty(304, ""), text(404, "there is no key store")}},
 	{method: get, path: "/app/*", summary: "A file of our own page", public: true, answers: []answer{file(200, anyType, ""), empty(304, ""), empty(308, "to /app"), text(404, "")}},

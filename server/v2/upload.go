@@ -50,7 +50,7 @@ func (a *API) postAsset(c echo.Context) error {
 	if err := a.once(c, "assets", func(*queue.Receipt) error {
 		f := &form{temp: a.cfg.Folders("").Temp(), values: map[string]string{}}
 		defer f.discard()
-		if err := f.read(c, a.cfg.Body); err != nil {
+		if err := f.parse(c, a.cfg.Body); err != nil {
 			return err
 		}
 		it, created, err = a.keep(c, lib, owner, f)
@@ -104,8 +104,8 @@ func placement(file string, tags []string) ([]string, error) {
 	return assets.CleanTags(tags), nil
 }
 
-// read reads the form; the file goes straight to the temp folder and is hashed on the way.
-func (f *form) read(c echo.Context, open func(echo.Context) (io.ReadCloser, error)) error {
+// parse reads the form; the file goes straight to the temp folder and is hashed on the way.
+func (f *form) parse(c echo.Context, open func(echo.Context) (io.ReadCloser, error)) error {
 	contentType, params, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
 	if err != nil || contentType != echo.MIMEMultipartForm || params["boundary"] == "" {
 		return invalid("the body must be multipart/form-data")
