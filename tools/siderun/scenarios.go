@@ -128,8 +128,15 @@ func (o options) adapters() scenario {
 				what, lora string
 				strength   float64
 			}{
-				{"", first, 0.8}, {plain, first, 0.8}, {plain, first, 0.8}, {strength, first, 0.6}, {plain, first, 0.6},
-				{strength, first, 0.9}, {strength, first, 0.7}, {another, second, 0.8}, {plain, second, 0.8},
+				{"", first, 0.8},
+				{plain, first, 0.8},
+				{plain, first, 0.8},
+				{strength, first, 0.6},
+				{plain, first, 0.6},
+				{strength, first, 0.9},
+				{strength, first, 0.7},
+				{another, second, 0.8},
+				{plain, second, 0.8},
 			} {
 				st.lora, st.strength, st.seed = p.lora, p.strength, i+1
 				r, err := measure.Prompt(ctx, server, st.workflow())
