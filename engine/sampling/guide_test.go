@@ -10,6 +10,7 @@ import (
 
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/internal/goldencheck"
 )
 
 // probe records what it is asked and predicts, as noise, the first number of each row's text encoding everywhere.
@@ -345,7 +346,7 @@ func BenchmarkStep(b *testing.B) {
 		b.Fatal(err)
 	}
 	p := sampling.Params{
-		Network: &toy{tscale: 0.001}, Model: m, Format: sd15Latent, CFG: 7, Positive: context1(1), Negative: context1(-1),
+		Network: &goldencheck.Toy{Scale: 0.001}, Model: m, Format: sd15Latent, CFG: 7, Positive: context1(1), Negative: context1(-1),
 		Latent: tensor.New(1, 4, 128, 128), Steps: 20, Sampler: "dpmpp_2m", Scheduler: "karras", Denoise: 1,
 	}
 	for b.Loop() {

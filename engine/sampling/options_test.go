@@ -11,6 +11,7 @@ import (
 
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/internal/goldencheck"
 	"comfygo/tests/golden"
 )
 
@@ -80,7 +81,7 @@ func reports(s *sampling.Sampler) int {
 func TestEverySamplerReportsItsSteps(t *testing.T) {
 	t.Parallel()
 	for name, s := range every(t) {
-		p, sigmas := tableRun(t, &toy{tscale: 0.001})
+		p, sigmas := tableRun(t, &goldencheck.Toy{Scale: 0.001})
 		p.Positive, p.Negative = context1(0.5), context1(-0.5)
 		var seen []int
 		p.OnStep = func(s sampling.Step) {
@@ -186,7 +187,7 @@ func TestOptionsMeetTheList(t *testing.T) {
 		{"lcm", sampling.LCMSampler(1, 1, 0)},
 	} {
 		run := func(s *sampling.Sampler) []float32 {
-			p, sigmas := tableRun(t, &toy{tscale: 0.001})
+			p, sigmas := tableRun(t, &goldencheck.Toy{Scale: 0.001})
 			p.Positive, p.Negative = context1(0.5), context1(-0.5)
 			out, _, err := sampling.SampleWith(t.Context(), p, s, sigmas)
 			if err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"comfygo/engine/sampling"
+	"comfygo/internal/goldencheck"
 )
 
 // TestReuseLeavesPredictionsOut counts the runs of the network, whose threshold decides how many there are.
@@ -12,14 +13,14 @@ func TestReuseLeavesPredictionsOut(t *testing.T) {
 	t.Parallel()
 	euler := must(sampling.NewSampler("euler"))
 	run := func(hooks sampling.Hooks) (calls int, out []float32) {
-		net := &toy{tscale: 0.001}
+		net := &goldencheck.Toy{Scale: 0.001}
 		p, sigmas := tableRun(t, net)
 		p.Positive, p.Negative, p.Hooks = context1(0.5), context1(-0.5), hooks
 		latent, _, err := sampling.SampleWith(t.Context(), p, euler, sigmas)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return net.calls, latent.Data
+		return net.Calls, latent.Data
 	}
 	all, plain := run(sampling.Hooks{})
 	for _, guided := range []bool{false, true} {

@@ -10,18 +10,21 @@ import (
 	"comfygo/internal/golden"
 )
 
-// toy is the closed-form network that sampler goldens were computed with; see the "doc" of samplers/toy.
-type toy struct {
-	tscale float32
-	calls  int
+// Toy is the closed-form network that sampler goldens were computed with; see the "doc" of samplers/toy. It reads the first
+// value of each row's text encoding.
+type Toy struct {
+	// Scale multiplies the timestep.
+	Scale float32
+	// Calls counts the calls of Predict.
+	Calls int
 }
 
 // Predict implements sampling.Network.
-func (n *toy) Predict(_ context.Context, x *tensor.Tensor, t []float32, in sampling.Inputs) (*tensor.Tensor, error) {
-	n.calls++
+func (n *Toy) Predict(_ context.Context, x *tensor.Tensor, t []float32, in sampling.Inputs) (*tensor.Tensor, error) {
+	n.Calls++
 	out := tensor.New(x.Shape...)
 	for b := range x.Dim(0) {
-		s, c := t[b]*n.tscale, in.Get(sampling.InputContext).Index(b).Data[0]
+		s, c := t[b]*n.Scale, in.Get(sampling.InputContext).Index(b).Data[0]
 		to := out.Index(b).Data
 		for i, v := range x.Index(b).Data {
 			p := float32((i*37)%64)/32 - 1
@@ -63,7 +66,7 @@ func textOf(v float32) []sampling.Cond {
 }
 
 // params are the sampling parameters of a case.
-func (c samplerCase) params(net *toy, m *sampling.ModelSampling) (sampling.Params, error) {
+func (c samplerCase) params(net *Toy, m *sampling.ModelSampling) (sampling.Params, error) {
 	if len(c.Shape) < 4 || tensor.Count(c.Shape) <= 0 {
 		return sampling.Params{}, fmt.Errorf("the case has a latent of shape %v", c.Shape)
 	}
@@ -126,7 +129,7 @@ func (c samplerCase) run(ctx context.Context, st settings, tscale float32, s *te
 	if err != nil {
 		return err
 	}
-	net := &toy{tscale: tscale}
+	net := &Toy{Scale: tscale}
 	p, err := c.params(net, m)
 	if err != nil {
 		return err
@@ -143,8 +146,8 @@ func (c samplerCase) run(ctx context.Context, st settings, tscale float32, s *te
 	if s.stored.Has(c.ID+"/x") && !stuck {
 		s.compare("x", steps)
 	}
-	if net.calls != c.Calls {
-		s.errs = append(s.errs, fmt.Errorf("the model ran %d times, want %d", net.calls, c.Calls))
+	if net.Calls != c.Calls {
+		s.errs = append(s.errs, fmt.Errorf("the model ran %d times, want %d", net.Calls, c.Calls))
 	}
 	return s.err()
 }
