@@ -23,7 +23,7 @@ type Options struct {
 	PadToMax bool
 	// PadLeft puts padding before the start token.
 	PadLeft bool
-	// Unweighted reads parentheses as text.
+	// Unweighted reads parentheses as text; a backslash before one is left out all the same.
 	Unweighted bool
 	// Missing, when set, is called with the name of each embedding that the lookup does not know.
 	Missing func(name string)

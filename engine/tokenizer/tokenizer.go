@@ -61,7 +61,7 @@ func (t *Tokenizer) With(opts Options) *Tokenizer { return New(t.model, opts) }
 // or when the vocabulary cannot encode the text. Upstream: sd1_clip.SDTokenizer.tokenize_with_weights.
 func (t *Tokenizer) Tokenize(prompt string, lookup EmbeddingLookup) (Tokens, error) {
 	prompt = strings.ToValidUTF8(prompt, "\uFFFD")
-	segments := []Segment{{Text: prompt, Weight: 1}}
+	segments := []Segment{{Text: showEscapes(hideEscapes(prompt)), Weight: 1}}
 	if !t.opts.Unweighted {
 		var err error
 		if segments, err = ParseWeights(prompt); err != nil {
