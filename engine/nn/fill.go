@@ -23,7 +23,7 @@ type Kernels struct {
 
 // direct reports that k can read the weight as it lies in the file.
 func (k Kernels) direct(s Layout) bool {
-	return k.Reads != nil && !s.Entry.Computed() && k.Reads(s.Entry.DType) && (s.Via == dtype.Invalid || s.Via == s.Entry.DType) &&
+	return k.Reads != nil && !s.Entry.Computed() && s.Entry.Scheme == nil && k.Reads(s.Entry.DType) && (s.Via == dtype.Invalid || s.Via == s.Entry.DType) &&
 		len(s.Entry.Data) == s.Entry.Count()*s.Entry.DType.Size()
 }
 

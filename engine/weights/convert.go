@@ -22,6 +22,9 @@ func Range(dst []float32, e Entry, from int) error {
 	if size == 0 {
 		return fmt.Errorf("converting %v of %s: elements of this type cannot be computed with", e, e.File)
 	}
+	if e.Scheme != nil {
+		return fmt.Errorf("converting %v: %w", e, e.check())
+	}
 	if e.computed != nil && from >= 0 && from+len(dst) <= e.Count() {
 		return e.computed.read(dst, from)
 	}

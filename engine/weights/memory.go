@@ -30,7 +30,7 @@ func Memory(path string, entries ...Entry) (Source, error) {
 		s.names = append(s.names, e.Name)
 		s.entries[e.Name] = e
 	}
-	return s, nil
+	return quantized(s)
 }
 
 // Names implements Source.

@@ -54,10 +54,24 @@ func (s *safetensorsSource) Lookup(name string) (Entry, bool) {
 // and the zip and plain pickle files that torch.save writes (.ckpt, .pt, .pth, .bin), these below the dicts that
 // trainers wrap around the weights. Tensors deeper inside are named by the keys that lead to them, joined by dots.
 // Errors name the file and say what is wrong with it.
-func Open(path string) (Source, error) { return open(path, false) }
+func Open(path string) (Source, error) { return openQuantized(path, false) }
 
 // OpenWhole is Open without going below wrappers: all tensors of the file, named from its top level.
-func OpenWhole(path string) (Source, error) { return open(path, true) }
+func OpenWhole(path string) (Source, error) { return openQuantized(path, true) }
+
+// openQuantized opens a file and adds the schemes of its quantized weights.
+func openQuantized(path string, whole bool) (Source, error) {
+	src, err := open(path, whole)
+	if err != nil {
+		return nil, err
+	}
+	q, err := quantized(src)
+	if err != nil {
+		_ = src.Close()
+		return nil, err
+	}
+	return q, nil
+}
 
 func open(path string, whole bool) (Source, error) {
 	m, err := filemap.Open(path)

@@ -2,6 +2,7 @@ package weights
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -32,6 +33,7 @@ type account struct {
 	used     map[string]bool
 	missing  []string
 	mismatch []string
+	schemes  map[string][]string // quantized tensors by format
 }
 
 // NewScope returns the root scope of src.
@@ -139,7 +141,21 @@ func (s *Scope) Optional(name string, dims ...int) *Ref {
 		s.acc.mismatch = append(s.acc.mismatch, fmt.Sprintf("%s is %v, wanted %s", full, e.Shape, wanted(dims)))
 		return absent(full, dims)
 	}
+	if e.Scheme != nil {
+		s.quantized(full, e.Scheme.Format)
+		return absent(full, e.Shape)
+	}
 	return &Ref{Name: e.Name, Entry: e}
+}
+
+// quantized notes a tensor that is stored in a scheme, once.
+func (s *Scope) quantized(full, format string) {
+	if s.acc.schemes == nil {
+		s.acc.schemes = map[string][]string{}
+	}
+	if !slices.Contains(s.acc.schemes[format], full) {
+		s.acc.schemes[format] = append(s.acc.schemes[format], full)
+	}
 }
 
 // Ignore marks every tensor below path (and the tensor path itself) as used, for keys that a model knows and does
@@ -202,6 +218,8 @@ func (s *Scope) Unused() []string {
 type KeysError struct {
 	Path                      string
 	Missing, Mismatch, Unused []string
+	// Quantized lists the tensors that are stored in a quantization scheme, by its format.
+	Quantized map[string][]string
 }
 
 // Error lists up to 20 names of each kind, and how many more there are.
@@ -214,6 +232,10 @@ func (e *KeysError) Error() string {
 		if len(p.names) > 0 {
 			parts = append(parts, fmt.Sprintf("%d tensors %s: %s", len(p.names), p.what, list(p.names)))
 		}
+	}
+	for _, format := range slices.Sorted(maps.Keys(e.Quantized)) {
+		names := e.Quantized[format]
+		parts = append(parts, fmt.Sprintf("%d tensors quantized as %s, which cannot be computed with yet (%s): %s", len(names), format, plainAdvice, list(names)))
 	}
 	return fmt.Sprintf("binding the weights of %s: %s", e.Path, strings.Join(parts, "; "))
 }
@@ -229,17 +251,17 @@ func list(names []string) string {
 
 // Err returns a *KeysError with all that was missing or misshapen in any scope of the same root; nil when nothing was.
 func (s *Scope) Err() error {
-	if len(s.acc.missing)+len(s.acc.mismatch) == 0 {
+	if len(s.acc.missing)+len(s.acc.mismatch)+len(s.acc.schemes) == 0 {
 		return nil
 	}
-	return &KeysError{Path: s.acc.src.Path(), Missing: s.acc.missing, Mismatch: s.acc.mismatch}
+	return &KeysError{Path: s.acc.src.Path(), Missing: s.acc.missing, Mismatch: s.acc.mismatch, Quantized: s.acc.schemes}
 }
 
 // ErrStrict is Err that also counts unused tensors below this scope as errors.
 func (s *Scope) ErrStrict() error {
 	unused := s.Unused()
-	if len(s.acc.missing)+len(s.acc.mismatch)+len(unused) == 0 {
+	if len(s.acc.missing)+len(s.acc.mismatch)+len(s.acc.schemes)+len(unused) == 0 {
 		return nil
 	}
-	return &KeysError{Path: s.acc.src.Path(), Missing: s.acc.missing, Mismatch: s.acc.mismatch, Unused: unused}
+	return &KeysError{Path: s.acc.src.Path(), Missing: s.acc.missing, Mismatch: s.acc.mismatch, Unused: unused, Quantized: s.acc.schemes}
 }

@@ -43,6 +43,8 @@ type Entry struct {
 	// elements in this form (a strided tensor of a .ckpt file, a compressed member).
 	File   string
 	Offset int64
+	// Scheme, when set, says how Data encodes the elements; nil stands for one element of DType after the other.
+	Scheme *Scheme
 
 	owner    *filemap.File // nil when Data is private memory
 	origin   string        // identifies the content of File; see Key
@@ -64,6 +66,9 @@ func (e Entry) Release() {
 func (e Entry) String() string { return fmt.Sprintf("%q %s %v", e.Name, e.typeName(), e.Shape) }
 
 func (e Entry) typeName() string {
+	if e.Scheme != nil {
+		return e.Scheme.Format
+	}
 	if e.DType == dtype.Invalid && e.TypeName != "" {
 		return e.TypeName
 	}
@@ -102,6 +107,9 @@ func (v view) Close() error { return nil }
 
 // check tells whether the entry's data can be converted and fills its shape.
 func (e Entry) check() error {
+	if e.Scheme != nil {
+		return &SchemeError{File: e.File, Tensor: e.Name, Format: e.Scheme.Format}
+	}
 	size := e.DType.Size()
 	if size == 0 {
 		return fmt.Errorf("elements of type %s cannot be computed with", e.typeName())
