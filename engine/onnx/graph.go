@@ -92,6 +92,7 @@ type Graph struct {
 	byConst map[string]*Value
 	byInit  map[string]*Value
 	byDim   map[Dim]*Value
+	byMask  map[string]*Value
 	domains map[string]bool
 	opset   int
 	scope   string
@@ -112,7 +113,7 @@ func (e *BuildError) Error() string {
 func Build(name string, f func(g *Graph) error) (g *Graph, err error) {
 	g = &Graph{
 		Name: name, opset: BaseOpset,
-		byConst: map[string]*Value{}, byInit: map[string]*Value{}, byDim: map[Dim]*Value{}, domains: map[string]bool{},
+		byConst: map[string]*Value{}, byInit: map[string]*Value{}, byDim: map[Dim]*Value{}, byMask: map[string]*Value{}, domains: map[string]bool{},
 	}
 	defer func() {
 		if r := recover(); r != nil {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"comfygo/engine/dtype"
 	"comfygo/engine/onnx"
 	"comfygo/engine/ort"
 )
@@ -121,5 +122,37 @@ func TestRotaryEmbedding(t *testing.T) {
 				return x.Data[x.Offset(o...)]*c + x.Data[x.Offset(o[0], o[1], partner)]*s
 			}))
 		})
+	}
+}
+
+// TestKeyMasksKeepTheFastPath: in float32 no attention operator sees a mask, and two layers share what hides the keys.
+func TestKeyMasksKeepTheFastPath(t *testing.T) {
+	t.Parallel()
+	for compute, want := range map[dtype.DType][2]int{dtype.F32: {3, 1}, dtype.F16: {5, 0}} {
+		g, err := onnx.Build("g", func(g *onnx.Graph) error {
+			x := g.Input("x", compute, onnx.Sym("B"), onnx.Sym("T"), onnx.D(16))
+			a := onnx.Attention{Heads: 2, Scale: 1, KeyMask: g.Input("mask", dtype.I32, onnx.Sym("B"), onnx.Sym("T"))}
+			y := g.Attend(x, x, x, a)
+			g.Output("y", g.Attend(y, y, y, a))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		attentions, subs := 0, 0
+		g.Walk(func(n onnx.Node) {
+			switch n.Op {
+			case "MultiHeadAttention":
+				attentions++
+				if len(n.In) != want[0] {
+					t.Errorf("%s: the attention has %d inputs, want %d", compute, len(n.In), want[0])
+				}
+			case "Sub":
+				subs++
+			}
+		})
+		if attentions != 2 || subs != want[1] {
+			t.Errorf("%s: %d attentions, %d masks made", compute, attentions, subs)
+		}
 	}
 }
