@@ -3,174 +3,227 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
-	"comfygo/engine/dtype"
 	"comfygo/engine/embedding"
-	"comfygo/engine/models"
-	"comfygo/engine/onnx"
-	"comfygo/engine/ort"
-	"comfygo/engine/tensor"
-	"comfygo/engine/textenc"
+	"comfygo/engine/family"
 	"comfygo/engine/tokenizer"
-	"comfygo/engine/weights"
 )
 
-// CLIP is what CLIP links carry: a text encoder with its tokenizer. It is not changed after it was made.
+// CLIP is what CLIP links carry: one or several text encoders and the scheme by which they act together. It is not changed
+// after it was made.
 type CLIP struct {
-	rt   *Runtime
-	file *modelFile
-	cfg  models.CLIPTextConfig
-	// layer is the layer whose states are the encoding, counted from the end (-1 is the last); 0 stands for the
-	// model's own choice.
+	rt     *Runtime
+	scheme family.Scheme
+	parts  map[string]textPart
+	// layer is the layer whose states are the encoding, counted from the end (-1 is the last); 0 stands for the scheme's
+	// own choice.
 	layer int
 	onCPU bool
 }
 
-// OnCPU returns the encoder kept off the card.
+// textPart is one text encoder with its file.
+type textPart struct {
+	file *file
+	net  family.TextEncoder
+}
+
+// CLIPTypes lists the types of text encoders that can be loaded, by rank.
+func (rt *Runtime) CLIPTypes() []string {
+	var out []string
+	for _, s := range rt.cfg.Families.Schemes() {
+		out = append(out, s.Type())
+	}
+	return out
+}
+
+// scheme returns the scheme for encoders under a loader's type: the one of that type that takes them, else one that stands
+// in for it (see family.Standalone).
+func (rt *Runtime) scheme(kind string, parts map[string]textPart) (family.Scheme, error) {
+	var own family.Scheme
+	for _, s := range rt.cfg.Families.Schemes() {
+		if s.Type() != kind {
+			continue
+		}
+		if own = s; takes(s, parts) == nil {
+			return s, nil
+		}
+	}
+	for _, s := range rt.cfg.Families.Schemes() {
+		if alone, ok := s.(family.Standalone); ok && alone.Standalone(kind) && takes(s, parts) == nil {
+			return s, nil
+		}
+	}
+	if own != nil {
+		return nil, takes(own, parts)
+	}
+	return nil, fmt.Errorf("loading text encoders: those of type %s cannot be run yet with %s; types that run: %s", kind, held(parts), strings.Join(rt.CLIPTypes(), ", "))
+}
+
+// LoadCLIP opens the text encoders in files, in any order, for a loader's type ("stable_diffusion", "sdxl").
+func (rt *Runtime) LoadCLIP(kind string, paths ...string) (*CLIP, error) {
+	parts := map[string]textPart{}
+	for _, path := range paths {
+		f, err := rt.files.Get(path)
+		if err != nil {
+			return nil, err
+		}
+		e, err := f.Parts.Text()
+		if err != nil {
+			return nil, fmt.Errorf("loading a text encoder: %w", err)
+		}
+		if known, twice := parts[e.Key()]; twice {
+			return nil, fmt.Errorf("loading text encoders: %s and %s both hold the encoder %s", known.file.Path, path, e.Key())
+		}
+		parts[e.Key()] = textPart{f, e}
+	}
+	scheme, err := rt.scheme(kind, parts)
+	if err != nil {
+		return nil, err
+	}
+	return &CLIP{rt: rt, scheme: scheme, parts: parts}, nil
+}
+
+// takes fails when a scheme lacks an encoder or is given one that it does not take.
+func takes(s family.Scheme, parts map[string]textPart) error {
+	var wanted []string
+	for _, e := range s.Encoders() {
+		wanted = append(wanted, e.Key)
+		if _, ok := parts[e.Key]; !ok && !e.Optional {
+			return fmt.Errorf("loading text encoders of type %s (%s): %s is missing, the files hold %s", s.Type(), s.Name(), e.Key, held(parts))
+		}
+	}
+	for key, p := range parts {
+		if !slices.Contains(wanted, key) {
+			return fmt.Errorf("loading text encoders of type %s (%s): %s holds %s, wanted %s", s.Type(), s.Name(), p.file.Path, key, strings.Join(wanted, " and "))
+		}
+	}
+	return nil
+}
+
+func held(parts map[string]textPart) string {
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(parts)), " and ")
+}
+
+// bundledCLIP returns the text encoders of a checkpoint, nil when it lacks one.
+func (rt *Runtime) bundledCLIP(m *Model) (*CLIP, error) {
+	b, ok := m.net.(family.Bundle)
+	if !ok {
+		return nil, nil
+	}
+	found, err := m.file.Parts.Bundled(b.TextPrefixes())
+	if err != nil {
+		return nil, err
+	}
+	parts := map[string]textPart{}
+	for key, e := range found {
+		parts[key] = textPart{m.file, e}
+	}
+	for _, s := range rt.cfg.Families.Schemes() {
+		if s.Type() == b.Scheme() && takes(s, parts) == nil {
+			return &CLIP{rt: rt, scheme: s, parts: parts}, nil
+		}
+	}
+	return nil, nil
+}
+
+// OnCPU returns the encoder kept off the GPU.
 func (c *CLIP) OnCPU() *CLIP {
 	d := *c
 	d.onCPU = true
 	return &d
 }
 
-func (c *CLIP) device() ort.Device {
-	if c.onCPU || c.rt.cfg.TextOnCPU {
-		return ort.Device{}
-	}
-	return c.rt.cfg.Device
-}
-
-// LoadCLIP opens the text encoder in the file at path.
-func (rt *Runtime) LoadCLIP(path string) (*CLIP, error) {
-	f, err := rt.files.get(path)
-	if err != nil {
-		return nil, err
-	}
-	if f.found.CLIP == nil {
-		return nil, fmt.Errorf("loading %s: the file holds no CLIP-L text encoder", path)
-	}
-	return &CLIP{rt: rt, file: f, cfg: *f.found.CLIP}, nil
-}
-
-// WithLayer returns the encoder with its encoding taken after another layer, counted from the end: -1 is the last
-// layer, -2 the one before it. A layer that the model does not have stands for the last one, as upstream has it.
+// WithLayer returns the encoder with its encoding taken after another layer, counted from the end: -1 is the last layer,
+// -2 the one before it. A layer that an encoder does not have stands for its last one, as upstream has it.
 func (c *CLIP) WithLayer(layer int) *CLIP {
 	d := *c
 	d.layer = layer
-	if -layer > c.cfg.Layers {
-		d.layer = 0
-	}
 	return &d
 }
 
-// Encode encodes a prompt with weights in upstream's syntax. The encoding is [1,77·chunks,width].
+// Tokens are a prompt's tokens for each text encoder, by its key.
+type Tokens map[string]tokenizer.Tokens
+
+// Tokenize lays a prompt out for each text encoder.
+func (c *CLIP) Tokenize(ctx context.Context, prompt string) (Tokens, error) {
+	return c.TokenizeEach(ctx, func(string) string { return prompt })
+}
+
+// TokenizeEach is Tokenize with a prompt of its own for each encoder, by key. Prompts of different lengths are laid out in
+// the same number of chunks: the shorter ones are followed by empty chunks.
+func (c *CLIP) TokenizeEach(ctx context.Context, prompt func(key string) string) (Tokens, error) {
+	out := Tokens{}
+	for key, p := range c.parts {
+		look := &embedding.Lookup{Context: ctx, File: c.rt.cfg.Embeddings, Key: key, Width: p.net.Width()}
+		tokens, err := p.net.Tokenize(prompt(key), family.TokenizeOptions{Embedding: look.Find, Missing: look.Missing})
+		if err != nil {
+			return nil, fmt.Errorf("reading the prompt: %w", err)
+		}
+		out[key] = tokens
+	}
+	return out, c.level(out)
+}
+
+// level gives every encoder as many chunks as the one with most. Upstream: CLIPTextEncodeSDXL.
+func (c *CLIP) level(t Tokens) error {
+	most := 0
+	for _, chunks := range t {
+		most = max(most, len(chunks))
+	}
+	for key, chunks := range t {
+		for len(chunks) < most {
+			empty, err := c.parts[key].net.Tokenize("", family.TokenizeOptions{})
+			if err != nil {
+				return fmt.Errorf("reading the prompt: %w", err)
+			}
+			chunks = append(chunks, empty...)
+		}
+		t[key] = chunks
+	}
+	return nil
+}
+
+// Encode encodes a prompt with weights in upstream's syntax.
 func (c *CLIP) Encode(ctx context.Context, prompt string) (Conditioning, error) {
-	embeddings := &embedding.Lookup{Context: ctx, File: c.rt.cfg.Embeddings, Key: clipKey, Width: c.cfg.Width}
-	tokens, err := c.tokenizer(embeddings.Missing).Tokenize(prompt, embeddings.Find)
+	tokens, err := c.Tokenize(ctx, prompt)
 	if err != nil {
-		return nil, fmt.Errorf("reading the prompt: %w", err)
+		return nil, err
 	}
-	cond, pooled, err := textenc.EncodeWeighted(ctx, clipNetwork{c}, tokens, textenc.CLIPL)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the prompt: %w", err)
-	}
-	return Conditioning{{Tokens: cond, Pooled: pooled, Values: map[string]any{}}}, nil
+	return c.EncodeTokens(ctx, tokens)
 }
 
-func (c *CLIP) tokenizer(missing func(name string)) *tokenizer.Tokenizer {
-	opts := tokenizer.CLIPOptions(int32(c.cfg.Pad))
-	opts.MaxLength, opts.Missing = c.cfg.Positions, missing
-	return tokenizer.New(tokenizer.CLIP(), opts)
-}
-
-// clipKey is what embedding files call this encoder.
-const clipKey = "clip_l"
-
-// clipNetwork runs the text model for textenc.
-type clipNetwork struct{ *CLIP }
-
-// Forward implements textenc.Encoder: the encoding [n,T,width] and the pooled output [n,width].
-func (c clipNetwork) Forward(ctx context.Context, rows [][]tokenizer.Token) (cond, pooled *tensor.Tensor, err error) {
-	scope := c.file.found.CLIPScope()
-	embeds, last, err := c.embed(scope, rows)
-	if err != nil {
-		return nil, nil, err
-	}
-	layer, out := -1, "last"
-	if c.layer < 0 {
-		layer, out = c.cfg.Layers+c.layer, "hidden"
-	}
-	p, err := c.rt.placeOf(c.device(), or(c.rt.cfg.Text, dtype.F16))
-	if err != nil {
-		return nil, nil, err
-	}
-	// A prompt is short against the weights it passes through: widening them on the way costs little, and keeping
-	// them wide would cost more memory than all of a prompt's work.
-	p.target.Lean = true
-	kind := fmt.Sprintf("clip layer %d", layer)
-	var res map[string]ort.Value
-	err = c.rt.with(ctx, c.file, kind, p, func() (*onnx.Graph, error) {
-		return models.CLIPTextGraph(scope, c.cfg, p.target, layer, true)
-	}, func(n *network) error {
-		outputs := []string{"last"}
-		if out != "last" {
-			outputs = append(outputs, out)
+// EncodeTokens encodes the tokens of a prompt.
+func (c *CLIP) EncodeTokens(ctx context.Context, tokens Tokens) (Conditioning, error) {
+	parts := map[string]family.Encoding{}
+	for _, e := range c.scheme.Encoders() {
+		p, ok := c.parts[e.Key]
+		if !ok {
+			continue
 		}
-		res, err = n.run(ctx, map[string]ort.Value{"embeds": ort.Floats(embeds.Data, embeds.Shape...)}, outputs...)
-		return err
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	if cond, err = asTensor(res[out]); err != nil {
-		return nil, nil, err
-	}
-	states, err := asTensor(res["last"])
-	if err != nil {
-		return nil, nil, err
-	}
-	return cond, pick(states, last), nil
-}
-
-// embed looks the tokens up: [n,T,width] before positions are added, and the place of each row's pooled token. Only
-// the rows of the table that the prompt names are read from the file.
-func (c clipNetwork) embed(scope *weights.Scope, rows [][]tokenizer.Token) (*tensor.Tensor, []int, error) {
-	w := c.cfg.Width
-	table := scope.Weight("text_model.embeddings.token_embedding.weight", c.cfg.Vocab, w)
-	if err := scope.Err(); err != nil {
-		return nil, nil, err
-	}
-	out := tensor.New(len(rows), c.cfg.Positions, w)
-	last := make([]int, len(rows))
-	for i, row := range rows {
-		r := textenc.Resolve(row, w, textenc.CLIPL)
-		if len(r.IDs) != c.cfg.Positions {
-			return nil, nil, fmt.Errorf("a chunk has %d tokens, the text encoder takes %d", len(r.IDs), c.cfg.Positions)
+		o := e.Options
+		if c.layer < 0 {
+			o.Layer = c.layer
 		}
-		last[i] = r.Last
-		for j, id := range r.IDs {
-			dst := out.Data[(i*c.cfg.Positions+j)*w:][:w]
-			if v, ok := r.Vectors[j]; ok {
-				copy(dst, v)
-				continue
-			}
-			if id < 0 || id >= int64(c.cfg.Vocab) {
-				return nil, nil, fmt.Errorf("token %d is not in the text encoder's table of %d", id, c.cfg.Vocab)
-			}
-			if err := weights.Range(dst, table.Entry, int(id)*w); err != nil {
-				return nil, nil, err
-			}
+		enc, err := p.net.Encode(ctx, c.rt.runner(family.RoleText, c.onCPU, p.file), tokens[e.Key], o)
+		if err != nil {
+			return nil, fmt.Errorf("encoding the prompt: %w", err)
 		}
+		parts[e.Key] = enc
 	}
-	return out, last, nil
-}
-
-// pick takes one token's states per row: [n,T,width] to [n,width].
-func pick(states *tensor.Tensor, at []int) *tensor.Tensor {
-	t, w := states.Dim(1), states.Dim(2)
-	out := tensor.New(len(at), w)
-	for i, p := range at {
-		copy(out.Data[i*w:(i+1)*w], states.Data[(i*t+p)*w:])
+	enc, err := c.scheme.Join(parts)
+	if err != nil {
+		return nil, err
 	}
-	return out
+	values := map[string]any{}
+	maps.Copy(values, enc.Extra)
+	if enc.Mask != nil {
+		values["attention_mask"] = enc.Mask
+	}
+	return Conditioning{{Tokens: enc.Hidden, Pooled: enc.Pooled, Values: values}}, nil
 }

@@ -5,40 +5,37 @@ import (
 	"fmt"
 	"sync"
 
-	"comfygo/engine/dtype"
-	"comfygo/engine/models"
-	"comfygo/engine/onnx"
-	"comfygo/engine/ort"
-	"comfygo/engine/sampling"
+	"comfygo/engine/family"
 	"comfygo/engine/tensor"
 	"comfygo/internal/imaging"
 )
 
-// ControlNet is what CONTROL_NET links carry: a network that steers another one by a picture.
+// ControlNet is what CONTROL_NET links carry: a network that steers a diffusion model by an image.
 type ControlNet struct {
 	rt   *Runtime
-	file *modelFile
-	cfg  models.ControlConfig
+	file *file
+	net  family.ControlNetwork
 }
 
 // LoadControlNet opens the ControlNet in the file at path.
 func (rt *Runtime) LoadControlNet(path string) (*ControlNet, error) {
-	f, err := rt.files.get(path)
+	f, err := rt.files.Get(path)
 	if err != nil {
 		return nil, err
 	}
-	if f.found.Control == nil {
-		return nil, fmt.Errorf("loading %s: the file holds no ControlNet", path)
+	net, err := f.Parts.Control()
+	if err != nil {
+		return nil, fmt.Errorf("loading the ControlNet: %w", err)
 	}
-	return &ControlNet{rt: rt, file: f, cfg: *f.found.Control}, nil
+	return &ControlNet{rt: rt, file: f, net: net}, nil
 }
 
-// Control is a ControlNet with its picture, as conditioning entries hold it. It is not changed after it was made.
+// Control is a ControlNet with its image, as conditioning entries hold it. It is not changed after it was made.
 type Control struct {
 	net      *ControlNet
 	hint     *tensor.Tensor // [B,C,H,W] in 0…1
 	strength float32
-	// start and end bound the time at which it acts, as shares of the way from noise to picture.
+	// start and end bound the part of the sampling in which it acts, from 0 (noise) to 1 (image).
 	start, end float64
 	previous   *Control
 
@@ -46,15 +43,16 @@ type Control struct {
 	scaled *tensor.Tensor // hint in the size that was asked for last
 }
 
-// With returns the network with pictures [B,H,W,C] in 0…1. It acts from start to end, shares of the way from noise to
-// picture, together with previous, which may be nil.
-func (n *ControlNet) With(pictures *tensor.Tensor, strength, start, end float64, previous *Control) (*Control, error) {
-	if len(pictures.Shape) != 4 || pictures.Dim(3) < n.cfg.HintChannels || pictures.Dim(0) == 0 {
-		return nil, fmt.Errorf("using pictures of shape %v for a ControlNet: it takes %d channels", pictures.Shape, n.cfg.HintChannels)
+// With returns the network with images [B,H,W,C] in 0…1. It acts from start to end, from 0 (noise) to 1 (image), together
+// with previous, which may be nil.
+func (n *ControlNet) With(images *tensor.Tensor, strength, start, end float64, previous *Control) (*Control, error) {
+	channels := n.net.Hint().Channels
+	if len(images.Shape) != 4 || images.Dim(3) < channels || images.Dim(0) == 0 {
+		return nil, fmt.Errorf("using images of shape %v for a ControlNet: it takes %d channels", images.Shape, channels)
 	}
-	hint := planar(pictures)
-	if extra := hint.Dim(1) - n.cfg.HintChannels; extra > 0 {
-		return nil, fmt.Errorf("using pictures of %d channels for a ControlNet: it takes %d", hint.Dim(1), n.cfg.HintChannels)
+	hint := planar(images)
+	if hint.Dim(1) > channels {
+		return nil, fmt.Errorf("using images of %d channels for a ControlNet: it takes %d", hint.Dim(1), channels)
 	}
 	return &Control{net: n, hint: hint, strength: float32(strength), start: start, end: end, previous: previous}, nil
 }
@@ -62,117 +60,70 @@ func (n *ControlNet) With(pictures *tensor.Tensor, strength, start, end float64,
 // Previous is the control that acts together with this one, nil when there is none.
 func (c *Control) Previous() *Control { return c.previous }
 
-// residuals are what the U-Net adds: to the results of its input blocks, and to that of the middle block.
-type residuals struct {
-	blocks []*tensor.Tensor
-	middle *tensor.Tensor
+// residuals are what the ControlNets of a call add to the model; nil when none acts at the call's sigma.
+func (m *Model) residuals(ctx context.Context, call family.Call) (*family.Residuals, error) {
+	c, ok := call.Inputs.Control.(*Control)
+	if !ok || c == nil {
+		return nil, nil
+	}
+	steered, ok := m.net.(family.Steered)
+	if !ok {
+		return nil, fmt.Errorf("running the model with a ControlNet: %s models cannot be steered by one", m.family.Name())
+	}
+	r, err := c.at(ctx, m, call)
+	if r == nil || err != nil {
+		return nil, err
+	}
+	return r, steered.CheckResiduals(r)
 }
 
-// at runs the networks that act at the noise level of in; nil when none does. Upstream: ControlNet.get_control.
-func (c *Control) at(ctx context.Context, m *Model, x *tensor.Tensor, t []float32, in sampling.Inputs) (*residuals, error) {
-	var sum *residuals
+// at runs the networks that act at the sigma of a call; nil when none does. Upstream: ControlNet.get_control.
+func (c *Control) at(ctx context.Context, m *Model, call family.Call) (*family.Residuals, error) {
+	var sum *family.Residuals
 	if c.previous != nil {
 		var err error
-		if sum, err = c.previous.at(ctx, m, x, t, in); err != nil {
+		if sum, err = c.previous.at(ctx, m, call); err != nil {
 			return nil, err
 		}
 	}
-	if in.Sigma > float32(m.sampling.PercentToSigma(c.start)) || in.Sigma < float32(m.sampling.PercentToSigma(c.end)) {
+	sigma := call.Inputs.Sigma
+	if sigma > float32(m.sampling.PercentToSigma(c.start)) || sigma < float32(m.sampling.PercentToSigma(c.end)) {
 		return sum, nil
 	}
-	own, err := c.run(ctx, x, t, in)
+	own, err := c.run(ctx, call)
 	if err != nil {
 		return nil, err
 	}
-	own.add(sum)
+	own.Add(sum)
 	return own, nil
 }
 
-// add adds other, which may be nil, and may have other blocks.
-func (r *residuals) add(other *residuals) {
-	if other == nil {
-		return
+// run runs the network and scales its residuals.
+func (c *Control) run(ctx context.Context, call family.Call) (*family.Residuals, error) {
+	hint, err := c.hintFor(call.X, max(call.Inputs.Entries, 1))
+	if err != nil {
+		return nil, err
 	}
-	for i, b := range other.blocks {
-		if i >= len(r.blocks) {
-			r.blocks = append(r.blocks, b)
-			continue
-		}
-		addTo(r.blocks[i], b)
-	}
-	addTo(r.middle, other.middle)
-}
-
-func addTo(sum, more *tensor.Tensor) {
-	if tensor.SameShape(sum, more) {
-		for i, v := range more.Data {
-			sum.Data[i] = v + sum.Data[i]
-		}
-	}
-}
-
-// run runs the network and scales its results.
-func (c *Control) run(ctx context.Context, x *tensor.Tensor, t []float32, in sampling.Inputs) (*residuals, error) {
 	n := c.net
-	if x.Dim(1) != n.cfg.UNet.InChannels || in.Get(sampling.InputContext) == nil || in.Get(sampling.InputContext).Dim(2) != n.cfg.UNet.ContextDim {
-		return nil, fmt.Errorf("running a ControlNet: it is for another kind of model")
-	}
-	hint, err := c.hintFor(x, max(in.Entries, 1))
+	r, err := n.net.Residuals(ctx, n.rt.runner(family.RoleControl, false, n.file), call, hint)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w (%s)", err, n.file.Path)
 	}
-	p, err := n.rt.placeOf(n.rt.cfg.Device, or(n.rt.cfg.UNet, dtype.F16))
-	if err != nil {
-		return nil, err
-	}
-	p.target.Lean = !n.rt.cfg.Prepared || n.rt.cfg.Lean
-	names := []string{models.ControlMiddle}
-	for i := range n.cfg.Blocks {
-		names = append(names, models.ControlInput(i))
-	}
-	var res map[string]ort.Value
-	err = n.rt.with(ctx, n.file, "control", p, func() (*onnx.Graph, error) {
-		return models.ControlGraph(n.file.found.ControlScope(), n.cfg, p.target)
-	}, func(net *network) error {
-		var err error
-		res, err = net.run(ctx, map[string]ort.Value{
-			"x": ort.Floats(x.Data, x.Shape...), "timesteps": ort.Floats(t, len(t)),
-			"context": ort.Floats(in.Get(sampling.InputContext).Data, in.Get(sampling.InputContext).Shape...), "hint": ort.Floats(hint.Data, hint.Shape...),
-		}, names...)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("running a ControlNet: %w", err)
-	}
-	out := &residuals{}
-	for _, name := range names {
-		y, err := asTensor(res[name])
-		if err != nil {
-			return nil, err
-		}
-		for i := range y.Data {
-			y.Data[i] *= c.strength
-		}
-		if name == models.ControlMiddle {
-			out.middle = y
-		} else {
-			out.blocks = append(out.blocks, y)
-		}
-	}
-	return out, nil
+	r.Scale(c.strength)
+	return r, nil
 }
 
-// hintFor returns the pictures in the size and number for rows of latents that belong to so many entries. Upstream:
+// hintFor returns the images in the size and number for rows of latents that belong to so many entries. Upstream:
 // common_upscale, broadcast_image_to.
 func (c *Control) hintFor(x *tensor.Tensor, entries int) (*tensor.Tensor, error) {
-	const side = 8 // picture pixels per latent pixel
-	h, w := x.Dim(2)*side, x.Dim(3)*side
+	side := c.net.net.Hint().Scale
+	h, w := x.Dim(-2)*side, x.Dim(-1)*side
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.scaled == nil || c.scaled.Dim(2) != h || c.scaled.Dim(3) != w {
 		scaled, err := imaging.Upscale(c.hint, w, h, "nearest-exact", "center")
 		if err != nil {
-			return nil, fmt.Errorf("scaling a ControlNet's picture: %w", err)
+			return nil, fmt.Errorf("scaling a ControlNet's image: %w", err)
 		}
 		c.scaled = scaled
 	}
@@ -183,38 +134,4 @@ func (c *Control) hintFor(x *tensor.Tensor, entries int) (*tensor.Tensor, error)
 		copy(out.Index(i).Data, c.scaled.Index(i%each%have).Data)
 	}
 	return out, nil
-}
-
-// controlled adds the inputs for what steers the network; false when nothing does at this noise level.
-func (m *Model) controlled(ctx context.Context, x *tensor.Tensor, t []float32, in sampling.Inputs, inputs map[string]ort.Value) (bool, error) {
-	c, ok := in.Control.(*Control)
-	if !ok || c == nil {
-		return false, nil
-	}
-	r, err := c.at(ctx, m, x, t, in)
-	if r == nil || err != nil {
-		return false, err
-	}
-	if err := m.checkResiduals(r); err != nil {
-		return false, err
-	}
-	for i, b := range r.blocks {
-		inputs[models.ControlInput(i)] = ort.Floats(b.Data, b.Shape...)
-	}
-	inputs[models.ControlMiddle] = ort.Floats(r.middle.Data, r.middle.Shape...)
-	return true, nil
-}
-
-// checkResiduals fails when the ControlNet is for a network of other blocks.
-func (m *Model) checkResiduals(r *residuals) error {
-	s := m.file.found.UNetScope()
-	if blocks := s.Count("input_blocks"); blocks != len(r.blocks) {
-		return fmt.Errorf("running the model with a ControlNet: it has %d blocks and the ControlNet is for %d", blocks, len(r.blocks))
-	}
-	for i, b := range r.blocks {
-		if sh := s.At("input_blocks").Index(i).Shape("0.out_layers.3.weight"); len(sh) == 4 && sh[0] != b.Dim(1) {
-			return fmt.Errorf("running the model with a ControlNet: block %d is %d wide and the ControlNet's is %d", i, sh[0], b.Dim(1))
-		}
-	}
-	return nil
 }

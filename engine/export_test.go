@@ -4,47 +4,64 @@ import (
 	"context"
 
 	"comfygo/engine/dtype"
-	"comfygo/engine/models"
+	"comfygo/engine/family"
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
 	"comfygo/engine/ort"
+	"comfygo/engine/residency"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 )
 
-// PredictWithCUDAGraph runs the graph that is written for a GPU on the CPU, where ONNX Runtime computes float16 in float32
-// between the operators: what can be checked of it without a GPU. The CPU has no bfloat16 kernels at all, so that such a
-// graph is run with float32 in its place.
-func PredictWithCUDAGraph(ctx context.Context, m *Model, compute dtype.DType, x *tensor.Tensor, t []float32, cond *tensor.Tensor) (*tensor.Tensor, error) {
-	if _, err := m.rt.library(); err != nil {
+// cudaOnCPU runs the graphs that are written for a GPU on the CPU, where ONNX Runtime computes float16 in float32 between
+// the operators: what can be checked of them without a GPU. The CPU has no bfloat16 kernels at all, so that such a graph is
+// run with float32 in its place.
+type cudaOnCPU struct{ runner }
+
+func (r cudaOnCPU) Run(ctx context.Context, g family.Graph, in []family.Value, outputs ...string) (map[string]*tensor.Tensor, error) {
+	if _, err := r.rt.library(); err != nil {
 		return nil, err
 	}
-	target, err := nn.TargetFor(nn.TargetOptions{CUDA: true, Compute: compute, MapWeights: true})
+	target, err := Target(TargetOptions{Device: ort.Device{Kind: ort.CUDA}, Role: r.role, Compute: r.compute})
 	if err != nil {
 		return nil, err
 	}
-	n, err := m.rt.makeNetwork(ctx, m.file, "unet for cuda", ort.Device{}, func() (*onnx.Graph, error) {
-		g, err := models.UNetGraph(m.file.found.UNetScope(), m.cfg, target, true)
-		if err == nil && compute == dtype.BF16 {
-			g.Retype(dtype.BF16, dtype.F32, func(source any) any {
+	values, err := asValues(in)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]*tensor.Tensor{}
+	key := residency.Key{Files: r.files, Part: g.Part + " for cuda", Variant: g.Variant, Target: target}
+	err = r.rt.sessions.Use(ctx, key, true, func() (*onnx.Graph, error) {
+		graph, err := g.Build(family.Spec{Target: target})
+		if err == nil && r.compute == dtype.BF16 {
+			graph.Retype(dtype.BF16, dtype.F32, func(source any) any {
 				layout := source.(nn.Layout)
 				layout.DType = dtype.F32
 				return layout
 			})
 		}
-		return g, err
+		return graph, err
+	}, func(n *residency.Network) error {
+		res, err := n.Run(ctx, values, outputs...)
+		if err != nil {
+			return err
+		}
+		for _, name := range outputs {
+			if out[name], err = asTensor(res[name]); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	defer n.Close()
-	out, err := n.step(ctx, map[string]ort.Value{
-		"x": ort.Floats(x.Data, x.Shape...), "timesteps": ort.Floats(t, len(t)), "context": ort.Floats(cond.Data, cond.Shape...),
-	}, "out")
-	if err != nil {
-		return nil, err
-	}
-	return asTensor(out)
+	return out, err
+}
+
+// PredictWithCUDAGraph runs the graph of a model that is written for a GPU on the CPU.
+func PredictWithCUDAGraph(ctx context.Context, m *Model, compute dtype.DType, x *tensor.Tensor, t []float32, cond *tensor.Tensor) (*tensor.Tensor, error) {
+	r := m.runner()
+	r.compute, r.device = compute, ort.Device{}
+	return m.net.Predict(ctx, cudaOnCPU{r}, family.Call{X: x, T: t, Inputs: sampling.Text(cond)})
 }
 
 // OpenLibrary returns the library of rt, opened.
@@ -68,19 +85,19 @@ func (rt *Runtime) AsPrepared() *Runtime {
 func (rt *Runtime) changed(f func(*Config)) *Runtime {
 	cfg := rt.cfg
 	f(&cfg)
-	r := New(cfg)
 	if _, err := rt.library(); err != nil {
 		panic(err)
 	}
+	r := New(cfg)
 	r.lib, r.block = rt.lib, rt.block
 	return r
 }
 
 // Residuals runs a ControlNet alone: the results for the input blocks, then the middle block's.
 func (c *Control) Residuals(ctx context.Context, x *tensor.Tensor, t []float32, in sampling.Inputs) ([]*tensor.Tensor, error) {
-	r, err := c.run(ctx, x, t, in)
+	r, err := c.run(ctx, family.Call{X: x, T: t, Inputs: in})
 	if err != nil {
 		return nil, err
 	}
-	return append(r.blocks, r.middle), nil
+	return append(r.Blocks, r.Middle), nil
 }

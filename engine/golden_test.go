@@ -105,7 +105,7 @@ func TestTextEncode(t *testing.T) {
 			}
 			stored := golden.Load(t, "text/"+c.golden, &info)
 			setEmbedding.Do(func() { embedding = golden.Checkpoint(t, "emb-test") })
-			clip, err := shared.LoadCLIP(golden.Checkpoint(t, c.checkpoint))
+			clip, err := shared.LoadCLIP("stable_diffusion", golden.Checkpoint(t, c.checkpoint))
 			if err != nil {
 				t.Fatal(err)
 			}

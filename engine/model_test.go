@@ -15,6 +15,7 @@ import (
 	"comfygo/engine"
 	"comfygo/engine/dtype"
 	"comfygo/engine/ort"
+	"comfygo/engine/residency"
 	"comfygo/engine/safetensors"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
@@ -198,7 +199,7 @@ func TestMemoryIsCheckedFirst(t *testing.T) {
 		x := &tensor.Tensor{Shape: shape} // the check comes before the numbers are looked at
 		in := sampling.Text(&tensor.Tensor{Shape: []int{shape[0], 77, 40}})
 		_, err := m.Predict(t.Context(), x, make([]float32, shape[0]), in)
-		var tooMuch *engine.MemoryError
+		var tooMuch *residency.MemoryError
 		if !errors.As(err, &tooMuch) || tooMuch.Needed < 1<<30 {
 			t.Errorf("%s: got %v, want a memory error", name, err)
 		}

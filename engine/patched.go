@@ -9,16 +9,16 @@ import (
 func (m *Model) WithSampling(s *sampling.ModelSampling) *Model {
 	c := *m
 	c.sampling = s
-	if c.family == nil {
-		c.family = m.sampling
+	if c.trained == nil {
+		c.trained = m.sampling
 	}
 	return &c
 }
 
 // FamilySampling returns the meaning of the noise levels that the model's file asks for, whatever WithSampling made of it.
 func (m *Model) FamilySampling() *sampling.ModelSampling {
-	if m.family != nil {
-		return m.family
+	if m.trained != nil {
+		return m.trained
 	}
 	return m.sampling
 }

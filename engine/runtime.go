@@ -5,15 +5,15 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"strings"
 	"sync"
 
 	"comfygo/device"
 	"comfygo/engine/dtype"
-	"comfygo/engine/nn"
-	"comfygo/engine/onnx"
+	"comfygo/engine/family"
+	_ "comfygo/engine/family/all" // the families that can be run
 	"comfygo/engine/ort"
-	"comfygo/engine/ort/cache"
+	"comfygo/engine/residency"
+	"comfygo/engine/weights"
 )
 
 // Config says where and how models run.
@@ -33,14 +33,18 @@ type Config struct {
 	// UNet, VAE and Text are the compute types on CUDA; Invalid picks float16 for U-Net and text, float32 for the VAE.
 	// The CPU computes in float32.
 	UNet, VAE, Text dtype.DType
-	// VAEOnCPU and TextOnCPU keep these networks off the card.
+	// VAEOnCPU and TextOnCPU keep these networks off the GPU.
 	VAEOnCPU, TextOnCPU bool
 	// TF32 allows CUDA's reduced-precision float32 products.
 	TF32 bool
 	// Budget bounds the bytes of weights held ready, beyond what the running network needs; 0 means no bound.
 	Budget int64
-	// Available returns the bytes of memory that can be had now; nil turns the checks before large runs off.
+	// Available returns the bytes of the host's memory that can be had now; nil turns the checks before large runs off.
 	Available func() int64
+	// DeviceMemory returns the bytes of a GPU's memory that can be had now, -1 when that is not known; nil counts as that.
+	DeviceMemory func(index int) int64
+	// Families are the model families; nil stands for those that are linked.
+	Families *family.Registry
 	// Embeddings finds the file of a textual-inversion embedding by name.
 	Embeddings func(name string) (path string, ok bool)
 	// Watch, if set, is told when the loading or the running of a network begins; the function that it returns is called at its end. It may
@@ -61,9 +65,8 @@ type Work struct {
 // Runtime loads models and runs them. It is safe for concurrent use. Nothing heavy happens before the first load.
 type Runtime struct {
 	cfg      Config
-	files    *fileTable
-	weights  *weightStore
-	sessions *cache.Cache[string, *network]
+	files    *residency.Files[*family.File]
+	sessions *residency.Sessions
 
 	openOnce sync.Mutex
 	lib      *ort.Runtime
@@ -78,9 +81,47 @@ func New(cfg Config) *Runtime {
 	if cfg.Threads <= 0 {
 		cfg.Threads = device.PhysicalCores()
 	}
-	rt := &Runtime{cfg: cfg, files: newFileTable(), weights: newWeightStore()}
-	rt.sessions = cache.New[string](cfg.Budget, (*network).Close)
+	if cfg.Families == nil {
+		cfg.Families = family.Default
+	}
+	rt := &Runtime{cfg: cfg}
+	rt.files = residency.NewFiles(func(src weights.Source) (*family.File, error) { return family.Open(cfg.Families, src), nil })
+	rt.sessions = residency.New(residency.Config{
+		Library: rt.library, Threads: cfg.Threads, TF32: cfg.TF32, Log: cfg.Log, Watch: rt.watch,
+		Budget: rt.budget, Available: rt.available,
+	})
 	return rt
+}
+
+// file is an open weight file with what it holds.
+type file = residency.File[*family.File]
+
+// watch tells Config.Watch that work begins.
+func (rt *Runtime) watch(ctx context.Context, loading bool, network string) func(error) {
+	if rt.cfg.Watch == nil {
+		return func(error) {}
+	}
+	return rt.cfg.Watch(ctx, Work{Loading: loading, Network: network})
+}
+
+// budget is how many bytes of weights may be held ready on a device: Config.Budget is the host's. A GPU's sessions are
+// bounded by its memory alone.
+func (rt *Runtime) budget(d ort.Device) int64 {
+	if d.Kind == ort.CUDA {
+		return 0
+	}
+	return rt.cfg.Budget
+}
+
+// available is the memory of a device that can be had now, -1 when that is not known.
+func (rt *Runtime) available(d ort.Device) int64 {
+	switch {
+	case d.Kind == ort.CUDA && rt.cfg.DeviceMemory != nil:
+		return rt.cfg.DeviceMemory(d.Index)
+	case d.Kind == ort.CUDA || rt.cfg.Available == nil:
+		return -1
+	}
+	return rt.cfg.Available()
 }
 
 // Open opens the ONNX Runtime library now rather than at the first load; it does nothing when it is open already.
@@ -109,34 +150,7 @@ func (rt *Runtime) library() (*ort.Runtime, error) {
 	return lib, nil
 }
 
-// place is where a network runs and what its graph is written for.
-type place struct {
-	device ort.Device
-	target nn.Target
-}
-
-func (p place) String() string { return p.device.String() + " " + p.target.String() }
-
-// placeOf opens the library and returns where a network runs; compute is its element type on CUDA.
-func (rt *Runtime) placeOf(device ort.Device, compute dtype.DType) (place, error) {
-	if _, err := rt.library(); err != nil {
-		return place{}, err
-	}
-	if device.Kind != ort.CUDA {
-		return place{device, nn.Target{Compute: dtype.F32, Block: rt.block, Lean: rt.cfg.Lean}}, nil
-	}
-	return place{device, nn.Target{CUDA: true, Compute: compute}}, nil
-}
-
-// or returns t, or otherwise when t is Invalid.
-func or(t, otherwise dtype.DType) dtype.DType {
-	if t == dtype.Invalid {
-		return otherwise
-	}
-	return t
-}
-
-// FreeModels lets go of all networks that are not running, and their weights.
+// FreeModels evicts all networks that are not running, and their weights.
 func (rt *Runtime) FreeModels() { rt.sessions.EvictAll() }
 
 // Stats tells what the runtime holds.
@@ -145,18 +159,23 @@ type Stats struct {
 	Networks int
 	// WeightBytes is the memory of prepared weights, without what is mapped from files.
 	WeightBytes int64
-	// Loads, Reuses and Evictions count networks since the start: made, found ready, and let go.
+	// Loads, Reuses and Evictions count networks since the start: made, found ready, and evicted.
 	Loads, Reuses, Evictions int64
+	// Devices are the ledger's accounts.
+	Devices []residency.Account
 	// Version is ONNX Runtime's version; empty while the library is not open.
 	Version string
 }
 
 // Stats returns the figures of this moment.
 func (rt *Runtime) Stats() Stats {
-	held := rt.sessions.Stats()
-	s := Stats{
-		Networks: held.Entries, WeightBytes: rt.weights.bytes.Load(),
-		Loads: held.Misses, Reuses: held.Hits, Evictions: held.Evictions,
+	s := Stats{Devices: rt.sessions.Accounts()}
+	for _, a := range s.Devices {
+		s.Networks += a.Sessions
+		s.WeightBytes += a.Weights
+		s.Loads += a.Loads
+		s.Reuses += a.Reuses
+		s.Evictions += a.Evictions
 	}
 	rt.openOnce.Lock()
 	defer rt.openOnce.Unlock()
@@ -177,93 +196,4 @@ func (rt *Runtime) Close() error {
 	err := rt.lib.Close()
 	rt.lib = nil
 	return err
-}
-
-// heldBytes is what a network over file keeps in memory beside the mapped file.
-func (rt *Runtime) heldBytes(file *modelFile, kind string) int64 {
-	part, _, _ := strings.Cut(kind, " ")
-	if rt.cfg.Lean || part == "clip" || part == "unet" && !rt.cfg.Prepared {
-		return 0
-	}
-	return file.wide[part]
-}
-
-// with runs f with the network of the given kind over file, which is made by build if it is not held ready. It is not
-// evicted while f runs.
-func (rt *Runtime) with(ctx context.Context, file *modelFile, kind string, p place, build func() (*onnx.Graph, error), f func(*network) error) error {
-	key := file.id + kind + "|" + p.String()
-	n, done, err := rt.sessions.Get(ctx, key, rt.heldBytes(file, kind), func(ctx context.Context) (*network, error) {
-		end := rt.watch(ctx, true, kind)
-		n, err := rt.makeNetwork(ctx, file, kind, p.device, build)
-		end(err)
-		return n, err
-	})
-	if err != nil {
-		return err
-	}
-	defer done()
-	return f(n)
-}
-
-// makeNetwork prepares the weights of a graph and makes its session.
-func (rt *Runtime) makeNetwork(ctx context.Context, file *modelFile, kind string, device ort.Device, build func() (*onnx.Graph, error)) (*network, error) {
-	lib, err := rt.library()
-	if err != nil {
-		return nil, err
-	}
-	g, err := build()
-	if err != nil {
-		return nil, fmt.Errorf("loading %s: %w", file.path, err)
-	}
-	set, err := rt.weights.prepare(ctx, g.Initializers(), rt.cfg.Threads)
-	if err != nil {
-		return nil, fmt.Errorf("loading %s: %w", file.path, err)
-	}
-	// Steps of a U-Net follow each other and want their memory again; the others run once for a picture.
-	steps := strings.HasPrefix(kind, "unet")
-	// The level above this one only rewrites convolutions into the blocked layout, which the graph has already.
-	spec := ort.SessionSpec{Name: g.Name, Device: device, Threads: rt.cfg.Threads, OptLevel: ort.OptExtended, TF32: rt.cfg.TF32, Shrink: !steps, Release: set.release}
-	if spec.Model, spec.Initializers, err = emit(lib, g, set); err != nil {
-		set.release()
-		return nil, fmt.Errorf("loading %s: %w", file.path, err)
-	}
-	// From here on the session owns the weights: it releases them when it ends, or when it cannot be made.
-	session, err := lib.NewSession(ctx, spec)
-	if err != nil {
-		return nil, fmt.Errorf("loading %s: %w", file.path, err)
-	}
-	rt.cfg.Log.Debug("network ready", "graph", g.Name, "file", file.path, "operators", g.Nodes(), "weights", len(g.Initializers()))
-	return &network{file: file, weights: g.Initializers(), session: session, watch: func(ctx context.Context) func(error) { return rt.watch(ctx, false, kind) }}, nil
-}
-
-// watch tells who watches that work begins. The returned function must be called at its end.
-func (rt *Runtime) watch(ctx context.Context, loading bool, kind string) func(error) {
-	if rt.cfg.Watch == nil {
-		return func(error) {}
-	}
-	name, _, _ := strings.Cut(kind, " ")
-	return rt.cfg.Watch(ctx, Work{Loading: loading, Network: name})
-}
-
-// inlineBelow is the size under which weights are written into the model: the runtime's optimisers look into small
-// constants while a session is made, before weights that lie elsewhere are there.
-const inlineBelow = 1024
-
-// emit writes the model and lists its initializers for the session.
-func emit(lib *ort.Runtime, g *onnx.Graph, set *weightSet) ([]byte, []ort.Initializer, error) {
-	var inits []ort.Initializer
-	model, err := g.Marshal(func(in onnx.Initializer) (onnx.Placement, error) {
-		data := set.data[in.Name]
-		if len(data) < inlineBelow {
-			return onnx.Placement{Inline: data}, nil
-		}
-		init := ort.Initializer{Name: in.Name, DType: in.DType, Shape: in.Shape, Data: data}
-		if e, ok := in.Source.(nn.Source).InPlace(); ok && e.Offset >= 0 {
-			init.File, init.Offset = e.File, e.Offset
-		}
-		location, err := lib.Location(init.File)
-		inits = append(inits, init)
-		return onnx.Placement{Location: location, Offset: init.Offset, Length: int64(len(data))}, err
-	})
-	return model, inits, err
 }

@@ -45,7 +45,7 @@ func TestTinyVAEInTwoFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	split, err := shared.LoadTinyVAE("taesd", encoder, decoder)
+	split, err := shared.LoadApproximateVAE("taesd", encoder, decoder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,16 +75,16 @@ func TestTinyVAEInTwoFiles(t *testing.T) {
 func TestTinyVAEOfTheWrongHalf(t *testing.T) {
 	t.Parallel()
 	encoder, decoder := halves(t, golden.Checkpoint(t, "taesd"))
-	if _, err := shared.LoadTinyVAE("taesd", decoder, encoder); err == nil {
+	if _, err := shared.LoadApproximateVAE("taesd", decoder, encoder); err == nil {
 		t.Error("halves the wrong way round were accepted")
 	}
-	if _, err := shared.LoadVAE(decoder); err == nil || !strings.Contains(err.Error(), "half a TAESD") {
+	if _, err := shared.LoadVAE(decoder); err == nil || !strings.Contains(err.Error(), "half of an approximate VAE") {
 		t.Errorf("half a TAESD as a whole VAE: %v", err)
 	}
-	if _, err := shared.LoadTinyDecoder(decoder, 16); err == nil {
+	if _, err := shared.LoadPreviewDecoder(decoder, 16); err == nil {
 		t.Error("a decoder of other channels was accepted")
 	}
-	d, err := shared.LoadTinyDecoder(decoder, 4)
+	d, err := shared.LoadPreviewDecoder(decoder, 4)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,74 +3,185 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
-	"comfygo/engine/dtype"
-	"comfygo/engine/models"
-	"comfygo/engine/nn"
-	"comfygo/engine/onnx"
+	"comfygo/engine/family"
 	"comfygo/engine/ort"
 	"comfygo/engine/tensor"
 )
 
-// VAE is what VAE links carry: it turns latents into pictures and back.
+// VAE is what VAE links carry: it turns latents into images and back.
 type VAE struct {
-	rt   *Runtime
-	file *modelFile
-	cfg  models.VAEConfig
-	// pixels says that there is no network: latents are pictures in -1…1.
-	pixels bool
-	// tiny, when set, is the TAESD that takes the network's place.
-	tiny *tinyVAE
+	rt    *Runtime
+	files []*file
+	// net is nil where there is no network: latents are images in -1…1.
+	net  family.Autoencoder
+	info family.VAEInfo
 }
 
-// PixelSpace returns the VAE of models that work on pictures themselves: its latents are pictures in -1…1.
+// PixelSpace returns the VAE of models that work on images themselves: its latents are images in -1…1.
 func (rt *Runtime) PixelSpace() *VAE {
-	return &VAE{rt: rt, cfg: models.VAEConfig{LatentChannels: 3, Downscale: 1, HasEncoder: true}, pixels: true}
+	return &VAE{rt: rt, info: family.VAEInfo{Channels: 3, Downscale: 1, CanEncode: true, CanDecode: true}}
 }
 
 // LoadVAE opens the VAE in the file at path.
 func (rt *Runtime) LoadVAE(path string) (*VAE, error) {
-	f, err := rt.files.get(path)
+	f, err := rt.files.Get(path)
 	if err != nil {
 		return nil, err
 	}
-	if v := rt.vaeOf(f); v != nil {
-		return v, nil
+	net, err := f.Parts.VAE()
+	if err != nil {
+		return nil, err
 	}
-	if f.found.Tiny != nil {
-		return nil, fmt.Errorf("loading %s: the file holds half a TAESD; it is chosen by its name, with both files in models/vae_approx", path)
+	if net == nil {
+		text := "loading %s: the file holds no VAE"
+		if other := f.Parts.Holds("VAE"); other != "" {
+			text += "; it holds a " + other
+		}
+		return nil, fmt.Errorf(text, path)
 	}
-	return nil, fmt.Errorf("loading %s: the file holds no VAE", path)
+	v := rt.newVAE(net, f)
+	if v.info.Approximate && !(v.info.CanEncode && v.info.CanDecode) {
+		return nil, fmt.Errorf("loading %s: the file holds half of an approximate VAE; it is chosen by its name, with both files in models/vae_approx", path)
+	}
+	return v, nil
 }
 
-// vaeOf returns the VAE in a file, nil when it holds none.
-func (rt *Runtime) vaeOf(f *modelFile) *VAE {
-	if f.found.VAE == nil {
-		return rt.tinyOf(f)
-	}
-	return &VAE{rt: rt, file: f, cfg: *f.found.VAE}
+func (rt *Runtime) newVAE(net family.Autoencoder, files ...*file) *VAE {
+	return &VAE{rt: rt, files: files, net: net, info: net.Info()}
 }
 
-// Downscale returns the number of picture pixels per latent pixel along one side.
-func (v *VAE) Downscale() int { return v.cfg.Downscale }
+// vaeOf returns the VAE in a checkpoint, nil when it holds none.
+func (rt *Runtime) vaeOf(f *file) (*VAE, error) {
+	net, err := f.Parts.VAE()
+	if net == nil || err != nil {
+		return nil, err
+	}
+	v := rt.newVAE(net, f)
+	if v.info.Approximate && !(v.info.CanEncode && v.info.CanDecode) {
+		return nil, nil
+	}
+	return v, nil
+}
+
+// ApproximateVAEs lists the names of the approximate VAEs whose halves lie in two files, NAME_encoder and NAME_decoder.
+func ApproximateVAEs() []string {
+	var out []string
+	for _, f := range approximate(family.Default) {
+		out = append(out, f.Names()...)
+	}
+	return out
+}
+
+func approximate(reg *family.Registry) []family.Approximate {
+	var out []family.Approximate
+	for _, f := range reg.VAEs() {
+		if a, ok := f.(family.Approximate); ok {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// LoadApproximateVAE opens an approximate VAE from the files of its two halves. name is one of ApproximateVAEs.
+func (rt *Runtime) LoadApproximateVAE(name, encoder, decoder string) (*VAE, error) {
+	e, err := rt.files.Get(encoder)
+	if err != nil {
+		return nil, err
+	}
+	d, err := rt.files.Get(decoder)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range approximate(rt.cfg.Families) {
+		if !slices.Contains(f.Names(), name) {
+			continue
+		}
+		net, err := f.Join(name, e.Parts.Source(), d.Parts.Source())
+		if err != nil {
+			return nil, err
+		}
+		return rt.newVAE(net, e, d), nil
+	}
+	return nil, fmt.Errorf("loading the VAE %s: there is no approximate VAE of that name", name)
+}
+
+// LoadPreviewDecoder opens the decoder of an approximate VAE. The VAE that it returns only decodes, and reads latents as
+// the diffusion model does, of the given number of channels.
+func (rt *Runtime) LoadPreviewDecoder(path string, channels int) (*VAE, error) {
+	d, err := rt.files.Get(path)
+	if err != nil {
+		return nil, err
+	}
+	net, err := d.Parts.VAE() // those of video models lie in one file, whole
+	if err != nil || net == nil || !net.Info().Video {
+		net = nil
+	}
+	for _, f := range approximate(rt.cfg.Families) {
+		if net != nil {
+			break
+		}
+		if net, err = f.Preview(d.Parts.Source(), channels); err != nil {
+			return nil, err
+		}
+	}
+	if net == nil {
+		return nil, fmt.Errorf("loading %s: the file holds no decoder of an approximate VAE", path)
+	}
+	v := rt.newVAE(net, d)
+	if v.info.Channels != channels {
+		return nil, fmt.Errorf("loading %s: it decodes latents of %d channels, wanted %d", path, v.info.Channels, channels)
+	}
+	return v, nil
+}
+
+// OnGPU reports whether the networks of models run on a GPU.
+func (rt *Runtime) OnGPU() bool { return rt.cfg.Device.Kind == ort.CUDA }
+
+// OnGPU reports whether the VAE runs on a GPU.
+func (v *VAE) OnGPU() bool { return v.rt.OnGPU() && !v.rt.cfg.VAEOnCPU }
+
+// Frames returns how many frames a latent of n frames decodes to, n for VAEs of images.
+func (v *VAE) Frames(n int) int {
+	if v.info.Frames == nil {
+		return n
+	}
+	return v.info.Frames(n)
+}
+
+func (v *VAE) runner() runner { return v.rt.runner(family.RoleVAE, false, v.files...) }
+
+// checkHost fails when a result needs more of the host's memory than there is.
+func (rt *Runtime) checkHost(what string, bytes int64) error {
+	return rt.sessions.Check(ort.Device{}, what, bytes)
+}
+
+// imageBytes is the size of n decoded images or frames of h x w latent cells, in float32.
+func (v *VAE) imageBytes(n, h, w int) int64 {
+	return family.Product(n, h, w, v.info.Downscale, v.info.Downscale, 3, 4)
+}
+
+// Downscale returns the number of image pixels per latent pixel along one side.
+func (v *VAE) Downscale() int { return v.info.Downscale }
 
 // LatentChannels returns the width of a latent pixel.
-func (v *VAE) LatentChannels() int { return v.cfg.LatentChannels }
+func (v *VAE) LatentChannels() int { return v.info.Channels }
 
-// Decode turns latents [B,C,H,W] into pictures [B,8H,8W,3] in 0…1, those of films [B,C,T,H,W] into all their frames. Where memory does not allow a whole picture at once it
+// Decode turns latents [B,C,H,W] into images [B,8H,8W,3] in 0…1, those of videos [B,C,T,H,W] into all their frames. Where memory does not allow a whole image at once it
 // works in tiles, as upstream does, and says so in the log.
 func (v *VAE) Decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, error) {
-	if v.video() != nil {
-		return v.decodeFilm(ctx, z)
+	if v.info.Video {
+		return v.decodeVideo(ctx, z)
 	}
 	if err := v.checkLatent(z); err != nil {
 		return nil, err
 	}
-	if !v.rt.fits(v.decodeBytes(1, z.Dim(2), z.Dim(3))) {
-		v.rt.cfg.Log.Warn("decoding in tiles: there is not enough memory for the whole picture", "width", z.Dim(3)*v.cfg.Downscale, "height", z.Dim(2)*v.cfg.Downscale)
+	if !v.fits(func() int64 { return v.net.DecodeMemory(z.Slice(0, 1).Shape) }) {
+		v.rt.cfg.Log.Warn("decoding in tiles: there is not enough memory for the whole image", "width", z.Dim(3)*v.info.Downscale, "height", z.Dim(2)*v.info.Downscale)
 		return v.DecodeTiled(ctx, z, 64, 64, 16, nil)
 	}
-	if err := v.rt.checkHost("decoding the latent", v.pictureBytes(z.Dim(0), z.Dim(2), z.Dim(3))); err != nil {
+	if err := v.rt.checkHost("decoding the latent", v.imageBytes(z.Dim(0), z.Dim(2), z.Dim(3))); err != nil {
 		return nil, err
 	}
 	var out *tensor.Tensor
@@ -82,7 +193,7 @@ func (v *VAE) Decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, err
 		if out == nil {
 			out = tensor.New(z.Dim(0), y.Dim(2), y.Dim(3), y.Dim(1))
 		}
-		toPicture(out.Index(b), y.Index(0))
+		v.toImage(out.Index(b), y.Index(0))
 	}
 	return out, nil
 }
@@ -90,16 +201,16 @@ func (v *VAE) Decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, err
 // DecodeTiled is Decode in tiles of tileW x tileH latent pixels that overlap: the mean of three passes with tiles of
 // different proportions (upstream: sd.py VAE.decode_tiled_). progress, if given, is told tiles done and in all.
 func (v *VAE) DecodeTiled(ctx context.Context, z *tensor.Tensor, tileW, tileH, overlap int, progress func(done, all int)) (*tensor.Tensor, error) {
-	if v.video() != nil { // small enough to go without tiles
-		return v.decodeFilm(ctx, z)
+	if v.info.Video { // small enough to go without tiles
+		return v.decodeVideo(ctx, z)
 	}
 	if err := v.checkLatent(z); err != nil {
 		return nil, err
 	}
-	if err := v.rt.checkHost("decoding the latent", 2*v.pictureBytes(z.Dim(0), z.Dim(2), z.Dim(3))); err != nil {
+	if err := v.rt.checkHost("decoding the latent", 2*v.imageBytes(z.Dim(0), z.Dim(2), z.Dim(3))); err != nil {
 		return nil, err
 	}
-	base := tiling{Overlap: overlap, Scale: float64(v.cfg.Downscale), Channels: 3}
+	base := tiling{Overlap: overlap, Scale: float64(v.info.Downscale), Channels: 3}
 	sum, err := threePasses(ctx, z, base, [3][2]int{{tileW / 2, tileH * 2}, {tileW * 2, tileH / 2}, {tileW, tileH}}, v.decode, progress)
 	if err != nil {
 		return nil, err
@@ -109,27 +220,27 @@ func (v *VAE) DecodeTiled(ctx context.Context, z *tensor.Tensor, tileW, tileH, o
 		sum.Data[i] /= 3
 	}
 	for b := range z.Dim(0) {
-		toPicture(out.Index(b), sum.Index(b))
+		v.toImage(out.Index(b), sum.Index(b))
 	}
 	return out, nil
 }
 
-// Encode turns pictures [B,H,W,3 or 4] in 0…1 into latents [B,C,H/8,W/8]: the mean of the posterior. Sizes that the
+// Encode turns images [B,H,W,3 or 4] in 0…1 into latents [B,C,H/8,W/8]: the mean of the posterior. Sizes that the
 // latent grid does not divide are cut at the centre, as upstream does.
 func (v *VAE) Encode(ctx context.Context, pixels *tensor.Tensor) (*tensor.Tensor, error) {
 	x, err := v.prepare(pixels)
 	if err != nil {
 		return nil, err
 	}
-	if v.video() != nil {
-		return v.encodeFilm(ctx, x)
+	if v.info.Video {
+		return v.encodeVideo(ctx, x)
 	}
 	h, w := x.Dim(2), x.Dim(3)
-	if !v.rt.fits(v.encodeBytes(h, w)) {
-		v.rt.cfg.Log.Warn("encoding in tiles: there is not enough memory for the whole picture", "width", w, "height", h)
+	if !v.fits(func() int64 { return v.net.EncodeMemory(x.Slice(0, 1).Shape) }) {
+		v.rt.cfg.Log.Warn("encoding in tiles: there is not enough memory for the whole image", "width", w, "height", h)
 		return v.encodeTiled(ctx, x, 512, 512, 64, nil)
 	}
-	out := tensor.New(x.Dim(0), v.cfg.LatentChannels, h/v.cfg.Downscale, w/v.cfg.Downscale)
+	out := tensor.New(x.Dim(0), v.info.Channels, h/v.info.Downscale, w/v.info.Downscale)
 	for b := range x.Dim(0) {
 		z, err := v.encode(ctx, x.Slice(b, b+1))
 		if err != nil {
@@ -146,14 +257,14 @@ func (v *VAE) EncodeTiled(ctx context.Context, pixels *tensor.Tensor, tileW, til
 	if err != nil {
 		return nil, err
 	}
-	if v.video() != nil {
-		return v.encodeFilm(ctx, x)
+	if v.info.Video {
+		return v.encodeVideo(ctx, x)
 	}
 	return v.encodeTiled(ctx, x, tileW, tileH, overlap, progress)
 }
 
 func (v *VAE) encodeTiled(ctx context.Context, x *tensor.Tensor, tileW, tileH, overlap int, progress func(done, all int)) (*tensor.Tensor, error) {
-	base := tiling{Overlap: overlap, Scale: 1 / float64(v.cfg.Downscale), Channels: v.cfg.LatentChannels}
+	base := tiling{Overlap: overlap, Scale: 1 / float64(v.info.Downscale), Channels: v.info.Channels}
 	sum, err := threePasses(ctx, x, base, [3][2]int{{tileW, tileH}, {tileW * 2, tileH / 2}, {tileW / 2, tileH * 2}}, v.encode, progress)
 	if err != nil {
 		return nil, err
@@ -195,24 +306,24 @@ func threePasses(ctx context.Context, x *tensor.Tensor, base tiling, sizes [3][2
 }
 
 func (v *VAE) checkLatent(z *tensor.Tensor) error {
-	if len(z.Shape) != 4 || z.Dim(1) != v.cfg.LatentChannels {
-		return fmt.Errorf("decoding a latent of shape %v: this VAE takes %d channels", z.Shape, v.cfg.LatentChannels)
+	if len(z.Shape) != 4 || z.Dim(1) != v.info.Channels {
+		return fmt.Errorf("decoding a latent of shape %v: this VAE takes %d channels", z.Shape, v.info.Channels)
 	}
 	return nil
 }
 
-// prepare cuts pictures to the latent grid, drops further channels and brings them to [B,3,H,W] in -1…1.
+// prepare cuts images to the latent grid, drops further channels and brings them to [B,3,H,W] in -1…1.
 func (v *VAE) prepare(p *tensor.Tensor) (*tensor.Tensor, error) {
 	if len(p.Shape) != 4 || p.Dim(3) < 3 {
-		return nil, fmt.Errorf("encoding a picture of shape %v: want [B,H,W,3]", p.Shape)
+		return nil, fmt.Errorf("encoding a image of shape %v: want [B,H,W,3]", p.Shape)
 	}
-	if !v.cfg.HasEncoder {
-		return nil, fmt.Errorf("encoding a picture: %s holds only the VAE's decoder", v.file.path)
+	if !v.info.CanEncode {
+		return nil, fmt.Errorf("encoding a image: %s holds only the VAE's decoder", v.files[0].Path)
 	}
-	d := v.cfg.Downscale
+	d := v.info.Downscale
 	h, w := p.Dim(1)/d*d, p.Dim(2)/d*d
 	if h == 0 || w == 0 {
-		return nil, fmt.Errorf("encoding a picture of %dx%d: it is smaller than one latent pixel (%d)", p.Dim(2), p.Dim(1), d)
+		return nil, fmt.Errorf("encoding a image of %dx%d: it is smaller than one latent pixel (%d)", p.Dim(2), p.Dim(1), d)
 	}
 	top, left, c := p.Dim(1)%d/2, p.Dim(2)%d/2, p.Dim(3)
 	out := tensor.New(p.Dim(0), 3, h, w)
@@ -230,67 +341,76 @@ func (v *VAE) prepare(p *tensor.Tensor) (*tensor.Tensor, error) {
 	return out, nil
 }
 
-// toPicture brings a decoder's result [3,H,W] in -1…1 to [H,W,3] in 0…1.
-func toPicture(dst, src *tensor.Tensor) {
+// toImage brings a decoder's result [3,H,W] to [H,W,3] in 0…1.
+func (v *VAE) toImage(dst, src *tensor.Tensor) {
+	output := v.info.Output
+	if output == nil {
+		output = func(f float32) float32 { return min(max((f+1)/2, 0), 1) }
+	}
 	c, n := src.Dim(0), src.Dim(1)*src.Dim(2)
 	for k := range c {
-		for i, v := range src.Data[k*n : (k+1)*n] {
-			dst.Data[i*c+k] = min(max((v+1)/2, 0), 1)
+		for i, f := range src.Data[k*n : (k+1)*n] {
+			dst.Data[i*c+k] = output(f)
 		}
 	}
 }
 
-// decode runs the decoder on [B,C,H,W].
+// fits reports whether a run of the network fits into memory.
+func (v *VAE) fits(bytes func() int64) bool { return v.net == nil || v.runner().Fits(bytes()) }
+
+// decode runs the decoder on [1,C,H,W].
 func (v *VAE) decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, error) {
-	if v.pixels {
+	if v.net == nil {
 		return z, nil
 	}
-	if v.tiny != nil {
-		return v.tiny.decode(ctx, v, z)
-	}
-	return v.run(ctx, v.file, "vae decoder", "z", "out", z, func(t nn.Target) (*onnx.Graph, error) {
-		return models.VAEDecoderGraph(v.file.found.VAEScope(), v.cfg, t)
-	})
+	run := v.runner()
+	defer v.rt.sessions.Reserve(run.device, v.net.DecodeMemory(z.Shape))()
+	return v.net.Decode(ctx, run, z)
 }
 
-// encode runs the encoder on [B,3,H,W] and returns the mean of the posterior.
+// encode runs the encoder on [1,3,H,W], or on the frames of one video.
 func (v *VAE) encode(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, error) {
-	if v.pixels {
+	if v.net == nil {
 		return x, nil
 	}
-	if v.tiny != nil {
-		return v.tiny.encode(ctx, v, x)
+	run := v.runner()
+	defer v.rt.sessions.Reserve(run.device, v.net.EncodeMemory(x.Shape))()
+	return v.net.Encode(ctx, run, x)
+}
+
+// decodeVideo is Decode for latents [B,C,T,H,W]; the frames of all videos come one after another. A latent without a time
+// axis is taken for one frame.
+func (v *VAE) decodeVideo(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, error) {
+	if len(z.Shape) == 4 {
+		z = &tensor.Tensor{Shape: []int{z.Dim(0), z.Dim(1), 1, z.Dim(2), z.Dim(3)}, Data: z.Data}
 	}
-	m, err := v.run(ctx, v.file, "vae encoder", "pixels", "moments", x, func(t nn.Target) (*onnx.Graph, error) {
-		return models.VAEEncoderGraph(v.file.found.VAEScope(), v.cfg, t)
-	})
-	if err != nil {
+	if len(z.Shape) != 5 || z.Dim(1) != v.info.Channels || z.Len() == 0 {
+		return nil, fmt.Errorf("decoding a latent of shape %v: this VAE takes videos of %d channels", z.Shape, v.info.Channels)
+	}
+	frames, h, w := v.Frames(z.Dim(2)), z.Dim(3)*v.info.Downscale, z.Dim(4)*v.info.Downscale
+	if frames == 0 {
+		return nil, fmt.Errorf("decoding a latent of %d frames: they are too few for a video", z.Dim(2))
+	}
+	if err := v.rt.checkHost("decoding the video", v.imageBytes(z.Dim(0)*frames, z.Dim(3), z.Dim(4))); err != nil {
 		return nil, err
 	}
-	out := tensor.New(m.Dim(0), v.cfg.LatentChannels, m.Dim(2), m.Dim(3))
-	for b := range m.Dim(0) {
-		copy(out.Index(b).Data, m.Index(b).Data)
+	out := tensor.New(z.Dim(0)*frames, h, w, 3)
+	for b := range z.Dim(0) {
+		y, err := v.decode(ctx, z.Slice(b, b+1))
+		if err != nil {
+			return nil, err
+		}
+		if y.Dim(0) != frames || y.Dim(2) != h || y.Dim(3) != w {
+			return nil, fmt.Errorf("decoding a latent of shape %v: the video is %v, wanted %d frames of %dx%d", z.Shape, y.Shape, frames, w, h)
+		}
+		for i := range frames {
+			v.toImage(out.Index(b*frames+i), y.Index(i))
+		}
 	}
 	return out, nil
 }
 
-func (v *VAE) run(ctx context.Context, file *modelFile, kind, in, out string, x *tensor.Tensor, build func(nn.Target) (*onnx.Graph, error)) (*tensor.Tensor, error) {
-	device := v.rt.cfg.Device
-	if v.rt.cfg.VAEOnCPU {
-		device = ort.Device{}
-	}
-	p, err := v.rt.placeOf(device, or(v.rt.cfg.VAE, dtype.F32))
-	if err != nil {
-		return nil, err
-	}
-	var res map[string]ort.Value
-	err = v.rt.with(ctx, file, kind, p, func() (*onnx.Graph, error) { return build(p.target) }, func(n *network) error {
-		var err error
-		res, err = n.run(ctx, map[string]ort.Value{in: ort.Floats(x.Data, x.Shape...)}, out)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return asTensor(res[out])
+// encodeVideo is Encode for images that are the frames of one video.
+func (v *VAE) encodeVideo(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, error) {
+	return v.encode(ctx, x)
 }

@@ -112,7 +112,7 @@ func TestVideoTinyDecoderForPreviews(t *testing.T) {
 	golden.JSON(t, "vae/taehv", &g)
 	c := g.Cases[1]
 	path := c.file(t)
-	v, err := shared.LoadTinyDecoder(path, c.Channels)
+	v, err := shared.LoadPreviewDecoder(path, c.Channels)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestVideoTinyDecoderForPreviews(t *testing.T) {
 	if err != nil || !slices.Equal(y.Shape, []int{1, 24, 40, 3}) {
 		t.Errorf("got %v, %v", y, err)
 	}
-	if _, err := shared.LoadTinyDecoder(path, 4); err == nil {
+	if _, err := shared.LoadPreviewDecoder(path, 4); err == nil {
 		t.Error("a decoder of 16 channels was taken for one of 4")
 	}
 }

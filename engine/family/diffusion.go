@@ -12,8 +12,9 @@ import (
 type Diffusion interface {
 	Family
 	// Read reads a diffusion model's config off its keys and shapes. src shows the model's tensors without the prefix of a
-	// checkpoint. It returns nil for a model of another family, and an error for one of this family that cannot be run.
-	Read(src weights.Source) (Denoiser, error)
+	// checkpoint, whole all of the file, with what lies beside the model. It returns nil for a model of another family, and
+	// an error for one of this family that cannot be run.
+	Read(src, whole weights.Source) (Denoiser, error)
 }
 
 // Denoiser is a diffusion model that was read from a file. It is not changed after it was made and may be used from

@@ -43,9 +43,9 @@ type EncodeOptions struct {
 	// Layer is the layer whose hidden states are the encoding, counted from the end (-1 is the last); 0 is the default of
 	// the encoder in its scheme.
 	Layer int
-	// FinalNorm, when set, overrides whether the last layer norm is applied to the hidden states of an inner layer.
-	FinalNorm *bool
-	// Projected says that the pooled output goes through the text projection.
+	// RawHidden leaves the final layer norm off the hidden states of a chosen layer.
+	RawHidden bool
+	// Projected has the pooled output go through the file's text projection.
 	Projected bool
 }
 
@@ -69,6 +69,13 @@ type Scheme interface {
 	Encoders() []SchemeEncoder
 	// Join makes one encoding of those of the scheme's encoders, by key. An absent optional encoder has no entry.
 	Join(parts map[string]Encoding) (Encoding, error)
+}
+
+// Standalone is implemented by schemes that stand in for loader types whose own scheme takes other encoders.
+type Standalone interface {
+	Scheme
+	// Standalone reports whether the scheme stands in for a loader's type.
+	Standalone(kind string) bool
 }
 
 // SchemeEncoder is one encoder of a scheme.

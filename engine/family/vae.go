@@ -19,7 +19,8 @@ type VAE interface {
 type Autoencoder interface {
 	// Info describes the latents.
 	Info() VAEInfo
-	// Decode decodes one latent [1,C,h,w] to [1,3,H,W], or one video latent [1,C,T,h,w] to [T',3,H,W], in -1…1.
+	// Decode decodes one latent [1,C,h,w] to [1,3,H,W], or one video latent [1,C,T,h,w] to [T',3,H,W], in the range that
+	// VAEInfo.Output reads.
 	Decode(ctx context.Context, run Runner, z *tensor.Tensor) (*tensor.Tensor, error)
 	// Encode encodes one image [1,3,H,W] in -1…1 to [1,C,h,w], or the frames [T,3,H,W] of one video to [1,C,T',h,w]. The
 	// result is the mean of the posterior.
@@ -44,8 +45,22 @@ type VAEInfo struct {
 	Video bool
 	// Frames returns how many frames a latent of n frames decodes to; nil for VAEs of images.
 	Frames func(n int) int
+	// Output maps a decoded value to 0…1; nil is for networks that decode to -1…1, whose values are clamped.
+	Output func(v float32) float32
+	// Approximate says that it stands in for a VAE, at lower quality.
+	Approximate bool
 	// Untiled says that the network takes latents of any size whole.
 	Untiled bool
-	// Unbounded says that decoded values are used as they are, in 0…1 without clamping.
-	Unbounded bool
+}
+
+// Approximate is implemented by VAE families that stand in for other VAEs, in files whose names say for which.
+type Approximate interface {
+	VAE
+	// Names lists the names of those whose halves lie in two files, NAME_encoder and NAME_decoder.
+	Names() []string
+	// Join makes the VAE called name of its two files.
+	Join(name string, encoder, decoder weights.Source) (Autoencoder, error)
+	// Preview makes a VAE that decodes latents of so many channels as the diffusion model reads them, nil when the file
+	// holds no decoder of this family.
+	Preview(decoder weights.Source, channels int) (Autoencoder, error)
 }

@@ -6,6 +6,8 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Error is what ONNX Runtime reported.
@@ -16,6 +18,22 @@ type Error struct {
 
 // Error returns the library's message.
 func (e *Error) Error() string { return e.Message }
+
+// outOfMemory are beginnings and parts of the messages by which the library, its allocators and CUDA report that memory ran
+// out; the status code of such errors is that of any failure. Seen with ONNX Runtime 1.31.1.
+var outOfMemory = []string{
+	"Failed to allocate memory", "out of memory", "OUT_OF_MEMORY", "bad_alloc", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED",
+	"Available memory of", // the arena's limit
+}
+
+// OutOfMemory reports whether err is the library's report that a device's memory did not suffice.
+func OutOfMemory(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return slices.ContainsFunc(outOfMemory, func(part string) bool { return strings.Contains(e.Message, part) })
+}
 
 // check turns a status into a Go error and releases it.
 func (r *Runtime) check(status *C.OrtStatus) error {

@@ -65,7 +65,7 @@ func New(s Settings, f sampling.LatentFormat, d Decoders, log *slog.Logger) *Mak
 	default:
 		return nil
 	}
-	m := &Maker{format: f, gate: gate{free: d.Engine.OnCard(), now: time.Now, cost: rgbCost, last: time.Now()}}
+	m := &Maker{format: f, gate: gate{free: d.Engine.OnGPU(), now: time.Now, cost: rgbCost, last: time.Now()}}
 	if s.Method == TAESD {
 		decoder, err := openDecoder(f, d)
 		if err == nil {
@@ -89,7 +89,7 @@ func openDecoder(f sampling.LatentFormat, d Decoders) (*engine.VAE, error) {
 	if !ok {
 		return nil, fmt.Errorf("opening a decoder for previews: there is no file %s* in models/vae_approx", f.TinyVAE)
 	}
-	return d.Engine.LoadTinyDecoder(path, f.Channels)
+	return d.Engine.LoadPreviewDecoder(path, f.Channels)
 }
 
 // The first preview of a run is paid for by these guesses: scaling and packing a picture of the usual size, and decoding
@@ -105,7 +105,7 @@ const (
 func (m *Maker) Due(x *tensor.Tensor) bool {
 	if m.gate.cost == 0 {
 		pixel := tinyCostProcessor
-		if m.decoder.OnCard() {
+		if m.decoder.OnGPU() {
 			pixel = tinyCostCard
 		}
 		side := m.decoder.Downscale()

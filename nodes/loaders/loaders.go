@@ -106,7 +106,7 @@ type CLIPLoader struct {
 func (*CLIPLoader) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "CLIPLoader", DisplayName: "Load CLIP", Category: "model/loaders",
-		Description: "Opens a text encoder. For type stable_diffusion the file holds a CLIP-L text model.",
+		Description: "Loads a text encoder for a model family: CLIP-L for Stable Diffusion 1.x, CLIP-G for the Stable Diffusion XL refiner.",
 		Outputs:     nodes.Outputs("CLIP"),
 		Uses:        nodes.UsesDevice,
 	}
@@ -114,14 +114,11 @@ func (*CLIPLoader) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *CLIPLoader) Run(ctx *nodes.Context) (nodes.Result, error) {
-	if n.Type != "stable_diffusion" {
-		return nodes.Result{}, nodes.Errorf("ValueError", "loading %s: text encoders of type %s cannot be run by this version; stable_diffusion can", n.Name, n.Type)
-	}
 	path, err := find(ctx, "text_encoders", n.Name)
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	c, err := ctx.Engine.LoadCLIP(path)
+	c, err := ctx.Engine.LoadCLIP(n.Type, path)
 	if err != nil {
 		return nodes.Result{}, err
 	}

@@ -49,7 +49,7 @@ func approximateVAEs(f *folders.Folders) []any {
 	halves := map[string]map[string]bool{}
 	for _, file := range f.List(approximate) {
 		name, half, split := strings.Cut(file, "_")
-		if !split || !slices.Contains(engine.TinyVAEs, name) {
+		if !split || !slices.Contains(engine.ApproximateVAEs(), name) {
 			if isVideoTiny(file) {
 				out = append(out, file)
 			}
@@ -61,7 +61,7 @@ func approximateVAEs(f *folders.Folders) []any {
 		half, _, _ = strings.Cut(half, ".")
 		halves[name][half] = true
 	}
-	for _, name := range engine.TinyVAEs {
+	for _, name := range engine.ApproximateVAEs() {
 		if halves[name]["encoder"] && halves[name]["decoder"] {
 			out = append(out, name)
 		}
@@ -78,7 +78,7 @@ func (n *VAELoader) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Name == pixelSpace {
 		return nodes.Out(ctx.Engine.PixelSpace()), nil
 	}
-	if slices.Contains(engine.TinyVAEs, n.Name) {
+	if slices.Contains(engine.ApproximateVAEs(), n.Name) {
 		return loadTiny(ctx, n.Name)
 	}
 	kind := "vae"
@@ -111,7 +111,7 @@ func loadTiny(ctx *nodes.Context, name string) (nodes.Result, error) {
 			return nodes.Result{}, err
 		}
 	}
-	v, err := ctx.Engine.LoadTinyVAE(name, paths[0], paths[1])
+	v, err := ctx.Engine.LoadApproximateVAE(name, paths[0], paths[1])
 	if err != nil {
 		return nodes.Result{}, err
 	}

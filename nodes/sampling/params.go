@@ -16,9 +16,7 @@ func modelParams(model *engine.Model, log *slog.Logger) es.Params {
 	return es.Params{
 		Network: model, Model: model.Sampling(), Format: model.LatentFormat(), Inputs: model.Inputs,
 		Hooks: model.Hooks(), Options: model.Options(), Log: log,
-		Fits: func(shape []int, _ int) bool {
-			return shape[0] <= model.MaxRows(shape[len(shape)-2], shape[len(shape)-1])
-		},
+		Fits: func(shape []int, tokens int) bool { return shape[0] <= model.MaxRows(shape[1:], tokens) },
 	}
 }
 

@@ -1,76 +1,131 @@
 // Command graph prints the graphs that the engine builds from a model file, one operator a line: outputs with types and
 // shapes, operator, inputs and attributes.
 //
-//	go run ./tools/graph [-part unet|vae-decoder|vae-encoder|clip] [-block 16] [-lean] [-cuda f16] model.safetensors
+//	go run ./tools/graph [-part diffusion|vae-decoder|vae-encoder|text] [-block 16] [-lean] [-cuda f16] model.safetensors
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
-	"strings"
 
+	"comfygo/engine"
 	"comfygo/engine/dtype"
-	"comfygo/engine/models"
-	"comfygo/engine/nn"
-	"comfygo/engine/onnx"
+	"comfygo/engine/family"
+	_ "comfygo/engine/family/all"
+	"comfygo/engine/family/dryrun"
+	"comfygo/engine/ort"
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
 )
 
+type options struct {
+	part          string
+	width, height int
+	tokens, text  int
+}
+
 func main() {
-	part := flag.String("part", "unet", "unet, vae-decoder, vae-encoder or clip")
-	block := flag.Int("block", 16, "channel block of the processor's convolutions; 0 for plain ones")
-	lean := flag.Bool("lean", false, "weights as they lie in the file")
+	var o options
+	t := engine.TargetOptions{Prepared: true}
+	flag.StringVar(&o.part, "part", "diffusion", "diffusion, vae-decoder, vae-encoder or text")
+	flag.IntVar(&o.width, "width", 512, "image width in pixels")
+	flag.IntVar(&o.height, "height", 512, "image height in pixels")
+	flag.IntVar(&o.tokens, "tokens", 77, "number of text tokens")
+	flag.IntVar(&o.text, "text", 768, "width of the text encoding")
+	flag.IntVar(&t.Block, "block", 16, "channel block of the CPU's convolutions; 0 for plain ones")
+	flag.BoolVar(&t.Lean, "lean", false, "keep weights as they are in the file")
 	cuda := flag.String("cuda", "", "write the graph for CUDA in this type: f16, bf16 or f32")
-	odd := flag.Bool("odd", false, "the U-Net for sizes that do not halve evenly")
 	flag.Parse()
 	if flag.NArg() != 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
-	compute, known := dtype.Parse(strings.ToUpper(*cuda))
-	if *cuda != "" && !known {
-		fmt.Fprintf(os.Stderr, "graph: unknown type %q\n", *cuda)
-		os.Exit(2)
+	if *cuda != "" {
+		types := map[string]dtype.DType{"f16": dtype.F16, "bf16": dtype.BF16, "f32": dtype.F32}
+		t.Device.Kind, t.Compute = ort.CUDA, types[*cuda]
+		if t.Compute == dtype.Invalid {
+			fmt.Fprintf(os.Stderr, "graph: unknown type %q\n", *cuda)
+			os.Exit(2)
+		}
 	}
-	t, err := nn.TargetFor(nn.TargetOptions{CUDA: *cuda != "", Compute: compute, Block: *block, MapWeights: *lean})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "graph:", err)
-		os.Exit(2)
-	}
-	if err := run(flag.Arg(0), *part, t, !*odd); err != nil {
+	if err := run(flag.Arg(0), o, t); err != nil {
 		fmt.Fprintln(os.Stderr, "graph:", err)
 		os.Exit(1)
 	}
 }
 
-func run(path, part string, t nn.Target, even bool) error {
+func run(path string, o options, t engine.TargetOptions) error {
 	src, err := weights.Open(path)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	f, err := models.Detect(src)
+	target, err := engine.Target(t)
 	if err != nil {
 		return err
 	}
-	g, err := build(f, part, t, even)
-	if err != nil {
+	r := &dryrun.Runner{Spec: family.Spec{Target: target}}
+	if err := build(context.Background(), family.Open(family.Default, src), o, r); err != nil {
 		return err
 	}
-	return g.Print(os.Stdout)
+	for _, g := range r.Graphs {
+		if err := g.Print(os.Stdout); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func build(f *models.Found, part string, t nn.Target, even bool) (*onnx.Graph, error) {
-	switch {
-	case part == "unet" && f.UNet != nil:
-		return models.UNetGraph(f.UNetScope(), *f.UNet, t, even)
-	case part == "vae-decoder" && f.VAE != nil:
-		return models.VAEDecoderGraph(f.VAEScope(), *f.VAE, t)
-	case part == "vae-encoder" && f.VAE != nil:
-		return models.VAEEncoderGraph(f.VAEScope(), *f.VAE, t)
-	case part == "clip" && f.CLIP != nil:
-		return models.CLIPTextGraph(f.CLIPScope(), *f.CLIP, t, -1, true)
+// build has a part of the file run with zeros: the runner keeps the graphs.
+func build(ctx context.Context, f *family.File, o options, r *dryrun.Runner) error {
+	switch o.part {
+	case "diffusion":
+		d, _, err := f.Diffusion()
+		if err != nil {
+			return err
+		}
+		format := d.Latent()
+		shape := []int{1, format.Channels, o.height / format.Downscale, o.width / format.Downscale}
+		c := &sampling.Cond{Tokens: tensor.New(1, o.tokens, o.text), Pooled: tensor.New(1, 1280)}
+		in, err := d.Inputs(c, sampling.Request{Shape: shape, Latent: tensor.New(shape...), Format: format})
+		if err != nil {
+			return err
+		}
+		_, err = d.Predict(ctx, r, family.Call{X: tensor.New(shape...), T: []float32{1}, Inputs: sampling.Inputs{List: in}})
+		return err
+	case "vae-decoder", "vae-encoder":
+		v, err := f.VAE()
+		if err != nil {
+			return err
+		}
+		if v == nil {
+			return fmt.Errorf("the file holds no VAE")
+		}
+		info := v.Info()
+		if o.part == "vae-encoder" {
+			_, err = v.Encode(ctx, r, tensor.New(1, 3, o.height, o.width))
+			return err
+		}
+		shape := []int{1, info.Channels, o.height / info.Downscale, o.width / info.Downscale}
+		if info.Video {
+			shape = []int{1, info.Channels, 1, o.height / info.Downscale, o.width / info.Downscale}
+		}
+		_, err = v.Decode(ctx, r, tensor.New(shape...))
+		return err
+	case "text":
+		e, err := f.Text()
+		if err != nil {
+			return err
+		}
+		tokens, err := e.Tokenize("a tree", family.TokenizeOptions{})
+		if err != nil {
+			return err
+		}
+		_, err = e.Encode(ctx, r, tokens, family.EncodeOptions{})
+		return err
 	}
-	return nil, fmt.Errorf("the file holds no %s", part)
+	return fmt.Errorf("there is no part %q", o.part)
 }

@@ -1,9 +1,0 @@
-//go:build !unix
-
-package engine
-
-// allocate returns zeroed memory.
-func allocate(n int) ([]byte, error) { return make([]byte, n), nil }
-
-// free leaves the memory to the collector.
-func free([]byte) {}

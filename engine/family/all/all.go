@@ -1,0 +1,14 @@
+// Package all links the model families. The order of the imports decides nothing: each family states its rank.
+package all
+
+import (
+	_ "comfygo/engine/family/clip"
+	_ "comfygo/engine/family/controlnet"
+	_ "comfygo/engine/family/esrgan"
+	_ "comfygo/engine/family/kl"
+	_ "comfygo/engine/family/known"
+	_ "comfygo/engine/family/sd15"
+	_ "comfygo/engine/family/sdxl"
+	_ "comfygo/engine/family/taehv"
+	_ "comfygo/engine/family/taesd"
+)

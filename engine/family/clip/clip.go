@@ -1,0 +1,279 @@
+// Package clip is the family of CLIP's text encoders: CLIP ViT-L of OpenAI, ViT-H and ViT-bigG of OpenCLIP.
+package clip
+
+import (
+	"context"
+	"fmt"
+
+	"comfygo/engine/family"
+	"comfygo/engine/onnx"
+	"comfygo/engine/tensor"
+	"comfygo/engine/textenc"
+	"comfygo/engine/tokenizer"
+	"comfygo/engine/weights"
+	"comfygo/engine/weights/layout"
+)
+
+func init() { family.Register(kind{}) }
+
+// kind registers the family.
+type kind struct{}
+
+func (kind) Name() string { return "CLIP" }
+func (kind) Rank() int    { return 10 }
+
+// The keys of the encoders.
+const (
+	KeyL = "clip_l"
+	KeyH = "clip_h"
+	KeyG = "clip_g"
+)
+
+// Config describes a CLIP text encoder (upstream: clip_model.py CLIPTextModel and its config files).
+type Config struct {
+	// Key is KeyL, KeyH or KeyG.
+	Key                       string
+	Width, Layers, Heads, MLP int
+	// Positions is the number of tokens in a chunk.
+	Positions int
+	// Vocab is the number of rows of the token table.
+	Vocab int
+	// QuickGelu selects x·sigmoid(1.702x); otherwise the MLP uses the exact GELU.
+	QuickGelu bool
+	// Empty holds the special tokens of an empty prompt.
+	Empty textenc.Empty
+	// Projection is the width of the pooled output behind text_projection; 0 where the file has none.
+	Projection int
+}
+
+const first = "text_model.encoder.layers.0.mlp.fc1.weight"
+
+// The numbers of layers from which on an encoder is taken for ViT-H and ViT-bigG (upstream: sd.py detect_te_model).
+const (
+	layersH = 23
+	layersG = 31
+)
+
+// headWidth is the width of an attention head in all of them.
+const headWidth = 64
+
+// Read implements family.Text: an encoder in the layout of transformers or of OpenCLIP, with or without "text_model.".
+func (kind) Read(src weights.Source) (family.TextEncoder, error) {
+	view := layout.CLIPText(src)
+	if _, ok := view.Lookup(first); !ok {
+		if view = (nested{Source: src, prefix: "text_model."}); !has(view, first) {
+			return nil, nil
+		}
+	}
+	cfg, err := read(weights.NewScope(view))
+	if err != nil {
+		return nil, err
+	}
+	return &Encoder{Config: cfg, src: view}, nil
+}
+
+func has(src weights.Source, name string) bool {
+	_, ok := src.Lookup(name)
+	return ok
+}
+
+func read(s *weights.Scope) (Config, error) {
+	table := s.Shape("text_model.embeddings.token_embedding.weight")
+	pos := s.Shape("text_model.embeddings.position_embedding.weight")
+	fc := s.Shape(first)
+	if len(table) != 2 || len(pos) != 2 || len(fc) != 2 {
+		return Config{}, fmt.Errorf("reading the text encoder's shape: token_embedding %v, position_embedding %v, mlp.fc1 %v, wanted two dimensions each", table, pos, fc)
+	}
+	c := Config{
+		Key: KeyL, Width: table[1], Vocab: table[0], Positions: pos[0], MLP: fc[0], QuickGelu: true, Empty: textenc.CLIPL,
+		Layers: s.Count("text_model.encoder.layers"), Heads: max((table[1]+headWidth-1)/headWidth, 1),
+	}
+	switch {
+	case c.Layers >= layersG:
+		c.Key = KeyG
+	case c.Layers >= layersH:
+		c.Key = KeyH
+	}
+	if c.Key != KeyL {
+		c.QuickGelu, c.Empty.Pad = false, 0
+	}
+	if p := s.Shape("text_projection.weight"); len(p) == 2 && p[1] == c.Width {
+		c.Projection = p[0]
+	}
+	return c, nil
+}
+
+// nested shows the tensors of a source one level deeper than they are.
+type nested struct {
+	weights.Source
+	prefix string
+}
+
+// Names implements weights.Source.
+func (n nested) Names() []string {
+	names := n.Source.Names()
+	out := make([]string, len(names))
+	for i, s := range names {
+		out[i] = n.prefix + s
+	}
+	return out
+}
+
+// Lookup implements weights.Source.
+func (n nested) Lookup(name string) (weights.Entry, bool) {
+	if len(name) < len(n.prefix) || name[:len(n.prefix)] != n.prefix {
+		return weights.Entry{}, false
+	}
+	return n.Source.Lookup(name[len(n.prefix):])
+}
+
+// Encoder is a CLIP text encoder that was read from a file.
+type Encoder struct {
+	Config
+	src weights.Source
+}
+
+var _ family.TextEncoder = (*Encoder)(nil)
+
+// Key implements family.TextEncoder.
+func (e *Encoder) Key() string { return e.Config.Key }
+
+// Width implements family.TextEncoder.
+func (e *Encoder) Width() int { return e.Config.Width }
+
+// Weights implements family.TextEncoder.
+func (e *Encoder) Weights() weights.Source { return e.src }
+
+// Tokenize implements family.TextEncoder.
+func (e *Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
+	opts := tokenizer.CLIPOptions(int32(e.Empty.Pad))
+	opts.MaxLength, opts.Missing = e.Positions, o.Missing
+	return tokenizer.New(tokenizer.CLIP(), opts).Tokenize(prompt, o.Embedding)
+}
+
+// Encode implements family.TextEncoder.
+func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenizer.Tokens, o family.EncodeOptions) (family.Encoding, error) {
+	v := variant{layer: -1, norm: !o.RawHidden}
+	if o.Layer < 0 && -o.Layer <= e.Layers {
+		v.layer = e.Layers + o.Layer
+	}
+	cond, pooled, err := textenc.EncodeWeighted(ctx, &call{Encoder: e, run: run, variant: v, projected: o.Projected}, tokens, e.Empty)
+	return family.Encoding{Hidden: cond, Pooled: pooled}, err
+}
+
+// Graph is the graph whose hidden output is that of a layer counted from the end, 0 for none.
+func (e *Encoder) Graph(layer int, norm bool) family.Graph {
+	v := variant{layer: -1, norm: norm}
+	if layer < 0 {
+		v.layer = e.Layers + layer
+	}
+	return e.graph(v)
+}
+
+func (e *Encoder) graph(v variant) family.Graph {
+	// A prompt is short against the weights that it passes through: widening them on the way costs little, and keeping
+	// them wide would cost more memory than all of a prompt's work.
+	return family.Graph{Part: "clip " + e.Config.Key, Variant: family.Digest(v.layer, v.norm), Streamed: true, Build: func(s family.Spec) (*onnx.Graph, error) {
+		return graph(e.src, e.Config, v, s)
+	}}
+}
+
+// call is one use of the network, for textenc.
+type call struct {
+	*Encoder
+	run     family.Runner
+	variant variant
+	// projected has the pooled output projected.
+	projected bool
+}
+
+// Forward implements textenc.Encoder: the encoding [n,T,width] and the pooled output, projected where that is asked
+// for and the file has a projection [n,width'].
+func (c *call) Forward(ctx context.Context, rows [][]tokenizer.Token) (cond, pooled *tensor.Tensor, err error) {
+	embeds, last, err := c.embed(rows)
+	if err != nil {
+		return nil, nil, err
+	}
+	outputs, from := []string{outLast}, outLast
+	if c.variant.layer >= 0 {
+		outputs, from = append(outputs, outHidden), outHidden
+	}
+	res, err := c.run.Run(ctx, c.graph(c.variant), []family.Value{family.Floats("embeds", embeds)}, outputs...)
+	if err != nil {
+		return nil, nil, err
+	}
+	pooled = pick(res[outLast], last)
+	if c.projected {
+		pooled, err = c.project(pooled)
+	}
+	return res[from], pooled, err
+}
+
+// embed looks the tokens up: [n,T,width] before positions are added, and the place of each row's pooled token. Only the
+// rows of the table that the prompt names are read from the file.
+func (c *call) embed(rows [][]tokenizer.Token) (*tensor.Tensor, []int, error) {
+	w := c.Config.Width
+	scope := weights.NewScope(c.src)
+	table := scope.Weight("text_model.embeddings.token_embedding.weight", c.Vocab, w)
+	if err := scope.Err(); err != nil {
+		return nil, nil, err
+	}
+	out := tensor.New(len(rows), c.Positions, w)
+	last := make([]int, len(rows))
+	for i, row := range rows {
+		r := textenc.Resolve(row, w, c.Empty)
+		if len(r.IDs) != c.Positions {
+			return nil, nil, fmt.Errorf("a chunk has %d tokens, the text encoder takes %d", len(r.IDs), c.Positions)
+		}
+		last[i] = r.Last
+		for j, id := range r.IDs {
+			dst := out.Data[(i*c.Positions+j)*w:][:w]
+			if v, ok := r.Vectors[j]; ok {
+				copy(dst, v)
+				continue
+			}
+			if id < 0 || id >= int64(c.Vocab) {
+				return nil, nil, fmt.Errorf("token %d is not in the text encoder's table of %d", id, c.Vocab)
+			}
+			if err := weights.Range(dst, table.Entry, int(id)*w); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return out, last, nil
+}
+
+// project multiplies pooled states [n,width] by the projection, where there is one.
+func (c *call) project(pooled *tensor.Tensor) (*tensor.Tensor, error) {
+	if c.Projection == 0 {
+		return pooled, nil
+	}
+	e, _ := c.src.Lookup("text_projection.weight")
+	p, err := weights.Float32s(e)
+	if err != nil {
+		return nil, fmt.Errorf("reading the text projection: %w", err)
+	}
+	n, w := pooled.Dim(0), c.Config.Width
+	out := tensor.New(n, c.Projection)
+	for i := range n {
+		row := pooled.Data[i*w : (i+1)*w]
+		for j := range c.Projection {
+			var sum float64
+			for k, v := range p[j*w : (j+1)*w] {
+				sum += float64(v) * float64(row[k])
+			}
+			out.Data[i*c.Projection+j] = float32(sum)
+		}
+	}
+	return out, nil
+}
+
+// pick takes one token's states per row: [n,T,width] to [n,width].
+func pick(states *tensor.Tensor, at []int) *tensor.Tensor {
+	t, w := states.Dim(1), states.Dim(2)
+	out := tensor.New(len(at), w)
+	for i, p := range at {
+		copy(out.Data[i*w:(i+1)*w], states.Data[(i*t+p)*w:])
+	}
+	return out
+}

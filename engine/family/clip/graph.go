@@ -1,0 +1,76 @@
+package clip
+
+import (
+	"comfygo/engine/dtype"
+	"comfygo/engine/family"
+	"comfygo/engine/nn"
+	"comfygo/engine/onnx"
+	"comfygo/engine/weights"
+)
+
+// The outputs of the graph.
+const (
+	outLast   = "last"
+	outHidden = "hidden"
+)
+
+// variant tells the graphs of one text encoder apart.
+type variant struct {
+	// layer is the layer whose states are the output "hidden", 0 for the first; -1 leaves the output out.
+	layer int
+	// norm applies the final layer norm to them.
+	norm bool
+}
+
+// Graph writes the encoder: input "embeds" [B,T,width] float32, the token embeddings before positions are added; outputs
+// "last" [B,T,width], the final layer's normalised states, and "hidden" [B,T,width] (upstream: clip_model.py CLIPTextModel).
+func graph(src weights.Source, cfg Config, v variant, spec family.Spec) (*onnx.Graph, error) {
+	s := weights.NewScope(src)
+	return spec.Build("clip text", s, func(b *nn.Builder) {
+		w := &writer{Builder: b, cfg: cfg}
+		w.write(s.At("text_model"), v)
+	})
+}
+
+type writer struct {
+	*nn.Builder
+	cfg Config
+}
+
+func (c *writer) write(s *weights.Scope, v variant) {
+	x := c.Input("embeds", dtype.F32, onnx.Sym("B"), onnx.D(c.cfg.Positions), onnx.D(c.cfg.Width))
+	pos := c.Table(s.Weight("embeddings.position_embedding.weight", c.cfg.Positions, c.cfg.Width))
+	h := c.Add(c.Cast(x, c.Target.Compute), pos)
+	norm := func(v *onnx.Value) *onnx.Value { return c.LayerNorm(s.At("final_layer_norm"), v, 1e-5) }
+	var hidden *onnx.Value
+	for i := range c.cfg.Layers {
+		h = c.layer(s.At("encoder", "layers").Index(i), h)
+		if i == v.layer {
+			hidden = h
+		}
+	}
+	c.Output(outLast, c.Cast(norm(h), dtype.F32))
+	if hidden == nil {
+		return
+	}
+	if v.norm {
+		hidden = norm(hidden)
+	}
+	c.Output(outHidden, c.Cast(hidden, dtype.F32))
+}
+
+func (c *writer) layer(s *weights.Scope, x *onnx.Value) *onnx.Value {
+	w := c.cfg.Width
+	n := c.LayerNorm(s.At("layer_norm1"), x, 1e-5)
+	a := s.At("self_attn")
+	q, k, v := c.Linear(a.At("q_proj"), n, w), c.Linear(a.At("k_proj"), n, w), c.Linear(a.At("v_proj"), n, w)
+	x = c.Add(x, c.Linear(a.At("out_proj"), c.CausalAttention(q, k, v, c.cfg.Heads), w))
+	n = c.LayerNorm(s.At("layer_norm2"), x, 1e-5)
+	m := c.Linear(s.At("mlp", "fc1"), n, c.cfg.MLP)
+	if c.cfg.QuickGelu {
+		m = c.QuickGelu(m, 1.702)
+	} else {
+		m = c.Gelu(m, false)
+	}
+	return c.Add(x, c.Linear(s.At("mlp", "fc2"), m, w))
+}

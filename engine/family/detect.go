@@ -1,0 +1,329 @@
+package family
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"comfygo/engine/weights"
+)
+
+// File finds the parts of one weight file by role. Each role is looked for once, at the first question, so that a file
+// whose diffusion model cannot be run still gives its VAE. Its methods may be called concurrently.
+type File struct {
+	src weights.Source
+	// views are where a model may be found: the file itself, and below the wrappers that trainers put around models.
+	views []weights.Source
+	reg   *Registry
+
+	diffusion once[found[Denoiser]]
+	vae       once[Autoencoder]
+	control   once[ControlNetwork]
+	upscaler  once[UpscaleNetwork]
+	vision    once[ImageEncoder]
+	text      once[TextEncoder]
+}
+
+type found[T any] struct {
+	value  T
+	family Family
+}
+
+// once remembers the answer to one question.
+type once[T any] struct {
+	sync.Once
+	value T
+	err   error
+}
+
+func (o *once[T]) get(f func() (T, error)) (T, error) {
+	o.Do(func() { o.value, o.err = f() })
+	return o.value, o.err
+}
+
+// Open returns the parts of a file by the families of reg.
+func Open(reg *Registry, src weights.Source) *File {
+	return &File{src: src, views: weights.Unwrap(src), reg: reg}
+}
+
+// Source is the whole file.
+func (f *File) Source() weights.Source { return f.src }
+
+// UnknownError says that a file holds no part of the wanted role that can be run.
+type UnknownError struct {
+	// Path is the file, Role what was looked for.
+	Path, Role string
+	// Family names the family that the file was recognised as, "" when it is of none that is known.
+	Family string
+	// Runs lists the families of the role that can be run.
+	Runs []string
+	// Advice says what to do, Holds what the file holds instead.
+	Advice, Holds string
+}
+
+// Error says what the file is, what can be run and what to do.
+func (e *UnknownError) Error() string {
+	text := fmt.Sprintf("%s holds no %s", e.Path, e.Role)
+	if e.Family != "" {
+		text = fmt.Sprintf("%s is a %s file, which cannot be run yet", e.Path, e.Family)
+	}
+	if e.Holds != "" {
+		text += ": " + e.Holds
+	}
+	if len(e.Runs) > 0 && e.Advice == "" {
+		text += "; families that run: " + strings.Join(e.Runs, ", ")
+	}
+	if e.Advice != "" {
+		text += "; " + e.Advice
+	}
+	return text
+}
+
+// read asks the families of a role, by rank, about each view until one reads it. The error says what was being read where.
+func read[F Family, T comparable](f *File, role string, list []F, views []weights.Source, ask func(F, weights.Source) (T, error)) (T, Family, error) {
+	var none T
+	for _, view := range views {
+		for _, fam := range list {
+			v, err := ask(fam, view)
+			if err != nil {
+				return none, nil, fmt.Errorf("reading the %s (%s) in %s: %w", role, fam.Name(), f.src.Path(), err)
+			}
+			if v != none {
+				return v, fam, nil
+			}
+		}
+	}
+	return none, nil, nil
+}
+
+// Diffusion returns the diffusion model of the file and its family. The error is an *UnknownError when there is none.
+func (f *File) Diffusion() (Denoiser, Family, error) {
+	d, err := f.diffusion.get(func() (found[Denoiser], error) {
+		d, fam, err := read(f, "diffusion model", f.reg.Diffusion(), f.diffusionViews(), f.askDiffusion)
+		if err == nil && d == nil {
+			err = f.unknown("diffusion model", names(f.reg.Diffusion()))
+		}
+		return found[Denoiser]{d, fam}, err
+	})
+	return d.value, d.family, err
+}
+
+func (f *File) askDiffusion(d Diffusion, view weights.Source) (Denoiser, error) {
+	return d.Read(view, f.src)
+}
+
+// prefixes under which the tensors of a diffusion model are found in checkpoints. The one under which most tensors lie
+// counts, if there are more than a handful. Upstream: unet_prefix_from_state_dict.
+var diffusionPrefixes = []string{"model.diffusion_model.", "model.model.", "net."}
+
+// furtherPrefixes are those of files that hold a diffusion model alone.
+var furtherPrefixes = []string{"", "diffusion_model.", "model.", "transformer.", "unet."}
+
+// handful is the number of tensors under a prefix that are too few for a model.
+const handful = 5
+
+func (f *File) diffusionViews() []weights.Source {
+	var out []weights.Source
+	for _, v := range f.views {
+		out = append(out, diffusionViews(v)...)
+	}
+	return out
+}
+
+func diffusionViews(src weights.Source) []weights.Source {
+	best, most := "", handful
+	for _, p := range diffusionPrefixes {
+		n := 0
+		for _, name := range src.Names() {
+			if strings.HasPrefix(name, p) {
+				n++
+			}
+		}
+		if n > most {
+			best, most = p, n
+		}
+	}
+	if best != "" {
+		return []weights.Source{weights.Sub(src, best)}
+	}
+	var views []weights.Source
+	for _, p := range furtherPrefixes {
+		if p == "" || slices.ContainsFunc(src.Names(), func(n string) bool { return strings.HasPrefix(n, p) }) {
+			views = append(views, weights.Sub(src, p))
+		}
+	}
+	return views
+}
+
+// vaePrefixes are those of VAEs in checkpoints and alone.
+var vaePrefixes = []string{"first_stage_model.", "vae.", ""}
+
+// under returns the views of the file below each of the prefixes.
+func (f *File) under(prefixes []string) []weights.Source {
+	var out []weights.Source
+	for _, v := range f.views {
+		for _, p := range prefixes {
+			if p == "" || slices.ContainsFunc(v.Names(), func(n string) bool { return strings.HasPrefix(n, p) }) {
+				out = append(out, weights.Sub(v, p))
+			}
+		}
+	}
+	return out
+}
+
+// VAE returns the VAE of the file, nil when it holds none.
+func (f *File) VAE() (Autoencoder, error) {
+	return f.vae.get(func() (Autoencoder, error) {
+		v, _, err := read(f, "VAE", f.reg.VAEs(), f.under(vaePrefixes), VAE.Read)
+		return v, err
+	})
+}
+
+// Control returns the ControlNet of the file; an *UnknownError when it holds none.
+func (f *File) Control() (ControlNetwork, error) {
+	return f.control.get(func() (ControlNetwork, error) {
+		c, _, err := read(f, "ControlNet", f.reg.Controls(), f.views, Control.Read)
+		if err == nil && c == nil {
+			err = f.unknown("ControlNet", names(f.reg.Controls()))
+		}
+		return c, err
+	})
+}
+
+// Upscaler returns the upscale model of the file; an *UnknownError when it holds none.
+func (f *File) Upscaler() (UpscaleNetwork, error) {
+	return f.upscaler.get(func() (UpscaleNetwork, error) {
+		u, _, err := read(f, "upscale model", f.reg.Upscalers(), f.views, Upscaler.Read)
+		if err == nil && u == nil {
+			err = f.unknown("upscale model", names(f.reg.Upscalers()))
+		}
+		return u, err
+	})
+}
+
+// Vision returns the image encoder of the file; an *UnknownError when it holds none.
+func (f *File) Vision() (ImageEncoder, error) {
+	return f.vision.get(func() (ImageEncoder, error) {
+		v, _, err := read(f, "image encoder", f.reg.Visions(), f.views, Vision.Read)
+		if err == nil && v == nil {
+			err = f.unknown("image encoder", names(f.reg.Visions()))
+		}
+		return v, err
+	})
+}
+
+// textPrefixes are those of text encoders in files of their own, and of the first one in checkpoints.
+var textPrefixes = []string{
+	"", "text_encoder.", "text_encoders.", "cond_stage_model.transformer.", "cond_stage_model.model.", "conditioner.embedders.0.transformer.",
+	"conditioner.embedders.0.model.", "clip_l.transformer.", "clip_g.transformer.", "clip_h.transformer.", "transformer.",
+}
+
+// Text returns the text encoder of a file that holds it alone; an *UnknownError when it holds none.
+func (f *File) Text() (TextEncoder, error) {
+	return f.text.get(func() (TextEncoder, error) {
+		e, _, err := read(f, "text encoder", f.reg.Text(), f.under(textPrefixes), Text.Read)
+		if err == nil && e == nil {
+			err = f.unknown("text encoder", names(f.reg.Text()))
+		}
+		return e, err
+	})
+}
+
+// Bundled returns the text encoders of a checkpoint by key, looked for under the prefixes that its diffusion model's
+// family gives for each. Encoders that the file lacks have no entry.
+func (f *File) Bundled(prefixes map[string][]string) (map[string]TextEncoder, error) {
+	out := map[string]TextEncoder{}
+	for key, list := range prefixes {
+		for _, view := range f.under(list) {
+			e, _, err := read(f, "text encoder", f.reg.Text(), []weights.Source{view}, Text.Read)
+			if err != nil {
+				return nil, err
+			}
+			if e != nil && e.Key() == key {
+				out[key] = e
+				break
+			}
+		}
+	}
+	return out, nil
+}
+
+// unknown describes a file in which nothing of a role was found; runs are the families of the role that can be run.
+func (f *File) unknown(role string, runs []string) error {
+	e := &UnknownError{Path: f.src.Path(), Role: role, Runs: runs}
+	for _, view := range f.diffusionViews() {
+		for _, u := range f.reg.Unbuilt() {
+			if u.Recognise(view) {
+				e.Family, e.Advice = u.Name(), u.Advice()
+				return e
+			}
+		}
+	}
+	if other := f.Holds(role); other != "" {
+		e.Holds = "it holds a " + other
+		return e
+	}
+	e.Holds = describe(f.src)
+	return e
+}
+
+// Holds names the first role other than that given of which the file holds a part that can be run, "" for none.
+func (f *File) Holds(except string) string {
+	for _, q := range []struct {
+		role string
+		ask  func() bool
+	}{
+		{"ControlNet", func() bool { return holds(f, f.reg.Controls(), f.views, Control.Read) }},
+		{"diffusion model", func() bool { return holds(f, f.reg.Diffusion(), f.diffusionViews(), f.askDiffusion) }},
+		{"VAE", func() bool { return holds(f, f.reg.VAEs(), f.under(vaePrefixes), VAE.Read) }},
+		{"text encoder", func() bool { return holds(f, f.reg.Text(), f.under(textPrefixes), Text.Read) }},
+		{"image encoder", func() bool { return holds(f, f.reg.Visions(), f.views, Vision.Read) }},
+		{"upscale model", func() bool { return holds(f, f.reg.Upscalers(), f.views, Upscaler.Read) }},
+	} {
+		if q.role != except && q.ask() {
+			return q.role
+		}
+	}
+	return ""
+}
+
+func holds[F Family, T comparable](f *File, list []F, views []weights.Source, ask func(F, weights.Source) (T, error)) bool {
+	v, _, err := read(f, "", list, views, ask)
+	var none T
+	return err == nil && v != none
+}
+
+func names[F Family](list []F) []string {
+	out := make([]string, len(list))
+	for i, f := range list {
+		out[i] = f.Name()
+	}
+	return out
+}
+
+// describe lists the top levels of the keys, for a file in which nothing is known.
+func describe(src weights.Source) string {
+	seen := map[string]int{}
+	var order []string
+	for _, n := range src.Names() {
+		top, _, _ := strings.Cut(n, ".")
+		if seen[top]++; seen[top] == 1 {
+			order = append(order, top)
+		}
+	}
+	if len(order) == 0 {
+		return "the file holds no tensors"
+	}
+	const most = 12
+	more := ""
+	if len(order) > most {
+		more = fmt.Sprintf(" and %d more groups", len(order)-most)
+		order = order[:most]
+	}
+	parts := make([]string, len(order))
+	for i, o := range order {
+		parts[i] = fmt.Sprintf("%s (%d)", o, seen[o])
+	}
+	return fmt.Sprintf("its %d tensors are %s%s", len(src.Names()), strings.Join(parts, ", "), more)
+}

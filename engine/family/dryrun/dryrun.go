@@ -1,0 +1,140 @@
+// Package dryrun helps to look at model families without a runtime: weight files made of a list of names and shapes, and
+// a runner that only builds the graphs.
+package dryrun
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/family"
+	"comfygo/engine/onnx"
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+)
+
+// listed is a weight file that a list of names and shapes describes.
+type listed struct {
+	names   []string
+	entries map[string]weights.Entry
+}
+
+// Names implements weights.Source.
+func (l *listed) Names() []string { return l.names }
+
+// Lookup implements weights.Source.
+func (l *listed) Lookup(name string) (weights.Entry, bool) {
+	e, ok := l.entries[name]
+	return e, ok
+}
+
+// Metadata implements weights.Source.
+func (l *listed) Metadata() map[string]string { return nil }
+
+// Path implements weights.Source.
+func (l *listed) Path() string { return "listed" }
+
+// Close implements weights.Source.
+func (l *listed) Close() error { return nil }
+
+// The bounds of what List reads, since fuzzing hands it anything.
+const (
+	mostNames    = 2000
+	mostElements = 1 << 20
+)
+
+// List returns a weight file of lines like "conv_first.weight 64 3 3 3", all of zeros in float32. Tensors of more than a
+// million elements have no data.
+func List(text string) weights.Source {
+	l := &listed{entries: map[string]weights.Entry{}}
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) == 0 || len(l.names) > mostNames {
+			continue
+		}
+		e := weights.Entry{Name: words[0], DType: dtype.F32, TypeName: "F32", File: "listed"}
+		elements := 1
+		for _, w := range words[1:] {
+			n, err := strconv.Atoi(w)
+			if err != nil || n < 0 || n > 1<<16 || len(e.Shape) > 4 {
+				n = 1
+			}
+			e.Shape = append(e.Shape, n)
+			elements = min(elements*max(n, 1), 2*mostElements)
+		}
+		if elements <= mostElements {
+			e.Data = make([]byte, 4*e.Count())
+		}
+		if !slices.Contains(l.names, e.Name) {
+			l.names = append(l.names, e.Name)
+		}
+		l.entries[e.Name] = e
+	}
+	return l
+}
+
+// Runner builds the graphs that a network runs and gives zeros as their outputs.
+type Runner struct {
+	// Spec is what graphs are built for.
+	Spec family.Spec
+	// Graphs are those that were built, Err is the first error of building one.
+	Graphs []*onnx.Graph
+	Err    error
+}
+
+var _ family.Runner = (*Runner)(nil)
+
+// Run implements family.Runner.
+func (r *Runner) Run(_ context.Context, g family.Graph, in []family.Value, outputs ...string) (map[string]*tensor.Tensor, error) {
+	built, err := g.Build(r.Spec)
+	if err != nil {
+		if r.Err == nil {
+			r.Err = err
+		}
+		return nil, err
+	}
+	r.Graphs = append(r.Graphs, built)
+	symbols := map[string]int{}
+	for _, v := range built.Inputs() {
+		i := slices.IndexFunc(in, func(x family.Value) bool { return x.Name == v.Name })
+		if i < 0 {
+			return nil, fmt.Errorf("running graph %s: input %s is missing", built.Name, v.Name)
+		}
+		shape := in[i].Shape
+		if in[i].Tensor != nil {
+			shape = in[i].Tensor.Shape
+		}
+		for k, d := range v.Shape {
+			if s := d.String(); k < len(shape) && !d.Known() && !strings.ContainsAny(s, "+-*/() ") {
+				symbols[s] = shape[k]
+			}
+		}
+	}
+	out := map[string]*tensor.Tensor{}
+	for _, v := range built.Outputs() {
+		if !slices.Contains(outputs, v.Name) {
+			continue
+		}
+		shape := make([]int, len(v.Shape))
+		for i, d := range v.Shape {
+			if shape[i], err = d.Eval(symbols); err != nil {
+				return nil, fmt.Errorf("running graph %s: output %s: %w", built.Name, v.Name, err)
+			}
+		}
+		out[v.Name] = tensor.New(shape...)
+	}
+	return out, nil
+}
+
+// Fits implements family.Runner.
+func (r *Runner) Fits(int64) bool { return true }
+
+// Check implements family.Runner.
+func (r *Runner) Check(string, int64) error { return nil }
+
+// Log implements family.Runner.
+func (r *Runner) Log() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -1,0 +1,120 @@
+package dryrun
+
+import (
+	"context"
+
+	"comfygo/engine/family"
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+)
+
+// Described returns a weight file of the given tensors; an entry without data can be bound to a graph and not run.
+func Described(entries []weights.Entry) weights.Source {
+	l := &listed{entries: map[string]weights.Entry{}}
+	for _, e := range entries {
+		if e.File == "" {
+			e.File = "listed"
+		}
+		l.names = append(l.names, e.Name)
+		l.entries[e.Name] = e
+	}
+	return l
+}
+
+// textWidths are the widths of text encodings that Exercise tries in turn.
+var textWidths = []int{768, 1024, 1280, 2048, 4096, 40}
+
+// small is the side of a latent that every family takes, in cells.
+const small = 8
+
+// Exercise runs every part of a file that the families read, on small inputs of zeros, and returns the names of the parts
+// that ran. What run keeps of it (graphs, the first error) is for the caller.
+func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
+	var ran []string
+	note := func(part string, err error) {
+		if err == nil {
+			ran = append(ran, part)
+		}
+	}
+	if d, _, err := f.Diffusion(); err == nil {
+		note("diffusion model", exerciseDiffusion(ctx, d, run))
+	}
+	if c, err := f.Control(); err == nil {
+		hint := tensor.New(1, c.Hint().Channels, small*c.Hint().Scale, small*c.Hint().Scale)
+		for _, w := range textWidths {
+			in := append(sampling.Text(tensor.New(1, 77, w)).List, sampling.Input{Name: "y", Value: tensor.New(1, 2816), Rule: sampling.ByRows})
+			for _, list := range [][]sampling.Input{in[:1], in} {
+				_, err := c.Residuals(ctx, run, family.Call{X: tensor.New(1, 4, small, small), T: []float32{1}, Inputs: sampling.Inputs{List: list}}, hint)
+				note("ControlNet", err)
+			}
+		}
+	}
+	if v, err := f.VAE(); err == nil && v != nil {
+		exerciseVAE(ctx, v, run, note)
+	}
+	if e, err := f.Text(); err == nil {
+		exerciseText(ctx, e, run, note)
+	}
+	if u, err := f.Upscaler(); err == nil {
+		in, _ := u.Channels()
+		_, err := u.Upscale(ctx, run, tensor.New(1, in, small, small))
+		note("upscale model", err)
+	}
+	return ran
+}
+
+// exerciseDiffusion predicts for sizes that halve evenly and for such as do not.
+func exerciseDiffusion(ctx context.Context, d family.Denoiser, run *Runner) error {
+	format := d.Latent()
+	var last error
+	for _, side := range []int{small, small + 1} {
+		shape := []int{1, format.Channels, side, side}
+		if format.Video {
+			shape = []int{1, format.Channels, 1, side, side}
+		}
+		for _, w := range textWidths {
+			in, err := d.Inputs(&sampling.Cond{Tokens: tensor.New(1, 77, w), Pooled: tensor.New(1, 1280)}, sampling.Request{Shape: shape, Latent: tensor.New(shape...), Format: format})
+			if err != nil {
+				last = err
+				break
+			}
+			if _, last = d.Predict(ctx, run, family.Call{X: tensor.New(shape...), T: []float32{1}, Inputs: sampling.Inputs{List: in}}); last == nil {
+				break
+			}
+		}
+	}
+	return last
+}
+
+func exerciseVAE(ctx context.Context, v family.Autoencoder, run *Runner, note func(string, error)) {
+	const most = 64
+	info := v.Info()
+	if info.Channels > 4*most || info.Downscale > most {
+		return
+	}
+	z := tensor.New(1, info.Channels, small, small)
+	if info.Video {
+		z = tensor.New(1, info.Channels, 1, small, small)
+	}
+	if info.CanDecode {
+		_, err := v.Decode(ctx, run, z)
+		note("VAE decoder", err)
+	}
+	if info.CanEncode {
+		_, err := v.Encode(ctx, run, tensor.New(1, 3, small*info.Downscale, small*info.Downscale))
+		note("VAE encoder", err)
+	}
+}
+
+func exerciseText(ctx context.Context, e family.TextEncoder, run *Runner, note func(string, error)) {
+	tokens, err := e.Tokenize("", family.TokenizeOptions{})
+	if err != nil {
+		note("text encoder", err)
+		return
+	}
+	for _, o := range []family.EncodeOptions{{}, {Layer: -2}, {Layer: -2, RawHidden: true}} {
+		_, err = e.Encode(ctx, run, tokens, o)
+		note("text encoder", err)
+	}
+}

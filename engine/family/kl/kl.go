@@ -1,0 +1,116 @@
+// Package kl is the family of the VAE of Stable Diffusion and its successors: AutoencoderKL for images.
+package kl
+
+import (
+	"context"
+	"fmt"
+
+	"comfygo/engine/family"
+	"comfygo/engine/onnx"
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+	"comfygo/engine/weights/layout"
+)
+
+func init() { family.Register(kind{}) }
+
+// kind registers the family.
+type kind struct{}
+
+func (kind) Name() string { return "AutoencoderKL" }
+func (kind) Rank() int    { return rank }
+
+// rank puts the family behind those that are told by keys of their own.
+const rank = 100
+
+// Config describes a VAE of this kind. The block structure is read off the keys.
+type Config struct {
+	// LatentChannels is the number of channels of a latent.
+	LatentChannels int
+	// Downscale is the number of pixels per latent cell along one side.
+	Downscale int
+	// HasEncoder is false for files that hold only the decoder.
+	HasEncoder bool
+}
+
+// Read implements family.VAE.
+func (kind) Read(src weights.Source) (family.Autoencoder, error) {
+	src = layout.VAE(src)
+	e, ok := src.Lookup("decoder.conv_in.weight")
+	if !ok || len(e.Shape) != 4 {
+		return nil, nil
+	}
+	if _, kl := src.Lookup("decoder.mid.block_1.norm1.weight"); !kl {
+		return nil, nil
+	}
+	s := weights.NewScope(src)
+	levels := s.Count("decoder.up")
+	const most = 8
+	if levels == 0 || levels > most {
+		return nil, fmt.Errorf("reading the VAE's shape: %d decoder levels", levels)
+	}
+	return &VAE{Config: Config{LatentChannels: e.Shape[1], Downscale: 1 << (levels - 1), HasEncoder: s.Has("encoder.conv_in.weight")}, src: src}, nil
+}
+
+// VAE is a VAE that was read from a file.
+type VAE struct {
+	Config
+	src weights.Source
+}
+
+var _ family.Autoencoder = (*VAE)(nil)
+
+// Info implements family.Autoencoder.
+func (v *VAE) Info() family.VAEInfo {
+	return family.VAEInfo{Channels: v.LatentChannels, Downscale: v.Downscale, CanEncode: v.HasEncoder, CanDecode: true}
+}
+
+// Weights implements family.Autoencoder.
+func (v *VAE) Weights() []weights.Source { return []weights.Source{v.src} }
+
+// Decode implements family.Autoencoder.
+func (v *VAE) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (*tensor.Tensor, error) {
+	out, err := run.Run(ctx, v.Decoder(), []family.Value{family.Floats("z", z)}, "out")
+	if err != nil {
+		return nil, err
+	}
+	return out["out"], nil
+}
+
+// Decoder is the graph of the decoder.
+func (v *VAE) Decoder() family.Graph {
+	return family.Graph{Part: "vae decoder", Build: func(s family.Spec) (*onnx.Graph, error) {
+		return DecoderGraph(weights.NewScope(v.src), v.Config, s)
+	}}
+}
+
+// Encoder is the graph of the encoder.
+func (v *VAE) Encoder() family.Graph {
+	return family.Graph{Part: "vae encoder", Build: func(s family.Spec) (*onnx.Graph, error) {
+		return EncoderGraph(weights.NewScope(v.src), s)
+	}}
+}
+
+// Encode implements family.Autoencoder.
+func (v *VAE) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (*tensor.Tensor, error) {
+	out, err := run.Run(ctx, v.Encoder(), []family.Value{family.Floats("pixels", x)}, "moments")
+	if err != nil {
+		return nil, err
+	}
+	m := out["moments"]
+	z := tensor.New(m.Dim(0), v.LatentChannels, m.Dim(2), m.Dim(3))
+	for b := range m.Dim(0) {
+		copy(z.Index(b).Data, m.Index(b).Data)
+	}
+	return z, nil
+}
+
+// DecodeMemory implements family.Autoencoder by upstream's figure (sd.py VAE.memory_used_decode).
+func (v *VAE) DecodeMemory(latent []int) int64 {
+	return family.Product(latent[0], 2178, latent[len(latent)-2], latent[len(latent)-1], 64, 4)
+}
+
+// EncodeMemory implements family.Autoencoder by upstream's figure (sd.py VAE.memory_used_encode).
+func (v *VAE) EncodeMemory(pixels []int) int64 {
+	return family.Product(1767, pixels[len(pixels)-2], pixels[len(pixels)-1], 4)
+}

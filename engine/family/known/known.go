@@ -1,0 +1,122 @@
+// Package known recognises the model families of upstream that cannot be run yet, so that their files are named in errors
+// and lists. A family leaves the table when it is built.
+package known
+
+import (
+	"slices"
+	"strings"
+
+	"comfygo/engine/family"
+	"comfygo/engine/weights"
+)
+
+func init() {
+	for i := range families {
+		families[i].rank = i
+		family.Register(families[i])
+	}
+}
+
+// recognised is a family that is told by keys. Upstream: model_detection.py detect_unet_config, in its order.
+type recognised struct {
+	name string
+	rank int
+	// all are keys that the model has; a trailing "*" stands for any rest of a key.
+	all []string
+	// width, when set, is the size of the last axis of a key: of the text that the model reads.
+	key   string
+	width int
+	// advice is what to do with the file.
+	advice string
+}
+
+const loraAdvice = "load it with a LoRA loader, on top of a model"
+
+// families are in upstream's order of tests, then what is no diffusion model.
+var families = []recognised{
+	{name: "Stable Diffusion 3", all: []string{"joint_blocks.0.context_block.attn.qkv.weight"}},
+	{name: "Stable Cascade", all: []string{"clf.1.weight"}},
+	{name: "Stable Audio", all: []string{"transformer.rotary_pos_emb.inv_freq"}},
+	{name: "AuraFlow", all: []string{"double_layers.0.attn.w1q.weight"}},
+	{name: "Hunyuan-DiT", all: []string{"mlp_t5.0.weight"}},
+	{name: "HunyuanVideo or HunyuanImage", all: []string{"txt_in.individual_token_refiner.blocks.0.norm1.weight"}},
+	{name: "Flux.2", all: []string{"double_stream_modulation_img.lin.weight"}},
+	{name: "Chroma", all: []string{"distilled_guidance_layer.norms.0.*"}},
+	{name: "Flux", all: []string{"double_blocks.0.img_attn.norm.key_norm.*"}},
+	{name: "Flux in the layout of diffusers", all: []string{"single_transformer_blocks.0.norm.linear.weight"}},
+	{name: "Mochi", all: []string{"t5_yproj.weight"}},
+	{name: "PixArt in the layout of diffusers", all: []string{"adaln_single.emb.timestep_embedder.linear_1.bias", "pos_embed.proj.bias"}},
+	{name: "MiniMax H3", all: []string{"video_patch_proj.weight", "audio_patch_proj.weight"}},
+	{name: "LTX-Video", all: []string{"adaln_single.emb.timestep_embedder.linear_1.bias"}},
+	{name: "ACE-Step", all: []string{"genre_embedder.weight"}},
+	{name: "PixArt", all: []string{"t_block.1.weight"}},
+	{name: "Cosmos 1", all: []string{"blocks.block0.blocks.0.block.attn.to_q.0.weight"}},
+	{name: "PixelDiT", all: []string{"core.pixel_embedder.proj.weight"}},
+	{name: "Z-Image", all: []string{"cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight"}, key: "cap_embedder.1.weight", width: 2560},
+	{name: "Lumina 2", all: []string{"cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight"}},
+	{name: "CogVideoX", all: []string{"blocks.0.norm1.linear.weight"}},
+	{name: "SeedVR2", all: []string{"blocks.31.mlp.all.proj_in_gate.weight"}},
+	{name: "Wan", all: []string{"head.modulation"}},
+	{name: "Hunyuan3D 2", all: []string{"latent_in.weight"}},
+	{name: "Hunyuan3D 2.1", all: []string{"t_embedder.mlp.2.weight", "blocks.0.attn1.k_norm.weight"}},
+	{name: "TripoSplat", all: []string{"cam_out_layer.weight", "repo_layers.0.final_map.weight"}},
+	{name: "HiDream O1", all: []string{"t_embedder1.mlp.0.weight", "x_embedder.proj1.weight"}},
+	{name: "HiDream", all: []string{"caption_projection.0.linear.weight"}},
+	{name: "Anima", all: []string{"blocks.0.mlp.layer1.weight", "llm_adapter.blocks.0.cross_attn.q_proj.weight"}},
+	{name: "Cosmos Predict2", all: []string{"blocks.0.mlp.layer1.weight"}},
+	{name: "Boogu", all: []string{"double_stream_layers.0.img_instruct_attn.processor.img_to_q.weight"}},
+	{name: "OmniGen2", all: []string{"time_caption_embed.timestep_embedder.linear_1.bias"}},
+	{name: "Lens", all: []string{"transformer_blocks.0.attn.norm_added_q.weight", "transformer_blocks.0.img_mlp.w1.weight"}},
+	{name: "Qwen-Image", all: []string{"txt_norm.weight"}},
+	{name: "Ideogram 4", all: []string{"embed_image_indicator.weight"}},
+	{name: "Krea 2", all: []string{"txtfusion.projector.weight"}},
+	{name: "Kandinsky 5", all: []string{"visual_transformer_blocks.0.cross_attention.key_norm.weight"}},
+	{name: "ACE-Step 1.5", all: []string{"encoder.lyric_encoder.layers.0.input_layernorm.weight"}},
+	{name: "RT-DETR", all: []string{"encoder.pan_blocks.1.cv4.conv.weight"}},
+	{name: "Depth Anything 3", all: []string{"backbone.embeddings.patch_embeddings.projection.weight"}},
+	{name: "ERNIE-Image", all: []string{"layers.0.mlp.linear_fc2.weight"}},
+	{name: "SAM 3", all: []string{"detector.backbone.vision_backbone.trunk.blocks.0.attn.qkv.weight"}},
+	{name: "Stable Video Diffusion", all: []string{"input_blocks.1.1.time_stack.*"}},
+	{name: "Stable Diffusion 2.x", all: []string{"out.2.weight"}, key: "middle_block.1.transformer_blocks.0.attn2.to_k.weight", width: 1024},
+	{name: "Stable Diffusion 2.x", all: []string{"out.2.weight"}, key: "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", width: 1024},
+	{name: "Stable Diffusion XL (of an unknown size)", all: []string{"out.2.weight", "label_emb.0.0.weight"}},
+	{name: "U-Net of no known family", all: []string{"out.2.weight", "input_blocks.0.0.weight"}, advice: "it is of no known family and its file carries no config that says how many attention heads it has"},
+	{name: "T5", all: []string{"encoder.block.0.layer.0.SelfAttention.k.weight"}},
+	{name: "LoRA", all: []string{"*.lora_down.weight"}, advice: loraAdvice},
+	{name: "LoRA", all: []string{"*.lora_A.weight"}, advice: loraAdvice},
+	{name: "LoRA", all: []string{"*.lora.up.weight"}, advice: loraAdvice},
+}
+
+// Name implements family.Family.
+func (r recognised) Name() string { return r.name }
+
+// Rank implements family.Family.
+func (r recognised) Rank() int { return r.rank }
+
+// Advice implements family.Unbuilt.
+func (r recognised) Advice() string { return r.advice }
+
+// Recognise implements family.Unbuilt.
+func (r recognised) Recognise(src weights.Source) bool {
+	for _, key := range r.all {
+		if !has(src, key) {
+			return false
+		}
+	}
+	if r.key == "" {
+		return true
+	}
+	e, ok := src.Lookup(r.key)
+	return ok && len(e.Shape) > 0 && e.Shape[len(e.Shape)-1] == r.width
+}
+
+func has(src weights.Source, key string) bool {
+	if before, ok := strings.CutSuffix(key, "*"); ok {
+		return slices.ContainsFunc(src.Names(), func(n string) bool { return strings.HasPrefix(n, before) })
+	}
+	if after, ok := strings.CutPrefix(key, "*"); ok {
+		return slices.ContainsFunc(src.Names(), func(n string) bool { return strings.HasSuffix(n, after) })
+	}
+	_, ok := src.Lookup(key)
+	return ok
+}

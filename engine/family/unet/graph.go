@@ -1,0 +1,221 @@
+package unet
+
+import (
+	"fmt"
+	"strconv"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/family"
+	"comfygo/engine/nn"
+	"comfygo/engine/onnx"
+	"comfygo/engine/weights"
+)
+
+// Variant tells the graphs of one U-Net apart.
+type Variant struct {
+	// Even says that every size the graph will see is a multiple of 2^(Levels-1), which allows a cheaper upsampling.
+	Even bool
+	// Controlled says that the graph has the inputs Residual(0), Residual(1), … [B,C,h,w], which are added to the input
+	// blocks' outputs on their way to the output blocks, and ResidualMiddle, added to the middle block's.
+	Controlled bool
+}
+
+// Digest is the variant as a key.
+func (v Variant) Digest() string { return family.Digest(v.Even, v.Controlled) }
+
+// ResidualMiddle names the input for what is added to the middle block's output.
+const ResidualMiddle = "control.middle"
+
+// Residual names the input for what is added to the output of input block i.
+func Residual(i int) string { return "control." + strconv.Itoa(i) }
+
+// Graph writes the network: inputs x [B,in,H,W], timesteps [B], context [B,T,dim] and, with AdmChannels, y [B,adm], all
+// float32; the output "out" is [B,out,H,W] float32 (upstream: ldm/modules/diffusionmodules/openaimodel.py UNetModel).
+func Graph(src weights.Source, cfg Config, v Variant, spec family.Spec) (*onnx.Graph, error) {
+	s := weights.NewScope(src)
+	return spec.Build("unet", s, func(b *nn.Builder) {
+		u := &Writer{Builder: b, cfg: cfg, variant: v}
+		u.write(s)
+	})
+}
+
+// NewWriter returns a writer of the blocks of a U-Net with the given config into b.
+func NewWriter(b *nn.Builder, cfg Config) *Writer { return &Writer{Builder: b, cfg: cfg} }
+
+// Writer writes the blocks of a U-Net.
+type Writer struct {
+	*nn.Builder
+	cfg     Config
+	variant Variant
+	emb     *onnx.Value // SiLU of the time embedding, [B,4·ModelChannels]
+	context *onnx.Value
+}
+
+func (u *Writer) write(s *weights.Scope) {
+	h := u.Inputs(s)
+	var skips []*onnx.Value
+	for i := range s.Count("input_blocks") {
+		h = u.Block(s.At("input_blocks").Index(i), h, nil)
+		skips = append(skips, h)
+	}
+	if s.HasAny("middle_block") {
+		h = u.Block(s.At("middle_block"), h, nil)
+	}
+	if u.variant.Controlled {
+		for i, skip := range skips {
+			skips[i] = u.steered(skip, Residual(i))
+		}
+		h = u.steered(h, ResidualMiddle)
+	}
+	for i := range s.Count("output_blocks") {
+		if len(skips) == 0 {
+			u.missing(s, "input block for output_blocks", i)
+		}
+		skip := skips[len(skips)-1]
+		skips = skips[:len(skips)-1]
+		var next *onnx.Value
+		if len(skips) > 0 {
+			next = skips[len(skips)-1]
+		}
+		h = u.Block(s.At("output_blocks").Index(i), u.Concat(1, h, skip), next)
+	}
+	h = u.GroupNormSiLU(s.At("out", "0"), h, 32, 1e-5)
+	h = u.Conv2d(s.At("out", "2"), h, u.cfg.OutChannels, 3, onnx.Pad1())
+	u.Output("out", u.Cast(h, dtype.F32))
+}
+
+// Inputs declares the inputs x, timesteps, context and y and returns x in the type that is computed in.
+func (u *Writer) Inputs(s *weights.Scope) *onnx.Value {
+	batch := onnx.Sym("B")
+	x := u.Input("x", dtype.F32, batch, onnx.D(u.cfg.InChannels), onnx.Sym("H"), onnx.Sym("W"))
+	ts := u.Input("timesteps", dtype.F32, batch)
+	u.context = u.Cast(u.Input("context", dtype.F32, batch, onnx.Sym("T"), onnx.D(max(u.cfg.ContextDim, 1))), u.Target.Compute)
+	u.emb = u.SiLU(u.embedding(s, ts, batch))
+	return u.Cast(x, u.Target.Compute)
+}
+
+// missing lets the scope note that a block has no counterpart; the graph is not used then.
+func (u *Writer) missing(s *weights.Scope, what string, i int) {
+	panic(&onnx.BuildError{Graph: u.Name, Scope: s.Prefix(), Op: "UNet", Message: fmt.Sprintf("there is no %s.%d", what, i)})
+}
+
+func (u *Writer) embedding(s *weights.Scope, ts *onnx.Value, batch onnx.Dim) *onnx.Value {
+	dim := u.cfg.ModelChannels * 4
+	e := u.mlp(s.At("time_embed"), u.TimestepEmbedding(ts, u.cfg.ModelChannels), dim)
+	if u.cfg.AdmChannels > 0 {
+		y := u.Input("y", dtype.F32, batch, onnx.D(u.cfg.AdmChannels))
+		e = u.Add(e, u.mlp(s.At("label_emb", "0"), u.Cast(y, u.Target.Compute), dim))
+	}
+	return e
+}
+
+// mlp is linear, SiLU, linear: layers 0 and 2 of a torch Sequential.
+func (u *Writer) mlp(s *weights.Scope, x *onnx.Value, dim int) *onnx.Value {
+	return u.Linear(s.At("2"), u.SiLU(u.Linear(s.At("0"), x, dim)), dim)
+}
+
+// Block writes the layers s.0, s.1, … as their keys say. next is the skip connection that the following block will
+// be joined with: it gives an upsampling its size.
+func (u *Writer) Block(s *weights.Scope, h, next *onnx.Value) *onnx.Value {
+	for i := range s.Count("") {
+		l := s.Index(i)
+		switch {
+		case l.Has("in_layers.0.weight"):
+			h = u.resBlock(l, h)
+		case l.Has("proj_in.weight"):
+			h = u.spatialTransformer(l, h)
+		case l.Has("op.weight"):
+			h = u.Conv2d(l.At("op"), h, l.Shape("op.weight")[0], 3, onnx.Window{Stride: 2, Pads: [4]int{1, 1, 1, 1}})
+		case l.Has("conv.weight"):
+			h = u.upsample(l.At("conv"), h, next)
+		default:
+			out := h.Dim(1).N
+			if sh := l.Shape("weight"); len(sh) == 4 {
+				out = sh[0]
+			}
+			h = u.Conv2d(l, h, out, 3, onnx.Pad1())
+		}
+	}
+	return h
+}
+
+func (u *Writer) upsample(s *weights.Scope, h, next *onnx.Value) *onnx.Value {
+	out := h.Dim(1).N
+	if u.variant.Even {
+		y := u.UpsampleConv(s, h, out)
+		if next != nil {
+			y = u.Declare(y, onnx.Shape{y.Dim(0), y.Dim(1), next.Dim(2), next.Dim(3)})
+		}
+		return y
+	}
+	if next == nil {
+		return u.Conv2d(s, u.UpsampleNearest(h, 2), out, 3, onnx.Pad1())
+	}
+	return u.Conv2d(s, u.ResizeNearest(h, next), out, 3, onnx.Pad1())
+}
+
+// resBlock adds two convolutions and the time embedding to its input.
+func (u *Writer) resBlock(s *weights.Scope, x *onnx.Value) *onnx.Value {
+	out := x.Dim(1).N
+	if sh := s.Shape("in_layers.2.weight"); len(sh) == 4 {
+		out = sh[0]
+	}
+	h := u.GroupNormSiLU(s.At("in_layers", "0"), x, 32, 1e-5)
+	h = u.Conv2d(s.At("in_layers", "2"), h, out, 3, onnx.Pad1())
+	h = u.Add(h, u.Unsqueeze(u.Linear(s.At("emb_layers", "1"), u.emb, out), 2, 3))
+	h = u.GroupNormSiLU(s.At("out_layers", "0"), h, 32, 1e-5)
+	if s.Has("skip_connection.weight") {
+		x = u.Conv2d(s.At("skip_connection"), x, out, 1, onnx.Window{Stride: 1})
+	}
+	return u.Conv2dAdd(s.At("out_layers", "3"), h, x, out, 3, onnx.Pad1())
+}
+
+// spatialTransformer runs transformer blocks over the latent's positions (upstream: ldm/modules/attention.py
+// SpatialTransformer). Its projections are linear layers in both of upstream's forms: a 1x1 convolution before
+// flattening and a linear layer after it are the same thing.
+func (u *Writer) spatialTransformer(s *weights.Scope, x *onnx.Value) *onnx.Value {
+	c := x.Dim(1).N
+	inner := s.Shape("proj_in.weight")[0]
+	h := u.Linear(s.At("proj_in"), u.ToTokens(u.GroupNorm(s.At("norm"), x, 32, 1e-6)), inner)
+	for i := range s.Count("transformer_blocks") {
+		h = u.transformerBlock(s.At("transformer_blocks").Index(i), h)
+	}
+	return u.Add(u.FromTokens(u.Linear(s.At("proj_out"), h, c), x), x)
+}
+
+func (u *Writer) transformerBlock(s *weights.Scope, x *onnx.Value) *onnx.Value {
+	n := u.LayerNorm(s.At("norm1"), x, 1e-5)
+	x = u.Add(u.crossAttention(s.At("attn1"), n, n), x)
+	n = u.LayerNorm(s.At("norm2"), x, 1e-5)
+	x = u.Add(u.crossAttention(s.At("attn2"), n, u.context), x)
+	n = u.LayerNorm(s.At("norm3"), x, 1e-5)
+	return u.Add(u.geglu(s.At("ff", "net"), n), x)
+}
+
+func (u *Writer) crossAttention(s *weights.Scope, x, context *onnx.Value) *onnx.Value {
+	dim := x.Dim(-1).N
+	heads := u.cfg.Heads
+	if heads == 0 {
+		heads = max(dim/u.cfg.HeadChannels, 1)
+	}
+	q := u.Linear(s.At("to_q"), x, dim)
+	k := u.Linear(s.At("to_k"), context, dim)
+	v := u.Linear(s.At("to_v"), context, dim)
+	return u.Linear(s.At("to_out", "0"), u.Attention(q, k, v, nil, heads), dim)
+}
+
+// geglu is the gated feed-forward layer: the first half of the projection times the GELU of the second.
+func (u *Writer) geglu(s *weights.Scope, x *onnx.Value) *onnx.Value {
+	dim := x.Dim(-1).N
+	inner := 8 * dim
+	if sh := s.Shape("0.proj.weight"); len(sh) == 2 {
+		inner = sh[0]
+	}
+	parts := u.Split(u.Linear(s.At("0", "proj"), x, inner), -1, inner/2, inner-inner/2)
+	return u.Linear(s.At("2"), u.Mul(parts[0], u.Gelu(parts[1], false)), dim)
+}
+
+// steered adds what a ControlNet gives, which comes as a further input.
+func (u *Writer) steered(h *onnx.Value, name string) *onnx.Value {
+	return u.Add(h, u.Cast(u.Input(name, dtype.F32, h.Shape...), u.Target.Compute))
+}

@@ -1,0 +1,184 @@
+package unet
+
+import (
+	"context"
+	"fmt"
+
+	"comfygo/engine/family"
+	"comfygo/engine/onnx"
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+)
+
+// The names of the inputs that a U-Net reads beside the latent, the timesteps and the text encoding.
+const (
+	// InputVector is the vector y [N,width].
+	InputVector = "y"
+	// InputConcat are channels [N,C,H,W] that are read behind those of the latent.
+	InputConcat = "concat"
+)
+
+// Model is a diffusion model that is a U-Net; families fill it in.
+type Model struct {
+	Config
+	// Source holds the network's tensors without prefix.
+	Source weights.Source
+	// Format, Type and Settings are what Denoiser's methods return.
+	Format   sampling.LatentFormat
+	Type     sampling.ModelType
+	Settings sampling.Settings
+	// Concat, when set, returns the channels to read beside the latent for a conditioning entry.
+	Concat func(c *sampling.Cond, r sampling.Request) (*tensor.Tensor, error)
+	// Vector, when set, returns the vector y [rows,AdmChannels] for a conditioning entry.
+	Vector func(c *sampling.Cond, r sampling.Request) (*tensor.Tensor, error)
+	// TextScheme and Prefixes are what Bundle's methods return.
+	TextScheme string
+	Prefixes   map[string][]string
+}
+
+var (
+	_ family.Denoiser = (*Model)(nil)
+	_ family.Bundle   = (*Model)(nil)
+	_ family.Steered  = (*Model)(nil)
+)
+
+// Latent implements family.Denoiser.
+func (m *Model) Latent() sampling.LatentFormat { return m.Format }
+
+// Sampling implements family.Denoiser.
+func (m *Model) Sampling() (sampling.ModelType, sampling.Settings) { return m.Type, m.Settings }
+
+// Weights implements family.Denoiser.
+func (m *Model) Weights() weights.Source { return m.Source }
+
+// Scheme implements family.Bundle.
+func (m *Model) Scheme() string { return m.TextScheme }
+
+// TextPrefixes implements family.Bundle.
+func (m *Model) TextPrefixes() map[string][]string { return m.Prefixes }
+
+// Inputs implements family.Denoiser: the text encoding, and what the model's kind reads beside it.
+func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
+	in := sampling.Text(c.Tokens).List
+	if m.Vector != nil {
+		y, err := m.Vector(c, r)
+		if err != nil {
+			return nil, err
+		}
+		in = append(in, sampling.Input{Name: InputVector, Value: y, Rule: sampling.ByRows})
+	}
+	if m.Concat != nil {
+		beside, err := m.Concat(c, r)
+		if err != nil {
+			return nil, err
+		}
+		in = append(in, sampling.Input{Name: InputConcat, Value: beside, Rule: sampling.ByCells})
+	}
+	return in, nil
+}
+
+// Predict implements family.Denoiser.
+func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (*tensor.Tensor, error) {
+	x, err := joined(c.X, c.Inputs.Get(InputConcat))
+	if err != nil {
+		return nil, err
+	}
+	if err := m.check(x, c); err != nil {
+		return nil, err
+	}
+	if err := run.Check("running the model", m.Memory(x.Shape, c.Inputs.Get(sampling.InputContext).Dim(1))); err != nil {
+		return nil, err
+	}
+	grid := 1 << (m.Levels - 1)
+	v := Variant{Even: x.Dim(2)%grid == 0 && x.Dim(3)%grid == 0, Controlled: c.Residuals != nil}
+	in := m.Values(x, c)
+	if r := c.Residuals; r != nil {
+		for i, b := range r.Blocks {
+			in = append(in, family.Floats(Residual(i), b))
+		}
+		in = append(in, family.Floats(ResidualMiddle, r.Middle))
+	}
+	out, err := run.Run(ctx, m.Graph(v), in, "out")
+	if err != nil {
+		return nil, err
+	}
+	return out["out"], nil
+}
+
+// Graph returns a graph of the network.
+func (m *Model) Graph(v Variant) family.Graph {
+	return family.Graph{Part: "unet", Variant: v.Digest(), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
+		return Graph(m.Source, m.Config, v, s)
+	}}
+}
+
+// Values are the graph inputs that every call has; x has all of its channels.
+func (c Config) Values(x *tensor.Tensor, call family.Call) []family.Value {
+	in := []family.Value{family.Floats("x", x), family.Vector("timesteps", call.T), family.Floats("context", call.Inputs.Get(sampling.InputContext))}
+	if c.AdmChannels > 0 {
+		in = append(in, family.Floats("y", call.Inputs.Get(InputVector)))
+	}
+	return in
+}
+
+// Memory implements family.Denoiser. Measured for Stable Diffusion 1.5 on the CPU with two latents: 216 MiB at 32x32, 534
+// at 64x64, 1056 at 96x96, that is 40 float32 for each channel of the first level and each position.
+func (m *Model) Memory(shape []int, _ int) int64 {
+	const floats = 40
+	return family.Product(shape[0], shape[len(shape)-2], shape[len(shape)-1], m.ModelChannels, 4, floats)
+}
+
+// CheckResiduals implements family.Steered.
+func (m *Model) CheckResiduals(r *family.Residuals) error {
+	s := weights.NewScope(m.Source)
+	if blocks := s.Count("input_blocks"); blocks != len(r.Blocks) {
+		return fmt.Errorf("running the model with a ControlNet: it has %d input blocks and the ControlNet is for %d", blocks, len(r.Blocks))
+	}
+	for i, b := range r.Blocks {
+		if sh := s.At("input_blocks").Index(i).Shape("0.out_layers.3.weight"); len(sh) == 4 && sh[0] != b.Dim(1) {
+			return fmt.Errorf("running the model with a ControlNet: input block %d has %d channels and the ControlNet's has %d", i, sh[0], b.Dim(1))
+		}
+	}
+	return nil
+}
+
+// joined appends the channels that some models read beside the latent.
+func joined(x, beside *tensor.Tensor) (*tensor.Tensor, error) {
+	if beside == nil {
+		return x, nil
+	}
+	if len(x.Shape) != 4 || len(beside.Shape) != 4 || beside.Dim(0) != x.Dim(0) || beside.Dim(2) != x.Dim(2) || beside.Dim(3) != x.Dim(3) {
+		return nil, fmt.Errorf("running the model: extra channels of shape %v do not fit a latent of shape %v", beside.Shape, x.Shape)
+	}
+	out := tensor.New(x.Dim(0), x.Dim(1)+beside.Dim(1), x.Dim(2), x.Dim(3))
+	for b := range x.Dim(0) {
+		n := copy(out.Index(b).Data, x.Index(b).Data)
+		copy(out.Index(b).Data[n:], beside.Index(b).Data)
+	}
+	return out, nil
+}
+
+func (m *Model) check(x *tensor.Tensor, c family.Call) error {
+	if len(x.Shape) != 4 || x.Dim(1) != m.InChannels {
+		return fmt.Errorf("running the model: the latent has shape %v, the model reads %d channels", x.Shape, m.InChannels)
+	}
+	return m.CheckInputs("running the model", x.Dim(0), c)
+}
+
+// CheckInputs fails when the timesteps, the text encoding or the vector of a call do not fit a network of this config
+// and so many rows. what begins the error.
+func (c Config) CheckInputs(what string, rows int, call family.Call) error {
+	text, y := call.Inputs.Get(sampling.InputContext), call.Inputs.Get(InputVector)
+	switch {
+	case len(call.T) != rows:
+		return fmt.Errorf("%s: %d timesteps for %d rows", what, len(call.T), rows)
+	case text == nil || len(text.Shape) != 3 || text.Dim(0) != rows:
+		return fmt.Errorf("%s: it needs a text encoding for each row", what)
+	case text.Dim(2) != c.ContextDim:
+		return fmt.Errorf("%s: the text encoding has width %d, the model reads %d: it comes from the text encoder of another family", what, text.Dim(2), c.ContextDim)
+	case c.AdmChannels > 0 && (y == nil || len(y.Shape) != 2 || y.Dim(0) != rows || y.Dim(1) != c.AdmChannels):
+		return fmt.Errorf("%s: it needs a vector of %d values for each row", what, c.AdmChannels)
+	}
+	return nil
+}

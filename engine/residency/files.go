@@ -1,0 +1,75 @@
+package residency
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"weak"
+
+	"comfygo/engine/weights"
+)
+
+// File is an open weight file and what was found in it. The file stays mapped while a model, an encoder, a session or an
+// entry made from it is reachable.
+type File[T any] struct {
+	// Path is the file's path as it was asked for.
+	Path string
+	// ID tells this content of this path from any other: path, size and time of change.
+	ID string
+	// Parts is what the file was found to hold.
+	Parts T
+}
+
+// Files opens each weight file once.
+type Files[T any] struct {
+	look func(weights.Source) (T, error)
+
+	mu   sync.Mutex
+	open map[string]weak.Pointer[File[T]]
+}
+
+// NewFiles returns a table of open files; look finds out what a newly opened file holds.
+func NewFiles[T any](look func(weights.Source) (T, error)) *Files[T] {
+	return &Files[T]{look: look, open: map[string]weak.Pointer[File[T]]{}}
+}
+
+// Get returns the file at path, opened; a file that changed since is opened anew.
+func (t *Files[T]) Get(path string) (*File[T], error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening model file: %w", err)
+	}
+	st, err := os.Stat(real)
+	if err != nil {
+		return nil, fmt.Errorf("opening model file: %w", err)
+	}
+	id := fmt.Sprintf("%s|%d|%d|", real, st.Size(), st.ModTime().UnixNano())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f := t.open[id].Value(); f != nil {
+		return f, nil
+	}
+	src, err := weights.Open(real)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := t.look(src)
+	if err != nil {
+		_ = src.Close()
+		return nil, err
+	}
+	f := &File[T]{Path: path, ID: id, Parts: parts}
+	t.prune()
+	t.open[id] = weak.Make(f)
+	return f, nil
+}
+
+// prune drops the entries of files that have been closed.
+func (t *Files[T]) prune() {
+	for id, p := range t.open {
+		if p.Value() == nil {
+			delete(t.open, id)
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package residency
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"comfygo/engine/ort"
+)
+
+// MemoryError says that a run or a load needs more memory than there is.
+type MemoryError struct {
+	// What was to be done.
+	What string
+	// Needed is the estimate in bytes, 0 when the runtime found out by itself; Present is what could be had, -1 when that
+	// is not known.
+	Needed, Present int64
+	// Cause is the runtime's own error, if there is one.
+	Cause error
+}
+
+// Error says what was to be done, what it needs and what there is.
+func (e *MemoryError) Error() string {
+	text := e.What
+	switch {
+	case e.Needed > 0:
+		text += fmt.Sprintf(" needs about %.1f GiB of memory", gib(e.Needed))
+	default:
+		text += " needs more memory than there is"
+	}
+	if e.Present >= 0 {
+		text += fmt.Sprintf(", %.1f GiB are free", gib(e.Present))
+	}
+	text += ": use a smaller size or batch"
+	if e.Cause != nil {
+		text += " (" + e.Cause.Error() + ")"
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *MemoryError) Unwrap() error { return e.Cause }
+
+func gib(n int64) float64 { return float64(n) / (1 << 30) }
+
+// available is the memory of a device that can be had now, -1 when that is not known.
+func (s *Sessions) available(d ort.Device) int64 {
+	if s.cfg.Available == nil {
+		return -1
+	}
+	return s.cfg.Available(d)
+}
+
+// Available is the memory of a device that can be had now; ok is false when that is not known.
+func (s *Sessions) Available(d ort.Device) (bytes int64, ok bool) {
+	n := s.available(d)
+	return n, n >= 0
+}
+
+// Fits reports that a run of so many bytes leaves a tenth of the device's free memory to others.
+func (s *Sessions) Fits(d ort.Device, bytes int64) bool {
+	have := s.available(d)
+	return have < 0 || bytes < have/10*9
+}
+
+// Check fails when a run needs more memory than a device has, after idle sessions of the device were evicted.
+func (s *Sessions) Check(d ort.Device, what string, bytes int64) error {
+	if s.Fits(d, bytes) {
+		return nil
+	}
+	s.shelf(d).EvictAll()
+	if s.Fits(d, bytes) {
+		return nil
+	}
+	return &MemoryError{What: what, Needed: bytes, Present: s.available(d)}
+}
+
+// Reserve enters the activations of a run into the ledger. The returned function takes them out again.
+func (s *Sessions) Reserve(d ort.Device, bytes int64) (release func()) {
+	sh := s.shelf(d)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.running += bytes
+	sh.peak = max(sh.peak, sh.running)
+	return func() {
+		sh.mu.Lock()
+		defer sh.mu.Unlock()
+		sh.running -= bytes
+	}
+}
+
+// Account is what the ledger says of one device.
+type Account struct {
+	Device ort.Device
+	// Sessions is the number of sessions held ready, Weights the bytes that their weights take on the device beside what
+	// is mapped from files.
+	Sessions int
+	Weights  int64
+	// Running is the estimate of the activations of the runs that are going on, Peak the highest that there was.
+	Running, Peak int64
+	// Loads, Reuses and Evictions count sessions since the start: made, found ready, and let go.
+	Loads, Reuses, Evictions int64
+}
+
+// Accounts returns the ledger's accounts in the order of devices.
+func (s *Sessions) Accounts() []Account {
+	var out []Account
+	for _, sh := range s.shelves() {
+		held := sh.Stats()
+		sh.mu.Lock()
+		a := Account{
+			Device: sh.device, Sessions: held.Entries, Weights: held.Bytes, Running: sh.running, Peak: sh.peak,
+			Loads: held.Misses, Reuses: held.Hits, Evictions: held.Evictions,
+		}
+		sh.mu.Unlock()
+		if sh.device.Kind != ort.CUDA {
+			a.Weights = s.weights.Bytes() // sessions share weights: the store knows what there is in all
+		}
+		out = append(out, a)
+	}
+	slices.SortFunc(out, func(a, b Account) int { return cmp.Compare(a.Device.String(), b.Device.String()) })
+	return out
+}
+
+// IsMemoryError reports whether err says that memory did not suffice.
+func IsMemoryError(err error) bool {
+	var m *MemoryError
+	return errors.As(err, &m)
+}

@@ -1,0 +1,85 @@
+package residency
+
+import (
+	"bytes"
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"unsafe"
+
+	"comfygo/engine/onnx"
+	"comfygo/engine/ort"
+)
+
+// Network is a graph that is ready to run.
+type Network struct {
+	weights []onnx.Initializer // keeps the files of the weights mapped
+	session *ort.Session
+	watch   func(ctx context.Context) func(error) // is told of a run, and of its end
+
+	mu      sync.Mutex
+	binding *ort.Binding
+	bound   map[string]ort.Value
+}
+
+// Run computes outputs from inputs that differ from run to run.
+func (n *Network) Run(ctx context.Context, inputs map[string]ort.Value, outputs ...string) (map[string]ort.Value, error) {
+	end := n.watch(ctx)
+	out, err := n.session.Run(ctx, inputs, outputs)
+	end(err)
+	return out, err
+}
+
+// Step is Run for a network that is run again and again: inputs whose bytes are those of the run before stay where
+// they are, which on a card saves their way there. Steps of one network exclude each other.
+func (n *Network) Step(ctx context.Context, inputs map[string]ort.Value, output string) (ort.Value, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.binding == nil {
+		b, err := n.session.NewBinding(output)
+		if err != nil {
+			return ort.Value{}, err
+		}
+		n.binding, n.bound = b, map[string]ort.Value{}
+	}
+	for name, v := range inputs {
+		if same(n.bound[name], v) {
+			continue
+		}
+		// A copy, so that a caller who works on in its own memory changes neither this run nor the comparison.
+		v.Data = aligned(v.Data)
+		delete(n.bound, name)
+		if err := n.binding.Set(name, v); err != nil {
+			return ort.Value{}, err
+		}
+		n.bound[name] = v
+	}
+	end := n.watch(ctx)
+	res, err := n.binding.Run(ctx)
+	end(err)
+	return res[output], err
+}
+
+// aligned copies bytes to memory on which elements of any type are aligned.
+func aligned(b []byte) []byte {
+	words := make([]uint64, (len(b)+7)/8)
+	c := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(b))
+	copy(c, b)
+	return c
+}
+
+func same(a, b ort.Value) bool {
+	return a.DType == b.DType && slices.Equal(a.Shape, b.Shape) && bytes.Equal(a.Data, b.Data)
+}
+
+// Close ends the session, which gives its weights back.
+func (n *Network) Close() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.binding != nil {
+		n.binding.Close()
+	}
+	n.session.Close()
+	runtime.KeepAlive(n.weights)
+}

@@ -1,0 +1,237 @@
+package residency
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"strings"
+	"sync"
+
+	"comfygo/engine/nn"
+	"comfygo/engine/onnx"
+	"comfygo/engine/ort"
+	"comfygo/engine/residency/cache"
+)
+
+// Key identifies a session: what it is made of and where it runs.
+type Key struct {
+	// Files identifies the weight files, joined.
+	Files string
+	// Part is the graph among those of the files, Variant its variant.
+	Part, Variant string
+	Device        ort.Device
+	Target        nn.Target
+}
+
+// Network is the first word of Part, by which progress and metrics call the network.
+func (k Key) Network() string {
+	name, _, _ := strings.Cut(k.Part, " ")
+	return name
+}
+
+// Config says how sessions are made.
+type Config struct {
+	// Library returns the opened ONNX Runtime library.
+	Library func() (*ort.Runtime, error)
+	// Threads is the number of threads of one operator, and of goroutines that prepare weights.
+	Threads int
+	// TF32 allows CUDA's reduced-precision float32 products.
+	TF32 bool
+	// Budget returns the bytes that idle and running sessions of a device may hold; 0 means no bound.
+	Budget func(d ort.Device) int64
+	// Available returns the bytes of a device's memory that can be had now; nil turns all checks off. A negative result
+	// says that it is not known.
+	Available func(d ort.Device) int64
+	// Watch, if set, is told when the loading or a run of a network begins; the function that it returns is called at the
+	// end. It may be called from several goroutines.
+	Watch func(ctx context.Context, loading bool, network string) func(error)
+	// Log must not be nil.
+	Log *slog.Logger
+}
+
+// Sessions holds the sessions of all devices. It is safe for concurrent use.
+type Sessions struct {
+	cfg     Config
+	weights *Store
+
+	mu      sync.Mutex
+	devices map[ort.Device]*shelf
+	closed  bool
+}
+
+// shelf holds the sessions of one device.
+type shelf struct {
+	*cache.Cache[Key, *Network]
+	device ort.Device
+
+	mu sync.Mutex
+	// running is the sum of the estimates of the runs that are going on, peak the highest that there was.
+	running, peak int64
+}
+
+// New returns a holder without sessions.
+func New(cfg Config) *Sessions {
+	return &Sessions{cfg: cfg, weights: NewStore(), devices: map[ort.Device]*shelf{}}
+}
+
+func (s *Sessions) shelf(d ort.Device) *shelf {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sh := s.devices[d]
+	if sh == nil {
+		budget := int64(math.MaxInt64)
+		if s.cfg.Budget != nil {
+			if b := s.cfg.Budget(d); b > 0 {
+				budget = b
+			}
+		}
+		sh = &shelf{Cache: cache.New[Key](budget, (*Network).Close), device: d}
+		s.devices[d] = sh
+		if s.closed {
+			sh.Close()
+		}
+	}
+	return sh
+}
+
+func (s *Sessions) shelves() []*shelf {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*shelf, 0, len(s.devices))
+	for _, sh := range s.devices {
+		out = append(out, sh)
+	}
+	return out
+}
+
+// Use runs f with the session of key, which is made from the graph that build writes unless it is ready. The session is
+// not evicted while f runs. shrink has the session give the memory of a run back after it, for networks that run once.
+// When the device runs out of memory, all idle sessions of the device are evicted and the whole is tried once more.
+func (s *Sessions) Use(ctx context.Context, key Key, shrink bool, build func() (*onnx.Graph, error), f func(*Network) error) error {
+	err := s.use(ctx, key, shrink, build, f)
+	if !ort.OutOfMemory(err) || ctx.Err() != nil {
+		return err
+	}
+	s.cfg.Log.Warn("the device ran out of memory; evicting idle models and trying again", "device", key.Device.String(), "network", key.Network(), "error", err)
+	s.shelf(key.Device).EvictAll()
+	if err = s.use(ctx, key, shrink, build, f); ort.OutOfMemory(err) {
+		return &MemoryError{What: "running " + key.Network() + " on " + key.Device.String(), Present: s.available(key.Device), Cause: err}
+	}
+	return err
+}
+
+func (s *Sessions) use(ctx context.Context, key Key, shrink bool, build func() (*onnx.Graph, error), f func(*Network) error) error {
+	sh := s.shelf(key.Device)
+	n, done, err := sh.Get(ctx, key, 0, func(ctx context.Context) (*Network, error) {
+		end := s.watch(ctx, true, key.Network())
+		n, err := s.make(ctx, sh, key, shrink, build)
+		end(err)
+		return n, err
+	})
+	if err != nil {
+		return err
+	}
+	defer done()
+	return f(n)
+}
+
+func (s *Sessions) watch(ctx context.Context, loading bool, network string) func(error) {
+	if s.cfg.Watch == nil {
+		return func(error) {}
+	}
+	return s.cfg.Watch(ctx, loading, network)
+}
+
+// make prepares the weights of a graph and makes its session.
+func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, build func() (*onnx.Graph, error)) (*Network, error) {
+	lib, err := s.cfg.Library()
+	if err != nil {
+		return nil, err
+	}
+	g, err := build()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.charge(sh, key, g); err != nil {
+		return nil, err
+	}
+	set, err := s.weights.prepare(ctx, g.Initializers(), s.cfg.Threads)
+	if err != nil {
+		return nil, err
+	}
+	// The level above this one only rewrites convolutions into the blocked layout, which the graph has already.
+	spec := ort.SessionSpec{Name: g.Name, Device: key.Device, Threads: s.cfg.Threads, OptLevel: ort.OptExtended, TF32: s.cfg.TF32, Shrink: shrink, Release: set.release}
+	if spec.Model, spec.Initializers, err = emit(lib, g, set); err != nil {
+		set.release()
+		return nil, err
+	}
+	// From here on the session owns the weights: it releases them when it ends, or when it cannot be made.
+	session, err := lib.NewSession(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	s.cfg.Log.Debug("network ready", "graph", g.Name, "device", key.Device.String(), "operators", g.Nodes(), "weights", len(g.Initializers()))
+	network := key.Network()
+	return &Network{weights: g.Initializers(), session: session, watch: func(ctx context.Context) func(error) { return s.watch(ctx, false, network) }}, nil
+}
+
+// charge enters what a graph's weights take on its device into the ledger and makes room for them.
+func (s *Sessions) charge(sh *shelf, key Key, g *onnx.Graph) error {
+	bytes := s.weights.missing(g.Initializers())
+	if key.Device.Kind == ort.CUDA { // the device holds its own copy of every weight
+		bytes = 0
+		for _, in := range g.Initializers() {
+			if src, ok := in.Source.(nn.Source); ok {
+				bytes += int64(src.Size())
+			}
+		}
+	}
+	sh.Charge(key, bytes)
+	if have := s.available(key.Device); have >= 0 && bytes > have {
+		sh.Free(bytes - have)
+		if have = s.available(key.Device); bytes > have {
+			return &MemoryError{What: "loading " + key.Network() + " on " + key.Device.String(), Needed: bytes, Present: have}
+		}
+	}
+	return nil
+}
+
+// inlineBelow is the size under which weights are written into the model: the runtime's optimisers look into small
+// constants while a session is made, before weights that lie elsewhere are there.
+const inlineBelow = 1024
+
+// emit writes the model and lists its initializers for the session.
+func emit(lib *ort.Runtime, g *onnx.Graph, set *weightSet) ([]byte, []ort.Initializer, error) {
+	var inits []ort.Initializer
+	model, err := g.Marshal(func(in onnx.Initializer) (onnx.Placement, error) {
+		data := set.data[in.Name]
+		if len(data) < inlineBelow {
+			return onnx.Placement{Inline: data}, nil
+		}
+		init := ort.Initializer{Name: in.Name, DType: in.DType, Shape: in.Shape, Data: data}
+		if e, ok := in.Source.(nn.Source).InPlace(); ok && e.Offset >= 0 {
+			init.File, init.Offset = e.File, e.Offset
+		}
+		location, err := lib.Location(init.File)
+		inits = append(inits, init)
+		return onnx.Placement{Location: location, Offset: init.Offset, Length: int64(len(data))}, err
+	})
+	return model, inits, err
+}
+
+// EvictAll evicts all sessions that are idle, and those in use at the end of their use.
+func (s *Sessions) EvictAll() {
+	for _, sh := range s.shelves() {
+		sh.EvictAll()
+	}
+}
+
+// Close ends all sessions, waiting for those in use.
+func (s *Sessions) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	for _, sh := range s.shelves() {
+		sh.Close()
+	}
+}

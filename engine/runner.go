@@ -1,0 +1,175 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"unsafe"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/family"
+	"comfygo/engine/nn"
+	"comfygo/engine/onnx"
+	"comfygo/engine/ort"
+	"comfygo/engine/residency"
+	"comfygo/engine/tensor"
+)
+
+// runner runs the graphs of one network: family.Runner bound to files, a device and types.
+type runner struct {
+	rt *Runtime
+	// files identifies the weight files, for the session key.
+	files string
+	role  family.Role
+	// device is where the network runs; compute is its compute type on a GPU, weights the type that a user has its weights
+	// rounded to. Invalid leaves either to the defaults.
+	device           ort.Device
+	compute, weights dtype.DType
+}
+
+var _ family.Runner = runner{}
+
+// runner returns the runner of a network over files. onCPU keeps it off the GPU.
+func (rt *Runtime) runner(role family.Role, onCPU bool, files ...*file) runner {
+	r := runner{rt: rt, role: role, device: rt.cfg.Device}
+	for _, f := range files {
+		if f != nil {
+			r.files += f.ID
+		}
+	}
+	c := rt.cfg
+	switch role {
+	case family.RoleText, family.RoleVision:
+		r.compute = c.Text
+		onCPU = onCPU || c.TextOnCPU
+	case family.RoleVAE:
+		r.compute = c.VAE
+		onCPU = onCPU || c.VAEOnCPU
+	case family.RoleDiffusion, family.RoleControl:
+		r.compute = c.UNet
+	}
+	if onCPU {
+		r.device = ort.Device{}
+	}
+	return r
+}
+
+// target is what graphs of a network are written for: the one place where the user's settings, the device and the role
+// become a target.
+func (r runner) target(g family.Graph) (nn.Target, error) {
+	if _, err := r.rt.library(); err != nil {
+		return nn.Target{}, err
+	}
+	return Target(TargetOptions{
+		Device: r.device, Role: r.role, Compute: r.compute, Weights: r.weights, Block: r.rt.block,
+		Streamed: g.Streamed, Lean: r.rt.cfg.Lean, Prepared: r.rt.cfg.Prepared,
+	})
+}
+
+// TargetOptions are what the target of a graph follows from.
+type TargetOptions struct {
+	Device ort.Device
+	Role   family.Role
+	// Compute is the compute type that is asked for on a GPU; Invalid is the role's own.
+	Compute dtype.DType
+	// Weights is the type that weights are rounded to; Invalid leaves them as they are.
+	Weights dtype.DType
+	// Block is the channel block of the CPU's convolutions.
+	Block int
+	// Streamed, Lean and Prepared are family.Graph's and Config's.
+	Streamed, Lean, Prepared bool
+}
+
+// Target returns what the graphs of a network are written for. Production, tests and tools use it alike. It fails for a
+// compute type that a GPU cannot compute in.
+func Target(o TargetOptions) (nn.Target, error) {
+	lean := o.Lean || o.Streamed
+	if o.Role == family.RoleDiffusion || o.Role == family.RoleControl {
+		lean = lean || !o.Prepared
+	}
+	return nn.TargetFor(nn.TargetOptions{
+		CUDA: o.Device.Kind == ort.CUDA, Compute: or(o.Compute, o.Role.Preferred()), Block: o.Block, MapWeights: lean, Weights: o.Weights,
+	})
+}
+
+// Log implements family.Runner.
+func (r runner) Log() *slog.Logger { return r.rt.cfg.Log }
+
+// Fits implements family.Runner.
+func (r runner) Fits(bytes int64) bool { return r.rt.sessions.Fits(r.device, bytes) }
+
+// Check implements family.Runner.
+func (r runner) Check(what string, bytes int64) error {
+	return r.rt.sessions.Check(r.device, what, bytes)
+}
+
+// Run implements family.Runner.
+func (r runner) Run(ctx context.Context, g family.Graph, in []family.Value, outputs ...string) (map[string]*tensor.Tensor, error) {
+	target, err := r.target(g)
+	if err != nil {
+		return nil, err
+	}
+	values, err := asValues(in)
+	if err != nil {
+		return nil, err
+	}
+	key := residency.Key{Files: r.files, Part: g.Part, Variant: g.Variant, Device: r.device, Target: target}
+	out := make(map[string]*tensor.Tensor, len(outputs))
+	err = r.rt.sessions.Use(ctx, key, !g.Steps, func() (*onnx.Graph, error) { return g.Build(family.Spec{Target: target}) }, func(n *residency.Network) error {
+		if g.Steps && len(outputs) == 1 {
+			v, err := n.Step(ctx, values, outputs[0])
+			if err != nil {
+				return err
+			}
+			out[outputs[0]], err = asTensor(v)
+			return err
+		}
+		res, err := n.Run(ctx, values, outputs...)
+		if err != nil {
+			return err
+		}
+		for _, name := range outputs {
+			if out[name], err = asTensor(res[name]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func asValues(in []family.Value) (map[string]ort.Value, error) {
+	values := make(map[string]ort.Value, len(in))
+	for _, v := range in {
+		switch {
+		case v.Tensor != nil:
+			values[v.Name] = ort.Floats(v.Tensor.Data, v.Tensor.Shape...)
+		case v.Shape != nil:
+			bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v.Ints))), 8*len(v.Ints))
+			values[v.Name] = ort.Value{DType: dtype.I64, Shape: v.Shape, Data: bytes}
+		default:
+			return nil, fmt.Errorf("running a network: its input %s has no value", v.Name)
+		}
+	}
+	return values, nil
+}
+
+// asTensor takes a float32 output of a session.
+func asTensor(v ort.Value) (*tensor.Tensor, error) {
+	data, err := v.Float32s()
+	if err != nil {
+		return nil, err
+	}
+	return tensor.From(data, v.Shape...)
+}
+
+// or returns t, or otherwise when t is Invalid.
+func or(t, otherwise dtype.DType) dtype.DType {
+	if t == dtype.Invalid {
+		return otherwise
+	}
+	return t
+}
