@@ -7,8 +7,6 @@ import (
 	"comfygo/engine/family"
 	"comfygo/engine/family/dryrun"
 	"comfygo/engine/nn"
-	"comfygo/engine/sampling"
-	"comfygo/engine/tensor"
 )
 
 // FuzzDetect looks for models among names and shapes that fit badly, and writes the graphs of what is found: an error is
@@ -32,32 +30,7 @@ func FuzzDetect(f *testing.F) {
 		if block != 8 && block != 16 {
 			block = 0
 		}
-		ctx := t.Context()
-		found := family.Open(family.Default, dryrun.List(text))
 		run := &dryrun.Runner{Spec: family.Spec{Target: nn.Target{Compute: dtype.F32, Block: block}}}
-		x := tensor.New(1, 4, 8, 8)
-		call := family.Call{X: x, T: []float32{1}, Inputs: sampling.Text(tensor.New(1, 77, 768))}
-		if u, err := found.Upscaler(); err == nil {
-			in, _ := u.Channels()
-			_, _ = u.Upscale(ctx, run, tensor.New(1, in, 8, 8))
-		}
-		if c, err := found.Control(); err == nil {
-			_, _ = c.Residuals(ctx, run, call, tensor.New(1, c.Hint().Channels, 8*c.Hint().Scale, 8*c.Hint().Scale))
-		}
-		if d, _, err := found.Diffusion(); err == nil {
-			_, _ = d.Predict(ctx, run, call)
-		}
-		if v, err := found.VAE(); err == nil && v != nil && v.Info().Channels < 64 && v.Info().Downscale < 64 {
-			z := tensor.New(1, v.Info().Channels, 8, 8)
-			if v.Info().Video {
-				z = tensor.New(1, v.Info().Channels, 1, 8, 8)
-			}
-			if v.Info().CanDecode {
-				_, _ = v.Decode(ctx, run, z)
-			}
-			if v.Info().CanEncode {
-				_, _ = v.Encode(ctx, run, tensor.New(1, 3, 64, 64))
-			}
-		}
+		dryrun.Exercise(t.Context(), family.Open(family.Default, dryrun.List(text)), run)
 	})
 }
