@@ -3,6 +3,7 @@ package all
 
 import (
 	_ "comfygo/engine/family/clip"
+	_ "comfygo/engine/family/clipvision"
 	_ "comfygo/engine/family/controlnet"
 	_ "comfygo/engine/family/esrgan"
 	_ "comfygo/engine/family/kl"
