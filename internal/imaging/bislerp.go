@@ -85,16 +85,19 @@ func slerp(out, a, b []float32, r float32) {
 			out[i] = float32(a[i]*(1-r)) + float32(b[i]*r)
 		}
 	default:
-		omega := math.Acos(float64(dot))
-		so := math.Sin(omega)
-		wa := float32(math.Sin(float64(1-r)*omega) / so)
-		wb := float32(math.Sin(float64(r)*omega) / so)
+		// Each step is rounded to float32, as upstream's are: of nearly opposite vectors the sine is small, and the rounding shows.
+		omega := float32(math.Acos(float64(dot)))
+		so := sin(omega)
+		wa := sin(float32((1-r)*omega)) / so
+		wb := sin(float32(r*omega)) / so
 		length := float32(na*(1-r)) + float32(nb*r)
 		for i := range out {
 			out[i] = (float32(wa*unit(a[i], na)) + float32(wb*unit(b[i], nb))) * length
 		}
 	}
 }
+
+func sin(x float32) float32 { return float32(math.Sin(float64(x))) }
 
 func norm(v []float32) float32 {
 	var sum float64

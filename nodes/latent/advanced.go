@@ -141,26 +141,45 @@ func (n *LatentInterpolate) Run(*nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	if !tensor.SameShape(a, b) {
-		return nodes.Result{}, nodes.Errorf("RuntimeError", "mixing latents: the shapes %v and %v differ", a.Shape, b.Shape)
-	}
-	out := tensor.New(a.Shape...)
-	plane := tensor.Count(a.Shape[2:])
 	ratio, rest := float32(n.Ratio), float32(1-n.Ratio)
-	for at := range a.Shape[0] * plane {
-		base := at/plane*a.Shape[1]*plane + at%plane
-		la, lb := length(a.Data[base:], a.Shape[1], plane), length(b.Data[base:], a.Shape[1], plane)
-		for c := range a.Shape[1] {
-			i := base + c*plane
-			out.Data[i] = float32(finite(a.Data[i]/la)*ratio) + float32(finite(b.Data[i]/lb)*rest)
+	weighed := func(x, y float32) float32 { return float32(x*ratio) + float32(y*rest) }
+	var failed error
+	op := func(a, b *tensor.Tensor, f func(x, y float32) float32) *tensor.Tensor {
+		if failed != nil {
+			return nil
 		}
-		lt := length(out.Data[base:], a.Shape[1], plane)
-		for c := range a.Shape[1] {
-			i := base + c*plane
-			out.Data[i] = finite(out.Data[i]/lt) * (float32(la*ratio) + float32(lb*rest))
-		}
+		out, err := broadcast(a, b, f)
+		failed = err
+		return out
+	}
+	la, lb := lengths(a), lengths(b)
+	mixed := op(op(a, la, divide), op(b, lb, divide), weighed)
+	if failed != nil {
+		return nodes.Result{}, fmt.Errorf("mixing latents: %w", failed)
+	}
+	out := op(op(mixed, lengths(mixed), divide), op(la, lb, weighed), func(x, y float32) float32 { return x * y })
+	if failed != nil {
+		return nodes.Result{}, fmt.Errorf("mixing latents: %w", failed)
 	}
 	return with(n.Samples1, out), nil
+}
+
+func divide(x, y float32) float32 { return finite(x / y) }
+
+// lengths returns the lengths of the vectors of channels of t [B,C,…]: [B,1,…], or [1,B,…] when there are as many latents as
+// channels. There upstream, which drops the axis of channels, divides each channel by the length of another latent.
+func lengths(t *tensor.Tensor) *tensor.Tensor {
+	n, channels := t.Shape[0], t.Shape[1]
+	shape := append([]int{n, 1}, t.Shape[2:]...)
+	if n == channels {
+		shape[0], shape[1] = 1, n
+	}
+	out := tensor.New(shape...)
+	plane := tensor.Count(t.Shape[2:])
+	for i := range out.Data {
+		out.Data[i] = length(t.Data[i/plane*channels*plane+i%plane:], channels, plane)
+	}
+	return out
 }
 
 func length(v []float32, n, step int) float32 {

@@ -32,7 +32,8 @@ func (*LatentComposite) Spec() nodes.Spec {
 	}
 }
 
-// Run implements nodes.Node. What sticks out on the right or below is cut off.
+// Run implements nodes.Node. What sticks out on the right or below is cut off. Video latents [B,C,T,H,W] are put together along
+// time and rows, as upstream does, which is why the place in time is x's and y's, too.
 func (n *LatentComposite) Run(*nodes.Context) (nodes.Result, error) {
 	to, err := samplesOf("samples_to", n.To)
 	if err != nil {
@@ -42,13 +43,8 @@ func (n *LatentComposite) Run(*nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	if len(to.Shape) != 4 || len(from.Shape) != 4 {
-		return nodes.Result{}, nodes.Errorf("ValueError", "composing latents: the shapes %v and %v are not those of pictures", to.Shape, from.Shape)
-	}
-	for axis := range 2 {
-		if from.Shape[axis] != to.Shape[axis] && from.Shape[axis] != 1 {
-			return nodes.Result{}, nodes.Errorf("RuntimeError", "composing latents: the shape %v does not fit %v", from.Shape, to.Shape)
-		}
+	if err := composable(to, from); err != nil {
+		return nodes.Result{}, err
 	}
 	if n.X < 0 || n.Y < 0 {
 		return nodes.Result{}, nodes.Errorf("ValueError", "composing latents: the offset %d, %d is negative", n.X, n.Y)
@@ -61,21 +57,36 @@ func (n *LatentComposite) Run(*nodes.Context) (nodes.Result, error) {
 	}
 	rows := edgeWeights(h, n.Feather/ratio, y != 0, y+h < to.Shape[2])
 	cols := edgeWeights(w, n.Feather/ratio, x != 0, x+w < to.Shape[3])
+	cell := tensor.Count(to.Shape[4:]) // values at a place: 1, or the columns of a video latent
 	for b := range to.Shape[0] {
 		for c := range to.Shape[1] {
-			src := from.Data[(min(b, from.Shape[0]-1)*from.Shape[1]+min(c, from.Shape[1]-1))*from.Shape[2]*from.Shape[3]:]
-			dst := out.Data[((b*to.Shape[1]+c)*to.Shape[2]+y)*to.Shape[3]+x:]
+			src := from.Data[(min(b, from.Shape[0]-1)*from.Shape[1]+min(c, from.Shape[1]-1))*from.Shape[2]*from.Shape[3]*cell:]
+			dst := out.Data[(((b*to.Shape[1]+c)*to.Shape[2]+y)*to.Shape[3]+x)*cell:]
 			for r := range h {
-				mix(dst[r*to.Shape[3]:][:w], src[r*from.Shape[3]:][:w], rows[r], cols)
+				mix(dst[r*to.Shape[3]*cell:][:w*cell], src[r*from.Shape[3]*cell:][:w*cell], rows[r], cols, cell)
 			}
 		}
 	}
 	return with(n.To, out), nil
 }
 
-func mix(dst, src []float32, row float32, cols []float32) {
+// composable fails when latents of these shapes cannot be put together.
+func composable(to, from *tensor.Tensor) error {
+	if len(to.Shape) != len(from.Shape) {
+		return nodes.Errorf("RuntimeError", "composing latents: the shapes %v and %v differ in rank", to.Shape, from.Shape)
+	}
+	for axis := range to.Shape {
+		if axis != 2 && axis != 3 && from.Shape[axis] != to.Shape[axis] && (from.Shape[axis] != 1 || axis > 3) {
+			return nodes.Errorf("RuntimeError", "composing latents: the shape %v does not fit %v", from.Shape, to.Shape)
+		}
+	}
+	return nil
+}
+
+// mix mixes a row of src into dst; each weight of cols is for cell values.
+func mix(dst, src []float32, row float32, cols []float32, cell int) {
 	for i, s := range src {
-		m := row * cols[i]
+		m := row * cols[i/cell]
 		dst[i] = float32(s*m) + float32(dst[i]*(1-m))
 	}
 }
@@ -137,17 +148,16 @@ func (n *LatentBlend) Run(*nodes.Context) (nodes.Result, error) {
 	return with(n.Samples1, out), nil
 }
 
-// broadcast combines tensors of equal rank element by element; axes of size 1 are repeated.
+// broadcast combines tensors element by element, as torch does: axes of size 1 are repeated, and missing ones in front are of size 1.
 func broadcast(a, b *tensor.Tensor, f func(x, y float32) float32) (*tensor.Tensor, error) {
-	if len(a.Shape) != len(b.Shape) {
-		return nil, fmt.Errorf("the shapes %v and %v differ in rank", a.Shape, b.Shape)
-	}
-	shape := make([]int, len(a.Shape))
-	for i, d := range a.Shape {
-		if d != b.Shape[i] && d != 1 && b.Shape[i] != 1 {
-			return nil, fmt.Errorf("the shapes %v and %v do not fit", a.Shape, b.Shape)
+	rank := max(len(a.Shape), len(b.Shape))
+	sa, sb := padded(a.Shape, rank), padded(b.Shape, rank)
+	shape := make([]int, rank)
+	for i, d := range sa {
+		if d != sb[i] && d != 1 && sb[i] != 1 {
+			return nil, nodes.Errorf("RuntimeError", "the shapes %v and %v do not fit", a.Shape, b.Shape)
 		}
-		shape[i] = max(d, b.Shape[i])
+		shape[i] = max(d, sb[i])
 	}
 	if err := imaging.CheckSize("a latent", shape...); err != nil {
 		return nil, err
@@ -155,15 +165,25 @@ func broadcast(a, b *tensor.Tensor, f func(x, y float32) float32) (*tensor.Tenso
 	out := tensor.New(shape...)
 	for i := range out.Data {
 		ia, ib := 0, 0
-		for axis, rest, unit := len(shape)-1, i, [2]int{1, 1}; axis >= 0; axis-- {
+		for axis, rest, unit := rank-1, i, [2]int{1, 1}; axis >= 0; axis-- {
 			at := rest % shape[axis]
 			rest /= shape[axis]
-			ia += min(at, a.Shape[axis]-1) * unit[0]
-			ib += min(at, b.Shape[axis]-1) * unit[1]
-			unit[0] *= a.Shape[axis]
-			unit[1] *= b.Shape[axis]
+			ia += min(at, sa[axis]-1) * unit[0]
+			ib += min(at, sb[axis]-1) * unit[1]
+			unit[0] *= sa[axis]
+			unit[1] *= sb[axis]
 		}
 		out.Data[i] = f(a.Data[ia], b.Data[ib])
 	}
 	return out, nil
+}
+
+// padded is a shape with axes of size 1 in front.
+func padded(shape []int, rank int) []int {
+	out := make([]int, rank)
+	for i := range out {
+		out[i] = 1
+	}
+	copy(out[rank-len(shape):], shape)
+	return out
 }

@@ -9,6 +9,10 @@ import (
 	"comfygo/nodes"
 )
 
+// rowAxis is the first of the two axes that upstream's transformations work on, whatever the rank: the rows of images; for
+// video latents [B,C,T,H,W] it is time, and the rows are in the place of columns.
+const rowAxis = 2
+
 func init() {
 	nodes.Register(&LatentRotate{})
 	nodes.Register(&LatentFlip{})
@@ -36,7 +40,7 @@ func (n *LatentRotate) Run(*nodes.Context) (nodes.Result, error) {
 		return nodes.Result{}, err
 	}
 	turns := map[string]int{"none": 0, "90 degrees": 1, "180 degrees": 2, "270 degrees": 3}[n.Rotation]
-	out, err := imaging.RotateClockwise(s, len(s.Shape)-2, turns)
+	out, err := imaging.RotateClockwise(s, rowAxis, turns)
 	if err != nil {
 		return nodes.Result{}, err
 	}
@@ -64,9 +68,9 @@ func (n *LatentFlip) Run(*nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	axis := len(s.Shape) - 1
-	if strings.HasPrefix(n.Method, "x") {
-		axis--
+	axis := rowAxis
+	if strings.HasPrefix(n.Method, "y") {
+		axis++
 	}
 	out, err := imaging.Flip(s, axis)
 	if err != nil {
@@ -93,19 +97,32 @@ func (*LatentCrop) Spec() nodes.Spec {
 	}
 }
 
-// Run implements nodes.Node. The corner is moved so that at least 64 pixels are left to its right and below, or all
-// there are.
+// Run implements nodes.Node. The corner is moved so that 64 pixels are left to its right and below. Where a latent is smaller than
+// that, the corner is negative and counts from the other end, as in Python, so that less than the whole latent may be left.
 func (n *LatentCrop) Run(*nodes.Context) (nodes.Result, error) {
 	s, err := samplesOf("samples", n.Samples)
 	if err != nil {
 		return nodes.Result{}, err
 	}
 	const least = 8
-	h, w := s.Dim(-2), s.Dim(-1)
-	x, y := max(min(n.X/ratio, w-least), 0), max(min(n.Y/ratio, h-least), 0)
-	out, err := imaging.Crop(s, len(s.Shape)-2, y, min(y+n.Height/ratio, h), x, min(x+n.Width/ratio, w))
+	h, w := s.Shape[rowAxis], s.Shape[rowAxis+1]
+	x, y := min(n.X/ratio, w-least), min(n.Y/ratio, h-least)
+	top, bottom := pythonSlice(y, y+n.Height/ratio, h)
+	left, right := pythonSlice(x, x+n.Width/ratio, w)
+	out, err := imaging.Crop(s, rowAxis, top, bottom, left, right)
 	if err != nil {
 		return nodes.Result{}, fmt.Errorf("cropping a latent: %w", err)
 	}
 	return with(n.Samples, out), nil
+}
+
+// pythonSlice returns the bounds of list[from:to] of n elements, where negative numbers count from the end.
+func pythonSlice(from, to, n int) (int, int) {
+	place := func(i int) int {
+		if i < 0 {
+			i += n
+		}
+		return min(max(i, 0), n)
+	}
+	return place(from), place(to)
 }
