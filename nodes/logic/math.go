@@ -3,6 +3,7 @@ package logic
 import (
 	"errors"
 	"math"
+	"math/big"
 	"strings"
 
 	"comfygo/internal/pyjson"
@@ -45,11 +46,15 @@ func (n *MathExpression) Run(*nodes.Context) (nodes.Result, error) {
 	switch {
 	case errors.As(err, &raised):
 		return fail(raised.Class(), "computing %q: %w", n.Expression, err)
+	case errors.Is(err, formula.ErrIndentation):
+		return fail("IndentationError", "computing %q: %w", n.Expression, err)
 	case err != nil:
 		return fail("SyntaxError", "computing %q: %w", n.Expression, err)
 	}
-	if list, ok := v.([]any); ok {
-		return fail("ValueError", "computing %q: the result is no number but %s", n.Expression, pyjson.Repr(list))
+	switch v.(type) {
+	case bool, float64, *big.Int:
+	default:
+		return fail("ValueError", "computing %q: the result is a %s, not a number", n.Expression, formula.TypeName(v))
 	}
 	f, err := formula.Float(v)
 	if err != nil {

@@ -1,6 +1,9 @@
 package logic_test
 
 import (
+	"encoding/json"
+	"os"
+	"slices"
 	"testing"
 
 	"comfygo/internal/pyjson"
@@ -22,11 +25,48 @@ func TestMathExpression(t *testing.T) {
 	}
 	for text, kind := range map[string]string{
 		"": "ValueError", "  ": "ValueError", "1/0": "ZeroDivisionError", "values": "ValueError", "1e308*10": "ValueError", "10**400": "ValueError", "a +": "SyntaxError",
-		"c": "simpleeval.NameNotDefined", "f(1)": "simpleeval.FunctionNotDefined", "9**9**9": "simpleeval.NumberTooHigh", "a.real": "SyntaxError",
+		"c": "simpleeval.NameNotDefined", "f(1)": "simpleeval.FunctionNotDefined", "9**9**9": "simpleeval.NumberTooHigh", "a @ b": "simpleeval.OperatorNotDefined",
 	} {
 		_, err := (&logic.MathExpression{Expression: text, Values: given}).Run(nodes.TestContext(t.Context(), nodes.Services{}))
 		if err == nil || nodes.ExceptionType(err) != kind {
 			t.Errorf("%q: %v (%s), want %s", text, err, nodes.ExceptionType(err), kind)
+		}
+	}
+}
+
+// unlike are expressions whose results differ from the reference's, with the reason. Errors are errors there, too, of other classes.
+var unlike = map[string]string{
+	"f'{a}'": "texts that are made of values are not offered", `f"{a}"`: "texts that are made of values are not offered", "b'x'": "bytes are not offered",
+}
+
+// TestExpressionsEqualUpstream compares with what ComfyUI's node makes of the expressions in testdata/expressions.json.
+func TestExpressionsEqualUpstream(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("testdata/expressions.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		Text   string
+		Values []string
+		Error  string
+	}
+	if err := json.Unmarshal(data, &cases); err != nil {
+		t.Fatal(err)
+	}
+	given := nodes.Grown{Names: []string{"a", "b", "c", "d", "e"}, Values: []any{int64(7), 2.5, true, int64(-3), int64(1000)}}
+	for _, c := range cases {
+		r, err := (&logic.MathExpression{Expression: c.Text, Values: given}).Run(nodes.TestContext(t.Context(), nodes.Services{}))
+		var got []string
+		for _, v := range r.Values {
+			got = append(got, pyjson.Repr(v))
+		}
+		kind := ""
+		if err != nil {
+			kind = nodes.ExceptionType(err)
+		}
+		if same := slices.Equal(got, c.Values) && kind == c.Error; same != (unlike[c.Text] == "") {
+			t.Errorf("%q: %v %s (%v), want %v %s", c.Text, got, kind, err, c.Values, c.Error)
 		}
 	}
 }

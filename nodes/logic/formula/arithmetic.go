@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"strings"
+	"unicode/utf8"
 )
 
 // Error is what Python raises when it computes something that has no result.
@@ -18,7 +20,7 @@ func (e *Error) Error() string { return e.Text }
 // Class is the full name of the exception: those that Python itself does not have are simpleeval's.
 func (e *Error) Class() string {
 	switch e.Kind {
-	case "NameNotDefined", "FunctionNotDefined", "NumberTooHigh":
+	case "NameNotDefined", "FunctionNotDefined", "NumberTooHigh", "FeatureNotAvailable", "OperatorNotDefined", "AttributeDoesNotExist", "IterableTooLong", "InvalidExpression":
 		return "simpleeval." + e.Kind
 	}
 	return e.Kind
@@ -38,6 +40,8 @@ const (
 // normal gives a value the type that it has in here.
 func normal(v any) any {
 	switch v := v.(type) {
+	case nil:
+		return none{}
 	case int:
 		return big.NewInt(int64(v))
 	case int64:
@@ -66,8 +70,12 @@ func truth(v any) bool {
 		return v != 0
 	case []any:
 		return len(v) > 0
+	case string:
+		return v != ""
+	case none:
+		return false
 	}
-	return v != nil
+	return true
 }
 
 // whole returns integers and truth values as integers.
@@ -100,8 +108,23 @@ func Float(v any) (float64, error) {
 	return f, nil
 }
 
+// TypeName is the name of a value's type in Python.
+func TypeName(v any) string { return typeName(v) }
+
 func typeName(v any) string {
 	switch v.(type) {
+	case string:
+		return "str"
+	case none:
+		return "NoneType"
+	case ellipsis:
+		return "ellipsis"
+	case complexNumber:
+		return "complex"
+	case function, method:
+		return "function"
+	case slice:
+		return "slice"
 	case bool:
 		return "bool"
 	case *big.Int:
@@ -118,9 +141,17 @@ func operate(op string, a, b any) (any, error) {
 	if op == "[]" {
 		return element(a, b)
 	}
+	if v, ok, err := rows(op, a, b); ok || err != nil {
+		return v, err
+	}
 	x, okX := whole(a)
 	y, okY := whole(b)
 	if okX && okY {
+		p, isP := a.(bool)
+		q, isQ := b.(bool)
+		if isP && isQ && (op == "&" || op == "|" || op == "^") {
+			return map[string]bool{"&": p && q, "|": p || q, "^": p != q}[op], nil
+		}
 		v, err := wholes(op, x, y)
 		if n, ok := v.(*big.Int); ok && n.BitLen() > maxBits {
 			return nil, fail("NumberTooHigh", "the result of %s is too large", op)
@@ -138,10 +169,103 @@ func operate(op string, a, b any) (any, error) {
 	return floats(op, f, g)
 }
 
-func element(list, index any) (any, error) {
-	l, ok := list.([]any)
+// maxRow is the largest length of a text or list that is made by + or *.
+const maxRow = 100_000
+
+// rows adds and repeats texts and lists; ok is false for other values. Complex numbers stay what they are.
+func rows(op string, a, b any) (v any, ok bool, err error) {
+	_, c := a.(complexNumber)
+	_, d := b.(complexNumber)
+	if c && (d || isNumber(b)) || d && isNumber(a) {
+		if strings.Contains("+-*/**", op) {
+			return complexNumber{}, true, nil
+		}
+		return nil, true, fail("TypeError", "%s does not take complex numbers", op)
+	}
+	if op == "*" && length(b) >= 0 {
+		a, b = b, a
+	}
+	n, m := length(a), length(b)
+	switch {
+	case op == "%" && typeName(a) == "str":
+		return nil, true, fail("FeatureNotAvailable", "formatting a text is not available in expressions")
+	case op == "+" && n >= 0 && typeName(a) == typeName(b):
+		if n+m > maxRow {
+			return nil, true, fail("IterableTooLong", "the result of + is too long")
+		}
+		if s, isText := a.(string); isText {
+			return s + b.(string), true, nil
+		}
+		return append(append([]any(nil), a.([]any)...), b.([]any)...), true, nil
+	case op == "*" && n >= 0:
+		return repeated(a, b, n)
+	}
+	return nil, false, nil
+}
+
+// repeated is a text or list of n, several times.
+func repeated(row, times any, n int) (any, bool, error) {
+	w, ok := whole(times)
 	if !ok {
-		return nil, fail("TypeError", "a %s has no elements", typeName(list))
+		return nil, true, fail("TypeError", "a %s cannot be repeated by a %s", typeName(row), typeName(times))
+	}
+	if new(big.Int).Mul(w, big.NewInt(int64(n))).Cmp(big.NewInt(maxRow)) > 0 {
+		return nil, true, fail("IterableTooLong", "the result of * is too long")
+	}
+	count := 0
+	if n > 0 && w.Sign() > 0 {
+		count = int(w.Int64())
+	}
+	if s, isText := row.(string); isText {
+		return strings.Repeat(s, count), true, nil
+	}
+	out := []any{}
+	for range count {
+		out = append(out, row.([]any)...)
+	}
+	return out, true, nil
+}
+
+// length is the number of characters of a text or elements of a list; -1 for other values.
+func length(v any) int {
+	switch v := v.(type) {
+	case string:
+		return utf8.RuneCountInString(v)
+	case []any:
+		return len(v)
+	}
+	return -1
+}
+
+// element is container[index].
+func element(container, index any) (any, error) {
+	l, ok := container.([]any)
+	s, isText := container.(string)
+	if !ok && !isText {
+		return nil, fail("TypeError", "a %s has no elements", typeName(container))
+	}
+	if isText {
+		for _, r := range s {
+			l = append(l, string(r))
+		}
+	}
+	if part, ok := index.(slice); ok {
+		places, err := part.places(len(l))
+		if err != nil {
+			return nil, err
+		}
+		out := []any{}
+		var text strings.Builder
+		for _, i := range places {
+			out = append(out, l[i])
+			if isText {
+				text.WriteString(l[i].(string))
+			}
+		}
+		if isText {
+			return text.String(), nil
+		}
+		return out, nil
 	}
 	n, ok := whole(index)
 	if !ok {
@@ -175,6 +299,10 @@ func wholes(op string, x, y *big.Int) (any, error) {
 	case "^":
 		return z.Xor(x, y), nil
 	case "**":
+		limit := big.NewInt(maxPower)
+		if x.CmpAbs(limit) > 0 || y.CmpAbs(limit) > 0 {
+			return nil, fail("NumberTooHigh", "%s ** %s is too large", x, y)
+		}
 		return power(x, y)
 	case "<<", ">>":
 		return shift(op, x, y)
@@ -221,15 +349,15 @@ func floorDiv(x, y *big.Int) (q, r *big.Int) {
 }
 
 func power(x, y *big.Int) (any, error) {
-	limit := big.NewInt(maxPower)
-	if x.CmpAbs(limit) > 0 || y.CmpAbs(limit) > 0 {
-		return nil, fail("NumberTooHigh", "%s ** %s is too large", x, y)
-	}
 	if y.Sign() < 0 {
 		if x.Sign() == 0 {
 			return nil, fail("ZeroDivisionError", "0.0 cannot be raised to a negative power")
 		}
-		return exactPow(float64(x.Int64()), float64(y.Int64())), nil
+		f, err := Float(x)
+		if err != nil {
+			return nil, err
+		}
+		return exactPow(f, float64(y.Int64())), nil
 	}
 	if int64(x.BitLen())*y.Int64() > maxBits {
 		return nil, fail("NumberTooHigh", "%s ** %s is too large", x, y)
@@ -238,11 +366,12 @@ func power(x, y *big.Int) (any, error) {
 }
 
 func shift(op string, x, y *big.Int) (any, error) {
+	const maxBase = 1024 // bits, those of the largest float
+	if y.CmpAbs(big.NewInt(maxShift)) > 0 || x.BitLen() > maxBase {
+		return nil, fail("NumberTooHigh", "a shift of %d bits by %s is too large", x.BitLen(), y)
+	}
 	if y.Sign() < 0 {
 		return nil, fail("ValueError", "negative shift count")
-	}
-	if y.Cmp(big.NewInt(maxShift)) > 0 {
-		return nil, fail("NumberTooHigh", "a shift by %s is too large", y)
 	}
 	n := uint(y.Uint64())
 	if op == ">>" {
@@ -323,42 +452,6 @@ func sign(op string, v any) (any, error) {
 		return -f, nil
 	}
 	return f, nil
-}
-
-func compare(op string, a, b any) (bool, error) {
-	la, okA := a.([]any)
-	lb, okB := b.([]any)
-	if okA || okB {
-		if op != "==" && op != "!=" {
-			return false, fail("TypeError", "%s does not compare lists", op)
-		}
-		same := okA && okB && len(la) == len(lb)
-		for i := 0; same && i < len(la); i++ {
-			same, _ = compare("==", la[i], lb[i])
-		}
-		return same == (op == "=="), nil
-	}
-	order, comparable, err := ordering(a, b)
-	if err != nil {
-		return false, err
-	}
-	if !comparable { // one is NaN
-		return op == "!=", nil
-	}
-	return map[string]bool{"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0, "==": order == 0, "!=": order != 0}[op], nil
-}
-
-// ordering compares two numbers exactly, also a large integer with a float.
-func ordering(a, b any) (order int, comparable bool, err error) {
-	x, err := exact(a)
-	if err != nil {
-		return 0, false, err
-	}
-	y, err := exact(b)
-	if err != nil || x == nil || y == nil {
-		return 0, false, err
-	}
-	return x.Cmp(y), true, nil
 }
 
 // exact returns a number without loss; nil is NaN.

@@ -4,18 +4,25 @@ import (
 	"math"
 	"math/big"
 	"strconv"
+	"strings"
+
+	"comfygo/internal/pyjson"
 )
 
 // maxExponent is the largest exponent of the function pow.
 const maxExponent = 4000
 
 // functions are those that expressions can call.
-var functions = map[string]func([]any) (any, error){
-	"sum": sum, "min": extreme("<"), "max": extreme(">"), "abs": abs, "round": round, "pow": pow,
-	"sqrt": real1(math.Sqrt, func(x float64) bool { return x >= 0 }), "ceil": toWhole(math.Ceil), "floor": toWhole(math.Floor),
-	"int": toWhole(math.Trunc), "float": toFloat, "log": log,
-	"log2": real1(exactLogTo(2), positive), "log10": real1(exactLogTo(10), positive),
-	"sin": real1(exactSin, finite), "cos": real1(exactCos, finite), "tan": real1(exactTan, finite),
+var functions map[string]func([]any) (any, error)
+
+func init() { // they refer to each other through key functions
+	functions = map[string]func([]any) (any, error){
+		"sum": sum, "min": extreme("<"), "max": extreme(">"), "abs": abs, "round": round, "pow": pow,
+		"sqrt": real1(math.Sqrt, func(x float64) bool { return x >= 0 }), "ceil": toWhole(math.Ceil), "floor": toWhole(math.Floor),
+		"int": toInt, "float": toFloat, "log": log,
+		"log2": real1(exactLogTo(2), positive), "log10": real1(exactLogTo(10), positive),
+		"sin": real1(exactSin, finite), "cos": real1(exactCos, finite), "tan": real1(exactTan, finite),
+	}
 }
 
 func positive(x float64) bool { return x > 0 }
@@ -57,10 +64,65 @@ func log(args []any) (any, error) {
 }
 
 func toFloat(args []any) (any, error) {
-	if len(args) != 1 {
+	switch len(args) {
+	case 0:
+		return 0.0, nil
+	case 1:
+	default:
 		return nil, wrongCount(args)
 	}
+	if s, ok := args[0].(string); ok {
+		f, ok := pyjson.ParseFloat(s)
+		if !ok {
+			return nil, fail("ValueError", "could not convert a text to float")
+		}
+		return f, nil
+	}
 	return Float(args[0])
+}
+
+// toInt is int(x), int(text) and int(text, base).
+func toInt(args []any) (any, error) {
+	base := 10
+	if n := len(args); n > 0 {
+		given, named := args[n-1].(options)
+		switch {
+		case named:
+			args = append(args[:n-1:n-1], given["base"])
+			n = len(args)
+		case n == 1:
+		}
+		if n == 2 {
+			b, ok := whole(args[1])
+			if _, isText := args[0].(string); !ok || !isText {
+				return nil, fail("TypeError", "a base is for a text, and a whole number")
+			}
+			if !b.IsInt64() || b.Int64() != 0 && (b.Int64() < 2 || b.Int64() > 36) {
+				return nil, fail("ValueError", "a base is 0 or between 2 and 36")
+			}
+			base = int(b.Int64())
+		}
+	}
+	switch len(args) {
+	case 0:
+		return new(big.Int), nil
+	case 1, 2:
+	default:
+		return nil, wrongCount(args)
+	}
+	if s, ok := args[0].(string); ok {
+		return wholeOfText(s, base)
+	}
+	return toWhole(math.Trunc)(args)
+}
+
+func wholeOfText(s string, base int) (any, error) {
+	digits := strings.TrimSpace(s)
+	n, ok := new(big.Int).SetString(strings.ReplaceAll(digits, "_", ""), base)
+	if !ok || strings.Contains(digits, "__") || strings.HasPrefix(digits, "_") || strings.HasSuffix(digits, "_") || len(digits) > 4300 {
+		return nil, fail("ValueError", "the text is no whole number with base %d", base)
+	}
+	return n, nil
 }
 
 func toWhole(round func(float64) float64) func([]any) (any, error) {
@@ -120,28 +182,65 @@ func sum(args []any) (any, error) {
 
 func extreme(op string) func([]any) (any, error) {
 	return func(args []any) (any, error) {
-		list := items(args)
+		var given options
+		if n := len(args); n > 0 {
+			if o, ok := args[n-1].(options); ok {
+				given, args = o, args[:n-1]
+			}
+		}
 		if len(args) == 0 {
 			return nil, wrongCount(args)
 		}
-		if _, isList := args[0].([]any); len(args) == 1 && !isList {
+		list := items(args)
+		if text, ok := args[0].(string); ok && len(args) == 1 {
+			list = nil
+			for _, r := range text {
+				list = append(list, string(r))
+			}
+		} else if _, isList := args[0].([]any); len(args) == 1 && !isList {
 			return nil, fail("TypeError", "a %s alone is nothing to choose from", typeName(args[0]))
 		}
+		def, hasDefault := given["default"]
+		if hasDefault && len(args) > 1 {
+			return nil, fail("TypeError", "a default is for a single list")
+		}
 		if len(list) == 0 {
+			if hasDefault {
+				return def, nil
+			}
 			return nil, fail("ValueError", "there are no numbers to choose from")
 		}
-		best := list[0]
-		for _, v := range list[1:] {
-			better, err := compare(op, v, best)
-			if err != nil {
+		return best(op, list, given["key"])
+	}
+}
+
+// best is the first of the values that op prefers to all others, by what key makes of them.
+func best(op string, list []any, key any) (any, error) {
+	measure := func(v any) (any, error) { return v, nil }
+	switch k := key.(type) {
+	case nil, none:
+	case function:
+		measure = func(v any) (any, error) { return functions[string(k)]([]any{v}) }
+	default:
+		return nil, fail("TypeError", "a %s is no function", typeName(key))
+	}
+	var chosen, measured any
+	for i, v := range list {
+		m, err := measure(v)
+		if err != nil {
+			return nil, err
+		}
+		better := i == 0
+		if !better {
+			if better, err = compare(op, m, measured); err != nil {
 				return nil, err
 			}
-			if better {
-				best = v
-			}
 		}
-		return best, nil
+		if better {
+			chosen, measured = v, m
+		}
 	}
+	return chosen, nil
 }
 
 func abs(args []any) (any, error) {
@@ -166,6 +265,11 @@ func pow(args []any) (any, error) {
 	if math.Abs(e) > maxExponent {
 		return nil, fail("ValueError", "the exponent %v is above %d", e, maxExponent)
 	}
+	x, okX := whole(args[0])
+	y, okY := whole(args[1])
+	if okX && okY { // without the limit on the base that ** has
+		return power(x, y)
+	}
 	return operate("**", args[0], args[1])
 }
 
@@ -173,6 +277,9 @@ func pow(args []any) (any, error) {
 func round(args []any) (any, error) {
 	if len(args) < 1 || len(args) > 2 {
 		return nil, wrongCount(args)
+	}
+	if len(args) == 2 && args[1] == (none{}) {
+		args = args[:1]
 	}
 	n, isWhole := whole(args[0])
 	if len(args) == 1 {
