@@ -66,6 +66,27 @@ func writeBeside(path string, write func(io.Writer) error) (err error) {
 	return nil
 }
 
+// Replace writes a file with write; it takes the place of an older one when it is whole. When anything fails the older one stays.
+func Replace(path string, write func(io.Writer) error) (err error) {
+	temp := filepath.Join(filepath.Dir(path), ".writing-"+rand.Text())
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer func() {
+		if removeErr := os.Remove(temp); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
+			err = errors.Join(err, removeErr)
+		}
+	}()
+	if err := fill(f, write); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
 func isThere(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil

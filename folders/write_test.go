@@ -83,3 +83,32 @@ func TestWriteTogether(t *testing.T) {
 		t.Errorf("only %d of %d jobs kept their file", len(seen), jobs)
 	}
 }
+
+// TestReplace writes a file twice; a write that fails leaves the first.
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.txt")
+	write := func(text string, err error) func(io.Writer) error {
+		return func(w io.Writer) error {
+			_, writeErr := io.WriteString(w, text)
+			return errors.Join(writeErr, err)
+		}
+	}
+	for _, text := range []string{"first", "second"} {
+		if err := folders.Replace(path, write(text, nil)); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(path); err != nil || string(b) != text {
+			t.Errorf("got %q, %v", b, err)
+		}
+	}
+	full := errors.New("disk full")
+	if err := folders.Replace(path, write("third", full)); !errors.Is(err, full) {
+		t.Errorf("got %v", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if b, readErr := os.ReadFile(path); readErr != nil || string(b) != "second" || err != nil || len(entries) != 1 {
+		t.Errorf("got %q, %d files, %v", b, len(entries), errors.Join(err, readErr))
+	}
+}

@@ -2,8 +2,10 @@ package nodes
 
 import (
 	"context"
+	"fmt"
 
 	"comfygo/internal/pyjson"
+	"comfygo/internal/pystr"
 )
 
 // Memory is the process's budget of memory, which --max-memory bounds.
@@ -72,4 +74,12 @@ func TextBytes(v any) int64 {
 		return n
 	}
 	return 0
+}
+
+// ReserveText is Reserve for a text of length bytes with room for copies of it on the way; it refuses texts that are too long for any job.
+func (c *Context) ReserveText(length, copies int) error {
+	if err := pystr.CheckSize(length); err != nil {
+		return err
+	}
+	return c.Reserve(fmt.Sprintf("a text of %d bytes", length), int64(length)*int64(copies))
 }

@@ -4,6 +4,7 @@ package all
 
 import (
 	_ "comfygo/nodes/conditioning" // nodes.py
+	_ "comfygo/nodes/dataset"      // nodes_dataset.py
 	_ "comfygo/nodes/image"        // nodes.py, nodes_images.py
 	_ "comfygo/nodes/inpaint"      // nodes.py, nodes_ip2p.py, nodes_differential_diffusion.py
 	_ "comfygo/nodes/latent"       // nodes.py, nodes_latent.py

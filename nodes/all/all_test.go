@@ -1,19 +1,36 @@
 package all_test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
+	"comfygo/folders"
 	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	_ "comfygo/nodes/all"
 	"comfygo/tests/objectinfo"
 )
 
+// recordedEnv has the folders of the recording: no files, and the subfolder of the input folder that ComfyUI makes for 3D models.
+func recordedEnv(t *testing.T) nodes.Env {
+	t.Helper()
+	f, err := folders.New(folders.Config{Base: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(f.Input(), "3d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return nodes.Env{Folders: f}
+}
+
 // TestEveryClassAnswersAsRecorded compares each registered class with what upstream's /object_info says of it.
 func TestEveryClassAnswersAsRecorded(t *testing.T) {
 	t.Parallel()
 	want := objectinfo.Recorded(t)
+	env := recordedEnv(t)
 	count := 0
 	nodes.Default().Walk(func(c *nodes.Class) bool {
 		if c.Category == "conformance" || c.Module == "custom_nodes.testing-pack" || c.Module == "custom_nodes.single_file" {
@@ -29,7 +46,7 @@ func TestEveryClassAnswersAsRecorded(t *testing.T) {
 			if w == nil {
 				t.Fatal("upstream has no such class")
 			}
-			text, err := pyjson.Marshal(c.Info(nodes.Env{}))
+			text, err := pyjson.Marshal(c.Info(env))
 			if err != nil {
 				t.Fatal(err)
 			}

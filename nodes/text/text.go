@@ -1,10 +1,10 @@
 package text
 
 import (
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
+	"comfygo/internal/pystr"
 	"comfygo/nodes"
 )
 
@@ -27,17 +27,6 @@ func spec(name, title string, outputs []nodes.Output, aliases ...string) nodes.S
 	}
 }
 
-// longest bounds the texts that nodes make, in bytes: a chain that doubles its text would end the process.
-const longest = 256 << 20
-
-// reserve sets memory aside for a text of length bytes that is about to be made, with room for copies of it on the way.
-func reserve(ctx *nodes.Context, length, copies int) error {
-	if length > longest {
-		return nodes.Errorf("MemoryError", "making a text: %d bytes are more than %d", length, longest)
-	}
-	return ctx.Reserve(fmt.Sprintf("a text of %d bytes", length), int64(length)*int64(copies))
-}
-
 // StringConcatenate joins two texts.
 type StringConcatenate struct {
 	A         string `in:"string_a" multiline:"true"`
@@ -53,7 +42,7 @@ func (*StringConcatenate) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *StringConcatenate) Run(ctx *nodes.Context) (nodes.Result, error) {
-	if err := reserve(ctx, len(n.A)+len(n.Delimiter)+len(n.B), 1); err != nil {
+	if err := ctx.ReserveText(len(n.A)+len(n.Delimiter)+len(n.B), 1); err != nil {
 		return nodes.Result{}, err
 	}
 	return nodes.Out(n.A + n.Delimiter + n.B), nil
@@ -131,10 +120,10 @@ func (*CaseConverter) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *CaseConverter) Run(ctx *nodes.Context) (nodes.Result, error) {
-	if err := reserve(ctx, len(n.String), caseCopies); err != nil {
+	if err := ctx.ReserveText(len(n.String), caseCopies); err != nil {
 		return nodes.Result{}, err
 	}
-	change := map[string]func(string) string{"UPPERCASE": upper, "lowercase": lower, "Capitalize": capitalize, "Title Case": title}[n.Mode]
+	change := map[string]func(string) string{"UPPERCASE": pystr.Upper, "lowercase": pystr.Lower, "Capitalize": pystr.Capitalize, "Title Case": pystr.Title}[n.Mode]
 	if change == nil {
 		return nodes.Out(n.String), nil
 	}
@@ -156,10 +145,10 @@ func (*StringTrim) Spec() nodes.Spec {
 func (n *StringTrim) Run(*nodes.Context) (nodes.Result, error) {
 	s := n.String
 	if n.Mode == "Both" || n.Mode == "Left" {
-		s = strings.TrimLeftFunc(s, isSpace)
+		s = strings.TrimLeftFunc(s, pystr.IsSpace)
 	}
 	if n.Mode == "Both" || n.Mode == "Right" {
-		s = strings.TrimRightFunc(s, isSpace)
+		s = strings.TrimRightFunc(s, pystr.IsSpace)
 	}
 	return nodes.Out(s), nil
 }
@@ -182,7 +171,7 @@ func (n *StringReplace) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if more := len(n.Replace) - len(n.Find); more > 0 {
 		length += strings.Count(n.String, n.Find) * more
 	}
-	if err := reserve(ctx, length, 1); err != nil {
+	if err := ctx.ReserveText(length, 1); err != nil {
 		return nodes.Result{}, err
 	}
 	return nodes.Out(strings.ReplaceAll(n.String, n.Find, n.Replace)), nil
@@ -236,7 +225,7 @@ func (n *StringCompare) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(a == b), nil
 }
 
-// reserveFolded is reserve for what folded makes of texts.
+// reserveFolded is ReserveText for what folded makes of texts.
 func reserveFolded(ctx *nodes.Context, sensitive bool, texts ...string) error {
 	if sensitive {
 		return nil
@@ -252,5 +241,5 @@ func folded(s string, sensitive bool) string {
 	if sensitive {
 		return s
 	}
-	return lower(s)
+	return pystr.Lower(s)
 }

@@ -1,0 +1,156 @@
+// Package nodecalls makes recorded calls of node classes again and compares the results with what ComfyUI's classes gave.
+//
+// record.py records them; a package of nodes keeps its calls in testdata, with the cases.py that lists them.
+package nodecalls
+
+import (
+	"compress/gzip"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"comfygo/folders"
+	"comfygo/internal/pyjson"
+	"comfygo/nodes"
+)
+
+// Options say how the calls of a file are compared.
+type Options struct {
+	// Described turns values that are Go structs into what record.py's DESCRIBE makes of upstream's.
+	Described func(v any) (any, bool)
+	// Folders are what the classes see of files; nil stands for empty ones.
+	Folders *folders.Folders
+}
+
+// Run makes all calls of a file, testdata/NAME, in subtests, and fails when a class has fewer than two calls that succeed.
+func Run(t *testing.T, name string, o Options) {
+	t.Helper()
+	calls := load(t, name)
+	succeeded := map[string]int{}
+	for i, c := range calls {
+		class := c.String("class")
+		if !c.Has("error") {
+			succeeded[class]++
+		} else if _, ok := succeeded[class]; !ok {
+			succeeded[class] = 0
+		}
+		t.Run(fmt.Sprintf("%d_%s", i, class), func(t *testing.T) {
+			t.Parallel()
+			check(t, c, o)
+		})
+	}
+	for class, n := range succeeded {
+		if n < 2 {
+			t.Errorf("%s has %d recorded results, want 2 at least", class, n)
+		}
+	}
+}
+
+func load(t *testing.T, name string) []*pyjson.Object {
+	t.Helper()
+	f, err := os.Open(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := pyjson.Unmarshal(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []*pyjson.Object
+	for _, c := range v.([]any) {
+		out = append(out, c.(*pyjson.Object))
+	}
+	return out
+}
+
+func check(t *testing.T, c *pyjson.Object, o Options) {
+	t.Helper()
+	class := c.String("class")
+	what := class + " " + shortened(pyjson.Repr(mustGet(c, "in")))
+	r, err := call(t, o.Folders, class, c.Object("in"))
+	if want := c.String("error"); want != "" {
+		switch {
+		case err == nil:
+			t.Errorf("%s: no error, want %s: %s", what, want, c.String("message"))
+		case nodes.ExceptionType(err) != want:
+			t.Errorf("%s: %s: %v, want %s: %s", what, nodes.ExceptionType(err), err, want, c.String("message"))
+		}
+		return
+	}
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+		return
+	}
+	k := comparison{tolerance: float(mustGet(c, "tolerance")), described: o.Described}
+	want, _ := mustGet(c, "out").([]any)
+	if len(r.Values) != len(want) {
+		t.Errorf("%s: %d outputs, want %d", what, len(r.Values), len(want))
+		return
+	}
+	for i, w := range want {
+		k.value(fmt.Sprintf("output %d", i), r.Values[i], w)
+	}
+	for _, d := range k.differences {
+		t.Errorf("%s: %s", what, d)
+	}
+}
+
+func mustGet(o *pyjson.Object, key string) any {
+	v, _ := o.Get(key)
+	return v
+}
+
+func shortened(s string) string {
+	const most = 300
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}
+
+// Call runs a class of the default registry with inputs as record.py stores them.
+func Call(t *testing.T, class string, inputs *pyjson.Object) (nodes.Result, error) {
+	t.Helper()
+	return call(t, nil, class, inputs)
+}
+
+func call(t *testing.T, f *folders.Folders, class string, inputs *pyjson.Object) (nodes.Result, error) {
+	t.Helper()
+	values := pyjson.NewObject()
+	for name, v := range inputs.All() {
+		values.Set(name, Make(t, v))
+	}
+	return CallIn(t, f, class, values)
+}
+
+// CallIn runs a class of the default registry with the values of its inputs. Folders of nil are empty ones.
+func CallIn(t *testing.T, f *folders.Folders, class string, values *pyjson.Object) (nodes.Result, error) {
+	t.Helper()
+	c, ok := nodes.Default().Get(class)
+	if !ok {
+		t.Fatalf("there is no class %s", class)
+	}
+	if f == nil {
+		var err error
+		if f, err = folders.New(folders.Config{Base: t.TempDir()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	node, err := c.Bind(values, nil)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	ctx := nodes.NewContext(t.Context(), nodes.Call{ID: "1", PromptID: "test", Services: nodes.Services{Folders: f}, Inputs: values})
+	return node.Run(ctx)
+}

@@ -1,0 +1,227 @@
+"""Records calls of ComfyUI's node classes with their results, for tests/nodecalls.
+
+    python tests/nodecalls/record.py COMFYUI nodes/text/testdata/cases.py
+
+COMFYUI is a checkout of ComfyUI 0.33.0, run by a Python that has its requirements. cases.py lists calls by the functions
+below (case, img, rnd, const, latent, cond, call, nan, inf, chain); the calls and what came of them go to calls.json.gz beside it.
+Random tensors are stored as recipes that package nodecalls makes again; results are stored whole, those above 4096 values by
+every k-th value.
+"""
+import asyncio
+import base64
+import gzip
+import json
+import math
+import os
+import sys
+
+root, cases_path = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+sys.argv = [sys.argv[0], "--cpu", "--disable-api-nodes"]
+sys.path.insert(0, root)
+os.chdir(root)
+
+import comfy.options  # noqa: E402
+
+comfy.options.enable_args_parsing()
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+import nodes  # noqa: E402
+
+asyncio.run(nodes.init_builtin_extra_nodes())
+
+LIMIT = 4096
+
+
+class Recipe:
+    """A value that both sides make from a description."""
+
+    def __init__(self, spec, make):
+        self.spec, self.make = spec, make
+
+
+def uniform(count, seed):
+    x = (np.arange(count, dtype=np.uint64) * 0x9E3779B1 + seed * 0x85EBCA77) & 0xFFFFFFFF
+    x ^= x >> 15
+    x = (x * 0x2C1B3C6D) & 0xFFFFFFFF
+    x ^= x >> 12
+    x = (x * 0x297A2D39) & 0xFFFFFFFF
+    x ^= x >> 15
+    return (x >> 8).astype(np.float64) / (1 << 24)
+
+
+def rnd(*shape, seed=1, lo=0.0, hi=1.0):
+    """A tensor of random values in lo...hi."""
+    def make():
+        v = lo + (hi - lo) * uniform(math.prod(shape), seed)
+        return torch.from_numpy(v.astype(np.float32).reshape(shape))
+    return Recipe({"$": "rnd", "shape": list(shape), "seed": seed, "lo": lo, "hi": hi}, make)
+
+
+def img(*shape, seed=1):
+    """An image of random 8-bit values."""
+    def make():
+        v = np.floor(uniform(math.prod(shape), seed) * 256).astype(np.float32) / np.float32(255)
+        return torch.from_numpy(v.reshape(shape))
+    return Recipe({"$": "img", "shape": list(shape), "seed": seed}, make)
+
+
+def smooth(*shape, seed=1):
+    """An image [B,H,W,C] of soft gradients and a disc."""
+    def make():
+        b, h, w, c = shape
+        out = np.empty(shape, dtype=np.float32)
+        for n in range(b):
+            for k in range(c):
+                y, x = np.mgrid[0:h, 0:w].astype(np.float64)
+                v = (x * (k + 1) + y * (3 - k % 3) + 7 * seed + 5 * n) / (4.0 * (w + h))
+                disc = (x - w / 2) ** 2 + (y - h / 2) ** 2 < (min(w, h) / 3.0) ** 2
+                v = np.where(disc, 1 - v, v)
+                out[n, :, :, k] = v - np.floor(v)
+        return torch.from_numpy(out)
+    return Recipe({"$": "smooth", "shape": list(shape), "seed": seed}, make)
+
+
+def const(value, *shape):
+    """A tensor of one value."""
+    return Recipe({"$": "const", "shape": list(shape), "value": number(value)}, lambda: torch.full(shape, value, dtype=torch.float32))
+
+
+def latent(samples, **more):
+    """A LATENT."""
+    return Recipe({"$": "latent", "samples": samples.spec, "more": spec(more)}, lambda: {"samples": samples.make(), **made(more)})
+
+
+def cond(*entries):
+    """A CONDITIONING of (tokens, dictionary) pairs."""
+    return Recipe({"$": "cond", "entries": [[spec(t), spec(d)] for t, d in entries]}, lambda: [[made(t), made(d)] for t, d in entries])
+
+
+def call(cls, slot=0, /, **inputs):
+    """An output of another class."""
+    return Recipe({"$": "call", "class": cls, "slot": slot, "in": spec(inputs)}, lambda: run(cls, inputs)["result"][slot])
+
+
+def chain(cls, /, **inputs):
+    return call(cls, 0, **inputs)
+
+
+nan = Recipe({"$": "float", "value": "nan"}, lambda: math.nan)
+inf = Recipe({"$": "float", "value": "inf"}, lambda: math.inf)
+
+
+def number(v):
+    return v if math.isfinite(v) else repr(v)
+
+
+def spec(v):
+    if isinstance(v, Recipe):
+        return v.spec
+    if isinstance(v, dict):
+        return {k: spec(e) for k, e in v.items()}
+    if isinstance(v, (list, tuple)):
+        return [spec(e) for e in v]
+    return v
+
+
+def made(v):
+    if isinstance(v, Recipe):
+        return v.make()
+    if isinstance(v, dict):
+        return {k: made(e) for k, e in v.items()}
+    if isinstance(v, list):
+        return [made(e) for e in v]
+    if isinstance(v, tuple):
+        return tuple(made(e) for e in v)
+    return v
+
+
+def nested(flat):
+    """Dotted keys as the dictionaries that the server makes of dynamic inputs."""
+    out = {}
+    for key, v in flat.items():
+        at, parts = out, key.split(".")
+        for p in parts[:-1]:
+            if not isinstance(at.get(p), dict):
+                at[p] = {p: at[p]} if p in at else {}
+            at = at[p]
+        at[parts[-1]] = v
+    return out
+
+
+def run(cls, inputs):
+    obj = nodes.NODE_CLASS_MAPPINGS[cls]
+    kwargs = nested(made(inputs))
+    if hasattr(obj, "define_schema"):
+        schema = obj.GET_SCHEMA()
+        for i in schema.inputs:
+            if type(i).__name__ == "Input" and "Autogrow" in type(i).__qualname__ and i.id not in kwargs:
+                kwargs[i.id] = {}
+            if "DynamicCombo" in type(i).__qualname__ and i.id in kwargs and not isinstance(kwargs[i.id], dict):
+                kwargs[i.id] = {i.id: kwargs[i.id]}
+        r = obj.EXECUTE_NORMALIZED(**kwargs)
+        return {"result": list(r.args) if r.args else [], "ui": r.ui}
+    r = getattr(obj(), obj.FUNCTION)(**kwargs)
+    if isinstance(r, dict):
+        return {"result": list(r.get("result", ())), "ui": r.get("ui")}
+    return {"result": list(r), "ui": None}
+
+
+def stored(v):
+    if isinstance(v, torch.Tensor):
+        flat = v.detach().cpu().to(torch.float32).contiguous().numpy().reshape(-1)
+        step = max(1, -(-flat.size // LIMIT))
+        return {"$": "tensor", "shape": list(v.shape), "step": step, "data": base64.b64encode(flat[::step].astype("<f4").tobytes()).decode()}
+    if isinstance(v, np.ndarray):
+        return stored(torch.from_numpy(v))
+    if v is None or isinstance(v, (bool, str)):
+        return v
+    if isinstance(v, (int, np.integer)):
+        return {"$": "int", "value": str(int(v))}
+    if isinstance(v, (float, np.floating)):
+        return {"$": "float", "value": repr(float(v))}
+    if isinstance(v, (list, tuple)):
+        return [stored(e) for e in v]
+    if isinstance(v, dict):
+        return {"$": "dict", "keys": [stored(k) for k in v], "values": [stored(e) for e in v.values()]}
+    if hasattr(v, "samples") and hasattr(v, "tensors"):
+        return [stored(t) for t in v.tensors]
+    if type(v).__name__ == "NestedTensor":
+        return {"$": "nested", "parts": [stored(t) for t in v.unbind()]}
+    describe = DESCRIBE.get(type(v).__name__)
+    if describe:
+        return stored(describe(v))
+    return {"$": "object", "type": type(v).__name__}
+
+
+DESCRIBE = {}
+calls = []
+
+
+def case(cls, tolerance=0.0, /, **inputs):
+    """Records one call. The greatest difference that is allowed is 0 unless cases.py gives another and says why."""
+    entry = {"class": cls, "in": spec(inputs), "tolerance": tolerance}
+    torch.manual_seed(0)
+    try:
+        r = run(cls, inputs)
+        entry["out"] = stored(r["result"])
+    except Exception as e:  # noqa: BLE001
+        module = type(e).__module__
+        entry["error"] = type(e).__name__ if module == "builtins" else module + "." + type(e).__name__
+        entry["message"] = str(e)[:200]
+    calls.append(entry)
+
+
+exec(compile(open(cases_path).read(), cases_path, "exec"))
+
+target = os.path.join(os.path.dirname(cases_path), os.path.basename(cases_path).replace("cases", "calls").replace(".py", ".json.gz"))
+with open(target, "wb") as f:
+    f.write(gzip.compress(json.dumps(calls, ensure_ascii=False).encode(), 9, mtime=0))
+errors = {}
+for c in calls:
+    if "error" in c:
+        errors.setdefault(c["class"] + ": " + c["error"] + ": " + c["message"], 0)
+print(f"{len(calls)} calls of {len({c['class'] for c in calls})} classes, {os.path.getsize(target)} bytes")
+for e in errors:
+    print("  error", e)
