@@ -23,6 +23,8 @@ type SavePath struct {
 	Subfolder string
 	// Prefix is the given prefix with its size and time tokens replaced.
 	Prefix string
+	// Bare leaves out the "_" behind the number, as upstream's classes for texts, audio and 3D files do.
+	Bare bool
 
 	numbers *numbering
 	changed time.Time // when Dir had changed before what we write to it
@@ -31,6 +33,9 @@ type SavePath struct {
 // Name returns the name of the n-th file of a batch (from 0) that has the given ending, and replaces %batch_num%.
 func (s SavePath) Name(n int, ext string) string {
 	base := strings.ReplaceAll(s.Filename, "%batch_num%", strconv.Itoa(n))
+	if s.Bare {
+		return fmt.Sprintf("%s_%05d%s", base, s.Counter+n, ext)
+	}
 	return fmt.Sprintf("%s_%05d_%s", base, s.Counter+n, ext)
 }
 

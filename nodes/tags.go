@@ -211,7 +211,7 @@ func literalOrText(text string) (any, error) {
 func (in *Input) readOptions(pairs []tagPair) (*pyjson.Object, error) {
 	options := pyjson.NewObject()
 	for _, p := range pairs {
-		if slices.Contains(shapeTags, p.key) && !(p.key == "hidden" && hiddenKind(p.value) == "") {
+		if slices.Contains(shapeTags, p.key) && (p.key != "hidden" || hiddenKind(p.value) != "") {
 			if p.key == "match" {
 				options.Set("template", pyjson.NewObject("template_id", p.value, "allowed_types", allowed(pairs)))
 			}

@@ -99,3 +99,49 @@ func appendPlain(b []byte, s string) []byte {
 	}
 	return append(b, '"')
 }
+
+// Plain writes a value on one line as json.dumps does with ensure_ascii=False.
+func Plain(v any) ([]byte, error) {
+	compact, err := Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	decoded, err := Unmarshal(compact)
+	if err != nil {
+		return nil, err
+	}
+	return appendLine(nil, decoded)
+}
+
+func appendLine(b []byte, v any) ([]byte, error) {
+	var err error
+	switch v := v.(type) {
+	case *Object:
+		b = append(b, '{')
+		for i, k := range v.Keys() {
+			if i > 0 {
+				b = append(b, ", "...)
+			}
+			b = append(append(b, appendPlain(nil, k)...), ": "...)
+			e, _ := v.Get(k)
+			if b, err = appendLine(b, e); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, '}'), nil
+	case []any:
+		b = append(b, '[')
+		for i, e := range v {
+			if i > 0 {
+				b = append(b, ", "...)
+			}
+			if b, err = appendLine(b, e); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, ']'), nil
+	case string:
+		return append(b, appendPlain(nil, v)...), nil
+	}
+	return Append(b, v)
+}

@@ -38,7 +38,13 @@ func (*TextToLowercase) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node.
-func (n *TextToLowercase) Run(*nodes.Context) (nodes.Result, error) { return one(pystr.Lower(n.Texts)) }
+func (n *TextToLowercase) Run(ctx *nodes.Context) (nodes.Result, error) {
+	const copies = 4 // of the text while its cases are changed
+	if err := ctx.ReserveText(len(n.Texts), copies); err != nil {
+		return nodes.Result{}, err
+	}
+	return one(pystr.Lower(n.Texts))
+}
 
 // TextToUppercase writes a text in upper case.
 type TextToUppercase struct {
@@ -60,7 +66,13 @@ func (*TextToUppercase) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node.
-func (n *TextToUppercase) Run(*nodes.Context) (nodes.Result, error) { return one(pystr.Upper(n.Texts)) }
+func (n *TextToUppercase) Run(ctx *nodes.Context) (nodes.Result, error) {
+	const copies = 4 // of the text while its cases are changed
+	if err := ctx.ReserveText(len(n.Texts), copies); err != nil {
+		return nodes.Result{}, err
+	}
+	return one(pystr.Upper(n.Texts))
+}
 
 // TruncateText cuts a text.
 type TruncateText struct {
@@ -111,8 +123,8 @@ func (*AddTextPrefix) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node.
-func (n *AddTextPrefix) Run(*nodes.Context) (nodes.Result, error) {
-	if err := pystr.CheckSize(len(n.Texts) + len(n.Prefix)); err != nil {
+func (n *AddTextPrefix) Run(ctx *nodes.Context) (nodes.Result, error) {
+	if err := ctx.ReserveText(len(n.Texts)+len(n.Prefix), 1); err != nil {
 		return nodes.Result{}, err
 	}
 	return one(n.Prefix + n.Texts)
@@ -138,8 +150,8 @@ func (*AddTextSuffix) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node.
-func (n *AddTextSuffix) Run(*nodes.Context) (nodes.Result, error) {
-	if err := pystr.CheckSize(len(n.Texts) + len(n.Suffix)); err != nil {
+func (n *AddTextSuffix) Run(ctx *nodes.Context) (nodes.Result, error) {
+	if err := ctx.ReserveText(len(n.Texts)+len(n.Suffix), 1); err != nil {
 		return nodes.Result{}, err
 	}
 	return one(n.Texts + n.Suffix)
@@ -166,9 +178,9 @@ func (*ReplaceText) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node.
-func (n *ReplaceText) Run(*nodes.Context) (nodes.Result, error) {
+func (n *ReplaceText) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if more := len(n.Replace) - len(n.Find); more > 0 {
-		if err := pystr.CheckSize(len(n.Texts) + strings.Count(n.Texts, n.Find)*more); err != nil {
+		if err := ctx.ReserveText(len(n.Texts)+strings.Count(n.Texts, n.Find)*more, 1); err != nil {
 			return nodes.Result{}, err
 		}
 	}

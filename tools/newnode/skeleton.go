@@ -15,7 +15,8 @@ type skeleton struct {
 	name, ident string
 	info        *pyjson.Object
 	v3          bool
-	types       strings.Builder     // struct types with their DynamicOptions, in the order of the source
+	main        string              // the struct of the class
+	types       strings.Builder     // further struct types with their DynamicOptions, in the order of the source
 	dynamics    map[string][]string // cases of DynamicOptions by struct
 	uses        map[string]bool     // packages by name
 }
@@ -27,7 +28,7 @@ func newSkeleton(name string, info *pyjson.Object) (*skeleton, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.types.WriteString(fields)
+	s.main = fields
 	return s, nil
 }
 

@@ -20,7 +20,7 @@ func (s *skeleton) imports() []string {
 // source is the class's Go source.
 func (s *skeleton) source() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "// %s …\n%s\n", s.ident, s.types.String())
+	fmt.Fprintf(&b, "%s\n// %s …\n%s\n", s.types.String(), s.ident, s.main)
 	fmt.Fprintf(&b, "// Spec implements nodes.Node.\nfunc (*%s) Spec() nodes.Spec {\n\treturn %s\n}\n\n", s.ident, s.spec())
 	fmt.Fprintf(&b, "// Run implements nodes.Node.\nfunc (n *%s) Run(*nodes.Context) (nodes.Result, error) {\n\treturn nodes.Unwritten(%q)\n}\n", s.ident, s.name)
 	return b.String()
