@@ -3,6 +3,7 @@ package textenc_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"math"
 	"slices"
 	"testing"
@@ -99,8 +100,31 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+func TestPlainPromptEncodesNothingElse(t *testing.T) {
+	t.Parallel()
+	net := &layered{}
+	r, err := textenc.Encode(t.Context(), net, tokenizer.Tokens{chunk(8, 4, 9, 7), chunk(8, 9, 7, 7)}, textenc.Settings{Empty: marks, Width: 2})
+	if err != nil || net.rows != 2 || !slices.Equal(r.Pooled.Data, []float32{2}) {
+		t.Errorf("%d rows, pooled %v, %v; want two rows and the first one's pooled output", net.rows, r.Pooled, err)
+	}
+}
+
+// broken is a network that fails, or returns states of too few rows.
+type broken struct{ err error }
+
+func (b broken) Forward(context.Context, []textenc.Row) (textenc.Output, error) {
+	return textenc.Output{Hidden: tensor.New(1, 1, 2)}, b.err
+}
+
 func TestEncodeErrors(t *testing.T) {
 	t.Parallel()
+	fails := errors.New("broken")
+	if _, err := textenc.Encode(t.Context(), broken{fails}, tokenizer.Tokens{chunk(1)}, textenc.Settings{Empty: marks, Width: 2}); !errors.Is(err, fails) {
+		t.Errorf("got %v, want the network's error", err)
+	}
+	if _, err := textenc.Encode(t.Context(), broken{}, tokenizer.Tokens{chunk(1, 2)}, textenc.Settings{Empty: marks, Width: 2}); err == nil {
+		t.Error("no error for states of another shape")
+	}
 	for name, tokens := range map[string]tokenizer.Tokens{
 		"no chunks": nil, "empty chunk": {{}}, "uneven chunks": {chunk(1), chunk(1, 2)},
 	} {

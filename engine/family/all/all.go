@@ -9,6 +9,8 @@ import (
 	_ "comfygo/engine/family/kl"
 	_ "comfygo/engine/family/known"
 	_ "comfygo/engine/family/sd15"
+	_ "comfygo/engine/family/sd2"
+	_ "comfygo/engine/family/sd3"
 	_ "comfygo/engine/family/sdxl"
 	_ "comfygo/engine/family/taehv"
 	_ "comfygo/engine/family/taesd"

@@ -1,4 +1,5 @@
-// Package clip is the family of CLIP's text encoders: CLIP ViT-L of OpenAI, ViT-H and ViT-bigG of OpenCLIP.
+// Package clip is the family of CLIP's text encoders: CLIP ViT-L of OpenAI, ViT-H and ViT-bigG of OpenCLIP, and those that
+// were trained further with more positions (Long-CLIP).
 package clip
 
 import (
@@ -69,7 +70,7 @@ func (kind) Read(src weights.Source) (family.TextEncoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Encoder{Config: cfg, src: view}, nil
+	return New(view, cfg), nil
 }
 
 func has(src weights.Source, name string) bool {
@@ -135,6 +136,9 @@ type Encoder struct {
 
 var _ family.TextEncoder = (*Encoder)(nil)
 
+// New returns the encoder of the given config with the tensors of src, in the layout of transformers.
+func New(src weights.Source, c Config) *Encoder { return &Encoder{Config: c, src: src} }
+
 // Key implements family.TextEncoder.
 func (e *Encoder) Key() string { return e.Config.Key }
 
@@ -146,7 +150,7 @@ func (e *Encoder) Weights() weights.Source { return e.src }
 
 // Tokenize implements family.TextEncoder.
 func (e *Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
-	opts := tokenizer.CLIPOptions(int32(e.Empty.Pad))
+	opts := tokenizer.CLIPOptions(e.Empty.Pad)
 	opts.MaxLength, opts.Missing = e.Positions, o.Missing
 	return tokenizer.New(tokenizer.CLIP(), opts).Tokenize(prompt, o.Embedding)
 }
@@ -157,8 +161,8 @@ func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenize
 	if o.Layer < 0 && -o.Layer <= e.Layers {
 		v.layer = e.Layers + o.Layer
 	}
-	cond, pooled, err := textenc.EncodeWeighted(ctx, &call{Encoder: e, run: run, variant: v, projected: o.Projected}, tokens, e.Empty)
-	return family.Encoding{Hidden: cond, Pooled: pooled}, err
+	r, err := textenc.Encode(ctx, &call{Encoder: e, run: run, variant: v, projected: o.Projected}, tokens, textenc.Settings{Empty: e.Empty, Width: e.Config.Width})
+	return family.Encoding{Hidden: r.Hidden, Pooled: r.Pooled}, err
 }
 
 // Graph is the graph whose hidden output is that of a layer counted from the end, 0 for none.
@@ -187,12 +191,19 @@ type call struct {
 	projected bool
 }
 
-// Forward implements textenc.Encoder: the encoding [n,T,width] and the pooled output, projected where that is asked
-// for and the file has a projection [n,width'].
-func (c *call) Forward(ctx context.Context, rows [][]tokenizer.Token) (cond, pooled *tensor.Tensor, err error) {
-	embeds, last, err := c.embed(rows)
+// Forward implements textenc.Network. The pooled output is that of each row's end token, projected where that is asked for.
+func (c *call) Forward(ctx context.Context, rows []textenc.Row) (textenc.Output, error) {
+	if n := len(rows[0].IDs); n != c.Positions {
+		return textenc.Output{}, fmt.Errorf("a chunk has %d tokens, the text encoder takes %d", n, c.Positions)
+	}
+	scope := weights.NewScope(c.src)
+	table := scope.Weight("text_model.embeddings.token_embedding.weight", c.Vocab, c.Config.Width)
+	if err := scope.Err(); err != nil {
+		return textenc.Output{}, err
+	}
+	embeds, err := textenc.Embed(rows, table.Entry)
 	if err != nil {
-		return nil, nil, err
+		return textenc.Output{}, err
 	}
 	outputs, from := []string{outLast}, outLast
 	if c.variant.layer >= 0 {
@@ -200,52 +211,19 @@ func (c *call) Forward(ctx context.Context, rows [][]tokenizer.Token) (cond, poo
 	}
 	res, err := c.run.Run(ctx, c.graph(c.variant), []family.Value{family.Floats("embeds", embeds)}, outputs...)
 	if err != nil {
-		return nil, nil, err
+		return textenc.Output{}, err
 	}
-	pooled = pick(res[outLast], last)
+	pooled := pick(res[outLast], rows)
 	if c.projected {
 		pooled, err = c.project(pooled)
 	}
-	return res[from], pooled, err
-}
-
-// embed looks the tokens up: [n,T,width] before positions are added, and the place of each row's pooled token. Only the
-// rows of the table that the prompt names are read from the file.
-func (c *call) embed(rows [][]tokenizer.Token) (*tensor.Tensor, []int, error) {
-	w := c.Config.Width
-	scope := weights.NewScope(c.src)
-	table := scope.Weight("text_model.embeddings.token_embedding.weight", c.Vocab, w)
-	if err := scope.Err(); err != nil {
-		return nil, nil, err
-	}
-	out := tensor.New(len(rows), c.Positions, w)
-	last := make([]int, len(rows))
-	for i, row := range rows {
-		r := textenc.Resolve(row, w, c.Empty)
-		if len(r.IDs) != c.Positions {
-			return nil, nil, fmt.Errorf("a chunk has %d tokens, the text encoder takes %d", len(r.IDs), c.Positions)
-		}
-		last[i] = r.Last
-		for j, id := range r.IDs {
-			dst := out.Data[(i*c.Positions+j)*w:][:w]
-			if v, ok := r.Vectors[j]; ok {
-				copy(dst, v)
-				continue
-			}
-			if id < 0 || id >= int64(c.Vocab) {
-				return nil, nil, fmt.Errorf("token %d is not in the text encoder's table of %d", id, c.Vocab)
-			}
-			if err := weights.Range(dst, table.Entry, int(id)*w); err != nil {
-				return nil, nil, err
-			}
-		}
-	}
-	return out, last, nil
+	return textenc.Output{Hidden: res[from], Pooled: pooled}, err
 }
 
 // project multiplies pooled states [n,width] by the projection, where there is one.
 func (c *call) project(pooled *tensor.Tensor) (*tensor.Tensor, error) {
 	if c.Projection == 0 {
+		c.run.Log().Warn("the text encoder has no text projection; its pooled output is used as it is", "encoder", c.Config.Key, "file", c.src.Path())
 		return pooled, nil
 	}
 	e, _ := c.src.Lookup("text_projection.weight")
@@ -268,12 +246,12 @@ func (c *call) project(pooled *tensor.Tensor) (*tensor.Tensor, error) {
 	return out, nil
 }
 
-// pick takes one token's states per row: [n,T,width] to [n,width].
-func pick(states *tensor.Tensor, at []int) *tensor.Tensor {
+// pick takes the states of each row's last token that counts: [n,T,width] to [n,width].
+func pick(states *tensor.Tensor, rows []textenc.Row) *tensor.Tensor {
 	t, w := states.Dim(1), states.Dim(2)
-	out := tensor.New(len(at), w)
-	for i, p := range at {
-		copy(out.Data[i*w:(i+1)*w], states.Data[(i*t+p)*w:])
+	out := tensor.New(len(rows), w)
+	for i, r := range rows {
+		copy(out.Data[i*w:(i+1)*w], states.Data[(i*t+r.Last)*w:])
 	}
 	return out
 }

@@ -4,20 +4,9 @@
 package textenc
 
 import (
-	"context"
-	"errors"
-	"fmt"
-
 	"comfygo/engine/tensor"
 	"comfygo/engine/tokenizer"
 )
-
-// Encoder is a text network.
-type Encoder interface {
-	// Forward encodes n rows of equally many tokens: cond is [n,tokens,width]; pooled is [n,width'] or nil when the
-	// network has no pooled output.
-	Forward(ctx context.Context, rows [][]tokenizer.Token) (cond, pooled *tensor.Tensor, err error)
-}
 
 // Empty are the special tokens that an empty prompt of a text encoder consists of. Start and End may be tokenizer.None.
 type Empty struct {
@@ -39,44 +28,6 @@ func (e Empty) row(n int) []tokenizer.Token {
 		row = append(row, tokenizer.Token{ID: e.Pad, Weight: 1})
 	}
 	return row
-}
-
-// EncodeWeighted encodes the chunks of a prompt and joins them along the token axis: cond is [1,chunks*tokens,width],
-// pooled the first chunk's [1,width'] or nil. When any weight differs from 1, the empty prompt is encoded too, as the last
-// row, and each weighted token becomes (z - empty)*weight + empty. Upstream: ClipTokenWeightEncoder.encode_token_weights.
-func EncodeWeighted(ctx context.Context, enc Encoder, tokens tokenizer.Tokens, empty Empty) (cond, pooled *tensor.Tensor, err error) {
-	if len(tokens) == 0 {
-		return nil, nil, errors.New("encoding a prompt: it has no chunks")
-	}
-	rows := append([][]tokenizer.Token(nil), tokens...)
-	longest := 0
-	for _, chunk := range tokens {
-		longest = max(longest, len(chunk))
-	}
-	weighted := hasWeights(tokens)
-	if weighted {
-		rows = append(rows, empty.row(longest))
-	}
-	out, pool, err := enc.Forward(ctx, rows)
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(out.Shape) != 3 || out.Dim(0) != len(rows) || out.Dim(1) < longest {
-		return nil, nil, fmt.Errorf("encoding a prompt: the text model gave %v for %d rows of %d tokens", out.Shape, len(rows), longest)
-	}
-	if weighted {
-		out = out.Clone()
-		applyWeights(out, tokens)
-	}
-	n, width := out.Dim(1), out.Dim(2)
-	cond, err = out.Slice(0, len(tokens)).Reshape(1, len(tokens)*n, width)
-	if err != nil {
-		return nil, nil, fmt.Errorf("joining a prompt's chunks: %w", err)
-	}
-	if pool != nil && pool.Dim(0) > 0 {
-		pooled = pool.Slice(0, 1)
-	}
-	return cond, pooled, nil
 }
 
 func hasWeights(tokens tokenizer.Tokens) bool {

@@ -1,0 +1,38 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"comfygo/engine/family"
+	"comfygo/engine/tensor"
+)
+
+// ImageEncoder is what CLIP_VISION links carry: a network that encodes images.
+type ImageEncoder struct {
+	rt   *Runtime
+	file *file
+	net  family.ImageEncoder
+}
+
+// LoadVision opens the image encoder in the file at path.
+func (rt *Runtime) LoadVision(path string) (*ImageEncoder, error) {
+	f, err := rt.files.Get(path)
+	if err != nil {
+		return nil, err
+	}
+	net, err := f.Parts.Vision()
+	if err != nil {
+		return nil, fmt.Errorf("loading the image encoder: %w", err)
+	}
+	return &ImageEncoder{rt: rt, file: f, net: net}, nil
+}
+
+// Encode encodes images [B,H,W,C] in 0…1, cut at the centre to a square when crop is set and else squeezed.
+func (e *ImageEncoder) Encode(ctx context.Context, images *tensor.Tensor, crop bool) (family.ImageEncoding, error) {
+	out, err := e.net.Encode(ctx, e.rt.runner(family.RoleVision, false, e.file), images, crop)
+	if err != nil {
+		return out, fmt.Errorf("encoding the image: %w", err)
+	}
+	return out, nil
+}
