@@ -221,6 +221,7 @@ var kinds = []kind{
 	{"schedule nodes", func(h head) bool { return h.has("index") && h.each("class", "args") }, checkScheduleNodes},
 	{"calls of diffusion models", func(h head) bool { return h.has("model_file") && h.each("calls", "sigmas", "cond") }, checkForward},
 	{"VAE", func(h head) bool { return h.each("op") && (h.each("latent") || h.each("image")) }, checkVAE},
+	{"image encodings", func(h head) bool { return h.each("image", "crop", "tensors") }, checkVision},
 	{"text encodings", func(h head) bool { return h.each("prompt", "tensors") }, checkText},
 	{"node calls", func(h head) bool { return h.each("class", "args") }, elsewhere("calls of nodes are run by the tests of their packages")},
 	{"workflows", isWorkflows, elsewhere("whole workflows are run against a server")},

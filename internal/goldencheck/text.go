@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"comfygo/engine"
@@ -88,10 +87,10 @@ func (r *run) clip(ctx context.Context, g textGolden) (*engine.CLIP, error) {
 		}
 		files = append(files, file)
 	}
-	if len(files) > 1 || !slices.Contains([]string{"", "stable_diffusion"}, kind) {
-		return nil, unavailable("the text encoder of type %s with %s is not built", kind, strings.Join(names, " and "))
+	if kind == "" {
+		kind = "stable_diffusion"
 	}
-	clip, err := r.Runtime.LoadCLIP(files[0])
+	clip, err := r.Runtime.LoadCLIP(kind, files...)
 	return clip, notBuilt(err)
 }
 

@@ -20,6 +20,11 @@ var penultimate = family.EncodeOptions{Layer: -2, RawHidden: true, Projected: tr
 // scheme joins CLIP-L and CLIP-G.
 type scheme struct{}
 
+var _ family.Standalone = scheme{}
+
+// Standalone implements family.Standalone: upstream takes the two encoders together for SDXL's under this type, too.
+func (scheme) Standalone(kind string) bool { return kind == "stable_diffusion" }
+
 func (scheme) Name() string { return "Stable Diffusion XL" }
 func (scheme) Rank() int    { return 20 }
 func (scheme) Type() string { return Scheme }
