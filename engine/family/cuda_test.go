@@ -31,34 +31,61 @@ var cudaFiles = map[string]int{
 // weights are asked to stay mapped, as they are by default, must change nothing.
 func TestCUDAGraphsHaveKernels(t *testing.T) {
 	t.Parallel()
-	types := []dtype.DType{dtype.F32, dtype.F16, dtype.BF16}
 	for name, parts := range cudaFiles {
-		for _, stored := range types {
+		for _, stored := range []dtype.DType{dtype.F32, dtype.F16, dtype.BF16} {
 			t.Run(fmt.Sprint(name, " ", stored), func(t *testing.T) {
 				t.Parallel()
-				found := family.Open(family.Default, described(t, name, stored))
-				for _, compute := range types {
-					target, err := engine.Target(engine.TargetOptions{Device: ort.Device{Kind: ort.CUDA}, Compute: compute, Block: 16, Lean: true})
-					if err != nil {
-						t.Fatal(err)
-					}
-					run := &dryrun.Runner{Spec: family.Spec{Target: target}}
-					ran := dryrun.Exercise(t.Context(), found, run)
-					if run.Err != nil || len(ran) != parts {
-						t.Errorf("computing in %s: %d parts ran (%v), want %d: %v", compute, len(ran), ran, parts, run.Err)
-					}
-					if d, _, err := found.Diffusion(); err == nil {
-						g, err := d.(*unet.Model).Graph(unet.Variant{Controlled: true}).Build(run.Spec)
-						if err != nil {
-							t.Fatal(err)
-						}
-						run.Graphs = append(run.Graphs, g)
-					}
-					for _, g := range run.Graphs {
-						cudakernels.Check(t, g)
-					}
-				}
+				checkKernels(t, described(t, name, stored), parts)
 			})
+		}
+	}
+	var videos struct {
+		Cases []struct {
+			ID      string   `json:"id"`
+			Weights [][2]any `json:"weights"`
+		} `json:"cases"`
+	}
+	golden.JSON(t, "vae/taehv", &videos)
+	for _, c := range videos.Cases {
+		t.Run("taehv "+c.ID, func(t *testing.T) {
+			t.Parallel()
+			var list []weights.Entry
+			for _, w := range c.Weights {
+				e := weights.Entry{Name: w[0].(string), DType: dtype.F16, TypeName: "F16"}
+				for _, n := range w[1].([]any) {
+					e.Shape = append(e.Shape, int(n.(float64)))
+				}
+				list = append(list, e)
+			}
+			checkKernels(t, dryrun.Described(list), 2)
+		})
+	}
+}
+
+// checkKernels writes the graphs of a file, of which so many parts run, for computing in each type, and looks for
+// operators without kernels.
+func checkKernels(t *testing.T, file weights.Source, parts int) {
+	t.Helper()
+	found := family.Open(family.Default, file)
+	for _, compute := range []dtype.DType{dtype.F32, dtype.F16, dtype.BF16} {
+		target, err := engine.Target(engine.TargetOptions{Device: ort.Device{Kind: ort.CUDA}, Compute: compute, Block: 16, Lean: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := &dryrun.Runner{Spec: family.Spec{Target: target}}
+		ran := dryrun.Exercise(t.Context(), found, run)
+		if run.Err != nil || len(ran) != parts {
+			t.Errorf("computing in %s: %d parts ran (%v), want %d: %v", compute, len(ran), ran, parts, run.Err)
+		}
+		if d, _, err := found.Diffusion(); err == nil {
+			g, err := d.(*unet.Model).Graph(unet.Variant{Controlled: true}).Build(run.Spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			run.Graphs = append(run.Graphs, g)
+		}
+		for _, g := range run.Graphs {
+			cudakernels.Check(t, g)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"comfygo/engine/dtype"
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
+	"comfygo/engine/ort"
 	"comfygo/engine/weights"
 	"comfygo/tests/graphtest"
 )
@@ -276,28 +277,51 @@ func TestJointAttention(t *testing.T) {
 		}
 		rotated[i] = float64(joined[i])*c + float64(joined[i^1])*s
 	}
-	attended := graphtest.Filled([]int{1, 8, heads * d}, func(o []int) float32 {
-		head := o[2] / d * d
-		sum, out := 0.0, 0.0
-		for t := range 8 {
-			dot := 0.0
-			for i := range d {
-				dot += rotated[o[1]*heads*d+head+i] * rotated[t*heads*d+head+i]
+	// want is the result for the image when second is added to the products with the second token.
+	want := func(second float64) graphtest.Array {
+		attended := graphtest.Filled([]int{1, 8, heads * d}, func(o []int) float32 {
+			head := o[2] / d * d
+			sum, out := 0.0, 0.0
+			for t := range 8 {
+				dot := 0.0
+				for i := range d {
+					dot += rotated[o[1]*heads*d+head+i] * rotated[t*heads*d+head+i]
+				}
+				if t == 1 {
+					dot += second
+				}
+				w := math.Exp(dot / 2)
+				sum, out = sum+w, out+w*float64(joined[t*heads*d+o[2]])
 			}
-			w := math.Exp(dot / 2)
-			sum, out = sum+w, out+w*float64(joined[t*heads*d+o[2]])
-		}
-		return float32(out / sum)
-	})
-	want := graphtest.Array{Shape: []int{1, 5, 8}, Data: attended.Data[3*heads*d:]}
+			return float32(out / sum)
+		})
+		return graphtest.Array{Shape: []int{1, 5, 8}, Data: attended.Data[3*heads*d:]}
+	}
 	table := func(v []float32) graphtest.Feed {
 		return graphtest.Symbolic(graphtest.Array{Shape: []int{1, 8, 2}, Data: v}, "1", "T+S", "2")
 	}
 	feeds := []graphtest.Feed{graphtest.Symbolic(text, "B", "T", "8"), graphtest.Symbolic(image, "B", "S", "8"), table(cos), table(sin)}
-	compute(t, stored{}, feeds, want, func(b *nn.Builder, _ *weights.Scope, in []*onnx.Value) *onnx.Value {
+	joint := func(b *nn.Builder, a onnx.Attention, in []*onnx.Value) *onnx.Value {
 		rope := &nn.Rotary{Cos: in[2], Sin: in[3], Interleaved: true}
-		parts := b.JointAttention(onnx.Attention{Heads: heads, Scale: 0.5}, rope, nn.Stream{Q: in[0], K: in[0], V: in[0]}, nn.Stream{Q: in[1], K: in[1], V: in[1]})
+		parts := b.JointAttention(a, rope, nn.Stream{Q: in[0], K: in[0], V: in[0]}, nn.Stream{Q: in[1], K: in[1], V: in[1]})
 		return parts[1]
+	}
+	compute(t, stored{}, feeds, want(0), func(b *nn.Builder, _ *weights.Scope, in []*onnx.Value) *onnx.Value {
+		return joint(b, onnx.Attention{Heads: heads, Scale: 0.5}, in)
+	})
+	// The second text token is hidden, by either kind of mask.
+	mask := graphtest.Feed{Value: ort.Int32s([]int32{1, 0, 1, 1, 1, 1, 1, 1}, 1, 8), Shape: onnx.Shape{onnx.Sym("B"), onnx.Sym("T+S")}}
+	bias := graphtest.Filled([]int{1, 1, 8, 8}, func(o []int) float32 {
+		if o[3] == 1 {
+			return float32(math.Inf(-1))
+		}
+		return 0
+	})
+	compute(t, stored{}, append(feeds[:4:4], mask), want(math.Inf(-1)), func(b *nn.Builder, _ *weights.Scope, in []*onnx.Value) *onnx.Value {
+		return joint(b, onnx.Attention{Heads: heads, Scale: 0.5, KeyMask: in[4]}, in)
+	})
+	compute(t, stored{}, append(feeds[:4:4], graphtest.Symbolic(bias, "1", "1", "T+S", "T+S")), want(math.Inf(-1)), func(b *nn.Builder, _ *weights.Scope, in []*onnx.Value) *onnx.Value {
+		return joint(b, onnx.Attention{Heads: heads, Scale: 0.5, Bias: in[4]}, in)
 	})
 }
 

@@ -88,7 +88,7 @@ func TestAtLeast(t *testing.T) {
 
 func TestWrongDimensions(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"", "H W", "2H", "H*", "floor(H)", "floor(H/0)", "floor(H/W)", "(H", "H)", "99999999999999999999", strings.Repeat("(", 1000)} {
+	for _, text := range []string{"", "H W", "2H", "H*", "floor", "floor(H)", "floor(H/0)", "floor(H/W)", "(H", "H)", "99999999999999999999", strings.Repeat("(", 1000)} {
 		func() {
 			defer func() {
 				err, _ := recover().(error)

@@ -8,6 +8,10 @@ import (
 // parseDim reads an expression: sums and products of numbers, symbols, parentheses and floor(expression/number).
 func parseDim(text string) (poly, error) {
 	r := dimReader{text: text}
+	if isLetter(r.peek()) && text != "floor" && len(r.word()) == len(text) {
+		return atom(text), nil // a symbol alone, as most dimensions are
+	}
+	r.at = 0
 	p, err := r.sum(0)
 	if err == nil && r.at != len(text) {
 		err = r.unexpected()

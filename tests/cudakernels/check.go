@@ -30,16 +30,18 @@ func Find(g *onnx.Graph) ([]Missing, error) {
 		return nil, err
 	}
 	var out []Missing
+	seen := map[Missing]bool{}
 	g.Walk(func(n onnx.Node) {
 		types := floats(n)
-		if len(types) == 0 || slices.ContainsFunc(t.fits(n.Domain, n.Op, g.Opset()), func(k kernel) bool { return k.takes(types) }) {
-			return
-		}
 		m := Missing{Op: n.Op, Types: strings.Join(types, ","), Opset: g.Opset()}
 		if n.Domain != onnx.DomainONNX {
 			m.Op = n.Domain + "." + n.Op
 		}
-		if !slices.Contains(out, m) {
+		if len(types) == 0 || seen[m] {
+			return
+		}
+		seen[m] = true
+		if !slices.ContainsFunc(t.fits(n.Domain, n.Op, g.Opset()), func(k kernel) bool { return k.takes(types) }) {
 			out = append(out, m)
 		}
 	})

@@ -38,7 +38,10 @@ type stand struct {
 // shift of the model family that each stands for: its network reads (latent - shift)*scale (upstream:
 // VAELoader.image_taes, load_taesd).
 var names = []stand{
-	{"taesd", 0.18215, 0, false}, {"taesdxl", 0.13025, 0, false}, {"taesd3", 1.5305, 0.0609, false}, {"taef1", 0.3611, 0.1159, false},
+	{"taesd", 0.18215, 0, false},
+	{"taesdxl", 0.13025, 0, false},
+	{"taesd3", 1.5305, 0.0609, false},
+	{"taef1", 0.3611, 0.1159, false},
 	{"taef2", 1, 0, true},
 }
 
