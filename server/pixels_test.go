@@ -8,10 +8,11 @@ import (
 	"comfygo/auth"
 	"comfygo/executor"
 	"comfygo/nodes"
+	"comfygo/nodes/image"
 	"comfygo/server"
 )
 
-// The nodes below have the inputs by which sizes are told.
+// The nodes below say their sizes in each of the usual ways.
 type canvas struct {
 	Width  int `in:"width" default:"512"`
 	Height int `in:"height" default:"512"`
@@ -19,6 +20,9 @@ type canvas struct {
 }
 
 func (*canvas) Spec() nodes.Spec { return pictures("Canvas", "LATENT") }
+func (*canvas) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Canvas(s.Number("width"), s.Number("height"), "batch_size")
+}
 func (n *canvas) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(n.Width * n.Height), nil
 }
@@ -29,6 +33,7 @@ type grow struct {
 }
 
 func (*grow) Spec() nodes.Spec                           { return pictures("Grow", "IMAGE") }
+func (*grow) Sizes(s *nodes.Sizing) nodes.Images         { return s.In.Times(s.Number("scale_by")) }
 func (n *grow) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.By), nil }
 
 type again struct {
@@ -37,6 +42,7 @@ type again struct {
 }
 
 func (*again) Spec() nodes.Spec                           { return pictures("Again", "LATENT") }
+func (*again) Sizes(s *nodes.Sizing) nodes.Images         { return s.RepeatedBy("amount") }
 func (n *again) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.Amount), nil }
 
 type resize struct {
@@ -45,7 +51,10 @@ type resize struct {
 	Height int `in:"height" default:"512"`
 }
 
-func (*resize) Spec() nodes.Spec                           { return pictures("Resize", "IMAGE") }
+func (*resize) Spec() nodes.Spec { return pictures("Resize", "IMAGE") }
+func (*resize) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Canvas(s.Number("width"), s.Number("height"))
+}
 func (n *resize) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.Width), nil }
 
 type hint struct {
@@ -61,6 +70,7 @@ type open struct {
 }
 
 func (*open) Spec() nodes.Spec                           { return pictures("Open", "IMAGE") }
+func (*open) Sizes(s *nodes.Sizing) nodes.Images         { return (*image.LoadImage)(nil).Sizes(s) }
 func (n *open) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.Image), nil }
 
 type sum struct {

@@ -28,6 +28,10 @@ func (*EmptyImage) Spec() nodes.Spec {
 	return nodes.Spec{Name: "EmptyImage", DisplayName: "Empty Image", Category: "image", Outputs: nodes.Outputs("IMAGE"), Uses: nodes.UsesNothing}
 }
 
+func (*EmptyImage) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Canvas(s.Number("width"), s.Number("height"), "batch_size")
+}
+
 // Run implements nodes.Node.
 func (n *EmptyImage) Run(*nodes.Context) (nodes.Result, error) {
 	what := fmt.Sprintf("%d pictures of %dx%d", n.Batch, n.Width, n.Height)
@@ -62,6 +66,8 @@ func (*ImageInvert) Spec() nodes.Spec {
 	}
 }
 
+func (*ImageInvert) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
+
 // Run implements nodes.Node.
 func (n *ImageInvert) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
@@ -88,6 +94,8 @@ func (*ImageBatch) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*ImageBatch) Sizes(s *nodes.Sizing) nodes.Images { return s.Joined() }
 
 // Run implements nodes.Node.
 func (n *ImageBatch) Run(*nodes.Context) (nodes.Result, error) {
@@ -127,6 +135,11 @@ func (*ImagePadForOutpaint) Spec() nodes.Spec {
 		SearchAliases: []string{"extend canvas", "expand image"}, Outputs: nodes.Outputs("IMAGE", "MASK"),
 		Uses: nodes.UsesNothing,
 	}
+}
+
+// Sizes implements nodes.Sizer.
+func (*ImagePadForOutpaint) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.In.Of(s.In.Width+s.Number("left")+s.Number("right"), s.In.Height+s.Number("top")+s.Number("bottom"))
 }
 
 // Run implements nodes.Node.

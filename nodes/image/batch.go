@@ -40,6 +40,10 @@ func (*ImageCrop) Spec() nodes.Spec {
 	}
 }
 
+func (*ImageCrop) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Canvas(s.Number("width"), s.Number("height"))
+}
+
 // Run moves a corner that lies outside onto the last pixel and cuts off what sticks out.
 func (n *ImageCrop) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
@@ -69,6 +73,8 @@ func (*RepeatImageBatch) Spec() nodes.Spec {
 	}
 }
 
+func (*RepeatImageBatch) Sizes(s *nodes.Sizing) nodes.Images { return s.RepeatedBy("amount") }
+
 // Run implements nodes.Node.
 func (n *RepeatImageBatch) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
@@ -96,6 +102,8 @@ func (*ImageFromBatch) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*ImageFromBatch) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
 
 // Run implements nodes.Node. A negative index counts from the end; what lies outside is moved in.
 func (n *ImageFromBatch) Run(*nodes.Context) (nodes.Result, error) {
@@ -128,6 +136,8 @@ func (*ImageAddNoise) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*ImageAddNoise) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
 
 // Run implements nodes.Node. The noise is torch's for the seed; the result is cut to 0…1.
 func (n *ImageAddNoise) Run(*nodes.Context) (nodes.Result, error) {
@@ -187,6 +197,8 @@ func (*ImageRotate) Spec() nodes.Spec {
 	}
 }
 
+func (*ImageRotate) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run implements nodes.Node.
 func (n *ImageRotate) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
@@ -214,6 +226,8 @@ func (*ImageFlip) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*ImageFlip) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *ImageFlip) Run(*nodes.Context) (nodes.Result, error) {

@@ -24,6 +24,8 @@ func (*BatchImages) Spec() nodes.Spec {
 	}
 }
 
+func (*BatchImages) Sizes(s *nodes.Sizing) nodes.Images { return s.Joined() }
+
 // Run implements nodes.Node. Pictures with fewer channels than others become opaque.
 func (n *BatchImages) Run(*nodes.Context) (nodes.Result, error) {
 	parts := make([]*tensor.Tensor, len(n.Images.Values))
@@ -77,6 +79,8 @@ func (*BatchMasks) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*BatchMasks) Sizes(s *nodes.Sizing) nodes.Images { return s.Joined() }
 
 // Run implements nodes.Node.
 func (n *BatchMasks) Run(*nodes.Context) (nodes.Result, error) {

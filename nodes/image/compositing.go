@@ -71,6 +71,8 @@ func (*PorterDuffImageComposite) Spec() nodes.Spec {
 	}
 }
 
+func (*PorterDuffImageComposite) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run gives everything the size of the destination (bicubic, cut to its proportions) and as many pictures as the
 // shortest batch has.
 func (n *PorterDuffImageComposite) Run(*nodes.Context) (nodes.Result, error) {
@@ -151,6 +153,8 @@ func (*SplitImageWithAlpha) Spec() nodes.Spec {
 	}
 }
 
+func (*SplitImageWithAlpha) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run returns the colours and what is transparent; pictures without alpha are opaque.
 func (n *SplitImageWithAlpha) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
@@ -181,6 +185,8 @@ func (*JoinImageWithAlpha) Spec() nodes.Spec {
 		Uses:          nodes.UsesNothing,
 	}
 }
+
+func (*JoinImageWithAlpha) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run repeats the shorter of the two batches.
 func (n *JoinImageWithAlpha) Run(*nodes.Context) (nodes.Result, error) {

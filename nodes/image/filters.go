@@ -59,6 +59,8 @@ func (*ImageBlend) Spec() nodes.Spec {
 	}
 }
 
+func (*ImageBlend) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run gives the second picture the channels and the size of the first (bicubic, cut to its proportions).
 func (n *ImageBlend) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image1) || !isImage(n.Image2) {
@@ -107,6 +109,8 @@ func (*ImageBlur) Spec() nodes.Spec {
 	}
 }
 
+func (*ImageBlur) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
+
 // Run implements nodes.Node.
 func (n *ImageBlur) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Radius == 0 {
@@ -131,6 +135,8 @@ func (*ImageSharpen) Spec() nodes.Spec {
 		Uses:    nodes.UsesNothing,
 	}
 }
+
+func (*ImageSharpen) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
 
 // Run takes the blurred picture away ten times alpha and cuts the result to 0…1.
 func (n *ImageSharpen) Run(ctx *nodes.Context) (nodes.Result, error) {

@@ -34,6 +34,10 @@ func (*ImageScaleToMaxDimension) Spec() nodes.Spec {
 	}
 }
 
+func (*ImageScaleToMaxDimension) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.In.Of(s.Number("largest_size"), s.Number("largest_size"))
+}
+
 // Run implements nodes.Node.
 func (n *ImageScaleToMaxDimension) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
@@ -66,6 +70,23 @@ func (*ImageScaleToTotalPixels) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*ImageScaleToTotalPixels) Sizes(s *nodes.Sizing) nodes.Images {
+	const mega = 1024 * 1024
+	in, area, step := s.In, s.Number("megapixels")*mega, 1.0
+	if s.Has("resolution_steps") {
+		step = s.Number("resolution_steps")
+	}
+	switch side := math.Sqrt(area); {
+	case step <= 1:
+		return in.Of(side, side)
+	case !in.Exact:
+		return in.Of(math.NaN(), math.NaN())
+	}
+	by := math.Sqrt(area / (in.Width * in.Height))
+	return in.Of(in.Width*by+step/2, in.Height*by+step/2) // sides are rounded to multiples of step
+}
+
 // Run rounds both sides to a multiple of the steps.
 func (n *ImageScaleToTotalPixels) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
@@ -96,6 +117,10 @@ func (*ResizeAndPadImage) Spec() nodes.Spec {
 		SearchAliases: []string{"fit to size"}, Outputs: nodes.Outputs("IMAGE"),
 		Uses: nodes.UsesNothing,
 	}
+}
+
+func (*ResizeAndPadImage) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.In.Of(s.Number("target_width"), s.Number("target_height"))
 }
 
 // Run implements nodes.Node.
@@ -160,6 +185,37 @@ func (*ImageStitch) Spec() nodes.Spec {
 		SearchAliases: []string{"combine images", "join images", "concatenate images", "side by side"}, Outputs: nodes.Outputs("IMAGE"),
 		Uses: nodes.UsesNothing,
 	}
+}
+
+// Sizes implements nodes.Sizer.
+func (*ImageStitch) Sizes(s *nodes.Sizing) nodes.Images {
+	a, b := s.Linked["image1"], s.Linked["image2"]
+	if b.Count == 0 {
+		return s.Within()
+	}
+	gap := 0.0
+	if s.Has("spacing_width") {
+		gap = s.Number("spacing_width") + 1
+	}
+	// Where it cannot be told at which side they meet, or whether sizes are matched, all of it is counted.
+	direction, _ := s.Text("direction")
+	across, down := direction != "up" && direction != "down", direction != "left" && direction != "right"
+	if match, _ := s.Inputs.Get("match_image_size"); match != false {
+		if across {
+			b.Width = max(b.Width, s.Linked["image2"].ScaledTo(0, a.Height).Width)
+		}
+		if down {
+			b.Height = max(b.Height, s.Linked["image2"].ScaledTo(a.Width, 0).Height)
+		}
+	}
+	width, height := max(a.Width, b.Width), max(a.Height, b.Height)
+	if across {
+		width = a.Width + b.Width + gap
+	}
+	if down {
+		height = a.Height + b.Height + gap
+	}
+	return s.In.Of(width, height)
 }
 
 // Run scales the second picture to the first's side (Lanczos) or, without matching, centres the smaller one in the gap's

@@ -35,6 +35,8 @@ func (*LoadImage) Spec() nodes.Spec {
 	}
 }
 
+func (*LoadImage) Sizes(s *nodes.Sizing) nodes.Images { return fileSizes(s, "image") }
+
 // Run returns the frames as one batch, and what is transparent in them as masks; without transparency in the file the
 // masks are 64x64 zeros.
 func (n *LoadImage) Run(ctx *nodes.Context) (nodes.Result, error) {
@@ -85,6 +87,8 @@ func (*LoadImageMask) Spec() nodes.Spec {
 	}
 }
 
+func (*LoadImageMask) Sizes(s *nodes.Sizing) nodes.Images { return fileSizes(s, "image") }
+
 // Run returns the channel; for alpha what LoadImage returns as masks.
 func (n *LoadImageMask) Run(ctx *nodes.Context) (nodes.Result, error) {
 	images, masks, err := loadImage(ctx, nameOf(n.Image))
@@ -127,6 +131,8 @@ func (*LoadImageOutput) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*LoadImageOutput) Sizes(s *nodes.Sizing) nodes.Images { return fileSizes(s, "image") }
 
 // Run does what LoadImage does.
 func (n *LoadImageOutput) Run(ctx *nodes.Context) (nodes.Result, error) {

@@ -32,6 +32,8 @@ func (*Morphology) Spec() nodes.Spec {
 	}
 }
 
+func (*Morphology) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // morphology says what each operation does: a chain of filters, each the least (true) or the greatest value, and what
 // the result is taken from.
 var morphology = map[string]struct {
@@ -97,6 +99,8 @@ func (*ImageRGBToYUV) Spec() nodes.Spec {
 	}
 }
 
+func (*ImageRGBToYUV) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run moves the differences by a half, so that gray is 0.5.
 func (n *ImageRGBToYUV) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) || n.Image.Shape[3] != 3 {
@@ -131,6 +135,8 @@ func (*ImageYUVToRGB) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*ImageYUVToRGB) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run takes the mean of each input's channels.
 func (n *ImageYUVToRGB) Run(*nodes.Context) (nodes.Result, error) {

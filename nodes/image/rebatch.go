@@ -22,6 +22,8 @@ func (*RebatchImages) Spec() nodes.Spec {
 	}
 }
 
+func (*RebatchImages) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run implements nodes.Node.
 func (n *RebatchImages) Run(*nodes.Context) (nodes.Result, error) {
 	if len(n.BatchSize) == 0 {

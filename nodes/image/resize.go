@@ -33,6 +33,41 @@ func (*ResizeImageMask) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*ResizeImageMask) Sizes(s *nodes.Sizing) nodes.Images {
+	const of = "resize_type."
+	in := s.In
+	way, _ := s.Text("resize_type") // only the inputs of the way that was chosen count
+	switch way {
+	case "scale dimensions":
+		return in.ScaledTo(s.Number(of+"width"), s.Number(of+"height"))
+	case "scale width":
+		return in.ScaledTo(s.Number(of+"width"), 0)
+	case "scale height":
+		return in.ScaledTo(0, s.Number(of+"height"))
+	case "scale by multiplier":
+		return in.Of(in.Width*s.Number(of+"multiplier"), in.Height*s.Number(of+"multiplier"))
+	case "scale longer dimension":
+		return in.Of(s.Number(of+"longer_size"), s.Number(of+"longer_size"))
+	case "scale shorter dimension":
+		if side := s.Number(of + "shorter_size"); in.Width < in.Height {
+			return in.ScaledTo(side, 0)
+		} else {
+			return in.ScaledTo(0, side)
+		}
+	case "scale total pixels":
+		side := math.Sqrt(s.Number(of+"megapixels")) * 1024
+		return in.Of(side, side)
+	case "match size":
+		if to := s.Linked[of+"match"]; to.Count != 0 {
+			return in.Of(to.Width, to.Height)
+		}
+	case "scale to multiple":
+		return in.Of(in.Width, in.Height)
+	}
+	return in.Of(math.NaN(), math.NaN())
+}
+
 // target is a size; a side of 0 follows from the other one.
 type target struct {
 	width, height int

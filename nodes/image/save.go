@@ -38,6 +38,8 @@ func (*SaveImage) Spec() nodes.Spec {
 	}
 }
 
+func (*SaveImage) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run implements nodes.Node.
 func (n *SaveImage) Run(ctx *nodes.Context) (nodes.Result, error) {
 	const level = 4
@@ -69,6 +71,8 @@ func (*PreviewImage) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*PreviewImage) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *PreviewImage) Run(ctx *nodes.Context) (nodes.Result, error) {

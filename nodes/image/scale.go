@@ -54,6 +54,16 @@ func (*ImageScale) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*ImageScale) Sizes(s *nodes.Sizing) nodes.Images {
+	width, height := s.Number("width"), s.Number("height")
+	out := s.Canvas(width, height)
+	if s.In.Count != 0 && width != 0 && height != 0 {
+		out.Exact = true
+	}
+	return out
+}
+
 // Run implements nodes.Node.
 func (n *ImageScale) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
@@ -114,6 +124,8 @@ func (*ImageScaleBy) Spec() nodes.Spec {
 		Uses:    nodes.UsesNothing,
 	}
 }
+
+func (*ImageScaleBy) Sizes(s *nodes.Sizing) nodes.Images { return s.In.Times(s.Number("scale_by")) }
 
 // Run implements nodes.Node.
 func (n *ImageScaleBy) Run(ctx *nodes.Context) (nodes.Result, error) {

@@ -1,6 +1,9 @@
 package image
 
 import (
+	"regexp"
+	"strconv"
+
 	"comfygo/engine"
 	"comfygo/engine/tensor"
 	"comfygo/nodes"
@@ -22,6 +25,27 @@ func (*ImageUpscaleWithModel) Spec() nodes.Spec {
 		Outputs:       nodes.Outputs("IMAGE"), Uses: nodes.UsesDevice,
 	}
 }
+
+// Sizes implements nodes.Sizer.
+func (*ImageUpscaleWithModel) Sizes(s *nodes.Sizing) nodes.Images {
+	by := float64(usualFactor)
+	v, _ := s.Inputs.Get("upscale_model")
+	if link, ok := nodes.AsLink(v); ok {
+		found := factorInName.FindStringSubmatch(s.Prompt.Object(link.ID).Object("inputs").String("model_name"))
+		if found != nil {
+			if n, err := strconv.Atoi(found[1] + found[2]); err == nil {
+				by = max(by, float64(n))
+			}
+		}
+	}
+	return s.In.Times(by)
+}
+
+// usualFactor is how much an upscaling network enlarges whose file name says nothing.
+const usualFactor = 4
+
+// factorInName finds 4x or x4 in the name of a model file.
+var factorInName = regexp.MustCompile(`(?i)(?:^|[^0-9a-z])(?:([0-9]{1,2})x|x([0-9]{1,2}))(?:[^0-9a-z]|$)`)
 
 // Run implements nodes.Node. Progress is in tiles.
 func (n *ImageUpscaleWithModel) Run(ctx *nodes.Context) (nodes.Result, error) {

@@ -26,6 +26,8 @@ func (*VAEEncodeForInpaint) Spec() nodes.Spec {
 	return nodes.Spec{Name: "VAEEncodeForInpaint", DisplayName: "VAE Encode (for Inpainting)", Category: "model/latent", Outputs: nodes.Outputs("LATENT")}
 }
 
+func (*VAEEncodeForInpaint) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run implements nodes.Node. The noise mask is larger than what is greyed, which hides the seam.
 func (n *VAEEncodeForInpaint) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.VAE == nil {
@@ -66,6 +68,8 @@ func (*InpaintModelConditioning) Spec() nodes.Spec {
 		Outputs: []nodes.Output{{Type: "CONDITIONING", Name: "positive"}, {Type: "CONDITIONING", Name: "negative"}, {Type: "LATENT", Name: "latent"}},
 	}
 }
+
+func (*InpaintModelConditioning) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *InpaintModelConditioning) Run(ctx *nodes.Context) (nodes.Result, error) {
@@ -109,6 +113,8 @@ func (*InstructPixToPixConditioning) Spec() nodes.Spec {
 		Outputs: []nodes.Output{{Type: "CONDITIONING", Name: "positive"}, {Type: "CONDITIONING", Name: "negative"}, {Type: "LATENT", Name: "latent"}},
 	}
 }
+
+func (*InstructPixToPixConditioning) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node. The latent to start from is empty.
 func (n *InstructPixToPixConditioning) Run(ctx *nodes.Context) (nodes.Result, error) {

@@ -78,6 +78,8 @@ type LatentAdd struct {
 // Spec implements nodes.Node.
 func (*LatentAdd) Spec() nodes.Spec { return advanced("LatentAdd", "combine latents", "sum latents") }
 
+func (*LatentAdd) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run implements nodes.Node.
 func (n *LatentAdd) Run(*nodes.Context) (nodes.Result, error) {
 	return combined(n.Samples1, n.Samples2, func(x, y float32) float32 { return x + y })
@@ -94,6 +96,8 @@ func (*LatentSubtract) Spec() nodes.Spec {
 	return advanced("LatentSubtract", "difference latent", "remove features")
 }
 
+func (*LatentSubtract) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run implements nodes.Node.
 func (n *LatentSubtract) Run(*nodes.Context) (nodes.Result, error) {
 	return combined(n.Samples1, n.Samples2, func(x, y float32) float32 { return x - y })
@@ -109,6 +113,8 @@ type LatentMultiply struct {
 func (*LatentMultiply) Spec() nodes.Spec {
 	return advanced("LatentMultiply", "scale latent", "amplify latent", "latent gain")
 }
+
+func (*LatentMultiply) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *LatentMultiply) Run(*nodes.Context) (nodes.Result, error) {
@@ -134,6 +140,8 @@ type LatentInterpolate struct {
 func (*LatentInterpolate) Spec() nodes.Spec {
 	return advanced("LatentInterpolate", "blend latent", "mix latent", "lerp latent", "transition")
 }
+
+func (*LatentInterpolate) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node. Every place of every latent is a vector of its channels.
 func (n *LatentInterpolate) Run(*nodes.Context) (nodes.Result, error) {

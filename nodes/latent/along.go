@@ -31,6 +31,8 @@ func (*LTXVConcatAVLatent) Spec() nodes.Spec {
 	}
 }
 
+func (*LTXVConcatAVLatent) Sizes(s *nodes.Sizing) nodes.Images { return s.Joined() }
+
 // Run implements nodes.Node.
 func (n *LTXVConcatAVLatent) Run(*nodes.Context) (nodes.Result, error) {
 	sound, mask := n.Audio.Samples, n.Audio.NoiseMask
@@ -110,6 +112,8 @@ func (*LTXVSeparateAVLatent) Spec() nodes.Spec {
 		Uses:        nodes.UsesNothing,
 	}
 }
+
+func (*LTXVSeparateAVLatent) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *LTXVSeparateAVLatent) Run(*nodes.Context) (nodes.Result, error) {

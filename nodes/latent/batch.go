@@ -32,6 +32,8 @@ func (*LatentFromBatch) Spec() nodes.Spec {
 	}
 }
 
+func (*LatentFromBatch) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
+
 // Run implements nodes.Node. A negative index counts from the end; what lies outside is moved in.
 func (n *LatentFromBatch) Run(*nodes.Context) (nodes.Result, error) {
 	s, err := samplesOf("samples", n.Samples)
@@ -95,6 +97,8 @@ func (*RepeatLatentBatch) Spec() nodes.Spec {
 	}
 }
 
+func (*RepeatLatentBatch) Sizes(s *nodes.Sizing) nodes.Images { return s.RepeatedBy("amount") }
+
 // Run implements nodes.Node. Batch numbers, if there are any, go on counting so that every copy gets noise of its own.
 func (n *RepeatLatentBatch) Run(*nodes.Context) (nodes.Result, error) {
 	s, err := samplesOf("samples", n.Samples)
@@ -135,6 +139,8 @@ func (*SetLatentNoiseMask) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*SetLatentNoiseMask) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *SetLatentNoiseMask) Run(*nodes.Context) (nodes.Result, error) {

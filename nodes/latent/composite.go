@@ -32,6 +32,8 @@ func (*LatentComposite) Spec() nodes.Spec {
 	}
 }
 
+func (*LatentComposite) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run implements nodes.Node. What sticks out on the right or below is cut off. Video latents [B,C,T,H,W] are put together along
 // time and rows, as upstream does, which is why the place in time is x's and y's, too.
 func (n *LatentComposite) Run(*nodes.Context) (nodes.Result, error) {
@@ -124,6 +126,8 @@ func (*LatentBlend) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*LatentBlend) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node. The second latent gets the size of the first.
 func (n *LatentBlend) Run(*nodes.Context) (nodes.Result, error) {

@@ -47,6 +47,8 @@ func (*SaveLatent) Spec() nodes.Spec {
 	}
 }
 
+func (*SaveLatent) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run implements nodes.Node.
 func (n *SaveLatent) Run(ctx *nodes.Context) (nodes.Result, error) {
 	samples, err := samplesOf("samples", n.Samples)
@@ -119,6 +121,28 @@ func (*LoadLatent) Spec() nodes.Spec {
 		Outputs: nodes.Outputs("LATENT"), Validates: []string{"latent"},
 		Uses: nodes.UsesNothing,
 	}
+}
+
+// Sizes implements nodes.Sizer.
+func (*LoadLatent) Sizes(s *nodes.Sizing) nodes.Images {
+	const pixels, fewest = 64, 8 // no latent has fewer bytes for its 64 pixels: four channels of two bytes
+	out := nodes.UnknownImages()
+	out.Count, out.Lists, out.Made = s.In.Lists, s.In.Lists, true
+	name, ok := s.Text("latent")
+	if !ok || s.Folders == nil {
+		return out
+	}
+	path, err := s.Folders.Resolve(name)
+	if err != nil {
+		return out
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return out
+	}
+	out.Width = math.Sqrt(float64(info.Size()) / fewest * pixels)
+	out.Height = out.Width
+	return out
 }
 
 var (

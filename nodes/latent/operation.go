@@ -40,6 +40,8 @@ func (*LatentApplyOperation) Spec() nodes.Spec {
 	return operationSpec("LatentApplyOperation", "LATENT", "transform latent")
 }
 
+func (*LatentApplyOperation) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run implements nodes.Node.
 func (n *LatentApplyOperation) Run(ctx *nodes.Context) (nodes.Result, error) {
 	s, err := samplesOf("samples", n.Samples)

@@ -31,6 +31,20 @@ func (*LatentConcat) Spec() nodes.Spec {
 	return advanced("LatentConcat", "join latents", "stitch latents")
 }
 
+// Sizes implements nodes.Sizer.
+func (*LatentConcat) Sizes(s *nodes.Sizing) nodes.Images {
+	a, b := s.Linked["samples1"], s.Linked["samples2"]
+	switch dim, _ := s.Text("dim"); dim {
+	case "x", "-x":
+		return s.In.Of(a.Width+b.Width, s.In.Height)
+	case "y", "-y":
+		return s.In.Of(s.In.Width, a.Height+b.Height)
+	}
+	out := s.Joined()
+	out.Made = true
+	return out
+}
+
 // Run implements nodes.Node.
 func (n *LatentConcat) Run(*nodes.Context) (nodes.Result, error) {
 	a, err := samplesOf("samples1", n.Samples1)
@@ -67,6 +81,8 @@ type LatentCut struct {
 func (*LatentCut) Spec() nodes.Spec {
 	return advanced("LatentCut", "crop latent", "slice latent", "extract region")
 }
+
+func (*LatentCut) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node. A negative index counts from the end.
 func (n *LatentCut) Run(*nodes.Context) (nodes.Result, error) {
@@ -110,6 +126,17 @@ type LatentCutToBatch struct {
 func (*LatentCutToBatch) Spec() nodes.Spec {
 	return advanced("LatentCutToBatch", "slice to batch", "split latent", "tile latent")
 }
+
+// Sizes implements nodes.Sizer.
+func (*LatentCutToBatch) Sizes(s *nodes.Sizing) nodes.Images {
+	in := s.Within()
+	in.Count *= max(1, max(in.Width, in.Height)/latentPixel/max(1, s.Number("slice_size"))) // each slice is an image of its own
+	in.Made = true
+	return in
+}
+
+// latentPixel is the least number of pixels that a latent value stands for along a side.
+const latentPixel = 4
 
 // Run drops a rest that fills no slice. Latents without the axis are passed on.
 func (n *LatentCutToBatch) Run(*nodes.Context) (nodes.Result, error) {
@@ -155,6 +182,8 @@ func (*LatentBatch) Spec() nodes.Spec {
 	}
 }
 
+func (*LatentBatch) Sizes(s *nodes.Sizing) nodes.Images { return s.Joined() }
+
 // Run implements nodes.Node. The second batch gets the size of the first.
 func (n *LatentBatch) Run(*nodes.Context) (nodes.Result, error) {
 	a, err := samplesOf("samples1", n.Samples1)
@@ -191,6 +220,8 @@ type LatentBatchSeedBehavior struct {
 
 // Spec implements nodes.Node.
 func (*LatentBatchSeedBehavior) Spec() nodes.Spec { return advanced("LatentBatchSeedBehavior") }
+
+func (*LatentBatchSeedBehavior) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *LatentBatchSeedBehavior) Run(*nodes.Context) (nodes.Result, error) {

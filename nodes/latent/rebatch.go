@@ -32,6 +32,8 @@ func (*RebatchLatents) Spec() nodes.Spec {
 	}
 }
 
+func (*RebatchLatents) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // row is one latent with its mask, nil where it has none, and its number for the noise.
 type row struct {
 	samples, mask *tensor.Tensor
@@ -158,6 +160,8 @@ func (*BatchLatents) Spec() nodes.Spec {
 	}
 }
 
+func (*BatchLatents) Sizes(s *nodes.Sizing) nodes.Images { return s.Joined() }
+
 // Run implements nodes.Node. All get the size of the first.
 func (n *BatchLatents) Run(*nodes.Context) (nodes.Result, error) {
 	if len(n.Latents.Values) == 0 {
@@ -204,6 +208,8 @@ func (*ReplaceVideoLatentFrames) Spec() nodes.Spec {
 		Uses:    nodes.UsesNothing,
 	}
 }
+
+func (*ReplaceVideoLatentFrames) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node. Frames that do not fit leave the destination as it is.
 func (n *ReplaceVideoLatentFrames) Run(ctx *nodes.Context) (nodes.Result, error) {

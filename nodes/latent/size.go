@@ -51,6 +51,10 @@ func (*EmptyLatentImage) Spec() nodes.Spec {
 	}
 }
 
+func (*EmptyLatentImage) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Canvas(s.Number("width"), s.Number("height"), "batch_size")
+}
+
 // Run implements nodes.Node. Sides that are no multiple of 8 are rounded down.
 func (n *EmptyLatentImage) Run(*nodes.Context) (nodes.Result, error) {
 	const channels = 4
@@ -77,6 +81,18 @@ func (*LatentUpscale) Spec() nodes.Spec {
 		SearchAliases: []string{"enlarge latent", "resize latent"}, Outputs: nodes.Outputs("LATENT"),
 		Uses: nodes.UsesNothing,
 	}
+}
+
+// Sizes implements nodes.Sizer.
+func (*LatentUpscale) Sizes(s *nodes.Sizing) nodes.Images {
+	const least = 64 // pixels; a side of 0 follows from the proportions
+	side := func(name string) float64 {
+		if n := s.Number(name); n != 0 {
+			return max(least, n)
+		}
+		return 0
+	}
+	return s.Canvas(side("width"), side("height"))
 }
 
 // Run implements nodes.Node. As in upstream a side that follows from the other is computed from latent sizes.
@@ -122,6 +138,8 @@ func (*LatentUpscaleBy) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*LatentUpscaleBy) Sizes(s *nodes.Sizing) nodes.Images { return s.In.Times(s.Number("scale_by")) }
 
 // Run implements nodes.Node.
 func (n *LatentUpscaleBy) Run(*nodes.Context) (nodes.Result, error) {

@@ -33,6 +33,8 @@ func (*LatentRotate) Spec() nodes.Spec {
 	}
 }
 
+func (*LatentRotate) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run implements nodes.Node.
 func (n *LatentRotate) Run(*nodes.Context) (nodes.Result, error) {
 	s, err := samplesOf("samples", n.Samples)
@@ -61,6 +63,8 @@ func (*LatentFlip) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*LatentFlip) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *LatentFlip) Run(*nodes.Context) (nodes.Result, error) {
@@ -95,6 +99,10 @@ func (*LatentCrop) Spec() nodes.Spec {
 		SearchAliases: []string{"trim latent", "cut latent"}, Outputs: nodes.Outputs("LATENT"),
 		Uses: nodes.UsesNothing,
 	}
+}
+
+func (*LatentCrop) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Canvas(s.Number("width"), s.Number("height"))
 }
 
 // Run implements nodes.Node. The corner is moved so that 64 pixels are left to its right and below. Where a latent is smaller than

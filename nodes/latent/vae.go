@@ -34,6 +34,8 @@ func (*VAEDecode) Spec() nodes.Spec {
 	}
 }
 
+func (*VAEDecode) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
+
 // Run implements nodes.Node.
 func (n *VAEDecode) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.VAE == nil {
@@ -61,6 +63,8 @@ func (*VAEEncode) Spec() nodes.Spec {
 	}
 }
 
+func (*VAEEncode) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
+
 // Run implements nodes.Node.
 func (n *VAEEncode) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.VAE == nil {
@@ -87,6 +91,8 @@ type VAEDecodeTiled struct {
 func (*VAEDecodeTiled) Spec() nodes.Spec {
 	return nodes.Spec{Name: "VAEDecodeTiled", DisplayName: "VAE Decode (Tiled)", Category: "model/latent", Outputs: nodes.Outputs("IMAGE"), Uses: nodes.UsesDevice}
 }
+
+func (*VAEDecodeTiled) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
 
 // Run implements nodes.Node.
 func (n *VAEDecodeTiled) Run(ctx *nodes.Context) (nodes.Result, error) {
@@ -119,6 +125,8 @@ type VAEEncodeTiled struct {
 func (*VAEEncodeTiled) Spec() nodes.Spec {
 	return nodes.Spec{Name: "VAEEncodeTiled", DisplayName: "VAE Encode (Tiled)", Category: "model/latent", Outputs: nodes.Outputs("LATENT"), Uses: nodes.UsesDevice}
 }
+
+func (*VAEEncodeTiled) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
 
 // Run implements nodes.Node.
 func (n *VAEEncodeTiled) Run(ctx *nodes.Context) (nodes.Result, error) {

@@ -34,6 +34,8 @@ func (*Switch) Spec() nodes.Spec {
 	return s
 }
 
+func (*Switch) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // CheckLazy implements nodes.LazyInputs.
 func (n *Switch) CheckLazy(*nodes.Context) ([]string, error) {
 	switch {

@@ -30,6 +30,8 @@ func (*InvertMask) Spec() nodes.Spec {
 	}
 }
 
+func (*InvertMask) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run implements nodes.Node.
 func (n *InvertMask) Run(*nodes.Context) (nodes.Result, error) {
 	if _, err := flat("mask", n.Mask); err != nil {
@@ -54,6 +56,10 @@ func (*CropMask) Spec() nodes.Spec {
 		SearchAliases: []string{"cut mask", "extract mask region", "mask slice"}, Outputs: nodes.Outputs("MASK"),
 		Uses: nodes.UsesNothing,
 	}
+}
+
+func (*CropMask) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Canvas(s.Number("width"), s.Number("height"))
 }
 
 // Run cuts what sticks out; it fails when nothing is left.
@@ -86,6 +92,8 @@ func (*FeatherMask) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*FeatherMask) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *FeatherMask) Run(*nodes.Context) (nodes.Result, error) {
@@ -136,6 +144,8 @@ func (*GrowMask) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*GrowMask) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run takes the greatest (or least) value of the neighbours, pixel by pixel outwards; tapered corners leave the
 // diagonal neighbours out.
@@ -195,6 +205,8 @@ func (*ThresholdMask) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*ThresholdMask) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *ThresholdMask) Run(*nodes.Context) (nodes.Result, error) {

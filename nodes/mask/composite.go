@@ -35,6 +35,8 @@ func (*LatentCompositeMasked) Spec() nodes.Spec {
 	}
 }
 
+func (*LatentCompositeMasked) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run implements nodes.Node.
 func (n *LatentCompositeMasked) Run(*nodes.Context) (nodes.Result, error) {
 	dst, src := n.Destination.Samples, n.Source.Samples
@@ -76,6 +78,8 @@ func (*ImageCompositeMasked) Spec() nodes.Spec {
 	}
 }
 
+func (*ImageCompositeMasked) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run gives the source as many channels as the destination has; a missing alpha is opaque.
 func (n *ImageCompositeMasked) Run(*nodes.Context) (nodes.Result, error) {
 	dst, src := n.Destination, n.Source
@@ -113,6 +117,8 @@ func (*MaskComposite) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*MaskComposite) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // on tells whether a value counts as marked for and, or, xor.
 func on(v float32) bool { return math.RoundToEven(float64(v)) != 0 }

@@ -56,6 +56,8 @@ func (*MaskToImage) Spec() nodes.Spec {
 	}
 }
 
+func (*MaskToImage) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run implements nodes.Node.
 func (n *MaskToImage) Run(*nodes.Context) (nodes.Result, error) {
 	m, err := flat("mask", n.Mask)
@@ -83,6 +85,8 @@ func (*ImageToMask) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*ImageToMask) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run fails when the picture has no such channel.
 func (n *ImageToMask) Run(*nodes.Context) (nodes.Result, error) {
@@ -115,6 +119,8 @@ func (*ImageColorToMask) Spec() nodes.Spec {
 		Uses: nodes.UsesNothing,
 	}
 }
+
+func (*ImageColorToMask) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run compares colours rounded to 8 bits.
 func (n *ImageColorToMask) Run(*nodes.Context) (nodes.Result, error) {
@@ -149,6 +155,10 @@ func (*SolidMask) Spec() nodes.Spec {
 		Outputs: nodes.Outputs("MASK"),
 		Uses:    nodes.UsesNothing,
 	}
+}
+
+func (*SolidMask) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Canvas(s.Number("width"), s.Number("height"))
 }
 
 // Run implements nodes.Node.

@@ -26,6 +26,8 @@ func (*MaskPreview) Spec() nodes.Spec {
 	}
 }
 
+func (*MaskPreview) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run implements nodes.Node.
 func (n *MaskPreview) Run(ctx *nodes.Context) (nodes.Result, error) {
 	shown, err := (&MaskToImage{Mask: n.Mask}).Run(ctx)

@@ -96,6 +96,8 @@ func (*SamplerCustom) Spec() nodes.Spec {
 	}
 }
 
+func (*SamplerCustom) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
+
 // Run implements nodes.Node.
 func (n *SamplerCustom) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Model == nil {
@@ -127,6 +129,8 @@ func (*SamplerCustomAdvanced) Spec() nodes.Spec {
 	}
 }
 
+func (*SamplerCustomAdvanced) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
+
 // Run implements nodes.Node.
 func (n *SamplerCustomAdvanced) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return runCustom(ctx, n.Guider, n.Noise, n.Sampler, n.Sigmas, n.Latent)
@@ -149,6 +153,8 @@ func (*AddNoise) Spec() nodes.Spec {
 		Uses:         nodes.UsesDevice,
 	}
 }
+
+func (*AddNoise) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *AddNoise) Run(_ *nodes.Context) (nodes.Result, error) {

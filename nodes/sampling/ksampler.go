@@ -37,6 +37,8 @@ func (*KSampler) Spec() nodes.Spec {
 	}
 }
 
+func (*KSampler) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
+
 // Choices implements nodes.Chooser.
 func (*KSampler) Choices(_ nodes.Env, input string) []any { return choices(input) }
 
@@ -72,6 +74,8 @@ func (*KSamplerAdvanced) Spec() nodes.Spec {
 		Uses:    nodes.UsesDevice,
 	}
 }
+
+func (*KSamplerAdvanced) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
 
 // Choices implements nodes.Chooser.
 func (*KSamplerAdvanced) Choices(_ nodes.Env, input string) []any { return choices(input) }
