@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"comfygo/internal/pyjson"
+	"comfygo/nodes"
 )
 
 // Kinds of what a workflow misses.
@@ -72,11 +73,27 @@ func (n needs) describe(w io.Writer) {
 // modelEndings are those of model files.
 var modelEndings = []string{".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".pth", ".bin", ".gguf", ".pkl", ".onnx"}
 
-// modelFolders are where the models of an input are put, by the input's name.
-var modelFolders = map[string]string{
-	"ckpt_name": "checkpoints", "lora_name": "loras", "vae_name": "vae", "control_net_name": "controlnet", "unet_name": "diffusion_models",
-	"clip_name": "text_encoders", "clip_name1": "text_encoders", "clip_name2": "text_encoders", "clip_name3": "text_encoders",
-	"clip_name4": "text_encoders", "style_model_name": "style_models", "gligen_name": "gligen", "hypernetwork_name": "hypernetworks",
+// modelFolder is the folder for the models of an input: as its class declares it, and for classes that only the asked server
+// has, the one that all our classes declare for inputs of that name; "" when that is not known.
+func modelFolder(class, input string) string {
+	if c, ok := nodes.Default().Get(class); ok {
+		if in, ok := c.Input(input); ok {
+			return in.Folder()
+		}
+		return ""
+	}
+	folder, differ := "", false
+	nodes.Default().Walk(func(c *nodes.Class) bool {
+		if in, ok := c.Input(input); ok && in.Folder() != "" {
+			differ = differ || folder != "" && folder != in.Folder()
+			folder = in.Folder()
+		}
+		return !differ
+	})
+	if differ {
+		return ""
+	}
+	return folder
 }
 
 // embedding finds the names of embeddings in a text.
@@ -242,7 +259,7 @@ func (c *checker) choice(name string, choices []any, options *pyjson.Object, v a
 		c.say(missingFile, name, text, "the file %s is missing; put it into the input folder", text)
 	case is && slices.Contains(modelEndings, ending):
 		where := ""
-		if folder := modelFolders[name]; folder != "" {
+		if folder := modelFolder(c.class, name); folder != "" {
 			where = "; put it into models/" + folder
 		}
 		c.say(missingModel, name, text, "the model %s is missing%s", text, where)

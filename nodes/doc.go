@@ -34,7 +34,7 @@
 //	options:"a|b|c"       a combo's choices; a choice beginning with = is a JSON literal ("=3")
 //	files:"checkpoints"   a combo of the files of a model folder
 //	files:"input:image"   a combo of the input folder's files of a kind (image, video, audio, latent, …)
-//	choices:"name"        a combo whose choices the node gives by Choices(env, input)
+//	choices:"name"        a combo whose choices the node gives by Choices(env, input), with folder:"vae" when these are files of a model folder
 //	opts:"{}"             the empty options dictionary is written although there are no options (v1 classes)
 //	autogrow:"image"      a v3 autogrow input (field type nodes.Grown): the name of the repeated input, with
 //	                      item:"IMAGE", prefix:"image" or names:"a|b|c", least:"1", most:"50", itemopts:"{…}"

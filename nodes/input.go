@@ -32,6 +32,7 @@ type Input struct {
 	opts     bool           // options are written even when empty
 	list     []any          // static choices
 	files    string         // choices are files
+	folder   string         // of the models that choices of the node's own name
 	chooser  Chooser        // choices are the node's own
 	combo    bool
 	grow     *template
@@ -100,6 +101,17 @@ func InputFiles(f *folders.Folders, types ...string) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// Folder is the model folder whose files the input names, "" for other inputs.
+func (in *Input) Folder() string {
+	if in.folder != "" {
+		return in.folder
+	}
+	if strings.HasPrefix(in.files, "input:") {
+		return ""
+	}
+	return in.files
 }
 
 // Config returns the input's [type, options] as /object_info shows it. The type is a string or, for v1 combos, a list.

@@ -33,7 +33,7 @@ func (f *fieldSet) dynamic() bool {
 var textTags = []string{"tooltip", "display", "display_name", "placeholder", "label_on", "label_off", "image_folder", "widgetType", "component"}
 
 // shapeTags are no widget options.
-var shapeTags = []string{"in", "type", "optional", "hidden", "options", "files", "choices", "opts", "autogrow", "item", "prefix", "names", "least", "most", "itemopts", "match", "allowed"}
+var shapeTags = []string{"in", "type", "optional", "hidden", "options", "files", "folder", "choices", "opts", "autogrow", "item", "prefix", "names", "least", "most", "itemopts", "match", "allowed"}
 
 // v3Order is the order in which upstream's v3 schema writes options.
 var v3Order = []string{
@@ -113,7 +113,7 @@ func readField(field reflect.StructField, owner any, v3 bool) (*Input, error) {
 	for _, p := range pairs {
 		tag[p.key] = p.value
 	}
-	in := &Input{Name: tag["in"], Optional: tag["optional"] == "true", Hidden: hiddenKind(tag["hidden"]), files: tag["files"], opts: tag["opts"] == "{}"}
+	in := &Input{Name: tag["in"], Optional: tag["optional"] == "true", Hidden: hiddenKind(tag["hidden"]), files: tag["files"], folder: tag["folder"], opts: tag["opts"] == "{}"}
 	if err := in.readShape(field.Type, tag, owner, v3); err != nil {
 		return nil, err
 	}

@@ -109,13 +109,12 @@ func TestSizesHold(t *testing.T) {
 // sizeOf is how many images a value holds and how large they are, in pixels.
 func sizeOf(v any, ratio int) (count, width, height float64) {
 	var shape []int
-	by := 1
 	switch v := v.(type) {
 	case *tensor.Tensor:
 		shape = v.Shape
 	case engine.Latent:
-		shape, by = v.Samples.Shape, ratio
-		return float64(shape[0]), float64(shape[3] * by), float64(shape[2] * by)
+		shape = v.Samples.Shape
+		return float64(shape[0]), float64(shape[3] * ratio), float64(shape[2] * ratio)
 	}
 	if len(shape) < 3 {
 		return 0, 0, 0

@@ -14,7 +14,7 @@ func init() { nodes.Register(&VAELoader{}) }
 
 // VAELoader opens a file that holds only a VAE, or a TAESD by its name.
 type VAELoader struct {
-	Name string `in:"vae_name" choices:"vae"`
+	Name string `in:"vae_name" choices:"vae" folder:"vae"`
 }
 
 // Spec implements nodes.Node.
