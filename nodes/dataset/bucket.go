@@ -33,6 +33,10 @@ func (*ResolutionBucket) Spec() nodes.Spec {
 	}
 }
 
+func (*ResolutionBucket) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Within()
+}
+
 // Run implements nodes.Node. Every row of a latent goes with the entry of the same number in its conditioning.
 func (n *ResolutionBucket) Run(*nodes.Context) (nodes.Result, error) {
 	if len(n.Latents) != len(n.Conditioning) {

@@ -37,6 +37,14 @@ func (*ResizeImagesByShorterEdge) Spec() nodes.Spec {
 	}
 }
 
+func (*ResizeImagesByShorterEdge) Sizes(s *nodes.Sizing) nodes.Images {
+	if side := s.Number("shorter_edge"); s.In.Width < s.In.Height {
+		return s.In.ScaledTo(side, 0)
+	} else {
+		return s.In.ScaledTo(0, side)
+	}
+}
+
 // Run implements nodes.Node. Upstream: Pillow's Lanczos filter over 8-bit frames.
 func (n *ResizeImagesByShorterEdge) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return resizeEdge(ctx, n.Images, n.ShorterEdge, func(w, h int) bool { return w < h })
@@ -59,6 +67,10 @@ func (*ResizeImagesByLongerEdge) Spec() nodes.Spec {
 		Description:  "Resizes images so that the longer edge has the given length; the aspect ratio stays.",
 		Uses:         nodes.UsesNothing,
 	}
+}
+
+func (*ResizeImagesByLongerEdge) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.In.Of(s.Number("longer_edge"), s.Number("longer_edge"))
 }
 
 // Run implements nodes.Node. Upstream: Pillow's Lanczos filter over 8-bit frames.
@@ -84,6 +96,10 @@ func (*CenterCropImages) Spec() nodes.Spec {
 		SearchAliases: []string{"crop", "cut", "trim"},
 		Uses:          nodes.UsesNothing,
 	}
+}
+
+func (*CenterCropImages) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Canvas(s.Number("width"), s.Number("height"))
 }
 
 // Run implements nodes.Node. A crop larger than the image keeps the image's size.
@@ -114,6 +130,10 @@ func (*RandomCropImages) Spec() nodes.Spec {
 		SearchAliases: []string{"crop", "cut", "trim"},
 		Uses:          nodes.UsesNothing,
 	}
+}
+
+func (*RandomCropImages) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Canvas(s.Number("width"), s.Number("height"))
 }
 
 // Run implements nodes.Node. Every frame of a batch is cropped at the same position: the seed is set anew for each.
@@ -147,6 +167,10 @@ func (*NormalizeImages) Spec() nodes.Spec {
 	}
 }
 
+func (*NormalizeImages) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Kept()
+}
+
 // Run implements nodes.Node.
 func (n *NormalizeImages) Run(*nodes.Context) (nodes.Result, error) {
 	mean, std := float32(n.Mean), float32(n.Std)
@@ -172,6 +196,10 @@ func (*AdjustBrightness) Spec() nodes.Spec {
 	}
 }
 
+func (*AdjustBrightness) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Kept()
+}
+
 // Run implements nodes.Node.
 func (n *AdjustBrightness) Run(*nodes.Context) (nodes.Result, error) {
 	factor := float32(n.Factor)
@@ -195,6 +223,10 @@ func (*AdjustContrast) Spec() nodes.Spec {
 		SearchAliases: []string{"contrast"},
 		Uses:          nodes.UsesNothing,
 	}
+}
+
+func (*AdjustContrast) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Kept()
 }
 
 // Run implements nodes.Node.

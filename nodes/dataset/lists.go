@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"context"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -40,6 +41,10 @@ func (*ShuffleDataset) Spec() nodes.Spec {
 	}
 }
 
+func (*ShuffleDataset) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Within()
+}
+
 // Run implements nodes.Node.
 func (n *ShuffleDataset) Run(*nodes.Context) (nodes.Result, error) {
 	images, err := frames(n.Images)
@@ -72,6 +77,10 @@ func (*ShuffleImageTextDataset) Spec() nodes.Spec {
 		SearchAliases: []string{"shuffle", "randomize", "mix"},
 		Uses:          nodes.UsesNothing,
 	}
+}
+
+func (*ShuffleImageTextDataset) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Within()
 }
 
 // Run implements nodes.Node.
@@ -154,6 +163,10 @@ func (*ImageDeduplication) Spec() nodes.Spec {
 	}
 }
 
+func (*ImageDeduplication) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Within()
+}
+
 // Run implements nodes.Node. Two images are compared by 64 bits: an 8x8 gray version, each pixel above the mean or not.
 func (n *ImageDeduplication) Run(ctx *nodes.Context) (nodes.Result, error) {
 	images, err := frames(n.Images)
@@ -202,6 +215,14 @@ func (*ImageGrid) Spec() nodes.Spec {
 		SearchAliases: []string{"grid", "collage", "combine"},
 		Uses:          nodes.UsesNothing,
 	}
+}
+
+func (*ImageGrid) Sizes(s *nodes.Sizing) nodes.Images {
+	columns, gap := max(1, s.Number("columns")), s.Number("padding")
+	rows := math.Ceil(s.In.Count / columns)
+	out := s.In.Of(columns*(s.Number("cell_width")+gap), rows*(s.Number("cell_height")+gap))
+	out.Count = 1
+	return out
 }
 
 // Run implements nodes.Node. Images are stretched to the cells; the gaps are black.
@@ -264,6 +285,10 @@ func (*MergeImageLists) Spec() nodes.Spec {
 		SearchAliases: []string{"list", "merge list", "make list"},
 		Uses:          nodes.UsesNothing,
 	}
+}
+
+func (*MergeImageLists) Sizes(s *nodes.Sizing) nodes.Images {
+	return s.Within()
 }
 
 // Run implements nodes.Node.

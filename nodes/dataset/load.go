@@ -41,6 +41,10 @@ func (*LoadImageDataSetFromFolder) Spec() nodes.Spec {
 	}
 }
 
+func (*LoadImageDataSetFromFolder) Sizes(s *nodes.Sizing) nodes.Images {
+	return nodes.UnknownImages()
+}
+
 // Run implements nodes.Node.
 func (n *LoadImageDataSetFromFolder) Run(ctx *nodes.Context) (nodes.Result, error) {
 	dir, err := inputFolder(ctx, n.Folder)
@@ -78,6 +82,10 @@ func (*LoadImageTextDataSetFromFolder) Spec() nodes.Spec {
 		Description:   "Loads all images of a folder below the input folder with their captions from text files of the same names. Subfolders count as well; one whose name begins with a number and \"_\" is taken that many times. Reads PNG, JPEG and WebP files.",
 		SearchAliases: []string{"load folder", "load from folder", "load dataset", "load images", "import dataset"},
 	}
+}
+
+func (*LoadImageTextDataSetFromFolder) Sizes(s *nodes.Sizing) nodes.Images {
+	return nodes.UnknownImages()
 }
 
 // Run implements nodes.Node.
