@@ -44,16 +44,22 @@ func (b *Builder) conv(r, bias *weights.Ref, rs []Branch, x, residual *onnx.Valu
 // branchConv writes a branch as plain convolutions of x; w is the geometry of the weight.
 func (b *Builder) branchConv(c convBranch, x *onnx.Value, w onnx.Window) *onnx.Value {
 	e := b.exact()
-	conv := func(r *weights.Ref, x *onnx.Value, w onnx.Window) *onnx.Value {
-		return e.Conv(x, e.convWeight(r, x), nil, 1, w)
+	return b.chain(c, x, func(r *weights.Ref, x *onnx.Value, kernel bool) *onnx.Value {
+		if kernel {
+			return e.Conv(x, e.convWeight(r, x), nil, 1, w)
+		}
+		return e.Conv(x, e.convWeight(r, x), nil, 1, pointwise())
+	})
+}
+
+// chain writes a branch by means of conv, which convolves with a weight; kernel says that it is the one with the kernel,
+// and so with the geometry, of the weight that the branch belongs to.
+func (b *Builder) chain(c convBranch, x *onnx.Value, conv func(r *weights.Ref, x *onnx.Value, kernel bool) *onnx.Value) *onnx.Value {
+	h := conv(c.first, x, c.second == nil)
+	if c.second != nil {
+		h = conv(c.second, h, true)
 	}
-	var h *onnx.Value
-	if c.second == nil {
-		h = conv(c.first, x, w)
-	} else {
-		h = conv(c.second, conv(c.first, x, pointwise()), w)
-	}
-	return conv(c.up, b.Mul(h, c.strength), pointwise())
+	return conv(c.up, b.Mul(h, c.strength), false)
 }
 
 // blocks reports that a convolution with this many input channels runs in the blocked form.

@@ -28,12 +28,26 @@ func (b *Builder) CausalConv3d(s *weights.Scope, x *onnx.Value, out int, kernel 
 }
 
 // ConvND applies weight [out,in/groups,kernel…] and the optional bias [out] of scope s to x [B,in,…] over its one, two or
-// three spatial axes. groups equal to in is a depthwise convolution.
+// three spatial axes. groups equal to in is a depthwise convolution; a grouped one takes no branches of adapters.
 func (b *Builder) ConvND(s *weights.Scope, x *onnx.Value, out int, kernel []int, groups int, w onnx.WindowND) *onnx.Value {
 	b.At(s.Prefix())
-	r := s.Weight("weight", append([]int{out, x.Dim(1).N / max(groups, 1)}, kernel...)...)
+	shape := append([]int{out, x.Dim(1).N / max(groups, 1)}, kernel...)
+	r := s.Weight("weight", shape...)
 	bias := s.Optional("bias", out)
-	return b.Graph.ConvND(x, b.convWeight(r, x), b.optional(bias), groups, w)
+	y := b.Graph.ConvND(x, b.convWeight(r, x), b.optional(bias), groups, w)
+	if groups != 1 { // a branch of groups would be as many branches: adapters have to be baked into the weight
+		return y
+	}
+	e := b.exact()
+	for _, c := range b.convBranches(r.Name, b.branches(s, 0, shape), shape, 0) {
+		y = b.Add(y, b.chain(c, x, func(r *weights.Ref, x *onnx.Value, kernel bool) *onnx.Value {
+			if kernel {
+				return e.Graph.ConvND(x, e.convWeight(r, x), nil, 1, w)
+			}
+			return e.Graph.ConvND(x, e.convWeight(r, x), nil, 1, onnx.WindowND{})
+		}))
+	}
+	return y
 }
 
 // ConvTranspose applies the transposed convolution of weight [in,out/groups,kernel…] and the optional bias [out] of scope

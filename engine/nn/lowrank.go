@@ -2,9 +2,11 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/onnx"
+	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
 )
 
@@ -22,7 +24,8 @@ type Adapters interface {
 	Branches(key string) []Branch
 }
 
-// Branch is one low-rank change of a weight [out,in] or [out,in,k,k].
+// Branch is one low-rank change of a weight [out,in], or of that of a convolution, [out,in,k,k] or with another number of
+// spatial axes.
 type Branch struct {
 	// Up is [n,rank]; its rows are added to rows Row to Row+n of the weight.
 	Up  weights.Entry
@@ -53,10 +56,7 @@ func (r Branch) rows(from, n int) (Branch, bool, error) {
 
 // check tells whether the branch fits a weight of the given shape.
 func (r Branch) check(shape []int) error {
-	taps := 1
-	for _, d := range shape[2:] {
-		taps *= d
-	}
+	taps := tensor.Count(shape[2:])
 	if len(r.Up.Shape) != 2 || r.rank() == 0 {
 		return fmt.Errorf("up is %v, wanted two axes", r.Up)
 	}
@@ -180,7 +180,7 @@ type convBranch struct {
 	// first and, when there is a mid factor, second lead to the hidden channels; the one with the weight's kernel has its
 	// geometry.
 	first, second *weights.Ref
-	// up is a 1x1 convolution [out,hidden,1,1].
+	// up is a convolution [out,hidden,1,…] of one tap.
 	up       *weights.Ref
 	strength *onnx.Value
 }
@@ -199,15 +199,16 @@ func (b *Builder) convBranches(name string, rs []Branch, shape []int, block int)
 		matrix := func(e weights.Entry, rows, cols int) weights.Entry {
 			return must(must(e.Reshape(rank, e.Count()/rank)).Place(rows, cols, 0, 0))
 		}
-		in, kh, kw := shape[1], shape[2], shape[3]
+		in, kernel, taps := shape[1], shape[2:], tensor.Count(shape[2:])
+		one := slices.Repeat([]int{1}, len(kernel))
 		c := convBranch{strength: b.strength(r)}
 		if r.Mid == nil {
-			c.first = ref("down", matrix(r.Down, hidden, in*kh*kw), hidden, in, kh, kw)
+			c.first = ref("down", matrix(r.Down, hidden, in*taps), append([]int{hidden, in}, kernel...)...)
 		} else {
-			c.first = ref("down", matrix(r.Down, hidden, in), hidden, in, 1, 1)
-			c.second = ref("mid", matrix(*r.Mid, hidden, hidden*kh*kw), hidden, hidden, kh, kw)
+			c.first = ref("down", matrix(r.Down, hidden, in), append([]int{hidden, in}, one...)...)
+			c.second = ref("mid", matrix(*r.Mid, hidden, hidden*taps), append([]int{hidden, hidden}, kernel...)...)
 		}
-		c.up = ref("up", must(r.Up.Place(shape[0], hidden, r.Row, 0)), shape[0], hidden, 1, 1)
+		c.up = ref("up", must(r.Up.Place(shape[0], hidden, r.Row, 0)), append([]int{shape[0], hidden}, one...)...)
 		out = append(out, c)
 	}
 	return out

@@ -98,6 +98,12 @@ func layerCases(t *testing.T) []layerCase {
 		{"last conv", []int{4, 32, 3, 3}, image, conv(4, 3, onnx.Pad1()), a(lowRank(t, "a", 4, 3, 32, 3, 3)), whole},
 		{"odd channels", []int{30, 20, 3, 3}, []int{2, 20, 6, 4}, conv(30, 3, onnx.Pad1()), a(lowRank(t, "a", 30, 3, 20, 3, 3), tucker(t, "b", 30, 4, 20, 3)), whole},
 		{"conv given as matrices", []int{48, 32, 3, 3}, image, conv(48, 3, onnx.Pad1()), a(lowRank(t, "a", 48, 3, 288)), whole},
+		{"conv 1-D", []int{40, 24, 3}, []int{2, 24, 9}, func(b *nn.Builder, s *weights.Scope, x *onnx.Value) *onnx.Value {
+			return b.Conv1d(s.At("l"), x, 40, 3, 1, onnx.WindowND{Stride: []int{2}, Before: []int{2}})
+		}, a(lowRank(t, "a", 40, 3, 24, 3)), whole},
+		{"conv 3-D", []int{20, 8, 3, 3, 3}, []int{1, 8, 4, 5, 6}, func(b *nn.Builder, s *weights.Scope, x *onnx.Value) *onnx.Value {
+			return b.CausalConv3d(s.At("l"), x, 20, [3]int{3, 3, 3}, onnx.Edge)
+		}, a(lowRank(t, "a", 20, 3, 8, 3, 3, 3), append(lowRank(t, "b", 20, 2, 8, 1, 1, 1), random(t, "b.lora_mid.weight", dtype.F16, 2, 2, 3, 3, 3))), whole},
 		{"upsampling", []int{32, 32, 3, 3}, image, up, a(lowRank(t, "a", 32, 3, 32, 3, 3), tucker(t, "b", 32, 4, 32, 3)), whole},
 	}
 }
