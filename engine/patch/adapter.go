@@ -96,7 +96,7 @@ func (a *LowRank) Check(shape []int) error {
 	if a.Up.Shape[0] != shape[0] || have != cols || a.Mid != nil && !equal(a.Mid.Shape[2:], shape[2:]) {
 		return misfit(a, shape)
 	}
-	return nil
+	return checkDora(a, a.DoraScale, shape)
 }
 
 // Diff is a full change that is added to the weight.
@@ -149,7 +149,15 @@ func (a *LoHa) Entries() []weights.Entry {
 }
 
 // Check implements Adapter.
-func (a *LoHa) Check([]int) error { return nil }
+func (a *LoHa) Check(shape []int) error {
+	for _, f := range [][3]*weights.Entry{{&a.W1A, &a.W1B, a.T1}, {&a.W2A, &a.W2B, a.T2}} {
+		rows, cols, ok := productShape(f[0], f[1], f[2])
+		if !ok || len(shape) < 2 || rows != shape[0] || cols != tensor.Count(shape[1:]) {
+			return misfit(a, shape)
+		}
+	}
+	return checkDora(a, a.DoraScale, shape)
+}
 
 // LoKr is the Kronecker product of W1 and W2, each given whole or as a product of two factors.
 type LoKr struct {
@@ -166,7 +174,53 @@ func (a *LoKr) Entries() []weights.Entry {
 }
 
 // Check implements Adapter.
-func (a *LoKr) Check([]int) error { return nil }
+func (a *LoKr) Check(shape []int) error {
+	rows, cols := 1, 1
+	for _, f := range [][4]*weights.Entry{{a.W1, a.W1A, a.W1B, nil}, {a.W2, a.W2A, a.W2B, a.T2}} {
+		var r, c int
+		ok := false
+		if f[0] != nil {
+			if ok = len(f[0].Shape) > 1 && f[0].Count() > 0; ok {
+				r, c = f[0].Shape[0], f[0].Count()/f[0].Shape[0]
+			}
+		} else {
+			r, c, ok = productShape(f[1], f[2], f[3])
+		}
+		if !ok {
+			return misfit(a, shape)
+		}
+		rows, cols = rows*r, cols*c
+	}
+	if len(shape) < 2 || rows != shape[0] || cols != tensor.Count(shape[1:]) {
+		return misfit(a, shape)
+	}
+	return checkDora(a, a.DoraScale, shape)
+}
+
+// productShape returns the number of rows and columns of a·b, or of aᵀ·core·b; false when the factors do not fit each other.
+func productShape(a, b, core *weights.Entry) (rows, cols int, ok bool) {
+	if len(a.Shape) < 2 || len(b.Shape) < 2 || a.Count() == 0 || b.Count() == 0 {
+		return 0, 0, false
+	}
+	if core == nil {
+		return a.Shape[0], b.Count() / b.Shape[0], a.Count()/a.Shape[0] == b.Shape[0]
+	}
+	if len(core.Shape) < 2 || core.Count() == 0 || a.Shape[0] != core.Shape[0] || b.Shape[0] != core.Shape[1] {
+		return 0, 0, false
+	}
+	return a.Count() / a.Shape[0], b.Count() / b.Shape[0] * tensor.Count(core.Shape[2:]), true
+}
+
+// checkDora tells whether there is a magnitude for each row or for each input channel of the weight.
+func checkDora(a Adapter, e *weights.Entry, shape []int) error {
+	if e == nil || len(e.Shape) > 0 && (byRows(*e, shape) && e.Count() == shape[0] || !byRows(*e, shape) && e.Count() == shape[1]) {
+		return nil
+	}
+	return fmt.Errorf("%s: %v are not the magnitudes of a weight of shape %v", a.Form(), e, shape)
+}
+
+// byRows reports that the magnitudes are those of rows rather than of input channels.
+func byRows(magnitudes weights.Entry, shape []int) bool { return magnitudes.Shape[0] == shape[0] }
 
 // GLoRA changes a weight by a product with it and a product beside it.
 type GLoRA struct {

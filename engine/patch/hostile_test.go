@@ -159,6 +159,8 @@ func FuzzRead(f *testing.F) {
 	f.Add("a.lora_up.weight 6 2 1 1\na.lora_down.weight 2 4 1 1\na.lora_mid.weight 2 2 3 3")
 	f.Add("a.hada_w1_a 6 2\na.hada_w1_b 2 4\na.hada_w2_a 6 2\na.hada_w2_b 2 4")
 	f.Add("a.diff 6 4\na.diff_b 6\na.set_weight 6 4\na.reshape_weight 2")
+	f.Add("a.lora_B.weight 6 2\na.lora_A.weight 2 4\na.dora_scale 6 1")
+	f.Add("a.lokr_w1_a 2 1\na.lokr_w1_b 1 2\na.lokr_w2_a 2 3\na.lokr_w2_b 2 2\na.lokr_t2 2 2")
 	f.Add("a.lora_B.weight 0 0\na.lora_A.weight 0 0")
 	f.Fuzz(func(t *testing.T, text string) {
 		var es []weights.Entry

@@ -2,7 +2,6 @@ package patch
 
 import (
 	"fmt"
-	"sync"
 
 	"comfygo/engine/tensor"
 	"comfygo/engine/vec"
@@ -18,16 +17,16 @@ type applied struct {
 // additive is implemented by adapters whose change does not depend on the weight.
 type additive interface {
 	Adapter
-	// delta returns the change as a matrix of the weight's rows.
-	delta() (matrix, error)
+	// delta returns the change, scaled, as a matrix of the weight's rows that is computed where it is needed: the function
+	// adds factor times elements [row, col:col+len(dst)] to dst.
+	delta() adder
+	// scale is what the product of the factors is multiplied by.
+	scale() float64
+	// dora returns the magnitudes of the changed weight; nil for a change that is just added.
+	dora() *weights.Entry
 }
 
-// matrix is a change of rows×cols elements that is computed where it is needed.
-type matrix struct {
-	rows, cols int
-	// add adds factor times elements [row, col:col+len(dst)] to dst.
-	add func(dst []float32, row, col int, factor float32) error
-}
+type adder func(dst []float32, row, col int, factor float32) error
 
 // merge returns the weight base with patches applied to it in order, computed in float32 while it is read. Its error wraps
 // ErrNotAvailable for a method that cannot be computed.
@@ -54,16 +53,15 @@ func mergeOne(base weights.Entry, p applied) (weights.Entry, error) {
 	case *Set:
 		return part.replace(a.Value), nil
 	case additive:
-		if r, ok := a.(*LowRank); ok && !r.plain() {
+		if r, ok := a.(*LowRank); ok && r.Reshape != nil {
 			break
 		}
-		m, err := a.delta()
-		if err != nil {
-			return weights.Entry{}, err
+		if scale := a.dora(); scale != nil {
+			return part.decompose(a, *scale, p.strength)
 		}
-		return part.add(a, m, float32(p.strength)), nil
+		return part.add(a, float32(p.strength)), nil
 	}
-	return weights.Entry{}, fmt.Errorf("applying %s to %s (file %s): %w: what can be applied is LoRA, also with convolutions, and full differences",
+	return weights.Entry{}, fmt.Errorf("applying %s to %s (file %s): %w: what can be applied is LoRA, also with convolutions and as DoRA, LoHa, LoKr and full differences",
 		p.Adapter.Form(), p.Target.Key, p.Adapter.Entries()[0].File, ErrNotAvailable)
 }
 
@@ -115,12 +113,14 @@ func (r region) compute(op string, parts []weights.Entry, change func(dst []floa
 	})
 }
 
-func (r region) add(a Adapter, m matrix, factor float32) weights.Entry {
-	op := fmt.Sprintf("add %s %g", a.Form(), factor)
-	if l, ok := a.(*LowRank); ok {
-		op += fmt.Sprintf(" scale %g mid %t", l.Scale(), l.Mid != nil)
-	}
-	return r.compute(op, a.Entries(), func(dst []float32, row, col int) error { return m.add(dst, row, col, factor) })
+// op names a change with all of its parameters but the tensors.
+func op(what string, a additive, strength float64) string {
+	return fmt.Sprintf("%s %s %g scale %g %T", what, a.Form(), strength, a.scale(), a)
+}
+
+func (r region) add(a additive, factor float32) weights.Entry {
+	add := a.delta()
+	return r.compute(op("add", a, float64(factor)), a.Entries(), func(dst []float32, row, col int) error { return add(dst, row, col, factor) })
 }
 
 func (r region) replace(value weights.Entry) weights.Entry {
@@ -130,69 +130,22 @@ func (r region) replace(value weights.Entry) weights.Entry {
 	})
 }
 
-func (a *Diff) delta() (matrix, error) {
+func (a *Diff) scale() float64 { return 1 }
+
+func (a *Diff) dora() *weights.Entry { return nil }
+
+func (a *Diff) delta() adder {
 	rows := 1
 	if len(a.Delta.Shape) > 0 {
 		rows = a.Delta.Shape[0]
 	}
 	cols := a.Delta.Count() / rows
-	return matrix{rows, cols, func(dst []float32, row, col int, factor float32) error {
+	return func(dst []float32, row, col int, factor float32) error {
 		buf := make([]float32, len(dst))
 		if err := weights.Range(buf, a.Delta, row*cols+col); err != nil {
 			return err
 		}
 		vec.AddScaled(dst, buf, factor)
 		return nil
-	}}, nil
-}
-
-func (a *LowRank) delta() (matrix, error) {
-	rank, rows := a.Rank(), a.Up.Shape[0]
-	cols := a.Down.Count() / rank
-	if a.Mid != nil {
-		cols *= tensor.Count(a.Mid.Shape[2:])
 	}
-	down := sync.OnceValues(a.inner)
-	scale := float32(a.Scale())
-	return matrix{rows, cols, func(dst []float32, row, col int, factor float32) error {
-		d, err := down()
-		if err != nil {
-			return err
-		}
-		up := make([]float32, rank)
-		if err := weights.Range(up, a.Up, row*rank); err != nil {
-			return err
-		}
-		// The product is summed by itself, in float32 as upstream does it, before it is scaled.
-		sum := make([]float32, len(dst))
-		for k, u := range up {
-			vec.AddScaled(sum, d[k*cols+col:][:len(dst)], u)
-		}
-		vec.AddScaled(dst, sum, factor*scale)
-		return nil
-	}}, nil
-}
-
-// inner returns Down, or Mid·Down, as a matrix [rank,in·k·k].
-func (a *LowRank) inner() ([]float32, error) {
-	down, err := weights.Float32s(a.Down)
-	if err != nil || a.Mid == nil {
-		return down, err
-	}
-	mid, err := weights.Float32s(*a.Mid)
-	if err != nil {
-		return nil, err
-	}
-	rank := a.Rank()
-	in, taps := len(down)/rank, len(mid)/rank/rank
-	out := make([]float32, rank*in*taps)
-	for o := range rank {
-		for k := range rank {
-			kernel := mid[(o*rank+k)*taps:][:taps]
-			for i, v := range down[k*in:][:in] {
-				vec.AddScaled(out[(o*in+i)*taps:][:taps], kernel, v)
-			}
-		}
-	}
-	return out, nil
 }

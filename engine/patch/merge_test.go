@@ -222,12 +222,9 @@ func TestFormsThatAreNotComputed(t *testing.T) {
 	t.Parallel()
 	f32 := func(name string, shape ...int) weights.Entry { return random(t, name, dtype.F32, shape...) }
 	for form, es := range map[string][]weights.Entry{
-		"LoHa":  {f32("a.hada_w1_a", 6, 2), f32("a.hada_w1_b", 2, 4), f32("a.hada_w2_a", 6, 2), f32("a.hada_w2_b", 2, 4)},
-		"LoKr":  {f32("a.lokr_w1", 2, 2), f32("a.lokr_w2_a", 3, 1), f32("a.lokr_w2_b", 1, 2)},
 		"GLoRA": {f32("a.a1.weight", 4, 2), f32("a.a2.weight", 2, 4), f32("a.b1.weight", 4, 2), f32("a.b2.weight", 2, 6)},
 		"OFT":   {f32("a.oft_blocks", 2, 3, 3)},
 		"BOFT":  {f32("a.oft_blocks", 1, 2, 3, 3)},
-		"DoRA":  append(lowRank(t, "a", 6, 2, 4), f32("a.dora_scale", 1, 4)),
 	} {
 		model := source(t, "model", random(t, "l.weight", dtype.F32, 6, 4))
 		var keys patch.KeyMap

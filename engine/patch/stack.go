@@ -80,9 +80,9 @@ func (s Stack) Part(prefix string) *Part {
 // computed in their order then.
 func overwritten(as []applied) bool {
 	return slices.ContainsFunc(as, func(a applied) bool {
-		r, ok := a.Adapter.(*LowRank)
-		_, diff := a.Adapter.(*Diff)
-		return !diff && (!ok || !r.plain())
+		r, low := a.Adapter.(*LowRank)
+		sum, ok := a.Adapter.(additive)
+		return !ok || sum.dora() != nil || low && !r.plain()
 	})
 }
 
