@@ -35,11 +35,11 @@ func (rt *Runtime) LoadVAE(path string) (*VAE, error) {
 		return nil, err
 	}
 	if net == nil {
-		text := "loading %s: the file holds no VAE"
+		unknown := &family.UnknownError{Path: path, Role: "VAE"}
 		if other := f.Parts.Holds("VAE"); other != "" {
-			text += "; it holds a " + other
+			unknown.Holds = "it holds a " + other
 		}
-		return nil, fmt.Errorf(text, path)
+		return nil, fmt.Errorf("loading the VAE: %w", unknown)
 	}
 	v := rt.newVAE(net, f)
 	if v.info.Approximate && !(v.info.CanEncode && v.info.CanDecode) {

@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
+	"comfygo/engine/family"
 	"comfygo/internal/golden"
 	"comfygo/internal/recipe"
 )
@@ -70,10 +72,40 @@ func unmarshalObject(b []byte, v any) error {
 	return json.Unmarshal(b, v)
 }
 
-// notBuilt makes of an error of loading that the engine does not run the file's family.
+// notBuilt marks an error of loading that says that the engine does not run the file's family. Other errors stay failures.
 func notBuilt(err error) error {
-	if err == nil {
-		return nil
+	var unknown *family.UnknownError
+	switch {
+	case !errors.As(err, &unknown):
+		return err
+	case unknown.Family != "":
+		return unavailable("the family %s is not built", unknown.Family)
 	}
 	return unavailable("%v", err)
+}
+
+// recipeName finds a recipe's name of three parts or more in a golden's JSON: "fwd/sd15/public/0".
+var recipeName = regexp.MustCompile(`"(?:fwd|vae)/[\w.-]+/([\w.-]+)/`)
+
+// recipeSet is the word that the names of a folder's recipes share in the third place. Goldens of modules leave their names
+// out, so it is read off another golden of the folder.
+func recipeSet(dir string) string {
+	set := "public"
+	for _, sub := range []string{"forward", "vae"} {
+		entries, err := os.ReadDir(filepath.Join(dir, sub))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			name, ok := strings.CutSuffix(strings.TrimSuffix(e.Name(), ".gz"), ".json")
+			if !ok {
+				continue
+			}
+			b, err := golden.ReadFile(filepath.Join(dir, sub, name+".json"))
+			if m := recipeName.FindSubmatch(b); err == nil && m != nil {
+				return string(m[1])
+			}
+		}
+	}
+	return set
 }

@@ -88,6 +88,7 @@ func Run(ctx context.Context, o Options) (Tally, error) {
 	if r.measured, err = readMeasured(o.Golden); err != nil {
 		return Tally{}, err
 	}
+	r.set = recipeSet(o.Golden)
 	for _, f := range files {
 		if err := context.Cause(ctx); err != nil {
 			return r.tally, err
@@ -103,6 +104,7 @@ type run struct {
 	tally     Tally
 	manifests []manifest
 	measured  measured
+	set       string // the word that the names of the folder's recipes share
 }
 
 // file is one golden file.
@@ -220,8 +222,9 @@ var kinds = []kind{
 	{"schedules", func(h head) bool { return h.has("model_sampling", "index") }, checkSchedules},
 	{"schedule nodes", func(h head) bool { return h.has("index") && h.each("class", "args") }, checkScheduleNodes},
 	{"calls of diffusion models", func(h head) bool { return h.has("model_file") && h.each("calls", "sigmas", "cond") }, checkForward},
+	{"modules", func(h head) bool { return h.has("cls", "config", "model") && h.each("args", "outs") }, checkModules},
+	{"image encodings", func(h head) bool { return h.each("image", "crop") }, checkVision},
 	{"VAE", func(h head) bool { return h.each("op") && (h.each("latent") || h.each("image")) }, checkVAE},
-	{"image encodings", func(h head) bool { return h.each("image", "crop", "tensors") }, checkVision},
 	{"text encodings", func(h head) bool { return h.each("prompt", "tensors") }, checkText},
 	{"node calls", func(h head) bool { return h.each("class", "args") }, elsewhere("calls of nodes are run by the tests of their packages")},
 	{"workflows", isWorkflows, elsewhere("whole workflows are run against a server")},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"comfygo/engine"
@@ -20,7 +21,7 @@ type textGolden struct {
 	Doc   string     `json:"doc"`
 	Cases []textCase `json:"cases"`
 	// Err64 holds the errors of parts of the encoder by layer.
-	Err64 map[string]map[string]errorOf `json:"err64_module"`
+	Err64 map[string]errorsOf `json:"err64_module"`
 	// Clips and Type, when given, are the files and the loader's type in place of those in Doc.
 	Clips []string `json:"clips"`
 	Type  string   `json:"type"`
@@ -87,8 +88,15 @@ func (r *run) clip(ctx context.Context, g textGolden) (*engine.CLIP, error) {
 		}
 		files = append(files, file)
 	}
-	if kind == "" {
-		kind = "stable_diffusion"
+	if kind == "" { // a checkpoint
+		_, clip, _, err := r.Runtime.LoadCheckpoint(files[0])
+		if err == nil && clip == nil {
+			err = fmt.Errorf("loading %s: it holds no text encoder", files[0])
+		}
+		return clip, notBuilt(err)
+	}
+	if types := r.Runtime.CLIPTypes(); !slices.Contains(types, kind) {
+		return nil, unavailable("text encoders of type %s with %s are not built; types that run: %s", kind, strings.Join(names, " and "), strings.Join(types, ", "))
 	}
 	clip, err := r.Runtime.LoadCLIP(kind, files...)
 	return clip, notBuilt(err)

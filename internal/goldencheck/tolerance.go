@@ -36,6 +36,14 @@ func (e *errorOf) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// errorsOf are measured errors by name. Where nothing could be measured the JSON holds a text.
+type errorsOf map[string]errorOf
+
+// UnmarshalJSON reads an object; a text counts as nothing measured.
+func (e *errorsOf) UnmarshalJSON(b []byte) error {
+	return unmarshalObject(b, (*map[string]errorOf)(e))
+}
+
 // tolerance is ten times the measured error, and at least leastRMS.
 func tolerance(measured ...float64) golden.Tolerance {
 	return golden.Tolerance{RMSRel: max(leastRMS, 10*slices.Max(append(measured, 0)))}
