@@ -21,6 +21,10 @@ type Latent struct {
 	// DownscaleRatio, when positive, is the picture-to-latent factor an empty latent was made for;
 	// 0 stands for upstream's missing key.
 	DownscaleRatio int
+	// TemporalRatio, when positive, is the ratio of audio samples or frames to latent values in time that an empty latent was made for.
+	TemporalRatio int
+	// Type is upstream's key "type" ("audio", "hunyuan3dv2"), "" where there is none.
+	Type string
 	// Along are the further parts of a nested latent, which are sampled together with Samples, such as a film's sound; AlongMasks
 	// are their noise masks, nil where there is none.
 	Along, AlongMasks []*tensor.Tensor
@@ -47,6 +51,16 @@ func (c Cond) With(values map[string]any) Cond {
 	maps.Copy(all, values)
 	c.Values = all
 	return c
+}
+
+// Append returns the conditioning with elements behind the list that each entry has under key. Upstream: conditioning_set_values with append.
+func (c Conditioning) Append(key string, elements []any) Conditioning {
+	out := make(Conditioning, len(c))
+	for i, entry := range c {
+		old, _ := entry.Values[key].([]any)
+		out[i] = entry.With(map[string]any{key: append(old[:len(old):len(old)], elements...)})
+	}
+	return out
 }
 
 // With returns the conditioning with further values in each entry. Upstream: node_helpers.conditioning_set_values.

@@ -68,8 +68,14 @@ func shown(v any, edge int) any {
 // shownLatent has upstream's keys.
 func shownLatent(l engine.Latent, edge int) *pyjson.Object {
 	o := pyjson.NewObject("samples", parts(l.Samples, l.Along, edge))
+	if l.Type != "" {
+		o.Set("type", l.Type)
+	}
 	if l.DownscaleRatio > 0 {
 		o.Set("downscale_ratio_spacial", l.DownscaleRatio)
+	}
+	if l.TemporalRatio > 0 {
+		o.Set("downscale_ratio_temporal", l.TemporalRatio)
 	}
 	if l.NoiseMask != nil {
 		o.Set("noise_mask", parts(l.NoiseMask, l.AlongMasks, edge))

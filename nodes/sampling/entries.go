@@ -18,9 +18,11 @@ func entries(input string, c engine.Conditioning) ([]es.Cond, error) {
 	out := make([]es.Cond, len(c))
 	for i, from := range c {
 		for key, what := range foreign {
-			if v, ok := from.Values[key]; ok && v != nil {
-				return nil, fmt.Errorf("sampling: entry %d of %s uses %s, which the sampler does not know", i, input, what)
+			v := from.Values[key]
+			if group, ok := v.(interface{ Empty() bool }); v == nil || ok && group.Empty() {
+				continue
 			}
+			return nil, fmt.Errorf("sampling: entry %d of %s uses %s, which the sampler does not apply yet", i, input, what)
 		}
 		to := es.Cond{Tokens: from.Tokens, Pooled: from.Pooled, Values: from.Values}
 		r := reader{values: from.Values}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"comfygo/engine"
+	"comfygo/engine/family"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/internal/pyjson"
@@ -163,6 +164,8 @@ func (k *comparison) plain(v any) any {
 		return v
 	case nodes.Plain:
 		return v.Plain()
+	case family.ImageEncoding:
+		return pyjson.NewObject("last", v.Last)
 	case engine.Latent:
 		return plainLatent(v)
 	case engine.Conditioning:
@@ -214,8 +217,14 @@ func plainCond(c engine.Cond) []any {
 
 func plainLatent(l engine.Latent) *pyjson.Object {
 	o := pyjson.NewObject("samples", parts(l.Samples, l.Along))
+	if l.Type != "" {
+		o.Set("type", l.Type)
+	}
 	if l.DownscaleRatio > 0 {
 		o.Set("downscale_ratio_spacial", l.DownscaleRatio)
+	}
+	if l.TemporalRatio > 0 {
+		o.Set("downscale_ratio_temporal", l.TemporalRatio)
 	}
 	if l.NoiseMask != nil {
 		o.Set("noise_mask", parts(l.NoiseMask, l.AlongMasks))

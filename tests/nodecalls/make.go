@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"comfygo/engine"
+	"comfygo/engine/family"
 	"comfygo/engine/tensor"
 	"comfygo/internal/pyjson"
 )
@@ -51,6 +52,8 @@ func recipe(t *testing.T, kind string, v *pyjson.Object) any {
 		return out
 	case "float":
 		return float(mustGet(v, "value"))
+	case "vision":
+		return family.ImageEncoding{Last: Make(t, mustGet(v, "last")).(*tensor.Tensor)}
 	case "latent":
 		return makeLatent(t, v)
 	case "cond":

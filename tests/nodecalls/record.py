@@ -3,7 +3,7 @@
     python tests/nodecalls/record.py COMFYUI nodes/text/testdata/cases.py
 
 COMFYUI is a checkout of ComfyUI 0.33.0, run by a Python that has its requirements. cases.py lists calls by the functions
-below (case, img, rnd, const, latent, cond, call, nan, inf, chain); the calls and what came of them go to calls.json.gz beside it.
+below (case, img, rnd, smooth, const, latent, cond, vision, call, nan, inf); the calls and what came of them go to calls.json.gz beside it.
 Random tensors are stored as recipes that package nodecalls makes again; results are stored whole, those above 4096 values by
 every k-th value.
 """
@@ -98,13 +98,21 @@ def cond(*entries):
     return Recipe({"$": "cond", "entries": [[spec(t), spec(d)] for t, d in entries]}, lambda: [[made(t), made(d)] for t, d in entries])
 
 
+class Vision:
+    """What an image encoder makes of an image."""
+
+    def __init__(self, last_hidden_state):
+        self.last_hidden_state = last_hidden_state
+
+
+def vision(states):
+    """A CLIP_VISION_OUTPUT with last hidden states."""
+    return Recipe({"$": "vision", "last": states.spec}, lambda: Vision(states.make()))
+
+
 def call(cls, slot=0, /, **inputs):
     """An output of another class."""
     return Recipe({"$": "call", "class": cls, "slot": slot, "in": spec(inputs)}, lambda: run(cls, inputs)["result"][slot])
-
-
-def chain(cls, /, **inputs):
-    return call(cls, 0, **inputs)
 
 
 nan = Recipe({"$": "float", "value": "nan"}, lambda: math.nan)
@@ -195,7 +203,7 @@ def stored(v):
     return {"$": "object", "type": type(v).__name__}
 
 
-DESCRIBE = {}
+DESCRIBE = {"Vision": lambda v: {"last": v.last_hidden_state}}
 calls = []
 
 
