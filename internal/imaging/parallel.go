@@ -1,22 +1,6 @@
 package imaging
 
-import (
-	"runtime"
-	"sync"
-)
+import "comfygo/internal/imaging/codec"
 
-// parallel calls work for disjoint ranges that cover [0,n) and returns when all calls have. Small jobs, where each of
-// the n items costs about cost operations, run in the calling goroutine.
-func parallel(n, cost int, work func(from, to int)) {
-	const worthwhile = 1 << 16
-	workers := min(runtime.GOMAXPROCS(0), n*max(cost, 1)/worthwhile)
-	if workers <= 1 {
-		work(0, n)
-		return
-	}
-	var wg sync.WaitGroup
-	for i := range workers {
-		wg.Go(func() { work(i*n/workers, (i+1)*n/workers) })
-	}
-	wg.Wait()
-}
+// parallel calls work for disjoint ranges that cover [0,n) and returns when all calls have; see codec.Parallel.
+func parallel(n, cost int, work func(from, to int)) { codec.Parallel(n, cost, work) }

@@ -1,0 +1,193 @@
+// Package memory keeps the one budget of bytes that everything in the process shares: image decoding, previews, uploads
+// and jobs. It knows the machine's free memory, the limit of --max-memory and what is promised to work that is under way;
+// it must not know what the memory is for.
+package memory
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/shirou/gopsutil/v4/process"
+)
+
+// SizeError says that something is too big for the memory that is free.
+type SizeError struct {
+	// What was to be made, such as "an image of 16384x16384".
+	What string
+	// Need and Free are bytes; Need is the largest number when it does not fit one.
+	Need, Free uint64
+}
+
+// Error names what was to be made, what it needs and what there is.
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("allocating %s: it needs %s of memory, %s are free", e.What, gib(e.Need), gib(e.Free))
+}
+
+// ExceptionType is the name that clients see.
+func (e *SizeError) ExceptionType() string { return "MemoryError" }
+
+func gib(n uint64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }
+
+// Margin is the number of bytes that is never promised: it is left to everything else that the process does.
+const Margin = 64 << 20
+
+// Budget promises bytes to work that is about to take them. The zero value has no limit but the machine's free memory.
+type Budget struct {
+	// Free returns the machine's free bytes; nil asks the operating system.
+	Free func() uint64
+	// Resident returns the bytes that the process occupies; nil asks the operating system.
+	Resident func() uint64
+
+	mu       sync.Mutex
+	limit    uint64
+	reserved uint64
+	freed    chan struct{} // closed when a reservation ends
+	cleaned  time.Time
+}
+
+// Process is the budget of this process.
+var Process = &Budget{}
+
+// SetLimit bounds the bytes that the process may occupy; 0 lifts the bound.
+func (b *Budget) SetLimit(bytes uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.limit = bytes
+}
+
+// Available returns the bytes that can still be promised. What is promised and already taken counts twice until the
+// promise ends, so that the answer errs on the safe side.
+func (b *Budget) Available() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return less(b.headroom(), b.reserved)
+}
+
+// headroom is what the machine and the limit leave, promises aside.
+func (b *Budget) headroom() uint64 {
+	free := b.Free
+	if free == nil {
+		free = freeMemory
+	}
+	left := free()
+	if b.limit > 0 {
+		resident := b.Resident
+		if resident == nil {
+			resident = residentMemory
+		}
+		left = min(left, less(b.limit, resident()))
+	}
+	return less(left, Margin)
+}
+
+// less is a-b, 0 when b is larger.
+func less(a, b uint64) uint64 { return a - min(a, b) }
+
+// small is what is granted without asking the operating system.
+const small = 1 << 20
+
+// Check fails with a *SizeError when need bytes cannot be promised now. what describes them for the message.
+func (b *Budget) Check(what string, need uint64) error {
+	if need <= small {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, err := b.fits(what, need); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Reserve promises bytes until release is called, which may be called several times. It waits while the bytes would fit
+// if other promises ended, and fails with a *SizeError when they would not even then, or with the cause of ctx's end.
+func (b *Budget) Reserve(ctx context.Context, what string, bytes int64) (release func(), err error) {
+	need := uint64(max(bytes, 0))
+	if need <= small {
+		return func() {}, nil
+	}
+	for {
+		b.mu.Lock()
+		others, err := b.fits(what, need)
+		switch {
+		case err == nil:
+			b.reserved += need
+			b.mu.Unlock()
+			return sync.OnceFunc(func() { b.release(need) }), nil
+		case !others:
+			b.mu.Unlock()
+			return nil, err
+		}
+		if b.freed == nil {
+			b.freed = make(chan struct{})
+		}
+		freed := b.freed
+		b.mu.Unlock()
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for memory for %s: %w", what, context.Cause(ctx))
+		}
+	}
+}
+
+func (b *Budget) release(bytes uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reserved = less(b.reserved, bytes)
+	if b.freed != nil {
+		close(b.freed)
+		b.freed = nil
+	}
+}
+
+// fits fails with a *SizeError when bytes do not fit beside all promises; others says that they would once those ended.
+func (b *Budget) fits(what string, need uint64) (others bool, err error) {
+	left := b.headroom()
+	if need > less(left, b.reserved) && b.clean() {
+		left = b.headroom()
+	}
+	free := less(left, b.reserved)
+	if need <= free {
+		return false, nil
+	}
+	return b.reserved > 0 && need <= saturated(left, b.reserved), &SizeError{What: what, Need: need, Free: free}
+}
+
+// saturated is a+b, the largest number when the sum does not fit.
+func saturated(a, b uint64) uint64 {
+	if a > math.MaxUint64-b {
+		return math.MaxUint64
+	}
+	return a + b
+}
+
+// cleanInterval bounds how often unused memory is handed back to the operating system.
+const cleanInterval = time.Second
+
+// clean hands memory that nothing uses any more back to the operating system, which counts it as taken until then.
+func (b *Budget) clean() bool {
+	if time.Since(b.cleaned) < cleanInterval {
+		return false
+	}
+	debug.FreeOSMemory()
+	b.cleaned = time.Now()
+	return true
+}
+
+func residentMemory() uint64 {
+	p, err := process.NewProcess(int32(os.Getpid()))
+	if err != nil {
+		return 0
+	}
+	used, err := p.MemoryInfo()
+	if err != nil {
+		return 0
+	}
+	return used.RSS
+}
