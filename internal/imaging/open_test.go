@@ -2,136 +2,26 @@ package imaging_test
 
 import (
 	"bytes"
-	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
+	"errors"
 	"hash/crc32"
 	"image"
-	"image/png"
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"comfygo/internal/imaging"
+	"comfygo/internal/imaging/codec"
+	"comfygo/internal/memory"
 )
 
-type wantFrame struct {
-	W, H  int
-	Alpha bool
-	RGBA  string
-}
-
-// readWanted reads a packed golden file.
-func readWanted[T any](t *testing.T, path string) map[string]T {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wanted map[string]T
-	if err := json.NewDecoder(z).Decode(&wanted); err != nil {
-		t.Fatal(err)
-	}
-	return wanted
-}
-
-// lossy lists the files whose format leaves the decoder freedom, with the greatest allowed difference of a byte and of
-// the mean: Pillow smooths the halved chroma of JPEG, FFmpeg (upstream's first choice) and this decoder do not when the height is even.
-var lossy = map[string]struct{ most, mean float64 }{
-	"smooth_64x48.jpg": {8, 2.5}, "cmyk_64x48.jpg": {8, 2.5}, "photo_64x48.jpg": {8, 2.5}, "rotated_exif6.jpg": {8, 2.5},
-	"smooth_64x48.webp": {3, 1}, "smootha_64x48.webp": {3, 1}, "animlossy_64x48.webp": {3, 1}, "lossy_16x12.webp": {3, 1},
-}
-
-// TestOpenEqualsPillow compares every picture in testdata with Pillow 13's pixels.
-func TestOpenEqualsPillow(t *testing.T) {
-	t.Parallel()
-	wanted := readWanted[[]wantFrame](t, "testdata/pictures.json.gz")
-	if len(wanted) < 30 {
-		t.Fatalf("only %d pictures", len(wanted))
-	}
-	for name, want := range wanted {
-		if name == "gray16_3x2.png" { // Pillow clips 16-bit values to 255 there; see TestOpenExact
-			continue
-		}
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			data, err := os.ReadFile(filepath.Join("testdata/pictures", name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			p, err := imaging.Open(data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(p.Frames) != len(want) || p.Width != want[0].W || p.Height != want[0].H {
-				t.Fatalf("%d frames of %dx%d, want %d of %dx%d", len(p.Frames), p.Width, p.Height, len(want), want[0].W, want[0].H)
-			}
-			if alpha := want[0].Alpha || strings.HasSuffix(name, ".gif"); p.Alpha != alpha {
-				t.Errorf("alpha is %v, want %v", p.Alpha, alpha)
-			}
-			comparePixels(t, name, p, want)
-		})
-	}
-}
-
-// rounded reports whether a file's colours are rounded as upstream's are, which TestThroughYUV holds.
-func rounded(name string) bool {
-	return strings.HasSuffix(name, ".gif") || strings.HasSuffix(name, ".bmp")
-}
-
-func comparePixels(t *testing.T, name string, p *imaging.Picture, want []wantFrame) {
-	t.Helper()
-	images, alpha := p.Tensors()
-	rgb := imaging.ToBytes(images.Data)
-	var mask []byte
-	if alpha != nil {
-		mask = imaging.ToBytes(alpha.Data)
-	}
-	at, most, sum := 0, 0.0, 0.0
-	for i, f := range want {
-		pix, err := hex.DecodeString(f.RGBA)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for j := 0; j < len(pix); j += 4 {
-			nearlyOpaque := mask != nil && rounded(name) && pix[j+3] == 255 && mask[at] == 254
-			if mask != nil && mask[at] != pix[j+3] && !nearlyOpaque {
-				t.Fatalf("frame %d, pixel %d: alpha %d, want %d", i, j/4, mask[at], pix[j+3])
-			}
-			for c := range 3 {
-				if pix[j+3] == 0 {
-					continue // the colour of what cannot be seen
-				}
-				d := float64(rgb[3*at+c]) - float64(pix[j+c])
-				most, sum = max(most, d, -d), sum+max(d, -d)
-			}
-			at++
-		}
-	}
-	mean := sum / float64(len(rgb))
-	allowed := lossy[name]
-	if rounded(name) {
-		allowed.most, allowed.mean = 2, 2
-	}
-	if most > allowed.most || mean > allowed.mean {
-		t.Errorf("bytes differ by up to %g, %.3g in the mean; allowed %v", most, mean, allowed)
-	} else if most > 0 {
-		t.Logf("bytes differ by up to %g, %.3g in the mean", most, mean)
-	}
-}
-
-// TestOpenExact holds the values of LoadImage on the real server: the hashes are those of the PNG rows that SaveImage
+// TestLoadExact holds the values of LoadImage on the real server: the hashes are those of the PNG rows that SaveImage
 // made of the images and masks (recorded exchanges load_image.*).
-func TestOpenExact(t *testing.T) {
+func TestLoadExact(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]struct{ image, mask string }{
 		"rgba_8x6.png": {
@@ -144,7 +34,7 @@ func TestOpenExact(t *testing.T) {
 			"fe8b014c702922e7c5ec9927f7decb7d9323df54dae90b7fd5eded8ab8eada14",
 		},
 		"anim_32x24.gif": {
-			"9a9832d8ae3040317203eaba5d636e5d0994afaaa11e8ea0554893056261d809", // 254 for 255: see throughYUV
+			"9a9832d8ae3040317203eaba5d636e5d0994afaaa11e8ea0554893056261d809", // 254 for 255: through YUV
 			"cfc335996cfae29fdf14fd2db7ea853366d350a5d387aa3c322616e81dacd56b",
 		},
 	} {
@@ -152,22 +42,21 @@ func TestOpenExact(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := imaging.Open(data)
+		l, err := load(data)
 		if err != nil {
 			t.Fatal(err)
 		}
-		images, alpha := p.Tensors()
-		if got := sha(imaging.ToBytes(images.Index(0).Data)); got != want.image {
-			t.Errorf("%s: the picture has the hash %s", name, got)
+		if got := sha(imaging.ToBytes(l.Images.Index(0).Data)); got != want.image {
+			t.Errorf("%s: the image has the hash %s", name, got)
 		}
-		if alpha == nil {
+		if l.Alpha == nil {
 			if want.mask != "" {
 				t.Errorf("%s: no alpha", name)
 			}
 			continue
 		}
-		mask := make([]float32, 0, 3*p.Width*p.Height)
-		for _, a := range alpha.Index(0).Data {
+		var mask []float32
+		for _, a := range l.Alpha.Index(0).Data {
 			mask = append(mask, 1-a, 1-a, 1-a)
 		}
 		if got := sha(imaging.ToBytes(mask)); got != want.mask {
@@ -181,34 +70,7 @@ func sha(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func TestOpenSixteenBits(t *testing.T) {
-	t.Parallel()
-	data, err := os.ReadFile("testdata/pictures/gray16_3x2.png")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := imaging.Open(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	img, err := png.Decode(bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	gray, ok := img.(*image.Gray16)
-	if !ok {
-		t.Fatalf("the fixture is a %T", img)
-	}
-	images, _ := p.Tensors()
-	for i := range 6 {
-		want := float32(gray.Gray16At(i%3, i/3).Y) / 65535
-		if got := images.Data[3*i]; got != want {
-			t.Errorf("pixel %d: %g, want %g", i, got, want)
-		}
-	}
-}
-
-// TestBytesComeBack: loading and saving a picture must not change it.
+// TestBytesComeBack: loading and saving an image must not change it.
 func TestBytesComeBack(t *testing.T) {
 	t.Parallel()
 	all := make([]byte, 256)
@@ -226,46 +88,47 @@ func TestBytesComeBack(t *testing.T) {
 	}
 }
 
-func TestOpenErrors(t *testing.T) {
+func TestLoadErrors(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/pictures/*")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, f := range files {
-		data, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := imaging.Open(data[:len(data)/2]); err == nil {
-			t.Errorf("%s: half of it was accepted", f)
-		}
-	}
-	for _, text := range []string{"", "hello", "\x89PNG\r\n\x1a\n", "GIF89a", "BM", "RIFF\x00\x00\x00\x00WEBP", "II*\x00"} {
-		if _, err := imaging.Open([]byte(text)); err == nil {
+	for _, text := range []string{"", "hello", "\x89PNG\r\n\x1a\n", "GIF89a", "BM", "RIFF\x00\x00\x00\x00WEBP", "II*\x00", "P6\n", "P6 0 1 255\n0", "\xff\xd8\xff"} {
+		if _, err := load([]byte(text)); err == nil {
 			t.Errorf("%q was accepted", text)
 		}
 	}
-}
-
-// TestOpenBomb: a picture's announced size must be refused before anything of that size is made.
-func TestOpenBomb(t *testing.T) {
-	t.Parallel()
-	for name, size := range map[string]image.Point{"too many pixels": {X: 60000, Y: 60000}, "huge": {X: 1 << 30, Y: 1 << 30}} {
-		head := binary.BigEndian.AppendUint32(nil, uint32(size.X))
-		head = binary.BigEndian.AppendUint32(head, uint32(size.Y))
-		head = append(head, 8, 2, 0, 0, 0)
-		data := []byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR")
-		data = append(data, head...)
-		data = binary.BigEndian.AppendUint32(data, crc32.ChecksumIEEE(append([]byte("IHDR"), head...)))
-		if _, err := imaging.Open(data); err == nil {
-			t.Errorf("%s: accepted", name)
-		}
+	if _, err := load([]byte("hello")); !errors.Is(err, codec.ErrUnknown) {
+		t.Errorf("an unknown file: %v", err)
 	}
 }
 
-func FuzzOpen(f *testing.F) {
-	files, err := filepath.Glob("testdata/[pu]*/*") // pictures and upstream
+// pngHead is a PNG file that ends behind its header.
+func pngHead(size image.Point) []byte {
+	head := binary.BigEndian.AppendUint32(nil, uint32(size.X))
+	head = binary.BigEndian.AppendUint32(head, uint32(size.Y))
+	head = append(head, 8, 2, 0, 0, 0)
+	data := []byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR")
+	data = append(data, head...)
+	data = binary.BigEndian.AppendUint32(data, crc32.ChecksumIEEE(append([]byte("IHDR"), head...)))
+	return append(data, 0, 0, 0, 1, 'I', 'D', 'A', 'T', 0)
+}
+
+// TestLoadTooLarge: an image's announced size is refused before anything of that size is made.
+func TestLoadTooLarge(t *testing.T) {
+	t.Parallel()
+	for name, size := range map[string]image.Point{"too many pixels": {X: 60000, Y: 60000}, "huge": {X: 1 << 30, Y: 1 << 30}} {
+		var limit *codec.LimitError
+		if _, err := load(pngHead(size)); !errors.As(err, &limit) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	small := &memory.Budget{Free: func() uint64 { return memory.Margin + 10<<20 }}
+	var size *imaging.SizeError
+	if _, err := imaging.Load(context.Background(), pngHead(image.Pt(1000, 1000)), codec.DefaultLimits, small); !errors.As(err, &size) {
+		t.Errorf("an image of 12 MB in 10 MB: %v", err)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	files, err := filepath.Glob("testdata/[plu]*/*") // pictures, load and upstream
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -276,14 +139,20 @@ func FuzzOpen(f *testing.F) {
 		}
 		f.Add(data)
 	}
+	limits := codec.Limits{Pixels: 1 << 16, Frames: 20, Passes: 20, Pieces: 1 << 12, Work: 1 << 18}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := imaging.Open(data)
-		if err != nil || len(p.Frames)*p.Width*p.Height > 1<<20 {
+		l, err := imaging.Load(context.Background(), data, limits, memory.Process)
+		if err != nil {
 			return
 		}
-		images, alpha := p.Tensors()
-		if len(images.Data) != len(p.Frames)*p.Width*p.Height*3 || (alpha != nil) != p.Alpha {
-			t.Fatalf("%d values for %d frames of %dx%d", len(images.Data), len(p.Frames), p.Width, p.Height)
+		n, h, w := l.Images.Shape[0], l.Images.Shape[1], l.Images.Shape[2]
+		if len(l.Images.Data) != n*h*w*3 || l.Alpha != nil && len(l.Alpha.Data) != n*h*w {
+			t.Fatalf("%d values for %d frames of %dx%d", len(l.Images.Data), n, w, h)
+		}
+		source := imaging.Source{Data: data, Limits: limits, Budget: memory.Process}
+		var b bytes.Buffer
+		if err := source.Preview(context.Background(), &b, "webp", 50, false); err != nil {
+			t.Fatalf("it loads but has no preview: %v", err)
 		}
 	})
 }

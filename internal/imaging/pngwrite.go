@@ -13,23 +13,33 @@ import (
 type PNGOptions struct {
 	// Level is zlib's level, 0 (stored) to 9.
 	Level int
-	// Text goes into text chunks before the picture, in this order.
+	// Text goes into text chunks before the pixels, in this order.
 	Text []Text
+	// Clear is the one color of an RGB image that is transparent.
+	Clear *[3]uint8
 }
 
 // colourTypes are PNG's types by the number of channels: L, LA, RGB, RGBA.
 var colourTypes = [...]byte{1: 0, 2: 4, 3: 2, 4: 6}
 
-// WritePNG writes an 8-bit picture with interleaved channels, 1 (gray), 2 (gray and alpha), 3 (RGB) or 4 (RGBA), as a
+// WritePNG writes an 8-bit image with interleaved channels, 1 (gray), 2 (gray and alpha), 3 (RGB) or 4 (RGBA), as a
 // PNG file of just that kind. len(pix) is w*h*channels.
 func WritePNG(w io.Writer, pix []byte, width, height, channels int, o PNGOptions) error {
+	if width > 0 && height > 0 && len(pix) != width*height*channels {
+		return fmt.Errorf("writing png: %d bytes given for %dx%dx%d", len(pix), width, height, channels)
+	}
+	stride := width * channels
+	return WritePNGRows(w, width, height, channels, o, func(y int, _ []byte) ([]byte, error) { return pix[y*stride:][:stride], nil })
+}
+
+// WritePNGRows writes an image like WritePNG, row by row from the top. read returns row y; it may use the buffer that it
+// is given, which holds one row and is another one in the next call. An error of read ends writing.
+func WritePNGRows(w io.Writer, width, height, channels int, o PNGOptions, read func(y int, buffer []byte) ([]byte, error)) error {
 	switch {
 	case channels < 1 || channels > 4:
-		return fmt.Errorf("writing png: a picture has 1 to 4 channels, not %d", channels)
+		return fmt.Errorf("writing png: an image has 1 to 4 channels, not %d", channels)
 	case width < 1 || height < 1 || width > 1<<30 || height > 1<<30:
-		return fmt.Errorf("writing png: the picture is %dx%d", width, height)
-	case len(pix) != width*height*channels:
-		return fmt.Errorf("writing png: %d bytes given for %dx%dx%d", len(pix), width, height, channels)
+		return fmt.Errorf("writing png: the image is %dx%d", width, height)
 	}
 	b := bufio.NewWriterSize(w, 1<<16)
 	if _, err := b.Write(pngSignature); err != nil {
@@ -51,7 +61,12 @@ func WritePNG(w io.Writer, pix []byte, width, height, channels int, o PNGOptions
 			return err
 		}
 	}
-	if err := writePixels(chunks, pix, width*channels, channels, o.Level); err != nil {
+	if o.Clear != nil {
+		if err := chunks.write("tRNS", []byte{0, o.Clear[0], 0, o.Clear[1], 0, o.Clear[2]}); err != nil {
+			return err
+		}
+	}
+	if err := writePixels(chunks, read, height, width*channels, channels, o.Level); err != nil {
 		return err
 	}
 	if err := chunks.write("IEND", nil); err != nil {
@@ -94,7 +109,7 @@ func compressor(w io.Writer, level int) (z *zlib.Writer, give func(), err error)
 	}, nil
 }
 
-func writePixels(chunks chunkWriter, pix []byte, stride, step, level int) error {
+func writePixels(chunks chunkWriter, read func(y int, buffer []byte) ([]byte, error), height, stride, step, level int) error {
 	buf := bufio.NewWriterSize(idatWriter{chunks}, 1<<16)
 	z, give, err := compressor(buf, level)
 	if err != nil {
@@ -103,8 +118,12 @@ func writePixels(chunks chunkWriter, pix []byte, stride, step, level int) error 
 	defer give()
 	f := newFilters(stride, step)
 	above := make([]byte, stride)
-	for at := 0; at < len(pix); at += stride {
-		line := pix[at : at+stride]
+	buffers := [2][]byte{make([]byte, stride), make([]byte, stride)}
+	for y := range height {
+		line, err := read(y, buffers[y%2])
+		if err != nil {
+			return err
+		}
 		if _, err := z.Write(f.best(line, above)); err != nil {
 			return fmt.Errorf("writing png: %w", err)
 		}

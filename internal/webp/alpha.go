@@ -1,15 +1,12 @@
 package webp
 
-import (
-	"container/heap"
-	"image"
-)
+import "container/heap"
 
-// encodeAlpha returns an ALPH chunk: the alpha of each pixel less that of its left neighbour, in one prefix code (the
+// encodeAlpha returns an ALPH chunk, for which it uses up the alpha of rows of so many pixels: the alpha of each pixel less that of its left neighbour, in one prefix code (the
 // lossless format without its back references, RFC 9649 sections 2.7.1.2 and 3).
-func encodeAlpha(img *image.NRGBA) []byte {
+func encodeAlpha(residues []uint8, width int) []byte {
 	const filterLeft, lossless = 1 << 2, 1
-	residues := alphaResidues(img)
+	predict(residues, width)
 	counts := make([]int, greenSymbols)
 	for _, r := range residues {
 		counts[r]++
@@ -29,23 +26,16 @@ func encodeAlpha(img *image.NRGBA) []byte {
 // greenSymbols are the literals and the lengths of back references that share the code of green.
 const greenSymbols = 256 + 24
 
-func alphaResidues(img *image.NRGBA) []uint8 {
-	width, height := img.Rect.Dx(), img.Rect.Dy()
-	out := make([]uint8, 0, width*height)
-	for y := range height {
-		row := img.Pix[y*img.Stride:]
-		for x := range width {
-			v := row[4*x+3]
-			switch {
-			case x > 0:
-				v -= row[4*x-1]
-			case y > 0:
-				v -= img.Pix[(y-1)*img.Stride+3]
-			}
-			out = append(out, v)
+// predict replaces alpha by what it is more than its left neighbor, in the first column than the upper one.
+func predict(pix []uint8, width int) {
+	for i := len(pix) - 1; i > 0; i-- {
+		if i%width > 0 {
+			pix[i] -= pix[i-1]
 		}
 	}
-	return out
+	for i := len(pix) - width; i > 0; i -= width {
+		pix[i] -= pix[i-width]
+	}
 }
 
 // bitWriter packs bits, the lowest first.

@@ -28,8 +28,8 @@ func (e *encoder) modes(index int) []byte {
 	for i := range e.mbs {
 		mb := &e.mbs[i]
 		c.bit(skip, mb.skip)
-		codeModeY(c, mb.modeY)
-		codeModeC(c, mb.modeC)
+		codeModeY(c, int(mb.y))
+		codeModeC(c, int(mb.c))
 	}
 	return c.finish()
 }
@@ -83,22 +83,25 @@ type nonzero struct {
 	y2   uint8
 }
 
-// tokens codes all coefficients: the second partition.
-func (e *encoder) tokens() []byte {
-	c := newBoolCoder()
-	above := make([]nonzero, e.source.mbw)
-	for my := range e.source.mbh {
-		var left nonzero
-		for mx := range e.source.mbw {
-			mb := &e.mbs[my*e.source.mbw+mx]
-			if mb.skip {
-				left, above[mx] = nonzero{}, nonzero{}
-				continue
-			}
-			codeMacroblock(c, mb, &above[mx], &left)
-		}
+// tokens codes the coefficients of macroblocks in their order: the second partition.
+type tokens struct {
+	coder *boolCoder
+	above []nonzero
+	left  nonzero
+}
+
+func newTokens(mbw int) *tokens { return &tokens{coder: newBoolCoder(), above: make([]nonzero, mbw)} }
+
+// add codes the macroblock of column mx.
+func (t *tokens) add(mb *macroblock, mx int) {
+	if mx == 0 {
+		t.left = nonzero{}
 	}
-	return c.finish()
+	if mb.skip {
+		t.left, t.above[mx] = nonzero{}, nonzero{}
+		return
+	}
+	codeMacroblock(t.coder, mb, &t.above[mx], &t.left)
 }
 
 // Planes of token probabilities.

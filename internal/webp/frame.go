@@ -3,7 +3,6 @@ package webp
 import (
 	"encoding/binary"
 	"fmt"
-	"image"
 	"math"
 )
 
@@ -18,29 +17,40 @@ type macroblock struct {
 	blocks       [24]block // 16 of luma without DC, 4 of each chroma
 }
 
-type encoder struct {
-	source, done *planes // the picture, and what a decoder makes of it so far
-	y1, y2, uv   steps
-	mbs          []macroblock
+// modes are what the first partition says of a macroblock.
+type modes struct {
+	y, c uint8
+	skip bool
 }
 
-// encodeFrame returns a VP8 key frame.
-func encodeFrame(img *image.NRGBA, quality int) ([]byte, error) {
+type encoder struct {
+	// pixels are the image, of which each macroblock is replaced by what a decoder makes of it once it is coded:
+	// prediction looks at coded neighbors only.
+	pixels     *planes
+	y1, y2, uv steps
+	mbs        []modes
+}
+
+// encodeFrame returns a VP8 key frame. It uses up the planes.
+func encodeFrame(source *planes, img Rows, quality int) ([]byte, error) {
 	index := quantizer(quality)
-	e := newEncoder(fromRGB(img), index)
-	for my := range e.source.mbh {
-		for mx := range e.source.mbw {
-			e.mbs = append(e.mbs, e.macroblock(mx, my))
+	e := newEncoder(source, index)
+	tokens := newTokens(source.mbw)
+	for my := range source.mbh {
+		for mx := range source.mbw {
+			mb := e.macroblock(mx, my)
+			tokens.add(&mb, mx)
+			e.mbs = append(e.mbs, modes{uint8(mb.modeY), uint8(mb.modeC), mb.skip}) //nolint:gosec // four modes
 		}
 	}
-	first, second := e.modes(index), e.tokens()
+	first, second := e.modes(index), tokens.coder.finish()
 	if len(first) >= 1<<19 {
 		return nil, fmt.Errorf("%d macroblocks are too many for the format", len(e.mbs))
 	}
 	tag := uint32(len(first))<<5 | 1<<4 // key frame, version 0, shown
 	out := []byte{byte(tag), byte(tag >> 8), byte(tag >> 16), 0x9d, 0x01, 0x2a}
-	out = binary.LittleEndian.AppendUint16(out, uint16(img.Rect.Dx())) //nolint:gosec // at most 16383
-	out = binary.LittleEndian.AppendUint16(out, uint16(img.Rect.Dy())) //nolint:gosec // at most 16383
+	out = binary.LittleEndian.AppendUint16(out, uint16(img.Width))  //nolint:gosec // at most 16383
+	out = binary.LittleEndian.AppendUint16(out, uint16(img.Height)) //nolint:gosec // at most 16383
 	return append(append(out, first...), second...), nil
 }
 
@@ -56,7 +66,7 @@ func quantizer(quality int) int {
 
 func newEncoder(source *planes, index int) *encoder {
 	return &encoder{
-		source: source, done: newPlanes(source.mbw, source.mbh),
+		pixels: source, mbs: make([]modes, 0, source.mbw*source.mbh),
 		y1: steps{dcSteps[index], acSteps[index]},
 		y2: steps{2 * dcSteps[index], max(8, acSteps[index]*155/100)},
 		uv: steps{dcSteps[min(index, 117)], acSteps[index]},
@@ -66,17 +76,17 @@ func newEncoder(source *planes, index int) *encoder {
 // macroblock chooses modes, quantizes and reconstructs one macroblock.
 func (e *encoder) macroblock(mx, my int) macroblock {
 	var mb macroblock
-	luma := square{e.done.y, e.done.strideY(), 16, 16 * mx, 16 * my}
+	luma := square{e.pixels.y, e.pixels.strideY(), 16, 16 * mx, 16 * my}
 	pred := make([]uint8, 256)
-	mb.modeY = best(pred, []square{luma}, [][]uint8{e.source.y})
+	mb.modeY = best(pred, []square{luma}, [][]uint8{e.pixels.y})
 	e.luma(&mb, &luma, pred)
 
-	u := square{e.done.u, e.done.strideC(), 8, 8 * mx, 8 * my}
+	u := square{e.pixels.u, e.pixels.strideC(), 8, 8 * mx, 8 * my}
 	v := u
-	v.pix = e.done.v
-	mb.modeC = best(make([]uint8, 64), []square{u, v}, [][]uint8{e.source.u, e.source.v})
-	e.chroma(&mb, 16, &u, e.source.u)
-	e.chroma(&mb, 20, &v, e.source.v)
+	v.pix = e.pixels.v
+	mb.modeC = best(make([]uint8, 64), []square{u, v}, [][]uint8{e.pixels.u, e.pixels.v})
+	e.chroma(&mb, 16, &u, e.pixels.u)
+	e.chroma(&mb, 20, &v, e.pixels.v)
 
 	mb.skip = mb.y2 == block{}
 	for i := range mb.blocks {
@@ -85,7 +95,7 @@ func (e *encoder) macroblock(mx, my int) macroblock {
 	return mb
 }
 
-// best returns the mode that comes nearest to the picture in all planes together, and leaves the prediction for the
+// best returns the mode that comes nearest to the image in all planes together, and leaves the prediction for the
 // last plane in pred.
 func best(pred []uint8, squares []square, want [][]uint8) int {
 	mode, least := modeDC, int64(math.MaxInt64)
@@ -127,7 +137,7 @@ func put(s *square, pred []uint8, d *block, bx, by int) {
 func (e *encoder) luma(mb *macroblock, s *square, pred []uint8) {
 	var dcs block
 	for i := range 16 {
-		d := difference(s, e.source.y, pred, i%4, i/4)
+		d := difference(s, e.pixels.y, pred, i%4, i/4)
 		c := forwardDCT(&d)
 		dcs[i] = c[0]
 		c[0] = 0

@@ -169,3 +169,6 @@ type emitError struct{ err error }
 func (e *emitError) Error() string { return e.err.Error() }
 
 func (e *emitError) Unwrap() error { return e.err }
+
+// FrameSize is the number of bytes of a frame in its layout, the most for subsampled ones.
+func (i Info) FrameSize() int64 { return int64(i.Width) * int64(i.Height) * int64(i.Layout.Bytes()) }

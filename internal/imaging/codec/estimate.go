@@ -1,7 +1,7 @@
 package codec
 
 // Steps of the server that decode images. Each has an estimate of the bytes that it holds at its peak, the file included.
-// internal/tools/imagememory measures them for every format.
+// tools/imagememory measures them for every format.
 
 // small is what a step takes whatever the size of the image.
 const small = 1 << 20
@@ -18,5 +18,5 @@ func (f *File) LoadBytes() int64 {
 	return small + int64(len(f.data)) + f.Working + f.pixels()*values*4*int64(f.Frames)
 }
 
-// BitmapBytes is what making an 8-bit RGBA image of the first frame holds: the file, the decoder's memory and the image.
-func (f *File) BitmapBytes() int64 { return small + int64(len(f.data)) + f.Working + 4*f.pixels() }
+// FrameBytes is what decoding the first frame holds: the file and the decoder's memory.
+func (f *File) FrameBytes() int64 { return small + int64(len(f.data)) + f.Working }

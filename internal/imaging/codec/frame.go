@@ -107,3 +107,26 @@ func (f *Frame) Row(y int) []byte {
 	n := f.Width * f.Layout.Bytes()
 	return f.Pix[y*n:][:n]
 }
+
+// AnyClear reports whether a pixel of an 8-bit layout with alpha is not opaque.
+func (f *Frame) AnyClear() bool {
+	switch f.Layout {
+	case Palette8:
+		used := [256]bool{}
+		for _, v := range f.Pix {
+			used[v] = true
+		}
+		for i, c := range f.Palette {
+			if c.A < 255 && i < len(used) && used[i] {
+				return true
+			}
+		}
+	case RGBA8, PackedAlpha8, PlanarAlpha8:
+		for i := 3; i < len(f.Pix); i += 4 {
+			if f.Pix[i] < 255 {
+				return true
+			}
+		}
+	}
+	return false
+}

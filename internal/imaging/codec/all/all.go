@@ -4,6 +4,7 @@ package all
 import (
 	_ "comfygo/internal/imaging/codec/bmp"
 	_ "comfygo/internal/imaging/codec/gif"
+	_ "comfygo/internal/imaging/codec/heif"
 	_ "comfygo/internal/imaging/codec/jpeg"
 	_ "comfygo/internal/imaging/codec/pcx"
 	_ "comfygo/internal/imaging/codec/png"

@@ -119,6 +119,20 @@ func skip(data []byte, at int) int {
 	return at
 }
 
+// background is what the canvas begins with: the background color when the first frame has no transparent one, as FFmpeg
+// has it.
+func background(data []byte) [4]byte {
+	out := clear
+	colors, index := palette(data[headerSize:], data[10]), int(data[11])
+	_ = walk(data, func(f frame) bool {
+		if f.transparent < 0 && index < len(colors) {
+			out = [4]byte{colors[index].R, colors[index].G, colors[index].B, 255}
+		}
+		return false
+	})
+	return out
+}
+
 func probe(data []byte) (codec.Info, error) {
 	info := codec.Info{Layout: codec.PackedAlpha8}
 	err := walk(data, func(frame) bool { info.Frames++; return true })
@@ -141,7 +155,7 @@ func probe(data []byte) (codec.Info, error) {
 func decode(ctx context.Context, data []byte, info codec.Info, emit func(*codec.Frame) error) error {
 	canvas := codec.NewCanvas(info.Width, info.Height)
 	size := image.Rect(0, 0, info.Width, info.Height)
-	canvas.Fill(size, clear)
+	canvas.Fill(size, background(data))
 	out := codec.NewFrame(info.Width, info.Height, codec.PackedAlpha8)
 	out.Mode = "P"
 	var err error

@@ -65,7 +65,7 @@ func (f *frame) paint(ctx context.Context, canvas *codec.Canvas, size image.Rect
 		}
 		n, err := io.ReadFull(r, row)
 		pixels += n
-		if y := f.at.Min.Y + f.row(i); y < size.Max.Y {
+		if y := f.at.Min.Y + f.row(i); y < size.Max.Y && (err == nil || i == 0) { // upstream shows whole rows
 			canvas.Paint(f.at.Min.X, y, row[:n], &colors)
 		}
 		if err != nil {

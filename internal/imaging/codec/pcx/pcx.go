@@ -91,18 +91,17 @@ func decode(ctx context.Context, data []byte, _ codec.Info, emit func(*codec.Fra
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if !h.read(row) {
-			if y == 0 {
-				return errors.New("there is no row in it")
-			}
-			break // the rows that are there can be seen
-		}
+		whole := h.read(row)
 		h.put(f.Row(y), row)
+		if !whole {
+			break // what is there can be seen
+		}
 	}
 	return emit(f)
 }
 
-// read unpacks one row of all planes; runs end with the row. False when the data ends before.
+// read unpacks one row of all planes; runs end with the row. False when the data ends before, which leaves what the
+// row held, as in FFmpeg.
 func (h *header) read(row []byte) bool {
 	if !h.runs {
 		n := copy(row, h.data)

@@ -29,17 +29,12 @@ func (f *file) piece(ctx context.Context, to *codec.Frame, plane, px, py int) (r
 		if ctx.Err() != nil {
 			return rows, context.Cause(ctx)
 		}
-		n, err := io.ReadFull(r, row)
-		if n == 0 {
-			return rows, err
+		if _, err := io.ReadFull(r, row); err != nil {
+			return rows, err // upstream shows whole rows
 		}
-		clear(row[n:])
 		row, spare = f.unpredict(row, spare)
 		f.put(to, row, plane, px*f.pieceWidth, py*f.pieceHeight+i)
 		rows++
-		if err != nil {
-			return rows, err
-		}
 	}
 	return rows, nil
 }
