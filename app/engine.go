@@ -2,15 +2,13 @@ package app
 
 import (
 	"log/slog"
-	"os"
-
-	"github.com/shirou/gopsutil/v4/process"
 
 	"comfygo/cli"
 	"comfygo/device"
 	"comfygo/engine"
 	"comfygo/engine/dtype"
 	"comfygo/folders"
+	"comfygo/internal/memory"
 	"comfygo/internal/ortlib"
 )
 
@@ -52,23 +50,14 @@ func modelBudget(cfg cli.Config) int64 {
 }
 
 // availableMemory is how many bytes a run may still take: what is free, less what --reserve-vram and
-// --vram-headroom leave to others (the processor's memory stands for a card's), within --max-memory.
+// --vram-headroom leave to others (host memory stands for VRAM), within what the process's budget has left.
 func availableMemory(cfg cli.Config) int64 {
 	kept := cfg.VRAMHeadroom
 	if cfg.ReserveVRAM != nil {
 		kept += *cfg.ReserveVRAM
 	}
 	free := max(device.FreeMemory()-int64(kept*gib), 0)
-	if cfg.MaxMemory <= 0 {
-		return free
-	}
-	left := int64(cfg.MaxMemory * gib)
-	if p, err := process.NewProcess(int32(os.Getpid())); err == nil {
-		if used, err := p.MemoryInfo(); err == nil {
-			left -= int64(used.RSS)
-		}
-	}
-	return min(free, max(left, 0))
+	return int64(min(uint64(free), memory.Process.Available())) //nolint:gosec // not negative, and at most free
 }
 
 // computeType is the type that a network computes in on a GPU; Invalid leaves it to the engine. The

@@ -16,6 +16,7 @@ import (
 	"comfygo/engine/preview"
 	"comfygo/executor"
 	"comfygo/folders"
+	"comfygo/internal/memory"
 	"comfygo/metrics/tracing"
 	"comfygo/nodes"
 	"comfygo/nodes/all"
@@ -49,6 +50,7 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("choosing the device: %w", err)
 	}
+	memory.Process.SetLimit(uint64(cfg.MaxMemory * gib))
 	p := &parts{folders: dirs, machine: m}
 	if p.tracer, err = openTraces(cfg, log); err != nil {
 		return nil, err
@@ -59,7 +61,7 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 	p.executor = executor.New(executor.Config{
 		Registry: all.Registry(),
 		Services: nodes.Services{
-			Folders: dirs, Engine: p.engine, Metadata: !cfg.DisableMetadata,
+			Folders: dirs, Engine: p.engine, Memory: memory.Process, Metadata: !cfg.DisableMetadata,
 			Preview: preview.Settings{Method: cfg.PreviewMethod, Size: cfg.PreviewSize},
 		},
 		Cache:  cacheConfig(cfg),

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"comfygo/folders"
+	"comfygo/internal/imaging"
 	"comfygo/internal/pyjson"
 )
 
@@ -76,8 +77,8 @@ func fileChoices(env Env, source string) []any {
 	return out
 }
 
-// InputFiles lists the files directly in the input folder, sorted: those of the given content types (image, video, audio, model);
-// a type that begins with a point is an ending (".latent").
+// InputFiles lists the files directly in the input folder, sorted: those of the given content types (image, video, audio, model),
+// of images those that can be decoded; a type that begins with a point is an ending (".latent").
 func InputFiles(f *folders.Folders, types ...string) []string {
 	entries, err := os.ReadDir(f.Input())
 	if err != nil {
@@ -89,7 +90,9 @@ func InputFiles(f *folders.Folders, types ...string) []string {
 			names = append(names, e.Name())
 		}
 	}
-	out := folders.FilterContent(names, types...)
+	out := slices.DeleteFunc(folders.FilterContent(names, types...), func(name string) bool {
+		return folders.ContentType(name) == "image" && !imaging.Loadable(name)
+	})
 	for _, t := range types {
 		if strings.HasPrefix(t, ".") {
 			for _, n := range names {

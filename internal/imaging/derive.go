@@ -11,7 +11,6 @@ import (
 	"io"
 
 	"comfygo/internal/imaging/codec"
-	"comfygo/internal/memory"
 	"comfygo/internal/webp"
 )
 
@@ -21,8 +20,8 @@ type Source struct {
 	Data []byte
 	// Limits bound what the file may announce.
 	Limits codec.Limits
-	// Budget is charged for what is held while something is made of it.
-	Budget *memory.Budget
+	// Budget is charged for what is held while something is made of it; nil is the process's.
+	Budget Budget
 }
 
 // first opens the file, reserves what decoding and extra hold together, and calls use with the first frame while the
@@ -33,7 +32,7 @@ func (s Source) first(ctx context.Context, extra func(f *codec.File) int64, use 
 		return err
 	}
 	what := fmt.Sprintf("a %s image of %dx%d", f.Format, f.Width, f.Height)
-	release, err := s.Budget.Reserve(ctx, what, f.FrameBytes()+extra(f))
+	release, err := budgetOr(s.Budget).Reserve(ctx, what, f.FrameBytes()+extra(f))
 	if err != nil {
 		return err
 	}

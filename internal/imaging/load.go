@@ -3,6 +3,9 @@ package imaging
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"comfygo/engine/tensor"
 	"comfygo/internal/imaging/codec"
@@ -18,17 +21,37 @@ type Loaded struct {
 	Images, Alpha *tensor.Tensor
 }
 
+// Budget promises memory to work that is about to take it, as *memory.Budget does.
+type Budget interface {
+	// Reserve sets bytes aside until release is called, which may wait for others. what describes them for errors.
+	Reserve(ctx context.Context, what string, bytes int64) (release func(), err error)
+}
+
+// budgetOr is the process's budget when none is given.
+func budgetOr(b Budget) Budget {
+	if b == nil {
+		return memory.Process
+	}
+	return b
+}
+
+// Loadable reports whether the ending of a file's name is one of a format that is decoded.
+func Loadable(name string) bool {
+	ext := strings.TrimPrefix(strings.ToLower(filepath.Ext(name)), ".")
+	return slices.Contains(codec.Extensions(), ext)
+}
+
 // Load decodes all frames of an image file with the values of ComfyUI's LoadImage, turned as EXIF says. Before it decodes
 // it checks the file's announcements against the limits and charges what it will hold to the budget, which may wait for
-// others. It fails with codec.ErrUnknown, *codec.LimitError or *SizeError, with the cause of ctx's end, or when nothing of
+// others; nil is the process's. It fails with codec.ErrUnknown, *codec.LimitError or *SizeError, with the cause of ctx's end, or when nothing of
 // the file can be decoded.
-func Load(ctx context.Context, data []byte, limits codec.Limits, budget *memory.Budget) (*Loaded, error) {
+func Load(ctx context.Context, data []byte, limits codec.Limits, budget Budget) (*Loaded, error) {
 	f, err := codec.Open(data, limits)
 	if err != nil {
 		return nil, err
 	}
 	what := fmt.Sprintf("a %s image of %dx%d with %d frames", f.Format, f.Width, f.Height, f.Frames)
-	release, err := budget.Reserve(ctx, what, f.LoadBytes())
+	release, err := budgetOr(budget).Reserve(ctx, what, f.LoadBytes())
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"comfygo/engine/tensor"
 	"comfygo/folders"
 	"comfygo/internal/imaging"
+	"comfygo/internal/imaging/codec"
 	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/nodes/image"
@@ -107,11 +108,11 @@ func TestSaveImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := imaging.Open(data)
+	l, err := imaging.Load(t.Context(), data, codec.DefaultLimits, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	saved, alpha := p.Tensors()
+	saved, alpha := l.Images, l.Alpha
 	if alpha != nil || !bytes.Equal(imaging.ToBytes(saved.Data), imaging.ToBytes(img.Index(1).Data)) {
 		t.Error("other pixels were saved")
 	}

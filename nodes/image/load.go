@@ -10,6 +10,7 @@ import (
 
 	"comfygo/engine/tensor"
 	"comfygo/internal/imaging"
+	"comfygo/internal/imaging/codec"
 	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 )
@@ -20,7 +21,7 @@ func init() {
 	nodes.Register(&LoadImageOutput{})
 }
 
-// LoadImage reads a picture from the input folder; "name [output]" and "name [temp]" reach the other folders.
+// LoadImage loads an image file from the input folder; "name [output]" and "name [temp]" reach the other folders.
 type LoadImage struct {
 	Image any `in:"image" files:"input:image" image_upload:"true"` // text, but anything may be sent
 }
@@ -71,7 +72,7 @@ func nameOf(v any) string {
 	return s
 }
 
-// LoadImageMask reads one channel of a picture as a mask.
+// LoadImageMask loads one channel of an image file as a mask.
 type LoadImageMask struct {
 	Image   any    `in:"image" files:"input:image" image_upload:"true"`
 	Channel string `in:"channel" options:"alpha|red|green|blue"`
@@ -125,7 +126,7 @@ type LoadImageOutput struct {
 func (*LoadImageOutput) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LoadImageOutput", DisplayName: "Load Image (from Outputs)", Category: "image", EssentialsCategory: "Basics",
-		Description:   "Loads a picture that was saved before. After a refresh of the list its first entry is chosen.",
+		Description:   "Loads a saved image. Refreshing the list selects its first entry.",
 		SearchAliases: []string{"output image", "previous generation"}, Experimental: true,
 		Outputs: nodes.Outputs("IMAGE", "MASK"), Validates: []string{"image"},
 		Uses: nodes.UsesNothing,
@@ -182,29 +183,33 @@ func fileDigest(ctx *nodes.Context, name string) (any, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
+// maskSide is the side of the masks of files without transparency.
+const maskSide = 64
+
 func loadImage(ctx *nodes.Context, name string) (images, masks *tensor.Tensor, err error) {
 	data, err := readFile(ctx, name)
 	if err != nil {
-		return nil, nil, nodes.Errorf("OSError", "loading the picture %q: %w", name, err)
+		return nil, nil, nodes.Errorf(errorType(err), "loading the image %q: %w", name, err)
 	}
-	p, err := imaging.Open(data)
+	l, err := imaging.Load(ctx, data, codec.DefaultLimits, ctx.Memory)
+	if errors.Is(err, codec.ErrUnknown) && codec.IsAudio(data) {
+		return nil, nil, nodes.Errorf("ValueError", "No video stream found in file '%s'", name)
+	}
 	if err != nil {
-		return nil, nil, nodes.Errorf(errorType(err), "loading the picture %q: %w", name, err)
+		return nil, nil, nodes.Errorf(errorType(err), "loading the image %q: %w", name, err)
 	}
-	images, alpha := p.Tensors()
-	if alpha == nil {
-		const side = 64
-		return images, tensor.New(images.Shape[0], side, side), nil
+	if l.Alpha == nil {
+		return l.Images, tensor.New(l.Images.Shape[0], maskSide, maskSide), nil
 	}
-	for i, a := range alpha.Data {
-		alpha.Data[i] = 1 - a
+	for i, a := range l.Alpha.Data {
+		l.Alpha.Data[i] = 1 - a
 	}
-	return images, alpha, nil
+	return l.Images, l.Alpha, nil
 }
 
-// errorType keeps the name that the error has for clients; a file that is a broken picture is an OSError.
+// errorType keeps the name that the error has for clients; a file that is a broken image is an OSError.
 func errorType(err error) string {
-	if errors.Is(err, imaging.ErrUnknown) {
+	if errors.Is(err, codec.ErrUnknown) {
 		return "PIL.UnidentifiedImageError"
 	}
 	if t := nodes.ExceptionType(err); t != "RuntimeError" {
@@ -223,7 +228,7 @@ func readFile(ctx *nodes.Context, name string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no file", name)
+		return nil, fmt.Errorf("%s is not a regular file", name)
 	}
 	if err := imaging.CheckSize("a file of this size", int(info.Size()/4)); err != nil {
 		return nil, err
@@ -231,7 +236,7 @@ func readFile(ctx *nodes.Context, name string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// channel copies channel c of a picture, zeros when it has none.
+// channel copies channel c of an image, zeros when it has none.
 func channel(images *tensor.Tensor, c int) *tensor.Tensor {
 	out := tensor.New(images.Shape[:3]...)
 	channels := images.Shape[3]

@@ -96,7 +96,15 @@ func find(data []byte) (Format, error) {
 			}
 		}
 	}
-	return Format{}, fmt.Errorf("%w (%s)", ErrUnknown, strings.Join(Names(), ", "))
+	return Format{}, ErrUnknown
+}
+
+// unknown explains why nothing decodes the data.
+func unknown(data []byte) error {
+	if name := Foreign(data); name != "" {
+		return fmt.Errorf("%w: it is a %s image, which is not supported; save it as one of %s", ErrUnknown, name, strings.Join(Names(), ", "))
+	}
+	return fmt.Errorf("%w (%s)", ErrUnknown, strings.Join(Names(), ", "))
 }
 
 // File is an image file whose announcements are within the limits.
@@ -113,7 +121,7 @@ type File struct {
 func Open(data []byte, limits Limits) (*File, error) {
 	f, err := find(data)
 	if err != nil {
-		return nil, err
+		return nil, unknown(data)
 	}
 	info, err := f.Probe(data)
 	if err != nil {
