@@ -24,15 +24,15 @@ type Source struct {
 	Budget Budget
 }
 
-// first opens the file, reserves what decoding and extra hold together, and calls use with the first frame while the
-// reservation lasts.
-func (s Source) first(ctx context.Context, extra func(f *codec.File) int64, use func(f *codec.File, frame *codec.Frame) error) error {
+// first opens the file, reserves what decoding holds, the bytes beside it and the extra ones, and calls use with the first
+// frame while the reservation lasts.
+func (s Source) first(ctx context.Context, beside int64, extra func(f *codec.File) int64, use func(f *codec.File, frame *codec.Frame) error) error {
 	f, err := codec.Open(s.Data, s.Limits)
 	if err != nil {
 		return err
 	}
 	what := fmt.Sprintf("a %s image of %dx%d", f.Format, f.Width, f.Height)
-	release, err := budgetOr(s.Budget).Reserve(ctx, what, f.FrameBytes()+extra(f))
+	release, err := budgetOr(s.Budget).Reserve(ctx, what, f.FrameBytes(beside, extra(f)))
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (s Source) first(ctx context.Context, extra func(f *codec.File) int64, use 
 func (s Source) Preview(ctx context.Context, w io.Writer, format string, quality int, opaque bool) error {
 	opaque = opaque || format == "jpeg"
 	extra := func(f *codec.File) int64 { return PreviewBytes(f.Info, format, opaque) }
-	return s.first(ctx, extra, func(_ *codec.File, frame *codec.Frame) error {
+	return s.first(ctx, 0, extra, func(_ *codec.File, frame *codec.Frame) error {
 		rows := rowsOf(ctx, frame)
 		if format == "jpeg" {
 			return rows.jpeg(w, quality)
@@ -73,7 +73,7 @@ func PreviewBytes(i codec.Info, format string, opaque bool) int64 {
 // has an alpha here.
 func (s Source) Channel(ctx context.Context, w io.Writer, name string) error {
 	none := func(*codec.File) int64 { return 0 }
-	return s.first(ctx, none, func(_ *codec.File, frame *codec.Frame) error {
+	return s.first(ctx, 0, none, func(_ *codec.File, frame *codec.Frame) error {
 		rows := rowsOf(ctx, frame)
 		pixels := make([]byte, 4*frame.Width)
 		const level = 6
@@ -106,7 +106,7 @@ func (s Source) Mask(ctx context.Context, w io.Writer, mask Source, format strin
 	var alpha []byte
 	var size image.Point
 	plane := func(f *codec.File) int64 { return int64(f.Width) * int64(f.Height) }
-	err := mask.first(ctx, plane, func(_ *codec.File, frame *codec.Frame) error {
+	err := mask.first(ctx, int64(len(s.Data)), plane, func(_ *codec.File, frame *codec.Frame) error {
 		size = image.Pt(frame.Width, frame.Height)
 		alpha = make([]byte, size.X*size.Y)
 		rows, pixels := rowsOf(ctx, frame), make([]byte, 4*size.X)
@@ -124,7 +124,7 @@ func (s Source) Mask(ctx context.Context, w io.Writer, mask Source, format strin
 		return fmt.Errorf("reading the mask: %w", err)
 	}
 	extra := func(f *codec.File) int64 { return MaskBytes(f.Info, format) }
-	return s.first(ctx, extra, func(_ *codec.File, frame *codec.Frame) error {
+	return s.first(ctx, int64(len(alpha)+len(mask.Data)), extra, func(_ *codec.File, frame *codec.Frame) error {
 		if have := image.Pt(frame.Width, frame.Height); have != size {
 			return fmt.Errorf("the mask is %dx%d, the original %dx%d", size.X, size.Y, have.X, have.Y)
 		}
@@ -145,13 +145,12 @@ func (s Source) Mask(ctx context.Context, w io.Writer, mask Source, format strin
 	})
 }
 
-// MaskBytes is what Mask holds beside the decoder of the original.
+// MaskBytes is what Mask holds beside the decoder of the original and the alpha.
 func MaskBytes(i codec.Info, format string) int64 {
-	n := int64(i.Width) * int64(i.Height)
 	if format == "webp" {
-		n += webp.Bytes(i.Width, i.Height, true)
+		return webp.Bytes(i.Width, i.Height, true)
 	}
-	return n
+	return 0
 }
 
 // mode is Pillow's name of the kind of pixel.

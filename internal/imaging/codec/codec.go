@@ -50,8 +50,10 @@ type Info struct {
 	Layout Layout
 	// Orientation is EXIF's, 1 to 8; zero means 1.
 	Orientation int
-	// Working is the number of bytes that decoding holds at its peak beyond the file, the emitted frame included.
+	// Working is the number of bytes that are held beyond the file while a frame is emitted, the frame included.
 	Working int64
+	// Transient is the number of bytes that decoding a frame holds at its peak, where that is more than Working.
+	Transient int64
 	// Animated is true when the format's animation is used, even with one frame.
 	Animated bool
 }

@@ -60,7 +60,7 @@ func (f *File) Settle(release func()) {
 }
 
 // large is the number of bytes of which it pays to hand back what is not used any more at once.
-const large = 64 << 20
+const large = 16 << 20
 
 // Reclaim hands unused memory back to the operating system after so many bytes have become garbage, so that the peak of
 // large images is that of the estimate rather than twice of it.

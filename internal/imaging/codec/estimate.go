@@ -15,8 +15,18 @@ func (f *File) LoadBytes() int64 {
 	if f.Layout.Alpha() {
 		values++
 	}
-	return small + int64(len(f.data)) + f.Working + f.pixels()*values*4*int64(f.Frames)
+	tensors := f.pixels() * values * 4 * int64(f.Frames)
+	if f.Frames > 1 { // they are there when the second frame is decoded
+		return f.held(max(f.Working, f.Transient) + tensors)
+	}
+	return f.held(max(f.Transient, f.Working+tensors))
 }
 
-// FrameBytes is what decoding the first frame holds: the file and the decoder's memory.
-func (f *File) FrameBytes() int64 { return small + int64(len(f.data)) + f.Working }
+// FrameBytes is what making something of the first frame holds: the file, the decoder's memory, bytes beside it that are
+// there all the time, and extra ones that are taken once the frame is decoded.
+func (f *File) FrameBytes(beside, extra int64) int64 {
+	return f.held(beside + max(f.Transient, f.Working+extra))
+}
+
+// held adds the file.
+func (f *File) held(bytes int64) int64 { return small + int64(len(f.data)) + bytes }

@@ -54,7 +54,8 @@ func probe(data []byte) (codec.Info, error) {
 	if img.deep {
 		info.Layout = codec.Decoded16
 	}
-	info.Working = img.sandbox(len(data)) + info.FrameSize()
+	info.Working = info.FrameSize()
+	info.Transient = img.sandbox(len(data)) + info.FrameSize()
 	return info, nil
 }
 

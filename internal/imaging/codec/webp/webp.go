@@ -168,17 +168,17 @@ func (p *part) layout() codec.Layout {
 	return codec.LimitedYUV
 }
 
-// working is the most that decoding a part holds: planes, and what becomes alpha by way of lossless RGBA, or RGBA twice
-// where a palette is applied.
-func (p *part) working() int64 {
+// working is what a decoded part holds: RGBA, or planes and alpha. transient is the most that decoding holds: alpha comes
+// by way of lossless RGBA.
+func (p *part) working() (working, transient int64) {
 	pixels := int64(p.at.Dx()) * int64(p.at.Dy())
 	switch p.layout() {
 	case codec.PackedAlpha8:
-		return 4 * pixels
+		return 4 * pixels, 4 * pixels
 	case codec.LimitedYUVA:
-		return 5 * pixels
+		return pixels * 5 / 2, 5 * pixels
 	}
-	return pixels * 3 / 2
+	return pixels * 3 / 2, pixels * 3 / 2
 }
 
 func probe(data []byte) (codec.Info, error) {
@@ -188,13 +188,14 @@ func probe(data []byte) (codec.Info, error) {
 	}
 	info := codec.Info{Width: f.size.X, Height: f.size.Y, Frames: len(f.parts), Animated: f.animated, Orientation: f.orientation, Layout: f.parts[0].layout()}
 	if !f.animated {
-		info.Working = f.parts[0].working()
+		info.Working, info.Transient = f.parts[0].working()
 		return info, nil
 	}
 	info.Layout = f.layout()
 	most := int64(0)
 	for i := range f.parts {
-		most = max(most, f.parts[i].working())
+		_, transient := f.parts[i].working()
+		most = max(most, transient)
 	}
 	info.Working = int64(f.size.X)*int64(f.size.Y)*int64(4+info.Layout.Bytes()) + most
 	return info, nil
