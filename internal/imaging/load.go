@@ -130,3 +130,22 @@ func (l *Loaded) put(f *codec.Frame, n, orientation int) {
 		}
 	})
 }
+
+// Announced is the size of an image file as it is shown, turned as EXIF says, and the number of its frames, read without
+// decoding; ok is false for what is no image within the limits.
+func Announced(data []byte) (width, height, frames int, ok bool) {
+	f, err := codec.Open(data, codec.DefaultLimits)
+	if err != nil {
+		return 0, 0, 0, false
+	}
+	width, height = codec.Turned(f.Orientation, f.Width, f.Height)
+	return width, height, f.Frames, true
+}
+
+// Frames is how many frames an image file announces: 1 for what is no image.
+func Frames(data []byte) int {
+	if _, _, n, ok := Announced(data); ok {
+		return n
+	}
+	return 1
+}

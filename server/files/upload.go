@@ -16,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/folders"
+	"comfygo/internal/imaging/codec"
 	"comfygo/internal/pyjson"
 	"comfygo/server/disk"
 	"comfygo/server/reply"
@@ -27,6 +28,7 @@ type upload struct {
 	isFile map[string]bool   // names of parts that are files
 	name   string            // the image part's file name
 	staged string            // the image part's contents, in a file of the temp folder
+	masked string            // what a mask was made into, in another one
 }
 
 // readUpload reads a form; the image part goes straight to a file. The caller removes it with discard.
@@ -62,8 +64,10 @@ func (s *Service) readUpload(c echo.Context) (*upload, error) {
 }
 
 func (u *upload) discard() {
-	if u.staged != "" {
-		_ = os.Remove(u.staged)
+	for _, file := range []string{u.staged, u.masked} {
+		if file != "" {
+			_ = os.Remove(file)
+		}
 	}
 }
 
@@ -150,11 +154,30 @@ func (s *Service) stage(u *upload, p io.Reader) error {
 
 // PostUploadImage keeps a file in the input, output or temp folder.
 func (s *Service) PostUploadImage(c echo.Context) error {
-	return s.receive(c, func(u *upload, path string) error { return s.Disk.Move(u.staged, path) })
+	return s.receive(c, refuseForeign, func(u *upload, path string) error { return s.Disk.Move(u.staged, path) })
 }
 
-// receive reads a form, finds the place for its image and calls save to put it there.
-func (s *Service) receive(c echo.Context, save func(u *upload, path string) error) error {
+// refuseForeign refuses images of formats that are known and not decoded: no node could load them.
+func refuseForeign(u *upload, _ string) error {
+	f, err := os.Open(u.staged)
+	if err != nil {
+		return fmt.Errorf("keeping an upload: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // it was read only
+	const enough = 512
+	head, err := io.ReadAll(io.LimitReader(f, enough))
+	if err != nil {
+		return fmt.Errorf("keeping an upload: %w", err)
+	}
+	if name := codec.Foreign(head); name != "" {
+		return reply.Trouble("keeping an upload: %s images are not supported; save it as one of %s", name, strings.Join(codec.Names(), ", "))
+	}
+	return nil
+}
+
+// receive reads a form, finds the place for its image, calls prepare and, while no other upload looks for a free name, save
+// to put it there.
+func (s *Service) receive(c echo.Context, prepare, save func(u *upload, path string) error) error {
 	u, err := s.readUpload(c)
 	if err != nil {
 		return err
@@ -181,6 +204,9 @@ func (s *Service) receive(c echo.Context, save func(u *upload, path string) erro
 	}
 	if err := s.Disk.MakeDir(dir); err != nil {
 		return reply.Trouble("keeping an upload: %w", err)
+	}
+	if err := prepare(u, path); err != nil {
+		return err
 	}
 	overwrite := u.fields["overwrite"] == "true" || u.fields["overwrite"] == "1"
 	name, err := s.keep(u, dir, path, overwrite, save)

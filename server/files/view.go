@@ -135,9 +135,7 @@ func (s *Service) viewPreview(c echo.Context, path, name, preview, channel strin
 		}
 		quality = max(1, n)
 	}
-	data, err := s.Images.WithImage(c.Request().Context(), path, func(p images.Picture) ([]byte, error) {
-		return p.Preview(format, quality, format == "jpeg" || channel == "rgb")
-	})
+	data, err := s.Images.Preview(c.Request().Context(), path, format, quality, format == "jpeg" || channel == "rgb")
 	if err != nil {
 		return err
 	}
@@ -145,11 +143,24 @@ func (s *Service) viewPreview(c echo.Context, path, name, preview, channel strin
 }
 
 func (s *Service) viewChannel(c echo.Context, path, name, channel string) error {
-	data, err := s.Images.WithImage(c.Request().Context(), path, func(p images.Picture) ([]byte, error) { return p.Channel(channel) })
-	if err != nil {
+	out := &images.Spill{}
+	defer out.Close() //nolint:errcheck // a temporary file
+	if err := s.Images.Channel(c.Request().Context(), out, path, channel); err != nil {
 		return err
 	}
-	return s.sendImage(c, name, "image/png", data)
+	if data, small := out.Small(); small {
+		return s.sendImage(c, name, "image/png", data)
+	}
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentDisposition, `filename="`+name+`"`)
+	h.Set(echo.HeaderContentType, "image/png")
+	h.Set(echo.HeaderContentLength, strconv.FormatInt(out.Size(), 10))
+	c.Response().WriteHeader(http.StatusOK)
+	if c.Request().Method == http.MethodHead {
+		return nil
+	}
+	_, err := out.WriteTo(c.Response())
+	return err
 }
 
 func (s *Service) sendImage(c echo.Context, name, contentType string, data []byte) error {

@@ -1,7 +1,6 @@
 package models
 
 import (
-	"bytes"
 	"encoding/base64"
 	"net/http"
 	"os"
@@ -13,9 +12,7 @@ import (
 
 	"comfygo/folders"
 	"comfygo/internal/pyjson"
-	"comfygo/internal/webp"
 	"comfygo/server/disk"
-	"comfygo/server/images"
 	"comfygo/server/reply"
 )
 
@@ -177,13 +174,7 @@ const previewQuality = 80
 
 func (s *Service) previewWebP(c echo.Context, file string, embedded []byte) ([]byte, error) {
 	if file != "" {
-		return s.Images.WithImage(c.Request().Context(), file, func(p images.Picture) ([]byte, error) { return p.Preview("webp", previewQuality, false) })
+		return s.Images.Preview(c.Request().Context(), file, "webp", previewQuality, false)
 	}
-	p, err := images.Decode(embedded)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	err = webp.Encode(&b, p.Nrgba(), previewQuality, p.Transparent())
-	return b.Bytes(), err
+	return s.Images.PreviewData(c.Request().Context(), embedded, "webp", previewQuality, false)
 }

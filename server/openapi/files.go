@@ -22,7 +22,7 @@ var filesGroup = group{"files", "Pictures and other files of the input, output a
 		needed("filename", "string", "its name, or blake3:HASH of an asset"), query("type", "string", "output (unless given), input or temp"), query("subfolder", "string", ""),
 		query("preview", "string", "FORMAT;QUALITY"), query("channel", "string", "rgb, a or rgba"), ownerParam, ifNone, ifMatch,
 		header("Range", "bytes=first-last"), header("Sec-Fetch-Dest", "image lets SVG through"),
-	}, answers: []answer{file(200, anyType, ""), file(206, anyType, "the range"), empty(304, ""), empty(400, "the name cannot be used"), badRequest, empty(403, "the name leads out of the folder"), empty(404, "there is no such file"), empty(412, ""), empty(416, "the range cannot be had"), text(413, "the picture is too large to be looked at")}},
+	}, answers: []answer{file(200, anyType, ""), file(206, anyType, "the range"), empty(304, ""), empty(400, "the name cannot be used"), badRequest, empty(403, "the name leads out of the folder"), empty(404, "there is no such file"), empty(412, ""), empty(416, "the range cannot be had"), text(413, "the picture is too large to be looked at"), noMemory}},
 	{method: get, path: "/view_metadata/:folder_name", summary: "The metadata of a safetensors file", params: []param{query("filename", "string", "")}, answers: []answer{ok("any", ""), empty(404, "")}},
 	{
 		method: post, path: "/upload/image", summary: "Upload a picture", params: []param{ownerParam}, body: form(`{image! binary; type string; subfolder string; overwrite string}`, ""),
@@ -30,7 +30,7 @@ var filesGroup = group{"files", "Pictures and other files of the input, output a
 	},
 	{
 		method: post, path: "/upload/mask", summary: "Upload a mask for a picture", params: []param{ownerParam}, body: form(`{image! binary; original_ref! string; type string; subfolder string; overwrite string}`, ""),
-		answers: []answer{ok("Saved", ""), empty(400, "the form cannot be used"), badRequest, empty(403, "the original is outside of its folder"), empty(404, "there is no such original"), tooLarge},
+		answers: []answer{ok("Saved", ""), empty(400, "the form cannot be used"), badRequest, empty(403, "the original is outside of its folder"), empty(404, "there is no such original"), tooLarge, noMemory},
 	},
 	{
 		method: get, path: "/internal/files/:directory_type", summary: "Names of the files in a folder, the newest first", params: []param{ownerParam},
@@ -45,7 +45,7 @@ var modelsGroup = group{"models", "Model files.", []op{
 	{method: get, path: "/experiment/models/:folder", summary: "Model files of a kind, with sizes and times", answers: []answer{ok(`[]{name! string; pathIndex! integer; modified number; created number; size integer}`, ""), empty(404, "there is no such kind")}},
 	{
 		method: get, path: "/experiment/models/preview/:folder/:path_index/*", summary: "The preview picture of a model file",
-		answers: []answer{file(200, "image/webp", ""), empty(400, "the index is no number"), badRequest, empty(403, "the name leads out of the folder"), empty(404, "there is none")},
+		answers: []answer{file(200, "image/webp", ""), empty(400, "the index is no number"), badRequest, empty(403, "the name leads out of the folder"), empty(404, "there is none"), noMemory},
 	},
 }}
 

@@ -12,6 +12,7 @@ var (
 	ownerParam = query("owner", "string", "with a key store: whose jobs or files; administrators see everybody's")
 	badRequest = answer{status: 400, contentType: jsonType, shape: "PromptError", what: "the request cannot be used", codes: []string{"bad_request"}}
 	tooLarge   = text(413, "the body is larger than --max-upload-size")
+	noMemory   = answer{status: 507, contentType: jsonType, shape: "PromptError", what: "the image needs more memory than is free or --max-memory allows", codes: []string{"out_of_memory"}}
 	unfit      = answer{status: 400, contentType: jsonType, shape: "PromptError", what: "the body is no JSON of the form that is expected", codes: []string{"bad_request"}}
 	noQueue    = answer{status: 503, contentType: jsonType, shape: "PromptError", what: "the queue takes no jobs now; Retry-After says when to come again", codes: []string{"queue_unavailable", "shutting_down"}}
 	queueFull  = answer{status: 429, contentType: jsonType, shape: "PromptError", what: "too many prompts are waiting; Retry-After says when to come again", codes: []string{"queue_full"}}
