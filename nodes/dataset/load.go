@@ -15,6 +15,7 @@ import (
 	"comfygo/engine/tensor"
 	"comfygo/folders"
 	"comfygo/internal/imaging"
+	"comfygo/internal/imaging/codec"
 	"comfygo/internal/pystr"
 	"comfygo/nodes"
 )
@@ -216,7 +217,7 @@ func loadImages(ctx *nodes.Context, paths []string) ([]*tensor.Tensor, error) {
 			return nil, err
 		}
 		if decoded[path] == nil {
-			t, err := loadImage(path)
+			t, err := loadImage(ctx, path)
 			if err != nil {
 				return nil, fmt.Errorf("loading the image %s: %w", filepath.Base(path), err)
 			}
@@ -227,7 +228,7 @@ func loadImages(ctx *nodes.Context, paths []string) ([]*tensor.Tensor, error) {
 	return images, nil
 }
 
-func loadImage(path string) (*tensor.Tensor, error) {
+func loadImage(ctx *nodes.Context, path string) (*tensor.Tensor, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, nodes.Errorf("OSError", "%w", err)
@@ -242,7 +243,8 @@ func loadImage(path string) (*tensor.Tensor, error) {
 	if err != nil {
 		return nil, nodes.Errorf("OSError", "%w", err)
 	}
-	pix, w, h, err := imaging.OpenRGB(data)
+	source := imaging.Source{Data: data, Limits: codec.DefaultLimits, Budget: ctx.Memory}
+	pix, w, h, err := source.OpenRGB(ctx)
 	if err != nil {
 		return nil, nodes.Errorf("OSError", "%w", err)
 	}
