@@ -140,7 +140,7 @@ func (c *CLIP) OnCPU() *CLIP {
 }
 
 // WithLayer returns the encoder with its encoding taken after another layer, counted from the end: -1 is the last layer,
-// -2 the one before it. A layer that an encoder does not have stands for its last one, as upstream has it.
+// -2 the one before it. An encoder without such a layer keeps the layer of its scheme, as upstream has it.
 func (c *CLIP) WithLayer(layer int) *CLIP {
 	d := *c
 	d.layer = layer
@@ -208,7 +208,7 @@ func (c *CLIP) EncodeTokens(ctx context.Context, tokens Tokens) (Conditioning, e
 		}
 		o := e.Options
 		if c.layer < 0 {
-			o.Layer = c.layer
+			o.Chosen = c.layer
 		}
 		enc, err := p.net.Encode(ctx, c.rt.runner(family.RoleText, c.onCPU, p.file), tokens[e.Key], o)
 		if err != nil {

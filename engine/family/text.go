@@ -43,6 +43,8 @@ type EncodeOptions struct {
 	// Layer is the layer whose hidden states are the encoding, counted from the end (-1 is the last); 0 is the default of
 	// the encoder in its scheme.
 	Layer int
+	// Chosen is the layer that a user chose in place of Layer; 0 for none. An encoder without such a layer keeps Layer.
+	Chosen int
 	// RawHidden leaves the final layer norm off the hidden states of a chosen layer.
 	RawHidden bool
 	// Projected has the pooled output go through the file's text projection.

@@ -158,8 +158,10 @@ func (e *Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.T
 // Encode implements family.TextEncoder.
 func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenizer.Tokens, o family.EncodeOptions) (family.Encoding, error) {
 	v := variant{layer: -1, norm: !o.RawHidden}
-	if o.Layer < 0 && -o.Layer <= e.Layers {
-		v.layer = e.Layers + o.Layer
+	for _, layer := range []int{o.Layer, o.Chosen} {
+		if layer < 0 && -layer <= e.Layers {
+			v.layer = e.Layers + layer
+		}
 	}
 	r, err := textenc.Encode(ctx, &call{Encoder: e, run: run, variant: v, projected: o.Projected}, tokens, textenc.Settings{Empty: e.Empty, Width: e.Config.Width})
 	return family.Encoding{Hidden: r.Hidden, Pooled: r.Pooled}, err

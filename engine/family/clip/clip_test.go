@@ -78,6 +78,21 @@ func TestForward(t *testing.T) {
 	}
 }
 
+// TestChosenLayer checks which layer the encoding is of; a layer that is not there leaves the scheme's.
+func TestChosenLayer(t *testing.T) {
+	t.Parallel()
+	stored := golden.Load(t, "module/clip-text-gelu", nil)
+	last, inner := stored.Get(t, "m0/out.0").Data, stored.Get(t, "m0/out.1").Data
+	e := clip.New(open(t, "mod-clip-text-gelu"), small(false))
+	for _, c := range []struct {
+		layer, chosen int
+		want          []float32
+	}{{0, -2, inner}, {-2, 0, inner}, {-2, -4, inner}, {-1, -2, inner}, {0, -4, last}} {
+		got := encode(t, e, prompt(77), family.EncodeOptions{Layer: c.layer, Chosen: c.chosen, RawHidden: true})
+		golden.Compare(t, strconv.Itoa(c.layer)+" "+strconv.Itoa(c.chosen), got.Hidden.Data, c.want, fp32)
+	}
+}
+
 // openCLIP writes the tensors of src as OpenCLIP's files hold them.
 func openCLIP(t *testing.T, src weights.Source, layers int) weights.Source {
 	t.Helper()
