@@ -163,6 +163,23 @@ func TestFilesAreReadAsUpstream(t *testing.T) {
 	}
 }
 
+// TestPEFTNames: with them, every layer of a file of current diffusers belongs to the model.
+func TestPEFTNames(t *testing.T) {
+	t.Parallel()
+	for name, file := range map[string]string{"sd15": "lora-diffusers", "sdxl": "lora-sdxl-diffusers"} {
+		m := modelOf(t, name)
+		src := m.names(t, map[string]string{"sd15": "sd15-small", "sdxl": "sdxl-small"}[name], "model.diffusion_model.", "diffusion_model.")
+		m.keys.AddUNet("diffusion_model.", src, patch.UNetNames{PEFT: true})
+		f, err := patch.Read(loraFile(t, file), &m.keys, m.shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(f.Skipped()) > 0 || 2*len(f.Patches()) != len(loraFile(t, file).Names()) {
+			t.Errorf("%s: %d changes, left out: %v", file, len(f.Patches()), f.Skipped())
+		}
+	}
+}
+
 // loraFile opens a LoRA of the goldens. The one of full changes is large: its tensors are made as zeros.
 func loraFile(t *testing.T, name string) weights.Source {
 	t.Helper()
