@@ -9,6 +9,7 @@ import (
 
 	"comfygo/engine/embedding"
 	"comfygo/engine/family"
+	"comfygo/engine/patch"
 	"comfygo/engine/tokenizer"
 )
 
@@ -22,6 +23,8 @@ type CLIP struct {
 	// own choice.
 	layer int
 	onCPU bool
+	// loras are the adapters that were applied, in order.
+	loras patch.Stack
 }
 
 // textPart is one text encoder with its file.
@@ -152,12 +155,20 @@ type Tokens map[string]tokenizer.Tokens
 
 // Tokenize lays a prompt out for each text encoder.
 func (c *CLIP) Tokenize(ctx context.Context, prompt string) (Tokens, error) {
-	return c.TokenizeEach(ctx, func(string) string { return prompt })
+	return c.tokenize(ctx, func(string) string { return prompt })
 }
 
 // TokenizeEach is Tokenize with a prompt of its own for each encoder, by key. Prompts of different lengths are laid out in
 // the same number of chunks: the shorter ones are followed by empty chunks.
 func (c *CLIP) TokenizeEach(ctx context.Context, prompt func(key string) string) (Tokens, error) {
+	t, err := c.tokenize(ctx, prompt)
+	if err != nil {
+		return nil, err
+	}
+	return t, c.level(t)
+}
+
+func (c *CLIP) tokenize(ctx context.Context, prompt func(key string) string) (Tokens, error) {
 	out := Tokens{}
 	for key, p := range c.parts {
 		look := &embedding.Lookup{Context: ctx, File: c.rt.cfg.Embeddings, Key: key, Width: p.net.Width()}
@@ -167,7 +178,7 @@ func (c *CLIP) TokenizeEach(ctx context.Context, prompt func(key string) string)
 		}
 		out[key] = tokens
 	}
-	return out, c.level(out)
+	return out, nil
 }
 
 // level gives every encoder as many chunks as the one with most. Upstream: CLIPTextEncodeSDXL.
@@ -210,7 +221,9 @@ func (c *CLIP) EncodeTokens(ctx context.Context, tokens Tokens) (Conditioning, e
 		if c.layer < 0 {
 			o.Chosen = c.layer
 		}
-		enc, err := p.net.Encode(ctx, c.rt.runner(family.RoleText, c.onCPU, p.file), tokens[e.Key], o)
+		run := c.rt.runner(family.RoleText, c.onCPU, p.file)
+		run.adapters = c.loras.Part(textPrefix(e.Key))
+		enc, err := p.net.Encode(ctx, run, tokens[e.Key], o)
 		if err != nil {
 			return nil, fmt.Errorf("encoding the prompt: %w", err)
 		}

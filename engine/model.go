@@ -6,6 +6,7 @@ import (
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
+	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -27,6 +28,8 @@ type Model struct {
 	format *sampling.LatentFormat
 	// trained, when set, is the sampling that sampling replaced.
 	trained *sampling.ModelSampling
+	// loras are the adapters that were applied, in order.
+	loras patch.Stack
 	// hooks and options are for the sampler and the network.
 	hooks   sampling.Hooks
 	options map[string]any
@@ -90,6 +93,7 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 func (m *Model) runner() runner {
 	r := m.rt.runner(family.RoleDiffusion, false, m.file)
 	r.compute, r.weights = or(m.compute, r.compute), m.weights
+	r.adapters = m.loras.Part(diffusionPart)
 	return r
 }
 

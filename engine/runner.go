@@ -11,8 +11,10 @@ import (
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
 	"comfygo/engine/ort"
+	"comfygo/engine/patch"
 	"comfygo/engine/residency"
 	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
 )
 
 // runner runs the graphs of one network: family.Runner bound to files, a device and types.
@@ -25,6 +27,8 @@ type runner struct {
 	// rounded to. Invalid leaves either to the defaults.
 	device           ort.Device
 	compute, weights dtype.DType
+	// adapters are the LoRA changes of the network, nil for none.
+	adapters *patch.Part
 }
 
 var _ family.Runner = runner{}
@@ -95,6 +99,9 @@ func Target(o TargetOptions) (nn.Target, error) {
 // Log implements family.Runner.
 func (r runner) Log() *slog.Logger { return r.rt.cfg.Log }
 
+// Patched implements family.Runner.
+func (r runner) Patched(src weights.Source) (weights.Source, error) { return r.adapters.Source(src) }
+
 // Fits implements family.Runner.
 func (r runner) Fits(bytes int64) bool { return r.rt.sessions.Fits(r.device, bytes) }
 
@@ -113,9 +120,12 @@ func (r runner) Run(ctx context.Context, g family.Graph, in []family.Value, outp
 	if err != nil {
 		return nil, err
 	}
-	key := residency.Key{Files: r.files, Part: g.Part, Variant: g.Variant, Device: r.device, Target: target}
+	key := residency.Key{Files: r.files, Part: g.Part, Variant: g.Variant, Adapters: r.adapters.Digest(), Device: r.device, Target: target}
 	out := make(map[string]*tensor.Tensor, len(outputs))
-	err = r.rt.sessions.Use(ctx, key, !g.Steps, func() (*onnx.Graph, error) { return g.Build(family.Spec{Target: target}) }, func(n *residency.Network) error {
+	err = r.rt.sessions.Use(ctx, key, !g.Steps, func() (*onnx.Graph, error) { return g.Build(family.Spec{Target: target, Adapters: r.adapters}) }, func(n *residency.Network) error {
+		if strengths := r.adapters.Strengths(); len(strengths) > 0 && n.Takes(nn.StrengthsInput) {
+			values[nn.StrengthsInput] = ort.Floats(strengths, len(strengths))
+		}
 		if g.Steps && len(outputs) == 1 {
 			v, err := n.Step(ctx, values, outputs[0])
 			if err != nil {

@@ -9,6 +9,7 @@ import (
 	"comfygo/engine/dtype"
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
+	"comfygo/engine/patch"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
 )
@@ -19,6 +20,9 @@ type Runner interface {
 	// Run computes outputs of a graph, float32 each. The session is made by g.Build unless one is ready under the key of
 	// files, g.Part, g.Variant, device and target.
 	Run(ctx context.Context, g Graph, in []Value, outputs ...string) (map[string]*tensor.Tensor, error)
+	// Patched returns a network's weights with the changes of the adapters that the network has, for what is computed
+	// outside of graphs.
+	Patched(src weights.Source) (weights.Source, error)
 	// Fits reports whether so many bytes of activations fit into the device's memory.
 	Fits(bytes int64) bool
 	// Check is an error that says what needs how much memory when so many bytes do not fit, after idle networks were
@@ -47,17 +51,40 @@ type Graph struct {
 // Spec is what a graph is built for. Equal specs give equal graphs.
 type Spec struct {
 	Target nn.Target
+	// Adapters are the LoRA changes of the network's weights, nil for none; Scope and Build apply them.
+	Adapters *patch.Part
 }
 
-// Build writes a graph called name. s is the scope of the weights that write takes: keys that are missing or misshapen
-// are the error, all of them at once.
-func (o Spec) Build(name string, s *weights.Scope, write func(b *nn.Builder)) (*onnx.Graph, error) {
+// Scope returns the root scope of a network's weights, with the changes that are computed while weights are read.
+func (o Spec) Scope(src weights.Source) (*weights.Scope, error) {
+	changed, err := o.Adapters.Source(src)
+	if err != nil {
+		return nil, err
+	}
+	return weights.NewScope(changed), nil
+}
+
+// Build writes a graph called name of the weights in src, which write takes from the scope: keys that are missing or
+// misshapen are the error, all of them at once.
+func (o Spec) Build(name string, src weights.Source, write func(b *nn.Builder, s *weights.Scope)) (*onnx.Graph, error) {
+	s, err := o.Scope(src)
+	if err != nil {
+		return nil, err
+	}
+	adapters := o.Adapters.Adapters()
 	g, err := onnx.Build(name, func(g *onnx.Graph) error {
-		write(&nn.Builder{Graph: g, Target: o.Target})
+		b := &nn.Builder{Graph: g, Target: o.Target}
+		if adapters != nil {
+			b.Adapters = adapters
+		}
+		write(b, s)
 		return nil
 	})
 	if kerr := s.Err(); kerr != nil {
 		return nil, kerr
+	}
+	if err == nil {
+		err = adapters.Err()
 	}
 	return g, err
 }

@@ -23,6 +23,11 @@ type Network struct {
 	bound   map[string]ort.Value
 }
 
+// Takes reports whether the graph has an input of that name.
+func (n *Network) Takes(input string) bool {
+	return slices.ContainsFunc(n.session.Inputs(), func(i ort.Info) bool { return i.Name == input })
+}
+
 // Run computes outputs from inputs that differ from run to run.
 func (n *Network) Run(ctx context.Context, inputs map[string]ort.Value, outputs ...string) (map[string]ort.Value, error) {
 	end := n.watch(ctx)

@@ -19,8 +19,10 @@ type Key struct {
 	Files string
 	// Part is the graph among those of the files, Variant its variant.
 	Part, Variant string
-	Device        ort.Device
-	Target        nn.Target
+	// Adapters is the digest of the adapters that the graph computes, without their strengths.
+	Adapters string
+	Device   ort.Device
+	Target   nn.Target
 }
 
 // Network is the first word of Part, by which progress and metrics call the network.

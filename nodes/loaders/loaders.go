@@ -114,16 +114,5 @@ func (*CLIPLoader) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *CLIPLoader) Run(ctx *nodes.Context) (nodes.Result, error) {
-	path, err := find(ctx, "text_encoders", n.Name)
-	if err != nil {
-		return nodes.Result{}, err
-	}
-	c, err := ctx.Engine.LoadCLIP(n.Type, path)
-	if err != nil {
-		return nodes.Result{}, err
-	}
-	if n.Device == "cpu" {
-		c = c.OnCPU()
-	}
-	return nodes.Out(c), nil
+	return loadCLIP(ctx, n.Type, n.Device, n.Name)
 }

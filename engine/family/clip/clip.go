@@ -198,7 +198,11 @@ func (c *call) Forward(ctx context.Context, rows []textenc.Row) (textenc.Output,
 	if n := len(rows[0].IDs); n != c.Positions {
 		return textenc.Output{}, fmt.Errorf("a chunk has %d tokens, the text encoder takes %d", n, c.Positions)
 	}
-	scope := weights.NewScope(c.src)
+	src, err := c.run.Patched(c.src)
+	if err != nil {
+		return textenc.Output{}, err
+	}
+	scope := weights.NewScope(src)
 	table := scope.Weight("text_model.embeddings.token_embedding.weight", c.Vocab, c.Config.Width)
 	if err := scope.Err(); err != nil {
 		return textenc.Output{}, err
@@ -228,7 +232,11 @@ func (c *call) project(pooled *tensor.Tensor) (*tensor.Tensor, error) {
 		c.run.Log().Warn("the text encoder has no text projection; its pooled output is used as it is", "encoder", c.Config.Key, "file", c.src.Path())
 		return pooled, nil
 	}
-	e, _ := c.src.Lookup("text_projection.weight")
+	src, err := c.run.Patched(c.src)
+	if err != nil {
+		return nil, err
+	}
+	e, _ := src.Lookup("text_projection.weight")
 	p, err := weights.Float32s(e)
 	if err != nil {
 		return nil, fmt.Errorf("reading the text projection: %w", err)

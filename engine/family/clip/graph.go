@@ -25,8 +25,7 @@ type variant struct {
 // Graph writes the encoder: input "embeds" [B,T,width] float32, the token embeddings before positions are added; outputs
 // "last" [B,T,width], the final layer's normalised states, and "hidden" [B,T,width] (upstream: clip_model.py CLIPTextModel).
 func graph(src weights.Source, cfg Config, v variant, spec family.Spec) (*onnx.Graph, error) {
-	s := weights.NewScope(src)
-	return spec.Build("clip text", s, func(b *nn.Builder) {
+	return spec.Build("clip text", src, func(b *nn.Builder, s *weights.Scope) {
 		w := &writer{Builder: b, cfg: cfg}
 		w.write(s.At("text_model"), v)
 	})

@@ -28,8 +28,7 @@ func (e *Encoder) graph() family.Graph {
 	// An image is few tokens against the weights that it passes through: widening them on the way costs little, and
 	// keeping them wide would cost more memory than the work.
 	return family.Graph{Part: "clip_vision", Streamed: true, Build: func(spec family.Spec) (*onnx.Graph, error) {
-		s := weights.NewScope(e.src)
-		return spec.Build("clip vision", s, func(b *nn.Builder) {
+		return spec.Build("clip vision", e.src, func(b *nn.Builder, s *weights.Scope) {
 			w := writer{Builder: b, Config: e.Config}
 			w.write(s)
 		})

@@ -14,8 +14,7 @@ import (
 // Graph writes the network: the inputs of a U-Net's graph, and hint [B,HintChannels,8H,8W] in 0…1; outputs
 // unet.Residual(0), unet.Residual(1), … and unet.ResidualMiddle, float32 (upstream: comfy/cldm/cldm.py ControlNet).
 func Graph(src weights.Source, cfg Config, spec family.Spec) (*onnx.Graph, error) {
-	s := weights.NewScope(src)
-	return spec.Build("controlnet", s, func(b *nn.Builder) {
+	return spec.Build("controlnet", src, func(b *nn.Builder, s *weights.Scope) {
 		w := &writer{unet.NewWriter(b, cfg.UNet)}
 		w.write(s, cfg)
 	})

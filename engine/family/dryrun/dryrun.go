@@ -130,6 +130,11 @@ func (r *Runner) Run(_ context.Context, g family.Graph, in []family.Value, outpu
 	return out, nil
 }
 
+// Patched implements family.Runner.
+func (r *Runner) Patched(src weights.Source) (weights.Source, error) {
+	return r.Spec.Adapters.Source(src)
+}
+
 // Fits implements family.Runner.
 func (r *Runner) Fits(int64) bool { return true }
 

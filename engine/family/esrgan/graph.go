@@ -135,8 +135,8 @@ func readCompact(s *weights.Scope) (*Config, error) {
 
 // Graph writes the network: input "pixels" [B,In·Unshuffle²,H,W] float32 in 0…1, output "out"
 // [B,Out·Shuffle²,H·s,W·s] float32, where s is Scale·Unshuffle/Shuffle (reference: spandrel's ESRGAN and Compact).
-func Graph(s *weights.Scope, cfg Config, spec family.Spec) (*onnx.Graph, error) {
-	return spec.Build("upscaler", s, func(b *nn.Builder) {
+func Graph(src weights.Source, cfg Config, spec family.Spec) (*onnx.Graph, error) {
+	return spec.Build("upscaler", src, func(b *nn.Builder, s *weights.Scope) {
 		u := &upscaler{Writer: kl.Writer{Builder: b}, cfg: cfg}
 		in := cfg.In * cfg.Unshuffle * cfg.Unshuffle
 		h := u.Cast(u.Input("pixels", dtype.F32, onnx.Sym("B"), onnx.D(in), onnx.Sym("H"), onnx.Sym("W")), b.Target.Compute)

@@ -62,7 +62,7 @@ func (n *Network) Memory(h, w int) int64 {
 // Graph is the network's graph.
 func (n *Network) Graph() family.Graph {
 	return family.Graph{Part: "upscaler", Build: func(s family.Spec) (*onnx.Graph, error) {
-		return Graph(weights.NewScope(n.src), n.Config, s)
+		return Graph(n.src, n.Config, s)
 	}}
 }
 

@@ -14,6 +14,7 @@ import (
 	"comfygo/engine/onnx"
 	"comfygo/engine/ort"
 	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
 	"comfygo/internal/ortlib"
 )
 
@@ -120,6 +121,9 @@ func bytesOf(in onnx.Initializer) ([]byte, error) {
 	}
 	return nil, fmt.Errorf("the weight %s comes from %T", in.Name, in.Source)
 }
+
+// Patched implements family.Runner.
+func (Runner) Patched(src weights.Source) (weights.Source, error) { return src, nil }
 
 // Fits implements family.Runner.
 func (Runner) Fits(int64) bool { return true }

@@ -13,8 +13,8 @@ type Writer struct{ *nn.Builder }
 
 // DecoderGraph writes the decoder: input "z" [B,latent,H,W] float32, output "out" [B,3,8H,8W] float32 in about -1…1
 // (upstream: ldm/modules/diffusionmodules/model.py Decoder).
-func DecoderGraph(s *weights.Scope, cfg Config, spec family.Spec) (*onnx.Graph, error) {
-	return spec.Build("vae decoder", s, func(b *nn.Builder) {
+func DecoderGraph(src weights.Source, cfg Config, spec family.Spec) (*onnx.Graph, error) {
+	return spec.Build("vae decoder", src, func(b *nn.Builder, s *weights.Scope) {
 		v := &Writer{b}
 		h := v.Cast(v.Input("z", dtype.F32, onnx.Sym("B"), onnx.D(cfg.LatentChannels), onnx.Sym("H"), onnx.Sym("W")), v.Target.Compute)
 		if sh := s.Shape("post_quant_conv.weight"); len(sh) == 4 {
@@ -37,8 +37,8 @@ func DecoderGraph(s *weights.Scope, cfg Config, spec family.Spec) (*onnx.Graph, 
 
 // EncoderGraph writes the encoder: input "pixels" [B,3,H,W] float32 in -1…1, output "moments" [B,2·latent,H/8,W/8]
 // float32, the mean and the log variance of the posterior.
-func EncoderGraph(s *weights.Scope, spec family.Spec) (*onnx.Graph, error) {
-	return spec.Build("vae encoder", s, func(b *nn.Builder) {
+func EncoderGraph(src weights.Source, spec family.Spec) (*onnx.Graph, error) {
+	return spec.Build("vae encoder", src, func(b *nn.Builder, s *weights.Scope) {
 		v := &Writer{b}
 		e := s.At("encoder")
 		in := 3

@@ -80,14 +80,14 @@ func (v *VAE) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (
 // Decoder is the graph of the decoder.
 func (v *VAE) Decoder() family.Graph {
 	return family.Graph{Part: "vae decoder", Build: func(s family.Spec) (*onnx.Graph, error) {
-		return DecoderGraph(weights.NewScope(v.src), v.Config, s)
+		return DecoderGraph(v.src, v.Config, s)
 	}}
 }
 
 // Encoder is the graph of the encoder.
 func (v *VAE) Encoder() family.Graph {
 	return family.Graph{Part: "vae encoder", Build: func(s family.Spec) (*onnx.Graph, error) {
-		return EncoderGraph(weights.NewScope(v.src), s)
+		return EncoderGraph(v.src, s)
 	}}
 }
 

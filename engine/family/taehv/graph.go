@@ -25,8 +25,8 @@ func (t *writer) act(x *onnx.Value) *onnx.Value {
 
 // DecoderGraph writes the decoder for a number of frames: input "z" [frames,latent,H,W] float32, output "out"
 // [frames*grow,3*patch²,8H,8W] float32 (upstream: comfy/taesd/taehv.py TAEHV.decoder).
-func DecoderGraph(s *weights.Scope, c Config, frames int, spec family.Spec) (*onnx.Graph, error) {
-	return spec.Build("taehv decoder", s, func(b *nn.Builder) {
+func DecoderGraph(src weights.Source, c Config, frames int, spec family.Spec) (*onnx.Graph, error) {
+	return spec.Build("taehv decoder", src, func(b *nn.Builder, s *weights.Scope) {
 		d := &writer{Writer: taesd.Writer{Writer: kl.Writer{Builder: b}}, leaky: c.Leaky}
 		z := d.Input("z", dtype.F32, onnx.D(frames), onnx.D(c.LatentChannels), onnx.Sym("H"), onnx.Sym("W"))
 		third := d.Scalar(dtype.F32, 3)
@@ -49,8 +49,8 @@ func DecoderGraph(s *weights.Scope, c Config, frames int, spec family.Spec) (*on
 
 // EncoderGraph writes the encoder for a number of frames, which the shrinking must divide: input "pixels"
 // [frames,3*patch²,H,W] float32, output "moments" [frames/shrink,latent,H/8,W/8] float32.
-func EncoderGraph(s *weights.Scope, c Config, frames int, spec family.Spec) (*onnx.Graph, error) {
-	return spec.Build("taehv encoder", s, func(b *nn.Builder) {
+func EncoderGraph(src weights.Source, c Config, frames int, spec family.Spec) (*onnx.Graph, error) {
+	return spec.Build("taehv encoder", src, func(b *nn.Builder, s *weights.Scope) {
 		e := &writer{Writer: taesd.Writer{Writer: kl.Writer{Builder: b}}, leaky: c.Leaky}
 		h := e.Cast(e.Input("pixels", dtype.F32, onnx.D(frames), onnx.D(3*c.Patch*c.Patch), onnx.Sym("H"), onnx.Sym("W")), e.Target.Compute)
 		h = e.act(e.Conv(s, h))

@@ -18,8 +18,8 @@ type Writer struct {
 
 // DecoderGraph writes the decoder: input "z" [B,latent,H,W] float32, output "out" [B,3,8H,8W] float32 in about 0…1
 // (upstream: comfy/taesd/taesd.py Decoder).
-func DecoderGraph(s *weights.Scope, spec family.Spec) (*onnx.Graph, error) {
-	return spec.Build("taesd decoder", s, func(b *nn.Builder) {
+func DecoderGraph(src weights.Source, spec family.Spec) (*onnx.Graph, error) {
+	return spec.Build("taesd decoder", src, func(b *nn.Builder, s *weights.Scope) {
 		d := &Writer{Writer: kl.Writer{Builder: b}}
 		latent := 1
 		if sh := s.Shape(decoderFirst); len(sh) == 4 {
@@ -44,8 +44,8 @@ func DecoderGraph(s *weights.Scope, spec family.Spec) (*onnx.Graph, error) {
 
 // EncoderGraph writes the encoder: input "pixels" [B,3,H,W] float32 in 0…1, output "moments" [B,latent,H/8,W/8]
 // float32 (upstream: comfy/taesd/taesd.py Encoder).
-func EncoderGraph(s *weights.Scope, spec family.Spec) (*onnx.Graph, error) {
-	return spec.Build("taesd encoder", s, func(b *nn.Builder) {
+func EncoderGraph(src weights.Source, spec family.Spec) (*onnx.Graph, error) {
+	return spec.Build("taesd encoder", src, func(b *nn.Builder, s *weights.Scope) {
 		e := &Writer{Writer: kl.Writer{Builder: b}}
 		h := e.Cast(e.Input("pixels", dtype.F32, onnx.Sym("B"), onnx.D(3), onnx.Sym("H"), onnx.Sym("W")), e.Target.Compute)
 		h = e.blocks(s, e.Conv(s, h), 1)

@@ -176,7 +176,7 @@ func (v *VAE) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (
 		x = unfold(x)
 	}
 	out, err := run.Run(ctx, family.Graph{Part: "tiny decoder", Build: func(s family.Spec) (*onnx.Graph, error) {
-		return DecoderGraph(weights.NewScope(v.decoder), s)
+		return DecoderGraph(v.decoder, s)
 	}}, []family.Value{family.Floats("z", x)}, "out")
 	if err != nil {
 		return nil, err
@@ -188,7 +188,7 @@ func (v *VAE) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (
 func (v *VAE) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (*tensor.Tensor, error) {
 	x = Mapped(x, func(f float32) float32 { return float32(f*0.5) + 0.5 })
 	out, err := run.Run(ctx, family.Graph{Part: "tiny encoder", Build: func(s family.Spec) (*onnx.Graph, error) {
-		return EncoderGraph(weights.NewScope(v.encoder), s)
+		return EncoderGraph(v.encoder, s)
 	}}, []family.Value{family.Floats("pixels", x)}, "moments")
 	if err != nil {
 		return nil, err

@@ -32,8 +32,7 @@ func Residual(i int) string { return "control." + strconv.Itoa(i) }
 // Graph writes the network: inputs x [B,in,H,W], timesteps [B], context [B,T,dim] and, with AdmChannels, y [B,adm], all
 // float32; the output "out" is [B,out,H,W] float32 (upstream: ldm/modules/diffusionmodules/openaimodel.py UNetModel).
 func Graph(src weights.Source, cfg Config, v Variant, spec family.Spec) (*onnx.Graph, error) {
-	s := weights.NewScope(src)
-	return spec.Build("unet", s, func(b *nn.Builder) {
+	return spec.Build("unet", src, func(b *nn.Builder, s *weights.Scope) {
 		u := &Writer{Builder: b, cfg: cfg, variant: v}
 		u.write(s)
 	})

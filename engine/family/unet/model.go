@@ -6,6 +6,7 @@ import (
 
 	"comfygo/engine/family"
 	"comfygo/engine/onnx"
+	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -41,6 +42,8 @@ var (
 	_ family.Denoiser = (*Model)(nil)
 	_ family.Bundle   = (*Model)(nil)
 	_ family.Steered  = (*Model)(nil)
+
+	_ family.Adaptable = (*Model)(nil)
 )
 
 // Latent implements family.Denoiser.
@@ -57,6 +60,11 @@ func (m *Model) Scheme() string { return m.TextScheme }
 
 // TextPrefixes implements family.Bundle.
 func (m *Model) TextPrefixes() map[string][]string { return m.Prefixes }
+
+// LoRAKeys implements family.Adaptable.
+func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
+	keys.AddUNet(part, m.Source, patch.UNetNames{PEFT: true})
+}
 
 // Inputs implements family.Denoiser: the text encoding, and what the model's kind reads beside it.
 func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {

@@ -1,0 +1,117 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"comfygo/engine/family"
+	"comfygo/engine/patch"
+	"comfygo/engine/warning"
+)
+
+// The prefixes of the keys by which adapter files and models are matched, as upstream spells them.
+const diffusionPart = "diffusion_model."
+
+func textPrefix(key string) string { return key + ".transformer." }
+
+// ApplyLoRA returns a diffusion model and text encoders with the adapters of the file at path, at a strength for each. Either
+// may be nil. Adapters that neither has a use for are told in the log; when none fits, the error names the file and the
+// families.
+//
+// Low-rank adapters are branches of the networks' graphs whose strength is an input: another strength needs no other
+// session.
+func (rt *Runtime) ApplyLoRA(ctx context.Context, path string, m *Model, c *CLIP, strengthModel, strengthClip float64) (*Model, *CLIP, error) {
+	f, err := rt.files.Get(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, shape := rt.loraKeys(m, c)
+	if keys.Len() == 0 {
+		return nil, nil, fmt.Errorf("applying the LoRA %s: %s takes no adapters", path, describeModels(m, c))
+	}
+	lora, err := patch.Read(f.Parts.Source(), keys, shape)
+	switch {
+	case errors.Is(err, patch.ErrNoMatch) && c == nil && textOnly(f.Parts.Source().Names()):
+		warning.Add(ctx, fmt.Sprintf("the LoRA %s changes text encoders only and has no effect on the diffusion model", path))
+		return m, c, nil
+	case err != nil:
+		return nil, nil, fmt.Errorf("applying a LoRA to %s: %w", describeModels(m, c), err)
+	}
+	if skipped := lora.Skipped(); len(skipped) > 0 {
+		const most = 5
+		rt.cfg.Log.Warn("the model has no use for some layers of a LoRA", "file", path, "layers", len(skipped), "first", skipped[:min(most, len(skipped))])
+	}
+	if m != nil {
+		n := *m
+		n.loras = m.loras.With(lora, strengthModel)
+		m = &n
+	}
+	if c != nil {
+		d := *c
+		d.loras = c.loras.With(lora, strengthClip)
+		c = &d
+	}
+	return m, c, nil
+}
+
+// loraKeys returns what adapter files call the weights of a model and of text encoders, and how to find a weight's shape.
+func (rt *Runtime) loraKeys(m *Model, c *CLIP) (*patch.KeyMap, func(key string) []int) {
+	keys := &patch.KeyMap{}
+	if m != nil {
+		if a, ok := m.net.(family.Adaptable); ok {
+			a.LoRAKeys(keys, diffusionPart)
+		}
+	}
+	if c != nil {
+		present := slices.Sorted(maps.Keys(c.parts))
+		for _, key := range present {
+			if a, ok := c.parts[key].net.(family.AdaptableText); ok {
+				a.LoRAKeys(keys, textPrefix(key), present)
+			}
+		}
+	}
+	return keys, func(key string) []int {
+		if name, ok := strings.CutPrefix(key, diffusionPart); ok && m != nil {
+			if e, ok := m.net.Weights().Lookup(name); ok {
+				return e.Shape
+			}
+			return nil
+		}
+		if c == nil {
+			return nil
+		}
+		for k, p := range c.parts {
+			if name, ok := strings.CutPrefix(key, textPrefix(k)); ok {
+				if e, ok := p.net.Weights().Lookup(name); ok {
+					return e.Shape
+				}
+			}
+		}
+		return nil
+	}
+}
+
+// textOnly reports that the names of an adapter file are all of text encoders.
+func textOnly(names []string) bool {
+	return !slices.ContainsFunc(names, func(n string) bool {
+		return !strings.HasPrefix(n, "lora_te") && !strings.HasPrefix(n, "text_encoder")
+	})
+}
+
+func describeModels(m *Model, c *CLIP) string {
+	var parts []string
+	if m != nil {
+		parts = append(parts, "a "+m.Family()+" model")
+	}
+	if c != nil {
+		parts = append(parts, "text encoders of "+c.scheme.Name())
+	}
+	if len(parts) == 0 {
+		return "no model"
+	}
+	return strings.Join(parts, " and ")
+}

@@ -1,0 +1,54 @@
+package conditioning
+
+import (
+	"comfygo/engine"
+	"comfygo/engine/sampling"
+	"comfygo/nodes"
+)
+
+func init() { nodes.Register(&CLIPTextEncodeSDXL{}) }
+
+// CLIPTextEncodeSDXL encodes a prompt for each of SDXL's text encoders, with the sizes that the model reads beside it.
+type CLIPTextEncodeSDXL struct {
+	CLIP         *engine.CLIP `in:"clip" type:"CLIP"`
+	Width        int          `in:"width" default:"1024" min:"0" max:"16384"`
+	Height       int          `in:"height" default:"1024" min:"0" max:"16384"`
+	CropWidth    int          `in:"crop_w" default:"0" min:"0" max:"16384" advanced:"true"`
+	CropHeight   int          `in:"crop_h" default:"0" min:"0" max:"16384" advanced:"true"`
+	TargetWidth  int          `in:"target_width" default:"1024" min:"0" max:"16384"`
+	TargetHeight int          `in:"target_height" default:"1024" min:"0" max:"16384"`
+	TextG        string       `in:"text_g" multiline:"true" dynamicPrompts:"true"`
+	TextL        string       `in:"text_l" multiline:"true" dynamicPrompts:"true"`
+}
+
+// Spec implements nodes.Node.
+func (*CLIPTextEncodeSDXL) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "CLIPTextEncodeSDXL", DisplayName: "CLIP Text Encode (SDXL)", Category: "model/conditioning/stable diffusion",
+		Module: "comfy_extras.nodes_clip_sdxl", V3: true, Outputs: nodes.Outputs("CONDITIONING"), Uses: nodes.UsesDevice,
+	}
+}
+
+// Run implements nodes.Node.
+func (n *CLIPTextEncodeSDXL) Run(ctx *nodes.Context) (nodes.Result, error) {
+	if n.CLIP == nil {
+		return nodes.Result{}, errNoCLIP()
+	}
+	tokens, err := n.CLIP.TokenizeEach(ctx, func(key string) string {
+		if key == "clip_l" {
+			return n.TextL
+		}
+		return n.TextG
+	})
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	c, err := n.CLIP.EncodeTokens(ctx, tokens)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	return nodes.Out(c.With(map[string]any{
+		sampling.KeyWidth: n.Width, sampling.KeyHeight: n.Height, sampling.KeyCropWidth: n.CropWidth, sampling.KeyCropHeight: n.CropHeight,
+		sampling.KeyTargetWidth: n.TargetWidth, sampling.KeyTargetHeight: n.TargetHeight,
+	})), nil
+}
