@@ -63,7 +63,7 @@ func (m *Model) TextPrefixes() map[string][]string { return m.Prefixes }
 
 // LoRAKeys implements family.Adaptable.
 func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
-	keys.AddUNet(part, m.Source, patch.UNetNames{PEFT: true})
+	keys.AddUNet(part, m.Source, patch.UNetNames{})
 }
 
 // Inputs implements family.Denoiser: the text encoding, and what the model's kind reads beside it.
