@@ -45,13 +45,17 @@ func (rt *Runtime) LoadModel(path string, round dtype.DType) (*Model, error) {
 		return nil, err
 	}
 	net, fam, err := f.Parts.Diffusion()
+	return rt.newModel(f, net, fam, round, err)
+}
+
+func (rt *Runtime) newModel(f *file, net family.Denoiser, fam family.Family, round dtype.DType, err error) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the diffusion model: %w", err)
 	}
 	kind, settings := net.Sampling()
 	ms, err := sampling.NewModelSampling(kind, settings)
 	if err != nil {
-		return nil, fmt.Errorf("loading %s: %w", path, err)
+		return nil, fmt.Errorf("loading %s: %w", f.Path, err)
 	}
 	return &Model{rt: rt, file: f, net: net, family: fam, sampling: ms, weights: round}, nil
 }
@@ -59,7 +63,12 @@ func (rt *Runtime) LoadModel(path string, round dtype.DType) (*Model, error) {
 // LoadCheckpoint opens a file that holds a diffusion model, text encoders and a VAE. A part that the file lacks is nil, as
 // upstream has it: the node that needs it says so.
 func (rt *Runtime) LoadCheckpoint(path string) (*Model, *CLIP, *VAE, error) {
-	m, err := rt.LoadModel(path, dtype.Invalid)
+	f, err := rt.files.Get(path)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	net, fam, err := f.Parts.Checkpoint()
+	m, err := rt.newModel(f, net, fam, dtype.Invalid, err)
 	if err != nil {
 		return nil, nil, nil, err
 	}

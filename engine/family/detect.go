@@ -17,12 +17,13 @@ type File struct {
 	views []weights.Source
 	reg   *Registry
 
-	diffusion once[found[Denoiser]]
-	vae       once[Autoencoder]
-	control   once[ControlNetwork]
-	upscaler  once[UpscaleNetwork]
-	vision    once[ImageEncoder]
-	text      once[TextEncoder]
+	diffusion  once[found[Denoiser]]
+	checkpoint once[found[Denoiser]]
+	vae        once[Autoencoder]
+	control    once[ControlNetwork]
+	upscaler   once[UpscaleNetwork]
+	vision     once[ImageEncoder]
+	text       once[TextEncoder]
 }
 
 type found[T any] struct {
@@ -97,10 +98,21 @@ func read[F Family, T comparable](f *File, role string, list []F, views []weight
 	return none, nil, nil
 }
 
-// Diffusion returns the diffusion model of the file and its family. The error is an *UnknownError when there is none.
+// Diffusion returns the diffusion model of the file by itself and its family: what lies beside it in a checkpoint is not
+// looked at, as upstream's loader of diffusion models does. The error is an *UnknownError when there is none.
 func (f *File) Diffusion() (Denoiser, Family, error) {
-	d, err := f.diffusion.get(func() (found[Denoiser], error) {
-		d, fam, err := read(f, "diffusion model", f.reg.Diffusion(), f.diffusionViews(), f.askDiffusion)
+	return f.readDiffusion(&f.diffusion, func(d Diffusion, view weights.Source) (Denoiser, error) { return d.Read(view, view) })
+}
+
+// Checkpoint is Diffusion for a file that is loaded as a checkpoint: keys beside the model count, such as those that mark
+// its prediction type.
+func (f *File) Checkpoint() (Denoiser, Family, error) {
+	return f.readDiffusion(&f.checkpoint, func(d Diffusion, view weights.Source) (Denoiser, error) { return d.Read(view, f.src) })
+}
+
+func (f *File) readDiffusion(to *once[found[Denoiser]], ask func(Diffusion, weights.Source) (Denoiser, error)) (Denoiser, Family, error) {
+	d, err := to.get(func() (found[Denoiser], error) {
+		d, fam, err := read(f, "diffusion model", f.reg.Diffusion(), f.diffusionViews(), ask)
 		if err == nil && d == nil {
 			err = f.unknown("diffusion model", names(f.reg.Diffusion()))
 		}
@@ -109,9 +121,7 @@ func (f *File) Diffusion() (Denoiser, Family, error) {
 	return d.value, d.family, err
 }
 
-func (f *File) askDiffusion(d Diffusion, view weights.Source) (Denoiser, error) {
-	return d.Read(view, f.src)
-}
+func askDiffusion(d Diffusion, view weights.Source) (Denoiser, error) { return d.Read(view, view) }
 
 // prefixes under which the tensors of a diffusion model are found in checkpoints. The one under which most tensors lie
 // counts, if there are more than a handful. Upstream: unet_prefix_from_state_dict.
@@ -275,7 +285,7 @@ func (f *File) Holds(except string) string {
 		ask  func() bool
 	}{
 		{"ControlNet", func() bool { return holds(f, f.reg.Controls(), f.views, Control.Read) }},
-		{"diffusion model", func() bool { return holds(f, f.reg.Diffusion(), f.diffusionViews(), f.askDiffusion) }},
+		{"diffusion model", func() bool { return holds(f, f.reg.Diffusion(), f.diffusionViews(), askDiffusion) }},
 		{"VAE", func() bool { return holds(f, f.reg.VAEs(), f.under(vaePrefixes), VAE.Read) }},
 		{"text encoder", func() bool { return holds(f, f.reg.Text(), f.under(textPrefixes), Text.Read) }},
 		{"image encoder", func() bool { return holds(f, f.reg.Visions(), f.views, Vision.Read) }},

@@ -12,7 +12,7 @@ import (
 type Diffusion interface {
 	Family
 	// Read reads a diffusion model's config off its keys and shapes. src shows the model's tensors without the prefix of a
-	// checkpoint, whole all of the file, with what lies beside the model. It returns nil for a model of another family, and
+	// checkpoint. whole shows what lies beside the model, too, when the file is loaded as a checkpoint, and is src otherwise. It returns nil for a model of another family, and
 	// an error for one of this family that cannot be run.
 	Read(src, whole weights.Source) (Denoiser, error)
 }
