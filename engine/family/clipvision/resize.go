@@ -23,8 +23,12 @@ var (
 	triangle = filter{support: 1, weight: func(x float32) float32 { return max(1-x, 0) }}
 )
 
-// fma is a*b+c with one rounding, which is what torch's kernels compute on CPUs with AVX2.
+// fma is a*b+c with one rounding.
 func fma(a, b, c float32) float32 { return float32(float64(a)*float64(b) + float64(c)) }
+
+// fused reports whether torch's kernels (built for AVX2 and AVX-512) round product j of n once, together with its sum.
+// The first one is a product alone; of the others, those that fill vectors of four are rounded before they are added.
+func fused(j, n int) bool { return j > (n-1)/4*4 }
 
 // resize resamples [B,C,H,W] to h by w pixels as torch's interpolate does with antialias: in float32, the width first. The
 // pixels are rounded to 8 bits later, so that each step must round as torch does.
@@ -85,9 +89,13 @@ func newKernel(in, out int, f filter) kernel {
 
 func (k kernel) apply(dst, src []float32) {
 	for i := range dst {
-		var sum float32
-		for j, w := range k.weights[i] {
-			sum = fma(w, src[k.first[i]+j], sum)
+		weights, sum := k.weights[i], float32(0)
+		for j, w := range weights {
+			if v := src[k.first[i]+j]; fused(j, len(weights)) {
+				sum = fma(w, v, sum)
+			} else {
+				sum += float32(w * v)
+			}
 		}
 		dst[i] = sum
 	}
@@ -99,8 +107,14 @@ func (k kernel) applyRows(dst, src []float32, width int) {
 		row := dst[i*width : (i+1)*width]
 		for j, w := range weights {
 			from := src[(k.first[i]+j)*width:][:width]
+			if fused(j, len(weights)) {
+				for x := range row {
+					row[x] = fma(w, from[x], row[x])
+				}
+				continue
+			}
 			for x := range row {
-				row[x] = fma(w, from[x], row[x])
+				row[x] += float32(w * from[x])
 			}
 		}
 	}
