@@ -61,12 +61,16 @@ func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 	if err != nil {
 		return nil, errors.Join(err, p.close())
 	}
+	files, err := findQueueFiles(cfg, p.folders, log.Logger)
+	if err != nil {
+		return nil, errors.Join(err, p.close())
+	}
 	pages := findPages(cfg, p.folders.Base(), log.Logger)
 	a.server, err = server.New(server.Config{
 		Folders:         p.folders,
 		Executor:        p.executor,
-		Store:           queueStore(cfg, p.folders, log.Logger),
-		EventLog:        eventLog(cfg, p.folders),
+		Store:           files.store(cfg, log.Logger),
+		EventLog:        files.events,
 		Policy:          policy,
 		WebhookAllow:    cfg.WebhookAllow,
 		Auth:            access.gate,

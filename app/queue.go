@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"comfygo/cli"
 	"comfygo/folders"
+	"comfygo/internal/filelock"
 	"comfygo/queue"
 )
 
@@ -22,24 +24,60 @@ const queueFile = "comfygo-queue.db"
 // eventFile is the name of the file of WebSocket events there.
 const eventFile = "comfygo-events.log"
 
-// queueStore is where jobs are kept.
-func queueStore(cfg cli.Config, dirs *folders.Folders, log *slog.Logger) queue.Store {
-	if cfg.Queue == "memory" {
-		return queue.NewMemory()
-	}
-	path := cfg.QueueFile
-	if path == "" {
-		path = filepath.Join(dirs.User(), queueFile)
-	}
-	return queue.NewFile(path, queue.FileOptions{WaitForDisk: cfg.QueueSync == "full", Logger: log})
+// queueFiles are where jobs, and the events for clients that come back, are kept; no paths with a queue in memory.
+type queueFiles struct {
+	queue, events string
+	lock          *filelock.Lock // on the queue file; nil lets the store take it
 }
 
-// eventLog is where the events for clients that come back are kept; "" with a queue in memory.
-func eventLog(cfg cli.Config, dirs *folders.Folders) string {
+// maxQueueFiles bounds the servers of one user folder that have the same port, as port 0 for any.
+const maxQueueFiles = 64
+
+// findQueueFiles chooses the files of this server. Without --queue-file the first server of a user folder has
+// comfygo-queue.db, and others have files named for their port, which they find again at the next start.
+func findQueueFiles(cfg cli.Config, dirs *folders.Folders, log *slog.Logger) (queueFiles, error) {
 	if cfg.Queue == "memory" {
-		return ""
+		return queueFiles{}, nil
 	}
-	return filepath.Join(dirs.User(), eventFile)
+	if cfg.QueueFile != "" {
+		return queueFiles{queue: cfg.QueueFile, events: cfg.QueueFile + ".events.log"}, nil
+	}
+	names := []string{""}
+	own := fmt.Sprint("-", cfg.Port)
+	if _, err := os.Stat(filepath.Join(dirs.User(), "comfygo-queue"+own+".db")); err == nil {
+		names = []string{own, ""}
+	} else {
+		names = append(names, own)
+	}
+	for i := 2; i <= maxQueueFiles; i++ {
+		names = append(names, fmt.Sprint(own, "-", i))
+	}
+	var err error
+	for _, name := range names {
+		f := queueFiles{
+			queue:  filepath.Join(dirs.User(), strings.Replace(queueFile, ".", name+".", 1)),
+			events: filepath.Join(dirs.User(), strings.Replace(eventFile, ".", name+".", 1)),
+		}
+		if f.lock, err = queue.LockFile(f.queue); errors.Is(err, filelock.ErrInUse) {
+			continue
+		}
+		if err != nil {
+			return f, fmt.Errorf("locking the queue %s: %w", f.queue, err)
+		}
+		if name != "" {
+			log.Info(fmt.Sprintf("the queue of this server is kept in %s, since servers share the user folder", filepath.Base(f.queue)))
+		}
+		return f, nil
+	}
+	return queueFiles{}, fmt.Errorf("finding a queue file in %s: %w", dirs.User(), err)
+}
+
+// store is where jobs are kept.
+func (f queueFiles) store(cfg cli.Config, log *slog.Logger) queue.Store {
+	if f.queue == "" {
+		return queue.NewMemory()
+	}
+	return queue.NewFile(f.queue, queue.FileOptions{WaitForDisk: cfg.QueueSync == "full", Lock: f.lock, Logger: log})
 }
 
 // queuePolicy reads how jobs are treated.

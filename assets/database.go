@@ -25,16 +25,19 @@ const revision = "0006_add_loader_path"
 // defaultFile is the database's name in the user folder.
 const defaultFile = "comfyui.db"
 
-// openDatabase opens the file and keeps it locked: there is one connection, which all of the library shares, and it holds
-// SQLite's own lock until it is closed.
+// patience is how long a transaction waits for those of other servers on the same file. Each is a matter of milliseconds.
+const patience = 10 * time.Second
+
+// openDatabase opens the file. There is one connection, which all of the library shares; other servers may have theirs, and
+// each transaction sees what the others have written.
 func (l *Library) openDatabase() error {
 	path, err := l.source()
 	if err != nil {
 		return err
 	}
-	o := sqlite.Options{Wait: 500 * time.Millisecond, Immediate: true, Pragmas: []string{"foreign_keys = 1"}}
+	o := sqlite.Options{Wait: patience, Immediate: true, Pragmas: []string{"foreign_keys = 1"}}
 	if path != sqlite.Memory {
-		o.Pragmas = append(o.Pragmas, "locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL")
+		o.Pragmas = append(o.Pragmas, "journal_mode = WAL", "synchronous = NORMAL")
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
@@ -42,7 +45,7 @@ func (l *Library) openDatabase() error {
 	l.db = sqlite.Open(path, o)
 	if err := l.tx(l.ctx, migrate); err != nil {
 		if sqlite.CodeOf(err) == sqlite.Busy {
-			err = fmt.Errorf("another process uses %s; give this one its own with --database-url sqlite:///PATH", path)
+			err = fmt.Errorf("another process keeps %s locked; give this one its own with --database-url sqlite:///PATH", path)
 		}
 		return errors.Join(err, l.db.Close())
 	}

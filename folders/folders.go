@@ -49,6 +49,7 @@ type Folders struct {
 	now   func() time.Time
 
 	*table
+	temporary *tempLock
 }
 
 // table is what all views of the folders share.
@@ -77,7 +78,7 @@ func New(c Config) (*Folders, error) {
 	if c.Base == "" {
 		return nil, fmt.Errorf("making the folder table: no base folder given")
 	}
-	f := &Folders{log: c.Logger, now: c.Now, table: &table{kinds: map[string]*kind{}, cache: map[string]listing{}}}
+	f := &Folders{log: c.Logger, now: c.Now, temporary: &tempLock{}, table: &table{kinds: map[string]*kind{}, cache: map[string]listing{}}}
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}
@@ -177,23 +178,16 @@ func (f *Folders) UserDir(user string) (string, bool) {
 	return dir, true
 }
 
-// Prepare makes the input, user and temp folders and empties the temp folder. Call it once at start.
+// Prepare makes the input, user and temp folders and empties the temp folder, unless another server uses it. Call it once at
+// start.
 func (f *Folders) Prepare() error {
-	if err := f.RemoveTemp(); err != nil {
+	if err := f.takeTemp(); err != nil {
 		return err
 	}
 	for _, dir := range []string{f.input, f.user, f.temp} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("making folder %s: %w", dir, err)
 		}
-	}
-	return nil
-}
-
-// RemoveTemp removes the temp folder with all that is in it. Call it at the end.
-func (f *Folders) RemoveTemp() error {
-	if err := os.RemoveAll(f.temp); err != nil {
-		return fmt.Errorf("emptying the temp folder: %w", err)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"comfygo/internal/filelock"
 	"comfygo/sqlite"
 )
 
@@ -23,7 +24,7 @@ type sqliteStore struct {
 	full bool // wait for the disk, not only for the system
 	log  *slog.Logger
 
-	lock  *fileLock
+	lock  *filelock.Lock
 	write *sql.DB
 	read  *sql.DB
 	check *sql.DB // checkpoints
@@ -57,8 +58,23 @@ type FileOptions struct {
 	// WaitForDisk makes every commit wait until the disk has it: then nothing is lost when the machine loses power, at the
 	// price of the disk's latency. Without it nothing is lost when the process dies in whatever way.
 	WaitForDisk bool
+	// Lock is what LockFile has returned for the file, which the store releases in the end; nil lets Load lock it.
+	Lock *filelock.Lock
 	// Logger may be nil.
 	Logger *slog.Logger
+}
+
+// LockFile locks the queue file of that path for this process. The error matches filelock.ErrInUse when another one works on it.
+func LockFile(path string) (*filelock.Lock, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	l, err := filelock.Exclusive(path + ".lock")
+	if errors.Is(err, filelock.ErrInUse) {
+		return nil, errInUse
+	}
+	return l, err
 }
 
 // NewFile makes a store in a file, which is opened by Load. Only one process at a time can use it; others may read it.
@@ -67,7 +83,7 @@ func NewFile(path string, o FileOptions) Store {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &sqliteStore{
-		path: path, full: o.WaitForDisk, log: o.Logger, tidying: make(chan struct{}, 1),
+		path: path, full: o.WaitForDisk, log: o.Logger, lock: o.Lock, tidying: make(chan struct{}, 1),
 		finished: make(chan struct{}),
 	}
 }
@@ -94,8 +110,10 @@ func (s *sqliteStore) open() (Saved, error) {
 	if err != nil {
 		return Saved{}, err
 	}
-	if s.lock, err = lockFile(path + ".lock"); err != nil {
-		return Saved{}, err
+	if s.lock == nil {
+		if s.lock, err = LockFile(path); err != nil {
+			return Saved{}, err
+		}
 	}
 	// Only the owner may read it: prompts, and the secrets of webhooks, are in it.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -156,7 +174,7 @@ func (s *sqliteStore) release() error {
 		}
 	}
 	if s.lock != nil {
-		errs = append(errs, s.lock.release())
+		errs = append(errs, s.lock.Release())
 	}
 	s.stmts, s.conn, s.check, s.read, s.write, s.lock = nil, nil, nil, nil, nil, nil
 	return errors.Join(errs...)

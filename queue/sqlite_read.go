@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"comfygo/internal/filelock"
 )
 
 // readAll reads what Load returns, and the writer's counters.
@@ -124,7 +126,7 @@ func (s *sqliteStore) readReceipts() ([]Receipt, error) {
 var errNotOpen = errors.New("the file is not open")
 
 // errInUse means that another process works on the same queue.
-var errInUse = errors.New("another comfygo uses it; give this one its own --user-directory or --queue-file, or --queue memory")
+var errInUse = fmt.Errorf("another comfygo uses it (%w); give this one its own --user-directory or --queue-file, or --queue memory", filelock.ErrInUse)
 
 // reader is the connection pool for readers.
 func (s *sqliteStore) reader() (*sql.DB, error) {

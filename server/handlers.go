@@ -102,6 +102,7 @@ func (s *Server) serveFiles(store *users.Store) {
 	}
 	s.files = &files.Service{
 		Reply: s.reply, Access: s.access, Assets: s.catalogue, Images: pictures, Disk: d, Folders: cfg.Folders, Queue: s.queue,
+		Turns: store.Turns,
 	}
 	s.models = &models.Service{Reply: s.reply, Images: pictures, Folders: cfg.Folders}
 	s.users = &users.Service{Reply: s.reply, Access: s.access, Users: store, Disk: d, MultiUser: cfg.MultiUser, Log: s.log}

@@ -2,8 +2,6 @@
 package files
 
 import (
-	"sync"
-
 	"comfygo/folders"
 	"comfygo/queue"
 	"comfygo/server/access"
@@ -22,6 +20,6 @@ type Service struct {
 	Disk    disk.Disk
 	Folders *folders.Folders
 	Queue   queue.Queue
-
-	uploads sync.Mutex // held while an upload looks for a free name and takes it
+	// Turns is taken while an upload looks for a free name and takes it.
+	Turns *disk.Turns
 }

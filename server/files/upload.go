@@ -232,8 +232,11 @@ func destination(root, subfolder, name string) (dir, path string, ok bool) {
 // keep saves an upload under its name or, when a file with other contents has it, the next free "name (1).ext". A file
 // with the same contents is left and its name returned.
 func (s *Service) keep(u *upload, dir, path string, overwrite bool, save func(*upload, string) error) (name string, err error) {
-	s.uploads.Lock()
-	defer s.uploads.Unlock()
+	end, err := s.Turns.Take()
+	if err != nil {
+		return "", err
+	}
+	defer end()
 	name = u.name
 	base, ending := reply.SplitExt(name)
 	for i := 1; !overwrite && disk.Exists(path); i++ {

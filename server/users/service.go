@@ -3,7 +3,6 @@ package users
 
 import (
 	"log/slog"
-	"sync"
 
 	"comfygo/server/access"
 	"comfygo/server/disk"
@@ -19,6 +18,4 @@ type Service struct {
 	// MultiUser keeps a folder for each user that the header comfy-user names.
 	MultiUser bool
 	Log       *slog.Logger
-
-	settingsLock sync.Mutex // held while settings are changed
 }

@@ -77,8 +77,11 @@ func (s *Service) changeSettings(c echo.Context, f func(values *pyjson.Object, b
 	if err != nil {
 		return err
 	}
-	s.settingsLock.Lock()
-	defer s.settingsLock.Unlock()
+	end, err := s.Users.Turns.Take()
+	if err != nil {
+		return err
+	}
+	defer end()
 	values, path, err := s.settings(c)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -30,8 +31,12 @@ type Store struct {
 	// owner is the id of whose files a request deals with, where requests say who makes them; nil elsewhere.
 	Owner func(r *http.Request) string
 
+	// Turns is how changes take turns with those of other servers on the same user folder.
+	Turns *disk.Turns
+
 	mu    sync.Mutex
 	names *pyjson.Object // name by id
+	read  time.Time      // when the file that they are from was written
 }
 
 const (
@@ -41,22 +46,36 @@ const (
 
 // NewStore reads the list of users; without multi there is one, named default.
 func NewStore(f *folders.Folders, multi bool) (*Store, error) {
-	u := &Store{folders: f, disk: disk.New(f), multi: multi, names: pyjson.NewObject()}
+	u := &Store{folders: f, disk: disk.New(f), multi: multi, names: pyjson.NewObject(), Turns: &disk.Turns{Folders: f}}
 	if !multi {
 		u.names.Set(defaultUser, defaultUser)
 		return u, nil
 	}
-	data, err := os.ReadFile(u.file())
-	if errors.Is(err, fs.ErrNotExist) {
-		return u, nil
-	}
-	if err == nil {
-		u.names, err = pyjson.UnmarshalObject(data)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the list of users: %w", err)
+	if err := u.refresh(); err != nil {
+		return nil, err
 	}
 	return u, nil
+}
+
+// refresh reads the list when another server has changed it. The lock is held, or nobody else has the store yet.
+func (u *Store) refresh() error {
+	info, err := os.Stat(u.file())
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (!u.multi || info.ModTime().Equal(u.read)) {
+		return nil
+	}
+	var data []byte
+	if err == nil {
+		data, err = os.ReadFile(u.file())
+	}
+	names := u.names
+	if err == nil {
+		names, err = pyjson.UnmarshalObject(data)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the list of users: %w", err)
+	}
+	u.names, u.read = names, info.ModTime()
+	return nil
 }
 
 func (u *Store) file() string { return filepath.Join(u.folders.User(), "users.json") }
@@ -78,6 +97,11 @@ func (u *Store) Of(r *http.Request) (string, error) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if !u.names.Has(id) {
+		if err := u.refresh(); err != nil {
+			return "", err
+		}
+	}
 	if strings.HasPrefix(id, systemUserPrefix) || !u.names.Has(id) {
 		return "", fmt.Errorf("%w: %s", errUnknownUser, id)
 	}
@@ -128,8 +152,16 @@ var notInID = regexp.MustCompile(`[^a-zA-Z0-9\-_]+`)
 
 // add makes a user; complaint is what is wrong with the name, "" if nothing is.
 func (u *Store) add(name string) (id, complaint string, err error) {
+	end, err := u.Turns.Take()
+	if err != nil {
+		return "", "", err
+	}
+	defer end()
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if err := u.refresh(); err != nil {
+		return "", "", err
+	}
 	for _, taken := range u.names.All() {
 		if taken == any(name) {
 			return "", "Duplicate username.", nil
@@ -167,8 +199,12 @@ func (s *Service) GetUsers(c echo.Context) error {
 	body := pyjson.NewObject("storage", "server")
 	if s.MultiUser && !s.Access.Owned() {
 		s.Users.mu.Lock()
+		err := s.Users.refresh()
 		body.Set("users", s.Users.names.Clone())
 		s.Users.mu.Unlock()
+		if err != nil {
+			return err
+		}
 		return s.Reply.JSON(c, http.StatusOK, body)
 	}
 	dir, err := s.Users.dir(c.Request())

@@ -1,0 +1,80 @@
+package folders
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"comfygo/internal/filelock"
+)
+
+// tempLockName is the file beside the temp folder that every server which uses the folder keeps locked, shared.
+const tempLockName = ".comfygo-temp.lock"
+
+// tempLock is this server's share in the temp folder.
+type tempLock struct {
+	mu    sync.Mutex
+	taken bool           // between Prepare and RemoveTemp
+	lock  *filelock.Lock // nil also where the file system has no locks
+}
+
+// tempPatience is how long a start waits while another server empties the folder.
+const tempPatience = 10 * time.Second
+
+// takeTemp empties the temp folder when no other server uses it, and notes that this one does.
+func (f *Folders) takeTemp() (err error) {
+	f.temporary.mu.Lock()
+	defer f.temporary.mu.Unlock()
+	defer func() { f.temporary.taken = err == nil }()
+	parent := filepath.Dir(f.temp)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return fmt.Errorf("making folder %s: %w", parent, err)
+	}
+	path := filepath.Join(parent, tempLockName)
+	for until := time.Now().Add(tempPatience); ; {
+		lock, err := filelock.Exclusive(path)
+		if err == nil {
+			f.temporary.lock = lock
+			return errors.Join(f.emptyTemp(), lock.Share())
+		}
+		if !errors.Is(err, filelock.ErrInUse) {
+			return f.emptyTemp() // no locks here: as if there was one server
+		}
+		if f.temporary.lock, err = filelock.Shared(path); err == nil {
+			return nil // what is there belongs to the others
+		}
+		if !errors.Is(err, filelock.ErrInUse) || time.Now().After(until) {
+			return fmt.Errorf("sharing the temp folder %s with another server: %w", f.temp, err)
+		}
+		const pause = 10 * time.Millisecond
+		time.Sleep(pause)
+	}
+}
+
+// RemoveTemp removes the temp folder with all that is in it, unless another server uses it. Call it at the end.
+func (f *Folders) RemoveTemp() error {
+	f.temporary.mu.Lock()
+	defer f.temporary.mu.Unlock()
+	lock, taken := f.temporary.lock, f.temporary.taken
+	f.temporary.lock, f.temporary.taken = nil, false
+	if !taken {
+		return nil
+	}
+	if lock == nil {
+		return f.emptyTemp()
+	}
+	if err := lock.Sole(); err != nil {
+		return lock.Release() // the last one removes it
+	}
+	return errors.Join(f.emptyTemp(), lock.Release())
+}
+
+func (f *Folders) emptyTemp() error {
+	if err := os.RemoveAll(f.temp); err != nil {
+		return fmt.Errorf("emptying the temp folder: %w", err)
+	}
+	return nil
+}
