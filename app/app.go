@@ -77,6 +77,8 @@ func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 		AuthProxyHeader: cfg.AuthProxyHeader,
 		AuthProxies:     access.proxies,
 		OIDC:            access.oidc,
+		CheckHosts:      checksHosts(cfg, access.gate.Mode()),
+		AllowedHosts:    cfg.AllowedHosts,
 		CORSOrigin:      cfg.CORSOrigin,
 		DisableAPINodes: cfg.DisableAPINodes,
 		Compress:        cfg.CompressResponses,

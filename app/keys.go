@@ -185,6 +185,12 @@ func apiKeys(cfg cli.Config) (*auth.Keys, error) {
 	return auth.NewKeys(keys, files)
 }
 
+// checksHosts reports whether requests for foreign host names are refused: always on loopback without authentication, where a
+// page of another site could reach the server by a name that leads here, and elsewhere when names are listed.
+func checksHosts(cfg cli.Config, mode auth.Mode) bool {
+	return len(cfg.AllowedHosts) > 0 || mode == auth.ModeOff && onlyLoopback(cfg.Listen)
+}
+
 // wideOpen is the warning for a server that everybody can reach and use; empty when there is nothing to warn of.
 func wideOpen(cfg cli.Config, mode auth.Mode) string {
 	if mode != auth.ModeOff || onlyLoopback(cfg.Listen) {

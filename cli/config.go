@@ -114,6 +114,7 @@ type Config struct {
 	JobTimeLimit     float64  // seconds; 0: no limit
 	DrainTimeout     float64  // seconds
 	StuckAfter       float64  // seconds; 0: never
+	AllowedHosts     []string // host names that requests may be for; nil: see docs/auth.md
 	WebhookAllow     []string // hosts, addresses, networks
 
 	// OTLPEndpoint is where traces go; empty: nowhere, unless OpenTelemetry's environment variables say so.

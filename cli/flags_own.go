@@ -24,6 +24,7 @@ var own = []*spec{
 	{name: "--job-time-limit", kind: kindFloat, def: float64(0), metavar: "SECONDS", section: ownSection, help: "end jobs that run longer (default: no limit)"},
 	{name: "--drain-timeout", kind: kindFloat, def: float64(25), metavar: "SECONDS", section: ownSection, help: "how long a running job may go on after SIGTERM"},
 	{name: "--health-stuck-after", kind: kindFloat, def: float64(3600), metavar: "SECONDS", section: ownSection, help: "how long a running job may be silent before /health calls the worker stuck; 0 is for ever"},
+	{name: "--allowed-hosts", kind: kindString, repeat: true, metavar: "NAME", section: ownSection, help: "a host name that requests may be for besides localhost and IP addresses, as app.example.org or *.example.org; may be repeated (default: on loopback without authentication none, else every name)"},
 	{name: "--webhook-allow", kind: kindString, repeat: true, metavar: "HOST", section: ownSection, help: "a host, address or network that webhooks may reach although it is not public; may be repeated"},
 	{name: "--otlp-endpoint", kind: kindString, metavar: "URL", section: ownSection, help: "send traces of requests, jobs, nodes and models to this OpenTelemetry collector, such as http://127.0.0.1:4318; OTEL_EXPORTER_OTLP_ENDPOINT does the same"},
 	{name: "--api-key", kind: kindString, repeat: true, metavar: "KEY", section: ownSection, help: "ask every request for this key; may be repeated; COMFYGO_API_KEY does the same"},

@@ -71,6 +71,7 @@ func (ns namespace) queue(c *Config) {
 	c.JobTimeLimit = ns.real("job_time_limit")
 	c.DrainTimeout = ns.real("drain_timeout")
 	c.StuckAfter = ns.real("health_stuck_after")
+	c.AllowedHosts = ns.texts("allowed_hosts")
 	c.WebhookAllow = ns.texts("webhook_allow")
 	c.OTLPEndpoint = ns.text("otlp_endpoint")
 }

@@ -52,6 +52,9 @@ type Config struct {
 	AuthProxies     []netip.Prefix
 	// OIDC signs users in by OpenID Connect; nil switches that off.
 	OIDC authroutes.OIDC
+	// CheckHosts refuses requests for host names that are neither localhost nor in AllowedHosts; IP addresses always pass.
+	CheckHosts   bool
+	AllowedHosts []string
 	// CORSOrigin is the value of --enable-cors-header; "" installs the origin guard instead.
 	CORSOrigin string
 	// DisableAPINodes adds the content security policy.

@@ -131,6 +131,9 @@ func (s *Server) router() {
 	e.HTTPErrorHandler = s.handleError
 	e.Pre(plainPath)
 	e.Use(s.measure.Measured, reply.Paced, middleware.RequestLog(s.log), v2Refusals)
+	if s.cfg.CheckHosts {
+		e.Use(middleware.AllowedHosts(s.cfg.AllowedHosts))
+	}
 	e.Use(middleware.CacheControl())
 	if s.cfg.CORSOrigin != "" {
 		e.Use(middleware.CORS(s.cfg.CORSOrigin))

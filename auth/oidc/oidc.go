@@ -219,7 +219,43 @@ func (p *Provider) Finish(ctx context.Context, state, code string) (auth.Identit
 	if err := word.Claims(&claims); err != nil {
 		return auth.Identity{}, fmt.Errorf("reading the identity provider's claims: %w", err)
 	}
+	if err := p.check(word, claims, token.AccessToken); err != nil {
+		return auth.Identity{}, err
+	}
 	return auth.Identity{Subject: word.Issuer + "#" + word.Subject, Name: name(claims, word.Subject), Role: p.role(claims)}, nil
+}
+
+const (
+	// issuedLeeway is how far the provider's clock may be ahead, oldest how long ago an ID token may have been issued, which
+	// comes straight from the provider.
+	issuedLeeway = 5 * time.Minute
+	oldest       = 24 * time.Hour
+	// longestSubject is the bound of OpenID Connect Core 1.0, 2.
+	longestSubject = 255
+)
+
+// check is what OpenID Connect Core 1.0, 3.1.3.7 and 3.1.3.8 ask for beyond the signature, issuer, audience, expiry and nonce:
+// sub and iat must be there, azp must name this client when it is there, which it must be beside several audiences, and at_hash
+// must fit the access token.
+func (p *Provider) check(word *oidc.IDToken, claims map[string]any, accessToken string) error {
+	now := p.cfg.Now()
+	azp, given := claims["azp"]
+	switch {
+	case word.Subject == "" || len(word.Subject) > longestSubject:
+		return fmt.Errorf("%w: the ID token has no usable sub", errToken)
+	case given && azp != any(p.cfg.ClientID):
+		return fmt.Errorf("%w: the ID token was issued to another client (azp)", errToken)
+	case !given && len(word.Audience) > 1:
+		return fmt.Errorf("%w: the ID token has several audiences and no azp", errToken)
+	case claims["iat"] == nil || word.IssuedAt.After(now.Add(issuedLeeway)) || word.IssuedAt.Before(now.Add(-oldest)):
+		return fmt.Errorf("%w: the ID token has no usable iat", errToken)
+	}
+	if word.AccessTokenHash != "" {
+		if err := word.VerifyAccessToken(accessToken); err != nil {
+			return fmt.Errorf("%w: the ID token belongs to another access token (at_hash)", errToken)
+		}
+	}
+	return nil
 }
 
 // name is what the user is called.

@@ -35,9 +35,12 @@ type issuer struct {
 	down   bool
 }
 
+// issuerKey is made once: each takes a while.
+var issuerKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
 func newIssuer(t *testing.T) *issuer {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := issuerKey()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,6 +216,26 @@ func TestRefusals(t *testing.T) {
 		"another's audience": set("aud", "other"),
 		"another issuer":     set("iss", "https://evil.example"),
 		"expired":            set("exp", time.Now().Add(-time.Hour).Unix()),
+		"no subject":         set("sub", nil),
+		"an empty subject":   set("sub", ""),
+		"a number as sub":    set("sub", 42),
+		"a long subject":     set("sub", strings.Repeat("4", 256)),
+		"azp of another":     set("azp", "other"),
+		"an empty azp":       set("azp", ""),
+		"azp is a list":      set("azp", []string{"comfygo"}),
+		"audiences, no azp":  set("aud", []string{"comfygo", "other"}),
+		"audiences, not us":  set("aud", []string{"one", "other"}),
+		"audiences, foreign azp": func(i *issuer) {
+			i.claims = func(m jwt.MapClaims) { m["aud"], m["azp"] = []string{"comfygo", "other"}, "other" }
+		},
+		"no iat":           set("iat", nil),
+		"iat to come":      set("iat", time.Now().Add(time.Hour).Unix()),
+		"iat long ago":     set("iat", time.Now().Add(-48*time.Hour).Unix()),
+		"no exp":           set("exp", nil),
+		"not before later": set("nbf", time.Now().Add(time.Hour).Unix()),
+		"no issuer":        set("iss", nil),
+		"foreign at_hash":  set("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"),
+		"no audience":      set("aud", nil),
 		"not signed": func(i *issuer) {
 			i.sign = func(*jwt.Token) (any, any) { return jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType }
 		},
@@ -233,6 +256,35 @@ func TestRefusals(t *testing.T) {
 				t.Fatal(err)
 			}
 			if who, err := p.Finish(t.Context(), state, i.authorize(t, address)); !errors.Is(err, auth.ErrBadCredential) {
+				t.Errorf("%+v, %v", who, err)
+			}
+		})
+	}
+}
+
+// TestAccepted: what OpenID Connect Core 3.1.3.7 lets pass.
+func TestAccepted(t *testing.T) {
+	t.Parallel()
+	hash := sha256.Sum256([]byte("x")) // the access token
+	for name, change := range map[string]func(jwt.MapClaims){
+		"azp is this client":         func(m jwt.MapClaims) { m["azp"] = "comfygo" },
+		"audiences with azp":         func(m jwt.MapClaims) { m["aud"], m["azp"] = []string{"comfygo", "other"}, "comfygo" },
+		"one audience in a list":     func(m jwt.MapClaims) { m["aud"] = []string{"comfygo"} },
+		"at_hash of the token":       func(m jwt.MapClaims) { m["at_hash"] = base64.RawURLEncoding.EncodeToString(hash[:16]) },
+		"a clock that is ahead":      func(m jwt.MapClaims) { m["iat"] = time.Now().Add(2 * time.Minute).Unix() },
+		"the longest subject":        func(m jwt.MapClaims) { m["sub"] = strings.Repeat("4", 255) },
+		"claims that nobody defined": func(m jwt.MapClaims) { m["acr"], m["x"] = "0", nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := newIssuer(t)
+			i.claims = change
+			p := provider(t, i, nil)
+			address, state, err := p.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if who, err := p.Finish(t.Context(), state, i.authorize(t, address)); err != nil || who.Subject == "" {
 				t.Errorf("%+v, %v", who, err)
 			}
 		})
