@@ -61,3 +61,6 @@ func Exec(ctx context.Context, s *Store, text string) error {
 	_, err := s.write.ExecContext(ctx, text)
 	return err
 }
+
+// Sweep does what a store does once in a while.
+func Sweep(ctx context.Context, s *Store) error { return s.prune(ctx) }

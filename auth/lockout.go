@@ -65,10 +65,19 @@ func (l *lockouts) wait(addr netip.Addr, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.all[network(addr)]
+	f.settle(now)
 	if f == nil || !now.Before(f.until) {
 		return 0
 	}
 	return f.until.Sub(now)
+}
+
+// settle counts the times of failures from now on when the clock was set back behind the last one.
+func (f *failures) settle(now time.Time) {
+	if f != nil && now.Before(f.last) {
+		f.until = f.until.Add(now.Sub(f.last))
+		f.last = now
+	}
 }
 
 // fail counts a failure. locked reports that this one has locked the address.
@@ -77,6 +86,7 @@ func (l *lockouts) fail(addr netip.Addr, now time.Time) (locked bool) {
 	defer l.mu.Unlock()
 	at := network(addr)
 	f := l.all[at]
+	f.settle(now)
 	if f == nil || now.Sub(f.last) >= l.rule.Locked {
 		if f == nil && len(l.all) >= mostAddresses {
 			l.makeRoom(now)

@@ -65,7 +65,8 @@ func newSigner(id, algorithm string, secret []byte, created int64) (*signer, err
 	return s, nil
 }
 
-// signing is the newest signer of the configured algorithm, if it may still sign.
+// signing is the newest signer of the configured algorithm, if it may still sign: one that seems to come from the future may
+// not, since what it signs now would be older than the signer itself.
 func (s *Store) signing(now time.Time) *signer {
 	var newest *signer
 	for _, g := range s.snap.Load().signers {
@@ -73,7 +74,7 @@ func (s *Store) signing(now time.Time) *signer {
 			newest = g
 		}
 	}
-	if newest == nil || now.Unix()-newest.created >= int64(signerLife.Seconds()) {
+	if newest == nil || now.Unix()-newest.created >= int64(signerLife.Seconds()) || now.Unix() < newest.created { // the clock was set back
 		return nil
 	}
 	return newest
@@ -86,7 +87,9 @@ func (s *Store) rotate(ctx context.Context, by Actor) error {
 	id, now := newID("t-"), s.now()
 	return s.change(ctx, by, ActionToken, func(tx *sql.Tx, _ int64, e *Event) error {
 		e.Target, e.Detail = id, "a new signing key"
-		_, err := tx.ExecContext(ctx, "UPDATE signers SET retired = ? WHERE retired IS NULL", now.Add(s.o.TokenLife).Unix())
+		// When the clock was set back, tokens are out that end later than a life from now.
+		_, err := tx.ExecContext(ctx, "UPDATE signers SET retired = CASE WHEN created > ? THEN created + ? ELSE ? END WHERE retired IS NULL",
+			now.Unix(), int64((signerLife + s.o.TokenLife).Seconds()), now.Add(s.o.TokenLife).Unix())
 		if err != nil {
 			return err
 		}
@@ -160,6 +163,8 @@ func (s *Store) byToken(ctx context.Context, c Credential, d digest, now time.Ti
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return Principal{}, ErrExpired // its signature was right
+	case errors.Is(err, jwt.ErrTokenInvalidClaims) && !errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		return Principal{}, ErrBadCredential // so was this one's: nobody has guessed, and no address is locked for it
 	case err != nil:
 		return Principal{}, s.failed(ctx, c.Addr)
 	}
@@ -169,7 +174,7 @@ func (s *Store) byToken(ctx context.Context, c Credential, d digest, now time.Ti
 		return Principal{}, err
 	}
 	if p.ID != got.Subject {
-		return Principal{}, s.failed(ctx, c.Addr)
+		return Principal{}, ErrBadCredential
 	}
 	s.verified.accept(d, e)
 	return p, nil
@@ -188,19 +193,25 @@ func (s *Store) parse(text string, now time.Time) (*claims, error) {
 		}
 		got.signer = id
 		return g.verify, nil
-	}, jwt.WithValidMethods([]string{s.o.Algorithm}), jwt.WithIssuer(tokenIssuer), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
-		jwt.WithStrictDecoding(), jwt.WithTimeFunc(func() time.Time { return now }))
+	}, jwt.WithValidMethods([]string{s.o.Algorithm}), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())
 	if err != nil {
 		return nil, err
 	}
 	if got.ID == "" || got.Key == "" || got.Subject == "" || got.IssuedAt == nil {
 		return nil, jwt.ErrTokenRequiredClaimMissing
 	}
+	if got.Issuer != tokenIssuer || got.ExpiresAt == nil {
+		return nil, jwt.ErrTokenInvalidClaims
+	}
+	if !now.Before(got.ExpiresAt.Time) {
+		return nil, jwt.ErrTokenExpired
+	}
 	return got, s.timely(got, signers[got.signer])
 }
 
 // timely refuses tokens that this program cannot have made: such as live too long, or are younger than their signing key
-// signs. Whoever stole a signing key can use it no longer than that.
+// signs. Whoever stole a signing key can use it no longer than that. A token from the future is none of those: this program
+// made it before the clock was set back, and it ends when it says.
 func (s *Store) timely(c *claims, g *signer) error {
 	issued := c.IssuedAt.Unix()
 	if c.ExpiresAt.Sub(c.IssuedAt.Time) > s.o.TokenLife || issued < g.created || issued > g.created+int64(signerLife.Seconds()) {

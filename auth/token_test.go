@@ -150,8 +150,63 @@ func TestForgedTokens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { refuse(t, s, bearer(text), auth.ErrBadCredential) })
 	}
-	now.add(-time.Hour) // a token from the future, rightly signed
-	refuse(t, s, bearer(token.Text), auth.ErrBadCredential)
+}
+
+// TestClockSetBack: tokens stay good, new ones can be had, and nobody is locked out.
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	for _, step := range []time.Duration{time.Second, 10 * time.Minute, 5 * time.Hour, 400 * 24 * time.Hour} {
+		now := newClock()
+		s := openStore(t, "", func(o *auth.StoreOptions) { o.Now = now.Now })
+		k := makeKey(t, s, "ursula", auth.RoleUser, 0)
+		key := authenticate(t, s, k.Secret)
+		before, err := s.IssueToken(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now.add(-step)
+		for range 20 { // more than lock an address
+			authenticate(t, s, before.Text)
+		}
+		after, err := s.IssueToken(t.Context(), key)
+		if err != nil {
+			t.Fatalf("a token when the clock is %s back: %v", step, err)
+		}
+		for range 20 {
+			authenticate(t, s, after.Text)
+		}
+		if err := auth.Sweep(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		authenticate(t, s, before.Text) // its signer is kept
+		authenticate(t, s, k.Secret)    // the address is not locked
+		now.add(step + 10*time.Minute)
+		authenticate(t, s, before.Text)
+		now.add(10 * time.Minute)
+		for range 20 {
+			refuse(t, s, bearer(before.Text), auth.ErrExpired)
+		}
+		authenticate(t, s, k.Secret)
+	}
+}
+
+// TestLockOutClockSetBack: a lock-out lasts no longer because the clock was set back.
+func TestLockOutClockSetBack(t *testing.T) {
+	t.Parallel()
+	now := newClock()
+	s := openStore(t, "", func(o *auth.StoreOptions) { o.Now, o.LockOut = now.Now, auth.LockOut{Free: 1, Failures: 2, Locked: time.Minute} })
+	k := makeKey(t, s, "ursula", auth.RoleUser, 0)
+	for n := range 2 {
+		_, _ = s.Authenticate(t.Context(), bearer(wrong(k, n)))
+	}
+	now.add(-time.Hour)
+	_, err := s.Authenticate(t.Context(), bearer(wrong(k, 3)))
+	var wait *auth.WaitError
+	if !errors.As(err, &wait) || wait.After > time.Minute {
+		t.Errorf("the address waits by the clock of before: %v", err)
+	}
+	now.add(61 * time.Second)
+	authenticate(t, s, k.Secret)
 }
 
 func TestSignersRotate(t *testing.T) {

@@ -42,7 +42,7 @@ func TestJobsBelongToTheirOwner(t *testing.T) {
 	a.wants("root", "GET /api/v1/queue?owner=ann", "", 200, `"pending": 1`)
 	a.wants("root", "GET /api/v2/jobs", "", 200, running)
 	a.wants("ann", "GET /queue?owner=ann", "", 200, waiting)
-	a.wants("ann", "GET /queue?owner=bob", "", 200, `"queue_running": []`)
+	a.wants("ann", "GET /queue?owner=bob", "", 404, "not_found")
 
 	a.wants("ann", "POST /queue", `{"clear": true}`, 200, "")
 	a.wants("root", "POST /interrupt", "", 200, "")
@@ -164,7 +164,8 @@ func TestSettingsBelongToTheirOwner(t *testing.T) {
 	a.wants("bob", "GET /settings", "", 200, "blue")
 	a.wants("root", "GET /settings", "", 200, "{}")
 	a.wants("root", "GET /settings?owner=ann", "", 200, "red")
-	a.wants("ann", "GET /settings?owner=bob", "", 200, "red")
+	a.wants("ann", "GET /settings?owner=bob", "", 404, "not_found")
+	a.wants("ann", "GET /settings?owner=ann", "", 200, "red")
 	a.wants("ann", "POST /userdata/workflows%2Fa.json", `{"by": "ann"}`, 200, "workflows/a.json")
 	a.wants("ann", "GET /userdata/workflows%2Fa.json", "", 200, "ann")
 	a.wants("bob", "GET /userdata/workflows%2Fa.json", "", 404, "")

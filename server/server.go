@@ -139,7 +139,7 @@ func (s *Server) router() {
 		e.Use(middleware.CORS(s.cfg.CORSOrigin))
 	}
 	if ask := s.asksWho(); ask != nil {
-		e.Use(ask, s.sockets.WhileWelcome)
+		e.Use(ask, s.access.OwnerNamed, s.sockets.WhileWelcome)
 	}
 	if s.cfg.CORSOrigin == "" {
 		e.Use(middleware.OriginGuard(middleware.Origins{Logger: s.log, Except: s.login.ComesBack}))

@@ -9,6 +9,7 @@ import (
 
 	"comfygo/auth"
 	"comfygo/folders"
+	"comfygo/middleware"
 	"comfygo/queue"
 	"comfygo/server/reply"
 )
@@ -53,6 +54,21 @@ func (s *Service) Scope(c echo.Context) queue.Scope {
 		return queue.Scope{One: true, Owner: Nobody}
 	}
 	return queue.Scope{One: true, Owner: p.ID, Shared: s.listsShared(c, p)}
+}
+
+// OwnerNamed answers 404 to whoever names somebody else in ?owner= and is no administrator: neither jobs, files nor folders of
+// others are there, not even as empty ones.
+func (s *Service) OwnerNamed(next echo.HandlerFunc) echo.HandlerFunc {
+	if !s.Owned() {
+		return next
+	}
+	return func(c echo.Context) error {
+		asked, given := reply.Query(c, "owner")
+		if p := s.Who(c); given && !p.Admin && (p.ID == "" || asked != p.ID && asked != p.Name) {
+			return middleware.Refuse(c, http.StatusNotFound, "not_found", "There is no such owner", "only an administrator may name another owner")
+		}
+		return next(c)
+	}
 }
 
 // ownerNamed is the id of a user by id or name; the text itself when there is none, since jobs outlive their users.
