@@ -167,6 +167,59 @@ func TestAuditRetention(t *testing.T) {
 	within(t, 10*time.Second, "all but ten events to go", func() bool { return count(few) == 10 })
 }
 
+// TestRefusalsKeepTheLog: whoever may do next to nothing cannot push out what was done by being refused.
+func TestRefusalsKeepTheLog(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir() + "/auth.db"
+	now := newClock()
+	s := openStore(t, path, func(o *auth.StoreOptions) { o.Now, o.AuditRows = now.Now, 40 })
+	for n := range 8 {
+		s.Audit(t.Context(), auth.Event{Action: auth.ActionKey, Result: auth.ResultOK, Target: fmt.Sprint("key ", n)})
+	}
+	s.Audit(t.Context(), auth.Event{Action: auth.ActionLockOut, Result: auth.ResultDenied, Addr: "192.0.2.9"})
+	for range 5 { // minutes
+		for n := range 500 {
+			s.Audit(t.Context(), auth.Event{Action: auth.ActionRequest, Result: auth.ResultDenied, Owner: "u-vera", Target: fmt.Sprint("GET /", n)})
+		}
+		for n := range 500 {
+			s.Audit(t.Context(), auth.Event{Action: auth.ActionDelete, Result: auth.ResultFailed, Owner: "u-vera", Target: fmt.Sprint("history ", n)})
+		}
+		now.add(time.Minute)
+	}
+	events, err := s.Events(t.Context(), auth.EventFilter{Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(events) > 9+5*21 {
+		t.Errorf("%d events were written for 5000 refusals", len(events))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, path, func(o *auth.StoreOptions) { o.Now, o.AuditRows = now.Now, 40 })
+	if err := auth.Sweep(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if events, err = s.Events(t.Context(), auth.EventFilter{Limit: 1000}); err != nil {
+		t.Fatal(err)
+	}
+	kept, refused, summed := 0, 0, 0
+	for _, e := range events {
+		switch {
+		case e.Action == auth.ActionKey, e.Action == auth.ActionLockOut:
+			kept++
+		case strings.Contains(e.Detail, "and 980 more refusals"):
+			summed++
+			refused++
+		default:
+			refused++
+		}
+	}
+	if kept != 9 || refused > 10 || summed == 0 {
+		t.Errorf("%d of 9 events of what was done are left, %d refusals, of which %d tell of many", kept, refused, summed)
+	}
+}
+
 func TestNamesAreData(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, "", nil)

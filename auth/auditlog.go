@@ -15,9 +15,24 @@ type queued struct {
 	done  chan struct{}
 }
 
-// Audit implements Gate. The event is in the file soon after; when more come than can be written, the callers wait.
+// Audit implements Gate. The event is in the file soon after; when more come than can be written, the callers wait. Many
+// refusals of one user within a minute become one event.
 func (s *Store) Audit(ctx context.Context, e Event) {
 	e.Time = s.now()
+	if e.refused() {
+		written, summary := s.refusals.pass(e, e.Time)
+		if summary != nil {
+			s.record(ctx, *summary)
+		}
+		if !written {
+			return
+		}
+	}
+	s.record(ctx, e)
+}
+
+// record logs an event and hands it to the scribe.
+func (s *Store) record(ctx context.Context, e Event) {
 	logEvent(ctx, s.log, e)
 	select {
 	case s.events <- queued{event: e}:

@@ -49,6 +49,7 @@ func (s *Store) keep(poll *sql.Conn) {
 			s.lockouts.sweep(now)
 			s.buckets.sweep(now)
 			s.quiet.sweep(now)
+			s.tellRefusals(ctx, false)
 		}
 		if time.Since(pruned) >= pruneEvery {
 			pruned = time.Now()
@@ -145,6 +146,14 @@ func (s *Store) flush(ctx context.Context) error {
 	})
 }
 
+// refusedRow is Event.refused in SQL.
+const refusedRow = "result <> 'ok' AND action <> 'lock-out'"
+
+// oldestBeyond deletes the oldest events of a kind beyond a number.
+func oldestBeyond(kind string) string {
+	return "DELETE FROM audit WHERE " + kind + " AND number <= (SELECT number FROM audit WHERE " + kind + " ORDER BY number DESC LIMIT 1 OFFSET ?)"
+}
+
 // prune deletes events, sessions and signing keys that are past their time.
 func (s *Store) prune(ctx context.Context) error {
 	now := s.now()
@@ -153,7 +162,10 @@ func (s *Store) prune(ctx context.Context) error {
 			query string
 			args  []any
 		}{
-			{"DELETE FROM audit WHERE at < ? OR number <= (SELECT coalesce(max(number), 0) FROM audit) - ?", []any{now.Add(-s.o.AuditKeep).UnixMilli(), s.o.AuditRows}},
+			{"DELETE FROM audit WHERE at < ?", []any{now.Add(-s.o.AuditKeep).UnixMilli()}},
+			// Refusals have a part of the rows of their own: they push out each other only.
+			{oldestBeyond(refusedRow), []any{max(1, s.o.AuditRows/refusalShare)}},
+			{oldestBeyond("NOT (" + refusedRow + ")"), []any{s.o.AuditRows}},
 			{"DELETE FROM sessions WHERE expires <= ?", []any{now.Unix()}},
 			{"DELETE FROM signers WHERE retired IS NOT NULL AND retired <= ?", []any{now.Unix()}},
 		} {

@@ -103,6 +103,7 @@ type Store struct {
 	lockouts *lockouts
 	buckets  *buckets
 	quiet    quiet
+	refusals refusals
 
 	events  chan queued
 	stop    chan struct{}
@@ -197,6 +198,7 @@ func (s *Store) release() error {
 func (s *Store) Close() error {
 	var err error
 	s.closing.Do(func() {
+		s.tellRefusals(context.Background(), true)
 		close(s.stop)
 		s.workers.Wait()
 		if err = s.release(); err != nil {
