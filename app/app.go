@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"math"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 
 	"comfygo/cli"
+	"comfygo/internal/plainfile"
 	"comfygo/server"
 	"comfygo/server/logs"
 )
@@ -46,7 +46,7 @@ func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 			err = errors.Join(err, access.gate.Close())
 		}
 	}()
-	if a.cert, err = loadCertificate(cfg); err != nil {
+	if a.cert, err = loadCertificate(cfg, func(text string) { log.Warn(text) }); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	if err := p.folders.Prepare(); err != nil {
@@ -222,7 +222,7 @@ func runtimeVersion(onnx string) string {
 // deployEnvironment is the first line of .comfy_environment, which packagers write.
 func deployEnvironment(base string) string {
 	const longest = 128
-	text, err := os.ReadFile(filepath.Join(base, ".comfy_environment"))
+	text, _, err := plainfile.Read(filepath.Join(base, ".comfy_environment"), plainfile.MaxSize)
 	if err != nil {
 		return "local-git"
 	}

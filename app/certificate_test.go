@@ -100,3 +100,19 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	}
 	<-done
 }
+
+// TestReadableTLSKey: others of the machine could take the server's place with it.
+func TestReadableTLSKey(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	key, cert := writePair(t, dir, "first")
+	for mode, warns := range map[os.FileMode]bool{0o600: false, 0o640: false, 0o644: true, 0o604: true} {
+		if err := os.Chmod(key, mode); err != nil {
+			t.Fatal(err)
+		}
+		got, err := app.TLSWarnings(cli.Config{TLSKeyFile: key, TLSCertFile: cert})
+		if err != nil || (len(got) > 0) != warns {
+			t.Errorf("mode %04o: %q, %v", mode, got, err)
+		}
+	}
+}

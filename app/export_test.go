@@ -51,7 +51,7 @@ func Listen(ctx context.Context, cfg cli.Config) ([]endpoint, error) {
 
 // ListenTLS is Listen and returns the certificate, too.
 func ListenTLS(ctx context.Context, cfg cli.Config) (*certificate, []endpoint, error) {
-	cert, err := loadCertificate(cfg)
+	cert, err := loadCertificate(cfg, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,3 +82,12 @@ var ShowDevices = showDevices
 func FindPages(cfg cli.Config, base string, log io.Writer) frontend.Found {
 	return findPages(cfg, base, slog.New(slog.NewTextHandler(log, nil)))
 }
+
+// TLSWarnings are what loading the certificate of the flags warns of.
+func TLSWarnings(cfg cli.Config) (warnings []string, err error) {
+	_, err = loadCertificate(cfg, func(text string) { warnings = append(warnings, text) })
+	return warnings, err
+}
+
+// ChecksHosts is checksHosts.
+var ChecksHosts = checksHosts

@@ -18,6 +18,7 @@ import (
 	"comfygo/auth/oidc"
 	"comfygo/cli"
 	"comfygo/folders"
+	"comfygo/internal/plainfile"
 	authroutes "comfygo/server/auth"
 )
 
@@ -145,7 +146,7 @@ func identityProvider(cfg cli.Config) (*oidc.Provider, error) {
 	}
 	secret := os.Getenv(envSecret)
 	if cfg.OIDCSecretFile != "" {
-		data, err := os.ReadFile(cfg.OIDCSecretFile)
+		data, _, err := plainfile.Read(cfg.OIDCSecretFile, plainfile.MaxSize)
 		if err != nil {
 			return nil, fmt.Errorf("reading the secret for the identity provider: %w", err)
 		}

@@ -272,3 +272,28 @@ func TestEveryRouteHasARule(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestHostsAreChecked: without a key, only the names of this machine lead to a server on loopback.
+func TestHostsAreChecked(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		words  string
+		mode   auth.Mode
+		checks bool
+	}{
+		{"", auth.ModeOff, true},
+		{"--listen 127.0.0.1,::1", auth.ModeOff, true},
+		{"--listen 0.0.0.0", auth.ModeOff, false},
+		{"--listen 0.0.0.0 --allowed-hosts app.example.org", auth.ModeOff, true},
+		{"", auth.ModeKeys, false},
+		{"--allowed-hosts app.example.org", auth.ModeStore, true},
+	} {
+		cfg, err := cli.Parse(strings.Fields(c.words)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := app.ChecksHosts(cfg, c.mode); got != c.checks {
+			t.Errorf("%q, %s: %v", c.words, c.mode, got)
+		}
+	}
+}

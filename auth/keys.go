@@ -10,11 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"comfygo/internal/plainfile"
 )
 
 // shortKey is the length below which a key could be guessed by trying.
@@ -110,7 +111,7 @@ func (k *Keys) read() (*keySet, error) {
 }
 
 func (k *Keys) readFile(set *keySet, file string) error {
-	data, err := os.ReadFile(file)
+	data, info, err := plainfile.Read(file, plainfile.MaxSize)
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {
 		return pathErr.Err // the path is said already
@@ -118,7 +119,7 @@ func (k *Keys) readFile(set *keySet, file string) error {
 	if err != nil {
 		return err
 	}
-	if info, err := os.Stat(file); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		k.warnings = append(k.warnings, fmt.Sprintf("the api key file %s may be read by others (mode %04o): chmod 600 keeps it to its owner", file, info.Mode().Perm()))
 	}
 	found := false

@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
+
+	"comfygo/internal/plainfile"
 )
 
 // LoadExtraPaths adds the search folders that a YAML file lists. The file is a map of sections whose names mean
@@ -21,7 +23,7 @@ import (
 // lines of paths. Paths are relative to base_path, or to the folder of the file. It fails when the file cannot be read
 // or does not have this form.
 func (f *Folders) LoadExtraPaths(file string) error {
-	data, err := os.ReadFile(file)
+	data, _, err := plainfile.Read(file, plainfile.MaxSize)
 	if err != nil {
 		return fmt.Errorf("reading extra model paths: %w", err)
 	}
