@@ -164,6 +164,9 @@ func (r *run) file(ctx context.Context, f *file) {
 		r.note(f, "", "", err)
 		return
 	}
+	if f.head.has("salt", "tensors", "folder") {
+		return // a manifest outside of the folder of manifests
+	}
 	for _, k := range kinds {
 		if !k.holds(f.head) {
 			continue

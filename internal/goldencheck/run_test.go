@@ -157,6 +157,15 @@ func TestOtherFolders(t *testing.T) {
 	}
 }
 
+// TestManifestsAreNoGoldens runs a folder that holds manifests while -models names another folder.
+func TestManifestsAreNoGoldens(t *testing.T) {
+	t.Parallel()
+	dir := write(t, []string{"models/emb-test.json", "noise/brownian.json", "noise/brownian.safetensors"}, map[string]string{})
+	if tally, _ := check(t, goldencheck.Options{Golden: dir, Models: t.TempDir()}); tally != (goldencheck.Tally{Passed: 3}) {
+		t.Errorf("%v, want 3 passed", tally)
+	}
+}
+
 func TestRunRefuses(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]goldencheck.Options{

@@ -24,6 +24,9 @@ import (
 	_ "comfygo/nodes/all" // schedules are made by nodes
 )
 
+// heldBytes bounds the weights that are held ready between goldens.
+const heldBytes = 1 << 30
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -57,6 +60,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	o.Runtime = engine.New(engine.Config{
 		Library:    func() (string, error) { return ortlib.Find(ortlib.Options{}) },
 		Embeddings: goldencheck.Embeddings(ctx, o.Models),
+		Budget:     heldBytes,
 		Log:        slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	tally, err := goldencheck.Run(ctx, o)
