@@ -4,8 +4,6 @@
 // It knows token ids only: no text, no vocabulary file.
 package bpe
 
-import "container/heap"
-
 // Merges maps pairs of neighbouring tokens to their merge.
 type Merges map[uint64]Merge
 
@@ -38,12 +36,11 @@ func (m Merges) Apply(ids []int32) []int32 {
 	}
 	for i := range n - 1 {
 		if cand, ok := c.candidate(i); ok {
-			c.queue = append(c.queue, cand)
+			c.queue.push(cand)
 		}
 	}
-	heap.Init(&c.queue)
-	for c.queue.Len() > 0 {
-		c.merge(heap.Pop(&c.queue).(candidate))
+	for len(c.queue) > 0 {
+		c.merge(c.queue.pop())
 	}
 	out := ids[:0]
 	for i := 0; i < n; i = c.symbols[i].next {
@@ -70,7 +67,7 @@ type symbol struct {
 type candidate struct {
 	Merge
 	left, right int32
-	at          int
+	at          int32
 }
 
 // candidate returns the merge of symbol i with its right neighbour, if there is one.
@@ -80,44 +77,63 @@ func (c *chain) candidate(i int) (candidate, bool) {
 	}
 	left, right := c.symbols[i].id, c.symbols[c.symbols[i].next].id
 	to, ok := c.merges[key(left, right)]
-	return candidate{Merge: to, left: left, right: right, at: i}, ok
+	return candidate{Merge: to, left: left, right: right, at: int32(i)}, ok
 }
 
 // merge applies a candidate, unless one of its two symbols has been merged into something else since it was found.
 func (c *chain) merge(m candidate) {
 	s := c.symbols
-	right := s[m.at].next
-	if s[m.at].gone || right >= len(s) || s[m.at].id != m.left || s[right].id != m.right {
+	at := int(m.at)
+	right := s[at].next
+	if s[at].gone || right >= len(s) || s[at].id != m.left || s[right].id != m.right {
 		return
 	}
-	s[m.at].id = m.ID
-	s[m.at].next = s[right].next
+	s[at].id = m.ID
+	s[at].next = s[right].next
 	s[right].gone = true
 	if after := s[right].next; after < len(s) {
-		s[after].prev = m.at
+		s[after].prev = at
 	}
-	for _, i := range [2]int{s[m.at].prev, m.at} {
+	for _, i := range [2]int{s[at].prev, at} {
 		if cand, ok := c.candidate(i); ok {
-			heap.Push(&c.queue, cand)
+			c.queue.push(cand)
 		}
 	}
 }
 
+// mergeQueue is a binary heap, the candidate to apply first on top. container/heap would allocate for each candidate.
 type mergeQueue []candidate
 
-func (q mergeQueue) Len() int { return len(q) }
-func (q mergeQueue) Less(i, j int) bool {
+func (q mergeQueue) before(i, j int) bool {
 	return q[i].Rank < q[j].Rank || q[i].Rank == q[j].Rank && q[i].at < q[j].at
 }
-func (q mergeQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
 
-// Push implements heap.Interface.
-func (q *mergeQueue) Push(x any) { *q = append(*q, x.(candidate)) }
+func (q *mergeQueue) push(c candidate) {
+	h := append(*q, c)
+	*q = h
+	for i := len(h) - 1; i > 0 && h.before(i, (i-1)/2); i = (i - 1) / 2 {
+		h[i], h[(i-1)/2] = h[(i-1)/2], h[i]
+	}
+}
 
-// Pop implements heap.Interface.
-func (q *mergeQueue) Pop() any {
-	old := *q
-	x := old[len(old)-1]
-	*q = old[:len(old)-1]
-	return x
+func (q *mergeQueue) pop() candidate {
+	h := *q
+	top, last := h[0], len(h)-1
+	h[0] = h[last]
+	h = h[:last]
+	*q = h
+	for i := 0; ; {
+		child := 2*i + 1
+		if child >= last {
+			return top
+		}
+		if child+1 < last && h.before(child+1, child) {
+			child++
+		}
+		if !h.before(child, i) {
+			return top
+		}
+		h[i], h[child] = h[child], h[i]
+		i = child
+	}
 }
