@@ -141,11 +141,3 @@ func Announced(data []byte) (width, height, frames int, ok bool) {
 	width, height = codec.Turned(f.Orientation, f.Width, f.Height)
 	return width, height, f.Frames, true
 }
-
-// Frames is how many frames an image file announces: 1 for what is no image.
-func Frames(data []byte) int {
-	if _, _, n, ok := Announced(data); ok {
-		return n
-	}
-	return 1
-}

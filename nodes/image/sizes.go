@@ -1,20 +1,14 @@
 package image
 
 import (
-	"image"
-	_ "image/gif" // formats whose sizes are read
-	_ "image/jpeg"
-	_ "image/png"
-	"io"
 	"os"
-
-	_ "golang.org/x/image/bmp"
-	_ "golang.org/x/image/tiff"
-	_ "golang.org/x/image/webp"
 
 	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
+
+// maxAnnounced bounds the files whose announcements are read, in bytes; the size of larger ones counts as unknown.
+const maxAnnounced = 256 << 20
 
 // fileSizes is what a node loads from the image file that an input names: its frames, as large as its header says.
 func fileSizes(s *nodes.Sizing, input string) nodes.Images {
@@ -28,30 +22,19 @@ func fileSizes(s *nodes.Sizing, input string) nodes.Images {
 	if err != nil {
 		return out
 	}
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // opening a pipe would wait for its writer
+	// Opening a pipe would wait for its writer.
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > maxAnnounced {
 		return out
 	}
-	f, err := os.Open(path)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return out
 	}
-	defer f.Close()
-	c, format, err := image.DecodeConfig(f)
-	if err != nil {
+	w, h, frames, ok := imaging.Announced(data)
+	if !ok {
 		return out
 	}
-	out.Width, out.Height, out.Loaded, out.Exact = float64(c.Width), float64(c.Height), true, format == "gif" || format == "bmp"
-	frames := 1
-	if format == "gif" || format == "webp" {
-		if _, err := f.Seek(0, io.SeekStart); err != nil {
-			return nodes.UnknownImages()
-		}
-		data, err := io.ReadAll(f)
-		if err != nil {
-			return nodes.UnknownImages()
-		}
-		frames = imaging.Frames(data)
-	}
+	out.Width, out.Height, out.Loaded, out.Exact = float64(w), float64(h), true, true
 	out.Count = float64(frames) * s.In.Lists
 	return out
 }

@@ -35,8 +35,8 @@ func (r *ctxReader) Read(p []byte) (int, error) {
 }
 
 // decode decodes one image.
-func (p *part) decode(ctx context.Context) (f *codec.Frame, err error) {
-	f = &codec.Frame{Width: p.at.Dx(), Height: p.at.Dy(), Layout: p.layout()}
+func (p *part) decode(ctx context.Context) (*codec.Frame, error) {
+	f := &codec.Frame{Width: p.at.Dx(), Height: p.at.Dy(), Layout: p.layout()}
 	size, _, err := p.measure()
 	if err != nil {
 		return nil, err
