@@ -30,6 +30,8 @@ type Model struct {
 	trained *sampling.ModelSampling
 	// loras are the adapters that were applied, in order.
 	loras patch.Stack
+	// patches are the graph patches, in order.
+	patches patch.GraphPatches
 	// hooks and options are for the sampler and the network.
 	hooks   sampling.Hooks
 	options map[string]any
@@ -110,7 +112,10 @@ func (m *Model) runner() runner {
 // the raw prediction in the shape of x.
 func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in sampling.Inputs) (*tensor.Tensor, error) {
 	run := m.runner()
-	call := family.Call{X: x, T: t, Inputs: in}
+	if err := m.warnOptions(ctx, in.Options); err != nil {
+		return nil, err
+	}
+	call := family.Call{X: x, T: t, Inputs: in, Patches: m.patches}
 	var err error
 	if call.Residuals, err = m.residuals(ctx, call); err != nil {
 		return nil, err

@@ -1,8 +1,15 @@
 package engine
 
 import (
+	"context"
+	"fmt"
+	"slices"
+
 	"comfygo/engine/dtype"
+	"comfygo/engine/family"
+	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
+	"comfygo/engine/warning"
 )
 
 // WithSampling returns the model with another meaning of its noise levels.
@@ -59,6 +66,32 @@ func (m *Model) WithOption(name string, value any) *Model {
 		}
 	}
 	return &c
+}
+
+// WithPatch returns the model with one more graph patch. A model whose network does not have the patch's point is returned as
+// it is, and ok is false: the patch has no effect on it.
+func (m *Model) WithPatch(p patch.GraphPatch) (patched *Model, ok bool) {
+	f, has := m.net.(family.Patchable)
+	if !has || !slices.Contains(f.Points(), p.Point()) {
+		return m, false
+	}
+	c := *m
+	c.patches = m.patches.With(p)
+	return &c, true
+}
+
+// warnOptions tells the client of run options that the network does not read. What is told in one job is told once.
+func (m *Model) warnOptions(ctx context.Context, options map[string]any) error {
+	var known []string
+	if o, ok := m.net.(family.Optioned); ok {
+		known = o.Options()
+	}
+	for name := range options {
+		if !slices.Contains(known, name) {
+			warning.Add(ctx, fmt.Sprintf("the option %s has no effect: %s models do not read it", name, m.Family()))
+		}
+	}
+	return context.Cause(ctx)
 }
 
 // Options returns the options for the model's network. The map must not be changed.

@@ -3,6 +3,7 @@ package family
 import (
 	"context"
 
+	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -44,6 +45,8 @@ type Call struct {
 	Inputs sampling.Inputs
 	// Residuals are what ControlNets add, nil without one.
 	Residuals *Residuals
+	// Patches are the graph patches of the model; those at points that the network does not have are left out.
+	Patches patch.GraphPatches
 }
 
 // Bundle is implemented by diffusion models whose checkpoints carry text encoders.
@@ -58,6 +61,12 @@ type Bundle interface {
 type Steered interface {
 	// CheckResiduals fails when residuals are for a network of another shape.
 	CheckResiduals(r *Residuals) error
+}
+
+// Patchable is implemented by diffusion models whose graphs have points for graph patches.
+type Patchable interface {
+	// Points lists the points.
+	Points() []patch.Point
 }
 
 // Optioned is implemented by diffusion models that read run options (Call.Inputs.Options).

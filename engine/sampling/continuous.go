@@ -56,14 +56,14 @@ func (continuousV) Sigma(timestep float32) float32 {
 	return tan32(float32(timestep*float32(math.Pi)) / 2)
 }
 
-// cosmosLevels has the level of the straight line between latent and noise as time.
-type cosmosLevels struct{ edmLevels }
+// ratioFlowLevels has the level of the straight line between latent and noise as time.
+type ratioFlowLevels struct{ edmLevels }
 
 // Timestep implements Levels.
-func (cosmosLevels) Timestep(sigma float32) float32 { return sigma / (sigma + 1) }
+func (ratioFlowLevels) Timestep(sigma float32) float32 { return sigma / (sigma + 1) }
 
 // Sigma implements Levels.
-func (c cosmosLevels) Sigma(timestep float32) float32 {
+func (c ratioFlowLevels) Sigma(timestep float32) float32 {
 	top := c.sigmas[len(c.sigmas)-1]
 	if timestep >= top/(top+1) {
 		return top
@@ -117,14 +117,14 @@ func (f flowLevels) PercentToSigma(percent float64) float64 {
 	return f.shift * t / (1 + (f.shift-1)*t)
 }
 
-// fluxLevels are those of Flux: a flow whose shift grows with the exponential of its parameter.
-type fluxLevels struct {
+// exponentialFlowLevels are those of Flux: a flow whose shift grows with the exponential of its parameter.
+type exponentialFlowLevels struct {
 	shift  float64
 	sigmas []float32
 }
 
-func newFlux(shift float64) fluxLevels {
-	f := fluxLevels{shift: shift}
+func newExponentialFlow(shift float64) exponentialFlowLevels {
+	f := exponentialFlowLevels{shift: shift}
 	const n = 10000
 	f.sigmas = make([]float32, n)
 	for i := range f.sigmas {
@@ -134,19 +134,19 @@ func newFlux(shift float64) fluxLevels {
 }
 
 // Sigmas implements Levels.
-func (f fluxLevels) Sigmas() []float32 { return f.sigmas }
+func (f exponentialFlowLevels) Sigmas() []float32 { return f.sigmas }
 
 // Timestep implements Levels.
-func (f fluxLevels) Timestep(sigma float32) float32 { return sigma }
+func (f exponentialFlowLevels) Timestep(sigma float32) float32 { return sigma }
 
 // Sigma implements Levels.
-func (f fluxLevels) Sigma(timestep float32) float32 {
+func (f exponentialFlowLevels) Sigma(timestep float32) float32 {
 	e := float32(math.Exp(f.shift))
 	return e / (e + (1/timestep - 1))
 }
 
 // PercentToSigma implements Levels.
-func (f fluxLevels) PercentToSigma(percent float64) float64 {
+func (f exponentialFlowLevels) PercentToSigma(percent float64) float64 {
 	if percent <= 0 {
 		return 1
 	}
@@ -157,21 +157,21 @@ func (f fluxLevels) PercentToSigma(percent float64) float64 {
 	return e / (e + (1/(1-percent) - 1))
 }
 
-// cascadeLevels are the cosine levels of Stable Cascade, time running from 0 to 1.
-type cascadeLevels struct {
+// cosineLevels are the cosine levels of Stable Cascade, time running from 0 to 1.
+type cosineLevels struct {
 	shift  float64
 	sigmas []float32
 }
 
 const cosineS float32 = 8e-3
 
-func cascadeAngle(t float32) float32 {
+func cosineAngle(t float32) float32 {
 	c := float32(math.Cos(float64(float32(float32((t+cosineS)/(1+cosineS))*float32(math.Pi)) * 0.5)))
 	return c * c
 }
 
-func newCascade(shift float64) *cascadeLevels {
-	c := &cascadeLevels{shift: shift}
+func newCosine(shift float64) *cosineLevels {
+	c := &cosineLevels{shift: shift}
 	const n = 10000
 	c.sigmas = make([]float32, n)
 	for i := range c.sigmas {
@@ -181,11 +181,11 @@ func newCascade(shift float64) *cascadeLevels {
 }
 
 // Sigmas implements Levels.
-func (c *cascadeLevels) Sigmas() []float32 { return c.sigmas }
+func (c *cosineLevels) Sigmas() []float32 { return c.sigmas }
 
 // Sigma implements Levels.
-func (c *cascadeLevels) Sigma(timestep float32) float32 {
-	bar := cascadeAngle(timestep) / cascadeAngle(0)
+func (c *cosineLevels) Sigma(timestep float32) float32 {
+	bar := cosineAngle(timestep) / cosineAngle(0)
 	if c.shift != 1 {
 		snr := log32(bar/(1-bar)) + 2*log32(float32(1/c.shift))
 		bar = float32(1 / (1 + math.Exp(-float64(snr))))
@@ -195,14 +195,14 @@ func (c *cascadeLevels) Sigma(timestep float32) float32 {
 }
 
 // Timestep implements Levels.
-func (c *cascadeLevels) Timestep(sigma float32) float32 {
+func (c *cosineLevels) Timestep(sigma float32) float32 {
 	v := min(max(1/(sigma*sigma+1), 0), 1)
-	angle := float32(math.Acos(float64(sqrt32(v * cascadeAngle(0)))))
+	angle := float32(math.Acos(float64(sqrt32(v * cosineAngle(0)))))
 	return angle/float32(math.Pi*0.5)*(1+cosineS) - cosineS
 }
 
 // PercentToSigma implements Levels.
-func (c *cascadeLevels) PercentToSigma(percent float64) float64 {
+func (c *cosineLevels) PercentToSigma(percent float64) float64 {
 	if percent <= 0 {
 		return everything
 	}

@@ -95,15 +95,15 @@ func levelsOf(t ModelType, s Settings) (Levels, error) {
 		case VPredictionContinuous:
 			return continuousV{e}, err
 		case FlowCosmos:
-			return cosmosLevels{e}, err
+			return ratioFlowLevels{e}, err
 		}
 		return e, err
 	case StableCascade:
-		return newCascade(or(s.Shift, 1)), nil
+		return newCosine(or(s.Shift, 1)), nil
 	case Flow:
 		return newFlow(s), nil
 	case Flux:
-		return newFlux(or(s.Shift, 1.15)), nil
+		return newExponentialFlow(or(s.Shift, 1.15)), nil
 	}
 	return nil, fmt.Errorf("choosing a model sampling: unknown model type %q", t)
 }
@@ -120,7 +120,7 @@ func predictionOf(t ModelType, s Settings, levels Levels) Prediction {
 	case EDM:
 		return vPrediction{edm, 1}
 	case FlowCosmos:
-		return cosmosPrediction{edm}
+		return ratioFlowPrediction{edm}
 	case Flow:
 		return flowPrediction{float32(or(s.NoiseScale, 1))}
 	case Flux:
@@ -139,7 +139,7 @@ func predictionOf(t ModelType, s Settings, levels Levels) Prediction {
 
 // FluxShift returns the sampling of Flux with a shift that may be zero.
 func FluxShift(shift float64) *ModelSampling {
-	return &ModelSampling{newFlux(shift), flowPrediction{1}, Settings{Shift: shift}}
+	return &ModelSampling{newExponentialFlow(shift), flowPrediction{1}, Settings{Shift: shift}}
 }
 
 // WithNoiseScale returns a rectified flow's sampling with another factor on the noise. It fails for other models.

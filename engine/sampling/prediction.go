@@ -89,23 +89,23 @@ func (p ddpmPrediction) Denoised(sigma float32, output, x *tensor.Tensor) *tenso
 	return zip(x, output, func(a, o float32) float32 { return a/root - float32(o*sigma)/root })
 }
 
-// cosmosPrediction is the rectified flow of Cosmos in terms of growing variance: sigma/(1+sigma) is the flow's own level.
-type cosmosPrediction struct{ variance }
+// ratioFlowPrediction is the rectified flow of Cosmos in terms of growing variance: sigma/(1+sigma) is the flow's own level.
+type ratioFlowPrediction struct{ variance }
 
 // Input implements Prediction.
-func (cosmosPrediction) Input(sigma float32, x *tensor.Tensor) *tensor.Tensor {
+func (ratioFlowPrediction) Input(sigma float32, x *tensor.Tensor) *tensor.Tensor {
 	s := 1 - sigma/(sigma+1)
 	return apply(x, func(a float32) float32 { return a * s })
 }
 
 // Denoised implements Prediction.
-func (cosmosPrediction) Denoised(sigma float32, output, x *tensor.Tensor) *tensor.Tensor {
+func (ratioFlowPrediction) Denoised(sigma float32, output, x *tensor.Tensor) *tensor.Tensor {
 	s := sigma / (sigma + 1)
 	return sum(term{1 - s, x}, term{-s, output})
 }
 
 // AddNoise implements Prediction.
-func (cosmosPrediction) AddNoise(sigma float32, noise, latent *tensor.Tensor, _ bool) *tensor.Tensor {
+func (ratioFlowPrediction) AddNoise(sigma float32, noise, latent *tensor.Tensor, _ bool) *tensor.Tensor {
 	return sum(term{sigma, noise}, term{1, latent})
 }
 

@@ -8,6 +8,7 @@ import (
 	"comfygo/engine/family"
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
+	"comfygo/engine/patch"
 	"comfygo/engine/weights"
 )
 
@@ -18,10 +19,15 @@ type Variant struct {
 	// Controlled says that the graph has the inputs Residual(0), Residual(1), … [B,C,h,w], which are added to the input
 	// blocks' outputs on their way to the output blocks, and ResidualMiddle, added to the middle block's.
 	Controlled bool
+	// Patches are the graph patches that the graph applies.
+	Patches patch.GraphPatches
 }
 
 // Digest is the variant as a key.
-func (v Variant) Digest() string { return family.Digest(v.Even, v.Controlled) }
+func (v Variant) Digest() string { return family.Digest(v.Even, v.Controlled, v.Patches.Digest()) }
+
+// Points lists the points at which the graph applies patches.
+var Points = []patch.Point{patch.InputBlock, patch.MiddleBlock, patch.OutputBlock, patch.SelfAttention, patch.CrossAttention}
 
 // ResidualMiddle names the input for what is added to the middle block's output.
 const ResidualMiddle = "control.middle"
@@ -55,10 +61,12 @@ func (u *Writer) write(s *weights.Scope) {
 	var skips []*onnx.Value
 	for i := range s.Count("input_blocks") {
 		h = u.Block(s.At("input_blocks").Index(i), h, nil)
+		h, _ = u.variant.Patches.Block(u.Builder, patch.InputBlock, h, nil, u.cfg.ModelChannels)
 		skips = append(skips, h)
 	}
 	if s.HasAny("middle_block") {
 		h = u.Block(s.At("middle_block"), h, nil)
+		h, _ = u.variant.Patches.Block(u.Builder, patch.MiddleBlock, h, nil, u.cfg.ModelChannels)
 	}
 	if u.variant.Controlled {
 		for i, skip := range skips {
@@ -72,6 +80,7 @@ func (u *Writer) write(s *weights.Scope) {
 		}
 		skip := skips[len(skips)-1]
 		skips = skips[:len(skips)-1]
+		h, skip = u.variant.Patches.Block(u.Builder, patch.OutputBlock, h, skip, u.cfg.ModelChannels)
 		var next *onnx.Value
 		if len(skips) > 0 {
 			next = skips[len(skips)-1]
@@ -184,23 +193,26 @@ func (u *Writer) spatialTransformer(s *weights.Scope, x *onnx.Value) *onnx.Value
 
 func (u *Writer) transformerBlock(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	n := u.LayerNorm(s.At("norm1"), x, 1e-5)
-	x = u.Add(u.crossAttention(s.At("attn1"), n, n), x)
+	x = u.Add(u.attention(patch.SelfAttention, s.At("attn1"), n, n), x)
 	n = u.LayerNorm(s.At("norm2"), x, 1e-5)
-	x = u.Add(u.crossAttention(s.At("attn2"), n, u.context), x)
+	x = u.Add(u.attention(patch.CrossAttention, s.At("attn2"), n, u.context), x)
 	n = u.LayerNorm(s.At("norm3"), x, 1e-5)
 	return u.Add(u.geglu(s.At("ff", "net"), n), x)
 }
 
-func (u *Writer) crossAttention(s *weights.Scope, x, context *onnx.Value) *onnx.Value {
+func (u *Writer) attention(at patch.Point, s *weights.Scope, x, context *onnx.Value) *onnx.Value {
 	dim := x.Dim(-1).N
 	heads := u.cfg.Heads
 	if heads == 0 {
 		heads = max(dim/u.cfg.HeadChannels, 1)
 	}
-	q := u.Linear(s.At("to_q"), x, dim)
-	k := u.Linear(s.At("to_k"), context, dim)
-	v := u.Linear(s.At("to_v"), context, dim)
-	return u.Linear(s.At("to_out", "0"), u.Attention(q, k, v, nil, heads), dim)
+	project := func(p patch.Projection, layer *weights.Scope, x *onnx.Value) *onnx.Value {
+		return u.variant.Patches.Project(u.Builder, at, p, u.Linear(layer, x, dim))
+	}
+	q := project(patch.Query, s.At("to_q"), x)
+	k := project(patch.Key, s.At("to_k"), context)
+	v := project(patch.Value, s.At("to_v"), context)
+	return project(patch.Output, s.At("to_out", "0"), u.Attention(q, k, v, nil, heads))
 }
 
 // geglu is the gated feed-forward layer: the first half of the projection times the GELU of the second.

@@ -44,6 +44,7 @@ var (
 	_ family.Steered  = (*Model)(nil)
 
 	_ family.Adaptable = (*Model)(nil)
+	_ family.Patchable = (*Model)(nil)
 )
 
 // Latent implements family.Denoiser.
@@ -60,6 +61,9 @@ func (m *Model) Scheme() string { return m.TextScheme }
 
 // TextPrefixes implements family.Bundle.
 func (m *Model) TextPrefixes() map[string][]string { return m.Prefixes }
+
+// Points implements family.Patchable.
+func (m *Model) Points() []patch.Point { return Points }
 
 // LoRAKeys implements family.Adaptable.
 func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
@@ -99,7 +103,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		return nil, err
 	}
 	grid := 1 << (m.Levels - 1)
-	v := Variant{Even: x.Dim(2)%grid == 0 && x.Dim(3)%grid == 0, Controlled: c.Residuals != nil}
+	v := Variant{Even: x.Dim(2)%grid == 0 && x.Dim(3)%grid == 0, Controlled: c.Residuals != nil, Patches: c.Patches}
 	in := m.Values(x, c)
 	if r := c.Residuals; r != nil {
 		for i, b := range r.Blocks {
