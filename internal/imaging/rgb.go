@@ -11,7 +11,17 @@ import (
 // applied.
 func (s Source) OpenRGB(ctx context.Context) (pix []byte, width, height int, err error) {
 	const channels = 3
-	extra := func(f *codec.File) int64 { return int64(f.Width) * int64(f.Height) * channels }
+	return s.open(ctx, channels)
+}
+
+// OpenRGBA is OpenRGB for convert("RGBA"): with alpha, by which colors are not weighted.
+func (s Source) OpenRGBA(ctx context.Context) (pix []byte, width, height int, err error) {
+	const channels = 4
+	return s.open(ctx, channels)
+}
+
+func (s Source) open(ctx context.Context, channels int) (pix []byte, width, height int, err error) {
+	extra := func(f *codec.File) int64 { return int64(f.Width) * int64(f.Height) * int64(channels) }
 	err = s.first(ctx, 0, extra, func(_ *codec.File, frame *codec.Frame) error {
 		width, height = frame.Width, frame.Height
 		pix = make([]byte, channels*width*height)
@@ -20,11 +30,10 @@ func (s Source) OpenRGB(ctx context.Context) (pix []byte, width, height int, err
 			if err := rows.read(y, pixels); err != nil {
 				return err
 			}
-			to := pix[channels*y*width:][:channels*width]
 			if frame.Layout == codec.Gray16 {
-				cutGray(to, frame.Row(y))
-				continue
+				cutGray(pixels, frame.Row(y))
 			}
+			to := pix[channels*y*width:][:channels*width]
 			for x := range width {
 				copy(to[channels*x:channels*(x+1)], pixels[4*x:])
 			}
@@ -34,13 +43,13 @@ func (s Source) OpenRGB(ctx context.Context) (pix []byte, width, height int, err
 	return pix, width, height, err
 }
 
-// cutGray writes 16-bit gray as RGB, cut off at 255.
+// cutGray writes 16-bit gray as opaque RGBA, cut off at 255.
 func cutGray(to, row []byte) {
 	for x := range len(row) / 2 {
 		v := row[2*x+1]
 		if row[2*x] > 0 {
 			v = 255
 		}
-		to[3*x], to[3*x+1], to[3*x+2] = v, v, v
+		to[4*x], to[4*x+1], to[4*x+2], to[4*x+3] = v, v, v, 255
 	}
 }

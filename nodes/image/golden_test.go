@@ -26,17 +26,18 @@ type nodeCase struct {
 // tolerances are the greatest differences to torch on the CPU. Everything that only moves, adds or multiplies values is
 // equal to the last bit or two; sums of many products differ by what the order of the additions makes.
 var tolerances = map[string]golden.Tolerance{
-	"ImageSharpen": {MaxAbs: 2e-6}, "LatentUpscale": {MaxAbs: 2e-6}, "LatentUpscaleBy": {MaxAbs: 2e-6}, "LatentBlend": {MaxAbs: 2e-6},
+	"ColorTransfer": {MaxAbs: 1e-4}, // powers, sums and eigenvectors in float32
+	"ImageSharpen":  {MaxAbs: 2e-6}, "LatentUpscale": {MaxAbs: 2e-6}, "LatentUpscaleBy": {MaxAbs: 2e-6}, "LatentBlend": {MaxAbs: 2e-6},
 }
 
 // fallback is the tolerance of classes that tolerances does not name.
 var fallback = golden.Tolerance{MaxAbs: 6e-7}
 
-// elsewhere are classes whose recorded calls other packages make, and the three that are not built.
+// elsewhere are classes whose recorded calls other packages make, and the one that is not built.
 var elsewhere = map[string]bool{
 	"ConditioningAverage": true, "ConditioningCombine": true, "ConditioningConcat": true, "ConditioningSetArea": true, "ConditioningSetAreaPercentage": true,
 	"ConditioningSetAreaStrength": true, "ConditioningSetTimestepRange": true, "ConditioningZeroOut": true,
-	"Canny": true, "ColorTransfer": true, "ImageQuantize": true,
+	"ImageQuantize": true,
 }
 
 // TestNodesGoldens runs every recorded call of the classes that are here.
@@ -67,6 +68,15 @@ func TestNodesGoldens(t *testing.T) {
 func runCase(t *testing.T, class *nodes.Class, c nodeCase, stored *golden.Tensors) {
 	inputs := pyjson.NewObject()
 	for name, arg := range c.Args {
+		if choice, ok := arg.(map[string]any); ok && choice[name] != nil { // a dynamic combo
+			for key, v := range choice {
+				if key != name {
+					key = name + "." + key
+				}
+				inputs.Set(key, plain(v))
+			}
+			continue
+		}
 		if v := argument(t, arg); v != nil {
 			inputs.Set(name, v)
 		}

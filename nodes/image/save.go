@@ -179,3 +179,16 @@ func pngText(ctx *nodes.Context) ([]imaging.Text, error) {
 	}
 	return text, nil
 }
+
+// previewed returns values with a preview of images, as upstream's newer classes show it.
+func previewed(ctx *nodes.Context, images *tensor.Tensor, values ...any) (nodes.Result, error) {
+	text, err := pngText(ctx)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	files, err := Preview(ctx, images, "", text)
+	if err != nil {
+		return nodes.Result{}, fmt.Errorf("saving previews: %w", err)
+	}
+	return nodes.Out(values...).AddUI("images", files).AddUI("animated", []any{false}), nil
+}

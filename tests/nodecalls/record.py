@@ -164,9 +164,10 @@ def run(cls, inputs):
     if hasattr(obj, "define_schema"):
         schema = obj.GET_SCHEMA()
         for i in schema.inputs:
-            if type(i).__name__ == "Input" and "Autogrow" in type(i).__qualname__ and i.id not in kwargs:
+            kind = i.get_io_type()
+            if kind == "COMFY_AUTOGROW_V3" and i.id not in kwargs:
                 kwargs[i.id] = {}
-            if "DynamicCombo" in type(i).__qualname__ and i.id in kwargs and not isinstance(kwargs[i.id], dict):
+            if kind == "COMFY_DYNAMICCOMBO_V3" and i.id in kwargs and not isinstance(kwargs[i.id], dict):
                 kwargs[i.id] = {i.id: kwargs[i.id]}
         r = obj.EXECUTE_NORMALIZED(**kwargs)
         return {"result": list(r.args) if r.args else [], "ui": r.ui}
