@@ -77,6 +77,12 @@ func (*FluxKontextImageScale) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*FluxKontextImageScale) Sizes(s *nodes.Sizing) nodes.Images {
+	last := kontextSizes[len(kontextSizes)-1]
+	return s.In.Of(float64(last[0]), float64(last[0]))
+}
+
 // Run implements nodes.Node.
 func (n *FluxKontextImageScale) Run(*nodes.Context) (nodes.Result, error) {
 	if n.Image == nil || len(n.Image.Shape) != 4 || len(n.Image.Data) == 0 {
@@ -134,6 +140,13 @@ func (*EmptyFlux2LatentImage) Spec() nodes.Spec {
 		Outputs: nodes.Outputs("LATENT"),
 		Uses:    nodes.UsesNothing,
 	}
+}
+
+// Sizes implements nodes.Sizer.
+func (*EmptyFlux2LatentImage) Sizes(s *nodes.Sizing) nodes.Images {
+	p := s.Canvas(s.Number("width"), s.Number("height"), "batch_size")
+	p.Exact = false // sides are rounded
+	return p
 }
 
 // Run implements nodes.Node.

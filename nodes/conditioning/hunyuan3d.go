@@ -34,6 +34,13 @@ func (*EmptyLatentHunyuan3Dv2) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*EmptyLatentHunyuan3Dv2) Sizes(s *nodes.Sizing) nodes.Images {
+	p := s.Within()
+	p.Count, p.Width, p.Height = 0, 0, 0 // a shape has no pixels
+	return p
+}
+
 // Run implements nodes.Node.
 func (n *EmptyLatentHunyuan3Dv2) Run(*nodes.Context) (nodes.Result, error) {
 	return latent.Empty("Hunyuan3D latents", engine.Latent{Type: "hunyuan3dv2"}, n.BatchSize, 64, n.Resolution)

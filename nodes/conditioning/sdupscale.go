@@ -34,6 +34,13 @@ func (*SD4XUpscaleConditioning) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*SD4XUpscaleConditioning) Sizes(s *nodes.Sizing) nodes.Images {
+	p := s.In.Times(s.Number("scale_ratio"))
+	p.Exact = false
+	return p
+}
+
 // Run implements nodes.Node.
 func (n *SD4XUpscaleConditioning) Run(*nodes.Context) (nodes.Result, error) {
 	if n.Images == nil || len(n.Images.Shape) != 4 || len(n.Images.Data) == 0 {

@@ -29,6 +29,13 @@ func (*StableCascadeEmptyLatentImage) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*StableCascadeEmptyLatentImage) Sizes(s *nodes.Sizing) nodes.Images {
+	p := s.Canvas(s.Number("width"), s.Number("height"), "batch_size")
+	p.Exact = false // sides are rounded
+	return p
+}
+
 // Run implements nodes.Node.
 func (n *StableCascadeEmptyLatentImage) Run(*nodes.Context) (nodes.Result, error) {
 	if n.Compression < 1 {

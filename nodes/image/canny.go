@@ -31,6 +31,9 @@ func (*Canny) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*Canny) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
+
 // Run implements nodes.Node. Thresholds are in units of the Sobel gradient, whose greatest value is far above 1.
 func (n *Canny) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {

@@ -47,6 +47,9 @@ func (*ColorTransfer) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*ColorTransfer) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
+
 // Run implements nodes.Node.
 func (n *ColorTransfer) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Strength == 0 || n.ImageRef == nil {

@@ -39,6 +39,9 @@ func (*ImageCropV2) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*ImageCropV2) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
+
 // Run implements nodes.Node. A region that begins beyond the image is moved to its last row or column.
 func (n *ImageCropV2) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
@@ -117,6 +120,22 @@ func (*SplitImageToTileList) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*SplitImageToTileList) Sizes(s *nodes.Sizing) nodes.Images {
+	w, h, tw, th, overlap := s.In.Width, s.In.Height, s.Number("tile_width"), s.Number("tile_height"), s.Number("overlap")
+	const largest = 1 << 20 // of a side
+	if !(w+h+tw+th+overlap < largest) {
+		return nodes.UnknownImages()
+	}
+	places, err := tilePlaces(int(w), int(h), int(tw), int(th), int(overlap))
+	if err != nil {
+		return nodes.UnknownImages()
+	}
+	p := s.In.Of(min(tw, w), min(th, h))
+	p.Count, p.Lists = p.Count*float64(len(places)), p.Lists*float64(len(places))
+	return p
+}
+
 // Run implements nodes.Node.
 func (n *SplitImageToTileList) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
@@ -163,6 +182,13 @@ func (*ImageMergeTileList) Spec() nodes.Spec {
 		SearchAliases: []string{"split image", "tile image", "slice image"},
 		Uses:          nodes.UsesNothing,
 	}
+}
+
+// Sizes implements nodes.Sizer.
+func (*ImageMergeTileList) Sizes(s *nodes.Sizing) nodes.Images {
+	p := s.In.Of(s.Number("final_width"), s.Number("final_height"))
+	p.Lists = 1
+	return p
 }
 
 // Run implements nodes.Node. Missing tiles leave black, further ones are ignored.

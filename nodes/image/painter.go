@@ -35,6 +35,14 @@ func (*Painter) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*Painter) Sizes(s *nodes.Sizing) nodes.Images {
+	if s.Has("image") {
+		return s.Kept()
+	}
+	return s.Canvas(s.Number("width"), s.Number("height"))
+}
+
 // Run implements nodes.Node.
 func (n *Painter) Run(ctx *nodes.Context) (nodes.Result, error) {
 	base, err := n.base()

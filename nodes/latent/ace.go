@@ -29,6 +29,9 @@ func (*EmptyAceStepLatentAudio) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*EmptyAceStepLatentAudio) Sizes(s *nodes.Sizing) nodes.Images { return noImages(s) }
+
 // Run implements nodes.Node.
 func (n *EmptyAceStepLatentAudio) Run(*nodes.Context) (nodes.Result, error) {
 	const rate, hop, patch = 44100, 512, 8
@@ -54,6 +57,9 @@ func (*EmptyAceStep15LatentAudio) Spec() nodes.Spec {
 		Uses:    nodes.UsesNothing,
 	}
 }
+
+// Sizes implements nodes.Sizer.
+func (*EmptyAceStep15LatentAudio) Sizes(s *nodes.Sizing) nodes.Images { return noImages(s) }
 
 // Run implements nodes.Node.
 func (n *EmptyAceStep15LatentAudio) Run(*nodes.Context) (nodes.Result, error) {

@@ -29,6 +29,9 @@ func (*EmptyLatentAudio) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*EmptyLatentAudio) Sizes(s *nodes.Sizing) nodes.Images { return noImages(s) }
+
 // Run implements nodes.Node.
 func (n *EmptyLatentAudio) Run(*nodes.Context) (nodes.Result, error) {
 	const rate, hop = 44100, 2048

@@ -26,6 +26,9 @@ func (*EmptyChromaRadianceLatentImage) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*EmptyChromaRadianceLatentImage) Sizes(s *nodes.Sizing) nodes.Images { return imageSizes(s) }
+
 // Run implements nodes.Node.
 func (n *EmptyChromaRadianceLatentImage) Run(*nodes.Context) (nodes.Result, error) {
 	return Empty("images", engine.Latent{}, n.BatchSize, 3, n.Height, n.Width)

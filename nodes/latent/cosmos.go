@@ -27,6 +27,9 @@ func (*EmptyCosmosLatentVideo) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*EmptyCosmosLatentVideo) Sizes(s *nodes.Sizing) nodes.Images { return videoSizes(s, "length") }
+
 // Run implements nodes.Node.
 func (n *EmptyCosmosLatentVideo) Run(*nodes.Context) (nodes.Result, error) {
 	return Empty("video latents", engine.Latent{}, n.BatchSize, 16, videoFrames(n.Length, 8), n.Height/8, n.Width/8)

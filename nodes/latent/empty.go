@@ -48,3 +48,24 @@ func framesOf(t *tensor.Tensor, from, to int) *tensor.Tensor {
 	}
 	return out
 }
+
+// imageSizes are the sizes of empty latents of width, height and batch_size, whose sides are rounded.
+func imageSizes(s *nodes.Sizing) nodes.Images {
+	p := s.Canvas(s.Number("width"), s.Number("height"), "batch_size")
+	p.Exact = false
+	return p
+}
+
+// videoSizes is imageSizes for videos: each frame is an image. The input frames has their number.
+func videoSizes(s *nodes.Sizing, frames string) nodes.Images {
+	p := imageSizes(s)
+	p.Count *= max(1, s.Number(frames))
+	return p
+}
+
+// noImages is for latents without pixels, such as audio.
+func noImages(s *nodes.Sizing) nodes.Images {
+	p := s.Within()
+	p.Count, p.Width, p.Height = 0, 0, 0
+	return p
+}

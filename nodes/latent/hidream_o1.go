@@ -29,6 +29,9 @@ func (*EmptyHiDreamO1LatentImage) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*EmptyHiDreamO1LatentImage) Sizes(s *nodes.Sizing) nodes.Images { return imageSizes(s) }
+
 // Run implements nodes.Node.
 func (n *EmptyHiDreamO1LatentImage) Run(*nodes.Context) (nodes.Result, error) {
 	return Empty("images", engine.Latent{}, n.BatchSize, 3, n.Height, n.Width)

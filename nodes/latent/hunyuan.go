@@ -30,6 +30,9 @@ func (*EmptyHunyuanLatentVideo) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*EmptyHunyuanLatentVideo) Sizes(s *nodes.Sizing) nodes.Images { return videoSizes(s, "length") }
+
 // Run implements nodes.Node.
 func (n *EmptyHunyuanLatentVideo) Run(*nodes.Context) (nodes.Result, error) {
 	return Empty("video latents", engine.Latent{DownscaleRatio: 8}, n.BatchSize, 16, videoFrames(n.Length, 4), n.Height/8, n.Width/8)
@@ -53,6 +56,9 @@ func (*EmptyHunyuanVideo15Latent) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*EmptyHunyuanVideo15Latent) Sizes(s *nodes.Sizing) nodes.Images { return videoSizes(s, "length") }
+
 // Run implements nodes.Node.
 func (n *EmptyHunyuanVideo15Latent) Run(*nodes.Context) (nodes.Result, error) {
 	return Empty("video latents", engine.Latent{DownscaleRatio: 16}, n.BatchSize, 32, videoFrames(n.Length, 4), n.Height/16, n.Width/16)
@@ -74,6 +80,9 @@ func (*EmptyHunyuanImageLatent) Spec() nodes.Spec {
 		Uses:    nodes.UsesNothing,
 	}
 }
+
+// Sizes implements nodes.Sizer.
+func (*EmptyHunyuanImageLatent) Sizes(s *nodes.Sizing) nodes.Images { return imageSizes(s) }
 
 // Run implements nodes.Node.
 func (n *EmptyHunyuanImageLatent) Run(*nodes.Context) (nodes.Result, error) {
@@ -97,6 +106,9 @@ func (*HunyuanRefinerLatent) Spec() nodes.Spec {
 		Uses:    nodes.UsesNothing,
 	}
 }
+
+// Sizes implements nodes.Sizer.
+func (*HunyuanRefinerLatent) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
 
 // Run implements nodes.Node.
 func (n *HunyuanRefinerLatent) Run(*nodes.Context) (nodes.Result, error) {

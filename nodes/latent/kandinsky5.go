@@ -29,6 +29,9 @@ func (*NormalizeVideoLatentStart) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*NormalizeVideoLatentStart) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
+
 // Run implements nodes.Node.
 func (n *NormalizeVideoLatentStart) Run(*nodes.Context) (nodes.Result, error) {
 	s := n.Latent.Samples

@@ -30,6 +30,9 @@ func (*EmptyLTXVLatentVideo) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*EmptyLTXVLatentVideo) Sizes(s *nodes.Sizing) nodes.Images { return videoSizes(s, "length") }
+
 // Run implements nodes.Node.
 func (n *EmptyLTXVLatentVideo) Run(*nodes.Context) (nodes.Result, error) {
 	return Empty("video latents", engine.Latent{DownscaleRatio: 32}, n.BatchSize, 128, videoFrames(n.Length, 8), n.Height/32, n.Width/32)
@@ -74,6 +77,9 @@ func (*LTXVCropGuides) Spec() nodes.Spec {
 		Uses:    nodes.UsesNothing,
 	}
 }
+
+// Sizes implements nodes.Sizer.
+func (*LTXVCropGuides) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *LTXVCropGuides) Run(*nodes.Context) (nodes.Result, error) {

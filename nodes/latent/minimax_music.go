@@ -28,6 +28,9 @@ func (*EmptyMiniMaxMusic3LatentAudio) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*EmptyMiniMaxMusic3LatentAudio) Sizes(s *nodes.Sizing) nodes.Images { return noImages(s) }
+
 // Run implements nodes.Node.
 func (n *EmptyMiniMaxMusic3LatentAudio) Run(*nodes.Context) (nodes.Result, error) {
 	const perSecond, most, hop = 25, 9000, 512

@@ -27,6 +27,9 @@ func (*EmptyMochiLatentVideo) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*EmptyMochiLatentVideo) Sizes(s *nodes.Sizing) nodes.Images { return videoSizes(s, "length") }
+
 // Run implements nodes.Node.
 func (n *EmptyMochiLatentVideo) Run(*nodes.Context) (nodes.Result, error) {
 	return Empty("video latents", engine.Latent{}, n.BatchSize, 12, videoFrames(n.Length, 6), n.Height/8, n.Width/8)

@@ -27,6 +27,13 @@ func (*EmptyQwenImageLayeredLatentImage) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*EmptyQwenImageLayeredLatentImage) Sizes(s *nodes.Sizing) nodes.Images {
+	p := videoSizes(s, "layers")
+	p.Count += max(1, s.Number("batch_size")) // the composed image
+	return p
+}
+
 // Run implements nodes.Node.
 func (n *EmptyQwenImageLayeredLatentImage) Run(*nodes.Context) (nodes.Result, error) {
 	return Empty("latents", engine.Latent{}, n.BatchSize, 16, n.Layers+1, n.Height/8, n.Width/8)

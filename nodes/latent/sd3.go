@@ -26,6 +26,9 @@ func (*EmptySD3LatentImage) Spec() nodes.Spec {
 	}
 }
 
+// Sizes implements nodes.Sizer.
+func (*EmptySD3LatentImage) Sizes(s *nodes.Sizing) nodes.Images { return imageSizes(s) }
+
 // Run implements nodes.Node.
 func (n *EmptySD3LatentImage) Run(*nodes.Context) (nodes.Result, error) {
 	return Empty("Stable Diffusion 3 latents", engine.Latent{DownscaleRatio: 8}, n.BatchSize, 16, n.Height/8, n.Width/8)

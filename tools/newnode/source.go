@@ -22,6 +22,12 @@ func (s *skeleton) source() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n// %s …\n%s\n", s.types.String(), s.ident, s.main)
 	fmt.Fprintf(&b, "// Spec implements nodes.Node.\nfunc (*%s) Spec() nodes.Spec {\n\treturn %s\n}\n\n", s.ident, s.spec())
+	for _, t := range s.list("output") {
+		if t == "IMAGE" || t == "LATENT" || t == "MASK" {
+			fmt.Fprintf(&b, "// Sizes implements nodes.Sizer.\nfunc (*%s) Sizes(*nodes.Sizing) nodes.Images { return nodes.UnknownImages() }\n\n", s.ident)
+			break
+		}
+	}
 	fmt.Fprintf(&b, "// Run implements nodes.Node.\nfunc (n *%s) Run(*nodes.Context) (nodes.Result, error) {\n\treturn nodes.Unwritten(%q)\n}\n", s.ident, s.name)
 	return b.String()
 }
