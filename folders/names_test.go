@@ -80,7 +80,8 @@ func FuzzResolveStaysInside(f *testing.F) {
 func TestSavePath(t *testing.T) {
 	t.Parallel()
 	f := newFolders(t, "output/pic_00007_.png", "output/pic_00003_.png", "output/other_00050_.png", "output/pic_x_00099_.png",
-		"output/pic_12", "output/PIC_00100_.png", "output/sub/pic_00001_.latent", "output/neg_-5_.png")
+		"output/pic_12", "output/PIC_00100_.png", "output/sub/pic_00001_.latent", "output/neg_-5_.png",
+		"output/folder_00009_/x.png", "output/twice_00005_00007_.png", "output/point_4.5_6_.png", "output/text_first_00003_.png")
 	if err := os.Symlink(f.Base(), filepath.Join(f.Output(), "escape")); err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +94,10 @@ func TestSavePath(t *testing.T) {
 		{"pic_x", "", "pic_x", 100},
 		{"new/deep/pic", "new/deep", "pic", 1},
 		{"neg", "", "neg", 1},
+		{"folder", "", "folder", 10}, // a folder counts, and of several numbers the first, up to a point
+		{"twice", "", "twice", 6},
+		{"point", "", "point", 5},
+		{"text", "", "text", 1},
 		{"%width%x%height%/%year%-%month%-%day%/a%hour%%minute%%second%_%batch_num%", "640x480/2026-03-04", "a050607_%batch_num%", 1},
 		{"%unknown%", "", "%unknown%", 1},
 	} {

@@ -105,6 +105,7 @@ type sharedRule struct{ rowsRule }
 func (sharedRule) Rows(x *tensor.Tensor, _ int, _ func(*tensor.Tensor) *tensor.Tensor) *tensor.Tensor {
 	return x
 }
+
 func (sharedRule) Fits(a, b *tensor.Tensor) bool {
 	return tensor.SameShape(a, b) && slices.Equal(a.Data, b.Data)
 }

@@ -16,7 +16,9 @@ func TestFeather(t *testing.T) {
 		axes               [][]float32 // the weights along each axis, of which the area's are the products
 	}{
 		"inside in rows, right edge in columns": {
-			[]int{5, 0}, []int{10, 33}, []int{20, 40},
+			[]int{5, 0},
+			[]int{10, 33},
+			[]int{20, 40},
 			[][]float32{{0.5, 1, 1, 1, 1, 1, 1, 1, 1, 0.5}, append(ones(26), 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125)},
 		},
 		"whole":                    {[]int{0, 0}, []int{8, 8}, []int{8, 8}, [][]float32{ones(8), ones(8)}},
