@@ -151,7 +151,10 @@ func (rt *Runtime) library() (*ort.Runtime, error) {
 }
 
 // FreeModels evicts all networks that are not running, and their weights.
-func (rt *Runtime) FreeModels() { rt.sessions.EvictAll() }
+func (rt *Runtime) FreeModels() {
+	rt.sessions.EvictAll()
+	ort.TrimMemory()
+}
 
 // Stats tells what the runtime holds.
 type Stats struct {

@@ -19,7 +19,10 @@ import (
 )
 
 // memoryMayGrow is how much more a server may hold after a fault than before, once its models are
-// unloaded: the allocators keep some of what they had.
+// unloaded. Of fourteen jobs of 64x64 and 256x256 in turn, each with /free behind it, 76 MiB were held after
+// the first and 82 after the last, the growth getting less: blocks below 1 MiB that share pages in the heaps
+// that the C library has for each thread (engine/ort gives larger ones back; without that it was 16 MiB more
+// after each pair). The rest is room for machines with more threads, and for the first use of what a fault needs.
 const memoryMayGrow = 64 << 20
 
 // idleWithLibrary is what a server holds that has run a small model and let go of it, the ONNX Runtime
@@ -61,9 +64,11 @@ func TestWrongInputs(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			server.tryWrong(t, c)
 			still()
-			if after := server.memoryAfterFree(t, before+memoryMayGrow); after > before+memoryMayGrow {
+			after := server.memoryAfterFree(t, before+memoryMayGrow)
+			if after > before+memoryMayGrow {
 				t.Errorf("%d MiB are held, %d before", after>>20, before>>20)
 			}
+			t.Logf("%d MiB are held, %d before", after>>20, before>>20)
 		})
 	}
 }

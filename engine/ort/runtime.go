@@ -71,6 +71,7 @@ func Open(cfg Config) (*Runtime, error) {
 	if open.is {
 		return nil, errors.New("opening ONNX Runtime: it is open already")
 	}
+	boundMemory()
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
