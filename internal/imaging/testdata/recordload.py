@@ -88,6 +88,7 @@ def images(w, h):
     save("moving" + s + "webp", frames[0], save_all=True, append_images=frames[1:], quality=90)
     save("movingrgb" + s + "webp", frames[0].convert("RGB"), save_all=True, append_images=[frames[1].convert("RGB")], quality=90)
     save("gif" + s + "gif", soft.quantize(16))
+    save("moving" + s + "avif", frames[0], save_all=True, append_images=frames[1:], quality=95)
 
 
 def subsampled(w, h):

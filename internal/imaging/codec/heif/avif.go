@@ -94,7 +94,7 @@ func (i *instance) decode(data []byte, img *image, info codec.Info) (*codec.Fram
 	if err != nil {
 		return nil, err
 	}
-	for _, at := range img.aux { // alpha is of no reference any more
+	for _, at := range img.aux { // nothing refers to alpha any more
 		i.module.Memory().WriteString(file+uint32(at), "skip") //nolint:gosec // within the file
 	}
 	const words = 4

@@ -80,18 +80,25 @@ var errNoImage = errors.New("there is no image in it")
 // read finds the primary image of a file, or the first track of a sequence.
 func read(data []byte) (*image, error) {
 	var img *image
+	var aux []int
 	boxes(data, 0, func(b box) {
-		switch {
-		case b.kind == "meta" && img == nil:
-			_, rest := b.full()
-			img = readMeta(rest)
-		case b.kind == "moov" && img == nil:
-			img = readTrack(b)
+		switch b.kind {
+		case "meta":
+			if img == nil {
+				_, rest := b.full()
+				img = readMeta(rest)
+			}
+		case "moov":
+			if img == nil {
+				img = readTrack(b)
+			}
+			aux = append(aux, auxiliaryTracks(b)...)
 		}
 	})
 	if img == nil || img.width < 1 || img.height < 1 {
 		return nil, errNoImage
 	}
+	img.aux = append(img.aux, aux...)
 	return img, nil
 }
 
@@ -208,4 +215,24 @@ func readTrack(moov box) (img *image) {
 		})
 	})
 	return img
+}
+
+// auxiliaryTracks finds where tracks say that they belong to another one.
+func auxiliaryTracks(moov box) (out []int) {
+	boxes(moov.body, moov.at, func(t box) {
+		if t.kind != "trak" {
+			return
+		}
+		boxes(t.body, t.at, func(b box) {
+			if b.kind != "tref" {
+				return
+			}
+			boxes(b.body, b.at, func(r box) {
+				if r.kind == "auxl" {
+					out = append(out, r.at-4)
+				}
+			})
+		})
+	})
+	return out
 }
