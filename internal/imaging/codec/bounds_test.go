@@ -54,6 +54,15 @@ func frames(t *testing.T, n int) []byte {
 	return b.Bytes()
 }
 
+// largeFrame is a GIF of one pixel whose frame has 64.
+func largeFrame(t *testing.T) []byte {
+	t.Helper()
+	data := frames(t, 1)
+	at := bytes.LastIndexByte(data, 0x2c)
+	data[at+5], data[at+7] = 8, 8
+	return data
+}
+
 // strips is a gray TIFF of one pixel by n rows in strips of a row.
 func strips(n int) []byte {
 	out := binary.LittleEndian.AppendUint32([]byte("II*\x00"), 8)
@@ -74,22 +83,23 @@ func TestLimits(t *testing.T) {
 		limits func(l *codec.Limits)
 		what   string
 	}{
-		"scans of a jpeg":        {scans(fixture(t, "load/whole_prog.jpg"), 30), func(l *codec.Limits) { l.Passes = 20 }, "scans"},
-		"scans by default":       {scans(fixture(t, "load/whole_prog.jpg"), 200), func(*codec.Limits) {}, "scans"},
-		"work of a jpeg":         {scans(fixture(t, "load/whole_prog.jpg"), 30), func(l *codec.Limits) { l.Work = 10 * 48 * 40 }, "in all frames"},
-		"frames of a gif":        {frames(t, 12), func(l *codec.Limits) { l.Frames = 10 }, "frames"},
-		"frames of an apng":      {fixture(t, "upstream/anim00_20x12.png"), func(l *codec.Limits) { l.Frames = 2 }, "frames"},
-		"work of an apng":        {fixture(t, "upstream/anim00_20x12.png"), func(l *codec.Limits) { l.Work = 2 * 20 * 12 }, "in all frames"},
-		"frames of a webp":       {fixture(t, "pictures/anim_12x10.webp"), func(l *codec.Limits) { l.Frames = 1 }, "frames"},
-		"strips of a tiff":       {strips(40), func(l *codec.Limits) { l.Pieces = 30 }, "strips"},
-		"pixels of a png":        {fixture(t, "pictures/rgb_5x4.png"), func(l *codec.Limits) { l.Pixels = 19 }, "pixels"},
-		"pixels of a lossy webp": {fixture(t, "pictures/lossy_16x12.webp"), func(l *codec.Limits) { l.Pixels = 100 }, "pixels"},
-		"pixels of a raw webp":   {fixture(t, "pictures/lossless_8x6.webp"), func(l *codec.Limits) { l.Pixels = 40 }, "pixels"},
-		"pixels of a bmp":        {fixture(t, "pictures/rgb_7x9.bmp"), func(l *codec.Limits) { l.Pixels = 60 }, "pixels"},
-		"pixels of a tga":        {fixture(t, "load/rgb_20x18.tga"), func(l *codec.Limits) { l.Pixels = 300 }, "pixels"},
-		"pixels of a pcx":        {fixture(t, "load/rgb_20x18.pcx"), func(l *codec.Limits) { l.Pixels = 300 }, "pixels"},
-		"pixels of a ppm":        {[]byte("P6 100 100 255\n"), func(l *codec.Limits) { l.Pixels = 9000 }, "pixels"},
-		"pixels of an avif":      {fixture(t, "load/soft_20x18.avif"), func(l *codec.Limits) { l.Pixels = 300 }, "pixels"},
+		"scans of a jpeg":                         {scans(fixture(t, "load/whole_prog.jpg"), 30), func(l *codec.Limits) { l.Passes = 20 }, "scans"},
+		"scans by default":                        {scans(fixture(t, "load/whole_prog.jpg"), 200), func(*codec.Limits) {}, "scans"},
+		"work of a jpeg":                          {scans(fixture(t, "load/whole_prog.jpg"), 30), func(l *codec.Limits) { l.Work = 10 * 48 * 40 }, "in all frames"},
+		"frames of a gif":                         {frames(t, 12), func(l *codec.Limits) { l.Frames = 10 }, "frames"},
+		"frames of an apng":                       {fixture(t, "upstream/anim00_20x12.png"), func(l *codec.Limits) { l.Frames = 2 }, "frames"},
+		"work of an apng":                         {fixture(t, "upstream/anim00_20x12.png"), func(l *codec.Limits) { l.Work = 2 * 20 * 12 }, "in all frames"},
+		"frames of a webp":                        {fixture(t, "pictures/anim_12x10.webp"), func(l *codec.Limits) { l.Frames = 1 }, "frames"},
+		"a gif of frames that are larger than it": {largeFrame(t), func(l *codec.Limits) { l.Passes = 50 }, "scans or passes"},
+		"strips of a tiff":                        {strips(40), func(l *codec.Limits) { l.Pieces = 30 }, "strips"},
+		"pixels of a png":                         {fixture(t, "pictures/rgb_5x4.png"), func(l *codec.Limits) { l.Pixels = 19 }, "pixels"},
+		"pixels of a lossy webp":                  {fixture(t, "pictures/lossy_16x12.webp"), func(l *codec.Limits) { l.Pixels = 100 }, "pixels"},
+		"pixels of a raw webp":                    {fixture(t, "pictures/lossless_8x6.webp"), func(l *codec.Limits) { l.Pixels = 40 }, "pixels"},
+		"pixels of a bmp":                         {fixture(t, "pictures/rgb_7x9.bmp"), func(l *codec.Limits) { l.Pixels = 60 }, "pixels"},
+		"pixels of a tga":                         {fixture(t, "load/rgb_20x18.tga"), func(l *codec.Limits) { l.Pixels = 300 }, "pixels"},
+		"pixels of a pcx":                         {fixture(t, "load/rgb_20x18.pcx"), func(l *codec.Limits) { l.Pixels = 300 }, "pixels"},
+		"pixels of a ppm":                         {[]byte("P6 100 100 255\n"), func(l *codec.Limits) { l.Pixels = 9000 }, "pixels"},
+		"pixels of an avif":                       {fixture(t, "load/soft_20x18.avif"), func(l *codec.Limits) { l.Pixels = 300 }, "pixels"},
 	} {
 		l := codec.DefaultLimits
 		c.limits(&l)

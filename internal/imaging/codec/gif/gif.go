@@ -135,7 +135,12 @@ func background(data []byte) [4]byte {
 
 func probe(data []byte) (codec.Info, error) {
 	info := codec.Info{Layout: codec.PackedAlpha8}
-	err := walk(data, func(frame) bool { info.Frames++; return true })
+	area := int64(0)
+	err := walk(data, func(f frame) bool {
+		info.Frames++
+		area += int64(f.at.Dx()) * int64(f.at.Dy())
+		return true
+	})
 	if err != nil {
 		return info, err
 	}
@@ -144,6 +149,9 @@ func probe(data []byte) (codec.Info, error) {
 	}
 	info.Width, info.Height = int(binary.LittleEndian.Uint16(data[6:])), int(binary.LittleEndian.Uint16(data[8:]))
 	info.Animated = info.Frames > 1
+	if canvas := int64(info.Width) * int64(info.Height) * int64(info.Frames); canvas > 0 { // frames may be larger than the canvas
+		info.Passes = int(min((area+canvas-1)/canvas, 1<<30))
+	}
 	const canvasAndCopy = 2 * 4
 	info.Working = int64(info.Width) * int64(info.Height) * canvasAndCopy
 	if info.Animated {

@@ -225,13 +225,16 @@ func (f *file) chooseLayout() (codec.Layout, error) {
 	return l, nil
 }
 
+// maxTile bounds by how much a tile may be wider than the image, whose rows are decoded whole.
+const maxTile = 1 << 13
+
 // pieces finds how the image is cut into strips or tiles.
 func (f *file) pieces() error {
 	f.pieceWidth, f.pieceHeight = f.width, int(min(max(f.value(tagRowsPerStrip, 0, int64(f.height)), 1), int64(f.height)))
 	if f.len(tagTileOffsets) > 0 {
 		f.tiled = true
 		f.pieceWidth, f.pieceHeight = int(f.value(tagTileWidth, 0, 0)), int(f.value(tagTileHeight, 0, 0))
-		if f.pieceWidth < 1 || f.pieceHeight < 1 || f.pieceWidth > 1<<30 || f.pieceHeight > 1<<30 {
+		if f.pieceWidth < 1 || f.pieceHeight < 1 || f.pieceWidth > f.width+maxTile || f.pieceHeight > 1<<30 {
 			return fmt.Errorf("its tiles are %dx%d", f.pieceWidth, f.pieceHeight)
 		}
 	} else if f.len(tagStripOffsets) == 0 {
