@@ -13,6 +13,8 @@ import (
 	"github.com/coder/websocket"
 
 	"comfygo/auth"
+	"comfygo/server"
+	"comfygo/server/sockets"
 )
 
 // TestSocketHandshake tries every way of showing a credential to the socket, good and bad.
@@ -193,7 +195,7 @@ func TestStreamsEnd(t *testing.T) {
 // TestManySocketsClose has a thousand sockets of one key, and a hundred of another one that stay.
 func TestManySocketsClose(t *testing.T) {
 	t.Parallel()
-	a := startAuth(t, nil, nil)
+	a := startAuth(t, nil, func(c *server.Config) { c.SocketLimits = sockets.Limits{PerAddress: 2000, PerOwner: 2000} })
 	const many, others = 1000, 100
 	conns := make([]*websocket.Conn, many)
 	var dialing sync.WaitGroup

@@ -18,6 +18,7 @@ import (
 	"comfygo/server/health"
 	"comfygo/server/logs"
 	"comfygo/server/measure"
+	"comfygo/server/sockets"
 )
 
 // Executor is what the server needs of package executor.
@@ -61,6 +62,8 @@ type Config struct {
 	DisableAPINodes bool
 	// Compress packs JSON and text answers for clients that take it.
 	Compress bool
+	// SocketLimits bound the open WebSockets.
+	SocketLimits sockets.Limits
 	// MaxUploadSize bounds request bodies in MB (of 1048576 bytes); 0 means 100, infinity no bound.
 	MaxUploadSize float64
 	// MultiUser keeps a folder for each user that the header comfy-user names.

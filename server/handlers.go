@@ -75,7 +75,7 @@ func (s *Server) serveJobs(guard *webhook.Guard) {
 	s.auth = &authroutes.Service{
 		Reply: s.reply, Access: s.access, Gate: s.gate, Hub: s.hub, Queue: s.queue, Jobs: s.jobs, Prompts: s.prompts,
 	}
-	s.sockets = &sockets.Service{Reply: s.reply, Access: s.access, Gate: s.gate, Hub: s.hub, Queue: s.queue, Log: s.log}
+	s.sockets = &sockets.Service{Reply: s.reply, Access: s.access, Gate: s.gate, Hub: s.hub, Queue: s.queue, Limits: cfg.SocketLimits, Log: s.log}
 	w := s.worker
 	w.Access, w.Assets, w.Gate, w.Hub, w.Queue = s.access, s.catalogue, s.gate, s.hub, s.queue
 	w.Executor, w.Registry, w.Traces, w.FreeModels, w.Log = cfg.Executor, cfg.Executor.Registry(), cfg.Traces, cfg.FreeModels, s.log

@@ -20,5 +20,9 @@ type Service struct {
 	Queue  queue.Queue
 	Log    *slog.Logger
 
-	live live
+	// Limits bound the open sockets.
+	Limits Limits
+
+	live      live
+	admission admission
 }

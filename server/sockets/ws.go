@@ -31,10 +31,14 @@ func (s *Service) GetWS(c echo.Context) error {
 	if err != nil {
 		return s.Reply.JSON(c, http.StatusBadRequest, pyjson.NewObject("error", err.Error()))
 	}
-	if s.Hub.Clients() >= maxClients {
-		return &reply.Raised{Status: http.StatusServiceUnavailable}
-	}
 	who := &Socket{s.Access.Who(c)}
+	leave := s.admit(c, who, hello.ID)
+	if leave == nil {
+		c.Response().Header().Set(echo.HeaderRetryAfter, retryAfter)
+		return reply.Refuse(http.StatusServiceUnavailable, "too_many_connections", "Too many WebSocket connections are open",
+			"all of them wait for jobs; close one of this user or address, or try again later")
+	}
+	defer leave()
 	hello.Owner, hello.Who, hello.Overseer = who.ID, who, who.Admin
 	defer s.expire(who)()
 	err = s.Hub.Serve(r.Context(), c.Response(), hello, func(w http.ResponseWriter) (*websocket.Conn, error) {
@@ -78,5 +82,5 @@ func greeting(c echo.Context) (hub.Hello, error) {
 	return hello, nil
 }
 
-// maxClients bounds the sockets, each of which holds three goroutines and a buffer.
-const maxClients = 10000
+// retryAfter is when a client that found no seat should come again, in seconds.
+const retryAfter = "10"
