@@ -66,7 +66,7 @@ func (n needs) describe(w io.Writer) {
 		if x.Input != "" {
 			where += ", " + x.Input
 		}
-		fmt.Fprintf(w, "%s: %s\n", where, x.Text)
+		fmt.Fprintf(w, "%s: %s\n", visible(where), visible(x.Text))
 	}
 }
 

@@ -55,7 +55,8 @@ func (s *Store) Role(_ context.Context, name string) (Role, error) {
 	return snap.roleView(r), nil
 }
 
-// CreateRole makes a role with the permissions and limits of another one, or with none when like is empty. Nothing is
+// CreateRole makes a role with the permissions and limits of another one, or without permissions and with the limits of
+// users when like is empty. Nothing is
 // like Administrator.
 func (s *Store) CreateRole(ctx context.Context, by Actor, name, like string) (Role, error) {
 	snap := s.snap.Load()
@@ -65,7 +66,12 @@ func (s *Store) CreateRole(ctx context.Context, by Actor, name, like string) (Ro
 	if snap.roles[name] != nil {
 		return Role{}, fmt.Errorf("role %s: %w", short(name), ErrExists)
 	}
-	limits := "{}"
+	// A role that is like none may do nothing yet. What it is granted later is bounded as for users; SetLimits changes that.
+	text, err := json.Marshal(defaultLimits[RoleUser])
+	if err != nil {
+		return Role{}, err
+	}
+	limits := string(text)
 	if like != "" {
 		r := snap.roles[like]
 		switch {
@@ -80,7 +86,7 @@ func (s *Store) CreateRole(ctx context.Context, by Actor, name, like string) (Ro
 		}
 		limits = string(text)
 	}
-	err := s.change(ctx, by, ActionRole, func(tx *sql.Tx, _ int64, e *Event) error {
+	err = s.change(ctx, by, ActionRole, func(tx *sql.Tx, _ int64, e *Event) error {
 		e.Target, e.Detail = name, "created like "+or(like, "none")
 		if _, err := tx.ExecContext(ctx, "INSERT INTO roles (name, builtin, limits) VALUES (?, 0, ?)", name, limits); err != nil {
 			return err

@@ -82,6 +82,9 @@ func TestRolesAndRules(t *testing.T) {
 func TestGrants(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, "", nil)
+	if r, err := s.CreateRole(t.Context(), root, "bounded", ""); err != nil || r.Limits != roleLimits(t, s, auth.RoleUser) || r.Limits.UploadBytes == 0 {
+		t.Errorf("a role like none has the limits %+v, %v; want those of users", r.Limits, err)
+	}
 	if _, err := s.CreateRole(t.Context(), root, "reader", ""); err != nil {
 		t.Fatal(err)
 	}
@@ -200,4 +203,13 @@ func TestKeysBelowTheirOwner(t *testing.T) {
 	if err := s.DeleteUser(t.Context(), root, "FIRST"); !errors.Is(err, auth.ErrInvalid) {
 		t.Errorf("the last administrator was deleted: %v", err)
 	}
+}
+
+func roleLimits(t *testing.T, s *auth.Store, name string) auth.Limits {
+	t.Helper()
+	r, err := s.Role(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Limits
 }

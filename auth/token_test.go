@@ -194,7 +194,9 @@ func TestClockSetBack(t *testing.T) {
 func TestLockOutClockSetBack(t *testing.T) {
 	t.Parallel()
 	now := newClock()
-	s := openStore(t, "", func(o *auth.StoreOptions) { o.Now, o.LockOut = now.Now, auth.LockOut{Free: 1, Failures: 2, Locked: time.Minute} })
+	s := openStore(t, "", func(o *auth.StoreOptions) {
+		o.Now, o.LockOut = now.Now, auth.LockOut{Free: 1, Failures: 2, Locked: time.Minute}
+	})
 	k := makeKey(t, s, "ursula", auth.RoleUser, 0)
 	for n := range 2 {
 		_, _ = s.Authenticate(t.Context(), bearer(wrong(k, n)))

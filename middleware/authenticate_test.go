@@ -173,6 +173,7 @@ func TestMaskQuery(t *testing.T) {
 	for query, want := range map[string]string{
 		"": "", "a=b": "a=b", "api_key=secret&x=1": "api_key=***&x=1", "x=1&API_KEY=secret": "x=1&API_KEY=***",
 		"api%5Fkey=secret": "api%5Fkey=***", "token=secret": "token=***", "%74oken=secret;y": "%74oken=***", "monkey=1": "monkey=1",
+		"code=secret&state=mine&session_state=x": "code=***&state=***&session_state=x", "c%6Fde=secret": "c%6Fde=***",
 	} {
 		if got := middleware.MaskQuery(query); got != want {
 			t.Errorf("MaskQuery(%q) = %q, want %q", query, got, want)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"comfygo/auth"
@@ -151,9 +152,6 @@ func (a *authenticator) trusts(addr netip.Addr) bool {
 
 // MaskQuery is a query with the values of credentials replaced, fit for logs.
 func MaskQuery(raw string) string {
-	if !strings.ContainsAny(raw, "kK%") {
-		return raw
-	}
 	parts := strings.Split(raw, "&")
 	for i, pair := range parts {
 		if name, _, _ := strings.Cut(pair, "="); secretName(name) {
@@ -163,9 +161,13 @@ func MaskQuery(raw string) string {
 	return strings.Join(parts, "&")
 }
 
+// oidcSecrets are what an identity provider sends a browser back with: a code that stands for the log-in until it is used, and
+// the state that goes with it.
+var oidcSecrets = []string{"code", "state"}
+
 func secretName(name string) bool {
 	name = strings.ToLower(unescape(name))
-	return name == queryKey || name == queryToken
+	return name == queryKey || name == queryToken || slices.Contains(oidcSecrets, name)
 }
 
 // withoutSecrets takes credentials out of a query, so that nothing behind can repeat them.

@@ -93,6 +93,10 @@ func (s *sqliteStore) Load() (Saved, error) {
 	saved, err := s.open()
 	if err != nil {
 		err = fmt.Errorf("opening the queue %s: %w", s.path, errors.Join(err, s.release()))
+		if code := sqlite.CodeOf(err); code == sqlite.Corrupt || code == sqlite.NotADB {
+			err = fmt.Errorf("%w: the file is damaged. Move it away (with %s-wal and %s-shm, if they are there) to start with an empty queue; "+
+				"what can be read of it is had by: sqlite3 %s .recover", err, s.path, s.path, s.path)
+		}
 		if passing(err) {
 			err = &unavailable{err}
 		}

@@ -127,6 +127,10 @@ func refusedV2(status int, typ, message, details string) *v2.Problem {
 // v2Error answers an error that no handler of the API v2 has answered, in its form.
 func (s *Server) v2Error(c echo.Context, err error) {
 	const generic = "the request could not be handled"
+	if full := diskFull(err); full != nil {
+		s.log.Error("handling a request: the disk is full", "method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
+		err = full
+	}
 	p := &v2.Problem{Status: http.StatusInternalServerError, Code: v2.UpstreamError, Message: generic}
 	var r *reply.Raised
 	var u *reply.Unusable
@@ -144,7 +148,7 @@ func (s *Server) v2Error(c echo.Context, err error) {
 			c.Response().Header().Set("Allow", r.Allow)
 		}
 	case errors.As(err, &u):
-		p.Status, p.Code, p.Message = http.StatusUnprocessableEntity, v2.InvalidRequest, u.Error()
+		p.Status, p.Code, p.Message = http.StatusUnprocessableEntity, v2.InvalidRequest, withoutPaths(u)
 	case errors.As(err, &h):
 		p.Status, p.Code, p.Message = h.Code, v2.CodeOf(h.Code), http.StatusText(h.Code)
 	default:

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"strings"
+	"syscall"
 
 	"github.com/labstack/echo/v4"
 
@@ -33,6 +35,10 @@ func (s *Server) handleError(err error, c echo.Context) {
 	h := c.Response().Header()
 	clear(h)
 
+	if full := diskFull(err); full != nil {
+		s.log.Error("handling a request: the disk is full", "method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
+		err = full
+	}
 	var r *reply.Raised
 	var u *reply.Unusable
 	var no *reply.Refusal
@@ -70,11 +76,45 @@ func diskTrouble(err error) bool {
 	return errors.As(err, &path) || errors.As(err, &link)
 }
 
+// diskFull is the answer to an error of a disk without room, or of a quota that is used up; nil for others.
+func diskFull(err error) error {
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return nil
+	}
+	return reply.Refuse(http.StatusInsufficientStorage, "disk_full", "The disk is full", "the server's disk has no room left; nothing was changed")
+}
+
+// withoutPaths is what a client is told of an error: places on the server's disk are no concern of it.
+func withoutPaths(err error) string {
+	text := err.Error()
+	var strip func(error)
+	strip = func(err error) {
+		switch e := err.(type) { //nolint:errorlint // the tree is walked by hand, to find all of them
+		case *fs.PathError:
+			text = strings.ReplaceAll(text, e.Error(), e.Op+": "+e.Err.Error())
+		case *os.LinkError:
+			text = strings.ReplaceAll(text, e.Error(), e.Op+": "+e.Err.Error())
+		}
+		switch e := err.(type) { //nolint:errorlint // the same
+		case interface{ Unwrap() error }:
+			if inner := e.Unwrap(); inner != nil {
+				strip(inner)
+			}
+		case interface{ Unwrap() []error }:
+			for _, inner := range e.Unwrap() {
+				strip(inner)
+			}
+		}
+	}
+	strip(err)
+	return text
+}
+
 // clearError answers a request that cannot be used, in the shape of POST /prompt's errors.
 func (s *Server) clearError(c echo.Context, err error) {
 	middleware.MarkOpen(c)
 	body := pyjson.NewObject("error", pyjson.NewObject("type", "bad_request", "message", "The request cannot be used",
-		"details", err.Error(), "extra_info", pyjson.NewObject()), "node_errors", pyjson.NewObject())
+		"details", withoutPaths(err), "extra_info", pyjson.NewObject()), "node_errors", pyjson.NewObject())
 	if err := s.reply.JSON(c, http.StatusBadRequest, body); err != nil {
 		s.log.Debug("answering a request", "error", err)
 	}

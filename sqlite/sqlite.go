@@ -80,6 +80,8 @@ const (
 	IO       Code = 10
 	Full     Code = 13
 	CantOpen Code = 14
+	Corrupt  Code = 11
+	NotADB   Code = 26
 )
 
 // CodeOf is SQLite's code for an error, 0 if it comes from somewhere else.

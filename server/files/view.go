@@ -105,7 +105,7 @@ func (s *Service) viewFile(c echo.Context, path, name, contentType string) error
 	}
 	h := c.Response().Header()
 	h.Set(echo.HeaderXContentTypeOptions, "nosniff")
-	disposition := `filename="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+	disposition := reply.Filename(name)
 	if reply.IsDangerous(contentType) {
 		h.Set(echo.HeaderVary, "Sec-Fetch-Dest")
 		h.Set("Cache-Control", "no-store")
@@ -152,7 +152,7 @@ func (s *Service) viewChannel(c echo.Context, path, name, channel string) error 
 		return s.sendImage(c, name, "image/png", data)
 	}
 	h := c.Response().Header()
-	h.Set(echo.HeaderContentDisposition, `filename="`+name+`"`)
+	h.Set(echo.HeaderContentDisposition, reply.Filename(name))
 	h.Set(echo.HeaderContentType, "image/png")
 	h.Set(echo.HeaderContentLength, strconv.FormatInt(out.Size(), 10))
 	c.Response().WriteHeader(http.StatusOK)
@@ -164,6 +164,6 @@ func (s *Service) viewChannel(c echo.Context, path, name, channel string) error 
 }
 
 func (s *Service) sendImage(c echo.Context, name, contentType string, data []byte) error {
-	c.Response().Header().Set(echo.HeaderContentDisposition, `filename="`+name+`"`)
+	c.Response().Header().Set(echo.HeaderContentDisposition, reply.Filename(name))
 	return s.Reply.Body(c, http.StatusOK, contentType, data)
 }
