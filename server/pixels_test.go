@@ -23,6 +23,7 @@ func (*canvas) Spec() nodes.Spec { return pictures("Canvas", "LATENT") }
 func (*canvas) Sizes(s *nodes.Sizing) nodes.Images {
 	return s.Canvas(s.Number("width"), s.Number("height"), "batch_size")
 }
+
 func (n *canvas) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(n.Width * n.Height), nil
 }
