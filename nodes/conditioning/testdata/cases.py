@@ -62,3 +62,15 @@ for name in ["CombineHooks2", "CombineHooks4", "CombineHooks8"]:
     case(name)
     case(name, hooks_A=empty)
     case(name, hooks_B=empty, hooks_A=empty)
+
+# Tracks. Positions in float32.
+where = dict(width=832, height=480, start_x=0.1, start_y=0.2, mid_x=0.6, mid_y=0.9, end_x=0.8, end_y=0.3, track_spread=0.025)
+for bezier in [False, True]:
+    for way in ["linear", "ease_in", "ease_out", "ease_in_out", "constant"]:
+        case("GenerateTracks", 2e-4, num_frames=7, num_tracks=3, bezier=bezier, interpolation=way, **where)
+case("GenerateTracks", 2e-4, num_frames=1, num_tracks=1, bezier=False, interpolation="linear", track_mask=rnd(4, 2, 3, lo=-1), **where)
+case("GenerateTracks", 2e-4, num_frames=3, num_tracks=2, bezier=True, interpolation="linear", track_mask=const(0, 3, 2, 2), **where)
+some = call("GenerateTracks", num_frames=3, num_tracks=2, bezier=False, interpolation="linear", **where)
+case("WanMoveConcatTrack", 2e-4, tracks_1=some, tracks_2=call("GenerateTracks", num_frames=3, num_tracks=1, bezier=True, interpolation="ease_in", **where))
+case("WanMoveConcatTrack", 2e-4, tracks_1=some)
+case("WanMoveConcatTrack", tracks_1=some, tracks_2=call("GenerateTracks", num_frames=4, num_tracks=1, bezier=True, interpolation="ease_in", **where))

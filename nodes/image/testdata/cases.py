@@ -44,3 +44,10 @@ for stats in [{"source_stats": "per_frame"}, {"source_stats": "uniform"}, {"sour
             case("ColorTransfer", 5e-5, image_target=dark, image_ref=ref, method="mkl_lab", strength=strength, **stats)
             case("ColorTransfer", 1e-7, image_target=dark, image_ref=ref, method="histogram", strength=strength, **stats)
 case("ColorTransfer", image_target=img(1, 4, 4, 3), image_ref=const(0.5, 1, 2, 2, 3), method="histogram", source_stats="uniform", strength=1.0)
+
+layer = dict(name="", x=0, y=0, opacity=1.0, blend_mode="normal", rotation=0.0, width=0, height=0, z_index=0, flip_h=False, flip_v=False)
+case("AddLayer", image=img(1, 2, 3, 3), **layer)
+case("AddLayer", image=img(2, 2, 3, 4), mask=rnd(1, 2, 3), layers=call("AddLayer", image=img(1, 1, 1, 3), **layer),
+     **{**layer, "name": "top", "x": -5, "y": 7, "opacity": 0.5, "blend_mode": "screen", "rotation": 30.0, "width": 10, "height": 20, "z_index": -3, "flip_h": True, "flip_v": True})
+case("AddLayer", image=img(1, 1, 1, 3), layers={"version": 1, "layers": [], "canvas": [64, 32]}, **layer)
+case("AddLayer", image=img(1, 1, 1, 3), layers={"canvas": [0, 32]}, **layer)

@@ -46,3 +46,12 @@ plain = cond((rnd(1, 3, 4, seed=1), {}))
 for a in [guided, plain, cond((rnd(1, 3, 4), {"keyframe_idxs": None}))]:
     case("LTXVCropGuides", positive=a, negative=plain, latent=video)
     case("LTXVCropGuides", positive=a, negative=guided, latent=latent(rnd(1, 4, 6, 3, 2), noise_mask=rnd(1, 1, 6, 3, 2)))
+
+# Blending: cosines in float32.
+parts = [latent(rnd(1, 16, 5, 2, 3, seed=1), batch_index=[0]), latent(rnd(1, 16, 5, 2, 3, seed=2)), latent(rnd(1, 16, 3, 2, 3, seed=3), noise_mask=rnd(1, 1, 2, 3))]
+for overlap in [0, 1, 2, 4, 9]:
+    case("SeedVR2TemporalMerge", 2e-7, latents=parts, temporal_overlap=[overlap])
+    case("SeedVR2TemporalMerge", 2e-7, latents=parts[2:], temporal_overlap=[overlap])
+case("SeedVR2TemporalMerge", latents=[parts[2], parts[0], parts[0]], temporal_overlap=[1])
+case("SeedVR2TemporalMerge", latents=parts, temporal_overlap=[-1])
+case("SeedVR2TemporalMerge", latents=[latent(rnd(1, 16, 2, 3))], temporal_overlap=[1])
