@@ -12,6 +12,6 @@ import (
 	_ "comfygo/nodes/logic"        // nodes_logic.py, nodes_primitive.py, nodes_preview_any.py
 	_ "comfygo/nodes/mask"         // nodes_mask.py
 	_ "comfygo/nodes/patches"
-	_ "comfygo/nodes/sampling"     // nodes.py
-	_ "comfygo/nodes/text"         // nodes_string.py
+	_ "comfygo/nodes/sampling" // nodes.py
+	_ "comfygo/nodes/text"     // nodes_string.py
 )
