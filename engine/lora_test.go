@@ -1,0 +1,111 @@
+package engine_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"comfygo/engine"
+	"comfygo/engine/dtype"
+	"comfygo/engine/patch"
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+	"comfygo/engine/warning"
+	"comfygo/tests/golden"
+)
+
+// predict runs one step of a model of Stable Diffusion 1.x on an 8x8 latent.
+func predict(t *testing.T, m *engine.Model) *tensor.Tensor {
+	t.Helper()
+	y, err := m.Predict(t.Context(), golden.Normal("x", 1, 4, 8, 8), []float32{500}, sampling.Text(golden.Normal("c", 1, 77, 768)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return y
+}
+
+// TestLoRAStrengthReloadsNothing changes a LoRA's strength: the session stays, the prediction changes, and at strength 0 it is
+// the model's own.
+func TestLoRAStrengthReloadsNothing(t *testing.T) {
+	t.Parallel()
+	rt := shared.OnDevice(engine.Config{}.Device)
+	t.Cleanup(rt.FreeModels)
+	m, err := rt.LoadModel(golden.Checkpoint(t, "sd15-small"), dtype.Invalid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := predict(t, m)
+	path := golden.Checkpoint(t, "lora-kohya")
+	var outputs []*tensor.Tensor
+	var loads []int64
+	for _, strength := range []float64{0.5, 1, -1, 0} {
+		with, _, err := rt.ApplyLoRA(t.Context(), path, m, nil, strength, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		outputs = append(outputs, predict(t, with))
+		loads = append(loads, rt.Stats().Loads)
+	}
+	if slices.Max(loads) != 2 {
+		t.Errorf("%v sessions were made, want one for the model and one for all strengths", loads)
+	}
+	for i, y := range outputs[:3] {
+		if slices.Equal(y.Data, plain.Data) || i > 0 && slices.Equal(y.Data, outputs[i-1].Data) {
+			t.Errorf("strength %d changes nothing", i)
+		}
+	}
+	golden.Compare(t, "strength 0", outputs[3].Data, plain.Data, golden.Tolerance{RMSRel: 1e-6}) // other graphs, other rounding
+}
+
+// TestLoRAOfAnotherFamily applies a LoRA of SDXL to Stable Diffusion 1.x.
+func TestLoRAOfAnotherFamily(t *testing.T) {
+	t.Parallel()
+	m, err := shared.LoadModel(golden.Checkpoint(t, "sd15-small"), dtype.Invalid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := golden.Checkpoint(t, "lora-sdxl-kohya")
+	_, _, err = shared.ApplyLoRA(t.Context(), path, m, nil, 1, 0)
+	if err == nil || !strings.Contains(err.Error(), "Stable Diffusion 1.x") || !strings.Contains(err.Error(), "lora-sdxl-kohya") {
+		t.Errorf("got %v, want an error that names the file and the model's family", err)
+	}
+}
+
+// TestOptionsThatNobodyReads has a model run with an option that its network does not read: the client is told.
+func TestOptionsThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	m, err := shared.LoadModel(golden.Checkpoint(t, "sd15-small"), dtype.Invalid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	ctx := warning.With(t.Context(), func(text string) { told = append(told, text) })
+	in := sampling.Text(golden.Normal("c", 1, 77, 768))
+	in.Options = map[string]any{sampling.OptionSkipDouble: []int{1}}
+	if _, err := m.Predict(ctx, golden.Normal("x", 1, 4, 8, 8), []float32{500}, in); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 1 || !strings.Contains(told[0], sampling.OptionSkipDouble) {
+		t.Errorf("told %q, want a warning of the option", told)
+	}
+}
+
+// TestGraphPatchesChangeTheGraph scales an attention's values to nothing, which leaves the projection's bias alone.
+func TestGraphPatchesChangeTheGraph(t *testing.T) {
+	t.Parallel()
+	m, err := shared.LoadModel(golden.Checkpoint(t, "sd15-small"), dtype.Invalid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := predict(t, m)
+	scaled, ok := m.WithPatch(patch.AttentionScale{At: patch.CrossAttention, Factors: map[patch.Projection]float32{patch.Value: 0}})
+	if !ok {
+		t.Fatal("the model does not have the patch's point")
+	}
+	if y := predict(t, scaled); slices.Equal(y.Data, plain.Data) {
+		t.Error("the patch changes nothing")
+	}
+	if y := predict(t, m); !slices.Equal(y.Data, plain.Data) {
+		t.Error("the patch changed the model that it was not made for")
+	}
+}
