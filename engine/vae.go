@@ -42,7 +42,7 @@ func (rt *Runtime) LoadVAE(path string) (*VAE, error) {
 		return nil, fmt.Errorf("loading the VAE: %w", unknown)
 	}
 	v := rt.newVAE(net, f)
-	if v.info.Approximate && !(v.info.CanEncode && v.info.CanDecode) {
+	if v.info.Approximate && (!v.info.CanEncode || !v.info.CanDecode) {
 		return nil, fmt.Errorf("loading %s: the file holds half of an approximate VAE; it is chosen by its name, with both files in models/vae_approx", path)
 	}
 	return v, nil
@@ -59,7 +59,7 @@ func (rt *Runtime) vaeOf(f *file) (*VAE, error) {
 		return nil, err
 	}
 	v := rt.newVAE(net, f)
-	if v.info.Approximate && !(v.info.CanEncode && v.info.CanDecode) {
+	if v.info.Approximate && (!v.info.CanEncode || !v.info.CanDecode) {
 		return nil, nil
 	}
 	return v, nil
