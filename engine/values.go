@@ -30,6 +30,15 @@ type Latent struct {
 	Along, AlongMasks []*tensor.Tensor
 }
 
+// Positions is the number of positions of a row of the latent, the product of its axes behind the channels; 4096 where there
+// is no latent, as upstream assumes.
+func (l Latent) Positions() int {
+	if l.Samples == nil || len(l.Samples.Shape) < 3 {
+		return 4096
+	}
+	return tensor.Count(l.Samples.Shape[2:])
+}
+
 // Cond is one entry of a CONDITIONING list.
 type Cond struct {
 	// Tokens is the text encoding, [B,tokens,width].

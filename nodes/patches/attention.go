@@ -12,6 +12,8 @@ import (
 	"comfygo/nodes"
 )
 
+var errNoModel = nodes.Errorf("RuntimeError", "patching a model: there is no diffusion model")
+
 func init() {
 	nodes.Register(&UNetSelfAttentionMultiply{})
 	nodes.Register(&UNetCrossAttentionMultiply{})
@@ -64,7 +66,7 @@ func attentionSpec(name string) nodes.Spec {
 
 func scaleAttention(ctx *nodes.Context, m *engine.Model, at patch.Point, q, k, v, out float64) (nodes.Result, error) {
 	if m == nil {
-		return nodes.Result{}, nodes.Errorf("RuntimeError", "scaling attention: there is no diffusion model")
+		return nodes.Result{}, errNoModel
 	}
 	m, ok := m.WithPatch(patch.AttentionScale{At: at, Factors: map[patch.Projection]float32{
 		patch.Query: float32(q), patch.Key: float32(k), patch.Value: float32(v), patch.Output: float32(out),

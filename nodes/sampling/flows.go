@@ -3,7 +3,6 @@ package sampling
 import (
 	"comfygo/engine"
 	es "comfygo/engine/sampling"
-	"comfygo/engine/tensor"
 	"comfygo/nodes"
 )
 
@@ -11,16 +10,6 @@ func init() {
 	nodes.Register(&LTXVScheduler{})
 	nodes.Register(&Flux2Scheduler{})
 	nodes.Register(&Ideogram4Scheduler{})
-	nodes.Register(&ModelSamplingLTXV{})
-	nodes.Register(&FreSca{})
-}
-
-// tokensOf counts the places of a latent; there are 4096 when none is given.
-func tokensOf(l engine.Latent) int {
-	if l.Samples == nil || len(l.Samples.Shape) < 3 {
-		return 4096
-	}
-	return tensor.Count(l.Samples.Shape[2:])
 }
 
 // LTXVScheduler makes the levels of LTX-Video.
@@ -43,7 +32,7 @@ func (*LTXVScheduler) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *LTXVScheduler) Run(_ *nodes.Context) (nodes.Result, error) {
-	return levels(es.LTXVSigmas(n.Steps, es.TokenShift(n.BaseShift, n.MaxShift, tokensOf(n.Latent)), n.Stretch, n.Terminal))
+	return levels(es.LTXVSigmas(n.Steps, es.TokenShift(n.BaseShift, n.MaxShift, n.Latent.Positions()), n.Stretch, n.Terminal))
 }
 
 // Flux2Scheduler makes the levels of Flux 2.
@@ -86,53 +75,4 @@ func (*Ideogram4Scheduler) Spec() nodes.Spec {
 // Run implements nodes.Node.
 func (n *Ideogram4Scheduler) Run(_ *nodes.Context) (nodes.Result, error) {
 	return levels(es.Ideogram4Sigmas(n.Steps, n.Width, n.Height, n.Mu, n.Std))
-}
-
-// ModelSamplingLTXV sets the shift of LTX-Video for a size of film.
-type ModelSamplingLTXV struct {
-	Model     *engine.Model `in:"model" type:"MODEL"`
-	MaxShift  float64       `in:"max_shift" default:"2.05" min:"0.0" max:"100.0" step:"0.01"`
-	BaseShift float64       `in:"base_shift" default:"0.95" min:"0.0" max:"100.0" step:"0.01"`
-	Latent    engine.Latent `in:"latent" type:"LATENT" optional:"true"`
-}
-
-// Spec implements nodes.Node.
-func (*ModelSamplingLTXV) Spec() nodes.Spec {
-	return nodes.Spec{
-		Name: "ModelSamplingLTXV", Category: "model/patch/ltxv", V3: true, Module: "comfy_extras.nodes_lt",
-		Outputs: nodes.Outputs("MODEL"),
-	}
-}
-
-// Run implements nodes.Node.
-func (n *ModelSamplingLTXV) Run(_ *nodes.Context) (nodes.Result, error) {
-	if n.Model == nil {
-		return nodes.Result{}, errNoModel
-	}
-	return nodes.Out(n.Model.WithSampling(es.FluxShift(es.TokenShift(n.BaseShift, n.MaxShift, tokensOf(n.Latent))))), nil
-}
-
-// FreSca scales the guidance by frequency.
-type FreSca struct {
-	Model  *engine.Model `in:"model" type:"MODEL"`
-	Low    float64       `in:"scale_low" default:"1.0" min:"0" max:"10" step:"0.01" advanced:"true" tooltip:"The factor on large shapes."`
-	High   float64       `in:"scale_high" default:"1.25" min:"0" max:"10" step:"0.01" advanced:"true" tooltip:"The factor on detail."`
-	Cutoff int           `in:"freq_cutoff" default:"20" min:"1" max:"10000" step:"1" advanced:"true" tooltip:"How many periods across the picture count as large shapes."`
-}
-
-// Spec implements nodes.Node.
-func (*FreSca) Spec() nodes.Spec {
-	return nodes.Spec{
-		Name: "FreSca", DisplayName: "FreSca", Category: "experimental", V3: true, Module: "comfy_extras.nodes_fresca",
-		Description: "Scales the guidance of large shapes and of detail apart from each other.", SearchAliases: []string{"frequency guidance"}, Experimental: true,
-		Outputs: nodes.Outputs("MODEL"),
-	}
-}
-
-// Run implements nodes.Node.
-func (n *FreSca) Run(_ *nodes.Context) (nodes.Result, error) {
-	if n.Model == nil {
-		return nodes.Result{}, errNoModel
-	}
-	return nodes.Out(n.Model.WithHooks(func(h es.Hooks) es.Hooks { return h.WithBefore(es.FreSca(n.Low, n.High, n.Cutoff)) })), nil
 }

@@ -9,7 +9,7 @@ import (
 	es "comfygo/engine/sampling"
 	"comfygo/internal/pyjson"
 	"comfygo/nodes"
-	"comfygo/nodes/sampling"
+	"comfygo/nodes/patches"
 	"comfygo/tests/golden"
 )
 
@@ -102,10 +102,10 @@ func TestModelSamplingsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	model := patched(t)
 	for name, n := range map[string]nodes.Node{
-		"a noise scale without flow": &sampling.ModelNoiseScale{Model: model, NoiseScale: 2},
-		"no shift":                   &sampling.ModelSamplingSD3{Model: model},
-		"levels from zero":           &sampling.ModelSamplingContinuousEDM{Model: model, Sampling: "edm", SigmaMax: 1},
-		"an unknown kind":            &sampling.ModelSamplingDiscrete{Model: model, Sampling: "x"},
+		"a noise scale without flow": &patches.ModelNoiseScale{Model: model, NoiseScale: 2},
+		"no shift":                   &patches.ModelSamplingSD3{Model: model},
+		"levels from zero":           &patches.ModelSamplingContinuousEDM{Model: model, Sampling: "edm", SigmaMax: 1},
+		"an unknown kind":            &patches.ModelSamplingDiscrete{Model: model, Sampling: "x"},
 	} {
 		if r, err := n.Run(nodes.TestContext(t.Context(), nodes.Services{})); err == nil {
 			t.Errorf("%s gives %v", name, r.Values)

@@ -108,18 +108,3 @@ func TestNoModelIsAnError(t *testing.T) {
 		t.Error("sampling without a model gives no error")
 	}
 }
-
-// TestUnknownAttentionStandsIn runs a workflow that names a way to compute attention which is not at hand.
-func TestUnknownAttentionStandsIn(t *testing.T) {
-	t.Parallel()
-	m := &engine.Model{}
-	n := &ModelAttentionBackend{Model: m, Attention: "comfy kitchen attention"}
-	ctx := nodes.TestContext(t.Context(), nodes.Services{})
-	if err := n.ValidateInputs(ctx); err != nil {
-		t.Error(err)
-	}
-	r, err := n.Run(ctx)
-	if err != nil || r.Values[0] != m {
-		t.Errorf("got %v, %v", r.Values, err)
-	}
-}

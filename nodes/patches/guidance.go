@@ -1,4 +1,4 @@
-package sampling
+package patches
 
 import (
 	"comfygo/engine"
@@ -16,7 +16,6 @@ func init() {
 	nodes.Register(&EpsilonScaling{})
 	nodes.Register(&TemporalScoreRescaling{})
 	nodes.Register(&CFGOverride{})
-	nodes.Register(&PerpNeg{})
 }
 
 // RescaleCFG keeps strong guidance from overexposing.
@@ -230,32 +229,4 @@ func (n *CFGOverride) Run(_ *nodes.Context) (nodes.Result, error) {
 	ms := n.Model.Sampling()
 	r := es.ScaleRange{Low: ms.PercentToSigma(n.EndPercent), High: ms.PercentToSigma(n.StartPercent), Scale: n.CFG}
 	return nodes.Out(n.Model.WithHooks(func(h es.Hooks) es.Hooks { return h.WithScale(r) })), nil
-}
-
-// PerpNeg is the older form of PerpNegGuider: a model whose guidance it changes.
-type PerpNeg struct {
-	Model             *engine.Model       `in:"model" type:"MODEL"`
-	EmptyConditioning engine.Conditioning `in:"empty_conditioning" type:"CONDITIONING"`
-	NegScale          float64             `in:"neg_scale" default:"1.0" min:"0.0" max:"100.0" step:"0.01" advanced:"true"`
-}
-
-// Spec implements nodes.Node.
-func (*PerpNeg) Spec() nodes.Spec {
-	return nodes.Spec{
-		Name: "PerpNeg", DisplayName: "Perp-Neg (DEPRECATED by Perp-Neg Guider)", Category: "experimental", V3: true, Module: "comfy_extras.nodes_perpneg",
-		Experimental: true, Deprecated: true,
-		Outputs: nodes.Outputs("MODEL"),
-	}
-}
-
-// Run implements nodes.Node.
-func (n *PerpNeg) Run(_ *nodes.Context) (nodes.Result, error) {
-	c, err := conditionings(named{"empty_conditioning", n.EmptyConditioning})
-	if err != nil {
-		return nodes.Result{}, err
-	}
-	if n.Model == nil {
-		return nodes.Result{}, errNoModel
-	}
-	return nodes.Out(n.Model.WithHooks(func(h es.Hooks) es.Hooks { return h.WithCombine(es.PerpNegCombine(c[0], n.NegScale)) })), nil
 }

@@ -1,4 +1,4 @@
-package sampling
+package patches
 
 import (
 	"comfygo/engine"
