@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"comfygo/cli"
+	"comfygo/engine/inspect"
 	"comfygo/internal/plainfile"
 	"comfygo/server"
 	"comfygo/server/logs"
@@ -106,6 +107,7 @@ func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 		StuckAfter:        seconds(cfg.StuckAfter),
 		FreeModels:        p.freeModels,
 		Models:            p.modelFigures,
+		DescribeModels:    describeModels(&inspect.Inspector{}),
 		Traces:            p.traces(),
 		RuntimeState:      p.runtimeState,
 		Logs:              logs,

@@ -3,10 +3,10 @@ package app
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/url"
 
 	"comfygo/cli"
+	"comfygo/engine/inspect"
 	"comfygo/internal/apiclient"
 	"comfygo/internal/pyjson"
 	"comfygo/nodes"
@@ -17,15 +17,21 @@ import (
 type stock struct {
 	class      func(name string) *pyjson.Object
 	embeddings []string
+	// problem says why the model file of a folder cannot be used, "" when it can or when that is not known.
+	problem func(folder, name string) string
 }
 
-// Check says what a workflow needs that is not here, or not at a server: nodes, models, files, inputs.
+// Check says what a workflow needs that is not here, or not at a server: nodes, models that can be used, files, inputs. Of a
+// model file it says what it is and whether it can be used.
 func (c Command) Check(ctx context.Context, cfg cli.Config, o cli.RemoteOptions) error {
+	if isModelFile(o.Args[0]) {
+		return c.checkModel(ctx, cfg, o)
+	}
 	given, err := readWorkflow(o.Args[0], c.Stdin)
 	if err != nil {
 		return err
 	}
-	here, err := localStock(cfg)
+	here, err := localStock(ctx, cfg)
 	if o.Server != "" {
 		here, err = remoteStock(ctx, cfg, o)
 	}
@@ -53,13 +59,21 @@ func (c Command) Check(ctx context.Context, cfg cli.Config, o cli.RemoteOptions)
 }
 
 // localStock is what this program has, with the folders that the flags name.
-func localStock(cfg cli.Config) (stock, error) {
-	dirs, err := openFolders(cfg, slog.New(slog.DiscardHandler))
+func localStock(ctx context.Context, cfg cli.Config) (stock, error) {
+	dirs, err := openFolders(cfg, discard)
 	if err != nil {
 		return stock{}, err
 	}
 	registry, env := nodes.Default(), nodes.Env{Folders: dirs}
-	return stock{embeddings: dirs.List("embeddings"), class: func(name string) *pyjson.Object {
+	var look inspect.Inspector
+	problem := func(folder, name string) string {
+		path, ok := dirs.Find(folder, name)
+		if !ok || !inspect.Covers(folder) {
+			return ""
+		}
+		return inspect.Problem(look.File(ctx, path), folder)
+	}
+	return stock{embeddings: dirs.List("embeddings"), problem: problem, class: func(name string) *pyjson.Object {
 		class, ok := registry.Get(name)
 		if !ok {
 			return nil
@@ -91,6 +105,7 @@ func remoteStock(ctx context.Context, cfg cli.Config, o cli.RemoteOptions) (stoc
 	if err := s.Get(ctx, "/embeddings", &here.embeddings); err != nil {
 		return here, plainly(err, o.Server)
 	}
+	here.problem = remoteProblems(ctx, s)
 	known := map[string]*pyjson.Object{}
 	here.class = func(name string) *pyjson.Object {
 		info, asked := known[name]
@@ -101,6 +116,25 @@ func remoteStock(ctx context.Context, cfg cli.Config, o cli.RemoteOptions) (stoc
 		return info
 	}
 	return here, nil
+}
+
+// remoteProblems asks a server about the model files of each folder once. A server that does not tell has none.
+func remoteProblems(ctx context.Context, s *apiclient.Client) func(folder, name string) string {
+	asked := map[string]map[string]string{}
+	return func(folder, name string) string {
+		problems, ok := asked[folder]
+		if !ok {
+			problems = map[string]string{}
+			list, err := describedModels(ctx, s, folder)
+			for _, m := range list {
+				if err == nil && m.Problem != nil {
+					problems[m.Name] = *m.Problem
+				}
+			}
+			asked[folder] = problems
+		}
+		return problems[name]
+	}
 }
 
 func classOf(ctx context.Context, s *apiclient.Client, name string) *pyjson.Object {

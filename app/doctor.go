@@ -17,9 +17,11 @@ import (
 	"comfygo/cli"
 	"comfygo/device"
 	"comfygo/engine/ort"
-	"comfygo/folders"
 	"comfygo/internal/ortlib"
 )
+
+// discard is a log that nobody reads.
+var discard = slog.New(slog.DiscardHandler)
 
 // Below these the doctor warns: a full-size SD 1.5 checkpoint with its working memory, and the
 // pictures of an evening.
@@ -54,11 +56,11 @@ func (c Command) Doctor(ctx context.Context, cfg cli.Config, o cli.RemoteOptions
 	}
 	findings := []finding{checkProcessor(), checkMemory(device.ReadMemory())}
 	findings = append(findings, checkRuntime(ctx, cfg)...)
-	dirs, err := openFolders(cfg, slog.New(slog.DiscardHandler))
+	dirs, err := openFolders(cfg, discard)
 	if err != nil {
 		findings = append(findings, finding{broken, "folders", err.Error(), "correct the flag or the file that it names"})
 	} else {
-		findings = append(findings, checkModels(dirs))
+		findings = append(findings, checkModels(ctx, dirs)...)
 		for _, d := range []struct{ name, path string }{
 			{"output", dirs.Output()}, {"input", dirs.Input()}, {"temp", dirs.Temp()}, {"user", dirs.User()},
 		} {
@@ -112,7 +114,7 @@ func checkRuntime(ctx context.Context, cfg cli.Config) []finding {
 	if err != nil {
 		return []finding{{broken, "library", err.Error(), "run `make setup`, or name the library by --onnxruntime"}, checkCards(ctx, cfg, cards, none, nil)}
 	}
-	lib, err := ort.Open(ort.Config{Library: path, Log: slog.New(slog.DiscardHandler)})
+	lib, err := ort.Open(ort.Config{Library: path, Log: discard})
 	if err != nil {
 		return []finding{{broken, "library", err.Error(), "run `make setup`, or name another library by --onnxruntime"}, checkCards(ctx, cfg, cards, none, nil)}
 	}
@@ -153,16 +155,6 @@ func describeCards(cards []device.Card) string {
 		names[i] = fmt.Sprintf("cuda:%d %s, %.1f GiB free of %.1f, driver %s", c.Index, c.Name, float64(c.Free)/gib, float64(c.Total)/gib, c.Driver)
 	}
 	return strings.Join(names, "; ")
-}
-
-func checkModels(dirs *folders.Folders) finding {
-	n := len(dirs.List("checkpoints"))
-	text := fmt.Sprintf("%d checkpoints, %d diffusion models, %d VAEs, %d text encoders in %s",
-		n, len(dirs.List("diffusion_models")), len(dirs.List("vae")), len(dirs.List("text_encoders")), dirs.Models())
-	if n == 0 && len(dirs.List("diffusion_models")) == 0 {
-		return finding{warning, "models", text, "put a .safetensors file into " + filepath.Join(dirs.Models(), "checkpoints") + ", or start with --demo-model"}
-	}
-	return finding{good, "models", text, ""}
 }
 
 // checkFolder sees whether files can be written where they will be. A folder that is missing is made

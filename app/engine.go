@@ -20,19 +20,20 @@ func engineConfig(cfg cli.Config, m machine, dirs *folders.Folders, log *slog.Lo
 		Library: func() (string, error) {
 			return ortlib.Find(ortlib.Options{Path: cfg.ONNXRuntime, CUDA: m.cuda()})
 		},
-		Device:     m.device(),
-		Threads:    cfg.Threads,
-		Lean:       sparing,
-		Prepared:   cfg.VRAM == cli.VRAMHigh || cfg.VRAM == cli.VRAMGPUOnly,
-		UNet:       computeType(cfg.UNetType, cfg.ForceFP32),
-		VAE:        computeType(cfg.VAEType, cfg.ForceFP32),
-		Text:       computeType(cfg.TextType, cfg.ForceFP32),
-		VAEOnCPU:   cfg.VAEOnCPU,
-		TextOnCPU:  sparing,
-		Budget:     modelBudget(cfg),
-		Available:  func() int64 { return availableMemory(cfg) },
-		Embeddings: func(name string) (string, bool) { return findEmbedding(dirs, name) },
-		Log:        log,
+		Device:       m.device(),
+		Threads:      cfg.Threads,
+		Lean:         sparing,
+		Prepared:     cfg.VRAM == cli.VRAMHigh || cfg.VRAM == cli.VRAMGPUOnly,
+		UNet:         computeType(cfg.UNetType, cfg.ForceFP32),
+		VAE:          computeType(cfg.VAEType, cfg.ForceFP32),
+		Text:         computeType(cfg.TextType, cfg.ForceFP32),
+		VAEOnCPU:     cfg.VAEOnCPU,
+		TextOnCPU:    sparing,
+		Budget:       modelBudget(cfg),
+		Available:    func() int64 { return availableMemory(cfg, m.cuda()) },
+		DeviceMemory: func(index int) int64 { return gpuMemory(cfg, device.FreeVRAM(index)) },
+		Embeddings:   func(name string) (string, bool) { return findEmbedding(dirs, name) },
+		Log:          log,
 	}
 }
 
@@ -49,15 +50,32 @@ func modelBudget(cfg cli.Config) int64 {
 	return total / 4 * 3
 }
 
-// availableMemory is how many bytes a run may still take: what is free, less what --reserve-vram and
-// --vram-headroom leave to others (host memory stands for VRAM), within what the process's budget has left.
-func availableMemory(cfg cli.Config) int64 {
+// availableMemory is how many bytes of host memory a run may still take: what is free within what the process's budget has
+// left. Without a GPU, host memory stands for VRAM, and what the flags leave to others is kept free.
+func availableMemory(cfg cli.Config, cuda bool) int64 {
+	free := device.FreeMemory()
+	if !cuda {
+		free = max(free-reserved(cfg), 0)
+	}
+	return int64(min(uint64(free), memory.Process.Available())) //nolint:gosec // not negative, and at most free
+}
+
+// gpuMemory is how many bytes of a GPU's memory a run may still take: what is free, less what the flags leave to others; -1
+// when that is not known.
+func gpuMemory(cfg cli.Config, free int64) int64 {
+	if free < 0 {
+		return -1
+	}
+	return max(free-reserved(cfg), 0)
+}
+
+// reserved is how many bytes of VRAM --reserve-vram and --vram-headroom leave to other programs.
+func reserved(cfg cli.Config) int64 {
 	kept := cfg.VRAMHeadroom
 	if cfg.ReserveVRAM != nil {
 		kept += *cfg.ReserveVRAM
 	}
-	free := max(device.FreeMemory()-int64(kept*gib), 0)
-	return int64(min(uint64(free), memory.Process.Available())) //nolint:gosec // not negative, and at most free
+	return int64(kept * gib)
 }
 
 // computeType is the type that a network computes in on a GPU; Invalid leaves it to the engine. The

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"testing"
 
 	"comfygo/cli"
 	"comfygo/engine"
@@ -91,3 +92,16 @@ func TLSWarnings(cfg cli.Config) (warnings []string, err error) {
 
 // ChecksHosts is checksHosts.
 var ChecksHosts = checksHosts
+
+// CheckModels is checkModels over the model folders below a base folder.
+func CheckModels(tb testing.TB, base string) []Finding {
+	tb.Helper()
+	dirs, err := folders.New(folders.Config{Base: base})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return checkModels(tb.Context(), dirs)
+}
+
+// GPUMemory is gpuMemory.
+var GPUMemory = gpuMemory

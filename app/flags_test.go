@@ -75,6 +75,13 @@ func TestEngineFlags(t *testing.T) {
 		if free := got.Available(); free != 0 || plain.Available() == 0 {
 			t.Errorf("with %s %s, %d bytes are available, else %d", flag, huge, free, plain.Available())
 		}
+		const free = 10 << 30
+		cfg := configOf(t, flag, "2")
+		for have, want := range map[int64]int64{free: free - 2<<30, 1 << 30: 0, -1: -1} {
+			if got := app.GPUMemory(cfg, have); got != want {
+				t.Errorf("with %s 2, %d of %d bytes of a GPU are available, want %d", flag, got, have, want)
+			}
+		}
 	}
 }
 

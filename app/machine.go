@@ -140,6 +140,11 @@ func (m machine) describe(log *slog.Logger) {
 // runtimeState is what /health says of the model runtime.
 func (p *parts) runtimeState() *pyjson.Object {
 	s := p.engine.Stats()
+	devices := []any{}
+	for _, a := range s.Devices {
+		devices = append(devices, pyjson.NewObject("device", a.Device.String(), "sessions", a.Sessions, "weight_bytes", a.Weights,
+			"running_bytes", a.Running, "peak_bytes", a.Peak))
+	}
 	return pyjson.NewObject("device", p.machine.device().String(), "onnxruntime", s.Version,
-		"networks", s.Networks, "weight_bytes", s.WeightBytes)
+		"networks", s.Networks, "weight_bytes", s.WeightBytes, "devices", devices)
 }

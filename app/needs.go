@@ -14,11 +14,12 @@ import (
 
 // Kinds of what a workflow misses.
 const (
-	missingNode  = "node"
-	missingModel = "model"
-	missingFile  = "file"
-	missingInput = "input" // one that is not given, or leads nowhere
-	wrongInput   = "value"
+	missingNode       = "node"
+	missingModel      = "model"
+	unusableModelFile = "unusable" // a model file that is here and cannot be used
+	missingFile       = "file"
+	missingInput      = "input" // one that is not given, or leads nowhere
+	wrongInput        = "value"
 )
 
 // need is something that a workflow misses.
@@ -51,7 +52,7 @@ func (n needs) asJSON() map[string]any {
 	}
 	return map[string]any{
 		"ok": len(n) == 0, "missing_nodes": names(missingNode), "missing_models": names(missingModel),
-		"missing_files": names(missingFile), "problems": all,
+		"unusable_models": names(unusableModelFile), "missing_files": names(missingFile), "problems": all,
 	}
 }
 
@@ -244,6 +245,7 @@ func (c *checker) choice(name string, choices []any, options *pyjson.Object, v a
 		return
 	}
 	if slices.ContainsFunc(choices, func(x any) bool { return pyjson.Str(x) == pyjson.Str(v) }) {
+		c.usable(name, v)
 		return
 	}
 	text, is := v.(string)
@@ -265,6 +267,18 @@ func (c *checker) choice(name string, choices []any, options *pyjson.Object, v a
 		c.say(missingModel, name, text, "the model %s is missing%s", text, where)
 	default:
 		c.say(wrongInput, name, "", "%s is not among the choices%s", pyjson.Repr(v), some(choices))
+	}
+}
+
+// usable checks that a chosen model file can be used.
+func (c *checker) usable(name string, v any) {
+	file, ok := v.(string)
+	folder := modelFolder(c.class, name)
+	if !ok || folder == "" || c.here.problem == nil {
+		return
+	}
+	if problem := c.here.problem(folder, file); problem != "" {
+		c.say(unusableModelFile, name, file, "the model %s cannot be used: %s", file, problem)
 	}
 }
 

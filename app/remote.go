@@ -295,10 +295,10 @@ func (c Command) remoteModels(ctx context.Context, s *apiclient.Client, o cli.Re
 			return err
 		}
 	}
-	list := map[string][]string{}
+	list := map[string][]describedModel{}
+	var rows [][]string
 	for _, kind := range kinds {
-		files := []string{}
-		err := s.Get(ctx, "/models/"+url.PathEscape(kind), &files)
+		files, err := describedModels(ctx, s, kind)
 		var status *apiclient.StatusError
 		if errors.As(err, &status) && status.Code == 404 {
 			return fmt.Errorf("the server has no folder of models called %s", kind)
@@ -307,15 +307,42 @@ func (c Command) remoteModels(ctx context.Context, s *apiclient.Client, o cli.Re
 			return err
 		}
 		list[kind] = files
+		for _, f := range files {
+			rows = append(rows, []string{kind, f.Name, f.Family, f.state()})
+		}
 	}
 	if o.JSON {
 		return c.print(list)
 	}
-	var rows [][]string
-	for _, kind := range kinds {
-		for _, f := range list[kind] {
-			rows = append(rows, []string{kind, f})
-		}
-	}
 	return c.table(rows)
+}
+
+// describedModel is a model file as a server describes it; what is not known is nil or empty.
+type describedModel struct {
+	Name    string   `json:"name"`
+	Size    int64    `json:"size"`
+	Kinds   []string `json:"kinds"`
+	Family  string   `json:"family"`
+	Usable  *bool    `json:"usable"`
+	Problem *string  `json:"problem"`
+}
+
+// state says in words whether the file can be used.
+func (m describedModel) state() string {
+	switch {
+	case m.Usable == nil:
+		return ""
+	case *m.Usable:
+		return strings.Join(m.Kinds, ", ")
+	case m.Problem != nil:
+		return "cannot be used: " + strings.ReplaceAll(*m.Problem, "\n", " ")
+	}
+	return "cannot be used"
+}
+
+// describedModels asks a server for the model files of a folder.
+func describedModels(ctx context.Context, s *apiclient.Client, folder string) ([]describedModel, error) {
+	files := []describedModel{}
+	err := s.Get(ctx, "/api/v1/models/"+url.PathEscape(folder), &files)
+	return files, err
 }

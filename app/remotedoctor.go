@@ -28,8 +28,17 @@ func remoteFindings(ctx context.Context, s *apiclient.Client, server string) ([]
 	}
 	list := []finding{{good, "server", stats.System.Program + " at " + server, ""}, {good, "library", stats.System.Library, ""}}
 	var health struct {
-		Status string `json:"status"`
-		Error  string `json:"error"`
+		Status  string `json:"status"`
+		Error   string `json:"error"`
+		Runtime struct {
+			Devices []struct {
+				Device   string `json:"device"`
+				Sessions int    `json:"sessions"`
+				Weights  int64  `json:"weight_bytes"`
+				Running  int64  `json:"running_bytes"`
+				Peak     int64  `json:"peak_bytes"`
+			} `json:"devices"`
+		} `json:"runtime"`
 	}
 	if err := s.Get(ctx, "/health", &health); err != nil {
 		list = append(list, finding{broken, "health", err.Error(), "look into the server's log"})
@@ -43,6 +52,10 @@ func remoteFindings(ctx context.Context, s *apiclient.Client, server string) ([]
 	list = append(list, memory)
 	for _, d := range stats.Devices {
 		list = append(list, finding{good, "device", fmt.Sprintf("%s, %.1f GiB free of %.1f", d.Name, float64(d.Free)/gib, float64(d.Total)/gib), ""})
+	}
+	for _, d := range health.Runtime.Devices {
+		list = append(list, finding{good, "networks", fmt.Sprintf("%d ready on %s, %.1f GiB of weights, activations about %.1f GiB now and %.1f at most",
+			d.Sessions, d.Device, float64(d.Weights)/gib, float64(d.Running)/gib, float64(d.Peak)/gib), ""})
 	}
 	var queue struct {
 		Running, Pending int
@@ -60,14 +73,32 @@ func remoteFindings(ctx context.Context, s *apiclient.Client, server string) ([]
 		q.verdict, q.text, q.remedy = warning, q.text+", paused", "comfygo queue resume"
 	}
 	list = append(list, q)
-	var models []string
-	if err := s.Get(ctx, "/models/checkpoints", &models); err != nil {
+	return remoteModelFindings(ctx, s, list)
+}
+
+// remoteModelFindings adds what a server says of its checkpoints.
+func remoteModelFindings(ctx context.Context, s *apiclient.Client, list []finding) ([]finding, error) {
+	files, err := describedModels(ctx, s, "checkpoints")
+	if err != nil {
 		return nil, err
 	}
-	if len(models) == 0 {
-		return append(list, finding{warning, "models", "no checkpoint", "put one into models/checkpoints, or start it with --demo-model"}), nil
+	usable := 0
+	var problems []finding
+	for _, m := range files {
+		if m.Usable == nil || *m.Usable {
+			usable++
+		} else if len(problems) < mostProblems {
+			problems = append(problems, finding{warning, "model", "checkpoints/" + m.Name + " " + m.state(), ""})
+		}
 	}
-	return append(list, finding{good, "models", plural(len(models), "checkpoint"), ""}), nil
+	sum := finding{good, "models", plural(len(files), "checkpoint"), ""}
+	if usable < len(files) {
+		sum.text += fmt.Sprintf(" (%d usable)", usable)
+	}
+	if usable == 0 {
+		sum.verdict, sum.remedy = warning, "put one that runs into models/checkpoints, or start it with --demo-model"
+	}
+	return append(append(list, sum), problems...), nil
 }
 
 // doctorOf reports how a running server is.

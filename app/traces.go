@@ -62,5 +62,9 @@ func (p *parts) closeTraces() error {
 // modelFigures are the engine's for /metrics.
 func (p *parts) modelFigures() metrics.Models {
 	s := p.engine.Stats()
-	return metrics.Models{Ready: s.Networks, Bytes: s.WeightBytes, Loads: s.Loads, Reuses: s.Reuses, Evictions: s.Evictions}
+	m := metrics.Models{Ready: s.Networks, Bytes: s.WeightBytes, Loads: s.Loads, Reuses: s.Reuses, Evictions: s.Evictions}
+	for _, a := range s.Devices {
+		m.Devices = append(m.Devices, metrics.DeviceModels{Device: a.Device.String(), Sessions: a.Sessions, Weights: a.Weights, Running: a.Running, Peak: a.Peak})
+	}
+	return m
 }

@@ -96,6 +96,7 @@ var defaults = []struct {
 		GET /embeddings
 		GET /models
 		GET /models/:folder
+		GET /v1/models/:folder
 		GET /experiment/models
 		GET /experiment/models/:folder
 		GET /experiment/models/preview/:folder/:path_index/*

@@ -81,7 +81,7 @@ func TestCommands(t *testing.T) {
 		{words: "history --limit 0", code: 2, says: "argument --limit: must be at least 1"},
 		{words: "models loras --json", called: "models loras http://127.0.0.1:8188"},
 		{words: "check w.json --server http://x:1", called: "check w.json"},
-		{words: "check", code: 2, says: "the following arguments are required: WORKFLOW.json"},
+		{words: "check", code: 2, says: "the following arguments are required: WORKFLOW.json or MODEL"},
 		{words: "frontend install", called: "frontend install  false"},
 		{words: "frontend install --media --dir x", called: "frontend install x true"},
 		{words: "frontend", code: 2, says: "the following arguments are required: install"},

@@ -27,11 +27,11 @@ var remoteCommands = []command{
 		flags: []*spec{serverFlag, printJSON, {name: "--all", kind: kindSwitch, section: remoteSection, help: "the running job and all waiting ones"}},
 	},
 	{
-		name: "models", usage: "[FOLDER]", most: 1, help: "list the model files of a running server",
+		name: "models", usage: "[FOLDER]", most: 1, help: "list the model files of a running server: family, and whether they can be used",
 		flags: []*spec{serverFlag, printJSON},
 	},
 	{
-		name: "check", usage: "WORKFLOW.json", words: "WORKFLOW.json", help: "say what a workflow needs that is not here: nodes, models, inputs",
+		name: "check", usage: "WORKFLOW.json | MODEL", words: "WORKFLOW.json or MODEL", help: "say what a workflow needs that is not here (nodes, models, inputs), or what a model file is and whether it can be used",
 		flags: []*spec{{name: "--server", kind: kindString, metavar: "URL", section: remoteSection, help: "ask this server what it has, instead of looking into the folders"}, printJSON},
 	},
 	{name: "completion", usage: "bash | zsh | fish", words: "bash, zsh or fish", help: "print the completion of command lines for a shell"},

@@ -62,3 +62,27 @@ func reason(ret nvml.Return) string {
 	}
 	return nvml.ErrorString(ret)
 }
+
+// opened says that freeMemory has opened the management library.
+var opened bool
+
+// freeMemory returns the free bytes of the card of a UUID, -1 when the driver does not say. It leaves the management
+// library open, since opening takes longer than a step of a small model; after a failure it is closed, to be opened anew.
+// Calls must not overlap.
+func freeMemory(uuid string) int64 {
+	if !opened {
+		if nvml.Init() != nvml.SUCCESS {
+			return -1
+		}
+		opened = true
+	}
+	d, ret := nvml.DeviceGetHandleByUUID(uuid)
+	if ret == nvml.SUCCESS {
+		if m, ret := d.GetMemoryInfo(); ret == nvml.SUCCESS {
+			return int64(m.Free)
+		}
+	}
+	_ = nvml.Shutdown()
+	opened = false
+	return -1
+}

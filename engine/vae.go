@@ -35,11 +35,7 @@ func (rt *Runtime) LoadVAE(path string) (*VAE, error) {
 		return nil, err
 	}
 	if net == nil {
-		unknown := &family.UnknownError{Path: path, Role: "VAE"}
-		if other := f.Parts.Holds("VAE"); other != "" {
-			unknown.Holds = "it holds a " + other
-		}
-		return nil, fmt.Errorf("loading the VAE: %w", unknown)
+		return nil, fmt.Errorf("loading the VAE: %w", f.Parts.NoVAE())
 	}
 	v := rt.newVAE(net, f)
 	if v.info.Approximate && (!v.info.CanEncode || !v.info.CanDecode) {

@@ -25,8 +25,10 @@ func scrape(t *testing.T, m *metrics.Metrics) string {
 func TestFigures(t *testing.T) {
 	t.Parallel()
 	m := metrics.New("1.2", metrics.Sources{
-		Queue:   func() metrics.Queue { return metrics.Queue{Running: 1, Pending: 2, History: 3, Writable: true} },
-		Models:  func() metrics.Models { return metrics.Models{Ready: 4, Bytes: 5, Loads: 6, Reuses: 7, Evictions: 8} },
+		Queue: func() metrics.Queue { return metrics.Queue{Running: 1, Pending: 2, History: 3, Writable: true} },
+		Models: func() metrics.Models {
+			return metrics.Models{Ready: 4, Bytes: 5, Loads: 6, Reuses: 7, Evictions: 8, Devices: []metrics.DeviceModels{{"cuda:0", 2, 30, 40, 50}}}
+		},
 		Memory:  func() []metrics.Memory { return []metrics.Memory{{"cpu", 10, 9}, {"cpu", 1, 1}, {"cuda:0", 20, 19}} },
 		Sockets: func() metrics.Sockets { return metrics.Sockets{Open: 11, Messages: 12, Bytes: 13, CutOff: 14} },
 	})
@@ -58,6 +60,10 @@ func TestFigures(t *testing.T) {
 		`comfygo_sampler_steps_total 21`,
 		`comfygo_sampler_steps_per_second 2.5`,
 		`comfygo_models_ready 4`,
+		`comfygo_model_sessions{device="cuda:0"} 2`,
+		`comfygo_model_device_bytes{device="cuda:0",kind="weights"} 30`,
+		`comfygo_model_device_bytes{device="cuda:0",kind="running"} 40`,
+		`comfygo_model_device_bytes{device="cuda:0",kind="peak"} 50`,
 		`comfygo_models_weight_bytes 5`,
 		`comfygo_model_loads_total 6`,
 		`comfygo_model_reuses_total 7`,

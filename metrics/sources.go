@@ -29,6 +29,18 @@ type Models struct {
 	Bytes int64
 	// Loads, Reuses and Evictions are of networks.
 	Loads, Reuses, Evictions int64
+	// Devices are the engine's accounts of each device.
+	Devices []DeviceModels
+}
+
+// DeviceModels is what models take of one device, in bytes.
+type DeviceModels struct {
+	Device string
+	// Sessions is the number of networks held ready, Weights what their weights take.
+	Sessions int
+	Weights  int64
+	// Running is the estimate of the activations of the runs that are going on, Peak the highest that there was.
+	Running, Peak int64
 }
 
 // Memory is that of one device, in bytes.
@@ -59,6 +71,8 @@ var (
 	modelLoads     = describe("model_loads_total", "Networks that were loaded.")
 	modelReuses    = describe("model_reuses_total", "Networks that were ready when they were needed.")
 	modelEvictions = describe("model_evictions_total", "Networks that were let go to make room, or because somebody asked for it.")
+	modelSessions  = describe("model_sessions", "Networks that are held ready on each device.", "device")
+	modelBytes     = describe("model_device_bytes", "Memory that models take of each device: weights, and the estimated activations of running networks and their peak.", "device", "kind")
 	memoryBytes    = describe("device_memory_bytes", "Memory of each device, total and free.", "device", "kind")
 	socketsOpen    = describe("websocket_clients", "WebSocket clients.")
 	socketMessages = describe("websocket_messages_total", "Messages that were queued for WebSocket clients.")
@@ -90,6 +104,12 @@ func (s source) Collect(to chan<- prometheus.Metric) {
 		send(modelLoads, counter, float64(m.Loads))
 		send(modelReuses, counter, float64(m.Reuses))
 		send(modelEvictions, counter, float64(m.Evictions))
+		for _, d := range m.Devices {
+			send(modelSessions, gauge, float64(d.Sessions), d.Device)
+			send(modelBytes, gauge, float64(d.Weights), d.Device, "weights")
+			send(modelBytes, gauge, float64(d.Running), d.Device, "running")
+			send(modelBytes, gauge, float64(d.Peak), d.Device, "peak")
+		}
 	}
 	if s.from.Memory != nil {
 		seen := map[string]bool{} // two devices of one name would spoil the whole answer

@@ -18,6 +18,7 @@ import (
 	"comfygo/server/health"
 	"comfygo/server/logs"
 	"comfygo/server/measure"
+	"comfygo/server/models"
 	"comfygo/server/sockets"
 )
 
@@ -102,6 +103,8 @@ type Config struct {
 	DiskReserve uint64
 	// StuckAfter is how long a running job may be silent before /health calls the worker stuck; 0 is for ever.
 	StuckAfter time.Duration
+	// DescribeModels says what model files of a kind are, see models.Service; nil leaves it out.
+	DescribeModels func(ctx context.Context, kind string, paths []string) []models.Description
 	// RuntimeState tells in /health what the model runtime does; nil leaves it out.
 	RuntimeState func() *pyjson.Object
 	// Models are the engine's figures for /metrics; nil leaves them out.

@@ -104,7 +104,7 @@ func (s *Server) serveFiles(store *users.Store) {
 		Reply: s.reply, Access: s.access, Assets: s.catalogue, Images: pictures, Disk: d, Folders: cfg.Folders, Queue: s.queue,
 		Turns: store.Turns,
 	}
-	s.models = &models.Service{Reply: s.reply, Images: pictures, Folders: cfg.Folders}
+	s.models = &models.Service{Reply: s.reply, Images: pictures, Folders: cfg.Folders, Describe: cfg.DescribeModels}
 	s.users = &users.Service{Reply: s.reply, Access: s.access, Users: store, Disk: d, MultiUser: cfg.MultiUser, Log: s.log}
 }
 

@@ -118,7 +118,7 @@ func (s *Server) packRoutes() []route {
 	}
 }
 
-// queueRoutes are comfygo's own; upstream has nothing below /api/v1.
+// queueRoutes are the routes below /api/v1, which are comfygo's own; upstream has nothing below /api/v1.
 func (s *Server) queueRoutes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	return []route{
@@ -129,6 +129,7 @@ func (s *Server) queueRoutes() []route {
 		{post, "/api/v1/queue/priority", s.jobs.PostQueuePriority, true},
 		{post, "/api/v1/queue/cancel", s.jobs.PostQueueCancel, true},
 		{get, "/api/v1/queue/events", s.jobs.GetQueueEvents, true},
+		{get, "/api/v1/models/:folder", s.models.GetModelDescriptions, true},
 	}
 }
 

@@ -86,10 +86,16 @@ func TestPeopleCommands(t *testing.T) {
 	}
 	s.asks(t, 0, &cancelled, "cancel", "--all")
 
-	var models map[string][]string
+	var models map[string][]struct {
+		Name, Family, Problem string
+		Usable                *bool
+	}
 	s.asks(t, 0, &models, "models", "loras")
-	if !slices.Equal(models["loras"], []string{"style.safetensors"}) {
-		t.Errorf("models: %v", models)
+	if list := models["loras"]; len(list) != 1 || list[0].Name != "style.safetensors" || list[0].Usable == nil || *list[0].Usable || list[0].Problem == "" {
+		t.Errorf("models: %+v", models)
+	}
+	if text := s.asks(t, 0, nil, "models", "loras"); !strings.Contains(text, "style.safetensors") || !strings.Contains(text, "cannot be used") {
+		t.Errorf("models for people:\n%s", text)
 	}
 	s.asks(t, 1, nil, "models", "nothing")
 	var report []struct{ Verdict, What string }

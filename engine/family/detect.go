@@ -57,6 +57,8 @@ type UnknownError struct {
 	Path, Role string
 	// Family names the family that the file was recognised as, "" when it is of none that is known.
 	Family string
+	// Kind is what a model of Family is, such as "diffusion model".
+	Kind string
 	// Runs lists the families of the role that can be run.
 	Runs []string
 	// Advice says what to do, Holds what the file holds instead.
@@ -67,28 +69,28 @@ type UnknownError struct {
 func (e *UnknownError) Error() string {
 	text := fmt.Sprintf("%s holds no %s", e.Path, e.Role)
 	if e.Family != "" {
-		text = fmt.Sprintf("%s is a %s file, which cannot be run yet", e.Path, e.Family)
+		text = fmt.Sprintf("%s is a %s file (%s), which cannot be run yet", e.Path, e.Family, e.Kind)
 	}
 	if e.Holds != "" {
 		text += ": " + e.Holds
 	}
-	if len(e.Runs) > 0 && e.Advice == "" {
-		text += "; families that run: " + strings.Join(e.Runs, ", ")
-	}
 	if e.Advice != "" {
 		text += "; " + e.Advice
+	} else if len(e.Runs) > 0 {
+		text += "; families that run: " + strings.Join(e.Runs, ", ")
 	}
 	return text
 }
 
-// read asks the families of a role, by rank, about each view until one reads it. The error says what was being read where.
-func read[F Family, T comparable](f *File, role string, list []F, views []weights.Source, ask func(F, weights.Source) (T, error)) (T, Family, error) {
+// read asks the families of a role, by rank, about each view until one reads it. The error says what was being read where, and
+// the family is then the one that failed.
+func read[F Family, T comparable](f *File, role Role, list []F, views []weights.Source, ask func(F, weights.Source) (T, error)) (T, Family, error) {
 	var none T
 	for _, view := range views {
 		for _, fam := range list {
 			v, err := ask(fam, view)
 			if err != nil {
-				return none, nil, fmt.Errorf("reading the %s (%s) in %s: %w", role, fam.Name(), f.src.Path(), err)
+				return none, fam, fmt.Errorf("reading the %s (%s) in %s: %w", role, fam.Name(), f.src.Path(), err)
 			}
 			if v != none {
 				return v, fam, nil
@@ -112,16 +114,14 @@ func (f *File) Checkpoint() (Denoiser, Family, error) {
 
 func (f *File) readDiffusion(to *once[found[Denoiser]], ask func(Diffusion, weights.Source) (Denoiser, error)) (Denoiser, Family, error) {
 	d, err := to.get(func() (found[Denoiser], error) {
-		d, fam, err := read(f, "diffusion model", f.reg.Diffusion(), f.diffusionViews(), ask)
+		d, fam, err := read(f, RoleDiffusion, f.reg.Diffusion(), f.diffusionViews(), ask)
 		if err == nil && d == nil {
-			err = f.unknown("diffusion model", names(f.reg.Diffusion()))
+			err = f.unknown(RoleDiffusion, names(f.reg.Diffusion()))
 		}
 		return found[Denoiser]{d, fam}, err
 	})
 	return d.value, d.family, err
 }
-
-func askDiffusion(d Diffusion, view weights.Source) (Denoiser, error) { return d.Read(view, view) }
 
 // prefixes under which the tensors of a diffusion model are found in checkpoints. The one under which most tensors lie
 // counts, if there are more than a handful. Upstream: unet_prefix_from_state_dict.
@@ -182,10 +182,13 @@ func (f *File) under(prefixes []string) []weights.Source {
 	return out
 }
 
-// VAE returns the VAE of the file, nil when it holds none.
+// NoVAE is the error for a file of which VAE returned nil: it says what the file holds instead.
+func (f *File) NoVAE() *UnknownError { return f.unknown(RoleVAE, names(f.reg.VAEs())) }
+
+// VAE returns the VAE of the file, nil when it holds none; see NoVAE.
 func (f *File) VAE() (Autoencoder, error) {
 	return f.vae.get(func() (Autoencoder, error) {
-		v, _, err := read(f, "VAE", f.reg.VAEs(), f.under(vaePrefixes), VAE.Read)
+		v, _, err := read(f, RoleVAE, f.reg.VAEs(), f.under(vaePrefixes), VAE.Read)
 		return v, err
 	})
 }
@@ -193,9 +196,9 @@ func (f *File) VAE() (Autoencoder, error) {
 // Control returns the ControlNet of the file; an *UnknownError when it holds none.
 func (f *File) Control() (ControlNetwork, error) {
 	return f.control.get(func() (ControlNetwork, error) {
-		c, _, err := read(f, "ControlNet", f.reg.Controls(), f.views, Control.Read)
+		c, _, err := read(f, RoleControl, f.reg.Controls(), f.views, Control.Read)
 		if err == nil && c == nil {
-			err = f.unknown("ControlNet", names(f.reg.Controls()))
+			err = f.unknown(RoleControl, names(f.reg.Controls()))
 		}
 		return c, err
 	})
@@ -204,9 +207,9 @@ func (f *File) Control() (ControlNetwork, error) {
 // Upscaler returns the upscale model of the file; an *UnknownError when it holds none.
 func (f *File) Upscaler() (UpscaleNetwork, error) {
 	return f.upscaler.get(func() (UpscaleNetwork, error) {
-		u, _, err := read(f, "upscale model", f.reg.Upscalers(), f.views, Upscaler.Read)
+		u, _, err := read(f, RoleUpscale, f.reg.Upscalers(), f.views, Upscaler.Read)
 		if err == nil && u == nil {
-			err = f.unknown("upscale model", names(f.reg.Upscalers()))
+			err = f.unknown(RoleUpscale, names(f.reg.Upscalers()))
 		}
 		return u, err
 	})
@@ -215,9 +218,9 @@ func (f *File) Upscaler() (UpscaleNetwork, error) {
 // Vision returns the image encoder of the file; an *UnknownError when it holds none.
 func (f *File) Vision() (ImageEncoder, error) {
 	return f.vision.get(func() (ImageEncoder, error) {
-		v, _, err := read(f, "image encoder", f.reg.Visions(), f.views, Vision.Read)
+		v, _, err := read(f, RoleVision, f.reg.Visions(), f.views, Vision.Read)
 		if err == nil && v == nil {
-			err = f.unknown("image encoder", names(f.reg.Visions()))
+			err = f.unknown(RoleVision, names(f.reg.Visions()))
 		}
 		return v, err
 	})
@@ -232,9 +235,9 @@ var textPrefixes = []string{
 // Text returns the text encoder of a file that holds it alone; an *UnknownError when it holds none.
 func (f *File) Text() (TextEncoder, error) {
 	return f.text.get(func() (TextEncoder, error) {
-		e, _, err := read(f, "text encoder", f.reg.Text(), f.under(textPrefixes), Text.Read)
+		e, _, err := read(f, RoleText, f.reg.Text(), f.under(textPrefixes), Text.Read)
 		if err == nil && e == nil {
-			err = f.unknown("text encoder", names(f.reg.Text()))
+			err = f.unknown(RoleText, names(f.reg.Text()))
 		}
 		return e, err
 	})
@@ -246,7 +249,7 @@ func (f *File) Bundled(prefixes map[string][]string) (map[string]TextEncoder, er
 	out := map[string]TextEncoder{}
 	for key, list := range prefixes {
 		for _, view := range f.under(list) {
-			e, _, err := read(f, "text encoder", f.reg.Text(), []weights.Source{view}, Text.Read)
+			e, _, err := read(f, RoleText, f.reg.Text(), []weights.Source{view}, Text.Read)
 			if err != nil {
 				return nil, err
 			}
@@ -259,51 +262,6 @@ func (f *File) Bundled(prefixes map[string][]string) (map[string]TextEncoder, er
 	return out, nil
 }
 
-// unknown describes a file in which nothing of a role was found; runs are the families of the role that can be run.
-func (f *File) unknown(role string, runs []string) error {
-	e := &UnknownError{Path: f.src.Path(), Role: role, Runs: runs}
-	for _, view := range f.diffusionViews() {
-		for _, u := range f.reg.Unbuilt() {
-			if u.Recognise(view) {
-				e.Family, e.Advice = u.Name(), u.Advice()
-				return e
-			}
-		}
-	}
-	if other := f.Holds(role); other != "" {
-		e.Holds = "it holds a " + other
-		return e
-	}
-	e.Holds = describe(f.src)
-	return e
-}
-
-// Holds names the first role other than that given of which the file holds a part that can be run, "" for none.
-func (f *File) Holds(except string) string {
-	for _, q := range []struct {
-		role string
-		ask  func() bool
-	}{
-		{"ControlNet", func() bool { return holds(f, f.reg.Controls(), f.views, Control.Read) }},
-		{"diffusion model", func() bool { return holds(f, f.reg.Diffusion(), f.diffusionViews(), askDiffusion) }},
-		{"VAE", func() bool { return holds(f, f.reg.VAEs(), f.under(vaePrefixes), VAE.Read) }},
-		{"text encoder", func() bool { return holds(f, f.reg.Text(), f.under(textPrefixes), Text.Read) }},
-		{"image encoder", func() bool { return holds(f, f.reg.Visions(), f.views, Vision.Read) }},
-		{"upscale model", func() bool { return holds(f, f.reg.Upscalers(), f.views, Upscaler.Read) }},
-	} {
-		if q.role != except && q.ask() {
-			return q.role
-		}
-	}
-	return ""
-}
-
-func holds[F Family, T comparable](f *File, list []F, views []weights.Source, ask func(F, weights.Source) (T, error)) bool {
-	v, _, err := read(f, "", list, views, ask)
-	var none T
-	return err == nil && v != none
-}
-
 func names[F Family](list []F) []string {
 	out := make([]string, len(list))
 	for i, f := range list {
@@ -312,8 +270,8 @@ func names[F Family](list []F) []string {
 	return out
 }
 
-// describe lists the top levels of the keys, for a file in which nothing is known.
-func describe(src weights.Source) string {
+// contents lists the top levels of the keys, for a file in which nothing is known.
+func contents(src weights.Source) string {
 	seen := map[string]int{}
 	var order []string
 	for _, n := range src.Names() {

@@ -20,9 +20,6 @@ decoder.up.1.block.0.norm1.weight 32
 func TestLayoutsAndWrappers(t *testing.T) {
 	t.Parallel()
 	diffusers := strings.NewReplacer("mid.block_1", "mid_block.resnets.0", "up.0.block", "up_blocks.1.resnets", "up.1.block", "up_blocks.0.resnets").Replace(plainVAE)
-	under := func(prefix, names string) string {
-		return prefix + strings.ReplaceAll(strings.TrimSuffix(names, "\n"), "\n", "\n"+prefix) + "\n"
-	}
 	for name, file := range map[string]string{
 		"plain": plainVAE, "diffusers": diffusers, "module": under("module.", plainVAE), "state_dict and module": under("state_dict.module.", diffusers),
 		"beside others": under("model.", plainVAE) + "optimizer.step 1\n",

@@ -118,6 +118,8 @@ type Unbuilt interface {
 	Family
 	// Recognise reports whether src, without the prefix of a checkpoint, holds a model of this family.
 	Recognise(src weights.Source) bool
-	// Advice says what to do with the file, "" for nothing but waiting.
+	// Kind is what a model of the family is, such as "diffusion model".
+	Kind() string
+	// Advice says what to do with the file, "" for using a model of a family that runs.
 	Advice() string
 }

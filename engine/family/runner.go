@@ -125,6 +125,18 @@ const (
 	RoleVision
 )
 
+// String returns what a network of the role is called, such as "diffusion model".
+func (r Role) String() string {
+	if r < 0 || int(r) >= len(roles) {
+		return fmt.Sprintf("role %d", int(r))
+	}
+	return roles[r]
+}
+
+var roles = [...]string{
+	RoleDiffusion: "diffusion model", RoleText: "text encoder", RoleVAE: "VAE", RoleControl: "ControlNet", RoleUpscale: "upscale model", RoleVision: "image encoder",
+}
+
 // Preferred is the compute type of a role on a GPU where neither the user nor the file asks for another.
 func (r Role) Preferred() dtype.DType {
 	if r == RoleVAE || r == RoleUpscale {

@@ -248,3 +248,13 @@ func describe(names []string, n int) string {
 	}
 	return fmt.Sprintf("%q and %d more", s[:n], len(s)-n)
 }
+
+// Layers counts the layers for which a file holds adapters, by the names of its tensors alone: 0 for a file most of whose
+// tensors are no parts of adapters.
+func Layers(src weights.Source) int {
+	layers, stray := grouped(src)
+	if 2*len(stray) > len(src.Names()) {
+		return 0
+	}
+	return len(layers)
+}

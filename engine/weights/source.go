@@ -105,16 +105,24 @@ func (v view) Lookup(name string) (Entry, bool) { return v.Source.Lookup(v.prefi
 // Close implements Source.
 func (v view) Close() error { return nil }
 
-// check tells whether the entry's data can be converted and fills its shape.
-func (e Entry) check() error {
+// Usable returns why the elements cannot be computed with in the form in which they are stored, nil when they can: a
+// *SchemeError for a quantization scheme. It does not look at the data.
+func (e Entry) Usable() error {
 	if e.Scheme != nil {
 		return &SchemeError{File: e.File, Tensor: e.Name, Format: e.Scheme.Format}
 	}
-	size := e.DType.Size()
-	if size == 0 {
+	if e.DType.Size() == 0 {
 		return fmt.Errorf("elements of type %s cannot be computed with", e.typeName())
 	}
-	if e.computed == nil && len(e.Data) != e.Count()*size {
+	return nil
+}
+
+// check tells whether the entry's data can be converted and fills its shape.
+func (e Entry) check() error {
+	if err := e.Usable(); err != nil {
+		return err
+	}
+	if size := e.DType.Size(); e.computed == nil && len(e.Data) != e.Count()*size {
 		return fmt.Errorf("%d bytes of data do not fill the shape", len(e.Data))
 	}
 	return nil

@@ -3,6 +3,8 @@
 package models
 
 import (
+	"context"
+
 	"comfygo/folders"
 	"comfygo/nodes"
 	"comfygo/server/access"
@@ -16,6 +18,9 @@ type Service struct {
 	Reply   *reply.Service
 	Images  *images.Service
 	Folders *folders.Folders
+	// Describe says what the files at paths, all of one kind, are; it returns nil for a kind that it does not know. nil leaves
+	// descriptions out.
+	Describe func(ctx context.Context, kind string, paths []string) []Description
 }
 
 // ObjectInfo handles /object_info, which describes node classes.

@@ -41,6 +41,10 @@ var filesGroup = group{"files", "Pictures and other files of the input, output a
 var modelsGroup = group{"models", "Model files.", []op{
 	{method: get, path: "/models", summary: "Kinds of models", answers: []answer{ok("[]string", "")}},
 	{method: get, path: "/models/:folder", summary: "Model files of a kind", answers: []answer{ok("[]string", ""), empty(404, "there is no such kind")}},
+	{
+		method: get, path: "/api/v1/models/:folder", summary: "Model files of a kind: what they are and whether they can be used",
+		answers: []answer{ok(`[]{name! string; size! integer; kinds any; family string?; usable boolean?; problem string?}`, "null where files of the kind are not described"), empty(404, "there is no such kind")},
+	},
 	{method: get, path: "/experiment/models", summary: "Kinds of models and their folders", answers: []answer{ok(`[]{name! string; folders! []string; extensions []string}`, "")}},
 	{method: get, path: "/experiment/models/:folder", summary: "Model files of a kind, with sizes and times", answers: []answer{ok(`[]{name! string; pathIndex! integer; modified number; created number; size integer}`, ""), empty(404, "there is no such kind")}},
 	{

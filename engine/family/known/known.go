@@ -3,6 +3,7 @@
 package known
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -26,11 +27,11 @@ type recognised struct {
 	// width, when set, is the size of the last axis of a key: of the text that the model reads.
 	key   string
 	width int
+	// kind is what a model of the family is, "" for a diffusion model.
+	kind string
 	// advice is what to do with the file.
 	advice string
 }
-
-const loraAdvice = "load it with a LoRA loader, on top of a model"
 
 // families are in upstream's order of tests, then what is no diffusion model.
 var families = []recognised{
@@ -72,19 +73,16 @@ var families = []recognised{
 	{name: "Krea 2", all: []string{"txtfusion.projector.weight"}},
 	{name: "Kandinsky 5", all: []string{"visual_transformer_blocks.0.cross_attention.key_norm.weight"}},
 	{name: "ACE-Step 1.5", all: []string{"encoder.lyric_encoder.layers.0.input_layernorm.weight"}},
-	{name: "RT-DETR", all: []string{"encoder.pan_blocks.1.cv4.conv.weight"}},
-	{name: "Depth Anything 3", all: []string{"backbone.embeddings.patch_embeddings.projection.weight"}},
+	{name: "RT-DETR", kind: "object detection model", all: []string{"encoder.pan_blocks.1.cv4.conv.weight"}},
+	{name: "Depth Anything 3", kind: "depth estimation model", all: []string{"backbone.embeddings.patch_embeddings.projection.weight"}},
 	{name: "ERNIE-Image", all: []string{"layers.0.mlp.linear_fc2.weight"}},
-	{name: "SAM 3", all: []string{"detector.backbone.vision_backbone.trunk.blocks.0.attn.qkv.weight"}},
+	{name: "SAM 3", kind: "segmentation model", all: []string{"detector.backbone.vision_backbone.trunk.blocks.0.attn.qkv.weight"}},
 	{name: "Stable Video Diffusion", all: []string{"input_blocks.1.1.time_stack.*"}},
 	{name: "Stable Diffusion 2.x", all: []string{"out.2.weight"}, key: "middle_block.1.transformer_blocks.0.attn2.to_k.weight", width: 1024},
 	{name: "Stable Diffusion 2.x", all: []string{"out.2.weight"}, key: "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", width: 1024},
 	{name: "Stable Diffusion XL (of an unknown size)", all: []string{"out.2.weight", "label_emb.0.0.weight"}},
-	{name: "U-Net of no known family", all: []string{"out.2.weight", "input_blocks.0.0.weight"}, advice: "it is of no known family and its file carries no config that says how many attention heads it has"},
-	{name: "T5", all: []string{"encoder.block.0.layer.0.SelfAttention.k.weight"}},
-	{name: "LoRA", all: []string{"*.lora_down.weight"}, advice: loraAdvice},
-	{name: "LoRA", all: []string{"*.lora_A.weight"}, advice: loraAdvice},
-	{name: "LoRA", all: []string{"*.lora.up.weight"}, advice: loraAdvice},
+	{name: "U-Net of no known family", all: []string{"out.2.weight", "input_blocks.0.0.weight"}, advice: "its file carries no config that says how many attention heads it has; use a model of one of the families that run"},
+	{name: "T5", kind: "text encoder", all: []string{"encoder.block.0.layer.0.SelfAttention.k.weight"}},
 }
 
 // Name implements family.Family.
@@ -92,6 +90,9 @@ func (r recognised) Name() string { return r.name }
 
 // Rank implements family.Family.
 func (r recognised) Rank() int { return r.rank }
+
+// Kind implements family.Unbuilt.
+func (r recognised) Kind() string { return cmp.Or(r.kind, family.RoleDiffusion.String()) }
 
 // Advice implements family.Unbuilt.
 func (r recognised) Advice() string { return r.advice }

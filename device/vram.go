@@ -1,0 +1,31 @@
+package device
+
+import "sync"
+
+// vram keeps what it takes to ask for the memory of cards often.
+var vram struct {
+	sync.Mutex
+	cards []Card // as CUDA counts them; nil before the first question and after a failure
+}
+
+// FreeVRAM returns how many bytes of the memory of a card are free, -1 when the driver does not say. index is CUDA's, see
+// Cards. Unlike Cards it is made for being called before every run of a network: the management library stays open.
+func FreeVRAM(index int) int64 {
+	vram.Lock()
+	defer vram.Unlock()
+	if vram.cards == nil {
+		cards, err := Cards()
+		if err != nil {
+			return -1
+		}
+		vram.cards = cards
+	}
+	if index < 0 || index >= len(vram.cards) {
+		return -1
+	}
+	free := freeMemory(vram.cards[index].UUID)
+	if free < 0 {
+		vram.cards = nil // a driver that was updated meanwhile is asked anew
+	}
+	return free
+}

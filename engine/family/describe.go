@@ -1,0 +1,190 @@
+package family
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"comfygo/engine/patch"
+	"comfygo/engine/weights"
+)
+
+// KindLoRA is the kind of files that hold adapters (LoRA and its relatives) for a model.
+const KindLoRA = "LoRA"
+
+// Description says what a weight file is, before anything of it runs.
+type Description struct {
+	// Kinds lists what the file holds: the names of roles, KindLoRA, or the kind of a family that cannot be run.
+	Kinds []string `json:"kinds"`
+	// Family is the family of the diffusion model, or else of the first part; "" when it is of none that is known.
+	Family string `json:"family"`
+	// Runs says that the file can be used.
+	Runs bool `json:"runs"`
+	// Why says why the file cannot be used, Advice what to do.
+	Why    string `json:"why,omitempty"`
+	Advice string `json:"advice,omitempty"`
+}
+
+// Holds reports whether the file holds a part of a kind.
+func (d Description) Holds(kind string) bool { return slices.Contains(d.Kinds, kind) }
+
+// String describes the file in one line.
+func (d Description) String() string {
+	text := strings.Join(d.Kinds, ", ")
+	if d.Family != "" {
+		text = d.Family + ": " + text
+	}
+	if !d.Runs {
+		if text != "" {
+			text += "; "
+		}
+		text += "cannot be used: " + d.Why
+		if d.Advice != "" {
+			text += "; " + d.Advice
+		}
+	}
+	return text
+}
+
+// part is one part that a file may hold.
+type part struct {
+	role Role
+	// find returns the family that reads the part, nil when the file does not hold it. An error comes with the family that
+	// could not read it.
+	find func() (Family, error)
+}
+
+// parts lists what a file may hold. A ControlNet comes before the diffusion model whose half it resembles.
+func (f *File) parts() []part {
+	return []part{
+		finder(f, RoleControl, f.reg.Controls(), f.views, Control.Read),
+		finder(f, RoleDiffusion, f.reg.Diffusion(), f.diffusionViews(), func(d Diffusion, view weights.Source) (Denoiser, error) { return d.Read(view, f.src) }),
+		finder(f, RoleVAE, f.reg.VAEs(), f.under(vaePrefixes), VAE.Read),
+		finder(f, RoleText, f.reg.Text(), f.under(textPrefixes), Text.Read),
+		finder(f, RoleVision, f.reg.Visions(), f.views, Vision.Read),
+		finder(f, RoleUpscale, f.reg.Upscalers(), f.views, Upscaler.Read),
+	}
+}
+
+func finder[F Family, T comparable](f *File, role Role, list []F, views []weights.Source, ask func(F, weights.Source) (T, error)) part {
+	return part{role, func() (Family, error) {
+		_, fam, err := read(f, role, list, views, ask)
+		return fam, err
+	}}
+}
+
+// Describe says what the file is. Names, shapes and metadata are read, and no weights.
+func (f *File) Describe() Description {
+	d := Description{Kinds: []string{}, Runs: true}
+	for _, p := range f.parts() {
+		fam, err := p.find()
+		if fam == nil {
+			continue
+		}
+		d.Kinds = append(d.Kinds, p.role.String())
+		if d.Family == "" || p.role == RoleDiffusion {
+			d.Family = fam.Name()
+		}
+		if err != nil && d.Runs {
+			d.Runs, d.Why = false, err.Error()
+		}
+	}
+	if !d.Holds(RoleDiffusion.String()) && !d.Holds(RoleControl.String()) {
+		f.describeOther(&d)
+	}
+	if d.Runs {
+		f.checkStored(&d)
+	}
+	return d
+}
+
+// describeOther describes a file that holds no network of a diffusion model: adapters, a model of a family that cannot be
+// run, or parts that can be used by themselves.
+func (f *File) describeOther(d *Description) {
+	if len(d.Kinds) == 0 {
+		if patch.Layers(f.src) > 0 {
+			d.Kinds = append(d.Kinds, KindLoRA)
+			return
+		}
+	}
+	if u := f.recognise(); u != nil {
+		d.Kinds, d.Family, d.Runs = append([]string{u.Kind()}, d.Kinds...), u.Name(), false
+		d.Why = fmt.Sprintf("models of the family %s cannot be run yet", u.Name())
+		if d.Advice = u.Advice(); d.Advice == "" && u.Kind() == RoleDiffusion.String() {
+			d.Advice = "use a model of a family that runs: " + strings.Join(names(f.reg.Diffusion()), ", ")
+		}
+		return
+	}
+	if len(d.Kinds) == 0 {
+		d.Runs, d.Why = false, contents(f.src)
+	}
+}
+
+// checkStored looks for weights that are stored in a form that cannot be computed with.
+func (f *File) checkStored(d *Description) {
+	for _, name := range f.src.Names() {
+		e, ok := f.src.Lookup(name)
+		if !ok {
+			continue
+		}
+		var scheme *weights.SchemeError
+		if err := e.Usable(); errors.As(err, &scheme) {
+			d.Runs, d.Why = false, err.Error()
+			return
+		}
+	}
+}
+
+// recognise returns the family that cannot be run of which the file holds a model, nil when there is none.
+func (f *File) recognise() Unbuilt {
+	for _, view := range f.diffusionViews() {
+		for _, u := range f.reg.Unbuilt() {
+			if u.Recognise(view) {
+				return u
+			}
+		}
+	}
+	return nil
+}
+
+// unknown is the error for a file that holds no part of a role: an *UnknownError that says what the file is instead. runs
+// are the families of the role that can be run.
+func (f *File) unknown(role Role, runs []string) *UnknownError {
+	e := &UnknownError{Path: f.src.Path(), Role: role.String(), Runs: runs}
+	var held []string
+	for _, p := range f.parts() {
+		if fam, err := p.find(); fam != nil && err == nil && p.role != role {
+			held = append(held, fmt.Sprintf("%s (%s)", p.role, fam.Name()))
+		}
+	}
+	if len(held) == 0 && patch.Layers(f.src) > 0 {
+		e.Holds, e.Advice = "it is a "+KindLoRA, "load it with "+loaders[KindLoRA]
+		return e
+	}
+	if u := f.recognise(); u != nil {
+		e.Family, e.Kind, e.Advice = u.Name(), u.Kind(), u.Advice()
+		return e
+	}
+	if len(held) > 0 {
+		kind, _, _ := strings.Cut(held[0], " (")
+		e.Holds, e.Advice = "it holds a "+strings.Join(held, " and a "), "load it with "+loaders[kind]
+		return e
+	}
+	e.Holds = contents(f.src)
+	return e
+}
+
+// Loader names the node classes that load a kind of file, such as "VAELoader".
+func Loader(kind string) string { return loaders[kind] }
+
+// loaders names the node classes that load a kind of file.
+var loaders = map[string]string{
+	RoleControl.String():   "ControlNetLoader",
+	RoleDiffusion.String(): "CheckpointLoaderSimple or UNETLoader",
+	RoleVAE.String():       "VAELoader",
+	RoleText.String():      "CLIPLoader or DualCLIPLoader",
+	RoleVision.String():    "CLIPVisionLoader",
+	RoleUpscale.String():   "UpscaleModelLoader",
+	KindLoRA:               "LoraLoader or LoraLoaderModelOnly, on top of a model",
+}

@@ -1,0 +1,40 @@
+package inspect
+
+import (
+	"fmt"
+	"strings"
+
+	"comfygo/engine/family"
+)
+
+// wanted is the kind of part for which the loaders of a model folder open its files.
+var wanted = map[string]string{
+	"checkpoints":      family.RoleDiffusion.String(),
+	"clip_vision":      family.RoleVision.String(),
+	"controlnet":       family.RoleControl.String(),
+	"diffusion_models": family.RoleDiffusion.String(),
+	"loras":            family.KindLoRA,
+	"text_encoders":    family.RoleText.String(),
+	"upscale_models":   family.RoleUpscale.String(),
+	"vae":              family.RoleVAE.String(),
+}
+
+// Covers reports whether files of a model folder can be described.
+func Covers(folder string) bool { return wanted[folder] != "" }
+
+// Problem says why a file cannot be used from a model folder, "" when it can: it cannot be used at all, or it holds
+// something other than what the folder's loaders look for.
+func Problem(d family.Description, folder string) string {
+	want := wanted[folder]
+	switch {
+	case want == "":
+		return ""
+	case !d.Runs && d.Family != "" && d.Advice != "":
+		return d.Why + "; " + d.Advice
+	case !d.Runs:
+		return d.Why
+	case !d.Holds(want):
+		return fmt.Sprintf("it holds no %s, but %s (%s): it belongs into another folder", want, strings.Join(d.Kinds, " and "), family.Loader(d.Kinds[0]))
+	}
+	return ""
+}
