@@ -153,16 +153,18 @@ func (f *File) recognise() Unbuilt {
 func (f *File) unknown(role Role, runs []string) *UnknownError {
 	e := &UnknownError{Path: f.src.Path(), Role: role.String(), Runs: runs}
 	var held []string
+	built := false // it holds a diffusion model or a ControlNet that runs
 	for _, p := range f.parts() {
 		if fam, err := p.find(); fam != nil && err == nil && p.role != role {
 			held = append(held, fmt.Sprintf("%s (%s)", p.role, fam.Name()))
+			built = built || p.role == RoleDiffusion || p.role == RoleControl
 		}
 	}
 	if len(held) == 0 && patch.Layers(f.src) > 0 {
 		e.Holds, e.Advice = "it is a "+KindLoRA, "load it with "+loaders[KindLoRA]
 		return e
 	}
-	if u := f.recognise(); u != nil {
+	if u := f.recognise(); u != nil && !built {
 		e.Family, e.Kind, e.Advice = u.Name(), u.Kind(), u.Advice()
 		return e
 	}

@@ -8,14 +8,26 @@ import (
 	"sync"
 	"unsafe"
 
+	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
 	"comfygo/engine/ort"
+	"comfygo/engine/weights"
 )
+
+// session is what a Network needs of *ort.Session.
+type session interface {
+	Inputs() []ort.Info
+	Run(ctx context.Context, inputs map[string]ort.Value, outputs []string) (map[string]ort.Value, error)
+	NewBinding(outputs ...string) (*ort.Binding, error)
+	Close()
+}
 
 // Network is a graph that is ready to run.
 type Network struct {
-	weights []onnx.Initializer // keeps the files of the weights mapped
-	session *ort.Session
+	// stored keeps the files of the weights mapped. It holds the stored entries and not the sources that the graph was
+	// written with: those of computed weights hold adapters and caches that are of no use once the session is made.
+	stored  []weights.Entry
+	session session
 	watch   func(ctx context.Context) func(error) // is told of a run, and of its end
 
 	mu      sync.Mutex
@@ -86,5 +98,16 @@ func (n *Network) Close() {
 		n.binding.Close()
 	}
 	n.session.Close()
-	runtime.KeepAlive(n.weights)
+	runtime.KeepAlive(n.stored)
+}
+
+// stored lists the stored entries that a graph's weights are made of.
+func stored(inits []onnx.Initializer) []weights.Entry {
+	var out []weights.Entry
+	for _, in := range inits {
+		if src, ok := in.Source.(nn.Source); ok {
+			out = append(out, src.Entries()...)
+		}
+	}
+	return out
 }

@@ -55,6 +55,8 @@ type Config struct {
 type Sessions struct {
 	cfg     Config
 	weights *Store
+	// open makes the session of a graph whose memory was charged: openSession, but for tests.
+	open func(ctx context.Context, key Key, shrink bool, g *onnx.Graph) (session, error)
 
 	mu      sync.Mutex
 	devices map[ort.Device]*shelf
@@ -73,7 +75,9 @@ type shelf struct {
 
 // New returns a holder without sessions.
 func New(cfg Config) *Sessions {
-	return &Sessions{cfg: cfg, weights: NewStore(), devices: map[ort.Device]*shelf{}}
+	s := &Sessions{cfg: cfg, weights: NewStore(), devices: map[ort.Device]*shelf{}}
+	s.open = s.openSession
+	return s
 }
 
 func (s *Sessions) shelf(d ort.Device) *shelf {
@@ -144,17 +148,28 @@ func (s *Sessions) watch(ctx context.Context, loading bool, network string) func
 	return s.cfg.Watch(ctx, loading, network)
 }
 
-// make prepares the weights of a graph and makes its session.
+// make writes the graph of a network, charges its memory and makes its session.
 func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, build func() (*onnx.Graph, error)) (*Network, error) {
-	lib, err := s.cfg.Library()
-	if err != nil {
-		return nil, err
-	}
 	g, err := build()
 	if err != nil {
 		return nil, err
 	}
 	if err := s.charge(sh, key, g); err != nil {
+		return nil, err
+	}
+	session, err := s.open(ctx, key, shrink, g)
+	if err != nil {
+		return nil, err
+	}
+	s.cfg.Log.Debug("network ready", "graph", g.Name, "device", key.Device.String(), "operators", g.Nodes(), "weights", len(g.Initializers()))
+	network := key.Network()
+	return &Network{stored: stored(g.Initializers()), session: session, watch: func(ctx context.Context) func(error) { return s.watch(ctx, false, network) }}, nil
+}
+
+// openSession prepares the weights of a graph and makes its session.
+func (s *Sessions) openSession(ctx context.Context, key Key, shrink bool, g *onnx.Graph) (session, error) {
+	lib, err := s.cfg.Library()
+	if err != nil {
 		return nil, err
 	}
 	set, err := s.weights.prepare(ctx, g.Initializers(), s.cfg.Threads)
@@ -168,13 +183,11 @@ func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, bu
 		return nil, err
 	}
 	// From here on the session owns the weights: it releases them when it ends, or when it cannot be made.
-	session, err := lib.NewSession(ctx, spec)
+	made, err := lib.NewSession(ctx, spec)
 	if err != nil {
-		return nil, err
+		return nil, err // and not a session that is nil
 	}
-	s.cfg.Log.Debug("network ready", "graph", g.Name, "device", key.Device.String(), "operators", g.Nodes(), "weights", len(g.Initializers()))
-	network := key.Network()
-	return &Network{weights: g.Initializers(), session: session, watch: func(ctx context.Context) func(error) { return s.watch(ctx, false, network) }}, nil
+	return made, nil
 }
 
 // charge enters what a graph's weights take on its device into the ledger and makes room for them.
