@@ -7,13 +7,12 @@ import (
 	"strings"
 	"testing"
 
-	"comfygo/engine"
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	_ "comfygo/engine/family/all"
 	"comfygo/engine/family/dryrun"
+	"comfygo/engine/family/familytest"
 	"comfygo/engine/family/unet"
-	"comfygo/engine/ort"
 	"comfygo/engine/weights"
 	"comfygo/internal/recipe"
 	"comfygo/tests/cudakernels"
@@ -27,8 +26,8 @@ var cudaFiles = map[string]int{
 }
 
 // TestCUDAGraphsHaveKernels writes the graphs of all families for CUDA, from files and for computing in float32, float16
-// and bfloat16, for the target that the engine uses, and looks each operator up in the list of CUDA's kernels. That
-// weights are asked to stay mapped, as they are by default, must change nothing.
+// and bfloat16, and looks each operator up in the list of CUDA's kernels. A family whose file is no manifest calls
+// familytest.CheckCUDA in its own folder.
 func TestCUDAGraphsHaveKernels(t *testing.T) {
 	t.Parallel()
 	for name, parts := range cudaFiles {
@@ -62,31 +61,21 @@ func TestCUDAGraphsHaveKernels(t *testing.T) {
 	}
 }
 
-// checkKernels writes the graphs of a file, of which so many parts run, for computing in each type, and looks for
-// operators without kernels.
+// checkKernels is familytest.CheckKernels, with the graph that a U-Net has beside a ControlNet.
 func checkKernels(t *testing.T, file weights.Source, parts int) {
 	t.Helper()
-	found := family.Open(family.Default, file)
-	for _, compute := range []dtype.DType{dtype.F32, dtype.F16, dtype.BF16} {
-		target, err := engine.Target(engine.TargetOptions{Device: ort.Device{Kind: ort.CUDA}, Compute: compute, Block: 16, Lean: true})
+	familytest.CheckKernels(t, file, parts)
+	d, _, err := family.Open(family.Default, file).Diffusion()
+	m, ok := d.(*unet.Model)
+	if err != nil || !ok {
+		return
+	}
+	for _, target := range familytest.Targets(t) {
+		g, err := m.Graph(unet.Variant{Controlled: true}).Build(family.Spec{Target: target})
 		if err != nil {
 			t.Fatal(err)
 		}
-		run := &dryrun.Runner{Spec: family.Spec{Target: target}}
-		ran := dryrun.Exercise(t.Context(), found, run)
-		if run.Err != nil || len(ran) != parts {
-			t.Errorf("computing in %s: %d parts ran (%v), want %d: %v", compute, len(ran), ran, parts, run.Err)
-		}
-		if d, _, err := found.Diffusion(); err == nil {
-			g, err := d.(*unet.Model).Graph(unet.Variant{Controlled: true}).Build(run.Spec)
-			if err != nil {
-				t.Fatal(err)
-			}
-			run.Graphs = append(run.Graphs, g)
-		}
-		for _, g := range run.Graphs {
-			cudakernels.Check(t, g)
-		}
+		cudakernels.Check(t, g)
 	}
 }
 

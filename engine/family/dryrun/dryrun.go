@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,6 +89,9 @@ type Runner struct {
 
 var _ family.Runner = (*Runner)(nil)
 
+// multiple matches a dimension that is a symbol or a multiple of one, "h" or "2*h".
+var multiple = regexp.MustCompile(`^(?:([1-9]\d*)\*)?([A-Za-z_]\w*)$`)
+
 // Run implements family.Runner.
 func (r *Runner) Run(_ context.Context, g family.Graph, in []family.Value, outputs ...string) (map[string]*tensor.Tensor, error) {
 	built, err := g.Build(r.Spec)
@@ -109,8 +113,17 @@ func (r *Runner) Run(_ context.Context, g family.Graph, in []family.Value, outpu
 			shape = in[i].Tensor.Shape
 		}
 		for k, d := range v.Shape {
-			if s := d.String(); k < len(shape) && !d.Known() && !strings.ContainsAny(s, "+-*/() ") {
-				symbols[s] = shape[k]
+			if m := multiple.FindStringSubmatch(d.String()); k < len(shape) && !d.Known() && m != nil {
+				by := 1
+				if m[1] != "" {
+					if by, err = strconv.Atoi(m[1]); err != nil {
+						return nil, fmt.Errorf("running graph %s: input %s: %w", built.Name, v.Name, err)
+					}
+				}
+				if shape[k]%by != 0 {
+					return nil, fmt.Errorf("running graph %s: input %s has shape %v, and axis %d is %s", built.Name, v.Name, shape, k, d)
+				}
+				symbols[m[2]] = shape[k] / by
 			}
 		}
 	}

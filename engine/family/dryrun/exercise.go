@@ -2,6 +2,9 @@ package dryrun
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 
 	"comfygo/engine/family"
 	"comfygo/engine/sampling"
@@ -22,7 +25,7 @@ func Described(entries []weights.Entry) weights.Source {
 	return l
 }
 
-// textWidths are the widths of text encodings that Exercise tries in turn.
+// textWidths are the widths of text encodings that Exercise tries in turn for a ControlNet.
 var textWidths = []int{768, 1024, 1280, 2048, 4096, 40}
 
 // small is the side of a latent that every family takes, in cells.
@@ -43,7 +46,7 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 	if c, err := f.Control(); err == nil {
 		hint := tensor.New(1, c.Hint().Channels, small*c.Hint().Scale, small*c.Hint().Scale)
 		for _, w := range textWidths {
-			in := append(sampling.Text(tensor.New(1, 77, w)).List, sampling.Input{Name: "y", Value: tensor.New(1, 2816), Rule: sampling.ByRows})
+			in := append(sampling.Text(tensor.New(1, textTokens, w)).List, sampling.Input{Name: "y", Value: tensor.New(1, 2816), Rule: sampling.ByRows})
 			for _, list := range [][]sampling.Input{in[:1], in} {
 				_, err := c.Residuals(ctx, run, family.Call{X: tensor.New(1, 4, small, small), T: []float32{1}, Inputs: sampling.Inputs{List: list}}, hint)
 				note("ControlNet", err)
@@ -53,7 +56,7 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 	if v, err := f.VAE(); err == nil && v != nil {
 		exerciseVAE(ctx, v, run, note)
 	}
-	if e, err := f.Text(); err == nil {
+	for _, e := range textEncoders(f) {
 		exerciseText(ctx, e, run, note)
 	}
 	if u, err := f.Upscaler(); err == nil {
@@ -64,27 +67,87 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 	return ran
 }
 
-// exerciseDiffusion predicts for sizes that halve evenly and for such as do not.
+// textEncoders returns the text encoder that a file holds alone, or those that its diffusion model's family finds in it.
+func textEncoders(f *family.File) []family.TextEncoder {
+	if e, err := f.Text(); err == nil {
+		return []family.TextEncoder{e}
+	}
+	d, _, err := f.Checkpoint()
+	b, ok := d.(family.Bundle)
+	if err != nil || !ok {
+		return nil
+	}
+	found, err := f.Bundled(b.TextPrefixes())
+	if err != nil {
+		return nil
+	}
+	var out []family.TextEncoder
+	for _, key := range slices.Sorted(maps.Keys(found)) {
+		out = append(out, found[key])
+	}
+	return out
+}
+
+// exerciseDiffusion predicts for sizes that halve evenly and for such as do not. The widths of the text encodings that the
+// network reads are found by trying.
 func exerciseDiffusion(ctx context.Context, d family.Denoiser, run *Runner) error {
-	format := d.Latent()
+	format, widths := d.Latent(), inputWidths(d.Weights())
 	var last error
 	for _, side := range []int{small, small + 1} {
 		shape := []int{1, format.Channels, side, side}
 		if format.Video {
 			shape = []int{1, format.Channels, 1, side, side}
 		}
-		for _, w := range textWidths {
-			in, err := d.Inputs(&sampling.Cond{Tokens: tensor.New(1, 77, w), Pooled: tensor.New(1, 1280)}, sampling.Request{Shape: shape, Latent: tensor.New(shape...), Format: format})
+		last = fmt.Errorf("exercising the diffusion model: it has no matrix whose width could be that of a text encoding")
+		for _, c := range encodings(widths) {
+			in, err := d.Inputs(c, sampling.Request{Shape: shape, Latent: tensor.New(shape...), Format: format})
 			if err != nil {
 				last = err
-				break
+				continue
 			}
-			if _, last = d.Predict(ctx, run, family.Call{X: tensor.New(shape...), T: []float32{1}, Inputs: sampling.Inputs{List: in}}); last == nil {
+			if _, last = d.Predict(ctx, run, family.Call{X: tensor.New(shape...), T: []float32{1}, Inputs: sampling.Inputs{List: in}}); last == nil || run.Err != nil {
 				break
 			}
 		}
 	}
 	return last
+}
+
+// encodings are entries of every pair of widths of the text encoding and the pooled one.
+func encodings(widths []int) []*sampling.Cond {
+	const pooled = 1280 // of the U-Nets that read a pooled encoding: no matrix of theirs need be as wide
+	var out []*sampling.Cond
+	for _, p := range append([]int{pooled}, widths...) {
+		for _, w := range widths {
+			out = append(out, &sampling.Cond{Tokens: &tensor.Tensor{Shape: []int{1, textTokens, w}}, Pooled: tensor.New(1, p)})
+		}
+	}
+	zeros := make([]float32, textTokens*slices.Max(append(widths, 1)))
+	for _, c := range out {
+		c.Tokens.Data = zeros[:textTokens*c.Tokens.Dim(2)]
+	}
+	return out
+}
+
+// textTokens is the length of a text encoding.
+const textTokens = 77
+
+// inputWidths are the distinct widths of vectors that the matrices of a network read, of which there are few; one of them
+// is that of the text encoding.
+func inputWidths(src weights.Source) []int {
+	const most, widest = 24, 16384
+	var out []int
+	for _, name := range src.Names() {
+		e, ok := src.Lookup(name)
+		if !ok || len(e.Shape) != 2 || e.Shape[1] < 1 || e.Shape[1] > widest || slices.Contains(out, e.Shape[1]) {
+			continue
+		}
+		if out = append(out, e.Shape[1]); len(out) == most {
+			break
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func exerciseVAE(ctx context.Context, v family.Autoencoder, run *Runner, note func(string, error)) {
