@@ -58,7 +58,8 @@ func (m *KeyMap) AddCLIP(n TextNames) {
 // isTable reports that a key is that of a table of embeddings.
 func isTable(key string) bool { return strings.HasSuffix(key, "embedding.weight") }
 
-// AddTextGeneric adds "text_encoders." and the key of each weight of a text encoder.
+// AddTextGeneric adds "text_encoders." and the key of each weight of a text encoder. It reads Part and Names of n alone: the
+// names of kohya and diffusers differ by encoder and are added by AddCLIP or with AddKey.
 func (m *KeyMap) AddTextGeneric(n TextNames) {
 	for _, name := range n.Names {
 		if layer, ok := stem(name); ok {

@@ -21,7 +21,7 @@ import (
 // lib is the runtime of a test binary; a process can have no more than one.
 var lib *ort.Runtime
 
-// Main is the TestMain of a package that uses Runner.
+// Main is the TestMain of a package that uses Runner. Such a package makes no engine.Runtime.
 func Main(m *testing.M) int {
 	path, err := ortlib.Find(ortlib.Options{})
 	if err == nil {
