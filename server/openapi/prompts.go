@@ -91,7 +91,7 @@ var promptGroup = group{"prompts", "Sending workflows to the queue and reading w
 			query("clientId", "string", "the client's id, so that it can come back"), query("events", "string", "numbered asks for a number in every message"),
 			query("since", "string", "with numbers: the last one that was seen"), header("Upgrade", "websocket"),
 		},
-		answers: []answer{empty(101, "the connection is a WebSocket now"), text(400, "the request is no handshake of a WebSocket"), plain(400, "since is no number"), text(426, "the request is no handshake of a WebSocket"), text(503, "the server is shutting down")},
+		answers: []answer{empty(101, "the connection is a WebSocket now"), text(400, "the request is no handshake of a WebSocket"), plain(400, "since is no number"), text(426, "the request is no handshake of a WebSocket"), text(503, "the server is shutting down"), {status: 503, contentType: jsonType, shape: "PromptError", what: "too many sockets are open, and all wait for jobs; Retry-After says when to come again", codes: []string{"too_many_connections"}}},
 	},
 }}
 
