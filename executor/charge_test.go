@@ -56,7 +56,7 @@ func TestResultsAreCharged(t *testing.T) {
 		var prompt []string
 		for i := range 4 {
 			prompt = append(prompt, fmt.Sprintf(`"%d": {"class_type": "Bulk", "inputs": {"bytes": %d, "kind": %q}}, "s%d": {"class_type": "ConfSink", "inputs": {"value": ["%d", 0]}}`,
-				i, 2<<20+i, kind, i, i))
+				i, 1<<20+64*i, kind, i, i))
 		}
 		prompt = append(prompt, fmt.Sprintf(`"small": {"class_type": "Bulk", "inputs": {"bytes": 1000, "kind": %q}}, "s": {"class_type": "ConfSink", "inputs": {"value": ["small", 0]}}`, kind))
 		r, events, _ := runPrompt(t.Context(), t, ex, t.Name()+kind, "{"+strings.Join(prompt, ",")+"}")

@@ -35,7 +35,7 @@ func (e *Executor) Validate(ctx context.Context, id string, prompt Prompt, targe
 		return Verdict{Error: problemObject("prompt_no_outputs", "Prompt has no outputs", "", pyjson.NewObject()), NodeErrors: pyjson.NewObject()}, nil
 	}
 	services := e.servicesIn(FoldersOf(ctx))
-	v := &validation{ctx: ctx, e: e, id: id, prompt: prompt, env: nodes.Env{Folders: services.Folders}, services: services, done: map[string]*checked{}, onPath: map[string]int{}, errors: pyjson.NewObject()}
+	v := &validation{ctx: ctx, e: e, id: id, prompt: prompt, env: nodes.Env{Folders: services.Folders}, services: services, done: map[string]*checked{}, onPath: map[string]int{}, errors: pyjson.NewObject(), most: bounds{mostBlames, mostMarks}}
 	verdict := v.outputs(outputs)
 	if ctx.Err() != nil { // nobody waits for the verdict, which is not complete
 		return Verdict{}, context.Cause(ctx)
@@ -127,15 +127,19 @@ type validation struct {
 	// services are what the validators of classes reach.
 	services nodes.Services
 	done     map[string]*checked
-	bad      []string       // of done, those with reasons of their own
-	told     int            // how many of bad are in errors
-	blames   int            // entries of dependent_outputs so far
-	marks    int            // nodes marked as members of cycles so far
+	bad      []string // of done, those with reasons of their own
+	told     int      // how many of bad are in errors
+	blames   int      // entries of dependent_outputs so far
+	marks    int      // nodes marked as members of cycles so far
+	most     bounds
 	work     int            // nodes looked at for cycles and dependent outputs so far; bounded, which tests look at
 	path     []string       // the nodes being checked, each needed by the one before
 	onPath   map[string]int // their places in path
 	errors   *pyjson.Object
 }
+
+// bounds bound the work on prompts whose errors concern each other: see mostBlames and mostMarks.
+type bounds struct{ blames, marks int }
 
 // checked is the verdict on one node.
 type checked struct {
@@ -192,7 +196,7 @@ const mostBlames = 500_000
 // blame notes an output as depending on every node with errors found so far; beyond mostBlames only on those found since the last.
 func (v *validation) blame(output string) {
 	from := 0
-	if v.blames >= mostBlames {
+	if v.blames >= v.most.blames {
 		from = v.told
 	}
 	v.work += len(v.bad) - from
@@ -202,7 +206,7 @@ func (v *validation) blame(output string) {
 			class, _ := v.prompt.Object(id).Get("class_type")
 			o = pyjson.NewObject("errors", v.done[id].reasons, "dependent_outputs", []any{}, "class_type", class)
 			v.errors.Set(id, o)
-		} else if v.blames >= mostBlames && from+i < v.told {
+		} else if v.blames >= v.most.blames && from+i < v.told {
 			continue
 		}
 		v.blames++
@@ -275,7 +279,7 @@ const (
 // cycle marks every node of the cycle that the node at the end of the path closes by needing the one at from.
 func (v *validation) cycle(from int) {
 	members := v.path[from:]
-	if v.marks >= mostMarks { // one is enough then
+	if v.marks >= v.most.marks { // one is enough then
 		members = members[len(members)-1:]
 		if v.done[members[0]].faulty() {
 			return
