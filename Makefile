@@ -9,7 +9,7 @@ FUZZTIME ?= 20s
 LINT     := $(BIN)/golangci-lint
 SDKS     := $(BIN)/sdks
 SOURCES  := $(shell find . -name '*.go' -o -name '*.s' -not -path './tools/lint/*') go.mod go.sum demo/demo-shapes.safetensors demo/workflow.json \
-            $(shell find web server/login server/openapi -type f -not -name '*.go')
+            $(shell find web server/auth/login server/openapi -type f -not -name '*.go')
 
 .DEFAULT_GOAL := build
 
