@@ -20,7 +20,7 @@ var named = map[string]string{
 		nodes! map {class_type! string; seconds! number; finished! boolean; cached! boolean}}`,
 	"QueueState": `{running! integer; pending! integer; history! integer; paused! boolean; draining! boolean; durable! boolean; error string}`,
 	"QueueEvent": `{number! integer; time! time; type! string; prompt_id string; data object}`,
-	"NodeClass": `{input! object; input_order! object; output! []any; output_is_list! []boolean; output_name! []string; name! string;
+	"NodeClass": `{input! object; input_order! object; output! []any; output_is_list! []boolean?; output_name! []string; name! string;
 		display_name! string?; description! string; category! string; output_node! boolean}`,
 	"Saved":     `{name! string; subfolder! string; type! string; asset object}`,
 	"FileEntry": `{path! string; size! integer; modified! number; created! number}`,
