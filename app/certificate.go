@@ -14,7 +14,7 @@ import (
 // the old one.
 type certificate struct {
 	keyFile, certFile string
-	warn              func(text string) // of what is unwise; nil tells nobody
+	warn              func(text string) // receives advice; nil discards it
 	pair              atomic.Pointer[tls.Certificate]
 }
 

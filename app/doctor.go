@@ -20,7 +20,7 @@ import (
 	"comfygo/internal/ortlib"
 )
 
-// discard is a log that nobody reads.
+// discard is a logger that drops every record.
 var discard = slog.New(slog.DiscardHandler)
 
 // Below these the doctor warns: a full-size SD 1.5 checkpoint with its working memory, and the

@@ -167,7 +167,7 @@ func TestAuditRetention(t *testing.T) {
 	within(t, 10*time.Second, "all but ten events to go", func() bool { return count(few) == 10 })
 }
 
-// TestRefusalsKeepTheLog: whoever may do next to nothing cannot push out what was done by being refused.
+// TestRefusalsKeepTheLog: refused requests of a user without permissions do not evict other events from the audit log.
 func TestRefusalsKeepTheLog(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir() + "/auth.db"

@@ -23,7 +23,7 @@ func (e Event) refused() bool {
 	return e.Result != ResultOK && e.Action != ActionLockOut
 }
 
-// refusals bounds how many refusals are written, by user or, without one, by network: whoever may do little can ask for
+// refusals bounds how many refusals are written, by user or, without one, by network: a user without permissions can ask for
 // much.
 type refusals struct {
 	mu  sync.Mutex

@@ -164,7 +164,7 @@ func (s *Store) byToken(ctx context.Context, c Credential, d digest, now time.Ti
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return Principal{}, ErrExpired // its signature was right
 	case errors.Is(err, jwt.ErrTokenInvalidClaims) && !errors.Is(err, jwt.ErrTokenSignatureInvalid):
-		return Principal{}, ErrBadCredential // so was this one's: nobody has guessed, and no address is locked for it
+		return Principal{}, ErrBadCredential // the other was valid too: this is no guess, so the address is not locked
 	case err != nil:
 		return Principal{}, s.failed(ctx, c.Addr)
 	}
@@ -210,7 +210,7 @@ func (s *Store) parse(text string, now time.Time) (*claims, error) {
 }
 
 // timely refuses tokens that this program cannot have made: such as live too long, or are younger than their signing key
-// signs. Whoever stole a signing key can use it no longer than that. A token from the future is none of those: this program
+// signs. A stolen signing key is of use no longer than that. A token from the future is none of those: this program
 // made it before the clock was set back, and it ends when it says.
 func (s *Store) timely(c *claims, g *signer) error {
 	issued := c.IssuedAt.Unix()

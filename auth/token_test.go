@@ -152,7 +152,7 @@ func TestForgedTokens(t *testing.T) {
 	}
 }
 
-// TestClockSetBack: tokens stay good, new ones can be had, and nobody is locked out.
+// TestClockSetBack: existing tokens stay valid, new ones are issued, and no address is locked out.
 func TestClockSetBack(t *testing.T) {
 	t.Parallel()
 	for _, step := range []time.Duration{time.Second, 10 * time.Minute, 5 * time.Hour, 400 * 24 * time.Hour} {

@@ -66,7 +66,7 @@ func reason(ret nvml.Return) string {
 // opened says that freeMemory has opened the management library.
 var opened bool
 
-// freeMemory returns the free bytes of the card of a UUID, -1 when the driver does not say. It leaves the management
+// freeMemory returns the free bytes of the GPU with a UUID, -1 when the driver does not say. It leaves the management
 // library open, since opening takes longer than a step of a small model; after a failure it is closed, to be opened anew.
 // Calls must not overlap.
 func freeMemory(uuid string) int64 {

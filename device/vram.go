@@ -8,7 +8,7 @@ var vram struct {
 	cards []Card // as CUDA counts them; nil before the first question and after a failure
 }
 
-// FreeVRAM returns how many bytes of the memory of a card are free, -1 when the driver does not say. index is CUDA's, see
+// FreeVRAM returns how many bytes of memory of a GPU are free, -1 when the driver does not say. index is CUDA's, see
 // Cards. Unlike Cards it is made for being called before every run of a network: the management library stays open.
 func FreeVRAM(index int) int64 {
 	vram.Lock()
