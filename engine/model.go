@@ -103,9 +103,17 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 
 func (m *Model) runner() runner {
 	r := m.rt.runner(family.RoleDiffusion, false, m.file)
-	r.compute, r.weights = or(m.compute, r.compute), m.weights
+	r.compute, r.weights = or(or(m.compute, r.compute), preferred(m.net)), m.weights
 	r.adapters = m.loras.Part(diffusionPart)
 	return r
+}
+
+// preferred is the compute type on a GPU that a model's family asks for; Invalid leaves it to the role.
+func preferred(net family.Denoiser) dtype.DType {
+	if t, ok := net.(family.Typed); ok && len(t.ComputeTypes()) > 0 {
+		return t.ComputeTypes()[0]
+	}
+	return dtype.Invalid
 }
 
 // Predict runs the network: x [N,C,axes…] as the network reads it, one timestep a row, and the inputs of in; the result is

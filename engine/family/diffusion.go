@@ -3,6 +3,7 @@ package family
 import (
 	"context"
 
+	"comfygo/engine/dtype"
 	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
@@ -67,6 +68,13 @@ type Steered interface {
 type Patchable interface {
 	// Points lists the points.
 	Points() []patch.Point
+}
+
+// Typed is implemented by diffusion models that do not compute well in every type.
+type Typed interface {
+	// ComputeTypes lists the types of activations in which the model computes well on a GPU, the best first; the CPU
+	// computes in float32.
+	ComputeTypes() []dtype.DType
 }
 
 // Optioned is implemented by diffusion models that read run options (Call.Inputs.Options).

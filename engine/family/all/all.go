@@ -8,6 +8,7 @@ import (
 	_ "comfygo/engine/family/esrgan"
 	_ "comfygo/engine/family/kl"
 	_ "comfygo/engine/family/known"
+	_ "comfygo/engine/family/lumina"
 	_ "comfygo/engine/family/sd15"
 	_ "comfygo/engine/family/sd2"
 	_ "comfygo/engine/family/sd3"

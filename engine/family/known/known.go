@@ -53,8 +53,6 @@ var families = []recognised{
 	{name: "PixArt", all: []string{"t_block.1.weight"}},
 	{name: "Cosmos 1", all: []string{"blocks.block0.blocks.0.block.attn.to_q.0.weight"}},
 	{name: "PixelDiT", all: []string{"core.pixel_embedder.proj.weight"}},
-	{name: "Z-Image", all: []string{"cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight"}, key: "cap_embedder.1.weight", width: 2560},
-	{name: "Lumina 2", all: []string{"cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight"}},
 	{name: "CogVideoX", all: []string{"blocks.0.norm1.linear.weight"}},
 	{name: "SeedVR2", all: []string{"blocks.31.mlp.all.proj_in_gate.weight"}},
 	{name: "Wan", all: []string{"head.modulation"}},

@@ -1,0 +1,86 @@
+package lumina
+
+import (
+	"fmt"
+
+	"comfygo/engine/weights"
+)
+
+// Config is what the shapes of a file say about its network, and what is the same for all models of a family.
+type Config struct {
+	// Channels are those of a latent, Patch is the side of a token.
+	Channels, Patch int
+	// Dim is the width of a token, Text that of the text encoding, Hidden that between the matrices of a block's MLP.
+	Dim, Text, Hidden int
+	// Heads and KVHeads count the attention's heads of queries and of keys, each HeadDim wide.
+	Heads, KVHeads, HeadDim int
+	// Layers, Noise and Context count the blocks of the stack, of the image's refiner and of the text's.
+	Layers, Noise, Context int
+	// Axes are the widths of a head that the three axes of a position turn, Theta is the base of their angles.
+	Axes  [3]int
+	Theta float64
+	// TimeScale multiplies the time, which runs from 0 for noise to 1.
+	TimeScale float32
+	// Pad, when set, is what the counts of text and of image tokens are made multiples of, by learned tokens.
+	Pad int
+	// Pooled is the width of the pooled text encoding that NewBie adds to the time, 0 for none.
+	Pooled int
+	// Plain says that the modulation is a linear layer of the time's embedding, without an activation before it.
+	Plain bool
+}
+
+// eps and headEps are those of the RMS norms of blocks and of heads (torch's own where the module states none).
+const (
+	eps      = 1e-5
+	headEps  = 1.1920928955078125e-07
+	finalEps = 1e-6
+)
+
+// timeWidth is the width of the sinusoidal embedding of the time.
+const timeWidth = 256
+
+// read reads the config off the shapes.
+func read(s *weights.Scope, z bool) (Config, error) {
+	dim := func(name string, axis int) int {
+		if sh := s.Shape(name); axis < len(sh) {
+			return sh[axis]
+		}
+		return 0
+	}
+	const block = "noise_refiner.0."
+	c := Config{
+		Patch: 2, Dim: dim("cap_embedder.1.weight", 0), Text: dim("cap_embedder.1.weight", 1), HeadDim: dim(block+"attention.k_norm.weight", 0),
+		Hidden: dim(block+"feed_forward.w1.weight", 0), Pooled: dim("clip_text_pooled_proj.0.weight", 0),
+		Layers: s.Count("layers"), Noise: s.Count("noise_refiner"), Context: s.Count("context_refiner"), TimeScale: 1, Theta: 10000,
+	}
+	c.Channels = dim("x_embedder.weight", 1) / (c.Patch * c.Patch)
+	if c.HeadDim > 0 {
+		c.Heads = dim(block+"attention.out.weight", 1) / c.HeadDim
+		c.KVHeads = dim(block+"attention.to_k.weight", 0) / c.HeadDim
+		if c.KVHeads == 0 {
+			c.KVHeads = (dim(block+"attention.qkv.weight", 0)/c.HeadDim - c.Heads) / 2
+		}
+	}
+	d := c.HeadDim
+	c.Axes = [3]int{d - 2*(d/3), d / 3, d / 3}
+	if z {
+		c.Axes, c.Theta, c.TimeScale, c.Plain = [3]int{d / 4, d * 3 / 8, d * 3 / 8}, 256, 1000, true
+		if s.Has("cap_pad_token") {
+			c.Pad = 32
+		}
+	}
+	return c, c.validate(s)
+}
+
+// validate fails for shapes that make no network, and for the variants that are not built.
+func (c Config) validate(s *weights.Scope) error {
+	switch {
+	case s.Has("dec_net.cond_embed.weight"):
+		return fmt.Errorf("it is the pixel-space variant, which cannot be run yet: use a model that reads latents")
+	case c.Dim < 1 || c.Text < 1 || c.Channels < 1 || c.HeadDim < 8 || c.Heads < 1 || c.KVHeads < 1 || c.Heads%c.KVHeads != 0:
+		return fmt.Errorf("its shapes make no network: width %d, text %d, %d channels, %d heads of %d and %d of keys", c.Dim, c.Text, c.Channels, c.Heads, c.HeadDim, c.KVHeads)
+	case c.Axes[0]%2+c.Axes[1]%2+c.Axes[2]%2 != 0:
+		return fmt.Errorf("heads of width %d cannot be turned by three axes", c.HeadDim)
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+// Package lumina is the families of NextDiT: Lumina Image 2.0 and Z-Image. Text and image tokens are refined apart, then
+// pass one stack of blocks together.
+package lumina
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/family"
+	"comfygo/engine/family/latents"
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+	"comfygo/engine/weights/layout"
+)
+
+func init() {
+	family.Register(kind{name: "Z-Image", rank: 480, z: true})
+	family.Register(kind{name: "Lumina 2", rank: 510})
+}
+
+// kind is one of the families.
+type kind struct {
+	name string
+	rank int
+	// z tells Z-Image from Lumina 2.
+	z bool
+}
+
+// Name implements family.Family.
+func (k kind) Name() string { return k.name }
+
+// Rank implements family.Family.
+func (k kind) Rank() int { return k.rank }
+
+// Read implements family.Diffusion.
+func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
+	src = layout.NextDiT(src)
+	s := weights.NewScope(src)
+	if !s.Has("cap_embedder.1.weight") || !s.Has("noise_refiner.0.attention.k_norm.weight") {
+		return nil, nil
+	}
+	if k.z != s.Has("layers.0.adaLN_modulation.0.weight") {
+		return nil, nil
+	}
+	c, err := read(s, k.z)
+	if err != nil {
+		return nil, err
+	}
+	shift := 6.0
+	if k.z {
+		shift = 3
+	}
+	return &Model{Config: c, Source: src, Settings: sampling.Settings{Multiplier: 1, Shift: shift}}, nil
+}
+
+// Model is a diffusion model of the families.
+type Model struct {
+	Config
+	// Source holds the network's tensors without prefix.
+	Source weights.Source
+	// Settings are those of the flow that the model was trained as.
+	Settings sampling.Settings
+}
+
+var (
+	_ family.Denoiser  = (*Model)(nil)
+	_ family.Adaptable = (*Model)(nil)
+	_ family.Typed     = (*Model)(nil)
+)
+
+// Latent implements family.Denoiser.
+func (m *Model) Latent() sampling.LatentFormat { return latents.Flux }
+
+// Sampling implements family.Denoiser.
+func (m *Model) Sampling() (sampling.ModelType, sampling.Settings) { return sampling.Flow, m.Settings }
+
+// Weights implements family.Denoiser.
+func (m *Model) Weights() weights.Source { return m.Source }
+
+// ComputeTypes implements family.Typed: activations leave the range of float16.
+func (m *Model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, dtype.F32} }
+
+// inputPooled is the name of the pooled text encoding [N,width], which NewBie reads.
+const inputPooled = "pooled"
+
+// Inputs implements family.Denoiser. Text and image tokens attend together, so only encodings of one length share a call.
+func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
+	if c.Tokens == nil {
+		return nil, errors.New("the model needs a text encoding: connect the output of CLIP Text Encode")
+	}
+	in := []sampling.Input{{Name: sampling.InputContext, Value: c.Tokens, Rule: sampling.ByRows}}
+	if m.Pooled == 0 {
+		return in, nil
+	}
+	pooled := c.Pooled
+	if pooled == nil {
+		pooled = tensor.New(1, m.Pooled)
+	}
+	return append(in, sampling.Input{Name: inputPooled, Value: pooled, Rule: sampling.ByRows}), nil
+}
+
+// Predict implements family.Denoiser.
+func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (*tensor.Tensor, error) {
+	if err := m.check(c); err != nil {
+		return nil, err
+	}
+	text := c.Inputs.Get(sampling.InputContext)
+	if err := run.Check("running the model", m.Memory(c.X.Shape, text.Dim(1))); err != nil {
+		return nil, err
+	}
+	x, err := tensor.WrapTo(c.X, m.Patch)
+	if err != nil {
+		return nil, err
+	}
+	in, err := m.values(x, text, c.T)
+	if err != nil {
+		return nil, err
+	}
+	if p := c.Inputs.Get(inputPooled); p != nil {
+		in = append(in, family.Floats("pooled", p))
+	}
+	out, err := run.Run(ctx, family.Graph{Part: "unet", Variant: family.Digest(m.Config), Steps: true, Build: m.build}, in, "out")
+	if err != nil {
+		return nil, err
+	}
+	y, err := tensor.FromPatches(out["out"], m.Patch, tensor.ChannelsLast, x.Dim(2), x.Dim(3))
+	if err != nil {
+		return nil, err
+	}
+	return tensor.Crop(y, c.X.Dim(2), c.X.Dim(3))
+}
+
+// check fails for a call that does not fit the network.
+func (m *Model) check(c family.Call) error {
+	text, pooled := c.Inputs.Get(sampling.InputContext), c.Inputs.Get(inputPooled)
+	switch {
+	case len(c.X.Shape) != 4 || c.X.Dim(1) != m.Channels:
+		return fmt.Errorf("running the model: the latent has shape %v, the model reads %d channels", c.X.Shape, m.Channels)
+	case len(c.T) != c.X.Dim(0):
+		return fmt.Errorf("running the model: %d timesteps for %d rows", len(c.T), c.X.Dim(0))
+	case text == nil || len(text.Shape) != 3 || text.Dim(0) != c.X.Dim(0) || text.Dim(1) == 0:
+		return errors.New("running the model: it needs a text encoding for each row")
+	case text.Dim(2) != m.Text:
+		return fmt.Errorf("running the model: the text encoding has width %d, the model reads %d: it comes from the text encoder of another family", text.Dim(2), m.Text)
+	case m.Pooled > 0 && (pooled == nil || len(pooled.Shape) != 2 || pooled.Dim(0) != c.X.Dim(0) || pooled.Dim(1) != m.Pooled):
+		return fmt.Errorf("running the model: it needs a pooled text encoding of %d values for each row", m.Pooled)
+	}
+	return nil
+}
+
+// Memory implements family.Denoiser.
+func (m *Model) Memory(shape []int, tokens int) int64 {
+	image := (shape[len(shape)-2] + 1) / m.Patch * ((shape[len(shape)-1] + 1) / m.Patch)
+	return family.Product(shape[0], image+tokens+2*m.Pad, m.floats(), 4)
+}
+
+// floats is the number of float32 values that a token takes.
+func (c Config) floats() int { return 12*c.Dim + 4*c.Hidden }
