@@ -43,7 +43,7 @@ func (r cudaOnCPU) Run(ctx context.Context, g family.Graph, in []family.Value, o
 		}
 		return graph, err
 	}, func(n *residency.Network) error {
-		res, err := n.Run(ctx, values, outputs...)
+		res, err := n.Run(ctx, nil, values, outputs...)
 		if err != nil {
 			return err
 		}

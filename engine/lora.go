@@ -22,8 +22,8 @@ func textPrefix(key string) string { return key + ".transformer." }
 // may be nil. Adapters that neither has a use for are told in the log; when none fits, the error names the file and the
 // families.
 //
-// Low-rank adapters are branches of the networks' graphs whose strength is an input: another strength needs no other
-// session.
+// Low-rank adapters are branches of the networks' graphs whose factors and strengths are inputs: another file that changes
+// the same weights, or another strength, needs no other session.
 func (rt *Runtime) ApplyLoRA(ctx context.Context, path string, m *Model, c *CLIP, strengthModel, strengthClip float64) (*Model, *CLIP, error) {
 	f, err := rt.files.Get(path)
 	if err != nil {

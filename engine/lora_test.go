@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -8,9 +9,11 @@ import (
 	"comfygo/engine"
 	"comfygo/engine/dtype"
 	"comfygo/engine/patch"
+	"comfygo/engine/safetensors"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/warning"
+	"comfygo/engine/weights"
 	"comfygo/tests/golden"
 )
 
@@ -55,6 +58,94 @@ func TestLoRAStrengthReloadsNothing(t *testing.T) {
 		}
 	}
 	golden.Compare(t, "strength 0", outputs[3].Data, plain.Data, golden.Tolerance{RMSRel: 1e-6}) // other graphs, other rounding
+}
+
+// TestAnotherLoRAReloadsNothing exchanges a LoRA for another of other numbers and another rank, and stacks both: one session
+// serves all, its factors are the ones that were asked for, and the ledger forgets those that were exchanged.
+func TestAnotherLoRAReloadsNothing(t *testing.T) {
+	t.Parallel()
+	rt := shared.OnDevice(engine.Config{}.Device)
+	t.Cleanup(rt.FreeModels)
+	m, err := rt.LoadModel(golden.Checkpoint(t, "sd15-small"), dtype.Invalid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := golden.Checkpoint(t, "lora-kohya")
+	doubled, padded := scaledLoRA(t, first, 2, 0), scaledLoRA(t, first, 1, 3)
+	apply := func(m *engine.Model, path string, strength float64) *engine.Model {
+		with, _, err := rt.ApplyLoRA(t.Context(), path, m, nil, strength, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return with
+	}
+	want := predict(t, apply(m, first, 1))
+	after := rt.Stats()
+	check := func(what string, m *engine.Model, same *tensor.Tensor, tol golden.Tolerance) {
+		t.Helper()
+		golden.Compare(t, what, predict(t, m).Data, same.Data, tol)
+		if s := rt.Stats(); s.Loads != after.Loads {
+			t.Errorf("%s: it made %d sessions", what, s.Loads-after.Loads)
+		}
+	}
+	near := golden.Tolerance{RMSRel: 1e-5} // sums of another order
+	check("half of the doubled one", apply(m, doubled, 0.5), want, near)
+	check("a higher rank filled with zeros", apply(m, padded, 1), want, near)
+	check("a stack that adds up to it", apply(apply(m, doubled, 0.25), padded, 0.5), want, near)
+	check("the first again", apply(m, first, 1), want, near)
+	if s := rt.Stats(); s.WeightBytes != after.WeightBytes {
+		t.Errorf("the factors of all adapters are held: %d bytes, were %d", s.WeightBytes, after.WeightBytes)
+	}
+	rt.FreeModels()
+	if s := rt.Stats(); s.WeightBytes != 0 {
+		t.Errorf("%d bytes are left", s.WeightBytes)
+	}
+}
+
+// scaledLoRA writes a LoRA file whose up factors are those of path times scale, with so many further ranks of zeros.
+func scaledLoRA(t *testing.T, path string, scale float32, ranks int) string {
+	t.Helper()
+	src, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	var out []safetensors.Tensor
+	for _, name := range src.Names() {
+		e, _ := src.Lookup(name)
+		v, err := weights.Float32s(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shape := slices.Clone(e.Shape)
+		switch {
+		case strings.HasSuffix(name, ".alpha"): // alpha/rank stays
+			down, _ := src.Lookup(strings.TrimSuffix(name, "alpha") + "lora_down.weight")
+			v[0] *= float32(down.Shape[0]+ranks) / float32(down.Shape[0])
+		case strings.HasSuffix(name, ".lora_down.weight"):
+			v = append(v, make([]float32, ranks*len(v)/shape[0])...)
+			shape[0] += ranks
+		case strings.HasSuffix(name, ".lora_up.weight"):
+			var wide []float32
+			for row := range slices.Chunk(v, shape[1]) {
+				for _, x := range row {
+					wide = append(wide, x*scale)
+				}
+				wide = append(wide, make([]float32, ranks)...)
+			}
+			v, shape[1] = wide, shape[1]+ranks
+		}
+		data := make([]byte, len(v)*e.DType.Size())
+		if err := weights.FromFloat32(data, v, e.DType); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, safetensors.Tensor{Name: name, DType: e.DType, Shape: shape, Data: data})
+	}
+	to := filepath.Join(t.TempDir(), "lora.safetensors")
+	if err := safetensors.Save(to, nil, out); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }
 
 // TestLoRAOfAnotherFamily applies a LoRA of SDXL to Stable Diffusion 1.x.

@@ -120,21 +120,19 @@ func (r runner) Run(ctx context.Context, g family.Graph, in []family.Value, outp
 	if err != nil {
 		return nil, err
 	}
-	key := residency.Key{Files: r.files, Part: g.Part, Variant: g.Variant, Adapters: r.adapters.Digest(), Device: r.device, Target: target}
+	key := residency.Key{Files: r.files, Part: g.Part, Variant: g.Variant, Adapters: r.adapters.Structure(), Device: r.device, Target: target}
 	out := make(map[string]*tensor.Tensor, len(outputs))
 	err = r.rt.sessions.Use(ctx, key, !g.Steps, func() (*onnx.Graph, error) { return g.Build(family.Spec{Target: target, Adapters: r.adapters}) }, func(n *residency.Network) error {
-		if strengths := r.adapters.Strengths(); len(strengths) > 0 && n.Takes(nn.StrengthsInput) {
-			values[nn.StrengthsInput] = ort.Floats(strengths, len(strengths))
-		}
+		adapters := r.adapters.Adapters()
 		if g.Steps && len(outputs) == 1 {
-			v, err := n.Step(ctx, values, outputs[0])
+			v, err := n.Step(ctx, adapters, values, outputs[0])
 			if err != nil {
 				return err
 			}
 			out[outputs[0]], err = asTensor(v)
 			return err
 		}
-		res, err := n.Run(ctx, values, outputs...)
+		res, err := n.Run(ctx, adapters, values, outputs...)
 		if err != nil {
 			return err
 		}

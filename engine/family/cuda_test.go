@@ -13,6 +13,8 @@ import (
 	"comfygo/engine/family/dryrun"
 	"comfygo/engine/family/familytest"
 	"comfygo/engine/family/unet"
+	"comfygo/engine/patch"
+	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
 	"comfygo/internal/recipe"
 	"comfygo/tests/cudakernels"
@@ -77,6 +79,67 @@ func checkKernels(t *testing.T, file weights.Source, parts int) {
 		}
 		cudakernels.Check(t, g)
 	}
+}
+
+// TestCUDAGraphsWithLoRA is the same for U-Nets all of whose linear and convolution weights have a branch.
+func TestCUDAGraphsWithLoRA(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"sd15-full", "sdxl-small"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, _, err := family.Open(family.Default, described(t, name, dtype.F16)).Diffusion()
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := d.(*unet.Model)
+			adapters := branches(t, m.Source)
+			for _, target := range familytest.Targets(t) {
+				g, err := m.Graph(unet.Variant{}).Build(family.Spec{Target: target, Adapters: adapters})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(g.Parameters()) == 0 {
+					t.Error("the graph has no parameters")
+				}
+				cudakernels.Check(t, g)
+			}
+		})
+	}
+}
+
+// branches is a LoRA of rank 2 for every weight of two or four axes.
+func branches(t *testing.T, src weights.Source) *patch.Part {
+	t.Helper()
+	var keys patch.KeyMap
+	var list []weights.Entry
+	for _, name := range src.Names() {
+		e, _ := src.Lookup(name)
+		if len(e.Shape) != 2 && len(e.Shape) != 4 {
+			continue
+		}
+		keys.AddKey(name, "m."+name)
+		up, down := []int{e.Shape[0], 2}, append([]int{2}, e.Shape[1:]...)
+		if len(e.Shape) == 4 {
+			up = append(up, 1, 1)
+		}
+		for factor, shape := range map[string][]int{"up": up, "down": down} {
+			list = append(list, weights.Entry{
+				Name: name + ".lora_" + factor + ".weight", DType: dtype.F16, TypeName: "F16", Shape: shape, Data: make([]byte, 2*tensor.Count(shape)),
+			})
+		}
+	}
+	lora, err := weights.Memory("lora", list...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := patch.Read(lora, &keys, func(key string) []int {
+		e, _ := src.Lookup(strings.TrimPrefix(key, "m."))
+		return e.Shape
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return patch.Stack{}.With(f, 1).Part("m.")
 }
 
 // described is the model of a manifest with all of its floating-point weights in one type, without their bytes.

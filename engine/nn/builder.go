@@ -17,10 +17,9 @@ import (
 type Builder struct {
 	*onnx.Graph
 	Target Target
-	// Adapters, when set, change the weights of Linear, Conv2d and UpsampleConv.
+	// Adapters, when set, change the weights of Linear, Conv2d, UpsampleConv and ConvND: the graph gets a branch beside each
+	// weight for which they have some, with parameters for the factors.
 	Adapters Adapters
-
-	strengths map[string]*onnx.Value // factors of branches that are in the graph
 }
 
 // Const returns a rank-0 constant of the compute type.

@@ -21,45 +21,14 @@ func (b *Builder) Conv2dAdd(s *weights.Scope, x, residual *onnx.Value, out, kern
 	shape := []int{out, in, kernel, kernel}
 	r := s.Weight("weight", shape...)
 	bias := s.Optional("bias", out)
-	return b.conv(r, bias, b.branches(s, 0, shape), x, residual, w)
-}
-
-// conv writes the convolution of x with weight r, its bias, its branches and a residual, each of which may be absent, in
-// the form that suits the target and the number of channels.
-func (b *Builder) conv(r, bias *weights.Ref, rs []Branch, x, residual *onnx.Value, w onnx.Window) *onnx.Value {
-	in := x.Dim(1).N
 	if b.blocks(in) || b.direct(in) {
-		return b.convBlocked(r, bias, rs, x, residual, w)
+		return b.convBlocked(s, r, bias, x, residual, w)
 	}
-	y := b.Conv(x, b.convWeight(r, x), b.optional(bias), 1, w)
-	for _, c := range b.convBranches(r.Name, rs, r.Entry.Shape, 0) {
-		y = b.Add(y, b.branchConv(c, x, w))
-	}
+	y := b.convBranches(s, shape, x, b.Conv(x, b.convWeight(r, x), b.optional(bias), 1, w), w.ND())
 	if residual != nil {
 		y = b.Add(y, residual)
 	}
 	return y
-}
-
-// branchConv writes a branch as plain convolutions of x; w is the geometry of the weight.
-func (b *Builder) branchConv(c convBranch, x *onnx.Value, w onnx.Window) *onnx.Value {
-	e := b.exact()
-	return b.chain(c, x, func(r *weights.Ref, x *onnx.Value, kernel bool) *onnx.Value {
-		if kernel {
-			return e.Conv(x, e.convWeight(r, x), nil, 1, w)
-		}
-		return e.Conv(x, e.convWeight(r, x), nil, 1, pointwise())
-	})
-}
-
-// chain writes a branch by means of conv, which convolves with a weight; kernel says that it is the one with the kernel,
-// and so with the geometry, of the weight that the branch belongs to.
-func (b *Builder) chain(c convBranch, x *onnx.Value, conv func(r *weights.Ref, x *onnx.Value, kernel bool) *onnx.Value) *onnx.Value {
-	h := conv(c.first, x, c.second == nil)
-	if c.second != nil {
-		h = conv(c.second, h, true)
-	}
-	return conv(c.up, b.Mul(h, c.strength), false)
 }
 
 // blocks reports that a convolution with this many input channels runs in the blocked form.
@@ -77,10 +46,10 @@ func (b *Builder) convWeight(r *weights.Ref, x *onnx.Value) *onnx.Value {
 	return b.weight(r.Name, b.Target.Compute, r.Entry.Shape, Layout{Entry: r.Entry, Form: Plain, DType: b.Target.Compute})
 }
 
-// convBlocked writes the convolution in ONNX Runtime's blocked CPU layout. Emitting that layout here, with weights
-// that the engine has reordered itself, spares the copies of all weights that the runtime's own rewriting keeps
-// alive side by side while a session is made.
-func (b *Builder) convBlocked(r, bias *weights.Ref, rs []Branch, x, residual *onnx.Value, w onnx.Window) *onnx.Value {
+// convBlocked writes the convolution of scope s, with weight r, in ONNX Runtime's blocked CPU layout. Emitting that layout
+// here, with weights that the engine has reordered itself, spares the copies of all weights that the runtime's own
+// rewriting keeps alive side by side while a session is made.
+func (b *Builder) convBlocked(s *weights.Scope, r, bias *weights.Ref, x, residual *onnx.Value, w onnx.Window) *onnx.Value {
 	out, in := r.Entry.Shape[0], r.Entry.Shape[1]
 	var xb onnx.Blocked
 	if b.direct(in) {
@@ -90,31 +59,15 @@ func (b *Builder) convBlocked(r, bias *weights.Ref, rs []Branch, x, residual *on
 	}
 	var sum *onnx.Blocked
 	if residual != nil && out%b.Target.Block == 0 {
-		s := b.ReorderInput(residual)
-		sum, residual = &s, nil
+		blocked := b.ReorderInput(residual)
+		sum, residual = &blocked, nil
 	}
-	for _, c := range b.convBranches(r.Name, rs, r.Entry.Shape, b.Target.Block) {
-		s := b.branchBlocked(c, xb, x, sum, w)
-		sum = &s
-	}
+	sum = b.blockedBranches(s, r.Entry.Shape, xb, x, sum, w)
 	y := b.ReorderOutput(b.ConvBlocked(xb, b.blockedWeight(r, x), b.paddedBias(bias), sum, w), out)
 	if residual != nil {
 		y = b.Add(y, residual)
 	}
 	return y
-}
-
-// branchBlocked writes a branch as blocked convolutions of xb, which is x in the form that they read, and adds sum.
-func (b *Builder) branchBlocked(c convBranch, xb onnx.Blocked, x *onnx.Value, sum *onnx.Blocked, w onnx.Window) onnx.Blocked {
-	e := b.exact()
-	var h onnx.Blocked
-	if c.second == nil {
-		h = e.ConvBlocked(xb, e.blockedWeight(c.first, x), nil, nil, w)
-	} else {
-		h = e.ConvBlocked(xb, e.blockedWeight(c.first, x), nil, nil, pointwise())
-		h = e.ConvBlocked(h, e.blockedWeight(c.second, x), nil, nil, w)
-	}
-	return e.ConvBlocked(b.ScaleBlocked(h, c.strength), e.blockedWeight(c.up, x), nil, sum, pointwise())
 }
 
 // blockedWeight declares the weight of a blocked convolution, whose output channels are filled up to a multiple of the
@@ -153,17 +106,10 @@ func (b *Builder) UpsampleConv(s *weights.Scope, x *onnx.Value, out int) *onnx.V
 	shape := []int{out, x.Dim(1).N, 3, 3}
 	r := s.Weight("weight", shape...)
 	y := b.phases(r, s.Optional("bias", out), x)
-	e := b.exact()
-	for _, c := range b.convBranches(r.Name, b.branches(s, 0, shape), shape, b.Target.Block) {
-		h := x
-		if c.second == nil {
-			h = e.phases(c.first, nil, h)
-		} else { // a pointwise convolution is the same before and after nearest upsampling
-			h = e.phases(c.second, nil, e.conv(c.first, nil, nil, h, nil, pointwise()))
-		}
-		y = e.conv(c.up, nil, nil, b.Mul(h, c.strength), y, pointwise())
+	if !b.adapted(s) {
+		return y
 	}
-	return y
+	return b.convBranches(s, shape, b.UpsampleNearest(x, 2), y, onnx.Pad1().ND())
 }
 
 // phases writes UpsampleConv with weight r and the optional bias.

@@ -38,16 +38,7 @@ func (b *Builder) ConvND(s *weights.Scope, x *onnx.Value, out int, kernel []int,
 	if groups != 1 { // a branch of groups would be as many branches: adapters have to be baked into the weight
 		return y
 	}
-	e := b.exact()
-	for _, c := range b.convBranches(r.Name, b.branches(s, 0, shape), shape, 0) {
-		y = b.Add(y, b.chain(c, x, func(r *weights.Ref, x *onnx.Value, kernel bool) *onnx.Value {
-			if kernel {
-				return e.Graph.ConvND(x, e.convWeight(r, x), nil, 1, w)
-			}
-			return e.Graph.ConvND(x, e.convWeight(r, x), nil, 1, onnx.WindowND{})
-		}))
-	}
-	return y
+	return b.convBranches(s, shape, x, y, w)
 }
 
 // ConvTranspose applies the transposed convolution of weight [in,out/groups,kernel…] and the optional bias [out] of scope

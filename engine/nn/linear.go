@@ -45,7 +45,7 @@ func (b *Builder) linear(s *weights.Scope, r, bias *weights.Ref, x *onnx.Value, 
 	if bias != nil {
 		y = b.Add(y, b.small(bias))
 	}
-	return b.linearBranches(r.Name, b.branches(s, from, []int{out, in}), x, y, out, in)
+	return b.linearBranches(s, from, out, in, x, y)
 }
 
 // matmul multiplies the last axis of x by the transpose of weight r [out,in].

@@ -2,7 +2,6 @@ package nn
 
 import (
 	"fmt"
-	"slices"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/onnx"
@@ -10,15 +9,14 @@ import (
 	"comfygo/engine/weights"
 )
 
-// StrengthsInput is the graph input, float32 [n], with the strengths of the adapters; see Adapters. A graph has it when at
-// least one of its weights has a branch.
-const StrengthsInput = "lora_strengths"
-
 // Adapters are low-rank changes of a model's weights, such as those of LoRA files, that a graph computes beside the weights:
-// y = Wx + strength·scale·up(down(x)). The strengths are an input of the graph, so that other strengths need no other session.
+// y = Wx + up(strength·scale·down(x)). The factors are parameters of the graph (see Factor), so that a session serves all
+// adapters that change the same weights.
 type Adapters interface {
-	// Strengths is the number of strengths, the length of StrengthsInput.
-	Strengths() int
+	// Digest identifies the branches, their factors among them, but not the strengths.
+	Digest() string
+	// Strengths are the strengths that branches refer to.
+	Strengths() []float32
 	// Branches returns the branches of a weight and notes that the graph computes them. key is the weight's name below the
 	// model's root scope, such as "input_blocks.1.1.proj_in.weight".
 	Branches(key string) []Branch
@@ -38,6 +36,12 @@ type Branch struct {
 	Scale float32
 	// Strength is the index of the branch's strength.
 	Strength int
+}
+
+// Structure describes what a graph with the branch depends on. Graphs of branches with the same structures are the same,
+// whatever their ranks: a graph joins the branches of a weight, but for those with a mid factor.
+func (r Branch) Structure() string {
+	return fmt.Sprintf("rows %d+%d mid=%t %s", r.Row, r.Up.Shape[0], r.Mid != nil, common([]Branch{r}))
 }
 
 // rank returns the number of channels between Down and Up.
@@ -64,6 +68,9 @@ func (r Branch) check(shape []int) error {
 	down, mid := shape[1]*taps, 0
 	if r.Mid != nil {
 		down, mid = shape[1], rank*rank*taps
+		if len(shape) == 2 {
+			return fmt.Errorf("a linear weight takes no mid factor %v", *r.Mid)
+		}
 		if r.Mid.Count() != mid {
 			return fmt.Errorf("mid is %v for rank %d and the weight %v", *r.Mid, rank, shape)
 		}
@@ -74,145 +81,150 @@ func (r Branch) check(shape []int) error {
 	return nil
 }
 
-// branches returns what is added to rows [from, from+shape[0]) of the weight of scope s called "weight"; shape is that of
-// these rows.
-func (b *Builder) branches(s *weights.Scope, from int, shape []int) []Branch {
+// common returns the narrow element type that all factors of branches are stored in; Invalid when they differ or graphs
+// cannot hold the type.
+func common(rs []Branch) dtype.DType {
+	t := rs[0].Up.DType
+	for _, r := range rs {
+		if r.Up.DType != t || r.Down.DType != t || r.Mid != nil && r.Mid.DType != t {
+			return dtype.Invalid
+		}
+	}
+	if !inGraph(t) {
+		return dtype.Invalid
+	}
+	return t
+}
+
+// site is a weight, or some rows of it, that one layer applies.
+type site struct {
+	key string
+	// from is the first row, shape the shape of the rows.
+	from  int
+	shape []int
+}
+
+// chains returns the branches of the site: all without a mid factor together, and each other one by itself.
+func (s site) chains(a Adapters) ([][]Branch, error) {
+	var joined []Branch
+	var single [][]Branch
+	for _, r := range a.Branches(s.key) {
+		r, any, err := r.rows(s.from, s.shape[0])
+		if err == nil && any {
+			err = r.check(s.shape)
+		}
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%w (file %s)", err, r.Up.File)
+		case !any:
+		case r.Mid == nil:
+			joined = append(joined, r)
+		default:
+			single = append(single, []Branch{r})
+		}
+	}
+	if len(joined) > 0 {
+		single = append([][]Branch{joined}, single...)
+	}
+	return single, nil
+}
+
+// chain is a chain of branches in the graph: its factors in the type that is computed in.
+type chain struct {
+	// down is [rank,in…]; mid, when there is one, [rank,rank,k…], and down's kernel has one tap then.
+	down, mid *onnx.Value
+	// up is [out,rank…], rows of zeros filling it up to a multiple of the block; strength [rank…] multiplies its columns.
+	up, strength *onnx.Value
+}
+
+// linearBranches adds the branches of rows [from, from+out) of the weight [..,in] of scope s to their result y for
+// x [..,in].
+func (b *Builder) linearBranches(s *weights.Scope, from, out, in int, x, y *onnx.Value) *onnx.Value {
+	for _, c := range b.chains(s, site{from: from, shape: []int{out, in}}, x, 0) {
+		y = b.Add(y, b.MatMulT(b.Mul(b.MatMulT(x, c.down), c.strength), c.up))
+	}
+	return y
+}
+
+// convBranches adds the branches of the convolution weight of scope s, of the given shape, to its result y for x.
+func (b *Builder) convBranches(s *weights.Scope, shape []int, x, y *onnx.Value, w onnx.WindowND) *onnx.Value {
+	for _, c := range b.chains(s, site{shape: shape}, x, 0) {
+		var h *onnx.Value
+		if c.mid == nil {
+			h = b.Graph.ConvND(x, c.down, nil, 1, w)
+		} else {
+			h = b.Graph.ConvND(x, c.down, nil, 1, onnx.WindowND{})
+			h = b.Graph.ConvND(h, c.mid, nil, 1, w)
+		}
+		y = b.Add(y, b.Graph.ConvND(b.Mul(h, c.strength), c.up, nil, 1, onnx.WindowND{}))
+	}
+	return y
+}
+
+// blockedBranches returns the sum of the branches of the convolution weight of scope s, of the given shape, as blocked
+// convolutions of xb, which is x in the form that they read, and of the optional sum.
+func (b *Builder) blockedBranches(s *weights.Scope, shape []int, xb onnx.Blocked, x *onnx.Value, sum *onnx.Blocked, w onnx.Window) *onnx.Blocked {
+	block := b.Target.Block
+	one := onnx.Window{Stride: 1}
+	for _, c := range b.chains(s, site{shape: shape}, x, block) {
+		var h onnx.Blocked
+		if c.mid == nil {
+			h = b.ConvBlocked(xb, b.WidenBlocked(c.down, x, block), nil, nil, w)
+		} else {
+			h = b.ConvBlocked(xb, b.WidenBlocked(c.down, x, block), nil, nil, one)
+			h = b.ConvBlocked(h, b.WidenBlocked(c.mid, x, block), nil, nil, w)
+		}
+		// The strength goes to the weight: blocked values keep their channels on two axes.
+		up := b.WidenBlocked(b.Mul(c.up, c.strength), x, block)
+		y := b.ConvBlocked(h, up, nil, sum, one)
+		sum = &y
+	}
+	return sum
+}
+
+// adapted reports that the weight of scope s has branches.
+func (b *Builder) adapted(s *weights.Scope) bool {
+	return b.Adapters != nil && len(b.Adapters.Branches(s.Prefix()+"weight")) > 0
+}
+
+// chains declares the factors of the branches at a place of the weight of scope s. x is what the weight is used with; the
+// rank is filled up to a multiple of block.
+func (b *Builder) chains(s *weights.Scope, at site, x *onnx.Value, block int) []chain {
 	if b.Adapters == nil {
 		return nil
 	}
-	var out []Branch
-	for _, r := range b.Adapters.Branches(s.Prefix() + "weight") {
-		r, any, err := r.rows(from, shape[0])
-		if err == nil && any {
-			err = r.check(shape)
-			out = append(out, r)
+	at.key = s.Prefix() + "weight"
+	found, err := at.chains(b.Adapters)
+	if err != nil {
+		panic(&onnx.BuildError{Graph: b.Name, Scope: b.Scope(), Op: "LoRA", Message: err.Error()})
+	}
+	out := make([]chain, len(found))
+	for i, rs := range found {
+		f := Factor{site: at, chain: i, block: max(block, 1), dtype: b.Target.Compute, compute: b.Target.Compute}
+		if t := common(rs); b.Target.Lean && !b.Target.CUDA && t != dtype.Invalid {
+			f.dtype = t
 		}
-		if err != nil {
-			b.refuse(r, err)
+		rank := onnx.Sym(fmt.Sprintf("%d*rank%d", f.block, len(b.Parameters())))
+		declare := func(r role) *onnx.Value { return b.factor(f, r, rs, rank, x) }
+		out[i] = chain{down: declare(down), up: declare(up), strength: declare(strength)}
+		if rs[0].Mid != nil {
+			out[i].mid = declare(mid)
 		}
 	}
 	return out
 }
 
-// refuse ends the building of the graph.
-func (b *Builder) refuse(r Branch, err error) {
-	panic(&onnx.BuildError{Graph: b.Name, Scope: b.Scope(), Op: "LoRA", Message: fmt.Sprintf("%v (file %s)", err, r.Up.File)})
-}
-
-// strength returns the factors of branches, one for each of their ranks: [sum of ranks], or [1] for a single branch.
-func (b *Builder) strength(rs ...Branch) *onnx.Value {
-	var index []int
-	var scale []float32
-	for _, r := range rs {
-		for range r.rank() {
-			index, scale = append(index, r.Strength), append(scale, r.Scale)
-		}
+// factor declares one factor of a chain. One that stays in the file's type is widened just before its use with x, unless a
+// blocked convolution does that itself.
+func (b *Builder) factor(f Factor, r role, rs []Branch, rank onnx.Dim, x *onnx.Value) *onnx.Value {
+	f.role = r
+	if r == strength {
+		f.dtype = f.compute
 	}
-	if len(rs) == 1 {
-		index, scale = index[:1], scale[:1]
-	}
-	key := fmt.Sprint(index, scale)
-	if v, ok := b.strengths[key]; ok {
+	dims := f.dims(rs, rank)
+	v := b.Parameter(f.Name(), f.dtype, f, dims...)
+	if f.dtype == f.compute || f.block > 1 && r != up {
 		return v
 	}
-	v := b.Cast(b.Mul(b.Gather(b.strengthsInput(), b.Ints(index...)), b.Floats(scale, len(scale))), b.Target.Compute)
-	if b.strengths == nil {
-		b.strengths = map[string]*onnx.Value{}
-	}
-	b.strengths[key] = v
-	return v
+	return b.Widen(v, x)
 }
-
-// strengthsInput returns the input of all strengths, which it declares once.
-func (b *Builder) strengthsInput() *onnx.Value {
-	for _, in := range b.Inputs() {
-		if in.Name == StrengthsInput {
-			return in
-		}
-	}
-	return b.Input(StrengthsInput, dtype.F32, onnx.D(b.Adapters.Strengths()))
-}
-
-// exact returns a builder of the same graph that does not round weights: the rounding that a user asked for is for the
-// model's own weights.
-func (b *Builder) exact() *Builder {
-	c := *b
-	c.Target.Weights = dtype.Invalid
-	return &c
-}
-
-// linearBranches adds the branches of a linear weight [out,in], called name, to its result y for x [..,in]. The branches
-// are joined to one pair of matrices, so that a stack of adapters costs two products a weight.
-func (b *Builder) linearBranches(name string, rs []Branch, x, y *onnx.Value, out, in int) *onnx.Value {
-	if len(rs) == 0 {
-		return y
-	}
-	var downs, ups []weights.Entry
-	rank := 0
-	for _, r := range rs {
-		if r.Mid != nil {
-			b.refuse(r, fmt.Errorf("%s: a linear weight takes no mid factor", name))
-		}
-		downs = append(downs, b.entry(r)(r.Down.Reshape(r.rank(), in)))
-		ups = append(ups, b.entry(r)(r.Up.Place(out, r.rank(), r.Row, 0)))
-		rank += r.rank()
-	}
-	down := b.entry(rs[0])(weights.Concat(0, downs...))
-	up := b.entry(rs[0])(weights.Concat(1, ups...))
-	e := b.exact()
-	h := e.matmul(x, &weights.Ref{Name: name + ".lora_down", Entry: down}, rank, in)
-	h = b.Mul(h, b.strength(rs...))
-	return b.Add(y, e.matmul(h, &weights.Ref{Name: name + ".lora_up", Entry: up}, out, rank))
-}
-
-// entry returns a function that unwraps a derived entry of branch r or ends the building of the graph.
-func (b *Builder) entry(r Branch) func(weights.Entry, error) weights.Entry {
-	return func(e weights.Entry, err error) weights.Entry {
-		if err != nil {
-			b.refuse(r, err)
-		}
-		return e
-	}
-}
-
-// convBranch is a branch as a chain of convolutions.
-type convBranch struct {
-	// first and, when there is a mid factor, second lead to the hidden channels; the one with the weight's kernel has its
-	// geometry.
-	first, second *weights.Ref
-	// up is a convolution [out,hidden,1,…] of one tap.
-	up       *weights.Ref
-	strength *onnx.Value
-}
-
-// convBranches prepares the branches of a convolution weight, called name, of the given shape. The hidden channels are
-// filled up with zeros to a multiple of block.
-func (b *Builder) convBranches(name string, rs []Branch, shape []int, block int) []convBranch {
-	var out []convBranch
-	for i, r := range rs {
-		rank, must := r.rank(), b.entry(r)
-		hidden := roundUp(rank, max(block, 1))
-		ref := func(what string, e weights.Entry, dims ...int) *weights.Ref {
-			return &weights.Ref{Name: fmt.Sprintf("%s.lora_%s%d", name, what, i), Entry: must(e.Reshape(dims...))}
-		}
-		// As matrices, kernels are columns of their input channels: zeros below and to the right are channels of zeros.
-		matrix := func(e weights.Entry, rows, cols int) weights.Entry {
-			return must(must(e.Reshape(rank, e.Count()/rank)).Place(rows, cols, 0, 0))
-		}
-		in, kernel, taps := shape[1], shape[2:], tensor.Count(shape[2:])
-		one := slices.Repeat([]int{1}, len(kernel))
-		c := convBranch{strength: b.strength(r)}
-		if r.Mid == nil {
-			c.first = ref("down", matrix(r.Down, hidden, in*taps), append([]int{hidden, in}, kernel...)...)
-		} else {
-			c.first = ref("down", matrix(r.Down, hidden, in), append([]int{hidden, in}, one...)...)
-			c.second = ref("mid", matrix(*r.Mid, hidden, hidden*taps), append([]int{hidden, hidden}, kernel...)...)
-		}
-		c.up = ref("up", must(r.Up.Place(shape[0], hidden, r.Row, 0)), append([]int{shape[0], hidden}, one...)...)
-		out = append(out, c)
-	}
-	return out
-}
-
-// pointwise is the geometry of a 1x1 convolution.
-func pointwise() onnx.Window { return onnx.Window{Stride: 1} }

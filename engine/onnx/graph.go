@@ -62,6 +62,13 @@ type Initializer struct {
 	Source any
 }
 
+// Parameter is an input whose value outlives one run, such as a factor of a LoRA: whoever runs the session provides it, taken
+// from Source, which this package never looks into. Unlike an initializer it can be exchanged, and its shape may have symbols.
+type Parameter struct {
+	*Value
+	Source any
+}
+
 type attr struct {
 	name string
 	val  any // int64, float32, string, []int64
@@ -88,6 +95,7 @@ type Graph struct {
 	inputs  []*Value
 	outputs []*Value
 	inits   []Initializer
+	params  []Parameter
 	consts  []constant
 	byConst map[string]*Value
 	byInit  map[string]*Value
@@ -150,6 +158,13 @@ func (g *Graph) Input(name string, t dtype.DType, shape ...Dim) *Value {
 	return v
 }
 
+// Parameter declares an input whose value comes from source; see Parameter.
+func (g *Graph) Parameter(name string, t dtype.DType, source any, shape ...Dim) *Value {
+	v := &Value{Name: name, DType: t, Shape: shape}
+	g.params = append(g.params, Parameter{Value: v, Source: source})
+	return v
+}
+
 // Output names v as a graph output. The value keeps its own name inside; an Identity carries the new one.
 func (g *Graph) Output(name string, v *Value) {
 	out := &Value{Name: name, DType: v.DType, Shape: v.Shape}
@@ -174,7 +189,10 @@ func (g *Graph) Weight(name string, t dtype.DType, shape []int, source any) *Val
 // Initializers lists the weights in the order in which they were declared.
 func (g *Graph) Initializers() []Initializer { return g.inits }
 
-// Inputs lists the graph's inputs.
+// Parameters lists the parameters in the order in which they were declared.
+func (g *Graph) Parameters() []Parameter { return g.params }
+
+// Inputs lists the inputs that each run is given, without the parameters.
 func (g *Graph) Inputs() []*Value { return g.inputs }
 
 // Outputs lists the graph's outputs.

@@ -8,6 +8,11 @@ type Window struct {
 	Pads   [4]int
 }
 
+// ND is the same geometry as one of two axes.
+func (w Window) ND() WindowND {
+	return WindowND{Stride: []int{w.Stride, w.Stride}, Before: []int{w.Pads[0], w.Pads[1]}, After: []int{w.Pads[2], w.Pads[3]}}
+}
+
 // Pad1 is the geometry of a 3x3 convolution that keeps the size.
 func Pad1() Window { return Window{Stride: 1, Pads: [4]int{1, 1, 1, 1}} }
 
@@ -16,14 +21,16 @@ func convDim(d Dim, kernel, stride, pads int) Dim {
 	return d.Plus(D(pads - kernel)).Div(stride).Plus(D(1))
 }
 
-func (g *Graph) convShape(op string, x *Value, in, out, kh, kw, groups int, w Window) Shape {
-	if x.Rank() != 4 || x.Dim(1) != D(in*groups) {
-		g.fail(op, "input %v does not have %d channels", x.Shape, in*groups)
+func (g *Graph) convShape(op string, x, weight *Value, groups int, w Window) Shape {
+	in := weight.Dim(1).Times(D(groups))
+	if x.Rank() != 4 || x.Dim(1) != in {
+		g.fail(op, "input %v does not have %v channels", x.Shape, in)
 	}
+	kh, kw := weight.Dim(2).N, weight.Dim(3).N
 	if x.DType == dtype.BF16 {
 		g.need(bf16Opset)
 	}
-	return Shape{x.Dim(0), D(out), convDim(x.Dim(2), kh, w.Stride, w.Pads[0]+w.Pads[2]), convDim(x.Dim(3), kw, w.Stride, w.Pads[1]+w.Pads[3])}
+	return Shape{x.Dim(0), weight.Dim(0), convDim(x.Dim(2), kh, w.Stride, w.Pads[0]+w.Pads[2]), convDim(x.Dim(3), kw, w.Stride, w.Pads[1]+w.Pads[3])}
 }
 
 func (w Window) attrs(kh, kw, groups int) []attr {
@@ -53,8 +60,8 @@ func (g *Graph) Conv(x, weight, bias *Value, groups int, w Window) *Value {
 	if weight.Rank() != 4 || weight.DType != x.DType {
 		g.fail("Conv", "weight %s%v for input %s%v", weight.DType, weight.Shape, x.DType, x.Shape)
 	}
-	o, i, kh, kw := weight.Dim(0).N, weight.Dim(1).N, weight.Dim(2).N, weight.Dim(3).N
-	return g.op(DomainONNX, "Conv", x.DType, g.convShape("Conv", x, i, o, kh, kw, groups, w), withBias(x, weight, bias), w.attrs(kh, kw, groups)...)
+	kh, kw := weight.Dim(2).N, weight.Dim(3).N
+	return g.op(DomainONNX, "Conv", x.DType, g.convShape("Conv", x, weight, groups, w), withBias(x, weight, bias), w.attrs(kh, kw, groups)...)
 }
 
 // Blocked wraps a value in ONNX Runtime's channel-blocked CPU layout: [B,C/b,H,W,b] behind the declared [B,C,H,W].
@@ -82,7 +89,7 @@ func (g *Graph) ReorderOutput(x Blocked, channels int) *Value {
 // ConvBlocked is Conv on blocked values. weight is declared [O,I,kh,kw] and holds the blocked bytes
 // (OIHWBiBo); sum, when set, is added to the result.
 func (g *Graph) ConvBlocked(x Blocked, weight, bias *Value, sum *Blocked, w Window) Blocked {
-	o, i, kh, kw := weight.Dim(0).N, weight.Dim(1).N, weight.Dim(2).N, weight.Dim(3).N
+	kh, kw := weight.Dim(2).N, weight.Dim(3).N
 	in := []*Value{x.v, weight}
 	if bias != nil || sum != nil {
 		in = append(in, bias)
@@ -90,15 +97,7 @@ func (g *Graph) ConvBlocked(x Blocked, weight, bias *Value, sum *Blocked, w Wind
 	if sum != nil {
 		in = append(in, sum.v)
 	}
-	return Blocked{g.op(DomainNchwc, "Conv", x.v.DType, g.convShape("ConvBlocked", x.v, i, o, kh, kw, 1, w), in, w.attrs(kh, kw, 1)...)}
-}
-
-// ScaleBlocked multiplies a blocked value by factor, which has one element.
-func (g *Graph) ScaleBlocked(x Blocked, factor *Value) Blocked {
-	if !factor.Shape.Size().Is(1) || factor.Rank() > 1 {
-		g.fail("ScaleBlocked", "factor %v has more than one element", factor.Shape)
-	}
-	return Blocked{g.Mul(x.v, factor)}
+	return Blocked{g.op(DomainNchwc, "Conv", x.v.DType, g.convShape("ConvBlocked", x.v, weight, 1, w), in, w.attrs(kh, kw, 1)...)}
 }
 
 // Widen turns a float16 or bfloat16 weight into float32 when it is needed: after only orders the execution, so that

@@ -71,7 +71,7 @@ func int64s(v []int) []int64 {
 // kernelOf checks a convolution's weight and window against x and returns the kernel's sizes.
 func (g *Graph) kernelOf(op string, x, weight *Value, groups int, w WindowND) ([]int, WindowND) {
 	full, ok := w.filled(x.Rank() - 2)
-	if x.Rank() < 3 || weight.Rank() != x.Rank() || weight.DType != x.DType || !weight.Shape.Known() || groups < 1 || !ok {
+	if x.Rank() < 3 || weight.Rank() != x.Rank() || weight.DType != x.DType || !weight.Shape[2:].Known() || groups < 1 || !ok {
 		g.fail(op, "weight %s%v, %d groups and window %v for input %s%v", weight.DType, weight.Shape, groups, w, x.DType, x.Shape)
 	}
 	kernel := make([]int, x.Rank()-2)
@@ -85,7 +85,7 @@ func (g *Graph) kernelOf(op string, x, weight *Value, groups int, w WindowND) ([
 // spatial axes that x has.
 func (g *Graph) ConvND(x, weight, bias *Value, groups int, w WindowND) *Value {
 	kernel, w := g.kernelOf("Conv", x, weight, groups, w)
-	if in := weight.Dim(1).N * groups; !x.Dim(1).Is(in) || weight.Dim(0).N%groups != 0 {
+	if x.Dim(1) != weight.Dim(1).Times(D(groups)) || weight.Dim(0).N%groups != 0 {
 		g.fail("Conv", "weight %v in %d groups for input %v", weight.Shape, groups, x.Shape)
 	}
 	if x.DType == dtype.BF16 {
@@ -111,7 +111,7 @@ func (g *Graph) positive(op string, x *Value, d Dim) Dim {
 // [O]. The size of each axis becomes (size-1)·stride - before - after + dilation·(k-1) + outputPadding + 1.
 func (g *Graph) ConvTranspose(x, weight, bias *Value, groups int, w WindowND) *Value {
 	kernel, w := g.kernelOf("ConvTranspose", x, weight, groups, w)
-	if !x.Dim(1).Is(weight.Dim(0).N) || weight.Dim(0).N%groups != 0 {
+	if x.Dim(1) != weight.Dim(0) || weight.Dim(0).N%groups != 0 {
 		g.fail("ConvTranspose", "weight %v in %d groups for input %v", weight.Shape, groups, x.Shape)
 	}
 	out := Shape{x.Dim(0), weight.Dim(1).Times(D(groups))}

@@ -13,6 +13,9 @@ func (g *Graph) Print(w io.Writer) error {
 	for _, v := range g.inputs {
 		fmt.Fprintf(&b, "in   %s\n", v)
 	}
+	for _, p := range g.params {
+		fmt.Fprintf(&b, "para %s\n", p)
+	}
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		outs := make([]string, len(n.out))

@@ -134,6 +134,9 @@ func (g *Graph) marshalGraph(place func(Initializer) (Placement, error)) ([]byte
 	for _, v := range g.inputs {
 		b = msg(b, graphIn, v.marshal())
 	}
+	for _, p := range g.params {
+		b = msg(b, graphIn, p.marshal())
+	}
 	for _, v := range g.outputs {
 		b = msg(b, graphOut, v.marshal())
 	}

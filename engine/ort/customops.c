@@ -110,15 +110,18 @@ static OrtStatusPtr ORT_API_CALL create(const OrtCustomOp *op, const OrtApi *api
 
 static void ORT_API_CALL destroy(void *state) { free(state); }
 
-// infer gives the output the shape of the weight; the first axis of a blocked one grows to whole blocks.
+// infer gives the output the shape of the weight; the first axis of a blocked one grows to whole blocks when its size is
+// known, and has to be of whole blocks otherwise.
 static OrtStatusPtr ORT_API_CALL infer(const OrtCustomOp *op, OrtShapeInferContext *ctx) {
   OrtTensorTypeAndShapeInfo *in = NULL, *out = NULL;
   int64_t dims[MAX_RANK], block = 1;
+  const char *names[MAX_RANK];  // of sizes that are known at run time only; the planner tells them apart by these
   size_t rank = 0, got = 0;
   OrtStatus *st = the_api->ShapeInferContext_GetInputTypeShape(ctx, 0, &in);  // belongs to ctx
   if (st == NULL) st = the_api->GetDimensionsCount(in, &rank);
   if (st || rank > MAX_RANK) return st;
   if ((st = the_api->GetDimensions(in, dims, rank))) return st;
+  if ((st = the_api->GetSymbolicDimensions(in, names, rank))) return st;
   if (((const custom_op *)op)->kind == WIDEN_BLOCKED) {
     const OrtOpAttr *attr = NULL;
     st = the_api->ShapeInferContext_GetAttribute(ctx, "block", &attr);
@@ -129,6 +132,7 @@ static OrtStatusPtr ORT_API_CALL infer(const OrtCustomOp *op, OrtShapeInferConte
   if ((st = the_api->CreateTensorTypeAndShapeInfo(&out))) return st;
   st = the_api->SetTensorElementType(out, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
   if (st == NULL) st = the_api->SetDimensions(out, dims, rank);
+  if (st == NULL) st = the_api->SetSymbolicDimensions(out, names, rank);
   if (st == NULL) st = the_api->ShapeInferContext_SetOutputTypeShape(ctx, 0, out);
   the_api->ReleaseTensorTypeAndShapeInfo(out);
   return st;

@@ -148,7 +148,7 @@ func TestBranchesThatNoLayerTakes(t *testing.T) {
 		t.Errorf("leaving out: %v", err)
 	}
 	var none *patch.Adapters
-	if none.Err() != nil || none.Strengths() != 0 || none.Branches("x") != nil {
+	if none.Err() != nil || none.Strengths() != nil || none.Branches("x") != nil {
 		t.Error("no adapters are an error")
 	}
 }

@@ -160,10 +160,10 @@ func TestStackOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := part.Strengths(); !slices.Equal(got, []float32{1, 2}) {
+	a := part.Adapters()
+	if got := a.Strengths(); !slices.Equal(got, []float32{1, 2}) {
 		t.Errorf("strengths %v", got)
 	}
-	a := part.Adapters()
 	if n := len(a.Branches("l.weight")); n != 0 {
 		t.Errorf("%d branches beside a weight that is replaced", n)
 	}
@@ -182,11 +182,14 @@ func TestStackOrder(t *testing.T) {
 	}
 }
 
-func TestDigest(t *testing.T) {
+// TestStructure: stacks of one structure are those that one graph serves, and each has a digest of its own, by which their
+// factors are told apart.
+func TestStructure(t *testing.T) {
 	t.Parallel()
-	model := source(t, "model", random(t, "l.weight", dtype.F32, 6, 4))
+	model := source(t, "model", random(t, "l.weight", dtype.F32, 6, 4), random(t, "c.weight", dtype.F32, 6, 4, 3, 3))
 	var keys patch.KeyMap
 	keys.AddKey("a", "m.l.weight")
+	keys.AddKey("c", "m.c.weight")
 	read := func(path string, es ...weights.Entry) *patch.File {
 		f, err := patch.Read(source(t, path, es...), &keys, shapes("m.", model))
 		if err != nil {
@@ -194,26 +197,44 @@ func TestDigest(t *testing.T) {
 		}
 		return f
 	}
-	low, other := read("low", lowRank(t, "a", 6, 2, 4)...), read("low", lowRank(t, "a", 6, 2, 4)...)
+	low, other, wide := read("low", lowRank(t, "a", 6, 2, 4)...), read("low", lowRank(t, "a", 6, 2, 4)...), read("wide", lowRank(t, "a", 6, 3, 4)...)
+	float := read("f32", random(t, "a.lora_up.weight", dtype.F32, 6, 2), random(t, "a.lora_down.weight", dtype.F32, 2, 4))
+	more, mid := read("more", append(lowRank(t, "a", 6, 2, 4), lowRank(t, "c", 6, 2, 4, 3, 3)...)...), read("mid", tucker(t, "c", 6, 2, 4, 3)...)
 	diff := read("diff", random(t, "a.diff", dtype.F32, 6, 4))
-	digest := func(s patch.Stack) string { return s.Part("m.").Digest() }
 	var none patch.Stack
-	if digest(none) != "" || none.Part("m.").Strengths() != nil {
-		t.Error("nothing has a digest")
+	if none.Part("m.").Structure() != "" || none.Part("m.").Adapters().Digest() != "" {
+		t.Error("nothing has a structure or a digest")
 	}
-	if digest(none.With(low, 1)) != digest(none.With(low, -0.5)) {
-		t.Error("the strength of a branch is part of the digest: another one would need another session")
-	}
-	all := map[string]string{}
-	for name, s := range map[string]patch.Stack{
-		"low": none.With(low, 1), "other file": none.With(other, 1), "two": none.With(low, 1).With(other, 1),
-		"twice": none.With(low, 1).With(low, 1), "diff": none.With(diff, 1), "diff of other strength": none.With(diff, 0.5),
-		"both": none.With(low, 1).With(diff, 1),
+	all, digests := map[string]int{}, map[string]int{}
+	for i, group := range [][]patch.Stack{
+		{none.With(low, 1), none.With(low, -0.5), none.With(other, 1), none.With(wide, 1), none.With(low, 1).With(wide, 1), none.With(low, 1).With(low, 1)},
+		{none.With(more, 1), none.With(low, 1).With(more, 1)},
+		{none.With(float, 1)},
+		{none.With(low, 1).With(float, 1), none.With(float, 1).With(other, 1)},
+		{none.With(mid, 1)},
+		{none.With(mid, 1).With(mid, 1)},
+		{none.With(mid, 1).With(more, 1)},
+		{none.With(diff, 1)},
+		{none.With(diff, 0.5)},
+		{none.With(low, 1).With(diff, 1)},
 	} {
-		if was, twice := all[digest(s)]; twice {
-			t.Errorf("%s and %s have one digest", name, was)
+		first := group[0].Part("m.").Structure()
+		if was, twice := all[first]; twice {
+			t.Errorf("groups %d and %d have one structure", was, i)
 		}
-		all[digest(s)] = name
+		all[first] = i
+		for k, s := range group {
+			part := s.Part("m.")
+			if part.Structure() != first {
+				t.Errorf("group %d: stack %d has another structure than the first", i, k)
+			}
+			if i == 0 {
+				digests[part.Adapters().Digest()]++
+			}
+		}
+	}
+	if len(digests) != 5 { // of six stacks, two of which differ in the strength alone
+		t.Errorf("digests of the first group: %v", digests)
 	}
 }
 

@@ -99,11 +99,20 @@ func shapes(part string, src weights.Source) func(key string) []int {
 // write makes the graph's result from its input.
 type write func(b *nn.Builder, s *weights.Scope, x *onnx.Value) *onnx.Value
 
+// made is a session with the parameters of its graph.
+type made struct {
+	*ort.Session
+	parameters []onnx.Parameter
+}
+
 // session builds a graph over src with the input x of the given shape, B, H and W being symbols in images.
-func session(t *testing.T, target nn.Target, src weights.Source, adapters *patch.Adapters, shape []int, w write) *ort.Session {
+func session(t *testing.T, target nn.Target, src weights.Source, adapters *patch.Adapters, shape []int, w write) *made {
 	t.Helper()
 	g, err := onnx.Build("test", func(g *onnx.Graph) error {
-		b := &nn.Builder{Graph: g, Target: target, Adapters: adapters}
+		b := &nn.Builder{Graph: g, Target: target}
+		if adapters != nil {
+			b.Adapters = adapters
+		}
 		dims := onnx.Dims(shape...)
 		dims[0] = onnx.Sym("B")
 		if len(shape) == 4 {
@@ -120,7 +129,7 @@ func session(t *testing.T, target nn.Target, src weights.Source, adapters *patch
 		t.Fatal(err)
 	}
 	model, err := g.Marshal(func(in onnx.Initializer) (onnx.Placement, error) {
-		return onnx.Placement{Inline: made(t, in.Source.(nn.Source))}, nil
+		return onnx.Placement{Inline: bytesOf(t, in.Source.(nn.Source))}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -130,11 +139,11 @@ func session(t *testing.T, target nn.Target, src weights.Source, adapters *patch
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return s
+	return &made{s, g.Parameters()}
 }
 
-// made returns a source's bytes, made as the engine makes them.
-func made(t *testing.T, s nn.Source) []byte {
+// bytesOf returns a source's bytes, made as the engine makes them.
+func bytesOf(t *testing.T, s nn.Source) []byte {
 	t.Helper()
 	if e, ok := s.InPlace(); ok {
 		return e.Data
@@ -152,12 +161,25 @@ func made(t *testing.T, s nn.Source) []byte {
 	return dst
 }
 
-// compute runs a session on x; strengths are left out when empty.
-func compute(t *testing.T, s *ort.Session, x []float32, shape []int, strengths []float32) []float32 {
+// compute runs a session on x with the factors and strengths of adapters, which may be nil.
+func compute(t *testing.T, s *made, x []float32, shape []int, adapters *patch.Adapters) []float32 {
 	t.Helper()
 	in := map[string]ort.Value{"x": ort.Floats(x, shape...)}
-	if len(strengths) > 0 {
-		in[nn.StrengthsInput] = ort.Floats(strengths, len(strengths))
+	for _, p := range s.parameters {
+		f := p.Source.(nn.Factor)
+		if f.IsStrength() {
+			data, dims, err := f.Strengths(adapters)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in[p.Name] = ort.Value{DType: p.DType, Shape: dims, Data: data}
+			continue
+		}
+		src, dims, err := f.Source(adapters)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in[p.Name] = ort.Value{DType: p.DType, Shape: dims, Data: bytesOf(t, src)}
 	}
 	out, err := s.Run(t.Context(), in, []string{"y"})
 	if err != nil {

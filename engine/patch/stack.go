@@ -72,7 +72,7 @@ func (s Stack) Part(prefix string) *Part {
 			p.branches[k] = append(p.branches[k], branch)
 		}
 	}
-	p.digest = p.sum(keys)
+	p.structure, p.digest = p.structureOf(keys), p.digestOf(keys)
 	return p
 }
 
@@ -108,30 +108,37 @@ type Part struct {
 	branches  map[string][]nn.Branch
 	strengths []float32
 	baked     map[string][]applied
+	structure string
 	digest    string
 	err       error
 }
 
-// Digest identifies the changes: their weights, and the strengths of those that are not branches. Equal digests give equal
-// graphs; the strengths of branches are inputs.
-func (p *Part) Digest() string {
+// Structure identifies the graphs that the changes need: which weights have branches, in what form, and the whole of the
+// changes that are not branches, strengths included. Equal structures give equal graphs. The files of branches, their
+// ranks and how many of them are stacked on a weight are no part of it: a graph has the factors of branches as parameters.
+func (p *Part) Structure() string {
 	if p == nil {
 		return ""
 	}
-	return p.digest
+	return p.structure
 }
 
-func (p *Part) sum(keys []string) string {
+// structureOf computes Structure.
+func (p *Part) structureOf(keys []string) string {
 	h := sha256.New()
 	for _, k := range keys {
 		fmt.Fprintf(h, "%q", k)
+		var joined []string
 		for _, b := range p.branches[k] {
-			fmt.Fprintf(h, "branch %d %g %d", b.Row, b.Scale, b.Strength)
-			entries(h, b.Up, b.Down)
-			if b.Mid != nil {
-				entries(h, *b.Mid)
+			s := b.Structure()
+			if b.Mid != nil { // these stay apart in the graph: their number and order count
+				fmt.Fprintf(h, "branch %s", s)
+			} else if !slices.Contains(joined, s) {
+				joined = append(joined, s)
 			}
 		}
+		slices.Sort(joined)
+		fmt.Fprintf(h, "joined %q", joined)
 		for _, a := range p.baked[k] {
 			fmt.Fprintf(h, "baked %+v %s %g", a.Target, a.Adapter.Form(), a.strength)
 			if r, ok := a.Adapter.(*LowRank); ok {
@@ -143,19 +150,26 @@ func (p *Part) sum(keys []string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
+// digestOf computes Adapters.Digest.
+func (p *Part) digestOf(keys []string) string {
+	h := sha256.New()
+	for _, k := range keys {
+		fmt.Fprintf(h, "%q", k)
+		for _, b := range p.branches[k] {
+			fmt.Fprintf(h, "branch %d %g %d", b.Row, b.Scale, b.Strength)
+			entries(h, b.Up, b.Down)
+			if b.Mid != nil {
+				entries(h, *b.Mid)
+			}
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
 func entries(h hash.Hash, es ...weights.Entry) {
 	for _, e := range es {
 		fmt.Fprintf(h, "%q", e.Key())
 	}
-}
-
-// Strengths returns the value of the graph input nn.StrengthsInput; it is empty when there are no branches, and then graphs
-// have no such input.
-func (p *Part) Strengths() []float32 {
-	if p == nil {
-		return nil
-	}
-	return p.strengths
 }
 
 // Source returns src, the tensors of the part, with the changes that are not branches. It fails when one of them cannot be
@@ -193,7 +207,7 @@ func (s *patchedSource) Lookup(name string) (weights.Entry, bool) {
 	return s.Source.Lookup(name)
 }
 
-// Adapters returns the branches for the building of one graph; nil when there are none.
+// Adapters returns the branches, for the building of one graph and for runs of it; nil when there are none.
 func (p *Part) Adapters() *Adapters {
 	if p == nil || len(p.branches) == 0 {
 		return nil
@@ -210,12 +224,20 @@ type Adapters struct {
 
 var _ nn.Adapters = (*Adapters)(nil)
 
-// Strengths implements nn.Adapters.
-func (a *Adapters) Strengths() int {
+// Digest implements nn.Adapters.
+func (a *Adapters) Digest() string {
 	if a == nil {
-		return 0
+		return ""
 	}
-	return len(a.part.strengths)
+	return a.part.digest
+}
+
+// Strengths implements nn.Adapters.
+func (a *Adapters) Strengths() []float32 {
+	if a == nil {
+		return nil
+	}
+	return a.part.strengths
 }
 
 // Branches implements nn.Adapters.

@@ -3,6 +3,7 @@ package residency
 import (
 	"bytes"
 	"context"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -30,18 +31,42 @@ type Network struct {
 	session session
 	watch   func(ctx context.Context) func(error) // is told of a run, and of its end
 
+	// parameters are those of the graph. store and threads make their values, charge enters what these take into the
+	// ledger and returns it, uncharge takes it out again.
+	parameters []onnx.Parameter
+	store      *Store
+	threads    int
+	charge     func([]onnx.Initializer) int64
+	uncharge   func(bytes int64)
+
 	mu      sync.Mutex
 	binding *ort.Binding
 	bound   map[string]ort.Value
+	// boundFactors and boundStrengths are what the binding's parameters hold; nil when they have to be bound.
+	boundFactors   *factors
+	boundStrengths []float32
+
+	factorsMu sync.Mutex
+	kept      *factors // of the last run
 }
 
-// Takes reports whether the graph has an input of that name.
-func (n *Network) Takes(input string) bool {
-	return slices.ContainsFunc(n.session.Inputs(), func(i ort.Info) bool { return i.Name == input })
-}
-
-// Run computes outputs from inputs that differ from run to run.
-func (n *Network) Run(ctx context.Context, inputs map[string]ort.Value, outputs ...string) (map[string]ort.Value, error) {
+// Run computes outputs from inputs that differ from run to run. a are the adapters that the graph was written for, or
+// others of the same structure; nil when it has no parameters.
+func (n *Network) Run(ctx context.Context, a nn.Adapters, inputs map[string]ort.Value, outputs ...string) (map[string]ort.Value, error) {
+	if len(n.parameters) > 0 {
+		f, err := n.factorsFor(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		defer n.drop(f)
+		strengths, err := n.strengths(a)
+		if err != nil {
+			return nil, err
+		}
+		inputs = maps.Clone(inputs)
+		maps.Copy(inputs, f.values)
+		maps.Copy(inputs, strengths)
+	}
 	end := n.watch(ctx)
 	out, err := n.session.Run(ctx, inputs, outputs)
 	end(err)
@@ -49,8 +74,8 @@ func (n *Network) Run(ctx context.Context, inputs map[string]ort.Value, outputs 
 }
 
 // Step is Run for a network that is run again and again: inputs whose bytes are those of the run before stay where
-// they are, which on a card saves their way there. Steps of one network exclude each other.
-func (n *Network) Step(ctx context.Context, inputs map[string]ort.Value, output string) (ort.Value, error) {
+// they are, which on a GPU saves their way there, and so do the factors of adapters. Steps of one network exclude each other.
+func (n *Network) Step(ctx context.Context, a nn.Adapters, inputs map[string]ort.Value, output string) (ort.Value, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.binding == nil {
@@ -71,6 +96,9 @@ func (n *Network) Step(ctx context.Context, inputs map[string]ort.Value, output 
 			return ort.Value{}, err
 		}
 		n.bound[name] = v
+	}
+	if err := n.bindAdapters(ctx, a); err != nil {
+		return ort.Value{}, err
 	}
 	end := n.watch(ctx)
 	res, err := n.binding.Run(ctx)
@@ -98,6 +126,8 @@ func (n *Network) Close() {
 		n.binding.Close()
 	}
 	n.session.Close()
+	n.drop(n.boundFactors)
+	n.drop(n.kept)
 	runtime.KeepAlive(n.stored)
 }
 

@@ -19,7 +19,7 @@ type Key struct {
 	Files string
 	// Part is the graph among those of the files, Variant its variant.
 	Part, Variant string
-	// Adapters is the digest of the adapters that the graph computes, without their strengths.
+	// Adapters is the structure of the adapters that the graph computes; their factors and strengths are parameters.
 	Adapters string
 	Device   ort.Device
 	Target   nn.Target
@@ -154,7 +154,7 @@ func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, bu
 	if err != nil {
 		return nil, err
 	}
-	if err := s.charge(sh, key, g); err != nil {
+	if err := s.charge(sh, key, g.Initializers()); err != nil {
 		return nil, err
 	}
 	session, err := s.open(ctx, key, shrink, g)
@@ -163,7 +163,18 @@ func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, bu
 	}
 	s.cfg.Log.Debug("network ready", "graph", g.Name, "device", key.Device.String(), "operators", g.Nodes(), "weights", len(g.Initializers()))
 	network := key.Network()
-	return &Network{stored: stored(g.Initializers()), session: session, watch: func(ctx context.Context) func(error) { return s.watch(ctx, false, network) }}, nil
+	n := &Network{
+		stored: stored(g.Initializers()), session: session, parameters: g.Parameters(), store: s.weights, threads: s.cfg.Threads,
+		watch: func(ctx context.Context) func(error) { return s.watch(ctx, false, network) },
+	}
+	mine := func(held *Network) bool { return held == n }
+	n.charge = func(list []onnx.Initializer) int64 {
+		bytes := s.takes(key.Device, list)
+		sh.ChargeMore(key, bytes, mine)
+		return bytes
+	}
+	n.uncharge = func(bytes int64) { sh.ChargeMore(key, -bytes, mine) }
+	return n, nil
 }
 
 // openSession prepares the weights of a graph and makes its session.
@@ -190,17 +201,23 @@ func (s *Sessions) openSession(ctx context.Context, key Key, shrink bool, g *onn
 	return made, nil
 }
 
-// charge enters what a graph's weights take on its device into the ledger and makes room for them.
-func (s *Sessions) charge(sh *shelf, key Key, g *onnx.Graph) error {
-	bytes := s.weights.missing(g.Initializers())
-	if key.Device.Kind == ort.CUDA { // the device holds its own copy of every weight
-		bytes = 0
-		for _, in := range g.Initializers() {
-			if src, ok := in.Source.(nn.Source); ok {
-				bytes += int64(src.Size())
-			}
+// takes is the number of bytes that weights take on a device beyond what is there.
+func (s *Sessions) takes(d ort.Device, list []onnx.Initializer) int64 {
+	if d.Kind != ort.CUDA {
+		return s.weights.missing(list)
+	}
+	bytes := int64(0) // the device holds its own copy of every weight
+	for _, in := range list {
+		if src, ok := in.Source.(nn.Source); ok {
+			bytes += int64(src.Size())
 		}
 	}
+	return bytes
+}
+
+// charge enters what a graph's weights take on its device into the ledger and makes room for them.
+func (s *Sessions) charge(sh *shelf, key Key, list []onnx.Initializer) error {
+	bytes := s.takes(key.Device, list)
 	sh.Charge(key, bytes)
 	if have := s.available(key.Device); have >= 0 && bytes > have {
 		sh.Free(bytes - have)

@@ -62,7 +62,7 @@ func (r *rig) use(key residency.Key, bytes int) error {
 		})
 	}
 	return r.Use(context.Background(), key, false, build, func(n *residency.Network) error {
-		_, err := n.Run(context.Background(), nil)
+		_, err := n.Run(context.Background(), nil, nil)
 		return err
 	})
 }

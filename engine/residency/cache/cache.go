@@ -121,6 +121,30 @@ func (c *Cache[K, V]) Charge(key K, bytes int64) {
 	c.closeAll(closing)
 }
 
+// ChargeMore is Charge for a value that is built and in use: bytes, which may be negative, are charged unless the value was
+// taken out of the table, which ended its account. is tells the value from one that was built in its place since.
+func (c *Cache[K, V]) ChargeMore(key K, bytes int64, is func(V) bool) {
+	c.mu.Lock()
+	var closing []V
+	if e := c.entries[key]; e != nil && e.built() && is(e.value) {
+		closing = c.shrink(bytes)
+		e.bytes += bytes
+		c.used += bytes
+	}
+	c.mu.Unlock()
+	c.closeAll(closing)
+}
+
+// built reports that the building of the value has ended, after which it may be read.
+func (e *entry[K, V]) built() bool {
+	select {
+	case <-e.ready:
+		return !e.failed
+	default:
+		return false
+	}
+}
+
 func (c *Cache[K, V]) use(e *entry[K, V]) {
 	e.users++
 	if e.place != nil {
