@@ -220,13 +220,15 @@ func (l *Library) Add(ctx context.Context, u Upload) (it Item, created bool, err
 	if u.MIME == "" {
 		u.MIME = l.contentType(source, filepath.Base(final))
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if made, err := folders.MakeDir(dir, dir); err != nil {
+		return it, false, fmt.Errorf("adding an asset: %w", err)
+	} else if err := made.Close(); err != nil {
 		return it, false, fmt.Errorf("adding an asset: %w", err)
 	}
 	if info, err := os.Lstat(final); err == nil && info.IsDir() {
 		return it, false, problem(Invalid, "a folder has the name of the file")
 	}
-	if err := moveFile(u.Staged, final); err != nil {
+	if err := folders.Move(filepath.Dir(u.Staged), u.Staged, dir, final); err != nil {
 		return it, false, fmt.Errorf("adding an asset: %w", err)
 	}
 	u.Name = baseName(u.Name, digest)

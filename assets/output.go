@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -202,32 +201,4 @@ func (l *Library) livePath(tx *sql.Tx, asset string) (path, name string, err err
 		}
 	}
 	return "", "", rows.Err()
-}
-
-// moveFile gives a file its final place at once, never half of it.
-func moveFile(from, to string) error {
-	if err := os.Chmod(from, 0o644); err != nil { //nolint:gosec // as other files of the user
-		return err
-	}
-	if err := os.Rename(from, to); err == nil {
-		return nil
-	}
-	src, err := os.Open(from) // another file system: copy
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	dst, err := os.CreateTemp(filepath.Dir(to), ".comfygo-*")
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(dst, src)
-	if err = errors.Join(err, dst.Chmod(0o644), dst.Close()); err == nil {
-		err = os.Rename(dst.Name(), to)
-	}
-	if err != nil {
-		_ = os.Remove(dst.Name())
-		return err
-	}
-	return os.Remove(from)
 }

@@ -7,6 +7,6 @@ import (
 	"os"
 )
 
-func openAnonymous(string) (*os.File, error) { return nil, errors.ErrUnsupported }
+func openAnonymous(*os.Root) (*os.File, error) { return nil, errors.ErrUnsupported }
 
-func nameAnonymous(*os.File, string) error { return errors.ErrUnsupported }
+func nameAnonymous(*os.File, *os.Root, string) error { return errors.ErrUnsupported }

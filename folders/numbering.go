@@ -2,7 +2,6 @@ package folders
 
 import (
 	"fmt"
-	"os"
 	"sync"
 	"time"
 )
@@ -24,13 +23,13 @@ type numbered struct {
 }
 
 // next returns one more than the highest number of a name in a folder, and when the folder had changed before that.
-func (k *numbering) next(dir, name string) (n int, changed time.Time, err error) {
+func (k *numbering) next(dir *Dir, name string) (n int, changed time.Time, err error) {
 	if changed, err = changedAt(dir); err != nil { // first: what comes meanwhile is seen the next time
 		return 0, changed, err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if d := k.dirs[dir]; d != nil && d.changed.Equal(changed) {
+	if d := k.dirs[dir.path]; d != nil && d.changed.Equal(changed) {
 		if n, known := d.next[name]; known {
 			return n, changed, nil
 		}
@@ -41,31 +40,31 @@ func (k *numbering) next(dir, name string) (n int, changed time.Time, err error)
 
 // wrote notes that we have written a file with the number before next to a folder, which had changed at the time before for the last time.
 // When somebody else has changed it in between, nothing of it is known any more.
-func (k *numbering) wrote(dir, name string, next int, before time.Time) (after time.Time) {
+func (k *numbering) wrote(dir *Dir, name string, next int, before time.Time) (after time.Time) {
 	after, err := changedAt(dir)
 	if err != nil {
 		return before // whoever asks next finds out
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	d := k.dirs[dir]
+	d := k.dirs[dir.path]
 	switch {
 	case d != nil && !d.changed.Equal(before):
-		delete(k.dirs, dir)
+		delete(k.dirs, dir.path)
 		return after
 	case d == nil || len(d.next) >= maxCounted:
 		d = &numbered{next: map[string]int{}}
 		if k.dirs == nil || len(k.dirs) >= maxCounted {
 			k.dirs = map[string]*numbered{}
 		}
-		k.dirs[dir] = d
+		k.dirs[dir.path] = d
 	}
 	d.changed, d.next[name] = after, max(next, d.next[name])
 	return after
 }
 
-func changedAt(dir string) (time.Time, error) {
-	info, err := os.Stat(dir)
+func changedAt(dir *Dir) (time.Time, error) {
+	info, err := dir.root.Stat(".")
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -73,8 +72,8 @@ func changedAt(dir string) (time.Time, error) {
 }
 
 // countFiles goes through a folder.
-func countFiles(dir, name string) (int, error) {
-	f, err := os.Open(dir)
+func countFiles(dir *Dir, name string) (int, error) {
+	f, err := dir.root.Open(".")
 	if err != nil {
 		return 0, err
 	}
@@ -83,7 +82,7 @@ func countFiles(dir, name string) (int, error) {
 		err = closeErr
 	}
 	if err != nil {
-		return 0, fmt.Errorf("reading folder %s: %w", dir, err)
+		return 0, fmt.Errorf("reading folder %s: %w", dir.path, err)
 	}
 	next := 1
 	for _, other := range names {

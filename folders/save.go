@@ -3,8 +3,6 @@ package folders
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -26,6 +24,7 @@ type SavePath struct {
 	// Bare leaves out the "_" behind the number, as upstream's classes for texts, audio and 3D files do.
 	Bare bool
 
+	base    string // that Dir lies in
 	numbers *numbering
 	changed time.Time // when Dir had changed before what we write to it
 }
@@ -60,15 +59,13 @@ func (f *Folders) SavePath(prefix, dir string, width, height int) (SavePath, err
 	if err != nil {
 		return SavePath{}, fmt.Errorf("choosing a file name: prefix %q in %s: %w", prefix, dir, ErrOutside)
 	}
-	s.Dir = full
-	s.numbers = &f.numbers
-	s.Counter, s.changed, err = f.numbers.next(full, s.Filename)
-	if errors.Is(err, fs.ErrNotExist) {
-		s.Counter = 1
-		if err := os.MkdirAll(full, 0o755); err != nil {
-			return SavePath{}, fmt.Errorf("making folder %s: %w", full, err)
-		}
-	} else if err != nil {
+	s.Dir, s.base, s.numbers = full, dir, &f.numbers
+	open, err := MakeDir(dir, full)
+	if err != nil {
+		return SavePath{}, err
+	}
+	s.Counter, s.changed, err = f.numbers.next(open, s.Filename)
+	if err = errors.Join(err, open.Close()); err != nil {
 		return SavePath{}, fmt.Errorf("reading folder %s: %w", full, err)
 	}
 	return s, nil

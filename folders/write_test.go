@@ -17,20 +17,21 @@ func TestWriteNew(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.txt")
+	in := openDir(t, dir)
 	text := func(s string) func(io.Writer) error {
 		return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
 	}
-	if err := folders.WriteNew(path, text("one")); err != nil {
+	if err := in.WriteNew("a.txt", text("one")); err != nil {
 		t.Fatal(err)
 	}
-	if err := folders.WriteNew(path, text("two")); !errors.Is(err, fs.ErrExist) {
+	if err := in.WriteNew("a.txt", text("two")); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("writing over a file: %v", err)
 	}
 	if got, err := os.ReadFile(path); err != nil || string(got) != "one" {
 		t.Errorf("the file holds %q, %v", got, err)
 	}
 	full := errors.New("no space left on device")
-	err := folders.WriteNew(filepath.Join(dir, "b.txt"), func(w io.Writer) error {
+	err := in.WriteNew("b.txt", func(w io.Writer) error {
 		if err := text("half")(w); err != nil {
 			return err
 		}
@@ -39,8 +40,13 @@ func TestWriteNew(t *testing.T) {
 	if !errors.Is(err, full) {
 		t.Errorf("a full disk gives %v", err)
 	}
-	if err := folders.WriteNew(filepath.Join(dir, "missing/c.txt"), text("x")); err == nil {
-		t.Error("a missing folder was written to")
+	for _, name := range []string{"missing/c.txt", "../c.txt", "..", ".", "", "/c.txt"} {
+		if err := errors.Join(in.WriteNew(name, text("x")), in.Replace(name, text("x"))); !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("the name %q gives %v", name, err)
+		}
+	}
+	if _, err := folders.OpenDir(dir, filepath.Join(dir, "missing")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing folder gives %v", err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 		t.Errorf("the folder holds %v, %v", left, err)
@@ -89,6 +95,7 @@ func TestReplace(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.txt")
+	in := openDir(t, dir)
 	write := func(text string, err error) func(io.Writer) error {
 		return func(w io.Writer) error {
 			_, writeErr := io.WriteString(w, text)
@@ -96,7 +103,7 @@ func TestReplace(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"first", "second"} {
-		if err := folders.Replace(path, write(text, nil)); err != nil {
+		if err := in.Replace("a.txt", write(text, nil)); err != nil {
 			t.Fatal(err)
 		}
 		if b, err := os.ReadFile(path); err != nil || string(b) != text {
@@ -104,11 +111,25 @@ func TestReplace(t *testing.T) {
 		}
 	}
 	full := errors.New("disk full")
-	if err := folders.Replace(path, write("third", full)); !errors.Is(err, full) {
+	if err := in.Replace("a.txt", write("third", full)); !errors.Is(err, full) {
 		t.Errorf("got %v", err)
 	}
 	entries, err := os.ReadDir(dir)
 	if b, readErr := os.ReadFile(path); readErr != nil || string(b) != "second" || err != nil || len(entries) != 1 {
 		t.Errorf("got %q, %d files, %v", b, len(entries), errors.Join(err, readErr))
 	}
+}
+
+func openDir(t *testing.T, dir string) *folders.Dir {
+	t.Helper()
+	in, err := folders.OpenDir(dir, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := in.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return in
 }

@@ -2,9 +2,9 @@ package dataset
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"comfygo/engine/tensor"
@@ -92,8 +92,10 @@ func saveImages(ctx *nodes.Context, images []*tensor.Tensor, texts, folder, pref
 			return nil, fmt.Errorf("saving image %d: %w", i, err)
 		}
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil { //nolint:gosec // the umask decides
+	if made, err := folders.MakeDir(ctx.Folders.Output(), dir); err != nil {
 		return nil, nodes.Errorf("OSError", "making the folder %s: %w", folder[0], err)
+	} else if err := made.Close(); err != nil {
+		return nil, err
 	}
 	for i, t := range images {
 		if err := context.Cause(ctx); err != nil {
@@ -105,7 +107,7 @@ func saveImages(ctx *nodes.Context, images []*tensor.Tensor, texts, folder, pref
 		}
 		c := t.Shape[3]
 		pix := imaging.ToBytes(t.Data)
-		if err := replaceIn(dir, name, func(w io.Writer) error {
+		if err := replaceIn(ctx, dir, name, func(w io.Writer) error {
 			return imaging.WritePNG(w, pix, t.Shape[2], t.Shape[1], c, imaging.PNGOptions{Level: pillowLevel})
 		}); err != nil {
 			return nil, err
@@ -114,7 +116,7 @@ func saveImages(ctx *nodes.Context, images []*tensor.Tensor, texts, folder, pref
 		if i >= len(texts) {
 			continue
 		}
-		if err := replaceIn(dir, strings.ReplaceAll(name, ".png", ".txt"), func(w io.Writer) error {
+		if err := replaceIn(ctx, dir, strings.ReplaceAll(name, ".png", ".txt"), func(w io.Writer) error {
 			_, err := io.WriteString(w, texts[i])
 			return err
 		}); err != nil {
@@ -151,13 +153,17 @@ func imageName(ctx *nodes.Context, dir, prefix string, i int, overwrite bool) (s
 }
 
 // replaceIn writes a file below dir, whose name may have folders that exist.
-func replaceIn(dir, name string, write func(io.Writer) error) error {
+func replaceIn(ctx *nodes.Context, dir, name string, write func(io.Writer) error) error {
 	path, err := folders.Join(dir, name)
 	if err != nil {
 		return nodes.Errorf("ValueError", "saving %q: it is outside of its folder", name)
 	}
-	if err := folders.Replace(path, write); err != nil {
-		return nodes.Errorf("OSError", "%w", err)
+	in, file, err := folders.OpenFor(ctx.Folders.Output(), path)
+	if err == nil {
+		err = errors.Join(in.Replace(file, write), in.Close())
+	}
+	if err != nil {
+		return nodes.Errorf("OSError", "saving in %s: %w", dir, err)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/assets"
+	"comfygo/folders"
 	"comfygo/internal/pyjson"
 	"comfygo/server/reply"
 )
@@ -214,19 +215,10 @@ func (s *Service) readAssetFile(u *assetUpload, p io.Reader, client string) (err
 		return err
 	}
 	u.discard() // a second file takes the place of the first
-	dir := s.Folders.Temp()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, ".upload-*")
-	if err != nil {
-		return err
-	}
-	u.staged = f.Name()
 	hash := assets.NewHasher()
-	u.size, err = io.Copy(io.MultiWriter(f, hash), p)
+	u.staged, u.size, err = folders.Stage(s.Folders.Temp(), io.TeeReader(p, hash))
 	u.hash = hash.Hash()
-	return errors.Join(err, f.Close())
+	return err
 }
 
 // entry checks the form's texts.

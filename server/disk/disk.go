@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -32,14 +31,28 @@ func New(f *folders.Folders, more ...string) Disk {
 // In is the disk with one more root.
 func (d Disk) In(dir string) Disk { return Disk{append([]string{dir}, d.roots...)} }
 
-// at calls f with the root that path lies in and its place there.
-func (d Disk) at(path string, f func(root *os.Root, rel string) error) (guarded bool, err error) {
+// base is the innermost root that path lies in, "" when there is none.
+func (d Disk) base(path string) string {
 	best := ""
 	for _, r := range d.roots {
 		if len(r) > len(best) && LexicallyWithin(r, path) {
 			best = r
 		}
 	}
+	return best
+}
+
+// baseOr is base, or the folder of a file that is below none.
+func (d Disk) baseOr(path string) string {
+	if base := d.base(path); base != "" {
+		return base
+	}
+	return filepath.Dir(path)
+}
+
+// at calls f with the root that path lies in and its place there.
+func (d Disk) at(path string, f func(root *os.Root, rel string) error) (guarded bool, err error) {
+	best := d.base(path)
 	if best == "" {
 		return false, nil
 	}
@@ -99,57 +112,29 @@ func (d Disk) Read(path string, limit int64) ([]byte, error) {
 
 // MakeDir makes a folder and those above it.
 func (d Disk) MakeDir(path string) error {
-	const mode = 0o755
-	guarded, err := d.at(path, func(root *os.Root, rel string) error { return root.MkdirAll(rel, mode) })
-	if !guarded || errors.Is(err, fs.ErrNotExist) { // the root itself may not be there yet
-		return os.MkdirAll(path, mode)
+	base := d.base(path)
+	if base == "" {
+		base = path
 	}
-	return err
+	dir, err := folders.MakeDir(base, path)
+	if err != nil {
+		return err
+	}
+	return dir.Close()
 }
 
 // Write writes a file beside its final name and renames it, so that nobody ever sees half of it.
 func (d Disk) Write(path string, write func(io.Writer) error) error {
-	guarded, err := d.at(path, func(root *os.Root, rel string) error { return writeIn(root, rel, write) })
-	if guarded {
+	dir, name, err := folders.OpenFor(d.baseOr(path), path)
+	if err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", filepath.Base(path), err)
-	}
-	return errors.Join(writeIn(root, filepath.Base(path), write), root.Close())
-}
-
-func writeIn(root *os.Root, rel string, write func(io.Writer) error) (err error) {
-	part := filepath.Join(filepath.Dir(rel), ".comfygo-"+rand.Text())
-	const mode = 0o644
-	f, err := root.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", filepath.Base(rel), err)
-	}
-	defer func() {
-		if err != nil {
-			_ = root.Remove(part)
-			err = fmt.Errorf("writing %s: %w", filepath.Base(rel), err)
-		}
-	}()
-	if err = errors.Join(write(f), f.Close()); err != nil {
-		return err
-	}
-	return root.Rename(part, rel)
+	return errors.Join(dir.Replace(name, write), dir.Close())
 }
 
 // Move puts a staged file, which nobody else knows, under its final name.
 func (d Disk) Move(from, to string) error {
-	f, err := os.Open(from)
-	if err != nil {
-		return fmt.Errorf("keeping %s: %w", filepath.Base(to), err)
-	}
-	err = d.Write(to, func(w io.Writer) error {
-		_, err := io.Copy(w, f)
-		return err
-	})
-	return errors.Join(err, f.Close(), os.Remove(from))
+	return folders.Move(d.baseOr(from), from, d.baseOr(to), to)
 }
 
 // Remove deletes a file or a link, not what the link leads to.

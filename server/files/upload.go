@@ -138,18 +138,9 @@ func transferred(p io.Reader, about textproto.MIMEHeader) (io.Reader, error) {
 }
 
 // stage writes the image part to a file of its own, so that a form that breaks off leaves nothing behind.
-func (s *Service) stage(u *upload, p io.Reader) error {
-	dir := s.Folders.Temp()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("keeping an upload: %w", err)
-	}
-	f, err := os.CreateTemp(dir, ".upload-*")
-	if err != nil {
-		return fmt.Errorf("keeping an upload: %w", err)
-	}
-	u.staged = f.Name()
-	_, err = io.Copy(f, p)
-	return errors.Join(err, f.Close())
+func (s *Service) stage(u *upload, p io.Reader) (err error) {
+	u.staged, _, err = folders.Stage(s.Folders.Temp(), p)
+	return err
 }
 
 // PostUploadImage keeps a file in the input, output or temp folder.

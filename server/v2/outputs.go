@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"mime"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/assets"
+	"comfygo/folders"
 	"comfygo/internal/pyjson"
 )
 
@@ -124,18 +126,24 @@ func (a *API) output(c echo.Context, f found, s shown) (outputView, bool, error)
 
 // textFile keeps a text that a node has shown as a file, and returns the entry that names it.
 func (a *API) textFile(f found, text string, s shown) (*pyjson.Object, error) {
-	dir := filepath.Join(a.cfg.Folders(f.owner).Output(), textFolder)
+	base := a.cfg.Folders(f.owner).Output()
+	path := filepath.Join(base, textFolder)
 	name := fmt.Sprintf("%s_%08x_%d.txt", f.id, crc32.ChecksumIEEE([]byte(s.node)), s.number)
 	entry := pyjson.NewObject("filename", name, "subfolder", textFolder, "type", "output")
-	if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+	if _, err := os.Stat(filepath.Join(path, name)); err == nil {
 		return entry, nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("keeping a text: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	dir, err := folders.MakeDir(base, path)
+	if err != nil {
 		return nil, fmt.Errorf("keeping a text: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil { //nolint:gosec // as other files of the user
+	write := func(w io.Writer) error { _, err := io.WriteString(w, text); return err }
+	if err = dir.WriteNew(name, write); errors.Is(err, fs.ErrExist) { // another request was faster
+		err = nil
+	}
+	if err = errors.Join(err, dir.Close()); err != nil {
 		return nil, fmt.Errorf("keeping a text: %w", err)
 	}
 	return entry, nil

@@ -1,12 +1,8 @@
 package v2
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/http"
-	"os"
 	"path/filepath"
 
 	"github.com/google/uuid"
@@ -130,35 +126,8 @@ func loaderName(lib *assets.Library, dirs *folders.Folders, file string) (string
 		}
 	}
 	name := filepath.Base(file)
-	if err := bring(file, filepath.Join(dirs.Input(), name)); err != nil {
+	if err := folders.Share(file, dirs.Input()); err != nil {
 		return "", fmt.Errorf("bringing an asset to its job: %w", err)
 	}
 	return name, nil
-}
-
-// bring puts a file at another place, at once and never half of it, unless there is one.
-func bring(from, to string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	if err := os.Link(from, to); err == nil || errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	src, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	dst, err := os.CreateTemp(filepath.Dir(to), ".comfygo-*")
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(dst, src)
-	if err = errors.Join(err, dst.Chmod(0o644), dst.Close()); err == nil {
-		err = os.Rename(dst.Name(), to)
-	}
-	if err != nil {
-		_ = os.Remove(dst.Name())
-	}
-	return err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/assets"
+	"comfygo/folders"
 	"comfygo/queue"
 )
 
@@ -166,19 +167,11 @@ func (f *form) readPart(p *multipart.Part) error {
 }
 
 func (f *form) readFile(p *multipart.Part) (err error) {
-	if err := os.MkdirAll(f.temp, 0o755); err != nil {
-		return err
-	}
 	f.discard() // a second file takes the place of the first
-	file, err := os.CreateTemp(f.temp, ".upload-*")
-	if err != nil {
-		return err
-	}
-	f.staged = file.Name()
 	hash := assets.NewHasher()
-	f.size, err = io.Copy(io.MultiWriter(file, hash), p)
+	f.staged, f.size, err = folders.Stage(f.temp, io.TeeReader(p, hash))
 	f.hash = hash.Hash()
-	return errors.Join(err, file.Close())
+	return err
 }
 
 // check looks at the fields once all are there.
