@@ -11,6 +11,7 @@ import (
 	"comfygo/engine/family"
 	"comfygo/engine/patch"
 	"comfygo/engine/warning"
+	"comfygo/engine/weights"
 )
 
 // The prefixes of the keys by which adapter files and models are matched, as upstream spells them.
@@ -25,17 +26,41 @@ func textPrefix(key string) string { return key + ".transformer." }
 // Low-rank adapters are branches of the networks' graphs whose factors and strengths are inputs: another file that changes
 // the same weights, or another strength, needs no other session.
 func (rt *Runtime) ApplyLoRA(ctx context.Context, path string, m *Model, c *CLIP, strengthModel, strengthClip float64) (*Model, *CLIP, error) {
-	f, err := rt.files.Get(path)
+	f, err := rt.AdapterFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
+	return rt.ApplyAdapters(ctx, f, m, c, LoRAOptions{StrengthModel: strengthModel, StrengthCLIP: strengthClip})
+}
+
+// AdapterFile opens the adapter file at path.
+func (rt *Runtime) AdapterFile(path string) (weights.Source, error) {
+	f, err := rt.files.Get(path)
+	if err != nil {
+		return nil, err
+	}
+	return f.Parts.Source(), nil
+}
+
+// LoRAOptions say how adapters are applied.
+type LoRAOptions struct {
+	// StrengthModel and StrengthCLIP multiply the changes of the diffusion model and of the text encoders.
+	StrengthModel, StrengthCLIP float64
+	// Output asks for the form of upstream's bypass loaders, which change what layers give instead of their weights: it
+	// differs for DoRA, OFT and BOFT, see patch.File.OfOutput.
+	Output bool
+}
+
+// ApplyAdapters is ApplyLoRA for the tensors of an adapter file.
+func (rt *Runtime) ApplyAdapters(ctx context.Context, src weights.Source, m *Model, c *CLIP, o LoRAOptions) (*Model, *CLIP, error) {
+	path := src.Path()
 	keys, shape := rt.loraKeys(m, c)
 	if keys.Len() == 0 {
 		return nil, nil, fmt.Errorf("applying the LoRA %s: %s takes no adapters", path, describeModels(m, c))
 	}
-	lora, err := patch.Read(f.Parts.Source(), keys, shape)
+	lora, err := patch.Read(src, keys, shape)
 	switch {
-	case errors.Is(err, patch.ErrNoMatch) && c == nil && textOnly(f.Parts.Source().Names()):
+	case errors.Is(err, patch.ErrNoMatch) && c == nil && textOnly(src.Names()):
 		warning.Add(ctx, fmt.Sprintf("the LoRA %s changes text encoders only and has no effect on the diffusion model", path))
 		return m, c, nil
 	case err != nil:
@@ -45,14 +70,17 @@ func (rt *Runtime) ApplyLoRA(ctx context.Context, path string, m *Model, c *CLIP
 		const most = 5
 		rt.cfg.Log.Warn("the model has no use for some layers of a LoRA", "file", path, "layers", len(skipped), "first", skipped[:min(most, len(skipped))])
 	}
+	if o.Output {
+		lora = lora.OfOutput(shape)
+	}
 	if m != nil {
 		n := *m
-		n.loras = m.loras.With(lora, strengthModel)
+		n.loras = m.loras.With(lora, o.StrengthModel)
 		m = &n
 	}
 	if c != nil {
 		d := *c
-		d.loras = c.loras.With(lora, strengthClip)
+		d.loras = c.loras.With(lora, o.StrengthCLIP)
 		c = &d
 	}
 	return m, c, nil

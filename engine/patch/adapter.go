@@ -18,8 +18,8 @@ type Adapter interface {
 	Check(shape []int) error
 }
 
-// ErrNotAvailable is wrapped by the error for an adapter whose method is read but cannot be computed.
-var ErrNotAvailable = errors.New("not available yet")
+// ErrNotAvailable is wrapped by the error for an adapter that cannot be applied to the weight in question.
+var ErrNotAvailable = errors.New("not available")
 
 // LowRank is a change Scale·Up·Down, or Scale·Up·Mid·Down for a convolution whose kernel is in the middle.
 type LowRank struct {
@@ -83,7 +83,14 @@ func (a *LowRank) agree() error {
 // Check implements Adapter.
 func (a *LowRank) Check(shape []int) error {
 	if a.Reshape != nil {
-		return nil
+		if !within(shape, a.Reshape) {
+			return fmt.Errorf("%s: a weight of shape %v cannot be padded to %v", a.Form(), shape, a.Reshape)
+		}
+		const most = 64 // times the weight's size
+		if tensor.Count(a.Reshape) > most*tensor.Count(shape) {
+			return fmt.Errorf("%s: a weight of shape %v is not padded to %v, more than %d times its size", a.Form(), shape, a.Reshape, most)
+		}
+		shape = a.Reshape
 	}
 	if len(shape) < 2 {
 		return misfit(a, shape)
@@ -163,6 +170,8 @@ func (a *LoHa) Check(shape []int) error {
 type LoKr struct {
 	W1, W2, W1A, W1B, W2A, W2B, T2, DoraScale *weights.Entry
 	Alpha                                     *float64
+	// FirstRank says that alpha is divided by the rank of W1 where both factors are products: upstream's bypass loaders do so.
+	FirstRank bool
 }
 
 // Form implements Adapter.
@@ -221,45 +230,6 @@ func checkDora(a Adapter, e *weights.Entry, shape []int) error {
 
 // byRows reports that the magnitudes are those of rows rather than of input channels.
 func byRows(magnitudes weights.Entry, shape []int) bool { return magnitudes.Shape[0] == shape[0] }
-
-// GLoRA changes a weight by a product with it and a product beside it.
-type GLoRA struct {
-	A1, A2, B1, B2 weights.Entry
-	DoraScale      *weights.Entry
-	Alpha          *float64
-}
-
-// Form implements Adapter.
-func (*GLoRA) Form() string { return "GLoRA" }
-
-// Entries implements Adapter.
-func (a *GLoRA) Entries() []weights.Entry {
-	return append(present(a.DoraScale), a.A1, a.A2, a.B1, a.B2)
-}
-
-// Check implements Adapter.
-func (a *GLoRA) Check([]int) error { return nil }
-
-// OFT rotates blocks of a weight's rows by orthogonal matrices; with four axes Blocks are those of BOFT.
-type OFT struct {
-	Blocks             weights.Entry
-	Rescale, DoraScale *weights.Entry
-	Alpha              *float64
-}
-
-// Form implements Adapter.
-func (a *OFT) Form() string {
-	if len(a.Blocks.Shape) == 4 {
-		return "BOFT"
-	}
-	return "OFT"
-}
-
-// Entries implements Adapter.
-func (a *OFT) Entries() []weights.Entry { return append(present(a.Rescale, a.DoraScale), a.Blocks) }
-
-// Check implements Adapter.
-func (a *OFT) Check([]int) error { return nil }
 
 var (
 	_ Adapter = (*LowRank)(nil)

@@ -96,6 +96,9 @@ func fits(a Adapter, t Target, shapeOf func(key string) []int) error {
 			return fmt.Errorf("%s: rows %d to %d of a weight of shape %v", t.Key, t.From, t.From+t.Rows, shape)
 		}
 		shape = append([]int{t.Rows}, shape[1:]...)
+		if r, ok := a.(*LowRank); ok && r.Reshape != nil {
+			return fmt.Errorf("%s: rows of a fused weight cannot be reshaped", t.Key)
+		}
 	}
 	if err := a.Check(shape); err != nil {
 		return fmt.Errorf("%s: %w", t.Key, err)
@@ -121,3 +124,39 @@ func (f *File) Patches() []Patch { return f.patches }
 // Skipped describes what the model has no use for: layers that it does not have and tensors of unknown meaning, by their
 // names in the file, and adapters of another shape than the weight. It is for the log.
 func (f *File) Skipped() []string { return f.skipped }
+
+// OfOutput returns the adapters in the form that changes a layer's output rather than its weight, as upstream's bypass
+// loaders apply them: without DoRA's magnitudes, and with rotations of the whole output, its bias included. shape is that of
+// Read. (Upstream: weight_adapter/bypass.py, which fails for GLoRA; here GLoRA is what it is for the weight.)
+func (f *File) OfOutput(shape func(key string) []int) *File {
+	out := &File{path: f.path, skipped: f.skipped}
+	for _, p := range f.patches {
+		switch a := p.Adapter.(type) {
+		case *LowRank:
+			c := *a
+			c.DoraScale = nil
+			p.Adapter = &c
+		case *LoHa:
+			c := *a
+			c.DoraScale = nil
+			p.Adapter = &c
+		case *LoKr:
+			c := *a
+			c.DoraScale, c.FirstRank = nil, true
+			p.Adapter = &c
+		case *GLoRA:
+			c := *a
+			c.DoraScale = nil
+			p.Adapter = &c
+		case *OFT:
+			c := *a
+			c.DoraScale, c.Output = nil, true
+			p.Adapter = &c
+			if bias := p.Target.bias(); shape(bias.Key) != nil {
+				defer func() { out.patches = append(out.patches, Patch{bias, &c}) }()
+			}
+		}
+		out.patches = append(out.patches, p)
+	}
+	return out
+}

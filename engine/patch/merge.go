@@ -26,6 +26,26 @@ type additive interface {
 	dora() *weights.Entry
 }
 
+// relative is implemented by adapters whose change is computed from the weight.
+type relative interface {
+	Adapter
+	// deltaOf returns the change of a part of a weight at a strength; see additive.
+	deltaOf(r region, strength float64) adder
+	// factor is what the change is multiplied by when it is added.
+	factor(strength float64) float64
+	scale() float64
+	dora() *weights.Entry
+}
+
+// bound is a relative change of one weight.
+type bound struct {
+	relative
+	strength float64
+	add      adder
+}
+
+func (b bound) delta() adder { return b.add }
+
 type adder func(dst []float32, row, col int, factor float32) error
 
 // merge returns the weight base with patches applied to it in order, computed in float32 while it is read. Its error wraps
@@ -54,15 +74,28 @@ func mergeOne(base weights.Entry, p applied) (weights.Entry, error) {
 		return part.replace(a.Value), nil
 	case additive:
 		if r, ok := a.(*LowRank); ok && r.Reshape != nil {
+			var err error
+			if part, err = part.pad(r.Reshape); err != nil {
+				return weights.Entry{}, fmt.Errorf("applying %s to %s (file %s): %w", a.Form(), p.Target.Key, r.Up.File, err)
+			}
+		}
+		return part.change(a, p.strength)
+	case relative:
+		if part.swap {
 			break
 		}
-		if scale := a.dora(); scale != nil {
-			return part.decompose(a, *scale, p.strength)
-		}
-		return part.add(a, float32(p.strength)), nil
+		return part.change(bound{a, p.strength, a.deltaOf(part, p.strength)}, a.factor(p.strength))
 	}
-	return weights.Entry{}, fmt.Errorf("applying %s to %s (file %s): %w: what can be applied is LoRA, also with convolutions and as DoRA, LoHa, LoKr and full differences",
+	return weights.Entry{}, fmt.Errorf("applying %s to %s (file %s) with its halves exchanged: %w",
 		p.Adapter.Form(), p.Target.Key, p.Adapter.Entries()[0].File, ErrNotAvailable)
+}
+
+// change returns the weight with a change at a strength.
+func (r region) change(a additive, strength float64) (weights.Entry, error) {
+	if scale := a.dora(); scale != nil {
+		return r.decompose(a, *scale, strength)
+	}
+	return r.add(a, float32(strength)), nil
 }
 
 // region is rows [from, from+rows) of a weight, the part that a patch changes.
@@ -115,6 +148,9 @@ func (r region) compute(op string, parts []weights.Entry, change func(dst []floa
 
 // op names a change with all of its parameters but the tensors.
 func op(what string, a additive, strength float64) string {
+	if b, ok := a.(bound); ok {
+		what = fmt.Sprintf("%s of the weight %T at %g", what, b.relative, b.strength)
+	}
 	return fmt.Sprintf("%s %s %g scale %g %T", what, a.Form(), strength, a.scale(), a)
 }
 

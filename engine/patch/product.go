@@ -148,6 +148,8 @@ func (a *LoHa) delta() adder {
 // scale follows upstream: where both factors are products, the rank is that of the second.
 func (a *LoKr) scale() float64 {
 	switch {
+	case a.W1 == nil && a.FirstRank:
+		return overRank(a.Alpha, a.W1B.Shape[0])
 	case a.W2 == nil:
 		return overRank(a.Alpha, a.W2B.Shape[0])
 	case a.W1 == nil:

@@ -54,9 +54,10 @@ func (s Stack) Part(prefix string) *Part {
 	}
 	slices.Sort(keys)
 	for _, k := range keys {
+		computed := dependent(byKey[k])
 		for i, a := range byKey[k] {
 			r, ok := a.Adapter.(*LowRank)
-			if !ok || !r.plain() || a.Target.Baked || overwritten(byKey[k]) {
+			if !ok || !r.plain() || a.Target.Baked || i < computed {
 				p.baked[k] = append(p.baked[k], a)
 				continue
 			}
@@ -76,14 +77,17 @@ func (s Stack) Part(prefix string) *Part {
 	return p
 }
 
-// overwritten reports that a patch depends on what the patches before it made of the weight: all of them have to be
-// computed in their order then.
-func overwritten(as []applied) bool {
-	return slices.ContainsFunc(as, func(a applied) bool {
-		r, low := a.Adapter.(*LowRank)
-		sum, ok := a.Adapter.(additive)
-		return !ok || sum.dora() != nil || low && !r.plain()
-	})
+// dependent returns how many of the patches of a weight have to be computed in their order: those up to the last one that
+// depends on what the patches before it made of the weight.
+func dependent(as []applied) int {
+	for i := len(as) - 1; i >= 0; i-- {
+		r, low := as[i].Adapter.(*LowRank)
+		sum, ok := as[i].Adapter.(additive)
+		if !ok || sum.dora() != nil || low && !r.plain() {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 // branch returns the change as nn computes it beside the weight.
@@ -141,8 +145,8 @@ func (p *Part) structureOf(keys []string) string {
 		fmt.Fprintf(h, "joined %q", joined)
 		for _, a := range p.baked[k] {
 			fmt.Fprintf(h, "baked %+v %s %g", a.Target, a.Adapter.Form(), a.strength)
-			if r, ok := a.Adapter.(*LowRank); ok {
-				fmt.Fprintf(h, " %g", r.Scale())
+			if r, ok := a.Adapter.(interface{ scale() float64 }); ok {
+				fmt.Fprintf(h, " %g", r.scale())
 			}
 			entries(h, a.Adapter.Entries()...)
 		}

@@ -2,6 +2,7 @@ package loaders
 
 import (
 	"comfygo/engine"
+	"comfygo/engine/weights"
 	"comfygo/nodes"
 )
 
@@ -74,12 +75,21 @@ func (n *LoraLoaderModelOnly) Run(ctx *nodes.Context) (nodes.Result, error) {
 }
 
 func applyLoRA(ctx *nodes.Context, name string, m *engine.Model, c *engine.CLIP, strengthModel, strengthCLIP float64) (*engine.Model, *engine.CLIP, error) {
-	if m == nil && c == nil {
-		return nil, nil, nodes.Errorf("RuntimeError", "applying a LoRA: neither a diffusion model nor text encoders are connected")
-	}
-	path, err := find(ctx, "loras", name)
+	f, err := adapterFile(ctx, name, m, c)
 	if err != nil {
 		return nil, nil, err
 	}
-	return ctx.Engine.ApplyLoRA(ctx, path, m, c, strengthModel, strengthCLIP)
+	return ctx.Engine.ApplyAdapters(ctx, f, m, c, engine.LoRAOptions{StrengthModel: strengthModel, StrengthCLIP: strengthCLIP})
+}
+
+// adapterFile opens a file of the folder loras for models that are there.
+func adapterFile(ctx *nodes.Context, name string, m *engine.Model, c *engine.CLIP) (weights.Source, error) {
+	if m == nil && c == nil {
+		return nil, nodes.Errorf("RuntimeError", "applying a LoRA: neither a diffusion model nor text encoders are connected")
+	}
+	path, err := find(ctx, "loras", name)
+	if err != nil {
+		return nil, err
+	}
+	return ctx.Engine.AdapterFile(path)
 }
