@@ -103,3 +103,9 @@ func TestBadConditionings(t *testing.T) {
 		}
 	}
 }
+
+// TestWanCalls compares the classes for Wan's models with upstream's results.
+func TestWanCalls(t *testing.T) {
+	t.Parallel()
+	nodecalls.Run(t, "calls_wan.json.gz", nodecalls.Options{Described: described})
+}

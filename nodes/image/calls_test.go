@@ -100,3 +100,9 @@ func TestBadImages(t *testing.T) {
 		}
 	}
 }
+
+// TestDetectCalls compares classes for detection and post-processing with upstream's results.
+func TestDetectCalls(t *testing.T) {
+	t.Parallel()
+	nodecalls.Run(t, "calls_detect.json.gz", nodecalls.Options{Described: described})
+}

@@ -42,3 +42,9 @@ func TestBadLatents(t *testing.T) {
 		}
 	}
 }
+
+// TestSeedVRCalls compares SeedVR2's chunks with upstream's.
+func TestSeedVRCalls(t *testing.T) {
+	t.Parallel()
+	nodecalls.Run(t, "calls_seedvr.json.gz", nodecalls.Options{})
+}

@@ -50,6 +50,12 @@ func recipe(t *testing.T, kind string, v *pyjson.Object) any {
 			out.Data[i] = float32(float(mustGet(v, "value")))
 		}
 		return out
+	case "values":
+		out := tensor.New(ints(mustGet(v, "shape"))...)
+		for i, e := range mustGet(v, "data").([]any) {
+			out.Data[i] = float32(float(e))
+		}
+		return out
 	case "float":
 		return float(mustGet(v, "value"))
 	case "vision":

@@ -88,6 +88,11 @@ def const(value, *shape):
     return Recipe({"$": "const", "shape": list(shape), "value": number(value)}, lambda: torch.full(shape, value, dtype=torch.float32))
 
 
+def values(tensor):
+    """A small tensor of any type, stored by its values."""
+    return Recipe({"$": "values", "shape": list(tensor.shape), "data": tensor.flatten().tolist()}, lambda: tensor.clone())
+
+
 def latent(samples, **more):
     """A LATENT."""
     return Recipe({"$": "latent", "samples": samples.spec, "more": spec(more)}, lambda: {"samples": samples.make(), **made(more)})

@@ -6,6 +6,7 @@ import (
 
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
+	"comfygo/internal/imaging"
 )
 
 // Preprocess turns images [B,H,W,C] in 0…1 into the network's pixels [B,3,h,w]: resized (with crop: so that the shorter
@@ -19,14 +20,14 @@ func (e *Encoder) Preprocess(images *tensor.Tensor, crop bool) (*tensor.Tensor, 
 	switch {
 	case e.LinearPatches:
 		h, w := e.flexible(x.Dim(2), x.Dim(3))
-		x = resize(x, h, w, triangle)
+		x = imaging.Antialias(x, h, w, imaging.Bilinear)
 	case x.Dim(2) == e.Image && x.Dim(3) == e.Image:
 	case crop:
 		scale := float64(e.Image) / float64(min(x.Dim(2), x.Dim(3)))
 		side := func(n int) int { return int(math.RoundToEven(scale * float64(n))) }
-		x = center(resize(x, side(x.Dim(2)), side(x.Dim(3)), cubic), e.Image)
+		x = center(imaging.Antialias(x, side(x.Dim(2)), side(x.Dim(3)), imaging.Bicubic), e.Image)
 	default:
-		x = resize(x, e.Image, e.Image, cubic)
+		x = imaging.Antialias(x, e.Image, e.Image, imaging.Bicubic)
 	}
 	e.normalise(x)
 	return x, nil
@@ -134,7 +135,7 @@ func (e *Encoder) positions(g grid) (*tensor.Tensor, error) {
 			x.Data[c*e.Patches+p] = table[p*e.Width+c]
 		}
 	}
-	x = resize(x, g.h, g.w, triangle)
+	x = imaging.Antialias(x, g.h, g.w, imaging.Bilinear)
 	out := tensor.New(g.h*g.w, e.Width)
 	for p := range g.h * g.w {
 		for c := range e.Width {

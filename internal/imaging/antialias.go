@@ -1,41 +1,32 @@
-package clipvision
+package imaging
 
 import "comfygo/engine/tensor"
 
-// filter is a resampling filter: its weight at a distance from 0 on, and how far it reaches at scale 1.
-type filter struct {
-	weight  func(x float32) float32
-	support float32
+// smoothWeight is the weight of a filter at a distance from 0 on, in float32: Bicubic with a = -0.5, and Bilinear.
+func smoothWeight(f Filter, x float32) float32 {
+	if f == Bilinear {
+		return max(1-x, 0)
+	}
+	const a = -0.5
+	switch {
+	case x < 1:
+		return fma(fma(a+2, x, -(a+3))*x, x, 1)
+	case x < 2:
+		return fma(fma(fma(a, x, -5*a), x, 8*a), x, -4*a)
+	}
+	return 0
 }
-
-// cubic is the bicubic filter with a = -0.5, triangle the bilinear one.
-var (
-	cubic = filter{support: 2, weight: func(x float32) float32 {
-		const a = -0.5
-		switch {
-		case x < 1:
-			return fma(fma(a+2, x, -(a+3))*x, x, 1)
-		case x < 2:
-			return fma(fma(fma(a, x, -5*a), x, 8*a), x, -4*a)
-		}
-		return 0
-	}}
-	triangle = filter{support: 1, weight: func(x float32) float32 { return max(1-x, 0) }}
-)
-
-// fma is a*b+c with one rounding.
-func fma(a, b, c float32) float32 { return float32(float64(a)*float64(b) + float64(c)) }
 
 // fused reports whether torch's kernels (built for AVX2 and AVX-512) round product j of n once, together with its sum.
 // The first one is a product alone; of the others, those that fill vectors of four are rounded before they are added.
 func fused(j, n int) bool { return j > (n-1)/4*4 }
 
-// resize resamples [B,C,H,W] to h by w pixels as torch's interpolate does with antialias: in float32, the width first. The
-// pixels are rounded to 8 bits later, so that each step must round as torch does.
-func resize(x *tensor.Tensor, h, w int, f filter) *tensor.Tensor {
+// Antialias resamples [B,C,H,W] to h by w pixels as torch's interpolate does with antialias: in float32, the width first, by
+// Bicubic or Bilinear. Each step rounds as torch's does, which shows where pixels are rounded to 8 bits later.
+func Antialias(x *tensor.Tensor, h, w int, f Filter) *tensor.Tensor {
 	b, c, sh, sw := x.Dim(0), x.Dim(1), x.Dim(2), x.Dim(3)
 	if sw != w {
-		k := newKernel(sw, w, f)
+		k := newSmoothKernel(sw, w, f)
 		wide := tensor.New(b, c, sh, w)
 		for row := range b * c * sh {
 			k.apply(wide.Data[row*w:(row+1)*w], x.Data[row*sw:(row+1)*sw])
@@ -45,7 +36,7 @@ func resize(x *tensor.Tensor, h, w int, f filter) *tensor.Tensor {
 	if sh == h {
 		return x
 	}
-	k := newKernel(sh, h, f)
+	k := newSmoothKernel(sh, h, f)
 	out := tensor.New(b, c, h, w)
 	for p := range b * c {
 		k.applyRows(out.Data[p*h*w:(p+1)*h*w], x.Data[p*sh*w:(p+1)*sh*w], w)
@@ -53,19 +44,19 @@ func resize(x *tensor.Tensor, h, w int, f filter) *tensor.Tensor {
 	return out
 }
 
-// kernel holds the weights of one axis: target i sums len(weights[i]) sources from first[i] on.
-type kernel struct {
+// smoothKernel holds the weights of one axis: target i sums len(weights[i]) sources from first[i] on.
+type smoothKernel struct {
 	first   []int
 	weights [][]float32
 }
 
-func newKernel(in, out int, f filter) kernel {
+func newSmoothKernel(in, out int, f Filter) smoothKernel {
 	scale := float32(in) / float32(out)
-	reach, invert := f.support, float32(1)
+	reach, invert := float32(support[f]), float32(1)
 	if scale >= 1 {
-		reach, invert = f.support*scale, 1/scale
+		reach, invert = reach*scale, 1/scale
 	}
-	k := kernel{make([]int, out), make([][]float32, out)}
+	k := smoothKernel{make([]int, out), make([][]float32, out)}
 	for i := range out {
 		center := float32(float64(scale) * (float64(i) + 0.5))
 		first := max(int(float64(center-reach)+0.5), 0)
@@ -74,7 +65,7 @@ func newKernel(in, out int, f filter) kernel {
 		var sum float32
 		for j := range weights {
 			x := float32((float64(float32(j+first)-center) + 0.5) * float64(invert))
-			weights[j] = f.weight(max(x, -x))
+			weights[j] = smoothWeight(f, max(x, -x))
 			sum += weights[j]
 		}
 		if sum != 0 {
@@ -87,7 +78,7 @@ func newKernel(in, out int, f filter) kernel {
 	return k
 }
 
-func (k kernel) apply(dst, src []float32) {
+func (k smoothKernel) apply(dst, src []float32) {
 	for i := range dst {
 		weights, sum := k.weights[i], float32(0)
 		for j, w := range weights {
@@ -102,7 +93,7 @@ func (k kernel) apply(dst, src []float32) {
 }
 
 // applyRows resamples the rows of a plane of the given width.
-func (k kernel) applyRows(dst, src []float32, width int) {
+func (k smoothKernel) applyRows(dst, src []float32, width int) {
 	for i, weights := range k.weights {
 		row := dst[i*width : (i+1)*width]
 		for j, w := range weights {
