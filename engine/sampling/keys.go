@@ -1,6 +1,10 @@
 package sampling
 
-import "fmt"
+import (
+	"fmt"
+
+	"comfygo/engine/tensor"
+)
 
 // The keys of a conditioning entry's values, as upstream spells them, and their Go types. Nodes write them; samplers and
 // model families read them.
@@ -26,7 +30,37 @@ const (
 	KeyTargetWidth   = "target_width"    // int, pixels
 	KeyTargetHeight  = "target_height"   // int, pixels
 	KeyAesthetic     = "aesthetic_score" // float64
+
+	KeyGuidance        = "guidance"                 // float64, or nil for a network without the input
+	KeyReferences      = "reference_latents"        // []any of *tensor.Tensor [B,C,H,W]; see References
+	KeyReferenceMethod = "reference_latents_method" // string
+	KeyAttentionMask   = "attention_mask"           // *tensor.Tensor
 )
+
+// References returns the reference latents of an entry as the network reads them, in order.
+func References(c *Cond, f LatentFormat) ([]*tensor.Tensor, error) {
+	var list []any
+	switch v := c.Values[KeyReferences].(type) {
+	case nil:
+	case []any:
+		list = v
+	case []*tensor.Tensor:
+		for _, t := range v {
+			list = append(list, t)
+		}
+	default:
+		return nil, fmt.Errorf("reading a conditioning entry: its %s are of type %T, wanted latents", KeyReferences, v)
+	}
+	out := make([]*tensor.Tensor, len(list))
+	for i, v := range list {
+		t, ok := v.(*tensor.Tensor)
+		if !ok || t == nil || len(t.Shape) < 3 || t.Len() == 0 {
+			return nil, fmt.Errorf("reading a conditioning entry: %d of its %s is no latent", i, KeyReferences)
+		}
+		out[i] = f.In(t)
+	}
+	return out, nil
+}
 
 // Value returns a value of an entry by its key, the zero value when there is none. A value of another type is an error.
 func Value[T any](c *Cond, key string) (T, error) {

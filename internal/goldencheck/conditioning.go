@@ -97,7 +97,7 @@ func (c forwardCase) shaped(key string, shape []int, stored *golden.Tensors) (*t
 		return golden.Normal(name, shape...), nil
 	}
 	x := golden.Uniform(name, 1, 0, shape...)
-	if len(shape) > 4 {
+	if len(shape) > 4 || c.normalMask {
 		x = golden.Normal(name, shape...)
 	}
 	for i, v := range x.Data {

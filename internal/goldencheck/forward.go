@@ -24,6 +24,14 @@ type forwardCase struct {
 	Sigmas      []float64                    `json:"sigmas"`
 	Err64       []errorOf                    `json:"err64"`
 	Calls       []map[string]json.RawMessage `json:"calls"`
+
+	// normalMask makes inpainting masks of unit normal instead of uniform numbers.
+	normalMask bool
+}
+
+// masked reports whether the conditioning has an inpainting mask.
+func (c forwardCase) masked() bool {
+	return slices.ContainsFunc(c.Cond, func(e map[string]json.RawMessage) bool { return e[sampling.KeyConcatMask] != nil })
 }
 
 // checkForward predicts as a sampler does, guided by one conditioning at scale 1, and compares what the network answered
@@ -50,6 +58,13 @@ func checkForward(ctx context.Context, r *run, f *file) error {
 		err := loadErr
 		if err == nil {
 			err = c.run(ctx, model, &s)
+		}
+		if err != nil && loadErr == nil && c.masked() { // the golden does not say which recipe its mask has
+			other := tensorSet{stored: stored, prefix: s.prefix, tol: s.tol}
+			c.normalMask = true
+			if c.run(ctx, model, &other) == nil {
+				s, err = other, nil
+			}
 		}
 		r.note(f, strings.TrimSpace(c.ID+" "+g.Class), s.detail(), err)
 	}

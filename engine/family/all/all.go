@@ -6,6 +6,7 @@ import (
 	_ "comfygo/engine/family/clipvision"
 	_ "comfygo/engine/family/controlnet"
 	_ "comfygo/engine/family/esrgan"
+	_ "comfygo/engine/family/flux"
 	_ "comfygo/engine/family/kl"
 	_ "comfygo/engine/family/known"
 	_ "comfygo/engine/family/lumina"

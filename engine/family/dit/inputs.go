@@ -1,0 +1,56 @@
+package dit
+
+import (
+	"fmt"
+
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+)
+
+// PadFront puts zeros before the tokens of a text encoding [N,T,C] until there are least tokens.
+func PadFront(x *tensor.Tensor, least int) *tensor.Tensor {
+	if len(x.Shape) != 3 || x.Dim(1) >= least {
+		return x
+	}
+	out := tensor.New(x.Dim(0), least, x.Dim(2))
+	skip := (least - x.Dim(1)) * x.Dim(2)
+	for b := range x.Dim(0) {
+		copy(out.Index(b).Data[skip:], x.Index(b).Data)
+	}
+	return out
+}
+
+// PlainGuidance is the guidance of an entry that states none.
+const PlainGuidance = 3.5
+
+// Guidance returns the guidance [1] of an entry; guided is false when the entry asks for none.
+func Guidance(c *sampling.Cond) (g *tensor.Tensor, guided bool, err error) {
+	v := PlainGuidance
+	if given, ok := c.Values[sampling.KeyGuidance]; ok {
+		if given == nil {
+			return nil, false, nil
+		}
+		if v, err = sampling.Value[float64](c, sampling.KeyGuidance); err != nil {
+			return nil, false, err
+		}
+	}
+	return &tensor.Tensor{Shape: []int{1}, Data: []float32{float32(v)}}, true, nil
+}
+
+// CheckText fails when a text encoding does not fit a network that reads width values a token, for so many rows.
+func CheckText(text *tensor.Tensor, rows, width int) error {
+	switch {
+	case text == nil || len(text.Shape) != 3 || text.Dim(0) != rows || text.Dim(1) == 0:
+		return fmt.Errorf("running the model: it needs a text encoding for each row")
+	case text.Dim(2) != width:
+		return fmt.Errorf("running the model: the text encoding has width %d, the model reads %d: it comes from the text encoder of another family", text.Dim(2), width)
+	}
+	return nil
+}
+
+// Skipped returns the run options of blocks that are left out: those of double and those of single blocks.
+func Skipped(options map[string]any) (double, single []int) {
+	double, _ = options[sampling.OptionSkipDouble].([]int)
+	single, _ = options[sampling.OptionSkipSingle].([]int)
+	return double, single
+}

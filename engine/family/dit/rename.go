@@ -1,0 +1,39 @@
+package dit
+
+import (
+	"comfygo/engine/weights"
+)
+
+// Rename shows a source's tensors under the names that name gives them; the first of two that take one name keeps it.
+func Rename(src weights.Source, name func(string) string) weights.Source {
+	r := &renamed{Source: src, from: map[string]string{}}
+	for _, n := range src.Names() {
+		to := name(n)
+		if _, taken := r.from[to]; !taken {
+			r.from[to] = n
+			r.names = append(r.names, to)
+		}
+	}
+	return r
+}
+
+type renamed struct {
+	weights.Source
+	names []string
+	from  map[string]string
+}
+
+// Names implements weights.Source.
+func (r *renamed) Names() []string { return r.names }
+
+// Lookup implements weights.Source.
+func (r *renamed) Lookup(name string) (weights.Entry, bool) {
+	from, ok := r.from[name]
+	if !ok {
+		return weights.Entry{}, false
+	}
+	return r.Source.Lookup(from)
+}
+
+// Close implements weights.Source.
+func (r *renamed) Close() error { return nil }

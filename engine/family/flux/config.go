@@ -1,0 +1,110 @@
+package flux
+
+import (
+	"fmt"
+	"strings"
+
+	"comfygo/engine/family/dit"
+	"comfygo/engine/weights"
+)
+
+// Config describes a network of this kind. The numbers of blocks are read off the keys.
+type Config struct {
+	dit.Streams
+	// Channels are the latent channels that are predicted, Patch is the side of a patch.
+	Channels, Patch int
+	// In is the number of latent channels that are read: those of the latent and of what is read beside it.
+	In int
+	// Context is the width of the text encoding, Vector that of the pooled one, 0 for none.
+	Context, Vector int
+	// Guidance says that the network reads a guidance.
+	Guidance bool
+	// Shared says that all blocks of a kind share their modulation (Flux.2).
+	Shared bool
+	// TextNorm says that the text encoding is normalised.
+	TextNorm bool
+	// Axes are the widths of a head that each axis of positions takes; Theta is the period of the slowest pair.
+	Axes  []int
+	Theta float64
+	// TextAxes are the axes along which text tokens are numbered.
+	TextAxes []int
+	// Method places reference latents where the conditioning does not say how; RefScale is the step of their index.
+	Method   string
+	RefScale float64
+}
+
+// Tokens returns the number of values of a token of so many channels.
+func (c Config) Tokens(channels int) int { return channels * c.Patch * c.Patch }
+
+// Plain shows a network's tensors with the norms' scales named as weights, and in its own layout where they are in that of
+// diffusers.
+func Plain(src weights.Source) weights.Source {
+	if e, ok := src.Lookup("x_embedder.weight"); ok && len(e.Shape) == 2 {
+		if _, ok := src.Lookup("single_transformer_blocks.0.attn.to_q.weight"); ok {
+			s := weights.NewScope(src)
+			depth, single := s.Count("transformer_blocks"), s.Count("single_transformer_blocks")
+			return names(depth, single, e.Shape[0]).View(src)
+		}
+	}
+	return dit.Rename(src, func(n string) string {
+		if layer, ok := strings.CutSuffix(n, "_norm.scale"); ok {
+			return layer + "_norm.weight"
+		}
+		return n
+	})
+}
+
+// keyNorm is the key by which upstream knows the networks of this kind.
+const keyNorm = "double_blocks.0.img_attn.norm.key_norm.weight"
+
+// Looks reports whether a source, in the layout of Plain, holds a network of this kind.
+func Looks(src weights.Source) bool {
+	_, norm := src.Lookup(keyNorm)
+	_, in := src.Lookup("img_in.weight")
+	return norm && in
+}
+
+// Read reads the config off a network of this kind; s is in the layout of Plain. axes are the widths of the positions' axes.
+func Read(s *weights.Scope, patch int, axes ...int) (Config, error) {
+	c := Config{Patch: patch, Axes: axes, Theta: 10000}
+	in, txt, out := s.Shape("img_in.weight"), s.Shape("txt_in.weight"), s.Shape("final_layer.linear.weight")
+	for name, sh := range map[string][]int{"img_in.weight": in, "txt_in.weight": txt, "final_layer.linear.weight": out} {
+		if len(sh) != 2 {
+			return c, fmt.Errorf("reading the shape of the network: %s is %v, wanted two dimensions", name, sh)
+		}
+	}
+	head := 0
+	for _, a := range axes {
+		head += a
+	}
+	area := patch * patch
+	c.Hidden, c.In, c.Context, c.Channels = in[0], in[1]/area, txt[1], out[0]/area
+	c.Heads = c.Hidden / head
+	if c.Heads == 0 || c.Hidden%head != 0 || in[1]%area != 0 || out[0]%area != 0 || txt[0] != c.Hidden {
+		return c, fmt.Errorf("reading the shape of the network: img_in.weight is %v, txt_in.weight %v, final_layer.linear.weight %v: wanted heads of %d and patches of %d by %d", in, txt, out, head, patch, patch)
+	}
+	if v := s.Shape("vector_in.in_layer.weight"); len(v) == 2 {
+		c.Vector = v[1]
+	}
+	c.Guidance = s.Has("guidance_in.in_layer.weight")
+	c.TextNorm = s.Has("txt_norm.weight")
+	mlp := s.At("double_blocks.0.img_mlp")
+	switch {
+	case mlp.Has("gate_proj.weight"):
+		c.Kind = dit.NamedGate
+		c.MLP = rows(mlp.Shape("gate_proj.weight"))
+	default:
+		c.MLP = rows(mlp.Shape("0.weight"))
+	}
+	if c.MLP == 0 {
+		return c, fmt.Errorf("reading the shape of the network: double_blocks.0.img_mlp has no first layer")
+	}
+	return c, nil
+}
+
+func rows(shape []int) int {
+	if len(shape) == 0 {
+		return 0
+	}
+	return shape[0]
+}

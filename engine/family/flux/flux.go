@@ -1,0 +1,68 @@
+package flux
+
+import (
+	"comfygo/engine/family"
+	"comfygo/engine/family/clip"
+	"comfygo/engine/sampling"
+	"comfygo/engine/weights"
+)
+
+// Scheme is the type of the family's text encoders in the CLIP loaders.
+const Scheme = "flux"
+
+func init() {
+	family.Register(kind{name: "Flux.1 Fill", rank: 280, guided: true, channels: 96})
+	family.Register(kind{name: "Flux.1", rank: 290, guided: true})
+	family.Register(kind{name: "Flux.1 schnell", rank: 310})
+}
+
+// kind is one of the family's models; upstream tells them by the guidance and the channels that are read.
+type kind struct {
+	name     string
+	rank     int
+	guided   bool
+	channels int
+}
+
+// Name implements family.Family.
+func (k kind) Name() string { return k.name }
+
+// Rank implements family.Family.
+func (k kind) Rank() int { return k.rank }
+
+// textPrefixes are where checkpoints keep the text encoders.
+var textPrefixes = map[string][]string{
+	clip.KeyL: {"text_encoders.clip_l.transformer."},
+	"t5xxl":   {"text_encoders.t5xxl.transformer."},
+}
+
+// Read implements family.Diffusion.
+func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
+	src = Plain(src)
+	if !Looks(src) {
+		return nil, nil
+	}
+	s := weights.NewScope(src)
+	if s.Has("double_stream_modulation_img.lin.weight") || s.HasAny("distilled_guidance_layer") {
+		return nil, nil // Flux.2, Chroma
+	}
+	c, err := Read(s, 2, 16, 56, 56)
+	if err != nil {
+		return nil, err
+	}
+	if c.Guidance != k.guided || k.channels > 0 && c.In != k.channels || longCat(c) {
+		return nil, nil
+	}
+	c.Method, c.RefScale = MethodOffset, 1
+	if c.TextNorm && s.Has("double_blocks.0.img_mlp.gate_proj.weight") { // Ovis-Image
+		c.TextAxes = []int{1, 2}
+	}
+	m := &Model{Config: c, Source: src, Format: Latent, Type: sampling.Flux, TextScheme: Scheme, Prefixes: textPrefixes}
+	if !k.guided {
+		m.Type, m.Settings = sampling.Flow, sampling.Settings{Multiplier: 1, Shift: 1}
+	}
+	return m, nil
+}
+
+// longCat tells LongCat-Image, which upstream tells by its text encoder and the missing pooled encoding.
+func longCat(c Config) bool { return c.Context == 3584 && c.Vector == 0 }

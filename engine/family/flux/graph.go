@@ -1,0 +1,183 @@
+package flux
+
+import (
+	"fmt"
+	"slices"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/family"
+	"comfygo/engine/family/dit"
+	"comfygo/engine/nn"
+	"comfygo/engine/onnx"
+	"comfygo/engine/weights"
+)
+
+// Variant is what tells graphs of one network apart.
+type Variant struct {
+	// In is the number of latent channels that are read; adapters can change it.
+	In int
+	// Guided says that there is a guidance.
+	Guided bool
+	// References says that there are tokens of reference latents, Still that they have the timestep zero.
+	References, Still bool
+	// Masked says that attention has a bias.
+	Masked bool
+	// SkipDouble and SkipSingle are blocks that are left out.
+	SkipDouble, SkipSingle []int
+	// Double and Single are the numbers of residuals that a ControlNet adds behind the blocks of each kind.
+	Double, Single int
+}
+
+// Digest identifies the variant.
+func (v Variant) Digest() string {
+	return family.Digest(v.In, v.Guided, v.References, v.Still, v.Masked, v.SkipDouble, v.SkipSingle, v.Double, v.Single)
+}
+
+// The symbols of a graph's shapes: rows, tokens of the image, of reference latents and of the text.
+var (
+	symB = onnx.Sym("B")
+	symI = onnx.Sym("I")
+	symR = onnx.Sym("R")
+	symT = onnx.Sym("T")
+)
+
+// ResidualDouble and ResidualSingle name the inputs of a ControlNet's residuals [B,I,C] behind a block.
+func ResidualDouble(i int) string { return fmt.Sprintf("double.%d", i) }
+
+// ResidualSingle is ResidualDouble for single blocks.
+func ResidualSingle(i int) string { return fmt.Sprintf("single.%d", i) }
+
+// writer writes one graph.
+type writer struct {
+	*nn.Builder
+	Config
+	v    Variant
+	s    *weights.Scope
+	rope *nn.Rotary
+	bias *onnx.Value
+	// vec is the vector that modulates the image and text tokens, still that of reference tokens, nil for the same.
+	vec, still *onnx.Value
+}
+
+// Write writes a graph of the network. Inputs: x [B,I,in·p·p], ref [B,R,out·p·p], context [B,T,C], timesteps, guidance and
+// still [B], y [B,V], cos and sin [1,T+I+R,D/2], bias [1,1,S,S]. Output: out [B,I,out·p·p].
+func Write(b *nn.Builder, s *weights.Scope, c Config, v Variant) {
+	w := &writer{Builder: b, Config: c, v: v, s: s}
+	img := dit.Input(b, "x", symB, symI, onnx.D(c.Tokens(v.In)))
+	all := symT.Plus(symI)
+	if v.References {
+		img = b.Concat(1, img, dit.Input(b, "ref", symB, symR, onnx.D(c.Tokens(v.In))))
+		all = all.Plus(symR)
+	}
+	txt := dit.Input(b, "context", symB, symT, onnx.D(c.Context))
+	head := c.Hidden / c.Heads
+	w.rope = dit.RotaryInputs(b, all, head)
+	if v.Masked {
+		w.bias = dit.Input(b, "bias", onnx.D(1), onnx.D(1), all, all)
+	}
+	img = b.Linear(s.At("img_in"), img, c.Hidden)
+	w.vectors()
+	if c.TextNorm {
+		txt = b.RMSNorm(s.At("txt_norm"), txt, dit.F32Epsilon)
+	}
+	txt = b.Linear(s.At("txt_in"), txt, c.Hidden)
+
+	img, txt = w.double(img, txt)
+	x := w.single(b.Concat(1, txt, img))
+	img = b.SliceDims(x, 1, symT, symT.Plus(symI))
+	dit.Output(b, "out", c.Last(b, s.At("final_layer"), img, w.vec, c.Tokens(c.Channels)))
+}
+
+// vectors embeds the timestep, the guidance and the pooled text encoding.
+func (w *writer) vectors() {
+	times := func(name string) *onnx.Value {
+		return dit.TimeMLP(w.Builder, w.s.At("time_in"), w.Input(name, dtype.F32, symB), 1000, w.Hidden, "in_layer", "out_layer")
+	}
+	w.vec = times("timesteps")
+	if w.v.Still {
+		w.still = times("still")
+	}
+	more := func(v *onnx.Value) {
+		w.vec = w.Add(w.vec, v)
+		if w.still != nil {
+			w.still = w.Add(w.still, v)
+		}
+	}
+	if w.Guidance && w.v.Guided {
+		more(dit.TimeMLP(w.Builder, w.s.At("guidance_in"), w.Input("guidance", dtype.F32, symB), 1000, w.Hidden, "in_layer", "out_layer"))
+	}
+	if w.Vector > 0 {
+		y := dit.Input(w.Builder, "y", symB, onnx.D(w.Vector))
+		more(dit.MLP(w.Builder, w.s.At("vector_in"), y, w.Hidden, w.Hidden, "in_layer", "out_layer"))
+	}
+}
+
+// mods are n modulations by the layer at s, for tokens of which those from on are reference tokens.
+func (w *writer) mods(s *weights.Scope, n int, from onnx.Dim, refs bool) []dit.Mod {
+	of := func(v *onnx.Value) []dit.Mod {
+		return dit.Mods(w.Builder, w.Linear(s.At("lin"), w.SiLU(v), 3*n*w.Hidden), n)
+	}
+	m := of(w.vec)
+	if refs && w.still != nil {
+		return dit.Then(m, of(w.still), from)
+	}
+	return m
+}
+
+func (w *writer) double(img, txt *onnx.Value) (newImg, newTxt *onnx.Value) {
+	var im, tm []dit.Mod
+	if w.Shared {
+		im, tm = w.mods(w.s.At("double_stream_modulation_img"), 2, symI, true), w.mods(w.s.At("double_stream_modulation_txt"), 2, symI, false)
+	}
+	for i := range w.s.Count("double_blocks") {
+		s := w.s.At("double_blocks").Index(i)
+		if !slices.Contains(w.v.SkipDouble, i) {
+			if !w.Shared {
+				im, tm = w.mods(s.At("img_mod"), 2, symI, true), w.mods(s.At("txt_mod"), 2, symI, false)
+			}
+			img, txt = w.Double(w.Builder, s, img, txt, im, tm, w.rope, w.bias)
+		}
+		if i < w.v.Double {
+			img = w.residual(img, ResidualDouble(i), onnx.D(0))
+		}
+	}
+	return dit.HalfSafe(w.Builder, img), txt
+}
+
+func (w *writer) single(x *onnx.Value) *onnx.Value {
+	var m []dit.Mod
+	from := symT.Plus(symI)
+	if w.Shared {
+		m = w.mods(w.s.At("single_stream_modulation"), 1, from, true)
+	}
+	for i := range w.s.Count("single_blocks") {
+		s := w.s.At("single_blocks").Index(i)
+		if !slices.Contains(w.v.SkipSingle, i) {
+			if !w.Shared {
+				m = w.mods(s.At("modulation"), 1, from, true)
+			}
+			x = w.Single(w.Builder, s, x, m[0], w.rope, w.bias)
+		}
+		if i < w.v.Single {
+			x = w.residual(x, ResidualSingle(i), symT)
+		}
+	}
+	return x
+}
+
+// residual adds a ControlNet's residual to the image tokens of x, the first of which is token from.
+func (w *writer) residual(x *onnx.Value, name string, from onnx.Dim) *onnx.Value {
+	r := dit.Input(w.Builder, name, symB, symI, onnx.D(w.Hidden))
+	to := from.Plus(symI)
+	parts := []*onnx.Value{w.Add(w.SliceDims(x, 1, from, to), r)}
+	if !from.Is(0) {
+		parts = append([]*onnx.Value{w.SliceDims(x, 1, onnx.D(0), from)}, parts...)
+	}
+	if to != x.Dim(1) {
+		parts = append(parts, w.SliceDims(x, 1, to, x.Dim(1)))
+	}
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	return w.Concat(1, parts...)
+}

@@ -1,0 +1,308 @@
+package flux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"comfygo/engine/family"
+	"comfygo/engine/family/dit"
+	"comfygo/engine/nn"
+	"comfygo/engine/onnx"
+	"comfygo/engine/patch"
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+)
+
+// The names of the inputs that a network of this kind reads beside the latent, the timesteps and the text encoding.
+const (
+	// InputVector is the pooled text encoding [N,width].
+	InputVector = "y"
+	// InputGuidance is the guidance [N].
+	InputGuidance = "guidance"
+	// InputConcat are channels [N,C,H,W] that are read behind those of the latent.
+	InputConcat = "concat"
+	// InputMethod is the place in methods of how reference latents are placed [1].
+	InputMethod = "ref_latents_method"
+)
+
+// inputReference is the name of reference latent i [N,C,h,w].
+func inputReference(i int) string { return fmt.Sprintf("ref_latents.%d", i) }
+
+// Model is a diffusion model of this kind; families fill it in.
+type Model struct {
+	Config
+	// Source holds the network's tensors in the layout of Plain.
+	Source weights.Source
+	// Format, Type and Settings are what Denoiser's methods return.
+	Format   sampling.LatentFormat
+	Type     sampling.ModelType
+	Settings sampling.Settings
+	// TextScheme and Prefixes are what Bundle's methods return.
+	TextScheme string
+	Prefixes   map[string][]string
+	// TextLength, when set, is the least number of text tokens: shorter encodings get zeros before them.
+	TextLength int
+	// Rotary, when set, returns the positions' scale and shift for so many text tokens where no option says.
+	Rotary func(tokens int) dit.Rotary
+}
+
+var (
+	_ family.Denoiser  = (*Model)(nil)
+	_ family.Bundle    = (*Model)(nil)
+	_ family.Adaptable = (*Model)(nil)
+	_ family.Optioned  = (*Model)(nil)
+)
+
+// Latent implements family.Denoiser.
+func (m *Model) Latent() sampling.LatentFormat { return m.Format }
+
+// Sampling implements family.Denoiser.
+func (m *Model) Sampling() (sampling.ModelType, sampling.Settings) { return m.Type, m.Settings }
+
+// Weights implements family.Denoiser.
+func (m *Model) Weights() weights.Source { return m.Source }
+
+// Scheme implements family.Bundle.
+func (m *Model) Scheme() string { return m.TextScheme }
+
+// TextPrefixes implements family.Bundle.
+func (m *Model) TextPrefixes() map[string][]string { return m.Prefixes }
+
+// Options implements family.Optioned.
+func (m *Model) Options() []string {
+	return []string{dit.OptionRotary, sampling.OptionSkipDouble, sampling.OptionSkipSingle}
+}
+
+// LoRAKeys implements family.Adaptable: the names of BFL and kohya, and those of diffusers, DiffSynth, OneTrainer and
+// SimpleTuner. Upstream: lora.py model_lora_keys_unet.
+func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
+	keys.AddGeneric(part, m.Source.Names())
+	s := weights.NewScope(m.Source)
+	names(s.Count("double_blocks"), s.Count("single_blocks"), m.Hidden).AddTo(keys, part,
+		dit.Prefixed("transformer."), dit.Underscored("lycoris_"), dit.Underscored("lora_transformer_"), dit.Prefixed(""))
+	for i := range s.Count("single_blocks") {
+		layer := fmt.Sprintf("%ssingle_blocks.%d.linear1", part, i)
+		keys.Add(layer+"_qkv", patch.Target{Key: layer + ".weight", Rows: 3 * m.Hidden})
+	}
+}
+
+// Inputs implements family.Denoiser.
+func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
+	if c.Tokens == nil {
+		return nil, errors.New("reading a conditioning entry: it has no text encoding, which this model needs: connect one made by the text encoders of the model's family")
+	}
+	in := []sampling.Input{{Name: sampling.InputContext, Value: dit.PadFront(c.Tokens, m.TextLength), Rule: sampling.ByRows}}
+	if m.Vector > 0 && c.Pooled != nil {
+		in = append(in, sampling.Input{Name: InputVector, Value: c.Pooled, Rule: sampling.ByRows})
+	}
+	guidance, guided, err := dit.Guidance(c)
+	if err != nil {
+		return nil, err
+	}
+	if m.Guidance && guided {
+		in = append(in, sampling.Input{Name: InputGuidance, Value: guidance, Rule: sampling.ByRows})
+	}
+	_, image := c.Values[sampling.KeyConcatLatent]
+	if channels := max(m.In, 2*m.Channels); m.In > m.Channels || image {
+		x, err := m.beside(c, r, channels)
+		if err != nil {
+			return nil, err
+		}
+		in = append(in, sampling.Input{Name: InputConcat, Value: x, Rule: sampling.ByCells})
+	}
+	refs, err := m.referenceInputs(c, r)
+	return append(in, refs...), err
+}
+
+func (m *Model) referenceInputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
+	refs, err := sampling.References(c, r.Format)
+	if err != nil || len(refs) == 0 {
+		return nil, err
+	}
+	var in []sampling.Input
+	for i, x := range refs {
+		in = append(in, sampling.Input{Name: inputReference(i), Value: x, Rule: sampling.ByRows})
+	}
+	method, err := sampling.Value[string](c, sampling.KeyReferenceMethod)
+	if err != nil {
+		return nil, err
+	}
+	if method == "" {
+		method = m.Method
+	}
+	place := &tensor.Tensor{Shape: []int{1}, Data: []float32{float32(methodOf(method))}}
+	return append(in, sampling.Input{Name: InputMethod, Value: place, Rule: sampling.Shared}), nil
+}
+
+// Predict implements family.Denoiser.
+func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (*tensor.Tensor, error) {
+	call, err := m.call(run, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := run.Check("running the model", m.memory(c.X.Dim(0), call.tokens)); err != nil {
+		return nil, err
+	}
+	out, err := run.Run(ctx, m.Graph(call.v), call.in, "out")
+	if err != nil {
+		return nil, err
+	}
+	return dit.Unpatchify(out["out"], call.grid), nil
+}
+
+// Graph returns a graph of the network.
+func (m *Model) Graph(v Variant) family.Graph {
+	return family.Graph{Part: "unet", Variant: v.Digest(), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
+		return s.Build("flux", m.Source, func(b *nn.Builder, s *weights.Scope) { Write(b, s, m.Config, v) })
+	}}
+}
+
+// prepared is a call as the graph takes it.
+type prepared struct {
+	v      Variant
+	in     []family.Value
+	grid   dit.Grid
+	tokens int
+}
+
+func (m *Model) call(run family.Runner, c family.Call) (*prepared, error) {
+	const what = "running the model"
+	p := &prepared{}
+	rows := c.X.Dim(0)
+	text := c.Inputs.Get(sampling.InputContext)
+	switch {
+	case len(c.X.Shape) != 4 || c.X.Dim(1) != m.Channels:
+		return nil, fmt.Errorf("%s: the latent has shape %v, the model reads %d channels", what, c.X.Shape, m.Channels)
+	case len(c.T) != rows:
+		return nil, fmt.Errorf("%s: %d timesteps for %d rows", what, len(c.T), rows)
+	}
+	if err := dit.CheckText(text, rows, m.Context); err != nil {
+		return nil, err
+	}
+	changed, err := run.Patched(m.Source)
+	if err != nil {
+		return nil, err
+	}
+	p.v.In = m.In
+	if e, ok := changed.Lookup("img_in.weight"); ok && len(e.Shape) == 2 { // adapters widen it
+		p.v.In = e.Shape[1] / (m.Patch * m.Patch)
+	}
+	x, err := m.latent(c, p.v.In)
+	if err != nil {
+		return nil, err
+	}
+	tokens, grid := dit.Patchify(x, m.Patch)
+	p.grid = grid
+	p.in = []family.Value{family.Floats("x", tokens), family.Vector("timesteps", c.T), family.Floats("context", text)}
+
+	pos := positions{Config: m.Config, rotary: m.rotary(c, text.Dim(1))}
+	pos.text(text.Dim(1))
+	pos.image(grid, 0, 0, 0)
+	if err := m.references(p, c, &pos); err != nil {
+		return nil, err
+	}
+	if err := m.vectors(p, c); err != nil {
+		return nil, err
+	}
+	p.v.SkipDouble, p.v.SkipSingle = dit.Skipped(c.Inputs.Options)
+	p.in = append(p.in, dit.Angles(pos.list, m.Theta, m.Axes...)...)
+	p.tokens = len(pos.list) / len(m.Axes)
+	return p, nil
+}
+
+func (m *Model) rotary(c family.Call, tokens int) dit.Rotary {
+	def := dit.Unscaled
+	if m.Rotary != nil {
+		def = m.Rotary(tokens)
+	}
+	return dit.RotaryOf(c.Inputs.Options, def)
+}
+
+// latent is the latent with what is read beside it, of so many channels.
+func (m *Model) latent(c family.Call, channels int) (*tensor.Tensor, error) {
+	if channels <= m.Channels {
+		return c.X, nil
+	}
+	beside := c.Inputs.Get(InputConcat)
+	if beside == nil { // an adapter for images, and no image
+		beside = m.Format.In(tensor.New(c.X.Shape...))
+	}
+	if len(beside.Shape) != 4 || !slices.Equal(beside.Shape[2:], c.X.Shape[2:]) || beside.Dim(0) != c.X.Dim(0) || m.Channels+beside.Dim(1) != channels {
+		return nil, fmt.Errorf("running the model: extra channels of shape %v do not fit a latent of shape %v: the model reads %d channels", beside.Shape, c.X.Shape, channels)
+	}
+	return dit.Channels(c.X, beside), nil
+}
+
+// references adds the tokens of reference latents.
+func (m *Model) references(p *prepared, c family.Call, pos *positions) error {
+	var refs []*tensor.Tensor
+	for {
+		x := c.Inputs.Get(inputReference(len(refs)))
+		if x == nil {
+			break
+		}
+		refs = append(refs, x)
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	if p.v.In != m.Channels {
+		return fmt.Errorf("running the model: it reads %d channels, and reference latents have %d: they do not go together", p.v.In, m.Channels)
+	}
+	tokens, err := tokensOf(refs, c.X.Dim(0), m.Channels, m.Patch)
+	if err != nil {
+		return err
+	}
+	method := MethodOffset
+	if x := c.Inputs.Get(InputMethod); x != nil && len(x.Data) == 1 {
+		method = methods[min(max(int(x.Data[0]), 0), len(methods)-1)]
+	}
+	p.v.References = true
+	p.in = append(p.in, family.Floats("ref", tokens))
+	if p.v.Still = method == MethodStill; p.v.Still {
+		p.in = append(p.in, family.Vector("still", make([]float32, c.X.Dim(0))))
+	}
+	pos.references(p.grid, refs, method)
+	return nil
+}
+
+// vectors adds the guidance and the pooled text encoding; without the latter it is zero.
+func (m *Model) vectors(p *prepared, c family.Call) error {
+	rows := c.X.Dim(0)
+	if g := c.Inputs.Get(InputGuidance); m.Guidance && g != nil {
+		if len(g.Data) != rows {
+			return fmt.Errorf("running the model: %d guidances for %d rows", len(g.Data), rows)
+		}
+		p.v.Guided = true
+		p.in = append(p.in, family.Vector("guidance", g.Data))
+	}
+	if m.Vector == 0 {
+		return nil
+	}
+	y := tensor.New(rows, m.Vector)
+	if given := c.Inputs.Get(InputVector); given != nil {
+		if len(given.Shape) != 2 || given.Dim(0) != rows || given.Dim(1) < m.Vector {
+			return fmt.Errorf("running the model: the pooled text encoding has shape %v, the model reads %d values: it comes from the text encoder of another family", given.Shape, m.Vector)
+		}
+		for i := range rows {
+			copy(y.Index(i).Data, given.Index(i).Data[:m.Vector])
+		}
+	}
+	p.in = append(p.in, family.Floats("y", y))
+	return nil
+}
+
+// Memory implements family.Denoiser.
+func (m *Model) Memory(shape []int, tokens int) int64 {
+	g := dit.GridOf(&tensor.Tensor{Shape: shape}, m.Patch)
+	return m.memory(shape[0], g.Tokens()+tokens)
+}
+
+// memory estimates the bytes of activations for so many tokens a row.
+func (m *Model) memory(rows, tokens int) int64 {
+	const floats = 16
+	return family.Product(rows, tokens, m.Hidden, 4, floats)
+}
