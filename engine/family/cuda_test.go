@@ -2,8 +2,6 @@ package family_test
 
 import (
 	"fmt"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +14,6 @@ import (
 	"comfygo/engine/patch"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
-	"comfygo/internal/recipe"
 	"comfygo/tests/cudakernels"
 	"comfygo/tests/golden"
 )
@@ -25,6 +22,7 @@ import (
 var cudaFiles = map[string]int{
 	"sd15-full": 6, "sd15-small-inpaint": 6, "controlnet-sd15": 1, "vae-sd": 2, "clip-l": 3, "taesd": 2, "esrgan-4x-old": 1, "realesrgan-2x": 1, "compact-2x": 1,
 	"sdxl-small": 1, "sdxl-refiner-small": 1, "clip-g": 3, "controlnet-sdxl": 1,
+	"flux-tiny-dev": 1, "flux-tiny-diffusers": 1,
 }
 
 // TestCUDAGraphsHaveKernels writes the graphs of all families for CUDA, from files and for computing in float32, float16
@@ -36,7 +34,7 @@ func TestCUDAGraphsHaveKernels(t *testing.T) {
 		for _, stored := range []dtype.DType{dtype.F32, dtype.F16, dtype.BF16} {
 			t.Run(fmt.Sprint(name, " ", stored), func(t *testing.T) {
 				t.Parallel()
-				checkKernels(t, described(t, name, stored), parts)
+				checkKernels(t, familytest.Manifest(t, name, stored), parts)
 			})
 		}
 	}
@@ -87,7 +85,7 @@ func TestCUDAGraphsWithLoRA(t *testing.T) {
 	for _, name := range []string{"sd15-full", "sdxl-small"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, _, err := family.Open(family.Default, described(t, name, dtype.F16)).Diffusion()
+			d, _, err := family.Open(family.Default, familytest.Manifest(t, name, dtype.F16)).Diffusion()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,27 +138,4 @@ func branches(t *testing.T, src weights.Source) *patch.Part {
 		t.Fatal(err)
 	}
 	return patch.Stack{}.With(f, 1).Part("m.")
-}
-
-// described is the model of a manifest with all of its floating-point weights in one type, without their bytes.
-func described(t *testing.T, name string, stored dtype.DType) weights.Source {
-	t.Helper()
-	m, err := recipe.Load(filepath.Join(filepath.Dir(golden.Path(t, "models/x")), name+".json.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []weights.Entry
-	for _, x := range m.Tensors {
-		e := weights.Entry{Name: x.Key, DType: x.DType, Shape: x.Shape}
-		if e.DType.IsFloat() {
-			e.DType = stored
-		}
-		e.TypeName = e.DType.String()
-		if len(e.Shape) == 0 || strings.HasSuffix(x.Key, "token_embedding.weight") || strings.HasSuffix(x.Key, "text_projection.weight") {
-			e.Data = make([]byte, e.Count()*e.DType.Size()) // what the host reads
-		}
-		list = append(list, e)
-	}
-	slices.SortFunc(list, func(a, b weights.Entry) int { return strings.Compare(a.Name, b.Name) })
-	return dryrun.Described(list)
 }

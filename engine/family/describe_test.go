@@ -9,13 +9,14 @@ import (
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/family/dryrun"
+	"comfygo/engine/family/familytest"
 	"comfygo/engine/weights"
 )
 
 // TestDescribe describes the models of the manifests, files of families that cannot be run, and files of other things.
 func TestDescribe(t *testing.T) {
 	t.Parallel()
-	const flux = "double_blocks.0.img_attn.norm.key_norm.scale 128\n"
+	const unbuilt = "t5_yproj.weight 1536 4096\n"
 	quantized := dryrun.Described([]weights.Entry{
 		{Name: "lora_unet_a.lora_up.weight", DType: dtype.F16, Shape: []int{4, 4}},
 		{Name: "lora_unet_a.lora_down.weight", DType: dtype.U8, Shape: []int{4, 4}, Scheme: &weights.Scheme{Format: "nvfp4"}},
@@ -42,8 +43,9 @@ func TestDescribe(t *testing.T) {
 		"lora-kohya":          {kinds: []string{"LoRA"}, runs: true},
 		"lora-sdxl-diffusers": {kinds: []string{"LoRA"}, runs: true},
 		"lora-lokr":           {kinds: []string{"LoRA"}, runs: true},
-		"flux-q-int8":         {kinds: []string{"diffusion model"}, family: "Flux", says: "cannot be run yet; use a model of a family that runs: Stable Diffusion 1.x"},
-		"a Flux checkpoint":   {src: dryrun.List(under("model.diffusion_model.", flux+"a 1\nb 1\nc 1\nd 1\ne 1\n") + under("vae.", plainVAE)), kinds: []string{"diffusion model", "VAE"}, family: "Flux", says: "cannot be run yet"},
+		"flux-tiny-dev":       {kinds: []string{"diffusion model"}, family: "Flux.1", runs: true},
+		"a Mochi model":       {src: dryrun.List(unbuilt), kinds: []string{"diffusion model"}, family: "Mochi", says: "cannot be run yet; use a model of a family that runs: Stable Diffusion 1.x"},
+		"a Mochi checkpoint":  {src: dryrun.List(under("model.diffusion_model.", unbuilt+"a 1\nb 1\nc 1\nd 1\ne 1\n") + under("vae.", plainVAE)), kinds: []string{"diffusion model", "VAE"}, family: "Mochi", says: "cannot be run yet"},
 		"T5":                  {src: dryrun.List("encoder.block.0.layer.0.SelfAttention.k.weight 8 8\n"), kinds: []string{"text encoder"}, family: "T5", says: "T5 cannot be run yet"},
 		"a quantized LoRA":    {src: quantized, kinds: []string{"LoRA"}, says: "nvfp4"},
 		"junk":                {src: dryrun.List(junk.String()), kinds: []string{}, says: "1900 tensors"},
@@ -52,7 +54,7 @@ func TestDescribe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if c.src == nil {
-				c.src = described(t, name, dtype.F16)
+				c.src = familytest.Manifest(t, name, dtype.F16)
 			}
 			d := family.Open(family.Default, c.src).Describe()
 			if !slices.Equal(d.Kinds, c.kinds) || d.Family != c.family || d.Runs != c.runs || d.Runs != (d.Why == "") || !strings.Contains(d.String(), c.says) {

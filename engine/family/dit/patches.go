@@ -13,54 +13,30 @@ type Grid struct {
 // Tokens returns the number of patches.
 func (g Grid) Tokens() int { return g.Height * g.Width }
 
-// GridOf returns the patches that cover a latent [N,C,H,W].
-func GridOf(x *tensor.Tensor, patch int) Grid {
-	h, w := x.Dim(-2), x.Dim(-1)
+// GridOf returns the patches that cover a latent [N,C,H,W] of a shape.
+func GridOf(shape []int, patch int) Grid {
+	h, w := shape[len(shape)-2], shape[len(shape)-1]
 	return Grid{Height: (h + patch - 1) / patch, Width: (w + patch - 1) / patch, H: h, W: w, Patch: patch}
 }
 
-// Patchify cuts a latent x [N,C,H,W] into tokens [N,S,C·p·p], each ordered by channel, then by position in the patch.
-// Sizes that the patch does not divide are continued from the other side (upstream: common_dit.pad_to_patch_size, whose
-// padding is circular).
-func Patchify(x *tensor.Tensor, patch int) (*tensor.Tensor, Grid) {
-	g := GridOf(x, patch)
-	n, c := x.Dim(0), x.Dim(1)
-	out := tensor.New(n, g.Tokens(), c*patch*patch)
-	at := 0
-	for b := range n {
-		row := x.Index(b).Data
-		for token := range g.Tokens() {
-			top, left := token/g.Width*patch, token%g.Width*patch
-			for ch := range c {
-				plane := row[ch*g.H*g.W:]
-				for i := range patch * patch {
-					out.Data[at] = plane[(top+i/patch)%g.H*g.W+(left+i%patch)%g.W]
-					at++
-				}
-			}
-		}
+// Patchify cuts a latent x [N,C,H,W] into tokens [N,S,C·p·p]. Sizes that the patch does not divide are continued from the
+// other side, as upstream does.
+func Patchify(x *tensor.Tensor, patch int, order tensor.PatchOrder) (*tensor.Tensor, Grid, error) {
+	padded, err := tensor.WrapTo(x, patch)
+	if err != nil {
+		return nil, Grid{}, err
 	}
-	return out, g
+	tokens, err := tensor.ToPatches(padded, patch, order)
+	return tokens, GridOf(x.Shape, patch), err
 }
 
 // Unpatchify is the inverse of Patchify: the first g.Tokens() of each row of tokens [N,S,C·p·p] become [N,C,H,W].
-func Unpatchify(tokens *tensor.Tensor, g Grid) *tensor.Tensor {
-	area := g.Patch * g.Patch
-	n, width := tokens.Dim(0), tokens.Dim(2)
-	out := tensor.New(n, width/area, g.H, g.W)
-	for b := range n {
-		from, to := tokens.Index(b).Data, out.Index(b).Data
-		for token := range g.Tokens() {
-			top, left := token/g.Width*g.Patch, token%g.Width*g.Patch
-			for e := range width {
-				y, x := top+e%area/g.Patch, left+e%g.Patch
-				if y < g.H && x < g.W {
-					to[(e/area*g.H+y)*g.W+x] = from[token*width+e]
-				}
-			}
-		}
+func Unpatchify(tokens *tensor.Tensor, g Grid, order tensor.PatchOrder) (*tensor.Tensor, error) {
+	x, err := tensor.FromPatches(tokens, g.Patch, order, g.Height*g.Patch, g.Width*g.Patch)
+	if err != nil {
+		return nil, err
 	}
-	return out
+	return tensor.Crop(x, g.H, g.W)
 }
 
 // Channels joins latents [N,C,H,W] along their channels; the other sizes are equal.

@@ -1,8 +1,11 @@
+// Package flux is the family of Flux.1 (dev, schnell, Fill, Kontext, Canny, Depth) and the network that Flux.2 and others
+// share with it.
 package flux
 
 import (
 	"comfygo/engine/family"
 	"comfygo/engine/family/clip"
+	"comfygo/engine/family/latents"
 	"comfygo/engine/sampling"
 	"comfygo/engine/weights"
 )
@@ -57,7 +60,7 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if c.TextNorm && s.Has("double_blocks.0.img_mlp.gate_proj.weight") { // Ovis-Image
 		c.TextAxes = []int{1, 2}
 	}
-	m := &Model{Config: c, Source: src, Format: Latent, Type: sampling.Flux, TextScheme: Scheme, Prefixes: textPrefixes}
+	m := &Model{Config: c, Source: src, Format: latents.Flux, Type: sampling.Flux, TextScheme: Scheme, Prefixes: textPrefixes}
 	if !k.guided {
 		m.Type, m.Settings = sampling.Flow, sampling.Settings{Multiplier: 1, Shift: 1}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/family/dit"
 	"comfygo/engine/nn"
@@ -54,6 +55,7 @@ var (
 	_ family.Bundle    = (*Model)(nil)
 	_ family.Adaptable = (*Model)(nil)
 	_ family.Optioned  = (*Model)(nil)
+	_ family.Typed     = (*Model)(nil)
 )
 
 // Latent implements family.Denoiser.
@@ -74,6 +76,11 @@ func (m *Model) TextPrefixes() map[string][]string { return m.Prefixes }
 // Options implements family.Optioned.
 func (m *Model) Options() []string {
 	return []string{dit.OptionRotary, sampling.OptionSkipDouble, sampling.OptionSkipSingle}
+}
+
+// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
+func (m *Model) ComputeTypes() []dtype.DType {
+	return []dtype.DType{dtype.BF16, dtype.F16, dtype.F32}
 }
 
 // LoRAKeys implements family.Adaptable: the names of BFL and kohya, and those of diffusers, DiffSynth, OneTrainer and
@@ -150,7 +157,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if err != nil {
 		return nil, err
 	}
-	return dit.Unpatchify(out["out"], call.grid), nil
+	return dit.Unpatchify(out["out"], call.grid, tensor.ChannelsFirst)
 }
 
 // Graph returns a graph of the network.
@@ -194,7 +201,10 @@ func (m *Model) call(run family.Runner, c family.Call) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	tokens, grid := dit.Patchify(x, m.Patch)
+	tokens, grid, err := dit.Patchify(x, m.Patch, tensor.ChannelsFirst)
+	if err != nil {
+		return nil, err
+	}
 	p.grid = grid
 	p.in = []family.Value{family.Floats("x", tokens), family.Vector("timesteps", c.T), family.Floats("context", text)}
 
@@ -297,8 +307,7 @@ func (m *Model) vectors(p *prepared, c family.Call) error {
 
 // Memory implements family.Denoiser.
 func (m *Model) Memory(shape []int, tokens int) int64 {
-	g := dit.GridOf(&tensor.Tensor{Shape: shape}, m.Patch)
-	return m.memory(shape[0], g.Tokens()+tokens)
+	return m.memory(shape[0], dit.GridOf(shape, m.Patch).Tokens()+tokens)
 }
 
 // memory estimates the bytes of activations for so many tokens a row.

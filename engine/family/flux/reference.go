@@ -80,11 +80,11 @@ func (p *positions) references(image dit.Grid, refs []*tensor.Tensor, method str
 			}
 			h, w = max(h, rh+top), max(w, rw+left)
 		}
-		p.image(dit.GridOf(ref, p.Patch), index, top, left)
+		p.image(dit.GridOf(ref.Shape, p.Patch), index, top, left)
 	}
 }
 
-// tokensOf joins the tokens of reference latents: each is padded with zero channels to so many.
+// tokensOf joins the tokens of reference latents.
 func tokensOf(refs []*tensor.Tensor, rows, channels, patch int) (*tensor.Tensor, error) {
 	var parts []*tensor.Tensor
 	total := 0
@@ -95,7 +95,10 @@ func tokensOf(refs []*tensor.Tensor, rows, channels, patch int) (*tensor.Tensor,
 		if len(r.Shape) != 4 || r.Dim(0) != rows || r.Dim(1) != channels {
 			return nil, fmt.Errorf("running the model: a reference latent has shape %v, the model reads %d channels", r.Shape, channels)
 		}
-		t, _ := dit.Patchify(r, patch)
+		t, _, err := dit.Patchify(r, patch, tensor.ChannelsFirst)
+		if err != nil {
+			return nil, err
+		}
 		parts = append(parts, t)
 		total += t.Dim(1)
 	}

@@ -43,8 +43,6 @@ var families = []recognised{
 	{name: "HunyuanVideo or HunyuanImage", all: []string{"txt_in.individual_token_refiner.blocks.0.norm1.weight"}},
 	{name: "Flux.2", all: []string{"double_stream_modulation_img.lin.weight"}},
 	{name: "Chroma", all: []string{"distilled_guidance_layer.norms.0.*"}},
-	{name: "Flux", all: []string{"double_blocks.0.img_attn.norm.key_norm.*"}},
-	{name: "Flux in the layout of diffusers", all: []string{"single_transformer_blocks.0.norm.linear.weight"}},
 	{name: "Mochi", all: []string{"t5_yproj.weight"}},
 	{name: "PixArt in the layout of diffusers", all: []string{"adaln_single.emb.timestep_embedder.linear_1.bias", "pos_embed.proj.bias"}},
 	{name: "MiniMax H3", all: []string{"video_patch_proj.weight", "audio_patch_proj.weight"}},
