@@ -1,16 +1,13 @@
 package engine
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"comfygo/engine/embedding"
 	"comfygo/engine/family"
 	"comfygo/engine/patch"
-	"comfygo/engine/tokenizer"
 )
 
 // CLIP is what CLIP links carry: one or several text encoders and the scheme by which they act together. It is not changed
@@ -25,6 +22,8 @@ type CLIP struct {
 	onCPU bool
 	// loras are the adapters that were applied, in order.
 	loras patch.Stack
+	// lengths are the paddings that a user chose.
+	lengths lengths
 }
 
 // textPart is one text encoder with its file.
@@ -93,6 +92,9 @@ func (rt *Runtime) LoadCLIP(kind string, paths ...string) (*CLIP, error) {
 func takes(s family.Scheme, parts map[string]textPart) error {
 	var wanted []string
 	for _, e := range s.Encoders() {
+		if e.Alone != nil {
+			continue
+		}
 		wanted = append(wanted, e.Key)
 		if _, ok := parts[e.Key]; !ok && !e.Optional {
 			return fmt.Errorf("loading text encoders of type %s (%s): %s is missing, the files hold %s", s.Type(), s.Name(), e.Key, held(parts))
@@ -150,93 +152,3 @@ func (c *CLIP) WithLayer(layer int) *CLIP {
 	return &d
 }
 
-// Tokens are a prompt's tokens for each text encoder, by its key.
-type Tokens map[string]tokenizer.Tokens
-
-// Tokenize lays a prompt out for each text encoder.
-func (c *CLIP) Tokenize(ctx context.Context, prompt string) (Tokens, error) {
-	return c.tokenize(ctx, func(string) string { return prompt })
-}
-
-// TokenizeEach is Tokenize with a prompt of its own for each encoder, by key. Prompts of different lengths are laid out in
-// the same number of chunks: the shorter ones are followed by empty chunks.
-func (c *CLIP) TokenizeEach(ctx context.Context, prompt func(key string) string) (Tokens, error) {
-	t, err := c.tokenize(ctx, prompt)
-	if err != nil {
-		return nil, err
-	}
-	return t, c.level(t)
-}
-
-func (c *CLIP) tokenize(ctx context.Context, prompt func(key string) string) (Tokens, error) {
-	out := Tokens{}
-	for key, p := range c.parts {
-		look := &embedding.Lookup{Context: ctx, File: c.rt.cfg.Embeddings, Key: key, Width: p.net.Width()}
-		tokens, err := p.net.Tokenize(prompt(key), family.TokenizeOptions{Embedding: look.Find, Missing: look.Missing})
-		if err != nil {
-			return nil, fmt.Errorf("reading the prompt: %w", err)
-		}
-		out[key] = tokens
-	}
-	return out, nil
-}
-
-// level gives every encoder as many chunks as the one with most. Upstream: CLIPTextEncodeSDXL.
-func (c *CLIP) level(t Tokens) error {
-	most := 0
-	for _, chunks := range t {
-		most = max(most, len(chunks))
-	}
-	for key, chunks := range t {
-		for len(chunks) < most {
-			empty, err := c.parts[key].net.Tokenize("", family.TokenizeOptions{})
-			if err != nil {
-				return fmt.Errorf("reading the prompt: %w", err)
-			}
-			chunks = append(chunks, empty...)
-		}
-		t[key] = chunks
-	}
-	return nil
-}
-
-// Encode encodes a prompt with weights in upstream's syntax.
-func (c *CLIP) Encode(ctx context.Context, prompt string) (Conditioning, error) {
-	tokens, err := c.Tokenize(ctx, prompt)
-	if err != nil {
-		return nil, err
-	}
-	return c.EncodeTokens(ctx, tokens)
-}
-
-// EncodeTokens encodes the tokens of a prompt.
-func (c *CLIP) EncodeTokens(ctx context.Context, tokens Tokens) (Conditioning, error) {
-	parts := map[string]family.Encoding{}
-	for _, e := range c.scheme.Encoders() {
-		p, ok := c.parts[e.Key]
-		if !ok {
-			continue
-		}
-		o := e.Options
-		if c.layer < 0 {
-			o.Chosen = c.layer
-		}
-		run := c.rt.runner(family.RoleText, c.onCPU, p.file)
-		run.adapters = c.loras.Part(textPrefix(e.Key))
-		enc, err := p.net.Encode(ctx, run, tokens[e.Key], o)
-		if err != nil {
-			return nil, fmt.Errorf("encoding the prompt: %w", err)
-		}
-		parts[e.Key] = enc
-	}
-	enc, err := c.scheme.Join(parts)
-	if err != nil {
-		return nil, err
-	}
-	values := map[string]any{}
-	maps.Copy(values, enc.Extra)
-	if enc.Mask != nil {
-		values["attention_mask"] = enc.Mask
-	}
-	return Conditioning{{Tokens: enc.Hidden, Pooled: enc.Pooled, Values: values}}, nil
-}

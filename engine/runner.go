@@ -66,7 +66,7 @@ func (r runner) target(g family.Graph) (nn.Target, error) {
 	}
 	return Target(TargetOptions{
 		Device: r.device, Role: r.role, Compute: r.compute, Weights: r.weights, Block: r.rt.block,
-		Streamed: g.Streamed, Lean: r.rt.cfg.Lean, Prepared: r.rt.cfg.Prepared,
+		Streamed: g.Streamed, Wide: g.Wide, Lean: r.rt.cfg.Lean, Prepared: r.rt.cfg.Prepared,
 	})
 }
 
@@ -80,8 +80,8 @@ type TargetOptions struct {
 	Weights dtype.DType
 	// Block is the channel block of the CPU's convolutions.
 	Block int
-	// Streamed, Lean and Prepared are family.Graph's and Config's.
-	Streamed, Lean, Prepared bool
+	// Streamed, Wide, Lean and Prepared are family.Graph's and Config's.
+	Streamed, Wide, Lean, Prepared bool
 }
 
 // Target returns what the graphs of a network are written for. Production, tests and tools use it alike. It fails for a
@@ -91,8 +91,12 @@ func Target(o TargetOptions) (nn.Target, error) {
 	if o.Role == family.RoleDiffusion || o.Role == family.RoleControl {
 		lean = lean || !o.Prepared
 	}
+	preferred := o.Role.Preferred()
+	if o.Wide && preferred == dtype.F16 {
+		preferred = dtype.BF16
+	}
 	return nn.TargetFor(nn.TargetOptions{
-		CUDA: o.Device.Kind == ort.CUDA, Compute: or(o.Compute, o.Role.Preferred()), Block: o.Block, MapWeights: lean, Weights: o.Weights,
+		CUDA: o.Device.Kind == ort.CUDA, Compute: or(o.Compute, preferred), Block: o.Block, MapWeights: lean, Weights: o.Weights,
 	})
 }
 

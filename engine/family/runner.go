@@ -44,6 +44,9 @@ type Graph struct {
 	// Streamed keeps the weights mapped from the file and widens them just before their use, whatever the user's settings
 	// prefer: for networks that run once and are large against their activations.
 	Streamed bool
+	// Wide says that the activations exceed the range of float16: on a GPU the network computes in bfloat16 unless the user
+	// asks for another type.
+	Wide bool
 	// Build writes the graph.
 	Build func(s Spec) (*onnx.Graph, error)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"comfygo/engine/tensor"
+	"comfygo/engine/textenc"
 	"comfygo/engine/tokenizer"
 	"comfygo/engine/weights"
 )
@@ -36,7 +37,28 @@ type TokenizeOptions struct {
 	Embedding tokenizer.EmbeddingLookup
 	// Missing, when set, is told the name of each embedding that cannot be used.
 	Missing func(name string)
+	// Layout, when set, changes the encoder's own rules of laying prompts out.
+	Layout func(o *tokenizer.Options)
 }
+
+// Apply changes the rules of an encoder as the options say.
+func (o TokenizeOptions) Apply(rules tokenizer.Options) tokenizer.Options {
+	rules.Missing = o.Missing
+	if o.Layout != nil {
+		o.Layout(&rules)
+	}
+	return rules
+}
+
+// Vocabulary is implemented by families whose encoders' tokenizers are known without a file.
+type Vocabulary interface {
+	Text
+	// Tokenizer returns the tokenizer of the encoder of a key, nil when the family has none without a file.
+	Tokenizer(key string) Tokenizer
+}
+
+// Tokenizer lays a prompt out, as TextEncoder.Tokenize does.
+type Tokenizer func(prompt string, o TokenizeOptions) (tokenizer.Tokens, error)
 
 // EncodeOptions change how a prompt is encoded.
 type EncodeOptions struct {
@@ -49,6 +71,17 @@ type EncodeOptions struct {
 	RawHidden bool
 	// Projected has the pooled output go through the file's text projection.
 	Projected bool
+	// Layers, when set, are the layers whose inputs are the encoding, [1,layers,tokens,width]: 0 is the token embeddings,
+	// the number of layers is the final output. AllLayers takes all of them. Chosen has no effect then.
+	Layers    []int
+	AllLayers bool
+	// Masked hides padding from the network's attention, ReturnMask returns which tokens are no padding, ZeroMasked sets
+	// the hidden states of padding to zero.
+	Masked, ReturnMask, ZeroMasked bool
+	// Special, when set, are the special tokens in place of the encoder's own.
+	Special *textenc.Empty
+	// Unended leaves the end token out of the empty prompt, from which weights are measured.
+	Unended bool
 }
 
 // Encoding is what one text encoder makes of a prompt.
@@ -57,35 +90,9 @@ type Encoding struct {
 	Hidden, Pooled *tensor.Tensor
 	// Mask, when set, is the attention mask [1,tokens] that goes with Hidden.
 	Mask *tensor.Tensor
+	// Tokens are those that were encoded.
+	Tokens tokenizer.Tokens
 	// Extra holds further outputs by the key under which a conditioning entry carries them.
 	Extra map[string]any
 }
 
-// Scheme is how one or several text encoders make the conditioning of a model family: the meaning of a CLIP loader's type.
-type Scheme interface {
-	Family
-	// Type is the scheme's name in the CLIP loaders ("stable_diffusion", "sdxl").
-	Type() string
-	// Encoders lists the keys of the encoders that the scheme takes, in order; Missing ones that may be absent are filled
-	// by Join as upstream does.
-	Encoders() []SchemeEncoder
-	// Join makes one encoding of those of the scheme's encoders, by key. An absent optional encoder has no entry.
-	Join(parts map[string]Encoding) (Encoding, error)
-}
-
-// Standalone is implemented by schemes that stand in for loader types whose own scheme takes other encoders.
-type Standalone interface {
-	Scheme
-	// Standalone reports whether the scheme stands in for a loader's type.
-	Standalone(kind string) bool
-}
-
-// SchemeEncoder is one encoder of a scheme.
-type SchemeEncoder struct {
-	// Key is the encoder's key.
-	Key string
-	// Optional says that the scheme works without the encoder.
-	Optional bool
-	// Options are how this scheme has the encoder encode.
-	Options EncodeOptions
-}

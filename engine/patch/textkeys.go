@@ -67,3 +67,17 @@ func (m *KeyMap) AddTextGeneric(n TextNames) {
 		}
 	}
 }
+
+// AddTextInner adds the generic names without the encoder's key, "text_encoders.transformer." and the key of each weight, by
+// which files change encoders other than CLIP.
+func (m *KeyMap) AddTextInner(n TextNames) {
+	_, inner, ok := strings.Cut(n.Part, ".")
+	if !ok {
+		return
+	}
+	for _, name := range n.Names {
+		if layer, ok := stem(name); ok {
+			m.AddKey("text_encoders."+inner+layer, n.Part+name)
+		}
+	}
+}

@@ -32,6 +32,8 @@ type Settings struct {
 	Width int
 	// ZeroMasked sets the hidden states of masked tokens to zero.
 	ZeroMasked bool
+	// Unended leaves the end token out of the empty prompt that weights are measured from.
+	Unended bool
 }
 
 // Result is the encoding of a prompt.
@@ -98,7 +100,11 @@ func (s Settings) rows(tokens tokenizer.Tokens) ([]Row, error) {
 		for _, chunk := range tokens {
 			longest = max(longest, len(chunk))
 		}
-		chunks = append(chunks, s.Empty.row(longest))
+		empty := s.Empty
+		if s.Unended {
+			empty.End = tokenizer.None
+		}
+		chunks = append(chunks, empty.row(longest))
 	}
 	rows := make([]Row, len(chunks))
 	for i, chunk := range chunks {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"comfygo/engine/family"
 	"comfygo/engine/tensor"
 	"comfygo/engine/tokenizer"
 )
@@ -53,7 +54,7 @@ func checkTokens(ctx context.Context, r *run, f *file) error {
 
 // tokenSet tokenizes the prompts of a set for one of its encoders.
 func (r *run) tokenSet(_ context.Context, set, encoder string, prompts []tokenPrompt) (string, error) {
-	tok, err := tokenizerOf(set, encoder)
+	scheme, tok, err := schemeOf(set, encoder)
 	if err != nil {
 		return "", err
 	}
@@ -65,7 +66,9 @@ func (r *run) tokenSet(_ context.Context, set, encoder string, prompts []tokenPr
 			continue
 		}
 		count++
-		got, err := tok.Tokenize(p.Prompt, func(name string) (*tensor.Tensor, bool) { return embeddingRows(name, prompts) })
+		got, err := scheme.Tokenize(tok, family.Prompt{Text: p.Prompt}, family.TokenizeOptions{
+			Embedding: func(name string) (*tensor.Tensor, bool) { return embeddingRows(name, prompts) },
+		})
 		if err == nil {
 			err = compareTokens(got, want)
 		}
@@ -79,20 +82,46 @@ func (r *run) tokenSet(_ context.Context, set, encoder string, prompts []tokenPr
 	return fmt.Sprintf("%d prompts", count), nil
 }
 
-// tokenizerOf returns the tokenizer of an encoder, as upstream names it.
-func tokenizerOf(set, encoder string) (*tokenizer.Tokenizer, error) {
-	pad := int32(0)
-	switch encoder {
-	case "l":
-		pad = tokenizer.CLIPEnd
-	case "g", "h":
-		if set == "stable_cascade" {
-			pad = tokenizer.CLIPEnd
-		}
-	default:
-		return nil, unavailable("the tokenizer %s of %s is not built", encoder, set)
+// setTypes are the loader types of sets that are called otherwise.
+var setTypes = map[string]string{
+	"sd15": "stable_diffusion", "sd2": "stable_diffusion", "aura": "auraflow", "z_image": "lumina2", "klein": "flux2", "longcat": "longcat_image",
+}
+
+// encoderKeys are the keys of encoders that sets call otherwise.
+var encoderKeys = map[string]string{"l": "clip_l", "g": "clip_g", "h": "clip_h"}
+
+// otherKeys are those of encoders that have another key in a set alone.
+var otherKeys = map[string]string{"cosmos t5xxl": "t5xxl_old"}
+
+// schemeOf returns an encoder of the scheme of a set, as upstream names it, and its tokenizer.
+func schemeOf(set, encoder string) (family.SchemeEncoder, family.Tokenizer, error) {
+	kind, key := set, encoder
+	if t, ok := setTypes[set]; ok {
+		kind = t
 	}
-	return tokenizer.New(tokenizer.CLIP(), tokenizer.CLIPOptions(pad)), nil
+	if k, ok := encoderKeys[encoder]; ok {
+		key = k
+	}
+	if k, ok := otherKeys[set+" "+encoder]; ok {
+		key = k
+	}
+	missing := unavailable("the tokenizer %s of %s is not built", encoder, set)
+	for _, s := range family.Default.Schemes() {
+		for _, e := range s.Encoders() {
+			if s.Type() != kind || e.Key != key {
+				continue
+			}
+			if e.Alone != nil {
+				return e, e.Alone, nil
+			}
+			for _, f := range family.Default.Text() {
+				if v, ok := f.(family.Vocabulary); ok && v.Tokenizer(key) != nil {
+					return e, v.Tokenizer(key), nil
+				}
+			}
+		}
+	}
+	return family.SchemeEncoder{}, nil, missing
 }
 
 // embeddingRows is the textual inversion of the prompts, of which goldens hold the first two values of each vector.

@@ -39,7 +39,7 @@ func (n *CLIPTextEncodeSDXL) Run(ctx *nodes.Context) (nodes.Result, error) {
 			return n.TextL
 		}
 		return n.TextG
-	})
+	}, "clip_l", "clip_g")
 	if err != nil {
 		return nodes.Result{}, err
 	}

@@ -150,9 +150,30 @@ func (e *Encoder) Weights() weights.Source { return e.src }
 
 // Tokenize implements family.TextEncoder.
 func (e *Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
-	opts := tokenizer.CLIPOptions(e.Empty.Pad)
-	opts.MaxLength, opts.Missing = e.Positions, o.Missing
-	return tokenizer.New(tokenizer.CLIP(), opts).Tokenize(prompt, o.Embedding)
+	return tokenize(e.Empty.Pad, e.Positions, prompt, o)
+}
+
+func tokenize(pad int32, positions int, prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
+	opts := tokenizer.CLIPOptions(pad)
+	opts.MaxLength = positions
+	return tokenizer.New(tokenizer.CLIP(), o.Apply(opts)).Tokenize(prompt, o.Embedding)
+}
+
+var _ family.Vocabulary = kind{}
+
+// Tokenizer implements family.Vocabulary.
+func (kind) Tokenizer(key string) family.Tokenizer {
+	pad := int32(0)
+	switch key {
+	case KeyL:
+		pad = tokenizer.CLIPEnd
+	case KeyG, KeyH:
+	default:
+		return nil
+	}
+	return func(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
+		return tokenize(pad, tokenizer.CLIPOptions(pad).MaxLength, prompt, o)
+	}
 }
 
 // Encode implements family.TextEncoder.

@@ -78,7 +78,6 @@ var families = []recognised{
 	{name: "Stable Diffusion 2.x", all: []string{"out.2.weight"}, key: "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", width: 1024},
 	{name: "Stable Diffusion XL (of an unknown size)", all: []string{"out.2.weight", "label_emb.0.0.weight"}},
 	{name: "U-Net of no known family", all: []string{"out.2.weight", "input_blocks.0.0.weight"}, advice: "its file carries no config that says how many attention heads it has; use a model of one of the families that run"},
-	{name: "T5", kind: "text encoder", all: []string{"encoder.block.0.layer.0.SelfAttention.k.weight"}},
 }
 
 // Name implements family.Family.

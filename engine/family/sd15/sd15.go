@@ -17,7 +17,7 @@ const Scheme = "stable_diffusion"
 
 func init() {
 	family.Register(kind{})
-	family.Register(clip.Single{
+	family.Register(family.Single{
 		Label: "Stable Diffusion 1.x", Order: 10, Loader: Scheme, Encoder: family.SchemeEncoder{Key: clip.KeyL}, Not: []string{"sd3", "hidream"},
 	})
 }

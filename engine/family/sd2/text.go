@@ -8,7 +8,7 @@ import (
 
 // Upstream: text_encoders/sd2_clip.py SD2ClipModel, which is taken for a file of CLIP-H whatever a loader's type.
 func init() {
-	family.Register(clip.Single{
+	family.Register(family.Single{
 		Label: "Stable Diffusion 2.x", Order: 12, Loader: "stable_diffusion",
 		Encoder: family.SchemeEncoder{Key: clip.KeyH, Options: family.EncodeOptions{Layer: -2, Projected: true}},
 	})

@@ -6,14 +6,12 @@ import (
 
 	"comfygo/engine/family"
 	"comfygo/engine/family/clip"
+	"comfygo/engine/family/t5"
 	"comfygo/engine/tensor"
 )
 
 // Scheme is the type of the family's text encoders in the CLIP loaders.
 const Scheme = "sd3"
-
-// keyT5 is the key of T5-XXL.
-const keyT5 = "t5xxl"
 
 // The widths of the encoders and of what they make together.
 const (
@@ -43,14 +41,14 @@ func (scheme) Encoders() []family.SchemeEncoder {
 	return []family.SchemeEncoder{
 		{Key: clip.KeyL, Optional: true, Options: family.EncodeOptions{Layer: -2, RawHidden: true}},
 		{Key: clip.KeyG, Optional: true, Options: family.EncodeOptions{Layer: -2, RawHidden: true, Projected: true}},
-		{Key: keyT5, Optional: true},
+		{Key: t5.KeyXXL, Optional: true, Layout: family.MinLength(tokens)},
 	}
 }
 
 // Join implements family.Scheme. Upstream: text_encoders/sd3_clip.py SD3ClipModel.
 func (scheme) Join(parts map[string]family.Encoding) (family.Encoding, error) {
-	l, g, t5 := parts[clip.KeyL], parts[clip.KeyG], parts[keyT5]
-	out := family.Encoding{Pooled: tensor.New(1, widthL+widthG), Mask: t5.Mask}
+	l, g, xxl := parts[clip.KeyL], parts[clip.KeyG], parts[t5.KeyXXL]
+	out := family.Encoding{Pooled: tensor.New(1, widthL+widthG), Mask: xxl.Mask}
 	if err := place(out.Pooled, l.Pooled, 1, 0, widthL); err != nil {
 		return out, fmt.Errorf("joining the pooled encoding of %s: %w", clip.KeyL, err)
 	}
@@ -58,12 +56,12 @@ func (scheme) Join(parts map[string]family.Encoding) (family.Encoding, error) {
 		return out, fmt.Errorf("joining the pooled encoding of %s: %w", clip.KeyG, err)
 	}
 	n := length(l.Hidden, g.Hidden)
-	if n == 0 && t5.Hidden == nil {
+	if n == 0 && xxl.Hidden == nil {
 		n = tokens
 	}
 	total := n
-	if t5.Hidden != nil {
-		total += t5.Hidden.Dim(1)
+	if xxl.Hidden != nil {
+		total += xxl.Hidden.Dim(1)
 	}
 	out.Hidden = tensor.New(1, total, width)
 	if err := place(out.Hidden, l.Hidden, n, 0, widthL); err != nil {
@@ -72,12 +70,12 @@ func (scheme) Join(parts map[string]family.Encoding) (family.Encoding, error) {
 	if err := place(out.Hidden, g.Hidden, n, widthL, widthG); err != nil {
 		return out, fmt.Errorf("joining the encoding of %s: %w", clip.KeyG, err)
 	}
-	if t5.Hidden == nil {
+	if xxl.Hidden == nil {
 		return out, nil
 	}
 	behind := &tensor.Tensor{Shape: []int{1, total - n, width}, Data: out.Hidden.Data[n*width:]}
-	if err := place(behind, t5.Hidden, total-n, 0, width); err != nil {
-		return out, fmt.Errorf("joining the encoding of %s: %w", keyT5, err)
+	if err := place(behind, xxl.Hidden, total-n, 0, width); err != nil {
+		return out, fmt.Errorf("joining the encoding of %s: %w", t5.KeyXXL, err)
 	}
 	return out, nil
 }

@@ -54,7 +54,7 @@ func (scheme) Join(parts map[string]family.Encoding) (family.Encoding, error) {
 }
 
 // refinerScheme is CLIP-G alone.
-var refinerScheme = clip.Single{
+var refinerScheme = family.Single{
 	Label: "Stable Diffusion XL refiner", Order: 30, Loader: RefinerScheme,
 	Encoder: family.SchemeEncoder{Key: clip.KeyG, Options: penultimate}, Not: []string{"sd3", "hidream", "stable_cascade"},
 }

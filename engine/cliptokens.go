@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"comfygo/engine/embedding"
+	"comfygo/engine/family"
+	"comfygo/engine/tokenizer"
+)
+
+// Prompt is what text encoders are asked to encode.
+type Prompt = family.Prompt
+
+// Tokens are a prompt's tokens for each text encoder, by its key.
+type Tokens map[string]tokenizer.Tokens
+
+// Tokenize lays a prompt out for each text encoder.
+func (c *CLIP) Tokenize(ctx context.Context, prompt string) (Tokens, error) {
+	return c.TokenizePrompt(ctx, Prompt{Text: prompt})
+}
+
+// TokenizePrompt is Tokenize for a prompt with more than its text.
+func (c *CLIP) TokenizePrompt(ctx context.Context, p Prompt) (Tokens, error) {
+	return c.tokenize(ctx, p, func(string) string { return p.Text })
+}
+
+// TokenizeEach is Tokenize with a prompt of its own for each encoder, by key. Prompts of different lengths are laid out in
+// the same number of chunks for the encoders in even: the shorter ones are followed by empty chunks.
+func (c *CLIP) TokenizeEach(ctx context.Context, prompt func(key string) string, even ...string) (Tokens, error) {
+	t, err := c.tokenize(ctx, Prompt{}, prompt)
+	if err != nil {
+		return nil, err
+	}
+	return t, c.level(t, even)
+}
+
+func (c *CLIP) tokenize(ctx context.Context, p Prompt, text func(key string) string) (Tokens, error) {
+	out := Tokens{}
+	if p.Layout == nil {
+		p.Layout = c.lengths.layout
+	}
+	for _, e := range c.scheme.Encoders() {
+		part, ok := c.parts[e.Key]
+		if !ok && e.Alone == nil {
+			continue
+		}
+		p.Text = text(e.Key)
+		o, tok := family.TokenizeOptions{}, e.Alone
+		if ok {
+			look := &embedding.Lookup{Context: ctx, File: c.rt.cfg.Embeddings, Key: e.Key, Width: part.net.Width()}
+			o, tok = family.TokenizeOptions{Embedding: look.Find, Missing: look.Missing}, part.net.Tokenize
+		}
+		tokens, err := e.Tokenize(tok, p, o)
+		if err != nil {
+			return nil, fmt.Errorf("reading the prompt: %w", err)
+		}
+		if tokens != nil {
+			out[e.Key] = tokens
+		}
+	}
+	return out, nil
+}
+
+// level gives the encoders of the given keys as many chunks as the one of them with most. Upstream: CLIPTextEncodeSDXL.
+func (c *CLIP) level(t Tokens, even []string) error {
+	most := 0
+	for key, chunks := range t {
+		if slices.Contains(even, key) {
+			most = max(most, len(chunks))
+		}
+	}
+	for key, chunks := range t {
+		for slices.Contains(even, key) && len(chunks) < most {
+			empty, err := c.parts[key].net.Tokenize("", family.TokenizeOptions{})
+			if err != nil {
+				return fmt.Errorf("reading the prompt: %w", err)
+			}
+			chunks = append(chunks, empty...)
+		}
+		t[key] = chunks
+	}
+	return nil
+}
+
+// Encode encodes a prompt with weights in upstream's syntax.
+func (c *CLIP) Encode(ctx context.Context, prompt string) (Conditioning, error) {
+	tokens, err := c.Tokenize(ctx, prompt)
+	if err != nil {
+		return nil, err
+	}
+	return c.EncodeTokens(ctx, tokens)
+}
+
+// EncodeTokens encodes the tokens of a prompt.
+func (c *CLIP) EncodeTokens(ctx context.Context, tokens Tokens) (Conditioning, error) {
+	parts := map[string]family.Encoding{}
+	for _, e := range c.scheme.Encoders() {
+		t, ok := tokens[e.Key]
+		if !ok {
+			continue
+		}
+		if e.Alone != nil {
+			parts[e.Key] = family.Encoding{Tokens: t}
+			continue
+		}
+		p, ok := c.parts[e.Key]
+		if !ok {
+			continue
+		}
+		o := e.Options
+		if c.layer < 0 {
+			o.Chosen = c.layer
+		}
+		run := c.rt.runner(family.RoleText, c.onCPU, p.file)
+		run.adapters = c.loras.Part(textPrefix(e.Key))
+		enc, err := p.net.Encode(ctx, run, t, o)
+		if err != nil {
+			return nil, fmt.Errorf("encoding the prompt: %w", err)
+		}
+		enc.Tokens = t
+		parts[e.Key] = enc
+	}
+	enc, err := c.scheme.Join(parts)
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]any{}
+	maps.Copy(values, enc.Extra)
+	if enc.Mask != nil {
+		values["attention_mask"] = enc.Mask
+	}
+	return Conditioning{{Tokens: enc.Hidden, Pooled: enc.Pooled, Values: values}}, nil
+}
+
+// lengths are a user's lengths of padding by the key of an encoder.
+type lengths map[string]Padding
+
+// Padding is how far prompts are padded: Length is the least length of a prompt, Least the least number of padding tokens.
+type Padding struct{ Length, Least int }
+
+func (l lengths) layout(key string, o *tokenizer.Options) {
+	if p, ok := l[key]; ok {
+		o.MinLength, o.MinPadding = p.Length, p.Least
+	}
+}
+
+// WithPadding returns the encoders with other paddings for those of the given keys.
+func (c *CLIP) WithPadding(p Padding, keys ...string) *CLIP {
+	d := *c
+	d.lengths = maps.Clone(c.lengths)
+	if d.lengths == nil {
+		d.lengths = lengths{}
+	}
+	for _, key := range keys {
+		d.lengths[key] = p
+	}
+	return &d
+}

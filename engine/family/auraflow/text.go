@@ -1,0 +1,16 @@
+// Package auraflow is the text encoding of AuraFlow: Pile-T5-XL alone, whose padding is zero.
+package auraflow
+
+import (
+	"comfygo/engine/family"
+	"comfygo/engine/family/t5"
+)
+
+// Upstream: text_encoders/aura_t5.py, which is taken for a file of this encoder whatever a loader's type. The CLIP loaders
+// have no type of this name.
+func init() {
+	family.Register(family.Single{
+		Label: "AuraFlow", Order: 68, Loader: "auraflow",
+		Encoder: family.SchemeEncoder{Key: t5.KeyPile, Plain: true, Options: family.EncodeOptions{Masked: true, ZeroMasked: true}, Layout: family.MinLength(256)},
+	})
+}

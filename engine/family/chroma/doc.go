@@ -1,0 +1,2 @@
+// Package chroma is the family of Chroma.
+package chroma

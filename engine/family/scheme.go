@@ -1,0 +1,150 @@
+package family
+
+import (
+	"fmt"
+	"slices"
+
+	"comfygo/engine/tensor"
+	"comfygo/engine/tokenizer"
+)
+
+// Scheme is how one or several text encoders make the conditioning of a model family: the meaning of a CLIP loader's type.
+type Scheme interface {
+	Family
+	// Type is the scheme's name in the CLIP loaders ("stable_diffusion", "sdxl").
+	Type() string
+	// Encoders lists the keys of the encoders that the scheme takes, in order; Missing ones that may be absent are filled
+	// by Join as upstream does.
+	Encoders() []SchemeEncoder
+	// Join makes one encoding of those of the scheme's encoders, by key. An absent optional encoder has no entry.
+	Join(parts map[string]Encoding) (Encoding, error)
+}
+
+// Standalone is implemented by schemes that stand in for loader types whose own scheme takes other encoders.
+type Standalone interface {
+	Scheme
+	// Standalone reports whether the scheme stands in for a loader's type.
+	Standalone(kind string) bool
+}
+
+// SchemeEncoder is one encoder of a scheme.
+type SchemeEncoder struct {
+	// Key is the encoder's key.
+	Key string
+	// Optional says that the scheme works without the encoder.
+	Optional bool
+	// Options are how this scheme has the encoder encode.
+	Options EncodeOptions
+	// Text, when set, is the text that the encoder reads for a prompt, such as a chat template around it; false when the
+	// encoder is left out for this prompt.
+	Text func(p Prompt) (string, bool)
+	// Layout, when set, changes the encoder's own rules of laying prompts out.
+	Layout func(o *tokenizer.Options)
+	// Arrange, when set, changes the tokens.
+	Arrange func(t tokenizer.Tokens, p Prompt) tokenizer.Tokens
+	// Plain says that "embedding:name" is text.
+	Plain bool
+	// Alone, when set, is the tokenizer of an entry without a network: Join gets its tokens, and no file holds it.
+	Alone Tokenizer
+}
+
+// Prompt is what text encoders are asked to encode.
+type Prompt struct {
+	Text string
+	// Template, when set, replaces the scheme's own; "{}" in it is the place of the text.
+	Template string
+	// Images are what the prompt refers to, [1,height,width,3] each, for encoders with a vision tower.
+	Images []*tensor.Tensor
+	// Vectors are image embeddings [images,tokens,width] for encoders that read them in place of image tokens, of which
+	// every Interleave-th is kept in front of the encoding.
+	Vectors    *tensor.Tensor
+	Interleave int
+	// Layout, when set, changes the rules of the encoder of a key, after the scheme's.
+	Layout func(key string, o *tokenizer.Options)
+}
+
+// Tokenize lays a prompt out for the encoder of the scheme whose tokenizer is tok; no tokens at all when the scheme leaves
+// it out for this prompt.
+func (e SchemeEncoder) Tokenize(tok Tokenizer, p Prompt, o TokenizeOptions) (tokenizer.Tokens, error) {
+	text := p.Text
+	if e.Text != nil {
+		var ok bool
+		if text, ok = e.Text(p); !ok {
+			return nil, nil
+		}
+	}
+	if e.Plain {
+		o.Embedding = nil
+	}
+	if e.Alone != nil {
+		tok = e.Alone
+	}
+	o.Layout = func(rules *tokenizer.Options) {
+		if e.Layout != nil {
+			e.Layout(rules)
+		}
+		if p.Layout != nil {
+			p.Layout(e.Key, rules)
+		}
+	}
+	t, err := tok(text, o)
+	if err == nil && e.Arrange != nil {
+		t = e.Arrange(t, p)
+	}
+	return t, err
+}
+
+// Single is the scheme of families that read one text encoder alone.
+type Single struct {
+	// Label and Order are the scheme's name and rank, Loader its name in the CLIP loaders.
+	Label  string
+	Order  int
+	Loader string
+	// Encoder is the encoder and how it encodes; Beside are entries without a network.
+	Encoder SchemeEncoder
+	Beside  []SchemeEncoder
+	// Finish, when set, changes the encoding; parts holds the tokens of the entries without a network, too.
+	Finish func(e Encoding, parts map[string]Encoding) (Encoding, error)
+	// Only, when set, lists the loader types for which the scheme stands in, besides its own; Not those for which it does
+	// not.
+	Only, Not []string
+}
+
+var _ Standalone = Single{}
+
+// Standalone implements Standalone: upstream takes a lone text encoder for nearly every type.
+func (s Single) Standalone(kind string) bool {
+	if s.Only != nil {
+		return slices.Contains(s.Only, kind)
+	}
+	return !slices.Contains(s.Not, kind)
+}
+
+// Name implements Family.
+func (s Single) Name() string { return s.Label }
+
+// Rank implements Family.
+func (s Single) Rank() int { return s.Order }
+
+// Type implements Scheme.
+func (s Single) Type() string { return s.Loader }
+
+// Encoders implements Scheme.
+func (s Single) Encoders() []SchemeEncoder { return append([]SchemeEncoder{s.Encoder}, s.Beside...) }
+
+// Join implements Scheme.
+func (s Single) Join(parts map[string]Encoding) (Encoding, error) {
+	e, ok := parts[s.Encoder.Key]
+	if !ok {
+		return e, fmt.Errorf("encoding the prompt: %s needs the text encoder %s", s.Label, s.Encoder.Key)
+	}
+	if s.Finish != nil {
+		return s.Finish(e, parts)
+	}
+	return e, nil
+}
+
+// MinLength has prompts padded to n tokens at least: a Layout for SchemeEncoder.
+func MinLength(n int) func(o *tokenizer.Options) {
+	return func(o *tokenizer.Options) { o.MinLength = n }
+}

@@ -1,0 +1,16 @@
+// Package stableaudio is the text encoding of Stable Audio: T5 base alone, whose padding is zero.
+package stableaudio
+
+import (
+	"comfygo/engine/family"
+	"comfygo/engine/family/t5"
+)
+
+// Upstream: text_encoders/sa_t5.py, which is taken for a file of T5 base whatever a loader's type, but for one that has a
+// rule of its own.
+func init() {
+	family.Register(family.Single{
+		Label: "Stable Audio", Order: 67, Loader: "stable_audio", Not: []string{"ace"},
+		Encoder: family.SchemeEncoder{Key: t5.KeyBase, Plain: true, Options: family.EncodeOptions{Masked: true, ZeroMasked: true}, Layout: family.MinLength(128)},
+	})
+}
