@@ -151,4 +151,3 @@ func (c *CLIP) WithLayer(layer int) *CLIP {
 	d.layer = layer
 	return &d
 }
-

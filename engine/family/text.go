@@ -95,4 +95,3 @@ type Encoding struct {
 	// Extra holds further outputs by the key under which a conditioning entry carries them.
 	Extra map[string]any
 }
-

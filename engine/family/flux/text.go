@@ -1,3 +1,4 @@
+// Package flux is the family of Flux.
 package flux
 
 import (

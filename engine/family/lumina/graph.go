@@ -33,7 +33,9 @@ type stream struct {
 func (n network) write(s *weights.Scope) {
 	rows, images, texts := onnx.Sym("B"), onnx.Sym("X"), onnx.Sym("T")
 	compute := n.Target.Compute
-	in := func(name string, shape ...onnx.Dim) *onnx.Value { return n.Cast(n.Input(name, dtype.F32, shape...), compute) }
+	in := func(name string, shape ...onnx.Dim) *onnx.Value {
+		return n.Cast(n.Input(name, dtype.F32, shape...), compute)
+	}
 	angles := func(of string, count onnx.Dim) (cos, sin *onnx.Value) {
 		return in("cos_"+of, onnx.D(1), count, onnx.D(n.c.HeadDim/2)), in("sin_"+of, onnx.D(1), count, onnx.D(n.c.HeadDim/2))
 	}

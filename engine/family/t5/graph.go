@@ -31,7 +31,9 @@ func (e *Encoder) graph(v variant) family.Graph {
 	return family.Graph{
 		Part: "clip " + e.Config.Key, Variant: family.Digest(v.layer, v.norm, v.masked), Streamed: true, Wide: true,
 		Build: func(s family.Spec) (*onnx.Graph, error) {
-			return s.Build("t5", e.src, func(b *nn.Builder, s *weights.Scope) { (&writer{Builder: b, Config: e.Config}).write(s.At("encoder"), v) })
+			return s.Build("t5", e.src, func(b *nn.Builder, s *weights.Scope) {
+				(&writer{Builder: b, Config: e.Config}).write(s.At("encoder"), v)
+			})
 		},
 	}
 }

@@ -150,8 +150,8 @@ func TestLoRANames(t *testing.T) {
 	src := dryrun.List(shape{1, 64, 64, 2, 128, 100, true, false}.list())
 	e := t5.New(src, t5.Config{Key: t5.KeyXXL})
 	for name, keys := range map[string][]string{
-		"lora_te2_encoder_block_0_layer_0_SelfAttention_q": {"clip_l", "t5xxl"},
-		"lora_te3_encoder_block_0_layer_0_SelfAttention_q": {"clip_l", "clip_g", "t5xxl"},
+		"lora_te2_encoder_block_0_layer_0_SelfAttention_q":                          {"clip_l", "t5xxl"},
+		"lora_te3_encoder_block_0_layer_0_SelfAttention_q":                          {"clip_l", "clip_g", "t5xxl"},
 		"text_encoders.t5xxl.transformer.encoder.block.0.layer.1.DenseReluDense.wo": {"t5xxl"},
 		"text_encoders.transformer.encoder.block.0.layer.1.DenseReluDense.wo":       {"t5xxl"},
 	} {
@@ -162,4 +162,3 @@ func TestLoRANames(t *testing.T) {
 		}
 	}
 }
-

@@ -99,7 +99,9 @@ func (kind) Tokenizer(key string) family.Tokenizer {
 	if m == nil {
 		return nil
 	}
-	return func(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) { return tokenize(m, key, prompt, o) }
+	return func(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
+		return tokenize(m, key, prompt, o)
+	}
 }
 
 // The tokens of ByT5: three special ones, the 256 bytes, and further special ones.

@@ -13,7 +13,9 @@ import (
 )
 
 // Vocabulary is a vocabulary that is read at its first use. It may be used by several goroutines at once.
-type Vocabulary struct{ load func() (tokenizer.Model, error) }
+type Vocabulary struct {
+	load func() (tokenizer.Model, error)
+}
 
 var _ tokenizer.Model = (*Vocabulary)(nil)
 
