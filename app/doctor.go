@@ -17,6 +17,7 @@ import (
 	"comfygo/cli"
 	"comfygo/device"
 	"comfygo/engine/ort"
+	"comfygo/internal/ffmpeg"
 	"comfygo/internal/ortlib"
 )
 
@@ -56,6 +57,7 @@ func (c Command) Doctor(ctx context.Context, cfg cli.Config, o cli.RemoteOptions
 	}
 	findings := []finding{checkProcessor(), checkMemory(device.ReadMemory())}
 	findings = append(findings, checkRuntime(ctx, cfg)...)
+	findings = append(findings, checkFFmpeg(ctx, &ffmpeg.Tool{Path: cfg.FFmpeg}))
 	dirs, err := openFolders(cfg, discard)
 	if err != nil {
 		findings = append(findings, finding{broken, "folders", err.Error(), "correct the flag or the file that it names"})
@@ -127,6 +129,18 @@ func checkRuntime(ctx context.Context, cfg cli.Config) []finding {
 		findings = append(findings, finding{good, "providers", strings.Join(providers, ", "), ""})
 	}
 	return append(findings, checkCards(ctx, cfg, cards, none, lib))
+}
+
+// checkFFmpeg looks for the programs that media nodes run.
+func checkFFmpeg(ctx context.Context, tool *ffmpeg.Tool) finding {
+	version, lacks, err := tool.Version(ctx)
+	switch {
+	case err != nil:
+		return finding{warning, "ffmpeg", err.Error(), "video nodes, and audio nodes with files other than WAV and FLAC, do not work until FFmpeg is installed or named by --ffmpeg"}
+	case len(lacks) > 0:
+		return finding{warning, "ffmpeg", version, "it lacks the encoders " + strings.Join(lacks, ", ") + ": saving in these formats fails; install a complete build"}
+	}
+	return finding{good, "ffmpeg", version, ""}
 }
 
 // checkCards says whether models can run on a graphics card; lib is nil when there is no library.

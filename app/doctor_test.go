@@ -5,11 +5,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	"comfygo/app"
 	"comfygo/cli"
+	"comfygo/internal/ffmpeg"
 )
 
 func TestReport(t *testing.T) {
@@ -32,6 +34,36 @@ func TestReport(t *testing.T) {
 	}
 	if !strings.HasPrefix(out.String(), "FAIL  library    none at all -> fetch it\n") {
 		t.Errorf("it prints %q", out.String())
+	}
+}
+
+func TestCheckFFmpeg(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if f := app.CheckFFmpeg(t.Context(), &ffmpeg.Tool{Path: dir}); f.Verdict() != app.Warning || !strings.Contains(f.Text(), "not installed") {
+		t.Errorf("without the programs: %v", f)
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	for _, c := range []struct {
+		version, encoders string
+		verdict           any
+		text              string
+	}{
+		{"5.1.9-0", " V..... libx264 x\n A..... aac x\n A..... libmp3lame x\n A..... libopus x\n V..... libsvtav1 x\n V..... libvpx-vp9 x\n", app.Good, "5.1.9-0 at"},
+		{"7.1", " V..... libx264 x\n", app.Warning, "7.1"},
+		{"4.4.2", "", app.Warning, "5.1 or later"},
+	} {
+		for _, name := range []string{"ffmpeg", "ffprobe"} {
+			script := "#!/bin/sh\nif [ \"$2\" = -encoders ]; then printf '" + c.encoders + "'; else echo " + name + " version " + c.version + " and more; fi\n"
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if f := app.CheckFFmpeg(t.Context(), &ffmpeg.Tool{Path: filepath.Join(dir, "ffmpeg")}); any(f.Verdict()) != c.verdict || !strings.Contains(f.Text(), c.text) {
+			t.Errorf("version %s: %v", c.version, f)
+		}
 	}
 }
 

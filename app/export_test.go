@@ -18,6 +18,7 @@ var (
 	SetInputs         = setInputs
 	OnlyLoopback      = onlyLoopback
 	DeployEnvironment = deployEnvironment
+	CheckFFmpeg       = checkFFmpeg
 	CheckFolder       = checkFolder
 	Report            = report
 )

@@ -16,6 +16,7 @@ import (
 	"comfygo/engine/preview"
 	"comfygo/executor"
 	"comfygo/folders"
+	"comfygo/internal/ffmpeg"
 	"comfygo/internal/memory"
 	"comfygo/metrics/tracing"
 	"comfygo/nodes"
@@ -61,7 +62,7 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 	p.executor = executor.New(executor.Config{
 		Registry: all.Registry(),
 		Services: nodes.Services{
-			Folders: dirs, Engine: p.engine, Memory: memory.Process, Metadata: !cfg.DisableMetadata,
+			Folders: dirs, Engine: p.engine, Memory: memory.Process, FFmpeg: &ffmpeg.Tool{Path: cfg.FFmpeg}, Metadata: !cfg.DisableMetadata,
 			Preview: preview.Settings{Method: cfg.PreviewMethod, Size: cfg.PreviewSize},
 		},
 		Cache:  cacheConfig(cfg),

@@ -77,6 +77,7 @@ type Config struct {
 
 	// comfygo's own.
 	DemoModel   bool    // list the built-in demo checkpoint
+	FFmpeg      string  // path of the program, or of the folder that holds it
 	ONNXRuntime string  // path of the library, or of the folder that holds it
 	Threads     int     // for one operation; 0: the physical cores
 	ModelMemory float64 // GiB that loaded models may take; 0: from the free memory

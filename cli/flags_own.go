@@ -8,6 +8,7 @@ var own = []*spec{
 	{name: "--demo-model", section: ownSection, help: "list the built-in demo checkpoint, and fetch nothing"},
 	{name: "--front-end-packages", kind: kindString, metavar: "DIR", section: ownSection, help: "the folder of the frontend's packages, as frontend install makes it; none: our own page (default: Python's packages, then the installed ones)"},
 	{name: "--onnxruntime", kind: kindString, metavar: "PATH", section: ownSection, help: "the ONNX Runtime library, or the folder that holds it"},
+	{name: "--ffmpeg", kind: kindString, metavar: "PATH", section: ownSection, help: "the program ffmpeg, or the folder that holds ffmpeg and ffprobe (default: from PATH)"},
 	{name: "--threads", kind: kindInt, def: 0, metavar: "N", section: ownSection, help: "threads for one operation on the CPU (default: the physical cores)"},
 	{name: "--model-memory", kind: kindFloat, def: float64(0), metavar: "GB", section: ownSection, help: "memory that loaded models may take (default: from what is free)"},
 	{name: "--max-memory", kind: kindFloat, def: float64(0), metavar: "GB", section: ownSection, help: "refuse runs for which the program would have to take more memory than this (default: what is free)"},

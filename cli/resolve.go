@@ -42,6 +42,7 @@ func (ns namespace) config() Config {
 		LogStdout:         ns.on("log_stdout"),
 		DebugHang:         ns.on("debug_hang"),
 		DemoModel:         ns.on("demo_model"),
+		FFmpeg:            ns.text("ffmpeg"),
 		ONNXRuntime:       ns.text("onnxruntime"),
 		Threads:           ns.number("threads"),
 		ModelMemory:       ns.real("model_memory"),

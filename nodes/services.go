@@ -4,6 +4,7 @@ import (
 	"comfygo/engine"
 	"comfygo/engine/preview"
 	"comfygo/folders"
+	"comfygo/internal/ffmpeg"
 )
 
 // Services are what nodes reach through their context.
@@ -14,6 +15,8 @@ type Services struct {
 	Engine *engine.Runtime
 	// Memory is the budget that large allocations are taken from; nil has no bound.
 	Memory Memory
+	// FFmpeg reads and writes media files; nil looks for the programs on PATH.
+	FFmpeg *ffmpeg.Tool
 	// Metadata is false when pictures must not carry the prompt (--disable-metadata).
 	Metadata bool
 	// Preview says how the work of samplers is shown.

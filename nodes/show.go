@@ -30,7 +30,7 @@ func (w written) String() string { return string(w) }
 func shown(v any, edge int) any {
 	switch v := v.(type) {
 	case Plain:
-		return v.Plain()
+		return shown(v.Plain(), edge)
 	case *tensor.Tensor:
 		return written(v.Text(edge))
 	case []float32:

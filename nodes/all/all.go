@@ -3,6 +3,7 @@
 package all
 
 import (
+	_ "comfygo/nodes/audio"        // nodes_audio.py
 	_ "comfygo/nodes/conditioning" // nodes.py
 	_ "comfygo/nodes/dataset"      // nodes_dataset.py
 	_ "comfygo/nodes/image"        // nodes.py, nodes_images.py

@@ -6,6 +6,7 @@ import (
 
 	"comfygo/engine"
 	"comfygo/engine/family"
+	"comfygo/engine/media"
 	"comfygo/engine/tensor"
 	"comfygo/internal/pyjson"
 )
@@ -60,6 +61,8 @@ func recipe(t *testing.T, kind string, v *pyjson.Object) any {
 		return float(mustGet(v, "value"))
 	case "vision":
 		return family.ImageEncoding{Last: Make(t, mustGet(v, "last")).(*tensor.Tensor)}
+	case "audio":
+		return &media.Audio{Waveform: Make(t, mustGet(v, "waveform")).(*tensor.Tensor), SampleRate: int(float(mustGet(v, "sample_rate")))}
 	case "latent":
 		return makeLatent(t, v)
 	case "cond":

@@ -3,7 +3,7 @@
     python tests/nodecalls/record.py COMFYUI nodes/text/testdata/cases.py
 
 COMFYUI is a checkout of ComfyUI 0.33.0, run by a Python that has its requirements. cases.py lists calls by the functions
-below (case, img, rnd, smooth, const, latent, cond, vision, call, nan, inf); the calls and what came of them go to calls.json.gz beside it.
+below (case, img, rnd, smooth, const, latent, cond, audio, vision, call, nan, inf); the calls and what came of them go to calls.json.gz beside it.
 Random tensors are stored as recipes that package nodecalls makes again; results are stored whole, those above 4096 values by
 every k-th value.
 """
@@ -101,6 +101,11 @@ def latent(samples, **more):
 def cond(*entries):
     """A CONDITIONING of (tokens, dictionary) pairs."""
     return Recipe({"$": "cond", "entries": [[spec(t), spec(d)] for t, d in entries]}, lambda: [[made(t), made(d)] for t, d in entries])
+
+
+def audio(waveform, sample_rate):
+    """An AUDIO."""
+    return Recipe({"$": "audio", "waveform": waveform.spec, "sample_rate": sample_rate}, lambda: {"waveform": waveform.make(), "sample_rate": sample_rate})
 
 
 class Vision:

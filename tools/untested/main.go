@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"comfygo/frontend"
+	"comfygo/internal/ffmpeg"
 	"comfygo/tests/browser/chromium"
 )
 
@@ -26,6 +27,7 @@ func main() {
 	find := func() frontend.Found { return chromium.Frontend(".") }
 	if !*fetch {
 		report(os.Stdout, chromium.Find, find)
+		reportFFmpeg(os.Stdout, (*ffmpeg.Tool)(nil).Available)
 		reportSDKs(os.Stdout, filepath.Join("bin", "sdks"))
 		return
 	}
@@ -62,6 +64,13 @@ func report(out io.Writer, browser func() (string, error), pages func() frontend
 		fmt.Fprintln(out, "\n*** NOT TESTED: ComfyUI's own frontend against the server: it is not installed. `bin/comfygo frontend install` fetches it (42 MB).")
 	case len(found.Templates) == 0:
 		fmt.Fprintln(out, "\n*** NOT TESTED: the conversion of the workflow templates: they are not installed. `bin/comfygo frontend install` fetches them.")
+	}
+}
+
+// reportFFmpeg says that media files are not tested where the programs are missing.
+func reportFFmpeg(out io.Writer, available func() error) {
+	if err := available(); err != nil {
+		fmt.Fprintf(out, "\n*** NOT TESTED: video files, and audio files other than WAV and FLAC.\n*** %v\n", err)
 	}
 }
 

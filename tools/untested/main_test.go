@@ -54,3 +54,16 @@ func TestReportSDKs(t *testing.T) {
 		t.Errorf("with the client for Node alone: %q", said)
 	}
 }
+
+func TestReportFFmpeg(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	reportFFmpeg(&out, func() error { return nil })
+	if out.Len() > 0 {
+		t.Errorf("where all is there: %q", out.String())
+	}
+	reportFFmpeg(&out, func() error { return errors.New("no ffmpeg here") })
+	if !strings.Contains(out.String(), "NOT TESTED: video files") || !strings.Contains(out.String(), "no ffmpeg here") {
+		t.Errorf("without ffmpeg: %q", out.String())
+	}
+}

@@ -1,0 +1,90 @@
+package ffmpeg
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Tag is one metadata entry of a file.
+type Tag struct{ Key, Value string }
+
+// Encoding is a file to be made from raw data or from other files.
+type Encoding struct {
+	// Dir is a folder for files that are in the making; it is made when it is not there.
+	Dir string
+	// Inputs are the arguments of all inputs, each ending in -i and its name; InputCount is their number. pipe:0 is Stdin.
+	Inputs     []string
+	InputCount int
+	Stdin      io.Reader
+	// Output are the arguments of the output, without its name; they name the container by -f.
+	Output []string
+	// Tags are written as the container's metadata. Those of the inputs are left out unless KeepTags is set.
+	Tags     []Tag
+	KeepTags bool
+	// Memory, when positive, bounds the process's address space in bytes.
+	Memory int64
+}
+
+// Encode makes the file and writes it to w. The program's output needs a file that it can go back in, which is removed in the end.
+func (t *Tool) Encode(ctx context.Context, e Encoding, w io.Writer) (err error) {
+	if err := os.MkdirAll(e.Dir, 0o755); err != nil {
+		return fmt.Errorf("making a folder for the encoder: %w", err)
+	}
+	dir, err := os.MkdirTemp(e.Dir, ".encoding-")
+	if err != nil {
+		return fmt.Errorf("making a folder for the encoder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	tags, file := filepath.Join(dir, "metadata"), filepath.Join(dir, "out")
+	if err := writeTags(tags, e.Tags); err != nil {
+		return fmt.Errorf("writing metadata for the encoder: %w", err)
+	}
+	args := append([]string{"-y"}, e.Inputs...)
+	args = append(args, "-f", "ffmetadata", "-i", FileURL(tags))
+	if !e.KeepTags {
+		args = append(args, "-map_metadata", fmt.Sprint(e.InputCount))
+	} else {
+		// The file's own tags first, then ours over them.
+		args = append(args, "-map_metadata", "0")
+	}
+	args = append(args, e.Output...)
+	args = append(args, FileURL(file))
+	if err := t.Run(ctx, Command{Args: args, Stdin: e.Stdin, Memory: e.Memory}); err != nil {
+		return err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("reading what the encoder wrote: %w", err)
+	}
+	defer f.Close()
+	if _, err := io.Copy(w, f); err != nil {
+		return fmt.Errorf("copying what the encoder wrote: %w", err)
+	}
+	return nil
+}
+
+// writeTags writes metadata in FFmpeg's text format.
+func writeTags(path string, tags []Tag) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	fmt.Fprintln(w, ";FFMETADATA1")
+	for _, t := range tags {
+		fmt.Fprintf(w, "%s=%s\n", escaped(t.Key), escaped(t.Value))
+	}
+	return errors.Join(w.Flush(), f.Close())
+}
+
+// escaped makes text stand for itself. The format has no way to write a zero byte.
+func escaped(s string) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+	return strings.NewReplacer(`\`, `\\`, "=", `\=`, ";", `\;`, "#", `\#`, "\n", "\\\n").Replace(s)
+}
