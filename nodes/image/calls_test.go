@@ -106,3 +106,9 @@ func TestDetectCalls(t *testing.T) {
 	t.Parallel()
 	nodecalls.Run(t, "calls_detect.json.gz", nodecalls.Options{Described: described})
 }
+
+// TestLayerCalls compares stacks and composites of layers with upstream's results.
+func TestLayerCalls(t *testing.T) {
+	t.Parallel()
+	nodecalls.Run(t, "calls_layers.json.gz", nodecalls.Options{Described: described})
+}

@@ -8,6 +8,8 @@ import (
 	"comfygo/nodes"
 )
 
+const moduleCompositor = "comfy_extras.nodes_compositor"
+
 func init() {
 	nodes.Register(&AddLayer{})
 }
@@ -34,7 +36,7 @@ type AddLayer struct {
 func (*AddLayer) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "AddLayer", DisplayName: "Add Layer", Category: "image",
-		Module: "comfy_extras.nodes_compositor", V3: true,
+		Module: moduleCompositor, V3: true,
 		Outputs:      []nodes.Output{{Type: "LAYERS", Tooltip: "The stack with the new layer."}},
 		Experimental: true,
 		Uses:         nodes.UsesNothing,
