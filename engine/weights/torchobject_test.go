@@ -1,0 +1,73 @@
+package weights_test
+
+import (
+	"bytes"
+	"math/big"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+	"comfygo/engine/weights/pickle"
+)
+
+// TestWriteTorch: what is written is read again; torch.load(weights_only=True) reads the same.
+func TestWriteTorch(t *testing.T) {
+	t.Parallel()
+	shared, empty := tensor.New(2, 3), tensor.New(2, 0, 3)
+	shared.Data[5] = 7
+	d := &pickle.Dict{}
+	d.Set("list", []any{shared, empty, shared})
+	plain := pickle.Tuple{int64(-1), int64(1) << 40, -int64(1) << 33, new(big.Int).Lsh(big.NewInt(3), 70), 1.5, nil, true, "ä", []any{}, &pickle.Dict{}, pickle.Tuple{}}
+	d.Set("plain", plain)
+	var b bytes.Buffer
+	if err := weights.WriteTorch(&b, d); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "x.pkl")
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(b.Bytes(), []byte("archive/data/1")); n != 2 || bytes.Contains(b.Bytes(), []byte("archive/data/2")) {
+		t.Error("equal tensors do not share their storage")
+	}
+	err := weights.ReadTorch(path, func(v any) error {
+		list, _ := v.(*pickle.Dict).Get("list")
+		got := list.([]any)[2].(weights.Entry)
+		values, err := weights.Float32s(got)
+		if err != nil || !slices.Equal(got.Shape, shared.Shape) || !slices.Equal(values, shared.Data) {
+			t.Errorf("%v is %v, %v", got, values, err)
+		}
+		if again, _ := v.(*pickle.Dict).Get("plain"); !reflect.DeepEqual(again, plain) {
+			t.Errorf("%v, want %v", again, plain)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := weights.WriteTorch(&b, t); err == nil {
+		t.Error("a value without a form in Python was written")
+	}
+}
+
+// TestReadTorchBounds: a small pickle that describes a huge value is refused.
+func TestReadTorchBounds(t *testing.T) {
+	t.Parallel()
+	// A list of one integer, doubled 40 times: ] ( J0 e, then each time the list before twice in a new one.
+	pkl := "\x80\x02](J\x00\x00\x00\x00eq\x00"
+	for i := range 40 {
+		pkl += "](h" + string(rune(i)) + "h" + string(rune(i)) + "eq" + string(rune(i+1))
+	}
+	path := filepath.Join(t.TempDir(), "x.pkl")
+	if err := os.WriteFile(path, archive(t, pkl+".", nil), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := weights.ReadTorch(path, func(any) error { return nil }); err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("%v", err)
+	}
+}
