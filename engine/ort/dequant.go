@@ -1,0 +1,45 @@
+package ort
+
+// #include "dequant.h"
+import "C"
+
+import (
+	"runtime"
+	"unsafe"
+
+	"comfygo/engine/quant"
+)
+
+func init() { quant.Use(dequantize) }
+
+// dequantize is a quant.Decoder.
+func dequantize(m quant.Matrix, from, n int, dst []float32) {
+	need(m.Check() == nil && from >= 0 && n > 0 && from+n <= m.Rows && len(dst) == n*m.Cols && m.Cols > 0)
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	c := C.cg_matrix{scale: 1, format: C.int(m.Format), row0: C.size_t(m.First), rows: C.size_t(m.Rows), cols: C.size_t(m.Cols)}
+	pin.Pin(unsafe.SliceData(m.Data))
+	c.data = (*C.uint8_t)(unsafe.SliceData(m.Data))
+	if len(m.Blocks) > 0 {
+		pin.Pin(unsafe.SliceData(m.Blocks))
+		c.scales = (*C.uint8_t)(unsafe.SliceData(m.Blocks))
+	}
+	switch len(m.Scales) {
+	case 0:
+	case 1:
+		c.scale = C.float(m.Scales[0])
+	default:
+		pin.Pin(unsafe.SliceData(m.Scales))
+		c.row_scales = (*C.float)(unsafe.SliceData(m.Scales))
+	}
+	C.cg_dequantize(&c, C.size_t(from), C.size_t(n), (*C.float)(unsafe.SliceData(dst)))
+}
+
+// blockSize is what the C code says of a format, for tests.
+func blockSize(f quant.Format) (elements, bytes int) {
+	var e, b C.size_t
+	if C.cg_block_size(C.int(f), &e, &b) == 0 {
+		return 0, 0
+	}
+	return int(e), int(b)
+}
