@@ -110,3 +110,12 @@ func (g *Graph) Widen(weight, after *Value) *Value {
 func (g *Graph) WidenBlocked(weight, after *Value, block int) *Value {
 	return g.op(DomainComfygo, "WidenBlocked", dtype.F32, weight.Shape, []*Value{weight, after}, attr{"block", int64(block)})
 }
+
+// Dequantize decodes a quantized matrix when it is needed; see Widen. data are its bytes, uint8 [n]; blocks its block
+// scales, uint8 [k], or nil; scales float32 factors, one or one for each row, or nil. rows and cols are its sizes, format is the
+// number of the format (package quant), first the row of blocks and scales at which data begins. An engine operator
+// (domain comfygo).
+func (g *Graph) Dequantize(data, blocks, scales, after *Value, format, rows, cols, first int) *Value {
+	return g.op(DomainComfygo, "Dequantize", dtype.F32, Dims(rows, cols), []*Value{data, blocks, scales, after},
+		attr{"format", int64(format)}, attr{"cols", int64(cols)}, attr{"first", int64(first)})
+}

@@ -89,6 +89,9 @@ func (g *Graph) Neg(x *Value) *Value { return g.unary("Neg", x) }
 // Abs returns the absolute value element by element.
 func (g *Graph) Abs(x *Value) *Value { return g.unary("Abs", x) }
 
+// Round rounds to whole numbers, halves to even ones.
+func (g *Graph) Round(x *Value) *Value { return g.unary("Round", x) }
+
 // Tanh returns the element-wise hyperbolic tangent.
 func (g *Graph) Tanh(x *Value) *Value { return g.unary("Tanh", x) }
 

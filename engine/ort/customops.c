@@ -1,8 +1,9 @@
 // The operators of domain "comfygo". A callback never throws and never calls into Go.
+#include "dequant.h"
 #include "shim.h"
 #include "widen.h"
 
-enum { WIDEN, WIDEN_BLOCKED };
+enum { WIDEN, WIDEN_BLOCKED, DEQUANTIZE };
 enum { CHUNK = 1 << 16, MAX_RANK = 8 };
 
 typedef struct {
@@ -14,6 +15,7 @@ typedef struct {
   const OrtApi *api;
   int kind;
   int64_t block;
+  int64_t format, cols, first;  // of DEQUANTIZE
 } kernel;
 
 typedef struct {
@@ -78,8 +80,69 @@ static OrtStatus *compute_blocked(const kernel *k, OrtKernelContext *ctx, int ty
   return k->api->KernelContext_ParallelFor(ctx, block_row, (size_t)(dims[0] / b), 0, &w);
 }
 
+typedef struct {
+  cg_matrix m;
+  float *dst;
+  size_t rows;  // of one chunk
+} dequantize_job;
+
+static void dequantize_chunk(void *arg, size_t i) {
+  const dequantize_job *j = arg;
+  size_t from = i * j->rows, n = j->m.rows - from < j->rows ? j->m.rows - from : j->rows;
+  cg_dequantize(&j->m, from, n, j->dst + from * j->m.cols);
+}
+
+// optional_input finds the data of input i, of the wanted element type; data stays NULL when there is none.
+static OrtStatus *optional_input(const OrtApi *api, OrtKernelContext *ctx, size_t i, int want, const void **data, size_t *n) {
+  const OrtValue *in = NULL;
+  int type = 0;
+  int64_t dims[MAX_RANK];
+  size_t rank = 0, size = 0;
+  void *p = NULL;
+  OrtStatus *st = api->KernelContext_GetInput(ctx, i, &in);
+  if (st || in == NULL) return st;
+  if ((st = cg_describe(api, in, &type, dims, MAX_RANK, &rank, &p, &size))) return st;
+  if (type != want) return api->CreateStatus(ORT_INVALID_ARGUMENT, "comfygo: Dequantize is given a part of another type");
+  *n = 1;
+  for (size_t k = 0; k < rank; k++) *n *= (size_t)dims[k];
+  *data = p;
+  return NULL;
+}
+
+// blocks_of is the number of block scales of rows x cols elements, with those that fill the last tiles.
+static size_t blocks_of(size_t rows, size_t cols, size_t elements) {
+  return (rows + 127) / 128 * 128 * ((cols / elements + 3) / 4 * 4);
+}
+
+static OrtStatus *compute_dequantize(const kernel *k, OrtKernelContext *ctx) {
+  const void *data = NULL, *blocks = NULL, *scales = NULL;
+  size_t n = 0, n_blocks = 0, n_scales = 0, elements = 0, bytes = 0;
+  OrtStatus *st = optional_input(k->api, ctx, 0, ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8, &data, &n);
+  if (st == NULL) st = optional_input(k->api, ctx, 1, ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8, &blocks, &n_blocks);
+  if (st == NULL) st = optional_input(k->api, ctx, 2, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &scales, &n_scales);
+  if (st) return st;
+  size_t cols = (size_t)k->cols, first = (size_t)k->first;
+  int fits = data != NULL && cg_block_size((int)k->format, &elements, &bytes) && cols > 0 && cols % elements == 0;
+  size_t row = fits ? cols / elements * bytes : 1, rows = n / row;
+  fits = fits && n % row == 0 && (n_scales <= 1 || n_scales >= first + rows);
+  if (k->format == CG_MX8 || k->format == CG_NV4) fits = fits && blocks != NULL && n_blocks >= blocks_of(first + rows, cols, elements);
+  if (!fits) return k->api->CreateStatus(ORT_INVALID_ARGUMENT, "comfygo: the parts of a quantized matrix do not fit each other");
+
+  int64_t dims[2] = {(int64_t)rows, k->cols};
+  OrtValue *out = NULL;
+  void *dst = NULL;
+  st = k->api->KernelContext_GetOutput(ctx, 0, dims, 2, &out);
+  if (st == NULL) st = k->api->GetTensorMutableData(out, &dst);
+  if (st || rows == 0) return st;
+  dequantize_job job = {{data, blocks, NULL, 1, (int)k->format, first, rows, cols}, dst, (CHUNK + cols - 1) / cols};
+  if (n_scales == 1) job.m.scale = *(const float *)scales;
+  if (n_scales > 1) job.m.row_scales = scales;
+  return k->api->KernelContext_ParallelFor(ctx, dequantize_chunk, (rows + job.rows - 1) / job.rows, 0, &job);
+}
+
 static OrtStatusPtr ORT_API_CALL compute(void *state, OrtKernelContext *ctx) {
   const kernel *k = state;
+  if (k->kind == DEQUANTIZE) return compute_dequantize(k, ctx);
   int type = 0;
   int64_t dims[MAX_RANK];
   size_t rank = 0;
@@ -99,6 +162,18 @@ static OrtStatusPtr ORT_API_CALL create(const OrtCustomOp *op, const OrtApi *api
   if (k->kind == WIDEN_BLOCKED) {
     OrtStatus *st = api->KernelInfoGetAttribute_int64(info, "block", &k->block);
     if (st == NULL && k->block <= 0) st = api->CreateStatus(ORT_INVALID_ARGUMENT, "comfygo: block must be positive");
+    if (st) {
+      free(k);
+      return st;
+    }
+  }
+  if (k->kind == DEQUANTIZE) {
+    OrtStatus *st = api->KernelInfoGetAttribute_int64(info, "format", &k->format);
+    if (st == NULL) st = api->KernelInfoGetAttribute_int64(info, "cols", &k->cols);
+    if (st == NULL) st = api->KernelInfoGetAttribute_int64(info, "first", &k->first);
+    if (st == NULL && (k->cols <= 0 || k->first < 0)) {
+      st = api->CreateStatus(ORT_INVALID_ARGUMENT, "comfygo: cols must be positive and first not negative");
+    }
     if (st) {
       free(k);
       return st;
@@ -139,6 +214,37 @@ static OrtStatusPtr ORT_API_CALL infer(const OrtCustomOp *op, OrtShapeInferConte
 }
 
 static const char *ORT_API_CALL name_widen(const OrtCustomOp *op) { return "Widen"; }
+// whole reads an integer attribute.
+static OrtStatus *whole(OrtShapeInferContext *ctx, const char *name, int64_t *v) {
+  const OrtOpAttr *attr = NULL;
+  size_t got = 0;
+  OrtStatus *st = the_api->ShapeInferContext_GetAttribute(ctx, name, &attr);
+  return st ? st : the_api->ReadOpAttr(attr, ORT_OP_ATTR_INT, v, sizeof *v, &got);
+}
+
+// infer_dequantize gives the output as many rows as the bytes make.
+static OrtStatusPtr ORT_API_CALL infer_dequantize(const OrtCustomOp *op, OrtShapeInferContext *ctx) {
+  OrtTensorTypeAndShapeInfo *in = NULL, *out = NULL;
+  int64_t n = 0, format = 0, cols = 0;
+  size_t rank = 0, elements = 0, bytes = 0;
+  OrtStatus *st = the_api->ShapeInferContext_GetInputTypeShape(ctx, 0, &in);  // belongs to ctx
+  if (st == NULL) st = the_api->GetDimensionsCount(in, &rank);
+  if (st || rank != 1) return st;
+  if ((st = the_api->GetDimensions(in, &n, 1))) return st;
+  if ((st = whole(ctx, "format", &format)) || (st = whole(ctx, "cols", &cols))) return st;
+  if (!cg_block_size((int)format, &elements, &bytes) || cols <= 0 || n < 0 || cols % (int64_t)elements != 0) {
+    return the_api->CreateStatus(ORT_INVALID_ARGUMENT, "comfygo: Dequantize is given a format or width that it does not know");
+  }
+  int64_t dims[2] = {n / (cols / (int64_t)elements * (int64_t)bytes), cols};
+  if ((st = the_api->CreateTensorTypeAndShapeInfo(&out))) return st;
+  st = the_api->SetTensorElementType(out, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
+  if (st == NULL) st = the_api->SetDimensions(out, dims, 2);
+  if (st == NULL) st = the_api->ShapeInferContext_SetOutputTypeShape(ctx, 0, out);
+  the_api->ReleaseTensorTypeAndShapeInfo(out);
+  return st;
+}
+
+static const char *ORT_API_CALL name_dequantize(const OrtCustomOp *op) { return "Dequantize"; }
 static const char *ORT_API_CALL name_blocked(const OrtCustomOp *op) { return "WidenBlocked"; }
 static const char *ORT_API_CALL provider(const OrtCustomOp *op) { return NULL; }  // NULL is the CPU
 static ONNXTensorElementDataType ORT_API_CALL input_type(const OrtCustomOp *op, size_t i) {
@@ -148,6 +254,7 @@ static ONNXTensorElementDataType ORT_API_CALL output_type(const OrtCustomOp *op,
   return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
 }
 static size_t ORT_API_CALL two(const OrtCustomOp *op) { return 2; }
+static size_t ORT_API_CALL four(const OrtCustomOp *op) { return 4; }
 static size_t ORT_API_CALL one(const OrtCustomOp *op) { return 1; }
 static OrtCustomOpInputOutputCharacteristic ORT_API_CALL input_kind(const OrtCustomOp *op, size_t i) {
   return i == 0 ? INPUT_OUTPUT_REQUIRED : INPUT_OUTPUT_OPTIONAL;
@@ -160,13 +267,13 @@ static int ORT_API_CALL zero_arity(const OrtCustomOp *op) { return 0; }
 static int ORT_API_CALL first_version(const OrtCustomOp *op) { return 1; }
 static int ORT_API_CALL last_version(const OrtCustomOp *op) { return 0x7fffffff; }
 
-#define CUSTOM_OP(name_fn, kind_value)                                                                          \
+#define CUSTOM_OP(name_fn, kind_value, inputs_fn, infer_fn)                                                     \
   {                                                                                                             \
     .op = {.version = ORT_API_VERSION,                                                                          \
            .GetName = name_fn,                                                                                  \
            .GetExecutionProviderType = provider,                                                                \
            .GetInputType = input_type,                                                                          \
-           .GetInputTypeCount = two,                                                                            \
+           .GetInputTypeCount = inputs_fn,                                                                      \
            .GetOutputType = output_type,                                                                        \
            .GetOutputTypeCount = one,                                                                           \
            .KernelDestroy = destroy,                                                                            \
@@ -179,13 +286,14 @@ static int ORT_API_CALL last_version(const OrtCustomOp *op) { return 0x7fffffff;
            .GetVariadicOutputHomogeneity = zero_arity,                                                          \
            .CreateKernelV2 = create,                                                                            \
            .KernelComputeV2 = compute,                                                                          \
-           .InferOutputShapeFn = infer,                                                                         \
+           .InferOutputShapeFn = infer_fn,                                                                      \
            .GetStartVersion = first_version,                                                                    \
            .GetEndVersion = last_version},                                                                      \
     .kind = kind_value                                                                                          \
   }
 
-static const custom_op ops[] = {CUSTOM_OP(name_widen, WIDEN), CUSTOM_OP(name_blocked, WIDEN_BLOCKED)};
+static const custom_op ops[] = {CUSTOM_OP(name_widen, WIDEN, two, infer), CUSTOM_OP(name_blocked, WIDEN_BLOCKED, two, infer),
+                                CUSTOM_OP(name_dequantize, DEQUANTIZE, four, infer_dequantize)};
 
 OrtStatus *cg_custom_ops(const OrtApi *api, OrtCustomOpDomain **domain) {
   the_api = api;

@@ -37,6 +37,10 @@
 //   - WidenBlocked(W, After?) with attribute block is a convolution weight in the blocked order above as float32; the
 //     first axis is filled up with zeros to whole blocks.
 //
+//   - Dequantize(Data, Blocks?, Scales?, After?) with attributes format, cols and first is the matrix of float32 that
+//     the bytes Data encode (package engine/quant): Blocks are its block scales, Scales one float32 factor, or one for
+//     each row; first is the row of Blocks and Scales at which Data begins.
+//
 // After is ignored: it only makes the conversion wait until that value is there, so that the wide copy of a weight
 // lives no longer than its use. With it the stored weights stay mapped from the user's file.
 package ort
