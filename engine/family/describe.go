@@ -1,7 +1,6 @@
 package family
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -128,8 +127,7 @@ func (f *File) checkStored(d *Description) {
 		if !ok {
 			continue
 		}
-		var scheme *weights.SchemeError
-		if err := e.Usable(); errors.As(err, &scheme) {
+		if err := e.Usable(); err != nil && e.Scheme != nil {
 			d.Runs, d.Why = false, err.Error()
 			return
 		}

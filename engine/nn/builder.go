@@ -20,6 +20,18 @@ type Builder struct {
 	// Adapters, when set, change the weights of Linear, Conv2d, UpsampleConv and ConvND: the graph gets a branch beside each
 	// weight for which they have some, with parameters for the factors.
 	Adapters Adapters
+
+	// product is the last product with a weight that is made during the run; see behind.
+	product *onnx.Value
+}
+
+// behind returns what the weight of the next product, with x, waits for when it is made during the run: the product
+// before. So no more than one of these weights is in memory at a time, in whatever order the runtime takes the operators.
+func (b *Builder) behind(x *onnx.Value) *onnx.Value {
+	if b.product == nil {
+		return x
+	}
+	return b.product
 }
 
 // Const returns a rank-0 constant of the compute type.

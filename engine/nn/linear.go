@@ -51,12 +51,16 @@ func (b *Builder) linear(s *weights.Scope, r, bias *weights.Ref, x *onnx.Value, 
 // matmul multiplies the last axis of x by the transpose of weight r [out,in].
 func (b *Builder) matmul(x *onnx.Value, r *weights.Ref, out, in int) *onnx.Value {
 	t := b.Target
+	if m, ok := b.quantized(r, out, in); ok {
+		return b.quantizedMatMul(x, r, m)
+	}
 	switch {
 	case t.CUDA:
 		w := b.weight(r.Name, t.Compute, []int{out, in}, Layout{Entry: r.Entry, Form: Plain, DType: t.Compute})
 		return b.MatMulT(x, w)
 	case t.Lean:
-		return b.MatMulT(x, b.leanWeight(r, []int{out, in}, x))
+		b.product = b.MatMulT(x, b.leanWeight(r, []int{out, in}, b.behind(x)))
+		return b.product
 	}
 	w := b.weight(r.Name+".T", t.Compute, []int{in, out}, Layout{Entry: r.Entry, Form: Transposed, DType: t.Compute})
 	return b.MatMul(x, w)

@@ -112,7 +112,7 @@ func (o *options) set(r *Runtime, spec *SessionSpec) error {
 		func() error { return o.go_.SetIntraOpNumThreads(threads) },
 		func() error { return o.go_.SetInterOpNumThreads(1) },
 		func() error { return o.go_.SetCpuMemArena(!spec.DisableArena) },
-		func() error { return o.go_.SetMemPattern(!spec.DisableArena) },
+		func() error { return o.go_.SetMemPattern(!spec.DisableArena && !spec.NoPattern) },
 	}
 	if spec.Profile != "" {
 		steps = append(steps, func() error { return o.go_.EnableProfiling(spec.Profile) })

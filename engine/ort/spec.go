@@ -56,6 +56,9 @@ type SessionSpec struct {
 	TF32 bool
 	// DisableArena frees every buffer at once instead of keeping it for the next run.
 	DisableArena bool
+	// NoPattern allocates each buffer by itself, where otherwise a second run with the same sizes takes one block for all of
+	// them, beside those of the first run.
+	NoPattern bool
 	// Shrink gives the arena's unused memory back after each run.
 	Shrink bool
 	// Profile is the prefix of a file that receives the times of all nodes when the session is closed; "" for none.

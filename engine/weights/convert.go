@@ -23,7 +23,17 @@ func Range(dst []float32, e Entry, from int) error {
 		return fmt.Errorf("converting %v of %s: elements of this type cannot be computed with", e, e.File)
 	}
 	if e.Scheme != nil {
-		return fmt.Errorf("converting %v: %w", e, e.check())
+		err := e.check()
+		if err == nil && (from < 0 || from+len(dst) > e.Count()) {
+			err = fmt.Errorf("elements %d to %d wanted", from, from+len(dst))
+		}
+		if err == nil {
+			err = e.decode(dst, from)
+		}
+		if err != nil {
+			return fmt.Errorf("converting %v of %s: %w", e, e.File, err)
+		}
+		return nil
 	}
 	if e.computed != nil && from >= 0 && from+len(dst) <= e.Count() {
 		return e.computed.read(dst, from)

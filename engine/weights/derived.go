@@ -111,6 +111,15 @@ func (e Entry) Rows(from, n int) (Entry, error) {
 		return Entry{}, fmt.Errorf("taking rows of %v of %s: %w", e, e.File, err)
 	}
 	width := size * e.DType.Size()
+	if e.Scheme != nil {
+		scheme := *e.Scheme
+		if size%scheme.Cols != 0 {
+			return Entry{}, fmt.Errorf("taking rows of %v of %s: a row of %d elements is no multiple of the stored ones of %d", e, e.File, size, scheme.Cols)
+		}
+		width = len(e.Data) / e.Shape[0]
+		scheme.First += from * (size / scheme.Cols)
+		e.Scheme = &scheme
+	}
 	e.Name, e.Shape, e.Data = name, shape, e.Data[from*width:(from+n)*width:(from+n)*width]
 	if e.Offset >= 0 {
 		e.Offset += int64(from * width)

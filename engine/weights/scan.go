@@ -28,7 +28,7 @@ var lanes = map[dtype.DType]struct{ exponent, lowest, sign uint64 }{
 
 // Scan looks for NaN and infinities in e, at about the speed of reading it, on all processors. Its error wraps
 // ErrNonFinite and names the tensor and the first bad element. Entries of integer types pass; of a computed entry the parts
-// are scanned.
+// are scanned, of a quantized one the scales, too.
 func Scan(e Entry) error {
 	if e.computed != nil {
 		for _, p := range e.Parts() {
@@ -37,6 +37,19 @@ func Scan(e Entry) error {
 			}
 		}
 		return nil
+	}
+	if e.Scheme != nil {
+		for _, c := range e.Scheme.Companions {
+			if err := Scan(c); err != nil {
+				return err
+			}
+		}
+		stored := e
+		stored.DType, stored.Scheme, stored.Shape = e.Scheme.Stored, nil, []int{len(e.Data)}
+		if stored.DType.Size() != 1 {
+			return nil
+		}
+		return Scan(stored)
 	}
 	l, ok := lanes[e.DType]
 	if !ok {

@@ -20,6 +20,10 @@ type Scheme struct {
 	// Companions are the further tensors that belong to the entry, by the rest of their name: "weight_scale",
 	// "weight_scale_2", "input_scale" and so on.
 	Companions map[string]Entry
+	// Stored is the element type that the file states for the bytes.
+	Stored dtype.DType
+	// Cols is the number of elements of a stored row. First is the row of the stored matrix at which the entry's data begins.
+	Cols, First int
 }
 
 // Option returns a parameter of the layer, which files put at the top level or under "params"; nil when there is none.
@@ -42,7 +46,7 @@ func (e *SchemeError) Error() string {
 }
 
 // plainAdvice is what fits.
-const plainAdvice = "use a file of the model in F32, F16, BF16, or F8_E4M3 or F8_E5M2 without scales"
+const plainAdvice = "use a file of the model in F32, F16, BF16, 8-bit floats, int8_tensorwise, nvfp4, mxfp8 or GGUF"
 
 // packed are the formats that put two elements into each byte of the last axis.
 var packed = map[string]bool{"nvfp4": true, "convrot_w4a4": true, "asym_w4a8_int8": true}
@@ -163,17 +167,27 @@ func (s *quantizedSource) marked(prefixes []string) {
 	}
 }
 
-// Lookup implements Source. Quantized entries have the shape of their elements, also where two of these share a byte.
+// Lookup implements Source. Quantized entries have the shape of their elements, also where two of these share a byte, and
+// their type.
 func (s *quantizedSource) Lookup(name string) (Entry, bool) {
 	e, ok := s.Source.Lookup(name)
 	scheme := s.schemes[name]
 	if !ok || scheme == nil {
 		return e, ok
 	}
-	e.Scheme = scheme
 	if n := len(e.Shape); n > 0 && packed[scheme.Format] {
 		e.Shape = slices.Clone(e.Shape)
 		e.Shape[n-1] *= 2
 	}
-	return e, true
+	return e.inScheme(*scheme), true
+}
+
+// inScheme returns the entry, which has the shape of its elements, as one of a quantization scheme.
+func (e Entry) inScheme(s Scheme) Entry {
+	s.Stored, s.Cols = e.DType, 1
+	if n := len(e.Shape); n > 0 {
+		s.Cols = e.Shape[n-1]
+	}
+	e.DType, e.Scheme = dtype.F32, &s
+	return e
 }

@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -33,7 +34,8 @@ type account struct {
 	used     map[string]bool
 	missing  []string
 	mismatch []string
-	schemes  map[string][]string // quantized tensors by format
+	schemes  map[string][]string // tensors in quantization schemes that are not known, by format
+	broken   []string            // what is wrong with quantized tensors
 }
 
 // NewScope returns the root scope of src.
@@ -142,16 +144,26 @@ func (s *Scope) Optional(name string, dims ...int) *Ref {
 		return absent(full, dims)
 	}
 	if e.Scheme != nil {
-		s.quantized(full, e.Scheme.Format)
-		return absent(full, e.Shape)
+		if err := e.Usable(); err != nil {
+			s.quantized(full, err)
+			return absent(full, e.Shape)
+		}
 	}
 	return &Ref{Name: e.Name, Entry: e}
 }
 
-// quantized notes a tensor that is stored in a scheme, once.
-func (s *Scope) quantized(full, format string) {
+// quantized notes a tensor whose scheme cannot be computed with, once.
+func (s *Scope) quantized(full string, err error) {
 	if s.acc.schemes == nil {
 		s.acc.schemes = map[string][]string{}
+	}
+	format := err.Error()
+	var unknown *SchemeError
+	if errors.As(err, &unknown) {
+		format = unknown.Format
+	} else {
+		s.acc.broken = append(s.acc.broken, format)
+		return
 	}
 	if !slices.Contains(s.acc.schemes[format], full) {
 		s.acc.schemes[format] = append(s.acc.schemes[format], full)
@@ -218,8 +230,10 @@ func (s *Scope) Unused() []string {
 type KeysError struct {
 	Path                      string
 	Missing, Mismatch, Unused []string
-	// Quantized lists the tensors that are stored in a quantization scheme, by its format.
+	// Quantized lists the tensors that are stored in a quantization scheme that is not known, by its format.
 	Quantized map[string][]string
+	// Broken says what is wrong with quantized tensors.
+	Broken []string
 }
 
 // Error lists up to 20 names of each kind, and how many more there are.
@@ -237,6 +251,9 @@ func (e *KeysError) Error() string {
 		names := e.Quantized[format]
 		parts = append(parts, fmt.Sprintf("%d tensors quantized as %s, which cannot be computed with yet (%s): %s", len(names), format, plainAdvice, list(names)))
 	}
+	if len(e.Broken) > 0 {
+		parts = append(parts, list(e.Broken))
+	}
 	return fmt.Sprintf("binding the weights of %s: %s", e.Path, strings.Join(parts, "; "))
 }
 
@@ -251,17 +268,17 @@ func list(names []string) string {
 
 // Err returns a *KeysError with all that was missing or misshapen in any scope of the same root; nil when nothing was.
 func (s *Scope) Err() error {
-	if len(s.acc.missing)+len(s.acc.mismatch)+len(s.acc.schemes) == 0 {
+	if len(s.acc.missing)+len(s.acc.mismatch)+len(s.acc.schemes)+len(s.acc.broken) == 0 {
 		return nil
 	}
-	return &KeysError{Path: s.acc.src.Path(), Missing: s.acc.missing, Mismatch: s.acc.mismatch, Quantized: s.acc.schemes}
+	return &KeysError{Path: s.acc.src.Path(), Missing: s.acc.missing, Mismatch: s.acc.mismatch, Quantized: s.acc.schemes, Broken: s.acc.broken}
 }
 
 // ErrStrict is Err that also counts unused tensors below this scope as errors.
 func (s *Scope) ErrStrict() error {
 	unused := s.Unused()
-	if len(s.acc.missing)+len(s.acc.mismatch)+len(s.acc.schemes)+len(unused) == 0 {
+	if len(s.acc.missing)+len(s.acc.mismatch)+len(s.acc.schemes)+len(s.acc.broken)+len(unused) == 0 {
 		return nil
 	}
-	return &KeysError{Path: s.acc.src.Path(), Missing: s.acc.missing, Mismatch: s.acc.mismatch, Unused: unused, Quantized: s.acc.schemes}
+	return &KeysError{Path: s.acc.src.Path(), Missing: s.acc.missing, Mismatch: s.acc.mismatch, Unused: unused, Quantized: s.acc.schemes, Broken: s.acc.broken}
 }

@@ -6,6 +6,7 @@
 package weights
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -43,7 +44,8 @@ type Entry struct {
 	// elements in this form (a strided tensor of a .ckpt file, a compressed member).
 	File   string
 	Offset int64
-	// Scheme, when set, says how Data encodes the elements; nil stands for one element of DType after the other.
+	// Scheme, when set, says how Data encodes the elements, whose DType is F32 then; nil stands for one element of DType
+	// after the other.
 	Scheme *Scheme
 
 	owner    *filemap.File // nil when Data is private memory
@@ -106,10 +108,17 @@ func (v view) Lookup(name string) (Entry, bool) { return v.Source.Lookup(v.prefi
 func (v view) Close() error { return nil }
 
 // Usable returns why the elements cannot be computed with in the form in which they are stored, nil when they can: a
-// *SchemeError for a quantization scheme. It does not look at the data.
+// *SchemeError for a quantization scheme that is not known. It does not look at the data.
 func (e Entry) Usable() error {
 	if e.Scheme != nil {
-		return &SchemeError{File: e.File, Tensor: e.Name, Format: e.Scheme.Format}
+		if _, err := e.Matrix(); err != nil {
+			var unknown *SchemeError
+			if errors.As(err, &unknown) {
+				return err
+			}
+			return fmt.Errorf("tensor %q of %s, quantized as %s: %w", e.Name, e.File, e.Scheme.Format, err)
+		}
+		return nil
 	}
 	if e.DType.Size() == 0 {
 		return fmt.Errorf("elements of type %s cannot be computed with", e.typeName())
@@ -120,6 +129,13 @@ func (e Entry) Usable() error {
 // check tells whether the entry's data can be converted and fills its shape.
 func (e Entry) check() error {
 	if err := e.Usable(); err != nil {
+		return err
+	}
+	if e.Scheme != nil {
+		m, err := e.Matrix()
+		if err == nil {
+			err = m.Check()
+		}
 		return err
 	}
 	if size := e.DType.Size(); e.computed == nil && len(e.Data) != e.Count()*size {

@@ -1,0 +1,232 @@
+package weights
+
+import (
+	"fmt"
+	"runtime"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/quant"
+)
+
+// narrowFormats are the formats of plain elements that take one byte.
+var narrowFormats = map[dtype.DType]quant.Format{dtype.F8E4M3: quant.E4M3, dtype.F8E5M2: quant.E5M2}
+
+// Quantized reports that the entry is a stored matrix whose elements a decoder of package quant makes: one of a
+// quantization scheme, or of 8-bit floats. Matrix describes it.
+func (e Entry) Quantized() bool {
+	_, narrow := narrowFormats[e.DType]
+	return e.computed == nil && (e.Scheme != nil || narrow && len(e.Shape) > 0)
+}
+
+// Scales returns the tensor of factors that the elements of a quantized matrix are multiplied by, one or one for each row; false
+// when there is none.
+func (e Entry) Scales() (Entry, bool) {
+	if e.Scheme == nil {
+		return Entry{}, false
+	}
+	name := "weight_scale"
+	if f, _ := quant.Parse(e.Scheme.Format); f.Tiled() {
+		name = "weight_scale_2"
+	}
+	c, ok := e.Scheme.Companions[name]
+	return c, ok
+}
+
+// Blocks returns the tensor of block scales of a quantized matrix, uint8; false when its format has none.
+func (e Entry) Blocks() (Entry, bool) {
+	if e.Scheme == nil {
+		return Entry{}, false
+	}
+	if f, _ := quant.Parse(e.Scheme.Format); !f.Tiled() {
+		return Entry{}, false
+	}
+	c, ok := e.Scheme.Companions["weight_scale"]
+	return c, ok
+}
+
+// Matrix describes a quantized matrix, whose rows are those of the last axis that the file stores. Scales are not read: see
+// Scales. The error says what does not fit.
+func (e Entry) Matrix() (quant.Matrix, error) {
+	m := quant.Matrix{Data: e.Data}
+	if e.Scheme == nil {
+		f, ok := narrowFormats[e.DType]
+		if !ok || e.computed != nil || len(e.Shape) == 0 {
+			return m, fmt.Errorf("%v is no quantized matrix", e)
+		}
+		m.Format, m.Cols = f, e.Shape[len(e.Shape)-1]
+		m.Rows = e.Count() / max(m.Cols, 1)
+		return m, nil
+	}
+	f, ok := quant.Parse(e.Scheme.Format)
+	if !ok {
+		return m, &SchemeError{File: e.File, Tensor: e.Name, Format: e.Scheme.Format}
+	}
+	if (f == quant.E4M3 || f == quant.E5M2) && e.Scheme.Stored != dtype.Invalid {
+		// A file may state one 8-bit float and hold the other: what it holds decides.
+		if f, ok = narrowFormats[e.Scheme.Stored]; !ok && e.Scheme.Stored != dtype.U8 {
+			return m, fmt.Errorf("its description says %s and its elements are %s", e.Scheme.Format, e.Scheme.Stored)
+		}
+		if !ok {
+			f, _ = quant.Parse(e.Scheme.Format)
+		}
+	}
+	m.Format, m.Cols, m.First = f, e.Scheme.Cols, e.Scheme.First
+	if m.Cols < 1 || e.Count()%m.Cols != 0 {
+		return m, fmt.Errorf("%d elements do not make rows of %d", e.Count(), m.Cols)
+	}
+	m.Rows = e.Count() / m.Cols
+	return m, e.checkCompanions(&m)
+}
+
+// checkCompanions adds the block scales to m and fails when scales are missing or do not fit.
+func (e Entry) checkCompanions(m *quant.Matrix) error {
+	if m.Format.Tiled() {
+		b, ok := e.Blocks()
+		if !ok {
+			return fmt.Errorf("its block scales weight_scale are missing")
+		}
+		if size := m.Format.TiledSize(m.First+m.Rows, m.Cols); b.Count() < size || b.DType.Size() != 1 {
+			return fmt.Errorf("its block scales are %v, wanted %d bytes", b, size)
+		}
+		m.Blocks = b.Data
+	}
+	s, ok := e.Scales()
+	switch n := s.Count(); {
+	case !ok && (m.Format == quant.Int8 || m.Format == quant.NVFP4):
+		return fmt.Errorf("its scale is missing")
+	case ok && (!s.DType.IsFloat() || n != 1 && n < m.First+m.Rows):
+		return fmt.Errorf("its scales are %v, wanted one or one for each of %d rows", s, m.First+m.Rows)
+	}
+	return e.checkOptions(m)
+}
+
+// checkOptions fails for options of a scheme that are not known.
+func (e Entry) checkOptions(m *quant.Matrix) error {
+	if g := e.Rotation(); g != 0 && (m.Cols%g != 0 || !powerOfFour(g)) {
+		return fmt.Errorf("its rotation in groups of %d does not fit rows of %d", g, m.Cols)
+	}
+	if s, ok := e.Scheme.Companions["pre_quant_scale"]; ok && (s.Count() != m.Cols || !s.DType.IsFloat()) {
+		return fmt.Errorf("its pre_quant_scale is %v, wanted one factor for each of %d columns", s, m.Cols)
+	}
+	return nil
+}
+
+// decode writes the len(dst) elements of a quantized matrix from index from on.
+func (e Entry) decode(dst []float32, from int) error {
+	m, err := e.Matrix()
+	if err != nil {
+		return err
+	}
+	if err := m.Check(); err != nil {
+		return err
+	}
+	if s, ok := e.Scales(); ok {
+		if m.Scales, err = Float32s(s); err != nil {
+			return err
+		}
+	}
+	if b, ok := e.Blocks(); ok {
+		if err := b.Probe(0, len(b.Data)); err != nil {
+			return err
+		}
+	}
+	row := len(m.Data) / max(m.Rows, 1)
+	first, last := from/m.Cols, (from+len(dst)+m.Cols-1)/m.Cols
+	if err := e.Probe(first*row, last*row); err != nil {
+		return err
+	}
+	whole := dst
+	if len(dst) != (last-first)*m.Cols {
+		whole = make([]float32, (last-first)*m.Cols)
+	}
+	if err := m.Decode(whole, first, last-first); err != nil {
+		return err
+	}
+	runtime.KeepAlive(e.owner)
+	if err := e.undo(whole, m.Cols); err != nil {
+		return err
+	}
+	if len(whole) != len(dst) {
+		copy(dst, whole[from-first*m.Cols:])
+	}
+	return nil
+}
+
+// undo turns whole rows as they are stored into those of the layer's weight: rotated back, and with the factors that the
+// layer's input is multiplied by.
+func (e Entry) undo(rows []float32, cols int) error {
+	if g := e.Rotation(); g > 0 {
+		for at := 0; at < len(rows); at += g {
+			rotate(rows[at : at+g])
+		}
+	}
+	s, ok := e.inputFactors()
+	if !ok {
+		return nil
+	}
+	factors, err := Float32s(s)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		rows[i] *= factors[i%cols]
+	}
+	return nil
+}
+
+func (e Entry) inputFactors() (Entry, bool) {
+	if e.Scheme == nil {
+		return Entry{}, false
+	}
+	s, ok := e.Scheme.Companions["pre_quant_scale"]
+	return s, ok
+}
+
+// InputFactors returns the factors [cols] that the input of a quantized layer is multiplied by; false for none.
+func (e Entry) InputFactors() (Entry, bool) { return e.inputFactors() }
+
+// Rotation returns the size of the groups of columns in which the rows of a quantized matrix, and the input of its layer,
+// are rotated (ConvRot); 0 for none. Rotated returns the matrix.
+func (e Entry) Rotation() int {
+	if e.Scheme == nil {
+		return 0
+	}
+	if on, _ := e.Scheme.Option("convrot").(bool); !on {
+		return 0
+	}
+	if n, ok := e.Scheme.Option("convrot_groupsize").(float64); ok {
+		return int(n)
+	}
+	const usual = 256
+	return usual
+}
+
+func powerOfFour(n int) bool {
+	for n > 1 && n%4 == 0 {
+		n /= 4
+	}
+	return n == 1
+}
+
+// rotate multiplies v, whose length is a power of four, by the orthogonal matrix that is the Kronecker power of
+// ½[[1 1 1 -1][1 1 -1 1][1 -1 1 1][-1 1 1 1]], which is its own inverse. (Source: comfy-kitchen, tensor/int8_utils.py.)
+func rotate(v []float32) {
+	for step := 1; step < len(v); step *= 4 {
+		for at := 0; at < len(v); at += 4 * step {
+			for i := at; i < at+step; i++ {
+				a, b, c, d := v[i], v[i+step], v[i+2*step], v[i+3*step]
+				v[i], v[i+step], v[i+2*step], v[i+3*step] = (a+b+c-d)/2, (a+b-c+d)/2, (a-b+c+d)/2, (b+c+d-a)/2
+			}
+		}
+	}
+}
+
+// RotationMatrix returns the matrix [n,n] by which groups of n elements are rotated, row-major. It is symmetric.
+func RotationMatrix(n int) []float32 {
+	out := make([]float32, n*n)
+	for i := range n {
+		out[i*n+i] = 1
+		rotate(out[i*n : (i+1)*n])
+	}
+	return out
+}
