@@ -34,6 +34,7 @@
 // # Operators of domain comfygo (version 1, CPU)
 //
 //   - Widen(W, After?) is float32 of a float16, bfloat16 or float32 W, same shape.
+//
 //   - WidenBlocked(W, After?) with attribute block is a convolution weight in the blocked order above as float32; the
 //     first axis is filled up with zeros to whole blocks.
 //

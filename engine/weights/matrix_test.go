@@ -49,7 +49,8 @@ func TestRowsOfQuantized(t *testing.T) {
 		"int8":    int8Layer(`{"format": "int8_tensorwise"}`),
 		"rotated": int8Layer(`{"format": "int8_tensorwise", "convrot": true, "convrot_groupsize": 16}`),
 		"nvfp4": {
-			{Name: "l.weight", DType: dtype.U8, Shape: []int{4, 8}, Data: []byte("0123456789abcdefghijklmnopqrstuv")}, description("l", `{"format": "nvfp4"}`),
+			{Name: "l.weight", DType: dtype.U8, Shape: []int{4, 8}, Data: []byte("0123456789abcdefghijklmnopqrstuv")},
+			description("l", `{"format": "nvfp4"}`),
 			bytesEntry("l.weight_scale", dtype.F8E4M3, strings.Repeat("0123456789:;<=>?", 32), 128, 4), float32Entry("l.weight_scale_2", nil, 3),
 		},
 	} {
