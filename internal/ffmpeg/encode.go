@@ -83,7 +83,8 @@ func writeTags(path string, tags []Tag) error {
 	return errors.Join(w.Flush(), f.Close())
 }
 
-// escaped makes text stand for itself. The format has no way to write a zero byte.
+// escaped makes text stand for itself. The format has no way to write a zero byte, and FFmpeg 5 reads a backslash at the end of a value as a
+// continued line; JSON, which is what is written, never ends in one.
 func escaped(s string) string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 	return strings.NewReplacer(`\`, `\\`, "=", `\=`, ";", `\;`, "#", `\#`, "\n", "\\\n").Replace(s)

@@ -50,7 +50,7 @@ func TestEncode(t *testing.T) {
 	t.Parallel()
 	f := tool(t)
 	dir := filepath.Join(t.TempDir(), "new")
-	want := "a=b;#c\\\nä\n\\"
+	want := "a=b;#c\\\nä\n\\."
 	e := ffmpeg.Encoding{
 		Dir: dir, InputCount: 1, Inputs: []string{"-f", "s16le", "-ar", "8000", "-ac", "1", "-i", "pipe:0"}, Stdin: bytes.NewReader(make([]byte, 4000)),
 		Output: []string{"-c:a", "flac", "-f", "flac"}, Tags: []ffmpeg.Tag{{Key: "prompt", Value: want}},

@@ -78,6 +78,9 @@ func start(ctx context.Context, program string, args []string, c Command) (*Proc
 	if len(args) > maxArgs || size > maxArgBytes {
 		return nil, fmt.Errorf("starting ffmpeg: %d arguments of %d bytes; at most %d of %d bytes", len(args), size, maxArgs, maxArgBytes)
 	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
 	run, cancel := context.WithCancelCause(ctx)
 	cmd := exec.CommandContext(run, program, args...)
 	cmd.WaitDelay = killDelay
