@@ -22,7 +22,7 @@ import (
 var cudaFiles = map[string]int{
 	"sd15-full": 6, "sd15-small-inpaint": 6, "controlnet-sd15": 1, "vae-sd": 2, "clip-l": 3, "taesd": 2, "esrgan-4x-old": 1, "realesrgan-2x": 1, "compact-2x": 1,
 	"sdxl-small": 1, "sdxl-refiner-small": 1, "clip-g": 3, "controlnet-sdxl": 1,
-	"flux-tiny-dev": 1, "flux-tiny-diffusers": 1,
+	"flux-tiny-dev": 1, "flux-tiny-diffusers": 1, "sd35-small": 1,
 }
 
 // TestCUDAGraphsHaveKernels writes the graphs of all families for CUDA, from files and for computing in float32, float16

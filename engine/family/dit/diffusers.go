@@ -3,6 +3,7 @@ package dit
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -64,6 +65,26 @@ func (n *Names) AddTo(m *patch.KeyMap, part string, spellings ...func(string) st
 	}
 }
 
+// All lists the names of tensors, those of layers' weights and biases among them, with what they stand for.
+func (n *Names) All() iter.Seq2[string, patch.Target] {
+	return func(yield func(string, patch.Target) bool) {
+		for _, l := range n.list {
+			own, layer := strings.CutSuffix(l.target.Key, weightSuffix)
+			if !layer {
+				if !yield(l.name, l.target) {
+					return
+				}
+				continue
+			}
+			bias := l.target
+			bias.Key = own + ".bias"
+			if !yield(l.name+weightSuffix, l.target) || !yield(l.name+".bias", bias) {
+				return
+			}
+		}
+	}
+}
+
 // Prefixed spells a name with a prefix.
 func Prefixed(prefix string) func(string) string { return func(n string) string { return prefix + n } }
 
@@ -76,14 +97,8 @@ func Underscored(prefix string) func(string) string {
 // upstream leaves them out (model_detection.py convert_diffusers_mmdit).
 func (n *Names) View(src weights.Source) weights.Source {
 	v := &view{Source: src, parts: map[string][]piece{}}
-	for _, l := range n.list {
-		v.add(l.name, l.target)
-		if own, ok := strings.CutSuffix(l.target.Key, weightSuffix); ok {
-			bias := l.target
-			bias.Key = own + ".bias"
-			v.add(l.name+weightSuffix, l.target)
-			v.add(l.name+".bias", bias)
-		}
+	for name, target := range n.All() {
+		v.add(name, target)
 	}
 	return v
 }

@@ -3,6 +3,7 @@ package dit
 import (
 	"fmt"
 
+	"comfygo/engine/family"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 )
@@ -53,4 +54,15 @@ func Skipped(options map[string]any) (double, single []int) {
 	double, _ = options[sampling.OptionSkipDouble].([]int)
 	single, _ = options[sampling.OptionSkipSingle].([]int)
 	return double, single
+}
+
+// CheckLatent fails when the latent of a call does not have so many channels and axes, or its timesteps are not one a row.
+func CheckLatent(c family.Call, channels, axes int) error {
+	switch {
+	case len(c.X.Shape) != axes || c.X.Dim(1) != channels:
+		return fmt.Errorf("running the model: the latent has shape %v, the model reads %d channels and %d axes", c.X.Shape, channels, axes)
+	case len(c.T) != c.X.Dim(0):
+		return fmt.Errorf("running the model: %d timesteps for %d rows", len(c.T), c.X.Dim(0))
+	}
+	return nil
 }

@@ -48,3 +48,15 @@ func HalfSafe(b *nn.Builder, x *onnx.Value) *onnx.Value {
 	const largest = 65504
 	return b.Clip(x, -largest, largest)
 }
+
+// LatentInput declares the latent x [B,C,h·p,w·p], whose sizes Padded makes divisible, and returns it with its number of
+// patches h·w.
+func LatentInput(b *nn.Builder, channels, patch int) (x *onnx.Value, tokens onnx.Dim) {
+	h, w, p := onnx.Sym("h"), onnx.Sym("w"), onnx.D(patch)
+	return Input(b, "x", onnx.Sym("B"), onnx.D(channels), h.Times(p), w.Times(p)), h.Times(w)
+}
+
+// PatchEmbed makes tokens [B,h·w,out] of a latent by the convolution at s, whose kernel and stride are the patch.
+func PatchEmbed(b *nn.Builder, s *weights.Scope, x *onnx.Value, out, patch int) *onnx.Value {
+	return b.ToTokens(b.Conv2d(s, x, out, patch, onnx.Window{Stride: patch}))
+}

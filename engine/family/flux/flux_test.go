@@ -17,29 +17,6 @@ import (
 	"comfygo/tests/cudakernels"
 )
 
-// without is a file that lacks the tensors whose names contain a text.
-type without struct {
-	weights.Source
-	text string
-}
-
-func (w without) Names() []string {
-	var out []string
-	for _, n := range w.Source.Names() {
-		if !strings.Contains(n, w.text) {
-			out = append(out, n)
-		}
-	}
-	return out
-}
-
-func (w without) Lookup(name string) (weights.Entry, bool) {
-	if strings.Contains(name, w.text) {
-		return weights.Entry{}, false
-	}
-	return w.Source.Lookup(name)
-}
-
 func model(t *testing.T, src weights.Source) *flux.Model {
 	t.Helper()
 	d, _, err := family.Open(family.Default, src).Diffusion()
@@ -66,7 +43,7 @@ func TestDetection(t *testing.T) {
 	} {
 		src := familytest.Manifest(t, c.manifest, dtype.Invalid)
 		if c.without != "" {
-			src = without{src, c.without}
+			src = familytest.Without(src, c.without)
 		}
 		d, fam, err := family.Open(family.Default, src).Diffusion()
 		if c.family == "" {

@@ -176,15 +176,11 @@ type prepared struct {
 }
 
 func (m *Model) call(run family.Runner, c family.Call) (*prepared, error) {
-	const what = "running the model"
 	p := &prepared{}
 	rows := c.X.Dim(0)
 	text := c.Inputs.Get(sampling.InputContext)
-	switch {
-	case len(c.X.Shape) != 4 || c.X.Dim(1) != m.Channels:
-		return nil, fmt.Errorf("%s: the latent has shape %v, the model reads %d channels", what, c.X.Shape, m.Channels)
-	case len(c.T) != rows:
-		return nil, fmt.Errorf("%s: %d timesteps for %d rows", what, len(c.T), rows)
+	if err := dit.CheckLatent(c, m.Channels, 4); err != nil {
+		return nil, err
 	}
 	if err := dit.CheckText(text, rows, m.Context); err != nil {
 		return nil, err

@@ -35,7 +35,6 @@ type recognised struct {
 
 // families are in upstream's order of tests, then what is no diffusion model.
 var families = []recognised{
-	{name: "Stable Diffusion 3", all: []string{"joint_blocks.0.context_block.attn.qkv.weight"}},
 	{name: "Stable Cascade", all: []string{"clf.1.weight"}},
 	{name: "Stable Audio", all: []string{"transformer.rotary_pos_emb.inv_freq"}},
 	{name: "AuraFlow", all: []string{"double_layers.0.attn.w1q.weight"}},

@@ -1,0 +1,21 @@
+package engine_test
+
+import (
+	"testing"
+
+	"comfygo/internal/goldencheck/checktest"
+)
+
+// TestTransformersEqualUpstream runs the goldens of diffusion transformers; see TestNetworksEqualUpstream.
+func TestTransformersEqualUpstream(t *testing.T) {
+	t.Parallel()
+	for _, only := range []string{
+		"forward/flux*",
+		"forward/sd35",
+	} {
+		t.Run(only, func(t *testing.T) {
+			t.Parallel()
+			checktest.Pass(t, only, shared)
+		})
+	}
+}
