@@ -6,6 +6,7 @@ import (
 	"comfygo/engine/family"
 	"comfygo/engine/family/clip"
 	"comfygo/engine/family/latents"
+	"comfygo/engine/family/t5"
 	"comfygo/engine/sampling"
 	"comfygo/engine/weights"
 )
@@ -36,7 +37,7 @@ func (k kind) Rank() int { return k.rank }
 // textPrefixes are where checkpoints keep the text encoders.
 var textPrefixes = map[string][]string{
 	clip.KeyL: {"text_encoders.clip_l.transformer."},
-	"t5xxl":   {"text_encoders.t5xxl.transformer."},
+	t5.KeyXXL: {"text_encoders.t5xxl.transformer."},
 }
 
 // Read implements family.Diffusion.

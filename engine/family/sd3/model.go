@@ -7,6 +7,7 @@ import (
 	"comfygo/engine/family"
 	"comfygo/engine/family/clip"
 	"comfygo/engine/family/dit"
+	"comfygo/engine/family/t5"
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
 	"comfygo/engine/patch"
@@ -89,7 +90,7 @@ func (m *Model) Scheme() string { return Scheme }
 // TextPrefixes implements family.Bundle.
 func (m *Model) TextPrefixes() map[string][]string {
 	return map[string][]string{
-		clip.KeyL: {"text_encoders.clip_l.transformer."}, clip.KeyG: {"text_encoders.clip_g.transformer."}, keyT5: {"text_encoders.t5xxl.transformer."},
+		clip.KeyL: {"text_encoders.clip_l.transformer."}, clip.KeyG: {"text_encoders.clip_g.transformer."}, t5.KeyXXL: {"text_encoders.t5xxl.transformer."},
 	}
 }
 

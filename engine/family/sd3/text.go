@@ -1,4 +1,5 @@
-// Package sd3 is the family of Stable Diffusion 3 and 3.5: the diffusion models and their text encoding, CLIP-L and CLIP-G side by side, then T5-XXL.
+// Package sd3 is the family of Stable Diffusion 3 and 3.5: the diffusion models and their text encoding, CLIP-L and CLIP-G
+// side by side, then T5-XXL.
 package sd3
 
 import (
