@@ -13,7 +13,7 @@ func (k keeper) listRoles() error {
 		return err
 	}
 	return k.show(roles, func() {
-		rows := [][]string{{"ROLE", "USERS", "PERMISSIONS", "QUEUED", "MEGAPIXELS", "UPLOAD MB", "REQUESTS/S", "PROMPTS/S"}}
+		rows := [][]string{{"ROLE", "USERS", "PERMISSIONS", "QUEUED", "MEGAPIXELS", "UPLOAD MB", "TOTAL MB", "REQUESTS/S", "PROMPTS/S"}}
 		for _, r := range roles {
 			grants := fmt.Sprint(len(r.Grants))
 			if r.Name == auth.RoleAdministrator {
@@ -21,7 +21,7 @@ func (k keeper) listRoles() error {
 			}
 			l := r.Limits
 			rows = append(rows, []string{
-				r.Name, fmt.Sprint(r.Users), grants, bound(l.Queued), bound(l.Megapixels), bound(float64(l.UploadBytes) / (1 << 20)),
+				r.Name, fmt.Sprint(r.Users), grants, bound(l.Queued), bound(l.Megapixels), bound(float64(l.UploadBytes) / (1 << 20)), bound(float64(l.UploadTotal) / (1 << 20)),
 				bound(l.Requests), bound(l.Prompts),
 			})
 		}
@@ -98,17 +98,20 @@ func (k keeper) setLimits() error {
 			*c.to = *c.given
 		}
 	}
-	upload := float64(l.UploadBytes) / (1 << 20)
+	upload, total := float64(l.UploadBytes)/(1<<20), float64(l.UploadTotal)/(1<<20)
 	for _, c := range []struct {
 		given *float64
 		to    *float64
-	}{{k.o.Megapixels, &l.Megapixels}, {k.o.UploadMB, &upload}, {k.o.Requests, &l.Requests}, {k.o.Prompts, &l.Prompts}} {
+	}{{k.o.Megapixels, &l.Megapixels}, {k.o.UploadMB, &upload}, {k.o.UploadTotalMB, &total}, {k.o.Requests, &l.Requests}, {k.o.Prompts, &l.Prompts}} {
 		if c.given != nil {
 			*c.to = *c.given
 		}
 	}
 	if k.o.UploadMB != nil {
 		l.UploadBytes = int64(upload * (1 << 20))
+	}
+	if k.o.UploadTotalMB != nil {
+		l.UploadTotal = int64(total * (1 << 20))
 	}
 	return k.changedRole(k.store.SetLimits(k.ctx, k.by, r.Name, l))
 }

@@ -175,6 +175,8 @@ func baseName(name, fallback string) string {
 type Upload struct {
 	Entry
 	Staged, Hash, ClientFile string
+	// Room refuses new content for a base folder when there is no room for it; nil refuses nothing.
+	Room func(dir string, size int64) error
 }
 
 // Add takes an uploaded file in. Content that is known already only gets one more reference; new content is moved to
@@ -219,6 +221,15 @@ func (l *Library) Add(ctx context.Context, u Upload) (it Item, created bool, err
 	final := filepath.Join(dir, digest+ending(source))
 	if u.MIME == "" {
 		u.MIME = l.contentType(source, filepath.Base(final))
+	}
+	if u.Room != nil {
+		info, err := os.Stat(u.Staged)
+		if err == nil {
+			err = u.Room(dir, info.Size())
+		}
+		if err != nil {
+			return it, false, fmt.Errorf("adding an asset: %w", err)
+		}
 	}
 	if made, err := folders.MakeDir(dir, dir); err != nil {
 		return it, false, fmt.Errorf("adding an asset: %w", err)

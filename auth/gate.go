@@ -62,6 +62,8 @@ type Limits struct {
 	Queued      int     `json:"queued"`       // waiting jobs at a time
 	Megapixels  float64 `json:"megapixels"`   // of all pictures of a job, in units of 1,000,000
 	UploadBytes int64   `json:"upload_bytes"` // of one upload
+	// UploadTotal bounds the bytes of all files in each folder that a user uploads to: input, output, temp and user data.
+	UploadTotal int64 `json:"upload_total_bytes"`
 	// Requests and Prompts are refilled so many a second, up to their burst.
 	Requests      float64 `json:"requests_per_second"`
 	RequestsBurst int     `json:"requests_burst"`

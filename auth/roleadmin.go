@@ -133,7 +133,7 @@ func (s *Store) SetLimits(ctx context.Context, by Actor, role string, l Limits) 
 	if _, err := s.changeable(ctx, role); err != nil {
 		return Role{}, err
 	}
-	if l.Queued < 0 || !(l.Megapixels >= 0) || l.UploadBytes < 0 || !(l.Requests >= 0) || l.RequestsBurst < 0 || !(l.Prompts >= 0) || l.PromptsBurst < 0 {
+	if l.Queued < 0 || !(l.Megapixels >= 0) || l.UploadBytes < 0 || l.UploadTotal < 0 || !(l.Requests >= 0) || l.RequestsBurst < 0 || !(l.Prompts >= 0) || l.PromptsBurst < 0 {
 		return Role{}, fmt.Errorf("%w: a limit is at least 0, which is none", ErrInvalid)
 	}
 	text, err := json.Marshal(l)

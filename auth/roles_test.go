@@ -2,11 +2,13 @@ package auth_test
 
 import (
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"comfygo/auth"
+	"comfygo/sqlite"
 )
 
 func TestDefaultRules(t *testing.T) {
@@ -212,4 +214,40 @@ func roleLimits(t *testing.T, s *auth.Store, name string) auth.Limits {
 		t.Fatal(err)
 	}
 	return r.Limits
+}
+
+// TestUploadTotalOfOlderFiles opens a file from before the limit on all uploads: its guests get the default, and what an administrator chose
+// stays.
+func TestUploadTotalOfOlderFiles(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "auth.db")
+	const fallback = 200 << 20
+	for i, tt := range []struct {
+		change string
+		want   int64
+	}{
+		{"", fallback},
+		{`UPDATE roles SET limits = json_remove(limits, '$.upload_total_bytes')`, fallback},
+		{`UPDATE roles SET limits = json_set(limits, '$.upload_total_bytes', 0)`, 0},
+	} {
+		if tt.change != "" {
+			db := sqlite.Open(path, sqlite.Options{Conns: 1})
+			if _, err := db.ExecContext(t.Context(), tt.change); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := auth.OpenStore(t.Context(), auth.StoreOptions{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := roleLimits(t, s, auth.RoleGuest).UploadTotal; got != tt.want {
+			t.Errorf("opened %d times: guests may keep %d bytes, want %d", i+1, got, tt.want)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

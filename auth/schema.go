@@ -69,8 +69,8 @@ func migrate(ctx context.Context, tx *sql.Tx) error {
 var defaultLimits = map[string]Limits{
 	RoleAdministrator: {},
 	RoleUser:          {Queued: 100, Megapixels: 64, UploadBytes: 100 << 20, Requests: 50, RequestsBurst: 500, Prompts: 5, PromptsBurst: 50},
-	RoleViewer:        {UploadBytes: 1 << 20, Requests: 50, RequestsBurst: 500, Prompts: 0.1, PromptsBurst: 1},
-	RoleGuest:         {Queued: 4, Megapixels: 8, UploadBytes: 20 << 20, Requests: 10, RequestsBurst: 100, Prompts: 0.2, PromptsBurst: 4},
+	RoleViewer:        {UploadBytes: 1 << 20, UploadTotal: 20 << 20, Requests: 50, RequestsBurst: 500, Prompts: 0.1, PromptsBurst: 1},
+	RoleGuest:         {Queued: 4, Megapixels: 8, UploadBytes: 20 << 20, UploadTotal: 200 << 20, Requests: 10, RequestsBurst: 100, Prompts: 0.2, PromptsBurst: 4},
 }
 
 // seed writes the built-in roles and the default grants of those endpoints that the file does not know yet: of all in a
@@ -82,6 +82,11 @@ func seed(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO roles (name, builtin, limits) VALUES (?, 1, ?)", name, string(limits)); err != nil {
+			return fmt.Errorf("writing the role %s: %w", name, err)
+		}
+		const total = "$.upload_total_bytes" // files of older programs have none: the limit is younger
+		if _, err := tx.ExecContext(ctx, "UPDATE roles SET limits = json_set(limits, ?1, ?2) WHERE name = ?3 AND json_type(limits, ?1) IS NULL",
+			total, defaultLimits[name].UploadTotal, name); err != nil {
 			return fmt.Errorf("writing the role %s: %w", name, err)
 		}
 	}

@@ -63,6 +63,7 @@ var rolesCommand = command{
 		{name: "--queued", kind: kindInt, metavar: "N", section: authSection, help: "limits: the most waiting jobs; 0: no limit"},
 		{name: "--megapixels", kind: kindFloat, metavar: "N", section: authSection, help: "limits: the most megapixels of a job"},
 		{name: "--upload-mb", kind: kindFloat, metavar: "N", section: authSection, help: "limits: the largest upload, in MB (of 1048576 bytes)"},
+		{name: "--upload-total-mb", kind: kindFloat, metavar: "N", section: authSection, help: "limits: all uploaded files of a user, in MB"},
 		{name: "--requests", kind: kindFloat, metavar: "N", section: authSection, help: "limits: requests a second"},
 		{name: "--requests-burst", kind: kindInt, metavar: "N", section: authSection, help: "limits: requests at once"},
 		{name: "--prompts", kind: kindFloat, metavar: "N", section: authSection, help: "limits: prompts a second"},
@@ -113,6 +114,7 @@ type AuthOptions struct {
 	// The limits that are to be changed.
 	Queued, RequestsBurst, PromptsBurst     *int
 	Megapixels, UploadMB, Requests, Prompts *float64
+	UploadTotalMB                           *float64
 	AuditAction, Result, Key, Address, Text string
 	Since, Before                           time.Time
 	Limit, Below                            int
@@ -151,7 +153,7 @@ func (ns namespace) authOptions(name string, words []string) (AuthOptions, error
 		Command: name, Action: "list", JSON: ns.on("json"), User: ns.text("user"), Name: ns.text("name"), Role: ns.text("role"),
 		Like: ns.text("like"), Workflow: ns.text("workflow"), Title: ns.text("title"), Public: ns.on("public"), Free: ns.texts("free"),
 		Queued: ns.numberIfGiven("queued"), RequestsBurst: ns.numberIfGiven("requests_burst"), PromptsBurst: ns.numberIfGiven("prompts_burst"),
-		Megapixels: ns.realIfGiven("megapixels"), UploadMB: ns.realIfGiven("upload_mb"), Requests: ns.realIfGiven("requests"), Prompts: ns.realIfGiven("prompts"),
+		Megapixels: ns.realIfGiven("megapixels"), UploadMB: ns.realIfGiven("upload_mb"), UploadTotalMB: ns.realIfGiven("upload_total_mb"), Requests: ns.realIfGiven("requests"), Prompts: ns.realIfGiven("prompts"),
 		AuditAction: ns.text("action"), Result: ns.text("result"), Key: ns.text("key"), Address: ns.text("address"), Text: ns.text("text"),
 		Limit: ns.number("limit"), Below: ns.number("below"),
 	}

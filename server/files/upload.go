@@ -71,6 +71,19 @@ func (u *upload) discard() {
 	}
 }
 
+// size is how many bytes will be kept.
+func (u *upload) size() (int64, error) {
+	file := u.staged
+	if u.masked != "" {
+		file = u.masked
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return 0, fmt.Errorf("keeping an upload: %w", err)
+	}
+	return info.Size(), nil
+}
+
 func (s *Service) readParts(u *upload, r *multipart.Reader) error {
 	for n := 0; ; n++ {
 		p, err := r.NextRawPart()
@@ -200,7 +213,16 @@ func (s *Service) receive(c echo.Context, prepare, save func(u *upload, path str
 		return err
 	}
 	overwrite := u.fields["overwrite"] == "true" || u.fields["overwrite"] == "1"
-	name, err := s.keep(u, dir, path, overwrite, save)
+	name, err := s.keep(u, dir, path, overwrite, func(u *upload, path string) error {
+		size, err := u.size()
+		if err == nil {
+			err = s.Access.Room(c, root, size, path)
+		}
+		if err != nil {
+			return err
+		}
+		return save(u, path)
+	})
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ var filesGroup = group{"files", "Pictures and other files of the input, output a
 	},
 	{
 		method: post, path: "/upload/mask", summary: "Upload a mask for a picture", params: []param{ownerParam}, body: form(`{image! binary; original_ref! string; type string; subfolder string; overwrite string}`, ""),
-		answers: []answer{ok("Saved", ""), empty(400, "the form cannot be used"), badRequest, empty(403, "the original is outside of its folder"), empty(404, "there is no such original"), tooLarge, noMemory},
+		answers: []answer{ok("Saved", ""), empty(400, "the form cannot be used"), badRequest, empty(403, "the original is outside of its folder"), empty(404, "there is no such original"), tooLarge, overQuota, noMemory},
 	},
 	{
 		method: get, path: "/internal/files/:directory_type", summary: "Names of the files in a folder, the newest first", params: []param{ownerParam},
@@ -79,7 +79,7 @@ var assetsGroup = group{"assets", "ComfyUI's catalogue of files (--enable-assets
 	},
 	{
 		method: post, path: "/api/assets", summary: "Upload an asset", params: []param{header("Comfy-User", "the user, with --multi-user")}, body: form(`{file binary; hash string; tags string; name string; user_metadata string; mime_type string; preview_id string}`, ""),
-		answers: []answer{with(201, "Asset", "new content"), ok("Asset", "known content"), assetFails(400, "the form cannot be used", "INVALID_BODY", "INVALID_HASH", "HASH_MISMATCH", "MISSING_FILE", "EMPTY_UPLOAD", "UNSUPPORTED_FIELD"), noUser, assetFails(404, "", "ASSET_NOT_FOUND"), tooLarge, assetFails(415, "no form", "UNSUPPORTED_MEDIA_TYPE"), assetOff},
+		answers: []answer{with(201, "Asset", "new content"), ok("Asset", "known content"), assetFails(400, "the form cannot be used", "INVALID_BODY", "INVALID_HASH", "HASH_MISMATCH", "MISSING_FILE", "EMPTY_UPLOAD", "UNSUPPORTED_FIELD"), noUser, assetFails(404, "", "ASSET_NOT_FOUND"), tooLarge, overQuota, assetFails(415, "no form", "UNSUPPORTED_MEDIA_TYPE"), assetOff},
 	},
 	{
 		method: post, path: "/api/assets/from-hash", summary: "Make an asset of known content", body: takes(`{hash string; name string?; tags any; user_metadata object?; mime_type string?; preview_id string?}`, ""),

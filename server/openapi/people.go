@@ -23,7 +23,7 @@ var userGroup = group{"users", "Users, their settings and files.", []op{
 	{method: get, path: "/userdata/:file", summary: "A user's file", params: []param{ifNone, ifMatch, header("Range", "bytes=first-last"), ownerParam}, answers: []answer{file(200, anyType, ""), file(206, anyType, ""), empty(304, ""), empty(400, ""), badRequest, outside, empty(404, ""), empty(412, ""), empty(416, "")}},
 	{
 		method: post, path: "/userdata/:file", summary: "Save a user's file", params: []param{query("overwrite", "string", "false: only a new one"), query("full_info", "string", "true: answer with size and times")},
-		body: &body{contentType: anyType, shape: "binary", optional: true}, answers: []answer{ok("any", "its name, or FileEntry"), empty(400, ""), text(400, ""), badRequest, outside, empty(404, ""), text(409, "there is one"), tooLarge},
+		body: &body{contentType: anyType, shape: "binary", optional: true}, answers: []answer{ok("any", "its name, or FileEntry"), empty(400, ""), text(400, ""), badRequest, outside, empty(404, ""), text(409, "there is one"), tooLarge, overQuota},
 	},
 	{method: remove, path: "/userdata/:file", summary: "Delete a user's file", answers: []answer{empty(204, ""), empty(400, ""), badRequest, outside, empty(404, "")}},
 	{

@@ -11,6 +11,7 @@ const (
 var (
 	ownerParam = query("owner", "string", "with a key store: whose jobs or files; administrators see everybody's")
 	badRequest = answer{status: 400, contentType: jsonType, shape: "PromptError", what: "the request cannot be used", codes: []string{"bad_request"}}
+	overQuota  = answer{status: 413, contentType: jsonType, shape: "PromptError", what: "the role's limit on all uploads would be exceeded", codes: []string{"upload_quota_exceeded"}}
 	tooLarge   = text(413, "the body is larger than --max-upload-size")
 	noMemory   = answer{status: 507, contentType: jsonType, shape: "PromptError", what: "the image needs more memory than is free or --max-memory allows", codes: []string{"out_of_memory"}}
 	unfit      = answer{status: 400, contentType: jsonType, shape: "PromptError", what: "the body is no JSON of the form that is expected", codes: []string{"bad_request"}}

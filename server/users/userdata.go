@@ -208,11 +208,22 @@ func (s *Service) PostUserdata(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	root, err := s.Users.dir(c.Request())
+	if err != nil {
+		return userTrouble(err)
+	}
+	if err := s.Access.Room(c, root, int64(len(body)), path); err != nil {
+		return err
+	}
 	err = s.Disk.Write(path, func(w io.Writer) error {
 		_, err := w.Write(body)
 		return err
 	})
-	if err != nil {
+	switch {
+	case err == nil:
+	case !disk.NamedWrong(err): // a full disk
+		return err
+	default:
 		s.Log.Warn("keeping a user's file", "error", err)
 		return s.Reply.Empty(c, http.StatusBadRequest)
 	}

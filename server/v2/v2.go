@@ -68,6 +68,8 @@ type Config struct {
 	Progress func(id string) (Progress, bool)
 	// Body is a request's body with the limits on its size and on the client's slowness.
 	Body func(c echo.Context) (io.ReadCloser, error)
+	// Room refuses files of more bytes in a base folder than the caller may keep there, but for one that is replaced; nil refuses none.
+	Room func(c echo.Context, dir string, size int64, replaced string) error
 	// SendFile answers with a file; false when it is gone.
 	SendFile func(c echo.Context, d assets.Download) (found bool, err error)
 	// Change returns a channel that is closed at the next change of the queue; false when the server ends.

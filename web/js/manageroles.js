@@ -7,7 +7,7 @@ import { icon } from "./icons.js";
 import { confirm, form, head, labelled, select, View } from "./parts.js";
 
 const limits = [
-  ["queued", "Waiting jobs"], ["megapixels", "Megapixels a job"], ["upload_bytes", "Bytes an upload"], ["requests_per_second", "Requests a second"],
+  ["queued", "Waiting jobs"], ["megapixels", "Megapixels a job"], ["upload_bytes", "Bytes an upload"], ["upload_total_bytes", "Bytes of all uploads"], ["requests_per_second", "Requests a second"],
   ["requests_burst", "Requests at once"], ["prompts_per_second", "Runs a second"], ["prompts_burst", "Runs at once"],
 ];
 const patterns = [["*", "Any workflow"], ["@registered", "Registered workflows"], ["@public", "Public workflows"]];
