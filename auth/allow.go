@@ -82,7 +82,7 @@ func (l Limits) stricter(o Limits) Limits {
 	return Limits{
 		Queued: lower(l.Queued, o.Queued), Megapixels: lower(l.Megapixels, o.Megapixels), UploadBytes: lower(l.UploadBytes, o.UploadBytes),
 		UploadTotal: lower(l.UploadTotal, o.UploadTotal),
-		Requests: lower(l.Requests, o.Requests), RequestsBurst: lower(l.RequestsBurst, o.RequestsBurst),
+		Requests:    lower(l.Requests, o.Requests), RequestsBurst: lower(l.RequestsBurst, o.RequestsBurst),
 		Prompts: lower(l.Prompts, o.Prompts), PromptsBurst: lower(l.PromptsBurst, o.PromptsBurst),
 	}
 }
