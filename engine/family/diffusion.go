@@ -54,7 +54,8 @@ type Call struct {
 type Bundle interface {
 	// Scheme names the scheme (see Scheme) by which the checkpoint's text encoders act together.
 	Scheme() string
-	// TextPrefixes lists, by the key of each encoder ("clip_l"), the prefixes that its tensors can have in a checkpoint.
+	// TextPrefixes lists, by the key of each encoder ("clip_l"), the prefixes that its tensors can have in a checkpoint. The
+	// first is the one that checkpoints are saved with; one that ends in ".model." is of open_clip's layout.
 	TextPrefixes() map[string][]string
 }
 
@@ -81,4 +82,16 @@ type Typed interface {
 type Optioned interface {
 	// Options lists the names of the options that the network reads.
 	Options() []string
+}
+
+// Specified is implemented by diffusion models whose checkpoints name their architecture in the metadata.
+type Specified interface {
+	// ModelSpec is the value of modelspec.architecture, "" for none.
+	ModelSpec() string
+}
+
+// Sighted is implemented by diffusion models whose checkpoints carry an image encoder.
+type Sighted interface {
+	// VisionPrefix is the prefix of the image encoder's tensors in a checkpoint.
+	VisionPrefix() string
 }

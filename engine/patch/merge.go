@@ -72,6 +72,8 @@ func mergeOne(base weights.Entry, p applied) (weights.Entry, error) {
 	switch a := p.Adapter.(type) {
 	case *Set:
 		return part.replace(a.Value), nil
+	case *Blend:
+		return part.blend(a), nil
 	case additive:
 		if r, ok := a.(*LowRank); ok && r.Reshape != nil {
 			var err error

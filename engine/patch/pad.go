@@ -3,7 +3,6 @@ package patch
 import (
 	"fmt"
 
-	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
 )
 
@@ -71,12 +70,4 @@ func place(i int, outer, inner []int) (int, bool) {
 		stride *= inner[axis]
 	}
 	return at, true
-}
-
-// columns is the number of elements in a row of a weight.
-func columns(shape []int) int {
-	if len(shape) == 0 {
-		return 1
-	}
-	return tensor.Count(shape[1:])
 }

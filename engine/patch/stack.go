@@ -179,22 +179,10 @@ func entries(h hash.Hash, es ...weights.Entry) {
 // Source returns src, the tensors of the part, with the changes that are not branches. It fails when one of them cannot be
 // computed.
 func (p *Part) Source(src weights.Source) (weights.Source, error) {
-	if p == nil || len(p.baked) == 0 {
+	if p == nil {
 		return src, nil
 	}
-	s := &patchedSource{Source: src, changed: map[string]weights.Entry{}}
-	for key, as := range p.baked {
-		base, ok := src.Lookup(key)
-		if !ok {
-			return nil, fmt.Errorf("applying %s: %s has no tensor %q", as[0].Adapter.Entries()[0].File, src.Path(), key)
-		}
-		e, err := merge(base, as)
-		if err != nil {
-			return nil, err
-		}
-		s.changed[key] = e
-	}
-	return s, nil
+	return computed(src, p.baked)
 }
 
 // patchedSource is a source some of whose tensors are computed.

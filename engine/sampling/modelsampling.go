@@ -9,8 +9,12 @@ import (
 type ModelSampling struct {
 	Levels
 	Prediction
+	kind     ModelType
 	settings Settings
 }
+
+// Type returns the model type.
+func (m *ModelSampling) Type() ModelType { return m.kind }
 
 // Settings returns what the model sampling was made with.
 func (m *ModelSampling) Settings() Settings { return m.settings }
@@ -80,7 +84,7 @@ func NewModelSampling(t ModelType, s Settings) (*ModelSampling, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ModelSampling{levels, predictionOf(t, s, levels), s}, nil
+	return &ModelSampling{levels, predictionOf(t, s, levels), t, s}, nil
 }
 
 func levelsOf(t ModelType, s Settings) (Levels, error) {
@@ -139,7 +143,7 @@ func predictionOf(t ModelType, s Settings, levels Levels) Prediction {
 
 // FluxShift returns the sampling of Flux with a shift that may be zero.
 func FluxShift(shift float64) *ModelSampling {
-	return &ModelSampling{newExponentialFlow(shift), flowPrediction{1}, Settings{Shift: shift}}
+	return &ModelSampling{newExponentialFlow(shift), flowPrediction{1}, Flux, Settings{Shift: shift}}
 }
 
 // WithNoiseScale returns a rectified flow's sampling with another factor on the noise. It fails for other models.
@@ -150,7 +154,7 @@ func (m *ModelSampling) WithNoiseScale(scale float64) (*ModelSampling, error) {
 	}
 	s := m.settings
 	s.NoiseScale = scale
-	return &ModelSampling{f, flowPrediction{float32(scale)}, s}, nil
+	return &ModelSampling{f, flowPrediction{float32(scale)}, m.kind, s}, nil
 }
 
 // SigmaMin is the lowest level above zero.

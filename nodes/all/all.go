@@ -12,6 +12,7 @@ import (
 	_ "comfygo/nodes/loaders"      // nodes.py
 	_ "comfygo/nodes/logic"        // nodes_logic.py, nodes_primitive.py, nodes_preview_any.py
 	_ "comfygo/nodes/mask"         // nodes_mask.py
+	_ "comfygo/nodes/merging"      // nodes_model_merging.py
 	_ "comfygo/nodes/patches"
 	_ "comfygo/nodes/sampling" // nodes.py
 	_ "comfygo/nodes/text"     // nodes_string.py
