@@ -147,4 +147,6 @@ type Request struct {
 	Negative bool
 	// Format relates the VAE's latents to those of the network.
 	Format LatentFormat
+	// Seed is the seed of the run's noise.
+	Seed uint64
 }

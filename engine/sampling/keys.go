@@ -35,6 +35,7 @@ const (
 	KeyReferences      = "reference_latents"        // []any of *tensor.Tensor [B,C,H,W]; see References
 	KeyReferenceMethod = "reference_latents_method" // string
 	KeyAttentionMask   = "attention_mask"           // *tensor.Tensor
+	KeyUnCLIP          = "unclip_conditioning"      // []any, encoded images with strength and noise
 )
 
 // References returns the reference latents of an entry as the network reads them, in order.

@@ -296,5 +296,5 @@ func (g *guide) inputs(c *Cond, latent, mask *tensor.Tensor, negative bool) ([]I
 	if g.params.Inputs == nil {
 		return textInputs(c.Tokens), nil
 	}
-	return g.params.Inputs(c, Request{Shape: latent.Shape, Latent: latent, Mask: mask, Negative: negative, Format: g.params.Format})
+	return g.params.Inputs(c, Request{Shape: latent.Shape, Latent: latent, Mask: mask, Negative: negative, Format: g.params.Format, Seed: g.params.Seed})
 }

@@ -73,8 +73,6 @@ var families = []recognised{
 	{name: "ERNIE-Image", all: []string{"layers.0.mlp.linear_fc2.weight"}},
 	{name: "SAM 3", kind: "segmentation model", all: []string{"detector.backbone.vision_backbone.trunk.blocks.0.attn.qkv.weight"}},
 	{name: "Stable Video Diffusion", all: []string{"input_blocks.1.1.time_stack.*"}},
-	{name: "Stable Diffusion 2.x", all: []string{"out.2.weight"}, key: "middle_block.1.transformer_blocks.0.attn2.to_k.weight", width: 1024},
-	{name: "Stable Diffusion 2.x", all: []string{"out.2.weight"}, key: "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", width: 1024},
 	{name: "Stable Diffusion XL (of an unknown size)", all: []string{"out.2.weight", "label_emb.0.0.weight"}},
 	{name: "U-Net of no known family", all: []string{"out.2.weight", "input_blocks.0.0.weight"}, advice: "its file carries no config that says how many attention heads it has; use a model of one of the families that run"},
 }

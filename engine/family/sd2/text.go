@@ -1,4 +1,5 @@
-// Package sd2 is the text encoding of Stable Diffusion 2.x: OpenCLIP H alone.
+// Package sd2 is the family of Stable Diffusion 2.x: U-Nets that read the text encoding of OpenCLIP H, for noise or v, for
+// inpainting, and of unCLIP, which read encoded images, too.
 package sd2
 
 import (

@@ -72,9 +72,9 @@ func (m model) Read(src, whole weights.Source) (family.Denoiser, error) {
 		return nil, nil
 	}
 	cfg.HeadChannels = 64
-	net := &unet.Model{Config: cfg, Source: src, Format: Latent, Vector: vector, TextScheme: Scheme, Prefixes: prefixes}
+	net := &unet.Model{Config: cfg, Source: src, Format: Latent, Vector: vector, TextScheme: Scheme, Prefixes: prefixes, Spec: "stable-diffusion-xl-v1-base"}
 	if m.refiner {
-		net.Vector, net.TextScheme, net.Prefixes = refinerVector, RefinerScheme, refinerPrefixes
+		net.Vector, net.TextScheme, net.Prefixes, net.Spec = refinerVector, RefinerScheme, refinerPrefixes, "stable-diffusion-xl-v1-refiner"
 	}
 	if err := setSampling(net, whole); err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (m model) Read(src, whole weights.Source) (family.Denoiser, error) {
 	case 5:
 		net.Concat = unet.InpaintInput
 	case 4:
-		net.Concat = editInput(net)
+		net.Concat, net.Spec = editInput(net), "stable-diffusion-xl-v1-edit"
 	default:
 		return nil, fmt.Errorf("it reads %d channels and predicts %d: no known variant of %s does", cfg.InChannels, cfg.OutChannels, m.name)
 	}

@@ -36,6 +36,8 @@ type Model struct {
 	// TextScheme and Prefixes are what Bundle's methods return.
 	TextScheme string
 	Prefixes   map[string][]string
+	// Spec and Vision are what ModelSpec and VisionPrefix return.
+	Spec, Vision string
 }
 
 var (
@@ -44,6 +46,8 @@ var (
 	_ family.Steered  = (*Model)(nil)
 
 	_ family.Adaptable = (*Model)(nil)
+	_ family.Specified = (*Model)(nil)
+	_ family.Sighted   = (*Model)(nil)
 	_ family.Patchable = (*Model)(nil)
 )
 
@@ -61,6 +65,12 @@ func (m *Model) Scheme() string { return m.TextScheme }
 
 // TextPrefixes implements family.Bundle.
 func (m *Model) TextPrefixes() map[string][]string { return m.Prefixes }
+
+// ModelSpec implements family.Specified.
+func (m *Model) ModelSpec() string { return m.Spec }
+
+// VisionPrefix implements family.Sighted.
+func (m *Model) VisionPrefix() string { return m.Vision }
 
 // Points implements family.Patchable.
 func (m *Model) Points() []patch.Point { return Points }
