@@ -18,7 +18,7 @@ type Rate func(key string) (keep, add float64)
 
 // Merge returns the model with each of its diffusion model's weights mixed with that of another model, as both are with
 // their adapters. Weights that only one of them has, and weights of other shapes, are left as they are and the client is
-// told; it is an error when nothing fits. Nothing is computed before the model runs or is saved.
+// told; it is an error when most do not fit. Nothing is computed before the model runs or is saved.
 func (m *Model) Merge(ctx context.Context, other *Model, rate Rate) (*Model, error) {
 	src, err := other.loras.Whole(diffusionPart, other.net.Weights())
 	if err != nil {
@@ -95,8 +95,8 @@ func (j *joint) add() {
 
 // file returns what was matched as a file of adapters.
 func (j *joint) file(ctx context.Context, what string) (*patch.File, error) {
-	if j.base == nil || len(j.patches) == 0 && len(j.left) > 0 {
-		return nil, fmt.Errorf("merging %s: no weight of the second fits the first: they are of different families", what)
+	if j.base == nil || len(j.left) > len(j.patches) {
+		return nil, fmt.Errorf("merging %s: %d weights of the second fit the first and %d do not: they are of different families", what, len(j.patches), len(j.left))
 	}
 	if len(j.left) > 0 {
 		warning.Add(ctx, fmt.Sprintf("merging %s: %d weights of %s fit none of %s and are left out, such as %s",

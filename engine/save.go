@@ -58,6 +58,9 @@ func (rt *Runtime) Checkpoint(b Bundle, title string) (*Tensors, error) {
 	if err != nil {
 		return nil, fmt.Errorf("saving the diffusion model: %w", err)
 	}
+	if config := src.Metadata()["config"]; config != "" { // sizes that cannot be read off the weights
+		t.Metadata["config"] = config
+	}
 	t.add(savedDiffusion, src)
 	t.markers(m, title)
 	if b.CLIP != nil {

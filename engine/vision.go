@@ -36,3 +36,19 @@ func (e *ImageEncoder) Encode(ctx context.Context, images *tensor.Tensor, crop b
 	}
 	return out, nil
 }
+
+// BundledVision returns the image encoder that lies beside a diffusion model in its checkpoint, nil when there is none.
+func (rt *Runtime) BundledVision(m *Model) (*ImageEncoder, error) {
+	s, ok := m.net.(family.Sighted)
+	if !ok || s.VisionPrefix() == "" {
+		return nil, nil
+	}
+	net, err := m.file.Parts.VisionUnder(s.VisionPrefix())
+	if err != nil {
+		return nil, fmt.Errorf("loading the image encoder: %w", err)
+	}
+	if net == nil {
+		return nil, nil
+	}
+	return &ImageEncoder{rt: rt, file: m.file, net: net}, nil
+}

@@ -226,6 +226,14 @@ func (f *File) Vision() (ImageEncoder, error) {
 	})
 }
 
+// VisionUnder returns the image encoder whose tensors lie below a prefix of a checkpoint, nil when there is none. A prefix
+// ends in "visual." where checkpoints keep the encoder in open_clip's layout.
+func (f *File) VisionUnder(prefix string) (ImageEncoder, error) {
+	views := f.under([]string{prefix, strings.TrimSuffix(prefix, "visual.")})
+	v, _, err := read(f, RoleVision, f.reg.Visions(), views, Vision.Read)
+	return v, err
+}
+
 // textPrefixes are those of text encoders in files of their own, and of the first one in checkpoints.
 var textPrefixes = []string{
 	"", "text_encoder.", "text_encoders.", "cond_stage_model.transformer.", "cond_stage_model.model.", "conditioner.embedders.0.transformer.",

@@ -17,8 +17,8 @@ func init() {
 
 // ModelMergeSimple mixes two diffusion models.
 type ModelMergeSimple struct {
-	Model1 *engine.Model `in:"model1" type:"MODEL" tooltip:"First diffusion model."`
-	Model2 *engine.Model `in:"model2" type:"MODEL" tooltip:"Second diffusion model."`
+	Model1 *engine.Model `in:"model1" type:"MODEL"`
+	Model2 *engine.Model `in:"model2" type:"MODEL"`
 	Ratio  float64       `in:"ratio" default:"1.0" min:"0.0" max:"1.0" step:"0.01" tooltip:"Share of the first: 1 keeps it as it is, 0 gives the second."`
 }
 
@@ -40,8 +40,8 @@ func (n *ModelMergeSimple) Run(ctx *nodes.Context) (nodes.Result, error) {
 
 // ModelMergeBlocks mixes two diffusion models with a ratio for each half of the U-Net.
 type ModelMergeBlocks struct {
-	Model1 *engine.Model `in:"model1" type:"MODEL" tooltip:"First diffusion model."`
-	Model2 *engine.Model `in:"model2" type:"MODEL" tooltip:"Second diffusion model."`
+	Model1 *engine.Model `in:"model1" type:"MODEL"`
+	Model2 *engine.Model `in:"model2" type:"MODEL"`
 	Input  float64       `in:"input" default:"1.0" min:"0.0" max:"1.0" step:"0.01" tooltip:"Share of the first model in the input blocks."`
 	Middle float64       `in:"middle" default:"1.0" min:"0.0" max:"1.0" step:"0.01" tooltip:"Share of the first model in the middle block."`
 	Out    float64       `in:"out" default:"1.0" min:"0.0" max:"1.0" step:"0.01" tooltip:"Share of the first model in the output blocks and the last layers."`
@@ -65,8 +65,8 @@ func (n *ModelMergeBlocks) Run(ctx *nodes.Context) (nodes.Result, error) {
 
 // ModelMergeSubtract subtracts one diffusion model from another.
 type ModelMergeSubtract struct {
-	Model1     *engine.Model `in:"model1" type:"MODEL" tooltip:"First diffusion model."`
-	Model2     *engine.Model `in:"model2" type:"MODEL" tooltip:"Second diffusion model."`
+	Model1     *engine.Model `in:"model1" type:"MODEL"`
+	Model2     *engine.Model `in:"model2" type:"MODEL"`
 	Multiplier float64       `in:"multiplier" default:"1.0" min:"-10.0" max:"10.0" step:"0.01" tooltip:"Factor on the difference."`
 }
 
@@ -88,8 +88,8 @@ func (n *ModelMergeSubtract) Run(ctx *nodes.Context) (nodes.Result, error) {
 
 // ModelMergeAdd adds two diffusion models.
 type ModelMergeAdd struct {
-	Model1 *engine.Model `in:"model1" type:"MODEL" tooltip:"First diffusion model."`
-	Model2 *engine.Model `in:"model2" type:"MODEL" tooltip:"Second diffusion model."`
+	Model1 *engine.Model `in:"model1" type:"MODEL"`
+	Model2 *engine.Model `in:"model2" type:"MODEL"`
 }
 
 // Spec implements nodes.Node.
@@ -110,8 +110,8 @@ func (n *ModelMergeAdd) Run(ctx *nodes.Context) (nodes.Result, error) {
 
 // CLIPMergeSimple mixes two sets of text encoders.
 type CLIPMergeSimple struct {
-	CLIP1 *engine.CLIP `in:"clip1" type:"CLIP" tooltip:"First text encoders."`
-	CLIP2 *engine.CLIP `in:"clip2" type:"CLIP" tooltip:"Second text encoders."`
+	CLIP1 *engine.CLIP `in:"clip1" type:"CLIP"`
+	CLIP2 *engine.CLIP `in:"clip2" type:"CLIP"`
 	Ratio float64      `in:"ratio" default:"1.0" min:"0.0" max:"1.0" step:"0.01" tooltip:"Share of the first: 1 keeps it as it is, 0 gives the second."`
 }
 
@@ -133,8 +133,8 @@ func (n *CLIPMergeSimple) Run(ctx *nodes.Context) (nodes.Result, error) {
 
 // CLIPMergeSubtract subtracts text encoders from others.
 type CLIPMergeSubtract struct {
-	CLIP1      *engine.CLIP `in:"clip1" type:"CLIP" tooltip:"First text encoders."`
-	CLIP2      *engine.CLIP `in:"clip2" type:"CLIP" tooltip:"Second text encoders."`
+	CLIP1      *engine.CLIP `in:"clip1" type:"CLIP"`
+	CLIP2      *engine.CLIP `in:"clip2" type:"CLIP"`
 	Multiplier float64      `in:"multiplier" default:"1.0" min:"-10.0" max:"10.0" step:"0.01" tooltip:"Factor on the difference."`
 }
 
@@ -156,8 +156,8 @@ func (n *CLIPMergeSubtract) Run(ctx *nodes.Context) (nodes.Result, error) {
 
 // CLIPMergeAdd adds two sets of text encoders.
 type CLIPMergeAdd struct {
-	CLIP1 *engine.CLIP `in:"clip1" type:"CLIP" tooltip:"First text encoders."`
-	CLIP2 *engine.CLIP `in:"clip2" type:"CLIP" tooltip:"Second text encoders."`
+	CLIP1 *engine.CLIP `in:"clip1" type:"CLIP"`
+	CLIP2 *engine.CLIP `in:"clip2" type:"CLIP"`
 }
 
 // Spec implements nodes.Node.

@@ -24,9 +24,9 @@ func init() {
 
 // CheckpointSave writes a diffusion model, text encoders and a VAE into one file.
 type CheckpointSave struct {
-	Model        *engine.Model `in:"model" type:"MODEL" tooltip:"Diffusion model, with its adapters."`
-	CLIP         *engine.CLIP  `in:"clip" type:"CLIP" tooltip:"Text encoders, with their adapters."`
-	VAE          *engine.VAE   `in:"vae" type:"VAE" tooltip:"VAE."`
+	Model        *engine.Model `in:"model" type:"MODEL"`
+	CLIP         *engine.CLIP  `in:"clip" type:"CLIP"`
+	VAE          *engine.VAE   `in:"vae" type:"VAE"`
 	Prefix       string        `in:"filename_prefix" default:"checkpoints/ComfyUI" tooltip:"How the name of the file begins; it may hold subfolders of the output folder."`
 	Prompt       any           `in:"prompt" hidden:"PROMPT"`
 	ExtraPNGInfo any           `in:"extra_pnginfo" hidden:"EXTRA_PNGINFO"`
@@ -45,9 +45,9 @@ func (n *CheckpointSave) Run(ctx *nodes.Context) (nodes.Result, error) {
 
 // ImageOnlyCheckpointSave writes a diffusion model that reads images, an image encoder and a VAE into one file.
 type ImageOnlyCheckpointSave struct {
-	Model        *engine.Model        `in:"model" type:"MODEL" tooltip:"Diffusion model, with its adapters."`
-	Vision       *engine.ImageEncoder `in:"clip_vision" type:"CLIP_VISION" tooltip:"Image encoder."`
-	VAE          *engine.VAE          `in:"vae" type:"VAE" tooltip:"VAE."`
+	Model        *engine.Model        `in:"model" type:"MODEL"`
+	Vision       *engine.ImageEncoder `in:"clip_vision" type:"CLIP_VISION"`
+	VAE          *engine.VAE          `in:"vae" type:"VAE"`
 	Prefix       string               `in:"filename_prefix" default:"checkpoints/ComfyUI" tooltip:"How the name of the file begins; it may hold subfolders of the output folder."`
 	Prompt       any                  `in:"prompt" hidden:"PROMPT"`
 	ExtraPNGInfo any                  `in:"extra_pnginfo" hidden:"EXTRA_PNGINFO"`
@@ -67,7 +67,7 @@ func (n *ImageOnlyCheckpointSave) Run(ctx *nodes.Context) (nodes.Result, error) 
 
 // ModelSave writes a diffusion model.
 type ModelSave struct {
-	Model        *engine.Model `in:"model" type:"MODEL" tooltip:"Diffusion model, with its adapters."`
+	Model        *engine.Model `in:"model" type:"MODEL"`
 	Prefix       string        `in:"filename_prefix" default:"diffusion_models/ComfyUI" tooltip:"How the name of the file begins; it may hold subfolders of the output folder."`
 	Prompt       any           `in:"prompt" hidden:"PROMPT"`
 	ExtraPNGInfo any           `in:"extra_pnginfo" hidden:"EXTRA_PNGINFO"`
@@ -85,7 +85,7 @@ func (n *ModelSave) Run(ctx *nodes.Context) (nodes.Result, error) {
 
 // CLIPSave writes text encoders, each into a file of its own.
 type CLIPSave struct {
-	CLIP         *engine.CLIP `in:"clip" type:"CLIP" tooltip:"Text encoders, with their adapters."`
+	CLIP         *engine.CLIP `in:"clip" type:"CLIP"`
 	Prefix       string       `in:"filename_prefix" default:"clip/ComfyUI" tooltip:"How the names of the files begin; it may hold subfolders of the output folder."`
 	Prompt       any          `in:"prompt" hidden:"PROMPT"`
 	ExtraPNGInfo any          `in:"extra_pnginfo" hidden:"EXTRA_PNGINFO"`
@@ -119,7 +119,7 @@ func (n *CLIPSave) Run(ctx *nodes.Context) (nodes.Result, error) {
 
 // VAESave writes a VAE.
 type VAESave struct {
-	VAE          *engine.VAE `in:"vae" type:"VAE" tooltip:"VAE."`
+	VAE          *engine.VAE `in:"vae" type:"VAE"`
 	Prefix       string      `in:"filename_prefix" default:"vae/ComfyUI_vae" tooltip:"How the name of the file begins; it may hold subfolders of the output folder."`
 	Prompt       any         `in:"prompt" hidden:"PROMPT"`
 	ExtraPNGInfo any         `in:"extra_pnginfo" hidden:"EXTRA_PNGINFO"`
