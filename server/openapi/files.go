@@ -26,7 +26,7 @@ var filesGroup = group{"files", "Pictures and other files of the input, output a
 	{method: get, path: "/view_metadata/:folder_name", summary: "The metadata of a safetensors file", params: []param{query("filename", "string", "")}, answers: []answer{ok("any", ""), empty(404, "")}},
 	{
 		method: post, path: "/upload/image", summary: "Upload a picture", params: []param{ownerParam}, body: form(`{image! binary; type string; subfolder string; overwrite string}`, ""),
-		answers: []answer{ok("Saved", ""), empty(400, "the form cannot be used"), badRequest, tooLarge},
+		answers: []answer{ok("Saved", ""), empty(400, "the form cannot be used"), badRequest, tooLarge, overQuota},
 	},
 	{
 		method: post, path: "/upload/mask", summary: "Upload a mask for a picture", params: []param{ownerParam}, body: form(`{image! binary; original_ref! string; type string; subfolder string; overwrite string}`, ""),
