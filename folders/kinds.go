@@ -8,6 +8,9 @@ var modelExts = []string{".bin", ".ckpt", ".pkl", ".pt", ".pt2", ".pth", ".safet
 // ModelExtensions returns the endings of files with weights, sorted.
 func ModelExtensions() []string { return append([]string(nil), modelExts...) }
 
+// quantizedExts are the endings of the kinds that GGUF files are of, which upstream lists for a node pack only.
+var quantizedExts = append([]string{".gguf"}, modelExts...)
+
 // defaults is the table of kinds in upstream's order. Folders are below the models folder; a kind without folders has
 // the one of its own name; a nil list of endings means modelExts.
 var defaults = []struct {
@@ -20,8 +23,8 @@ var defaults = []struct {
 	{name: "configs", exts: []string{".yaml"}},
 	{name: "loras"},
 	{name: "vae"},
-	{name: "text_encoders", folders: []string{"text_encoders", "clip"}},
-	{name: "diffusion_models", folders: []string{"unet", "diffusion_models"}},
+	{name: "text_encoders", folders: []string{"text_encoders", "clip"}, exts: quantizedExts},
+	{name: "diffusion_models", folders: []string{"unet", "diffusion_models"}, exts: quantizedExts},
 	{name: "clip_vision"},
 	{name: "style_models"},
 	{name: "embeddings"},

@@ -50,7 +50,7 @@ func (s *safetensorsSource) Lookup(name string) (Entry, bool) {
 	}, true
 }
 
-// Open opens a weight file, whatever its format; the content decides, not the name. It reads safetensors files
+// Open opens a weight file, whatever its format; the content decides, not the name. It reads safetensors and GGUF files
 // and the zip and plain pickle files that torch.save writes (.ckpt, .pt, .pth, .bin), these below the dicts that
 // trainers wrap around the weights. Tensors deeper inside are named by the keys that lead to them, joined by dots.
 // Errors name the file and say what is wrong with it.
@@ -84,6 +84,8 @@ func open(path string, whole bool) (Source, error) {
 	case err != nil:
 		_ = m.Close()
 		return nil, fmt.Errorf("reading %s: %w", path, err)
+	case bytes.HasPrefix(head[:], []byte(ggufMagic)) && len(m.Bytes()) >= len(head):
+		return openGGUF(m)
 	case startsSafetensors(head[:]):
 	case bytes.HasPrefix(head[:], []byte("PK\x03\x04")):
 		return openTorch(m, loadZip, whole)
@@ -109,7 +111,7 @@ func startsSafetensors(head []byte) bool {
 // foreign recognises files that often lie where weights should; "" when head may be that of a safetensors file.
 func foreign(head []byte, size int) string {
 	for start, what := range map[string]string{
-		"GGUF":            "a GGUF file, which is not a format that this loader reads",
+		"GGUF":            "the start of a GGUF file: the download was cut off",
 		"version https:/": "a Git LFS pointer instead of the file itself: fetch it with git lfs pull",
 		"<!DOCTYPE":       "an HTML page instead of weights: the download went wrong",
 		"<!doctype":       "an HTML page instead of weights: the download went wrong",
