@@ -272,10 +272,10 @@ var ggufSizes = map[uint32]uint64{0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, gguf
 
 // value reads a value as text; false for an array, which is passed over.
 func (r *ggufReader) value(kind uint32, depth int) (string, bool) {
-	switch {
-	case kind == ggufString:
+	switch kind {
+	case ggufString:
 		return r.text(maxGGUFText), true
-	case kind == ggufArray:
+	case ggufArray:
 		r.skip(depth)
 		return "", false
 	}
