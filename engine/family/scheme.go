@@ -40,6 +40,8 @@ type SchemeEncoder struct {
 	Text func(p Prompt) (string, bool)
 	// Layout, when set, changes the encoder's own rules of laying prompts out.
 	Layout func(o *tokenizer.Options)
+	// Compose, when set, lays a prompt out by several calls of the encoder's tokenizer.
+	Compose func(tok Tokenizer, p Prompt, o TokenizeOptions) (tokenizer.Tokens, error)
 	// Arrange, when set, changes the tokens.
 	Arrange func(t tokenizer.Tokens, p Prompt) tokenizer.Tokens
 	// Plain says that "embedding:name" is text.
@@ -87,7 +89,11 @@ func (e SchemeEncoder) Tokenize(tok Tokenizer, p Prompt, o TokenizeOptions) (tok
 			p.Layout(e.Key, rules)
 		}
 	}
-	t, err := tok(text, o)
+	if e.Compose == nil {
+		e.Compose = func(tok Tokenizer, p Prompt, o TokenizeOptions) (tokenizer.Tokens, error) { return tok(p.Text, o) }
+	}
+	p.Text = text
+	t, err := e.Compose(tok, p, o)
 	if err == nil && e.Arrange != nil {
 		t = e.Arrange(t, p)
 	}

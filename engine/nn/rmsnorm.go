@@ -44,3 +44,25 @@ func (b *Builder) ChannelRMSNorm(s *weights.Scope, x *onnx.Value, name string) *
 	length := b.Max(b.ReduceL2(x, true, 1), b.Const(shortest))
 	return b.Mul(b.Div(x, length), b.Mul(gamma, b.Const(float32(math.Sqrt(float64(c))))))
 }
+
+// RMSNormPlusOne is RMSNorm for a weight that is stored less one.
+func (b *Builder) RMSNormPlusOne(s *weights.Scope, x *onnx.Value, eps float32) *onnx.Value {
+	b.At(s.Prefix())
+	r := s.Weight("weight", x.Dim(-1).N)
+	if !r.Missing() {
+		r = &weights.Ref{Name: r.Name, Entry: plusOne(r.Entry)}
+	}
+	return b.Graph.RMSNorm(x, b.small(r), eps)
+}
+
+func plusOne(e weights.Entry) weights.Entry {
+	return weights.Compute(e.Name, e.Shape, weights.Computation{Op: "plus one", Parts: []weights.Entry{e}, Read: func(dst []float32, from int) error {
+		if err := weights.Range(dst, e, from); err != nil {
+			return err
+		}
+		for i := range dst {
+			dst[i]++
+		}
+		return nil
+	}})
+}

@@ -28,6 +28,8 @@ type Token struct {
 	Weight float64
 	// Embedding, when set, is the vector to use in place of the token's own.
 	Embedding []float32
+	// Image, when set, is the image [1,height,width,3] whose vectors the network puts in the token's place.
+	Image *tensor.Tensor
 	// WordID numbers the part of the prompt that the token comes from, counted from 1; 0 for special tokens and padding.
 	WordID int
 }
@@ -61,6 +63,13 @@ func (t *Tokenizer) With(opts Options) *Tokenizer { return New(t.model, opts) }
 // or when the vocabulary cannot encode the text. Upstream: sd1_clip.SDTokenizer.tokenize_with_weights.
 func (t *Tokenizer) Tokenize(prompt string, lookup EmbeddingLookup) (Tokens, error) {
 	prompt = strings.ToValidUTF8(prompt, "\uFFFD")
+	if t.opts.Raw {
+		ids, err := t.model.Encode(prompt)
+		if err != nil {
+			return nil, fmt.Errorf("tokenizing %.40q: %w", prompt, err)
+		}
+		return t.layOut([][]Token{asGroup(ids, 1)}), nil
+	}
 	segments := []Segment{{Text: showEscapes(hideEscapes(prompt)), Weight: 1}}
 	if !t.opts.Unweighted {
 		var err error
@@ -121,11 +130,15 @@ func (t *Tokenizer) appendPart(groups [][]Token, part string, weight float64, lo
 	if err != nil {
 		return nil, fmt.Errorf("tokenizing %.40q: %w", part, err)
 	}
+	return append(groups, asGroup(ids, weight)), nil
+}
+
+func asGroup(ids []int32, weight float64) []Token {
 	group := make([]Token, len(ids))
 	for i, id := range ids {
 		group[i] = Token{ID: id, Weight: weight}
 	}
-	return append(groups, group), nil
+	return group
 }
 
 func embeddingGroup(rows *tensor.Tensor, weight float64) []Token {

@@ -1,0 +1,2 @@
+// Package anima is the family of Anima.
+package anima

@@ -1,0 +1,2 @@
+// Package hunyuanimage is the family of HunyuanImage 2.1.
+package hunyuanimage

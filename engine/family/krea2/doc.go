@@ -1,0 +1,2 @@
+// Package krea2 is the family of Krea 2.
+package krea2

@@ -1,0 +1,175 @@
+package lm
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"comfygo/engine/family"
+	"comfygo/engine/textenc"
+	"comfygo/engine/tokenizer"
+	"comfygo/engine/tokenizer/hf"
+	"comfygo/engine/tokenizer/packed"
+	"comfygo/engine/tokenizer/sentencepiece"
+	"comfygo/engine/weights"
+)
+
+//go:embed data/qwen2-merges.txt.bz2
+var qwenPacked []byte
+
+var qwenWords = packed.New("of Qwen 2", qwenPacked, func(merges []byte) (tokenizer.Model, error) {
+	return hf.ByteLevel{Merges: merges, Pattern: hf.PatternQwen2, NFC: true, Added: qwenAdded()}.Build()
+})
+
+// Tokens of Qwen 2, 2.5 and 3 that schemes know.
+const (
+	TokenEnd       int32 = 151643 + iota // <|endoftext|>, which pads
+	TokenTurnStart                       // <|im_start|>
+	TokenTurnEnd                         // <|im_end|>
+	TokenImage     int32 = 151655        // <|image_pad|>
+	TokenUser      int32 = 872           // "user"
+	TokenNewline   int32 = 198
+	TokenColon     int32 = 25
+)
+
+// qwenNames are the added tokens from TokenEnd on.
+const qwenNames = "<|endoftext|> <|im_start|> <|im_end|> <|object_ref_start|> <|object_ref_end|> <|box_start|> <|box_end|> <|quad_start|> <|quad_end|> " +
+	"<|vision_start|> <|vision_end|> <|vision_pad|> <|image_pad|> <|video_pad|> <tool_call> </tool_call> <|fim_prefix|> <|fim_middle|> <|fim_suffix|> <|fim_pad|> " +
+	"<|repo_name|> <|file_sep|> <tool_response> </tool_response> <think> </think>"
+
+func qwenAdded() []hf.AddedToken {
+	var out []hf.AddedToken
+	for i, name := range strings.Fields(qwenNames) {
+		out = append(out, hf.AddedToken{ID: TokenEnd + int32(i), Content: name})
+	}
+	return out
+}
+
+// isQwen reports that an encoder reads the vocabulary of Qwen 2.
+func isQwen(key string) bool { return strings.HasPrefix(key, "qwen") }
+
+// special are the special tokens of the network itself; those that a prompt is laid out with differ in places.
+func special(key string) textenc.Empty {
+	switch {
+	case isQwen(key):
+		return textenc.Empty{Start: tokenizer.None, End: tokenizer.None, Pad: TokenEnd}
+	case key == KeyLlama3:
+		return textenc.Empty{Start: 128000, End: tokenizer.None, Pad: 128258}
+	case key == KeyMistral || key == KeyMinistral:
+		return textenc.Empty{Start: 1, End: tokenizer.None, Pad: 0}
+	}
+	return textenc.Empty{Start: 2, End: tokenizer.None, Pad: 0}
+}
+
+// rules are how prompts are laid out (upstream: the tokenizer classes of each encoder).
+func rules(key string) tokenizer.Options {
+	s := special(key)
+	o := tokenizer.Options{Start: s.Start, End: s.End, Pad: s.Pad, MinLength: 1}
+	switch key {
+	case KeyMistral, KeyMinistral:
+		o.Pad, o.PadLeft, o.Unweighted = 11, true, true
+	case KeyGemma3S:
+		o.Unweighted = true
+	case KeyGemma3M:
+		o.Unweighted, o.PadLeft, o.MinLength = true, true, 1024
+	}
+	return o
+}
+
+// tokenize lays a prompt out for the encoder of a key.
+func tokenize(m tokenizer.Model, key, prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
+	return tokenizer.New(m, o.Apply(rules(key))).Tokenize(prompt, o.Embedding)
+}
+
+var _ family.Vocabulary = kind{}
+
+// Tokenizer implements family.Vocabulary.
+func (kind) Tokenizer(key string) family.Tokenizer {
+	if !isQwen(key) {
+		return nil
+	}
+	return func(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
+		return tokenize(qwenWords, key, prompt, o)
+	}
+}
+
+// The tensors in which weight files carry tokenizers, and the file beside them.
+const (
+	spiece  = "spiece_model"
+	tekken  = "tekken_model"
+	words   = "tokenizer_json"
+	besides = "tokenizer.json"
+)
+
+// wordsIn returns the vocabulary of an encoder: that of the program, or the one that lies in the file or beside it.
+func wordsIn(key string, src weights.Source) (tokenizer.Model, error) {
+	const what = "the tokenizer"
+	switch {
+	case isQwen(key):
+		return qwenWords, nil
+	case key == KeyLlama3:
+		return llamaWords(src)
+	case key == KeyMistral || key == KeyMinistral:
+		data, err := textenc.Embedded(src, tekken, what)
+		if err != nil {
+			return nil, err
+		}
+		return hf.Tekken(data)
+	}
+	data, err := textenc.Embedded(src, spiece, what)
+	if err != nil {
+		return nil, err
+	}
+	p, err := sentencepiece.Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	return tokenizer.Specials{Model: p, Tokens: gemmaSpecials(key), DropFirst: true}, nil
+}
+
+// gemmaSpecials are the tokens that are found in the text itself.
+func gemmaSpecials(key string) []tokenizer.Special {
+	const turnEnd = "<end_of_turn>"
+	if key == KeyGemma2 {
+		return []tokenizer.Special{{Text: turnEnd, ID: 107}}
+	}
+	return []tokenizer.Special{{Text: "<image_soft_token>", ID: 262144}, {Text: turnEnd, ID: 106}}
+}
+
+// largestWords bounds a tokenizer file beside the weights.
+const largestWords = 64 << 20
+
+// llamaWords reads Llama 3's vocabulary, whose licence does not let it be a part of this program: from the weight file, from
+// tokenizer.json beside it, or from llama_tokenizer/tokenizer.json there.
+func llamaWords(src weights.Source) (tokenizer.Model, error) {
+	if _, ok := src.Lookup(words); ok {
+		data, err := textenc.Embedded(src, words, "the tokenizer")
+		if err != nil {
+			return nil, err
+		}
+		return hf.Parse(data)
+	}
+	dir := filepath.Dir(src.Path())
+	for _, path := range []string{filepath.Join(dir, "llama_tokenizer", besides), filepath.Join(dir, besides)} {
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil && info.Size() > largestWords {
+			err = fmt.Errorf("%s has %d bytes, which no tokenizer has", path, info.Size())
+		}
+		var data []byte
+		if err == nil {
+			data, err = os.ReadFile(path)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the tokenizer of %s: %w", src.Path(), err)
+		}
+		return hf.Parse(data)
+	}
+	return nil, fmt.Errorf("reading the tokenizer of %s: Llama 3's tokenizer is not part of this program; put the tokenizer.json of the model into the folder llama_tokenizer beside the file", src.Path())
+}

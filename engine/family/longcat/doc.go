@@ -1,0 +1,2 @@
+// Package longcat is the family of LongCat-Image.
+package longcat

@@ -1,0 +1,2 @@
+// Package qwenimage is the family of Qwen-Image.
+package qwenimage
