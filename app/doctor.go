@@ -18,6 +18,7 @@ import (
 	"comfygo/device"
 	"comfygo/engine/ort"
 	"comfygo/internal/ffmpeg"
+	"comfygo/internal/glsl"
 	"comfygo/internal/ortlib"
 )
 
@@ -57,7 +58,7 @@ func (c Command) Doctor(ctx context.Context, cfg cli.Config, o cli.RemoteOptions
 	}
 	findings := []finding{checkProcessor(), checkMemory(device.ReadMemory())}
 	findings = append(findings, checkRuntime(ctx, cfg)...)
-	findings = append(findings, checkFFmpeg(ctx, &ffmpeg.Tool{Path: cfg.FFmpeg}))
+	findings = append(findings, checkFFmpeg(ctx, &ffmpeg.Tool{Path: cfg.FFmpeg}), checkShaders(ctx))
 	dirs, err := openFolders(cfg, discard)
 	if err != nil {
 		findings = append(findings, finding{broken, "folders", err.Error(), "correct the flag or the file that it names"})
@@ -141,6 +142,15 @@ func checkFFmpeg(ctx context.Context, tool *ffmpeg.Tool) finding {
 		return finding{warning, "ffmpeg", version, "it lacks the encoders " + strings.Join(lacks, ", ") + ": saving in these formats fails; install a complete build"}
 	}
 	return finding{good, "ffmpeg", version, ""}
+}
+
+// checkShaders says what runs the shaders of GLSLShader.
+func checkShaders(ctx context.Context) finding {
+	name, err := glsl.Check(ctx)
+	if err != nil {
+		return finding{warning, "shaders", err.Error(), "the node GLSLShader does not work without EGL and OpenGL ES 3"}
+	}
+	return finding{good, "shaders", name, ""}
 }
 
 // checkCards says whether models can run on a graphics card; lib is nil when there is no library.
