@@ -98,7 +98,13 @@ func (c moduleCase) arguments(prefix string, stored *golden.Tensors) (family.Arg
 			return args, fmt.Errorf("reading the argument %s: %w", name, err)
 		}
 		at := c.ID + "/in." + name
+		listed, err := listArgument(name, at, stored)
+		if err != nil {
+			return args, err
+		}
+		maps.Copy(args.Tensors, listed)
 		switch {
+		case len(listed) > 0:
 		case stored.Has(at):
 			x, err := stored.Get(at)
 			if err != nil {
@@ -118,12 +124,29 @@ func (c moduleCase) arguments(prefix string, stored *golden.Tensors) (family.Arg
 	return args, nil
 }
 
+// listArgument reads an argument that is a list of tensors: item i is called "NAME.i".
+func listArgument(name, at string, stored *golden.Tensors) (map[string]*tensor.Tensor, error) {
+	out := map[string]*tensor.Tensor{}
+	for i := 0; stored.Has(fmt.Sprint(at, ".", i)); i++ {
+		x, err := stored.Get(fmt.Sprint(at, ".", i))
+		if err != nil {
+			return nil, err
+		}
+		out[fmt.Sprint(name, ".", i)] = x
+	}
+	return out, nil
+}
+
 // normalArgument makes a tensor whose recipe's name the golden leaves out: it ends in the argument's name, in its first
 // letter, or in x for the network's main input. Where every K-th value is stored, that decides.
 func normalArgument(prefix, name string, shape []int, at string, stored *golden.Tensors) (*tensor.Tensor, error) {
 	want, err := stored.Find(at)
 	if err != nil {
-		return golden.Normal(prefix+"x", shape...), nil
+		suffix := "x"
+		if name == "context" { // the text encoding, beside the main input
+			suffix = name[:1]
+		}
+		return golden.Normal(prefix+suffix, shape...), nil
 	}
 	for _, suffix := range []string{name, name[:1], "x"} {
 		x := golden.Normal(prefix+suffix, shape...)

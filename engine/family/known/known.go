@@ -63,7 +63,7 @@ var families = []recognised{
 	{name: "Boogu", all: []string{"double_stream_layers.0.img_instruct_attn.processor.img_to_q.weight"}},
 	{name: "OmniGen2", all: []string{"time_caption_embed.timestep_embedder.linear_1.bias"}},
 	{name: "Lens", all: []string{"transformer_blocks.0.attn.norm_added_q.weight", "transformer_blocks.0.img_mlp.w1.weight"}},
-	{name: "Qwen-Image", all: []string{"txt_norm.weight"}},
+	{name: "Mage-Flow", all: []string{"txt_norm.weight"}, key: "txt_norm.weight", width: 2560},
 	{name: "Ideogram 4", all: []string{"embed_image_indicator.weight"}},
 	{name: "Krea 2", all: []string{"txtfusion.projector.weight"}},
 	{name: "Kandinsky 5", all: []string{"visual_transformer_blocks.0.cross_attention.key_norm.weight"}},

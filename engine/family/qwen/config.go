@@ -1,0 +1,86 @@
+package qwen
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"comfygo/engine/weights"
+)
+
+// Config is what the shapes of a file say about its network.
+type Config struct {
+	// Channels are those of a latent, Patch is the side of a token.
+	Channels, Patch int
+	// Dim is the width of a token, Text that of the text encoding, Heads the number of attention heads.
+	Dim, Text, Heads int
+	// Layers counts the blocks.
+	Layers int
+	// Method is how reference latents are placed where an entry does not say, a place in methods.
+	Method int
+	// Layered says that the model has embeddings for the kind of its latents.
+	Layered bool
+}
+
+// The ways in which reference latents are placed.
+const (
+	// methodOffset puts all of them one step behind the image, side by side or below each other.
+	methodOffset = iota
+	// methodIndex gives each of them an index of its own.
+	methodIndex
+	// methodNegative counts the indexes down.
+	methodNegative
+	// methodStill is methodIndex with the timestep zero for their tokens.
+	methodStill
+)
+
+// methods are their names; upstream takes all others for the first.
+var methods = []string{"offset", "index", "negative_index", "index_timestep_zero"}
+
+// methodOf returns the place of a method, def for "".
+func methodOf(name string, def int) int {
+	if name == "" {
+		return def
+	}
+	return max(slices.Index(methods, name), methodOffset)
+}
+
+// head is the width of a head.
+func (c Config) head() int { return c.Dim / c.Heads }
+
+// axes are the widths of a head that the axes of a position turn: 16, 56 and 56 of 128.
+func (c Config) axes() []int {
+	first := c.head() / 8
+	rest := (c.head() - first) / 2
+	return []int{first, rest, rest}
+}
+
+// read reads the config off the shapes.
+func read(s *weights.Scope) (Config, error) {
+	dim := func(name string, axis int) int {
+		if sh := s.Shape(name); axis < len(sh) {
+			return sh[axis]
+		}
+		return 0
+	}
+	c := Config{
+		Patch: 2, Channels: dim("img_in.weight", 1) / 4, Dim: dim("img_in.weight", 0), Text: dim("txt_norm.weight", 0), Layers: s.Count("transformer_blocks"),
+		Method: methodIndex,
+	}
+	if d := dim("transformer_blocks.0.attn.norm_q.weight", 0); d > 0 {
+		c.Heads = c.Dim / d
+	}
+	if s.Has("__index_timestep_zero__") {
+		c.Method = methodStill
+	}
+	if s.Has("time_text_embed.addition_t_embedding.weight") {
+		c.Layered, c.Method = true, methodNegative
+	}
+	if c.Channels < 1 || c.Heads < 1 || c.Text < 1 || c.axes()[0]%2 != 0 || c.axes()[1]%2 != 0 || c.axes()[0]+2*c.axes()[1] != c.head() {
+		return c, fmt.Errorf("its shapes make no network: width %d, text %d, %d channels, %d heads", c.Dim, c.Text, c.Channels, c.Heads)
+	}
+	return c, nil
+}
+
+// weightOf returns the layer of a weight's name.
+func weightOf(name string) (string, bool) { return strings.CutSuffix(name, ".weight") }

@@ -1,0 +1,177 @@
+// Package qwen is the family of Qwen-Image: text and image tokens attend together in double blocks, and images to edit are
+// further tokens.
+package qwen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/family"
+	"comfygo/engine/family/dit"
+	"comfygo/engine/family/latents"
+	"comfygo/engine/onnx"
+	"comfygo/engine/patch"
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+)
+
+func init() { family.Register(kind{}) }
+
+// Text is the type of the family's text encoder in the CLIP loaders.
+const Text = "qwen_image"
+
+type kind struct{}
+
+// Name implements family.Family.
+func (kind) Name() string { return "Qwen-Image" }
+
+// Rank implements family.Family.
+func (kind) Rank() int { return 830 }
+
+// Read implements family.Diffusion.
+func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
+	s := weights.NewScope(src)
+	if !s.Has("txt_norm.weight") || !s.Has("transformer_blocks.0.img_mlp.net.0.proj.weight") {
+		return nil, nil
+	}
+	if text, last := s.Shape("txt_norm.weight"), s.Shape("proj_out.weight"); len(text) > 0 && text[0] == 2560 && len(last) > 0 && last[0] == 128 {
+		return nil, nil // Mage-Flow
+	}
+	c, err := read(s)
+	if err != nil {
+		return nil, err
+	}
+	return &Model{Config: c, Source: src}, nil
+}
+
+// Model is a diffusion model of the family.
+type Model struct {
+	Config
+	// Source holds the network's tensors without prefix.
+	Source weights.Source
+}
+
+var (
+	_ family.Denoiser  = (*Model)(nil)
+	_ family.Bundle    = (*Model)(nil)
+	_ family.Adaptable = (*Model)(nil)
+	_ family.Typed     = (*Model)(nil)
+)
+
+// Latent implements family.Denoiser.
+func (m *Model) Latent() sampling.LatentFormat { return latents.Wan21 }
+
+// Sampling implements family.Denoiser.
+func (m *Model) Sampling() (sampling.ModelType, sampling.Settings) {
+	return sampling.Flux, sampling.Settings{Shift: 1.15}
+}
+
+// Weights implements family.Denoiser.
+func (m *Model) Weights() weights.Source { return m.Source }
+
+// Scheme implements family.Bundle.
+func (m *Model) Scheme() string { return Text }
+
+// TextPrefixes implements family.Bundle.
+func (m *Model) TextPrefixes() map[string][]string {
+	return map[string][]string{"qwen25_7b": {"text_encoders.qwen25_7b.transformer."}}
+}
+
+// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
+func (m *Model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, dtype.F32} }
+
+// LoRAKeys implements family.Adaptable. Upstream: lora.py model_lora_keys_unet.
+func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
+	keys.AddGeneric(part, m.Source.Names())
+	var names dit.Names
+	for _, n := range m.Source.Names() {
+		if e, ok := m.Source.Lookup(n); ok && len(e.Shape) > 0 {
+			if layer, ok := weightOf(n); ok {
+				names.Layer(layer, layer)
+			}
+		}
+	}
+	names.AddTo(keys, part, dit.Prefixed(""), dit.Prefixed("transformer."), dit.Underscored("lycoris_"))
+}
+
+// The names of inputs beside the text encoding.
+const (
+	// inputMask says which text tokens count, [N,tokens].
+	inputMask = "attention_mask"
+	// inputMethod is the place in methods of how reference latents are placed [1].
+	inputMethod = "ref_latents_method"
+)
+
+// inputReference is the name of reference latent i [N,C,T,h,w].
+func inputReference(i int) string { return fmt.Sprintf("ref_latents.%d", i) }
+
+// Inputs implements family.Denoiser.
+func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
+	if c.Tokens == nil {
+		return nil, errors.New("reading a conditioning entry: it has no text encoding, which this model needs: connect the output of CLIP Text Encode")
+	}
+	in := []sampling.Input{{Name: sampling.InputContext, Value: c.Tokens, Rule: sampling.ByRows}}
+	mask, err := sampling.Value[*tensor.Tensor](c, sampling.KeyAttentionMask)
+	if err != nil {
+		return nil, err
+	}
+	if mask != nil && slices.Contains(mask.Data, 0) {
+		in = append(in, sampling.Input{Name: inputMask, Value: mask, Rule: sampling.ByRows})
+	}
+	refs, err := sampling.References(c, r.Format)
+	if err != nil || len(refs) == 0 {
+		return in, err
+	}
+	for i, x := range refs {
+		in = append(in, sampling.Input{Name: inputReference(i), Value: x, Rule: sampling.ByRows})
+	}
+	method, err := sampling.Value[string](c, sampling.KeyReferenceMethod)
+	if err != nil {
+		return nil, err
+	}
+	place := methodOf(method, m.Method)
+	return append(in, sampling.Input{Name: inputMethod, Value: &tensor.Tensor{Shape: []int{1}, Data: []float32{float32(place)}}, Rule: sampling.Shared}), nil
+}
+
+// Predict implements family.Denoiser.
+func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (*tensor.Tensor, error) {
+	if err := dit.CheckLatent(c, m.Channels, 5); err != nil {
+		return nil, err
+	}
+	if err := dit.CheckText(c.Inputs.Get(sampling.InputContext), c.X.Dim(0), m.Text); err != nil {
+		return nil, err
+	}
+	p, err := m.prepare(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := run.Check("running the model", m.memory(c.X.Dim(0), p.tokens)); err != nil {
+		return nil, err
+	}
+	g := family.Graph{Part: "unet", Variant: family.Digest(m.Config, p.v), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
+		return m.build(s, p.v)
+	}}
+	out, err := run.Run(ctx, g, p.in, "out")
+	if err != nil {
+		return nil, err
+	}
+	return m.unpatchify(out["out"], c.X.Shape)
+}
+
+// Memory implements family.Denoiser.
+func (m *Model) Memory(shape []int, tokens int) int64 {
+	frames := 1
+	if len(shape) == 5 {
+		frames = shape[2]
+	}
+	return m.memory(shape[0], frames*dit.GridOf(shape, m.Patch).Tokens()+tokens)
+}
+
+// memory estimates the bytes of activations for so many rows and tokens, from the values that a block holds at a time.
+func (m *Model) memory(rows, tokens int) int64 {
+	return family.Product(rows, tokens, 14*m.Dim, 4)
+}

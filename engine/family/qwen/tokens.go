@@ -1,0 +1,234 @@
+package qwen
+
+import (
+	"fmt"
+
+	"comfygo/engine/family"
+	"comfygo/engine/family/dit"
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+)
+
+// variant is what changes the graph beside the config.
+type variant struct {
+	// References says that reference latents follow the image, Still that their tokens have the timestep zero, Masked that
+	// some text tokens do not count.
+	References, Still, Masked bool
+}
+
+// prepared is a call as the graph takes it.
+type prepared struct {
+	v      variant
+	in     []family.Value
+	tokens int
+}
+
+// prepare makes the graph's inputs.
+func (m *Model) prepare(c family.Call) (*prepared, error) {
+	text := c.Inputs.Get(sampling.InputContext)
+	x, err := m.patchify(c.X)
+	if err != nil {
+		return nil, err
+	}
+	p := &prepared{in: []family.Value{family.Floats("x", x), family.Floats("context", text), family.Vector("timesteps", c.T)}}
+	places := m.textPlaces(c.X.Shape, text.Dim(1))
+	places = m.imagePlaces(places, c.X.Shape, 0, 0, 0)
+	refs := references(c.Inputs)
+	if len(refs) > 0 {
+		tokens, err := m.referenceTokens(refs, c.X.Dim(0))
+		if err != nil {
+			return nil, err
+		}
+		method := m.Method
+		if in := c.Inputs.Get(inputMethod); in != nil && len(in.Data) == 1 {
+			method = int(in.Data[0])
+		}
+		p.in = append(p.in, family.Floats("ref", tokens))
+		p.v.References, p.v.Still = true, method == methodStill
+		places = m.referencePlaces(places, refs, method)
+	}
+	p.tokens = len(places) / 3
+	if err := p.mask(c.Inputs.Get(inputMask), text); err != nil {
+		return nil, err
+	}
+	const theta = 10000
+	p.in = append(p.in, dit.Angles(places, theta, m.axes()...)...)
+	return p, nil
+}
+
+// mask adds what text tokens count, [N,T], with ones for all others.
+func (p *prepared) mask(mask, text *tensor.Tensor) error {
+	if mask == nil {
+		return nil
+	}
+	rows, n := text.Dim(0), text.Dim(1)
+	if mask.Len() != rows*n {
+		return fmt.Errorf("running the model: the attention mask has shape %v, wanted %d tokens for each of %d rows", mask.Shape, n, rows)
+	}
+	p.v.Masked = true
+	all := tensor.New(rows, p.tokens)
+	for i := range all.Data {
+		all.Data[i] = 1
+	}
+	for b := range rows {
+		copy(all.Index(b).Data, mask.Data[b*n:(b+1)*n])
+	}
+	p.in = append(p.in, family.Floats("mask", all))
+	return nil
+}
+
+// references lists the reference latents of a call.
+func references(in sampling.Inputs) []*tensor.Tensor {
+	var refs []*tensor.Tensor
+	for {
+		x := in.Get(inputReference(len(refs)))
+		if x == nil {
+			return refs
+		}
+		refs = append(refs, x)
+	}
+}
+
+// frames returns a latent [N,C,T,H,W] as T latents [N,C,H,W].
+func frames(x *tensor.Tensor) []*tensor.Tensor {
+	n, c, t, size := x.Dim(0), x.Dim(1), x.Dim(2), x.Dim(3)*x.Dim(4)
+	out := make([]*tensor.Tensor, t)
+	for i := range out {
+		out[i] = tensor.New(n, c, x.Dim(3), x.Dim(4))
+		for plane := range n * c {
+			copy(out[i].Data[plane*size:(plane+1)*size], x.Data[(plane*t+i)*size:])
+		}
+	}
+	return out
+}
+
+// patchify cuts the frames of a latent [N,C,T,H,W] into tokens, frame after frame.
+func (m *Model) patchify(x *tensor.Tensor) (*tensor.Tensor, error) {
+	var parts []*tensor.Tensor
+	for _, f := range frames(x) {
+		t, _, err := dit.Patchify(f, m.Patch, tensor.ChannelsFirst)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, t)
+	}
+	return join(parts), nil
+}
+
+// join joins tokens [N,·,W] one behind the other.
+func join(parts []*tensor.Tensor) *tensor.Tensor {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	total := 0
+	for _, p := range parts {
+		total += p.Dim(1)
+	}
+	out := tensor.New(parts[0].Dim(0), total, parts[0].Dim(2))
+	for b := range out.Dim(0) {
+		to := out.Index(b).Data
+		for _, p := range parts {
+			to = to[copy(to, p.Index(b).Data):]
+		}
+	}
+	return out
+}
+
+// unpatchify is the inverse of patchify for a latent of the given shape.
+func (m *Model) unpatchify(tokens *tensor.Tensor, shape []int) (*tensor.Tensor, error) {
+	out := tensor.New(shape...)
+	n, c, t, size := shape[0], shape[1], shape[2], shape[3]*shape[4]
+	grid := dit.GridOf(shape, m.Patch)
+	each := grid.Tokens() * tokens.Dim(2)
+	for i := range t {
+		part := tensor.New(n, grid.Tokens(), tokens.Dim(2))
+		for b := range n {
+			copy(part.Index(b).Data, tokens.Index(b).Data[i*each:(i+1)*each])
+		}
+		frame, err := dit.Unpatchify(part, grid, tensor.ChannelsFirst)
+		if err != nil {
+			return nil, err
+		}
+		for plane := range n * c {
+			copy(out.Data[(plane*t+i)*size:(plane*t+i+1)*size], frame.Data[plane*size:])
+		}
+	}
+	return out, nil
+}
+
+// referenceTokens joins the tokens of reference latents, each an image [N,C,h,w] or a video [N,C,T,h,w].
+func (m *Model) referenceTokens(refs []*tensor.Tensor, rows int) (*tensor.Tensor, error) {
+	var parts []*tensor.Tensor
+	for i, r := range refs {
+		if len(r.Shape) == 4 {
+			r = &tensor.Tensor{Shape: []int{r.Dim(0), r.Dim(1), 1, r.Dim(2), r.Dim(3)}, Data: r.Data}
+			refs[i] = r
+		}
+		if len(r.Shape) != 5 || r.Dim(0) != rows || r.Dim(1) != m.Channels {
+			return nil, fmt.Errorf("running the model: a reference latent has shape %v, the model reads %d channels", r.Shape, m.Channels)
+		}
+		t, err := m.patchify(r)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, t)
+	}
+	return join(parts), nil
+}
+
+// cells is the number of tokens that a size of the latent, or an offset in it, makes. Upstream rounds.
+func (c Config) cells(n int) int { return (n + c.Patch/2) / c.Patch }
+
+// textPlaces are the positions of n text tokens: on all axes from half of the image's larger side on.
+func (m *Model) textPlaces(shape []int, n int) []float64 {
+	start := max(m.cells(shape[4])/2, m.cells(shape[3])/2)
+	out := make([]float64, 0, 3*n)
+	for i := range n {
+		p := float64(start + i)
+		out = append(out, p, p, p)
+	}
+	return out
+}
+
+// imagePlaces appends the positions of the tokens of a latent of the given shape, centred at zero; frames count on the first
+// axis, a single one has an index there. Upstream: process_img.
+func (m *Model) imagePlaces(places []float64, shape []int, index, top, left int) []float64 {
+	t, h, w := shape[2], m.cells(shape[3]), m.cells(shape[4])
+	top, left = m.cells(top), m.cells(left)
+	for f := range t {
+		first := index
+		if t > 1 {
+			first = f
+		}
+		for y := range h {
+			for x := range w {
+				places = append(places, float64(first), float64(y+top-h/2), float64(x+left-w/2))
+			}
+		}
+	}
+	return places
+}
+
+// referencePlaces appends those of reference latents. Upstream: _forward.
+func (m *Model) referencePlaces(places []float64, refs []*tensor.Tensor, method int) []float64 {
+	h, w, index := 0, 0, 0
+	for _, r := range refs {
+		top, left := 0, 0
+		switch method {
+		case methodIndex, methodStill:
+			index++
+		case methodNegative:
+			index--
+		default:
+			index = 1
+			if r.Dim(3)+h > r.Dim(4)+w {
+				left = w
+			} else {
+				top = h
+			}
+			h, w = max(h, r.Dim(3)+top), max(w, r.Dim(4)+left)
+		}
+		places = m.imagePlaces(places, r.Shape, index, top, left)
+	}
+	return places
+}
