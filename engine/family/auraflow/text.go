@@ -1,4 +1,5 @@
-// Package auraflow is the text encoding of AuraFlow: Pile-T5-XL alone, whose padding is zero.
+// Package auraflow is the family of AuraFlow: a transformer of double and single blocks, and its text encoding, Pile-T5-XL
+// alone, whose padding is zero.
 package auraflow
 
 import (

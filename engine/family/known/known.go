@@ -37,7 +37,6 @@ type recognised struct {
 var families = []recognised{
 	{name: "Stable Cascade", all: []string{"clf.1.weight"}},
 	{name: "Stable Audio", all: []string{"transformer.rotary_pos_emb.inv_freq"}},
-	{name: "AuraFlow", all: []string{"double_layers.0.attn.w1q.weight"}},
 	{name: "Hunyuan-DiT", all: []string{"mlp_t5.0.weight"}},
 	{name: "HunyuanVideo or HunyuanImage", all: []string{"txt_in.individual_token_refiner.blocks.0.norm1.weight"}},
 	{name: "Flux.2", all: []string{"double_stream_modulation_img.lin.weight"}},
