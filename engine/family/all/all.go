@@ -26,7 +26,6 @@ import (
 	_ "comfygo/engine/family/omnigen2"
 	_ "comfygo/engine/family/ovis"
 	_ "comfygo/engine/family/pixart"
-	_ "comfygo/engine/family/qwen"
 	_ "comfygo/engine/family/qwenimage"
 	_ "comfygo/engine/family/sd15"
 	_ "comfygo/engine/family/sd2"

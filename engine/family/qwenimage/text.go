@@ -15,7 +15,7 @@ const (
 func init() {
 	o := lm.Masked(0)
 	family.Register(family.Single{
-		Label: "Qwen-Image", Order: 90, Loader: "qwen_image", Not: []string{"hunyuan_image", "longcat_image"}, Finish: lm.WithoutTemplate,
+		Label: "Qwen-Image", Order: 90, Loader: text, Not: []string{"hunyuan_image", "longcat_image"}, Finish: lm.WithoutTemplate,
 		Encoder: family.SchemeEncoder{
 			Key: lm.KeyQwen25M, Plain: true, Options: o, Layout: lm.Unweighted, Text: lm.Chat{Text: describe, WithImages: edit}.Write, Arrange: lm.PlaceImages,
 		},

@@ -1,4 +1,4 @@
-package qwen_test
+package qwenimage_test
 
 import (
 	"slices"

@@ -1,6 +1,6 @@
-// Package qwen is the family of Qwen-Image: text and image tokens attend together in double blocks, and images to edit are
+// Package qwenimage is the family of Qwen-Image: text and image tokens attend together in double blocks, and images to edit are
 // further tokens.
-package qwen
+package qwenimage
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"comfygo/engine/family"
 	"comfygo/engine/family/dit"
 	"comfygo/engine/family/latents"
+	"comfygo/engine/family/lm"
 	"comfygo/engine/onnx"
 	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
@@ -21,8 +22,8 @@ import (
 
 func init() { family.Register(kind{}) }
 
-// Text is the type of the family's text encoder in the CLIP loaders.
-const Text = "qwen_image"
+// text is the type of the family's text encoder in the CLIP loaders.
+const text = "qwen_image"
 
 type kind struct{}
 
@@ -74,11 +75,11 @@ func (m *Model) Sampling() (sampling.ModelType, sampling.Settings) {
 func (m *Model) Weights() weights.Source { return m.Source }
 
 // Scheme implements family.Bundle.
-func (m *Model) Scheme() string { return Text }
+func (m *Model) Scheme() string { return text }
 
 // TextPrefixes implements family.Bundle.
 func (m *Model) TextPrefixes() map[string][]string {
-	return map[string][]string{"qwen25_7b": {"text_encoders.qwen25_7b.transformer."}}
+	return map[string][]string{lm.KeyQwen25M: {"text_encoders.qwen25_7b.transformer."}}
 }
 
 // ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.

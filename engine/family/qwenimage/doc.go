@@ -1,2 +1,0 @@
-// Package qwenimage is the family of Qwen-Image.
-package qwenimage
