@@ -10,6 +10,8 @@ import (
 	"comfygo/auth"
 	"comfygo/executor"
 	"comfygo/folders"
+	"comfygo/internal/imaging"
+	"comfygo/internal/imaging/codec"
 	"comfygo/internal/pyjson"
 	"comfygo/metrics"
 	"comfygo/nodes"
@@ -65,6 +67,10 @@ type Config struct {
 	Compress bool
 	// SocketLimits bound the open WebSockets.
 	SocketLimits sockets.Limits
+	// ImageLimits bound the images that are decoded for views, previews and masks, ImageBudget the memory for them; nil are images.Limits and
+	// the process's budget.
+	ImageLimits *codec.Limits
+	ImageBudget imaging.Budget
 	// MaxUploadSize bounds request bodies in MB (of 1048576 bytes); 0 means 100, infinity no bound.
 	MaxUploadSize float64
 	// MultiUser keeps a folder for each user that the header comfy-user names.

@@ -86,6 +86,10 @@ func (s *Server) serveFiles(store *users.Store) {
 	cfg := &s.cfg
 	d := disk.New(cfg.Folders, cfg.FrontEndRoot)
 	pictures := images.New(d)
+	pictures.Budget = cfg.ImageBudget
+	if cfg.ImageLimits != nil {
+		pictures.Limits = *cfg.ImageLimits
+	}
 	s.packs = &packs.Service{
 		Reply: s.reply, Folders: cfg.Folders, FrontEndRoot: cfg.FrontEndRoot, DisableCustomNodes: cfg.DisableCustomNodes,
 		WhitelistCustomNodes: cfg.WhitelistCustomNodes, Log: s.log,

@@ -2,6 +2,7 @@ package models
 
 import (
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -112,14 +113,21 @@ func (s *Service) GetModelPreview(c echo.Context) error {
 		return s.Reply.Empty(c, http.StatusForbidden)
 	}
 	file, embedded := modelPreview(full)
+	if file == "" && embedded == nil {
+		return s.Reply.Empty(c, http.StatusNotFound)
+	}
 	if file != "" && !folders.Within(root, file) {
 		return s.Reply.Empty(c, http.StatusForbidden)
 	}
 	picture, err := s.previewWebP(c, file, embedded)
-	if err != nil {
+	var unusable *reply.Unusable
+	switch {
+	case err == nil:
+		return s.Reply.Body(c, http.StatusOK, "image/webp", picture)
+	case errors.As(err, &unusable), disk.NamedWrong(err): // upstream answers so for a file that is no image, too
 		return s.Reply.Empty(c, http.StatusNotFound)
 	}
-	return s.Reply.Body(c, http.StatusOK, "image/webp", picture)
+	return err
 }
 
 // modelPreview finds a model's picture: a picture file of the same name, or one inside the safetensors file.
