@@ -12,6 +12,7 @@ func TestTransformersEqualUpstream(t *testing.T) {
 	for _, only := range []string{
 		"forward/flux*",
 		"forward/sd35",
+		"module/chroma",
 	} {
 		t.Run(only, func(t *testing.T) {
 			t.Parallel()

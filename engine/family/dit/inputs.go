@@ -21,12 +21,12 @@ func PadFront(x *tensor.Tensor, least int) *tensor.Tensor {
 	return out
 }
 
-// PlainGuidance is the guidance of an entry that states none.
+// PlainGuidance is the guidance of an entry that states none, for most models.
 const PlainGuidance = 3.5
 
-// Guidance returns the guidance [1] of an entry; guided is false when the entry asks for none.
-func Guidance(c *sampling.Cond) (g *tensor.Tensor, guided bool, err error) {
-	v := PlainGuidance
+// Guidance returns the guidance [1] of an entry, plain where it states none; guided is false when the entry asks for none.
+func Guidance(c *sampling.Cond, plain float64) (g *tensor.Tensor, guided bool, err error) {
+	v := plain
 	if given, ok := c.Values[sampling.KeyGuidance]; ok {
 		if given == nil {
 			return nil, false, nil

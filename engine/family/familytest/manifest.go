@@ -28,7 +28,7 @@ func Manifest(t *testing.T, name string, stored dtype.DType) weights.Source {
 			e.DType = stored
 		}
 		e.TypeName = e.DType.String()
-		if len(e.Shape) == 0 || strings.HasSuffix(x.Key, "token_embedding.weight") || strings.HasSuffix(x.Key, "text_projection.weight") {
+		if len(e.Shape) == 0 || strings.HasSuffix(x.Key, "token_embedding.weight") || strings.HasSuffix(x.Key, "text_projection.weight") || strings.HasSuffix(x.Key, "pos_embed") {
 			e.Data = make([]byte, e.Count()*e.DType.Size()) // what the host reads
 		}
 		list = append(list, e)

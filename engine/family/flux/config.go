@@ -21,6 +21,9 @@ type Config struct {
 	Guidance bool
 	// Shared says that all blocks of a kind share their modulation (Flux.2).
 	Shared bool
+	// Distilled, when set, is the width of the network that makes all modulations at once from the timestep and the
+	// guidance (Chroma).
+	Distilled int
 	// TextNorm says that the text encoding is normalised.
 	TextNorm bool
 	// Axes are the widths of a head that each axis of positions takes; Theta is the period of the slowest pair.

@@ -54,7 +54,7 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Guidance != k.guided || k.channels > 0 && c.In != k.channels || longCat(c) {
+	if c.Guidance != k.guided || k.channels > 0 && c.In != k.channels || !k.guided && LongCat(c) {
 		return nil, nil
 	}
 	c.Method, c.RefScale = MethodOffset, 1
@@ -68,5 +68,5 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	return m, nil
 }
 
-// longCat tells LongCat-Image, which upstream tells by its text encoder and the missing pooled encoding.
-func longCat(c Config) bool { return c.Context == 3584 && c.Vector == 0 }
+// LongCat tells LongCat-Image, which upstream tells by its text encoder and the missing pooled encoding.
+func LongCat(c Config) bool { return c.Context == 3584 && c.Vector == 0 }

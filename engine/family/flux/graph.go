@@ -57,6 +57,8 @@ type writer struct {
 	bias *onnx.Value
 	// vec is the vector that modulates the image and text tokens, still that of reference tokens, nil for the same.
 	vec, still *onnx.Value
+	// table holds the modulations of a distilled network [B,n,C], three or two rows for each.
+	table *onnx.Value
 }
 
 // Write writes a graph of the network. Inputs: x [B,I,in·p·p], ref [B,R,out·p·p], context [B,T,C], timesteps, guidance and
@@ -76,7 +78,11 @@ func Write(b *nn.Builder, s *weights.Scope, c Config, v Variant) {
 		w.bias = dit.Input(b, "bias", onnx.D(1), onnx.D(1), all, all)
 	}
 	img = b.Linear(s.At("img_in"), img, c.Hidden)
-	w.vectors()
+	if c.Distilled > 0 {
+		w.table = approximate(b, s.At("distilled_guidance_layer"), c)
+	} else {
+		w.vectors()
+	}
 	if c.TextNorm {
 		txt = b.RMSNorm(s.At("txt_norm"), txt, dit.F32Epsilon)
 	}
@@ -85,7 +91,15 @@ func Write(b *nn.Builder, s *weights.Scope, c Config, v Variant) {
 	img, txt = w.double(img, txt)
 	x := w.single(b.Concat(1, txt, img))
 	img = b.SliceDims(x, 1, symT, symT.Plus(symI))
-	dit.Output(b, "out", c.Last(b, s.At("final_layer"), img, w.vec, c.Tokens(c.Channels)))
+	dit.Output(b, "out", w.last(img))
+}
+
+func (w *writer) last(img *onnx.Value) *onnx.Value {
+	s, out := w.s.At("final_layer"), w.Tokens(w.Channels)
+	if w.table != nil {
+		return w.Linear(s.At("linear"), w.Modulate(img, w.row(modulations-2), w.row(modulations-1), 1e-6), out)
+	}
+	return w.Last(w.Builder, s, img, w.vec, out)
 }
 
 // vectors embeds the timestep, the guidance and the pooled text encoding.
@@ -129,10 +143,14 @@ func (w *writer) double(img, txt *onnx.Value) (newImg, newTxt *onnx.Value) {
 	if w.Shared {
 		im, tm = w.mods(w.s.At("double_stream_modulation_img"), 2, symI, true), w.mods(w.s.At("double_stream_modulation_txt"), 2, symI, false)
 	}
-	for i := range w.s.Count("double_blocks") {
+	blocks := w.s.Count("double_blocks")
+	for i := range blocks {
 		s := w.s.At("double_blocks").Index(i)
 		if !slices.Contains(w.v.SkipDouble, i) {
-			if !w.Shared {
+			switch single := 3 * w.s.Count("single_blocks"); {
+			case w.table != nil:
+				im, tm = w.rows(single+6*i, 2), w.rows(single+6*(blocks+i), 2)
+			case !w.Shared:
 				im, tm = w.mods(s.At("img_mod"), 2, symI, true), w.mods(s.At("txt_mod"), 2, symI, false)
 			}
 			img, txt = w.Double(w.Builder, s, img, txt, im, tm, w.rope, w.bias)
@@ -153,7 +171,10 @@ func (w *writer) single(x *onnx.Value) *onnx.Value {
 	for i := range w.s.Count("single_blocks") {
 		s := w.s.At("single_blocks").Index(i)
 		if !slices.Contains(w.v.SkipSingle, i) {
-			if !w.Shared {
+			switch {
+			case w.table != nil:
+				m = w.rows(3*i, 1)
+			case !w.Shared:
 				m = w.mods(s.At("modulation"), 1, from, true)
 			}
 			x = w.Single(w.Builder, s, x, m[0], w.rope, w.bias)

@@ -105,11 +105,15 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 	if m.Vector > 0 && c.Pooled != nil {
 		in = append(in, sampling.Input{Name: InputVector, Value: c.Pooled, Rule: sampling.ByRows})
 	}
-	guidance, guided, err := dit.Guidance(c)
+	plain := dit.PlainGuidance
+	if m.Distilled > 0 {
+		plain = 0
+	}
+	guidance, guided, err := dit.Guidance(c, plain)
 	if err != nil {
 		return nil, err
 	}
-	if m.Guidance && guided {
+	if (m.Guidance || m.Distilled > 0) && guided {
 		in = append(in, sampling.Input{Name: InputGuidance, Value: guidance, Rule: sampling.ByRows})
 	}
 	_, image := c.Values[sampling.KeyConcatLatent]
@@ -126,7 +130,7 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 
 func (m *Model) referenceInputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
 	refs, err := sampling.References(c, r.Format)
-	if err != nil || len(refs) == 0 {
+	if err != nil || len(refs) == 0 || m.Distilled > 0 {
 		return nil, err
 	}
 	var in []sampling.Input
@@ -202,7 +206,7 @@ func (m *Model) call(run family.Runner, c family.Call) (*prepared, error) {
 		return nil, err
 	}
 	p.grid = grid
-	p.in = []family.Value{family.Floats("x", tokens), family.Vector("timesteps", c.T), family.Floats("context", text)}
+	p.in = []family.Value{family.Floats("x", tokens), family.Floats("context", text)}
 
 	pos := positions{Config: m.Config, rotary: m.rotary(c, text.Dim(1))}
 	pos.text(text.Dim(1))
@@ -278,6 +282,15 @@ func (m *Model) references(p *prepared, c family.Call, pos *positions) error {
 // vectors adds the guidance and the pooled text encoding; without the latter it is zero.
 func (m *Model) vectors(p *prepared, c family.Call) error {
 	rows := c.X.Dim(0)
+	if m.Distilled > 0 {
+		guidances := make([]float32, rows)
+		if g := c.Inputs.Get(InputGuidance); g != nil {
+			copy(guidances, g.Data)
+		}
+		p.in = append(p.in, family.Floats("distilled", distilledInput(c.T, guidances)))
+		return nil
+	}
+	p.in = append(p.in, family.Vector("timesteps", c.T))
 	if g := c.Inputs.Get(InputGuidance); m.Guidance && g != nil {
 		if len(g.Data) != rows {
 			return fmt.Errorf("running the model: %d guidances for %d rows", len(g.Data), rows)

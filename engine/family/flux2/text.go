@@ -1,5 +1,5 @@
-// Package flux2 is the text encoding of Flux.2: three layers of a language model side by side, of Mistral Small for dev and
-// of Qwen 3 for Klein.
+// Package flux2 is the family of Flux.2, dev and Klein. Its text encoding is three layers of a language model side by side, of
+// Mistral Small for dev and of Qwen 3 for Klein.
 package flux2
 
 import (

@@ -31,6 +31,9 @@ type Config struct {
 	Downscale int
 	// HasEncoder is false for files that hold only the decoder.
 	HasEncoder bool
+	// Folded says that a latent cell holds two by two cells of the networks, normalised (Flux.2). LatentChannels and
+	// Downscale are the networks' own.
+	Folded bool
 }
 
 // Read implements family.VAE.
@@ -49,7 +52,13 @@ func (kind) Read(src weights.Source) (family.Autoencoder, error) {
 	if levels == 0 || levels > most {
 		return nil, fmt.Errorf("reading the VAE's shape: %d decoder levels", levels)
 	}
-	return &VAE{Config: Config{LatentChannels: e.Shape[1], Downscale: 1 << (levels - 1), HasEncoder: s.Has("encoder.conv_in.weight")}, src: src}, nil
+	f, err := readFolding(src, e.Shape[1])
+	if err != nil {
+		return nil, err
+	}
+	return &VAE{Config: Config{
+		LatentChannels: e.Shape[1], Downscale: 1 << (levels - 1), HasEncoder: s.Has("encoder.conv_in.weight"), Folded: f != nil,
+	}, src: src}, nil
 }
 
 // VAE is a VAE that was read from a file.
@@ -62,7 +71,11 @@ var _ family.Autoencoder = (*VAE)(nil)
 
 // Info implements family.Autoencoder.
 func (v *VAE) Info() family.VAEInfo {
-	return family.VAEInfo{Channels: v.LatentChannels, Downscale: v.Downscale, CanEncode: v.HasEncoder, CanDecode: true}
+	channels, side := v.LatentChannels, v.Downscale
+	if v.Folded {
+		channels, side = channels*fold*fold, side*fold
+	}
+	return family.VAEInfo{Channels: channels, Downscale: side, CanEncode: v.HasEncoder, CanDecode: true}
 }
 
 // Weights implements family.Autoencoder.
@@ -70,6 +83,12 @@ func (v *VAE) Weights() []weights.Source { return []weights.Source{v.src} }
 
 // Decode implements family.Autoencoder.
 func (v *VAE) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (*tensor.Tensor, error) {
+	if v.Folded {
+		var err error
+		if z, err = unfolded(v.src, z); err != nil {
+			return nil, err
+		}
+	}
 	out, err := run.Run(ctx, v.Decoder(), []family.Value{family.Floats("z", z)}, "out")
 	if err != nil {
 		return nil, err
@@ -102,11 +121,17 @@ func (v *VAE) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (
 	for b := range m.Dim(0) {
 		copy(z.Index(b).Data, m.Index(b).Data)
 	}
+	if v.Folded {
+		return folded(v.src, z)
+	}
 	return z, nil
 }
 
 // DecodeMemory implements family.Autoencoder by upstream's figure (sd.py VAE.memory_used_decode).
 func (v *VAE) DecodeMemory(latent []int) int64 {
+	if v.Folded {
+		latent = []int{latent[0], v.LatentChannels, latent[len(latent)-2] * fold, latent[len(latent)-1] * fold}
+	}
 	return family.Product(latent[0], 2178, latent[len(latent)-2], latent[len(latent)-1], 64, 4)
 }
 
