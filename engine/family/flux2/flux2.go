@@ -1,3 +1,4 @@
+package flux2
 
 import (
 	"comfygo/engine/family"
