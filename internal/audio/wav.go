@@ -47,6 +47,11 @@ const (
 // ReadWAV decodes a WAV file, or what ffmpeg writes to a pipe as one, with PCM or floating-point samples. The size that the header announces
 // counts as far as the file goes: programs that write to a pipe announce none.
 func ReadWAV(ctx context.Context, file io.Reader, charge Charge) (*media.Audio, error) {
+	return ReadWAVUpTo(ctx, file, math.MaxInt64, charge)
+}
+
+// ReadWAVUpTo is ReadWAV for at most a number of samples of a channel; what follows them is not read.
+func ReadWAVUpTo(ctx context.Context, file io.Reader, most int64, charge Charge) (*media.Audio, error) {
 	r := bufio.NewReaderSize(file, 1<<16)
 	f, size, err := wavHeader(r)
 	if err != nil {
@@ -60,6 +65,9 @@ func ReadWAV(ctx context.Context, file io.Reader, charge Charge) (*media.Audio, 
 		return nil, fmt.Errorf("reading the WAV header: %w", err)
 	}
 	frame := f.channels * f.depth / 8
+	if most < math.MaxInt64/int64(frame) {
+		size = min(size, most*int64(frame))
+	}
 	samples := io.LimitReader(r, size)
 	c := Collector{Channels: f.channels, Charge: charge}
 	const part = 1 << 12
@@ -82,24 +90,25 @@ func ReadWAV(ctx context.Context, file io.Reader, charge Charge) (*media.Audio, 
 		}
 	}
 	if c.last == nil {
-		return nil, errNoSamples
+		return nil, ErrNoSamples
 	}
 	return &media.Audio{Waveform: c.Waveform(), SampleRate: f.rate}, nil
 }
 
-var errNoSamples = errors.New("reading WAV: the file has no samples")
+// ErrNoSamples means that a WAV file has no samples.
+var ErrNoSamples = errors.New("reading WAV: the file has no samples")
 
 // wavHeader reads up to the samples, whose size in bytes it returns.
 func wavHeader(r *bufio.Reader) (f wavFormat, size int64, err error) {
 	const riffSize, headerSize, formatSize, mostFormat = 12, 8, 16, 1 << 10
 	if _, err := r.Discard(riffSize); err != nil {
-		return f, 0, errNoSamples
+		return f, 0, ErrNoSamples
 	}
 	found := false
 	for {
 		var header [headerSize]byte
 		if _, err := io.ReadFull(r, header[:]); err != nil {
-			return f, 0, errNoSamples
+			return f, 0, ErrNoSamples
 		}
 		n := int64(binary.LittleEndian.Uint32(header[4:]))
 		switch string(header[:4]) {
@@ -120,7 +129,7 @@ func wavHeader(r *bufio.Reader) (f wavFormat, size int64, err error) {
 			return f, n, nil
 		}
 		if _, err := io.CopyN(io.Discard, r, n+n&1); err != nil {
-			return f, 0, errNoSamples
+			return f, 0, ErrNoSamples
 		}
 	}
 }

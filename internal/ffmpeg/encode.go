@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -24,9 +25,12 @@ type Encoding struct {
 	Stdin      io.Reader
 	// Output are the arguments of the output, without its name; they name the container by -f.
 	Output []string
-	// Tags are written as the container's metadata. Those of the inputs are left out unless KeepTags is set.
-	Tags     []Tag
-	KeepTags bool
+	// Side, when not nil, writes a second file of raw data; SideFile stands for its name in Inputs.
+	Side func(io.Writer) error
+	// Tags are written as the container's metadata. Those of the inputs are left out.
+	Tags []Tag
+	// File, when not "", is the path of an input that messages leave out.
+	File string
 	// Memory, when positive, bounds the process's address space in bytes.
 	Memory int64
 }
@@ -46,16 +50,17 @@ func (t *Tool) Encode(ctx context.Context, e Encoding, w io.Writer) (err error) 
 		return fmt.Errorf("writing metadata for the encoder: %w", err)
 	}
 	args := append([]string{"-y"}, e.Inputs...)
-	args = append(args, "-f", "ffmetadata", "-i", FileURL(tags))
-	if !e.KeepTags {
-		args = append(args, "-map_metadata", fmt.Sprint(e.InputCount))
-	} else {
-		// The file's own tags first, then ours over them.
-		args = append(args, "-map_metadata", "0")
+	if e.Side != nil {
+		side := filepath.Join(dir, "side")
+		if err := writeSide(side, e.Side); err != nil {
+			return fmt.Errorf("writing data for the encoder: %w", err)
+		}
+		args[slices.Index(args, SideFile)] = FileURL(side)
 	}
+	args = append(args, "-f", "ffmetadata", "-i", FileURL(tags), "-map_metadata", fmt.Sprint(e.InputCount))
 	args = append(args, e.Output...)
 	args = append(args, FileURL(file))
-	if err := t.Run(ctx, Command{Args: args, Stdin: e.Stdin, Memory: e.Memory}); err != nil {
+	if err := t.Run(ctx, Command{Args: args, Stdin: e.Stdin, Memory: e.Memory, File: e.File}); err != nil {
 		return err
 	}
 	f, err := os.Open(file)
@@ -67,6 +72,18 @@ func (t *Tool) Encode(ctx context.Context, e Encoding, w io.Writer) (err error) 
 		return fmt.Errorf("copying what the encoder wrote: %w", err)
 	}
 	return nil
+}
+
+// SideFile stands for the name of the file that Encoding.Side writes.
+const SideFile = "\x00side"
+
+func writeSide(path string, write func(io.Writer) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(f, 1<<16)
+	return errors.Join(write(w), w.Flush(), f.Close())
 }
 
 // writeTags writes metadata in FFmpeg's text format.

@@ -40,6 +40,8 @@ type Stream struct {
 	PixelFormat   string
 	// Color properties by FFmpeg's names, "" where unspecified.
 	ColorRange, ColorSpace, ColorTransfer, ColorPrimaries string
+	// ChromaLocation is where chroma samples lie between luma samples, by FFmpeg's names; "" where unspecified.
+	ChromaLocation string
 	// Rate is the average frame rate, nil where unknown; TimeBase is the unit of Start and Duration in seconds.
 	Rate, TimeBase *big.Rat
 	Start          int64
@@ -75,6 +77,7 @@ type probedStream struct {
 	ColorSpace     string            `json:"color_space"`
 	ColorTransfer  string            `json:"color_transfer"`
 	ColorPrimaries string            `json:"color_primaries"`
+	ChromaLocation string            `json:"chroma_location"`
 	Rate           string            `json:"avg_frame_rate"`
 	TimeBase       string            `json:"time_base"`
 	Start          *int64            `json:"start_pts"`
@@ -142,7 +145,7 @@ func (s *probedStream) stream() Stream {
 	}
 	out := Stream{
 		Index: s.Index, Type: s.Type, Codec: known(s.Codec), Width: s.Width, Height: s.Height, PixelFormat: s.PixelFormat,
-		ColorRange: known(s.ColorRange), ColorSpace: known(s.ColorSpace), ColorTransfer: known(s.ColorTransfer), ColorPrimaries: known(s.ColorPrimaries),
+		ColorRange: known(s.ColorRange), ColorSpace: known(s.ColorSpace), ColorTransfer: known(s.ColorTransfer), ColorPrimaries: known(s.ColorPrimaries), ChromaLocation: known(s.ChromaLocation),
 		Rate: rational(s.Rate), TimeBase: rational(s.TimeBase), Frames: whole(s.Frames), SampleRate: int(whole(s.SampleRate)), Channels: s.Channels,
 		AttachedPicture: s.Disposition["attached_pic"] == 1, Tags: tagList(s.Tags),
 	}

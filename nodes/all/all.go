@@ -16,4 +16,5 @@ import (
 	_ "comfygo/nodes/patches"
 	_ "comfygo/nodes/sampling" // nodes.py
 	_ "comfygo/nodes/text"     // nodes_string.py
+	_ "comfygo/nodes/video"    // nodes_video.py
 )

@@ -28,7 +28,7 @@ func TestClassesSayTheirSizes(t *testing.T) {
 }
 
 // unrunnable are classes of the test below that need more than images and defaults.
-var unrunnable = []string{"ImageStitch", "BatchImagesNode", "BatchMasksNode", "BatchLatentsNode", "ResizeImageMaskNode"}
+var unrunnable = []string{"ImageStitch", "BatchImagesNode", "BatchMasksNode", "BatchLatentsNode", "LTXVPreprocess", "ResizeImageMaskNode"}
 
 // ratios are the pixels per latent value of classes for which they are not 8, as an upper bound.
 var ratios = map[string]int{"EmptyChromaRadianceLatentImage": 1, "EmptyHiDreamO1LatentImage": 1, "StableCascade_EmptyLatentImage": 4, "SD_4XUpscale_Conditioning": 4}

@@ -8,17 +8,24 @@ import (
 	"comfygo/engine/family"
 	"comfygo/engine/media"
 	"comfygo/engine/tensor"
+	"comfygo/folders"
 	"comfygo/internal/pyjson"
 )
 
 // Make makes a value from what record.py stores of it.
 func Make(t *testing.T, v any) any {
 	t.Helper()
+	return made(t, nil, v)
+}
+
+// made is Make with the folders that calls of other classes see.
+func made(t *testing.T, f *folders.Folders, v any) any {
+	t.Helper()
 	switch v := v.(type) {
 	case []any:
 		list := make([]any, len(v))
 		for i, e := range v {
-			list[i] = Make(t, e)
+			list[i] = made(t, f, e)
 		}
 		return list
 	case *pyjson.Object:
@@ -26,16 +33,16 @@ func Make(t *testing.T, v any) any {
 		if kind == "" {
 			o := pyjson.NewObject()
 			for k, e := range v.All() {
-				o.Set(k, Make(t, e))
+				o.Set(k, made(t, f, e))
 			}
 			return o
 		}
-		return recipe(t, kind, v)
+		return recipe(t, f, kind, v)
 	}
 	return v
 }
 
-func recipe(t *testing.T, kind string, v *pyjson.Object) any {
+func recipe(t *testing.T, f *folders.Folders, kind string, v *pyjson.Object) any {
 	t.Helper()
 	switch kind {
 	case "rnd":
@@ -68,7 +75,7 @@ func recipe(t *testing.T, kind string, v *pyjson.Object) any {
 	case "cond":
 		return makeConditioning(t, v)
 	case "call":
-		r, err := Call(t, v.String("class"), v.Object("in"))
+		r, err := call(t, f, v.String("class"), v.Object("in"))
 		if err != nil {
 			t.Fatalf("making an input by %s: %v", v.String("class"), err)
 		}

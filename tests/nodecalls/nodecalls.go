@@ -129,7 +129,7 @@ func call(t *testing.T, f *folders.Folders, class string, inputs *pyjson.Object)
 	t.Helper()
 	values := pyjson.NewObject()
 	for name, v := range inputs.All() {
-		values.Set(name, Make(t, v))
+		values.Set(name, made(t, f, v))
 	}
 	return CallIn(t, f, class, values)
 }

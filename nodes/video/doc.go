@@ -1,0 +1,60 @@
+// Package video has the classes that load, make, trim and save videos: comfy_extras.nodes_video, and the video classes of other modules that run the
+// program ffmpeg.
+package video
+
+import (
+	"errors"
+	"io"
+
+	"comfygo/folders"
+	"comfygo/internal/ffmpeg"
+	"comfygo/internal/pyjson"
+	film "comfygo/internal/video"
+	"comfygo/nodes"
+)
+
+// Env is what videos need of a call.
+func Env(ctx *nodes.Context) film.Env {
+	return film.Env{FFmpeg: ctx.FFmpeg, Charge: ctx.Reserve, Dir: ctx.Folders.Temp()}
+}
+
+// check refuses what is no video.
+func check(input string, v film.Video) error {
+	if v == nil {
+		return nodes.Errorf("ValueError", "reading the input %s: there is no video", input)
+	}
+	return nil
+}
+
+// tags are the texts that a file carries: the prompt over what else has its name.
+func tags(ctx *nodes.Context) ([]ffmpeg.Tag, error) {
+	text, err := ctx.FileText()
+	if err != nil {
+		return nil, err
+	}
+	var list []ffmpeg.Tag
+	for i, t := range text {
+		if i > 0 && t.Key == "prompt" {
+			continue
+		}
+		list = append(list, ffmpeg.Tag(t))
+	}
+	return list, nil
+}
+
+// write saves one file in the output folder and returns what the client is told of it.
+func write(ctx *nodes.Context, prefix, ext string, width, height int, encode func(io.Writer) error) (*pyjson.Object, error) {
+	to, err := ctx.Folders.SavePath(prefix, ctx.Folders.Output(), width, height)
+	if errors.Is(err, folders.ErrOutside) {
+		return nil, nodes.Errorf("Exception", "saving a video with the prefix %q: it leads out of the output folder", prefix)
+	}
+	if err != nil {
+		return nil, err
+	}
+	name, err := to.Write(0, ext, encode)
+	if err != nil {
+		return nil, err
+	}
+	file := pyjson.NewObject("filename", name, "subfolder", to.Subfolder, "type", "output")
+	return pyjson.NewObject("images", []any{file}, "animated", []any{true}), nil
+}

@@ -1,0 +1,135 @@
+"""Records what ComfyUI's classes save as videos, for TestSaved: streams, tags and frames of the files.
+
+    python nodes/video/testdata/saved.py COMFYUI nodes/video/testdata/saved.json.gz
+"""
+import base64
+import gzip
+import json
+import os
+import sys
+import tempfile
+from fractions import Fraction
+
+root, target = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+here = os.path.dirname(os.path.abspath(__file__))
+sys.argv = [sys.argv[0], "--cpu", "--disable-api-nodes"]
+sys.path.insert(0, root)
+os.chdir(root)
+import comfy.options  # noqa: E402
+
+comfy.options.enable_args_parsing()
+import av  # noqa: E402
+import folder_paths  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from comfy_api.latest import InputImpl, Types  # noqa: E402
+from comfy_extras import nodes_video as nv  # noqa: E402
+
+out = tempfile.mkdtemp()
+folder_paths.set_output_directory(out)
+folder_paths.set_input_directory(os.path.join(here, "input"))
+
+
+class Hidden:
+    prompt = {"1": {"class_type": "SaveVideo", "inputs": {"filename_prefix": "Grüße = 1;\n#2 \\"}}}
+    extra_pnginfo = {"workflow": {"nodes": [1, 2.5, None]}}
+
+
+def smooth(b, h, w, c, seed=1):
+    o = np.empty((b, h, w, c), dtype=np.float32)
+    for n in range(b):
+        for k in range(c):
+            y, x = np.mgrid[0:h, 0:w].astype(np.float64)
+            v = (x * (k + 1) + y * (3 - k % 3) + 7 * seed + 5 * n) / (4.0 * (w + h))
+            disc = (x - w / 2) ** 2 + (y - h / 2) ** 2 < (min(w, h) / 3.0) ** 2
+            v = np.where(disc, 1 - v, v)
+            o[n, :, :, k] = v - np.floor(v)
+    return torch.from_numpy(o)
+
+
+def wave(channels, samples, rate):
+    t = np.arange(samples, dtype=np.float64) / rate
+    return {"waveform": torch.from_numpy(np.stack([0.4 * np.sin(2 * np.pi * (220 + 110 * c) * t) for c in range(channels)]).astype(np.float32))[None], "sample_rate": rate}
+
+
+def made(n, fps, audio=None, depth=8):
+    return InputImpl.VideoFromComponents(Types.VideoComponents(images=smooth(n, 32, 64, 3), audio=audio, frame_rate=Fraction(fps)), bit_depth=depth)
+
+
+def described(path):
+    e = {"name": os.path.basename(path), "size": os.path.getsize(path)}
+    with av.open(path) as c:
+        e["format"], e["duration"] = c.format.name, c.duration / 1e6
+        e["tags"] = {k.lower(): v for k, v in c.metadata.items() if k.lower() in ("prompt", "workflow", "title")}
+        e["streams"] = []
+        for s in c.streams:
+            d = {"type": s.type, "codec": s.codec.canonical_name, "time_base": str(s.time_base)}
+            if s.type == "video":
+                d |= {"width": s.width, "height": s.height, "pixels": s.format.name, "rate": str(s.average_rate), "frames": s.frames,
+                      "primaries": int(s.color_primaries), "transfer": int(s.color_trc), "matrix": int(s.colorspace), "range": int(s.color_range)}
+            else:
+                d |= {"sample_rate": s.codec_context.sample_rate, "channels": s.channels}
+            e["streams"].append(d)
+        frames = [f for f in c.decode(c.streams.video[0])]
+        e["times"] = [round(float(f.pts * f.time_base), 4) for f in frames]
+        alpha = frames[0].format.name.startswith("yuva")
+        data = np.stack([f.to_ndarray(format="rgb24") for f in frames])
+        e["shape"] = list(data.shape)
+        e["pixels"] = base64.b64encode(np.ascontiguousarray(data.reshape(-1)[::37]).tobytes()).decode()
+    if len(e["streams"]) > 1:
+        with av.open(path) as c:
+            r = av.AudioResampler(format="flt")
+            e["samples"] = sum(y.samples for f in c.decode(c.streams.audio[0]) for y in r.resample(f))
+    return e
+
+
+entries = []
+
+
+def save(video, spec, fmt, codec):
+    cls = nv.SaveVideo
+    cls.hidden = Hidden
+    r = cls.execute(video, "video/v", fmt, codec)
+    f = r.ui.values[0]
+    entries.append({"spec": spec, "format": fmt, "codec": codec, "file": described(os.path.join(out, f["subfolder"], f["filename"]))})
+
+
+def again(crf, space="auto"):
+    return {"encoding": "re-encode", "crf": crf, "color_space": space}
+
+
+def loaded(name, start=0, duration=0):
+    v = InputImpl.VideoFromFile(os.path.join(here, "input", name))
+    if start or duration:
+        v = v.as_trimmed(start, duration, strict_duration=False)
+    return v, {"file": name, "start": start, "duration": duration}
+
+
+def both(frames, fps, channels=0, samples=0, rate=0, depth=8):
+    a = wave(channels, samples, rate) if channels else None
+    return made(frames, fps, a, depth), {"frames": frames, "fps": fps, "channels": channels, "samples": samples, "rate": rate, "depth": depth}
+
+
+auto = {"codec": "auto"}
+save(*both(6, 24.0), "auto", auto)
+save(*both(7, 29.97, 2, 30000, 44100), "mp4", {"codec": "h264", "encoding": again(10.0)})
+save(*both(4, 12.0, 1, 2000, 22050, 10), "mkv", auto)
+save(*both(5, 10.0, 2, 24000, 44100), "webm", auto)
+save(*both(3, 8.0), "mp4", {"codec": "h264", "encoding": again(20.0, "HDR")})
+save(*loaded("sound.mp4"), "auto", auto)
+save(*loaded("vp9.webm"), "auto", auto)
+save(*loaded("wide.mp4"), "mkv", auto)
+save(*loaded("sound.mp4", 0.25, 0.4), "auto", auto)
+save(*loaded("turned90.mp4"), "mp4", {"codec": "h264", "encoding": again(18.0)})
+save(*loaded("vfr.mkv"), "mp4", {"codec": "h264", "encoding": again(18.0)})
+save(*loaded("jpeg.avi"), "mp4", auto)
+for codec, channels in (("vp9", 3), ("vp9", 4), ("av1", 3)):
+    nv.SaveWEBM.hidden = Hidden
+    r = nv.SaveWEBM.execute(smooth(4, 32, 64, channels), codec, 23.976, "w", 32.0)
+    f = r.ui.values[0]
+    entries.append({"webm": codec, "channels": channels, "file": described(os.path.join(out, f["subfolder"], f["filename"]))})
+with open(target, "wb") as f:
+    f.write(gzip.compress(json.dumps(entries, ensure_ascii=False).encode(), 9, mtime=0))
+for e in entries:
+    print({k: v for k, v in e.items() if k != "file"}, {k: v for k, v in e["file"].items() if k not in ("pixels",)})
+print(os.path.getsize(target))
