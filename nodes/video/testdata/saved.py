@@ -53,7 +53,7 @@ def wave(channels, samples, rate):
 
 
 def made(n, fps, audio=None, depth=8):
-    return InputImpl.VideoFromComponents(Types.VideoComponents(images=smooth(n, 32, 64, 3), audio=audio, frame_rate=Fraction(fps)), bit_depth=depth)
+    return InputImpl.VideoFromComponents(Types.VideoComponents(images=smooth(n, 64, 64, 3), audio=audio, frame_rate=Fraction(fps)), bit_depth=depth)
 
 
 def described(path):
@@ -125,7 +125,7 @@ save(*loaded("vfr.mkv"), "mp4", {"codec": "h264", "encoding": again(18.0)})
 save(*loaded("jpeg.avi"), "mp4", auto)
 for codec, channels in (("vp9", 3), ("vp9", 4), ("av1", 3)):
     nv.SaveWEBM.hidden = Hidden
-    r = nv.SaveWEBM.execute(smooth(4, 32, 64, channels), codec, 23.976, "w", 32.0)
+    r = nv.SaveWEBM.execute(smooth(4, 64, 64, channels), codec, 23.976, "w", 32.0)
     f = r.ui.values[0]
     entries.append({"webm": codec, "channels": channels, "file": described(os.path.join(out, f["subfolder"], f["filename"]))})
 with open(target, "wb") as f:
