@@ -17,6 +17,9 @@ type Prompt = family.Prompt
 // Tokens are a prompt's tokens for each text encoder, by its key.
 type Tokens map[string]tokenizer.Tokens
 
+// NoTokens is a prompt of no chunk at all, which is encoded as an empty one without padding.
+var NoTokens = tokenizer.Tokens{}
+
 // Tokenize lays a prompt out for each text encoder.
 func (c *CLIP) Tokenize(ctx context.Context, prompt string) (Tokens, error) {
 	return c.TokenizePrompt(ctx, Prompt{Text: prompt})
@@ -26,6 +29,18 @@ func (c *CLIP) Tokenize(ctx context.Context, prompt string) (Tokens, error) {
 func (c *CLIP) TokenizePrompt(ctx context.Context, p Prompt) (Tokens, error) {
 	return c.tokenize(ctx, p, func(string) string { return p.Text })
 }
+
+// Takes reports whether the encoders' scheme has one of a key, and whether it is loaded.
+func (c *CLIP) Takes(key string) (taken, loaded bool) {
+	_, loaded = c.parts[key]
+	for _, e := range c.scheme.Encoders() {
+		taken = taken || e.Key == key
+	}
+	return taken, loaded
+}
+
+// Type is the type of the encoders' scheme, as the loaders have it.
+func (c *CLIP) Type() string { return c.scheme.Type() }
 
 // TokenizeEach is Tokenize with a prompt of its own for each encoder, by key. Prompts of different lengths are laid out in
 // the same number of chunks for the encoders in even: the shorter ones are followed by empty chunks.

@@ -136,7 +136,10 @@ func (s Single) Rank() int { return s.Order }
 func (s Single) Type() string { return s.Loader }
 
 // Encoders implements Scheme.
-func (s Single) Encoders() []SchemeEncoder { return append([]SchemeEncoder{s.Encoder}, s.Beside...) }
+func (s Single) Encoders() []SchemeEncoder {
+	s.Encoder.Optional = false
+	return append([]SchemeEncoder{s.Encoder}, s.Beside...)
+}
 
 // Join implements Scheme.
 func (s Single) Join(parts map[string]Encoding) (Encoding, error) {

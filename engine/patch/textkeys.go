@@ -81,3 +81,15 @@ func (m *KeyMap) AddTextInner(n TextNames) {
 		}
 	}
 }
+
+// AddKohya adds kohya's name for each weight: prefix, then the key behind inner with dots as underscores. Weights elsewhere
+// get none.
+func (m *KeyMap) AddKohya(prefix, inner string, n TextNames) {
+	for _, name := range n.Names {
+		rest, ok := strings.CutPrefix(name, inner)
+		layer, isWeight := stem(rest)
+		if ok && isWeight {
+			m.AddKey(prefix+underscored(layer), n.Part+name)
+		}
+	}
+}

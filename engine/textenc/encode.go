@@ -49,7 +49,12 @@ type Result struct {
 // Encode encodes the chunks of a prompt and joins them along the token axis. When any weight differs from 1, the empty
 // prompt is encoded too, as the last row, and each weighted token becomes (z - empty)*weight + empty. Upstream:
 // ClipTokenWeightEncoder.encode_token_weights and SDClipModel.forward.
+//
+// A prompt without any chunk, which is not nil, is encoded as an empty one without padding.
 func Encode(ctx context.Context, n Network, tokens tokenizer.Tokens, s Settings) (Result, error) {
+	if tokens != nil && len(tokens) == 0 {
+		tokens = tokenizer.Tokens{s.empty().row(0)}
+	}
 	rows, err := s.rows(tokens)
 	if err != nil {
 		return Result{}, err
@@ -89,6 +94,14 @@ func shapeOf(t *tensor.Tensor) []int {
 	return t.Shape
 }
 
+// empty are the special tokens of the empty prompt that weights are measured from.
+func (s Settings) empty() Empty {
+	if s.Unended {
+		s.Empty.End = tokenizer.None
+	}
+	return s.Empty
+}
+
 // rows resolves the chunks, and the empty prompt behind them where weights need it.
 func (s Settings) rows(tokens tokenizer.Tokens) ([]Row, error) {
 	if len(tokens) == 0 {
@@ -100,11 +113,7 @@ func (s Settings) rows(tokens tokenizer.Tokens) ([]Row, error) {
 		for _, chunk := range tokens {
 			longest = max(longest, len(chunk))
 		}
-		empty := s.Empty
-		if s.Unended {
-			empty.End = tokenizer.None
-		}
-		chunks = append(chunks, empty.row(longest))
+		chunks = append(chunks, s.empty().row(longest))
 	}
 	rows := make([]Row, len(chunks))
 	for i, chunk := range chunks {

@@ -176,3 +176,19 @@ func TestEmbed(t *testing.T) {
 		t.Error("no error for uneven rows")
 	}
 }
+
+// TestNoChunks encodes a prompt that was left out: the special tokens alone, as upstream does for a list of no chunks.
+func TestNoChunks(t *testing.T) {
+	t.Parallel()
+	for _, unended := range []bool{false, true} {
+		net := &layered{}
+		r, err := textenc.Encode(t.Context(), net, tokenizer.Tokens{}, textenc.Settings{Empty: marks, Width: 2, Unended: unended})
+		want := 2
+		if unended {
+			want = 1
+		}
+		if err != nil || net.rows != 1 || r.Mask.Len() != want {
+			t.Errorf("unended %t: %d rows, mask %v, %v; want one row of %d tokens", unended, net.rows, r.Mask, err, want)
+		}
+	}
+}

@@ -12,11 +12,37 @@ import (
 )
 
 func init() {
+	nodes.Register(&CLIPTextEncodeFlux{})
 	nodes.Register(&FluxGuidance{})
 	nodes.Register(&FluxDisableGuidance{})
 	nodes.Register(&FluxKontextImageScale{})
 	nodes.Register(&FluxKontextMultiReferenceLatentMethod{})
 	nodes.Register(&EmptyFlux2LatentImage{})
+}
+
+// CLIPTextEncodeFlux encodes a prompt for each of Flux's text encoders, with the guidance.
+type CLIPTextEncodeFlux struct {
+	CLIP     *engine.CLIP `in:"clip" type:"CLIP"`
+	TextL    string       `in:"clip_l" multiline:"true" dynamicPrompts:"true"`
+	TextT5   string       `in:"t5xxl" multiline:"true" dynamicPrompts:"true"`
+	Guidance float64      `in:"guidance" default:"3.5" min:"0.0" max:"100.0" step:"0.1"`
+}
+
+// Spec implements nodes.Node.
+func (*CLIPTextEncodeFlux) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "CLIPTextEncodeFlux", Category: "model/conditioning/flux",
+		Module: "comfy_extras.nodes_flux", V3: true, Outputs: nodes.Outputs("CONDITIONING"), Uses: nodes.UsesDevice,
+	}
+}
+
+// Run implements nodes.Node.
+func (n *CLIPTextEncodeFlux) Run(ctx *nodes.Context) (nodes.Result, error) {
+	c, err := encodeEach(ctx, n.CLIP, map[string]string{"clip_l": n.TextL, "t5xxl": n.TextT5})
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	return nodes.Out(c.With(map[string]any{"guidance": n.Guidance})), nil
 }
 
 // FluxGuidance sets the guidance of models that take it as an input.

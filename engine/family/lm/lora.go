@@ -1,8 +1,6 @@
 package lm
 
 import (
-	"strings"
-
 	"comfygo/engine/family"
 	"comfygo/engine/patch"
 )
@@ -16,13 +14,7 @@ func (e *Encoder) LoRAKeys(m *patch.KeyMap, part string, keys []string) {
 	m.AddTextGeneric(n)
 	m.AddTextInner(n)
 	if len(keys) == 1 {
-		for _, name := range n.Names {
-			inner, ok := strings.CutPrefix(name, "model.")
-			layer, isWeight := strings.CutSuffix(inner, ".weight")
-			if ok && isWeight {
-				m.AddKey("lora_te_"+strings.ReplaceAll(layer, ".", "_"), part+name)
-			}
-		}
+		m.AddKohya("lora_te_", "model.", n)
 	}
 	// The table is read outside of the layers that adapters are branches of.
 	m.Bake(func(key string) bool { return key == part+table })

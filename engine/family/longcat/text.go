@@ -25,49 +25,61 @@ func init() {
 	})
 }
 
-// compose lays a prompt out: what is quoted in it goes character by character.
+// compose lays a prompt out: what is quoted in it goes character by character. A prompt that begins like a template gets
+// none.
 func compose(tok family.Tokenizer, p family.Prompt, o family.TokenizeOptions) (tokenizer.Tokens, error) {
-	if strings.HasPrefix(p.Text, "<|im_start|>") || strings.HasPrefix(p.Text, "<|start_header_id|>") {
-		return tok(p.Text, o)
+	begin, end := prefix, suffix
+	switch {
+	case strings.HasPrefix(p.Text, "<|im_start|>"), strings.HasPrefix(p.Text, "<|start_header_id|>"):
+		begin, end = "", ""
+	case len(p.Images) > 0:
+		begin = edit
 	}
 	if p.Text == "" {
 		p.Text = " "
 	}
-	var row []tokenizer.Token
 	o.Layout = func(o *tokenizer.Options) { o.Raw, o.MinLength = true, 0 }
-	add := func(text string) error {
-		t, err := tok(text, o)
-		if err == nil {
-			row = append(row, t[0]...)
-		}
-		return err
-	}
-	for _, part := range quotations(p.Text) {
-		pieces := []string{part.text}
-		if part.quoted {
-			pieces = strings.Split(part.text, "")
-		}
+	raw := func(pieces ...string) ([]tokenizer.Token, error) {
+		var row []tokenizer.Token
 		for _, piece := range pieces {
-			if err := add(piece); err != nil {
+			t, err := tok(piece, o)
+			if err != nil {
 				return nil, err
 			}
+			row = append(row, t[0]...)
 		}
+		return row, nil
 	}
-	prompt := row[:min(len(row), promptTokens)]
-	row = nil
-	begin := prefix
-	if len(p.Images) > 0 {
-		begin = edit
-	}
-	if err := add(begin); err != nil {
+	before, err := raw(begin)
+	if err != nil {
 		return nil, err
 	}
-	row = append(row, prompt...)
-	for range promptTokens - len(prompt) {
+	body, err := raw(pieces(p.Text)...)
+	if err != nil {
+		return nil, err
+	}
+	after, err := raw(end)
+	if err != nil {
+		return nil, err
+	}
+	row := append(before, body[:min(len(body), promptTokens)]...)
+	for range promptTokens - len(body) {
 		row = append(row, tokenizer.Token{ID: lm.TokenEnd, Weight: 1})
 	}
-	err := add(suffix)
-	return tokenizer.Tokens{row}, err
+	return tokenizer.Tokens{append(row, after...)}, nil
+}
+
+// pieces are what a prompt is tokenized by: quotations in single characters, the rest whole.
+func pieces(prompt string) []string {
+	var out []string
+	for _, part := range quotations(prompt) {
+		if part.quoted {
+			out = append(out, strings.Split(part.text, "")...)
+		} else {
+			out = append(out, part.text)
+		}
+	}
+	return out
 }
 
 type quotation struct {

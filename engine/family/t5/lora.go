@@ -20,11 +20,7 @@ func (e *Encoder) LoRAKeys(m *patch.KeyMap, part string, keys []string) {
 	m.AddTextInner(n)
 	if e.Config.Key == KeyXXL {
 		for _, number := range numbers(slices.Contains(keys, clip.KeyL), slices.Contains(keys, clip.KeyG)) {
-			for _, name := range n.Names {
-				if layer, ok := strings.CutSuffix(name, ".weight"); ok {
-					m.AddKey(fmt.Sprintf("lora_te%d_%s", number, strings.ReplaceAll(layer, ".", "_")), part+name)
-				}
-			}
+			m.AddKohya(fmt.Sprintf("lora_te%d_", number), "", n)
 		}
 	}
 	// The tables are read outside of the layers that adapters are branches of.

@@ -1,0 +1,2 @@
+// Package hidream is the family of HiDream.
+package hidream

@@ -1,0 +1,2 @@
+// Package hydit is the family of Hunyuan-DiT.
+package hydit
