@@ -59,7 +59,6 @@ var families = []recognised{
 	{name: "Anima", all: []string{"blocks.0.mlp.layer1.weight", "llm_adapter.blocks.0.cross_attn.q_proj.weight"}},
 	{name: "Cosmos Predict2", all: []string{"blocks.0.mlp.layer1.weight"}},
 	{name: "Boogu", all: []string{"double_stream_layers.0.img_instruct_attn.processor.img_to_q.weight"}},
-	{name: "OmniGen2", all: []string{"time_caption_embed.timestep_embedder.linear_1.bias"}},
 	{name: "Lens", all: []string{"transformer_blocks.0.attn.norm_added_q.weight", "transformer_blocks.0.img_mlp.w1.weight"}},
 	{name: "Mage-Flow", all: []string{"txt_norm.weight"}, key: "txt_norm.weight", width: 2560},
 	{name: "Ideogram 4", all: []string{"embed_image_indicator.weight"}},

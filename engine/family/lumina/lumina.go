@@ -10,6 +10,7 @@ import (
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/family/latents"
+	"comfygo/engine/family/lm"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -20,6 +21,9 @@ func init() {
 	family.Register(kind{name: "Z-Image", rank: 480, z: true})
 	family.Register(kind{name: "Lumina 2", rank: 510})
 }
+
+// text is the type of the families' text encoders in the CLIP loaders.
+const text = "lumina2"
 
 // kind is one of the families.
 type kind struct {
@@ -68,6 +72,7 @@ type Model struct {
 var (
 	_ family.Denoiser  = (*Model)(nil)
 	_ family.Adaptable = (*Model)(nil)
+	_ family.Bundle    = (*Model)(nil)
 	_ family.Typed     = (*Model)(nil)
 )
 
@@ -79,6 +84,18 @@ func (m *Model) Sampling() (sampling.ModelType, sampling.Settings) { return samp
 
 // Weights implements family.Denoiser.
 func (m *Model) Weights() weights.Source { return m.Source }
+
+// Scheme implements family.Bundle.
+func (m *Model) Scheme() string { return text }
+
+// TextPrefixes implements family.Bundle.
+func (m *Model) TextPrefixes() map[string][]string {
+	out := map[string][]string{}
+	for _, key := range []string{lm.KeyGemma2, lm.KeyGemma3S, lm.KeyQwen3M} {
+		out[key] = []string{"text_encoders." + key + ".transformer."}
+	}
+	return out
+}
 
 // ComputeTypes implements family.Typed: activations leave the range of float16.
 func (m *Model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, dtype.F32} }
@@ -107,15 +124,15 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if err := m.check(c); err != nil {
 		return nil, err
 	}
-	text := c.Inputs.Get(sampling.InputContext)
-	if err := run.Check("running the model", m.Memory(c.X.Shape, text.Dim(1))); err != nil {
+	encoding := c.Inputs.Get(sampling.InputContext)
+	if err := run.Check("running the model", m.Memory(c.X.Shape, encoding.Dim(1))); err != nil {
 		return nil, err
 	}
 	x, err := tensor.WrapTo(c.X, m.Patch)
 	if err != nil {
 		return nil, err
 	}
-	in, err := m.values(x, text, c.T)
+	in, err := m.values(x, encoding, c.T)
 	if err != nil {
 		return nil, err
 	}

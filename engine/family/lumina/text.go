@@ -10,12 +10,12 @@ import (
 func init() {
 	for i, key := range []string{lm.KeyGemma2, lm.KeyGemma3S} {
 		family.Register(family.Single{
-			Label: "Lumina 2", Order: 70 + i, Loader: "lumina2",
+			Label: "Lumina 2", Order: 70 + i, Loader: text,
 			Encoder: family.SchemeEncoder{Key: key, Plain: true, Options: lm.Masked(-2)},
 		})
 	}
 	family.Register(family.Single{
-		Label: "Z-Image", Order: 72, Loader: "lumina2", Not: []string{"flux", "flux2"},
+		Label: "Z-Image", Order: 72, Loader: text, Not: []string{"flux", "flux2"},
 		Encoder: family.SchemeEncoder{
 			Key: lm.KeyQwen3M, Options: lm.Masked(-2), Layout: lm.Unweighted,
 			Text: family.Template("<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"),

@@ -1,0 +1,194 @@
+package omnigen2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/family"
+	"comfygo/engine/family/dit"
+	"comfygo/engine/family/latents"
+	"comfygo/engine/family/lm"
+	"comfygo/engine/onnx"
+	"comfygo/engine/patch"
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+)
+
+func init() { family.Register(kind{}) }
+
+// text is the type of the family's text encoder in the CLIP loaders.
+const text = "omnigen2"
+
+// kind is the family of diffusion models.
+type kind struct{}
+
+// Name implements family.Family.
+func (kind) Name() string { return "OmniGen2" }
+
+// Rank implements family.Family.
+func (kind) Rank() int { return 800 }
+
+// Config is what the shapes of a file say about its network.
+type Config struct {
+	// Channels are those of a latent, Patch is the side of a token.
+	Channels, Patch int
+	// Dim is the width of a token, Text that of the text encoding, Time that of the embedded timestep, Hidden that inside of
+	// a block's MLP.
+	Dim, Text, Time, Hidden int
+	// Heads and KVHeads count the attention's heads of queries and of keys, each HeadDim wide.
+	Heads, KVHeads, HeadDim int
+	// Layers and Refiners count the blocks of the stack and of each refiner; References is the number of reference latents
+	// that have an embedding.
+	Layers, Refiners, References int
+}
+
+// read reads the config off the shapes.
+func read(s *weights.Scope) (Config, error) {
+	dim := func(name string, axis int) int {
+		if sh := s.Shape(name); axis < len(sh) {
+			return sh[axis]
+		}
+		return 0
+	}
+	c := Config{
+		Patch: 2, Channels: dim("x_embedder.weight", 1) / 4, Dim: dim("x_embedder.weight", 0), Text: dim("time_caption_embed.caption_embedder.0.weight", 0),
+		Time: dim("time_caption_embed.timestep_embedder.linear_2.weight", 0), Hidden: dim("noise_refiner.0.feed_forward.linear_1.weight", 0),
+		HeadDim: dim("noise_refiner.0.attn.norm_q.weight", 0), Layers: s.Count("layers"), Refiners: s.Count("noise_refiner"), References: dim("image_index_embedding", 0),
+	}
+	if c.HeadDim > 0 {
+		c.Heads, c.KVHeads = dim("noise_refiner.0.attn.to_q.weight", 0)/c.HeadDim, dim("noise_refiner.0.attn.to_k.weight", 0)/c.HeadDim
+	}
+	if c.Channels < 1 || c.Text < 1 || c.Heads < 1 || c.KVHeads < 1 || c.Heads%c.KVHeads != 0 || c.HeadDim%6 != 0 {
+		return c, fmt.Errorf("its shapes make no network: width %d, text %d, %d channels, %d heads of %d and %d of keys", c.Dim, c.Text, c.Channels, c.Heads, c.HeadDim, c.KVHeads)
+	}
+	return c, nil
+}
+
+// Read implements family.Diffusion.
+func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
+	s := weights.NewScope(src)
+	if !s.Has("time_caption_embed.timestep_embedder.linear_1.bias") || !s.Has("noise_refiner.0.attn.to_q.weight") || !s.Has("ref_image_patch_embedder.weight") {
+		return nil, nil
+	}
+	if s.HasAny("double_stream_layers") {
+		return nil, nil // Boogu
+	}
+	c, err := read(s)
+	if err != nil {
+		return nil, err
+	}
+	return &Model{Config: c, Source: src}, nil
+}
+
+// Model is a diffusion model of the family.
+type Model struct {
+	Config
+	// Source holds the network's tensors without prefix.
+	Source weights.Source
+}
+
+var (
+	_ family.Denoiser  = (*Model)(nil)
+	_ family.Adaptable = (*Model)(nil)
+	_ family.Bundle    = (*Model)(nil)
+	_ family.Typed     = (*Model)(nil)
+)
+
+// Latent implements family.Denoiser.
+func (m *Model) Latent() sampling.LatentFormat { return latents.Flux }
+
+// Sampling implements family.Denoiser.
+func (m *Model) Sampling() (sampling.ModelType, sampling.Settings) {
+	return sampling.Flow, sampling.Settings{Multiplier: 1, Shift: 2.6}
+}
+
+// Weights implements family.Denoiser.
+func (m *Model) Weights() weights.Source { return m.Source }
+
+// Scheme implements family.Bundle.
+func (m *Model) Scheme() string { return text }
+
+// TextPrefixes implements family.Bundle.
+func (m *Model) TextPrefixes() map[string][]string {
+	return map[string][]string{lm.KeyQwen25S: {"text_encoders." + lm.KeyQwen25S + ".transformer."}}
+}
+
+// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
+func (m *Model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, dtype.F16, dtype.F32} }
+
+// LoRAKeys implements family.Adaptable. Upstream: lora.py model_lora_keys_unet.
+func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
+	keys.AddGeneric(part, m.Source.Names())
+	for _, n := range m.Source.Names() {
+		if layer, ok := strings.CutSuffix(n, ".weight"); ok {
+			keys.AddKey(layer, part+n)
+		}
+	}
+}
+
+// inputMask is the name of what text tokens count, [N,tokens].
+const inputMask = "attention_mask"
+
+// inputReference is the name of reference latent i [N,C,h,w].
+func inputReference(i int) string { return fmt.Sprintf("ref_latents.%d", i) }
+
+// Inputs implements family.Denoiser.
+func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
+	if c.Tokens == nil {
+		return nil, errors.New("reading a conditioning entry: it has no text encoding, which this model needs: connect the output of CLIP Text Encode")
+	}
+	in := []sampling.Input{{Name: sampling.InputContext, Value: c.Tokens, Rule: sampling.ByRows}}
+	mask, err := sampling.Value[*tensor.Tensor](c, sampling.KeyAttentionMask)
+	if err != nil {
+		return nil, err
+	}
+	if mask != nil && slices.Contains(mask.Data, 0) {
+		in = append(in, sampling.Input{Name: inputMask, Value: mask, Rule: sampling.ByRows})
+	}
+	refs, err := sampling.References(c, r.Format)
+	for i, x := range refs {
+		in = append(in, sampling.Input{Name: inputReference(i), Value: x, Rule: sampling.ByRows})
+	}
+	return in, err
+}
+
+// Predict implements family.Denoiser.
+func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (*tensor.Tensor, error) {
+	encoding := c.Inputs.Get(sampling.InputContext)
+	if err := dit.CheckLatent(c, m.Channels, 4); err != nil {
+		return nil, err
+	}
+	if err := dit.CheckText(encoding, c.X.Dim(0), m.Text); err != nil {
+		return nil, err
+	}
+	p, err := m.prepare(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := run.Check("running the model", m.memory(c.X.Dim(0), p.tokens)); err != nil {
+		return nil, err
+	}
+	g := family.Graph{Part: "unet", Variant: family.Digest(m.Config, p.v), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
+		return m.build(s, p.v)
+	}}
+	out, err := run.Run(ctx, g, p.in, "out")
+	if err != nil {
+		return nil, err
+	}
+	return dit.Unpatchify(out["out"], p.grid, tensor.ChannelsLast)
+}
+
+// Memory implements family.Denoiser.
+func (m *Model) Memory(shape []int, tokens int) int64 {
+	return m.memory(shape[0], dit.GridOf(shape, m.Patch).Tokens()+tokens)
+}
+
+// memory estimates the bytes of activations for so many rows and tokens, from the values that a block holds at a time.
+func (m *Model) memory(rows, tokens int) int64 {
+	return family.Product(rows, tokens, 10*m.Dim+3*m.Hidden, 4)
+}
