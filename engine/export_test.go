@@ -89,7 +89,7 @@ func (rt *Runtime) changed(f func(*Config)) *Runtime {
 		panic(err)
 	}
 	r := New(cfg)
-	r.lib, r.block = rt.lib, rt.block
+	r.lib, r.block, r.linear = rt.lib, rt.block, rt.linear
 	return r
 }
 

@@ -65,7 +65,7 @@ func (r runner) target(g family.Graph) (nn.Target, error) {
 		return nn.Target{}, err
 	}
 	return Target(TargetOptions{
-		Device: r.device, Role: r.role, Compute: r.compute, Weights: r.weights, Block: r.rt.block,
+		Device: r.device, Role: r.role, Compute: r.compute, Weights: r.weights, Block: r.rt.block, Linear: r.rt.linear,
 		Streamed: g.Streamed, Wide: g.Wide, Lean: r.rt.cfg.Lean, Prepared: r.rt.cfg.Prepared,
 	})
 }
@@ -80,6 +80,8 @@ type TargetOptions struct {
 	Weights dtype.DType
 	// Block is the channel block of the CPU's convolutions.
 	Block int
+	// Linear says that the CPU runs the engine's own operators.
+	Linear bool
 	// Streamed, Wide, Lean and Prepared are family.Graph's and Config's.
 	Streamed, Wide, Lean, Prepared bool
 }
@@ -96,7 +98,7 @@ func Target(o TargetOptions) (nn.Target, error) {
 		preferred = dtype.BF16
 	}
 	return nn.TargetFor(nn.TargetOptions{
-		CUDA: o.Device.Kind == ort.CUDA, Compute: or(o.Compute, preferred), Block: o.Block, MapWeights: lean, Weights: o.Weights,
+		CUDA: o.Device.Kind == ort.CUDA, Compute: or(o.Compute, preferred), Block: o.Block, Linear: o.Linear, MapWeights: lean, Weights: o.Weights,
 	})
 }
 

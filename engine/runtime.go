@@ -71,6 +71,7 @@ type Runtime struct {
 	openOnce sync.Mutex
 	lib      *ort.Runtime
 	block    int
+	linear   bool
 }
 
 // New returns a runtime; the ONNX Runtime library is not opened yet.
@@ -145,7 +146,7 @@ func (rt *Runtime) library() (*ort.Runtime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the ONNX Runtime library %s: %w", path, err)
 	}
-	rt.block = lib.NchwcBlock()
+	rt.block, rt.linear = lib.NchwcBlock(), lib.HasLinear()
 	rt.lib = lib
 	return lib, nil
 }

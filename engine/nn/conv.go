@@ -21,6 +21,9 @@ func (b *Builder) Conv2dAdd(s *weights.Scope, x, residual *onnx.Value, out, kern
 	shape := []int{out, in, kernel, kernel}
 	r := s.Weight("weight", shape...)
 	bias := s.Optional("bias", out)
+	if b.winograd(r, w) {
+		return b.convBranches(s, shape, x, b.Conv3x3(x, b.mapped(r, shape), b.optional(bias), residual), w.ND())
+	}
 	if b.blocks(in) || b.direct(in) {
 		return b.convBlocked(s, r, bias, x, residual, w)
 	}
@@ -29,6 +32,14 @@ func (b *Builder) Conv2dAdd(s *weights.Scope, x, residual *onnx.Value, out, kern
 		y = b.Add(y, residual)
 	}
 	return y
+}
+
+// winograd reports that a convolution with weight r and geometry w runs as the engine's own operator. Few channels would
+// leave its blocks empty.
+func (b *Builder) winograd(r *weights.Ref, w onnx.Window) bool {
+	const fewest = 32
+	s := r.Entry.Shape
+	return b.Target.Linear && w == onnx.Pad1() && len(s) == 4 && s[0] >= fewest && s[1] >= fewest && s[2] == 3 && s[3] == 3
 }
 
 // blocks reports that a convolution with this many input channels runs in the blocked form.
@@ -99,7 +110,7 @@ func (b *Builder) paddedBias(bias *weights.Ref) *onnx.Value {
 // Each of the four output phases sees only a 2x2 neighbourhood of the small image, with the taps that fall on the
 // same pixel summed beforehand: 4/9 of the multiplications of the direct form.
 func (b *Builder) UpsampleConv(s *weights.Scope, x *onnx.Value, out int) *onnx.Value {
-	if b.Target.CUDA || b.Target.Lean {
+	if b.Target.CUDA || b.Target.Lean || b.Target.Linear {
 		return b.Conv2d(s, b.UpsampleNearest(x, 2), out, 3, onnx.Pad1())
 	}
 	b.At(s.Prefix())

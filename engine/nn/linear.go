@@ -8,13 +8,35 @@ import (
 // Linear applies the weight [out,in] and the optional bias [out] of scope s to the last axis of x. A weight that is
 // stored as a 1x1 convolution [out,in,1,1] is the same thing.
 func (b *Builder) Linear(s *weights.Scope, x *onnx.Value, out int) *onnx.Value {
+	return b.LinearAdd(s, x, nil, out)
+}
+
+// LinearAdd is Linear, plus the optional residual of the result's shape.
+func (b *Builder) LinearAdd(s *weights.Scope, x, residual *onnx.Value, out int) *onnx.Value {
 	b.At(s.Prefix())
-	in := x.Dim(-1).N
-	dims := []int{out, in}
+	return b.linear(s, b.linearWeight(s, out, x.Dim(-1).N), s.Optional("bias", out), x, residual, 0, out)
+}
+
+// linearWeight takes the weight [out,in] of scope s.
+func (b *Builder) linearWeight(s *weights.Scope, out, in int) *weights.Ref {
 	if len(s.Shape("weight")) == 4 {
-		dims = []int{out, in, 1, 1}
+		return s.Weight("weight", out, in, 1, 1)
 	}
-	return b.linear(s, s.Weight("weight", dims...), s.Optional("bias", out), x, 0, out)
+	return s.Weight("weight", out, in)
+}
+
+// LinearGated is a gated layer (GEGLU, Shazeer 2020): with the weight [2·inner,in] and the optional bias of scope s, the
+// first inner elements of the linear layer's result times the exact GELU of the others, [..,inner].
+func (b *Builder) LinearGated(s *weights.Scope, x *onnx.Value, inner int) *onnx.Value {
+	in := x.Dim(-1).N
+	r := b.linearWeight(s, 2*inner, in)
+	if !b.Target.Linear || b.adapted(s) || r.Entry.Quantized() {
+		parts := b.Split(b.Linear(s, x, 2*inner), -1, inner, inner)
+		return b.Mul(parts[0], b.Gelu(parts[1], false))
+	}
+	b.At(s.Prefix())
+	w := b.mapped(r, []int{2 * inner, in})
+	return b.Graph.LinearGated(x, w, b.optional(s.Optional("bias", 2*inner)))
 }
 
 // LinearRows is Linear with rows [from, from+out) of a weight and bias of total rows, such as the query part of a fused
@@ -22,7 +44,7 @@ func (b *Builder) Linear(s *weights.Scope, x *onnx.Value, out int) *onnx.Value {
 func (b *Builder) LinearRows(s *weights.Scope, x *onnx.Value, total, from, out int) *onnx.Value {
 	b.At(s.Prefix())
 	r, bias := s.Weight("weight", total, x.Dim(-1).N), s.Optional("bias", total)
-	return b.linear(s, b.rows(r, from, out), b.rows(bias, from, out), x, from, out)
+	return b.linear(s, b.rows(r, from, out), b.rows(bias, from, out), x, nil, from, out)
 }
 
 // rows returns a part of a weight that may be nil or missing.
@@ -37,15 +59,33 @@ func (b *Builder) rows(r *weights.Ref, from, n int) *weights.Ref {
 	return &weights.Ref{Name: e.Name, Entry: e}
 }
 
-// linear applies r, which are the rows of the weight of scope s from row from on, with its bias and the branches of the
-// adapters.
-func (b *Builder) linear(s *weights.Scope, r, bias *weights.Ref, x *onnx.Value, from, out int) *onnx.Value {
+// linear applies r, which are the rows of the weight of scope s from row from on, with its bias, the branches of the
+// adapters and the optional residual.
+func (b *Builder) linear(s *weights.Scope, r, bias *weights.Ref, x, residual *onnx.Value, from, out int) *onnx.Value {
 	in := x.Dim(-1).N
+	if b.Target.Linear && !r.Entry.Quantized() {
+		y := b.Graph.Linear(x, b.mapped(r, []int{out, in}), b.optional(bias), residual)
+		return b.linearBranches(s, from, out, in, x, y)
+	}
 	y := b.matmul(x, r, out, in)
 	if bias != nil {
 		y = b.Add(y, b.small(bias))
 	}
-	return b.linearBranches(s, from, out, in, x, y)
+	y = b.linearBranches(s, from, out, in, x, y)
+	if residual != nil {
+		y = b.Add(y, residual)
+	}
+	return y
+}
+
+// mapped declares a weight in the file's own type where weights stay mapped and graphs can hold the type, and in float32
+// otherwise.
+func (b *Builder) mapped(r *weights.Ref, shape []int) *onnx.Value {
+	t := b.Target.Compute
+	if b.Target.Lean && inGraph(r.Entry.DType) {
+		t = r.Entry.DType
+	}
+	return b.weight(r.Name, t, shape, Layout{Entry: r.Entry, Form: Plain, DType: t})
 }
 
 // matmul multiplies the last axis of x by the transpose of weight r [out,in].
@@ -68,9 +108,9 @@ func (b *Builder) matmul(x *onnx.Value, r *weights.Ref, out, in int) *onnx.Value
 
 // leanWeight declares a weight in the file's own type and widens it just before its use with x.
 func (b *Builder) leanWeight(r *weights.Ref, shape []int, x *onnx.Value) *onnx.Value {
-	t := r.Entry.DType
-	if !inGraph(t) || t == b.Target.Compute {
-		return b.weight(r.Name, b.Target.Compute, shape, Layout{Entry: r.Entry, Form: Plain, DType: b.Target.Compute})
+	w := b.mapped(r, shape)
+	if w.DType == b.Target.Compute {
+		return w
 	}
-	return b.Widen(b.weight(r.Name, t, shape, Layout{Entry: r.Entry, Form: Plain, DType: t}), x)
+	return b.Widen(w, x)
 }

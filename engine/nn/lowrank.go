@@ -141,6 +141,10 @@ type chain struct {
 // x [..,in].
 func (b *Builder) linearBranches(s *weights.Scope, from, out, in int, x, y *onnx.Value) *onnx.Value {
 	for _, c := range b.chains(s, site{from: from, shape: []int{out, in}}, x, 0) {
+		if b.Target.Linear {
+			y = b.Graph.Linear(b.Mul(b.Graph.Linear(x, c.down, nil, nil), c.strength), c.up, nil, y)
+			continue
+		}
 		y = b.Add(y, b.MatMulT(b.Mul(b.MatMulT(x, c.down), c.strength), c.up))
 	}
 	return y
@@ -214,8 +218,8 @@ func (b *Builder) chains(s *weights.Scope, at site, x *onnx.Value, block int) []
 	return out
 }
 
-// factor declares one factor of a chain. One that stays in the file's type is widened just before its use with x, unless a
-// blocked convolution does that itself.
+// factor declares one factor of a chain. One that stays in the file's type is widened just before its use with x, unless the
+// operator that it is for does that itself.
 func (b *Builder) factor(f Factor, r role, rs []Branch, rank onnx.Dim, x *onnx.Value) *onnx.Value {
 	f.role = r
 	if r == strength {
@@ -223,7 +227,7 @@ func (b *Builder) factor(f Factor, r role, rs []Branch, rank onnx.Dim, x *onnx.V
 	}
 	dims := f.dims(rs, rank)
 	v := b.Parameter(f.Name(), f.dtype, f, dims...)
-	if f.dtype == f.compute || f.block > 1 && r != up {
+	if f.dtype == f.compute || f.block > 1 && r != up || b.Target.Linear && len(f.shape) == 2 {
 		return v
 	}
 	return b.Widen(v, x)

@@ -14,6 +14,9 @@ type Target struct {
 	Compute dtype.DType
 	// Block is the channel block of the CPU's blocked convolutions (16 or 8); 0 writes plain ones, as on CUDA.
 	Block int
+	// Linear says that the CPU runs the engine's own operators for linear layers and 3x3 convolutions, which read weights as
+	// they lie in the file.
+	Linear bool
 	// Lean keeps weights mapped as they lie in the file, on the CPU: narrow ones are widened during each run, just before
 	// their use.
 	Lean bool
@@ -23,7 +26,7 @@ type Target struct {
 
 // String names the target in cache keys.
 func (t Target) String() string {
-	return fmt.Sprintf("cuda=%t %s block=%d lean=%t weights=%s", t.CUDA, t.Compute, t.Block, t.Lean, t.Weights)
+	return fmt.Sprintf("cuda=%t %s block=%d linear=%t lean=%t weights=%s", t.CUDA, t.Compute, t.Block, t.Linear, t.Lean, t.Weights)
 }
 
 // TargetOptions are what a configuration and a device say about a network.
@@ -35,6 +38,8 @@ type TargetOptions struct {
 	Compute dtype.DType
 	// Block is the channel block of ONNX Runtime's blocked convolutions on this CPU; 0 for none.
 	Block int
+	// Linear says that this CPU runs the engine's own operators.
+	Linear bool
 	// MapWeights asks for weights that stay mapped from the file. On CUDA, where weights are uploaded once in the type
 	// they are computed in, it changes nothing.
 	MapWeights bool
@@ -46,7 +51,7 @@ type TargetOptions struct {
 // the engine, its tests and the tools all call it.
 func TargetFor(o TargetOptions) (Target, error) {
 	if !o.CUDA {
-		return Target{Compute: dtype.F32, Block: o.Block, Lean: o.MapWeights, Weights: o.Weights}, nil
+		return Target{Compute: dtype.F32, Block: o.Block, Linear: o.Linear, Lean: o.MapWeights, Weights: o.Weights}, nil
 	}
 	t := Target{CUDA: true, Compute: o.Compute, Weights: o.Weights}
 	switch o.Compute {

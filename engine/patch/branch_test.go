@@ -19,6 +19,8 @@ func targets() map[string]nn.Target {
 		"blocked":      {Compute: dtype.F32, Block: block},
 		"lean":         {Compute: dtype.F32, Lean: true},
 		"lean blocked": {Compute: dtype.F32, Block: block, Lean: true},
+		"linear":       {Compute: dtype.F32, Linear: lib.HasLinear()},
+		"linear lean":  {Compute: dtype.F32, Linear: lib.HasLinear(), Lean: true},
 		"rounded":      {Compute: dtype.F32, Block: block, Weights: dtype.F8E4M3},
 		"cuda":         {Compute: dtype.F32, CUDA: true},
 	}

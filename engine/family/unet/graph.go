@@ -193,14 +193,15 @@ func (u *Writer) spatialTransformer(s *weights.Scope, x *onnx.Value) *onnx.Value
 
 func (u *Writer) transformerBlock(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	n := u.LayerNorm(s.At("norm1"), x, 1e-5)
-	x = u.Add(u.attention(patch.SelfAttention, s.At("attn1"), n, n), x)
+	x = u.attention(patch.SelfAttention, s.At("attn1"), n, n, x)
 	n = u.LayerNorm(s.At("norm2"), x, 1e-5)
-	x = u.Add(u.attention(patch.CrossAttention, s.At("attn2"), n, u.context), x)
+	x = u.attention(patch.CrossAttention, s.At("attn2"), n, u.context, x)
 	n = u.LayerNorm(s.At("norm3"), x, 1e-5)
-	return u.Add(u.geglu(s.At("ff", "net"), n), x)
+	return u.geglu(s.At("ff", "net"), n, x)
 }
 
-func (u *Writer) attention(at patch.Point, s *weights.Scope, x, context *onnx.Value) *onnx.Value {
+// attention adds the attention of x to context to residual.
+func (u *Writer) attention(at patch.Point, s *weights.Scope, x, context, residual *onnx.Value) *onnx.Value {
 	dim := x.Dim(-1).N
 	heads := u.cfg.Heads
 	if heads == 0 {
@@ -212,18 +213,21 @@ func (u *Writer) attention(at patch.Point, s *weights.Scope, x, context *onnx.Va
 	q := project(patch.Query, s.At("to_q"), x)
 	k := project(patch.Key, s.At("to_k"), context)
 	v := project(patch.Value, s.At("to_v"), context)
-	return project(patch.Output, s.At("to_out", "0"), u.Attention(q, k, v, nil, heads))
+	y, out := u.Attention(q, k, v, nil, heads), s.At("to_out", "0")
+	if len(u.variant.Patches) == 0 {
+		return u.LinearAdd(out, y, residual, dim)
+	}
+	return u.Add(project(patch.Output, out, y), residual)
 }
 
-// geglu is the gated feed-forward layer: the first half of the projection times the GELU of the second.
-func (u *Writer) geglu(s *weights.Scope, x *onnx.Value) *onnx.Value {
+// geglu adds the gated feed-forward layer of x to residual.
+func (u *Writer) geglu(s *weights.Scope, x, residual *onnx.Value) *onnx.Value {
 	dim := x.Dim(-1).N
 	inner := 8 * dim
 	if sh := s.Shape("0.proj.weight"); len(sh) == 2 {
 		inner = sh[0]
 	}
-	parts := u.Split(u.Linear(s.At("0", "proj"), x, inner), -1, inner/2, inner-inner/2)
-	return u.Linear(s.At("2"), u.Mul(parts[0], u.Gelu(parts[1], false)), dim)
+	return u.LinearAdd(s.At("2"), u.LinearGated(s.At("0", "proj"), x, inner/2), residual, dim)
 }
 
 // steered adds what a ControlNet gives, which comes as a further input.

@@ -1,0 +1,62 @@
+package onnx
+
+import "comfygo/engine/dtype"
+
+// Linear returns x·wᵀ + bias + sum for x [..,K] in float32 and w [N,K] of any float type; bias [N] and sum, of the result's
+// shape [..,N], are optional. The weight is converted piece by piece while it is used. An engine operator (domain comfygo)
+// for CPUs on which ort.Runtime.HasLinear says so.
+func (g *Graph) Linear(x, w, bias, sum *Value) *Value { return g.linear(x, w, bias, sum, false) }
+
+// LinearGated is Linear for a gated layer: with N = 2·inner, the first inner columns of x·wᵀ + bias times the exact GELU of
+// the others, [..,inner].
+func (g *Graph) LinearGated(x, w, bias *Value) *Value { return g.linear(x, w, bias, nil, true) }
+
+func (g *Graph) linear(x, w, bias, sum *Value, gated bool) *Value {
+	const op = "Linear"
+	if w.Rank() != 2 || x.Rank() < 1 || x.DType != dtype.F32 || !w.DType.IsFloat() || x.Dim(-1) != w.Dim(1) {
+		g.fail(op, "shapes %s%v and %s%v do not match", x.DType, x.Shape, w.DType, w.Shape)
+	}
+	out := x.Shape.Clone()
+	out[len(out)-1] = w.Dim(0)
+	var mode int64
+	if gated {
+		if w.Dim(0).N%2 != 0 {
+			g.fail(op, "a gated layer with %v rows", w.Dim(0))
+		}
+		mode, out[len(out)-1] = 1, w.Dim(0).Div(2)
+	}
+	if bias != nil && (bias.DType != dtype.F32 || !bias.Shape.Equal(Shape{w.Dim(0)})) || sum != nil && (sum.DType != dtype.F32 || !sum.Shape.Equal(out)) {
+		g.fail(op, "a bias or sum that does not fit %v", out)
+	}
+	in := []*Value{w, x}
+	if bias != nil || sum != nil {
+		in = append(in, bias)
+	}
+	if sum != nil {
+		in = append(in, sum)
+	}
+	return g.op(DomainComfygo, op, dtype.F32, out, in, attr{"gated", mode})
+}
+
+// Conv3x3 is a 3x3 convolution of x [B,I,H,W] in float32 with stride one and a border of zeros, for a weight [O,I,3,3] of any
+// float type; bias [O] and sum, of the result's shape [B,O,H,W], are optional. It computes by Winograd's algorithm, whose
+// rounding errors are a few times those of the plain sum. An engine operator like Linear.
+func (g *Graph) Conv3x3(x, w, bias, sum *Value) *Value {
+	const op = "Conv3x3"
+	if w.Rank() != 4 || x.Rank() != 4 || x.DType != dtype.F32 || !w.DType.IsFloat() || x.Dim(1) != w.Dim(1) || !w.Dim(2).Is(3) || !w.Dim(3).Is(3) {
+		g.fail(op, "shapes %s%v and %s%v do not match", x.DType, x.Shape, w.DType, w.Shape)
+	}
+	out := x.Shape.Clone()
+	out[1] = w.Dim(0)
+	if bias != nil && (bias.DType != dtype.F32 || !bias.Shape.Equal(Shape{w.Dim(0)})) || sum != nil && (sum.DType != dtype.F32 || !sum.Shape.Equal(out)) {
+		g.fail(op, "a bias or sum that does not fit %v", out)
+	}
+	in := []*Value{w, x}
+	if bias != nil || sum != nil {
+		in = append(in, bias)
+	}
+	if sum != nil {
+		in = append(in, sum)
+	}
+	return g.op(DomainComfygo, op, dtype.F32, out, in)
+}

@@ -1,0 +1,153 @@
+// The operator Linear of domain "comfygo": y = x * transpose(w) + bias + sum for a weight in the type of its file, which is
+// converted panel by panel while it is used. See gemm.h for the blocks.
+#include "ops.h"
+
+enum {
+  GROUP = 4,       // panels that a task computes together, so that a strip is read from the cache
+  DEPTH = 1280,    // columns of x that are multiplied at a time: the panels of a group stay in the second-level cache
+  STRIPS = 128,    // strips that are packed at a time, which bounds the memory for them
+  FEW_STRIPS = 64  // the same when sums have to wait for further columns of x
+};
+
+typedef struct {
+  const cg_kernel *k;
+  const float *x;
+  const char *w;
+  int type;
+  const float *bias, *sum;
+  float *y;
+  size_t rows, depth, cols;  // of the result, and the length of the products
+  size_t from, strips;       // the strips that are packed
+  float *packed;             // [depth blocks][strips][block depth][CG_MR]
+  int failed;
+} linear;
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+// strip packs one strip.
+static void strip(void *arg, size_t s) {
+  const linear *l = arg;
+  size_t row = l->from + s * CG_MR, rows = least(CG_MR, l->rows - row);
+  for (size_t at = 0; at < l->depth; at += DEPTH) {
+    size_t n = least(DEPTH, l->depth - at);
+    cg_pack_strip(l->x + row * l->depth + at, l->depth, rows, n, l->packed + (at * l->strips + s * n) * CG_MR);
+  }
+}
+
+// group is the panels of one task: their first columns of y and rows of the weight, and, for a gated layer, the rows of
+// the gates, whose panels come after.
+typedef struct {
+  size_t panels, col[GROUP], cols[GROUP], row[GROUP];
+} group;
+
+static group group_of(const linear *l, size_t task) {
+  group g = {0};
+  size_t own = l->k->gated ? GROUP / 2 : GROUP;
+  for (size_t i = 0; i < own && (task * own + i) * CG_NR < l->cols; i++) {
+    g.col[i] = (task * own + i) * CG_NR;
+    g.cols[i] = least(CG_NR, l->cols - g.col[i]);
+    g.row[i] = g.col[i];
+    g.panels++;
+  }
+  for (size_t i = 0, n = g.panels; l->k->gated && i < n; i++) {
+    g.cols[n + i] = g.cols[i];
+    g.row[n + i] = l->cols + g.row[i];
+    g.panels++;
+  }
+  return g;
+}
+
+// finish writes the tiles of a strip, [panels][CG_MR][CG_NR].
+static void finish(const linear *l, const group *g, size_t s, const float *tiles, size_t step) {
+  size_t row = l->from + s * CG_MR, rows = least(CG_MR, l->rows - row);
+  size_t own = l->k->gated ? g->panels / 2 : g->panels;
+  for (size_t i = 0; i < own; i++) {
+    const float *bias = l->bias ? l->bias + g->row[i] : NULL;
+    float *y = l->y + row * l->cols + g->col[i];
+    if (l->k->gated) {
+      const float *gate_bias = l->bias ? l->bias + g->row[own + i] : NULL;
+      cg_finish_gated(tiles + i * step, tiles + (own + i) * step, rows, g->cols[i], bias, gate_bias, y, l->cols);
+    } else {
+      const float *sum = l->sum ? l->sum + row * l->cols + g->col[i] : NULL;
+      cg_finish(tiles + i * step, rows, g->cols[i], bias, sum, y, l->cols);
+    }
+  }
+}
+
+// panels computes the columns of one task.
+static void panels(void *arg, size_t task) {
+  linear *l = arg;
+  group g = group_of(l, task);
+  size_t block = least(DEPTH, l->depth), size = l->type == CG_F32 ? 4 : 2;
+  int whole = l->depth <= DEPTH;  // a tile is complete at once
+  size_t waiting = whole ? 1 : l->strips, step = waiting * CG_MR * CG_NR;
+  float *panel = cg_alloc(l->k, (g.panels * block * CG_NR + g.panels * step) * sizeof(float));
+  if (panel == NULL) {
+    l->failed = 1;
+    return;
+  }
+  float *tiles = panel + g.panels * block * CG_NR;
+  for (size_t at = 0; at < l->depth; at += DEPTH) {
+    size_t n = least(DEPTH, l->depth - at);
+    for (size_t i = 0; i < g.panels; i++) {
+      cg_pack_panel(l->w + (g.row[i] * l->depth + at) * size, l->type, l->depth, g.cols[i], n, panel + i * n * CG_NR);
+    }
+    for (size_t s = 0; s < l->strips; s++) {
+      float *t = tiles + (whole ? 0 : s) * CG_MR * CG_NR;
+      for (size_t i = 0; i < g.panels; i++) {
+        cg_tile(l->packed + (at * l->strips + s * n) * CG_MR, panel + i * n * CG_NR, n, t + i * step, at > 0);
+      }
+      if (at + n == l->depth) finish(l, &g, s, t, step);
+    }
+  }
+  cg_free(l->k, panel);
+}
+
+static OrtStatus *multiply(const cg_kernel *k, OrtKernelContext *ctx, linear *l) {
+  size_t strips = (l->rows + CG_MR - 1) / CG_MR, most = l->depth <= DEPTH ? STRIPS : FEW_STRIPS;
+  size_t own = (size_t)CG_NR * (k->gated ? GROUP / 2 : GROUP), tasks = (l->cols + own - 1) / own;
+  l->packed = cg_alloc(k, least(strips, most) * CG_MR * l->depth * sizeof(float));
+  if (l->packed == NULL) return k->api->CreateStatus(ORT_FAIL, "comfygo: out of memory");
+  OrtStatus *st = NULL;
+  for (size_t done = 0; done < strips && st == NULL; done += l->strips) {
+    l->from = done * CG_MR;
+    l->strips = least(most, strips - done);
+    st = k->api->KernelContext_ParallelFor(ctx, strip, l->strips, 0, l);
+    if (st == NULL) st = k->api->KernelContext_ParallelFor(ctx, panels, tasks, 0, l);
+    if (st == NULL && l->failed) st = k->api->CreateStatus(ORT_FAIL, "comfygo: out of memory");
+  }
+  cg_free(k, l->packed);
+  return st;
+}
+
+static OrtStatus *wrong(const cg_kernel *k) {
+  return k->api->CreateStatus(ORT_INVALID_ARGUMENT,
+                              "comfygo: Linear wants a weight [N,K], x [..,K] in float32, a bias [N] and a sum of the result's shape");
+}
+
+OrtStatus *cg_compute_linear(const cg_kernel *k, OrtKernelContext *ctx) {
+  cg_input w, x, bias, sum;
+  OrtStatus *st = cg_get_input(k, ctx, 0, &w);
+  if (st == NULL) st = cg_get_input(k, ctx, 1, &x);
+  if (st == NULL) st = cg_get_input(k, ctx, 2, &bias);
+  if (st == NULL) st = cg_get_input(k, ctx, 3, &sum);
+  if (st) return st;
+  if (w.rank != 2 || x.rank < 1 || x.type != CG_F32 || !cg_is_weight(w.type) || x.dims[x.rank - 1] != w.dims[1] ||
+      (bias.data && (bias.type != CG_F32 || bias.count != (size_t)w.dims[0])) || (k->gated && w.dims[0] % 2) ||
+      !cg_gemm_available()) {
+    return wrong(k);
+  }
+  linear l = {.k = k, .x = x.data, .w = w.data, .type = w.type, .bias = bias.data, .sum = sum.data};
+  l.depth = (size_t)w.dims[1];
+  l.cols = (size_t)(k->gated ? w.dims[0] / 2 : w.dims[0]);
+  x.dims[x.rank - 1] = (int64_t)l.cols;
+  l.rows = 1;
+  for (size_t i = 0; i + 1 < x.rank; i++) l.rows *= (size_t)x.dims[i];
+  if (sum.data && (sum.type != CG_F32 || sum.count != l.rows * l.cols || k->gated)) return wrong(k);
+  void *y = NULL;
+  if ((st = cg_get_output(k, ctx, x.dims, x.rank, &y))) return st;
+  l.y = y;
+  if (l.rows * l.cols == 0) return NULL;
+  if (l.depth == 0) return wrong(k);
+  return multiply(k, ctx, &l);
+}

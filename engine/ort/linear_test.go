@@ -1,0 +1,238 @@
+package ort
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"comfygo/engine/dtype"
+)
+
+// operands are the inputs of an operator that is tested: the weight, x, and optional bias and sum.
+type operands struct {
+	weight, x, bias, sum                 []float32 // the weight as its type rounds it
+	weightDims, xDims, biasDims, sumDims []int
+	stored                               []byte
+	dtype                                dtype.DType
+}
+
+// fill makes operands with numbers from a fixed seed.
+func (o *operands) fill(withBias, withSum bool) {
+	r := rand.New(rand.NewPCG(1, 2))
+	numbers := func(dims []int) []float32 {
+		n := 1
+		for _, d := range dims {
+			n *= d
+		}
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(r.NormFloat64())
+		}
+		return v
+	}
+	o.weight, o.x = numbers(o.weightDims), numbers(o.xDims)
+	for i, v := range o.weight {
+		switch o.dtype {
+		case dtype.F32:
+			o.stored = binary.LittleEndian.AppendUint32(o.stored, math.Float32bits(v))
+		case dtype.BF16:
+			bits := uint16(math.Float32bits(v) >> 16)
+			o.stored, o.weight[i] = binary.LittleEndian.AppendUint16(o.stored, bits), brain(bits)
+		default:
+			bits := uint16(0x3000 | i*7919%1024 | i%3<<15)
+			o.stored, o.weight[i] = binary.LittleEndian.AppendUint16(o.stored, bits), half(bits)
+		}
+	}
+	if withBias {
+		o.bias = numbers(o.biasDims)
+	}
+	if withSum {
+		o.sum = numbers(o.sumDims)
+	}
+}
+
+// run computes the operator.
+func (o *operands) run(t testing.TB, op string, attrs map[string][]int64) []float32 {
+	t.Helper()
+	in, values := []string{"w", "x"}, map[string]Value{"x": Floats(o.x, o.xDims...)}
+	g := graph{inits: []stored{{"w", o.dtype, o.weightDims, o.stored, memoryLocation(t)}}, outputs: []wireTensor{tensorOf("y")}}
+	g.inputs = []wireTensor{tensorOf("x", int64s(o.xDims)...)}
+	for _, v := range []struct {
+		name string
+		data []float32
+		dims []int
+	}{{"bias", o.bias, o.biasDims}, {"sum", o.sum, o.sumDims}} {
+		if v.data == nil {
+			in = append(in, "")
+			continue
+		}
+		in = append(in, v.name)
+		g.inputs = append(g.inputs, tensorOf(v.name, int64s(v.dims)...))
+		values[v.name] = Floats(v.data, v.dims...)
+	}
+	g.nodes = []wireNode{{op: op, domain: "comfygo", in: in, out: []string{"y"}, ints: attrs}}
+	g.outputs[0].open = true
+	out, err := newSession(t, g.spec(op)).Run(t.Context(), values, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := out["y"].Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return y
+}
+
+func int64s(v []int) []int64 {
+	out := make([]int64, len(v))
+	for i, n := range v {
+		out[i] = int64(n)
+	}
+	return out
+}
+
+// near compares with what float64 gives: 1e-6 of the root mean square for each of a sum's 40 roundings or so.
+func near(t *testing.T, got []float32, want []float64, tolerance float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d values, want %d", len(got), len(want))
+	}
+	var square float64
+	for _, v := range want {
+		square += v * v
+	}
+	rms := math.Sqrt(square / float64(len(want)))
+	for i, v := range want {
+		if d := math.Abs(float64(got[i]) - v); !(d <= tolerance*rms) {
+			t.Fatalf("value %d is %v, want %v (root mean square %.3g)", i, got[i], v, rms)
+		}
+	}
+}
+
+// TestLinear compares with sums in float64, at sizes that fill blocks and that do not.
+func TestLinear(t *testing.T) {
+	t.Parallel()
+	if !lib.HasLinear() {
+		t.Skip("this CPU has no AVX-512")
+	}
+	for _, c := range []struct {
+		rows, depth, cols int
+		dtype             dtype.DType
+		bias, sum, gated  bool
+	}{
+		{1, 1, 1, dtype.F32, false, false, false},
+		{12, 16, 32, dtype.F16, true, false, false},
+		{25, 50, 70, dtype.F16, true, true, false},
+		{13, 31, 129, dtype.BF16, false, true, false},
+		{7, 33, 47, dtype.F32, true, true, false},
+		{30, 2600, 33, dtype.F16, true, true, false},  // more than two blocks of columns
+		{1600, 20, 40, dtype.F16, true, false, false}, // more strips than are packed at a time
+		{800, 1300, 8, dtype.F16, false, true, false}, // both
+		{25, 40, 2 * 70, dtype.F16, true, false, true},
+		{14, 1400, 2 * 33, dtype.BF16, false, false, true},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			t.Parallel()
+			width := c.cols
+			if c.gated {
+				width /= 2
+			}
+			o := operands{weightDims: []int{c.cols, c.depth}, xDims: []int{1, c.rows, c.depth}, biasDims: []int{c.cols}, sumDims: []int{1, c.rows, width}, dtype: c.dtype}
+			o.fill(c.bias, c.sum)
+			gated := int64(0)
+			if c.gated {
+				gated = 1
+			}
+			near(t, o.run(t, "Linear", map[string][]int64{"gated": {gated}}), o.linear(c.rows, c.depth, c.cols, c.gated), 3e-5)
+		})
+	}
+}
+
+// linear is the reference of Linear.
+func (o *operands) linear(rows, depth, cols int, gated bool) []float64 {
+	var out []float64
+	for r := range rows {
+		line := make([]float64, cols)
+		for n := range cols {
+			if o.bias != nil {
+				line[n] = float64(o.bias[n])
+			}
+			for k := range depth {
+				line[n] += float64(o.x[r*depth+k]) * float64(o.weight[n*depth+k])
+			}
+		}
+		if gated {
+			for n, gate := range line[cols/2:] {
+				line[n] *= gate * (1 + math.Erf(gate/math.Sqrt2)) / 2
+			}
+			line = line[:cols/2]
+		}
+		for n, v := range line {
+			if o.sum != nil {
+				v += float64(o.sum[r*len(line)+n])
+			}
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// TestConv3x3 compares with sums in float64, at sizes that fill tiles, panels and strips and that do not. The transforms
+// multiply the rounding errors of the products by a few.
+func TestConv3x3(t *testing.T) {
+	t.Parallel()
+	if !lib.HasLinear() {
+		t.Skip("this CPU has no AVX-512")
+	}
+	for _, c := range []struct {
+		batch, in, out, height, width int
+		dtype                         dtype.DType
+		bias, sum                     bool
+	}{
+		{1, 1, 1, 1, 1, dtype.F32, false, false},
+		{2, 16, 48, 8, 8, dtype.F16, true, true},
+		{1, 20, 50, 7, 9, dtype.F16, true, true},
+		{3, 17, 13, 5, 3, dtype.BF16, false, true},
+		{2, 3, 12, 16, 70, dtype.F32, true, false},
+		{1, 40, 5, 33, 66, dtype.F16, false, false},
+		{2, 16, 16, 34, 50, dtype.F16, true, true}, // more panels than are transformed at a time
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			t.Parallel()
+			o := operands{
+				weightDims: []int{c.out, c.in, 3, 3}, xDims: []int{c.batch, c.in, c.height, c.width}, biasDims: []int{c.out},
+				sumDims: []int{c.batch, c.out, c.height, c.width}, dtype: c.dtype,
+			}
+			o.fill(c.bias, c.sum)
+			near(t, o.run(t, "Conv3x3", nil), o.conv3x3(), 2e-5)
+		})
+	}
+}
+
+// conv3x3 is the reference of Conv3x3.
+func (o *operands) conv3x3() []float64 {
+	batch, in, height, width, n := o.xDims[0], o.xDims[1], o.xDims[2], o.xDims[3], o.weightDims[0]
+	out := make([]float64, batch*n*height*width)
+	for at := range out {
+		b, ch, y, x := at/(n*height*width), at/(height*width)%n, at/width%height, at%width
+		var sum float64
+		if o.bias != nil {
+			sum = float64(o.bias[ch])
+		}
+		if o.sum != nil {
+			sum += float64(o.sum[at])
+		}
+		for i := range in {
+			for tap := range 9 {
+				yy, xx := y+tap/3-1, x+tap%3-1
+				if yy >= 0 && yy < height && xx >= 0 && xx < width {
+					sum += float64(o.weight[(ch*in+i)*9+tap]) * float64(o.x[((b*in+i)*height+yy)*width+xx])
+				}
+			}
+		}
+		out[at] = sum
+	}
+	return out
+}

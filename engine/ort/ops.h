@@ -1,0 +1,42 @@
+// What the operators of domain "comfygo" share: kernels, their inputs and their memory.
+#ifndef COMFYGO_ORT_OPS_H
+#define COMFYGO_ORT_OPS_H
+
+#include "gemm.h"
+#include "shim.h"
+#include "widen.h"
+
+enum { CG_MAX_RANK = 8 };
+
+// cg_kernel is an operator of a graph.
+typedef struct {
+  const OrtApi *api;
+  OrtAllocator *arena;
+  int kind;
+  // The attributes of the operators that have them.
+  int64_t block, gated;
+  int64_t format, cols, first;  // of Dequantize
+} cg_kernel;
+
+// cg_input is an input; data is NULL for one that is omitted.
+typedef struct {
+  int type;
+  int64_t dims[CG_MAX_RANK];
+  size_t rank, count;
+  void *data;
+} cg_input;
+
+OrtStatus *cg_get_input(const cg_kernel *k, OrtKernelContext *ctx, size_t i, cg_input *in);
+OrtStatus *cg_get_output(const cg_kernel *k, OrtKernelContext *ctx, const int64_t *dims, size_t rank, void **data);
+
+// cg_is_weight reports that weights may have the type.
+int cg_is_weight(int type);
+
+// cg_alloc takes memory from the session's arena, NULL when there is none; cg_free gives it back.
+void *cg_alloc(const cg_kernel *k, size_t bytes);
+void cg_free(const cg_kernel *k, void *p);
+
+OrtStatus *cg_compute_linear(const cg_kernel *k, OrtKernelContext *ctx);
+OrtStatus *cg_compute_conv(const cg_kernel *k, OrtKernelContext *ctx);
+
+#endif
