@@ -57,7 +57,7 @@ func TestLoRAStrengthReloadsNothing(t *testing.T) {
 			t.Errorf("strength %d changes nothing", i)
 		}
 	}
-	golden.Compare(t, "strength 0", outputs[3].Data, plain.Data, golden.Tolerance{RMSRel: 1e-6}) // other graphs, other rounding
+	golden.Compare(t, "strength 0", outputs[3].Data, plain.Data, golden.Tolerance{RMSRel: 5e-6}) // other graphs, other rounding
 }
 
 // TestAnotherLoRAReloadsNothing exchanges a LoRA for another of other numbers and another rank, and stacks both: one session

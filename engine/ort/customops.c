@@ -2,6 +2,8 @@
 #include "dequant.h"
 #include "ops.h"
 
+#include <stdatomic.h>
+
 enum { WIDEN, WIDEN_BLOCKED, LINEAR, CONV, DEQUANTIZE };
 enum { CHUNK = 1 << 16, MAX_RANK = CG_MAX_RANK };
 
@@ -202,7 +204,11 @@ static OrtStatus *known(OrtShapeInferContext *ctx, size_t i, shape *s) {
   if (st == NULL) st = the_api->GetDimensionsCount(in, &s->rank);
   if (st == NULL && s->rank > MAX_RANK) st = the_api->CreateStatus(ORT_FAIL, "comfygo: a tensor has too many dimensions");
   if (st == NULL) st = the_api->GetDimensions(in, s->dims, s->rank);
-  return st ? st : the_api->GetSymbolicDimensions(in, s->names, s->rank);
+  if (st == NULL) st = the_api->GetSymbolicDimensions(in, s->names, s->rank);  // sets the first ones only, if any
+  for (size_t d = 0; d < s->rank; d++) {
+    if (s->names[d] == NULL) s->names[d] = "";
+  }
+  return st;
 }
 
 static OrtStatus *attribute(OrtShapeInferContext *ctx, const char *name, int64_t *value) {
@@ -212,7 +218,16 @@ static OrtStatus *attribute(OrtShapeInferContext *ctx, const char *name, int64_t
   return st ? st : the_api->ReadOpAttr(attr, ORT_OP_ATTR_INT, value, sizeof *value, &got);
 }
 
-static OrtStatus *result(OrtShapeInferContext *ctx, const shape *s) {
+// result sets the shape of the output. A size that is not known and has no name gets one that no other has: without it the
+// library takes it for the number -1.
+static OrtStatus *result(OrtShapeInferContext *ctx, shape *s) {
+  static atomic_uint next;
+  char made[MAX_RANK][32];
+  for (size_t d = 0; d < s->rank; d++) {
+    if (s->dims[d] >= 0 || s->names[d][0] != 0) continue;
+    snprintf(made[d], sizeof made[d], "comfygo_%u", atomic_fetch_add(&next, 1));
+    s->names[d] = made[d];
+  }
   OrtTensorTypeAndShapeInfo *out = NULL;
   OrtStatus *st = the_api->CreateTensorTypeAndShapeInfo(&out);
   if (st) return st;
