@@ -51,7 +51,12 @@ func (c *Canvas) Outline(x0, y0, x1, y1, width int, color []byte) {
 	for i := range width {
 		c.Row(x0, x1, y0+i, color)
 		c.Row(x0, x1, y1-i, color)
-		for y := max(min(top, bottom), 0); y <= min(max(top, bottom), c.Height-1); y++ {
+		// Lines leave their end out, whichever way they go.
+		first, last := top, bottom-1
+		if top > bottom {
+			first, last = bottom+1, top
+		}
+		for y := max(first, 0); y <= min(last, c.Height-1); y++ {
 			c.Set(x1-i, y, color)
 			c.Set(x0+i, y, color)
 		}

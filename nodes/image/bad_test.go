@@ -83,3 +83,45 @@ func TestBadDetection(t *testing.T) {
 		}
 	}
 }
+
+// TestBadText: texts, boxes and colors that cannot be drawn.
+func TestBadText(t *testing.T) {
+	t.Parallel()
+	empty, small := tensor.New(0, 4, 4, 3), tensor.New(1, 4, 4, 3)
+	for _, c := range []struct {
+		class  string
+		values *pyjson.Object
+		want   string
+	}{
+		{"TextOverlay", pyjson.NewObject("images", empty, "text", "a"), "images"},
+		{"TextOverlay", pyjson.NewObject("images", small, "text", "a", "font_size", math.Inf(1)), "font_size"},
+		{"TextOverlay", pyjson.NewObject("images", small, "text", "a", "font_size", math.NaN()), "font_size"},
+		{"TextOverlay", pyjson.NewObject("images", small, "text", "a", "font_size", -3.0), "font_size"},
+		{"TextOverlay", pyjson.NewObject("images", small, "text", "a", "color", int64(3)), "color"},
+		{"TextOverlay", pyjson.NewObject("images", small, "text", "a", "align", "up"), "align"},
+		{"DrawBBoxes", pyjson.NewObject("image", empty, "bboxes", []any{}), "image"},
+		{"DrawBBoxes", pyjson.NewObject("bboxes", boxOf(int64(0), int64(0), int64(1<<24), int64(1<<24))), "allocating"},
+		{"DrawBBoxes", pyjson.NewObject("image", small, "bboxes", boxOf(math.NaN(), int64(0), int64(1), int64(1))), "NaN"},
+		{"DrawBBoxes", pyjson.NewObject("image", small, "bboxes", []any{[]any{"x"}}), "bounding box"},
+		{"CreateBoundingBoxes", pyjson.NewObject("width", 1<<40), "canvas"},
+		{"CreateBoundingBoxes", pyjson.NewObject("editor_state", []any{boxOf(math.Inf(1), int64(0), int64(1), int64(1))}), "Inf"},
+		{"CreateBoundingBoxes", pyjson.NewObject("bboxes", strings.Repeat("[", 100000)), "JSON"},
+		{"LayersFromBoundingBoxes", pyjson.NewObject("image", empty, "bboxes", ""), "image"},
+		{"LayersFromBoundingBoxes", pyjson.NewObject("image", small, "bboxes", "", "mask", tensor.New(1, 0, 4)), "mask"},
+		{"LayersFromBoundingBoxes", pyjson.NewObject("image", small, "bboxes", "", "layers", pyjson.NewObject("layers", []any{int64(1)})), "layer 0"},
+		{"ImageCompositor", pyjson.NewObject("layers", pyjson.NewObject("layers", []any{pyjson.NewObject("image", tensor.New(1, 2, 2, 1))})), "shape"},
+		{"ImageCompositor", pyjson.NewObject("layers", pyjson.NewObject("layers", []any{pyjson.NewObject("image", small, "rotation", math.NaN())})), "rotation"},
+		{"ImageCompositor", pyjson.NewObject("layers", pyjson.NewObject("layers", []any{pyjson.NewObject("image", small, "w", huge, "h", huge)})), "canvas"},
+	} {
+		_, err := nodecalls.CallIn(t, nil, c.class, c.values)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.class, err, c.want)
+		}
+	}
+	// A long text of one word, of lines and of spaces on one pixel ends in time.
+	for _, text := range []string{strings.Repeat("a", 1<<15), strings.Repeat("a\n", 1<<14), strings.Repeat("a ", 1<<14)} {
+		if _, err := nodecalls.CallIn(t, nil, "TextOverlay", pyjson.NewObject("images", tensor.New(1, 1, 1, 3), "text", text)); err != nil {
+			t.Error(err)
+		}
+	}
+}

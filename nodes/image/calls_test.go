@@ -112,3 +112,9 @@ func TestLayerCalls(t *testing.T) {
 	t.Parallel()
 	nodecalls.Run(t, "calls_layers.json.gz", nodecalls.Options{Described: described})
 }
+
+// TestTextCalls compares text and boxes that are drawn with upstream's results.
+func TestTextCalls(t *testing.T) {
+	t.Parallel()
+	nodecalls.Run(t, "calls_text.json.gz", nodecalls.Options{Described: described})
+}
