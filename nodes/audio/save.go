@@ -226,11 +226,16 @@ func save(ctx *nodes.Context, a *media.Audio, f file) ([]any, error) {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
+		var failure error // without the folder's path
 		name, err := to.Write(i, "."+f.format, func(w io.Writer) error {
-			return f.encode(ctx, w, a.Waveform.Index(i), a.SampleRate, tags)
+			failure = f.encode(ctx, w, a.Waveform.Index(i), a.SampleRate, tags)
+			return failure
 		})
+		if failure != nil {
+			return nil, fmt.Errorf("saving audio: %w", failure)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("saving audio: %w", err)
+			return nil, nodes.Errorf("OSError", "saving audio: %w", err)
 		}
 		files = append(files, pyjson.NewObject("filename", name, "subfolder", to.Subfolder, "type", f.kind))
 	}

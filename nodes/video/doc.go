@@ -51,9 +51,16 @@ func write(ctx *nodes.Context, prefix, ext string, width, height int, encode fun
 	if err != nil {
 		return nil, err
 	}
-	name, err := to.Write(0, ext, encode)
+	var failure error // without the folder's path
+	name, err := to.Write(0, ext, func(w io.Writer) error {
+		failure = encode(w)
+		return failure
+	})
+	if failure != nil {
+		return nil, failure
+	}
 	if err != nil {
-		return nil, err
+		return nil, nodes.Errorf("OSError", "saving a video: %w", err)
 	}
 	file := pyjson.NewObject("filename", name, "subfolder", to.Subfolder, "type", "output")
 	return pyjson.NewObject("images", []any{file}, "animated", []any{true}), nil

@@ -1,9 +1,19 @@
 package video_test
 
 import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/big"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"comfygo/engine/tensor"
 	"comfygo/folders"
 	"comfygo/internal/ffmpeg"
 	"comfygo/internal/pyjson"
@@ -87,4 +97,136 @@ func describe(t *testing.T, v film.Video, env film.Env) (*pyjson.Object, error) 
 		o.Set("audio", c.Audio)
 	}
 	return o, nil
+}
+
+// TestPreprocess compares images compressed as video frames with upstream's.
+func TestPreprocess(t *testing.T) {
+	t.Parallel()
+	needFFmpeg(t)
+	nodecalls.Run(t, "calls_ltxv.json.gz", nodecalls.Options{Folders: inputs(t)})
+}
+
+// TestBadInputs: broken files and inputs that no link should deliver are errors of the node, soon and without much memory.
+func TestBadInputs(t *testing.T) {
+	t.Parallel()
+	needFFmpeg(t)
+	f := inputs(t)
+	if err := os.MkdirAll(f.Output(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(filepath.Join(f.Input(), "wide.mp4"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The duration that the headers announce becomes 2^31 units of each.
+	long := bytes.Clone(whole)
+	for _, box := range []string{"mvhd", "mdhd", "tkhd", "stts"} {
+		at := bytes.Index(long, []byte(box))
+		offset := map[string]int{"mvhd": 20, "mdhd": 20, "tkhd": 24, "stts": 12}[box]
+		binary.BigEndian.PutUint32(long[at+offset:], 1<<31-1)
+	}
+	for name, data := range map[string][]byte{
+		"empty.mp4": nil, "text.mp4": []byte("no video\n"), "long.mp4": long, "list.mp4": []byte("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:wide.mp4\n#EXT-X-ENDLIST\n"),
+	} {
+		if err := os.WriteFile(filepath.Join(f.Output(), name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	load := func(name string) film.Video { return &film.File{Path: filepath.Join(f.Output(), name)} }
+	made := func(shape ...int) film.Video {
+		return &film.Made{Images: tensor.New(shape...), Rate: big.NewRat(24, 1), Depth: 8}
+	}
+	sound := &film.Made{Images: tensor.New(2, 4, 4, 3), Rate: big.NewRat(24, 1), Depth: 8, Audio: wave(3, 10, 8000)}
+	for _, c := range []struct {
+		class  string
+		values *pyjson.Object
+		want   string
+	}{
+		{"GetVideoComponents", pyjson.NewObject("video", nil), "no video"},
+		{"GetVideoComponents", pyjson.NewObject("video", load("none.mp4")), "No such file"},
+		{"GetVideoComponents", pyjson.NewObject("video", load("empty.mp4")), "reading the video"},
+		{"GetVideoComponents", pyjson.NewObject("video", load("text.mp4")), "reading the video"},
+		{"GetVideoComponents", pyjson.NewObject("video", load("list.mp4")), "reading the video"},
+		{"GetVideoComponents", pyjson.NewObject("video", &film.File{Path: filepath.Join("..", "audio", "testdata", "input", "two.flac")}), "no video stream"},
+		{"SaveVideo", pyjson.NewObject("video", load("text.mp4"), "filename_prefix", "x", "format", "auto"), "reading the video"},
+		{"SaveVideo", pyjson.NewObject("video", made(0, 4, 4, 3), "filename_prefix", "x", "format", "auto"), "at least one frame"},
+		{"SaveVideo", pyjson.NewObject("video", made(1, 3, 4, 3), "filename_prefix", "x", "format", "auto"), "even width"},
+		{"SaveVideo", pyjson.NewObject("video", made(1, 4, 4, 4), "filename_prefix", "x", "format", "auto"), "3 channels"},
+		{"SaveVideo", pyjson.NewObject("video", made(1, 4, 4, 3), "filename_prefix", "../x", "format", "auto"), "leads out"},
+		{"SaveVideo", pyjson.NewObject("video", made(1, 4, 4, 3), "filename_prefix", "x", "format", "avi"), "unknown format"},
+		{"SaveVideo", pyjson.NewObject("video", made(1, 4, 4, 3), "filename_prefix", "x", "format", "webm", "format.codec", "h264"), "need the codec av1"},
+		{"SaveVideo", pyjson.NewObject("video", sound, "filename_prefix", "x", "format", "auto"), "3 channels"},
+		{"SaveWEBM", pyjson.NewObject("images", tensor.New(0, 4, 4, 3), "filename_prefix", "x", "codec", "vp9", "fps", 24.0, "crf", 32.0), "at least one"},
+		{"SaveWEBM", pyjson.NewObject("images", tensor.New(1, 4, 4, 1), "filename_prefix", "x", "codec", "vp9", "fps", 24.0, "crf", 32.0), "3 channels"},
+		{"CreateVideo", pyjson.NewObject("images", tensor.New(4, 4), "fps", 24.0), "not an image"},
+		{"CreateVideo", pyjson.NewObject("images", tensor.New(1, 4, 4, 3), "fps", math.NaN()), "frame rate"},
+		{"LTXVPreprocess", pyjson.NewObject("image", tensor.New(1, 1, 4, 3), "img_compression", 35), "2 pixels"},
+		{"VideoTemporalCrop", pyjson.NewObject("video", nil, "start_frame", 0, "length", 1), "no video"},
+		{"VideoFrameSample", pyjson.NewObject("video", made(0, 4, 4, 3), "num_frames", 1, "strategy", "uniform", "seed", 0), "no frames"},
+	} {
+		_, err := run(t, f, c.class, c.values)
+		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), f.Base()+"/output/list.mp4")) {
+			t.Errorf("%s %s: %v, want %q", c.class, pyjson.Repr(c.values), err, c.want)
+		}
+	}
+	// What a header announces is not taken: the frames that are there come out, within a small budget.
+	budget := int64(0)
+	env := film.Env{Dir: f.Temp(), Charge: func(what string, n int64) error {
+		if n > 1<<30 {
+			return fmt.Errorf("%s: %d bytes", what, n)
+		}
+		budget += n
+		return nil
+	}}
+	c, err := load("long.mp4").Components(t.Context(), env)
+	if err != nil || c.Images.Shape[0] != 12 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if budget > 1<<30 {
+		t.Errorf("%d bytes were asked for", budget)
+	}
+}
+
+// TestWithoutFFmpeg: the error says what to install.
+func TestWithoutFFmpeg(t *testing.T) {
+	t.Parallel()
+	f := inputs(t)
+	env := film.Env{FFmpeg: &ffmpeg.Tool{Path: filepath.Join(t.TempDir(), "ffmpeg")}, Dir: f.Temp()}
+	v := &film.File{Path: filepath.Join(f.Input(), "wide.mp4")}
+	if _, err := v.Components(t.Context(), env); !errors.Is(err, ffmpeg.ErrMissing) {
+		t.Errorf("decoding: %v", err)
+	}
+	m := &film.Made{Images: tensor.New(1, 4, 4, 3), Rate: big.NewRat(24, 1), Depth: 8}
+	if err := m.Save(t.Context(), env, film.SaveOptions{Format: "auto", Codec: "auto"}, io.Discard); !errors.Is(err, ffmpeg.ErrMissing) {
+		t.Errorf("encoding: %v", err)
+	}
+}
+
+// TestMadeTrimmed cuts images and samples without encoding them.
+func TestMadeTrimmed(t *testing.T) {
+	t.Parallel()
+	images := tensor.New(24, 2, 2, 3)
+	for i := range images.Data {
+		images.Data[i] = float32(i / 12)
+	}
+	m := &film.Made{Images: images, Rate: big.NewRat(24, 1), Depth: 8, Audio: wave(1, 8000, 8000)}
+	for _, c := range []struct {
+		start, duration      float64
+		first, frames, sound int
+	}{
+		{0, 0, 0, 24, 8000}, {0.5, 0, 12, 12, 4000}, {0.25, 0.25, 6, 6, 2000}, {-0.25, 0, 18, 6, 2000}, {1.0 / 24, 2.0 / 24, 1, 2, 666},
+	} {
+		v, err := m.Trimmed(t.Context(), film.Env{}, c.start, c.duration, false)
+		if err != nil || v == nil {
+			t.Errorf("%+v: %v", c, err)
+			continue
+		}
+		got := v.(*film.Made)
+		if got.Images.Shape[0] != c.frames || got.Images.Data[0] != float32(c.first) || got.Audio.Samples() != c.sound {
+			t.Errorf("%+v: %d frames from %g, %d samples", c, got.Images.Shape[0], got.Images.Data[0], got.Audio.Samples())
+		}
+	}
+	if v, err := m.Trimmed(t.Context(), film.Env{}, 0.5, 0.6, false); v != nil || err != nil {
+		t.Errorf("more than there is: %v, %v", v, err)
+	}
 }

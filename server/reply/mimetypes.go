@@ -116,6 +116,12 @@ video/x-sgi-movie movie`
 // commonTypes are endings that the usual system tables know and Python's own does not; a machine without such a table
 // still serves them well.
 const commonTypes = `text/markdown md markdown
+audio/flac flac
+audio/mp4 m4a
+audio/ogg ogg oga spx
+video/x-m4v m4v
+video/x-matroska mkv
+video/ogg ogv
 model/gltf-binary glb
 model/gltf+json gltf
 model/obj obj
