@@ -66,6 +66,31 @@ func (c *CLIP) Merge(ctx context.Context, other *CLIP, keep, add float64) (*CLIP
 	return &d, nil
 }
 
+// Scaled returns the text encoders with their weights multiplied by what factor says for each name; found is false when it
+// is 1 for all of them, or no weight is a number.
+func (c *CLIP) Scaled(factor func(name string) float64) (scaled *CLIP, found bool) {
+	var patches []patch.Patch
+	path := ""
+	for _, key := range slices.Sorted(maps.Keys(c.parts)) {
+		src := c.parts[key].net.Weights()
+		path = src.Path()
+		for _, name := range src.Names() {
+			f := factor(name)
+			if e, ok := src.Lookup(name); ok && f != 1 && e.DType.IsFloat() {
+				patches = append(patches, patch.Patch{
+					Target: patch.Target{Key: textPrefix(key) + name, Baked: true}, Adapter: &patch.Blend{Other: e, Keep: f},
+				})
+			}
+		}
+	}
+	if len(patches) == 0 {
+		return c, false
+	}
+	d := *c
+	d.loras = c.loras.With(patch.NewFile(path, patches), 1)
+	return &d, true
+}
+
 // joint matches the weights of one part of two models.
 type joint struct {
 	base, other weights.Source

@@ -123,8 +123,11 @@ func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in s
 	if err := m.warnOptions(ctx, in.Options); err != nil {
 		return nil, err
 	}
-	call := family.Call{X: x, T: t, Inputs: in, Patches: m.patches}
-	var err error
+	patches, err := m.callPatches(in)
+	if err != nil {
+		return nil, err
+	}
+	call := family.Call{X: x, T: t, Inputs: in, Patches: patches}
 	if call.Residuals, err = m.residuals(ctx, call); err != nil {
 		return nil, err
 	}

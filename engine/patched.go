@@ -71,13 +71,35 @@ func (m *Model) WithOption(name string, value any) *Model {
 // WithPatch returns the model with one more graph patch. A model whose network does not have the patch's point is returned as
 // it is, and ok is false: the patch has no effect on it.
 func (m *Model) WithPatch(p patch.GraphPatch) (patched *Model, ok bool) {
-	f, has := m.net.(family.Patchable)
-	if !has || !slices.Contains(f.Points(), p.Point()) {
+	if !m.Patchable(p.Point()) {
 		return m, false
 	}
 	c := *m
 	c.patches = m.patches.With(p)
 	return &c, true
+}
+
+// OptionPatches is the run option that adds graph patches, a patch.GraphPatches, to those of the model: for hooks that
+// predict with another graph.
+const OptionPatches = "graph_patches"
+
+// callPatches returns the patches that act in a call.
+func (m *Model) callPatches(in sampling.Inputs) (patch.GraphPatches, error) {
+	all := m.patches
+	if v, ok := in.Options[OptionPatches]; ok {
+		more, ok := v.(patch.GraphPatches)
+		if !ok {
+			return nil, fmt.Errorf("running the model: the option %s is of type %T", OptionPatches, v)
+		}
+		all = append(all[:len(all):len(all)], more...)
+	}
+	return all.For(patch.Call{Sigma: in.Sigma, Negative: in.Negative}), nil
+}
+
+// Patchable reports whether the model's graph has a point for graph patches.
+func (m *Model) Patchable(at patch.Point) bool {
+	f, ok := m.net.(family.Patchable)
+	return ok && slices.Contains(f.Points(), at)
 }
 
 // warnOptions tells the client of run options that the network does not read. What is told in one job is told once.
@@ -87,7 +109,7 @@ func (m *Model) warnOptions(ctx context.Context, options map[string]any) error {
 		known = o.Options()
 	}
 	for name := range options {
-		if !slices.Contains(known, name) {
+		if name != OptionPatches && !slices.Contains(known, name) {
 			warning.Add(ctx, fmt.Sprintf("the option %s has no effect: %s models do not read it", name, m.Family()))
 		}
 	}

@@ -20,9 +20,14 @@ const (
 	InputBlock  Point = "input block"
 	MiddleBlock Point = "middle block"
 	OutputBlock Point = "output block"
+	// InputSkip is behind the input blocks of a U-Net on the way to the next block, where the skip connection has branched off.
+	InputSkip Point = "input block behind the skip"
 	// SelfAttention and CrossAttention are the projections of attention among the latent's positions and to the text.
 	SelfAttention  Point = "attention 1"
 	CrossAttention Point = "attention 2"
+	// TemporalSelfAttention and TemporalCrossAttention are those of layers along the time axis.
+	TemporalSelfAttention  Point = "attention 1 along time"
+	TemporalCrossAttention Point = "attention 2 along time"
 )
 
 // GraphPatch is a change of a network's graph at one point: a value that is not changed after it was made. It implements
@@ -34,12 +39,52 @@ type GraphPatch interface {
 	Digest() string
 }
 
+// Site is where in a U-Net a patch acts.
+type Site struct {
+	// Block is the point of the block that the site belongs to: InputBlock, MiddleBlock or OutputBlock; Index is the block's
+	// number and Layer that of the transformer block in it.
+	Block        Point
+	Index, Layer int
+	// Model is the width of the network's first level.
+	Model int
+}
+
 // BlockPatch changes the output of a block.
 type BlockPatch interface {
 	GraphPatch
 	// Block returns the output h [B,C,H,W] of a block changed; skip is the input block's output that an output block is
-	// joined with next, nil elsewhere, and may be changed, too. model is the width of the network's first level.
-	Block(b *nn.Builder, h, skip *onnx.Value, model int) (newH, newSkip *onnx.Value)
+	// joined with next, nil elsewhere, and may be changed, too.
+	Block(b *nn.Builder, at Site, h, skip *onnx.Value) (newH, newSkip *onnx.Value)
+}
+
+// AttendPatch replaces what attention makes of its projections.
+type AttendPatch interface {
+	GraphPatch
+	// Attend returns the result of attention [B,T,C] for queries, keys and values; attend computes what it is without the
+	// patch.
+	Attend(b *nn.Builder, at Site, q, k, v *onnx.Value, attend func(q, k, v *onnx.Value) *onnx.Value) *onnx.Value
+}
+
+// Call is what is known of one call of a network when its patches are chosen.
+type Call struct {
+	// Sigma is the noise level.
+	Sigma float32
+	// Negative tells for each conditioning entry of the batch, all of which have as many rows, whether it is on the negative
+	// side of the guidance.
+	Negative []bool
+}
+
+// CallPatch depends on the call.
+type CallPatch interface {
+	GraphPatch
+	// For returns the patch that acts in a call, nil when none does.
+	For(c Call) GraphPatch
+}
+
+// SizedPatch is a patch that needs to know the sizes of the latent: its graph serves latents of one size only.
+type SizedPatch interface {
+	GraphPatch
+	Sized()
 }
 
 // Projection names a linear layer of attention.
@@ -65,6 +110,44 @@ type GraphPatches []GraphPatch
 
 // With returns the patches with one more.
 func (g GraphPatches) With(p GraphPatch) GraphPatches { return append(g[:len(g):len(g)], p) }
+
+// BatchPatch is a patch whose graph serves batches of so many conditioning entries only.
+type BatchPatch interface {
+	GraphPatch
+	Entries() int
+}
+
+// Entries returns how many conditioning entries the graph's batches hold; 0 when that does not matter.
+func (g GraphPatches) Entries() int {
+	for _, p := range g {
+		if b, ok := p.(BatchPatch); ok {
+			return b.Entries()
+		}
+	}
+	return 0
+}
+
+// For returns the patches that act in a call.
+func (g GraphPatches) For(c Call) GraphPatches {
+	var out GraphPatches
+	for _, p := range g {
+		if of, ok := p.(CallPatch); ok {
+			p = of.For(c)
+		}
+		if p != nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Sized reports whether a patch needs to know the sizes of the latent.
+func (g GraphPatches) Sized() bool {
+	return slices.ContainsFunc(g, func(p GraphPatch) bool {
+		_, ok := p.(SizedPatch)
+		return ok
+	})
+}
 
 // Digest identifies the patches and their order; it is empty for none.
 func (g GraphPatches) Digest() string {
@@ -100,13 +183,24 @@ func (g GraphPatches) Project(b *nn.Builder, at Point, p Projection, x *onnx.Val
 }
 
 // Block has the patches at a point change a block's output.
-func (g GraphPatches) Block(b *nn.Builder, at Point, h, skip *onnx.Value, model int) (newH, newSkip *onnx.Value) {
+func (g GraphPatches) Block(b *nn.Builder, at Point, site Site, h, skip *onnx.Value) (newH, newSkip *onnx.Value) {
 	for _, patch := range g {
 		if p, ok := patch.(BlockPatch); ok && patch.Point() == at {
-			h, skip = p.Block(b, h, skip, model)
+			h, skip = p.Block(b, site, h, skip)
 		}
 	}
 	return h, skip
+}
+
+// Attend has the patches at a point change attention; the last one that was added sees the others' results.
+func (g GraphPatches) Attend(b *nn.Builder, at Point, site Site, q, k, v *onnx.Value, attend func(q, k, v *onnx.Value) *onnx.Value) *onnx.Value {
+	for _, patch := range g {
+		if p, ok := patch.(AttendPatch); ok && patch.Point() == at {
+			inner := attend
+			attend = func(q, k, v *onnx.Value) *onnx.Value { return p.Attend(b, site, q, k, v, inner) }
+		}
+	}
+	return attend(q, k, v)
 }
 
 // AttentionScale multiplies the results of attention's projections. Upstream: nodes_attention_multiply.py.

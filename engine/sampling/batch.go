@@ -147,16 +147,16 @@ func (g *guide) outputs(ctx context.Context, batch []*job, x *tensor.Tensor, tim
 
 // runBatch runs the network once for several jobs and returns each one's denoised latent.
 func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*tensor.Tensor, error) {
-	xs, inputs := make([]*tensor.Tensor, len(batch)), make([][]Input, len(batch))
+	xs, inputs, negative := make([]*tensor.Tensor, len(batch)), make([][]Input, len(batch)), make([]bool, len(batch))
 	for i, j := range batch {
-		xs[i], inputs[i] = j.x, j.inputs
+		xs[i], inputs[i], negative[i] = j.x, j.inputs, j.side == 1
 	}
 	x := joinRows(xs)
 	times := make([]float32, x.Dim(0))
 	for i := range times {
 		times[i] = g.model.Timestep(sigma)
 	}
-	in := Inputs{Control: batch[0].control, Sigma: sigma, Entries: len(batch), List: joinInputs(inputs), Parts: g.params.parts, Options: g.params.Options}
+	in := Inputs{Control: batch[0].control, Sigma: sigma, Entries: len(batch), Negative: negative, List: joinInputs(inputs), Parts: g.params.parts, Options: g.params.Options}
 	raw, err := g.outputs(ctx, batch, g.model.Input(sigma, x), times, in)
 	if err != nil {
 		return nil, fmt.Errorf("running the model: %w", err)

@@ -15,6 +15,8 @@ type Inputs struct {
 	Control any
 	Sigma   float32
 	Entries int
+	// Negative tells for each of the entries whether it is on the negative side of the guidance.
+	Negative []bool
 	// Parts, when set, says that x holds packed rows of a nested latent: the shapes of the parts, to Unpack it by.
 	Parts [][]int
 	// Options are the run's Params.Options, for networks that read them.

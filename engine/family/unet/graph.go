@@ -21,13 +21,17 @@ type Variant struct {
 	Controlled bool
 	// Patches are the graph patches that the graph applies.
 	Patches patch.GraphPatches
+	// Height and Width, when set, are the sizes of the latents that the graph is for: patches may need to know them.
+	Height, Width int
 }
 
 // Digest is the variant as a key.
-func (v Variant) Digest() string { return family.Digest(v.Even, v.Controlled, v.Patches.Digest()) }
+func (v Variant) Digest() string {
+	return family.Digest(v.Even, v.Controlled, v.Patches.Digest(), v.Height, v.Width)
+}
 
 // Points lists the points at which the graph applies patches.
-var Points = []patch.Point{patch.InputBlock, patch.MiddleBlock, patch.OutputBlock, patch.SelfAttention, patch.CrossAttention}
+var Points = []patch.Point{patch.InputBlock, patch.InputSkip, patch.MiddleBlock, patch.OutputBlock, patch.SelfAttention, patch.CrossAttention}
 
 // ResidualMiddle names the input for what is added to the middle block's output.
 const ResidualMiddle = "control.middle"
@@ -54,19 +58,23 @@ type Writer struct {
 	variant Variant
 	emb     *onnx.Value // SiLU of the time embedding, [B,4·ModelChannels]
 	context *onnx.Value
+	site    patch.Site // of the block that is being written
 }
 
 func (u *Writer) write(s *weights.Scope) {
 	h := u.Inputs(s)
 	var skips []*onnx.Value
 	for i := range s.Count("input_blocks") {
+		u.site = patch.Site{Block: patch.InputBlock, Index: i, Model: u.cfg.ModelChannels}
 		h = u.Block(s.At("input_blocks").Index(i), h, nil)
-		h, _ = u.variant.Patches.Block(u.Builder, patch.InputBlock, h, nil, u.cfg.ModelChannels)
+		h, _ = u.variant.Patches.Block(u.Builder, patch.InputBlock, u.site, h, nil)
 		skips = append(skips, h)
+		h, _ = u.variant.Patches.Block(u.Builder, patch.InputSkip, u.site, h, nil)
 	}
+	u.site = patch.Site{Block: patch.MiddleBlock, Model: u.cfg.ModelChannels}
 	if s.HasAny("middle_block") {
 		h = u.Block(s.At("middle_block"), h, nil)
-		h, _ = u.variant.Patches.Block(u.Builder, patch.MiddleBlock, h, nil, u.cfg.ModelChannels)
+		h, _ = u.variant.Patches.Block(u.Builder, patch.MiddleBlock, u.site, h, nil)
 	}
 	if u.variant.Controlled {
 		for i, skip := range skips {
@@ -80,7 +88,8 @@ func (u *Writer) write(s *weights.Scope) {
 		}
 		skip := skips[len(skips)-1]
 		skips = skips[:len(skips)-1]
-		h, skip = u.variant.Patches.Block(u.Builder, patch.OutputBlock, h, skip, u.cfg.ModelChannels)
+		u.site = patch.Site{Block: patch.OutputBlock, Index: i, Model: u.cfg.ModelChannels}
+		h, skip = u.variant.Patches.Block(u.Builder, patch.OutputBlock, u.site, h, skip)
 		var next *onnx.Value
 		if len(skips) > 0 {
 			next = skips[len(skips)-1]
@@ -94,8 +103,12 @@ func (u *Writer) write(s *weights.Scope) {
 
 // Inputs declares the inputs x, timesteps, context and y and returns x in the type that is computed in.
 func (u *Writer) Inputs(s *weights.Scope) *onnx.Value {
-	batch := onnx.Sym("B")
-	x := u.Input("x", dtype.F32, batch, onnx.D(u.cfg.InChannels), onnx.Sym("H"), onnx.Sym("W"))
+	batch := onnx.Sym("B").Times(onnx.D(max(u.variant.Patches.Entries(), 1)))
+	height, width := onnx.Sym("H"), onnx.Sym("W")
+	if u.variant.Height > 0 {
+		height, width = onnx.D(u.variant.Height), onnx.D(u.variant.Width)
+	}
+	x := u.Input("x", dtype.F32, batch, onnx.D(u.cfg.InChannels), height, width)
 	ts := u.Input("timesteps", dtype.F32, batch)
 	u.context = u.Cast(u.Input("context", dtype.F32, batch, onnx.Sym("T"), onnx.D(max(u.cfg.ContextDim, 1))), u.Target.Compute)
 	u.emb = u.SiLU(u.embedding(s, ts, batch))
@@ -186,6 +199,7 @@ func (u *Writer) spatialTransformer(s *weights.Scope, x *onnx.Value) *onnx.Value
 	inner := s.Shape("proj_in.weight")[0]
 	h := u.Linear(s.At("proj_in"), u.ToTokens(u.GroupNorm(s.At("norm"), x, 32, 1e-6)), inner)
 	for i := range s.Count("transformer_blocks") {
+		u.site.Layer = i
 		h = u.transformerBlock(s.At("transformer_blocks").Index(i), h)
 	}
 	return u.Add(u.FromTokens(u.Linear(s.At("proj_out"), h, c), x), x)
@@ -213,7 +227,10 @@ func (u *Writer) attention(at patch.Point, s *weights.Scope, x, context, residua
 	q := project(patch.Query, s.At("to_q"), x)
 	k := project(patch.Key, s.At("to_k"), context)
 	v := project(patch.Value, s.At("to_v"), context)
-	y, out := u.Attention(q, k, v, nil, heads), s.At("to_out", "0")
+	y := u.variant.Patches.Attend(u.Builder, at, u.site, q, k, v, func(q, k, v *onnx.Value) *onnx.Value {
+		return u.Attention(q, k, v, nil, heads)
+	})
+	out := s.At("to_out", "0")
 	if len(u.variant.Patches) == 0 {
 		return u.LinearAdd(out, y, residual, dim)
 	}

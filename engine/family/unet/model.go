@@ -114,6 +114,9 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	}
 	grid := 1 << (m.Levels - 1)
 	v := Variant{Even: x.Dim(2)%grid == 0 && x.Dim(3)%grid == 0, Controlled: c.Residuals != nil, Patches: c.Patches}
+	if c.Patches.Sized() {
+		v.Height, v.Width = x.Dim(2), x.Dim(3)
+	}
 	in := m.Values(x, c)
 	if r := c.Residuals; r != nil {
 		for i, b := range r.Blocks {
