@@ -24,6 +24,10 @@ type CLIP struct {
 	loras patch.Stack
 	// lengths are the paddings that a user chose.
 	lengths lengths
+	// hooks is what encodings carry for the sampler, nil for nothing; spans, when set, are the parts of a run with an
+	// encoding each.
+	hooks any
+	spans []textSpan
 }
 
 // textPart is one text encoder with its file.

@@ -8,6 +8,7 @@ import (
 
 	"comfygo/engine/embedding"
 	"comfygo/engine/family"
+	"comfygo/engine/sampling"
 	"comfygo/engine/tokenizer"
 )
 
@@ -110,7 +111,26 @@ func (c *CLIP) Encode(ctx context.Context, prompt string) (Conditioning, error) 
 }
 
 // EncodeTokens encodes the tokens of a prompt.
+//
+// It gives one entry, or one for each part of the run that WithHooks tells apart.
 func (c *CLIP) EncodeTokens(ctx context.Context, tokens Tokens) (Conditioning, error) {
+	if len(c.spans) == 0 {
+		return c.encodeTokens(ctx, tokens)
+	}
+	var all Conditioning
+	for _, span := range c.spans {
+		d := *c
+		d.loras = span.loras
+		one, err := d.encodeTokens(ctx, tokens)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one.With(map[string]any{sampling.KeyClipStart: span.start, sampling.KeyClipEnd: span.end})...)
+	}
+	return all, nil
+}
+
+func (c *CLIP) encodeTokens(ctx context.Context, tokens Tokens) (Conditioning, error) {
 	parts := map[string]family.Encoding{}
 	for _, e := range c.scheme.Encoders() {
 		t, ok := tokens[e.Key]
@@ -146,6 +166,9 @@ func (c *CLIP) EncodeTokens(ctx context.Context, tokens Tokens) (Conditioning, e
 	maps.Copy(values, enc.Extra)
 	if enc.Mask != nil {
 		values["attention_mask"] = enc.Mask
+	}
+	if c.hooks != nil {
+		values[sampling.KeyHooks] = c.hooks
 	}
 	return Conditioning{{Tokens: enc.Hidden, Pooled: enc.Pooled, Values: values}}, nil
 }

@@ -35,6 +35,8 @@ type Model struct {
 	// hooks and options are for the sampler and the network.
 	hooks   sampling.Hooks
 	options map[string]any
+	// hookFiles are the files of weight hooks that were read for the model, shared by all that are made from it.
+	hookFiles *hookFiles
 }
 
 var _ sampling.Network = (*Model)(nil)
@@ -59,7 +61,7 @@ func (rt *Runtime) newModel(f *file, net family.Denoiser, fam family.Family, rou
 	if err != nil {
 		return nil, fmt.Errorf("loading %s: %w", f.Path, err)
 	}
-	return &Model{rt: rt, file: f, net: net, family: fam, sampling: ms, weights: round}, nil
+	return &Model{rt: rt, file: f, net: net, family: fam, sampling: ms, weights: round, hookFiles: &hookFiles{}}, nil
 }
 
 // LoadCheckpoint opens a file that holds a diffusion model, text encoders and a VAE. A part that the file lacks is nil, as
@@ -119,14 +121,18 @@ func preferred(net family.Denoiser) dtype.DType {
 // Predict runs the network: x [N,C,axes…] as the network reads it, one timestep a row, and the inputs of in; the result is
 // the raw prediction in the shape of x.
 func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in sampling.Inputs) (*tensor.Tensor, error) {
-	run := m.runner()
 	if err := m.warnOptions(ctx, in.Options); err != nil {
+		return nil, err
+	}
+	m, err := m.hooked(ctx, in.Hooks)
+	if err != nil {
 		return nil, err
 	}
 	patches, err := m.callPatches(in)
 	if err != nil {
 		return nil, err
 	}
+	run := m.runner()
 	call := family.Call{X: x, T: t, Inputs: in, Patches: patches}
 	if call.Residuals, err = m.residuals(ctx, call); err != nil {
 		return nil, err

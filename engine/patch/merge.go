@@ -168,6 +168,43 @@ func (r region) replace(value weights.Entry) weights.Entry {
 	})
 }
 
+// Toward changes a weight by the difference of two tensors of its shape: what another model's weight is more than the
+// model's own. Upstream: the patch type model_as_lora.
+type Toward struct{ Other, Own weights.Entry }
+
+// Form implements Adapter.
+func (*Toward) Form() string { return "difference of models" }
+
+// Entries implements Adapter.
+func (a *Toward) Entries() []weights.Entry { return []weights.Entry{a.Other, a.Own} }
+
+// Check implements Adapter.
+func (a *Toward) Check(shape []int) error {
+	if !equal(a.Other.Shape, shape) || !equal(a.Own.Shape, shape) {
+		return misfit(a, shape)
+	}
+	return nil
+}
+
+func (a *Toward) scale() float64 { return 1 }
+
+func (a *Toward) dora() *weights.Entry { return nil }
+
+func (a *Toward) delta() adder {
+	other, own := (&Diff{a.Other}).delta(), (&Diff{a.Own}).delta()
+	return func(dst []float32, row, col int, factor float32) error {
+		change := make([]float32, len(dst))
+		if err := other(change, row, col, 1); err != nil {
+			return err
+		}
+		if err := own(change, row, col, -1); err != nil {
+			return err
+		}
+		vec.AddScaled(dst, change, factor)
+		return nil
+	}
+}
+
 func (a *Diff) scale() float64 { return 1 }
 
 func (a *Diff) dora() *weights.Entry { return nil }

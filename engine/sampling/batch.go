@@ -157,6 +157,9 @@ func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*t
 		times[i] = g.model.Timestep(sigma)
 	}
 	in := Inputs{Control: batch[0].control, Sigma: sigma, Entries: len(batch), Negative: negative, List: joinInputs(inputs), Parts: g.params.parts, Options: g.params.Options}
+	if hooks := batch[0].entry.cond.Hooks; len(hooks) > 0 {
+		in.Hooks = g.hooks.apply(g.model, g.sigmas, hooks, sigma)
+	}
 	raw, err := g.outputs(ctx, batch, g.model.Input(sigma, x), times, in)
 	if err != nil {
 		return nil, fmt.Errorf("running the model: %w", err)

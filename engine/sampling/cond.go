@@ -32,6 +32,8 @@ type Cond struct {
 	Control any
 	// ControlForAll lends the control to entries of the other sides that have none.
 	ControlForAll bool
+	// Hooks change the network's weights while the entry is sampled.
+	Hooks WeightHooks
 	// Values holds everything else upstream keeps in the entry, for Params.Inputs.
 	Values map[string]any
 }

@@ -36,6 +36,8 @@ type guide struct {
 	inpaint *inpaint
 	sigmas  []float32
 	steps   int
+	// hooks are where the entries' hooks are among their keyframes.
+	hooks hookStates
 }
 
 // denoise predicts the clean latent of x.

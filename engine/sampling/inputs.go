@@ -17,6 +17,8 @@ type Inputs struct {
 	Entries int
 	// Negative tells for each of the entries whether it is on the negative side of the guidance.
 	Negative []bool
+	// Hooks are the rows' Cond.Hooks with their strengths at this level.
+	Hooks []AppliedHook
 	// Parts, when set, says that x holds packed rows of a nested latent: the shapes of the parts, to Unpack it by.
 	Parts [][]int
 	// Options are the run's Params.Options, for networks that read them.

@@ -23,13 +23,15 @@ const (
 	KeyControlForAll = "control_apply_to_uncond" // bool
 	KeyGLIGEN        = "gligen"
 	KeyHooks         = "hooks"
-	KeyWidth         = "width"           // int, pixels
-	KeyHeight        = "height"          // int, pixels
-	KeyCropWidth     = "crop_w"          // int, pixels
-	KeyCropHeight    = "crop_h"          // int, pixels
-	KeyTargetWidth   = "target_width"    // int, pixels
-	KeyTargetHeight  = "target_height"   // int, pixels
-	KeyAesthetic     = "aesthetic_score" // float64
+	KeyClipStart     = "clip_start_percent" // float64
+	KeyClipEnd       = "clip_end_percent"   // float64
+	KeyWidth         = "width"              // int, pixels
+	KeyHeight        = "height"             // int, pixels
+	KeyCropWidth     = "crop_w"             // int, pixels
+	KeyCropHeight    = "crop_h"             // int, pixels
+	KeyTargetWidth   = "target_width"       // int, pixels
+	KeyTargetHeight  = "target_height"      // int, pixels
+	KeyAesthetic     = "aesthetic_score"    // float64
 
 	KeyGuidance        = "guidance"                 // float64, or nil for a network without the input
 	KeyReferences      = "reference_latents"        // []any of *tensor.Tensor [B,C,H,W]; see References

@@ -228,7 +228,7 @@ func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, l
 }
 
 func newGuide(p *Params, guider *Guider, s *Sampler, sigmas []float32) *guide {
-	g := &guide{params: p, model: p.Model, log: p.Log, guider: guider, sampler: s.name, sigmas: sigmas, both: s.uncond || p.Hooks.BothSides}
+	g := &guide{params: p, model: p.Model, log: p.Log, guider: guider, sampler: s.name, sigmas: sigmas, hooks: hookStates{}, both: s.uncond || p.Hooks.BothSides}
 	g.reuse = newReuser(p.Hooks.Reuse, p.Model)
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
@@ -236,7 +236,7 @@ func newGuide(p *Params, guider *Guider, s *Sampler, sigmas []float32) *guide {
 	if guider.second != nil {
 		second := *guider.second
 		second.NoiseMask, second.Options = p.NoiseMask, p.Options
-		g.other = &guide{params: &second, model: second.Model, log: g.log, guider: guider, sampler: s.name, sigmas: sigmas}
+		g.other = &guide{params: &second, model: second.Model, log: g.log, guider: guider, sampler: s.name, sigmas: sigmas, hooks: g.hooks}
 	}
 	return g
 }

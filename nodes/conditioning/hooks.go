@@ -1,8 +1,11 @@
 package conditioning
 
 import (
+	"fmt"
 	"slices"
 
+	"comfygo/engine"
+	"comfygo/engine/sampling"
 	"comfygo/nodes"
 )
 
@@ -220,7 +223,7 @@ func (n *CombineHooks8) Run(*nodes.Context) (nodes.Result, error) {
 	return joinHooks(n.HooksA, n.HooksB, n.HooksC, n.HooksD, n.HooksE, n.HooksF, n.HooksG, n.HooksH)
 }
 
-// Hook changes the weights of models while entries that have it are sampled. The sampler does not apply hooks yet and refuses such entries.
+// Hook changes the weights of models while entries that have it are sampled.
 type Hook struct {
 	// Folder and File name the LoRA or checkpoint below the model folders.
 	Folder, File string
@@ -229,6 +232,8 @@ type Hook struct {
 	// Keyframes change the strength over the sampling; none leave it at 1.
 	Keyframes Keyframes
 
+	// path is where the file is.
+	path string
 	// made is the same for all copies of one hook: a group has each hook once.
 	made *struct{ _ byte }
 }
@@ -248,6 +253,22 @@ func (g HookGroup) Join(others Hooks) Hooks {
 		}
 	}
 	return out
+}
+
+// Weights returns the hooks as samplers apply them.
+func (g HookGroup) Weights() sampling.WeightHooks {
+	out := make(sampling.WeightHooks, len(g))
+	for i, h := range g {
+		out[i] = sampling.WeightHook{ID: fmt.Sprintf("%p %v", h.made, h.Keyframes), Value: h.file()}
+		for _, k := range h.Keyframes {
+			out[i].Keyframes = append(out[i].Keyframes, sampling.Keyframe(k))
+		}
+	}
+	return out
+}
+
+func (h Hook) file() engine.HookFile {
+	return engine.HookFile{Path: h.path, Checkpoint: h.Folder == "checkpoints", Model: h.Model, CLIP: h.CLIP}
 }
 
 // Empty reports whether there is no hook in the group.
@@ -273,10 +294,11 @@ func addHook(ctx *nodes.Context, previous any, folder, file string, model, clip 
 	if folder == "loras" && model == 0 && clip == 0 {
 		return nodes.Out(slices.Concat(HookGroup{}, group)), nil
 	}
-	if _, ok := ctx.Folders.Find(folder, file); !ok {
+	path, ok := ctx.Folders.Find(folder, file)
+	if !ok {
 		return nodes.Result{}, nodes.Errorf("FileNotFoundError", "creating a hook: there is no %q in the model folder %s", file, folder)
 	}
-	hook := Hook{Folder: folder, File: file, Model: model, CLIP: clip, made: &struct{ _ byte }{}}
+	hook := Hook{Folder: folder, File: file, Model: model, CLIP: clip, path: path, made: &struct{ _ byte }{}}
 	return nodes.Out(append(slices.Clone(group), hook)), nil
 }
 

@@ -10,7 +10,7 @@ import (
 
 // foreign are keys that change the picture by parts of a model which sampling does not run: leaving them out in silence
 // would give another picture.
-var foreign = map[string]string{es.KeyGLIGEN: "a GLIGEN model", es.KeyHooks: "hooks"}
+var foreign = map[string]string{es.KeyGLIGEN: "a GLIGEN model"}
 
 // entries reads a conditioning. It fails on values of another type than their key has and on entries that ask for what
 // the sampler lacks.
@@ -34,6 +34,14 @@ func entries(input string, c engine.Conditioning) ([]es.Cond, error) {
 		to.Mask = value[*tensor.Tensor](&r, es.KeyMask)
 		to.MaskBounds = value[bool](&r, es.KeyMaskBounds)
 		to.Default = value[bool](&r, es.KeyDefault)
+		to.StartPercent, to.EndPercent = within(&r, to.StartPercent, to.EndPercent)
+		if h := from.Values[es.KeyHooks]; h != nil {
+			hooks, ok := h.(interface{ Weights() es.WeightHooks })
+			if !ok {
+				return nil, fmt.Errorf("sampling: entry %d of %s: its hooks are of type %T", i, input, h)
+			}
+			to.Hooks = hooks.Weights()
+		}
 		if c := value[*engine.Control](&r, es.KeyControl); c != nil {
 			to.Control, to.ControlForAll = c, value[bool](&r, es.KeyControlForAll)
 		}
@@ -43,6 +51,18 @@ func entries(input string, c engine.Conditioning) ([]es.Cond, error) {
 		out[i] = to
 	}
 	return out, nil
+}
+
+// within limits the time of an entry to that of its text encoding, where hooks give each part of the run one of its own.
+func within(r *reader, start, end *float64) (first, last *float64) {
+	from, to := pointer[float64](r, es.KeyClipStart), pointer[float64](r, es.KeyClipEnd)
+	if from != nil && (start == nil || *from > *start) {
+		start = from
+	}
+	if to != nil && (end == nil || *to < *end) {
+		end = to
+	}
+	return start, end
 }
 
 // reader keeps the first error of reading an entry's values.
