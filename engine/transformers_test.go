@@ -11,6 +11,8 @@ func TestTransformersEqualUpstream(t *testing.T) {
 	t.Parallel()
 	for _, only := range []string{
 		"forward/flux*",
+		"forward/krea2",
+		"forward/pixart-alpha",
 		"forward/sd35",
 		"module/chroma",
 	} {

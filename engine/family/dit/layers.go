@@ -60,3 +60,16 @@ func LatentInput(b *nn.Builder, channels, patch int) (x *onnx.Value, tokens onnx
 func PatchEmbed(b *nn.Builder, s *weights.Scope, x *onnx.Value, out, patch int) *onnx.Value {
 	return b.ToTokens(b.Conv2d(s, x, out, patch, onnx.Window{Stride: patch}))
 }
+
+// TableRows takes rows [from, from+n) of a table of vectors, such as learned modulations, in the compute type. A missing
+// table is declared as one, for the scope's error.
+func TableRows(b *nn.Builder, r *weights.Ref, from, n int) *onnx.Value {
+	if r.Missing() {
+		return b.Table(r)
+	}
+	e, err := r.Entry.Rows(from, n)
+	if err != nil {
+		b.Fail("TableRows", "%v", err)
+	}
+	return b.Table(&weights.Ref{Name: e.Name, Entry: e})
+}

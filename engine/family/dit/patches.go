@@ -54,3 +54,15 @@ func Channels(xs ...*tensor.Tensor) *tensor.Tensor {
 	}
 	return out
 }
+
+// FirstChannels returns the first c channels of a latent [N,C,…].
+func FirstChannels(x *tensor.Tensor, c int) *tensor.Tensor {
+	if x.Dim(1) == c {
+		return x
+	}
+	out := tensor.New(append([]int{x.Dim(0), c}, x.Shape[2:]...)...)
+	for b := range x.Dim(0) {
+		copy(out.Index(b).Data, x.Index(b).Data)
+	}
+	return out
+}

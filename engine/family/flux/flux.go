@@ -5,6 +5,7 @@ package flux
 import (
 	"comfygo/engine/family"
 	"comfygo/engine/family/clip"
+	"comfygo/engine/family/dit"
 	"comfygo/engine/family/latents"
 	"comfygo/engine/family/t5"
 	"comfygo/engine/sampling"
@@ -57,7 +58,7 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if c.Guidance != k.guided || k.channels > 0 && c.In != k.channels || !k.guided && LongCat(c) {
 		return nil, nil
 	}
-	c.Method, c.RefScale = MethodOffset, 1
+	c.Method, c.RefScale = dit.MethodOffset, 1
 	if c.TextNorm && s.Has("double_blocks.0.img_mlp.gate_proj.weight") { // Ovis-Image
 		c.TextAxes = []int{1, 2}
 	}

@@ -2,7 +2,6 @@ package flux
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -25,12 +24,7 @@ const (
 	InputGuidance = "guidance"
 	// InputConcat are channels [N,C,H,W] that are read behind those of the latent.
 	InputConcat = "concat"
-	// InputMethod is the place in methods of how reference latents are placed [1].
-	InputMethod = "ref_latents_method"
 )
-
-// inputReference is the name of reference latent i [N,C,h,w].
-func inputReference(i int) string { return fmt.Sprintf("ref_latents.%d", i) }
 
 // Model is a diffusion model of this kind; families fill it in.
 type Model struct {
@@ -99,7 +93,7 @@ func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
 // Inputs implements family.Denoiser.
 func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
 	if c.Tokens == nil {
-		return nil, errors.New("reading a conditioning entry: it has no text encoding, which this model needs: connect one made by the text encoders of the model's family")
+		return nil, dit.ErrNoText
 	}
 	in := []sampling.Input{{Name: sampling.InputContext, Value: dit.PadFront(c.Tokens, m.TextLength), Rule: sampling.ByRows}}
 	if m.Vector > 0 && c.Pooled != nil {
@@ -124,28 +118,11 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 		}
 		in = append(in, sampling.Input{Name: InputConcat, Value: x, Rule: sampling.ByCells})
 	}
-	refs, err := m.referenceInputs(c, r)
+	if m.Distilled > 0 { // Chroma does not read reference latents
+		return in, nil
+	}
+	refs, err := dit.References(c, r, m.Method)
 	return append(in, refs...), err
-}
-
-func (m *Model) referenceInputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
-	refs, err := sampling.References(c, r.Format)
-	if err != nil || len(refs) == 0 || m.Distilled > 0 {
-		return nil, err
-	}
-	var in []sampling.Input
-	for i, x := range refs {
-		in = append(in, sampling.Input{Name: inputReference(i), Value: x, Rule: sampling.ByRows})
-	}
-	method, err := sampling.Value[string](c, sampling.KeyReferenceMethod)
-	if err != nil {
-		return nil, err
-	}
-	if method == "" {
-		method = m.Method
-	}
-	place := &tensor.Tensor{Shape: []int{1}, Data: []float32{float32(methodOf(method))}}
-	return append(in, sampling.Input{Name: InputMethod, Value: place, Rule: sampling.Shared}), nil
 }
 
 // Predict implements family.Denoiser.
@@ -248,31 +225,20 @@ func (m *Model) latent(c family.Call, channels int) (*tensor.Tensor, error) {
 
 // references adds the tokens of reference latents.
 func (m *Model) references(p *prepared, c family.Call, pos *positions) error {
-	var refs []*tensor.Tensor
-	for {
-		x := c.Inputs.Get(inputReference(len(refs)))
-		if x == nil {
-			break
-		}
-		refs = append(refs, x)
-	}
+	refs, method := dit.GivenReferences(c.Inputs)
 	if len(refs) == 0 {
 		return nil
 	}
 	if p.v.In != m.Channels {
 		return fmt.Errorf("running the model: it reads %d channels, and reference latents have %d: they do not go together", p.v.In, m.Channels)
 	}
-	tokens, err := tokensOf(refs, c.X.Dim(0), m.Channels, m.Patch)
+	tokens, err := dit.ReferenceTokens(refs, c.X.Dim(0), m.Channels, m.Patch)
 	if err != nil {
 		return err
 	}
-	method := MethodOffset
-	if x := c.Inputs.Get(InputMethod); x != nil && len(x.Data) == 1 {
-		method = methods[min(max(int(x.Data[0]), 0), len(methods)-1)]
-	}
 	p.v.References = true
 	p.in = append(p.in, family.Floats("ref", tokens))
-	if p.v.Still = method == MethodStill; p.v.Still {
+	if p.v.Still = method == dit.MethodStill; p.v.Still {
 		p.in = append(p.in, family.Vector("still", make([]float32, c.X.Dim(0))))
 	}
 	pos.references(p.grid, refs, method)

@@ -1,30 +1,9 @@
 package flux
 
 import (
-	"fmt"
-	"slices"
-
 	"comfygo/engine/family/dit"
 	"comfygo/engine/tensor"
 )
-
-// Methods are the ways in which reference latents are placed, by upstream's names. Upstream: Flux._forward.
-const (
-	// MethodOffset puts all of them one step behind the image, side by side or below each other.
-	MethodOffset = "offset"
-	// MethodIndex gives each of them an index of its own.
-	MethodIndex = "index"
-	// MethodUXO puts them diagonally behind the image.
-	MethodUXO = "uxo"
-	// MethodStill is MethodIndex with the timestep zero for their tokens.
-	MethodStill = "index_timestep_zero"
-)
-
-// methods lists the methods; an input of the network holds the place in it.
-var methods = []string{MethodOffset, MethodIndex, MethodUXO, MethodStill}
-
-// methodOf returns the place of a method; unknown ones count as MethodOffset, as upstream has it.
-func methodOf(name string) int { return max(slices.Index(methods, name), 0) }
 
 // positions are those of the tokens of a call: text, image, reference latents, with one number an axis.
 type positions struct {
@@ -66,9 +45,9 @@ func (p *positions) references(image dit.Grid, refs []*tensor.Tensor, method str
 		rh, rw := ref.Dim(-2), ref.Dim(-1)
 		top, left := 0, 0
 		switch method {
-		case MethodIndex, MethodStill:
+		case dit.MethodIndex, dit.MethodStill:
 			index += p.RefScale
-		case MethodUXO:
+		case dit.MethodUXO:
 			top, left = image.Height*p.Patch+h, image.Width*p.Patch+w
 			h, w = h+rh, w+rw
 		default:
@@ -82,33 +61,4 @@ func (p *positions) references(image dit.Grid, refs []*tensor.Tensor, method str
 		}
 		p.image(dit.GridOf(ref.Shape, p.Patch), index, top, left)
 	}
-}
-
-// tokensOf joins the tokens of reference latents.
-func tokensOf(refs []*tensor.Tensor, rows, channels, patch int) (*tensor.Tensor, error) {
-	var parts []*tensor.Tensor
-	total := 0
-	for _, r := range refs {
-		if len(r.Shape) == 5 && r.Dim(2) == 1 { // an image of a VAE for videos
-			r = &tensor.Tensor{Shape: []int{r.Dim(0), r.Dim(1), r.Dim(3), r.Dim(4)}, Data: r.Data}
-		}
-		if len(r.Shape) != 4 || r.Dim(0) != rows || r.Dim(1) != channels {
-			return nil, fmt.Errorf("running the model: a reference latent has shape %v, the model reads %d channels", r.Shape, channels)
-		}
-		t, _, err := dit.Patchify(r, patch, tensor.ChannelsFirst)
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, t)
-		total += t.Dim(1)
-	}
-	width := channels * patch * patch
-	out := tensor.New(rows, total, width)
-	for b := range rows {
-		to := out.Index(b).Data
-		for _, p := range parts {
-			to = to[copy(to, p.Index(b).Data):]
-		}
-	}
-	return out, nil
 }

@@ -44,7 +44,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	}
 	c.Shared, c.Kind, c.MLP = true, dit.SiLUGate, c.MLP/2
 	c.Theta, c.TextAxes = 2000, []int{3}
-	c.Method, c.RefScale = flux.MethodIndex, refScale
+	c.Method, c.RefScale = dit.MethodIndex, refScale
 	return &flux.Model{
 		Config: c, Source: src, Format: Latent, Type: sampling.Flux, Settings: sampling.Settings{Shift: 2.02},
 		TextScheme: "flux2", Prefixes: textPrefixes, TextLength: textTokens,

@@ -31,7 +31,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if err != nil || c.Guidance || !flux.LongCat(c) {
 		return nil, err
 	}
-	c.Method, c.RefScale, c.TextAxes = flux.MethodOffset, 1, []int{1, 2}
+	c.Method, c.RefScale, c.TextAxes = dit.MethodOffset, 1, []int{1, 2}
 	return &flux.Model{
 		Config: c, Source: src, Format: latents.Flux, Type: sampling.Flux, TextScheme: "longcat_image",
 		Prefixes: map[string][]string{"qwen25_7b": {"text_encoders.qwen25_7b.transformer."}},
