@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"fmt"
 	"math"
+	"strings"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
@@ -146,16 +147,7 @@ func (c *call) Forward(ctx context.Context, rows []textenc.Row) (textenc.Output,
 	if n > c.Positions {
 		return textenc.Output{}, fmt.Errorf("encoding a prompt: it has %d tokens, the text encoder reads at most %d; use a shorter prompt", n, c.Positions)
 	}
-	src, err := c.run.Patched(c.src)
-	if err != nil {
-		return textenc.Output{}, err
-	}
-	scope := weights.NewScope(src)
-	t := scope.Weight(table, c.Vocab, c.Config.Width)
-	if err := scope.Err(); err != nil {
-		return textenc.Output{}, err
-	}
-	embeds, err := textenc.Embed(rows, t.Entry)
+	embeds, err := c.embed(rows)
 	if err != nil {
 		return textenc.Output{}, err
 	}
@@ -171,6 +163,38 @@ func (c *call) Forward(ctx context.Context, rows []textenc.Row) (textenc.Output,
 	return textenc.Output{Hidden: res["out"]}, err
 }
 
+// embed is the sum of the embeddings of tokens, of their positions and of the first kind of text, [rows,tokens,width].
+func (c *call) embed(rows []textenc.Row) (*tensor.Tensor, error) {
+	src, err := c.run.Patched(c.src)
+	if err != nil {
+		return nil, err
+	}
+	scope, w := weights.NewScope(src), c.Config.Width
+	e := scope.At("bert", "embeddings")
+	words, positions := e.Weight("word_embeddings.weight", c.Vocab, w), e.Weight("position_embeddings.weight", c.Positions, w)
+	kinds := e.Weight("token_type_embeddings.weight", c.Kinds, w)
+	if err := scope.Err(); err != nil {
+		return nil, err
+	}
+	x, err := textenc.Embed(rows, words.Entry)
+	if err != nil {
+		return nil, err
+	}
+	size := len(rows[0].IDs) * w
+	places, first := make([]float32, size), make([]float32, w)
+	if err := weights.Range(places, positions.Entry, 0); err != nil {
+		return nil, err
+	}
+	if err := weights.Range(first, kinds.Entry, 0); err != nil {
+		return nil, err
+	}
+	for i := range x.Data {
+		x.Data[i] += places[i%size]
+		x.Data[i] += first[i%w]
+	}
+	return x, nil
+}
+
 // graph is the graph for rows of n tokens: "embeds" [B,n,width] and "hidden" [B,1,n,n], 1 for a key that a query does not
 // see, to "out" [B,n,width].
 func (c *call) graph(n int) family.Graph {
@@ -178,7 +202,8 @@ func (c *call) graph(n int) family.Graph {
 		return s.Build("bert", c.src, func(b *nn.Builder, s *weights.Scope) {
 			s = s.At("bert")
 			w := &writer{b, c.Config}
-			h := w.embeddings(s.At("embeddings"), n)
+			x := b.Cast(b.Input("embeds", dtype.F32, onnx.Sym("B"), onnx.D(n), onnx.D(w.cfg.Width)), b.Target.Compute)
+			h := b.LayerNorm(s.At("embeddings", "LayerNorm"), x, epsilon)
 			bias := b.Cast(b.Mul(b.Input("hidden", dtype.F32, onnx.Sym("B"), onnx.D(1), onnx.D(n), onnx.D(n)), b.Scalar(dtype.F32, w.far())), b.Target.Compute)
 			for i := range c.layer + 1 {
 				h = w.block(s.At("encoder", "layer").Index(i), h, bias)
@@ -201,13 +226,6 @@ func (w *writer) far() float32 {
 	return -math.MaxFloat32 / 4
 }
 
-func (w *writer) embeddings(s *weights.Scope, n int) *onnx.Value {
-	x := w.Cast(w.Input("embeds", dtype.F32, onnx.Sym("B"), onnx.D(n), onnx.D(w.cfg.Width)), w.Target.Compute)
-	positions := w.Slice(w.Table(s.Weight("position_embeddings.weight", w.cfg.Positions, w.cfg.Width)), 0, 0, n)
-	kind := w.Slice(w.Table(s.Weight("token_type_embeddings.weight", w.cfg.Kinds, w.cfg.Width)), 0, 0, 1)
-	return w.LayerNorm(s.At("LayerNorm"), w.Add(w.Add(x, positions), kind), epsilon)
-}
-
 func (w *writer) block(s *weights.Scope, x, bias *onnx.Value) *onnx.Value {
 	c, a := w.cfg.Width, s.At("attention")
 	q, k, v := w.Linear(a.At("self", "query"), x, c), w.Linear(a.At("self", "key"), x, c), w.Linear(a.At("self", "value"), x, c)
@@ -223,5 +241,5 @@ func (e *Encoder) LoRAKeys(m *patch.KeyMap, part string, _ []string) {
 	m.AddTextGeneric(n)
 	m.AddTextInner(n)
 	m.AddKohya("lora_te1_", root, n)
-	m.Bake(func(key string) bool { return key == part+table })
+	m.Bake(func(key string) bool { return strings.HasPrefix(key, part+root+"embeddings.") && strings.HasSuffix(key, "_embeddings.weight") })
 }
