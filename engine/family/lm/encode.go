@@ -30,7 +30,11 @@ func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenize
 	if o.Special != nil {
 		s.Empty = *o.Special
 	}
-	r, err := textenc.Encode(ctx, &call{Encoder: e, run: run, variant: v, masked: o.Masked}, tokens, s)
+	tokens, images, err := e.withImages(ctx, run, tokens)
+	if err != nil {
+		return family.Encoding{}, err
+	}
+	r, err := textenc.Encode(ctx, &call{Encoder: e, run: run, variant: v, masked: o.Masked, images: images}, tokens, s)
 	if err != nil {
 		return family.Encoding{}, err
 	}
@@ -47,6 +51,8 @@ type call struct {
 	run     family.Runner
 	variant variant
 	masked  bool
+	// images are where a row's images stand.
+	images []span
 }
 
 // Forward implements textenc.Network.
@@ -61,7 +67,7 @@ func (c *call) Forward(ctx context.Context, rows []textenc.Row) (textenc.Output,
 	}
 	v := c.variant
 	v.slides = c.window > 0 && n > c.window
-	in := append(c.places(inOrder(0, n)), family.Floats(inEmbeds, embeds), family.Floats(inHidden, hidden(rows, c.masked)))
+	in := append(c.places(amongImages(n, c.images, rows[0].Mask, c.masked)), family.Floats(inEmbeds, embeds), family.Floats(inHidden, hidden(rows, c.masked)))
 	if v.slides {
 		in = append(in, family.Floats(inSlide, outside(n, c.window)))
 	}

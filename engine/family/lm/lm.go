@@ -84,7 +84,9 @@ func (kind) Read(src weights.Source) (family.TextEncoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(src, c), nil
+	e := New(src, c)
+	e.vision, err = readVision(s)
+	return e, err
 }
 
 // read takes the sizes off the shapes.
@@ -112,6 +114,8 @@ type Encoder struct {
 	Config
 	src   weights.Source
 	words func() (tokenizer.Model, error)
+	// vision is the tower that reads images, nil for none.
+	vision *Vision
 }
 
 var _ family.TextEncoder = (*Encoder)(nil)

@@ -1,0 +1,86 @@
+package lm
+
+import (
+	"context"
+	"fmt"
+
+	"comfygo/engine/family"
+	"comfygo/engine/tokenizer"
+)
+
+// span is the place of an image among the tokens of a row.
+type span struct {
+	start, size int
+	grid
+}
+
+// withImages puts the vectors of images in the place of their tokens, and returns where they are.
+func (e *Encoder) withImages(ctx context.Context, run family.Runner, tokens tokenizer.Tokens) (tokenizer.Tokens, []span, error) {
+	var spans []span
+	out := make(tokenizer.Tokens, len(tokens))
+	for i, row := range tokens {
+		for _, t := range row {
+			if t.Image == nil {
+				out[i] = append(out[i], t)
+				continue
+			}
+			if e.vision == nil || e.alternating {
+				return nil, nil, fmt.Errorf("encoding a prompt with an image: %s has no vision tower that can be run; use a file of the text encoder that carries one, or leave the image out", e.src.Path())
+			}
+			if len(tokens) > 1 {
+				return nil, nil, fmt.Errorf("encoding a prompt with an image: the prompt is too long for one chunk")
+			}
+			v, rows, cols, err := e.vision.Look(ctx, run, e.src, t.Image)
+			if err != nil {
+				return nil, nil, err
+			}
+			spans = append(spans, span{len(out[i]), v.Dim(0), grid{rows, cols}})
+			for k := range v.Dim(0) {
+				out[i] = append(out[i], tokenizer.Token{Weight: t.Weight, WordID: t.WordID, Embedding: v.Index(k).Data})
+			}
+		}
+	}
+	return out, spans, nil
+}
+
+// amongImages are the positions of n tokens with images among them: an image takes as many positions as its longer side
+// has tokens, and its own tokens stand in rows and columns. mask tells tokens that count from padding behind an image (upstream:
+// llama.py Qwen25_7BVLI.forward).
+func amongImages(n int, spans []span, mask []int64, masked bool) positions {
+	if len(spans) == 0 {
+		return inOrder(0, n)
+	}
+	p := positions{make([]int, n), make([]int, n), make([]int, n)}
+	all := func(i, v int) { p[0][i], p[1][i], p[2][i] = v, v, v }
+	for i := range n {
+		all(i, 1)
+	}
+	for i := range spans[0].start {
+		all(i, i)
+	}
+	offset := 0
+	for _, s := range spans {
+		end := s.start + s.size
+		longest := max(s.rows, s.cols, 1) / merge
+		next := longest + s.start + offset
+		counted := 0
+		for i := end; i < n; i++ {
+			switch {
+			case !masked:
+				all(i, next+i-end)
+			case mask[i] != 0:
+				all(i, next+counted)
+				counted++
+			default:
+				all(i, p[0][i])
+			}
+		}
+		wide := max(s.cols/merge, 1)
+		for i := range s.size {
+			at, from := s.start+i, s.start+offset
+			p[0][at], p[1][at], p[2][at] = from, from+i/wide, from+i%wide
+		}
+		offset += longest - s.size
+	}
+	return p
+}
