@@ -241,5 +241,7 @@ func (e *Encoder) LoRAKeys(m *patch.KeyMap, part string, _ []string) {
 	m.AddTextGeneric(n)
 	m.AddTextInner(n)
 	m.AddKohya("lora_te1_", root, n)
-	m.Bake(func(key string) bool { return strings.HasPrefix(key, part+root+"embeddings.") && strings.HasSuffix(key, "_embeddings.weight") })
+	m.Bake(func(key string) bool {
+		return strings.HasPrefix(key, part+root+"embeddings.") && strings.HasSuffix(key, "_embeddings.weight")
+	})
 }
