@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"comfygo/engine/weights"
+	"comfygo/engine/weights/layout"
 )
 
 // File finds the parts of one weight file by role. Each role is looked for once, at the first question, so that a file
@@ -43,8 +44,10 @@ func (o *once[T]) get(f func() (T, error)) (T, error) {
 	return o.value, o.err
 }
 
-// Open returns the parts of a file by the families of reg.
+// Open returns the parts of a file by the families of reg. Language models in llama.cpp's layout are shown in that of
+// transformers, which the families know.
 func Open(reg *Registry, src weights.Source) *File {
+	src = layout.LlamaCPP(src)
 	return &File{src: src, views: weights.Unwrap(src), reg: reg}
 }
 

@@ -230,3 +230,31 @@ func RotationMatrix(n int) []float32 {
 	}
 	return out
 }
+
+// Reordered returns the entry with the rows of its first axis in another order: row i is row order[i] of e. The rows are
+// copied to private memory in their stored form. It fails for computed entries and for block scales, which belong to rows.
+func (e Entry) Reordered(order []int) (Entry, error) {
+	if err := e.check(); err != nil {
+		return Entry{}, fmt.Errorf("ordering the rows of %v of %s: %w", e, e.File, err)
+	}
+	_, scaled := e.Scales()
+	_, tiled := e.Blocks()
+	if e.computed != nil || len(e.Shape) == 0 || len(order) != e.Shape[0] || scaled || tiled {
+		return Entry{}, fmt.Errorf("ordering the rows of %v of %s: it is computed, has scales or not %d rows", e, e.File, len(order))
+	}
+	width := len(e.Data) / max(e.Shape[0], 1)
+	data := make([]byte, len(e.Data))
+	if err := e.Probe(0, len(e.Data)); err != nil {
+		return Entry{}, err
+	}
+	for i, from := range order {
+		if from < 0 || from >= e.Shape[0] {
+			return Entry{}, fmt.Errorf("ordering the rows of %v of %s: there is no row %d", e, e.File, from)
+		}
+		copy(data[i*width:(i+1)*width], e.Data[from*width:])
+	}
+	runtime.KeepAlive(e.owner)
+	e.origin += " in another order"
+	e.Data, e.Offset, e.owner = data, -1, nil
+	return e, nil
+}
