@@ -35,27 +35,30 @@ func TestLoRAKeys(t *testing.T) {
 	})
 }
 
-// TestCUDA checks the graphs with and without reference latents.
+// TestCUDA checks the graphs without and with reference latents. The text's width is that of several layers together, which
+// no exercise of the file tries.
 func TestCUDA(t *testing.T) {
 	t.Parallel()
-	familytest.CheckCUDA(t, familytest.Manifest(t, "krea2-small", dtype.Invalid), 1)
-	m := familytest.Model(t, "krea2-small", dtype.BF16)
-	for _, method := range []string{"index", "index_timestep_zero"} {
-		c := &sampling.Cond{Tokens: tensor.New(1, 4, 640), Values: map[string]any{
-			sampling.KeyReferences: []any{tensor.New(1, 16, 4, 6)}, sampling.KeyReferenceMethod: method,
-		}}
-		shape := []int{1, 16, 1, 9, 8}
-		in, err := m.Inputs(c, sampling.Request{Shape: shape, Format: m.Latent()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, target := range familytest.Targets(t) {
-			run := &dryrun.Runner{Spec: family.Spec{Target: target}}
-			if _, err := m.Predict(t.Context(), run, family.Call{X: tensor.New(shape...), T: []float32{1}, Inputs: sampling.Inputs{List: in}}); err != nil {
+	for _, stored := range []dtype.DType{dtype.F32, dtype.F16, dtype.BF16} {
+		m := familytest.Model(t, "krea2-small", stored)
+		for _, method := range []string{"", "index", "index_timestep_zero"} {
+			c := &sampling.Cond{Tokens: tensor.New(1, 4, 640), Values: map[string]any{}}
+			if method != "" {
+				c.Values[sampling.KeyReferences], c.Values[sampling.KeyReferenceMethod] = []any{tensor.New(1, 16, 4, 6)}, method
+			}
+			shape := []int{1, 16, 1, 9, 8}
+			in, err := m.Inputs(c, sampling.Request{Shape: shape, Format: m.Latent()})
+			if err != nil {
 				t.Fatal(err)
 			}
-			for _, g := range run.Graphs {
-				cudakernels.Check(t, g)
+			for _, target := range familytest.Targets(t) {
+				run := &dryrun.Runner{Spec: family.Spec{Target: target}}
+				if _, err := m.Predict(t.Context(), run, family.Call{X: tensor.New(shape...), T: []float32{1}, Inputs: sampling.Inputs{List: in}}); err != nil {
+					t.Fatal(err)
+				}
+				for _, g := range run.Graphs {
+					cudakernels.Check(t, g)
+				}
 			}
 		}
 	}
