@@ -8,6 +8,7 @@ import (
 
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
+	"comfygo/engine/tensor"
 )
 
 // Point is a named place of a network's graph where graph patches act. Families whose networks have such places apply the
@@ -45,6 +46,8 @@ type Site struct {
 	// number and Layer that of the transformer block in it.
 	Block        Point
 	Index, Layer int
+	// Heads is the number of heads of attention there.
+	Heads int
 	// Model is the width of the network's first level.
 	Model int
 }
@@ -110,6 +113,48 @@ type GraphPatches []GraphPatch
 
 // With returns the patches with one more.
 func (g GraphPatches) With(p GraphPatch) GraphPatches { return append(g[:len(g):len(g)], p) }
+
+// ResizePatch is a patch that changes the sizes of what is between the blocks.
+type ResizePatch interface {
+	GraphPatch
+	Resizes()
+}
+
+// Resizes reports whether a patch changes the sizes of what is between the blocks.
+func (g GraphPatches) Resizes() bool {
+	return slices.ContainsFunc(g, func(p GraphPatch) bool {
+		_, ok := p.(ResizePatch)
+		return ok
+	})
+}
+
+// OutputPatch adds outputs to the graph.
+type OutputPatch interface {
+	GraphPatch
+	// Outputs lists them by name. Take is given their values after a call; negative is that of Call.
+	Outputs() []string
+	Take(outputs map[string]*tensor.Tensor, negative []bool)
+}
+
+// Outputs lists the outputs that patches add.
+func (g GraphPatches) Outputs() []string {
+	var names []string
+	for _, p := range g {
+		if o, ok := p.(OutputPatch); ok {
+			names = append(names, o.Outputs()...)
+		}
+	}
+	return names
+}
+
+// Take gives the patches their outputs.
+func (g GraphPatches) Take(outputs map[string]*tensor.Tensor, negative []bool) {
+	for _, p := range g {
+		if o, ok := p.(OutputPatch); ok {
+			o.Take(outputs, negative)
+		}
+	}
+}
 
 // BatchPatch is a patch whose graph serves batches of so many conditioning entries only.
 type BatchPatch interface {

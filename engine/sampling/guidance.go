@@ -21,8 +21,8 @@ func (p *guided) predict(ctx context.Context, which ...int) ([]*tensor.Tensor, e
 // guidance returns what hooks see.
 func (p *guided) guidance(cond, uncond *tensor.Tensor, hasCond, hasUncond bool) Guidance {
 	return Guidance{
-		Again: p.again,
-		X:     p.X, Sigma: p.Sigma, Scale: p.scale, Model: p.guide.model, Cond: cond, Uncond: uncond, HasCond: hasCond, HasUncond: hasUncond,
+		Again: p.again, At: p.at,
+		X: p.X, Sigma: p.Sigma, Scale: p.scale, Model: p.guide.model, Cond: cond, Uncond: uncond, HasCond: hasCond, HasUncond: hasUncond,
 		Predict: func(ctx context.Context, conds []Cond) (*tensor.Tensor, error) {
 			entries, err := p.guide.resolve(Side{Conds: conds, Negative: true}, p.X)
 			if err != nil {
@@ -69,6 +69,16 @@ func (p *guided) after(ctx context.Context, g Guidance, out *tensor.Tensor) (*te
 	}
 	p.guide.uncond = g.Uncond
 	return out, nil
+}
+
+// at predicts a side for another noisy latent at the same level.
+func (p *guided) at(ctx context.Context, negative bool, x *tensor.Tensor) (*tensor.Tensor, error) {
+	side := 0
+	if negative {
+		side = len(p.guide.sides) - 1
+	}
+	out, err := p.guide.predict(ctx, [][]*entry{p.guide.sides[side]}, x, p.Sigma)
+	return first(out), err
 }
 
 // again predicts a side with other options for the network. The negative side is the guider's last one.

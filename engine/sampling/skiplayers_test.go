@@ -66,3 +66,42 @@ func TestSkippedLayers(t *testing.T) {
 		}
 	}
 }
+
+// TestBlurKeepsConstants: a blur changes no constant plane, and no cell that gets little attention.
+func TestBlurKeepsConstants(t *testing.T) {
+	t.Parallel()
+	x := tensor.New(1, 2, 8, 8)
+	for i := range x.Data {
+		x.Data[i] = float32(i / 64)
+	}
+	seen := tensor.New(1, 4)
+	for i := range seen.Data {
+		seen.Data[i] = 2
+	}
+	guide := func(x *tensor.Tensor) *tensor.Tensor {
+		f := sampling.SelfAttentionGuidance(1, 2, func() *tensor.Tensor { return seen })
+		y, err := f(t.Context(), sampling.Guidance{X: x, Uncond: x, At: func(_ context.Context, negative bool, at *tensor.Tensor) (*tensor.Tensor, error) {
+			if !negative {
+				t.Error("the positive side is predicted for the blurred latent")
+			}
+			return tensor.New(at.Shape...), nil // so that the latent is added to what it was
+		}}, x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return y
+	}
+	for i, v := range guide(x).Data {
+		if d := v - 2*x.Data[i]; d > 1e-6 || d < -1e-6 {
+			t.Fatalf("a constant plane changes by %g", d)
+		}
+	}
+	x.Data[0] = 9
+	if y := guide(x); y.Data[0] == 18 {
+		t.Error("a cell with much attention is not blurred")
+	}
+	clear(seen.Data)
+	if y := guide(x); y.Data[0] != 18 || y.Data[1] != 2*x.Data[1] {
+		t.Error("cells without attention are blurred")
+	}
+}

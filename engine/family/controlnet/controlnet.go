@@ -20,7 +20,7 @@ func init() { family.Register(kind{}) }
 // kind registers the family.
 type kind struct{}
 
-func (kind) Name() string { return "ControlNet for Stable Diffusion 1.x and XL" }
+func (kind) Name() string { return "ControlNet for Stable Diffusion 1.x, 2.x and XL" }
 func (kind) Rank() int    { return 10 }
 
 // Config describes a ControlNet.
@@ -66,7 +66,7 @@ func read(s *weights.Scope) (Config, error) {
 	case half.ContextDim == 2048 && half.AdmChannels > 0:
 		half.HeadChannels = 64
 	case half.ContextDim == 1024:
-		return Config{}, fmt.Errorf("it is for Stable Diffusion 2.x; those for Stable Diffusion 1.x and XL can be run")
+		half.HeadChannels = 64
 	default:
 		return Config{}, fmt.Errorf("it (width %d, text width %d) is for no known family", half.ModelChannels, half.ContextDim)
 	}

@@ -227,6 +227,7 @@ func (u *Writer) attention(at patch.Point, s *weights.Scope, x, context, residua
 	q := project(patch.Query, s.At("to_q"), x)
 	k := project(patch.Key, s.At("to_k"), context)
 	v := project(patch.Value, s.At("to_v"), context)
+	u.site.Heads = heads
 	y := u.variant.Patches.Attend(u.Builder, at, u.site, q, k, v, func(q, k, v *onnx.Value) *onnx.Value {
 		return u.Attention(q, k, v, nil, heads)
 	})

@@ -117,6 +117,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if c.Patches.Sized() {
 		v.Height, v.Width = x.Dim(2), x.Dim(3)
 	}
+	v.Even = v.Even && !c.Patches.Resizes()
 	in := m.Values(x, c)
 	if r := c.Residuals; r != nil {
 		for i, b := range r.Blocks {
@@ -124,10 +125,11 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		}
 		in = append(in, family.Floats(ResidualMiddle, r.Middle))
 	}
-	out, err := run.Run(ctx, m.Graph(v), in, "out")
+	out, err := run.Run(ctx, m.Graph(v), in, append([]string{"out"}, c.Patches.Outputs()...)...)
 	if err != nil {
 		return nil, err
 	}
+	c.Patches.Take(out, c.Inputs.Negative)
 	return out["out"], nil
 }
 
