@@ -48,7 +48,7 @@ demo: setup build ## make a picture with the built-in model through the server's
 test: setup ## run every test under the race detector
 	@$(GO) run ./tools/untested -fetch
 	@test -e $(SDKS)/python/bin/httpx || timeout 120 $(MAKE) --no-print-directory sdks || echo 'going on without the SDKs of others'
-	$(GO) test -race -shuffle=on -timeout 30m ./...
+	$(GO) test -race -vet=off -shuffle=on -timeout 30m ./... # make lint vets
 	@$(GO) run ./tools/untested
 
 .PHONY: race
@@ -68,6 +68,7 @@ ifdef GOLDEN
 else
 	$(GO) run ./tools/goldencheck $(ARGS)
 	$(GO) test -count=1 -timeout 60m -tags fullsize -run 'Golden' ./...
+	$(GO) test -count=1 -timeout 60m -tags fullsize ./tests/hostile
 endif
 
 .PHONY: bench

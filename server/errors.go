@@ -7,12 +7,12 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"syscall"
 
 	"github.com/labstack/echo/v4"
 
 	"comfygo/internal/pyjson"
 	"comfygo/middleware"
+	"comfygo/server/disk"
 	"comfygo/server/reply"
 	"comfygo/server/v2"
 )
@@ -78,7 +78,7 @@ func diskTrouble(err error) bool {
 
 // diskFull is the answer to an error of a disk without room, or of a quota that is used up; nil for others.
 func diskFull(err error) error {
-	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+	if !disk.Full(err) {
 		return nil
 	}
 	return reply.Refuse(http.StatusInsufficientStorage, "disk_full", "The disk is full", "the server's disk has no room left; nothing was changed")

@@ -163,6 +163,9 @@ func (d Disk) Rename(from, to string) error {
 	return err
 }
 
+// Full reports whether an error comes from a disk without room, or from its quota being used up.
+func Full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
 // NamedWrong reports whether an error of the disk comes from the name that a client gave.
 func NamedWrong(err error) bool {
 	for _, e := range []error{

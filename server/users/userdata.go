@@ -221,7 +221,7 @@ func (s *Service) PostUserdata(c echo.Context) error {
 	})
 	switch {
 	case err == nil:
-	case !disk.NamedWrong(err): // a full disk
+	case disk.Full(err):
 		return err
 	default:
 		s.Log.Warn("keeping a user's file", "error", err)

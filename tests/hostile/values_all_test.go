@@ -1,0 +1,5 @@
+//go:build fullsize
+
+package hostile_test
+
+const valuesEach = 1
