@@ -140,9 +140,6 @@ func (n *SaveTrainingDataset) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	if err := os.MkdirAll(root[0], 0o777); err != nil { //nolint:gosec // the umask decides
-		return nodes.Result{}, nodes.Errorf("OSError", "making the datasets folder: %w", err)
-	}
 	in, err := folders.MakeDir(root[0], dir)
 	if err != nil {
 		return nodes.Result{}, nodes.Errorf("OSError", "making the folder %s: %w", n.FolderName[0], err)
