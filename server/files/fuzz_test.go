@@ -1,10 +1,13 @@
 package files
 
 import (
+	"mime/multipart"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"comfygo/folders"
 )
 
 // FuzzDestination checks that no name that a stranger sends leads out of the folder.
@@ -31,6 +34,38 @@ func FuzzDestination(f *testing.F) {
 			if p != root && !strings.HasPrefix(p, root+"/") || strings.Contains(p, "/../") || strings.HasPrefix(p, filepath.Join(root, "link")+"/") {
 				t.Errorf("%q and %q lead to %q", subfolder, name, p)
 			}
+		}
+	})
+}
+
+// FuzzUploadForm reads forms of untrusted clients: nothing is left in the temp folder once the form is discarded, and fields stay within their limit.
+func FuzzUploadForm(f *testing.F) {
+	const head, end = "--b\r\nContent-Disposition: form-data; name=", "\r\n--b--\r\n"
+	for _, body := range []string{
+		head + `"image"; filename="a.png"` + "\r\n\r\ndata" + end,
+		head + `"image"; filename="../a.png"` + "\r\nContent-Transfer-Encoding: base64\r\n\r\nZGF0YQ==" + end,
+		head + `"image"; filename="a"` + "\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=3d=0" + end,
+		head + `"subfolder"` + "\r\nContent-Type: text/plain; charset=latin1\r\n\r\n\xe4" + end,
+		head + `image; filename*=utf-8''%00x` + "\r\n\r\n" + end, "--b--", "",
+	} {
+		f.Add(body)
+	}
+	dirs, err := folders.New(folders.Config{Base: f.TempDir()})
+	if err != nil {
+		f.Fatal(err)
+	}
+	s := &Service{Folders: dirs}
+	f.Fuzz(func(t *testing.T, body string) {
+		u := &upload{fields: map[string]string{}, isFile: map[string]bool{}}
+		_ = s.readParts(u, multipart.NewReader(strings.NewReader(body), "b")) // most are no forms
+		for name, text := range u.fields {
+			if len(text) > 4*len(body) {
+				t.Errorf("the field %q has %d bytes of a body of %d", name, len(text), len(body))
+			}
+		}
+		u.discard()
+		if left, err := os.ReadDir(dirs.Temp()); err == nil && len(left) > 0 {
+			t.Errorf("%d files are left", len(left))
 		}
 	})
 }
