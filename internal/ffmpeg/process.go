@@ -100,6 +100,7 @@ func start(ctx context.Context, program string, args []string, c Command) (*Proc
 		cancel(nil)
 		return nil, fmt.Errorf("starting ffmpeg: %w", err)
 	}
+	widenPipe(out)
 	if c.Memory > 0 {
 		limitMemory(cmd.Process.Pid, c.Memory)
 	}
