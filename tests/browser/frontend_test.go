@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"comfygo/demo"
+	"comfygo/internal/ffmpeg"
 	"comfygo/tests/browser"
 )
 
@@ -251,4 +252,25 @@ func TestFrontEndReconnects(t *testing.T) {
 	f.run()
 	f.Clean(baseline...)
 	f.Shot("back")
+}
+
+const media = `{"1": {"class_type": "EmptyImage", "inputs": {"width": 128, "height": 96, "batch_size": 8, "color": 3368601}},
+	"2": {"class_type": "EmptyAudio", "inputs": {"duration": 1.0, "sample_rate": 48000, "channels": 2}},
+	"3": {"class_type": "CreateVideo", "inputs": {"images": ["1", 0], "fps": 8.0, "audio": ["2", 0], "bit_depth": 8}},
+	"4": {"class_type": "SaveVideo", "inputs": {"video": ["3", 0], "filename_prefix": "video/probe", "format": "webm", "format.codec": "auto"}},
+	"5": {"class_type": "PreviewAudio", "inputs": {"audio": ["2", 0]}}}`
+
+// TestFrontEndPlaysMedia: the players of the nodes SaveVideo and PreviewAudio load what the nodes made.
+func TestFrontEndPlaysMedia(t *testing.T) {
+	t.Parallel()
+	if err := (*ffmpeg.Tool)(nil).Available(); err != nil {
+		t.Skip(err)
+	}
+	f := openFront(t)
+	f.load([]byte(media), "media")
+	f.closeDialogs()
+	f.run()
+	f.WaitFor("the audio player has the audio", "[...document.querySelectorAll('audio')].some(a => Math.abs(a.duration - 1) < 0.05 && !a.error)")
+	f.WaitFor("the video player has the video", "[...document.querySelectorAll('video')].some(v => v.videoWidth === 128 && v.videoHeight === 96 && v.duration > 0.9 && !v.error)")
+	f.Shot("media")
 }
