@@ -11,6 +11,7 @@ func TestTransformersEqualUpstream(t *testing.T) {
 	t.Parallel()
 	for _, only := range []string{
 		"forward/flux*",
+		"forward/hunyuan-image21",
 		"forward/krea2",
 		"forward/pixart-alpha",
 		"forward/sd35",

@@ -66,3 +66,25 @@ func CheckLatent(c family.Call, channels, axes int) error {
 	}
 	return nil
 }
+
+// Hides reports whether a mask of zeros and ones hides anything.
+func Hides(mask *tensor.Tensor) bool {
+	for _, v := range mask.Data {
+		if v != 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// MaskOf continues a mask [N,T] of the first tokens with ones for the others, of tokens in all.
+func MaskOf(mask *tensor.Tensor, tokens int) *tensor.Tensor {
+	out := tensor.New(mask.Dim(0), tokens)
+	for b := range mask.Dim(0) {
+		row := out.Index(b).Data
+		for i := copy(row, mask.Index(b).Data); i < tokens; i++ {
+			row[i] = 1
+		}
+	}
+	return out
+}

@@ -1,6 +1,8 @@
 package dit
 
 import (
+	"strings"
+
 	"comfygo/engine/weights"
 )
 
@@ -37,3 +39,11 @@ func (r *renamed) Lookup(name string) (weights.Entry, bool) {
 
 // Close implements weights.Source.
 func (r *renamed) Close() error { return nil }
+
+// NormWeights is for Rename: it gives the scales of norms of queries and keys the name of weights.
+func NormWeights(n string) string {
+	if layer, ok := strings.CutSuffix(n, "_norm.scale"); ok {
+		return layer + "_norm.weight"
+	}
+	return n
+}

@@ -28,6 +28,8 @@ type Streams struct {
 	// Hidden is the width of a token, Heads the number of attention heads, MLP the width inside of feed-forward layers.
 	Hidden, Heads, MLP int
 	Kind               MLPKind
+	// KeyMask, when set, is 0 for the keys that no query sees, int32 [B,S].
+	KeyMask *onnx.Value
 }
 
 // Mod is the modulation of a layer: shift, scale and gate, [B,1,C] each.
@@ -90,7 +92,7 @@ func (m Mod) Add(b *nn.Builder, x, y *onnx.Value) *onnx.Value {
 
 // Attention is how heads of equal width attend.
 func (c Streams) Attention(bias *onnx.Value) onnx.Attention {
-	return onnx.Attention{Heads: c.Heads, Scale: float32(1 / math.Sqrt(float64(c.Hidden)/float64(c.Heads))), Bias: bias}
+	return onnx.Attention{Heads: c.Heads, Scale: float32(1 / math.Sqrt(float64(c.Hidden)/float64(c.Heads))), Bias: bias, KeyMask: c.KeyMask}
 }
 
 // stream makes the queries, keys and values of one kind of tokens from rows of the layer at s and normalises them by norm.

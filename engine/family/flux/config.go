@@ -2,7 +2,6 @@ package flux
 
 import (
 	"fmt"
-	"strings"
 
 	"comfygo/engine/family/dit"
 	"comfygo/engine/weights"
@@ -49,12 +48,7 @@ func Plain(src weights.Source) weights.Source {
 			return names(depth, single, e.Shape[0]).View(src)
 		}
 	}
-	return dit.Rename(src, func(n string) string {
-		if layer, ok := strings.CutSuffix(n, "_norm.scale"); ok {
-			return layer + "_norm.weight"
-		}
-		return n
-	})
+	return dit.Rename(src, dit.NormWeights)
 }
 
 // keyNorm is the key by which upstream knows the networks of this kind.
