@@ -46,6 +46,8 @@ type Site struct {
 	// number and Layer that of the transformer block in it.
 	Block        Point
 	Index, Layer int
+	// Number is that of the transformer block among all of the network.
+	Number int
 	// Heads is the number of heads of attention there.
 	Heads int
 	// Model is the width of the network's first level.
@@ -82,6 +84,31 @@ type CallPatch interface {
 	GraphPatch
 	// For returns the patch that acts in a call, nil when none does.
 	For(c Call) GraphPatch
+}
+
+// Grid is the number of positions of a layer of attention along the latent's height and width.
+type Grid struct{ Height, Width int }
+
+// LayerPatch depends on the layers of attention that a network has for latents of one size.
+type LayerPatch interface {
+	GraphPatch
+	// On returns the patch for a latent and the layers of attention among its positions, in the order in which the graph has
+	// them. draw returns random numbers of 32 bits.
+	On(latent Grid, layers []Grid, draw func() uint32) GraphPatch
+}
+
+// On returns the patches for the layers that a network has; layers is called when one depends on them.
+func (g GraphPatches) On(latent Grid, layers func() []Grid, draw func() uint32) GraphPatches {
+	out := g
+	for i, p := range g {
+		if l, ok := p.(LayerPatch); ok {
+			if len(out) > 0 && &out[0] == &g[0] {
+				out = slices.Clone(g)
+			}
+			out[i] = l.On(latent, layers(), draw)
+		}
+	}
+	return out
 }
 
 // SizedPatch is a patch that needs to know the sizes of the latent: its graph serves latents of one size only.

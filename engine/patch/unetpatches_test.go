@@ -104,3 +104,35 @@ func TestNormalizedGuidance(t *testing.T) {
 	}
 	near(t, "three entries", compute(t, s, x, shape, nil), want)
 }
+
+// TestHyperTile: queries are in tiles of the grid, keys and values in pieces of their order, and results go back to where
+// the queries were.
+func TestHyperTile(t *testing.T) {
+	t.Parallel()
+	grids := []patch.Grid{{Height: 4, Width: 6}, {Height: 2, Width: 3}}
+	h := patch.HyperTile{Tile: 2, Swap: 2}
+	placed, ok := h.On(patch.Grid{Height: 4, Width: 6}, grids, func() uint32 { return 5 }).(patch.HyperTile)
+	if !ok || placed.Digest() != "[{3 2 6 4} {0 0 0 0}]" { // height and width trade places, as upstream's
+		t.Fatalf("tiles are %s", placed.Digest())
+	}
+	const n, width = 24, 2
+	shape := []int{1, n, width}
+	x := values(t, random(t, "x", dtype.F32, shape...))
+	src := source(t, "none", random(t, "unused", dtype.F32, 1))
+	run := func(number int, attend func(q, k, v *onnx.Value) *onnx.Value) []float32 {
+		s := session(t, nn.Target{Compute: dtype.F32}, src, nil, shape, func(b *nn.Builder, _ *weights.Scope, x *onnx.Value) *onnx.Value {
+			x = b.Declare(x, onnx.Dims(shape...))
+			return placed.Attend(b, patch.Site{Number: number}, x, x, x, attend)
+		})
+		return compute(t, s, x, shape, nil)
+	}
+	near(t, "queries", run(0, func(q, _, _ *onnx.Value) *onnx.Value { return q }), x)
+	want := make([]float32, len(x))
+	for at := range n {
+		row, col := at/4, at%4
+		piece, inside := row/2*2+col/2, row%2*2+col%2
+		copy(want[at*width:][:width], x[(piece*4+inside)*width:])
+	}
+	near(t, "values", run(0, func(_, _, v *onnx.Value) *onnx.Value { return v }), want)
+	near(t, "a layer without tiles", run(1, func(_, _, v *onnx.Value) *onnx.Value { return v }), x)
+}

@@ -38,6 +38,8 @@ type guide struct {
 	steps   int
 	// hooks are where the entries' hooks are among their keyframes.
 	hooks hookStates
+	// random is the run's generator, for networks that draw.
+	random *Generator
 }
 
 // denoise predicts the clean latent of x.

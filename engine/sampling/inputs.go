@@ -19,6 +19,8 @@ type Inputs struct {
 	Negative []bool
 	// Hooks are the rows' Cond.Hooks with their strengths at this level.
 	Hooks []AppliedHook
+	// Random is the generator of the run behind its noise, for networks that draw; nil outside of runs.
+	Random *Generator
 	// Parts, when set, says that x holds packed rows of a nested latent: the shapes of the parts, to Unpack it by.
 	Parts [][]int
 	// Options are the run's Params.Options, for networks that read them.

@@ -59,6 +59,7 @@ type Writer struct {
 	emb     *onnx.Value // SiLU of the time embedding, [B,4·ModelChannels]
 	context *onnx.Value
 	site    patch.Site // of the block that is being written
+	blocks  int        // transformer blocks so far
 }
 
 func (u *Writer) write(s *weights.Scope) {
@@ -199,7 +200,8 @@ func (u *Writer) spatialTransformer(s *weights.Scope, x *onnx.Value) *onnx.Value
 	inner := s.Shape("proj_in.weight")[0]
 	h := u.Linear(s.At("proj_in"), u.ToTokens(u.GroupNorm(s.At("norm"), x, 32, 1e-6)), inner)
 	for i := range s.Count("transformer_blocks") {
-		u.site.Layer = i
+		u.site.Layer, u.site.Number = i, u.blocks
+		u.blocks++
 		h = u.transformerBlock(s.At("transformer_blocks").Index(i), h)
 	}
 	return u.Add(u.FromTokens(u.Linear(s.At("proj_out"), h, c), x), x)

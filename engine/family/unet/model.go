@@ -114,6 +114,8 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	}
 	grid := 1 << (m.Levels - 1)
 	v := Variant{Even: x.Dim(2)%grid == 0 && x.Dim(3)%grid == 0, Controlled: c.Residuals != nil, Patches: c.Patches}
+	c.Patches = c.Patches.On(patch.Grid{Height: x.Dim(2), Width: x.Dim(3)}, func() []patch.Grid { return m.grids(x.Dim(2), x.Dim(3)) }, drawer(c.Inputs.Random))
+	v.Patches = c.Patches
 	if c.Patches.Sized() {
 		v.Height, v.Width = x.Dim(2), x.Dim(3)
 	}
@@ -131,6 +133,42 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	}
 	c.Patches.Take(out, c.Inputs.Negative)
 	return out["out"], nil
+}
+
+// drawer returns where patches get random numbers from: without a generator, one of its own.
+func drawer(g *sampling.Generator) func() uint32 {
+	if g == nil {
+		g = sampling.NewGenerator(0)
+	}
+	return g.Uint32
+}
+
+// grids lists the sizes at which the transformer blocks of the network work for a latent, in order.
+func (m *Model) grids(height, width int) []patch.Grid {
+	var out, skips []patch.Grid
+	s := weights.NewScope(m.Source)
+	at := patch.Grid{Height: height, Width: width}
+	blocks := func(b *weights.Scope) {
+		for range b.Count("1.transformer_blocks") {
+			out = append(out, at)
+		}
+	}
+	for i := range s.Count("input_blocks") {
+		b := s.At("input_blocks").Index(i)
+		if b.Has("0.op.weight") {
+			at = patch.Grid{Height: (at.Height + 1) / 2, Width: (at.Width + 1) / 2}
+		}
+		blocks(b)
+		skips = append(skips, at)
+	}
+	blocks(s.At("middle_block"))
+	for i := range s.Count("output_blocks") {
+		if at = skips[len(skips)-1]; len(skips) > 1 {
+			skips = skips[:len(skips)-1]
+		}
+		blocks(s.At("output_blocks").Index(i))
+	}
+	return out
 }
 
 // Graph returns a graph of the network.
