@@ -104,8 +104,10 @@ func (n *UNetTemporalAttentionMultiply) Run(ctx *nodes.Context) (nodes.Result, e
 		at     patch.Point
 		factor float64
 	}{
-		{patch.SelfAttention, n.SelfStructural}, {patch.TemporalSelfAttention, n.SelfTemporal},
-		{patch.CrossAttention, n.CrossStructural}, {patch.TemporalCrossAttention, n.CrossTemporal},
+		{patch.SelfAttention, n.SelfStructural},
+		{patch.TemporalSelfAttention, n.SelfTemporal},
+		{patch.CrossAttention, n.CrossStructural},
+		{patch.TemporalCrossAttention, n.CrossTemporal},
 	} {
 		if c.factor == 1 {
 			continue
