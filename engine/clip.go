@@ -36,11 +36,13 @@ type textPart struct {
 	net  family.TextEncoder
 }
 
-// CLIPTypes lists the types of text encoders that can be loaded, by rank.
+// CLIPTypes lists the types of text encoders that can be loaded, by rank, each once.
 func (rt *Runtime) CLIPTypes() []string {
 	var out []string
 	for _, s := range rt.cfg.Families.Schemes() {
-		out = append(out, s.Type())
+		if !slices.Contains(out, s.Type()) {
+			out = append(out, s.Type())
+		}
 	}
 	return out
 }
