@@ -71,10 +71,13 @@ func (m *Model) residuals(ctx context.Context, call family.Call) (*family.Residu
 		return nil, fmt.Errorf("running the model with a ControlNet: %s models cannot be steered by one", m.family.Name())
 	}
 	r, err := c.at(ctx, m, call)
-	if r == nil || err != nil {
-		return nil, err
+	if err == nil && r != nil {
+		err = steered.CheckResiduals(r)
 	}
-	return r, steered.CheckResiduals(r)
+	if err != nil {
+		return nil, fmt.Errorf("steering a %s model: %w", m.family.Name(), err)
+	}
+	return r, nil
 }
 
 // at runs the networks that act at the sigma of a call; nil when none does. Upstream: ControlNet.get_control.

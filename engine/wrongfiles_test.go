@@ -10,9 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"comfygo/engine"
 	"comfygo/engine/dtype"
 	"comfygo/engine/ort"
 	"comfygo/engine/safetensors"
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
 	"comfygo/internal/recipe"
 	"comfygo/tests/golden"
 )
@@ -137,6 +140,9 @@ func TestWrongFiles(t *testing.T) {
 			func() error { _, err := rt.LoadVAE(manifest(t, "realesrgan-2x")); return err }(),
 			[]string{"realesrgan-2x.safetensors", "upscale model", "UpscaleModelLoader"},
 		},
+		"a ControlNet of SD 1.5 on SDXL": {
+			steerXL(t, rt, manifest(t, "controlnet-sd15"), sdxl), []string{"controlnet-sd15.safetensors", "Stable Diffusion XL", "another family"},
+		},
 		"a model as a ControlNet": {
 			func() error { _, err := rt.LoadControlNet(sd15); return err }(),
 			[]string{"sd15-small.safetensors", "no ControlNet", "diffusion model"},
@@ -184,4 +190,25 @@ func TestMemoryComesBackAfterFaults(t *testing.T) {
 	if s := rt.Stats(); s.Networks != 0 || s.WeightBytes != 0 {
 		t.Errorf("after freeing: %+v", s)
 	}
+}
+
+// steerXL runs a model of SDXL with a ControlNet.
+func steerXL(t *testing.T, rt *engine.Runtime, control, model string) error {
+	t.Helper()
+	c, err := rt.LoadControlNet(control)
+	if err != nil {
+		return err
+	}
+	m, err := rt.LoadModel(model, dtype.Invalid)
+	if err != nil {
+		return err
+	}
+	in := sampling.Text(tensor.New(1, 77, 2048))
+	in.List = append(in.List, sampling.Input{Name: "y", Value: tensor.New(1, 2816), Rule: sampling.ByRows})
+	if in.Control, err = c.With(tensor.New(1, 64, 64, 3), 1, 0, 1, nil); err != nil {
+		return err
+	}
+	in.Sigma = 1
+	_, err = m.Predict(t.Context(), tensor.New(1, 4, 8, 8), []float32{500}, in)
+	return err
 }

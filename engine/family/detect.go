@@ -237,16 +237,13 @@ func (f *File) VisionUnder(prefix string) (ImageEncoder, error) {
 	return v, err
 }
 
-// textPrefixes are those of text encoders in files of their own, and of the first one in checkpoints.
-var textPrefixes = []string{
-	"", "text_encoder.", "text_encoders.", "cond_stage_model.transformer.", "cond_stage_model.model.", "conditioner.embedders.0.transformer.",
-	"conditioner.embedders.0.model.", "clip_l.transformer.", "clip_g.transformer.", "clip_h.transformer.", "transformer.",
-}
+// textPrefixes are those under which files keep a text encoder of any family; see Prefixed.
+var textPrefixes = []string{"", "text_encoder.", "text_encoders.", "transformer."}
 
 // Text returns the text encoder of a file that holds it alone; an *UnknownError when it holds none.
 func (f *File) Text() (TextEncoder, error) {
 	return f.text.get(func() (TextEncoder, error) {
-		e, _, err := read(f, RoleText, f.reg.Text(), f.under(textPrefixes), Text.Read)
+		e, _, err := read(f, RoleText, f.reg.Text(), f.under(f.reg.textPrefixes()), Text.Read)
 		if err == nil && e == nil {
 			err = f.unknown(RoleText, names(f.reg.Text()))
 		}

@@ -2,6 +2,7 @@ package family
 
 import (
 	"context"
+	"slices"
 
 	"comfygo/engine/tensor"
 	"comfygo/engine/textenc"
@@ -15,6 +16,31 @@ type Text interface {
 	// Read reads a text encoder. src shows its tensors without the prefix of a checkpoint, in any of the layouts in which
 	// such files are distributed. It returns nil for a file that holds none of this family.
 	Read(src weights.Source) (TextEncoder, error)
+}
+
+// Prefixed is implemented by families of text encoders whose files have prefixes of their own.
+type Prefixed interface {
+	Text
+	// Prefixes lists the prefixes under which a file keeps the encoder that is loaded from it, beside the usual ones: none,
+	// "text_encoder.", "text_encoders." and "transformer.".
+	Prefixes() []string
+}
+
+// textPrefixes are the prefixes of the text encoders of all families.
+func (r *Registry) textPrefixes() []string {
+	out := slices.Clone(textPrefixes)
+	for _, t := range r.Text() {
+		p, ok := t.(Prefixed)
+		if !ok {
+			continue
+		}
+		for _, prefix := range p.Prefixes() {
+			if !slices.Contains(out, prefix) {
+				out = append(out, prefix)
+			}
+		}
+	}
+	return out
 }
 
 // TextEncoder is a text encoder network that was read from a file.

@@ -17,6 +17,19 @@ func (b *Builder) LinearAdd(s *weights.Scope, x, residual *onnx.Value, out int) 
 	return b.linear(s, b.linearWeight(s, out, x.Dim(-1).N), s.Optional("bias", out), x, residual, 0, out)
 }
 
+// LinearOnce is Linear for an x that stays the same from run to run, such as a prompt's encoding: where the target can, the
+// session keeps the result instead of computing it again.
+func (b *Builder) LinearOnce(s *weights.Scope, x *onnx.Value, out int) *onnx.Value {
+	in := x.Dim(-1).N
+	r := b.linearWeight(s, out, in)
+	if !b.Target.Linear || r.Entry.Quantized() {
+		return b.Linear(s, x, out)
+	}
+	b.At(s.Prefix())
+	y := b.LinearRemembered(x, b.mapped(r, []int{out, in}), b.optional(s.Optional("bias", out)))
+	return b.linearBranches(s, 0, out, in, x, y)
+}
+
 // linearWeight takes the weight [out,in] of scope s.
 func (b *Builder) linearWeight(s *weights.Scope, out, in int) *weights.Ref {
 	if len(s.Shape("weight")) == 4 {

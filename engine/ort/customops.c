@@ -143,7 +143,7 @@ static OrtStatus *compute_dequantize(const kernel *k, OrtKernelContext *ctx) {
 }
 
 static OrtStatusPtr ORT_API_CALL compute(void *state, OrtKernelContext *ctx) {
-  const kernel *k = state;
+  kernel *k = state;
   if (k->kind == DEQUANTIZE) return compute_dequantize(k, ctx);
   if (k->kind == LINEAR) return cg_compute_linear(k, ctx);
   if (k->kind == CONV) return cg_compute_conv(k, ctx);
@@ -158,6 +158,7 @@ static OrtStatusPtr ORT_API_CALL compute(void *state, OrtKernelContext *ctx) {
 
 static void ORT_API_CALL destroy(void *state) {
   kernel *k = state;
+  cg_forget(k);
   if (k->arena) k->api->ReleaseAllocator(k->arena);
   free(k);
 }
@@ -170,6 +171,7 @@ static OrtStatusPtr ORT_API_CALL create(const OrtCustomOp *op, const OrtApi *api
   k->kind = whole(op)->kind;
   OrtStatus *st = api->KernelInfoGetAllocator(info, OrtMemTypeDefault, &k->arena);
   if (st == NULL && k->kind == LINEAR) st = api->KernelInfoGetAttribute_int64(info, "gated", &k->gated);
+  if (st == NULL && k->kind == LINEAR) st = api->KernelInfoGetAttribute_int64(info, "remember", &k->remember);
   if (st == NULL && k->kind == WIDEN_BLOCKED) {
     st = api->KernelInfoGetAttribute_int64(info, "block", &k->block);
     if (st == NULL && k->block <= 0) st = api->CreateStatus(ORT_INVALID_ARGUMENT, "comfygo: block must be positive");

@@ -56,6 +56,27 @@ func (o *operands) fill(withBias, withSum bool) {
 // run computes the operator.
 func (o *operands) run(t testing.TB, op string, attrs map[string][]int64) []float32 {
 	t.Helper()
+	s, values := o.session(t, op, attrs)
+	return compute(t, s, values)
+}
+
+// compute runs a session with an output y.
+func compute(t testing.TB, s *Session, values map[string]Value) []float32 {
+	t.Helper()
+	out, err := s.Run(t.Context(), values, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := out["y"].Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return y
+}
+
+// session makes a session of the operator, and its inputs.
+func (o *operands) session(t testing.TB, op string, attrs map[string][]int64) (*Session, map[string]Value) {
+	t.Helper()
 	in, values := []string{"w", "x"}, map[string]Value{"x": Floats(o.x, o.xDims...)}
 	g := graph{inits: []stored{{"w", o.dtype, o.weightDims, o.stored, memoryLocation(t)}}, outputs: []wireTensor{tensorOf("y")}}
 	g.inputs = []wireTensor{tensorOf("x", int64s(o.xDims)...)}
@@ -74,15 +95,7 @@ func (o *operands) run(t testing.TB, op string, attrs map[string][]int64) []floa
 	}
 	g.nodes = []wireNode{{op: op, domain: "comfygo", in: in, out: []string{"y"}, ints: attrs}}
 	g.outputs[0].open = true
-	out, err := newSession(t, g.spec(op)).Run(t.Context(), values, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	y, err := out["y"].Float32s()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return y
+	return newSession(t, g.spec(op)), values
 }
 
 func int64s(v []int) []int64 {
@@ -145,8 +158,25 @@ func TestLinear(t *testing.T) {
 			if c.gated {
 				gated = 1
 			}
-			near(t, o.run(t, "Linear", map[string][]int64{"gated": {gated}}), o.linear(c.rows, c.depth, c.cols, c.gated), 3e-5)
+			near(t, o.run(t, "Linear", map[string][]int64{"gated": {gated}, "remember": {0}}), o.linear(c.rows, c.depth, c.cols, c.gated), 3e-5)
 		})
+	}
+}
+
+// TestLinearRemembers runs a layer that keeps its last result: another x gives another result, also one that only the last
+// value tells apart, and the first one its own again.
+func TestLinearRemembers(t *testing.T) {
+	t.Parallel()
+	if !lib.HasLinear() {
+		t.Skip("this CPU has no AVX-512")
+	}
+	const rows, depth, cols = 3, 20, 40
+	o := operands{weightDims: []int{cols, depth}, xDims: []int{1, rows, depth}, biasDims: []int{cols}, dtype: dtype.F16}
+	o.fill(true, false)
+	s, values := o.session(t, "Linear", map[string][]int64{"gated": {0}, "remember": {1}})
+	for _, last := range []float32{1, 1, 2, 2, 1} {
+		o.x[len(o.x)-1] = last
+		near(t, compute(t, s, values), o.linear(rows, depth, cols, false), 3e-5)
 	}
 }
 

@@ -14,8 +14,9 @@ typedef struct {
   OrtAllocator *arena;
   int kind;
   // The attributes of the operators that have them.
-  int64_t block, gated;
+  int64_t block, gated, remember;
   int64_t format, cols, first;  // of Dequantize
+  struct cg_memory *memory;     // what Linear remembers
 } cg_kernel;
 
 // cg_input is an input; data is NULL for one that is omitted.
@@ -36,7 +37,10 @@ int cg_is_weight(int type);
 void *cg_alloc(const cg_kernel *k, size_t bytes);
 void cg_free(const cg_kernel *k, void *p);
 
-OrtStatus *cg_compute_linear(const cg_kernel *k, OrtKernelContext *ctx);
+OrtStatus *cg_compute_linear(cg_kernel *k, OrtKernelContext *ctx);
+
+// cg_forget gives back what a kernel remembers.
+void cg_forget(cg_kernel *k);
 OrtStatus *cg_compute_conv(const cg_kernel *k, OrtKernelContext *ctx);
 
 #endif

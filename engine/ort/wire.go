@@ -19,7 +19,7 @@ type wireNode struct {
 }
 
 // single are the attributes that are a number and no list.
-var single = map[string]bool{"channels": true, "block": true, "to": true, "gated": true}
+var single = map[string]bool{"channels": true, "block": true, "to": true, "gated": true, "remember": true}
 
 type wireTensor struct {
 	name string

@@ -8,12 +8,17 @@ import (
 // clipLayers are the layers of a CLIP text model's block that adapter files change.
 var clipLayers = []string{"mlp.fc1", "mlp.fc2", "self_attn.k_proj", "self_attn.q_proj", "self_attn.v_proj", "self_attn.out_proj"}
 
-// TextNames says what adapter files call one of the text encoders that act together.
+// TextNames are the tensors of one of the text encoders that act together.
 type TextNames struct {
 	// Part is the prefix of the encoder's keys, such as "clip_l.transformer.".
 	Part string
 	// Names lists the encoder's tensors, without prefix ("text_model.encoder.layers.0.mlp.fc1.weight").
 	Names []string
+}
+
+// CLIPNames says what adapter files call a text encoder in the layout of CLIP.
+type CLIPNames struct {
+	TextNames
 	// Kohya are the prefixes of kohya's names without the last underscore ("lora_te1"), Diffusers those of diffusers'
 	// ("text_encoder").
 	Kohya, Diffusers []string
@@ -23,8 +28,8 @@ type TextNames struct {
 
 // AddCLIP adds the names of a CLIP text encoder's layers and its generic ones. (Upstream: comfy/lora.py
 // model_lora_keys_clip.)
-func (m *KeyMap) AddCLIP(n TextNames) {
-	m.AddTextGeneric(n)
+func (m *KeyMap) AddCLIP(n CLIPNames) {
+	m.AddTextGeneric(n.TextNames)
 	has := map[string]bool{}
 	for _, name := range n.Names {
 		has[name] = true
@@ -58,8 +63,8 @@ func (m *KeyMap) AddCLIP(n TextNames) {
 // isTable reports that a key is that of a table of embeddings.
 func isTable(key string) bool { return strings.HasSuffix(key, "embedding.weight") }
 
-// AddTextGeneric adds "text_encoders." and the key of each weight of a text encoder. It reads Part and Names of n alone: the
-// names of kohya and diffusers differ by encoder and are added by AddCLIP or with AddKey.
+// AddTextGeneric adds "text_encoders." and the key of each weight of a text encoder. The names of kohya and diffusers differ
+// by encoder and are added by AddCLIP, AddKohya or AddKey.
 func (m *KeyMap) AddTextGeneric(n TextNames) {
 	for _, name := range n.Names {
 		if layer, ok := stem(name); ok {

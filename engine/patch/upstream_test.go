@@ -74,8 +74,8 @@ func modelOf(t *testing.T, name string) *model {
 	t.Helper()
 	const clipL, clipG = "clip_l.transformer.", "clip_g.transformer."
 	m := &model{shapes: map[string][]int{}}
-	l := patch.TextNames{
-		Part: clipL, Kohya: []string{"lora_te", "lora_te1"}, Diffusers: []string{"text_encoder"},
+	l := patch.CLIPNames{
+		TextNames: patch.TextNames{Part: clipL}, Kohya: []string{"lora_te", "lora_te1"}, Diffusers: []string{"text_encoder"},
 		Also: map[string]string{"lora_te1_text_projection": "text_projection.weight"},
 	}
 	switch name {
@@ -87,8 +87,8 @@ func modelOf(t *testing.T, name string) *model {
 		m.keys.AddUNet("diffusion_model.", m.names(t, "sdxl-small", "model.diffusion_model.", "diffusion_model."), patch.UNetNames{})
 		l.Names = m.names(t, "clip-l", "", clipL).Names()
 		m.keys.AddCLIP(l)
-		m.keys.AddCLIP(patch.TextNames{
-			Part: clipG, Names: m.names(t, "clip-g", "", clipG).Names(), Kohya: []string{"lora_te2"}, Diffusers: []string{"text_encoder_2"},
+		m.keys.AddCLIP(patch.CLIPNames{
+			TextNames: patch.TextNames{Part: clipG, Names: m.names(t, "clip-g", "", clipG).Names()}, Kohya: []string{"lora_te2"}, Diffusers: []string{"text_encoder_2"},
 			Also: map[string]string{"lora_prior_te_text_projection": "text_projection.weight", "lora_te2_text_projection": "text_projection.weight"},
 		})
 	default:

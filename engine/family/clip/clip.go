@@ -58,6 +58,15 @@ const (
 // headWidth is the width of an attention head in all of them.
 const headWidth = 64
 
+// Prefixes implements family.Prefixed: those of the first encoder in checkpoints of Stable Diffusion 1.x, 2.x and XL, and
+// those of saved encoders.
+func (kind) Prefixes() []string {
+	return []string{
+		"cond_stage_model.transformer.", "cond_stage_model.model.", "conditioner.embedders.0.transformer.", "conditioner.embedders.0.model.",
+		"clip_l.transformer.", "clip_g.transformer.", "clip_h.transformer.",
+	}
+}
+
 // Read implements family.Text: an encoder in the layout of transformers or of OpenCLIP, with or without "text_model.".
 func (kind) Read(src weights.Source) (family.TextEncoder, error) {
 	view := layout.CLIPText(src)

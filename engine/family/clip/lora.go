@@ -13,7 +13,7 @@ var _ family.AdaptableText = (*Encoder)(nil)
 // LoRAKeys implements family.AdaptableText. CLIP-G is a second encoder in the names of files when CLIP-L is there, too
 // (upstream: lora.py model_lora_keys_clip).
 func (e *Encoder) LoRAKeys(m *patch.KeyMap, part string, keys []string) {
-	n := patch.TextNames{Part: part, Names: e.src.Names()}
+	n := patch.CLIPNames{TextNames: patch.TextNames{Part: part, Names: e.src.Names()}}
 	const projection = "text_projection.weight"
 	switch second := slices.Contains(keys, KeyL); {
 	case e.Config.Key != KeyG:

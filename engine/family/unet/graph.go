@@ -223,12 +223,16 @@ func (u *Writer) attention(at patch.Point, s *weights.Scope, x, context, residua
 	if heads == 0 {
 		heads = max(dim/u.cfg.HeadChannels, 1)
 	}
-	project := func(p patch.Projection, layer *weights.Scope, x *onnx.Value) *onnx.Value {
-		return u.variant.Patches.Project(u.Builder, at, p, u.Linear(layer, x, dim))
+	of := u.Linear
+	if context == u.context {
+		of = u.LinearOnce // the prompt is that of the step before
 	}
-	q := project(patch.Query, s.At("to_q"), x)
-	k := project(patch.Key, s.At("to_k"), context)
-	v := project(patch.Value, s.At("to_v"), context)
+	project := func(p patch.Projection, y *onnx.Value) *onnx.Value {
+		return u.variant.Patches.Project(u.Builder, at, p, y)
+	}
+	q := project(patch.Query, u.Linear(s.At("to_q"), x, dim))
+	k := project(patch.Key, of(s.At("to_k"), context, dim))
+	v := project(patch.Value, of(s.At("to_v"), context, dim))
 	u.site.Heads = heads
 	y := u.variant.Patches.Attend(u.Builder, at, u.site, q, k, v, func(q, k, v *onnx.Value) *onnx.Value {
 		return u.Attention(q, k, v, nil, heads)
@@ -237,7 +241,7 @@ func (u *Writer) attention(at patch.Point, s *weights.Scope, x, context, residua
 	if len(u.variant.Patches) == 0 {
 		return u.LinearAdd(out, y, residual, dim)
 	}
-	return u.Add(project(patch.Output, out, y), residual)
+	return u.Add(project(patch.Output, u.Linear(out, y, dim)), residual)
 }
 
 // geglu adds the gated feed-forward layer of x to residual.
