@@ -82,10 +82,10 @@ func TestFilesThatDoNotFit(t *testing.T) {
 		}, true), "no diffusion model"},
 		{"another family", changed(t, func(x safetensors.Tensor) *safetensors.Tensor {
 			if x.Name == "model.diffusion_model.input_blocks.0.0.weight" {
-				x.Name = "model.diffusion_model.joint_blocks.0.context_block.attn.qkv.weight"
+				x.Name = "model.diffusion_model.clf.1.weight"
 			}
 			return &x
-		}, true), "Stable Diffusion 3"},
+		}, true), "Stable Cascade"},
 		{"nothing known", changed(t, func(x safetensors.Tensor) *safetensors.Tensor {
 			x.Name = "something." + x.Name
 			return &x

@@ -36,7 +36,7 @@ func TestDescribe(t *testing.T) {
 		"sd15-small-inpaint":  {kinds: []string{"diffusion model", "VAE", "text encoder"}, family: "Stable Diffusion 1.x", runs: true},
 		"sdxl-small":          {kinds: []string{"diffusion model"}, family: "Stable Diffusion XL", runs: true},
 		"sdxl-refiner-small":  {kinds: []string{"diffusion model"}, family: "Stable Diffusion XL refiner", runs: true},
-		"controlnet-sdxl":     {kinds: []string{"ControlNet"}, family: "ControlNet for Stable Diffusion 1.x and XL", runs: true},
+		"controlnet-sdxl":     {kinds: []string{"ControlNet"}, family: "ControlNet for Stable Diffusion 1.x, 2.x and XL", runs: true},
 		"vae-sd":              {kinds: []string{"VAE"}, family: "AutoencoderKL", runs: true},
 		"clip-g":              {kinds: []string{"text encoder"}, family: "CLIP", runs: true},
 		"realesrgan-4x":       {kinds: []string{"upscale model"}, family: "ESRGAN", runs: true},
