@@ -60,7 +60,7 @@ func (f *File) parts() []part {
 		finder(f, RoleControl, f.reg.Controls(), f.views, Control.Read),
 		finder(f, RoleDiffusion, f.reg.Diffusion(), f.diffusionViews(), func(d Diffusion, view weights.Source) (Denoiser, error) { return d.Read(view, f.src) }),
 		finder(f, RoleVAE, f.reg.VAEs(), f.under(vaePrefixes), VAE.Read),
-		finder(f, RoleText, f.reg.Text(), f.under(textPrefixes), Text.Read),
+		finder(f, RoleText, f.reg.Text(), f.under(f.reg.textPrefixes()), Text.Read),
 		finder(f, RoleVision, f.reg.Visions(), f.views, Vision.Read),
 		finder(f, RoleUpscale, f.reg.Upscalers(), f.views, Upscaler.Read),
 	}
