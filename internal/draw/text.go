@@ -312,8 +312,7 @@ func contour(points []outlinePoint) []curve {
 		start++
 	}
 	var x, y float64
-	if start == n {
-		start = 0
+	if start == n { // no point lies on the curve
 		x, y = mid(points[n-1], points[0])
 		start = -1
 	} else {

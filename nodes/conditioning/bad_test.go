@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"comfygo/engine/media"
 	"comfygo/engine/tensor"
 	"comfygo/internal/pyjson"
 	"comfygo/tests/nodecalls"
@@ -24,6 +25,7 @@ func TestBadWan(t *testing.T) {
 		return pyjson.NewObject("track_path", p, "track_visibility", seen)
 	}
 	nan := float32(math.NaN())
+	sound := &media.Audio{Waveform: tensor.New(1, 1, 100), SampleRate: 100}
 	objects := func(masks, size any) *pyjson.Object {
 		return pyjson.NewObject("packed_masks", masks, "orig_size", size)
 	}
@@ -49,6 +51,12 @@ func TestBadWan(t *testing.T) {
 		{"SCAIL2ColoredMask", pyjson.NewObject("driving_track_data", objects(nil, []any{int64(1 << 20), int64(1 << 20)})), "allocating"},
 		{"SCAIL2ColoredMask", pyjson.NewObject("driving_track_data", objects(nil, []any{int64(4), int64(4)}), "sort_by", "size"), "order"},
 		{"SCAIL2ColoredMask", pyjson.NewObject("driving_track_data", objects(nil, []any{int64(4), int64(4)}), "ref_track_data", "x"), "ref_track_data"},
+		{"WanDancerPadKeyframes", pyjson.NewObject("images", small), "audio"},
+		{"WanDancerPadKeyframes", pyjson.NewObject("images", small, "audio", "x"), "audio"},
+		{"WanDancerPadKeyframes", pyjson.NewObject("images", tensor.New(0, 1, 1, 3), "audio", sound), "images"},
+		{"WanDancerPadKeyframes", pyjson.NewObject("images", small, "audio", sound, "segment_length", 1<<40), "segment_length"},
+		{"WanDancerPadKeyframes", pyjson.NewObject("images", small, "audio", sound, "segment_index", -1), "segment"},
+		{"WanDancerPadKeyframesList", pyjson.NewObject("images", tensor.New(1, 512, 512, 3), "audio", sound, "segment_length", 10000, "num_segments", 100), "allocating"},
 	} {
 		_, err := nodecalls.CallIn(t, nil, c.class, c.values)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -109,3 +109,9 @@ func TestWanCalls(t *testing.T) {
 	t.Parallel()
 	nodecalls.Run(t, "calls_wan.json.gz", nodecalls.Options{Described: described})
 }
+
+// TestDanceCalls compares WanDancer's keyframes with upstream's.
+func TestDanceCalls(t *testing.T) {
+	t.Parallel()
+	nodecalls.Run(t, "calls_dance.json.gz", nodecalls.Options{Described: described})
+}
