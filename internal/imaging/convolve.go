@@ -24,12 +24,15 @@ func Convolve(ctx context.Context, t *tensor.Tensor, kernel []float32, radius in
 	out := tensor.New(t.Shape...)
 	h, w, c := t.Shape[1], t.Shape[2], t.Shape[3]
 	parallel(t.Shape[0]*h, w*c*side*side, func(from, to int) {
+		padded := make([]float32, (w+2*radius)*c)
 		for r := from; r < to && ctx.Err() == nil; r++ {
 			first := r / h * h // the picture's first row
 			line := out.Data[r*w*c:][:w*c]
 			for ky := range side {
-				src := t.Data[(first+mirror(r%h+ky-radius, h))*w*c:][:w*c]
-				addShifted(line, src, kernel[ky*side:][:side], radius, w, c)
+				mirrored(padded, t.Data[(first+mirror(r%h+ky-radius, h))*w*c:][:w*c], radius, w, c)
+				for kx, k := range kernel[ky*side:][:side] {
+					addTimes(line, padded[kx*c:], k)
+				}
 			}
 		}
 	})
@@ -39,15 +42,66 @@ func Convolve(ctx context.Context, t *tensor.Tensor, kernel []float32, radius in
 	return out, nil
 }
 
-// addShifted adds a row filtered by one row of the kernel.
-func addShifted(to, from, kernel []float32, radius, w, c int) {
-	for x := range w {
-		for kx, k := range kernel {
-			at := mirror(x+kx-radius, w) * c
-			for i := range c {
-				to[x*c+i] += float32(from[at+i] * k)
-			}
+// Smooth filters pictures, [B,H,W,C], with a Gaussian of 2*radius+1 values a side whose sum is 1, first along rows, then along
+// columns; it is Convolve with Gaussian but for rounding.
+func Smooth(ctx context.Context, t *tensor.Tensor, radius int, sigma float64) (*tensor.Tensor, error) {
+	if err := checkRank("blurring", t, 4); err != nil {
+		return nil, err
+	}
+	if t.Shape[1] <= radius || t.Shape[2] <= radius {
+		return nil, fmt.Errorf("blurring: a picture of %dx%d is too small for the radius %d", t.Shape[2], t.Shape[1], radius)
+	}
+	kernel := gaussianRow(2*radius+1, sigma)
+	across, out := tensor.New(t.Shape...), tensor.New(t.Shape...)
+	h, w, c := t.Shape[1], t.Shape[2], t.Shape[3]
+	parallel(t.Shape[0]*h, w*c*len(kernel), func(from, to int) {
+		padded := make([]float32, (w+2*radius)*c)
+		for r := from; r < to && ctx.Err() == nil; r++ {
+			mirrored(padded, t.Data[r*w*c:][:w*c], radius, w, c)
+			addSymmetric(across.Data[r*w*c:][:w*c], kernel, func(k int) []float32 { return padded[k*c:] })
 		}
+	})
+	parallel(t.Shape[0]*h, w*c*len(kernel), func(from, to int) {
+		for r := from; r < to && ctx.Err() == nil; r++ {
+			first := r / h * h
+			addSymmetric(out.Data[r*w*c:][:w*c], kernel, func(k int) []float32 {
+				return across.Data[(first+mirror(r%h+k-radius, h))*w*c:][:w*c]
+			})
+		}
+	})
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// addSymmetric adds lines weighted by a symmetric kernel, those of equal weight together.
+func addSymmetric(to, kernel []float32, line func(k int) []float32) {
+	n := len(kernel)
+	addTimes(to, line(n/2), kernel[n/2])
+	for k := range n / 2 {
+		a, b, weight := line(k), line(n-1-k), kernel[k]
+		a, b = a[:len(to)], b[:len(to)]
+		for i := range to {
+			to[i] += float32((a[i] + b[i]) * weight)
+		}
+	}
+}
+
+// mirrored copies a row with radius pixels more at both sides.
+func mirrored(to, from []float32, radius, w, c int) {
+	copy(to[radius*c:], from)
+	for x := range radius {
+		copy(to[x*c:][:c], from[mirror(x-radius, w)*c:])
+		copy(to[(radius+w+x)*c:][:c], from[mirror(w+x, w)*c:])
+	}
+}
+
+// addTimes adds values times a factor.
+func addTimes(to, from []float32, factor float32) {
+	from = from[:len(to)]
+	for i, v := range from {
+		to[i] += float32(v * factor)
 	}
 }
 

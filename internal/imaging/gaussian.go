@@ -19,3 +19,18 @@ func Gaussian(side int, sigma float64) []float32 {
 	}
 	return out
 }
+
+// gaussianRow is one direction of Gaussian: its values sum to 1, and the products of two are Gaussian's but for rounding.
+func gaussianRow(side int, sigma float64) []float32 {
+	exact, sum := make([]float64, side), 0.0
+	for i := range exact {
+		x := -1 + 2*float64(i)/float64(side-1)
+		exact[i] = math.Exp(-x * x / (2 * sigma * sigma))
+		sum += exact[i]
+	}
+	out := make([]float32, side)
+	for i, v := range exact {
+		out[i] = float32(v / sum)
+	}
+	return out
+}

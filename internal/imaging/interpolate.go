@@ -82,37 +82,86 @@ func nearestExact(in, out int) []int {
 	return idx
 }
 
-// weighted fills dst by separable weights: the columns are summed first, then the rows.
+// weighted fills dst by separable weights: the columns are summed first, then the rows. Every row of the source is resampled once
+// for all rows of the target that need it.
 func weighted(dst, src view, cols, rows taps) {
-	parallel(dst.n*dst.h, dst.w*dst.c*cols.per*rows.per, func(from, to int) {
+	parallel(dst.n*dst.h, dst.w*dst.c*(cols.per+rows.per), func(from, to int) {
+		w := newWeighing(dst, src, cols, rows)
 		for r := from; r < to; r++ {
 			n, y := r/dst.h, r%dst.h
-			for c := range dst.c {
-				out := dst.row(n, c, y)
-				lines := [4][]float32{}
-				for j := range rows.per {
-					lines[j] = src.row(n, c, rows.idx[y*rows.per+j])
-				}
-				wts := rows.wt[y*rows.per : (y+1)*rows.per]
-				for x := range dst.w {
-					out[x*dst.sw] = weightedPixel(lines[:rows.per], wts, cols, x, src.sw)
-				}
+			var lines [4][]float32
+			for j := range rows.per {
+				lines[j] = w.across(n, rows.idx[y*rows.per+j])
 			}
+			w.down(n, y, lines[:rows.per], rows.wt[y*rows.per:(y+1)*rows.per])
 		}
 	})
 }
 
-func weightedPixel(lines [][]float32, wts []float32, cols taps, x, step int) float32 {
-	idx, wt := cols.idx[x*cols.per:(x+1)*cols.per], cols.wt[x*cols.per:(x+1)*cols.per]
-	var sum float32
-	for j, line := range lines {
-		var part float32
-		for k, at := range idx {
-			part = fma(line[at*step], wt[k], part)
-		}
-		sum = fma(part, wts[j], sum)
+// weighing keeps the rows that were resampled last.
+type weighing struct {
+	dst, src   view
+	cols, rows taps
+	kept       [4][]float32 // channel after channel
+	row        [4]int       // of the source, counted over all images; -1 for none
+	next       int
+}
+
+func newWeighing(dst, src view, cols, rows taps) *weighing {
+	w := &weighing{dst: dst, src: src, cols: cols, rows: rows}
+	for i := range rows.per {
+		w.kept[i], w.row[i] = make([]float32, dst.w*dst.c), -1
 	}
-	return sum
+	return w
+}
+
+// across is a row of the source in the width of the target.
+func (w *weighing) across(n, y int) []float32 {
+	at := n*w.src.h + y
+	for i := range w.rows.per {
+		if w.row[i] == at {
+			return w.kept[i]
+		}
+	}
+	// Rows are needed in rising order, so that the one that was resampled first is needed no more.
+	slot := w.next
+	w.next = (w.next + 1) % w.rows.per
+	w.row[slot] = at
+	out, step := w.kept[slot], w.src.sw
+	for c := range w.dst.c {
+		line, to := w.src.row(n, c, y), out[c*w.dst.w:][:w.dst.w]
+		if w.cols.per == 2 {
+			for x := range to {
+				idx, wt := w.cols.idx[2*x:][:2], w.cols.wt[2*x:][:2]
+				to[x] = fma(line[idx[1]*step], wt[1], float32(line[idx[0]*step]*wt[0]))
+			}
+			continue
+		}
+		for x := range to {
+			idx, wt := w.cols.idx[4*x:][:4], w.cols.wt[4*x:][:4]
+			part := fma(line[idx[1]*step], wt[1], float32(line[idx[0]*step]*wt[0]))
+			to[x] = fma(line[idx[3]*step], wt[3], fma(line[idx[2]*step], wt[2], part))
+		}
+	}
+	return out
+}
+
+// down sums resampled rows to one of the target.
+func (w *weighing) down(n, y int, lines [][]float32, wts []float32) {
+	for c := range w.dst.c {
+		out, first := w.dst.row(n, c, y), c*w.dst.w
+		a, b := lines[0][first:][:w.dst.w], lines[1][first:][:w.dst.w]
+		if len(lines) == 2 {
+			for x := range a {
+				out[x*w.dst.sw] = fma(b[x], wts[1], float32(a[x]*wts[0]))
+			}
+			continue
+		}
+		d, e := lines[2][first:][:w.dst.w], lines[3][first:][:w.dst.w]
+		for x := range a {
+			out[x*w.dst.sw] = fma(e[x], wts[3], fma(d[x], wts[2], fma(b[x], wts[1], float32(a[x]*wts[0]))))
+		}
+	}
 }
 
 // nearest fills dst from the nearest source pixels.

@@ -116,7 +116,14 @@ func (n *ImageBlur) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Radius == 0 {
 		return nodes.Out(n.Image), nil
 	}
-	return convolved(ctx, n.Image, n.Radius, func(side int) []float32 { return imaging.Gaussian(side, n.Sigma) })
+	if err := filterable(n.Image, n.Radius); err != nil {
+		return nodes.Result{}, err
+	}
+	out, err := imaging.Smooth(ctx, n.Image, n.Radius, n.Sigma)
+	if err != nil {
+		return nodes.Result{}, fmt.Errorf("filtering a picture: %w", err)
+	}
+	return nodes.Out(out), nil
 }
 
 // ImageSharpen sharpens pictures.
@@ -164,16 +171,24 @@ func (n *ImageSharpen) Run(ctx *nodes.Context) (nodes.Result, error) {
 }
 
 func convolved(ctx *nodes.Context, img *tensor.Tensor, radius int, kernel func(side int) []float32) (nodes.Result, error) {
-	if !isImage(img) {
-		return nodes.Result{}, errNoPicture("image")
-	}
-	const most = 31
-	if radius < 1 || radius > most {
-		return nodes.Result{}, nodes.Errorf("ValueError", "filtering a picture: the radius %d is not in 1 to %d", radius, most)
+	if err := filterable(img, radius); err != nil {
+		return nodes.Result{}, err
 	}
 	out, err := imaging.Convolve(ctx, img, kernel(2*radius+1), radius)
 	if err != nil {
 		return nodes.Result{}, fmt.Errorf("filtering a picture: %w", err)
 	}
 	return nodes.Out(out), nil
+}
+
+// filterable refuses what is no image and radii out of bounds.
+func filterable(img *tensor.Tensor, radius int) error {
+	if !isImage(img) {
+		return errNoPicture("image")
+	}
+	const most = 31
+	if radius < 1 || radius > most {
+		return nodes.Errorf("ValueError", "filtering a picture: the radius %d is not in 1 to %d", radius, most)
+	}
+	return nil
 }

@@ -154,41 +154,62 @@ func (n *GrowMask) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	steps, pick := n.Expand, func(a, b float32) float32 { return max(a, b) }
+	steps, sign := n.Expand, float32(1)
 	if steps < 0 {
-		steps, pick = -steps, func(a, b float32) float32 { return min(a, b) }
+		steps, sign = -steps, -1
 	}
 	out := m
 	for range min(steps, m.Shape[1]+m.Shape[2]) { // by then nothing changes any more
 		if err := context.Cause(ctx); err != nil {
 			return nodes.Result{}, err
 		}
-		out = spread(out, !n.Tapered, pick)
+		out = spread(out, !n.Tapered, sign)
 	}
 	return nodes.Out(out), nil
 }
 
-// spread replaces each value by the pick of its 3x3 neighbours, without the corners unless asked for. Outside lies what
-// is at the edge.
-func spread(m *tensor.Tensor, corners bool, pick func(a, b float32) float32) *tensor.Tensor {
+// spread replaces each value by the greatest of its 3x3 neighbours, or with a sign of -1 the least, without the corners unless
+// asked for. Outside lies what is at the edge.
+func spread(m *tensor.Tensor, corners bool, sign float32) *tensor.Tensor {
 	out := tensor.New(m.Shape...)
 	h, w := m.Shape[1], m.Shape[2]
-	for i := range out.Data {
-		y, x := i/w%h, i%w
-		base := i - y*w - x
-		v := m.Data[i]
-		for dy := -1; dy <= 1; dy++ {
-			for dx := -1; dx <= 1; dx++ {
-				if dy != 0 && dx != 0 && !corners {
-					continue
-				}
-				sy, sx := min(max(y+dy, 0), h-1), min(max(x+dx, 0), w-1)
-				v = pick(v, m.Data[base+sy*w+sx])
+	column := make([]float32, w) // the extremes of three rows
+	for i := range m.Shape[0] {
+		from, to := m.Index(i).Data, out.Index(i).Data
+		for y := range h {
+			here := from[y*w:][:w]
+			copy(column, here)
+			extreme(column, from[max(y-1, 0)*w:], sign)
+			extreme(column, from[min(y+1, h-1)*w:], sign)
+			line := to[y*w:][:w]
+			copy(line, column)
+			sides := here
+			if corners {
+				sides = column
 			}
+			extreme(line[1:], sides, sign)
+			extreme(line[:w-1], sides[1:], sign)
 		}
-		out.Data[i] = v
 	}
 	return out
+}
+
+// extreme replaces values by others that are greater, or with a sign of -1 less.
+func extreme(to, from []float32, sign float32) {
+	from = from[:len(to)]
+	if sign < 0 {
+		for i, v := range from {
+			if v < to[i] {
+				to[i] = v
+			}
+		}
+		return
+	}
+	for i, v := range from {
+		if v > to[i] {
+			to[i] = v
+		}
+	}
 }
 
 // ThresholdMask makes every value 0 or 1.

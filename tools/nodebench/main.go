@@ -1,0 +1,192 @@
+// Command nodebench measures the CPU seconds of node classes that need no model, and those of ComfyUI's classes called in one Python
+// process on one thread, with the same inputs, and prints them with their ratios.
+//
+//	go run ./tools/nodebench -comfyui DIR -python DIR/venv/bin/python
+//
+// Every call is made -rounds times on one processor; the least time counts. Results are not compared here: tests/nodecalls does that.
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed" // for the script
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"comfygo/engine/tensor"
+	"comfygo/folders"
+	"comfygo/internal/pyjson"
+	"comfygo/nodes"
+	_ "comfygo/nodes/all"
+	"comfygo/tests/usage"
+)
+
+//go:embed upstream.py
+var script []byte
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "nodebench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, out io.Writer) error {
+	f := flag.NewFlagSet("nodebench", flag.ContinueOnError)
+	comfyui := f.String("comfyui", "", "`folder` of ComfyUI; empty measures this program alone")
+	python := f.String("python", "python3", "the Python that runs ComfyUI")
+	only := f.String("only", "", "measure only classes whose name contains this")
+	rounds := f.Int("rounds", 3, "calls of each class")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	chosen := slices.DeleteFunc(slices.Clone(calls), func(c call) bool { return !strings.Contains(c.Class, *only) })
+	runtime.GOMAXPROCS(1)
+	ours := make([]float64, len(chosen))
+	for i, c := range chosen {
+		var err error
+		if ours[i], err = measure(c, *rounds); err != nil {
+			return fmt.Errorf("%s: %w", c.Class, err)
+		}
+	}
+	theirs := make([]float64, len(chosen))
+	if *comfyui != "" {
+		var err error
+		if theirs, err = upstream(*python, *comfyui, chosen, *rounds); err != nil {
+			return err
+		}
+	}
+	report(out, chosen, ours, theirs)
+	return nil
+}
+
+// measure returns the least CPU seconds of a call.
+func measure(c call, rounds int) (float64, error) {
+	class, ok := nodes.Default().Get(c.Class)
+	if !ok {
+		return 0, errors.New("there is no such class")
+	}
+	dir, err := os.MkdirTemp("", "nodebench")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	fs, err := folders.New(folders.Config{Base: dir})
+	if err != nil {
+		return 0, err
+	}
+	values := pyjson.NewObject()
+	for _, in := range c.Inputs {
+		v := in.Value
+		if t, ok := v.(random); ok {
+			v = t.tensor()
+		}
+		values.Set(in.Name, v)
+	}
+	least := math.Inf(1)
+	for range rounds {
+		n, err := class.Bind(values, nil)
+		if err != nil {
+			return 0, err
+		}
+		runtime.GC()
+		ctx := nodes.NewContext(context.Background(), nodes.Call{ID: "1", Services: nodes.Services{Folders: fs}, Inputs: values})
+		before := usage.Processor()
+		_, err = n.Run(ctx)
+		spent := usage.Processor() - before
+		ctx.Release()
+		if err != nil {
+			return 0, err
+		}
+		least = min(least, spent.Seconds())
+	}
+	return least, nil
+}
+
+// random is a tensor of random values, of images in 8-bit steps.
+type random struct {
+	Shape []int `json:"shape"`
+	Seed  int   `json:"seed"`
+}
+
+func (r random) tensor() *tensor.Tensor {
+	t := tensor.New(r.Shape...)
+	x := uint32(r.Seed)*0x9E3779B9 + 1
+	for i := range t.Data {
+		x ^= x << 13
+		x ^= x >> 17
+		x ^= x << 5
+		// Neighbours are alike, as in photographs.
+		t.Data[i] = float32((uint32(i/len(r.Shape)/97)*5+x>>27)%256) / 255
+	}
+	return t
+}
+
+// upstream has ComfyUI's times of the calls.
+func upstream(python, comfyui string, chosen []call, rounds int) ([]float64, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	type argument struct {
+		Name   string  `json:"name"`
+		Value  any     `json:"value"`
+		Random *random `json:"random"`
+	}
+	type one struct {
+		Class  string     `json:"class"`
+		Inputs []argument `json:"inputs"`
+	}
+	var list []one
+	for _, c := range chosen {
+		o := one{Class: c.Class}
+		for _, in := range c.Inputs {
+			a := argument{Name: in.Name, Value: in.Value}
+			if t, ok := in.Value.(random); ok {
+				a.Value, a.Random = nil, &t
+			}
+			o.Inputs = append(o.Inputs, a)
+		}
+		list = append(list, o)
+	}
+	data, err := json.Marshal(map[string]any{"calls": list, "rounds": rounds})
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, python, "-c", string(script), comfyui)
+	cmd.Env = append(os.Environ(), "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1")
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(data), os.Stderr
+	answer, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("running ComfyUI's classes: %w", err)
+	}
+	var times []float64
+	lines := bytes.Split(bytes.TrimSpace(answer), []byte("\n"))
+	if err := json.Unmarshal(lines[len(lines)-1], &times); err != nil || len(times) != len(chosen) {
+		return nil, fmt.Errorf("reading ComfyUI's times: %q", lines[len(lines)-1])
+	}
+	return times, nil
+}
+
+// report prints a table in Markdown.
+func report(out io.Writer, chosen []call, ours, theirs []float64) {
+	fmt.Fprintln(out, "| class | inputs | CPU ms | ComfyUI, CPU ms | ratio |\n|---|---|---|---|---|")
+	var ratios []float64
+	for i, c := range chosen {
+		ratio := ours[i] / theirs[i]
+		ratios = append(ratios, ratio)
+		fmt.Fprintf(out, "| `%s` | %s | %.1f | %.1f | %.2f |\n", c.Class, c.describe(), 1e3*ours[i], 1e3*theirs[i], ratio)
+	}
+	slices.Sort(ratios)
+	if n := len(ratios); n > 0 {
+		fmt.Fprintf(out, "\nMedian ratio %.2f, greatest %.2f.\n", (ratios[(n-1)/2]+ratios[n/2])/2, ratios[n-1])
+	}
+}

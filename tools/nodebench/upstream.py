@@ -1,0 +1,55 @@
+"""The part of tools/nodebench that calls ComfyUI's classes: calls as JSON on standard input, CPU seconds as JSON on the last line."""
+import asyncio
+import gc
+import json
+import os
+import sys
+import time
+
+job, root = json.load(sys.stdin), os.path.abspath(sys.argv[1])
+sys.argv = ["nodebench", "--cpu", "--disable-api-nodes"]
+sys.path.insert(0, root)
+os.chdir(root)
+
+import comfy.options  # noqa: E402
+
+comfy.options.enable_args_parsing()
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+import nodes  # noqa: E402
+
+out, sys.stdout = sys.stdout, sys.stderr
+asyncio.run(nodes.init_builtin_extra_nodes())
+torch.set_num_threads(1)
+torch.set_grad_enabled(False)
+
+
+def tensor(shape, seed):
+    count = int(np.prod(shape))
+    v = np.empty(count, dtype=np.float32)
+    rng = np.random.RandomState(seed)
+    v[:] = ((np.arange(count) // len(shape) // 97 * 5 + rng.randint(0, 32, count)) % 256) / 255
+    return torch.from_numpy(v.reshape(shape))
+
+
+def run(cls, kwargs):
+    obj = nodes.NODE_CLASS_MAPPINGS[cls]
+    if hasattr(obj, "define_schema"):
+        return lambda: obj.EXECUTE_NORMALIZED(**kwargs)
+    return lambda: getattr(obj(), obj.FUNCTION)(**kwargs)
+
+
+times = []
+for call in job["calls"]:
+    kwargs = {i["name"]: tensor(**i["random"]) if i["random"] else i["value"] for i in call["inputs"]}
+    f = run(call["class"], kwargs)
+    least = float("inf")
+    for _ in range(job["rounds"]):
+        gc.collect()
+        before = time.process_time()
+        f()
+        least = min(least, time.process_time() - before)
+    times.append(least)
+print(json.dumps(times), file=out)
