@@ -33,11 +33,10 @@ var tolerances = map[string]golden.Tolerance{
 // fallback is the tolerance of classes that tolerances does not name.
 var fallback = golden.Tolerance{MaxAbs: 6e-7}
 
-// elsewhere are classes whose recorded calls other packages make, and the one that is not built.
+// elsewhere are classes whose recorded calls other packages make.
 var elsewhere = map[string]bool{
 	"ConditioningAverage": true, "ConditioningCombine": true, "ConditioningConcat": true, "ConditioningSetArea": true, "ConditioningSetAreaPercentage": true,
 	"ConditioningSetAreaStrength": true, "ConditioningSetTimestepRange": true, "ConditioningZeroOut": true,
-	"ImageQuantize": true,
 }
 
 // TestNodesGoldens runs every recorded call of the classes that are here.

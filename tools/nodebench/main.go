@@ -113,21 +113,21 @@ func measure(c call, rounds int) (float64, error) {
 	return least, nil
 }
 
-// random is a tensor of random values, of images in 8-bit steps.
+// random is a tensor of random values in 8-bit steps, which upstream.py makes alike.
 type random struct {
 	Shape []int `json:"shape"`
 	Seed  int   `json:"seed"`
 }
 
+// tensor has steps that grow along the rows with noise on top, so that neighbours are alike as in photographs.
 func (r random) tensor() *tensor.Tensor {
 	t := tensor.New(r.Shape...)
-	x := uint32(r.Seed)*0x9E3779B9 + 1
 	for i := range t.Data {
-		x ^= x << 13
-		x ^= x >> 17
-		x ^= x << 5
-		// Neighbours are alike, as in photographs.
-		t.Data[i] = float32((uint32(i/len(r.Shape)/97)*5+x>>27)%256) / 255
+		x := uint32(i)*0x9E3779B1 + uint32(r.Seed)*0x85EBCA77 //nolint:gosec // the lower bits
+		x ^= x >> 15
+		x *= 0x2C1B3C6D
+		x ^= x >> 12
+		t.Data[i] = float32((uint32(i/300)+x>>27)%256) / 255 //nolint:gosec // not negative
 	}
 	return t
 }

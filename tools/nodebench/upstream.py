@@ -27,10 +27,12 @@ torch.set_grad_enabled(False)
 
 
 def tensor(shape, seed):
-    count = int(np.prod(shape))
-    v = np.empty(count, dtype=np.float32)
-    rng = np.random.RandomState(seed)
-    v[:] = ((np.arange(count) // len(shape) // 97 * 5 + rng.randint(0, 32, count)) % 256) / 255
+    i = np.arange(np.prod(shape), dtype=np.uint64)
+    x = (i * 0x9E3779B1 + seed * 0x85EBCA77) & 0xFFFFFFFF
+    x ^= x >> 15
+    x = (x * 0x2C1B3C6D) & 0xFFFFFFFF
+    x ^= x >> 12
+    v = ((i // 300 + (x >> 27)) % 256).astype(np.float32) / np.float32(255)
     return torch.from_numpy(v.reshape(shape))
 
 
