@@ -32,7 +32,7 @@ func modelFolders(t *testing.T) string {
 	}
 	for name, keys := range map[string][]string{
 		"mochi.safetensors": {"t5_yproj.weight"},
-		"lora.safetensors": {"lora_unet_a.lora_up.weight", "lora_unet_a.lora_down.weight"},
+		"lora.safetensors":  {"lora_unet_a.lora_up.weight", "lora_unet_a.lora_down.weight"},
 	} {
 		var list []safetensors.Tensor
 		for _, k := range keys {

@@ -105,10 +105,14 @@ func schemeOf(set, encoder string) (family.SchemeEncoder, family.Tokenizer, erro
 	if k, ok := otherKeys[set+" "+encoder]; ok {
 		key = k
 	}
-	missing := unavailable("the tokenizer %s of %s is not built", encoder, set)
-	for _, s := range family.Default.Schemes() {
+	schemes := family.Default.Schemes()
+	if encoder == "l" && !slices.ContainsFunc(schemes, func(s family.Scheme) bool { return s.Type() == kind }) {
+		// CLIP-L makes the same tokens in every scheme, so it is known in a set of an unknown name, too. The padding of CLIP-G differs.
+		kind = ""
+	}
+	for _, s := range schemes {
 		for _, e := range s.Encoders() {
-			if s.Type() != kind || e.Key != key {
+			if kind != "" && s.Type() != kind || e.Key != key {
 				continue
 			}
 			if e.Alone != nil {
@@ -121,7 +125,7 @@ func schemeOf(set, encoder string) (family.SchemeEncoder, family.Tokenizer, erro
 			}
 		}
 	}
-	return family.SchemeEncoder{}, nil, missing
+	return family.SchemeEncoder{}, nil, unavailable("the tokenizer %s of %s is not built", encoder, set)
 }
 
 // embeddingRows is the textual inversion of the prompts, of which goldens hold the first two values of each vector.
