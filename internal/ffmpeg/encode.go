@@ -49,7 +49,8 @@ func (t *Tool) Encode(ctx context.Context, e Encoding, w io.Writer) (err error) 
 	if err := writeTags(tags, e.Tags); err != nil {
 		return fmt.Errorf("writing metadata for the encoder: %w", err)
 	}
-	args := append([]string{"-y"}, e.Inputs...)
+	// It tells its progress on its standard output: a long encoding without standard input would look like one that hangs.
+	args := append([]string{"-y", "-progress", "pipe:1"}, e.Inputs...)
 	if e.Side != nil {
 		side := filepath.Join(dir, "side")
 		if err := writeSide(side, e.Side); err != nil {

@@ -78,8 +78,8 @@ func (t *Tool) Programs() (ffmpeg, ffprobe string, err error) {
 }
 
 // demuxers are the container formats that files are read as. Formats that lead to other files or addresses (playlists, scripts, devices) are not
-// among them.
-const demuxers = "aac,ac3,aiff,amr,ape,apng,asf,au,avi,caf,dv,eac3,flac,flv,gif,h264,hevc,image2,ivf,jpeg_pipe,m4v,matroska,webm,mjpeg,mov,mp4,m4a,3gp,3g2,mj2,mp3," +
+// among them, nor is image2, which takes "%d" in a file's own name for the numbers of others beside it.
+const demuxers = "aac,ac3,aiff,amr,ape,apng,asf,au,avi,caf,dv,eac3,flac,flv,gif,h264,hevc,ivf,jpeg_pipe,m4v,matroska,webm,mjpeg,mov,mp4,m4a,3gp,3g2,mj2,mp3," +
 	"mpc,mpc8,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,png_pipe,rm,tak,tta,voc,w64,wav,webp_pipe,wv,yuv4mpegpipe"
 
 // Input returns the arguments that open a file for reading: no protocol but local files and no format that leads elsewhere.

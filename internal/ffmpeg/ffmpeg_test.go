@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"image"
+	"image/png"
 	"io"
 	"os"
 	"path/filepath"
@@ -76,6 +78,30 @@ func TestEncode(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("%v is left, %v", left, err)
+	}
+}
+
+// TestSequence: a file whose name FFmpeg takes for a sequence of images does not lead to the files beside it.
+func TestSequence(t *testing.T) {
+	t.Parallel()
+	f := tool(t)
+	dir := t.TempDir()
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 4, 4))); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a1.png", "a2.png", "a%d.png", "-i.png"} {
+		if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := f.Probe(t.Context(), filepath.Join(dir, "a%d.png")); err == nil || !strings.Contains(err.Error(), "rename") {
+		t.Errorf("a sequence is opened: %+v, %v", info, err)
+	}
+	for _, name := range []string{"a1.png", "-i.png"} {
+		if info, err := f.Probe(t.Context(), filepath.Join(dir, name)); err != nil || info.First("video") == nil {
+			t.Errorf("%s: %+v, %v", name, info, err)
+		}
 	}
 }
 

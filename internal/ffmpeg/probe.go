@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 )
@@ -92,7 +94,7 @@ type probedStream struct {
 	} `json:"side_data_list"`
 }
 
-// Probe reads a file's headers. An error that is none of the context or of a missing program is one of the file.
+// Probe reads a file's headers. Errors are those of the file, of the context, or ErrMissing.
 func (t *Tool) Probe(ctx context.Context, path string) (*Info, error) {
 	programs, err := t.find()
 	if err != nil {
@@ -186,8 +188,8 @@ func whole(s string) int64 {
 
 func tagList(m map[string]string) []Tag {
 	var list []Tag
-	for k, v := range m {
-		list = append(list, Tag{k, v})
+	for _, k := range slices.Sorted(maps.Keys(m)) { // so that files that are written with them come out alike
+		list = append(list, Tag{k, m[k]})
 	}
 	return list
 }

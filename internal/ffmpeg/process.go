@@ -28,6 +28,9 @@ const (
 // errStalled ends a process that no longer takes or gives anything.
 var errStalled = fmt.Errorf("ffmpeg took and gave nothing for %v", Stall)
 
+// unread stands for FFmpeg's message, which lists all formats that are read.
+const unread = "its format is not among those that are read; convert it, or rename it if its name has a %, which stands for a sequence of images"
+
 // Command is a call of ffmpeg.
 type Command struct {
 	// Args are its arguments, without the program's name and the general ones.
@@ -89,7 +92,7 @@ func start(ctx context.Context, program string, args []string, c Command) (*Proc
 	proc.watch = newWatchdog(Stall, func() { cancel(errStalled) })
 	cmd.Stderr = proc.errors
 	if c.Stdin != nil {
-		cmd.Stdin = proc.watch.reader(c.Stdin)
+		cmd.Stdin = input{c.Stdin, proc.watch}
 	}
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -104,7 +107,7 @@ func start(ctx context.Context, program string, args []string, c Command) (*Proc
 	if c.Memory > 0 {
 		limitMemory(cmd.Process.Pid, c.Memory)
 	}
-	proc.Stdout = proc.watch.reader(out)
+	proc.Stdout = output{out, proc.watch}
 	return proc, nil
 }
 
@@ -128,9 +131,10 @@ func (p *Process) Wait() error {
 		if cause := context.Cause(p.ctx); cause != nil {
 			err = cause
 		} else if err != nil {
-			err = fmt.Errorf("%w: %s", err, p.errors.String())
 			if text := p.errors.String(); text != "" {
 				err = errors.New(text)
+			} else {
+				err = fmt.Errorf("ffmpeg failed without a message: %w", err)
 			}
 		}
 		p.cancel(nil)
@@ -189,6 +193,9 @@ func (t *tail) String() string {
 	if len(t.hide) > len(FileURL("")) {
 		t.buf = bytes.ReplaceAll(t.buf, []byte(t.hide), []byte("the file"))
 	}
+	if bytes.Contains(t.buf, []byte("not on whitelist")) {
+		return unread
+	}
 	lines := bytes.Split(bytes.TrimSpace(t.buf), []byte("\n"))
 	if over := len(lines) - most; over > 0 {
 		lines = lines[over:]
@@ -201,7 +208,7 @@ func (t *tail) String() string {
 	return strings.ToValidUTF8(string(bytes.Join(lines, []byte("; "))), "\uFFFD")
 }
 
-// watchdog calls a function when nothing was read for a while.
+// watchdog calls a function when a process neither takes nor gives anything for a while.
 type watchdog struct {
 	wait  time.Duration
 	timer *time.Timer
@@ -213,19 +220,34 @@ func newWatchdog(wait time.Duration, bark func()) *watchdog {
 
 func (w *watchdog) stop() { w.timer.Stop() }
 
-func (w *watchdog) reader(r io.Reader) io.Reader { return watched{r, w} }
+func (w *watchdog) reset() { w.timer.Reset(w.wait) }
 
-type watched struct {
+// input is what a process takes.
+type input struct {
 	io.Reader
 	w *watchdog
 }
 
 // Read implements io.Reader.
-func (r watched) Read(b []byte) (int, error) {
-	r.w.timer.Reset(r.w.wait) // what was done between two reads does not count
+func (r input) Read(b []byte) (int, error) {
+	defer r.w.reset()
+	return r.Reader.Read(b)
+}
+
+// output is what a process gives. The time that its reader takes between two reads does not count: it may wait for memory.
+type output struct {
+	io.Reader
+	w *watchdog
+}
+
+// Read implements io.Reader.
+func (r output) Read(b []byte) (int, error) {
+	r.w.reset()
 	n, err := r.Reader.Read(b)
-	if n > 0 {
-		r.w.timer.Reset(r.w.wait)
+	if err == nil {
+		r.w.stop()
+	} else {
+		r.w.reset() // what is left is that the process ends
 	}
 	return n, err
 }

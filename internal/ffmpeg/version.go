@@ -28,7 +28,7 @@ func (t *Tool) Version(ctx context.Context) (version string, lacks []string, err
 		return "", nil, err
 	}
 	for _, program := range []string{p.ffmpeg, p.ffprobe} {
-		text, err := output(ctx, program, "-hide_banner", "-version")
+		text, err := printed(ctx, program, "-hide_banner", "-version")
 		if err != nil {
 			return "", nil, fmt.Errorf("running %s: %w", program, err)
 		}
@@ -44,7 +44,7 @@ func (t *Tool) Version(ctx context.Context) (version string, lacks []string, err
 			version = number + " at " + program
 		}
 	}
-	list, err := output(ctx, p.ffmpeg, "-hide_banner", "-encoders")
+	list, err := printed(ctx, p.ffmpeg, "-hide_banner", "-encoders")
 	if err != nil {
 		return "", nil, fmt.Errorf("running %s: %w", p.ffmpeg, err)
 	}
@@ -60,8 +60,8 @@ func baseName(path string) string {
 	return path[strings.LastIndexAny(path, `/\`)+1:]
 }
 
-// output runs a program and returns what it prints, up to a limit.
-func output(ctx context.Context, program string, args ...string) (string, error) {
+// printed runs a program and returns what it prints, up to a limit.
+func printed(ctx context.Context, program string, args ...string) (string, error) {
 	const limit = 4 << 20
 	p, err := start(ctx, program, args, Command{})
 	if err != nil {
