@@ -3,9 +3,7 @@ package video_test
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"math/big"
 	"os"
@@ -184,49 +182,5 @@ func TestBadInputs(t *testing.T) {
 	}
 	if budget > 1<<30 {
 		t.Errorf("%d bytes were asked for", budget)
-	}
-}
-
-// TestWithoutFFmpeg: the error says what to install.
-func TestWithoutFFmpeg(t *testing.T) {
-	t.Parallel()
-	f := inputs(t)
-	env := film.Env{FFmpeg: &ffmpeg.Tool{Path: filepath.Join(t.TempDir(), "ffmpeg")}, Dir: f.Temp()}
-	v := &film.File{Path: filepath.Join(f.Input(), "wide.mp4")}
-	if _, err := v.Components(t.Context(), env); !errors.Is(err, ffmpeg.ErrMissing) {
-		t.Errorf("decoding: %v", err)
-	}
-	m := &film.Made{Images: tensor.New(1, 4, 4, 3), Rate: big.NewRat(24, 1), Depth: 8}
-	if err := m.Save(t.Context(), env, film.SaveOptions{Format: "auto", Codec: "auto"}, io.Discard); !errors.Is(err, ffmpeg.ErrMissing) {
-		t.Errorf("encoding: %v", err)
-	}
-}
-
-// TestMadeTrimmed cuts images and samples without encoding them.
-func TestMadeTrimmed(t *testing.T) {
-	t.Parallel()
-	images := tensor.New(24, 2, 2, 3)
-	for i := range images.Data {
-		images.Data[i] = float32(i / 12)
-	}
-	m := &film.Made{Images: images, Rate: big.NewRat(24, 1), Depth: 8, Audio: wave(1, 8000, 8000)}
-	for _, c := range []struct {
-		start, duration      float64
-		first, frames, sound int
-	}{
-		{0, 0, 0, 24, 8000}, {0.5, 0, 12, 12, 4000}, {0.25, 0.25, 6, 6, 2000}, {-0.25, 0, 18, 6, 2000}, {1.0 / 24, 2.0 / 24, 1, 2, 666},
-	} {
-		v, err := m.Trimmed(t.Context(), film.Env{}, c.start, c.duration, false)
-		if err != nil || v == nil {
-			t.Errorf("%+v: %v", c, err)
-			continue
-		}
-		got := v.(*film.Made)
-		if got.Images.Shape[0] != c.frames || got.Images.Data[0] != float32(c.first) || got.Audio.Samples() != c.sound {
-			t.Errorf("%+v: %d frames from %g, %d samples", c, got.Images.Shape[0], got.Images.Data[0], got.Audio.Samples())
-		}
-	}
-	if v, err := m.Trimmed(t.Context(), film.Env{}, 0.5, 0.6, false); v != nil || err != nil {
-		t.Errorf("more than there is: %v, %v", v, err)
 	}
 }
