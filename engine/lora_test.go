@@ -162,8 +162,47 @@ func TestLoRAOfAnotherFamily(t *testing.T) {
 	}
 }
 
-// TestOptionsThatNobodyReads has a model run with an option that its network does not read: the client is told.
-func TestOptionsThatNobodyReads(t *testing.T) {
+// TestUnreadConditioning: the client is told of the values of a conditioning entry that the model does not read, such as
+// the references of an omni model, and of no others.
+func TestUnreadConditioning(t *testing.T) {
+	t.Parallel()
+	omni := map[string]any{
+		sampling.KeyReferences: []any{golden.Normal("r", 1, 4, 8, 8)}, "clip_vision_outputs": []any{1}, "reference_latents_text_embeds": []any{1},
+		sampling.KeyAttentionMask: golden.Normal("m", 1, 77), sampling.KeyGuidance: nil,
+	}
+	size := map[string]any{sampling.KeyWidth: 64, sampling.KeyCropHeight: 8, sampling.KeyAesthetic: 6.0}
+	m, err := shared.LoadModel(golden.Checkpoint(t, "sd15-small"), dtype.Invalid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		values map[string]any
+		want   []string
+	}{
+		{omni, []string{"clip_vision_outputs", sampling.KeyReferences, "reference_latents_text_embeds"}},
+		{size, []string{sampling.KeyAesthetic, sampling.KeyCropHeight, sampling.KeyWidth}},
+		{nil, nil},
+	} {
+		var told []string
+		ctx := warning.With(t.Context(), func(text string) { told = append(told, text) })
+		entry := &sampling.Cond{Tokens: golden.Normal("c", 1, 77, 768), Values: c.values}
+		shape := []int{1, 4, 8, 8}
+		if _, err := m.Inputs(ctx, entry, sampling.Request{Shape: shape, Latent: golden.Normal("x", shape...), Format: m.LatentFormat()}); err != nil {
+			t.Fatal(err)
+		}
+		if len(told) != len(c.want) {
+			t.Fatalf("told %q, want warnings of %q", told, c.want)
+		}
+		for i, key := range c.want {
+			if !strings.Contains(told[i], key+" has no effect") || !strings.Contains(told[i], m.Family()) {
+				t.Errorf("told %q, want a warning of %s that names the family", told[i], key)
+			}
+		}
+	}
+}
+
+// TestUnreadOptions has a model run with an option that its network does not read: the client is told.
+func TestUnreadOptions(t *testing.T) {
 	t.Parallel()
 	m, err := shared.LoadModel(golden.Checkpoint(t, "sd15-small"), dtype.Invalid)
 	if err != nil {

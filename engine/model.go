@@ -98,9 +98,18 @@ func (m *Model) LatentFormat() sampling.LatentFormat {
 	return m.net.Latent()
 }
 
-// Inputs returns the network's named inputs for a conditioning entry; see family.Denoiser.
-func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
-	return m.net.Inputs(c, r)
+// Inputs returns the network's named inputs for a conditioning entry; see family.Denoiser. The client is told of values
+// of the entry that the family does not read.
+func (m *Model) Inputs(ctx context.Context, c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
+	c = c.Watched()
+	in, err := m.net.Inputs(c, r)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range c.Unread() {
+		m.warnUnread(ctx, "conditioning value", key)
+	}
+	return in, nil
 }
 
 func (m *Model) runner() runner {

@@ -110,10 +110,15 @@ func (m *Model) warnOptions(ctx context.Context, options map[string]any) error {
 	}
 	for name := range options {
 		if name != OptionPatches && !slices.Contains(known, name) {
-			warning.Add(ctx, fmt.Sprintf("the option %s has no effect: %s models do not read it", name, m.Family()))
+			m.warnUnread(ctx, "option", name)
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// warnUnread tells the client of something that the network does not read.
+func (m *Model) warnUnread(ctx context.Context, what, name string) {
+	warning.Add(ctx, fmt.Sprintf("the %s %s has no effect: this %s model does not read it", what, name, m.Family()))
 }
 
 // Options returns the options for the model's network. The map must not be changed.

@@ -27,7 +27,8 @@ type Denoiser interface {
 	// Sampling is the prediction type and the noise schedule that the model was trained with.
 	Sampling() (sampling.ModelType, sampling.Settings)
 	// Inputs returns the network's named inputs for a conditioning entry, each with its batching rule. An entry that lacks
-	// what the network cannot do without is an error that says what to connect.
+	// what the network cannot do without is an error that says what to connect. Values are read by sampling.Value and
+	// sampling.References, and only those that have an effect: the client is told of the others.
 	Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error)
 	// Predict runs the network on a batch; see Call. The result is the raw prediction in the shape of the call's X.
 	Predict(ctx context.Context, run Runner, c Call) (*tensor.Tensor, error)

@@ -36,6 +36,9 @@ type Cond struct {
 	Hooks WeightHooks
 	// Values holds everything else upstream keeps in the entry, for Params.Inputs.
 	Values map[string]any
+
+	// read are the keys of Values that were read, nil for an entry that is not watched.
+	read map[string]bool
 }
 
 // Area is a box: Size and Offset have one value for each axis behind the channels (height and width for pictures), in

@@ -24,7 +24,7 @@ func (p *guided) guidance(cond, uncond *tensor.Tensor, hasCond, hasUncond bool) 
 		Again: p.again, At: p.at,
 		X: p.X, Sigma: p.Sigma, Scale: p.scale, Model: p.guide.model, Cond: cond, Uncond: uncond, HasCond: hasCond, HasUncond: hasUncond,
 		Predict: func(ctx context.Context, conds []Cond) (*tensor.Tensor, error) {
-			entries, err := p.guide.resolve(Side{Conds: conds, Negative: true}, p.X)
+			entries, err := p.guide.resolve(ctx, Side{Conds: conds, Negative: true}, p.X)
 			if err != nil {
 				return nil, err
 			}

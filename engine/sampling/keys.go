@@ -2,6 +2,8 @@ package sampling
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"comfygo/engine/tensor"
 )
@@ -43,6 +45,7 @@ const (
 // References returns the reference latents of an entry as the network reads them, in order.
 func References(c *Cond, f LatentFormat) ([]*tensor.Tensor, error) {
 	var list []any
+	c.note(KeyReferences)
 	switch v := c.Values[KeyReferences].(type) {
 	case nil:
 	case []any:
@@ -68,6 +71,7 @@ func References(c *Cond, f LatentFormat) ([]*tensor.Tensor, error) {
 // Value returns a value of an entry by its key, the zero value when there is none. A value of another type is an error.
 func Value[T any](c *Cond, key string) (T, error) {
 	var zero T
+	c.note(key)
 	v, ok := c.Values[key]
 	if !ok || v == nil {
 		return zero, nil
@@ -77,4 +81,30 @@ func Value[T any](c *Cond, key string) (T, error) {
 		return zero, fmt.Errorf("reading a conditioning entry: its %s is of type %T, wanted %T", key, v, zero)
 	}
 	return t, nil
+}
+
+// Watched returns the entry with a record of which of its values Value and References read.
+func (c *Cond) Watched() *Cond {
+	w := *c
+	w.read = map[string]bool{}
+	return &w
+}
+
+// Unread lists the keys of the values that were not read since Watched, sorted. A nil value asks for nothing, and an
+// attention mask is there with every encoding of some text encoders, whatever the model: neither is listed.
+func (c *Cond) Unread() []string {
+	var keys []string
+	for _, key := range slices.Sorted(maps.Keys(c.Values)) {
+		if c.Values[key] != nil && !c.read[key] && key != KeyAttentionMask {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// note records that a value is read.
+func (c *Cond) note(key string) {
+	if c.read != nil {
+		c.read[key] = true
+	}
 }

@@ -21,7 +21,7 @@ type Params struct {
 	Model   *ModelSampling
 	Format  LatentFormat
 	// Inputs, when set, returns the network's inputs for a conditioning entry; nil gives it the text encoding alone.
-	Inputs func(c *Cond, r Request) ([]Input, error)
+	Inputs func(ctx context.Context, c *Cond, r Request) ([]Input, error)
 
 	Positive, Negative []Cond
 	// CFG is the guidance scale; at 1 the negative side is not predicted.
@@ -203,7 +203,7 @@ func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, l
 			g.inpaint.noise = fresh
 		}
 	}
-	if err := g.prepare(latent, mask); err != nil {
+	if err := g.prepare(ctx, latent, mask); err != nil {
 		return nil, nil, err
 	}
 	r := &Run{
@@ -246,10 +246,10 @@ func newGuide(p *Params, guider *Guider, s *Sampler, sigmas []float32) *guide {
 }
 
 // prepare resolves the conditionings for latents like the given one. Upstream: process_conds.
-func (g *guide) prepare(latent, mask *tensor.Tensor) error {
+func (g *guide) prepare(ctx context.Context, latent, mask *tensor.Tensor) error {
 	g.shape = latent.Shape
 	for i, side := range g.guider.sides {
-		entries, err := g.resolveAll(side, latent, mask)
+		entries, err := g.resolveAll(ctx, side, latent, mask)
 		if err != nil {
 			return err
 		}
@@ -261,7 +261,7 @@ func (g *guide) prepare(latent, mask *tensor.Tensor) error {
 			g.other.sides = append(g.other.sides, nil)
 			continue
 		}
-		if entries, err = g.other.resolveAll(side, latent, mask); err != nil {
+		if entries, err = g.other.resolveAll(ctx, side, latent, mask); err != nil {
 			return err
 		}
 		g.other.sides = append(g.other.sides, entries)
@@ -275,30 +275,30 @@ func (g *guide) prepare(latent, mask *tensor.Tensor) error {
 }
 
 // resolve prepares a conditioning without regard to the others.
-func (g *guide) resolve(side Side, latent *tensor.Tensor) ([]*entry, error) {
+func (g *guide) resolve(ctx context.Context, side Side, latent *tensor.Tensor) ([]*entry, error) {
 	var mask *tensor.Tensor
 	if g.inpaint != nil {
 		mask, latent = g.inpaint.mask, g.inpaint.latent
 	}
-	return g.resolveAll(side, latent, mask)
+	return g.resolveAll(ctx, side, latent, mask)
 }
 
-func (g *guide) resolveAll(side Side, latent, mask *tensor.Tensor) ([]*entry, error) {
+func (g *guide) resolveAll(ctx context.Context, side Side, latent, mask *tensor.Tensor) ([]*entry, error) {
 	entries, err := resolveAll(g.model, side.Conds, latent.Shape)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
-		if e.inputs, err = g.inputs(e.cond, latent, mask, side.Negative); err != nil {
+		if e.inputs, err = g.inputs(ctx, e.cond, latent, mask, side.Negative); err != nil {
 			return nil, err
 		}
 	}
 	return entries, nil
 }
 
-func (g *guide) inputs(c *Cond, latent, mask *tensor.Tensor, negative bool) ([]Input, error) {
+func (g *guide) inputs(ctx context.Context, c *Cond, latent, mask *tensor.Tensor, negative bool) ([]Input, error) {
 	if g.params.Inputs == nil {
 		return textInputs(c.Tokens), nil
 	}
-	return g.params.Inputs(c, Request{Shape: latent.Shape, Latent: latent, Mask: mask, Negative: negative, Format: g.params.Format, Seed: g.params.Seed})
+	return g.params.Inputs(ctx, c, Request{Shape: latent.Shape, Latent: latent, Mask: mask, Negative: negative, Format: g.params.Format, Seed: g.params.Seed})
 }

@@ -16,7 +16,7 @@ func DenoiseOnce(ctx context.Context, p Params, x *tensor.Tensor, sigma float32)
 		return nil, err
 	}
 	g := newGuide(&p, p.guider(), &Sampler{name: "a single prediction"}, []float32{sigma, 0})
-	if err := g.prepare(like(x), nil); err != nil {
+	if err := g.prepare(ctx, like(x), nil); err != nil {
 		return nil, err
 	}
 	return g.denoise(ctx, x, sigma)

@@ -2,6 +2,7 @@ package sampling
 
 import (
 	"fmt"
+	"maps"
 
 	"comfygo/engine"
 	es "comfygo/engine/sampling"
@@ -12,8 +13,8 @@ import (
 // would give another picture.
 var foreign = map[string]string{es.KeyGLIGEN: "a GLIGEN model"}
 
-// entries reads a conditioning. It fails on values of another type than their key has and on entries that ask for what
-// the sampler lacks.
+// entries reads a conditioning. What the sampler itself reads is taken out of the values that are left for the model. It
+// fails on values of another type than their key has and on entries that ask for what the sampler lacks.
 func entries(input string, c engine.Conditioning) ([]es.Cond, error) {
 	out := make([]es.Cond, len(c))
 	for i, from := range c {
@@ -24,8 +25,8 @@ func entries(input string, c engine.Conditioning) ([]es.Cond, error) {
 			}
 			return nil, fmt.Errorf("sampling: entry %d of %s uses %s, which the sampler does not apply yet", i, input, what)
 		}
-		to := es.Cond{Tokens: from.Tokens, Pooled: from.Pooled, Values: from.Values}
-		r := reader{values: from.Values}
+		to := es.Cond{Tokens: from.Tokens, Pooled: from.Pooled}
+		r := reader{values: maps.Clone(from.Values)}
 		to.Area = pointer[es.Area](&r, es.KeyArea)
 		to.Strength = pointer[float64](&r, es.KeyStrength)
 		to.MaskStrength = pointer[float64](&r, es.KeyMaskStrength)
@@ -35,19 +36,20 @@ func entries(input string, c engine.Conditioning) ([]es.Cond, error) {
 		to.MaskBounds = value[bool](&r, es.KeyMaskBounds)
 		to.Default = value[bool](&r, es.KeyDefault)
 		to.StartPercent, to.EndPercent = within(&r, to.StartPercent, to.EndPercent)
-		if h := from.Values[es.KeyHooks]; h != nil {
-			hooks, ok := h.(interface{ Weights() es.WeightHooks })
-			if !ok {
-				return nil, fmt.Errorf("sampling: entry %d of %s: its hooks are of type %T", i, input, h)
-			}
+		if hooks := value[interface{ Weights() es.WeightHooks }](&r, es.KeyHooks); hooks != nil {
 			to.Hooks = hooks.Weights()
 		}
-		if c := value[*engine.Control](&r, es.KeyControl); c != nil {
-			to.Control, to.ControlForAll = c, value[bool](&r, es.KeyControlForAll)
+		c, forAll := value[*engine.Control](&r, es.KeyControl), value[bool](&r, es.KeyControlForAll)
+		if c != nil {
+			to.Control, to.ControlForAll = c, forAll
 		}
 		if r.err != nil {
 			return nil, fmt.Errorf("sampling: entry %d of %s: %w", i, input, r.err)
 		}
+		for key := range foreign {
+			delete(r.values, key)
+		}
+		to.Values = r.values
 		out[i] = to
 	}
 	return out, nil
@@ -65,13 +67,13 @@ func within(r *reader, start, end *float64) (first, last *float64) {
 	return start, end
 }
 
-// reader keeps the first error of reading an entry's values.
+// reader takes values out of an entry and keeps the first error.
 type reader struct {
 	values map[string]any
 	err    error
 }
 
-// value returns a value by key, the zero value when there is none.
+// value takes a value by key out of the entry, the zero value when there is none.
 func value[T any](r *reader, key string) T {
 	if p := pointer[T](r, key); p != nil {
 		return *p
@@ -80,9 +82,10 @@ func value[T any](r *reader, key string) T {
 	return zero
 }
 
-// pointer returns a value by key, nil when there is none.
+// pointer takes a value by key out of the entry, nil when there is none.
 func pointer[T any](r *reader, key string) *T {
 	v, ok := r.values[key]
+	delete(r.values, key)
 	if !ok || v == nil {
 		return nil
 	}

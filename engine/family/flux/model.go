@@ -103,12 +103,14 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 	if m.Distilled > 0 {
 		plain = 0
 	}
-	guidance, guided, err := dit.Guidance(c, plain)
-	if err != nil {
-		return nil, err
-	}
-	if (m.Guidance || m.Distilled > 0) && guided {
-		in = append(in, sampling.Input{Name: InputGuidance, Value: guidance, Rule: sampling.ByRows})
+	if m.Guidance || m.Distilled > 0 {
+		guidance, guided, err := dit.Guidance(c, plain)
+		if err != nil {
+			return nil, err
+		}
+		if guided {
+			in = append(in, sampling.Input{Name: InputGuidance, Value: guidance, Rule: sampling.ByRows})
+		}
 	}
 	_, image := c.Values[sampling.KeyConcatLatent]
 	if channels := max(m.In, 2*m.Channels); m.In > m.Channels || image {

@@ -132,12 +132,14 @@ func (m *model) Inputs(c *sampling.Cond, _ sampling.Request) ([]sampling.Input, 
 		return nil, dit.ErrNoText
 	}
 	in := []sampling.Input{{Name: sampling.InputContext, Value: c.Tokens, Rule: sampling.ByRows}}
-	glyphs, err := sampling.Value[*tensor.Tensor](c, keyGlyphs)
-	if err != nil {
-		return nil, err
-	}
-	if glyphs != nil && m.glyphWidth > 0 {
-		in = append(in, sampling.Input{Name: inputGlyphs, Value: glyphs, Rule: sampling.ByRows})
+	if m.glyphWidth > 0 {
+		glyphs, err := sampling.Value[*tensor.Tensor](c, keyGlyphs)
+		if err != nil {
+			return nil, err
+		}
+		if glyphs != nil {
+			in = append(in, sampling.Input{Name: inputGlyphs, Value: glyphs, Rule: sampling.ByRows})
+		}
 	}
 	mask, err := sampling.Value[*tensor.Tensor](c, sampling.KeyAttentionMask)
 	if err != nil {
@@ -146,8 +148,11 @@ func (m *model) Inputs(c *sampling.Cond, _ sampling.Request) ([]sampling.Input, 
 	if mask != nil && dit.Hides(mask) {
 		in = append(in, sampling.Input{Name: inputMask, Value: mask, Rule: sampling.ByRows})
 	}
+	if !m.guidance {
+		return in, nil
+	}
 	guidance, guided, err := dit.Guidance(c, plainGuidance)
-	if m.guidance && guided {
+	if guided {
 		in = append(in, sampling.Input{Name: inputGuidance, Value: guidance, Rule: sampling.ByRows})
 	}
 	return in, err
