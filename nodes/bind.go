@@ -23,6 +23,9 @@ func (c *Class) Bind(values *pyjson.Object, hidden func(kind string) any) (Node,
 func (f *fieldSet) bind(dst reflect.Value, prefix string, values *pyjson.Object, hidden func(string) any, lists bool) error {
 	for _, in := range f.inputs {
 		field := dst.FieldByIndex(in.path)
+		if field.Kind() == reflect.Array {
+			field = field.Index(in.element)
+		}
 		if in.Hidden != "" {
 			if hidden == nil {
 				continue

@@ -28,6 +28,7 @@
 // a widget option of /object_info and is written there in the order of the tags (v3 classes: in the order upstream's schema writes them).
 //
 //	in:"width"            the input's name
+//	in:"blocks.#."        on an array: an input for each element, with its number from 0 on in place of #
 //	type:"IMAGE"          link or widget type; left out it is INT, FLOAT, STRING or BOOLEAN by the field's Go type, "*" for any
 //	optional:"true"       listed under "optional"
 //	hidden:"UNIQUE_ID"    a hidden input: PROMPT, DYNPROMPT, EXTRA_PNGINFO, UNIQUE_ID, …; "true" is the widget option of that name

@@ -39,6 +39,7 @@ type Input struct {
 	grow     *template
 	choice   []option
 	path     []int // field index
+	element  int   // in a field that is an array
 	Min, Max any   // bounds, nil when there are none
 }
 

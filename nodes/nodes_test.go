@@ -137,6 +137,46 @@ func TestBind(t *testing.T) {
 	}
 }
 
+type layered struct {
+	First  float64    `in:"first." default:"1.0"`
+	Blocks [3]float64 `in:"blocks.#.weight" default:"0.5" min:"0.0"`
+}
+
+func (*layered) Spec() nodes.Spec                         { return nodes.Spec{Name: "Layered"} }
+func (*layered) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(), nil }
+
+type nameless struct {
+	Blocks [2]float64 `in:"block"`
+}
+
+func (*nameless) Spec() nodes.Spec                         { return nodes.Spec{Name: "Nameless"} }
+func (*nameless) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(), nil }
+
+// TestArrays: an array is an input for each of its elements.
+func TestArrays(t *testing.T) {
+	t.Parallel()
+	c, err := nodes.NewClass(&layered{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"required": {"first.": ["FLOAT", {"default": 1.0}], "blocks.0.weight": ["FLOAT", {"default": 0.5, "min": 0.0}], ` +
+		`"blocks.1.weight": ["FLOAT", {"default": 0.5, "min": 0.0}], "blocks.2.weight": ["FLOAT", {"default": 0.5, "min": 0.0}]}}`
+	got, err := pyjson.Marshal(c.Info(nodes.Env{}).Object("input"))
+	if err != nil || string(got) != want {
+		t.Errorf("the inputs are\n%s, want\n%s: %v", got, want, err)
+	}
+	n, err := c.Bind(pyjson.NewObject("first.", 2.0, "blocks.1.weight", 3.0), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := *n.(*layered); got != (layered{First: 2, Blocks: [3]float64{0.5, 3, 0.5}}) {
+		t.Errorf("bound %+v", got)
+	}
+	if _, err := nodes.NewClass(&nameless{}); err == nil || !strings.Contains(err.Error(), "two inputs are called block") {
+		t.Errorf("an array without a place for the number: %v", err)
+	}
+}
+
 func TestBindDynamic(t *testing.T) {
 	t.Parallel()
 	c := class(t, &modern{})

@@ -86,22 +86,39 @@ func readFields(typ reflect.Type, owner any, v3 bool) (*fieldSet, error) {
 		if _, tagged := field.Tag.Lookup("in"); !tagged {
 			continue
 		}
-		in, err := readField(field, owner, v3)
-		if err != nil {
-			return nil, fmt.Errorf("field %s: %w", field.Name, err)
-		}
-		in.path = []int{i}
-		for _, other := range f.inputs {
-			if other.Name == in.Name {
-				return nil, fmt.Errorf("field %s: two inputs are called %s", field.Name, in.Name)
+		for k, name := range InputNames(field) {
+			in, err := readField(field, name, owner, v3)
+			if err != nil {
+				return nil, fmt.Errorf("field %s: %w", field.Name, err)
 			}
+			in.path, in.element = []int{i}, k
+			for _, other := range f.inputs {
+				if other.Name == in.Name {
+					return nil, fmt.Errorf("field %s: two inputs are called %s", field.Name, in.Name)
+				}
+			}
+			f.inputs = append(f.inputs, in)
 		}
-		f.inputs = append(f.inputs, in)
 	}
 	return f, nil
 }
 
-func readField(field reflect.StructField, owner any, v3 bool) (*Input, error) {
+// InputNames returns the names of the inputs that a field with the tag in declares: one, or for an array one for each
+// element, with its number from 0 on in place of the # in the tag.
+func InputNames(field reflect.StructField) []string {
+	name := field.Tag.Get("in")
+	if field.Type.Kind() != reflect.Array {
+		return []string{name}
+	}
+	names := make([]string, field.Type.Len())
+	for i := range names {
+		names[i] = strings.Replace(name, "#", strconv.Itoa(i), 1)
+	}
+	return names
+}
+
+// readField reads the input name of a field, or of an element of it if the field is an array.
+func readField(field reflect.StructField, name string, owner any, v3 bool) (*Input, error) {
 	if !field.IsExported() {
 		return nil, fmt.Errorf("an input's field must be exported")
 	}
@@ -113,8 +130,12 @@ func readField(field reflect.StructField, owner any, v3 bool) (*Input, error) {
 	for _, p := range pairs {
 		tag[p.key] = p.value
 	}
-	in := &Input{Name: tag["in"], Optional: tag["optional"] == "true", Hidden: hiddenKind(tag["hidden"]), files: tag["files"], folder: tag["folder"], opts: tag["opts"] == "{}"}
-	if err := in.readShape(field.Type, tag, owner, v3); err != nil {
+	t := field.Type
+	if t.Kind() == reflect.Array {
+		t = t.Elem()
+	}
+	in := &Input{Name: name, Optional: tag["optional"] == "true", Hidden: hiddenKind(tag["hidden"]), files: tag["files"], folder: tag["folder"], opts: tag["opts"] == "{}"}
+	if err := in.readShape(t, tag, owner, v3); err != nil {
 		return nil, err
 	}
 	if in.options, err = in.readOptions(pairs); err != nil {

@@ -21,7 +21,8 @@ func merged(ctx *nodes.Context, first, second *engine.Model, rate engine.Rate) (
 }
 
 // mergedByBlocks mixes two diffusion models with the ratios that are inputs of class, a pointer to a node: each for the
-// weights whose names begin with the input's name. The longest such name counts, and the first ratio where there is none.
+// weights whose names begin with the input's name. The longest such name counts; for a weight without one it
+// is the first ratio.
 func mergedByBlocks(ctx *nodes.Context, first, second *engine.Model, class any) (nodes.Result, error) {
 	ratios, names := ratiosOf(class)
 	return merged(ctx, first, second, func(key string) (keep, add float64) {
@@ -39,11 +40,30 @@ func mergedByBlocks(ctx *nodes.Context, first, second *engine.Model, class any) 
 func ratiosOf(class any) (ratios []float64, names []string) {
 	v := reflect.ValueOf(class).Elem()
 	for i := range v.NumField() {
-		if f := v.Type().Field(i); f.Type.Kind() == reflect.Float64 {
-			ratios, names = append(ratios, v.Field(i).Float()), append(names, f.Tag.Get("in"))
+		switch f := v.Field(i).Interface().(type) {
+		case float64:
+			ratios = append(ratios, f)
+		case *engine.Model:
+			continue
+		default: // an array of ratios
+			for k := range v.Field(i).Len() {
+				ratios = append(ratios, v.Field(i).Index(k).Float())
+			}
 		}
+		names = append(names, nodes.InputNames(v.Type().Field(i))...)
 	}
 	return ratios, names
+}
+
+// blockSpec describes a class that mixes models of a family with a ratio for each block.
+func blockSpec(class, family string) nodes.Spec {
+	return nodes.Spec{
+		Name: class, Category: "model/merging/model specific",
+		Module:      "comfy_extras.nodes_model_merging_model_specific",
+		Description: "Mixes two diffusion models of " + family + " with the share of the first for each block.",
+		Outputs:     nodes.Outputs("MODEL"),
+		Uses:        nodes.UsesNothing,
+	}
 }
 
 func mergedCLIP(ctx *nodes.Context, first, second *engine.CLIP, keep, add float64) (nodes.Result, error) {

@@ -19,10 +19,10 @@ import (
 )
 
 // sample has every shape of an input: v1 and v3, combos, files, hidden inputs, lists, autogrow by names and by prefix, dynamic and nested
-// dynamic combos, match types, integers beyond 64 bits, optional inputs, output lists.
+// dynamic combos, match types, arrays, integers beyond 64 bits, optional inputs, output lists.
 var sample = []string{
 	"KSampler", "EmptyImage", "SaveImage", "LoadImageOutput", "ImageStitch", "StringFormat", "CreateList", "ComfySwitchNode", "RebatchImages", "SaveVideo",
-	"ResizeImageMaskNode", "PrimitiveInt", "CustomCombo", "Video Slice", "EmptyAceStep1.5LatentAudio", "ShuffleImageTextDataset",
+	"ResizeImageMaskNode", "PrimitiveInt", "CustomCombo", "Video Slice", "EmptyAceStep1.5LatentAudio", "ShuffleImageTextDataset", "ModelMergeKrea2",
 }
 
 const program = `package main

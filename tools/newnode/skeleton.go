@@ -62,12 +62,17 @@ func (s *skeleton) fields(ident string, input *pyjson.Object, hidden bool) (stri
 		if category == "hidden" && !hidden {
 			continue
 		}
-		for name, entry := range inputs.(*pyjson.Object).All() {
+		declared := inputs.(*pyjson.Object)
+		keys := declared.Keys()
+		for i := 0; i < len(keys); {
+			name, n := array(declared, keys[i:])
+			entry, _ := declared.Get(keys[i])
+			i += n
 			if category == "hidden" {
 				fmt.Fprintf(&b, "\t%s any %s\n", identifier(name), tag("in", name, "hidden", pyjson.Str(entry)))
 				continue
 			}
-			line, err := s.field(ident, name, entry.([]any), category == "optional")
+			line, err := s.field(ident, name, entry.([]any), category == "optional", n)
 			if err != nil {
 				return "", fmt.Errorf("input %s: %w", name, err)
 			}
@@ -82,8 +87,29 @@ func (s *skeleton) fields(ident string, input *pyjson.Object, hidden bool) (stri
 	return b.String(), nil
 }
 
-// field writes one input.
-func (s *skeleton) field(owner, name string, entry []any, optional bool) (string, error) {
+// array returns how many of the first inputs are equal but for a number in their names that counts from 0, and the name of
+// an array of them; for a single input its own name and 1.
+func array(declared *pyjson.Object, keys []string) (name string, n int) {
+	at := strings.IndexByte(keys[0], '0')
+	if at < 0 {
+		return keys[0], 1
+	}
+	before, after := keys[0][:at], keys[0][at+1:]
+	first, _ := declared.Get(keys[0])
+	for n < len(keys) && keys[n] == before+strconv.Itoa(n)+after {
+		if entry, _ := declared.Get(keys[n]); pyjson.Str(entry) != pyjson.Str(first) {
+			break
+		}
+		n++
+	}
+	if n < 2 {
+		return keys[0], 1
+	}
+	return before + "#" + after, n
+}
+
+// field writes one input, or an array of n.
+func (s *skeleton) field(owner, name string, entry []any, optional bool, n int) (string, error) {
 	options := pyjson.NewObject()
 	if len(entry) > 1 {
 		options = entry[1].(*pyjson.Object)
@@ -115,6 +141,9 @@ func (s *skeleton) field(owner, name string, entry []any, optional bool) (string
 	}
 	if list, _ := s.info.Get("is_input_list"); list == true && goType != "nodes.Grown" && goType != "nodes.Choice" {
 		goType = "[]" + goType
+	}
+	if n > 1 {
+		goType = fmt.Sprintf("[%d]%s", n, goType)
 	}
 	return identifier(name) + " " + goType + " " + tag(append(pairs, widget...)...), nil
 }
