@@ -20,33 +20,60 @@ func RotateClockwise(t *tensor.Tensor, h, quarters int) (*tensor.Tensor, error) 
 	if quarters%2 == 1 {
 		shape[h], shape[h+1] = cols, rows
 	}
-	return gather(t, h, shape, func(y, x int) (int, int) {
-		switch quarters {
-		case 1:
-			return rows - 1 - x, y
-		case 2:
-			return rows - 1 - y, cols - 1 - x
-		}
-		return x, cols - 1 - y
-	}), nil
+	switch quarters {
+	case 1:
+		return gather(t, h, shape, (rows-1)*cols, 1, -cols), nil
+	case 2:
+		return gather(t, h, shape, rows*cols-1, -cols, -1), nil
+	}
+	return gather(t, h, shape, cols-1, -1, cols), nil
 }
 
-// gather fills a tensor of the given shape in the plane of axes h and h+1 from where at says.
-func gather(t *tensor.Tensor, h int, shape []int, at func(y, x int) (int, int)) *tensor.Tensor {
+// gather fills a tensor of the given shape in the plane of axes h and h+1: position (y, x) comes from place start + y*stepY + x*stepX of
+// the plane of t. It goes tile by tile, so that lines of the source that lie far apart stay in the cache until all of them is taken.
+func gather(t *tensor.Tensor, h int, shape []int, start, stepY, stepX int) *tensor.Tensor {
+	const tile = 16
 	out := tensor.New(shape...)
-	outer, inner := tensor.Count(shape[:h]), tensor.Count(shape[h+2:])
-	plane, cols := shape[h]*shape[h+1], shape[h+1]
-	parallel(outer*shape[h], cols*inner*2, func(from, to int) {
-		for r := from; r < to; r++ {
-			n, y := r/shape[h], r%shape[h]
-			for x := range cols {
-				sy, sx := at(y, x)
-				src := (n*plane + sy*t.Shape[h+1] + sx) * inner
-				copy(out.Data[(r*cols+x)*inner:][:inner], t.Data[src:src+inner])
+	inner := tensor.Count(shape[h+2:])
+	rows, cols := shape[h], shape[h+1]
+	parallel(tensor.Count(shape[:h])*rows, cols*inner*2, func(from, to int) {
+		for top := from; top < to; {
+			n := top / rows
+			bottom := min(top+tile, to, (n+1)*rows)
+			plane := t.Data[n*rows*cols*inner:][:rows*cols*inner]
+			for left := 0; left < cols; left += tile {
+				width := min(tile, cols-left)
+				for r := top; r < bottom; r++ {
+					first := start + (r-n*rows)*stepY + left*stepX
+					takeEvery(out.Data[(r*cols+left)*inner:][:width*inner], plane, first*inner, stepX*inner, inner)
+				}
 			}
+			top = bottom
 		}
 	})
 	return out
+}
+
+// takeEvery fills to with runs of from that begin at first and lie step apart.
+func takeEvery(to, from []float32, first, step, run int) {
+	switch run {
+	case 1:
+		for i := range to {
+			to[i] = from[first]
+			first += step
+		}
+	case 3:
+		for len(to) >= 3 {
+			v := from[first:][:3]
+			to[0], to[1], to[2] = v[0], v[1], v[2]
+			to, first = to[3:], first+step
+		}
+	default:
+		for ; len(to) > 0; to = to[run:] {
+			copy(to[:run], from[first:])
+			first += step
+		}
+	}
 }
 
 // Flip mirrors t along an axis, which counts from 0.

@@ -85,6 +85,10 @@ func nearestExact(in, out int) []int {
 // weighted fills dst by separable weights: the columns are summed first, then the rows. Every row of the source is resampled once
 // for all rows of the target that need it.
 func weighted(dst, src view, cols, rows taps) {
+	if cols.per == 2 && dst.w == src.w && dst.h == src.h && src.finite() {
+		dst.copyFrom(src) // what the weights 1 and 0 give
+		return
+	}
 	parallel(dst.n*dst.h, dst.w*dst.c*(cols.per+rows.per), func(from, to int) {
 		w := newWeighing(dst, src, cols, rows)
 		for r := from; r < to; r++ {
@@ -182,27 +186,41 @@ func nearest(dst, src view) {
 
 // area fills dst with the means of the source windows, as torch's adaptive_avg_pool2d.
 func area(dst, src view) {
-	window := func(i, in, out int) (from, to int) { return i * in / out, ((i+1)*in + out - 1) / out }
+	cols, rows := windows(src.w, dst.w), windows(src.h, dst.h)
 	parallel(dst.n*dst.h, dst.c*src.w*(src.h/dst.h+1), func(from, to int) {
+		sums := make([]float32, dst.w)
 		for r := from; r < to; r++ {
-			n, y := r/dst.h, r%dst.h
-			y0, y1 := window(y, src.h, dst.h)
+			n, rows := r/dst.h, rows[r%dst.h]
 			for c := range dst.c {
-				out := dst.row(n, c, y)
-				for x := range dst.w {
-					x0, x1 := window(x, src.w, dst.w)
-					var sum float32
-					for sy := y0; sy < y1; sy++ {
-						line := src.row(n, c, sy)
-						for sx := x0; sx < x1; sx++ {
-							sum += line[sx*src.sw]
+				clear(sums)
+				for y := rows.from; y < rows.to; y++ {
+					line := src.row(n, c, y)
+					for x, w := range cols {
+						sum := sums[x]
+						for at := w.from * src.sw; at < w.to*src.sw; at += src.sw {
+							sum += line[at]
 						}
+						sums[x] = sum
 					}
-					out[x*dst.sw] = sum / float32(y1-y0) / float32(x1-x0)
+				}
+				out, height := dst.row(n, c, r%dst.h), float32(rows.to-rows.from)
+				for x, w := range cols {
+					out[x*dst.sw] = sums[x] / height / float32(w.to-w.from)
 				}
 			}
 		}
 	})
+}
+
+// window is the part of a source axis that a target position is the mean of.
+type window struct{ from, to int }
+
+func windows(in, out int) []window {
+	list := make([]window, out)
+	for i := range list {
+		list[i] = window{i * in / out, ((i+1)*in + out - 1) / out}
+	}
+	return list
 }
 
 // fma returns a*b+c rounded once (but for the rare double rounding through float64), as torch's CPU code computes it.

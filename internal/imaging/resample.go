@@ -149,8 +149,13 @@ func resampleRows(pix []byte, w, h, ch int, k kernel) []byte {
 		for y := from; y < to; y++ {
 			src, dst := pix[y*w*ch:(y+1)*w*ch], out[y*outW*ch:(y+1)*outW*ch]
 			for x := range outW {
+				at := src[k.first[x]*ch:]
+				if ch == 3 {
+					weighRGB(dst[3*x:], at, k.weights[x])
+					continue
+				}
 				for c := range ch {
-					dst[x*ch+c] = weighBytes(src[k.first[x]*ch+c:], ch, k.weights[x])
+					dst[x*ch+c] = weighBytes(at[c:], ch, k.weights[x])
 				}
 			}
 		}
@@ -167,9 +172,12 @@ func resampleColumns(pix []byte, w, ch int, k kernel) []byte {
 			for i := range sums {
 				sums[i] = 1 << (precision - 1)
 			}
-			for j, wt := range k.weights[y] {
-				src := pix[(k.first[y]+j)*line:][:line]
-				for i, p := range src {
+			weights, from := k.weights[y], pix[k.first[y]*line:]
+			for ; len(weights) >= 4; weights, from = weights[4:], from[4*line:] {
+				addFour(sums, from, weights)
+			}
+			for j, wt := range weights {
+				for i, p := range from[j*line:][:line] {
 					sums[i] += int32(p) * wt
 				}
 			}
@@ -189,6 +197,31 @@ func weighBytes(src []byte, step int, weights []int32) byte {
 		at += step
 	}
 	return clip8(sum)
+}
+
+// weighRGB is weighBytes for three interleaved channels at once.
+func weighRGB(to, src []byte, weights []int32) {
+	r, g, b := int32(1<<(precision-1)), int32(1<<(precision-1)), int32(1<<(precision-1))
+	for _, w := range weights {
+		if len(src) < 3 {
+			break
+		}
+		r += int32(src[0]) * w
+		g += int32(src[1]) * w
+		b += int32(src[2]) * w
+		src = src[3:]
+	}
+	to[0], to[1], to[2] = clip8(r), clip8(g), clip8(b)
+}
+
+// addFour adds four weighted lines of pixels to sums in one pass.
+func addFour(sums []int32, lines []byte, weights []int32) {
+	n := len(sums)
+	a, b, c, d := lines[:n], lines[n:][:n], lines[2*n:][:n], lines[3*n:][:n]
+	wa, wb, wc, wd := weights[0], weights[1], weights[2], weights[3]
+	for i := range sums {
+		sums[i] += int32(a[i])*wa + int32(b[i])*wb + int32(c[i])*wc + int32(d[i])*wd
+	}
 }
 
 func clip8(sum int32) byte { return byte(min(max(sum>>precision, 0), 255)) }

@@ -126,25 +126,48 @@ func lanczos(dst, src view) error {
 	pix := make([]byte, src.w*src.h*src.c)
 	for n := range src.n {
 		for y := range src.h {
-			for c := range src.c {
-				line := src.row(n, c, y)
-				for x := range src.w {
-					pix[(y*src.w+x)*src.c+c] = toByte(line[x*src.sw])
-				}
-			}
+			src.packRow(pix[y*src.w*src.c:][:src.w*src.c], n, y)
 		}
 		scaled, err := Resize8(pix, src.w, src.h, src.c, dst.w, dst.h, Lanczos)
 		if err != nil {
 			return err
 		}
 		for y := range dst.h {
-			for c := range dst.c {
-				line := dst.row(n, c, y)
-				for x := range dst.w {
-					line[x*dst.sw] = float32(scaled[(y*dst.w+x)*dst.c+c]) / 255
-				}
-			}
+			dst.unpackRow(scaled[y*dst.w*dst.c:][:dst.w*dst.c], n, y)
 		}
 	}
 	return nil
+}
+
+// packRow gives a row as bytes of interleaved channels.
+func (v view) packRow(to []byte, n, y int) {
+	if v.sc == 1 && v.sw == v.c {
+		for i, value := range v.row(n, 0, y)[:len(to)] {
+			to[i] = toByte(value)
+		}
+		return
+	}
+	for c := range v.c {
+		line := v.row(n, c, y)
+		for x := range v.w {
+			to[x*v.c+c] = toByte(line[x*v.sw])
+		}
+	}
+}
+
+// unpackRow sets a row to bytes of interleaved channels.
+func (v view) unpackRow(from []byte, n, y int) {
+	if v.sc == 1 && v.sw == v.c {
+		line := v.row(n, 0, y)[:len(from)]
+		for i, b := range from {
+			line[i] = byteValues[b]
+		}
+		return
+	}
+	for c := range v.c {
+		line := v.row(n, c, y)
+		for x := range v.w {
+			line[x*v.sw] = byteValues[from[x*v.c+c]]
+		}
+	}
 }

@@ -37,6 +37,45 @@ func (v view) crop(x, y int) view {
 // row returns the values of one row of one channel, from its first pixel on; pixel x is at x*sw.
 func (v view) row(n, c, y int) []float32 { return v.data[n*v.sn+c*v.sc+y*v.sh:] }
 
+// line is the values of one row of one channel in memory, with the gaps between its pixels but not behind the last one.
+func (v view) line(n, c, y int) []float32 { return v.row(n, c, y)[:(v.w-1)*v.sw+1] }
+
+// finite reports whether no value is infinite or NaN.
+func (v view) finite() bool {
+	for n := range v.n {
+		for c := range v.c {
+			for y := range v.h {
+				line, zero := v.line(n, c, y), float32(0)
+				for x := 0; x < len(line); x += v.sw {
+					zero += line[x] - line[x] // NaN for both
+				}
+				if zero != 0 {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// copyFrom sets all values to those of a view of equal size.
+func (v view) copyFrom(from view) {
+	for n := range v.n {
+		for c := range v.c {
+			for y := range v.h {
+				to, line := v.line(n, c, y), from.line(n, c, y)
+				if v.sw == 1 && from.sw == 1 {
+					copy(to, line)
+					continue
+				}
+				for x := range v.w {
+					to[x*v.sw] = line[x*from.sw]
+				}
+			}
+		}
+	}
+}
+
 // checkRank fails when t has another number of axes or an axis of size 0.
 func checkRank(what string, t *tensor.Tensor, rank int) error {
 	if len(t.Shape) != rank {

@@ -130,13 +130,46 @@ func asMask(b bool) float32 {
 	return 0
 }
 
-var operations = map[string]func(a, b float32) float32{
-	"multiply": func(a, b float32) float32 { return a * b },
-	"add":      func(a, b float32) float32 { return a + b },
-	"subtract": func(a, b float32) float32 { return a - b },
-	"and":      func(a, b float32) float32 { return asMask(on(a) && on(b)) },
-	"or":       func(a, b float32) float32 { return asMask(on(a) || on(b)) },
-	"xor":      func(a, b float32) float32 { return asMask(on(a) != on(b)) },
+// operations combine rows of equal length into the first one.
+var operations = map[string]func(to, from []float32){
+	"multiply": func(to, from []float32) {
+		for i, v := range from {
+			to[i] *= v
+		}
+	},
+	"add": func(to, from []float32) {
+		for i, v := range from {
+			to[i] += v
+		}
+	},
+	"subtract": func(to, from []float32) {
+		for i, v := range from {
+			to[i] -= v
+		}
+	},
+	"and": marked(func(a, b bool) bool { return a && b }),
+	"or":  marked(func(a, b bool) bool { return a || b }),
+	"xor": marked(func(a, b bool) bool { return a != b }),
+}
+
+// marked combines what counts as marked.
+func marked(f func(a, b bool) bool) func(to, from []float32) {
+	return func(to, from []float32) {
+		for i, v := range from {
+			to[i] = asMask(f(on(to[i]), on(v)))
+		}
+	}
+}
+
+// limit cuts values to 0…1.
+func limit(values []float32) {
+	for i, v := range values {
+		if v < 0 {
+			values[i] = 0
+		} else if v > 1 {
+			values[i] = 1
+		}
+	}
 }
 
 // Run cuts what of the source sticks out, and everything to 0…1.
@@ -159,14 +192,16 @@ func (n *MaskComposite) Run(*nodes.Context) (nodes.Result, error) {
 	if n.X < 0 || n.Y < 0 {
 		return nodes.Result{}, nodes.Errorf("ValueError", "combining masks: the offset %d, %d is negative", n.X, n.Y)
 	}
-	out := each(dst, func(v float32) float32 { return v })
+	out := dst.Clone()
+	width := max(0, min(src.Shape[2], dst.Shape[2]-n.X))
 	for b := range dst.Shape[0] {
+		to, from := out.Index(b).Data, src.Index(min(b, src.Shape[0]-1)).Data
 		for y := range min(src.Shape[1], dst.Shape[1]-n.Y) {
-			for x := range min(src.Shape[2], dst.Shape[2]-n.X) {
-				at := &out.Data[(b*dst.Shape[1]+n.Y+y)*dst.Shape[2]+n.X+x]
-				*at = apply(*at, src.Data[(min(b, src.Shape[0]-1)*src.Shape[1]+y)*src.Shape[2]+x])
+			if width > 0 {
+				apply(to[(n.Y+y)*dst.Shape[2]+n.X:][:width], from[y*src.Shape[2]:][:width])
 			}
 		}
 	}
-	return nodes.Out(each(out, func(v float32) float32 { return min(max(v, 0), 1) })), nil
+	limit(out.Data)
+	return nodes.Out(out), nil
 }
