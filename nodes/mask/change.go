@@ -158,57 +158,53 @@ func (n *GrowMask) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if steps < 0 {
 		steps, sign = -steps, -1
 	}
-	out := m
+	if steps == 0 {
+		return nodes.Out(m), nil
+	}
+	out, next := m.Clone(), tensor.New(m.Shape...)
 	for range min(steps, m.Shape[1]+m.Shape[2]) { // by then nothing changes any more
 		if err := context.Cause(ctx); err != nil {
 			return nodes.Result{}, err
 		}
-		out = spread(out, !n.Tapered, sign)
+		spread(next, out, !n.Tapered, sign)
+		out, next = next, out
 	}
 	return nodes.Out(out), nil
 }
 
-// spread replaces each value by the greatest of its 3x3 neighbours, or with a sign of -1 the least, without the corners unless
+// spread fills out with the greatest of each value's 3x3 neighbours, or with a sign of -1 the least, without the corners unless
 // asked for. Outside lies what is at the edge.
-func spread(m *tensor.Tensor, corners bool, sign float32) *tensor.Tensor {
-	out := tensor.New(m.Shape...)
+func spread(out, m *tensor.Tensor, corners bool, sign float32) {
 	h, w := m.Shape[1], m.Shape[2]
 	column := make([]float32, w) // the extremes of three rows
 	for i := range m.Shape[0] {
 		from, to := m.Index(i).Data, out.Index(i).Data
 		for y := range h {
 			here := from[y*w:][:w]
-			copy(column, here)
-			extreme(column, from[max(y-1, 0)*w:], sign)
-			extreme(column, from[min(y+1, h-1)*w:], sign)
-			line := to[y*w:][:w]
-			copy(line, column)
-			sides := here
+			extreme(column, here, from[max(y-1, 0)*w:], sign)
+			extreme(column, column, from[min(y+1, h-1)*w:], sign)
+			line, sides := to[y*w:][:w], here
 			if corners {
 				sides = column
 			}
-			extreme(line[1:], sides, sign)
-			extreme(line[:w-1], sides[1:], sign)
+			line[0] = column[0]
+			extreme(line[1:], column[1:], sides, sign)
+			extreme(line[:w-1], line, sides[1:], sign)
 		}
 	}
-	return out
 }
 
-// extreme replaces values by others that are greater, or with a sign of -1 less.
-func extreme(to, from []float32, sign float32) {
-	from = from[:len(to)]
+// extreme fills to with the greater values of a and b, or with a sign of -1 the lesser ones.
+func extreme(to, a, b []float32, sign float32) {
+	a, b = a[:len(to)], b[:len(to)]
 	if sign < 0 {
-		for i, v := range from {
-			if v < to[i] {
-				to[i] = v
-			}
+		for i := range to {
+			to[i] = min(a[i], b[i])
 		}
 		return
 	}
-	for i, v := range from {
-		if v > to[i] {
-			to[i] = v
-		}
+	for i := range to {
+		to[i] = max(a[i], b[i])
 	}
 }
 
