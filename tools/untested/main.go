@@ -11,10 +11,13 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"comfygo/engine/ort"
 	"comfygo/frontend"
 	"comfygo/internal/ffmpeg"
+	"comfygo/internal/glsl"
 	"comfygo/tests/browser/chromium"
 )
 
@@ -27,7 +30,15 @@ func main() {
 	find := func() frontend.Found { return chromium.Frontend(".") }
 	if !*fetch {
 		report(os.Stdout, chromium.Find, find)
-		reportFFmpeg(os.Stdout, (*ffmpeg.Tool)(nil).Available)
+		reportFFmpeg(os.Stdout, func() ([]string, error) {
+			_, lacks, err := (*ffmpeg.Tool)(nil).Version(context.Background())
+			return lacks, err
+		})
+		reportShaders(os.Stdout, func() error {
+			_, err := glsl.Check(context.Background())
+			return err
+		})
+		reportCPU(os.Stdout, (*ort.Runtime)(nil).HasLinear())
 		reportSDKs(os.Stdout, filepath.Join("bin", "sdks"))
 		return
 	}
@@ -67,10 +78,27 @@ func report(out io.Writer, browser func() (string, error), pages func() frontend
 	}
 }
 
-// reportFFmpeg says that media files are not tested where the programs are missing.
-func reportFFmpeg(out io.Writer, available func() error) {
-	if err := available(); err != nil {
+// reportFFmpeg says that media files are not tested where the programs are missing, or which encoders they lack.
+func reportFFmpeg(out io.Writer, lacking func() (encoders []string, err error)) {
+	switch lacks, err := lacking(); {
+	case err != nil:
 		fmt.Fprintf(out, "\n*** NOT TESTED: video files, and audio files other than WAV and FLAC.\n*** %v\n", err)
+	case len(lacks) > 0:
+		fmt.Fprintf(out, "\n*** Tests of saving audio and video fail: ffmpeg was built without %s. Install one with these encoders.\n", strings.Join(lacks, ", "))
+	}
+}
+
+// reportShaders says that shaders are not tested where no driver runs them.
+func reportShaders(out io.Writer, check func() error) {
+	if err := check(); err != nil {
+		fmt.Fprintf(out, "\n*** NOT TESTED: the class GLSLShader.\n*** %v\n", err)
+	}
+}
+
+// reportCPU says that the operators for AVX-512 are not tested on another CPU: models run by ONNX Runtime's operators there.
+func reportCPU(out io.Writer, avx512 bool) {
+	if !avx512 {
+		fmt.Fprintln(out, "\n*** NOT TESTED: our own operators for Linear, Conv3x3 and attention (engine/ort): this CPU has no AVX-512.")
 	}
 }
 

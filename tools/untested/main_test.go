@@ -57,13 +57,32 @@ func TestReportSDKs(t *testing.T) {
 
 func TestReportFFmpeg(t *testing.T) {
 	t.Parallel()
+	for want, lacking := range map[string]func() ([]string, error){
+		"":                            func() ([]string, error) { return nil, nil },
+		"built without aac, libx264.": func() ([]string, error) { return []string{"aac", "libx264"}, nil },
+		"NOT TESTED: video files, and audio files other than WAV and FLAC.\n*** no ffmpeg here": func() ([]string, error) { return nil, errors.New("no ffmpeg here") },
+	} {
+		var out bytes.Buffer
+		reportFFmpeg(&out, lacking)
+		if !strings.Contains(out.String(), want) || want == "" && out.Len() > 0 {
+			t.Errorf("%q, want %q", out.String(), want)
+		}
+	}
+}
+
+func TestReportMachine(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
-	reportFFmpeg(&out, func() error { return nil })
+	reportShaders(&out, func() error { return nil })
+	reportCPU(&out, true)
 	if out.Len() > 0 {
 		t.Errorf("where all is there: %q", out.String())
 	}
-	reportFFmpeg(&out, func() error { return errors.New("no ffmpeg here") })
-	if !strings.Contains(out.String(), "NOT TESTED: video files") || !strings.Contains(out.String(), "no ffmpeg here") {
-		t.Errorf("without ffmpeg: %q", out.String())
+	reportShaders(&out, func() error { return errors.New("no libEGL here") })
+	reportCPU(&out, false)
+	for _, want := range []string{"NOT TESTED: the class GLSLShader.\n*** no libEGL here", "no AVX-512"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in %q", want, out.String())
+		}
 	}
 }
