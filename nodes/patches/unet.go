@@ -21,15 +21,15 @@ func patched(ctx *nodes.Context, m *engine.Model, what string, patches ...patch.
 	if m == nil {
 		return nodes.Result{}, errNoModel
 	}
+	with := m
 	for _, p := range patches {
-		with, ok := m.WithPatch(p)
-		if !ok {
+		var ok bool
+		if with, ok = with.WithPatch(p); !ok {
 			ctx.Warn(fmt.Sprintf("%s has no effect: %s models have no such layers", what, m.Family()))
 			return nodes.Out(m), nil
 		}
-		m = with
 	}
-	return nodes.Out(m), nil
+	return nodes.Out(with), nil
 }
 
 // FreeU strengthens the backbone of a U-Net against its skip connections.
@@ -120,11 +120,15 @@ func (n *NAGuidance) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Model == nil {
 		return nodes.Result{}, errNoModel
 	}
-	m := n.Model.WithHooks(func(h es.Hooks) es.Hooks {
-		h.BothSides = true
-		return h
-	})
-	return patched(ctx, m, "normalized attention guidance", patch.NormalizedGuidance{Scale: float32(n.Scale), Alpha: float32(n.Alpha), Tau: float32(n.Tau)})
+	p := patch.NormalizedGuidance{Scale: float32(n.Scale), Alpha: float32(n.Alpha), Tau: float32(n.Tau)}
+	m := n.Model
+	if m.Patchable(p.Point()) { // else the negative prompt would be computed for nothing
+		m = m.WithHooks(func(h es.Hooks) es.Hooks {
+			h.BothSides = true
+			return h
+		})
+	}
+	return patched(ctx, m, "normalized attention guidance", p)
 }
 
 func unetSpec(name, module, description string) nodes.Spec {
