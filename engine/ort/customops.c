@@ -158,9 +158,20 @@ static OrtStatusPtr ORT_API_CALL compute(void *state, OrtKernelContext *ctx) {
 
 static void ORT_API_CALL destroy(void *state) {
   kernel *k = state;
-  cg_forget(k);
+  if (k->memo) cg_forget(k->memo, &k->kept);
   if (k->arena) k->api->ReleaseAllocator(k->arena);
   free(k);
+}
+
+// memo_of finds the memo of the session that a kernel is made for: Go puts its address into the session's configuration.
+static OrtStatus *memo_of(const OrtApi *api, const OrtKernelInfo *info, cg_memo **memo) {
+  OrtKeyValuePairs *config = NULL;
+  OrtStatus *st = api->KernelInfo_GetConfigEntries(info, &config);
+  if (st) return st;
+  const char *address = api->GetKeyValue(config, CG_MEMO_KEY);
+  *memo = address ? (cg_memo *)(uintptr_t)strtoull(address, NULL, 10) : NULL;
+  api->ReleaseKeyValuePairs(config);
+  return *memo ? NULL : api->CreateStatus(ORT_FAIL, "comfygo: the session has no memo for a Linear that remembers");
 }
 
 static OrtStatusPtr ORT_API_CALL create(const OrtCustomOp *op, const OrtApi *api, const OrtKernelInfo *info,
@@ -172,6 +183,7 @@ static OrtStatusPtr ORT_API_CALL create(const OrtCustomOp *op, const OrtApi *api
   OrtStatus *st = api->KernelInfoGetAllocator(info, OrtMemTypeDefault, &k->arena);
   if (st == NULL && k->kind == LINEAR) st = api->KernelInfoGetAttribute_int64(info, "gated", &k->gated);
   if (st == NULL && k->kind == LINEAR) st = api->KernelInfoGetAttribute_int64(info, "remember", &k->remember);
+  if (st == NULL && k->remember) st = memo_of(api, info, &k->memo);
   if (st == NULL && k->kind == WIDEN_BLOCKED) {
     st = api->KernelInfoGetAttribute_int64(info, "block", &k->block);
     if (st == NULL && k->block <= 0) st = api->CreateStatus(ORT_INVALID_ARGUMENT, "comfygo: block must be positive");

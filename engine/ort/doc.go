@@ -42,6 +42,14 @@
 //     the bytes Data encode (package engine/quant): Blocks are its block scales, Scales one float32 factor, or one for
 //     each row; first is the row of Blocks and Scales at which Data begins.
 //
-// After is ignored: it only makes the conversion wait until that value is there, so that the wide copy of a weight
+//   - Linear(W, X, Bias?, Sum?) with attributes gated and remember is X·Wᵀ + Bias + Sum for a W [N,K] of float16, bfloat16 or
+//     float32 and X [..,K]. With gated 1 it is the first half of its columns times the exact GELU of the others. With
+//     remember 1 the session keeps the last X and result and copies the result while X stays the same; Session.Kept counts
+//     the bytes, SessionSpec.MostKept bounds them.
+//
+//   - Conv3x3(W, X, Bias?, Sum?) is the convolution of X [B,I,H,W] with W [O,I,3,3], stride one and a border of zeros, by
+//     Winograd's algorithm F(2x2,3x3).
+//
+// Linear and Conv3x3 need AVX-512: see Runtime.HasLinear. After is ignored: it only makes the conversion wait until that value is there, so that the wide copy of a weight
 // lives no longer than its use. With it the stored weights stay mapped from the user's file.
 package ort

@@ -2,8 +2,6 @@
 // converted panel by panel while it is used. See gemm.h for the blocks.
 #include "ops.h"
 
-#include <pthread.h>
-
 enum {
   GROUP = 4,       // panels that a task computes together, so that a strip is read from the cache
   DEPTH = 1280,    // columns of x that are multiplied at a time: the panels of a group stay in the second-level cache
@@ -127,83 +125,6 @@ static OrtStatus *wrong(const cg_kernel *k) {
                               "comfygo: Linear wants a weight [N,K], x [..,K] in float32, a bias [N] and a sum of the result's shape");
 }
 
-// A kernel that remembers keeps its last x and result, so that layers over a prompt's encoding are computed once for all
-// steps. x is shared by the kernels that are given the same one.
-typedef struct shared_input {
-  struct shared_input *next;
-  size_t bytes, users;
-  char data[];
-} shared_input;
-
-struct cg_memory {
-  shared_input *x;
-  size_t bytes;
-  char result[];
-};
-
-static pthread_mutex_t memory_lock = PTHREAD_MUTEX_INITIALIZER;
-static shared_input *inputs;
-
-static void drop_input(shared_input *x) {
-  if (--x->users > 0) return;
-  for (shared_input **p = &inputs; *p; p = &(*p)->next) {
-    if (*p == x) {
-      *p = x->next;
-      break;
-    }
-  }
-  free(x);
-}
-
-void cg_forget(cg_kernel *k) {
-  pthread_mutex_lock(&memory_lock);
-  if (k->memory) {
-    drop_input(k->memory->x);
-    free(k->memory);
-    k->memory = NULL;
-  }
-  pthread_mutex_unlock(&memory_lock);
-}
-
-// recall copies the result for x when the kernel remembers it.
-static int recall(const cg_kernel *k, const linear *l) {
-  size_t bytes = l->rows * l->depth * sizeof(float), size = l->rows * l->cols * sizeof(float);
-  pthread_mutex_lock(&memory_lock);
-  const struct cg_memory *m = k->memory;
-  int found = m && m->bytes == size && m->x->bytes == bytes && memcmp(m->x->data, l->x, bytes) == 0;
-  if (found) memcpy(l->y, m->result, size);
-  pthread_mutex_unlock(&memory_lock);
-  return found;
-}
-
-// remember keeps the result; without memory for it the kernel goes on without.
-static void remember(cg_kernel *k, const linear *l) {
-  size_t bytes = l->rows * l->depth * sizeof(float), size = l->rows * l->cols * sizeof(float);
-  cg_forget(k);
-  struct cg_memory *m = malloc(sizeof *m + size);
-  if (m == NULL) return;
-  m->bytes = size;
-  memcpy(m->result, l->y, size);
-  pthread_mutex_lock(&memory_lock);
-  shared_input *x = inputs;
-  while (x && (x->bytes != bytes || memcmp(x->data, l->x, bytes) != 0)) x = x->next;
-  if (x == NULL && (x = malloc(sizeof *x + bytes))) {
-    x->bytes = bytes;
-    x->users = 0;
-    x->next = inputs;
-    memcpy(x->data, l->x, bytes);
-    inputs = x;
-  }
-  if (x && k->memory == NULL) {
-    x->users++;
-    m->x = x;
-    k->memory = m;
-    m = NULL;
-  }
-  pthread_mutex_unlock(&memory_lock);
-  free(m);
-}
-
 OrtStatus *cg_compute_linear(cg_kernel *k, OrtKernelContext *ctx) {
   cg_input w, x, bias, sum;
   OrtStatus *st = cg_get_input(k, ctx, 0, &w);
@@ -228,9 +149,10 @@ OrtStatus *cg_compute_linear(cg_kernel *k, OrtKernelContext *ctx) {
   l.y = y;
   if (l.rows * l.cols == 0) return NULL;
   if (l.depth == 0) return wrong(k);
-  int kept = k->remember && !l.sum;
-  if (kept && recall(k, &l)) return NULL;
+  int keep = k->remember && !l.sum;
+  size_t bytes = l.rows * l.depth * sizeof(float), size = l.rows * l.cols * sizeof(float);
+  if (keep && cg_recall(k->memo, &k->kept, l.x, bytes, l.y, size)) return NULL;
   st = multiply(k, ctx, &l);
-  if (kept && st == NULL) remember(k, &l);
+  if (keep && st == NULL) cg_remember(k->memo, &k->kept, l.x, bytes, l.y, size);
   return st;
 }

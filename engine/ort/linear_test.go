@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
 
 	"comfygo/engine/dtype"
@@ -163,20 +165,105 @@ func TestLinear(t *testing.T) {
 	}
 }
 
-// TestLinearRemembers runs a layer that keeps its last result: another x gives another result, also one that only the last
-// value tells apart, and the first one its own again.
-func TestLinearRemembers(t *testing.T) {
-	t.Parallel()
-	if !lib.HasLinear() {
-		t.Skip("this CPU has no AVX-512")
-	}
-	const rows, depth, cols = 3, 20, 40
+// remembering makes a session of a layer that keeps its last result.
+func remembering(t *testing.T, rows, depth, cols int) (*operands, *Session, map[string]Value) {
+	t.Helper()
 	o := operands{weightDims: []int{cols, depth}, xDims: []int{1, rows, depth}, biasDims: []int{cols}, dtype: dtype.F16}
 	o.fill(true, false)
 	s, values := o.session(t, "Linear", map[string][]int64{"gated": {0}, "remember": {1}})
+	return &o, s, values
+}
+
+// TestLinearRemembers runs a layer that keeps its last result: another x gives another result, also one that only the last
+// value tells apart, and the first one its own again. One x and one result are kept.
+func TestLinearRemembers(t *testing.T) {
+	t.Parallel()
+	if !lib.HasLinear() {
+		t.Skip("this CPU has no AVX-512, and no graph has the operator")
+	}
+	const rows, depth, cols = 3, 20, 40
+	o, s, values := remembering(t, rows, depth, cols)
+	if n := s.Kept(); n != 0 {
+		t.Errorf("%d bytes are kept before the first run", n)
+	}
 	for _, last := range []float32{1, 1, 2, 2, 1} {
 		o.x[len(o.x)-1] = last
 		near(t, compute(t, s, values), o.linear(rows, depth, cols, false), 3e-5)
+		if n, want := s.Kept(), int64(4*rows*(depth+cols)); n != want {
+			t.Errorf("%d bytes are kept, want %d", n, want)
+		}
+	}
+	s.Close()
+	if n := s.Kept(); n != 0 {
+		t.Errorf("%d bytes are kept by a closed session", n)
+	}
+}
+
+// TestLinearRemembersAtOnce runs one session with two inputs from several goroutines: each gets the result of its own.
+func TestLinearRemembersAtOnce(t *testing.T) {
+	t.Parallel()
+	if !lib.HasLinear() {
+		t.Skip("this CPU has no AVX-512, and no graph has the operator")
+	}
+	const rows, depth, cols = 3, 20, 40
+	o, s, values := remembering(t, rows, depth, cols)
+	var group sync.WaitGroup
+	for i := range 4 {
+		mine := *o
+		mine.x = slices.Clone(o.x)
+		mine.x[0] = float32(i % 2)
+		want := mine.linear(rows, depth, cols, false)
+		group.Go(func() {
+			for range 50 {
+				out, err := s.Run(t.Context(), map[string]Value{"x": Floats(mine.x, mine.xDims...), "bias": values["bias"]}, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				y, err := out["y"].Float32s()
+				if err != nil || math.Abs(float64(y[0])-want[0]) > 1e-4 {
+					t.Errorf("input %d gives %v, %v, want %v", i%2, y, err, want[0])
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	if n, most := s.Kept(), int64(4*rows*(depth+cols)); n != most {
+		t.Errorf("%d bytes are kept, want %d", n, most)
+	}
+}
+
+// TestKeptResultsHaveALimit runs two layers over the same x, of which one copy is kept, and two results while there is room.
+func TestKeptResultsHaveALimit(t *testing.T) {
+	t.Parallel()
+	if !lib.HasLinear() {
+		t.Skip("this CPU has no AVX-512, and no graph has the operator")
+	}
+	const rows, depth, cols = 3, 20, 40
+	const x, result = 4 * rows * depth, 4 * rows * cols
+	for _, c := range []struct{ most, want int64 }{
+		{0, x + 2*result}, {x + 2*result, x + 2*result}, {x + 2*result - 1, x + result}, {x + result, x + result}, {x + result - 1, 0}, {x - 1, 0},
+	} {
+		o := operands{weightDims: []int{cols, depth}, xDims: []int{rows, depth}, dtype: dtype.F32}
+		o.fill(false, false)
+		g := graph{
+			inits:   []stored{{"w", o.dtype, o.weightDims, o.stored, memoryLocation(t)}},
+			inputs:  []wireTensor{tensorOf("x", rows, depth)},
+			outputs: []wireTensor{{name: "y", open: true}, {name: "z", open: true}},
+		}
+		for _, out := range []string{"y", "z"} {
+			g.nodes = append(g.nodes, wireNode{op: "Linear", domain: "comfygo", in: []string{"w", "x"}, out: []string{out}, ints: map[string][]int64{"gated": {0}, "remember": {1}}})
+		}
+		spec := g.spec("two layers")
+		spec.MostKept, spec.OptLevel = c.most, OptOff // so that the layers stay two
+		s := newSession(t, spec)
+		for range 2 {
+			near(t, compute(t, s, map[string]Value{"x": Floats(o.x, rows, depth)}), o.linear(rows, depth, cols, false), 3e-5)
+			if n := s.Kept(); n != c.want {
+				t.Errorf("with room for %d bytes %d are kept, want %d", c.most, n, c.want)
+			}
+		}
 	}
 }
 

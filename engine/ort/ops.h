@@ -3,6 +3,7 @@
 #define COMFYGO_ORT_OPS_H
 
 #include "gemm.h"
+#include "memo.h"
 #include "shim.h"
 #include "widen.h"
 
@@ -16,7 +17,8 @@ typedef struct {
   // The attributes of the operators that have them.
   int64_t block, gated, remember;
   int64_t format, cols, first;  // of Dequantize
-  struct cg_memory *memory;     // what Linear remembers
+  cg_memo *memo;                // of the session, for Linear with remember
+  cg_kept *kept;
 } cg_kernel;
 
 // cg_input is an input; data is NULL for one that is omitted.
@@ -38,9 +40,6 @@ void *cg_alloc(const cg_kernel *k, size_t bytes);
 void cg_free(const cg_kernel *k, void *p);
 
 OrtStatus *cg_compute_linear(cg_kernel *k, OrtKernelContext *ctx);
-
-// cg_forget gives back what a kernel remembers.
-void cg_forget(cg_kernel *k);
 OrtStatus *cg_compute_conv(const cg_kernel *k, OrtKernelContext *ctx);
 
 #endif

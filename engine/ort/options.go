@@ -1,11 +1,14 @@
 package ort
 
+// #include "memo.h"
 // #include "shim.h"
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"unsafe"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -21,11 +24,16 @@ const (
 	keyShrink   = "memory.enable_memory_arena_shrinkage"
 )
 
+// mostKept is the default of SessionSpec.MostKept. The keys and values of SDXL's prompt take 100 MiB for two entries of 77
+// tokens.
+const mostKept = 512 << 20
+
 // options are session options in the making, with the values they refer to.
 type options struct {
 	go_    *ort.SessionOptions
 	ptr    *C.OrtSessionOptions
 	values []*C.OrtValue
+	memo   *C.cg_memo // of a session on the CPU
 	pin    runtime.Pinner
 }
 
@@ -35,6 +43,8 @@ func (o *options) free(r *Runtime) {
 		_ = o.go_.Destroy() // fails only when it was destroyed before
 	}
 	o.drop(r)
+	C.cg_memo_free(o.memo)
+	o.memo = nil
 }
 
 // drop lets go of the initializers' data.
@@ -79,7 +89,7 @@ func (r *Runtime) newOptions(spec *SessionSpec) (*options, error) {
 		if err := appendCUDA(o.go_, spec.Device.Index, spec.TF32); err != nil {
 			return o, err
 		}
-	} else if err := r.check(C.cg_use_custom_ops(r.api, o.ptr, r.ops)); err != nil {
+	} else if err := o.useCustomOps(r, spec); err != nil {
 		return o, err
 	}
 	for i := range spec.Initializers {
@@ -88,6 +98,22 @@ func (r *Runtime) newOptions(spec *SessionSpec) (*options, error) {
 		}
 	}
 	return o, nil
+}
+
+// useCustomOps makes the operators of domain comfygo known, with a memo for what they keep.
+func (o *options) useCustomOps(r *Runtime, spec *SessionSpec) error {
+	most := spec.MostKept
+	if most <= 0 {
+		most = mostKept
+	}
+	if o.memo = C.cg_memo_new(C.size_t(most)); o.memo == nil {
+		return errors.New("out of memory")
+	}
+	address := strconv.FormatUint(uint64(uintptr(unsafe.Pointer(o.memo))), 10)
+	if err := o.go_.AddSessionConfigEntry(C.CG_MEMO_KEY, address); err != nil {
+		return err
+	}
+	return r.check(C.cg_use_custom_ops(r.api, o.ptr, r.ops))
 }
 
 // set applies everything of a spec that is no device and no weight.

@@ -1,5 +1,6 @@
 package ort
 
+// #include "memo.h"
 // #include "shim.h"
 import "C"
 
@@ -150,6 +151,16 @@ func (s *Session) Inputs() []Info { return append([]Info(nil), s.inputs...) }
 
 // Outputs describes what Run can give.
 func (s *Session) Outputs() []Info { return append([]Info(nil), s.outputs...) }
+
+// Kept is the number of bytes that the session's operators keep from run to run: see the attribute remember of Linear.
+func (s *Session) Kept() int64 {
+	s.use.RLock()
+	defer s.use.RUnlock()
+	if s.closed || s.opts.memo == nil {
+		return 0
+	}
+	return int64(C.cg_memo_bytes(s.opts.memo))
+}
 
 // Close waits for runs to end and frees the session. Closing twice does nothing.
 func (s *Session) Close() {

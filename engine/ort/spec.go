@@ -61,6 +61,8 @@ type SessionSpec struct {
 	NoPattern bool
 	// Shrink gives the arena's unused memory back after each run.
 	Shrink bool
+	// MostKept bounds the bytes that operators of domain comfygo keep from run to run; 0 means 512 MiB.
+	MostKept int64
 	// Profile is the prefix of a file that receives the times of all nodes when the session is closed; "" for none.
 	Profile string
 	// Config are further session configuration entries, by the library's keys.

@@ -11,7 +11,12 @@ import (
 type FakeSession struct {
 	OnRun   func() error
 	OnClose func()
+	// Keeps is what it says it keeps after a run.
+	Keeps int64
 }
+
+// Kept returns Keeps.
+func (f *FakeSession) Kept() int64 { return f.Keeps }
 
 // Inputs has none.
 func (f *FakeSession) Inputs() []ort.Info { return nil }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"comfygo/engine/nn"
@@ -20,6 +21,7 @@ type session interface {
 	Inputs() []ort.Info
 	Run(ctx context.Context, inputs map[string]ort.Value, outputs []string) (map[string]ort.Value, error)
 	NewBinding(outputs ...string) (*ort.Binding, error)
+	Kept() int64
 	Close()
 }
 
@@ -32,12 +34,14 @@ type Network struct {
 	watch   func(ctx context.Context) func(error) // is told of a run, and of its end
 
 	// parameters are those of the graph. store and threads make their values, charge enters what these take into the
-	// ledger and returns it, uncharge takes it out again.
+	// ledger and returns it, adjust changes what the network is charged with.
 	parameters []onnx.Parameter
 	store      *Store
 	threads    int
 	charge     func([]onnx.Initializer) int64
-	uncharge   func(bytes int64)
+	adjust     func(delta int64)
+	// results is what the session was seen to keep from run to run, in bytes.
+	results atomic.Int64
 
 	mu      sync.Mutex
 	binding *ort.Binding
@@ -70,7 +74,16 @@ func (n *Network) Run(ctx context.Context, a nn.Adapters, inputs map[string]ort.
 	end := n.watch(ctx)
 	out, err := n.session.Run(ctx, inputs, outputs)
 	end(err)
+	n.chargeResults()
 	return out, err
+}
+
+// chargeResults enters what the session keeps for its next run into the ledger.
+func (n *Network) chargeResults() {
+	now := n.session.Kept()
+	if delta := now - n.results.Swap(now); delta != 0 {
+		n.adjust(delta)
+	}
 }
 
 // Step is Run for a network that is run again and again: inputs whose bytes are those of the run before stay where
@@ -103,6 +116,7 @@ func (n *Network) Step(ctx context.Context, a nn.Adapters, inputs map[string]ort
 	end := n.watch(ctx)
 	res, err := n.binding.Run(ctx)
 	end(err)
+	n.chargeResults()
 	return res[output], err
 }
 

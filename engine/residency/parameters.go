@@ -65,7 +65,7 @@ func (n *Network) prepareFactors(ctx context.Context, a nn.Adapters) (*factors, 
 	f.bytes = n.charge(list)
 	set, err := n.store.prepare(ctx, list, n.threads)
 	if err != nil {
-		n.uncharge(f.bytes)
+		n.adjust(-f.bytes)
 		return nil, err
 	}
 	f.set, f.stored = set, stored(list)
@@ -88,7 +88,7 @@ func (n *Network) drop(f *factors) {
 func (n *Network) dropLocked(f *factors) {
 	if f.users--; f.users == 0 {
 		f.set.release()
-		n.uncharge(f.bytes)
+		n.adjust(-f.bytes)
 		runtime.KeepAlive(f.stored)
 	}
 }

@@ -173,7 +173,7 @@ func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, bu
 		sh.ChargeMore(key, bytes, mine)
 		return bytes
 	}
-	n.uncharge = func(bytes int64) { sh.ChargeMore(key, -bytes, mine) }
+	n.adjust = func(delta int64) { sh.ChargeMore(key, delta, mine) }
 	return n, nil
 }
 

@@ -139,6 +139,50 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// TestKeptResults charges a session with what it keeps after each run, so that idle sessions make room for it.
+func TestKeptResults(t *testing.T) {
+	t.Parallel()
+	r := newRig(residency.Config{Budget: func(ort.Device) int64 { return 1000 }})
+	fakes := map[string]*residency.FakeSession{}
+	r.OpenWith(func(key residency.Key) (*residency.FakeSession, error) {
+		f := &residency.FakeSession{OnRun: func() error { return nil }, OnClose: func() { r.events = append(r.events, "close "+key.Files) }}
+		fakes[key.Files] = f
+		return f, nil
+	})
+	for _, c := range []struct {
+		files         string
+		keeps, charge int64
+		events        string
+	}{
+		{"a", 0, 400, "[]"},
+		{"b", 100, 900, "[]"},
+		{"b", 100, 900, "[]"},
+		{"b", 50, 850, "[]"},
+		{"b", 300, 700, "[close a]"}, // 400 for the weights of b
+		{"a", 0, 400, "[close a close b]"},
+	} {
+		if f := fakes[c.files]; f != nil {
+			f.Keeps = c.keeps
+		}
+		if err := r.use(on(gpu, c.files), 400); err != nil {
+			t.Fatal(err)
+		}
+		if f := fakes[c.files]; f.Keeps != c.keeps { // it was made just now
+			f.Keeps = c.keeps
+			if err := r.use(on(gpu, c.files), 400); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if a := r.account(t, gpu); a.Weights != c.charge || fmt.Sprint(r.events) != c.events {
+			t.Fatalf("%s that keeps %d: charged with %d, wanted %d; it went %v, want %s", c.files, c.keeps, a.Weights, c.charge, r.events, c.events)
+		}
+	}
+	r.EvictAll()
+	if a := r.account(t, gpu); a.Weights != 0 {
+		t.Errorf("after evicting all the account is %+v", a)
+	}
+}
+
 // TestRoom makes room by what the device says is free: idle sessions are closed, and what does not fit even then is an error
 // with both figures before anything is made.
 func TestRoom(t *testing.T) {
