@@ -62,8 +62,8 @@ type Initializer struct {
 	Source any
 }
 
-// Parameter is an input whose value outlives one run, such as a factor of a LoRA: whoever runs the session provides it, taken
-// from Source, which this package never looks into. Unlike an initializer it can be exchanged, and its shape may have symbols.
+// Parameter is an input whose value outlives one run, such as a factor of a LoRA: the caller of the session provides it, taken from
+// Source, which this package never looks into. Unlike an initializer it can be exchanged, and its shape may have symbols.
 type Parameter struct {
 	*Value
 	Source any

@@ -1,4 +1,4 @@
-// Products of float32 matrices in blocks, for processors with AVX-512: what the operators Linear and Conv3x3 share. The left
+// Products of float32 matrices in blocks, for CPUs with AVX-512: what the operators Linear and Conv3x3 share. The left
 // matrix is packed into strips of CG_MR rows, [K][CG_MR], the right one into panels of CG_NR columns, [K][CG_NR]; a tile of
 // the result is [CG_MR][CG_NR]. Loads are unaligned. No ONNX Runtime in here.
 #ifndef COMFYGO_ORT_GEMM_H
@@ -9,7 +9,7 @@
 
 enum { CG_MR = 12, CG_NR = 32 };
 
-// cg_gemm_available reports that this processor can run the functions below.
+// cg_gemm_available reports that this CPU can run the functions below.
 int cg_gemm_available(void);
 
 // cg_pack_strip packs rows (at most CG_MR) of a float32 matrix with leading dimension ld; missing rows become zeros.

@@ -1,5 +1,5 @@
 // The transforms of 3x3 convolutions with stride one by Winograd's algorithm F(2x2,3x3) (Lavin and Gray 2016, section 4.1),
-// for processors with AVX-512: an output tile of 2x2 takes 16 products of channels instead of 36. Values of a tile's 16
+// for CPUs with AVX-512: an output tile of 2x2 takes 16 products of channels instead of 36. Values of a tile's 16
 // places are apart, so that each place is a product of matrices (gemm.h). No ONNX Runtime in here.
 #ifndef COMFYGO_ORT_WINOGRAD_H
 #define COMFYGO_ORT_WINOGRAD_H

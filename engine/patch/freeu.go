@@ -9,7 +9,7 @@ import (
 	"comfygo/engine/onnx"
 )
 
-// FreeU strengthens the backbone of a U-Net and weakens low frequencies of its skip connections in the two innermost levels
+// FreeU strengthens the backbone of a U-Net and weakens low frequencies of its skip connections at the two lowest resolutions
 // of the output half (Si et al. 2023, arXiv:2309.11497; upstream: nodes_freelunch.py).
 type FreeU struct {
 	// B1 and S1 are the factors of the backbone and of the low frequencies where the width is four times that of the first

@@ -32,7 +32,8 @@ const (
 )
 
 // GraphPatch is a change of a network's graph at one point: a value that is not changed after it was made. It implements
-// BlockPatch or AttentionPatch, as its point asks.
+// BlockPatch at the points of blocks, and AttendPatch or ProjectionPatch at those of attention. The other interfaces of this
+// file are for patches that need more: CallPatch, LayerPatch, SizedPatch, BatchPatch, ResizePatch and OutputPatch.
 type GraphPatch interface {
 	// Point is where the patch acts.
 	Point() Point
@@ -50,7 +51,7 @@ type Site struct {
 	Number int
 	// Heads is the number of heads of attention there.
 	Heads int
-	// Model is the width of the network's first level.
+	// Model is the number of channels of the network's outermost blocks.
 	Model int
 }
 
@@ -72,7 +73,7 @@ type AttendPatch interface {
 
 // Call is what is known of one call of a network when its patches are chosen.
 type Call struct {
-	// Sigma is the noise level.
+	// Sigma is that of the noisy latent.
 	Sigma float32
 	// Negative tells for each conditioning entry of the batch, all of which have as many rows, whether it is on the negative
 	// side of the guidance.
@@ -99,12 +100,9 @@ type LayerPatch interface {
 
 // On returns the patches for the layers that a network has; layers is called when one depends on them.
 func (g GraphPatches) On(latent Grid, layers func() []Grid, draw func() uint32) GraphPatches {
-	out := g
+	out := slices.Clone(g)
 	for i, p := range g {
 		if l, ok := p.(LayerPatch); ok {
-			if len(out) > 0 && &out[0] == &g[0] {
-				out = slices.Clone(g)
-			}
 			out[i] = l.On(latent, layers(), draw)
 		}
 	}
@@ -128,8 +126,8 @@ const (
 	Output Projection = "out"
 )
 
-// AttentionPatch changes the projections of attention.
-type AttentionPatch interface {
+// ProjectionPatch changes the projections of attention.
+type ProjectionPatch interface {
 	GraphPatch
 	// Project returns the result x [B,T,C] of a projection changed.
 	Project(b *nn.Builder, p Projection, x *onnx.Value) *onnx.Value
@@ -247,7 +245,7 @@ func (g GraphPatches) Without(points []Point) GraphPatches {
 // Project has the patches at a point change a projection's result.
 func (g GraphPatches) Project(b *nn.Builder, at Point, p Projection, x *onnx.Value) *onnx.Value {
 	for _, patch := range g {
-		if a, ok := patch.(AttentionPatch); ok && patch.Point() == at {
+		if a, ok := patch.(ProjectionPatch); ok && patch.Point() == at {
 			x = a.Project(b, p, x)
 		}
 	}
@@ -283,7 +281,7 @@ type AttentionScale struct {
 	Factors map[Projection]float32
 }
 
-var _ AttentionPatch = AttentionScale{}
+var _ ProjectionPatch = AttentionScale{}
 
 // Point implements GraphPatch.
 func (a AttentionScale) Point() Point { return a.At }
@@ -300,7 +298,7 @@ func (a AttentionScale) factor(p Projection) float32 {
 	return 1
 }
 
-// Project implements AttentionPatch.
+// Project implements ProjectionPatch.
 func (a AttentionScale) Project(b *nn.Builder, p Projection, x *onnx.Value) *onnx.Value {
 	if f := a.factor(p); f != 1 {
 		return b.Mul(x, b.Const(f))

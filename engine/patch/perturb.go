@@ -37,8 +37,8 @@ type NormalizedGuidance struct {
 }
 
 var (
-	_ AttentionPatch = NormalizedGuidance{}
-	_ CallPatch      = NormalizedGuidance{}
+	_ ProjectionPatch = NormalizedGuidance{}
+	_ CallPatch       = NormalizedGuidance{}
 )
 
 // Point implements GraphPatch.
@@ -67,7 +67,7 @@ func (n NormalizedGuidance) For(c Call) GraphPatch {
 // Entries implements BatchPatch.
 func (n NormalizedGuidance) Entries() int { return n.entries }
 
-// Project implements AttentionPatch.
+// Project implements ProjectionPatch.
 func (n NormalizedGuidance) Project(b *nn.Builder, p Projection, x *onnx.Value) *onnx.Value {
 	if p != Output || n.entries == 0 {
 		return x

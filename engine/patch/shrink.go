@@ -10,15 +10,15 @@ import (
 	"comfygo/internal/imaging"
 )
 
-// Levels are noise levels from High down to Low at which a patch acts.
-type Levels struct{ Low, High float32 }
+// SigmaRange is the sigmas at which a patch acts, from High down to Low, both included.
+type SigmaRange struct{ Low, High float32 }
 
-func (l Levels) hold(c Call) bool { return c.Sigma <= l.High && c.Sigma >= l.Low }
+func (r SigmaRange) holds(c Call) bool { return c.Sigma <= r.High && c.Sigma >= r.Low }
 
 // Shrink scales what follows an input block of a U-Net down, so that the rest of the input half sees less of the latent
 // (Kohya's deep shrink; upstream: nodes_model_downscale.py).
 type Shrink struct {
-	Levels
+	SigmaRange
 	// Index is the number of the input block, Factor what sizes are divided by and Method how.
 	Index  int
 	Factor float64
@@ -47,7 +47,7 @@ func (s Shrink) Digest() string { return fmt.Sprintf("%d %g %s", s.Index, s.Fact
 
 // For implements CallPatch.
 func (s Shrink) For(c Call) GraphPatch {
-	if !s.hold(c) {
+	if !s.holds(c) {
 		return nil
 	}
 	return s
@@ -70,7 +70,7 @@ func (s Shrink) Block(b *nn.Builder, at Site, h, skip *onnx.Value) (newH, newSki
 
 // Grow scales the output half of a U-Net up to its skip connections, where Shrink left them larger.
 type Grow struct {
-	Levels
+	SigmaRange
 	Method string
 }
 
@@ -87,7 +87,7 @@ func (g Grow) Digest() string { return g.Method }
 
 // For implements CallPatch.
 func (g Grow) For(c Call) GraphPatch {
-	if !g.hold(c) {
+	if !g.holds(c) {
 		return nil
 	}
 	return g

@@ -71,7 +71,7 @@ func (p *guided) after(ctx context.Context, g Guidance, out *tensor.Tensor) (*te
 	return out, nil
 }
 
-// at predicts a side for another noisy latent at the same level.
+// at predicts a side for another noisy latent at the same sigma.
 func (p *guided) at(ctx context.Context, negative bool, x *tensor.Tensor) (*tensor.Tensor, error) {
 	side := 0
 	if negative {

@@ -55,7 +55,7 @@ type Guidance struct {
 	// Again predicts the positive or the negative side once more with other options for the network, which are added to
 	// those of the run: guidance by a network that leaves layers out needs that.
 	Again func(ctx context.Context, negative bool, options map[string]any) (*tensor.Tensor, error)
-	// At predicts the positive or the negative side for another noisy latent at the level.
+	// At predicts the positive or the negative side for another noisy latent at the same sigma.
 	At func(ctx context.Context, negative bool, x *tensor.Tensor) (*tensor.Tensor, error)
 }
 

@@ -17,7 +17,7 @@ type Inputs struct {
 	Entries int
 	// Negative tells for each of the entries whether it is on the negative side of the guidance.
 	Negative []bool
-	// Hooks are the rows' Cond.Hooks with their strengths at this level.
+	// Hooks are the rows' Cond.Hooks with their strengths at this sigma.
 	Hooks []AppliedHook
 	// Random is the generator of the run behind its noise, for networks that draw; nil outside of runs.
 	Random *Generator

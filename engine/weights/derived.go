@@ -103,7 +103,7 @@ func (e Entry) Rows(from, n int) (Entry, error) {
 			return Range(dst, whole, from*size+at)
 		}}), nil
 	}
-	if len(e.Data) == 0 && e.Scheme == nil { // only described: whoever reads the rows is told
+	if len(e.Data) == 0 && e.Scheme == nil { // only described: reading the rows is an error
 		e.Name, e.Shape = name, shape
 		return e, nil
 	}

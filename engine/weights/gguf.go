@@ -22,6 +22,7 @@ const (
 	maxGGUFName    = 1 << 10
 	maxGGUFText    = 1 << 20 // of a value that is kept
 	maxGGUFDims    = 8
+	maxGGUFHeader  = 256 << 20 // that of a vocabulary of 262144 tokens with its merges takes about 20 MiB
 )
 
 // plainGGUF are the element types that are stored one by one, by ggml's numbers.
@@ -68,6 +69,9 @@ func openGGUF(m *filemap.File) (Source, error) {
 // read reads the header.
 func (g *gguf) read() error {
 	r := &ggufReader{data: g.m.Bytes(), at: len(ggufMagic)}
+	if len(r.data) > maxGGUFHeader {
+		r.data, r.cut = r.data[:maxGGUFHeader], true
+	}
 	version := r.u32()
 	if r.err == nil && (version < 2 || version > 3) {
 		return fmt.Errorf("version %d of the format is not known; convert the file with a current tool", version)
@@ -106,7 +110,7 @@ func (g *gguf) dataStart(r *ggufReader) (int, error) {
 	alignment := 32
 	if text, ok := g.meta["general.alignment"]; ok {
 		if _, err := fmt.Sscan(text, &alignment); err != nil || alignment < 1 || alignment > 1<<20 {
-			return 0, fmt.Errorf("the alignment %q is none", text)
+			return 0, fmt.Errorf("the alignment %q is no number from 1 to %d", text, 1<<20)
 		}
 	}
 	return (r.at + alignment - 1) / alignment * alignment, r.err
@@ -190,6 +194,7 @@ type ggufTensor struct {
 // ggufReader reads a header. After an error, which it keeps, it reads zeros.
 type ggufReader struct {
 	data []byte
+	cut  bool // data is only as much of the file as a header may take
 	at   int
 	err  error
 }
@@ -198,6 +203,9 @@ type ggufReader struct {
 func (r *ggufReader) take(n uint64) []byte {
 	if r.err == nil && n > uint64(len(r.data)-r.at) {
 		r.err = errors.New("the header ends too early: truncated file?")
+		if r.cut {
+			r.err = fmt.Errorf("the header is over the limit of %d bytes", maxGGUFHeader)
+		}
 	}
 	if r.err != nil {
 		return make([]byte, min(n, 8))

@@ -151,6 +151,22 @@ func TestWrongGGUF(t *testing.T) {
 	}
 }
 
+// TestLongGGUFHeader opens a sparse file whose first pair is an array that is longer than headers may be.
+func TestLongGGUFHeader(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.gguf")
+	const size = 300 << 20
+	if err := os.WriteFile(path, header(3, 0, 1).put("a", uint32(9), uint32(0), uint64(size-100)).Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, size); err != nil {
+		t.Fatal(err)
+	}
+	if src, err := weights.Open(path); err == nil || !strings.Contains(err.Error(), "over the limit of 268435456 bytes") {
+		t.Errorf("%v, %v", src, err)
+	}
+}
+
 // FuzzGGUF: whatever a file holds, it is refused or read.
 func FuzzGGUF(f *testing.F) {
 	f.Add(smallGGUF(8)[4:])

@@ -2,6 +2,7 @@ package weights
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 
 	"comfygo/engine/dtype"
@@ -102,8 +103,8 @@ func (e Entry) checkCompanions(m *quant.Matrix) error {
 
 // checkOptions fails for options of a scheme that are not known.
 func (e Entry) checkOptions(m *quant.Matrix) error {
-	if g := e.Rotation(); g != 0 && (m.Cols%g != 0 || !powerOfFour(g)) {
-		return fmt.Errorf("its rotation in groups of %d does not fit rows of %d", g, m.Cols)
+	if g, rotated := e.rotation(); rotated && (g < 4 || g > maxRotation || g != math.Trunc(g) || m.Cols%int(g) != 0 || !powerOfFour(int(g))) {
+		return fmt.Errorf("its rotation in groups of %g does not fit rows of %d; groups of 4, 16, 64 and 256 that divide the rows can be computed", g, m.Cols)
 	}
 	if s, ok := e.Scheme.Companions["pre_quant_scale"]; ok && (s.Count() != m.Cols || !s.DType.IsFloat()) {
 		return fmt.Errorf("its pre_quant_scale is %v, wanted one factor for each of %d columns", s, m.Cols)
@@ -185,20 +186,31 @@ func (e Entry) inputFactors() (Entry, bool) {
 // InputFactors returns the factors [cols] that the input of a quantized layer is multiplied by; false for none.
 func (e Entry) InputFactors() (Entry, bool) { return e.inputFactors() }
 
+// maxRotation is the largest group whose matrix is made, that of all files: a description may say any number.
+const maxRotation = 256
+
 // Rotation returns the size of the groups of columns in which the rows of a quantized matrix, and the input of its layer,
-// are rotated (ConvRot); 0 for none. Rotated returns the matrix.
+// are rotated (ConvRot); 0 for none. RotationMatrix is the matrix.
 func (e Entry) Rotation() int {
-	if e.Scheme == nil {
+	g, rotated := e.rotation()
+	if !rotated {
 		return 0
+	}
+	return int(g)
+}
+
+// rotation is Rotation as the file states it, and whether the matrix is rotated.
+func (e Entry) rotation() (group float64, rotated bool) {
+	if e.Scheme == nil {
+		return 0, false
 	}
 	if on, _ := e.Scheme.Option("convrot").(bool); !on {
-		return 0
+		return 0, false
 	}
 	if n, ok := e.Scheme.Option("convrot_groupsize").(float64); ok {
-		return int(n)
+		return n, true
 	}
-	const usual = 256
-	return usual
+	return maxRotation, true
 }
 
 func powerOfFour(n int) bool {

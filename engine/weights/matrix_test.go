@@ -136,12 +136,18 @@ func TestBrokenSchemes(t *testing.T) {
 		file []weights.Entry
 		want string
 	}{
-		"no scale":      {[]weights.Entry{w(dtype.I8, 4, 8), description("l", `{"format": "int8_tensorwise"}`)}, "scale is missing"},
-		"no blocks":     {[]weights.Entry{w(dtype.U8, 4, 8), description("l", `{"format": "nvfp4"}`), float32Entry("l.weight_scale_2", nil, 1)}, "block scales weight_scale are missing"},
-		"few blocks":    {[]weights.Entry{w(dtype.F8E4M3, 4, 32), description("l", `{"format": "mxfp8"}`), bytesEntry("l.weight_scale", dtype.U8, "", 4, 1)}, "wanted 512 bytes"},
-		"few scales":    {[]weights.Entry{w(dtype.I8, 4, 8), description("l", `{"format": "int8_tensorwise"}`), bytesEntry("l.weight_scale", dtype.F32, "", 3)}, "one for each of 4 rows"},
-		"whole scales":  {[]weights.Entry{w(dtype.I8, 4, 8), description("l", `{"format": "int8_tensorwise"}`), bytesEntry("l.weight_scale", dtype.I32, "")}, "one for each of 4 rows"},
-		"odd rotation":  {int8Layer(`{"format": "int8_tensorwise", "convrot": true, "convrot_groupsize": 8}`), "rotation in groups of 8"},
+		"no scale":     {[]weights.Entry{w(dtype.I8, 4, 8), description("l", `{"format": "int8_tensorwise"}`)}, "scale is missing"},
+		"no blocks":    {[]weights.Entry{w(dtype.U8, 4, 8), description("l", `{"format": "nvfp4"}`), float32Entry("l.weight_scale_2", nil, 1)}, "block scales weight_scale are missing"},
+		"few blocks":   {[]weights.Entry{w(dtype.F8E4M3, 4, 32), description("l", `{"format": "mxfp8"}`), bytesEntry("l.weight_scale", dtype.U8, "", 4, 1)}, "wanted 512 bytes"},
+		"few scales":   {[]weights.Entry{w(dtype.I8, 4, 8), description("l", `{"format": "int8_tensorwise"}`), bytesEntry("l.weight_scale", dtype.F32, "", 3)}, "one for each of 4 rows"},
+		"whole scales": {[]weights.Entry{w(dtype.I8, 4, 8), description("l", `{"format": "int8_tensorwise"}`), bytesEntry("l.weight_scale", dtype.I32, "")}, "one for each of 4 rows"},
+		"odd rotation": {int8Layer(`{"format": "int8_tensorwise", "convrot": true, "convrot_groupsize": 8}`), "rotation in groups of 8"},
+		"no group":     {int8Layer(`{"format": "int8_tensorwise", "convrot": true, "convrot_groupsize": 0}`), "rotation in groups of 0"},
+		"half a group": {int8Layer(`{"format": "int8_tensorwise", "convrot": true, "convrot_groupsize": 4.5}`), "rotation in groups of 4.5"},
+		"vast group":   {int8Layer(`{"format": "int8_tensorwise", "convrot": true, "convrot_groupsize": 1e300}`), "rotation in groups of 1e+300"},
+		"large group": {[]weights.Entry{
+			w(dtype.I8, 1, 1024), float32Entry("l.weight_scale", nil, 1), description("l", `{"format": "int8_tensorwise", "convrot": true, "convrot_groupsize": 1024}`),
+		}, "rotation in groups of 1024"},
 		"short factors": {int8Layer(`{"format": "int8_tensorwise"}`, float32Entry("l.pre_quant_scale", []int{1}, 1)), "16 columns"},
 		"other bytes":   {[]weights.Entry{w(dtype.F16, 4, 8), description("l", `{"format": "float8_e4m3fn"}`)}, "its elements are F16"},
 	} {

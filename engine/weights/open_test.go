@@ -138,6 +138,7 @@ func TestTruncatedAfterOpen(t *testing.T) {
 	all, err := weights.Float32s(w)
 	for name, err := range map[string]error{
 		"Float32s": err, "ToFloat32": weights.ToFloat32(dst, w),
+		"Save": weights.Save(t.Context(), new(bytes.Buffer), nil, []weights.Saved{{Name: "w", Entry: w}}),
 		"Scan": weights.Scan(w), "Probe": w.Probe(0, len(w.Data)), "Probe of the end": w.Probe(len(w.Data)-1, len(w.Data)),
 	} {
 		if !errors.Is(err, filemap.ErrFault) || !bytes.Contains([]byte(err.Error()), []byte(path)) {

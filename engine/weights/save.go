@@ -48,7 +48,7 @@ func (t Saved) dtype() dtype.DType {
 }
 
 func (t Saved) write(ctx context.Context, w io.Writer) error {
-	const piece = 1 << 20 // elements
+	const piece = 1 << 20 // elements, or bytes of those that are copied
 	e, d := t.Entry, t.dtype()
 	if !e.Computed() && e.Scheme == nil && d == e.DType {
 		if err := e.check(); err != nil {
@@ -58,7 +58,11 @@ func (t Saved) write(ctx context.Context, w io.Writer) error {
 			if err := context.Cause(ctx); err != nil {
 				return err
 			}
-			if _, err := w.Write(e.Data[from:min(from+piece, len(e.Data))]); err != nil {
+			to := min(from+piece, len(e.Data))
+			if err := e.Probe(from, to); err != nil { // w reads the mapped file
+				return err
+			}
+			if _, err := w.Write(e.Data[from:to]); err != nil {
 				return err
 			}
 		}

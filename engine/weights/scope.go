@@ -154,18 +154,17 @@ func (s *Scope) Optional(name string, dims ...int) *Ref {
 
 // quantized notes a tensor whose scheme cannot be computed with, once.
 func (s *Scope) quantized(full string, err error) {
+	var unknown *SchemeError
+	if !errors.As(err, &unknown) {
+		if !slices.Contains(s.acc.broken, err.Error()) {
+			s.acc.broken = append(s.acc.broken, err.Error())
+		}
+		return
+	}
 	if s.acc.schemes == nil {
 		s.acc.schemes = map[string][]string{}
 	}
-	format := err.Error()
-	var unknown *SchemeError
-	if errors.As(err, &unknown) {
-		format = unknown.Format
-	} else {
-		s.acc.broken = append(s.acc.broken, format)
-		return
-	}
-	if !slices.Contains(s.acc.schemes[format], full) {
+	if format := unknown.Format; !slices.Contains(s.acc.schemes[format], full) {
 		s.acc.schemes[format] = append(s.acc.schemes[format], full)
 	}
 }

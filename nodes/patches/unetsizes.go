@@ -43,10 +43,10 @@ func (n *PatchModelAddDownscale) Run(ctx *nodes.Context) (nodes.Result, error) {
 		return nodes.Result{}, nodes.Errorf("ValueError", "scaling inside of a model: bislerp cannot be computed there; choose bicubic, bilinear, area or nearest-exact")
 	}
 	ms := n.Model.Sampling()
-	levels := patch.Levels{Low: float32(ms.PercentToSigma(n.End)), High: float32(ms.PercentToSigma(n.Start))}
+	at := patch.SigmaRange{Low: float32(ms.PercentToSigma(n.End)), High: float32(ms.PercentToSigma(n.Start))}
 	return patched(ctx, n.Model, "scaling inside of the model",
-		patch.Shrink{Levels: levels, Index: n.Block, Factor: n.Factor, Method: n.DownscaleMethod, AfterSkip: n.AfterSkip},
-		patch.Grow{Levels: levels, Method: n.UpscaleMethod})
+		patch.Shrink{SigmaRange: at, Index: n.Block, Factor: n.Factor, Method: n.DownscaleMethod, AfterSkip: n.AfterSkip},
+		patch.Grow{SigmaRange: at, Method: n.UpscaleMethod})
 }
 
 // SelfAttentionGuidance guides away from a blurred latent.
