@@ -147,10 +147,10 @@ func pickledArea(a sampling.Area) pickle.Tuple {
 
 // unpickler makes latents and conditionings of what a file holds.
 type unpickler struct {
+	// reserve sets memory aside for tensors: a small file may name one storage many times.
+	reserve func(what string, bytes int64) error
 	dropped []string // keys that have no meaning here, each once
 }
-
-func newUnpickler() *unpickler { return &unpickler{} }
 
 func (r *unpickler) drop(key string) {
 	if !slices.Contains(r.dropped, key) {
@@ -158,13 +158,16 @@ func (r *unpickler) drop(key string) {
 	}
 }
 
-// tensorOf reads a tensor as float32.
-func tensorOf(v any) (*tensor.Tensor, error) {
+// tensor reads a tensor as float32.
+func (r *unpickler) tensor(v any) (*tensor.Tensor, error) {
 	e, ok := v.(weights.Entry)
 	if !ok {
 		return nil, fmt.Errorf("a %T where a tensor belongs", v)
 	}
 	if err := imaging.CheckSize("a tensor of the dataset", e.Shape...); err != nil {
+		return nil, err
+	}
+	if err := r.reserve("a tensor of the dataset", 4*int64(tensor.Count(e.Shape))); err != nil {
 		return nil, err
 	}
 	t := tensor.New(e.Shape...)
@@ -180,9 +183,9 @@ func (r *unpickler) latent(v any) (l engine.Latent, err error) {
 		key, _ := k.(string)
 		switch value := d.Values[i]; key {
 		case "samples":
-			l.Samples, err = tensorOf(value)
+			l.Samples, err = r.tensor(value)
 		case "noise_mask":
-			l.NoiseMask, err = tensorOf(value)
+			l.NoiseMask, err = r.tensor(value)
 		case "batch_index":
 			list, _ := value.([]any)
 			for _, n := range list {
@@ -233,7 +236,7 @@ func (r *unpickler) conditioning(v any) (engine.Conditioning, error) {
 		}
 		c := engine.Cond{Values: map[string]any{}}
 		var err error
-		if c.Tokens, err = tensorOf(pair[0]); err != nil {
+		if c.Tokens, err = r.tensor(pair[0]); err != nil {
 			return nil, fmt.Errorf("the encoding of a conditioning: %w", err)
 		}
 		for k, key := range d.Keys {
@@ -255,12 +258,12 @@ func (r *unpickler) value(c *engine.Cond, k, v any) (err error) {
 	}
 	if key == "pooled_output" {
 		if v != nil {
-			c.Pooled, err = tensorOf(v)
+			c.Pooled, err = r.tensor(v)
 		}
 	} else if area, isTuple := v.(pickle.Tuple); key == "area" && isTuple {
 		c.Values[key], err = areaOf(area)
 	} else {
-		c.Values[key], err = plainOf(v)
+		c.Values[key], err = r.plain(v)
 	}
 	if err != nil {
 		return fmt.Errorf("%s of a conditioning: %w", key, err)
@@ -292,20 +295,20 @@ func areaOf(t pickle.Tuple) (a sampling.Area, err error) {
 	return a, nil
 }
 
-// plainOf is a value as nodes have it.
-func plainOf(v any) (any, error) {
+// plain is a value as nodes have it.
+func (r *unpickler) plain(v any) (any, error) {
 	switch v := v.(type) {
 	case weights.Entry:
-		return tensorOf(v)
+		return r.tensor(v)
 	case []any:
-		return plainList(v)
+		return r.plainList(v)
 	case pickle.Tuple:
-		list, err := plainList(v)
+		list, err := r.plainList(v)
 		return pyjson.Tuple(list), err
 	case *pickle.Dict:
 		o := pyjson.NewObject()
 		for i, key := range v.Keys {
-			e, err := plainOf(v.Values[i])
+			e, err := r.plain(v.Values[i])
 			if err != nil {
 				return nil, err
 			}
@@ -316,11 +319,11 @@ func plainOf(v any) (any, error) {
 	return v, nil
 }
 
-func plainList(list []any) ([]any, error) {
+func (r *unpickler) plainList(list []any) ([]any, error) {
 	out := make([]any, len(list))
 	for i, e := range list {
 		var err error
-		if out[i], err = plainOf(e); err != nil {
+		if out[i], err = r.plain(e); err != nil {
 			return nil, err
 		}
 	}

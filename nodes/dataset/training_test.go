@@ -2,7 +2,10 @@ package dataset_test
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"math"
+	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +17,7 @@ import (
 	"comfygo/engine/tensor"
 	"comfygo/folders"
 	"comfygo/internal/pyjson"
+	film "comfygo/internal/video"
 	"comfygo/nodes"
 	"comfygo/nodes/dataset"
 	"comfygo/tests/nodecalls"
@@ -159,5 +163,42 @@ func TestBadTrainingDataset(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(f.Roots("datasets")[0], "odd")); err == nil {
 		t.Error("a dataset that cannot be saved left a folder")
+	}
+}
+
+// noMemory refuses everything.
+type noMemory struct{}
+
+func (noMemory) Reserve(_ context.Context, what string, _ int64) (func(), error) {
+	return nil, fmt.Errorf("no memory for %s", what)
+}
+
+// TestDatasetMemory: tensors are taken from the budget.
+func TestDatasetMemory(t *testing.T) {
+	t.Parallel()
+	n := &dataset.LoadTrainingDataset{FolderName: "project/run1"}
+	services := nodes.Services{Folders: datasetFolders(t), Memory: noMemory{}}
+	_, err := n.Run(nodes.NewContext(t.Context(), nodes.Call{ID: "1", Services: services, Inputs: pyjson.NewObject()}))
+	if err == nil || !strings.Contains(err.Error(), "no memory for a tensor") {
+		t.Errorf("%v", err)
+	}
+}
+
+// endless is a video whose header tells of more frames than there are.
+type endless struct{ *film.Made }
+
+func (endless) FrameCount(context.Context, film.Env) (int, error) { return math.MaxInt32, nil }
+
+// TestSampleEndless: random frames are not drawn from what a header makes up.
+func TestSampleEndless(t *testing.T) {
+	t.Parallel()
+	v := endless{&film.Made{Images: tensor.New(1, 2, 2, 3), Rate: big.NewRat(24, 1), Depth: 8}}
+	f, err := folders.New(folders.Config{Base: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = nodecalls.CallIn(t, f, "VideoFrameSample", pyjson.NewObject("video", v, "num_frames", 4, "strategy", "random", "seed", 1))
+	if err == nil || !strings.Contains(err.Error(), "uniform") {
+		t.Errorf("%v", err)
 	}
 }

@@ -136,7 +136,7 @@ func (n *LoadTrainingDataset) Run(ctx *nodes.Context) (nodes.Result, error) {
 	}
 	var latents []engine.Latent
 	var conditioning []engine.Conditioning
-	r := newUnpickler()
+	r := &unpickler{reserve: ctx.Reserve}
 	for i, name := range names {
 		if err := context.Cause(ctx); err != nil {
 			return nodes.Result{}, err

@@ -48,6 +48,9 @@ func (n *VideoFrameSample) Run(ctx *nodes.Context) (nodes.Result, error) {
 	case "tail":
 		return cut(ctx, n.Video, total-count, count, rate)
 	case "random":
+		if total > mostDrawn {
+			return nodes.Result{}, nodes.Errorf("ValueError", "sampling the video: it is said to have %d frames, and random ones are drawn from at most %d; crop it first, or choose uniform", total, mostDrawn)
+		}
 		numbers = newRandom(n.Seed).permutation(total)[:count]
 		slices.Sort(numbers)
 	default:
@@ -64,6 +67,9 @@ func (n *VideoFrameSample) Run(ctx *nodes.Context) (nodes.Result, error) {
 	}
 	return nodes.Out(&film.Made{Images: images, Rate: r, Depth: 8}), nil
 }
+
+// mostDrawn bounds what a file's header may have drawn from, at 24 frames a second eight days.
+const mostDrawn = 1 << 24
 
 // VideoTemporalCrop keeps a range of frames.
 type VideoTemporalCrop struct {
