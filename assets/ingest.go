@@ -175,8 +175,15 @@ func baseName(name, fallback string) string {
 type Upload struct {
 	Entry
 	Staged, Hash, ClientFile string
-	// Room refuses new content for a base folder when there is no room for it; nil refuses nothing.
-	Room func(dir string, size int64) error
+	// Hold returns what may be added to a base folder, which nobody else adds to until Release; nil means without limit.
+	Hold func(dir string) (Quota, error)
+}
+
+// Quota bounds what a client keeps in a base folder.
+type Quota interface {
+	// Room refuses a file of size bytes at path when there is no room for it.
+	Room(size int64, path string) error
+	Release()
 }
 
 // Add takes an uploaded file in. Content that is known already only gets one more reference; new content is moved to
@@ -191,17 +198,9 @@ func (l *Library) Add(ctx context.Context, u Upload) (it Item, created bool, err
 	if u.Name == "" {
 		u.Name = client
 	}
-	l.adding.Lock()
-	defer l.adding.Unlock()
-	found := false
-	err = l.tx(ctx, func(tx *sql.Tx) error {
-		if found, err = l.backed(tx, u.Hash, l.dirs(ctx)); err == nil && found {
-			it, err = refer(tx, u.Hash, u.Entry)
-		}
-		return err
-	})
+	it, found, err := l.known(ctx, u)
 	if err != nil || found {
-		return it, false, wrap("adding an asset", err)
+		return it, false, err
 	}
 	if len(u.Tags) == 0 {
 		return it, false, problem(Invalid, "tags are required for new asset uploads")
@@ -213,6 +212,35 @@ func (l *Library) Add(ctx context.Context, u Upload) (it Item, created bool, err
 	if confined(ctx) && slices.Contains(u.Tags, "models") {
 		return it, false, problem(Forbidden, "models are everybody's: administrators add them")
 	}
+	var room Quota
+	if u.Hold != nil {
+		if room, err = u.Hold(dir); err != nil {
+			return it, false, fmt.Errorf("adding an asset: %w", err)
+		}
+		defer room.Release()
+	}
+	return l.take(ctx, u, client, dir, room)
+}
+
+// known makes the reference for content that is there already.
+func (l *Library) known(ctx context.Context, u Upload) (it Item, found bool, err error) {
+	err = l.tx(ctx, func(tx *sql.Tx) error {
+		if found, err = l.backed(tx, u.Hash, l.dirs(ctx)); err == nil && found {
+			it, err = refer(tx, u.Hash, u.Entry)
+		}
+		return err
+	})
+	return it, found, wrap("adding an asset", err)
+}
+
+// take moves the staged file to the folder dir, unless another upload has brought its content meanwhile.
+func (l *Library) take(ctx context.Context, u Upload, client, dir string, room Quota) (it Item, created bool, err error) {
+	l.adding.Lock()
+	defer l.adding.Unlock()
+	it, found, err := l.known(ctx, u)
+	if err != nil || found {
+		return it, false, err
+	}
 	source := client
 	if source == "" {
 		source = u.Name
@@ -222,10 +250,10 @@ func (l *Library) Add(ctx context.Context, u Upload) (it Item, created bool, err
 	if u.MIME == "" {
 		u.MIME = l.contentType(source, filepath.Base(final))
 	}
-	if u.Room != nil {
+	if room != nil {
 		info, err := os.Stat(u.Staged)
 		if err == nil {
-			err = u.Room(dir, info.Size())
+			err = room.Room(info.Size(), final)
 		}
 		if err != nil {
 			return it, false, fmt.Errorf("adding an asset: %w", err)

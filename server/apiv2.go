@@ -22,7 +22,7 @@ func (s *Server) newV2() (*v2.API, error) {
 	return v2.New(v2.Config{
 		Queue: s.queue, Folders: s.access.FoldersOf, Library: s.library, Owner: s.ownerV2, View: s.access.Jobs, Sees: s.seesV2,
 		JobOwner: func(c echo.Context) string { return s.access.Who(c).ID },
-		Submit:   s.submitV2, Progress: s.progressV2, Body: s.reply.Limited, Room: s.access.Room, SendFile: s.assets.SendDownload,
+		Submit:   s.submitV2, Progress: s.progressV2, Body: s.reply.Limited, Hold: func(c echo.Context, dir string) (assets.Quota, error) { return s.access.Hold(c, dir) }, SendFile: s.assets.SendDownload,
 		Change: s.bell.Next, Retention: s.cfg.Policy.HistoryAge, Claims: &s.claims, Logger: s.log,
 	})
 }

@@ -16,4 +16,6 @@ type Service struct {
 	Common *folders.Folders
 	// MaxBody bounds request bodies, in bytes.
 	MaxBody int64
+
+	held turns // base folders that uploads add to
 }

@@ -82,7 +82,7 @@ func (s *Service) PostAsset(c echo.Context) error {
 	case u.given != "" && u.given != u.hash:
 		err = &assets.Problem{Kind: assets.HashMismatch, Message: "Uploaded file hash does not match provided hash."}
 	default:
-		it, created, err = s.Library.Add(ctx, assets.Upload{Entry: entry, Staged: u.staged, Hash: u.hash, ClientFile: u.client, Room: s.room(c)})
+		it, created, err = s.Library.Add(ctx, assets.Upload{Entry: entry, Staged: u.staged, Hash: u.hash, ClientFile: u.client, Hold: s.hold(c)})
 	}
 	if err != nil {
 		return s.assetProblem(c, err, nil)
@@ -94,9 +94,9 @@ func (s *Service) PostAsset(c echo.Context) error {
 	return s.sendAsset(c, status, it, &created)
 }
 
-// room refuses what is more than the caller may keep.
-func (s *Service) room(c echo.Context) func(dir string, size int64) error {
-	return func(dir string, size int64) error { return s.Access.Room(c, dir, size, "") }
+// hold is how the catalogue asks what the caller may keep.
+func (s *Service) hold(c echo.Context) func(dir string) (assets.Quota, error) {
+	return func(dir string) (assets.Quota, error) { return s.Access.Hold(c, dir) }
 }
 
 func (u *assetUpload) discard() {

@@ -206,6 +206,14 @@ func (s *Service) receive(c echo.Context, prepare, save func(u *upload, path str
 	if !ok {
 		return s.Reply.Empty(c, http.StatusBadRequest)
 	}
+	quota, err := s.Access.Hold(c, root)
+	if err != nil {
+		return err
+	}
+	defer quota.Release()
+	if err := quota.FoldersFor(path); err != nil {
+		return err
+	}
 	if err := s.Disk.MakeDir(dir); err != nil {
 		return reply.Trouble("keeping an upload: %w", err)
 	}
@@ -216,7 +224,7 @@ func (s *Service) receive(c echo.Context, prepare, save func(u *upload, path str
 	name, err := s.keep(u, dir, path, overwrite, func(u *upload, path string) error {
 		size, err := u.size()
 		if err == nil {
-			err = s.Access.Room(c, root, size, path)
+			err = quota.Room(size, path)
 		}
 		if err != nil {
 			return err

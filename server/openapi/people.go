@@ -5,13 +5,15 @@ var (
 	outside    = empty(403, "the name leads out of the user's folder")
 )
 
+var overSettings = refuses(413, "the settings would exceed 64 MB, or all uploads the limit of the role", "settings_too_large", "upload_quota_exceeded")
+
 var userGroup = group{"users", "Users, their settings and files.", []op{
 	{method: get, path: "/users", summary: "Users", answers: []answer{ok(`{storage! string; migrated boolean; users map string}`, ""), badRequest}},
 	{method: post, path: "/users", summary: "Add a user (--multi-user)", body: takes(`{username! any}`, ""), answers: []answer{ok("string", "the id"), plain(400, "the name is taken, or cannot be one"), badRequest, tooLarge}},
 	{method: get, path: "/settings", summary: "All settings", answers: []answer{ok("object", ""), noSuchUser, badRequest}},
-	{method: post, path: "/settings", summary: "Change settings", body: takes("any", ""), answers: []answer{empty(200, ""), badRequest, noSuchUser, tooLarge}},
+	{method: post, path: "/settings", summary: "Change settings", body: takes("any", ""), answers: []answer{empty(200, ""), badRequest, noSuchUser, tooLarge, overSettings}},
 	{method: get, path: "/settings/:id", summary: "One setting", answers: []answer{ok("any", "null when it is not set"), noSuchUser, badRequest}},
-	{method: post, path: "/settings/:id", summary: "Change one setting", body: takes("any", ""), answers: []answer{empty(200, ""), badRequest, noSuchUser, tooLarge}},
+	{method: post, path: "/settings/:id", summary: "Change one setting", body: takes("any", ""), answers: []answer{empty(200, ""), badRequest, noSuchUser, tooLarge, overSettings}},
 	{
 		method: get, path: "/userdata", summary: "List a user's files", params: []param{needed("dir", "string", "the folder"), query("recurse", "string", "true: those below it, too"), query("full_info", "string", "true: with sizes and times"), query("split", "string", "true: names in parts")},
 		answers: []answer{ok("[]any", "names, parts of names, or FileEntry"), text(400, "dir is missing"), badRequest, text(403, "the name leads out of the user's folder"), empty(404, "there is no such folder"), outside},
@@ -28,7 +30,7 @@ var userGroup = group{"users", "Users, their settings and files.", []op{
 	{method: remove, path: "/userdata/:file", summary: "Delete a user's file", answers: []answer{empty(204, ""), empty(400, ""), badRequest, outside, empty(404, "")}},
 	{
 		method: post, path: "/userdata/:file/move/:dest", summary: "Move a user's file", params: []param{query("overwrite", "string", "false: only to a new name"), query("full_info", "string", "true: answer with size and times")},
-		answers: []answer{ok("any", "its name, or FileEntry"), empty(400, ""), badRequest, outside, empty(404, ""), text(409, "there is one")},
+		answers: []answer{ok("any", "its name, or FileEntry"), empty(400, ""), badRequest, outside, empty(404, ""), text(409, "there is one"), overQuota},
 	},
 }}
 

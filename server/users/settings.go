@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/internal/pyjson"
+	"comfygo/server/access"
 	"comfygo/server/reply"
 )
 
@@ -37,10 +38,18 @@ func (s *Service) settings(c echo.Context) (values *pyjson.Object, path string, 
 	return values, path, nil
 }
 
-func (s *Service) saveSettings(path string, values *pyjson.Object) error {
+// saveSettings writes settings that have room, in the quota and in what can be read back.
+func (s *Service) saveSettings(path string, values *pyjson.Object, quota *access.Quota) error {
 	text, err := pyjson.IndentASCII(values, 4)
 	if err != nil {
 		return fmt.Errorf("writing the settings: %w", err)
+	}
+	if len(text) > maxSettings {
+		return reply.Refuse(http.StatusRequestEntityTooLarge, "settings_too_large", "The settings are too large", fmt.Sprintf(
+			"all settings of the user would have %.1f MB, which is more than %d MB: nothing was changed", float64(len(text))/(1<<20), maxSettings>>20))
+	}
+	if err := quota.Room(int64(len(text)), path); err != nil {
+		return err
 	}
 	return s.Disk.Write(path, func(w io.Writer) error {
 		_, err := w.Write(text)
@@ -77,6 +86,15 @@ func (s *Service) changeSettings(c echo.Context, f func(values *pyjson.Object, b
 	if err != nil {
 		return err
 	}
+	root, err := s.Users.dir(c.Request())
+	if err != nil {
+		return err
+	}
+	quota, err := s.Access.Hold(c, root)
+	if err != nil {
+		return err
+	}
+	defer quota.Release()
 	end, err := s.Users.Turns.Take()
 	if err != nil {
 		return err
@@ -89,7 +107,7 @@ func (s *Service) changeSettings(c echo.Context, f func(values *pyjson.Object, b
 	if err := f(values, body); err != nil {
 		return err
 	}
-	if err := s.saveSettings(path, values); err != nil {
+	if err := s.saveSettings(path, values, quota); err != nil {
 		return err
 	}
 	return s.Reply.Empty(c, http.StatusOK)

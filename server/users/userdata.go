@@ -23,7 +23,7 @@ import (
 // userFile finds the file that a path parameter names. Without an error and with a status above 0 the request is to be
 // answered with that status.
 func (s *Service) userFile(c echo.Context, name string, mustExist bool) (path string, status int, err error) {
-	path, err = s.Users.path(c.Request(), reply.Param(c, name), true)
+	path, err = s.Users.path(c.Request(), reply.Param(c, name), false)
 	switch {
 	case err != nil:
 		return "", 0, userTrouble(err)
@@ -58,7 +58,7 @@ func (s *Service) ListUserdata(c echo.Context) error {
 	if dir == "" {
 		return s.Reply.Plain(c, http.StatusBadRequest, "Directory not provided")
 	}
-	path, err := s.Users.path(c.Request(), dir, true)
+	path, err := s.Users.path(c.Request(), dir, false)
 	if err != nil {
 		return userTrouble(err)
 	}
@@ -212,8 +212,16 @@ func (s *Service) PostUserdata(c echo.Context) error {
 	if err != nil {
 		return userTrouble(err)
 	}
-	if err := s.Access.Room(c, root, int64(len(body)), path); err != nil {
+	quota, err := s.Access.Hold(c, root)
+	if err != nil {
 		return err
+	}
+	defer quota.Release()
+	if err := quota.Room(int64(len(body)), path); err != nil {
+		return err
+	}
+	if err := s.Users.makeParent(path); err != nil {
+		return userTrouble(err)
 	}
 	err = s.Disk.Write(path, func(w io.Writer) error {
 		_, err := w.Write(body)
@@ -291,6 +299,21 @@ func (s *Service) MoveUserdata(c echo.Context) error {
 		}
 	}
 	if source != place {
+		root, err := s.Users.dir(c.Request())
+		if err != nil {
+			return userTrouble(err)
+		}
+		quota, err := s.Access.Hold(c, root)
+		if err != nil {
+			return err
+		}
+		defer quota.Release()
+		if err := quota.FoldersFor(place); err != nil {
+			return err
+		}
+		if err := s.Users.makeParent(place); err != nil {
+			return userTrouble(err)
+		}
 		if err := s.Disk.Rename(source, place); err != nil {
 			return reply.Trouble("moving a user's file: %w", err)
 		}

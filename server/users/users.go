@@ -140,12 +140,20 @@ func (u *Store) path(r *http.Request, name string, makeParent bool) (string, err
 	if !disk.LexicallyWithin(root, path) || !folders.Within(root, path) {
 		return "", nil
 	}
-	if parent := filepath.Dir(path); makeParent && !disk.Exists(parent) {
-		if err := u.disk.MakeDir(parent); err != nil {
-			return "", fmt.Errorf("making a folder of a user: %w", err)
-		}
+	if makeParent {
+		return path, u.makeParent(path)
 	}
 	return path, nil
+}
+
+// makeParent makes the folder of a file.
+func (u *Store) makeParent(path string) error {
+	if parent := filepath.Dir(path); !disk.Exists(parent) {
+		if err := u.disk.MakeDir(parent); err != nil {
+			return fmt.Errorf("making a folder of a user: %w", err)
+		}
+	}
+	return nil
 }
 
 var notInID = regexp.MustCompile(`[^a-zA-Z0-9\-_]+`)

@@ -80,12 +80,7 @@ func (a *API) keep(c echo.Context, lib *assets.Library, owner string, f *form) (
 	}
 	it, created, err = lib.Add(ctx, assets.Upload{
 		Entry: entry(owner, file, f.values["content_type"], tags), Staged: f.staged, Hash: f.hash, ClientFile: path.Base(file),
-		Room: func(dir string, size int64) error {
-			if a.cfg.Room == nil {
-				return nil
-			}
-			return a.cfg.Room(c, dir, size, "")
-		},
+		Hold: func(dir string) (assets.Quota, error) { return a.cfg.Hold(c, dir) },
 	})
 	return it, created || !seen, err // bytes that only others have are news to the caller
 }

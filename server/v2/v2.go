@@ -68,8 +68,8 @@ type Config struct {
 	Progress func(id string) (Progress, bool)
 	// Body is a request's body with the limits on its size and on the client's slowness.
 	Body func(c echo.Context) (io.ReadCloser, error)
-	// Room refuses files of more bytes in a base folder than the caller may keep there, but for one that is replaced; nil refuses none.
-	Room func(c echo.Context, dir string, size int64, replaced string) error
+	// Hold returns what the caller may add to a base folder.
+	Hold func(c echo.Context, dir string) (assets.Quota, error)
 	// SendFile answers with a file; false when it is gone.
 	SendFile func(c echo.Context, d assets.Download) (found bool, err error)
 	// Change returns a channel that is closed at the next change of the queue; false when the server ends.
@@ -104,7 +104,7 @@ type Route struct {
 // New makes an API. It reads nothing yet.
 func New(cfg Config) (*API, error) {
 	if cfg.Queue == nil || cfg.Folders == nil || cfg.Library == nil || cfg.Submit == nil || cfg.Progress == nil ||
-		cfg.Body == nil || cfg.SendFile == nil || cfg.Change == nil {
+		cfg.Body == nil || cfg.Hold == nil || cfg.SendFile == nil || cfg.Change == nil {
 		return nil, errors.New("making the API v2: its queue, its folders and its functions are required")
 	}
 	a := &API{cfg: cfg, log: cfg.Logger, logs: newJobLogs(), claims: cfg.Claims}
