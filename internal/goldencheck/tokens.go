@@ -125,7 +125,7 @@ func schemeOf(set, encoder string) (family.SchemeEncoder, family.Tokenizer, erro
 			}
 		}
 	}
-	return family.SchemeEncoder{}, nil, unavailable("the tokenizer %s of %s is not built", encoder, set)
+	return family.SchemeEncoder{}, nil, unavailable("the tokenizer %s of %s is not built into the program", encoder, set)
 }
 
 // embeddingRows is the textual inversion of the prompts, of which goldens hold the first two values of each vector.

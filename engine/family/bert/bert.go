@@ -3,9 +3,9 @@ package bert
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
 	"math"
+	"path/filepath"
 	"strings"
 
 	"comfygo/engine/dtype"
@@ -17,7 +17,6 @@ import (
 	"comfygo/engine/textenc"
 	"comfygo/engine/tokenizer"
 	"comfygo/engine/tokenizer/hf"
-	"comfygo/engine/tokenizer/packed"
 	"comfygo/engine/weights"
 )
 
@@ -32,11 +31,6 @@ func (kind) Rank() int    { return 300 }
 // Key is the key of the encoder.
 const Key = "hydit_clip"
 
-//go:embed data/chinese-roberta.txt.bz2
-var wordsPacked []byte
-
-var words = packed.New("of Chinese RoBERTa", wordsPacked, func(b []byte) (tokenizer.Model, error) { return hf.BERT(b) })
-
 // special are the tokens [CLS], [SEP] and [PAD].
 var special = textenc.Empty{Start: 101, End: 102, Pad: 0}
 
@@ -46,19 +40,32 @@ const (
 	shortest = 77
 )
 
-func tokenize(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
-	rules := tokenizer.Options{MaxLength: longest, MinLength: shortest, Start: special.Start, End: special.End, Pad: special.Pad}
-	return tokenizer.New(words, o.Apply(rules)).Tokenize(prompt, o.Embedding)
-}
+// vocabulary is the name of the file with the words, a line each.
+const vocabulary = "vocab.txt"
 
-var _ family.Vocabulary = kind{}
-
-// Tokenizer implements family.Vocabulary.
-func (kind) Tokenizer(key string) family.Tokenizer {
-	if key != Key {
-		return nil
+// wordsBeside reads the vocabulary of a network, whose licence does not let it be a part of this program, from the folder
+// hydit_clip_tokenizer beside the weights or from beside them.
+func wordsBeside(src weights.Source, size int) (tokenizer.Model, error) {
+	data, err := textenc.Beside(src, "the vocabulary", filepath.Join(Key+"_tokenizer", vocabulary), vocabulary)
+	if err != nil {
+		return nil, err
 	}
-	return tokenize
+	if data == nil {
+		return nil, fmt.Errorf("reading the vocabulary of %s: that of Hunyuan-DiT's BERT is not part of this program; put the vocab.txt of the model into the folder %s_tokenizer beside the file", src.Path(), Key)
+	}
+	p, err := hf.BERT(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading the vocabulary of %s: %w", src.Path(), err)
+	}
+	if p.Size() != size {
+		return nil, fmt.Errorf("reading the vocabulary of %s: %s has %d words, the text encoder %d: use the one that was published with it", src.Path(), vocabulary, p.Size(), size)
+	}
+	for word, want := range map[string]int32{"[CLS]": special.Start, "[SEP]": special.End, "[PAD]": special.Pad} {
+		if id, ok := p.ID(word); !ok || id != want {
+			return nil, fmt.Errorf("reading the vocabulary of %s: %s does not have %s in line %d: use the one that was published with the text encoder", src.Path(), vocabulary, word, want+1)
+		}
+	}
+	return p, nil
 }
 
 // Config describes the network (upstream: text_encoders/bert.py BertModel and hydit_clip.json).
@@ -84,15 +91,21 @@ func (kind) Read(src weights.Source) (family.TextEncoder, error) {
 	if len(rows) != 2 || len(positions) != 2 || len(kinds) != 2 || len(mlp) != 2 {
 		return nil, fmt.Errorf("reading the text encoder's shape: word_embeddings %v, position_embeddings %v, token_type_embeddings %v, intermediate.dense %v, wanted two dimensions each", rows, positions, kinds, mlp)
 	}
-	return &Encoder{Config{
+	return New(src, Config{
 		Width: rows[1], Vocab: rows[0], Positions: positions[0], Kinds: kinds[0], MLP: mlp[0], Layers: s.Count("bert.encoder.layer"), Heads: max(rows[1]/headWidth, 1),
-	}, src}, nil
+	}), nil
+}
+
+// New returns the network of the given config with the tensors of src.
+func New(src weights.Source, c Config) *Encoder {
+	return &Encoder{Config: c, src: src, words: textenc.Once(func() (tokenizer.Model, error) { return wordsBeside(src, c.Vocab) })}
 }
 
 // Encoder is a network that was read from a file.
 type Encoder struct {
 	Config
-	src weights.Source
+	src   weights.Source
+	words func() (tokenizer.Model, error)
 }
 
 var (
@@ -110,8 +123,13 @@ func (e *Encoder) Width() int { return e.Config.Width }
 func (e *Encoder) Weights() weights.Source { return e.src }
 
 // Tokenize implements family.TextEncoder.
-func (*Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
-	return tokenize(prompt, o)
+func (e *Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
+	m, err := e.words()
+	if err != nil {
+		return nil, err
+	}
+	rules := tokenizer.Options{MaxLength: longest, MinLength: shortest, Start: special.Start, End: special.End, Pad: special.Pad}
+	return tokenizer.New(m, o.Apply(rules)).Tokenize(prompt, o.Embedding)
 }
 
 // Encode implements family.TextEncoder. There is no pooled output.
@@ -163,7 +181,7 @@ func (c *call) Forward(ctx context.Context, rows []textenc.Row) (textenc.Output,
 	return textenc.Output{Hidden: res["out"]}, err
 }
 
-// embed is the sum of the embeddings of tokens, of their positions and of the first kind of text, [rows,tokens,width].
+// embed is the sum of the embeddings of tokens, of their positions and of the first token type, [rows,tokens,width].
 func (c *call) embed(rows []textenc.Row) (*tensor.Tensor, error) {
 	src, err := c.run.Patched(c.src)
 	if err != nil {

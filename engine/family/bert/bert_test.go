@@ -1,7 +1,10 @@
 package bert_test
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"comfygo/engine/dtype"
@@ -65,13 +68,61 @@ func TestRecorded(t *testing.T) {
 	}
 }
 
-// TestTokens compares with transformers' BertTokenizer on upstream's vocabulary.
+// located is a file at a path.
+type located struct {
+	weights.Source
+	path string
+}
+
+func (l located) Path() string { return l.path }
+
+// words is a vocabulary as large as that of the recorded network, with the special tokens in their places.
+func words() []string {
+	list := make([]string, 110)
+	for i := range list {
+		list[i] = fmt.Sprintf("[unused%d]", i)
+	}
+	for i, w := range map[int]string{0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]", 1: "a", 2: "photo", 3: "##graph", 4: "of", 5: "猫", 6: "cafe", 7: ","} {
+		list[i] = w
+	}
+	return list
+}
+
+// TestTokens lays prompts out with a vocabulary beside the weights. The numbers are those of transformers' BertTokenizer 5.24
+// for the same list.
 func TestTokens(t *testing.T) {
 	t.Parallel()
-	_, e := open(t)
+	dir := t.TempDir()
+	src, _ := open(t)
+	e, err := family.Open(family.Default, located{src, filepath.Join(dir, "bert.safetensors")}).Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Tokenize("a", family.TokenizeOptions{}); err == nil || !strings.Contains(err.Error(), "hydit_clip_tokenizer") {
+		t.Errorf("without a vocabulary: %v, want an error that says where to put it", err)
+	}
+	folder := filepath.Join(dir, "hydit_clip_tokenizer")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write := func(path string, list []string) {
+		if err := os.WriteFile(path, []byte(strings.Join(list, "\n")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	swapped := words()
+	swapped[101], swapped[102] = swapped[102], swapped[101]
+	for want, list := range map[string][]string{"109 words": words()[:109], "in line": swapped} {
+		write(filepath.Join(dir, "vocab.txt"), list)
+		if _, err := e.Tokenize("a", family.TokenizeOptions{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a vocabulary of another model: %v, want %q in it", err, want)
+		}
+	}
+	write(filepath.Join(folder, "vocab.txt"), words()) // it takes precedence
 	for prompt, want := range map[string][]int32{
-		"":                        {101, 102, 0},
-		"A Photo of a [MASK] cat": {101, 143, 9020, 8205, 143, 103, 10165, 102, 0},
+		"":                             {101, 102, 0},
+		"A Photograph of a [MASK], 猫猫": {101, 1, 2, 3, 4, 1, 103, 7, 5, 5, 102, 0},
+		"Café photos":                  {101, 6, 100, 102, 0},
 	} {
 		got, err := e.Tokenize(prompt, family.TokenizeOptions{})
 		if err != nil || len(got) != 1 || len(got[0]) != 77 {

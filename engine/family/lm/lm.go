@@ -4,9 +4,9 @@ package lm
 
 import (
 	"fmt"
-	"sync"
 
 	"comfygo/engine/family"
+	"comfygo/engine/textenc"
 	"comfygo/engine/tokenizer"
 	"comfygo/engine/weights"
 )
@@ -122,7 +122,7 @@ var _ family.TextEncoder = (*Encoder)(nil)
 
 // New returns the network of the given config with the tensors of src.
 func New(src weights.Source, c Config) *Encoder {
-	return &Encoder{Config: c, src: src, words: sync.OnceValues(func() (tokenizer.Model, error) { return wordsIn(c.Key, src) })}
+	return &Encoder{Config: c, src: src, words: textenc.Once(func() (tokenizer.Model, error) { return wordsIn(c.Key, src) })}
 }
 
 // Key implements family.TextEncoder.

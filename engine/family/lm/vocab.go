@@ -2,10 +2,7 @@ package lm
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -140,36 +137,22 @@ func gemmaSpecials(key string) []tokenizer.Special {
 	return []tokenizer.Special{{Text: "<image_soft_token>", ID: 262144}, {Text: turnEnd, ID: 106}}
 }
 
-// largestWords bounds a tokenizer file beside the weights.
-const largestWords = 64 << 20
-
 // llamaWords reads Llama 3's vocabulary, whose licence does not let it be a part of this program: from the weight file, from
-// tokenizer.json beside it, or from llama_tokenizer/tokenizer.json there.
+// llama_tokenizer/tokenizer.json beside it, or from tokenizer.json there.
 func llamaWords(src weights.Source) (tokenizer.Model, error) {
+	const what = "the tokenizer"
+	read := func() ([]byte, error) {
+		return textenc.Beside(src, what, filepath.Join("llama_tokenizer", besides), besides)
+	}
 	if _, ok := src.Lookup(words); ok {
-		data, err := textenc.Embedded(src, words, "the tokenizer")
-		if err != nil {
-			return nil, err
-		}
-		return hf.Parse(data)
+		read = func() ([]byte, error) { return textenc.Embedded(src, words, what) }
 	}
-	dir := filepath.Dir(src.Path())
-	for _, path := range []string{filepath.Join(dir, "llama_tokenizer", besides), filepath.Join(dir, besides)} {
-		info, err := os.Stat(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err == nil && info.Size() > largestWords {
-			err = fmt.Errorf("%s has %d bytes, which no tokenizer has", path, info.Size())
-		}
-		var data []byte
-		if err == nil {
-			data, err = os.ReadFile(path)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the tokenizer of %s: %w", src.Path(), err)
-		}
-		return hf.Parse(data)
+	data, err := read()
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("reading the tokenizer of %s: Llama 3's tokenizer is not part of this program; put the tokenizer.json of the model into the folder llama_tokenizer beside the file", src.Path())
+	if data == nil {
+		return nil, fmt.Errorf("reading the tokenizer of %s: Llama 3's tokenizer is not part of this program; put the tokenizer.json of the model into the folder llama_tokenizer beside the file", src.Path())
+	}
+	return hf.Parse(data)
 }

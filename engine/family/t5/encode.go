@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"sync"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
@@ -15,7 +14,7 @@ import (
 )
 
 func onceWords(key string, src weights.Source) func() (tokenizer.Model, error) {
-	return sync.OnceValues(func() (tokenizer.Model, error) { return wordsIn(key, src) })
+	return textenc.Once(func() (tokenizer.Model, error) { return wordsIn(key, src) })
 }
 
 // Encode implements family.TextEncoder. There is no pooled output.
