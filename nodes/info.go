@@ -125,7 +125,7 @@ func (c *Class) module() string {
 }
 
 func (c *Class) category() string {
-	if c.Category == "" {
+	if c.Category == "" && !c.NoCategory {
 		return "sd"
 	}
 	return c.Category

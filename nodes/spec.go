@@ -8,6 +8,8 @@ type Spec struct {
 	Name string
 	// DisplayName is the title; for v1 classes without one, the name is shown, for v3 classes null.
 	DisplayName string
+	// NoCategory says that Category is empty on purpose.
+	NoCategory bool
 	// Category is the place in the menu; "" means "sd", as upstream has it.
 	Category string
 	// Description and SearchAliases are shown by the front end.

@@ -39,3 +39,23 @@ func FromBytes(to []float32, pix []byte) {
 		}
 	})
 }
+
+// ToDeepBytes turns values in 0…1 into 16-bit samples, the higher byte first: times 65535 in float32, clipped, fraction cut
+// off. NaN becomes 0.
+func ToDeepBytes(values []float32) []byte {
+	const most = 65535
+	out := make([]byte, 2*len(values))
+	parallel(len(values), 4, func(from, to int) {
+		for i := from; i < to; i++ {
+			var d uint16
+			switch v := values[i] * most; {
+			case v >= most:
+				d = most
+			case v > 0:
+				d = uint16(v)
+			}
+			out[2*i], out[2*i+1] = byte(d>>8), byte(d)
+		}
+	})
+	return out
+}

@@ -43,6 +43,16 @@ func fromLatin1(b []byte) string {
 	return string(runes)
 }
 
+// Latin1 returns the key, a zero byte and the value in Latin-1.
+func (t Text) Latin1() ([]byte, error) {
+	key, ok := latin1(t.Key)
+	value, clean := latin1(t.Value)
+	if !ok || !clean {
+		return nil, fmt.Errorf("writing png text %q: it cannot be written in latin-1", t.Key)
+	}
+	return append(append(key, 0), value...), nil
+}
+
 // chunk encodes t as Pillow's PngInfo.add_text does: tEXt when Latin-1 can hold the value, else uncompressed iTXt.
 func (t Text) chunk() (kind string, data []byte, err error) {
 	if !ValidKey(t.Key) {

@@ -17,39 +17,37 @@ type PNGOptions struct {
 	Text []Text
 	// Clear is the one color of an RGB image that is transparent.
 	Clear *[3]uint8
+	// Deep says that samples have 16 bits, the higher byte first.
+	Deep bool
+}
+
+// sample returns the bytes of a sample.
+func (o PNGOptions) sample() int {
+	if o.Deep {
+		return 2
+	}
+	return 1
 }
 
 // colourTypes are PNG's types by the number of channels: L, LA, RGB, RGBA.
 var colourTypes = [...]byte{1: 0, 2: 4, 3: 2, 4: 6}
 
-// WritePNG writes an 8-bit image with interleaved channels, 1 (gray), 2 (gray and alpha), 3 (RGB) or 4 (RGBA), as a
-// PNG file of just that kind. len(pix) is w*h*channels.
+// WritePNG writes an image with interleaved channels, 1 (gray), 2 (gray and alpha), 3 (RGB) or 4 (RGBA), as a PNG file of
+// just that kind. pix has w*h*channels samples.
 func WritePNG(w io.Writer, pix []byte, width, height, channels int, o PNGOptions) error {
-	if width > 0 && height > 0 && len(pix) != width*height*channels {
+	stride := width * channels * o.sample()
+	if width > 0 && height > 0 && len(pix) != height*stride {
 		return fmt.Errorf("writing png: %d bytes given for %dx%dx%d", len(pix), width, height, channels)
 	}
-	stride := width * channels
 	return WritePNGRows(w, width, height, channels, o, func(y int, _ []byte) ([]byte, error) { return pix[y*stride:][:stride], nil })
 }
 
 // WritePNGRows writes an image like WritePNG, row by row from the top. read returns row y; it may use the buffer that it
 // is given, which holds one row and is another one in the next call. An error of read ends writing.
 func WritePNGRows(w io.Writer, width, height, channels int, o PNGOptions, read func(y int, buffer []byte) ([]byte, error)) error {
-	switch {
-	case channels < 1 || channels > 4:
-		return fmt.Errorf("writing png: an image has 1 to 4 channels, not %d", channels)
-	case width < 1 || height < 1 || width > 1<<30 || height > 1<<30:
-		return fmt.Errorf("writing png: the image is %dx%d", width, height)
-	}
 	b := bufio.NewWriterSize(w, 1<<16)
-	if _, err := b.Write(pngSignature); err != nil {
-		return fmt.Errorf("writing png: %w", err)
-	}
 	chunks := chunkWriter{b}
-	head := binary.BigEndian.AppendUint32(nil, uint32(width))
-	head = binary.BigEndian.AppendUint32(head, uint32(height))
-	head = append(head, 8, colourTypes[channels], 0, 0, 0)
-	if err := chunks.write("IHDR", head); err != nil {
+	if err := chunks.begin(width, height, channels, o); err != nil {
 		return err
 	}
 	for _, t := range o.Text {
@@ -66,7 +64,8 @@ func WritePNGRows(w io.Writer, width, height, channels int, o PNGOptions, read f
 			return err
 		}
 	}
-	if err := writePixels(chunks, read, height, width*channels, channels, o.Level); err != nil {
+	step := channels * o.sample()
+	if err := writePixels(idatWriter{chunks}, read, height, width*step, step, o.Level); err != nil {
 		return err
 	}
 	if err := chunks.write("IEND", nil); err != nil {
@@ -76,6 +75,22 @@ func WritePNGRows(w io.Writer, width, height, channels int, o PNGOptions, read f
 		return fmt.Errorf("writing png: %w", err)
 	}
 	return nil
+}
+
+// begin writes the signature and the chunk IHDR.
+func (c chunkWriter) begin(width, height, channels int, o PNGOptions) error {
+	switch {
+	case channels < 1 || channels > 4:
+		return fmt.Errorf("writing png: an image has 1 to 4 channels, not %d", channels)
+	case width < 1 || height < 1 || width > 1<<30 || height > 1<<30:
+		return fmt.Errorf("writing png: the image is %dx%d", width, height)
+	}
+	if _, err := c.w.Write(pngSignature); err != nil {
+		return fmt.Errorf("writing png: %w", err)
+	}
+	head := binary.BigEndian.AppendUint32(nil, uint32(width))
+	head = binary.BigEndian.AppendUint32(head, uint32(height))
+	return c.write("IHDR", append(head, byte(8*o.sample()), colourTypes[channels], 0, 0, 0))
 }
 
 // idatWriter makes IDAT chunks of what is written to it.
@@ -109,8 +124,9 @@ func compressor(w io.Writer, level int) (z *zlib.Writer, give func(), err error)
 	}, nil
 }
 
-func writePixels(chunks chunkWriter, read func(y int, buffer []byte) ([]byte, error), height, stride, step, level int) error {
-	buf := bufio.NewWriterSize(idatWriter{chunks}, 1<<16)
+// writePixels writes filtered and compressed rows to chunks.
+func writePixels(chunks io.Writer, read func(y int, buffer []byte) ([]byte, error), height, stride, step, level int) error {
+	buf := bufio.NewWriterSize(chunks, 1<<16)
 	z, give, err := compressor(buf, level)
 	if err != nil {
 		return fmt.Errorf("writing png: %w", err)

@@ -115,14 +115,7 @@ func savePNGs(ctx *nodes.Context, images *tensor.Tensor, prefix, kind string, o 
 		return nil, nodes.Errorf("ValueError", "there is no picture")
 	}
 	height, width, channels := images.Shape[1], images.Shape[2], images.Shape[3]
-	dir, ok := ctx.Folders.Dir(kind)
-	if !ok {
-		return nil, fmt.Errorf("unknown folder type %q", kind)
-	}
-	to, err := ctx.Folders.SavePath(prefix, dir, width, height)
-	if errors.Is(err, folders.ErrOutside) {
-		return nil, nodes.Errorf("Exception", "%s\nprefix: %q\n%s folder: %s", outside, prefix, kind, dir)
-	}
+	to, err := savePath(ctx, prefix, kind, width, height)
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +134,19 @@ func savePNGs(ctx *nodes.Context, images *tensor.Tensor, prefix, kind string, o 
 		files = append(files, fileEntry(name, to, kind))
 	}
 	return files, nil
+}
+
+// savePath picks folder and number of files in a folder, output or temp.
+func savePath(ctx *nodes.Context, prefix, kind string, width, height int) (folders.SavePath, error) {
+	dir, ok := ctx.Folders.Dir(kind)
+	if !ok {
+		return folders.SavePath{}, fmt.Errorf("unknown folder type %q", kind)
+	}
+	to, err := ctx.Folders.SavePath(prefix, dir, width, height)
+	if errors.Is(err, folders.ErrOutside) {
+		return to, nodes.Errorf("Exception", "%s\nprefix: %q\n%s folder: %s", outside, prefix, kind, dir)
+	}
+	return to, err
 }
 
 func fileEntry(name string, to folders.SavePath, kind string) *pyjson.Object {

@@ -46,8 +46,8 @@ func recipe(t *testing.T, f *folders.Folders, kind string, v *pyjson.Object) any
 	t.Helper()
 	switch kind {
 	case "rnd":
-		lo, hi := float(mustGet(v, "lo")), float(mustGet(v, "hi"))
-		return filled(v, func(u float64) float32 { return float32(lo + float64((hi-lo)*u)) })
+		seed := uint32(int64(float(mustGet(v, "seed"))))
+		return Random(seed, float(mustGet(v, "lo")), float(mustGet(v, "hi")), ints(mustGet(v, "shape"))...)
 	case "img":
 		return filled(v, func(u float64) float32 { return float32(math.Floor(u*256)) / 255 })
 	case "smooth":
@@ -96,6 +96,15 @@ func Uniform(count int, seed uint32) []float64 {
 		x *= 0x297A2D39
 		x ^= x >> 15
 		out[i] = float64(x>>8) / (1 << 24)
+	}
+	return out
+}
+
+// Random returns the tensor of record.py's rnd: values in lo…hi.
+func Random(seed uint32, lo, hi float64, shape ...int) *tensor.Tensor {
+	out := tensor.New(shape...)
+	for i, u := range Uniform(len(out.Data), seed) {
+		out.Data[i] = float32(lo + float64((hi-lo)*u))
 	}
 	return out
 }

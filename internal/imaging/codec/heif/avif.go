@@ -15,6 +15,7 @@ import (
 	_ "github.com/gen2brain/avif" // has the decoder
 
 	"comfygo/internal/imaging/codec"
+	"comfygo/internal/wasm"
 )
 
 // decodeWasm is the module's decoder. The functions of the module know neither contexts nor bounds of memory, and use a
@@ -24,7 +25,7 @@ import (
 //go:linkname decodeWasm github.com/gen2brain/avif.decodeWasm
 var decodeWasm []byte
 
-var avif = &library{packed: &decodeWasm}
+var avif = &wasm.Library{Packed: &decodeWasm}
 
 // maxPixels bounds AVIF images further: the decoder handles about two million pixels a second, and its memory has 32-bit
 // addresses.
@@ -76,44 +77,50 @@ func decode(ctx context.Context, data []byte, info codec.Info, emit func(*codec.
 	}
 	const slack = 2
 	limit := min(uint64(slack*img.sandbox(len(data))), 1<<32-1<<16) //nolint:gosec // not negative
-	i, err := avif.start(ctx, limit)
+	i, err := avif.Start(ctx, limit)
 	if err != nil {
 		return err
 	}
-	frame, err := i.decode(data, img, info)
-	i.close()
+	frame, err := run(i, data, img, info)
+	i.Close()
+	if errors.Is(err, wasm.ErrMemory) {
+		err = errMemory
+	}
 	if err != nil {
 		return err
 	}
 	return emit(frame)
 }
 
-// decode runs libavif over the file.
-func (i *instance) decode(data []byte, img *image, info codec.Info) (*codec.Frame, error) {
-	file, err := i.put(data)
+// errMemory replaces what a sandbox says whose memory is used up.
+var errMemory = errors.New("the file needs more memory than an image of the size that it announces")
+
+// run decodes the file by libavif.
+func run(i *wasm.Instance, data []byte, img *image, info codec.Info) (*codec.Frame, error) {
+	file, err := i.Put(data)
 	if err != nil {
 		return nil, err
 	}
 	for _, at := range img.aux { // nothing refers to alpha any more
-		i.module.Memory().WriteString(file+uint32(at), "skip") //nolint:gosec // within the file
+		i.WriteString(file+uint32(at), "skip") //nolint:gosec // within the file
 	}
 	const words = 4
-	answer, err := i.alloc(4*words + 8)
+	answer, err := i.Alloc(4*words + 8)
 	if err != nil {
 		return nil, err
 	}
-	run := func(configOnly, out uint64) error {
+	call := func(configOnly, out uint64) error {
 		a := uint64(answer)
-		ok, err := i.call("decode", uint64(file), uint64(len(data)), configOnly, 0, a, a+4, a+8, a+12, a+16, out)
+		ok, err := i.Call("decode", uint64(file), uint64(len(data)), configOnly, 0, a, a+4, a+8, a+12, a+16, out)
 		if err == nil && ok == 0 {
 			err = errors.New("libavif cannot decode it")
 		}
 		return err
 	}
-	if err := run(1, 0); err != nil {
+	if err := call(1, 0); err != nil {
 		return nil, err
 	}
-	w, h, deep := i.word(answer), i.word(answer+4), i.word(answer+8) > 8
+	w, h, deep := i.Word(answer), i.Word(answer+4), i.Word(answer+8) > 8
 	if w != info.Width || h != info.Height {
 		return nil, fmt.Errorf("its image is %dx%d, announced as %dx%d", w, h, info.Width, info.Height)
 	}
@@ -121,16 +128,16 @@ func (i *instance) decode(data []byte, img *image, info codec.Info) (*codec.Fram
 	if deep {
 		bytes = 2
 	}
-	out, err := i.alloc(4 * bytes * w * h)
+	out, err := i.Alloc(4 * bytes * w * h)
 	if err != nil {
 		return nil, err
 	}
-	if err := run(0, uint64(out)); err != nil {
+	if err := call(0, uint64(out)); err != nil {
 		return nil, err
 	}
-	pixels, ok := i.module.Memory().Read(out, uint32(4*bytes*w*h)) //nolint:gosec // it is in a memory of 32 bits
-	if !ok {
-		return nil, errMemory
+	pixels, err := i.Read(out, 4*bytes*w*h)
+	if err != nil {
+		return nil, err
 	}
 	return frameOf(pixels, w, h, bytes), nil
 }

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package heif
+package wasm
 
 // reserve makes a larger memory and copies the old one.
 func (m *linear) reserve(size uint64) bool {

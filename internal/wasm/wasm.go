@@ -1,4 +1,7 @@
-package heif
+// Package wasm runs libraries compiled to WebAssembly: each call in a memory of its own, bounded and ending with its context.
+//
+// It must not know what a library does.
+package wasm
 
 import (
 	"bytes"
@@ -15,9 +18,11 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
-// library is a decoder compiled to WebAssembly, which is compiled to machine code when the first file needs it.
-type library struct {
-	packed *[]byte // gzip
+// Library is a library compiled to WebAssembly, which is compiled to machine code when the first call needs it.
+type Library struct {
+	// Packed is the library, packed by gzip.
+	Packed *[]byte
+
 	once   sync.Once
 	err    error
 	engine wazero.Runtime
@@ -25,10 +30,10 @@ type library struct {
 }
 
 // compile makes machine code of the library. Calls of it end with their context.
-func (l *library) compile() error {
+func (l *Library) compile() error {
 	l.once.Do(func() {
 		ctx := context.Background()
-		r, err := gzip.NewReader(bytes.NewReader(*l.packed))
+		r, err := gzip.NewReader(bytes.NewReader(*l.Packed))
 		if err != nil {
 			l.err = err
 			return
@@ -47,46 +52,47 @@ func (l *library) compile() error {
 	return l.err
 }
 
-// instance is a library at work, with a memory of its own.
-type instance struct {
+// Instance is a library at work, with a memory of its own. It is used by one goroutine at a time.
+type Instance struct {
 	ctx    context.Context
 	module api.Module
 	memory *linear
 }
 
-var errMemory = errors.New("the file needs more memory than an image of the size that it announces")
+// ErrMemory is returned when the library wants more memory than its limit.
+var ErrMemory = errors.New("more memory is needed than is allowed")
 
-// start makes an instance whose memory grows up to limit bytes.
-func (l *library) start(ctx context.Context, limit uint64) (*instance, error) {
+// Start makes an instance whose memory grows up to limit bytes.
+func (l *Library) Start(ctx context.Context, limit uint64) (*Instance, error) {
 	if err := l.compile(); err != nil {
-		return nil, fmt.Errorf("compiling the decoder: %w", err)
+		return nil, fmt.Errorf("compiling the library: %w", err)
 	}
-	i := &instance{ctx: ctx, memory: &linear{limit: limit}}
+	i := &Instance{ctx: ctx, memory: &linear{limit: limit}}
 	with := experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return i.memory }))
 	var err error
 	i.module, err = l.engine.InstantiateModule(with, l.module, wazero.NewModuleConfig().WithName("").WithStdout(io.Discard).WithStderr(io.Discard))
 	if err != nil {
-		return nil, fmt.Errorf("starting the decoder: %w", i.reason(err))
+		return nil, fmt.Errorf("starting the library: %w", i.reason(err))
 	}
 	return i, nil
 }
 
-// close gives the instance's memory back.
-func (i *instance) close() { i.module.Close(context.WithoutCancel(i.ctx)) } //nolint:errcheck // nothing is left to do
+// Close gives the instance's memory back.
+func (i *Instance) Close() { i.module.Close(context.WithoutCancel(i.ctx)) } //nolint:errcheck // nothing is left to do
 
 // reason replaces what the runtime says when the context has ended, or the memory.
-func (i *instance) reason(err error) error {
+func (i *Instance) reason(err error) error {
 	switch {
 	case i.ctx.Err() != nil:
 		return context.Cause(i.ctx)
 	case i.memory.refused:
-		return errMemory
+		return ErrMemory
 	}
 	return err
 }
 
-// call calls a function of the library that returns one value.
-func (i *instance) call(name string, args ...uint64) (uint32, error) {
+// Call calls a function of the library that returns one value.
+func (i *Instance) Call(name string, args ...uint64) (uint32, error) {
 	out, err := i.module.ExportedFunction(name).Call(i.ctx, args...)
 	if err != nil {
 		return 0, i.reason(err)
@@ -94,32 +100,44 @@ func (i *instance) call(name string, args ...uint64) (uint32, error) {
 	return uint32(out[0]), nil //nolint:gosec // addresses and counts have 32 bits there
 }
 
-// alloc reserves bytes in the instance's memory.
-func (i *instance) alloc(size int) (uint32, error) {
-	at, err := i.call("malloc", uint64(size)) //nolint:gosec // not negative
+// Alloc reserves bytes in the instance's memory.
+func (i *Instance) Alloc(size int) (uint32, error) {
+	at, err := i.Call("malloc", uint64(size)) //nolint:gosec // not negative
 	if err == nil && at == 0 {
-		err = errMemory
+		err = ErrMemory
 	}
 	return at, err
 }
 
-// put copies data into the instance's memory.
-func (i *instance) put(data []byte) (uint32, error) {
-	at, err := i.alloc(len(data))
+// Put copies data into the instance's memory.
+func (i *Instance) Put(data []byte) (uint32, error) {
+	at, err := i.Alloc(len(data))
 	if err != nil {
 		return 0, err
 	}
 	if !i.module.Memory().Write(at, data) {
-		return 0, errMemory
+		return 0, ErrMemory
 	}
 	return at, nil
 }
 
-// word reads a number of 32 bits.
-func (i *instance) word(at uint32) int {
+// Word reads a number of 32 bits.
+func (i *Instance) Word(at uint32) int {
 	v, _ := i.module.Memory().ReadUint32Le(at)
 	return int(v)
 }
+
+// Read returns size bytes of the instance's memory from at on; they change with the next call.
+func (i *Instance) Read(at uint32, size int) ([]byte, error) {
+	data, ok := i.module.Memory().Read(at, uint32(size)) //nolint:gosec // the memory has 32-bit addresses
+	if !ok {
+		return nil, ErrMemory
+	}
+	return data, nil
+}
+
+// WriteString replaces bytes of the instance's memory.
+func (i *Instance) WriteString(at uint32, s string) { i.module.Memory().WriteString(at, s) }
 
 // linear is the memory of an instance.
 type linear struct {
