@@ -79,6 +79,11 @@ func (m *Model) WithPatch(p patch.GraphPatch) (patched *Model, ok bool) {
 	return &c, true
 }
 
+// HasPatch reports whether the model has a graph patch of a certain kind.
+func (m *Model) HasPatch(is func(p patch.GraphPatch) bool) bool {
+	return slices.ContainsFunc(m.patches, is)
+}
+
 // OptionPatches is the run option that adds graph patches, a patch.GraphPatches, to those of the model: for hooks that
 // predict with another graph.
 const OptionPatches = "graph_patches"

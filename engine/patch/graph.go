@@ -33,7 +33,8 @@ const (
 
 // GraphPatch is a change of a network's graph at one point: a value that is not changed after it was made. It implements
 // BlockPatch at the points of blocks, and AttendPatch or ProjectionPatch at those of attention. The other interfaces of this
-// file are for patches that need more: CallPatch, LayerPatch, SizedPatch, BatchPatch, ResizePatch and OutputPatch.
+// file are for patches that need more: CallPatch, LayerPatch, SizedPatch, BatchPatch, ResizePatch, InputPatch,
+// IdlePatch and OutputPatch.
 type GraphPatch interface {
 	// Point is where the patch acts.
 	Point() Point
@@ -69,6 +70,14 @@ type AttendPatch interface {
 	// Attend returns the result of attention [B,T,C] for queries, keys and values; attend computes what it is without the
 	// patch.
 	Attend(b *nn.Builder, at Site, q, k, v *onnx.Value, attend func(q, k, v *onnx.Value) *onnx.Value) *onnx.Value
+}
+
+// TokensPatch changes the positions that attention takes its queries from.
+type TokensPatch interface {
+	GraphPatch
+	// Tokens returns other positions [B,T',C] in place of x [B,T,C], and what makes of a result for them [B,T',C'] one for
+	// those of x; back is nil where x is returned as it is.
+	Tokens(b *nn.Builder, at Site, x *onnx.Value) (changed *onnx.Value, back func(y *onnx.Value) *onnx.Value)
 }
 
 // Call is what is known of one call of a network when its patches are chosen.
@@ -151,6 +160,48 @@ func (g GraphPatches) Resizes() bool {
 		_, ok := p.(ResizePatch)
 		return ok
 	})
+}
+
+// IdlePatch tells of calls in which a patch has no effect.
+type IdlePatch interface {
+	GraphPatch
+	// Idle returns what to tell the client, nothing when the patch has an effect.
+	Idle() string
+}
+
+// Idle lists what to tell the client of patches without effect.
+func (g GraphPatches) Idle() []string {
+	var out []string
+	for _, p := range g {
+		if i, ok := p.(IdlePatch); ok && i.Idle() != "" {
+			out = append(out, i.Idle())
+		}
+	}
+	return out
+}
+
+// Input is the value of an int64 input of one dimension.
+type Input struct {
+	Name string
+	Ints []int64
+}
+
+// InputPatch adds inputs to the graph.
+type InputPatch interface {
+	GraphPatch
+	// Inputs lists them with their values for the call.
+	Inputs() []Input
+}
+
+// Inputs lists the inputs that patches add.
+func (g GraphPatches) Inputs() []Input {
+	var in []Input
+	for _, p := range g {
+		if i, ok := p.(InputPatch); ok {
+			in = append(in, i.Inputs()...)
+		}
+	}
+	return in
 }
 
 // OutputPatch adds outputs to the graph.
@@ -260,6 +311,24 @@ func (g GraphPatches) Block(b *nn.Builder, at Point, site Site, h, skip *onnx.Va
 		}
 	}
 	return h, skip
+}
+
+// Tokens has the patches at a point change the positions that attention takes its queries from; back gives the result its
+// positions back.
+func (g GraphPatches) Tokens(b *nn.Builder, at Point, site Site, x *onnx.Value) (changed *onnx.Value, back func(y *onnx.Value) *onnx.Value) {
+	back = func(y *onnx.Value) *onnx.Value { return y }
+	for _, patch := range g {
+		p, ok := patch.(TokensPatch)
+		if !ok || patch.Point() != at {
+			continue
+		}
+		var undo func(y *onnx.Value) *onnx.Value
+		if x, undo = p.Tokens(b, site, x); undo != nil {
+			rest := back
+			back = func(y *onnx.Value) *onnx.Value { return rest(undo(y)) }
+		}
+	}
+	return x, back
 }
 
 // Attend has the patches at a point change attention; the last one that was added sees the others' results.

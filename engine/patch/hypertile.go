@@ -91,6 +91,9 @@ func (h HyperTile) Attend(b *nn.Builder, at Site, q, k, v *onnx.Value, attend fu
 		return attend(q, k, v)
 	}
 	t := h.tiles[at.Number]
+	if q.Dim(1) != onnx.D(t.height*t.width) { // the positions are merged
+		return attend(q, k, v)
+	}
 	count, batch, width := t.rows*t.cols, q.Dim(0), q.Dim(-1)
 	tall, wide := onnx.D(t.height/t.rows), onnx.D(t.width/t.cols)
 	rows, cols := onnx.D(t.rows), onnx.D(t.cols)

@@ -101,10 +101,13 @@ func (g Grow) Block(b *nn.Builder, _ Site, h, skip *onnx.Value) (newH, newSkip *
 	return resized(b, h, skip.Dim(2).N, skip.Dim(3).N, g.Method), skip
 }
 
-// resized scales x [B,C,H,W] by a method that is linear in each axis: a product with a matrix on either side.
+// resized scales x [B,C,H,W]. All methods but bislerp are linear in each axis: a product with a matrix on either side.
 func resized(b *nn.Builder, x *onnx.Value, height, width int, method string) *onnx.Value {
 	if height < 1 || width < 1 {
 		b.Fail("Resize", "%v to %d x %d", x.Shape, width, height)
+	}
+	if method == "bislerp" {
+		return bislerped(b, x, height, width)
 	}
 	rows, err := scaling(x.Dim(2).N, height, method)
 	if err != nil {

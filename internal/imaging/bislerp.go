@@ -56,6 +56,15 @@ type slerpTap struct {
 	ratio    float32
 }
 
+// SlerpTaps returns, for each position of a line that bislerp scales from in to out positions, the two positions between
+// which it interpolates and how far it is from the first.
+func SlerpTaps(in, out int) (from, to []int, ratio []float32) {
+	for _, t := range slerpTaps(in, out) {
+		from, to, ratio = append(from, t.from), append(to, t.to), append(ratio, t.ratio)
+	}
+	return from, to, ratio
+}
+
 // slerpTaps interpolates the positions themselves and cuts off their fractions, as upstream does.
 func slerpTaps(in, out int) []slerpTap {
 	t := linearTaps(in, out)

@@ -39,9 +39,6 @@ func (n *PatchModelAddDownscale) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Model == nil {
 		return nodes.Result{}, errNoModel
 	}
-	if n.DownscaleMethod == "bislerp" || n.UpscaleMethod == "bislerp" {
-		return nodes.Result{}, nodes.Errorf("ValueError", "scaling inside of a model: bislerp cannot be computed there; choose bicubic, bilinear, area or nearest-exact")
-	}
 	ms := n.Model.Sampling()
 	at := patch.SigmaRange{Low: float32(ms.PercentToSigma(n.End)), High: float32(ms.PercentToSigma(n.Start))}
 	return patched(ctx, n.Model, "scaling inside of the model",

@@ -230,7 +230,8 @@ func (u *Writer) attention(at patch.Point, s *weights.Scope, x, context, residua
 	project := func(p patch.Projection, y *onnx.Value) *onnx.Value {
 		return u.variant.Patches.Project(u.Builder, at, p, y)
 	}
-	q := project(patch.Query, u.Linear(s.At("to_q"), x, dim))
+	queries, back := u.variant.Patches.Tokens(u.Builder, at, u.site, x)
+	q := project(patch.Query, u.Linear(s.At("to_q"), queries, dim))
 	k := project(patch.Key, of(s.At("to_k"), context, dim))
 	v := project(patch.Value, of(s.At("to_v"), context, dim))
 	u.site.Heads = heads
@@ -241,7 +242,7 @@ func (u *Writer) attention(at patch.Point, s *weights.Scope, x, context, residua
 	if len(u.variant.Patches) == 0 {
 		return u.LinearAdd(out, y, residual, dim)
 	}
-	return u.Add(project(patch.Output, u.Linear(out, y, dim)), residual)
+	return u.Add(back(project(patch.Output, u.Linear(out, y, dim))), residual)
 }
 
 // geglu adds the gated feed-forward layer of x to residual.

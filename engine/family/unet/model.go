@@ -9,6 +9,7 @@ import (
 	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/engine/warning"
 	"comfygo/engine/weights"
 )
 
@@ -116,6 +117,9 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	v := Variant{Even: x.Dim(2)%grid == 0 && x.Dim(3)%grid == 0, Controlled: c.Residuals != nil, Patches: c.Patches}
 	c.Patches = c.Patches.On(patch.Grid{Height: x.Dim(2), Width: x.Dim(3)}, func() []patch.Grid { return m.grids(x.Dim(2), x.Dim(3)) }, drawer(c.Inputs.Random))
 	v.Patches = c.Patches
+	for _, idle := range c.Patches.Idle() {
+		warning.Add(ctx, idle)
+	}
 	if c.Patches.Sized() {
 		v.Height, v.Width = x.Dim(2), x.Dim(3)
 	}
@@ -126,6 +130,9 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 			in = append(in, family.Floats(Residual(i), b))
 		}
 		in = append(in, family.Floats(ResidualMiddle, r.Middle))
+	}
+	for _, i := range c.Patches.Inputs() {
+		in = append(in, family.Value{Name: i.Name, Ints: i.Ints, Shape: []int{len(i.Ints)}})
 	}
 	out, err := run.Run(ctx, m.Graph(v), in, append([]string{"out"}, c.Patches.Outputs()...)...)
 	if err != nil {
