@@ -2,19 +2,29 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"sync"
 
 	"comfygo/engine/family"
+	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/internal/imaging"
 )
 
-// ControlNet is what CONTROL_NET links carry: a network that steers a diffusion model by an image.
+// ControlNet is what CONTROL_NET links carry: a network that steers a diffusion model by an image. It is not changed after
+// it was made.
 type ControlNet struct {
 	rt   *Runtime
 	file *file
+	// base is the file whose weights were added to those of file, nil for none.
+	base *file
 	net  family.ControlNetwork
+	// pooled says that residuals are means over the image.
+	pooled bool
+	types  []int
 }
 
 // LoadControlNet opens the ControlNet in the file at path.
@@ -27,38 +37,144 @@ func (rt *Runtime) LoadControlNet(path string) (*ControlNet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the ControlNet: %w", err)
 	}
-	return &ControlNet{rt: rt, file: f, net: net}, nil
+	stem := strings.TrimSuffix(path, filepath.Ext(path))
+	pooled := strings.HasSuffix(stem, "_shuffle") || strings.HasSuffix(stem, "_shuffle_fp16") // as upstream tells them
+	return &ControlNet{rt: rt, file: f, net: net, pooled: pooled}, nil
 }
+
+// Difference reports that the weights are differences to those of a diffusion model, and that none was added yet.
+func (n *ControlNet) Difference() bool {
+	d, ok := n.net.(family.Difference)
+	return ok && d.Difference()
+}
+
+// Added returns the network with the weights of a diffusion model, adapters included, added to its own where these are
+// differences, and as it is where they are not.
+func (n *ControlNet) Added(m *Model) (*ControlNet, error) {
+	if !n.Difference() {
+		return n, nil
+	}
+	src, err := m.loras.Whole(diffusionPart, m.net.Weights())
+	if err != nil {
+		return nil, err
+	}
+	c := *n
+	if c.net, err = n.net.(family.Difference).Added(src); err != nil {
+		return nil, fmt.Errorf("adding the weights of %s to %s: %w", m.file.Path, n.file.Path, err)
+	}
+	c.base = m.file
+	return &c, nil
+}
+
+// WithTypes returns a union network that is told the kinds of its hints, which only the number of those that it knows
+// bounds. Other networks have no use for them: ok is false.
+func (n *ControlNet) WithTypes(types ...int) (net *ControlNet, ok bool, err error) {
+	u, ok := n.net.(family.Types)
+	if !ok || u.Types() == 0 {
+		return n, false, nil
+	}
+	for _, t := range types {
+		if t >= u.Types() {
+			return nil, true, fmt.Errorf("setting the type of the ControlNet %s: it knows %d types and this one is number %d: use a union network of more types", n.file.Path, u.Types(), t+1)
+		}
+	}
+	c := *n
+	c.types = types
+	return &c, true, nil
+}
+
+// Masked reports that the network reads a mask beside the image.
+func (n *ControlNet) Masked() bool { return n.net.Hint().Mask }
 
 // Control is a ControlNet with its image, as conditioning entries hold it. It is not changed after it was made.
 type Control struct {
-	net      *ControlNet
-	hint     *tensor.Tensor // [B,C,H,W] in 0…1
-	strength float32
-	// start and end bound the part of the sampling in which it acts, from 0 (noise) to 1 (image).
-	start, end float64
-	previous   *Control
+	net *ControlNet
+	ControlOptions
+	hint *tensor.Tensor // [B,C,H,W] in 0…1
 
 	mu     sync.Mutex
 	scaled *tensor.Tensor // hint in the size that was asked for last
+	// constant are the residuals of constantOf, a scaled hint, where the network runs once.
+	constant   *family.Residuals
+	constantOf *tensor.Tensor
 }
 
-// With returns the network with images [B,H,W,C] in 0…1. It acts from start to end, from 0 (noise) to 1 (image), together
-// with previous, which may be nil.
-func (n *ControlNet) With(images *tensor.Tensor, strength, start, end float64, previous *Control) (*Control, error) {
-	channels := n.net.Hint().Channels
-	if len(images.Shape) != 4 || images.Dim(3) < channels || images.Dim(0) == 0 {
-		return nil, fmt.Errorf("using images of shape %v for a ControlNet: it takes %d channels", images.Shape, channels)
+// ControlOptions say how a ControlNet acts.
+type ControlOptions struct {
+	// Strength multiplies what the network adds.
+	Strength float64
+	// Start and End bound the part of the sampling in which it acts, from 0 (noise) to 1 (image).
+	Start, End float64
+	// VAE encodes the image for networks that read latents.
+	VAE *VAE
+	// Mask, when set, is [B,H,W] of any size for networks that read one: 1 where the image counts. Without it all of it does.
+	Mask *tensor.Tensor
+	// Previous, when set, acts together with this one.
+	Previous *Control
+}
+
+// ErrNoVAE is returned by With where a VAE is missing.
+var ErrNoVAE = errors.New("this ControlNet reads latents: connect a VAE to an Apply ControlNet node that takes one")
+
+// With returns the network with images [B,H,W,C] in 0…1.
+func (n *ControlNet) With(images *tensor.Tensor, o ControlOptions) (*Control, error) {
+	h := n.net.Hint()
+	if images == nil || len(images.Shape) != 4 || images.Dim(0) == 0 || images.Dim(1) == 0 || images.Dim(2) == 0 || images.Dim(3) < h.Channels {
+		var shape []int
+		if images != nil {
+			shape = images.Shape
+		}
+		return nil, fmt.Errorf("using images of shape %v for a ControlNet: it takes %d channels", shape, h.Channels)
+	}
+	if h.Latent != nil {
+		if o.VAE == nil {
+			return nil, fmt.Errorf("using the ControlNet %s: %w", n.file.Path, ErrNoVAE)
+		}
+		if got := o.VAE.LatentChannels(); got != h.Latent.Channels {
+			return nil, fmt.Errorf("using the ControlNet %s: it reads latents of %d channels and the VAE makes %d: connect the VAE of %s", n.file.Path, h.Latent.Channels, got, n.net.Steers())
+		}
 	}
 	hint := planar(images)
-	if hint.Dim(1) > channels {
-		return nil, fmt.Errorf("using images of %d channels for a ControlNet: it takes %d", hint.Dim(1), channels)
+	switch {
+	case h.Channels == 1 && hint.Dim(1) > 1: // the mean is taken behind the scaling, which is linear
+		hint = meanOfChannels(hint)
+	case hint.Dim(1) > h.Channels && h.Latent == nil:
+		return nil, fmt.Errorf("using images of %d channels for a ControlNet: it takes %d", hint.Dim(1), h.Channels)
 	}
-	return &Control{net: n, hint: hint, strength: float32(strength), start: start, end: end, previous: previous}, nil
+	return &Control{net: n, hint: hint, ControlOptions: o}, nil
 }
 
-// Previous is the control that acts together with this one, nil when there is none.
-func (c *Control) Previous() *Control { return c.previous }
+// meanOfChannels returns [B,1,H,W] of [B,C,H,W].
+func meanOfChannels(x *tensor.Tensor) *tensor.Tensor {
+	out := tensor.New(x.Dim(0), 1, x.Dim(2), x.Dim(3))
+	cells, channels := x.Dim(2)*x.Dim(3), x.Dim(1)
+	for b := range x.Dim(0) {
+		from, to := x.Index(b).Data, out.Index(b).Data
+		for i := range to {
+			sum := float32(0)
+			for c := range channels {
+				sum += from[c*cells+i]
+			}
+			to[i] = sum / float32(channels)
+		}
+	}
+	return out
+}
+
+// controlText is the text encoding that ControlNets read in place of the model's.
+func controlText(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
+	if c.Control == nil && !r.Negative { // the negative side may be lent one
+		return nil, nil
+	}
+	text, err := sampling.Value[*tensor.Tensor](c, sampling.KeyControlText)
+	if err != nil || text == nil {
+		return nil, err
+	}
+	if _, err := sampling.Value[*tensor.Tensor](c, sampling.KeyControlPooled); err != nil {
+		return nil, err
+	}
+	return []sampling.Input{{Name: sampling.InputControlText, Value: text, Rule: sampling.ByTokens}}, nil
+}
 
 // residuals are what the ControlNets of a call add to the model; nil when none acts at the call's sigma.
 func (m *Model) residuals(ctx context.Context, call family.Call) (*family.Residuals, error) {
@@ -68,73 +184,195 @@ func (m *Model) residuals(ctx context.Context, call family.Call) (*family.Residu
 	}
 	steered, ok := m.net.(family.Steered)
 	if !ok {
-		return nil, fmt.Errorf("running the model with a ControlNet: %s models cannot be steered by one", m.family.Name())
+		return nil, fmt.Errorf("running the model with the ControlNet %s: %s models cannot be steered by one", c.net.file.Path, m.family.Name())
 	}
-	r, err := c.at(ctx, m, call)
-	if err == nil && r != nil {
-		err = steered.CheckResiduals(r)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("steering a %s model: %w", m.family.Name(), err)
-	}
-	return r, nil
+	return c.at(ctx, m, steered, call)
 }
 
 // at runs the networks that act at the sigma of a call; nil when none does. Upstream: ControlNet.get_control.
-func (c *Control) at(ctx context.Context, m *Model, call family.Call) (*family.Residuals, error) {
+func (c *Control) at(ctx context.Context, m *Model, steered family.Steered, call family.Call) (*family.Residuals, error) {
 	var sum *family.Residuals
-	if c.previous != nil {
+	if c.Previous != nil {
 		var err error
-		if sum, err = c.previous.at(ctx, m, call); err != nil {
+		if sum, err = c.Previous.at(ctx, m, steered, call); err != nil {
 			return nil, err
 		}
 	}
 	sigma := call.Inputs.Sigma
-	if sigma > float32(m.sampling.PercentToSigma(c.start)) || sigma < float32(m.sampling.PercentToSigma(c.end)) {
+	if sigma > float32(m.sampling.PercentToSigma(c.Start)) || sigma < float32(m.sampling.PercentToSigma(c.End)) {
 		return sum, nil
 	}
-	own, err := c.run(ctx, call)
-	if err != nil {
-		return nil, err
+	own, err := c.run(ctx, m, call)
+	if err == nil {
+		err = steered.CheckResiduals(own)
 	}
-	own.Add(sum)
-	return own, nil
+	if err != nil {
+		return nil, fmt.Errorf("steering the %s model %s by the ControlNet %s, which is for %s: %w", m.family.Name(), m.file.Path, c.net.file.Path, c.net.net.Steers(), err)
+	}
+	return own.Plus(sum), nil
 }
 
 // run runs the network and scales its residuals.
-func (c *Control) run(ctx context.Context, call family.Call) (*family.Residuals, error) {
-	hint, err := c.hintFor(call.X, max(call.Inputs.Entries, 1))
+func (c *Control) run(ctx context.Context, m *Model, call family.Call) (*family.Residuals, error) {
+	r, err := c.raw(ctx, m, call)
 	if err != nil {
 		return nil, err
 	}
 	n := c.net
-	r, err := n.net.Residuals(ctx, n.rt.runner(family.RoleControl, false, n.file), call, hint)
-	if err != nil {
-		return nil, fmt.Errorf("%w (%s)", err, n.file.Path)
+	if n.pooled {
+		r = r.Pooled()
 	}
-	r.Scale(c.strength)
+	strength := float32(c.Strength)
+	if s, ok := n.net.(family.Strengthened); ok {
+		strength = s.Strength(strength)
+	}
+	if strength == 1 {
+		return r, nil
+	}
+	return r.Scaled(strength), nil
+}
+
+// raw runs the network, or returns what it gave for the size before where nothing else counts.
+func (c *Control) raw(ctx context.Context, m *Model, call family.Call) (*family.Residuals, error) {
+	n, rows, entries := c.net, call.X.Dim(0), max(call.Inputs.Entries, 1)
+	in := family.ControlCall{Call: call, Types: n.types, Model: m.net}
+	files := []*file{n.file, n.base}
+	if b, ok := n.net.(family.Borrower); ok && b.Borrows() {
+		files = append(files, m.file)
+		var err error
+		if in.Base, err = m.loras.Whole(diffusionPart, m.net.Weights()); err != nil {
+			return nil, err
+		}
+	}
+	run := n.rt.runner(family.RoleControl, false, files...)
+	if k, ok := n.net.(family.Constant); ok && k.Constant() {
+		r, err := c.once(ctx, run, in)
+		if err != nil {
+			return nil, err
+		}
+		return r.Each(func(t *tensor.Tensor) *tensor.Tensor { return pick(t, rows, entries) }), nil
+	}
+	hint, err := c.hintFor(ctx, call.X)
+	if err != nil {
+		return nil, err
+	}
+	in.Hint = pick(hint, rows, entries)
+	return n.net.Residuals(ctx, run, in)
+}
+
+// once runs a network whose residuals follow from the images alone, one row for each of them.
+func (c *Control) once(ctx context.Context, run family.Runner, in family.ControlCall) (*family.Residuals, error) {
+	hint, err := c.hintFor(ctx, in.X)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.constant != nil && c.constantOf == hint {
+		return c.constant, nil
+	}
+	in.Hint = hint
+	r, err := c.net.net.Residuals(ctx, run, in)
+	if err != nil {
+		return nil, err
+	}
+	c.constant, c.constantOf = r, hint
 	return r, nil
 }
 
-// hintFor returns the images in the size and number for rows of latents that belong to so many entries. Upstream:
-// common_upscale, broadcast_image_to.
-func (c *Control) hintFor(x *tensor.Tensor, entries int) (*tensor.Tensor, error) {
-	side := c.net.net.Hint().Scale
-	h, w := x.Dim(-2)*side, x.Dim(-1)*side
+// pick returns the rows of x for rows that belong to so many conditioning entries. Upstream: broadcast_image_to.
+func pick(x *tensor.Tensor, rows, entries int) *tensor.Tensor {
+	have, each := x.Dim(0), max(rows/entries, 1)
+	if have == rows && entries == 1 {
+		return x
+	}
+	out := tensor.New(append([]int{rows}, x.Shape[1:]...)...)
+	for i := range rows {
+		copy(out.Index(i).Data, x.Index(i%each%have).Data)
+	}
+	return out
+}
+
+// hintFor returns the images in the size for a latent x [N,C,axes…], encoded where the network reads latents. Upstream:
+// common_upscale in ControlNet.get_control.
+func (c *Control) hintFor(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, error) {
+	h := c.net.net.Hint()
+	if len(x.Shape) < 4 {
+		return nil, fmt.Errorf("the latent has shape %v, wanted images or videos", x.Shape)
+	}
+	height, width := x.Dim(-2)*h.Scale, x.Dim(-1)*h.Scale
+	if h.Multiple > 1 {
+		up := func(n int) int { return (n + h.Multiple - 1) / h.Multiple * h.Multiple }
+		height, width = up(height), up(width)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.scaled == nil || c.scaled.Dim(2) != h || c.scaled.Dim(3) != w {
-		scaled, err := imaging.Upscale(c.hint, w, h, "nearest-exact", "center")
-		if err != nil {
-			return nil, fmt.Errorf("scaling a ControlNet's image: %w", err)
-		}
-		c.scaled = scaled
+	if c.scaled != nil && c.scaled.Dim(-2) == height && c.scaled.Dim(-1) == width {
+		return c.scaled, nil
 	}
-	rows, have := x.Dim(0), c.scaled.Dim(0)
-	each := max(rows/entries, 1)
-	out := tensor.New(rows, c.scaled.Dim(1), h, w)
-	for i := range rows {
-		copy(out.Index(i).Data, c.scaled.Index(i%each%have).Data)
+	side := 1
+	if h.Latent != nil {
+		side = c.VAE.Downscale()
+	}
+	method := h.Method
+	if method == "" {
+		method = "nearest-exact"
+	}
+	scaled, err := imaging.Upscale(c.hint, width*side, height*side, method, "center")
+	if err != nil {
+		return nil, fmt.Errorf("scaling the image: %w", err)
+	}
+	if h.Prepare != nil {
+		scaled = scaled.Clone() // it may be the image itself
+		h.Prepare(scaled.Data)
+	}
+	if h.Latent != nil {
+		if scaled, err = c.encoded(ctx, scaled); err != nil {
+			return nil, err
+		}
+	}
+	c.scaled = scaled
+	return scaled, nil
+}
+
+// encoded encodes images [B,C,H,W] one by one, which VAEs of videos would take for frames, as latents [B,C,h,w], and puts
+// the mask behind their channels.
+func (c *Control) encoded(ctx context.Context, images *tensor.Tensor) (*tensor.Tensor, error) {
+	h := c.net.net.Hint()
+	var out *tensor.Tensor
+	for b := range images.Dim(0) {
+		z, err := c.VAE.Encode(ctx, interleaved(images.Slice(b, b+1)))
+		if err != nil {
+			return nil, fmt.Errorf("encoding the image: %w", err)
+		}
+		z = h.Latent.In(z)
+		if out == nil {
+			out = tensor.New(images.Dim(0), z.Dim(1), z.Dim(-2), z.Dim(-1))
+		}
+		copy(out.Index(b).Data, z.Data)
+	}
+	if !h.Mask {
+		return out, nil
+	}
+	return withMask(out, c.Mask)
+}
+
+// withMask puts a mask [B,H,W], or ones, behind the channels of latents [B,C,H,W].
+func withMask(z, mask *tensor.Tensor) (*tensor.Tensor, error) {
+	if mask == nil {
+		mask = &tensor.Tensor{Shape: []int{1, 1, 1}, Data: []float32{1}}
+	}
+	planes, err := mask.Reshape(-1, 1, mask.Dim(-2), mask.Dim(-1))
+	if err == nil {
+		planes, err = imaging.Upscale(planes, z.Dim(-1), z.Dim(-2), "nearest-exact", "center")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("scaling the mask: %w", err)
+	}
+	out := tensor.New(z.Dim(0), z.Dim(1)+1, z.Dim(2), z.Dim(3))
+	for b := range z.Dim(0) {
+		row := out.Index(b).Data
+		copy(row[copy(row, z.Index(b).Data):], planes.Index(b%planes.Dim(0)).Data)
 	}
 	return out, nil
 }

@@ -97,7 +97,7 @@ func TestControlNetOfDiffusers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := net.With(golden.Image("hint", 1, 64, 80, 3), 1, 0, 1, nil)
+		c, err := net.With(golden.Image("hint", 1, 64, 80, 3), engine.ControlOptions{Strength: 1, End: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +145,7 @@ func TestControlNet(t *testing.T) {
 		t.Fatal(err)
 	}
 	with := func(n *engine.ControlNet, strength, start, end float64, previous *engine.Control) *engine.Control {
-		c, err := n.With(golden.Image("hint", 1, 50, 70, 3), strength, start, end, previous)
+		c, err := n.With(golden.Image("hint", 1, 50, 70, 3), engine.ControlOptions{Strength: strength, Start: start, End: end, Previous: previous})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +177,7 @@ func TestControlNetWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, shape := range [][]int{{1, 8, 8, 1}, {1, 8, 8, 4}, {8, 8, 3}, {0, 8, 8, 3}} {
-		if _, err := net.With(tensor.New(shape...), 1, 0, 1, nil); err == nil {
+		if _, err := net.With(tensor.New(shape...), engine.ControlOptions{Strength: 1, End: 1}); err == nil {
 			t.Errorf("pictures of %v were taken", shape)
 		}
 	}
@@ -197,7 +197,7 @@ func TestControlNetWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := net.With(tensor.New(1, 64, 64, 3), 1, 0, 1, nil)
+	c, err := net.With(tensor.New(1, 64, 64, 3), engine.ControlOptions{Strength: 1, End: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

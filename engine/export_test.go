@@ -95,9 +95,9 @@ func (rt *Runtime) changed(f func(*Config)) *Runtime {
 
 // Residuals runs a ControlNet alone: the results for the input blocks, then the middle block's.
 func (c *Control) Residuals(ctx context.Context, x *tensor.Tensor, t []float32, in sampling.Inputs) ([]*tensor.Tensor, error) {
-	r, err := c.run(ctx, family.Call{X: x, T: t, Inputs: in})
+	r, err := c.run(ctx, &Model{}, family.Call{X: x, T: t, Inputs: in})
 	if err != nil {
 		return nil, err
 	}
-	return append(r.Blocks, r.Middle), nil
+	return append(r.Output, r.Middle), nil
 }

@@ -106,6 +106,11 @@ func (m *Model) Inputs(ctx context.Context, c *sampling.Cond, r sampling.Request
 	if err != nil {
 		return nil, err
 	}
+	text, err := controlText(c, r)
+	if err != nil {
+		return nil, err
+	}
+	in = append(in, text...)
 	for _, key := range c.Unread() {
 		m.warnUnread(ctx, "conditioning value", key)
 	}

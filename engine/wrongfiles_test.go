@@ -205,7 +205,7 @@ func steerXL(t *testing.T, rt *engine.Runtime, control, model string) error {
 	}
 	in := sampling.Text(tensor.New(1, 77, 2048))
 	in.List = append(in.List, sampling.Input{Name: "y", Value: tensor.New(1, 2816), Rule: sampling.ByRows})
-	if in.Control, err = c.With(tensor.New(1, 64, 64, 3), 1, 0, 1, nil); err != nil {
+	if in.Control, err = c.With(tensor.New(1, 64, 64, 3), engine.ControlOptions{Strength: 1, End: 1}); err != nil {
 		return err
 	}
 	in.Sigma = 1

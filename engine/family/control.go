@@ -3,6 +3,7 @@ package family
 import (
 	"context"
 
+	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
 )
@@ -18,63 +19,197 @@ type Control interface {
 type ControlNetwork interface {
 	// Hint describes the image that the network reads.
 	Hint() Hint
-	// Residuals runs the network on a batch: hint is [N,channels,h,w] as Hint describes it. The result is not scaled.
-	Residuals(ctx context.Context, run Runner, c Call, hint *tensor.Tensor) (*Residuals, error)
+	// Steers names the models that the network is for, such as "Stable Diffusion XL", for errors.
+	Steers() string
+	// Residuals runs the network on a batch. The result is not scaled; tensors that are added at several places may be one.
+	// A call of a model that the network is not for is an error.
+	Residuals(ctx context.Context, run Runner, c ControlCall) (*Residuals, error)
 	// Weights is the source of the network's tensors, without prefix.
 	Weights() weights.Source
 }
 
+// ControlCall is one call of a ControlNet: that of the diffusion model which it steers, and what the network reads beside.
+type ControlCall struct {
+	Call
+	// Hint is [N,channels,h,w] as ControlNetwork.Hint describes it.
+	Hint *tensor.Tensor
+	// Types are the kinds of hints that a union network is told, empty for none.
+	Types []int
+	// Model is the diffusion model, Base its weights with the changes of its adapters: for networks that share them.
+	Model Denoiser
+	Base  weights.Source
+}
+
+// Text returns the text encoding that a ControlNet reads: one of its own where the conditioning has one.
+func (c ControlCall) Text() *tensor.Tensor {
+	if t := c.Inputs.Get(sampling.InputControlText); t != nil {
+		return t
+	}
+	return c.Inputs.Get(sampling.InputContext)
+}
+
 // Hint describes the image that steers a ControlNet.
 type Hint struct {
-	// Channels is the number of channels of the image, in 0…1.
+	// Channels is the number of channels of the image, in 0…1. One channel is made of several by their mean.
 	Channels int
-	// Scale is the number of image pixels per latent cell along one side.
+	// Scale is the number of hint cells per latent cell along one side: pixels, or cells of the encoded image.
 	Scale int
+	// Method is how images are scaled, "" for nearest-exact.
+	Method string
+	// Multiple, when set, is what the sizes of the scaled image are rounded up to multiples of.
+	Multiple int
+	// Prepare, when set, changes the pixels of the scaled image.
+	Prepare func(pixels []float32)
+	// Latent, when set, says that the network reads the image as a latent of this format, which a VAE encodes.
+	Latent *sampling.LatentFormat
+	// Mask says that a mask follows the channels of the latent: 1 where the image counts.
+	Mask bool
 }
 
-// Residuals are what ControlNets add to a network's activations.
+// Types is implemented by union ControlNets, which are told what kind of hint they get.
+type Types interface {
+	// Types is the number of kinds that the network knows.
+	Types() int
+}
+
+// Constant is implemented by networks whose residuals follow from the hint alone, whatever is denoised: they run once.
+type Constant interface {
+	// Constant reports that the residuals follow from the hint alone.
+	Constant() bool
+}
+
+// Borrower is implemented by networks whose graphs hold weights of the diffusion model.
+type Borrower interface {
+	// Borrows reports that the network needs ControlCall.Base.
+	Borrows() bool
+}
+
+// Difference is implemented by ControlNets whose weights may be differences to those of the diffusion model.
+type Difference interface {
+	// Difference reports that the weights are differences.
+	Difference() bool
+	// Added returns the network with the weights of a diffusion model added to the differences.
+	Added(base weights.Source) (ControlNetwork, error)
+}
+
+// Strengthened is implemented by networks whose strength acts in another way than by a factor.
+type Strengthened interface {
+	// Strength returns the factor of the residuals for a strength.
+	Strength(strength float32) float32
+}
+
+// Residuals are what ControlNets add to a network's activations. Lists may be shorter than the network has blocks, and nil
+// elements add nothing.
 type Residuals struct {
-	// Blocks are added to the outputs of the input blocks, Middle to that of the middle block.
-	Blocks []*tensor.Tensor
+	// Input are added behind the input blocks of a U-Net or the double blocks of a transformer.
+	Input []*tensor.Tensor
+	// Middle is added behind the middle block of a U-Net.
 	Middle *tensor.Tensor
+	// Output are added to what the input blocks of a U-Net hand to its output blocks, behind the single blocks of a
+	// transformer, or behind the joint blocks of one that has no others.
+	Output []*tensor.Tensor
 }
 
-// Scale multiplies all residuals.
-func (r *Residuals) Scale(by float32) {
-	for _, t := range append(r.Blocks[:len(r.Blocks):len(r.Blocks)], r.Middle) {
-		if t == nil {
-			continue
+// Each returns the residuals in which f's result, asked once for every tensor, takes the tensor's places.
+func (r *Residuals) Each(f func(t *tensor.Tensor) *tensor.Tensor) *Residuals {
+	made := map[*tensor.Tensor]*tensor.Tensor{nil: nil}
+	of := func(t *tensor.Tensor) *tensor.Tensor {
+		y, ok := made[t]
+		if !ok {
+			y = f(t)
+			made[t] = y
 		}
-		for i := range t.Data {
-			t.Data[i] *= by
-		}
+		return y
 	}
+	all := func(list []*tensor.Tensor) []*tensor.Tensor {
+		out := make([]*tensor.Tensor, len(list))
+		for i, t := range list {
+			out[i] = of(t)
+		}
+		return out
+	}
+	return &Residuals{Input: all(r.Input), Middle: of(r.Middle), Output: all(r.Output)}
 }
 
-// Add adds other, which may be nil and may have more blocks. Residuals of another shape are left out, as upstream does.
-func (r *Residuals) Add(other *Residuals) {
+// Scaled returns the residuals multiplied by a factor.
+func (r *Residuals) Scaled(by float32) *Residuals {
+	return r.Each(func(t *tensor.Tensor) *tensor.Tensor {
+		out := tensor.New(t.Shape...)
+		for i, v := range t.Data {
+			out.Data[i] = v * by
+		}
+		return out
+	})
+}
+
+// Pooled returns the residuals [N,C,h,w] with the mean of each channel at all of its cells.
+func (r *Residuals) Pooled() *Residuals {
+	return r.Each(func(t *tensor.Tensor) *tensor.Tensor {
+		out := tensor.New(t.Shape...)
+		cells := max(tensor.Count(t.Shape[min(2, len(t.Shape)):]), 1)
+		for at := 0; at < len(t.Data); at += cells {
+			sum := 0.0
+			for _, v := range t.Data[at : at+cells] {
+				sum += float64(v)
+			}
+			for i := range cells {
+				out.Data[at+i] = float32(sum / float64(cells))
+			}
+		}
+		return out
+	})
+}
+
+// Plus returns the sums of both networks' residuals. Of two of different shapes, which no model takes both, the first is
+// kept, so that the model's check tells of it.
+func (r *Residuals) Plus(other *Residuals) *Residuals {
 	if other == nil {
-		return
+		return r
 	}
-	for i, b := range other.Blocks {
-		if i >= len(r.Blocks) {
-			r.Blocks = append(r.Blocks, b)
-			continue
+	type pair struct{ a, b *tensor.Tensor }
+	made := map[pair]*tensor.Tensor{}
+	sum := func(a, b *tensor.Tensor) *tensor.Tensor {
+		switch {
+		case a == nil:
+			return b
+		case b == nil || !tensor.SameShape(a, b):
+			return a
 		}
-		addTo(r.Blocks[i], b)
+		y, ok := made[pair{a, b}]
+		if !ok {
+			y = tensor.New(a.Shape...)
+			for i, v := range a.Data {
+				y.Data[i] = b.Data[i] + v
+			}
+			made[pair{a, b}] = y
+		}
+		return y
 	}
-	if r.Middle == nil {
-		r.Middle = other.Middle
-		return
+	all := func(a, b []*tensor.Tensor) []*tensor.Tensor {
+		out := make([]*tensor.Tensor, max(len(a), len(b)))
+		for i := range out {
+			out[i] = sum(at(a, i), at(b, i))
+		}
+		return out
 	}
-	addTo(r.Middle, other.Middle)
+	return &Residuals{Input: all(r.Input, other.Input), Middle: sum(r.Middle, other.Middle), Output: all(r.Output, other.Output)}
 }
 
-func addTo(sum, more *tensor.Tensor) {
-	if sum == nil || more == nil || !tensor.SameShape(sum, more) {
-		return
+// at is element i of a list, nil behind its end.
+func at(list []*tensor.Tensor, i int) *tensor.Tensor {
+	if i < len(list) {
+		return list[i]
 	}
-	for i, v := range more.Data {
-		sum.Data[i] = v + sum.Data[i]
+	return nil
+}
+
+// Places lists the elements of a list of residuals that add something, of the first n.
+func Places(list []*tensor.Tensor, n int) []int {
+	var out []int
+	for i, t := range list {
+		if t != nil && i < n {
+			out = append(out, i)
+		}
 	}
+	return out
 }

@@ -71,7 +71,7 @@ func checkKernels(t *testing.T, file weights.Source, parts int) {
 		return
 	}
 	for _, target := range familytest.Targets(t) {
-		g, err := m.Graph(unet.Variant{Controlled: true}).Build(family.Spec{Target: target})
+		g, err := m.Graph(unet.Variant{Input: []int{1}, Output: []int{0, 1}, Middle: true}).Build(family.Spec{Target: target})
 		if err != nil {
 			t.Fatal(err)
 		}

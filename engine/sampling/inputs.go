@@ -37,6 +37,9 @@ type Input struct {
 // InputContext is the name of the text encoding [N,tokens,width] among a network's inputs.
 const InputContext = "context"
 
+// InputControlText is the name of the text encoding [N,tokens,width] that ControlNets read in place of the model's.
+const InputControlText = "control_context"
+
 // Text returns the inputs of a network that reads a text encoding [N,tokens,width] and nothing else.
 func Text(context *tensor.Tensor) Inputs { return Inputs{List: textInputs(context)} }
 

@@ -40,6 +40,8 @@ const (
 	KeyReferenceMethod = "reference_latents_method" // string
 	KeyAttentionMask   = "attention_mask"           // *tensor.Tensor
 	KeyUnCLIP          = "unclip_conditioning"      // []any, encoded images with strength and noise
+	KeyControlText     = "cross_attn_controlnet"    // *tensor.Tensor [B,tokens,width], the text that ControlNets read
+	KeyControlPooled   = "pooled_output_controlnet" // *tensor.Tensor [B,width], which comes with it
 )
 
 // References returns the reference latents of an entry as the network reads them, in order.

@@ -3,6 +3,7 @@ package conditioning
 
 import (
 	"comfygo/engine"
+	"comfygo/engine/sampling"
 	"comfygo/nodes"
 )
 
@@ -93,5 +94,5 @@ func (n *CLIPTextEncodeControlnet) Run(ctx *nodes.Context) (nodes.Result, error)
 	if len(c) == 0 {
 		return nodes.Result{}, nodes.Errorf("RuntimeError", "encoding a prompt: the text encoder gives nothing")
 	}
-	return nodes.Out(n.Conditioning.With(map[string]any{"cross_attn_controlnet": c[0].Tokens, "pooled_output_controlnet": c[0].Pooled})), nil
+	return nodes.Out(n.Conditioning.With(map[string]any{sampling.KeyControlText: c[0].Tokens, sampling.KeyControlPooled: c[0].Pooled})), nil
 }

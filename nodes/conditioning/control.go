@@ -1,6 +1,8 @@
 package conditioning
 
 import (
+	"errors"
+
 	"comfygo/engine"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
@@ -10,10 +12,65 @@ import (
 func init() {
 	nodes.Register(&ControlNetApply{})
 	nodes.Register(&ControlNetApplyAdvanced{})
+	nodes.Register(&ControlNetApplySD3{})
 }
 
 func errNoControlNet() error {
 	return nodes.Errorf("RuntimeError", "using a ControlNet: there is none")
+}
+
+// steering is a ControlNet with its image for the entries of several conditionings. Entries that had the same control before
+// have the same one after, so that they still run in one batch.
+type steering struct {
+	net     *engine.ControlNet
+	image   *tensor.Tensor
+	options engine.ControlOptions
+	// forAll lends the control to the negative side.
+	forAll bool
+	made   map[*engine.Control]*engine.Control // by the control before
+}
+
+func (s *steering) steer(conds engine.Conditioning) (engine.Conditioning, error) {
+	out := make(engine.Conditioning, len(conds))
+	for i, entry := range conds {
+		o := s.options
+		o.Previous, _ = entry.Values[sampling.KeyControl].(*engine.Control)
+		c := s.made[o.Previous]
+		if c == nil {
+			var err error
+			if c, err = s.net.With(s.image, o); err != nil {
+				if errors.Is(err, engine.ErrNoVAE) {
+					return nil, nodes.Errorf("ValueError", "%w", err)
+				}
+				return nil, err
+			}
+			if s.made == nil {
+				s.made = map[*engine.Control]*engine.Control{}
+			}
+			s.made[o.Previous] = c
+		}
+		out[i] = entry.With(map[string]any{sampling.KeyControl: c, sampling.KeyControlForAll: s.forAll})
+	}
+	return out, nil
+}
+
+// both steers a positive and a negative conditioning. A strength of zero leaves them as they are.
+func (s *steering) both(positive, negative engine.Conditioning) (nodes.Result, error) {
+	if s.options.Strength == 0 {
+		return nodes.Out(positive, negative), nil
+	}
+	if s.net == nil {
+		return nodes.Result{}, errNoControlNet()
+	}
+	p, err := s.steer(positive)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	n, err := s.steer(negative)
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	return nodes.Out(p, n), nil
 }
 
 // ControlNetApply steers a conditioning by a picture, and with it the negative one of the same run.
@@ -40,14 +97,10 @@ func (n *ControlNetApply) Run(*nodes.Context) (nodes.Result, error) {
 	if n.Net == nil {
 		return nodes.Result{}, errNoControlNet()
 	}
-	out := make(engine.Conditioning, len(n.Conditioning))
-	for i, entry := range n.Conditioning {
-		previous, _ := entry.Values[sampling.KeyControl].(*engine.Control)
-		c, err := n.Net.With(n.Image, n.Strength, 0, 1, previous)
-		if err != nil {
-			return nodes.Result{}, err
-		}
-		out[i] = entry.With(map[string]any{sampling.KeyControl: c, sampling.KeyControlForAll: true})
+	how := steering{net: n.Net, image: n.Image, options: engine.ControlOptions{Strength: n.Strength, End: 1}, forAll: true}
+	out, err := how.steer(n.Conditioning)
+	if err != nil {
+		return nodes.Result{}, err
 	}
 	return nodes.Out(out), nil
 }
@@ -73,38 +126,35 @@ func (*ControlNetApplyAdvanced) Spec() nodes.Spec {
 	}
 }
 
-// Run implements nodes.Node. Entries that had the same control before have the same one after, so that they still run in
-// one batch.
+// Run implements nodes.Node.
 func (n *ControlNetApplyAdvanced) Run(*nodes.Context) (nodes.Result, error) {
-	if n.Strength == 0 {
-		return nodes.Out(n.Positive, n.Negative), nil
+	s := steering{net: n.Net, image: n.Image, options: engine.ControlOptions{Strength: n.Strength, Start: n.Start, End: n.End, VAE: n.VAE}}
+	return s.both(n.Positive, n.Negative)
+}
+
+// ControlNetApplySD3 is ControlNetApplyAdvanced with a VAE that has to be connected.
+type ControlNetApplySD3 struct {
+	Positive engine.Conditioning `in:"positive" type:"CONDITIONING"`
+	Negative engine.Conditioning `in:"negative" type:"CONDITIONING"`
+	Net      *engine.ControlNet  `in:"control_net" type:"CONTROL_NET"`
+	VAE      *engine.VAE         `in:"vae" type:"VAE"`
+	Image    *tensor.Tensor      `in:"image" type:"IMAGE"`
+	Strength float64             `in:"strength" default:"1.0" min:"0.0" max:"10.0" step:"0.01"`
+	Start    float64             `in:"start_percent" default:"0.0" min:"0.0" max:"1.0" step:"0.001"`
+	End      float64             `in:"end_percent" default:"1.0" min:"0.0" max:"1.0" step:"0.001"`
+}
+
+// Spec implements nodes.Node.
+func (*ControlNetApplySD3) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "ControlNetApplySD3", DisplayName: "Apply Controlnet with VAE", Category: "model/conditioning/controlnet", Deprecated: true,
+		Module: "comfy_extras.nodes_sd3", V3: true,
+		Outputs: []nodes.Output{{Type: "CONDITIONING", Name: "positive"}, {Type: "CONDITIONING", Name: "negative"}}, Uses: nodes.UsesNothing,
 	}
-	if n.Net == nil {
-		return nodes.Result{}, errNoControlNet()
-	}
-	made := map[*engine.Control]*engine.Control{} // by the control before
-	steer := func(conds engine.Conditioning) (engine.Conditioning, error) {
-		out := make(engine.Conditioning, len(conds))
-		for i, entry := range conds {
-			previous, _ := entry.Values[sampling.KeyControl].(*engine.Control)
-			if made[previous] == nil {
-				c, err := n.Net.With(n.Image, n.Strength, n.Start, n.End, previous)
-				if err != nil {
-					return nil, err
-				}
-				made[previous] = c
-			}
-			out[i] = entry.With(map[string]any{sampling.KeyControl: made[previous], sampling.KeyControlForAll: false})
-		}
-		return out, nil
-	}
-	positive, err := steer(n.Positive)
-	if err != nil {
-		return nodes.Result{}, err
-	}
-	negative, err := steer(n.Negative)
-	if err != nil {
-		return nodes.Result{}, err
-	}
-	return nodes.Out(positive, negative), nil
+}
+
+// Run implements nodes.Node.
+func (n *ControlNetApplySD3) Run(*nodes.Context) (nodes.Result, error) {
+	s := steering{net: n.Net, image: n.Image, options: engine.ControlOptions{Strength: n.Strength, Start: n.Start, End: n.End, VAE: n.VAE}}
+	return s.both(n.Positive, n.Negative)
 }

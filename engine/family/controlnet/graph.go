@@ -12,21 +12,28 @@ import (
 )
 
 // Graph writes the network: the inputs of a U-Net's graph, and hint [B,HintChannels,8H,8W] in 0…1; outputs
-// unet.Residual(0), unet.Residual(1), … and unet.ResidualMiddle, float32 (upstream: comfy/cldm/cldm.py ControlNet).
-func Graph(src weights.Source, cfg Config, spec family.Spec) (*onnx.Graph, error) {
+// unet.Residual(0), unet.Residual(1), … and unet.ResidualMiddle, float32. A union network reads kinds [1,256·Types] and,
+// when told is set, kind, the number of its hint's kind, int64 [1] (upstream: comfy/cldm/cldm.py ControlNet).
+func Graph(src weights.Source, cfg Config, told bool, spec family.Spec) (*onnx.Graph, error) {
 	return spec.Build("controlnet", src, func(b *nn.Builder, s *weights.Scope) {
 		w := &writer{unet.NewWriter(b, cfg.UNet)}
-		w.write(s, cfg)
+		w.write(s, cfg, told)
 	})
 }
 
 type writer struct{ *unet.Writer }
 
-func (w *writer) write(s *weights.Scope, cfg Config) {
+func (w *writer) write(s *weights.Scope, cfg Config, told bool) {
+	if cfg.Types > 0 {
+		w.Embed = func(e *onnx.Value) *onnx.Value { return w.Add(e, w.kinds(s, cfg)) }
+	}
 	h := w.Inputs(s)
 	height, width := onnx.Sym("H").Times(onnx.D(hintScale)), onnx.Sym("W").Times(onnx.D(hintScale))
 	hint := w.Input("hint", dtype.F32, onnx.Sym("B"), onnx.D(cfg.HintChannels), height, width)
 	guided := w.hint(s.At("input_hint_block"), w.Cast(hint, w.Target.Compute))
+	if told {
+		guided = w.union(s, cfg, guided)
+	}
 	for i := range cfg.Blocks {
 		h = w.Block(s.At("input_blocks").Index(i), h, nil)
 		if i == 0 {

@@ -25,9 +25,6 @@ func Described(entries []weights.Entry) weights.Source {
 	return l
 }
 
-// textWidths are the widths of text encodings that Exercise tries in turn for a ControlNet.
-var textWidths = []int{768, 1024, 1280, 2048, 4096, 40}
-
 // small is the side of a latent that every family takes, in cells.
 const small = 8
 
@@ -44,14 +41,7 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 		note("diffusion model", exerciseDiffusion(ctx, d, run))
 	}
 	if c, err := f.Control(); err == nil {
-		hint := tensor.New(1, c.Hint().Channels, small*c.Hint().Scale, small*c.Hint().Scale)
-		for _, w := range textWidths {
-			in := append(sampling.Text(tensor.New(1, textTokens, w)).List, sampling.Input{Name: "y", Value: tensor.New(1, 2816), Rule: sampling.ByRows})
-			for _, list := range [][]sampling.Input{in[:1], in} {
-				_, err := c.Residuals(ctx, run, family.Call{X: tensor.New(1, 4, small, small), T: []float32{1}, Inputs: sampling.Inputs{List: list}}, hint)
-				note("ControlNet", err)
-			}
-		}
+		exerciseControl(ctx, c, run, note)
 	}
 	if v, err := f.VAE(); err == nil && v != nil {
 		exerciseVAE(ctx, v, run, note)
@@ -65,6 +55,33 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 		note("upscale model", err)
 	}
 	return ran
+}
+
+// exerciseControl runs a ControlNet for latents of the usual shapes. The widths of the text encodings that it reads are found
+// by trying.
+func exerciseControl(ctx context.Context, c family.ControlNetwork, run *Runner, note func(string, error)) {
+	h := c.Hint()
+	channels := h.Channels
+	if h.Latent != nil {
+		channels = h.Latent.Channels
+		if h.Mask {
+			channels++
+		}
+	}
+	side := max(small*h.Scale, h.Multiple)
+	hint := tensor.New(1, channels, side, side)
+	for _, shape := range [][]int{{1, 4, small, small}, {1, 16, small, small}, {1, 16, 1, small, small}} {
+		for _, e := range encodings(inputWidths(c.Weights())) {
+			in := append(sampling.Text(e.Tokens).List, sampling.Input{Name: "y", Value: e.Pooled, Rule: sampling.ByRows})
+			for _, list := range [][]sampling.Input{in[:1], in} {
+				call := family.Call{X: tensor.New(shape...), T: []float32{1}, Inputs: sampling.Inputs{List: list}}
+				_, err := c.Residuals(ctx, run, family.ControlCall{Call: call, Hint: hint})
+				if note("ControlNet", err); err == nil || run.Err != nil {
+					return
+				}
+			}
+		}
+	}
 }
 
 // textEncoders returns the text encoder that a file holds alone, or those that its diffusion model's family finds in it.

@@ -2,6 +2,7 @@ package unet
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"comfygo/engine/dtype"
@@ -16,9 +17,10 @@ import (
 type Variant struct {
 	// Even says that every size the graph will see is a multiple of 2^(Levels-1), which allows a cheaper upsampling.
 	Even bool
-	// Controlled says that the graph has the inputs Residual(0), Residual(1), … [B,C,h,w], which are added to the input
-	// blocks' outputs on their way to the output blocks, and ResidualMiddle, added to the middle block's.
-	Controlled bool
+	// Input are the input blocks whose outputs get the inputs ResidualInput(i) [B,C,h,w] added, Output those whose outputs
+	// get Residual(i) added on their way to the output blocks; Middle says that the middle block's gets ResidualMiddle.
+	Input, Output []int
+	Middle        bool
 	// Patches are the graph patches that the graph applies.
 	Patches patch.GraphPatches
 	// Height and Width, when set, are the sizes of the latents that the graph is for: patches may need to know them.
@@ -27,7 +29,7 @@ type Variant struct {
 
 // Digest is the variant as a key.
 func (v Variant) Digest() string {
-	return family.Digest(v.Even, v.Controlled, v.Patches.Digest(), v.Height, v.Width)
+	return family.Digest(v.Even, v.Input, v.Output, v.Middle, v.Patches.Digest(), v.Height, v.Width)
 }
 
 // Points lists the points at which the graph applies patches.
@@ -38,6 +40,9 @@ const ResidualMiddle = "control.middle"
 
 // Residual names the input for what is added to the output of input block i.
 func Residual(i int) string { return "control." + strconv.Itoa(i) }
+
+// ResidualInput names the input for what is added to what input block i hands on to all blocks behind it.
+func ResidualInput(i int) string { return "control.in." + strconv.Itoa(i) }
 
 // Graph writes the network: inputs x [B,in,H,W], timesteps [B], context [B,T,dim] and, with AdmChannels, y [B,adm], all
 // float32; the output "out" is [B,out,H,W] float32 (upstream: ldm/modules/diffusionmodules/openaimodel.py UNetModel).
@@ -57,6 +62,8 @@ type Writer struct {
 	cfg     Config
 	variant Variant
 	emb     *onnx.Value // SiLU of the time embedding, [B,4·ModelChannels]
+	// Embed, when set, changes the time embedding [B,4·ModelChannels].
+	Embed   func(e *onnx.Value) *onnx.Value
 	context *onnx.Value
 	site    patch.Site // of the block that is being written
 	blocks  int        // transformer blocks so far
@@ -68,6 +75,9 @@ func (u *Writer) write(s *weights.Scope) {
 	for i := range s.Count("input_blocks") {
 		u.site = patch.Site{Block: patch.InputBlock, Index: i, Model: u.cfg.ModelChannels}
 		h = u.Block(s.At("input_blocks").Index(i), h, nil)
+		if slices.Contains(u.variant.Input, i) {
+			h = u.steered(h, ResidualInput(i))
+		}
 		h, _ = u.variant.Patches.Block(u.Builder, patch.InputBlock, u.site, h, nil)
 		skips = append(skips, h)
 		h, _ = u.variant.Patches.Block(u.Builder, patch.InputSkip, u.site, h, nil)
@@ -75,13 +85,17 @@ func (u *Writer) write(s *weights.Scope) {
 	u.site = patch.Site{Block: patch.MiddleBlock, Model: u.cfg.ModelChannels}
 	if s.HasAny("middle_block") {
 		h = u.Block(s.At("middle_block"), h, nil)
+	}
+	if u.variant.Middle {
+		h = u.steered(h, ResidualMiddle)
+	}
+	if s.HasAny("middle_block") {
 		h, _ = u.variant.Patches.Block(u.Builder, patch.MiddleBlock, u.site, h, nil)
 	}
-	if u.variant.Controlled {
-		for i, skip := range skips {
-			skips[i] = u.steered(skip, Residual(i))
+	for _, i := range u.variant.Output {
+		if i < len(skips) {
+			skips[i] = u.steered(skips[i], Residual(i))
 		}
-		h = u.steered(h, ResidualMiddle)
 	}
 	for i := range s.Count("output_blocks") {
 		if len(skips) == 0 {
@@ -123,16 +137,19 @@ func (u *Writer) missing(s *weights.Scope, what string, i int) {
 
 func (u *Writer) embedding(s *weights.Scope, ts *onnx.Value, batch onnx.Dim) *onnx.Value {
 	dim := u.cfg.ModelChannels * 4
-	e := u.mlp(s.At("time_embed"), u.TimestepEmbedding(ts, u.cfg.ModelChannels), dim)
+	e := u.MLP(s.At("time_embed"), u.TimestepEmbedding(ts, u.cfg.ModelChannels), dim)
+	if u.Embed != nil {
+		e = u.Embed(e)
+	}
 	if u.cfg.AdmChannels > 0 {
 		y := u.Input("y", dtype.F32, batch, onnx.D(u.cfg.AdmChannels))
-		e = u.Add(e, u.mlp(s.At("label_emb", "0"), u.Cast(y, u.Target.Compute), dim))
+		e = u.Add(e, u.MLP(s.At("label_emb", "0"), u.Cast(y, u.Target.Compute), dim))
 	}
 	return e
 }
 
-// mlp is linear, SiLU, linear: layers 0 and 2 of a torch Sequential.
-func (u *Writer) mlp(s *weights.Scope, x *onnx.Value, dim int) *onnx.Value {
+// MLP is linear, SiLU, linear: layers 0 and 2 of a torch Sequential.
+func (u *Writer) MLP(s *weights.Scope, x *onnx.Value, dim int) *onnx.Value {
 	return u.Linear(s.At("2"), u.SiLU(u.Linear(s.At("0"), x, dim)), dim)
 }
 

@@ -114,7 +114,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		return nil, err
 	}
 	grid := 1 << (m.Levels - 1)
-	v := Variant{Even: x.Dim(2)%grid == 0 && x.Dim(3)%grid == 0, Controlled: c.Residuals != nil, Patches: c.Patches}
+	v := Variant{Even: x.Dim(2)%grid == 0 && x.Dim(3)%grid == 0, Patches: c.Patches}
 	c.Patches = c.Patches.On(patch.Grid{Height: x.Dim(2), Width: x.Dim(3)}, func() []patch.Grid { return m.grids(x.Dim(2), x.Dim(3)) }, drawer(c.Inputs.Random))
 	v.Patches = c.Patches
 	for _, idle := range c.Patches.Idle() {
@@ -126,10 +126,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	v.Even = v.Even && !c.Patches.Resizes()
 	in := m.Values(x, c)
 	if r := c.Residuals; r != nil {
-		for i, b := range r.Blocks {
-			in = append(in, family.Floats(Residual(i), b))
-		}
-		in = append(in, family.Floats(ResidualMiddle, r.Middle))
+		in = append(in, v.steer(r)...)
 	}
 	for _, i := range c.Patches.Inputs() {
 		in = append(in, family.Value{Name: i.Name, Ints: i.Ints, Shape: []int{len(i.Ints)}})
@@ -140,6 +137,22 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	}
 	c.Patches.Take(out, c.Inputs.Negative)
 	return out["out"], nil
+}
+
+// steer makes the variant take residuals and returns them as the graph's inputs.
+func (v *Variant) steer(r *family.Residuals) []family.Value {
+	var in []family.Value
+	v.Input, v.Output, v.Middle = family.Places(r.Input, len(r.Input)), family.Places(r.Output, len(r.Output)), r.Middle != nil
+	for _, i := range v.Input {
+		in = append(in, family.Floats(ResidualInput(i), r.Input[i]))
+	}
+	for _, i := range v.Output {
+		in = append(in, family.Floats(Residual(i), r.Output[i]))
+	}
+	if v.Middle {
+		in = append(in, family.Floats(ResidualMiddle, r.Middle))
+	}
+	return in
 }
 
 // drawer returns where patches get random numbers from: without a generator, one of its own.
@@ -204,13 +217,29 @@ func (m *Model) Memory(shape []int, _ int) int64 {
 // CheckResiduals implements family.Steered.
 func (m *Model) CheckResiduals(r *family.Residuals) error {
 	s := weights.NewScope(m.Source)
-	if blocks := s.Count("input_blocks"); blocks != len(r.Blocks) {
-		return fmt.Errorf("running the model with a ControlNet: it has %d input blocks and the ControlNet is for %d", blocks, len(r.Blocks))
+	blocks := s.Count("input_blocks")
+	if len(r.Output) > 0 && len(r.Output) != blocks {
+		return fmt.Errorf("the model has %d input blocks and the ControlNet is for %d", blocks, len(r.Output))
 	}
-	for i, b := range r.Blocks {
-		if sh := s.At("input_blocks").Index(i).Shape("0.out_layers.3.weight"); len(sh) == 4 && sh[0] != b.Dim(1) {
-			return fmt.Errorf("running the model with a ControlNet: input block %d has %d channels and the ControlNet's has %d", i, sh[0], b.Dim(1))
+	width := m.ModelChannels
+	for i := range max(len(r.Output), len(r.Input)) {
+		block := s.At("input_blocks").Index(i)
+		if sh := block.Shape("0.out_layers.3.weight"); len(sh) == 4 {
+			width = sh[0]
+		} else if sh := block.Shape("0.op.weight"); len(sh) == 4 {
+			width = sh[0]
 		}
+		for _, list := range [][]*tensor.Tensor{r.Input, r.Output} {
+			if i >= len(list) || list[i] == nil {
+				continue
+			}
+			if i >= blocks || list[i].Dim(1) != width {
+				return fmt.Errorf("the ControlNet adds %d channels to input block %d: the model has %d blocks, of which this one has %d", list[i].Dim(1), i, blocks, width)
+			}
+		}
+	}
+	if t := r.Middle; t != nil && (t.Dim(1) != width && s.HasAny("middle_block")) {
+		return fmt.Errorf("the ControlNet adds %d channels to the middle block, which has %d", t.Dim(1), width)
 	}
 	return nil
 }

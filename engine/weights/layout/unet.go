@@ -16,7 +16,7 @@ func UNet(src weights.Source) weights.Source {
 	if !has(src, "conv_in.weight") || !has(src, "down_blocks.0.resnets.0.conv1.weight") || !has(src, "up_blocks.0.resnets.0.conv1.weight") {
 		return src
 	}
-	return renamed(src, UNetNames(src).Name)
+	return Renamed(src, UNetNames(src).Name)
 }
 
 // ControlNet shows a ControlNet in the layout of diffusers in that of its authors' code (zero_convs.0.0…).
@@ -29,7 +29,7 @@ func ControlNet(src weights.Source) weights.Source {
 	unet := UNetNames(src)
 	union := has(src, "control_add_embedding.linear_1.bias") // for several kinds of hints, told by an embedding
 	hints := count(src, "controlnet_cond_embedding.blocks.")
-	return renamed(src, func(n string) string {
+	return Renamed(src, func(n string) string {
 		for _, c := range []struct {
 			prefix string
 			to     func(i int) string
@@ -55,8 +55,8 @@ func ControlNet(src weights.Source) weights.Source {
 	})
 }
 
-// renamed is a view of the tensors for which name gives a name.
-func renamed(src weights.Source, name func(string) string) weights.Source {
+// Renamed is a view of the tensors for which name gives a name.
+func Renamed(src weights.Source, name func(string) string) weights.Source {
 	v := newView(src)
 	for _, n := range src.Names() {
 		if own := name(n); own != "" {
