@@ -46,6 +46,8 @@ type SchemeEncoder struct {
 	Arrange func(t tokenizer.Tokens, p Prompt) tokenizer.Tokens
 	// Plain says that "embedding:name" is text.
 	Plain bool
+	// Chat, when set, is how the encoder is prompted for generating text; Text is taken otherwise.
+	Chat *Chat
 	// Alone, when set, is the tokenizer of an entry without a network: Join gets its tokens, and no file holds it.
 	Alone Tokenizer
 }
@@ -63,13 +65,19 @@ type Prompt struct {
 	Interleave int
 	// Layout, when set, changes the rules of the encoder of a key, after the scheme's.
 	Layout func(key string, o *tokenizer.Options)
+	// Generate says that text is to be generated, Bare without the template around the prompt, Thinking with the model's
+	// thoughts first.
+	Generate, Bare, Thinking bool
 }
 
 // Tokenize lays a prompt out for the encoder of the scheme whose tokenizer is tok; no tokens at all when the scheme leaves
 // it out for this prompt.
 func (e SchemeEncoder) Tokenize(tok Tokenizer, p Prompt, o TokenizeOptions) (tokenizer.Tokens, error) {
 	text := p.Text
-	if e.Text != nil {
+	switch {
+	case p.Generate && e.Chat != nil:
+		text = e.Chat.Write(p)
+	case e.Text != nil:
 		var ok bool
 		if text, ok = e.Text(p); !ok {
 			return nil, nil
@@ -84,6 +92,9 @@ func (e SchemeEncoder) Tokenize(tok Tokenizer, p Prompt, o TokenizeOptions) (tok
 	o.Layout = func(rules *tokenizer.Options) {
 		if e.Layout != nil {
 			e.Layout(rules)
+		}
+		if p.Generate && (e.Chat == nil || !e.Chat.Padded) {
+			rules.MinLength = 1
 		}
 		if p.Layout != nil {
 			p.Layout(e.Key, rules)

@@ -1,6 +1,10 @@
 package tokenizer
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // Specials finds some tokens in the text itself before a vocabulary sees the rest: what upstream adds around
 // SentencePiece models, whose special pieces text never becomes (upstream: SPieceTokenizer).
@@ -59,4 +63,15 @@ func (s Specials) plain(ids []int32, text string) ([]int32, error) {
 	}
 	more, err := s.Model.Encode(text)
 	return append(ids, more...), err
+}
+
+// Decode implements Decoder.
+func (s Specials) Decode(ids []int32) (string, error) {
+	d, ok := s.Model.(Decoder)
+	if !ok {
+		return "", fmt.Errorf("decoding tokens: the vocabulary cannot turn tokens into text")
+	}
+	return d.Decode(slices.DeleteFunc(slices.Clone(ids), func(id int32) bool {
+		return slices.ContainsFunc(s.Tokens, func(t Special) bool { return t.ID == id })
+	}))
 }

@@ -20,6 +20,11 @@ type Model interface {
 	Encode(text string) ([]int32, error)
 }
 
+// Decoder is implemented by vocabularies that turn ids back into text, special tokens left out.
+type Decoder interface {
+	Decode(ids []int32) (string, error)
+}
+
 // Token is one position of a chunk.
 type Token struct {
 	// ID is the token id; meaningless when Embedding is set.

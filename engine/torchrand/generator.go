@@ -129,3 +129,11 @@ func (g *Generator) normal() float64 {
 	g.cached, g.has = radius*sin, true
 	return radius * cos
 }
+
+// Exponential fills out with values of the exponential distribution of rate 1, as torch's exponential_ does on the CPU: 53
+// random bits a value, the logarithm in float64.
+func (g *Generator) Exponential(out []float32) {
+	for i := range out {
+		out[i] = float32(-math.Log1p(-g.uniform53()))
+	}
+}

@@ -2,6 +2,7 @@ package krea2
 
 import (
 	"comfygo/engine/family"
+	"comfygo/engine/family/chat"
 	"comfygo/engine/family/lm"
 )
 
@@ -15,7 +16,7 @@ func init() {
 	}
 	family.Register(family.Single{
 		Label: "Krea 2", Order: 98, Loader: "krea2", Only: []string{},
-		Encoder: family.SchemeEncoder{Key: lm.KeyQwen3VLM, Plain: true, Options: o, Layout: lm.Unweighted, Text: lm.Chat{Text: template}.Write, Arrange: lm.PlaceImages},
+		Encoder: family.SchemeEncoder{Key: lm.KeyQwen3VLM, Plain: true, Options: o, Layout: lm.Unweighted, Text: lm.Chat{Text: template}.Write, Arrange: lm.PlaceImages, Chat: chat.Qwen3VL(template)},
 		Finish: func(e family.Encoding, parts map[string]family.Encoding) (family.Encoding, error) {
 			e, err := lm.WithoutTemplate(e, parts)
 			return e.LayersAsWidth(), err

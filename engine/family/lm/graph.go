@@ -61,7 +61,7 @@ type writer struct {
 func (w *writer) write(s *weights.Scope, v variant) {
 	b, t := onnx.Sym("B"), onnx.Sym("T")
 	h := w.Cast(w.Input(inEmbeds, dtype.F32, b, t, onnx.D(w.cfg.Width)), w.Target.Compute)
-	w.inputs(b, t, v)
+	w.inputsFor(b, t, t, v)
 	norm := func(x *onnx.Value) *onnx.Value {
 		if !s.Has("norm.weight") {
 			return x
@@ -101,7 +101,8 @@ func (c Config) sliding(layer int) int {
 	return 0
 }
 
-func (w *writer) inputs(b, t onnx.Dim, v variant) {
+// inputsFor declares the inputs of angles and masks for t new tokens among all.
+func (w *writer) inputsFor(b, t, all onnx.Dim, v variant) {
 	one := onnx.D(1)
 	for kind := range w.cfg.theta {
 		angles := func(name string) *onnx.Value {
@@ -110,10 +111,10 @@ func (w *writer) inputs(b, t onnx.Dim, v variant) {
 		w.rope[kind] = &nn.Rotary{Cos: angles(inCos(kind)), Sin: angles(inSin(kind))}
 	}
 	far := w.Scalar(dtype.F32, w.far())
-	w.bias[0] = w.Cast(w.Mul(w.Input(inHidden, dtype.F32, b, one, t, t), far), w.Target.Compute)
+	w.bias[0] = w.Cast(w.Mul(w.Input(inHidden, dtype.F32, b, one, t, all), far), w.Target.Compute)
 	w.bias[1] = w.bias[0]
 	if v.slides {
-		outside := w.Mul(w.Input(inSlide, dtype.F32, one, one, t, t), far)
+		outside := w.Mul(w.Input(inSlide, dtype.F32, one, one, t, all), far)
 		w.bias[1] = w.Add(w.bias[0], w.Cast(outside, w.Target.Compute))
 	}
 }
@@ -145,7 +146,12 @@ func (w *writer) headNorm(s *weights.Scope, x *onnx.Value, heads int) *onnx.Valu
 
 // block is one layer; Gemma normalises what each part gives, too.
 func (w *writer) block(s *weights.Scope, x *onnx.Value, kind int) *onnx.Value {
-	y := w.attend(s.At("self_attn"), w.norm(s.At("input_layernorm"), x), kind)
+	return w.around(s, x, func(s *weights.Scope, x *onnx.Value) *onnx.Value { return w.attend(s, x, kind) })
+}
+
+// around is block with the given attention.
+func (w *writer) around(s *weights.Scope, x *onnx.Value, attend func(s *weights.Scope, x *onnx.Value) *onnx.Value) *onnx.Value {
+	y := attend(s.At("self_attn"), w.norm(s.At("input_layernorm"), x))
 	if !w.cfg.gemma {
 		x = w.Add(x, y)
 		return w.Add(x, w.mlp(s.At("mlp"), w.norm(s.At("post_attention_layernorm"), x)))
@@ -155,14 +161,21 @@ func (w *writer) block(s *weights.Scope, x *onnx.Value, kind int) *onnx.Value {
 	return w.Add(x, w.norm(s.At("post_feedforward_layernorm"), y))
 }
 
-func (w *writer) attend(s *weights.Scope, x *onnx.Value, kind int) *onnx.Value {
+// project gives the queries, keys and values of one layer, rotated.
+func (w *writer) project(s *weights.Scope, x *onnx.Value, kind int) (q, k, v *onnx.Value) {
 	c := w.cfg
-	q, k, v := w.Linear(s.At("q_proj"), x, c.Heads*c.HeadDim), w.Linear(s.At("k_proj"), x, c.KVHeads*c.HeadDim), w.Linear(s.At("v_proj"), x, c.KVHeads*c.HeadDim)
+	q, k, v = w.Linear(s.At("q_proj"), x, c.Heads*c.HeadDim), w.Linear(s.At("k_proj"), x, c.kvWidth()), w.Linear(s.At("v_proj"), x, c.kvWidth())
 	if c.headNorm {
 		q, k = w.headNorm(s.At("q_norm"), q, c.Heads), w.headNorm(s.At("k_norm"), k, c.KVHeads)
 	}
 	rope := w.rope[min(kind, len(c.theta)-1)]
-	y := w.Attend(w.Rotate(q, rope, c.Heads), w.Rotate(k, rope, c.KVHeads), v, onnx.Attention{
+	return w.Rotate(q, rope, c.Heads), w.Rotate(k, rope, c.KVHeads), v
+}
+
+func (w *writer) attend(s *weights.Scope, x *onnx.Value, kind int) *onnx.Value {
+	c := w.cfg
+	q, k, v := w.project(s, x, kind)
+	y := w.Attend(q, k, v, onnx.Attention{
 		Heads: c.Heads, KVHeads: c.KVHeads, Scale: float32(1 / math.Sqrt(float64(c.HeadDim))), Bias: w.bias[kind],
 	})
 	return w.Linear(s.At("o_proj"), y, c.Width)

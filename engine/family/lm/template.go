@@ -1,6 +1,7 @@
 package lm
 
 import (
+	"slices"
 	"strings"
 
 	"comfygo/engine/family"
@@ -76,6 +77,28 @@ func PlaceImages(t tokenizer.Tokens, p family.Prompt) tokenizer.Tokens {
 				row[i].Image = p.Images[next]
 				next++
 			}
+		}
+	}
+	return t
+}
+
+// PlaceSoftImages puts all of a prompt's images in the place of the first soft token of Gemma 3: an Arrange for
+// family.SchemeEncoder.
+func PlaceSoftImages(t tokenizer.Tokens, p family.Prompt) tokenizer.Tokens {
+	if len(p.Images) == 0 {
+		return t
+	}
+	for r, row := range t {
+		for i, soft := range row {
+			if soft.ID != TokenSoftImage || soft.Embedding != nil {
+				continue
+			}
+			images := make([]tokenizer.Token, len(p.Images))
+			for k, x := range p.Images {
+				images[k] = tokenizer.Token{ID: soft.ID, Weight: soft.Weight, WordID: soft.WordID, Image: x}
+			}
+			t[r] = slices.Replace(row, i, i+1, images...)
+			return t
 		}
 	}
 	return t

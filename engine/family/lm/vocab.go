@@ -38,10 +38,14 @@ const qwenNames = "<|endoftext|> <|im_start|> <|im_end|> <|object_ref_start|> <|
 	"<|vision_start|> <|vision_end|> <|vision_pad|> <|image_pad|> <|video_pad|> <tool_call> </tool_call> <|fim_prefix|> <|fim_middle|> <|fim_suffix|> <|fim_pad|> " +
 	"<|repo_name|> <|file_sep|> <tool_response> </tool_response> <think> </think>"
 
+// lastSpecial is <|video_pad|>, the last of the added tokens that are left out of decoded text.
+const lastSpecial = TokenImage + 1
+
 func qwenAdded() []hf.AddedToken {
 	var out []hf.AddedToken
 	for i, name := range strings.Fields(qwenNames) {
-		out = append(out, hf.AddedToken{ID: TokenEnd + int32(i), Content: name})
+		id := TokenEnd + int32(i)
+		out = append(out, hf.AddedToken{ID: id, Content: name, Special: id <= lastSpecial})
 	}
 	return out
 }
@@ -128,13 +132,16 @@ func wordsIn(key string, src weights.Source) (tokenizer.Model, error) {
 	return tokenizer.Specials{Model: p, Tokens: gemmaSpecials(key), DropFirst: true}, nil
 }
 
+// TokenSoftImage is Gemma 3's <image_soft_token>.
+const TokenSoftImage int32 = 262144
+
 // gemmaSpecials are the tokens that are found in the text itself.
 func gemmaSpecials(key string) []tokenizer.Special {
 	const turnEnd = "<end_of_turn>"
 	if key == KeyGemma2 {
 		return []tokenizer.Special{{Text: turnEnd, ID: 107}}
 	}
-	return []tokenizer.Special{{Text: "<image_soft_token>", ID: 262144}, {Text: turnEnd, ID: 106}}
+	return []tokenizer.Special{{Text: "<image_soft_token>", ID: TokenSoftImage}, {Text: turnEnd, ID: 106}}
 }
 
 // llamaWords reads Llama 3's vocabulary, whose licence does not let it be a part of this program: from the weight file, from

@@ -19,11 +19,14 @@ type AddedToken struct {
 	RStrip bool `json:"rstrip"`
 	// Normalized finds it in normalized text instead of the original.
 	Normalized bool `json:"normalized"`
+	// Special leaves the token out of decoded text.
+	Special bool `json:"special"`
 }
 
 // addedTokens finds added tokens.
 type addedTokens struct {
 	ids       map[string]int32
+	byID      map[int32]AddedToken
 	raw, late tokenSet
 	max       int32
 }
@@ -43,13 +46,14 @@ func newTokenSet(tokens []AddedToken, content func(AddedToken) string) tokenSet 
 }
 
 func newAddedTokens(tokens []AddedToken, n normalizer) *addedTokens {
-	a := &addedTokens{ids: make(map[string]int32, len(tokens)), max: -1}
+	a := &addedTokens{ids: make(map[string]int32, len(tokens)), byID: make(map[int32]AddedToken, len(tokens)), max: -1}
 	var raw, late []AddedToken
 	for _, t := range tokens {
 		if t.Content == "" {
 			continue
 		}
 		a.ids[t.Content] = t.ID
+		a.byID[t.ID] = t
 		a.max = max(a.max, t.ID)
 		if t.Normalized {
 			late = append(late, t)

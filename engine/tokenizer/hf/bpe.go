@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"comfygo/engine/tokenizer/bpe"
@@ -19,6 +20,9 @@ type bpeModel struct {
 	suffix  string // put behind a word's last character
 	bpeSwitches
 	top int32
+
+	once   sync.Once
+	tokens map[int32]string // by id, for decoding
 }
 
 // bpeSwitches are settings of the model in tokenizer.json.

@@ -85,7 +85,7 @@ func TestTekken(t *testing.T) {
 func TestAddedTokensOfTheConfig(t *testing.T) {
 	t.Parallel()
 	got, err := hf.AddedTokens([]byte(`{"added_tokens_decoder":{"12":{"content":"<b>","rstrip":true},"9":{"content":"<a>","special":true}}}`))
-	want := []hf.AddedToken{{ID: 9, Content: "<a>"}, {ID: 12, Content: "<b>", RStrip: true}}
+	want := []hf.AddedToken{{ID: 9, Content: "<a>", Special: true}, {ID: 12, Content: "<b>", RStrip: true}}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v; want %v", got, err, want)
 	}

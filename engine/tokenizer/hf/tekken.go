@@ -42,7 +42,7 @@ func Tekken(data []byte) (*Pipeline, error) {
 			s.Text = string(*s.Bytes)
 			ids[s.Text], special[s.Text] = s.Rank, true
 		}
-		added = append(added, AddedToken{ID: s.Rank, Content: s.Text})
+		added = append(added, AddedToken{ID: s.Rank, Content: s.Text, Special: true})
 	}
 	var tokens []string
 	for _, v := range f.Vocab {

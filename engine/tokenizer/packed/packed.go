@@ -5,6 +5,7 @@ package packed
 import (
 	"bytes"
 	"compress/bzip2"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -44,4 +45,17 @@ func (v *Vocabulary) Encode(text string) ([]int32, error) {
 		return nil, err
 	}
 	return m.Encode(text)
+}
+
+// Decode implements tokenizer.Decoder, for vocabularies that do.
+func (v *Vocabulary) Decode(ids []int32) (string, error) {
+	m, err := v.load()
+	if err != nil {
+		return "", err
+	}
+	d, ok := m.(tokenizer.Decoder)
+	if !ok {
+		return "", errors.New("decoding tokens: the vocabulary cannot turn tokens into text")
+	}
+	return d.Decode(ids)
 }

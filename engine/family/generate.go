@@ -1,0 +1,48 @@
+package family
+
+import (
+	"context"
+
+	"comfygo/engine/tokenizer"
+)
+
+// Generator is implemented by text encoders that can go on with a text: language models with an output layer.
+type Generator interface {
+	TextEncoder
+	// CanGenerate is an error that says what a file lacks for it.
+	CanGenerate() error
+	// CacheBytes is the memory that the keys and values of so many tokens take.
+	CacheBytes(tokens int) int64
+	// Generate returns the tokens that follow a prompt of one chunk, up to and including one that ends the text.
+	Generate(ctx context.Context, run Runner, tokens tokenizer.Tokens, o GenerateOptions) ([]int32, error)
+	// Decode turns tokens into text, special ones left out.
+	Decode(ids []int32) (string, error)
+}
+
+// GenerateOptions are how a text is gone on with.
+type GenerateOptions struct {
+	// MaxLength is the most tokens that are generated.
+	MaxLength int
+	// Stop, when set, are the tokens that end the text, in place of the model's own.
+	Stop []int32
+	// Next chooses the token that follows from the logits of all tokens, which it may change.
+	Next func(logits []float32) (int32, error)
+	// Progress, when set, is told after each token how many there are; Cached what the keys and values take, in bytes, when
+	// that grows.
+	Progress func(done int)
+	Cached   func(bytes int64)
+}
+
+// Chat is how a text encoder is prompted for generating text.
+type Chat struct {
+	// Write is the text that the model reads for a prompt. A prompt is Bare, Thinking or has Images only where the fields
+	// below say that this has an effect.
+	Write func(p Prompt) string
+	// Bare, Thinking and Images say whether the prompt may go without its template, may have the model think first, and
+	// may hold images.
+	Bare, Thinking, Images bool
+	// Padded has prompts padded as for encoding; otherwise they are not.
+	Padded bool
+	// Stop, when set, are the tokens that end the text, in place of the model's own.
+	Stop []int32
+}

@@ -1,0 +1,255 @@
+package lm
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"comfygo/engine/family"
+	"comfygo/engine/tensor"
+	"comfygo/engine/textenc"
+	"comfygo/engine/tokenizer"
+	"comfygo/engine/weights"
+)
+
+var _ family.Generator = (*Encoder)(nil)
+
+// The places where files keep an output layer of its own.
+var heads = []string{"model.lm_head.weight", "lm_head.weight"}
+
+// stops are the tokens that end a text, by encoder (upstream: the stop_tokens of the config classes; those of Qwen 2.5 are
+// Qwen 3's, those of Llama 3 and Mistral Small the models' own, because upstream does not generate with these).
+func stops(key string) []int32 {
+	switch key {
+	case KeyLlama3:
+		return []int32{128001, 128008, 128009}
+	case KeyMistral, KeyMinistral:
+		return []int32{2}
+	case KeyGemma2:
+		return []int32{1}
+	case KeyGemma3S, KeyGemma3M:
+		return []int32{1, 106}
+	}
+	return []int32{TokenEnd, TokenTurnEnd}
+}
+
+// untied are the models whose output layer is not their token table. Upstream reads Qwen 2.5 7B with the table, too.
+var untied = []string{KeyLlama3, KeyMistral, KeyQwen3L, KeyQwen3VLL}
+
+// head is the name of the output layer in the file.
+func (e *Encoder) head() string {
+	for _, name := range heads {
+		if _, ok := e.src.Lookup(name); ok {
+			return name
+		}
+	}
+	return table
+}
+
+// CanGenerate implements family.Generator.
+func (e *Encoder) CanGenerate() error {
+	if e.head() == table && slices.Contains(untied, e.Config.Key) {
+		return fmt.Errorf("generating text: %s lacks the model's output layer (%s), as files of text encoders do; use a file of the whole language model", e.src.Path(), heads[1])
+	}
+	return nil
+}
+
+// CacheBytes implements family.Generator.
+func (e *Encoder) CacheBytes(tokens int) int64 {
+	return 4 * 2 * int64(e.Layers) * int64(tokens) * int64(e.kvWidth())
+}
+
+// kvWidth is the width of the keys, and of the values, of a token in one layer.
+func (c Config) kvWidth() int { return c.KVHeads * c.HeadDim }
+
+// Decode implements family.Generator.
+func (e *Encoder) Decode(ids []int32) (string, error) {
+	m, err := e.words()
+	if err != nil {
+		return "", err
+	}
+	d, ok := m.(tokenizer.Decoder)
+	if !ok {
+		return "", fmt.Errorf("decoding tokens: the tokenizer of %s cannot turn tokens into text", e.src.Path())
+	}
+	return d.Decode(ids)
+}
+
+// Generate implements family.Generator. Padding takes part, as upstream has it.
+func (e *Encoder) Generate(ctx context.Context, run family.Runner, tokens tokenizer.Tokens, o family.GenerateOptions) ([]int32, error) {
+	if err := e.CanGenerate(); err != nil {
+		return nil, err
+	}
+	if len(tokens) != 1 || len(tokens[0]) == 0 {
+		return nil, fmt.Errorf("generating text: the prompt has %d chunks of tokens, wanted one that is not empty", len(tokens))
+	}
+	tokens, images, err := e.withImages(ctx, run, tokens)
+	if err != nil {
+		return nil, err
+	}
+	if o.Stop == nil {
+		o.Stop = stops(e.Config.Key)
+	}
+	w := &continuation{call: &call{Encoder: e, run: run, images: images}, cache: newCache(e, run, o.Cached)}
+	row := textenc.Resolve(tokens[0], e.Config.Width, special(e.Config.Key))
+	logits, err := w.read(ctx, row, w.promptPlaces(row))
+	var out []int32
+	for err == nil {
+		var id int32
+		if id, err = o.Next(logits); err != nil {
+			break
+		}
+		out = append(out, id)
+		if o.Progress != nil {
+			o.Progress(len(out))
+		}
+		if len(out) >= o.MaxLength || slices.Contains(o.Stop, id) {
+			return out, nil
+		}
+		if err = context.Cause(ctx); err != nil {
+			break
+		}
+		logits, err = w.read(ctx, textenc.Row{IDs: []int64{int64(id)}, Mask: []int64{1}}, inOrder(w.next, 1))
+	}
+	return nil, err
+}
+
+// continuation is a text that grows.
+type continuation struct {
+	*call
+	cache *cache
+	// next is the position of the token that comes next.
+	next int
+}
+
+// promptPlaces are the positions of the prompt's tokens. Qwen 2.5 VL counts images as text when it generates, as upstream does.
+func (w *continuation) promptPlaces(row textenc.Row) positions {
+	if !w.alternating || len(w.images) == 0 {
+		return inOrder(0, len(row.IDs))
+	}
+	return amongImages(len(row.IDs), w.images, row.Mask, false)
+}
+
+// read reads tokens behind those that were read before, and returns the logits of what follows.
+func (w *continuation) read(ctx context.Context, row textenc.Row, places positions) ([]float32, error) {
+	n, past := len(row.IDs), w.cache.tokens
+	embeds, err := w.embed([]textenc.Row{row})
+	if err != nil {
+		return nil, err
+	}
+	if err := w.cache.reserve(n); err != nil {
+		return nil, err
+	}
+	if err := w.run.Check("generating text", w.memory(1, n)+4*int64(w.Heads)*int64(n)*int64(past)+8*int64(w.Vocab)); err != nil {
+		return nil, err
+	}
+	slides := w.window > 0 && past+n > w.window
+	in := append(w.places(places), family.Floats(inEmbeds, embeds), family.Floats(inHidden, later(past, n)))
+	if slides {
+		in = append(in, family.Floats(inSlide, outsideOf(past, n, w.window)))
+	}
+	in = append(in, w.cache.inputs()...)
+	res, err := w.run.Run(ctx, w.decoder(slides), in, outLogits, outCache)
+	if err != nil {
+		return nil, fmt.Errorf("generating text: %w", err)
+	}
+	w.cache.add(res[outCache])
+	last := 0
+	for _, axis := range places {
+		last = max(last, axis[len(axis)-1])
+	}
+	w.next = last + 1
+	return res[outLogits].Data, nil
+}
+
+// later marks the keys that come later than a query, [1,1,n,past+n].
+func later(past, n int) *tensor.Tensor {
+	out := tensor.New(1, 1, n, past+n)
+	for q := range n {
+		for k := past + q + 1; k < past+n; k++ {
+			out.Data[q*(past+n)+k] = 1
+		}
+	}
+	return out
+}
+
+// outsideOf is outside for n queries behind past keys, [1,1,n,past+n].
+func outsideOf(past, n, window int) *tensor.Tensor {
+	out := tensor.New(1, 1, n, past+n)
+	for q := range n {
+		for k := range max(past+q-window+1, 0) {
+			out.Data[q*(past+n)+k] = 4
+		}
+	}
+	return out
+}
+
+// cache holds the keys and values of the tokens that were read, one row [KVHeads*HeadDim] a token and layer, so that it grows at
+// its end and is handed to the network without being copied.
+type cache struct {
+	run    family.Runner
+	enc    *Encoder
+	tokens int
+	// cached, when set, is told how many bytes the rows take.
+	cached func(bytes int64)
+	// rows are those of the keys of each layer, and of its values behind them.
+	rows [][]float32
+}
+
+func newCache(e *Encoder, run family.Runner, cached func(bytes int64)) *cache {
+	return &cache{run: run, enc: e, cached: cached, rows: make([][]float32, 2*e.Layers)}
+}
+
+// cacheStep is the least number of tokens that the cache grows by.
+const cacheStep = 256
+
+// reserve makes room for n more tokens, by half as much again as there is.
+func (c *cache) reserve(n int) error {
+	width := c.enc.kvWidth()
+	have := cap(c.rows[0]) / width
+	if c.tokens+n <= have {
+		return nil
+	}
+	room := max(c.tokens+n, have+have/2, have+cacheStep)
+	if err := c.run.Check("keeping the keys and values of a generated text", c.enc.CacheBytes(room)); err != nil {
+		return err
+	}
+	if c.cached != nil {
+		c.cached(c.enc.CacheBytes(room))
+	}
+	for i, r := range c.rows {
+		grown := make([]float32, len(r), room*width)
+		copy(grown, r)
+		c.rows[i] = grown
+	}
+	return nil
+}
+
+// inputs are the graph's inputs of past keys and values.
+func (c *cache) inputs() []family.Value {
+	shape := []int{1, c.tokens, c.enc.kvWidth()}
+	out := make([]family.Value, len(c.rows))
+	for i, r := range c.rows {
+		out[i] = family.Floats(inPast(i), &tensor.Tensor{Shape: shape, Data: r})
+	}
+	return out
+}
+
+// add takes the keys and values [2*layers,n,width] of n tokens.
+func (c *cache) add(x *tensor.Tensor) {
+	for i := range c.rows {
+		c.rows[i] = append(c.rows[i], x.Index(i).Data...)
+	}
+	c.tokens += x.Dim(1)
+}
+
+// headScope is the scope of the output layer.
+func headScope(s *weights.Scope, name string) *weights.Scope {
+	switch name {
+	case heads[0]:
+		return s.At("model", "lm_head")
+	case heads[1]:
+		return s.At("lm_head")
+	}
+	return s.At("model", "embed_tokens")
+}

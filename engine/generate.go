@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"comfygo/engine/family"
+	"comfygo/engine/tensor"
+	"comfygo/engine/textgen"
+	"comfygo/engine/warning"
+)
+
+// Generation is how text is generated.
+type Generation struct {
+	// MaxLength is the most tokens that are generated.
+	MaxLength int
+	// Choose is how each token is chosen.
+	Choose textgen.Options
+	// Bare leaves the template around the prompt out, Thinking has the model think first. Images [N,H,W,3], when set, are
+	// what the prompt refers to.
+	Bare, Thinking bool
+	Images         *tensor.Tensor
+	// Progress, when set, is told after each token how many there are.
+	Progress func(done int)
+}
+
+// Generate returns the text with which the text encoder goes on with a prompt. It fails when the encoder is no language model
+// with an output layer. Options without an effect on the encoder are warned of.
+func (c *CLIP) Generate(ctx context.Context, prompt string, g Generation) (string, error) {
+	e, part, net, err := c.generator()
+	if err != nil {
+		return "", err
+	}
+	p := Prompt{Text: prompt, Generate: true, Bare: g.Bare, Thinking: g.Thinking}
+	if g.Images != nil {
+		for i := range g.Images.Dim(0) {
+			p.Images = append(p.Images, g.Images.Slice(i, i+1))
+		}
+	}
+	withEffect(ctx, e, &p)
+	tokens, err := c.TokenizePrompt(ctx, p)
+	if err != nil {
+		return "", err
+	}
+	choose, err := textgen.New(g.Choose)
+	if err != nil {
+		return "", err
+	}
+	run := c.rt.runner(family.RoleText, c.onCPU, part.file)
+	run.adapters = c.loras.Part(textPrefix(e.Key))
+	release := func() {}
+	defer func() { release() }()
+	cached := func(bytes int64) {
+		release()
+		release = c.rt.sessions.Reserve(run.device, bytes)
+	}
+	o := family.GenerateOptions{MaxLength: g.MaxLength, Next: choose.Next, Progress: g.Progress, Cached: cached}
+	if e.Chat != nil {
+		o.Stop = e.Chat.Stop
+	}
+	ids, err := net.Generate(ctx, run, tokens[e.Key], o)
+	if err != nil {
+		return "", err
+	}
+	return net.Decode(ids)
+}
+
+// generator is the first encoder of the scheme that can generate text.
+func (c *CLIP) generator() (family.SchemeEncoder, textPart, family.Generator, error) {
+	for _, e := range c.scheme.Encoders() {
+		part, ok := c.parts[e.Key]
+		if !ok {
+			continue
+		}
+		if g, ok := part.net.(family.Generator); ok {
+			return e, part, g, g.CanGenerate()
+		}
+	}
+	return family.SchemeEncoder{}, textPart{}, nil, fmt.Errorf("generating text: %s cannot; load a text encoder that is a language model", held(c.parts))
+}
+
+// withEffect leaves out what has no effect on an encoder's prompts, and warns of it.
+func withEffect(ctx context.Context, e family.SchemeEncoder, p *Prompt) {
+	chat := family.Chat{Bare: e.Text == nil}
+	if e.Chat != nil {
+		chat = *e.Chat
+	}
+	unused := func(set bool, what string) {
+		if set {
+			warning.Add(ctx, fmt.Sprintf("generating text: %s has no effect with the text encoder %s", what, e.Key))
+		}
+	}
+	unused(p.Bare && !chat.Bare, "use_default_template")
+	unused(p.Thinking && !chat.Thinking, "thinking")
+	unused(len(p.Images) > 0 && !chat.Images, "image")
+	p.Bare, p.Thinking = p.Bare && chat.Bare, p.Thinking && chat.Thinking
+	if !chat.Images {
+		p.Images = nil
+	}
+}
