@@ -39,7 +39,10 @@ type Model struct {
 	hookFiles *hookFiles
 }
 
-var _ sampling.Network = (*Model)(nil)
+var (
+	_ sampling.Network = (*Model)(nil)
+	_ sampling.Keeper  = (*Model)(nil)
+)
 
 // LoadModel opens the diffusion model in the file at path. round, when set, is a narrow type that its weights are rounded
 // to (upstream's weight_dtype).
@@ -163,6 +166,14 @@ func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in s
 		return nil, err
 	}
 	return y, m.explain(y)
+}
+
+// Kept implements sampling.Keeper as the model's family has it.
+func (m *Model) Kept(sigma float32, latent *tensor.Tensor) *tensor.Tensor {
+	if k, ok := m.net.(family.Keeping); ok {
+		return k.Kept(sigma, latent)
+	}
+	return nil
 }
 
 // explain looks for the cause when a prediction is not finite: a weight that is none. Weights that stay in the file are

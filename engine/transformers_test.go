@@ -10,6 +10,8 @@ import (
 func TestTransformersEqualUpstream(t *testing.T) {
 	t.Parallel()
 	for _, only := range []string{
+		"forward/anima",
+		"forward/cosmos*",
 		"forward/flux*",
 		"forward/hunyuan-image21",
 		"forward/krea2",

@@ -96,3 +96,9 @@ type Sighted interface {
 	// VisionPrefix is the prefix of the image encoder's tensors in a checkpoint.
 	VisionPrefix() string
 }
+
+// Keeping is implemented by diffusion models that read something else than the noised latent where a noise mask protects it.
+type Keeping interface {
+	// Kept returns what the network reads at sigma in place of a protected latent, both in the network's space.
+	Kept(sigma float32, latent *tensor.Tensor) *tensor.Tensor
+}

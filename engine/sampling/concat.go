@@ -25,13 +25,15 @@ func FitLatent(x *tensor.Tensor, shape []int) (*tensor.Tensor, error) {
 }
 
 // FitMask returns a mask, [H,W], [B,H,W] or [B,C,H,W] of any size, as [B,1,H,W] of zeros and ones for latents of the
-// given shape [B,C,H,W].
+// given shape [B,C,H,W]. Latents of videos [B,C,T,H,W] take masks [T,H,W] and [B,C,T,H,W] of their number of frames.
 func FitMask(mask *tensor.Tensor, shape []int) (*tensor.Tensor, error) {
-	if len(mask.Shape) < 2 || len(mask.Shape) > 4 || len(shape) != 4 {
+	axes := len(shape) - 2
+	n := len(mask.Shape)
+	if axes < 2 || axes > 3 || n < axes || n > len(shape) || axes == 3 && mask.Dim(-3) != shape[2] || mask.Len() == 0 {
 		return nil, fmt.Errorf("reading the inpainting mask: shape %v does not fit latents of shape %v", mask.Shape, shape)
 	}
-	if len(mask.Shape) == 4 && mask.Dim(1) > 1 { // the first channel stands for all
-		one := tensor.New(mask.Dim(0), mask.Dim(2), mask.Dim(3))
+	if n == len(shape) && mask.Dim(1) > 1 { // the first channel stands for all
+		one := tensor.New(append([]int{mask.Dim(0), 1}, mask.Shape[2:]...)...)
 		for b := range mask.Dim(0) {
 			copy(one.Index(b).Data, mask.Index(b).Index(0).Data)
 		}
@@ -41,12 +43,16 @@ func FitMask(mask *tensor.Tensor, shape []int) (*tensor.Tensor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the inpainting mask: %w", err)
 	}
-	if planes.Dim(2) != shape[2] || planes.Dim(3) != shape[3] {
-		if planes, err = imaging.Upscale(planes, shape[3], shape[2], "bilinear", "center"); err != nil {
+	h, w := shape[len(shape)-2], shape[len(shape)-1]
+	if planes.Dim(2) != h || planes.Dim(3) != w {
+		if planes, err = imaging.Upscale(planes, w, h, "bilinear", "center"); err != nil {
 			return nil, fmt.Errorf("scaling the inpainting mask: %w", err)
 		}
 	}
 	planes = apply(planes, func(v float32) float32 { return float32(math.RoundToEven(float64(v))) })
+	if planes, err = planes.Reshape(append([]int{-1, 1}, shape[2:]...)...); err != nil {
+		return nil, fmt.Errorf("reading the inpainting mask: %w", err)
+	}
 	return PickRows(planes, shape[0]), nil
 }
 

@@ -55,7 +55,7 @@ func (g *guide) denoise(ctx context.Context, x *tensor.Tensor, sigma float32) (*
 	}
 	mask := g.maskAt(sigma)
 	if mask != nil {
-		x = g.inpaint.before(g.model, mask, x, sigma)
+		x = g.inpaint.before(g, mask, x, sigma)
 	}
 	out, err := g.guided(ctx, x, sigma)
 	if err != nil {
@@ -145,8 +145,14 @@ type inpaint struct {
 }
 
 // before returns x with the protected parts replaced by the latent at the same noise level.
-func (p *inpaint) before(m *ModelSampling, mask, x *tensor.Tensor, sigma float32) *tensor.Tensor {
-	kept := m.AddNoise(sigma, p.noise, p.latent, false)
+func (p *inpaint) before(g *guide, mask, x *tensor.Tensor, sigma float32) *tensor.Tensor {
+	var kept *tensor.Tensor
+	if n, ok := g.params.Network.(Keeper); ok {
+		kept = n.Kept(sigma, p.latent)
+	}
+	if kept == nil {
+		kept = g.model.AddNoise(sigma, p.noise, p.latent, false)
+	}
 	out := like(x)
 	for i, k := range mask.Data {
 		out.Data[i] = float32(x.Data[i]*k) + float32(kept.Data[i]*(1-k))

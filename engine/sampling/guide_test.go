@@ -238,6 +238,46 @@ func TestMaskedRunsKeepTheRest(t *testing.T) {
 	}
 }
 
+// keeper reads protected values as they are, and records the first that it is given.
+type keeper struct {
+	*probe
+	first []float32
+	times float32
+}
+
+// Kept implements sampling.Keeper.
+func (k *keeper) Kept(_ float32, latent *tensor.Tensor) *tensor.Tensor {
+	out := latent.Clone()
+	for i := range out.Data {
+		out.Data[i] *= k.times
+	}
+	return out
+}
+
+// Predict implements sampling.Network.
+func (k *keeper) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in sampling.Inputs) (*tensor.Tensor, error) {
+	k.first = append(k.first, x.Data[0])
+	return k.probe.Predict(ctx, x, t, in)
+}
+
+func TestNetworksThatReadProtectedValuesAsTheyAre(t *testing.T) {
+	t.Parallel()
+	given := map[float32]float32{}
+	for _, times := range []float32{1, 4} {
+		net := &keeper{probe: &probe{}, times: times}
+		p := oneStep(t, net)
+		p.Latent.Data[0] = 3
+		p.NoiseMask = tensor.New(1, 16, 16)
+		if _, err := sampling.Sample(t.Context(), p); err != nil || len(net.first) == 0 {
+			t.Fatal(err)
+		}
+		given[times] = net.first[0]
+	}
+	if ratio := float64(given[4] / given[1]); !near(float32(ratio), 4) { // no noise is added to it
+		t.Errorf("the network was given %v", given)
+	}
+}
+
 func TestBrokenNetworks(t *testing.T) {
 	t.Parallel()
 	p := oneStep(t, &probe{then: func(_ int, out *tensor.Tensor) { out.Data[5] = float32(math.NaN()) }})

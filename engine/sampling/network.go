@@ -13,6 +13,13 @@ type Network interface {
 	Predict(ctx context.Context, x *tensor.Tensor, t []float32, in Inputs) (*tensor.Tensor, error)
 }
 
+// Keeper is implemented by networks that are given something else than the noised latent where a noise mask protects it.
+type Keeper interface {
+	// Kept returns what the network reads at sigma in place of a protected latent, both in the network's space, or nil for
+	// the latent at that sigma. Upstream: BaseModel.scale_latent_inpaint.
+	Kept(sigma float32, latent *tensor.Tensor) *tensor.Tensor
+}
+
 // LatentFormat relates the VAE's latents to those that the network reads. Upstream: comfy.latent_formats.
 type LatentFormat struct {
 	// Channels of a latent.

@@ -56,8 +56,13 @@ func (c forwardCase) conds(stored *golden.Tensors) ([]sampling.Cond, error) {
 	return out, nil
 }
 
-// value makes one value of a conditioning entry. JSON holds [name, shape], a shape, or Python's text of a number.
+// value makes one value of a conditioning entry. JSON holds [name, shape], a shape, {"stored": name} for a tensor of the
+// case, or Python's text of a number.
 func (c forwardCase) value(key string, raw json.RawMessage, stored *golden.Tensors) (any, error) {
+	var kept struct{ Stored string }
+	if json.Unmarshal(raw, &kept) == nil && kept.Stored != "" {
+		return stored.Get(c.ID + "/" + kept.Stored)
+	}
 	var named []json.RawMessage
 	var name string
 	var shape []int

@@ -8,6 +8,9 @@ import (
 	"comfygo/engine/tokenizer"
 )
 
+// loader is the type of the family's text encoder.
+const loader = "anima"
+
 // The keys of the T5 tokens and of their weights in a conditioning entry, [tokens] each.
 const (
 	KeyTokens  = "t5xxl_ids"
@@ -18,7 +21,7 @@ const (
 // tokens of T5 up by itself.
 func init() {
 	family.Register(family.Single{
-		Label: "Anima", Order: 93, Loader: "anima", Finish: join,
+		Label: "Anima", Order: 93, Loader: loader, Finish: join,
 		Encoder: family.SchemeEncoder{Key: lm.KeyQwen3XS, Options: lm.Masked(0), Arrange: unweighted},
 		Beside:  []family.SchemeEncoder{{Key: t5.KeyXXL, Alone: t5.Tokenize, Layout: family.MinLength(1)}},
 	})

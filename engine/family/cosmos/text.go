@@ -1,4 +1,4 @@
-// Package cosmos is the text encoding of Cosmos: the T5 of 11 billion parameters alone, with a mask.
+// Package cosmos is the family of Cosmos. Its text encoder is the T5 of 11 billion parameters alone, with a mask.
 package cosmos
 
 import (

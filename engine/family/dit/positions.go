@@ -37,7 +37,16 @@ func Line(n int, offset, scale float64) []float64 {
 
 // Angles are the inputs of a graph for rotary position embeddings: cosines and sines [1,tokens,D/2].
 func Angles(positions []float64, theta float64, dims ...int) []family.Value {
-	cos, sin := nn.RotaryTable(positions, theta, dims...)
+	thetas := make([]float64, len(dims))
+	for i := range thetas {
+		thetas[i] = theta
+	}
+	return AxisAngles(positions, thetas, dims...)
+}
+
+// AxisAngles is Angles with a theta of its own for each axis.
+func AxisAngles(positions, thetas []float64, dims ...int) []family.Value {
+	cos, sin := nn.RotaryTables(positions, thetas, dims...)
 	tokens := len(positions) / len(dims)
 	width := len(cos) / max(tokens, 1)
 	return []family.Value{

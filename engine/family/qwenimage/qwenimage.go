@@ -160,16 +160,12 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if err != nil {
 		return nil, err
 	}
-	return m.unpatchify(out["out"], c.X.Shape)
+	return dit.UnpatchifyFrames(out["out"], m.Patch, tensor.ChannelsFirst, c.X.Shape)
 }
 
 // Memory implements family.Denoiser.
 func (m *Model) Memory(shape []int, tokens int) int64 {
-	frames := 1
-	if len(shape) == 5 {
-		frames = shape[2]
-	}
-	return m.memory(shape[0], frames*dit.GridOf(shape, m.Patch).Tokens()+tokens)
+	return m.memory(shape[0], dit.FramesOf(shape)*dit.GridOf(shape, m.Patch).Tokens()+tokens)
 }
 
 // memory estimates the bytes of activations for so many rows and tokens, from the values that a block holds at a time.

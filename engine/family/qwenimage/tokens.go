@@ -26,7 +26,7 @@ type prepared struct {
 // prepare makes the graph's inputs.
 func (m *Model) prepare(c family.Call) (*prepared, error) {
 	text := c.Inputs.Get(sampling.InputContext)
-	x, err := m.patchify(c.X)
+	x, _, err := dit.PatchifyFrames(c.X, m.Patch, tensor.ChannelsFirst)
 	if err != nil {
 		return nil, err
 	}
@@ -89,91 +89,22 @@ func references(in sampling.Inputs) []*tensor.Tensor {
 	}
 }
 
-// frames returns a latent [N,C,T,H,W] as T latents [N,C,H,W].
-func frames(x *tensor.Tensor) []*tensor.Tensor {
-	n, c, t, size := x.Dim(0), x.Dim(1), x.Dim(2), x.Dim(3)*x.Dim(4)
-	out := make([]*tensor.Tensor, t)
-	for i := range out {
-		out[i] = tensor.New(n, c, x.Dim(3), x.Dim(4))
-		for plane := range n * c {
-			copy(out[i].Data[plane*size:(plane+1)*size], x.Data[(plane*t+i)*size:])
-		}
-	}
-	return out
-}
-
-// patchify cuts the frames of a latent [N,C,T,H,W] into tokens, frame after frame.
-func (m *Model) patchify(x *tensor.Tensor) (*tensor.Tensor, error) {
-	var parts []*tensor.Tensor
-	for _, f := range frames(x) {
-		t, _, err := dit.Patchify(f, m.Patch, tensor.ChannelsFirst)
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, t)
-	}
-	return join(parts), nil
-}
-
-// join joins tokens [N,·,W] one behind the other.
-func join(parts []*tensor.Tensor) *tensor.Tensor {
-	if len(parts) == 1 {
-		return parts[0]
-	}
-	total := 0
-	for _, p := range parts {
-		total += p.Dim(1)
-	}
-	out := tensor.New(parts[0].Dim(0), total, parts[0].Dim(2))
-	for b := range out.Dim(0) {
-		to := out.Index(b).Data
-		for _, p := range parts {
-			to = to[copy(to, p.Index(b).Data):]
-		}
-	}
-	return out
-}
-
-// unpatchify is the inverse of patchify for a latent of the given shape.
-func (m *Model) unpatchify(tokens *tensor.Tensor, shape []int) (*tensor.Tensor, error) {
-	out := tensor.New(shape...)
-	n, c, t, size := shape[0], shape[1], shape[2], shape[3]*shape[4]
-	grid := dit.GridOf(shape, m.Patch)
-	each := grid.Tokens() * tokens.Dim(2)
-	for i := range t {
-		part := tensor.New(n, grid.Tokens(), tokens.Dim(2))
-		for b := range n {
-			copy(part.Index(b).Data, tokens.Index(b).Data[i*each:(i+1)*each])
-		}
-		frame, err := dit.Unpatchify(part, grid, tensor.ChannelsFirst)
-		if err != nil {
-			return nil, err
-		}
-		for plane := range n * c {
-			copy(out.Data[(plane*t+i)*size:(plane*t+i+1)*size], frame.Data[plane*size:])
-		}
-	}
-	return out, nil
-}
-
 // referenceTokens joins the tokens of reference latents, each an image [N,C,h,w] or a video [N,C,T,h,w].
 func (m *Model) referenceTokens(refs []*tensor.Tensor, rows int) (*tensor.Tensor, error) {
 	var parts []*tensor.Tensor
 	for i, r := range refs {
-		if len(r.Shape) == 4 {
-			r = &tensor.Tensor{Shape: []int{r.Dim(0), r.Dim(1), 1, r.Dim(2), r.Dim(3)}, Data: r.Data}
-			refs[i] = r
-		}
+		r = dit.Video(r)
+		refs[i] = r
 		if len(r.Shape) != 5 || r.Dim(0) != rows || r.Dim(1) != m.Channels {
 			return nil, fmt.Errorf("running the model: a reference latent has shape %v, the model reads %d channels", r.Shape, m.Channels)
 		}
-		t, err := m.patchify(r)
+		t, _, err := dit.PatchifyFrames(r, m.Patch, tensor.ChannelsFirst)
 		if err != nil {
 			return nil, err
 		}
 		parts = append(parts, t)
 	}
-	return join(parts), nil
+	return dit.JoinTokens(parts...), nil
 }
 
 // cells is the number of tokens that a size of the latent, or an offset in it, makes. Upstream rounds.

@@ -1,0 +1,323 @@
+package cosmos
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/family"
+	"comfygo/engine/family/dit"
+	"comfygo/engine/family/latents"
+	"comfygo/engine/family/t5"
+	"comfygo/engine/nn"
+	"comfygo/engine/onnx"
+	"comfygo/engine/patch"
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+)
+
+func init() { family.Register(kind{}) }
+
+// kind registers Cosmos Predict2.
+type kind struct{}
+
+// Name implements family.Family.
+func (kind) Name() string { return "Cosmos Predict2" }
+
+// Rank implements family.Family.
+func (kind) Rank() int { return 450 }
+
+// Read implements family.Diffusion.
+func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
+	n, err := ReadNetwork(src)
+	if n == nil || err != nil {
+		return nil, err
+	}
+	return &model{Network: n}, nil
+}
+
+// side is the side of a patch.
+const side = 2
+
+// Network is the transformer of Cosmos Predict2, which other families build on. Upstream: ldm/cosmos/predict2.py
+// MiniTrainDIT.
+type Network struct {
+	// Source holds the tensors without prefix.
+	Source weights.Source
+	// Hidden is the width of a token, Heads the number of attention heads, Blocks that of blocks.
+	Hidden, Heads, Blocks int
+	// Channels are those of the latent and what goes with it, without the padding mask; Text is the width of the text
+	// encoding, Out the number of channels of the prediction.
+	Channels, Text, Out int
+}
+
+// ReadNetwork reads a network off its shapes, nil for a file that holds none or another family's with the same blocks.
+func ReadNetwork(src weights.Source) (*Network, error) {
+	s := weights.NewScope(src)
+	if !s.Has("blocks.0.mlp.layer1.weight") || s.Has("llm_adapter.blocks.0.cross_attn.q_proj.weight") {
+		return nil, nil
+	}
+	return NewNetwork(src)
+}
+
+// NewNetwork reads the network of a file that is known to hold one.
+func NewNetwork(src weights.Source) (*Network, error) {
+	s := weights.NewScope(src)
+	in, norm, text, out := s.Shape("x_embedder.proj.1.weight"), s.Shape("blocks.0.self_attn.q_norm.weight"), s.Shape("blocks.0.cross_attn.k_proj.weight"), s.Shape("final_layer.linear.weight")
+	if len(in) != 2 || len(norm) != 1 || len(text) != 2 || len(out) != 2 || norm[0] < 12 || norm[0]%2 != 0 || in[0]%norm[0] != 0 || in[1]%(side*side) != 0 || out[0]%(side*side) != 0 {
+		return nil, fmt.Errorf("reading the shape of the network: x_embedder.proj.1.weight is %v, blocks.0.self_attn.q_norm.weight %v, blocks.0.cross_attn.k_proj.weight %v, final_layer.linear.weight %v", in, norm, text, out)
+	}
+	n := &Network{
+		Source: src, Hidden: in[0], Heads: in[0] / norm[0], Blocks: s.Count("blocks"), Channels: in[1]/(side*side) - 1, Text: text[1], Out: out[0] / (side * side),
+	}
+	if n.Out != latents.Wan21.Channels || n.Channels < n.Out || n.Channels > n.Out+1 {
+		return nil, fmt.Errorf("it reads %d channels and gives %d: models of this kind read %d, or one more for videos from images", n.Channels, n.Out, latents.Wan21.Channels)
+	}
+	return n, nil
+}
+
+// masked says that the network reads a mask of the frames that are given, to make videos from images.
+func (n *Network) masked() bool { return n.Channels > n.Out }
+
+// head is the width of a head.
+func (n *Network) head() int { return n.Hidden / n.Heads }
+
+// stretch is by how much positions in time and in the image are drawn together, the figures of upstream's
+// model_detection.py.
+func (n *Network) stretch() (time, space float64) {
+	const small, large = 2048, 5120
+	switch {
+	case !n.masked():
+		return 1, 4
+	case n.Hidden == small:
+		return 1, 3
+	case n.Hidden == large:
+		return 0.8333333333333334, 2
+	}
+	return 1, 1
+}
+
+// angles are those of the tokens of so many frames, on the axes time, row and column. Upstream: position_embedding.py
+// VideoRopePosition3DEmb.
+func (n *Network) angles(frames int, g dit.Grid) []family.Value {
+	var pos []float64
+	for f := range frames {
+		pos = dit.AppendGrid(pos, g, float64(f))
+	}
+	d := n.head()
+	plane := d / 6 * 2
+	line := d - 2*plane
+	theta := func(stretch float64, width int) float64 {
+		const plain = 10000
+		return plain * math.Pow(stretch, float64(width)/float64(width-2))
+	}
+	time, space := n.stretch()
+	return dit.AxisAngles(pos, []float64{theta(time, line), theta(space, plane), theta(space, plane)}, line, plane, plane)
+}
+
+// Predict runs the network on a latent [N,C,T,H,W] or [N,C,H,W] with timesteps [N] or [N,T], a text encoding and, for
+// models that make videos from images, the mask [N,1,T,H,W] of given frames.
+func (n *Network) Predict(ctx context.Context, run family.Runner, latent, times, text, given *tensor.Tensor) (*tensor.Tensor, error) {
+	x := dit.Video(latent)
+	frames := dit.FramesOf(x.Shape)
+	if err := dit.CheckText(text, x.Dim(0), n.Text); err != nil {
+		return nil, err
+	}
+	grid := dit.GridOf(x.Shape, side)
+	if err := run.Check("running the model", n.memory(x.Dim(0), frames*grid.Tokens()+text.Dim(1))); err != nil {
+		return nil, err
+	}
+	var all []*tensor.Tensor
+	if n.masked() {
+		if given == nil {
+			given = tensor.New(x.Dim(0), 1, frames, x.Dim(3), x.Dim(4))
+		}
+		all = append(all, given)
+	}
+	padding := tensor.New(x.Dim(0), 1, frames, x.Dim(3), x.Dim(4)) // a mask of padding, of which there is none
+	tokens, _, err := dit.PatchifyFrames(dit.Channels(append(append([]*tensor.Tensor{x}, all...), padding)...), side, tensor.ChannelsFirst)
+	if err != nil {
+		return nil, err
+	}
+	v := variant{Framed: times.Len() != x.Dim(0)}
+	if v.Framed {
+		if times.Len() != x.Dim(0)*frames {
+			return nil, fmt.Errorf("running the model: %d timesteps for %d rows of %d frames", times.Len(), x.Dim(0), frames)
+		}
+		times = &tensor.Tensor{Shape: []int{x.Dim(0), frames}, Data: times.Data}
+		tokens.Shape = []int{x.Dim(0), frames, grid.Tokens(), tokens.Dim(2)}
+	} else {
+		times = &tensor.Tensor{Shape: []int{x.Dim(0)}, Data: times.Data}
+	}
+	in := append([]family.Value{family.Floats("x", tokens), family.Floats("timesteps", times), family.Floats("context", text)}, n.angles(frames, grid)...)
+	g := family.Graph{Part: "unet", Variant: family.Digest(v), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
+		return s.Build("cosmos predict2", n.Source, func(b *nn.Builder, s *weights.Scope) { (&writer{b, n, v}).write(s) })
+	}}
+	out, err := run.Run(ctx, g, in, "out")
+	if err != nil {
+		return nil, err
+	}
+	shape := append([]int{x.Dim(0), n.Out}, x.Shape[2:]...)
+	y, err := dit.UnpatchifyFrames(out["out"], side, tensor.ChannelsLast, shape)
+	if err != nil {
+		return nil, err
+	}
+	return y.Reshape(latent.Shape...)
+}
+
+// Memory estimates the bytes of activations; see family.Denoiser.
+func (n *Network) Memory(shape []int, tokens int) int64 {
+	return n.memory(shape[0], dit.FramesOf(shape)*dit.GridOf(shape, side).Tokens()+tokens)
+}
+
+func (n *Network) memory(rows, tokens int) int64 {
+	const floats = 14
+	return family.Product(rows, tokens, n.Hidden, 4, floats)
+}
+
+// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
+func (n *Network) ComputeTypes() []dtype.DType {
+	return []dtype.DType{dtype.BF16, dtype.F16, dtype.F32}
+}
+
+// Weights implements family.Denoiser.
+func (n *Network) Weights() weights.Source { return n.Source }
+
+// Latent implements family.Denoiser.
+func (n *Network) Latent() sampling.LatentFormat { return latents.Wan21 }
+
+// LoRAKeys implements family.Adaptable: upstream knows the generic names alone.
+func (n *Network) LoRAKeys(keys *patch.KeyMap, part string) { keys.AddGeneric(part, n.Source.Names()) }
+
+// model is Cosmos Predict2, for images and videos.
+type model struct{ *Network }
+
+var (
+	_ family.Denoiser  = (*model)(nil)
+	_ family.Bundle    = (*model)(nil)
+	_ family.Adaptable = (*model)(nil)
+	_ family.Typed     = (*model)(nil)
+	_ family.Keeping   = (*model)(nil)
+)
+
+// Sampling implements family.Denoiser.
+func (m *model) Sampling() (sampling.ModelType, sampling.Settings) {
+	return sampling.FlowCosmos, sampling.Settings{SigmaData: 1, SigmaMax: 80, SigmaMin: 0.002}
+}
+
+// Scheme implements family.Bundle.
+func (m *model) Scheme() string { return "cosmos" }
+
+// TextPrefixes implements family.Bundle.
+func (m *model) TextPrefixes() map[string][]string {
+	return map[string][]string{t5.KeyOld: {"text_encoders.t5xxl.transformer."}}
+}
+
+// Kept implements family.Keeping: given frames are read without noise.
+func (m *model) Kept(sigma float32, latent *tensor.Tensor) *tensor.Tensor {
+	out := latent.Clone()
+	for i := range out.Data {
+		out.Data[i] *= sigma + 1 // the network reads latents over sigma+1
+	}
+	return out
+}
+
+// The names of the inputs beside the text encoding.
+const (
+	// inputGiven is 1 in the frames that are given, [N,1,T,H,W].
+	inputGiven = "given"
+	// inputNoise is the part of each frame that is to be made [N,T], which scales its timestep.
+	inputNoise = "denoise_mask"
+)
+
+// Inputs implements family.Denoiser.
+func (m *model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
+	if c.Tokens == nil {
+		return nil, dit.ErrNoText
+	}
+	in := []sampling.Input{{Name: sampling.InputContext, Value: c.Tokens, Rule: sampling.ByRows}}
+	mask, err := sampling.Value[*tensor.Tensor](c, sampling.KeyConcatMask)
+	if err != nil {
+		return nil, err
+	}
+	if mask == nil {
+		mask = r.Mask
+	}
+	if mask == nil {
+		return in, nil
+	}
+	if m.masked() {
+		given, err := sampling.FitMask(mask, r.Shape)
+		if err != nil {
+			return nil, err
+		}
+		for i, v := range given.Data {
+			given.Data[i] = 1 - v
+		}
+		in = append(in, sampling.Input{Name: inputGiven, Value: given, Rule: sampling.ByCells})
+	}
+	if len(mask.Shape) != 5 {
+		return in, nil
+	}
+	return append(in, sampling.Input{Name: inputNoise, Value: frameMeans(mask), Rule: sampling.ByRows}), nil
+}
+
+// frameMeans are the means of the frames of a mask [N,C,T,H,W], as [N,T].
+func frameMeans(mask *tensor.Tensor) *tensor.Tensor {
+	n, c, t, size := mask.Dim(0), mask.Dim(1), mask.Dim(2), mask.Dim(3)*mask.Dim(4)
+	out := tensor.New(n, t)
+	for b := range n {
+		for f := range t {
+			sum := 0.0
+			for ch := range c {
+				for _, v := range mask.Data[((b*c+ch)*t+f)*size:][:size] {
+					sum += float64(v)
+				}
+			}
+			out.Data[b*t+f] = float32(sum / float64(c*size))
+		}
+	}
+	return out
+}
+
+// Predict implements family.Denoiser.
+func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (*tensor.Tensor, error) {
+	if len(c.X.Shape) != 4 && len(c.X.Shape) != 5 {
+		return nil, fmt.Errorf("running the model: the latent has shape %v, the model reads latents of images and of videos", c.X.Shape)
+	}
+	if err := dit.CheckLatent(c, m.Out, len(c.X.Shape)); err != nil {
+		return nil, err
+	}
+	times := &tensor.Tensor{Shape: []int{len(c.T)}, Data: c.T}
+	if noise := c.Inputs.Get(inputNoise); noise != nil {
+		times = frameTimes(c.T, noise)
+	}
+	given := c.Inputs.Get(inputGiven)
+	if given != nil && given.Len() != c.X.Dim(0)*tensor.Count(c.X.Shape[2:]) {
+		return nil, fmt.Errorf("running the model: a mask of shape %v does not fit latents of shape %v", given.Shape, c.X.Shape)
+	}
+	return m.Network.Predict(ctx, run, c.X, times, c.Inputs.Get(sampling.InputContext), given)
+}
+
+// frameTimes are the timesteps of rows times the part of each frame that is to be made, [N,T]; one a row [N] where all
+// frames of a row are equal.
+func frameTimes(t []float32, noise *tensor.Tensor) *tensor.Tensor {
+	frames := noise.Len() / max(len(t), 1)
+	out := tensor.New(len(t), frames)
+	equal := true
+	for i, v := range noise.Data[:len(out.Data)] {
+		row := i / frames
+		out.Data[i] = t[row] * v
+		equal = equal && v == noise.Data[row*frames]
+	}
+	if !equal {
+		return out
+	}
+	rows := tensor.New(len(t))
+	for i := range rows.Data {
+		rows.Data[i] = out.Data[i*frames]
+	}
+	return rows
+}
