@@ -1,10 +1,9 @@
 package controlnet
 
 import (
-	"strconv"
-
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
+	"comfygo/engine/family/dit"
 	"comfygo/engine/family/unet"
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
@@ -30,7 +29,7 @@ func (w *writer) write(s *weights.Scope, cfg Config, told bool) {
 	h := w.Inputs(s)
 	height, width := onnx.Sym("H").Times(onnx.D(hintScale)), onnx.Sym("W").Times(onnx.D(hintScale))
 	hint := w.Input("hint", dtype.F32, onnx.Sym("B"), onnx.D(cfg.HintChannels), height, width)
-	guided := w.hint(s.At("input_hint_block"), w.Cast(hint, w.Target.Compute))
+	guided := dit.HintConvolutions(w.Builder, s.At("input_hint_block"), w.Cast(hint, w.Target.Compute), 2, 4, 6)
 	if told {
 		guided = w.union(s, cfg, guided)
 	}
@@ -43,30 +42,6 @@ func (w *writer) write(s *weights.Scope, cfg Config, told bool) {
 	}
 	h = w.Block(s.At("middle_block"), h, nil)
 	w.Output(unet.ResidualMiddle, w.Cast(w.pointwise(s.At("middle_block_out", "0"), h), dtype.F32))
-}
-
-// hint brings the image to the latent's size: convolutions 0, 2, 4, … of a torch Sequential, of which every second one
-// from the third on halves the size, with a SiLU behind all but the last.
-func (w *writer) hint(s *weights.Scope, h *onnx.Value) *onnx.Value {
-	n := 0
-	for s.Has(strconv.Itoa(2*n) + ".weight") {
-		n++
-	}
-	for i := range n {
-		conv := s.Index(2 * i)
-		window := onnx.Pad1()
-		if i%2 == 0 && i > 0 && i < n-1 {
-			window.Stride = 2
-		}
-		out := h.Dim(1).N
-		if sh := conv.Shape("weight"); len(sh) == 4 {
-			out = sh[0]
-		}
-		if h = w.Conv2d(conv, h, out, 3, window); i < n-1 {
-			h = w.SiLU(h)
-		}
-	}
-	return h
 }
 
 func (w *writer) pointwise(s *weights.Scope, h *onnx.Value) *onnx.Value {

@@ -63,9 +63,20 @@ func Looks(src weights.Source) bool {
 
 // Read reads the config off a network of this kind; s is in the layout of Plain. axes are the widths of the positions' axes.
 func Read(s *weights.Scope, patch int, axes ...int) (Config, error) {
+	out := s.Shape("final_layer.linear.weight")
+	if len(out) != 2 || out[0]%(patch*patch) != 0 {
+		return Config{}, fmt.Errorf("reading the shape of the network: final_layer.linear.weight is %v, wanted two dimensions and patches of %d by %d", out, patch, patch)
+	}
+	c, err := readTrunk(s, patch, axes...)
+	c.Channels = out[0] / (patch * patch)
+	return c, err
+}
+
+// readTrunk is Read for a network without a last layer: it predicts as many channels as it reads.
+func readTrunk(s *weights.Scope, patch int, axes ...int) (Config, error) {
 	c := Config{Patch: patch, Axes: axes, Theta: 10000}
-	in, txt, out := s.Shape("img_in.weight"), s.Shape("txt_in.weight"), s.Shape("final_layer.linear.weight")
-	for name, sh := range map[string][]int{"img_in.weight": in, "txt_in.weight": txt, "final_layer.linear.weight": out} {
+	in, txt := s.Shape("img_in.weight"), s.Shape("txt_in.weight")
+	for name, sh := range map[string][]int{"img_in.weight": in, "txt_in.weight": txt} {
 		if len(sh) != 2 {
 			return c, fmt.Errorf("reading the shape of the network: %s is %v, wanted two dimensions", name, sh)
 		}
@@ -75,10 +86,10 @@ func Read(s *weights.Scope, patch int, axes ...int) (Config, error) {
 		head += a
 	}
 	area := patch * patch
-	c.Hidden, c.In, c.Context, c.Channels = in[0], in[1]/area, txt[1], out[0]/area
+	c.Hidden, c.In, c.Context, c.Channels = in[0], in[1]/area, txt[1], in[1]/area
 	c.Heads = c.Hidden / head
-	if c.Heads == 0 || c.Hidden%head != 0 || in[1]%area != 0 || out[0]%area != 0 || txt[0] != c.Hidden {
-		return c, fmt.Errorf("reading the shape of the network: img_in.weight is %v, txt_in.weight %v, final_layer.linear.weight %v: wanted heads of %d and patches of %d by %d", in, txt, out, head, patch, patch)
+	if c.Heads == 0 || c.Hidden%head != 0 || in[1]%area != 0 || txt[0] != c.Hidden {
+		return c, fmt.Errorf("reading the shape of the network: img_in.weight is %v, txt_in.weight %v: wanted heads of %d and patches of %d by %d", in, txt, head, patch, patch)
 	}
 	if v := s.Shape("vector_in.in_layer.weight"); len(v) == 2 {
 		c.Vector = v[1]

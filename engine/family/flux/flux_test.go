@@ -112,8 +112,8 @@ func TestCUDAVariants(t *testing.T) {
 		{In: 16, Guided: true, References: true},
 		{In: 16, References: true, Still: true},
 		{In: 16, Guided: true, Masked: true},
-		{In: 16, Double: 1, Single: 1, SkipDouble: []int{0}},
-		{In: 16, References: true, Single: 1},
+		{In: 16, Double: []int{0}, Single: []int{0}, SkipDouble: []int{0}},
+		{In: 16, References: true, Single: []int{0}},
 	} {
 		for _, target := range familytest.Targets(t) {
 			g, err := m.Graph(v).Build(family.Spec{Target: target})

@@ -24,8 +24,8 @@ type Variant struct {
 	Masked bool
 	// SkipDouble and SkipSingle are blocks that are left out.
 	SkipDouble, SkipSingle []int
-	// Double and Single are the numbers of residuals that a ControlNet adds behind the blocks of each kind.
-	Double, Single int
+	// Double and Single are the blocks of each kind behind which a ControlNet adds a residual.
+	Double, Single []int
 }
 
 // Digest identifies the variant.
@@ -155,7 +155,7 @@ func (w *writer) double(img, txt *onnx.Value) (newImg, newTxt *onnx.Value) {
 			}
 			img, txt = w.Double(w.Builder, s, img, txt, im, tm, w.rope, w.bias)
 		}
-		if i < w.v.Double {
+		if slices.Contains(w.v.Double, i) {
 			img = w.residual(img, ResidualDouble(i), onnx.D(0))
 		}
 	}
@@ -179,7 +179,7 @@ func (w *writer) single(x *onnx.Value) *onnx.Value {
 			}
 			x = w.Single(w.Builder, s, x, m[0], w.rope, w.bias)
 		}
-		if i < w.v.Single {
+		if slices.Contains(w.v.Single, i) {
 			x = w.residual(x, ResidualSingle(i), symT)
 		}
 	}

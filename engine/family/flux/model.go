@@ -49,6 +49,7 @@ var (
 	_ family.Bundle    = (*Model)(nil)
 	_ family.Adaptable = (*Model)(nil)
 	_ family.Optioned  = (*Model)(nil)
+	_ family.Steered   = (*Model)(nil)
 	_ family.Typed     = (*Model)(nil)
 )
 
@@ -197,6 +198,9 @@ func (m *Model) call(run family.Runner, c family.Call) (*prepared, error) {
 		return nil, err
 	}
 	p.v.SkipDouble, p.v.SkipSingle = dit.Skipped(c.Inputs.Options)
+	if err := m.steer(p, c); err != nil {
+		return nil, err
+	}
 	p.in = append(p.in, dit.Angles(pos.list, m.Theta, m.Axes...)...)
 	p.tokens = len(pos.list) / len(m.Axes)
 	return p, nil

@@ -173,6 +173,63 @@ def t2i():
             t2i_case(name, make(), rename, hint)
 
 
+def diffusers(w, sd, mapped):
+    """adds a network's tensors under diffusers' names, and those of control networks under their own"""
+    seen = set()
+    for k, t in sorted(mapped.items()):
+        key, part = (t[0], t[1]) if isinstance(t, tuple) else (t, None)
+        if key not in sd or (key, part) in seen or "to_qkv_mlp_proj" in k:  # another name of fused layers
+            continue
+        seen.add((key, part))
+        shape = list(sd[key].shape)
+        if part:
+            shape[part[0]] = part[2]
+        w.add(k, shape)
+    for k, t in sd.items():
+        if k.startswith("controlnet_"):
+            w.add(k, t.shape)
+
+
+def transformer_case(name, w, x, hint, context, y=None, guidance=None, types=(), base=None, prepare=None):
+    """a network that the loader makes of a file, called as ControlNet.get_control calls it"""
+    net = comfy.controlnet.load_controlnet_state_dict(dict(w.sd))
+    m = net.control_model.float()
+    if prepare:
+        prepare(m)
+    inputs = {"x": (x, 1.7, 0), "hint": hint, "timesteps": ([x[0]], 0.1, 5 << 23), "context": (context, 1.7, 0)}
+    if y:
+        inputs["y"] = (y, 1.0, 0)
+    if guidance:
+        inputs["guidance"] = ([x[0]], guidance, 1 << 23)
+    v = values(name, inputs)
+    extra = {k: v[k] for k in ("y", "guidance") if k in v}
+    with torch.no_grad():
+        out = m(x=v["x"], hint=v["hint"], timesteps=v["timesteps"], context=v["context"], **({"control_type": list(types)} if types else {}), **extra)
+    case(name, w, inputs, out, types, base)
+
+
+@recorder
+def flux():
+    import comfy.ldm.flux.controlnet as F, comfy.utils
+    config = dict(image_model="flux", in_channels=16, out_channels=16, vec_in_dim=32, context_in_dim=48, hidden_size=256, mlp_ratio=4.0,
+                  num_heads=2, axes_dim=[16, 56, 56], theta=10000, patch_size=2, qkv_bias=True, txt_ids_dims=[], dtype=torch.float32, device="cpu", operations=OPS)
+    own = lambda n: n.replace("_norm.weight", "_norm.scale")
+    for name, misto in (("flux-xlabs", False), ("flux-mistoline", True)):
+        if wanted(name):
+            m = F.ControlNetFlux(mistoline=misto, depth=2, depth_single_blocks=1 if misto else 0, guidance_embed=True, **config)
+            w = Weights(name)
+            w.module(m, lambda n: own(n).replace("controlnet_single_blocks", "single_controlnet_blocks") if misto else own(n))
+            transformer_case(name, w, [2, 16, 6, 4], PIXELS([2, 3, 48, 32]), [2, 5, 48], [2, 32], 3.5)
+    for name, singles, channels, types, guided in (("flux-union", 1, 16, (3,), True), ("flux-plain", 0, 16, (), False), ("flux-alimama", 1, 17, (), True)):
+        if wanted(name):
+            params = dict(depth=2, depth_single_blocks=singles, hidden_size=256)
+            m = F.ControlNetFlux(latent_input=True, num_union_modes=6 if types else 0, control_latent_channels=channels, guidance_embed=guided,
+                                 **dict(config, **params))
+            w = Weights(name)
+            diffusers(w, m.state_dict(), comfy.utils.flux_to_diffusers(params))
+            transformer_case(name, w, [2, 16, 5, 6], ([2, channels, 5, 6], 1.7, 0), [2, 5, 48], [2, 32], 3.5 if guided else None, types)
+
+
 def main():
     for f in RECORDERS:
         f()
