@@ -15,6 +15,7 @@ import (
 	_ "comfygo/nodes/merging"      // nodes_model_merging.py
 	_ "comfygo/nodes/patches"
 	_ "comfygo/nodes/sampling" // nodes.py
+	_ "comfygo/nodes/splat"    // nodes_gaussian_splat.py
 	_ "comfygo/nodes/text"     // nodes_string.py
 	_ "comfygo/nodes/video"    // nodes_video.py
 )

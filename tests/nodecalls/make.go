@@ -8,41 +8,43 @@ import (
 	"comfygo/engine/family"
 	"comfygo/engine/media"
 	"comfygo/engine/tensor"
-	"comfygo/folders"
 	"comfygo/internal/pyjson"
 )
 
 // Make makes a value from what record.py stores of it.
 func Make(t *testing.T, v any) any {
 	t.Helper()
-	return made(t, nil, v)
+	return made(t, Options{}, v)
 }
 
-// made is Make with the folders that calls of other classes see.
-func made(t *testing.T, f *folders.Folders, v any) any {
+// made is Make with the recipes of cases.py and the folders that calls of other classes see.
+func made(t *testing.T, o Options, v any) any {
 	t.Helper()
 	switch v := v.(type) {
 	case []any:
 		list := make([]any, len(v))
 		for i, e := range v {
-			list[i] = made(t, f, e)
+			list[i] = made(t, o, e)
 		}
 		return list
 	case *pyjson.Object:
 		kind := v.String("$")
 		if kind == "" {
-			o := pyjson.NewObject()
+			object := pyjson.NewObject()
 			for k, e := range v.All() {
-				o.Set(k, made(t, f, e))
+				object.Set(k, made(t, o, e))
 			}
-			return o
+			return object
 		}
-		return recipe(t, f, kind, v)
+		if f, ok := o.Makers[kind]; ok {
+			return f(v, func(e any) any { return made(t, o, e) })
+		}
+		return recipe(t, o, kind, v)
 	}
 	return v
 }
 
-func recipe(t *testing.T, f *folders.Folders, kind string, v *pyjson.Object) any {
+func recipe(t *testing.T, o Options, kind string, v *pyjson.Object) any {
 	t.Helper()
 	switch kind {
 	case "rnd":
@@ -75,7 +77,7 @@ func recipe(t *testing.T, f *folders.Folders, kind string, v *pyjson.Object) any
 	case "cond":
 		return makeConditioning(t, v)
 	case "call":
-		r, err := call(t, f, v.String("class"), v.Object("in"))
+		r, err := call(t, o, v.String("class"), v.Object("in"))
 		if err != nil {
 			t.Fatalf("making an input by %s: %v", v.String("class"), err)
 		}

@@ -22,6 +22,8 @@ type Options struct {
 	Described func(v any) (any, bool)
 	// Folders are what the classes see of files; nil stands for empty ones.
 	Folders *folders.Folders
+	// Makers make values of recipes that cases.py adds to those of record.py, by their kind. value makes a value within.
+	Makers map[string]func(recipe *pyjson.Object, value func(v any) any) any
 }
 
 // Run makes all calls of a file, testdata/NAME, in subtests, and fails when a class has fewer than two calls that succeed.
@@ -78,7 +80,7 @@ func check(t *testing.T, c *pyjson.Object, o Options) {
 	t.Helper()
 	class := c.String("class")
 	what := class + " " + shortened(pyjson.Repr(mustGet(c, "in")))
-	r, err := call(t, o.Folders, class, c.Object("in"))
+	r, err := call(t, o, class, c.Object("in"))
 	if want := c.String("error"); want != "" {
 		switch {
 		case err == nil:
@@ -122,16 +124,16 @@ func shortened(s string) string {
 // Call runs a class of the default registry with inputs as record.py stores them.
 func Call(t *testing.T, class string, inputs *pyjson.Object) (nodes.Result, error) {
 	t.Helper()
-	return call(t, nil, class, inputs)
+	return call(t, Options{}, class, inputs)
 }
 
-func call(t *testing.T, f *folders.Folders, class string, inputs *pyjson.Object) (nodes.Result, error) {
+func call(t *testing.T, o Options, class string, inputs *pyjson.Object) (nodes.Result, error) {
 	t.Helper()
 	values := pyjson.NewObject()
 	for name, v := range inputs.All() {
-		values.Set(name, made(t, f, v))
+		values.Set(name, made(t, o, v))
 	}
-	return CallIn(t, f, class, values)
+	return CallIn(t, o.Folders, class, values)
 }
 
 // CallIn runs a class of the default registry with the values of its inputs. Folders of nil are empty ones.
