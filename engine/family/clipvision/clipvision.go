@@ -192,11 +192,17 @@ func (e *Encoder) Forward(ctx context.Context, run family.Runner, pixels *tensor
 	if e.Projector > 0 {
 		names = append(names, outProjected)
 	}
-	res, err := run.Run(ctx, e.graph(), in, names...)
+	res, err := run.Run(ctx, e.graph(false), in, names...)
 	if err != nil {
 		return family.ImageEncoding{}, err
 	}
 	return family.ImageEncoding{
 		Last: res[outLast], Penultimate: res[outPenultimate], Embeds: res[outEmbeds], All: res[outAll], Projected: res[outProjected],
 	}, nil
+}
+
+// Last runs a network of a fixed size on preprocessed pixels [B,3,H,W] for its last hidden states alone, [B,tokens,width].
+func (e *Encoder) Last(ctx context.Context, run family.Runner, pixels *tensor.Tensor) (*tensor.Tensor, error) {
+	res, err := run.Run(ctx, e.graph(true), []family.Value{family.Floats(inPixels, pixels)}, outLast)
+	return res[outLast], err
 }

@@ -24,13 +24,14 @@ const (
 // normEps is the epsilon of all layer norms.
 const normEps = 1e-5
 
-func (e *Encoder) graph() family.Graph {
+// graph is the network's, with the output of the last states alone or with all.
+func (e *Encoder) graph(last bool) family.Graph {
 	// An image is few tokens against the weights that it passes through: widening them on the way costs little, and
 	// keeping them wide would cost more memory than the work.
-	return family.Graph{Part: "clip_vision", Streamed: true, Build: func(spec family.Spec) (*onnx.Graph, error) {
+	return family.Graph{Part: "clip_vision", Variant: family.Digest(last), Streamed: true, Build: func(spec family.Spec) (*onnx.Graph, error) {
 		return spec.Build("clip vision", e.src, func(b *nn.Builder, s *weights.Scope) {
 			w := writer{Builder: b, Config: e.Config}
-			w.write(s)
+			w.write(s, last)
 		})
 	}}
 }
@@ -41,7 +42,7 @@ type writer struct {
 	Config
 }
 
-func (w *writer) write(s *weights.Scope) {
+func (w *writer) write(s *weights.Scope, last bool) {
 	model := s.At("vision_model")
 	x := w.embed(model.At("embeddings"))
 	if !w.SigLIP {
@@ -56,7 +57,12 @@ func (w *writer) write(s *weights.Scope) {
 	if w.SigLIP {
 		x = w.LayerNorm(model.At("post_layernorm"), x, normEps)
 		pooled = x
-	} else {
+	}
+	if last {
+		w.output(outLast, x)
+		return
+	}
+	if !w.SigLIP {
 		class := w.Reshape(w.Slice(x, 1, 0, 1), x.Dim(0), onnx.D(w.Width))
 		pooled = w.LayerNorm(model.At("post_layernorm"), class, normEps)
 	}

@@ -22,12 +22,12 @@ const (
 func inPast(i int) string { return fmt.Sprintf("past%d", i) }
 
 // decoder is the graph of a network that generates.
-func (e *Encoder) decoder(slides bool) family.Graph {
+func (e *Encoder) decoder(slides, deep bool) family.Graph {
 	return family.Graph{
-		Part: "clip " + e.Config.Key + " decoder", Variant: family.Digest(slides), Steps: true, Streamed: true, Wide: true,
+		Part: "clip " + e.Config.Key + " decoder", Variant: family.Digest(slides, deep), Steps: true, Streamed: true, Wide: true,
 		Build: func(s family.Spec) (*onnx.Graph, error) {
 			return s.Build("language model decoder", e.src, func(b *nn.Builder, s *weights.Scope) {
-				(&decoderWriter{writer: writer{Builder: b, cfg: e.Config}}).write(s, e.head(), slides)
+				(&decoderWriter{writer: writer{Builder: b, cfg: e.Config}}).write(s, e.head(), variant{slides: slides, deep: deep})
 			})
 		},
 	}
@@ -43,10 +43,10 @@ type decoderWriter struct {
 // write writes the network: inputs "embeds" [1,T,width] of new tokens, "hidden" [1,1,T,P+T] as the encoder's graph has it, angles
 // [1,T,D/2], and "past…" [1,P,KVHeads*D]; outputs "logits" and "cache" [2*layers,T,KVHeads*D] (upstream: llama.py Llama2_ with
 // past_key_values, and BaseGenerate.logits).
-func (w *decoderWriter) write(s *weights.Scope, head string, slides bool) {
+func (w *decoderWriter) write(s *weights.Scope, head string, v variant) {
 	one, t, p := onnx.D(1), onnx.Sym("T"), onnx.Sym("P")
 	h := w.Cast(w.Input(inEmbeds, dtype.F32, one, t, onnx.D(w.cfg.Width)), w.Target.Compute)
-	w.inputsFor(one, t, p.Plus(t), variant{slides: slides})
+	w.inputsFor(one, t, p.Plus(t), v)
 	w.kept = make([]*onnx.Value, 2*w.cfg.Layers)
 	m := s.At("model")
 	for i := range w.cfg.Layers {
@@ -58,6 +58,7 @@ func (w *decoderWriter) write(s *weights.Scope, head string, slides bool) {
 		h = w.around(m.At("layers").Index(i), h, func(s *weights.Scope, x *onnx.Value) *onnx.Value {
 			return w.attendPast(s, x, kind, i, past)
 		})
+		h = w.addDeep(h, i, v.deep)
 	}
 	for i, v := range w.kept {
 		w.kept[i] = w.Cast(v, dtype.F32)

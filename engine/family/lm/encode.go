@@ -67,9 +67,13 @@ func (c *call) Forward(ctx context.Context, rows []textenc.Row) (textenc.Output,
 	}
 	v := c.variant
 	v.slides = c.window > 0 && n > c.window
+	v.deep = len(c.images) > 0 && c.images[0].deep != nil
 	in := append(c.places(amongImages(n, c.images, rows[0].Mask, c.masked)), family.Floats(inEmbeds, embeds), family.Floats(inHidden, hidden(rows, c.masked)))
 	if v.slides {
 		in = append(in, family.Floats(inSlide, outside(n, c.window)))
+	}
+	if v.deep {
+		in = append(in, c.deepInputs(len(rows), n, c.images)...)
 	}
 	outputs := []string{outLast}
 	switch {

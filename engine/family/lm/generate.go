@@ -124,7 +124,7 @@ type continuation struct {
 
 // promptPlaces are the positions of the prompt's tokens. Qwen 2.5 VL counts images as text when it generates, as upstream does.
 func (w *continuation) promptPlaces(row textenc.Row) positions {
-	if !w.alternating || len(w.images) == 0 {
+	if !w.alternating {
 		return inOrder(0, len(row.IDs))
 	}
 	return amongImages(len(row.IDs), w.images, row.Mask, false)
@@ -148,8 +148,16 @@ func (w *continuation) read(ctx context.Context, row textenc.Row, places positio
 	if slides {
 		in = append(in, family.Floats(inSlide, outsideOf(past, n, w.window)))
 	}
+	_, deep := w.vision.(deepTower)
+	if deep {
+		var images []span
+		if past == 0 {
+			images = w.images
+		}
+		in = append(in, w.deepInputs(1, n, images)...)
+	}
 	in = append(in, w.cache.inputs()...)
-	res, err := w.run.Run(ctx, w.decoder(slides), in, outLogits, outCache)
+	res, err := w.run.Run(ctx, w.decoder(slides, deep), in, outLogits, outCache)
 	if err != nil {
 		return nil, fmt.Errorf("generating text: %w", err)
 	}

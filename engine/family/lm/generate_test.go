@@ -49,7 +49,7 @@ func records(t *testing.T) (map[string]generated, *inner.Tensors) {
 // weightsOf makes the weights of a model as testdata/generate.py does.
 func weightsOf(t *testing.T, name string, shapes [][2]any) weights.Source {
 	t.Helper()
-	gemma := strings.HasPrefix(name, "Gemma")
+	gemma := strings.HasPrefix(name, "Gemma") // upstream's class; lower case is a tower's weights
 	var list []weights.Entry
 	for _, s := range shapes {
 		key := s[0].(string)
@@ -64,12 +64,12 @@ func weightsOf(t *testing.T, name string, shapes [][2]any) weights.Source {
 				v.Data[i] = x / 4
 			case strings.HasSuffix(key, "bias"):
 				v.Data[i] = x / 10
-			case len(shape) == 1 && gemma:
+			case len(shape) == 1 && gemma || strings.HasSuffix(key, "soft_emb_norm.weight"):
 				v.Data[i] = x / 8
 			case len(shape) == 1:
 				v.Data[i] = 1 + x/8
 			default:
-				v.Data[i] = float32(float64(x) / math.Sqrt(float64(shape[1])))
+				v.Data[i] = float32(float64(x) / math.Sqrt(float64(tensor.Count(shape[1:]))))
 			}
 		}
 		data := make([]byte, 4*len(v.Data))

@@ -36,11 +36,13 @@ type variant struct {
 	layers []int
 	// slides says that there are more tokens than sliding layers see.
 	slides bool
+	// deep says that images add to the states behind the first layers.
+	deep bool
 }
 
 func (e *Encoder) graph(v variant) family.Graph {
 	return family.Graph{
-		Part: "clip " + e.Config.Key, Variant: family.Digest(v.inner, v.norm, v.layers, v.slides), Streamed: true, Wide: true,
+		Part: "clip " + e.Config.Key, Variant: family.Digest(v.inner, v.norm, v.layers, v.slides, v.deep), Streamed: true, Wide: true,
 		Build: func(s family.Spec) (*onnx.Graph, error) {
 			return s.Build("language model", e.src, func(b *nn.Builder, s *weights.Scope) { (&writer{Builder: b, cfg: e.Config}).write(s.At("model"), v) })
 		},
@@ -74,6 +76,7 @@ func (w *writer) write(s *weights.Scope, v variant) {
 			w.Output(outLayer(i), w.Cast(h, dtype.F32))
 		}
 		h = w.block(s.At("layers").Index(i), h, w.cfg.sliding(i))
+		h = w.addDeep(h, i, v.deep)
 		if i == v.inner {
 			inner = h
 		}
@@ -91,6 +94,14 @@ func (w *writer) write(s *weights.Scope, v variant) {
 		inner = norm(inner)
 	}
 	w.Output(outInner, w.Cast(inner, dtype.F32))
+}
+
+// addDeep adds what images give to the states behind a layer.
+func (w *writer) addDeep(h *onnx.Value, layer int, deep bool) *onnx.Value {
+	if !deep || layer >= deepLayers {
+		return h
+	}
+	return w.Add(h, w.Cast(w.Input(outDeep(layer), dtype.F32, h.Shape...), w.Target.Compute))
 }
 
 // sliding is 1 for a layer that sees a window of tokens, 0 for one that sees all.

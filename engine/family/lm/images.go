@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"comfygo/engine/family"
+	"comfygo/engine/tensor"
 	"comfygo/engine/tokenizer"
 )
 
@@ -12,6 +13,8 @@ import (
 type span struct {
 	start, size int
 	grid
+	// deep are added to the states of the image's tokens behind the first layers.
+	deep []*tensor.Tensor
 }
 
 // withImages puts the vectors of images in the place of their tokens, and returns where they are.
@@ -24,17 +27,18 @@ func (e *Encoder) withImages(ctx context.Context, run family.Runner, tokens toke
 				out[i] = append(out[i], t)
 				continue
 			}
-			if e.vision == nil || e.alternating {
+			if e.vision == nil {
 				return nil, nil, fmt.Errorf("encoding a prompt with an image: %s has no vision tower that can be run; use a file of the text encoder that carries one, or leave the image out", e.src.Path())
 			}
 			if len(tokens) > 1 {
 				return nil, nil, fmt.Errorf("encoding a prompt with an image: the prompt is too long for one chunk")
 			}
-			v, rows, cols, err := e.vision.Look(ctx, run, e.src, t.Image)
+			image, err := e.vision.look(ctx, run, t.Image)
 			if err != nil {
 				return nil, nil, err
 			}
-			spans = append(spans, span{len(out[i]), v.Dim(0), grid{rows, cols}})
+			v := image.vectors
+			spans = append(spans, span{len(out[i]), v.Dim(0), image.grid, image.deep})
 			for k := range v.Dim(0) {
 				out[i] = append(out[i], tokenizer.Token{Weight: t.Weight, WordID: t.WordID, Embedding: v.Index(k).Data})
 			}
@@ -47,7 +51,7 @@ func (e *Encoder) withImages(ctx context.Context, run family.Runner, tokens toke
 // has tokens, and its own tokens stand in rows and columns. mask tells tokens that count from padding behind an image (upstream:
 // llama.py Qwen25_7BVLI.forward).
 func amongImages(n int, spans []span, mask []int64, masked bool) positions {
-	if len(spans) == 0 {
+	if len(spans) == 0 || spans[0].rows == 0 {
 		return inOrder(0, n)
 	}
 	p := positions{make([]int, n), make([]int, n), make([]int, n)}
@@ -83,4 +87,23 @@ func amongImages(n int, spans []span, mask []int64, masked bool) positions {
 		offset += longest - s.size
 	}
 	return p
+}
+
+// deepLayers is the number of layers behind which the towers of Qwen 3 VL add to the states.
+const deepLayers = 3
+
+// deepInputs are what images add to the states of n tokens, [rows,n,width] for each of the first layers. Images are in the
+// first row.
+func (c Config) deepInputs(rows, n int, spans []span) []family.Value {
+	out := make([]family.Value, deepLayers)
+	for i := range out {
+		x := tensor.New(rows, n, c.Width)
+		for _, s := range spans {
+			if i < len(s.deep) {
+				copy(x.Data[s.start*c.Width:], s.deep[i].Data)
+			}
+		}
+		out[i] = family.Floats(outDeep(i), x)
+	}
+	return out
 }

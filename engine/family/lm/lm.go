@@ -85,7 +85,7 @@ func (kind) Read(src weights.Source) (family.TextEncoder, error) {
 		return nil, err
 	}
 	e := New(src, c)
-	e.vision, err = readVision(s)
+	e.vision, err = readTower(s, src, c)
 	return e, err
 }
 
@@ -115,7 +115,7 @@ type Encoder struct {
 	src   weights.Source
 	words func() (tokenizer.Model, error)
 	// vision is the tower that reads images, nil for none.
-	vision *Vision
+	vision tower
 }
 
 var _ family.TextEncoder = (*Encoder)(nil)

@@ -35,7 +35,50 @@ const (
 	visionEmbed = visionRoot + "patch_embed.proj.weight"
 )
 
-// readVision returns the vision tower beside a language model, nil when there is none.
+// tower is a network that reads images for a language model.
+type tower interface {
+	// look reads the first of images [N,H,W,C], of values from 0 to 1.
+	look(ctx context.Context, run family.Runner, images *tensor.Tensor) (seen, error)
+}
+
+// seen is what a tower makes of an image.
+type seen struct {
+	// vectors stand for the image, [tokens,width].
+	vectors *tensor.Tensor
+	// grid is its patches' rows and columns; zero for a tower whose tokens stand in a line.
+	grid
+	// deep are added to the states behind the first layers, [tokens,width] each.
+	deep []*tensor.Tensor
+}
+
+// readTower returns the vision tower beside a language model, nil when there is none.
+func readTower(s *weights.Scope, src weights.Source, c Config) (tower, error) {
+	switch {
+	case c.alternating:
+		return readDeep(src)
+	case c.gemma:
+		return readSoft(s, src)
+	}
+	v, err := readVision(s)
+	if v == nil || err != nil {
+		return nil, err
+	}
+	return windowedTower{v, src}, nil
+}
+
+// windowedTower is a tower of Qwen 2.5 VL with its tensors.
+type windowedTower struct {
+	*Vision
+	src weights.Source
+}
+
+// look implements tower.
+func (t windowedTower) look(ctx context.Context, run family.Runner, image *tensor.Tensor) (seen, error) {
+	v, rows, cols, err := t.Look(ctx, run, t.src, image)
+	return seen{vectors: v, grid: grid{rows, cols}}, err
+}
+
+// readVision returns the vision tower of Qwen 2.5 VL in the file, nil when there is none.
 func readVision(s *weights.Scope) (*Vision, error) {
 	embed := s.Shape(visionEmbed)
 	if embed == nil {
@@ -58,7 +101,7 @@ func (g grid) units() int { return g.rows * g.cols / unitPatches }
 // Look encodes the first of images [N,H,W,C], of values from 0 to 1, with a tower whose tensors src holds: the vectors
 // [tokens,Out] that stand for it, and its patches' rows and columns.
 func (v *Vision) Look(ctx context.Context, run family.Runner, src weights.Source, images *tensor.Tensor) (vectors *tensor.Tensor, rows, cols int, err error) {
-	pixels, g, err := preprocess(images)
+	pixels, g, err := windowedFormat.preprocess(images)
 	if err != nil {
 		return nil, 0, 0, err
 	}
@@ -80,20 +123,36 @@ func (v *Vision) Look(ctx context.Context, run family.Runner, src weights.Source
 	return out, g.rows, g.cols, nil
 }
 
-// The statistics by which pixels are normalised, and the least and greatest area of an image in pixels.
-var (
-	visionMean = [3]float32{0.48145466, 0.4578275, 0.40821073}
-	visionStd  = [3]float32{0.26862954, 0.26130258, 0.27577711}
-)
+// imageFormat is how a tower reads images: patches of so many pixels a side, channels by their mean and deviation.
+type imageFormat struct {
+	patch     int
+	mean, std [3]float32
+}
 
+// values is the number of values of a patch.
+func (f imageFormat) values() int { return 3 * visionFrames * f.patch * f.patch }
+
+var windowedFormat = imageFormat{
+	patch: visionPatch, mean: [3]float32{0.48145466, 0.4578275, 0.40821073}, std: [3]float32{0.26862954, 0.26130258, 0.27577711},
+}
+
+// The least and greatest area of an image in pixels.
 const leastPixels, mostPixels = 3136, 12845056
 
-// preprocess resizes an image to whole units and normalises it: [1,3,H,W] (upstream: process_qwen2vl_images).
-func preprocess(images *tensor.Tensor) (*tensor.Tensor, grid, error) {
+// checkImage fails for what are no images [N,H,W,C] of three channels.
+func checkImage(images *tensor.Tensor) error {
 	if len(images.Shape) != 4 || images.Dim(0) < 1 || images.Dim(3) < 3 || images.Dim(1) < 1 || images.Dim(2) < 1 {
-		return nil, grid{}, fmt.Errorf("encoding an image: it has the shape %v, wanted batch, height, width and at least 3 channels", images.Shape)
+		return fmt.Errorf("encoding an image: it has the shape %v, wanted batch, height, width and at least 3 channels", images.Shape)
 	}
-	const factor = visionPatch * merge
+	return nil
+}
+
+// preprocess resizes an image to whole units and normalises it: [1,3,H,W] (upstream: process_qwen2vl_images).
+func (f imageFormat) preprocess(images *tensor.Tensor) (*tensor.Tensor, grid, error) {
+	if err := checkImage(images); err != nil {
+		return nil, grid{}, err
+	}
+	factor := float64(f.patch * merge)
 	h, w := float64(images.Dim(1)), float64(images.Dim(2))
 	height, width := math.RoundToEven(h/factor)*factor, math.RoundToEven(w/factor)*factor
 	switch {
@@ -117,9 +176,9 @@ func preprocess(images *tensor.Tensor) (*tensor.Tensor, grid, error) {
 	}
 	size := x.Dim(2) * x.Dim(3)
 	for i, p := range x.Data {
-		x.Data[i] = (p - visionMean[i/size]) / visionStd[i/size]
+		x.Data[i] = (p - f.mean[i/size]) / f.std[i/size]
 	}
-	return x, grid{x.Dim(2) / visionPatch, x.Dim(3) / visionPatch}, nil
+	return x, grid{x.Dim(2) / f.patch, x.Dim(3) / f.patch}, nil
 }
 
 // windows lists the units of each window, row by row.
@@ -152,16 +211,8 @@ func (v *Vision) inputs(pixels *tensor.Tensor, g grid, windows [][]int) []family
 				at := w*windowPatches + i*unitPatches + k
 				row, col := unit/(g.cols/merge)*merge+k/merge, unit%(g.cols/merge)*merge+k%merge
 				mask[at] = 1
-				copyPatch(patches.Data[at*patchValues:], pixels, row, col)
-				for f := range half {
-					place, turn := row, f
-					if f >= half/2 {
-						place, turn = col, f-half/2
-					}
-					frequency := 1 / float32(math.Pow(visionTheta, float64(float32(2*turn)/float32(half))))
-					angle := float64(frequency * float32(place))
-					cos.Data[at*half+f], sin.Data[at*half+f] = float32(math.Cos(angle)), float32(math.Sin(angle))
-				}
+				windowedFormat.copyPatch(patches.Data[at*patchValues:], pixels, row, col)
+				visionAngles(cos.Data[at*half:(at+1)*half], sin.Data[at*half:(at+1)*half], row, col)
 			}
 		}
 	}
@@ -170,15 +221,29 @@ func (v *Vision) inputs(pixels *tensor.Tensor, g grid, windows [][]int) []family
 	}
 }
 
+// visionAngles writes the cosines and sines of a patch: by its row in the first half, by its column in the second.
+func visionAngles(cos, sin []float32, row, col int) {
+	half := len(cos)
+	for f := range half {
+		place, turn := row, f
+		if f >= half/2 {
+			place, turn = col, f-half/2
+		}
+		frequency := 1 / float32(math.Pow(visionTheta, float64(float32(2*turn)/float32(half))))
+		angle := float64(frequency * float32(place))
+		cos[f], sin[f] = float32(math.Cos(angle)), float32(math.Sin(angle))
+	}
+}
+
 // copyPatch writes a patch: by channel, frame (both are the image), row and column.
-func copyPatch(dst []float32, pixels *tensor.Tensor, row, col int) {
+func (f imageFormat) copyPatch(dst []float32, pixels *tensor.Tensor, row, col int) {
 	h, w := pixels.Dim(2), pixels.Dim(3)
 	at := 0
 	for c := range 3 {
 		for range visionFrames {
-			for y := range visionPatch {
-				from := (c*h+row*visionPatch+y)*w + col*visionPatch
-				at += copy(dst[at:at+visionPatch], pixels.Data[from:])
+			for y := range f.patch {
+				from := (c*h+row*f.patch+y)*w + col*f.patch
+				at += copy(dst[at:at+f.patch], pixels.Data[from:])
 			}
 		}
 	}
