@@ -20,6 +20,8 @@ type CLIP struct {
 	// own choice.
 	layer int
 	onCPU bool
+	// unprojected leaves the text projection off pooled encodings.
+	unprojected bool
 	// loras are the adapters that were applied, in order.
 	loras patch.Stack
 	// lengths are the paddings that a user chose.

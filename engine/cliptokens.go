@@ -149,6 +149,7 @@ func (c *CLIP) encodeTokens(ctx context.Context, tokens Tokens) (Conditioning, e
 		if c.layer < 0 {
 			o.Chosen = c.layer
 		}
+		o.Projected = o.Projected && !c.unprojected
 		run := c.rt.runner(family.RoleText, c.onCPU, p.file)
 		run.adapters = c.loras.Part(textPrefix(e.Key))
 		enc, err := p.net.Encode(ctx, run, t, o)

@@ -24,6 +24,7 @@ type File struct {
 	control    once[ControlNetwork]
 	upscaler   once[UpscaleNetwork]
 	vision     once[ImageEncoder]
+	grounding  once[GroundingNetwork]
 	text       once[TextEncoder]
 }
 
@@ -226,6 +227,17 @@ func (f *File) Vision() (ImageEncoder, error) {
 			err = f.unknown(RoleVision, names(f.reg.Visions()))
 		}
 		return v, err
+	})
+}
+
+// Grounding returns the grounding network of the file; an *UnknownError when it holds none.
+func (f *File) Grounding() (GroundingNetwork, error) {
+	return f.grounding.get(func() (GroundingNetwork, error) {
+		g, _, err := read(f, RoleGrounding, f.reg.Groundings(), f.views, Grounding.Read)
+		if err == nil && g == nil {
+			err = f.unknown(RoleGrounding, names(f.reg.Groundings()))
+		}
+		return g, err
 	})
 }
 

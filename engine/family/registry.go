@@ -28,6 +28,7 @@ type Registry struct {
 	controls  []Control
 	upscalers []Upscaler
 	visions   []Vision
+	grounding []Grounding
 	unbuilt   []Unbuilt
 }
 
@@ -63,6 +64,9 @@ func (r *Registry) Register(f any) {
 	}
 	if d, ok := f.(Vision); ok {
 		r.visions, known = add(r.visions, d), true
+	}
+	if d, ok := f.(Grounding); ok {
+		r.grounding, known = add(r.grounding, d), true
 	}
 	if d, ok := f.(Unbuilt); ok {
 		r.unbuilt, known = add(r.unbuilt, d), true
@@ -103,6 +107,9 @@ func (r *Registry) Upscalers() []Upscaler { return snapshot(r, &r.upscalers) }
 
 // Visions returns the families of image encoders by rank.
 func (r *Registry) Visions() []Vision { return snapshot(r, &r.visions) }
+
+// Groundings returns the families of grounding networks by rank.
+func (r *Registry) Groundings() []Grounding { return snapshot(r, &r.grounding) }
 
 // Unbuilt returns the families that are recognised and cannot be run, by rank.
 func (r *Registry) Unbuilt() []Unbuilt { return snapshot(r, &r.unbuilt) }

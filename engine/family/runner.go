@@ -126,6 +126,7 @@ const (
 	RoleControl
 	RoleUpscale
 	RoleVision
+	RoleGrounding
 )
 
 // String returns what a network of the role is called, such as "diffusion model".
@@ -137,7 +138,7 @@ func (r Role) String() string {
 }
 
 var roles = [...]string{
-	RoleDiffusion: "diffusion model", RoleText: "text encoder", RoleVAE: "VAE", RoleControl: "ControlNet", RoleUpscale: "upscale model", RoleVision: "image encoder",
+	RoleDiffusion: "diffusion model", RoleText: "text encoder", RoleVAE: "VAE", RoleControl: "ControlNet", RoleUpscale: "upscale model", RoleVision: "image encoder", RoleGrounding: "grounding network",
 }
 
 // Preferred is the compute type of a role on a GPU where neither the user nor the file asks for another.

@@ -34,7 +34,7 @@ const (
 // GraphPatch is a change of a network's graph at one point: a value that is not changed after it was made. It implements
 // BlockPatch at the points of blocks, and AttendPatch or ProjectionPatch at those of attention. The other interfaces of this
 // file are for patches that need more: CallPatch, LayerPatch, SizedPatch, BatchPatch, ResizePatch, InputPatch,
-// IdlePatch and OutputPatch.
+// MiddlePatch, IdlePatch and OutputPatch.
 type GraphPatch interface {
 	// Point is where the patch acts.
 	Point() Point
@@ -48,8 +48,8 @@ type Site struct {
 	// number and Layer that of the transformer block in it.
 	Block        Point
 	Index, Layer int
-	// Number is that of the transformer block among all of the network.
-	Number int
+	// Number is that of the transformer block among all of the network, Transformer that of the transformer it is in.
+	Number, Transformer int
 	// Heads is the number of heads of attention there.
 	Heads int
 	// Model is the number of channels of the network's outermost blocks.
@@ -78,6 +78,32 @@ type TokensPatch interface {
 	// Tokens returns other positions [B,T',C] in place of x [B,T,C], and what makes of a result for them [B,T',C'] one for
 	// those of x; back is nil where x is returned as it is.
 	Tokens(b *nn.Builder, at Site, x *onnx.Value) (changed *onnx.Value, back func(y *onnx.Value) *onnx.Value)
+}
+
+// TokenInput is a float32 input [N,Count,Width] of a network: further tokens.
+type TokenInput struct {
+	Name         string
+	Count, Width int
+}
+
+// MiddlePatch acts in transformer blocks, between the attention among the latent's positions and that to the text.
+type MiddlePatch interface {
+	GraphPatch
+	// Input is the input that the patch reads; patches of one network that read inputs of one name are equal.
+	Input() TokenInput
+	// Between returns the positions x [B,T,C] changed by the input's tokens.
+	Between(b *nn.Builder, at Site, x, tokens *onnx.Value) *onnx.Value
+}
+
+// Between has the patches at a point change the positions of a transformer block; input declares an input or returns that
+// of its name.
+func (g GraphPatches) Between(b *nn.Builder, at Point, site Site, x *onnx.Value, input func(TokenInput) *onnx.Value) *onnx.Value {
+	for _, patch := range g {
+		if p, ok := patch.(MiddlePatch); ok && patch.Point() == at {
+			x = p.Between(b, site, x, input(p.Input()))
+		}
+	}
+	return x
 }
 
 // Call is what is known of one call of a network when its patches are chosen.

@@ -23,7 +23,7 @@ const (
 	KeyConcatMask    = "concat_mask"             // *tensor.Tensor [B,H,W]
 	KeyControl       = "control"                 // what steers the network, for Cond.Control
 	KeyControlForAll = "control_apply_to_uncond" // bool
-	KeyGLIGEN        = "gligen"
+	KeyGLIGEN        = "gligen"                  // a grounding network with its boxes
 	KeyHooks         = "hooks"
 	KeyClipStart     = "clip_start_percent" // float64
 	KeyClipEnd       = "clip_end_percent"   // float64

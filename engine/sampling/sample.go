@@ -248,7 +248,7 @@ func newGuide(p *Params, guider *Guider, s *Sampler, sigmas []float32) *guide {
 // prepare resolves the conditionings for latents like the given one. Upstream: process_conds.
 func (g *guide) prepare(ctx context.Context, latent, mask *tensor.Tensor) error {
 	g.shape = latent.Shape
-	for i, side := range g.guider.sides {
+	for i, side := range lendValues(g.guider.sides, KeyGLIGEN) {
 		entries, err := g.resolveAll(ctx, side, latent, mask)
 		if err != nil {
 			return err

@@ -47,3 +47,34 @@ func TestHookStrengths(t *testing.T) {
 		t.Error("hooks are told apart by something other than their IDs")
 	}
 }
+
+// TestLentValues: entries of other sides get the values of the positive side's one after the other, entries with an area and
+// sides with values of their own get none.
+func TestLentValues(t *testing.T) {
+	t.Parallel()
+	with := func(v any) Cond { return Cond{Values: map[string]any{KeyGLIGEN: v}} }
+	positive := Side{Conds: []Cond{with("a"), {}, with("b"), {Area: &Area{}, Values: map[string]any{KeyGLIGEN: "c"}}}}
+	for name, c := range map[string]struct {
+		negative []Cond
+		want     []any
+	}{
+		"one":      {[]Cond{{}}, []any{"b"}},
+		"two":      {[]Cond{{}, {}, {}}, []any{"a", "b", nil}},
+		"an area":  {[]Cond{{Area: &Area{}}, {}}, []any{nil, "b"}},
+		"its own":  {[]Cond{{}, with("x")}, []any{nil, "x"}},
+		"no entry": {nil, nil},
+	} {
+		sides := lendValues([]Side{positive, {Negative: true, Conds: c.negative}}, KeyGLIGEN)
+		for i, e := range sides[1].Conds {
+			if e.Values[KeyGLIGEN] != c.want[i] {
+				t.Errorf("%s: entry %d has %v, wanted %v", name, i, e.Values[KeyGLIGEN], c.want[i])
+			}
+			if len(c.negative[i].Values) > 1 || c.want[i] != "x" && c.negative[i].Values != nil {
+				t.Errorf("%s: the conditioning itself was changed", name)
+			}
+		}
+		if len(sides[0].Conds) != 4 || sides[0].Conds[0].Values[KeyGLIGEN] != "a" {
+			t.Errorf("%s: the positive side was changed", name)
+		}
+	}
+}

@@ -9,22 +9,11 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// foreign are keys that change the picture by parts of a model which sampling does not run: leaving them out in silence
-// would give another picture.
-var foreign = map[string]string{es.KeyGLIGEN: "a GLIGEN model"}
-
 // entries reads a conditioning. What the sampler itself reads is taken out of the values that are left for the model. It
 // fails on values of another type than their key has and on entries that ask for what the sampler lacks.
 func entries(input string, c engine.Conditioning) ([]es.Cond, error) {
 	out := make([]es.Cond, len(c))
 	for i, from := range c {
-		for key, what := range foreign {
-			v := from.Values[key]
-			if group, ok := v.(interface{ Empty() bool }); v == nil || ok && group.Empty() {
-				continue
-			}
-			return nil, fmt.Errorf("sampling: entry %d of %s uses %s, which the sampler does not apply yet", i, input, what)
-		}
 		to := es.Cond{Tokens: from.Tokens, Pooled: from.Pooled}
 		r := reader{values: maps.Clone(from.Values)}
 		to.Area = pointer[es.Area](&r, es.KeyArea)
@@ -45,9 +34,6 @@ func entries(input string, c engine.Conditioning) ([]es.Cond, error) {
 		}
 		if r.err != nil {
 			return nil, fmt.Errorf("sampling: entry %d of %s: %w", i, input, r.err)
-		}
-		for key := range foreign {
-			delete(r.values, key)
 		}
 		to.Values = r.values
 		out[i] = to

@@ -94,7 +94,7 @@ func TestEntries(t *testing.T) {
 func TestEntriesThatCannotBeSampled(t *testing.T) {
 	t.Parallel()
 	for _, values := range []map[string]any{
-		{"control": struct{}{}}, {"gligen": 1}, {"hooks": "x"}, {"strength": "1"}, {"area": []int{1, 2, 3, 4}},
+		{"control": struct{}{}}, {"hooks": "x"}, {"strength": "1"}, {"area": []int{1, 2, 3, 4}},
 	} {
 		if _, err := entries("negative", engine.Conditioning{{Values: values}}); err == nil {
 			t.Errorf("%v was accepted", values)

@@ -15,6 +15,7 @@ import (
 	_ "comfygo/engine/family/esrgan"
 	_ "comfygo/engine/family/flux"
 	_ "comfygo/engine/family/flux2"
+	_ "comfygo/engine/family/gligen"
 	_ "comfygo/engine/family/hidream"
 	_ "comfygo/engine/family/hunyuanimage"
 	_ "comfygo/engine/family/hydit"

@@ -67,6 +67,9 @@ type Writer struct {
 	context *onnx.Value
 	site    patch.Site // of the block that is being written
 	blocks  int        // transformer blocks so far
+	formers int        // transformers so far
+	batch   onnx.Dim
+	tokens  map[string]*onnx.Value // further inputs that patches read
 }
 
 func (u *Writer) write(s *weights.Scope) {
@@ -124,6 +127,7 @@ func (u *Writer) Inputs(s *weights.Scope) *onnx.Value {
 		height, width = onnx.D(u.variant.Height), onnx.D(u.variant.Width)
 	}
 	x := u.Input("x", dtype.F32, batch, onnx.D(u.cfg.InChannels), height, width)
+	u.batch = batch
 	ts := u.Input("timesteps", dtype.F32, batch)
 	u.context = u.Cast(u.Input("context", dtype.F32, batch, onnx.Sym("T"), onnx.D(max(u.cfg.ContextDim, 1))), u.Target.Compute)
 	u.emb = u.SiLU(u.embedding(s, ts, batch))
@@ -217,20 +221,33 @@ func (u *Writer) spatialTransformer(s *weights.Scope, x *onnx.Value) *onnx.Value
 	inner := s.Shape("proj_in.weight")[0]
 	h := u.Linear(s.At("proj_in"), u.ToTokens(u.GroupNorm(s.At("norm"), x, 32, 1e-6)), inner)
 	for i := range s.Count("transformer_blocks") {
-		u.site.Layer, u.site.Number = i, u.blocks
+		u.site.Layer, u.site.Number, u.site.Transformer = i, u.blocks, u.formers
 		u.blocks++
 		h = u.transformerBlock(s.At("transformer_blocks").Index(i), h)
 	}
+	u.formers++
 	return u.Add(u.FromTokens(u.Linear(s.At("proj_out"), h, c), x), x)
 }
 
 func (u *Writer) transformerBlock(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	n := u.LayerNorm(s.At("norm1"), x, 1e-5)
 	x = u.attention(patch.SelfAttention, s.At("attn1"), n, n, x)
+	x = u.variant.Patches.Between(u.Builder, patch.SelfAttention, u.site, x, u.further)
 	n = u.LayerNorm(s.At("norm2"), x, 1e-5)
 	x = u.attention(patch.CrossAttention, s.At("attn2"), n, u.context, x)
 	n = u.LayerNorm(s.At("norm3"), x, 1e-5)
 	return u.geglu(s.At("ff", "net"), n, x)
+}
+
+// further declares an input that patches read, once.
+func (u *Writer) further(in patch.TokenInput) *onnx.Value {
+	if u.tokens == nil {
+		u.tokens = map[string]*onnx.Value{}
+	}
+	if u.tokens[in.Name] == nil {
+		u.tokens[in.Name] = u.Cast(u.Input(in.Name, dtype.F32, u.batch, onnx.D(in.Count), onnx.D(in.Width)), u.Target.Compute)
+	}
+	return u.tokens[in.Name]
 }
 
 // attention adds the attention of x to context to residual.

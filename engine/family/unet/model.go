@@ -98,7 +98,35 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 		}
 		in = append(in, sampling.Input{Name: InputConcat, Value: beside, Rule: sampling.ByCells})
 	}
-	return in, nil
+	placed, err := sampling.Value[family.Placement](c, sampling.KeyGLIGEN)
+	if err != nil || placed == nil {
+		return in, err
+	}
+	if err := placed.Fits(m.transformers()); err != nil {
+		return nil, err
+	}
+	return append(in, placed.Input(r.Shape)), nil
+}
+
+// transformers lists the widths of the network's transformers in the order in which they run.
+func (m *Model) transformers() []int {
+	var out []int
+	s := weights.NewScope(m.Source)
+	block := func(b *weights.Scope) {
+		for i := range b.Count("") {
+			if sh := b.Index(i).Shape("proj_in.weight"); len(sh) > 0 {
+				out = append(out, sh[0])
+			}
+		}
+	}
+	for i := range s.Count("input_blocks") {
+		block(s.At("input_blocks").Index(i))
+	}
+	block(s.At("middle_block"))
+	for i := range s.Count("output_blocks") {
+		block(s.At("output_blocks").Index(i))
+	}
+	return out
 }
 
 // Predict implements family.Denoiser.
@@ -116,6 +144,13 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	grid := 1 << (m.Levels - 1)
 	v := Variant{Even: x.Dim(2)%grid == 0 && x.Dim(3)%grid == 0, Patches: c.Patches}
 	c.Patches = c.Patches.On(patch.Grid{Height: x.Dim(2), Width: x.Dim(3)}, func() []patch.Grid { return m.grids(x.Dim(2), x.Dim(3)) }, drawer(c.Inputs.Random))
+	var further []family.Value
+	for _, i := range c.Inputs.List {
+		if p, ok := i.Rule.(family.Patcher); ok {
+			c.Patches = c.Patches.With(p.Patch())
+			further = append(further, family.Floats(i.Name, i.Value))
+		}
+	}
 	v.Patches = c.Patches
 	for _, idle := range c.Patches.Idle() {
 		warning.Add(ctx, idle)
@@ -124,7 +159,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		v.Height, v.Width = x.Dim(2), x.Dim(3)
 	}
 	v.Even = v.Even && !c.Patches.Resizes()
-	in := m.Values(x, c)
+	in := append(m.Values(x, c), further...)
 	if r := c.Residuals; r != nil {
 		in = append(in, v.steer(r)...)
 	}

@@ -1,0 +1,44 @@
+package family
+
+import (
+	"comfygo/engine/patch"
+	"comfygo/engine/sampling"
+	"comfygo/engine/weights"
+)
+
+// Grounding is a family of networks that have a diffusion model place what texts describe in boxes.
+type Grounding interface {
+	Family
+	// Read reads a network's config; src is the whole file. It returns nil for a file that holds none of this family.
+	Read(src weights.Source) (GroundingNetwork, error)
+}
+
+// GroundingNetwork is a grounding network that was read from a file.
+type GroundingNetwork interface {
+	// Place returns a placement with one more box than before has, which may be nil. id identifies the network's file.
+	Place(id string, before Placement, box Box) (Placement, error)
+	// Weights is the source of the network's tensors.
+	Weights() weights.Source
+}
+
+// Box is a part of the image and what is to be there: X, Y, Width and Height are in cells of the latent, Text is the pooled
+// encoding of a text, without its projection.
+type Box struct {
+	Text                []float32
+	X, Y, Width, Height int
+}
+
+// Placement is what conditioning entries hold under sampling.KeyGLIGEN: a grounding network with its boxes. It is not changed
+// after it was made.
+type Placement interface {
+	// Fits fails when the network is for another diffusion model than one whose transformers have these widths, in the
+	// order in which they run.
+	Fits(widths []int) error
+	// Input returns what the diffusion model reads, for latents of a shape [N,C,height,width]. Its rule is a Patcher, too.
+	Input(shape []int) sampling.Input
+}
+
+// Patcher is implemented by rules of inputs that come with a change of the network's graph.
+type Patcher interface {
+	Patch() patch.MiddlePatch
+}
