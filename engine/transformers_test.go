@@ -14,6 +14,7 @@ func TestTransformersEqualUpstream(t *testing.T) {
 		"forward/cosmos*",
 		"forward/flux*",
 		"forward/hunyuan-image21",
+		"forward/hydit*",
 		"forward/krea2",
 		"forward/pixart-alpha",
 		"forward/sd35",

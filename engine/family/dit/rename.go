@@ -47,3 +47,6 @@ func NormWeights(n string) string {
 	}
 	return n
 }
+
+// LayerOf returns the layer whose weight a tensor is; false for other tensors.
+func LayerOf(name string) (string, bool) { return strings.CutSuffix(name, weightSuffix) }

@@ -3,7 +3,6 @@ package qwenimage
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"comfygo/engine/weights"
 )
@@ -81,6 +80,3 @@ func read(s *weights.Scope) (Config, error) {
 	}
 	return c, nil
 }
-
-// weightOf returns the layer of a weight's name.
-func weightOf(name string) (string, bool) { return strings.CutSuffix(name, ".weight") }

@@ -91,7 +91,7 @@ func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
 	var names dit.Names
 	for _, n := range m.Source.Names() {
 		if e, ok := m.Source.Lookup(n); ok && len(e.Shape) > 0 {
-			if layer, ok := weightOf(n); ok {
+			if layer, ok := dit.LayerOf(n); ok {
 				names.Layer(layer, layer)
 			}
 		}
