@@ -71,7 +71,7 @@ func recipe(t *testing.T, o Options, kind string, v *pyjson.Object) any {
 	case "vision":
 		return family.ImageEncoding{Last: Make(t, mustGet(v, "last")).(*tensor.Tensor)}
 	case "audio":
-		return &media.Audio{Waveform: Make(t, mustGet(v, "waveform")).(*tensor.Tensor), SampleRate: int(float(mustGet(v, "sample_rate")))}
+		return &media.Audio{Waveform: made(t, o, mustGet(v, "waveform")).(*tensor.Tensor), SampleRate: int(float(mustGet(v, "sample_rate")))}
 	case "latent":
 		return makeLatent(t, v)
 	case "cond":
