@@ -143,8 +143,8 @@ func (n *RandomCropImages) Run(*nodes.Context) (nodes.Result, error) {
 	}
 	h, w := n.Images.Shape[1], n.Images.Shape[2]
 	random := newRandom(n.Seed)
-	left := random.below(max(0, w-n.Width) + 1)
-	return cropped(n.Images, n.Width, n.Height, left, random.below(max(0, h-n.Height)+1))
+	left := random.Below(max(0, w-n.Width) + 1)
+	return cropped(n.Images, n.Width, n.Height, left, random.Below(max(0, h-n.Height)+1))
 }
 
 // NormalizeImages takes a mean off images and divides them by a standard deviation.

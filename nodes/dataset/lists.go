@@ -55,7 +55,7 @@ func (n *ShuffleDataset) Run(*nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	return nodes.Out(picked(images, newRandom(seed).permutation(len(images)))), nil
+	return nodes.Out(picked(images, newRandom(seed).Permutation(len(images)))), nil
 }
 
 // ShuffleImageTextDataset puts pairs of images and texts in a random order.
@@ -114,7 +114,7 @@ func (n *ShuffleVideoDataset) Run(*nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	return nodes.Out(picked(n.Videos, newRandom(seed).permutation(len(n.Videos)))), nil
+	return nodes.Out(picked(n.Videos, newRandom(seed).Permutation(len(n.Videos)))), nil
 }
 
 // ShuffleVideoTextDataset puts pairs of videos and texts in a random order.
@@ -335,7 +335,7 @@ func shufflePairs[T any](items []T, texts []string, seeds []uint64) (nodes.Resul
 	if len(texts) < len(items) {
 		return nodes.Result{}, nodes.Errorf("IndexError", "shuffling: there are %d texts for %d items", len(texts), len(items))
 	}
-	order := newRandom(seeds[0]).permutation(len(items))
+	order := newRandom(seeds[0]).Permutation(len(items))
 	return nodes.Out(picked(items, order), picked(texts, order)), nil
 }
 

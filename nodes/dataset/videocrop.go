@@ -51,7 +51,7 @@ func (n *VideoFrameSample) Run(ctx *nodes.Context) (nodes.Result, error) {
 		if total > mostDrawn {
 			return nodes.Result{}, nodes.Errorf("ValueError", "sampling the video: it is said to have %d frames, and random ones are drawn from at most %d; crop it first, or choose uniform", total, mostDrawn)
 		}
-		numbers = newRandom(n.Seed).permutation(total)[:count]
+		numbers = newRandom(n.Seed).Permutation(total)[:count]
 		slices.Sort(numbers)
 	default:
 		numbers = spread(count, total)
@@ -128,5 +128,5 @@ func (n *VideoRandomTemporalCrop) Run(ctx *nodes.Context) (nodes.Result, error) 
 		return nodes.Result{}, err
 	}
 	length := min(n.Length, total)
-	return cut(ctx, n.Video, newRandom(n.Seed).below(total-length+1), length, rate)
+	return cut(ctx, n.Video, newRandom(n.Seed).Below(total-length+1), length, rate)
 }

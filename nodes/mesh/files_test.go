@@ -216,10 +216,25 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(stop)
 	f := place(t)
+	many := &geometry.Mesh{Items: []geometry.Item{{Vertices: textured().Items[0].Vertices, UVs: textured().Items[0].UVs}}}
+	for range 1000 {
+		many.Items[0].Faces = append(many.Items[0].Faces, 0, 1, 2)
+	}
 	for _, c := range []struct {
 		class  string
 		values *pyjson.Object
 	}{
+		{"WeldVertices", pyjson.NewObject("mesh", &geometry.Mesh{Items: []geometry.Item{{Vertices: make([]float32, 9), Faces: []int32{0, 1, 2}}}}, "epsilon_abs", 1.0)},
+		{"FillHoles", pyjson.NewObject("mesh", many, "max_perimeter", 1.0)},
+		{"MeshSmoothNormals", pyjson.NewObject("mesh", many)},
+		{"MeshSmoothNormals", pyjson.NewObject("mesh", many, "crease_angle", 30.0)},
+		{"DecimateMesh", pyjson.NewObject("mesh", many, "target_face_count", 1, "placement_mode", "midpoint")},
+		{"RemeshMesh", pyjson.NewObject("mesh", many, "sign_mode", "udf", "resolution", 32)},
+		{"RenderUVAtlas", pyjson.NewObject("mesh", many)},
+		{"PaintMesh", pyjson.NewObject("mesh", many, "voxel_colors", cells())},
+		{"BakeTextureFromVoxel", pyjson.NewObject("mesh", many, "voxel_colors", cells())},
+		{"BakeNormalMapFromMesh", pyjson.NewObject("low_poly", textured(), "high_poly", many)},
+		{"BakeAmbientOcclusion", pyjson.NewObject("low_poly", textured(), "high_poly", many)},
 		{"SaveGLB", pyjson.NewObject("mesh", triangle(), "filename_prefix", "a")},
 		{"SaveGLB", pyjson.NewObject("mesh", geometry.Memory([]byte("x"), "ply"), "filename_prefix", "a")},
 		{"VoxelToMesh", pyjson.NewObject("voxel", &geometry.Voxels{Grid: tensor.New(1, 2, 2, 2)}, "algorithm", "surface net")},
@@ -232,6 +247,96 @@ func TestInterrupted(t *testing.T) {
 		}
 		if _, err = node.Run(nodes.TestContext(ctx, nodes.Services{Folders: f})); !errors.Is(err, stop) {
 			t.Errorf("%s: error %v, want the interrupt", c.class, err)
+		}
+	}
+}
+
+// cells are voxels with one color.
+func cells() *geometry.Voxels {
+	return &geometry.Voxels{Cells: []int32{0, 0, 0}, Colors: tensor.New(1, 3), Resolution: 2}
+}
+
+// textured is a triangle with texture coordinates.
+func textured() *geometry.Mesh {
+	m := triangle()
+	m.Items[0].UVs = []float32{0, 0, 1, 0, 0, 1}
+	return m
+}
+
+// empty is a mesh without vertices and faces.
+func empty() *geometry.Mesh {
+	return &geometry.Mesh{Items: []geometry.Item{{Vertices: []float32{}, Faces: []int32{}, UVs: []float32{}}}}
+}
+
+// TestBadMeshes: each class refuses meshes that no node makes.
+func TestBadMeshes(t *testing.T) {
+	t.Parallel()
+	nan := textured()
+	nan.Items[0].Vertices[1] = float32(math.NaN())
+	index := textured()
+	index.Items[0].Faces = []int32{0, 1, 9}
+	image := tensor.New(1, 2, 2, 3)
+	for class, with := range map[string]func(m any) *pyjson.Object{
+		"FillHoles":             func(m any) *pyjson.Object { return pyjson.NewObject("mesh", m) },
+		"WeldVertices":          func(m any) *pyjson.Object { return pyjson.NewObject("mesh", m) },
+		"MeshSmoothNormals":     func(m any) *pyjson.Object { return pyjson.NewObject("mesh", m, "crease_angle", 30.0) },
+		"DecimateMesh":          func(m any) *pyjson.Object { return pyjson.NewObject("mesh", m, "placement_mode", "midpoint") },
+		"RemeshMesh":            func(m any) *pyjson.Object { return pyjson.NewObject("mesh", m, "sign_mode", "udf", "resolution", 32) },
+		"RenderUVAtlas":         func(m any) *pyjson.Object { return pyjson.NewObject("mesh", m) },
+		"PaintMesh":             func(m any) *pyjson.Object { return pyjson.NewObject("mesh", m, "voxel_colors", cells()) },
+		"BakeTextureFromVoxel":  func(m any) *pyjson.Object { return pyjson.NewObject("mesh", m, "voxel_colors", cells()) },
+		"MeshTextureToImage":    func(m any) *pyjson.Object { return pyjson.NewObject("mesh", m) },
+		"ApplyTextureToMesh":    func(m any) *pyjson.Object { return pyjson.NewObject("mesh", m, "base_color", image) },
+		"BakeNormalMapFromMesh": func(m any) *pyjson.Object { return pyjson.NewObject("low_poly", textured(), "high_poly", m) },
+		"BakeAmbientOcclusion":  func(m any) *pyjson.Object { return pyjson.NewObject("low_poly", textured(), "high_poly", m) },
+	} {
+		for want, m := range map[string]any{"finite": nan, "refers to vertex 9": index, "batch is empty": &geometry.Mesh{}, "want *geometry.Mesh": "text"} {
+			_, err := nodecalls.CallIn(t, nil, class, with(m))
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v, want %q", class, err, want)
+			}
+		}
+	}
+}
+
+// TestBadValues: the errors of other inputs that no link should deliver.
+func TestBadValues(t *testing.T) {
+	t.Parallel()
+	image := tensor.New(1, 2, 2, 3)
+	infinite := textured()
+	infinite.Items[0].UVs[2] = float32(math.Inf(1))
+	for _, c := range []struct {
+		class  string
+		values *pyjson.Object
+		want   string
+	}{
+		{"RenderUVAtlas", pyjson.NewObject("mesh", triangle()), "no texture coordinates"},
+		{"RenderUVAtlas", pyjson.NewObject("mesh", textured(), "resolution", 1<<20), "want 1 to"},
+		{"RenderUVAtlas", pyjson.NewObject("mesh", infinite, "resolution", 64), ""},
+		{"BakeNormalMapFromMesh", pyjson.NewObject("low_poly", infinite, "high_poly", triangle(), "resolution", 64), "texture coordinate"},
+		{"PaintMesh", pyjson.NewObject("mesh", triangle(), "voxel_colors", nil), "no voxels"},
+		{"PaintMesh", pyjson.NewObject("mesh", triangle(), "voxel_colors", &geometry.Voxels{Grid: tensor.New(1, 1, 1, 1)}), "dense volume"},
+		{"BakeTextureFromVoxel", pyjson.NewObject("mesh", triangle(), "voxel_colors", cells()), "no texture coordinates"},
+		{"BakeTextureFromVoxel", pyjson.NewObject("mesh", textured(), "voxel_colors", cells(), "texture_size", -1), "want 1 to"},
+		{"BakeTextureFromVoxel", pyjson.NewObject("mesh", textured(), "voxel_colors", cells(), "texture_size", 64, "reference_mesh", empty()), "has no faces"},
+		{"MeshTextureToImage", pyjson.NewObject("mesh", triangle()), "no base color texture"},
+		{"ApplyTextureToMesh", pyjson.NewObject("mesh", textured(), "base_color", nil), "base_color"},
+		{"ApplyTextureToMesh", pyjson.NewObject("mesh", textured(), "base_color", tensor.New(0, 2, 2, 3)), "base_color"},
+		{"ApplyTextureToMesh", pyjson.NewObject("mesh", textured(), "base_color", image, "roughness", image, "metallic", tensor.New(2, 2, 2, 3)), "want equal ones"},
+		{"BakeNormalMapFromMesh", pyjson.NewObject("low_poly", triangle(), "high_poly", triangle()), "no texture coordinates"},
+		{"BakeNormalMapFromMesh", pyjson.NewObject("low_poly", textured(), "high_poly", empty(), "resolution", 64), "has no faces"},
+		{"BakeAmbientOcclusion", pyjson.NewObject("low_poly", textured(), "high_poly", triangle(), "samples", 1<<30), "samples"},
+		{"RemeshMesh", pyjson.NewObject("mesh", empty(), "sign_mode", "udf"), "no faces"},
+		{"RemeshMesh", pyjson.NewObject("mesh", triangle(), "sign_mode", "udf", "resolution", 1<<20), "resolution"},
+		{"RemeshMesh", pyjson.NewObject("mesh", triangle(), "sign_mode", "udf", "band", math.NaN()), "band"},
+		{"RemeshMesh", pyjson.NewObject("mesh", triangle(), "sign_mode", "x"), "unknown"},
+		{"DecimateMesh", pyjson.NewObject("mesh", empty(), "target_face_count", 1, "placement_mode", "qem"), ""},
+		{"FillHoles", pyjson.NewObject("mesh", empty()), ""},
+		{"WeldVertices", pyjson.NewObject("mesh", empty(), "epsilon_abs", math.NaN()), ""},
+	} {
+		_, err := nodecalls.CallIn(t, nil, c.class, c.values)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", c.class, err, c.want)
 		}
 	}
 }

@@ -106,3 +106,24 @@ func grouped(n int) string {
 	}
 	return s
 }
+
+// short is a number as status lines have it: 853, 12.3K, 1.23M.
+func short(n int) string {
+	trim := func(s string) string { return strings.TrimRight(strings.TrimRight(s, "0"), ".") }
+	switch {
+	case n >= 1_000_000:
+		return trim(fmt.Sprintf("%.2f", float64(n)/1e6)) + "M"
+	case n >= 1_000:
+		return trim(fmt.Sprintf("%.1f", float64(n)/1e3)) + "K"
+	}
+	return strconv.Itoa(n)
+}
+
+// facesChanged is the status line of classes that change the number of faces.
+func facesChanged(before, after int) string {
+	s := fmt.Sprintf("faces: %s → %s", short(before), short(after))
+	if before != 0 {
+		s += fmt.Sprintf("  (%+.0f%%)", float64(after-before)/float64(before)*100)
+	}
+	return s
+}

@@ -40,7 +40,12 @@ func options() nodecalls.Options {
 // TestCalls compares with upstream's results; testdata/cases.py says which differences are allowed and why.
 func TestCalls(t *testing.T) {
 	t.Parallel()
-	nodecalls.Run(t, "calls.json.gz", options())
+	for _, name := range []string{"calls.json.gz", "calls_post.json.gz", "calls_decimate.json.gz", "calls_remesh.json.gz", "calls_bake.json.gz"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nodecalls.Run(t, name, options())
+		})
+	}
 }
 
 func decoded(text string) []byte {

@@ -1,5 +1,6 @@
 # Calls of comfy_extras/nodes_save_3d.py and the voxel classes of nodes_hunyuan3d.py; see tests/nodecalls/record.py.
 exec(compile(open(os.path.join(os.path.dirname(cases_path), "meshes.py")).read(), "meshes.py", "exec"))
+LIMIT = 1000  # values that are kept of a tensor
 
 plain = mesh(cube())
 pair = mesh(cube(0.5), sphere(4, 5))
