@@ -55,8 +55,11 @@ func (f FreeU) Block(b *nn.Builder, at Site, h, skip *onnx.Value) (newH, newSkip
 		share := b.Div(b.Sub(mean, least), b.Sub(most, least))
 		factor = b.Add(b.Mul(share, b.Const(backbone-1)), b.Const(1))
 	}
-	h = b.Concat(1, b.Mul(parts[0], factor), parts[1])
-	return h, lowFrequencies(b, skip, low)
+	changed := b.Concat(1, b.Mul(parts[0], factor), parts[1])
+	if skip == h { // upstream changes h in place; in a network without a middle block that is the skip connection, too
+		skip = changed
+	}
+	return changed, lowFrequencies(b, skip, low)
 }
 
 // lowFrequencies multiplies the four lowest frequencies of x [B,C,H,W], those of numbers -1 and 0 on both axes, by scale.
@@ -77,6 +80,10 @@ func axisMatrices(b *nn.Builder, n int) (re, im *onnx.Value) {
 	r, i := make([]float32, n*n), make([]float32, n*n)
 	for y := range n {
 		for x := range n {
+			if n == 1 { // the two frequencies are one
+				r[0] = 1
+				continue
+			}
 			angle := -2 * math.Pi * float64(y-x) / float64(n)
 			r[y*n+x] = float32((1 + math.Cos(angle)) / float64(n))
 			i[y*n+x] = float32(math.Sin(angle) / float64(n))
