@@ -173,6 +173,9 @@ func (v *VAE) Decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, err
 	if err := v.checkLatent(z); err != nil {
 		return nil, err
 	}
+	if seq, ok := v.net.(family.Sequential); ok && z.Dim(0) > 1 {
+		return v.decodeSequence(ctx, seq, z)
+	}
 	if !v.fits(func() int64 { return v.net.DecodeMemory(z.Slice(0, 1).Shape) }) {
 		v.rt.cfg.Log.Warn("decoding in tiles: there is not enough memory for the whole image", "width", z.Dim(3)*v.info.Downscale, "height", z.Dim(2)*v.info.Downscale)
 		return v.DecodeTiled(ctx, z, 64, 64, 16, nil)
@@ -372,6 +375,33 @@ func (v *VAE) encode(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, err
 	run := v.runner()
 	defer v.rt.sessions.Reserve(run.device, v.net.EncodeMemory(x.Shape))()
 	return v.net.Encode(ctx, run, x)
+}
+
+// decodeSequence is Decode for a VAE that decodes frames together. Where memory does not allow all of them at once it goes
+// on with fewer, as upstream does, and says so in the log.
+func (v *VAE) decodeSequence(ctx context.Context, net family.Sequential, z *tensor.Tensor) (*tensor.Tensor, error) {
+	n := z.Dim(0)
+	if err := v.rt.checkHost("decoding the video", v.imageBytes(n, z.Dim(2), z.Dim(3))); err != nil {
+		return nil, err
+	}
+	run, d := v.runner(), v.info.Downscale
+	for n > 1 && !run.Fits(net.SequenceMemory(z.Slice(0, n).Shape)) {
+		n = (n + 1) / 2
+	}
+	if n < z.Dim(0) {
+		v.rt.cfg.Log.Warn("decoding the video in parts: there is not enough memory for all frames", "frames", z.Dim(0), "together", n)
+	}
+	out := tensor.New(z.Dim(0), z.Dim(2)*d, z.Dim(3)*d, 3)
+	for from := 0; from < z.Dim(0); from += n {
+		part := z.Slice(from, min(from+n, z.Dim(0)))
+		release := v.rt.sessions.Reserve(run.device, net.SequenceMemory(part.Shape))
+		err := net.DecodeSequence(ctx, run, part, func(i int, y *tensor.Tensor) { v.toImage(out.Index(from+i), y.Index(0)) })
+		release()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // decodeVideo is Decode for latents [B,C,T,H,W]; the frames of all videos come one after another. A latent without a time

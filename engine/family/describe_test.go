@@ -44,7 +44,7 @@ func TestDescribe(t *testing.T) {
 		"lora-sdxl-diffusers": {kinds: []string{"LoRA"}, runs: true},
 		"lora-lokr":           {kinds: []string{"LoRA"}, runs: true},
 		"flux-tiny-dev":       {kinds: []string{"diffusion model"}, family: "Flux.1", runs: true},
-		"a Mochi model":       {src: dryrun.List(unbuilt), kinds: []string{"diffusion model"}, family: "Mochi", says: "cannot be run yet; use a model of a family that runs: Stable Diffusion 1.x"},
+		"a Mochi model":       {src: dryrun.List(unbuilt), kinds: []string{"diffusion model"}, family: "Mochi", says: "cannot be run yet; use a model of a family that runs: "},
 		"a Mochi checkpoint":  {src: dryrun.List(under("model.diffusion_model.", unbuilt+"a 1\nb 1\nc 1\nd 1\ne 1\n") + under("vae.", plainVAE)), kinds: []string{"diffusion model", "VAE"}, family: "Mochi", says: "cannot be run yet"},
 		"a part of T5":        {src: dryrun.List("encoder.block.0.layer.0.SelfAttention.k.weight 8 8\n"), kinds: []string{"text encoder"}, family: "T5", says: "reading the text encoder (T5)"},
 		"a quantized LoRA":    {src: quantized, kinds: []string{"LoRA"}, says: "nvfp4"},

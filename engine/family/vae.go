@@ -33,6 +33,15 @@ type Autoencoder interface {
 	Weights() []weights.Source
 }
 
+// Sequential is implemented by VAEs of images that decode the rows of a latent as the frames of one video.
+type Sequential interface {
+	Autoencoder
+	// DecodeSequence decodes latents [T,C,h,w] and calls frame with each decoded frame [1,3,H,W] once, in order.
+	DecodeSequence(ctx context.Context, run Runner, z *tensor.Tensor, frame func(i int, y *tensor.Tensor)) error
+	// SequenceMemory estimates the bytes that decoding latents of shape [T,C,h,w] takes, on the device and on the host.
+	SequenceMemory(latent []int) int64
+}
+
 // VAEInfo describes the latents of a VAE.
 type VAEInfo struct {
 	// Channels is the number of channels of a latent.

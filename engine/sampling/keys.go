@@ -35,6 +35,12 @@ const (
 	KeyTargetHeight  = "target_height"      // int, pixels
 	KeyAesthetic     = "aesthetic_score"    // float64
 
+	KeyFPS          = "fps"                // int, frames per second
+	KeyMotionBucket = "motion_bucket_id"   // int, amount of motion
+	KeyAugmentation = "augmentation_level" // float64, noise in the image
+	KeyElevation    = "elevation"          // []float64 of each frame, or float64, degrees
+	KeyAzimuth      = "azimuth"            // []float64 of each frame, or float64, degrees
+
 	KeyGuidance        = "guidance"                 // float64, or nil for a network without the input
 	KeyReferences      = "reference_latents"        // []any of *tensor.Tensor [B,C,H,W]; see References
 	KeyReferenceMethod = "reference_latents_method" // string

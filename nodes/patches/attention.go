@@ -71,14 +71,17 @@ func scaleAttention(ctx *nodes.Context, m *engine.Model, at patch.Point, q, k, v
 	if m == nil {
 		return nodes.Result{}, errNoModel
 	}
-	m, ok := m.WithPatch(patch.AttentionScale{At: at, Factors: map[patch.Projection]float32{
-		patch.Query: float32(q), patch.Key: float32(k), patch.Value: float32(v), patch.Output: float32(out),
-	}})
+	factors := map[patch.Projection]float32{patch.Query: float32(q), patch.Key: float32(k), patch.Value: float32(v), patch.Output: float32(out)}
+	m, ok := m.WithPatch(patch.AttentionScale{At: at, Factors: factors})
 	if !ok {
 		ctx.Warn(fmt.Sprintf("the attention factors have no effect: %s models have no such layers", m.Family()))
 	}
+	m, _ = m.WithPatch(patch.AttentionScale{At: alongTime[at], Factors: factors}) // of video models
 	return nodes.Out(m), nil
 }
+
+// alongTime are the layers along the time axis that are scaled with those of frames.
+var alongTime = map[patch.Point]patch.Point{patch.SelfAttention: patch.TemporalSelfAttention, patch.CrossAttention: patch.TemporalCrossAttention}
 
 // UNetTemporalAttentionMultiply multiplies the results of attention, apart for the layers along the time axis.
 type UNetTemporalAttentionMultiply struct {

@@ -37,9 +37,11 @@ import (
 	_ "comfygo/engine/family/sd3"
 	_ "comfygo/engine/family/sdxl"
 	_ "comfygo/engine/family/stableaudio"
+	_ "comfygo/engine/family/svd"
 	_ "comfygo/engine/family/t2iadapter"
 	_ "comfygo/engine/family/t5"
 	_ "comfygo/engine/family/taehv"
 	_ "comfygo/engine/family/taesd"
 	_ "comfygo/engine/family/wan"
+	_ "comfygo/engine/family/zero123"
 )

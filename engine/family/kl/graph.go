@@ -76,21 +76,22 @@ func (v *Writer) Conv3(s *weights.Scope, x *onnx.Value) *onnx.Value {
 // blocks writes the residual blocks of one level, each followed by its attention where the level has any.
 func (v *Writer) blocks(s *weights.Scope, h *onnx.Value) *onnx.Value {
 	for i := range s.Count("block") {
-		h = v.resnet(s.At("block").Index(i), h)
+		h = v.Resnet(s.At("block").Index(i), h)
 		if a := s.At("attn").Index(i); a.Has("norm.weight") {
-			h = v.attention(a, h)
+			h = v.SelfAttention(a, h)
 		}
 	}
 	return h
 }
 
 func (v *Writer) middle(s *weights.Scope, h *onnx.Value) *onnx.Value {
-	h = v.resnet(s.At("block_1"), h)
-	h = v.attention(s.At("attn_1"), h)
-	return v.resnet(s.At("block_2"), h)
+	h = v.Resnet(s.At("block_1"), h)
+	h = v.SelfAttention(s.At("attn_1"), h)
+	return v.Resnet(s.At("block_2"), h)
 }
 
-func (v *Writer) resnet(s *weights.Scope, x *onnx.Value) *onnx.Value {
+// Resnet is a residual block of two convolutions.
+func (v *Writer) Resnet(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	h := v.Conv3(s.At("conv1"), v.GroupNormSiLU(s.At("norm1"), x, 32, 1e-6))
 	h = v.GroupNormSiLU(s.At("norm2"), h, 32, 1e-6)
 	out := h.Dim(1).N
@@ -103,8 +104,8 @@ func (v *Writer) resnet(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return v.Conv2dAdd(s.At("conv2"), h, x, out, 3, onnx.Pad1())
 }
 
-// attention is single-head self-attention over the latent's positions.
-func (v *Writer) attention(s *weights.Scope, x *onnx.Value) *onnx.Value {
+// SelfAttention is single-head self-attention over the latent's positions.
+func (v *Writer) SelfAttention(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	c := x.Dim(1).N
 	n := v.ToTokens(v.GroupNorm(s.At("norm"), x, 32, 1e-6))
 	a := v.Attention(v.Linear(s.At("q"), n, c), v.Linear(s.At("k"), n, c), v.Linear(s.At("v"), n, c), nil, 1)

@@ -38,6 +38,15 @@ type Config struct {
 
 // Read implements family.VAE.
 func (kind) Read(src weights.Source) (family.Autoencoder, error) {
+	v, err := Read(src)
+	if v == nil {
+		return nil, err
+	}
+	return v, err
+}
+
+// Read reads a VAE of this kind, or one whose networks have further layers; nil when src holds none.
+func Read(src weights.Source) (*VAE, error) {
 	src = layout.VAE(src)
 	e, ok := src.Lookup("decoder.conv_in.weight")
 	if !ok || len(e.Shape) != 4 {

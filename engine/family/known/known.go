@@ -65,7 +65,7 @@ var families = []recognised{
 	{name: "T2I-Adapter for styles", kind: "style model", all: []string{"style_embedding", "transformer_layes.0.ln_1.weight"}, advice: "it is no ControlNet: it reads an encoded image, as StyleModelLoader and StyleModelApply have it"},
 	{name: "ERNIE-Image", all: []string{"layers.0.mlp.linear_fc2.weight"}},
 	{name: "SAM 3", kind: "segmentation model", all: []string{"detector.backbone.vision_backbone.trunk.blocks.0.attn.qkv.weight"}},
-	{name: "Stable Video Diffusion", all: []string{"input_blocks.1.1.time_stack.*"}},
+	{name: "Stable Video Diffusion (of an unknown size)", all: []string{"input_blocks.1.1.time_stack.*"}},
 	{name: "Stable Diffusion XL (of an unknown size)", all: []string{"out.2.weight", "label_emb.0.0.weight"}},
 	{name: "U-Net of no known family", all: []string{"out.2.weight", "input_blocks.0.0.weight"}, advice: "its file carries no config that says how many attention heads it has; use a model of one of the families that run"},
 }

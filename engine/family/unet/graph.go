@@ -70,6 +70,7 @@ type Writer struct {
 	formers int        // transformers so far
 	batch   onnx.Dim
 	tokens  map[string]*onnx.Value // further inputs that patches read
+	time    *timing                // of a network with a time axis
 }
 
 func (u *Writer) write(s *weights.Scope) {
@@ -122,6 +123,9 @@ func (u *Writer) write(s *weights.Scope) {
 // Inputs declares the inputs x, timesteps, context and y and returns x in the type that is computed in.
 func (u *Writer) Inputs(s *weights.Scope) *onnx.Value {
 	batch := onnx.Sym("B").Times(onnx.D(max(u.variant.Patches.Entries(), 1)))
+	if u.cfg.Temporal {
+		batch = u.timeInputs(batch)
+	}
 	height, width := onnx.Sym("H"), onnx.Sym("W")
 	if u.variant.Height > 0 {
 		height, width = onnx.D(u.variant.Height), onnx.D(u.variant.Width)
@@ -131,6 +135,9 @@ func (u *Writer) Inputs(s *weights.Scope) *onnx.Value {
 	ts := u.Input("timesteps", dtype.F32, batch)
 	u.context = u.Cast(u.Input("context", dtype.F32, batch, onnx.Sym("T"), onnx.D(max(u.cfg.ContextDim, 1))), u.Target.Compute)
 	u.emb = u.SiLU(u.embedding(s, ts, batch))
+	if u.cfg.Temporal {
+		u.time.context = u.firstContext()
+	}
 	return u.Cast(x, u.Target.Compute)
 }
 
@@ -165,6 +172,9 @@ func (u *Writer) Block(s *weights.Scope, h, next *onnx.Value) *onnx.Value {
 		switch {
 		case l.Has("in_layers.0.weight"):
 			h = u.resBlock(l, h)
+			if u.cfg.Temporal {
+				h = u.timeResBlock(l, h)
+			}
 		case l.Has("proj_in.weight"):
 			h = u.spatialTransformer(l, h)
 		case l.Has("op.weight"):
@@ -220,10 +230,17 @@ func (u *Writer) spatialTransformer(s *weights.Scope, x *onnx.Value) *onnx.Value
 	c := x.Dim(1).N
 	inner := s.Shape("proj_in.weight")[0]
 	h := u.Linear(s.At("proj_in"), u.ToTokens(u.GroupNorm(s.At("norm"), x, 32, 1e-6)), inner)
+	var frames *onnx.Value
+	if u.cfg.Temporal {
+		frames = u.frameEmbedding(s.At("time_pos_embed"), c)
+	}
 	for i := range s.Count("transformer_blocks") {
 		u.site.Layer, u.site.Number, u.site.Transformer = i, u.blocks, u.formers
 		u.blocks++
 		h = u.transformerBlock(s.At("transformer_blocks").Index(i), h)
+		if frames != nil {
+			h = u.timeBlock(s, i, h, frames)
+		}
 	}
 	u.formers++
 	return u.Add(u.FromTokens(u.Linear(s.At("proj_out"), h, c), x), x)
@@ -258,7 +275,7 @@ func (u *Writer) attention(at patch.Point, s *weights.Scope, x, context, residua
 		heads = max(dim/u.cfg.HeadChannels, 1)
 	}
 	of := u.Linear
-	if context == u.context {
+	if context == u.context || u.time != nil && context == u.time.context {
 		of = u.LinearOnce // the prompt is that of the step before
 	}
 	project := func(p patch.Projection, y *onnx.Value) *onnx.Value {

@@ -74,7 +74,12 @@ func (m *Model) ModelSpec() string { return m.Spec }
 func (m *Model) VisionPrefix() string { return m.Vision }
 
 // Points implements family.Patchable.
-func (m *Model) Points() []patch.Point { return Points }
+func (m *Model) Points() []patch.Point {
+	if m.Temporal {
+		return VideoPoints
+	}
+	return Points
+}
 
 // LoRAKeys implements family.Adaptable.
 func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
@@ -97,6 +102,9 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 			return nil, err
 		}
 		in = append(in, sampling.Input{Name: InputConcat, Value: beside, Rule: sampling.ByCells})
+	}
+	if m.Temporal {
+		in = append(in, sampling.Input{Name: InputFrames, Value: frameNumbers(r.Shape[0]), Rule: sampling.Shared})
 	}
 	placed, err := sampling.Value[family.Placement](c, sampling.KeyGLIGEN)
 	if err != nil || placed == nil {
@@ -160,6 +168,13 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	}
 	v.Even = v.Even && !c.Patches.Resizes()
 	in := append(m.Values(x, c), further...)
+	if m.Temporal {
+		frames, err := videoFrames(c.Inputs.Get(InputFrames), x.Dim(0))
+		if err != nil {
+			return nil, err
+		}
+		in = append(in, family.Floats(InputFrames, frames))
+	}
 	if r := c.Residuals; r != nil {
 		in = append(in, v.steer(r)...)
 	}

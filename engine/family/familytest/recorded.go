@@ -1,0 +1,70 @@
+package familytest
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/family/dryrun"
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+	inner "comfygo/internal/golden"
+	"comfygo/tests/golden"
+)
+
+// Recorded returns what a script beside path recorded of upstream's modules with small weights, path.safetensors, and these
+// weights, whose names and shapes path.json lists. The weight KEY is golden.Normal(salt/KEY), divided by the square root of
+// the fan-in where it has two axes or more, 1 + it/8 for other weights, and a tenth of it for the rest.
+func Recorded(t *testing.T, path, salt string) (*inner.Tensors, weights.Source) {
+	t.Helper()
+	var doc struct {
+		Shapes [][2]any `json:"shapes"`
+	}
+	if err := inner.ReadJSON(path+".json", &doc); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := inner.ReadTensors(path + ".safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []weights.Entry
+	for _, s := range doc.Shapes {
+		key := s[0].(string)
+		shape := []int{}
+		for _, n := range s[1].([]any) {
+			shape = append(shape, int(n.(float64)))
+		}
+		v := golden.Normal(salt+"/"+key, shape...)
+		for i, x := range v.Data {
+			switch {
+			case len(shape) > 1:
+				v.Data[i] = float32(float64(x) / math.Sqrt(float64(tensor.Count(shape[1:]))))
+			case strings.HasSuffix(key, "weight"):
+				v.Data[i] = float32(1 + float64(x)/8)
+			default:
+				v.Data[i] = float32(float64(x) / 10)
+			}
+		}
+		data := make([]byte, 4*len(v.Data))
+		if err := weights.FromFloat32(data, v.Data, dtype.F32); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, weights.Entry{Name: key, DType: dtype.F32, TypeName: "F32", Shape: shape, Data: data})
+	}
+	return stored, dryrun.Described(list)
+}
+
+// Compare compares a value with what was recorded under a name.
+func Compare(t *testing.T, stored *inner.Tensors, name string, got *tensor.Tensor, tolerance golden.Tolerance) {
+	t.Helper()
+	want, err := stored.Get(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !tensor.SameShape(got, want) {
+		t.Errorf("%s: shape %v, want %v", name, got.Shape, want.Shape)
+		return
+	}
+	golden.Compare(t, name, got.Data, want.Data, tolerance)
+}

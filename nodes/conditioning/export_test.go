@@ -1,0 +1,7 @@
+package conditioning
+
+// For tests: where the camera is.
+var (
+	Viewpoint = viewpoint
+	Orbit     = orbit
+)
