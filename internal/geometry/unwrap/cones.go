@@ -1,0 +1,194 @@
+package unwrap
+
+import (
+	"context"
+	"math"
+
+	"comfygo/internal/geometry"
+)
+
+// cone has the normals of a chart: their axis and the largest angle to it.
+type cone struct {
+	axis geometry.Vec
+	half float32
+}
+
+// join returns the cone of two.
+func (a cone) join(b cone) cone {
+	cos := min(max(a.axis.Dot(b.axis), -1), 1)
+	angle := acos(cos)
+	low, high := min(-a.half, angle-b.half), max(a.half, angle+b.half)
+	turn := (high + low) * 0.5
+	side := b.axis.Sub(a.axis.Times(cos)).Unit(1e-12)
+	axis := a.axis.Times(float32(math.Cos(float64(turn)))).Add(side.Times(float32(math.Sin(float64(turn)))))
+	return cone{axis.Unit(1e-12), (high - low) * 0.5}
+}
+
+func acos(x float32) float32 { return float32(math.Acos(float64(x))) }
+
+// Constants of upstream's parallel clustering.
+const (
+	maxCone       = 1.0
+	maxRounds     = 1024
+	minFaces      = 8
+	mergeRounds   = 16
+	costScale     = 1e6
+	largestCost   = 2e9
+	noEdge        = uint64(1) << 62
+	relaxedFactor = 2
+)
+
+// neighbors lists the pairs of charts that touch, sorted, each once.
+func (s *surface) neighbors(ctx context.Context, chart []int32) ([]geometry.Half, error) {
+	var pairs []geometry.Half
+	for i, f := range s.beside {
+		if f < 0 {
+			continue
+		}
+		if a, b := chart[i/3], chart[f]; a != b {
+			pairs = append(pairs, geometry.Half{Key: geometry.EdgeKey(a, b), Half: int32(i)})
+		}
+	}
+	if err := geometry.SortHalves(ctx, pairs); err != nil {
+		return nil, err
+	}
+	unique := pairs[:0]
+	for i, p := range pairs {
+		if i == 0 || p.Key != pairs[i-1].Key {
+			unique = append(unique, p)
+		}
+	}
+	return unique, nil
+}
+
+// costKey orders edges by cost, then by number.
+func costKey(cost float32, edge int) uint64 {
+	return uint64(int64(min(cost*costScale, largestCost)))<<32 | uint64(edge)
+}
+
+// parallel joins pairs of charts that are each other's cheapest neighbors, round by round, until their cones become too wide.
+func (s *surface) parallel(ctx context.Context, progress func(done, total int)) ([]int32, error) {
+	n := s.count()
+	chart, cones := make([]int32, n), make([]cone, n)
+	for f := range chart {
+		chart[f], cones[f] = int32(f), cone{axis: geometry.At(s.normals, int32(f))}
+	}
+	cheapest, to := make([]uint64, n), make([]int32, n)
+	left := n
+	for range maxRounds {
+		pairs, err := s.neighbors(ctx, chart)
+		if err != nil {
+			return nil, err
+		}
+		for i := range cheapest {
+			cheapest[i], to[i] = noEdge, int32(i)
+		}
+		joined := make([]cone, len(pairs))
+		for i, p := range pairs {
+			a, b := p.Ends()
+			joined[i] = cones[a].join(cones[b])
+			key := costKey(joined[i].half, i)
+			cheapest[a], cheapest[b] = min(cheapest[a], key), min(cheapest[b], key)
+		}
+		merges := 0
+		for i, p := range pairs {
+			a, b := p.Ends()
+			if key := costKey(joined[i].half, i); cheapest[a] != key || cheapest[b] != key || joined[i].half > maxCone {
+				continue
+			}
+			cones[a], to[b] = joined[i], a
+			merges++
+		}
+		if merges == 0 {
+			break
+		}
+		for f, c := range chart {
+			chart[f] = to[c]
+		}
+		left -= merges
+		progress(n-left, n)
+	}
+	return s.absorb(ctx, chart)
+}
+
+// absorb joins small charts to their cheapest neighbors.
+func (s *surface) absorb(ctx context.Context, chart []int32) ([]int32, error) {
+	for range mergeRounds {
+		n := 0
+		for _, c := range chart {
+			n = max(n, int(c)+1)
+		}
+		cones, size := s.chartCones(chart, n)
+		pairs, err := s.neighbors(ctx, chart)
+		if err != nil {
+			return nil, err
+		}
+		cheapest := make([]uint64, n)
+		for i := range cheapest {
+			cheapest[i] = noEdge
+		}
+		for i, p := range pairs {
+			a, b := p.Ends()
+			half := cones[a].join(cones[b]).half
+			if !(half <= relaxedFactor*maxCone) {
+				continue
+			}
+			for _, c := range [2]int32{a, b} {
+				if size[c] < minFaces {
+					cheapest[c] = min(cheapest[c], costKey(half, i))
+				}
+			}
+		}
+		if !redirect(chart, pairs, cheapest) {
+			break
+		}
+		compact(chart)
+	}
+	compact(chart)
+	return chart, nil
+}
+
+// chartCones computes the cones of charts anew, around the means of their normals by area.
+func (s *surface) chartCones(chart []int32, n int) (cones []cone, size []int) {
+	cones, size = make([]cone, n), make([]int, n)
+	for f, c := range chart {
+		size[c]++
+		cones[c].axis = cones[c].axis.Add(geometry.At(s.normals, int32(f)).Times(s.areas[f]))
+	}
+	for i := range cones {
+		cones[i].axis = cones[i].axis.Unit(1e-12)
+	}
+	for f, c := range chart {
+		away := acos(min(max(geometry.At(s.normals, int32(f)).Dot(cones[c].axis), -1), 1))
+		cones[c].half = max(cones[c].half, away)
+	}
+	return cones, size
+}
+
+// redirect moves the faces of charts with a cheapest pair to the other chart of the pair, and reports whether there were any. Of two charts
+// that would move to each other that with the larger number moves.
+func redirect(chart []int32, pairs []geometry.Half, cheapest []uint64) bool {
+	wish, to := make([]int32, len(cheapest)), make([]int32, len(cheapest))
+	any := false
+	for c, key := range cheapest {
+		wish[c], to[c] = int32(c), int32(c)
+		if key == noEdge {
+			continue
+		}
+		any = true
+		a, b := pairs[key&0xffffffff].Ends()
+		wish[c] = a + b - int32(c)
+	}
+	for c, t := range wish {
+		if t != int32(c) && (wish[t] == t || int32(c) > t) {
+			to[c] = t
+		}
+	}
+	for i, c := range chart {
+		for to[c] != c {
+			c = to[c]
+		}
+		chart[i] = c
+	}
+	return any
+}

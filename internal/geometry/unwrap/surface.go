@@ -1,0 +1,154 @@
+// Package unwrap lays the surface of a mesh out as an atlas of charts, as upstream does: faces are joined to charts by the cones of their
+// normals, each chart is projected onto a plane or flattened by least squares (Lévy et al. 2002, Chen et al. 2007), and the charts are
+// packed as bitmaps.
+package unwrap
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+
+	"comfygo/internal/geometry"
+)
+
+// surface is a welded mesh without degenerate faces, with its adjacency.
+type surface struct {
+	vertices []float32
+	faces    []int32
+	source   []int32 // vertex of the given mesh for each vertex
+	beside   []int32 // face beyond each side of the faces, -1 for none
+	normals  []float32
+	areas    []float32
+	centers  []float32
+	lengths  []float32 // of the faces' sides
+}
+
+// weldFraction is the tolerance of welding in parts of the diagonal where none is given.
+const weldFraction = 1e-5
+
+// newSurface welds a mesh. A distance of 0 chooses one.
+func newSurface(ctx context.Context, it *geometry.Item, distance float64) (*surface, error) {
+	s := &surface{vertices: it.Vertices, source: make([]int32, it.VertexCount())}
+	of := s.source
+	for i := range of {
+		of[i] = int32(i)
+	}
+	lo, hi := it.Bounds()
+	if !(distance > 0) {
+		distance = weldFraction * float64(geometry.Vec(hi).Sub(geometry.Vec(lo)).Len())
+	}
+	faces := it.Faces
+	if distance > 0 {
+		if groups, first := s.groups(float32(distance)); len(first) < len(of) {
+			s.average(groups, len(first))
+			faces = make([]int32, len(it.Faces))
+			for i, v := range it.Faces {
+				faces[i] = groups[v]
+			}
+		}
+	}
+	for i := 0; i < len(faces); i += 3 {
+		if a, b, c := faces[i], faces[i+1], faces[i+2]; a != b && b != c && a != c {
+			s.faces = append(s.faces, a, b, c)
+		}
+	}
+	s.measure()
+	return s, s.connect(ctx)
+}
+
+// groups numbers the cells of a grid around the origin, sorted.
+func (s *surface) groups(size float32) (of, first []int32) {
+	cell := func(i int) (c [3]int64) {
+		for k := range c {
+			c[k] = int64(math.RoundToEven(float64(s.vertices[3*i+k] / size)))
+		}
+		return c
+	}
+	of, first = geometry.Group(len(s.source), cell)
+	order := make([]int32, len(first))
+	for g := range order {
+		order[g] = int32(g)
+	}
+	slices.SortFunc(order, func(a, b int32) int {
+		p, q := cell(int(first[a])), cell(int(first[b]))
+		return cmp.Or(cmp.Compare(p[0], q[0]), cmp.Compare(p[1], q[1]), cmp.Compare(p[2], q[2]))
+	})
+	rank := make([]int32, len(first))
+	for place, g := range order {
+		rank[g] = int32(place)
+	}
+	for i, g := range of {
+		of[i] = rank[g]
+	}
+	return of, first
+}
+
+// average replaces the vertices by the means of groups. The last vertex of a group stands for it.
+func (s *surface) average(of []int32, count int) {
+	sum, members := make([]float32, 3*count), make([]float32, count)
+	source := make([]int32, count)
+	for i, g := range of {
+		geometry.At(sum, g).Add(geometry.At(s.vertices, int32(i))).Put(sum, g)
+		members[g]++
+		source[g] = int32(i)
+	}
+	for i := range sum {
+		sum[i] /= members[i/3]
+	}
+	s.vertices, s.source = sum, source
+}
+
+// count is the number of faces.
+func (s *surface) count() int { return len(s.faces) / 3 }
+
+// measure computes normals, areas, centers and lengths of the faces.
+func (s *surface) measure() {
+	n := s.count()
+	s.normals, s.centers, s.lengths, s.areas = make([]float32, 3*n), make([]float32, 3*n), make([]float32, 3*n), make([]float32, n)
+	for f := range int32(n) {
+		a, b, c := geometry.At(s.vertices, s.faces[3*f]), geometry.At(s.vertices, s.faces[3*f+1]), geometry.At(s.vertices, s.faces[3*f+2])
+		cross := b.Sub(a).Cross(c.Sub(a))
+		cross.Unit(1e-20).Put(s.normals, f)
+		s.areas[f] = 0.5 * cross.Len()
+		sum := a.Add(b).Add(c)
+		geometry.Vec{sum[0] / 3, sum[1] / 3, sum[2] / 3}.Put(s.centers, f)
+		s.lengths[3*f], s.lengths[3*f+1], s.lengths[3*f+2] = b.Sub(a).Len(), c.Sub(b).Len(), a.Sub(c).Len()
+	}
+}
+
+// connect finds the faces beyond the sides: an edge of exactly two faces connects them.
+func (s *surface) connect(ctx context.Context) error {
+	s.beside = make([]int32, len(s.faces))
+	for i := range s.beside {
+		s.beside[i] = -1
+	}
+	halves, err := geometry.SortedEdges(ctx, s.faces)
+	if err != nil {
+		return err
+	}
+	for i := 0; i < len(halves); {
+		j := i + 1
+		for j < len(halves) && halves[j].Key == halves[i].Key {
+			j++
+		}
+		if j == i+2 {
+			a, b := halves[i].Half, halves[i+1].Half
+			s.beside[a], s.beside[b] = b/3, a/3
+		}
+		i = j
+	}
+	return nil
+}
+
+// compact numbers the values of a list from 0 on in their order and returns how many there are.
+func compact(list []int32) (count int) {
+	sorted := slices.Clone(list)
+	slices.Sort(sorted)
+	sorted = slices.Compact(sorted)
+	for i, v := range list {
+		at, _ := slices.BinarySearch(sorted, v)
+		list[i] = int32(at)
+	}
+	return len(sorted)
+}

@@ -1,0 +1,175 @@
+package unwrap
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"comfygo/internal/geometry"
+	"comfygo/internal/imaging/codec"
+)
+
+// Options say how a mesh is laid out.
+type Options struct {
+	// Adaptive grows charts from seeds instead of joining pairs of them.
+	Adaptive bool
+	// Resolution is the side of the atlas in pixels that is aimed at, Padding the pixels between charts.
+	Resolution, Padding int
+	// WeldDistance is the distance within which vertices are merged, in parts of the diagonal; 0 chooses one.
+	WeldDistance float64
+
+	Reserve  func(what string, bytes int64) error
+	Progress func(done, total int)
+}
+
+// Parts of the work in thousandths: segmentation, then flattening, then packing.
+const (
+	afterWeld    = 20
+	afterSegment = 350
+	afterFlatten = 650
+	allDone      = 1000
+)
+
+// fill is the part of an atlas that charts cover, about.
+const fill = 0.62
+
+// defaultSide is the side that is aimed at where none is given.
+const defaultSide = 1024
+
+// Mesh returns a mesh with texture coordinates in 0…1, v upward. Vertices on seams are repeated for each chart; faces that are degenerate
+// are left out. Colors are carried on, other attributes dropped.
+func Mesh(ctx context.Context, it *geometry.Item, o Options) (geometry.Item, error) {
+	if err := o.Reserve("unwrapping a mesh", 150*int64(it.VertexCount())+400*int64(it.FaceCount())); err != nil {
+		return geometry.Item{}, err
+	}
+	distance := 0.0
+	if o.WeldDistance > 0 {
+		lo, hi := it.Bounds()
+		distance = o.WeldDistance * float64(geometry.Vec(hi).Sub(geometry.Vec(lo)).Len())
+	}
+	s, err := newSurface(ctx, it, distance)
+	if err != nil {
+		return geometry.Item{}, err
+	}
+	o.Progress(afterWeld, allDone)
+	segment := s.parallel
+	if o.Adaptive {
+		segment = s.adaptive
+	}
+	of, err := segment(ctx, func(done, total int) { o.Progress(afterWeld+(afterSegment-afterWeld)*done/max(total, 1), allDone) })
+	if err != nil {
+		return geometry.Item{}, err
+	}
+	count := 0
+	for _, c := range of {
+		count = max(count, int(c)+1)
+	}
+	charts := s.split(of, count)
+	if err := flattenAll(ctx, charts, o.Progress); err != nil {
+		return geometry.Item{}, err
+	}
+	uvs, err := layOut(ctx, charts, o)
+	if err != nil {
+		return geometry.Item{}, err
+	}
+	o.Progress(allDone, allDone)
+	return s.assemble(it, charts, uvs), nil
+}
+
+// flattenAll flattens the charts side by side.
+func flattenAll(ctx context.Context, charts []*chart, progress func(done, total int)) error {
+	const step = 256
+	for from := 0; from < len(charts); from += step {
+		part := charts[from:min(from+step, len(charts))]
+		errs := make([]error, len(part))
+		codec.Parallel(len(part), 1<<16, func(a, b int) {
+			for i := a; i < b; i++ {
+				errs[i] = part[i].flatten(ctx)
+			}
+		})
+		for _, err := range errs {
+			if err != nil {
+				return err
+			}
+		}
+		progress(afterSegment+(afterFlatten-afterSegment)*(from+len(part))/len(charts), allDone)
+	}
+	return nil
+}
+
+// layOut packs the charts and returns their texture coordinates.
+func layOut(ctx context.Context, charts []*chart, o Options) ([][][2]float32, error) {
+	total := 0.0
+	for _, c := range charts {
+		total += float64(c.area)
+	}
+	if total == 0 {
+		total = 1
+	}
+	side := float64(defaultSide)
+	if o.Resolution > 0 {
+		side = float64(o.Resolution)
+	}
+	density := math.Sqrt(side * side * fill / total)
+	plans := make([]*tilePlan, len(charts))
+	for i, c := range charts {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		var err error
+		if plans[i], err = c.plan(density, o.Padding); err != nil {
+			return nil, err
+		}
+	}
+	w, h, err := pack(ctx, plans, func(done int) {
+		o.Progress(afterFlatten+(allDone-10-afterFlatten)*done/len(charts), allDone)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([][][2]float32, len(charts))
+	for i, c := range charts {
+		out[i] = plans[i].placed(c, max(w, h, 1))
+	}
+	return out, nil
+}
+
+// assemble joins the charts into one mesh with the faces in their order.
+func (s *surface) assemble(it *geometry.Item, charts []*chart, uvs [][][2]float32) geometry.Item {
+	out := geometry.Item{Vertices: []float32{}, UVs: []float32{}, Faces: make([]int32, len(s.faces)), Channels: it.Channels}
+	if it.Colors != nil {
+		out.Colors = []float32{}
+	}
+	for i, c := range charts {
+		first := int32(out.VertexCount())
+		for k, v := range c.vertices {
+			from := int(s.source[v])
+			out.Vertices = append(out.Vertices, it.Vertices[3*from:3*from+3]...)
+			if it.Colors != nil {
+				out.Colors = append(out.Colors, it.Colors[it.Channels*from:it.Channels*from+it.Channels]...)
+			}
+			out.UVs = append(out.UVs, uvs[i][k][0], 1-uvs[i][k][1])
+		}
+		for k, f := range c.original {
+			for corner := range int32(3) {
+				out.Faces[3*f+corner] = first + c.faces[3*int32(k)+corner]
+			}
+		}
+	}
+	return out
+}
+
+// Check reports options that no node offers.
+func (o Options) Check() error {
+	const mostResolution, mostPadding = 8192, 64
+	if o.Resolution < 0 || o.Resolution > mostResolution {
+		return fmt.Errorf("the resolution is %d, want 0 to %d", o.Resolution, mostResolution)
+	}
+	if o.Padding < 0 || o.Padding > mostPadding {
+		return fmt.Errorf("the padding is %d pixels, want 0 to %d", o.Padding, mostPadding)
+	}
+	if !(o.WeldDistance >= 0 && o.WeldDistance <= 1) {
+		return fmt.Errorf("the weld_distance is %g, want 0 to 1", o.WeldDistance)
+	}
+	return nil
+}
