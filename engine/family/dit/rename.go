@@ -1,6 +1,8 @@
 package dit
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"comfygo/engine/weights"
@@ -50,3 +52,31 @@ func NormWeights(n string) string {
 
 // LayerOf returns the layer whose weight a tensor is; false for other tensors.
 func LayerOf(name string) (string, bool) { return strings.CutSuffix(name, weightSuffix) }
+
+// Overlay shows a source's tensors, and those of another under the names that from gives them, which take precedence.
+func Overlay(src, other weights.Source, from map[string]string) weights.Source {
+	return overlay{Source: src, other: other, from: from}
+}
+
+type overlay struct {
+	weights.Source
+	other weights.Source
+	from  map[string]string
+}
+
+// Names implements weights.Source.
+func (o overlay) Names() []string {
+	out := slices.DeleteFunc(slices.Clone(o.Source.Names()), func(n string) bool { return o.from[n] != "" })
+	return append(out, slices.Sorted(maps.Keys(o.from))...)
+}
+
+// Lookup implements weights.Source.
+func (o overlay) Lookup(name string) (weights.Entry, bool) {
+	if from := o.from[name]; from != "" {
+		return o.other.Lookup(from)
+	}
+	return o.Source.Lookup(name)
+}
+
+// Close implements weights.Source.
+func (overlay) Close() error { return nil }

@@ -141,7 +141,8 @@ func (n *ControlNet) Weights() weights.Source { return n.src }
 // Residuals implements family.ControlNetwork.
 func (n *ControlNet) Residuals(ctx context.Context, run family.Runner, c family.ControlCall) (*family.Residuals, error) {
 	text := c.Text()
-	if len(c.X.Shape) != 4 || c.X.Dim(1) != n.Channels || text == nil || text.Dim(-1) != n.Context {
+	_, ok := c.Model.(*Model)
+	if c.Model != nil && !ok || len(c.X.Shape) != 4 || c.X.Dim(1) != n.Channels || text == nil || text.Dim(-1) != n.Context {
 		return nil, fmt.Errorf("running the ControlNet: it is for a model of another family (%d latent channels, text width %d)", n.Channels, n.Context)
 	}
 	if err := dit.CheckText(text, c.X.Dim(0), n.Context); err != nil {

@@ -2,6 +2,7 @@ package qwenimage
 
 import (
 	"math"
+	"slices"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
@@ -57,6 +58,9 @@ func (n network) write(s *weights.Scope, v variant) {
 	txt := n.Linear(s.At("txt_in"), n.RMSNorm(s.At("txt_norm"), context, eps), n.c.Dim)
 	for i := range n.c.Layers {
 		img, txt = n.block(s.At("transformer_blocks").Index(i), img, txt, c)
+		if slices.Contains(v.Controls, i) {
+			img = n.steered(img, i)
+		}
 	}
 	last := n.Chunks(n.Linear(s.At("norm_out.linear"), c.time, 2*n.c.Dim), 2)
 	img = n.Modulate(n.SliceDims(img, 1, onnx.D(0), images), last[1], last[0], eps)

@@ -61,6 +61,7 @@ var (
 	_ family.Bundle    = (*Model)(nil)
 	_ family.Adaptable = (*Model)(nil)
 	_ family.Typed     = (*Model)(nil)
+	_ family.Steered   = (*Model)(nil)
 )
 
 // Latent implements family.Denoiser.

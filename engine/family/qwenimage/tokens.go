@@ -14,6 +14,8 @@ type variant struct {
 	// References says that reference latents follow the image, Still that their tokens have the timestep zero, Masked that
 	// some text tokens do not count.
 	References, Still, Masked bool
+	// Controls are the blocks behind which a ControlNet adds a residual.
+	Controls []int
 }
 
 // prepared is a call as the graph takes it.
@@ -49,6 +51,9 @@ func (m *Model) prepare(c family.Call) (*prepared, error) {
 	}
 	p.tokens = len(places) / 3
 	if err := p.mask(c.Inputs.Get(inputMask), text); err != nil {
+		return nil, err
+	}
+	if err := p.steer(c.Residuals, m.Layers, x.Dim(1)); err != nil {
 		return nil, err
 	}
 	const theta = 10000

@@ -15,9 +15,8 @@ import (
 
 // Variant is what tells graphs of one network apart.
 type Variant struct {
-	// Skip are blocks that are left out, Controls the number of residuals that a ControlNet adds.
-	Skip     []int
-	Controls int
+	// Skip are blocks that are left out, Controls those behind which a ControlNet adds a residual.
+	Skip, Controls []int
 }
 
 // Digest identifies the variant.
@@ -46,7 +45,7 @@ func Write(b *nn.Builder, s *weights.Scope, c Config, v Variant) {
 		if !slices.Contains(v.Skip, i) {
 			context, x = w.block(s.At("joint_blocks").Index(i), context, x)
 		}
-		if i < v.Controls {
+		if slices.Contains(v.Controls, i) {
 			x = b.Add(x, dit.Input(b, Residual(i), x.Shape...))
 		}
 	}

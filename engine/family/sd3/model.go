@@ -2,6 +2,7 @@ package sd3
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"comfygo/engine/family"
@@ -71,6 +72,7 @@ var (
 	_ family.Bundle    = (*Model)(nil)
 	_ family.Adaptable = (*Model)(nil)
 	_ family.Optioned  = (*Model)(nil)
+	_ family.Steered   = (*Model)(nil)
 )
 
 // Latent implements family.Denoiser.
@@ -153,11 +155,28 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	}
 	v := Variant{}
 	v.Skip, _ = dit.Skipped(c.Inputs.Options)
+	if r := c.Residuals; r != nil {
+		v.Controls = family.Places(r.Output, weights.NewScope(m.Source).Count("joint_blocks"))
+		for _, i := range v.Controls {
+			in = append(in, family.Floats(Residual(i), r.Output[i]))
+		}
+	}
 	out, err := run.Run(ctx, m.Graph(v), in, "out")
 	if err != nil {
 		return nil, err
 	}
 	return dit.Unpatchify(out["out"], grid, tensor.ChannelsLast)
+}
+
+// CheckResiduals implements family.Steered.
+func (m *Model) CheckResiduals(r *family.Residuals) error {
+	switch {
+	case r.Middle != nil:
+		return dit.ErrOfUNet
+	case len(r.Input) > 0:
+		return errors.New("the ControlNet is for transformers with double and single blocks, which the model does not have")
+	}
+	return dit.CheckWidth(m.Hidden, r.Output)
 }
 
 // Graph returns a graph of the network.

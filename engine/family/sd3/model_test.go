@@ -96,7 +96,7 @@ func TestCUDAVariants(t *testing.T) {
 	t.Parallel()
 	m := familytest.Model(t, "sd35-small", dtype.BF16).(*sd3.Model)
 	for _, target := range familytest.Targets(t) {
-		g, err := m.Graph(sd3.Variant{Skip: []int{0}, Controls: 1}).Build(family.Spec{Target: target})
+		g, err := m.Graph(sd3.Variant{Skip: []int{0}, Controls: []int{0}}).Build(family.Spec{Target: target})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -190,10 +190,14 @@ def diffusers(w, sd, mapped):
             w.add(k, t.shape)
 
 
-def transformer_case(name, w, x, hint, context, y=None, guidance=None, types=(), base=None, prepare=None):
-    """a network that the loader makes of a file, called as ControlNet.get_control calls it"""
-    net = comfy.controlnet.load_controlnet_state_dict(dict(w.sd))
-    m = net.control_model.float()
+def transformer_case(name, w, x, hint, context, y=None, guidance=None, types=(), base=None, prepare=None, module=None):
+    """a network that the loader makes of a file, or a module where the loader knows one size alone, called as
+    ControlNet.get_control calls it"""
+    if module is None:
+        m = comfy.controlnet.load_controlnet_state_dict(dict(w.sd)).control_model.float()
+    else:
+        m = module
+        m.load_state_dict(w.sd)
     if prepare:
         prepare(m)
     inputs = {"x": (x, 1.7, 0), "hint": hint, "timesteps": ([x[0]], 0.1, 5 << 23), "context": (context, 1.7, 0)}
@@ -203,6 +207,8 @@ def transformer_case(name, w, x, hint, context, y=None, guidance=None, types=(),
         inputs["guidance"] = ([x[0]], guidance, 1 << 23)
     v = values(name, inputs)
     extra = {k: v[k] for k in ("y", "guidance") if k in v}
+    if len(x) == 5:
+        v["hint"] = v["hint"].unsqueeze(2)
     with torch.no_grad():
         out = m(x=v["x"], hint=v["hint"], timesteps=v["timesteps"], context=v["context"], **({"control_type": list(types)} if types else {}), **extra)
     case(name, w, inputs, out, types, base)
@@ -228,6 +234,79 @@ def flux():
             w = Weights(name)
             diffusers(w, m.state_dict(), comfy.utils.flux_to_diffusers(params))
             transformer_case(name, w, [2, 16, 5, 6], ([2, channels, 5, 6], 1.7, 0), [2, 5, 48], [2, 32], 3.5 if guided else None, types)
+
+
+class Base:
+    """tensors of a diffusion model that a network shares"""
+    def __init__(self, case, m, *prefixes):
+        self.w = Weights(case + "/base")
+        for n, t in m.state_dict().items():
+            if n.startswith(prefixes):
+                self.w.add(n, t.shape)
+        m.load_state_dict(self.w.sd, strict=False)
+
+
+@recorder
+def sd3():
+    import comfy.cldm.mmdit as M, comfy.cldm.dit_embedder as D, comfy.utils
+    import comfy.ldm.modules.diffusionmodules.mmdit as MM
+    for name, blocks, channels, x in (("sd3-plain", 2, 16, [2, 16, 5, 6]), ("sd3-alimama", 1, 17, [1, 16, 4, 6])):
+        if wanted(name):
+            m = M.ControlNet(num_blocks=blocks, control_latent_channels=channels, depth=4, in_channels=16, patch_size=2, input_size=None, adm_in_channels=32,
+                             context_embedder_config={"target": "torch.nn.Linear", "params": {"in_features": 48, "out_features": 256}},
+                             num_patches=36, pos_embed_max_size=6, pos_embed_scaling_factor=None, qkv_bias=True, dtype=torch.float32, device="cpu", operations=OPS)
+            w = Weights(name)
+            sd = m.state_dict()
+            diffusers(w, sd, comfy.utils.mmdit_to_diffusers({"depth": 4, "num_blocks": blocks}))
+            for k, t in sd.items():
+                if k.startswith("pos_embed_input"):
+                    w.add(k, t.shape)
+            transformer_case(name, w, x, ([x[0], channels] + x[2:], 1.7, 0), [x[0], 5, 48], [x[0], 32])
+    back = {"x_embedder.proj": "pos_embed.proj", "t_embedder.mlp.0": "time_text_embed.timestep_embedder.linear_1", "t_embedder.mlp.2": "time_text_embed.timestep_embedder.linear_2",
+            "y_embedder.mlp.0": "time_text_embed.text_embedder.linear_1", "y_embedder.mlp.2": "time_text_embed.text_embedder.linear_2"}
+    for name, twice in (("sd35-once", False), ("sd35-twice", True)):
+        if wanted(name):
+            m = D.ControlNetEmbedder(img_size=None, patch_size=2, in_chans=16, num_layers=2, main_model_double=4, double_y_emb=twice, attention_head_dim=64,
+                                     num_attention_heads=4, adm_in_channels=2048, dtype=torch.float32, device="cpu", operations=OPS)
+            w, base = Weights(name), Weights(name + "/base")
+            for k, t in m.state_dict().items():
+                layer = k.rsplit(".", 1)[0]
+                if k.startswith("orig_y_embedder."):
+                    base.add(k[5:], t.shape)
+                elif k.startswith("x_embedder.") and not twice:
+                    base.add(k, t.shape)
+                else:
+                    w.add(k.replace(layer, back[layer]) if layer in back else k, t.shape)
+            def lend(m):
+                (m.orig_y_embedder if twice else m.x_embedder).load_state_dict({k.split(".", 1)[1]: v for k, v in base.sd.items()})
+            transformer_case(name, w, [2, 16, 5, 6], ([2, 16, 5, 6], 1.7, 0), [2, 5, 48], [2, 2048], base=base, prepare=lend)
+
+
+@recorder
+def qwen():
+    import comfy.ldm.qwen_image.controlnet as Q, comfy.ldm.qwen_image.model as QM
+    config = dict(patch_size=2, in_channels=64, out_channels=16, num_attention_heads=2, attention_head_dim=128, joint_attention_dim=48, axes_dims_rope=(16, 56, 56),
+                  dtype=torch.float32, device="cpu", operations=OPS)
+    for name, extra in (("qwen-instantx", 0), ("qwen-inpaint", 4)):
+        if wanted(name):
+            m = Q.QwenImageControlNetModel(extra_condition_channels=extra, num_layers=2, image_model="qwen_image", **config)
+            w = Weights(name)
+            w.module(m)
+            transformer_case(name, w, [2, 16, 1, 5, 6], ([2, 17 if extra else 16, 5, 6], 1.7, 0), [2, 5, 48], module=m)
+    name = "qwen-fun"
+    if wanted(name):
+        base = QM.QwenImageTransformer2DModel(num_layers=0, image_model="qwen_image", final_layer=False, **config)
+        b = Base(name, base, "img_in.", "txt_norm.", "txt_in.", "time_text_embed.")
+        m = Q.QwenImageFunControlNetModel(control_in_features=132, inner_dim=256, num_attention_heads=2, attention_head_dim=128, num_control_blocks=5,
+                                          dtype=torch.float32, device="cpu", operations=OPS)
+        w = Weights(name)
+        w.module(m)
+        inputs = {"x": ([1, 16, 1, 5, 6], 1.7, 0), "hint": ([1, 16, 5, 6], 1.7, 0), "timesteps": ([1], 0.1, 5 << 23), "context": ([1, 5, 48], 1.7, 0)}
+        v = values(name, inputs)
+        net = comfy.controlnet.load_controlnet_state_dict(dict(w.sd))
+        with torch.no_grad():
+            out = net.control_model(x=v["x"], hint=v["hint"], timesteps=v["timesteps"], context=v["context"], base_model=base)
+        case(name, w, inputs, out, (), b.w)
 
 
 def main():
