@@ -15,6 +15,7 @@ func TestTransformersEqualUpstream(t *testing.T) {
 		"forward/flux*",
 		"forward/hunyuan-image21",
 		"forward/hydit*",
+		"forward/kandinsky5*",
 		"forward/krea2",
 		"forward/pixart-alpha",
 		"forward/sd35",

@@ -22,6 +22,7 @@ func TestTextEncodersWithoutInputs(t *testing.T) {
 		{"CLIPTextEncodeFlux", text("clip_l", "a", "t5xxl", "a", "guidance", 1.0), "no text encoder"},
 		{"CLIPTextEncodeHiDream", text("clip_l", "a", "clip_g", "a", "t5xxl", "a", "llama", "a"), "no text encoder"},
 		{"CLIPTextEncodeHunyuanDiT", text("bert", "a", "mt5xl", "a"), "no text encoder"},
+		{"CLIPTextEncodeKandinsky5", text("clip_l", "a", "qwen25_7b", "a"), "no text encoder"},
 		{"CLIPTextEncodeLumina2", text("system_prompt", "superior", "user_prompt", "a"), "no text encoder"},
 		{"CLIPTextEncodePixArtAlpha", text("width", 8, "height", 8, "text", "a"), "no text encoder"},
 		{"T5TokenizerOptions", text("min_padding", 1, "min_length", 1), "no text encoder"},

@@ -28,9 +28,9 @@ func (*EmptyARVideoLatent) Spec() nodes.Spec {
 }
 
 // Sizes implements nodes.Sizer.
-func (*EmptyARVideoLatent) Sizes(s *nodes.Sizing) nodes.Images { return videoSizes(s, "length") }
+func (*EmptyARVideoLatent) Sizes(s *nodes.Sizing) nodes.Images { return VideoSizes(s, "length") }
 
 // Run implements nodes.Node.
 func (n *EmptyARVideoLatent) Run(*nodes.Context) (nodes.Result, error) {
-	return Empty("video latents", engine.Latent{}, n.BatchSize, 16, videoFrames(n.Length, 4), n.Height/8, n.Width/8)
+	return Empty("video latents", engine.Latent{}, n.BatchSize, 16, VideoFrames(n.Length, 4), n.Height/8, n.Width/8)
 }

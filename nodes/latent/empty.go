@@ -23,8 +23,8 @@ func Empty(what string, l engine.Latent, shape ...int) (nodes.Result, error) {
 	return nodes.Out(l), nil
 }
 
-// videoFrames returns the latent frames of a video: the first frame has its own, the others share one for ratio frames.
-func videoFrames(length, ratio int) int { return int(math.Floor(float64(length-1)/float64(ratio))) + 1 }
+// VideoFrames returns the latent frames of a video: the first frame has its own, the others share one for ratio frames.
+func VideoFrames(length, ratio int) int { return int(math.Floor(float64(length-1)/float64(ratio))) + 1 }
 
 var errNoLength = nodes.Errorf("ValueError", "making empty audio latents: the duration is not a finite number")
 
@@ -56,8 +56,8 @@ func imageSizes(s *nodes.Sizing) nodes.Images {
 	return p
 }
 
-// videoSizes is imageSizes for videos: each frame is an image. The input frames has their number.
-func videoSizes(s *nodes.Sizing, frames string) nodes.Images {
+// VideoSizes is imageSizes for videos: each frame is an image. The input frames has their number.
+func VideoSizes(s *nodes.Sizing, frames string) nodes.Images {
 	p := imageSizes(s)
 	p.Count *= max(1, s.Number(frames))
 	return p

@@ -31,11 +31,11 @@ func (*EmptyHunyuanLatentVideo) Spec() nodes.Spec {
 }
 
 // Sizes implements nodes.Sizer.
-func (*EmptyHunyuanLatentVideo) Sizes(s *nodes.Sizing) nodes.Images { return videoSizes(s, "length") }
+func (*EmptyHunyuanLatentVideo) Sizes(s *nodes.Sizing) nodes.Images { return VideoSizes(s, "length") }
 
 // Run implements nodes.Node.
 func (n *EmptyHunyuanLatentVideo) Run(*nodes.Context) (nodes.Result, error) {
-	return Empty("video latents", engine.Latent{DownscaleRatio: 8}, n.BatchSize, 16, videoFrames(n.Length, 4), n.Height/8, n.Width/8)
+	return Empty("video latents", engine.Latent{DownscaleRatio: 8}, n.BatchSize, 16, VideoFrames(n.Length, 4), n.Height/8, n.Width/8)
 }
 
 // EmptyHunyuanVideo15Latent makes empty video latents of HunyuanVideo 1.5.
@@ -57,11 +57,11 @@ func (*EmptyHunyuanVideo15Latent) Spec() nodes.Spec {
 }
 
 // Sizes implements nodes.Sizer.
-func (*EmptyHunyuanVideo15Latent) Sizes(s *nodes.Sizing) nodes.Images { return videoSizes(s, "length") }
+func (*EmptyHunyuanVideo15Latent) Sizes(s *nodes.Sizing) nodes.Images { return VideoSizes(s, "length") }
 
 // Run implements nodes.Node.
 func (n *EmptyHunyuanVideo15Latent) Run(*nodes.Context) (nodes.Result, error) {
-	return Empty("video latents", engine.Latent{DownscaleRatio: 16}, n.BatchSize, 32, videoFrames(n.Length, 4), n.Height/16, n.Width/16)
+	return Empty("video latents", engine.Latent{DownscaleRatio: 16}, n.BatchSize, 32, VideoFrames(n.Length, 4), n.Height/16, n.Width/16)
 }
 
 // EmptyHunyuanImageLatent makes empty latents of HunyuanImage.

@@ -31,11 +31,11 @@ func (*EmptyLTXVLatentVideo) Spec() nodes.Spec {
 }
 
 // Sizes implements nodes.Sizer.
-func (*EmptyLTXVLatentVideo) Sizes(s *nodes.Sizing) nodes.Images { return videoSizes(s, "length") }
+func (*EmptyLTXVLatentVideo) Sizes(s *nodes.Sizing) nodes.Images { return VideoSizes(s, "length") }
 
 // Run implements nodes.Node.
 func (n *EmptyLTXVLatentVideo) Run(*nodes.Context) (nodes.Result, error) {
-	return Empty("video latents", engine.Latent{DownscaleRatio: 32}, n.BatchSize, 128, videoFrames(n.Length, 8), n.Height/32, n.Width/32)
+	return Empty("video latents", engine.Latent{DownscaleRatio: 32}, n.BatchSize, 128, VideoFrames(n.Length, 8), n.Height/32, n.Width/32)
 }
 
 // LTXVConditioning sets the frame rate in conditionings.

@@ -31,7 +31,7 @@ func (*EmptyMiniMaxH3LatentAV) Spec() nodes.Spec {
 }
 
 // Sizes implements nodes.Sizer.
-func (*EmptyMiniMaxH3LatentAV) Sizes(s *nodes.Sizing) nodes.Images { return videoSizes(s, "length") }
+func (*EmptyMiniMaxH3LatentAV) Sizes(s *nodes.Sizing) nodes.Images { return VideoSizes(s, "length") }
 
 // Run implements nodes.Node. Frame counts are rounded up to 17*n+5; the model runs at 24 frames and 40 audio latents a second.
 func (n *EmptyMiniMaxH3LatentAV) Run(*nodes.Context) (nodes.Result, error) {

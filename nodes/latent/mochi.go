@@ -28,9 +28,9 @@ func (*EmptyMochiLatentVideo) Spec() nodes.Spec {
 }
 
 // Sizes implements nodes.Sizer.
-func (*EmptyMochiLatentVideo) Sizes(s *nodes.Sizing) nodes.Images { return videoSizes(s, "length") }
+func (*EmptyMochiLatentVideo) Sizes(s *nodes.Sizing) nodes.Images { return VideoSizes(s, "length") }
 
 // Run implements nodes.Node.
 func (n *EmptyMochiLatentVideo) Run(*nodes.Context) (nodes.Result, error) {
-	return Empty("video latents", engine.Latent{}, n.BatchSize, 12, videoFrames(n.Length, 6), n.Height/8, n.Width/8)
+	return Empty("video latents", engine.Latent{}, n.BatchSize, 12, VideoFrames(n.Length, 6), n.Height/8, n.Width/8)
 }

@@ -29,7 +29,7 @@ func (*EmptyQwenImageLayeredLatentImage) Spec() nodes.Spec {
 
 // Sizes implements nodes.Sizer.
 func (*EmptyQwenImageLayeredLatentImage) Sizes(s *nodes.Sizing) nodes.Images {
-	p := videoSizes(s, "layers")
+	p := VideoSizes(s, "layers")
 	p.Count += max(1, s.Number("batch_size")) // the composed image
 	return p
 }

@@ -36,6 +36,7 @@ func TestBlocks(t *testing.T) {
 	for class, name := range map[string]string{
 		"ModelMergeSD3_2B": "sd35-small", "ModelMergeSD35_Large": "sd35-small", "ModelMergeAuraflow": "mod-auraflow", "ModelMergeFlux1": "flux-tiny-dev",
 		"ModelMergeQwenImage": "mod-qwen-image", "ModelMergeKrea2": "krea2-small",
+		"ModelMergeCosmosPredict2_2B": "cosmos-predict2-i2v-small", "ModelMergeCosmosPredict2_14B": "cosmos-predict2-i2v-small",
 	} {
 		files[class] = golden.Checkpoint(t, name)
 	}

@@ -12,6 +12,8 @@ func init() {
 	nodes.Register(&ModelMergeSD35Large{})
 	nodes.Register(&ModelMergeQwenImage{})
 	nodes.Register(&ModelMergeKrea2{})
+	nodes.Register(&ModelMergeCosmosPredict22B{})
+	nodes.Register(&ModelMergeCosmosPredict214B{})
 }
 
 // ModelMergeSD32B mixes two diffusion models of Stable Diffusion 3 2B with a ratio for each block.
@@ -146,5 +148,49 @@ func (*ModelMergeKrea2) Spec() nodes.Spec { return blockSpec("ModelMergeKrea2", 
 
 // Run implements nodes.Node.
 func (n *ModelMergeKrea2) Run(ctx *nodes.Context) (nodes.Result, error) {
+	return mergedByBlocks(ctx, n.Model1, n.Model2, n)
+}
+
+// ModelMergeCosmosPredict22B mixes two diffusion models of Cosmos Predict2 2B with a ratio for each block.
+type ModelMergeCosmosPredict22B struct {
+	Model1         *engine.Model `in:"model1" type:"MODEL"`
+	Model2         *engine.Model `in:"model2" type:"MODEL"`
+	PosEmbedder    float64       `in:"pos_embedder." default:"1.0" min:"0.0" max:"1.0" step:"0.01"`
+	XEmbedder      float64       `in:"x_embedder." default:"1.0" min:"0.0" max:"1.0" step:"0.01"`
+	TEmbedder      float64       `in:"t_embedder." default:"1.0" min:"0.0" max:"1.0" step:"0.01"`
+	TEmbeddingNorm float64       `in:"t_embedding_norm." default:"1.0" min:"0.0" max:"1.0" step:"0.01"`
+	Blocks         [28]float64   `in:"blocks.#." default:"1.0" min:"0.0" max:"1.0" step:"0.01"`
+	FinalLayer     float64       `in:"final_layer." default:"1.0" min:"0.0" max:"1.0" step:"0.01"`
+}
+
+// Spec implements nodes.Node.
+func (*ModelMergeCosmosPredict22B) Spec() nodes.Spec {
+	return blockSpec("ModelMergeCosmosPredict2_2B", "Cosmos Predict2 2B")
+}
+
+// Run implements nodes.Node.
+func (n *ModelMergeCosmosPredict22B) Run(ctx *nodes.Context) (nodes.Result, error) {
+	return mergedByBlocks(ctx, n.Model1, n.Model2, n)
+}
+
+// ModelMergeCosmosPredict214B mixes two diffusion models of Cosmos Predict2 14B with a ratio for each block.
+type ModelMergeCosmosPredict214B struct {
+	Model1         *engine.Model `in:"model1" type:"MODEL"`
+	Model2         *engine.Model `in:"model2" type:"MODEL"`
+	PosEmbedder    float64       `in:"pos_embedder." default:"1.0" min:"0.0" max:"1.0" step:"0.01"`
+	XEmbedder      float64       `in:"x_embedder." default:"1.0" min:"0.0" max:"1.0" step:"0.01"`
+	TEmbedder      float64       `in:"t_embedder." default:"1.0" min:"0.0" max:"1.0" step:"0.01"`
+	TEmbeddingNorm float64       `in:"t_embedding_norm." default:"1.0" min:"0.0" max:"1.0" step:"0.01"`
+	Blocks         [36]float64   `in:"blocks.#." default:"1.0" min:"0.0" max:"1.0" step:"0.01"`
+	FinalLayer     float64       `in:"final_layer." default:"1.0" min:"0.0" max:"1.0" step:"0.01"`
+}
+
+// Spec implements nodes.Node.
+func (*ModelMergeCosmosPredict214B) Spec() nodes.Spec {
+	return blockSpec("ModelMergeCosmosPredict2_14B", "Cosmos Predict2 14B")
+}
+
+// Run implements nodes.Node.
+func (n *ModelMergeCosmosPredict214B) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return mergedByBlocks(ctx, n.Model1, n.Model2, n)
 }

@@ -1,4 +1,5 @@
-// Package kandinsky is the text encoding of Kandinsky 5: Qwen 2.5 VL 7B for the encoding, CLIP-L for the pooled one.
+// Package kandinsky is the family of Kandinsky 5, for images and videos. Its text encoders are Qwen 2.5 VL 7B for the encoding and
+// CLIP-L for the pooled one.
 package kandinsky
 
 import (

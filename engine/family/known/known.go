@@ -56,7 +56,6 @@ var families = []recognised{
 	{name: "Lens", all: []string{"transformer_blocks.0.attn.norm_added_q.weight", "transformer_blocks.0.img_mlp.w1.weight"}},
 	{name: "Mage-Flow", all: []string{"txt_norm.weight"}, key: "txt_norm.weight", width: 2560},
 	{name: "Ideogram 4", all: []string{"embed_image_indicator.weight"}},
-	{name: "Kandinsky 5", all: []string{"visual_transformer_blocks.0.cross_attention.key_norm.weight"}},
 	{name: "ACE-Step 1.5", all: []string{"encoder.lyric_encoder.layers.0.input_layernorm.weight"}},
 	{name: "RT-DETR", kind: "object detection model", all: []string{"encoder.pan_blocks.1.cv4.conv.weight"}},
 	{name: "Depth Anything 3", kind: "depth estimation model", all: []string{"backbone.embeddings.patch_embeddings.projection.weight"}},
