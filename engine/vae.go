@@ -155,7 +155,7 @@ func (rt *Runtime) checkHost(what string, bytes int64) error {
 
 // imageBytes is the size of n decoded images or frames of h x w latent cells, in float32.
 func (v *VAE) imageBytes(n, h, w int) int64 {
-	return family.Product(n, h, w, v.info.Downscale, v.info.Downscale, 3, 4)
+	return family.Product(n, h, w, v.info.Downscale, v.info.Downscale, v.info.PixelChannels(), 4)
 }
 
 // Downscale returns the number of image pixels per latent pixel along one side.
@@ -209,7 +209,7 @@ func (v *VAE) DecodeTiled(ctx context.Context, z *tensor.Tensor, tileW, tileH, o
 	if err := v.rt.checkHost("decoding the latent", 2*v.imageBytes(z.Dim(0), z.Dim(2), z.Dim(3))); err != nil {
 		return nil, err
 	}
-	base := tiling{Overlap: overlap, Scale: float64(v.info.Downscale), Channels: 3}
+	base := tiling{Overlap: overlap, Scale: float64(v.info.Downscale), Channels: v.info.PixelChannels()}
 	sum, err := threePasses(ctx, z, base, [3][2]int{{tileW / 2, tileH * 2}, {tileW * 2, tileH / 2}, {tileW, tileH}}, v.decode, progress)
 	if err != nil {
 		return nil, err
@@ -311,7 +311,8 @@ func (v *VAE) checkLatent(z *tensor.Tensor) error {
 	return nil
 }
 
-// prepare cuts images to the latent grid, drops further channels and brings them to [B,3,H,W] in -1…1.
+// prepare cuts images to the latent grid, drops further channels, adds an opaque fourth one where the VAE reads it, and brings them
+// to [B,C,H,W] in -1…1.
 func (v *VAE) prepare(p *tensor.Tensor) (*tensor.Tensor, error) {
 	if len(p.Shape) != 4 || p.Dim(3) < 3 {
 		return nil, fmt.Errorf("encoding a image of shape %v: want [B,H,W,3]", p.Shape)
@@ -325,14 +326,19 @@ func (v *VAE) prepare(p *tensor.Tensor) (*tensor.Tensor, error) {
 		return nil, fmt.Errorf("encoding a image of %dx%d: it is smaller than one latent pixel (%d)", p.Dim(2), p.Dim(1), d)
 	}
 	top, left, c := p.Dim(1)%d/2, p.Dim(2)%d/2, p.Dim(3)
-	out := tensor.New(p.Dim(0), 3, h, w)
+	channels := v.info.PixelChannels()
+	out := tensor.New(p.Dim(0), channels, h, w)
 	for b := range p.Dim(0) {
 		src, dst := p.Index(b), out.Index(b)
 		for y := range h {
 			for x := range w {
 				at := ((top+y)*p.Dim(2) + left + x) * c
-				for k := range 3 {
-					dst.Data[(k*h+y)*w+x] = src.Data[at+k]*2 - 1
+				for k := range channels {
+					value := float32(1)
+					if k < c {
+						value = src.Data[at+k]
+					}
+					dst.Data[(k*h+y)*w+x] = value*2 - 1
 				}
 			}
 		}
@@ -340,7 +346,7 @@ func (v *VAE) prepare(p *tensor.Tensor) (*tensor.Tensor, error) {
 	return out, nil
 }
 
-// toImage brings a decoder's result [3,H,W] to [H,W,3] in 0…1.
+// toImage brings a decoder's result [C,H,W] to [H,W,C] in 0…1.
 func (v *VAE) toImage(dst, src *tensor.Tensor) {
 	output := v.info.Output
 	if output == nil {
@@ -420,13 +426,13 @@ func (v *VAE) decodeVideo(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor
 	if err := v.rt.checkHost("decoding the video", v.imageBytes(z.Dim(0)*frames, z.Dim(3), z.Dim(4))); err != nil {
 		return nil, err
 	}
-	out := tensor.New(z.Dim(0)*frames, h, w, 3)
+	out := tensor.New(z.Dim(0)*frames, h, w, v.info.PixelChannels())
 	for b := range z.Dim(0) {
 		y, err := v.decode(ctx, z.Slice(b, b+1))
 		if err != nil {
 			return nil, err
 		}
-		if y.Dim(0) != frames || y.Dim(2) != h || y.Dim(3) != w {
+		if y.Dim(0) != frames || y.Dim(1) != v.info.PixelChannels() || y.Dim(2) != h || y.Dim(3) != w {
 			return nil, fmt.Errorf("decoding a latent of shape %v: the video is %v, wanted %d frames of %dx%d", z.Shape, y.Shape, frames, w, h)
 		}
 		for i := range frames {

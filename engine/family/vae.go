@@ -48,6 +48,8 @@ type VAEInfo struct {
 	Channels int
 	// Downscale is the number of pixels per latent cell along one side.
 	Downscale int
+	// Pixels is the number of channels of images, 0 for three; images without the fourth one are opaque.
+	Pixels int
 	// CanEncode and CanDecode are false for files that hold only half of the VAE.
 	CanEncode, CanDecode bool
 	// Video says that latents have a time axis: [B,C,T,h,w].
@@ -60,6 +62,14 @@ type VAEInfo struct {
 	Approximate bool
 	// Untiled says that the network takes latents of any size whole.
 	Untiled bool
+}
+
+// PixelChannels is the number of channels of images.
+func (i VAEInfo) PixelChannels() int {
+	if i.Pixels == 0 {
+		return 3
+	}
+	return i.Pixels
 }
 
 // Approximate is implemented by VAE families that stand in for other VAEs, in files whose names say for which.

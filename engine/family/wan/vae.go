@@ -32,16 +32,19 @@ func (vaeKind) Read(src weights.Source) (family.Autoencoder, error) {
 	if len(last) != 5 || len(z) != 5 {
 		return nil, errors.New("its shapes make no VAE: the last convolution or conv2 is missing")
 	}
-	if last[0] != rgb {
-		return nil, fmt.Errorf("it decodes to %d channels: VAEs of images with transparency cannot be run yet", last[0])
+	first := s.Shape("encoder.conv1.weight")
+	encodes := first != nil && s.Has("conv1.weight")
+	if last[0] != rgb && last[0] != rgba || encodes && (len(first) != 5 || first[1] != last[0]) {
+		return nil, fmt.Errorf("its first and last convolutions, %v and %v, are not of images of 3 or 4 channels", first, last)
 	}
-	return &vae{src: src, channels: z[0], width: last[1], encodes: s.Has("encoder.conv1.weight") && s.Has("conv1.weight")}, nil
+	return &vae{src: src, channels: z[0], width: last[1], pixels: last[0], encodes: encodes}, nil
 }
 
-// rgb is the number of channels of an image, downscale the number of pixels per latent cell, pace that of frames per latent
-// behind the first one.
+// rgb and rgba are the numbers of channels of an image, the latter of Qwen-Image-Layered's VAE. downscale is the number of
+// pixels per latent cell, pace that of frames per latent behind the first one.
 const (
 	rgb       = 3
+	rgba      = 4
 	downscale = 8
 	pace      = 4
 )
@@ -49,9 +52,9 @@ const (
 // vae is a VAE that was read from a file. Its convolutions over time are causal, so that the first frame is an image by
 // itself, which Qwen-Image and others use.
 type vae struct {
-	src             weights.Source
-	channels, width int
-	encodes         bool
+	src                     weights.Source
+	channels, width, pixels int
+	encodes                 bool
 }
 
 var _ family.Autoencoder = (*vae)(nil)
@@ -59,7 +62,7 @@ var _ family.Autoencoder = (*vae)(nil)
 // Info implements family.Autoencoder.
 func (v *vae) Info() family.VAEInfo {
 	return family.VAEInfo{
-		Channels: v.channels, Downscale: downscale, CanEncode: v.encodes, CanDecode: true, Video: true,
+		Channels: v.channels, Downscale: downscale, Pixels: v.pixels, CanEncode: v.encodes, CanDecode: true, Video: true,
 		Frames: func(n int) int { return max(pace*n-(pace-1), 0) },
 	}
 }
@@ -82,12 +85,12 @@ func (v *vae) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (
 // Encode implements family.Autoencoder: frames beyond the last whole group of four behind the first are left out, as
 // upstream does.
 func (v *vae) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (*tensor.Tensor, error) {
-	if len(x.Shape) != 4 || x.Dim(1) != rgb || x.Dim(0) < 1 {
-		return nil, fmt.Errorf("encoding images of shape %v: the VAE reads %d channels", x.Shape, rgb)
+	if len(x.Shape) != 4 || x.Dim(1) != v.pixels || x.Dim(0) < 1 {
+		return nil, fmt.Errorf("encoding images of shape %v: the VAE reads %d channels", x.Shape, v.pixels)
 	}
 	n := 1 + (x.Dim(0)-1)/pace*pace
 	out, err := run.Run(ctx, family.Graph{Part: "vae encoder", Variant: family.Digest(n), Build: func(s family.Spec) (*onnx.Graph, error) {
-		return encoderGraph(v.src, v.channels, n, s)
+		return encoderGraph(v.src, v.pixels, v.channels, n, s)
 	}}, []family.Value{family.Floats("pixels", x.Slice(0, n))}, "moments")
 	return out["moments"], err
 }

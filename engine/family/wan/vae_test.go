@@ -21,15 +21,15 @@ import (
 func TestMain(m *testing.M) { os.Exit(familytest.Main(m)) }
 
 // recorded is what testdata/vae.py recorded of upstream's VAE with small weights, and these weights by its recipe.
-func recorded(t *testing.T) (*inner.Tensors, weights.Source) {
+func recorded(t *testing.T, name string) (*inner.Tensors, weights.Source) {
 	t.Helper()
 	var doc struct {
 		Shapes [][2]any `json:"shapes"`
 	}
-	if err := inner.ReadJSON("testdata/vae.json", &doc); err != nil {
+	if err := inner.ReadJSON("testdata/"+name+".json", &doc); err != nil {
 		t.Fatal(err)
 	}
-	stored, err := inner.ReadTensors("testdata/vae.safetensors")
+	stored, err := inner.ReadTensors("testdata/" + name + ".safetensors")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func open(t *testing.T, src weights.Source) family.Autoencoder {
 // about 4e-7 here, is allowed.
 func TestVAEEqualsUpstream(t *testing.T) {
 	t.Parallel()
-	stored, src := recorded(t)
+	stored, src := recorded(t, "vae")
 	v := open(t, src)
 	if i := v.Info(); i.Channels != 16 || i.Downscale != 8 || !i.Video || !i.CanEncode || i.Frames(1) != 1 || i.Frames(3) != 9 {
 		t.Errorf("%+v", i)
@@ -107,13 +107,13 @@ func TestVAEEqualsUpstream(t *testing.T) {
 
 func TestVAECUDA(t *testing.T) {
 	t.Parallel()
-	_, src := recorded(t)
+	_, src := recorded(t, "vae")
 	familytest.CheckCUDA(t, src, 2)
 }
 
 func TestVAERefusals(t *testing.T) {
 	t.Parallel()
-	_, src := recorded(t)
+	_, src := recorded(t, "vae")
 	v := open(t, src)
 	if _, err := v.Decode(t.Context(), familytest.Runner{}, tensor.New(1, 16, 3, 2)); err == nil {
 		t.Error("a latent without a time axis: no error")
@@ -121,8 +121,36 @@ func TestVAERefusals(t *testing.T) {
 	if _, err := v.Encode(t.Context(), familytest.Runner{}, tensor.New(1, 4, 16, 16)); err == nil {
 		t.Error("an image with transparency: no error")
 	}
-	layered := "decoder.middle.0.residual.0.gamma 32 1 1 1\ndecoder.head.2.weight 4 8 3 3 3\nconv2.weight 16 16 1 1 1\n"
-	if _, err := family.Open(family.Default, dryrun.List(layered)).VAE(); err == nil || !strings.Contains(err.Error(), "transparency") {
-		t.Errorf("a VAE with four channels: %v", err)
+	other := "decoder.middle.0.residual.0.gamma 32 1 1 1\ndecoder.head.2.weight 12 8 3 3 3\nconv2.weight 16 16 1 1 1\n"
+	if _, err := family.Open(family.Default, dryrun.List(other)).VAE(); err == nil || !strings.Contains(err.Error(), "3 or 4 channels") {
+		t.Errorf("a VAE with twelve channels: %v", err)
+	}
+}
+
+// TestLayeredVAEEqualsUpstream compares the VAE of images with transparency; see TestVAEEqualsUpstream for the tolerance.
+func TestLayeredVAEEqualsUpstream(t *testing.T) {
+	t.Parallel()
+	stored, src := recorded(t, "layered")
+	v := open(t, src)
+	if i := v.Info(); i.PixelChannels() != 4 || !i.CanEncode {
+		t.Errorf("%+v", i)
+	}
+	for name, run := range map[string]func() (*tensor.Tensor, error){
+		"decode1": func() (*tensor.Tensor, error) {
+			return v.Decode(t.Context(), familytest.Runner{}, golden.Normal("wan/z1", 1, 16, 1, 3, 2))
+		},
+		"encode1": func() (*tensor.Tensor, error) {
+			return v.Encode(t.Context(), familytest.Runner{}, golden.Normal("wan/x1", 1, 4, 16, 24))
+		},
+	} {
+		got, err := run()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		want, err := stored.Get(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden.Compare(t, name, got.Data, want.Data, golden.Tolerance{RMSRel: 1e-5})
 	}
 }

@@ -12,7 +12,7 @@ import (
 // convolutions need of the group before; all frames at once give the same. Upstream: ldm/wan/vae.py.
 type coder struct{ *nn.Builder }
 
-// decoderGraph writes the decoder for a latent of n frames: input "z" [1,C,n,h,w] float32, output "out" [4n-3,3,8h,8w].
+// decoderGraph writes the decoder for a latent of n frames: input "z" [1,C,n,h,w] float32, output "out" [4n-3,C,8h,8w].
 func decoderGraph(src weights.Source, channels, n int, spec family.Spec) (*onnx.Graph, error) {
 	return spec.Build("wan vae decoder", src, func(b *nn.Builder, s *weights.Scope) {
 		c := coder{b}
@@ -28,12 +28,12 @@ func decoderGraph(src weights.Source, channels, n int, spec family.Spec) (*onnx.
 	})
 }
 
-// encoderGraph writes the encoder for n frames, 4k+1: input "pixels" [n,3,H,W] float32, output "moments" [1,C,k+1,H/8,W/8],
+// encoderGraph writes the encoder for n frames, 4k+1: input "pixels" [n,C,H,W] float32, output "moments" [1,C,k+1,H/8,W/8],
 // the mean of the posterior.
-func encoderGraph(src weights.Source, channels, n int, spec family.Spec) (*onnx.Graph, error) {
+func encoderGraph(src weights.Source, image, channels, n int, spec family.Spec) (*onnx.Graph, error) {
 	return spec.Build("wan vae encoder", src, func(b *nn.Builder, s *weights.Scope) {
 		c := coder{b}
-		pixels := c.Cast(c.Input("pixels", dtype.F32, onnx.D(n), onnx.D(rgb), onnx.Sym("H"), onnx.Sym("W")), c.Target.Compute)
+		pixels := c.Cast(c.Input("pixels", dtype.F32, onnx.D(n), onnx.D(image), onnx.Sym("H"), onnx.Sym("W")), c.Target.Compute)
 		e := s.At("encoder")
 		h := c.causal(e.At("conv1"), c.video(pixels))
 		for i := range e.Count("downsamples") {
