@@ -41,7 +41,8 @@ type gguf struct {
 // Names implements Source.
 func (g *gguf) Names() []string { return g.names }
 
-// Metadata implements Source: the file's pairs whose value is a text, a number or a truth value.
+// Metadata implements Source: the file's pairs whose value is a text, a number or a truth value. Arrays of vocabularies are
+// among the tensors; see GGUFTexts.
 func (g *gguf) Metadata() map[string]string { return g.meta }
 
 // Path implements Source.
@@ -132,8 +133,11 @@ func (g *gguf) pair(r *ggufReader, shapes map[string][]int) error {
 		shapes[key[len(shapeOf):]] = dims
 		return nil
 	}
+	from := r.at
 	if v, ok := r.value(kind, 0); ok {
 		g.meta[key] = v
+	} else if r.err == nil && kind == ggufArray {
+		g.array(key, from, r.at)
 	}
 	return r.err
 }

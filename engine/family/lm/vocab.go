@@ -115,17 +115,9 @@ func wordsIn(key string, src weights.Source) (tokenizer.Model, error) {
 	case key == KeyLlama3:
 		return llamaWords(src)
 	case key == KeyMistral || key == KeyMinistral:
-		data, err := textenc.Embedded(src, tekken, what)
-		if err != nil {
-			return nil, err
-		}
-		return hf.Tekken(data)
+		return textenc.Vocabulary(src, tekken, what, func(data []byte) (tokenizer.Model, error) { return hf.Tekken(data) })
 	}
-	data, err := textenc.Embedded(src, spiece, what)
-	if err != nil {
-		return nil, err
-	}
-	p, err := sentencepiece.Parse(data)
+	p, err := textenc.Vocabulary(src, spiece, what, func(data []byte) (tokenizer.Model, error) { return sentencepiece.Parse(data) })
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +151,9 @@ func llamaWords(src weights.Source) (tokenizer.Model, error) {
 		return nil, err
 	}
 	if data == nil {
+		if m, err := textenc.GGUF(src); m != nil || err != nil {
+			return m, err
+		}
 		return nil, fmt.Errorf("reading the tokenizer of %s: Llama 3's tokenizer is not part of this program; put the tokenizer.json of the model into the folder llama_tokenizer beside the file", src.Path())
 	}
 	return hf.Parse(data)

@@ -72,11 +72,7 @@ func wordsIn(key string, src weights.Source) (tokenizer.Model, error) {
 	if m := words(key); m != nil {
 		return m, nil
 	}
-	data, err := textenc.Embedded(src, spiece, "the tokenizer")
-	if err != nil {
-		return nil, err
-	}
-	return sentencePiece(data)
+	return textenc.Vocabulary(src, spiece, "the tokenizer", sentencePiece)
 }
 
 // tokenize lays a prompt out for the encoder of a key.

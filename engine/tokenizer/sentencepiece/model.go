@@ -27,6 +27,47 @@ func Parse(data []byte) (*Processor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a SentencePiece model: %w", err)
 	}
+	return build(f)
+}
+
+// Parts are a model given piece by piece, as GGUF files hold it.
+type Parts struct {
+	Pieces []string
+	Scores []float32
+	// Kinds are those of the pieces by the numbers of sentencepiece's format, which GGUF has, too.
+	Kinds []int
+	// Unigram is for unigram models; others are BPE with bytes to fall back on.
+	Unigram bool
+	// Charsmap, when set, are the rules by which characters are replaced.
+	Charsmap []byte
+	// DummyPrefix puts a space before the text, RemoveSpaces removes those that are too many.
+	DummyPrefix, RemoveSpaces bool
+}
+
+// New makes a model of its parts.
+func New(parts Parts) (*Processor, error) {
+	if len(parts.Scores) != len(parts.Pieces) || len(parts.Kinds) != len(parts.Pieces) {
+		return nil, fmt.Errorf("reading a SentencePiece model: %d pieces, %d scores and %d kinds", len(parts.Pieces), len(parts.Scores), len(parts.Kinds))
+	}
+	f := modelFile{
+		trainer:    trainerSpec{model: bpeModel, byteFallback: !parts.Unigram},
+		normalizer: normalizerSpec{charsmap: parts.Charsmap, dummyPrefix: parts.DummyPrefix, removeSpaces: parts.RemoveSpaces, escapeSpace: true},
+	}
+	if parts.Unigram {
+		f.trainer.model = unigramModel
+	}
+	for i, text := range parts.Pieces {
+		if parts.Kinds[i] < 0 || math.IsNaN(float64(parts.Scores[i])) {
+			return nil, fmt.Errorf("reading a SentencePiece model: piece %d has the kind %d and the score %v", i, parts.Kinds[i], parts.Scores[i])
+		}
+		f.pieces = append(f.pieces, piece{text: text, score: parts.Scores[i], kind: pieceKind(parts.Kinds[i])})
+	}
+	return build(f)
+}
+
+// build makes a model of a file's content.
+func build(f modelFile) (*Processor, error) {
+	var err error
 	p := &Processor{file: f, unknown: -1, lookup: make(map[string]int32, len(f.pieces)), special: map[string]int32{}}
 	if err := p.index(); err != nil {
 		return nil, fmt.Errorf("reading a SentencePiece model: %w", err)
@@ -130,4 +171,14 @@ func (p *Processor) buildUnigram() {
 		}),
 		Scores: scores, Unknown: p.unknown, UnknownScore: float64(least - unknownPenalty), Single: true,
 	}
+}
+
+// Parts returns the pieces and rules of the model; New makes one that encodes alike.
+func (p *Processor) Parts() Parts {
+	n := p.file.normalizer
+	out := Parts{Unigram: p.file.trainer.model == unigramModel, Charsmap: n.charsmap, DummyPrefix: n.dummyPrefix, RemoveSpaces: n.removeSpaces}
+	for _, piece := range p.file.pieces {
+		out.Pieces, out.Scores, out.Kinds = append(out.Pieces, piece.text), append(out.Scores, piece.score), append(out.Kinds, int(piece.kind))
+	}
+	return out
 }
