@@ -25,6 +25,7 @@ type File struct {
 	upscaler   once[UpscaleNetwork]
 	vision     once[ImageEncoder]
 	grounding  once[GroundingNetwork]
+	style      once[StyleNetwork]
 	text       once[TextEncoder]
 }
 
@@ -238,6 +239,17 @@ func (f *File) Grounding() (GroundingNetwork, error) {
 			err = f.unknown(RoleGrounding, names(f.reg.Groundings()))
 		}
 		return g, err
+	})
+}
+
+// Style returns the style model of the file; an *UnknownError when it holds none.
+func (f *File) Style() (StyleNetwork, error) {
+	return f.style.get(func() (StyleNetwork, error) {
+		s, _, err := read(f, RoleStyle, f.reg.Styles(), f.views, Style.Read)
+		if err == nil && s == nil {
+			err = f.unknown(RoleStyle, names(f.reg.Styles()))
+		}
+		return s, err
 	})
 }
 

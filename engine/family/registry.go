@@ -29,6 +29,7 @@ type Registry struct {
 	upscalers []Upscaler
 	visions   []Vision
 	grounding []Grounding
+	styles    []Style
 	unbuilt   []Unbuilt
 }
 
@@ -67,6 +68,9 @@ func (r *Registry) Register(f any) {
 	}
 	if d, ok := f.(Grounding); ok {
 		r.grounding, known = add(r.grounding, d), true
+	}
+	if d, ok := f.(Style); ok {
+		r.styles, known = add(r.styles, d), true
 	}
 	if d, ok := f.(Unbuilt); ok {
 		r.unbuilt, known = add(r.unbuilt, d), true
@@ -110,6 +114,9 @@ func (r *Registry) Visions() []Vision { return snapshot(r, &r.visions) }
 
 // Groundings returns the families of grounding networks by rank.
 func (r *Registry) Groundings() []Grounding { return snapshot(r, &r.grounding) }
+
+// Styles returns the families of style models by rank.
+func (r *Registry) Styles() []Style { return snapshot(r, &r.styles) }
 
 // Unbuilt returns the families that are recognised and cannot be run, by rank.
 func (r *Registry) Unbuilt() []Unbuilt { return snapshot(r, &r.unbuilt) }

@@ -127,6 +127,7 @@ const (
 	RoleUpscale
 	RoleVision
 	RoleGrounding
+	RoleStyle
 )
 
 // String returns what a network of the role is called, such as "diffusion model".
@@ -138,7 +139,7 @@ func (r Role) String() string {
 }
 
 var roles = [...]string{
-	RoleDiffusion: "diffusion model", RoleText: "text encoder", RoleVAE: "VAE", RoleControl: "ControlNet", RoleUpscale: "upscale model", RoleVision: "image encoder", RoleGrounding: "grounding network",
+	RoleDiffusion: "diffusion model", RoleText: "text encoder", RoleVAE: "VAE", RoleControl: "ControlNet", RoleUpscale: "upscale model", RoleVision: "image encoder", RoleGrounding: "grounding network", RoleStyle: "style model",
 }
 
 // Preferred is the compute type of a role on a GPU where neither the user nor the file asks for another.

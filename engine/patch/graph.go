@@ -34,7 +34,7 @@ const (
 // GraphPatch is a change of a network's graph at one point: a value that is not changed after it was made. It implements
 // BlockPatch at the points of blocks, and AttendPatch or ProjectionPatch at those of attention. The other interfaces of this
 // file are for patches that need more: CallPatch, LayerPatch, SizedPatch, BatchPatch, ResizePatch, InputPatch,
-// MiddlePatch, IdlePatch and OutputPatch.
+// ContextPatch, MiddlePatch, IdlePatch and OutputPatch.
 type GraphPatch interface {
 	// Point is where the patch acts.
 	Point() Point
@@ -78,6 +78,24 @@ type TokensPatch interface {
 	// Tokens returns other positions [B,T',C] in place of x [B,T,C], and what makes of a result for them [B,T',C'] one for
 	// those of x; back is nil where x is returned as it is.
 	Tokens(b *nn.Builder, at Site, x *onnx.Value) (changed *onnx.Value, back func(y *onnx.Value) *onnx.Value)
+}
+
+// ContextPatch changes what attention computes its keys and values from.
+type ContextPatch interface {
+	GraphPatch
+	// Context returns the inputs [B,T,C] of the projections to keys and to values changed.
+	Context(b *nn.Builder, at Site, k, v *onnx.Value) (newK, newV *onnx.Value)
+}
+
+// Context has the patches at a point change what keys and values are computed from.
+func (g GraphPatches) Context(b *nn.Builder, at Point, site Site, context *onnx.Value) (k, v *onnx.Value) {
+	k, v = context, context
+	for _, patch := range g {
+		if p, ok := patch.(ContextPatch); ok && patch.Point() == at {
+			k, v = p.Context(b, site, k, v)
+		}
+	}
+	return k, v
 }
 
 // TokenInput is a float32 input [N,Count,Width] of a network: further tokens.

@@ -53,7 +53,8 @@ func (s *safetensorsSource) Lookup(name string) (Entry, bool) {
 // Open opens a weight file, whatever its format; the content decides, not the name. It reads safetensors and GGUF files
 // and the zip and plain pickle files that torch.save writes (.ckpt, .pt, .pth, .bin), these below the dicts that
 // trainers wrap around the weights. Tensors deeper inside are named by the keys that lead to them, joined by dots.
-// Errors name the file and say what is wrong with it.
+// Errors name the file and say what is wrong with it. A part of a split file ("name-00001-of-00003.safetensors") stands for
+// all of them, which lie beside it.
 func Open(path string) (Source, error) { return openQuantized(path, false) }
 
 // OpenWhole is Open without going below wrappers: all tensors of the file, named from its top level.
@@ -61,7 +62,16 @@ func OpenWhole(path string) (Source, error) { return openQuantized(path, true) }
 
 // openQuantized opens a file and adds the schemes of its quantized weights.
 func openQuantized(path string, whole bool) (Source, error) {
-	src, err := open(path, whole)
+	parts, err := shards(path)
+	if err != nil {
+		return nil, err
+	}
+	var src Source
+	if len(parts) > 1 {
+		src, err = openShards(path, parts, whole)
+	} else {
+		src, err = open(path, whole)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,7 @@ import (
 	_ "comfygo/engine/family/sd3"
 	_ "comfygo/engine/family/sdxl"
 	_ "comfygo/engine/family/stableaudio"
+	_ "comfygo/engine/family/style"
 	_ "comfygo/engine/family/svd"
 	_ "comfygo/engine/family/t2iadapter"
 	_ "comfygo/engine/family/t5"

@@ -274,8 +274,9 @@ func (u *Writer) attention(at patch.Point, s *weights.Scope, x, context, residua
 	if heads == 0 {
 		heads = max(dim/u.cfg.HeadChannels, 1)
 	}
+	forKeys, forValues := u.variant.Patches.Context(u.Builder, at, u.site, context)
 	of := u.Linear
-	if context == u.context || u.time != nil && context == u.time.context {
+	if fixed := context == u.context || u.time != nil && context == u.time.context; fixed && forKeys == context && forValues == context {
 		of = u.LinearOnce // the prompt is that of the step before
 	}
 	project := func(p patch.Projection, y *onnx.Value) *onnx.Value {
@@ -283,8 +284,8 @@ func (u *Writer) attention(at patch.Point, s *weights.Scope, x, context, residua
 	}
 	queries, back := u.variant.Patches.Tokens(u.Builder, at, u.site, x)
 	q := project(patch.Query, u.Linear(s.At("to_q"), queries, dim))
-	k := project(patch.Key, of(s.At("to_k"), context, dim))
-	v := project(patch.Value, of(s.At("to_v"), context, dim))
+	k := project(patch.Key, of(s.At("to_k"), forKeys, dim))
+	v := project(patch.Value, of(s.At("to_v"), forValues, dim))
 	u.site.Heads = heads
 	y := u.variant.Patches.Attend(u.Builder, at, u.site, q, k, v, func(q, k, v *onnx.Value) *onnx.Value {
 		return u.Attention(q, k, v, nil, heads)
