@@ -97,6 +97,7 @@ func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 
 		DisableCustomNodes:   cfg.DisableCustom,
 		WhitelistCustomNodes: cfg.WhitelistCustom,
+		PackRoutes:           p.python.routes(),
 
 		Argv:              append([]string{"comfygo"}, cfg.Args...),
 		AppVersion:        Version,
@@ -116,6 +117,7 @@ func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("making the server: %w", err), p.close())
 	}
+	p.python.sendBy(a.server)
 	made = true
 	return a, nil
 }
@@ -167,7 +169,7 @@ func (a *App) Close() error {
 func (a *App) warn() {
 	for _, name := range a.cfg.Ignored {
 		if strings.Contains(name, "manager") {
-			a.log.Warn(name + " is accepted and changes nothing: ComfyUI-Manager is a Python package, and no Python is run")
+			a.log.Warn(name + " is accepted and changes nothing: ComfyUI-Manager is a part of ComfyUI's own server")
 			continue
 		}
 		a.log.Warn(name + " is accepted and changes nothing: what it steers in PyTorch is done in one way only")

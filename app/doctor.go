@@ -63,6 +63,7 @@ func (c Command) Doctor(ctx context.Context, cfg cli.Config, o cli.RemoteOptions
 	if err != nil {
 		findings = append(findings, finding{broken, "folders", err.Error(), "correct the flag or the file that it names"})
 	} else {
+		findings = append(findings, checkPython(cfg, dirs))
 		findings = append(findings, checkModels(ctx, dirs)...)
 		for _, d := range []struct{ name, path string }{
 			{"output", dirs.Output()}, {"input", dirs.Input()}, {"temp", dirs.Temp()}, {"user", dirs.User()},

@@ -34,6 +34,7 @@ type parts struct {
 	engine   *engine.Runtime
 	executor *executor.Executor
 	machine  machine
+	python   *pythonSide     // nil where there is nothing for Python to run
 	tracer   *tracing.Tracer // nil when nobody asks for traces
 	assets   *assets.Library // nil without --enable-assets, and in commands that do not serve
 	// late is the catalogue that was opened for the API v2 without --enable-assets.
@@ -59,11 +60,14 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 	engineCfg := engineConfig(cfg, p.machine, dirs, log)
 	engineCfg.Watch = watchNetworks(p.tracer)
 	p.engine = engine.New(engineCfg)
+	registry := all.Registry()
+	p.python = startPython(cfg, m, dirs, registry, log)
 	p.executor = executor.New(executor.Config{
-		Registry: all.Registry(),
+		Registry: registry,
 		Services: nodes.Services{
 			Folders: dirs, Engine: p.engine, Memory: memory.Process, FFmpeg: &ffmpeg.Tool{Path: cfg.FFmpeg}, Metadata: !cfg.DisableMetadata,
-			Preview: preview.Settings{Method: cfg.PreviewMethod, Size: cfg.PreviewSize},
+			Elsewhere: p.python.elsewhere(),
+			Preview:   preview.Settings{Method: cfg.PreviewMethod, Size: cfg.PreviewSize},
 		},
 		Cache:  cacheConfig(cfg),
 		Enrich: p.enrich,
@@ -75,12 +79,13 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 
 func (p *parts) close() error {
 	p.executor.ClearCache()
-	return errors.Join(p.closeAssets(), p.engine.Close(), p.closeTraces())
+	return errors.Join(p.python.close(), p.closeAssets(), p.engine.Close(), p.closeTraces())
 }
 
 // freeModels lets go of the models and gives the memory back to the system at once.
 func (p *parts) freeModels() {
 	p.engine.FreeModels()
+	p.python.free()
 	debug.FreeOSMemory()
 }
 

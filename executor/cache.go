@@ -101,7 +101,33 @@ func (noCache) expand(string, []string)           {}
 func (noCache) after()                            {}
 func (noCache) known() []string                   { return nil }
 
-func newCache(c CacheConfig) outputCache {
+func newCache(c CacheConfig) outputCache { return living{storeOf(c)} }
+
+// living hides results whose values are gone with the process that held them, so that they are computed again.
+type living struct{ outputCache }
+
+func (l living) get(id string) *entry  { return l.outputCache.get(id).living() }
+func (l living) peek(id string) *entry { return l.outputCache.peek(id).living() }
+
+func (l living) find(key cacheKey) (*entry, bool) {
+	e, kept := l.outputCache.find(key)
+	return e.living(), kept
+}
+
+// living returns the entry, nil if a value of it is gone.
+func (e *entry) living() *entry {
+	if e == nil {
+		return nil
+	}
+	for _, list := range e.outputs {
+		if !nodes.Live(list) {
+			return nil
+		}
+	}
+	return e
+}
+
+func storeOf(c CacheConfig) outputCache {
 	switch c.Kind {
 	case CacheNone:
 		return noCache{}

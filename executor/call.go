@@ -2,6 +2,8 @@ package executor
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 
 	"comfygo/internal/pyjson"
@@ -120,7 +122,20 @@ func (c *caller) once(ctx context.Context, index int, values *pyjson.Object, f m
 	}
 	nctx := nodes.NewContext(ctx, call)
 	defer nctx.Release()
-	node, err := c.class.Bind(values, nctx.Hidden)
+	class := c.class
+	if !class.IsForeign() {
+		local, err := nodes.Localize(ctx, values)
+		switch {
+		case err == nil:
+			nctx.SetInputs(local)
+			values = local
+		default:
+			if class, err = c.elsewhere(err); err != nil {
+				return nil, err
+			}
+		}
+	}
+	node, err := class.Bind(values, nctx.Hidden)
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +145,18 @@ func (c *caller) once(ctx context.Context, index int, values *pyjson.Object, f m
 		return err
 	})
 	return result, err
+}
+
+// elsewhere returns the class in the other process that can do the work: one of the inputs exists there only.
+func (c *caller) elsewhere(cause error) (*nodes.Class, error) {
+	if c.services.Elsewhere == nil || !errors.Is(cause, nodes.ErrForeignOnly) {
+		return nil, cause
+	}
+	class, ok := c.services.Elsewhere.Instead(c.class.Name)
+	if !ok {
+		return nil, fmt.Errorf("%w, and class %s of comfygo cannot be run there", cause, c.class.Name)
+	}
+	return class, nil
 }
 
 // count is the length of the longest list.

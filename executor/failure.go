@@ -18,6 +18,13 @@ func trace(err error) []any {
 		}
 		return out
 	}
+	var foreign interface{ TracebackLines() []string }
+	if errors.As(err, &foreign) && len(foreign.TracebackLines()) > 0 {
+		for _, line := range foreign.TracebackLines() {
+			out = append(out, line)
+		}
+		return out
+	}
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		out = append(out, "  "+e.Error()+"\n")
 	}

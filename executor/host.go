@@ -62,6 +62,9 @@ func (h *host) Await(wait func()) {
 	wait()
 }
 
+// Linked implements nodes.Host.
+func (h *host) Linked(l nodes.Link) ([]any, bool) { return h.r.cache.peek(l.ID).list(l.Slot) }
+
 // State implements nodes.Host.
 func (h *host) State(make func() any) any { return h.r.e.states.get(h.r.job.owner(), h.n, make) }
 

@@ -24,6 +24,9 @@ func (e *Executor) Validate(ctx context.Context, id string, prompt Prompt, targe
 	if err := checkShape(prompt); err != nil {
 		return Verdict{}, err
 	}
+	if e.lacksClass(prompt) {
+		e.registry.Wait(ctx) // classes of another process may still be on their way
+	}
 	outputs, problem, err := e.findOutputs(ctx, prompt, targets)
 	if err != nil {
 		return Verdict{}, err
@@ -56,6 +59,16 @@ func checkShape(prompt Prompt) error {
 		}
 	}
 	return nil
+}
+
+// lacksClass reports whether a node's class is not in the registry.
+func (e *Executor) lacksClass(prompt Prompt) bool {
+	for _, data := range prompt.All() {
+		if _, ok := e.registry.Get(data.(*pyjson.Object).String("class_type")); !ok {
+			return true
+		}
+	}
+	return false
 }
 
 func problemObject(typ, message, details string, extra *pyjson.Object) *pyjson.Object {

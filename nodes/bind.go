@@ -13,6 +13,9 @@ import (
 // default; a nil value (None, or a link without a value yet) leaves the field zero. For InputIsList classes every value is a []any. hidden gives the
 // values of hidden inputs and may be nil.
 func (c *Class) Bind(values *pyjson.Object, hidden func(kind string) any) (Node, error) {
+	if c.foreign != nil {
+		return c.foreign.Make(), nil // it takes its inputs from the context
+	}
 	v := reflect.New(c.typ)
 	if err := c.fields.bind(v.Elem(), "", values, hidden, c.InputIsList); err != nil {
 		return nil, fmt.Errorf("setting inputs of %s: %w", c.Name, err)

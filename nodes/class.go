@@ -11,7 +11,8 @@ import (
 // Class is a registered node class: the Spec and what was read from the struct's tags.
 type Class struct {
 	Spec
-	typ      reflect.Type
+	typ      reflect.Type // nil for a class of another process
+	foreign  *Definition
 	fields   *fieldSet
 	dynamic  bool
 	resolved []Resolved
@@ -59,7 +60,12 @@ func NewClass(prototype Node) (*Class, error) {
 }
 
 // New returns a new zero node of the class.
-func (c *Class) New() Node { return reflect.New(c.typ).Interface().(Node) }
+func (c *Class) New() Node {
+	if c.foreign != nil {
+		return c.foreign.Make()
+	}
+	return reflect.New(c.typ).Interface().(Node)
+}
 
 // Inputs returns the declared inputs in order, hidden ones included. The slice must not be changed.
 func (c *Class) Inputs() []*Input { return c.fields.inputs }

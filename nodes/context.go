@@ -52,6 +52,8 @@ type Host interface {
 	Await(wait func())
 	// Hidden returns the value of a hidden input (PROMPT, EXTRA_PNGINFO, DYNPROMPT, …); nil when there is none.
 	Hidden(kind string) any
+	// Linked returns the values of a node's output in the run, ok is false where there are none yet. It is for calls in the node's turn.
+	Linked(link Link) (values []any, ok bool)
 	// State returns what the node keeps from run to run, made by make the first time.
 	State(make func() any) any
 }
@@ -173,11 +175,26 @@ func (c *Context) State(make func() any) any {
 	return c.run.host.State(make)
 }
 
+// Values returns the values that another node of the run has given on an output; ok is false when they are not there. Nodes of
+// classes that run in another process need them, in their turn, to have a model of this program made again there.
+func (c *Context) Values(link Link) (values []any, ok bool) {
+	if c.run.host == nil {
+		return nil, false
+	}
+	return c.run.host.Linked(link)
+}
+
+// LinkedTypes returns the types that links deliver, by input. Only in ValidateInputs.
+func (c *Context) LinkedTypes() map[string]string { return c.run.linked }
+
 // Input returns the raw value of an input in this call and whether the prompt has it at all.
 func (c *Context) Input(name string) (any, bool) { return c.run.inputs.Get(name) }
 
 // Inputs returns all raw values of this call, in the prompt's order.
 func (c *Context) Inputs() *pyjson.Object { return c.run.inputs }
+
+// SetInputs replaces the raw values of this call. The executor calls it before the node sees them.
+func (c *Context) SetInputs(values *pyjson.Object) { c.run.inputs = values }
 
 // Missing reports whether a linked input has no value yet (CheckLazy, Fingerprint, ValidateInputs).
 func (c *Context) Missing(name string) bool { return c.run.missing[name] }

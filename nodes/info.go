@@ -4,6 +4,9 @@ import "comfygo/internal/pyjson"
 
 // Info returns the class as /object_info shows it.
 func (c *Class) Info(env Env) *pyjson.Object {
+	if c.foreign != nil {
+		return c.foreign.info()
+	}
 	input := c.fields.info(env, c.V3)
 	c.addHidden(input)
 	order := pyjson.NewObject()
@@ -79,6 +82,9 @@ func (c *Class) addHidden(input *pyjson.Object) {
 		input.Set("hidden", hidden)
 	}
 }
+
+// IsHiddenKind reports whether the executor has values for hidden inputs of a kind.
+func IsHiddenKind(kind string) bool { return hiddenNames[kind] != "" }
 
 var hiddenNames = map[string]string{
 	"UNIQUE_ID": "unique_id", "PROMPT": "prompt", "EXTRA_PNGINFO": "extra_pnginfo", "DYNPROMPT": "dynprompt",

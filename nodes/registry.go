@@ -1,8 +1,10 @@
 package nodes
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 )
 
 // Registry is an ordered set of node classes. It is a value to pass around: Add is for setting one up, With and Without make changed copies.
@@ -10,6 +12,36 @@ import (
 type Registry struct {
 	order  []string
 	byName map[string]*Class
+	// foreign are the classes of other processes, which come and go while the registry is read; changes counts how often.
+	foreign atomic.Pointer[Registry]
+	changes atomic.Uint64
+	source  atomic.Pointer[Source]
+}
+
+// Source brings classes of another process.
+type Source interface {
+	// Refresh brings the descriptions up to date, within a bound in time.
+	Refresh(ctx context.Context)
+	// Wait waits until the classes are there, within a bound in time.
+	Wait(ctx context.Context)
+}
+
+// SetSource says where foreign classes come from.
+func (r *Registry) SetSource(s Source) { r.source.Store(&s) }
+
+// Stamp brings the descriptions of foreign classes up to date and returns a number that changes whenever one of them does.
+func (r *Registry) Stamp(ctx context.Context) uint64 {
+	if s := r.source.Load(); s != nil {
+		(*s).Refresh(ctx)
+	}
+	return r.changes.Load()
+}
+
+// Wait waits until the classes of other processes are there, within their source's bound in time.
+func (r *Registry) Wait(ctx context.Context) {
+	if s := r.source.Load(); s != nil {
+		(*s).Wait(ctx)
+	}
 }
 
 // NewRegistry returns an empty registry.
@@ -47,11 +79,34 @@ func (r *Registry) Add(prototype Node) error {
 // Get returns a class by name.
 func (r *Registry) Get(name string) (*Class, bool) {
 	c, ok := r.byName[name]
+	if f := r.foreign.Load(); !ok && f != nil {
+		c, ok = f.byName[name]
+	}
 	return c, ok
 }
 
+// SetForeign puts classes of other processes behind the registry's own, in place of those set before. A class of the
+// registry's own with the same name is the one that is found. It may be called while the registry is read; copies made before do not see it.
+func (r *Registry) SetForeign(classes []*Class) {
+	f := NewRegistry()
+	for _, c := range classes {
+		if r.byName[c.Name] == nil && f.byName[c.Name] == nil {
+			f.byName[c.Name] = c
+			f.order = append(f.order, c.Name)
+		}
+	}
+	r.foreign.Store(f)
+	r.changes.Add(1)
+}
+
 // Len returns the number of classes.
-func (r *Registry) Len() int { return len(r.order) }
+func (r *Registry) Len() int {
+	n := len(r.order)
+	if f := r.foreign.Load(); f != nil {
+		n += len(f.order)
+	}
+	return n
+}
 
 // Walk calls visit for each class in the order of registration until it returns false.
 func (r *Registry) Walk(visit func(*Class) bool) {
@@ -60,10 +115,19 @@ func (r *Registry) Walk(visit func(*Class) bool) {
 			return
 		}
 	}
+	if f := r.foreign.Load(); f != nil {
+		f.Walk(visit)
+	}
 }
 
 // Names returns the class names in order.
-func (r *Registry) Names() []string { return slices.Clone(r.order) }
+func (r *Registry) Names() []string {
+	names := slices.Clone(r.order)
+	if f := r.foreign.Load(); f != nil {
+		names = append(names, f.order...)
+	}
+	return names
+}
 
 // With returns a copy that has these classes too; classes of the same name are replaced.
 func (r *Registry) With(prototypes ...Node) (*Registry, error) {

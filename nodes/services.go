@@ -17,6 +17,8 @@ type Services struct {
 	Memory Memory
 	// FFmpeg reads and writes media files; nil looks for the programs on PATH.
 	FFmpeg *ffmpeg.Tool
+	// Elsewhere has the classes of another process; nil where there is no such process.
+	Elsewhere Elsewhere
 	// Metadata is false when pictures must not carry the prompt (--disable-metadata).
 	Metadata bool
 	// Preview says how the work of samplers is shown.

@@ -21,6 +21,7 @@ import (
 	"comfygo/server/logs"
 	"comfygo/server/measure"
 	"comfygo/server/models"
+	"comfygo/server/packs"
 	"comfygo/server/sockets"
 )
 
@@ -87,6 +88,8 @@ type Config struct {
 	// DisableCustomNodes leaves the custom nodes' folders alone, but for those named in WhitelistCustomNodes.
 	DisableCustomNodes   bool
 	WhitelistCustomNodes []string
+	// PackRoutes are the routes that packs have added in Python; nil for none.
+	PackRoutes packs.Routes
 	// FrontEndRoot is the folder of the front end's files; "" serves our own page there.
 	FrontEndRoot string
 	// Templates are the files of the workflow templates below /templates/, path by name.

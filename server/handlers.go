@@ -92,7 +92,7 @@ func (s *Server) serveFiles(store *users.Store) {
 	}
 	s.packs = &packs.Service{
 		Reply: s.reply, Folders: cfg.Folders, FrontEndRoot: cfg.FrontEndRoot, DisableCustomNodes: cfg.DisableCustomNodes,
-		WhitelistCustomNodes: cfg.WhitelistCustomNodes, Log: s.log,
+		WhitelistCustomNodes: cfg.WhitelistCustomNodes, Routes: cfg.PackRoutes, MayRun: s.access.MayRun, Log: s.log,
 	}
 	s.pages = &pages.Service{
 		Reply: s.reply, Access: s.access, Packs: s.packs, Disk: d, Echo: s.echo, FrontEndRoot: cfg.FrontEndRoot, Templates: cfg.Templates,

@@ -220,3 +220,13 @@ func (s *Server) Close() error {
 	})
 	return err
 }
+
+// SendOfPack sends a message of a node pack to a client, with client "" to all.
+func (s *Server) SendOfPack(event string, data any, client string) {
+	s.worker.SendOfPack(event, data, client)
+}
+
+// SendBinaryOfPack is SendOfPack for a binary message of upstream's numbers.
+func (s *Server) SendBinaryOfPack(number int, data []byte, client string) {
+	s.worker.SendBinaryOfPack(number, data, client)
+}

@@ -133,7 +133,7 @@ func TestFlagsThatAct(t *testing.T) {
 				t.Fatalf("the flag is not among %v", args)
 			}
 			prepareFlagDir(t, dir)
-			c.check(t, start(t, args...), dir)
+			c.check(t, start(t, append(args, "--python", "none")...), dir)
 		})
 	}
 }

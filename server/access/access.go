@@ -31,6 +31,15 @@ func (s *Service) Who(c echo.Context) auth.Principal {
 	return auth.FromContext(c.Request().Context())
 }
 
+// MayRun refuses who may not send prompts.
+func (s *Service) MayRun(c echo.Context) error {
+	if err := s.Gate.Allow(s.Who(c), auth.Access{Method: http.MethodPost, Route: "/prompt"}); err != nil {
+		return reply.Refuse(http.StatusForbidden, "forbidden", "You may not do this",
+			"the route runs code of a node pack, for which the permission to send prompts is needed: "+err.Error())
+	}
+	return nil
+}
+
 // Sees reports whether who makes a request may see what the server knows of itself.
 func (s *Service) Sees(c echo.Context) bool { return s.Who(c).Admin }
 

@@ -17,7 +17,7 @@ import (
 // catalogue is the answer of GET /object_info: made once, packed once in each way, and made again when folders change.
 type catalogue struct {
 	mu     sync.Mutex
-	stamp  uint64
+	stamp  [2]uint64 // of the folders and of the classes of other processes
 	body   []byte
 	tag    string
 	packed map[string][]byte
@@ -66,7 +66,7 @@ func (s *ObjectInfo) catalogued(c echo.Context, how string) (body []byte, tag st
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	// The stamp comes first: a change while the answer is made leads to another answer the next time.
-	if stamp := s.Folders.Stamp(); k.body == nil || k.stamp != stamp {
+	if stamp := [2]uint64{s.Folders.Stamp(), s.Registry.Stamp(c.Request().Context())}; k.body == nil || k.stamp != stamp {
 		body, err := pyjson.Marshal(s.Registry.Infos(env))
 		if err != nil {
 			return nil, "", fmt.Errorf("describing the nodes: %w", err)
@@ -121,6 +121,9 @@ func listsTag(header, tag string) bool {
 func (s *ObjectInfo) GetObjectInfoOf(c echo.Context) error {
 	out := pyjson.NewObject()
 	name := reply.Param(c, "node_class")
+	if _, ok := s.Registry.Get(name); !ok {
+		s.Registry.Wait(c.Request().Context())
+	}
 	if class, ok := s.Registry.Get(name); ok {
 		out.Set(name, class.Info(s.envOf(c)))
 	}

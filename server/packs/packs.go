@@ -17,7 +17,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// pack is a folder of custom nodes. Its Python is never run; what it has for browsers is served.
+// pack is a folder of custom nodes. Its Python runs elsewhere, if at all; what it has for browsers is served.
 type pack struct {
 	name, dir string
 	webs      []webFolder

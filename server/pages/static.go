@@ -76,6 +76,9 @@ func (s *Service) Unrouted(c echo.Context, methods []string) error {
 		}
 		return &reply.Raised{Status: http.StatusMethodNotAllowed, Allow: joinMethods(methods)}
 	}
+	if done, err := s.Packs.Forward(c); done {
+		return err
+	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		c.Response().Header().Del(echo.HeaderAllow) // the router's, of other methods
 		return s.static(c, path)

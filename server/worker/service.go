@@ -4,6 +4,7 @@ package worker
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 
 	"comfygo/auth"
 	"comfygo/executor"
@@ -45,5 +46,6 @@ type Service struct {
 	FreeModels func()
 	Log        *slog.Logger
 
-	pace pace
+	pace  pace
+	owner atomic.Pointer[string] // of the running job; nil while none runs
 }

@@ -28,6 +28,8 @@ func (s *Service) RunJob(ctx context.Context, j *queue.Job) queue.Outcome {
 	ctx, end := s.beginJob(ctx, j)
 	job := s.executorJob(j)
 	job.Next = s.nextJob
+	s.owner.Store(&j.Owner)
+	defer s.owner.Store(nil)
 	pace := statePacer{send: func(e executor.Event) { s.sendEvent(j.Owner, e) }}
 	result := s.Executor.Run(ctx, job, executor.SinkFunc(func(e executor.Event) {
 		now := time.Now()

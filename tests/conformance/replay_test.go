@@ -149,7 +149,7 @@ func (l *ledger) variant(t *testing.T, v conformance.Variant, program, fixtures 
 	if err := conformance.Packages(packages); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--base-directory", base, "--port", "0", "--front-end-packages", packages, "--database-url", "sqlite:///" + filepath.Join(dir, v.Name+".db")}
+	args := []string{"--python", "none", "--base-directory", base, "--port", "0", "--front-end-packages", packages, "--database-url", "sqlite:///" + filepath.Join(dir, v.Name+".db")}
 	for _, a := range v.Args {
 		args = append(args, strings.ReplaceAll(a, "{{BASE}}", base))
 	}

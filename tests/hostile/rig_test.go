@@ -54,7 +54,7 @@ func start(t *testing.T, flags ...string) *rig {
 		r.key = administrator(t, r.base)
 	}
 	flags = append([]string{
-		"--base-directory", r.base, "--port", "0", "--enable-assets", "--database-url", "sqlite:///" + filepath.Join(root, "assets.db"),
+		"--python", "none", "--base-directory", r.base, "--port", "0", "--enable-assets", "--database-url", "sqlite:///" + filepath.Join(root, "assets.db"),
 		"--max-upload-size", fmt.Sprint(maxUpload), "--log-stdout",
 	}, flags...)
 	a, out := build(t, flags)

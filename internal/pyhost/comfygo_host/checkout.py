@@ -1,0 +1,239 @@
+"""Classes from the user's own ComfyUI checkout: its core classes, its partner nodes and the packs, with its real modules."""
+
+import asyncio
+import base64
+import os
+import sys
+
+from .common import PackRoutes, PackTable, load_packs, prestartup
+
+
+class Checkout:
+    """What the runner asks of a ComfyUI checkout."""
+
+    def __init__(self, hello, loop, notify):
+        self.hello, self.loop = hello, loop
+        root = hello["checkout"]
+        sys.path.insert(0, root)
+        sys.argv = [os.path.join(root, "main.py"), *hello.get("arguments", [])]
+        import comfy.options
+
+        comfy.options.enable_args_parsing()
+        from comfy.cli_args import args
+
+        self.args = args
+        from app.logger import setup_logger
+
+        setup_logger(log_level="INFO", use_stdout=True)
+        import folder_paths
+
+        self.folders = folder_paths
+        set_folders(folder_paths, hello["folders"])
+        self.packs = PackTable(hello)
+        self.packs.notify = notify
+        if hello.get("custom"):
+            prestartup(self.packs)
+        import comfy.model_management
+        import comfy.utils
+        import execution
+        import nodes
+        import server
+        from comfy_api.internal import _ComfyNodeInternal, _NodeOutputInternal, first_real_override, is_class, make_locked_method_func
+        from comfy_api.latest import _io as io
+        from comfy_execution import graph, graph_utils, progress, utils
+
+        self.nodes, self.management, self.io = nodes, comfy.model_management, io
+        self.node_type, self.output_type = _ComfyNodeInternal, _NodeOutputInternal
+        self.override, self.is_class, self.locked = first_real_override, is_class, make_locked_method_func
+        self.graph, self.builder, self.block_type = graph, graph_utils.GraphBuilder, graph_utils.ExecutionBlocker
+        self.progress, self.node_context, self.executing = progress, utils.CurrentNodeContext, utils.get_executing_context
+        self.binary = server.BinaryEventTypes
+        self.server = server.PromptServer(loop)
+        self.runner = None
+        self.core = set()
+        self.prompt = None
+        comfy.utils.set_progress_bar_global_hook(self.on_bar)
+        self.server.send_sync = self.send_sync
+
+    def attach(self, runner):
+        self.runner = runner
+
+    def load(self):
+        """Imports everything and returns what the message ready says of it."""
+        core = bool(self.hello.get("core"))
+        before = PackRoutes.of(self.server)
+        if core:
+            self.loop.run_until_complete(self.nodes.init_extra_nodes(init_custom_nodes=False, init_api_nodes=bool(self.hello.get("partner"))))
+        self.core = set(self.nodes.NODE_CLASS_MAPPINGS)
+        own = PackRoutes.of(self.server)
+        if self.hello.get("custom"):
+            load = lambda path, ignore: self.loop.run_until_complete(self.nodes.load_custom_node(path, ignore, module_parent="custom_nodes"))
+            load_packs(self.packs, self.nodes, load)
+        routes = PackRoutes.of(self.server).without(own if core else before)
+        self.server.add_routes()
+        http = None
+        if routes.listed and self.hello.get("http"):
+            http = self.hello["http"]
+            self.loop.run_until_complete(self.listen(http))
+        return {
+            "packs": self.packs.listed, "web": dict(self.nodes.EXTENSION_WEB_DIRS), "routes": routes.listed, "http": http,
+            "prompts": len(self.server.on_prompt_handlers) > 0, "torch": sys.modules["torch"].__version__,
+        }
+
+    async def listen(self, path):
+        from aiohttp import web
+
+        await self.server.setup()
+        app = web.AppRunner(self.server.app, access_log=None)
+        await app.setup()
+        await web.UnixSite(app, path).start()
+        os.chmod(path, 0o600)
+
+    # Classes
+
+    def classes(self):
+        return self.nodes.NODE_CLASS_MAPPINGS
+
+    def is_core(self, name):
+        return name in self.core
+
+    def is_v3(self, cls):
+        return isinstance(cls, type) and issubclass(cls, self.node_type)
+
+    def is_async(self, cls):
+        method = self.override(cls, "execute")
+        return method is not None and asyncio.iscoroutinefunction(getattr(method, "__func__", method))
+
+    def info(self, name):
+        cls = self.classes()[name]
+        if self.is_v3(cls):
+            return cls.GET_NODE_INFO_V1()
+        from .common import info_v1
+
+        return info_v1(name, cls, self.nodes.NODE_DISPLAY_NAME_MAPPINGS)
+
+    # Calls
+
+    def begin(self, message):
+        self.server.last_prompt_id, self.server.last_node_id = message["prompt"], message["node"]
+        self.server.client_id = message.get("client")
+        if message["prompt"] != self.prompt and message["what"] == "run":
+            self.prompt = message["prompt"]
+            self.progress.reset_progress_state(self.prompt, self.graph.DynamicPrompt({}))
+            self.progress.add_progress_handler(forwarder(self))
+
+    def context(self, prompt, node, index):
+        return self.node_context(prompt, node, index)
+
+    def before_node(self):
+        self.management.interrupt_current_processing(False)
+
+    def graph_prefix(self, node, index):
+        self.builder.set_default_prefix(node, index, 0)
+
+    def invoke_v3(self, cls, target, function, inputs, hidden, message):
+        raw = {k: v[0] if message.get("lists") and isinstance(v, list) and v else v for k, v in inputs.items()}
+        _, wanted, data = self.io.get_finalized_class_inputs(cls.INPUT_TYPES(), raw)
+        shown = {}
+        for kind in self.io.Hidden:
+            if wanted is not None and kind.name in wanted:
+                shown[kind] = hidden.get(kind.value if isinstance(kind.value, str) else kind.name.upper(), hidden.get(kind.name.upper()))
+        data["hidden_inputs"] = shown
+        if message["what"] == "lazy":
+            data["create_dynamic_tuple"] = True
+        cls.VALIDATE_CLASS()
+        clone = cls.PREPARE_CLASS_CLONE(data)
+        if message["what"] in ("run", "lazy") or data:
+            inputs = self.io.build_nested_inputs(inputs, data)
+        return self.locked(cls, function, clone)(**inputs)
+
+    def dynprompt(self, form):
+        prompt = self.graph.DynamicPrompt(form["original"])
+        for node, entry in form.get("added", {}).items():
+            prompt.add_ephemeral_node(node, entry["node"], entry["parent"], entry["display"])
+        return prompt
+
+    def is_output(self, value):
+        return isinstance(value, self.output_type)
+
+    def is_blocker(self, value):
+        return isinstance(value, self.block_type)
+
+    def blocker(self, message):
+        return self.block_type(message)
+
+    def video(self, path):
+        from comfy_api.latest import InputImpl
+
+        return InputImpl.VideoFromFile(path)
+
+    # Interrupts and memory
+
+    def interrupt(self):
+        self.management.interrupt_current_processing(True)
+
+    def is_interrupt(self, error):
+        return isinstance(error, self.management.InterruptProcessingException)
+
+    def free(self):
+        import gc
+
+        self.management.unload_all_models()
+        gc.collect()
+        self.management.soft_empty_cache()
+
+    # The server that packs see
+
+    def on_prompt(self, prompt):
+        return self.server.trigger_on_prompt(prompt)
+
+    def on_bar(self, value, total, preview, prompt_id=None, node_id=None):
+        """Is called by comfy.utils.ProgressBar."""
+        context = self.executing()
+        if context is not None:
+            prompt_id, node_id = prompt_id or context.prompt_id, node_id or context.node_id
+        self.management.throw_exception_if_processing_interrupted()
+        prompt_id, node_id = prompt_id or self.server.last_prompt_id, node_id or self.server.last_node_id
+        self.runner.notify("progress", prompt=prompt_id, node=node_id, value=value, max=total, bar=True, preview=self.runner.preview(preview) if preview is not None else None)
+
+    def send_sync(self, event, data, sid=None):
+        forward(self.runner, event, data, sid)
+
+
+def forward(runner, event, data, sid):
+    """Passes on what a pack sends to clients."""
+    if isinstance(event, str):
+        runner.notify("event", event=event, data=data, client=sid)
+        return
+    number = int(getattr(event, "value", event))
+    if number == 2:  # a preview that is not encoded yet
+        shown = runner.preview(data)
+        if shown is not None:
+            runner.notify("image", image=shown, client=sid)
+        return
+    if isinstance(data, (bytes, bytearray)):
+        runner.notify("binary", number=number, data=base64.b64encode(bytes(data)).decode(), client=sid)
+
+
+def forwarder(api):
+    """Makes a handler that passes the progress on which nodes set by the API for nodes."""
+
+    class Forward(api.progress.ProgressHandler):
+        def __init__(self):
+            super().__init__("comfygo")
+
+        def update_handler(self, node_id, value, max_value, state, prompt_id, image=None):
+            shown = api.runner.preview(image) if image is not None else None
+            api.runner.notify("progress", prompt=prompt_id, node=node_id, value=value, max=max_value, bar=False, preview=shown)
+
+    return Forward()
+
+
+def set_folders(folder_paths, folders):
+    """Puts comfygo's folders in the place of those that the checkout has found."""
+    for name, kind in (("output", "output"), ("input", "input"), ("temp", "temp"), ("user", "user")):
+        if folders.get(name):
+            getattr(folder_paths, f"set_{kind}_directory")(folders[name])
+    for kind, roots in folders.get("models", {}).items():
+        known = folder_paths.folder_names_and_paths.get(kind)
+        folder_paths.folder_names_and_paths[kind] = (list(roots), known[1] if known else set(folder_paths.supported_pt_extensions))

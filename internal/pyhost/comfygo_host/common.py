@@ -1,0 +1,149 @@
+"""What both kinds of host need: packs and their import, routes, descriptions of classes."""
+
+import importlib.util
+import logging
+import os
+import time
+import traceback
+
+
+class PackTable:
+    """The packs of the folders of custom nodes, those that may run, and how their import went."""
+
+    def __init__(self, hello):
+        self.roots = hello["folders"].get("custom_nodes", [])
+        self.off = bool(hello.get("custom_off"))
+        self.allowed = hello.get("whitelist", [])
+        self.skipped = hello.get("skip", [])
+        self.notify = lambda op, **fields: None
+        self.listed = []
+
+    def paths(self):
+        for root in self.roots:
+            try:
+                names = sorted(os.listdir(os.path.realpath(root)))
+            except OSError:
+                continue
+            for name in names:
+                path = os.path.join(root, name)
+                if name == "__pycache__" or name.startswith(".") or path.endswith(".disabled"):
+                    continue
+                if os.path.isfile(path) and os.path.splitext(path)[1] != ".py":
+                    continue
+                if self.off and name not in self.allowed:
+                    continue
+                if name in self.skipped:
+                    continue
+                yield name, path
+
+
+def prestartup(packs):
+    """Runs the packs' prestartup scripts, before anything heavy is imported."""
+    for name, path in packs.paths():
+        script = os.path.join(path, "prestartup_script.py")
+        if not os.path.isfile(script):
+            continue
+        packs.notify("loading", pack=name)
+        try:
+            spec = importlib.util.spec_from_file_location(os.path.splitext(script)[0], script)
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        except (Exception, SystemExit) as error:
+            logging.error(f"the prestartup script of {name} failed: {error}")
+        packs.notify("loading", pack="")
+
+
+def load_packs(packs, nodes, load):
+    """Imports each pack; one that fails is told and the others go on."""
+    base = set(nodes.NODE_CLASS_MAPPINGS)
+    for name, path in packs.paths():
+        before, catch, started = set(nodes.NODE_CLASS_MAPPINGS), Catch(), time.perf_counter()
+        error = ""
+        packs.notify("loading", pack=name)
+        logging.getLogger().addHandler(catch)
+        try:
+            if not load(path, base):
+                error = catch.text() or "the import failed"
+        except (Exception, SystemExit):
+            error = traceback.format_exc()
+        finally:
+            logging.getLogger().removeHandler(catch)
+        added = [n for n in nodes.NODE_CLASS_MAPPINGS if n not in before]
+        packs.notify("loading", pack="")
+        packs.listed.append({"name": name, "path": path, "seconds": round(time.perf_counter() - started, 3), "error": error[-4000:], "classes": added})
+
+
+class Catch(logging.Handler):
+    """Keeps the warnings that the import of a pack logs."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.records = []
+
+    def emit(self, record):
+        if len(self.records) < 64:
+            self.records.append(record.getMessage())
+
+    def text(self):
+        return "\n".join(self.records)
+
+
+class PackRoutes:
+    """Routes of the server that packs see, as pairs of method and aiohttp's pattern."""
+
+    def __init__(self, pairs):
+        self.pairs = pairs
+
+    @classmethod
+    def of(cls, server):
+        pairs = [(r.method, r.path) for r in server.routes if hasattr(r, "method")]
+        pairs += [("GET", r.prefix + "/{comfygo_rest:.*}") for r in server.routes if hasattr(r, "prefix")]
+        for route in server.app.router.routes():
+            resource = route.resource
+            path = getattr(resource, "canonical", None)
+            if path is None:
+                continue
+            if hasattr(resource, "_prefix"):
+                path += "/{comfygo_rest:.*}"
+            pairs.append((route.method, path))
+        return cls(pairs)
+
+    def without(self, others):
+        known = set(others.pairs)
+        return PackRoutes([p for p in dict.fromkeys(self.pairs) if p not in known])
+
+    @property
+    def listed(self):
+        return [list(p) for p in self.pairs]
+
+
+def info_v1(name, cls, titles):
+    """Describes a class of the first API as /object_info does."""
+    inputs = cls.INPUT_TYPES()
+    outputs = cls.RETURN_TYPES
+    info = {
+        "input": inputs,
+        "input_order": {category: list(group.keys()) for category, group in inputs.items()},
+        "is_input_list": getattr(cls, "INPUT_IS_LIST", False),
+        "output": outputs,
+        "output_is_list": cls.OUTPUT_IS_LIST if hasattr(cls, "OUTPUT_IS_LIST") else [False] * len(outputs),
+        "output_name": cls.RETURN_NAMES if hasattr(cls, "RETURN_NAMES") else outputs,
+        "name": name,
+        "display_name": titles.get(name, name),
+        "description": getattr(cls, "DESCRIPTION", ""),
+        "python_module": getattr(cls, "RELATIVE_PYTHON_MODULE", "nodes"),
+        "category": getattr(cls, "CATEGORY", "sd"),
+        "output_node": getattr(cls, "OUTPUT_NODE", False) == True,  # noqa: E712
+        "has_intermediate_output": getattr(cls, "HAS_INTERMEDIATE_OUTPUT", False) == True,  # noqa: E712
+    }
+    if hasattr(cls, "OUTPUT_TOOLTIPS"):
+        info["output_tooltips"] = cls.OUTPUT_TOOLTIPS
+    for key, attribute in (("deprecated", "DEPRECATED"), ("experimental", "EXPERIMENTAL"), ("dev_only", "DEV_ONLY")):
+        if getattr(cls, attribute, False):
+            info[key] = True
+    if hasattr(cls, "API_NODE"):
+        info["api_node"] = cls.API_NODE
+    info["search_aliases"] = getattr(cls, "SEARCH_ALIASES", [])
+    if hasattr(cls, "ESSENTIALS_CATEGORY"):
+        info["essentials_category"] = cls.ESSENTIALS_CATEGORY
+    return info

@@ -1,0 +1,1 @@
+"""comfygo's stand-in for ComfyUI's API of nodes."""

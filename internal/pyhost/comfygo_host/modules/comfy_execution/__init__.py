@@ -1,0 +1,1 @@
+"""comfygo's stand-in for what packs use of the executor."""

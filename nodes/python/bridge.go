@@ -1,0 +1,289 @@
+package python
+
+import (
+	"context"
+	"encoding/base64"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"comfygo/internal/pyhost"
+	"comfygo/internal/pyjson"
+	"comfygo/nodes"
+)
+
+// Bounds in time on what waits for Python.
+const (
+	waitForClasses = 60 * time.Second // for the first imports
+	waitForInfo    = 10 * time.Second // for descriptions
+	freshFor       = 2 * time.Second  // how long descriptions count as those of now
+)
+
+// Events is told what packs say to clients.
+type Events interface {
+	// Event sends a message to a client, to all clients with client "".
+	Event(event string, data any, client string)
+	// Binary sends a binary message of upstream's numbers.
+	Binary(number int, data []byte, client string)
+}
+
+// Bridge keeps a registry's foreign classes those of a Python host.
+type Bridge struct {
+	host     *pyhost.Host
+	registry *nodes.Registry
+	events   Events
+	log      *slog.Logger
+
+	mu      sync.Mutex
+	classes map[string]*nodes.Class
+	infos   *pyjson.Object
+	text    string // infos as text, to see changes
+	at      time.Time
+	of      *pyhost.Session           // whose infos they are
+	running map[string]*nodes.Context // by prompt and node
+
+	fetching sync.Mutex
+	routes   atomic.Pointer[routeTable] // nil where packs have no routes
+}
+
+// New makes a bridge; the host's Notify and Started must be the bridge's.
+func New(registry *nodes.Registry, events Events, log *slog.Logger) *Bridge {
+	return &Bridge{registry: registry, events: events, log: log, running: map[string]*nodes.Context{}, classes: map[string]*nodes.Class{}}
+}
+
+// Use sets the host and makes the registry ask the bridge.
+func (b *Bridge) Use(h *pyhost.Host) {
+	b.host = h
+	b.registry.SetSource(b)
+}
+
+// Started takes over the classes of a new life of the process.
+func (b *Bridge) Started(s *pyhost.Session) {
+	if err := b.fetch(context.Background(), s); err != nil {
+		b.log.Error("asking Python for its node classes failed", "error", err)
+		return
+	}
+	b.routes.Store(newRouteTable(s))
+	ready := s.Ready()
+	for _, p := range listIn(ready, "packs") {
+		pack, ok := p.(*pyjson.Object)
+		if !ok {
+			continue
+		}
+		if text := pack.String("error"); text != "" {
+			b.log.Warn("a node pack could not be imported: "+text, "pack", pack.String("name"))
+			continue
+		}
+		seconds, _ := pack.Get("seconds")
+		b.log.Info("node pack imported", "pack", pack.String("name"), "classes", len(listIn(pack, "classes")), "seconds", seconds)
+	}
+}
+
+// fetch asks for all descriptions and makes classes of them.
+func (b *Bridge) fetch(ctx context.Context, s *pyhost.Session) error {
+	b.fetching.Lock()
+	defer b.fetching.Unlock()
+	b.mu.Lock()
+	fresh := b.of == s && time.Since(b.at) < freshFor
+	b.mu.Unlock()
+	if fresh {
+		return nil
+	}
+	answer, err := s.Call(ctx, "info", nil)
+	if err != nil {
+		return err
+	}
+	all := answer.Object("classes")
+	text, err := pyjson.Marshal(all)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	same := b.text == string(text)
+	b.at, b.of = time.Now(), s
+	b.mu.Unlock()
+	if same {
+		return nil
+	}
+	for name, problem := range answer.Object("failed").All() {
+		o, _ := problem.(*pyjson.Object)
+		b.log.Warn("a node class of Python cannot be described: "+o.String("message"), "class", name)
+	}
+	classes, list := map[string]*nodes.Class{}, []*nodes.Class{}
+	infos := pyjson.NewObject()
+	for name, v := range all.All() {
+		d, ok := v.(*pyjson.Object)
+		if !ok {
+			continue
+		}
+		c, err := b.classOf(name, d)
+		if err != nil {
+			b.log.Warn("a node class of Python cannot be used", "class", name, "error", err)
+			continue
+		}
+		classes[name] = c
+		list = append(list, c)
+		infos.Set(name, d.Object("info"))
+	}
+	b.mu.Lock()
+	b.classes, b.infos, b.text = classes, infos, string(text)
+	b.mu.Unlock()
+	b.registry.SetForeign(list)
+	return nil
+}
+
+// Refresh implements nodes.Source.
+func (b *Bridge) Refresh(ctx context.Context) {
+	s := b.session(ctx)
+	if s == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, waitForInfo)
+	defer cancel()
+	if err := b.fetch(ctx, s); err != nil && ctx.Err() == nil {
+		b.log.Warn("asking Python for its node classes failed", "error", err)
+	}
+}
+
+// Wait implements nodes.Source.
+func (b *Bridge) Wait(ctx context.Context) { b.session(ctx) }
+
+// session waits for the process to be ready; nil when it is not within the bound.
+func (b *Bridge) session(ctx context.Context) *pyhost.Session {
+	ctx, cancel := context.WithTimeout(ctx, waitForClasses)
+	defer cancel()
+	s, err := b.host.Session(ctx)
+	if err != nil {
+		return nil
+	}
+	return s
+}
+
+// live returns the newest description of a class; nil when Python does not answer in time.
+func (b *Bridge) live(name string) *pyjson.Object {
+	b.mu.Lock()
+	if time.Since(b.at) < freshFor {
+		defer b.mu.Unlock()
+		return b.infos.Object(name)
+	}
+	b.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), waitForInfo)
+	defer cancel()
+	if state, _, _ := b.host.State(); state != "ready" {
+		return nil
+	}
+	s, err := b.host.Session(ctx)
+	if err != nil {
+		return nil
+	}
+	answer, err := s.Call(ctx, "info", pyjson.NewObject("classes", []any{name}))
+	if err != nil {
+		return nil
+	}
+	info := answer.Object("classes").Object(name).Object("info")
+	if info != nil {
+		b.mu.Lock()
+		if b.infos != nil {
+			b.infos = b.infos.Clone()
+			b.infos.Set(name, info)
+		}
+		b.mu.Unlock()
+	}
+	return info
+}
+
+// Instead implements nodes.Elsewhere.
+func (b *Bridge) Instead(name string) (*nodes.Class, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c, ok := b.classes[name]
+	return c, ok
+}
+
+// Free lets go of the models that Python holds, without waiting for it.
+func (b *Bridge) Free() {
+	if state, _, _ := b.host.State(); state != "ready" {
+		return
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), waitForClasses)
+		defer cancel()
+		s, err := b.host.Session(ctx)
+		if err == nil {
+			_, err = s.Call(ctx, "free", nil)
+		}
+		if err != nil {
+			b.log.Warn("freeing the models in Python failed", "error", err)
+		}
+	}()
+}
+
+// begin notes a call for what Python says of it, until end is called.
+func (b *Bridge) begin(ctx *nodes.Context) (end func()) {
+	key := ctx.PromptID + "\x00" + ctx.ID
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before := b.running[key]
+	b.running[key] = ctx
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if before == nil {
+			delete(b.running, key)
+			return
+		}
+		b.running[key] = before
+	}
+}
+
+// Notify takes what Python says without being asked.
+func (b *Bridge) Notify(_ *pyhost.Session, op string, m *pyjson.Object) {
+	switch op {
+	case "progress":
+		b.progress(m)
+	case "event":
+		data, _ := m.Get("data")
+		if b.events != nil {
+			b.events.Event(m.String("event"), data, m.String("client"))
+		}
+	case "binary":
+		if data, err := base64.StdEncoding.DecodeString(m.String("data")); err == nil && b.events != nil {
+			b.events.Binary(int(integer(m, "number")), data, m.String("client"))
+		}
+	}
+}
+
+func (b *Bridge) progress(m *pyjson.Object) {
+	b.mu.Lock()
+	ctx := b.running[m.String("prompt")+"\x00"+m.String("node")]
+	b.mu.Unlock()
+	if ctx == nil {
+		return
+	}
+	value, max := number(m, "value"), number(m, "max")
+	var shown *nodes.Preview
+	if image := m.Object("preview"); image != nil {
+		if data, err := base64.StdEncoding.DecodeString(image.String("data")); err == nil {
+			shown = &nodes.Preview{Format: "JPEG", Data: data}
+			if image.String("type") == "png" {
+				shown.Format = "PNG"
+			}
+		}
+	}
+	if bar, _ := m.Get("bar"); bar == true {
+		ctx.ProgressPreview(value, max, shown)
+		return
+	}
+	ctx.ShowProgress(value, max, shown)
+}
+
+func number(o *pyjson.Object, key string) float64 {
+	switch v, _ := o.Get(key); v := v.(type) {
+	case int64:
+		return float64(v)
+	case float64:
+		return v
+	}
+	return 0
+}

@@ -1,0 +1,33 @@
+package worker
+
+import "comfygo/server/hub"
+
+// SendOfPack sends a message of a node pack to a client, with client "" to all. Where clients have owners only those of the running job's
+// owner get it: a pack knows nothing of owners.
+func (s *Service) SendOfPack(event string, data any, client string) {
+	if to, ok := s.packTarget(client); ok {
+		s.Hub.Send(event, data, to)
+	}
+}
+
+// SendBinaryOfPack is SendOfPack for a binary message of upstream's numbers.
+func (s *Service) SendBinaryOfPack(number int, data []byte, client string) {
+	if to, ok := s.packTarget(client); ok && number >= 0 {
+		s.Hub.SendBinary(uint32(number), data, to)
+	}
+}
+
+func (s *Service) packTarget(client string) (hub.Target, bool) {
+	to := hub.To(client)
+	if client == "" {
+		to = hub.Everybody
+	}
+	owner := s.owner.Load()
+	switch {
+	case owner != nil:
+		return to.Of(*owner), true
+	case s.Access.Owned():
+		return to, false
+	}
+	return to, true
+}
