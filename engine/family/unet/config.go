@@ -21,6 +21,8 @@ type Config struct {
 	Heads, HeadChannels int
 	// AdmChannels is the width of the vector input y; 0 for none.
 	AdmChannels int
+	// Labels, when set, is the number of rows of a table of which y is one: it is added to the time embedding as it is.
+	Labels int
 	// Levels is the number of resolutions: sizes that 2^(Levels-1) divides need no rounding anywhere.
 	Levels int
 	// Depths is the number of transformer blocks behind each residual block of the input half.
@@ -73,6 +75,9 @@ func ReadHalf(s *weights.Scope) (Config, error) {
 	c.readAttention(s.At("middle_block", "1"))
 	if k := s.Shape("label_emb.0.0.weight"); len(k) == 2 {
 		c.AdmChannels = k[1]
+	}
+	if k := s.Shape("label_emb.weight"); len(k) == 2 && k[1] == 4*c.ModelChannels {
+		c.Labels, c.AdmChannels = k[0], k[1]
 	}
 	return c, nil
 }

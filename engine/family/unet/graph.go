@@ -153,8 +153,11 @@ func (u *Writer) embedding(s *weights.Scope, ts *onnx.Value, batch onnx.Dim) *on
 		e = u.Embed(e)
 	}
 	if u.cfg.AdmChannels > 0 {
-		y := u.Input("y", dtype.F32, batch, onnx.D(u.cfg.AdmChannels))
-		e = u.Add(e, u.MLP(s.At("label_emb", "0"), u.Cast(y, u.Target.Compute), dim))
+		y := u.Cast(u.Input("y", dtype.F32, batch, onnx.D(u.cfg.AdmChannels)), u.Target.Compute)
+		if u.cfg.Labels == 0 {
+			y = u.MLP(s.At("label_emb", "0"), y, dim)
+		}
+		e = u.Add(e, y)
 	}
 	return e
 }
@@ -248,7 +251,11 @@ func (u *Writer) spatialTransformer(s *weights.Scope, x *onnx.Value) *onnx.Value
 
 func (u *Writer) transformerBlock(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	n := u.LayerNorm(s.At("norm1"), x, 1e-5)
-	x = u.attention(patch.SelfAttention, s.At("attn1"), n, n, x)
+	attended := n
+	if sh := s.Shape("attn1.to_k.weight"); len(sh) == 2 && sh[1] == u.cfg.ContextDim && sh[1] != n.Dim(-1).N {
+		attended = u.context // some networks attend to the text twice
+	}
+	x = u.attention(patch.SelfAttention, s.At("attn1"), n, attended, x)
 	x = u.variant.Patches.Between(u.Builder, patch.SelfAttention, u.site, x, u.further)
 	n = u.LayerNorm(s.At("norm2"), x, 1e-5)
 	x = u.attention(patch.CrossAttention, s.At("attn2"), n, u.context, x)

@@ -153,7 +153,7 @@ def calls(case, model_file, double):
             return sampler(model_wrap, sigmas, extra_args, callback, noise, latent_image, denoise_mask, disable_pbar)
 
     latent = torch.zeros(case["SHAPE"])
-    guider.sample(latent, latent, Sampler(), torch.tensor([1.0, 0.0]), disable_pbar=True)
+    guider.sample(latent, latent, Sampler(), torch.tensor([1.0, 0.0]), disable_pbar=True, seed=0)
     for k, v in values.items():
         if isinstance(case["COND"][k], dict):
             out["f0/cond." + k] = v.numpy().astype(np.float32)

@@ -1,0 +1,133 @@
+package engine_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/ort"
+	"comfygo/engine/sampling"
+	"comfygo/engine/warning"
+	"comfygo/engine/weights"
+	"comfygo/tests/golden"
+)
+
+// loraOf writes a LoRA of rank 1 for a layer of the built-in model, whose factors are the given number.
+func loraOf(t *testing.T, value float32) string {
+	t.Helper()
+	var all []weights.Saved
+	for name, shape := range map[string][]int{
+		"diffusion_model.input_blocks.1.0.emb_layers.1.lora_up.weight": {64, 1}, "diffusion_model.input_blocks.1.0.emb_layers.1.lora_down.weight": {1, 256},
+	} {
+		e := weights.Entry{Name: name, DType: dtype.F32, Shape: shape, Data: make([]byte, 4*shape[0]*shape[1])}
+		if err := weights.FromFloat32(e.Data, slices.Repeat([]float32{value}, shape[0]*shape[1]), dtype.F32); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, weights.Saved{Name: name, Entry: e})
+	}
+	path := filepath.Join(t.TempDir(), "lora.safetensors")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := weights.Save(t.Context(), f, nil, all); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestStackOfFiveHundred applies a LoRA five hundred times: it is that LoRA at five hundred times the strength, and nothing
+// stays in memory.
+func TestStackOfFiveHundred(t *testing.T) {
+	t.Parallel()
+	rt := shared.OnDevice(ort.Device{})
+	t.Cleanup(rt.FreeModels)
+	m, err := rt.LoadModel(demoFile(t), dtype.Invalid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const count, strength = 500, 1.0 / 256
+	path := loraOf(t, 0.125)
+	apply := func(times int, strength float64) []float32 {
+		t.Helper()
+		with := m
+		for range times {
+			if with, _, err = rt.ApplyLoRA(t.Context(), path, with, nil, strength, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		y, err := step(t.Context(), with, 40)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return y.Data
+	}
+	once := apply(1, count*strength)
+	golden.Compare(t, "a stack", apply(count, strength), once, golden.Tolerance{RMSRel: 2e-5}) // sums in another order
+	plain, err := step(t.Context(), m, 40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.Equal(plain.Data, once) {
+		t.Error("the LoRA changes nothing")
+	}
+	rt.FreeModels()
+	if s := rt.Stats(); s.Networks != 0 || s.WeightBytes != 0 {
+		t.Errorf("after freeing: %+v", s)
+	}
+}
+
+// placed is a placement of a grounding network for another model.
+type placed struct{ widths []int }
+
+func (p *placed) Fits(widths []int) error {
+	p.widths = widths
+	return os.ErrInvalid
+}
+
+func (p *placed) Input([]int) sampling.Input { return sampling.Input{} }
+
+// TestGroundingOfAnotherFamily: a U-Net hands its widths to the network and its refusal on; a model without such layers is
+// told to have no use for it.
+func TestGroundingOfAnotherFamily(t *testing.T) {
+	t.Parallel()
+	for name, wantErr := range map[string]bool{"sdxl-small": true, "flux-dev-small": false} {
+		m, err := shared.LoadModel(manifest(t, name), dtype.Invalid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		ctx := warning.With(t.Context(), func(text string) { told = append(told, text) })
+		p := &placed{}
+		tokens, pooled := golden.Normal("c", 1, 77, 2048), golden.Normal("p", 1, 1280)
+		if !wantErr {
+			tokens, pooled = golden.Normal("c", 1, 77, 4096), golden.Normal("p", 1, 768)
+		}
+		shape := []int{1, m.LatentFormat().Channels, 8, 8}
+		_, err = m.Inputs(ctx, &sampling.Cond{Tokens: tokens, Pooled: pooled, Values: map[string]any{sampling.KeyGLIGEN: p}}, sampling.Request{Shape: shape, Format: m.LatentFormat()})
+		switch {
+		case wantErr && (err == nil || len(p.widths) == 0):
+			t.Errorf("%s: %v, widths %v", name, err, p.widths)
+		case !wantErr && (err != nil || !strings.Contains(strings.Join(told, " "), sampling.KeyGLIGEN+" has no effect")):
+			t.Errorf("%s: %v, told %q", name, err, told)
+		}
+	}
+}
+
+// TestUnCLIPWithoutImageEncoder: a checkpoint without its image encoder loads, and gives none.
+func TestUnCLIPWithoutImageEncoder(t *testing.T) {
+	t.Parallel()
+	m, _, _, err := shared.LoadCheckpoint(demoFile(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := shared.BundledVision(m); e != nil || err != nil {
+		t.Errorf("found %v, %v", e, err)
+	}
+}
