@@ -1,10 +1,6 @@
 package geometry
 
-import (
-	"cmp"
-	"context"
-	"slices"
-)
+import "context"
 
 // Half is a half-edge: the side of a face from corner Half%3 to the next one, of face Half/3.
 type Half struct {
@@ -31,26 +27,35 @@ func SortedEdges(ctx context.Context, faces []int32) ([]Half, error) {
 	return out, SortHalves(ctx, out)
 }
 
-// SortHalves sorts half-edges by key, then number. It sorts runs and merges them, so that an interrupt ends it soon.
+// SortHalves sorts half-edges by key; those of one key keep their order (radix sort, the lowest digits first).
 func SortHalves(ctx context.Context, list []Half) error {
-	const run = 1 << 18
-	less := func(a, b Half) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Half, b.Half)) }
-	for i := 0; i < len(list); i += run {
+	const bits = 11
+	if len(list) == 0 {
+		return context.Cause(ctx)
+	}
+	differ := uint64(0)
+	for _, h := range list {
+		differ |= h.Key ^ list[0].Key
+	}
+	from, to := list, make([]Half, len(list))
+	for shift := 0; shift < 64; shift += bits {
+		if differ>>shift&(1<<bits-1) == 0 {
+			continue
+		}
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		slices.SortFunc(list[i:min(i+run, len(list))], less)
-	}
-	if len(list) <= run {
-		return nil
-	}
-	from, to := list, make([]Half, len(list))
-	for width := run; width < len(list); width *= 2 {
-		for i := 0; i < len(list); i += 2 * width {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			merge(to[i:min(i+2*width, len(list))], from[i:min(i+width, len(list))], from[min(i+width, len(list)):min(i+2*width, len(list))], less)
+		var next [1<<bits + 1]int
+		for _, h := range from {
+			next[h.Key>>shift&(1<<bits-1)+1]++
+		}
+		for d := range 1 << bits {
+			next[d+1] += next[d]
+		}
+		for _, h := range from {
+			d := h.Key >> shift & (1<<bits - 1)
+			to[next[d]] = h
+			next[d]++
 		}
 		from, to = to, from
 	}
@@ -58,16 +63,6 @@ func SortHalves(ctx context.Context, list []Half) error {
 		copy(list, from)
 	}
 	return nil
-}
-
-func merge(to, a, b []Half, less func(a, b Half) int) {
-	for k := range to {
-		if len(b) == 0 || len(a) > 0 && less(a[0], b[0]) <= 0 {
-			to[k], a = a[0], a[1:]
-			continue
-		}
-		to[k], b = b[0], b[1:]
-	}
 }
 
 // Sets are disjoint sets of the numbers 0…n-1; each is named by its smallest number.

@@ -43,6 +43,9 @@ func (s *surface) adaptive(ctx context.Context, progress func(done, total int)) 
 	}
 	for f := range int32(n) {
 		if parts.Find(f) == f {
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
+			}
 			g.seed(f)
 		}
 	}

@@ -21,6 +21,9 @@ const (
 	maxAtlasSide  = 1 << 15
 	pixelSlack    = -1e-6
 	smallestTwice = 1e-20
+
+	bigBitmap   = 1 << 20 // pixels above which memory is asked for
+	bitmapBytes = 12      // about the memory of a pixel while a chart is drawn
 )
 
 // tilePlan is a chart with its turn and scale, as a bitmap.
@@ -38,7 +41,7 @@ type tilePlan struct {
 }
 
 // plan chooses the turn with the smallest bounds and the scale, and draws the bitmap. density is in pixels per unit of length.
-func (c *chart) plan(density float64, padding int) (*tilePlan, error) {
+func (c *chart) plan(density float64, padding int, reserve func(what string, bytes int64) error) (*tilePlan, error) {
 	p := &tilePlan{}
 	best := float32(math.Inf(1))
 	for k := range turns {
@@ -58,6 +61,11 @@ func (c *chart) plan(density float64, padding int) (*tilePlan, error) {
 	h := int(math.Ceil(float64((hi[1]-lo[1])*p.scale))) + padding + 1
 	if w > maxAtlasSide || h > maxAtlasSide || w < 0 || h < 0 {
 		return nil, fmt.Errorf("packing charts: a chart would be %dx%d pixels, at most %d are possible; lower the resolution", w, h, maxAtlasSide)
+	}
+	if w*h > bigBitmap {
+		if err := reserve("the bitmap of a chart", bitmapBytes*int64(w*h)); err != nil {
+			return nil, err
+		}
 	}
 	p.draw(c, lo, w, h, padding)
 	return p, nil

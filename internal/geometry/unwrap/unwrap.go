@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 
 	"comfygo/internal/geometry"
 	"comfygo/internal/imaging/codec"
@@ -65,6 +66,9 @@ func Mesh(ctx context.Context, it *geometry.Item, o Options) (geometry.Item, err
 		count = max(count, int(c)+1)
 	}
 	charts := s.split(of, count)
+	if err := o.Reserve("flattening charts", equationBytes*int64(runtime.GOMAXPROCS(0))*int64(largestOf(charts))); err != nil {
+		return geometry.Item{}, err
+	}
 	if err := flattenAll(ctx, charts, o.Progress); err != nil {
 		return geometry.Item{}, err
 	}
@@ -74,6 +78,20 @@ func Mesh(ctx context.Context, it *geometry.Item, o Options) (geometry.Item, err
 	}
 	o.Progress(allDone, allDone)
 	return s.assemble(it, charts, uvs), nil
+}
+
+// equationBytes is about the memory of the equations of a face.
+const equationBytes = 1000
+
+// largestOf is the number of faces of the largest chart that is not surely projected.
+func largestOf(charts []*chart) int {
+	most := 0
+	for _, c := range charts {
+		if n := len(c.original); n > alwaysFlat {
+			most = max(most, n)
+		}
+	}
+	return most
 }
 
 // flattenAll flattens the charts side by side.
@@ -97,6 +115,9 @@ func flattenAll(ctx context.Context, charts []*chart, progress func(done, total 
 	return nil
 }
 
+// atlasBytes is about the memory of the atlas for each pixel of the charts' bounds.
+const atlasBytes = 12
+
 // layOut packs the charts and returns their texture coordinates.
 func layOut(ctx context.Context, charts []*chart, o Options) ([][][2]float32, error) {
 	total := 0.0
@@ -112,14 +133,19 @@ func layOut(ctx context.Context, charts []*chart, o Options) ([][][2]float32, er
 	}
 	density := math.Sqrt(side * side * fill / total)
 	plans := make([]*tilePlan, len(charts))
+	pixels := int64(0)
 	for i, c := range charts {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
 		var err error
-		if plans[i], err = c.plan(density, o.Padding); err != nil {
+		if plans[i], err = c.plan(density, o.Padding, o.Reserve); err != nil {
 			return nil, err
 		}
+		pixels += int64(plans[i].w * plans[i].h)
+	}
+	if err := o.Reserve("packing charts", atlasBytes*pixels); err != nil {
+		return nil, err
 	}
 	w, h, err := pack(ctx, plans, func(done int) {
 		o.Progress(afterFlatten+(allDone-10-afterFlatten)*done/len(charts), allDone)
