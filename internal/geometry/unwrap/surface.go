@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"math"
+	"math/bits"
 	"slices"
 
 	"comfygo/internal/geometry"
@@ -40,8 +41,12 @@ func newSurface(ctx context.Context, it *geometry.Item, distance float64) (*surf
 	}
 	faces := it.Faces
 	if distance > 0 {
-		if groups, first := s.groups(float32(distance)); len(first) < len(of) {
-			s.average(groups, len(first))
+		groups, count, err := s.groups(ctx, float32(distance))
+		if err != nil {
+			return nil, err
+		}
+		if count < len(of) {
+			s.average(groups, count)
 			faces = make([]int32, len(it.Faces))
 			for i, v := range it.Faces {
 				faces[i] = groups[v]
@@ -53,27 +58,26 @@ func newSurface(ctx context.Context, it *geometry.Item, distance float64) (*surf
 			s.faces = append(s.faces, a, b, c)
 		}
 	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
 	s.measure()
 	return s, s.connect(ctx)
 }
 
 // groups numbers the cells of a grid around the origin, sorted.
-func (s *surface) groups(size float32) (of, first []int32) {
+func (s *surface) groups(ctx context.Context, size float32) (of []int32, count int, err error) {
 	cell := func(i int) (c [3]int64) {
 		for k := range c {
 			c[k] = int64(math.RoundToEven(float64(s.vertices[3*i+k] / size)))
 		}
 		return c
 	}
-	of, first = geometry.Group(len(s.source), cell)
-	order := make([]int32, len(first))
-	for g := range order {
-		order[g] = int32(g)
+	of, first := geometry.Group(len(s.source), cell)
+	order, err := sortedCells(ctx, first, cell)
+	if err != nil {
+		return nil, 0, err
 	}
-	slices.SortFunc(order, func(a, b int32) int {
-		p, q := cell(int(first[a])), cell(int(first[b]))
-		return cmp.Or(cmp.Compare(p[0], q[0]), cmp.Compare(p[1], q[1]), cmp.Compare(p[2], q[2]))
-	})
 	rank := make([]int32, len(first))
 	for place, g := range order {
 		rank[g] = int32(place)
@@ -81,7 +85,43 @@ func (s *surface) groups(size float32) (of, first []int32) {
 	for i, g := range of {
 		of[i] = rank[g]
 	}
-	return of, first
+	return of, len(first), context.Cause(ctx)
+}
+
+// sortedCells returns the groups in the order of their cells.
+func sortedCells(ctx context.Context, first []int32, cell func(i int) [3]int64) ([]int32, error) {
+	cells := make([][3]int64, len(first))
+	lo, hi := [3]int64{math.MaxInt64, math.MaxInt64, math.MaxInt64}, [3]int64{math.MinInt64, math.MinInt64, math.MinInt64}
+	order := make([]int32, len(first))
+	for g, i := range first {
+		cells[g], order[g] = cell(int(i)), int32(g)
+		for k, v := range cells[g] {
+			lo[k], hi[k] = min(lo[k], v), max(hi[k], v)
+		}
+	}
+	var width [3]int
+	for k := range width {
+		if len(first) > 0 {
+			width[k] = bits.Len64(uint64(hi[k] - lo[k]))
+		}
+	}
+	if width[0]+width[1]+width[2] > 64 { // a tiny distance
+		slices.SortFunc(order, func(a, b int32) int {
+			p, q := cells[a], cells[b]
+			return cmp.Or(cmp.Compare(p[0], q[0]), cmp.Compare(p[1], q[1]), cmp.Compare(p[2], q[2]))
+		})
+		return order, nil
+	}
+	halves := make([]geometry.Half, len(first))
+	for g, c := range cells {
+		key := uint64(c[0]-lo[0])<<width[1] | uint64(c[1]-lo[1])
+		halves[g] = geometry.Half{Key: key<<width[2] | uint64(c[2]-lo[2]), Half: int32(g)}
+	}
+	err := geometry.SortHalves(ctx, halves)
+	for i, h := range halves {
+		order[i] = h.Half
+	}
+	return order, err
 }
 
 // average replaces the vertices by the means of groups. The last vertex of a group stands for it.

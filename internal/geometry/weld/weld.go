@@ -4,7 +4,6 @@ package weld
 import (
 	"context"
 	"math"
-	"sort"
 
 	"comfygo/internal/geometry"
 )
@@ -42,7 +41,10 @@ func Vertices(ctx context.Context, it *geometry.Item, size float64) (out geometr
 	if err := context.Cause(ctx); err != nil {
 		return out, 0, err
 	}
-	rank := ranked(first, key)
+	rank, err := ranked(ctx, first, key)
+	if err != nil {
+		return out, 0, err
+	}
 	for i, g := range of {
 		of[i] = rank[g]
 	}
@@ -50,29 +52,18 @@ func Vertices(ctx context.Context, it *geometry.Item, size float64) (out geometr
 }
 
 // ranked returns the places of the groups in the order of their keys.
-func ranked(first []int32, key func(i int) int64) []int32 {
-	order := &byKey{keys: make([]int64, len(first)), groups: make([]int32, len(first))}
+func ranked(ctx context.Context, first []int32, key func(i int) int64) ([]int32, error) {
+	const sign = 1 << 63 // negative keys come first
+	order := make([]geometry.Half, len(first))
 	for g, i := range first {
-		order.keys[g], order.groups[g] = key(int(i)), int32(g)
+		order[g] = geometry.Half{Key: uint64(key(int(i))) ^ sign, Half: int32(g)}
 	}
-	sort.Sort(order)
+	err := geometry.SortHalves(ctx, order)
 	rank := make([]int32, len(first))
-	for place, g := range order.groups {
-		rank[g] = int32(place)
+	for place, h := range order {
+		rank[h.Half] = int32(place)
 	}
-	return rank
-}
-
-type byKey struct {
-	keys   []int64
-	groups []int32
-}
-
-func (b *byKey) Len() int           { return len(b.keys) }
-func (b *byKey) Less(i, j int) bool { return b.keys[i] < b.keys[j] }
-func (b *byKey) Swap(i, j int) {
-	b.keys[i], b.keys[j] = b.keys[j], b.keys[i]
-	b.groups[i], b.groups[j] = b.groups[j], b.groups[i]
+	return rank, err
 }
 
 // Averaged replaces vertices by count groups: of[i] is the group of vertex i. Positions and colors are averaged, other
