@@ -50,16 +50,29 @@ func (b *Builder) quantized(r *weights.Ref, out, in int) (quant.Matrix, bool) {
 	if err != nil {
 		panic(&onnx.BuildError{Graph: b.Name, Scope: b.Scope(), Op: "Dequantize", Message: err.Error()})
 	}
-	return m, m.Rows == out && m.Cols == in && (t.Lean || b.roundsInput(r, m))
+	return m, m.Rows == out && m.Cols == in && (t.Lean || roundsInput(r, m) != inputSteps{})
 }
 
-// roundsInput reports that the layer's input is rounded to integers, as upstream does for int8_tensorwise.
-func (b *Builder) roundsInput(r *weights.Ref, m quant.Matrix) bool {
-	if m.Format != quant.Int8 || r.Entry.Scheme == nil {
-		return false
+// inputSteps are the integers that a layer's input is rounded to: the largest element of a row is highest steps, which are cut at low
+// and highest. least is the smallest step.
+type inputSteps struct{ low, highest, least float32 }
+
+// roundsInput returns how the layer's input is rounded, as upstream does for int8_tensorwise and convrot_w4a4; zero for an
+// input that is not.
+func roundsInput(r *weights.Ref, m quant.Matrix) inputSteps {
+	if r.Entry.Scheme == nil {
+		return inputSteps{}
 	}
-	exact, _ := r.Entry.Scheme.Option("full_precision_matrix_mult").(bool)
-	return !exact
+	if exact, _ := r.Entry.Scheme.Option("full_precision_matrix_mult").(bool); exact {
+		return inputSteps{}
+	}
+	switch {
+	case m.Format == quant.Int8, m.Format.Grouped():
+		return inputSteps{-128, 127, 1e-30}
+	case m.Format == quant.Int4:
+		return inputSteps{-7, 7, 1e-10 / 7}
+	}
+	return inputSteps{}
 }
 
 // quantizedMatMul multiplies the last axis of x by the transpose of a quantized matrix.
@@ -70,15 +83,15 @@ func (b *Builder) quantizedMatMul(x *onnx.Value, r *weights.Ref, m quant.Matrix)
 	if g := r.Entry.Rotation(); g > 0 {
 		x = b.rotate(x, g)
 	}
-	if !b.roundsInput(r, m) {
+	steps := roundsInput(r, m)
+	if steps == (inputSteps{}) {
 		b.product = b.MatMulT(x, b.decoded(r, m, true, b.behind(x)))
 		return b.product
 	}
-	// Upstream: comfy-kitchen, int8_linear. A row of the input is as many steps of a 127th of its largest element; products
-	// of integers are exact in float32 up to its precision.
-	const least = 1e-30
-	step := b.Max(b.Div(b.ReduceMax(b.Abs(x), true, -1), b.Const(127)), b.Const(least))
-	q := b.Clip(b.Round(b.Div(x, step)), -128, 127)
+	// Upstream: comfy-kitchen, int8_linear and convrot_w4a4_linear. A row of the input is as many steps of a 127th or a 7th of
+	// its largest element; products of integers are exact in float32 up to its precision.
+	step := b.Max(b.Div(b.ReduceMax(b.Abs(x), true, -1), b.Const(steps.highest)), b.Const(steps.least))
+	q := b.Clip(b.Round(b.Div(x, step)), steps.low, steps.highest)
 	y := b.MatMulT(q, b.decoded(r, m, false, b.behind(x)))
 	b.product = y
 	if s, ok := r.Entry.Scales(); ok {
@@ -98,6 +111,14 @@ func (b *Builder) decoded(r *weights.Ref, m quant.Matrix, scaled bool, after *on
 	}
 	if e, ok := r.Entry.Scales(); ok && scaled {
 		scales = b.factors(e.Name, e)
+	}
+	switch levels, err := r.Entry.Levels(); {
+	case err != nil:
+		panic(&onnx.BuildError{Graph: b.Name, Scope: b.Scope(), Op: "Dequantize", Message: err.Error()})
+	case levels != nil && scales != nil:
+		scales = b.Concat(0, b.Floats(levels, len(levels)), scales)
+	case levels != nil:
+		scales = b.Floats(levels, len(levels))
 	}
 	return b.Dequantize(data, blocks, scales, after, int(m.Format), m.Rows, m.Cols, m.First)
 }

@@ -128,6 +128,15 @@ static OrtStatus *compute_dequantize(const kernel *k, OrtKernelContext *ctx) {
   size_t cols = (size_t)k->cols, first = (size_t)k->first;
   int fits = data != NULL && cg_block_size((int)k->format, &elements, &bytes) && cols > 0 && cols % elements == 0;
   size_t row = fits ? cols / elements * bytes : 1, rows = n / row;
+  int grouped = k->format >= CG_GROUPED;
+  const float *levels = NULL;
+  if (grouped) {
+    fits = fits && scales != NULL && n_scales >= 16 && n_blocks >= (first + rows) * (cols / elements);
+    levels = scales;
+    if (fits) n_scales -= 16;
+    scales = fits && n_scales > 0 ? levels + 16 : NULL;
+    fits = fits && (n_scales == 0 || n_scales >= first + rows);
+  }
   fits = fits && n % row == 0 && (n_scales <= 1 || n_scales >= first + rows);
   if (k->format == CG_MX8 || k->format == CG_NV4) fits = fits && blocks != NULL && n_blocks >= blocks_of(first + rows, cols, elements);
   if (!fits) return k->api->CreateStatus(ORT_INVALID_ARGUMENT, "comfygo: the parts of a quantized matrix do not fit each other");
@@ -136,9 +145,9 @@ static OrtStatus *compute_dequantize(const kernel *k, OrtKernelContext *ctx) {
   void *dst = NULL;
   st = cg_get_output(k, ctx, dims, 2, &dst);
   if (st || rows == 0) return st;
-  dequantize_job job = {{data, blocks, NULL, 1, (int)k->format, first, rows, cols}, dst, (CHUNK + cols - 1) / cols};
-  if (n_scales == 1) job.m.scale = *(const float *)scales;
-  if (n_scales > 1) job.m.row_scales = scales;
+  dequantize_job job = {{data, blocks, NULL, levels, 1, (int)k->format, first, rows, cols}, dst, (CHUNK + cols - 1) / cols};
+  if (n_scales == 1 && !grouped) job.m.scale = *(const float *)scales;
+  if (n_scales > 1 || (n_scales == 1 && grouped)) job.m.row_scales = scales;
   return k->api->KernelContext_ParallelFor(ctx, dequantize_chunk, (rows + job.rows - 1) / job.rows, 0, &job);
 }
 

@@ -1,5 +1,6 @@
 #include "dequant.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "widen.h"
@@ -92,11 +93,17 @@ __attribute__((constructor)) static void unpack_tables(void) {
 int cg_block_size(int format, size_t *elements, size_t *bytes) {
   static const uint8_t small[][3] = {
       {CG_Q4_0, 32, 18}, {CG_Q4_1, 32, 20}, {CG_Q5_0, 32, 22}, {CG_Q5_1, 32, 24}, {CG_Q8_0, 32, 34}, {CG_IQ4_NL, 32, 18},
-      {CG_MXFP4, 32, 17}, {CG_NVFP4, 64, 36}, {CG_E4M3, 1, 1}, {CG_E5M2, 1, 1}, {CG_INT8, 1, 1}, {CG_MX8, 32, 32}, {CG_NV4, 16, 8}};
+      {CG_MXFP4, 32, 17}, {CG_NVFP4, 64, 36}, {CG_E4M3, 1, 1}, {CG_E5M2, 1, 1}, {CG_INT8, 1, 1}, {CG_MX8, 32, 32}, {CG_NV4, 16, 8},
+      {CG_INT4, 2, 1}};
   static const uint8_t large[][2] = {  // blocks of 256 elements
       {CG_Q2_K, 84}, {CG_Q3_K, 110}, {CG_Q4_K, 144}, {CG_Q5_K, 176}, {CG_Q6_K, 210}, {CG_IQ2_XXS, 66}, {CG_IQ2_XS, 74},
       {CG_IQ3_XXS, 98}, {CG_IQ1_S, 50}, {CG_IQ3_S, 110}, {CG_IQ2_S, 82}, {CG_IQ4_XS, 136}, {CG_IQ1_M, 56}, {CG_TQ1_0, 54},
       {CG_TQ2_0, 66}};
+  if (format >= CG_GROUPED && format <= CG_GROUPED_LAST) {
+    *elements = (size_t)4 << (format - CG_GROUPED);
+    *bytes = *elements / 2;
+    return 1;
+  }
   for (size_t i = 0; i < sizeof small / sizeof small[0]; i++)
     if (small[i][0] == format) {
       *elements = small[i][1];

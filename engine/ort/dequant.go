@@ -24,13 +24,23 @@ func dequantize(m quant.Matrix, from, n int, dst []float32) {
 		pin.Pin(unsafe.SliceData(m.Blocks))
 		c.scales = (*C.uint8_t)(unsafe.SliceData(m.Blocks))
 	}
-	switch len(m.Scales) {
+	scales := m.Scales
+	if m.Format.Grouped() {
+		pin.Pin(unsafe.SliceData(scales))
+		c.levels = (*C.float)(unsafe.SliceData(scales))
+		scales = scales[quant.Levels:]
+		if len(scales) == 1 {
+			c.row_scales = (*C.float)(unsafe.SliceData(scales))
+			scales = nil
+		}
+	}
+	switch len(scales) {
 	case 0:
 	case 1:
-		c.scale = C.float(m.Scales[0])
+		c.scale = C.float(scales[0])
 	default:
-		pin.Pin(unsafe.SliceData(m.Scales))
-		c.row_scales = (*C.float)(unsafe.SliceData(m.Scales))
+		pin.Pin(unsafe.SliceData(scales))
+		c.row_scales = (*C.float)(unsafe.SliceData(scales))
 	}
 	C.cg_dequantize(&c, C.size_t(from), C.size_t(n), (*C.float)(unsafe.SliceData(dst)))
 }

@@ -16,7 +16,11 @@ enum {
   CG_E5M2 = 101,
   CG_INT8 = 102,
   CG_MX8 = 103,   // E4M3 with a power of two (E8M0) for 32 elements
-  CG_NV4 = 104    // E2M1, two a byte, with an E4M3 for 16 elements
+  CG_NV4 = 104,   // E2M1, two a byte, with an E4M3 for 16 elements
+  CG_INT4 = 105,  // signed, two a byte, the first in the lower half
+  // Four bits an element, which choose one of 16 levels, with an E4M3 (rows x groups) for each group of 4, 8, … 128
+  // elements; the product is rounded to ±127.
+  CG_GROUPED = 110, CG_GROUPED_LAST = 115
 };
 
 // A matrix of rows x cols elements in row-major order.
@@ -26,6 +30,7 @@ typedef struct {
   // whole matrix; row0 is the row of it at which data begins.
   const uint8_t *scales;
   const float *row_scales;  // a factor for each row from row0 on, or NULL
+  const float *levels;      // the 16 values of a grouped format
   float scale;              // a factor for all
   int format;
   size_t row0, rows, cols;

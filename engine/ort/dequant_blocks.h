@@ -15,6 +15,22 @@ static void CG_NAME(row_int8)(const uint8_t *p, float s, float *y, size_t n) {
   for (size_t i = 0; i < n; i++) y[i] = (float)(int8_t)p[i] * s;
 }
 
+static void CG_NAME(row_int4)(const uint8_t *p, float s, float *y, size_t n) {
+  for (size_t i = 0; i < n / 2; i++) {
+    y[2 * i] = (float)((int8_t)(uint8_t)(p[i] << 4) >> 4) * s;
+    y[2 * i + 1] = (float)((int8_t)p[i] >> 4) * s;
+  }
+}
+
+// A group of elements by their levels, rounded to whole numbers.
+static void CG_NAME(grouped)(const uint8_t *p, const float *levels, float group, float s, float *y, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    float v = levels[(i % 2 ? p[i / 2] >> 4 : p[i / 2]) & 15] * group;
+    v = nearbyintf(v);
+    y[i] = (v > 127 ? 127 : v < -127 ? -127 : v) * s;
+  }
+}
+
 // Sixteen E2M1, the first of each pair in the upper half of a byte.
 static void CG_NAME(nv4)(const uint8_t *p, float s, float *y) {
   for (int i = 0; i < 8; i++) {
@@ -285,10 +301,16 @@ static void CG_NAME(row)(const cg_matrix *m, size_t r, float *y) {
 #define BLOCKS(f) \
   for (size_t b = 0; b < blocks; b++) CG_NAME(f)(p + b * bytes, y + b * elements); \
   break
+  if (m->format >= CG_GROUPED) {
+    for (size_t b = 0; b < blocks; b++)
+      CG_NAME(grouped)(p + b * bytes, m->levels, e4m3(m->scales[(m->row0 + r) * blocks + b]), scale, y + b * elements, elements);
+    return;
+  }
   switch (m->format) {
     case CG_E4M3: CG_NAME(row_e4m3)(p, scale, y, m->cols); break;
     case CG_E5M2: CG_NAME(row_e5m2)(p, scale, y, m->cols); break;
     case CG_INT8: CG_NAME(row_int8)(p, scale, y, m->cols); break;
+    case CG_INT4: CG_NAME(row_int4)(p, scale, y, m->cols); break;
     case CG_MX8:
       for (size_t b = 0; b < blocks; b++)
         CG_NAME(row_e4m3)(p + b * 32, e8m0(m->scales[tiled(m->row0 + r, b, blocks)]), y + b * 32, 32);

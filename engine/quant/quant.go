@@ -22,7 +22,32 @@ const (
 	MXFP8
 	// NVFP4 holds E2M1 elements, two a byte, with an E4M3 for each 16 of them.
 	NVFP4
+	// Int4 holds signed integers, two a byte, the first in the lower half.
+	Int4
 )
+
+// Grouped begins the formats of four bits an element with an E4M3 for each group of 4, 8, … 128 elements: the four bits, the first
+// element's in the lower half of a byte, choose one of 16 values, which times the E4M3 is rounded to a whole number of ±127.
+const Grouped Format = 110
+
+// Levels is the number of values that the elements of a grouped format are chosen from. They stand before the scales.
+const Levels = 16
+
+// GroupedName is what files call grouped formats. GroupedBy tells them apart by the size of their groups.
+const GroupedName = "asym_w4a8_int8"
+
+// GroupedBy returns the grouped format of groups of n elements; false when there is none.
+func GroupedBy(n int) (Format, bool) {
+	for f := Grouped; formats[f].elements != 0; f++ {
+		if formats[f].elements == n {
+			return f, true
+		}
+	}
+	return 0, false
+}
+
+// Grouped reports that the format is a grouped one.
+func (f Format) Grouped() bool { return f >= Grouped }
 
 // format is what is known of a format.
 type format struct {
@@ -33,7 +58,9 @@ type format struct {
 
 // formats are all of them. The C code that decodes them has the same list.
 var formats = map[Format]format{
-	E4M3: {"float8_e4m3fn", 1, 1}, E5M2: {"float8_e5m2", 1, 1}, Int8: {"int8_tensorwise", 1, 1}, MXFP8: {"mxfp8", 32, 32}, NVFP4: {"nvfp4", 16, 8},
+	E4M3: {"float8_e4m3fn", 1, 1}, E5M2: {"float8_e5m2", 1, 1}, Int8: {"int8_tensorwise", 1, 1}, MXFP8: {"mxfp8", 32, 32}, NVFP4: {"nvfp4", 16, 8}, Int4: {"convrot_w4a4", 2, 1},
+	Grouped: {GroupedName + "/4", 4, 2}, Grouped + 1: {GroupedName + "/8", 8, 4}, Grouped + 2: {GroupedName + "/16", 16, 8},
+	Grouped + 3: {GroupedName + "/32", 32, 16}, Grouped + 4: {GroupedName + "/64", 64, 32}, Grouped + 5: {GroupedName + "/128", 128, 64},
 	2: {"GGUF Q4_0", 32, 18}, 3: {"GGUF Q4_1", 32, 20}, 6: {"GGUF Q5_0", 32, 22}, 7: {"GGUF Q5_1", 32, 24}, 8: {"GGUF Q8_0", 32, 34},
 	10: {"GGUF Q2_K", 256, 84}, 11: {"GGUF Q3_K", 256, 110}, 12: {"GGUF Q4_K", 256, 144}, 13: {"GGUF Q5_K", 256, 176}, 14: {"GGUF Q6_K", 256, 210},
 	16: {"GGUF IQ2_XXS", 256, 66}, 17: {"GGUF IQ2_XS", 256, 74}, 18: {"GGUF IQ3_XXS", 256, 98}, 19: {"GGUF IQ1_S", 256, 50},
@@ -92,10 +119,11 @@ type Matrix struct {
 	Rows, Cols int
 	// Data holds the rows' blocks.
 	Data []byte
-	// Blocks holds the block scales of a tiled format, those of the matrix of which Data are the rows from First on.
+	// Blocks holds the block scales of a tiled or grouped format, those of the matrix of which Data are the rows from First on.
 	Blocks []byte
 	First  int
-	// Scales, when set, is one factor for all elements, or one for each row of the whole matrix.
+	// Scales, when set, is one factor for all elements, or one for each row of the whole matrix. Those of a grouped format are its
+	// levels, alone or followed by a factor for each row.
 	Scales []float32
 }
 
@@ -111,7 +139,11 @@ func (m Matrix) Check() error {
 		return fmt.Errorf("%d bytes, wanted %d for %d rows of %d elements in %s", len(m.Data), m.Rows*(m.Cols/elements)*size, m.Rows, m.Cols, m.Format)
 	case m.Format.Tiled() && len(m.Blocks) < m.Format.TiledSize(m.First+m.Rows, m.Cols):
 		return fmt.Errorf("%d block scales, wanted %d for %d rows of %d elements in %s", len(m.Blocks), m.Format.TiledSize(m.First+m.Rows, m.Cols), m.First+m.Rows, m.Cols, m.Format)
-	case len(m.Scales) > 1 && len(m.Scales) < m.First+m.Rows:
+	case m.Format.Grouped() && len(m.Blocks) < (m.First+m.Rows)*(m.Cols/elements):
+		return fmt.Errorf("%d group scales, wanted %d for %d rows of %d elements in %s", len(m.Blocks), (m.First+m.Rows)*(m.Cols/elements), m.First+m.Rows, m.Cols, m.Format)
+	case m.Format.Grouped() && len(m.Scales) != 0 && len(m.Scales) != Levels && len(m.Scales) < Levels+m.First+m.Rows:
+		return fmt.Errorf("%d levels and scales for %d rows", len(m.Scales), m.First+m.Rows)
+	case len(m.Scales) > 1 && len(m.Scales) < m.First+m.Rows && !m.Format.Grouped():
 		return fmt.Errorf("%d scales for %d rows", len(m.Scales), m.First+m.Rows)
 	}
 	return nil
@@ -133,6 +165,9 @@ func (m Matrix) Decode(dst []float32, from, n int) error {
 	}
 	if from < 0 || n < 0 || from+n > m.Rows || len(dst) != n*m.Cols {
 		return fmt.Errorf("decoding rows %d to %d of %d to %d values", from, from+n, m.Rows, len(dst))
+	}
+	if m.Format.Grouped() && len(m.Scales) == 0 {
+		return fmt.Errorf("decoding %s: the levels are missing", m.Format)
 	}
 	d := decoder.Load()
 	if d == nil {

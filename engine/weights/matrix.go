@@ -26,8 +26,11 @@ func (e Entry) Scales() (Entry, bool) {
 		return Entry{}, false
 	}
 	name := "weight_scale"
-	if f, _ := quant.Parse(e.Scheme.Format); f.Tiled() {
+	switch f, _ := quant.Parse(e.Scheme.Format); {
+	case f.Tiled():
 		name = "weight_scale_2"
+	case e.Scheme.Format == quant.GroupedName:
+		name = "weight_s_channel"
 	}
 	c, ok := e.Scheme.Companions[name]
 	return c, ok
@@ -38,11 +41,43 @@ func (e Entry) Blocks() (Entry, bool) {
 	if e.Scheme == nil {
 		return Entry{}, false
 	}
-	if f, _ := quant.Parse(e.Scheme.Format); !f.Tiled() {
+	name := "weight_scale"
+	switch f, _ := quant.Parse(e.Scheme.Format); {
+	case e.Scheme.Format == quant.GroupedName:
+		name = "weight_s_rel"
+	case !f.Tiled():
 		return Entry{}, false
 	}
-	c, ok := e.Scheme.Companions["weight_scale"]
+	c, ok := e.Scheme.Companions[name]
 	return c, ok
+}
+
+// Levels returns the values that the elements of a matrix in a grouped format are chosen from; nil for other matrices.
+func (e Entry) Levels() ([]float32, error) {
+	if e.Scheme == nil || e.Scheme.Format != quant.GroupedName {
+		return nil, nil
+	}
+	c, ok := e.Scheme.Companions["weight_codebook"]
+	if ok {
+		return Float32s(c)
+	}
+	out := make([]float32, quant.Levels)
+	for i := range out {
+		out[i] = float32(i - quant.Levels/2)
+	}
+	return out, nil
+}
+
+// grouped returns the format of a matrix in a grouped format.
+func (e Entry) grouped() (quant.Format, error) {
+	size := 16.0
+	if n, ok := e.Scheme.Option("group_size").(float64); ok {
+		size = n
+	}
+	if f, ok := quant.GroupedBy(int(size)); ok && size == math.Trunc(size) {
+		return f, nil
+	}
+	return 0, fmt.Errorf("its groups of %g elements cannot be computed with; 4, 8, 16, 32, 64 and 128 can", size)
 }
 
 // Matrix describes a quantized matrix, whose rows are those of the last axis that the file stores. Scales are not read: see
@@ -59,6 +94,13 @@ func (e Entry) Matrix() (quant.Matrix, error) {
 		return m, nil
 	}
 	f, ok := quant.Parse(e.Scheme.Format)
+	if e.Scheme.Format == quant.GroupedName {
+		var err error
+		if f, err = e.grouped(); err != nil {
+			return m, err
+		}
+		ok = true
+	}
 	if !ok {
 		return m, &SchemeError{File: e.File, Tensor: e.Name, Format: e.Scheme.Format}
 	}
@@ -91,11 +133,22 @@ func (e Entry) checkCompanions(m *quant.Matrix) error {
 		}
 		m.Blocks = b.Data
 	}
+	if m.Format.Grouped() {
+		b, ok := e.Blocks()
+		elements, _ := m.Format.Block()
+		if size := (m.First + m.Rows) * (m.Cols / elements); !ok || m.Cols%elements != 0 || b.Count() < size || b.DType.Size() != 1 {
+			return fmt.Errorf("its group scales weight_s_rel are %v, wanted %d bytes", b, size)
+		}
+		m.Blocks = b.Data
+		if c, ok := e.Scheme.Companions["weight_codebook"]; ok && (c.Count() != quant.Levels || !c.DType.IsFloat()) {
+			return fmt.Errorf("its weight_codebook is %v, wanted %d numbers", c, quant.Levels)
+		}
+	}
 	s, ok := e.Scales()
 	switch n := s.Count(); {
-	case !ok && (m.Format == quant.Int8 || m.Format == quant.NVFP4):
+	case !ok && (m.Format == quant.Int8 || m.Format == quant.NVFP4 || m.Format == quant.Int4 || m.Format.Grouped()):
 		return fmt.Errorf("its scale is missing")
-	case ok && (!s.DType.IsFloat() || n != 1 && n < m.First+m.Rows):
+	case ok && (!s.DType.IsFloat() || (n != 1 || m.Format.Grouped()) && n < m.First+m.Rows):
 		return fmt.Errorf("its scales are %v, wanted one or one for each of %d rows", s, m.First+m.Rows)
 	}
 	return e.checkOptions(m)
@@ -118,18 +171,23 @@ func (e Entry) decode(dst []float32, from int) error {
 	if err != nil {
 		return err
 	}
-	if err := m.Check(); err != nil {
-		return err
-	}
 	if s, ok := e.Scales(); ok {
 		if m.Scales, err = Float32s(s); err != nil {
 			return err
 		}
 	}
+	levels, err := e.Levels()
+	if err != nil {
+		return err
+	}
+	m.Scales = append(levels, m.Scales...)
 	if b, ok := e.Blocks(); ok {
 		if err := b.Probe(0, len(b.Data)); err != nil {
 			return err
 		}
+	}
+	if err := m.Check(); err != nil {
+		return err
 	}
 	row := len(m.Data) / max(m.Rows, 1)
 	first, last := from/m.Cols, (from+len(dst)+m.Cols-1)/m.Cols
@@ -204,7 +262,7 @@ func (e Entry) rotation() (group float64, rotated bool) {
 	if e.Scheme == nil {
 		return 0, false
 	}
-	if on, _ := e.Scheme.Option("convrot").(bool); !on {
+	if on, _ := e.Scheme.Option("convrot").(bool); !on && e.Scheme.Format != quant.Int4.String() && e.Scheme.Format != quant.GroupedName {
 		return 0, false
 	}
 	if n, ok := e.Scheme.Option("convrot_groupsize").(float64); ok {

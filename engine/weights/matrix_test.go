@@ -148,8 +148,14 @@ func TestBrokenSchemes(t *testing.T) {
 		"large group": {[]weights.Entry{
 			w(dtype.I8, 1, 1024), float32Entry("l.weight_scale", nil, 1), description("l", `{"format": "int8_tensorwise", "convrot": true, "convrot_groupsize": 1024}`),
 		}, "rotation in groups of 1024"},
-		"short factors": {int8Layer(`{"format": "int8_tensorwise"}`, float32Entry("l.pre_quant_scale", []int{1}, 1)), "16 columns"},
-		"other bytes":   {[]weights.Entry{w(dtype.F16, 4, 8), description("l", `{"format": "float8_e4m3fn"}`)}, "its elements are F16"},
+		"no scales of four bits": {[]weights.Entry{w(dtype.I8, 4, 8), description("l", `{"format": "convrot_w4a4", "convrot_groupsize": 16}`)}, "scale is missing"},
+		"default rotation":       {[]weights.Entry{w(dtype.I8, 4, 8), description("l", `{"format": "convrot_w4a4"}`), bytesEntry("l.weight_scale", dtype.F32, "", 4)}, "rotation in groups of 256"},
+		"odd groups":             {[]weights.Entry{w(dtype.I8, 4, 8), description("l", `{"format": "asym_w4a8_int8", "group_size": 5}`)}, "groups of 5"},
+		"few group scales":       {[]weights.Entry{w(dtype.I8, 4, 8), description("l", `{"format": "asym_w4a8_int8", "group_size": 4}`), bytesEntry("l.weight_s_rel", dtype.F8E4M3, "", 4, 1)}, "wanted 16 bytes"},
+		"short codebook":         {[]weights.Entry{w(dtype.I8, 4, 8), description("l", `{"format": "asym_w4a8_int8"}`), bytesEntry("l.weight_s_rel", dtype.F8E4M3, "", 4, 1), bytesEntry("l.weight_codebook", dtype.F32, "", 4)}, "weight_codebook"},
+		"one channel scale":      {[]weights.Entry{w(dtype.I8, 4, 8), description("l", `{"format": "asym_w4a8_int8"}`), bytesEntry("l.weight_s_rel", dtype.F8E4M3, "", 4, 1), bytesEntry("l.weight_s_channel", dtype.F32, "")}, "one for each of 4 rows"},
+		"short factors":          {int8Layer(`{"format": "int8_tensorwise"}`, float32Entry("l.pre_quant_scale", []int{1}, 1)), "16 columns"},
+		"other bytes":            {[]weights.Entry{w(dtype.F16, 4, 8), description("l", `{"format": "float8_e4m3fn"}`)}, "its elements are F16"},
 	} {
 		src, err := weights.Memory("file", c.file...)
 		if err != nil {

@@ -46,7 +46,7 @@ func (e *SchemeError) Error() string {
 }
 
 // plainAdvice is what fits.
-const plainAdvice = "use a file of the model in F32, F16, BF16, 8-bit floats, int8_tensorwise, nvfp4, mxfp8 or GGUF"
+const plainAdvice = "use a file of the model in F32, F16, BF16, 8-bit floats, int8_tensorwise, convrot_w4a4, asym_w4a8_int8, nvfp4, mxfp8 or GGUF"
 
 // packed are the formats that put two elements into each byte of the last axis.
 var packed = map[string]bool{"nvfp4": true, "convrot_w4a4": true, "asym_w4a8_int8": true}

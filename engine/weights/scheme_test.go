@@ -47,7 +47,8 @@ func TestSchemes(t *testing.T) {
 		"nvfp4":          {[]weights.Entry{weight(dtype.U8, 4, 8), description("l", `{"format": "nvfp4"}`), bytesEntry("l.weight_scale", dtype.U8, "", 128, 4), scale("l.weight_scale_2")}, "nvfp4", []int{4, 16}, []string{"weight_scale", "weight_scale_2"}},
 		"mxfp8":          {[]weights.Entry{weight(dtype.F8E4M3, 4, 32), description("l", `{"format": "mxfp8"}`), bytesEntry("l.weight_scale", dtype.U8, "", 128, 4)}, "mxfp8", []int{4, 32}, []string{"weight_scale"}},
 		"int8":           {[]weights.Entry{weight(dtype.I8, 4, 8), description("l", `{"format": "int8_tensorwise", "params": {"convrot": true, "convrot_groupsize": 4}}`), scale("l.weight_scale", 4, 1)}, "int8_tensorwise", []int{4, 8}, []string{"weight_scale"}},
-		"w4a8":           {[]weights.Entry{weight(dtype.I8, 4, 8), description("l", `{"format": "asym_w4a8_int8"}`), scale("l.weight_s_rel"), scale("l.weight_s_channel"), scale("l.weight_codebook")}, "asym_w4a8_int8", []int{4, 16}, []string{"weight_codebook", "weight_s_channel", "weight_s_rel"}},
+		"w4a4":           {[]weights.Entry{weight(dtype.I8, 4, 8), description("l", `{"format": "convrot_w4a4", "convrot_groupsize": 16}`), scale("l.weight_scale", 4)}, "convrot_w4a4", []int{4, 16}, []string{"weight_scale"}},
+		"w4a8":           {[]weights.Entry{weight(dtype.I8, 4, 8), description("l", `{"format": "asym_w4a8_int8", "convrot_groupsize": 4}`), bytesEntry("l.weight_s_rel", dtype.F8E4M3, "", 4, 1), scale("l.weight_s_channel", 4), scale("l.weight_codebook", 16)}, "asym_w4a8_int8", []int{4, 16}, []string{"weight_codebook", "weight_s_channel", "weight_s_rel"}},
 		"unknown format": {[]weights.Entry{weight(dtype.U8, 4, 8), description("l", `{"format": "of tomorrow"}`)}, "of tomorrow", []int{4, 8}, nil},
 		"old fp8":        {[]weights.Entry{weight(dtype.F8E5M2, 4, 8), bytesEntry("scaled_fp8", dtype.F8E4M3, "", 2), scale("l.scale_weight"), scale("l.scale_input")}, "float8_e4m3fn", []int{4, 8}, []string{"input_scale", "weight_scale"}},
 		"old, no scale":  {[]weights.Entry{weight(dtype.F8E4M3, 4, 8), bytesEntry("scaled_fp8", dtype.F8E4M3, "", 0)}, "", []int{4, 8}, nil},
@@ -82,7 +83,7 @@ func TestSchemes(t *testing.T) {
 		if slices.Sort(roles); !slices.Equal(roles, c.companions) {
 			t.Errorf("%s: companions %v, want %v", name, roles, c.companions)
 		}
-		if _, known := quant.Parse(c.format); !known {
+		if _, known := quant.Parse(c.format); !known && c.format != quant.GroupedName {
 			refused(t, name, src, e)
 		} else if got, err := weights.Float32s(e); err != nil || len(got) != e.Count() {
 			t.Errorf("%s: %d values, %v", name, len(got), err)
