@@ -13,7 +13,7 @@ func TestTransformersEqualUpstream(t *testing.T) {
 		"forward/anima",
 		"forward/cosmos*",
 		"forward/flux*",
-		"forward/hunyuan-image21",
+		"forward/hunyuan-image21*",
 		"forward/hydit*",
 		"forward/kandinsky5*",
 		"forward/krea2",

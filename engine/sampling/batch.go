@@ -156,7 +156,7 @@ func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*t
 	for i := range times {
 		times[i] = g.model.Timestep(sigma)
 	}
-	in := Inputs{Control: batch[0].control, Sigma: sigma, Entries: len(batch), Negative: negative, Random: g.random, List: joinInputs(inputs), Parts: g.params.parts, Options: g.params.Options}
+	in := Inputs{Control: batch[0].control, Sigma: sigma, Next: next(g.sigmas, sigma), Entries: len(batch), Negative: negative, Random: g.random, List: joinInputs(inputs), Parts: g.params.parts, Options: g.params.Options}
 	if hooks := batch[0].entry.cond.Hooks; len(hooks) > 0 {
 		in.Hooks = g.hooks.apply(g.model, g.sigmas, hooks, sigma)
 	}
@@ -177,4 +177,12 @@ func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*t
 		out[i] = denoised.Slice(i*rows, (i+1)*rows)
 	}
 	return out, nil
+}
+
+// next returns the sigma behind the given one in a schedule, nil where it is not in it.
+func next(sigmas []float32, sigma float32) *float32 {
+	if i := slices.Index(sigmas, sigma); i >= 0 && i+1 < len(sigmas) {
+		return &sigmas[i+1]
+	}
+	return nil
 }

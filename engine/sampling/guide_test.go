@@ -278,6 +278,35 @@ func TestNetworksThatReadProtectedValuesAsTheyAre(t *testing.T) {
 	}
 }
 
+// TestNextSigma holds that networks are told what follows a sigma of the schedule, and nothing between two.
+func TestNextSigma(t *testing.T) {
+	t.Parallel()
+	for sampler, want := range map[string][]bool{"euler": {true, true}, "dpm_2": {true, false, true}} {
+		net := &probe{}
+		seen := &nexts{probe: net}
+		p := oneStep(t, net)
+		p.Network, p.Steps, p.Sampler, p.Scheduler, p.CFG = seen, 2, sampler, "normal", 1
+		if _, err := sampling.Sample(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(seen.known, want) {
+			t.Errorf("%s: %v, want %v", sampler, seen.known, want)
+		}
+	}
+}
+
+// nexts records where a network is told the next sigma.
+type nexts struct {
+	*probe
+	known []bool
+}
+
+// Predict implements sampling.Network.
+func (n *nexts) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in sampling.Inputs) (*tensor.Tensor, error) {
+	n.known = append(n.known, in.Next != nil && *in.Next < in.Sigma)
+	return n.probe.Predict(ctx, x, t, in)
+}
+
 func TestBrokenNetworks(t *testing.T) {
 	t.Parallel()
 	p := oneStep(t, &probe{then: func(_ int, out *tensor.Tensor) { out.Data[5] = float32(math.NaN()) }})

@@ -15,6 +15,9 @@ type Inputs struct {
 	Control any
 	Sigma   float32
 	Entries int
+	// Next, when set, is the sigma that the run's schedule goes to from Sigma, for networks that read it. Samplers predict
+	// between the sigmas of the schedule, too.
+	Next *float32
 	// Negative tells for each of the entries whether it is on the negative side of the guidance.
 	Negative []bool
 	// Hooks are the rows' Cond.Hooks with their strengths at this sigma.

@@ -24,6 +24,8 @@ type forwardCase struct {
 	Sigmas      []float64                    `json:"sigmas"`
 	Err64       []errorOf                    `json:"err64"`
 	Calls       []map[string]json.RawMessage `json:"calls"`
+	// Schedule, when set, are the sigmas of the run that the calls belong to.
+	Schedule []float32 `json:"schedule"`
 
 	// normalMask makes inpainting masks of unit normal instead of uniform numbers.
 	normalMask bool
@@ -87,10 +89,18 @@ type recorder struct {
 	t      []float32
 	in     sampling.Inputs
 	calls  int
+	// schedule, when set, tells the network what follows each sigma.
+	schedule []float32
 }
 
 // Predict implements sampling.Network.
 func (r *recorder) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in sampling.Inputs) (*tensor.Tensor, error) {
+	if r.schedule != nil {
+		in.Next = nil
+	}
+	if i := slices.Index(r.schedule, in.Sigma); i >= 0 && i+1 < len(r.schedule) {
+		in.Next = &r.schedule[i+1]
+	}
 	out, err := r.Network.Predict(ctx, x, t, in)
 	r.x, r.t, r.in, r.out = x, t, in, out
 	r.calls++
@@ -111,7 +121,7 @@ func (c forwardCase) run(ctx context.Context, model *engine.Model, s *tensorSet)
 		if err != nil {
 			return err
 		}
-		net := &recorder{Network: model}
+		net := &recorder{Network: model, schedule: c.Schedule}
 		denoised, err := sampling.DenoiseOnce(ctx, sampling.Params{
 			Network: net, Model: model.Sampling(), Format: model.LatentFormat(), Inputs: model.Inputs,
 			Hooks: model.Hooks(), Options: model.Options(), Guider: sampling.BasicGuider(conds),

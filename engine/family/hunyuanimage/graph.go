@@ -16,12 +16,14 @@ import (
 type variant struct {
 	// Glyphs says that there is an encoding of ByT5, Masked that text tokens are hidden, Guided that there is a guidance.
 	Glyphs, Masked, Guided bool
+	// Next says that there is a next sigma.
+	Next bool
 	// SkipDouble and SkipSingle are blocks that are left out.
 	SkipDouble, SkipSingle []int
 }
 
 func (v variant) digest() string {
-	return family.Digest(v.Glyphs, v.Masked, v.Guided, v.SkipDouble, v.SkipSingle)
+	return family.Digest(v.Glyphs, v.Masked, v.Guided, v.Next, v.SkipDouble, v.SkipSingle)
 }
 
 // The symbols of a graph's shapes: rows, tokens of the text and of glyphs.
@@ -41,7 +43,7 @@ type writer struct {
 }
 
 // write writes a graph of the network. Inputs: x [B,C,h·p,w·p], context [B,T,C'], glyphs [B,G,C”], mask [B,T] and
-// maskall [B,S] of zeros and ones, timesteps and guidance [B], cos and sin [1,S,D/2]. Output: out [B,h·w,C·p·p]. Upstream:
+// maskall [B,S] of zeros and ones, timesteps, next and guidance [B], cos and sin [1,S,D/2]. Output: out [B,h·w,C·p·p]. Upstream:
 // hunyuan_video/model.py HunyuanVideo.
 func write(b *nn.Builder, s *weights.Scope, c config, v variant) {
 	w := &writer{Builder: b, config: c, s: s}
@@ -49,6 +51,10 @@ func write(b *nn.Builder, s *weights.Scope, c config, v variant) {
 	img := dit.PatchEmbed(b, s.At("img_in", "proj"), latent, c.Hidden, c.patch)
 	times := b.Input("timesteps", dtype.F32, symB)
 	vec := dit.TimeMLP(b, s.At("time_in"), times, 1, c.Hidden, "in_layer", "out_layer")
+	if v.Next { // upstream: meanflow
+		next := dit.TimeMLP(b, s.At("time_r_in"), b.Input("next", dtype.F32, symB), 1000, c.Hidden, "in_layer", "out_layer")
+		vec = b.Mul(b.Add(vec, next), b.Const(0.5))
+	}
 	if v.Guided {
 		vec = b.Add(vec, dit.TimeMLP(b, s.At("guidance_in"), b.Input("guidance", dtype.F32, symB), 1000, c.Hidden, "in_layer", "out_layer"))
 	}

@@ -2,8 +2,8 @@ package hunyuanimage
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
@@ -39,8 +39,9 @@ type config struct {
 	channels, out, patch int
 	// context and glyphWidth are the widths of the text encoding and of ByT5's, 0 for none.
 	context, glyphWidth int
-	// guidance says that the network reads a guidance.
-	guidance bool
+	// guidance says that the network reads a guidance, next that it reads the next sigma of the schedule, as the distilled
+	// model does.
+	guidance, next bool
 }
 
 func rowsOf(shape []int) int {
@@ -58,14 +59,11 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if !s.Has("txt_in.individual_token_refiner.blocks.0.norm1.weight") || len(in) != 4 || s.HasAny("vector_in") || s.HasAny("vision_in") {
 		return nil, nil
 	}
-	if s.HasAny("time_r_in") {
-		return nil, errors.New("it is the distilled model, which reads the next timestep of the schedule (time_r_in): it cannot be run; use the model that was not distilled")
-	}
 	final := s.Shape("final_layer.linear.weight")
 	if len(text) != 2 || len(final) != 2 || in[0]%headWidth != 0 || in[2] != in[3] || in[1] != Latent.Channels || final[0] != in[1]*in[2]*in[3] {
 		return nil, fmt.Errorf("reading the shape of the network: img_in.proj.weight is %v, txt_in.input_embedder.weight %v, final_layer.linear.weight %v: wanted %d channels, square patches and heads of %d", in, text, final, Latent.Channels, headWidth)
 	}
-	c := config{channels: in[1], patch: in[2], out: final[0], context: text[1], guidance: s.HasAny("guidance_in")}
+	c := config{channels: in[1], patch: in[2], out: final[0], context: text[1], guidance: s.HasAny("guidance_in"), next: s.HasAny("time_r_in")}
 	c.Hidden, c.Heads, c.MLP = in[0], in[0]/headWidth, rowsOf(s.Shape("double_blocks.0.img_mlp.0.weight"))
 	if fc := s.Shape("byt5_in.fc1.weight"); len(fc) == 2 {
 		c.glyphWidth = fc[1]
@@ -189,6 +187,10 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		}
 		v.Guided = true
 		in = append(in, family.Vector("guidance", g.Data))
+	}
+	if m.next && c.Inputs.Next != nil {
+		v.Next = true
+		in = append(in, family.Vector("next", slices.Repeat([]float32{*c.Inputs.Next}, rows)))
 	}
 	tokens := texts + grid.Tokens()
 	if mask != nil {

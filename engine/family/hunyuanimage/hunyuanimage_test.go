@@ -1,7 +1,7 @@
 package hunyuanimage_test
 
 import (
-	"strings"
+	"slices"
 	"testing"
 
 	"comfygo/engine/dtype"
@@ -9,38 +9,53 @@ import (
 	_ "comfygo/engine/family/all"
 	"comfygo/engine/family/dryrun"
 	"comfygo/engine/family/familytest"
+	"comfygo/engine/onnx"
 	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
-	"comfygo/engine/weights"
 	"comfygo/tests/cudakernels"
 )
 
-const manifest = "hunyuan-image21-small"
+const (
+	manifest  = "hunyuan-image21-small"
+	distilled = "hunyuan-image21-distilled-small"
+)
 
 func TestDetection(t *testing.T) {
 	t.Parallel()
 	familytest.CheckDetection(t, map[string]familytest.Detection{
 		"HunyuanImage 2.1": {Manifest: manifest, Family: "HunyuanImage 2.1", Type: sampling.Flow, Shift: 5},
+		"distilled":        {Manifest: distilled, Family: "HunyuanImage 2.1", Type: sampling.Flow, Shift: 5},
 		"no glyphs":        {Manifest: manifest, Without: "byt5_in", Family: "HunyuanImage 2.1", Type: sampling.Flow, Shift: 5},
 		"no refiner":       {Manifest: manifest, Without: "individual_token_refiner"},
 		"no image layer":   {Manifest: manifest, Without: "img_in"},
 	})
 }
 
-// TestDistilled holds that the distilled model says why it cannot be run.
+// TestDistilled holds that the distilled model reads the next sigma of the schedule, where there is one.
 func TestDistilled(t *testing.T) {
 	t.Parallel()
-	src := familytest.Manifest(t, manifest, dtype.F16)
-	var list []weights.Entry
-	for _, n := range src.Names() {
-		e, _ := src.Lookup(n)
-		list = append(list, e)
+	m := familytest.Model(t, distilled, dtype.BF16)
+	shape, next := []int{1, 64, 5, 4}, float32(0.5)
+	in, err := m.Inputs(&sampling.Cond{Tokens: tensor.New(1, 4, 3584)}, sampling.Request{Shape: shape, Format: m.Latent()})
+	if err != nil {
+		t.Fatal(err)
 	}
-	list = append(list, weights.Entry{Name: "time_r_in.in_layer.weight", DType: dtype.F16, Shape: []int{256, 256}})
-	_, _, err := family.Open(family.Default, dryrun.Described(list)).Diffusion()
-	if err == nil || !strings.Contains(err.Error(), "time_r_in") {
-		t.Errorf("the distilled model: %v", err)
+	for _, n := range []*float32{nil, &next} {
+		for _, target := range familytest.Targets(t) {
+			run := &dryrun.Runner{Spec: family.Spec{Target: target}}
+			call := family.Call{X: tensor.New(shape...), T: []float32{1}, Inputs: sampling.Inputs{List: in, Next: n}}
+			if _, err := m.Predict(t.Context(), run, call); err != nil {
+				t.Fatal(err)
+			}
+			for _, g := range run.Graphs {
+				reads := slices.ContainsFunc(g.Inputs(), func(v *onnx.Value) bool { return v.Name == "next" })
+				if reads != (n != nil) {
+					t.Errorf("with a next sigma %v: the graph reads it: %v", n, reads)
+				}
+				cudakernels.Check(t, g)
+			}
+		}
 	}
 }
 

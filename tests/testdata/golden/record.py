@@ -6,8 +6,8 @@
     python record.py forward COMFYUI CASE MODEL.safetensors FOLDER
 
 CASE is a Python file that sets NAME, TENSORS (rows "key size size ..."), SHAPE (of the latent), COND (key: value as the
-golden states it: [name, shape] of unit normal numbers, a shape, a number, or {"integers": [shape, below]}), SIGMAS and, for the
-manifest, DTYPE ("F16"), DTYPES (part of a key: type) and GAIN (part of a key: factor; 0 makes a hole). Needs numpy, safetensors and, for calls, torch and ComfyUI's own requirements."""
+golden states it: [name, shape] of unit normal numbers, a shape, a number, or {"integers": [shape, below]}), SIGMAS, SCHEDULE where the
+network reads the next sigma, and, for the manifest, DTYPE ("F16"), DTYPES (part of a key: type) and GAIN (part of a key: factor; 0 makes a hole). Needs numpy, safetensors and, for calls, torch and ComfyUI's own requirements."""
 import gzip
 import hashlib
 import json
@@ -153,7 +153,7 @@ def calls(case, model_file, double):
             return sampler(model_wrap, sigmas, extra_args, callback, noise, latent_image, denoise_mask, disable_pbar)
 
     latent = torch.zeros(case["SHAPE"])
-    guider.sample(latent, latent, Sampler(), torch.tensor([1.0, 0.0]), disable_pbar=True, seed=0)
+    guider.sample(latent, latent, Sampler(), torch.tensor(case.get("SCHEDULE", [1.0, 0.0])), disable_pbar=True, seed=0)
     for k, v in values.items():
         if isinstance(case["COND"][k], dict):
             out["f0/cond." + k] = v.numpy().astype(np.float32)
@@ -184,6 +184,8 @@ def forward(comfy, case_file, model_file, folder):
                                     "absmax": float(abs(x).max())} for n, x in plain.items()}
     golden = {"doc": "calls through CFGGuider (cfg 1), made by record.py; the format is that of the reference collection", "model_file": "diffusion_models/" + os.path.basename(model_file), "config_class": kind,
               "cases": [{"id": "f0", "xname": name, "latent_shape": case["SHAPE"], "cond": [cond], "sigmas": case["SIGMAS"], "err64": errors, "calls": recorded, "tensors": tensors}]}
+    if "SCHEDULE" in case:
+        golden["cases"][0]["schedule"] = case["SCHEDULE"]
     from safetensors.numpy import save_file
     save_file({n: np.ascontiguousarray(x) for n, x in plain.items()}, os.path.join(folder, case["NAME"] + ".safetensors"))
     write_json(os.path.join(folder, case["NAME"] + ".json.gz"), golden)
