@@ -48,6 +48,9 @@ func plainly(err error, server string) error {
 
 // Remote does what queue, history, cancel and models ask for.
 func (c Command) Remote(ctx context.Context, cfg cli.Config, o cli.RemoteOptions) error {
+	if o.Families {
+		return c.families(o)
+	}
 	server, err := remote(cfg, o)
 	if err != nil {
 		return err

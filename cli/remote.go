@@ -28,7 +28,7 @@ var remoteCommands = []command{
 	},
 	{
 		name: "models", usage: "[FOLDER]", most: 1, help: "list the model files of a running server: family, and whether they can be used",
-		flags: []*spec{serverFlag, printJSON},
+		flags: []*spec{serverFlag, printJSON, {name: "--families", kind: kindSwitch, section: remoteSection, help: "list ComfyUI's model families instead, and what of each runs here"}},
 	},
 	{
 		name: "check", usage: "WORKFLOW.json | MODEL", words: "WORKFLOW.json or MODEL", help: "say what a workflow needs that is not here (nodes, models, inputs), or what a model file is and whether it can be used",
@@ -50,12 +50,14 @@ type RemoteOptions struct {
 	Server  string // with its scheme; "" where the command looks at this machine instead
 	JSON    bool
 	All     bool
-	Limit   int
+	// Families asks for the model families in place of a server's files.
+	Families bool
+	Limit    int
 }
 
 // remoteOptions reads what such a command was given.
 func (ns namespace) remoteOptions(name string, words []string) (RemoteOptions, error) {
-	o := RemoteOptions{Command: name, Args: words, Server: ns.text("server"), JSON: ns.on("json"), All: ns.on("all"), Limit: ns.number("limit")}
+	o := RemoteOptions{Command: name, Args: words, Server: ns.text("server"), JSON: ns.on("json"), All: ns.on("all"), Families: ns.on("families"), Limit: ns.number("limit")}
 	if o.Server == "" && name != "check" && name != "doctor" {
 		o.Server = os.Getenv("COMFYGO_SERVER")
 		if o.Server == "" {
@@ -67,6 +69,8 @@ func (ns namespace) remoteOptions(name string, words []string) (RemoteOptions, e
 		return o, usagef("the following arguments are required: ID, or --all")
 	case name == "cancel" && len(words) > 0 && o.All:
 		return o, usagef("argument --all: not allowed with argument ID")
+	case o.Families && len(words) > 0:
+		return o, usagef("argument --families: not allowed with argument FOLDER")
 	case name == "history" && o.Limit < 1:
 		return o, usagef("argument --limit: must be at least 1")
 	}

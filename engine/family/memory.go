@@ -1,6 +1,12 @@
 package family
 
-import "math"
+import (
+	"math"
+	"sync"
+
+	"comfygo/engine/nn"
+	"comfygo/engine/onnx"
+)
 
 // Product multiplies sizes, stopping at the largest number there is instead of wrapping around.
 func Product(ns ...int) int64 {
@@ -12,4 +18,68 @@ func Product(ns ...int) int64 {
 		p *= int64(n)
 	}
 	return p
+}
+
+// Activations estimates the bytes that runs of a network's graphs take beside the weights. The zero value is ready; a network
+// keeps one, since it remembers graphs and sizes.
+type Activations struct {
+	mu     sync.Mutex
+	graphs map[string]*onnx.Graph
+	known  map[string]int64
+}
+
+// sessionBytes is what a session takes whatever the size. Measured with tools/activations, as are the rules of onnx.Graph.Peak: of
+// 24 runs of nine models from 75 to 800 MiB the estimates were 0.76 to 1.18 of the peak, and 0.92 in the middle.
+const sessionBytes = 12 << 20
+
+// Of estimates a run of g for the given values of the symbols of its inputs' shapes (onnx.Graph.Peak). A graph that cannot be written takes nothing, as running it
+// tells why; so does one of whose symbols one has no value.
+func (a *Activations) Of(g Graph, symbols map[string]int) int64 {
+	name := Digest(g.Part, g.Variant)
+	key := Digest(name, symbols)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n, ok := a.known[key]; ok {
+		return n
+	}
+	graph := a.graph(name, g)
+	if graph == nil {
+		return 0
+	}
+	live, err := graph.Peak(symbols)
+	if err != nil {
+		return 0
+	}
+	n := live + sessionBytes
+	if len(a.known) >= mostKnown {
+		clear(a.known)
+	}
+	a.known[key] = n
+	return n
+}
+
+// mostKnown bounds the sizes that are remembered, and mostGraphs the graphs.
+const mostKnown, mostGraphs = 256, 4
+
+// graph returns the graph as it is written for the CPU, nil when it cannot be written.
+func (a *Activations) graph(name string, g Graph) *onnx.Graph {
+	if graph, ok := a.graphs[name]; ok {
+		return graph
+	}
+	target, err := nn.TargetFor(nn.TargetOptions{Linear: true, MapWeights: true})
+	if err != nil {
+		return nil
+	}
+	graph, err := g.Build(Spec{Target: target})
+	if err != nil {
+		graph = nil
+	}
+	if a.graphs == nil || len(a.graphs) >= mostGraphs {
+		a.graphs = map[string]*onnx.Graph{}
+	}
+	if a.known == nil {
+		a.known = map[string]int64{}
+	}
+	a.graphs[name] = graph
+	return graph
 }

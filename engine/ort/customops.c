@@ -299,7 +299,8 @@ static OrtStatusPtr ORT_API_CALL infer_conv(const OrtCustomOp *op, OrtShapeInfer
   return result(ctx, &x);
 }
 
-// infer_dequantize gives the output as many rows as the bytes make.
+// infer_dequantize gives the output a number of rows that is only known at run time. The memory planner would otherwise keep the memory of a decoded
+// matrix for the next one of its shape: one of every shape of the network, all the time.
 static OrtStatusPtr ORT_API_CALL infer_dequantize(const OrtCustomOp *op, OrtShapeInferContext *ctx) {
   shape data = {0}, matrix = {.rank = 2, .names = {"", ""}};
   int64_t format = 0, cols = 0;
@@ -310,7 +311,7 @@ static OrtStatusPtr ORT_API_CALL infer_dequantize(const OrtCustomOp *op, OrtShap
   if (!cg_block_size((int)format, &elements, &bytes) || cols <= 0 || data.dims[0] < 0 || cols % (int64_t)elements != 0) {
     return the_api->CreateStatus(ORT_INVALID_ARGUMENT, "comfygo: Dequantize is given a format or width that it does not know");
   }
-  matrix.dims[0] = data.dims[0] / (cols / (int64_t)elements * (int64_t)bytes);
+  matrix.dims[0] = -1;
   matrix.dims[1] = cols;
   return result(ctx, &matrix);
 }

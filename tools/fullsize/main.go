@@ -5,6 +5,11 @@
 //
 // writes DIR/checkpoints/sdxl-full.safetensors and DIR/loras/sdxl-lora-a.safetensors and -b. Files that are there already
 // are kept. The numbers have the scale of trained weights, so that activations stay finite; the images are noise.
+//
+//	go run ./tools/fullsize -o DIR -zeros flux-dev-fp8,t5xxl-fp8 [-depth N]
+//
+// writes models of full width whose weights are zeros instead: holes, which take no room on a disk, but all of the work and
+// the memory. -depth leaves out all blocks but the first of each kind. The names are those of the table transformers.
 package main
 
 import (
@@ -13,9 +18,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"comfygo/internal/recipe"
 )
@@ -34,11 +42,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	fs := flag.NewFlagSet("fullsize", flag.ContinueOnError)
 	dir := fs.String("o", "", "models `folder` to write to")
 	rank := fs.Int("rank", 16, "rank of the LoRA files")
+	empty := fs.String("zeros", "", "write these `models` of zeros instead, separated by commas: "+strings.Join(slices.Sorted(maps.Keys(transformers)), ", "))
+	depth := fs.Int("depth", 0, "blocks of each kind of models of zeros; 0 for all")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
 	if *dir == "" || fs.NArg() > 0 || *rank < 1 {
 		return errors.New("name the models folder with -o; the rank of a LoRA is at least 1")
+	}
+	if *empty != "" {
+		return writeZeros(*dir, strings.Split(*empty, ","), *depth, out)
 	}
 	unet := diffusionModel()
 	for _, m := range []*recipe.Manifest{
@@ -59,6 +72,22 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 		fmt.Fprintf(out, "%s  %d tensors, %d bytes\n", path, len(m.Tensors), st.Size())
+	}
+	return nil
+}
+
+func writeZeros(dir string, names []string, depth int, out io.Writer) error {
+	for _, name := range names {
+		model, ok := transformers[name]
+		if !ok {
+			return fmt.Errorf("there is no model %q of zeros", name)
+		}
+		z := model(depth)
+		path, size, err := z.write(dir)
+		if err != nil {
+			return fmt.Errorf("writing %s: %w", name, err)
+		}
+		fmt.Fprintf(out, "%s  %d tensors, %d bytes\n", path, len(z.tensors), size)
 	}
 	return nil
 }

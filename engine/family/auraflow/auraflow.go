@@ -83,6 +83,8 @@ type Model struct {
 	Config
 	// Source holds the network's tensors in the original layout, without prefix.
 	Source weights.Source
+
+	activations family.Activations
 }
 
 var (
@@ -141,15 +143,18 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		return nil, err
 	}
 	in := []family.Value{family.Floats("x", x), family.Floats("context", text), family.Floats("positions", positions), family.Vector("timesteps", c.T)}
-	g := family.Graph{Part: "unet", Variant: family.Digest(m.Config), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) { return m.build(s) }}
-	out, err := run.Run(ctx, g, in, "out")
+	out, err := run.Run(ctx, m.graph(), in, "out")
 	if err != nil {
 		return nil, err
 	}
 	return dit.Unpatchify(out["out"], grid, tensor.ChannelsLast)
 }
 
-// Memory implements family.Denoiser, from the values that a block holds at a time.
+// Memory implements family.Denoiser.
 func (m *Model) Memory(shape []int, tokens int) int64 {
-	return family.Product(shape[0], dit.GridOf(shape, m.Patch).Tokens()+tokens+m.Registers, 14*m.Dim, 4)
+	return m.activations.Of(m.graph(), map[string]int{"B": shape[0], "X": dit.GridOf(shape, m.Patch).Tokens(), "T": tokens})
+}
+
+func (m *Model) graph() family.Graph {
+	return family.Graph{Part: "unet", Variant: family.Digest(m.Config), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) { return m.build(s) }}
 }

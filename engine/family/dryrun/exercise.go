@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"comfygo/engine/family"
+	"comfygo/engine/nn"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -108,26 +109,43 @@ func textEncoders(f *family.File) []family.TextEncoder {
 // exerciseDiffusion predicts for sizes that halve evenly and for such as do not. The widths of the text encodings that the
 // network reads are found by trying.
 func exerciseDiffusion(ctx context.Context, d family.Denoiser, run *Runner) error {
-	format, widths := d.Latent(), inputWidths(d.Weights())
 	var last error
 	for _, side := range []int{small, small + 1} {
-		shape := []int{1, format.Channels, side, side}
-		if format.Video {
-			shape = []int{1, format.Channels, 1, side, side}
-		}
-		last = fmt.Errorf("exercising the diffusion model: it has no matrix whose width could be that of a text encoding")
-		for _, c := range encodings(widths) {
-			in, err := d.Inputs(c, sampling.Request{Shape: shape, Latent: tensor.New(shape...), Format: format})
-			if err != nil {
-				last = err
-				continue
-			}
-			if _, last = d.Predict(ctx, run, family.Call{X: tensor.New(shape...), T: []float32{1}, Inputs: sampling.Inputs{List: in}}); last == nil || run.Err != nil {
-				break
-			}
-		}
+		_, last = predict(ctx, d, run, side)
 	}
 	return last
+}
+
+// Entry returns a conditioning entry of zeros that a diffusion model takes, with its text encoding and pooled encoding: their
+// widths are found by trying.
+func Entry(ctx context.Context, d family.Denoiser) (*sampling.Cond, error) {
+	target, err := nn.TargetFor(nn.TargetOptions{MapWeights: true})
+	if err != nil {
+		return nil, err
+	}
+	return predict(ctx, d, &Runner{Spec: family.Spec{Target: target}}, small)
+}
+
+// predict predicts for a latent of so many cells a side and returns the entry that the model took.
+func predict(ctx context.Context, d family.Denoiser, run *Runner, side int) (*sampling.Cond, error) {
+	format := d.Latent()
+	shape := []int{1, format.Channels, side, side}
+	if format.Video {
+		shape = []int{1, format.Channels, 1, side, side}
+	}
+	last := fmt.Errorf("exercising the diffusion model: it has no matrix whose width could be that of a text encoding")
+	for _, c := range encodings(inputWidths(d.Weights())) {
+		in, err := d.Inputs(c, sampling.Request{Shape: shape, Latent: tensor.New(shape...), Format: format})
+		if err != nil {
+			last = err
+			continue
+		}
+		_, last = d.Predict(ctx, run, family.Call{X: tensor.New(shape...), T: []float32{1}, Inputs: sampling.Inputs{List: in}})
+		if last == nil || run.Err != nil {
+			return c, last
+		}
+	}
+	return nil, last
 }
 
 // encodings are entries of every pair of widths of the text encoding and the pooled one.

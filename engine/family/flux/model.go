@@ -42,6 +42,8 @@ type Model struct {
 	TextLength int
 	// Rotary, when set, returns the positions' scale and shift for so many text tokens where no option says.
 	Rotary func(tokens int) dit.Rotary
+
+	activations family.Activations
 }
 
 var (
@@ -134,7 +136,8 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if err != nil {
 		return nil, err
 	}
-	if err := run.Check("running the model", m.memory(c.X.Dim(0), call.tokens)); err != nil {
+	image, text := call.grid.Tokens(), c.Inputs.Get(sampling.InputContext).Dim(1)
+	if err := run.Check("running the model", m.memory(call.v, c.X.Dim(0), image, text, call.tokens-image-text)); err != nil {
 		return nil, err
 	}
 	out, err := run.Run(ctx, m.Graph(call.v), call.in, "out")
@@ -288,11 +291,9 @@ func (m *Model) vectors(p *prepared, c family.Call) error {
 
 // Memory implements family.Denoiser.
 func (m *Model) Memory(shape []int, tokens int) int64 {
-	return m.memory(shape[0], dit.GridOf(shape, m.Patch).Tokens()+tokens)
+	return m.memory(Variant{In: m.In, Guided: m.Guidance}, shape[0], dit.GridOf(shape, m.Patch).Tokens(), tokens, 0)
 }
 
-// memory estimates the bytes of activations for so many tokens a row.
-func (m *Model) memory(rows, tokens int) int64 {
-	const floats = 16
-	return family.Product(rows, tokens, m.Hidden, 4, floats)
+func (m *Model) memory(v Variant, rows, image, text, refs int) int64 {
+	return m.activations.Of(m.Graph(v), map[string]int{"B": rows, "I": image, "T": text, "R": refs})
 }

@@ -47,6 +47,8 @@ type Model struct {
 	Config
 	// Source holds the network's tensors without prefix.
 	Source weights.Source
+
+	activations family.Activations
 }
 
 var (
@@ -126,7 +128,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	}
 	text, layers := c.Inputs.Get(sampling.InputContext), c.Inputs.Get(inputLayers)
 	texts := text.Dim(1) + 2*layers.Dim(2)
-	if err := run.Check("running the model", m.memory(c.X.Dim(0), grid.Tokens()+texts)); err != nil {
+	if err := run.Check("running the model", m.memory(layers.Dim(1), c.X.Dim(0), grid.Tokens(), text.Dim(1), layers.Dim(2))); err != nil {
 		return nil, err
 	}
 	in := []family.Value{
@@ -134,11 +136,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		family.Vector("timesteps", c.T),
 	}
 	in = append(in, dit.Angles(places(grid, texts), theta, m.axes()...)...)
-	count := layers.Dim(1)
-	g := family.Graph{Part: "unet", Variant: family.Digest(m.Config, count), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("hidream", m.Source, func(b *nn.Builder, s *weights.Scope) { network{b, m.Config}.write(s, count) })
-	}}
-	out, err := run.Run(ctx, g, in, "out")
+	out, err := run.Run(ctx, m.graph(layers.Dim(1)), in, "out")
 	if err != nil {
 		return nil, err
 	}
@@ -197,10 +195,19 @@ func places(g dit.Grid, texts int) []float64 {
 
 // Memory implements family.Denoiser.
 func (m *Model) Memory(shape []int, tokens int) int64 {
-	return m.memory(shape[0], dit.GridOf(shape, m.Patch).Tokens()+3*tokens)
+	return m.memory(plainLayers, shape[0], dit.GridOf(shape, m.Patch).Tokens(), tokens, tokens)
 }
 
-// memory estimates the bytes of activations for so many rows and tokens, from the values that a block holds at a time.
-func (m *Model) memory(rows, tokens int) int64 {
-	return family.Product(rows, tokens, 14*m.Dim+3*m.Hidden, 4)
+// plainLayers is the number of layers of the language model whose hidden states the network is given.
+const plainLayers = 32
+
+func (m *Model) memory(count, rows, image, text, words int) int64 {
+	return m.activations.Of(m.graph(count), map[string]int{"B": rows, "X": image, "T": text, "L": words})
+}
+
+// graph is that for the hidden states of so many layers of the language model.
+func (m *Model) graph(count int) family.Graph {
+	return family.Graph{Part: "unet", Variant: family.Digest(m.Config, count), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
+		return s.Build("hidream", m.Source, func(b *nn.Builder, s *weights.Scope) { network{b, m.Config}.write(s, count) })
+	}}
 }

@@ -75,6 +75,8 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 type model struct {
 	config
 	src weights.Source
+
+	activations family.Activations
 }
 
 var (
@@ -200,7 +202,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		v.Masked = true
 		in = append(in, family.Floats("mask", mask), family.Floats("maskall", dit.MaskOf(mask, tokens)))
 	}
-	if err := run.Check("running the model", m.memory(rows, tokens)); err != nil {
+	if err := run.Check("running the model", m.memory(v, rows, grid, text.Dim(1), texts-text.Dim(1))); err != nil {
 		return nil, err
 	}
 	pos := make([]float64, 2*texts)
@@ -225,10 +227,9 @@ func (m *model) graph(v variant) family.Graph {
 
 // Memory implements family.Denoiser.
 func (m *model) Memory(shape []int, tokens int) int64 {
-	return m.memory(shape[0], dit.GridOf(shape, m.patch).Tokens()+tokens)
+	return m.memory(variant{}, shape[0], dit.GridOf(shape, m.patch), tokens, 0)
 }
 
-func (m *model) memory(rows, tokens int) int64 {
-	const floats = 16
-	return family.Product(rows, tokens, m.Hidden, 4, floats)
+func (m *model) memory(v variant, rows int, g dit.Grid, text, glyphs int) int64 {
+	return m.activations.Of(m.graph(v), map[string]int{"B": rows, "h": g.Height, "w": g.Width, "T": text, "G": glyphs})
 }

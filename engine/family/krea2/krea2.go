@@ -71,6 +71,8 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 type model struct {
 	config
 	src weights.Source
+
+	activations family.Activations
 }
 
 var (
@@ -197,7 +199,8 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 			in = append(in, family.Vector("still", make([]float32, c.X.Dim(0))))
 		}
 	}
-	if err := run.Check("running the model", m.memory(c.X.Dim(0), len(pos)/3)); err != nil {
+	image, texts := grid.Tokens(), text.Dim(1)
+	if err := run.Check("running the model", m.memory(v, c.X.Dim(0), image, texts, len(pos)/3-image-texts)); err != nil {
 		return nil, err
 	}
 	_, v.Skip = dit.Skipped(c.Inputs.Options)
@@ -222,10 +225,9 @@ func (m *model) graph(v variant) family.Graph {
 
 // Memory implements family.Denoiser.
 func (m *model) Memory(shape []int, tokens int) int64 {
-	return m.memory(shape[0], dit.GridOf(shape, side).Tokens()+tokens)
+	return m.memory(variant{}, shape[0], dit.GridOf(shape, side).Tokens(), tokens, 0)
 }
 
-func (m *model) memory(rows, tokens int) int64 {
-	const floats = 16
-	return family.Product(rows, tokens, m.features, 4, floats)
+func (m *model) memory(v variant, rows, image, text, refs int) int64 {
+	return m.activations.Of(m.graph(v), map[string]int{"B": rows, "I": image, "T": text, "R": refs})
 }

@@ -67,6 +67,8 @@ type Model struct {
 	Source weights.Source
 	// Settings are those of the flow that the model was trained as.
 	Settings sampling.Settings
+
+	activations family.Activations
 }
 
 var (
@@ -139,7 +141,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if p := c.Inputs.Get(inputPooled); p != nil {
 		in = append(in, family.Floats("pooled", p))
 	}
-	out, err := run.Run(ctx, family.Graph{Part: "unet", Variant: family.Digest(m.Config), Steps: true, Build: m.build}, in, "out")
+	out, err := run.Run(ctx, m.graph(), in, "out")
 	if err != nil {
 		return nil, err
 	}
@@ -171,8 +173,9 @@ func (m *Model) check(c family.Call) error {
 // Memory implements family.Denoiser.
 func (m *Model) Memory(shape []int, tokens int) int64 {
 	image := (shape[len(shape)-2] + 1) / m.Patch * ((shape[len(shape)-1] + 1) / m.Patch)
-	return family.Product(shape[0], image+tokens+2*m.Pad, m.floats(), 4)
+	return m.activations.Of(m.graph(), map[string]int{"B": shape[0], "X": image + m.Pad, "T": tokens + m.Pad})
 }
 
-// floats is the number of float32 values that a token takes.
-func (c Config) floats() int { return 12*c.Dim + 4*c.Hidden }
+func (m *Model) graph() family.Graph {
+	return family.Graph{Part: "unet", Variant: family.Digest(m.Config), Steps: true, Build: m.build}
+}

@@ -90,6 +90,8 @@ type Model struct {
 	Config
 	// Source holds the network's tensors without prefix.
 	Source weights.Source
+
+	activations family.Activations
 }
 
 var (
@@ -170,13 +172,11 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if err != nil {
 		return nil, err
 	}
-	if err := run.Check("running the model", m.memory(c.X.Dim(0), p.tokens)); err != nil {
+	image, text := p.grid.Tokens(), encoding.Dim(1)
+	if err := run.Check("running the model", m.memory(p.v, c.X.Dim(0), image, text, p.tokens-image-text)); err != nil {
 		return nil, err
 	}
-	g := family.Graph{Part: "unet", Variant: family.Digest(m.Config, p.v), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return m.build(s, p.v)
-	}}
-	out, err := run.Run(ctx, g, p.in, "out")
+	out, err := run.Run(ctx, m.graph(p.v), p.in, "out")
 	if err != nil {
 		return nil, err
 	}
@@ -185,10 +185,15 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 
 // Memory implements family.Denoiser.
 func (m *Model) Memory(shape []int, tokens int) int64 {
-	return m.memory(shape[0], dit.GridOf(shape, m.Patch).Tokens()+tokens)
+	return m.memory(variant{}, shape[0], dit.GridOf(shape, m.Patch).Tokens(), tokens, 0)
 }
 
-// memory estimates the bytes of activations for so many rows and tokens, from the values that a block holds at a time.
-func (m *Model) memory(rows, tokens int) int64 {
-	return family.Product(rows, tokens, 10*m.Dim+3*m.Hidden, 4)
+func (m *Model) memory(v variant, rows, image, text, refs int) int64 {
+	return m.activations.Of(m.graph(v), map[string]int{"B": rows, "X": image, "T": text, "R": refs})
+}
+
+func (m *Model) graph(v variant) family.Graph {
+	return family.Graph{Part: "unet", Variant: family.Digest(m.Config, v), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
+		return m.build(s, v)
+	}}
 }

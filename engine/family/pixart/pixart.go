@@ -59,6 +59,9 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 		src = names(s.Count("transformer_blocks"), rowsOf(s.Shape("pos_embed.proj.bias"))).View(src)
 		s = weights.NewScope(src)
 	}
+	if s.Has("genre_embedder.weight") { // ACE-Step has blocks of the same names
+		return nil, nil
+	}
 	if !s.Has("t_block.1.weight") || s.Has("ar_embedder.mlp.0.weight") != k.sized {
 		return nil, nil
 	}
@@ -85,6 +88,8 @@ type model struct {
 	config
 	kind kind
 	src  weights.Source
+
+	activations family.Activations
 }
 
 var (
@@ -237,6 +242,6 @@ func (m *model) graph() family.Graph {
 
 // Memory implements family.Denoiser.
 func (m *model) Memory(shape []int, tokens int) int64 {
-	const floats = 16
-	return family.Product(shape[0], dit.GridOf(shape, side).Tokens()+tokens, m.hidden, 4, floats)
+	g := dit.GridOf(shape, side)
+	return m.activations.Of(m.graph(), map[string]int{"B": shape[0], "h": g.Height, "w": g.Width, "T": tokens})
 }

@@ -47,6 +47,8 @@ type ControlNet struct {
 	Token int
 	// Fun says that the network is a Fun ControlNet.
 	Fun bool
+
+	activations family.Activations
 }
 
 var (
@@ -169,9 +171,6 @@ func (n *ControlNet) Residuals(ctx context.Context, run family.Runner, c family.
 	const theta = 10000
 	in := []family.Value{family.Floats("x", x), family.Floats("hint", hint), family.Floats("context", text), family.Vector("timesteps", c.T)}
 	in = append(in, dit.Angles(places, theta, cfg.axes()...)...)
-	if err := run.Check("running the ControlNet", at.memory(c.X.Dim(0), len(places)/3+n.Layers*x.Dim(1)/14)); err != nil {
-		return nil, err
-	}
 	var outputs []string
 	for i := range n.Layers {
 		outputs = append(outputs, residual(i))
@@ -179,6 +178,10 @@ func (n *ControlNet) Residuals(ctx context.Context, run family.Runner, c family.
 	g := family.Graph{Part: "control", Variant: family.Digest(borrowed, cfg.Text), Build: func(s family.Spec) (*onnx.Graph, error) {
 		return s.Build("qwen image controlnet", src, func(b *nn.Builder, s *weights.Scope) { network{b, cfg}.writeControl(s, n.Token, n.Fun) })
 	}}
+	need := n.activations.Of(g, map[string]int{"B": c.X.Dim(0), "X": x.Dim(1), "T": text.Dim(1)})
+	if err := run.Check("running the ControlNet", need); err != nil {
+		return nil, err
+	}
 	out, err := run.Run(ctx, g, in, outputs...)
 	if err != nil {
 		return nil, fmt.Errorf("running the ControlNet: %w", err)

@@ -65,6 +65,8 @@ type Model struct {
 	Config
 	// Source holds the network's tensors in the layout of Plain.
 	Source weights.Source
+
+	activations family.Activations
 }
 
 var (
@@ -188,8 +190,8 @@ func (m *Model) Graph(v Variant) family.Graph {
 
 // Memory implements family.Denoiser.
 func (m *Model) Memory(shape []int, tokens int) int64 {
-	const floats = 16
-	return family.Product(shape[0], dit.GridOf(shape, m.Patch).Tokens()+tokens, m.Hidden, 4, floats)
+	g := dit.GridOf(shape, m.Patch)
+	return m.activations.Of(m.Graph(Variant{}), map[string]int{"B": shape[0], "h": g.Height, "w": g.Width, "T": tokens})
 }
 
 // Latent is the latent format of Stable Diffusion 3. Upstream: latent_formats.SD3.

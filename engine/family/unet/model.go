@@ -39,6 +39,8 @@ type Model struct {
 	Prefixes   map[string][]string
 	// Spec and Vision are what ModelSpec and VisionPrefix return.
 	Spec, Vision string
+
+	activations family.Activations
 }
 
 var (
@@ -257,11 +259,11 @@ func (c Config) Values(x *tensor.Tensor, call family.Call) []family.Value {
 	return in
 }
 
-// Memory implements family.Denoiser. Measured for Stable Diffusion 1.5 on the CPU with two latents: 216 MiB at 32x32, 534
-// at 64x64, 1056 at 96x96, that is 40 float32 for each channel of the first level and each position.
-func (m *Model) Memory(shape []int, _ int) int64 {
-	const floats = 40
-	return family.Product(shape[0], shape[len(shape)-2], shape[len(shape)-1], m.ModelChannels, 4, floats)
+// Memory implements family.Denoiser.
+func (m *Model) Memory(shape []int, tokens int) int64 {
+	h, w := shape[len(shape)-2], shape[len(shape)-1]
+	grid := 1 << (m.Levels - 1)
+	return m.activations.Of(m.Graph(Variant{Even: h%grid == 0 && w%grid == 0}), map[string]int{"B": shape[0], "F": shape[0], "H": h, "W": w, "T": tokens})
 }
 
 // CheckResiduals implements family.Steered.

@@ -1,0 +1,284 @@
+package onnx
+
+import (
+	"slices"
+	"strings"
+)
+
+// Peak returns the bytes of memory that a run of the graph on the CPU takes for the given values of its symbols: the inputs, which are
+// there twice, and what ONNX Runtime's arena grows to by what operators write until nothing reads it any more. Operators run
+// in ONNX Runtime's order, and results take the memory that its planner gives them. Weights and constants do not count.
+func (g *Graph) Peak(symbols map[string]int) (int64, error) {
+	p := peak{symbols: symbols, known: map[Dim]int64{}, buffers: map[*Value]*buffer{}, left: map[*Value]int{}, vague: map[*Value]bool{}}
+	for i := range g.nodes {
+		for _, v := range g.nodes[i].in {
+			p.left[v]++
+		}
+	}
+	inputs := int64(0)
+	for _, v := range g.inputs {
+		inputs += 2 * p.bytes(v)
+	}
+	for _, v := range g.outputs {
+		p.left[v]++
+	}
+	order := g.order()
+	for at, i := range order {
+		p.plan(at, &g.nodes[i])
+	}
+	p.lay(g, order)
+	return inputs + p.arena.touched(), p.err
+}
+
+// order lists the operators in the order in which ONNX Runtime runs them: each after those that it reads from, of which the one
+// that was written last comes first. Source: onnxruntime core/graph/graph_viewer.cc, Graph::ReverseDFSFrom.
+func (g *Graph) order() []int {
+	makers, read := map[*Value]int{}, make([]bool, len(g.nodes))
+	for i := range g.nodes {
+		for _, v := range g.nodes[i].out {
+			makers[v] = i
+		}
+	}
+	for i := range g.nodes {
+		for _, v := range g.nodes[i].in {
+			if from, ok := makers[v]; ok {
+				read[from] = true
+			}
+		}
+	}
+	type visit struct {
+		node int
+		left bool // its operands have been visited
+	}
+	var stack []visit
+	for i, r := range read {
+		if !r {
+			stack = append(stack, visit{node: i})
+		}
+	}
+	out, seen := make([]int, 0, len(g.nodes)), make([]bool, len(g.nodes))
+	for len(stack) > 0 {
+		v := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if v.left {
+			out = append(out, v.node)
+			continue
+		}
+		if seen[v.node] {
+			continue
+		}
+		seen[v.node] = true
+		stack = append(stack, visit{v.node, true})
+		var from []int
+		for _, in := range g.nodes[v.node].in {
+			if i, ok := makers[in]; ok && !seen[i] {
+				from = append(from, i)
+			}
+		}
+		slices.Sort(from)
+		for _, i := range from {
+			stack = append(stack, visit{node: i})
+		}
+	}
+	return out
+}
+
+// mostBytes bounds the size of a value, so that sums do not wrap around.
+const mostBytes = 1 << 50
+
+// buffer is memory that values take one after another.
+type buffer struct {
+	bytes int64
+	// users counts the values that are in it, value is the last one's. first and last are the steps at which it is taken and given back.
+	users       int
+	value       *Value
+	first, last int
+	span        span
+}
+
+// peak runs a graph in mind.
+type peak struct {
+	symbols map[string]int
+	known   map[Dim]int64
+	buffers map[*Value]*buffer
+	all     []*buffer
+	// free are buffers that no value is in, the one that was left last at the end.
+	free []*buffer
+	// left counts how often a value is still read.
+	left map[*Value]int
+	// vague tells of values whose shape the planner does not know: what is made of matrices that are decoded just before their use.
+	vague map[*Value]bool
+	arena arena
+	err   error
+}
+
+func (p *peak) bytes(v *Value) int64 {
+	n := int64(v.DType.Size())
+	for _, d := range v.Shape {
+		size, ok := p.known[d]
+		if !ok {
+			k, err := d.Eval(p.symbols)
+			if err != nil && p.err == nil {
+				p.err = err
+			}
+			size = int64(k)
+			p.known[d] = size
+		}
+		if size > 0 && n > mostBytes/size {
+			return mostBytes
+		}
+		n *= size
+	}
+	return n
+}
+
+// plan gives the results of the operator that runs at a step their memory. Source: onnxruntime core/framework/allocation_planner.cc.
+func (p *peak) plan(at int, n *node) {
+	for _, v := range n.out {
+		p.vague[v] = n.op == "Dequantize" || n.op != "Reshape" && slices.ContainsFunc(n.in, func(x *Value) bool { return p.vague[x] })
+		b := p.place(n, v)
+		if b == nil && !p.vague[v] {
+			b = p.reused(v)
+		}
+		if b == nil {
+			b = &buffer{bytes: p.bytes(v), first: at}
+			p.all = append(p.all, b)
+		}
+		b.users++
+		b.value, b.last = v, at
+		p.buffers[v] = b
+	}
+	for _, v := range n.in {
+		if b := p.buffers[v]; b != nil {
+			b.last = at
+		}
+		if p.left[v]--; p.left[v] == 0 {
+			p.leave(v)
+		}
+	}
+	for _, v := range n.out {
+		if p.left[v] == 0 {
+			p.leave(v)
+		}
+	}
+}
+
+// leave tells that nothing reads a value any more.
+func (p *peak) leave(v *Value) {
+	b := p.buffers[v]
+	if b == nil { // an input, a weight or a constant
+		return
+	}
+	if b.users--; b.users == 0 {
+		p.free = append(p.free, b)
+	}
+}
+
+// reused returns a free buffer of a value's very shape, as far as the planner knows shapes: sizes that are numbers or symbols.
+func (p *peak) reused(v *Value) *buffer {
+	for _, d := range v.Shape {
+		if !d.Known() && !isName(d.expr) {
+			return nil
+		}
+	}
+	for i := len(p.free) - 1; i >= 0; i-- {
+		if b := p.free[i]; !p.vague[b.value] && b.value.DType == v.DType && b.value.Shape.Equal(v.Shape) {
+			p.free = slices.Delete(p.free, i, i+1)
+			return b
+		}
+	}
+	return nil
+}
+
+func isName(s string) bool {
+	return !strings.ContainsAny(s, "+-*/() ")
+}
+
+// lay takes the buffers from the arena and gives them back, step by step.
+func (p *peak) lay(g *Graph, order []int) {
+	starts, ends := make([][]*buffer, len(order)), make([][]*buffer, len(order))
+	for _, b := range p.all {
+		starts[b.first] = append(starts[b.first], b)
+		if b.users == 0 {
+			ends[b.last] = append(ends[b.last], b)
+		}
+	}
+	for at, i := range order {
+		for _, b := range starts[at] {
+			b.span = p.arena.take(b.bytes)
+		}
+		var scratch []span
+		for _, bytes := range p.scratch(&g.nodes[i]) {
+			scratch = append(scratch, p.arena.take(bytes))
+		}
+		for _, s := range scratch {
+			s.free()
+		}
+		for _, b := range ends[at] {
+			b.span.free()
+		}
+	}
+}
+
+// scratch lists what an operator takes while it runs: attention lays out queries, keys and values by head first, and
+// where a bias or the order hides keys it holds all products; GELU and the norm by the root of the mean square compute beside their operand; linear layers pack some of their rows.
+func (p *peak) scratch(n *node) []int64 {
+	switch n.op {
+	case "MultiHeadAttention":
+		q, k := n.in[0], n.in[1]
+		out := []int64{p.bytes(q), p.bytes(k), p.bytes(n.in[2])}
+		if len(n.in) > 3 || n.number("unidirectional") != 0 {
+			out = append(out, p.bytes(&Value{DType: q.DType, Shape: Shape{q.Dim(0), D(int(n.number("num_heads"))), q.Dim(1), k.Dim(1)}}))
+		}
+		return out
+	case "Gelu", "RMSNormalization":
+		return []int64{p.bytes(n.in[0])}
+	case "Linear":
+		const packedRows, fewRows, depth = 128 * 12, 64 * 12, 1280 // linear.c
+		x := n.in[1]
+		width := x.Dim(-1).N
+		rows := packedRows
+		if width > depth {
+			rows = fewRows
+		}
+		return []int64{min(p.bytes(x), int64(4*rows*width))}
+	}
+	return nil
+}
+
+// number returns an attribute that is a whole number, 0 without it.
+func (n *node) number(name string) int64 {
+	for _, a := range n.attrs {
+		if v, ok := a.val.(int64); ok && a.name == name {
+			return v
+		}
+	}
+	return 0
+}
+
+// aliases are the operators whose result is the operand, in another shape. inPlace are those that may write their result over an
+// operand of its size that nothing else reads.
+var (
+	aliases = map[string]bool{"Reshape": true, "Squeeze": true, "Unsqueeze": true, "Identity": true, "Flatten": true}
+	inPlace = map[string]bool{
+		"Add": true, "Sub": true, "Mul": true, "Div": true, "Cast": true, "Clip": true, "Sigmoid": true, "Tanh": true, "Relu": true, "LeakyRelu": true,
+		"Exp": true, "Neg": true, "Sqrt": true, "Erf": true, "Gelu": true, "Softmax": true, "Abs": true, "Reciprocal": true,
+	}
+)
+
+// place returns the buffer of an operand whose memory a result takes, nil for memory of its own.
+func (p *peak) place(n *node, out *Value) *buffer {
+	if aliases[n.op] && len(n.in) > 0 && p.buffers[n.in[0]] != nil {
+		return p.buffers[n.in[0]]
+	}
+	if !inPlace[n.op] || p.vague[out] {
+		return nil
+	}
+	for _, v := range n.in {
+		b := p.buffers[v]
+		if b != nil && b.users == 1 && p.left[v] == 1 && b.bytes == p.bytes(out) {
+			return b
+		}
+	}
+	return nil
+}
