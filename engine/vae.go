@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -155,8 +156,11 @@ func (rt *Runtime) checkHost(what string, bytes int64) error {
 
 // imageBytes is the size of n decoded images or frames of h x w latent cells, in float32.
 func (v *VAE) imageBytes(n, h, w int) int64 {
-	return family.Product(n, h, w, v.info.Downscale, v.info.Downscale, v.info.PixelChannels(), 4)
+	return family.Product(n, h, w, v.upscale(), v.upscale(), v.info.PixelChannels(), 4)
 }
+
+// upscale is the number of pixels per latent cell along one side of decoded images.
+func (v *VAE) upscale() int { return cmp.Or(v.info.Upscale, v.info.Downscale) }
 
 // Downscale returns the number of image pixels per latent pixel along one side.
 func (v *VAE) Downscale() int { return v.info.Downscale }
@@ -177,7 +181,7 @@ func (v *VAE) Decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, err
 		return v.decodeSequence(ctx, seq, z)
 	}
 	if !v.fits(func() int64 { return v.net.DecodeMemory(z.Slice(0, 1).Shape) }) {
-		v.rt.cfg.Log.Warn("decoding in tiles: there is not enough memory for the whole image", "width", z.Dim(3)*v.info.Downscale, "height", z.Dim(2)*v.info.Downscale)
+		v.rt.cfg.Log.Warn("decoding in tiles: there is not enough memory for the whole image", "width", z.Dim(3)*v.upscale(), "height", z.Dim(2)*v.upscale())
 		return v.DecodeTiled(ctx, z, 64, 64, 16, nil)
 	}
 	if err := v.rt.checkHost("decoding the latent", v.imageBytes(z.Dim(0), z.Dim(2), z.Dim(3))); err != nil {
@@ -209,7 +213,7 @@ func (v *VAE) DecodeTiled(ctx context.Context, z *tensor.Tensor, tileW, tileH, o
 	if err := v.rt.checkHost("decoding the latent", 2*v.imageBytes(z.Dim(0), z.Dim(2), z.Dim(3))); err != nil {
 		return nil, err
 	}
-	base := tiling{Overlap: overlap, Scale: float64(v.info.Downscale), Channels: v.info.PixelChannels()}
+	base := tiling{Overlap: overlap, Scale: float64(v.upscale()), Channels: v.info.PixelChannels()}
 	sum, err := threePasses(ctx, z, base, [3][2]int{{tileW / 2, tileH * 2}, {tileW * 2, tileH / 2}, {tileW, tileH}}, v.decode, progress)
 	if err != nil {
 		return nil, err

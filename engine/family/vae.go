@@ -50,6 +50,8 @@ type VAEInfo struct {
 	Downscale int
 	// Pixels is the number of channels of images, 0 for three; images without the fourth one are opaque.
 	Pixels int
+	// Upscale, when set, is the number of pixels per latent cell along one side of decoded images, where it is not Downscale.
+	Upscale int
 	// CanEncode and CanDecode are false for files that hold only half of the VAE.
 	CanEncode, CanDecode bool
 	// Video says that latents have a time axis: [B,C,T,h,w].

@@ -56,6 +56,8 @@ const (
 	Linear
 	// Cubic interpolates two axes with half-pixel centres and a=-0.75, as torch's "bicubic".
 	Cubic
+	// Corners interpolates along each scaled axis with the corners of both in one place, as torch's with align_corners=True.
+	Corners
 )
 
 // Upscale enlarges axis i of x factors[i] times.
@@ -90,6 +92,8 @@ func (m Interpolation) attrs() []attr {
 	switch m {
 	case Linear:
 		return []attr{{"mode", "linear"}, {"coordinate_transformation_mode", "half_pixel"}}
+	case Corners:
+		return []attr{{"mode", "linear"}, {"coordinate_transformation_mode", "align_corners"}}
 	case Cubic:
 		return []attr{{"mode", "cubic"}, {"coordinate_transformation_mode", "half_pixel"}, {"cubic_coeff_a", float32(-0.75)}}
 	}

@@ -143,8 +143,9 @@ func normalArgument(prefix, name string, shape []int, at string, stored *golden.
 	want, err := stored.Find(at)
 	if err != nil {
 		suffix := "x"
-		if name == "context" { // the text encoding, beside the main input
-			suffix = name[:1]
+		switch name { // the text encoding, beside the main input
+		case "context", "clip_text":
+			suffix = "c"
 		}
 		return golden.Normal(prefix+suffix, shape...), nil
 	}

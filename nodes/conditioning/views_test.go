@@ -62,3 +62,25 @@ func TestStartsWithoutModels(t *testing.T) {
 		}
 	}
 }
+
+// TestCascadeEncodersWithoutInputs: what is missing or too small is said.
+func TestCascadeEncodersWithoutInputs(t *testing.T) {
+	t.Parallel()
+	image := tensor.New(1, 16, 16, 3)
+	for _, c := range []struct {
+		class  string
+		values *pyjson.Object
+		want   string
+	}{
+		{"StableCascade_StageC_VAEEncode", pyjson.NewObject("image", image), "there is no VAE"},
+		{"StableCascade_StageC_VAEEncode", pyjson.NewObject("image", tensor.New(0, 16, 16, 3), "vae", &engine.VAE{}), "not an image"},
+		{"StableCascade_StageC_VAEEncode", pyjson.NewObject("image", image, "vae", &engine.VAE{}, "compression", 0), "compression"},
+		{"StableCascade_StageC_VAEEncode", pyjson.NewObject("image", image, "vae", &engine.VAE{}, "compression", 42), "less than a compression of 42"},
+		{"StableCascade_SuperResolutionControlnet", pyjson.NewObject("image", image), "there is no VAE"},
+		{"StableCascade_SuperResolutionControlnet", pyjson.NewObject("image", tensor.New(1, 16, 16, 1), "vae", &engine.VAE{}), "not an image"},
+	} {
+		if _, err := nodecalls.CallIn(t, nil, c.class, c.values); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.class, err, c.want)
+		}
+	}
+}

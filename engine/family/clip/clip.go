@@ -5,6 +5,7 @@ package clip
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"comfygo/engine/family"
 	"comfygo/engine/onnx"
@@ -69,6 +70,9 @@ func (kind) Prefixes() []string {
 
 // Read implements family.Text: an encoder in the layout of transformers or of OpenCLIP, with or without "text_model.".
 func (kind) Read(src weights.Source) (family.TextEncoder, error) {
+	if has(src, "text_projection") && has(src, "transformer."+first) { // saved one level higher than the network
+		src = layout.Renamed(src, func(name string) string { return strings.TrimPrefix(name, "transformer.") })
+	}
 	view := layout.CLIPText(src)
 	if _, ok := view.Lookup(first); !ok {
 		if view = (nested{Source: src, prefix: "text_model."}); !has(view, first) {

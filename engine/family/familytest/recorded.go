@@ -15,7 +15,7 @@ import (
 
 // Recorded returns what a script beside path recorded of upstream's modules with small weights, path.safetensors, and these
 // weights, whose names and shapes path.json lists. The weight KEY is golden.Normal(salt/KEY), divided by the square root of
-// the fan-in where it has two axes or more, 1 + it/8 for other weights, and a tenth of it for the rest.
+// the fan-in where it has two axes or more, 1 + it²/8 for running variances, 1 + it/8 for other weights, and a tenth of it for the rest.
 func Recorded(t *testing.T, path, salt string) (*inner.Tensors, weights.Source) {
 	t.Helper()
 	var doc struct {
@@ -38,6 +38,8 @@ func Recorded(t *testing.T, path, salt string) (*inner.Tensors, weights.Source) 
 		v := golden.Normal(salt+"/"+key, shape...)
 		for i, x := range v.Data {
 			switch {
+			case strings.HasSuffix(key, "running_var"):
+				v.Data[i] = float32(1 + float64(x)*float64(x)/8)
 			case len(shape) > 1:
 				v.Data[i] = float32(float64(x) / math.Sqrt(float64(tensor.Count(shape[1:]))))
 			case strings.HasSuffix(key, "weight"):

@@ -35,7 +35,6 @@ type recognised struct {
 
 // families are in upstream's order of tests, then what is no diffusion model.
 var families = []recognised{
-	{name: "Stable Cascade", all: []string{"clf.1.weight"}},
 	{name: "Stable Audio", all: []string{"transformer.rotary_pos_emb.inv_freq"}},
 	{name: "HunyuanVideo or the refiner of HunyuanImage 2.1", all: []string{"txt_in.individual_token_refiner.blocks.0.norm1.weight"}},
 	{name: "Chroma Radiance", all: []string{"nerf_blocks.0.norm.*"}},
