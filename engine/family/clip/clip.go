@@ -191,13 +191,17 @@ func (kind) Tokenizer(key string) family.Tokenizer {
 
 // Encode implements family.TextEncoder.
 func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenizer.Tokens, o family.EncodeOptions) (family.Encoding, error) {
-	v := variant{layer: -1, norm: !o.RawHidden}
+	v := variant{layer: -1, norm: !o.RawHidden, masked: o.Masked}
 	for _, layer := range []int{o.Layer, o.Chosen} {
 		if layer < 0 && -layer <= e.Layers {
 			v.layer = e.Layers + layer
 		}
 	}
-	r, err := textenc.Encode(ctx, &call{Encoder: e, run: run, variant: v, projected: o.Projected}, tokens, textenc.Settings{Empty: e.Empty, Width: e.Config.Width})
+	special := e.Empty
+	if o.Special != nil {
+		special = *o.Special
+	}
+	r, err := textenc.Encode(ctx, &call{Encoder: e, run: run, variant: v, projected: o.Projected}, tokens, textenc.Settings{Empty: special, Width: e.Config.Width})
 	return family.Encoding{Hidden: r.Hidden, Pooled: r.Pooled}, err
 }
 
@@ -213,7 +217,7 @@ func (e *Encoder) Graph(layer int, norm bool) family.Graph {
 func (e *Encoder) graph(v variant) family.Graph {
 	// A prompt is short against the weights that it passes through: widening them on the way costs little, and keeping
 	// them wide would cost more memory than all of a prompt's work.
-	return family.Graph{Part: "clip " + e.Config.Key, Variant: family.Digest(v.layer, v.norm), Streamed: true, Build: func(s family.Spec) (*onnx.Graph, error) {
+	return family.Graph{Part: "clip " + e.Config.Key, Variant: v.digest(), Streamed: true, Build: func(s family.Spec) (*onnx.Graph, error) {
 		return graph(e.src, e.Config, v, s)
 	}}
 }
@@ -249,7 +253,11 @@ func (c *call) Forward(ctx context.Context, rows []textenc.Row) (textenc.Output,
 	if c.variant.layer >= 0 {
 		outputs, from = append(outputs, outHidden), outHidden
 	}
-	res, err := c.run.Run(ctx, c.graph(c.variant), []family.Value{family.Floats("embeds", embeds)}, outputs...)
+	in := []family.Value{family.Floats("embeds", embeds)}
+	if c.variant.masked {
+		in = append(in, family.Floats("unseen", unseen(rows)))
+	}
+	res, err := c.run.Run(ctx, c.graph(c.variant), in, outputs...)
 	if err != nil {
 		return textenc.Output{}, err
 	}
@@ -258,6 +266,21 @@ func (c *call) Forward(ctx context.Context, rows []textenc.Row) (textenc.Output,
 		pooled, err = c.project(pooled)
 	}
 	return textenc.Output{Hidden: res[from], Pooled: pooled}, err
+}
+
+// unseen tells for each pair of tokens of each row whether the second is hidden from the first, [rows,1,T,T]: it comes later,
+// or is padding.
+func unseen(rows []textenc.Row) *tensor.Tensor {
+	n := len(rows[0].IDs)
+	out := tensor.New(len(rows), 1, n, n)
+	for i, r := range rows {
+		for at := range n * n {
+			if query, key := at/n, at%n; key > query || r.Mask[key] == 0 {
+				out.Data[i*n*n+at] = 1
+			}
+		}
+	}
+	return out
 }
 
 // project multiplies pooled states [n,width] by the projection, where there is one.

@@ -20,6 +20,17 @@ type variant struct {
 	layer int
 	// norm applies the final layer norm to them.
 	norm bool
+	// masked hides padding from attention: the graph has the input "unseen", 1 for each pair of a token and one that it
+	// does not see, [B,1,T,T].
+	masked bool
+}
+
+// digest is the variant as a key.
+func (v variant) digest() string {
+	if v.masked {
+		return family.Digest(v.layer, v.norm, v.masked)
+	}
+	return family.Digest(v.layer, v.norm)
 }
 
 // Graph writes the encoder: input "embeds" [B,T,width] float32, the token embeddings before positions are added; outputs
@@ -34,12 +45,20 @@ func graph(src weights.Source, cfg Config, v variant, spec family.Spec) (*onnx.G
 type writer struct {
 	*nn.Builder
 	cfg Config
+	// bias, when set, hides tokens from others.
+	bias *onnx.Value
 }
 
 func (c *writer) write(s *weights.Scope, v variant) {
 	x := c.Input("embeds", dtype.F32, onnx.Sym("B"), onnx.D(c.cfg.Positions), onnx.D(c.cfg.Width))
 	pos := c.Table(s.Weight("embeddings.position_embedding.weight", c.cfg.Positions, c.cfg.Width))
 	h := c.Add(c.Cast(x, c.Target.Compute), pos)
+	if v.masked {
+		const least = -65504 // the least number of float16
+		n := onnx.D(c.cfg.Positions)
+		pairs := c.Input("unseen", dtype.F32, onnx.Sym("B"), onnx.D(1), n, n)
+		c.bias = c.Cast(c.Mul(pairs, c.Scalar(dtype.F32, least)), c.Target.Compute)
+	}
 	norm := func(v *onnx.Value) *onnx.Value { return c.LayerNorm(s.At("final_layer_norm"), v, 1e-5) }
 	var hidden *onnx.Value
 	for i := range c.cfg.Layers {
@@ -63,7 +82,7 @@ func (c *writer) layer(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	n := c.LayerNorm(s.At("layer_norm1"), x, 1e-5)
 	a := s.At("self_attn")
 	q, k, v := c.Linear(a.At("q_proj"), n, w), c.Linear(a.At("k_proj"), n, w), c.Linear(a.At("v_proj"), n, w)
-	x = c.Add(x, c.Linear(a.At("out_proj"), c.CausalAttention(q, k, v, c.cfg.Heads), w))
+	x = c.Add(x, c.Linear(a.At("out_proj"), c.attention(q, k, v), w))
 	n = c.LayerNorm(s.At("layer_norm2"), x, 1e-5)
 	m := c.Linear(s.At("mlp", "fc1"), n, c.cfg.MLP)
 	if c.cfg.QuickGelu {
@@ -72,4 +91,12 @@ func (c *writer) layer(s *weights.Scope, x *onnx.Value) *onnx.Value {
 		m = c.Gelu(m, false)
 	}
 	return c.Add(x, c.Linear(s.At("mlp", "fc2"), m, w))
+}
+
+// attention is causal attention, or that to the tokens which the input "unseen" leaves.
+func (c *writer) attention(q, k, v *onnx.Value) *onnx.Value {
+	if c.bias != nil {
+		return c.Attention(q, k, v, c.bias, c.cfg.Heads)
+	}
+	return c.CausalAttention(q, k, v, c.cfg.Heads)
 }
