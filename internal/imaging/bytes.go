@@ -5,11 +5,16 @@ package imaging
 func ToBytes(values []float32) []byte {
 	out := make([]byte, len(values))
 	parallel(len(values), 4, func(from, to int) {
-		for i := from; i < to; i++ {
-			out[i] = toByte(values[i])
-		}
+		setBytes(out[from:to], values[from:to])
 	})
 	return out
+}
+
+// setBytes is ToBytes into bytes.
+func setBytes(to []byte, values []float32) {
+	for i := toBytes(to, values); i < len(to); i++ {
+		to[i] = toByte(values[i])
+	}
 }
 
 func toByte(v float32) byte {
@@ -33,11 +38,14 @@ var byteValues = func() (values [256]float32) {
 
 // FromBytes turns bytes into values in 0…1: divided by 255 in float32.
 func FromBytes(to []float32, pix []byte) {
-	parallel(len(pix), 4, func(from, end int) {
-		for i := from; i < end; i++ {
-			to[i] = byteValues[pix[i]]
-		}
-	})
+	parallel(len(pix), 4, func(from, end int) { setValues(to[from:end], pix[from:end]) })
+}
+
+// setValues is FromBytes on one goroutine.
+func setValues(to []float32, pix []byte) {
+	for i := fromBytes(to, pix); i < len(pix); i++ {
+		to[i] = byteValues[pix[i]]
+	}
 }
 
 // ToDeepBytes turns values in 0…1 into 16-bit samples, the higher byte first: times 65535 in float32, clipped, fraction cut

@@ -143,8 +143,18 @@ func Resize8(pix []byte, w, h, channels, outW, outH int, f Filter) ([]byte, erro
 }
 
 func resampleRows(pix []byte, w, h, ch int, k kernel) []byte {
+	if ch == 3 {
+		if out := resampleRGBRows(pix, w, h, k); out != nil {
+			return out
+		}
+	}
+	out := make([]byte, len(k.first)*h*ch)
+	resampleRowsInto(out, pix, w, h, ch, k)
+	return out
+}
+
+func resampleRowsInto(out, pix []byte, w, h, ch int, k kernel) {
 	outW := len(k.first)
-	out := make([]byte, outW*h*ch)
 	parallel(h, outW*ch*8, func(from, to int) {
 		for y := from; y < to; y++ {
 			src, dst := pix[y*w*ch:(y+1)*w*ch], out[y*outW*ch:(y+1)*outW*ch]
@@ -160,30 +170,37 @@ func resampleRows(pix []byte, w, h, ch int, k kernel) []byte {
 			}
 		}
 	})
-	return out
 }
 
 func resampleColumns(pix []byte, w, ch int, k kernel) []byte {
 	line := w * ch
 	out := make([]byte, len(k.first)*line)
 	parallel(len(k.first), line*8, func(from, to int) {
-		sums := make([]int32, line)
+		var all []int32
 		for y := from; y < to; y++ {
+			dst := out[y*line:][:line]
+			done := weighColumns(dst, pix[k.first[y]*line:], line, k.weights[y])
+			if done == line {
+				continue
+			}
+			if all == nil {
+				all = make([]int32, line)
+			}
+			sums := all[done:]
 			for i := range sums {
 				sums[i] = 1 << (precision - 1)
 			}
 			weights, from := k.weights[y], pix[k.first[y]*line:]
 			for ; len(weights) >= 4; weights, from = weights[4:], from[4*line:] {
-				addFour(sums, from, weights)
+				addFour(sums, from[done:], line, weights)
 			}
 			for j, wt := range weights {
-				for i, p := range from[j*line:][:line] {
+				for i, p := range from[j*line+done:][:len(sums)] {
 					sums[i] += int32(p) * wt
 				}
 			}
-			dst := out[y*line:][:line]
 			for i, s := range sums {
-				dst[i] = clip8(s)
+				dst[done+i] = clip8(s)
 			}
 		}
 	})
@@ -215,9 +232,9 @@ func weighRGB(to, src []byte, weights []int32) {
 }
 
 // addFour adds four weighted lines of pixels to sums in one pass.
-func addFour(sums []int32, lines []byte, weights []int32) {
+func addFour(sums []int32, lines []byte, line int, weights []int32) {
 	n := len(sums)
-	a, b, c, d := lines[:n], lines[n:][:n], lines[2*n:][:n], lines[3*n:][:n]
+	a, b, c, d := lines[:n], lines[line:][:n], lines[2*line:][:n], lines[3*line:][:n]
 	wa, wb, wc, wd := weights[0], weights[1], weights[2], weights[3]
 	for i := range sums {
 		sums[i] += int32(a[i])*wa + int32(b[i])*wb + int32(c[i])*wc + int32(d[i])*wd

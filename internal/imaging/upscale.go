@@ -142,9 +142,7 @@ func lanczos(dst, src view) error {
 // packRow gives a row as bytes of interleaved channels.
 func (v view) packRow(to []byte, n, y int) {
 	if v.sc == 1 && v.sw == v.c {
-		for i, value := range v.row(n, 0, y)[:len(to)] {
-			to[i] = toByte(value)
-		}
+		setBytes(to, v.row(n, 0, y)[:len(to)])
 		return
 	}
 	for c := range v.c {
@@ -158,10 +156,7 @@ func (v view) packRow(to []byte, n, y int) {
 // unpackRow sets a row to bytes of interleaved channels.
 func (v view) unpackRow(from []byte, n, y int) {
 	if v.sc == 1 && v.sw == v.c {
-		line := v.row(n, 0, y)[:len(from)]
-		for i, b := range from {
-			line[i] = byteValues[b]
-		}
+		setValues(v.row(n, 0, y)[:len(from)], from)
 		return
 	}
 	for c := range v.c {
