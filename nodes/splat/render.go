@@ -115,7 +115,7 @@ func (n *RenderSplat) camera(it *geometry.SplatItem) (splat.Camera, error) {
 	if n.CameraInfo == nil {
 		return splat.Framed(it), nil
 	}
-	c, err := splat.ReadCamera(n.CameraInfo)
+	c, err := splat.ReadCamera(n.CameraInfo, splat.DefaultFOV)
 	if err != nil {
 		return c, nodes.Errorf("ValueError", "reading the input camera_info: %w", err)
 	}

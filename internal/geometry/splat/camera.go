@@ -71,23 +71,23 @@ func quatOf(m [3]vec) quat {
 // negative Z axis.
 type Camera struct {
 	Position, Target [3]float64
+	// Targeted says that a camera that was read has a target.
+	Targeted bool
 	// Quaternion is the camera's rotation, w, x, y, z; nil for one that looks at Target, upright.
 	Quaternion *[4]float64
 	FOV        float64 // degrees, over the smaller side
 	Zoom       float64
 	// Type is "perspective" or "orthographic".
 	Type string
-
-	rest *pyjson.Object // what else a viewer has sent
 }
 
-// ReadCamera reads what a viewer or CreateCameraInfo has made.
-func ReadCamera(v any) (Camera, error) {
+// ReadCamera reads what a viewer or CreateCameraInfo has made. fov is the field of view of one that says none.
+func ReadCamera(v any, fov float64) (Camera, error) {
 	o, ok := v.(*pyjson.Object)
 	if !ok {
 		return Camera{}, fmt.Errorf("it is a %s, want an object with position and target", pyjson.TypeName(v))
 	}
-	c := Camera{rest: o}
+	var c Camera
 	var err error
 	number := func(o *pyjson.Object, name string, missing float64) float64 {
 		v, ok := o.Get(name)
@@ -123,13 +123,14 @@ func ReadCamera(v any) (Camera, error) {
 	for name, to := range map[string]*[3]float64{"position": &c.Position, "target": &c.Target} {
 		if p := object(name); p != nil {
 			*to = [3]float64{number(p, "x", 0), number(p, "y", 0), number(p, "z", 0)}
+			c.Targeted = c.Targeted || name == "target" && p.Len() > 0
 		}
 	}
 	if q := object("quaternion"); q != nil && q.Len() > 0 {
 		c.Quaternion = &[4]float64{number(q, "w", 1), number(q, "x", 0), number(q, "y", 0), number(q, "z", 0)}
 	}
 	if c.FOV = number(o, "fov", 0); c.FOV == 0 {
-		c.FOV = defaultFOV
+		c.FOV = fov
 	}
 	if c.Zoom = number(o, "zoom", 1); c.Zoom == 0 {
 		c.Zoom = 1
@@ -146,7 +147,8 @@ func ReadCamera(v any) (Camera, error) {
 	return c, nil
 }
 
-const defaultFOV = 35.0
+// DefaultFOV is that of cameras for splats that say none, in degrees.
+const DefaultFOV = 35.0
 
 // Info returns the camera as viewers read it.
 func (c Camera) Info() *pyjson.Object {
@@ -200,7 +202,7 @@ func Around(pivot [3]float64, yaw, pitch, distance float64) Camera {
 	sp, cp := math.Sincos(radians(pitch))
 	forward := vec{-cp * sy, sp, cp * cy}
 	return Camera{
-		Position: vec(pivot).sub(forward.times(distance)).flipped(), Target: vec(pivot).flipped(), FOV: defaultFOV, Zoom: 1, Type: "perspective",
+		Position: vec(pivot).sub(forward.times(distance)).flipped(), Target: vec(pivot).flipped(), FOV: DefaultFOV, Zoom: 1, Type: "perspective",
 	}.LookAt(0)
 }
 
@@ -251,5 +253,5 @@ func Framed(it *geometry.SplatItem) Camera {
 		extent = max(quantile(distances, 0.99), 1e-4)
 	}
 	const yaw, pitch, part = 35, 30, 0.9
-	return Around(center, yaw, pitch, extent/(math.Tan(radians(defaultFOV)/2)*part))
+	return Around(center, yaw, pitch, extent/(math.Tan(radians(DefaultFOV)/2)*part))
 }
