@@ -31,6 +31,10 @@ func Composite(dst, src, mask *tensor.Tensor, top, left int, channelsLast bool) 
 		return nil, err
 	}
 	h, w := min(from.h, to.h-top), min(from.w, to.w-left)
+	if channelsLast && from.c == to.c {
+		compositePixels(to, from, weights, top, left, h, w)
+		return out, nil
+	}
 	for n := range to.n {
 		for c := range to.c {
 			for y := range max(h, 0) {
@@ -48,6 +52,39 @@ func Composite(dst, src, mask *tensor.Tensor, top, left int, channelsLast bool) 
 		}
 	}
 	return out, nil
+}
+
+// compositePixels is Composite for images whose channels of a pixel lie together, h rows of w pixels.
+func compositePixels(to, from view, weights *tensor.Tensor, top, left, h, w int) {
+	for n := range to.n {
+		for y := range max(h, 0) {
+			sn := n % from.n
+			if w <= 0 {
+				return
+			}
+			line, under := from.row(sn, 0, y)[:w*from.c], to.row(n, 0, top+y)[left*to.c:][:w*to.c]
+			if weights == nil {
+				for i, v := range line { // with a weight of 1
+					under[i] = v + float32(0*under[i])
+				}
+				continue
+			}
+			mask := weights.Data[(sn%weights.Shape[0]*from.h+y)*from.w:][:w]
+			if from.c == 3 {
+				for x, m := range mask {
+					a, b, rest := line[3*x:][:3], under[3*x:][:3], 1-m
+					b[0] = float32(m*a[0]) + float32(rest*b[0])
+					b[1] = float32(m*a[1]) + float32(rest*b[1])
+					b[2] = float32(m*a[2]) + float32(rest*b[2])
+				}
+				continue
+			}
+			for i, v := range line {
+				m := mask[i/from.c]
+				under[i] = float32(m*v) + float32((1-m)*under[i])
+			}
+		}
+	}
 }
 
 // maskFor scales a mask to h x w and cuts it to at most n rows of a batch.

@@ -82,7 +82,7 @@ func addSymmetric(to, kernel []float32, line func(k int) []float32) {
 	for k := range n / 2 {
 		a, b, weight := line(k), line(n-1-k), kernel[k]
 		a, b = a[:len(to)], b[:len(to)]
-		for i := range to {
+		for i := addPairsTo(to, a, b, weight); i < len(to); i++ {
 			to[i] += float32((a[i] + b[i]) * weight)
 		}
 	}
@@ -100,8 +100,8 @@ func mirrored(to, from []float32, radius, w, c int) {
 // addTimes adds values times a factor.
 func addTimes(to, from []float32, factor float32) {
 	from = from[:len(to)]
-	for i, v := range from {
-		to[i] += float32(v * factor)
+	for i := addTimesTo(to, from, factor); i < len(to); i++ {
+		to[i] += float32(from[i] * factor)
 	}
 }
 

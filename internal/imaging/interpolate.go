@@ -89,8 +89,13 @@ func weighted(dst, src view, cols, rows taps) {
 		dst.copyFrom(src) // what the weights 1 and 0 give
 		return
 	}
+	var places []int32
+	if dst.interleaved() && src.interleaved() && src.c == 3 {
+		places = cols.places()
+	}
 	parallel(dst.n*dst.h, dst.w*dst.c*(cols.per+rows.per), func(from, to int) {
 		w := newWeighing(dst, src, cols, rows)
+		w.places = places
 		for r := from; r < to; r++ {
 			n, y := r/dst.h, r%dst.h
 			var lines [4][]float32
@@ -106,15 +111,17 @@ func weighted(dst, src view, cols, rows taps) {
 type weighing struct {
 	dst, src   view
 	cols, rows taps
-	kept       [4][]float32 // channel after channel
+	mixed      bool         // the channels of a pixel lie together in dst, src and kept; else channel after channel
+	places     []int32      // of cols in bytes, for RGB pixels, where there are vectors for them
+	kept       [4][]float32 // with room for a value more
 	row        [4]int       // of the source, counted over all images; -1 for none
 	next       int
 }
 
 func newWeighing(dst, src view, cols, rows taps) *weighing {
-	w := &weighing{dst: dst, src: src, cols: cols, rows: rows}
+	w := &weighing{dst: dst, src: src, cols: cols, rows: rows, mixed: dst.interleaved() && src.interleaved()}
 	for i := range rows.per {
-		w.kept[i], w.row[i] = make([]float32, dst.w*dst.c), -1
+		w.kept[i], w.row[i] = make([]float32, dst.w*dst.c+1), -1
 	}
 	return w
 }
@@ -132,19 +139,29 @@ func (w *weighing) across(n, y int) []float32 {
 	w.next = (w.next + 1) % w.rows.per
 	w.row[slot] = at
 	out, step := w.kept[slot], w.src.sw
+	if w.places != nil && acrossRGB(out, w.src.row(n, 0, y), w.src.w, w.places, w.cols) {
+		return out
+	}
+	between := 1
+	if w.mixed {
+		between = w.dst.c
+	}
 	for c := range w.dst.c {
-		line, to := w.src.row(n, c, y), out[c*w.dst.w:][:w.dst.w]
+		line, to := w.src.row(n, c, y), out[c*w.dst.w:]
+		if w.mixed {
+			to = out[c:]
+		}
 		if w.cols.per == 2 {
-			for x := range to {
+			for x := range w.dst.w {
 				idx, wt := w.cols.idx[2*x:][:2], w.cols.wt[2*x:][:2]
-				to[x] = fma(line[idx[1]*step], wt[1], float32(line[idx[0]*step]*wt[0]))
+				to[x*between] = fma(line[idx[1]*step], wt[1], float32(line[idx[0]*step]*wt[0]))
 			}
 			continue
 		}
-		for x := range to {
+		for x := range w.dst.w {
 			idx, wt := w.cols.idx[4*x:][:4], w.cols.wt[4*x:][:4]
 			part := fma(line[idx[1]*step], wt[1], float32(line[idx[0]*step]*wt[0]))
-			to[x] = fma(line[idx[3]*step], wt[3], fma(line[idx[2]*step], wt[2], part))
+			to[x*between] = fma(line[idx[3]*step], wt[3], fma(line[idx[2]*step], wt[2], part))
 		}
 	}
 	return out
@@ -152,32 +169,56 @@ func (w *weighing) across(n, y int) []float32 {
 
 // down sums resampled rows to one of the target.
 func (w *weighing) down(n, y int, lines [][]float32, wts []float32) {
+	if w.mixed {
+		mix(w.dst.row(n, 0, y)[:w.dst.w*w.dst.c], 1, lines, wts)
+		return
+	}
 	for c := range w.dst.c {
-		out, first := w.dst.row(n, c, y), c*w.dst.w
-		a, b := lines[0][first:][:w.dst.w], lines[1][first:][:w.dst.w]
-		if len(lines) == 2 {
-			for x := range a {
-				out[x*w.dst.sw] = fma(b[x], wts[1], float32(a[x]*wts[0]))
-			}
-			continue
+		var part [4][]float32
+		for i, line := range lines {
+			part[i] = line[c*w.dst.w:][:w.dst.w]
 		}
-		d, e := lines[2][first:][:w.dst.w], lines[3][first:][:w.dst.w]
-		for x := range a {
-			out[x*w.dst.sw] = fma(e[x], wts[3], fma(d[x], wts[2], fma(b[x], wts[1], float32(a[x]*wts[0]))))
+		mix(w.dst.line(n, c, y), w.dst.sw, part[:len(lines)], wts)
+	}
+}
+
+// mix sets every step-th value to the weighted sum of two or four lines.
+func mix(out []float32, step int, lines [][]float32, wts []float32) {
+	first, count := 0, (len(out)+step-1)/step
+	if step == 1 {
+		first = mixLines(out, lines, wts)
+	}
+	a, b := lines[0][:count], lines[1][:count]
+	if len(lines) == 2 {
+		for x := first; x < count; x++ {
+			out[x*step] = fma(b[x], wts[1], float32(a[x]*wts[0]))
 		}
+		return
+	}
+	d, e := lines[2][:count], lines[3][:count]
+	for x := first; x < count; x++ {
+		out[x*step] = fma(e[x], wts[3], fma(d[x], wts[2], fma(b[x], wts[1], float32(a[x]*wts[0]))))
 	}
 }
 
 // nearest fills dst from the nearest source pixels.
 func nearest(dst, src view) {
 	cols, rows := nearestExact(src.w, dst.w), nearestExact(src.h, dst.h)
+	var places []int32
+	if dst.interleaved() && src.interleaved() && src.c == 3 {
+		places = bytePlaces(cols)
+	}
 	parallel(dst.n*dst.h, dst.w*dst.c, func(from, to int) {
 		for r := from; r < to; r++ {
 			n, y := r/dst.h, r%dst.h
+			first := 0
+			if places != nil {
+				first = nearestRGB(dst.row(n, 0, y), src.row(n, 0, rows[y]), places)
+			}
 			for c := range dst.c {
 				out, line := dst.row(n, c, y), src.row(n, c, rows[y])
-				for x, at := range cols {
-					out[x*dst.sw] = line[at*src.sw]
+				for x := first; x < len(cols); x++ {
+					out[x*dst.sw] = line[cols[x]*src.sw]
 				}
 			}
 		}
@@ -187,7 +228,15 @@ func nearest(dst, src view) {
 // area fills dst with the means of the source windows, as torch's adaptive_avg_pool2d.
 func area(dst, src view) {
 	cols, rows := windows(src.w, dst.w), windows(src.h, dst.h)
+	rgb, vectors := rgbWindows{}, false
+	if dst.interleaved() && src.interleaved() && src.c == 3 {
+		rgb, vectors = forRGB(cols)
+	}
 	parallel(dst.n*dst.h, dst.c*src.w*(src.h/dst.h+1), func(from, to int) {
+		if vectors {
+			areaRGB(dst, src, rgb, rows, from, to)
+			return
+		}
 		sums := make([]float32, dst.w)
 		for r := from; r < to; r++ {
 			n, rows := r/dst.h, rows[r%dst.h]
@@ -210,6 +259,25 @@ func area(dst, src view) {
 			}
 		}
 	})
+}
+
+// areaRGB is area for rows of a target of RGB pixels, by vectors.
+func areaRGB(dst, src view, cols rgbWindows, rows []window, from, to int) {
+	sums, last, line := make([]float32, 4*dst.w), make([]float32, 3*src.w+1), make([]float32, 3*dst.w+1)
+	for r := from; r < to; r++ {
+		n, y := r/dst.h, r%dst.h
+		clear(sums)
+		for at := rows[y].from; at < rows[y].to; at++ {
+			row := src.row(n, 0, at)
+			if len(row) <= 3*src.w { // nothing is behind it
+				copy(last, row)
+				row = last
+			}
+			cols.add(sums, row)
+		}
+		cols.means(line, sums, float32(rows[y].to-rows[y].from))
+		copy(dst.row(n, 0, y), line[:3*dst.w])
+	}
 }
 
 // window is the part of a source axis that a target position is the mean of.

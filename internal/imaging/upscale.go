@@ -141,7 +141,7 @@ func lanczos(dst, src view) error {
 
 // packRow gives a row as bytes of interleaved channels.
 func (v view) packRow(to []byte, n, y int) {
-	if v.sc == 1 && v.sw == v.c {
+	if v.interleaved() {
 		setBytes(to, v.row(n, 0, y)[:len(to)])
 		return
 	}
@@ -155,7 +155,7 @@ func (v view) packRow(to []byte, n, y int) {
 
 // unpackRow sets a row to bytes of interleaved channels.
 func (v view) unpackRow(from []byte, n, y int) {
-	if v.sc == 1 && v.sw == v.c {
+	if v.interleaved() {
 		setValues(v.row(n, 0, y)[:len(from)], from)
 		return
 	}

@@ -26,6 +26,9 @@ func pixels(t *tensor.Tensor) view {
 	return view{data: t.Data, n: n, c: c, h: h, w: w, sn: c * h * w, sc: 1, sh: w * c, sw: c}
 }
 
+// interleaved reports whether the channels of a pixel lie together, and the pixels of a row.
+func (v view) interleaved() bool { return v.sc == 1 && v.sw == v.c }
+
 // crop returns the view without x columns at both sides and y rows at both ends.
 func (v view) crop(x, y int) view {
 	v.data = v.data[y*v.sh+x*v.sw:]
