@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"math"
 
+	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
 )
 
 // Style is what STYLE_MODEL links carry: a network that makes text tokens of encoded images.
@@ -58,23 +60,29 @@ func (s *Style) Apply(ctx context.Context, to Conditioning, image family.ImageEn
 		copy(joined.Data[copy(joined.Data, entry.Tokens.Data):], tokens.Data)
 		entry.Tokens = joined
 		mask, _ := entry.Values[sampling.KeyAttentionMask].(*tensor.Tensor)
-		if _, own := entry.Values[keyMaskImage]; bias && strength != 1 || mask != nil && own {
+		if _, own := entry.Values[sampling.KeyMaskImage]; bias && strength != 1 || mask != nil && own {
 			factor := 1.0
 			if bias {
 				factor = strength
 			}
-			if mask, err = s.mask(mask, text, n, float32(math.Log(factor))); err != nil {
+			if mask, err = s.mask(mask, text, n, halved(math.Log(factor))); err != nil {
 				return nil, err
 			}
-			entry = entry.With(map[string]any{sampling.KeyAttentionMask: mask, keyMaskImage: []int{1, 1}})
+			entry = entry.With(map[string]any{sampling.KeyAttentionMask: mask, sampling.KeyMaskImage: []int{1, 1}})
 		}
 		out[i] = entry
 	}
 	return out, nil
 }
 
-// keyMaskImage is the key of how many rows and columns of image tokens an attention mask has.
-const keyMaskImage = "attention_mask_img_shape"
+// halved rounds to float16, in which upstream keeps these masks.
+func halved(v float64) float32 {
+	e := weights.Entry{DType: dtype.F16, Shape: []int{1}, Data: make([]byte, 2)}
+	_ = weights.FromFloat32(e.Data, []float32{float32(v)}, dtype.F16) // the lengths fit
+	out := make([]float32, 1)
+	_ = weights.ToFloat32(out, e)
+	return out[0]
+}
 
 // mask makes room for n tokens behind the text in an attention mask [1,T,T] whose last place is the image's; without one
 // nothing was biased so far.

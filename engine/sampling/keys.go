@@ -45,6 +45,7 @@ const (
 	KeyReferences      = "reference_latents"        // []any of *tensor.Tensor [B,C,H,W]; see References
 	KeyReferenceMethod = "reference_latents_method" // string
 	KeyAttentionMask   = "attention_mask"           // *tensor.Tensor
+	KeyMaskImage       = "attention_mask_img_shape" // []int, rows and columns of the mask's image tokens
 	KeyUnCLIP          = "unclip_conditioning"      // []any, encoded images with strength and noise
 	KeyControlText     = "cross_attn_controlnet"    // *tensor.Tensor [B,tokens,width], the text that ControlNets read
 	KeyControlPooled   = "pooled_output_controlnet" // *tensor.Tensor [B,width], which comes with it

@@ -62,7 +62,8 @@ type writer struct {
 }
 
 // Write writes a graph of the network. Inputs: x [B,I,in·p·p], ref [B,R,out·p·p], context [B,T,C], timesteps, guidance and
-// still [B], y [B,V], cos and sin [1,T+I+R,D/2], bias [1,1,S,S]. Output: out [B,I,out·p·p].
+// still [B], y [B,V], cos and sin [1,T+I+R,D/2], bias [B,P,P] with the row and column of
+// each token in places [T+I+R]. Output: out [B,I,out·p·p].
 func Write(b *nn.Builder, s *weights.Scope, c Config, v Variant) {
 	w := &writer{Builder: b, Config: c, v: v, s: s}
 	img := dit.Input(b, "x", symB, symI, onnx.D(c.Tokens(v.In)))
@@ -75,7 +76,9 @@ func Write(b *nn.Builder, s *weights.Scope, c Config, v Variant) {
 	head := c.Hidden / c.Heads
 	w.rope = dit.RotaryInputs(b, all, head)
 	if v.Masked {
-		w.bias = dit.Input(b, "bias", onnx.D(1), onnx.D(1), all, all)
+		bias := dit.Input(b, "bias", symB, onnx.Sym("P"), onnx.Sym("P"))
+		places := b.Input("places", dtype.I64, all)
+		w.bias = b.Unsqueeze(b.GatherAxis(b.GatherAxis(bias, places, 1), places, 2), 1)
 	}
 	img = b.Linear(s.At("img_in"), img, c.Hidden)
 	if c.Distilled > 0 {

@@ -123,6 +123,16 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 		}
 		in = append(in, sampling.Input{Name: InputConcat, Value: x, Rule: sampling.ByCells})
 	}
+	mask, err := sampling.Value[*tensor.Tensor](c, sampling.KeyAttentionMask)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := sampling.Value[[]int](c, sampling.KeyMaskImage); err != nil {
+		return nil, err
+	}
+	if mask != nil && len(mask.Shape) == 3 { // others are those of text encoders
+		in = append(in, sampling.Input{Name: inputMask, Value: mask, Rule: sampling.ByRows})
+	}
 	if m.Distilled > 0 { // Chroma does not read reference latents
 		return in, nil
 	}
@@ -206,7 +216,32 @@ func (m *Model) call(run family.Runner, c family.Call) (*prepared, error) {
 	}
 	p.in = append(p.in, dit.Angles(pos.list, m.Theta, m.Axes...)...)
 	p.tokens = len(pos.list) / len(m.Axes)
-	return p, nil
+	return p, m.masked(run, p, c)
+}
+
+// inputMask is the name of what is added to the attention of the tokens of the text and one that stands for the image's.
+const inputMask = "attention_mask"
+
+// masked adds the bias of attention.
+func (m *Model) masked(run family.Runner, p *prepared, c family.Call) error {
+	mask := c.Inputs.Get(inputMask)
+	if mask == nil {
+		return nil
+	}
+	rows, text := c.X.Dim(0), c.Inputs.Get(sampling.InputContext).Dim(1)
+	if !slices.Equal(mask.Shape, []int{rows, text + 1, text + 1}) {
+		return fmt.Errorf("running the model: the attention mask has shape %v for %d rows of %d text tokens", mask.Shape, rows, text)
+	}
+	if err := run.Check("running the model with an attention mask", family.Product(rows, m.Heads, p.tokens, p.tokens, 4)); err != nil {
+		return err
+	}
+	places := make([]int64, p.tokens)
+	for i := range places {
+		places[i] = int64(min(i, text))
+	}
+	p.v.Masked = true
+	p.in = append(p.in, family.Floats("bias", mask), family.Value{Name: "places", Ints: places, Shape: []int{p.tokens}})
+	return nil
 }
 
 func (m *Model) rotary(c family.Call, tokens int) dit.Rotary {

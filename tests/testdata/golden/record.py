@@ -6,7 +6,8 @@
     python record.py forward COMFYUI CASE MODEL.safetensors FOLDER
 
 CASE is a Python file that sets NAME, TENSORS (rows "key size size ..."), SHAPE (of the latent), COND (key: value as the
-golden states it: [name, shape] of unit normal numbers, a shape, a number, or {"integers": [shape, below]}), SIGMAS, SCHEDULE where the
+golden states it: [name, shape] of unit normal numbers, a shape, a number, {"integers": [shape, below]}, or a tuple, which
+the golden leaves out), SIGMAS, SCHEDULE where the
 network reads the next sigma, and, for the manifest, DTYPE ("F16"), DTYPES (part of a key: type) and GAIN (part of a key: factor; 0 makes a hole). Needs numpy, safetensors and, for calls, torch and ComfyUI's own requirements."""
 import gzip
 import hashlib
@@ -178,7 +179,7 @@ def forward(comfy, case_file, model_file, folder):
         errors.append({"max_abs": float(abs(a - b).max()), "rms_rel": float(np.sqrt(((a - b) ** 2).mean() / (b**2).mean()))})
         x = plain.pop(f"f0/{i}.x_sampler")
         recorded.append({"x_sampler": {"shape": list(x.shape), "dtype": "float32", "sha256": hashlib.sha256(x.tobytes()).hexdigest()}})
-    cond = {k: {"stored": "cond." + k} if isinstance(v, dict) else v if isinstance(v, list) else str(v) for k, v in case["COND"].items()}
+    cond = {k: {"stored": "cond." + k} if isinstance(v, dict) else v if isinstance(v, list) else str(v) for k, v in case["COND"].items() if not isinstance(v, tuple)}
     name = "fwd/" + case["NAME"] + "/own/0"
     tensors = {n.split("/", 1)[1]: {"shape": list(x.shape), "sha256": hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest(), "mean": float(x.mean()), "std": float(x.std()),
                                     "absmax": float(abs(x).max())} for n, x in plain.items()}
