@@ -51,6 +51,8 @@ type Network struct {
 	// Channels are those of the latent and what goes with it, without the padding mask; Text is the width of the text
 	// encoding, Out the number of channels of the prediction.
 	Channels, Text, Out int
+
+	activations family.Activations
 }
 
 // ReadNetwork reads a network off its shapes, nil for a file that holds none or another family's with the same blocks.
@@ -126,9 +128,6 @@ func (n *Network) Predict(ctx context.Context, run family.Runner, latent, times,
 		return nil, err
 	}
 	grid := dit.GridOf(x.Shape, side)
-	if err := run.Check("running the model", n.memory(x.Dim(0), frames*grid.Tokens()+text.Dim(1))); err != nil {
-		return nil, err
-	}
 	var all []*tensor.Tensor
 	if n.masked() {
 		if given == nil {
@@ -152,10 +151,10 @@ func (n *Network) Predict(ctx context.Context, run family.Runner, latent, times,
 		times = &tensor.Tensor{Shape: []int{x.Dim(0)}, Data: times.Data}
 	}
 	in := append([]family.Value{family.Floats("x", tokens), family.Floats("timesteps", times), family.Floats("context", text)}, n.angles(frames, grid)...)
-	g := family.Graph{Part: "unet", Variant: family.Digest(v), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("cosmos predict2", n.Source, func(b *nn.Builder, s *weights.Scope) { (&writer{b, n, v}).write(s) })
-	}}
-	out, err := run.Run(ctx, g, in, "out")
+	if err := run.Check("running the model", n.memory(v, x.Dim(0), frames, grid.Tokens(), text.Dim(1))); err != nil {
+		return nil, err
+	}
+	out, err := run.Run(ctx, n.graph(v), in, "out")
 	if err != nil {
 		return nil, err
 	}
@@ -169,12 +168,18 @@ func (n *Network) Predict(ctx context.Context, run family.Runner, latent, times,
 
 // Memory estimates the bytes of activations; see family.Denoiser.
 func (n *Network) Memory(shape []int, tokens int) int64 {
-	return n.memory(shape[0], dit.FramesOf(shape)*dit.GridOf(shape, side).Tokens()+tokens)
+	return n.memory(variant{}, shape[0], dit.FramesOf(shape), dit.GridOf(shape, side).Tokens(), tokens)
 }
 
-func (n *Network) memory(rows, tokens int) int64 {
-	const floats = 14
-	return family.Product(rows, tokens, n.Hidden, 4, floats)
+// memory is Memory for frames of so many tokens.
+func (n *Network) memory(v variant, rows, frames, tokens, text int) int64 {
+	return n.activations.Of(n.graph(v), map[string]int{"B": rows, "F": frames, "L": tokens, "S": frames * tokens, "T": text})
+}
+
+func (n *Network) graph(v variant) family.Graph {
+	return family.Graph{Part: "unet", Variant: family.Digest(v), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
+		return s.Build("cosmos predict2", n.Source, func(b *nn.Builder, s *weights.Scope) { (&writer{b, n, v}).write(s) })
+	}}
 }
 
 // ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
