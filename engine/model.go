@@ -32,6 +32,8 @@ type Model struct {
 	loras patch.Stack
 	// patches are the graph patches, in order.
 	patches patch.GraphPatches
+	// attached are the model patches, in order.
+	attached []*attachment
 	// hooks and options are for the sampler and the network.
 	hooks   sampling.Hooks
 	options map[string]any
@@ -121,7 +123,11 @@ func (m *Model) Inputs(ctx context.Context, c *sampling.Cond, r sampling.Request
 }
 
 func (m *Model) runner() runner {
-	r := m.rt.runner(family.RoleDiffusion, false, m.file)
+	files := []*file{m.file}
+	for _, a := range m.attached {
+		files = append(files, a.patch.file)
+	}
+	r := m.rt.runner(family.RoleDiffusion, false, files...)
 	r.compute, r.weights = or(or(m.compute, r.compute), preferred(m.net)), m.weights
 	r.adapters = m.loras.Part(diffusionPart)
 	return r
@@ -152,6 +158,9 @@ func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in s
 	run := m.runner()
 	call := family.Call{X: x, T: t, Inputs: in, Patches: patches}
 	if call.Residuals, err = m.residuals(ctx, call); err != nil {
+		return nil, err
+	}
+	if call.Attached, err = m.attachments(ctx, x); err != nil {
 		return nil, err
 	}
 	tokens := 0

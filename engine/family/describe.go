@@ -58,6 +58,7 @@ type part struct {
 func (f *File) parts() []part {
 	return []part{
 		finder(f, RoleControl, f.reg.Controls(), f.views, Control.Read),
+		finder(f, RolePatch, f.reg.ModelPatches(), f.views, ModelPatch.ReadPatch),
 		finder(f, RoleDiffusion, f.reg.Diffusion(), f.diffusionViews(), func(d Diffusion, view weights.Source) (Denoiser, error) { return d.Read(view, f.src) }),
 		finder(f, RoleVAE, f.reg.VAEs(), f.under(vaePrefixes), VAE.Read),
 		finder(f, RoleText, f.reg.Text(), f.under(f.reg.textPrefixes()), Text.Read),
@@ -181,6 +182,7 @@ func Loader(kind string) string { return loaders[kind] }
 // loaders names the node classes that load a kind of file.
 var loaders = map[string]string{
 	RoleControl.String():   "ControlNetLoader",
+	RolePatch.String():     "ModelPatchLoader",
 	RoleDiffusion.String(): "CheckpointLoaderSimple or UNETLoader",
 	RoleVAE.String():       "VAELoader",
 	RoleText.String():      "CLIPLoader or DualCLIPLoader",

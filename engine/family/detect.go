@@ -22,6 +22,7 @@ type File struct {
 	checkpoint once[found[Denoiser]]
 	vae        once[Autoencoder]
 	control    once[ControlNetwork]
+	patch      once[PatchNetwork]
 	upscaler   once[UpscaleNetwork]
 	vision     once[ImageEncoder]
 	grounding  once[GroundingNetwork]
@@ -206,6 +207,17 @@ func (f *File) Control() (ControlNetwork, error) {
 			err = f.unknown(RoleControl, names(f.reg.Controls()))
 		}
 		return c, err
+	})
+}
+
+// ModelPatch returns the model patch of the file; an *UnknownError when it holds none.
+func (f *File) ModelPatch() (PatchNetwork, error) {
+	return f.patch.get(func() (PatchNetwork, error) {
+		p, _, err := read(f, RolePatch, f.reg.ModelPatches(), f.views, ModelPatch.ReadPatch)
+		if err == nil && p == nil {
+			err = f.unknown(RolePatch, names(f.reg.ModelPatches()))
+		}
+		return p, err
 	})
 }
 

@@ -47,6 +47,8 @@ type Call struct {
 	Inputs sampling.Inputs
 	// Residuals are what ControlNets add, nil without one.
 	Residuals *Residuals
+	// Attached are the model patches that act in the call, in order; the model fits each of them.
+	Attached []Attached
 	// Patches are the graph patches of the model; those at points that the network does not have are left out.
 	Patches patch.GraphPatches
 }

@@ -26,6 +26,7 @@ type Registry struct {
 	schemes   []Scheme
 	vaes      []VAE
 	controls  []Control
+	patches   []ModelPatch
 	upscalers []Upscaler
 	visions   []Vision
 	grounding []Grounding
@@ -59,6 +60,9 @@ func (r *Registry) Register(f any) {
 	}
 	if d, ok := f.(Control); ok {
 		r.controls, known = add(r.controls, d), true
+	}
+	if d, ok := f.(ModelPatch); ok {
+		r.patches, known = add(r.patches, d), true
 	}
 	if d, ok := f.(Upscaler); ok {
 		r.upscalers, known = add(r.upscalers, d), true
@@ -105,6 +109,9 @@ func (r *Registry) VAEs() []VAE { return snapshot(r, &r.vaes) }
 
 // Controls returns the families of ControlNets by rank.
 func (r *Registry) Controls() []Control { return snapshot(r, &r.controls) }
+
+// ModelPatches returns the families of model patches by rank.
+func (r *Registry) ModelPatches() []ModelPatch { return snapshot(r, &r.patches) }
 
 // Upscalers returns the families of upscale models by rank.
 func (r *Registry) Upscalers() []Upscaler { return snapshot(r, &r.upscalers) }

@@ -128,6 +128,7 @@ const (
 	RoleVision
 	RoleGrounding
 	RoleStyle
+	RolePatch
 )
 
 // String returns what a network of the role is called, such as "diffusion model".
@@ -139,7 +140,8 @@ func (r Role) String() string {
 }
 
 var roles = [...]string{
-	RoleDiffusion: "diffusion model", RoleText: "text encoder", RoleVAE: "VAE", RoleControl: "ControlNet", RoleUpscale: "upscale model", RoleVision: "image encoder", RoleGrounding: "grounding network", RoleStyle: "style model",
+	RoleDiffusion: "diffusion model", RoleText: "text encoder", RoleVAE: "VAE", RoleControl: "ControlNet", RoleUpscale: "upscale model", RoleVision: "image encoder", RolePatch: "model patch", RoleGrounding: "grounding network",
+	RoleStyle: "style model",
 }
 
 // Preferred is the compute type of a role on a GPU where neither the user nor the file asks for another.

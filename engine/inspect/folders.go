@@ -14,6 +14,7 @@ var wanted = map[string]string{
 	"controlnet":       family.RoleControl.String(),
 	"diffusion_models": family.RoleDiffusion.String(),
 	"loras":            family.KindLoRA,
+	"model_patches":    family.RolePatch.String(),
 	"text_encoders":    family.RoleText.String(),
 	"upscale_models":   family.RoleUpscale.String(),
 	"vae":              family.RoleVAE.String(),

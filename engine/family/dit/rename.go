@@ -73,7 +73,9 @@ func (o overlay) Names() []string {
 // Lookup implements weights.Source.
 func (o overlay) Lookup(name string) (weights.Entry, bool) {
 	if from := o.from[name]; from != "" {
-		return o.other.Lookup(from)
+		e, ok := o.other.Lookup(from)
+		e.Name = name // of which a graph has one
+		return e, ok
 	}
 	return o.Source.Lookup(name)
 }

@@ -26,11 +26,13 @@ type Variant struct {
 	SkipDouble, SkipSingle []int
 	// Double and Single are the blocks of each kind behind which a ControlNet adds a residual.
 	Double, Single []int
+	// Styles are the numbers of tokens that model patches put before the text.
+	Styles []int
 }
 
 // Digest identifies the variant.
 func (v Variant) Digest() string {
-	return family.Digest(v.In, v.Guided, v.References, v.Still, v.Masked, v.SkipDouble, v.SkipSingle, v.Double, v.Single)
+	return family.Digest(v.In, v.Guided, v.References, v.Still, v.Masked, v.SkipDouble, v.SkipSingle, v.Double, v.Single, v.Styles)
 }
 
 // The symbols of a graph's shapes: rows, tokens of the image, of reference latents and of the text.
@@ -57,6 +59,8 @@ type writer struct {
 	bias *onnx.Value
 	// vec is the vector that modulates the image and text tokens, still that of reference tokens, nil for the same.
 	vec, still *onnx.Value
+	// text is the number of text tokens and of those that are put before them.
+	text onnx.Dim
 	// table holds the modulations of a distilled network [B,n,C], three or two rows for each.
 	table *onnx.Value
 }
@@ -65,9 +69,14 @@ type writer struct {
 // still [B], y [B,V], cos and sin [1,T+I+R,D/2], bias [B,P,P] with the row and column of
 // each token in places [T+I+R]. Output: out [B,I,out·p·p].
 func Write(b *nn.Builder, s *weights.Scope, c Config, v Variant) {
-	w := &writer{Builder: b, Config: c, v: v, s: s}
+	w := &writer{Builder: b, Config: c, v: v, s: s, text: symT}
+	var styles []*onnx.Value
+	for k, n := range v.Styles {
+		styles = append(styles, dit.Input(b, dit.AttachedName(k), symB, onnx.D(n), onnx.D(c.Hidden)))
+		w.text = w.text.Plus(onnx.D(n))
+	}
 	img := dit.Input(b, "x", symB, symI, onnx.D(c.Tokens(v.In)))
-	all := symT.Plus(symI)
+	all := w.text.Plus(symI)
 	if v.References {
 		img = b.Concat(1, img, dit.Input(b, "ref", symB, symR, onnx.D(c.Tokens(v.In))))
 		all = all.Plus(symR)
@@ -90,10 +99,14 @@ func Write(b *nn.Builder, s *weights.Scope, c Config, v Variant) {
 		txt = b.RMSNorm(s.At("txt_norm"), txt, dit.F32Epsilon)
 	}
 	txt = b.Linear(s.At("txt_in"), txt, c.Hidden)
+	if len(styles) > 0 {
+		slices.Reverse(styles) // each is put before what the others made
+		txt = b.Concat(1, append(styles, txt)...)
+	}
 
 	img, txt = w.double(img, txt)
 	x := w.single(b.Concat(1, txt, img))
-	img = b.SliceDims(x, 1, symT, symT.Plus(symI))
+	img = b.SliceDims(x, 1, w.text, w.text.Plus(symI))
 	dit.Output(b, "out", w.last(img))
 }
 
@@ -167,7 +180,7 @@ func (w *writer) double(img, txt *onnx.Value) (newImg, newTxt *onnx.Value) {
 
 func (w *writer) single(x *onnx.Value) *onnx.Value {
 	var m []dit.Mod
-	from := symT.Plus(symI)
+	from := w.text.Plus(symI)
 	if w.Shared {
 		m = w.mods(w.s.At("single_stream_modulation"), 1, from, true)
 	}
@@ -183,7 +196,7 @@ func (w *writer) single(x *onnx.Value) *onnx.Value {
 			x = w.Single(w.Builder, s, x, m[0], w.rope, w.bias)
 		}
 		if slices.Contains(w.v.Single, i) {
-			x = w.residual(x, ResidualSingle(i), symT)
+			x = w.residual(x, ResidualSingle(i), w.text)
 		}
 	}
 	return x
@@ -192,16 +205,5 @@ func (w *writer) single(x *onnx.Value) *onnx.Value {
 // residual adds a ControlNet's residual to the image tokens of x, the first of which is token from.
 func (w *writer) residual(x *onnx.Value, name string, from onnx.Dim) *onnx.Value {
 	r := dit.Input(w.Builder, name, symB, symI, onnx.D(w.Hidden))
-	to := from.Plus(symI)
-	parts := []*onnx.Value{w.Add(w.SliceDims(x, 1, from, to), r)}
-	if !from.Is(0) {
-		parts = append([]*onnx.Value{w.SliceDims(x, 1, onnx.D(0), from)}, parts...)
-	}
-	if to != x.Dim(1) {
-		parts = append(parts, w.SliceDims(x, 1, to, x.Dim(1)))
-	}
-	if len(parts) == 1 {
-		return parts[0]
-	}
-	return w.Concat(1, parts...)
+	return dit.OnFirst(w.Builder, x, from, from.Plus(symI), func(x *onnx.Value) *onnx.Value { return w.Add(x, r) })
 }

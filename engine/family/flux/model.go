@@ -202,6 +202,9 @@ func (m *Model) call(run family.Runner, c family.Call) (*prepared, error) {
 	p.in = []family.Value{family.Floats("x", tokens), family.Floats("context", text)}
 
 	pos := positions{Config: m.Config, rotary: m.rotary(c, text.Dim(1))}
+	if err := m.attach(p, c, &pos); err != nil {
+		return nil, err
+	}
 	pos.text(text.Dim(1))
 	pos.image(grid, 0, 0, 0)
 	if err := m.references(p, c, &pos); err != nil {

@@ -11,8 +11,8 @@ import (
 )
 
 // build writes the graph. Upstream: ldm/lumina/model.py NextDiT.
-func (m *Model) build(spec family.Spec) (*onnx.Graph, error) {
-	return spec.Build("nextdit", m.Source, func(b *nn.Builder, s *weights.Scope) { network{b, m.Config}.write(s) })
+func (m *Model) build(spec family.Spec, src weights.Source, v variant) (*onnx.Graph, error) {
+	return spec.Build("nextdit", src, func(b *nn.Builder, s *weights.Scope) { network{b, m.Config}.write(s, v) })
 }
 
 // network writes the graph of a config.
@@ -30,8 +30,13 @@ type stream struct {
 // write writes the network. Inputs are tokens [B,X,Channels·Patch²], context [B,T,Text], times [B], and for the positions
 // of each the cosines and sines [1,·,HeadDim/2]; with Pad also what tokens are real, [1,·,1]. The result is the velocity
 // of the image tokens [B,X,Channels·Patch²].
-func (n network) write(s *weights.Scope) {
+func (n network) write(s *weights.Scope, v variant) {
 	rows, images, texts := onnx.Sym("B"), onnx.Sym("X"), onnx.Sym("T")
+	count := images // of the tokens that are not padding, which model patches tell apart
+	if len(v.Patches) > 0 && !v.Whole {
+		count = onnx.Sym("N")
+		images = count.Plus(onnx.Sym("P"))
+	}
 	compute := n.Target.Compute
 	in := func(name string, shape ...onnx.Dim) *onnx.Value {
 		return n.Cast(n.Input(name, dtype.F32, shape...), compute)
@@ -54,12 +59,24 @@ func (n network) write(s *weights.Scope) {
 	for i := range n.c.Context {
 		text.x = n.block(s.At("context_refiner").Index(i), text, nil)
 	}
+	var patches []*fun
+	for k, f := range v.Patches {
+		patches = append(patches, n.begin(s, k, f, count, image, time))
+	}
+	input := image.x
 	for i := range n.c.Noise {
 		image.x = n.block(s.At("noise_refiner").Index(i), image, time)
+		for _, p := range patches {
+			image.x = p.refine(image.x, input, i)
+		}
 	}
+	input = n.firstOf(image.x, count)
 	joint := stream{x: n.Concat(1, text.x, image.x), cos: n.Concat(1, text.cos, image.cos), sin: n.Concat(1, text.sin, image.sin)}
 	for i := range n.c.Layers {
 		joint.x = n.block(s.At("layers").Index(i), joint, time)
+		for _, p := range patches {
+			joint.x = p.join(joint.x, input, texts, i)
+		}
 	}
 	out := n.final(s.At("final_layer"), n.SliceDims(joint.x, 1, texts, texts.Plus(images)), time)
 	n.Output("out", n.Cast(out, dtype.F32))

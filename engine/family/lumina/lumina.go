@@ -9,8 +9,10 @@ import (
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
+	"comfygo/engine/family/dit"
 	"comfygo/engine/family/latents"
 	"comfygo/engine/family/lm"
+	"comfygo/engine/onnx"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -141,7 +143,13 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if p := c.Inputs.Get(inputPooled); p != nil {
 		in = append(in, family.Floats("pooled", p))
 	}
-	out, err := run.Run(ctx, m.graph(), in, "out")
+	count := x.Dim(2) / m.Patch * (x.Dim(3) / m.Patch)
+	in, v, err := attach(in, c.Attached, c.X.Dim(0), count)
+	if err != nil {
+		return nil, err
+	}
+	v.Whole = len(v.Patches) > 0 && (m.Pad == 0 || count%m.Pad == 0)
+	out, err := run.Run(ctx, m.graph(v, c.Attached...), in, "out")
 	if err != nil {
 		return nil, err
 	}
@@ -173,9 +181,11 @@ func (m *Model) check(c family.Call) error {
 // Memory implements family.Denoiser.
 func (m *Model) Memory(shape []int, tokens int) int64 {
 	image := (shape[len(shape)-2] + 1) / m.Patch * ((shape[len(shape)-1] + 1) / m.Patch)
-	return m.activations.Of(m.graph(), map[string]int{"B": shape[0], "X": image + m.Pad, "T": tokens + m.Pad})
+	return m.activations.Of(m.graph(variant{}), map[string]int{"B": shape[0], "X": image + m.Pad, "T": tokens + m.Pad})
 }
 
-func (m *Model) graph() family.Graph {
-	return family.Graph{Part: "unet", Variant: family.Digest(m.Config), Steps: true, Build: m.build}
+func (m *Model) graph(v variant, patches ...family.Attached) family.Graph {
+	return family.Graph{Part: "unet", Variant: family.Digest(m.Config, v), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
+		return m.build(s, dit.WithAttached(m.Source, patches), v)
+	}}
 }

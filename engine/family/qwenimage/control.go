@@ -283,9 +283,5 @@ func (p *prepared) steer(r *family.Residuals, blocks, tokens int) error {
 // steered adds a residual to the first tokens of img, those of the image.
 func (n network) steered(img *onnx.Value, i int) *onnx.Value {
 	r := dit.Input(n.Builder, residual(i), onnx.Sym("B"), onnx.Sym("X"), onnx.D(n.c.Dim))
-	if img.Dim(1) == onnx.Sym("X") {
-		return n.Add(img, r)
-	}
-	first := n.Add(n.SliceDims(img, 1, onnx.D(0), onnx.Sym("X")), r)
-	return n.Concat(1, first, n.SliceDims(img, 1, onnx.Sym("X"), img.Dim(1)))
+	return dit.OnFirst(n.Builder, img, onnx.D(0), onnx.Sym("X"), func(x *onnx.Value) *onnx.Value { return n.Add(x, r) })
 }

@@ -16,8 +16,8 @@ import (
 const eps = 1e-6
 
 // build writes the graph. Upstream: ldm/qwen_image/model.py QwenImageTransformer2DModel.
-func (m *Model) build(spec family.Spec, v variant) (*onnx.Graph, error) {
-	return spec.Build("qwen image", m.Source, func(b *nn.Builder, s *weights.Scope) { network{b, m.Config}.write(s, v) })
+func (m *Model) build(spec family.Spec, src weights.Source, v variant) (*onnx.Graph, error) {
+	return spec.Build("qwen image", src, func(b *nn.Builder, s *weights.Scope) { network{b, m.Config}.write(s, v) })
 }
 
 type network struct {
@@ -56,8 +56,14 @@ func (n network) write(s *weights.Scope, v variant) {
 	}
 	img := n.Linear(s.At("img_in"), x, n.c.Dim)
 	txt := n.Linear(s.At("txt_in"), n.RMSNorm(s.At("txt_norm"), context, eps), n.c.Dim)
+	var hints, strengths []*onnx.Value
+	for k, width := range v.Tokens {
+		hint, strength := dit.AttachedInputs(n.Builder, k, onnx.D(1), images, onnx.D(width))
+		hints, strengths = append(hints, n.Linear(s.At(dit.AttachedName(k), "img_in"), hint, n.c.Dim)), append(strengths, strength)
+	}
 	for i := range n.c.Layers {
 		img, txt = n.block(s.At("transformer_blocks").Index(i), img, txt, c)
+		img = n.patched(s, v, hints, strengths, img, i)
 		if slices.Contains(v.Controls, i) {
 			img = n.steered(img, i)
 		}

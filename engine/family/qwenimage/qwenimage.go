@@ -157,7 +157,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if err := run.Check("running the model", m.memory(p.v, c.X.Dim(0), image, text, p.tokens-image-text)); err != nil {
 		return nil, err
 	}
-	out, err := run.Run(ctx, m.graph(p.v), p.in, "out")
+	out, err := run.Run(ctx, m.graph(p.v, c.Attached...), p.in, "out")
 	if err != nil {
 		return nil, err
 	}
@@ -170,11 +170,12 @@ func (m *Model) Memory(shape []int, tokens int) int64 {
 }
 
 func (m *Model) memory(v variant, rows, image, text, refs int) int64 {
+	v.Patches, v.Tokens = nil, nil // whose activations are those of a layer more
 	return m.activations.Of(m.graph(v), map[string]int{"B": rows, "X": image, "T": text, "R": refs})
 }
 
-func (m *Model) graph(v variant) family.Graph {
+func (m *Model) graph(v variant, patches ...family.Attached) family.Graph {
 	return family.Graph{Part: "unet", Variant: family.Digest(m.Config, v), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return m.build(s, v)
+		return m.build(s, dit.WithAttached(m.Source, patches), v)
 	}}
 }

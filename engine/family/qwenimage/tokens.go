@@ -16,6 +16,8 @@ type variant struct {
 	References, Still, Masked bool
 	// Controls are the blocks behind which a ControlNet adds a residual.
 	Controls []int
+	// Patches are the numbers of blocks of model patches, Tokens the widths of what each reads.
+	Patches, Tokens []int
 }
 
 // prepared is a call as the graph takes it.
@@ -54,6 +56,9 @@ func (m *Model) prepare(c family.Call) (*prepared, error) {
 		return nil, err
 	}
 	if err := p.steer(c.Residuals, m.Layers, x.Dim(1)); err != nil {
+		return nil, err
+	}
+	if err := p.attach(c.Attached, x.Dim(1)); err != nil {
 		return nil, err
 	}
 	const theta = 10000

@@ -1,0 +1,50 @@
+package family
+
+import (
+	"context"
+
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+)
+
+// ModelPatch is a family of model patches: networks that act inside of a diffusion model's graph, block by block.
+type ModelPatch interface {
+	Family
+	// ReadPatch reads a network; src is the whole file. It returns nil for a file that holds none of this family.
+	ReadPatch(src weights.Source) (PatchNetwork, error)
+}
+
+// PatchNetwork is a model patch that was read from a file. It is not changed after it was made.
+type PatchNetwork interface {
+	// Patches names the models that the network is for, for errors.
+	Patches() string
+	// Fits fails when the network is not for a diffusion model.
+	Fits(d Denoiser) error
+	// Input makes the tensor that the network reads during the calls for latents of one size.
+	Input(ctx context.Context, run Runner, c PatchCall) (*tensor.Tensor, error)
+	// Weights is the source of the network's tensors, without prefix.
+	Weights() weights.Source
+}
+
+// PatchCall is what a model patch is given: what is nil was not connected.
+type PatchCall struct {
+	// Height and Width are those of the latent.
+	Height, Width int
+	// Image and Inpaint are images [B,H,W,3] in 0…1, scaled to the latent's size.
+	Image, Inpaint *tensor.Tensor
+	// Mask is [B,1,H,W] of any size: 1 where the image is kept.
+	Mask *tensor.Tensor
+	// Encode encodes images [B,H,W,3] as latents [B,C,h,w] by the VAE that was connected.
+	Encode func(ctx context.Context, images *tensor.Tensor) (*tensor.Tensor, error)
+	// Vision is an image as an image encoder gives it.
+	Vision *ImageEncoding
+}
+
+// Attached is a model patch that acts in a call of a diffusion model.
+type Attached struct {
+	Net PatchNetwork
+	// Input is what Net.Input made.
+	Input *tensor.Tensor
+	// Strength multiplies what the network adds.
+	Strength float32
+}

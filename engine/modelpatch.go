@@ -1,0 +1,151 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"comfygo/engine/family"
+	"comfygo/engine/tensor"
+	"comfygo/internal/imaging"
+)
+
+// ModelPatch is what MODEL_PATCH links carry: a network that acts inside of a diffusion model.
+type ModelPatch struct {
+	rt   *Runtime
+	file *file
+	net  family.PatchNetwork
+}
+
+// LoadModelPatch opens the model patch in the file at path.
+func (rt *Runtime) LoadModelPatch(path string) (*ModelPatch, error) {
+	f, err := rt.files.Get(path)
+	if err != nil {
+		return nil, err
+	}
+	net, err := f.Parts.ModelPatch()
+	if err != nil {
+		return nil, fmt.Errorf("loading the model patch: %w", err)
+	}
+	return &ModelPatch{rt: rt, file: f, net: net}, nil
+}
+
+// PatchOptions are what a model patch is given; what it does not read may be nil.
+type PatchOptions struct {
+	VAE *VAE
+	// Image and Inpaint are [B,H,W,C] in 0…1, Mask is [B,H,W]: 1 where the image is to be kept.
+	Image, Inpaint, Mask *tensor.Tensor
+	Vision               *family.ImageEncoding
+	// Strength multiplies what the network adds.
+	Strength float64
+}
+
+// attachment is a model patch with its images, as a model holds it.
+type attachment struct {
+	patch *ModelPatch
+	PatchOptions
+
+	mu            sync.Mutex
+	height, width int            // the size that was asked for last
+	input         *tensor.Tensor // for that size
+}
+
+// Attach returns the model with a model patch. It fails when the patch is not for the model.
+func (m *Model) Attach(p *ModelPatch, o PatchOptions) (*Model, error) {
+	if err := p.net.Fits(m.net); err != nil {
+		return nil, fmt.Errorf("patching the %s model %s by %s, which is for %s: %w", m.family.Name(), m.file.Path, p.file.Path, p.net.Patches(), err)
+	}
+	for _, image := range []*tensor.Tensor{o.Image, o.Inpaint} {
+		if image != nil && (len(image.Shape) != 4 || image.Dim(3) < 3 || image.Len() == 0) {
+			return nil, fmt.Errorf("patching a model by %s: the image has shape %v, wanted three channels", p.file.Path, image.Shape)
+		}
+	}
+	c := *m
+	c.attached = append(c.attached[:len(c.attached):len(c.attached)], &attachment{patch: p, PatchOptions: o})
+	return &c, nil
+}
+
+// attachments are the model patches for a call with a latent x [N,C,axes…].
+func (m *Model) attachments(ctx context.Context, x *tensor.Tensor) ([]family.Attached, error) {
+	var out []family.Attached
+	for _, a := range m.attached {
+		input, err := a.inputFor(ctx, x.Dim(-2), x.Dim(-1))
+		if err != nil {
+			return nil, fmt.Errorf("patching the model by %s: %w", a.patch.file.Path, err)
+		}
+		out = append(out, family.Attached{Net: a.patch.net, Input: input, Strength: float32(a.Strength)})
+	}
+	return out, nil
+}
+
+// inputFor makes what the network reads for latents of a size, once for each.
+func (a *attachment) inputFor(ctx context.Context, height, width int) (*tensor.Tensor, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.input != nil && a.height == height && a.width == width {
+		return a.input, nil
+	}
+	c := family.PatchCall{Height: height, Width: width, Vision: a.Vision, Encode: a.encode}
+	if a.Mask != nil {
+		var err error
+		if c.Mask, err = a.Mask.Reshape(-1, 1, a.Mask.Dim(-2), a.Mask.Dim(-1)); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if c.Image, err = a.scaled(a.Image, height, width); err != nil {
+		return nil, err
+	}
+	if c.Inpaint, err = a.scaled(a.Inpaint, height, width); err != nil {
+		return nil, err
+	}
+	input, err := a.patch.net.Input(ctx, a.patch.rt.runner(family.RoleControl, false, a.patch.file), c)
+	if err != nil {
+		return nil, err
+	}
+	a.height, a.width, a.input = height, width, input
+	return input, nil
+}
+
+// scaled returns images [B,H,W,3] in the size of a latent's image; nil for nil.
+func (a *attachment) scaled(images *tensor.Tensor, height, width int) (*tensor.Tensor, error) {
+	if images == nil {
+		return nil, nil
+	}
+	if a.VAE == nil {
+		return nil, errors.New("it reads images and there is no VAE to encode them: connect one")
+	}
+	side := a.VAE.Downscale()
+	scaled, err := imaging.Upscale(planar(images), width*side, height*side, "area", "center")
+	if err != nil {
+		return nil, fmt.Errorf("scaling the image: %w", err)
+	}
+	if scaled.Dim(1) > 3 {
+		first := tensor.New(scaled.Dim(0), 3, scaled.Dim(2), scaled.Dim(3))
+		for b := range scaled.Dim(0) {
+			copy(first.Index(b).Data, scaled.Index(b).Data)
+		}
+		scaled = first
+	}
+	return interleaved(scaled), nil
+}
+
+// encode encodes images [B,H,W,3] one by one as latents [B,C,h,w].
+func (a *attachment) encode(ctx context.Context, images *tensor.Tensor) (*tensor.Tensor, error) {
+	if a.VAE == nil {
+		return nil, errors.New("there is no VAE to encode an image: connect one")
+	}
+	var out *tensor.Tensor
+	for b := range images.Dim(0) {
+		z, err := a.VAE.Encode(ctx, images.Slice(b, b+1))
+		if err != nil {
+			return nil, err
+		}
+		if out == nil {
+			out = tensor.New(images.Dim(0), z.Dim(1), z.Dim(-2), z.Dim(-1))
+		}
+		copy(out.Index(b).Data, z.Data)
+	}
+	return out, nil
+}
