@@ -160,7 +160,7 @@ func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in s
 	if call.Residuals, err = m.residuals(ctx, call); err != nil {
 		return nil, err
 	}
-	if call.Attached, err = m.attachments(ctx, x); err != nil {
+	if call.Attached, err = m.attachments(ctx, x, in.Sigma); err != nil {
 		return nil, err
 	}
 	tokens := 0

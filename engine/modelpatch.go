@@ -8,7 +8,6 @@ import (
 
 	"comfygo/engine/family"
 	"comfygo/engine/tensor"
-	"comfygo/internal/imaging"
 )
 
 // ModelPatch is what MODEL_PATCH links carry: a network that acts inside of a diffusion model.
@@ -39,6 +38,8 @@ type PatchOptions struct {
 	Vision               *family.ImageEncoding
 	// Strength multiplies what the network adds.
 	Strength float64
+	// Start and End bound the part of the sampling in which it acts, from 0 (noise) to 1 (image).
+	Start, End float64
 }
 
 // attachment is a model patch with its images, as a model holds it.
@@ -66,10 +67,13 @@ func (m *Model) Attach(p *ModelPatch, o PatchOptions) (*Model, error) {
 	return &c, nil
 }
 
-// attachments are the model patches for a call with a latent x [N,C,axes…].
-func (m *Model) attachments(ctx context.Context, x *tensor.Tensor) ([]family.Attached, error) {
+// attachments are the model patches for a call with a latent x [N,C,axes…] at a sigma.
+func (m *Model) attachments(ctx context.Context, x *tensor.Tensor, sigma float32) ([]family.Attached, error) {
 	var out []family.Attached
 	for _, a := range m.attached {
+		if sigma > float32(m.sampling.PercentToSigma(a.Start)) || sigma < float32(m.sampling.PercentToSigma(a.End)) {
+			continue
+		}
 		input, err := a.inputFor(ctx, x.Dim(-2), x.Dim(-1))
 		if err != nil {
 			return nil, fmt.Errorf("patching the model by %s: %w", a.patch.file.Path, err)
@@ -86,19 +90,15 @@ func (a *attachment) inputFor(ctx context.Context, height, width int) (*tensor.T
 	if a.input != nil && a.height == height && a.width == width {
 		return a.input, nil
 	}
-	c := family.PatchCall{Height: height, Width: width, Vision: a.Vision, Encode: a.encode}
+	c := family.PatchCall{Height: height, Width: width, Vision: a.Vision, Encode: a.encode, Image: rgb(a.Image), Inpaint: rgb(a.Inpaint)}
+	if a.VAE != nil {
+		c.Side = a.VAE.Downscale()
+	}
 	if a.Mask != nil {
 		var err error
 		if c.Mask, err = a.Mask.Reshape(-1, 1, a.Mask.Dim(-2), a.Mask.Dim(-1)); err != nil {
 			return nil, err
 		}
-	}
-	var err error
-	if c.Image, err = a.scaled(a.Image, height, width); err != nil {
-		return nil, err
-	}
-	if c.Inpaint, err = a.scaled(a.Inpaint, height, width); err != nil {
-		return nil, err
 	}
 	input, err := a.patch.net.Input(ctx, a.patch.rt.runner(family.RoleControl, false, a.patch.file), c)
 	if err != nil {
@@ -108,27 +108,16 @@ func (a *attachment) inputFor(ctx context.Context, height, width int) (*tensor.T
 	return input, nil
 }
 
-// scaled returns images [B,H,W,3] in the size of a latent's image; nil for nil.
-func (a *attachment) scaled(images *tensor.Tensor, height, width int) (*tensor.Tensor, error) {
-	if images == nil {
-		return nil, nil
+// rgb returns the first three channels of images.
+func rgb(images *tensor.Tensor) *tensor.Tensor {
+	if images == nil || images.Dim(3) == 3 {
+		return images
 	}
-	if a.VAE == nil {
-		return nil, errors.New("it reads images and there is no VAE to encode them: connect one")
+	out := tensor.New(images.Dim(0), images.Dim(1), images.Dim(2), 3)
+	for i := range out.Len() / 3 {
+		copy(out.Data[3*i:3*i+3], images.Data[i*images.Dim(3):])
 	}
-	side := a.VAE.Downscale()
-	scaled, err := imaging.Upscale(planar(images), width*side, height*side, "area", "center")
-	if err != nil {
-		return nil, fmt.Errorf("scaling the image: %w", err)
-	}
-	if scaled.Dim(1) > 3 {
-		first := tensor.New(scaled.Dim(0), 3, scaled.Dim(2), scaled.Dim(3))
-		for b := range scaled.Dim(0) {
-			copy(first.Index(b).Data, scaled.Index(b).Data)
-		}
-		scaled = first
-	}
-	return interleaved(scaled), nil
+	return out
 }
 
 // encode encodes images [B,H,W,3] one by one as latents [B,C,h,w].

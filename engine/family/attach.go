@@ -2,9 +2,12 @@ package family
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
+	"comfygo/internal/imaging"
 )
 
 // ModelPatch is a family of model patches: networks that act inside of a diffusion model's graph, block by block.
@@ -30,14 +33,32 @@ type PatchNetwork interface {
 type PatchCall struct {
 	// Height and Width are those of the latent.
 	Height, Width int
-	// Image and Inpaint are images [B,H,W,3] in 0…1, scaled to the latent's size.
+	// Image and Inpaint are images [B,H,W,3] in 0…1, of any size.
 	Image, Inpaint *tensor.Tensor
+	// Side is the number of the VAE's pixels per latent cell along one side.
+	Side int
 	// Mask is [B,1,H,W] of any size: 1 where the image is kept.
 	Mask *tensor.Tensor
 	// Encode encodes images [B,H,W,3] as latents [B,C,h,w] by the VAE that was connected.
 	Encode func(ctx context.Context, images *tensor.Tensor) (*tensor.Tensor, error)
 	// Vision is an image as an image encoder gives it.
 	Vision *ImageEncoding
+}
+
+// Scaled returns images [B,H,W,3], nil for nil, in the size of the latent's image: the means of areas, cut at the centre to
+// the same proportions.
+func (c PatchCall) Scaled(images *tensor.Tensor) (*tensor.Tensor, error) {
+	if images == nil {
+		return nil, nil
+	}
+	if c.Side == 0 {
+		return nil, errors.New("it reads images and there is no VAE to encode them: connect one")
+	}
+	out, err := imaging.UpscaleImage(images, c.Width*c.Side, c.Height*c.Side, "area", "center")
+	if err != nil {
+		return nil, fmt.Errorf("scaling the image: %w", err)
+	}
+	return out, nil
 }
 
 // Attached is a model patch that acts in a call of a diffusion model.

@@ -11,6 +11,7 @@ func init() {
 	nodes.Register(&QwenImageDiffsynthControlnet{})
 	nodes.Register(&ZImageFunControlnet{})
 	nodes.Register(&USOStyleReference{})
+	nodes.Register(&AnimaLLLiteApply{})
 }
 
 // attached returns the model with a model patch.
@@ -69,7 +70,7 @@ func (n *QwenImageDiffsynthControlnet) Run(*nodes.Context) (nodes.Result, error)
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	return attached(n.Model, n.Patch, engine.PatchOptions{VAE: n.VAE, Image: n.Image, Mask: mask, Strength: n.Strength})
+	return attached(n.Model, n.Patch, engine.PatchOptions{VAE: n.VAE, Image: n.Image, Mask: mask, Strength: n.Strength, End: 1})
 }
 
 // ZImageFunControlnet steers Z-Image by an image, or fills a hole in one.
@@ -102,7 +103,7 @@ func (n *ZImageFunControlnet) Run(*nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	return attached(n.Model, n.Patch, engine.PatchOptions{VAE: n.VAE, Image: n.Image, Inpaint: n.Inpaint, Mask: mask, Strength: n.Strength})
+	return attached(n.Model, n.Patch, engine.PatchOptions{VAE: n.VAE, Image: n.Image, Inpaint: n.Inpaint, Mask: mask, Strength: n.Strength, End: 1})
 }
 
 // USOStyleReference gives Flux.1 the style of an image.
@@ -128,5 +129,31 @@ func (n *USOStyleReference) Run(*nodes.Context) (nodes.Result, error) {
 	if !ok {
 		return nodes.Result{}, nodes.Errorf("AttributeError", "patching a model: clip_vision_output holds no encoded image")
 	}
-	return attached(n.Model, n.Patch, engine.PatchOptions{Vision: &v, Strength: 1})
+	return attached(n.Model, n.Patch, engine.PatchOptions{Vision: &v, Strength: 1, End: 1})
+}
+
+// AnimaLLLiteApply steers Anima by an image for a part of the run.
+type AnimaLLLiteApply struct {
+	Model    *engine.Model      `in:"model" type:"MODEL"`
+	Patch    *engine.ModelPatch `in:"model_patch" type:"MODEL_PATCH"`
+	Image    *tensor.Tensor     `in:"image" type:"IMAGE"`
+	Strength float64            `in:"strength" default:"1.0" min:"-10.0" max:"10.0" step:"0.01"`
+	Start    float64            `in:"start_percent" default:"0.0" min:"0.0" max:"1.0" step:"0.001"`
+	End      float64            `in:"end_percent" default:"1.0" min:"0.0" max:"1.0" step:"0.001"`
+	Mask     *tensor.Tensor     `in:"mask" type:"MASK" optional:"true"`
+}
+
+// Spec implements nodes.Node.
+func (*AnimaLLLiteApply) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "AnimaLLLiteApply", DisplayName: "Apply Anima LLLite", Category: "model_patches/anima",
+		Module: "comfy_extras.nodes_model_patch", Experimental: true,
+		Description: "Steers Anima by an image with a ControlNet-LLLite; one that reads a mask fills what the mask covers.",
+		Outputs:     nodes.Outputs("MODEL"), Uses: nodes.UsesNothing,
+	}
+}
+
+// Run implements nodes.Node.
+func (n *AnimaLLLiteApply) Run(*nodes.Context) (nodes.Result, error) {
+	return attached(n.Model, n.Patch, engine.PatchOptions{Image: n.Image, Mask: n.Mask, Strength: n.Strength, Start: n.Start, End: n.End})
 }

@@ -121,5 +121,5 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 			return nil, err
 		}
 	}
-	return m.Network.Predict(ctx, run, c.X, &tensor.Tensor{Shape: []int{len(c.T)}, Data: c.T}, text, nil)
+	return m.Network.Predict(ctx, run, c.X, &tensor.Tensor{Shape: []int{len(c.T)}, Data: c.T}, text, nil, lites(c.Attached)...)
 }

@@ -80,13 +80,13 @@ func (p predicted) attach(t *testing.T, d family.Denoiser, c *family.Call) {
 	if err := net.Fits(d); err != nil {
 		t.Fatal(err)
 	}
-	in := family.PatchCall{Height: c.X.Dim(-2), Width: c.X.Dim(-1), Encode: encodeMeans, Vision: &family.ImageEncoding{}}
+	in := family.PatchCall{Side: 8, Height: c.X.Dim(-2), Width: c.X.Dim(-1), Encode: encodeMeans, Vision: &family.ImageEncoding{}}
 	for _, m := range p.PatchInputs {
 		switch name, x := m.tensor(p.Name + "/patch/in/"); name {
 		case "image":
-			in.Image = familytest.Scaled(t, x, 8*in.Width, 8*in.Height)
+			in.Image = x
 		case "inpaint":
-			in.Inpaint = familytest.Scaled(t, x, 8*in.Width, 8*in.Height)
+			in.Inpaint = x
 		case "mask":
 			in.Mask = &tensor.Tensor{Shape: []int{1, 1, x.Dim(1), x.Dim(2)}, Data: x.Data}
 		case "all":

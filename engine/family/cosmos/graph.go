@@ -14,6 +14,8 @@ import (
 type variant struct {
 	// Framed says that each frame has a timestep of its own.
 	Framed bool
+	// Lites are the widths of what networks of LLLite read.
+	Lites []int
 }
 
 const epsilon = 1e-6
@@ -22,7 +24,8 @@ const epsilon = 1e-6
 type writer struct {
 	*nn.Builder
 	*Network
-	v variant
+	v       variant
+	patches []lite
 }
 
 // conditions are what the blocks are given beside the tokens.
@@ -62,8 +65,9 @@ func (w *writer) write(s *weights.Scope) {
 	c.time = w.SiLU(w.RMSNorm(s.At("t_embedding_norm"), waves, epsilon))
 
 	x = w.wide(w.Linear(s.At("x_embedder.proj.1"), x, w.Hidden))
+	w.lites(s, x.Dim(1))
 	for i := range w.Blocks {
-		x = w.block(s.At("blocks").Index(i), x, c)
+		x = w.block(s.At("blocks").Index(i), x, c, i)
 	}
 	last := s.At("final_layer")
 	mods := w.Chunks(w.Add(w.modulation(last.At("adaln_modulation"), c, 2), w.Slice(c.shared, 1, 0, 2*w.Hidden)), 2)
@@ -111,28 +115,32 @@ func (w *writer) gated(x, y, gate *onnx.Value, c conditions) *onnx.Value {
 }
 
 // block is attention, attention to the text and a feed-forward layer. Upstream: Block.
-func (w *writer) block(s *weights.Scope, x *onnx.Value, c conditions) *onnx.Value {
+func (w *writer) block(s *weights.Scope, x *onnx.Value, c conditions, i int) *onnx.Value {
 	layer := func(name string, f func(y *onnx.Value) *onnx.Value) {
 		m := w.Chunks(w.Add(w.modulation(s.At("adaln_modulation_"+name), c, 3), c.shared), 3)
 		x = w.gated(x, f(w.modulate(x, m[0], m[1], c)), m[2], c)
 	}
-	layer("self_attn", func(y *onnx.Value) *onnx.Value { return w.attention(s.At("self_attn"), y, y, c.rope) })
-	layer("cross_attn", func(y *onnx.Value) *onnx.Value { return w.attention(s.At("cross_attn"), y, c.text, nil) })
+	layer("self_attn", func(y *onnx.Value) *onnx.Value {
+		return w.attention(s.At("self_attn"), w.lit(y, i, "self_attn_q_proj"), w.lit(y, i, "self_attn_k_proj"), w.lit(y, i, "self_attn_v_proj"), c.rope)
+	})
+	layer("cross_attn", func(y *onnx.Value) *onnx.Value {
+		return w.attention(s.At("cross_attn"), w.lit(y, i, "cross_attn_q_proj"), c.text, c.text, nil)
+	})
 	layer("mlp", func(y *onnx.Value) *onnx.Value {
 		inner := 1
 		if sh := s.Shape("mlp.layer1.weight"); len(sh) > 0 {
 			inner = sh[0]
 		}
-		return w.Linear(s.At("mlp.layer2"), w.Gelu(w.Linear(s.At("mlp.layer1"), y, inner), false), w.Hidden)
+		return w.Linear(s.At("mlp.layer2"), w.Gelu(w.Linear(s.At("mlp.layer1"), w.lit(y, i, "mlp_layer1"), inner), false), w.Hidden)
 	})
 	return x
 }
 
-// attention lets tokens x see those of y.
-func (w *writer) attention(s *weights.Scope, x, y *onnx.Value, rope *nn.Rotary) *onnx.Value {
+// attention lets tokens qs see those of ks, which have the values of vs.
+func (w *writer) attention(s *weights.Scope, qs, ks, vs *onnx.Value, rope *nn.Rotary) *onnx.Value {
 	a := onnx.Attention{Heads: w.Heads, Scale: float32(1 / math.Sqrt(float64(w.head())))}
-	q := w.HeadRMSNorm(s.At("q_norm"), w.Linear(s.At("q_proj"), x, w.Hidden), w.Heads, epsilon)
-	k := w.HeadRMSNorm(s.At("k_norm"), w.Linear(s.At("k_proj"), y, w.Hidden), w.Heads, epsilon)
-	v := w.Linear(s.At("v_proj"), y, w.Hidden)
+	q := w.HeadRMSNorm(s.At("q_norm"), w.Linear(s.At("q_proj"), qs, w.Hidden), w.Heads, epsilon)
+	k := w.HeadRMSNorm(s.At("k_norm"), w.Linear(s.At("k_proj"), ks, w.Hidden), w.Heads, epsilon)
+	v := w.Linear(s.At("v_proj"), vs, w.Hidden)
 	return w.Linear(s.At("output_proj"), w.JointAttention(a, rope, nn.Stream{Q: q, K: k, V: v})[0], w.Hidden)
 }

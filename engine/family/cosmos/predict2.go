@@ -120,8 +120,9 @@ func (n *Network) angles(frames int, g dit.Grid) []family.Value {
 }
 
 // Predict runs the network on a latent [N,C,T,H,W] or [N,C,H,W] with timesteps [N] or [N,T], a text encoding and, for
-// models that make videos from images, the mask [N,1,T,H,W] of given frames.
-func (n *Network) Predict(ctx context.Context, run family.Runner, latent, times, text, given *tensor.Tensor) (*tensor.Tensor, error) {
+// models that make videos from images, the mask [N,1,T,H,W] of given frames. Networks of LLLite change what it does for
+// single images.
+func (n *Network) Predict(ctx context.Context, run family.Runner, latent, times, text, given *tensor.Tensor, lites ...family.Attached) (*tensor.Tensor, error) {
 	x := dit.Video(latent)
 	frames := dit.FramesOf(x.Shape)
 	if err := dit.CheckText(text, x.Dim(0), n.Text); err != nil {
@@ -150,11 +151,16 @@ func (n *Network) Predict(ctx context.Context, run family.Runner, latent, times,
 	} else {
 		times = &tensor.Tensor{Shape: []int{x.Dim(0)}, Data: times.Data}
 	}
+	if len(lites) > 0 && (frames != 1 || lites[0].Input.Dim(1) != grid.Tokens()) {
+		return nil, fmt.Errorf("running the model: a patch has %d tokens for a single image, and the latent has %d frames of %d tokens", lites[0].Input.Dim(1), frames, grid.Tokens())
+	}
+	patches := v.attach(lites, x.Dim(0))
 	in := append([]family.Value{family.Floats("x", tokens), family.Floats("timesteps", times), family.Floats("context", text)}, n.angles(frames, grid)...)
+	in = append(in, patches...)
 	if err := run.Check("running the model", n.memory(v, x.Dim(0), frames, grid.Tokens(), text.Dim(1))); err != nil {
 		return nil, err
 	}
-	out, err := run.Run(ctx, n.graph(v), in, "out")
+	out, err := run.Run(ctx, n.graph(v, lites...), in, "out")
 	if err != nil {
 		return nil, err
 	}
@@ -173,12 +179,15 @@ func (n *Network) Memory(shape []int, tokens int) int64 {
 
 // memory is Memory for frames of so many tokens.
 func (n *Network) memory(v variant, rows, frames, tokens, text int) int64 {
+	v.Lites = nil // whose activations are small
 	return n.activations.Of(n.graph(v), map[string]int{"B": rows, "F": frames, "L": tokens, "S": frames * tokens, "T": text})
 }
 
-func (n *Network) graph(v variant) family.Graph {
+func (n *Network) graph(v variant, lites ...family.Attached) family.Graph {
 	return family.Graph{Part: "unet", Variant: family.Digest(v), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("cosmos predict2", n.Source, func(b *nn.Builder, s *weights.Scope) { (&writer{b, n, v}).write(s) })
+		return s.Build("cosmos predict2", dit.WithAttached(n.Source, lites), func(b *nn.Builder, s *weights.Scope) {
+			(&writer{Builder: b, Network: n, v: v}).write(s)
+		})
 	}}
 }
 

@@ -15,7 +15,6 @@ import (
 	"comfygo/engine/ort"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
-	"comfygo/internal/imaging"
 	"comfygo/internal/ortlib"
 )
 
@@ -134,13 +133,3 @@ func (Runner) Check(string, int64) error { return nil }
 
 // Log implements family.Runner.
 func (Runner) Log() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
-// Scaled returns images [B,H,W,C] cut and scaled to a size by the mean of areas, as model patches are given them.
-func Scaled(t *testing.T, images *tensor.Tensor, width, height int) *tensor.Tensor {
-	t.Helper()
-	out, err := imaging.UpscaleImage(images, width, height, "area", "center")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}

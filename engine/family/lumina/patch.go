@@ -103,6 +103,13 @@ func (p *Patch) Input(ctx context.Context, _ family.Runner, c family.PatchCall) 
 	if c.Image == nil && (c.Inpaint == nil || !p.inpaints()) {
 		return nil, errors.New("it needs an image: connect one")
 	}
+	var err error
+	if c.Image, err = c.Scaled(c.Image); err != nil {
+		return nil, err
+	}
+	if c.Inpaint, err = c.Scaled(c.Inpaint); err != nil {
+		return nil, err
+	}
 	encode := func(images *tensor.Tensor) (*tensor.Tensor, error) {
 		z, err := c.Encode(ctx, images)
 		if err != nil {

@@ -77,7 +77,11 @@ func (p *Patch) Input(ctx context.Context, _ family.Runner, c family.PatchCall) 
 	if c.Image.Dim(0) != 1 {
 		return nil, fmt.Errorf("it takes one image, and there are %d", c.Image.Dim(0))
 	}
-	z, err := c.Encode(ctx, c.Image)
+	image, err := c.Scaled(c.Image)
+	if err != nil {
+		return nil, err
+	}
+	z, err := c.Encode(ctx, image)
 	if err != nil {
 		return nil, err
 	}

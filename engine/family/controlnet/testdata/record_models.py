@@ -154,7 +154,45 @@ def zimage():
         case(name, w, inputs, out, pw, pin, 0.8)
 
 
-flux(); sd3(); qwen(); zimage()
+def anima():
+    import comfy.ldm.cosmos.predict2 as P, comfy.ldm.anima.lllite as L
+    heads = dict(image_model="anima", max_img_h=240, max_img_w=240, max_frames=128, in_channels=16, out_channels=16, patch_spatial=2, patch_temporal=1, concat_padding_mask=True,
+                 model_channels=96, num_blocks=2, num_heads=4, crossattn_emb_channels=64, pos_emb_cls="rope3d", pos_emb_learnable=True, pos_emb_interpolation="crop",
+                 min_fps=1, max_fps=30, use_adaln_lora=True, adaln_lora_dim=16, rope_h_extrapolation_ratio=4.0, rope_w_extrapolation_ratio=4.0, rope_t_extrapolation_ratio=1.0,
+                 extra_per_block_abs_pos_emb=False, rope_enable_fps_modulation=False, dtype=torch.float32, device="cpu", operations=OPS)
+    for name, channels, aspp, masked in (("lllite", 3, False, False), ("lllite-inpaint", 4, True, True)):
+        m = P.MiniTrainDIT(**heads)
+        w = load(name, m)
+        for n, shape in ADAPTER:
+            w.add(n, shape)
+        pw = Weights(name)
+        emb, dim, mlp = 24, 32, 16
+        c = L.AnimaLLLiteConditioning(channels, dim, emb, 1, (1, 2, 4, 8) if aspp else (), device="cpu", dtype=torch.float32, operations=OPS)
+        for n, t in c.state_dict().items():
+            pw.add("lllite_conditioning1." + n, t.shape)
+        for block, target in ((0, "self_attn_q_proj"), (0, "self_attn_k_proj"), (0, "self_attn_v_proj"), (1, "cross_attn_q_proj"), (1, "mlp_layer1")):
+            for n, t in L.AnimaLLLiteModule(96, emb, mlp, device="cpu", dtype=torch.float32, operations=OPS).state_dict().items():
+                pw.add(f"lllite_dit_blocks_{block}_{target}.{n}", t.shape)
+        p = L.AnimaLLLite(pw.sd, {}, device="cpu", dtype=torch.float32, operations=OPS)
+        p.load_state_dict(pw.sd)
+        inputs = {"x": ([2, 16, 1, 6, 4], 1.7, 0), "timesteps": times(2), "context": ([2, 5, 64], 1.7, 0)}
+        pin = {"image": ([1, 60, 50, 3], 0.5, 1 << 23)}
+        if masked:
+            pin["mask"] = ([1, 30, 25], 0.5, 1 << 23)
+        pv, v = values(name + "/patch", pin), values(name, inputs)
+        patch = L.AnimaLLLitePatch(Patcher(p), pv["image"], pv.get("mask"), 0.8, 1e9, -1.0)
+        attention = lambda t: L.AnimaLLLiteAttentionPatch(patch, t)
+        patches = {"post_input": [patch], "attn1_patch": [attention({"q": "self_attn_q_proj", "k": "self_attn_k_proj", "v": "self_attn_v_proj"})],
+                   "attn2_patch": [attention({"q": "cross_attn_q_proj"})], "mlp_patch": [L.AnimaLLLiteMLPPatch(patch)]}
+        with torch.no_grad():
+            out = m(v["x"], v["timesteps"], v["context"], transformer_options={"patches": patches})
+        case(name, w, inputs, out, pw, pin, 0.8)
+
+
+ADAPTER = [("llm_adapter.embed.weight", [8, 64]), ("llm_adapter.out_proj.weight", [64, 64]), ("llm_adapter.blocks.0.cross_attn.q_proj.weight", [64, 64]),
+           ("llm_adapter.blocks.0.cross_attn.k_proj.weight", [64, 32])]  # what tells Anima from its neighbours; it is not used
+
+flux(); sd3(); qwen(); zimage(); anima()
 for k, v in BLOBS.items():
     print(k, tuple(v.shape), float(v.abs().mean()))
 with open(os.path.join(HERE, "models.json.gz"), "wb") as raw, gzip.GzipFile("", "wb", 9, raw, 0) as f:
