@@ -125,3 +125,13 @@ func TestWrongInputs(t *testing.T) {
 		}
 	}
 }
+
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	m := familytest.Model(t, images, dtype.F16)
+	small, large := m.Memory([]int{1, 16, 1, 64, 64}, 77), m.Memory([]int{1, 16, 1, 128, 128}, 77)
+	const least = 8 << 20 // the hidden states of 1024 tokens, several times
+	if small < least || large < 2*small {
+		t.Errorf("%d bytes, and %d for four times the size", small, large)
+	}
+}

@@ -80,6 +80,8 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 type model struct {
 	config
 	src weights.Source
+
+	activations family.Activations
 }
 
 var (
@@ -218,7 +220,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		return nil, err
 	}
 	grid := dit.GridOf(c.X.Shape, side)
-	if err := run.Check("running the model", m.memory(rows, grid.Tokens()+text.Dim(1)+wide.Dim(1))); err != nil {
+	if err := run.Check("running the model", m.memory(rows, grid, text.Dim(1), wide.Dim(1))); err != nil {
 		return nil, err
 	}
 	in := []family.Value{family.Floats("x", x), family.Vector("timesteps", c.T), family.Floats("context", text), family.Floats("wide", wide), family.Floats("first", first(wide, m.wideTexts))}
@@ -242,10 +244,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		in = append(in, family.Floats("sizes", sizes))
 	}
 	in = append(in, dit.Angles(places(grid), 10000, m.hidden/heads/2, m.hidden/heads/2)...)
-	g := family.Graph{Part: "unet", Variant: family.Digest(m.sized), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("hunyuan dit", m.src, func(b *nn.Builder, s *weights.Scope) { (&writer{b, m.config}).write(s) })
-	}}
-	out, err := run.Run(ctx, g, in, "out")
+	out, err := run.Run(ctx, m.graph(), in, "out")
 	if err != nil {
 		return nil, err
 	}
@@ -294,10 +293,15 @@ func first(x *tensor.Tensor, n int) *tensor.Tensor {
 
 // Memory implements family.Denoiser.
 func (m *model) Memory(shape []int, tokens int) int64 {
-	return m.memory(shape[0], dit.GridOf(shape, side).Tokens()+tokens+m.wideTexts)
+	return m.memory(shape[0], dit.GridOf(shape, side), tokens, m.wideTexts)
 }
 
-func (m *model) memory(rows, tokens int) int64 {
-	const floats = 16
-	return family.Product(rows, tokens, m.hidden, 4, floats)
+func (m *model) graph() family.Graph {
+	return family.Graph{Part: "unet", Variant: family.Digest(m.sized), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
+		return s.Build("hunyuan dit", m.src, func(b *nn.Builder, s *weights.Scope) { (&writer{b, m.config}).write(s) })
+	}}
+}
+
+func (m *model) memory(rows int, g dit.Grid, texts, wide int) int64 {
+	return m.activations.Of(m.graph(), map[string]int{"B": rows, "h": g.Height, "w": g.Width, "T": texts, "S": wide})
 }

@@ -107,3 +107,13 @@ func TestSizes(t *testing.T) {
 		}
 	}
 }
+
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	m := familytest.Model(t, "hydit-small", dtype.F16)
+	small, large := m.Memory([]int{1, 4, 64, 64}, 77), m.Memory([]int{1, 4, 128, 128}, 77)
+	const least = 8 << 20 // the hidden states of 1024 tokens, several times
+	if small < least || large < 2*small {
+		t.Errorf("%d bytes, and %d for four times the size", small, large)
+	}
+}

@@ -98,6 +98,8 @@ type model struct {
 	config
 	kind kind
 	src  weights.Source
+
+	activations family.Activations
 }
 
 var (
@@ -231,7 +233,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if err != nil {
 		return nil, err
 	}
-	if err := run.Check("running the model", m.memory(rows, tokens.Dim(1)+text.Dim(1))); err != nil {
+	if err := run.Check("running the model", m.memory(rows, tokens.Dim(1), text.Dim(1))); err != nil {
 		return nil, err
 	}
 	in := []family.Value{family.Floats("x", tokens), family.Vector("timesteps", c.T), family.Floats("context", text), family.Floats("pooled", pooled)}
@@ -240,10 +242,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		v.Name = "text " + v.Name
 		in = append(in, v)
 	}
-	g := family.Graph{Part: "unet", Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("kandinsky", m.src, func(b *nn.Builder, s *weights.Scope) { (&writer{b, m.config}).write(s) })
-	}}
-	out, err := run.Run(ctx, g, in, "out")
+	out, err := run.Run(ctx, m.graph(), in, "out")
 	if err != nil {
 		return nil, err
 	}
@@ -314,10 +313,15 @@ func (m *model) places(frames int, g dit.Grid, options map[string]any) []float64
 
 // Memory implements family.Denoiser.
 func (m *model) Memory(shape []int, tokens int) int64 {
-	return m.memory(shape[0], dit.FramesOf(shape)*dit.GridOf(shape, side).Tokens()+tokens)
+	return m.memory(shape[0], dit.FramesOf(shape)*dit.GridOf(shape, side).Tokens(), tokens)
 }
 
-func (m *model) memory(rows, tokens int) int64 {
-	const floats = 12
-	return family.Product(rows, tokens, floats*m.hidden+m.inner, 4)
+func (m *model) graph() family.Graph {
+	return family.Graph{Part: "unet", Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
+		return s.Build("kandinsky", m.src, func(b *nn.Builder, s *weights.Scope) { (&writer{b, m.config}).write(s) })
+	}}
+}
+
+func (m *model) memory(rows, tokens, texts int) int64 {
+	return m.activations.Of(m.graph(), map[string]int{"B": rows, "S": tokens, "T": texts})
 }
