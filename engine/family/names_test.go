@@ -22,6 +22,7 @@ var allowed = []struct{ file, words, reason string }{
 	{"engine/sampling/flowsigmas.go", `LTXVSigmas|Flux2Sigmas|LTXV.*|Flux 2|.*LTXV schedule.*`, "schedules published for families, each the node of that name"},
 	{"engine/preview/preview.go", `TAESD|taesd|.*with TAESD.*`, "a value of the flag --preview-method"},
 	{"engine/tokenizer/hf/read.go", `PatternQwen2`, "a published pre-tokenizer"},
+	{"engine/textenc/ggufwords.go", `qwen2|PatternQwen2`, "names of pre-tokenizers in the headers of GGUF files"},
 }
 
 // TestNoFamilyOutsideItsFolder holds that no identifier and no string of the engine names a family outside the family's own

@@ -36,6 +36,7 @@ type host struct{ prompt, extra *pyjson.Object }
 func (host) Progress(float64, float64, *nodes.Preview) {}
 func (host) Show(float64, float64, *nodes.Preview)     {}
 func (host) SendText(string)                           {}
+func (host) Linked(nodes.Link) ([]any, bool)           { return nil, false }
 func (host) Await(wait func())                         { wait() }
 func (host) State(make func() any) any                 { return make() }
 func (h host) Hidden(kind string) any {
