@@ -122,9 +122,6 @@ func findPython(named string, dirs ...string) string {
 				}
 			}
 		}
-		if path := filepath.Join(dir, "..", "python_embeded", "python.exe"); runtime.GOOS == "windows" && exists(path) {
-			return path
-		}
 	}
 	for _, name := range []string{"python3", "python"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -253,7 +250,7 @@ func (p *pythonSide) routes() packs.Routes {
 	if p == nil {
 		return nil
 	}
-	return p.bridge
+	return &packs.PythonRoutes{Session: p.bridge.Current}
 }
 
 // checkPython tells which Python runs what, without starting it.

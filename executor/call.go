@@ -125,14 +125,11 @@ func (c *caller) once(ctx context.Context, index int, values *pyjson.Object, f m
 	class := c.class
 	if !class.IsForeign() {
 		local, err := nodes.Localize(ctx, values)
-		switch {
-		case err == nil:
+		if err == nil {
 			nctx.SetInputs(local)
 			values = local
-		default:
-			if class, err = c.elsewhere(err); err != nil {
-				return nil, err
-			}
+		} else if class, err = c.elsewhere(err); err != nil {
+			return nil, err
 		}
 	}
 	node, err := class.Bind(values, nctx.Hidden)

@@ -332,7 +332,7 @@ func (h *Host) greet(ctx context.Context, s *Session, listener net.Listener) (*p
 	s.heard = make(chan struct{})
 	go func() {
 		defer close(s.heard)
-		if err := s.read(conn, first); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+		if err := s.read(conn, first); !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 			s.kill(err)
 		}
 		_ = conn.Close()

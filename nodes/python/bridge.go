@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"comfygo/internal/pyhost"
@@ -44,7 +43,6 @@ type Bridge struct {
 	running map[string]*nodes.Context // by prompt and node
 
 	fetching sync.Mutex
-	routes   atomic.Pointer[routeTable] // nil where packs have no routes
 }
 
 // New makes a bridge; the host's Notify and Started must be the bridge's.
@@ -64,7 +62,6 @@ func (b *Bridge) Started(s *pyhost.Session) {
 		b.log.Error("asking Python for its node classes failed", "error", err)
 		return
 	}
-	b.routes.Store(newRouteTable(s))
 	ready := s.Ready()
 	for _, p := range listIn(ready, "packs") {
 		pack, ok := p.(*pyjson.Object)
@@ -191,6 +188,16 @@ func (b *Bridge) live(name string) *pyjson.Object {
 		b.mu.Unlock()
 	}
 	return info
+}
+
+// Current is the process's life of now, without waiting; nil when there is none.
+func (b *Bridge) Current() *pyhost.Session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.of == nil || !b.of.Live() {
+		return nil
+	}
+	return b.of
 }
 
 // Instead implements nodes.Elsewhere.

@@ -118,7 +118,7 @@ func readTensor(s *pyhost.Session, form *pyjson.Object) (*tensor.Tensor, error) 
 	if filepath.Dir(path) != s.Shared() {
 		return nil, errors.New("a tensor's file lies outside of the folder of shared memory")
 	}
-	defer os.Remove(path)
+	defer func() { _ = os.Remove(path) }() // Python has given it away
 	shape, err := shapeOf(form)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package python
+package packs
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 	"net/http/httputil"
 	"regexp"
 	"strings"
+	"sync/atomic"
 
 	"comfygo/internal/pyhost"
-	"comfygo/internal/pyjson"
 )
 
 // routeTable is what packs have added to the server that they see.
@@ -27,14 +27,16 @@ type packRoute struct {
 // credentials are the headers that say who makes a request: packs have no business with them.
 var credentials = []string{"Authorization", "Cookie", "X-Api-Key", "Proxy-Authorization"}
 
-// newRouteTable reads the routes of a life of the process; nil when it has none.
+// newRouteTable reads the routes of a life of the process.
 func newRouteTable(s *pyhost.Session) *routeTable {
+	t := &routeTable{session: s}
 	socket := s.Ready().String("http")
 	if socket == "" {
-		return nil
+		return t
 	}
-	t := &routeTable{session: s}
-	for _, e := range listIn(s.Ready(), "routes") {
+	v, _ := s.Ready().Get("routes")
+	list, _ := v.([]any)
+	for _, e := range list {
 		pair, _ := e.([]any)
 		if len(pair) != 2 {
 			continue
@@ -102,43 +104,42 @@ func (t *routeTable) has(r *http.Request) bool {
 	return false
 }
 
-// Takes reports whether a route of a pack takes a request that none of the server's own does.
-func (b *Bridge) Takes(r *http.Request) bool {
-	t := b.routes.Load()
-	return t != nil && t.session.Live() && t.has(r)
+// PythonRoutes are the routes that packs have added in the Python process.
+type PythonRoutes struct {
+	// Session is the process's life of now; nil when there is none.
+	Session func() *pyhost.Session
+
+	table atomic.Pointer[routeTable]
+}
+
+var _ Routes = (*PythonRoutes)(nil)
+
+// now is the table of the life of now; nil when there is none.
+func (p *PythonRoutes) now() *routeTable {
+	s := p.Session()
+	if s == nil {
+		return nil
+	}
+	t := p.table.Load()
+	if t == nil || t.session != s {
+		t = newRouteTable(s)
+		p.table.Store(t)
+	}
+	return t
+}
+
+// Takes implements Routes.
+func (p *PythonRoutes) Takes(r *http.Request) bool {
+	t := p.now()
+	return t != nil && t.has(r)
 }
 
 // ServeHTTP answers a request that Takes has accepted, without the caller's credentials.
-func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	t := b.routes.Load()
-	if t == nil {
+func (p *PythonRoutes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	t := p.now()
+	if t == nil || t.proxy == nil {
 		http.NotFound(w, r)
 		return
 	}
 	t.proxy.ServeHTTP(w, r)
-}
-
-// current is the life of now, without waiting; nil when there is none.
-func (b *Bridge) current() *pyhost.Session {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.of == nil || !b.of.Live() {
-		return nil
-	}
-	return b.of
-}
-
-// Packs describes the packs and how their import went, as the host said it; nil without a host that runs.
-func (b *Bridge) Packs() []*pyjson.Object {
-	s := b.current()
-	if s == nil {
-		return nil
-	}
-	var out []*pyjson.Object
-	for _, p := range listIn(s.Ready(), "packs") {
-		if o, ok := p.(*pyjson.Object); ok {
-			out = append(out, o)
-		}
-	}
-	return out
 }
