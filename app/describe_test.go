@@ -55,7 +55,7 @@ func TestDoctorLooksIntoModels(t *testing.T) {
 		t.Error(err)
 	}
 	for _, want := range []string{
-		"ok    models     3 checkpoints (1 usable), 1 VAE (0 usable) in ", "mochi.safetensors (Mochi) cannot be used: models of the family Mochi cannot be run yet -> use a model of a family that runs: Stable Diffusion 1.x",
+		"ok    models     3 checkpoints (1 usable), 1 VAE (0 usable) in ", "mochi.safetensors (Mochi) cannot be used: models of the family Mochi cannot be run yet -> use a model of a family that runs: `comfygo models --families` lists them",
 		"checkpoints/lora.safetensors cannot be used: it holds no diffusion model, but LoRA (LoraLoader", "vae/broken.safetensors cannot be used: reading safetensors file broken.safetensors",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -82,7 +82,7 @@ func TestCheckModels(t *testing.T) {
 		{"checkpoints/good.safetensors", true, []string{"Stable Diffusion 1.x: diffusion model, VAE, text encoder"}},
 		{filepath.Join(base, "models", "checkpoints", "lora.safetensors"), true, []string{": LoRA"}},
 		{"checkpoints/lora.safetensors", false, []string{"it holds no diffusion model"}},
-		{"checkpoints/mochi.safetensors", false, []string{"Mochi: diffusion model; cannot be used", "a family that runs: Stable Diffusion 1.x"}},
+		{"checkpoints/mochi.safetensors", false, []string{"Mochi: diffusion model; cannot be used", "a family that runs: `comfygo models --families`"}},
 		{"vae/broken.safetensors", false, []string{"reading safetensors file broken.safetensors"}},
 		{workflow, false, []string{"the model mochi.safetensors cannot be used: models of the family Mochi", "the model broken.safetensors cannot be used"}},
 	} {

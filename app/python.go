@@ -50,7 +50,7 @@ func planPython(cfg cli.Config, dirs *folders.Folders) (pythonPlan, error) {
 	if p.checkout != "" && !isCheckout(p.checkout) {
 		return p, errors.New("--comfyui " + p.checkout + " is no ComfyUI checkout: it lacks nodes.py, execution.py or the folder comfy")
 	}
-	p.core = p.checkout != "" && cfg.PythonCore
+	p.core = p.checkout != "" && !cfg.NoCore
 	if !p.wanted() {
 		return p, nil
 	}

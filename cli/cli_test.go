@@ -185,6 +185,9 @@ func TestConfig(t *testing.T) {
 		{words: "--job-time-limit 60 --drain-timeout 0 --webhook-allow 10.0.0.0/8 --webhook-allow hooks.internal", want: func(c *cli.Config) {
 			c.JobTimeLimit, c.DrainTimeout, c.WebhookAllow = 60, 0, []string{"10.0.0.0/8", "hooks.internal"}
 		}},
+		{words: "--python /opt/python3 --comfyui /opt/ComfyUI --no-python-core", want: func(c *cli.Config) {
+			c.Python, c.ComfyUI, c.NoCore = "/opt/python3", "/opt/ComfyUI", true
+		}},
 		{words: "--api-key abc --api-key=def --api-key-file f", want: func(c *cli.Config) {
 			c.APIKeys, c.APIKeyFile = []string{"abc", "def"}, "f"
 			c.Args = []string{"--api-key", "***", "--api-key=***", "--api-key-file", "f"}

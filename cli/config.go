@@ -79,7 +79,7 @@ type Config struct {
 	DemoModel   bool    // list the built-in demo checkpoint
 	Python      string  // path of the interpreter; "none" for no Python; empty: found
 	ComfyUI     string  // folder of a checkout; empty: the base folder if it is one
-	PythonCore  bool    // classes of the checkout are offered
+	NoCore      bool    // classes of the checkout are not offered
 	FFmpeg      string  // path of the program, or of the folder that holds it
 	ONNXRuntime string  // path of the library, or of the folder that holds it
 	Threads     int     // for one operation; 0: the physical cores

@@ -44,7 +44,7 @@ func (ns namespace) config() Config {
 		DemoModel:         ns.on("demo_model"),
 		Python:            ns.text("python"),
 		ComfyUI:           ns.text("comfyui"),
-		PythonCore:        !ns.on("no_python_core"),
+		NoCore:            ns.on("no_python_core"),
 		FFmpeg:            ns.text("ffmpeg"),
 		ONNXRuntime:       ns.text("onnxruntime"),
 		Threads:           ns.number("threads"),

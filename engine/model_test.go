@@ -82,10 +82,10 @@ func TestFilesThatDoNotFit(t *testing.T) {
 		}, true), "no diffusion model"},
 		{"another family", changed(t, func(x safetensors.Tensor) *safetensors.Tensor {
 			if x.Name == "model.diffusion_model.input_blocks.0.0.weight" {
-				x.Name = "model.diffusion_model.clf.1.weight"
+				x.Name = "model.diffusion_model.t5_yproj.weight"
 			}
 			return &x
-		}, true), "Stable Cascade"},
+		}, true), "Mochi"},
 		{"nothing known", changed(t, func(x safetensors.Tensor) *safetensors.Tensor {
 			x.Name = "something." + x.Name
 			return &x

@@ -13,6 +13,7 @@ import (
 // byPath are files that write by path, each to a place that no client's name is part of.
 var byPath = map[string]string{
 	"assets/database.go":     "the catalogue's own file",
+	"nodes/python/encode.go": "tensors for the Python process, in the server's own folder",
 	"server/disk/disk.go":    "paths below no base folder come from listings",
 	"server/users/users.go":  "makes the user folder itself",
 	"server/images/spill.go": "the system's temporary folder",

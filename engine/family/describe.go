@@ -112,7 +112,7 @@ func (f *File) describeOther(d *Description) {
 		d.Kinds, d.Family, d.Runs = append([]string{u.Kind()}, d.Kinds...), u.Name(), false
 		d.Why = fmt.Sprintf("models of the family %s cannot be run yet", u.Name())
 		if d.Advice = u.Advice(); d.Advice == "" && u.Kind() == RoleDiffusion.String() {
-			d.Advice = "use a model of a family that runs: " + strings.Join(names(f.reg.Diffusion()), ", ")
+			d.Advice = "use a model of a family that runs: `comfygo models --families` lists them"
 		}
 		return
 	}

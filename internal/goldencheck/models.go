@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -87,10 +88,10 @@ func notBuilt(err error) error {
 // recipeName finds a recipe's name of three parts or more in a golden's JSON: "fwd/sd15/public/0".
 var recipeName = regexp.MustCompile(`"(?:fwd|vae)/[\w.-]+/([\w.-]+)/`)
 
-// recipeSet is the word that the names of a folder's recipes share in the third place. Goldens of modules leave their names
-// out, so it is read off another golden of the folder.
+// recipeSet is the word that most names of a folder's recipes have in the third place: goldens that were recorded later have
+// others. Goldens of modules leave their names out, so it is read off the other goldens of the folder.
 func recipeSet(dir string) string {
-	set := "public"
+	votes := map[string]int{}
 	for _, sub := range []string{"forward", "vae"} {
 		entries, err := os.ReadDir(filepath.Join(dir, sub))
 		if err != nil {
@@ -103,8 +104,14 @@ func recipeSet(dir string) string {
 			}
 			b, err := golden.ReadFile(filepath.Join(dir, sub, name+".json"))
 			if m := recipeName.FindSubmatch(b); err == nil && m != nil {
-				return string(m[1])
+				votes[string(m[1])]++
 			}
+		}
+	}
+	set := "public"
+	for _, name := range slices.Sorted(maps.Keys(votes)) {
+		if votes[name] > votes[set] {
+			set = name
 		}
 	}
 	return set
