@@ -210,6 +210,34 @@ func TestPackInterrupt(t *testing.T) {
 	}
 }
 
+// TestPackImpatientClient leaves while a prompt is checked in Python: the node that runs meanwhile is not disturbed.
+func TestPackImpatientClient(t *testing.T) {
+	t.Parallel()
+	server := startPacks(t, []string{"plain"})
+	id, err := server.Queue(t.Context(), shows(map[string]any{"1": packNode("PackEndless", map[string]any{"seconds": 3})}, link("1", 0)), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := server.Queue(short, shows(map[string]any{"1": packNode("PackSlowCheck", map[string]any{"seconds": 2})}, link("1", 0)), ""); err == nil {
+		t.Fatal("the check of two seconds has ended within one")
+	}
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		r, ok, err := server.History(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok {
+			if got := shown(r); got != "ended" {
+				t.Fatalf("shown is %q; failure %+v", got, r.Failure())
+			}
+			return
+		}
+	}
+	t.Fatal("the job has not ended")
+}
+
 // TestPackFolders looks for what the Python process leaves behind at its end: its sources, its sockets and its shared memory.
 func TestPackFolders(t *testing.T) { // not parallel: it moves the folder for temporary files
 	temp := t.TempDir()

@@ -255,7 +255,7 @@ func (h *Host) start(ctx context.Context) (*Session, error) {
 	defer listener.Close()
 	cmd := exec.Command(h.cfg.Python, "-u", "-m", "comfygo_host", address)
 	cmd.Dir = h.dir // what packs write beside themselves goes with it
-	cmd.Env = append(os.Environ(), "PYTHONPATH="+joined(filepath.Join(h.dir, "source"), os.Getenv("PYTHONPATH")), "PYTHONUNBUFFERED=1", "NO_COLOR=1")
+	cmd.Env = append(withoutSecrets(os.Environ()), "PYTHONPATH="+joined(filepath.Join(h.dir, "source"), os.Getenv("PYTHONPATH")), "PYTHONUNBUFFERED=1", "NO_COLOR=1")
 	ownGroup(cmd)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -291,6 +291,11 @@ func (h *Host) start(ctx context.Context) (*Session, error) {
 		h.cfg.Started(s)
 	}
 	return s, nil
+}
+
+// withoutSecrets leaves out the variables that are for comfygo itself, keys among them.
+func withoutSecrets(env []string) []string {
+	return slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "COMFYGO_") })
 }
 
 func joined(first, rest string) string {

@@ -101,10 +101,8 @@ func (s *Session) Call(ctx context.Context, op string, fields *pyjson.Object) (*
 	defer s.forget(id)
 	s.sendDropped()
 	if err := s.wire.send(m); err != nil {
-		if !s.Live() {
-			return nil, s.ended()
-		}
-		return nil, err
+		s.kill(err) // half a message may have gone
+		return nil, s.ended()
 	}
 	done := ctx.Done()
 	var grace <-chan time.Time
@@ -119,8 +117,8 @@ func (s *Session) Call(ctx context.Context, op string, fields *pyjson.Object) (*
 			return nil, s.ended()
 		case <-done:
 			done = nil
-			if op != "call" {
-				return nil, context.Cause(ctx)
+			if op != "call" || fields.String("what") == "validate" {
+				return nil, context.Cause(ctx) // the client has left, and the running node is not to be disturbed
 			}
 			_ = s.wire.send(pyjson.NewObject("op", "interrupt", "call", id)) // an error is told by gone
 			t := time.NewTimer(s.host.cfg.Grace)

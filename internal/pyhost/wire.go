@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
+	"time"
 
 	"comfygo/internal/pyjson"
 )
@@ -19,8 +21,11 @@ const longest = 1 << 28
 // wire sends and receives whole messages: four bytes of length, big-endian, then JSON.
 type wire struct {
 	mu   sync.Mutex
-	conn io.ReadWriteCloser
+	conn net.Conn
 }
+
+// sendTimeout is how long the process may leave a message unread; one that reads nothing hangs as a whole.
+const sendTimeout = 30 * time.Second
 
 func (w *wire) send(m *pyjson.Object) error {
 	data, err := pyjson.Marshal(m)
@@ -32,6 +37,9 @@ func (w *wire) send(m *pyjson.Object) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err := w.conn.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
+		return fmt.Errorf("writing a message to the Python host: %w", err)
+	}
 	if _, err := w.conn.Write(binary.BigEndian.AppendUint32(nil, uint32(len(data)))); err != nil {
 		return fmt.Errorf("writing a message to the Python host: %w", err)
 	}

@@ -78,6 +78,21 @@ class Even:
         return (n,)
 
 
+class SlowCheck:
+    """Takes long to check its input."""
+
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"seconds": ("FLOAT", {})}})
+    RETURN_TYPES, FUNCTION, CATEGORY = ("FLOAT",), "go", "tests"
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, seconds):
+        time.sleep(seconds)
+        return True
+
+    def go(self, seconds):
+        return (seconds,)
+
+
 class Choose:
     INPUT_TYPES = classmethod(lambda cls: {"required": {"first": ("BOOLEAN", {}), "a": ("*", {"lazy": True}), "b": ("*", {"lazy": True})}})
     RETURN_TYPES, FUNCTION, CATEGORY = ("*",), "go", "tests"
@@ -130,6 +145,7 @@ NODE_CLASS_MAPPINGS = {
     "PackCounts": Counts,
     "PackEven": Even,
     "PackChoose": Choose,
+    "PackSlowCheck": SlowCheck,
     "PackAdd": node("PackAdd", {"required": {}, "optional": Anything()}, ("INT",), add),
     "PackShow": node("PackShow", {"required": {"value": ANY}}, ("*",), show, OUTPUT_NODE=True),
     "PackImage": node("PackImage", {"required": {"value": ("FLOAT", {"default": 0.5})}}, ("IMAGE",), lambda self, value: (torch.full((1, 8, 8, 3), value),)),
