@@ -102,7 +102,7 @@ func allowed(list []string, name string) bool {
 }
 
 // findPython returns the interpreter: the one that is named, that of a virtual environment in one of the folders, or the
-// system's; "" when there is none.
+// system's; it is empty if no interpreter is found.
 func findPython(named string, dirs ...string) string {
 	if named != "" {
 		if path, err := exec.LookPath(named); err == nil {

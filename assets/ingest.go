@@ -175,7 +175,7 @@ func baseName(name, fallback string) string {
 type Upload struct {
 	Entry
 	Staged, Hash, ClientFile string
-	// Hold returns what may be added to a base folder, which nobody else adds to until Release; nil means without limit.
+	// Hold returns what may be added to a base folder, to which no other request adds until Release; nil means without limit.
 	Hold func(dir string) (Quota, error)
 }
 

@@ -36,7 +36,7 @@ const Levels = 16
 // GroupedName is what files call grouped formats. GroupedBy tells them apart by the size of their groups.
 const GroupedName = "asym_w4a8_int8"
 
-// GroupedBy returns the grouped format of groups of n elements; false when there is none.
+// GroupedBy returns the grouped format of groups of n elements; false for a size that no format has.
 func GroupedBy(n int) (Format, bool) {
 	for f := Grouped; formats[f].elements != 0; f++ {
 		if formats[f].elements == n {

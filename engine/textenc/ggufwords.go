@@ -31,7 +31,7 @@ const (
 	typeUser    = 4
 )
 
-// GGUF returns the vocabulary in the header of a GGUF file; nil when there is none. It fails for one of another kind than
+// GGUF returns the vocabulary in the header of a GGUF file; nil for a file without one. It fails for one of another kind than
 // SentencePiece and byte-level BPE.
 func GGUF(src weights.Source) (tokenizer.Model, error) {
 	tokens, err := weights.GGUFTexts(src, ggufTokens)

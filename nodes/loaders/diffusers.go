@@ -93,7 +93,7 @@ var (
 	}
 )
 
-// firstFile returns the first of some files in the folders, "" when there is none.
+// firstFile returns the first of some files in the folders, empty if no folder has one.
 func firstFile(names []string, folders ...string) string {
 	for _, dir := range folders {
 		for _, name := range names {

@@ -190,7 +190,7 @@ func (b *Bridge) live(name string) *pyjson.Object {
 	return info
 }
 
-// Current is the process's life of now, without waiting; nil when there is none.
+// Current is the process's life of now, without waiting; nil if the process does not run.
 func (b *Bridge) Current() *pyhost.Session {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -59,7 +59,7 @@ type reader struct {
 	err    error
 }
 
-// value takes a value by key out of the entry, the zero value when there is none.
+// value takes a value by key out of the entry, the zero value for a key that is not set.
 func value[T any](r *reader, key string) T {
 	if p := pointer[T](r, key); p != nil {
 		return *p
@@ -68,7 +68,7 @@ func value[T any](r *reader, key string) T {
 	return zero
 }
 
-// pointer takes a value by key out of the entry, nil when there is none.
+// pointer takes a value by key out of the entry, nil for a key that is not set.
 func pointer[T any](r *reader, key string) *T {
 	v, ok := r.values[key]
 	delete(r.values, key)

@@ -106,7 +106,7 @@ func (t *routeTable) has(r *http.Request) bool {
 
 // PythonRoutes are the routes that packs have added in the Python process.
 type PythonRoutes struct {
-	// Session is the process's life of now; nil when there is none.
+	// Session is the process's life of now; nil if the process does not run.
 	Session func() *pyhost.Session
 
 	table atomic.Pointer[routeTable]
@@ -114,7 +114,7 @@ type PythonRoutes struct {
 
 var _ Routes = (*PythonRoutes)(nil)
 
-// now is the table of the life of now; nil when there is none.
+// now is the table of the life of now; nil if the process does not run.
 func (p *PythonRoutes) now() *routeTable {
 	s := p.Session()
 	if s == nil {

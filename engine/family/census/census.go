@@ -14,7 +14,7 @@ type Line struct {
 	// Place counts from one, Class is upstream's name.
 	Place int    `json:"place"`
 	Class string `json:"class"`
-	// Family is the family here whose models they are, "" when there is none; Runs says that it can be run.
+	// Family is the family here whose models they are, empty if none is built; Runs says that it can be run.
 	Family string `json:"family"`
 	Runs   bool   `json:"runs"`
 	// Samples are the small models of the family that ComfyUI told apart, and which are told apart here in the same way; Mistaken those that

@@ -37,9 +37,9 @@ func (w *writer) lit(x *onnx.Value, i int, projection string) *onnx.Value {
 		}
 		inner, width := down[0], l.hint.Dim(2).N
 		hint := w.Add(l.hint, w.Table(s.Weight("depth_embed", width)))
-		film := w.Chunks(w.Linear(s.At("cond_to_film"), hint, 2*inner), 2)
+		scaleShift := w.Chunks(w.Linear(s.At("cond_to_film"), hint, 2*inner), 2)
 		y := w.Linear(s.At("mid"), w.Concat(2, hint, w.SiLU(w.Linear(s.At("down"), x, inner))), inner)
-		y = w.SiLU(w.Add(w.Mul(y, w.Add(film[0], w.Const(1))), film[1]))
+		y = w.SiLU(w.Add(w.Mul(y, w.Add(scaleShift[0], w.Const(1))), scaleShift[1]))
 		x = w.Add(x, w.Mul(w.Linear(s.At("up"), y, w.Hidden), l.strength))
 	}
 	return x

@@ -136,7 +136,7 @@ func (n *Network) Predict(ctx context.Context, run family.Runner, latent, times,
 		}
 		all = append(all, given)
 	}
-	padding := tensor.New(x.Dim(0), 1, frames, x.Dim(3), x.Dim(4)) // a mask of padding, of which there is none
+	padding := tensor.New(x.Dim(0), 1, frames, x.Dim(3), x.Dim(4)) // a mask of padding: all zero, as nothing is padded
 	tokens, _, err := dit.PatchifyFrames(dit.Channels(append(append([]*tensor.Tensor{x}, all...), padding)...), side, tensor.ChannelsFirst)
 	if err != nil {
 		return nil, err

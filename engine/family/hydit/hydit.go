@@ -173,7 +173,7 @@ func (m *model) Inputs(c *sampling.Cond, _ sampling.Request) ([]sampling.Input, 
 	return append(in, sampling.Input{Name: inputSizes, Value: sizes, Rule: sampling.ByRows}), err
 }
 
-// sizesOf are height and width of the image, those to aim at, and where it was cut, of which there is none.
+// sizesOf are height and width of the image, those to aim at, and the offset at which it was cut, which is zero.
 func sizesOf(c *sampling.Cond) (*tensor.Tensor, error) {
 	const plain = 768
 	values := []int{plain, plain}

@@ -254,7 +254,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 }
 
 // latent is what the network reads [N,C,T,H,W]: the latent with the given frames in place of its first, for models of videos
-// with an image, of which there is none, and the mask of given cells behind it.
+// without an image, and the mask of given cells behind it.
 func (m *model) latent(c family.Call) (*tensor.Tensor, error) {
 	x := c.X
 	if start := c.Inputs.Get(keyStart); start != nil {

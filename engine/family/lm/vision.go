@@ -51,7 +51,7 @@ type seen struct {
 	deep []*tensor.Tensor
 }
 
-// readTower returns the vision tower beside a language model, nil when there is none.
+// readTower returns the vision tower beside a language model, nil for a file without one.
 func readTower(s *weights.Scope, src weights.Source, c Config) (tower, error) {
 	switch {
 	case c.alternating:
@@ -78,7 +78,7 @@ func (t windowedTower) look(ctx context.Context, run family.Runner, image *tenso
 	return seen{vectors: v, grid: grid{rows, cols}}, err
 }
 
-// readVision returns the vision tower of Qwen 2.5 VL in the file, nil when there is none.
+// readVision returns the vision tower of Qwen 2.5 VL in the file, nil for a file without one.
 func readVision(s *weights.Scope) (*Vision, error) {
 	embed := s.Shape(visionEmbed)
 	if embed == nil {

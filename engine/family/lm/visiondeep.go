@@ -36,7 +36,7 @@ var deepTaps = map[int][]int{24: {5, 11, 17}, 27: {8, 16, 24}}
 // visualRoots are where a tower lies in a file.
 var visualRoots = []string{"visual.", "model.visual."}
 
-// readDeep returns the tower of Qwen 3 VL in the file, nil when there is none.
+// readDeep returns the tower of Qwen 3 VL in the file, nil for a file without one.
 func readDeep(src weights.Source) (tower, error) {
 	for _, root := range visualRoots {
 		if _, ok := src.Lookup(root + strings.TrimPrefix(visionEmbed, visionRoot)); !ok {

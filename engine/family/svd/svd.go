@@ -155,7 +155,7 @@ func number(c *sampling.Cond, key string, otherwise float64) (float64, error) {
 	return sampling.Value[float64](c, key)
 }
 
-// angles returns an angle for each of n frames, of a list of any length or one number, zero when there is none.
+// angles returns an angle for each of n frames, of a list of any length or one number, zero for an empty list.
 func angles(c *sampling.Cond, key string, n int) ([]float32, error) {
 	list := tensor.New(1, 1)
 	if _, many := c.Values[key].([]float64); many {

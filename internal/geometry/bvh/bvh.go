@@ -111,33 +111,7 @@ func (b *builder) divide(from, to, middle int32) {
 			axis = k
 		}
 	}
-	value := func(i int32) float32 { return b.centers[3*int(b.order[i])+axis] }
-	first, last := from, to-1
-	for first < last {
-		pivot := value((first + last) / 2)
-		i, j := first, last
-		for i <= j {
-			for value(i) < pivot {
-				i++
-			}
-			for value(j) > pivot {
-				j--
-			}
-			if i <= j {
-				b.order[i], b.order[j] = b.order[j], b.order[i]
-				i++
-				j--
-			}
-		}
-		switch {
-		case middle <= j:
-			last = j
-		case middle >= i:
-			first = i
-		default:
-			return
-		}
-	}
+	geometry.Select(b.order, from, to, middle, func(f int32) float32 { return b.centers[3*int(f)+axis] })
 }
 
 // away is the square of a point's distance from the box.

@@ -4,6 +4,8 @@ package nearest
 import (
 	"context"
 	"math"
+
+	"comfygo/internal/geometry"
 )
 
 // leafSize is the largest number of points that are not divided further.
@@ -80,35 +82,9 @@ func (t *Tree) longest(from, to int32) (axis int, wide bool) {
 	return axis, hi[axis] > lo[axis]
 }
 
-// divide orders the points so that those before middle are not beyond it on the axis (Hoare's selection).
+// divide orders the points so that those before middle are not beyond it on the axis.
 func (t *Tree) divide(from, to, middle int32, axis int) {
-	value := func(i int32) float32 { return t.points[3*int(t.order[i])+axis] }
-	lo, hi := from, to-1
-	for lo < hi {
-		pivot := value((lo + hi) / 2)
-		i, j := lo, hi
-		for i <= j {
-			for value(i) < pivot {
-				i++
-			}
-			for value(j) > pivot {
-				j--
-			}
-			if i <= j {
-				t.order[i], t.order[j] = t.order[j], t.order[i]
-				i++
-				j--
-			}
-		}
-		switch {
-		case middle <= j:
-			hi = j
-		case middle >= i:
-			lo = i
-		default:
-			return
-		}
-	}
+	geometry.Select(t.order, from, to, middle, func(p int32) float32 { return t.points[3*int(p)+axis] })
 }
 
 // Find returns the nearest point to (x, y, z) and the square of its distance; of several the one with the lowest number. It

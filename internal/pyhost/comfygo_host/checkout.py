@@ -1,14 +1,13 @@
 """Classes from the user's own ComfyUI checkout: its core classes, its partner nodes and the packs, with its real modules."""
 
 import asyncio
-import base64
 import os
 import sys
 
-from .common import PackRoutes, PackTable, load_packs, prestartup
+from .common import API, PackRoutes, PackTable, forward, info_v1, load_packs, prestartup
 
 
-class Checkout:
+class Checkout(API):
     """What the runner asks of a ComfyUI checkout."""
 
     def __init__(self, hello, loop, notify):
@@ -49,14 +48,10 @@ class Checkout:
         self.progress, self.node_context, self.executing = progress, utils.CurrentNodeContext, utils.get_executing_context
         self.binary = server.BinaryEventTypes
         self.server = server.PromptServer(loop)
-        self.runner = None
         self.core = set()
         self.prompt = None
         comfy.utils.set_progress_bar_global_hook(self.on_bar)
         self.server.send_sync = self.send_sync
-
-    def attach(self, runner):
-        self.runner = runner
 
     def load(self):
         """Imports everything and returns what the message ready says of it."""
@@ -80,19 +75,10 @@ class Checkout:
             "prompts": len(self.server.on_prompt_handlers) > 0, "torch": sys.modules["torch"].__version__,
         }
 
-    async def listen(self, path):
-        from aiohttp import web
-
+    async def prepare(self):
         await self.server.setup()
-        app = web.AppRunner(self.server.app, access_log=None)
-        await app.setup()
-        await web.UnixSite(app, path).start()
-        os.chmod(path, 0o600)
 
     # Classes
-
-    def classes(self):
-        return self.nodes.NODE_CLASS_MAPPINGS
 
     def is_core(self, name):
         return name in self.core
@@ -108,8 +94,6 @@ class Checkout:
         cls = self.classes()[name]
         if self.is_v3(cls):
             return cls.GET_NODE_INFO_V1()
-        from .common import info_v1
-
         return info_v1(name, cls, self.nodes.NODE_DISPLAY_NAME_MAPPINGS)
 
     # Calls
@@ -121,15 +105,6 @@ class Checkout:
             self.prompt = message["prompt"]
             self.progress.reset_progress_state(self.prompt, self.graph.DynamicPrompt({}))
             self.progress.add_progress_handler(forwarder(self))
-
-    def context(self, prompt, node, index):
-        return self.node_context(prompt, node, index)
-
-    def before_node(self):
-        self.management.interrupt_current_processing(False)
-
-    def graph_prefix(self, node, index):
-        self.builder.set_default_prefix(node, index, 0)
 
     def invoke_v3(self, cls, target, function, inputs, hidden, message):
         raw = {k: v[0] if message.get("lists") and isinstance(v, list) and v else v for k, v in inputs.items()}
@@ -147,20 +122,8 @@ class Checkout:
             inputs = self.io.build_nested_inputs(inputs, data)
         return self.locked(cls, function, clone)(**inputs)
 
-    def dynprompt(self, form):
-        prompt = self.graph.DynamicPrompt(form["original"])
-        for node, entry in form.get("added", {}).items():
-            prompt.add_ephemeral_node(node, entry["node"], entry["parent"], entry["display"])
-        return prompt
-
     def is_output(self, value):
         return isinstance(value, self.output_type)
-
-    def is_blocker(self, value):
-        return isinstance(value, self.block_type)
-
-    def blocker(self, message):
-        return self.block_type(message)
 
     def video(self, path):
         from comfy_api.latest import InputImpl
@@ -168,12 +131,6 @@ class Checkout:
         return InputImpl.VideoFromFile(path)
 
     # Interrupts and memory
-
-    def interrupt(self):
-        self.management.interrupt_current_processing(True)
-
-    def is_interrupt(self, error):
-        return isinstance(error, self.management.InterruptProcessingException)
 
     def free(self):
         import gc
@@ -184,35 +141,8 @@ class Checkout:
 
     # The server that packs see
 
-    def on_prompt(self, prompt):
-        return self.server.trigger_on_prompt(prompt)
-
-    def on_bar(self, value, total, preview, prompt_id=None, node_id=None):
-        """Is called by comfy.utils.ProgressBar."""
-        context = self.executing()
-        if context is not None:
-            prompt_id, node_id = prompt_id or context.prompt_id, node_id or context.node_id
-        self.management.throw_exception_if_processing_interrupted()
-        prompt_id, node_id = prompt_id or self.server.last_prompt_id, node_id or self.server.last_node_id
-        self.runner.notify("progress", prompt=prompt_id, node=node_id, value=value, max=total, bar=True, preview=self.runner.preview(preview) if preview is not None else None)
-
     def send_sync(self, event, data, sid=None):
         forward(self.runner, event, data, sid)
-
-
-def forward(runner, event, data, sid):
-    """Passes on what a pack sends to clients."""
-    if isinstance(event, str):
-        runner.notify("event", event=event, data=data, client=sid)
-        return
-    number = int(getattr(event, "value", event))
-    if number == 2:  # a preview that is not encoded yet
-        shown = runner.preview(data)
-        if shown is not None:
-            runner.notify("image", image=shown, client=sid)
-        return
-    if isinstance(data, (bytes, bytearray)):
-        runner.notify("binary", number=number, data=base64.b64encode(bytes(data)).decode(), client=sid)
 
 
 def forwarder(api):

@@ -1,5 +1,6 @@
 """What both kinds of host need: packs and their import, routes, descriptions of classes."""
 
+import base64
 import importlib.util
 import logging
 import os
@@ -147,3 +148,81 @@ def info_v1(name, cls, titles):
     if hasattr(cls, "ESSENTIALS_CATEGORY"):
         info["essentials_category"] = cls.ESSENTIALS_CATEGORY
     return info
+
+
+class API:
+    """What both kinds of host answer to the runner in the same way."""
+
+    runner = None
+
+    def attach(self, runner):
+        self.runner = runner
+
+    async def prepare(self):
+        """Does what the server that packs see needs before it serves."""
+
+    async def listen(self, path):
+        from aiohttp import web
+
+        await self.prepare()
+        app = web.AppRunner(self.server.app, access_log=None)
+        await app.setup()
+        await web.UnixSite(app, path).start()
+        os.chmod(path, 0o600)
+
+    def classes(self):
+        return self.nodes.NODE_CLASS_MAPPINGS
+
+    def context(self, prompt, node, index):
+        return self.node_context(prompt, node, index)
+
+    def before_node(self):
+        self.management.interrupt_current_processing(False)
+
+    def graph_prefix(self, node, index):
+        self.builder.set_default_prefix(node, index, 0)
+
+    def dynprompt(self, form):
+        prompt = self.graph.DynamicPrompt(form["original"])
+        for node, entry in form.get("added", {}).items():
+            prompt.add_ephemeral_node(node, entry["node"], entry["parent"], entry["display"])
+        return prompt
+
+    def is_blocker(self, value):
+        return isinstance(value, self.block_type)
+
+    def blocker(self, message):
+        return self.block_type(message)
+
+    def interrupt(self):
+        self.management.interrupt_current_processing(True)
+
+    def is_interrupt(self, error):
+        return isinstance(error, self.management.InterruptProcessingException)
+
+    def on_prompt(self, prompt):
+        return self.server.trigger_on_prompt(prompt)
+
+    def on_bar(self, value, total, preview, prompt_id=None, node_id=None):
+        """Is called by comfy.utils.ProgressBar."""
+        context = self.executing()
+        if context is not None:
+            prompt_id, node_id = prompt_id or context.prompt_id, node_id or context.node_id
+        self.management.throw_exception_if_processing_interrupted()
+        prompt_id, node_id = prompt_id or self.server.last_prompt_id, node_id or self.server.last_node_id
+        self.runner.notify("progress", prompt=prompt_id, node=node_id, value=value, max=total, bar=True, preview=self.runner.preview(preview) if preview is not None else None)
+
+
+def forward(runner, event, data, sid):
+    """Passes on what a pack sends to clients."""
+    if isinstance(event, str):
+        runner.notify("event", event=event, data=data, client=sid)
+        return
+    number = int(getattr(event, "value", event))
+    if number == 2:  # a preview that is not encoded yet
+        shown = runner.preview(data)
+        if shown is not None:
+            runner.notify("image", image=shown, client=sid)
+        return
+    if isinstance(data, (bytes, bytearray)):
+        runner.notify("binary", number=number, data=base64.b64encode(bytes(data)).decode(), client=sid)

@@ -349,13 +349,13 @@ class Runner:
 
     def preview(self, image):
         """Returns a preview image as JPEG or PNG in base64, None where there is no Pillow."""
-        kind, picture, largest = (tuple(image) + (None, None, None))[:3]
+        kind, frame, largest = (tuple(image) + (None, None, None))[:3]
         try:
-            if largest is not None and max(picture.size) > largest:
-                picture = picture.copy()
-                picture.thumbnail((largest, largest))
+            if largest is not None and max(frame.size) > largest:
+                frame = frame.copy()
+                frame.thumbnail((largest, largest))
             buffer = io.BytesIO()
-            picture.convert("RGB").save(buffer, format="PNG" if kind == "PNG" else "JPEG", quality=95)
+            frame.convert("RGB").save(buffer, format="PNG" if kind == "PNG" else "JPEG", quality=95)
         except Exception:
             return None
         return {"type": "png" if kind == "PNG" else "jpeg", "data": base64.b64encode(buffer.getvalue()).decode()}

@@ -3,11 +3,10 @@
 import os
 import sys
 
-from .common import PackRoutes, PackTable, info_v1, load_packs, prestartup
-from .checkout import forward
+from .common import API, PackRoutes, PackTable, forward, info_v1, load_packs, prestartup
 
 
-class StandIns:
+class StandIns(API):
     """What the runner asks where there is no checkout."""
 
     def __init__(self, hello, loop, notify):
@@ -32,12 +31,8 @@ class StandIns:
         self.node_context, self.executing = utils.CurrentNodeContext, utils.get_executing_context
         self.server = server.PromptServer(loop)
         self.server.send_sync = lambda event, data, sid=None: forward(self.runner, event, data, sid)
-        self.runner = None
         comfy.utils.set_progress_bar_global_hook(self.on_bar)
         comfy_api.v0_0_2.PROGRESS = self.on_progress
-
-    def attach(self, runner):
-        self.runner = runner
 
     def load(self):
         load_packs(self.packs, self.nodes, self.nodes.load_custom_node)
@@ -54,18 +49,7 @@ class StandIns:
             "prompts": len(self.server.on_prompt_handlers) > 0, "torch": torch.__version__ if torch is not None else None,
         }
 
-    async def listen(self, path):
-        from aiohttp import web
-
-        app = web.AppRunner(self.server.app, access_log=None)
-        await app.setup()
-        await web.UnixSite(app, path).start()
-        os.chmod(path, 0o600)
-
     # Classes
-
-    def classes(self):
-        return self.nodes.NODE_CLASS_MAPPINGS
 
     def is_core(self, name):
         return False
@@ -87,54 +71,15 @@ class StandIns:
     def begin(self, message):
         self.server.last_prompt_id, self.server.last_node_id = message["prompt"], message["node"]
 
-    def context(self, prompt, node, index):
-        return self.node_context(prompt, node, index)
-
-    def before_node(self):
-        self.management.interrupt_current_processing(False)
-
-    def graph_prefix(self, node, index):
-        self.builder.set_default_prefix(node, index, 0)
-
-    def dynprompt(self, form):
-        prompt = self.graph.DynamicPrompt(form["original"])
-        for node, entry in form.get("added", {}).items():
-            prompt.add_ephemeral_node(node, entry["node"], entry["parent"], entry["display"])
-        return prompt
-
     def is_output(self, value):
         return False
-
-    def is_blocker(self, value):
-        return isinstance(value, self.block_type)
-
-    def blocker(self, message):
-        return self.block_type(message)
 
     def video(self, path):
         return path
 
-    def interrupt(self):
-        self.management.interrupt_current_processing(True)
-
-    def is_interrupt(self, error):
-        return isinstance(error, self.management.InterruptProcessingException)
-
     def free(self):
         self.management.unload_all_models()
         self.management.soft_empty_cache()
-
-    def on_prompt(self, prompt):
-        return self.server.trigger_on_prompt(prompt)
-
-    def on_bar(self, value, total, preview, prompt_id=None, node_id=None):
-        context = self.executing()
-        if context is not None:
-            prompt_id, node_id = prompt_id or context.prompt_id, node_id or context.node_id
-        self.management.throw_exception_if_processing_interrupted()
-        prompt_id, node_id = prompt_id or self.server.last_prompt_id, node_id or self.server.last_node_id
-        shown = self.runner.preview(preview) if preview is not None else None
-        self.runner.notify("progress", prompt=prompt_id, node=node_id, value=value, max=total, bar=True, preview=shown)
 
     def on_progress(self, prompt_id, node_id, value, total, image):
         shown = None

@@ -151,7 +151,7 @@ class Values:
             length = os.fstat(descriptor).st_size
             if length == 0:
                 return torch.empty(shape, dtype=torch.float32)
-            # A private mapping: what a node writes into its input reaches nobody else.
+            # A private mapping: what a node writes into its input stays in this process.
             area = mmap.mmap(descriptor, length, access=mmap.ACCESS_COPY)
         finally:
             os.close(descriptor)

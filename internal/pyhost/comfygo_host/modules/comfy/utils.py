@@ -72,8 +72,8 @@ def _lanczos(samples, width, height):
     images = []
     for image in samples:
         pixels = numpy.clip(255.0 * image.movedim(0, -1).cpu().numpy(), 0, 255).astype(numpy.uint8)
-        picture = Image.fromarray(pixels.squeeze()).resize((width, height), resample=Image.Resampling.LANCZOS)
-        data = numpy.array(picture).astype(numpy.float32) / 255.0
+        scaled = Image.fromarray(pixels.squeeze()).resize((width, height), resample=Image.Resampling.LANCZOS)
+        data = numpy.array(scaled).astype(numpy.float32) / 255.0
         images.append(torch.from_numpy(data.reshape(height, width, -1)).movedim(-1, 0))
     return torch.stack(images).to(samples.device, samples.dtype)
 
