@@ -13,6 +13,7 @@ import (
 	_ "comfygo/engine/family/cogvideo"
 	_ "comfygo/engine/family/controlnet"
 	_ "comfygo/engine/family/cosmos"
+	_ "comfygo/engine/family/ernie"
 	_ "comfygo/engine/family/esrgan"
 	_ "comfygo/engine/family/flux"
 	_ "comfygo/engine/family/flux2"
