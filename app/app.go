@@ -57,6 +57,9 @@ func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 		return nil, errors.Join(err, p.close())
 	}
 	p.machine.describe(log.Logger)
+	if err := p.library.check(); err != nil {
+		log.Warn("No model can run: " + err.Error())
+	}
 	a.warn()
 	policy, err := queuePolicy(cfg)
 	if err != nil {
@@ -105,6 +108,7 @@ func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 		DeployEnvironment: deployEnvironment(p.folders.Base()),
 		Stats:             p.machine.stats,
 		CheckDevice:       p.machine.check(),
+		CheckEngine:       p.library.check,
 		StuckAfter:        seconds(cfg.StuckAfter),
 		FreeModels:        p.freeModels,
 		Models:            p.modelFigures,

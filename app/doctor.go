@@ -116,17 +116,17 @@ func checkRuntime(ctx context.Context, cfg cli.Config) []finding {
 	cards, none := device.Cards()
 	path, err := ortlib.Find(ortlib.Options{Path: cfg.ONNXRuntime, CUDA: !cfg.CPU && none == nil})
 	if err != nil {
-		return []finding{{broken, "library", err.Error(), "run `make setup`, or name the library by --onnxruntime"}, checkCards(ctx, cfg, cards, none, nil)}
+		return []finding{{broken, "library", err.Error(), "run `comfygo setup`, or name the library by --onnxruntime"}, checkCards(ctx, cfg, cards, none, nil)}
 	}
 	lib, err := ort.Open(ort.Config{Library: path, Log: discard})
 	if err != nil {
-		return []finding{{broken, "library", err.Error(), "run `make setup`, or name another library by --onnxruntime"}, checkCards(ctx, cfg, cards, none, nil)}
+		return []finding{{broken, "library", err.Error(), "run `comfygo setup`, or name another library by --onnxruntime"}, checkCards(ctx, cfg, cards, none, nil)}
 	}
 	defer func() { _ = lib.Close() }() // the process ends anyway
 	findings := []finding{{good, "library", "ONNX Runtime " + lib.Version() + " at " + path, ""}}
 	providers, err := lib.Providers()
 	if err != nil {
-		findings = append(findings, finding{broken, "providers", err.Error(), "run `make setup` again"})
+		findings = append(findings, finding{broken, "providers", err.Error(), "run `comfygo setup` again"})
 	} else {
 		findings = append(findings, finding{good, "providers", strings.Join(providers, ", "), ""})
 	}
@@ -164,11 +164,11 @@ func checkCards(ctx context.Context, cfg cli.Config, cards []device.Card, none e
 	case none != nil:
 		return finding{good, "gpu", "none, models run on the processor (" + none.Error() + ")", ""}
 	case lib == nil:
-		return finding{warning, "gpu", describeCards(cards), "fetch the library with `make cuda`"}
+		return finding{warning, "gpu", describeCards(cards), "fetch the library with `comfygo setup --cuda`"}
 	}
 	for _, c := range cards {
 		if err := lib.CheckCUDA(ctx, c.Index); err != nil {
-			return finding{warning, "gpu", describeCards(cards) + ": " + err.Error(), "models run on the processor; fetch the library with `make cuda` and install CUDA 13 and cuDNN 9"}
+			return finding{warning, "gpu", describeCards(cards) + ": " + err.Error(), "models run on the CPU; fetch the library with `comfygo setup --cuda` and install CUDA 13 and cuDNN 9"}
 		}
 	}
 	return finding{good, "gpu", describeCards(cards), ""}

@@ -9,7 +9,6 @@ import (
 	"comfygo/engine/dtype"
 	"comfygo/folders"
 	"comfygo/internal/memory"
-	"comfygo/internal/ortlib"
 )
 
 // engineConfig turns flags into what the engine wants. The library is looked for when the first
@@ -17,9 +16,7 @@ import (
 func engineConfig(cfg cli.Config, m machine, dirs *folders.Folders, log *slog.Logger) engine.Config {
 	sparing := cfg.VRAM == cli.VRAMLow || cfg.VRAM == cli.VRAMNone
 	return engine.Config{
-		Library: func() (string, error) {
-			return ortlib.Find(ortlib.Options{Path: cfg.ONNXRuntime, CUDA: m.cuda()})
-		},
+		Library:      func() (string, error) { return findLibrary(cfg, m.cuda()) },
 		Device:       m.device(),
 		Threads:      cfg.Threads,
 		Lean:         sparing,

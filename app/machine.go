@@ -73,7 +73,7 @@ func cudaBuild(cfg cli.Config) error {
 	}
 	found, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*onnxruntime_providers_cuda*"))
 	if err != nil || len(found) == 0 {
-		return fmt.Errorf("%s is the build for the processor only; `make cuda` fetches the one for cards", path)
+		return fmt.Errorf("%s is the build for the CPU only; `comfygo setup --cuda` fetches the one for NVIDIA GPUs", path)
 	}
 	return nil
 }

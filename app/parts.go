@@ -32,6 +32,7 @@ const gib = 1 << 30
 type parts struct {
 	folders  *folders.Folders
 	engine   *engine.Runtime
+	library  *library
 	executor *executor.Executor
 	machine  machine
 	python   *pythonSide     // nil where there is nothing for Python to run
@@ -60,6 +61,7 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 	engineCfg := engineConfig(cfg, p.machine, dirs, log)
 	engineCfg.Watch = watchNetworks(p.tracer)
 	p.engine = engine.New(engineCfg)
+	p.library = &library{cfg: cfg, cuda: m.cuda(), engine: p.engine}
 	registry := all.Registry()
 	p.python = startPython(cfg, m, dirs, registry, log)
 	p.executor = executor.New(executor.Config{

@@ -27,6 +27,8 @@ type Handlers struct {
 	Check func(context.Context, Config, RemoteOptions) error
 	// Frontend fetches the official front end.
 	Frontend func(context.Context, Config, FrontendOptions) error
+	// Setup fetches the ONNX Runtime library.
+	Setup func(context.Context, Config, SetupOptions) error
 	// Auth looks after the key store.
 	Auth func(context.Context, Config, AuthOptions) error
 }
@@ -45,6 +47,13 @@ type FrontendOptions struct {
 	Action string // what is to be done: "install"
 	Dir    string // folder of the packages; empty: the default one
 	Media  bool   // the templates' pictures and films too
+}
+
+// SetupOptions belong to the command setup.
+type SetupOptions struct {
+	CUDA          bool   // the build for NVIDIA GPUs
+	Dir           string // folder for the library; empty: the default one
+	ReleaseSHA256 string // checksum of a release archive, which curl needs
 }
 
 // ExitError ends the program with a code of its own. The message, when there is one, is printed.
@@ -170,6 +179,9 @@ func newApp(ns namespace, r reading, finish func() (Config, error), stdout io.Wr
 		},
 		"frontend": func(c *ucli.Context, cfg Config) error {
 			return h.Frontend(c.Context, cfg, FrontendOptions{Action: c.Args().First(), Dir: ns.text("dir"), Media: ns.on("media")})
+		},
+		"setup": func(c *ucli.Context, cfg Config) error {
+			return h.Setup(c.Context, cfg, SetupOptions{CUDA: ns.on("cuda"), Dir: ns.text("dir"), ReleaseSHA256: ns.text("release_sha256")})
 		},
 		"completion": func(c *ucli.Context, _ Config) error { return writeCompletion(stdout, c.Args().First()) },
 	}

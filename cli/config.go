@@ -81,6 +81,7 @@ type Config struct {
 	ComfyUI     string  // folder of a checkout; empty: the base folder if it is one
 	NoCore      bool    // classes of the checkout are not offered
 	FFmpeg      string  // path of the program, or of the folder that holds it
+	NoModels    bool    // models are not run, the library is not needed
 	ONNXRuntime string  // path of the library, or of the folder that holds it
 	Threads     int     // for one operation; 0: the physical cores
 	ModelMemory float64 // GiB that loaded models may take; 0: from the free memory

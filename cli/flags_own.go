@@ -7,7 +7,8 @@ import "slices"
 var own = []*spec{
 	{name: "--demo-model", section: ownSection, help: "list the built-in demo checkpoint, and fetch nothing"},
 	{name: "--front-end-packages", kind: kindString, metavar: "DIR", section: ownSection, help: "the folder of the frontend's packages, as frontend install makes it; none: our own page (default: Python's packages, then the installed ones)"},
-	{name: "--onnxruntime", kind: kindString, metavar: "PATH", section: ownSection, help: "the ONNX Runtime library, or the folder that holds it"},
+	{name: "--onnxruntime", kind: kindString, metavar: "PATH", section: ownSection, help: "the ONNX Runtime library, or the folder that holds it or that setup --dir filled"},
+	{name: "--no-models", kind: kindSwitch, section: ownSection, help: "this server runs no models: the ONNX Runtime library is not looked for, and /ready does not ask for it"},
 	{name: "--ffmpeg", kind: kindString, metavar: "PATH", section: ownSection, help: "the program ffmpeg, or the folder that holds ffmpeg and ffprobe (default: from PATH)"},
 	{name: "--python", kind: kindString, metavar: "PATH", section: ownSection, help: "the Python interpreter that runs node packs; none: run no Python (default: that of a virtual environment in the base folder, else python3)"},
 	{name: "--comfyui", kind: kindString, metavar: "DIR", section: ownSection, help: "a ComfyUI checkout: its modules serve the node packs, and its node classes are offered where comfygo has none (default: the base folder, if it is one)"},
@@ -57,6 +58,13 @@ var runFlags = []*spec{
 	{name: "--json", kind: kindSwitch, section: "Run", help: "print what became of it as JSON"},
 }
 
+// setupFlags belong to the command setup.
+var setupFlags = []*spec{
+	{name: "--cuda", kind: kindSwitch, section: "Setup", help: "fetch the build for NVIDIA GPUs (needs the driver, CUDA 13 and, for fast convolutions, cuDNN 9)"},
+	{name: "--dir", kind: kindString, metavar: "DIR", section: "Setup", help: "the folder that it goes to (default: that of --onnxruntime, else comfygo/onnxruntime in the user's cache folder); --onnxruntime DIR makes the server look there"},
+	{name: "--release-sha256", kind: kindString, metavar: "SUM", section: "Setup", help: "SHA-256 of the project's release archive, needed where neither pip nor npm is installed and curl has to fetch it"},
+}
+
 // frontendFlags belong to the command frontend.
 var frontendFlags = []*spec{
 	{name: "--dir", kind: kindString, metavar: "DIR", section: "Frontend", help: "where the packages go (default: comfygo/frontend in the user's cache folder); --front-end-packages DIR makes the server look there"},
@@ -77,6 +85,7 @@ type command struct {
 
 var commands = slices.Concat([]command{
 	{name: "run", usage: "WORKFLOW.json", words: "WORKFLOW.json", flags: runFlags, help: "run one workflow without a server"},
+	{name: "setup", flags: setupFlags, help: "fetch the ONNX Runtime library, which runs the models (checked by SHA-256)"},
 	{name: "frontend", usage: "install", words: "install", flags: frontendFlags, help: "fetch ComfyUI's frontend, its templates and its docs"},
 	keysCommand, usersCommand, rolesCommand, workflowsCommand, auditCommand,
 	{name: "doctor", usage: "", flags: doctorFlags, help: "check the library, devices, folders, disk and memory, or a running server"},

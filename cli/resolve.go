@@ -46,6 +46,7 @@ func (ns namespace) config() Config {
 		ComfyUI:           ns.text("comfyui"),
 		NoCore:            ns.on("no_python_core"),
 		FFmpeg:            ns.text("ffmpeg"),
+		NoModels:          ns.on("no_models"),
 		ONNXRuntime:       ns.text("onnxruntime"),
 		Threads:           ns.number("threads"),
 		ModelMemory:       ns.real("model_memory"),

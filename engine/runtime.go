@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"sync"
+	"time"
 
 	"comfygo/device"
 	"comfygo/engine/dtype"
@@ -70,6 +71,7 @@ type Runtime struct {
 
 	openOnce sync.Mutex
 	lib      *ort.Runtime
+	refused  *LibraryError
 	block    int
 	linear   bool
 }
@@ -144,11 +146,33 @@ func (rt *Runtime) library() (*ort.Runtime, error) {
 	}
 	lib, err := ort.Open(ort.Config{Library: path, Log: rt.cfg.Log})
 	if err != nil {
-		return nil, fmt.Errorf("opening the ONNX Runtime library %s: %w", path, err)
+		err = fmt.Errorf("opening the ONNX Runtime library %s: %w", path, err)
+		rt.refused = &LibraryError{Path: path, At: time.Now(), Err: err}
+		return nil, err
 	}
+	rt.refused = nil
 	rt.block, rt.linear = lib.NchwcBlock(), lib.HasLinear()
 	rt.lib = lib
 	return lib, nil
+}
+
+// LibraryError says that the ONNX Runtime library was found and could not be opened.
+type LibraryError struct {
+	Path string
+	At   time.Time // of the attempt
+	Err  error
+}
+
+func (e *LibraryError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *LibraryError) Unwrap() error { return e.Err }
+
+// Library reports whether the ONNX Runtime library is open, and how the last attempt to open it failed; nil when none failed.
+func (rt *Runtime) Library() (open bool, failed *LibraryError) {
+	rt.openOnce.Lock()
+	defer rt.openOnce.Unlock()
+	return rt.lib != nil, rt.refused
 }
 
 // FreeModels evicts all networks that are not running, and their weights.

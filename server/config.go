@@ -108,6 +108,8 @@ type Config struct {
 	Stats func() health.Stats
 	// CheckDevice returns why the card that computes is lost, nil while it answers; nil asks nobody.
 	CheckDevice func() error
+	// CheckEngine returns why models cannot run, nil while they can; nil means that the server runs none.
+	CheckEngine func() error
 	// DiskReserve is how many bytes a disk must have left for /health to call the server healthy; 0 means 16 MiB.
 	DiskReserve uint64
 	// StuckAfter is how long a running job may be silent before /health calls the worker stuck; 0 is for ever.

@@ -118,7 +118,7 @@ func (s *Server) serveMachine() {
 	s.health = &health.Service{
 		Reply: s.reply, Access: s.access, Gate: s.gate, Queue: s.queue, Policy: cfg.Policy, Hub: s.hub, Folders: cfg.Folders, State: &s.state,
 		Started: time.Now(), Argv: cfg.Argv, AppVersion: cfg.AppVersion, RuntimeVersion: cfg.RuntimeVersion, DeployEnvironment: cfg.DeployEnvironment,
-		PackageVersions: cfg.PackageVersions, Stats: cfg.Stats, CheckDevice: cfg.CheckDevice, DiskReserve: cfg.DiskReserve, StuckAfter: cfg.StuckAfter,
+		PackageVersions: cfg.PackageVersions, Stats: cfg.Stats, CheckDevice: cfg.CheckDevice, CheckEngine: cfg.CheckEngine, DiskReserve: cfg.DiskReserve, StuckAfter: cfg.StuckAfter,
 		RuntimeState: cfg.RuntimeState,
 	}
 	s.measure = &measure.Service{

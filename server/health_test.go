@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -236,5 +237,31 @@ func TestNotReady(t *testing.T) {
 	}
 	if err := <-drained; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDegradedEngine has no usable model runtime: the server goes on, is not restarted, and takes no jobs.
+func TestDegradedEngine(t *testing.T) {
+	t.Parallel()
+	var fixed atomic.Bool
+	r := start(t, func(cfg *server.Config) {
+		cfg.CheckEngine = func() error {
+			if fixed.Load() {
+				return nil
+			}
+			return errors.New("no library in /opt/lib")
+		}
+	})
+	status, h := r.health(t)
+	if status != 200 || h.Status != "degraded" || !strings.Contains(h.Error, "ONNX Runtime library") || !strings.HasSuffix(h.Error, ": no library in /opt/lib") {
+		t.Errorf("/health: %d %+v", status, h)
+	}
+	if a := r.do("GET", "/ready", ""); a.status != 503 || !strings.Contains(a.body, "models cannot run") || strings.Contains(a.body, "/opt/lib") {
+		t.Errorf("/ready: %d %s", a.status, a.body)
+	}
+	fixed.Store(true)
+	r.until("it is ready", func() bool { return r.do("GET", "/ready", "").status == 200 })
+	if _, h := r.health(t); h.Status != "healthy" || h.Error != "" {
+		t.Errorf("/health after the repair: %+v", h)
 	}
 }

@@ -16,10 +16,10 @@ const MinVersion = "1.24.0"
 // find looks for a library of exactly the wanted kind.
 func find(o Options) (string, error) {
 	if o.Path != "" {
-		return named(o.Path, "--onnxruntime")
+		return named(o, o.Path, "--onnxruntime")
 	}
 	if p := o.Env(EnvLibrary); p != "" {
-		return named(p, EnvLibrary)
+		return named(o, p, EnvLibrary)
 	}
 	for _, dir := range o.SystemDirs {
 		if p := newest(dir, o.CUDA); p != "" {
@@ -33,21 +33,32 @@ func find(o Options) (string, error) {
 	if a, ok := pinned(o.Platform, o.CUDA); ok {
 		name = filepath.Base(a.Files[0].Member)
 	}
-	return "", fmt.Errorf("%w: looked in $%s, the system's library path and %s; run `make` or `go run ./tools/fetch-ort`, or put %s (version %s or newer) into %s",
+	if o.Cache == "" {
+		return "", fmt.Errorf("%w: looked in $%s and the system's library path (HOME is not set, so there is no cache folder); run `comfygo setup --dir DIR` and start with --onnxruntime DIR",
+			ErrNotFound, EnvLibrary)
+	}
+	return "", fmt.Errorf("%w: looked in $%s, the system's library path and %s; run `comfygo setup`, or put %s (version %s or newer) into %s",
 		ErrNotFound, EnvLibrary, o.Cache, name, MinVersion, filepath.Join(o.Cache, folder(o)))
 }
 
-// named resolves a path that the user gave; a folder means the library in it.
-func named(path, origin string) (string, error) {
+// named resolves a path that the user gave; a folder means the library in it, or the one that Ensure put below it.
+func named(o Options, path, origin string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", fmt.Errorf("finding the ONNX Runtime library given by %s: %w", origin, err)
 	}
 	if info.IsDir() {
+		o.Cache = path
+		if p := cached(o); p != "" {
+			return p, nil
+		}
 		if p := newest(path, false); p != "" {
 			return p, nil
 		}
-		return "", fmt.Errorf("finding the ONNX Runtime library given by %s: %w in the folder %s", origin, ErrNotFound, path)
+		if o.CUDA = false; cached(o) != "" {
+			return cached(o), nil
+		}
+		return "", fmt.Errorf("finding the ONNX Runtime library given by %s: %w in the folder %s; `comfygo setup --dir %s` puts one there", origin, ErrNotFound, path, path)
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -57,7 +68,12 @@ func named(path, origin string) (string, error) {
 }
 
 // cached returns the library in the cache: the one Ensure installed, or one that the user put there.
-func cached(o Options) string { return newest(filepath.Join(o.Cache, folder(o)), o.CUDA) }
+func cached(o Options) string {
+	if o.Cache == "" {
+		return ""
+	}
+	return newest(filepath.Join(o.Cache, folder(o)), o.CUDA)
+}
 
 var libraryName = regexp.MustCompile(`^(?:libonnxruntime\.so(?:\.(\d+(?:\.\d+)*))?|libonnxruntime(?:\.(\d+(?:\.\d+)*))?\.dylib|onnxruntime\.dll)$`)
 

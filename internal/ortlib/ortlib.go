@@ -31,7 +31,8 @@ type Options struct {
 	Path string
 	// CUDA asks for the build with NVIDIA providers. Find falls back to the CPU build, Ensure does not.
 	CUDA bool
-	// Cache is the folder fetched libraries go to; by default comfygo/onnxruntime in the user's cache folder.
+	// Cache is the folder fetched libraries go to; by default comfygo/onnxruntime in the user's cache folder, and none
+	// where the user has no home folder.
 	Cache string
 	// Release is where the curl client finds the project's releases; DefaultRelease when empty.
 	Release string
@@ -73,11 +74,9 @@ func (o Options) complete() (Options, error) {
 		o.Clients = download.Clients()
 	}
 	if o.Cache == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			return o, fmt.Errorf("finding the cache folder for ONNX Runtime: %w", err)
+		if base, err := os.UserCacheDir(); err == nil { // a service may have no HOME, and so no cache folder
+			o.Cache = filepath.Join(base, "comfygo", "onnxruntime")
 		}
-		o.Cache = filepath.Join(base, "comfygo", "onnxruntime")
 	}
 	return o, nil
 }
@@ -110,5 +109,16 @@ func Ensure(ctx context.Context, o Options) (string, error) {
 	if err == nil || !errors.Is(err, ErrNotFound) || o.Path != "" {
 		return path, err
 	}
+	if o.Cache == "" {
+		return "", fmt.Errorf("%w, and HOME is not set: name a folder for it by --dir", ErrNotFound)
+	}
 	return fetch(ctx, o)
+}
+
+// Install fetches the pinned library into dir, below which --onnxruntime dir finds it, and returns its path. What lies
+// elsewhere on the machine does not count; what an earlier call put there is kept.
+func Install(ctx context.Context, dir string, o Options) (string, error) {
+	o.Path, o.Cache, o.SystemDirs = "", dir, []string{}
+	o.Env = func(string) string { return "" }
+	return Ensure(ctx, o)
 }

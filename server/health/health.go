@@ -13,23 +13,22 @@ import (
 	"comfygo/server/reply"
 )
 
-// GetHealth says whether the server works: 200 and its figures, or 503 and why not. It answers within 100 ms whatever hangs.
-// Whoever has shown a key, where one is needed, is told more.
+// GetHealth says whether the server works: 200 and its figures ("healthy", or "degraded" where models cannot run), or 503 and
+// why not. It answers within 100 ms whatever hangs. Authenticated callers are told more.
 func (s *Service) GetHealth(c echo.Context) error {
 	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	now := time.Now()
 	figures := s.Queue.Stats()
 	seen := s.State.look(s.measure, now)
 	if p := s.problem(figures, seen, now); p != nil {
-		text := p.what
-		if s.Access.Sees(c) && p.err != nil {
-			text += ": " + p.err.Error()
-		}
-		return s.Reply.JSON(c, http.StatusServiceUnavailable, pyjson.NewObject("status", "unhealthy", "error", text, "timestamp", reply.Seconds(now)))
+		return s.Reply.JSON(c, http.StatusServiceUnavailable, pyjson.NewObject("status", "unhealthy", "error", s.tell(c, p), "timestamp", reply.Seconds(now)))
 	}
 	counts := pyjson.NewObject("pending", int64(figures.Pending), "running", int64(figures.Running))
 	body := pyjson.NewObject("status", "healthy", "version", UpstreamVersion, "timestamp", reply.Seconds(now), "queue", counts,
 		"device", deviceName(seen.stats), "vram", vram(seen.stats))
+	if p := engineIssue(seen); p != nil {
+		body.Set("status", "degraded").Set("error", s.tell(c, p))
+	}
 	if !s.Access.Sees(c) {
 		return s.Reply.JSON(c, http.StatusOK, body)
 	}
@@ -47,6 +46,14 @@ func (s *Service) GetHealth(c echo.Context) error {
 	return s.Reply.JSON(c, http.StatusOK, body)
 }
 
+// tell is the text of an issue, with its cause for those who may see it.
+func (s *Service) tell(c echo.Context, p *issue) string {
+	if p.err == nil || !s.Access.Sees(c) {
+		return p.what
+	}
+	return p.what + ": " + p.err.Error()
+}
+
 // GetReady answers 200 when the server can take a job now, and 503 with the reason when it cannot.
 func (s *Service) GetReady(c echo.Context) error {
 	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
@@ -61,7 +68,10 @@ func (s *Service) GetReady(c echo.Context) error {
 	case s.State.Worker.Load() == workerAway:
 		why = "the worker has not begun yet"
 	default:
-		if p := s.problem(figures, s.State.look(s.measure, now), now); p != nil {
+		seen := s.State.look(s.measure, now)
+		if p := s.problem(figures, seen, now); p != nil {
+			why = p.what
+		} else if p := engineIssue(seen); p != nil {
 			why = p.what
 		}
 	}

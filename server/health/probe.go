@@ -43,9 +43,9 @@ type issue struct {
 
 // measurement is what a probe has found.
 type measurement struct {
-	stats        Stats
-	device, disk error
-	at           time.Time
+	stats                Stats
+	device, disk, engine error
+	at                   time.Time
 	// late is since when a probe has not come back; zero when none is under way.
 	late time.Time
 }
@@ -115,6 +115,9 @@ func (s *Service) measure() measurement {
 	if s.CheckDevice != nil {
 		m.device = s.CheckDevice()
 	}
+	if s.CheckEngine != nil {
+		m.engine = s.CheckEngine()
+	}
 	return m
 }
 
@@ -155,6 +158,15 @@ func (s *Service) problem(figures queue.Stats, seen measurement, now time.Time) 
 		return &issue{"the device or a disk does not answer", nil}
 	}
 	return nil
+}
+
+// engineIssue says what keeps models from running; nil when nothing does. Everything else works without them, and a restart
+// would not help: the server is degraded, not unhealthy, and takes no jobs.
+func engineIssue(seen measurement) *issue {
+	if seen.engine == nil {
+		return nil
+	}
+	return &issue{"models cannot run: the ONNX Runtime library is missing or cannot be loaded", seen.engine}
 }
 
 // gateTrouble is why the key store cannot be used; nil when it can, and without one.

@@ -34,6 +34,8 @@ type Service struct {
 	Stats func() Stats
 	// CheckDevice returns why the device that computes is lost, nil while it answers.
 	CheckDevice func() error
+	// CheckEngine returns why models cannot run, nil while they can.
+	CheckEngine func() error
 	// DiskReserve is how many free bytes a disk must have; 0 means 16 MiB.
 	DiskReserve uint64
 	// StuckAfter is how long a running job may be silent; 0 is for ever.

@@ -1,7 +1,7 @@
 package openapi
 
 var serverGroup = group{"server", "How the server is.", []op{
-	{method: get, path: "/health", summary: "Is the server well?", public: true, answers: []answer{ok(`{status! string; timestamp! number}`, "with a key also devices, memory and processes"), with(503, `{status! string; error! string; timestamp! number}`, "")}},
+	{method: get, path: "/health", summary: "Is the server well?", public: true, answers: []answer{ok(`{status! string; timestamp! number}`, "healthy, or degraded where models cannot run; with a key also devices, memory and processes"), with(503, `{status! string; error! string; timestamp! number}`, "")}},
 	{method: get, path: "/ready", summary: "Does the server take jobs?", answers: []answer{ok(`{ready! boolean; timestamp! number}`, ""), with(503, `{ready! boolean; reason! string; timestamp! number}`, "")}},
 	{method: get, path: "/system_stats", summary: "The machine and the program", answers: []answer{ok(`{system! object; devices! []Device}`, "")}},
 	{method: get, path: "/features", summary: "What clients may count on", answers: []answer{ok("object", "")}},

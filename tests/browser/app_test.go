@@ -99,7 +99,7 @@ func TestAppDemo(t *testing.T) {
 	p.Click("a[data-view=health]")
 	p.WaitFor("memory is drawn", "document.querySelector('.line.chart-1')?.getAttribute('points').includes(' ')")
 	p.Shot("health")
-	if got := p.Text(".verdict"); got != "All is well" {
+	if got := p.Text(".verdict"); got != "Healthy" {
 		t.Errorf("the health page says %q", got)
 	}
 	p.Clean()

@@ -66,7 +66,8 @@ export class Health {
   verdict(health) {
     const well = health.status === "ok" || health.status === "healthy";
     this.state.dataset.state = well ? "good" : "bad";
-    fill(this.state, icon(well ? "check" : "warn"), h("span", { text: well ? "All is well" : `Something is wrong: ${health.error ?? health.status}` }));
+    const text = health.status === "degraded" ? `Degraded: ${health.error}` : `Unhealthy: ${health.error ?? health.status}`;
+    fill(this.state, icon(well ? "check" : "warn"), h("span", { text: well ? "Healthy" : text }));
   }
 
   measure(stats) {
