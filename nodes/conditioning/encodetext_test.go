@@ -29,6 +29,8 @@ func TestTextEncodersWithoutInputs(t *testing.T) {
 		{"TextEncodeQwenImageEdit", text("prompt", "a"), "no text encoder"},
 		{"TextEncodeQwenImageEdit", text("prompt", "a", "image", tensor.New(0, 4, 4, 3)), "image holds no pixels"},
 		{"TextEncodeQwenImageEditPlus", text("prompt", "a", "image2", tensor.New(1, 4, 4, 1)), "image2 holds no pixels"},
+		{"TextEncodeBooguEdit", text("prompt", "a", "negative_prompt", "", "vae", nil), "no text encoder"},
+		{"TextEncodeBooguEdit", text("prompt", "a", "negative_prompt", "", "vae", nil, "images.image_2", tensor.New(1, 0, 4, 3)), "images.image_2 holds no pixels"},
 		{"TextEncodeZImageOmni", text("prompt", "a", "auto_resize_images", true, "image3", tensor.New(1, 0, 4, 3)), "image3 holds no pixels"},
 	} {
 		_, err := nodecalls.CallIn(t, nil, c.class, c.values)

@@ -5,6 +5,7 @@ import (
 	_ "comfygo/engine/family/anima"
 	_ "comfygo/engine/family/auraflow"
 	_ "comfygo/engine/family/bert"
+	_ "comfygo/engine/family/boogu"
 	_ "comfygo/engine/family/cascade"
 	_ "comfygo/engine/family/chat"
 	_ "comfygo/engine/family/chroma"

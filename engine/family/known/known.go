@@ -51,7 +51,6 @@ var families = []recognised{
 	{name: "Hunyuan3D 2.1", all: []string{"t_embedder.mlp.2.weight", "blocks.0.attn1.k_norm.weight"}},
 	{name: "TripoSplat", all: []string{"cam_out_layer.weight", "repo_layers.0.final_map.weight"}},
 	{name: "HiDream O1", all: []string{"t_embedder1.mlp.0.weight", "x_embedder.proj1.weight"}},
-	{name: "Boogu", all: []string{"double_stream_layers.0.img_instruct_attn.processor.img_to_q.weight"}},
 	{name: "Lens", all: []string{"transformer_blocks.0.attn.norm_added_q.weight", "transformer_blocks.0.img_mlp.w1.weight"}},
 	{name: "Mage-Flow", all: []string{"txt_norm.weight"}, key: "txt_norm.weight", width: 2560},
 	{name: "Ideogram 4", all: []string{"embed_image_indicator.weight"}},

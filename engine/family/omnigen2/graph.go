@@ -57,9 +57,14 @@ func (n network) write(s *weights.Scope, v variant) {
 	if v.References {
 		parts = append(parts, n.references(s, rows, width, time))
 	}
-	joint := n.join(append(parts, image))
+	var joint stream
+	if n.c.Double > 0 {
+		joint = n.double(s.At("double_stream_layers"), text, n.join(append(parts[1:], image)), time)
+	} else {
+		joint = n.join(append(parts, image))
+	}
 	for i := range n.c.Layers {
-		joint.x = n.block(s.At("layers").Index(i), joint, time)
+		joint.x = n.block(s.At(n.c.Stack).Index(i), joint, time)
 	}
 	last := s.At("norm_out")
 	y := n.SliceDims(joint.x, 1, joint.x.Dim(1).Minus(images), joint.x.Dim(1))
@@ -92,6 +97,9 @@ func (n network) references(s *weights.Scope, rows onnx.Dim, width int, time *on
 
 // join joins kinds of tokens.
 func (n network) join(parts []stream) stream {
+	if len(parts) == 1 {
+		return parts[0]
+	}
 	var x, cos, sin []*onnx.Value
 	for _, p := range parts {
 		x, cos, sin = append(x, p.x), append(cos, p.rope.Cos), append(sin, p.rope.Sin)

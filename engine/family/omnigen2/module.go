@@ -17,7 +17,7 @@ func (kind) Module(class string, _ []byte, src weights.Source) (family.Module, e
 	if class != "comfy.ldm.omnigen.omnigen2.OmniGen2Transformer2DModel" {
 		return nil, nil
 	}
-	c, err := read(weights.NewScope(src))
+	c, err := ReadConfig(weights.NewScope(src), "layers")
 	return module{&Model{Config: c, Source: src}}, err
 }
 

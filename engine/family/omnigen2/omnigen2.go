@@ -42,13 +42,15 @@ type Config struct {
 	Dim, Text, Time, Hidden int
 	// Heads and KVHeads count the attention's heads of queries and of keys, each HeadDim wide.
 	Heads, KVHeads, HeadDim int
-	// Layers and Refiners count the blocks of the stack and of each refiner; References is the number of reference latents
-	// that have an embedding.
-	Layers, Refiners, References int
+	// Layers and Refiners count the blocks of the stack and of each refiner, Double those before the stack in which text and
+	// image have weights of their own; References is the number of reference latents that have an embedding.
+	Layers, Refiners, Double, References int
+	// Stack is the name of the stack's blocks.
+	Stack string
 }
 
-// read reads the config off the shapes.
-func read(s *weights.Scope) (Config, error) {
+// ReadConfig reads the config of a network of this kind off the shapes; stack is the name of the blocks of its stack.
+func ReadConfig(s *weights.Scope, stack string) (Config, error) {
 	dim := func(name string, axis int) int {
 		if sh := s.Shape(name); axis < len(sh) {
 			return sh[axis]
@@ -58,7 +60,8 @@ func read(s *weights.Scope) (Config, error) {
 	c := Config{
 		Patch: 2, Channels: dim("x_embedder.weight", 1) / 4, Dim: dim("x_embedder.weight", 0), Text: dim("time_caption_embed.caption_embedder.0.weight", 0),
 		Time: dim("time_caption_embed.timestep_embedder.linear_2.weight", 0), Hidden: dim("noise_refiner.0.feed_forward.linear_1.weight", 0),
-		HeadDim: dim("noise_refiner.0.attn.norm_q.weight", 0), Layers: s.Count("layers"), Refiners: s.Count("noise_refiner"), References: dim("image_index_embedding", 0),
+		HeadDim: dim("noise_refiner.0.attn.norm_q.weight", 0), Layers: s.Count(stack), Refiners: s.Count("noise_refiner"), References: dim("image_index_embedding", 0),
+		Double: s.Count("double_stream_layers"), Stack: stack,
 	}
 	if c.HeadDim > 0 {
 		c.Heads, c.KVHeads = dim("noise_refiner.0.attn.to_q.weight", 0)/c.HeadDim, dim("noise_refiner.0.attn.to_k.weight", 0)/c.HeadDim
@@ -78,18 +81,22 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if s.HasAny("double_stream_layers") {
 		return nil, nil // Boogu
 	}
-	c, err := read(s)
+	c, err := ReadConfig(s, "layers")
 	if err != nil {
 		return nil, err
 	}
-	return &Model{Config: c, Source: src}, nil
+	return &Model{Config: c, Source: src, Shift: 2.6, TextScheme: text, TextKey: lm.KeyQwen25S}, nil
 }
 
-// Model is a diffusion model of the family.
+// Model is a diffusion model of this kind; families fill it in.
 type Model struct {
 	Config
 	// Source holds the network's tensors without prefix.
 	Source weights.Source
+	// Shift is that of the flow.
+	Shift float64
+	// TextScheme is the type of the text encoder in the CLIP loaders, TextKey its key.
+	TextScheme, TextKey string
 
 	activations family.Activations
 }
@@ -106,18 +113,18 @@ func (m *Model) Latent() sampling.LatentFormat { return latents.Flux }
 
 // Sampling implements family.Denoiser.
 func (m *Model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.Flow, sampling.Settings{Multiplier: 1, Shift: 2.6}
+	return sampling.Flow, sampling.Settings{Multiplier: 1, Shift: m.Shift}
 }
 
 // Weights implements family.Denoiser.
 func (m *Model) Weights() weights.Source { return m.Source }
 
 // Scheme implements family.Bundle.
-func (m *Model) Scheme() string { return text }
+func (m *Model) Scheme() string { return m.TextScheme }
 
 // TextPrefixes implements family.Bundle.
 func (m *Model) TextPrefixes() map[string][]string {
-	return map[string][]string{lm.KeyQwen25S: {"text_encoders." + lm.KeyQwen25S + ".transformer."}}
+	return map[string][]string{m.TextKey: {"text_encoders." + m.TextKey + ".transformer."}}
 }
 
 // ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
