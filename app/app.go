@@ -12,6 +12,7 @@ import (
 
 	"comfygo/cli"
 	"comfygo/engine/inspect"
+	"comfygo/folders"
 	"comfygo/internal/plainfile"
 	"comfygo/server"
 	"comfygo/server/logs"
@@ -31,6 +32,7 @@ type App struct {
 // New puts a server together. Nothing heavy happens: models and the ONNX Runtime library are opened
 // by the first prompt that needs them. logs may be nil.
 func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
+	log.sourceLines(cfg)
 	log.folderLines(cfg)
 	p, err := build(cfg, log.Logger)
 	if err != nil {
@@ -50,8 +52,8 @@ func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 	if a.cert, err = loadCertificate(cfg, func(text string) { log.Warn(text) }); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
-	if err := p.folders.Prepare(); err != nil {
-		return nil, errors.Join(fmt.Errorf("preparing the folders: %w", err), p.close())
+	if err := prepareFolders(cfg, p.folders, log); err != nil {
+		return nil, errors.Join(err, p.close())
 	}
 	if p.assets, err = openAssets(cfg, p.folders, log.Logger); err != nil {
 		return nil, errors.Join(err, p.close())
@@ -217,6 +219,36 @@ func (l *Log) folderLines(cfg cli.Config) {
 			l.Info("Setting " + d.name + " directory to: " + d.path)
 		}
 	}
+}
+
+// sourceLines tells where flags come from besides the command line, and of variables that look like flags and are none.
+func (l *Log) sourceLines(cfg cli.Config) {
+	if cfg.ConfigFile != "" {
+		l.Info("Reading flags from the config file: " + cfg.ConfigFile)
+	}
+	if len(cfg.FromEnvironment) > 0 {
+		l.Info("Reading flags from the environment: " + strings.Join(cfg.FromEnvironment, ", "))
+	}
+	if len(cfg.UnknownVariables) > 0 {
+		l.Warn("Environment variables without effect, no flag has this name: " + strings.Join(cfg.UnknownVariables, ", "))
+	}
+}
+
+// prepareFolders makes the folders that the server needs. A base directory that did not exist is told loudly, because its name
+// may be mistyped, and gets the folders that model files go to.
+func prepareFolders(cfg cli.Config, dirs *folders.Folders, log *Log) error {
+	isNew := cfg.BaseDirectory != "" && !exists(dirs.Base())
+	if err := dirs.Prepare(); err != nil {
+		return fmt.Errorf("preparing the folders: %w", err)
+	}
+	if !isNew {
+		return nil
+	}
+	if err := dirs.MakeModelFolders(); err != nil {
+		return fmt.Errorf("preparing the model folders: %w", err)
+	}
+	log.Warn("The base directory " + dirs.Base() + " did not exist. It has been created, empty: is its name right?")
+	return nil
 }
 
 // runtimeVersion is what /system_stats shows where upstream shows PyTorch's version.

@@ -21,6 +21,7 @@ var (
 	CheckFFmpeg       = checkFFmpeg
 	CheckFolder       = checkFolder
 	Report            = report
+	WantsColor        = wantsColor
 )
 
 // Verdicts of findings.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mattn/go-isatty"
 
 	"comfygo/cli"
 )
@@ -45,8 +48,25 @@ type Log struct {
 // LogOutputs says where records go.
 type LogOutputs struct {
 	Stdout, Stderr io.Writer
-	// Tee gets every console line too; nil for none.
+	// Tee gets every console line too, coloured and without its time, as ComfyUI's log page has it; nil for none.
 	Tee io.Writer
+	// Color marks the levels of console lines with colours.
+	Color bool
+}
+
+// wantsColor reports whether lines for w are coloured: it is a terminal that knows colours, and NO_COLOR is not set.
+func wantsColor(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd()) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// levelNames gives the levels of JSON lines the names that text lines have.
+func levelNames(_ []string, a slog.Attr) slog.Attr {
+	if level, ok := a.Value.Any().(slog.Level); ok && a.Key == slog.LevelKey {
+		name, _ := nameOf(level)
+		a.Value = slog.StringValue(name)
+	}
+	return a
 }
 
 // NewLog makes the log that the flags ask for. Without --log-stdout everything goes to stderr; with
@@ -54,8 +74,12 @@ type LogOutputs struct {
 // upstream does. The caller has to close it.
 func NewLog(cfg cli.Config, out LogOutputs) (*Log, error) {
 	l := &Log{}
-	console := &target{level: consoleLevel(cfg.Verbose), color: true, write: out.console(cfg.LogStdout)}
+	console := &target{level: consoleLevel(cfg.Verbose), color: out.Color, write: out.console(cfg.LogStdout), tee: out.Tee}
 	h := handler{targets: []*target{console}, mu: &sync.Mutex{}}
+	if cfg.LogFormat == "json" {
+		h.line = &bytes.Buffer{}
+		h.json = slog.NewJSONHandler(h.line, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: levelNames})
+	}
 	var lines []func()
 	for _, t := range cfg.Verbose {
 		if t.File == "" {
@@ -96,9 +120,6 @@ func (o LogOutputs) console(split bool) func(slog.Level, string) {
 			w = o.Stdout
 		}
 		_, _ = io.WriteString(w, line) // a closed terminal must not end the server
-		if o.Tee != nil {
-			_, _ = io.WriteString(o.Tee, line)
-		}
 	}
 }
 
@@ -130,15 +151,17 @@ type target struct {
 	level slog.Level
 	color bool
 	write func(slog.Level, string)
+	tee   io.Writer // nil for none
 }
 
-// handler writes records as upstream does: the coloured level in brackets, then the text. Attributes
-// follow as key=value.
+// handler writes records as lines of text (time and level in brackets, the text, attributes as key=value) or of JSON.
 type handler struct {
 	targets []*target
 	attrs   string
 	group   string
-	mu      *sync.Mutex // keeps the lines of different goroutines apart
+	mu      *sync.Mutex   // keeps the lines of different goroutines apart
+	json    slog.Handler  // writes into line; nil: lines are text
+	line    *bytes.Buffer // guarded by mu
 }
 
 // Enabled implements slog.Handler.
@@ -159,15 +182,36 @@ func (h handler) Handle(_ context.Context, r slog.Record) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, t := range h.targets {
+		if r.Level < t.level {
+			continue
+		}
+		bare := strings.TrimLeft(b.String(), "\n")
+		blank := b.String()[:b.Len()-len(bare)] // some of upstream's lines stand apart from those before
+		at := r.Time.Format(time.DateTime + ".000")
 		switch {
-		case r.Level < t.level:
+		case h.json != nil:
+			t.write(r.Level, h.jsonLine(r))
 		case t.color:
-			t.write(r.Level, color+"["+name+"]"+colorOff+" "+b.String()+"\n")
+			t.write(r.Level, blank+at+" "+color+"["+name+"]"+colorOff+" "+bare+"\n")
 		default:
-			t.write(r.Level, "["+r.Time.Format(time.DateTime+".000")+"] ["+name+"] "+b.String()+"\n")
+			t.write(r.Level, blank+"["+at+"] ["+name+"] "+bare+"\n")
+		}
+		if t.tee != nil {
+			_, _ = io.WriteString(t.tee, color+"["+name+"]"+colorOff+" "+b.String()+"\n")
 		}
 	}
 	return nil
+}
+
+// jsonLine is a record as one JSON object. mu is held.
+func (h handler) jsonLine(r slog.Record) string {
+	h.line.Reset()
+	plain := slog.NewRecord(r.Time, r.Level, strings.TrimSpace(r.Message), r.PC)
+	r.Attrs(func(a slog.Attr) bool { plain.AddAttrs(a); return true })
+	if err := h.json.Handle(context.Background(), plain); err != nil {
+		return ""
+	}
+	return h.line.String()
 }
 
 // WithAttrs implements slog.Handler.
@@ -177,6 +221,9 @@ func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 		writeAttr(&b, h.group, a)
 	}
 	h.attrs += b.String()
+	if h.json != nil {
+		h.json = h.json.WithAttrs(attrs)
+	}
 	return h
 }
 
@@ -184,6 +231,9 @@ func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (h handler) WithGroup(name string) slog.Handler {
 	if name != "" {
 		h.group += name + "."
+		if h.json != nil {
+			h.json = h.json.WithGroup(name)
+		}
 	}
 	return h
 }

@@ -23,9 +23,6 @@ import (
 	"comfygo/nodes/all"
 )
 
-// Version is comfygo's own.
-const Version = "0.1.0"
-
 const gib = 1 << 30
 
 // parts are what every command that runs prompts is made of.

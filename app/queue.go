@@ -130,6 +130,7 @@ func (a *App) draining(ctx context.Context) (running context.Context, stop func(
 }
 
 func (a *App) drain(ctx context.Context) {
+	a.log.Info(fmt.Sprintf("Draining: new prompts are refused, the running one has %g s to finish", a.cfg.DrainTimeout))
 	ctx, cancel := context.WithTimeout(ctx, seconds(a.cfg.DrainTimeout))
 	defer cancel()
 	if err := a.server.Drain(ctx); err != nil {

@@ -28,7 +28,7 @@ type Command struct {
 
 // Handlers are the commands for cli.Main.
 func (c Command) Handlers() cli.Handlers {
-	return cli.Handlers{Serve: c.Serve, Run: c.RunWorkflow, Doctor: c.Doctor, Remote: c.Remote, Check: c.Check, Frontend: c.Frontend, Auth: c.Auth, Setup: c.Setup}
+	return cli.Handlers{Serve: c.Serve, Run: c.RunWorkflow, Doctor: c.Doctor, Remote: c.Remote, Check: c.Check, Frontend: c.Frontend, Auth: c.Auth, Setup: c.Setup, Version: c.PrintVersion}
 }
 
 // signalError is the cause of a context that a signal has ended.
@@ -87,7 +87,7 @@ func signalCode(s os.Signal) int {
 // something is wrong.
 func (c Command) Serve(ctx context.Context, cfg cli.Config) (err error) {
 	logs := logs.NewBuffer(rememberedLines)
-	log, err := NewLog(cfg, LogOutputs{Stdout: c.Stdout, Stderr: c.Stderr, Tee: logs})
+	log, err := NewLog(cfg, LogOutputs{Stdout: c.Stdout, Stderr: c.Stderr, Tee: logs, Color: wantsColor(c.Stderr)})
 	if err != nil {
 		return err
 	}

@@ -7,9 +7,12 @@ import (
 	"strings"
 )
 
-// UsageError is a command line that can't be understood; the program answers with its usage and
-// exit code 2.
-type UsageError struct{ Message string }
+// UsageError is a command line that can't be understood; the program answers with the error, one hint and exit code 2.
+type UsageError struct {
+	Message string
+	// Hint is what to do about it; empty: read the help.
+	Hint string
+}
 
 func (e *UsageError) Error() string { return e.Message }
 
@@ -28,6 +31,9 @@ type reading struct {
 	settings []setting // in the order of first use; the last use has won
 	words    []string  // what belongs to no flag
 	help     bool      // --help was met; nothing behind it was read
+	helpAll  bool      // it was --help-all
+	version  bool      // --version was met; nothing behind it was read
+	off      []*spec   // switches that the environment or the config file sets to false
 }
 
 // given reports whether a flag was used.
@@ -67,7 +73,7 @@ func read(words []string, tiers ...[]*spec) (reading, error) {
 		if err != nil {
 			return reading{}, err
 		}
-		if r.out.help {
+		if r.out.help || r.out.version {
 			break
 		}
 		i = next
@@ -221,8 +227,15 @@ func (r *reader) take(s *spec, values []string) error {
 	if err := r.exclude(s, isDefault); err != nil {
 		return err
 	}
-	if s.name == "--help" {
+	switch s.name {
+	case "--help":
 		r.out.help = true
+		return nil
+	case "--help-all":
+		r.out.help, r.out.helpAll = true, true
+		return nil
+	case "--version":
+		r.out.version = true
 		return nil
 	}
 	at, known := r.index[s]

@@ -48,8 +48,8 @@ func readJSON(t *testing.T, path string, into any) {
 // order, number of values, metavar and exclusive groups.
 func TestUsageOfEveryFlag(t *testing.T) {
 	t.Parallel()
-	_, _, _, _, help, _ := start(t, "--help")
-	usage := strings.Join(strings.Fields(strings.SplitN(help, "\n\n", 2)[0]), " ")
+	_, _, _, _, help, _ := start(t, "--help-all")
+	usage := strings.Join(strings.Fields(strings.SplitN(help, "\n\n", 3)[1]), " ")
 	at := 0
 	var last any
 	for _, f := range recordedFlags(t) {
@@ -116,7 +116,11 @@ func TestLikeArgparse(t *testing.T) {
 				t.Fatalf("exit code %d, want %d (%s)", code, c.Exit, stderr)
 			}
 			if c.Exit != 0 {
-				if got := stderr[strings.LastIndex(stderr, "comfygo: error: "):]; got != "comfygo: error: "+c.Error+"\n" {
+				got, hint, _ := strings.Cut(stderr, "\n")
+				if wrong, ok := strings.CutPrefix(c.Error, "unrecognized arguments: "); ok && c.Args[0] == strings.Fields(wrong)[0] && wrong[0] != '-' {
+					c.Error = "unknown command: '" + c.Args[0] + "'" // comfygo has commands
+				}
+				if got != "comfygo: error: "+c.Error || strings.Count(hint, "\n") != 1 {
 					t.Errorf("message %q, want %q", got, c.Error)
 				}
 				if called != "" || stdout != "" {

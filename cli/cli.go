@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -29,6 +30,8 @@ type Handlers struct {
 	Frontend func(context.Context, Config, FrontendOptions) error
 	// Setup fetches the ONNX Runtime library.
 	Setup func(context.Context, Config, SetupOptions) error
+	// Version prints what build of the program this is.
+	Version func(w io.Writer, asJSON bool) error
 	// Auth looks after the key store.
 	Auth func(context.Context, Config, AuthOptions) error
 }
@@ -75,16 +78,20 @@ func (e *ExitError) Unwrap() error { return e.Err }
 // Main reads the words of a command line (without the program's name), does what they ask for and
 // returns the exit code.
 func Main(ctx context.Context, words []string, stdout, stderr io.Writer, h Handlers) int {
+	return mainIn(ctx, os.Environ(), words, stdout, stderr, h)
+}
+
+// mainIn is Main with the environment's variables.
+func mainIn(ctx context.Context, environ, words []string, stdout, stderr io.Writer, h Handlers) int {
 	cmd, rest := split(words)
-	err := dispatch(ctx, cmd, rest, stdout, h)
+	err := dispatch(ctx, cmd, rest, environ, stdout, h)
 	var usage *UsageError
 	var exit *ExitError
 	switch {
 	case err == nil:
 		return CodeOK
 	case errors.As(err, &usage):
-		writeUsage(stderr, cmd)
-		fmt.Fprintf(stderr, "%s: error: %s\n", program, usage.Message)
+		fmt.Fprintf(stderr, "%s: error: %s\n%s\n", program, usage.Message, usage.hint(cmd))
 		return CodeUsage
 	case errors.As(err, &exit):
 		if exit.Err != nil {
@@ -97,11 +104,23 @@ func Main(ctx context.Context, words []string, stdout, stderr io.Writer, h Handl
 	}
 }
 
-// Parse reads a command line that starts the server and returns its configuration. Errors are
+// hint is the line below the error.
+func (e *UsageError) hint(cmd *command) string {
+	help := program + " --help"
+	if cmd != nil {
+		help = program + " " + cmd.name + " --help"
+	}
+	if e.Hint != "" {
+		return e.Hint + " (" + help + " lists what there is)"
+	}
+	return "see " + help
+}
+
+// Parse reads a command line that starts the server and returns its configuration, without the environment. Errors are
 // *UsageError.
 func Parse(words ...string) (Config, error) {
 	var got Config
-	err := dispatch(context.Background(), nil, words, io.Discard, Handlers{
+	err := dispatch(context.Background(), nil, words, nil, io.Discard, Handlers{
 		Serve: func(_ context.Context, c Config) error { got = c; return nil },
 	})
 	return got, err
@@ -120,7 +139,10 @@ func split(words []string) (*command, []string) {
 }
 
 // dispatch reads the words by argparse's rules and hands the plain form to urfave/cli.
-func dispatch(ctx context.Context, cmd *command, words []string, stdout io.Writer, h Handlers) error {
+func dispatch(ctx context.Context, cmd *command, words, environ []string, stdout io.Writer, h Handlers) error {
+	if cmd == nil && len(words) > 0 && words[0] != "" && words[0][0] != '-' {
+		return &UsageError{Message: "unknown command: " + quote(words[0]), Hint: meant(words[0], commandNames())}
+	}
 	tiers := [][]*spec{upstream, own}
 	if cmd != nil {
 		tiers = [][]*spec{cmd.flags, upstream, own}
@@ -129,11 +151,20 @@ func dispatch(ctx context.Context, cmd *command, words []string, stdout io.Write
 	if err != nil {
 		return err
 	}
-	if r.help {
-		writeHelp(stdout, cmd)
+	switch {
+	case r.help:
+		writeHelp(stdout, cmd, r.helpAll)
 		return nil
+	case r.version:
+		return h.Version(stdout, false)
+	case cmd != nil && cmd.name == "help":
+		return helpOn(stdout, r.words)
 	}
 	if err := checkWords(cmd, r.words); err != nil {
+		return err
+	}
+	from, err := r.complete(environ)
+	if err != nil {
 		return err
 	}
 	ns := newNamespace(tiers...)
@@ -143,6 +174,7 @@ func dispatch(ctx context.Context, cmd *command, words []string, stdout io.Write
 		}
 		cfg := ns.config()
 		cfg.Ignored, cfg.Args = ignored(r), masked(words)
+		cfg.ConfigFile, cfg.FromEnvironment, cfg.UnknownVariables = from.file, from.env, from.unknown
 		return cfg, nil
 	}
 	app := newApp(ns, r, finish, stdout, h)
@@ -163,17 +195,22 @@ func newApp(ns namespace, r reading, finish func() (Config, error), stdout io.Wr
 		ExitErrHandler:            func(*ucli.Context, error) {},
 		Flags:                     append(flags(ns, r, upstream), flags(ns, r, own)...),
 	}
-	app.Action = func(c *ucli.Context) error {
-		cfg, err := finish()
-		switch {
-		case err != nil:
-			return err
-		case cfg.ListFeatureFlags:
+	serve := func(c *ucli.Context, cfg Config) error {
+		if cfg.ListFeatureFlags {
 			return writeFeatureFlags(stdout)
 		}
 		return h.Serve(c.Context, cfg)
 	}
+	app.Action = func(c *ucli.Context) error {
+		cfg, err := finish()
+		if err != nil {
+			return err
+		}
+		return serve(c, cfg)
+	}
 	actions := map[string]func(*ucli.Context, Config) error{
+		"serve":   serve,
+		"version": func(*ucli.Context, Config) error { return h.Version(stdout, ns.on("json")) },
 		"run": func(c *ucli.Context, cfg Config) error {
 			return h.Run(c.Context, cfg, RunOptions{Workflow: c.Args().First(), Inputs: ns.texts("input"), Output: ns.text("output"), Server: ns.text("server"), JSON: ns.on("json")})
 		},
@@ -243,5 +280,5 @@ func checkWords(cmd *command, words []string) error {
 	if len(words) == 0 {
 		return nil
 	}
-	return usagef("unrecognized arguments: %s", joinWords(words))
+	return &UsageError{Message: "unrecognized arguments: " + joinWords(words), Hint: wordsHint(cmd, words)}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -23,6 +24,10 @@ func start(t *testing.T, words ...string) (code int, called string, cfg cli.Conf
 	}
 	code = cli.Main(t.Context(), words, &out, &errs, cli.Handlers{
 		Serve: note("serve"),
+		Version: func(w io.Writer, asJSON bool) error {
+			_, err := io.WriteString(w, map[bool]string{false: "plain", true: "json"}[asJSON])
+			return err
+		},
 		Doctor: func(_ context.Context, c cli.Config, _ cli.RemoteOptions) error {
 			called, cfg = "doctor", c
 			return nil
@@ -71,7 +76,7 @@ func TestCommands(t *testing.T) {
 		},
 		{words: "run --inp 3.seed=5 a.json", called: "run", run: cli.RunOptions{Workflow: "a.json", Inputs: []string{"3.seed=5"}}},
 		{words: "run a.json --port x", code: 2, says: "argument --port: invalid int value: 'x'"},
-		{words: "--cpu run a.json", code: 2, says: "unrecognized arguments: run a.json"},
+		{words: "--cpu run a.json", code: 2, says: "unrecognized arguments: run a.json\na command stands first: comfygo run"},
 		{words: "queue", called: "queue  http://127.0.0.1:8188"},
 		{words: "queue pause --server http://other:1", called: "queue pause http://other:1"},
 		{words: "queue a b", code: 2, says: "unrecognized arguments: b"},
@@ -86,7 +91,14 @@ func TestCommands(t *testing.T) {
 		{words: "frontend install --media --dir x", called: "frontend install x true"},
 		{words: "frontend", code: 2, says: "the following arguments are required: install"},
 		{words: "completion tcsh", code: 2, says: "invalid choice: \"tcsh\" (choose from bash, zsh, fish)"},
-		{words: "--version", code: 2, says: "unrecognized arguments: --version"},
+		{words: "serve --cpu", called: "serve"},
+		{words: "--prot 1", code: 2, says: "unrecognized arguments: --prot 1\ndid you mean --port?"},
+		{words: "sevre", code: 2, says: "unknown command: 'sevre'\ndid you mean serve?"},
+		{words: "zzz", code: 2, says: "unknown command: 'zzz'\nsee comfygo --help"},
+		{words: "run a.json --outptu x", code: 2, says: "did you mean --output? (comfygo run --help"},
+		{words: "help nothing", code: 2, says: "unknown command: 'nothing'"},
+		{words: "help run more", code: 2, says: "unrecognized arguments: more"},
+		{words: "version more", code: 2, says: "unrecognized arguments: more"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.words, func(t *testing.T) {
@@ -98,7 +110,7 @@ func TestCommands(t *testing.T) {
 			if diff := cmp.Diff(tt.run, run); diff != "" {
 				t.Errorf("run options: %s", diff)
 			}
-			if !strings.Contains(stderr, tt.says) || (code == 2) != strings.HasPrefix(stderr, "usage: comfygo") {
+			if !strings.Contains(stderr, tt.says) || code == 2 && (strings.Count(stderr, "\n") != 2 || !strings.HasPrefix(stderr, "comfygo: error: ")) {
 				t.Errorf("stderr %q", stderr)
 			}
 			if stdout != "" {
@@ -201,7 +213,8 @@ func TestConfig(t *testing.T) {
 				FrontEndVersion: "comfyanonymous/ComfyUI@latest", ComfyAPIBase: "https://api.comfy.org",
 				VRAM: cli.VRAMNormal, SmartMemory: true, Mmap: true, Cache: cli.CacheRAMPressure,
 				PreviewMethod: "none", PreviewSize: 512, Args: strings.Fields(tt.words),
-				Queue: "sqlite", QueueSync: "normal", QueueOnRestart: "retry", QueueKeep: 10000, DrainTimeout: 25, StuckAfter: 3600,
+				LogFormat: "text",
+				Queue:     "sqlite", QueueSync: "normal", QueueOnRestart: "retry", QueueKeep: 10000, DrainTimeout: 25, StuckAfter: 3600,
 				AuthTokenLife: 15, AuthTokenAlgorithm: "EdDSA", AuthAuditDays: 90, OIDCRoleClaim: "roles",
 			}
 			tt.want(&want)
@@ -218,7 +231,7 @@ func TestConfig(t *testing.T) {
 
 func TestHelpListsEveryFlag(t *testing.T) {
 	t.Parallel()
-	code, called, _, _, stdout, stderr := start(t, "--help")
+	code, called, _, _, stdout, stderr := start(t, "--help-all")
 	if code != 0 || called != "" || stderr != "" {
 		t.Fatalf("code %d, called %q, stderr %q", code, called, stderr)
 	}
@@ -237,6 +250,40 @@ func TestHelpListsEveryFlag(t *testing.T) {
 	_, _, _, _, stdout, _ = start(t, "run", "--help")
 	if !strings.Contains(stdout, "usage: comfygo run") || !strings.Contains(stdout, "--input NODE.FIELD=VALUE") {
 		t.Errorf("help of run: %s", stdout)
+	}
+}
+
+// TestShortHelp shows the commands and the common flags on two screens at most, and says where the rest is.
+func TestShortHelp(t *testing.T) {
+	t.Parallel()
+	_, _, _, _, want, _ := start(t, "--help")
+	for _, words := range []string{"help", "-h", "--port 1 --help"} {
+		code, called, _, _, stdout, stderr := start(t, strings.Fields(words)...)
+		if code != 0 || called != "" || stdout != want || stderr != "" {
+			t.Errorf("%s: code %d, called %q, stderr %q, stdout %q", words, code, called, stderr, stdout)
+		}
+	}
+	if lines := strings.Count(want, "\n"); lines > 110 {
+		t.Errorf("%d lines", lines)
+	}
+	for _, text := range []string{"comfygo: a ComfyUI server in Go", "--port PORT", "COMFYGO_PORT=", "--config", "--help-all", "\n  doctor"} {
+		if !strings.Contains(want, text) {
+			t.Errorf("the help lacks %q", text)
+		}
+	}
+	_, _, _, _, run, _ := start(t, "run", "--help")
+	if _, _, _, _, stdout, _ := start(t, "help", "run"); stdout != run || run == "" {
+		t.Errorf("help run: %s", stdout)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	for words, want := range map[string]string{"version": "plain", "--version": "plain", "--cpu --version --nonsense": "plain", "version --json": "json"} {
+		code, called, _, _, stdout, stderr := start(t, strings.Fields(words)...)
+		if code != 0 || called != "" || stdout != want || stderr != "" {
+			t.Errorf("%s: code %d, called %q, stdout %q, stderr %q", words, code, called, stdout, stderr)
+		}
 	}
 }
 

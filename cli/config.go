@@ -75,6 +75,14 @@ type Config struct {
 	LogStdout bool // below ERROR to standard output
 	DebugHang bool
 
+	LogFormat string // text or json
+
+	// Where the flags come from besides the command line: the config file (empty: none), the names of the environment
+	// variables that give flags, and those with the prefix COMFYGO_ that stand for nothing.
+	ConfigFile       string
+	FromEnvironment  []string
+	UnknownVariables []string
+
 	// comfygo's own.
 	DemoModel   bool    // list the built-in demo checkpoint
 	Python      string  // path of the interpreter; "none" for no Python; empty: found

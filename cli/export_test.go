@@ -30,6 +30,9 @@ func ChangedValues(words []string) map[string]any {
 	return changed
 }
 
+// MainIn is Main with variables of the environment.
+var MainIn = mainIn
+
 func recorded(v any) any {
 	switch v := v.(type) {
 	case []LogTarget:

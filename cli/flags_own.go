@@ -5,6 +5,10 @@ import "slices"
 // own holds the flags that upstream does not have. A prefix that fits one of upstream's flags never
 // means one of these.
 var own = []*spec{
+	{name: "--help-all", section: ownSection, help: "show every flag and exit"},
+	{name: "--version", section: ownSection, help: "show the version and exit"},
+	{name: "--config", kind: kindString, metavar: "FILE", section: ownSection, help: "read flags from this YAML file, one `port: 8190` a line (also COMFYGO_CONFIG); the command line and COMFYGO_… variables take precedence"},
+	{name: "--log-format", kind: kindString, def: "text", choices: []string{"text", "json"}, section: ownSection, help: "text, coloured on a terminal (not with NO_COLOR), or one JSON object a line"},
 	{name: "--demo-model", section: ownSection, help: "list the built-in demo checkpoint, and fetch nothing"},
 	{name: "--front-end-packages", kind: kindString, metavar: "DIR", section: ownSection, help: "the folder of the frontend's packages, as frontend install makes it; none: our own page (default: Python's packages, then the installed ones)"},
 	{name: "--onnxruntime", kind: kindString, metavar: "PATH", section: ownSection, help: "the ONNX Runtime library, or the folder that holds it or that setup --dir filled"},
@@ -84,9 +88,13 @@ type command struct {
 }
 
 var commands = slices.Concat([]command{
+	{name: "serve", help: "start the server; so does no command at all"},
 	{name: "run", usage: "WORKFLOW.json", words: "WORKFLOW.json", flags: runFlags, help: "run one workflow without a server"},
 	{name: "setup", flags: setupFlags, help: "fetch the ONNX Runtime library, which runs the models (checked by SHA-256)"},
 	{name: "frontend", usage: "install", words: "install", flags: frontendFlags, help: "fetch ComfyUI's frontend, its templates and its docs"},
 	keysCommand, usersCommand, rolesCommand, workflowsCommand, auditCommand,
 	{name: "doctor", usage: "", flags: doctorFlags, help: "check the library, devices, folders, disk and memory, or a running server"},
-}, remoteCommands)
+}, remoteCommands, []command{
+	{name: "help", usage: "[COMMAND]", most: 1, help: "show the help of a command"},
+	{name: "version", flags: []*spec{{name: "--json", kind: kindSwitch, section: "Version", help: "print JSON"}}, help: "show the version, the commit and the date of this build"},
+})

@@ -19,7 +19,7 @@ const ownSection = "comfygo's own"
 // upstream holds the flags of ComfyUI 0.33.0 in its own order, which usage lines and ambiguous
 // prefixes show; testdata/flags.json is what they are compared with.
 var upstream = []*spec{
-	{name: "--help", short: "-h", section: "Log and start", help: "show this help and leave"},
+	{name: "--help", short: "-h", section: "Log and start", help: "show the common flags and exit; --help-all shows every flag"},
 	{name: "--listen", kind: kindString, nargs: optional, bare: "0.0.0.0,::", def: "127.0.0.1", metavar: "IP", section: "Network", help: "addresses to listen on, separated by commas (default 127.0.0.1); without a value: every IPv4 and IPv6 address"},
 	{name: "--port", kind: kindInt, def: 8188, section: "Network", help: "TCP port (default 8188; 0 takes a free one and prints it)"},
 	{name: "--tls-keyfile", kind: kindString, section: "Network", help: "private key for HTTPS; needs --tls-certfile too"},

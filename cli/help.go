@@ -13,31 +13,24 @@ const (
 	helpColumn = 26
 )
 
-// writeUsage prints the usage lines that stand before an error and in the help.
-func writeUsage(w io.Writer, cmd *command) {
+// writeUsage prints the usage lines of the help: of the program, short or with every flag, or of one command.
+func writeUsage(w io.Writer, cmd *command, all bool) {
 	head := "usage: " + program
-	tiers := [][]*spec{upstream, own}
-	if cmd != nil {
-		head += " " + cmd.name
-		tiers = [][]*spec{cmd.flags}
-	}
 	var parts []string
-	for _, tier := range tiers {
-		parts = append(parts, usageParts(tier)...)
-	}
-	if cmd == nil {
-		names := make([]string, len(commands))
-		for i, c := range commands {
-			names[i] = c.name + " |"
-		}
-		names[0] = "[" + names[0]
-		names[len(names)-1] = strings.TrimSuffix(names[len(names)-1], " |") + "]"
-		parts = append(names, parts...)
-	} else {
-		parts = append(parts, "[any flag of "+program+"]")
+	switch {
+	case cmd != nil:
+		head += " " + cmd.name
+		parts = append(usageParts(cmd.flags), "[any flag of "+program+"]")
 		if cmd.usage != "" {
 			parts = append(parts, cmd.usage)
 		}
+	case all:
+		for _, tier := range [][]*spec{upstream, own} {
+			parts = append(parts, usageParts(tier)...)
+		}
+		parts = append([]string{"[COMMAND]"}, parts...)
+	default:
+		parts = []string{"[COMMAND]", "[FLAGS]"}
 	}
 	writeWrapped(w, head, parts, len("usage: "+program)+1)
 }
@@ -86,17 +79,42 @@ func writeWrapped(w io.Writer, head string, parts []string, indent int) {
 	fmt.Fprintln(w, line)
 }
 
-// writeHelp prints what the program or one command understands.
-func writeHelp(w io.Writer, cmd *command) {
-	writeUsage(w, cmd)
+// commonFlags are those that the short help shows.
+var commonFlags = []string{
+	"--listen", "--port", "--base-directory", "--extra-model-paths-config", "--output-directory", "--onnxruntime", "--demo-model",
+	"--cpu", "--cuda-device", "--lowvram", "--max-memory", "--preview-method", "--auth", "--api-key-file", "--tls-certfile", "--tls-keyfile",
+	"--config", "--log-format", "--verbose", "--help-all", "--version",
+}
+
+// writeHelp prints what the program or one command understands: the common flags, or all of them.
+func writeHelp(w io.Writer, cmd *command, all bool) {
 	if cmd != nil {
+		writeUsage(w, cmd, all)
 		fmt.Fprintf(w, "\n%s: %s. Every flag of %s may be given too.\n", cmd.name, cmd.help, program)
-		writeSection(w, "options", cmd.flags)
+		if len(cmd.flags) > 0 {
+			writeSection(w, "options", cmd.flags)
+		}
 		return
 	}
-	fmt.Fprintln(w, "\nA ComfyUI server in Go. Without a command it starts the server.\n\ncommands:")
+	fmt.Fprintln(w, "comfygo: a ComfyUI server in Go. Without a command it starts the server.")
+	fmt.Fprintln(w)
+	writeUsage(w, nil, all)
+	fmt.Fprintln(w, "\ncommands:")
 	for _, c := range commands {
 		writeEntry(w, strings.TrimSpace(c.name+" "+c.usage), c.help)
+	}
+	if !all {
+		var common []*spec
+		for _, name := range commonFlags {
+			for _, s := range slices.Concat(upstream, own) {
+				if s.name == name {
+					common = append(common, s)
+				}
+			}
+		}
+		writeSection(w, "common flags", common)
+		fmt.Fprintln(w, "\nEvery flag can also be set by an environment variable (COMFYGO_PORT=8190) or in\na config file (--config). `comfygo --help-all` lists every flag.")
+		return
 	}
 	for _, title := range sections {
 		var members []*spec
@@ -107,7 +125,24 @@ func writeHelp(w io.Writer, cmd *command) {
 		}
 		writeSection(w, title, members)
 	}
-	fmt.Fprintln(w, "\nFlags marked * are accepted and change nothing here: what they steer in\nPyTorch is done in one way only.")
+	fmt.Fprintln(w, "\nFlags marked * are accepted for compatibility and have no effect in comfygo.")
+}
+
+// helpOn prints the help of the command that the words name, or of the program.
+func helpOn(w io.Writer, words []string) error {
+	if len(words) == 0 {
+		writeHelp(w, nil, false)
+		return nil
+	}
+	cmd, rest := split(words)
+	switch {
+	case cmd == nil:
+		return &UsageError{Message: "unknown command: " + quote(words[0]), Hint: meant(words[0], commandNames())}
+	case len(rest) > 0:
+		return &UsageError{Message: "unrecognized arguments: " + joinWords(rest), Hint: wordsHint(cmd, rest)}
+	}
+	writeHelp(w, cmd, false)
+	return nil
 }
 
 func writeSection(w io.Writer, title string, specs []*spec) {

@@ -39,6 +39,7 @@ func (ns namespace) config() Config {
 		FeatureFlags:      ns.texts("feature_flag"),
 		QuickTestForCI:    ns.on("quick_test_for_ci"),
 		Verbose:           ns.logs("verbose"),
+		LogFormat:         ns.text("log_format"),
 		LogStdout:         ns.on("log_stdout"),
 		DebugHang:         ns.on("debug_hang"),
 		DemoModel:         ns.on("demo_model"),

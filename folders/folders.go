@@ -192,6 +192,21 @@ func (f *Folders) Prepare() error {
 	return nil
 }
 
+// MakeModelFolders makes the folders below the models folder in which model files are looked for.
+func (f *Folders) MakeModelFolders() error {
+	for _, kind := range f.Kinds() {
+		for _, root := range f.Roots(kind) {
+			if !Within(f.models, root) {
+				continue
+			}
+			if err := os.MkdirAll(root, 0o755); err != nil {
+				return fmt.Errorf("making folder %s: %w", root, err)
+			}
+		}
+	}
+	return nil
+}
+
 // Kinds returns the names of all kinds in the order in which they were added.
 func (f *Folders) Kinds() []string {
 	f.mu.RLock()
