@@ -127,6 +127,22 @@ func (e Entry) Rows(from, n int) (Entry, error) {
 	return e, nil
 }
 
+// Columns returns columns [from, from+n) of an entry whose axes behind the first count as columns of its rows: [N,n].
+func (e Entry) Columns(from, n int) (Entry, error) {
+	rows := 0
+	if len(e.Shape) > 0 {
+		rows = e.Shape[0]
+	}
+	cols := e.Count() / max(rows, 1)
+	if rows == 0 || from < 0 || n < 1 || from+n > cols {
+		return Entry{}, fmt.Errorf("taking columns %d to %d of %v of %s: there are not so many", from, from+n, e, e.File)
+	}
+	name := fmt.Sprintf("%s[:,%d:%d]", e.Name, from, from+n)
+	return Compute(name, []int{rows, n}, Computation{Op: fmt.Sprintf("columns %d", from), DType: e.DType, Parts: []Entry{e}, Read: func(dst []float32, at int) error {
+		return eachRow(dst, at, n, func(row, col int, part []float32) error { return Range(part, e, row*cols+from+col) })
+	}}), nil
+}
+
 // Transpose returns the entry [K,N] of an entry [N,K].
 func (e Entry) Transpose() (Entry, error) {
 	if len(e.Shape) != 2 {

@@ -53,6 +53,7 @@ func TestDerived(t *testing.T) {
 		"rows":              {ok(a.Rows(1, 2)), []int{2, 2}, []float32{2, 3, 4, 5}},
 		"transpose":         {ok(a.Transpose()), []int{2, 3}, []float32{0, 2, 4, 1, 3, 5}},
 		"twice transposed":  {ok(ok(a.Transpose()).Transpose()), []int{3, 2}, []float32{0, 1, 2, 3, 4, 5}},
+		"columns":           {ok(a.Columns(1, 1)), []int{3, 1}, []float32{1, 3, 5}},
 		"rows of computed":  {ok(ok(a.Transpose()).Rows(1, 1)), []int{1, 3}, []float32{1, 3, 5}},
 		"reshape":           {ok(a.Reshape(2, 3)), []int{2, 3}, []float32{0, 1, 2, 3, 4, 5}},
 		"place":             {ok(b.Place(3, 4, 1, 1)), []int{3, 4}, []float32{0, 0, 0, 0, 0, 100, 101, 0, 0, 102, 103, 0}},
@@ -94,6 +95,7 @@ func TestDerivedRefusesWhatDoesNotFit(t *testing.T) {
 	scalar := stored(t, "s", 0)
 	for name, f := range map[string]func() (weights.Entry, error){
 		"rows beyond the end":    func() (weights.Entry, error) { return a.Rows(2, 2) },
+		"columns beyond the end": func() (weights.Entry, error) { return a.Columns(1, 2) },
 		"no rows":                func() (weights.Entry, error) { return a.Rows(0, 0) },
 		"rows before the start":  func() (weights.Entry, error) { return a.Rows(-1, 2) },
 		"rows of a scalar":       func() (weights.Entry, error) { return scalar.Rows(0, 1) },

@@ -31,6 +31,9 @@ func TestTextEncodersWithoutInputs(t *testing.T) {
 		{"TextEncodeQwenImageEditPlus", text("prompt", "a", "image2", tensor.New(1, 4, 4, 1)), "image2 holds no pixels"},
 		{"TextEncodeBooguEdit", text("prompt", "a", "negative_prompt", "", "vae", nil), "no text encoder"},
 		{"TextEncodeBooguEdit", text("prompt", "a", "negative_prompt", "", "vae", nil, "images.image_2", tensor.New(1, 0, 4, 3)), "images.image_2 holds no pixels"},
+		{"TextEncodeMageFlowEdit", text("prompt", "a", "negative_prompt", "", "width", 0, "height", 64, "batch_size", 1), "no text encoder"},
+		{"TextEncodeMageFlowEdit", text("prompt", "a", "negative_prompt", "", "width", 0, "height", 0, "batch_size", 1, "images.image_3", tensor.New(1, 4, 4, 1)), "images.image_3 holds no pixels"},
+		{"TextEncodeMageFlowEdit", text("prompt", "a", "negative_prompt", "", "width", 8192, "height", 8192, "batch_size", 4096), "empty latents"},
 		{"TextEncodeZImageOmni", text("prompt", "a", "auto_resize_images", true, "image3", tensor.New(1, 0, 4, 3)), "image3 holds no pixels"},
 	} {
 		_, err := nodecalls.CallIn(t, nil, c.class, c.values)

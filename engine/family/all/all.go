@@ -31,6 +31,7 @@ import (
 	_ "comfygo/engine/family/lotus"
 	_ "comfygo/engine/family/ltxv"
 	_ "comfygo/engine/family/lumina"
+	_ "comfygo/engine/family/mageflow"
 	_ "comfygo/engine/family/mochi"
 	_ "comfygo/engine/family/omnigen2"
 	_ "comfygo/engine/family/ovis"

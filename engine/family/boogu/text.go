@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"comfygo/engine/family"
+	"comfygo/engine/family/chat"
 	"comfygo/engine/family/lm"
 )
 
@@ -14,9 +15,6 @@ const loader = "boogu"
 const (
 	generate = "<|im_start|>system\nYou are a helpful assistant that generates high-quality images based on user instructions. The instructions are as follows.<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n"
 	describe = "<|im_start|>system\nDescribe the key features of the input image (color, shape, size, texture, objects, background), then explain how the user's text instruction should alter or modify the image. Generate a new image that meets the user's requirements while maintaining consistency with the original input where appropriate.<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n"
-
-	image  = "<|vision_start|><|image_pad|><|vision_end|>"
-	silent = "<think>\n\n</think>\n\n"
 )
 
 // Upstream: text_encoders/boogu.py: the last layer of Qwen 3 VL 8B behind its norm, the template included.
@@ -25,21 +23,9 @@ func init() {
 	o.RawHidden = false
 	family.Register(family.Single{
 		Label: "Boogu", Order: 160, Loader: loader, Only: []string{},
-		Encoder: family.SchemeEncoder{Key: lm.KeyQwen3VLL, Plain: true, Options: o, Layout: lm.Unweighted, Text: text, Arrange: lm.PlaceImages, Chat: chat},
+		Encoder: family.SchemeEncoder{Key: lm.KeyQwen3VLL, Plain: true, Options: o, Layout: lm.Unweighted, Text: text, Arrange: lm.PlaceImages, Chat: chat.Templated(text)},
 	})
 }
-
-// chat is how the encoder is prompted for generating text.
-var chat = &family.Chat{Bare: true, Thinking: true, Images: true, Write: func(p family.Prompt) string {
-	if p.Bare {
-		return p.Text
-	}
-	out, _ := text(p)
-	if !p.Thinking && !strings.HasPrefix(p.Text, "<|im_start|>") {
-		out += silent
-	}
-	return out
-}}
 
 // text is the text that the encoder reads for a prompt.
 func text(p family.Prompt) (string, bool) {
@@ -51,7 +37,7 @@ func text(p family.Prompt) (string, bool) {
 	case p.Template != "":
 		t = p.Template
 	case len(p.Images) > 0:
-		t = strings.Replace(describe, "{}", strings.Repeat(image, len(p.Images))+"{}", 1)
+		t = strings.Replace(describe, "{}", strings.Repeat(chat.QwenImage, len(p.Images))+"{}", 1)
 	case strings.TrimSpace(p.Text) == "":
 		t = describe
 	}

@@ -9,10 +9,12 @@ import (
 	"comfygo/engine/family/lm"
 )
 
+// QwenImage is the place of an image in a prompt of Qwen.
+const QwenImage = "<|vision_start|><|image_pad|><|vision_end|>"
+
 // The templates of text generation, and what follows them when the model is not to think.
 const (
 	qwen       = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
-	qwenImage  = "<|vision_start|><|image_pad|><|vision_end|>"
 	qwenSilent = "<think>\n\n</think>\n\n"
 
 	gemma      = "<start_of_turn>system\nYou are a helpful assistant.<end_of_turn>\n<start_of_turn>user\n{}<end_of_turn>\n<start_of_turn>model\n"
@@ -28,13 +30,27 @@ func Qwen3VL(template string) *family.Chat {
 		}
 		t := template
 		if n := len(p.Images); n > 0 {
-			t = strings.Replace(qwen, "{}", strings.Repeat(qwenImage, n)+"{}", 1)
+			t = strings.Replace(qwen, "{}", strings.Repeat(QwenImage, n)+"{}", 1)
 		}
 		text := strings.Replace(t, "{}", p.Text, 1)
 		if !p.Thinking {
 			text += qwenSilent
 		}
 		return text
+	}}
+}
+
+// Templated is how Qwen 3 VL is prompted for text by families with templates of their own: text is the text of a prompt.
+func Templated(text func(p family.Prompt) (string, bool)) *family.Chat {
+	return &family.Chat{Bare: true, Thinking: true, Images: true, Write: func(p family.Prompt) string {
+		if p.Bare {
+			return p.Text
+		}
+		out, _ := text(p)
+		if !p.Thinking && !strings.HasPrefix(p.Text, "<|im_start|>") {
+			out += qwenSilent
+		}
+		return out
 	}}
 }
 

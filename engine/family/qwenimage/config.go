@@ -19,6 +19,10 @@ type Config struct {
 	Method int
 	// Layered says that the model has embeddings for the kind of its latents.
 	Layered bool
+	// Origin says that text tokens are not rotated, and that of two middle rows or columns the first is that before zero.
+	Origin bool
+	// Rounded says that timesteps and the frequencies of their embedding are rounded to bfloat16.
+	Rounded bool
 }
 
 // The ways in which reference latents are placed.
@@ -54,8 +58,8 @@ func (c Config) axes() []int {
 	return []int{first, rest, rest}
 }
 
-// read reads the config off the shapes.
-func read(s *weights.Scope) (Config, error) {
+// ReadConfig reads the config of a network with patches of a side off the shapes.
+func ReadConfig(s *weights.Scope, patch int) (Config, error) {
 	dim := func(name string, axis int) int {
 		if sh := s.Shape(name); axis < len(sh) {
 			return sh[axis]
@@ -63,7 +67,7 @@ func read(s *weights.Scope) (Config, error) {
 		return 0
 	}
 	c := Config{
-		Patch: 2, Channels: dim("img_in.weight", 1) / 4, Dim: dim("img_in.weight", 0), Text: dim("txt_norm.weight", 0), Layers: s.Count("transformer_blocks"),
+		Patch: patch, Channels: dim("img_in.weight", 1) / (patch * patch), Dim: dim("img_in.weight", 0), Text: dim("txt_norm.weight", 0), Layers: s.Count("transformer_blocks"),
 		Method: methodIndex,
 	}
 	if d := dim("transformer_blocks.0.attn.norm_q.weight", 0); d > 0 {

@@ -70,7 +70,7 @@ func (controlKind) Read(src weights.Source) (family.ControlNetwork, error) {
 	switch {
 	case s.Has("controlnet_blocks.0.weight") && s.Has("transformer_blocks.0.img_mlp.net.0.proj.weight") && s.Has("controlnet_x_embedder.weight"):
 		var err error
-		if n.Config, err = read(s); err != nil {
+		if n.Config, err = ReadConfig(s, side); err != nil {
 			return nil, err
 		}
 		n.Token = width("controlnet_x_embedder.weight", 1)

@@ -45,7 +45,7 @@ func (n network) write(s *weights.Scope, v variant) {
 		x = n.Concat(1, x, dit.Input(n.Builder, "ref", rows, onnx.Sym("R"), onnx.D(width)))
 	}
 	context := dit.Input(n.Builder, "context", rows, texts, onnx.D(n.c.Text))
-	times := n.Input("timesteps", dtype.F32, rows)
+	times := n.timesteps(rows)
 	total := texts.Plus(x.Dim(1))
 	c := conditions{time: n.SiLU(n.time(s, times)), behind: images, rope: dit.RotaryInputs(n.Builder, total, n.c.head())}
 	if v.Still {
@@ -73,10 +73,22 @@ func (n network) write(s *weights.Scope, v variant) {
 	dit.Output(n.Builder, "out", n.Linear(s.At("proj_out"), img, width))
 }
 
+// timesteps declares the timesteps; see Config.times.
+func (n network) timesteps(rows onnx.Dim) *onnx.Value {
+	if n.c.Rounded {
+		return dit.Input(n.Builder, "timesteps", rows, onnx.D(frequencies))
+	}
+	return n.Input("timesteps", dtype.F32, rows)
+}
+
 // time embeds timesteps [B], for a layered model with the embedding of its first kind of latents.
 func (n network) time(s *weights.Scope, t *onnx.Value) *onnx.Value {
-	const factor = 1000
-	v := dit.TimeMLP(n.Builder, s.At("time_text_embed.timestep_embedder"), t, factor, n.c.Dim, "linear_1", "linear_2")
+	const factor, first, second = 1000, "linear_1", "linear_2"
+	embedder := s.At("time_text_embed.timestep_embedder")
+	if n.c.Rounded {
+		return dit.MLP(n.Builder, embedder, t, n.c.Dim, n.c.Dim, first, second)
+	}
+	v := dit.TimeMLP(n.Builder, embedder, t, factor, n.c.Dim, first, second)
 	if !n.c.Layered {
 		return v
 	}

@@ -19,8 +19,8 @@ func (kind) Module(class string, _ []byte, src weights.Source) (family.Module, e
 	if class != "comfy.ldm.qwen_image.model.QwenImageTransformer2DModel" {
 		return nil, nil
 	}
-	c, err := read(weights.NewScope(src))
-	return module{&Model{Config: c, Source: src}}, err
+	c, err := ReadConfig(weights.NewScope(src), side)
+	return module{newModel(c, src)}, err
 }
 
 // module is a model as upstream's module.

@@ -60,7 +60,7 @@ func (p *Patch) Weights() weights.Source { return p.Source }
 func (p *Patch) Fits(d family.Denoiser) error {
 	m, ok := d.(*Model)
 	switch {
-	case !ok:
+	case !ok || m.Patch != side:
 		return errors.New("the model is of another family")
 	case m.Dim != p.Dim:
 		return fmt.Errorf("its tokens have width %d, and those of the model %d", p.Dim, m.Dim)

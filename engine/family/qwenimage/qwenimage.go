@@ -42,18 +42,35 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if text, last := s.Shape("txt_norm.weight"), s.Shape("proj_out.weight"); len(text) > 0 && text[0] == 2560 && len(last) > 0 && last[0] == 128 {
 		return nil, nil // Mage-Flow
 	}
-	c, err := read(s)
+	c, err := ReadConfig(s, side)
 	if err != nil {
 		return nil, err
 	}
-	return &Model{Config: c, Source: src}, nil
+	return newModel(c, src), nil
 }
 
-// Model is a diffusion model of the family.
+// side is the side of a token in latent cells.
+const side = 2
+
+func newModel(c Config, src weights.Source) *Model {
+	return &Model{
+		Config: c, Source: src, Format: latents.Wan21, Type: sampling.Flux, Settings: sampling.Settings{Shift: 1.15},
+		TextScheme: text, Prefixes: map[string][]string{lm.KeyQwen25M: {"text_encoders.qwen25_7b.transformer."}},
+	}
+}
+
+// Model is a diffusion model of this kind; families fill it in.
 type Model struct {
 	Config
 	// Source holds the network's tensors without prefix.
 	Source weights.Source
+	// Format, Type and Settings are what Denoiser's methods return.
+	Format   sampling.LatentFormat
+	Type     sampling.ModelType
+	Settings sampling.Settings
+	// TextScheme and Prefixes are what Bundle's methods return.
+	TextScheme string
+	Prefixes   map[string][]string
 
 	activations family.Activations
 }
@@ -67,23 +84,21 @@ var (
 )
 
 // Latent implements family.Denoiser.
-func (m *Model) Latent() sampling.LatentFormat { return latents.Wan21 }
+func (m *Model) Latent() sampling.LatentFormat { return m.Format }
 
 // Sampling implements family.Denoiser.
 func (m *Model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.Flux, sampling.Settings{Shift: 1.15}
+	return m.Type, m.Settings
 }
 
 // Weights implements family.Denoiser.
 func (m *Model) Weights() weights.Source { return m.Source }
 
 // Scheme implements family.Bundle.
-func (m *Model) Scheme() string { return text }
+func (m *Model) Scheme() string { return m.TextScheme }
 
 // TextPrefixes implements family.Bundle.
-func (m *Model) TextPrefixes() map[string][]string {
-	return map[string][]string{lm.KeyQwen25M: {"text_encoders.qwen25_7b.transformer."}}
-}
+func (m *Model) TextPrefixes() map[string][]string { return m.Prefixes }
 
 // ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
 func (m *Model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, dtype.F32} }
@@ -143,6 +158,10 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 
 // Predict implements family.Denoiser.
 func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (*tensor.Tensor, error) {
+	shape := c.X.Shape
+	if !m.Format.Video {
+		c.X = dit.Video(c.X)
+	}
 	if err := dit.CheckLatent(c, m.Channels, 5); err != nil {
 		return nil, err
 	}
@@ -161,7 +180,11 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if err != nil {
 		return nil, err
 	}
-	return dit.UnpatchifyFrames(out["out"], m.Patch, tensor.ChannelsFirst, c.X.Shape)
+	y, err := dit.UnpatchifyFrames(out["out"], m.Patch, tensor.ChannelsFirst, c.X.Shape)
+	if err != nil {
+		return nil, err
+	}
+	return y.Reshape(shape...)
 }
 
 // Memory implements family.Denoiser.

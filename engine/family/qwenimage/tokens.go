@@ -2,11 +2,13 @@ package qwenimage
 
 import (
 	"fmt"
+	"math"
 
 	"comfygo/engine/family"
 	"comfygo/engine/family/dit"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
 )
 
 // variant is what changes the graph beside the config.
@@ -34,7 +36,7 @@ func (m *Model) prepare(c family.Call) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{in: []family.Value{family.Floats("x", x), family.Floats("context", text), family.Vector("timesteps", c.T)}}
+	p := &prepared{in: []family.Value{family.Floats("x", x), family.Floats("context", text), m.times(c.T)}}
 	places := m.textPlaces(c.X.Shape, text.Dim(1))
 	places = m.imagePlaces(places, c.X.Shape, 0, 0, 0)
 	refs := references(c.Inputs)
@@ -65,6 +67,28 @@ func (m *Model) prepare(c family.Call) (*prepared, error) {
 	p.in = append(p.in, dit.Angles(places, theta, m.axes()...)...)
 	return p, nil
 }
+
+// times is the input of timesteps: [N], or [N,256] embedded where the network rounds. Upstream: mage_flow/model.py
+// MageTimestepProjEmbeddings.
+func (c Config) times(t []float32) family.Value {
+	if !c.Rounded {
+		return family.Vector("timesteps", t)
+	}
+	const half, factor = frequencies / 2, 1000
+	out := tensor.New(len(t), frequencies)
+	for i, v := range t {
+		v = weights.BF16ToF32(weights.F32ToBF16(v))
+		for k := range half {
+			exponent := float32(-math.Log(10000)) * float32(k) / half
+			angle := float64(factor * (v * weights.BF16ToF32(weights.F32ToBF16(float32(math.Exp(float64(exponent)))))))
+			out.Data[i*frequencies+k], out.Data[i*frequencies+half+k] = float32(math.Cos(angle)), float32(math.Sin(angle))
+		}
+	}
+	return family.Floats("timesteps", out)
+}
+
+// frequencies is the width of an embedded timestep.
+const frequencies = 256
 
 // mask adds what text tokens count, [N,T], with ones for all others.
 func (p *prepared) mask(mask, text *tensor.Tensor) error {
@@ -123,6 +147,9 @@ func (c Config) cells(n int) int { return (n + c.Patch/2) / c.Patch }
 // textPlaces are the positions of n text tokens: on all axes from half of the image's larger side on.
 func (m *Model) textPlaces(shape []int, n int) []float64 {
 	start := max(m.cells(shape[4])/2, m.cells(shape[3])/2)
+	if m.Origin {
+		return make([]float64, 3*n)
+	}
 	out := make([]float64, 0, 3*n)
 	for i := range n {
 		p := float64(start + i)
@@ -135,7 +162,10 @@ func (m *Model) textPlaces(shape []int, n int) []float64 {
 // axis, a single one has an index there. Upstream: process_img.
 func (m *Model) imagePlaces(places []float64, shape []int, index, top, left int) []float64 {
 	t, h, w := shape[2], m.cells(shape[3]), m.cells(shape[4])
-	top, left = m.cells(top), m.cells(left)
+	top, left = m.cells(top)-h/2, m.cells(left)-w/2
+	if m.Origin {
+		top, left = top-h%2, left-w%2
+	}
 	for f := range t {
 		first := index
 		if t > 1 {
@@ -143,7 +173,7 @@ func (m *Model) imagePlaces(places []float64, shape []int, index, top, left int)
 		}
 		for y := range h {
 			for x := range w {
-				places = append(places, float64(first), float64(y+top-h/2), float64(x+left-w/2))
+				places = append(places, float64(first), float64(y+top), float64(x+left))
 			}
 		}
 	}
