@@ -5,7 +5,9 @@ import (
 	"math"
 	"math/big"
 	"reflect"
+	"slices"
 
+	"comfygo/engine/tensor"
 	"comfygo/internal/pyjson"
 )
 
@@ -73,7 +75,7 @@ func (t *template) collect(key string, values *pyjson.Object) Grown {
 	var g Grown
 	for _, name := range t.itemNames() {
 		if v, ok := values.Get(key + "." + name); ok {
-			g.Names, g.Values = append(g.Names, name), append(g.Values, v)
+			g.Names, g.Values = append(g.Names, name), append(g.Values, laidOut(v))
 		}
 	}
 	return g
@@ -106,6 +108,15 @@ func assign(field reflect.Value, v any) error {
 		field.SetZero()
 		return nil
 	}
+	switch field.Type() {
+	case reflect.TypeFor[*tensor.View]():
+		if t, ok := v.(*tensor.Tensor); ok {
+			v = tensor.ViewOf(t)
+		}
+	case reflect.TypeFor[[]*tensor.View]():
+	default:
+		v = laidOut(v)
+	}
 	rv := reflect.ValueOf(v)
 	if rv.Type().AssignableTo(field.Type()) {
 		field.Set(rv)
@@ -133,6 +144,25 @@ func assign(field reflect.Value, v any) error {
 		return assignUint(field, v)
 	}
 	return mismatch(field, v)
+}
+
+// laidOut returns v with a tensor in place of each view, also of those in lists, which are not changed themselves.
+func laidOut(v any) any {
+	switch v := v.(type) {
+	case *tensor.View:
+		return v.Dense()
+	case []any:
+		isView := func(e any) bool { _, ok := e.(*tensor.View); return ok }
+		if !slices.ContainsFunc(v, isView) {
+			return v
+		}
+		dense := make([]any, len(v))
+		for i, e := range v {
+			dense[i] = laidOut(e)
+		}
+		return dense
+	}
+	return v
 }
 
 func mismatch(field reflect.Value, v any) error {

@@ -113,6 +113,51 @@ func TestInfo(t *testing.T) {
 	}
 }
 
+type viewing struct {
+	Dense *tensor.Tensor   `in:"dense" type:"IMAGE"`
+	View  *tensor.View     `in:"view" type:"IMAGE"`
+	Many  []*tensor.Tensor `in:"many" type:"IMAGE"`
+	Any   any              `in:"any" type:"*"`
+	Grown nodes.Grown      `in:"grown" autogrow:"image" item:"IMAGE" prefix:"image" least:"1" most:"3"`
+}
+
+func (*viewing) Spec() nodes.Spec                         { return nodes.Spec{Name: "Viewing", V3: true} }
+func (*viewing) Run(*nodes.Context) (nodes.Result, error) { return nodes.Result{}, nil }
+
+// TestBindLaysViewsOut wants views to reach nodes as tensors, but for fields that take views.
+func TestBindLaysViewsOut(t *testing.T) {
+	t.Parallel()
+	c, err := nodes.NewClass(&viewing{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := tensor.New(1, 2)
+	whole.Data[0] = 7
+	v, err := tensor.ViewOf(whole).Reverse(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	many := []any{v, whole}
+	n, err := c.Bind(pyjson.NewObject("dense", v, "view", v, "many", many, "any", many, "grown.image0", v), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := n.(*viewing)
+	want := v.Dense()
+	if want.Data[1] != 7 || got.Dense != want || got.View != v || got.Many[0] != want || got.Many[1] != whole || got.Grown.Values[0] != any(want) {
+		t.Errorf("got %+v", got)
+	}
+	if l := got.Any.([]any); l[0] != any(want) || l[1] != any(whole) || many[0] != any(v) {
+		t.Errorf("the list is %v, the one given %v", l, many)
+	}
+	if n, err = c.Bind(pyjson.NewObject("view", whole), nil); err != nil || n.(*viewing).View.Dense() != whole {
+		t.Errorf("a tensor for a view: %v, %v", n, err)
+	}
+	if n, err = c.Bind(pyjson.NewObject("view", 1.5), nil); err == nil {
+		t.Errorf("a number for a view is taken: %v", n)
+	}
+}
+
 func TestBind(t *testing.T) {
 	t.Parallel()
 	c := class(t, &classic{})

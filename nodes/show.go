@@ -31,6 +31,8 @@ func shown(v any, edge int) any {
 	switch v := v.(type) {
 	case Plain:
 		return shown(v.Plain(), edge)
+	case *tensor.View:
+		return shown(v.Dense(), edge)
 	case *tensor.Tensor:
 		return written(v.Text(edge))
 	case []float32:

@@ -52,6 +52,31 @@ func Quotients(out, a, b []float32) {
 	}
 }
 
+// SubtractFrom sets out to f-a.
+func SubtractFrom(out, a []float32, f float32) {
+	a = a[:len(out)]
+	for i := subtractFromRun(out, a, f); i < len(out); i++ {
+		out[i] = f - a[i]
+	}
+}
+
+// Max sets out to the greater one of a and b, value by value, and to NaN where one of them is. out may be a, which may lie before b in the same
+// array.
+func Max(out, a, b []float32) {
+	a, b = a[:len(out)], b[:len(out)]
+	for i := maxRun(out, a, b); i < len(out); i++ {
+		out[i] = max(a[i], b[i])
+	}
+}
+
+// Min is Max for the lesser one.
+func Min(out, a, b []float32) {
+	a, b = a[:len(out)], b[:len(out)]
+	for i := minRun(out, a, b); i < len(out); i++ {
+		out[i] = min(a[i], b[i])
+	}
+}
+
 // Finite reports whether all values are numbers, neither NaN nor infinite.
 func Finite(a []float32) bool {
 	n, fine := finiteRun(a)

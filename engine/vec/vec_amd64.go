@@ -26,6 +26,15 @@ func addProductsVector(out, a, b *float32, turns int)
 //go:noescape
 func quotientsVector(out, a, b *float32, turns int)
 
+//go:noescape
+func subtractFromVector(out, a *float32, turns int, f float32)
+
+//go:noescape
+func maxVector(out, a, b *float32, turns int)
+
+//go:noescape
+func minVector(out, a, b *float32, turns int)
+
 // finiteVector returns a number that is not zero when a value is NaN or infinite.
 //
 //go:noescape
@@ -83,6 +92,30 @@ func quotientsRun(out, a, b []float32) int {
 	n := turns(len(out))
 	if n > 0 {
 		quotientsVector(&out[0], &a[0], &b[0], n)
+	}
+	return n * stride
+}
+
+func subtractFromRun(out, a []float32, f float32) int {
+	n := turns(len(out))
+	if n > 0 {
+		subtractFromVector(&out[0], &a[0], n, f)
+	}
+	return n * stride
+}
+
+func maxRun(out, a, b []float32) int {
+	n := turns(len(out))
+	if n > 0 {
+		maxVector(&out[0], &a[0], &b[0], n)
+	}
+	return n * stride
+}
+
+func minRun(out, a, b []float32) int {
+	n := turns(len(out))
+	if n > 0 {
+		minVector(&out[0], &a[0], &b[0], n)
 	}
 	return n * stride
 }

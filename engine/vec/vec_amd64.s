@@ -134,6 +134,79 @@ quotientsLoop:
 	VZEROUPPER
 	RET
 
+// func maxVector(out, a, b *float32, turns int)
+TEXT ·maxVector(SB), NOSPLIT, $0-32
+	MOVQ out+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ turns+24(FP), CX
+
+	// VMAXPS gives b where one of them is NaN; where a is, it is put back.
+maxLoop:
+	VMOVUPS   (SI), Y0
+	VMOVUPS   32(SI), Y1
+	VMAXPS    (DX), Y0, Y2
+	VMAXPS    32(DX), Y1, Y3
+	VCMPPS    $3, Y0, Y0, Y4
+	VCMPPS    $3, Y1, Y1, Y5
+	VBLENDVPS Y4, Y0, Y2, Y2
+	VBLENDVPS Y5, Y1, Y3, Y3
+	VMOVUPS   Y2, (DI)
+	VMOVUPS   Y3, 32(DI)
+	ADDQ      $64, SI
+	ADDQ      $64, DX
+	ADDQ      $64, DI
+	DECQ      CX
+	JNZ       maxLoop
+	VZEROUPPER
+	RET
+
+// func minVector(out, a, b *float32, turns int)
+TEXT ·minVector(SB), NOSPLIT, $0-32
+	MOVQ out+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ turns+24(FP), CX
+
+	// VMINPS gives b where one of them is NaN; where a is, it is put back.
+minLoop:
+	VMOVUPS   (SI), Y0
+	VMOVUPS   32(SI), Y1
+	VMINPS    (DX), Y0, Y2
+	VMINPS    32(DX), Y1, Y3
+	VCMPPS    $3, Y0, Y0, Y4
+	VCMPPS    $3, Y1, Y1, Y5
+	VBLENDVPS Y4, Y0, Y2, Y2
+	VBLENDVPS Y5, Y1, Y3, Y3
+	VMOVUPS   Y2, (DI)
+	VMOVUPS   Y3, 32(DI)
+	ADDQ      $64, SI
+	ADDQ      $64, DX
+	ADDQ      $64, DI
+	DECQ      CX
+	JNZ       minLoop
+	VZEROUPPER
+	RET
+
+// func subtractFromVector(out, a *float32, turns int, f float32)
+TEXT ·subtractFromVector(SB), NOSPLIT, $0-28
+	MOVQ         out+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         turns+16(FP), CX
+	VBROADCASTSS f+24(FP), Y15
+
+subtractFromLoop:
+	VSUBPS  (SI), Y15, Y0
+	VSUBPS  32(SI), Y15, Y1
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	ADDQ    $64, SI
+	ADDQ    $64, DI
+	DECQ    CX
+	JNZ     subtractFromLoop
+	VZEROUPPER
+	RET
+
 // func finiteVector(a *float32, turns int) uint32
 TEXT ·finiteVector(SB), NOSPLIT, $0-20
 	MOVQ  a+0(FP), SI

@@ -16,4 +16,10 @@ func addProductsRun(_, _, _ []float32) int { return 0 }
 
 func quotientsRun(_, _, _ []float32) int { return 0 }
 
+func subtractFromRun(_, _ []float32, _ float32) int { return 0 }
+
+func maxRun(_, _, _ []float32) int { return 0 }
+
+func minRun(_, _, _ []float32) int { return 0 }
+
 func finiteRun(_ []float32) (int, bool) { return 0, true }

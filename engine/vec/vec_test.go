@@ -37,18 +37,48 @@ func TestEachOperationRoundsByItself(t *testing.T) {
 				run  func(out []float32)
 				want func(i int) float32
 			}{
-				"Scale":       {func(out []float32) { vec.Scale(out, a, f) }, func(i int) float32 { return f * a[i] }},
-				"AddScaled":   {func(out []float32) { vec.AddScaled(out, a, f) }, func(i int) float32 { p := f * a[i]; return start[i] + float32(p) }},
-				"Divide":      {func(out []float32) { vec.Divide(out, a, f) }, func(i int) float32 { return a[i] / f }},
-				"Slope":       {func(out []float32) { vec.Slope(out, a, b, f) }, func(i int) float32 { return (a[i] - b[i]) / f }},
-				"AddProducts": {func(out []float32) { vec.AddProducts(out, a, b) }, func(i int) float32 { p := a[i] * b[i]; return start[i] + float32(p) }},
-				"Quotients":   {func(out []float32) { vec.Quotients(out, a, b) }, func(i int) float32 { return a[i] / b[i] }},
+				"Scale":        {func(out []float32) { vec.Scale(out, a, f) }, func(i int) float32 { return f * a[i] }},
+				"AddScaled":    {func(out []float32) { vec.AddScaled(out, a, f) }, func(i int) float32 { p := f * a[i]; return start[i] + float32(p) }},
+				"Divide":       {func(out []float32) { vec.Divide(out, a, f) }, func(i int) float32 { return a[i] / f }},
+				"Slope":        {func(out []float32) { vec.Slope(out, a, b, f) }, func(i int) float32 { return (a[i] - b[i]) / f }},
+				"AddProducts":  {func(out []float32) { vec.AddProducts(out, a, b) }, func(i int) float32 { p := a[i] * b[i]; return start[i] + float32(p) }},
+				"Quotients":    {func(out []float32) { vec.Quotients(out, a, b) }, func(i int) float32 { return a[i] / b[i] }},
+				"SubtractFrom": {func(out []float32) { vec.SubtractFrom(out, a, f) }, func(i int) float32 { return f - a[i] }},
 			} {
 				out := slices.Clone(start)
 				c.run(out)
 				for i, v := range out {
 					if !same(v, c.want(i)) {
 						t.Errorf("%s of %d by %v: value %d is %v, want %v", name, n, f, i, v, c.want(i))
+						break
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestExtremes compares with max and min value by value, also within one array.
+func TestExtremes(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, 15, 16, 17, 33, 1000} {
+		for _, shift := range []int{1, 3, 16, 40} {
+			for name, c := range map[string]struct {
+				run  func(out, a, b []float32)
+				want func(a, b float32) float32
+			}{
+				"Max": {vec.Max, func(a, b float32) float32 { return max(a, b) }},
+				"Min": {vec.Min, func(a, b float32) float32 { return min(a, b) }},
+			} {
+				a := numbers(4, n+shift)
+				apart := make([]float32, n)
+				c.run(apart, a, a[shift:])
+				within := slices.Clone(a)
+				c.run(within[:n], within, within[shift:])
+				for i := range n {
+					want := c.want(a[i], a[i+shift])
+					if !same(apart[i]+0, want+0) || !same(within[i]+0, want+0) {
+						t.Errorf("%s of %d, %d apart: value %d is %v, within one array %v, want %v", name, n, shift, i, apart[i], within[i], want)
 						break
 					}
 				}

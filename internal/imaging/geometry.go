@@ -6,74 +6,32 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// RotateClockwise turns t by quarter turns (0 to 3) in the plane of axis h and the axis after it, which count from 0.
-// It returns t itself for no turn.
-func RotateClockwise(t *tensor.Tensor, h, quarters int) (*tensor.Tensor, error) {
-	if h < 0 || h+1 >= len(t.Shape) {
-		return nil, fmt.Errorf("rotating: the shape %v has no axes %d and %d", t.Shape, h, h+1)
+// RotateClockwise turns t by quarter turns (0 to 3) in the plane of axis h and the axis after it, which count from 0. It copies nothing.
+func RotateClockwise(t *tensor.View, h, quarters int) (*tensor.View, error) {
+	if h < 0 || h+1 >= len(t.Shape()) {
+		return nil, fmt.Errorf("rotating: the shape %v has no axes %d and %d", t.Shape(), h, h+1)
 	}
-	if quarters == 0 {
-		return t, nil
-	}
-	rows, cols := t.Shape[h], t.Shape[h+1]
-	shape := append([]int(nil), t.Shape...)
-	if quarters%2 == 1 {
-		shape[h], shape[h+1] = cols, rows
-	}
+	swapped, mirrored := quarters%2 == 1, []int(nil)
 	switch quarters {
 	case 1:
-		return gather(t, h, shape, (rows-1)*cols, 1, -cols), nil
+		mirrored = []int{h + 1}
 	case 2:
-		return gather(t, h, shape, rows*cols-1, -cols, -1), nil
-	}
-	return gather(t, h, shape, cols-1, -1, cols), nil
-}
-
-// gather fills a tensor of the given shape in the plane of axes h and h+1: position (y, x) comes from place start + y*stepY + x*stepX of
-// the plane of t. It goes tile by tile, so that lines of the source that lie far apart stay in the cache until all of them is taken.
-func gather(t *tensor.Tensor, h int, shape []int, start, stepY, stepX int) *tensor.Tensor {
-	const tile = 16
-	out := tensor.New(shape...)
-	inner := tensor.Count(shape[h+2:])
-	rows, cols := shape[h], shape[h+1]
-	parallel(tensor.Count(shape[:h])*rows, cols*inner*2, func(from, to int) {
-		for top := from; top < to; {
-			n := top / rows
-			bottom := min(top+tile, to, (n+1)*rows)
-			plane := t.Data[n*rows*cols*inner:][:rows*cols*inner]
-			for left := 0; left < cols; left += tile {
-				width := min(tile, cols-left)
-				for r := top; r < bottom; r++ {
-					first := start + (r-n*rows)*stepY + left*stepX
-					takeEvery(out.Data[(r*cols+left)*inner:][:width*inner], plane, first*inner, stepX*inner, inner)
-				}
-			}
-			top = bottom
-		}
-	})
-	return out
-}
-
-// takeEvery fills to with runs of from that begin at first and lie step apart.
-func takeEvery(to, from []float32, first, step, run int) {
-	switch run {
-	case 1:
-		for i := range to {
-			to[i] = from[first]
-			first += step
-		}
+		mirrored = []int{h, h + 1}
 	case 3:
-		for len(to) >= 3 {
-			v := from[first:][:3]
-			to[0], to[1], to[2] = v[0], v[1], v[2]
-			to, first = to[3:], first+step
-		}
-	default:
-		for ; len(to) > 0; to = to[run:] {
-			copy(to[:run], from[first:])
-			first += step
+		mirrored = []int{h}
+	}
+	out, err := t, error(nil)
+	if swapped {
+		if out, err = out.Swap(h, h+1); err != nil {
+			return nil, fmt.Errorf("rotating: %w", err)
 		}
 	}
+	for _, axis := range mirrored {
+		if out, err = out.Reverse(axis); err != nil {
+			return nil, fmt.Errorf("rotating: %w", err)
+		}
+	}
+	return out, nil
 }
 
 // Flip mirrors t along an axis, which counts from 0.
@@ -93,21 +51,23 @@ func Flip(t *tensor.Tensor, axis int) (*tensor.Tensor, error) {
 
 // Crop cuts the box [y0,y1) x [x0,x1) out of the plane of axis h and the axis after it. The box must lie inside.
 func Crop(t *tensor.Tensor, h, y0, y1, x0, x1 int) (*tensor.Tensor, error) {
-	if h < 0 || h+1 >= len(t.Shape) || y0 < 0 || x0 < 0 || y1 > t.Shape[h] || x1 > t.Shape[h+1] || y0 >= y1 || x0 >= x1 {
-		return nil, fmt.Errorf("cropping: nothing of the shape %v lies in rows %d to %d, columns %d to %d", t.Shape, y0, y1, x0, x1)
+	out, err := CropView(tensor.ViewOf(t), h, y0, y1, x0, x1)
+	if err != nil {
+		return nil, err
 	}
-	shape := append([]int(nil), t.Shape...)
-	shape[h], shape[h+1] = y1-y0, x1-x0
-	out := tensor.New(shape...)
-	outer, inner := tensor.Count(shape[:h]), tensor.Count(shape[h+2:])
-	line := (x1 - x0) * inner
-	for n := range outer {
-		for y := y0; y < y1; y++ {
-			src := ((n*t.Shape[h]+y)*t.Shape[h+1] + x0) * inner
-			copy(out.Data[(n*(y1-y0)+y-y0)*line:][:line], t.Data[src:src+line])
-		}
+	return out.Dense(), nil
+}
+
+// CropView is Crop without a copy.
+func CropView(t *tensor.View, h, y0, y1, x0, x1 int) (*tensor.View, error) {
+	if s := t.Shape(); h < 0 || h+1 >= len(s) || y0 < 0 || x0 < 0 || y1 > s[h] || x1 > s[h+1] || y0 >= y1 || x0 >= x1 {
+		return nil, fmt.Errorf("cropping: nothing of the shape %v lies in rows %d to %d, columns %d to %d", s, y0, y1, x0, x1)
 	}
-	return out, nil
+	out, err := t.Narrow(h, y0, y1)
+	if err != nil {
+		return nil, err
+	}
+	return out.Narrow(h+1, x0, x1)
 }
 
 // Concat joins tensors along an axis, which counts from 0; the other axes must be equal.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"comfygo/engine/tensor"
+	"comfygo/engine/vec"
 	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
@@ -74,9 +75,7 @@ func (n *ImageInvert) Run(*nodes.Context) (nodes.Result, error) {
 		return nodes.Result{}, errNoPicture("image")
 	}
 	out := tensor.New(n.Image.Shape...)
-	for i, v := range n.Image.Data {
-		out.Data[i] = 1 - v
-	}
+	vec.SubtractFrom(out.Data, n.Image.Data, 1)
 	return nodes.Out(out), nil
 }
 

@@ -24,11 +24,11 @@ func init() {
 
 // ImageCrop cuts a rectangle out of pictures.
 type ImageCrop struct {
-	Image  *tensor.Tensor `in:"image" type:"IMAGE"`
-	Width  int            `in:"width" default:"512" min:"1" max:"16384" step:"1"`
-	Height int            `in:"height" default:"512" min:"1" max:"16384" step:"1"`
-	X      int            `in:"x" default:"0" min:"0" max:"16384" step:"1"`
-	Y      int            `in:"y" default:"0" min:"0" max:"16384" step:"1"`
+	Image  *tensor.View `in:"image" type:"IMAGE"`
+	Width  int          `in:"width" default:"512" min:"1" max:"16384" step:"1"`
+	Height int          `in:"height" default:"512" min:"1" max:"16384" step:"1"`
+	X      int          `in:"x" default:"0" min:"0" max:"16384" step:"1"`
+	Y      int          `in:"y" default:"0" min:"0" max:"16384" step:"1"`
 }
 
 // Spec implements nodes.Node.
@@ -46,12 +46,12 @@ func (*ImageCrop) Sizes(s *nodes.Sizing) nodes.Images {
 
 // Run moves a corner that lies outside onto the last pixel and cuts off what sticks out.
 func (n *ImageCrop) Run(*nodes.Context) (nodes.Result, error) {
-	if !isImage(n.Image) {
+	if !isImageView(n.Image) {
 		return nodes.Result{}, errNoPicture("image")
 	}
-	h, w := n.Image.Shape[1], n.Image.Shape[2]
+	h, w := n.Image.Shape()[1], n.Image.Shape()[2]
 	x, y := min(n.X, w-1), min(n.Y, h-1)
-	out, err := imaging.Crop(n.Image, 1, y, min(y+n.Height, h), x, min(x+n.Width, w))
+	out, err := imaging.CropView(n.Image, 1, y, min(y+n.Height, h), x, min(x+n.Width, w))
 	if err != nil {
 		return nodes.Result{}, err
 	}
@@ -184,8 +184,8 @@ func (n *GetImageSize) Run(ctx *nodes.Context) (nodes.Result, error) {
 
 // ImageRotate turns pictures clockwise.
 type ImageRotate struct {
-	Image    *tensor.Tensor `in:"image" type:"IMAGE"`
-	Rotation string         `in:"rotation" options:"none|90 degrees|180 degrees|270 degrees"`
+	Image    *tensor.View `in:"image" type:"IMAGE"`
+	Rotation string       `in:"rotation" options:"none|90 degrees|180 degrees|270 degrees"`
 }
 
 // Spec implements nodes.Node.
@@ -201,7 +201,7 @@ func (*ImageRotate) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *ImageRotate) Run(*nodes.Context) (nodes.Result, error) {
-	if !isImage(n.Image) {
+	if !isImageView(n.Image) {
 		return nodes.Result{}, errNoPicture("image")
 	}
 	turns := map[string]int{"none": 0, "90 degrees": 1, "180 degrees": 2, "270 degrees": 3}[n.Rotation]

@@ -116,6 +116,8 @@ func compareOutput(t *testing.T, c nodeCase, name string, result nodes.Result, w
 	switch v := result.Values[i].(type) {
 	case *tensor.Tensor:
 		got = v
+	case *tensor.View:
+		got = v.Dense()
 	case engine.Latent:
 		if got = v.Samples; part == "noise_mask" {
 			got = v.NoiseMask

@@ -24,6 +24,8 @@ func errNoPicture(input string) error {
 // isImage reports whether t is a picture with at least one pixel.
 func isImage(t *tensor.Tensor) bool { return t != nil && len(t.Shape) == 4 && len(t.Data) > 0 }
 
+func isImageView(v *tensor.View) bool { return v != nil && len(v.Shape()) == 4 && v.Len() > 0 }
+
 // grayToo is t as pictures: masks, which a node that passes anything on may deliver, are gray ones.
 func grayToo(t *tensor.Tensor) *tensor.Tensor {
 	if t == nil || len(t.Shape) != 3 {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"comfygo/engine"
+	"comfygo/engine/tensor"
 	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
@@ -42,11 +43,11 @@ func (n *LatentRotate) Run(*nodes.Context) (nodes.Result, error) {
 		return nodes.Result{}, err
 	}
 	turns := map[string]int{"none": 0, "90 degrees": 1, "180 degrees": 2, "270 degrees": 3}[n.Rotation]
-	out, err := imaging.RotateClockwise(s, rowAxis, turns)
+	out, err := imaging.RotateClockwise(tensor.ViewOf(s), rowAxis, turns)
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	return with(n.Samples, out), nil
+	return with(n.Samples, out.Dense()), nil
 }
 
 // LatentFlip mirrors latents.

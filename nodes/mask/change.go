@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"comfygo/engine/tensor"
+	"comfygo/engine/vec"
 	"comfygo/internal/imaging"
 	"comfygo/nodes"
 )
@@ -37,7 +38,9 @@ func (n *InvertMask) Run(*nodes.Context) (nodes.Result, error) {
 	if _, err := flat("mask", n.Mask); err != nil {
 		return nodes.Result{}, err
 	}
-	return nodes.Out(each(n.Mask, func(v float32) float32 { return 1 - v })), nil
+	out := tensor.New(n.Mask.Shape...)
+	vec.SubtractFrom(out.Data, n.Mask.Data, 1)
+	return nodes.Out(out), nil
 }
 
 // CropMask cuts a rectangle out of a mask.

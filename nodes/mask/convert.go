@@ -23,12 +23,16 @@ func errNoPicture(input string) error {
 	return nodes.Errorf("ValueError", "the input %s is no picture", input)
 }
 
+func errNoMask(input string) error {
+	return nodes.Errorf("ValueError", "the input %s is no mask", input)
+}
+
 func isImage(t *tensor.Tensor) bool { return t != nil && len(t.Shape) == 4 && len(t.Data) > 0 }
 
 // flat returns a mask as [B,H,W]; it fails when a link delivered none.
 func flat(input string, t *tensor.Tensor) (*tensor.Tensor, error) {
 	if t == nil || len(t.Shape) < 2 || len(t.Data) == 0 {
-		return nil, nodes.Errorf("ValueError", "the input %s is no mask", input)
+		return nil, errNoMask(input)
 	}
 	return t.Reshape(-1, t.Dim(-2), t.Dim(-1))
 }
@@ -44,7 +48,7 @@ func each(t *tensor.Tensor, f func(v float32) float32) *tensor.Tensor {
 
 // MaskToImage shows a mask as a gray picture.
 type MaskToImage struct {
-	Mask *tensor.Tensor `in:"mask" type:"MASK"`
+	Mask *tensor.View `in:"mask" type:"MASK"`
 }
 
 // Spec implements nodes.Node.
@@ -60,21 +64,24 @@ func (*MaskToImage) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *MaskToImage) Run(*nodes.Context) (nodes.Result, error) {
-	m, err := flat("mask", n.Mask)
-	if err != nil {
-		return nodes.Result{}, err
+	m := n.Mask
+	if shape := m.Shape(); m == nil || len(shape) != 3 {
+		t, err := flat("mask", m.Dense())
+		if err != nil {
+			return nodes.Result{}, err
+		}
+		m = tensor.ViewOf(t)
 	}
-	out := tensor.New(m.Shape[0], m.Shape[1], m.Shape[2], 3)
-	for i, v := range m.Data {
-		out.Data[3*i], out.Data[3*i+1], out.Data[3*i+2] = v, v, v
+	if m.Len() == 0 {
+		return nodes.Result{}, errNoMask("mask")
 	}
-	return nodes.Out(out), nil
+	return nodes.Out(m.Repeat(3)), nil
 }
 
 // ImageToMask takes one channel of a picture as a mask.
 type ImageToMask struct {
-	Image   *tensor.Tensor `in:"image" type:"IMAGE"`
-	Channel string         `in:"channel" options:"red|green|blue|alpha"`
+	Image   *tensor.View `in:"image" type:"IMAGE"`
+	Channel string       `in:"channel" options:"red|green|blue|alpha"`
 }
 
 // Spec implements nodes.Node.
@@ -90,17 +97,17 @@ func (*ImageToMask) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run fails when the picture has no such channel.
 func (n *ImageToMask) Run(*nodes.Context) (nodes.Result, error) {
-	if !isImage(n.Image) {
+	if n.Image == nil || len(n.Image.Shape()) != 4 || n.Image.Len() == 0 {
 		return nodes.Result{}, errNoPicture("image")
 	}
-	channels := n.Image.Shape[3]
+	channels := n.Image.Shape()[3]
 	at := slices.Index([]string{"red", "green", "blue", "alpha"}, n.Channel)
 	if at < 0 || at >= channels {
 		return nodes.Result{}, nodes.Errorf("IndexError", "taking a mask: the picture has %d channels, none of them is %s", channels, n.Channel)
 	}
-	out := tensor.New(n.Image.Shape[:3]...)
-	for i := range out.Data {
-		out.Data[i] = n.Image.Data[i*channels+at]
+	out, err := n.Image.Select(3, at)
+	if err != nil {
+		return nodes.Result{}, err
 	}
 	return nodes.Out(out), nil
 }

@@ -43,7 +43,7 @@ func TestMaskPreview(t *testing.T) {
 
 func TestImageToMaskWithoutAlpha(t *testing.T) {
 	t.Parallel()
-	_, err := (&mask.ImageToMask{Image: tensor.New(1, 2, 2, 3), Channel: "alpha"}).Run(nil)
+	_, err := (&mask.ImageToMask{Image: tensor.ViewOf(tensor.New(1, 2, 2, 3)), Channel: "alpha"}).Run(nil)
 	if err == nil || !strings.Contains(err.Error(), "alpha") {
 		t.Errorf("got %v", err)
 	}

@@ -30,11 +30,11 @@ func (*MaskPreview) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *MaskPreview) Run(ctx *nodes.Context) (nodes.Result, error) {
-	shown, err := (&MaskToImage{Mask: n.Mask}).Run(ctx)
+	shown, err := (&MaskToImage{Mask: tensor.ViewOf(n.Mask)}).Run(ctx)
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	files, err := image.Preview(ctx, shown.Values[0].(*tensor.Tensor), "", nil)
+	files, err := image.Preview(ctx, shown.Values[0].(*tensor.View).Dense(), "", nil)
 	if err != nil {
 		return nodes.Result{}, fmt.Errorf("saving previews: %w", err)
 	}

@@ -83,6 +83,8 @@ func (e *encoder) value(v any) (any, error) {
 			return nil, fmt.Errorf("a value of type %s is gone: %w", v.Type, pyhost.ErrGone)
 		}
 		return pyjson.NewObject(mark, "handle", "id", v.id), nil
+	case *tensor.View:
+		return e.tensor(v.Dense())
 	case *tensor.Tensor:
 		return e.tensor(v)
 	case engine.Latent:

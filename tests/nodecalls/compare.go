@@ -124,6 +124,9 @@ func (k *comparison) number(path string, got any, kind, want string) {
 }
 
 func (k *comparison) tensor(path string, got any, want *pyjson.Object) {
+	if v, isView := got.(*tensor.View); isView {
+		got = v.Dense()
+	}
 	g, ok := got.(*tensor.Tensor)
 	if !ok || g == nil {
 		k.differ(path, "a %T, want a tensor", got)
