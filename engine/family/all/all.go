@@ -37,6 +37,7 @@ import (
 	_ "comfygo/engine/family/ovis"
 	_ "comfygo/engine/family/pixart"
 	_ "comfygo/engine/family/qwenimage"
+	_ "comfygo/engine/family/radiance"
 	_ "comfygo/engine/family/sd15"
 	_ "comfygo/engine/family/sd2"
 	_ "comfygo/engine/family/sd3"

@@ -14,6 +14,8 @@ type Config struct {
 	Channels, Patch int
 	// In is the number of latent channels that are read: those of the latent and of what is read beside it.
 	In int
+	// InLayer is the name of the layer that reads the image's tokens.
+	InLayer string
 	// Context is the width of the text encoding, Vector that of the pooled one, 0 for none.
 	Context, Vector int
 	// Guidance says that the network reads a guidance.
@@ -23,6 +25,8 @@ type Config struct {
 	// Distilled, when set, is the width of the network that makes all modulations at once from the timestep and the
 	// guidance (Chroma).
 	Distilled int
+	// Headless says that there is no last layer: the graph gives the tokens of the image.
+	Headless bool
 	// TextNorm says that the text encoding is normalised.
 	TextNorm bool
 	// Axes are the widths of a head that each axis of positions takes; Theta is the period of the slowest pair.
@@ -58,7 +62,8 @@ const keyNorm = "double_blocks.0.img_attn.norm.key_norm.weight"
 func Looks(src weights.Source) bool {
 	_, norm := src.Lookup(keyNorm)
 	_, in := src.Lookup("img_in.weight")
-	return norm && in
+	_, patches := src.Lookup("img_in_patch.weight")
+	return norm && (in || patches)
 }
 
 // Read reads the config off a network of this kind; s is in the layout of Plain. axes are the widths of the positions' axes.
@@ -67,16 +72,20 @@ func Read(s *weights.Scope, patch int, axes ...int) (Config, error) {
 	if len(out) != 2 || out[0]%(patch*patch) != 0 {
 		return Config{}, fmt.Errorf("reading the shape of the network: final_layer.linear.weight is %v, wanted two dimensions and patches of %d by %d", out, patch, patch)
 	}
-	c, err := readTrunk(s, patch, axes...)
+	c, err := ReadTrunk(s, patch, axes...)
 	c.Channels = out[0] / (patch * patch)
 	return c, err
 }
 
-// readTrunk is Read for a network without a last layer: it predicts as many channels as it reads.
-func readTrunk(s *weights.Scope, patch int, axes ...int) (Config, error) {
+// ReadTrunk is Read for a network without a last layer: it predicts as many channels as it reads.
+func ReadTrunk(s *weights.Scope, patch int, axes ...int) (Config, error) {
 	c := Config{Patch: patch, Axes: axes, Theta: 10000}
-	in, txt := s.Shape("img_in.weight"), s.Shape("txt_in.weight")
-	for name, sh := range map[string][]int{"img_in.weight": in, "txt_in.weight": txt} {
+	c.InLayer = "img_in"
+	if s.Has("img_in_patch.weight") {
+		c.InLayer = "img_in_patch"
+	}
+	in, txt := s.Shape(c.InLayer+".weight"), s.Shape("txt_in.weight")
+	for name, sh := range map[string][]int{c.InLayer + ".weight": in, "txt_in.weight": txt} {
 		if len(sh) != 2 {
 			return c, fmt.Errorf("reading the shape of the network: %s is %v, wanted two dimensions", name, sh)
 		}

@@ -67,7 +67,7 @@ func (controlKind) Read(src weights.Source) (family.ControlNetwork, error) {
 		return nil, nil
 	}
 	s = weights.NewScope(src)
-	trunk, err := readTrunk(s, 2, 16, 56, 56)
+	trunk, err := ReadTrunk(s, 2, 16, 56, 56)
 	if err != nil {
 		return nil, err
 	}

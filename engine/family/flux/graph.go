@@ -67,7 +67,7 @@ type writer struct {
 
 // Write writes a graph of the network. Inputs: x [B,I,in·p·p], ref [B,R,out·p·p], context [B,T,C], timesteps, guidance and
 // still [B], y [B,V], cos and sin [1,T+I+R,D/2], bias [B,P,P] with the row and column of
-// each token in places [T+I+R]. Output: out [B,I,out·p·p].
+// each token in places [T+I+R]. Output: out [B,I,out·p·p], [B,I,C] of a headless network.
 func Write(b *nn.Builder, s *weights.Scope, c Config, v Variant) {
 	w := &writer{Builder: b, Config: c, v: v, s: s, text: symT}
 	var styles []*onnx.Value
@@ -89,7 +89,7 @@ func Write(b *nn.Builder, s *weights.Scope, c Config, v Variant) {
 		places := b.Input("places", dtype.I64, all)
 		w.bias = b.Unsqueeze(b.GatherAxis(b.GatherAxis(bias, places, 1), places, 2), 1)
 	}
-	img = b.Linear(s.At("img_in"), img, c.Hidden)
+	img = b.Linear(s.At(c.InLayer), img, c.Hidden)
 	if c.Distilled > 0 {
 		w.table = approximate(b, s.At("distilled_guidance_layer"), c)
 	} else {
@@ -112,6 +112,9 @@ func Write(b *nn.Builder, s *weights.Scope, c Config, v Variant) {
 
 func (w *writer) last(img *onnx.Value) *onnx.Value {
 	s, out := w.s.At("final_layer"), w.Tokens(w.Channels)
+	if w.Headless {
+		return img
+	}
 	if w.table != nil {
 		return w.Linear(s.At("linear"), w.Modulate(img, w.row(modulations-2), w.row(modulations-1), 1e-6), out)
 	}

@@ -142,19 +142,25 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 
 // Predict implements family.Denoiser.
 func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (*tensor.Tensor, error) {
-	call, err := m.call(run, c)
+	tokens, grid, err := m.PredictTokens(ctx, run, c)
 	if err != nil {
 		return nil, err
+	}
+	return dit.Unpatchify(tokens, grid, tensor.ChannelsFirst)
+}
+
+// PredictTokens runs the network and returns the tokens of the image as the graph gives them.
+func (m *Model) PredictTokens(ctx context.Context, run family.Runner, c family.Call) (*tensor.Tensor, dit.Grid, error) {
+	call, err := m.call(run, c)
+	if err != nil {
+		return nil, dit.Grid{}, err
 	}
 	image, text := call.grid.Tokens(), c.Inputs.Get(sampling.InputContext).Dim(1)
 	if err := run.Check("running the model", m.memory(call.v, c.X.Dim(0), image, text, call.tokens-image-text)); err != nil {
-		return nil, err
+		return nil, call.grid, err
 	}
 	out, err := run.Run(ctx, m.Graph(call.v), call.in, "out")
-	if err != nil {
-		return nil, err
-	}
-	return dit.Unpatchify(out["out"], call.grid, tensor.ChannelsFirst)
+	return out["out"], call.grid, err
 }
 
 // Graph returns a graph of the network.
@@ -187,7 +193,7 @@ func (m *Model) call(run family.Runner, c family.Call) (*prepared, error) {
 		return nil, err
 	}
 	p.v.In = m.In
-	if e, ok := changed.Lookup("img_in.weight"); ok && len(e.Shape) == 2 { // adapters widen it
+	if e, ok := changed.Lookup(m.InLayer + ".weight"); ok && len(e.Shape) == 2 { // adapters widen it
 		p.v.In = e.Shape[1] / (m.Patch * m.Patch)
 	}
 	x, err := m.latent(c, p.v.In)

@@ -3,7 +3,6 @@ package mageflow
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"comfygo/engine/family"
 	"comfygo/engine/family/dit"
@@ -92,7 +91,7 @@ func (v *vae) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (
 		return nil, fmt.Errorf("decoding a latent of shape %v: the VAE reads %d channels", z.Shape, v.channels)
 	}
 	h, w := z.Dim(2), z.Dim(3)
-	in := []family.Value{family.Floats("z", z), time(), family.Floats("places", v.places())}
+	in := []family.Value{family.Floats("z", z), time(), family.Floats("places", dit.PixelPlaces(v.patch, frequencies, frequencies))}
 	for _, axis := range []struct {
 		name string
 		n    int
@@ -133,27 +132,6 @@ func (v *vae) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (
 		return nil, err
 	}
 	return out["z"], nil
-}
-
-// places are the embeddings of a pixel's place in a cell, [1,patch²,64]. Upstream: NerfEmbedder.fetch_pos.
-func (v *vae) places() *tensor.Tensor {
-	out := tensor.New(1, v.patch*v.patch, frequencies*frequencies)
-	step := 1 / float32(max(v.patch-1, 1))
-	freq := func(i int) float64 { return float64(float32(frequencies) / (frequencies - 1) * float32(i)) }
-	i := 0
-	for y := range v.patch {
-		for x := range v.patch {
-			for fx := range frequencies {
-				for fy := range frequencies {
-					across := math.Cos(float64(float32(x)*step) * freq(fx) * math.Pi)
-					down := math.Cos(float64(float32(y)*step) * freq(fy) * math.Pi)
-					out.Data[i] = float32(across * down / (1 + freq(fx)*freq(fy)))
-					i++
-				}
-			}
-		}
-	}
-	return out
 }
 
 // frequencies is the number of frequencies of a place along one axis.
