@@ -169,7 +169,7 @@ func (c *caller) count() (int, error) {
 	switch {
 	case empty == "":
 		return max(longest, 1), nil
-	case longest == 0:
+	case longest == 0 && !c.class.TakesHidden():
 		return 0, nodes.Errorf("TypeError", "%s.run() missing 1 required positional argument: '%s'", c.class.Name, empty)
 	}
 	return 0, nodes.Errorf("IndexError", "list index out of range")

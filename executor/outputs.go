@@ -117,7 +117,7 @@ func mergeValues(class *nodes.Class, calls [][]any) ([][]any, error) {
 	return out, nil
 }
 
-// elements takes a list output's value apart.
+// elements takes a list output's value apart, as Python iterates over it: a text by its characters, an object by its keys.
 func elements(v any) ([]any, error) {
 	switch v := v.(type) {
 	case *nodes.Blocker:
@@ -126,6 +126,18 @@ func elements(v any) ([]any, error) {
 		return v, nil
 	case nodes.List:
 		return v, nil
+	case string:
+		out := make([]any, 0, len(v))
+		for _, r := range v {
+			out = append(out, string(r))
+		}
+		return out, nil
+	case *pyjson.Object:
+		out := make([]any, 0, v.Len())
+		for _, key := range v.Keys() {
+			out = append(out, key)
+		}
+		return out, nil
 	}
 	rv := reflect.ValueOf(v)
 	if !rv.IsValid() || rv.Kind() != reflect.Slice {

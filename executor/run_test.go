@@ -69,7 +69,7 @@ func (n *misbehaving) Run(ctx *nodes.Context) (nodes.Result, error) {
 	case "count":
 		return nodes.Out(1, 2), nil
 	case "ui":
-		return nodes.WithUI("text", "no list"), nil
+		return nodes.WithUI("text", 7), nil
 	}
 	if len(n.How) > 10_000 {
 		return nodes.Result{}, fmt.Errorf("too long: %s", n.How)
@@ -220,7 +220,7 @@ func TestFailuresBecomeMessages(t *testing.T) {
 		"panic":     {"runtime error: index out of range [5] with length 0\n", "RuntimeError", "misbehaving"},
 		"goroutine": {"in a helper\n", "RuntimeError", "misbehaving"},
 		"count":     {"Misbehaving gave 2 values for 1 outputs\n", "TypeError", "gave 2 values"},
-		"ui":        {"'str' object is not iterable\n", "TypeError", "iterable"},
+		"ui":        {"'int' object is not iterable\n", "TypeError", "iterable"},
 	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()

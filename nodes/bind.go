@@ -129,6 +129,11 @@ func assign(field reflect.Value, v any) error {
 		if l, ok := v.([]any); ok {
 			return assignList(field, l)
 		}
+		// Sigmas of a class in Python.
+		if t, ok := v.(*tensor.Tensor); ok && t != nil && len(t.Shape) == 1 && field.Type() == reflect.TypeFor[[]float32]() {
+			field.Set(reflect.ValueOf(t.Data))
+			return nil
+		}
 	case reflect.String:
 		if s, ok := v.(string); ok {
 			field.SetString(s)

@@ -3,6 +3,7 @@ package nodes
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"comfygo/internal/pyjson"
@@ -119,6 +120,11 @@ func (c *Class) WantsID() bool {
 		}
 	}
 	return false
+}
+
+// TakesHidden reports whether values of the executor count among the inputs: as upstream has it, those of v1 classes do.
+func (c *Class) TakesHidden() bool {
+	return !c.V3 && slices.ContainsFunc(c.fields.inputs, func(in *Input) bool { return IsHiddenKind(in.Hidden) })
 }
 
 // IsDynamic reports whether the class has v3 dynamic inputs.

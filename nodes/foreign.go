@@ -33,6 +33,8 @@ type Definition struct {
 	Spec
 	// Info is the class as /object_info shows it: its inputs are read from there.
 	Info *pyjson.Object
+	// Hidden has the kinds of the hidden inputs by name, "*" for one without a value.
+	Hidden *pyjson.Object
 	// Live returns a newer description with the choices of this moment; nil stands for Info. It may be nil.
 	Live func() *pyjson.Object
 	// Make returns a node, whose inputs are those of its Context. It must implement Validator, Fingerprinter and LazyInputs
@@ -51,10 +53,7 @@ func NewForeignClass(d Definition) (*Class, error) {
 	c.validates, c.fingerprints, c.lazies = len(d.Validates) > 0, d.Fingerprints, d.Lazy
 	source := &liveChoices{class: c}
 	c.fields = described(d.Info.Object("input"), source, d.V3)
-	for name, kind := range d.Info.Object("input").Object("hidden").All() {
-		if list, ok := kind.([]any); ok && len(list) > 0 {
-			kind = list[0]
-		}
+	for name, kind := range d.Hidden.All() {
 		if text, ok := kind.(string); ok {
 			c.fields.inputs = append(c.fields.inputs, &Input{Name: name, Type: text, Hidden: text, options: pyjson.NewObject()})
 		}

@@ -87,6 +87,8 @@ func (e *encoder) value(v any) (any, error) {
 		return e.tensor(v.Dense())
 	case *tensor.Tensor:
 		return e.tensor(v)
+	case []float32: // sigmas
+		return e.tensor(&tensor.Tensor{Shape: []int{len(v)}, Data: v})
 	case engine.Latent:
 		return e.latent(v)
 	case engine.Conditioning:

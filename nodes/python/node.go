@@ -295,16 +295,13 @@ func (b *Bridge) classOf(name string, d *pyjson.Object) (*nodes.Class, error) {
 		}
 	}
 	n := &node{bridge: b, spec: spec}
-	for _, kind := range info.Object("input").Object("hidden").All() {
-		if l, ok := kind.([]any); ok && len(l) > 0 {
-			kind = l[0]
-		}
+	for _, kind := range d.Object("hidden").All() {
 		if text, ok := kind.(string); ok && nodes.IsHiddenKind(text) {
 			n.hidden = append(n.hidden, text)
 		}
 	}
 	return nodes.NewForeignClass(nodes.Definition{
-		Spec: spec, Info: info, Live: func() *pyjson.Object { return b.live(name) }, Make: func() nodes.Node { return n },
+		Spec: spec, Info: info, Hidden: d.Object("hidden"), Live: func() *pyjson.Object { return b.live(name) }, Make: func() nodes.Node { return n },
 		Fingerprints: is(d, "fingerprints"), Lazy: is(d, "lazy"),
 	})
 }

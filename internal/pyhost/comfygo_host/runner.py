@@ -14,6 +14,7 @@ from .values import MARK, Unknown, Values, is_plain
 
 PROBE = "comfygo_any_input"  # a name that no class declares
 MOST_REPLAYS = 32
+HIDDEN = ("PROMPT", "DYNPROMPT", "EXTRA_PNGINFO", "UNIQUE_ID", "AUTH_TOKEN_COMFY_ORG", "API_KEY_COMFY_ORG", "COMFY_USAGE_SOURCE")
 OWN = os.path.dirname(os.path.abspath(__file__))  # frames of the host itself are not shown
 MODULES = os.path.join(OWN, "modules")
 
@@ -149,6 +150,7 @@ class Runner:
             "accept_all": bool(getattr(cls, "ACCEPT_ALL_INPUTS", False)) if v3 else any(takes_any(declared.get(c)) for c in ("required", "optional")),
             "async": bool(v3 and self.api.is_async(cls)) or inspect.iscoroutinefunction(method),
             "not_idempotent": bool(getattr(cls, "NOT_IDEMPOTENT", False)),
+            "hidden": {n: k[0] for n, k in info["input"].get("hidden", {}).items() if k} if v3 else hidden_kinds(declared),
             "validates": checked + (["**"] if every else []),
             "fingerprints": fingerprint is not None,
             "lazy": lazy is not None,
@@ -212,8 +214,7 @@ class Runner:
         if self.api.is_v3(cls):
             return self.api.invoke_v3(cls, target, function, inputs, hidden, message)
         if message["what"] in ("run", "lazy", "fingerprint"):
-            for name, kind in cls.INPUT_TYPES().get("hidden", {}).items():
-                kind = kind[0] if isinstance(kind, (list, tuple)) else kind
+            for name, kind in hidden_kinds(cls.INPUT_TYPES()).items():
                 if kind in hidden:
                     inputs[name] = hidden[kind]
         return getattr(target, function)(**inputs)
@@ -359,6 +360,17 @@ class Runner:
         except Exception:
             return None
         return {"type": "png" if kind == "PNG" else "jpeg", "data": base64.b64encode(buffer.getvalue()).decode()}
+
+
+def hidden_kinds(declared):
+    """Returns the kinds of hidden inputs by name, "*" for one without a value. Packs declare kinds by texts that equal others."""
+    kinds = {}
+    for name, kind in declared.get("hidden", {}).items():
+        kinds[name] = "*"
+        for known in HIDDEN:
+            if kind == known:
+                kinds[name] = known
+    return kinds
 
 
 def takes_any(inputs):

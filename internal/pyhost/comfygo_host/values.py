@@ -103,6 +103,8 @@ class Values:
             raise Unknown("the value is nested too deeply")
         if value is None or type(value) in (bool, int, float, str):
             return value
+        if isinstance(value, str):
+            return str.__str__(value)
         if is_tensor(value):
             return self.export_tensor(value)
         if isinstance(value, (list, tuple)):
