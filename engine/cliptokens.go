@@ -151,7 +151,7 @@ func (c *CLIP) encodeTokens(ctx context.Context, tokens Tokens) (Conditioning, e
 		}
 		o.Projected = o.Projected && !c.unprojected
 		run := c.rt.runner(family.RoleText, c.onCPU, p.file)
-		run.adapters = c.loras.Part(textPrefix(e.Key))
+		run.adapters = c.loras.Storing(c.storage(e.Key)).Part(textPrefix(e.Key))
 		enc, err := p.net.Encode(ctx, run, t, o)
 		if err != nil {
 			return nil, fmt.Errorf("encoding the prompt: %w", err)

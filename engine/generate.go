@@ -47,7 +47,7 @@ func (c *CLIP) Generate(ctx context.Context, prompt string, g Generation) (strin
 		return "", err
 	}
 	run := c.rt.runner(family.RoleText, c.onCPU, part.file)
-	run.adapters = c.loras.Part(textPrefix(e.Key))
+	run.adapters = c.loras.Storing(c.storage(e.Key)).Part(textPrefix(e.Key))
 	release := func() {}
 	defer func() { release() }()
 	cached := func(bytes int64) {

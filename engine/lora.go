@@ -73,6 +73,7 @@ func (rt *Runtime) ApplyAdapters(ctx context.Context, src weights.Source, m *Mod
 	if o.Output {
 		lora = lora.OfOutput(shape)
 	}
+	warnLeftOut(ctx, lora)
 	if m != nil {
 		n := *m
 		n.loras = m.loras.With(lora, o.StrengthModel)
@@ -84,6 +85,44 @@ func (rt *Runtime) ApplyAdapters(ctx context.Context, src weights.Source, m *Mod
 		c = &d
 	}
 	return m, c, nil
+}
+
+// warnLeftOut tells the client of adapters that fit and are not applied.
+func warnLeftOut(ctx context.Context, f *patch.File) {
+	if left := f.LeftOut(); len(left) > 0 {
+		warning.Add(ctx, fmt.Sprintf("the LoRA %s leaves %d of %d weights as they are, as in ComfyUI: %s", f.Path(), len(left), len(f.Patches()), few(left)))
+	}
+}
+
+// few joins the first texts of many.
+func few(texts []string) string {
+	const most = 3
+	if len(texts) > most {
+		return fmt.Sprintf("%s; and %d more", strings.Join(texts[:most], "; "), len(texts)-most)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// storage is how a weight of the model is stored after adapters changed it, as upstream does it: quantized ones become quantized
+// again, and those that the user has rounded to an 8-bit float are rounded again.
+func (m *Model) storage(key string) patch.Storage {
+	if m.weights.Size() == 1 {
+		return patch.Storage{Type: m.weights}
+	}
+	return storedAs(m.net.Weights(), strings.TrimPrefix(key, diffusionPart))
+}
+
+// storedAs is how a weight of a network is stored after adapters changed it.
+func storedAs(src weights.Source, name string) patch.Storage {
+	e, ok := src.Lookup(name)
+	return patch.Storage{Quantized: ok && e.Scheme != nil && e.Requantizable()}
+}
+
+// storage is Model.storage for the text encoder of a key.
+func (c *CLIP) storage(encoder string) func(key string) patch.Storage {
+	return func(key string) patch.Storage {
+		return storedAs(c.parts[encoder].net.Weights(), strings.TrimPrefix(key, textPrefix(encoder)))
+	}
 }
 
 // loraKeys returns what adapter files call the weights of a model and of text encoders, and how to find a weight's shape.

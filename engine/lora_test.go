@@ -162,6 +162,30 @@ func TestLoRAOfAnotherFamily(t *testing.T) {
 	}
 }
 
+// TestLeftOutIsTold applies a LoRA that ComfyUI fails to apply: the model stays what it was, and the client is told.
+func TestLeftOutIsTold(t *testing.T) {
+	t.Parallel()
+	m, err := shared.LoadModel(golden.Checkpoint(t, "sd15-small"), dtype.Invalid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const layer = "lora_unet_down_blocks_0_attentions_0_proj_in"
+	path := filepath.Join(t.TempDir(), "boft.safetensors")
+	shape := []int{1, 80, 4, 4}
+	blocks := safetensors.Tensor{Name: layer + ".oft_blocks", DType: dtype.F32, Shape: shape, Data: make([]byte, 4*tensor.Count(shape))}
+	if err := safetensors.Save(path, nil, []safetensors.Tensor{blocks}); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	ctx := warning.With(t.Context(), func(text string) { told = append(told, text) })
+	if _, _, err := shared.ApplyLoRA(ctx, path, m, nil, 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 1 || !strings.Contains(told[0], "boft.safetensors leaves 1 of 1 weights") || !strings.Contains(told[0], "without an alpha") {
+		t.Errorf("told %q", told)
+	}
+}
+
 // TestUnreadConditioning: the client is told of the values of a conditioning entry that the model does not read, such as
 // the references of an omni model, and of no others.
 func TestUnreadConditioning(t *testing.T) {

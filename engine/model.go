@@ -129,7 +129,7 @@ func (m *Model) runner() runner {
 	}
 	r := m.rt.runner(family.RoleDiffusion, false, files...)
 	r.compute, r.weights = or(or(m.compute, r.compute), preferred(m.net)), m.weights
-	r.adapters = m.loras.Part(diffusionPart)
+	r.adapters = m.loras.Storing(m.storage).Part(diffusionPart)
 	return r
 }
 

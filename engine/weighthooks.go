@@ -90,6 +90,7 @@ func (rt *Runtime) hookFile(ctx context.Context, file HookFile, m *Model, c *CLI
 	if err != nil {
 		return nil, fmt.Errorf("applying a hook to %s: %w", describeModels(m, c), err)
 	}
+	warnLeftOut(ctx, lora)
 	return lora, nil
 }
 

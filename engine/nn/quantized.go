@@ -22,8 +22,8 @@ func (s Raw) Key() string { return s.Entry.Key() + "/raw" }
 // Entries implements Source.
 func (s Raw) Entries() []weights.Entry { return []weights.Entry{s.Entry} }
 
-// InPlace implements Source: the bytes always serve as they are.
-func (s Raw) InPlace() (weights.Entry, bool) { return s.Entry, true }
+// InPlace implements Source: the bytes of files serve as they are.
+func (s Raw) InPlace() (weights.Entry, bool) { return s.Entry, !s.Entry.Made() }
 
 // Size implements Source.
 func (s Raw) Size() int { return s.Bytes }

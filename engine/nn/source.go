@@ -56,7 +56,7 @@ type Layout struct {
 
 // InPlace implements Source.
 func (s Layout) InPlace() (weights.Entry, bool) {
-	ok := s.Form == Plain && s.DType == s.Entry.DType && !s.Entry.Computed() && s.Entry.Scheme == nil && (s.Via == dtype.Invalid || s.Via == s.DType)
+	ok := s.Form == Plain && s.DType == s.Entry.DType && !s.Entry.Computed() && !s.Entry.Made() && s.Entry.Scheme == nil && (s.Via == dtype.Invalid || s.Via == s.DType)
 	return s.Entry, ok
 }
 

@@ -49,6 +49,9 @@ static inline float half(const uint8_t *p) {
   return h & 0x8000 ? -f : f;
 }
 
+// whole rounds to the nearest whole number, ties to even, for |v| < 2^22. The library of mathematical functions is not linked.
+static inline float whole(float v) { return v < 0 ? -((-v + 0x1p23f) - 0x1p23f) : (v + 0x1p23f) - 0x1p23f; }
+
 // tiled is the place of the scale of block b in row r among tiles of 128 rows and 4 blocks; within one, rows r, r+32,
 // r+64 and r+96 lie side by side.
 static inline size_t tiled(size_t r, size_t b, size_t blocks) {
@@ -68,6 +71,22 @@ static int8_t grid_iq3_xxs[256][4], grid_iq3_s[512][4];
 // Seven signs and an eighth that makes their number even.
 static uint8_t parity[128];
 
+// The values of 8-bit floats rounded to the other 8-bit float: E5M2 as E4M3, and E4M3 as E5M2.
+static float recast[2][256];
+
+// rounded is the nearest value, ties to even, of a type of so many explicit mantissa bits and smallest normal exponent; larger ones
+// than the largest become that one.
+static float rounded(float v, int mantissa, int least, float largest) {
+  if (v == 0 || v != v) return v;
+  if (v >= largest) return largest;
+  if (v <= -largest) return -largest;
+  uint32_t b;
+  memcpy(&b, &v, 4);
+  int e = (int)(b >> 23 & 0xff) - 127;
+  float step = bits((uint32_t)((e < least ? least : e) - mantissa + 127) << 23);
+  return whole(v / step) * step;
+}
+
 static void unpack(int8_t *to, const uint8_t *from, size_t bytes, int width, const int8_t *map) {
   for (size_t i = 0; i < bytes; i++)
     for (int shift = 0; shift < 8; shift += width) *to++ = map[from[i] >> shift & ((1 << width) - 1)];
@@ -83,6 +102,10 @@ __attribute__((constructor)) static void unpack_tables(void) {
   unpack(grid_iq1[0], packed_iq1_s, sizeof packed_iq1_s, 2, one);
   unpack(grid_iq3_xxs[0], packed_iq3_xxs, sizeof packed_iq3_xxs, 4, xxs);
   unpack(grid_iq3_s[0], packed_iq3_s, sizeof packed_iq3_s, 4, s);
+  for (int i = 0; i < 256; i++) {
+    recast[0][i] = rounded(e5m2((uint8_t)i), 3, -6, 448);
+    recast[1][i] = rounded(e4m3((uint8_t)i), 2, -14, 57344);
+  }
   for (int i = 0; i < 128; i++) {
     int ones = 0;
     for (int k = 0; k < 7; k++) ones += i >> k & 1;
@@ -94,7 +117,7 @@ int cg_block_size(int format, size_t *elements, size_t *bytes) {
   static const uint8_t small[][3] = {
       {CG_Q4_0, 32, 18}, {CG_Q4_1, 32, 20}, {CG_Q5_0, 32, 22}, {CG_Q5_1, 32, 24}, {CG_Q8_0, 32, 34}, {CG_IQ4_NL, 32, 18},
       {CG_MXFP4, 32, 17}, {CG_NVFP4, 64, 36}, {CG_E4M3, 1, 1}, {CG_E5M2, 1, 1}, {CG_INT8, 1, 1}, {CG_MX8, 32, 32}, {CG_NV4, 16, 8},
-      {CG_INT4, 2, 1}};
+      {CG_INT4, 2, 1}, {CG_E5M2_AS_E4M3, 1, 1}, {CG_E4M3_AS_E5M2, 1, 1}};
   static const uint8_t large[][2] = {  // blocks of 256 elements
       {CG_Q2_K, 84}, {CG_Q3_K, 110}, {CG_Q4_K, 144}, {CG_Q5_K, 176}, {CG_Q6_K, 210}, {CG_IQ2_XXS, 66}, {CG_IQ2_XS, 74},
       {CG_IQ3_XXS, 98}, {CG_IQ1_S, 50}, {CG_IQ3_S, 110}, {CG_IQ2_S, 82}, {CG_IQ4_XS, 136}, {CG_IQ1_M, 56}, {CG_TQ1_0, 54},

@@ -18,6 +18,8 @@ enum {
   CG_MX8 = 103,   // E4M3 with a power of two (E8M0) for 32 elements
   CG_NV4 = 104,   // E2M1, two a byte, with an E4M3 for 16 elements
   CG_INT4 = 105,  // signed, two a byte, the first in the lower half
+  // One byte an element that is stored in the one 8-bit float and rounded to the other.
+  CG_E5M2_AS_E4M3 = 106, CG_E4M3_AS_E5M2 = 107,
   // Four bits an element, which choose one of 16 levels, with an E4M3 (rows x groups) for each group of 4, 8, … 128
   // elements; the product is rounded to ±127.
   CG_GROUPED = 110, CG_GROUPED_LAST = 115

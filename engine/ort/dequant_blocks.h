@@ -11,6 +11,10 @@ static void CG_NAME(row_e5m2)(const uint8_t *p, float s, float *y, size_t n) {
   for (size_t i = 0; i < n; i++) y[i] = e5m2(p[i]) * s;
 }
 
+static void CG_NAME(row_recast)(const uint8_t *p, const float *values, float s, float *y, size_t n) {
+  for (size_t i = 0; i < n; i++) y[i] = values[p[i]] * s;
+}
+
 static void CG_NAME(row_int8)(const uint8_t *p, float s, float *y, size_t n) {
   for (size_t i = 0; i < n; i++) y[i] = (float)(int8_t)p[i] * s;
 }
@@ -26,7 +30,7 @@ static void CG_NAME(row_int4)(const uint8_t *p, float s, float *y, size_t n) {
 static void CG_NAME(grouped)(const uint8_t *p, const float *levels, float group, float s, float *y, size_t n) {
   for (size_t i = 0; i < n; i++) {
     float v = levels[(i % 2 ? p[i / 2] >> 4 : p[i / 2]) & 15] * group;
-    v = nearbyintf(v);
+    v = whole(v);
     y[i] = (v > 127 ? 127 : v < -127 ? -127 : v) * s;
   }
 }
@@ -309,6 +313,8 @@ static void CG_NAME(row)(const cg_matrix *m, size_t r, float *y) {
   switch (m->format) {
     case CG_E4M3: CG_NAME(row_e4m3)(p, scale, y, m->cols); break;
     case CG_E5M2: CG_NAME(row_e5m2)(p, scale, y, m->cols); break;
+    case CG_E5M2_AS_E4M3: CG_NAME(row_recast)(p, recast[0], scale, y, m->cols); break;
+    case CG_E4M3_AS_E5M2: CG_NAME(row_recast)(p, recast[1], scale, y, m->cols); break;
     case CG_INT8: CG_NAME(row_int8)(p, scale, y, m->cols); break;
     case CG_INT4: CG_NAME(row_int4)(p, scale, y, m->cols); break;
     case CG_MX8:

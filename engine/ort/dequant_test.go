@@ -80,9 +80,11 @@ func TestBytes(t *testing.T) {
 		data[i] = byte(i)
 	}
 	for f, value := range map[quant.Format]func(b byte) float64{
-		quant.Int8: func(b byte) float64 { return float64(int8(b)) },
-		quant.E4M3: func(b byte) float64 { return small(b, 3, 7, false) },
-		quant.E5M2: func(b byte) float64 { return small(b, 2, 15, true) },
+		quant.Int8:       func(b byte) float64 { return float64(int8(b)) },
+		quant.E4M3:       func(b byte) float64 { return small(b, 3, 7, false) },
+		quant.E5M2:       func(b byte) float64 { return small(b, 2, 15, true) },
+		quant.E5M2AsE4M3: func(b byte) float64 { return nearest(small(b, 2, 15, true), 3, -6, 448) },
+		quant.E4M3AsE5M2: func(b byte) float64 { return nearest(small(b, 3, 7, false), 2, -14, 57344) },
 	} {
 		m := quant.Matrix{Format: f, Rows: 2, Cols: 256, Data: data, First: 1, Scales: []float32{9, 1, -3}}
 		got := make([]float32, 512)
@@ -95,6 +97,19 @@ func TestBytes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// nearest rounds a number to a type of so many explicit mantissa bits and smallest normal exponent, as torch does: beyond the largest
+// value it is that one.
+func nearest(v float64, mantissa, least int, largest float64) float64 {
+	if v == 0 || math.IsNaN(v) {
+		return v
+	}
+	step := math.Ldexp(1, max(math.Ilogb(v), least)-mantissa)
+	if math.IsInf(v, 0) {
+		step = 1
+	}
+	return math.Copysign(min(math.Abs(math.RoundToEven(v/step)*step), largest), v)
 }
 
 // small is the value of an 8-bit float, from its definition; ieee has infinities.

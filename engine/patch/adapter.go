@@ -206,6 +206,40 @@ func (a *LoKr) Check(shape []int) error {
 	return checkDora(a, a.DoraScale, shape)
 }
 
+// inert implements undone: ComfyUI 0.33.0 multiplies the factors with torch.kron, which fails for a second factor whose elements lie
+// in the order that its Tucker form gives them, and leaves the weight as it was. It works where a factor has a single row, column or
+// element, and in the bypass loaders.
+func (a *LoKr) inert() string {
+	if a.T2 == nil || a.W2 != nil || a.FirstRank {
+		return ""
+	}
+	rows, in := a.W2A.Count()/a.W2A.Shape[0], a.W2B.Count()/a.W2B.Shape[0]
+	first := 1
+	if a.W1 != nil {
+		first = a.W1.Count()
+	} else if r, c, ok := productShape(a.W1A, a.W1B, nil); ok {
+		first = r * c
+	}
+	if rows > 1 && in > 1 && first > 1 {
+		return "ComfyUI does not apply LoKr in Tucker form"
+	}
+	return ""
+}
+
+// undone is implemented by adapters that upstream may be unable to compute.
+type undone interface {
+	// inert says why upstream leaves the weight as it was, "" where it does not.
+	inert() string
+}
+
+// inert is undone's method for any adapter.
+func inert(a Adapter) string {
+	if u, ok := a.(undone); ok {
+		return u.inert()
+	}
+	return ""
+}
+
 // productShape returns the number of rows and columns of a·b, or of aᵀ·core·b; false when the factors do not fit each other.
 func productShape(a, b, core *weights.Entry) (rows, cols int, ok bool) {
 	if len(a.Shape) < 2 || len(b.Shape) < 2 || a.Count() == 0 || b.Count() == 0 {

@@ -3,7 +3,6 @@ package patch
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"comfygo/engine/tensor"
 	"comfygo/engine/vec"
@@ -53,35 +52,7 @@ func NewFile(path string, patches []Patch) *File { return &File{path: path, patc
 // Whole returns src, the tensors of the part of a model whose keys start with prefix, with all changes of the stack
 // computed, those among them that Part has as branches.
 func (s Stack) Whole(prefix string, src weights.Source) (weights.Source, error) {
-	changes := map[string][]applied{}
-	for _, l := range s.layers {
-		for _, c := range l.file.patches {
-			if key, ok := strings.CutPrefix(c.Target.Key, prefix); ok {
-				changes[key] = append(changes[key], applied{c, l.strength})
-			}
-		}
-	}
-	return computed(src, changes)
-}
-
-// computed returns a source with the changes of its tensors by key.
-func computed(src weights.Source, changes map[string][]applied) (weights.Source, error) {
-	if len(changes) == 0 {
-		return src, nil
-	}
-	s := &patchedSource{Source: src, changed: map[string]weights.Entry{}}
-	for key, as := range changes {
-		base, ok := src.Lookup(key)
-		if !ok {
-			return nil, fmt.Errorf("applying %s: %s has no tensor %q", as[0].Adapter.Entries()[0].File, src.Path(), key)
-		}
-		e, err := merge(base, as)
-		if err != nil {
-			return nil, err
-		}
-		s.changed[key] = e
-	}
-	return s, nil
+	return computed(src, s.byName(prefix))
 }
 
 // columns is the number of elements in a row of a weight.

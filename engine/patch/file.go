@@ -16,6 +16,7 @@ type File struct {
 	path    string
 	patches []Patch
 	skipped []string
+	output  bool // the adapters change what layers give, not their weights
 }
 
 // Patch is one change of a model.
@@ -125,11 +126,23 @@ func (f *File) Patches() []Patch { return f.patches }
 // names in the file, and adapters of another shape than the weight. It is for the log.
 func (f *File) Skipped() []string { return f.skipped }
 
+// LeftOut describes the adapters that fit the model and change nothing all the same, because upstream cannot compute them and leaves
+// the weights as they are. It is for the client.
+func (f *File) LeftOut() []string {
+	var out []string
+	for _, p := range f.patches {
+		if why := inert(p.Adapter); why != "" {
+			out = append(out, fmt.Sprintf("%s of %s (%s)", p.Adapter.Form(), p.Target.Key, why))
+		}
+	}
+	return out
+}
+
 // OfOutput returns the adapters in the form that changes a layer's output rather than its weight, as upstream's bypass
 // loaders apply them: without DoRA's magnitudes, and with rotations of the whole output, its bias included. shape is that of
 // Read. (Upstream: weight_adapter/bypass.py, which fails for GLoRA; here GLoRA is what it is for the weight.)
 func (f *File) OfOutput(shape func(key string) []int) *File {
-	out := &File{path: f.path, skipped: f.skipped}
+	out := &File{path: f.path, skipped: f.skipped, output: true}
 	for _, p := range f.patches {
 		switch a := p.Adapter.(type) {
 		case *LowRank:

@@ -12,6 +12,7 @@ import (
 type applied struct {
 	Patch
 	strength float64
+	stored   Storage
 }
 
 // additive is implemented by adapters whose change does not depend on the weight.
@@ -83,19 +84,15 @@ func mergeOne(base weights.Entry, p applied) (weights.Entry, error) {
 		}
 		return part.change(a, p.strength)
 	case relative:
-		if part.swap {
-			break
-		}
 		return part.change(bound{a, p.strength, a.deltaOf(part, p.strength)}, a.factor(p.strength))
 	}
-	return weights.Entry{}, fmt.Errorf("applying %s to %s (file %s) with its halves exchanged: %w",
-		p.Adapter.Form(), p.Target.Key, p.Adapter.Entries()[0].File, ErrNotAvailable)
+	return weights.Entry{}, fmt.Errorf("applying %s to %s (file %s): %w", p.Adapter.Form(), p.Target.Key, p.Adapter.Entries()[0].File, ErrNotAvailable)
 }
 
 // change returns the weight with a change at a strength.
 func (r region) change(a additive, strength float64) (weights.Entry, error) {
 	if scale := a.dora(); scale != nil {
-		return r.decompose(a, *scale, strength)
+		return r.decompose(a, *scale, strength), nil
 	}
 	return r.add(a, float32(strength)), nil
 }

@@ -218,14 +218,19 @@ func (a *LoKr) delta() adder {
 // decompose returns the weight with a change by DoRA: the direction is that of the changed weight, the magnitudes are
 // learned, for each row or for each input channel. The norms are those of the weight on the output axis and of the changed
 // weight on the input axis. (Upstream: weight_adapter/base.py weight_decompose.)
-func (r region) decompose(a additive, magnitudes weights.Entry, strength float64) (weights.Entry, error) {
+func (r region) decompose(a additive, magnitudes weights.Entry, strength float64) weights.Entry {
 	base := r.base
-	if r.swap {
-		return weights.Entry{}, fmt.Errorf("applying %s to %s with its halves exchanged: %w", a.Form(), base.Name, ErrNotAvailable)
-	}
 	cols, taps := tensor.Count(base.Shape[1:]), tensor.Count(base.Shape[2:])
 	n, byRow := magnitudes.Count(), byRows(magnitudes, []int{r.rows})
-	add := a.delta()
+	delta, half := a.delta(), 0
+	if r.swap { // only the change's rows trade places
+		half = r.rows / 2
+	}
+	what := fmt.Sprintf("dora swap %t", r.swap)
+	r.swap = false
+	add := func(dst []float32, row, col int, factor float32) error {
+		return delta(dst, (row+half)%r.rows, col, factor)
+	}
 	const eps = 0x1p-23 // of float32
 	learned := sync.OnceValues(func() ([]float32, error) { return weights.Float32s(magnitudes) })
 	// inputs returns the norm of each input channel of the changed weight.
@@ -244,7 +249,7 @@ func (r region) decompose(a additive, magnitudes weights.Entry, strength float64
 		}
 		return roots(sums), nil
 	})
-	return r.compute(op("dora", a, strength), a.Entries(), func(dst []float32, row, col int) error {
+	return r.compute(op(what, a, strength), a.Entries(), func(dst []float32, row, col int) error {
 		m, err := learned()
 		if err != nil {
 			return err
@@ -272,7 +277,7 @@ func (r region) decompose(a additive, magnitudes weights.Entry, strength float64
 			dst[i] = w + float32(strength)*(changed[i]*(m[magnitude]/(norms[norm]+eps))-w)
 		}
 		return nil
-	}), nil
+	})
 }
 
 func squares(v []float32) float64 {

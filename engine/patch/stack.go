@@ -15,7 +15,10 @@ import (
 
 // Stack is a list of adapter files with strengths, applied to a model one after the other. The zero value is empty; a Stack
 // is not changed after it was made.
-type Stack struct{ layers []stacked }
+type Stack struct {
+	layers []stacked
+	stored func(key string) Storage
+}
 
 type stacked struct {
 	file     *File
@@ -24,7 +27,15 @@ type stacked struct {
 
 // With returns the stack with one more file.
 func (s Stack) With(f *File, strength float64) Stack {
-	return Stack{append(s.layers[:len(s.layers):len(s.layers)], stacked{f, strength})}
+	s.layers = append(s.layers[:len(s.layers):len(s.layers)], stacked{f, strength})
+	return s
+}
+
+// Storing returns the stack with what of says of how the weight of a key is stored again after its changes, adapters that change
+// what layers give aside. Without it weights are left as they are computed.
+func (s Stack) Storing(of func(key string) Storage) Stack {
+	s.stored = of
+	return s
 }
 
 // Len returns the number of files.
@@ -34,13 +45,12 @@ func (s Stack) Len() int { return len(s.layers) }
 // dot. It is nil when it changes nothing there.
 func (s Stack) Part(prefix string) *Part {
 	p := &Part{branches: map[string][]nn.Branch{}, baked: map[string][]applied{}}
-	byKey := map[string][]applied{}
+	byKey := s.byName(prefix)
 	slot := map[int]int{} // of a file's strength, by the file's place in the stack
 	place := map[string][]int{}
 	for i, l := range s.layers {
 		for _, c := range l.file.patches {
-			if key, ok := strings.CutPrefix(c.Target.Key, prefix); ok {
-				byKey[key] = append(byKey[key], applied{c, l.strength})
+			if key, ok := strings.CutPrefix(c.Target.Key, prefix); ok && inert(c.Adapter) == "" {
 				place[key] = append(place[key], i)
 			}
 		}
@@ -57,7 +67,7 @@ func (s Stack) Part(prefix string) *Part {
 		computed := dependent(byKey[k])
 		for i, a := range byKey[k] {
 			r, ok := a.Adapter.(*LowRank)
-			if !ok || !r.plain() || a.Target.Baked || i < computed {
+			if !ok || !r.plain() || a.Target.Baked || a.stored != (Storage{}) || i < computed {
 				p.baked[k] = append(p.baked[k], a)
 				continue
 			}
@@ -75,6 +85,25 @@ func (s Stack) Part(prefix string) *Part {
 	}
 	p.structure, p.digest = p.structureOf(keys), p.digestOf(keys)
 	return p
+}
+
+// byName lists what is applied to the weights of a part, by their names in it.
+func (s Stack) byName(prefix string) map[string][]applied {
+	out := map[string][]applied{}
+	for _, l := range s.layers {
+		for _, c := range l.file.patches {
+			name, ok := strings.CutPrefix(c.Target.Key, prefix)
+			if !ok || inert(c.Adapter) != "" {
+				continue
+			}
+			a := applied{Patch: c, strength: l.strength}
+			if s.stored != nil && !l.file.output {
+				a.stored = s.stored(c.Target.Key)
+			}
+			out[name] = append(out[name], a)
+		}
+	}
+	return out
 }
 
 // dependent returns how many of the patches of a weight have to be computed in their order: those up to the last one that
@@ -144,7 +173,7 @@ func (p *Part) structureOf(keys []string) string {
 		slices.Sort(joined)
 		fmt.Fprintf(h, "joined %q", joined)
 		for _, a := range p.baked[k] {
-			fmt.Fprintf(h, "baked %+v %s %g", a.Target, a.Adapter.Form(), a.strength)
+			fmt.Fprintf(h, "baked %+v %+v %s %g", a.Target, a.stored, a.Adapter.Form(), a.strength)
 			if r, ok := a.Adapter.(interface{ scale() float64 }); ok {
 				fmt.Fprintf(h, " %g", r.scale())
 			}
@@ -183,20 +212,6 @@ func (p *Part) Source(src weights.Source) (weights.Source, error) {
 		return src, nil
 	}
 	return computed(src, p.baked)
-}
-
-// patchedSource is a source some of whose tensors are computed.
-type patchedSource struct {
-	weights.Source
-	changed map[string]weights.Entry
-}
-
-// Lookup implements weights.Source.
-func (s *patchedSource) Lookup(name string) (weights.Entry, bool) {
-	if e, ok := s.changed[name]; ok {
-		return e, true
-	}
-	return s.Source.Lookup(name)
 }
 
 // Adapters returns the branches, for the building of one graph and for runs of it; nil when there are none.

@@ -16,6 +16,7 @@ import (
 type formsCase struct {
 	Name           string
 	Strength       float64
+	Swapped        bool
 	Weight, Result plainTensor
 	File           map[string]plainTensor
 	Bias           *plainTensor
@@ -66,7 +67,7 @@ func TestFormsAreUpstreams(t *testing.T) {
 				file = append(file, v.entry(t, name))
 			}
 			var keys patch.KeyMap
-			keys.Add("a", patch.Target{Key: "m.l.weight", Baked: true})
+			keys.Add("a", patch.Target{Key: "m.l.weight", Baked: true, SwapHalves: c.Swapped})
 			f, err := patch.Read(source(t, "file", file...), &keys, shapes("m.", src))
 			if err != nil {
 				t.Fatal(err)

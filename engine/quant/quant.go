@@ -24,6 +24,10 @@ const (
 	NVFP4
 	// Int4 holds signed integers, two a byte, the first in the lower half.
 	Int4
+	// E5M2AsE4M3 and E4M3AsE5M2 hold one element a byte in the first type, whose value is rounded to the second, and to its largest
+	// one where it is beyond it.
+	E5M2AsE4M3
+	E4M3AsE5M2
 )
 
 // Grouped begins the formats of four bits an element with an E4M3 for each group of 4, 8, … 128 elements: the four bits, the first
@@ -59,6 +63,7 @@ type format struct {
 // formats are all of them. The C code that decodes them has the same list.
 var formats = map[Format]format{
 	E4M3: {"float8_e4m3fn", 1, 1}, E5M2: {"float8_e5m2", 1, 1}, Int8: {"int8_tensorwise", 1, 1}, MXFP8: {"mxfp8", 32, 32}, NVFP4: {"nvfp4", 16, 8}, Int4: {"convrot_w4a4", 2, 1},
+	E5M2AsE4M3: {"float8_e5m2 as float8_e4m3fn", 1, 1}, E4M3AsE5M2: {"float8_e4m3fn as float8_e5m2", 1, 1},
 	Grouped: {GroupedName + "/4", 4, 2}, Grouped + 1: {GroupedName + "/8", 8, 4}, Grouped + 2: {GroupedName + "/16", 16, 8},
 	Grouped + 3: {GroupedName + "/32", 32, 16}, Grouped + 4: {GroupedName + "/64", 64, 32}, Grouped + 5: {GroupedName + "/128", 128, 64},
 	2: {"GGUF Q4_0", 32, 18}, 3: {"GGUF Q4_1", 32, 20}, 6: {"GGUF Q5_0", 32, 22}, 7: {"GGUF Q5_1", 32, 24}, 8: {"GGUF Q8_0", 32, 34},

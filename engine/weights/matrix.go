@@ -105,12 +105,15 @@ func (e Entry) Matrix() (quant.Matrix, error) {
 		return m, &SchemeError{File: e.File, Tensor: e.Name, Format: e.Scheme.Format}
 	}
 	if (f == quant.E4M3 || f == quant.E5M2) && e.Scheme.Stored != dtype.Invalid {
-		// A file may state one 8-bit float and hold the other: what it holds decides.
-		if f, ok = narrowFormats[e.Scheme.Stored]; !ok && e.Scheme.Stored != dtype.U8 {
+		// A file may state one 8-bit float and hold the other: its elements are rounded to the stated one, as upstream does.
+		held, known := narrowFormats[e.Scheme.Stored]
+		switch {
+		case !known && e.Scheme.Stored != dtype.U8:
 			return m, fmt.Errorf("its description says %s and its elements are %s", e.Scheme.Format, e.Scheme.Stored)
-		}
-		if !ok {
-			f, _ = quant.Parse(e.Scheme.Format)
+		case f == quant.E4M3 && held == quant.E5M2:
+			f = quant.E5M2AsE4M3
+		case f == quant.E5M2 && held == quant.E4M3:
+			f = quant.E4M3AsE5M2
 		}
 	}
 	m.Format, m.Cols, m.First = f, e.Scheme.Cols, e.Scheme.First

@@ -51,7 +51,12 @@ type Entry struct {
 	owner    *filemap.File // nil when Data is private memory
 	origin   string        // identifies the content of File; see Key
 	computed *computation  // set when the elements are computed from other entries: Data is nil then
+	made     bool          // Data was made for this entry, see Made
 }
+
+// Made reports that Data is memory of its own which was made for a changed weight (see Requantized): a session copies it
+// to where memory is counted.
+func (e Entry) Made() bool { return e.made }
 
 // Count returns the number of elements.
 func (e Entry) Count() int { return tensor.Count(e.Shape) }

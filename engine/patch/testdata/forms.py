@@ -31,12 +31,17 @@ def plain(t):
 cases = []
 
 
-def case(name, weight, strength, bypass=False, **tensors):
+def swap(t):
+    first, second = t.chunk(2, dim=0)
+    return torch.cat([second, first], dim=0)
+
+
+def case(name, weight, strength, bypass=False, swapped=False, **tensors):
     tensors = {"a." + k.replace("__", "."): v for k, v in tensors.items()}
     w = rand(*weight)
-    c = {"name": name, "strength": strength, "weight": plain(w), "file": {k: plain(v) for k, v in tensors.items()}}
+    c = {"name": name, "strength": strength, "swapped": swapped, "weight": plain(w), "file": {k: plain(v) for k, v in tensors.items()}}
     adapter = comfy.lora.load_lora(dict(tensors), {"a": "l.weight"})["l.weight"]
-    c["result"] = plain(comfy.lora.calculate_weight([(strength, adapter, 1.0, None, None)], w.clone(), "l.weight"))
+    c["result"] = plain(comfy.lora.calculate_weight([(strength, adapter, 1.0, None, swap if swapped else None)], w.clone(), "l.weight"))
     if bypass:
         b = rand(weight[0])
         layer = torch.nn.Linear(weight[1], weight[0])
@@ -68,6 +73,20 @@ case("reshape", (4, 3), 0.7, lora_up__weight=rand(6, 2), lora_down__weight=rand(
 case("reshape of a convolution", (4, 2, 3, 3), 0.7, lora_up__weight=rand(4, 2), lora_down__weight=rand(2, 4, 3, 3), reshape_weight=T([4, 4, 3, 3]))
 case("LoRA with magnitudes", (6, 4), 0.7, True, lora_up__weight=rand(6, 2), lora_down__weight=rand(2, 4), dora_scale=rand(6, 1))
 case("LoKr of two products", (6, 4), 0.7, True, lokr_w1_a=rand(2, 1), lokr_w1_b=rand(1, 2), lokr_w2_a=rand(3, 2), lokr_w2_b=rand(2, 2), alpha=T(3.0))
+case("OFT, halves exchanged", (6, 4), 0.7, swapped=True, oft_blocks=rand(2, 3, 3))
+case("GLoRA, halves exchanged", (6, 4), 0.7, swapped=True, a1__weight=rand(4, 2), a2__weight=rand(2, 4), b1__weight=rand(6, 2), b2__weight=rand(2, 4))
+case("LoHa, halves exchanged", (6, 4), 0.7, swapped=True, hada_w1_a=rand(6, 2), hada_w1_b=rand(2, 4), hada_w2_a=rand(6, 2), hada_w2_b=rand(2, 4))
+case("magnitudes of rows, halves exchanged", (6, 4), 0.7, swapped=True, lora_up__weight=rand(6, 2), lora_down__weight=rand(2, 4), dora_scale=rand(6, 1))
+case("magnitudes of inputs, halves exchanged", (6, 4), 0.7, swapped=True, lora_up__weight=rand(6, 2), lora_down__weight=rand(2, 4), dora_scale=rand(1, 4))
+case("BOFT without alpha", (8, 3), 0.7, True, oft_blocks=rand(2, 4, 2, 2))
+case("LoKr in Tucker form", (6, 4, 3, 3), 0.7, lokr_w1=rand(2, 2), lokr_w2_a=rand(2, 3), lokr_w2_b=rand(2, 2), lokr_t2=rand(2, 2, 3, 3))
+case("LoKr in Tucker form, first factor of one", (3, 2, 3, 3), 0.7, lokr_w1=rand(1, 1), lokr_w2_a=rand(2, 3), lokr_w2_b=rand(2, 2), lokr_t2=rand(2, 2, 3, 3))
+case("LoRA and full difference", (6, 4), 0.7, lora_up__weight=rand(6, 2), lora_down__weight=rand(2, 4), diff=rand(6, 4))
+case("LoRA and LoHa", (6, 4), 0.7, lora_up__weight=rand(6, 2), lora_down__weight=rand(2, 4), hada_w1_a=rand(6, 2), hada_w1_b=rand(2, 4), hada_w2_a=rand(6, 2), hada_w2_b=rand(2, 4))
+case("OFT and GLoRA", (6, 4), 0.7, oft_blocks=rand(2, 3, 3), a1__weight=rand(4, 2), a2__weight=rand(2, 4), b1__weight=rand(6, 2), b2__weight=rand(2, 4))
+case("magnitudes of a square weight", (4, 4), 0.7, lora_up__weight=rand(4, 2), lora_down__weight=rand(2, 4), dora_scale=rand(1, 4))
+case("OFT at half", (6, 4), 0.5, True, oft_blocks=rand(2, 3, 3))
+case("LoRA without alpha", (6, 4), 0.7, lora_up__weight=rand(6, 2), lora_down__weight=rand(2, 4))
 
 with gzip.GzipFile(out, "wb", mtime=0) as f:
     f.write(json.dumps(cases, separators=(",", ":")).encode())
