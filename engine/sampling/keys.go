@@ -35,6 +35,11 @@ const (
 	KeyTargetHeight  = "target_height"      // int, pixels
 	KeyAesthetic     = "aesthetic_score"    // float64
 
+	KeyConcatMaskIndex = "concat_mask_index"  // int, before which channel of the latent the mask goes
+	KeyVisionOutput    = "clip_vision_output" // an encoded image
+	KeyTimeConcat      = "time_dim_concat"    // *tensor.Tensor [B,C,T,H,W], frames behind those of the video
+	KeyContextLatents  = "context_latents"    // []any of *tensor.Tensor [B,C,T,H,W], videos beside the one that is made
+
 	KeyFPS          = "fps"                // int, frames per second
 	KeyMotionBucket = "motion_bucket_id"   // int, amount of motion
 	KeyAugmentation = "augmentation_level" // float64, noise in the image
@@ -53,9 +58,21 @@ const (
 
 // References returns the reference latents of an entry as the network reads them, in order.
 func References(c *Cond, f LatentFormat) ([]*tensor.Tensor, error) {
+	out, err := Tensors(c, KeyReferences)
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range out {
+		out[i] = f.In(t)
+	}
+	return out, nil
+}
+
+// Tensors returns the tensors in a list of an entry, none when there is no such list.
+func Tensors(c *Cond, key string) ([]*tensor.Tensor, error) {
 	var list []any
-	c.note(KeyReferences)
-	switch v := c.Values[KeyReferences].(type) {
+	c.note(key)
+	switch v := c.Values[key].(type) {
 	case nil:
 	case []any:
 		list = v
@@ -64,15 +81,15 @@ func References(c *Cond, f LatentFormat) ([]*tensor.Tensor, error) {
 			list = append(list, t)
 		}
 	default:
-		return nil, fmt.Errorf("reading a conditioning entry: its %s are of type %T, wanted latents", KeyReferences, v)
+		return nil, fmt.Errorf("reading a conditioning entry: its %s are of type %T, wanted tensors", key, v)
 	}
 	out := make([]*tensor.Tensor, len(list))
 	for i, v := range list {
 		t, ok := v.(*tensor.Tensor)
 		if !ok || t == nil || len(t.Shape) < 3 || t.Len() == 0 {
-			return nil, fmt.Errorf("reading a conditioning entry: %d of its %s is no latent", i, KeyReferences)
+			return nil, fmt.Errorf("reading a conditioning entry: %d of its %s is no latent", i, key)
 		}
-		out[i] = f.In(t)
+		out[i] = t
 	}
 	return out, nil
 }

@@ -62,7 +62,7 @@ var classes = map[string]string{
 	"mod-hidream": "HiDream", "mod-lumina2": "Lumina2", "mod-omnigen2": "Omnigen2", "mod-qwen-image": "QwenImage", "mod-z-image": "ZImage",
 	"sd15-full": "SD15", "sd15-ip2p-small": "SD15_instructpix2pix", "sd15-small-b": "SD15", "sd2-eps-small": "SD20", "sd21-v-ckpt": "SD20", "sd35-ckpt": "SD3",
 	"sdxl-ckpt": "SDXL", "ssd1b-tiny": "SSD1B", "ssd1b-tiny-vpred": "SSD1B", "stable-audio-ckpt": "StableAudio", "vega-tiny": "Segmind_Vega", "vega-tiny-inpaint": "Segmind_Vega",
-	"wan-fun-control-tiny": "WAN21_FunControl2V", "wan22-i2v-tiny": "WAN21_I2V", "zimage-fp8": "ZImage",
+	"wan-fun-control-tiny": "WAN21_FunControl2V", "wan22-i2v-tiny": "WAN21_T2V", "zimage-fp8": "ZImage",
 }
 
 // goldens counts what ran on each model.

@@ -193,9 +193,6 @@ func builtFamilies() map[string]bool {
 	out := map[string]bool{}
 	for _, d := range family.Default.Diffusion() {
 		out["model "+d.Name()] = true
-		if strings.HasPrefix(d.Name(), "Wan 2") { // one family for the plain models of each version
-			out["model Wan"] = true
-		}
 	}
 	for _, s := range family.Default.Schemes() {
 		for _, e := range s.Encoders() {

@@ -45,7 +45,7 @@ func TestNeeds(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
 		"diffusion_models/flux1-fill-dev.safetensors": "model Flux.1 Fill", "checkpoints/sd_xl_refiner_1.0.safetensors": "model Stable Diffusion XL refiner",
-		"diffusion_models/flux-2-klein-4b.safetensors": "model Flux.2", "diffusion_models/wan2.1_vace_14B_fp16.safetensors": "model Wan VACE",
+		"diffusion_models/flux-2-klein-4b.safetensors": "model Flux.2", "diffusion_models/wan2.1_vace_14B_fp16.safetensors": "model Wan 2.1 VACE",
 		"text_encoders/qwen_2.5_vl_7b_fp8_scaled.safetensors": "text encoder qwen25_7b", "vae/wan_2.1_vae.safetensors": "VAE Wan 2.1 VAE",
 		"loras/any.safetensors": "", "vae/any.safetensors": "file vae/any.safetensors",
 	} {

@@ -45,7 +45,7 @@ var families = []recognised{
 	{name: "PixelDiT", all: []string{"core.pixel_embedder.proj.weight"}},
 	{name: "CogVideoX", all: []string{"blocks.0.norm1.linear.weight"}},
 	{name: "SeedVR2", all: []string{"blocks.31.mlp.all.proj_in_gate.weight"}},
-	{name: "Wan", all: []string{"head.modulation"}},
+	{name: "Wan (of a form that is not built)", all: []string{"head.modulation"}},
 	{name: "Hunyuan3D 2", all: []string{"latent_in.weight"}},
 	{name: "Hunyuan3D 2.1", all: []string{"t_embedder.mlp.2.weight", "blocks.0.attn1.k_norm.weight"}},
 	{name: "TripoSplat", all: []string{"cam_out_layer.weight", "repo_layers.0.final_map.weight"}},

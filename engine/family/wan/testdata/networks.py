@@ -1,0 +1,41 @@
+"""What ComfyUI 0.33.0's networks of Wan compute with small weights.
+
+usage: python networks.py COMFYUI RECIPE
+"""
+import os, sys
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(here, "..", "..", "familytest"))
+import recording
+recording.prepare()
+import torch
+import comfy.ops
+from comfy.ldm.wan import model as wan
+
+r = recording.Recorder("wan", here)
+small = dict(dim=256, ffn_dim=48, text_dim=24, num_heads=2, num_layers=2, operations=comfy.ops.disable_weight_init)
+t = torch.tensor([300.0, 800.0])
+x, text, image = r.normal("x", 2, 16, 3, 5, 4), r.normal("context", 2, 7, 24), r.normal("image", 2, 6, 1280)
+options = {"rope_options": {"scale_x": 1.5, "scale_y": 0.5, "scale_t": 2.0, "shift_t": 2.0, "shift_x": 1.0, "shift_y": -1.0}}
+frames = torch.tensor([[0.0, 300.0, 300.0], [0.0, 800.0, 400.0]])
+
+if __name__ == "__main__":
+    r.record("text", wan.WanModel(model_type="t2v", in_dim=16, **small), {
+        "out": lambda m: m(x, t, text),
+        "frames": lambda m: m(x, frames, text),
+        "scaled": lambda m: m(x, t, text, transformer_options=options),
+        "further": lambda m: m(x, t, text, time_dim_concat=r.normal("further", 2, 16, 2, 5, 4)),
+        "videos": lambda m: m(x, t, text, context_latents=[r.normal("context0", 2, 16, 2, 4, 3), r.normal("context1", 2, 16, 1, 6, 4)]),
+    })
+    r.record("image", wan.WanModel(model_type="i2v", in_dim=36, flf_pos_embed_token_number=8, in_dim_ref_conv=16, **small), {
+        "out": lambda m: m(r.normal("x36", 2, 36, 3, 5, 4), t, text, clip_fea=image),
+        "blind": lambda m: m(r.normal("x36", 2, 36, 3, 5, 4), t, text),
+        "ref": lambda m: m(r.normal("x36", 2, 36, 3, 6, 4), frames, text, clip_fea=image, reference_latent=r.normal("ref", 2, 16, 6, 4)),
+    })
+    strengths = [0.7, 1.2]
+    r.record("vace", wan.VaceWanModel(in_dim=16, vace_layers=2, vace_in_dim=96, **{**small, "num_layers": 4}), {
+        "out": lambda m: m(r.normal("x4", 2, 16, 3, 6, 4), t, text, vace_context=torch.stack([r.normal(f"vace{i}", 2, 96, 3, 6, 4) for i in range(2)], dim=1), vace_strength=strengths),
+    })
+    r.record("camera", wan.CameraWanModel(model_type="camera_2.2", in_dim=36, **small), {
+        "out": lambda m: m(r.normal("x36", 2, 36, 3, 6, 4), t, text, camera_conditions=r.normal("camera", 2, 24, 3, 48, 32)),
+        "still": lambda m: m(r.normal("x36", 2, 36, 3, 5, 4), t, text),
+    })

@@ -1,0 +1,244 @@
+package wan_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/family"
+	"comfygo/engine/family/dit"
+	"comfygo/engine/family/dryrun"
+	"comfygo/engine/family/familytest"
+	"comfygo/engine/patch"
+	"comfygo/engine/sampling"
+	"comfygo/engine/tensor"
+	"comfygo/engine/weights"
+	"comfygo/tests/cudakernels"
+	"comfygo/tests/golden"
+)
+
+func normal(name string, shape ...int) *tensor.Tensor { return golden.Normal("wan/"+name, shape...) }
+
+// call is a call of a network that testdata/networks.py recorded. Further inputs are by name.
+type call struct {
+	shape   []int
+	inputs  map[string]*tensor.Tensor
+	options map[string]any
+}
+
+// channels takes channels [from, to) of x.
+func channels(x *tensor.Tensor, from, to int) *tensor.Tensor {
+	out := tensor.New(append([]int{x.Dim(0), to - from}, x.Shape[2:]...)...)
+	for b := range x.Dim(0) {
+		copy(out.Index(b).Data, x.Index(b).Data[from*tensor.Count(x.Shape[2:]):])
+	}
+	return out
+}
+
+// with36 are the inputs of a latent with twenty further channels.
+func with36(shape []int, more map[string]*tensor.Tensor) map[string]*tensor.Tensor {
+	x := normal("x36", shape...)
+	in := map[string]*tensor.Tensor{"": channels(x, 0, 16), "concat": channels(x, 16, 36)}
+	for name, v := range more {
+		in[name] = v
+	}
+	return in
+}
+
+// frameNoise are timesteps of frames over those of rows, 300 and 800.
+var frameNoise = &tensor.Tensor{Shape: []int{2, 3}, Data: []float32{0, 1, 1, 0, 1, 0.5}}
+
+var (
+	odd, even    = []int{2, 36, 3, 5, 4}, []int{2, 36, 3, 6, 4}
+	networkCalls = map[string]map[string]call{
+		"text": {
+			"out":     {},
+			"frames":  {inputs: map[string]*tensor.Tensor{"denoise_mask": frameNoise}},
+			"scaled":  {options: map[string]any{dit.OptionRotary: dit.Rotary{ScaleX: 1.5, ScaleY: 0.5, ScaleT: 2, ShiftT: 2, ShiftX: 1, ShiftY: -1}}},
+			"further": {inputs: map[string]*tensor.Tensor{"time_concat": normal("further", 2, 16, 2, 5, 4)}},
+			"videos":  {inputs: map[string]*tensor.Tensor{"context0": normal("context0", 2, 16, 2, 4, 3), "context1": normal("context1", 2, 16, 1, 6, 4)}},
+		},
+		"image": {
+			"out":   {inputs: with36(odd, map[string]*tensor.Tensor{"image": normal("image", 2, 6, 1280)})},
+			"blind": {inputs: with36(odd, nil)},
+			"ref":   {inputs: with36(even, map[string]*tensor.Tensor{"image": normal("image", 2, 6, 1280), "ref": normal("ref", 2, 16, 6, 4), "denoise_mask": frameNoise})},
+		},
+		"vace": {"out": {inputs: map[string]*tensor.Tensor{
+			"": normal("x4", 2, 16, 3, 6, 4), "vace0": normal("vace0", 2, 96, 3, 6, 4), "vace1": normal("vace1", 2, 96, 3, 6, 4),
+			"vace_strength": {Shape: []int{2}, Data: []float32{0.7, 1.2}},
+		}}},
+		"camera": {
+			"out":   {inputs: with36(even, map[string]*tensor.Tensor{"camera": normal("camera", 2, 24, 3, 48, 32)})},
+			"still": {inputs: with36(odd, nil)},
+		},
+	}
+)
+
+// predict runs a recorded call.
+func predict(t *testing.T, d family.Denoiser, run family.Runner, c call) (*tensor.Tensor, error) {
+	t.Helper()
+	x := normal("x", 2, 16, 3, 5, 4)
+	list := []sampling.Input{{Name: sampling.InputContext, Value: normal("context", 2, 7, 24), Rule: sampling.ByRows}}
+	for name, v := range c.inputs {
+		if name == "" {
+			x = v
+			continue
+		}
+		list = append(list, sampling.Input{Name: name, Value: v, Rule: sampling.ByRows})
+	}
+	return d.Predict(t.Context(), run, family.Call{X: x, T: []float32{300, 800}, Inputs: sampling.Inputs{List: list, Options: c.options}})
+}
+
+// TestNetworksEqualUpstream compares calls of the networks; torch's own error in float32 is below 1e-6.
+func TestNetworksEqualUpstream(t *testing.T) {
+	t.Parallel()
+	for file, calls := range networkCalls {
+		stored, src := familytest.Recorded(t, "testdata/"+file, "wan")
+		d, _, err := family.Open(family.Default, src).Diffusion()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, c := range calls {
+			y, err := predict(t, d, familytest.Runner{}, c)
+			if err != nil {
+				t.Fatalf("%s %s: %v", file, name, err)
+			}
+			familytest.Compare(t, stored, name, y, golden.Tolerance{RMSRel: 1e-5})
+		}
+	}
+}
+
+// TestNetworksCUDA checks the graphs of all recorded calls.
+func TestNetworksCUDA(t *testing.T) {
+	t.Parallel()
+	for file, calls := range networkCalls {
+		_, src := familytest.Recorded(t, "testdata/"+file, "wan")
+		d, _, err := family.Open(family.Default, src).Diffusion()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, target := range familytest.Targets(t) {
+			for name, c := range calls {
+				run := &dryrun.Runner{Spec: family.Spec{Target: target}}
+				if _, err := predict(t, d, run, c); err != nil || run.Err != nil {
+					t.Fatalf("%s %s: %v, %v", file, name, err, run.Err)
+				}
+				for _, g := range run.Graphs {
+					cudakernels.Check(t, g)
+				}
+			}
+		}
+	}
+}
+
+func TestDetection(t *testing.T) {
+	t.Parallel()
+	file := func(name string) weights.Source {
+		_, src := familytest.Recorded(t, "testdata/"+name, "wan")
+		return src
+	}
+	familytest.CheckDetection(t, map[string]familytest.Detection{
+		"text":            {Manifest: "wan21-t2v-small", Family: "Wan 2.1", Type: sampling.Flow, Shift: 8},
+		"image":           {Manifest: "wan21-i2v-small", Family: "Wan 2.1 I2V", Type: sampling.Flow, Shift: 8},
+		"image of 2.2":    {Manifest: "wan22-i2v-tiny", Family: "Wan 2.1", Type: sampling.Flow, Shift: 8},
+		"control":         {Manifest: "wan-fun-control-tiny", Family: "Wan 2.1 Fun Control", Type: sampling.Flow, Shift: 8},
+		"control videos":  {Manifest: "wan21-vace-small", Family: "Wan 2.1 VACE", Type: sampling.Flow, Shift: 8},
+		"5B":              {Manifest: "wan22-5b-small", Family: "Wan 2.2 5B", Type: sampling.Flow, Shift: 8},
+		"camera":          {Source: file("camera"), Family: "Wan 2.2 Fun Camera", Type: sampling.Flow, Shift: 8},
+		"first and last":  {Source: file("image"), Family: "Wan 2.1 I2V", Type: sampling.Flow, Shift: 8},
+		"no modulation":   {Manifest: "wan21-t2v-small", Without: "head.modulation"},
+		"no feed-forward": {Manifest: "wan21-t2v-small", Without: "ffn.0"},
+		"no text":         {Manifest: "wan21-t2v-small", Without: "text_embedding"},
+		"Cosmos Predict2": {Manifest: "cosmos-predict2-small", Family: "Cosmos Predict2", Type: sampling.FlowCosmos},
+	})
+	if d := familytest.Model(t, "wan22-5b-small", dtype.Invalid); d.Latent().Channels != 48 || d.(family.Keeping).Kept(1, frameNoise) != frameNoise {
+		t.Error("5B: frames that are kept are to be read as they are")
+	}
+	if _, ok := familytest.Model(t, "wan21-t2v-small", dtype.Invalid).(family.Keeping); ok {
+		t.Error("2.1: frames that are kept are to be read with noise")
+	}
+}
+
+func TestLoRAKeys(t *testing.T) {
+	t.Parallel()
+	want := patch.Target{Key: "blocks.0.self_attn.q.weight"}
+	familytest.CheckLoRAKeys(t, familytest.Model(t, "wan21-t2v-small", dtype.Invalid), map[string]patch.Target{
+		"lora_unet_blocks_0_self_attn_q": want, "diffusion_model.blocks.0.self_attn.q": want, "lora_unet__blocks_0_self_attn_q": want,
+	})
+}
+
+// TestInputs holds what entries give the networks, and what is refused.
+func TestInputs(t *testing.T) {
+	t.Parallel()
+	shape := []int{1, 16, 3, 6, 4}
+	video := func(channels, frames int) *tensor.Tensor { return normal("v", 1, channels, frames, 6, 4) }
+	vision := family.ImageEncoding{Penultimate: normal("e", 1, 5, 1280)}
+	for name, c := range map[string]struct {
+		manifest string
+		values   map[string]any
+		mask     *tensor.Tensor
+		names    []string // beside the text
+		err      string
+	}{
+		"text":             {manifest: "wan21-t2v-small"},
+		"subjects":         {manifest: "wan21-t2v-small", values: map[string]any{sampling.KeyTimeConcat: video(16, 2)}, names: []string{"time_concat"}},
+		"no image":         {manifest: "wan21-i2v-small", names: []string{"concat"}},
+		"image":            {manifest: "wan21-i2v-small", values: map[string]any{sampling.KeyConcatLatent: video(16, 3), sampling.KeyVisionOutput: vision}, names: []string{"concat", "image"}},
+		"short mask":       {manifest: "wan21-i2v-small", values: map[string]any{sampling.KeyConcatLatent: video(16, 3), sampling.KeyConcatMask: video(1, 2)}, names: []string{"concat"}},
+		"noise mask":       {manifest: "wan21-i2v-small", mask: video(16, 3), names: []string{"concat"}},
+		"two images":       {manifest: "wan-fun-control-tiny", values: map[string]any{sampling.KeyConcatLatent: video(32, 3)}, names: []string{"concat"}},
+		"control videos":   {manifest: "wan21-vace-small", names: []string{"vace0", "vace_strength"}},
+		"length":           {manifest: "wan21-i2v-small", values: map[string]any{sampling.KeyConcatLatent: video(16, 2)}, err: "another length"},
+		"other VAE":        {manifest: "wan21-i2v-small", values: map[string]any{sampling.KeyConcatLatent: video(12, 3)}, err: "another family"},
+		"one image":        {manifest: "wan-fun-control-tiny", values: map[string]any{sampling.KeyConcatLatent: video(16, 3)}, err: "16 channels"},
+		"long mask":        {manifest: "wan21-i2v-small", values: map[string]any{sampling.KeyConcatLatent: video(16, 3), sampling.KeyConcatMask: video(1, 4)}, err: "mask"},
+		"other encoder":    {manifest: "wan21-i2v-small", values: map[string]any{sampling.KeyVisionOutput: family.ImageEncoding{Penultimate: normal("e", 1, 5, 768)}}, err: "ViT-H"},
+		"subject of 5B":    {manifest: "wan21-t2v-small", values: map[string]any{sampling.KeyTimeConcat: video(48, 2)}, err: "16 channels"},
+		"short control":    {manifest: "wan21-vace-small", values: map[string]any{"vace_frames": []any{video(32, 2)}}, err: "one size and length"},
+		"control channels": {manifest: "wan21-vace-small", values: map[string]any{"vace_frames": []any{video(16, 3)}}, err: "96"},
+		"strength":         {manifest: "wan21-vace-small", values: map[string]any{"vace_strength": []any{"one"}}, err: "number"},
+	} {
+		m := familytest.Model(t, c.manifest, dtype.Invalid)
+		cond := (&sampling.Cond{Tokens: normal("t", 1, 4, 768), Values: c.values}).Watched()
+		in, err := m.Inputs(cond, sampling.Request{Shape: shape, Format: m.Latent(), Mask: c.mask})
+		if c.err != "" || err != nil {
+			if err == nil || c.err == "" || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%s: %v, want %q", name, err, c.err)
+			}
+			continue
+		}
+		var names []string
+		for _, i := range in[1:] {
+			names = append(names, i.Name)
+		}
+		if !slices.Equal(names, c.names) || len(cond.Unread()) > 0 {
+			t.Errorf("%s: %v, want %v; unread %v", name, names, c.names, cond.Unread())
+		}
+	}
+}
+
+func TestWrongCalls(t *testing.T) {
+	t.Parallel()
+	m := familytest.Model(t, "wan21-t2v-small", dtype.Invalid)
+	text := func(width int) []sampling.Input {
+		return []sampling.Input{{Name: sampling.InputContext, Value: tensor.New(1, 4, width), Rule: sampling.ByRows}}
+	}
+	further := sampling.Input{Name: "time_concat", Value: tensor.New(1, 16, 1, 4, 4), Rule: sampling.ByRows}
+	e, _ := m.Weights().Lookup("text_embedding.0.weight")
+	for name, c := range map[string]family.Call{
+		"an image": {X: tensor.New(1, 16, 8, 8), T: []float32{1}, Inputs: sampling.Inputs{List: text(e.Shape[1])}},
+		"channels": {X: tensor.New(1, 4, 2, 8, 8), T: []float32{1}, Inputs: sampling.Inputs{List: text(e.Shape[1])}},
+		"text":     {X: tensor.New(1, 16, 2, 8, 8), T: []float32{1}, Inputs: sampling.Inputs{List: text(9)}},
+		"subjects": {X: tensor.New(1, 16, 2, 8, 8), T: []float32{1}, Inputs: sampling.Inputs{List: append(text(e.Shape[1]), further)}},
+	} {
+		run := &dryrun.Runner{Spec: family.Spec{Target: familytest.Targets(t)[0]}}
+		if _, err := m.Predict(t.Context(), run, c); err == nil || run.Err != nil {
+			t.Errorf("%s: %v, %v", name, err, run.Err)
+		}
+	}
+	small, large := m.Memory([]int{1, 16, 2, 64, 64}, 77), m.Memory([]int{1, 16, 8, 64, 64}, 77)
+	if small <= 0 || large < 2*small {
+		t.Errorf("%d bytes, and %d for four times the length", small, large)
+	}
+}
