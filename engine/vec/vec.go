@@ -4,6 +4,8 @@
 // It knows no tensors and no shapes.
 package vec
 
+import "encoding/binary"
+
 // Scale sets out to f*a.
 func Scale(out, a []float32, f float32) {
 	a = a[:len(out)]
@@ -74,6 +76,18 @@ func Min(out, a, b []float32) {
 	a, b = a[:len(out)], b[:len(out)]
 	for i := minRun(out, a, b); i < len(out); i++ {
 		out[i] = min(a[i], b[i])
+	}
+}
+
+// Interleave16 sets out to the values of three planes in turn, each times f: the first values of all, then the second ones and so on. A plane has
+// a third of the values of out, as 16-bit little-endian words.
+func Interleave16(out []float32, a, b, c []byte, f float32) {
+	n := len(out) / 3
+	a, b, c = a[:2*n], b[:2*n], c[:2*n]
+	for i := interleave16Run(out, a, b, c, f); i < n; i++ {
+		out[3*i] = float32(int32(binary.LittleEndian.Uint16(a[2*i:]))) * f
+		out[3*i+1] = float32(int32(binary.LittleEndian.Uint16(b[2*i:]))) * f
+		out[3*i+2] = float32(int32(binary.LittleEndian.Uint16(c[2*i:]))) * f
 	}
 }
 

@@ -35,6 +35,11 @@ func maxVector(out, a, b *float32, turns int)
 //go:noescape
 func minVector(out, a, b *float32, turns int)
 
+// interleave16Vector takes eight words of each plane a turn.
+//
+//go:noescape
+func interleave16Vector(out *float32, a, b, c *byte, turns int, f float32)
+
 // finiteVector returns a number that is not zero when a value is NaN or infinite.
 //
 //go:noescape
@@ -118,6 +123,16 @@ func minRun(out, a, b []float32) int {
 		minVector(&out[0], &a[0], &b[0], n)
 	}
 	return n * stride
+}
+
+func interleave16Run(out []float32, a, b, c []byte, f float32) int {
+	const words = 8
+	n := len(out) / 3 / words
+	if !vectors || n == 0 {
+		return 0
+	}
+	interleave16Vector(&out[0], &a[0], &b[0], &c[0], n, f)
+	return n * words
 }
 
 func finiteRun(a []float32) (int, bool) {

@@ -207,6 +207,84 @@ subtractFromLoop:
 	VZEROUPPER
 	RET
 
+// The pixels whose values eight floats of interleaved planes are of: the first, second and third eight of 24.
+DATA ·pixels0<>+0(SB)/4, $0
+DATA ·pixels0<>+4(SB)/4, $0
+DATA ·pixels0<>+8(SB)/4, $0
+DATA ·pixels0<>+12(SB)/4, $1
+DATA ·pixels0<>+16(SB)/4, $1
+DATA ·pixels0<>+20(SB)/4, $1
+DATA ·pixels0<>+24(SB)/4, $2
+DATA ·pixels0<>+28(SB)/4, $2
+GLOBL ·pixels0<>(SB), RODATA|NOPTR, $32
+DATA ·pixels1<>+0(SB)/4, $2
+DATA ·pixels1<>+4(SB)/4, $3
+DATA ·pixels1<>+8(SB)/4, $3
+DATA ·pixels1<>+12(SB)/4, $3
+DATA ·pixels1<>+16(SB)/4, $4
+DATA ·pixels1<>+20(SB)/4, $4
+DATA ·pixels1<>+24(SB)/4, $4
+DATA ·pixels1<>+28(SB)/4, $5
+GLOBL ·pixels1<>(SB), RODATA|NOPTR, $32
+DATA ·pixels2<>+0(SB)/4, $5
+DATA ·pixels2<>+4(SB)/4, $5
+DATA ·pixels2<>+8(SB)/4, $6
+DATA ·pixels2<>+12(SB)/4, $6
+DATA ·pixels2<>+16(SB)/4, $6
+DATA ·pixels2<>+20(SB)/4, $7
+DATA ·pixels2<>+24(SB)/4, $7
+DATA ·pixels2<>+28(SB)/4, $7
+GLOBL ·pixels2<>(SB), RODATA|NOPTR, $32
+
+// func interleave16Vector(out *float32, a, b, c *byte, turns int, f float32)
+TEXT ·interleave16Vector(SB), NOSPLIT, $0-44
+	MOVQ         out+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DX
+	MOVQ         c+24(FP), R8
+	MOVQ         turns+32(FP), CX
+	VBROADCASTSS f+40(FP), Y15
+	VMOVDQU      ·pixels0<>(SB), Y12
+	VMOVDQU      ·pixels1<>(SB), Y13
+	VMOVDQU      ·pixels2<>(SB), Y14
+
+interleave16Loop:
+	VPMOVZXWD (SI), Y0
+	VPMOVZXWD (DX), Y1
+	VPMOVZXWD (R8), Y2
+	VCVTDQ2PS Y0, Y0
+	VCVTDQ2PS Y1, Y1
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y15, Y0, Y0
+	VMULPS    Y15, Y1, Y1
+	VMULPS    Y15, Y2, Y2
+	VPERMPS   Y0, Y12, Y3
+	VPERMPS   Y1, Y12, Y4
+	VPERMPS   Y2, Y12, Y5
+	VBLENDPS  $146, Y4, Y3, Y3
+	VBLENDPS  $36, Y5, Y3, Y3
+	VMOVUPS   Y3, (DI)
+	VPERMPS   Y0, Y13, Y3
+	VPERMPS   Y1, Y13, Y4
+	VPERMPS   Y2, Y13, Y5
+	VBLENDPS  $36, Y4, Y3, Y3
+	VBLENDPS  $73, Y5, Y3, Y3
+	VMOVUPS   Y3, 32(DI)
+	VPERMPS   Y0, Y14, Y3
+	VPERMPS   Y1, Y14, Y4
+	VPERMPS   Y2, Y14, Y5
+	VBLENDPS  $73, Y4, Y3, Y3
+	VBLENDPS  $146, Y5, Y3, Y3
+	VMOVUPS   Y3, 64(DI)
+	ADDQ      $16, SI
+	ADDQ      $16, DX
+	ADDQ      $16, R8
+	ADDQ      $96, DI
+	DECQ      CX
+	JNZ       interleave16Loop
+	VZEROUPPER
+	RET
+
 // func finiteVector(a *float32, turns int) uint32
 TEXT ·finiteVector(SB), NOSPLIT, $0-20
 	MOVQ  a+0(FP), SI

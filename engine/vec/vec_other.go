@@ -22,4 +22,6 @@ func maxRun(_, _, _ []float32) int { return 0 }
 
 func minRun(_, _, _ []float32) int { return 0 }
 
+func interleave16Run(_ []float32, _, _, _ []byte, _ float32) int { return 0 }
+
 func finiteRun(_ []float32) (int, bool) { return 0, true }

@@ -87,6 +87,27 @@ func TestExtremes(t *testing.T) {
 	}
 }
 
+func TestInterleave16(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, 7, 8, 9, 24, 100} {
+		var planes [3][]byte
+		for p := range planes {
+			planes[p] = make([]byte, 2*n)
+			for i := range planes[p] {
+				planes[p][i] = byte(i*(37+p) + 11*p + 250)
+			}
+		}
+		out := make([]float32, 3*n)
+		vec.Interleave16(out, planes[0], planes[1], planes[2], 1.0/65535)
+		for i, v := range out {
+			words := planes[i%3][i/3*2:]
+			if want := float32(int(words[0])+int(words[1])<<8) * (1.0 / 65535); v != want {
+				t.Errorf("value %d of %d: %v, want %v", i, n, v, want)
+			}
+		}
+	}
+}
+
 func TestFiniteFindsEachPlace(t *testing.T) {
 	t.Parallel()
 	for n := range 70 {

@@ -14,6 +14,7 @@ import (
 
 	"comfygo/engine/media"
 	"comfygo/engine/tensor"
+	"comfygo/engine/vec"
 	"comfygo/internal/audio"
 	"comfygo/internal/ffmpeg"
 	"comfygo/internal/imaging/codec"
@@ -349,13 +350,7 @@ func (r *frameReader) deepRow(frame []byte, y int, out []float32) {
 	plane := 2 * r.width * r.height
 	row := 2 * y * r.width
 	n := 2 * r.keepW
-	g, b, red := frame[row:][:n:n], frame[plane+row:][:n:n], frame[2*plane+row:][:n:n]
-	for len(out) >= 3 && len(g) >= 2 && len(b) >= 2 && len(red) >= 2 {
-		out[0] = float32(int32(binary.LittleEndian.Uint16(red))) * max16
-		out[1] = float32(int32(binary.LittleEndian.Uint16(g))) * max16
-		out[2] = float32(int32(binary.LittleEndian.Uint16(b))) * max16
-		out, g, b, red = out[3:], g[2:], b[2:], red[2:]
-	}
+	vec.Interleave16(out, frame[2*plane+row:][:n], frame[row:][:n], frame[plane+row:][:n], max16)
 }
 
 func (r *frameReader) deepPixels(frame []byte, y int, images, alpha []float32, place func(x, y int) int) {

@@ -6,3 +6,6 @@ import "time"
 
 // Processor returns 0: this system is not asked.
 func Processor() time.Duration { return 0 }
+
+// Children returns 0: this system is not asked.
+func Children() time.Duration { return 0 }

@@ -8,9 +8,14 @@ import (
 )
 
 // Processor returns for how long processors have worked for this process, 0 where the system does not say.
-func Processor() time.Duration {
+func Processor() time.Duration { return used(syscall.RUSAGE_SELF) }
+
+// Children is Processor for the child processes that have ended and were waited for.
+func Children() time.Duration { return used(syscall.RUSAGE_CHILDREN) }
+
+func used(who int) time.Duration {
 	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+	if err := syscall.Getrusage(who, &u); err != nil {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -22,9 +24,9 @@ func (c call) describe() string {
 	var parts []string
 	for i, in := range c.Inputs {
 		switch v := in.Value.(type) {
-		case random:
-			if i == 0 {
-				parts = append(parts, strings.Trim(strings.ReplaceAll(fmt.Sprint(v.Shape), " ", "x"), "[]"))
+		case made:
+			if _, isTensor := v.(random); i == 0 || !isTensor {
+				parts = append(parts, v.sizes())
 			}
 		case string:
 			parts = append(parts, v)
@@ -85,5 +87,9 @@ var calls = []call{
 	of("JoinImageWithAlpha", "image", photo, "alpha", mask),
 	of("PorterDuffImageComposite", "source", small, "source_alpha", random{[]int{1, 512, 512}, 6}, "destination", small, "destination_alpha", random{[]int{1, 512, 512}, 7}, "mode", "SRC_OVER"),
 	of("ImageColorToMask", "image", photo, "color", 0x102030),
+	of("AudioMerge", "audio1", sound{30 * 44100, 44100}, "audio2", sound{30 * 22050, 22050}, "merge_method", "add"),
+	of("GetVideoComponents", "video", movie{filepath.Join(os.TempDir(), "nodebench.mp4"), 5}),
+	of("SaveWEBM", "images", random{[]int{24, 256, 256, 3}, 8}, "filename_prefix", "bench", "codec", "vp9", "fps", 24.0, "crf", 32.0),
+	of("SaveAudioMP3", "audio", sound{30 * 44100, 44100}, "filename_prefix", "bench", "quality", "128k"),
 	of("Morphology", "image", small, "operation", "dilate", "kernel_size", 5),
 }

@@ -20,12 +20,15 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"comfygo/engine/media"
 	"comfygo/engine/tensor"
 	"comfygo/folders"
 	"comfygo/internal/pyjson"
+	"comfygo/internal/video"
 	"comfygo/nodes"
 	_ "comfygo/nodes/all"
 	"comfygo/tests/usage"
@@ -52,6 +55,9 @@ func run(args []string, out io.Writer) error {
 	}
 	chosen := slices.DeleteFunc(slices.Clone(calls), func(c call) bool { return !strings.Contains(c.Class, *only) })
 	runtime.GOMAXPROCS(1)
+	if err := prepare(chosen); err != nil {
+		return err
+	}
 	ours := make([]float64, len(chosen))
 	for i, c := range chosen {
 		var err error
@@ -67,6 +73,22 @@ func run(args []string, out io.Writer) error {
 		}
 	}
 	report(out, chosen, ours, theirs)
+	return nil
+}
+
+// prepare makes the files of the calls.
+func prepare(chosen []call) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, c := range chosen {
+		for _, in := range c.Inputs {
+			if m, ok := in.Value.(movie); ok {
+				if err := m.write(ctx); err != nil {
+					return err
+				}
+			}
+		}
+	}
 	return nil
 }
 
@@ -88,8 +110,10 @@ func measure(c call, rounds int) (float64, error) {
 	values := pyjson.NewObject()
 	for _, in := range c.Inputs {
 		v := in.Value
-		if t, ok := v.(random); ok {
-			v = t.tensor()
+		if m, ok := v.(made); ok {
+			if v, err = m.make(dir); err != nil {
+				return 0, err
+			}
 		}
 		values.Set(in.Name, v)
 	}
@@ -101,9 +125,9 @@ func measure(c call, rounds int) (float64, error) {
 		}
 		runtime.GC()
 		ctx := nodes.NewContext(context.Background(), nodes.Call{ID: "1", Services: nodes.Services{Folders: fs}, Inputs: values})
-		before := usage.Processor()
+		before := usage.Processor() + usage.Children()
 		_, err = n.Run(ctx)
-		spent := usage.Processor() - before
+		spent := usage.Processor() + usage.Children() - before
 		ctx.Release()
 		if err != nil {
 			return 0, err
@@ -113,10 +137,57 @@ func measure(c call, rounds int) (float64, error) {
 	return least, nil
 }
 
+// made is a value of a call that both sides make for themselves from its fields.
+type made interface {
+	// make returns the value; what it needs on disk goes into dir.
+	make(dir string) (any, error)
+	// sizes describes it in the table.
+	sizes() string
+}
+
+// sound is audio of two channels.
+type sound struct {
+	Samples int `json:"samples"`
+	Rate    int `json:"rate"`
+}
+
+func (s sound) make(string) (any, error) {
+	return &media.Audio{Waveform: random{[]int{1, 2, s.Samples}, s.Rate}.tensor(), SampleRate: s.Rate}, nil
+}
+
+func (s sound) sizes() string { return fmt.Sprintf("%d s at %d Hz", s.Samples/s.Rate, s.Rate) }
+
+// movie is an H.264 file with AAC audio, made once for both sides.
+type movie struct {
+	Path    string `json:"path"`
+	Seconds int    `json:"seconds"`
+}
+
+func (m movie) make(string) (any, error) { return &video.File{Path: m.Path}, nil }
+
+func (m movie) sizes() string { return fmt.Sprintf("%d s of 640x360, 24 fps", m.Seconds) }
+
+// write makes the file.
+func (m movie) write(ctx context.Context) error {
+	length := strconv.Itoa(m.Seconds)
+	cmd := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=24:duration="+length, "-f", "lavfi", "-i", //nolint:gosec // fixed
+		"sine=frequency=440:duration="+length, "-pix_fmt", "yuv420p", "-c:v", "libx264", "-c:a", "aac", m.Path)
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("making a video: %w: %s", err, said)
+	}
+	return nil
+}
+
 // random is a tensor of random values in 8-bit steps, which upstream.py makes alike.
 type random struct {
 	Shape []int `json:"shape"`
 	Seed  int   `json:"seed"`
+}
+
+func (r random) make(string) (any, error) { return r.tensor(), nil }
+
+func (r random) sizes() string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Shape), " ", "x"), "[]")
 }
 
 // tensor has steps that grow along the rows with noise on top, so that neighbours are alike as in photographs.
@@ -140,6 +211,8 @@ func upstream(python, comfyui string, chosen []call, rounds int) ([]float64, err
 		Name   string  `json:"name"`
 		Value  any     `json:"value"`
 		Random *random `json:"random"`
+		Sound  *sound  `json:"sound"`
+		Movie  *movie  `json:"movie"`
 	}
 	type one struct {
 		Class  string     `json:"class"`
@@ -150,8 +223,13 @@ func upstream(python, comfyui string, chosen []call, rounds int) ([]float64, err
 		o := one{Class: c.Class}
 		for _, in := range c.Inputs {
 			a := argument{Name: in.Name, Value: in.Value}
-			if t, ok := in.Value.(random); ok {
-				a.Value, a.Random = nil, &t
+			switch v := in.Value.(type) {
+			case random:
+				a.Value, a.Random = nil, &v
+			case sound:
+				a.Value, a.Sound = nil, &v
+			case movie:
+				a.Value, a.Movie = nil, &v
 			}
 			o.Inputs = append(o.Inputs, a)
 		}

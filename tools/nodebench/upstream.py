@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import sys
+import tempfile
 import time
 
 job, root = json.load(sys.stdin), os.path.abspath(sys.argv[1])
@@ -19,6 +20,10 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 import nodes  # noqa: E402
+import folder_paths  # noqa: E402
+from comfy_api.latest import InputImpl  # noqa: E402
+
+folder_paths.set_output_directory(tempfile.mkdtemp())
 
 out, sys.stdout = sys.stdout, sys.stderr
 asyncio.run(nodes.init_builtin_extra_nodes())
@@ -36,8 +41,24 @@ def tensor(shape, seed):
     return torch.from_numpy(v.reshape(shape))
 
 
+def value(i):
+    if i["random"]:
+        return tensor(**i["random"])
+    if i["sound"]:
+        s = i["sound"]
+        return {"waveform": tensor([1, 2, s["samples"]], s["rate"]), "sample_rate": s["rate"]}
+    if i["movie"]:
+        return InputImpl.VideoFromFile(i["movie"]["path"])
+    return i["value"]
+
+
+class Hidden:
+    prompt = extra_pnginfo = None
+
+
 def run(cls, kwargs):
     obj = nodes.NODE_CLASS_MAPPINGS[cls]
+    obj.hidden = Hidden
     if hasattr(obj, "define_schema"):
         return lambda: obj.EXECUTE_NORMALIZED(**kwargs)
     return lambda: getattr(obj(), obj.FUNCTION)(**kwargs)
@@ -45,7 +66,7 @@ def run(cls, kwargs):
 
 times = []
 for call in job["calls"]:
-    kwargs = {i["name"]: tensor(**i["random"]) if i["random"] else i["value"] for i in call["inputs"]}
+    kwargs = {i["name"]: value(i) for i in call["inputs"]}
     f = run(call["class"], kwargs)
     least = float("inf")
     for _ in range(job["rounds"]):
