@@ -71,6 +71,10 @@ else
 	$(GO) test -count=1 -timeout 60m -tags fullsize ./tests/hostile
 endif
 
+.PHONY: packkills
+packkills: setup ## end the Python process of node packs 50 times under load, and print 1 GB from it; shows how long /health took
+	COMFYGO_PACK_KILLS=50 $(GO) test -count=1 -timeout 30m -v -run 'TestPackKills|TestPackHostile' ./tests
+
 .PHONY: bench
 bench: setup build ## measure what requests cost, then start, memory, steps and decoding; ARGS="-checkpoint FILE" for a model of yours
 	$(GO) build -tags benchnodes -o $(BIN)/comfygo-bench .

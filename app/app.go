@@ -102,7 +102,7 @@ func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 
 		DisableCustomNodes:   cfg.DisableCustom,
 		WhitelistCustomNodes: cfg.WhitelistCustom,
-		PackRoutes:           p.python.routes(),
+		Python:               p.python.served(),
 
 		Argv:              append([]string{"comfygo"}, cfg.Args...),
 		AppVersion:        Version,

@@ -60,7 +60,7 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 	p.engine = engine.New(engineCfg)
 	p.library = &library{cfg: cfg, cuda: m.cuda(), engine: p.engine}
 	registry := all.Registry()
-	p.python = startPython(cfg, m, dirs, registry, log)
+	p.python = startPython(cfg, m, dirs, registry, p.engine.FreeModels, log)
 	p.executor = executor.New(executor.Config{
 		Registry: registry,
 		Services: nodes.Services{

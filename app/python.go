@@ -3,20 +3,13 @@ package app
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"sync/atomic"
 
 	"comfygo/cli"
 	"comfygo/folders"
-	"comfygo/internal/pyhost"
-	"comfygo/internal/pyjson"
-	"comfygo/nodes"
-	"comfygo/nodes/python"
-	"comfygo/server/packs"
 )
 
 // noPython is the value of --python that runs no Python.
@@ -129,128 +122,6 @@ func findPython(named string, dirs ...string) string {
 		}
 	}
 	return ""
-}
-
-// pythonSide is the Python host of a program, with what connects it.
-type pythonSide struct {
-	host   *pyhost.Host
-	bridge *python.Bridge
-	events *packEvents
-}
-
-// packEvents passes on what packs say to clients, from the moment when there is a server.
-type packEvents struct {
-	server atomic.Pointer[packSender]
-}
-
-// packSender is what a server does with the messages of packs.
-type packSender interface {
-	SendOfPack(event string, data any, client string)
-	SendBinaryOfPack(number int, data []byte, client string)
-}
-
-// Event implements python.Events.
-func (e *packEvents) Event(event string, data any, client string) {
-	if s := e.server.Load(); s != nil {
-		(*s).SendOfPack(event, data, client)
-	}
-}
-
-// Binary implements python.Events.
-func (e *packEvents) Binary(number int, data []byte, client string) {
-	if s := e.server.Load(); s != nil {
-		(*s).SendBinaryOfPack(number, data, client)
-	}
-}
-
-// startPython starts the host where there is something for it to run; nil otherwise. What is not run is told once.
-func startPython(cfg cli.Config, m machine, dirs *folders.Folders, registry *nodes.Registry, log *slog.Logger) *pythonSide {
-	plan, err := planPython(cfg, dirs)
-	if err != nil {
-		log.Warn("node packs and core classes in Python are not loaded: "+err.Error(), "packs", plan.packs)
-		return nil
-	}
-	if !plan.wanted() {
-		return nil
-	}
-	side := &pythonSide{events: &packEvents{}}
-	side.bridge = python.New(registry, side.events, log)
-	side.host = pyhost.New(pyhost.Config{
-		Python: plan.interpreter, Log: log, Notify: side.bridge.Notify, Started: side.bridge.Started,
-		Hello: func(skip []string, http string) *pyjson.Object { return helloPython(cfg, m, dirs, plan, skip, http) },
-	})
-	side.bridge.Use(side.host)
-	if err := side.host.Start(); err != nil {
-		log.Error("node packs in Python are not loaded", "error", err)
-		return nil
-	}
-	log.Info("loading node classes in Python", "python", plan.interpreter, "comfyui", plan.checkout, "packs", len(plan.packs))
-	return side
-}
-
-// helloPython says what the host is to load and where things lie.
-func helloPython(cfg cli.Config, m machine, dirs *folders.Folders, plan pythonPlan, skip []string, http string) *pyjson.Object {
-	models := pyjson.NewObject()
-	for _, kind := range dirs.Kinds() {
-		models.Set(kind, dirs.Roots(kind))
-	}
-	arguments := []string{"--base-directory", dirs.Base(), "--front-end-root", filepath.Dir(http), "--database-url", "sqlite:///:memory:"}
-	if !m.cuda() {
-		arguments = append(arguments, "--cpu")
-	}
-	if cfg.DisableAPINodes {
-		arguments = append(arguments, "--disable-api-nodes")
-	}
-	if cfg.DisableMetadata {
-		arguments = append(arguments, "--disable-metadata")
-	}
-	var checkout any
-	if plan.checkout != "" {
-		checkout = plan.checkout
-	}
-	return pyjson.NewObject(
-		"checkout", checkout, "core", plan.core, "partner", plan.core && !cfg.DisableAPINodes, "custom", len(plan.packs) > 0,
-		"custom_off", cfg.DisableCustom, "whitelist", cfg.WhitelistCustom, "skip", skip, "arguments", arguments, "http", http,
-		"folders", pyjson.NewObject("base", dirs.Base(), "output", dirs.Output(), "input", dirs.Input(), "temp", dirs.Temp(), "user", dirs.User(),
-			"custom_nodes", dirs.Roots("custom_nodes"), "models", models),
-	)
-}
-
-// elsewhere is what the executor asks; a nil *pythonSide has nothing.
-func (p *pythonSide) elsewhere() nodes.Elsewhere {
-	if p == nil {
-		return nil
-	}
-	return p.bridge
-}
-
-// sendBy lets packs reach the server's clients.
-func (p *pythonSide) sendBy(s packSender) {
-	if p != nil {
-		p.events.server.Store(&s)
-	}
-}
-
-// free lets go of what Python holds besides values: models and replays.
-func (p *pythonSide) free() {
-	if p != nil {
-		p.bridge.Free()
-	}
-}
-
-func (p *pythonSide) close() error {
-	if p == nil {
-		return nil
-	}
-	return p.host.Close()
-}
-
-// routes are those that packs have added; nil without a host.
-func (p *pythonSide) routes() packs.Routes {
-	if p == nil {
-		return nil
-	}
-	return &packs.PythonRoutes{Session: p.bridge.Current}
 }
 
 // checkPython tells which Python runs what, without starting it.

@@ -163,6 +163,8 @@ var defaults = []struct {
 		POST /v1/queue/resume
 		POST /v1/queue/move
 		POST /v1/queue/priority
+		GET /v1/packs
+		POST /v1/packs/reload
 		POST /assets/seed
 		POST /assets/seed/cancel
 		POST /assets/prune

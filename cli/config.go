@@ -88,6 +88,10 @@ type Config struct {
 	Python      string  // path of the interpreter; "none" for no Python; empty: found
 	ComfyUI     string  // folder of a checkout; empty: the base folder if it is one
 	NoCore      bool    // classes of the checkout are not offered
+	Isolate     bool    // a process for each pack
+	HostUser    string  // whom Python runs as; empty: the server's user
+	HostMemory  float64 // GiB that a Python process may take; 0: nearly all of the machine's
+	LoadTimeout float64 // seconds for the import of one pack; 0: ten minutes
 	FFmpeg      string  // path of the program, or of the folder that holds it
 	NoModels    bool    // models are not run, the library is not needed
 	ONNXRuntime string  // path of the library, or of the folder that holds it

@@ -5,6 +5,9 @@ func (ns namespace) relate() error {
 	if len(ns.reals("cache_ram")) > 2 {
 		return usagef("--cache-ram accepts at most two values: active GB and inactive GB")
 	}
+	if ns.real("python_memory") < 0 || ns.real("python_load_timeout") < 0 {
+		return usagef("--python-memory and --python-load-timeout must not be negative")
+	}
 	if err := ns.relateAuth(); err != nil {
 		return err
 	}
@@ -46,6 +49,10 @@ func (ns namespace) config() Config {
 		Python:            ns.text("python"),
 		ComfyUI:           ns.text("comfyui"),
 		NoCore:            ns.on("no_python_core"),
+		Isolate:           ns.on("isolate_packs"),
+		HostUser:          ns.text("host_user"),
+		HostMemory:        ns.real("python_memory"),
+		LoadTimeout:       ns.real("python_load_timeout"),
 		FFmpeg:            ns.text("ffmpeg"),
 		NoModels:          ns.on("no_models"),
 		ONNXRuntime:       ns.text("onnxruntime"),

@@ -128,7 +128,7 @@ func (c *caller) once(ctx context.Context, index int, values *pyjson.Object, f m
 		if err == nil {
 			nctx.SetInputs(local)
 			values = local
-		} else if class, err = c.elsewhere(err); err != nil {
+		} else if class, err = c.elsewhere(err, values); err != nil {
 			return nil, err
 		}
 	}
@@ -145,11 +145,11 @@ func (c *caller) once(ctx context.Context, index int, values *pyjson.Object, f m
 }
 
 // elsewhere returns the class in the other process that can do the work: one of the inputs exists there only.
-func (c *caller) elsewhere(cause error) (*nodes.Class, error) {
+func (c *caller) elsewhere(cause error, values *pyjson.Object) (*nodes.Class, error) {
 	if c.services.Elsewhere == nil || !errors.Is(cause, nodes.ErrForeignOnly) {
 		return nil, cause
 	}
-	class, ok := c.services.Elsewhere.Instead(c.class.Name)
+	class, ok := c.services.Elsewhere.Instead(c.class.Name, values)
 	if !ok {
 		return nil, fmt.Errorf("%w, and class %s of comfygo cannot be run there", cause, c.class.Name)
 	}

@@ -8,6 +8,8 @@ type Sources struct {
 	Queue func() Queue
 	// Models tells what the engine holds and has done.
 	Models func() Models
+	// Python tells of the processes of node packs.
+	Python func() []Python
 	// Memory tells the memory of the machine and its devices.
 	Memory func() []Memory
 	// Sockets tells of the WebSocket clients.
@@ -43,6 +45,17 @@ type DeviceModels struct {
 	Running, Peak int64
 }
 
+// Python are the figures of a process of node packs; the last two count since the server's start.
+type Python struct {
+	// Pack is the one pack that the process runs; "" for all.
+	Pack  string
+	Ready bool
+	// Memory is what the process occupies, Peak the most that it has, GPU what it holds of GPUs, in bytes.
+	Memory, Peak, GPU int64
+	CPU               float64
+	Restarts          int
+}
+
 // Memory is that of one device, in bytes.
 type Memory struct {
 	Device      string
@@ -74,6 +87,10 @@ var (
 	modelSessions  = describe("model_sessions", "Networks that are held ready on each device.", "device")
 	modelBytes     = describe("model_device_bytes", "Memory that models take of each device: weights, and the estimated activations of running networks and their peak.", "device", "kind")
 	memoryBytes    = describe("device_memory_bytes", "Memory of each device, total and free.", "device", "kind")
+	pythonUp       = describe("python_up", "1 while the Python process of node packs is ready, by the pack that it runs alone.", "pack")
+	pythonBytes    = describe("python_memory_bytes", "Memory of the Python processes of node packs: resident, the peak of that, and what they hold of GPUs.", "pack", "kind")
+	pythonCPU      = describe("python_cpu_seconds_total", "Processor time of the Python processes of node packs.", "pack")
+	pythonRestarts = describe("python_restarts_total", "How often the Python process of node packs was started again.", "pack")
 	socketsOpen    = describe("websocket_clients", "WebSocket clients.")
 	socketMessages = describe("websocket_messages_total", "Messages that were queued for WebSocket clients.")
 	socketBytes    = describe("websocket_bytes_total", "Bytes of those messages before they are packed.")
@@ -120,6 +137,16 @@ func (s source) Collect(to chan<- prometheus.Metric) {
 			seen[m.Device] = true
 			send(memoryBytes, gauge, float64(m.Total), m.Device, "total")
 			send(memoryBytes, gauge, float64(m.Free), m.Device, "free")
+		}
+	}
+	if s.from.Python != nil {
+		for _, p := range s.from.Python() {
+			send(pythonUp, gauge, one(p.Ready), p.Pack)
+			send(pythonBytes, gauge, float64(p.Memory), p.Pack, "resident")
+			send(pythonBytes, gauge, float64(p.Peak), p.Pack, "peak")
+			send(pythonBytes, gauge, float64(p.GPU), p.Pack, "gpu")
+			send(pythonCPU, counter, p.CPU, p.Pack)
+			send(pythonRestarts, counter, float64(p.Restarts), p.Pack)
 		}
 	}
 	if s.from.Sockets != nil {

@@ -24,8 +24,8 @@ var ErrForeignOnly = errors.New("the value exists in the process of its node onl
 // Elsewhere finds classes that run in another process in place of classes of this program that get a value which
 // only that process has.
 type Elsewhere interface {
-	// Instead returns the class of that name there.
-	Instead(name string) (*Class, bool)
+	// Instead returns the class of that name where one of a call's inputs is.
+	Instead(name string, values *pyjson.Object) (*Class, bool)
 }
 
 // Definition describes a class whose inputs are known at run time only, because it runs in another process.

@@ -153,6 +153,7 @@ func (q *Local) SetFlags(f Flags) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.flags.UnloadModels = q.flags.UnloadModels || f.UnloadModels
+	q.flags.ReloadPacks = q.flags.ReloadPacks || f.ReloadPacks
 	q.flags.FreeMemory = q.flags.FreeMemory || f.FreeMemory
 	q.signal()
 }

@@ -59,7 +59,7 @@ func (e *FullError) Error() string {
 
 // Flags are requests of clients that the worker fulfils between two jobs.
 type Flags struct {
-	UnloadModels, FreeMemory bool
+	UnloadModels, FreeMemory, ReloadPacks bool
 }
 
 // State is where a job stands.

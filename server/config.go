@@ -88,8 +88,8 @@ type Config struct {
 	// DisableCustomNodes leaves the custom nodes' folders alone, but for those named in WhitelistCustomNodes.
 	DisableCustomNodes   bool
 	WhitelistCustomNodes []string
-	// PackRoutes are the routes that packs have added in Python; nil for none.
-	PackRoutes packs.Routes
+	// Python is where the packs' Python runs; nil where none does.
+	Python packs.Python
 	// FrontEndRoot is the folder of the front end's files; "" serves our own page there.
 	FrontEndRoot string
 	// Templates are the files of the workflow templates below /templates/, path by name.

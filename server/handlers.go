@@ -79,6 +79,9 @@ func (s *Server) serveJobs(guard *webhook.Guard) {
 	w := s.worker
 	w.Access, w.Assets, w.Gate, w.Hub, w.Queue = s.access, s.catalogue, s.gate, s.hub, s.queue
 	w.Executor, w.Registry, w.Traces, w.FreeModels, w.Log = cfg.Executor, cfg.Executor.Registry(), cfg.Traces, cfg.FreeModels, s.log
+	if cfg.Python != nil {
+		w.ReloadPacks, p.Packs = cfg.Python.Reload, cfg.Python.Prompt
+	}
 }
 
 // serveFiles makes the handlers that read and write files.
@@ -92,7 +95,7 @@ func (s *Server) serveFiles(store *users.Store) {
 	}
 	s.packs = &packs.Service{
 		Reply: s.reply, Folders: cfg.Folders, FrontEndRoot: cfg.FrontEndRoot, DisableCustomNodes: cfg.DisableCustomNodes,
-		WhitelistCustomNodes: cfg.WhitelistCustomNodes, Routes: cfg.PackRoutes, MayRun: s.access.MayRun, Log: s.log,
+		WhitelistCustomNodes: cfg.WhitelistCustomNodes, Python: cfg.Python, Queue: s.queue, MayRun: s.access.MayRun, Log: s.log,
 	}
 	s.pages = &pages.Service{
 		Reply: s.reply, Access: s.access, Packs: s.packs, Disk: d, Echo: s.echo, FrontEndRoot: cfg.FrontEndRoot, Templates: cfg.Templates,
@@ -112,6 +115,14 @@ func (s *Server) serveFiles(store *users.Store) {
 	s.users = &users.Service{Reply: s.reply, Access: s.access, Users: store, Disk: d, MultiUser: cfg.MultiUser, Log: s.log}
 }
 
+// packProcesses are the figures of node packs for /health; nil without Python.
+func (s *Server) packProcesses() []any {
+	if s.cfg.Python == nil {
+		return nil
+	}
+	return packs.Processes(s.cfg.Python.Stats())
+}
+
 // serveMachine makes the handlers that tell how the server does: health, figures, the log.
 func (s *Server) serveMachine() {
 	cfg := &s.cfg
@@ -119,10 +130,13 @@ func (s *Server) serveMachine() {
 		Reply: s.reply, Access: s.access, Gate: s.gate, Queue: s.queue, Policy: cfg.Policy, Hub: s.hub, Folders: cfg.Folders, State: &s.state,
 		Started: time.Now(), Argv: cfg.Argv, AppVersion: cfg.AppVersion, RuntimeVersion: cfg.RuntimeVersion, DeployEnvironment: cfg.DeployEnvironment,
 		PackageVersions: cfg.PackageVersions, Stats: cfg.Stats, CheckDevice: cfg.CheckDevice, CheckEngine: cfg.CheckEngine, DiskReserve: cfg.DiskReserve, StuckAfter: cfg.StuckAfter,
-		RuntimeState: cfg.RuntimeState,
+		RuntimeState: cfg.RuntimeState, PackProcesses: s.packProcesses,
 	}
 	s.measure = &measure.Service{
 		Queue: s.queue, Hub: s.hub, Health: s.health, Models: cfg.Models, Traces: cfg.Traces, AppVersion: cfg.AppVersion,
+	}
+	if cfg.Python != nil {
+		s.measure.Python = cfg.Python.Stats
 	}
 	s.measure.Metrics = s.measure.NewMetrics()
 	s.worker.Metrics = s.measure.Metrics

@@ -118,6 +118,14 @@ func (s *Server) packRoutes() []route {
 	}
 }
 
+// pythonRoutes are comfygo's own, about the processes in which the Python of packs runs.
+func (s *Server) pythonRoutes() []route {
+	return []route{
+		{http.MethodGet, "/api/v1/packs", s.packs.GetPacks, true},
+		{http.MethodPost, "/api/v1/packs/reload", s.packs.PostReload, true},
+	}
+}
+
 // queueRoutes are the routes below /api/v1, which are comfygo's own; upstream has nothing below /api/v1.
 func (s *Server) queueRoutes() []route {
 	const get, post = http.MethodGet, http.MethodPost
@@ -180,6 +188,7 @@ func (s *Server) routes() []route {
 	all = append(all, s.userRoutes()...)
 	all = append(all, s.packRoutes()...)
 	all = append(all, s.queueRoutes()...)
+	all = append(all, s.pythonRoutes()...)
 	all = append(all, s.v2Routes()...)
 	all = append(all, s.appRoutes()...)
 	all = append(all, s.convertRoutes()...)

@@ -226,6 +226,9 @@ func (s *Server) SendOfPack(event string, data any, client string) {
 	s.worker.SendOfPack(event, data, client)
 }
 
+// SendPacksChanged tells all clients that node classes have come, gone or changed.
+func (s *Server) SendPacksChanged() { s.worker.SendPacksChanged() }
+
 // SendBinaryOfPack is SendOfPack for a binary message of upstream's numbers.
 func (s *Server) SendBinaryOfPack(number int, data []byte, client string) {
 	s.worker.SendBinaryOfPack(number, data, client)

@@ -17,11 +17,15 @@ import (
 // startPacks starts the program with packs of testdata in its folder of custom nodes.
 func startPacks(t *testing.T, packs []string, flags ...string) *instance {
 	t.Helper()
+	return startPacksIn(t, t.TempDir(), packs, flags...)
+}
+
+func startPacksIn(t *testing.T, base string, packs []string, flags ...string) *instance {
+	t.Helper()
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Fatal("the tests of node packs need python3, which `make setup` of the README names too")
 	}
-	base := t.TempDir()
 	for _, p := range packs {
 		if err := os.CopyFS(filepath.Join(base, "custom_nodes", p), os.DirFS(filepath.Join("testdata", "packs", p))); err != nil {
 			t.Fatal(err)

@@ -1,7 +1,6 @@
 package pyhost
 
 import (
-	"bufio"
 	"context"
 	"embed"
 	"errors"
@@ -34,8 +33,16 @@ type Config struct {
 	Notify func(s *Session, op string, m *pyjson.Object)
 	// Started is called with each life of the process when its classes are there. It may call the session.
 	Started func(s *Session)
-	// LoadTimeout bounds the imports of one start; 0 means 10 minutes. Grace is how long a call may go on after its interrupt; 0 means 10 s.
+	// LoadTimeout bounds the import of one pack; 0 means 10 minutes. Grace is how long a call may go on after its interrupt; 0 means 10 s.
 	LoadTimeout, Grace time.Duration
+	// Name is the pack of a host that runs one alone, for the log; "" for one that runs all.
+	Name string
+	// MemoryLimit ends the process when it occupies more bytes; 0 is no limit.
+	MemoryLimit int64
+	// User, if set, is whom the process runs as.
+	User *User
+	// Loopback has the process connect to a port of the machine in place of a Unix socket, as it always does on Windows.
+	Loopback bool
 	// Log is never nil.
 	Log *slog.Logger
 }
@@ -50,9 +57,16 @@ type Host struct {
 
 	mu      sync.Mutex
 	session *Session
+	newest  *Session           // the life that runs, also while it loads
+	life    context.CancelFunc // ends the life of now, for another one to begin
+	lives   int
+	spent   time.Duration // processor time of the lives that have ended
 	failed  error         // why there is no session, when no start is under way
 	changed chan struct{} // closed at the next change
 	skip    []string
+	strikes map[string]int // how often the process was killed while it imported a pack
+
+	failing time.Time // since when starts fail; keep's alone
 }
 
 // New makes a host. Start starts the process.
@@ -68,21 +82,42 @@ func New(cfg Config) *Host {
 
 // Start unpacks the host's sources and starts the process in the background.
 func (h *Host) Start() error {
+	removeStale(os.TempDir(), "comfygo-python-%d-")
 	var err error
-	if h.dir, err = os.MkdirTemp("", "comfygo-python-"); err != nil {
+	if h.dir, err = os.MkdirTemp("", fmt.Sprintf("comfygo-python-%d-", os.Getpid())); err != nil {
 		return fmt.Errorf("making the folder of the Python host: %w", err)
 	}
-	if h.shared, err = sharedFolder(h.dir); err != nil {
-		return errors.Join(err, os.RemoveAll(h.dir))
-	}
-	if err := unpack(filepath.Join(h.dir, "source")); err != nil {
-		return errors.Join(fmt.Errorf("unpacking the Python host: %w", err), h.remove())
+	if err := h.prepare(); err != nil {
+		return errors.Join(err, h.remove())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
 	h.done.Add(1)
 	go h.keep(ctx)
 	return nil
+}
+
+// prepare fills the host's folders: sources that the process reads, a folder for its sockets and one for tensors, which are its own.
+func (h *Host) prepare() error {
+	run := filepath.Join(h.dir, "run")
+	if err := os.Mkdir(run, 0o700); err != nil {
+		return fmt.Errorf("making the folder for the Python host's sockets: %w", err)
+	}
+	var err error
+	if h.shared, err = sharedFolder(h.dir); err != nil {
+		return err
+	}
+	dirs, files := fs.FileMode(0o700), fs.FileMode(0o600)
+	if h.cfg.User != nil { // another user reads the sources, and must not change them
+		dirs, files = 0o755, 0o644
+		if err := os.Chmod(h.dir, 0o711); err != nil {
+			return fmt.Errorf("opening the folder of the Python host: %w", err)
+		}
+	}
+	if err := unpack(filepath.Join(h.dir, "source"), dirs, files); err != nil {
+		return fmt.Errorf("unpacking the Python host: %w", err)
+	}
+	return errors.Join(h.cfg.User.own(run), h.cfg.User.own(h.shared))
 }
 
 // Close ends the process and removes its folders.
@@ -95,6 +130,16 @@ func (h *Host) Close() error {
 	return h.remove()
 }
 
+// Reload ends the process for another one to begin, in which all packs are imported anew, those too that were left out.
+func (h *Host) Reload() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.skip, h.strikes = nil, nil
+	if h.life != nil {
+		h.life()
+	}
+}
+
 func (h *Host) remove() error { return errors.Join(os.RemoveAll(h.shared), os.RemoveAll(h.dir)) }
 
 // Shared is the folder for tensors; its files are the process's and ours alone.
@@ -104,7 +149,7 @@ func (h *Host) Shared() string { return h.shared }
 func sharedFolder(dir string) (string, error) {
 	const memory = "/dev/shm"
 	if info, err := os.Stat(memory); err == nil && info.IsDir() {
-		removeStale(memory)
+		removeStale(memory, "comfygo-%d-")
 		if shared, err := os.MkdirTemp(memory, fmt.Sprintf("comfygo-%d-", os.Getpid())); err == nil {
 			return shared, nil
 		}
@@ -116,35 +161,36 @@ func sharedFolder(dir string) (string, error) {
 	return shared, nil
 }
 
-// removeStale removes the folders of servers that were killed; memory is not given back otherwise.
-func removeStale(memory string) {
-	entries, err := os.ReadDir(memory)
+// removeStale removes the folders of servers that were killed; memory is not given back otherwise. pattern says where a name has the number
+// of the process.
+func removeStale(folder, pattern string) {
+	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return
 	}
 	for _, e := range entries {
 		var pid int
-		if _, err := fmt.Sscanf(e.Name(), "comfygo-%d-", &pid); err != nil || pid == os.Getpid() || alive(pid) {
+		if _, err := fmt.Sscanf(e.Name(), pattern, &pid); err != nil || pid == os.Getpid() || alive(pid) {
 			continue
 		}
-		_ = os.RemoveAll(filepath.Join(memory, e.Name())) // another user's folder stays
+		_ = os.RemoveAll(filepath.Join(folder, e.Name())) // another user's folder stays
 	}
 }
 
-func unpack(dir string) error {
+func unpack(dir string, dirs, files fs.FileMode) error {
 	return fs.WalkDir(source, ".", func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		target := filepath.Join(dir, filepath.FromSlash(path))
 		if e.IsDir() {
-			return os.MkdirAll(target, 0o700)
+			return os.MkdirAll(target, dirs)
 		}
 		data, err := source.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(target, data, 0o600)
+		return os.WriteFile(target, data, files)
 	})
 }
 
@@ -191,7 +237,7 @@ func (h *Host) set(s *Session, failed error) {
 
 // The pauses before a start that follows a failure.
 const (
-	firstPause = time.Second
+	firstPause = 500 * time.Millisecond
 	lastPause  = time.Minute
 )
 
@@ -199,40 +245,114 @@ const (
 func (h *Host) keep(ctx context.Context) {
 	defer h.done.Done()
 	pause := firstPause
-	for {
-		s, err := h.start(ctx)
-		if ctx.Err() != nil {
-			return
+	for ctx.Err() == nil {
+		life, end := context.WithCancel(ctx)
+		h.mu.Lock()
+		h.life = end
+		h.mu.Unlock()
+		pause = h.live(life, pause)
+		end()
+	}
+}
+
+// live starts the process once and waits for its end, or for the pause after a start that failed. It returns the next pause.
+func (h *Host) live(ctx context.Context, pause time.Duration) time.Duration {
+	s, err := h.start(ctx)
+	began := time.Now()
+	switch {
+	case ctx.Err() != nil && s == nil:
+		h.set(nil, nil)
+		return firstPause
+	case err == nil:
+		h.failing = time.Time{}
+		h.mu.Lock()
+		h.strikes = nil
+		h.mu.Unlock()
+		h.set(s, nil)
+		select {
+		case <-s.gone:
+			h.cfg.Log.Error("the Python process has ended and is started again", "reason", s.ended(), "pack", s.Doing())
+		case <-ctx.Done():
+			s.kill(errReload)
+			<-s.gone
 		}
-		if err == nil {
-			pause = firstPause
-			h.set(s, nil)
-			select {
-			case <-s.gone:
-			case <-ctx.Done():
-				s.kill(errors.New("the server ends"))
-				<-s.gone
-				return
-			}
-			h.cfg.Log.Error("the Python process has ended and is started again", "reason", s.ended())
-			h.set(nil, nil)
-			continue
+		h.set(nil, nil)
+		if s.served() || time.Since(began) > lastPause {
+			return firstPause
 		}
+	default:
 		var blamed *blame
-		if errors.As(err, &blamed) && !slices.Contains(h.skip, blamed.pack) {
-			h.skip = append(h.skip, blamed.pack)
+		if errors.As(err, &blamed) && h.leaveOut(blamed) {
 			h.cfg.Log.Error("importing a node pack ended the Python process; it is left out", "pack", blamed.pack, "reason", blamed.err)
-			continue
+			return pause
 		}
 		h.cfg.Log.Error("starting the Python process failed", "reason", err, "next", pause)
-		h.set(nil, err)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return
+		if h.failing.IsZero() {
+			h.failing = time.Now()
 		}
-		pause = min(2*pause, lastPause)
+		if killed(err) && time.Since(h.failing) < patience {
+			break // by somebody else: jobs wait for the next start
+		}
+		h.set(nil, err)
 	}
+	// It has ended without having been of use: if that happens again and again, starting it costs more than it brings.
+	wait := time.NewTimer(pause)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+		return firstPause
+	}
+	return min(2*pause, lastPause)
+}
+
+// errReload is the cause of the end of a process that is to begin anew, or whose server ends.
+var errReload = errors.New("the node packs are loaded again, or the server ends")
+
+// For so long, and so often in a row while it imports the same pack, the process may be killed before that counts as its own fault.
+const (
+	patience  = time.Minute
+	manyKills = 5
+)
+
+// endedError is the end of a process that had not finished its start.
+type endedError struct {
+	when  string
+	state *os.ProcessState
+}
+
+func (e *endedError) Error() string { return fmt.Sprintf("%s (%s)", e.when, e.state) }
+
+// killed reports whether a start failed because the process was killed, which it cannot do by mistake: a person did, or the system for want
+// of memory.
+func killed(err error) bool {
+	var ended *endedError
+	return errors.As(err, &ended) && ended.state.String() == "signal: killed"
+}
+
+// leaveOut leaves a pack out of the next starts; false when it has been left out already, and while it has been killed a few times only.
+func (h *Host) leaveOut(b *blame) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if slices.Contains(h.skip, b.pack) {
+		return false
+	}
+	if killed(b.err) {
+		if h.strikes == nil {
+			h.strikes = map[string]int{}
+		}
+		if h.strikes[b.pack]++; h.strikes[b.pack] < manyKills {
+			return false
+		}
+	}
+	h.skip = append(h.skip, b.pack)
+	return true
+}
+
+func (h *Host) leftOut() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.skip)
 }
 
 // blame is the end of the process while a pack was imported.
@@ -246,33 +366,16 @@ func (b *blame) Unwrap() error { return b.err }
 
 // start starts the process and waits until its classes are there.
 func (h *Host) start(ctx context.Context) (*Session, error) {
-	address := filepath.Join(h.dir, "host.sock")
-	_ = os.Remove(address) // of the life before
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", address)
+	end, err := h.listen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end.listener.Close()
+	s, err := h.launch(end)
 	if err != nil {
 		return nil, fmt.Errorf("starting the Python process: %w", err)
 	}
-	defer listener.Close()
-	cmd := exec.Command(h.cfg.Python, "-u", "-m", "comfygo_host", address)
-	cmd.Dir = h.dir // what packs write beside themselves goes with it
-	cmd.Env = append(withoutSecrets(os.Environ()), "PYTHONPATH="+joined(filepath.Join(h.dir, "source"), os.Getenv("PYTHONPATH")), "PYTHONUNBUFFERED=1", "NO_COLOR=1")
-	ownGroup(cmd)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("starting the Python process: %w", err)
-	}
-	cmd.Stderr = cmd.Stdout
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting the Python process: %w", err)
-	}
-	s := &Session{host: h, cmd: cmd, waiting: map[int64]chan *pyjson.Object{}, gone: make(chan struct{})}
-	go func() {
-		h.copyLog(out)
-		_ = cmd.Wait() // its state is read from ProcessState
-		killTree(cmd)  // what it has started
-		close(s.gone)
-	}()
-	ready, err := h.greet(ctx, s, listener)
+	ready, err := h.greet(ctx, s, end)
 	if err != nil {
 		s.kill(err)
 		<-s.gone
@@ -293,6 +396,75 @@ func (h *Host) start(ctx context.Context) (*Session, error) {
 	return s, nil
 }
 
+// launch starts the process.
+func (h *Host) launch(end *endpoint) (*Session, error) {
+	cmd := exec.Command(h.cfg.Python, "-u", "-m", "comfygo_host", end.address)
+	cmd.Dir = filepath.Join(h.dir, "run") // what packs write beside themselves goes with it
+	cmd.Env = h.environment(end)
+	ownGroup(cmd)
+	h.cfg.User.as(cmd)
+	out, in, err := os.Pipe() // not cmd's own: a process that a pack has started may hold it open for ever
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdout, cmd.Stderr = in, in
+	if err := errors.Join(cmd.Start(), in.Close()); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	s := &Session{host: h, cmd: cmd, secret: end.secret, waiting: map[int64]chan *pyjson.Object{}, gone: make(chan struct{})}
+	h.mu.Lock()
+	h.newest, h.lives = s, h.lives+1
+	h.mu.Unlock()
+	expendable(cmd.Process.Pid)
+	copied := make(chan struct{})
+	go func() {
+		s.copyLog(out)
+		close(copied)
+	}()
+	go func() {
+		_ = cmd.Wait() // its state is read from ProcessState
+		killTree(cmd)  // what it has started
+		select {
+		case <-copied:
+		case <-time.After(lastWords):
+		}
+		_ = out.Close() // nothing is left to be read
+		h.mu.Lock()
+		h.spent += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		h.mu.Unlock()
+		close(s.gone)
+	}()
+	go s.watch()
+	return s, nil
+}
+
+// lastWords is how long the output of a process that has ended is waited for.
+const lastWords = time.Second
+
+// environment is what the process is told by variables: without secrets, and as another user only what is no one's secret.
+func (h *Host) environment(end *endpoint) []string {
+	env := withoutSecrets(os.Environ())
+	if u := h.cfg.User; u != nil {
+		env = append(slices.DeleteFunc(env, func(v string) bool { return !harmless(v) }), "HOME="+u.Home, "USER="+u.Name, "LOGNAME="+u.Name)
+	}
+	env = append(env, "PYTHONPATH="+joined(filepath.Join(h.dir, "source"), os.Getenv("PYTHONPATH")), "PYTHONUNBUFFERED=1", "NO_COLOR=1")
+	if end.secret != "" {
+		env = append(env, secretVariable+"="+end.secret)
+	}
+	return env
+}
+
+// harmless are the variables that a process of another user gets.
+func harmless(variable string) bool {
+	name, _, _ := strings.Cut(variable, "=")
+	for _, prefix := range []string{"LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "TORCH_", "PYTORCH_"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return slices.Contains([]string{"PATH", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH"}, name)
+}
+
 // withoutSecrets leaves out the variables that are for comfygo itself, keys among them.
 func withoutSecrets(env []string) []string {
 	return slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "COMFYGO_") })
@@ -305,18 +477,21 @@ func joined(first, rest string) string {
 	return first + string(os.PathListSeparator) + rest
 }
 
+// connectTimeout is how long the interpreter may take to start; nothing of packs is imported yet.
+const connectTimeout = time.Minute
+
 // greet accepts the connection, says what to load and waits for the answer.
-func (h *Host) greet(ctx context.Context, s *Session, listener net.Listener) (*pyjson.Object, error) {
+func (h *Host) greet(ctx context.Context, s *Session, end *endpoint) (*pyjson.Object, error) {
 	type accepted struct {
 		conn net.Conn
 		err  error
 	}
 	accepts := make(chan accepted, 1)
 	go func() {
-		conn, err := listener.Accept()
+		conn, err := end.accept()
 		accepts <- accepted{conn, err}
 	}()
-	late := time.NewTimer(h.cfg.LoadTimeout)
+	late := time.NewTimer(connectTimeout)
 	defer late.Stop()
 	var conn net.Conn
 	select {
@@ -326,7 +501,7 @@ func (h *Host) greet(ctx context.Context, s *Session, listener net.Listener) (*p
 		}
 		conn = a.conn
 	case <-s.gone:
-		return nil, fmt.Errorf("starting the Python process: %s ended at once (%s): is it Python 3.9 or newer?", h.cfg.Python, s.cmd.ProcessState)
+		return nil, &endedError{fmt.Sprintf("starting the Python process: %s ended at once; is it Python 3.9 or newer?", h.cfg.Python), s.cmd.ProcessState}
 	case <-late.C:
 		return nil, fmt.Errorf("starting the Python process: it does not answer")
 	case <-ctx.Done():
@@ -343,72 +518,45 @@ func (h *Host) greet(ctx context.Context, s *Session, listener net.Listener) (*p
 		_ = conn.Close()
 		killTree(s.cmd) // without a connection it is of no use
 	}()
-	hello := pyjson.NewObject("op", "hello", "protocol", int64(Protocol), "shared", h.shared).Merge(h.cfg.Hello(slices.Clone(h.skip), filepath.Join(h.dir, "http.sock")))
+	hello := pyjson.NewObject("op", "hello", "protocol", int64(Protocol), "shared", h.shared).Merge(h.cfg.Hello(h.leftOut(), end.http))
 	if err := s.wire.send(hello); err != nil {
 		return nil, err
 	}
-	select {
-	case m := <-first:
-		if m.String("op") == "failed" {
-			return nil, fmt.Errorf("loading in Python: %s", m.String("error"))
-		}
-		return m, nil
-	case <-s.gone:
-		return nil, fmt.Errorf("the Python process ended while it loaded (%s)", s.cmd.ProcessState)
-	case <-late.C:
-		return nil, fmt.Errorf("the imports did not end within %s", h.cfg.LoadTimeout)
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
+	return h.loaded(ctx, s, first)
 }
 
-// What is logged of the process's output: lines are cut, and more than so many in a second are counted only.
-const (
-	longestLine    = 4 << 10
-	linesPerSecond = 200
-)
-
-// copyLog puts the process's output into the log. It reads to the end whatever comes, so that the process never waits for it.
-func (h *Host) copyLog(r io.Reader) {
-	in := bufio.NewReaderSize(r, longestLine)
-	second, lines, left := time.Now(), 0, 0
+// loaded waits until the process is ready. Each pack may take LoadTimeout.
+func (h *Host) loaded(ctx context.Context, s *Session, first <-chan *pyjson.Object) (*pyjson.Object, error) {
+	tick := time.NewTicker(min(h.cfg.LoadTimeout, time.Second))
+	defer tick.Stop()
+	seen, since := s.loads.Load(), time.Now()
 	for {
-		text, isPrefix, err := in.ReadLine()
-		line := string(text)
-		for isPrefix && err == nil {
-			_, isPrefix, err = in.ReadLine()
-		}
-		if err != nil {
-			return
-		}
-		if now := time.Now(); now.Sub(second) >= time.Second {
-			if left > 0 {
-				h.cfg.Log.Warn("lines of the Python process were left out", "lines", left)
+		select {
+		case m := <-first:
+			if m.String("op") == "failed" {
+				return nil, fmt.Errorf("loading in Python: %s", m.String("error"))
 			}
-			second, lines, left = now, 0, 0
-		}
-		if lines++; lines > linesPerSecond {
-			left++
-			continue
-		}
-		if line = strings.TrimSpace(plain(line)); line != "" {
-			h.cfg.Log.Info(line, "from", "python")
+			return m, versionOf(m)
+		case <-s.gone:
+			return nil, &endedError{"the Python process ended while it loaded", s.cmd.ProcessState}
+		case now := <-tick.C:
+			if n := s.loads.Load(); n != seen {
+				seen, since = n, now
+			}
+			if now.Sub(since) >= h.cfg.LoadTimeout {
+				return nil, fmt.Errorf("an import did not end within %s (--python-load-timeout)", h.cfg.LoadTimeout)
+			}
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
 		}
 	}
 }
 
-// plain removes control characters, and the sequences that set colours.
-func plain(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == 0x1b && i+1 < len(s) && s[i+1] == '[' {
-			for i += 2; i < len(s) && (s[i] < '@' || s[i] > '~'); i++ {
-			}
-			continue
-		}
-		if s[i] >= ' ' || s[i] == '\t' {
-			b.WriteByte(s[i])
-		}
+// versionOf refuses a host that speaks another version than it was greeted in.
+func versionOf(ready *pyjson.Object) error {
+	v, _ := ready.Get("protocol")
+	if v != int64(Protocol) {
+		return fmt.Errorf("the Python host speaks protocol %v, comfygo %d", v, Protocol)
 	}
-	return b.String()
+	return nil
 }

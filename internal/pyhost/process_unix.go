@@ -11,6 +11,13 @@ import (
 // ownGroup puts the process into a group of its own: Ctrl-C in a terminal is ours to pass on, and what packs start ends with it.
 func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
+// as makes the process run as a user. ownGroup comes first.
+func (u *User) as(cmd *exec.Cmd) {
+	if u != nil {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: u.uid, Gid: u.gid, Groups: u.groups}
+	}
+}
+
 // killTree ends the process and what it has started.
 func killTree(cmd *exec.Cmd) {
 	if cmd.Process != nil {
@@ -22,3 +29,6 @@ func alive(pid int) bool {
 	err := syscall.Kill(pid, 0)
 	return err == nil || !errors.Is(err, syscall.ESRCH)
 }
+
+// openFlags keep a file that the process has put there from leading elsewhere, and one that is a pipe from holding us up.
+const openFlags = syscall.O_NOFOLLOW | syscall.O_NONBLOCK

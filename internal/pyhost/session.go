@@ -20,13 +20,20 @@ type Session struct {
 	cmd  *exec.Cmd
 	wire *wire
 	next atomic.Int64
+	// loads counts the packs whose import has begun or ended.
+	loads atomic.Int64
 
 	mu      sync.Mutex
 	waiting map[int64]chan *pyjson.Object
 	dropped []int64
 	states  []string
 	loading string // the pack that is being imported
+	doing   string // the pack whose code runs
+	used    bool   // it has answered a call
 	cause   error  // why the process was ended, nil when it ended by itself
+
+	secret  string // of loopback connections
+	figures figures
 
 	ready *pyjson.Object
 	gone  chan struct{}
@@ -45,6 +52,29 @@ func (s *Session) Live() bool {
 
 // Ready returns what the process said when all classes were there.
 func (s *Session) Ready() *pyjson.Object { return s.ready }
+
+// Do notes whose code a call runs, for the log. What a pack prints later, from a thread of its own, counts as of the last one.
+func (s *Session) Do(pack string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doing = pack
+}
+
+// Doing is the pack that is imported or whose code has run last; "" where that is not known.
+func (s *Session) Doing() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.loading != "" {
+		return s.loading
+	}
+	if s.doing == "" {
+		return s.host.cfg.Name
+	}
+	return s.doing
+}
+
+// LeftOut are the packs that this life has left out, because an earlier one ended while it imported them.
+func (s *Session) LeftOut() []string { return s.host.leftOut() }
 
 // PID is the id of the process.
 func (s *Session) PID() int { return s.cmd.Process.Pid }
@@ -109,6 +139,11 @@ func (s *Session) Call(ctx context.Context, op string, fields *pyjson.Object) (*
 	for {
 		select {
 		case a := <-answer:
+			if op == "call" {
+				s.mu.Lock()
+				s.used = true
+				s.mu.Unlock()
+			}
 			return opened(ctx, a)
 		case <-s.gone:
 			if ctx.Err() != nil {
@@ -145,6 +180,13 @@ func (s *Session) forget(id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.waiting, id)
+}
+
+// served reports whether the life was of use: it has answered more than the question for its classes.
+func (s *Session) served() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used
 }
 
 // ended says that the process has ended and, where that is known, why.
@@ -224,6 +266,9 @@ func (s *Session) read(conn net.Conn, first chan<- *pyjson.Object) error {
 			s.mu.Lock()
 			s.loading = m.String("pack")
 			s.mu.Unlock()
+			s.loads.Add(1)
+		case op == "memory":
+			s.noteGPU(m)
 		case op == "ready" || op == "failed":
 			select {
 			case first <- m:

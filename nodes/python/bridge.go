@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ const (
 	waitForClasses = 60 * time.Second // for the first imports
 	waitForInfo    = 10 * time.Second // for descriptions
 	freshFor       = 2 * time.Second  // how long descriptions count as those of now
+	waitForPrompt  = 10 * time.Second // for the prompt handlers of packs
 )
 
 // Events is told what packs say to clients.
@@ -27,14 +29,21 @@ type Events interface {
 	Binary(number int, data []byte, client string)
 }
 
-// Bridge keeps a registry's foreign classes those of a Python host.
+// Bridge makes classes of what a Python host has. A Group puts them into a registry.
 type Bridge struct {
-	host     *pyhost.Host
-	registry *nodes.Registry
-	events   Events
-	log      *slog.Logger
+	host   *pyhost.Host
+	events Events
+	log    *slog.Logger
+	// OnlyPacks offers no classes but those of packs. The others are there for values that only the host has.
+	OnlyPacks bool
+	// Unload, if set, is told that a pack asks for the models of all to be let go.
+	Unload func()
 
 	mu      sync.Mutex
+	changed func()
+	list    []*nodes.Class // in the host's order
+	core    map[string]bool
+	stuck   *pyhost.Session // whose prompt handlers did not end in time
 	classes map[string]*nodes.Class
 	infos   *pyjson.Object
 	text    string // infos as text, to see changes
@@ -46,14 +55,60 @@ type Bridge struct {
 }
 
 // New makes a bridge; the host's Notify and Started must be the bridge's.
-func New(registry *nodes.Registry, events Events, log *slog.Logger) *Bridge {
-	return &Bridge{registry: registry, events: events, log: log, running: map[string]*nodes.Context{}, classes: map[string]*nodes.Class{}}
+func New(events Events, log *slog.Logger) *Bridge {
+	return &Bridge{events: events, log: log, running: map[string]*nodes.Context{}, classes: map[string]*nodes.Class{}}
 }
 
-// Use sets the host and makes the registry ask the bridge.
-func (b *Bridge) Use(h *pyhost.Host) {
-	b.host = h
-	b.registry.SetSource(b)
+// Use sets the host. It comes before the host's start.
+func (b *Bridge) Use(h *pyhost.Host) { b.host = h }
+
+// Host is the bridge's host.
+func (b *Bridge) Host() *pyhost.Host { return b.host }
+
+// offered are the classes that the registry is to have, in the host's order.
+func (b *Bridge) offered() []*nodes.Class {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.OnlyPacks {
+		return b.list
+	}
+	return slices.DeleteFunc(slices.Clone(b.list), func(c *nodes.Class) bool { return b.core[c.Name] })
+}
+
+// prompt lets the handlers of the host's packs change a request for a job.
+func (b *Bridge) prompt(ctx context.Context, request *pyjson.Object) *pyjson.Object {
+	s := b.Current()
+	if s == nil {
+		return request
+	}
+	if has, _ := s.Ready().Get("prompts"); has != true {
+		return request
+	}
+	b.mu.Lock()
+	stuck := b.stuck == s
+	b.mu.Unlock()
+	if stuck {
+		b.log.Warn("the prompt handlers of packs are left out: one has not ended, and loading the packs again is the cure")
+		return request
+	}
+	late, cancel := context.WithTimeout(ctx, waitForPrompt)
+	defer cancel()
+	answer, err := s.Call(late, "prompt", pyjson.NewObject("prompt", request))
+	if err != nil {
+		if late.Err() != nil && ctx.Err() == nil {
+			b.mu.Lock()
+			b.stuck = s
+			b.mu.Unlock()
+		}
+		b.log.Warn("the prompt handlers of packs changed nothing", "error", err)
+		return request
+	}
+	changed := answer.Object("prompt")
+	if changed == nil {
+		b.log.Warn("the prompt handlers of packs changed nothing: one of them returned no dictionary")
+		return request
+	}
+	return changed
 }
 
 // Started takes over the classes of a new life of the process.
@@ -107,7 +162,7 @@ func (b *Bridge) fetch(ctx context.Context, s *pyhost.Session) error {
 		o, _ := problem.(*pyjson.Object)
 		b.log.Warn("a node class of Python cannot be described: "+o.String("message"), "class", name)
 	}
-	classes, list := map[string]*nodes.Class{}, []*nodes.Class{}
+	classes, list, core := map[string]*nodes.Class{}, []*nodes.Class{}, map[string]bool{}
 	infos := pyjson.NewObject()
 	for name, v := range all.All() {
 		d, ok := v.(*pyjson.Object)
@@ -121,16 +176,22 @@ func (b *Bridge) fetch(ctx context.Context, s *pyhost.Session) error {
 		}
 		classes[name] = c
 		list = append(list, c)
+		if is, _ := d.Get("core"); is == true {
+			core[name] = true
+		}
 		infos.Set(name, d.Object("info"))
 	}
 	b.mu.Lock()
-	b.classes, b.infos, b.text = classes, infos, string(text)
+	b.classes, b.infos, b.text, b.list, b.core = classes, infos, string(text), list, core
+	tell := b.changed
 	b.mu.Unlock()
-	b.registry.SetForeign(list)
+	if tell != nil {
+		tell()
+	}
 	return nil
 }
 
-// Refresh implements nodes.Source.
+// Refresh brings the descriptions up to date, within a bound in time.
 func (b *Bridge) Refresh(ctx context.Context) {
 	s := b.session(ctx)
 	if s == nil {
@@ -143,7 +204,7 @@ func (b *Bridge) Refresh(ctx context.Context) {
 	}
 }
 
-// Wait implements nodes.Source.
+// Wait waits until the classes are there, within a bound in time.
 func (b *Bridge) Wait(ctx context.Context) { b.session(ctx) }
 
 // session waits for the process to be ready; nil when it is not within the bound.
@@ -200,7 +261,7 @@ func (b *Bridge) Current() *pyhost.Session {
 	return b.of
 }
 
-// Instead implements nodes.Elsewhere.
+// Instead finds a class of the host, one of those too that are not offered.
 func (b *Bridge) Instead(name string) (*nodes.Class, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -249,6 +310,10 @@ func (b *Bridge) Notify(_ *pyhost.Session, op string, m *pyjson.Object) {
 	switch op {
 	case "progress":
 		b.progress(m)
+	case "unload":
+		if b.Unload != nil {
+			b.Unload()
+		}
 	case "event":
 		data, _ := m.Get("data")
 		if b.events != nil {

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"math/big"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"sync/atomic"
@@ -80,7 +79,7 @@ func (e *encoder) value(v any) (any, error) {
 		return v, nil
 	case *Handle:
 		if v.session != e.session {
-			return nil, fmt.Errorf("a value of type %s is gone: %w", v.Type, pyhost.ErrGone)
+			return e.moved(v)
 		}
 		return pyjson.NewObject(mark, "handle", "id", v.id), nil
 	case *tensor.View:
@@ -119,6 +118,21 @@ func (e *encoder) value(v any) (any, error) {
 		return pyjson.NewObject(mark, "blocker", "message", message), nil
 	}
 	return e.reflected(v)
+}
+
+// moved writes a value that another process of a pack holds.
+func (e *encoder) moved(h *Handle) (any, error) {
+	if !h.Live() {
+		return nil, fmt.Errorf("a value of type %s is gone: %w", h.Type, pyhost.ErrGone)
+	}
+	local, err := h.Native(e.ctx)
+	if errors.Is(err, nodes.ErrForeignOnly) {
+		return nil, fmt.Errorf("%w: packs that give each other such values cannot run with --isolate-packs", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e.value(local)
 }
 
 // reflected writes numbers, texts and lists of other Go types.
@@ -188,9 +202,14 @@ func (e *encoder) tensor(t *tensor.Tensor) (any, error) {
 	if t == nil {
 		return nil, nil
 	}
-	path := filepath.Join(e.session.Shared(), fmt.Sprintf("comfygo-%d", tensorFiles.Add(1)))
+	f, err := e.session.Create(fmt.Sprintf("comfygo-%d", tensorFiles.Add(1)))
+	if err != nil {
+		return nil, fmt.Errorf("giving Python a tensor of %d bytes: %w", 4*len(t.Data), err)
+	}
+	path := f.Name()
 	e.files = append(e.files, path)
-	if err := os.WriteFile(path, bytesOf(t.Data), 0o600); err != nil {
+	_, err = f.Write(bytesOf(t.Data))
+	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("giving Python a tensor of %d bytes: %w", 4*len(t.Data), err)
 	}
 	shape := make([]any, len(t.Shape))

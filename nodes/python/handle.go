@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"unsafe"
 
@@ -25,6 +24,9 @@ type Handle struct {
 	Type, Kind string
 	bytes      int64
 }
+
+// kindObject is the kind of values that exist in Python only.
+const kindObject = "object"
 
 var _ nodes.Foreign = (*Handle)(nil)
 
@@ -57,7 +59,7 @@ func (h *Handle) String() string { return fmt.Sprintf("<%s in Python>", h.Type) 
 // Native implements nodes.Foreign: tensors become *tensor.Tensor, dictionaries with samples engine.Latent, lists of pairs of
 // a tensor and a dictionary engine.Conditioning, dictionaries with a waveform *media.Audio.
 func (h *Handle) Native(ctx context.Context) (any, error) {
-	if h.Kind == "object" {
+	if h.Kind == kindObject {
 		return nil, &only{fmt.Errorf("a value of type %s: %w", h.Type, nodes.ErrForeignOnly)}
 	}
 	answer, err := h.session.Call(ctx, "export", pyjson.NewObject("handle", h.id))
@@ -114,20 +116,16 @@ func imported(s *pyhost.Session, v any) (any, error) {
 
 // readTensor reads a tensor from its shared file, which goes.
 func readTensor(s *pyhost.Session, form *pyjson.Object) (*tensor.Tensor, error) {
-	path := form.String("file")
-	if filepath.Dir(path) != s.Shared() {
-		return nil, errors.New("a tensor's file lies outside of the folder of shared memory")
-	}
-	defer func() { _ = os.Remove(path) }() // Python has given it away
-	shape, err := shapeOf(form)
-	if err != nil {
-		return nil, err
-	}
-	f, err := os.Open(path)
+	f, err := s.Open(form.String("file"))
 	if err != nil {
 		return nil, fmt.Errorf("reading a tensor: %w", err)
 	}
 	defer f.Close()
+	defer func() { _ = os.Remove(f.Name()) }() // Python has given it away
+	shape, err := shapeOf(form)
+	if err != nil {
+		return nil, err
+	}
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("reading a tensor: %w", err)

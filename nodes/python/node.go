@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"comfygo/internal/pyhost"
@@ -18,6 +19,7 @@ import (
 type node struct {
 	bridge *Bridge
 	spec   nodes.Spec
+	pack   string   // that the class is of, for the log
 	hidden []string // kinds that the class asks for
 }
 
@@ -49,7 +51,7 @@ func instanceOf(ctx *nodes.Context, s *pyhost.Session) string {
 	if !ok {
 		return strconv.FormatUint(instances.Add(1), 10)
 	}
-	if i.session == nil {
+	if i.session != s { // of an earlier life of the process, if of any: its objects are gone
 		runtime.AddCleanup(i, func(key string) { s.DropState(key) }, i.key)
 		i.session = s
 	}
@@ -82,6 +84,7 @@ func (n *node) call(ctx *nodes.Context, what string, extra *pyjson.Object, wait 
 	end := n.bridge.begin(ctx)
 	defer end()
 	var answer *pyjson.Object
+	s.Do(n.pack)
 	wait(func() { answer, err = s.Call(ctx, "call", m) })
 	runtime.KeepAlive(values) // the handles in it are in use until now
 	return answer, s, interrupted(ctx, err)
@@ -294,7 +297,7 @@ func (b *Bridge) classOf(name string, d *pyjson.Object) (*nodes.Class, error) {
 			spec.Validates = append(spec.Validates, text)
 		}
 	}
-	n := &node{bridge: b, spec: spec}
+	n := &node{bridge: b, spec: spec, pack: strings.TrimPrefix(spec.Module, "custom_nodes.")}
 	for _, kind := range d.Object("hidden").All() {
 		if text, ok := kind.(string); ok && nodes.IsHiddenKind(text) {
 			n.hidden = append(n.hidden, text)

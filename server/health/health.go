@@ -43,6 +43,11 @@ func (s *Service) GetHealth(c echo.Context) error {
 	if s.RuntimeState != nil {
 		body.Set("runtime", s.RuntimeState())
 	}
+	if s.PackProcesses != nil {
+		if list := s.PackProcesses(); len(list) > 0 {
+			body.Set("python", list)
+		}
+	}
 	return s.Reply.JSON(c, http.StatusOK, body)
 }
 

@@ -42,4 +42,6 @@ type Service struct {
 	StuckAfter time.Duration
 	// RuntimeState tells what the model runtime does; nil leaves it out.
 	RuntimeState func() *pyjson.Object
+	// PackProcesses tells of the Python processes of node packs; without any it is left out.
+	PackProcesses func() []any
 }

@@ -29,6 +29,7 @@ func (s *Service) NewMetrics() *metrics.Metrics {
 			return metrics.Queue{Running: st.Running, Pending: st.Pending, History: st.History, Paused: st.Paused, Writable: st.Err == nil}
 		},
 		Models: s.Models,
+		Python: s.pythonFigures(),
 		Memory: func() []metrics.Memory {
 			st := s.Health.Figures()
 			out := []metrics.Memory{{Device: "ram", Total: st.RAMTotal, Free: st.RAMFree}}
@@ -42,6 +43,22 @@ func (s *Service) NewMetrics() *metrics.Metrics {
 			return metrics.Sockets{Open: k.Open, Messages: k.Messages, Bytes: k.Bytes, CutOff: k.CutOff}
 		},
 	})
+}
+
+// pythonFigures makes the source of the figures of node packs' processes; nil without any.
+func (s *Service) pythonFigures() func() []metrics.Python {
+	if s.Python == nil {
+		return nil
+	}
+	return func() []metrics.Python {
+		var out []metrics.Python
+		for _, st := range s.Python() {
+			out = append(out, metrics.Python{
+				Pack: st.Name, Ready: st.State == "ready", Memory: st.Memory, Peak: st.Peak, GPU: st.GPU, CPU: st.CPU.Seconds(), Restarts: st.Restarts,
+			})
+		}
+		return out
+	}
 }
 
 // GetMetrics answers with the figures of queue, jobs, models, memory, sockets and requests in Prometheus' text form.

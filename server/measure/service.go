@@ -2,6 +2,7 @@
 package measure
 
 import (
+	"comfygo/internal/pyhost"
 	"comfygo/metrics"
 	"comfygo/queue"
 	"comfygo/server/health"
@@ -15,6 +16,8 @@ type Service struct {
 	Health *health.Service
 	// Models are the figures of the engine; nil leaves them out.
 	Models func() metrics.Models
+	// Python are the figures of the processes of node packs; nil leaves them out.
+	Python func() []pyhost.Stats
 	// Traces makes spans; nil makes none.
 	Traces     Traces
 	AppVersion string

@@ -7,16 +7,15 @@ import (
 	"net/http/httputil"
 	"regexp"
 	"strings"
-	"sync/atomic"
+	"sync"
 
 	"comfygo/internal/pyhost"
 )
 
 // routeTable is what packs have added to the server that they see.
 type routeTable struct {
-	session *pyhost.Session
-	routes  []packRoute
-	proxy   *httputil.ReverseProxy
+	routes []packRoute
+	proxy  *httputil.ReverseProxy
 }
 
 type packRoute struct {
@@ -29,9 +28,8 @@ var credentials = []string{"Authorization", "Cookie", "X-Api-Key", "Proxy-Author
 
 // newRouteTable reads the routes of a life of the process.
 func newRouteTable(s *pyhost.Session) *routeTable {
-	t := &routeTable{session: s}
-	socket := s.Ready().String("http")
-	if socket == "" {
+	t := &routeTable{}
+	if s.Ready().String("http") == "" {
 		return t
 	}
 	v, _ := s.Ready().Get("routes")
@@ -53,11 +51,13 @@ func newRouteTable(s *pyhost.Session) *routeTable {
 				r.Out.Header.Del(name)
 			}
 			r.Out.Header.Del("Origin") // the server has looked at it, and the host is another one here
+			r.Out.Header.Del(pyhost.SecretHeader)
+			if secret := s.Secret(); secret != "" {
+				r.Out.Header.Set(pyhost.SecretHeader, secret)
+			}
 			r.SetXForwarded()
 		},
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		}},
+		Transport:     &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.DialHTTP(ctx) }},
 		FlushInterval: -1,
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
 			http.Error(w, "the Python process of the node packs does not answer; it is started again", http.StatusServiceUnavailable)
@@ -104,39 +104,43 @@ func (t *routeTable) has(r *http.Request) bool {
 	return false
 }
 
-// PythonRoutes are the routes that packs have added in the Python process.
+// PythonRoutes are the routes that packs have added in Python processes.
 type PythonRoutes struct {
-	// Session is the process's life of now; nil if the process does not run.
-	Session func() *pyhost.Session
+	// Sessions are the processes' lives of now.
+	Sessions func() []*pyhost.Session
 
-	table atomic.Pointer[routeTable]
+	mu     sync.Mutex
+	tables map[*pyhost.Session]*routeTable
 }
 
 var _ Routes = (*PythonRoutes)(nil)
 
-// now is the table of the life of now; nil if the process does not run.
-func (p *PythonRoutes) now() *routeTable {
-	s := p.Session()
-	if s == nil {
-		return nil
+// find returns the table that takes a request; nil if none does.
+func (p *PythonRoutes) find(r *http.Request) *routeTable {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := make(map[*pyhost.Session]*routeTable, len(p.tables))
+	var found *routeTable
+	for _, s := range p.Sessions() {
+		t := p.tables[s]
+		if t == nil {
+			t = newRouteTable(s)
+		}
+		now[s] = t
+		if found == nil && t.has(r) {
+			found = t
+		}
 	}
-	t := p.table.Load()
-	if t == nil || t.session != s {
-		t = newRouteTable(s)
-		p.table.Store(t)
-	}
-	return t
+	p.tables = now
+	return found
 }
 
 // Takes implements Routes.
-func (p *PythonRoutes) Takes(r *http.Request) bool {
-	t := p.now()
-	return t != nil && t.has(r)
-}
+func (p *PythonRoutes) Takes(r *http.Request) bool { return p.find(r) != nil }
 
 // ServeHTTP answers a request that Takes has accepted, without the caller's credentials.
 func (p *PythonRoutes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	t := p.now()
+	t := p.find(r)
 	if t == nil || t.proxy == nil {
 		http.NotFound(w, r)
 		return

@@ -3,12 +3,16 @@
 package packs
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
 
 	"comfygo/folders"
+	"comfygo/internal/pyhost"
+	"comfygo/internal/pyjson"
+	"comfygo/queue"
 	"comfygo/server/reply"
 )
 
@@ -21,8 +25,10 @@ type Service struct {
 	// DisableCustomNodes leaves all packs alone but those named in WhitelistCustomNodes.
 	DisableCustomNodes   bool
 	WhitelistCustomNodes []string
-	// Routes, if set, are those that packs have added in Python.
-	Routes Routes
+	// Python, if set, is where the packs' Python runs.
+	Python Python
+	// Queue is told that packs are to be loaded again, which happens between two jobs.
+	Queue interface{ SetFlags(f queue.Flags) }
 	// MayRun reports whether who makes the request may run prompts, which the routes of packs ask for: they run the packs' code.
 	MayRun func(c echo.Context) error
 	Log    *slog.Logger
@@ -35,14 +41,29 @@ type Routes interface {
 	http.Handler
 }
 
+// Python is where the Python of packs runs.
+type Python interface {
+	Routes
+	// Prompt lets the prompt handlers of packs change the body of a POST /prompt, within a bound in time.
+	Prompt(ctx context.Context, request *pyjson.Object) *pyjson.Object
+	// Stats are the figures of the processes. It does not wait.
+	Stats() []pyhost.Stats
+	// Packs are the packs that run: name, path, seconds, error, classes.
+	Packs() []any
+	// Ask notes that a pack is to be loaded again, all for "". The error says that there is no such pack.
+	Ask(pack string) error
+	// Reload loads again what was asked for. No job runs meanwhile.
+	Reload()
+}
+
 // Forward answers a request for a route of a pack; done is false for other requests.
 func (s *Service) Forward(c echo.Context) (done bool, err error) {
-	if s.Routes == nil || !s.Routes.Takes(c.Request()) {
+	if s.Python == nil || !s.Python.Takes(c.Request()) {
 		return false, nil
 	}
 	if err := s.MayRun(c); err != nil {
 		return true, err
 	}
-	s.Routes.ServeHTTP(c.Response(), c.Request())
+	s.Python.ServeHTTP(c.Response(), c.Request())
 	return true, nil
 }

@@ -51,6 +51,7 @@ func (s *Service) putPrompt(c echo.Context, data []byte, receipt *queue.Receipt)
 		if err := s.convertSaved(c, request); err != nil {
 			return nil, nil, s.Refuse(c, "invalid_workflow", "The workflow cannot be converted", err.Error())
 		}
+		body = s.throughPacks(c, request)
 	}
 	number, err := s.placeOf(c, body)
 	if err != nil {
@@ -71,6 +72,30 @@ func (s *Service) putPrompt(c echo.Context, data []byte, receipt *queue.Receipt)
 			"canonical lowercase hyphenated form; omit it to let the server generate one")
 	}
 	return s.validate(c, request, Candidate{ID: id, Number: number, Receipt: receipt})
+}
+
+// throughPacks lets the prompt handlers of node packs change a request. What it asks of comfygo alone, the secret of a webhook among it,
+// they do not see.
+func (s *Service) throughPacks(c echo.Context, request *pyjson.Object) *pyjson.Object {
+	if s.Packs == nil {
+		return request
+	}
+	extra := request.Object("extra_data")
+	options, given := extra.Get(optionsKey)
+	if given {
+		extra = extra.Clone()
+		extra.Delete(optionsKey)
+		request = request.Clone().Set("extra_data", extra)
+	}
+	changed := s.Packs(c.Request().Context(), request)
+	if !given {
+		return changed
+	}
+	if changed.Object("extra_data") == nil {
+		changed = changed.Clone().Set("extra_data", pyjson.NewObject())
+	}
+	changed.Object("extra_data").Set(optionsKey, options)
+	return changed
 }
 
 // Refuse answers 400 with a prompt error in the shape of POST /prompt.

@@ -7,6 +7,7 @@ import (
 
 	"comfygo/auth"
 	"comfygo/executor"
+	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/queue"
 	"comfygo/queue/webhook"
@@ -33,6 +34,8 @@ type Service struct {
 	Guard    *webhook.Guard
 	Executor Validator
 	Registry *nodes.Registry
+	// Packs lets the prompt handlers of node packs change a request; nil when there are none.
+	Packs func(ctx context.Context, request *pyjson.Object) *pyjson.Object
 	// Traces makes spans; nil makes none.
 	Traces measure.Traces
 	Log    *slog.Logger

@@ -1,6 +1,9 @@
 package worker
 
-import "comfygo/server/hub"
+import (
+	"comfygo/internal/pyjson"
+	"comfygo/server/hub"
+)
 
 // SendOfPack sends a message of a node pack to a client, with client "" to all. Where clients have owners only those of the running job's
 // owner get it: a pack knows nothing of owners.
@@ -15,6 +18,11 @@ func (s *Service) SendBinaryOfPack(number int, data []byte, client string) {
 	if to, ok := s.packTarget(client); ok && number >= 0 {
 		s.Hub.SendBinary(uint32(number), data, to)
 	}
+}
+
+// SendPacksChanged tells all clients that node classes have come, gone or changed: /object_info has them.
+func (s *Service) SendPacksChanged() {
+	s.Hub.Send("comfygo.packs_changed", pyjson.NewObject(), hub.Everybody)
 }
 
 func (s *Service) packTarget(client string) (hub.Target, bool) {

@@ -44,7 +44,9 @@ type Service struct {
 	Traces measure.Traces
 	// FreeModels drops loaded models when a client asks for it; nil when there is nothing to drop.
 	FreeModels func()
-	Log        *slog.Logger
+	// ReloadPacks loads node packs again; nil when there are none.
+	ReloadPacks func()
+	Log         *slog.Logger
 
 	pace  pace
 	owner atomic.Pointer[string] // of the running job; nil while none runs

@@ -77,6 +77,10 @@ func (s *Service) JobFinished(j *queue.Job, how queue.Status) {
 
 // Free drops models and results when clients asked for it.
 func (s *Service) Free(f queue.Flags) {
+	if f.ReloadPacks && s.ReloadPacks != nil {
+		s.Executor.ClearCache() // results are those of the packs as they were
+		s.ReloadPacks()
+	}
 	if f.FreeMemory {
 		s.Executor.ClearCache() // first: results hold on to models
 	}

@@ -1,4 +1,4 @@
-"""Starts the host: ``python -m comfygo_host SOCKET``."""
+"""Starts the host: ``python -m comfygo_host ADDRESS``."""
 
 import asyncio
 import os
@@ -21,6 +21,7 @@ def main():
         else:
             from .standins import StandIns as API
         api = API(message, loop, lambda op, **fields: wire.send({"op": op, **fields}))
+        api.secret = wire.secret
         runner = Runner(wire, message, api, loop)
         ready = api.load()
     except BaseException as error:  # a pack may end the interpreter while it is imported

@@ -68,8 +68,7 @@ class Checkout(API):
         self.server.add_routes()
         http = None
         if routes.listed and self.hello.get("http"):
-            http = self.hello["http"]
-            self.loop.run_until_complete(self.listen(http))
+            http = self.loop.run_until_complete(self.listen(self.hello["http"]))
         return {
             "packs": self.packs.listed, "web": dict(self.nodes.EXTENSION_WEB_DIRS), "routes": routes.listed, "http": http,
             "prompts": len(self.server.on_prompt_handlers) > 0, "torch": sys.modules["torch"].__version__,

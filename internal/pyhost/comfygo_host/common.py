@@ -1,6 +1,7 @@
 """What both kinds of host need: packs and their import, routes, descriptions of classes."""
 
 import base64
+import hmac
 import importlib.util
 import logging
 import os
@@ -16,6 +17,7 @@ class PackTable:
         self.off = bool(hello.get("custom_off"))
         self.allowed = hello.get("whitelist", [])
         self.skipped = hello.get("skip", [])
+        self.only = hello.get("only")
         self.notify = lambda op, **fields: None
         self.listed = []
 
@@ -33,7 +35,7 @@ class PackTable:
                     continue
                 if self.off and name not in self.allowed:
                     continue
-                if name in self.skipped:
+                if name in self.skipped or self.only is not None and name not in self.only:
                     continue
                 yield name, path
 
@@ -150,10 +152,24 @@ def info_v1(name, cls, titles):
     return info
 
 
+def guard(secret):
+    """Returns a middleware that answers none but comfygo, which knows the secret."""
+    from aiohttp import web
+
+    @web.middleware
+    async def guarded(request, handler):
+        if not hmac.compare_digest(request.headers.get("X-Comfygo-Secret", "").encode(), secret.encode()):
+            raise web.HTTPForbidden()
+        return await handler(request)
+
+    return guarded
+
+
 class API:
     """What both kinds of host answer to the runner in the same way."""
 
     runner = None
+    secret = ""
 
     def attach(self, runner):
         self.runner = runner
@@ -165,10 +181,18 @@ class API:
         from aiohttp import web
 
         await self.prepare()
+        if not path.startswith("tcp:"):
+            app = web.AppRunner(self.server.app, access_log=None)
+            await app.setup()
+            await web.UnixSite(app, path).start()
+            os.chmod(path, 0o600)
+            return path
+        self.server.app.middlewares.insert(0, guard(self.secret))
         app = web.AppRunner(self.server.app, access_log=None)
         await app.setup()
-        await web.UnixSite(app, path).start()
-        os.chmod(path, 0o600)
+        site = web.TCPSite(app, "127.0.0.1", 0)
+        await site.start()
+        return "tcp:127.0.0.1:%d" % site._server.sockets[0].getsockname()[1]
 
     def classes(self):
         return self.nodes.NODE_CLASS_MAPPINGS

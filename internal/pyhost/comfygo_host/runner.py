@@ -42,7 +42,12 @@ class Runner:
 
     def _work(self):
         asyncio.set_event_loop(self.work_loop)
-        self.work_loop.run_forever()
+        try:
+            self.work_loop.run_forever()
+        except BaseException:  # a pack has broken the loop, as by closing all files
+            traceback.print_exc()
+        finally:
+            os._exit(1)  # without this thread no node would ever run again
 
     def _read(self):
         try:
@@ -70,7 +75,9 @@ class Runner:
         if op == "interrupt":
             self.interrupt(message["call"])
             return
-        loop = self.work_loop if op in ("call", "export", "free") else self.main_loop
+        # As upstream, a prompt is checked while a node runs; the running node's thread would make it wait.
+        works = op in ("export", "free") or op == "call" and message["what"] != "validate"
+        loop = self.work_loop if works else self.main_loop
         loop.call_soon_threadsafe(lambda: self._begin(loop, message))
 
     def _begin(self, loop, message):
@@ -173,6 +180,12 @@ class Runner:
         if what in ("run", "lazy"):
             target = self.instance(cls, message.get("instance"))
         function = self.function(cls, what)
+        if what == "validate":
+            with self.api.context(message["prompt"], message["node"], message.get("index")):
+                result = self.invoke(cls, target, function, inputs, hidden, message)
+                if inspect.isawaitable(result):
+                    result = await result
+            return self.give_validate(cls, result)
         self.api.begin(message)
         # Only one function runs at a time: what waits has given the thread back.
         self.running = message["id"]

@@ -41,8 +41,7 @@ class StandIns(API):
             routes = PackRoutes.of(self.server).listed
             self.server.add_routes()
             if routes and self.hello.get("http"):
-                http = self.hello["http"]
-                self.loop.run_until_complete(self.listen(http))
+                http = self.loop.run_until_complete(self.listen(self.hello["http"]))
         torch = sys.modules.get("torch")
         return {
             "packs": self.packs.listed, "web": dict(self.nodes.EXTENSION_WEB_DIRS), "routes": routes, "http": http,

@@ -1,6 +1,7 @@
 """Messages over the socket: four bytes of length, big-endian, then JSON in UTF-8."""
 
 import json
+import os
 import socket
 import struct
 import threading
@@ -11,9 +12,16 @@ LONGEST = 1 << 28  # bytes of one message; tensors go through shared files
 class Wire:
     """A connection on which whole messages are sent and received."""
 
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.connect(path)
+    def __init__(self, address):
+        self.secret = os.environ.pop("COMFYGO_HOST_SECRET", "")
+        if address.startswith("tcp:"):
+            host, port = address[len("tcp:") :].rsplit(":", 1)
+            self.socket = socket.create_connection((host, int(port)))
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.socket.sendall(self.secret.encode())
+        else:
+            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.socket.connect(address)
         self.stream = self.socket.makefile("rb")
         self.lock = threading.Lock()
 

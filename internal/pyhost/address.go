@@ -1,0 +1,101 @@
+package pyhost
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// secretVariable hands the process the secret of loopback connections. Others of the machine may connect there, but do not know it.
+const secretVariable = "COMFYGO_HOST_SECRET"
+
+// SecretHeader carries the secret with requests for routes of packs over loopback.
+const SecretHeader = "X-Comfygo-Secret"
+
+// loopback is the prefix of addresses that are not Unix sockets.
+const loopback = "tcp:"
+
+// endpoint is where the process connects to.
+type endpoint struct {
+	listener net.Listener
+	// address is what the process is told, http where it may serve routes.
+	address, http string
+	secret        string // "" for Unix sockets, which only the user's processes reach
+}
+
+// listen opens a new endpoint: a Unix socket, or a port of the loopback interface where Python has no Unix sockets.
+func (h *Host) listen(ctx context.Context) (*endpoint, error) {
+	if h.cfg.Loopback || runtime.GOOS == "windows" {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("opening a port for the Python process: %w", err)
+		}
+		key := make([]byte, 32)
+		_, _ = rand.Read(key) // it never fails
+		return &endpoint{listener: listener, address: loopback + listener.Addr().String(), http: loopback + "127.0.0.1:0", secret: hex.EncodeToString(key)}, nil
+	}
+	address := filepath.Join(h.dir, "run", "host.sock")
+	_ = os.Remove(address) // of the life before
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", address)
+	if err != nil {
+		return nil, fmt.Errorf("opening a socket for the Python process: %w", err)
+	}
+	if err := h.cfg.User.own(address); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return &endpoint{listener: listener, address: address, http: filepath.Join(h.dir, "run", "http.sock")}, nil
+}
+
+// accept waits for the process. Over loopback, connections without the secret are closed.
+func (e *endpoint) accept() (net.Conn, error) {
+	for {
+		conn, err := e.listener.Accept()
+		if err != nil || e.secret == "" {
+			return conn, err
+		}
+		if e.knows(conn) {
+			return conn, nil
+		}
+		_ = conn.Close() // somebody else
+	}
+}
+
+func (e *endpoint) knows(conn net.Conn) bool {
+	given := make([]byte, len(e.secret))
+	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return false
+	}
+	if _, err := io.ReadFull(conn, given); err != nil {
+		return false
+	}
+	return subtle.ConstantTimeCompare(given, []byte(e.secret)) == 1 && conn.SetReadDeadline(time.Time{}) == nil
+}
+
+// DialHTTP connects to where the process serves the routes of packs.
+func (s *Session) DialHTTP(ctx context.Context) (net.Conn, error) {
+	network, address := "unix", s.ready.String("http")
+	if rest, ok := strings.CutPrefix(address, loopback); ok {
+		network, address = "tcp", rest
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, fmt.Errorf("reaching the routes of node packs: %w", err)
+	}
+	if err := s.host.cfg.User.from(conn); err != nil {
+		return nil, errors.Join(fmt.Errorf("reaching the routes of node packs: %w", err), conn.Close())
+	}
+	return conn, nil
+}
+
+// Secret is what requests for routes of packs carry in SecretHeader; "" where the socket itself is private.
+func (s *Session) Secret() string { return s.secret }

@@ -1,0 +1,185 @@
+package tests_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"comfygo/internal/apiclient"
+)
+
+// kills is how often TestPackKills ends the Python process, and megabytes how much TestPackHostile prints and leaks. The Makefile's target
+// packkills asks for 50 and 1024.
+func kills() (n int, megabytes float64) {
+	if n, err := strconv.Atoi(os.Getenv("COMFYGO_PACK_KILLS")); err == nil {
+		return n, 1024
+	}
+	return 4, 16
+}
+
+// await waits for a job's end.
+func (i *instance) await(t *testing.T, id string) apiclient.Result {
+	t.Helper()
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		r, ok, err := i.History(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok {
+			return r
+		}
+	}
+	t.Fatalf("job %s has not ended", id)
+	return apiclient.Result{}
+}
+
+// pulse asks servers for /health in turn until stop is called, which returns the longest answer of each. An answer that is none, or not
+// that of a server in health, fails the test.
+func pulse(t *testing.T, servers ...*instance) (stop func() []time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	longest := make([]time.Duration, len(servers))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			for n, s := range servers {
+				begin := time.Now()
+				if err := s.Get(ctx, "/health", nil); err != nil && ctx.Err() == nil {
+					t.Errorf("/health: %v", err)
+				}
+				if ctx.Err() == nil {
+					longest[n] = max(longest[n], time.Since(begin))
+				}
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	return func() []time.Duration {
+		cancel()
+		<-done
+		return longest
+	}
+}
+
+// pythonOf returns the number of a server's Python process; 0 for none.
+func pythonOf(t *testing.T, server int) int {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "ps", "-o", "pid=,args=", "--ppid", strconv.Itoa(server)).Output()
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(out)) {
+		if pid, args, _ := strings.Cut(strings.TrimSpace(line), " "); strings.Contains(args, "comfygo_host") {
+			n, _ := strconv.Atoi(pid)
+			return n
+		}
+	}
+	return 0
+}
+
+// TestPackHostile runs packs that do what would end or hold up the server if they ran in it.
+func TestPackHostile(t *testing.T) {
+	t.Parallel()
+	_, megabytes := kills()
+	server := startPacks(t, []string{"hostile", "deadlock", "deadly"}, "--python-load-timeout", "5", "--python-memory", "0.25")
+	plain := start(t)
+	stop := pulse(t, server, plain)
+	type inputs = map[string]any
+	for _, c := range []struct {
+		name   string
+		class  string
+		inputs inputs
+		want   string // what is shown
+		fails  string // part of the error's message
+	}{
+		{"prints", "HostilePrints", inputs{"mb": megabytes}, "printed", ""},
+		{"replaces signal handlers", "HostileSignals", inputs{}, "alive", ""},
+		{"leaks", "HostileLeaks", inputs{"mb": 4096}, "", "--python-memory"},
+		{"sys.exit", "HostileLeaves", inputs{"how": "exit"}, "", "3"},
+		{"os._exit", "HostileLeaves", inputs{"how": "os"}, "", "exit status 3"},
+		{"abort", "HostileLeaves", inputs{"how": "abort"}, "", "Python process has ended"},
+		{"closes all files", "HostileLeaves", inputs{"how": "close"}, "", "Python process has ended"},
+		{"leaves a process that holds its output", "HostileDetaches", inputs{}, "", "exit status 4"},
+		{"goes on", "HostileWorks", inputs{"text": "fine", "seconds": 0}, "fine", ""},
+	} {
+		r := server.run(t, shows(inputs{"1": packNode(c.class, c.inputs)}, link("1", 0)))
+		if f := r.Failure(); c.fails != "" && (f == nil || !strings.Contains(f.Message, c.fails)) || c.fails == "" && shown(r) != c.want {
+			t.Errorf("%s: shown is %q, failure %+v; want %q and a message with %q", c.name, shown(r), f, c.want, c.fails)
+		}
+	}
+	longest := stop()
+	t.Logf("/health took at most %s, without packs %s", longest[0], longest[1])
+	log := server.process.Log()
+	for _, want := range []string{"pack=deadlock", "pack=deadly", "lines of the Python process were left out", "pack=hostile"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log does not have %q", want)
+		}
+	}
+}
+
+// TestPackKills ends the Python process again and again while jobs wait and run: each job has an end, and what did not run then succeeds.
+func TestPackKills(t *testing.T) {
+	t.Parallel()
+	times, _ := kills()
+	server := startPacks(t, []string{"hostile"})
+	plain := start(t)
+	stop := pulse(t, server, plain)
+	random := rand.New(rand.NewPCG(1, uint64(times))) //nolint:gosec // when to kill is no secret
+	type job struct {
+		id, text string
+	}
+	var jobs []job
+	put := func() {
+		text := fmt.Sprintf("job %d", len(jobs))
+		id, err := server.Queue(t.Context(), shows(map[string]any{
+			"1": packNode("HostileWorks", map[string]any{"text": text, "seconds": 0.05}),
+			"2": packNode("HostileWorks", map[string]any{"text": link("1", 0), "seconds": 0.05}),
+		}, link("2", 0)), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		jobs = append(jobs, job{id, text})
+	}
+	put()
+	server.await(t, jobs[0].id)
+	for range times {
+		for range 5 {
+			put()
+		}
+		time.Sleep(time.Duration(random.IntN(600)) * time.Millisecond)
+		if pid := pythonOf(t, server.process.PID()); pid != 0 {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have just ended
+		}
+	}
+	put()
+	failed := 0
+	for n, j := range jobs {
+		r := server.await(t, j.id)
+		f := r.Failure()
+		switch {
+		case shown(r) == j.text:
+		case f != nil && strings.Contains(f.Message, "Python process has ended"):
+			failed++
+		default:
+			t.Errorf("job %d shows %q, failure %+v", n, shown(r), f)
+		}
+	}
+	if failed > times {
+		t.Errorf("%d kills made %d jobs fail", times, failed)
+	}
+	longest := stop()
+	t.Logf("%d jobs, %d kills, %d jobs failed; /health took at most %s, without packs %s", len(jobs), times, failed, longest[0], longest[1])
+	left, err := filepath.Glob(fmt.Sprintf("/dev/shm/comfygo-%d-*/*", server.process.PID()))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind in shared memory: %v, %v", left, err)
+	}
+}
