@@ -101,6 +101,28 @@ lint: $(LINT) ## check style, mistakes and the direction of imports
 	@! grep -rlE --include='*.go' '^(import )?[[:space:]]*"C"' . | grep -vE '^\./(engine/ort|device)/' || \
 	  { echo 'cgo lives in engine/ort and device only'; exit 1; }
 
+.PHONY: vuln
+vuln: build ## look the program's modules up in Go's vulnerability database, where that can be reached
+	@tools/vulncheck.sh $(BIN)/comfygo
+
+# The targets of a release; those of OPTIONAL may fail to build on this machine, which is said.
+TARGETS  ?= $(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)
+OPTIONAL ?=
+DIST     ?= dist
+
+.PHONY: release
+release: ## make the archives of a release, SHA256SUMS and an SBOM; TARGETS=linux/amd64,linux/arm64 VERSION=1.2.3 choose
+	$(GO) run ./tools/release -out $(DIST) -targets $(TARGETS) -optional "$(OPTIONAL)" -version "$(VERSION)"
+
+.PHONY: zig
+zig: ## get zig, the C compiler for other systems' releases
+	python3 -m venv $(BIN)/zig
+	$(BIN)/zig/bin/pip install --quiet --disable-pip-version-check ziglang==0.17.1
+
+.PHONY: notices
+notices: ## write THIRD_PARTY_NOTICES.md anew
+	$(GO) run ./tools/release -notices > $(BIN)/notices.md && mv $(BIN)/notices.md THIRD_PARTY_NOTICES.md
+
 .PHONY: fmt
 fmt: $(LINT) ## format every file
 	$(LINT) fmt ./...

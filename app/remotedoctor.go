@@ -43,7 +43,11 @@ func remoteFindings(ctx context.Context, s *apiclient.Client, server string) ([]
 	if err := s.Get(ctx, "/health", &health); err != nil {
 		list = append(list, finding{broken, "health", err.Error(), "look into the server's log"})
 	} else {
-		list = append(list, finding{good, "health", health.Status, ""})
+		f := finding{good, "health", health.Status, ""}
+		if health.Error != "" {
+			f = finding{broken, "health", health.Status + ": " + health.Error, "run `comfygo setup` there, or start the server with --no-models"}
+		}
+		list = append(list, f)
 	}
 	memory := finding{good, "memory", fmt.Sprintf("%.1f GiB free of %.1f", float64(stats.System.Free)/gib, float64(stats.System.Total)/gib), ""}
 	if stats.System.Free < littleMemory {

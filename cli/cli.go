@@ -24,6 +24,8 @@ type Handlers struct {
 	Doctor func(context.Context, Config, RemoteOptions) error
 	// Remote talks to a running server: queue, history, cancel, models.
 	Remote func(context.Context, Config, RemoteOptions) error
+	// Health asks a server whether it works.
+	Health func(context.Context, Config, RemoteOptions) error
 	// Check says what a workflow needs.
 	Check func(context.Context, Config, RemoteOptions) error
 	// Frontend fetches the official front end.
@@ -223,7 +225,7 @@ func newApp(ns namespace, r reading, finish func() (Config, error), stdout io.Wr
 		"completion": func(c *ucli.Context, _ Config) error { return writeCompletion(stdout, c.Args().First()) },
 	}
 	for name, do := range map[string]func(context.Context, Config, RemoteOptions) error{
-		"queue": h.Remote, "history": h.Remote, "cancel": h.Remote, "models": h.Remote, "check": h.Check, "doctor": h.Doctor,
+		"queue": h.Remote, "history": h.Remote, "cancel": h.Remote, "models": h.Remote, "check": h.Check, "doctor": h.Doctor, "health": h.Health,
 	} {
 		actions[name] = func(c *ucli.Context, cfg Config) error {
 			o, err := ns.remoteOptions(name, c.Args().Slice())

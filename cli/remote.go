@@ -34,6 +34,13 @@ var remoteCommands = []command{
 		name: "check", usage: "WORKFLOW.json | MODEL", words: "WORKFLOW.json or MODEL", help: "say what a workflow needs that is not here (nodes, models, inputs), or what a model file is and whether it can be used",
 		flags: []*spec{{name: "--server", kind: kindString, metavar: "URL", section: remoteSection, help: "ask this server what it has, instead of looking into the folders"}, printJSON},
 	},
+	{
+		name: "health", help: "exit with 0 while a server works, with 1 when it does not: for health checks of containers and monitors",
+		flags: []*spec{
+			{name: "--server", kind: kindString, metavar: "URL", section: remoteSection, help: "the server (default: COMFYGO_SERVER, or this machine at --port)"},
+			{name: "--ready", kind: kindSwitch, section: remoteSection, help: "ask whether it takes jobs (/ready) instead of whether it works (/health)"},
+		},
+	},
 	{name: "completion", usage: "bash | zsh | fish", words: "bash, zsh or fish", help: "print the completion of command lines for a shell"},
 }
 
@@ -52,15 +59,17 @@ type RemoteOptions struct {
 	All     bool
 	// Families asks for the model families in place of a server's files.
 	Families bool
-	Limit    int
+	// Ready asks whether a server takes jobs in place of whether it works.
+	Ready bool
+	Limit int
 }
 
 // remoteOptions reads what such a command was given.
 func (ns namespace) remoteOptions(name string, words []string) (RemoteOptions, error) {
-	o := RemoteOptions{Command: name, Args: words, Server: ns.text("server"), JSON: ns.on("json"), All: ns.on("all"), Families: ns.on("families"), Limit: ns.number("limit")}
+	o := RemoteOptions{Command: name, Args: words, Server: ns.text("server"), JSON: ns.on("json"), All: ns.on("all"), Families: ns.on("families"), Ready: ns.on("ready"), Limit: ns.number("limit")}
 	if o.Server == "" && name != "check" && name != "doctor" {
 		o.Server = os.Getenv("COMFYGO_SERVER")
-		if o.Server == "" {
+		if o.Server == "" && name != "health" {
 			o.Server = defaultServer
 		}
 	}

@@ -282,3 +282,14 @@ func (r *reading) complete(environ []string) (sources, error) {
 	}
 	return from, r.fill(layer)
 }
+
+// Variables are the names of the environment variables that stand for flags.
+func Variables() []string {
+	names := []string{envConfig}
+	for _, s := range slices.Concat(upstream, own) {
+		if !slices.Contains(onlyWords, s.name) {
+			names = append(names, s.envName())
+		}
+	}
+	return names
+}
