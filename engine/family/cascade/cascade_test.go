@@ -317,7 +317,7 @@ func TestLoRAKeys(t *testing.T) {
 
 func TestCUDA(t *testing.T) {
 	t.Parallel()
-	for name, parts := range map[string]int{"c": 1, "b": 1, "a": 2, "coder": 2} {
+	for name, parts := range map[string]int{"c": 1, "b": 1, "a": 2, "coder": 2, "control": 1, "large": 1} {
 		familytest.CheckCUDA(t, recorded(t, name), parts)
 	}
 }

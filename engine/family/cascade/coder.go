@@ -13,6 +13,9 @@ import (
 // ldm/cascade/stage_c_coder.py). Each also lies alone in a file, without prefix.
 func readCoder(src weights.Source) (family.Autoencoder, error) {
 	const first, block = "backbone.1.0.block.0.1.running_mean", "blocks.11.running_mean"
+	if _, control := src.Lookup("projections.0.0.weight"); control { // it has the same backbone
+		return nil, nil
+	}
 	for key, prefix := range map[string]string{first: "encoder.", block: "previewer."} {
 		if _, ok := src.Lookup(key); ok {
 			src = layout.Renamed(src, func(name string) string { return prefix + name })
@@ -85,7 +88,11 @@ var strides = []int{2, 1, 2, 2, 2, 1, 2, 1}
 func (w *layers) efficientNet(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	x = w.Add(w.Mul(x, w.Const(0.5)), w.Const(0.5))
 	x = w.Div(w.Sub(x, w.shaped(s, "mean", []int{rgb}, 1, rgb, 1, 1)), w.shaped(s, "std", []int{rgb}, 1, rgb, 1, 1))
-	net := s.At("backbone")
+	return w.plain(s.At("mapper", "0"), w.features(s.At("backbone"), x))
+}
+
+// features are the stages of EfficientNetV2-S.
+func (w *layers) features(net *weights.Scope, x *onnx.Value) *onnx.Value {
 	for i := range net.Count("") {
 		stage, stride := net.Index(i), 1
 		if i < len(strides) {
@@ -102,7 +109,7 @@ func (w *layers) efficientNet(s *weights.Scope, x *onnx.Value) *onnx.Value {
 			x = w.inverted(stage.Index(j).At("block"), x, stride)
 		}
 	}
-	return w.plain(s.At("mapper", "0"), x)
+	return x
 }
 
 // activated is a convolution with batch norm and SiLU.

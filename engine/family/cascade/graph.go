@@ -3,6 +3,7 @@ package cascade
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
@@ -21,13 +22,16 @@ const (
 // build writes the network: inputs x [B,C,H,W], timesteps [B] in 0…1, pooled [B,P,width]; for stage C context [B,T,width] and
 // image [B,I,width], for stage B prior [B,16,h,w] and pixels [1,3,1,1] of zeros. The output "out" is [B,C,H,W]. Upstream:
 // ldm/cascade/stage_c.py and stage_b.py (Pernias et al. 2023, arXiv:2306.00637).
-func (m *Model) build(spec family.Spec) (*onnx.Graph, error) {
+//
+// At the residual blocks of the numbers in steered, counted in their order, inputs "control.N" [B,C,ch,cw] are added, in any size.
+func (m *Model) build(spec family.Spec, steered []int) (*onnx.Graph, error) {
 	return spec.Build("unet", m.Source, func(b *nn.Builder, s *weights.Scope) {
 		w := &writer{Builder: b, c: m.Config}
 		w.batch = onnx.Sym("B")
 		h, wide := onnx.Sym("h"), onnx.Sym("w")
 		x := w.input("x", onnx.D(m.Channels), h.Times(onnx.D(m.Patch)), wide.Times(onnx.D(m.Patch)))
 		w.times(w.Input("timesteps", dtype.F32, w.batch))
+		w.steered = steered
 		x = w.embed(s, x, h, wide)
 		if m.Prior {
 			w.textAndImages(s)
@@ -52,6 +56,9 @@ type writer struct {
 	// [B,tokens,Cond].
 	time []*onnx.Value
 	clip *onnx.Value
+	// steered are the numbers of the residual blocks that a ControlNet adds to, blocks counts those that were written.
+	steered []int
+	blocks  int
 }
 
 // input declares an input of features.
@@ -228,6 +235,8 @@ func (w *writer) residual(s *weights.Scope, x, skip *onnx.Value) *onnx.Value {
 	}
 	h, c := x, x.Dim(1).N
 	if s.Has("depthwise.weight") {
+		x = w.controlled(x)
+		h = x
 		k := 3
 		if sh := s.Shape("depthwise.weight"); len(sh) == 4 {
 			k = sh[3]
@@ -241,6 +250,17 @@ func (w *writer) residual(s *weights.Scope, x, skip *onnx.Value) *onnx.Value {
 	t = w.Gelu(w.Linear(s.At("channelwise", "0"), t, 4*c), false)
 	t = w.Linear(s.At("channelwise", "4"), w.response(s.At("channelwise", "2"), t), c)
 	return w.Add(w.FromTokens(t, x), x)
+}
+
+// controlled adds to x what a ControlNet gives for the next residual block.
+func (w *writer) controlled(x *onnx.Value) *onnx.Value {
+	n := w.blocks
+	w.blocks++
+	if !slices.Contains(w.steered, n) {
+		return x
+	}
+	c := w.input(controlInput(n), x.Dim(1), onnx.Sym("ch"), onnx.Sym("cw"))
+	return w.Add(x, w.ResizeTo(c, onnx.Corners, x.Dim(0), x.Dim(1), x.Dim(2), x.Dim(3)))
 }
 
 // response is global response normalisation of x [B,N,C] (Woo et al. 2023, arXiv:2301.00808).

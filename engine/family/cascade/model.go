@@ -9,6 +9,7 @@ import (
 	"comfygo/engine/onnx"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
+	"comfygo/engine/warning"
 )
 
 // The names of the inputs beside the latent, the timesteps and the text encoding.
@@ -104,7 +105,17 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	} else {
 		in = append(in, family.Floats(InputPrior, c.Inputs.Get(InputPrior)), family.Floats("pixels", tensor.New(1, 3, 1, 1)))
 	}
-	g := family.Graph{Part: "unet", Variant: family.Digest(m.Config), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) { return m.build(s) }}
+	var steered []int
+	switch r := c.Residuals; {
+	case r != nil && !m.Prior:
+		warning.Add(ctx, "the ControlNet has no effect on stage B of Stable Cascade, as in ComfyUI: it steers stage C")
+	case r != nil:
+		steered = family.Places(r.Input, m.residualBlocks())
+		for _, i := range steered {
+			in = append(in, family.Floats(controlInput(i), r.Input[i]))
+		}
+	}
+	g := family.Graph{Part: "unet", Variant: family.Digest(m.Config, steered), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) { return m.build(s, steered) }}
 	out, err := run.Run(ctx, g, in, "out")
 	if err != nil {
 		return nil, err

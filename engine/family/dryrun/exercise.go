@@ -71,8 +71,14 @@ func exerciseControl(ctx context.Context, c family.ControlNetwork, run *Runner, 
 	}
 	side := max(small*h.Scale, h.Multiple)
 	hint := tensor.New(1, channels, side, side)
+	texts := encodings(inputWidths(c.Weights()))
+	if len(texts) == 0 {
+		_, err := c.Residuals(ctx, run, family.ControlCall{Hint: hint})
+		note("ControlNet", err)
+		return
+	}
 	for _, shape := range [][]int{{1, 4, small, small}, {1, 16, small, small}, {1, 16, 1, small, small}} {
-		for _, e := range encodings(inputWidths(c.Weights())) {
+		for _, e := range texts {
 			in := append(sampling.Text(e.Tokens).List, sampling.Input{Name: "y", Value: e.Pooled, Rule: sampling.ByRows})
 			for _, list := range [][]sampling.Input{in[:1], in} {
 				call := family.Call{X: tensor.New(shape...), T: []float32{1}, Inputs: sampling.Inputs{List: list}}

@@ -1,11 +1,11 @@
 """What ComfyUI 0.33.0's modules of Stable Cascade compute with small weights (torch 2, CPU, float32).
 
-usage: python record.py COMFYUI RECIPE FOLDER; RECIPE is the folder of recipe.py, whose normal_array makes weights and inputs. The rule of
+usage: python record.py COMFYUI RECIPE FOLDER [NAME ...]; RECIPE is the folder of recipe.py, whose normal_array makes weights and inputs. The rule of
 the weights is that of familytest.Recorded, with the salt "cascade"; running variances are 1 + normal²/8 instead.
 """
 import json, math, sys
 sys.path[:0] = [sys.argv[1], sys.argv[2]]
-out = sys.argv[3]
+out, only = sys.argv[3], sys.argv[4:]
 sys.argv = ["x", "--cpu"]
 import comfy.options
 comfy.options.enable_args_parsing()
@@ -24,6 +24,8 @@ def normal(name, *shape):
 
 
 def record(name, module, calls):
+    if only and name not in only:
+        return
     module = module.eval()
     shapes = []
     for k, p in module.state_dict().items():
@@ -80,3 +82,42 @@ class Coder(stage_c_coder.StageC_coder):
 record("coder", Coder(), {
     "decode": lambda m: m.decode(normal("z16", 1, 16, 3, 4)), "encode": lambda m: m.encode(normal("pixels", 1, 3, 64, 96)),
 })
+
+from comfy.ldm.cascade import controlnet
+
+PLACES = [0, 4, 8, 12, 51, 55, 59, 63]
+
+
+class Control(controlnet.ControlNet):
+    def __init__(self, backbone, channels, proj):
+        torch.nn.Module.__init__(self)
+        self.proj_blocks, self.backbone = PLACES, backbone
+        self.projections = torch.nn.ModuleList(torch.nn.Sequential(
+            ops.Conv2d(channels, channels, kernel_size=1, bias=False), torch.nn.LeakyReLU(0.2, inplace=True), ops.Conv2d(channels, proj, kernel_size=1, bias=False)) for _ in PLACES)
+
+
+def places(x):
+    """What is added to residual block 0, 8 and 63, side by side."""
+    def call(m):
+        y = m(x.clone())["input"][::-1]
+        return torch.cat([y[0], y[8], y[63]], 1)
+    return call
+
+
+setting = [FusedMBConvConfig(1, 3, 1, 8, 8, 2), FusedMBConvConfig(2, 3, 2, 8, 16, 2), FusedMBConvConfig(4, 3, 2, 16, 16, 1), MBConvConfig(4, 3, 2, 16, 16, 2),
+           MBConvConfig(2, 3, 1, 16, 16, 1), MBConvConfig(2, 3, 2, 16, 24, 2)]
+net = EfficientNet(setting, dropout=0.0, last_channel=24, norm_layer=partial(torch.nn.BatchNorm2d, eps=1e-3)).features
+record("control", Control(net, 24, 12), {"out": places(normal("pixels", 1, 3, 64, 96))})
+large = torch.nn.Sequential(ops.Conv2d(4, 20, kernel_size=1), torch.nn.LeakyReLU(0.2, inplace=True), ops.Conv2d(20, 16, kernel_size=1),
+                            *[controlnet.CNetResBlock(16, operations=ops) for _ in range(8)], ops.Conv2d(16, 24, kernel_size=1))
+record("large", Control(large, 24, 12), {"out": places(normal("latent", 1, 4, 8, 16))})
+
+
+def steer(m):
+    control = [None] * 64
+    for i in PLACES:
+        control[i] = normal(f"control{i}", 2, 64, 3, 4)
+    return m(normal("x", 2, 16, 5, 6), r, normal("text", 2, 7, 24), normal("pooled", 2, 1, 24), normal("image", 2, 2, 16), control={"input": control[::-1]})
+
+
+record("steered", stage_c.StageC(**{**c, "blocks": [[4, 3], [4, 3]]}), {"out": steer})
