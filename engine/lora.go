@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"comfygo/engine/family"
@@ -77,6 +79,7 @@ func (rt *Runtime) ApplyAdapters(ctx context.Context, src weights.Source, m *Mod
 	if m != nil {
 		n := *m
 		n.loras = m.loras.With(lora, o.StrengthModel)
+		n.loraMetadata = src.Metadata()
 		m = &n
 	}
 	if c != nil {
@@ -85,6 +88,21 @@ func (rt *Runtime) ApplyAdapters(ctx context.Context, src weights.Source, m *Mod
 		c = &d
 	}
 	return m, c, nil
+}
+
+// LoRANumber returns the number that the metadata of the last adapter file states under a key that ends with name, zero where there is
+// none.
+func (m *Model) LoRANumber(name string) float64 {
+	for _, key := range slices.Sorted(maps.Keys(m.loraMetadata)) {
+		if strings.HasSuffix(key, name) {
+			v, err := strconv.ParseFloat(strings.TrimSpace(m.loraMetadata[key]), 64)
+			if err != nil || math.IsNaN(v) || math.Abs(v) > math.MaxInt32 {
+				return 0
+			}
+			return v
+		}
+	}
+	return 0
 }
 
 // warnLeftOut tells the client of adapters that fit and are not applied.

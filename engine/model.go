@@ -30,6 +30,8 @@ type Model struct {
 	trained *sampling.ModelSampling
 	// loras are the adapters that were applied, in order.
 	loras patch.Stack
+	// loraMetadata is the metadata of the file of the last adapters, nil where there is none.
+	loraMetadata map[string]string
 	// patches are the graph patches, in order.
 	patches patch.GraphPatches
 	// attached are the model patches, in order.

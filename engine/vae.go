@@ -165,6 +165,9 @@ func (v *VAE) upscale() int { return cmp.Or(v.info.Upscale, v.info.Downscale) }
 // Downscale returns the number of image pixels per latent pixel along one side.
 func (v *VAE) Downscale() int { return v.info.Downscale }
 
+// Pace returns the number of frames per latent frame behind the first one, 0 for VAEs of images.
+func (v *VAE) Pace() int { return v.info.Pace }
+
 // LatentChannels returns the width of a latent pixel.
 func (v *VAE) LatentChannels() int { return v.info.Channels }
 
@@ -432,6 +435,12 @@ func (v *VAE) decodeVideo(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor
 	}
 	out := tensor.New(z.Dim(0)*frames, h, w, v.info.PixelChannels())
 	for b := range z.Dim(0) {
+		if s, ok := v.net.(family.Streamed); ok {
+			if err := v.decodeStream(ctx, s, z.Slice(b, b+1), out.Slice(b*frames, (b+1)*frames)); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		y, err := v.decode(ctx, z.Slice(b, b+1))
 		if err != nil {
 			return nil, err
@@ -444,6 +453,27 @@ func (v *VAE) decodeVideo(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor
 		}
 	}
 	return out, nil
+}
+
+// decodeStream decodes a latent of one video [1,C,T,h,w] in chunks to out [T',H,W,C].
+func (v *VAE) decodeStream(ctx context.Context, net family.Streamed, z, out *tensor.Tensor) error {
+	run := v.runner()
+	defer v.rt.sessions.Reserve(run.device, net.DecodeMemory(z.Shape))()
+	done := 0
+	err := net.DecodeStream(ctx, run, z, func(frames *tensor.Tensor) error {
+		if done+frames.Dim(0) > out.Dim(0) || frames.Dim(1) != out.Dim(3) || frames.Dim(2) != out.Dim(1) || frames.Dim(3) != out.Dim(2) {
+			return fmt.Errorf("decoding a latent of shape %v: frames of shape %v do not fit a video of shape %v", z.Shape, frames.Shape, out.Shape)
+		}
+		for i := range frames.Dim(0) {
+			v.toImage(out.Index(done+i), frames.Index(i))
+		}
+		done += frames.Dim(0)
+		return nil
+	})
+	if err == nil && done != out.Dim(0) {
+		err = fmt.Errorf("decoding a latent of shape %v: it has %d frames, wanted %d", z.Shape, done, out.Dim(0))
+	}
+	return err
 }
 
 // encodeVideo is Encode for images that are the frames of one video.

@@ -2,6 +2,7 @@ package family
 
 import (
 	"context"
+	"fmt"
 
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -42,6 +43,30 @@ type Sequential interface {
 	SequenceMemory(latent []int) int64
 }
 
+// Streamed is implemented by VAEs of videos that decode in chunks, whose memory does not grow with the number of frames.
+type Streamed interface {
+	Autoencoder
+	// DecodeStream decodes a video latent [1,C,T,h,w] and calls emit with the frames [T',3,H,W] of each chunk, in order.
+	DecodeStream(ctx context.Context, run Runner, z *tensor.Tensor, emit func(frames *tensor.Tensor) error) error
+}
+
+// Collect decodes a video latent [1,C,T,h,w] to all its frames [T',3,H,W]; see Autoencoder.Decode.
+func Collect(ctx context.Context, run Runner, v Streamed, z *tensor.Tensor) (*tensor.Tensor, error) {
+	var out *tensor.Tensor
+	err := v.DecodeStream(ctx, run, z, func(frames *tensor.Tensor) error {
+		if out == nil {
+			out = &tensor.Tensor{Shape: append([]int{0}, frames.Shape[1:]...)}
+		}
+		out.Shape[0] += frames.Dim(0)
+		out.Data = append(out.Data, frames.Data...)
+		return nil
+	})
+	if err == nil && out == nil {
+		err = fmt.Errorf("decoding a latent of shape %v: it has no frames", z.Shape)
+	}
+	return out, err
+}
+
 // VAEInfo describes the latents of a VAE.
 type VAEInfo struct {
 	// Channels is the number of channels of a latent.
@@ -56,6 +81,8 @@ type VAEInfo struct {
 	CanEncode, CanDecode bool
 	// Video says that latents have a time axis: [B,C,T,h,w].
 	Video bool
+	// Pace is the number of frames per latent frame behind the first one, 0 for VAEs of images.
+	Pace int
 	// Frames returns how many frames a latent of n frames decodes to; nil for VAEs of images.
 	Frames func(n int) int
 	// Output maps a decoded value to 0…1; nil is for networks that decode to -1…1, whose values are clamped.

@@ -53,6 +53,9 @@ const (
 	KeyMaskImage       = "attention_mask_img_shape" // []int, rows and columns of the mask's image tokens
 	KeyUnCLIP          = "unclip_conditioning"      // []any, encoded images with strength and noise
 	KeyControlText     = "cross_attn_controlnet"    // *tensor.Tensor [B,tokens,width], the text that ControlNets read
+	KeyFrameRate       = "frame_rate"               // float64 or int, frames per second
+	KeyGuidePlaces     = "keyframe_idxs"            // *tensor.Tensor [B,3,tokens,2], corners of the tokens of guides
+	KeyGuideEntries    = "guide_attention_entries"  // []GuideEntry, the guides in order
 	KeyControlPooled   = "pooled_output_controlnet" // *tensor.Tensor [B,width], which comes with it
 )
 
@@ -107,6 +110,15 @@ func Value[T any](c *Cond, key string) (T, error) {
 		return zero, fmt.Errorf("reading a conditioning entry: its %s is of type %T, wanted %T", key, v, zero)
 	}
 	return t, nil
+}
+
+// Number returns a number of an entry by its key, of type int or float64; zero when there is none.
+func Number(c *Cond, key string) (float64, error) {
+	if n, ok := c.Values[key].(int); ok {
+		c.note(key)
+		return float64(n), nil
+	}
+	return Value[float64](c, key)
 }
 
 // Watched returns the entry with a record of which of its values Value and References read.

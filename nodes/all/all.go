@@ -11,6 +11,7 @@ import (
 	_ "comfygo/nodes/latent"       // nodes.py, nodes_latent.py
 	_ "comfygo/nodes/loaders"      // nodes.py
 	_ "comfygo/nodes/logic"        // nodes_logic.py, nodes_primitive.py, nodes_preview_any.py
+	_ "comfygo/nodes/ltxv"         // nodes_lt.py
 	_ "comfygo/nodes/mask"         // nodes_mask.py
 	_ "comfygo/nodes/merging"      // nodes_model_merging.py
 	_ "comfygo/nodes/mesh"         // nodes_save_3d.py, nodes_load_3d.py, nodes_mesh_postprocess.py

@@ -89,6 +89,9 @@ func build(ctx context.Context, f *family.File, o options, r *dryrun.Runner) err
 		}
 		format := d.Latent()
 		shape := []int{1, format.Channels, o.height / format.Downscale, o.width / format.Downscale}
+		if format.Video {
+			shape = []int{1, format.Channels, 1, o.height / format.Downscale, o.width / format.Downscale}
+		}
 		c := &sampling.Cond{Tokens: tensor.New(1, o.tokens, o.text), Pooled: tensor.New(1, 1280)}
 		in, err := d.Inputs(c, sampling.Request{Shape: shape, Latent: tensor.New(shape...), Format: format})
 		if err != nil {

@@ -89,8 +89,17 @@ type Runner struct {
 
 var _ family.Runner = (*Runner)(nil)
 
-// multiple matches a dimension that is a symbol or a multiple of one, "h" or "2*h".
-var multiple = regexp.MustCompile(`^(?:([1-9]\d*)\*)?([A-Za-z_]\w*)$`)
+// multiple matches a dimension that is a symbol, a multiple of one or more by a number, "h", "2*h" or "T+2".
+var multiple = regexp.MustCompile(`^(?:([1-9]\d*)\*)?([A-Za-z_]\w*)(?:\+([1-9]\d*))?$`)
+
+// number reads a number that multiple matched, or the given one for none. One that is too large for an int is too large for a shape.
+func number(text string, none int) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return none
+	}
+	return n
+}
 
 // Run implements family.Runner.
 func (r *Runner) Run(_ context.Context, g family.Graph, in []family.Value, outputs ...string) (map[string]*tensor.Tensor, error) {
@@ -114,16 +123,11 @@ func (r *Runner) Run(_ context.Context, g family.Graph, in []family.Value, outpu
 		}
 		for k, d := range v.Shape {
 			if m := multiple.FindStringSubmatch(d.String()); k < len(shape) && !d.Known() && m != nil {
-				by := 1
-				if m[1] != "" {
-					if by, err = strconv.Atoi(m[1]); err != nil {
-						return nil, fmt.Errorf("running graph %s: input %s: %w", built.Name, v.Name, err)
-					}
-				}
-				if shape[k]%by != 0 {
+				by, more := number(m[1], 1), number(m[3], 0)
+				if n := shape[k] - more; n%by != 0 || n < 1 {
 					return nil, fmt.Errorf("running graph %s: input %s has shape %v, and axis %d is %s", built.Name, v.Name, shape, k, d)
 				}
-				symbols[m[2]] = shape[k] / by
+				symbols[m[2]] = (shape[k] - more) / by
 			}
 		}
 	}

@@ -1,7 +1,9 @@
 package familytest
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,12 +16,13 @@ import (
 )
 
 // Recorded returns what a script beside path recorded of upstream's modules with small weights, path.safetensors, and these
-// weights, whose names and shapes path.json lists. The weight KEY is golden.Normal(salt/KEY), divided by the square root of
+// weights, whose names and shapes path.json lists, with its metadata. The weight KEY is golden.Normal(salt/KEY), divided by the square root of
 // the fan-in where it has two axes or more, 1 + it²/8 for running variances, 1 + it/8 for other weights, and a tenth of it for the rest.
 func Recorded(t *testing.T, path, salt string) (*inner.Tensors, weights.Source) {
 	t.Helper()
 	var doc struct {
-		Shapes [][2]any `json:"shapes"`
+		Shapes   [][2]any          `json:"shapes"`
+		Metadata map[string]string `json:"metadata"`
 	}
 	if err := inner.ReadJSON(path+".json", &doc); err != nil {
 		t.Fatal(err)
@@ -54,7 +57,37 @@ func Recorded(t *testing.T, path, salt string) (*inner.Tensors, weights.Source) 
 		}
 		list = append(list, weights.Entry{Name: key, DType: dtype.F32, TypeName: "F32", Shape: shape, Data: data})
 	}
-	return stored, dryrun.Described(list)
+	return stored, described{dryrun.Described(list), doc.Metadata}
+}
+
+// described is a list of tensors with metadata.
+type described struct {
+	weights.Source
+	metadata map[string]string
+}
+
+// Metadata implements weights.Source.
+func (d described) Metadata() map[string]string { return d.metadata }
+
+// every is the distance of the values that record.py in engine/family/chunked keeps.
+const every = 97
+
+// CompareSome compares a value of a shape with what record.py in engine/family/chunked recorded under a name, where it kept some values.
+func CompareSome(t *testing.T, stored *inner.Tensors, name string, got *tensor.Tensor, shape []int, tolerance golden.Tolerance) {
+	t.Helper()
+	want, err := stored.Get(fmt.Sprintf("%s_s%d", name, every))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got.Shape, shape) || len(want.Data) != (got.Len()+every-1)/every {
+		t.Errorf("%s: shape %v, want %v and %d values", name, got.Shape, shape, len(want.Data))
+		return
+	}
+	some := make([]float32, len(want.Data))
+	for i := range some {
+		some[i] = got.Data[i*every]
+	}
+	golden.Compare(t, name, some, want.Data, tolerance)
 }
 
 // Compare compares a value with what was recorded under a name.

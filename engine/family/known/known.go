@@ -39,7 +39,7 @@ var families = []recognised{
 	{name: "HunyuanVideo or the refiner of HunyuanImage 2.1", all: []string{"txt_in.individual_token_refiner.blocks.0.norm1.weight"}},
 	{name: "Mochi", all: []string{"t5_yproj.weight"}},
 	{name: "MiniMax H3", all: []string{"video_patch_proj.weight", "audio_patch_proj.weight"}},
-	{name: "LTX-Video", all: []string{"adaln_single.emb.timestep_embedder.linear_1.bias"}},
+	{name: "LTX-Video 2", all: []string{"adaln_single.emb.timestep_embedder.linear_1.bias", "audio_adaln_single.linear.weight"}},
 	{name: "ACE-Step", all: []string{"genre_embedder.weight"}},
 	{name: "Cosmos 1", all: []string{"blocks.block0.blocks.0.block.attn.to_q.0.weight"}},
 	{name: "PixelDiT", all: []string{"core.pixel_embedder.proj.weight"}},

@@ -1,0 +1,413 @@
+// Package chunked runs the coders of video VAEs on chunks of frames: each layer is a graph of its own that carries what it needs of the
+// frames before to the next chunk, so that the result is that of all frames at once and memory does not grow with their number. It knows
+// no model and registers no family.
+package chunked
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"comfygo/engine/dtype"
+	"comfygo/engine/family"
+	"comfygo/engine/nn"
+	"comfygo/engine/onnx"
+	"comfygo/engine/tensor"
+	"comfygo/engine/torchrand"
+	"comfygo/engine/weights"
+)
+
+// Layer is one layer of a coder.
+type Layer struct {
+	// Name is the layer's place among the weights.
+	Name string
+	// Channels are those of its input.
+	Channels int
+	// Delay is how many frames of its input it holds back until the last chunk: it sees so many frames ahead.
+	Delay int
+	// Lead, when set, is the number of frames of the first chunk.
+	Lead int
+	// Frames and Side, when set, are what the numbers of frames (behind the first chunk), rows and columns are multiples of.
+	Frames, Side int
+	// Inputs are further inputs of the graph.
+	Inputs []family.Value
+	// Noise is how many maps of noise the layer reads, which are the same for all chunks; see Coder.Noise.
+	Noise int
+	// Write writes the layer for x [1,C,T,h,w].
+	Write func(c *Coder, x *onnx.Value) *onnx.Value
+}
+
+// phase tells the graphs of a layer apart: what is written for the first and for the last chunk differs.
+type phase struct{ First, Last bool }
+
+// Coder writes a layer for one phase.
+type Coder struct {
+	*nn.Builder
+	// Scope is that of the network's weights.
+	Scope *weights.Scope
+	phase phase
+	slots int
+	kept  []*onnx.Value
+}
+
+// First and Last tell for which chunks the layer is written.
+func (c *Coder) First() bool { return c.phase.First }
+
+// Last is like First.
+func (c *Coder) Last() bool { return c.phase.Last }
+
+func slot(i int) string { return fmt.Sprintf("carried%d", i) }
+
+// Carry joins frames that were kept of the chunk before, so many, with x [1,C,T,h,w], and keeps the last ones of what keep returns for
+// the next chunk. begin makes what the first chunk has in their place.
+func (c *Coder) Carry(x *onnx.Value, frames int, begin func(x *onnx.Value) *onnx.Value, keep func(x *onnx.Value) *onnx.Value) *onnx.Value {
+	if frames == 0 {
+		return x
+	}
+	if c.phase.First {
+		x = begin(x)
+	} else {
+		before := c.Input(slot(c.slots), dtype.F32, x.Dim(0), x.Dim(1), onnx.D(frames), x.Dim(3), x.Dim(4))
+		x = c.Concat(2, c.Cast(before, x.DType), x)
+	}
+	c.slots++
+	if !c.phase.Last {
+		c.kept = append(c.kept, keep(x))
+	}
+	return x
+}
+
+// Noise is the map of noise number i, [1,1,1,h,w] for x [1,C,T,h,w].
+func (c *Coder) Noise(x *onnx.Value, i int) *onnx.Value {
+	one := onnx.D(1)
+	return c.Cast(c.Input(noiseName(i), dtype.F32, one, one, one, x.Dim(3), x.Dim(4)), x.DType)
+}
+
+func noiseName(i int) string { return fmt.Sprintf("noise%d", i) }
+
+// Tail returns the last n frames of x.
+func (c *Coder) Tail(x *onnx.Value, n int) *onnx.Value {
+	return c.SliceDims(x, 2, x.Dim(2).Minus(onnx.D(n)), x.Dim(2))
+}
+
+// Pad adds copies of the first frame before x and of the last one behind it.
+func (c *Coder) Pad(x *onnx.Value, before, after int) *onnx.Value {
+	if before == 0 && after == 0 {
+		return x
+	}
+	return c.PadAxes(x, onnx.Edge, []int{0, 0, before, 0, 0}, []int{0, 0, after, 0, 0})
+}
+
+// Window is the geometry of a convolution.
+type Window struct {
+	Kernel, Stride [3]int
+	// Ahead is how many frames a frame sees ahead; the others of the kernel lie before it.
+	Ahead int
+	// Spatial says how rows and columns are filled up, by half the kernel.
+	Spatial onnx.Fill
+	// Behind is the number of zeros behind rows and columns in place of those on both sides.
+	Behind int
+}
+
+// Cube is the geometry of a convolution with a kernel of three in each direction that keeps the size; ahead is 1, or 0 for one in which
+// a frame sees only those before it.
+func Cube(ahead int) Window {
+	return Window{Kernel: [3]int{3, 3, 3}, Stride: [3]int{1, 1, 1}, Ahead: ahead}
+}
+
+// Conv is a convolution at s over frames, whose first and last ones are repeated as often as the kernel needs.
+func (c *Coder) Conv(s *weights.Scope, x *onnx.Value, out int, w Window) *onnx.Value {
+	c.At(s.Prefix())
+	k := w.Kernel[0]
+	carried := k - w.Stride[0]
+	x = c.Carry(x, carried, func(x *onnx.Value) *onnx.Value { return c.Pad(x, k-1-w.Ahead, 0) }, func(x *onnx.Value) *onnx.Value { return c.Tail(x, carried) })
+	if c.phase.Last {
+		x = c.Pad(x, 0, w.Ahead)
+	}
+	half := [2]int{w.Kernel[1] / 2, w.Kernel[2] / 2}
+	window := onnx.WindowND{Stride: w.Stride[:]}
+	switch {
+	case w.Behind > 0:
+		window.After = []int{0, w.Behind, w.Behind}
+	case w.Spatial == onnx.Zeros || half == [2]int{}:
+		window.Before, window.After = []int{0, half[0], half[1]}, []int{0, half[0], half[1]}
+	default:
+		x = c.PadAxes(x, w.Spatial, []int{0, 0, 0, half[0], half[1]}, []int{0, 0, 0, half[0], half[1]})
+	}
+	return c.Conv3d(s, x, out, w.Kernel, window)
+}
+
+// Delayed holds the last frames of x, so many, back until the next chunk, as convolutions beside it do.
+func (c *Coder) Delayed(x *onnx.Value, frames int) *onnx.Value {
+	if frames == 0 {
+		return x
+	}
+	plain := func(x *onnx.Value) *onnx.Value { return x }
+	x = c.Carry(x, frames, plain, func(x *onnx.Value) *onnx.Value { return c.Tail(x, frames) })
+	if c.phase.Last {
+		return x
+	}
+	return c.SliceDims(x, 2, onnx.D(0), x.Dim(2).Minus(onnx.D(frames)))
+}
+
+// Network is a coder.
+type Network struct {
+	// Part is the part's name in progress and metrics, such as "vae decoder".
+	Part   string
+	Source weights.Source
+	Layers []Layer
+	// Limit bounds the bytes of the frames that go from layer to layer at once; there is always one frame.
+	Limit int64
+
+	mu          sync.Mutex
+	known       map[string]*layerGraph
+	activations family.Activations
+}
+
+type layerGraph struct {
+	kept int
+	out  onnx.Shape
+}
+
+// write writes the graph of a layer.
+func (n *Network) write(b *nn.Builder, s *weights.Scope, l Layer, p phase) *layerGraph {
+	frames, one := onnx.Sym("T").Times(onnx.D(max(l.Frames, 1))), onnx.D(max(l.Side, 1))
+	if p.First {
+		frames = onnx.Sym("T")
+		if l.Lead > 0 {
+			frames = onnx.D(l.Lead)
+		} else if !p.Last {
+			frames = frames.Plus(onnx.D(l.Delay))
+		}
+	}
+	x := b.Input("x", dtype.F32, onnx.D(1), onnx.D(l.Channels), frames, onnx.Sym("h").Times(one), onnx.Sym("w").Times(one))
+	c := &Coder{Builder: b, Scope: s, phase: p}
+	y := l.Write(c, b.Cast(x, b.Target.Compute))
+	for i, k := range c.kept {
+		b.Output("kept"+fmt.Sprint(i), b.Cast(k, dtype.F32))
+	}
+	b.Output("out", b.Cast(y, dtype.F32))
+	return &layerGraph{kept: len(c.kept), out: y.Shape}
+}
+
+func (n *Network) graph(l Layer, p phase) family.Graph {
+	return family.Graph{Part: n.Part, Variant: family.Digest(l.Name, p), Build: func(s family.Spec) (*onnx.Graph, error) {
+		return s.Build(n.Part+" "+l.Name, n.Source, func(b *nn.Builder, s *weights.Scope) { n.write(b, s, l, p) })
+	}}
+}
+
+// layer returns what is known of the graph of a layer.
+func (n *Network) layer(l Layer, p phase) (*layerGraph, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	key := family.Digest(l.Name, p)
+	if g, ok := n.known[key]; ok {
+		return g, nil
+	}
+	target, err := nn.TargetFor(nn.TargetOptions{MapWeights: true})
+	if err != nil {
+		return nil, err
+	}
+	var found *layerGraph
+	if _, err := (family.Spec{Target: target}).Build(l.Name, n.Source, func(b *nn.Builder, s *weights.Scope) { found = n.write(b, s, l, p) }); err != nil {
+		return nil, err
+	}
+	if n.known == nil {
+		n.known = map[string]*layerGraph{}
+	}
+	n.known[key] = found
+	return found, nil
+}
+
+// Run runs the coder on the frames of x [1,C,T,h,w] and calls emit with each chunk of the result, in order. first and rest are the
+// numbers of frames of the first chunk and of the others, 0 for all of them. random is where layers take noise from, nil where none
+// reads any.
+func (n *Network) Run(ctx context.Context, run family.Runner, x *tensor.Tensor, first, rest int, random *torchrand.Generator, emit func(y *tensor.Tensor) error) error {
+	r := &running{Network: n, run: run, emit: emit, layers: make([]progress, len(n.Layers)), random: random}
+	total := x.Dim(2)
+	for from := 0; from < total; {
+		size := rest
+		if from == 0 {
+			size = first
+		}
+		to := total
+		if size > 0 {
+			to = min(from+size, total)
+		}
+		if err := r.push(ctx, 0, Frames(x, from, to), to == total); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
+}
+
+// running is one run of a coder.
+type running struct {
+	*Network
+	run    family.Runner
+	emit   func(y *tensor.Tensor) error
+	layers []progress
+	random *torchrand.Generator
+}
+
+// progress is where a run is in a layer.
+type progress struct {
+	begun bool
+	// carried are the states for the next chunk, held the frames that are too few for the first one.
+	carried []*tensor.Tensor
+	held    *tensor.Tensor
+	noise   []family.Value
+}
+
+// push hands frames to a layer and its result, in pieces, to the next one.
+func (r *running) push(ctx context.Context, i int, x *tensor.Tensor, last bool) error {
+	if i == len(r.Layers) {
+		return r.emit(x)
+	}
+	l, at := r.Layers[i], &r.layers[i]
+	if at.held != nil {
+		x, at.held = JoinFrames(at.held, x), nil
+	}
+	if !at.begun && !last && x.Dim(2) <= l.Delay {
+		at.held = x
+		return nil
+	}
+	p := phase{First: !at.begun, Last: last}
+	at.begun = true
+	for k := len(at.noise); k < l.Noise; k++ {
+		noise := tensor.New(1, 1, 1, x.Dim(3), x.Dim(4))
+		r.random.Randn(noise.Data)
+		at.noise = append(at.noise, family.Floats(noiseName(k), noise))
+	}
+	known, err := r.layer(l, p)
+	if err != nil {
+		return err
+	}
+	in := slices.Concat([]family.Value{family.Floats("x", x)}, l.Inputs, at.noise)
+	for k, t := range at.carried {
+		in = append(in, family.Floats(slot(k), t))
+	}
+	outputs := []string{"out"}
+	for k := range known.kept {
+		outputs = append(outputs, fmt.Sprintf("kept%d", k))
+	}
+	out, err := r.run.Run(ctx, r.graph(l, p), in, outputs...)
+	if err != nil {
+		return err
+	}
+	at.carried = at.carried[:0]
+	for _, name := range outputs[1:] {
+		at.carried = append(at.carried, out[name])
+	}
+	y := out["out"]
+	size := r.piece(y.Shape)
+	for from := 0; from < y.Dim(2); from += size {
+		to := min(from+size, y.Dim(2))
+		if err := r.push(ctx, i+1, Frames(y, from, to), last && to == y.Dim(2)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// piece is how many frames of a shape go to the next layer at once.
+func (n *Network) piece(shape []int) int {
+	if n.Limit <= 0 {
+		return shape[2]
+	}
+	each := family.Product(shape[1], shape[3], shape[4], 4)
+	return int(max(1, min(int64(shape[2]), n.Limit/max(each, 1))))
+}
+
+// Memory estimates the bytes that a run takes for frames of shape [1,C,T,h,w], first or rest of which go in at once: the layer that
+// takes most, and the chunks that wait for the layers behind them.
+func (n *Network) Memory(shape []int, first, rest int) int64 {
+	shape = slices.Clone(shape)
+	if chunk := max(first, rest); chunk > 0 {
+		shape[2] = min(shape[2], chunk)
+	}
+	var most, waiting int64
+	for _, l := range n.Layers {
+		p := phase{Last: true}
+		if l.Lead == 0 || shape[2] == l.Lead {
+			p.First = true
+		}
+		known, err := n.layer(l, p)
+		if err != nil {
+			return 0 // which running tells
+		}
+		symbols := map[string]int{"T": max(1, shape[2]/max(l.Frames, 1)), "h": max(1, shape[3]/max(l.Side, 1)), "w": max(1, shape[4]/max(l.Side, 1))}
+		if p.First {
+			symbols["T"] = shape[2]
+		}
+		most = max(most, n.activations.Of(n.graph(l, p), symbols))
+		for i := range shape {
+			if shape[i], err = known.out[i].Eval(symbols); err != nil {
+				return 0
+			}
+		}
+		waiting += family.Product(shape...) * 4
+		shape[2] = max(n.piece(shape), l.Delay+1)
+	}
+	return most + waiting
+}
+
+// Frames returns frames [from, to) of x [1,C,T,h,w].
+func Frames(x *tensor.Tensor, from, to int) *tensor.Tensor {
+	if from == 0 && to == x.Dim(2) {
+		return x
+	}
+	shape := slices.Clone(x.Shape)
+	shape[2] = to - from
+	out := tensor.New(shape...)
+	size := x.Dim(3) * x.Dim(4)
+	for c := range x.Dim(0) * x.Dim(1) {
+		copy(out.Data[c*(to-from)*size:], x.Data[(c*x.Dim(2)+from)*size:(c*x.Dim(2)+to)*size])
+	}
+	return out
+}
+
+// JoinFrames joins videos [1,C,·,h,w] one behind the other.
+func JoinFrames(parts ...*tensor.Tensor) *tensor.Tensor {
+	total := 0
+	for _, p := range parts {
+		total += p.Dim(2)
+	}
+	shape := slices.Clone(parts[0].Shape)
+	shape[2] = total
+	out := tensor.New(shape...)
+	size, at := shape[3]*shape[4], 0
+	for _, p := range parts {
+		n := p.Dim(2) * size
+		for c := range shape[0] * shape[1] {
+			copy(out.Data[c*total*size+at:], p.Data[c*n:(c+1)*n])
+		}
+		at += n
+	}
+	return out
+}
+
+// Images turns a video [1,C,T,h,w] into images [T,C,h,w].
+func Images(x *tensor.Tensor) *tensor.Tensor {
+	out := tensor.New(x.Dim(2), x.Dim(1), x.Dim(3), x.Dim(4))
+	swap(out.Data, x.Data, x.Dim(2), x.Dim(1), x.Dim(3)*x.Dim(4))
+	return out
+}
+
+// Video is the inverse of Images.
+func Video(x *tensor.Tensor) *tensor.Tensor {
+	out := tensor.New(1, x.Dim(1), x.Dim(0), x.Dim(2), x.Dim(3))
+	swap(out.Data, x.Data, x.Dim(1), x.Dim(0), x.Dim(2)*x.Dim(3))
+	return out
+}
+
+// swap sets dst [a,b,size] to src [b,a,size].
+func swap(dst, src []float32, a, b, size int) {
+	for i := range a {
+		for k := range b {
+			copy(dst[(i*b+k)*size:(i*b+k+1)*size], src[(k*a+i)*size:])
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package ltxv
+
+import (
+	"math"
+
+	"comfygo/engine/family"
+	"comfygo/engine/tensor"
+)
+
+// corners are the first and the last corner of a token on each axis: frames, rows and columns of pixels.
+type corners [3][2]float32
+
+// places returns the corners of the cells of a latent of so many frames, rows and columns. Upstream:
+// symmetric_patchifier.py latent_to_pixel_coords.
+func places(frames, rows, columns int, causal bool) []corners {
+	out := make([]corners, 0, frames*rows*columns)
+	for f := range frames {
+		for r := range rows {
+			for k := range columns {
+				c := corners{{float32(f * pace), float32((f + 1) * pace)}, {float32(r * cell), float32((r + 1) * cell)}, {float32(k * cell), float32((k + 1) * cell)}}
+				if causal { // the first latent frame is a single frame
+					for i := range c[0] {
+						c[0][i] = max(c[0][i]+1-pace, 0)
+					}
+				}
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// frequencies are those by which an axis turns, count of them. Upstream computes them in the stated precision.
+func frequencies(theta float64, count int, precision string) []float32 {
+	out := make([]float32, count)
+	if precision == "float64" {
+		for i := range out {
+			out[i] = float32(math.Pow(theta, float64(i)/float64(max(count-1, 1))) * math.Pi / 2)
+		}
+		return out
+	}
+	step := 1 / float32(max(count-1, 1))
+	for i := range out {
+		at := float32(i) * step // torch.linspace counts from the nearer end
+		if i >= count/2 && count > 1 {
+			at = 1 - float32(count-1-i)*step
+		}
+		out[i] = float32(float32(math.Pow(theta, float64(at)))*math.Pi) / 2
+	}
+	return out
+}
+
+// angles are the cosines and sines of tokens at the given places, [1,S·heads,D/2]: the rotation differs from head to head.
+// rate is the number of frames a second. Upstream: precompute_freqs_cis.
+func (c config) angles(at []corners, rate float64) []family.Value {
+	return rotaryOf(at, c.hidden, c.heads, c.settings, rate)
+}
+
+// rotaryOf are the angles of three axes for tokens of so many values.
+func rotaryOf(at []corners, hidden, heads int, set settings, rate float64) []family.Value {
+	const axes = 3
+	freq := frequencies(set.Theta, hidden/(2*axes), set.Precision)
+	half := hidden / 2
+	skip := half - len(freq)*axes // values that do not turn come first
+	cos, sin := make([]float32, len(at)*half), make([]float32, len(at)*half)
+	second := float32(1 / rate)
+	for t, place := range at {
+		var part [axes]float32
+		for axis := range part {
+			p := place[axis]
+			if axis == 0 {
+				p[0], p[1] = p[0]*second, p[1]*second
+			}
+			x := p[0]
+			if set.Middle {
+				x = (p[0] + p[1]) / 2
+			}
+			part[axis] = x/float32(set.Reach[axis])*2 - 1
+		}
+		row, col := cos[t*half:(t+1)*half], sin[t*half:(t+1)*half]
+		for i := range skip {
+			row[i] = 1
+		}
+		for i, f := range freq {
+			for axis, x := range part {
+				angle := float64(f * x)
+				row[skip+i*axes+axis], col[skip+i*axes+axis] = float32(math.Cos(angle)), float32(math.Sin(angle))
+			}
+		}
+	}
+	shape := []int{1, len(at) * heads, half / heads}
+	return []family.Value{
+		family.Floats("cos", &tensor.Tensor{Shape: shape, Data: cos}), family.Floats("sin", &tensor.Tensor{Shape: shape, Data: sin}),
+	}
+}
