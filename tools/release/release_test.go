@@ -27,7 +27,9 @@ func TestNoticesAreCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := func(text string) []string { return strings.Split(strings.SplitN(text, "\n## Licence texts", 2)[0], "\n") }
+	table := func(text string) []string {
+		return strings.Split(strings.SplitN(text, "\n## Licence texts", 2)[0], "\n")
+	}
 	a, b := table(string(got)), table(want.String())
 	for i := range max(len(a), len(b)) {
 		if i >= len(a) || i >= len(b) || a[i] != b[i] {
