@@ -10,6 +10,7 @@ import (
 
 	"comfygo/cli"
 	"comfygo/folders"
+	"comfygo/internal/packdir"
 )
 
 // noPython is the value of --python that runs no Python.
@@ -47,7 +48,9 @@ func planPython(cfg cli.Config, dirs *folders.Folders) (pythonPlan, error) {
 	if !p.wanted() {
 		return p, nil
 	}
-	p.interpreter = findPython(cfg.Python, p.checkout, dirs.Base())
+	if p.interpreter = packdir.Interpreter(filepath.Join(dirs.Base(), packsVenv)); p.interpreter == "" || cfg.Python != "" {
+		p.interpreter = interpreterIn(cfg.Python, p.checkout, dirs.Base())
+	}
 	if p.interpreter == "" {
 		return p, errNoPython
 	}
@@ -94,9 +97,9 @@ func allowed(list []string, name string) bool {
 	return false
 }
 
-// findPython returns the interpreter: the one that is named, that of a virtual environment in one of the folders, or the
+// interpreterIn returns the interpreter: the one that is named, that of a virtual environment in one of the folders, or the
 // system's; it is empty if no interpreter is found.
-func findPython(named string, dirs ...string) string {
+func interpreterIn(named string, dirs ...string) string {
 	if named != "" {
 		if path, err := exec.LookPath(named); err == nil {
 			return path

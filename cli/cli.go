@@ -34,6 +34,8 @@ type Handlers struct {
 	Setup func(context.Context, Config, SetupOptions) error
 	// Version prints what build of the program this is.
 	Version func(w io.Writer, asJSON bool) error
+	// Packs looks after node packs.
+	Packs func(context.Context, Config, PacksOptions) error
 	// Auth looks after the key store.
 	Auth func(context.Context, Config, AuthOptions) error
 }
@@ -221,6 +223,13 @@ func newApp(ns namespace, r reading, finish func() (Config, error), stdout io.Wr
 		},
 		"setup": func(c *ucli.Context, cfg Config) error {
 			return h.Setup(c.Context, cfg, SetupOptions{CUDA: ns.on("cuda"), Dir: ns.text("dir"), ReleaseSHA256: ns.text("release_sha256")})
+		},
+		"packs": func(c *ucli.Context, cfg Config) error {
+			o, err := ns.packsOptions(c.Args().Slice())
+			if err != nil {
+				return err
+			}
+			return h.Packs(c.Context, cfg, o)
 		},
 		"completion": func(c *ucli.Context, _ Config) error { return writeCompletion(stdout, c.Args().First()) },
 	}

@@ -96,7 +96,7 @@ var commands = slices.Concat([]command{
 	{name: "run", usage: "WORKFLOW.json", words: "WORKFLOW.json", flags: runFlags, help: "run one workflow without a server"},
 	{name: "setup", flags: setupFlags, help: "fetch the ONNX Runtime library, which runs the models (checked by SHA-256)"},
 	{name: "frontend", usage: "install", words: "install", flags: frontendFlags, help: "fetch ComfyUI's frontend, its templates and its docs"},
-	keysCommand, usersCommand, rolesCommand, workflowsCommand, auditCommand,
+	packsCommand, keysCommand, usersCommand, rolesCommand, workflowsCommand, auditCommand,
 	{name: "doctor", usage: "", flags: doctorFlags, help: "check the library, devices, folders, disk and memory, or a running server"},
 }, remoteCommands, []command{
 	{name: "help", usage: "[COMMAND]", most: 1, help: "show the help of a command"},
