@@ -28,7 +28,10 @@ type Command struct {
 
 // Handlers are the commands for cli.Main.
 func (c Command) Handlers() cli.Handlers {
-	return cli.Handlers{Serve: c.Serve, Run: c.RunWorkflow, Doctor: c.Doctor, Remote: c.Remote, Check: c.Check, Health: c.Health, Frontend: c.Frontend, Packs: c.Packs, Auth: c.Auth, Setup: c.Setup, Version: c.PrintVersion}
+	return cli.Handlers{
+		Serve: c.Serve, Run: c.RunWorkflow, Doctor: c.Doctor, Remote: c.Remote, Check: c.Check, Health: c.Health, Frontend: c.Frontend, Packs: c.Packs,
+		Auth: c.Auth, Backup: c.Backup, Restore: c.Restore, Setup: c.Setup, Version: c.PrintVersion,
+	}
 }
 
 // signalError is the cause of a context that a signal has ended.

@@ -47,6 +47,9 @@ CREATE INDEX audit_at ON audit (at);
 CREATE INDEX audit_owner ON audit (owner);
 `}
 
+// SchemaVersion is the newest version of the store's schema, its user_version.
+var SchemaVersion = int64(len(migrations))
+
 // migrate brings the file to the newest version of the schema, or not at all.
 func migrate(ctx context.Context, tx *sql.Tx) error {
 	var version int

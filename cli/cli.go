@@ -30,6 +30,8 @@ type Handlers struct {
 	Check func(context.Context, Config, RemoteOptions) error
 	// Frontend fetches the official front end.
 	Frontend func(context.Context, Config, FrontendOptions) error
+	// Backup packs the server's own files into an archive; Restore puts them back.
+	Backup, Restore func(ctx context.Context, cfg Config, file string) error
 	// Setup fetches the ONNX Runtime library.
 	Setup func(context.Context, Config, SetupOptions) error
 	// Version prints what build of the program this is.
@@ -221,6 +223,8 @@ func newApp(ns namespace, r reading, finish func() (Config, error), stdout io.Wr
 		"frontend": func(c *ucli.Context, cfg Config) error {
 			return h.Frontend(c.Context, cfg, FrontendOptions{Action: c.Args().First(), Dir: ns.text("dir"), Media: ns.on("media")})
 		},
+		"backup":  func(c *ucli.Context, cfg Config) error { return h.Backup(c.Context, cfg, c.Args().First()) },
+		"restore": func(c *ucli.Context, cfg Config) error { return h.Restore(c.Context, cfg, c.Args().First()) },
 		"setup": func(c *ucli.Context, cfg Config) error {
 			return h.Setup(c.Context, cfg, SetupOptions{CUDA: ns.on("cuda"), Dir: ns.text("dir"), ReleaseSHA256: ns.text("release_sha256")})
 		},

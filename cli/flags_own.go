@@ -95,6 +95,8 @@ var commands = slices.Concat([]command{
 	{name: "serve", help: "start the server; so does no command at all"},
 	{name: "run", usage: "WORKFLOW.json", words: "WORKFLOW.json", flags: runFlags, help: "run one workflow without a server"},
 	{name: "setup", flags: setupFlags, help: "fetch the ONNX Runtime library, which runs the models (checked by SHA-256)"},
+	{name: "backup", usage: "FILE.tar.gz", words: "FILE.tar.gz", help: "pack the queue, keys, asset catalogue and users' files of a base directory, also while a server runs"},
+	{name: "restore", usage: "FILE.tar.gz", words: "FILE.tar.gz", help: "put the files of a backup back; the server must be stopped"},
 	{name: "frontend", usage: "install", words: "install", flags: frontendFlags, help: "fetch ComfyUI's frontend, its templates and its docs"},
 	packsCommand, keysCommand, usersCommand, rolesCommand, workflowsCommand, auditCommand,
 	{name: "doctor", usage: "", flags: doctorFlags, help: "check the library, devices, folders, disk and memory, or a running server"},

@@ -78,3 +78,19 @@ func (f *Folders) emptyTemp() error {
 	}
 	return nil
 }
+
+// InUse reports whether a server uses these folders now. Where the file system has no locks it cannot tell.
+func (f *Folders) InUse() (bool, error) {
+	path := filepath.Join(filepath.Dir(f.temp), tempLockName)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	lock, err := filelock.Exclusive(path)
+	if errors.Is(err, filelock.ErrInUse) {
+		return true, nil
+	}
+	if err != nil {
+		return false, nil //nolint:nilerr // no locks here
+	}
+	return false, lock.Release()
+}

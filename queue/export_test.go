@@ -2,6 +2,8 @@ package queue
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -31,3 +33,8 @@ var Migrations = len(migrations)
 
 // FirstSchema makes the tables as the first version had them.
 var FirstSchema = migrations[0] + "; PRAGMA user_version = 1"
+
+// SchemaOf makes the tables as a version had them.
+func SchemaOf(version int) string {
+	return strings.Join(migrations[:version], ";") + fmt.Sprintf("; PRAGMA user_version = %d", version)
+}

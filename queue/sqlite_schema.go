@@ -37,6 +37,9 @@ CREATE TABLE receipts (seq INTEGER PRIMARY KEY, key TEXT NOT NULL, sum BLOB NOT 
 ALTER TABLE jobs ADD COLUMN shared INTEGER NOT NULL DEFAULT 0;
 `}
 
+// SchemaVersion is the newest version of the file's schema, its user_version.
+var SchemaVersion = int64(len(migrations))
+
 // migrate brings the file to the newest version of the schema, or not at all.
 func migrate(conn *sql.Conn) error {
 	ctx := context.Background()
