@@ -49,11 +49,12 @@ type Config struct {
 
 // Host keeps the Python process running.
 type Host struct {
-	cfg    Config
-	dir    string // private folder: sources and sockets
-	shared string // private folder for tensors, in memory where there is such a folder
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	cfg     Config
+	dir     string        // private folder: sources and sockets
+	shared  string        // private folder for tensors, in memory where there is such a folder
+	connect time.Duration // how long the interpreter may take to connect
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
 
 	mu      sync.Mutex
 	session *Session
@@ -77,7 +78,7 @@ func New(cfg Config) *Host {
 	if cfg.Grace == 0 {
 		cfg.Grace = 10 * time.Second
 	}
-	return &Host{cfg: cfg, changed: make(chan struct{})}
+	return &Host{cfg: cfg, connect: connectTimeout, changed: make(chan struct{})}
 }
 
 // Start unpacks the host's sources and starts the process in the background.
@@ -491,7 +492,7 @@ func (h *Host) greet(ctx context.Context, s *Session, end *endpoint) (*pyjson.Ob
 		conn, err := end.accept()
 		accepts <- accepted{conn, err}
 	}()
-	late := time.NewTimer(connectTimeout)
+	late := time.NewTimer(h.connect)
 	defer late.Stop()
 	var conn net.Conn
 	select {

@@ -27,9 +27,16 @@ const mark = "$"
 
 var tensorFiles atomic.Uint64
 
+// shared is the folder for tensors, as a session has it.
+type shared interface {
+	Create(name string) (*os.File, error)
+	Open(path string) (*os.File, error)
+}
+
 // encoder writes the values of one call. What it has written to shared files is removed by remove unless Python took it.
 type encoder struct {
 	session *pyhost.Session
+	shared  shared
 	ctx     *nodes.Context
 	files   []string
 	depth   int
@@ -202,7 +209,7 @@ func (e *encoder) tensor(t *tensor.Tensor) (any, error) {
 	if t == nil {
 		return nil, nil
 	}
-	f, err := e.session.Create(fmt.Sprintf("comfygo-%d", tensorFiles.Add(1)))
+	f, err := e.shared.Create(fmt.Sprintf("comfygo-%d", tensorFiles.Add(1)))
 	if err != nil {
 		return nil, fmt.Errorf("giving Python a tensor of %d bytes: %w", 4*len(t.Data), err)
 	}

@@ -86,7 +86,7 @@ func (o *only) Unwrap() error         { return o.error }
 func (o *only) ExceptionType() string { return "TypeError" }
 
 // imported reads an exported value; objects and lists keep their form.
-func imported(s *pyhost.Session, v any) (any, error) {
+func imported(s shared, v any) (any, error) {
 	switch v := v.(type) {
 	case []any:
 		out := make([]any, len(v))
@@ -115,7 +115,7 @@ func imported(s *pyhost.Session, v any) (any, error) {
 }
 
 // readTensor reads a tensor from its shared file, which goes.
-func readTensor(s *pyhost.Session, form *pyjson.Object) (*tensor.Tensor, error) {
+func readTensor(s shared, form *pyjson.Object) (*tensor.Tensor, error) {
 	f, err := s.Open(form.String("file"))
 	if err != nil {
 		return nil, fmt.Errorf("reading a tensor: %w", err)
@@ -190,9 +190,10 @@ func tensorIn(o *pyjson.Object, key string) (*tensor.Tensor, bool) {
 
 func latentOf(o *pyjson.Object, samples *tensor.Tensor) (any, error) {
 	l := engine.Latent{Samples: samples, Type: o.String("type"), DownscaleRatio: int(integer(o, "downscale_ratio_spacial"))}
+	l.TemporalRatio = int(integer(o, "downscale_ratio_temporal"))
 	for key := range o.All() {
 		switch key {
-		case "samples", "type", "downscale_ratio_spacial":
+		case "samples", "type", "downscale_ratio_spacial", "downscale_ratio_temporal":
 		case "noise_mask":
 			l.NoiseMask, _ = tensorIn(o, key)
 		case "batch_index":

@@ -64,7 +64,7 @@ func (n *node) call(ctx *nodes.Context, what string, extra *pyjson.Object, wait 
 	if err != nil {
 		return nil, nil, err
 	}
-	e := &encoder{session: s, ctx: ctx}
+	e := &encoder{session: s, shared: s, ctx: ctx}
 	defer e.remove()
 	values := ctx.Inputs()
 	inputs, err := e.inputs(values)
