@@ -220,7 +220,7 @@ func TestAppWithoutModel(t *testing.T) {
 	if got := p.Text(".places code"); got != folder {
 		t.Errorf("checkpoints are to go into %q, want %q", got, folder)
 	}
-	p.ClickText("button", "Look again")
+	p.ClickText("button", "Refresh")
 	p.WaitFor("it says that there is none yet", "document.querySelector('.notice')?.textContent.includes('still no checkpoint')")
 	from, err := demo.Unpack(t.TempDir())
 	if err != nil {
@@ -236,7 +236,7 @@ func TestAppWithoutModel(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "mine.safetensors"), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.ClickText("button", "Look again")
+	p.ClickText("button", "Refresh")
 	p.Wait("#run")
 	p.Shot("found")
 	if got := browser.Eval[string](p, "document.querySelector('[data-input=ckpt_name] select').value"); got != "mine.safetensors" {

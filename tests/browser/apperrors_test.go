@@ -106,8 +106,7 @@ func TestAppHostile(t *testing.T) {
 	p.WaitFor("the unknown nodes are named", "document.querySelector('.note.bad')?.textContent.includes('<script>')")
 	p.Click(".more > summary")
 	p.Shot("hostile")
-	p.Click("#run")
-	p.WaitFor("the answer is shown", "document.querySelector('.problems li') || document.querySelector('.stage').dataset.state !== 'empty'")
+	p.WaitFor("Run is off, with the reason", "document.querySelector('#run').disabled && document.querySelector('#run-reason').textContent.includes('<script>')")
 	p.Drop("body", file(t, "evil.json", demoGraph(t, func(g graph) {
 		g["6"].Inputs["text"] = evil
 		g["6"].Meta = map[string]any{"title": evil}

@@ -227,7 +227,7 @@ func TestAppPicture(t *testing.T) {
 	p.Wait("#run")
 	p.Click("#open")
 	p.Shot("open")
-	p.ClickText(".choice strong", "Picture to picture")
+	p.ClickText(".choice strong", "Image to image")
 	p.Wait(".drop-zone")
 	p.WaitFor("a picture is asked for", "document.querySelector('[data-input=image] .field-error').textContent.includes('needed')")
 	p.Click("#run")

@@ -16,6 +16,9 @@ import { isGraph, tidy, title } from "./workflow.js";
 const storeKey = "comfygo.workflow";
 const mostRuns = 50;
 
+// The inputs that name model files of which the server says whether they can be used, with their folders.
+const modelInputs = { ckpt_name: "checkpoints", unet_name: "diffusion_models", lora_name: "loras" };
+
 /** Create is that page. context: {runs, info(), reloadInfo(), demo, view(run, item)}. */
 export class Create {
   constructor(context) {
@@ -29,6 +32,10 @@ export class Create {
     this.heading = h("h1", { class: "workflow-name", tabindex: -1 });
     this.problems = h("div", { class: "problems" });
     this.times = h("input", { type: "number", min: 1, max: mostRuns, step: 1, value: "1", id: "times", class: "times", inputmode: "numeric" });
+    this.total = h("span", { class: "quiet", id: "total" });
+    this.reason = h("p", { class: "hint", id: "run-reason", hidden: true });
+    this.banner = h("div", { class: "banner" });
+    this.times.addEventListener("input", () => this.count());
     this.runButton = button("Run", { primary: true, class: "run", id: "run", icon: icon("play"), title: "Run (Ctrl+Enter)", "aria-keyshortcuts": "Control+Enter", on: { click: () => this.run() } });
     this.main = h("div", { class: "create" },
       h("div", { class: "side" },
@@ -36,11 +43,13 @@ export class Create {
           h("div", { class: "row" },
             button("Open", { icon: icon("open"), id: "open", on: { click: () => this.open() } }),
             button("", { icon: icon("save"), "aria-label": "Save the workflow as a file", title: "Save as a file", on: { click: () => this.save() } }))),
-        this.problems, this.form.el,
-        h("div", { class: "run-bar" }, this.runButton, h("label", { class: "times-label", for: "times", text: "Times" }), this.times)),
+        this.banner, this.problems, this.form.el,
+        h("div", { class: "run-bar" }, this.runButton, h("label", { class: "times-label", for: "times", text: "Runs" }), this.times, this.total, this.reason)),
       this.stage.el);
     this.el = h("div", {});
     this.form.addEventListener("edit", later(() => this.keep(), 300));
+    this.form.addEventListener("edit", () => { this.judge(); this.count(); });
+    this.form.addEventListener("draw", () => { this.judge(); this.count(); });
     window.addEventListener("pagehide", () => this.main.isConnected && this.keep());
     context.runs.addEventListener("end", (e) => this.ended(e.detail));
     document.addEventListener("keydown", (e) => {
@@ -58,9 +67,13 @@ export class Create {
   begin() {
     this.started = true;
     const kept = this.kept();
-    const first = kept ?? starters(this.context.info(), this.context.demo)[0];
+    const first = kept ?? this.starters()[0];
     if (first) this.load(tidy(first.graph), first.name, first.locks);
     else this.welcome();
+  }
+
+  starters() {
+    return starters(this.context.info(), this.context.demo, this.context.described);
   }
 
   kept() {
@@ -91,7 +104,7 @@ export class Create {
       info: this.context.info, open: () => this.open(),
       look: async () => {
         await this.context.reloadInfo();
-        const first = starters(this.context.info(), this.context.demo)[0];
+        const first = this.starters()[0];
         if (first) this.load(tidy(first.graph), first.name);
         else notice("There is still no checkpoint in its folder.", { kind: "info" });
       },
@@ -126,7 +139,7 @@ export class Create {
   }
 
   open() {
-    openDialog({ registered: this.context.me.mode === "store", starters: () => starters(this.context.info(), this.context.demo), take: (p, n) => this.take(p, n) });
+    openDialog({ registered: this.context.me.mode === "store", starters: () => this.starters(), take: (p, n) => this.take(p, n) });
   }
 
   save() {
@@ -135,8 +148,33 @@ export class Create {
     setTimeout(() => URL.revokeObjectURL(url), 1000);
   }
 
+  /** count tells how many images all runs make, where that is not plain. */
+  count() {
+    const runs = Math.min(mostRuns, Math.max(1, Math.floor(Number(this.times.value)) || 1));
+    const batch = Object.values(this.form.graph).reduce((most, n) => Math.max(most, Number(n.inputs.batch_size) || 1), 1);
+    this.total.textContent = runs > 1 && batch > 1 ? `× ${batch} images = ${runs * batch}` : "";
+  }
+
+  /** judge tells at the top what of the workflow this server cannot run, and keeps Run from being pressed then. */
+  judge() {
+    const types = this.form.missingTypes ?? [];
+    const faults = types.length ? [`This server does not have ${types.length === 1 ? "the node" : "the nodes"} ${types.join(", ")}`] : [];
+    for (const node of Object.values(this.form.graph)) {
+      for (const [input, kind] of Object.entries(modelInputs)) {
+        const problem = this.context.problem?.(kind, node.inputs[input]);
+        if (problem) faults.push(`${node.inputs[input]} cannot be used: ${problem}`);
+      }
+    }
+    fill(this.banner, faults.length > 0 && h("div", { class: "note bad", role: "note" }, icon("warn"),
+      h("div", {}, h("p", {}, h("strong", { text: "This workflow cannot run here" })), h("ul", {}, faults.map((text) => h("li", { text }))))));
+    this.runButton.disabled = faults.length > 0;
+    this.runButton.setAttribute("aria-describedby", "run-reason");
+    this.reason.hidden = faults.length === 0;
+    this.reason.textContent = faults.length ? `Run is off: ${faults[0]}` : "";
+  }
+
   async run() {
-    if (this.sending) return;
+    if (this.sending || this.runButton.disabled) return;
     const wrong = this.form.firstFault();
     if (wrong) {
       this.form.show(wrong);
@@ -172,7 +210,8 @@ export class Create {
     }
     const general = body.error?.message ?? "";
     const list = items.length ? items : [h("li", { text: [general, body.error?.details].filter(Boolean).join(": ") })];
-    fill(this.problems, h("div", { class: "note bad", role: "alert" }, icon("warn"), h("div", {},
+    const shown = items.length > 0 && items.every((li) => li.querySelector("button")); // each in red at its input already
+    fill(this.problems, h("div", { class: ["note", !shown && "bad"], role: "alert" }, icon("warn"), h("div", {},
       h("p", {}, h("strong", { text: items.length ? `${many(items.length, "input")} to look at` : "The server refuses this workflow" })), h("ul", {}, list))));
     this.problems.scrollIntoView({ block: "nearest" });
   }

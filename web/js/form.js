@@ -3,8 +3,12 @@ import { button, fill, h } from "./dom.js";
 import { makeField, newSeed } from "./fields.js";
 import { many } from "./format.js";
 import { icon } from "./icons.js";
-import { declared, isWidget, plan, standard } from "./specs.js";
+import { addLora, isLora, loraNames, removeLora } from "./loras.js";
+import { declared, isWidget, plan, standard, staysByDefault } from "./specs.js";
 import { title } from "./workflow.js";
+
+// What the size presets offer: the sizes that SD 1.5, SDXL and newer models were trained with.
+const sizes = [[512, 512], [512, 768], [768, 512], [768, 768], [1024, 1024], [832, 1216], [1216, 832], [768, 1344], [1344, 768]];
 
 /** Form shows a graph and writes what is entered into it. It tells "edit" after every change. */
 export class Form extends EventTarget {
@@ -30,25 +34,21 @@ export class Form extends EventTarget {
     this.rows = [];
     this.faults.clear();
     const { main, nodes } = plan(this.graph, this.info);
+    this.missingTypes = [...new Set(nodes.filter((n) => !n.known).map((n) => n.type))];
     const groups = main.map((g) => this.group(g));
-    const missing = nodes.filter((n) => !n.known);
     const rest = nodes.map((n) => this.node(n, opened));
     const filled = nodes.filter((n) => n.fields.length).length;
     const all = h("details", { class: "more", data: { key: "all" } },
       h("summary", {}, h("span", { text: "All nodes" }), h("span", { class: "count", text: many(filled, "node") })), rest);
     all.open = opened.has("all") || !main.length;
-    fill(this.el, missing.length > 0 && this.missing(missing), groups, all);
-  }
-
-  missing(nodes) {
-    const types = [...new Set(nodes.map((n) => n.type))];
-    return h("div", { class: "note bad", role: "note" }, icon("warn"),
-      h("p", {}, h("strong", { text: types.length === 1 ? "This server does not have a node that is needed: " : "This server does not have nodes that are needed: " }), types.join(", ")));
+    fill(this.el, groups, all);
+    this.dispatchEvent(new Event("draw"));
   }
 
   group(g) {
     const body = h("div", { class: "fields" }, g.fields.map((f) => this.row(f)));
-    const heading = h("div", { class: "group-head" }, h("h2", { text: g.name }), g.name === "Size" && this.swap(g.fields));
+    const heading = h("div", { class: "group-head" }, h("h2", { text: g.name }),
+      g.name === "Size" && h("div", { class: "row" }, this.presets(g.fields), this.swap(g.fields)), g.name === "Model" && this.loras());
     return h("section", { class: ["card", `group-${g.name.toLowerCase()}`], "aria-label": g.name }, heading, body);
   }
 
@@ -67,6 +67,47 @@ export class Form extends EventTarget {
     });
   }
 
+  /** presets is a choice of usual sizes; null where there is not exactly one width and one height. */
+  presets(fields) {
+    const [w, t] = ["width", "height"].map((n) => fields.filter((f) => f.name === n));
+    if (w.length !== 1 || t.length !== 1) return null;
+    const pair = [w[0], t[0]];
+    const select = h("select", { class: "presets", "aria-label": "Size presets", title: "Size presets" },
+      h("option", { text: "Presets", value: "" }), sizes.map((s) => h("option", { text: s.join(" × ") })));
+    select.addEventListener("change", () => {
+      const size = sizes[select.selectedIndex - 1];
+      select.selectedIndex = 0;
+      if (!size) return;
+      pair.forEach((f, i) => {
+        this.write(f, size[i]);
+        for (const r of this.rows) if (r.field === f) { r.update(size[i]); this.fault(r, `${f.id}/${f.name}`, ""); }
+      });
+    });
+    return select;
+  }
+
+  /** loras is a choice that adds a LoRA to the graph, with a button for each that it has. */
+  loras() {
+    const names = loraNames(this.info);
+    const used = Object.keys(this.graph).filter((id) => isLora(this.graph[id]));
+    if (!names.length && !used.length) return null;
+    const select = h("select", { class: "presets", "aria-label": "Add a LoRA", title: "Add a LoRA" }, h("option", { text: "Add a LoRA", value: "" }), names.map((n) => h("option", { text: n })));
+    select.addEventListener("change", () => {
+      const name = names[select.selectedIndex - 1];
+      select.selectedIndex = 0;
+      const id = name === undefined ? null : addLora(this.graph, this.info, name);
+      if (id === null) return;
+      this.changed();
+      this.draw();
+      this.rows.find((r) => r.field.id === id && r.field.name === "strength_model")?.focus();
+    });
+    const remove = (id) => button("", {
+      quiet: true, icon: icon("trash"), "aria-label": `Remove the LoRA ${this.graph[id].inputs.lora_name}`, title: `Remove ${this.graph[id].inputs.lora_name}`,
+      on: { click: () => { removeLora(this.graph, id); this.changed(); this.draw(); } },
+    });
+    return h("div", { class: "row" }, names.length > 0 && select, used.map(remove));
+  }
+
   node(n, opened) {
     const key = `node-${n.id}`;
     if (!n.fields.length) return null;
@@ -81,7 +122,7 @@ export class Form extends EventTarget {
     const key = `${f.id}/${f.name}`;
     const [from] = f.kind === "link" ? f.value : [];
     const row = makeField(f, {
-      locked: this.locks[key],
+      locked: this.locks[key] ?? staysByDefault(f),
       source: f.kind === "link" ? this.source(f.value, from) : "",
       lock: (on) => {
         this.locks[key] = on;
@@ -141,7 +182,7 @@ export class Form extends EventTarget {
     }
     for (const r of this.rows) {
       const f = r.field;
-      if (f.kind !== "seed" || this.locks[`${f.id}/${f.name}`]) continue;
+      if (f.kind !== "seed" || (this.locks[`${f.id}/${f.name}`] ?? staysByDefault(f))) continue;
       const v = newSeed(f.options.max);
       this.graph[f.id].inputs[f.name] = v;
       r.update(v);

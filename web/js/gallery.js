@@ -47,14 +47,19 @@ export class Gallery {
   async loose() {
     try {
       const names = await get("internal/files/output");
-      return names.map((n) => n.replace(/ \[output\]$/, "")).filter((n) => /\.(png|webp|jpe?g)$/i.test(n)).slice(0, 200);
+      return names.map((n) => n.replace(/ \[output\]$/, "")).filter((n) => /\.(png|webp|jpe?g|gif|avif|mp4|webm|mov|mkv|flac|mp3|wav|ogg|opus)$/i.test(n)).slice(0, 200);
     } catch {
       return []; // not everybody may look into the folder
     }
   }
 
   draw() {
-    const shown = this.jobs.filter((j) => j.preview_output?.filename);
+    const seen = new Set(); // a run that found its result in the cache has the file of an earlier one
+    const shown = this.jobs.filter((j) => {
+      const o = j.preview_output;
+      const key = o?.filename && `${o.type}/${o.subfolder}/${o.filename}`;
+      return key && !seen.has(key) && seen.add(key);
+    });
     const made = new Set(shown.map((j) => j.preview_output.filename));
     const loose = this.hasMore ? [] : (this.files ?? []).filter((n) => !made.has(n) && !this.batchOf(n, shown));
     fill(this.grid, shown.map((j) => this.tile(j)));
@@ -62,7 +67,7 @@ export class Gallery {
     fill(this.older, loose.length > 0 && [h("h2", { text: "Also in the output folder" }), h("ul", { class: "grid" }, loose.map((n, i) => this.file(n, i, loose)))]);
     const nothing = !shown.length && !loose.length;
     this.empty.hidden = !nothing;
-    fill(this.empty, nothing && [icon("gallery"), h("h2", { text: "No pictures yet" }), h("p", { text: "What you make appears here, with the prompt behind it." }), h("a", { class: "btn primary", href: "#/", text: "Make the first one" })]);
+    fill(this.empty, nothing && [icon("gallery"), h("h2", { text: "No results yet" }), h("p", { text: "What you make appears here, with the prompt behind it." }), h("a", { class: "btn primary", href: "#/", text: "Make the first one" })]);
   }
 
   /** batchOf reports whether a file is a sister of a job's picture: its number follows closely, as a batch's do. */
@@ -86,9 +91,9 @@ export class Gallery {
   file(name, i, names) {
     return h("li", {}, h("button", {
       type: "button", class: "tile", "aria-label": name, on: {
-        click: () => lightbox(names.map((n) => ({ item: { kind: "image", file: { filename: n, subfolder: "", type: "output" } } })), i, { info: this.context.info, use: this.context.use }),
+        click: () => lightbox(names.map((n) => ({ item: looseItem(n) })), i, { info: this.context.info, use: this.context.use }),
       },
-    }, lazy(fileURL({ filename: name })), h("span", { class: "tile-line" }, h("span", { text: name }))));
+    }, looseItem(name).kind === "image" ? lazy(fileURL({ filename: name })) : h("span", { class: "tile-kind" }, icon("play")), h("span", { class: "tile-line" }, h("span", { text: name }))));
   }
 
   /** look opens a job's pictures, with those of its neighbours to go on to. */
@@ -110,6 +115,11 @@ export class Gallery {
       },
     });
   }
+}
+
+/** looseItem is a file of the output folder as an output. */
+function looseItem(name) {
+  return outputsOf("", { images: [{ filename: name, subfolder: "", type: "output" }] })[0];
 }
 
 async function allOutputs(id) {

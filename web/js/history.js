@@ -5,11 +5,17 @@ import { button, fill, h } from "./dom.js";
 import { clock, duration, many } from "./format.js";
 import { icon } from "./icons.js";
 import { picture } from "./stage.js";
-import { isGraph, tidy } from "./workflow.js";
+import { isGraph, summarize, tidy } from "./workflow.js";
 
 const page = 40;
 const filters = [["", "All"], ["completed", "Done"], ["failed", "Failed"], ["cancelled", "Cancelled"]];
 const words = { completed: ["check", "Done"], failed: ["warn", "Failed"], cancelled: ["stop", "Cancelled"] };
+
+/** shorten cuts a prompt to a line or two. */
+function shorten(text) {
+  const longest = 160;
+  return text.length > longest ? `${text.slice(0, longest)}…` : text;
+}
 
 /** History is that page. context: {runs, info(), use(graph, name)}. */
 export class History {
@@ -41,12 +47,23 @@ export class History {
     try {
       const answer = await get("api/jobs", { status: this.filter || "completed,failed,cancelled", limit: page, offset: this.jobs.length });
       this.jobs.push(...answer.jobs);
+      await this.readPrompts(answer.jobs.length);
       this.more.hidden = !answer.pagination.has_more;
     } catch (error) {
       trouble("Reading the history", error);
       this.more.hidden = true;
     }
     this.draw();
+  }
+
+  /** readPrompts learns the prompts of the newest jobs, as far as the history tells them. */
+  async readPrompts(more) {
+    this.prompts ??= new Map();
+    const have = await get("history", { max_items: this.jobs.length + more }).catch(() => ({}));
+    for (const [id, row] of Object.entries(have)) {
+      const graph = row.prompt?.[2];
+      if (isGraph(graph)) this.prompts.set(id, summarize(tidy(graph), this.context.info()).positive);
+    }
   }
 
   draw() {
@@ -65,10 +82,11 @@ export class History {
       h("div", { class: "job-about" },
         h("p", { class: "job-name" }, h("span", { class: "state" }, icon(shape), word), took && h("span", { class: "quiet", text: took })),
         h("p", { class: "job-line", text: [clock(job.execution_end_time ?? job.create_time), job.outputs_count > 0 && many(job.outputs_count, "result")].filter(Boolean).join(" · ") }),
+        this.prompts?.get(job.id) && h("p", { class: "job-prompt", text: shorten(this.prompts.get(job.id)), title: this.prompts.get(job.id) }),
         e && h("p", { class: "job-error", text: `${e.node_type ?? "A node"}: ${e.exception_message ?? ""}` })),
       h("div", { class: "job-acts" },
         this.context.use && button("Use", { icon: icon("create"), "aria-label": `Use this workflow again, of ${clock(job.create_time)}`, on: { click: () => this.use(job) } }),
-        button("", { icon: icon("trash"), quiet: true, "aria-label": `Forget the run of ${clock(job.create_time)}`, title: "Forget", on: { click: () => this.forget({ delete: [job.id] }, "Forgetting") } })));
+        button("", { icon: icon("trash"), quiet: true, "aria-label": `Remove the run of ${clock(job.create_time)} from the history`, title: "Remove from history", on: { click: () => this.forget({ delete: [job.id] }, "Forgetting") } })));
   }
 
   async use(job) {

@@ -50,16 +50,27 @@ async function reloadInfo() {
   return before !== stringify(info);
 }
 
+/** describeModels asks what the model files are: family, and whether they can be used. */
+async function describeModels() {
+  const described = new Map();
+  await Promise.all(["checkpoints", "diffusion_models", "loras"].map(async (kind) => {
+    for (const m of await get(`api/v1/models/${kind}`).catch(() => [])) described.set(`${kind}/${m.name}`, m);
+  }));
+  context.described = described;
+}
+
 const context = {
   runs, socket, reloadInfo, demo: null, frontend: false, me: { mode: "off", admin: true },
-  info: () => info,
+  info: () => info, described: new Map(),
+  /** problem says why a model file cannot be used; "" when it can, or when that is not known. */
+  problem: (kind, name) => context.described.get(`${kind}/${name}`)?.problem ?? "",
   use: (graph, name) => {
     create.load(graph, name);
     location.hash = "#/";
     window.scrollTo(0, 0);
   },
   view: (run, item) => {
-    const entries = runs.list.flatMap((r) => r.outputs.filter((o) => o.kind === "image").map((o) => ({ item: o, graph: r.graph, name: r.name })));
+    const entries = runs.list.flatMap((r) => r.outputs.filter((o) => o.file && o.kind !== "file").map((o) => ({ item: o, graph: r.graph, name: r.name })));
     lightbox(entries, Math.max(0, entries.findIndex((e) => e.item === item)), context);
   },
   count: (n) => {
@@ -164,7 +175,7 @@ async function begin() {
     context.demo = start.demo;
     context.frontend = start.frontend;
     context.me = me;
-    await reloadInfo().catch(limit);
+    await reloadInfo().then(describeModels).catch(limit);
     header();
   } catch (error) {
     fill(main, h("div", { class: "empty" }, icon("warn"), h("h1", { text: error.status === 401 ? "A key is needed" : "The server does not answer" }),
@@ -178,7 +189,10 @@ async function begin() {
   document.addEventListener("visibilitychange", async () => {
     if (document.visibilityState !== "visible") return;
     try {
-      if (await reloadInfo()) create.refresh();
+      if (await reloadInfo()) {
+        await describeModels();
+        create.refresh();
+      }
     } catch {
       // the next look tries again
     }

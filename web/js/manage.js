@@ -39,7 +39,7 @@ function signIn() {
     }
   };
   fill(main, h("section", { class: "signin" }, h("form", { class: "card", on: { submit: send } },
-    h("div", {}, h("h1", { text: "Sign in", tabindex: -1 }), h("p", { class: "hint", text: "With your API key." })),
+    h("div", {}, h("h1", { text: "Sign in", tabindex: -1 }), h("p", { class: "hint" }, "With your API key. An administrator creates keys here, or with ", h("code", { text: "comfygo keys create --user NAME" }), " on the server.")),
     h("input", { type: "text", autocomplete: "username", value: "comfygo", hidden: true, "aria-label": "User" }), // for password managers
     labelled("API key", key), error, h("button", { type: "submit", class: "btn primary", text: "Sign in" }))));
   document.title = "Sign in · comfygo";
@@ -57,16 +57,21 @@ async function signOut() {
 
 /** explain says why there is nothing to manage. */
 function explain(mode) {
-  fill(main, h("section", { class: "empty" }, icon("lock"), h("h1", { text: mode === "keys" ? "Keys are given by flags" : "Everybody may use this server" }),
-    h("p", {}, mode === "keys" ? "This server takes a list of keys from --api-key and --api-key-file. " : "", "Users, roles and keys of their own come with the key store: start the server with ", h("code", { text: "--auth" }), "."),
-    h("a", { class: "btn", href: "app", text: "To the pictures" })));
+  fill(main, h("section", { class: "empty" }, icon("lock"), h("h1", { text: mode === "keys" ? "Keys are given by flags" : "Authentication is off" }),
+    h("p", {}, mode === "keys" ? "This server takes a list of keys from --api-key and --api-key-file. " : "", "Users, roles and keys come with the key store: start the server with ", h("code", { text: "--auth" }), "."),
+    h("a", { class: "btn", href: "app", text: "Back to Create" })));
+}
+
+/** back is the way to the page where images are made. */
+function back() {
+  return h("a", { class: "btn quiet", id: "back", href: "app", title: "Back to the workflow page" }, icon("left"), h("span", { class: "tab-label", text: "Create" }));
 }
 
 function header(me) {
   const tabs = kinds.filter(([name]) => me.admin || forAll.has(name));
   fill(document.getElementById("tabs"), h("ul", {}, tabs.map(([name, shape]) => h("li", {},
     h("a", { href: `#/${name}`, data: { view: name } }, icon(shape), h("span", { class: "tab-label", text: views[name].title }))))));
-  fill(document.getElementById("top-tools"), h("p", { class: "who", title: `${me.name}, ${me.role}`, text: `${me.name} · ${me.role}` }),
+  fill(document.getElementById("top-tools"), back(), h("p", { class: "who", title: `${me.name}, ${me.role}`, text: `${me.name} · ${me.role}` }),
     me.session && button("Sign out", { quiet: true, id: "sign-out", on: { click: signOut } }), themeButton());
 }
 
@@ -94,7 +99,7 @@ async function begin() {
     return;
   }
   if (me.mode !== "store") {
-    fill(document.getElementById("top-tools"), themeButton());
+    fill(document.getElementById("top-tools"), back(), themeButton());
     explain(me.mode);
     return;
   }

@@ -18,7 +18,7 @@ export class Models {
     this.search = h("input", { type: "search", id: "model-search", placeholder: "Find a file", "aria-label": "Find a model file", on: { input: () => this.draw() } });
     this.body = h("div", { class: "kinds" });
     this.el = h("section", { class: "page" },
-      h("div", { class: "page-head" }, h("h1", { text: "Models", tabindex: -1 }), h("div", { class: "row" }, this.search, button("Look again", { icon: icon("refresh"), on: { click: () => this.show() } }))), this.body);
+      h("div", { class: "page-head" }, h("h1", { text: "Models", tabindex: -1 }), h("div", { class: "row" }, this.search, button("Refresh", { icon: icon("refresh"), on: { click: () => this.show() } }))), this.body);
   }
 
   async show() {
@@ -49,8 +49,15 @@ export class Models {
 function section(k) {
   return h("section", { class: "card kind", "aria-label": label(k.kind) },
     h("div", { class: "group-head" }, h("h2", { text: label(k.kind) }), h("span", { class: "count", text: many(k.shown.length, "file") })),
-    h("ul", { class: "files" }, k.shown.map((f) => h("li", {}, h("span", { class: "file-name", text: f.name }), f.size !== undefined && h("span", { class: "quiet", text: bytes(f.size) })))),
+    h("ul", { class: "files" }, k.shown.map((f) => h("li", {}, h("span", { class: "file-name", text: f.name }), told(f), f.size !== undefined && h("span", { class: "quiet", text: bytes(f.size) })))),
     k.paths.length > 0 && h("details", { class: "where" }, h("summary", { text: many(k.paths.length, "folder") }), k.paths.map((p) => pathRow(p))));
+}
+
+/** told says what a file is and whether it can be used, as far as the server knows. */
+function told(f) {
+  if (f.usable === undefined || f.usable === null) return null;
+  return h("span", { class: ["quiet", "file-state"], data: { usable: String(f.usable) } }, icon(f.usable ? "check" : "warn"),
+    h("span", { text: f.usable ? f.family || "can be used" : `${f.family ? `${f.family}: ` : ""}${f.problem}` }));
 }
 
 function place(kind) {
@@ -62,11 +69,11 @@ function label(kind) {
   return names[kind] ?? human(kind);
 }
 
-/** filesOf lists a folder's files; sizes are known of those that lie in it, and not of built-in ones. */
+/** filesOf lists a folder's files with their sizes, families and whether they can be used. */
 async function filesOf(kind) {
   const folder = encodeURIComponent(kind);
   const names = await get(`models/${folder}`);
   if (!names.length) return [];
-  const sizes = new Map((await get(`experiment/models/${folder}`).catch(() => [])).map((f) => [f.name, f.size]));
-  return names.map((name) => ({ name: String(name), size: sizes.get(name) }));
+  const about = new Map((await get(`api/v1/models/${folder}`).catch(() => [])).map((f) => [f.name, f]));
+  return names.map((name) => ({ ...about.get(name), name: String(name) }));
 }

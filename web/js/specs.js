@@ -68,9 +68,19 @@ function kindOf(name, type, options, value) {
     if (options.multiselect) return "several";
     return choicesOf(type, options).length || !options.remote ? "choice" : "text";
   }
-  if (type === "INT") return options.control_after_generate || /^(noise_)?seed$/.test(name) ? "seed" : "int";
+  if (type === "INT") return isSeed(name, options) ? "seed" : "int";
   if (type === "STRING") return options.multiline ? "words" : "text";
   return { FLOAT: "float", BOOLEAN: "switch", COLOR: "color" }[type] ?? kindByValue(value);
+}
+
+/** isSeed reports whether a whole number is drawn anew for each run: a seed, or what ComfyUI's frontend changes by itself unless it is "fixed". */
+function isSeed(name, options) {
+  return /^(noise_)?seed$/.test(name) || Boolean(options.control_after_generate) && options.control_after_generate !== "fixed";
+}
+
+/** staysByDefault reports whether a seed keeps its value until its lock is opened. */
+export function staysByDefault(f) {
+  return f.options.control_after_generate === "fixed";
 }
 
 function kindByValue(v) {
@@ -84,7 +94,7 @@ function kindByValue(v) {
 const labels = {
   __proto__: null, // names are strangers' words
   sampler_name: "Sampler", scheduler: "Schedule", cfg: "Guidance", ckpt_name: "Checkpoint", vae_name: "VAE", unet_name: "Diffusion model",
-  clip_name: "Text encoder", lora_name: "LoRA", noise_seed: "Seed", batch_size: "Pictures", filename_prefix: "File name",
+  clip_name: "Text encoder", lora_name: "LoRA", noise_seed: "Seed", batch_size: "Images", filename_prefix: "File name",
   denoise: "Denoise", strength_model: "Strength", strength_clip: "Strength on text", control_net_name: "ControlNet",
 };
 

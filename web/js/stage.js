@@ -120,8 +120,8 @@ export class Stage {
     const run = this.run;
     if (run?.state === "failed") return failure(run, this.context);
     const words = {
-      waiting: ["queue", "Waiting for its turn"], running: ["play", "Working"], cancelled: ["stop", "Cancelled"], done: ["check", "Done. Nothing was put out."],
-    }[run?.state] ?? ["gallery", "Your picture appears here"];
+      waiting: ["queue", "Waiting for its turn"], running: ["play", "Working"], cancelled: ["stop", "Cancelled"], done: ["check", "Done. No output."],
+    }[run?.state] ?? ["gallery", "The result appears here"];
     return h("div", { class: "vacant" }, icon(words[0]), h("p", { text: words[1] }));
   }
 
