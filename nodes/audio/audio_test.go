@@ -34,6 +34,12 @@ func TestCalls(t *testing.T) {
 	nodecalls.Run(t, "calls.json.gz", nodecalls.Options{Folders: inputs(t)})
 }
 
+// TestPreviewed compares what the client is told, and the names of files.
+func TestPreviewed(t *testing.T) {
+	t.Parallel()
+	nodecalls.Run(t, "calls_preview.json.gz", nodecalls.Options{})
+}
+
 // TestFFmpegCalls compares what ffmpeg decodes with upstream's results.
 func TestFFmpegCalls(t *testing.T) {
 	t.Parallel()

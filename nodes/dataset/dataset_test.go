@@ -28,6 +28,12 @@ func TestCalls(t *testing.T) {
 	nodecalls.Run(t, "calls.json.gz", nodecalls.Options{Folders: f})
 }
 
+// TestSaved compares files and what is read back with upstream's.
+func TestSaved(t *testing.T) {
+	t.Parallel()
+	nodecalls.Run(t, "calls_saved.json.gz", nodecalls.Options{})
+}
+
 // TestSave writes images and captions, again in both modes, and reads them back.
 func TestSave(t *testing.T) {
 	t.Parallel()

@@ -18,7 +18,7 @@ import (
 // TestCalls compares with upstream's results; cases.py says where they may differ.
 func TestCalls(t *testing.T) {
 	t.Parallel()
-	nodecalls.Run(t, "calls.json.gz", nodecalls.Options{
+	options := nodecalls.Options{
 		Described: described(t),
 		Makers: map[string]func(*pyjson.Object, func(any) any) any{
 			"file": func(recipe *pyjson.Object, _ func(any) any) any {
@@ -29,7 +29,13 @@ func TestCalls(t *testing.T) {
 				return geometry.Memory(data, recipe.String("format"))
 			},
 		},
-	})
+	}
+	for _, name := range []string{"calls.json.gz", "calls_random.json.gz"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nodecalls.Run(t, name, options)
+		})
+	}
 }
 
 // described turns values into what cases.py makes of upstream's.

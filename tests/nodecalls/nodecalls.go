@@ -80,7 +80,23 @@ func check(t *testing.T, c *pyjson.Object, o Options) {
 	t.Helper()
 	class := c.String("class")
 	what := class + " " + shortened(pyjson.Repr(mustGet(c, "in")))
-	r, err := call(t, o, class, c.Object("in"))
+	var base string
+	var hidden func(string) any
+	if c.Has("given") { // recorded by saves
+		base = t.TempDir()
+		var err error
+		if o.Folders, err = folders.New(folders.Config{Base: base}); err != nil {
+			t.Fatal(err)
+		}
+		hidden = prepare(t, base, c)
+		for _, b := range mustGet(c, "before").([]any) {
+			pair := b.([]any)
+			if _, err := callWith(t, o, pair[0].(string), pair[1].(*pyjson.Object), hidden); err != nil {
+				t.Fatalf("%s before: %v", pair[0], err)
+			}
+		}
+	}
+	r, err := callWith(t, o, class, c.Object("in"), hidden)
 	if want := c.String("error"); want != "" {
 		switch {
 		case err == nil:
@@ -101,7 +117,15 @@ func check(t *testing.T, c *pyjson.Object, o Options) {
 		return
 	}
 	for i, w := range want {
-		k.value(fmt.Sprintf("output %d", i), r.Values[i], w)
+		got := r.Values[i]
+		if base != "" {
+			got = anonymous(got)
+		}
+		k.value(fmt.Sprintf("output %d", i), got, w)
+	}
+	if base != "" {
+		k.value("ui", anonymous(r.UI), mustGet(c, "ui"))
+		k.files(base, c.Object("files"))
 	}
 	for _, d := range k.differences {
 		t.Errorf("%s: %s", what, d)
@@ -129,15 +153,25 @@ func Call(t *testing.T, class string, inputs *pyjson.Object) (nodes.Result, erro
 
 func call(t *testing.T, o Options, class string, inputs *pyjson.Object) (nodes.Result, error) {
 	t.Helper()
+	return callWith(t, o, class, inputs, nil)
+}
+
+func callWith(t *testing.T, o Options, class string, inputs *pyjson.Object, hidden func(string) any) (nodes.Result, error) {
+	t.Helper()
 	values := pyjson.NewObject()
 	for name, v := range inputs.All() {
 		values.Set(name, made(t, o, v))
 	}
-	return CallIn(t, o.Folders, class, values)
+	return callIn(t, o.Folders, class, values, hidden)
 }
 
 // CallIn runs a class of the default registry with the values of its inputs. Folders of nil are empty ones.
 func CallIn(t *testing.T, f *folders.Folders, class string, values *pyjson.Object) (nodes.Result, error) {
+	t.Helper()
+	return callIn(t, f, class, values, nil)
+}
+
+func callIn(t *testing.T, f *folders.Folders, class string, values *pyjson.Object, hidden func(string) any) (nodes.Result, error) {
 	t.Helper()
 	c, ok := nodes.Default().Get(class)
 	if !ok {
@@ -149,10 +183,14 @@ func CallIn(t *testing.T, f *folders.Folders, class string, values *pyjson.Objec
 			t.Fatal(err)
 		}
 	}
-	node, err := c.Bind(values, nil)
+	node, err := c.Bind(values, hidden)
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	ctx := nodes.NewContext(t.Context(), nodes.Call{ID: "1", PromptID: "test", Services: nodes.Services{Folders: f}, Inputs: values})
+	call := nodes.Call{ID: "1", PromptID: "test", Services: nodes.Services{Folders: f, Metadata: hidden != nil}, Inputs: values}
+	if hidden != nil {
+		call.Host = hiddenHost{hidden: hidden}
+	}
+	ctx := nodes.NewContext(t.Context(), call)
 	return node.Run(ctx)
 }

@@ -3,7 +3,7 @@
     python tests/nodecalls/record.py COMFYUI nodes/text/testdata/cases.py
 
 COMFYUI is a checkout of ComfyUI 0.33.0, run by a Python that has its requirements. cases.py lists calls by the functions
-below (case, img, rnd, smooth, const, latent, cond, audio, vision, call, nan, inf); the calls and what came of them go to calls.json.gz beside it.
+below (case, saves, img, rnd, smooth, const, latent, cond, audio, vision, call, nan, inf); the calls and what came of them go to calls.json.gz beside it.
 Random tensors are stored as recipes that package nodecalls makes again; results are stored whole, those above 4096 values by
 every k-th value.
 """
@@ -13,7 +13,10 @@ import gzip
 import json
 import math
 import os
+import re
 import sys
+import tempfile
+from types import SimpleNamespace
 
 root, cases_path = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 sys.argv = [sys.argv[0], "--cpu", "--disable-api-nodes"]
@@ -28,6 +31,8 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 import nodes  # noqa: E402
+import folder_paths  # noqa: E402
+from PIL import Image  # noqa: E402
 
 asyncio.run(nodes.init_builtin_extra_nodes())
 
@@ -168,10 +173,12 @@ def nested(flat):
     return out
 
 
-def run(cls, inputs):
+def run(cls, inputs, hidden={}):
     obj = nodes.NODE_CLASS_MAPPINGS[cls]
     kwargs = nested(made(inputs))
     if hasattr(obj, "define_schema"):
+        if hidden:
+            obj.hidden = SimpleNamespace(unique_id="1", **hidden)
         schema = obj.GET_SCHEMA()
         for i in schema.inputs:
             kind = i.get_io_type()
@@ -181,6 +188,9 @@ def run(cls, inputs):
                 kwargs[i.id] = {i.id: kwargs[i.id]}
         r = obj.EXECUTE_NORMALIZED(**kwargs)
         return {"result": list(r.args) if r.args else [], "ui": r.ui}
+    for name, kind in obj.INPUT_TYPES().get("hidden", {}).items():
+        if kind.lower() in hidden:
+            kwargs[name] = hidden[kind.lower()]
     r = getattr(obj(), obj.FUNCTION)(**kwargs)
     if isinstance(r, dict):
         return {"result": list(r.get("result", ())), "ui": r.get("ui")}
@@ -229,6 +239,66 @@ def case(cls, tolerance=0.0, /, **inputs):
         module = type(e).__module__
         entry["error"] = type(e).__name__ if module == "builtins" else module + "." + type(e).__name__
         entry["message"] = str(e)[:200]
+    calls.append(entry)
+
+
+def anonymous(v):
+    """v without the random parts of file names."""
+    if isinstance(v, str):
+        return re.sub(r"_temp_[a-z]{5}_", "_temp_*_", re.sub(r"[0-9a-f]{32}", "*", v))
+    if isinstance(v, dict):
+        return {anonymous(k): anonymous(e) for k, e in v.items()}
+    if isinstance(v, (list, tuple)):
+        return [anonymous(e) for e in v]
+    return v
+
+
+def content(path):
+    """A file as it is, a PNG file by its pixels and texts; of files whose bytes differ by encoder it is recorded that they are there."""
+    data = open(path, "rb").read()
+    ending = os.path.splitext(path)[1]
+    if ending == ".png":
+        image = Image.open(path)
+        return {"mode": image.mode, "size": list(image.size), "pixels": base64.b64encode(image.tobytes()).decode(), "texts": dict(image.info)}
+    if ending in UNLIKE:
+        return {"any": True}
+    return {"bytes": base64.b64encode(data).decode()}
+
+
+UNLIKE = {".flac", ".pkl", ".jpg", ".webp"}
+
+
+def saves(cls, tolerance=0.0, /, before=(), given={}, prompt=None, workflow=None, **inputs):
+    """Records a call of a class that writes or reads files: its outputs, what it tells the client, and the files in the output and temp folders
+    afterwards. before are calls (class, inputs) that come first in the same folders, given are files by their path below the base folder."""
+    base = tempfile.mkdtemp()
+    for kind in ["input", "output", "temp"]:
+        os.makedirs(os.path.join(base, kind))
+        getattr(folder_paths, f"set_{kind}_directory")(os.path.join(base, kind))
+    folder_paths.folder_names_and_paths["datasets"] = ([os.path.join(base, "datasets")], set())
+    for name, data in given.items():
+        os.makedirs(os.path.dirname(os.path.join(base, name)), exist_ok=True)
+        open(os.path.join(base, name), "wb").write(data)
+    hidden = {"prompt": prompt, "extra_pnginfo": {"workflow": workflow} if workflow is not None else None}
+    entry = {"class": cls, "in": spec(inputs), "tolerance": tolerance, "hidden": hidden, "given": {k: base64.b64encode(v).decode() for k, v in given.items()},
+             "before": [[c, spec(i)] for c, i in before]}
+    torch.manual_seed(0)
+    try:
+        for c, i in before:
+            run(c, i, hidden)
+        r = run(cls, inputs, hidden)
+        ui = r["ui"].as_dict() if hasattr(r["ui"], "as_dict") else r["ui"]
+        entry["out"], entry["ui"] = stored(anonymous(r["result"])), stored(anonymous(ui))
+        entry["files"] = {}
+        for kind in ["output", "temp", "datasets"]:
+            for folder, _, names in os.walk(os.path.join(base, kind)):
+                for name in names:
+                    path = os.path.join(folder, name)
+                    entry["files"][anonymous(os.path.relpath(path, base))] = content(path)
+    except Exception as e:  # noqa: BLE001
+        module = type(e).__module__
+        entry["error"] = type(e).__name__ if module == "builtins" else module + "." + type(e).__name__
+        entry["message"] = str(e)[:200].replace(base, "BASE")
     calls.append(entry)
 
 
