@@ -2,7 +2,8 @@ package nn
 
 import "comfygo/engine/onnx"
 
-// Stream is one kind of tokens in a joint attention, such as text or image: q, k and v [B,S,N*D] each.
+// Stream is one kind of tokens in a joint attention, such as text or image: q, k and v [B,S,N*D] each. Tokens without q are
+// seen and see nothing; they come last.
 type Stream struct{ Q, K, V *onnx.Value }
 
 // Rotary are the angles by which queries and keys are rotated, cosines and sines [1 or B,S,D/2].
@@ -22,24 +23,32 @@ func (b *Builder) Rotate(x *onnx.Value, r *Rotary, heads int) *onnx.Value {
 
 // JointAttention lets the tokens of all streams see each other: they are joined in the given order, rotated by rope (nil
 // for none; its angles are those of the joined tokens), attended to as a says, and cut into one result [B,S,N*D] for each
-// stream. The bias and the key mask of a are those of the joined tokens too.
+// stream with q. The bias and the key mask of a are those of the joined tokens too.
 func (b *Builder) JointAttention(a onnx.Attention, rope *Rotary, streams ...Stream) []*onnx.Value {
 	var q, k, v []*onnx.Value
 	for _, s := range streams {
-		q, k, v = append(q, s.Q), append(k, s.K), append(v, s.V)
+		if s.Q != nil {
+			q = append(q, s.Q)
+		}
+		k, v = append(k, s.K), append(v, s.V)
+	}
+	ropeQ, queries := rope, b.tokens(q)
+	if rope != nil && len(q) < len(streams) {
+		first := func(x *onnx.Value) *onnx.Value { return b.SliceDims(x, 1, onnx.D(0), queries.Dim(1)) }
+		ropeQ = &Rotary{Cos: first(rope.Cos), Sin: first(rope.Sin), Interleaved: rope.Interleaved}
 	}
 	kv := a.KVHeads
 	if kv == 0 {
 		kv = a.Heads
 	}
-	y := b.Attend(b.Rotate(b.tokens(q), rope, a.Heads), b.Rotate(b.tokens(k), rope, kv), b.tokens(v), a)
-	if len(streams) == 1 {
+	y := b.Attend(b.Rotate(queries, ropeQ, a.Heads), b.Rotate(b.tokens(k), rope, kv), b.tokens(v), a)
+	if len(q) == 1 {
 		return []*onnx.Value{y}
 	}
-	out := make([]*onnx.Value, len(streams))
+	out := make([]*onnx.Value, len(q))
 	from := onnx.D(0)
-	for i, s := range streams {
-		to := from.Plus(s.Q.Dim(1))
+	for i, x := range q {
+		to := from.Plus(x.Dim(1))
 		out[i] = b.SliceDims(y, 1, from, to)
 		from = to
 	}

@@ -40,6 +40,8 @@ type guide struct {
 	hooks hookStates
 	// random is the run's generator, for networks that draw.
 	random *Generator
+	// state is what networks keep in the run.
+	state *State
 }
 
 // denoise predicts the clean latent of x.

@@ -24,6 +24,8 @@ type Inputs struct {
 	Hooks []AppliedHook
 	// Random is the generator of the run behind its noise, for networks that draw; nil outside of runs.
 	Random *Generator
+	// State is what networks keep from one call of the run to the next; nil outside of runs.
+	State *State
 	// Parts, when set, says that x holds packed rows of a nested latent: the shapes of the parts, to Unpack it by.
 	Parts [][]int
 	// Options are the run's Params.Options, for networks that read them.

@@ -186,9 +186,9 @@ func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, l
 		latent = p.Format.In(latent)
 	}
 	g := newGuide(p, p.guider(), s, sigmas)
-	g.random = generator
+	g.random, g.state = generator, &State{}
 	if g.other != nil {
-		g.other.random = generator
+		g.other.random, g.other.state = generator, g.state
 	}
 	g.log.Debug("sampling", "sampler", s.name, "steps", len(sigmas)-1, "from", sigmas[0], "latents", latent.Shape, "seed", p.Seed)
 	mask, err := p.mask(latent.Shape)

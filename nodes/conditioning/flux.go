@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"comfygo/engine"
+	"comfygo/engine/family/flux"
 	"comfygo/engine/tensor"
 	"comfygo/internal/imaging"
 	"comfygo/nodes"
@@ -18,6 +19,7 @@ func init() {
 	nodes.Register(&FluxKontextImageScale{})
 	nodes.Register(&FluxKontextMultiReferenceLatentMethod{})
 	nodes.Register(&EmptyFlux2LatentImage{})
+	nodes.Register(&FluxKVCache{})
 }
 
 // CLIPTextEncodeFlux encodes a prompt for each of Flux's text encoders, with the guidance.
@@ -199,4 +201,29 @@ var kontextSizes = [][2]int{
 	{1456, 720},
 	{1504, 688},
 	{1568, 672},
+}
+
+// FluxKVCache has a run compute the keys and values of reference latents once: those of its first call serve all others.
+type FluxKVCache struct {
+	Model *engine.Model `in:"model" type:"MODEL"`
+}
+
+// Spec implements nodes.Node.
+func (*FluxKVCache) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "FluxKVCache", DisplayName: "Flux KV Cache", Category: "experimental",
+		Module: "comfy_extras.nodes_flux", V3: true,
+		Description:  "Computes the keys and values of reference latents once a run, in its first call. Makes editing with Flux models faster.",
+		Outputs:      nodes.Outputs("MODEL"),
+		Experimental: true,
+		Uses:         nodes.UsesNothing,
+	}
+}
+
+// Run implements nodes.Node.
+func (n *FluxKVCache) Run(*nodes.Context) (nodes.Result, error) {
+	if n.Model == nil {
+		return nodes.Result{}, nodes.Errorf("AttributeError", "caching keys and values: there is no model: connect one")
+	}
+	return nodes.Out(n.Model.WithOption(flux.OptionCache, &flux.Cache{})), nil
 }

@@ -30,6 +30,9 @@ type Streams struct {
 	Kind               MLPKind
 	// KeyMask, when set, is 0 for the keys that no query sees, int32 [B,S].
 	KeyMask *onnx.Value
+	// Seen, when set, is called with the keys and values [B,S,C] of the image tokens of a double block and of all tokens of a
+	// single one; what it returns, unless nil, are further keys and values behind them.
+	Seen func(k, v *onnx.Value) *nn.Stream
 }
 
 // Mod is the modulation of a layer: shift, scale and gate, [B,1,C] each.
@@ -95,6 +98,18 @@ func (c Streams) Attention(bias *onnx.Value) onnx.Attention {
 	return onnx.Attention{Heads: c.Heads, Scale: float32(1 / math.Sqrt(float64(c.Hidden)/float64(c.Heads))), Bias: bias, KeyMask: c.KeyMask}
 }
 
+// streams are those that attend together, with what Seen adds.
+func (c Streams) streams(list ...nn.Stream) []nn.Stream {
+	if c.Seen == nil {
+		return list
+	}
+	last := list[len(list)-1]
+	if more := c.Seen(last.K, last.V); more != nil {
+		list = append(list, *more)
+	}
+	return list
+}
+
 // stream makes the queries, keys and values of one kind of tokens from rows of the layer at s and normalises them by norm.
 func (c Streams) stream(b *nn.Builder, s, norm *weights.Scope, x *onnx.Value, total int) nn.Stream {
 	h := c.Hidden
@@ -111,7 +126,7 @@ func (c Streams) stream(b *nn.Builder, s, norm *weights.Scope, x *onnx.Value, to
 func (c Streams) Double(b *nn.Builder, s *weights.Scope, img, txt *onnx.Value, im, tm []Mod, rope *nn.Rotary, bias *onnx.Value) (newImg, newTxt *onnx.Value) {
 	image := c.stream(b, s.At("img_attn", "qkv"), s.At("img_attn", "norm"), im[0].Apply(b, img), 3*c.Hidden)
 	text := c.stream(b, s.At("txt_attn", "qkv"), s.At("txt_attn", "norm"), tm[0].Apply(b, txt), 3*c.Hidden)
-	y := b.JointAttention(c.Attention(bias), rope, text, image)
+	y := b.JointAttention(c.Attention(bias), rope, c.streams(text, image)...)
 
 	img = im[0].Add(b, img, b.Linear(s.At("img_attn", "proj"), y[1], c.Hidden))
 	img = im[1].Add(b, img, c.feedForward(b, s.At("img_mlp"), im[1].Apply(b, img)))
@@ -139,7 +154,7 @@ func (c Streams) Single(b *nn.Builder, s *weights.Scope, x *onnx.Value, m Mod, r
 		total += c.MLP
 	}
 	y := m.Apply(b, x)
-	attended := b.JointAttention(c.Attention(bias), rope, c.stream(b, first, s.At("norm"), y, total))[0]
+	attended := b.JointAttention(c.Attention(bias), rope, c.streams(c.stream(b, first, s.At("norm"), y, total))...)[0]
 	rows := func(i int) *onnx.Value { return b.LinearRows(first, y, total, 3*h+i*c.MLP, c.MLP) }
 	var fed *onnx.Value
 	switch c.Kind {

@@ -20,6 +20,8 @@ type Variant struct {
 	Guided bool
 	// References says that there are tokens of reference latents, Still that they have the timestep zero.
 	References, Still bool
+	// Keep gives the keys and values of the tokens of reference latents, Kept reads them instead of such tokens.
+	Keep, Kept bool
 	// Masked says that attention has a bias.
 	Masked bool
 	// SkipDouble and SkipSingle are blocks that are left out.
@@ -32,7 +34,7 @@ type Variant struct {
 
 // Digest identifies the variant.
 func (v Variant) Digest() string {
-	return family.Digest(v.In, v.Guided, v.References, v.Still, v.Masked, v.SkipDouble, v.SkipSingle, v.Double, v.Single, v.Styles)
+	return family.Digest(v.In, v.Guided, v.References, v.Still, v.Keep, v.Kept, v.Masked, v.SkipDouble, v.SkipSingle, v.Double, v.Single, v.Styles)
 }
 
 // The symbols of a graph's shapes: rows, tokens of the image, of reference latents and of the text.
@@ -66,7 +68,7 @@ type writer struct {
 }
 
 // Write writes a graph of the network. Inputs: x [B,I,in·p·p], ref [B,R,out·p·p], context [B,T,C], timesteps, guidance and
-// still [B], y [B,V], cos and sin [1,T+I+R,D/2], bias [B,P,P] with the row and column of
+// still [B], y [B,V], kept.… [B,R,C], cos and sin [1,T+I+R,D/2], bias [B,P,P] with the row and column of
 // each token in places [T+I+R]. Output: out [B,I,out·p·p], [B,I,C] of a headless network.
 func Write(b *nn.Builder, s *weights.Scope, c Config, v Variant) {
 	w := &writer{Builder: b, Config: c, v: v, s: s, text: symT}
@@ -79,6 +81,9 @@ func Write(b *nn.Builder, s *weights.Scope, c Config, v Variant) {
 	all := w.text.Plus(symI)
 	if v.References {
 		img = b.Concat(1, img, dit.Input(b, "ref", symB, symR, onnx.D(c.Tokens(v.In))))
+		all = all.Plus(symR)
+	}
+	if v.Kept {
 		all = all.Plus(symR)
 	}
 	txt := dit.Input(b, "context", symB, symT, onnx.D(c.Context))
@@ -172,6 +177,7 @@ func (w *writer) double(img, txt *onnx.Value) (newImg, newTxt *onnx.Value) {
 			case !w.Shared:
 				im, tm = w.mods(s.At("img_mod"), 2, symI, true), w.mods(s.At("txt_mod"), 2, symI, false)
 			}
+			w.Seen = w.seen("double", i)
 			img, txt = w.Double(w.Builder, s, img, txt, im, tm, w.rope, w.bias)
 		}
 		if slices.Contains(w.v.Double, i) {
@@ -196,6 +202,7 @@ func (w *writer) single(x *onnx.Value) *onnx.Value {
 			case !w.Shared:
 				m = w.mods(s.At("modulation"), 1, from, true)
 			}
+			w.Seen = w.seen("single", i)
 			x = w.Single(w.Builder, s, x, m[0], w.rope, w.bias)
 		}
 		if slices.Contains(w.v.Single, i) {
@@ -203,6 +210,30 @@ func (w *writer) single(x *onnx.Value) *onnx.Value {
 		}
 	}
 	return x
+}
+
+// keyName and valueName are the names of the keys and values [B,R,C] of reference tokens in a block of a kind.
+func keyName(kind string, block int) string { return fmt.Sprintf("kept.%s.%d.k", kind, block) }
+
+func valueName(kind string, block int) string { return fmt.Sprintf("kept.%s.%d.v", kind, block) }
+
+// seen gives or reads the keys and values of reference tokens in a block, nil where neither is to be done.
+func (w *writer) seen(kind string, block int) func(k, v *onnx.Value) *nn.Stream {
+	switch {
+	case w.v.Keep:
+		return func(k, v *onnx.Value) *nn.Stream {
+			end := k.Dim(1)
+			dit.Output(w.Builder, keyName(kind, block), w.SliceDims(k, 1, end.Minus(symR), end))
+			dit.Output(w.Builder, valueName(kind, block), w.SliceDims(v, 1, end.Minus(symR), end))
+			return nil
+		}
+	case w.v.Kept:
+		return func(_, _ *onnx.Value) *nn.Stream {
+			in := func(name string) *onnx.Value { return dit.Input(w.Builder, name, symB, symR, onnx.D(w.Hidden)) }
+			return &nn.Stream{K: in(keyName(kind, block)), V: in(valueName(kind, block))}
+		}
+	}
+	return nil
 }
 
 // residual adds a ControlNet's residual to the image tokens of x, the first of which is token from.

@@ -72,7 +72,7 @@ func (m *Model) TextPrefixes() map[string][]string { return m.Prefixes }
 
 // Options implements family.Optioned.
 func (m *Model) Options() []string {
-	return []string{dit.OptionRotary, sampling.OptionSkipDouble, sampling.OptionSkipSingle}
+	return []string{dit.OptionRotary, OptionCache, sampling.OptionSkipDouble, sampling.OptionSkipSingle}
 }
 
 // ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
@@ -136,7 +136,7 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 	if m.Distilled > 0 { // Chroma does not read reference latents
 		return in, nil
 	}
-	refs, err := dit.References(c, r, m.Method)
+	refs, err := dit.References(c, r, "")
 	return append(in, refs...), err
 }
 
@@ -159,8 +159,22 @@ func (m *Model) PredictTokens(ctx context.Context, run family.Runner, c family.C
 	if err := run.Check("running the model", m.memory(call.v, c.X.Dim(0), image, text, call.tokens-image-text)); err != nil {
 		return nil, call.grid, err
 	}
-	out, err := run.Run(ctx, m.Graph(call.v), call.in, "out")
-	return out["out"], call.grid, err
+	outputs := []string{"out"}
+	if call.v.Keep {
+		names := m.keptNames(call.v)
+		if err := run.Check("keeping the keys and values of reference latents", family.Product(len(names), c.X.Dim(0), call.tokens-image-text, m.Hidden, 4)); err != nil {
+			return nil, call.grid, err
+		}
+		outputs = append(outputs, names...)
+	}
+	out, err := run.Run(ctx, m.Graph(call.v), call.in, outputs...)
+	if err != nil {
+		return nil, call.grid, err
+	}
+	if call.v.Keep {
+		call.cache.take(out, outputs[1:])
+	}
+	return out["out"], call.grid, nil
 }
 
 // Graph returns a graph of the network.
@@ -176,6 +190,8 @@ type prepared struct {
 	in     []family.Value
 	grid   dit.Grid
 	tokens int
+	// cache, when set, holds the keys and values of reference tokens.
+	cache *kept
 }
 
 func (m *Model) call(run family.Runner, c family.Call) (*prepared, error) {
@@ -289,7 +305,18 @@ func (m *Model) references(p *prepared, c family.Call, pos *positions) error {
 	if err != nil {
 		return err
 	}
-	p.v.References = true
+	cache, _ := c.Inputs.Options[OptionCache].(*Cache)
+	if method == "" {
+		if method = m.Method; cache != nil {
+			method = dit.MethodStill
+		}
+	}
+	if p.cache = cache.in(c.Inputs.State); p.cache.filled() {
+		p.v.Kept = true
+		pos.references(p.grid, refs, method)
+		return p.cache.give(p, c.X.Dim(0), tokens.Dim(1))
+	}
+	p.v.References, p.v.Keep = true, p.cache != nil
 	p.in = append(p.in, family.Floats("ref", tokens))
 	if p.v.Still = method == dit.MethodStill; p.v.Still {
 		p.in = append(p.in, family.Vector("still", make([]float32, c.X.Dim(0))))

@@ -1,6 +1,7 @@
 package flux2_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -14,7 +15,59 @@ import (
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/tests/cudakernels"
+	"comfygo/tests/golden"
 )
+
+func TestMain(m *testing.M) { os.Exit(familytest.Main(m)) }
+
+// TestCacheEqualsUpstream makes the calls of a run: the first gives the keys and values of its reference latents, those after it read them,
+// of other numbers of rows, too.
+func TestCacheEqualsUpstream(t *testing.T) {
+	t.Parallel()
+	stored, src := familytest.Recorded(t, "testdata/cache", "flux2")
+	d, _, err := family.Open(family.Default, src).Diffusion()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := d.(*flux.Model)
+	m.TextLength = 0
+	state, options := &sampling.State{}, map[string]any{flux.OptionCache: &flux.Cache{}}
+	predict := func(x *tensor.Tensor, sigma float32, refs ...*tensor.Tensor) (*tensor.Tensor, error) {
+		rows, list := x.Dim(0), []any{}
+		for _, r := range refs {
+			list = append(list, r.Slice(0, rows))
+		}
+		cond := &sampling.Cond{Tokens: golden.Normal("flux2/context", 2, 5, 16).Slice(0, rows), Values: map[string]any{sampling.KeyReferences: list}}
+		in, err := m.Inputs(cond, sampling.Request{Format: m.Latent()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		times := make([]float32, rows)
+		for i := range times {
+			times[i] = sigma
+		}
+		return m.Predict(t.Context(), familytest.Runner{}, family.Call{X: x, T: times, Inputs: sampling.Inputs{List: in, Options: options, State: state}})
+	}
+	ref := golden.Normal("flux2/ref", 2, 128, 2, 1)
+	for _, c := range []struct {
+		name, x string
+		rows    int
+		sigma   float32
+	}{{"first", "x1", 2, 0.9}, {"second", "x2", 1, 0.5}, {"third", "x3", 2, 0.2}} {
+		y, err := predict(golden.Normal("flux2/"+c.x, 2, 128, 2, 3).Slice(0, c.rows), c.sigma, ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		familytest.Compare(t, stored, c.name, y, golden.Tolerance{RMSRel: 1e-5}) // ten times torch's own error
+	}
+	x := golden.Normal("flux2/x1", 2, 128, 2, 3)
+	if _, err := predict(x, 0.2, ref, ref); err == nil || !strings.Contains(err.Error(), "4 tokens") {
+		t.Errorf("more reference latents than in the first call: %v", err)
+	}
+	if y, err := predict(x, 0.2); err != nil || y == nil {
+		t.Errorf("no reference latents: %v", err)
+	}
+}
 
 func TestDetection(t *testing.T) {
 	t.Parallel()
@@ -58,11 +111,13 @@ func TestCUDA(t *testing.T) {
 	familytest.CheckCUDA(t, familytest.Manifest(t, "flux2-small", dtype.Invalid), 1)
 	m := familytest.Model(t, "flux2-small", dtype.BF16).(*flux.Model)
 	for _, target := range familytest.Targets(t) {
-		g, err := m.Graph(flux.Variant{In: 128, References: true, Still: true}).Build(family.Spec{Target: target})
-		if err != nil {
-			t.Fatal(err)
+		for _, v := range []flux.Variant{{In: 128, References: true, Still: true}, {In: 128, References: true, Still: true, Keep: true}, {In: 128, Kept: true}} {
+			g, err := m.Graph(v).Build(family.Spec{Target: target})
+			if err != nil {
+				t.Fatal(err)
+			}
+			cudakernels.Check(t, g)
 		}
-		cudakernels.Check(t, g)
 	}
 }
 
