@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // check converts the values of one use of a flag, in argparse's order and words. It returns them in
@@ -96,7 +94,7 @@ func convertDir(v string) (any, error) {
 		return nil, fmt.Errorf("The path '%s' does not exist.", v) //nolint:revive,staticcheck // launchers know upstream's sentence
 	case !info.IsDir():
 		return nil, fmt.Errorf("'%s' is not a directory.", v) //nolint:revive,staticcheck // upstream's sentence
-	case unix.Access(filepath.Clean(v), unix.R_OK) != nil:
+	case !readable(filepath.Clean(v)):
 		return nil, fmt.Errorf("You do not have read permissions for '%s'.", v) //nolint:revive,staticcheck // upstream's sentence
 	}
 	return v, nil

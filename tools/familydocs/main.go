@@ -19,6 +19,7 @@ import (
 	_ "comfygo/engine/family/all"
 	"comfygo/engine/family/census"
 	"comfygo/engine/weights"
+	"comfygo/internal/readme"
 	"comfygo/internal/recipe"
 )
 
@@ -48,7 +49,10 @@ func run(golden string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, []byte(text), 0o644) //nolint:gosec // a page for everybody
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // a page for everybody
+		return fmt.Errorf("writing the page: %w", err)
+	}
+	return readme.Update("README.md")
 }
 
 // classes are upstream's classes of the models of which no golden of a call tells it.
