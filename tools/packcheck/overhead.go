@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -27,16 +28,18 @@ func overhead(ctx context.Context, o options, out io.Writer) error {
 	for _, c := range []struct {
 		name string
 		make func(seed int) map[string]node
+		time func(ctx context.Context, c *apiclient.Client, nodes map[string]node, limit time.Duration) (time.Duration, error)
 	}{
-		{fmt.Sprintf("%d nodes hand on 8x1024x1024x3", passes), handOn},
-		{fmt.Sprintf("%d nodes, each by itself", tiny), wide},
-		{fmt.Sprintf("%d nodes in 20 chains", tiny), chains},
+		{fmt.Sprintf("%d nodes hand on 8x1024x1024x3", passes), handOn, timed},
+		{fmt.Sprintf("%d nodes, each by itself, no client listens", tiny), wide, unheard},
+		{fmt.Sprintf("%d nodes in 20 chains, no client listens", tiny), chains, unheard},
+		{fmt.Sprintf("%d nodes, each by itself, a client listens", tiny), wide, timed},
 	} {
 		var took [2][]time.Duration
 		for round := range o.rounds + 1 {
 			for side, client := range []*apiclient.Client{real, ours} {
 				seed += 2 * tiny
-				d, err := timed(ctx, client, c.make(seed), o.limit)
+				d, err := c.time(ctx, client, c.make(seed), o.limit)
 				if err != nil {
 					return fmt.Errorf("%s: %s: %w", client.Base, c.name, err)
 				}
@@ -81,6 +84,28 @@ func timed(ctx context.Context, c *apiclient.Client, nodes map[string]node, limi
 		return 0, fmt.Errorf("the tensor was copied: it lay at %s places", raw)
 	}
 	return end.Sub(start), nil
+}
+
+// unheard runs a prompt for no client and returns the time between the messages of its start and of its end.
+func unheard(ctx context.Context, c *apiclient.Client, nodes map[string]node, limit time.Duration) (time.Duration, error) {
+	o, err := run(ctx, &side{Client: *c}, nodes, limit)
+	if err != nil {
+		return 0, err
+	}
+	if !o.ok() {
+		return 0, errors.New(o.said())
+	}
+	at := map[string]int64{}
+	for _, m := range o.result.Status.Messages {
+		var name string
+		var when struct {
+			Timestamp int64 `json:"timestamp"`
+		}
+		if len(m) == 2 && json.Unmarshal(m[0], &name) == nil && json.Unmarshal(m[1], &when) == nil {
+			at[name] = when.Timestamp
+		}
+	}
+	return time.Duration(at["execution_success"]-at["execution_start"]) * time.Millisecond, nil
 }
 
 func handOn(seed int) map[string]node {
