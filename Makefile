@@ -114,6 +114,10 @@ DIST     ?= dist
 release: ## make the archives of a release, SHA256SUMS and an SBOM; TARGETS=linux/amd64,linux/arm64 VERSION=1.2.3 choose
 	$(GO) run ./tools/release -out $(DIST) -targets $(TARGETS) -optional "$(OPTIONAL)" -version "$(VERSION)"
 
+.PHONY: newcomer
+newcomer: ## go from a release archive to the first image as another user with an empty environment
+	$(GO) test -count=1 -v -timeout 15m -tags newcomer ./tests/newcomer
+
 .PHONY: zig
 zig: ## get zig, the C compiler for other systems' releases
 	python3 -m venv $(BIN)/zig

@@ -116,7 +116,7 @@ func openFolders(cfg cli.Config, log *slog.Logger) (*folders.Folders, error) {
 		return nil, fmt.Errorf("making the table of folders: %w", err)
 	}
 	if cfg.DemoModel {
-		path, err := unpackDemo()
+		path, err := unpackDemo(base)
 		if err != nil {
 			return nil, err
 		}
@@ -133,11 +133,12 @@ func demoWorkflow(cfg cli.Config) []byte {
 	return demo.Workflow
 }
 
-// unpackDemo puts the built-in checkpoint into the user's cache folder.
-func unpackDemo() (string, error) {
+// unpackDemo puts the built-in checkpoint into the user's cache folder, or below the base folder for a service without a home:
+// a folder that others may write to, as the system's temporary one, could hold somebody else's file.
+func unpackDemo(base string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		cache = os.TempDir() // a service without a home still gets its demo
+		return demo.Unpack(filepath.Join(base, ".comfygo-cache"))
 	}
 	return demo.Unpack(filepath.Join(cache, "comfygo"))
 }

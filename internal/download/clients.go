@@ -1,6 +1,7 @@
 package download
 
 import (
+	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
@@ -28,7 +29,7 @@ func Clients() []Client {
 func onPath(names ...string) func() string {
 	return func() string {
 		for _, n := range names {
-			if p, err := exec.LookPath(n); err == nil {
+			if p := look(n); p != "" {
 				return p
 			}
 		}
@@ -36,11 +37,27 @@ func onPath(names ...string) func() string {
 	}
 }
 
+// look finds a program on PATH, and in the usual folders where the environment has none.
+func look(name string) string {
+	if p, err := exec.LookPath(name); err == nil {
+		return p
+	}
+	if os.Getenv("PATH") != "" {
+		return ""
+	}
+	for _, dir := range []string{"/usr/local/bin", "/usr/bin", "/bin"} {
+		if p, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return p
+		}
+	}
+	return ""
+}
+
 // findPip returns a Python that has pip: a bare `pip` may belong to a Python that is gone.
 func findPip() string {
 	for _, n := range []string{"python3", "python", "py"} {
-		p, err := exec.LookPath(n)
-		if err != nil {
+		p := look(n)
+		if p == "" {
 			continue
 		}
 		if exec.Command(p, "-m", "pip", "--version").Run() == nil {
