@@ -56,6 +56,9 @@ const (
 	KeyFrameRate       = "frame_rate"               // float64 or int, frames per second
 	KeyGuidePlaces     = "keyframe_idxs"            // *tensor.Tensor [B,3,tokens,2], corners of the tokens of guides
 	KeyGuideEntries    = "guide_attention_entries"  // []GuideEntry, the guides in order
+	KeyGuidingFrame    = "guiding_frame_index"      // int, timestep of the frame that is given
+	KeyRefLatent       = "ref_latent"               // *tensor.Tensor [B,C,T,H,W]
+	KeyNoiseAugment    = "noise_augmentation"       // float64, noise in the latent that is upscaled
 	KeyControlPooled   = "pooled_output_controlnet" // *tensor.Tensor [B,width], which comes with it
 )
 

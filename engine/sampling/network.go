@@ -38,10 +38,15 @@ type LatentFormat struct {
 	RGBBias [3]float32
 	// TinyVAE, when set, is how the name of the small decoder's file in models/vae_approx begins.
 	TinyVAE string
+	// Paired says that two frames of the VAE's latent, the first of which is doubled, are the channels of one frame.
+	Paired bool
 }
 
 // In returns a VAE's latent as the network reads it.
 func (f LatentFormat) In(x *tensor.Tensor) *tensor.Tensor {
+	if f.Paired && len(x.Shape) == 5 && x.Dim(2)%2 == 1 {
+		x = pairFrames(x)
+	}
 	if f.Mean == nil {
 		return apply(x, func(v float32) float32 { return (v - f.Shift) * f.Scale })
 	}
@@ -50,6 +55,9 @@ func (f LatentFormat) In(x *tensor.Tensor) *tensor.Tensor {
 
 // Out is the inverse of In.
 func (f LatentFormat) Out(x *tensor.Tensor) *tensor.Tensor {
+	if f.Paired && len(x.Shape) == 5 && x.Dim(1)%2 == 0 {
+		x = splitFrames(x)
+	}
 	if f.Mean == nil {
 		return apply(x, func(v float32) float32 { return v/f.Scale + f.Shift })
 	}
@@ -63,6 +71,36 @@ func (f LatentFormat) channels(x *tensor.Tensor, fn func(v, mean, deviation floa
 	for i, v := range x.Data {
 		c := min(i/cells%x.Shape[1], len(f.Mean)-1)
 		out.Data[i] = fn(v, f.Mean[c], f.Deviation[c])
+	}
+	return out
+}
+
+// pairFrames puts frames 2i-1 and 2i of x [B,C,T,h,w] into the channels of one, the first frame twice: [B,2·C,(T+1)/2,h,w].
+func pairFrames(x *tensor.Tensor) *tensor.Tensor {
+	c, t, size := x.Dim(1), x.Dim(2), x.Dim(3)*x.Dim(4)
+	out := tensor.New(x.Dim(0), 2*c, (t+1)/2, x.Dim(3), x.Dim(4))
+	for b := range x.Dim(0) {
+		for k := range 2 * c {
+			for f := range (t + 1) / 2 {
+				from := max(2*f-1+k/c, 0)
+				copy(out.Data[((b*2*c+k)*((t+1)/2)+f)*size:], x.Data[((b*c+k%c)*t+from)*size:][:size])
+			}
+		}
+	}
+	return out
+}
+
+// splitFrames is the inverse of pairFrames.
+func splitFrames(x *tensor.Tensor) *tensor.Tensor {
+	c, t, size := x.Dim(1)/2, x.Dim(2), x.Dim(3)*x.Dim(4)
+	out := tensor.New(x.Dim(0), c, 2*t-1, x.Dim(3), x.Dim(4))
+	for b := range x.Dim(0) {
+		for k := range c {
+			for f := range 2*t - 1 {
+				at := f + 1
+				copy(out.Data[((b*c+k)*(2*t-1)+f)*size:], x.Data[((b*2*c+at%2*c+k)*t+at/2)*size:][:size])
+			}
+		}
 	}
 	return out
 }

@@ -21,6 +21,7 @@ import (
 	_ "comfygo/engine/family/gligen"
 	_ "comfygo/engine/family/hidream"
 	_ "comfygo/engine/family/hunyuanimage"
+	_ "comfygo/engine/family/hunyuanvideo"
 	_ "comfygo/engine/family/hydit"
 	_ "comfygo/engine/family/kandinsky"
 	_ "comfygo/engine/family/kl"

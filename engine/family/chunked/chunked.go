@@ -4,6 +4,7 @@
 package chunked
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -106,8 +107,8 @@ type Window struct {
 	Ahead int
 	// Spatial says how rows and columns are filled up, by half the kernel.
 	Spatial onnx.Fill
-	// Behind is the number of zeros behind rows and columns in place of those on both sides.
-	Behind int
+	// Carry, when set, is how many frames are kept for the next chunk in place of those that the kernel needs.
+	Carry int
 }
 
 // Cube is the geometry of a convolution with a kernel of three in each direction that keeps the size; ahead is 1, or 0 for one in which
@@ -120,7 +121,7 @@ func Cube(ahead int) Window {
 func (c *Coder) Conv(s *weights.Scope, x *onnx.Value, out int, w Window) *onnx.Value {
 	c.At(s.Prefix())
 	k := w.Kernel[0]
-	carried := k - w.Stride[0]
+	carried := cmp.Or(w.Carry, k-w.Stride[0])
 	x = c.Carry(x, carried, func(x *onnx.Value) *onnx.Value { return c.Pad(x, k-1-w.Ahead, 0) }, func(x *onnx.Value) *onnx.Value { return c.Tail(x, carried) })
 	if c.phase.Last {
 		x = c.Pad(x, 0, w.Ahead)
@@ -128,8 +129,6 @@ func (c *Coder) Conv(s *weights.Scope, x *onnx.Value, out int, w Window) *onnx.V
 	half := [2]int{w.Kernel[1] / 2, w.Kernel[2] / 2}
 	window := onnx.WindowND{Stride: w.Stride[:]}
 	switch {
-	case w.Behind > 0:
-		window.After = []int{0, w.Behind, w.Behind}
 	case w.Spatial == onnx.Zeros || half == [2]int{}:
 		window.Before, window.After = []int{0, half[0], half[1]}, []int{0, half[0], half[1]}
 	default:

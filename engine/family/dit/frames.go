@@ -3,6 +3,7 @@ package dit
 import (
 	"fmt"
 
+	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 )
 
@@ -98,4 +99,27 @@ func Video(x *tensor.Tensor) *tensor.Tensor {
 		return &tensor.Tensor{Shape: []int{x.Dim(0), x.Dim(1), 1, x.Dim(2), x.Dim(3)}, Data: x.Data}
 	}
 	return x
+}
+
+// GivenCells turns a mask [N,C,T,H,W] of what is to be made round for latents of a shape: its first channel, scaled to the
+// latent; frames that it lacks are to be made. Upstream: concat_cond of Kandinsky5 and HunyuanVideo15.
+func GivenCells(mask *tensor.Tensor, shape []int) (*tensor.Tensor, error) {
+	if len(mask.Shape) != 5 || mask.Len() == 0 || len(shape) != 5 {
+		return nil, fmt.Errorf("reading the mask of given frames: shape %v does not fit latents of shape %v", mask.Shape, shape)
+	}
+	one := tensor.New(append([]int{mask.Dim(0), 1}, mask.Shape[2:]...)...)
+	for b := range mask.Dim(0) {
+		for i, v := range mask.Index(b).Index(0).Data {
+			one.Data[b*tensor.Count(mask.Shape[2:])+i] = 1 - v
+		}
+	}
+	fitted, err := sampling.FitLatent(one, append([]int{shape[0], 1, mask.Dim(2)}, shape[3:]...))
+	if err != nil {
+		return nil, err
+	}
+	out := tensor.New(append([]int{shape[0], 1}, shape[2:]...)...)
+	for b := range shape[0] {
+		copy(out.Index(b).Data, fitted.Index(b).Data)
+	}
+	return out, nil
 }

@@ -69,9 +69,9 @@ func write(b *nn.Builder, s *weights.Scope, c config, v variant) {
 		w.KeyMask = b.Cast(b.Input("maskall", dtype.F32, symB, all), dtype.I32)
 	}
 	rope := dit.RotaryInputs(b, all, c.Hidden/c.Heads)
-	txt := w.refine(dit.Input(b, "context", symB, symT, onnx.D(c.context)), times, mask)
+	txt := Refine(b, s.At("txt_in"), c.Streams, dit.Input(b, "context", symB, symT, onnx.D(c.context)), times, mask)
 	if v.Glyphs {
-		txt = b.Concat(1, txt, w.glyphs(dit.Input(b, "glyphs", symB, symG, onnx.D(c.glyphWidth))))
+		txt = b.Concat(1, txt, Glyphs(b, s.At("byt5_in"), c.Hidden, dit.Input(b, "glyphs", symB, symG, onnx.D(c.glyphWidth))))
 	}
 	mods := func(s *weights.Scope, n int) []dit.Mod {
 		return dit.Mods(b, b.Linear(s.At("lin"), b.SiLU(vec), 3*n*c.Hidden), n)
@@ -90,32 +90,32 @@ func write(b *nn.Builder, s *weights.Scope, c config, v variant) {
 	dit.Output(b, "out", w.Last(b, s.At("final_layer"), b.SliceDims(x, 1, texts, all), vec, c.out))
 }
 
-// refine lets the text tokens attend to each other, modulated by the timestep and the mean of the text.
-func (w *writer) refine(x, times, mask *onnx.Value) *onnx.Value {
-	s, h := w.s.At("txt_in"), w.Hidden
-	c := dit.TimeMLP(w.Builder, s.At("t_embedder"), times, 1, h, "in_layer", "out_layer")
-	c = w.SiLU(w.Add(c, dit.MLP(w.Builder, s.At("c_embedder"), w.ReduceMean(x, false, 1), h, h, "in_layer", "out_layer")))
-	x = w.Linear(s.At("input_embedder"), x, h)
+// Refine lets text tokens x [B,T,C'] attend to each other, modulated by the timesteps [B] and the mean of the text; mask, when set, is
+// int32 [B,T]. Upstream: TokenRefiner.
+func Refine(b *nn.Builder, s *weights.Scope, c dit.Streams, x, times, mask *onnx.Value) *onnx.Value {
+	h := c.Hidden
+	v := dit.TimeMLP(b, s.At("t_embedder"), times, 1, h, "in_layer", "out_layer")
+	v = b.SiLU(b.Add(v, dit.MLP(b, s.At("c_embedder"), b.ReduceMean(x, false, 1), h, h, "in_layer", "out_layer")))
+	x = b.Linear(s.At("input_embedder"), x, h)
 	blocks := s.At("individual_token_refiner", "blocks")
 	for i := range s.Count("individual_token_refiner.blocks") {
 		block := blocks.Index(i)
-		gates := w.Chunks(w.Linear(block.At("adaLN_modulation", "1"), c, 2*h), 2)
-		y := w.LayerNorm(block.At("norm1"), x, epsilon)
-		rows := func(i int) *onnx.Value { return w.LinearRows(block.At("self_attn", "qkv"), y, 3*h, i*h, h) }
-		a := onnx.Attention{Heads: w.Heads, Scale: float32(1 / math.Sqrt(float64(h)/float64(w.Heads))), KeyMask: mask}
-		x = w.Gated(x, w.Linear(block.At("self_attn", "proj"), w.Attend(rows(0), rows(1), rows(2), a), h), gates[0])
-		y = dit.MLP(w.Builder, block.At("mlp"), w.LayerNorm(block.At("norm2"), x, epsilon), 4*h, h, "0", "2")
-		x = w.Gated(x, y, gates[1])
+		gates := b.Chunks(b.Linear(block.At("adaLN_modulation", "1"), v, 2*h), 2)
+		y := b.LayerNorm(block.At("norm1"), x, epsilon)
+		rows := func(i int) *onnx.Value { return b.LinearRows(block.At("self_attn", "qkv"), y, 3*h, i*h, h) }
+		a := onnx.Attention{Heads: c.Heads, Scale: float32(1 / math.Sqrt(float64(h)/float64(c.Heads))), KeyMask: mask}
+		x = b.Gated(x, b.Linear(block.At("self_attn", "proj"), b.Attend(rows(0), rows(1), rows(2), a), h), gates[0])
+		y = dit.MLP(b, block.At("mlp"), b.LayerNorm(block.At("norm2"), x, epsilon), 4*h, h, "0", "2")
+		x = b.Gated(x, y, gates[1])
 	}
 	return x
 }
 
-// glyphs maps the encoding of ByT5 to tokens.
-func (w *writer) glyphs(x *onnx.Value) *onnx.Value {
+// Glyphs maps the encoding of ByT5 to tokens of so many values. Upstream: ByT5Mapper.
+func Glyphs(b *nn.Builder, s *weights.Scope, hidden int, x *onnx.Value) *onnx.Value {
 	const torchEpsilon = 1e-5
-	s := w.s.At("byt5_in")
 	inner := rowsOf(s.Shape("fc1.weight"))
-	x = w.Gelu(w.Linear(s.At("fc1"), w.LayerNorm(s.At("layernorm"), x, torchEpsilon), inner), false)
-	x = w.Gelu(w.Linear(s.At("fc2"), x, rowsOf(s.Shape("fc2.weight"))), false)
-	return w.Linear(s.At("fc3"), x, w.Hidden)
+	x = b.Gelu(b.Linear(s.At("fc1"), b.LayerNorm(s.At("layernorm"), x, torchEpsilon), inner), false)
+	x = b.Gelu(b.Linear(s.At("fc2"), x, rowsOf(s.Shape("fc2.weight"))), false)
+	return b.Linear(s.At("fc3"), x, hidden)
 }

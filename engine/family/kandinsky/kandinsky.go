@@ -183,31 +183,8 @@ func (m *model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 	if mask == nil {
 		return in, nil
 	}
-	given, err := givenCells(mask, r.Shape)
+	given, err := dit.GivenCells(mask, r.Shape)
 	return append(in, sampling.Input{Name: inputMask, Value: given, Rule: sampling.ByCells}), err
-}
-
-// givenCells turns a mask [N,C,T,H,W] of what is to be made round for latents of a shape: its first channel, scaled to the
-// latent; frames that it lacks are to be made. Upstream: Kandinsky5.concat_cond.
-func givenCells(mask *tensor.Tensor, shape []int) (*tensor.Tensor, error) {
-	if len(mask.Shape) != 5 || mask.Len() == 0 || len(shape) != 5 {
-		return nil, fmt.Errorf("reading the mask of given frames: shape %v does not fit latents of shape %v", mask.Shape, shape)
-	}
-	one := tensor.New(append([]int{mask.Dim(0), 1}, mask.Shape[2:]...)...)
-	for b := range mask.Dim(0) {
-		for i, v := range mask.Index(b).Index(0).Data {
-			one.Data[b*tensor.Count(mask.Shape[2:])+i] = 1 - v
-		}
-	}
-	fitted, err := sampling.FitLatent(one, append([]int{shape[0], 1, mask.Dim(2)}, shape[3:]...))
-	if err != nil {
-		return nil, err
-	}
-	out := tensor.New(append([]int{shape[0], 1}, shape[2:]...)...)
-	for b := range shape[0] {
-		copy(out.Index(b).Data, fitted.Index(b).Data)
-	}
-	return out, nil
 }
 
 // Predict implements family.Denoiser.

@@ -36,7 +36,6 @@ type recognised struct {
 // families are in upstream's order of tests, then what is no diffusion model.
 var families = []recognised{
 	{name: "Stable Audio", all: []string{"transformer.rotary_pos_emb.inv_freq"}},
-	{name: "HunyuanVideo or the refiner of HunyuanImage 2.1", all: []string{"txt_in.individual_token_refiner.blocks.0.norm1.weight"}},
 	{name: "Mochi", all: []string{"t5_yproj.weight"}},
 	{name: "MiniMax H3", all: []string{"video_patch_proj.weight", "audio_patch_proj.weight"}},
 	{name: "LTX-Video 2", all: []string{"adaln_single.emb.timestep_embedder.linear_1.bias", "audio_adaln_single.linear.weight"}},

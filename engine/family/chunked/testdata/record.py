@@ -68,6 +68,16 @@ def ltxv_deep():
         "causal_decoder": True, "spatial_padding_mode": "zeros", "timestep_conditioning": True, "decode_noise_scale": 0.0})
 
 
+def hunyuan15():
+    from comfy.ldm.models.autoencoder import AutoencodingEngine
+    config = {"block_out_channels": [8, 8, 16, 32, 32], "in_channels": 3, "out_channels": 3, "num_res_blocks": 1, "ffactor_spatial": 16, "ffactor_temporal": 4,
+              "downsample_match_channel": True, "upsample_match_channel": True, "z_channels": 8}
+    vae = AutoencodingEngine(regularizer_config={"target": "comfy.ldm.models.autoencoder.EmptyRegularizer"},
+                             encoder_config={"target": "comfy.ldm.hunyuan_video.vae_refiner.Encoder", "params": config},
+                             decoder_config={"target": "comfy.ldm.hunyuan_video.vae_refiner.Decoder", "params": config})
+    video(fill(vae, "hunyuan15"), "hunyuan15", 8, [(1, 2, 3), (2, 2, 3), (4, 2, 3)], [(1, 32, 64), (5, 32, 64), (13, 32, 64)])
+
+
 with torch.no_grad():
     globals()[case]()
 save_file({k + f"_s{EVERY}": v.flatten()[::EVERY].copy() for k, v in tensors.items()}, out + ".safetensors")
