@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"comfygo/engine/tensor"
@@ -150,7 +151,23 @@ func TestResample(t *testing.T) {
 	}
 }
 
-// FuzzRead: files that anybody may send.
+// TestCutFLAC: a file that ends anywhere gives an error or the frames before, without a read beyond its bytes.
+func TestCutFLAC(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	if err := audio.WriteFLAC(&b, []int16{1, 2, 3, 4, 1000, -1000, 7, 8}, 2, 8000, nil); err != nil {
+		t.Fatal(err)
+	}
+	whole := append(b.Bytes(), 0xff, 0xf8, 0xff) // and the beginning of another frame
+	for n := range len(whole) + 1 {
+		a, err := audio.Read(t.Context(), slices.Clip(slices.Clone(whole[:n])), func(int64) error { return nil })
+		if (err == nil) != (n >= b.Len()) || err == nil && a.Waveform.Shape[2] != 4 {
+			t.Errorf("the first %d of %d bytes: %v, %v", n, len(whole), a, err)
+		}
+	}
+}
+
+// FuzzRead: untrusted files.
 func FuzzRead(f *testing.F) {
 	var b bytes.Buffer
 	if err := audio.WriteFLAC(&b, []int16{1, 2, 3, 4, 1000, -1000, 7, 8}, 2, 8000, nil); err != nil {

@@ -174,7 +174,7 @@ func (d *flacDecoder) header() (n, assignment int, err error) {
 	if assignment >= leftSide {
 		channels = 2
 	}
-	if r.bad || n == 0 || d.depth == 0 || assignment > midSide || channels != d.info.channels || crc8(r.data[:end]) != want {
+	if end >= len(r.data) || n == 0 || d.depth == 0 || assignment > midSide || channels != d.info.channels || crc8(r.data[:end]) != want {
 		return 0, 0, errFLAC
 	}
 	return n, assignment, nil
