@@ -57,6 +57,7 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 	}
 	engineCfg := engineConfig(cfg, p.machine, dirs, log)
 	engineCfg.Watch = watchNetworks(p.tracer)
+	engineCfg.Others = func() { p.python.free() }
 	p.engine = engine.New(engineCfg)
 	p.library = &library{cfg: cfg, cuda: m.cuda(), engine: p.engine}
 	registry := all.Registry()
@@ -84,7 +85,7 @@ func (p *parts) close() error {
 // freeModels lets go of the models and gives the memory back to the system at once.
 func (p *parts) freeModels() {
 	p.engine.FreeModels()
-	p.python.free()
+	go p.python.free() // it may take its time, and the next job need not wait for it
 	debug.FreeOSMemory()
 }
 

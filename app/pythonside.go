@@ -33,11 +33,12 @@ type pythonSide struct {
 	routes packs.PythonRoutes
 	unload func()
 
-	changing sync.Mutex // one change of the hosts at a time
-	mu       sync.Mutex
-	hosts    []*pythonHost
-	asked    map[string]bool // packs that are to be loaded again; "" for all
-	closed   bool
+	unloading atomic.Bool
+	changing  sync.Mutex // one change of the hosts at a time
+	mu        sync.Mutex
+	hosts     []*pythonHost
+	asked     map[string]bool // packs that are to be loaded again; "" for all
+	closed    bool
 }
 
 // pythonHost is one process: of all packs, of the checkout's classes, or of one pack.
@@ -138,7 +139,7 @@ func (p *pythonSide) arrange(again map[string]bool) error {
 // newHost makes a host without starting it.
 func (p *pythonSide) newHost(plan pythonPlan, name string, as *pyhost.User) *pythonHost {
 	h := &pythonHost{name: name, bridge: python.New(p.events, p.log)}
-	h.bridge.OnlyPacks, h.bridge.Unload = p.cfg.Isolate && name != "", p.unload
+	h.bridge.OnlyPacks, h.bridge.Unload = p.cfg.Isolate && name != "", p.unloads
 	h.bridge.Use(pyhost.New(pyhost.Config{
 		Python: plan.interpreter, Log: p.log, Notify: h.bridge.Notify, Started: h.bridge.Started, Name: name,
 		LoadTimeout: seconds(p.cfg.LoadTimeout), MemoryLimit: hostMemory(p.cfg), User: as,
@@ -255,11 +256,23 @@ func (p *pythonSide) sendBy(s packSender) {
 	}
 }
 
-// free lets go of what Python holds besides values: models and replays.
+// free lets go of what Python holds besides values: models and replays. It waits for that, within a bound.
 func (p *pythonSide) free() {
 	if p != nil {
-		p.group.Free()
+		p.group.Free(context.Background())
 	}
+}
+
+// unloads lets go of the engine's models when a pack asks for it, once at a time.
+func (p *pythonSide) unloads() {
+	if !p.unloading.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer p.unloading.Store(false)
+		p.log.Info("a node pack asks for memory: models that are idle are let go")
+		p.unload()
+	}()
 }
 
 func (p *pythonSide) close() error {

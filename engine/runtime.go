@@ -42,6 +42,8 @@ type Config struct {
 	Budget int64
 	// Available returns the bytes of the host's memory that can be had now; nil turns the checks before large runs off.
 	Available func() int64
+	// Others, if set, has other processes let go of models that they hold, when memory does not suffice; it waits for that, within a bound.
+	Others func()
 	// DeviceMemory returns the bytes of a GPU's memory that can be had now, -1 when that is not known; nil counts as that.
 	DeviceMemory func(index int) int64
 	// Families are the model families; nil stands for those that are linked.
@@ -91,7 +93,7 @@ func New(cfg Config) *Runtime {
 	rt.files = residency.NewFiles(func(src weights.Source) (*family.File, error) { return family.Open(cfg.Families, src), nil })
 	rt.sessions = residency.New(residency.Config{
 		Library: rt.library, Threads: cfg.Threads, TF32: cfg.TF32, Log: cfg.Log, Watch: rt.watch,
-		Budget: rt.budget, Available: rt.available,
+		Budget: rt.budget, Available: rt.available, Others: cfg.Others,
 	})
 	return rt
 }

@@ -108,6 +108,8 @@ func TestPackFigures(t *testing.T) {
 	if err := server.Get(t.Context(), "/health", &health); err != nil || len(health.Python) != 1 || health.Python[0].Memory < 1<<20 {
 		t.Errorf("/health tells %+v, %v", health, err)
 	}
+	server.where(t, "unload")
+	server.awaitLog(t, "a node pack asks for memory")
 	text := server.fetch(t, "/metrics").body
 	for _, want := range []string{`comfygo_python_up{pack=""} 1`, `comfygo_python_memory_bytes{kind="resident",pack=""}`, `comfygo_python_cpu_seconds_total{pack=""}`} {
 		if !strings.Contains(text, want) {

@@ -73,7 +73,18 @@ func (s *Sessions) Check(d ort.Device, what string, bytes int64) error {
 	if s.Fits(d, bytes) {
 		return nil
 	}
+	s.askOthers()
+	if s.Fits(d, bytes) {
+		return nil
+	}
 	return &MemoryError{What: what, Needed: bytes, Present: s.available(d)}
+}
+
+// askOthers has other processes let go of models, where there are such processes.
+func (s *Sessions) askOthers() {
+	if s.cfg.Others != nil {
+		s.cfg.Others()
+	}
 }
 
 // Reserve enters the activations of a run into the ledger. The returned function takes them out again.

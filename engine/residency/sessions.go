@@ -44,6 +44,8 @@ type Config struct {
 	// Available returns the bytes of a device's memory that can be had now; nil turns all checks off. A negative result
 	// says that it is not known.
 	Available func(d ort.Device) int64
+	// Others, if set, has other processes let go of models that they hold. It is called when evicting our own did not suffice.
+	Others func()
 	// Watch, if set, is told when the loading or a run of a network begins; the function that it returns is called at the
 	// end. It may be called from several goroutines.
 	Watch func(ctx context.Context, loading bool, network string) func(error)
@@ -120,6 +122,7 @@ func (s *Sessions) Use(ctx context.Context, key Key, shrink bool, build func() (
 	}
 	s.cfg.Log.Warn("the device ran out of memory; evicting idle models and trying again", "device", key.Device.String(), "network", key.Network(), "error", err)
 	s.shelf(key.Device).EvictAll()
+	s.askOthers()
 	if err = s.use(ctx, key, shrink, build, f); ort.OutOfMemory(err) {
 		return &MemoryError{What: "running " + key.Network() + " on " + key.Device.String(), Present: s.available(key.Device), Cause: err}
 	}
@@ -223,6 +226,9 @@ func (s *Sessions) charge(sh *shelf, key Key, list []onnx.Initializer) error {
 	sh.Charge(key, bytes)
 	if have := s.available(key.Device); have >= 0 && bytes > have {
 		sh.Free(bytes - have)
+		if bytes > s.available(key.Device) {
+			s.askOthers()
+		}
 		if have = s.available(key.Device); bytes > have {
 			return &MemoryError{What: "loading " + key.Network() + " on " + key.Device.String(), Needed: bytes, Present: have}
 		}

@@ -269,3 +269,39 @@ func TestReserve(t *testing.T) {
 		t.Errorf("after both: %+v", a)
 	}
 }
+
+// TestOthers has another process hold the memory that a run, a load and a network that ran out of it need.
+func TestOthers(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		frees bool // the other process lets go when it is asked to
+		try   func(r *rig) error
+	}{
+		"a run":                 {true, func(r *rig) error { return r.Check(gpu, "a run", 1000) }},
+		"a run, in vain":        {false, func(r *rig) error { return r.Check(gpu, "a run", 1000) }},
+		"a load":                {true, func(r *rig) error { return r.use(residency.Key{Files: "a", Device: gpu}, 1000) }},
+		"a load, in vain":       {false, func(r *rig) error { return r.use(residency.Key{Files: "a", Device: gpu}, 1000) }},
+		"enough from the start": {true, func(r *rig) error { return r.Check(gpu, "a run", 10) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			free, asked := int64(100), 0
+			r := newRig(residency.Config{
+				Available: func(ort.Device) int64 { return free },
+				Others: func() {
+					if asked++; c.frees {
+						free = 10000
+					}
+				},
+			})
+			err := c.try(r)
+			var short *residency.MemoryError
+			if c.frees && err != nil || !c.frees && !errors.As(err, &short) {
+				t.Errorf("the error is %v", err)
+			}
+			if want := name != "enough from the start"; (asked == 1) != want {
+				t.Errorf("the other process was asked %d times", asked)
+			}
+		})
+	}
+}

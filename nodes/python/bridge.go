@@ -18,6 +18,7 @@ const (
 	waitForClasses = 60 * time.Second // for the first imports
 	waitForInfo    = 10 * time.Second // for descriptions
 	freshFor       = 2 * time.Second  // how long descriptions count as those of now
+	waitForFree    = 10 * time.Second // for models to be let go; a node that runs keeps its own
 	waitForPrompt  = 10 * time.Second // for the prompt handlers of packs
 )
 
@@ -269,22 +270,17 @@ func (b *Bridge) Instead(name string) (*nodes.Class, bool) {
 	return c, ok
 }
 
-// Free lets go of the models that Python holds, without waiting for it.
-func (b *Bridge) Free() {
-	if state, _, _ := b.host.State(); state != "ready" {
+// Free lets go of the models that Python holds, within a bound in time.
+func (b *Bridge) Free(ctx context.Context) {
+	s := b.Current()
+	if s == nil {
 		return
 	}
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), waitForClasses)
-		defer cancel()
-		s, err := b.host.Session(ctx)
-		if err == nil {
-			_, err = s.Call(ctx, "free", nil)
-		}
-		if err != nil {
-			b.log.Warn("freeing the models in Python failed", "error", err)
-		}
-	}()
+	ctx, cancel := context.WithTimeout(ctx, waitForFree)
+	defer cancel()
+	if _, err := s.Call(ctx, "free", nil); err != nil {
+		b.log.Warn("freeing the models in Python failed", "error", err)
+	}
 }
 
 // begin notes a call for what Python says of it, until end is called.

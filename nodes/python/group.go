@@ -132,12 +132,8 @@ func firstHandle(v any) *Handle {
 	return found
 }
 
-// Free lets go of the models that Python holds, without waiting for it.
-func (g *Group) Free() {
-	for _, b := range g.all() {
-		b.Free()
-	}
-}
+// Free lets go of the models that Python holds, within a bound in time.
+func (g *Group) Free(ctx context.Context) { g.each(func(b *Bridge) { b.Free(ctx) }) }
 
 // Sessions are the lives of now of the processes that run.
 func (g *Group) Sessions() []*pyhost.Session {

@@ -134,7 +134,7 @@ class Checkout(API):
     def free(self):
         import gc
 
-        self.management.unload_all_models()
+        self.unload_own()
         gc.collect()
         self.management.soft_empty_cache()
 

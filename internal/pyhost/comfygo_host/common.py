@@ -152,6 +152,10 @@ def info_v1(name, cls, titles):
     return info
 
 
+WHOLE_MACHINE = 1 << 50  # bytes; who asks for more wants all to be let go, not to be given it
+ROOM_PAUSE, ROOM_WAIT = 10.0, 2.0  # seconds between two requests, and for one
+
+
 def guard(secret):
     """Returns a middleware that answers none but comfygo, which knows the secret."""
     from aiohttp import web
@@ -173,6 +177,40 @@ class API:
 
     def attach(self, runner):
         self.runner = runner
+        self.share_memory()
+
+    def share_memory(self):
+        """Has comfygo let go of its models where packs, or ComfyUI for them, ask for memory."""
+        management = self.management
+        self.unload_own = management.unload_all_models
+        self.asked = 0.0
+
+        def unload_all_models():
+            self.unload_own()
+            self.runner.notify("unload")
+
+        management.unload_all_models = unload_all_models
+        free = getattr(management, "free_memory", None)
+        if free is None:
+            return
+
+        def free_memory(memory_required, device, *arguments, **options):
+            result = free(memory_required, device, *arguments, **options)
+            self.make_room(memory_required, device)
+            return result
+
+        management.free_memory = free_memory
+
+    def make_room(self, required, device):
+        """Asks comfygo for its memory where that of a device does not suffice, and waits a little for it."""
+        present = self.management.get_free_memory(device)
+        if present >= required or required > WHOLE_MACHINE or time.monotonic() - self.asked < ROOM_PAUSE:
+            return
+        self.runner.notify("unload")
+        end = time.monotonic() + ROOM_WAIT
+        while time.monotonic() < end and self.management.get_free_memory(device) < required:
+            time.sleep(0.05)
+        self.asked = time.monotonic()
 
     async def prepare(self):
         """Does what the server that packs see needs before it serves."""

@@ -33,6 +33,7 @@ class Runner:
         self.running = None
         self.prompts = {}
         self.replays = {}
+        self.gpu = 0
         api.attach(self)
 
     def start(self):
@@ -96,10 +97,24 @@ class Runner:
             answer = {"id": message["id"], "ok": False, "error": {"type": "InterruptProcessingException", "message": "", "interrupted": True}}
         except BaseException as error:
             answer = {"id": message["id"], "ok": False, "error": self.problem(error)}
+        self.tell_memory()
         try:
             self.wire.send(answer)
         except (TypeError, ValueError) as error:
             self.wire.send({"id": message["id"], "ok": False, "error": self.problem(error)})
+
+    def tell_memory(self):
+        """Tells comfygo what torch holds of GPUs, when that has changed."""
+        torch = sys.modules.get("torch")
+        try:
+            if not torch.cuda.is_initialized():
+                return
+            held = sum(torch.cuda.memory_reserved(i) for i in range(torch.cuda.device_count()))
+        except Exception:  # no torch, or one without CUDA
+            return
+        if held != self.gpu:
+            self.gpu = held
+            self.notify("memory", gpu=held)
 
     def problem(self, error):
         cls = type(error)

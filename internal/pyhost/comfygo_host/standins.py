@@ -77,7 +77,7 @@ class StandIns(API):
         return path
 
     def free(self):
-        self.management.unload_all_models()
+        self.unload_own()
         self.management.soft_empty_cache()
 
     def on_progress(self, prompt_id, node_id, value, total, image):

@@ -37,6 +37,10 @@ class Where:
             return (str(os.getuid()),)
         if text == "secrets":
             return (",".join(k for k in os.environ if k.startswith(("COMFYGO_", "SECRET_"))),)
+        if text == "unload":
+            import comfy.model_management
+
+            comfy.model_management.unload_all_models()
         if text == "with":
             return (str(os.getpid()) + ("+plain" if "plain" in " ".join(sys.modules) else ""),)
         return (GENERATION + " " + text,)
