@@ -2,6 +2,7 @@ package patch
 
 import (
 	"fmt"
+	"sync"
 
 	"comfygo/engine/tensor"
 	"comfygo/engine/vec"
@@ -52,13 +53,71 @@ type adder func(dst []float32, row, col int, factor float32) error
 // merge returns the weight base with patches applied to it in order, computed in float32 while it is read. Its error wraps
 // ErrNotAvailable for a method that cannot be computed.
 func merge(base weights.Entry, patches []applied) (weights.Entry, error) {
+	e := base
 	for _, p := range patches {
 		var err error
-		if base, err = mergeOne(base, p); err != nil {
+		if e, err = mergeOne(e, p); err != nil {
 			return weights.Entry{}, err
 		}
 	}
-	return base, nil
+	if dependent(patches) < 2 {
+		return e, nil
+	}
+	// Patches that read the weight which those before them made, some of them twice, would compute it anew each time.
+	chain := func() ([]float32, error) {
+		at := base
+		var v []float32
+		for _, p := range patches {
+			next, err := mergeOne(at, p)
+			if err == nil {
+				v, err = weights.Float32s(next)
+			}
+			if err != nil {
+				return nil, err
+			}
+			at = held(next, v)
+		}
+		return v, nil
+	}
+	values := &passing{compute: chain}
+	return weights.Compute(base.Name, e.Shape, weights.Computation{Op: "chain", Parts: []weights.Entry{e}, Read: func(dst []float32, from int) error {
+		return values.read(dst, from)
+	}}), nil
+}
+
+// held is an entry whose elements are in memory.
+func held(like weights.Entry, v []float32) weights.Entry {
+	return weights.Compute(like.Name, like.Shape, weights.Computation{Op: "held", Parts: []weights.Entry{like}, Read: func(dst []float32, from int) error {
+		copy(dst, v[from:])
+		return nil
+	}})
+}
+
+// passing are values that are computed together, when the first is read, and let go when all were read: weights are read once for
+// a graph.
+type passing struct {
+	compute func() ([]float32, error)
+	mu      sync.Mutex
+	values  []float32
+	left    int // to be read
+}
+
+// read copies values from an index on.
+func (p *passing) read(dst []float32, from int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.values == nil {
+		v, err := p.compute()
+		if err != nil {
+			return err
+		}
+		p.values, p.left = v, len(v)
+	}
+	copy(dst, p.values[from:])
+	if p.left -= len(dst); p.left <= 0 {
+		p.values = nil
+	}
+	return nil
 }
 
 func mergeOne(base weights.Entry, p applied) (weights.Entry, error) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sync"
 
 	"comfygo/engine/vec"
 	"comfygo/engine/weights"
@@ -85,14 +84,15 @@ func (a *OFT) dora() *weights.Entry { return a.DoraScale }
 
 func (a *OFT) deltaOf(r region, strength float64) adder {
 	turn := &rotated{adapter: a, region: r, strength: strength, cols: columns(r.base.Shape)}
+	values := &passing{compute: turn.compute}
 	// DoRA multiplies the change by alpha, as if it were that of LoRA.
 	scale := float32(1)
 	if a.DoraScale != nil {
 		scale = float32(a.scale())
 	}
 	return func(dst []float32, row, col int, factor float32) error {
-		change, err := turn.piece(row, col, len(dst))
-		if err != nil {
+		change := make([]float32, len(dst))
+		if err := values.read(change, row*turn.cols+col); err != nil {
 			return err
 		}
 		vec.AddScaled(dst, change, factor*scale)
@@ -100,33 +100,12 @@ func (a *OFT) deltaOf(r region, strength float64) adder {
 	}
 }
 
-// rotated computes what a rotation changes of a weight, all rows at once: the stages of BOFT mix them. The values are let
-// go when the last of them was read, since weights are read from front to back, once for a graph.
+// rotated computes what a rotation changes of a weight, all rows at once: the stages of BOFT mix them.
 type rotated struct {
 	adapter  *OFT
 	region   region
 	strength float64
 	cols     int
-	mu       sync.Mutex
-	values   []float32
-}
-
-func (t *rotated) piece(row, col, n int) ([]float32, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.values == nil {
-		v, err := t.compute()
-		if err != nil {
-			return nil, err
-		}
-		t.values = v
-	}
-	from := row*t.cols + col
-	part := t.values[from : from+n]
-	if from+n == len(t.values) {
-		t.values = nil
-	}
-	return part, nil
 }
 
 func (t *rotated) compute() ([]float32, error) {

@@ -18,6 +18,18 @@ import (
 type Stack struct {
 	layers []stacked
 	stored func(key string) Storage
+	parts  *parts
+}
+
+// parts keeps the parts of a stack, which a sampler asks for at each step.
+type parts struct {
+	mu   sync.Mutex
+	made map[partKey]*Part
+}
+
+type partKey struct {
+	prefix string
+	stored bool
 }
 
 type stacked struct {
@@ -28,11 +40,12 @@ type stacked struct {
 // With returns the stack with one more file.
 func (s Stack) With(f *File, strength float64) Stack {
 	s.layers = append(s.layers[:len(s.layers):len(s.layers)], stacked{f, strength})
+	s.parts = &parts{made: map[partKey]*Part{}}
 	return s
 }
 
 // Storing returns the stack with what of says of how the weight of a key is stored again after its changes, adapters that change
-// what layers give aside. Without it weights are left as they are computed.
+// what layers give aside. Without it weights are left as they are computed. All calls for a stack say the same.
 func (s Stack) Storing(of func(key string) Storage) Stack {
 	s.stored = of
 	return s
@@ -44,6 +57,22 @@ func (s Stack) Len() int { return len(s.layers) }
 // Part returns what the stack changes in one part of a model: the weights whose keys start with prefix, which ends in a
 // dot. It is nil when it changes nothing there.
 func (s Stack) Part(prefix string) *Part {
+	if s.parts == nil {
+		return nil
+	}
+	s.parts.mu.Lock()
+	defer s.parts.mu.Unlock()
+	key := partKey{prefix, s.stored != nil}
+	p, ok := s.parts.made[key]
+	if !ok {
+		p = s.part(prefix)
+		s.parts.made[key] = p
+	}
+	return p
+}
+
+// part computes Part.
+func (s Stack) part(prefix string) *Part {
 	p := &Part{branches: map[string][]nn.Branch{}, baked: map[string][]applied{}}
 	byKey := s.byName(prefix)
 	slot := map[int]int{} // of a file's strength, by the file's place in the stack

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"comfygo/engine/dtype"
@@ -174,5 +175,43 @@ func TestStrengthOfRotations(t *testing.T) {
 			want[i] = w[i] + c.ratio*(once[i]-w[i])
 		}
 		near(t, name, half, want)
+	}
+}
+
+// TestStackOfTenReadsOnce: a stack of adapters that change a weight by what it is reads the model's weight a few times, not twice
+// for each of them (which would be 2¹⁰ times), and gives what one after the other gives.
+func TestStackOfTenReadsOnce(t *testing.T) {
+	t.Parallel()
+	f32 := func(name string, shape ...int) weights.Entry { return random(t, "a."+name, dtype.F32, shape...) }
+	base := random(t, "l.weight", dtype.F32, 6, 4)
+	for name, file := range map[string][]weights.Entry{
+		"OFT":   {f32("oft_blocks", 2, 3, 3)},
+		"GLoRA": {f32("a1.weight", 4, 2), f32("a2.weight", 2, 4), f32("b1.weight", 6, 2), f32("b2.weight", 2, 4)},
+		"DoRA":  append(lowRank(t, "a", 6, 2, 4), f32("dora_scale", 1, 4)),
+		"LoHa":  {f32("hada_w1_a", 6, 2), f32("hada_w1_b", 2, 4), f32("hada_w2_a", 6, 2), f32("hada_w2_b", 2, 4)},
+	} {
+		var elements atomic.Int64
+		counted := weights.Compute("l.weight", base.Shape, weights.Computation{Op: "counted", Parts: []weights.Entry{base}, Read: func(dst []float32, from int) error {
+			elements.Add(int64(len(dst)))
+			return weights.Range(dst, base, from)
+		}})
+		model := source(t, "model", counted)
+		f := read(t, model, file...)
+		var stack patch.Stack
+		want := values(t, base)
+		for range 10 {
+			stack = stack.With(f, 0.25)
+			want = changedBy(t, stored(t, "l.weight", dtype.F32, want, 6, 4), 0.25, file...)
+		}
+		elements.Store(0)
+		src, err := stack.Whole("m.", model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, _ := src.Lookup("l.weight")
+		near(t, name, values(t, e), want)
+		if n := elements.Load(); n > 4*int64(base.Count()) {
+			t.Errorf("%s: %d elements of a weight of %d were read", name, n, base.Count())
+		}
 	}
 }

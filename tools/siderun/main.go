@@ -24,12 +24,15 @@ import (
 	"comfygo/internal/measure"
 )
 
+// forms are the LoRA files of the goldens, one of each form.
+const forms = "lora-kohya.safetensors,lora-locon.safetensors,lora-dora.safetensors,lora-loha.safetensors,lora-lokr.safetensors,lora-glora.safetensors,lora-oft.safetensors,lora-boft.safetensors,lora-diff.safetensors"
+
 // options are the command line.
 type options struct {
 	server, baseline, comfyui, python string
 	serverFlags, comfyuiFlags         string
 	models, only                      string
-	sdxl, sd15, loras                 string
+	sdxl, sd15, loras, forms          string
 	size, steps, rounds, cpu          int
 	timeout                           time.Duration
 }
@@ -58,6 +61,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.sdxl, "sdxl", "sdxl-full.safetensors", "SDXL checkpoint")
 	f.StringVar(&o.sd15, "sd15", "sd15-full.safetensors", "Stable Diffusion 1.5 checkpoint")
 	f.StringVar(&o.loras, "loras", "sdxl-lora-a.safetensors,sdxl-lora-b.safetensors", "two LoRA files for the SDXL checkpoint")
+	f.StringVar(&o.forms, "forms", forms, "LoRA files for the Stable Diffusion 1.5 checkpoint")
 	f.IntVar(&o.size, "size", 0, "image size in place of each scenario's own, for trying it out")
 	f.IntVar(&o.steps, "steps", 3, "sampler steps; all but the first are measured")
 	f.IntVar(&o.rounds, "rounds", 3, "rounds to take medians of")

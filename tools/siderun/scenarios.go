@@ -25,6 +25,7 @@ type scenario struct {
 	name, title string
 	files       []string // below the models folder
 	rows        []string // of the table, in order; each gets CPU seconds and seconds
+	figures     []string // further rows, each one figure of this name
 	run         func(ctx context.Context, server *apiclient.Process) (figures, error)
 }
 
@@ -74,6 +75,8 @@ func (o options) all() []scenario {
 		o.steady("sdxl-1024", "SDXL, CFG batch of 2", sdxl, 1024),
 		o.steady("sd15", "Stable Diffusion 1.5, CFG batch of 2", settings{checkpoint: o.sd15, steps: o.steps, decode: true}, 512),
 		o.adapters(),
+		o.loraForms(),
+		o.patching(),
 	}
 }
 

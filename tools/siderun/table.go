@@ -40,7 +40,7 @@ func (t *table) rows() []string {
 	for _, r := range t.scenario.rows {
 		rows = append(rows, r+", CPU s", r+", s")
 	}
-	return append(rows, "peak memory, MiB")
+	return append(append(rows, t.scenario.figures...), "peak memory, MiB")
 }
 
 // print writes the medians, with the lowest and the highest value of each, and this program's ratio to the others.
