@@ -148,6 +148,11 @@ class Values:
         path, shape = form["file"], form["shape"]
         if os.path.dirname(os.path.abspath(path)) != os.path.abspath(self.shared):
             raise Unknown("a tensor's file lies outside of the folder of shared memory")
+        if os.name == "nt":  # a file that is mapped cannot be removed there
+            with open(path, "rb") as f:
+                data = bytearray(f.read())
+            os.unlink(path)
+            return torch.frombuffer(data, dtype=torch.float32).reshape(shape) if data else torch.empty(shape, dtype=torch.float32)
         descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
         try:
             length = os.fstat(descriptor).st_size
