@@ -8,9 +8,17 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// predict returns the prediction of each side at a noise level: the weighted mean of its entries' predictions. The
-// entries run in as few batches as Fits allows. Upstream: _calc_cond_batch.
+// predict returns the prediction of each side at a noise level, in windows where the run's hooks ask for them.
 func (g *guide) predict(ctx context.Context, sides [][]*entry, x *tensor.Tensor, sigma float32) ([]*tensor.Tensor, error) {
+	if w := g.params.Hooks.Windows; w.active(x.Shape) {
+		return g.windowed(ctx, w, sides, x, sigma)
+	}
+	return g.whole(ctx, sides, x, sigma)
+}
+
+// whole returns the prediction of each side: the weighted mean of its entries' predictions. The
+// entries run in as few batches as Fits allows. Upstream: _calc_cond_batch.
+func (g *guide) whole(ctx context.Context, sides [][]*entry, x *tensor.Tensor, sigma float32) ([]*tensor.Tensor, error) {
 	if g.reuse != nil {
 		g.reuse.skip = false
 	}

@@ -42,6 +42,8 @@ type guide struct {
 	random *Generator
 	// state is what networks keep in the run.
 	state *State
+	// windowStep is the number of the latest step whose sigma is one of the schedule's, by which windows move.
+	windowStep int
 }
 
 // denoise predicts the clean latent of x.

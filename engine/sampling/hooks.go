@@ -22,6 +22,8 @@ type Hooks struct {
 	Mask func(info MaskInfo, mask *tensor.Tensor) *tensor.Tensor
 	// Reuse, when set, leaves out predictions that would change little.
 	Reuse *Reuse
+	// Windows, when set, has long latents predicted in parts.
+	Windows *Windows
 	// BothSides has the negative side predicted at a scale of 1 too. Upstream: disable_cfg1_optimization.
 	BothSides bool
 }
@@ -83,6 +85,12 @@ func (h Hooks) WithBefore(f BeforeFunc) Hooks {
 // WithAfter returns the hooks with one more function on the guided prediction.
 func (h Hooks) WithAfter(f AfterFunc) Hooks {
 	h.After = append(h.After[:len(h.After):len(h.After)], f)
+	return h
+}
+
+// WithWindows returns the hooks with windows in place of those that it had.
+func (h Hooks) WithWindows(w Windows) Hooks {
+	h.Windows = &w
 	return h
 }
 

@@ -185,6 +185,9 @@ func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, l
 	if slices.ContainsFunc(latent.Data, func(v float32) bool { return v != 0 }) {
 		latent = p.Format.In(latent)
 	}
+	if w := p.Hooks.Windows; w != nil && w.FreeNoise {
+		noise = w.freeNoise(noise, p.Seed)
+	}
 	g := newGuide(p, p.guider(), s, sigmas)
 	g.random, g.state = generator, &State{}
 	if g.other != nil {

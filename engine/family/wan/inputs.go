@@ -264,7 +264,7 @@ func (m *model) frameInputs(l *inputList) error {
 		}
 	}
 	if mask := l.request.Mask; m.kind.framed && mask != nil && len(mask.Shape) == 5 {
-		l.add(inputNoise, frameMeans(mask))
+		l.list = append(l.list, sampling.Input{Name: inputNoise, Value: frameMeans(mask), Rule: sampling.ByFrames(1)})
 	}
 	return nil
 }
