@@ -58,6 +58,20 @@ func (e Encoding) WithoutFullMask() Encoding {
 	return e
 }
 
+// LayersWithinWidth puts the states of several layers among each other: [1,layers,tokens,width] to [1,tokens,width*layers].
+func (e Encoding) LayersWithinWidth() Encoding {
+	x := e.Hidden
+	layers, tokens, width := x.Shape[1], x.Shape[2], x.Shape[3]
+	out := tensor.New(1, tokens, width*layers)
+	for l := range layers {
+		for i, v := range x.Data[l*tokens*width : (l+1)*tokens*width] {
+			out.Data[i*layers+l] = v
+		}
+	}
+	e.Hidden = out
+	return e
+}
+
 // LayersAsWidth puts the states of several layers side by side: [1,layers,tokens,width] to [1,tokens,layers*width].
 func (e Encoding) LayersAsWidth() Encoding {
 	x := e.Hidden
