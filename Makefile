@@ -96,8 +96,9 @@ $(LINT): tools/lint/go.mod tools/lint/go.sum
 	cd tools/lint && $(GO) build -o ../../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: lint
-lint: $(LINT) ## check style, mistakes and the direction of imports
+lint: $(LINT) ## check style, mistakes, the direction of imports and the vocabulary of texts
 	$(LINT) run ./...
+	$(GO) run ./tools/vocabulary
 	@! grep -rlE --include='*.go' '^(import )?[[:space:]]*"C"' . | grep -vE '^\./(engine/ort|device)/' || \
 	  { echo 'cgo lives in engine/ort and device only'; exit 1; }
 

@@ -175,13 +175,13 @@ func (a *App) Close() error {
 func (a *App) warn() {
 	for _, name := range a.cfg.Ignored {
 		if strings.Contains(name, "manager") {
-			a.log.Warn(name + " is accepted and changes nothing: ComfyUI-Manager is a part of ComfyUI's own server")
+			a.log.Warn(name + " is accepted and has no effect: ComfyUI-Manager is a part of ComfyUI's own server")
 			continue
 		}
-		a.log.Warn(name + " is accepted and changes nothing: what it steers in PyTorch is done in one way only")
+		a.log.Warn(name + " is accepted and has no effect in comfygo")
 	}
 	if flags := a.cfg.NarrowTypes(); len(flags) > 0 && !a.parts.machine.cuda() {
-		a.log.Warn(strings.Join(flags, ", ") + ": the processor computes in 32 bit all the same; a card computes as asked")
+		a.log.Warn(strings.Join(flags, ", ") + ": has no effect on the CPU, which computes in 32 bit")
 	}
 	if (a.cfg.TLSKeyFile == "") != (a.cfg.TLSCertFile == "") {
 		a.log.Warn("TLS stays off: it needs both --tls-keyfile and --tls-certfile")

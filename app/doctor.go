@@ -162,7 +162,7 @@ func checkCards(ctx context.Context, cfg cli.Config, cards []device.Card, none e
 	case none != nil && (cfg.CUDADevice != "" || cfg.DefaultDevice != nil):
 		return finding{broken, "gpu", none.Error(), "install NVIDIA's driver, or leave out --cuda-device and --default-device"}
 	case none != nil:
-		return finding{good, "gpu", "none, models run on the processor (" + none.Error() + ")", ""}
+		return finding{good, "gpu", "none, models run on the CPU (" + none.Error() + ")", ""}
 	case lib == nil:
 		return finding{warning, "gpu", describeCards(cards), "fetch the library with `comfygo setup --cuda`"}
 	}
@@ -219,7 +219,7 @@ func checkDisk(path string) finding {
 	}
 	u, err := disk.Usage(path)
 	if err != nil {
-		return finding{warning, "disk", "the free space of " + path + " is unknown on " + runtime.GOOS + ": " + err.Error(), "see that there is room for pictures"}
+		return finding{warning, "disk", "the free space of " + path + " is unknown on " + runtime.GOOS + ": " + err.Error(), "see that there is room for images"}
 	}
 	text := fmt.Sprintf("%.1f GiB free at %s", float64(u.Free)/gib, path)
 	if u.Free < littleDisk {

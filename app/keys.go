@@ -129,7 +129,7 @@ func networks(list []string) ([]netip.Prefix, error) {
 			p = netip.PrefixFrom(addr, addr.BitLen())
 		}
 		if p.Bits() == 0 {
-			return nil, fmt.Errorf("reading --auth-proxy-from: %q is everybody", text)
+			return nil, fmt.Errorf("reading --auth-proxy-from: %q is everyone", text)
 		}
 		out = append(out, p.Masked())
 	}
@@ -197,7 +197,7 @@ func wideOpen(cfg cli.Config, mode auth.Mode) string {
 	if mode != auth.ModeOff || onlyLoopback(cfg.Listen) {
 		return ""
 	}
-	return "listening on " + cfg.Listen + " with no authentication: EVERYONE WHO REACHES THIS ADDRESS MAY USE THE SERVER, read its pictures, upload files and end jobs. " +
+	return "listening on " + cfg.Listen + " with no authentication: EVERYONE WHO REACHES THIS ADDRESS MAY USE THE SERVER, read its images, upload files and end jobs. " +
 		"Give --api-key-file or --auth, or listen on 127.0.0.1 (docs/auth.md)"
 }
 

@@ -200,7 +200,7 @@ func TestOpenAccess(t *testing.T) {
 		{"--auth", "a-key-that-is-long-enough", auth.ModeStore, "", "changes nothing with --auth"},
 		{"--auth", "", auth.ModeStore, "", "comfygo users create NAME --role Administrator --auth-db"},
 		{"--auth --auth-db " + dir, "", 0, "opening the key store", ""},
-		{"--auth --auth-proxy-header X --auth-proxy-from 0.0.0.0/0", "", 0, "is everybody", ""},
+		{"--auth --auth-proxy-header X --auth-proxy-from 0.0.0.0/0", "", 0, "is everyone", ""},
 		{"--auth --auth-proxy-header X --auth-proxy-from 10.0.0.1", "", auth.ModeStore, "", ""},
 		{"--auth --auth-proxy-header X --auth-proxy-from ten", "", 0, "no network", ""},
 	} {

@@ -119,7 +119,7 @@ func (m machine) check() func() error {
 				return nil
 			}
 		}
-		return fmt.Errorf("card %d is not there any more", m.choice.Card)
+		return fmt.Errorf("GPU %d is not there any more", m.choice.Card)
 	}
 }
 

@@ -70,7 +70,7 @@ func (c Command) runAt(ctx context.Context, cfg cli.Config, o cli.RunOptions, pr
 	case failed != nil:
 		err = fmt.Errorf("running node %s (%s): %s", failed.NodeID, failed.NodeType, failed.Message)
 	case !result.Status.Completed:
-		err = &cli.ExitError{Code: codeInterrupted, Err: errors.New("somebody has interrupted the run")}
+		err = &cli.ExitError{Code: codeInterrupted, Err: errors.New("someone has interrupted the run")}
 	default:
 		out.Files, err = fetch(ctx, s, result, o.Output)
 	}

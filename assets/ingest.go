@@ -210,7 +210,7 @@ func (l *Library) Add(ctx context.Context, u Upload) (it Item, created bool, err
 		return it, false, err
 	}
 	if confined(ctx) && slices.Contains(u.Tags, "models") {
-		return it, false, problem(Forbidden, "models are everybody's: administrators add them")
+		return it, false, problem(Forbidden, "models are everyone's: administrators add them")
 	}
 	var room Quota
 	if u.Hold != nil {

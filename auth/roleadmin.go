@@ -171,7 +171,7 @@ func (n *snapshot) checkGrant(g Grant) (Grant, error) {
 	g.Route = endpointOf(g.Method, g.Route).route
 	g.Workflow = or(g.Workflow, AnyWorkflow)
 	if !slices.Contains(methods, g.Method) {
-		return g, fmt.Errorf("%w: the method %s is none of %s", ErrInvalid, short(g.Method), strings.Join(methods, ", "))
+		return g, fmt.Errorf("%w: the method %s is not one of %s", ErrInvalid, short(g.Method), strings.Join(methods, ", "))
 	}
 	switch g.Workflow {
 	case AnyWorkflow, RegisteredWorkflow, PublicWorkflow:

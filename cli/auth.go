@@ -24,7 +24,7 @@ var keysCommand = command{
 		{name: "--user", kind: kindString, metavar: "NAME", section: authSection, help: "create: whose key it is; list: only those of this user"},
 		{name: "--name", kind: kindString, metavar: "TEXT", section: authSection, help: "create: what it is for"},
 		{name: "--role", kind: kindString, metavar: "ROLE", section: authSection, help: "create: a role below that of the user (default: the user's)"},
-		{name: "--expires", kind: kindString, metavar: "TIME", section: authSection, help: "create: how long it is good, as 90d or 12h (default: for ever)"},
+		{name: "--expires", kind: kindString, metavar: "TIME", section: authSection, help: "create: how long it is good, as 90d or 12h (default: never expires)"},
 		{name: "--overlap", kind: kindString, metavar: "TIME", section: authSection, help: "rotate: how long the old key stays good (default: it is revoked)"},
 	},
 }

@@ -36,7 +36,7 @@ var own = []*spec{
 	{name: "--queue-keep-days", kind: kindFloat, def: float64(0), metavar: "DAYS", section: ownSection, help: "forget finished jobs and events after so long (default: only by number)"},
 	{name: "--job-time-limit", kind: kindFloat, def: float64(0), metavar: "SECONDS", section: ownSection, help: "end jobs that run longer (default: no limit)"},
 	{name: "--drain-timeout", kind: kindFloat, def: float64(25), metavar: "SECONDS", section: ownSection, help: "how long a running job may go on after SIGTERM"},
-	{name: "--health-stuck-after", kind: kindFloat, def: float64(3600), metavar: "SECONDS", section: ownSection, help: "how long a running job may be silent before /health calls the worker stuck; 0 is for ever"},
+	{name: "--health-stuck-after", kind: kindFloat, def: float64(3600), metavar: "SECONDS", section: ownSection, help: "how long a running job may be silent before /health calls the worker stuck; 0 = no limit"},
 	{name: "--allowed-hosts", kind: kindString, repeat: true, metavar: "NAME", section: ownSection, help: "a host name that requests may be for besides localhost and IP addresses, as app.example.org or *.example.org; may be repeated (default: on loopback without authentication none, else every name)"},
 	{name: "--webhook-allow", kind: kindString, repeat: true, metavar: "HOST", section: ownSection, help: "a host, address or network that webhooks may reach although it is not public; may be repeated"},
 	{name: "--otlp-endpoint", kind: kindString, metavar: "URL", section: ownSection, help: "send traces of requests, jobs, nodes and models to this OpenTelemetry collector, such as http://127.0.0.1:4318; OTEL_EXPORTER_OTLP_ENDPOINT does the same"},
@@ -76,7 +76,7 @@ var setupFlags = []*spec{
 // frontendFlags belong to the command frontend.
 var frontendFlags = []*spec{
 	{name: "--dir", kind: kindString, metavar: "DIR", section: "Frontend", help: "where the packages go (default: comfygo/frontend in the user's cache folder); --front-end-packages DIR makes the server look there"},
-	{name: "--media", kind: kindSwitch, section: "Frontend", help: "fetch the templates' pictures and films too (another 430 MB)"},
+	{name: "--media", kind: kindSwitch, section: "Frontend", help: "fetch the templates' images and videos too (another 430 MB)"},
 }
 
 // command is one word that may stand first on the command line.

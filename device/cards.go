@@ -8,7 +8,7 @@ import (
 )
 
 // ErrNoCards is wrapped by errors that say why there is no NVIDIA card to speak of.
-var ErrNoCards = errors.New("no NVIDIA card")
+var ErrNoCards = errors.New("no NVIDIA GPU")
 
 // Card is an NVIDIA graphics card.
 type Card struct {

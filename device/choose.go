@@ -19,16 +19,16 @@ type Choice struct {
 // wish for a card that is not usable is an error; without one the processor takes over.
 func Choose(w Want, cards []Card, cardsErr error, usable func(index int) error) (Choice, error) {
 	if w.CPU {
-		return Choice{Card: -1, Why: "the processor, as asked for"}, nil
+		return Choice{Card: -1, Why: "the CPU, as asked for"}, nil
 	}
 	if cardsErr != nil || len(cards) == 0 {
 		if cardsErr == nil {
 			cardsErr = ErrNoCards
 		}
 		if w.Card >= 0 {
-			return Choice{}, fmt.Errorf("using card %d: %w", w.Card, cardsErr)
+			return Choice{}, fmt.Errorf("using GPU %d: %w", w.Card, cardsErr)
 		}
-		return Choice{Card: -1, Why: fmt.Sprintf("the processor: %v", cardsErr)}, nil
+		return Choice{Card: -1, Why: fmt.Sprintf("the CPU: %v", cardsErr)}, nil
 	}
 	var last error
 	for _, c := range cards {
@@ -41,9 +41,9 @@ func Choose(w Want, cards []Card, cardsErr error, usable func(index int) error) 
 	}
 	if w.Card >= 0 {
 		if last == nil {
-			last = fmt.Errorf("there are %d cards, counted from 0", len(cards))
+			last = fmt.Errorf("there are %d GPUs, counted from 0", len(cards))
 		}
-		return Choice{}, fmt.Errorf("using card %d: %w", w.Card, last)
+		return Choice{}, fmt.Errorf("using GPU %d: %w", w.Card, last)
 	}
-	return Choice{Card: -1, Why: fmt.Sprintf("the processor: %v", last)}, nil
+	return Choice{Card: -1, Why: fmt.Sprintf("the CPU: %v", last)}, nil
 }

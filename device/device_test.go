@@ -155,14 +155,14 @@ func TestChoose(t *testing.T) {
 		why    string // part of Why, or of the error when card is -2
 	}{
 		{"cpu asked for", Want{CPU: true, Card: -1}, someCards(), nil, only(0), -1, "as asked for"},
-		{"no driver", Want{Card: -1}, nil, ErrNoCards, only(0), -1, "no NVIDIA card"},
+		{"no driver", Want{Card: -1}, nil, ErrNoCards, only(0), -1, "no NVIDIA GPU"},
 		{"first", Want{Card: -1}, someCards(), nil, only(0), 0, "cuda:0 A, driver 580.1"},
 		{"first that works", Want{Card: -1}, someCards(), nil, only(2), 2, "cuda:2 C"},
 		{"none works", Want{Card: -1}, someCards(), nil, only(9), -1, "driver too old"},
 		{"named", Want{Card: 1}, someCards(), nil, only(1), 1, "cuda:1 B"},
-		{"named is broken", Want{Card: 1}, someCards(), nil, only(0), -2, "using card 1: driver too old"},
-		{"named does not exist", Want{Card: 7}, someCards(), nil, only(0), -2, "there are 3 cards"},
-		{"named without driver", Want{Card: 0}, nil, ErrNoCards, only(0), -2, "no NVIDIA card"},
+		{"named is broken", Want{Card: 1}, someCards(), nil, only(0), -2, "using GPU 1: driver too old"},
+		{"named does not exist", Want{Card: 7}, someCards(), nil, only(0), -2, "there are 3 GPUs"},
+		{"named without driver", Want{Card: 0}, nil, ErrNoCards, only(0), -2, "no NVIDIA GPU"},
 	}
 	for _, test := range tests {
 		got, err := Choose(test.want, test.cards, test.err, test.usable)

@@ -18,14 +18,14 @@ func readCards() ([]Card, error) {
 	defer func() { _ = nvml.Shutdown() }()
 	n, ret := nvml.DeviceGetCount()
 	if ret != nvml.SUCCESS {
-		return nil, fmt.Errorf("%w: counting cards: %s", ErrNoCards, nvml.ErrorString(ret))
+		return nil, fmt.Errorf("%w: counting GPUs: %s", ErrNoCards, nvml.ErrorString(ret))
 	}
 	driver, _ := nvml.SystemGetDriverVersion() // empty when it does not say
 	var out []Card
 	for i := range n {
 		d, ret := nvml.DeviceGetHandleByIndex(i)
 		if ret != nvml.SUCCESS {
-			return nil, fmt.Errorf("asking for card %d: %s", i, nvml.ErrorString(ret))
+			return nil, fmt.Errorf("asking for GPU %d: %s", i, nvml.ErrorString(ret))
 		}
 		out = append(out, readCard(i, d, driver))
 	}

@@ -9,7 +9,7 @@ import (
 
 // readCards finds none: the management library's binding works on Linux only.
 func readCards() ([]Card, error) {
-	return nil, fmt.Errorf("%w: this build cannot ask for cards on %s", ErrNoCards, runtime.GOOS)
+	return nil, fmt.Errorf("%w: this build cannot ask for GPUs on %s", ErrNoCards, runtime.GOOS)
 }
 
 // freeMemory knows no cards.

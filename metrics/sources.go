@@ -83,7 +83,7 @@ var (
 	modelsBytes    = describe("models_weight_bytes", "Memory of prepared weights, without what is mapped from files.")
 	modelLoads     = describe("model_loads_total", "Networks that were loaded.")
 	modelReuses    = describe("model_reuses_total", "Networks that were ready when they were needed.")
-	modelEvictions = describe("model_evictions_total", "Networks that were let go to make room, or because somebody asked for it.")
+	modelEvictions = describe("model_evictions_total", "Networks that were let go to make room, or because someone asked for it.")
 	modelSessions  = describe("model_sessions", "Networks that are held ready on each device.", "device")
 	modelBytes     = describe("model_device_bytes", "Memory that models take of each device: weights, and the estimated activations of running networks and their peak.", "device", "kind")
 	memoryBytes    = describe("device_memory_bytes", "Memory of each device, total and free.", "device", "kind")

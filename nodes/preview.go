@@ -30,7 +30,7 @@ func (p *Preview) Encode() ([]byte, error) {
 		return p.Data, nil
 	}
 	if p.Image == nil {
-		return nil, fmt.Errorf("encoding a preview: there is no picture")
+		return nil, fmt.Errorf("encoding a preview: there is no image")
 	}
 	img := contain(p.Image, p.MaxSize)
 	var b bytes.Buffer

@@ -67,7 +67,7 @@ func plain(err error) string {
 
 func (r *Runtime) probeCUDA(ctx context.Context, index int) error {
 	if index < 0 {
-		return fmt.Errorf("card %d does not exist", index)
+		return fmt.Errorf("GPU %d does not exist", index)
 	}
 	// Cards are to be counted as device.Cards counts them, in the order of the bus. The user's own setting stands.
 	if _, set := os.LookupEnv(envOrder); !set {
@@ -96,7 +96,7 @@ func (r *Runtime) probeCUDA(ctx context.Context, index int) error {
 		return err
 	}
 	if y, err := out["y"].Float32s(); err != nil || len(y) != 2 || y[0] != 2 || y[1] != 4 {
-		return fmt.Errorf("card %d computes 1+1, 2+2 as %v", index, y)
+		return fmt.Errorf("GPU %d computes 1+1, 2+2 as %v", index, y)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ type edmLevels struct {
 func newEDM(s Settings) (edmLevels, error) {
 	low, high := or(s.SigmaMin, 0.002), or(s.SigmaMax, 120)
 	if !(low > 0 && high > 0) {
-		return edmLevels{}, fmt.Errorf("making noise levels: they must be above zero, got %g to %g", low, high)
+		return edmLevels{}, fmt.Errorf("making sigmas: they must be above zero, got %g to %g", low, high)
 	}
 	sigmas := linspace(float32(math.Log(low)), float32(math.Log(high)), 1000)
 	for i, l := range sigmas {

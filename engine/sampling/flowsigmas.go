@@ -73,7 +73,7 @@ func Ideogram4Sigmas(steps, width, height int, mu, deviation float64) ([]float32
 		return nil, err
 	}
 	if width < 1 || height < 1 {
-		return nil, fmt.Errorf("making the Ideogram 4 schedule: a picture of %d by %d", width, height)
+		return nil, fmt.Errorf("making the Ideogram 4 schedule: an image of %d by %d", width, height)
 	}
 	const lowest, highest = -15.0, 18.0 // logarithms of signal to noise
 	least, most := 1/(1+math.Exp(0.5*highest)), 1/(1+math.Exp(0.5*lowest))

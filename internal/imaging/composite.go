@@ -102,7 +102,7 @@ func maskFor(mask *tensor.Tensor, n, h, w int) (*tensor.Tensor, error) {
 // ResizeMask scales a mask of any rank to [B,height,width], bilinear.
 func ResizeMask(mask *tensor.Tensor, height, width int) (*tensor.Tensor, error) {
 	if len(mask.Shape) < 2 || len(mask.Data) == 0 {
-		return nil, fmt.Errorf("scaling a mask: the shape %v is none of a mask", mask.Shape)
+		return nil, fmt.Errorf("scaling a mask: the shape %v is not one of a mask", mask.Shape)
 	}
 	flat, err := mask.Reshape(-1, 1, mask.Dim(-2), mask.Dim(-1))
 	if err != nil {

@@ -19,7 +19,7 @@ func Convolve(ctx context.Context, t *tensor.Tensor, kernel []float32, radius in
 		return nil, fmt.Errorf("convolving: %d values are no kernel of radius %d", len(kernel), radius)
 	}
 	if t.Shape[1] <= radius || t.Shape[2] <= radius {
-		return nil, fmt.Errorf("convolving: a picture of %dx%d is too small for the radius %d", t.Shape[2], t.Shape[1], radius)
+		return nil, fmt.Errorf("convolving: an image of %dx%d is too small for the radius %d", t.Shape[2], t.Shape[1], radius)
 	}
 	out := tensor.New(t.Shape...)
 	h, w, c := t.Shape[1], t.Shape[2], t.Shape[3]
@@ -49,7 +49,7 @@ func Smooth(ctx context.Context, t *tensor.Tensor, radius int, sigma float64) (*
 		return nil, err
 	}
 	if t.Shape[1] <= radius || t.Shape[2] <= radius {
-		return nil, fmt.Errorf("blurring: a picture of %dx%d is too small for the radius %d", t.Shape[2], t.Shape[1], radius)
+		return nil, fmt.Errorf("blurring: an image of %dx%d is too small for the radius %d", t.Shape[2], t.Shape[1], radius)
 	}
 	kernel := gaussianRow(2*radius+1, sigma)
 	across, out := tensor.New(t.Shape...), tensor.New(t.Shape...)

@@ -111,11 +111,11 @@ func newKernel(in, out int, f Filter) kernel {
 func Resize8(pix []byte, w, h, channels, outW, outH int, f Filter) ([]byte, error) {
 	switch {
 	case channels < 1 || channels > 4:
-		return nil, fmt.Errorf("resizing a picture: it has %d channels, not 1 to 4", channels)
+		return nil, fmt.Errorf("resizing an image: it has %d channels, not 1 to 4", channels)
 	case w < 1 || h < 1 || outW < 1 || outH < 1:
-		return nil, fmt.Errorf("resizing a picture: %dx%d to %dx%d", w, h, outW, outH)
+		return nil, fmt.Errorf("resizing an image: %dx%d to %dx%d", w, h, outW, outH)
 	case len(pix) != w*h*channels:
-		return nil, fmt.Errorf("resizing a picture: %d bytes given for %dx%dx%d", len(pix), w, h, channels)
+		return nil, fmt.Errorf("resizing an image: %d bytes given for %dx%dx%d", len(pix), w, h, channels)
 	case w == outW && h == outH:
 		return append([]byte(nil), pix...), nil
 	case f == Nearest:

@@ -46,7 +46,7 @@ func checkTarget(n, c, width, height int) error {
 	if width < 1 || height < 1 {
 		return fmt.Errorf("scaling: the target is %dx%d", width, height)
 	}
-	return CheckSize(fmt.Sprintf("a picture of %dx%d", width, height), n, c, height, width)
+	return CheckSize(fmt.Sprintf("an image of %dx%d", width, height), n, c, height, width)
 }
 
 // upscaleFrames puts the frames into the batch and takes them out again.
@@ -88,7 +88,7 @@ func upscale(dst, src view, method, crop string) error {
 		src = src.crop(centerCrop(src.w, src.h, dst.w, dst.h))
 	}
 	if src.w < 1 || src.h < 1 {
-		return fmt.Errorf("scaling: nothing is left of the picture after cutting it to %dx%d", dst.w, dst.h)
+		return fmt.Errorf("scaling: nothing is left of the image after cutting it to %dx%d", dst.w, dst.h)
 	}
 	switch method {
 	case "nearest-exact":

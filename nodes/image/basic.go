@@ -35,7 +35,7 @@ func (*EmptyImage) Sizes(s *nodes.Sizing) nodes.Images {
 
 // Run implements nodes.Node.
 func (n *EmptyImage) Run(*nodes.Context) (nodes.Result, error) {
-	what := fmt.Sprintf("%d pictures of %dx%d", n.Batch, n.Width, n.Height)
+	what := fmt.Sprintf("%d images of %dx%d", n.Batch, n.Width, n.Height)
 	if err := imaging.CheckSize(what, n.Batch, n.Height, n.Width, 3); err != nil {
 		return nodes.Result{}, err
 	}
@@ -107,12 +107,12 @@ func (n *ImageBatch) Run(*nodes.Context) (nodes.Result, error) {
 	if a.Shape[1] != b.Shape[1] || a.Shape[2] != b.Shape[2] {
 		var err error
 		if b, err = imaging.UpscaleImage(b, a.Shape[2], a.Shape[1], "bilinear", "center"); err != nil {
-			return nodes.Result{}, fmt.Errorf("joining pictures: %w", err)
+			return nodes.Result{}, fmt.Errorf("joining images: %w", err)
 		}
 	}
 	out, err := imaging.Concat(0, a, b)
 	if err != nil {
-		return nodes.Result{}, fmt.Errorf("joining pictures: %w", err)
+		return nodes.Result{}, fmt.Errorf("joining images: %w", err)
 	}
 	return nodes.Out(out), nil
 }
@@ -147,11 +147,11 @@ func (n *ImagePadForOutpaint) Run(*nodes.Context) (nodes.Result, error) {
 		return nodes.Result{}, errNoPicture("image")
 	}
 	if min(n.Left, n.Top, n.Right, n.Bottom) < 0 {
-		return nodes.Result{}, nodes.Errorf("ValueError", "padding a picture: a border is negative")
+		return nodes.Result{}, nodes.Errorf("ValueError", "padding an image: a border is negative")
 	}
 	b, h, w, c := n.Image.Shape[0], n.Image.Shape[1], n.Image.Shape[2], n.Image.Shape[3]
 	height, width := h+n.Top+n.Bottom, w+n.Left+n.Right
-	if err := imaging.CheckSize(fmt.Sprintf("a picture of %dx%d", width, height), b, height, width, c+1); err != nil {
+	if err := imaging.CheckSize(fmt.Sprintf("an image of %dx%d", width, height), b, height, width, c+1); err != nil {
 		return nodes.Result{}, err
 	}
 	out := tensor.New(b, height, width, c)

@@ -111,7 +111,7 @@ func (n *ImageFromBatch) Run(*nodes.Context) (nodes.Result, error) {
 		return nodes.Result{}, errNoPicture("image")
 	}
 	if n.Length < 1 {
-		return nodes.Result{}, nodes.Errorf("ValueError", "taking pictures from a batch: the length is %d", n.Length)
+		return nodes.Result{}, nodes.Errorf("ValueError", "taking images from a batch: the length is %d", n.Length)
 	}
 	count, from := n.Image.Shape[0], n.Index
 	if from < 0 {

@@ -61,7 +61,7 @@ func batch(parts []*tensor.Tensor) (nodes.Result, error) {
 	}
 	out, err := imaging.Concat(0, parts...)
 	if err != nil {
-		return nodes.Result{}, fmt.Errorf("joining pictures: %w", err)
+		return nodes.Result{}, fmt.Errorf("joining images: %w", err)
 	}
 	return nodes.Out(out), nil
 }

@@ -78,14 +78,14 @@ func (*PorterDuffImageComposite) Sizes(s *nodes.Sizing) nodes.Images { return s.
 func (n *PorterDuffImageComposite) Run(*nodes.Context) (nodes.Result, error) {
 	apply, ok := porterDuff[n.Mode]
 	if !ok {
-		return nodes.Result{}, nodes.Errorf("KeyError", "composing pictures: unknown mode %q", n.Mode)
+		return nodes.Result{}, nodes.Errorf("KeyError", "composing images: unknown mode %q", n.Mode)
 	}
 	if !isImage(n.Source) || !isImage(n.Destination) || !isMask(n.SourceAlpha) || !isMask(n.DestinationAlpha) {
 		return nodes.Result{}, errNoPicture("source, destination or one of their masks")
 	}
 	dst := n.Destination
 	if n.Source.Shape[3] != dst.Shape[3] {
-		return nodes.Result{}, nodes.Errorf("AssertionError", "composing pictures: %d channels do not fit %d", n.Source.Shape[3], dst.Shape[3])
+		return nodes.Result{}, nodes.Errorf("AssertionError", "composing images: %d channels do not fit %d", n.Source.Shape[3], dst.Shape[3])
 	}
 	count := min(n.Source.Shape[0], dst.Shape[0], n.SourceAlpha.Shape[0], n.DestinationAlpha.Shape[0])
 	src, err := fitted(n.Source, dst)
@@ -125,7 +125,7 @@ func fitted(t, like *tensor.Tensor) (*tensor.Tensor, error) {
 	}
 	out, err := imaging.UpscaleImage(t, like.Shape[2], like.Shape[1], "bicubic", "center")
 	if err != nil {
-		return nil, fmt.Errorf("composing pictures: %w", err)
+		return nil, fmt.Errorf("composing images: %w", err)
 	}
 	return out, nil
 }

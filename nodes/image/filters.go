@@ -68,7 +68,7 @@ func (n *ImageBlend) Run(*nodes.Context) (nodes.Result, error) {
 	}
 	mode, ok := blendModes[n.Mode]
 	if !ok {
-		return nodes.Result{}, nodes.Errorf("ValueError", "mixing pictures: unknown mode %q", n.Mode)
+		return nodes.Result{}, nodes.Errorf("ValueError", "mixing images: unknown mode %q", n.Mode)
 	}
 	a := n.Image1
 	b, err := fitted(imaging.WithChannels(n.Image2, a.Shape[3], 1), a)
@@ -76,7 +76,7 @@ func (n *ImageBlend) Run(*nodes.Context) (nodes.Result, error) {
 		return nodes.Result{}, err
 	}
 	if a.Shape[0] != b.Shape[0] && a.Shape[0] != 1 && b.Shape[0] != 1 {
-		return nodes.Result{}, nodes.Errorf("RuntimeError", "mixing pictures: batches of %d and %d", a.Shape[0], b.Shape[0])
+		return nodes.Result{}, nodes.Errorf("RuntimeError", "mixing images: batches of %d and %d", a.Shape[0], b.Shape[0])
 	}
 	count := max(a.Shape[0], b.Shape[0])
 	if a, err = imaging.RepeatBatch(a, count); err != nil {
@@ -121,7 +121,7 @@ func (n *ImageBlur) Run(ctx *nodes.Context) (nodes.Result, error) {
 	}
 	out, err := imaging.Smooth(ctx, n.Image, n.Radius, n.Sigma)
 	if err != nil {
-		return nodes.Result{}, fmt.Errorf("filtering a picture: %w", err)
+		return nodes.Result{}, fmt.Errorf("filtering an image: %w", err)
 	}
 	return nodes.Out(out), nil
 }
@@ -176,7 +176,7 @@ func convolved(ctx *nodes.Context, img *tensor.Tensor, radius int, kernel func(s
 	}
 	out, err := imaging.Convolve(ctx, img, kernel(2*radius+1), radius)
 	if err != nil {
-		return nodes.Result{}, fmt.Errorf("filtering a picture: %w", err)
+		return nodes.Result{}, fmt.Errorf("filtering an image: %w", err)
 	}
 	return nodes.Out(out), nil
 }
@@ -188,7 +188,7 @@ func filterable(img *tensor.Tensor, radius int) error {
 	}
 	const most = 31
 	if radius < 1 || radius > most {
-		return nodes.Errorf("ValueError", "filtering a picture: the radius %d is not in 1 to %d", radius, most)
+		return nodes.Errorf("ValueError", "filtering an image: the radius %d is not in 1 to %d", radius, most)
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ func (n *ImageScaleToTotalPixels) Run(ctx *nodes.Context) (nodes.Result, error) 
 		return nodes.Result{}, errNoPicture("image")
 	}
 	if n.Steps < 1 {
-		return nodes.Result{}, nodes.Errorf("ValueError", "scaling a picture: the sides cannot be multiples of %d", n.Steps)
+		return nodes.Result{}, nodes.Errorf("ValueError", "scaling an image: the sides cannot be multiples of %d", n.Steps)
 	}
 	h, w := float64(n.Image.Shape[1]), float64(n.Image.Shape[2])
 	by := math.Sqrt(n.Megapixels * 1024 * 1024 / (w * h))
@@ -132,7 +132,7 @@ func (n *ResizeAndPadImage) Run(*nodes.Context) (nodes.Result, error) {
 	by := min(float64(n.Width)/w, float64(n.Height)/h)
 	small, err := imaging.UpscaleImage(n.Image, int(w*by), int(h*by), n.Interpolation, "disabled")
 	if err != nil {
-		return nodes.Result{}, fmt.Errorf("fitting a picture into %dx%d: %w", n.Width, n.Height, err)
+		return nodes.Result{}, fmt.Errorf("fitting an image into %dx%d: %w", n.Width, n.Height, err)
 	}
 	out, err := canvas(small, n.Height, n.Width, (n.Height-small.Shape[1])/2, (n.Width-small.Shape[2])/2, colourValue(n.Color))
 	if err != nil {
@@ -154,7 +154,7 @@ func canvas(img *tensor.Tensor, height, width, top, left int, value float32) (*t
 	if img.Shape[1] == height && img.Shape[2] == width {
 		return img, nil
 	}
-	if err := imaging.CheckSize(fmt.Sprintf("a picture of %dx%d", width, height), img.Shape[0], height, width, img.Shape[3]); err != nil {
+	if err := imaging.CheckSize(fmt.Sprintf("an image of %dx%d", width, height), img.Shape[0], height, width, img.Shape[3]); err != nil {
 		return nil, err
 	}
 	out := tensor.New(img.Shape[0], height, width, img.Shape[3])
@@ -233,7 +233,7 @@ func (n *ImageStitch) Run(*nodes.Context) (nodes.Result, error) {
 	}
 	out, err := n.stitch(a, b)
 	if err != nil {
-		return nodes.Result{}, fmt.Errorf("stitching pictures: %w", err)
+		return nodes.Result{}, fmt.Errorf("stitching images: %w", err)
 	}
 	return nodes.Out(out), nil
 }

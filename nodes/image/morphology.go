@@ -61,12 +61,12 @@ func (n *Morphology) Run(ctx *nodes.Context) (nodes.Result, error) {
 	out, shrunk, err := n.Image, n.Image, error(nil)
 	for _, least := range op.chain {
 		if out, err = imaging.Extreme(ctx, out, n.Size, least); err != nil {
-			return nodes.Result{}, fmt.Errorf("filtering a picture: %w", err)
+			return nodes.Result{}, fmt.Errorf("filtering an image: %w", err)
 		}
 	}
 	if n.Operation == "gradient" {
 		if shrunk, err = imaging.Extreme(ctx, n.Image, n.Size, true); err != nil {
-			return nodes.Result{}, fmt.Errorf("filtering a picture: %w", err)
+			return nodes.Result{}, fmt.Errorf("filtering an image: %w", err)
 		}
 	}
 	if op.minus != nil {

@@ -43,7 +43,7 @@ func (n *RebatchImages) Run(*nodes.Context) (nodes.Result, error) {
 		data := batch.Data[:0]
 		for _, t := range group {
 			if !tensor.SameShape(t, group[0]) {
-				return nodes.Result{}, nodes.Errorf("RuntimeError", "putting pictures of %v and %v into one batch: sizes differ", group[0].Shape, t.Shape)
+				return nodes.Result{}, nodes.Errorf("RuntimeError", "putting images of %v and %v into one batch: sizes differ", group[0].Shape, t.Shape)
 			}
 			data = append(data, t.Data...)
 		}

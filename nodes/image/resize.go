@@ -24,7 +24,7 @@ var _ nodes.Dynamic = (*ResizeImageMask)(nil)
 func (*ResizeImageMask) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ResizeImageMaskNode", DisplayName: "Resize Image/Mask", Category: "image/transform", Module: modulePost, V3: true,
-		Description: "Changes the size of a picture or of a mask.",
+		Description: "Changes the size of an image or of a mask.",
 		SearchAliases: []string{
 			"resize", "resize image", "resize mask", "scale", "scale image", "scale mask", "image resize", "change size", "dimensions", "shrink", "enlarge",
 		},
@@ -82,7 +82,7 @@ type sizing interface {
 type toDimensions struct {
 	Width  int    `in:"width" default:"512" min:"0" max:"16384" step:"1" tooltip:"Width in pixels; 0 keeps the proportions."`
 	Height int    `in:"height" default:"512" min:"0" max:"16384" step:"1" tooltip:"Height in pixels; 0 keeps the proportions."`
-	Crop   string `in:"crop" options:"disabled|center" default:"center" tooltip:"With other proportions the picture is cut (center) or distorted (disabled)."`
+	Crop   string `in:"crop" options:"disabled|center" default:"center" tooltip:"With other proportions the image is cut (center) or distorted (disabled)."`
 }
 
 func (d *toDimensions) target(w, h float64) (target, error) {
@@ -160,8 +160,8 @@ func (d *totalPixels) target(w, h float64) (target, error) {
 }
 
 type matchSize struct {
-	Match *tensor.Tensor `in:"match" type:"IMAGE,MASK" tooltip:"The picture or mask whose size is taken."`
-	Crop  string         `in:"crop" options:"disabled|center" default:"center" tooltip:"With other proportions the picture is cut (center) or distorted (disabled)."`
+	Match *tensor.Tensor `in:"match" type:"IMAGE,MASK" tooltip:"The image or mask whose size is taken."`
+	Crop  string         `in:"crop" options:"disabled|center" default:"center" tooltip:"With other proportions the image is cut (center) or distorted (disabled)."`
 }
 
 func (d *matchSize) target(float64, float64) (target, error) {

@@ -31,7 +31,7 @@ type SaveImage struct {
 func (*SaveImage) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "SaveImage", DisplayName: "Save Image", Category: "image", EssentialsCategory: "Basics",
-		Description:   "Writes pictures to the output folder.",
+		Description:   "Writes images to the output folder.",
 		SearchAliases: []string{"save", "save image", "export image", "output image", "write image", "download"},
 		Outputs:       []nodes.Output{{Type: "IMAGE", Name: "images"}}, OutputNode: true,
 		Uses: nodes.UsesNothing,
@@ -65,7 +65,7 @@ type PreviewImage struct {
 func (*PreviewImage) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "PreviewImage", DisplayName: "Preview Image", Category: "image", EssentialsCategory: "Basics",
-		Description:   "Shows pictures; they go to the temp folder and are gone after a restart.",
+		Description:   "Shows images; they go to the temp folder and are gone after a restart.",
 		SearchAliases: []string{"preview", "preview image", "show image", "view image", "display image", "image viewer"},
 		Outputs:       []nodes.Output{{Type: "IMAGE", Name: "images"}}, OutputNode: true,
 		Uses: nodes.UsesNothing,
@@ -112,7 +112,7 @@ const outside = "**** ERROR: Saving image outside the output folder is not allow
 // savePNGs writes a batch and returns the entries for the client. kind is the folder, output or temp.
 func savePNGs(ctx *nodes.Context, images *tensor.Tensor, prefix, kind string, o imaging.PNGOptions) ([]any, error) {
 	if images = grayToo(images); images == nil || len(images.Shape) != 4 || images.Shape[0] == 0 {
-		return nil, nodes.Errorf("ValueError", "there is no picture")
+		return nil, nodes.Errorf("ValueError", "there is no image")
 	}
 	height, width, channels := images.Shape[1], images.Shape[2], images.Shape[3]
 	to, err := savePath(ctx, prefix, kind, width, height)
@@ -161,7 +161,7 @@ func pngText(ctx *nodes.Context) ([]imaging.Text, error) {
 	var text []imaging.Text
 	add := func(key string, value any) error {
 		if !imaging.ValidKey(key) {
-			ctx.Log.Warn("leaving out picture metadata: its name cannot stand in a png file", "name", key)
+			ctx.Log.Warn("leaving out image metadata: its name cannot stand in a png file", "name", key)
 			return nil
 		}
 		json, err := pyjson.Marshal(value)

@@ -18,7 +18,7 @@ func init() {
 
 // errNoPicture says that a link delivered nothing, or no picture at all.
 func errNoPicture(input string) error {
-	return nodes.Errorf("ValueError", "the input %s is no picture", input)
+	return nodes.Errorf("ValueError", "the input %s is no image", input)
 }
 
 // isImage reports whether t is a picture with at least one pixel.
@@ -87,7 +87,7 @@ func (n *ImageScale) Run(ctx *nodes.Context) (nodes.Result, error) {
 // scaled resizes picture by picture and looks between them whether the job was interrupted.
 func scaled(ctx *nodes.Context, img *tensor.Tensor, width, height int, method, crop string) (nodes.Result, error) {
 	batch, channels := img.Shape[0], img.Shape[3]
-	what := fmt.Sprintf("%d pictures of %dx%d", batch, width, height)
+	what := fmt.Sprintf("%d images of %dx%d", batch, width, height)
 	if err := imaging.CheckSize(what, batch+1, max(height, 0), max(width, 0), channels); err != nil {
 		return nodes.Result{}, err
 	}
@@ -98,7 +98,7 @@ func scaled(ctx *nodes.Context, img *tensor.Tensor, width, height int, method, c
 		}
 		one, err := imaging.UpscaleImage(img.Slice(i, i+1), width, height, method, crop)
 		if err != nil {
-			return nodes.Result{}, fmt.Errorf("scaling a picture: %w", err)
+			return nodes.Result{}, fmt.Errorf("scaling an image: %w", err)
 		}
 		if batch == 1 {
 			return nodes.Out(one), nil

@@ -50,7 +50,7 @@ var factorInName = regexp.MustCompile(`(?i)(?:^|[^0-9a-z])(?:([0-9]{1,2})x|x([0-
 // Run implements nodes.Node. Progress is in tiles.
 func (n *ImageUpscaleWithModel) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Model == nil {
-		return nodes.Result{}, nodes.Errorf("RuntimeError", "enlarging pictures: there is no upscale model")
+		return nodes.Result{}, nodes.Errorf("RuntimeError", "enlarging images: there is no upscale model")
 	}
 	out, err := n.Model.Upscale(ctx, n.Image, func(done, all int) { ctx.Progress(float64(done), float64(all)) })
 	if err != nil {

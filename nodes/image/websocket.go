@@ -56,7 +56,7 @@ func (n *SaveImageWebsocket) Run(ctx *nodes.Context) (nodes.Result, error) {
 func toImage(t *tensor.Tensor) (goimage.Image, error) {
 	height, width, channels := t.Shape[0], t.Shape[1], t.Shape[2]
 	if channels != 1 && channels != 3 && channels != 4 {
-		return nil, nodes.Errorf("ValueError", "a picture of %d channels cannot be sent", channels)
+		return nil, nodes.Errorf("ValueError", "an image of %d channels cannot be sent", channels)
 	}
 	pix := imaging.ToBytes(t.Data)
 	if channels == 1 {

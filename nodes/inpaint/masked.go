@@ -36,14 +36,14 @@ func fit(pixels, mask *tensor.Tensor, grid int) (masked, error) {
 	}
 	pixels = cutToGrid(pixels, grid)
 	if pixels.Len() == 0 {
-		return masked{}, nodes.Errorf("ValueError", "the picture is smaller than %d pixels", grid)
+		return masked{}, nodes.Errorf("ValueError", "the image is smaller than %d pixels", grid)
 	}
 	return masked{pixels: pixels, mask: mask}, nil
 }
 
 func checkPixels(pixels *tensor.Tensor) error {
 	if pixels == nil || len(pixels.Shape) != 4 || pixels.Dim(3) < 3 || pixels.Len() == 0 {
-		return nodes.Errorf("ValueError", "the input pixels is no picture")
+		return nodes.Errorf("ValueError", "the input pixels is no image")
 	}
 	return nil
 }
@@ -69,7 +69,7 @@ func cutToGrid(t *tensor.Tensor, grid int) *tensor.Tensor {
 func (m masked) greyed() (*tensor.Tensor, error) {
 	n, c := m.mask.Dim(0), m.pixels.Dim(3)
 	if n != 1 && n != m.pixels.Dim(0) {
-		return nil, nodes.Errorf("RuntimeError", "inpainting: %d masks do not fit %d pictures", n, m.pixels.Dim(0))
+		return nil, nodes.Errorf("RuntimeError", "inpainting: %d masks do not fit %d images", n, m.pixels.Dim(0))
 	}
 	out := m.pixels.Clone()
 	plane := m.mask.Dim(1) * m.mask.Dim(2)

@@ -25,7 +25,7 @@ type LTXVConcatAVLatent struct {
 func (*LTXVConcatAVLatent) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LTXVConcatAVLatent", DisplayName: "Concat AV Latent", Category: "model/latent/ltxv", V3: true, Module: "comfy_extras.nodes_lt",
-		Description: "Joins the latents of a film and of its sound, so that they are sampled together.",
+		Description: "Joins the latents of a video and of its sound, so that they are sampled together.",
 		Outputs:     []nodes.Output{{Type: "LATENT", Name: "latent"}},
 		Uses:        nodes.UsesNothing,
 	}
@@ -37,7 +37,7 @@ func (*LTXVConcatAVLatent) Sizes(s *nodes.Sizing) nodes.Images { return s.Joined
 func (n *LTXVConcatAVLatent) Run(*nodes.Context) (nodes.Result, error) {
 	sound, mask := n.Audio.Samples, n.Audio.NoiseMask
 	if n.Video.Samples == nil || sound == nil {
-		return nodes.Result{}, nodes.Errorf("ValueError", "joining a film with its sound: one of them is missing")
+		return nodes.Result{}, nodes.Errorf("ValueError", "joining a video with its sound: one of them is missing")
 	}
 	if len(n.Video.Along) > 0 {
 		var err error
@@ -63,7 +63,7 @@ func fitSound(like, sound, mask *tensor.Tensor) (*tensor.Tensor, *tensor.Tensor,
 	for i := range like.Shape {
 		switch {
 		case len(like.Shape) != len(sound.Shape) || like.Shape[i] != sound.Shape[i] && (axis >= 0 || i < 2):
-			return nil, nil, nodes.Errorf("ValueError", "joining a film with its sound: a sound of shape %v cannot be fitted to %v", sound.Shape, like.Shape)
+			return nil, nil, nodes.Errorf("ValueError", "joining a video with its sound: a sound of shape %v cannot be fitted to %v", sound.Shape, like.Shape)
 		case like.Shape[i] != sound.Shape[i]:
 			axis = i
 		}
@@ -107,7 +107,7 @@ type LTXVSeparateAVLatent struct {
 func (*LTXVSeparateAVLatent) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LTXVSeparateAVLatent", DisplayName: "Separate AV Latent", Category: "model/latent/ltxv", V3: true, Module: "comfy_extras.nodes_lt",
-		Description: "Takes the latents of a film and of its sound apart.",
+		Description: "Takes the latents of a video and of its sound apart.",
 		Outputs:     []nodes.Output{{Type: "LATENT", Name: "video_latent"}, {Type: "LATENT", Name: "audio_latent"}},
 		Uses:        nodes.UsesNothing,
 	}
@@ -118,7 +118,7 @@ func (*LTXVSeparateAVLatent) Sizes(s *nodes.Sizing) nodes.Images { return s.With
 // Run implements nodes.Node.
 func (n *LTXVSeparateAVLatent) Run(*nodes.Context) (nodes.Result, error) {
 	if n.Joined.Samples == nil || len(n.Joined.Along) == 0 {
-		return nodes.Result{}, nodes.Errorf("ValueError", "taking a film and its sound apart: the latent has one part alone")
+		return nodes.Result{}, nodes.Errorf("ValueError", "taking a video and its sound apart: the latent has one part alone")
 	}
 	film, sound := n.Joined, n.Joined
 	film.Along, film.AlongMasks, sound.Along, sound.AlongMasks = nil, nil, nil, nil

@@ -35,9 +35,9 @@ func with(l engine.Latent, samples *tensor.Tensor) nodes.Result {
 
 // EmptyLatentImage makes latents of zeros, to be filled by a sampler.
 type EmptyLatentImage struct {
-	Width  int `in:"width" default:"512" min:"16" max:"16384" step:"8" tooltip:"How wide the picture is to be, in pixels."`
-	Height int `in:"height" default:"512" min:"16" max:"16384" step:"8" tooltip:"How high the picture is to be, in pixels."`
-	Batch  int `in:"batch_size" default:"1" min:"1" max:"4096" tooltip:"How many pictures are made together."`
+	Width  int `in:"width" default:"512" min:"16" max:"16384" step:"8" tooltip:"Image width in pixels."`
+	Height int `in:"height" default:"512" min:"16" max:"16384" step:"8" tooltip:"Image height in pixels."`
+	Batch  int `in:"batch_size" default:"1" min:"1" max:"4096" tooltip:"How many images are made together."`
 }
 
 // Spec implements nodes.Node.

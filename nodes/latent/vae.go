@@ -19,7 +19,7 @@ func errNoVAE() error {
 
 // VAEDecode turns a latent into pictures.
 type VAEDecode struct {
-	Samples engine.Latent `in:"samples" type:"LATENT" tooltip:"The latent to turn into pictures."`
+	Samples engine.Latent `in:"samples" type:"LATENT" tooltip:"The latent to turn into images."`
 	VAE     *engine.VAE   `in:"vae" type:"VAE" tooltip:"The VAE that decodes; it belongs to the model that made the latent."`
 }
 
@@ -27,9 +27,9 @@ type VAEDecode struct {
 func (*VAEDecode) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "VAEDecode", DisplayName: "VAE Decode", Category: "model/latent",
-		Description:   "Turns latents into pictures.",
+		Description:   "Turns latents into images.",
 		SearchAliases: []string{"decode", "decode latent", "latent to image", "render latent"},
-		Outputs:       []nodes.Output{{Type: "IMAGE", Tooltip: "The decoded pictures."}},
+		Outputs:       []nodes.Output{{Type: "IMAGE", Tooltip: "The decoded images."}},
 		Uses:          nodes.UsesDevice,
 	}
 }

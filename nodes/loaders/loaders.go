@@ -32,12 +32,12 @@ type CheckpointLoaderSimple struct {
 func (*CheckpointLoaderSimple) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "CheckpointLoaderSimple", DisplayName: "Load Checkpoint", Category: "model/loaders",
-		Description:   "Opens a checkpoint: the network that removes noise, the text encoder and the VAE that came with it.",
+		Description:   "Loads a checkpoint: diffusion model, text encoder (CLIP) and VAE.",
 		SearchAliases: []string{"load model", "checkpoint", "model loader", "load checkpoint", "ckpt", "model"},
 		Outputs: []nodes.Output{
 			{Type: "MODEL", Tooltip: "The diffusion model, for a sampler."},
 			{Type: "CLIP", Tooltip: "The text encoder, for prompts."},
-			{Type: "VAE", Tooltip: "The VAE, which turns latents into pictures and back."},
+			{Type: "VAE", Tooltip: "The VAE, which turns latents into images and back."},
 		},
 		Uses: nodes.UsesDevice,
 	}

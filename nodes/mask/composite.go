@@ -41,7 +41,7 @@ func (*LatentCompositeMasked) Sizes(s *nodes.Sizing) nodes.Images { return s.Wit
 func (n *LatentCompositeMasked) Run(*nodes.Context) (nodes.Result, error) {
 	dst, src := n.Destination.Samples, n.Source.Samples
 	if !isImage(dst) || !isImage(src) {
-		return nodes.Result{}, nodes.Errorf("ValueError", "the inputs destination and source are not both latents of pictures")
+		return nodes.Result{}, nodes.Errorf("ValueError", "the inputs destination and source are not both latents of images")
 	}
 	var err error
 	if n.Resize {
@@ -90,12 +90,12 @@ func (n *ImageCompositeMasked) Run(*nodes.Context) (nodes.Result, error) {
 	var err error
 	if n.Resize {
 		if src, err = imaging.UpscaleImage(src, dst.Shape[2], dst.Shape[1], "bilinear", "disabled"); err != nil {
-			return nodes.Result{}, fmt.Errorf("composing pictures: %w", err)
+			return nodes.Result{}, fmt.Errorf("composing images: %w", err)
 		}
 	}
 	out, err := imaging.Composite(dst, src, n.Mask, n.Y, n.X, true)
 	if err != nil {
-		return nodes.Result{}, fmt.Errorf("composing pictures: %w", err)
+		return nodes.Result{}, fmt.Errorf("composing images: %w", err)
 	}
 	return nodes.Out(out), nil
 }

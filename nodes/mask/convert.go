@@ -20,7 +20,7 @@ func init() {
 }
 
 func errNoPicture(input string) error {
-	return nodes.Errorf("ValueError", "the input %s is no picture", input)
+	return nodes.Errorf("ValueError", "the input %s is no image", input)
 }
 
 func errNoMask(input string) error {
@@ -103,7 +103,7 @@ func (n *ImageToMask) Run(*nodes.Context) (nodes.Result, error) {
 	channels := n.Image.Shape()[3]
 	at := slices.Index([]string{"red", "green", "blue", "alpha"}, n.Channel)
 	if at < 0 || at >= channels {
-		return nodes.Result{}, nodes.Errorf("IndexError", "taking a mask: the picture has %d channels, none of them is %s", channels, n.Channel)
+		return nodes.Result{}, nodes.Errorf("IndexError", "taking a mask: the image has %d channels, none of them is %s", channels, n.Channel)
 	}
 	out, err := n.Image.Select(3, at)
 	if err != nil {

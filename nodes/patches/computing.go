@@ -21,7 +21,7 @@ type ModelComputeDtype struct {
 func (*ModelComputeDtype) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "ModelComputeDtype", Category: "advanced/debug", Module: "comfy_extras.nodes_model_advanced",
-		Description:   "Sets the type of number that a model computes with on a card; processors always compute with float32.",
+		Description:   "Sets the type of number that a model computes with on a GPU; CPUs always compute with float32.",
 		SearchAliases: []string{"model precision", "change dtype"},
 		Outputs:       nodes.Outputs("MODEL"),
 	}

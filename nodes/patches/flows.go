@@ -40,7 +40,7 @@ type FreSca struct {
 	Model  *engine.Model `in:"model" type:"MODEL"`
 	Low    float64       `in:"scale_low" default:"1.0" min:"0" max:"10" step:"0.01" advanced:"true" tooltip:"The factor on large shapes."`
 	High   float64       `in:"scale_high" default:"1.25" min:"0" max:"10" step:"0.01" advanced:"true" tooltip:"The factor on detail."`
-	Cutoff int           `in:"freq_cutoff" default:"20" min:"1" max:"10000" step:"1" advanced:"true" tooltip:"How many periods across the picture count as large shapes."`
+	Cutoff int           `in:"freq_cutoff" default:"20" min:"1" max:"10000" step:"1" advanced:"true" tooltip:"How many periods across the image count as large shapes."`
 }
 
 // Spec implements nodes.Node.

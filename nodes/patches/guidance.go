@@ -183,7 +183,7 @@ func (n *EpsilonScaling) Run(_ *nodes.Context) (nodes.Result, error) {
 // TemporalScoreRescaling scales the predicted noise by the ratio of signal to noise.
 type TemporalScoreRescaling struct {
 	Model *engine.Model `in:"model" type:"MODEL"`
-	K     float64       `in:"tsr_k" default:"0.95" min:"0.01" max:"100.0" step:"0.001" display:"number" advanced:"true" tooltip:"The factor at the end of the run: below 1 gives more detail, above 1 a smoother picture, 1 changes nothing."`
+	K     float64       `in:"tsr_k" default:"0.95" min:"0.01" max:"100.0" step:"0.001" display:"number" advanced:"true" tooltip:"The factor at the end of the run: below 1 gives more detail, above 1 a smoother image, 1 changes nothing."`
 	Width float64       `in:"tsr_sigma" default:"1.0" min:"0.01" max:"100.0" step:"0.001" display:"number" advanced:"true" tooltip:"How early the effect sets in: the higher, the earlier."`
 }
 

@@ -16,14 +16,14 @@ func init() {
 type KSampler struct {
 	Model     *engine.Model       `in:"model" type:"MODEL" tooltip:"The diffusion model that denoises."`
 	Seed      uint64              `in:"seed" type:"INT" default:"0" min:"0" max:"18446744073709551615" control_after_generate:"true" tooltip:"Chooses the noise: the same seed gives the same noise."`
-	Steps     int                 `in:"steps" default:"20" min:"1" max:"10000" tooltip:"How many times the model looks at the latent."`
+	Steps     int                 `in:"steps" default:"20" min:"1" max:"10000" tooltip:"Number of denoising steps."`
 	CFG       float64             `in:"cfg" default:"8.0" min:"0.0" max:"100.0" step:"0.1" round:"0.01" tooltip:"How strongly the prompt steers (classifier-free guidance). 1 ignores the negative prompt and takes half the time; high values look burnt."`
-	Sampler   string              `in:"sampler_name" choices:"samplers" tooltip:"The way from noise to picture: speed, quality and looks differ."`
+	Sampler   string              `in:"sampler_name" choices:"samplers" tooltip:"The way from noise to image: speed, quality and looks differ."`
 	Scheduler string              `in:"scheduler" choices:"schedulers" tooltip:"How much noise is left after each step."`
-	Positive  engine.Conditioning `in:"positive" type:"CONDITIONING" tooltip:"What the picture should show."`
-	Negative  engine.Conditioning `in:"negative" type:"CONDITIONING" tooltip:"What the picture should not show."`
+	Positive  engine.Conditioning `in:"positive" type:"CONDITIONING" tooltip:"What the image should show."`
+	Negative  engine.Conditioning `in:"negative" type:"CONDITIONING" tooltip:"What the image should not show."`
 	Latent    engine.Latent       `in:"latent_image" type:"LATENT" tooltip:"The latent to start from."`
-	Denoise   float64             `in:"denoise" default:"1.0" min:"0.0" max:"1.0" step:"0.01" tooltip:"How much of the start is replaced: 1 makes a new picture, less keeps some of the old one's structure."`
+	Denoise   float64             `in:"denoise" default:"1.0" min:"0.0" max:"1.0" step:"0.01" tooltip:"How much of the start is replaced: 1 makes a new image, less keeps some of the old one's structure."`
 }
 
 // Spec implements nodes.Node.

@@ -242,7 +242,7 @@ func (n *SamplerDPMAdaptative) Run(_ *nodes.Context) (nodes.Result, error) {
 type SamplerERSDE struct {
 	SolverType string  `in:"solver_type" options:"ER-SDE|Reverse-time SDE|ODE"`
 	MaxStage   int     `in:"max_stage" default:"3" min:"1" max:"3" advanced:"true"`
-	Eta        float64 `in:"eta" default:"1.0" min:"0.0" max:"10.0" step:"0.01" round:"false" advanced:"true" tooltip:"How much noise the stochastic forms add. 0 makes them deterministic; if a high value breaks the picture, lower it."`
+	Eta        float64 `in:"eta" default:"1.0" min:"0.0" max:"10.0" step:"0.01" round:"false" advanced:"true" tooltip:"How much noise the stochastic forms add. 0 makes them deterministic; if a high value breaks the image, lower it."`
 	Strength   float64 `in:"s_noise" default:"1.0" min:"0.0" max:"100.0" step:"0.01" round:"false" advanced:"true"`
 }
 

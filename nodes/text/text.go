@@ -46,7 +46,7 @@ func (n *SaveText) Run(ctx *nodes.Context) (nodes.Result, error) {
 			text = string(b)
 		}
 	default:
-		return nodes.Result{}, nodes.Errorf("ValueError", "saving a text: the format %q is none of txt, csv, md and json", n.Format)
+		return nodes.Result{}, nodes.Errorf("ValueError", "saving a text: the format %q is not one of txt, csv, md and json", n.Format)
 	}
 	to, err := ctx.Folders.SavePath(n.FilenamePrefix, ctx.Folders.Output(), 1, 1)
 	if err != nil {

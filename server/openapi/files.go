@@ -17,19 +17,19 @@ var nodesGroup = group{"nodes", "What there is to build workflows of.", []op{
 	{method: get, path: "/node_replacements", summary: "What replaces retired node classes", answers: []answer{ok("object", "")}},
 }}
 
-var filesGroup = group{"files", "Pictures and other files of the input, output and temp folders.", []op{
+var filesGroup = group{"files", "Images and other files of the input, output and temp folders.", []op{
 	{method: get, path: "/view", summary: "A file, a small preview of it, or one of its channels", params: []param{
 		needed("filename", "string", "its name, or blake3:HASH of an asset"), query("type", "string", "output (unless given), input or temp"), query("subfolder", "string", ""),
 		query("preview", "string", "FORMAT;QUALITY"), query("channel", "string", "rgb, a or rgba"), ownerParam, ifNone, ifMatch,
 		header("Range", "bytes=first-last"), header("Sec-Fetch-Dest", "image lets SVG through"),
-	}, answers: []answer{file(200, anyType, ""), file(206, anyType, "the range"), empty(304, ""), empty(400, "the name cannot be used"), badRequest, empty(403, "the name leads out of the folder"), empty(404, "there is no such file"), empty(412, ""), empty(416, "the range cannot be had"), text(413, "the picture is too large to be looked at"), noMemory}},
+	}, answers: []answer{file(200, anyType, ""), file(206, anyType, "the range"), empty(304, ""), empty(400, "the name cannot be used"), badRequest, empty(403, "the name leads out of the folder"), empty(404, "there is no such file"), empty(412, ""), empty(416, "the range cannot be had"), text(413, "the image is too large to be looked at"), noMemory}},
 	{method: get, path: "/view_metadata/:folder_name", summary: "The metadata of a safetensors file", params: []param{query("filename", "string", "")}, answers: []answer{ok("any", ""), empty(404, "")}},
 	{
-		method: post, path: "/upload/image", summary: "Upload a picture", params: []param{ownerParam}, body: form(`{image! binary; type string; subfolder string; overwrite string}`, ""),
+		method: post, path: "/upload/image", summary: "Upload an image", params: []param{ownerParam}, body: form(`{image! binary; type string; subfolder string; overwrite string}`, ""),
 		answers: []answer{ok("Saved", ""), empty(400, "the form cannot be used"), badRequest, tooLarge, overQuota},
 	},
 	{
-		method: post, path: "/upload/mask", summary: "Upload a mask for a picture", params: []param{ownerParam}, body: form(`{image! binary; original_ref! string; type string; subfolder string; overwrite string}`, ""),
+		method: post, path: "/upload/mask", summary: "Upload a mask for an image", params: []param{ownerParam}, body: form(`{image! binary; original_ref! string; type string; subfolder string; overwrite string}`, ""),
 		answers: []answer{ok("Saved", ""), empty(400, "the form cannot be used"), badRequest, empty(403, "the original is outside of its folder"), empty(404, "there is no such original"), tooLarge, overQuota, noMemory},
 	},
 	{
@@ -48,7 +48,7 @@ var modelsGroup = group{"models", "Model files.", []op{
 	{method: get, path: "/experiment/models", summary: "Kinds of models and their folders", answers: []answer{ok(`[]{name! string; folders! []string; extensions []string}`, "")}},
 	{method: get, path: "/experiment/models/:folder", summary: "Model files of a kind, with sizes and times", answers: []answer{ok(`[]{name! string; pathIndex! integer; modified number; created number; size integer}`, ""), empty(404, "there is no such kind")}},
 	{
-		method: get, path: "/experiment/models/preview/:folder/:path_index/*", summary: "The preview picture of a model file",
+		method: get, path: "/experiment/models/preview/:folder/:path_index/*", summary: "The preview image of a model file",
 		answers: []answer{file(200, "image/webp", ""), empty(400, "the index is no number"), badRequest, empty(403, "the name leads out of the folder"), empty(404, "there is none"), noMemory},
 	},
 }}
@@ -97,8 +97,8 @@ var assetsGroup = group{"assets", "ComfyUI's catalogue of files (--enable-assets
 	{method: post, path: "/api/assets/seed/cancel", summary: "End the running scan", answers: []answer{ok(`{status! string}`, ""), assetOff}},
 	{method: post, path: "/api/assets/prune", summary: "Mark what has no file any more", answers: []answer{ok(`{status! string; marked! integer}`, ""), with(409, `{status! string; marked! integer}`, "a scan is under way"), assetOff}},
 	{method: get, path: "/api/assets/:id", summary: "An asset", answers: []answer{ok("Asset", ""), noUser, assetMissing, unrouted, assetOff}},
-	{method: put, path: "/api/assets/:id", summary: "Change an asset", body: takes(`{name string?; user_metadata object?; preview_id string?}`, ""), answers: []answer{ok("Asset", ""), assetBody, noUser, assetFails(403, "it is somebody else's", "FORBIDDEN"), assetMissing, unroutedPost, tooLarge, assetOff}},
-	{method: remove, path: "/api/assets/:id", summary: "Delete an asset", answers: []answer{empty(204, ""), noUser, assetFails(403, "it is somebody else's", "FORBIDDEN"), assetMissing, unroutedPost, assetOff}},
+	{method: put, path: "/api/assets/:id", summary: "Change an asset", body: takes(`{name string?; user_metadata object?; preview_id string?}`, ""), answers: []answer{ok("Asset", ""), assetBody, noUser, assetFails(403, "it is someone else's", "FORBIDDEN"), assetMissing, unroutedPost, tooLarge, assetOff}},
+	{method: remove, path: "/api/assets/:id", summary: "Delete an asset", answers: []answer{empty(204, ""), noUser, assetFails(403, "it is someone else's", "FORBIDDEN"), assetMissing, unroutedPost, assetOff}},
 	{
 		method: get, path: "/api/assets/:id/content", summary: "An asset's file", params: []param{query("disposition", "string", "inline or attachment"), ifNone, ifMatch, header("Range", "bytes=first-last"), header("Sec-Fetch-Dest", "image lets SVG through")},
 		answers: []answer{file(200, anyType, ""), file(206, anyType, "the range"), empty(304, ""), noUser, assetFails(404, "", "ASSET_NOT_FOUND", "FILE_NOT_FOUND"), unrouted, empty(412, ""), empty(416, "the range cannot be had"), assetOff},

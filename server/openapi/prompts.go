@@ -9,7 +9,7 @@ const (
 
 // Answers that many methods share.
 var (
-	ownerParam = query("owner", "string", "with a key store: whose jobs or files; administrators see everybody's")
+	ownerParam = query("owner", "string", "with a key store: whose jobs or files; administrators see everyone's")
 	badRequest = answer{status: 400, contentType: jsonType, shape: "PromptError", what: "the request cannot be used", codes: []string{"bad_request"}}
 	overQuota  = answer{status: 413, contentType: jsonType, shape: "PromptError", what: "the role's limit on all uploads would be exceeded", codes: []string{"upload_quota_exceeded"}}
 	tooLarge   = text(413, "the body is larger than --max-upload-size")
@@ -51,7 +51,7 @@ var promptGroup = group{"prompts", "Sending workflows to the queue and reading w
 			}},
 			plain(400, "a parameter or header cannot be used"),
 			{403, jsonType, "PromptError", "the role may not run it", []string{"workflow_not_allowed", "too_many_megapixels"}},
-			{409, jsonType, "PromptError", "a job with the prompt_id waits or runs, or is somebody else's", []string{"invalid_prompt_id"}},
+			{409, jsonType, "PromptError", "a job with the prompt_id waits or runs, or is someone else's", []string{"invalid_prompt_id"}},
 			tooLarge, plain(422, "the Idempotency-Key was used for another prompt"), queueFull, noQueue,
 		},
 	},

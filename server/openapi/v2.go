@@ -5,7 +5,7 @@ func v2(status int, what string, codes ...string) answer {
 }
 
 var (
-	v2Missing  = v2(404, "there is no such thing, or it is somebody else's", "not_found")
+	v2Missing  = v2(404, "there is no such thing, or it is someone else's", "not_found")
 	v2Invalid  = v2(422, "the request cannot be used", "invalid_request")
 	v2Large    = v2(413, "the body is larger than --max-upload-size", "request_too_large")
 	v2Nothing  = v2(501, "the server keeps no assets", "not_implemented")
@@ -36,7 +36,7 @@ var v2Assets = group{"v2 assets", "Comfy API v2: records over content that is kn
 	},
 	{method: head, path: "/api/v2/assets/by-hash/:hash", summary: "Are bytes known?", answers: []answer{empty(200, "yes"), {404, "", "", "no", []string{"blob_not_found"}}, empty(501, "the server keeps no assets")}},
 	{method: get, path: "/api/v2/assets/:id", summary: "An asset", params: []param{forwarded}, answers: []answer{ok("V2Asset", ""), v2Missing, v2Nothing}},
-	{method: remove, path: "/api/v2/assets/:id", summary: "Delete an asset's record; its bytes stay", answers: []answer{empty(204, ""), v2(403, "it is somebody else's", "forbidden"), v2Missing, v2Nothing}},
+	{method: remove, path: "/api/v2/assets/:id", summary: "Delete an asset's record; its bytes stay", answers: []answer{empty(204, ""), v2(403, "it is someone else's", "forbidden"), v2Missing, v2Nothing}},
 	{
 		method: get, path: "/api/v2/assets/:id/content", summary: "An asset's bytes",
 		params:  []param{header("Range", "bytes=first-last"), header("If-None-Match", ""), header("If-Match", "")},

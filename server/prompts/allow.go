@@ -68,14 +68,14 @@ func (s *Service) checkSize(c echo.Context, prompt *pyjson.Object, most float64)
 	details := ""
 	switch {
 	case unknown != "":
-		details = fmt.Sprintf("it cannot be told how large the pictures of node %s will be, and your role may make %g megapixels a job", unknown, most)
+		details = fmt.Sprintf("it cannot be told how large the images of node %s will be, and your role may make %g megapixels a job", unknown, most)
 	case size > most:
 		details = fmt.Sprintf("the job makes %.2f megapixels, and your role may make %g", size, most)
 	default:
 		return nil
 	}
 	return reply.Refuse(
-		http.StatusForbidden, "too_many_megapixels", "The pictures are too large", details,
+		http.StatusForbidden, "too_many_megapixels", "The images are too large", details,
 		"limit", "megapixels", "allowed", most, "asked", size,
 	)
 }

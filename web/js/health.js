@@ -18,7 +18,7 @@ export class Health {
     this.facts = h("dl", { class: "facts wide" });
     this.el = h("section", { class: "page" },
       h("div", { class: "page-head" }, h("h1", { text: "Health", tabindex: -1 }),
-        h("div", { class: "row" }, button("Free memory", { icon: icon("refresh"), title: "Lets go of loaded models and kept results", on: { click: () => this.free() } }))),
+        h("div", { class: "row" }, button("Free memory", { icon: icon("refresh"), title: "Unloads models and clears cached results", on: { click: () => this.free() } }))),
       this.state, this.charts, this.facts);
     this.lines = new Map();
     document.addEventListener("visibilitychange", () => this.plan());
@@ -73,7 +73,7 @@ export class Health {
   measure(stats) {
     const now = Date.now();
     const { ram_total: total, ram_free: left } = stats.system;
-    this.chart("ram", "Memory of the machine", [["In use", total - left]], total, now);
+    this.chart("ram", "System memory", [["In use", total - left]], total, now);
     (stats.devices ?? []).forEach((d, i) => {
       if (d.type === "cpu") return; // the machine's own memory again
       this.chart(`d${i}`, `Memory of ${d.name}`, [["In use", d.vram_total - d.vram_free], ["By models", d.torch_vram_total - d.torch_vram_free]], d.vram_total, now);
@@ -93,7 +93,7 @@ export class Health {
     const rows = [];
     const row = (name, v) => v !== undefined && v !== null && v !== "" && rows.push([name, String(v)]);
     row("Version", stats && stats.system.python_version);
-    row("For clients of", stats && `ComfyUI ${stats.system.comfyui_version}`);
+    row("API version", stats && `ComfyUI ${stats.system.comfyui_version}`);
     row("Frontend package", stats?.system.comfy_package_versions?.find((p) => p.name === "comfyui-frontend-package")?.installed);
     row("Runs on", stats?.devices?.map((d) => d.name).join(", ") || health.device);
     row("Up for", health.uptime_seconds && duration(health.uptime_seconds * 1000));
@@ -102,7 +102,7 @@ export class Health {
     row("Open pages and clients", health.clients);
     row("Program's own memory", health.process && bytes(health.process.heap_bytes));
     row("Networks loaded", health.runtime && many(health.runtime.networks, "network"));
-    row("Their weights", health.runtime && bytes(health.runtime.weight_bytes));
+    row("Model weights", health.runtime && bytes(health.runtime.weight_bytes));
     row("ONNX Runtime", health.runtime?.onnxruntime || stats?.system.pytorch_version);
     row("Started with", stats?.system.argv?.slice(1).join(" "));
     fill(this.facts, rows.map(([k, v]) => h("div", {}, h("dt", { text: k }), h("dd", { text: v }))));

@@ -23,8 +23,8 @@ export function lightbox(entries, index, context) {
   const dialog = h("dialog", { class: "lightbox", "aria-label": "Picture" },
     h("div", { class: "lb-top" }, place,
       h("div", { class: "row" },
-        many && button("", { icon: icon("left"), quiet: true, "aria-label": "Picture before", on: { click: () => step(-1) } }),
-        many && button("", { icon: icon("right"), quiet: true, "aria-label": "Next picture", on: { click: () => step(1) } }),
+        many && button("", { icon: icon("left"), quiet: true, "aria-label": "Image before", on: { click: () => step(-1) } }),
+        many && button("", { icon: icon("right"), quiet: true, "aria-label": "Next image", on: { click: () => step(1) } }),
         button("", { icon: icon("close"), quiet: true, "aria-label": "Close", on: { click: () => dialog.close() } }))),
     stage, side);
 

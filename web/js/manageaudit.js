@@ -11,7 +11,7 @@ const page = 50;
 /** Audit is that view. */
 export class Audit extends View {
   title = "Audit";
-  lead = "What was done, the newest first. No key and no prompt is ever in it.";
+  lead = "Actions, newest first. Keys and prompts are never logged.";
 
   head() {
     const change = later(() => this.show(), 250);
@@ -19,7 +19,7 @@ export class Audit extends View {
     this.result = select([["", "Any"], ["ok", "ok"], ["denied", "denied"], ["failed", "failed"]], "", { on: { change } });
     this.owner = h("input", { type: "search", autocomplete: "off", on: { input: change } });
     this.text = h("input", { type: "search", autocomplete: "off", on: { input: change } });
-    return [head(this.title, button("Read again", { icon: icon("refresh"), on: { click: () => this.show() } })),
+    return [head(this.title, button("Refresh", { icon: icon("refresh"), on: { click: () => this.show() } })),
       h("div", { class: "filters", role: "search", "aria-label": "Which events" }, labelled("What", this.action), labelled("Result", this.result), labelled("User", this.owner), labelled("Words", this.text))];
   }
 
@@ -41,7 +41,7 @@ export class Audit extends View {
       ["What", (e) => ({ el: e.action, class: "main" })],
       ["Result", (e) => h("span", { class: ["tag", e.result === "ok" ? "good" : "bad"], text: e.result })],
       ["Who", (e) => [e.name || e.owner || "nobody", e.address && h("p", { class: "hint", text: e.address })]],
-      ["On", (e) => e.target ?? ""],
+      ["Target", (e) => e.target ?? ""],
       ["Detail", (e) => e.detail ?? ""],
     ], this.events, (e) => ({ data: { number: e.number } })), this.below && button("Older ones", { class: "center", on: { click: () => this.older() } })];
   }

@@ -13,7 +13,7 @@ import { order, roles, tidy, title } from "./workflow.js";
 /** Flows is that view. */
 export class Flows extends View {
   title = "Workflows";
-  lead = "A registered workflow is run by its name. Whoever is limited to registered ones may change its free inputs only; a public one may be run by guests.";
+  lead = "A registered workflow is run by its name. Anyone who is limited to registered ones may change its free inputs only; a public one may be run by guests.";
 
   head() {
     const file = h("input", { type: "file", class: "sr-only", tabindex: -1, accept: ".json,.png,.webp,.jpg", "aria-label": "Workflow to register", id: "flow-file" });
@@ -34,7 +34,7 @@ export class Flows extends View {
   }
 
   draw() {
-    if (!this.flows.length) return empty("list", "No workflow is registered", "Choose a workflow file, or a picture made with one, and say which inputs are free.");
+    if (!this.flows.length) return empty("list", "No workflow is registered", "Choose a workflow file, or an image made with one, and say which inputs are free.");
     return table("Workflows", [
       ["Name", (w) => ({ el: [w.title, h("p", { class: "hint mono", text: w.name })], class: "main" })],
       ["Free inputs", (w) => w.free.map((f) => f.name).join(", ") || "none"],
@@ -68,7 +68,7 @@ export class Flows extends View {
   }
 
   remove(w) {
-    confirm(`Delete ${w.title}?`, "It is taken out of the register; pictures made with it stay.", "Delete", async () => {
+    confirm(`Delete ${w.title}?`, "It is taken out of the register; images made with it stay.", "Delete", async () => {
       await del(`api/workflows/${encodeURIComponent(w.name)}`);
       notice("The workflow is deleted.");
       await this.show();

@@ -33,7 +33,7 @@ export class Keys extends View {
       ["Role", (k) => k.role || "the user's"],
       ["State", (k) => h("span", { class: ["tag", k.state === "active" ? "good" : "bad"], text: k.state })],
       ["Last used", (k) => when(k.last_used, "never")],
-      ["Good until", (k) => when(k.expires, "no end", clock)],
+      ["Expires", (k) => when(k.expires, "Never", clock)],
       ["", (k) => ({ class: "acts", el: k.state === "active" && [
         button("Change", { quiet: true, "aria-label": `Change key ${k.name} for a new one`, title: "Make a new key in its place", on: { click: () => this.rotate(k) } }),
         button("Revoke", { danger: true, "aria-label": `Revoke key ${k.name}`, on: { click: () => this.revoke(k) } }),
@@ -49,7 +49,7 @@ export class Keys extends View {
     const user = select(users.length ? users.map((u) => [u.id, `${u.name} (${u.role})`]) : [[me.id, me.name]], me.id);
     const role = select([["", "As the user's"], ...roles.map((r) => [r.name, r.name])], "");
     const life = select(lives, "0");
-    form("New key", "Make the key", [
+    form("New key", "Create key", [
       labelled("Name", name, "What it is for: the program, or the person and the machine."),
       me.admin && labelled("For", user),
       h("div", { class: "form-pair" }, me.admin && labelled("Role", role, "Never more than the user may."), labelled("Good until", life)),
@@ -87,7 +87,7 @@ export class Keys extends View {
   }
 
   revoke(key) {
-    confirm(`Revoke ${key.name || key.mask}?`, "Whoever uses it is shut out within a second: its sessions and sockets end, and its waiting jobs are cancelled. This cannot be undone.", "Revoke", async () => {
+    confirm(`Revoke ${key.name || key.mask}?`, "Anyone who uses it is shut out within a second: its sessions and sockets end, and its waiting jobs are cancelled. This cannot be undone.", "Revoke", async () => {
       await del(`api/auth/keys/${key.id}`);
       notice("The key is revoked.");
       await this.show();

@@ -15,7 +15,7 @@ const patterns = [["*", "Any workflow"], ["@registered", "Registered workflows"]
 /** Roles is that view. */
 export class Roles extends View {
   title = "Roles";
-  lead = "A permission is a way of asking, an address and a workflow. Limits of 0 are no limits. Administrators may do everything.";
+  lead = "A permission is a method, a route and a workflow. A limit of 0 means no limit. Administrators may do everything.";
 
   head() {
     return head(this.title, button("New role", { primary: true, icon: icon("plus"), on: { click: () => this.create() } }));

@@ -10,7 +10,7 @@ import { confirm, empty, form, head, labelled, select, table, View } from "./par
 /** Users is that view. */
 export class Users extends View {
   title = "Users";
-  lead = "A user owns keys, jobs, pictures and settings. The role says what the user may do.";
+  lead = "A user owns keys, jobs, images and settings. The role says what the user may do.";
 
   head() {
     return head(this.title, button("New user", { primary: true, icon: icon("plus"), on: { click: () => this.create() } }));

@@ -23,7 +23,7 @@ async function toGraph(found) {
 /** fromValue makes a graph of a JSON value. It throws an Error that says what is wrong in words for people. */
 async function fromValue(value) {
   const found = find(value);
-  if (!found) throw new Error("This is no workflow: there are no nodes in it.");
+  if (!found) throw new Error("This isn't a workflow: it has no nodes.");
   return toGraph(found);
 }
 
@@ -33,7 +33,7 @@ function fromText(text) {
   try {
     value = parse(text);
   } catch {
-    throw new Error("This text is no workflow.");
+    throw new Error("This isn't a workflow.");
   }
   return fromValue(value);
 }
@@ -44,7 +44,7 @@ export async function fromFile(file) {
   try {
     read = await readFile(file);
   } catch (error) {
-    throw new Error(error instanceof SyntaxError ? "This file is neither a workflow nor a picture." : `The file cannot be read: ${error.message}.`);
+    throw new Error(error instanceof SyntaxError ? "This file is neither a workflow nor an image." : `The file cannot be read: ${error.message}.`);
   }
   if (read.json !== undefined) return fromValue(read.json);
   const texts = read.texts ?? {};
@@ -58,8 +58,8 @@ export async function fromFile(file) {
     }
     if (found) return toGraph(found);
   }
-  if (texts.parameters) throw new Error("This picture holds the settings of another program, and no ComfyUI workflow.");
-  throw new Error("This file holds no ComfyUI workflow. Pictures lose theirs when they are edited, or sent through a messenger.");
+  if (texts.parameters) throw new Error("This image holds the settings of another program, and no ComfyUI workflow.");
+  throw new Error("This file holds no ComfyUI workflow. Images lose theirs when they are edited, or sent through a messenger.");
 }
 
 /** watchDrops takes files that are dropped or pasted anywhere on the page. take(promise of a graph, name) does the rest. */
@@ -105,7 +105,7 @@ export function watchDrops(take) {
 
 /** openDialog asks what to open. context: {starters(): list, take(promise, name), registered}. */
 export function openDialog(context) {
-  const file = h("input", { type: "file", accept: ".json,.png,.webp,.jpg,.jpeg,.latent,application/json,image/png,image/webp,image/jpeg", class: "sr-only", tabindex: -1, "aria-label": "Workflow or picture" });
+  const file = h("input", { type: "file", accept: ".json,.png,.webp,.jpg,.jpeg,.latent,application/json,image/png,image/webp,image/jpeg", class: "sr-only", tabindex: -1, "aria-label": "Workflow or image" });
   const saved = h("div", { class: "saved" });
   const dialog = h("dialog", { class: "sheet", "aria-labelledby": "open-title" });
   const pick = (promise, name) => {
@@ -118,7 +118,7 @@ export function openDialog(context) {
     h("div", { class: "sheet-head" }, h("h2", { id: "open-title", text: "Open a workflow" }),
       button("", { icon: icon("close"), quiet: true, "aria-label": "Close", on: { click: () => dialog.close() } })),
     h("button", { type: "button", class: "big-drop", on: { click: () => file.click() } }, icon("open"),
-      h("strong", { text: "Choose a file" }), h("span", { text: "A workflow (.json), or a picture made with ComfyUI. You can also drop or paste one anywhere on this page." })), file,
+      h("strong", { text: "Choose a file" }), h("span", { text: "A workflow (.json), or an image made with ComfyUI. You can also drop or paste one anywhere on this page." })), file,
     list.length > 0 && h("h3", { text: "Start from" }),
     h("ul", { class: "choices" }, list.map((s) => h("li", {}, h("button", { type: "button", class: "choice", on: { click: () => pick(Promise.resolve(tidy(s.graph)), s.name) } },
       h("strong", { text: s.name }), h("span", { text: s.about }))))),

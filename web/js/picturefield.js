@@ -24,13 +24,13 @@ export function pictureControl(f, { id, change, invalid }) {
   const names = [...new Set([...f.choices.map(String)])];
   const select = h("select", { id });
   const picture = h("img", { alt: "", class: "input-picture", hidden: true, on: { error: () => { picture.hidden = true; } } });
-  const file = h("input", { type: "file", accept: "image/*", class: "sr-only", tabindex: -1, "aria-label": `${f.label}: picture from this device` });
-  const busy = h("span", { class: "hint", text: "Drop or paste a picture here" });
+  const file = h("input", { type: "file", accept: "image/*", class: "sr-only", tabindex: -1, "aria-label": `${f.label}: image from this device` });
+  const busy = h("span", { class: "hint", text: "Drop or paste an image here" });
 
   const show = (name) => {
     const known = names.includes(name);
     select.replaceChildren(
-      ...(known ? [] : [h("option", { text: name ? `${name} (not on this server)` : "No picture yet" })]),
+      ...(known ? [] : [h("option", { text: name ? `${name} (not on this server)` : "No image yet" })]),
       ...names.map((n) => h("option", { text: n })),
     );
     select.selectedIndex = known ? names.indexOf(name) : 0;
@@ -46,10 +46,10 @@ export function pictureControl(f, { id, change, invalid }) {
       show(name);
       invalid("");
       change(name);
-      busy.textContent = "Drop or paste a picture here";
+      busy.textContent = "Drop or paste an image here";
     } catch (error) {
-      busy.textContent = "Drop or paste a picture here";
-      invalid(`Sending the picture failed. ${error.message}`);
+      busy.textContent = "Drop or paste an image here";
+      invalid(`Sending the image failed. ${error.message}`);
     }
   };
   select.addEventListener("change", () => {
@@ -68,7 +68,7 @@ export function pictureControl(f, { id, change, invalid }) {
       h("div", { class: "row" }, button("Choose a file", { icon: icon("upload"), on: { click: () => file.click() } }), busy), file));
   listen(zone, take);
   show(f.value);
-  if (!names.includes(f.value)) queueMicrotask(() => invalid(f.value ? "This picture is not on the server. Drop it here, or choose another one." : "A picture is needed here."));
+  if (!names.includes(f.value)) queueMicrotask(() => invalid(f.value ? "This image is not on the server. Drop it here, or choose another one." : "An image is needed here."));
   return { el: zone, target: select, wide: true, update: show };
 }
 

@@ -40,7 +40,7 @@ export class Stage {
     this.steps = h("ol", { class: "steps" });
     this.details = h("details", { class: "more steps-box" }, h("summary", {}, h("span", { text: "Nodes" }), this.count = h("span", { class: "count" })), this.steps);
     this.details.open = window.matchMedia("(min-width: 62rem)").matches;
-    this.strip = h("ul", { class: "strip", "aria-label": "Pictures of this visit" });
+    this.strip = h("ul", { class: "strip", "aria-label": "Images of this visit" });
     this.el = h("section", { class: "stage", "aria-label": "Result" },
       h("div", { class: "card stage-card" }, this.frame, h("div", { class: "stage-line" }, this.caption, this.cancel), this.bar), this.strip, this.details);
     this.quarter = -1;
@@ -112,7 +112,7 @@ export class Stage {
     } else if (run?.preview && run.state === "running") {
       const old = this.frame.querySelector("img.preview");
       if (old) old.src = run.preview;
-      else fill(this.frame, Object.assign(picture(run.preview, "Preview of the running picture"), { className: "preview" }));
+      else fill(this.frame, Object.assign(picture(run.preview, "Preview of the running image"), { className: "preview" }));
     } else fill(this.frame, this.vacant());
   }
 
@@ -218,7 +218,7 @@ function drawStep(row, n, run) {
 /** altOf describes a run's picture by its prompt. */
 function altOf(run) {
   const text = Object.values(run.graph).map((n) => n.inputs.text).find((t) => typeof t === "string" && t.trim());
-  return text ? `Picture: ${text.trim().slice(0, 120)}` : "Picture";
+  return text ? `Image: ${text.trim().slice(0, 120)}` : "Picture";
 }
 
 /** failure shows what a node said when it failed. */

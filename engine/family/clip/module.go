@@ -34,7 +34,7 @@ func (kind) Module(class string, config []byte, src weights.Source) (family.Modu
 		return nil, fmt.Errorf("reading the config: %w", err)
 	}
 	if c.Act != "gelu" && c.Act != "quick_gelu" {
-		return nil, fmt.Errorf("the activation %q is none of CLIP's", c.Act)
+		return nil, fmt.Errorf("the activation %q is not one of CLIP's", c.Act)
 	}
 	out := Config{
 		Key: KeyL, Width: c.Width, MLP: c.MLP, Heads: c.Heads, Layers: c.Layers, Vocab: c.Vocab, Positions: c.Positions,

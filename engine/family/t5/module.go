@@ -34,7 +34,7 @@ func (kind) Module(class string, config []byte, src weights.Source) (family.Modu
 		return nil, fmt.Errorf("reading the config: %w", err)
 	}
 	if want := map[bool]string{true: "gelu_pytorch_tanh", false: "relu"}[c.Gated]; c.Act != want {
-		return nil, fmt.Errorf("the activation %q of an MLP with gates: %t is none of T5's", c.Act, c.Gated)
+		return nil, fmt.Errorf("the activation %q of an MLP with gates: %t is not one of T5's", c.Act, c.Gated)
 	}
 	return module{New(src, Config{
 		Key: KeyXXL, Width: c.Width, Inner: c.Head * c.Heads, Layers: c.Layers, Heads: c.Heads, MLP: c.MLP, Vocab: c.Vocab,
