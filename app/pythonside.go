@@ -14,6 +14,7 @@ import (
 
 	"comfygo/cli"
 	"comfygo/device"
+	"comfygo/engine/sampling"
 	"comfygo/folders"
 	"comfygo/internal/pyhost"
 	"comfygo/internal/pyjson"
@@ -236,6 +237,7 @@ func helloPython(cfg cli.Config, m machine, dirs *folders.Folders, plan pythonPl
 	return pyjson.NewObject(
 		"checkout", checkout, "core", plan.core, "partner", plan.core && !cfg.DisableAPINodes, "custom", len(plan.packs) > 0 && (only == nil || len(only) > 0),
 		"custom_off", cfg.DisableCustom, "whitelist", cfg.WhitelistCustom, "skip", skip, "only", those, "arguments", arguments, "http", http,
+		"samplers", sampling.SamplerNames(), "schedulers", sampling.SchedulerNames(),
 		"folders", pyjson.NewObject("base", dirs.Base(), "output", dirs.Output(), "input", dirs.Input(), "temp", dirs.Temp(), "user", dirs.User(),
 			"custom_nodes", dirs.Roots("custom_nodes"), "models", models),
 	)

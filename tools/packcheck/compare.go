@@ -125,11 +125,17 @@ func refusal(body []byte) string {
 	return a.Error.Message + ": " + a.Error.Details
 }
 
-// tolerance is how far numbers may differ: the same Python computes them, but images cross from 8 bits through other decoders.
-const tolerance = 1e-5
+// bounds are how far numbers and pixels may differ. In packs the same Python computes both, but images cross from 8 bits through other
+// decoders.
+type bounds struct {
+	value  float64 // of the greatest of a list
+	pixels int
+}
+
+var packBounds = bounds{value: 1e-5}
 
 // differences compares the results of two servers; the texts say where they differ.
-func differences(ctx context.Context, a, b *side, ra, rb *apiclient.Result) ([]string, error) {
+func (w bounds) differences(ctx context.Context, a, b *side, ra, rb *apiclient.Result) ([]string, error) {
 	var out []string
 	for id, kinds := range ra.Outputs {
 		for kind, raw := range kinds {
@@ -139,12 +145,12 @@ func differences(ctx context.Context, a, b *side, ra, rb *apiclient.Result) ([]s
 				continue
 			}
 			if kind == "described" {
-				if text := probed(raw, other); text != "" {
+				if text := w.probed(raw, other); text != "" {
 					out = append(out, fmt.Sprintf("node %s: %s", id, text))
 				}
 				continue
 			}
-			text, err := shown(ctx, a, b, raw, other)
+			text, err := w.shown(ctx, a, b, raw, other)
 			if err != nil {
 				return nil, err
 			}
@@ -164,7 +170,7 @@ func differences(ctx context.Context, a, b *side, ra, rb *apiclient.Result) ([]s
 	return out, nil
 }
 
-func probed(a, b json.RawMessage) string {
+func (w bounds) probed(a, b json.RawMessage) string {
 	var ta, tb []string
 	if json.Unmarshal(a, &ta) != nil || json.Unmarshal(b, &tb) != nil || len(ta) != len(tb) {
 		return "not the probe's form"
@@ -177,7 +183,7 @@ func probed(a, b json.RawMessage) string {
 			}
 			continue
 		}
-		if text := unequal("", va, vb); text != "" {
+		if text := w.unequal("", va, vb, 1); text != "" {
 			return text
 		}
 	}
@@ -185,11 +191,11 @@ func probed(a, b json.RawMessage) string {
 }
 
 // unequal compares values of the probe; "" stands for equal.
-func unequal(at string, a, b any) string {
+func (w bounds) unequal(at string, a, b any, scale float64) string {
 	switch a := a.(type) {
 	case float64:
 		n, ok := b.(float64)
-		if !ok || math.Abs(a-n) > tolerance*max(1, math.Abs(a)) {
+		if !ok || math.Abs(a-n) > w.value*max(scale, math.Abs(a)) {
 			return fmt.Sprintf("%s: %v, not %v", at, b, a)
 		}
 		return ""
@@ -199,7 +205,7 @@ func unequal(at string, a, b any) string {
 			return fmt.Sprintf("%s: %.200s, not %.200s", at, fmt.Sprint(b), fmt.Sprint(a))
 		}
 		for i := range a {
-			if text := unequal(fmt.Sprintf("%s[%d]", at, i), a[i], l[i]); text != "" {
+			if text := w.unequal(fmt.Sprintf("%s[%d]", at, i), a[i], l[i], greatest(a)); text != "" {
 				return text
 			}
 		}
@@ -216,7 +222,7 @@ func unequal(at string, a, b any) string {
 			if k == "sum" {
 				continue
 			}
-			if text := unequal(at+"."+k, v, o[k]); text != "" {
+			if text := w.unequal(at+"."+k, v, o[k], 1); text != "" {
 				return text
 			}
 		}
@@ -234,14 +240,14 @@ func unequal(at string, a, b any) string {
 }
 
 // shown compares what nodes show in their ui: files by what is in them, the rest as JSON.
-func shown(ctx context.Context, a, b *side, ra, rb json.RawMessage) (string, error) {
+func (w bounds) shown(ctx context.Context, a, b *side, ra, rb json.RawMessage) (string, error) {
 	var fa, fb []apiclient.File
 	if json.Unmarshal(ra, &fa) == nil && json.Unmarshal(rb, &fb) == nil && len(fa) > 0 && fa[0].Name != "" {
 		if len(fa) != len(fb) {
 			return fmt.Sprintf("%d files, not %d", len(fb), len(fa)), nil
 		}
 		for i := range fa {
-			text, err := files(ctx, a, b, fa[i], fb[i])
+			text, err := w.files(ctx, a, b, fa[i], fb[i])
 			if text != "" || err != nil {
 				return text, err
 			}
@@ -252,10 +258,10 @@ func shown(ctx context.Context, a, b *side, ra, rb json.RawMessage) (string, err
 	if json.Unmarshal(ra, &va) != nil || json.Unmarshal(rb, &vb) != nil {
 		return "not JSON", nil
 	}
-	return unequal("", va, vb), nil
+	return w.unequal("", va, vb, 1), nil
 }
 
-func files(ctx context.Context, a, b *side, fa, fb apiclient.File) (string, error) {
+func (w bounds) files(ctx context.Context, a, b *side, fa, fb apiclient.File) (string, error) {
 	if path.Ext(fa.Name) != path.Ext(fb.Name) || fa.Type != fb.Type {
 		return fmt.Sprintf("the file %s (%s), not %s (%s)", fb.Name, fb.Type, fa.Name, fa.Type), nil
 	}
@@ -287,7 +293,7 @@ func files(ctx context.Context, a, b *side, fa, fb apiclient.File) (string, erro
 			}
 		}
 	}
-	if most > 0 {
+	if most > w.pixels {
 		return fmt.Sprintf("%s: pixels differ by up to %d", fa.Name, most), nil
 	}
 	return "", nil

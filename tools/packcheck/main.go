@@ -3,6 +3,8 @@
 //	go run ./tools/packcheck -probe DIR/custom_nodes          writes the node that describes values, for both servers
 //	go run ./tools/packcheck -real URL -ours URL [-out FILE]  compares them, prints a table and writes every class's case as JSON
 //	go run ./tools/packcheck -real URL -ours URL -overhead    prints wall times of prompts with many nodes
+//	go run ./tools/packcheck -real URL -ours URL -mixed -checkpoint NAME -lora NAME
+//	                                                          compares workflows of classes of both sides; needs a ComfyUI checkout
 //
 // For each class of a pack a prompt is made from /object_info of the real server: widgets have their defaults, links the values of
 // ComfyUI's own classes, or of classes of the packs that make such a value. Where nothing but a model could be linked and
@@ -48,10 +50,10 @@ func main() {
 
 // options are what the flags say.
 type options struct {
-	real, ours, probe, only, skip, checkpoint, out, folders string
-	limit                                                   time.Duration
-	register, overhead                                      bool
-	rounds                                                  int
+	real, ours, probe, only, skip, checkpoint, lora, out, folders string
+	limit                                                         time.Duration
+	register, overhead, mixed                                     bool
+	rounds                                                        int
 }
 
 func command(ctx context.Context, args []string, out io.Writer) error {
@@ -68,6 +70,8 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	f.DurationVar(&o.limit, "limit", 60*time.Second, "time of one prompt")
 	f.BoolVar(&o.register, "register", false, "compare what is registered and run nothing")
 	f.BoolVar(&o.overhead, "overhead", false, "measure what a node in Python costs beside the real server, compare nothing")
+	f.BoolVar(&o.mixed, "mixed", false, "run workflows of classes here and in Python, with -checkpoint, and compare nothing else")
+	f.StringVar(&o.lora, "lora", "", "`name` of a LoRA for -mixed")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of -overhead")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -78,6 +82,9 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 		return os.WriteFile(filepath.Join(dir, "__init__.py"), probe, 0o600)
+	}
+	if o.mixed {
+		return mixed(ctx, o, out)
 	}
 	if o.overhead {
 		return overhead(ctx, o, out)
@@ -229,7 +236,7 @@ func try(ctx context.Context, o options, p *planner, a, b *side, c *class, r *re
 		r.Verdict = onlyReal
 		return nil
 	}
-	found, err := differences(ctx, a, b, &real.result, &ours.result)
+	found, err := packBounds.differences(ctx, a, b, &real.result, &ours.result)
 	if err != nil {
 		return err
 	}
@@ -243,7 +250,7 @@ func try(ctx context.Context, o options, p *planner, a, b *side, c *class, r *re
 	}
 	r.Verdict = other
 	if again.ok() {
-		own, err := differences(ctx, a, a, &real.result, &again.result)
+		own, err := packBounds.differences(ctx, a, a, &real.result, &again.result)
 		if err != nil {
 			return err
 		}
@@ -276,7 +283,7 @@ func schemaDifference(a, b json.RawMessage) string {
 	}
 	for _, k := range slices.Sorted(maps.Keys(va)) {
 		if !reflect.DeepEqual(va[k], vb[k]) {
-			return unequal(k, va[k], vb[k])
+			return packBounds.unequal(k, va[k], vb[k], 1)
 		}
 	}
 	return "one more key"

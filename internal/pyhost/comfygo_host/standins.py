@@ -16,6 +16,12 @@ class StandIns(API):
         import folder_paths
 
         folder_paths.set_up(hello["folders"])
+        import comfy.samplers
+        import comfygo_absent
+
+        comfy.samplers.SAMPLER_NAMES.extend(hello.get("samplers", []))
+        comfy.samplers.SCHEDULER_NAMES.extend(hello.get("schedulers", []))
+        comfygo_absent.install()
         self.packs = PackTable(hello)
         self.packs.notify = notify
         prestartup(self.packs)

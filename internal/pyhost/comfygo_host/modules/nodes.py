@@ -4,10 +4,12 @@ import importlib.util
 import inspect
 import logging
 import os
+import random
 import sys
 import traceback
 
 import comfy.model_management
+import folder_paths
 
 MAX_RESOLUTION = 16384
 NODE_CLASS_MAPPINGS = {}
@@ -22,6 +24,53 @@ def before_node_execution():
 
 def interrupt_processing(value=True):
     comfy.model_management.interrupt_current_processing(value)
+
+
+class SaveImage:
+    """Writes images as PNG files; packs derive from it and call save_images."""
+
+    RETURN_TYPES = ()
+    FUNCTION = "save_images"
+    OUTPUT_NODE = True
+    CATEGORY = "image"
+
+    def __init__(self):
+        self.output_dir, self.type = folder_paths.get_output_directory(), "output"
+        self.prefix_append, self.compress_level = "", 4
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"images": ("IMAGE",), "filename_prefix": ("STRING", {"default": "ComfyUI"})}, "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}}
+
+    def save_images(self, images, filename_prefix="ComfyUI", prompt=None, extra_pnginfo=None):
+        import json
+
+        import numpy
+        from PIL import Image
+        from PIL.PngImagePlugin import PngInfo
+
+        height, width = images[0].shape[:2]
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(filename_prefix + self.prefix_append, self.output_dir, width, height)
+        shown = []
+        for number, image in enumerate(images):
+            text = PngInfo()
+            for key, value in {**({} if prompt is None else {"prompt": prompt}), **(extra_pnginfo or {})}.items():
+                text.add_text(key, json.dumps(value))
+            file = f"{name.replace('%batch_num%', str(number))}_{counter + number:05}_.png"
+            pixels = numpy.clip(255.0 * image.cpu().numpy(), 0, 255).astype(numpy.uint8)
+            Image.fromarray(pixels).save(os.path.join(folder, file), pnginfo=text, compress_level=self.compress_level)
+            shown.append({"filename": file, "subfolder": subfolder, "type": self.type})
+        return {"ui": {"images": shown}}
+
+
+class PreviewImage(SaveImage):
+    def __init__(self):
+        self.output_dir, self.type = folder_paths.get_temp_directory(), "temp"
+        self.prefix_append, self.compress_level = "_temp_" + "".join(random.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(5)), 1
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"images": ("IMAGE",)}, "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}}
 
 
 def load_custom_node(path, ignore=frozenset()):

@@ -3,6 +3,13 @@
 import asyncio
 from enum import IntEnum
 
+from comfygo_absent import absent
+
+try:
+    from aiohttp import web
+except ImportError:
+    web = None
+
 
 class BinaryEventTypes(IntEnum):
     PREVIEW_IMAGE = 1
@@ -41,13 +48,11 @@ class PromptServer:
         self.messages = asyncio.Queue()
         self.number = 0
         self.on_prompt_handlers = []
+        self.prompt_queue = absent("server.PromptServer.prompt_queue")
         self.supports = ["custom_nodes_from_web"]
-        try:
-            from aiohttp import web
-
+        self.app, self.routes = None, Routes()
+        if web is not None:
             self.app, self.routes = web.Application(client_max_size=100 << 20), web.RouteTableDef()
-        except ImportError:
-            self.app, self.routes = None, Routes()
 
     def send_sync(self, event, data, sid=None):
         raise RuntimeError("there is no connection yet")
@@ -77,8 +82,6 @@ class PromptServer:
     def add_routes(self):
         if self.app is None:
             return
-        from aiohttp import web
-
         twins = web.RouteTableDef()
         for route in self.routes:
             if isinstance(route, web.RouteDef):
