@@ -11,6 +11,7 @@ import (
 	"comfygo/cli"
 	"comfygo/folders"
 	"comfygo/internal/packdir"
+	"comfygo/internal/pyhost"
 )
 
 // noPython is the value of --python that runs no Python.
@@ -140,7 +141,18 @@ func checkPython(cfg cli.Config, dirs *folders.Folders) finding {
 	case !plan.wanted():
 		return finding{good, what, "not needed: there are no node packs and no ComfyUI checkout", ""}
 	}
+	if cfg.HostUser != "" {
+		if _, err := pyhost.FindUser(cfg.HostUser); err != nil {
+			return finding{warning, what, err.Error(), "start the server as root, or leave --host-user away"}
+		}
+	}
 	text := fmt.Sprintf("%s runs %d node packs", plan.interpreter, len(plan.packs))
+	if cfg.HostUser != "" {
+		text += " as user " + cfg.HostUser
+	}
+	if cfg.Isolate {
+		text += ", each in a process of its own"
+	}
 	if plan.core {
 		text += " and the classes of " + plan.checkout + " that comfygo does not have"
 	}
