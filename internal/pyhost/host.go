@@ -61,6 +61,7 @@ type Host struct {
 	newest  *Session           // the life that runs, also while it loads
 	life    context.CancelFunc // ends the life of now, for another one to begin
 	lives   int
+	away    time.Time     // since when there is no session; zero while there is one
 	spent   time.Duration // processor time of the lives that have ended
 	failed  error         // why there is no session, when no start is under way
 	changed chan struct{} // closed at the next change
@@ -92,6 +93,7 @@ func (h *Host) Start() error {
 		return errors.Join(err, h.remove())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	h.set(nil, nil)
 	h.cancel = cancel
 	h.done.Add(1)
 	go h.keep(ctx)
@@ -228,10 +230,25 @@ func (h *Host) State() (state, reason string, pid int) {
 	return "loading", "", 0
 }
 
+// Away is for how long the process has not been ready; 0 while it is.
+func (h *Host) Away() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.away.IsZero() {
+		return 0
+	}
+	return time.Since(h.away)
+}
+
 func (h *Host) set(s *Session, failed error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.session, h.failed = s, failed
+	if s != nil {
+		h.away = time.Time{}
+	} else if h.away.IsZero() {
+		h.away = time.Now()
+	}
 	close(h.changed)
 	h.changed = make(chan struct{})
 }

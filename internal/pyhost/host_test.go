@@ -197,6 +197,9 @@ func TestBrokenHosts(t *testing.T) {
 					t.Fatalf("the log does not have %q:\n%s", want, log)
 				}
 			}
+			if h.Away() <= 0 {
+				t.Error("the process is not away")
+			}
 			if state, _, _ := h.State(); state == "ready" {
 				t.Error("the host is ready")
 			}
@@ -225,6 +228,9 @@ func TestLeftOut(t *testing.T) {
 			h, _ := startFake(t, mode, nil)
 			if s := session(t, h); !slices.Equal(s.LeftOut(), []string{"slow"}) {
 				t.Errorf("left out is %v", s.LeftOut())
+			}
+			if h.Away() != 0 {
+				t.Errorf("a process that is ready is away for %s", h.Away())
 			}
 			if st := h.Stats(); st.State != "ready" || st.Restarts < 1 {
 				t.Errorf("the figures are %+v", st)

@@ -208,9 +208,10 @@ func (b *Bridge) Refresh(ctx context.Context) {
 // Wait waits until the classes are there, within a bound in time.
 func (b *Bridge) Wait(ctx context.Context) { b.session(ctx) }
 
-// session waits for the process to be ready; nil when it is not within the bound.
+// session waits for the process to be ready; nil when it is not within the bound, which counts from when it was ready last: what hangs in
+// an import holds up nobody for longer.
 func (b *Bridge) session(ctx context.Context) *pyhost.Session {
-	ctx, cancel := context.WithTimeout(ctx, waitForClasses)
+	ctx, cancel := context.WithTimeout(ctx, max(waitForClasses-b.host.Away(), 0))
 	defer cancel()
 	s, err := b.host.Session(ctx)
 	if err != nil {
