@@ -65,6 +65,7 @@ func (c Command) Doctor(ctx context.Context, cfg cli.Config, o cli.RemoteOptions
 	} else {
 		findings = append(findings, checkPython(cfg, dirs))
 		findings = append(findings, checkModels(ctx, dirs)...)
+		findings = append(findings, checkWorkflows(ctx, cfg, dirs)...)
 		for _, d := range []struct{ name, path string }{
 			{"output", dirs.Output()}, {"input", dirs.Input()}, {"temp", dirs.Temp()}, {"user", dirs.User()},
 		} {

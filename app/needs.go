@@ -107,7 +107,7 @@ func check(prompt *pyjson.Object, here stock) (list needs) {
 		class := node.String("class_type")
 		info := here.class(class)
 		if info == nil {
-			list = append(list, need{missingNode, id, class, "", class, "there is no such node class here"})
+			list = append(list, need{missingNode, id, class, "", class, missingClass(class)})
 			continue
 		}
 		c := &checker{prompt: prompt, here: here, id: id, class: class, given: node.Object("inputs")}

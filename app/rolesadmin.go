@@ -61,7 +61,11 @@ func (k keeper) changedRole(r auth.Role, err error) error {
 }
 
 func (k keeper) createRole() error {
-	return k.changedRole(k.store.CreateRole(k.ctx, k.by, k.arg(0), k.o.Like))
+	r, err := k.store.CreateRole(k.ctx, k.by, k.arg(0), k.o.Like)
+	if err == nil && !k.o.JSON && k.o.Like != "" && len(r.Grants) > 0 {
+		k.say("note: role %s has the %d permissions of %s; narrower ones that are allowed later limit nothing until the wider ones are denied", r.Name, len(r.Grants), k.o.Like)
+	}
+	return k.changedRole(r, err)
 }
 
 func (k keeper) deleteRole() error {
@@ -75,8 +79,18 @@ func (k keeper) grant() auth.Grant {
 	return auth.Grant{Method: k.arg(1), Route: k.arg(2), Workflow: k.o.Workflow}
 }
 
+// allow gives a role a permission, and warns of wider ones that it has already and that make this one useless as a limit.
 func (k keeper) allow() error {
-	return k.changedRole(k.store.Grant(k.ctx, k.by, k.arg(0), k.grant()))
+	given := k.grant()
+	if r, err := k.store.Role(k.ctx, k.arg(0)); err == nil && !k.o.JSON {
+		for _, g := range r.Grants {
+			if g.Includes(given) {
+				k.say("warning: role %s has the wider permission %s %s for workflow %s already, so that this one limits nothing; take that away by `comfygo roles deny %s %s %s`",
+					r.Name, g.Method, g.Route, g.Workflow, r.Name, g.Method, g.Route)
+			}
+		}
+	}
+	return k.changedRole(k.store.Grant(k.ctx, k.by, k.arg(0), given))
 }
 
 func (k keeper) deny() error {

@@ -50,3 +50,15 @@ func (g Grant) covers(e endpoint) bool {
 	prefix, ok := strings.CutSuffix(g.Route, "/*")
 	return ok && prefix != "" && strings.HasPrefix(e.route, prefix+"/")
 }
+
+// Includes reports whether a permission allows all that another, narrower one allows.
+func (g Grant) Includes(narrow Grant) bool {
+	method := strings.ToUpper(narrow.Method)
+	if method == "HEAD" {
+		method = "GET"
+	}
+	workflow := or(narrow.Workflow, AnyWorkflow)
+	to := endpointOf(method, narrow.Route)
+	same := g.Method == method && g.Route == to.route && g.Workflow == workflow
+	return !same && (g.Workflow == AnyWorkflow || g.Workflow == workflow || g.Workflow == RegisteredWorkflow && workflow != AnyWorkflow) && g.covers(endpoint{method, to.route})
+}

@@ -203,7 +203,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	code, stdout, _ := command(t, "check", filepath.Join(dir, "w.json"), "--base-directory", s.base)
-	if code != 1 || !strings.Contains(stdout, "node 1 (NoSuchNode): there is no such node class here") {
+	if code != 1 || !strings.Contains(stdout, "node 1 (NoSuchNode): there is no such node class here: it is no core class") {
 		t.Errorf("the report for people: %d %s", code, stdout)
 	}
 }
