@@ -206,9 +206,12 @@ func globJSON(dir string) []string {
 	return slices.DeleteFunc(disk.VisibleFiles(dir, false), func(f string) bool { return !strings.HasSuffix(f, ".json") })
 }
 
-// GetI18n returns the packs' translations by language, those of later packs over those of earlier ones.
+// GetI18n returns the packs' translations by language, those of later packs over those of earlier ones, and over frontWords.
 func (s *Service) GetI18n(c echo.Context) error {
-	out := pyjson.NewObject()
+	out, err := frontWords()
+	if err != nil {
+		return err
+	}
 	for _, dir := range s.packDirs() {
 		entries, err := os.ReadDir(filepath.Join(dir, "locales"))
 		if err != nil {
