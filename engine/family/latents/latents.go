@@ -3,6 +3,9 @@ package latents
 
 import "comfygo/engine/sampling"
 
+// Pixels is the latent format of models that read and give images. Upstream: latent_formats.ChromaRadiance.
+var Pixels = sampling.LatentFormat{Channels: 3, Scale: 1, Downscale: 1, RGB: [][3]float32{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}
+
 // Flux is the latent format of the 16-channel VAE of Flux.1, which many later families use. Upstream: latent_formats.Flux.
 var Flux = sampling.LatentFormat{
 	Channels: 16, Scale: 0.3611, Shift: 0.1159, Downscale: 8, TinyVAE: "taef1_decoder",

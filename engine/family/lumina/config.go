@@ -2,7 +2,9 @@ package lumina
 
 import (
 	"fmt"
+	"math"
 
+	"comfygo/engine/family/latents"
 	"comfygo/engine/weights"
 )
 
@@ -25,6 +27,9 @@ type Config struct {
 	Pad int
 	// Pooled is the width of the pooled text encoding that NewBie adds to the time, 0 for none.
 	Pooled int
+	// Pixel, when set, is the width of the network that makes the pixels of a token, whose Channels are those of an image;
+	// Frequencies is the number of frequencies of a place that it reads.
+	Pixel, Frequencies int
 	// Plain says that the modulation is a linear layer of the time's embedding, without an activation before it.
 	Plain bool
 }
@@ -54,6 +59,14 @@ func read(s *weights.Scope, z bool) (Config, error) {
 		Layers: s.Count("layers"), Noise: s.Count("noise_refiner"), Context: s.Count("context_refiner"), TimeScale: 1, Theta: 10000,
 	}
 	c.Channels = dim("x_embedder.weight", 1) / (c.Patch * c.Patch)
+	if embed := dim("dec_net.input_embedder.embedder.0.weight", 1); embed > 0 {
+		token := dim("x_embedder.weight", 1)
+		c.Pixel, c.Channels = dim("dec_net.cond_embed.weight", 0), latents.Pixels.Channels
+		c.Patch, c.Frequencies = root(token/c.Channels), root(embed-token)
+		if c.Patch*c.Patch*c.Channels != token || c.Frequencies*c.Frequencies != embed-token || c.Pixel < 1 {
+			return c, fmt.Errorf("its shapes make no network of pixels: tokens of %d values, which it reads beside %d, and width %d", token, embed-token, c.Pixel)
+		}
+	}
 	if c.HeadDim > 0 {
 		c.Heads = dim(block+"attention.out.weight", 1) / c.HeadDim
 		c.KVHeads = dim(block+"attention.to_k.weight", 0) / c.HeadDim
@@ -72,11 +85,14 @@ func read(s *weights.Scope, z bool) (Config, error) {
 	return c, c.validate(s)
 }
 
+// root is the square root of a number, rounded.
+func root(n int) int { return int(math.Round(math.Sqrt(float64(max(n, 0))))) }
+
 // validate fails for shapes that make no network, and for the variants that are not built.
 func (c Config) validate(s *weights.Scope) error {
 	switch {
-	case s.Has("dec_net.cond_embed.weight"):
-		return fmt.Errorf("it is the pixel-space variant, which cannot be run yet: use a model that reads latents")
+	case s.Has("dec_net.cond_embed.weight") && c.Pixel == 0:
+		return fmt.Errorf("it lacks the network that makes pixels: dec_net.input_embedder.embedder.0.weight is not there")
 	case c.Dim < 1 || c.Text < 1 || c.Channels < 1 || c.HeadDim < 8 || c.Heads < 1 || c.KVHeads < 1 || c.Heads%c.KVHeads != 0:
 		return fmt.Errorf("its shapes make no network: width %d, text %d, %d channels, %d heads of %d and %d of keys", c.Dim, c.Text, c.Channels, c.Heads, c.HeadDim, c.KVHeads)
 	case c.Axes[0]%2+c.Axes[1]%2+c.Axes[2]%2 != 0:

@@ -78,7 +78,13 @@ func (n network) write(s *weights.Scope, v variant) {
 			joint.x = p.join(joint.x, input, texts, i)
 		}
 	}
-	out := n.final(s.At("final_layer"), n.SliceDims(joint.x, 1, texts, texts.Plus(images)), time)
+	last := n.SliceDims(joint.x, 1, texts, texts.Plus(images))
+	var out *onnx.Value
+	if n.c.Pixel > 0 {
+		out = n.pixels(s.At("dec_net"), tokens, last)
+	} else {
+		out = n.final(s.At("final_layer"), last, time)
+	}
 	n.Output("out", n.Cast(out, dtype.F32))
 }
 
@@ -161,6 +167,24 @@ func (n network) finite(x *onnx.Value) *onnx.Value {
 		return x
 	}
 	return n.Clip(x, -largest, largest)
+}
+
+// pixels turns image tokens x [B,X,Dim] into the values of the image, given the noisy ones [B,X,Channels·Patch²]. Upstream:
+// SimpleMLPAdaLN.
+func (n network) pixels(s *weights.Scope, noisy, x *onnx.Value) *onnx.Value {
+	places := n.c.Frequencies * n.c.Frequencies
+	place := n.Cast(n.Input("places", dtype.F32, onnx.D(1), onnx.D(1), onnx.D(places)), n.Target.Compute)
+	y := n.Concat(2, noisy, n.Expand(place, x.Dim(0), x.Dim(1), onnx.D(places)))
+	y = n.Linear(s.At("input_embedder", "embedder", "0"), y, n.c.Pixel)
+	c := n.SiLU(n.Linear(s.At("cond_embed"), x, n.c.Pixel))
+	for i := range s.Count("res_blocks") {
+		b := s.At("res_blocks").Index(i)
+		m := n.Chunks(n.Linear(b.At("adaLN_modulation", "1"), c, 3*n.c.Pixel), 3)
+		h := n.Add(n.Mul(n.LayerNorm(b.At("in_ln"), y, finalEps), n.Add(m[1], n.Const(1))), m[0])
+		y = n.Gated(y, n.Linear(b.At("mlp", "2"), n.SiLU(n.Linear(b.At("mlp", "0"), h, n.c.Pixel)), n.c.Pixel), m[2])
+	}
+	last := s.At("final_layer")
+	return n.Linear(last.At("linear"), n.Graph.LayerNormPlain(y, finalEps), n.c.Channels*n.c.Patch*n.c.Patch)
 }
 
 // final turns image tokens into the velocity; upstream's network gives its negative.

@@ -20,6 +20,7 @@ import (
 )
 
 func init() {
+	family.Register(kind{name: "Z-Image on pixels", rank: 470, z: true, pixels: true})
 	family.Register(kind{name: "Z-Image", rank: 480, z: true})
 	family.Register(kind{name: "Lumina 2", rank: 510})
 }
@@ -33,6 +34,8 @@ type kind struct {
 	rank int
 	// z tells Z-Image from Lumina 2.
 	z bool
+	// pixels is for the models that read and give images.
+	pixels bool
 }
 
 // Name implements family.Family.
@@ -48,7 +51,7 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if !s.Has("cap_embedder.1.weight") || !s.Has("noise_refiner.0.attention.k_norm.weight") {
 		return nil, nil
 	}
-	if k.z != s.Has("layers.0.adaLN_modulation.0.weight") {
+	if k.z != s.Has("layers.0.adaLN_modulation.0.weight") || k.pixels != s.Has("dec_net.cond_embed.weight") {
 		return nil, nil
 	}
 	c, err := read(s, k.z)
@@ -81,7 +84,12 @@ var (
 )
 
 // Latent implements family.Denoiser.
-func (m *Model) Latent() sampling.LatentFormat { return latents.Flux }
+func (m *Model) Latent() sampling.LatentFormat {
+	if m.Pixel > 0 {
+		return latents.Pixels
+	}
+	return latents.Flux
+}
 
 // Sampling implements family.Denoiser.
 func (m *Model) Sampling() (sampling.ModelType, sampling.Settings) { return sampling.Flow, m.Settings }
@@ -157,7 +165,14 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if err != nil {
 		return nil, err
 	}
-	return tensor.Crop(y, c.X.Dim(2), c.X.Dim(3))
+	if y, err = tensor.Crop(y, c.X.Dim(2), c.X.Dim(3)); err != nil || m.Pixel == 0 {
+		return y, err
+	}
+	each := len(y.Data) / max(len(c.T), 1)
+	for i, v := range y.Data { // the network gives the image
+		y.Data[i] = (c.X.Data[i] + v) / c.T[i/each]
+	}
+	return y, nil
 }
 
 // check fails for a call that does not fit the network.
@@ -180,7 +195,7 @@ func (m *Model) check(c family.Call) error {
 
 // Memory implements family.Denoiser.
 func (m *Model) Memory(shape []int, tokens int) int64 {
-	image := (shape[len(shape)-2] + 1) / m.Patch * ((shape[len(shape)-1] + 1) / m.Patch)
+	image := dit.GridOf(shape, m.Patch).Tokens()
 	return m.activations.Of(m.graph(variant{}), map[string]int{"B": shape[0], "X": image + m.Pad, "T": tokens + m.Pad})
 }
 

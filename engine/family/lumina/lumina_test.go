@@ -118,7 +118,7 @@ func TestDetection(t *testing.T) {
 func TestWrongFiles(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ list, want string }{
-		"pixel space": {zImage.list() + "dec_net.cond_embed.weight 8 64\n", "pixel-space variant"},
+		"pixel space": {zImage.list() + "dec_net.cond_embed.weight 8 64\n", "lacks the network that makes pixels"},
 		"odd axes":    {strings.ReplaceAll(shapes{dim: 60, text: 8, head: 30, heads: 2, keys: 2, hidden: 8, time: 8}.list(), "\x00", ""), "heads of width 30"},
 		"no keys":     {strings.ReplaceAll(zImage.list(), "attention.qkv", "attention.wqkv"), "its shapes make no network"},
 	} {

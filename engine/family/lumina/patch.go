@@ -87,7 +87,7 @@ func (p *Patch) Weights() weights.Source { return p.src }
 func (p *Patch) Fits(d family.Denoiser) error {
 	m, ok := d.(*Model)
 	switch {
-	case !ok || !m.Plain:
+	case !ok || !m.Plain || m.Pixel > 0:
 		return errors.New("the model is of another family")
 	case m.Dim != p.Dim:
 		return fmt.Errorf("its tokens have width %d, and those of the model %d", p.Dim, m.Dim)

@@ -2,6 +2,7 @@ package lumina
 
 import (
 	"comfygo/engine/family"
+	"comfygo/engine/family/dit"
 	"comfygo/engine/nn"
 	"comfygo/engine/tensor"
 )
@@ -22,6 +23,9 @@ func (m *Model) values(x, text *tensor.Tensor, sigmas []float32) ([]family.Value
 	in := []family.Value{family.Floats("tokens", tokens), family.Floats("context", text), family.Vector("times", times)}
 	if m.Pad > 0 {
 		in = append(in, family.Floats("real_text", realText), family.Floats("real_image", realImage))
+	}
+	if m.Pixel > 0 {
+		in = append(in, family.Floats("places", dit.PixelPlaces(1, m.Frequencies, float32(m.Frequencies-1))))
 	}
 	in = m.angles(in, "text", textPositions(text.Dim(1)))
 	return m.angles(in, "image", imagePositions(text.Dim(1)+1, x.Dim(2)/m.Patch, x.Dim(3)/m.Patch, tokens.Dim(1))), nil

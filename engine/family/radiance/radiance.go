@@ -10,6 +10,7 @@ import (
 	"comfygo/engine/family"
 	"comfygo/engine/family/dit"
 	"comfygo/engine/family/flux"
+	"comfygo/engine/family/latents"
 	"comfygo/engine/family/t5"
 	"comfygo/engine/onnx"
 	"comfygo/engine/sampling"
@@ -27,9 +28,6 @@ func (kind) Name() string { return "Chroma Radiance" }
 
 // Rank implements family.Family.
 func (kind) Rank() int { return 760 }
-
-// Pixels is the latent format of models that read and give images.
-var Pixels = sampling.LatentFormat{Channels: rgb, Scale: 1, Downscale: 1, RGB: [][3]float32{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}
 
 const (
 	rgb = 3
@@ -86,7 +84,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	}
 	trunk := func(c flux.Config) *flux.Model {
 		return &flux.Model{
-			Config: c, Source: src, Format: Pixels, Type: sampling.Flux, Settings: sampling.Settings{Multiplier: 1},
+			Config: c, Source: src, Format: latents.Pixels, Type: sampling.Flux, Settings: sampling.Settings{Multiplier: 1},
 			TextScheme: "chroma", Prefixes: map[string][]string{t5.KeyXXL: {"text_encoders.t5xxl.transformer."}},
 		}
 	}
