@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -40,11 +41,23 @@ func main() {
 		})
 		reportCPU(os.Stdout, (*ort.Runtime)(nil).HasLinear())
 		reportSDKs(os.Stdout, filepath.Join("bin", "sdks"))
+		reportDeployment(os.Stdout, exec.LookPath)
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	bring(ctx, chromium.Find, find)
+}
+
+// reportDeployment names the programs with which the examples of deploy/ are tried and that are missing.
+func reportDeployment(out io.Writer, look func(string) (string, error)) {
+	for _, p := range []struct{ program, what string }{
+		{"nginx", "the nginx example in front of the server"}, {"caddy", "the Caddy example in front of the server"}, {"systemd-analyze", "the systemd unit by systemd itself"},
+	} {
+		if _, err := look(p.program); err != nil {
+			fmt.Fprintf(out, "\n*** NOT TESTED: %s: %s is not installed.\n", p.what, p.program)
+		}
+	}
 }
 
 // bring fetches the front end when it is missing and of use. That it fails is said and no more: report tells what it means.

@@ -86,3 +86,17 @@ func TestReportMachine(t *testing.T) {
 		}
 	}
 }
+
+func TestDeploymentProgramsAreNamed(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	reportDeployment(&out, func(name string) (string, error) {
+		if name == "caddy" {
+			return "/usr/bin/caddy", nil
+		}
+		return "", errors.New("missing")
+	})
+	if text := out.String(); !strings.Contains(text, "nginx is not installed") || strings.Contains(text, "caddy is not") {
+		t.Errorf("%s", text)
+	}
+}
