@@ -34,6 +34,7 @@ type run struct {
 	crew     *crew
 	begun    *headStart // what was done of this job while the one before it ended; nil when nothing was
 
+	revived    map[string]int // how often a lost result of a node was computed again
 	background sync.WaitGroup
 	wake       chan string
 	over       chan struct{}

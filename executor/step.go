@@ -86,6 +86,9 @@ func (r *run) work(n *node, seen *pyjson.Object) (step, error) {
 
 // call announces a node and calls it. wait is true when it needs lazy inputs first or its calls go on in the background.
 func (r *run) call(n *node, seen *pyjson.Object) (got returned, wait bool, err error) {
+	if wait, err = r.revive(n); wait || err != nil {
+		return got, wait, err
+	}
 	r.out.started(n)
 	inputs := gather(n.class, n.inputs, func(l nodes.Link) ([]any, bool) { return r.linked(n, l) })
 	seen.Merge(inputs.values)
@@ -117,6 +120,33 @@ func (r *run) call(n *node, seen *pyjson.Object) (got returned, wait bool, err e
 	}
 	got, err = combine(n.class, results)
 	return got, false, err
+}
+
+// mostRevivals is how often in a job a node runs again because its result was lost: a node whose own doing ends the process would run for
+// ever otherwise.
+const mostRevivals = 3
+
+// revive has those inputs of a node computed again whose values are gone with the process that held them; wait is true then.
+func (r *run) revive(n *node) (wait bool, err error) {
+	if r.services.Elsewhere == nil {
+		return false, nil
+	}
+	for _, l := range n.links {
+		e := r.plan.held[n.id][l.from.ID]
+		if e == nil || e.living() != nil || r.revived[l.from.ID] >= mostRevivals {
+			continue
+		}
+		if r.revived == nil {
+			r.revived = map[string]int{}
+		}
+		r.revived[l.from.ID]++
+		delete(r.plan.held[n.id], l.from.ID) // for it to be held again, and delivered
+		if err := r.plan.link(l.from.ID, n.id); err != nil {
+			return false, err
+		}
+		wait = true
+	}
+	return wait, nil
 }
 
 func (r *run) caller(n *node, inputs inputSet) *caller {
