@@ -47,7 +47,7 @@ demo: setup build ## make a picture with the built-in model through the server's
 .PHONY: test
 test: setup ## run every test under the race detector
 	@$(GO) run ./tools/untested -fetch
-	@test -e $(SDKS)/python/bin/httpx || timeout 120 $(MAKE) --no-print-directory sdks || echo 'going on without the SDKs of others'
+	@test -e $(SDKS)/python/bin/httpx -a -e $(SDKS)/node/node_modules/axe-core || timeout 120 $(MAKE) --no-print-directory sdks || echo 'going on without the SDKs of others'
 	$(GO) test -race -vet=off -shuffle=on -timeout 30m ./... # make lint vets
 	@$(GO) run ./tools/untested
 
@@ -57,7 +57,7 @@ race: setup ## run every test again under the race detector, nothing cached
 
 .PHONY: sdks
 sdks: ## install the pinned clients that others have written for the Comfy API v2, and what the examples in Python need
-	npm install --silent --no-audit --no-fund --no-save --prefix $(SDKS)/node @comfyorg/sdk@0.1.9
+	npm install --silent --no-audit --no-fund --no-save --prefix $(SDKS)/node @comfyorg/sdk@0.1.9 axe-core@4.14.1
 	python3 -m venv $(SDKS)/python
 	$(SDKS)/python/bin/pip install --quiet --disable-pip-version-check comfy-sdk==0.5.0 requests==2.34.2 websocket-client==1.9.2
 

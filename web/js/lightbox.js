@@ -20,7 +20,7 @@ export function lightbox(entries, index, context) {
     draw();
   };
   const many = entries.length > 1;
-  const dialog = h("dialog", { class: "lightbox", "aria-label": "Picture" },
+  const dialog = h("dialog", { class: "lightbox", "aria-label": "Image" },
     h("div", { class: "lb-top" }, place,
       h("div", { class: "row" },
         many && button("", { icon: icon("left"), quiet: true, "aria-label": "Image before", on: { click: () => step(-1) } }),
@@ -31,13 +31,13 @@ export function lightbox(entries, index, context) {
   async function draw() {
     const entry = entries[index];
     place.textContent = `${many ? `${index + 1} of ${entries.length} · ` : ""}${entry.item.file.filename}`;
-    fill(stage, media(entry.item, "Picture"));
+    fill(stage, media(entry.item, "Image"));
     fill(side, h("p", { class: "hint", text: "Reading how it was made…" }));
     const graph = await graphOf(entry);
     if (entries[index] !== entry) return;
     fill(side, about(entry, graph));
     const img = stage.querySelector("img");
-    if (img && graph) img.alt = summarize(graph, context.info()).positive || "Picture";
+    if (img && graph) img.alt = summarize(graph, context.info()).positive || "Image";
   }
 
   function about(entry, graph) {

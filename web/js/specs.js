@@ -101,7 +101,7 @@ const labels = {
 /** The groups of inputs that people want first, with the names that belong to each. */
 const groups = [
   ["Prompt", (f) => f.kind === "words"],
-  ["Picture", (f) => f.kind === "picture"],
+  ["Image", (f) => f.kind === "picture"],
   ["Size", (f) => /^(width|height|batch_size)$/.test(f.name) && /latent|image/i.test(f.type)],
   ["Sampling", (f) => f.kind === "seed" || /^(steps|cfg|sampler_name|scheduler|denoise|guidance)$/.test(f.name)],
   ["Model", (f) => /^(ckpt|unet|lora|vae|clip|control_net|model)_name\d?$/.test(f.name) || /^strength_model$/.test(f.name)],

@@ -218,7 +218,7 @@ function drawStep(row, n, run) {
 /** altOf describes a run's picture by its prompt. */
 function altOf(run) {
   const text = Object.values(run.graph).map((n) => n.inputs.text).find((t) => typeof t === "string" && t.trim());
-  return text ? `Image: ${text.trim().slice(0, 120)}` : "Picture";
+  return text ? `Image: ${text.trim().slice(0, 120)}` : "Image";
 }
 
 /** failure shows what a node said when it failed. */
