@@ -38,6 +38,7 @@ import (
 	_ "comfygo/engine/family/omnigen2"
 	_ "comfygo/engine/family/ovis"
 	_ "comfygo/engine/family/pixart"
+	_ "comfygo/engine/family/pixeldit"
 	_ "comfygo/engine/family/qwenimage"
 	_ "comfygo/engine/family/radiance"
 	_ "comfygo/engine/family/sd15"
