@@ -47,7 +47,7 @@ func TestNetworksEqualUpstream(t *testing.T) {
 	t.Parallel()
 	setEmbedding.Do(func() { embedding = golden.Checkpoint(t, "emb-test") })
 	for _, only := range []string{
-		"forward/sd15*", "forward/sdxl", "text/sd15_encode", "text/clip_l", "text/tokens", "vae/sd15-small", "vae/vae-sd", "vae/taesd", "module",
+		"forward/sd15*", "forward/sdxl", "forward/unclip*", "forward/zero123", "text/sd15_encode", "text/clip_l", "text/tokens", "vae/sd15-small", "vae/vae-sd", "vae/taesd", "module",
 	} {
 		t.Run(only, func(t *testing.T) {
 			t.Parallel()

@@ -8,9 +8,11 @@ import (
 	"strconv"
 	"strings"
 
+	"comfygo/engine/family"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/internal/golden"
+	"comfygo/internal/pyjson"
 )
 
 // The keys of the text encodings in a golden's conditioning.
@@ -63,6 +65,9 @@ func (c forwardCase) value(key string, raw json.RawMessage, stored *golden.Tenso
 	if json.Unmarshal(raw, &kept) == nil && kept.Stored != "" {
 		return stored.Get(c.ID + "/" + kept.Stored)
 	}
+	if key == sampling.KeyUnCLIP {
+		return encodedImages(raw)
+	}
 	var named []json.RawMessage
 	var name string
 	var shape []int
@@ -86,6 +91,25 @@ func (c forwardCase) value(key string, raw json.RawMessage, stored *golden.Tenso
 		}
 	}
 	return nil, unavailable("the golden does not say what %s is (%.40s)", key, raw)
+}
+
+// encodedImages makes the images of unCLIP: [name, width, strength, noise augmentation] of each.
+func encodedImages(raw json.RawMessage) (any, error) {
+	var list [][]any
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, fmt.Errorf("reading the images of unCLIP: %w", err)
+	}
+	var out []any
+	for _, row := range list {
+		if len(row) != 4 {
+			return nil, fmt.Errorf("reading an image of unCLIP: %v, wanted name, width, strength and noise augmentation", row)
+		}
+		name, _ := row[0].(string)
+		width, _ := row[1].(float64)
+		embeds := golden.Normal(name, 1, int(width))
+		out = append(out, pyjson.NewObject("clip_vision_output", family.ImageEncoding{Embeds: embeds}, "strength", row[2], "noise_augmentation", row[3]))
+	}
+	return out, nil
 }
 
 // shaped makes a value of which only the shape is stated.

@@ -6,7 +6,7 @@
     python record.py forward COMFYUI CASE MODEL.safetensors FOLDER
 
 CASE is a Python file that sets NAME, TENSORS (rows "key size size ..."), SHAPE (of the latent), COND (key: value as the
-golden states it: [name, shape] of unit normal numbers, a shape, a number, {"integers": [shape, below]}, or a tuple, which
+golden states it: [name, shape] of unit normal numbers, for unclip_conditioning [name, width, strength, noise] of each image, a shape, a number, {"integers": [shape, below]}, or a tuple, which
 the golden leaves out), SIGMAS, SCHEDULE where the
 network reads the next sigma, and, for the manifest, DTYPE ("F16"), DTYPES (part of a key: type) and GAIN (part of a key: factor; 0 makes a hole). Needs numpy, safetensors and, for calls, torch and ComfyUI's own requirements."""
 import gzip
@@ -84,6 +84,10 @@ def tensors_of(value, name, key, torch):
     if isinstance(value, dict):
         shape, below = value["integers"]
         return torch.from_numpy((numbers("input:" + name + "/" + key, math.prod(shape)) % below).reshape(shape))
+    if key == "unclip_conditioning":
+        from types import SimpleNamespace
+        return [{"clip_vision_output": SimpleNamespace(image_embeds=torch.from_numpy(normal(n, [1, width]))), "strength": strength, "noise_augmentation": noise}
+                for n, width, strength, noise in value]
     if isinstance(value, list) and isinstance(value[0], str):
         return torch.from_numpy(normal(value[0], value[1]))
     if isinstance(value, list):
@@ -115,6 +119,7 @@ def calls(case, model_file, double):
     import comfy.sd
 
     torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
     if double:
         import comfy.quant_ops
         for kernel in [n for n in dir(comfy.quant_ops.ck) if "rope" in n]:
@@ -165,7 +170,7 @@ def forward(comfy, case_file, model_file, folder):
     case = case_of(case_file)
     runs = []
     for double in (False, True):
-        to = os.path.join(folder, f".{double}.npz")
+        to = os.path.join(folder, f".{case['NAME']}.{double}.npz")
         subprocess.run([sys.executable, os.path.abspath(__file__), "calls", os.path.abspath(case_file), os.path.abspath(model_file), os.path.abspath(to), str(double)],
                        cwd=comfy, check=True)
         runs.append(dict(np.load(to)))
