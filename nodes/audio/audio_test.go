@@ -34,6 +34,13 @@ func TestCalls(t *testing.T) {
 	nodecalls.Run(t, "calls.json.gz", nodecalls.Options{Folders: inputs(t)})
 }
 
+// TestSavedNames compares what the client is told, and the names of files that ffmpeg encodes.
+func TestSavedNames(t *testing.T) {
+	t.Parallel()
+	needFFmpeg(t)
+	nodecalls.Run(t, "calls_saved.json.gz", nodecalls.Options{})
+}
+
 // TestPreviewed compares what the client is told, and the names of files.
 func TestPreviewed(t *testing.T) {
 	t.Parallel()

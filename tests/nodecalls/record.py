@@ -265,7 +265,7 @@ def content(path):
     return {"bytes": base64.b64encode(data).decode()}
 
 
-UNLIKE = {".flac", ".pkl", ".jpg", ".webp"}
+UNLIKE = {".flac", ".mp3", ".opus", ".pkl", ".jpg", ".webp"}
 
 
 def saves(cls, tolerance=0.0, /, before=(), given={}, prompt=None, workflow=None, **inputs):
