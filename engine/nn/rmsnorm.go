@@ -42,7 +42,8 @@ func (b *Builder) ChannelRMSNorm(s *weights.Scope, x *onnx.Value, name string) *
 	gamma := b.small(s.Weight(name, s.Shape(name)...), stored...)
 	const shortest = 1e-12 // torch's bound for the length
 	length := b.Max(b.ReduceL2(x, true, 1), b.Const(shortest))
-	return b.Mul(b.Div(x, length), b.Mul(gamma, b.Const(float32(math.Sqrt(float64(c))))))
+	// The root goes with the length: a product with gamma alone would be folded before there are weights.
+	return b.Mul(b.Div(x, b.Mul(length, b.Const(float32(1/math.Sqrt(float64(c)))))), gamma)
 }
 
 // RMSNormPlusOne is RMSNorm for a weight that is stored less one.

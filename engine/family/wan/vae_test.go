@@ -1,6 +1,7 @@
 package wan_test
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"slices"
@@ -152,5 +153,41 @@ func TestLayeredVAEEqualsUpstream(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden.Compare(t, name, got.Data, want.Data, golden.Tolerance{RMSRel: 1e-5})
+	}
+}
+
+// TestVAE22EqualsUpstream compares the VAE of Wan 2.2; see TestVAEEqualsUpstream for the tolerance.
+func TestVAE22EqualsUpstream(t *testing.T) {
+	t.Parallel()
+	stored, src := familytest.Recorded(t, "testdata/vae22", "wan")
+	v := open(t, src)
+	if i := v.Info(); i.Channels != 8 || i.Downscale != 16 || !i.Video || !i.CanEncode || i.PixelChannels() != 3 {
+		t.Errorf("%+v", i)
+	}
+	for _, n := range []int{1, 3} {
+		y, err := v.Decode(t.Context(), familytest.Runner{}, golden.Normal(fmt.Sprintf("wan/y%d", n), 1, 8, n, 2, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		familytest.Compare(t, stored, fmt.Sprintf("decode%d", n), y, golden.Tolerance{RMSRel: 1e-5})
+		f := 4*n - 3
+		z, err := v.Encode(t.Context(), familytest.Runner{}, golden.Normal(fmt.Sprintf("wan/p%d", f), f, 3, 32, 48))
+		if err != nil {
+			t.Fatal(err)
+		}
+		familytest.Compare(t, stored, fmt.Sprintf("encode%d", f), z, golden.Tolerance{RMSRel: 1e-5})
+	}
+}
+
+// TestVAEMemory holds that the estimates do not grow with the number of frames.
+func TestVAEMemory(t *testing.T) {
+	t.Parallel()
+	_, src := recorded(t, "vae")
+	v := open(t, src)
+	if short, long := v.DecodeMemory([]int{1, 16, 5, 24, 40}), v.DecodeMemory([]int{1, 16, 17, 24, 40}); short <= 0 || long != short {
+		t.Errorf("decoding: %d bytes, and %d for more frames", short, long)
+	}
+	if short, long := v.EncodeMemory([]int{17, 3, 64, 64}), v.EncodeMemory([]int{65, 3, 64, 64}); short <= 0 || long != short {
+		t.Errorf("encoding: %d bytes, and %d for more frames", short, long)
 	}
 }
