@@ -118,8 +118,19 @@ func TestPackHostile(t *testing.T) {
 	}
 	longest := stop()
 	t.Logf("/health took at most %s, without packs %s", longest[0], longest[1])
+	var figures packFigures
+	if err := server.Get(t.Context(), "/api/v1/packs", &figures); err != nil {
+		t.Fatal(err)
+	}
+	errors := map[string]string{}
+	for _, p := range figures.Packs {
+		errors[p.Name] = p.Error
+	}
+	if errors["deadlock"] == "" || errors["deadly"] == "" || len(errors) != 3 {
+		t.Errorf("the packs are %v", errors)
+	}
 	log := server.process.Log()
-	for _, want := range []string{"pack=deadlock", "pack=deadly", "lines of the Python process were left out", "pack=hostile"} {
+	for _, want := range []string{"lines of the Python process were left out", "pack=hostile"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log does not have %q", want)
 		}
