@@ -3,7 +3,7 @@ batches. CLASSES in the environment names the classes, separated by commas, SEED
 
     CLASSES=ImageGrid,Canny python tests/nodecalls/record.py COMFYUI tests/nodecalls/random_cases.py
 
-writes random_calls.json.gz beside it, which "go test ./tests/nodecalls" then makes again and compares; it isn't committed."""
+writes random_calls.json.gz beside it. Copied to a package's testdata, nodecalls.Run makes the calls again and compares."""
 import random
 
 LIMIT = 600  # values of a tensor that are kept
