@@ -174,6 +174,9 @@ func (v *VAE) LatentChannels() int { return v.info.Channels }
 // Decode turns latents [B,C,H,W] into images [B,8H,8W,3] in 0…1, those of videos [B,C,T,H,W] into all their frames. Where memory does not allow a whole image at once it
 // works in tiles, as upstream does, and says so in the log.
 func (v *VAE) Decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, error) {
+	if v.info.Audio != nil {
+		return nil, fmt.Errorf("decoding the latent: %w", errAudio)
+	}
 	if v.info.Video {
 		return v.decodeVideo(ctx, z)
 	}
@@ -207,6 +210,9 @@ func (v *VAE) Decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, err
 // DecodeTiled is Decode in tiles of tileW x tileH latent pixels that overlap: the mean of three passes with tiles of
 // different proportions (upstream: sd.py VAE.decode_tiled_). progress, if given, is told tiles done and in all.
 func (v *VAE) DecodeTiled(ctx context.Context, z *tensor.Tensor, tileW, tileH, overlap int, progress func(done, all int)) (*tensor.Tensor, error) {
+	if v.info.Audio != nil {
+		return nil, fmt.Errorf("decoding the latent: %w", errAudio)
+	}
 	if v.info.Video { // small enough to go without tiles
 		return v.decodeVideo(ctx, z)
 	}
@@ -321,6 +327,9 @@ func (v *VAE) checkLatent(z *tensor.Tensor) error {
 // prepare cuts images to the latent grid, drops further channels, adds an opaque fourth one where the VAE reads it, and brings them
 // to [B,C,H,W] in -1…1.
 func (v *VAE) prepare(p *tensor.Tensor) (*tensor.Tensor, error) {
+	if v.info.Audio != nil {
+		return nil, fmt.Errorf("encoding images: %w", errAudio)
+	}
 	if len(p.Shape) != 4 || p.Dim(3) < 3 {
 		return nil, fmt.Errorf("encoding a image of shape %v: want [B,H,W,3]", p.Shape)
 	}

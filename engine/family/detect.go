@@ -173,7 +173,7 @@ func diffusionViews(src weights.Source) []weights.Source {
 }
 
 // vaePrefixes are those of VAEs in checkpoints and alone.
-var vaePrefixes = []string{"first_stage_model.", "vae.", "conditioner.embedders.1.encoder.", ""}
+var vaePrefixes = []string{"first_stage_model.", "vae.", "conditioner.embedders.1.encoder.", "pretransform.model.", ""}
 
 // under returns the views of the file below each of the prefixes.
 func (f *File) under(prefixes []string) []weights.Source {

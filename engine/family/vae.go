@@ -89,8 +89,32 @@ type VAEInfo struct {
 	Output func(v float32) float32
 	// Approximate says that it stands in for a VAE, at lower quality.
 	Approximate bool
+	// Audio, when set, says that it is a VAE of audio: Decode makes audio [1,C,T] of one latent [1,C,axes…], Encode the other way round.
+	Audio *AudioInfo
 	// Untiled says that the network takes latents of any size whole.
 	Untiled bool
+}
+
+// AudioInfo describes the audio of a VAE.
+type AudioInfo struct {
+	// Channels is the number of audio channels, Rate the sample rate that is encoded in Hz, Hop the number of samples per latent value.
+	Channels, Rate, Hop int
+	// OutputRate is the sample rate of decoded audio, where it is another one.
+	OutputRate int
+}
+
+// Fitted is audio [B,·,T] with so many channels, the last of which is repeated where it has fewer, cut at its middle to whole latent
+// values.
+func (a *AudioInfo) Fitted(x *tensor.Tensor) *tensor.Tensor {
+	n := x.Dim(2) / a.Hop * a.Hop
+	skip := x.Dim(2) % a.Hop / 2
+	out := tensor.New(x.Dim(0), a.Channels, n)
+	for b := range x.Dim(0) {
+		for c := range a.Channels {
+			copy(out.Index(b).Data[c*n:(c+1)*n], x.Index(b).Data[min(c, x.Dim(1)-1)*x.Dim(2)+skip:])
+		}
+	}
+	return out
 }
 
 // PixelChannels is the number of channels of images.

@@ -59,6 +59,8 @@ const (
 	KeyGuidingFrame    = "guiding_frame_index"      // int, timestep of the frame that is given
 	KeyRefLatent       = "ref_latent"               // *tensor.Tensor [B,C,T,H,W]
 	KeyNoiseAugment    = "noise_augmentation"       // float64, noise in the latent that is upscaled
+	KeySecondsStart    = "seconds_start"            // float64 or int, where the audio begins in the whole
+	KeySecondsTotal    = "seconds_total"            // float64 or int, duration of the whole
 	KeyControlPooled   = "pooled_output_controlnet" // *tensor.Tensor [B,width], which comes with it
 )
 

@@ -30,6 +30,8 @@ type LatentFormat struct {
 	Downscale int
 	// Video says that latents have a time axis: [B,C,T,H,W].
 	Video bool
+	// Line says that latents have one axis, time, as those of audio: [B,C,L].
+	Line bool
 	// Mean and Deviation, when set, have one value a channel: the network reads (latent - Mean)*Scale/Deviation.
 	Mean, Deviation []float32
 	// RGB, when set, has a row a channel: how much red, green and blue a value of the network's latent gives. RGBBias is

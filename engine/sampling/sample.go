@@ -134,7 +134,7 @@ func (p *Params) check() error {
 	switch {
 	case p.Network == nil || p.Model == nil:
 		return fmt.Errorf("sampling: no model given")
-	case p.Latent == nil || len(p.Latent.Shape) < 3 || p.Latent.Len() == 0 || p.parts == nil && len(p.Along) == 0 && len(p.Latent.Shape) < 4:
+	case p.Latent == nil || len(p.Latent.Shape) < 3 || p.Latent.Len() == 0 || p.parts == nil && len(p.Along) == 0 && !p.Format.Line && len(p.Latent.Shape) < 4:
 		return fmt.Errorf("sampling: the latent is empty")
 	case p.Guider == nil && len(p.Positive) == 0:
 		return fmt.Errorf("sampling: the positive conditioning is empty")

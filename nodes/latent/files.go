@@ -51,9 +51,9 @@ func (*SaveLatent) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *SaveLatent) Run(ctx *nodes.Context) (nodes.Result, error) {
-	samples, err := samplesOf("samples", n.Samples)
-	if err != nil {
-		return nodes.Result{}, err
+	samples := n.Samples.Samples
+	if samples == nil || len(samples.Shape) < 3 || len(samples.Data) == 0 { // latents of audio have three axes
+		return nodes.Result{}, nodes.Errorf("ValueError", "saving a latent: the input samples is no latent")
 	}
 	to, err := ctx.Folders.SavePath(n.Prefix, ctx.Folders.Output(), 0, 0)
 	if err != nil {

@@ -35,7 +35,7 @@ type recognised struct {
 
 // families are in upstream's order of tests, then what is no diffusion model.
 var families = []recognised{
-	{name: "Stable Audio", all: []string{"transformer.rotary_pos_emb.inv_freq"}},
+	{name: "Stable Audio 3", all: []string{"transformer.rotary_pos_emb.inv_freq"}},
 	{name: "Mochi", all: []string{"t5_yproj.weight"}},
 	{name: "MiniMax H3", all: []string{"video_patch_proj.weight", "audio_patch_proj.weight"}},
 	{name: "LTX-Video 2", all: []string{"adaln_single.emb.timestep_embedder.linear_1.bias", "audio_adaln_single.linear.weight"}},

@@ -78,6 +78,13 @@ def hunyuan15():
     video(fill(vae, "hunyuan15"), "hunyuan15", 8, [(1, 2, 3), (2, 2, 3), (4, 2, 3)], [(1, 32, 64), (5, 32, 64), (13, 32, 64)])
 
 
+def oobleck():
+    from comfy.ldm.audio.autoencoder import AudioOobleckVAE
+    vae = fill(AudioOobleckVAE(channels=8, latent_dim=8, c_mults=[1, 2], strides=[2, 4]), "oobleck")
+    tensors["decode"] = vae.decode(normal("oobleck/z", 1, 8, 150)).numpy()
+    tensors["encode"] = vae.encoder(normal("oobleck/x", 1, 2, 1200)).numpy()
+
+
 with torch.no_grad():
     globals()[case]()
 save_file({k + f"_s{EVERY}": v.flatten()[::EVERY].copy() for k, v in tensors.items()}, out + ".safetensors")

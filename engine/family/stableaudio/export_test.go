@@ -1,0 +1,20 @@
+package stableaudio
+
+import (
+	"context"
+
+	"comfygo/engine/family"
+	"comfygo/engine/tensor"
+)
+
+// Moments are the means and scales of encoded audio.
+func Moments(ctx context.Context, a family.Autoencoder, run family.Runner, x *tensor.Tensor) (*tensor.Tensor, error) {
+	return a.(*vae).moments(ctx, run, x)
+}
+
+// WithEmbedders gives a model embedders of start and duration of so many values.
+func WithEmbedders(d family.Denoiser, width int) family.Denoiser {
+	m := d.(*model)
+	none := &seconds{frequencies: make([]float32, 2), weight: make([]float32, 5*width), bias: make([]float32, width)}
+	return &model{config: m.config, src: m.src, start: none, total: none}
+}
