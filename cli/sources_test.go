@@ -46,8 +46,10 @@ func TestSources(t *testing.T) {
 		{name: "lists", environ: []string{"COMFYGO_ALLOWED_HOSTS=a.example,b.example", "COMFYGO_CACHE_RAM=1,2.5"}, as: "--allowed-hosts a.example --allowed-hosts b.example --cache-ram 1 2.5"},
 		{name: "a list is replaced, not extended", words: "--allowed-hosts c", environ: []string{"COMFYGO_ALLOWED_HOSTS=a,b"}, as: "--allowed-hosts c"},
 		{name: "file", file: "port: 0\nmax_upload_size: 0.5\nqueue-fair: true\nauth: false\nallowed-hosts: [a, b]\nverbose: [DEBUG, INFO a.log]\nconfig-less: null\n", as: "?there is no such flag"},
-		{name: "kinds of values", file: "port: 0\nmax_upload_size: 0.5\nqueue-fair: true\nauth: false\nallowed-hosts: [a, b]\nverbose: [DEBUG, INFO a.log]\nthreads: null\nlisten: true\n",
-			as: "--port 0 --max-upload-size 0.5 --queue-fair --allowed-hosts a --allowed-hosts b --verbose DEBUG --verbose INFO a.log --listen"},
+		{
+			name: "kinds of values", file: "port: 0\nmax_upload_size: 0.5\nqueue-fair: true\nauth: false\nallowed-hosts: [a, b]\nverbose: [DEBUG, INFO a.log]\nthreads: null\nlisten: true\n",
+			as: "--port 0 --max-upload-size 0.5 --queue-fair --allowed-hosts a --allowed-hosts b --verbose DEBUG --verbose INFO a.log --listen",
+		},
 		{name: "environment switches a flag of the file off", environ: []string{"COMFYGO_AUTH=false"}, file: "auth: true", as: ""},
 		{name: "exclusive flags", words: "--highvram", environ: []string{"COMFYGO_LOWVRAM=1"}, file: "novram: true", as: "--highvram"},
 		{name: "exclusive flags of one source", environ: []string{"COMFYGO_LOWVRAM=1", "COMFYGO_NOVRAM=1"}, as: "?environment variable COMFYGO_NOVRAM: not allowed with environment variable COMFYGO_LOWVRAM"},

@@ -18,7 +18,9 @@ func (*scheduled) Spec() nodes.Spec {
 	return nodes.Spec{Name: "Scheduled", Category: "test", Outputs: nodes.Outputs("SIGMAS")}
 }
 
-func (s *scheduled) Run(*nodes.Context) (nodes.Result, error) { return nodes.Result{Values: []any{s.Sigmas}}, nil }
+func (s *scheduled) Run(*nodes.Context) (nodes.Result, error) {
+	return nodes.Result{Values: []any{s.Sigmas}}, nil
+}
 
 func TestSigmasFromPython(t *testing.T) {
 	t.Parallel()

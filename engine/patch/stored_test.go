@@ -35,11 +35,13 @@ func TestChangedWeightsAreStoredAgain(t *testing.T) {
 		like    func(src weights.Source) weights.Entry
 	}{
 		"quantized": {
-			[]weights.Entry{quantized, scale, scaled("l.comfy_quant", dtype.U8, text)}, patch.Storage{Quantized: true},
+			[]weights.Entry{quantized, scale, scaled("l.comfy_quant", dtype.U8, text)},
+			patch.Storage{Quantized: true},
 			func(src weights.Source) weights.Entry { e, _ := src.Lookup("l.weight"); return e },
 		},
 		"rounded": {
-			[]weights.Entry{random(t, "l.weight", dtype.F16, 6, 4)}, patch.Storage{Type: dtype.F8E5M2},
+			[]weights.Entry{random(t, "l.weight", dtype.F16, 6, 4)},
+			patch.Storage{Type: dtype.F8E5M2},
 			func(weights.Source) weights.Entry {
 				return weights.Entry{Name: "l.weight", DType: dtype.F8E5M2, Shape: []int{6, 4}}
 			},

@@ -27,12 +27,17 @@ func basic(checkpoint string) map[string]node {
 		"positive": {"CLIPTextEncode", map[string]any{"text": "a red house by the sea", "clip": at("load", 1)}},
 		"negative": {"CLIPTextEncode", map[string]any{"text": "blurred", "clip": at("load", 1)}},
 		"latent":   {"EmptyLatentImage", map[string]any{"width": 64, "height": 64, "batch_size": 1}},
-		"sample": {"KSampler", map[string]any{"model": at("load", 0), "positive": at("positive", 0), "negative": at("negative", 0),
-			"latent_image": at("latent", 0), "seed": 5, "steps": 3, "cfg": 5.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0}},
+		"sample": {"KSampler", map[string]any{
+			"model": at("load", 0), "positive": at("positive", 0), "negative": at("negative", 0),
+			"latent_image": at("latent", 0), "seed": 5, "steps": 3, "cfg": 5.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0,
+		}},
 		"decode": {"VAEDecode", map[string]any{"samples": at("sample", 0), "vae": at("load", 2)}},
 		"save":   {"PreviewImage", map[string]any{"images": at("decode", 0)}},
 	}
 }
+
+// adder takes a case: the basic workflow, changed.
+type adder func(name string, change func(n map[string]node))
 
 // mixedCases are the cases for a checkpoint of Stable Diffusion 1.5 and a LoRA for it, "" for none.
 func mixedCases(checkpoint, lora string) []mixedCase {
@@ -40,31 +45,53 @@ func mixedCases(checkpoint, lora string) []mixedCase {
 	add := func(name string, change func(n map[string]node)) {
 		n := basic(checkpoint)
 		change(n)
-		cases = append(cases, mixedCase{name, n})
+		cases = append(cases, mixedCase{name, numbered(n)})
 	}
-	// model puts a class that takes and gives a model before the sampler.
-	model := func(n map[string]node, class string, inputs map[string]any) {
-		inputs["model"] = n["sample"].Inputs["model"]
-		n["patch "+class] = node{class, inputs}
-		n["sample"].Inputs["model"] = at("patch "+class, 0)
+	modelCases(add)
+	imageCases(add)
+	latentCases(add)
+	if lora != "" {
+		loraCases(add, lora)
 	}
-	windows := func() map[string]any {
-		return map[string]any{"context_length": 2, "context_overlap": 1, "context_schedule": "standard_static", "context_stride": 1,
-			"closed_loop": false, "fuse_method": "pyramid", "dim": 0, "freenoise": false, "cond_retain_index_list": "",
-			"split_conds_to_windows": false, "latent_retain_index_list": "", "causal_window_fix": false}
+	return cases
+}
+
+// model puts a class that takes and gives a model before the sampler.
+func model(n map[string]node, class string, inputs map[string]any) {
+	inputs["model"] = n["sample"].Inputs["model"]
+	n["patch "+class] = node{class, inputs}
+	n["sample"].Inputs["model"] = at("patch "+class, 0)
+}
+
+// windows are the inputs of ContextWindowsManual.
+func windows() map[string]any {
+	return map[string]any{
+		"context_length": 2, "context_overlap": 1, "context_schedule": "standard_static", "context_stride": 1,
+		"closed_loop": false, "fuse_method": "pyramid", "dim": 0, "freenoise": false, "cond_retain_index_list": "",
+		"split_conds_to_windows": false, "latent_retain_index_list": "", "causal_window_fix": false,
 	}
-	device := func(n map[string]node, class, input string, slot int, users map[string]string) {
-		n[class] = node{class, map[string]any{input: at("load", slot), "device": "default"}}
-		for id, name := range users {
-			n[id].Inputs[name] = at(class, 0)
-		}
+}
+
+// device puts a class that chooses a device between an output of the loader and its users.
+func device(n map[string]node, class, input string, slot int, users map[string]string) {
+	n[class] = node{class, map[string]any{input: at("load", slot), "device": "default"}}
+	for id, name := range users {
+		n[id].Inputs[name] = at(class, 0)
 	}
-	custom := func(n map[string]node, sampler node) {
-		n["sampler"] = sampler
-		n["sigmas"] = node{"BasicScheduler", map[string]any{"model": at("load", 0), "scheduler": "simple", "steps": 3, "denoise": 1.0}}
-		n["sample"] = node{"SamplerCustom", map[string]any{"model": at("load", 0), "add_noise": true, "noise_seed": 3, "cfg": 4.0,
-			"positive": at("positive", 0), "negative": at("negative", 0), "sampler": at("sampler", 0), "sigmas": at("sigmas", 0), "latent_image": at("latent", 0)}}
-	}
+}
+
+// custom samples with a sampler and sigmas of their own.
+func custom(n map[string]node, sampler node) {
+	n["sampler"] = sampler
+	n["sigmas"] = node{"BasicScheduler", map[string]any{"model": at("load", 0), "scheduler": "simple", "steps": 3, "denoise": 1.0}}
+	n["sample"] = node{"SamplerCustom", map[string]any{
+		"model": at("load", 0), "add_noise": true, "noise_seed": 3, "cfg": 4.0,
+		"positive": at("positive", 0), "negative": at("negative", 0), "sampler": at("sampler", 0), "sigmas": at("sigmas", 0), "latent_image": at("latent", 0),
+	}}
+}
+
+// modelCases have classes that take and give models, text encoders and VAEs.
+func modelCases(add adder) {
 	add("SelectModelDevice", func(n map[string]node) { model(n, "SelectModelDevice", map[string]any{"device": "default"}) })
 	add("SelectCLIPDevice", func(n map[string]node) {
 		device(n, "SelectCLIPDevice", "clip", 1, map[string]string{"positive": "clip", "negative": "clip"})
@@ -90,6 +117,10 @@ func mixedCases(checkpoint, lora string) []mixedCase {
 		model(n, "RescaleCFG", map[string]any{"multiplier": 0.6})
 	})
 	add("MultiGPU_WorkUnits", func(n map[string]node) { model(n, "MultiGPU_WorkUnits", map[string]any{"max_gpus": 1}) })
+}
+
+// imageCases have images, masks, conditioning and samplers on both sides.
+func imageCases(add adder) {
 	add("image to image with a mask", func(n map[string]node) {
 		n["image"] = node{"LoadImage", map[string]any{"image": firstImage}}
 		n["mask"] = node{"SolidMask", map[string]any{"value": 0.7, "width": 96, "height": 64}}
@@ -133,6 +164,10 @@ func mixedCases(checkpoint, lora string) []mixedCase {
 		n["sigmas"] = node{"KarrasScheduler", map[string]any{"steps": 3, "sigma_max": 14.6, "sigma_min": 0.03, "rho": 7.0}}
 		n["sample"] = node{"SamplerCustomAdvanced", map[string]any{"noise": at("noise", 0), "guider": at("guider", 0), "sampler": at("sampler", 0), "sigmas": at("sigmas", 0), "latent_image": at("latent", 0)}}
 	})
+}
+
+// latentCases have classes that make conditioning and latents of their own.
+func latentCases(add adder) {
 	add("TripoSplatPreprocessImage, scaled here", func(n map[string]node) {
 		clear(n)
 		n["image"] = node{"LoadImage", map[string]any{"image": firstImage}}
@@ -157,8 +192,10 @@ func mixedCases(checkpoint, lora string) []mixedCase {
 		n["told latent"] = node{"PackcheckDescribe", map[string]any{"value": at("super", 2)}}
 	})
 	add("WanAnimateToVideo", func(n map[string]node) {
-		n["animate"] = node{"WanAnimateToVideo", map[string]any{"positive": at("positive", 0), "negative": at("negative", 0), "vae": at("load", 2), "width": 64, "height": 64,
-			"length": 5, "batch_size": 1, "continue_motion_max_frames": 5, "video_frame_offset": 0}}
+		n["animate"] = node{"WanAnimateToVideo", map[string]any{
+			"positive": at("positive", 0), "negative": at("negative", 0), "vae": at("load", 2), "width": 64, "height": 64,
+			"length": 5, "batch_size": 1, "continue_motion_max_frames": 5, "video_frame_offset": 0,
+		}}
 		n["told"] = node{"PackcheckDescribe", map[string]any{"value": at("animate", 0)}}
 		n["twice"] = node{"LatentMultiply", map[string]any{"samples": at("animate", 2), "multiplier": 2.0}}
 		n["told latent"] = node{"PackcheckDescribe", map[string]any{"value": at("twice", 0)}}
@@ -177,49 +214,51 @@ func mixedCases(checkpoint, lora string) []mixedCase {
 	add("LTXVModalityGuidance", func(n map[string]node) {
 		model(n, "LTXVModalityGuidance", map[string]any{"modality_scale": 1.0, "start_percent": 0.0, "end_percent": 1.0})
 	})
-	if lora != "" {
-		load := func(n map[string]node, strength float64) {
-			n["lora"] = node{"LoraLoader", map[string]any{"model": at("load", 0), "clip": at("load", 1), "lora_name": lora, "strength_model": strength, "strength_clip": strength}}
-			n["sample"].Inputs["model"] = at("lora", 0)
-			n["positive"].Inputs["clip"] = at("lora", 1)
-		}
-		add("a LoRA here, a patch in Python", func(n map[string]node) {
-			load(n, 0.8)
-			model(n, "SelectModelDevice", map[string]any{"device": "default"})
-		})
-		add("two models merged in Python", func(n map[string]node) {
-			load(n, 1)
-			inputs := map[string]any{"model1": at("load", 0), "model2": at("lora", 0)}
-			for _, name := range []string{"patch_embedding.", "time_embedding.", "time_projection.", "text_embedding.", "img_emb.", "head."} {
-				inputs[name] = 0.5
-			}
-			for i := range 40 {
-				inputs[fmt.Sprintf("blocks.%d.", i)] = 0.5
-			}
-			n["merge"] = node{"ModelMergeWAN2_1", inputs}
-			n["sample"].Inputs["model"] = at("merge", 0)
-		})
+}
+
+// loraCases apply a LoRA.
+func loraCases(add adder, lora string) {
+	load := func(n map[string]node, strength float64) {
+		n["lora"] = node{"LoraLoader", map[string]any{"model": at("load", 0), "clip": at("load", 1), "lora_name": lora, "strength_model": strength, "strength_clip": strength}}
+		n["sample"].Inputs["model"] = at("lora", 0)
+		n["positive"].Inputs["clip"] = at("lora", 1)
 	}
-	// Node ids are numbers, as frontends write them.
-	for i, c := range cases {
-		ids := map[string]string{}
-		for n, id := range slices.Sorted(maps.Keys(c.nodes)) {
-			ids[id] = fmt.Sprint(n + 1)
+	add("a LoRA here, a patch in Python", func(n map[string]node) {
+		load(n, 0.8)
+		model(n, "SelectModelDevice", map[string]any{"device": "default"})
+	})
+	add("two models merged in Python", func(n map[string]node) {
+		load(n, 1)
+		inputs := map[string]any{"model1": at("load", 0), "model2": at("lora", 0)}
+		for _, name := range []string{"patch_embedding.", "time_embedding.", "time_projection.", "text_embedding.", "img_emb.", "head."} {
+			inputs[name] = 0.5
 		}
-		numbered := map[string]node{}
-		for id, n := range c.nodes {
-			inputs := map[string]any{}
-			for name, v := range n.Inputs {
-				if link, ok := v.([2]any); ok {
-					v = [2]any{ids[link[0].(string)], link[1]}
-				}
-				inputs[name] = v
-			}
-			numbered[ids[id]] = node{n.Class, inputs}
+		for i := range 40 {
+			inputs[fmt.Sprintf("blocks.%d.", i)] = 0.5
 		}
-		cases[i].nodes = numbered
+		n["merge"] = node{"ModelMergeWAN2_1", inputs}
+		n["sample"].Inputs["model"] = at("merge", 0)
+	})
+}
+
+// numbered gives a workflow's nodes numbers for ids, as frontends write them.
+func numbered(nodes map[string]node) map[string]node {
+	ids := map[string]string{}
+	for n, id := range slices.Sorted(maps.Keys(nodes)) {
+		ids[id] = fmt.Sprint(n + 1)
 	}
-	return cases
+	out := map[string]node{}
+	for id, n := range nodes {
+		inputs := map[string]any{}
+		for name, v := range n.Inputs {
+			if link, ok := v.([2]any); ok {
+				v = [2]any{ids[link[0].(string)], link[1]}
+			}
+			inputs[name] = v
+		}
+		out[ids[id]] = node{n.Class, inputs}
+	}
+	return out
 }
 
 // near are the bounds within which a mixed workflow counts as equal: parts of it are computed by other code, in float32.

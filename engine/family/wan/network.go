@@ -106,8 +106,8 @@ func angles(places []float64) []family.Value {
 type timing int
 
 const (
-	// perRow is one timestep a row.
-	perRow timing = iota
+	// The first is one timestep a row.
+	_ timing = iota
 	// perFrame is one for each run of tokens of equal length, such as a frame.
 	perFrame
 	// perToken is one for each token, by its number.

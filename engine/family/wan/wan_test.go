@@ -22,7 +22,6 @@ func normal(name string, shape ...int) *tensor.Tensor { return golden.Normal("wa
 
 // call is a call of a network that testdata/networks.py recorded. Further inputs are by name.
 type call struct {
-	shape   []int
 	inputs  map[string]*tensor.Tensor
 	options map[string]any
 }
