@@ -124,7 +124,7 @@ func (r *Runner) Run(_ context.Context, g family.Graph, in []family.Value, outpu
 		for k, d := range v.Shape {
 			if m := multiple.FindStringSubmatch(d.String()); k < len(shape) && !d.Known() && m != nil {
 				by, more := number(m[1], 1), number(m[3], 0)
-				if n := shape[k] - more; n%by != 0 || n < 1 {
+				if n := shape[k] - more; n%by != 0 || n < 0 {
 					return nil, fmt.Errorf("running graph %s: input %s has shape %v, and axis %d is %s", built.Name, v.Name, shape, k, d)
 				}
 				symbols[m[2]] = (shape[k] - more) / by
