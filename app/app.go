@@ -123,7 +123,7 @@ func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("making the server: %w", err), p.close())
 	}
-	p.python.sendBy(a.server)
+	p.python.sendBy(a.server.PackMessages())
 	made = true
 	return a, nil
 }

@@ -20,6 +20,7 @@ import (
 	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 	"comfygo/nodes/python"
+	"comfygo/server"
 	"comfygo/server/packs"
 )
 
@@ -173,15 +174,7 @@ func (p *pythonSide) all() []*pythonHost {
 
 // packEvents passes on what packs say to clients, from the moment when there is a server.
 type packEvents struct {
-	server atomic.Pointer[packSender]
-}
-
-// packSender is what a server does with the messages of packs.
-type packSender interface {
-	SendOfPack(event string, data any, client string)
-	SendBinaryOfPack(number int, data []byte, client string)
-	// SendPacksChanged tells all clients that node classes have changed.
-	SendPacksChanged()
+	server atomic.Pointer[server.PackMessages]
 }
 
 // Event implements python.Events.
@@ -252,7 +245,7 @@ func (p *pythonSide) elsewhere() nodes.Elsewhere {
 }
 
 // sendBy lets packs reach the server's clients.
-func (p *pythonSide) sendBy(s packSender) {
+func (p *pythonSide) sendBy(s server.PackMessages) {
 	if p != nil {
 		p.events.server.Store(&s)
 	}

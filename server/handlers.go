@@ -115,14 +115,6 @@ func (s *Server) serveFiles(store *users.Store) {
 	s.users = &users.Service{Reply: s.reply, Access: s.access, Users: store, Disk: d, MultiUser: cfg.MultiUser, Log: s.log}
 }
 
-// packProcesses are the figures of node packs for /health; nil without Python.
-func (s *Server) packProcesses() []any {
-	if s.cfg.Python == nil {
-		return nil
-	}
-	return packs.Processes(s.cfg.Python.Stats())
-}
-
 // serveMachine makes the handlers that tell how the server does: health, figures, the log.
 func (s *Server) serveMachine() {
 	cfg := &s.cfg
@@ -130,7 +122,7 @@ func (s *Server) serveMachine() {
 		Reply: s.reply, Access: s.access, Gate: s.gate, Queue: s.queue, Policy: cfg.Policy, Hub: s.hub, Folders: cfg.Folders, State: &s.state,
 		Started: time.Now(), Argv: cfg.Argv, AppVersion: cfg.AppVersion, RuntimeVersion: cfg.RuntimeVersion, DeployEnvironment: cfg.DeployEnvironment,
 		PackageVersions: cfg.PackageVersions, Stats: cfg.Stats, CheckDevice: cfg.CheckDevice, CheckEngine: cfg.CheckEngine, DiskReserve: cfg.DiskReserve, StuckAfter: cfg.StuckAfter,
-		RuntimeState: cfg.RuntimeState, PackProcesses: s.packProcesses,
+		RuntimeState: cfg.RuntimeState, PackProcesses: s.packs.Processes,
 	}
 	s.measure = &measure.Service{
 		Queue: s.queue, Hub: s.hub, Health: s.health, Models: cfg.Models, Traces: cfg.Traces, AppVersion: cfg.AppVersion,

@@ -106,7 +106,7 @@ func (s *Server) loginRoutes() []route {
 	}
 }
 
-// packRoutes are the routes that look into the custom nodes' folders.
+// packRoutes are the routes that look into the custom nodes' folders, and comfygo's own about the processes of their Python.
 func (s *Server) packRoutes() []route {
 	const get = http.MethodGet
 	return []route{
@@ -115,13 +115,7 @@ func (s *Server) packRoutes() []route {
 		{get, "/global_subgraphs", s.packs.GetSubgraphs, false},
 		{get, "/global_subgraphs/:id", s.packs.GetSubgraph, false},
 		{get, "/node_replacements", s.prompts.GetNodeReplacements, false},
-	}
-}
-
-// pythonRoutes are comfygo's own, about the processes in which the Python of packs runs.
-func (s *Server) pythonRoutes() []route {
-	return []route{
-		{http.MethodGet, "/api/v1/packs", s.packs.GetPacks, true},
+		{get, "/api/v1/packs", s.packs.GetPacks, true},
 		{http.MethodPost, "/api/v1/packs/reload", s.packs.PostReload, true},
 	}
 }
@@ -188,7 +182,6 @@ func (s *Server) routes() []route {
 	all = append(all, s.userRoutes()...)
 	all = append(all, s.packRoutes()...)
 	all = append(all, s.queueRoutes()...)
-	all = append(all, s.pythonRoutes()...)
 	all = append(all, s.v2Routes()...)
 	all = append(all, s.appRoutes()...)
 	all = append(all, s.convertRoutes()...)

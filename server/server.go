@@ -221,15 +221,15 @@ func (s *Server) Close() error {
 	return err
 }
 
-// SendOfPack sends a message of a node pack to a client, with client "" to all.
-func (s *Server) SendOfPack(event string, data any, client string) {
-	s.worker.SendOfPack(event, data, client)
+// PackMessages sends what node packs tell clients.
+type PackMessages interface {
+	// SendOfPack sends a message of a node pack to a client, with client "" to all.
+	SendOfPack(event string, data any, client string)
+	// SendBinaryOfPack is SendOfPack for a binary message of upstream's numbers.
+	SendBinaryOfPack(number int, data []byte, client string)
+	// SendPacksChanged tells all clients that node classes have come, gone or changed.
+	SendPacksChanged()
 }
 
-// SendPacksChanged tells all clients that node classes have come, gone or changed.
-func (s *Server) SendPacksChanged() { s.worker.SendPacksChanged() }
-
-// SendBinaryOfPack is SendOfPack for a binary message of upstream's numbers.
-func (s *Server) SendBinaryOfPack(number int, data []byte, client string) {
-	s.worker.SendBinaryOfPack(number, data, client)
-}
+// PackMessages returns what sends the messages of node packs.
+func (s *Server) PackMessages() PackMessages { return s.worker }

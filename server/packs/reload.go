@@ -21,6 +21,14 @@ func (s *Service) GetPacks(c echo.Context) error {
 	return s.Reply.JSON(c, http.StatusOK, pyjson.NewObject("processes", list, "packs", found))
 }
 
+// Processes are the figures of the processes of packs for /health; nil without Python.
+func (s *Service) Processes() []any {
+	if s.Python == nil {
+		return nil
+	}
+	return Processes(s.Python.Stats())
+}
+
 // Processes writes figures of processes as /health and the list of packs have them.
 func Processes(stats []pyhost.Stats) []any {
 	list := []any{}
