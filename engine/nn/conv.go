@@ -93,6 +93,35 @@ func (b *Builder) blockedWeight(r *weights.Ref, x *onnx.Value) *onnx.Value {
 	return b.weight(r.Name+".blocked", t.Compute, shape, Layout{Entry: r.Entry, Form: Blocked, DType: t.Compute, Block: t.Block})
 }
 
+// Packed brings x [B,C,H,W] into the layout in which PointwiseSum reads its inputs. The shape stays
+// the same, so that the value can go from graph to graph.
+func (b *Builder) Packed(x *onnx.Value) *onnx.Value {
+	if !b.blocks(x.Dim(1).N) {
+		return x
+	}
+	return b.AsPlain(b.ReorderInput(x))
+}
+
+// PointwiseSum adds up 1x1 convolutions that keep the number of channels: weight ws[i] [C,C,1,1] applied to xs[i] [B,C,H,W],
+// which Packed gave, and the optional bias [C]. It is the 1x1 convolution of all xs side by side, without the copy that lays
+// them so. Adapters have to be baked into the weights.
+func (b *Builder) PointwiseSum(xs []*onnx.Value, ws []*weights.Ref, bias *weights.Ref) *onnx.Value {
+	window, c := onnx.Window{Stride: 1}, xs[0].Dim(1).N
+	if !b.blocks(c) {
+		y := b.Conv(xs[0], b.convWeight(ws[0], xs[0]), b.optional(bias), 1, window)
+		for i, x := range xs[1:] {
+			y = b.Add(y, b.Conv(x, b.convWeight(ws[i+1], x), nil, 1, window))
+		}
+		return y
+	}
+	y := b.ConvBlocked(b.AsBlocked(xs[0]), b.blockedWeight(ws[0], xs[0]), b.optional(bias), nil, window)
+	for i, x := range xs[1:] {
+		sum := y
+		y = b.ConvBlocked(b.AsBlocked(x), b.blockedWeight(ws[i+1], x), nil, &sum, window)
+	}
+	return b.ReorderOutput(y, c)
+}
+
 func (b *Builder) paddedBias(bias *weights.Ref) *onnx.Value {
 	if bias == nil {
 		return nil

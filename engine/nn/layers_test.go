@@ -122,6 +122,41 @@ func TestConv1dAndTransposed(t *testing.T) {
 	})
 }
 
+// TestPointwiseSum adds up convolutions of channels that fill blocks, and of some that do not.
+func TestPointwiseSum(t *testing.T) {
+	t.Parallel()
+	for _, c := range []int{3, 32} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			t.Parallel()
+			file := stored{"bias": graphtest.Random(c)}
+			var xs []graphtest.Array
+			var feeds []graphtest.Feed
+			for i := range 3 {
+				xs = append(xs, graphtest.Random(1, c, 2, 3))
+				file[fmt.Sprint(i, ".weight")] = graphtest.Random(c, c, 1, 1)
+				feeds = append(feeds, graphtest.Symbolic(xs[i], "1", fmt.Sprint(c), "H", "W"))
+			}
+			want := graphtest.Filled([]int{1, c, 2, 3}, func(o []int) float32 {
+				sum := float64(file["bias"].Data[o[1]])
+				for i, x := range xs {
+					for k := range c {
+						sum += float64(file[fmt.Sprint(i, ".weight")].At(o[1], k, 0, 0)) * float64(x.At(0, k, o[2], o[3]))
+					}
+				}
+				return float32(sum)
+			})
+			compute(t, file, feeds, want, func(b *nn.Builder, s *weights.Scope, in []*onnx.Value) *onnx.Value {
+				var ws []*weights.Ref
+				packed := make([]*onnx.Value, len(in))
+				for i, x := range in {
+					ws, packed[i] = append(ws, s.Index(i).Weight("weight", c, c, 1, 1)), b.Packed(x)
+				}
+				return b.PointwiseSum(packed, ws, s.Optional("bias", c))
+			})
+		})
+	}
+}
+
 func TestGroupNormForms(t *testing.T) {
 	t.Parallel()
 	x := graphtest.Random(2, 6, 3, 4)

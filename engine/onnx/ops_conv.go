@@ -79,6 +79,9 @@ func (g *Graph) ReorderInput(x *Value) Blocked {
 // AsBlocked passes a plain value to ConvBlocked as it is, which takes it so when the channels are fewer than a block.
 func (g *Graph) AsBlocked(x *Value) Blocked { return Blocked{x} }
 
+// AsPlain passes a blocked value on as it is, for another graph, which takes it with AsBlocked.
+func (g *Graph) AsPlain(x Blocked) *Value { return x.v }
+
 // ReorderOutput brings a blocked value back to [B,channels,H,W], dropping the channels that only fill the last block.
 func (g *Graph) ReorderOutput(x Blocked, channels int) *Value {
 	out := x.v.Shape.Clone()

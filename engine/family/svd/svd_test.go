@@ -217,6 +217,21 @@ func TestVAEEqualsUpstream(t *testing.T) {
 	familytest.Compare(t, stored, "encode", z, tolerance)
 }
 
+// reshaped is a source with another shape of one weight.
+type reshaped struct {
+	weights.Source
+	name  string
+	shape []int
+}
+
+func (r reshaped) Lookup(name string) (weights.Entry, bool) {
+	e, ok := r.Source.Lookup(name)
+	if name == r.name {
+		e.Shape = r.shape
+	}
+	return e, ok
+}
+
 func vae(t *testing.T, src weights.Source) family.Sequential {
 	t.Helper()
 	v, err := family.Open(family.Default, src).VAE()
@@ -241,6 +256,10 @@ func TestVAERefusals(t *testing.T) {
 	}
 	if err := vae(t, src).DecodeSequence(t.Context(), familytest.Runner{}, tensor.New(2, 3, 4, 4), func(int, *tensor.Tensor) {}); err == nil {
 		t.Error("a latent of three channels is decoded")
+	}
+	narrow := reshaped{src, "decoder.up.1.block.0.conv2.weight", []int{48, 48, 3, 3}}
+	if _, err := family.Open(family.Default, narrow).VAE(); err == nil || !strings.Contains(err.Error(), "decoder.up.1.block.0 has 48 channels") {
+		t.Errorf("channels that make no groups: %v", err)
 	}
 	err := vae(t, familytest.Without(src, "time_stack.out_layers.3.bias")).DecodeSequence(t.Context(), familytest.Runner{}, tensor.New(2, 4, 4, 4), func(int, *tensor.Tensor) {})
 	if err != nil {

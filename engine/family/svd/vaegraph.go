@@ -1,6 +1,7 @@
 package svd
 
 import (
+	"fmt"
 	"strings"
 
 	"comfygo/engine/dtype"
@@ -40,22 +41,7 @@ func blocksOf(s *weights.Scope) []block {
 // trimmed is the path of a scope.
 func trimmed(s *weights.Scope) string { return strings.TrimSuffix(s.Prefix(), ".") }
 
-// flatTime shows convolutions along the time axis alone, [O,I,k,1,1], as 1x1 convolutions [O,I·k,1,1] of frames whose
-// channels lie side by side.
-type flatTime struct{ weights.Source }
-
-// Lookup implements weights.Source.
-func (f flatTime) Lookup(name string) (weights.Entry, bool) {
-	e, ok := f.Source.Lookup(name)
-	if k := e.Shape; ok && len(k) == 5 && k[3] == 1 && k[4] == 1 {
-		if flat, err := e.Reshape(k[0], k[1]*k[2], 1, 1); err == nil {
-			return flat, true
-		}
-	}
-	return e, ok
-}
-
-// groups is the number of groups of channels that are normalised, near the number of frames that a layer sees.
+// groups is the number of groups of channels that are normalised, near the number of frames that a layer along the time axis sees.
 const (
 	groups = 32
 	near   = 3
@@ -79,28 +65,46 @@ func (v *vae) firstGraph() family.Graph {
 			h = w.Conv2d(s.At("post_quant_conv"), h, sh[0], 1, onnx.Window{Stride: 1})
 		}
 		h = w.Conv3(s.At("decoder", "conv_in"), h)
-		w.features(w.Resnet(s.At(v.blocks[0].path), h))
+		w.Output("out", w.Cast(w.Resnet(s.At(v.blocks[0].path), h), dtype.F32))
 	})
 }
 
-// alongGraph reads three frames of features and gives those behind the first convolution of block i along the time axis.
+// layers along the time axis in a block: the prefix of its normalisation and that of its convolution.
+var layers = [2]struct{ norm, conv string }{{"in_layers.0", "in_layers.2"}, {"out_layers.0", "out_layers.3"}}
+
+// normalGraph reads a frame of features "x" and the mean and the inverse deviation of each group of channels over all frames
+// of the video, [groups,1], and gives what a convolution of block i along the time axis reads: normalised, with SiLU, packed.
+func (v *vae) normalGraph(i, layer int) family.Graph {
+	return v.graph(family.Digest("normal", i, layer), func(w *writer, s *weights.Scope) {
+		c := v.channels(s, i)
+		n := s.At(v.blocks[i].path, "time_stack", layers[layer].norm)
+		x := w.Input("x", dtype.F32, onnx.D(1), onnx.D(c), onnx.Sym("H"), onnx.Sym("W"))
+		mean, inverse := w.Input("mean", dtype.F32, onnx.D(groups), onnx.D(1)), w.Input("inverse", dtype.F32, onnx.D(groups), onnx.D(1))
+		// One factor and one offset for each channel: features are passed over twice instead of four times.
+		scale := w.Mul(w.inGroups(n, "weight", c), inverse)
+		shift := w.Sub(w.inGroups(n, "bias", c), w.Mul(scale, mean))
+		perChannel := func(p *onnx.Value) *onnx.Value { return w.Reshape(p, onnx.D(1), onnx.D(c), onnx.D(1), onnx.D(1)) }
+		h := w.Cast(w.Add(w.Mul(x, perChannel(scale)), perChannel(shift)), w.Target.Compute)
+		w.Output("out", w.Cast(w.Packed(w.SiLU(h)), dtype.F32))
+	})
+}
+
+// alongGraph reads three normalised frames and gives the features behind the first convolution of block i along the time axis.
 func (v *vae) alongGraph(i int) family.Graph {
 	return v.graph(family.Digest("along", i), func(w *writer, s *weights.Scope) {
-		t := s.At(v.blocks[i].path, "time_stack")
-		c := v.channels(s, i)
-		w.features(w.timeConv(t, "in_layers.2", w.normalised(t.At("in_layers", "0"), c), c))
+		h := w.timeConv(s.At(v.blocks[i].path, "time_stack", layers[0].conv), w.frames(v.channels(s, i)))
+		w.Output("out", w.Cast(h, dtype.F32))
 	})
 }
 
-// onwardGraph reads three frames of what alongGraph gives and the features of block i, and gives those of the block
-// behind it, or the decoded frame before the last convolution along the time axis.
+// onwardGraph reads three normalised frames of what alongGraph gives and the features of block i, and gives those of the
+// block behind it, or the decoded frame before the last convolution along the time axis.
 func (v *vae) onwardGraph(i int) family.Graph {
 	return v.graph(family.Digest("onward", i), func(w *writer, s *weights.Scope) {
 		at := s.At(v.blocks[i].path)
 		c := v.channels(s, i)
-		h := w.timeConv(at.At("time_stack"), "out_layers.3", w.normalised(at.At("time_stack", "out_layers", "0"), c), c)
-		x := w.feature("spatial", c)
-		x = unet.Mixed(w.Builder, at, w.Add(x, h), x)
+		h := w.timeConv(at.At("time_stack", layers[1].conv), w.frames(c))
+		x := unet.MixedSum(w.Builder, at, w.feature("spatial", c), h)
 		if i == len(v.blocks)-1 {
 			d := s.At("decoder")
 			w.Output("out", w.Cast(w.Conv3(d.At("conv_out"), w.GroupNormSiLU(d.At("norm_out"), x, groups, 1e-6)), dtype.F32))
@@ -113,7 +117,7 @@ func (v *vae) onwardGraph(i int) family.Graph {
 		if next.attend != "" {
 			x = w.SelfAttention(s.At(next.attend), x)
 		}
-		w.features(w.Resnet(s.At(next.path), x))
+		w.Output("out", w.Cast(w.Resnet(s.At(next.path), x), dtype.F32))
 	})
 }
 
@@ -125,13 +129,10 @@ func (v *vae) lastGraph() family.Graph {
 			c = sh[0]
 		}
 		frames := w.frames(c)
-		keep := w.kept()
 		for k, f := range frames {
-			if keep[k] != nil {
-				frames[k] = w.Mul(f, keep[k])
-			}
+			frames[k] = w.Packed(f)
 		}
-		w.Output("out", w.Cast(w.timeConv(at, "time_mix_conv", frames, c), dtype.F32))
+		w.Output("out", w.Cast(w.timeConv(at.At("time_mix_conv"), frames), dtype.F32))
 	})
 }
 
@@ -148,61 +149,55 @@ func (w *writer) feature(name string, c int) *onnx.Value {
 	return w.Cast(w.Input(name, dtype.F32, onnx.D(1), onnx.D(c), onnx.Sym("H"), onnx.Sym("W")), w.Target.Compute)
 }
 
-// frames declares the inputs of three frames.
+// inGroups takes a weight of c values for the channels of features, float32 [groups,c/groups] on every device: it meets values
+// that are computed once a video.
+func (w *writer) inGroups(s *weights.Scope, name string, c int) *onnx.Value {
+	r := s.Weight(name, c)
+	src := nn.Layout{Entry: r.Entry, DType: dtype.F32, Via: w.Target.Weights}
+	return w.Weight(r.Name+".groups", dtype.F32, []int{groups, c / groups}, src)
+}
+
+// frames declares the inputs of three frames of c channels.
 func (w *writer) frames(c int) []*onnx.Value {
 	return []*onnx.Value{w.feature("before", c), w.feature("x", c), w.feature("after", c)}
 }
 
-// kept declares the inputs that are zero beyond the ends of the video, nil for the frame in the middle.
-func (w *writer) kept() [near]*onnx.Value {
-	one := func(name string) *onnx.Value { return w.Cast(w.Input(name, dtype.F32, onnx.D(1)), w.Target.Compute) }
-	return [near]*onnx.Value{one("has.before"), nil, one("has.after")}
+// timeConv is the convolution of scope s along the time axis over three frames, packed, of which the one in the middle is wanted.
+func (w *writer) timeConv(s *weights.Scope, frames []*onnx.Value) *onnx.Value {
+	w.At(s.Prefix())
+	c := frames[0].Dim(1).N
+	r := s.Weight("weight", c, c, near, 1, 1)
+	taps := make([]*weights.Ref, near)
+	for k := range taps {
+		taps[k] = tap(r, k)
+	}
+	return w.PointwiseSum(frames, taps, s.Optional("bias", c))
 }
 
-// normalised declares the inputs of three frames and of the normalisation over all frames of the video, and applies it with
-// the weight and bias of scope s and SiLU.
-func (w *writer) normalised(s *weights.Scope, c int) []*onnx.Value {
-	frames, keep := w.frames(c), w.kept()
-	mean := w.Cast(w.Input("mean", dtype.F32, onnx.D(1), onnx.D(groups), onnx.D(1)), w.Target.Compute)
-	inverse := w.Cast(w.Input("inverse", dtype.F32, onnx.D(1), onnx.D(groups), onnx.D(1)), w.Target.Compute)
-	weight, bias := w.perChannel(s, "weight", c), w.perChannel(s, "bias", c)
-	for k, f := range frames {
-		g := w.Reshape(f, onnx.D(1), onnx.D(groups), onnx.Infer)
-		g = w.ReshapeLike(w.Mul(w.Sub(g, mean), inverse), f)
-		frames[k] = w.SiLU(w.Add(w.Mul(g, weight), bias))
-		if keep[k] != nil {
-			frames[k] = w.Mul(frames[k], keep[k])
+// tap is the part of the weight r [O,I,T,1,1] of a convolution along the time axis that belongs to frame k of those that it
+// sees, [O,I,1,1].
+func tap(r *weights.Ref, k int) *weights.Ref {
+	e, sh := r.Entry, r.Entry.Shape
+	name, shape, every := fmt.Sprintf("%s[%d]", r.Name, k), []int{sh[0], sh[1], 1, 1}, sh[2]
+	if r.Missing() {
+		e.Shape = shape
+		return &weights.Ref{Name: name, Entry: e}
+	}
+	const piece = 4096
+	read := func(dst []float32, from int) error {
+		buf := make([]float32, every*min(piece, len(dst)))
+		for len(dst) > 0 {
+			n := min(piece, len(dst))
+			if err := weights.Range(buf[:every*n], e, every*from); err != nil {
+				return err
+			}
+			for i := range dst[:n] {
+				dst[i] = buf[every*i+k]
+			}
+			dst, from = dst[n:], from+n
 		}
+		return nil
 	}
-	return frames
-}
-
-// perChannel takes a weight of c values for the channels of features.
-func (w *writer) perChannel(s *weights.Scope, name string, c int) *onnx.Value {
-	r := s.Weight(name, c)
-	if e, err := r.Entry.Reshape(1, c, 1, 1); err == nil && !r.Missing() {
-		r = &weights.Ref{Name: r.Name, Entry: e}
-	}
-	return w.Table(r)
-}
-
-// timeConv is the convolution at path along the time axis, of which the frame in the middle is wanted.
-func (w *writer) timeConv(s *weights.Scope, path string, frames []*onnx.Value, out int) *onnx.Value {
-	c := frames[0].Dim(1)
-	for k, f := range frames {
-		frames[k] = w.Unsqueeze(f, 2)
-	}
-	x := w.Concat(2, frames...)
-	x = w.Reshape(x, x.Dim(0), c.Times(onnx.D(near)), x.Dim(3), x.Dim(4))
-	return w.Conv2d(s.At(path), x, out, 1, onnx.Window{Stride: 1})
-}
-
-// features gives features and the mean and variance of each group of their channels.
-func (w *writer) features(x *onnx.Value) {
-	g := w.Cast(w.Reshape(x, onnx.D(1), onnx.D(groups), onnx.Infer), dtype.F32)
-	mean := w.ReduceMean(g, true, 2)
-	off := w.Sub(g, mean)
-	w.Output("out.mean", mean)
-	w.Output("out.variance", w.ReduceMean(w.Mul(off, off), true, 2))
-	w.Output("out", w.Cast(x, dtype.F32))
+	c := weights.Computation{Op: fmt.Sprint("tap ", k), DType: e.DType, Parts: []weights.Entry{e}, Read: read}
+	return &weights.Ref{Name: name, Entry: weights.Compute(name, shape, c)}
 }

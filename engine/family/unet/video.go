@@ -124,25 +124,32 @@ func (u *Writer) firstContext() *onnx.Value {
 }
 
 // Mixed returns sigmoid(f)·x + (1-sigmoid(f))·y with the factor f of scope s, "mix_factor" [1] (upstream:
-// diffusionmodules/util.py AlphaBlender). The share is computed with the weights, once.
+// diffusionmodules/util.py AlphaBlender).
 func Mixed(b *nn.Builder, s *weights.Scope, x, y *onnx.Value) *onnx.Value {
-	r := s.Weight("mix_factor", 1)
-	share := func(name string, f func(alpha float64) float64) *onnx.Value {
-		if r.Missing() {
-			return b.Table(r)
-		}
-		e := weights.Compute(r.Name+name, []int{1}, weights.Computation{Op: "share" + name, Parts: []weights.Entry{r.Entry}, Read: func(dst []float32, from int) error {
-			if err := weights.Range(dst, r.Entry, from); err != nil {
-				return err
-			}
-			for i, v := range dst {
-				dst[i] = float32(f(1 / (1 + math.Exp(-float64(v)))))
-			}
-			return nil
-		}})
-		return b.Table(&weights.Ref{Name: r.Name + name, Entry: e})
-	}
-	first := share(".alpha", func(alpha float64) float64 { return alpha })
-	second := share(".rest", func(alpha float64) float64 { return 1 - float64(float32(alpha)) })
+	first := share(b, s, ".alpha", func(alpha float64) float64 { return alpha })
+	second := share(b, s, ".rest", func(alpha float64) float64 { return 1 - float64(float32(alpha)) })
 	return b.Add(b.Mul(first, x), b.Mul(second, y))
+}
+
+// MixedSum is Mixed of x + y and x: x + sigmoid(f)·y.
+func MixedSum(b *nn.Builder, s *weights.Scope, x, y *onnx.Value) *onnx.Value {
+	return b.Add(x, b.Mul(share(b, s, ".alpha", func(alpha float64) float64 { return alpha }), y))
+}
+
+// share is f of the sigmoid of "mix_factor", computed with the weights, once.
+func share(b *nn.Builder, s *weights.Scope, name string, f func(alpha float64) float64) *onnx.Value {
+	r := s.Weight("mix_factor", 1)
+	if r.Missing() {
+		return b.Table(r)
+	}
+	e := weights.Compute(r.Name+name, []int{1}, weights.Computation{Op: "share" + name, Parts: []weights.Entry{r.Entry}, Read: func(dst []float32, from int) error {
+		if err := weights.Range(dst, r.Entry, from); err != nil {
+			return err
+		}
+		for i, v := range dst {
+			dst[i] = float32(f(1 / (1 + math.Exp(-float64(v)))))
+		}
+		return nil
+	}})
+	return b.Table(&weights.Ref{Name: r.Name + name, Entry: e})
 }
