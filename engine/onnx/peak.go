@@ -271,10 +271,17 @@ func (p *peak) place(n *node, out *Value) *buffer {
 	if aliases[n.op] && len(n.in) > 0 && p.buffers[n.in[0]] != nil {
 		return p.buffers[n.in[0]]
 	}
-	if !inPlace[n.op] || p.vague[out] {
+	operands := n.in
+	switch {
+	case n.op == "Conv3x3" && len(n.in) > 3: // the sum
+		operands = n.in[3:]
+	case !inPlace[n.op]:
 		return nil
 	}
-	for _, v := range n.in {
+	if p.vague[out] {
+		return nil
+	}
+	for _, v := range operands {
 		b := p.buffers[v]
 		if b != nil && b.users == 1 && p.left[v] == 1 && b.bytes == p.bytes(out) {
 			return b

@@ -43,3 +43,30 @@ func TestPeakCountsWhatIsAlive(t *testing.T) {
 		}
 	}
 }
+
+// TestPeakOfSums counts convolutions that are added up in the memory of the first one.
+func TestPeakOfSums(t *testing.T) {
+	t.Parallel()
+	peak := func(convolutions int) int64 {
+		g, err := onnx.Build("sums", func(g *onnx.Graph) error {
+			x, w := g.Input("x", dtype.F32, onnx.Dims(1, 4, 256, 256)...), g.Input("w", dtype.F32, onnx.Dims(4, 4, 3, 3)...)
+			var y *onnx.Value
+			for range convolutions {
+				y = g.Conv3x3(x, w, nil, y)
+			}
+			g.Output("out", y)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := g.Peak(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if one, four := peak(1), peak(4); one != four {
+		t.Errorf("%d bytes for one, %d for four", one, four)
+	}
+}

@@ -133,7 +133,7 @@ func (b *Binding) run(ctx context.Context) (map[string]Value, error) {
 	if err := r.check(C.cg_bound_outputs(r.api, b.ptr, &values[0], C.size_t(len(values)))); err != nil {
 		return nil, err
 	}
-	return b.s.collect(b.outs, values)
+	return b.s.collect(b.outs, values, nil)
 }
 
 // Close frees the binding and lets go of the bound data. Closing twice does nothing.

@@ -341,7 +341,21 @@ static int ORT_API_CALL zero_arity(const OrtCustomOp *op) { return 0; }
 static int ORT_API_CALL first_version(const OrtCustomOp *op) { return 1; }
 static int ORT_API_CALL last_version(const OrtCustomOp *op) { return 0x7fffffff; }
 
-#define CUSTOM_OP(name_fn, kind_value, infer_fn, input_count, required_count)                                                                          \
+// sum_in_place lets the result of a convolution take the memory of the sum, which is read where the result is written.
+static size_t ORT_API_CALL sum_in_place(int **inputs, int **outputs) {
+  *inputs = malloc(sizeof **inputs);
+  *outputs = malloc(sizeof **outputs);
+  if (*inputs == NULL || *outputs == NULL) return 0;
+  **inputs = 3;
+  **outputs = 0;
+  return 1;
+}
+static void ORT_API_CALL release_in_place(int *inputs, int *outputs) {
+  free(inputs);
+  free(outputs);
+}
+
+#define CUSTOM_OP(name_fn, kind_value, infer_fn, input_count, required_count, ...)                                                                          \
   {                                                                                                             \
     .op = {.version = ORT_API_VERSION,                                                                          \
            .GetName = name_fn,                                                                                  \
@@ -362,16 +376,16 @@ static int ORT_API_CALL last_version(const OrtCustomOp *op) { return 0x7fffffff;
            .KernelComputeV2 = compute,                                                                          \
            .InferOutputShapeFn = infer_fn,                                                                         \
            .GetStartVersion = first_version,                                                                    \
-           .GetEndVersion = last_version},                                                                      \
+           .GetEndVersion = last_version __VA_ARGS__},                                                                      \
     .kind = kind_value, .inputs = input_count, .required = required_count                                                                                          \
   }
 
 static const custom_op ops[] = {
-    CUSTOM_OP(name_widen, WIDEN, infer, 2, 1),
-    CUSTOM_OP(name_blocked, WIDEN_BLOCKED, infer, 2, 1),
-    CUSTOM_OP(name_dequantize, DEQUANTIZE, infer_dequantize, 4, 1),
-    CUSTOM_OP(name_linear, LINEAR, infer_linear, 4, 2),
-    CUSTOM_OP(name_conv, CONV, infer_conv, 4, 2),
+    CUSTOM_OP(name_widen, WIDEN, infer, 2, 1, ),
+    CUSTOM_OP(name_blocked, WIDEN_BLOCKED, infer, 2, 1, ),
+    CUSTOM_OP(name_dequantize, DEQUANTIZE, infer_dequantize, 4, 1, ),
+    CUSTOM_OP(name_linear, LINEAR, infer_linear, 4, 2, ),
+    CUSTOM_OP(name_conv, CONV, infer_conv, 4, 2, , .GetMayInplace = sum_in_place, .ReleaseMayInplace = release_in_place),
 };
 
 OrtStatus *cg_custom_ops(const OrtApi *api, OrtCustomOpDomain **domain) {

@@ -328,6 +328,34 @@ func TestConv3x3(t *testing.T) {
 	}
 }
 
+// TestConv3x3Adds adds up three convolutions, of which the second takes the memory of the first.
+func TestConv3x3Adds(t *testing.T) {
+	t.Parallel()
+	if !lib.HasLinear() {
+		t.Skip("this CPU has no AVX-512")
+	}
+	const in, out, height, width = 16, 16, 35, 51
+	o := operands{weightDims: []int{out, in, 3, 3}, xDims: []int{1, in, height, width}, dtype: dtype.F16}
+	o.fill(false, false)
+	g := graph{
+		inits:  []stored{{"w", o.dtype, o.weightDims, o.stored, memoryLocation(t)}},
+		inputs: []wireTensor{tensorOf("x", 1, in, height, width)}, outputs: []wireTensor{{name: "y", open: true}},
+	}
+	sum := ""
+	for _, to := range []string{"first", "second", "y"} {
+		g.nodes = append(g.nodes, wireNode{op: "Conv3x3", domain: "comfygo", in: []string{"w", "x", "", sum}, out: []string{to}})
+		sum = to
+	}
+	g.nodes[0].in = []string{"w", "x"}
+	want := o.conv3x3()
+	for i := range want {
+		want[i] *= 3
+	}
+	spec := g.spec("three convolutions")
+	spec.OptLevel = OptOff // so that they stay three
+	near(t, compute(t, newSession(t, spec), map[string]Value{"x": Floats(o.x, o.xDims...)}), want, 2e-5)
+}
+
 // conv3x3 is the reference of Conv3x3.
 func (o *operands) conv3x3() []float64 {
 	batch, in, height, width, n := o.xDims[0], o.xDims[1], o.xDims[2], o.xDims[3], o.weightDims[0]

@@ -21,6 +21,8 @@ const (
 	keyFolder   = "session.model_external_initializers_file_folder_path"
 	keyPrepack  = "session.disable_prepacking"
 	keySpinStop = "session.force_spinning_stop"
+	keyShared   = "session.use_env_allocators"
+	keySpin     = "session.intra_op.allow_spinning"
 	keyShrink   = "memory.enable_memory_arena_shrinkage"
 )
 
@@ -129,6 +131,10 @@ func (o *options) set(r *Runtime, spec *SessionSpec) error {
 	entries := map[string]string{keyFolder: r.root(), keySpinStop: "1"}
 	if !spec.Prepack {
 		entries[keyPrepack] = "1"
+	}
+	if spec.Shrink && !spec.DisableArena && spec.Device.Kind == CPU {
+		// Threads that wait for work while one of them copies took a third of a video decoder's processor time.
+		entries[keyShared], entries[keySpin] = "1", "0"
 	}
 	for k, v := range spec.Config {
 		entries[k] = v

@@ -42,6 +42,10 @@ func (s *Session) run(ctx context.Context, inputs map[string]Value, outputs []st
 	for i, n := range names {
 		outNames[i] = s.names[n]
 	}
+	placed, err := call.place(s, inputs, names)
+	if err != nil {
+		return nil, err
+	}
 	err = s.guarded(ctx, func(o *C.OrtRunOptions) *C.OrtStatus {
 		return C.cg_run(s.r.api, s.ptr, o, unsafe.SliceData(call.names), unsafe.SliceData(call.in), C.size_t(len(call.in)),
 			unsafe.SliceData(outNames), C.size_t(len(names)), unsafe.SliceData(call.out))
@@ -49,13 +53,45 @@ func (s *Session) run(ctx context.Context, inputs map[string]Value, outputs []st
 	if err != nil {
 		return nil, err
 	}
-	return s.collect(names, call.out)
+	return s.collect(names, call.out, placed)
 }
 
-// collect copies outputs into Go's memory.
-func (s *Session) collect(names []string, values []*C.OrtValue) (map[string]Value, error) {
+// place gives outputs whose shape is known memory to be written to. What the library allocates for an output in its arena would stay
+// there until the session's next run: it is in use when the arena shrinks.
+func (c *call) place(s *Session, inputs map[string]Value, names []string) (map[string]Value, error) {
+	if s.shape == nil {
+		return nil, nil
+	}
+	shapes := make(map[string][]int, len(inputs))
+	for n, v := range inputs {
+		shapes[n] = v.Shape
+	}
+	placed := make(map[string]Value, len(names))
+	for i, n := range names {
+		shape, known := s.shape(n, shapes)
+		info, _ := find(s.outputs, n)
+		size, ok := sizeOf(info.DType, shape)
+		if !known || !ok {
+			continue
+		}
+		v := Value{DType: info.DType, Shape: shape, Data: words(size)}
+		var err error
+		if c.out[i], err = c.r.native(v, &c.pin); err != nil {
+			return nil, fmt.Errorf("output %s: %w", n, err)
+		}
+		placed[n] = v
+	}
+	return placed, nil
+}
+
+// collect copies outputs into Go's memory, but for those that were placed there.
+func (s *Session) collect(names []string, values []*C.OrtValue, placed map[string]Value) (map[string]Value, error) {
 	result := make(map[string]Value, len(names))
 	for i, n := range names {
+		if v, ok := placed[n]; ok {
+			result[n] = v
+			continue
+		}
 		v, err := s.r.toGo(values[i])
 		if err != nil {
 			return nil, fmt.Errorf("output %s: %w", n, err)

@@ -39,12 +39,13 @@ type Config struct {
 
 // Runtime is the loaded library. A process has at most one at a time. Its methods may be called concurrently.
 type Runtime struct {
-	cfg  Config
-	api  *C.OrtApi
-	env  *C.OrtEnv
-	host *C.OrtMemoryInfo
-	ops  *C.OrtCustomOpDomain
-	temp string // folder of the empty file that stands for data in memory
+	cfg    Config
+	api    *C.OrtApi
+	env    *C.OrtEnv
+	host   *C.OrtMemoryInfo
+	ops    *C.OrtCustomOpDomain
+	shared bool   // whether the arena is registered
+	temp   string // folder of the empty file that stands for data in memory
 
 	use    sync.RWMutex // held for reading by calls into the library, for writing by Close
 	closed bool
@@ -112,6 +113,10 @@ func (r *Runtime) load() error {
 	if err := r.check(C.cg_env(r.api, &r.env)); err != nil {
 		return err
 	}
+	if err := r.check(C.cg_share_arena(r.api, r.env)); err != nil {
+		return wrap(err, "sharing an arena")
+	}
+	r.shared = true
 	if err := r.check(C.cg_host_memory(r.api, &r.host)); err != nil {
 		return err
 	}
@@ -135,6 +140,9 @@ func (r *Runtime) unload() error {
 	}
 	if r.host != nil {
 		C.cg_release_memory(r.api, r.host)
+	}
+	if r.shared {
+		errs = append(errs, r.check(C.cg_unshare_arena(r.api, r.env)))
 	}
 	if r.env != nil {
 		C.cg_release_env(r.api, r.env)

@@ -20,8 +20,9 @@ type Session struct {
 	ptr     *C.OrtSession
 	inputs  []Info
 	outputs []Info
-	names   map[string]*C.char // of inputs and outputs, in C's memory
-	shrink  string             // arenas to trim after a run; "" for none
+	names   map[string]*C.char                                         // of inputs and outputs, in C's memory
+	shrink  string                                                     // arenas to trim after a run; "" for none
+	shape   func(output string, inputs map[string][]int) ([]int, bool) // see SessionSpec.Shape; nil on CUDA
 	release func()
 
 	use    sync.RWMutex // held for reading by runs, for writing by Close
@@ -62,6 +63,9 @@ func (r *Runtime) newSession(ctx context.Context, spec *SessionSpec) (*Session, 
 	s := &Session{r: r, name: spec.Name, opts: opts, names: map[string]*C.char{}}
 	if spec.Shrink {
 		s.shrink = arenas(spec.Device)
+	}
+	if spec.Device.Kind == CPU {
+		s.shape = spec.Shape
 	}
 	if err == nil {
 		if err = s.create(ctx, spec); err != nil && ctx.Err() == nil {

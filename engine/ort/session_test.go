@@ -41,6 +41,38 @@ func TestRunComputes(t *testing.T) {
 	wg.Wait()
 }
 
+// TestRunWritesToKnownShapes runs a session that is told the shape of its output: the right one, none and a wrong one.
+func TestRunWritesToKnownShapes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		shape []int
+		fails bool
+	}{"known": {[]int{2}, false}, "unknown": {nil, false}, "wrong": {[]int{3}, true}} {
+		spec, asked := addSpec(), 0
+		spec.Shape = func(output string, inputs map[string][]int) ([]int, bool) {
+			asked++
+			if output != "y" || fmt.Sprint(inputs) != "map[x:[2]]" {
+				t.Errorf("%s: asked for %s of %v", name, output, inputs)
+			}
+			return c.shape, c.shape != nil
+		}
+		out, err := newSession(t, spec).Run(t.Context(), map[string]Value{"x": Floats([]float32{1, 3}, 2)}, nil)
+		if c.fails {
+			if err == nil {
+				t.Errorf("%s: no error", name)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := out["y"].Float32s()
+		if err != nil || fmt.Sprint(y) != "[2 6]" || asked != 1 {
+			t.Errorf("%s: %v, %v, asked %d times", name, y, err, asked)
+		}
+	}
+}
+
 func TestRunRefusesWrongInputs(t *testing.T) {
 	t.Parallel()
 	s := newSession(t, addSpec())

@@ -30,6 +30,12 @@ void cg_release_status(const OrtApi *api, OrtStatus *status);
 
 OrtStatus *cg_env(const OrtApi *api, OrtEnv **env);
 void cg_release_env(const OrtApi *api, OrtEnv *env);
+// cg_share_arena registers an arena with the environment that sessions share which ask for it, cg_unshare_arena takes it away again. It
+// takes what is asked for from the system, and gives back all that is free when it shrinks: a session's own arena rounds up to powers
+// of two, and keeps the first block for as long as the session lives.
+OrtStatus *cg_share_arena(const OrtApi *api, OrtEnv *env);
+OrtStatus *cg_unshare_arena(const OrtApi *api, OrtEnv *env);
+
 OrtStatus *cg_host_memory(const OrtApi *api, OrtMemoryInfo **info);
 void cg_release_memory(const OrtApi *api, OrtMemoryInfo *info);
 OrtStatus *cg_providers(const OrtApi *api, char ***names, int *n);

@@ -59,8 +59,11 @@ type SessionSpec struct {
 	// NoPattern allocates each buffer by itself, where otherwise a second run with the same sizes takes one block for all of
 	// them, beside those of the first run.
 	NoPattern bool
-	// Shrink gives the arena's unused memory back after each run.
+	// Shrink gives the arena's unused memory back after each run. On the CPU such sessions share one arena, and their threads do not spin.
 	Shrink bool
+	// Shape, when set, returns the shape of an output for inputs of the given shapes, false where that is not known. Such outputs of Run on
+	// the CPU are written to the memory that the caller gets: they are not copied, and the arena does not keep what they lay in.
+	Shape func(output string, inputs map[string][]int) ([]int, bool)
 	// MostKept bounds the bytes that operators of domain comfygo keep from run to run; 0 means 512 MiB.
 	MostKept int64
 	// Profile is the prefix of a file that receives the times of all nodes when the session is closed; "" for none.

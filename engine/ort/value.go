@@ -50,17 +50,34 @@ func (v Value) check() error {
 	if len(v.Shape) > maxRank {
 		return fmt.Errorf("a value with %d dimensions", len(v.Shape))
 	}
-	n := v.DType.Size()
-	for _, d := range v.Shape {
-		if d < 0 || (d > 0 && n > int(^uint(0)>>1)/d) {
-			return fmt.Errorf("a value of shape %v", v.Shape)
-		}
-		n *= d
+	n, ok := sizeOf(v.DType, v.Shape)
+	if !ok {
+		return fmt.Errorf("a value of shape %v", v.Shape)
 	}
 	if n != len(v.Data) {
 		return fmt.Errorf("a value of type %v and shape %v with %d bytes of data", v.DType, v.Shape, len(v.Data))
 	}
 	return nil
+}
+
+// sizeOf is the number of bytes of a value, and false when there is no such value.
+func sizeOf(t dtype.DType, shape []int) (int, bool) {
+	n := t.Size()
+	if n == 0 || len(shape) > maxRank {
+		return 0, false
+	}
+	for _, d := range shape {
+		if d < 0 || (d > 0 && n > int(^uint(0)>>1)/d) {
+			return 0, false
+		}
+		n *= d
+	}
+	return n, true
+}
+
+// words returns memory of so many bytes on which elements of any type are aligned.
+func words(size int) []byte {
+	return bytesOf(make([]uint64, (size+7)/8))[:size:size]
 }
 
 func bytesOf[T any](s []T) []byte {
@@ -129,9 +146,7 @@ func (r *Runtime) toGo(value *C.OrtValue) (Value, error) {
 	}
 	v := Value{DType: fromONNX(int(kind)), Shape: shapeOf(dims[:rank])}
 	if size > 0 {
-		// A slice of words, so that the elements of any type are aligned.
-		words := make([]uint64, (size+7)/8)
-		v.Data = bytesOf(words)[:size:size]
+		v.Data = words(int(size))
 		copy(v.Data, unsafe.Slice((*byte)(data), int(size)))
 	}
 	return v, v.check()

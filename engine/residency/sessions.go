@@ -191,7 +191,7 @@ func (s *Sessions) openSession(ctx context.Context, key Key, shrink bool, g *onn
 		return nil, err
 	}
 	// The level above this one only rewrites convolutions into the blocked layout, which the graph has already.
-	spec := ort.SessionSpec{Name: g.Name, Device: key.Device, Threads: s.cfg.Threads, OptLevel: ort.OptExtended, TF32: s.cfg.TF32, Shrink: shrink, Release: set.release}
+	spec := ort.SessionSpec{Name: g.Name, Device: key.Device, Threads: s.cfg.Threads, OptLevel: ort.OptExtended, TF32: s.cfg.TF32, Shrink: shrink, Shape: g.Interface().Output, Release: set.release}
 	// Weights that are made during each run would be in memory twice by the pattern of the first run.
 	spec.NoPattern = key.Target.Lean && !key.Target.CUDA
 	if spec.Model, spec.Initializers, err = emit(lib, g, set); err != nil {

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -35,7 +36,10 @@ type Layer struct {
 	Inputs []family.Value
 	// Noise is how many maps of noise the layer reads, which are the same for all chunks; see Coder.Noise.
 	Noise int
-	// Write writes the layer for x [1,C,T,h,w].
+	// Single says that the layer is given one frame at a time and delays none: T is 1, and its states are kept frame by frame; see
+	// Coder.Before.
+	Single bool
+	// Write writes the layer for x [1,C,T,h,w]. A layer that is Single may return its frames as images, [T,C,h,w].
 	Write func(c *Coder, x *onnx.Value) *onnx.Value
 }
 
@@ -46,10 +50,21 @@ type phase struct{ First, Last bool }
 type Coder struct {
 	*nn.Builder
 	// Scope is that of the network's weights.
-	Scope *weights.Scope
-	phase phase
-	slots int
-	kept  []*onnx.Value
+	Scope  *weights.Scope
+	phase  phase
+	single bool
+	slots  []slot
+	kept   []*onnx.Value
+}
+
+// slot is a state that a layer carries.
+type slot struct {
+	// frames is how many tensors of a layer that is Single the state has, each of which is one frame. One otherwise.
+	frames int
+	// shape is that of each of them; empty for the first chunk, which has none.
+	shape onnx.Shape
+	// kept says that this chunk changes the state.
+	kept bool
 }
 
 // First and Last tell for which chunks the layer is written.
@@ -58,7 +73,49 @@ func (c *Coder) First() bool { return c.phase.First }
 // Last is like First.
 func (c *Coder) Last() bool { return c.phase.Last }
 
-func slot(i int) string { return fmt.Sprintf("carried%d", i) }
+// Single tells whether the layer is given one frame at a time.
+func (c *Coder) Single() bool { return c.single }
+
+func slotName(i, frame int) string { return fmt.Sprintf("carried%d.%d", i, frame) }
+
+// Before returns the frames before x, which is one frame of a layer that is Single, the oldest first, so many; none for the first
+// chunk. Frames before the first one that was kept are zero. x is kept for the next chunks, the first one where keepFirst says so. Nothing is
+// joined: the frames are inputs, and x is an output.
+func (c *Coder) Before(x *onnx.Value, frames int, keepFirst bool) []*onnx.Value {
+	at := slot{frames: frames, kept: !c.phase.Last && (keepFirst || !c.phase.First)}
+	var before []*onnx.Value
+	if !c.phase.First {
+		at.shape = x.Shape
+		for i := range frames {
+			before = append(before, c.Cast(c.Input(slotName(len(c.slots), i), dtype.F32, x.Shape...), x.DType))
+		}
+	}
+	if at.kept {
+		c.kept = append(c.kept, x)
+	}
+	c.slots = append(c.slots, at)
+	return before
+}
+
+// State returns a value of a layer that is Single that the chunk before gave to Keep, nil for the first chunk. Values are kept in the order
+// in which they are asked for.
+func (c *Coder) State(t dtype.DType, shape onnx.Shape) *onnx.Value {
+	at := slot{frames: 1, kept: !c.phase.Last}
+	var before *onnx.Value
+	if !c.phase.First {
+		at.shape = shape
+		before = c.Cast(c.Input(slotName(len(c.slots), 0), dtype.F32, shape...), t)
+	}
+	c.slots = append(c.slots, at)
+	return before
+}
+
+// Keep keeps values for the next chunk; see State.
+func (c *Coder) Keep(next ...*onnx.Value) {
+	if !c.phase.Last {
+		c.kept = append(c.kept, next...)
+	}
+}
 
 // Carry joins frames that were kept of the chunk before, so many, with x [1,C,T,h,w], and keeps the last ones of what keep returns for
 // the next chunk. begin makes what the first chunk has in their place.
@@ -66,14 +123,16 @@ func (c *Coder) Carry(x *onnx.Value, frames int, begin func(x *onnx.Value) *onnx
 	if frames == 0 {
 		return x
 	}
+	at := slot{frames: 1, kept: !c.phase.Last}
 	if c.phase.First {
 		x = begin(x)
 	} else {
-		before := c.Input(slot(c.slots), dtype.F32, x.Dim(0), x.Dim(1), onnx.D(frames), x.Dim(3), x.Dim(4))
+		before := c.Input(slotName(len(c.slots), 0), dtype.F32, x.Dim(0), x.Dim(1), onnx.D(frames), x.Dim(3), x.Dim(4))
+		at.shape = before.Shape
 		x = c.Concat(2, c.Cast(before, x.DType), x)
 	}
-	c.slots++
-	if !c.phase.Last {
+	c.slots = append(c.slots, at)
+	if at.kept {
 		c.kept = append(c.kept, keep(x))
 	}
 	return x
@@ -158,6 +217,8 @@ type Network struct {
 	Layers []Layer
 	// Limit bounds the bytes of the frames that go from layer to layer at once; there is always one frame.
 	Limit int64
+	// Streamed is that of the graphs; see family.Graph.
+	Streamed bool
 
 	mu          sync.Mutex
 	known       map[string]*layerGraph
@@ -165,13 +226,19 @@ type Network struct {
 }
 
 type layerGraph struct {
-	kept int
-	out  onnx.Shape
+	slots []slot
+	out   onnx.Shape
+}
+
+// phase returns the phase of a chunk. A layer that is Single does the same for the last chunk as for those before, but for an image, of which
+// nothing is kept.
+func (l Layer) phase(first, last bool) phase {
+	return phase{First: first, Last: last && (first || !l.Single)}
 }
 
 // write writes the graph of a layer.
 func (n *Network) write(b *nn.Builder, s *weights.Scope, l Layer, p phase) *layerGraph {
-	frames, one := onnx.Sym("T").Times(onnx.D(max(l.Frames, 1))), onnx.D(max(l.Side, 1))
+	frames, one, side := onnx.Sym("T").Times(onnx.D(max(l.Frames, 1))), onnx.D(1), onnx.D(max(l.Side, 1))
 	if p.First {
 		frames = onnx.Sym("T")
 		if l.Lead > 0 {
@@ -180,18 +247,21 @@ func (n *Network) write(b *nn.Builder, s *weights.Scope, l Layer, p phase) *laye
 			frames = frames.Plus(onnx.D(l.Delay))
 		}
 	}
-	x := b.Input("x", dtype.F32, onnx.D(1), onnx.D(l.Channels), frames, onnx.Sym("h").Times(one), onnx.Sym("w").Times(one))
-	c := &Coder{Builder: b, Scope: s, phase: p}
+	if l.Single {
+		frames = one
+	}
+	x := b.Input("x", dtype.F32, one, onnx.D(l.Channels), frames, onnx.Sym("h").Times(side), onnx.Sym("w").Times(side))
+	c := &Coder{Builder: b, Scope: s, phase: p, single: l.Single}
 	y := l.Write(c, b.Cast(x, b.Target.Compute))
 	for i, k := range c.kept {
 		b.Output("kept"+fmt.Sprint(i), b.Cast(k, dtype.F32))
 	}
 	b.Output("out", b.Cast(y, dtype.F32))
-	return &layerGraph{kept: len(c.kept), out: y.Shape}
+	return &layerGraph{slots: c.slots, out: y.Shape}
 }
 
 func (n *Network) graph(l Layer, p phase) family.Graph {
-	return family.Graph{Part: n.Part, Variant: family.Digest(l.Name, p), Build: func(s family.Spec) (*onnx.Graph, error) {
+	return family.Graph{Part: n.Part, Variant: family.Digest(l.Name, p), Streamed: n.Streamed, Build: func(s family.Spec) (*onnx.Graph, error) {
 		return s.Build(n.Part+" "+l.Name, n.Source, func(b *nn.Builder, s *weights.Scope) { n.write(b, s, l, p) })
 	}}
 }
@@ -225,6 +295,9 @@ func (n *Network) layer(l Layer, p phase) (*layerGraph, error) {
 func (n *Network) Run(ctx context.Context, run family.Runner, x *tensor.Tensor, first, rest int, random *torchrand.Generator, emit func(y *tensor.Tensor) error) error {
 	r := &running{Network: n, run: run, emit: emit, layers: make([]progress, len(n.Layers)), random: random}
 	total := x.Dim(2)
+	if len(n.Layers) > 0 && n.Layers[0].Single {
+		first, rest = 1, 1
+	}
 	for from := 0; from < total; {
 		size := rest
 		if from == 0 {
@@ -249,13 +322,30 @@ type running struct {
 	emit   func(y *tensor.Tensor) error
 	layers []progress
 	random *torchrand.Generator
+	// garbage counts the bytes of frames and states that were dropped since they were last collected.
+	garbage int64
 }
+
+// mostGarbage bounds what is dropped before it is collected: by itself the collector would let as much gather as is in use.
+const mostGarbage = 8 << 20
+
+// drop counts tensors that nothing refers to any more, and collects them where they are many. Their memory goes back to the system, as the next
+// ones seldom fit between those that stay.
+func (r *running) drop(bytes int64) {
+	if r.garbage += bytes; r.garbage > mostGarbage {
+		r.garbage = 0
+		debug.FreeOSMemory()
+	}
+}
+
+func bytesOf(t *tensor.Tensor) int64 { return 4 * int64(t.Len()) }
 
 // progress is where a run is in a layer.
 type progress struct {
 	begun bool
-	// carried are the states for the next chunk, held the frames that are too few for the first one.
-	carried []*tensor.Tensor
+	// carried are the states for the next chunk, each of one tensor or of one for each frame, held the frames that are too few for the
+	// first one.
+	carried [][]*tensor.Tensor
 	held    *tensor.Tensor
 	noise   []family.Value
 }
@@ -273,47 +363,137 @@ func (r *running) push(ctx context.Context, i int, x *tensor.Tensor, last bool) 
 		at.held = x
 		return nil
 	}
-	p := phase{First: !at.begun, Last: last}
+	p := l.phase(!at.begun, last)
 	at.begun = true
 	for k := len(at.noise); k < l.Noise; k++ {
 		noise := tensor.New(1, 1, 1, x.Dim(3), x.Dim(4))
 		r.random.Randn(noise.Data)
 		at.noise = append(at.noise, family.Floats(noiseName(k), noise))
 	}
-	known, err := r.layer(l, p)
+	y, dropped, err := r.layerOn(ctx, l, at, p, x)
 	if err != nil {
 		return err
 	}
-	in := slices.Concat([]family.Value{family.Floats("x", x)}, l.Inputs, at.noise)
-	for k, t := range at.carried {
-		in = append(in, family.Floats(slot(k), t))
+	r.drop(dropped)
+	video := videoShape(y.Shape)
+	n, size := video[2], r.piece(i+1, video)
+	if size >= n { // nothing here refers to y any longer while the layers behind run
+		return r.push(ctx, i+1, cut(y, 0, n), last)
 	}
-	outputs := []string{"out"}
-	for k := range known.kept {
-		outputs = append(outputs, fmt.Sprintf("kept%d", k))
-	}
-	out, err := r.run.Run(ctx, r.graph(l, p), in, outputs...)
-	if err != nil {
-		return err
-	}
-	at.carried = at.carried[:0]
-	for _, name := range outputs[1:] {
-		at.carried = append(at.carried, out[name])
-	}
-	y := out["out"]
-	size := r.piece(y.Shape)
-	for from := 0; from < y.Dim(2); from += size {
-		to := min(from+size, y.Dim(2))
-		if err := r.push(ctx, i+1, Frames(y, from, to), last && to == y.Dim(2)); err != nil {
+	for from := 0; from < n; from += size {
+		to := min(from+size, n)
+		if err = r.push(ctx, i+1, cut(y, from, to), last && to == n); err != nil {
 			return err
 		}
 	}
+	r.drop(bytesOf(y))
 	return nil
 }
 
-// piece is how many frames of a shape go to the next layer at once.
-func (n *Network) piece(shape []int) int {
-	if n.Limit <= 0 {
+// videoShape is the shape of a layer's result as a video.
+func videoShape(shape []int) []int {
+	if len(shape) == 4 {
+		return []int{1, shape[1], shape[0], shape[2], shape[3]}
+	}
+	return shape
+}
+
+// cut returns frames [from, to) of a layer's result as a video. A single image is not copied.
+func cut(y *tensor.Tensor, from, to int) *tensor.Tensor {
+	if len(y.Shape) != 4 {
+		return Frames(y, from, to)
+	}
+	images := y.Slice(from, to)
+	if to-from > 1 {
+		return Video(images)
+	}
+	return &tensor.Tensor{Shape: videoShape(images.Shape), Data: images.Data}
+}
+
+// layerOn runs a layer on frames and exchanges its states. It returns the result, and the bytes that are no longer used: those of x and of
+// old states.
+func (r *running) layerOn(ctx context.Context, l Layer, at *progress, p phase, x *tensor.Tensor) (*tensor.Tensor, int64, error) {
+	known, err := r.layer(l, p)
+	if err != nil {
+		return nil, 0, err
+	}
+	in := slices.Concat([]family.Value{family.Floats("x", x)}, l.Inputs, at.noise)
+	dropped := bytesOf(x)
+	if at.carried == nil {
+		at.carried = make([][]*tensor.Tensor, len(known.slots))
+	}
+	outputs := []string{"out"}
+	for k, s := range known.slots {
+		if s.kept {
+			outputs = append(outputs, fmt.Sprintf("kept%d", len(outputs)-1))
+		}
+		if p.First {
+			continue
+		}
+		missing := s.frames - len(at.carried[k])
+		for i := range s.frames {
+			var t *tensor.Tensor
+			if i >= missing {
+				t = at.carried[k][i-missing]
+			} else if t, err = zeros(s.shape, l.symbols(x.Shape, p)); err != nil {
+				return nil, 0, err
+			}
+			in = append(in, family.Floats(slotName(k, i), t))
+		}
+	}
+	out, err := r.run.Run(ctx, r.graph(l, p), in, outputs...)
+	if err != nil {
+		return nil, 0, err
+	}
+	next := 1
+	for k, s := range known.slots {
+		if s.kept {
+			at.carried[k] = append(at.carried[k], out[outputs[next]])
+			next++
+		}
+		for len(at.carried[k]) > s.frames {
+			dropped += bytesOf(at.carried[k][0])
+			at.carried[k] = slices.Delete(at.carried[k], 0, 1)
+		}
+	}
+	return out["out"], dropped, nil
+}
+
+// zeros is a state of a shape that nothing was kept for yet.
+func zeros(shape onnx.Shape, symbols map[string]int) (*tensor.Tensor, error) {
+	sizes, err := eval(shape, symbols)
+	if err != nil {
+		return nil, err
+	}
+	return tensor.New(sizes...), nil
+}
+
+func eval(shape onnx.Shape, symbols map[string]int) ([]int, error) {
+	sizes := make([]int, len(shape))
+	for i, d := range shape {
+		var err error
+		if sizes[i], err = d.Eval(symbols); err != nil {
+			return nil, err
+		}
+	}
+	return sizes, nil
+}
+
+// symbols are the values of those in the layer's graph for frames of a shape.
+func (l Layer) symbols(shape []int, p phase) map[string]int {
+	out := map[string]int{"T": max(1, shape[2]/max(l.Frames, 1)), "h": max(1, shape[3]/max(l.Side, 1)), "w": max(1, shape[4]/max(l.Side, 1))}
+	if p.First {
+		out["T"] = shape[2]
+	}
+	return out
+}
+
+// piece is how many frames of a shape go to layer i at once.
+func (n *Network) piece(i int, shape []int) int {
+	switch {
+	case i < len(n.Layers) && n.Layers[i].Single:
+		return 1
+	case n.Limit <= 0:
 		return shape[2]
 	}
 	each := family.Product(shape[1], shape[3], shape[4], 4)
@@ -321,36 +501,45 @@ func (n *Network) piece(shape []int) int {
 }
 
 // Memory estimates the bytes that a run takes for frames of shape [1,C,T,h,w], first or rest of which go in at once: the layer that
-// takes most, and the chunks that wait for the layers behind them.
+// takes most, the chunks that wait for the layers behind them, and the states of layers that are Single.
 func (n *Network) Memory(shape []int, first, rest int) int64 {
 	shape = slices.Clone(shape)
+	more := first > 0 && first < shape[2]
 	if chunk := max(first, rest); chunk > 0 {
 		shape[2] = min(shape[2], chunk)
 	}
-	var most, waiting int64
-	for _, l := range n.Layers {
-		p := phase{Last: true}
-		if l.Lead == 0 || shape[2] == l.Lead {
-			p.First = true
+	var most, waiting, states int64
+	for i, l := range n.Layers {
+		p := l.phase(l.Lead == 0 || shape[2] == l.Lead, true)
+		if l.Single {
+			p = l.phase(!more, true)
 		}
 		known, err := n.layer(l, p)
 		if err != nil {
 			return 0 // which running tells
 		}
-		symbols := map[string]int{"T": max(1, shape[2]/max(l.Frames, 1)), "h": max(1, shape[3]/max(l.Side, 1)), "w": max(1, shape[4]/max(l.Side, 1))}
-		if p.First {
-			symbols["T"] = shape[2]
-		}
+		symbols := l.symbols(shape, p)
 		most = max(most, n.activations.Of(n.graph(l, p), symbols))
-		for i := range shape {
-			if shape[i], err = known.out[i].Eval(symbols); err != nil {
-				return 0
+		if l.Single && more {
+			for _, s := range known.slots {
+				size, err := eval(s.shape, symbols)
+				if err != nil {
+					return 0
+				}
+				states += family.Product(append(size, s.frames, 4)...)
 			}
 		}
-		waiting += family.Product(shape...) * 4
-		shape[2] = max(n.piece(shape), l.Delay+1)
+		out, err := eval(known.out, symbols)
+		if err != nil {
+			return 0
+		}
+		shape = slices.Clone(videoShape(out))
+		if next := max(n.piece(i+1, shape), l.Delay+1); next < shape[2] || !l.Single {
+			waiting += family.Product(shape...) * 4
+			shape[2] = next
+		}
 	}
-	return most + waiting
+	return most + waiting + states
 }
 
 // Frames returns frames [from, to) of x [1,C,T,h,w].

@@ -26,12 +26,14 @@ var point = [3]int{1, 1, 1}
 type list struct {
 	s        *weights.Scope
 	channels int
-	layers   []chunked.Layer
+	// single says that layers are given one frame at a time.
+	single bool
+	layers []chunked.Layer
 }
 
 // add adds a layer at a place of the weights that makes so many channels.
 func (l *list) add(name string, out, frames, side int, write func(c coder, s *weights.Scope, x *onnx.Value) *onnx.Value) {
-	l.layers = append(l.layers, chunked.Layer{Name: name, Channels: l.channels, Lead: 1, Frames: frames, Side: side, Write: func(c *chunked.Coder, x *onnx.Value) *onnx.Value {
+	l.layers = append(l.layers, chunked.Layer{Name: name, Channels: l.channels, Lead: 1, Frames: frames, Side: side, Single: l.single, Write: func(c *chunked.Coder, x *onnx.Value) *onnx.Value {
 		return write(coder{c}, c.Scope.At(name), x)
 	}})
 	l.channels = out
@@ -44,9 +46,10 @@ func (l *list) middle(name string) {
 	l.add(name+".2", l.channels, 0, 0, coder.residual)
 }
 
-// decoder lists the layers from a latent of so many channels to frames.
+// decoder lists the layers from a latent of so many channels to frames, one of which is in hand at a time: its largest values are the
+// states, two frames for each convolution.
 func decoder(s *weights.Scope, channels int) []chunked.Layer {
-	l := &list{s: s, channels: channels}
+	l := &list{s: s, channels: channels, single: true}
 	d := s.At("decoder")
 	l.add("decoder", outOf(d.At("conv1")), 0, 0, func(c coder, s *weights.Scope, x *onnx.Value) *onnx.Value {
 		return c.causal(s.At("conv1"), c.Conv3d(c.Scope.At("conv2"), x, channels, point, onnx.WindowND{}))
@@ -132,10 +135,16 @@ type coder struct{ *chunked.Coder }
 
 // frames turns a video [1,C,T,H,W] into images [T,C,H,W], video the other way round.
 func (c coder) frames(x *onnx.Value) *onnx.Value {
+	if x.Dim(2).Is(1) {
+		return c.Squeeze(x, 2)
+	}
 	return c.Transpose(c.Squeeze(x, 0), 1, 0, 2, 3)
 }
 
 func (c coder) video(x *onnx.Value) *onnx.Value {
+	if x.Dim(0).Is(1) {
+		return c.Unsqueeze(x, 2)
+	}
 	return c.Unsqueeze(c.Transpose(x, 1, 0, 2, 3), 0)
 }
 
@@ -150,8 +159,17 @@ func (c coder) before(x *onnx.Value, frames int) *onnx.Value {
 // images; see taps. The frame that stands alone has none before it.
 func (c coder) causal(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	const kernel = 3
-	all := c.frames(c.before(x, kernel-1))
-	n := all.Dim(0).Minus(onnx.D(kernel - 1))
+	// tap returns the frames that convolution k reads.
+	var tap func(k int) *onnx.Value
+	if c.Single() {
+		now := c.frames(x)
+		all := append(c.Before(now, kernel-1, true), now)
+		tap = func(k int) *onnx.Value { return all[len(all)-kernel+k] }
+	} else {
+		all := c.frames(c.before(x, kernel-1))
+		n := all.Dim(0).Minus(onnx.D(kernel - 1))
+		tap = func(k int) *onnx.Value { return c.SliceDims(all, 0, onnx.D(k), n.Plus(onnx.D(k))) }
+	}
 	out, side := outOf(s.At(tapName(kernel-1))), 3
 	window := onnx.Pad1()
 	if sh := s.Shape(tapName(0) + ".weight"); len(sh) == 4 && sh[2] == 1 {
@@ -163,32 +181,32 @@ func (c coder) causal(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	}
 	var y *onnx.Value
 	for k := first; k < kernel; k++ {
-		y = c.Conv2dAdd(s.At(tapName(k)), c.SliceDims(all, 0, onnx.D(k), n.Plus(onnx.D(k))), y, out, side, window)
+		y = c.Conv2dAdd(s.At(tapName(k)), tap(k), y, out, side, window)
 	}
 	return c.video(y)
 }
 
 // larger doubles the sides of frames and, where the layer has it, their number, but for the first one.
 func (c coder) larger(s *weights.Scope, x *onnx.Value) *onnx.Value {
+	images := c.frames(x)
 	if s.Has("time_conv.weight") {
-		x = c.slower(s.At("time_conv"), x)
+		images = c.slower(s.At("time_conv"), x)
 	}
 	r := s.At("resample.1")
-	return c.video(c.UpsampleConv(r, c.frames(x), outOf(r)))
+	return c.UpsampleConv(r, images, outOf(r))
 }
 
-// slower makes two frames of each but the first one, before which there is nothing.
+// slower makes two images of each frame but the first one, before which there is nothing.
 func (c coder) slower(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	if c.First() {
 		const kept = 2
-		plain := func(x *onnx.Value) *onnx.Value { return x }
-		return c.Carry(x, kept, plain, func(x *onnx.Value) *onnx.Value { return c.Mul(c.Concat(2, x, x), c.Const(0)) })
+		now := c.frames(x)
+		c.Before(now, kept, false)
+		return now
 	}
-	channels, frames := x.Dim(1), x.Dim(2)
-	y := c.causal(s, x)
-	// The channels of the two frames follow each other: [1,2,C,T,H,W] becomes [1,C,T,2,H,W].
-	apart := c.Reshape(y, onnx.D(2), channels, frames, x.Dim(3), x.Dim(4))
-	return c.Reshape(c.Transpose(apart, 1, 2, 0, 3, 4), onnx.D(1), channels, frames.Times(onnx.D(2)), x.Dim(3), x.Dim(4))
+	channels := x.Dim(1)
+	// The channels of the two frames follow each other.
+	return c.Reshape(c.frames(c.causal(s, x)), onnx.D(2), channels, x.Dim(3), x.Dim(4))
 }
 
 // smaller halves the sides of frames and, where the layer has it, their number, but for the first one.
@@ -228,7 +246,25 @@ func (c coder) attention(s *weights.Scope, x *onnx.Value) *onnx.Value {
 }
 
 func (c coder) head(s *weights.Scope, x *onnx.Value) *onnx.Value {
-	return c.causal(s.At("2"), c.SiLU(c.ChannelRMSNorm(s.At("0"), x, "gamma")))
+	x = c.SiLU(c.ChannelRMSNorm(s.At("0"), x, "gamma"))
+	if c.Single() {
+		return c.ahead(s.At("2"), x)
+	}
+	return c.causal(s.At("2"), x)
+}
+
+// ahead is causal for one frame and few channels of the result: what is carried is what x adds to the two frames behind it, not x.
+func (c coder) ahead(s *weights.Scope, x *onnx.Value) *onnx.Value {
+	const kernel = 3
+	images, out := c.frames(x), outOf(s.At(tapName(kernel-1)))
+	shape := onnx.Shape{images.Dim(0), onnx.D(out), images.Dim(2), images.Dim(3)}
+	before := [kernel]*onnx.Value{c.State(x.DType, shape), c.State(x.DType, shape)} // for this frame and the next one; nothing for the one behind
+	var sums [kernel]*onnx.Value
+	for k := range sums {
+		sums[k] = c.Conv2dAdd(s.At(tapName(kernel-1-k)), images, before[k], out, 3, onnx.Pad1())
+	}
+	c.Keep(sums[1:]...)
+	return c.video(sums[0])
 }
 
 // levelUp is a level of Wan 2.2: residual blocks and a larger size, beside which its input is repeated. Upstream: Up_ResidualBlock.
@@ -246,7 +282,7 @@ func (c coder) levelUp(s *weights.Scope, x *onnx.Value) *onnx.Value {
 		if m.Has("time_conv.weight") {
 			times = 2
 		}
-		y = c.larger(m, y)
+		y = c.video(c.larger(m, y))
 	}
 	if sides == 1 {
 		return y

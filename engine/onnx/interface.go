@@ -1,0 +1,73 @@
+package onnx
+
+// Interface is what a caller sees of a graph: the shapes of its inputs, parameters and outputs. Unlike the graph it refers to no weights.
+type Interface struct {
+	inputs, outputs map[string]Shape
+}
+
+// Interface returns the graph's.
+func (g *Graph) Interface() Interface {
+	i := Interface{inputs: map[string]Shape{}, outputs: map[string]Shape{}}
+	for _, v := range g.inputs {
+		i.inputs[v.Name] = v.Shape.Clone()
+	}
+	for _, p := range g.params {
+		i.inputs[p.Name] = p.Shape.Clone()
+	}
+	for _, v := range g.outputs {
+		i.outputs[v.Name] = v.Shape.Clone()
+	}
+	return i
+}
+
+// Output returns the shape of an output for inputs of the given shapes, and false when these do not tell it: symbols have values where a
+// size of an input is k*symbol+c.
+func (i Interface) Output(name string, inputs map[string][]int) ([]int, bool) {
+	shape, ok := i.outputs[name]
+	if !ok {
+		return nil, false
+	}
+	symbols := map[string]int{}
+	for input, sizes := range inputs {
+		have := i.inputs[input]
+		if len(have) != len(sizes) {
+			return nil, false
+		}
+		for k, d := range have {
+			symbol, value, known := d.solve(sizes[k])
+			if before, twice := symbols[symbol]; known && twice && before != value {
+				return nil, false // the run says what is wrong with its inputs
+			}
+			if known {
+				symbols[symbol] = value
+			}
+		}
+	}
+	out := make([]int, len(shape))
+	for k, d := range shape {
+		var err error
+		if out[k], err = d.Eval(symbols); err != nil {
+			return nil, false
+		}
+	}
+	return out, true
+}
+
+// solve returns the value of the only symbol of d, of the form k*symbol+c, when d is size.
+func (d Dim) solve(size int) (symbol string, value int, ok bool) {
+	if d.Known() {
+		return "", 0, false
+	}
+	p := d.poly()
+	if len(p) == 0 || len(p) > 2 || len(p[0].atoms) != 1 || p[0].coef < 1 || len(p) == 2 && len(p[1].atoms) > 0 {
+		return "", 0, false
+	}
+	symbol = p[0].atoms[0]
+	if _, _, divided := division(symbol); divided {
+		return "", 0, false
+	}
+	if len(p) == 2 {
+		size -= p[1].coef
+	}
+	return symbol, size / p[0].coef, size%p[0].coef == 0 && size > 0
+}
