@@ -221,7 +221,7 @@ func (l *Log) folderLines(cfg cli.Config) {
 	}
 }
 
-// sourceLines tells where flags come from besides the command line, and of variables that look like flags and are none.
+// sourceLines tells where flags come from besides the command line, and of variables that look like flags but are not.
 func (l *Log) sourceLines(cfg cli.Config) {
 	if cfg.ConfigFile != "" {
 		l.Info("Reading flags from the config file: " + cfg.ConfigFile)

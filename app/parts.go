@@ -135,7 +135,7 @@ func demoWorkflow(cfg cli.Config) []byte {
 }
 
 // unpackDemo puts the built-in checkpoint into the user's cache folder, or below the base folder for a service without a home:
-// a folder that others may write to, as the system's temporary one, could hold somebody else's file.
+// a folder that others may write to, as the system's temporary one, could hold another user's file.
 func unpackDemo(base string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {

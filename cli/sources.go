@@ -135,7 +135,7 @@ func firstLine(text string) string {
 // dashes is a key of a config file as a flag writes it.
 func dashes(key string) string { return strings.ReplaceAll(key, "_", "-") }
 
-// flagOf returns the flag that a key of the config file names; nil when there is none.
+// flagOf returns the flag that a key of the config file names, or nil if no flag has that name.
 func flagOf(key string) *spec {
 	for _, s := range slices.Concat(upstream, own) {
 		if dashes(strings.TrimPrefix(s.name, "--")) == dashes(key) {

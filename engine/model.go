@@ -30,7 +30,7 @@ type Model struct {
 	trained *sampling.ModelSampling
 	// loras are the adapters that were applied, in order.
 	loras patch.Stack
-	// loraMetadata is the metadata of the file of the last adapters, nil where there is none.
+	// loraMetadata is the metadata of the file of the last adapters; nil if the file has no metadata.
 	loraMetadata map[string]string
 	// patches are the graph patches, in order.
 	patches patch.GraphPatches

@@ -56,7 +56,7 @@ func (a *OFT) Check(shape []int) error {
 	return checkDora(a, a.DoraScale, shape)
 }
 
-// inert implements undone: ComfyUI 0.33.0 compares the alpha of BOFT with a number, which fails where there is none, and leaves the
+// inert implements undone: ComfyUI 0.33.0 compares the alpha of BOFT with a number, which fails for a file without alpha, and leaves the
 // weight as it was. Its bypass loaders take an alpha of zero.
 func (a *OFT) inert() string {
 	if a.butterfly() && a.Alpha == nil && !a.Output {

@@ -8,7 +8,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// predict returns the prediction of each side at a noise level, in windows where the run's hooks ask for them.
+// predict returns the prediction of each side at a sigma, in windows where the run's hooks ask for them.
 func (g *guide) predict(ctx context.Context, sides [][]*entry, x *tensor.Tensor, sigma float32) ([]*tensor.Tensor, error) {
 	if w := g.params.Hooks.Windows; w.active(x.Shape) {
 		return g.windowed(ctx, w, sides, x, sigma)

@@ -117,7 +117,7 @@ func Value[T any](c *Cond, key string) (T, error) {
 	return t, nil
 }
 
-// Number returns a number of an entry by its key, of type int or float64; zero when there is none.
+// Number returns a number of an entry by its key, of type int or float64; zero if the entry lacks it.
 func Number(c *Cond, key string) (float64, error) {
 	if n, ok := c.Values[key].(int); ok {
 		c.note(key)

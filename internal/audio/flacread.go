@@ -88,7 +88,7 @@ func flacHeader(data []byte) (info flacInfo, rest []byte, err error) {
 	return info, data, nil
 }
 
-// nextSync returns where the next frame may begin, -1 for nowhere.
+// nextSync returns where the next frame may begin, -1 if no frame follows.
 func nextSync(data []byte) int {
 	at := 0
 	for {

@@ -110,7 +110,7 @@ func TestInstall(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Cache, o.Path = "", dir
-	for _, cuda := range []bool{false, true} { // the CPU build serves where there is none for GPUs
+	for _, cuda := range []bool{false, true} { // the CPU build serves platforms without a GPU build
 		o.CUDA = cuda
 		if got, err := Find(o); err != nil || got != want {
 			t.Errorf("CUDA %v: found %q, %v, want %q", cuda, got, err, want)

@@ -23,7 +23,7 @@ type Dir struct {
 	Roots []string
 	// Venv is the folder of the virtual environment for requirements. It is made when it is first needed.
 	Venv string
-	// Python makes the environment, which sees the packages of that interpreter; "" where there is none.
+	// Python makes the environment, which sees the packages of that interpreter; "" without an interpreter.
 	Python string
 	// Output is where git and pip write what they do.
 	Output io.Writer

@@ -83,7 +83,7 @@ func (d *Dir) require(ctx context.Context, name, dir string) error {
 	return nil
 }
 
-// Interpreter is the interpreter of the environment in a folder; "" where there is none, or none that works any more.
+// Interpreter is the interpreter of the environment in a folder; "" if it is missing or no longer works.
 func Interpreter(venv string) string {
 	file := filepath.Join("bin", "python")
 	if runtime.GOOS == "windows" {
@@ -96,7 +96,7 @@ func Interpreter(venv string) string {
 	return path
 }
 
-// environment returns the interpreter of the environment, which it makes where there is none.
+// environment returns the interpreter of the environment, which it makes if it is missing.
 func (d *Dir) environment(ctx context.Context) (string, error) {
 	if path := Interpreter(d.Venv); path != "" {
 		return path, nil

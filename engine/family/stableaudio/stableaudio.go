@@ -84,7 +84,7 @@ type seconds struct {
 	frequencies, weight, bias []float32
 }
 
-// readSeconds reads an embedder, nil where there is none.
+// readSeconds reads an embedder; nil if the file has no such weights.
 func readSeconds(src weights.Source, prefix string) (*seconds, error) {
 	out := &seconds{}
 	for name, to := range map[string]*[]float32{"0.weights": &out.frequencies, "1.weight": &out.weight, "1.bias": &out.bias} {
