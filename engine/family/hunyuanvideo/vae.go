@@ -42,7 +42,7 @@ func (vaeKind) Read(src weights.Source) (family.Autoencoder, error) {
 	if len(in) != 5 || len(z) != 5 || s.Count("decoder.up") == 0 {
 		return nil, fmt.Errorf("its shapes make no VAE: decoder.conv_in.conv.weight is %v, post_quant_conv.weight %v", in, z)
 	}
-	v := &vae{src: src, channels: z[1], encodes: s.Has("encoder.conv_in.conv.weight") && s.Has("quant_conv.weight")}
+	v := &vae{src: src, channels: z[1], downscale: downscale, latents: [2]int{latentChunk, latentChunk}, tailFrames: latentChunk, frames: frameChunk, encodes: s.Has("encoder.conv_in.conv.weight") && s.Has("quant_conv.weight")}
 	v.front, v.tail = decoderOf(src, s, z[1])
 	if v.encodes {
 		v.down, v.end = encoderOf(src, s, z[1])
@@ -50,12 +50,18 @@ func (vaeKind) Read(src weights.Source) (family.Autoencoder, error) {
 	return v, nil
 }
 
-// vae is a VAE that was read from a file. Its middle sees all latent frames; the layers around it take a few at a time, as upstream has
+// vae is a VAE of either version that was read from a file. Its middle sees all latent frames; the layers around it take a few at a time, as upstream has
 // it, whose norms are those of each chunk.
 type vae struct {
 	src      weights.Source
 	channels int
 	encodes  bool
+	// downscale is the number of pixels per latent cell.
+	downscale int
+	// latents are the numbers of latent frames in the first and in each further chunk, tailFrames the largest number that a layer behind the
+	// middle sees at once, and frames is the number of frames in a chunk behind the first one.
+	latents            [2]int
+	tailFrames, frames int
 	// front and tail decode, down and end encode.
 	front, tail, down, end *chunked.Network
 }
@@ -71,7 +77,7 @@ const (
 // Info implements family.Autoencoder.
 func (v *vae) Info() family.VAEInfo {
 	return family.VAEInfo{
-		Channels: v.channels, Downscale: downscale, CanEncode: v.encodes, CanDecode: true, Video: true, Pace: pace,
+		Channels: v.channels, Downscale: v.downscale, CanEncode: v.encodes, CanDecode: true, Video: true, Pace: pace,
 		Frames: func(n int) int { return max(pace*n-(pace-1), 0) },
 	}
 }
@@ -100,7 +106,7 @@ func (v *vae) DecodeStream(ctx context.Context, run family.Runner, z *tensor.Ten
 	if err != nil {
 		return err
 	}
-	return v.tail.Run(ctx, run, x, latentChunk, latentChunk, nil, func(y *tensor.Tensor) error { return emit(chunked.Images(y)) })
+	return v.tail.Run(ctx, run, x, v.latents[0], v.latents[1], nil, func(y *tensor.Tensor) error { return emit(chunked.Images(y)) })
 }
 
 // Decode implements family.Autoencoder.
@@ -121,7 +127,7 @@ func (v *vae) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (
 	}
 	video := chunked.Video(x.Slice(0, 1+(x.Dim(0)-1)/pace*pace))
 	var parts []*tensor.Tensor
-	if err := v.down.Run(ctx, run, video, 1, frameChunk, nil, func(y *tensor.Tensor) error {
+	if err := v.down.Run(ctx, run, video, 1, v.frames, nil, func(y *tensor.Tensor) error {
 		parts = append(parts, y)
 		return nil
 	}); err != nil {
@@ -132,12 +138,12 @@ func (v *vae) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (
 
 // DecodeMemory implements family.Autoencoder: of the middle or of a chunk, whichever is larger.
 func (v *vae) DecodeMemory(latent []int) int64 {
-	return max(v.front.Memory(latent, 0, 0), v.tail.Memory([]int{1, v.tail.Layers[0].Channels, latent[2], latent[3], latent[4]}, latentChunk, latentChunk))
+	return max(v.front.Memory(latent, 0, 0), v.tail.Memory([]int{1, v.tail.Layers[0].Channels, latent[2], latent[3], latent[4]}, v.latents[0], v.tailFrames))
 }
 
 // EncodeMemory implements family.Autoencoder; see DecodeMemory.
 func (v *vae) EncodeMemory(pixels []int) int64 {
 	frames := 1 + (pixels[0]-1)/pace*pace
-	return max(v.down.Memory([]int{1, rgb, frames, pixels[2], pixels[3]}, 1, frameChunk),
-		v.end.Memory([]int{1, v.end.Layers[0].Channels, (frames + pace - 1) / pace, pixels[2] / downscale, pixels[3] / downscale}, 0, 0))
+	return max(v.down.Memory([]int{1, rgb, frames, pixels[2], pixels[3]}, 1, v.frames),
+		v.end.Memory([]int{1, v.end.Layers[0].Channels, (frames + pace - 1) / pace, pixels[2] / v.downscale, pixels[3] / v.downscale}, 0, 0))
 }

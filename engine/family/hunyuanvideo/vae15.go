@@ -1,14 +1,11 @@
 package hunyuanvideo
 
 import (
-	"context"
-	"errors"
 	"fmt"
 
 	"comfygo/engine/family"
 	"comfygo/engine/family/chunked"
 	"comfygo/engine/onnx"
-	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
 )
 
@@ -33,7 +30,7 @@ const (
 	pieceBytes = 64 << 20
 )
 
-// Read implements family.VAE. Upstream: sd.py VAE.
+// Read implements family.VAE. Upstream: sd.py VAE, hunyuan_video/vae_refiner.py.
 func (vae15Kind) Read(src weights.Source) (family.Autoencoder, error) {
 	s := weights.NewScope(src)
 	in := s.Shape("decoder.conv_in.conv.weight")
@@ -43,7 +40,7 @@ func (vae15Kind) Read(src weights.Source) (family.Autoencoder, error) {
 	if s.Count("decoder.up") == 0 || in[0]%in[1] != 0 {
 		return nil, fmt.Errorf("its shapes make no VAE: decoder.conv_in.conv.weight is %v, and it has %d levels", in, s.Count("decoder.up"))
 	}
-	v := &vae15{src: src, channels: in[1], encodes: s.Has("encoder.conv_in.conv.weight")}
+	v := &vae{src: src, channels: in[1], downscale: downscale15, latents: [2]int{1, 1}, tailFrames: 2, frames: pace, encodes: s.Has("encoder.conv_in.conv.weight")}
 	v.front, v.tail = v.decoder(s)
 	if v.encodes {
 		v.down, v.end = v.encoder(s)
@@ -51,87 +48,12 @@ func (vae15Kind) Read(src weights.Source) (family.Autoencoder, error) {
 	return v, nil
 }
 
-// vae15 is a VAE that was read from a file. Its middle sees all latent frames. Upstream: hunyuan_video/vae_refiner.py.
-type vae15 struct {
-	src                    weights.Source
-	channels               int
-	encodes                bool
-	front, tail, down, end *chunked.Network
-}
-
-var _ family.Streamed = (*vae15)(nil)
-
-// Info implements family.Autoencoder.
-func (v *vae15) Info() family.VAEInfo {
-	return family.VAEInfo{
-		Channels: v.channels, Downscale: downscale15, CanEncode: v.encodes, CanDecode: true, Video: true, Pace: pace,
-		Frames: func(n int) int { return max(pace*n-(pace-1), 0) },
-	}
-}
-
-// Weights implements family.Autoencoder.
-func (v *vae15) Weights() []weights.Source { return []weights.Source{v.src} }
-
-// DecodeStream implements family.Streamed.
-func (v *vae15) DecodeStream(ctx context.Context, run family.Runner, z *tensor.Tensor, emit func(frames *tensor.Tensor) error) error {
-	if len(z.Shape) != 5 || z.Dim(0) != 1 || z.Dim(1) != v.channels || z.Dim(2) < 1 {
-		return fmt.Errorf("decoding a latent of shape %v: the VAE reads %d channels and a time axis", z.Shape, v.channels)
-	}
-	if err := run.Check("decoding the video", v.DecodeMemory(z.Shape)); err != nil {
-		return err
-	}
-	x, err := whole(ctx, run, v.front, z)
-	if err != nil {
-		return err
-	}
-	return v.tail.Run(ctx, run, x, 1, 1, nil, func(y *tensor.Tensor) error { return emit(chunked.Images(y)) })
-}
-
-// Decode implements family.Autoencoder.
-func (v *vae15) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (*tensor.Tensor, error) {
-	return family.Collect(ctx, run, v, z)
-}
-
-// Encode implements family.Autoencoder: frames beyond the last whole group of four behind the first one are left out, as upstream does.
-func (v *vae15) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (*tensor.Tensor, error) {
-	if !v.encodes {
-		return nil, errors.New("encoding images: the file holds only the VAE's decoder")
-	}
-	if len(x.Shape) != 4 || x.Dim(1) != rgb || x.Dim(0) < 1 {
-		return nil, fmt.Errorf("encoding images of shape %v: the VAE reads three channels", x.Shape)
-	}
-	if err := run.Check("encoding the video", v.EncodeMemory(x.Shape)); err != nil {
-		return nil, err
-	}
-	video := chunked.Video(x.Slice(0, 1+(x.Dim(0)-1)/pace*pace))
-	var parts []*tensor.Tensor
-	if err := v.down.Run(ctx, run, video, 1, pace, nil, func(y *tensor.Tensor) error {
-		parts = append(parts, y)
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	return whole(ctx, run, v.end, chunked.JoinFrames(parts...))
-}
-
-// DecodeMemory implements family.Autoencoder: of the middle or of a chunk, whichever is larger.
-func (v *vae15) DecodeMemory(latent []int) int64 {
-	return max(v.front.Memory(latent, 0, 0), v.tail.Memory([]int{1, v.tail.Layers[0].Channels, 2, latent[3], latent[4]}, 1, 2))
-}
-
-// EncodeMemory implements family.Autoencoder; see DecodeMemory.
-func (v *vae15) EncodeMemory(pixels []int) int64 {
-	frames := 1 + (pixels[0]-1)/pace*pace
-	return max(v.down.Memory([]int{1, rgb, frames, pixels[2], pixels[3]}, 1, pace),
-		v.end.Memory([]int{1, v.end.Layers[0].Channels, (frames + pace - 1) / pace, pixels[2] / downscale15, pixels[3] / downscale15}, 0, 0))
-}
-
 // gammaNorm is the norm of HunyuanVideo 1.5.
 func gammaNorm(c *chunked.Coder, s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.ChannelRMSNorm(s, x, "gamma")
 }
 
-func (v *vae15) decoder(s *weights.Scope) (front, tail *chunked.Network) {
+func (v *vae) decoder(s *weights.Scope) (front, tail *chunked.Network) {
 	d := s.At("decoder")
 	inner := outOf(d.At("conv_in.conv"))
 	front = &chunked.Network{Part: "vae decoder", Source: v.src, Layers: []chunked.Layer{{
@@ -218,7 +140,7 @@ func gather(c *chunked.Coder, x *onnx.Value, frames int) *onnx.Value {
 	return c.Reshape(c.Transpose(apart, 2, 4, 6, 0, 1, 3, 5), onnx.D(1), channels.Times(onnx.D(4*frames)), t, h, w)
 }
 
-func (v *vae15) encoder(s *weights.Scope) (down, end *chunked.Network) {
+func (v *vae) encoder(s *weights.Scope) (down, end *chunked.Network) {
 	e := s.At("encoder")
 	down = &chunked.Network{Part: "vae encoder", Source: v.src}
 	in, frames := rgb, pace
