@@ -46,16 +46,9 @@ func (t tiling) run(ctx context.Context, x *tensor.Tensor, f mapTile, step func(
 
 func (t tiling) scaled(n int) int { return int(math.RoundToEven(t.Scale * float64(n))) }
 
-// positions lists where tiles start along one axis.
-func (t tiling) positions(size, tile int) []int {
-	if size <= tile {
-		return []int{0}
-	}
-	var p []int
-	for i := 0; i < size-t.Overlap; i += tile - t.Overlap {
-		p = append(p, i)
-	}
-	return p
+// axis is the axis of a pass over n rows or columns in tiles of so many.
+func (t tiling) axis(n, tile int) axis {
+	return axis{size: n, tile: tile, overlap: t.Overlap, scaled: t.scaled, placed: t.scaled}
 }
 
 // steps is the number of tiles of one picture of the given size.
@@ -63,15 +56,14 @@ func (t tiling) steps(h, w int) int {
 	if h <= t.TileH && w <= t.TileW {
 		return 1
 	}
-	return len(t.positions(h, t.TileH)) * len(t.positions(w, t.TileW))
+	return len(t.axis(h, t.TileH).starts()) * len(t.axis(w, t.TileW).starts())
 }
 
 func (t tiling) blend(ctx context.Context, in, dst *tensor.Tensor, f mapTile, step func()) error {
 	h, w := in.Dim(2), in.Dim(3)
 	weight := tensor.New(dst.Dim(1), dst.Dim(2))
-	for _, y := range t.positions(h, t.TileH) {
-		for _, x := range t.positions(w, t.TileW) {
-			y, x := max(0, min(h-t.Overlap, y)), max(0, min(w-t.Overlap, x))
+	for _, y := range t.axis(h, t.TileH).starts() {
+		for _, x := range t.axis(w, t.TileW).starts() {
 			tile := cut(in, y, x, min(t.TileH, h-y), min(t.TileW, w-x))
 			res, err := f(ctx, tile)
 			if err != nil {
@@ -90,24 +82,8 @@ func (t tiling) blend(ctx context.Context, in, dst *tensor.Tensor, f mapTile, st
 
 // add blends one result into dst [C,H,W] at (top, left), with weights that fall off linearly over the overlap.
 func (t tiling) add(dst, weight, res *tensor.Tensor, top, left int) {
-	feather := t.scaled(t.Overlap)
 	rh, rw := res.Dim(2), res.Dim(3)
-	ramp := func(n int) []float32 {
-		r := make([]float32, n)
-		for i := range r {
-			r[i] = 1
-		}
-		if feather >= n {
-			return r
-		}
-		for i := range feather {
-			a := float32(float64(i+1) / float64(feather))
-			r[i] *= a
-			r[n-1-i] *= a
-		}
-		return r
-	}
-	ry, rx := ramp(rh), ramp(rw)
+	ry, rx := t.axis(rh, rh).ramp(rh), t.axis(rw, rw).ramp(rw)
 	dh, dw := dst.Dim(1), dst.Dim(2)
 	for y := range min(rh, dh-top) {
 		for x := range min(rw, dw-left) {

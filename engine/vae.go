@@ -165,6 +165,9 @@ func (v *VAE) upscale() int { return cmp.Or(v.info.Upscale, v.info.Downscale) }
 // Downscale returns the number of image pixels per latent pixel along one side.
 func (v *VAE) Downscale() int { return v.info.Downscale }
 
+// Upscale returns the number of pixels of decoded images per latent cell along one side.
+func (v *VAE) Upscale() int { return v.upscale() }
+
 // Pace returns the number of frames per latent frame behind the first one, 0 for VAEs of images.
 func (v *VAE) Pace() int { return v.info.Pace }
 
@@ -188,7 +191,7 @@ func (v *VAE) Decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, err
 	}
 	if !v.fits(func() int64 { return v.net.DecodeMemory(z.Slice(0, 1).Shape) }) {
 		v.rt.cfg.Log.Warn("decoding in tiles: there is not enough memory for the whole image", "width", z.Dim(3)*v.upscale(), "height", z.Dim(2)*v.upscale())
-		return v.DecodeTiled(ctx, z, 64, 64, 16, nil)
+		return v.DecodeTiled(ctx, z, Tiles{Width: 64, Height: 64, Overlap: 16})
 	}
 	if err := v.rt.checkHost("decoding the latent", v.imageBytes(z.Dim(0), z.Dim(2), z.Dim(3))); err != nil {
 		return nil, err
@@ -207,14 +210,17 @@ func (v *VAE) Decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, err
 	return out, nil
 }
 
-// DecodeTiled is Decode in tiles of tileW x tileH latent pixels that overlap: the mean of three passes with tiles of
-// different proportions (upstream: sd.py VAE.decode_tiled_). progress, if given, is told tiles done and in all.
-func (v *VAE) DecodeTiled(ctx context.Context, z *tensor.Tensor, tileW, tileH, overlap int, progress func(done, all int)) (*tensor.Tensor, error) {
+// DecodeTiled is Decode in tiles that overlap. Images are the mean of three passes with tiles of different proportions (upstream:
+// sd.py VAE.decode_tiled_), videos come of one pass. The context is told the progress; see family.WithProgress.
+func (v *VAE) DecodeTiled(ctx context.Context, z *tensor.Tensor, t Tiles) (*tensor.Tensor, error) {
 	if v.info.Audio != nil {
 		return nil, fmt.Errorf("decoding the latent: %w", errAudio)
 	}
-	if v.info.Video { // small enough to go without tiles
-		return v.decodeVideo(ctx, z)
+	if v.info.Untiled {
+		return v.Decode(ctx, z)
+	}
+	if v.info.Video {
+		return v.decodeVideoTiled(ctx, z, t)
 	}
 	if err := v.checkLatent(z); err != nil {
 		return nil, err
@@ -222,8 +228,8 @@ func (v *VAE) DecodeTiled(ctx context.Context, z *tensor.Tensor, tileW, tileH, o
 	if err := v.rt.checkHost("decoding the latent", 2*v.imageBytes(z.Dim(0), z.Dim(2), z.Dim(3))); err != nil {
 		return nil, err
 	}
-	base := tiling{Overlap: overlap, Scale: float64(v.upscale()), Channels: v.info.PixelChannels()}
-	sum, err := threePasses(ctx, z, base, [3][2]int{{tileW / 2, tileH * 2}, {tileW * 2, tileH / 2}, {tileW, tileH}}, v.decode, progress)
+	base := tiling{Overlap: t.Overlap, Scale: float64(v.upscale()), Channels: v.info.PixelChannels()}
+	sum, err := threePasses(ctx, z, base, [3][2]int{{t.Width / 2, t.Height * 2}, {t.Width * 2, t.Height / 2}, {t.Width, t.Height}}, v.decode)
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +256,7 @@ func (v *VAE) Encode(ctx context.Context, pixels *tensor.Tensor) (*tensor.Tensor
 	h, w := x.Dim(2), x.Dim(3)
 	if !v.fits(func() int64 { return v.net.EncodeMemory(x.Slice(0, 1).Shape) }) {
 		v.rt.cfg.Log.Warn("encoding in tiles: there is not enough memory for the whole image", "width", w, "height", h)
-		return v.encodeTiled(ctx, x, 512, 512, 64, nil)
+		return v.encodeTiled(ctx, x, Tiles{Width: 512, Height: 512, Overlap: 64})
 	}
 	out := tensor.New(x.Dim(0), v.info.Channels, h/v.info.Downscale, w/v.info.Downscale)
 	for b := range x.Dim(0) {
@@ -263,21 +269,23 @@ func (v *VAE) Encode(ctx context.Context, pixels *tensor.Tensor) (*tensor.Tensor
 	return out, nil
 }
 
-// EncodeTiled is Encode in tiles of tileW x tileH pixels that overlap (upstream: sd.py VAE.encode_tiled_).
-func (v *VAE) EncodeTiled(ctx context.Context, pixels *tensor.Tensor, tileW, tileH, overlap int, progress func(done, all int)) (*tensor.Tensor, error) {
+// EncodeTiled is Encode in tiles that overlap; see DecodeTiled (upstream: sd.py VAE.encode_tiled_).
+func (v *VAE) EncodeTiled(ctx context.Context, pixels *tensor.Tensor, t Tiles) (*tensor.Tensor, error) {
 	x, err := v.prepare(pixels)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if v.info.Video {
+	case v.info.Video && v.info.Untiled:
 		return v.encodeVideo(ctx, x)
+	case v.info.Video:
+		return v.encodeVideoTiled(ctx, x, t)
 	}
-	return v.encodeTiled(ctx, x, tileW, tileH, overlap, progress)
+	return v.encodeTiled(ctx, x, t)
 }
 
-func (v *VAE) encodeTiled(ctx context.Context, x *tensor.Tensor, tileW, tileH, overlap int, progress func(done, all int)) (*tensor.Tensor, error) {
-	base := tiling{Overlap: overlap, Scale: 1 / float64(v.info.Downscale), Channels: v.info.Channels}
-	sum, err := threePasses(ctx, x, base, [3][2]int{{tileW, tileH}, {tileW * 2, tileH / 2}, {tileW / 2, tileH * 2}}, v.encode, progress)
+func (v *VAE) encodeTiled(ctx context.Context, x *tensor.Tensor, t Tiles) (*tensor.Tensor, error) {
+	base := tiling{Overlap: t.Overlap, Scale: 1 / float64(v.info.Downscale), Channels: v.info.Channels}
+	sum, err := threePasses(ctx, x, base, [3][2]int{{t.Width, t.Height}, {t.Width * 2, t.Height / 2}, {t.Width / 2, t.Height * 2}}, v.encode)
 	if err != nil {
 		return nil, err
 	}
@@ -288,7 +296,7 @@ func (v *VAE) encodeTiled(ctx context.Context, x *tensor.Tensor, tileW, tileH, o
 }
 
 // threePasses adds up tiled passes with the given tile sizes (width, height).
-func threePasses(ctx context.Context, x *tensor.Tensor, base tiling, sizes [3][2]int, f mapTile, progress func(done, all int)) (*tensor.Tensor, error) {
+func threePasses(ctx context.Context, x *tensor.Tensor, base tiling, sizes [3][2]int, f mapTile) (*tensor.Tensor, error) {
 	passes := [3]tiling{base, base, base}
 	done, all := 0, 0
 	for i, s := range sizes {
@@ -296,9 +304,8 @@ func threePasses(ctx context.Context, x *tensor.Tensor, base tiling, sizes [3][2
 		all += x.Dim(0) * passes[i].steps(x.Dim(2), x.Dim(3))
 	}
 	step := func() {
-		if done++; progress != nil {
-			progress(done, all)
-		}
+		done++
+		family.Advance(ctx, done, all)
 	}
 	var sum *tensor.Tensor
 	for _, p := range passes {
@@ -362,12 +369,17 @@ func (v *VAE) prepare(p *tensor.Tensor) (*tensor.Tensor, error) {
 	return out, nil
 }
 
+// output is the map of decoded values to 0…1.
+func (v *VAE) output() func(f float32) float32 {
+	if v.info.Output != nil {
+		return v.info.Output
+	}
+	return func(f float32) float32 { return min(max((f+1)/2, 0), 1) }
+}
+
 // toImage brings a decoder's result [C,H,W] to [H,W,C] in 0…1.
 func (v *VAE) toImage(dst, src *tensor.Tensor) {
-	output := v.info.Output
-	if output == nil {
-		output = func(f float32) float32 { return min(max((f+1)/2, 0), 1) }
-	}
+	output := v.output()
 	c, n := src.Dim(0), src.Dim(1)*src.Dim(2)
 	for k := range c {
 		for i, f := range src.Data[k*n : (k+1)*n] {
@@ -426,26 +438,39 @@ func (v *VAE) decodeSequence(ctx context.Context, net family.Sequential, z *tens
 	return out, nil
 }
 
-// decodeVideo is Decode for latents [B,C,T,H,W]; the frames of all videos come one after another. A latent without a time
-// axis is taken for one frame.
-func (v *VAE) decodeVideo(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, error) {
+// videoLatent is z as a latent [B,C,T,h,w]. One without a time axis is taken for one frame.
+func (v *VAE) videoLatent(z *tensor.Tensor) (*tensor.Tensor, error) {
 	if len(z.Shape) == 4 {
 		z = &tensor.Tensor{Shape: []int{z.Dim(0), z.Dim(1), 1, z.Dim(2), z.Dim(3)}, Data: z.Data}
 	}
 	if len(z.Shape) != 5 || z.Dim(1) != v.info.Channels || z.Len() == 0 {
 		return nil, fmt.Errorf("decoding a latent of shape %v: this VAE takes videos of %d channels", z.Shape, v.info.Channels)
 	}
-	frames, h, w := v.Frames(z.Dim(2)), z.Dim(3)*v.info.Downscale, z.Dim(4)*v.info.Downscale
-	if frames == 0 {
+	if v.Frames(z.Dim(2)) == 0 {
 		return nil, fmt.Errorf("decoding a latent of %d frames: they are too few for a video", z.Dim(2))
 	}
+	return z, nil
+}
+
+// decodeVideo is Decode for latents [B,C,T,H,W]; the frames of all videos come one after another.
+func (v *VAE) decodeVideo(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, error) {
+	z, err := v.videoLatent(z)
+	if err != nil {
+		return nil, err
+	}
+	if !v.info.Untiled && !v.fits(func() int64 { return v.net.DecodeMemory(z.Slice(0, 1).Shape) }) {
+		side := 256 / v.upscale()
+		v.rt.cfg.Log.Warn("decoding the video in tiles: there is not enough memory for whole frames", "width", z.Dim(4)*v.upscale(), "height", z.Dim(3)*v.upscale())
+		return v.decodeVideoTiled(ctx, z, Tiles{Width: side, Height: side, Overlap: side / 4})
+	}
+	frames, h, w := v.Frames(z.Dim(2)), z.Dim(3)*v.info.Downscale, z.Dim(4)*v.info.Downscale
 	if err := v.rt.checkHost("decoding the video", v.imageBytes(z.Dim(0)*frames, z.Dim(3), z.Dim(4))); err != nil {
 		return nil, err
 	}
 	out := tensor.New(z.Dim(0)*frames, h, w, v.info.PixelChannels())
 	for b := range z.Dim(0) {
 		if s, ok := v.net.(family.Streamed); ok {
-			if err := v.decodeStream(ctx, s, z.Slice(b, b+1), out.Slice(b*frames, (b+1)*frames)); err != nil {
+			if err := v.decodeStream(family.PartOf(ctx, b, z.Dim(0)), s, z.Slice(b, b+1), out.Slice(b*frames, (b+1)*frames)); err != nil {
 				return nil, err
 			}
 			continue
@@ -485,7 +510,13 @@ func (v *VAE) decodeStream(ctx context.Context, net family.Streamed, z, out *ten
 	return err
 }
 
-// encodeVideo is Encode for images that are the frames of one video.
+// encodeVideo is Encode for images that are the frames of one video. Where memory does not allow whole frames it works in tiles, as
+// upstream does, and says so in the log.
 func (v *VAE) encodeVideo(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, error) {
+	if !v.info.Untiled && !v.fits(func() int64 { return v.net.EncodeMemory(x.Shape) }) {
+		const side = 256
+		v.rt.cfg.Log.Warn("encoding the video in tiles: there is not enough memory for whole frames", "width", x.Dim(3), "height", x.Dim(2))
+		return v.encodeVideoTiled(ctx, x, Tiles{Width: side, Height: side, Overlap: side / 4})
+	}
 	return v.encode(ctx, x)
 }

@@ -83,9 +83,9 @@ func (c vaeCase) run(ctx context.Context, vae *engine.VAE, s *tensorSet) error {
 	case "encode":
 		out, err = vae.Encode(ctx, in)
 	case "decode_tiled":
-		out, err = vae.DecodeTiled(ctx, in, c.Tile, c.Tile, c.Overlap, nil)
+		out, err = vae.DecodeTiled(ctx, in, engine.Tiles{Width: c.Tile, Height: c.Tile, Overlap: c.Overlap})
 	case "encode_tiled":
-		out, err = vae.EncodeTiled(ctx, in, c.Tile, c.Tile, c.Overlap, nil)
+		out, err = vae.EncodeTiled(ctx, in, engine.Tiles{Width: c.Tile, Height: c.Tile, Overlap: c.Overlap})
 	default:
 		return unavailable("the operation %s is not known", c.Op)
 	}

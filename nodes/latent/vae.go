@@ -1,6 +1,8 @@
 package latent
 
 import (
+	"context"
+
 	"comfygo/engine"
 	"comfygo/engine/tensor"
 	"comfygo/nodes"
@@ -41,7 +43,7 @@ func (n *VAEDecode) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.VAE == nil {
 		return nodes.Result{}, errNoVAE()
 	}
-	img, err := n.VAE.Decode(ctx, n.Samples.Samples)
+	img, err := n.VAE.Decode(told(ctx), n.Samples.Samples)
 	if err != nil {
 		return nodes.Result{}, err
 	}
@@ -70,7 +72,7 @@ func (n *VAEEncode) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.VAE == nil {
 		return nodes.Result{}, errNoVAE()
 	}
-	z, err := n.VAE.Encode(ctx, n.Pixels)
+	z, err := n.VAE.Encode(told(ctx), n.Pixels)
 	if err != nil {
 		return nodes.Result{}, err
 	}
@@ -103,8 +105,17 @@ func (n *VAEDecodeTiled) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.TileSize < overlap*4 {
 		overlap = n.TileSize / 4
 	}
-	d := n.VAE.Downscale()
-	img, err := n.VAE.DecodeTiled(ctx, n.Samples.Samples, n.TileSize/d, n.TileSize/d, overlap/d, progress(ctx))
+	d := n.VAE.Upscale()
+	tiles := engine.Tiles{Width: n.TileSize / d, Height: n.TileSize / d, Overlap: overlap / d}
+	if pace := n.VAE.Pace(); pace > 0 {
+		shared := n.TemporalOverlap
+		if n.TemporalSize < 2*shared {
+			shared /= 2
+		}
+		tiles.Frames = max(2, n.TemporalSize/pace)
+		tiles.FrameOverlap = max(1, min(tiles.Frames/2, shared/pace))
+	}
+	img, err := n.VAE.DecodeTiled(told(ctx), n.Samples.Samples, tiles)
 	if err != nil {
 		return nodes.Result{}, err
 	}
@@ -133,14 +144,21 @@ func (n *VAEEncodeTiled) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.VAE == nil {
 		return nodes.Result{}, errNoVAE()
 	}
-	z, err := n.VAE.EncodeTiled(ctx, n.Pixels, n.TileSize, n.TileSize, n.Overlap, progress(ctx))
+	tiles := engine.Tiles{Width: n.TileSize, Height: n.TileSize, Overlap: n.Overlap}
+	if pace := n.VAE.Pace(); pace > 0 {
+		latents := func(frames int) int { return (frames + pace - 1) / pace }
+		size := max(2, latents(n.TemporalSize))
+		tiles.Frames = n.VAE.Frames(size)
+		tiles.FrameOverlap = n.VAE.Frames(max(1, min(size/2, latents(n.TemporalOverlap))))
+	}
+	z, err := n.VAE.EncodeTiled(told(ctx), n.Pixels, tiles)
 	if err != nil {
 		return nodes.Result{}, err
 	}
 	return nodes.Out(engine.Latent{Samples: z}), nil
 }
 
-// progress tells the client how many tiles are done.
-func progress(ctx *nodes.Context) func(done, all int) {
-	return func(done, all int) { ctx.Progress(float64(done), float64(all)) }
+// told tells the client how much of a video, or how many tiles, is done.
+func told(ctx *nodes.Context) context.Context {
+	return engine.WithProgress(ctx, func(done, all int) { ctx.Progress(float64(done), float64(all)) })
 }

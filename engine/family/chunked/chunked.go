@@ -290,7 +290,8 @@ func (n *Network) layer(l Layer, p phase) (*layerGraph, error) {
 }
 
 // Run runs the coder on the frames of x [1,C,T,h,w] and calls emit with each chunk of the result, in order. first and rest are the
-// numbers of frames of the first chunk and of the others, 0 for all of them. random is where layers take noise from, nil where none
+// numbers of frames of the first chunk and of the others, 0 for all of them; the context is told how many of them are done (see
+// family.WithProgress) where the first chunk is not all. random is where layers take noise from, nil where none
 // reads any.
 func (n *Network) Run(ctx context.Context, run family.Runner, x *tensor.Tensor, first, rest int, random *torchrand.Generator, emit func(y *tensor.Tensor) error) error {
 	r := &running{Network: n, run: run, emit: emit, layers: make([]progress, len(n.Layers)), random: random}
@@ -311,6 +312,9 @@ func (n *Network) Run(ctx context.Context, run family.Runner, x *tensor.Tensor, 
 			return err
 		}
 		from = to
+		if first > 0 {
+			family.Advance(ctx, to, total)
+		}
 	}
 	return nil
 }
