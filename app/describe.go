@@ -46,6 +46,7 @@ var doctorFolders = []struct{ kind, name string }{
 	{"controlnet", "ControlNet"},
 	{"upscale_models", "upscale model"},
 	{"clip_vision", "image encoder"},
+	{"audio_encoders", "audio encoder"},
 }
 
 // checkModels counts the model files that can be used and names those that cannot. A file that cannot be used is a warning:

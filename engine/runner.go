@@ -43,7 +43,7 @@ func (rt *Runtime) runner(role family.Role, onCPU bool, files ...*file) runner {
 	}
 	c := rt.cfg
 	switch role {
-	case family.RoleText, family.RoleVision:
+	case family.RoleText, family.RoleVision, family.RoleAudio:
 		r.compute = c.Text
 		onCPU = onCPU || c.TextOnCPU
 	case family.RoleVAE:

@@ -63,6 +63,7 @@ func (f *File) parts() []part {
 		finder(f, RoleVAE, f.reg.VAEs(), f.under(vaePrefixes), VAE.Read),
 		finder(f, RoleText, f.reg.Text(), f.under(f.reg.textPrefixes()), Text.Read),
 		finder(f, RoleVision, f.reg.Visions(), f.views, Vision.Read),
+		finder(f, RoleAudio, f.reg.Audios(), f.views, Audio.Read),
 		finder(f, RoleUpscale, f.reg.Upscalers(), f.views, Upscaler.Read),
 	}
 }
@@ -188,5 +189,6 @@ var loaders = map[string]string{
 	RoleText.String():      "CLIPLoader or DualCLIPLoader",
 	RoleVision.String():    "CLIPVisionLoader",
 	RoleUpscale.String():   "UpscaleModelLoader",
+	RoleAudio.String():     "AudioEncoderLoader",
 	KindLoRA:               "LoraLoader or LoraLoaderModelOnly, on top of a model",
 }

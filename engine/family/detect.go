@@ -25,6 +25,7 @@ type File struct {
 	patch      once[PatchNetwork]
 	upscaler   once[UpscaleNetwork]
 	vision     once[ImageEncoder]
+	audio      once[AudioEncoder]
 	grounding  once[GroundingNetwork]
 	style      once[StyleNetwork]
 	text       once[TextEncoder]
@@ -240,6 +241,17 @@ func (f *File) Vision() (ImageEncoder, error) {
 			err = f.unknown(RoleVision, names(f.reg.Visions()))
 		}
 		return v, err
+	})
+}
+
+// Audio returns the audio encoder of the file; an *UnknownError when it holds none.
+func (f *File) Audio() (AudioEncoder, error) {
+	return f.audio.get(func() (AudioEncoder, error) {
+		a, _, err := read(f, RoleAudio, f.reg.Audios(), f.views, Audio.Read)
+		if err == nil && a == nil {
+			err = f.unknown(RoleAudio, names(f.reg.Audios()))
+		}
+		return a, err
 	})
 }
 

@@ -29,6 +29,7 @@ type Registry struct {
 	patches   []ModelPatch
 	upscalers []Upscaler
 	visions   []Vision
+	audios    []Audio
 	grounding []Grounding
 	styles    []Style
 	unbuilt   []Unbuilt
@@ -69,6 +70,9 @@ func (r *Registry) Register(f any) {
 	}
 	if d, ok := f.(Vision); ok {
 		r.visions, known = add(r.visions, d), true
+	}
+	if d, ok := f.(Audio); ok {
+		r.audios, known = add(r.audios, d), true
 	}
 	if d, ok := f.(Grounding); ok {
 		r.grounding, known = add(r.grounding, d), true
@@ -118,6 +122,9 @@ func (r *Registry) Upscalers() []Upscaler { return snapshot(r, &r.upscalers) }
 
 // Visions returns the families of image encoders by rank.
 func (r *Registry) Visions() []Vision { return snapshot(r, &r.visions) }
+
+// Audios returns the families of audio encoders by rank.
+func (r *Registry) Audios() []Audio { return snapshot(r, &r.audios) }
 
 // Groundings returns the families of grounding networks by rank.
 func (r *Registry) Groundings() []Grounding { return snapshot(r, &r.grounding) }

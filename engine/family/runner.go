@@ -129,6 +129,7 @@ const (
 	RoleGrounding
 	RoleStyle
 	RolePatch
+	RoleAudio
 )
 
 // String returns what a network of the role is called, such as "diffusion model".
@@ -141,7 +142,7 @@ func (r Role) String() string {
 
 var roles = [...]string{
 	RoleDiffusion: "diffusion model", RoleText: "text encoder", RoleVAE: "VAE", RoleControl: "ControlNet", RoleUpscale: "upscale model", RoleVision: "image encoder", RolePatch: "model patch", RoleGrounding: "grounding network",
-	RoleStyle: "style model",
+	RoleStyle: "style model", RoleAudio: "audio encoder",
 }
 
 // Preferred is the compute type of a role on a GPU where neither the user nor the file asks for another.

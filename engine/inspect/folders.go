@@ -11,6 +11,7 @@ import (
 var wanted = map[string]string{
 	"checkpoints":      family.RoleDiffusion.String(),
 	"clip_vision":      family.RoleVision.String(),
+	"audio_encoders":   family.RoleAudio.String(),
 	"controlnet":       family.RoleControl.String(),
 	"diffusion_models": family.RoleDiffusion.String(),
 	"loras":            family.KindLoRA,

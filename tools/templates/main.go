@@ -208,6 +208,9 @@ func builtFamilies() map[string]bool {
 	for _, v := range family.Default.Visions() {
 		out["image encoder "+v.Name()] = true
 	}
+	for _, v := range family.Default.Audios() {
+		out["audio encoder "+v.Name()] = true
+	}
 	for _, v := range family.Default.Upscalers() {
 		out["upscale model "+v.Name()] = true
 	}

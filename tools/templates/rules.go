@@ -49,10 +49,11 @@ var others = map[string][]rule{
 	),
 	"controlnet":  rules("ControlNet ", `^qwen`, "ControlNet for Qwen-Image", `^sd3`, "ControlNet for Stable Diffusion 3", `flux`, "ControlNet for Flux.1", `.`, "ControlNet for Stable Diffusion 1.x, 2.x and XL"),
 	"clip_vision": rules("image encoder ", `^dino`, "DINOv3", `.`, "CLIP vision"), "upscale_models": rules("upscale model ", `.`, "ESRGAN"),
+	"audio_encoders": rules("audio encoder ", `^whisper`, "Whisper", `^wav2vec2`, "Wav2Vec2"),
 }
 
 // loaded are the folders whose files are what the class that loads them reads: LoRA for the models, and models that a class carries.
-var loaded = []string{"loras", "model_patches", "style_models", "audio_encoders", "geometry_estimation", "optical_flow", "background_removal", "frame_interpolation", "latent_upscale_models", "embeddings"}
+var loaded = []string{"loras", "model_patches", "style_models", "geometry_estimation", "optical_flow", "background_removal", "frame_interpolation", "latent_upscale_models", "embeddings"}
 
 // needOf returns what a file "folder/name" needs, "" for nothing but its class; a file that no rule knows needs itself.
 func needOf(file string) string {

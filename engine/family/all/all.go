@@ -3,6 +3,7 @@ package all
 
 import (
 	_ "comfygo/engine/family/anima"
+	_ "comfygo/engine/family/audioencoder"
 	_ "comfygo/engine/family/auraflow"
 	_ "comfygo/engine/family/bert"
 	_ "comfygo/engine/family/boogu"

@@ -55,6 +55,10 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 		_, err := u.Upscale(ctx, run, tensor.New(1, in, small, small))
 		note("upscale model", err)
 	}
+	if a, err := f.Audio(); err == nil {
+		_, err := a.Encode(ctx, run, tensor.New(1, 1, a.Rate()))
+		note("audio encoder", err)
+	}
 	return ran
 }
 

@@ -30,7 +30,7 @@ func (vaeKind) Read(src weights.Source) (family.Autoencoder, error) {
 	if _, ok := src.Lookup("decoder.layers.1.layers.0.beta"); !ok {
 		return nil, nil
 	}
-	v := &vae{src: normed{src}, hop: 1}
+	v := &vae{src: normed{weights.WeightNorm(src)}, hop: 1}
 	s := weights.NewScope(v.src)
 	first := s.Shape("decoder.layers.0.weight")
 	if len(first) != 3 {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"slices"
+
+	"comfygo/internal/audio/spectrum"
 )
 
 // defaultTempo is what is taken where there is too little to tell.
@@ -73,21 +75,21 @@ func tempogram(ctx context.Context, onsets []float32, n int) ([]float64, error) 
 	for size < 2*n {
 		size *= 2
 	}
-	f, w := newTransform(size), hann(n)
-	mean, spectrum := make([]float64, n), make([]complex128, size)
+	f, w := spectrum.New(size), spectrum.Hann(n)
+	mean, power := make([]float64, n), make([]complex128, size)
 	for i := range onsets {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		for k, c := range f.run(func(k int) complex128 {
+		for k, c := range f.Run(func(k int) complex128 {
 			if k >= n || i+k >= len(padded) {
 				return 0
 			}
 			return complex(padded[i+k]*w[k], 0)
 		}) {
-			spectrum[k] = complex(square(c), 0)
+			power[k] = complex(spectrum.Square(c), 0)
 		}
-		same := f.run(func(k int) complex128 { return spectrum[k] })[:n] // powers are symmetric: the transform is its inverse
+		same := f.Run(func(k int) complex128 { return power[k] })[:n] // powers are symmetric: the transform is its inverse
 		most := 0.0
 		for _, c := range same {
 			most = max(most, math.Abs(real(c)))

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/cmplx"
 	"slices"
+
+	"comfygo/internal/audio/spectrum"
 )
 
 // Constants of the chromagram: lines of an octave, octaves, and the lowest pitch (C1) in Hz.
@@ -90,13 +92,13 @@ func constantQ(ctx context.Context, samples []float32, rate int, lowest float64)
 	for octave := range octaves {
 		from := len(freqs) - lines*(octave+1)
 		wavelets, size := waveletsOf(freqs[:], from, sr, float64(rate))
-		f := newTransform(size)
+		f := spectrum.New(size)
 		for i := range out {
 			if err := context.Cause(ctx); err != nil {
 				return nil, err
 			}
 			start := i*hop - size/2
-			spectrum := f.run(func(k int) complex128 {
+			spectrum := f.Run(func(k int) complex128 {
 				if at := start + k; at >= 0 && at < len(y) {
 					return complex(float64(y[at]), 0)
 				}
@@ -131,20 +133,20 @@ func waveletsOf(freqs []float64, from int, sr, rate float64) ([]line, int) {
 		longest = max(longest, q(i)*sr/freqs[i])
 	}
 	size := int(math.Exp2(math.Ceil(math.Log2(longest))))
-	f := newTransform(size)
+	f := spectrum.New(size)
 	out := make([]line, lines)
 	for i := range out {
 		freq := freqs[from+i]
 		length := q(from+i) * sr / freq
 		first, end := int(math.Floor(-length/2)), int(math.Floor(length/2))
 		n := end - first
-		w := hann(n)
+		w := spectrum.Hann(n)
 		sum := 0.0
 		for _, v := range w {
 			sum += v
 		}
 		pad := (size - n) / 2
-		spectrum := f.run(func(k int) complex128 {
+		spectrum := f.Run(func(k int) complex128 {
 			if k < pad || k >= pad+n {
 				return 0
 			}
@@ -229,7 +231,7 @@ func tuningOf(ctx context.Context, samples []float32, rate int) (float64, error)
 	if len(samples) < width {
 		return 0, nil
 	}
-	f, w := newTransform(width), hann(width)
+	f, w := spectrum.New(width), spectrum.Hann(width)
 	var found, sizes []float32
 	s := make([]float32, width/2+1)
 	for i := range 1 + len(samples)/Hop {
@@ -237,7 +239,7 @@ func tuningOf(ctx context.Context, samples []float32, rate int) (float64, error)
 			return 0, err
 		}
 		most := float32(0)
-		for k, c := range f.run(framed(samples, i, w))[:len(s)] {
+		for k, c := range f.Run(framed(samples, i, w))[:len(s)] {
 			s[k] = float32(cmplx.Abs(c))
 			most = max(most, s[k])
 		}

@@ -3,6 +3,8 @@ package music
 import (
 	"context"
 	"math"
+
+	"comfygo/internal/audio/spectrum"
 )
 
 // Sizes of the analysis, in samples.
@@ -17,22 +19,22 @@ type Bands [][]float32
 
 // MelBands returns the powers of samples in 128 mel bands (Slaney's scale), each Hop samples.
 func MelBands(ctx context.Context, samples []float32, rate int) (Bands, error) {
-	f, w := newTransform(width), hann(width)
-	filters := melFilters(float64(rate))
+	f, w := spectrum.New(width), spectrum.Hann(width)
+	filters := spectrum.Mel{Rate: float64(rate), High: float64(rate) / 2, Window: width, Bands: bands}.Filters()
 	out := make(Bands, 1+len(samples)/Hop)
 	power := make([]float32, width/2+1)
 	for i := range out {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		for k, c := range f.run(framed(samples, i, w))[:width/2+1] {
-			power[k] = float32(square(c))
+		for k, c := range f.Run(framed(samples, i, w))[:width/2+1] {
+			power[k] = float32(spectrum.Square(c))
 		}
 		out[i] = make([]float32, bands)
 		for m, filter := range filters {
 			sum := 0.0
-			for k, weight := range filter.weights {
-				sum += float64(weight) * float64(power[filter.from+k])
+			for k, weight := range filter.Weights {
+				sum += float64(weight) * float64(power[filter.From+k])
 			}
 			out[i][m] = float32(sum)
 		}
@@ -50,49 +52,6 @@ func framed(samples []float32, i int, window []float64) func(k int) complex128 {
 		}
 		return complex(float64(samples[at])*window[k], 0)
 	}
-}
-
-// filter is a triangle over the lines of a spectrum.
-type filter struct {
-	from    int
-	weights []float32
-}
-
-func melFilters(rate float64) []filter {
-	const linear, logFrom, logStep = 200.0 / 3, 1000.0, 1.8562979903656263 / 27 // log(6.4)
-	toMel := func(hz float64) float64 {
-		if hz >= logFrom {
-			return logFrom/linear + math.Log(hz/logFrom)/logStep
-		}
-		return hz / linear
-	}
-	toHz := func(mel float64) float64 {
-		if mel >= logFrom/linear {
-			return logFrom * math.Exp(logStep*(mel-logFrom/linear))
-		}
-		return linear * mel
-	}
-	var edges [bands + 2]float64
-	top := toMel(rate / 2)
-	for i := range edges {
-		edges[i] = toHz(top * float64(i) / (bands + 1))
-	}
-	out := make([]filter, bands)
-	for m := range out {
-		lo, mid, hi := edges[m], edges[m+1], edges[m+2]
-		for k := range width/2 + 1 {
-			hz := float64(k) * rate / width
-			v := min((hz-lo)/(mid-lo), (hi-hz)/(hi-mid))
-			if !(v > 0) {
-				continue
-			}
-			if out[m].weights == nil {
-				out[m].from = k
-			}
-			out[m].weights = append(out[m].weights, float32(float64(float32(v))*(2/(hi-lo))))
-		}
-	}
-	return out
 }
 
 // Decibels returns the powers in decibels, those below -100 cut off. A positive span cuts what is that much below the

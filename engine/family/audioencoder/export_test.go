@@ -1,0 +1,4 @@
+package audioencoder
+
+// LogMel is Whisper's spectrogram.
+var LogMel = logMel
