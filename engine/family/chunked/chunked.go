@@ -39,12 +39,16 @@ type Layer struct {
 	// Single says that the layer is given one frame at a time and delays none: T is 1, and its states are kept frame by frame; see
 	// Coder.Before.
 	Single bool
+	// Parity says that the first chunk is written for even and for odd numbers of frames, which Coder.Odd tells.
+	Parity bool
+	// Alone says that nothing is kept of a first chunk of one frame: the next chunk is a first one again.
+	Alone bool
 	// Write writes the layer for x [1,C,T,h,w]. A layer that is Single may return its frames as images, [T,C,h,w].
 	Write func(c *Coder, x *onnx.Value) *onnx.Value
 }
 
 // phase tells the graphs of a layer apart: what is written for the first and for the last chunk differs.
-type phase struct{ First, Last bool }
+type phase struct{ First, Last, Odd bool }
 
 // Coder writes a layer for one phase.
 type Coder struct {
@@ -72,6 +76,9 @@ func (c *Coder) First() bool { return c.phase.First }
 
 // Last is like First.
 func (c *Coder) Last() bool { return c.phase.Last }
+
+// Odd tells whether the first chunk has an odd number of frames, for layers with Parity.
+func (c *Coder) Odd() bool { return c.phase.Odd }
 
 // Single tells whether the layer is given one frame at a time.
 func (c *Coder) Single() bool { return c.single }
@@ -145,6 +152,33 @@ func (c *Coder) Noise(x *onnx.Value, i int) *onnx.Value {
 }
 
 func noiseName(i int) string { return fmt.Sprintf("noise%d", i) }
+
+// Frames turns a video [1,C,T,h,w] into images [T,C,h,w], Joined the other way round.
+func (c *Coder) Frames(x *onnx.Value) *onnx.Value {
+	if x.Dim(2).Is(1) {
+		return c.Squeeze(x, 2)
+	}
+	return c.Transpose(c.Squeeze(x, 0), 1, 0, 2, 3)
+}
+
+// Joined is the inverse of Frames.
+func (c *Coder) Joined(x *onnx.Value) *onnx.Value {
+	if x.Dim(0).Is(1) {
+		return c.Unsqueeze(x, 2)
+	}
+	return c.Unsqueeze(c.Transpose(x, 1, 0, 2, 3), 0)
+}
+
+// ConvTaps is the convolution at s, whose kernel is three by three in space and zeros surround the images, over frames [T+k-1,C,h,w] for a
+// result [T,out,h,w], as a sum of convolutions of images; the network's source is Taps.
+func (c *Coder) ConvTaps(s *weights.Scope, frames *onnx.Value, out, kernel int) *onnx.Value {
+	n := frames.Dim(0).Minus(onnx.D(kernel - 1))
+	var y *onnx.Value
+	for k := range kernel {
+		y = c.Conv2dAdd(s.At(TapName(k)), c.SliceDims(frames, 0, onnx.D(k), n.Plus(onnx.D(k))), y, out, 3, onnx.Pad1())
+	}
+	return y
+}
 
 // Tail returns the last n frames of x.
 func (c *Coder) Tail(x *onnx.Value, n int) *onnx.Value {
@@ -230,10 +264,10 @@ type layerGraph struct {
 	out   onnx.Shape
 }
 
-// phase returns the phase of a chunk. A layer that is Single does the same for the last chunk as for those before, but for an image, of which
+// phase returns the phase of a chunk of so many frames. A layer that is Single does the same for the last chunk as for those before, but for an image, of which
 // nothing is kept.
-func (l Layer) phase(first, last bool) phase {
-	return phase{First: first, Last: last && (first || !l.Single)}
+func (l Layer) phase(first, last bool, frames int) phase {
+	return phase{First: first, Last: last && (first || !l.Single), Odd: first && l.Parity && frames%2 == 1}
 }
 
 // write writes the graph of a layer.
@@ -243,6 +277,11 @@ func (n *Network) write(b *nn.Builder, s *weights.Scope, l Layer, p phase) *laye
 		frames = onnx.Sym("T")
 		if l.Lead > 0 {
 			frames = onnx.D(l.Lead)
+		} else if l.Parity {
+			frames = frames.Times(onnx.D(2))
+			if p.Odd {
+				frames = frames.Minus(onnx.D(1))
+			}
 		} else if !p.Last {
 			frames = frames.Plus(onnx.D(l.Delay))
 		}
@@ -294,8 +333,12 @@ func (n *Network) layer(l Layer, p phase) (*layerGraph, error) {
 // family.WithProgress) where the first chunk is not all. random is where layers take noise from, nil where none
 // reads any.
 func (n *Network) Run(ctx context.Context, run family.Runner, x *tensor.Tensor, first, rest int, random *torchrand.Generator, emit func(y *tensor.Tensor) error) error {
+	return n.RunFrom(ctx, run, x.Dim(2), func(from, to int) *tensor.Tensor { return Frames(x, from, to) }, first, rest, random, emit)
+}
+
+// RunFrom is Run for so many frames that are made when they are needed: frames returns those from one to another, [1,C,T,h,w].
+func (n *Network) RunFrom(ctx context.Context, run family.Runner, total int, frames func(from, to int) *tensor.Tensor, first, rest int, random *torchrand.Generator, emit func(y *tensor.Tensor) error) error {
 	r := &running{Network: n, run: run, emit: emit, layers: make([]progress, len(n.Layers)), random: random}
-	total := x.Dim(2)
 	if len(n.Layers) > 0 && n.Layers[0].Single {
 		first, rest = 1, 1
 	}
@@ -308,7 +351,7 @@ func (n *Network) Run(ctx context.Context, run family.Runner, x *tensor.Tensor, 
 		if size > 0 {
 			to = min(from+size, total)
 		}
-		if err := r.push(ctx, 0, Frames(x, from, to), to == total); err != nil {
+		if err := r.push(ctx, 0, frames(from, to), to == total); err != nil {
 			return err
 		}
 		from = to
@@ -367,8 +410,8 @@ func (r *running) push(ctx context.Context, i int, x *tensor.Tensor, last bool) 
 		at.held = x
 		return nil
 	}
-	p := l.phase(!at.begun, last)
-	at.begun = true
+	p := l.phase(!at.begun, last, x.Dim(2))
+	at.begun = at.begun || !l.Alone || x.Dim(2) > 1
 	for k := len(at.noise); k < l.Noise; k++ {
 		noise := tensor.New(1, 1, 1, x.Dim(3), x.Dim(4))
 		r.random.Randn(noise.Data)
@@ -488,6 +531,9 @@ func (l Layer) symbols(shape []int, p phase) map[string]int {
 	out := map[string]int{"T": max(1, shape[2]/max(l.Frames, 1)), "h": max(1, shape[3]/max(l.Side, 1)), "w": max(1, shape[4]/max(l.Side, 1))}
 	if p.First {
 		out["T"] = shape[2]
+		if l.Parity {
+			out["T"] = (shape[2] + 1) / 2
+		}
 	}
 	return out
 }
@@ -514,9 +560,9 @@ func (n *Network) Memory(shape []int, first, rest int) int64 {
 	}
 	var most, waiting, states int64
 	for i, l := range n.Layers {
-		p := l.phase(l.Lead == 0 || shape[2] == l.Lead, true)
+		p := l.phase(l.Lead == 0 || shape[2] == l.Lead, true, shape[2])
 		if l.Single {
-			p = l.phase(!more, true)
+			p = l.phase(!more, true, shape[2])
 		}
 		known, err := n.layer(l, p)
 		if err != nil {

@@ -1,4 +1,3 @@
-// Package cogvideo is the text encoding of CogVideoX: T5-XXL alone.
 package cogvideo
 
 import (
@@ -6,10 +5,13 @@ import (
 	"comfygo/engine/family/t5"
 )
 
+// schemeName is the type of CLIP loaders.
+const schemeName = "cogvideox"
+
 // Upstream: text_encoders/cogvideo.py.
 func init() {
 	family.Register(family.Single{
-		Label: "CogVideoX", Order: 64, Loader: "cogvideox", Only: []string{},
+		Label: "CogVideoX", Order: 64, Loader: schemeName, Only: []string{},
 		Encoder: family.SchemeEncoder{Key: t5.KeyXXL, Layout: family.MinLength(226)},
 	})
 }

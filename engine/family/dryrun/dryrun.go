@@ -90,7 +90,7 @@ type Runner struct {
 var _ family.Runner = (*Runner)(nil)
 
 // multiple matches a dimension that is a symbol, a multiple of one or more by a number, "h", "2*h" or "T+2".
-var multiple = regexp.MustCompile(`^(?:([1-9]\d*)\*)?([A-Za-z_]\w*)(?:\+([1-9]\d*))?$`)
+var multiple = regexp.MustCompile(`^(?:([1-9]\d*)\*)?([A-Za-z_]\w*)([+-][1-9]\d*)?$`)
 
 // number reads a number that multiple matched, or the given one for none. One that is too large for an int is too large for a shape.
 func number(text string, none int) int {

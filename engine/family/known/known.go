@@ -41,7 +41,6 @@ var families = []recognised{
 	{name: "LTX-Video 2", all: []string{"adaln_single.emb.timestep_embedder.linear_1.bias", "audio_adaln_single.linear.weight"}},
 	{name: "ACE-Step", all: []string{"genre_embedder.weight"}},
 	{name: "Cosmos 1", all: []string{"blocks.block0.blocks.0.block.attn.to_q.0.weight"}},
-	{name: "CogVideoX", all: []string{"blocks.0.norm1.linear.weight"}},
 	{name: "SeedVR2", all: []string{"blocks.31.mlp.all.proj_in_gate.weight"}},
 	{name: "Wan (of a form that is not built)", all: []string{"head.modulation"}},
 	{name: "Hunyuan3D 2", all: []string{"latent_in.weight"}},

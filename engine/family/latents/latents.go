@@ -149,3 +149,10 @@ var HunyuanVideo = sampling.LatentFormat{
 	},
 	RGBBias: [3]float32{0.0259, -0.0192, -0.0761},
 }
+
+// CogVideoX is the latent format of the 16-channel VAE of CogVideoX, with the scale of the 2B model. Upstream: latent_formats.CogVideoX.
+var CogVideoX = sampling.LatentFormat{Channels: 16, Scale: 1.15258426, Downscale: 8, Video: true}
+
+// CogVideoX5B is CogVideoX with the scale of the 5B models, of version 1.5 and of those for inpainting. Upstream:
+// latent_formats.CogVideoX1_5.
+var CogVideoX5B = sampling.LatentFormat{Channels: 16, Scale: 0.7, Downscale: 8, Video: true}

@@ -61,7 +61,7 @@ func (k vaeKind) Read(src weights.Source) (family.Autoencoder, error) {
 	case k.levels || v.pixels != rgb && v.pixels != rgba:
 		return nil, fmt.Errorf("its first and last convolutions, %v and %v, are not of images of 3 or 4 channels", first, end)
 	}
-	all := taps{src}
+	all := chunked.Taps{Source: src}
 	v.down = &chunked.Network{Part: "vae encoder", Source: all, Layers: encoder(weights.NewScope(all), v.pixels, v.channels)}
 	v.up = &chunked.Network{Part: "vae decoder", Source: all, Layers: decoder(weights.NewScope(all), v.channels), Streamed: true}
 	return v, nil

@@ -135,17 +135,11 @@ type coder struct{ *chunked.Coder }
 
 // frames turns a video [1,C,T,H,W] into images [T,C,H,W], video the other way round.
 func (c coder) frames(x *onnx.Value) *onnx.Value {
-	if x.Dim(2).Is(1) {
-		return c.Squeeze(x, 2)
-	}
-	return c.Transpose(c.Squeeze(x, 0), 1, 0, 2, 3)
+	return c.Frames(x)
 }
 
 func (c coder) video(x *onnx.Value) *onnx.Value {
-	if x.Dim(0).Is(1) {
-		return c.Unsqueeze(x, 2)
-	}
-	return c.Unsqueeze(c.Transpose(x, 1, 0, 2, 3), 0)
+	return c.Joined(x)
 }
 
 // before joins x with the frames before it, so many, which are zero before the first one.
@@ -156,7 +150,7 @@ func (c coder) before(x *onnx.Value, frames int) *onnx.Value {
 }
 
 // causal is a convolution with a kernel of three in time in which a frame sees only those before it, as a sum of convolutions of
-// images; see taps. The frame that stands alone has none before it.
+// images; see chunked.Taps. The frame that stands alone has none before it.
 func (c coder) causal(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	const kernel = 3
 	// tap returns the frames that convolution k reads.
@@ -170,9 +164,9 @@ func (c coder) causal(s *weights.Scope, x *onnx.Value) *onnx.Value {
 		n := all.Dim(0).Minus(onnx.D(kernel - 1))
 		tap = func(k int) *onnx.Value { return c.SliceDims(all, 0, onnx.D(k), n.Plus(onnx.D(k))) }
 	}
-	out, side := outOf(s.At(tapName(kernel-1))), 3
+	out, side := outOf(s.At(chunked.TapName(kernel-1))), 3
 	window := onnx.Pad1()
-	if sh := s.Shape(tapName(0) + ".weight"); len(sh) == 4 && sh[2] == 1 {
+	if sh := s.Shape(chunked.TapName(0) + ".weight"); len(sh) == 4 && sh[2] == 1 {
 		side, window = 1, onnx.Window{Stride: 1}
 	}
 	first := 0
@@ -181,7 +175,7 @@ func (c coder) causal(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	}
 	var y *onnx.Value
 	for k := first; k < kernel; k++ {
-		y = c.Conv2dAdd(s.At(tapName(k)), tap(k), y, out, side, window)
+		y = c.Conv2dAdd(s.At(chunked.TapName(k)), tap(k), y, out, side, window)
 	}
 	return c.video(y)
 }
@@ -256,12 +250,12 @@ func (c coder) head(s *weights.Scope, x *onnx.Value) *onnx.Value {
 // ahead is causal for one frame and few channels of the result: what is carried is what x adds to the two frames behind it, not x.
 func (c coder) ahead(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	const kernel = 3
-	images, out := c.frames(x), outOf(s.At(tapName(kernel-1)))
+	images, out := c.frames(x), outOf(s.At(chunked.TapName(kernel-1)))
 	shape := onnx.Shape{images.Dim(0), onnx.D(out), images.Dim(2), images.Dim(3)}
 	before := [kernel]*onnx.Value{c.State(x.DType, shape), c.State(x.DType, shape)} // for this frame and the next one; nothing for the one behind
 	var sums [kernel]*onnx.Value
 	for k := range sums {
-		sums[k] = c.Conv2dAdd(s.At(tapName(kernel-1-k)), images, before[k], out, 3, onnx.Pad1())
+		sums[k] = c.Conv2dAdd(s.At(chunked.TapName(kernel-1-k)), images, before[k], out, 3, onnx.Pad1())
 	}
 	c.Keep(sums[1:]...)
 	return c.video(sums[0])

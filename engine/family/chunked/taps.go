@@ -1,4 +1,4 @@
-package wan
+package chunked
 
 import (
 	"fmt"
@@ -8,35 +8,36 @@ import (
 	"comfygo/engine/weights"
 )
 
-// taps shows the convolutions over time of a VAE, X.weight [O,I,t,h,w], also as t convolutions of images, X.tap0.weight [O,I,h,w]
+// Taps shows the convolutions over time of a VAE, X.weight [O,I,t,h,w], also as t convolutions of images, X.tap0.weight [O,I,h,w]
 // and so on, whose sum over the frames they are: convolutions of images have the faster kernels. The bias goes with the last one.
-type taps struct{ weights.Source }
+type Taps struct{ weights.Source }
 
 const tapMark = ".tap"
 
-func tapName(k int) string { return "tap" + strconv.Itoa(k) }
+// TapName is the name of convolution k of those of a layer; see Taps.
+func TapName(k int) string { return "tap" + strconv.Itoa(k) }
 
 // Names implements weights.Source.
-func (t taps) Names() []string {
+func (t Taps) Names() []string {
 	var out []string
 	for _, n := range t.Source.Names() {
 		out = append(out, n)
 		layer, ok := strings.CutSuffix(n, ".weight")
 		if e, found := t.Source.Lookup(n); ok && found && len(e.Shape) == 5 && e.Shape[2] > 1 {
 			for k := range e.Shape[2] {
-				out = append(out, layer+"."+tapName(k)+".weight")
+				out = append(out, layer+"."+TapName(k)+".weight")
 			}
-			out = append(out, layer+"."+tapName(e.Shape[2]-1)+".bias")
+			out = append(out, layer+"."+TapName(e.Shape[2]-1)+".bias")
 		}
 	}
 	return out
 }
 
 // Close implements weights.Source.
-func (taps) Close() error { return nil }
+func (Taps) Close() error { return nil }
 
 // Lookup implements weights.Source.
-func (t taps) Lookup(name string) (weights.Entry, bool) {
+func (t Taps) Lookup(name string) (weights.Entry, bool) {
 	layer, rest, ok := strings.Cut(name, tapMark)
 	if !ok {
 		return t.Source.Lookup(name)
