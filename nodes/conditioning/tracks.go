@@ -38,7 +38,7 @@ func (n *WanMoveTracksFromCoords) Run(ctx *nodes.Context) (nodes.Result, error) 
 	if err := ctx.ReserveText(len(n.TrackCoords), 16); err != nil {
 		return nodes.Result{}, err
 	}
-	tracks, err := jsonTracks(n.TrackCoords)
+	tracks, err := ParseTracks(n.TrackCoords)
 	if err != nil {
 		return nodes.Result{}, err
 	}
@@ -56,7 +56,7 @@ func (n *WanMoveTracksFromCoords) Run(ctx *nodes.Context) (nodes.Result, error) 
 			return nodes.Result{}, nodes.Errorf("IndexError", "reading tracks: track %d has less than the %d points of the first one", k, len(first))
 		}
 		for f := range first {
-			x, y, err := pointOf(list[f])
+			x, y, err := TrackPoint(list[f])
 			if err != nil {
 				return nodes.Result{}, err
 			}
@@ -71,8 +71,8 @@ func (n *WanMoveTracksFromCoords) Run(ctx *nodes.Context) (nodes.Result, error) 
 	return nodes.Out(trackInfo(points, visible), int64(len(first))), nil
 }
 
-// jsonTracks reads a list of tracks, or the points of a single one; texts may stand in single quotes. What is no JSON has none.
-func jsonTracks(text string) ([]any, error) {
+// ParseTracks reads a list of tracks, or the points of a single one; texts may stand in single quotes. What is no JSON has none.
+func ParseTracks(text string) ([]any, error) {
 	v, err := pyjson.Unmarshal([]byte(strings.ReplaceAll(text, "'", `"`)))
 	if err != nil {
 		return nil, nil
@@ -89,8 +89,8 @@ func jsonTracks(text string) ([]any, error) {
 	return list, nil
 }
 
-// pointOf reads a point of a track.
-func pointOf(v any) (x, y float32, err error) {
+// TrackPoint reads a point of a track.
+func TrackPoint(v any) (x, y float32, err error) {
 	o, ok := v.(*pyjson.Object)
 	if !ok {
 		return 0, 0, nodes.Errorf("TypeError", "reading tracks: a point is a %s, want x and y", pyjson.TypeName(v))
@@ -158,7 +158,7 @@ func (n *WanMoveVisualizeTracks) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Tracks == nil {
 		return nodes.Out(n.Images), nil
 	}
-	points, visible, err := tracksOf("tracks", n.Tracks)
+	points, visible, err := TracksOf("tracks", n.Tracks)
 	if err != nil {
 		return nodes.Result{}, err
 	}

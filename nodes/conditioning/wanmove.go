@@ -106,11 +106,11 @@ func (n *WanMoveConcatTrack) Run(*nodes.Context) (nodes.Result, error) {
 	if n.Tracks2 == nil {
 		return nodes.Out(n.Tracks1), nil
 	}
-	first, seen, err := tracksOf("tracks_1", n.Tracks1)
+	first, seen, err := TracksOf("tracks_1", n.Tracks1)
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	second, seenToo, err := tracksOf("tracks_2", n.Tracks2)
+	second, seenToo, err := TracksOf("tracks_2", n.Tracks2)
 	if err != nil {
 		return nodes.Result{}, err
 	}
@@ -167,7 +167,8 @@ func trackInfo(points, visible *tensor.Tensor) *pyjson.Object {
 	return pyjson.NewObject("track_path", points, "track_visibility", visible)
 }
 
-func tracksOf(input string, v any) (points, visible *tensor.Tensor, err error) {
+// TracksOf returns the points [frames,tracks,2] of what a TRACKS link carries, in pixels, and where they are visible [frames,tracks].
+func TracksOf(input string, v any) (points, visible *tensor.Tensor, err error) {
 	o, _ := v.(*pyjson.Object)
 	path, _ := o.Get("track_path")
 	seen, _ := o.Get("track_visibility")
