@@ -1,6 +1,9 @@
 package auth
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Allow implements Gate. Both the key's role and its owner's have to allow.
 func (s *Store) Allow(p Principal, a Access) error {
@@ -22,6 +25,33 @@ func (s *Store) Allow(p Principal, a Access) error {
 		}
 	}
 	return nil
+}
+
+// Permissions lists what a principal may use, as "METHOD ROUTE" with the route below /api; where it may only for some workflows their
+// patterns follow ("POST /prompt @public"). An administrator's list is nil: everything. The order is that of DefaultRules.
+func (s *Store) Permissions(p Principal) []string {
+	if p.Admin {
+		return nil
+	}
+	snap, list := s.snap.Load(), []string{}
+	for _, rule := range DefaultRules() {
+		e := endpoint{rule.Method, rule.Route}
+		if snap.open[e] {
+			list = append(list, e.method+" "+e.route)
+			continue
+		}
+		if p.Anonymous() || slices.ContainsFunc(p.roles(), func(role string) bool { return !snap.permits(role, e, "") }) {
+			continue
+		}
+		line := e.method + " " + e.route
+		for _, name := range p.roles() {
+			if role := snap.roles[name]; !role.admin && !slices.Contains(role.permits[e], AnyWorkflow) {
+				line += " " + strings.Join(role.permits[e], " ")
+			}
+		}
+		list = append(list, line)
+	}
+	return list
 }
 
 // roles are those of which each has to allow.

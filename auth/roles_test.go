@@ -251,3 +251,45 @@ func TestUploadTotalOfOlderFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestPermissions holds the list of a principal's permissions to what Allow says, for built-in roles, a role of one's own with a pattern,
+// and a key below its user's role.
+func TestPermissions(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, "", nil)
+	if _, err := s.CreateRole(t.Context(), root, "printer", ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, grant := range []auth.Grant{{"GET", "*", "*"}, {"POST", "/prompt", "@registered"}} {
+		if _, err := s.Grant(t.Context(), root, "printer", grant); err != nil {
+			t.Fatal(err)
+		}
+	}
+	principals := map[string]auth.Principal{"nobody known": {}}
+	for _, role := range []string{auth.RoleGuest, auth.RoleViewer, auth.RoleUser, "printer"} {
+		principals[role] = authenticate(t, s, makeKey(t, s, "a "+role, role, 0).Secret)
+	}
+	below := principals[auth.RoleUser]
+	below.Within = auth.RoleGuest
+	principals["a guest's key of a user"] = below
+	for name, p := range principals {
+		list := map[string]string{}
+		for _, line := range s.Permissions(p) {
+			words := strings.SplitN(line, " ", 3)
+			list[words[0]+" "+words[1]] = strings.Join(words[2:], " ")
+		}
+		for _, r := range auth.DefaultRules() {
+			at := r.Method + " " + r.Route
+			_, listed := list[at]
+			if allowed := s.Allow(p, auth.Access{Method: r.Method, Route: r.Route}) == nil; listed != allowed {
+				t.Errorf("%s, %s: listed %v, allowed %v", name, at, listed, allowed)
+			}
+		}
+		if want, ok := map[string]string{auth.RoleGuest: "@public", auth.RoleUser: "", "printer": "@registered", "a guest's key of a user": "@public"}[name]; ok && list["POST /prompt"] != want {
+			t.Errorf("%s may run %q, want %q", name, list["POST /prompt"], want)
+		}
+	}
+	if got := s.Permissions(authenticate(t, s, makeKey(t, s, "ada", auth.RoleAdministrator, 0).Secret)); got != nil {
+		t.Errorf("an administrator's list is %q, want none, which stands for everything", got)
+	}
+}

@@ -101,7 +101,7 @@ type Config struct {
 	// DemoWorkflow is the workflow, in API form, that our own page shows at first; nil when there is no demo model.
 	DemoWorkflow []byte
 
-	// Argv, AppVersion, RuntimeVersion and DeployEnvironment are told in /system_stats and /health.
+	// Argv, AppVersion, RuntimeVersion and DeployEnvironment are told in /system_stats and /health; the whole of Argv to administrators only.
 	Argv                                          []string
 	AppVersion, RuntimeVersion, DeployEnvironment string
 	// Stats measures the machine; nil leaves the figures 0.

@@ -373,3 +373,12 @@ func (*picker) Spec() nodes.Spec {
 	return nodes.Spec{Name: "Picker", Category: "test", OutputNode: true}
 }
 func (n *picker) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(), nil }
+
+// TestCommandLineIsForAdministrators asks for the command line, which names folders of the machine.
+func TestCommandLineIsForAdministrators(t *testing.T) {
+	t.Parallel()
+	a := startAuth(t, nil, func(c *server.Config) { c.Argv = []string{"comfygo", "--base-directory", "/srv/images"} })
+	for who, want := range map[string]string{"root": `"argv": ["comfygo", "--base-directory", "/srv/images"]`, "ann": `"argv": ["comfygo"]`, "vera": `"argv": ["comfygo"]`} {
+		a.wants(who, "GET /system_stats", "", 200, want)
+	}
+}

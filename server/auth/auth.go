@@ -111,9 +111,14 @@ func (s *Service) GetMe(c echo.Context) error {
 		Source  auth.Source `json:"source"`
 		Expires *time.Time  `json:"expires"`
 		Limits  auth.Limits `json:"limits"`
+		// Permissions is left out for those who may do everything.
+		Permissions []string `json:"permissions,omitzero"`
 	}{
 		Mode: s.Gate.Mode().String(), ID: p.ID, Name: p.Name, Role: p.Role, Admin: p.Admin, Key: p.KeyID, Session: p.SessionID,
 		Source: p.Source, Limits: s.Gate.Limits(p),
+	}
+	if store, ok := s.Gate.(*auth.Store); ok {
+		me.Permissions = store.Permissions(p)
 	}
 	if !p.Expires.IsZero() {
 		at := p.Expires.UTC()

@@ -26,7 +26,7 @@ type Service struct {
 	State   *State
 	Started time.Time
 
-	// Argv, the versions and DeployEnvironment are told in /system_stats and /health.
+	// Argv, the versions and DeployEnvironment are told in /system_stats; the whole of Argv to administrators only.
 	Argv                                          []string
 	AppVersion, RuntimeVersion, DeployEnvironment string
 	PackageVersions                               map[string]string

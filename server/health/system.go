@@ -27,8 +27,8 @@ func (s *Service) stats() Stats {
 	return s.Stats()
 }
 
-// Figures are those of the machine, at most as old as a probe may be: who asks often is not to cost more, and a card that hangs holds up
-// nobody.
+// Figures are those of the machine, at most as old as a probe may be: frequent requests cost nothing more, and a GPU that hangs
+// delays no request.
 func (s *Service) Figures() Stats {
 	if seen := s.State.look(s.measure, time.Now()); len(seen.stats.Devices) > 0 {
 		return seen.stats
@@ -51,8 +51,16 @@ func (s *Service) GetSystemStats(c echo.Context) error {
 		"comfyui_version", UpstreamVersion, "required_frontend_version", comfyPackages[0].required,
 		"installed_templates_version", s.packageVersion(comfyPackages[1].name), "required_templates_version", comfyPackages[1].required,
 		"comfy_package_versions", packages, "python_version", "comfygo "+s.AppVersion+" ("+runtime.Version()+")",
-		"pytorch_version", s.RuntimeVersion, "embedded_python", false, "deploy_environment", deploy, "argv", reply.Strs(s.Argv))
+		"pytorch_version", s.RuntimeVersion, "embedded_python", false, "deploy_environment", deploy, "argv", reply.Strs(s.argvFor(c)))
 	return s.Reply.JSON(c, http.StatusOK, pyjson.NewObject("system", system, "devices", devices(st)))
+}
+
+// argvFor is the command line. It names folders of the machine, so users other than administrators see the program's name alone.
+func (s *Service) argvFor(c echo.Context) []string {
+	if s.Access.Sees(c) {
+		return s.Argv
+	}
+	return s.Argv[:min(1, len(s.Argv))]
 }
 
 // packageVersion is the version of an installed package, nil when there is none.

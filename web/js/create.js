@@ -6,6 +6,7 @@ import { Form } from "./form.js";
 import { many } from "./format.js";
 import { icon } from "./icons.js";
 import { parse, stringify } from "./json.js";
+import { may, roleName } from "./me.js";
 import { openDialog, refused } from "./open.js";
 import { fillIn } from "./specs.js";
 import { Stage } from "./stage.js";
@@ -167,10 +168,12 @@ export class Create {
     }
     fill(this.banner, faults.length > 0 && h("div", { class: "note bad", role: "note" }, icon("warn"),
       h("div", {}, h("p", {}, h("strong", { text: "This workflow cannot run here" })), h("ul", {}, faults.map((text) => h("li", { text }))))));
-    this.runButton.disabled = faults.length > 0;
+    const allowed = may("POST /prompt");
+    this.runButton.disabled = faults.length > 0 || !allowed;
     this.runButton.setAttribute("aria-describedby", "run-reason");
-    this.reason.hidden = faults.length === 0;
-    this.reason.textContent = faults.length ? `Run is off: ${faults[0]}` : "";
+    const reason = allowed ? faults[0] : `the role ${roleName()} may not run workflows.`;
+    this.reason.hidden = !reason;
+    this.reason.textContent = reason ? `Run is off: ${reason}` : "";
   }
 
   async run() {

@@ -11,14 +11,15 @@ const seldom = 10_000; // while it is not, so that there is something to see
 
 /** Health is that page. */
 export class Health {
-  constructor() {
+  constructor(context) {
+    this.context = context;
     this.title = "Health";
     this.state = h("p", { class: "verdict" });
     this.charts = h("div", { class: "charts" });
     this.facts = h("dl", { class: "facts wide" });
     this.el = h("section", { class: "page" },
       h("div", { class: "page-head" }, h("h1", { text: "Health", tabindex: -1 }),
-        h("div", { class: "row" }, button("Free memory", { icon: icon("refresh"), title: "Unloads models and clears cached results", on: { click: () => this.free() } }))),
+        h("div", { class: "row" }, this.freeButton = button("Free memory", { icon: icon("refresh"), title: "Unloads models and clears cached results", on: { click: () => this.free() } }))),
       this.state, this.charts, this.facts);
     this.lines = new Map();
     document.addEventListener("visibilitychange", () => this.plan());
@@ -26,6 +27,7 @@ export class Health {
   }
 
   show() {
+    this.freeButton.hidden = !this.context.me.admin; // the server hears administrators only: models are shared by all
     this.shown = true;
     this.plan();
     return this.read();

@@ -4,6 +4,7 @@ import { trouble } from "./announce.js";
 import { button, fill, h } from "./dom.js";
 import { clock, duration, many } from "./format.js";
 import { icon } from "./icons.js";
+import { may } from "./me.js";
 import { picture } from "./stage.js";
 import { isGraph, summarize, tidy } from "./workflow.js";
 
@@ -33,6 +34,7 @@ export class History {
   }
 
   show() {
+    this.clear.hidden = !may("POST /history");
     this.jobs = [];
     return this.load();
   }
@@ -86,7 +88,7 @@ export class History {
         e && h("p", { class: "job-error", text: `${e.node_type ?? "A node"}: ${e.exception_message ?? ""}` })),
       h("div", { class: "job-acts" },
         this.context.use && button("Use", { icon: icon("create"), "aria-label": `Use this workflow again, of ${clock(job.create_time)}`, on: { click: () => this.use(job) } }),
-        button("", { icon: icon("trash"), quiet: true, "aria-label": `Remove the run of ${clock(job.create_time)} from the history`, title: "Remove from history", on: { click: () => this.forget({ delete: [job.id] }, "Forgetting") } })));
+        may("POST /history") && button("", { icon: icon("trash"), quiet: true, "aria-label": `Remove the run of ${clock(job.create_time)} from the history`, title: "Remove from history", on: { click: () => this.forget({ delete: [job.id] }, "Forgetting") } })));
   }
 
   async use(job) {

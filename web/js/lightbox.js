@@ -3,6 +3,7 @@ import { copy, fileURL, get, post } from "./api.js";
 import { notice, trouble } from "./announce.js";
 import { button, fill, h } from "./dom.js";
 import { icon } from "./icons.js";
+import { may } from "./me.js";
 import { fromFile } from "./open.js";
 import { media } from "./stage.js";
 import { isGraph, summarize, tidy } from "./workflow.js";
@@ -45,7 +46,7 @@ export function lightbox(entries, index, context) {
     const actions = h("div", { class: "row wrap" },
       graph && context.use && button("Use this workflow", { primary: true, icon: icon("create"), on: { click: () => { dialog.close(); context.use(tidy(graph), entry.name || entry.item.file.filename.replace(/\.\w+$/, "")); } } }),
       h("a", { class: "btn", href: url, download: entry.item.file.filename }, icon("save"), h("span", { text: "Download" })),
-      entry.job && context.removed && button("Forget", { icon: icon("trash"), title: "Take it out of the history. The file stays.", on: { click: () => forget(entry) } }));
+      entry.job && context.removed && may("POST /history") && button("Forget", { icon: icon("trash"), title: "Take it out of the history. The file stays.", on: { click: () => forget(entry) } }));
     if (!graph) return [actions, h("p", { class: "hint", text: "How it was made is not known: the file holds no workflow." })];
     const sum = summarize(graph, context.info());
     return [

@@ -9,6 +9,7 @@ import { History } from "./history.js";
 import { icon } from "./icons.js";
 import { stringify } from "./json.js";
 import { lightbox } from "./lightbox.js";
+import { know } from "./me.js";
 import { Models } from "./models.js";
 import { watchDrops } from "./open.js";
 import { Queue } from "./queue.js";
@@ -85,7 +86,7 @@ const context = {
 const create = new Create(context);
 const queue = new Queue(context);
 const views = {
-  __proto__: null, "": create, workflows: new Registered(context), queue, gallery: new Gallery(context), history: new History(context), models: new Models(context), health: new Health(),
+  __proto__: null, "": create, workflows: new Registered(context), queue, gallery: new Gallery(context), history: new History(context), models: new Models(context), health: new Health(context),
 };
 const tabs = [["", "create", "Create"], ["queue", "queue", "Queue"], ["gallery", "gallery", "Gallery"], ["history", "history", "History"], ["models", "models", "Models"], ["health", "health", "Health"]];
 
@@ -175,6 +176,7 @@ async function begin() {
     context.demo = start.demo;
     context.frontend = start.frontend;
     context.me = me;
+    know(me);
     await reloadInfo().then(describeModels).catch(limit);
     header();
   } catch (error) {

@@ -8,11 +8,16 @@ import { Keys } from "./managekeys.js";
 import { Roles } from "./manageroles.js";
 import { Sessions } from "./managesessions.js";
 import { Users } from "./manageusers.js";
+import { know, may } from "./me.js";
 import { labelled } from "./parts.js";
 import { themeButton } from "./themebutton.js";
 
-const kinds = [["keys", "key", Keys], ["users", "user", Users], ["roles", "lock", Roles], ["workflows", "list", Flows], ["sessions", "link", Sessions], ["audit", "history", Audit]];
-const forAll = new Set(["keys", "sessions", "workflows"]); // of these everybody sees one's own
+// Each view with what a role must be allowed for it. A role that is no administrator's sees its own keys, sessions and workflows only.
+const kinds = [["keys", "key", Keys, "GET /auth/keys"], ["users", "user", Users], ["roles", "lock", Roles], ["workflows", "list", Flows, "GET /workflows"],
+  ["sessions", "link", Sessions, "GET /auth/sessions"], ["audit", "history", Audit]];
+
+/** offered are the views for who is signed in. */
+const offered = (me) => kinds.filter(([, , , endpoint]) => me.admin || (endpoint && may(endpoint)));
 
 const main = document.getElementById("main");
 let views = Object.create(null);
@@ -68,7 +73,7 @@ function back() {
 }
 
 function header(me) {
-  const tabs = kinds.filter(([name]) => me.admin || forAll.has(name));
+  const tabs = offered(me);
   fill(document.getElementById("tabs"), h("ul", {}, tabs.map(([name, shape]) => h("li", {},
     h("a", { href: `#/${name}`, data: { view: name } }, icon(shape), h("span", { class: "tab-label", text: views[name].title }))))));
   fill(document.getElementById("top-tools"), back(), h("p", { class: "who", title: `${me.name}, ${me.role}`, text: `${me.name} · ${me.role}` }),
@@ -77,7 +82,7 @@ function header(me) {
 
 function route(first) {
   const name = location.hash.replace(/^#\/?/, "");
-  const view = views[name] ?? views.keys;
+  const view = views[name] ?? Object.values(views)[0];
   if (!view) return;
   for (const a of document.querySelectorAll("#tabs a")) set(a, { "aria-current": views[a.dataset.view] === view ? "page" : false });
   document.title = `${view.title} · comfygo`;
@@ -103,8 +108,9 @@ async function begin() {
     explain(me.mode);
     return;
   }
+  know(me);
   shown = null;
-  views = Object.assign(Object.create(null), Object.fromEntries(kinds.filter(([name]) => me.admin || forAll.has(name)).map(([name, , Kind]) => [name, new Kind({ me })])));
+  views = Object.assign(Object.create(null), Object.fromEntries(offered(me).map(([name, , Kind]) => [name, new Kind({ me })])));
   header(me);
   route(true);
 }

@@ -26,7 +26,7 @@ export class Flows extends View {
       }
       file.value = "";
     });
-    return head(this.title, button("Register a workflow", { primary: true, icon: icon("plus"), on: { click: () => file.click() } }), file);
+    return head(this.title, this.context.me.admin && button("Register a workflow", { primary: true, icon: icon("plus"), on: { click: () => file.click() } }), this.context.me.admin && file);
   }
 
   async read() {

@@ -4,6 +4,7 @@ import { notice, say } from "./announce.js";
 import { button, h } from "./dom.js";
 import { ago, clock } from "./format.js";
 import { icon } from "./icons.js";
+import { may } from "./me.js";
 import { confirm, dialog, empty, form, head, labelled, select, table, View } from "./parts.js";
 
 const day = 86_400;
@@ -15,7 +16,7 @@ export class Keys extends View {
   lead = "Programs and people show a key to use the server. Only its beginning is kept in sight: the rest is shown once, when it is made.";
 
   head() {
-    return head(this.title, button("New key", { primary: true, icon: icon("plus"), id: "new-key", on: { click: () => this.create() } }));
+    return head(this.title, may("POST /auth/keys") && button("New key", { primary: true, icon: icon("plus"), id: "new-key", on: { click: () => this.create() } }));
   }
 
   async read() {
@@ -35,8 +36,8 @@ export class Keys extends View {
       ["Last used", (k) => when(k.last_used, "never")],
       ["Expires", (k) => when(k.expires, "Never", clock)],
       ["", (k) => ({ class: "acts", el: k.state === "active" && [
-        button("Change", { quiet: true, "aria-label": `Change key ${k.name} for a new one`, title: "Make a new key in its place", on: { click: () => this.rotate(k) } }),
-        button("Revoke", { danger: true, "aria-label": `Revoke key ${k.name}`, on: { click: () => this.revoke(k) } }),
+        may("POST /auth/keys/:id/rotate") && button("Change", { quiet: true, "aria-label": `Change key ${k.name} for a new one`, title: "Make a new key in its place", on: { click: () => this.rotate(k) } }),
+        may("DELETE /auth/keys/:id") && button("Revoke", { danger: true, "aria-label": `Revoke key ${k.name}`, on: { click: () => this.revoke(k) } }),
       ] })],
     ], this.keys, (k) => ({ class: k.state === "active" ? "" : "gone", data: { id: k.id } }));
   }

@@ -3,6 +3,7 @@ import { del, get } from "./api.js";
 import { notice } from "./announce.js";
 import { button, h } from "./dom.js";
 import { many } from "./format.js";
+import { may } from "./me.js";
 import { when } from "./managekeys.js";
 import { confirm, empty, table, View } from "./parts.js";
 
@@ -37,7 +38,7 @@ export class Sessions extends View {
         ["From", (s) => s.address || "unknown"],
         ["By", (s) => (s.source === "oidc" ? "the organisation's account" : s.key ? h("code", { class: "mono", text: `cgo_${s.key}…` }) : "a key")],
         ["Since", (s) => when(s.created, "")],
-        ["", (s) => ({ class: "acts", el: button("Sign out", { danger: true, "aria-label": `Sign out ${s.user} from ${s.address}`, on: { click: () => this.end(s) } }) })],
+        ["", (s) => ({ class: "acts", el: may("DELETE /auth/sessions/:id") && button("Sign out", { danger: true, "aria-label": `Sign out ${s.user} from ${s.address}`, on: { click: () => this.end(s) } }) })],
       ], this.sessions, (s) => ({ data: { id: s.id } })) : empty("user", "No browser is signed in", "Programs that show a key with every request have no session."),
       h("h2", { class: "h2", text: "Open sockets" }),
       this.sockets.length ? table("Open sockets", [

@@ -2,6 +2,7 @@
 import { fileURL, post } from "./api.js";
 import { button, h } from "./dom.js";
 import { icon } from "./icons.js";
+import { may } from "./me.js";
 
 /** upload sends a file to the server's input folder and returns the name under which nodes know it. */
 async function upload(file) {
@@ -65,8 +66,8 @@ export function pictureControl(f, { id, change, invalid }) {
   });
   const zone = h("div", { class: "drop-zone", data: { drop: "picture" } }, picture,
     h("div", { class: "drop-side" }, select,
-      h("div", { class: "row" }, button("Choose a file", { icon: icon("upload"), on: { click: () => file.click() } }), busy), file));
-  listen(zone, take);
+      may("POST /upload/image") && h("div", { class: "row" }, button("Choose a file", { icon: icon("upload"), on: { click: () => file.click() } }), busy), file));
+  if (may("POST /upload/image")) listen(zone, take);
   show(f.value);
   if (!names.includes(f.value)) queueMicrotask(() => invalid(f.value ? "This image is not on the server. Drop it here, or choose another one." : "An image is needed here."));
   return { el: zone, target: select, wide: true, update: show };

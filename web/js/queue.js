@@ -4,6 +4,7 @@ import { say, trouble } from "./announce.js";
 import { button, fill, h, later } from "./dom.js";
 import { ago, duration, many } from "./format.js";
 import { icon } from "./icons.js";
+import { may } from "./me.js";
 import { share } from "./runs.js";
 import { summarize, tidy, title } from "./workflow.js";
 
@@ -28,6 +29,8 @@ export class Queue {
   }
 
   show() {
+    this.pause.hidden = !may("POST /v1/queue/pause");
+    this.clear.hidden = !may("POST /queue");
     clearInterval(this.timer);
     this.timer = setInterval(() => this.poll(), readEvery);
     return this.load();
@@ -58,7 +61,6 @@ export class Queue {
     const paused = this.figures?.paused;
     fill(this.pause, icon(paused ? "play" : "pause"), h("span", { text: paused ? "Go on" : "Pause" }));
     this.clear.disabled = !this.waiting.length;
-    this.pause.hidden = !this.context.me.admin; // the order is everybody's, and so not everybody's to change
     const total = this.now.length + this.waiting.length;
     this.state.textContent = paused ? "Paused. What runs goes on to its end; what waits stays." : this.waiting.length ? `${many(this.waiting.length, "job")} waiting.` : "";
     fill(this.running, this.now.map((item) => this.job(item, -1)));
@@ -75,7 +77,7 @@ export class Queue {
     const name = sum.positive.slice(0, 160) || `${many(Object.keys(graph).length, "node")}`;
     const move = (key, label, shape, to, off) => button("", { icon: icon(shape), quiet: true, disabled: off, data: { key: `${id}-${key}` }, "aria-label": `${label}: ${name}`, title: label, on: { click: () => this.move(id, to) } });
     const last = this.waiting.length - 1;
-    const movable = at >= 0 && this.context.me.admin;
+    const movable = at >= 0 && may("POST /v1/queue/move");
     const el = h("article", { class: ["card", "job", at < 0 && "now"], data: { id }, draggable: movable ? "true" : null },
       h("div", { class: "job-place", "aria-hidden": "true" }, at < 0 ? icon("play") : String(at + 1)),
       h("div", { class: "job-about" }, h("p", { class: "job-name", text: name }),
@@ -83,7 +85,7 @@ export class Queue {
         at < 0 && [h("p", { class: "job-step" }), h("progress", { max: 1, "aria-label": "How far it is" })]),
       h("div", { class: "job-acts" },
         movable && [move("top", "To the front", "top", 0, at === 0), move("up", "Earlier", "up", at - 1, at === 0), move("down", "Later", "down", at + 1, at === last)],
-        button("", { icon: icon("close"), quiet: true, data: { key: `${id}-cancel` }, "aria-label": `Cancel: ${name}`, title: "Cancel", on: { click: () => this.cancel(id) } })));
+        may("POST /v1/queue/cancel") && button("", { icon: icon("close"), quiet: true, data: { key: `${id}-cancel` }, "aria-label": `Cancel: ${name}`, title: "Cancel", on: { click: () => this.cancel(id) } })));
     if (movable) this.drag(el, id, at);
     if (at < 0) this.drawProgress(el, this.context.runs.find(id));
     return el;

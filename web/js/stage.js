@@ -4,6 +4,7 @@ import { say, trouble } from "./announce.js";
 import { button, fill, h } from "./dom.js";
 import { duration, many } from "./format.js";
 import { icon } from "./icons.js";
+import { may } from "./me.js";
 import { needed, share } from "./runs.js";
 import { title } from "./workflow.js";
 
@@ -128,7 +129,7 @@ export class Stage {
   drawCaption() {
     const run = this.run;
     const busy = run?.state === "running" || run?.state === "waiting";
-    this.cancel.hidden = !busy;
+    this.cancel.hidden = !busy || !may("POST /v1/queue/cancel");
     this.bar.hidden = !busy;
     if (!run) {
       this.caption.textContent = "";
