@@ -108,6 +108,16 @@ func (m *model) video(c family.Call) (*tensor.Tensor, error) {
 		parts = append(parts, concat)
 	}
 	x := dit.Channels(parts...)
+	if refs := c.Inputs.Get(inputRefs); refs != nil {
+		if err := sameSides("a reference latent", refs, x); err != nil {
+			return nil, err
+		}
+		if m.audio > 0 { // those of HuMo follow
+			x = joinFrames(x, refs)
+		} else {
+			x = joinFrames(refs, x)
+		}
+	}
 	if further := c.Inputs.Get(inputFurther); further != nil {
 		if err := sameSides("what "+sampling.KeyTimeConcat+" gives", further, x); err != nil {
 			return nil, err
@@ -120,6 +130,9 @@ func (m *model) video(c family.Call) (*tensor.Tensor, error) {
 // references adds the latents whose tokens go before and behind the video's, and the positions of all.
 func (m *model) references(b *batch) error {
 	r := dit.RotaryOf(b.call.Inputs.Options, dit.Unscaled)
+	if m.pose > 0 {
+		return m.posed(b, r)
+	}
 	frames := b.frames
 	if ref := b.call.Inputs.Get(inputRef); ref != nil {
 		if len(ref.Shape) != 4 || ref.Dim(0) != b.call.X.Dim(0) || dit.GridOf(ref.Shape, side) != b.grid {
@@ -134,7 +147,12 @@ func (m *model) references(b *batch) error {
 		frames++
 		b.add("ref", ref)
 	}
-	b.places = places(nil, frames, b.grid, 0, r)
+	behind := 0
+	if refs := b.call.Inputs.Get(inputRefs); refs != nil {
+		behind = refs.Dim(2)
+	}
+	b.places = places(nil, frames-behind, b.grid, 0, r)
+	b.places = places(b.places, behind, b.grid, float64(frames-behind), dit.Unscaled)
 	for i := 0; ; i++ {
 		t := b.call.Inputs.Get(inputContext(i))
 		if t == nil {

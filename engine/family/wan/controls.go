@@ -19,6 +19,9 @@ type controls struct {
 	vace, vaceChannels int
 	// camera is the number of channels of the camera's rays in one pixel, 0 without.
 	camera int
+	// pose is the number of channels of a pose video whose tokens follow, masks that of the masks of identities, 0 without.
+	pose, masks int
+	voice
 }
 
 const unshuffle = 8 // pixels per latent cell
@@ -26,7 +29,10 @@ const unshuffle = 8 // pixels per latent cell
 // readControls reads what the file holds beside the network.
 func (n *network) readControls() error {
 	s := weights.NewScope(n.src)
-	n.controls = controls{vace: s.Count("vace_blocks"), vaceChannels: dim(s, "vace_patch_embedding.weight", 1), camera: dim(s, "control_adapter.conv.weight", 1) / (unshuffle * unshuffle)}
+	n.controls = controls{
+		vace: s.Count("vace_blocks"), vaceChannels: dim(s, "vace_patch_embedding.weight", 1), camera: dim(s, "control_adapter.conv.weight", 1) / (unshuffle * unshuffle),
+		pose: dim(s, "patch_embedding_pose.weight", 1), masks: dim(s, "patch_embedding_mask.weight", 1), voice: voiceOf(s),
+	}
 	if n.vaceChannels > 0 && (n.vace == 0 || n.vace > n.blocks) {
 		return fmt.Errorf("it has %d blocks for control videos and %d in all", n.vace, n.blocks)
 	}
@@ -55,10 +61,15 @@ func (m *model) controlInputs(l *inputList) error {
 			l.add(inputCamera, rays)
 		}
 	}
-	if m.vaceChannels == 0 {
-		return nil
+	switch {
+	case m.vaceChannels > 0:
+		return m.vaceInputs(l)
+	case m.pose > 0:
+		return m.poseInputs(l)
+	case m.audio > 0:
+		return m.voiceInputs(l)
 	}
-	return m.vaceInputs(l)
+	return nil
 }
 
 // vaceInputs adds the control videos [N,C,T,H,W] and their strengths: latents, of parts to keep and to make, and masks of pixels.
@@ -140,6 +151,9 @@ func (m *model) controls(b *batch) error {
 		}
 		b.v.Camera = true
 		b.add(inputCamera, rays)
+	}
+	if err := m.voiced(b); err != nil {
+		return err
 	}
 	strengths := b.call.Inputs.Get(inputStrength)
 	if m.vaceChannels == 0 || strengths == nil {

@@ -78,6 +78,12 @@ func (m *model) concatInput(l *inputList) error {
 	if extra == 0 || len(shape) != 5 {
 		return nil
 	}
+	if list, err := m.ownConcat(l); list != nil || err != nil {
+		if err == nil {
+			l.list = append(l.list, *list)
+		}
+		return err
+	}
 	image, err := l.value(sampling.KeyConcatLatent)
 	if err != nil {
 		return err

@@ -124,6 +124,11 @@ type variant struct {
 	Context, VACE int
 	// Camera says that a camera's rays are given.
 	Camera bool
+	// Masks says that masks of identities belong to the frames, Pose that the tokens of a pose video follow, PoseMasks that masks of
+	// identities belong to it.
+	Masks, Pose, PoseMasks bool
+	// Audio says that there is encoded audio.
+	Audio bool
 	// Skip are the blocks that are left out.
 	Skip []int
 }
@@ -144,13 +149,18 @@ type conditions struct {
 	run onnx.Shape
 	// text are the tokens of the text, image those of image encodings, which are nil for networks without.
 	text, image *onnx.Value
-	rope        *nn.Rotary
+	// audio are the tokens of the audio of each frame, nil without.
+	audio *onnx.Value
+	rope  *nn.Rotary
 }
 
 // write writes the network. Inputs: x [B,C,F,2h,2w], timesteps [B], or [B,F] for frames, or [B,U] for tokens that choose by places [S]; context [B,T,C'], cos and sin [1,S,D/2]; image [B,V,C”], ref [B,C‴,2h,2w] and further videos
 // "context0" [B,C,F0,2h0,2w0], … where the variant has them. Output: out [B,S,4·C].
 func (w *writer) write(s *weights.Scope) {
 	x := w.embed(s.At("patch_embedding"), w.video("x", w.channels, "F", ""))
+	if w.v.Masks {
+		x = w.Add(x, w.embed(s.At("patch_embedding_mask"), w.video(inputMasks, w.masks, "F", "")))
+	}
 	x = w.join(s, w.steer(s.At("control_adapter"), x))
 	c := w.conditions(s, x)
 	videos := w.controlVideos(s, x)
@@ -185,6 +195,14 @@ func (w *writer) join(s *weights.Scope, x *onnx.Value) *onnx.Value {
 		n := fmt.Sprint(i)
 		x = w.Concat(1, x, w.embed(s.At("patch_embedding"), w.video(inputContext(i), w.channels, "F"+n, n)))
 	}
+	if w.v.Pose {
+		const own = "p"
+		pose := w.embed(s.At("patch_embedding_pose"), w.video(inputPose, w.pose, "F"+own, own))
+		if w.v.PoseMasks {
+			pose = w.Add(pose, w.embed(s.At("patch_embedding_mask"), w.video(inputPoseMasks, w.masks, "F"+own, own)))
+		}
+		x = w.Concat(1, x, pose)
+	}
 	return x
 }
 
@@ -202,6 +220,7 @@ func (w *writer) conditions(s *weights.Scope, x *onnx.Value) conditions {
 	case w.vision > 0: // without an encoding, upstream takes the text for one
 		c.image = c.text
 	}
+	c.audio = w.voiceTokens(s.At("audio_proj"))
 	return c
 }
 
@@ -287,6 +306,7 @@ func (w *writer) block(s *weights.Scope, x *onnx.Value, c conditions) *onnx.Valu
 	m := w.modulations(s, c.time, c, 6)
 	x = w.gated(x, w.selfAttention(s.At("self_attn"), w.modulate(x, m[0], m[1], c), c.rope), m[2], c)
 	x = w.Add(x, w.crossAttention(s.At("cross_attn"), w.LayerNorm(s.At("norm3"), x, epsilon), c))
+	x = w.hear(s.At("audio_cross_attn_wrapper"), x, c)
 	y := w.modulate(x, m[3], m[4], c)
 	y = w.Linear(s.At("ffn.2"), w.Gelu(w.Linear(s.At("ffn.0"), y, w.inner), true), w.hidden)
 	return w.gated(x, y, m[5], c)

@@ -1,6 +1,7 @@
 package wan
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -27,6 +28,10 @@ func init() {
 		{name: "Wan 2.1 VACE", rank: 570, form: formVACE},
 		{name: "Wan 2.1 Fun Camera", rank: 580, form: formCamera, fits: func(n *network) bool { return n.channels == 32 }},
 		{name: "Wan 2.2 Fun Camera", rank: 590, form: formCamera22, fits: func(n *network) bool { return n.channels == 36 }},
+		{name: "Wan 2.1 HuMo", rank: 610, form: formHuMo},
+		{name: "Wan 2.1 FlowRVS", rank: 640, form: formFlowRVS, sampling: sampling.ImgToImgFlow, fromImage: true},
+		{name: "Wan 2.1 SCAIL", rank: 650, form: formSCAIL},
+		{name: "Wan 2.1 SCAIL 2", rank: 660, form: formSCAIL2, kept: true},
 	} {
 		if k.format.Channels == 0 {
 			k.format = latents.Wan21
@@ -50,6 +55,7 @@ const (
 	formSCAIL    form = "scail"
 	formSCAIL2   form = "scail2"
 	formDancer   form = "wandancer"
+	formFlowRVS  form = "flow_rvs"
 )
 
 // formOf returns the form of a file that holds the network.
@@ -95,9 +101,11 @@ type kind struct {
 	fits   func(n *network) bool
 	format sampling.LatentFormat
 	shift  float64
-	// fromImage is upstream's image_to_video: a mask goes with an image of any number of channels. framed says that frames
-	// to keep have a timestep of their own.
-	fromImage, framed bool
+	// sampling is the prediction type, flow when empty.
+	sampling sampling.ModelType
+	// fromImage is upstream's image_to_video: a mask goes with an image of any number of channels. kept says that frames to keep are read
+	// without noise, framed that they have a timestep of their own, too.
+	fromImage, kept, framed bool
 }
 
 // Name implements family.Family.
@@ -125,7 +133,7 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 		return nil, err
 	}
 	m := &model{network: n, kind: k}
-	if k.framed {
+	if k.framed || k.kept {
 		return &framed{m}, nil
 	}
 	return m, nil
@@ -158,10 +166,7 @@ func (m *model) Latent() sampling.LatentFormat { return m.kind.format }
 // Sampling implements family.Denoiser.
 func (m *model) Sampling() (sampling.ModelType, sampling.Settings) {
 	const shift = 8
-	if m.kind.shift != 0 {
-		return sampling.Flow, sampling.Settings{Shift: m.kind.shift}
-	}
-	return sampling.Flow, sampling.Settings{Shift: shift}
+	return cmp.Or(m.kind.sampling, sampling.Flow), sampling.Settings{Shift: cmp.Or(m.kind.shift, shift)}
 }
 
 // Weights implements family.Denoiser.

@@ -45,6 +45,31 @@ func with36(shape []int, more map[string]*tensor.Tensor) map[string]*tensor.Tens
 	return in
 }
 
+// with20 are the inputs of a latent with four further channels.
+func with20(shape []int, name string, more map[string]*tensor.Tensor) map[string]*tensor.Tensor {
+	x := normal(name, shape...)
+	in := map[string]*tensor.Tensor{"": channels(x, 0, 16), "concat": channels(x, 16, 20)}
+	for key, v := range more {
+		in[key] = v
+	}
+	return in
+}
+
+// identities are the inputs of SCAIL 2.
+func identities(replace *tensor.Tensor) map[string]*tensor.Tensor {
+	in := with20([]int{2, 20, 3, 6, 4}, "x20", map[string]*tensor.Tensor{
+		"image": normal("image", 2, 6, 1280), "pose": normal("pose", 2, 20, 3, 3, 2), "refs": normal("refs", 2, 20, 2, 6, 4),
+		"masks": normal("masks", 2, 28, 5, 6, 4), "pose_masks": normal("pose_masks", 2, 28, 3, 3, 2),
+	})
+	if replace != nil {
+		in["replace"] = replace
+	}
+	return in
+}
+
+// scaled are rotary positions that an option moves.
+var scaled = map[string]any{dit.OptionRotary: dit.Rotary{ScaleX: 1.5, ScaleY: 0.5, ScaleT: 2, ShiftT: 2, ShiftX: 1, ShiftY: -1}}
+
 // frameNoise are timesteps of frames over those of rows, 300 and 800.
 var frameNoise = &tensor.Tensor{Shape: []int{2, 3}, Data: []float32{0, 1, 1, 0, 1, 0.5}}
 
@@ -54,7 +79,7 @@ var (
 		"text": {
 			"out":     {},
 			"frames":  {inputs: map[string]*tensor.Tensor{"denoise_mask": frameNoise}},
-			"scaled":  {options: map[string]any{dit.OptionRotary: dit.Rotary{ScaleX: 1.5, ScaleY: 0.5, ScaleT: 2, ShiftT: 2, ShiftX: 1, ShiftY: -1}}},
+			"scaled":  {options: scaled},
 			"further": {inputs: map[string]*tensor.Tensor{"time_concat": normal("further", 2, 16, 2, 5, 4)}},
 			"videos":  {inputs: map[string]*tensor.Tensor{"context0": normal("context0", 2, 16, 2, 4, 3), "context1": normal("context1", 2, 16, 1, 6, 4)}},
 		},
@@ -67,6 +92,18 @@ var (
 			"": normal("x4", 2, 16, 3, 6, 4), "vace0": normal("vace0", 2, 96, 3, 6, 4), "vace1": normal("vace1", 2, 96, 3, 6, 4),
 			"vace_strength": {Shape: []int{2}, Data: []float32{0.7, 1.2}},
 		}}},
+		"scail": {
+			"out":   {inputs: with20([]int{2, 20, 3, 6, 4}, "x20", map[string]*tensor.Tensor{"image": normal("image", 2, 6, 1280), "pose": normal("pose", 2, 20, 3, 3, 2), "refs": normal("refs", 2, 20, 2, 6, 4)})},
+			"pose":  {inputs: with20([]int{2, 20, 3, 6, 4}, "x20", map[string]*tensor.Tensor{"pose": normal("pose", 2, 20, 3, 3, 2)}), options: scaled},
+			"blind": {inputs: with20([]int{2, 20, 3, 5, 4}, "x20odd", map[string]*tensor.Tensor{"image": normal("image", 2, 6, 1280)})},
+		},
+		"scail2": {"animate": {inputs: identities(nil)}, "replace": {inputs: identities(&tensor.Tensor{Shape: []int{1}, Data: []float32{1}}), options: scaled}},
+		"humo": {
+			"out":    {inputs: map[string]*tensor.Tensor{"audio": normal("audio", 2, 3, 2, 3, 5)}},
+			"ref":    {inputs: map[string]*tensor.Tensor{"": normal("x4", 2, 16, 3, 6, 4), "audio": normal("audio", 2, 3, 2, 3, 5), "refs": normal("ref5", 2, 16, 1, 6, 4)}},
+			"silent": {},
+		},
+		"humo17": {"ref": {inputs: with36(even, map[string]*tensor.Tensor{"audio": normal("audio", 2, 3, 2, 3, 5), "refs": normal("ref36", 2, 36, 1, 6, 4)})}},
 		"camera": {
 			"out":   {inputs: with36(even, map[string]*tensor.Tensor{"camera": normal("camera", 2, 24, 3, 48, 32)})},
 			"still": {inputs: with36(odd, nil)},
@@ -131,6 +168,15 @@ func TestNetworksCUDA(t *testing.T) {
 	}
 }
 
+// configured is a file whose metadata state a config.
+type configured struct {
+	weights.Source
+	config string
+}
+
+// Metadata implements weights.Source.
+func (c configured) Metadata() map[string]string { return map[string]string{"config": c.config} }
+
 func TestDetection(t *testing.T) {
 	t.Parallel()
 	file := func(name string) weights.Source {
@@ -146,6 +192,10 @@ func TestDetection(t *testing.T) {
 		"5B":              {Manifest: "wan22-5b-small", Family: "Wan 2.2 5B", Type: sampling.Flow, Shift: 8},
 		"camera":          {Source: file("camera"), Family: "Wan 2.2 Fun Camera", Type: sampling.Flow, Shift: 8},
 		"first and last":  {Source: file("image"), Family: "Wan 2.1 I2V", Type: sampling.Flow, Shift: 8},
+		"scail":           {Source: file("scail"), Family: "Wan 2.1 SCAIL", Type: sampling.Flow, Shift: 8},
+		"scail 2":         {Source: file("scail2"), Family: "Wan 2.1 SCAIL 2", Type: sampling.Flow, Shift: 8},
+		"humo":            {Source: file("humo"), Family: "Wan 2.1 HuMo", Type: sampling.Flow, Shift: 8},
+		"flow RVS":        {Source: configured{file("text"), `{"transformer": {"model_type": "flow_rvs"}}`}, Family: "Wan 2.1 FlowRVS", Type: sampling.ImgToImgFlow, Shift: 8},
 		"no modulation":   {Manifest: "wan21-t2v-small", Without: "head.modulation"},
 		"no feed-forward": {Manifest: "wan21-t2v-small", Without: "ffn.0"},
 		"no text":         {Manifest: "wan21-t2v-small", Without: "text_embedding"},

@@ -39,3 +39,28 @@ if __name__ == "__main__":
         "out": lambda m: m(r.normal("x36", 2, 36, 3, 6, 4), t, text, camera_conditions=r.normal("camera", 2, 24, 3, 48, 32)),
         "still": lambda m: m(r.normal("x36", 2, 36, 3, 5, 4), t, text),
     })
+    given = dict(pose_latents=r.normal("pose", 2, 20, 3, 3, 2), reference_latent=r.normal("refs", 2, 20, 2, 6, 4))
+    x20 = r.normal("x20", 2, 20, 3, 6, 4)
+    r.record("scail", wan.SCAILWanModel(in_dim=20, **small), {
+        "out": lambda m: m(x20, t, text, clip_fea=image, **given),
+        "pose": lambda m: m(x20, t, text, pose_latents=given["pose_latents"], transformer_options=options),
+        "blind": lambda m: m(r.normal("x20odd", 2, 20, 3, 5, 4), t, text, clip_fea=image),
+    })
+    given |= dict(ref_mask_latents=r.normal("masks", 2, 28, 5, 6, 4), sam_latents=r.normal("pose_masks", 2, 28, 3, 3, 2))
+    r.record("scail2", wan.SCAIL2WanModel(in_dim=20, **small), {
+        "animate": lambda m: m(x20, t, text, clip_fea=image, ref_mask_flag=True, **given),
+        "replace": lambda m: m(x20, t, text, clip_fea=image, ref_mask_flag=False, transformer_options=options, **given),
+    })
+    def humo(in_dim):
+        m = wan.HumoWanModel(in_dim=in_dim, **small)
+        m.audio_proj = wan.AudioProjModel(seq_len=2, blocks=3, channels=5, intermediate_dim=16, operations=comfy.ops.disable_weight_init)
+        return m
+    audio = r.normal("audio", 2, 3, 2, 3, 5)
+    r.record("humo", humo(16), {
+        "out": lambda m: m.forward(x, t, text, audio_embed=audio),
+        "ref": lambda m: m.forward(r.normal("x4", 2, 16, 3, 6, 4), t, text, audio_embed=audio, reference_latent=r.normal("ref5", 2, 16, 1, 6, 4)),
+        "silent": lambda m: m.forward(x, t, text),
+    })
+    r.record("humo17", humo(36), {
+        "ref": lambda m: m.forward(r.normal("x36", 2, 36, 3, 6, 4), t, text, audio_embed=audio, reference_latent=r.normal("ref36", 2, 36, 1, 6, 4)),
+    })
