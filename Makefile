@@ -61,6 +61,11 @@ sdks: ## install the pinned clients that others have written for the Comfy API v
 	python3 -m venv $(SDKS)/python
 	$(SDKS)/python/bin/pip install --quiet --disable-pip-version-check comfy-sdk==0.5.0 requests==2.34.2 websocket-client==1.9.2
 
+.PHONY: cudacheck cuda-check
+cudacheck: ## write the graphs of all model families for CUDA, without a GPU, and look for operators without a kernel; ARGS=-write stores their digests
+	$(GO) run ./tools/cudacheck $(ARGS)
+cuda-check: cudacheck
+
 .PHONY: golden
 golden: setup ## compare with recorded images and numbers, the full-size model included (4 GB of memory, minutes); GOLDEN=DIR runs the goldens of a folder instead
 ifdef GOLDEN

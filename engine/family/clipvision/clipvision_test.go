@@ -5,10 +5,14 @@ import (
 	"slices"
 	"testing"
 
+	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/family/clipvision"
+	"comfygo/engine/family/dryrun"
 	"comfygo/engine/family/familytest"
+	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
+	"comfygo/tests/cudakernels"
 	"comfygo/tests/golden"
 )
 
@@ -42,6 +46,21 @@ func TestForward(t *testing.T) {
 	golden.Compare(t, "embeds", got.Embeds.Data, stored.Get(t, "m0/out.2").Data, fp32)
 	if got.All != nil || got.Projected != nil || !slices.Equal(got.Embeds.Shape, []int{1, 96}) {
 		t.Errorf("embeds %v; all %v and projected %v, want none", got.Embeds.Shape, got.All, got.Projected)
+	}
+}
+
+// TestCUDAGraphsHaveKernels looks the operators up in the list of CUDA's kernels.
+func TestCUDAGraphsHaveKernels(t *testing.T) {
+	t.Parallel()
+	e := clipvision.New(familytest.Manifest(t, "mod-clip-vision", dtype.F16), clipvision.Config{
+		Width: 128, Layers: 3, Heads: 2, MLP: 512, Image: 56, Patch: 14, Projection: 96,
+	})
+	for _, target := range familytest.Targets(t) {
+		run := &dryrun.Runner{Spec: family.Spec{Target: target}}
+		if _, err := e.Forward(t.Context(), run, tensor.New(1, 3, 56, 56)); err != nil || len(run.Graphs) != 1 {
+			t.Fatalf("%d graphs: %v", len(run.Graphs), err)
+		}
+		cudakernels.Check(t, run.Graphs[0])
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
+	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -20,8 +21,9 @@ import (
 
 // listed is a weight file that a list of names and shapes describes.
 type listed struct {
-	names   []string
-	entries map[string]weights.Entry
+	names    []string
+	entries  map[string]weights.Entry
+	metadata map[string]string
 }
 
 // Names implements weights.Source.
@@ -34,7 +36,7 @@ func (l *listed) Lookup(name string) (weights.Entry, bool) {
 }
 
 // Metadata implements weights.Source.
-func (l *listed) Metadata() map[string]string { return nil }
+func (l *listed) Metadata() map[string]string { return l.metadata }
 
 // Path implements weights.Source.
 func (l *listed) Path() string { return "listed" }
@@ -82,6 +84,14 @@ func List(text string) weights.Source {
 type Runner struct {
 	// Spec is what graphs are built for.
 	Spec family.Spec
+	// Role is that of the network that runs; Exercise sets it.
+	Role family.Role
+	// Target, when set, chooses the target of each graph of a network with a role, in place of Spec's.
+	Target func(role family.Role, g family.Graph) (nn.Target, error)
+	// Built, when set, is told of each graph that was built, in place of Graphs.
+	Built func(role family.Role, g family.Graph, built *onnx.Graph)
+	// Failed, when set, is told of each part that does not run in Exercise.
+	Failed func(part string, err error)
 	// Graphs are those that were built, Err is the first error of building one.
 	Graphs []*onnx.Graph
 	Err    error
@@ -103,14 +113,13 @@ func number(text string, none int) int {
 
 // Run implements family.Runner.
 func (r *Runner) Run(_ context.Context, g family.Graph, in []family.Value, outputs ...string) (map[string]*tensor.Tensor, error) {
-	built, err := g.Build(r.Spec)
+	built, err := r.build(g)
 	if err != nil {
 		if r.Err == nil {
 			r.Err = err
 		}
 		return nil, err
 	}
-	r.Graphs = append(r.Graphs, built)
 	symbols := map[string]int{}
 	for _, v := range built.Inputs() {
 		i := slices.IndexFunc(in, func(x family.Value) bool { return x.Name == v.Name })
@@ -145,6 +154,26 @@ func (r *Runner) Run(_ context.Context, g family.Graph, in []family.Value, outpu
 		out[v.Name] = tensor.New(shape...)
 	}
 	return out, nil
+}
+
+func (r *Runner) build(g family.Graph) (*onnx.Graph, error) {
+	spec := r.Spec
+	if r.Target != nil {
+		var err error
+		if spec.Target, err = r.Target(r.Role, g); err != nil {
+			return nil, err
+		}
+	}
+	built, err := g.Build(spec)
+	if err != nil {
+		return nil, err
+	}
+	if r.Built != nil {
+		r.Built(r.Role, g, built)
+	} else {
+		r.Graphs = append(r.Graphs, built)
+	}
+	return built, nil
 }
 
 // Patched implements family.Runner.

@@ -14,8 +14,11 @@ import (
 )
 
 // Described returns a weight file of the given tensors; an entry without data can be bound to a graph and not run.
-func Described(entries []weights.Entry) weights.Source {
-	l := &listed{entries: map[string]weights.Entry{}}
+func Described(entries []weights.Entry) weights.Source { return DescribedWith(nil, entries) }
+
+// DescribedWith is Described for a file with metadata.
+func DescribedWith(metadata map[string]string, entries []weights.Entry) weights.Source {
+	l := &listed{entries: map[string]weights.Entry{}, metadata: metadata}
 	for _, e := range entries {
 		if e.File == "" {
 			e.File = "listed"
@@ -36,28 +39,47 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 	note := func(part string, err error) {
 		if err == nil {
 			ran = append(ran, part)
+		} else if run.Failed != nil {
+			run.Failed(part, err)
 		}
 	}
 	if d, _, err := f.Diffusion(); err == nil {
+		run.Role = family.RoleDiffusion
 		note("diffusion model", exerciseDiffusion(ctx, d, run))
 	}
 	if c, err := f.Control(); err == nil {
+		run.Role = family.RoleControl
 		exerciseControl(ctx, c, run, note)
 	}
 	if v, err := f.VAE(); err == nil && v != nil {
+		run.Role = family.RoleVAE
 		exerciseVAE(ctx, v, run, note)
 	}
+	run.Role = family.RoleText
 	for _, e := range textEncoders(f) {
 		exerciseText(ctx, e, run, note)
 	}
 	if u, err := f.Upscaler(); err == nil {
+		run.Role = family.RoleUpscale
 		in, _ := u.Channels()
 		_, err := u.Upscale(ctx, run, tensor.New(1, in, small, small))
 		note("upscale model", err)
 	}
 	if a, err := f.Audio(); err == nil {
+		run.Role = family.RoleAudio
 		_, err := a.Encode(ctx, run, tensor.New(1, 1, a.Rate()))
 		note("audio encoder", err)
+	}
+	if v, err := f.Vision(); err == nil {
+		run.Role = family.RoleVision
+		_, err := v.Encode(ctx, run, tensor.New(1, small, small, 3), true)
+		note("image encoder", err)
+	}
+	if s, err := f.Style(); err == nil {
+		run.Role = family.RoleStyle
+		width, _ := s.Widths()
+		_, err := s.Tokens(ctx, run, tensor.New(1, textTokens, width))
+		note("style model", err)
 	}
 	return ran
 }
@@ -140,8 +162,11 @@ func Entry(ctx context.Context, d family.Denoiser) (*sampling.Cond, error) {
 func predict(ctx context.Context, d family.Denoiser, run *Runner, side int) (*sampling.Cond, error) {
 	format := d.Latent()
 	shape := []int{1, format.Channels, side, side}
-	if format.Video {
+	switch {
+	case format.Video:
 		shape = []int{1, format.Channels, 1, side, side}
+	case format.Line:
+		shape = []int{1, format.Channels, side}
 	}
 	last := fmt.Errorf("exercising the diffusion model: it has no matrix whose width could be that of a text encoding")
 	for _, c := range encodings(inputWidths(d.Weights())) {
@@ -201,8 +226,11 @@ func exerciseVAE(ctx context.Context, v family.Autoencoder, run *Runner, note fu
 	if info.Channels > 4*most || info.Downscale > most {
 		return
 	}
-	z := tensor.New(1, info.Channels, small, small)
-	if info.Video {
+	z, x := tensor.New(1, info.Channels, small, small), tensor.New(1, info.PixelChannels(), small*info.Downscale, small*info.Downscale)
+	switch {
+	case info.Audio != nil:
+		z, x = tensor.New(1, info.Channels, small), tensor.New(1, info.Audio.Channels, small*info.Audio.Hop)
+	case info.Video:
 		z = tensor.New(1, info.Channels, 1, small, small)
 	}
 	if info.CanDecode {
@@ -210,7 +238,7 @@ func exerciseVAE(ctx context.Context, v family.Autoencoder, run *Runner, note fu
 		note("VAE decoder", err)
 	}
 	if info.CanEncode {
-		_, err := v.Encode(ctx, run, tensor.New(1, 3, small*info.Downscale, small*info.Downscale))
+		_, err := v.Encode(ctx, run, x)
 		note("VAE encoder", err)
 	}
 }

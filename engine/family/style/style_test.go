@@ -12,6 +12,7 @@ import (
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
+	"comfygo/engine/family/dryrun"
 	"comfygo/engine/family/familytest"
 	_ "comfygo/engine/family/style"
 	"comfygo/engine/tensor"
@@ -112,6 +113,14 @@ func TestGolden(t *testing.T) {
 		if _, err := net.Tokens(t.Context(), familytest.Runner{}, nil); err == nil {
 			t.Errorf("%s: no states are accepted", which)
 		}
+	}
+}
+
+// TestCUDAGraphsHaveKernels looks the operators up in the list of CUDA's kernels.
+func TestCUDAGraphsHaveKernels(t *testing.T) {
+	t.Parallel()
+	for which := range shapes {
+		familytest.CheckCUDA(t, dryrun.Described(network(t, which)), 1)
 	}
 }
 
