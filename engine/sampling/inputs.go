@@ -163,4 +163,6 @@ type Request struct {
 	Format LatentFormat
 	// Seed is the seed of the run's noise.
 	Seed uint64
+	// Parts, when set, are the shapes of the parts of a nested latent, which Latent and Mask hold packed; see Inputs.Parts.
+	Parts [][]int
 }

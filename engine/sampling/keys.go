@@ -56,6 +56,7 @@ const (
 	KeyFrameRate       = "frame_rate"               // float64 or int, frames per second
 	KeyGuidePlaces     = "keyframe_idxs"            // *tensor.Tensor [B,3,tokens,2], corners of the tokens of guides
 	KeyGuideEntries    = "guide_attention_entries"  // []GuideEntry, the guides in order
+	KeyReferenceAudio  = "ref_audio"                // map[string]any with "tokens", *tensor.Tensor [B,tokens,width], audio latents
 	KeyGuidingFrame    = "guiding_frame_index"      // int, timestep of the frame that is given
 	KeyRefLatent       = "ref_latent"               // *tensor.Tensor [B,C,T,H,W]
 	KeyNoiseAugment    = "noise_augmentation"       // float64, noise in the latent that is upscaled

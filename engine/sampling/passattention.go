@@ -1,11 +1,5 @@
 package sampling
 
-import (
-	"context"
-
-	"comfygo/engine/tensor"
-)
-
 // OptionPassAttention is the option that has self-attention pass its values on: []int of the blocks of a transformer.
 const OptionPassAttention = "stg_self_attn_blocks"
 
@@ -13,14 +7,8 @@ const OptionPassAttention = "stg_self_attn_blocks"
 // times as far as it is off, at sigmas from high down to low. Upstream: nodes_lt.py LTXVSpatioTemporalGuidance, after Hyung et al.,
 // "Spatiotemporal Skip Guidance", arXiv 2411.18664.
 func PassAttention(blocks []int, scale, low, high float64) AfterFunc {
-	return func(ctx context.Context, g Guidance, denoised *tensor.Tensor) (*tensor.Tensor, error) {
-		if s := float64(g.Sigma); scale == 0 || len(blocks) == 0 || s > high || s < low {
-			return denoised, nil
-		}
-		without, err := g.Again(ctx, false, map[string]any{OptionPassAttention: blocks})
-		if err != nil {
-			return nil, err
-		}
-		return sum(term{1, denoised}, term{float32(scale), sum(term{1, g.Cond}, term{-1, without})}), nil
+	if len(blocks) == 0 {
+		scale = 0
 	}
+	return AwayFrom(map[string]any{OptionPassAttention: blocks}, scale, low, high)
 }

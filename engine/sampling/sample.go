@@ -303,5 +303,5 @@ func (g *guide) inputs(ctx context.Context, c *Cond, latent, mask *tensor.Tensor
 	if g.params.Inputs == nil {
 		return textInputs(c.Tokens), nil
 	}
-	return g.params.Inputs(ctx, c, Request{Shape: latent.Shape, Latent: latent, Mask: mask, Negative: negative, Format: g.params.Format, Seed: g.params.Seed})
+	return g.params.Inputs(ctx, c, Request{Shape: latent.Shape, Latent: latent, Mask: mask, Negative: negative, Format: g.params.Format, Seed: g.params.Seed, Parts: g.params.parts})
 }

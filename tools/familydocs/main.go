@@ -106,6 +106,15 @@ func gather(dir string) error {
 		}
 		samples = append(samples, s)
 	}
+	known, err := census.Samples()
+	if err != nil {
+		return err
+	}
+	for _, s := range known { // those of families without goldens in the folder stay
+		if !slices.ContainsFunc(samples, func(o census.Sample) bool { return o.Name == s.Name }) {
+			samples = append(samples, s)
+		}
+	}
 	packed, err := census.Pack(samples)
 	if err != nil {
 		return err

@@ -24,8 +24,9 @@ class Recorder:
         import recipe, torch
         return torch.from_numpy(recipe.normal_array(f"{self.salt}/{name}", list(shape)))
 
-    def record(self, name, module, calls):
-        """Fills a module with weights by familytest.Recorded's rule and stores the results of calls."""
+    def record(self, name, module, calls, metadata={}, every=1):
+        """Fills a module with weights by familytest.Recorded's rule and stores the results of calls, or of some values every so
+        many one, for familytest.CompareSome; metadata is that of the file."""
         import recipe, torch
         from safetensors.numpy import save_file
         module, shapes = module.eval(), []
@@ -43,6 +44,8 @@ class Recorder:
             shapes.append([k, list(p.shape)])
         with torch.no_grad():
             tensors = {key: f(module).contiguous().numpy() for key, f in calls.items()}
+        if every > 1:
+            tensors = {f"{k}_s{every}": v.reshape(-1)[::every].copy() for k, v in tensors.items()}
         save_file(tensors, os.path.join(self.folder, name + ".safetensors"))
         with open(os.path.join(self.folder, name + ".json"), "w") as f:
-            json.dump({"shapes": shapes}, f)
+            json.dump({"shapes": shapes, **({"metadata": metadata} if metadata else {})}, f)

@@ -38,7 +38,6 @@ var families = []recognised{
 	{name: "Stable Audio 3", all: []string{"transformer.rotary_pos_emb.inv_freq"}},
 	{name: "Mochi", all: []string{"t5_yproj.weight"}},
 	{name: "MiniMax H3", all: []string{"video_patch_proj.weight", "audio_patch_proj.weight"}},
-	{name: "LTX-Video 2", all: []string{"adaln_single.emb.timestep_embedder.linear_1.bias", "audio_adaln_single.linear.weight"}},
 	{name: "ACE-Step", all: []string{"genre_embedder.weight"}},
 	{name: "Cosmos 1", all: []string{"blocks.block0.blocks.0.block.attn.to_q.0.weight"}},
 	{name: "SeedVR2", all: []string{"blocks.31.mlp.all.proj_in_gate.weight"}},

@@ -39,11 +39,13 @@ var (
 	symT = onnx.Sym("T")
 )
 
-// writer writes one graph.
+// writer writes the layers of one stream of tokens.
 type writer struct {
 	*nn.Builder
 	config
 	v variant
+	// groups is the number of groups of tokens with one timestep, each the number of tokens of a group.
+	groups, each onnx.Dim
 
 	rope         *nn.Rotary
 	queries, key *onnx.Value // what Guided appends to each head, [1,S,8]
@@ -55,7 +57,7 @@ type writer struct {
 // [B,T,C'] and mask [B,T] of zeros and ones; cos and sin [1,G·L·heads,D/2]; guideq and guidek [1,G·L,8]. Output: out
 // [B,G·L,C]. Upstream: ldm/lightricks/model.py LTXVModel.
 func write(b *nn.Builder, s *weights.Scope, c config, v variant) {
-	w := &writer{Builder: b, config: c, v: v}
+	w := &writer{Builder: b, config: c, v: v, groups: symG, each: symL}
 	h, tokens := c.hidden, symG.Times(symL)
 	x := dit.Input(b, "x", symB, symG, symL, onnx.D(c.channels))
 	x = b.Linear(s.At("patchify_proj"), b.Reshape(x, symB, tokens, onnx.D(c.channels)), h)
@@ -66,10 +68,7 @@ func write(b *nn.Builder, s *weights.Scope, c config, v variant) {
 	}
 	width := h / c.heads
 	turned := tokens.Times(onnx.D(c.heads))
-	w.rope = &nn.Rotary{
-		Cos: dit.Input(b, "cos", onnx.D(1), turned, onnx.D(width/2)), Sin: dit.Input(b, "sin", onnx.D(1), turned, onnx.D(width/2)),
-		Interleaved: c.Rope == ropeInterleaved,
-	}
+	w.rope = c.rotary(b, "cos", "sin", turned, width)
 	if v.Guided {
 		w.queries, w.key = dit.Input(b, "guideq", onnx.D(1), tokens, onnx.D(extra)), dit.Input(b, "guidek", onnx.D(1), tokens, onnx.D(extra))
 	}
@@ -88,17 +87,30 @@ func write(b *nn.Builder, s *weights.Scope, c config, v variant) {
 	dit.Output(b, "out", b.Linear(s.At("proj_out"), x, c.channels))
 }
 
+// rotary declares the angles of so many heads of a width, [1,heads,width/2] each.
+func (s settings) rotary(b *nn.Builder, cos, sin string, heads onnx.Dim, width int) *nn.Rotary {
+	return &nn.Rotary{
+		Cos: dit.Input(b, cos, onnx.D(1), heads, onnx.D(width/2)), Sin: dit.Input(b, sin, onnx.D(1), heads, onnx.D(width/2)),
+		Interleaved: s.Rope == ropeInterleaved,
+	}
+}
+
 // grouped applies f to tokens [B,S,C] in groups [B·G,L,C], each of which has one timestep.
 func (w *writer) grouped(x *onnx.Value, f func(x *onnx.Value) *onnx.Value) *onnx.Value {
-	return w.Reshape(f(w.Reshape(x, symB.Times(symG), symL, x.Dim(2))), x.Shape...)
+	return w.Reshape(f(w.Reshape(x, symB.Times(w.groups), w.each, x.Dim(2))), x.Shape...)
 }
 
 // rms is the RMSNorm of x without learned values.
 func (w *writer) rms(x *onnx.Value) *onnx.Value {
 	if w.ones == nil {
-		w.ones = w.Cast(w.Floats(slices.Repeat([]float32{1}, w.hidden), w.hidden), w.Target.Compute)
+		w.ones = onesOf(w.Builder, w.hidden)
 	}
 	return w.Graph.RMSNorm(x, w.ones, epsilon)
+}
+
+// onesOf are so many ones in the compute type.
+func onesOf(b *nn.Builder, n int) *onnx.Value {
+	return b.Cast(b.Floats(slices.Repeat([]float32{1}, n), n), b.Target.Compute)
 }
 
 // block is self-attention, attention to the text and a feed-forward layer. Upstream: BasicTransformerBlock.
@@ -109,24 +121,33 @@ func (w *writer) block(s *weights.Scope, x, text, mods *onnx.Value, pass bool) *
 	for i, shared := range w.Chunks(mods, modulations) {
 		m[i] = w.Add(shared, dit.TableRows(w.Builder, table, i, 1))
 	}
-	modulated := func(x *onnx.Value, shift, scale *onnx.Value) *onnx.Value {
-		return w.grouped(x, func(x *onnx.Value) *onnx.Value {
-			return w.Add(w.Mul(w.rms(x), w.Add(scale, w.Const(1))), shift)
-		})
-	}
-	gated := func(x, y, gate *onnx.Value) *onnx.Value {
-		return w.Add(x, w.grouped(y, func(y *onnx.Value) *onnx.Value { return w.Mul(y, gate) }))
-	}
-	x = gated(x, w.self(s.At("attn1"), modulated(x, m[0], m[1]), pass), m[2])
+	x = w.gated(x, w.self(s.At("attn1"), w.modulated(x, m[0], m[1]), pass), m[2])
 	x = w.Add(x, w.cross(s.At("attn2"), x, text))
-	y := w.Gelu(w.Linear(s.At("ff.net.0.proj"), modulated(x, m[3], m[4]), 4*h), true)
-	return gated(x, w.Linear(s.At("ff.net.2"), y, h), m[5])
+	return w.gated(x, w.feedForward(s.At("ff"), w.modulated(x, m[3], m[4])), m[5])
+}
+
+// modulated is the RMSNorm of x times 1+scale plus shift, those of each group of tokens.
+func (w *writer) modulated(x, shift, scale *onnx.Value) *onnx.Value {
+	return w.grouped(x, func(x *onnx.Value) *onnx.Value {
+		return w.Add(w.Mul(w.rms(x), w.Add(scale, w.Const(1))), shift)
+	})
+}
+
+// gated is x + gate·y, the gate that of each group of tokens.
+func (w *writer) gated(x, y, gate *onnx.Value) *onnx.Value {
+	return w.Add(x, w.grouped(y, func(y *onnx.Value) *onnx.Value { return w.Mul(y, gate) }))
+}
+
+func (w *writer) feedForward(s *weights.Scope, x *onnx.Value) *onnx.Value {
+	return w.Linear(s.At("net.2"), w.Gelu(w.Linear(s.At("net.0.proj"), x, 4*w.hidden), true), w.hidden)
 }
 
 // turn rotates the heads of x [B,S,C], each by angles of its own.
-func (w *writer) turn(x *onnx.Value) *onnx.Value {
-	apart := w.Reshape(x, x.Dim(0), x.Dim(1).Times(onnx.D(w.heads)), onnx.D(w.hidden/w.heads))
-	return w.Reshape(w.Rotate(apart, w.rope, 1), x.Shape...)
+func (w *writer) turn(x *onnx.Value) *onnx.Value { return turn(w.Builder, x, w.rope, w.heads) }
+
+func turn(b *nn.Builder, x *onnx.Value, rope *nn.Rotary, heads int) *onnx.Value {
+	apart := b.Reshape(x, x.Dim(0), x.Dim(1).Times(onnx.D(heads)), onnx.D(x.Dim(2).N/heads))
+	return b.Reshape(b.Rotate(apart, rope, 1), x.Shape...)
 }
 
 // attend is attention between projected tokens, with the norms of queries and keys.
@@ -144,17 +165,17 @@ func (w *writer) self(s *weights.Scope, x *onnx.Value, pass bool) *onnx.Value {
 	q := w.turn(w.RMSNorm(s.At("q_norm"), w.Linear(s.At("to_q"), x, h), normEpsilon))
 	k := w.turn(w.RMSNorm(s.At("k_norm"), w.Linear(s.At("to_k"), x, h), normEpsilon))
 	if w.v.Guided {
-		q, k = w.append(q, w.queries), w.append(k, w.key)
+		q, k = appendHeads(w.Builder, q, w.queries, w.heads), appendHeads(w.Builder, k, w.key, w.heads)
 	}
 	return w.attend(s, q, k, v, onnx.Attention{})
 }
 
-// append appends values [1,S,8] to each head of x [B,S,heads·D].
-func (w *writer) append(x, values *onnx.Value) *onnx.Value {
-	heads, width := onnx.D(w.heads), onnx.D(w.hidden/w.heads)
-	more := w.Expand(w.Unsqueeze(values, 2), x.Dim(0), x.Dim(1), heads, onnx.D(extra))
-	joined := w.Concat(3, w.Reshape(x, x.Dim(0), x.Dim(1), heads, width), more)
-	return w.Reshape(joined, x.Dim(0), x.Dim(1), onnx.D(w.heads*(w.hidden/w.heads+extra)))
+// appendHeads appends values [1,S,8] to each head of x [B,S,heads·D].
+func appendHeads(b *nn.Builder, x, values *onnx.Value, heads int) *onnx.Value {
+	width := x.Dim(2).N / heads
+	more := b.Expand(b.Unsqueeze(values, 2), x.Dim(0), x.Dim(1), onnx.D(heads), onnx.D(extra))
+	joined := b.Concat(3, b.Reshape(x, x.Dim(0), x.Dim(1), onnx.D(heads), onnx.D(width)), more)
+	return b.Reshape(joined, x.Dim(0), x.Dim(1), onnx.D(heads*(width+extra)))
 }
 
 func (w *writer) cross(s *weights.Scope, x, text *onnx.Value) *onnx.Value {

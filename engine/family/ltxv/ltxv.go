@@ -85,15 +85,17 @@ func (m *model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, 
 func (m *model) Options() []string { return []string{sampling.OptionPassAttention} }
 
 // LoRAKeys implements family.Adaptable. Upstream: lora.py model_lora_keys_unet.
-func (m *model) LoRAKeys(keys *patch.KeyMap, part string) {
-	keys.AddGeneric(part, m.src.Names())
+func (m *model) LoRAKeys(keys *patch.KeyMap, part string) { loraKeys(keys, part, m.src.Names()) }
+
+func loraKeys(keys *patch.KeyMap, part string, all []string) {
+	keys.AddGeneric(part, all)
 	var names dit.Names
-	for _, n := range m.src.Names() {
+	for _, n := range all {
 		if layer, ok := dit.LayerOf(n); ok {
 			names.Layer(layer, layer)
 		}
 	}
-	names.AddTo(keys, part, dit.Prefixed("transformer."))
+	names.AddTo(keys, part, dit.Prefixed("transformer."), dit.Prefixed(""))
 }
 
 // Kept implements family.Keeping: given frames are read without noise.

@@ -53,29 +53,42 @@ func frequencies(theta float64, count int, precision string) []float32 {
 // angles are the cosines and sines of tokens at the given places, [1,S·heads,D/2]: the rotation differs from head to head.
 // rate is the number of frames a second. Upstream: precompute_freqs_cis.
 func (c config) angles(at []corners, rate float64) []family.Value {
-	return rotaryOf(at, c.hidden, c.heads, c.settings, rate)
+	return c.settings.rotaryOf("cos", "sin", c.hidden, c.heads, inSeconds(at, rate), c.Middle)
 }
 
-// rotaryOf are the angles of three axes for tokens of so many values.
-func rotaryOf(at []corners, hidden, heads int, set settings, rate float64) []family.Value {
-	const axes = 3
-	freq := frequencies(set.Theta, hidden/(2*axes), set.Precision)
-	half := hidden / 2
-	skip := half - len(freq)*axes // values that do not turn come first
-	cos, sin := make([]float32, len(at)*half), make([]float32, len(at)*half)
+// inSeconds are places whose time is in seconds, one list an axis.
+func inSeconds(at []corners, rate float64) [][][2]float32 {
 	second := float32(1 / rate)
-	for t, place := range at {
-		var part [axes]float32
-		for axis := range part {
+	out := make([][][2]float32, len(corners{}))
+	for axis := range out {
+		out[axis] = make([][2]float32, len(at))
+		for i, place := range at {
 			p := place[axis]
 			if axis == 0 {
 				p[0], p[1] = p[0]*second, p[1]*second
 			}
+			out[axis][i] = p
+		}
+	}
+	return out
+}
+
+// rotaryOf are the angles of tokens of so many values at places on some axes, as far as Reach says: at the middle of a token or at its first corner.
+func (s settings) rotaryOf(cosName, sinName string, hidden, heads int, at [][][2]float32, middle bool) []family.Value {
+	axes, tokens := len(at), len(at[0])
+	freq := frequencies(s.Theta, hidden/(2*axes), s.Precision)
+	half := hidden / 2
+	skip := half - len(freq)*axes // values that do not turn come first
+	cos, sin := make([]float32, tokens*half), make([]float32, tokens*half)
+	part := make([]float32, axes)
+	for t := range tokens {
+		for axis := range part {
+			p := at[axis][t]
 			x := p[0]
-			if set.Middle {
+			if middle {
 				x = (p[0] + p[1]) / 2
 			}
-			part[axis] = x/float32(set.Reach[axis])*2 - 1
+			part[axis] = x/float32(s.Reach[axis])*2 - 1
 		}
 		row, col := cos[t*half:(t+1)*half], sin[t*half:(t+1)*half]
 		for i := range skip {
@@ -88,8 +101,8 @@ func rotaryOf(at []corners, hidden, heads int, set settings, rate float64) []fam
 			}
 		}
 	}
-	shape := []int{1, len(at) * heads, half / heads}
+	shape := []int{1, tokens * heads, half / heads}
 	return []family.Value{
-		family.Floats("cos", &tensor.Tensor{Shape: shape, Data: cos}), family.Floats("sin", &tensor.Tensor{Shape: shape, Data: sin}),
+		family.Floats(cosName, &tensor.Tensor{Shape: shape, Data: cos}), family.Floats(sinName, &tensor.Tensor{Shape: shape, Data: sin}),
 	}
 }

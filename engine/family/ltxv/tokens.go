@@ -20,6 +20,8 @@ type Tokens struct {
 	noise     *tensor.Tensor
 	strengths []float32
 	rate      float64
+	// guides is the number of the last tokens that are those of guides.
+	guides int
 }
 
 // plainRate is the frame rate of entries that state none.
@@ -63,6 +65,9 @@ func TokensOf(c family.Call, causal bool) (*Tokens, error) {
 	for i, k := range t.keep {
 		if k {
 			t.places = append(t.places, places[i])
+			if i >= first {
+				t.guides++
+			}
 		}
 	}
 	t.tokens = tensor.New(shape[0], len(t.places), shape[1])
@@ -121,6 +126,22 @@ func grouped(x *tensor.Tensor, groups int) *tensor.Tensor {
 		case out.Data[g] != v:
 			return nil
 		}
+	}
+	return out
+}
+
+// marks are ones for the tokens of frames that stand alone, those that begin a video, and zeros for the others [1,S]; nil for none.
+// Upstream: keyframes_abs_pos_mask.
+func (t *Tokens) marks() *tensor.Tensor {
+	out := tensor.New(1, len(t.places))
+	found := false
+	for i, p := range t.places[:len(t.places)-t.guides] {
+		if p[0][0] == 0 {
+			out.Data[i], found = 1, true
+		}
+	}
+	if !found {
+		return nil
 	}
 	return out
 }
