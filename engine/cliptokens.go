@@ -69,7 +69,14 @@ func (c *CLIP) tokenize(ctx context.Context, p Prompt, text func(key string) str
 			look := &embedding.Lookup{Context: ctx, File: c.rt.cfg.Embeddings, Key: e.Key, Width: part.net.Width()}
 			o, tok = family.TokenizeOptions{Embedding: look.Find, Missing: look.Missing}, part.net.Tokenize
 		}
-		tokens, err := e.Tokenize(tok, p, o)
+		prompt := p
+		if prep, ok := part.net.(family.Preparer); ok {
+			prompt.Images, prompt.Frames = slices.Clone(p.Images), slices.Clone(p.Frames)
+			if err := prep.Prepare(ctx, &prompt); err != nil {
+				return nil, fmt.Errorf("reading the prompt: %w", err)
+			}
+		}
+		tokens, err := e.Tokenize(tok, prompt, o)
 		if err != nil {
 			return nil, fmt.Errorf("reading the prompt: %w", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"comfygo/engine/family"
+	"comfygo/engine/media"
 	"comfygo/engine/tensor"
 	"comfygo/engine/textgen"
 	"comfygo/engine/warning"
@@ -20,9 +21,15 @@ type Generation struct {
 	// what the prompt refers to.
 	Bare, Thinking bool
 	Images         *tensor.Tensor
+	// Video [N,H,W,3] are the frames of a video of 24 a second, Audio is sound; both may be nil.
+	Video *tensor.Tensor
+	Audio *media.Audio
 	// Progress, when set, is told after each token how many there are.
 	Progress func(done int)
 }
+
+// framesPerSecond is the rate of videos, of which one frame a second is shown.
+const framesPerSecond = 24
 
 // Generate returns the text with which the text encoder goes on with a prompt. It fails when the encoder is no language model
 // with an output layer. Options without an effect on the encoder are warned of.
@@ -36,6 +43,14 @@ func (c *CLIP) Generate(ctx context.Context, prompt string, g Generation) (strin
 		for i := range g.Images.Dim(0) {
 			p.Images = append(p.Images, g.Images.Slice(i, i+1))
 		}
+	}
+	if g.Video != nil {
+		for i := 0; i < g.Video.Dim(0); i += framesPerSecond {
+			p.Frames = append(p.Frames, g.Video.Slice(i, i+1))
+		}
+	}
+	if g.Audio != nil {
+		p.Sound = &family.Sound{Waveform: g.Audio.Waveform, Rate: g.Audio.SampleRate}
 	}
 	withEffect(ctx, e, &p)
 	tokens, err := c.TokenizePrompt(ctx, p)
@@ -54,7 +69,7 @@ func (c *CLIP) Generate(ctx context.Context, prompt string, g Generation) (strin
 		release()
 		release = c.rt.sessions.Reserve(run.device, bytes)
 	}
-	o := family.GenerateOptions{MaxLength: g.MaxLength, Next: choose.Next, Progress: g.Progress, Cached: cached}
+	o := family.GenerateOptions{MaxLength: g.MaxLength, Next: choose.Next, Count: choose.Count, Progress: g.Progress, Cached: cached}
 	if e.Chat != nil {
 		o.Stop = e.Chat.Stop
 	}
@@ -93,6 +108,15 @@ func withEffect(ctx context.Context, e family.SchemeEncoder, p *Prompt) {
 	unused(p.Bare && !chat.Bare, "use_default_template")
 	unused(p.Thinking && !chat.Thinking, "thinking")
 	unused(len(p.Images) > 0 && !chat.Images, "image")
+	unused(len(p.Frames) > 0 && !chat.Video, "video")
+	unused(p.Sound != nil && !chat.Audio, "audio")
+	unused(len(p.Frames) > 0 && len(p.Images) > 0 && chat.Video, "image, beside a video,")
+	if !chat.Video {
+		p.Frames = nil
+	}
+	if !chat.Audio {
+		p.Sound = nil
+	}
 	p.Bare, p.Thinking = p.Bare && chat.Bare, p.Thinking && chat.Thinking
 	if !chat.Images {
 		p.Images = nil

@@ -27,6 +27,9 @@ type GenerateOptions struct {
 	Stop []int32
 	// Next chooses the token that follows from the logits of all tokens, which it may change.
 	Next func(logits []float32) (int32, error)
+	// Count, when set, has tokens of the prompt count as generated before, for penalties on repetition. Models that upstream gives the
+	// prompt to call it.
+	Count func(ids []int32)
 	// Progress, when set, is told after each token how many there are; Cached what the keys and values take, in bytes, when
 	// that grows.
 	Progress func(done int)
@@ -41,6 +44,8 @@ type Chat struct {
 	// Bare, Thinking and Images say whether the prompt may go without its template, may have the model think first, and
 	// may hold images.
 	Bare, Thinking, Images bool
+	// Video and Audio say whether the prompt may hold the frames of a video and sound.
+	Video, Audio bool
 	// Padded has prompts padded as for encoding; otherwise they are not.
 	Padded bool
 	// Stop, when set, are the tokens that end the text, in place of the model's own.

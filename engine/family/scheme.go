@@ -1,6 +1,7 @@
 package family
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -59,6 +60,12 @@ type Prompt struct {
 	Template string
 	// Images are what the prompt refers to, [1,height,width,3] each, for encoders with a vision tower.
 	Images []*tensor.Tensor
+	// Frames are those of a video, one a second, and Sound what is heard. Models that read them turn Sound into Features, and set Primed
+	// when an answer without thinking begins with an empty thought: see Preparer.
+	Frames   []*tensor.Tensor
+	Sound    *Sound
+	Features *tensor.Tensor
+	Primed   bool
 	// Vectors are image embeddings [images,tokens,width] for encoders that read them in place of image tokens, of which
 	// every Interleave-th is kept in front of the encoding.
 	Vectors    *tensor.Tensor
@@ -68,6 +75,19 @@ type Prompt struct {
 	// Generate says that text is to be generated, Bare without the template around the prompt, Thinking with the model's
 	// thoughts first.
 	Generate, Bare, Thinking bool
+}
+
+// Sound is a waveform [1,channels,samples], full scale at -1 and 1, and its sample rate in Hz.
+type Sound struct {
+	Waveform *tensor.Tensor
+	Rate     int
+}
+
+// Preparer is implemented by text encoders that change what a prompt shows, such as the size of images, before it is laid out.
+type Preparer interface {
+	TextEncoder
+	// Prepare changes a prompt, whose lists are its own.
+	Prepare(ctx context.Context, p *Prompt) error
 }
 
 // Tokenize lays a prompt out for the encoder of the scheme whose tokenizer is tok; no tokens at all when the scheme leaves

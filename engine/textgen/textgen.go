@@ -99,6 +99,13 @@ func (c *Chooser) Next(logits []float32) (int32, error) {
 	return id, nil
 }
 
+// Count has tokens count as generated before, for the penalties. Tokens outside of the vocabulary have no effect.
+func (c *Chooser) Count(ids []int32) {
+	for _, id := range ids {
+		c.seen[id] = true
+	}
+}
+
 // draw chooses by chance. Each step computes in float32, as upstream's tensors do.
 func (c *Chooser) draw(logits []float32) (int32, error) {
 	c.penalize(logits)
@@ -131,6 +138,9 @@ func (c *Chooser) draw(logits []float32) (int32, error) {
 func (c *Chooser) penalize(logits []float32) {
 	repetition, presence := float32(c.o.Repetition), float32(c.o.Presence)
 	for id := range c.seen {
+		if int(id) >= len(logits) {
+			continue
+		}
 		v := logits[id]
 		if repetition != 1 {
 			if v < 0 {

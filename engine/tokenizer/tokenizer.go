@@ -35,6 +35,8 @@ type Token struct {
 	Embedding []float32
 	// Image, when set, is the image [1,height,width,3] whose vectors the network puts in the token's place.
 	Image *tensor.Tensor
+	// Audio, when set, holds the features [frames,values] of a sound, whose vectors the network puts in the token's place.
+	Audio *tensor.Tensor
 	// WordID numbers the part of the prompt that the token comes from, counted from 1; 0 for special tokens and padding.
 	WordID int
 }

@@ -15,12 +15,16 @@ import (
 	"comfygo/internal/imaging"
 )
 
-// Constants of torchaudio.functional.resample's defaults: half the length of the window in zero crossings, and the cut-off frequency as a part
-// of the Nyquist frequency.
-const (
-	filterWidth = 6
-	rolloff     = 0.99
-)
+// Filter is the low-pass filter of a conversion.
+type Filter struct {
+	// Width is half the length of the window in zero crossings, Rolloff the cut-off frequency as a part of the Nyquist frequency.
+	Width, Rolloff float64
+	// Beta is that of a Kaiser window; 0 is a Hann window.
+	Beta float64
+}
+
+// standard is the filter of torchaudio.functional.resample's defaults.
+var standard = Filter{Width: 6, Rolloff: 0.99}
 
 // maxKernel bounds the number of filter weights; sample rates of broken files would ask for more.
 const maxKernel = 1 << 26
@@ -28,6 +32,11 @@ const maxKernel = 1 << 26
 // Resample converts a waveform [...,T] from one sample rate to another, both in Hz, by windowed sinc interpolation (Hann window).
 // Source: torchaudio.functional.resample with its defaults. The result has ceil(T*to/from) samples.
 func Resample(ctx context.Context, waveform *tensor.Tensor, from, to int) (*tensor.Tensor, error) {
+	return standard.Resample(ctx, waveform, from, to)
+}
+
+// Resample is the function of this name with another filter.
+func (f Filter) Resample(ctx context.Context, waveform *tensor.Tensor, from, to int) (*tensor.Tensor, error) {
 	if from <= 0 || to <= 0 {
 		return nil, fmt.Errorf("resampling audio from %d Hz to %d Hz: sample rates must be positive", from, to)
 	}
@@ -35,7 +44,7 @@ func Resample(ctx context.Context, waveform *tensor.Tensor, from, to int) (*tens
 		return waveform, nil
 	}
 	g := gcd(from, to)
-	k, err := newKernel(from/g, to/g)
+	k, err := f.kernel(from/g, to/g)
 	if err != nil {
 		return nil, err
 	}
@@ -72,25 +81,25 @@ type kernel struct {
 	weights   [][]float32
 }
 
-// newKernel computes the weights with torchaudio's single precision steps. Of each filter it keeps the span within the window: beyond it
+// kernel computes the weights with torchaudio's single precision steps. Of each filter it keeps the span within the window: beyond it
 // torchaudio's weights are below 1e-20.
-func newKernel(orig, to int) (*kernel, error) {
-	base := float64(min(orig, to)) * rolloff
-	width := int(math.Ceil(filterWidth * float64(orig) / base))
-	if most := 2 * filterWidth * float64(orig) / base * float64(to); most > maxKernel {
+func (f Filter) kernel(orig, to int) (*kernel, error) {
+	base := float64(min(orig, to)) * f.Rolloff
+	width := int(math.Ceil(f.Width * float64(orig) / base))
+	if most := 2 * f.Width * float64(orig) / base * float64(to); most > maxKernel {
 		return nil, fmt.Errorf("resampling audio: the ratio of %d to %d needs more than %d filter weights; choose sample rates with a larger common divisor", orig, to, maxKernel)
 	}
 	k := &kernel{orig: orig, new: to, first: make([]int, to), weights: make([][]float32, to)}
 	scale := float32(base / float64(orig))
 	for p := range to {
 		centre := float64(p) / float64(to) * float64(orig) // where the filter has its peak, in input samples
-		reach := filterWidth * float64(orig) / base
+		reach := f.Width * float64(orig) / base
 		from := max(int(math.Floor(centre-reach))-1, -width)
 		until := min(int(math.Ceil(centre+reach))+1, width+orig-1)
 		shift := float32(-p) / float32(to)
 		w := make([]float32, 0, until-from+1)
 		for i := from; i <= until; i++ {
-			w = append(w, weight(shift, float32(i)/float32(orig), float32(base), scale))
+			w = append(w, f.weight(shift, float32(i)/float32(orig), float32(base), scale))
 		}
 		k.first[p], k.weights[p] = from, w
 	}
@@ -98,17 +107,37 @@ func newKernel(orig, to int) (*kernel, error) {
 }
 
 // weight is one filter weight, at shift+at in units of the input's period times orig.
-func weight(shift, at, base, scale float32) float32 {
+func (f Filter) weight(shift, at, base, scale float32) float32 {
 	t := float32(shift+at) * base
-	t = max(-filterWidth, min(t, filterWidth))
-	c := float32(math.Cos(float64(float32(t*float32(math.Pi)) / filterWidth / 2)))
-	window := float32(c * c)
+	wide := float32(f.Width)
+	t = max(-wide, min(t, wide))
+	window := f.window(t)
 	t *= float32(math.Pi)
 	s := float32(1)
 	if t != 0 {
 		s = float32(math.Sin(float64(t))) / t
 	}
 	return s * float32(window*scale)
+}
+
+// window is the value of the window at t zero crossings from its middle.
+func (f Filter) window(t float32) float32 {
+	if f.Beta != 0 {
+		part := float64(t) / f.Width
+		return float32(bessel(f.Beta*math.Sqrt(max(0, 1-part*part))) / bessel(f.Beta))
+	}
+	c := float32(math.Cos(float64(float32(t*float32(math.Pi)) / float32(f.Width) / 2)))
+	return float32(c * c)
+}
+
+// bessel is the modified Bessel function of the first kind of order 0, by its power series.
+func bessel(x float64) float64 {
+	sum, term := 1.0, 1.0
+	for k := 1.0; term > sum*1e-17; k++ {
+		term *= x * x / (4 * k * k)
+		sum += term
+	}
+	return sum
 }
 
 // chunk is the number of output samples that one goroutine takes at a time.

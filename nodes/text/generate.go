@@ -32,7 +32,7 @@ type generation struct {
 	CLIP      *engine.CLIP   `in:"clip" type:"CLIP"`
 	Prompt    string         `in:"prompt" multiline:"true" dynamicPrompts:"true" default:""`
 	Image     *tensor.Tensor `in:"image" type:"IMAGE" optional:"true"`
-	Video     *tensor.Tensor `in:"video" type:"IMAGE" optional:"true" tooltip:"Frames of a video."`
+	Video     *tensor.Tensor `in:"video" type:"IMAGE" optional:"true" tooltip:"Frames of a video of 24 a second, of which one a second is shown."`
 	Audio     *media.Audio   `in:"audio" type:"AUDIO" optional:"true"`
 	MaxLength int            `in:"max_length" default:"512" min:"1" max:"32768"`
 	Mode      nodes.Choice   `in:"sampling_mode" display_name:"Sampling Mode"`
@@ -53,14 +53,14 @@ func (n *generation) text(ctx *nodes.Context, prompt string) (string, error) {
 	if n.Image != nil && (len(n.Image.Shape) != 4 || n.Image.Dim(3) < 3 || n.Image.Len() == 0) {
 		return "", nodes.Errorf("ValueError", "generating text: image holds no pixels of three channels")
 	}
-	if n.Video != nil {
-		ctx.Warn("generating text: video has no effect with the models that can be run")
+	if n.Video != nil && (len(n.Video.Shape) != 4 || n.Video.Dim(3) < 3 || n.Video.Len() == 0) {
+		return "", nodes.Errorf("ValueError", "generating text: video holds no pixels of three channels")
 	}
-	if n.Audio != nil {
-		ctx.Warn("generating text: audio has no effect with the models that can be run")
+	if n.Audio != nil && (!n.Audio.Valid() || n.Audio.Waveform.Len() == 0) {
+		return "", nodes.Errorf("ValueError", "generating text: audio holds no sound")
 	}
 	g := engine.Generation{
-		MaxLength: n.MaxLength, Bare: !n.Template, Thinking: n.Thinking, Images: n.Image,
+		MaxLength: n.MaxLength, Bare: !n.Template, Thinking: n.Thinking, Images: n.Image, Video: n.Video, Audio: n.Audio,
 		Progress: func(done int) { ctx.Progress(float64(done), float64(n.MaxLength)) },
 	}
 	if s, ok := n.Mode.Inputs.(*Sampling); ok && n.Mode.Key == "on" {
@@ -130,7 +130,7 @@ func (n *TextGenerateLTX2Prompt) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Image != nil {
 		system, media = ltxImage, "\n<image_soft_token>\n"
 	}
-	prompt := "<start_of_turn>system\n" + system + "<end_of_turn>\n<start_of_turn>user\n" + media + "\nUser Raw Input Prompt: " + n.Prompt + ".<end_of_turn>\n<start_of_turn>model\n"
+	prompt := n.prompt(system, media)
 	out, err := n.text(ctx, prompt)
 	if err != nil {
 		return nodes.Result{}, err
@@ -139,4 +139,21 @@ func (n *TextGenerateLTX2Prompt) Run(ctx *nodes.Context) (nodes.Result, error) {
 		out = n.Prompt
 	}
 	return nodes.Out(out), nil
+}
+
+// prompt is the text for Gemma 3 or 4, whose marks differ.
+func (n *TextGenerateLTX2Prompt) prompt(system, media string) string {
+	if n.CLIP != nil {
+		if taken, loaded := n.CLIP.Takes("gemma4"); taken && loaded {
+			think, open, text := "", "<|channel>final\n", "user prompt: "+n.Prompt
+			if n.Thinking {
+				think, open = "<|think|>\n", ""
+			}
+			if n.Image != nil {
+				media, text = "<|image><|image|><image|>\n\n", "User Raw Input Prompt: "+n.Prompt+"."
+			}
+			return "<|turn>system\n" + think + system + "<turn|>\n<|turn>user\n" + media + text + "<turn|>\n<|turn>model\n" + open
+		}
+	}
+	return "<start_of_turn>system\n" + system + "<end_of_turn>\n<start_of_turn>user\n" + media + "\nUser Raw Input Prompt: " + n.Prompt + ".<end_of_turn>\n<start_of_turn>model\n"
 }

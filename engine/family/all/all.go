@@ -19,6 +19,7 @@ import (
 	_ "comfygo/engine/family/esrgan"
 	_ "comfygo/engine/family/flux"
 	_ "comfygo/engine/family/flux2"
+	_ "comfygo/engine/family/gemma4"
 	_ "comfygo/engine/family/gligen"
 	_ "comfygo/engine/family/hidream"
 	_ "comfygo/engine/family/hunyuanimage"

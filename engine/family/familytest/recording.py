@@ -4,6 +4,7 @@ A script beside a family's test data imports it after `prepare`, whose arguments
 the folder of recipe.py, whose normal_array makes weights and inputs.
 """
 import json, math, os, sys
+import numpy as np
 
 
 def prepare():
@@ -40,7 +41,7 @@ class Recorder:
                 v = 1 + v / 8
             else:
                 v = v / 10
-            p.data.copy_(torch.from_numpy(v.astype("float32")))
+            p.data.copy_(torch.from_numpy(np.asarray(v, dtype="float32")))
             shapes.append([k, list(p.shape)])
         with torch.no_grad():
             tensors = {key: f(module).contiguous().numpy() for key, f in calls.items()}

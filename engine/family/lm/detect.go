@@ -91,12 +91,12 @@ func gemma(layer func(i int, name string) bool) (string, error) {
 	switch {
 	case !layer(0, queryNorm):
 		return KeyGemma2, nil
-	case layer(0, "layer_scalar") || layer(59, queryNorm) || layer(47, queryNorm) && !layer(5, "self_attn.v_proj.weight"):
-		return "", fmt.Errorf("a model of Gemma 4 cannot be run")
+	case layer(59, queryNorm) || layer(47, queryNorm) && !layer(5, "self_attn.v_proj.weight"):
+		return "", fmt.Errorf("a model of Gemma 4 without layer_scalar in its first layer cannot be run")
 	case layer(47, queryNorm):
 		return KeyGemma3M, nil
 	case layer(34, queryNorm):
-		return "", fmt.Errorf("a model of Gemma 4 cannot be run")
+		return "", fmt.Errorf("a model of Gemma 4 without layer_scalar in its first layer cannot be run")
 	}
 	return KeyGemma3S, nil
 }

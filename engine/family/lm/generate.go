@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"comfygo/engine/family"
+	"comfygo/engine/family/decoder"
 	"comfygo/engine/tensor"
 	"comfygo/engine/textenc"
 	"comfygo/engine/tokenizer"
@@ -56,7 +57,16 @@ func (e *Encoder) CanGenerate() error {
 
 // CacheBytes implements family.Generator.
 func (e *Encoder) CacheBytes(tokens int) int64 {
-	return 4 * 2 * int64(e.Layers) * int64(tokens) * int64(e.kvWidth())
+	return decoder.Bytes(tokens, e.cacheWidths()...)
+}
+
+// cacheWidths are the widths of the keys of each layer, and of its values behind them all.
+func (c Config) cacheWidths() []int {
+	out := make([]int, 2*c.Layers)
+	for i := range out {
+		out[i] = c.kvWidth()
+	}
+	return out
 }
 
 // kvWidth is the width of the keys, and of the values, of a token in one layer.
@@ -80,8 +90,8 @@ func (e *Encoder) Generate(ctx context.Context, run family.Runner, tokens tokeni
 	if err := e.CanGenerate(); err != nil {
 		return nil, err
 	}
-	if len(tokens) != 1 || len(tokens[0]) == 0 {
-		return nil, fmt.Errorf("generating text: the prompt has %d chunks of tokens, wanted one that is not empty", len(tokens))
+	if err := decoder.One(tokens); err != nil {
+		return nil, err
 	}
 	tokens, images, err := e.withImages(ctx, run, tokens)
 	if err != nil {
@@ -90,34 +100,20 @@ func (e *Encoder) Generate(ctx context.Context, run family.Runner, tokens tokeni
 	if o.Stop == nil {
 		o.Stop = stops(e.Config.Key)
 	}
-	w := &continuation{call: &call{Encoder: e, run: run, images: images}, cache: newCache(e, run, o.Cached)}
+	w := &continuation{call: &call{Encoder: e, run: run, images: images}, cache: decoder.NewCache(run, o.Cached, e.cacheWidths()...)}
 	row := textenc.Resolve(tokens[0], e.Config.Width, special(e.Config.Key))
-	logits, err := w.read(ctx, row, w.promptPlaces(row))
-	var out []int32
-	for err == nil {
-		var id int32
-		if id, err = o.Next(logits); err != nil {
-			break
+	return decoder.Continue(ctx, row, o, func(ctx context.Context, row textenc.Row, first bool) ([]float32, error) {
+		if first {
+			return w.read(ctx, row, w.promptPlaces(row))
 		}
-		out = append(out, id)
-		if o.Progress != nil {
-			o.Progress(len(out))
-		}
-		if len(out) >= o.MaxLength || slices.Contains(o.Stop, id) {
-			return out, nil
-		}
-		if err = context.Cause(ctx); err != nil {
-			break
-		}
-		logits, err = w.read(ctx, textenc.Row{IDs: []int64{int64(id)}, Mask: []int64{1}}, inOrder(w.next, 1))
-	}
-	return nil, err
+		return w.read(ctx, row, inOrder(w.next, 1))
+	})
 }
 
 // continuation is a text that grows.
 type continuation struct {
 	*call
-	cache *cache
+	cache *decoder.Cache
 	// next is the position of the token that comes next.
 	next int
 }
@@ -132,12 +128,12 @@ func (w *continuation) promptPlaces(row textenc.Row) positions {
 
 // read reads tokens behind those that were read before, and returns the logits of what follows.
 func (w *continuation) read(ctx context.Context, row textenc.Row, places positions) ([]float32, error) {
-	n, past := len(row.IDs), w.cache.tokens
+	n, past := len(row.IDs), w.cache.Tokens
 	embeds, err := w.embed([]textenc.Row{row})
 	if err != nil {
 		return nil, err
 	}
-	if err := w.cache.reserve(n); err != nil {
+	if err := w.cache.Reserve(n); err != nil {
 		return nil, err
 	}
 	if err := w.run.Check("generating text", w.memory(1, n)+4*int64(w.Heads)*int64(n)*int64(past)+8*int64(w.Vocab)); err != nil {
@@ -156,12 +152,12 @@ func (w *continuation) read(ctx context.Context, row textenc.Row, places positio
 		}
 		in = append(in, w.deepInputs(1, n, images)...)
 	}
-	in = append(in, w.cache.inputs()...)
+	in = append(in, w.cache.Inputs(inPast)...)
 	res, err := w.run.Run(ctx, w.decoder(slides, deep), in, outLogits, outCache)
 	if err != nil {
 		return nil, fmt.Errorf("generating text: %w", err)
 	}
-	w.cache.add(res[outCache])
+	w.cache.Add(n, func(i int) []float32 { return res[outCache].Index(i).Data })
 	last := 0
 	for _, axis := range places {
 		last = max(last, axis[len(axis)-1])
@@ -190,65 +186,6 @@ func outsideOf(past, n, window int) *tensor.Tensor {
 		}
 	}
 	return out
-}
-
-// cache holds the keys and values of the tokens that were read, one row [KVHeads*HeadDim] a token and layer, so that it grows at
-// its end and is handed to the network without being copied.
-type cache struct {
-	run    family.Runner
-	enc    *Encoder
-	tokens int
-	// cached, when set, is told how many bytes the rows take.
-	cached func(bytes int64)
-	// rows are those of the keys of each layer, and of its values behind them.
-	rows [][]float32
-}
-
-func newCache(e *Encoder, run family.Runner, cached func(bytes int64)) *cache {
-	return &cache{run: run, enc: e, cached: cached, rows: make([][]float32, 2*e.Layers)}
-}
-
-// cacheStep is the least number of tokens that the cache grows by.
-const cacheStep = 256
-
-// reserve makes room for n more tokens, by half as much again as there is.
-func (c *cache) reserve(n int) error {
-	width := c.enc.kvWidth()
-	have := cap(c.rows[0]) / width
-	if c.tokens+n <= have {
-		return nil
-	}
-	room := max(c.tokens+n, have+have/2, have+cacheStep)
-	if err := c.run.Check("keeping the keys and values of a generated text", c.enc.CacheBytes(room)); err != nil {
-		return err
-	}
-	if c.cached != nil {
-		c.cached(c.enc.CacheBytes(room))
-	}
-	for i, r := range c.rows {
-		grown := make([]float32, len(r), room*width)
-		copy(grown, r)
-		c.rows[i] = grown
-	}
-	return nil
-}
-
-// inputs are the graph's inputs of past keys and values.
-func (c *cache) inputs() []family.Value {
-	shape := []int{1, c.tokens, c.enc.kvWidth()}
-	out := make([]family.Value, len(c.rows))
-	for i, r := range c.rows {
-		out[i] = family.Floats(inPast(i), &tensor.Tensor{Shape: shape, Data: r})
-	}
-	return out
-}
-
-// add takes the keys and values [2*layers,n,width] of n tokens.
-func (c *cache) add(x *tensor.Tensor) {
-	for i := range c.rows {
-		c.rows[i] = append(c.rows[i], x.Index(i).Data...)
-	}
-	c.tokens += x.Dim(1)
 }
 
 // headScope is the scope of the output layer.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"comfygo/engine/family"
+	"comfygo/engine/family/decoder"
 	"comfygo/engine/tensor"
 	"comfygo/engine/tokenizer"
 )
@@ -20,31 +21,18 @@ type span struct {
 // withImages puts the vectors of images in the place of their tokens, and returns where they are.
 func (e *Encoder) withImages(ctx context.Context, run family.Runner, tokens tokenizer.Tokens) (tokenizer.Tokens, []span, error) {
 	var spans []span
-	out := make(tokenizer.Tokens, len(tokens))
-	for i, row := range tokens {
-		for _, t := range row {
-			if t.Image == nil {
-				out[i] = append(out[i], t)
-				continue
-			}
-			if e.vision == nil {
-				return nil, nil, fmt.Errorf("encoding a prompt with an image: %s has no vision tower that can be run; use a file of the text encoder that carries one, or leave the image out", e.src.Path())
-			}
-			if len(tokens) > 1 {
-				return nil, nil, fmt.Errorf("encoding a prompt with an image: the prompt is too long for one chunk")
-			}
-			image, err := e.vision.look(ctx, run, t.Image)
-			if err != nil {
-				return nil, nil, err
-			}
-			v := image.vectors
-			spans = append(spans, span{len(out[i]), v.Dim(0), image.grid, image.deep})
-			for k := range v.Dim(0) {
-				out[i] = append(out[i], tokenizer.Token{Weight: t.Weight, WordID: t.WordID, Embedding: v.Index(k).Data})
-			}
+	out, err := decoder.Splice(tokens, func(t tokenizer.Token, at int) (*tensor.Tensor, error) {
+		if e.vision == nil || t.Image == nil {
+			return nil, fmt.Errorf("encoding a prompt with an image: %s has no vision tower that can be run; use a file of the text encoder that carries one, or leave the image out", e.src.Path())
 		}
-	}
-	return out, spans, nil
+		image, err := e.vision.look(ctx, run, t.Image)
+		if err != nil {
+			return nil, err
+		}
+		spans = append(spans, span{at, image.vectors.Dim(0), image.grid, image.deep})
+		return image.vectors, nil
+	})
+	return out, spans, err
 }
 
 // amongImages are the positions of n tokens with images among them: an image takes as many positions as its longer side

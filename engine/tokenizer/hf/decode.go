@@ -2,6 +2,9 @@ package hf
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"comfygo/engine/tokenizer/bpe"
 )
@@ -32,6 +35,101 @@ func (p *Pipeline) Decode(ids []int32) (string, error) {
 		text = append(text, bytes...)
 	}
 	return string(bpe.AppendText(nil, text)), nil
+}
+
+// DecodeAll turns ids into text with the special tokens in it, as the decoder of a tokenizer.json with replacements and bytes has it, such as
+// that of Gemma. Bytes that are no UTF-8 become U+FFFD each. It fails for other decoders, and for ids that it does not know.
+func (p *Pipeline) DecodeAll(ids []int32) (string, error) {
+	m, ok := p.model.(*bpeModel)
+	if !ok || p.decode == nil {
+		return "", fmt.Errorf("decoding tokens: the tokenizer has no decoder of replacements and bytes")
+	}
+	m.once.Do(m.invert)
+	tokens := make([]string, len(ids))
+	for i, id := range ids {
+		token, added := p.added.byID[id]
+		if tokens[i] = token.Content; added {
+			continue
+		}
+		if tokens[i], ok = m.tokens[id]; !ok {
+			return "", fmt.Errorf("decoding tokens: the vocabulary has no token %d", id)
+		}
+	}
+	for _, step := range p.decode {
+		tokens = step(tokens)
+	}
+	return strings.Join(tokens, ""), nil
+}
+
+// decodeStep rewrites a list of tokens.
+type decodeStep func(tokens []string) []string
+
+// decoderSpec is a decoder in tokenizer.json.
+type decoderSpec struct {
+	Type     string        `json:"type"`
+	Decoders []decoderSpec `json:"decoders"`
+	Pattern  pattern       `json:"pattern"`
+	Content  string        `json:"content"`
+}
+
+// steps are those of a decoder, nil for one of another kind.
+func (s decoderSpec) steps() []decodeStep {
+	switch s.Type {
+	case "Sequence":
+		out := []decodeStep{}
+		for _, d := range s.Decoders {
+			steps := d.steps()
+			if steps == nil {
+				return nil
+			}
+			out = append(out, steps...)
+		}
+		return out
+	case "Replace":
+		if s.Pattern.String == "" {
+			return nil
+		}
+		return []decodeStep{func(tokens []string) []string {
+			out := make([]string, len(tokens))
+			for i, t := range tokens {
+				out[i] = strings.ReplaceAll(t, s.Pattern.String, s.Content)
+			}
+			return out
+		}}
+	case "ByteFallback":
+		return []decodeStep{fallbackBytes}
+	case "Fuse":
+		return []decodeStep{func(tokens []string) []string { return []string{strings.Join(tokens, "")} }}
+	}
+	return nil
+}
+
+// fallbackBytes joins tokens such as <0xE7>, which stand for bytes.
+func fallbackBytes(tokens []string) []string {
+	var out []string
+	var bytes []byte
+	flush := func() {
+		switch {
+		case len(bytes) == 0:
+		case utf8.Valid(bytes):
+			out = append(out, string(bytes))
+		default:
+			out = append(out, strings.Repeat("\uFFFD", len(bytes)))
+		}
+		bytes = nil
+	}
+	for _, t := range tokens {
+		if len(t) == 6 && strings.HasPrefix(t, "<0x") && t[5] == '>' {
+			if b, err := strconv.ParseUint(t[3:5], 16, 8); err == nil {
+				bytes = append(bytes, byte(b))
+				continue
+			}
+		}
+		flush()
+		out = append(out, t)
+	}
+	flush()
+	return out
 }
 
 // spelled returns the bytes that the characters of a token stand for, its own when some stand for none.

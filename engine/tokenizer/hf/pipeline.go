@@ -15,6 +15,7 @@ type Pipeline struct {
 	normalize normalizer   // nil: none
 	split     preTokenizer // nil: none
 	model     model
+	decode    []decodeStep // of DecodeAll; nil: none
 }
 
 // model turns one word, as the pre-tokenizer leaves it, into ids.

@@ -17,6 +17,7 @@ type file struct {
 	Normalizer   json.RawMessage `json:"normalizer"`
 	PreTokenizer json.RawMessage `json:"pre_tokenizer"`
 	Model        json.RawMessage `json:"model"`
+	Decoder      *decoderSpec    `json:"decoder"`
 }
 
 // Parse reads a tokenizer.json.
@@ -37,7 +38,11 @@ func Parse(data []byte) (*Pipeline, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading tokenizer.json: %w", err)
 	}
-	return newPipeline(m, n, p, f.Added)
+	out, err := newPipeline(m, n, p, f.Added)
+	if err == nil && f.Decoder != nil {
+		out.decode = f.Decoder.steps()
+	}
+	return out, err
 }
 
 func newPipeline(m model, n normalizer, p preTokenizer, added []AddedToken) (*Pipeline, error) {
