@@ -46,7 +46,7 @@ var upstream = []place{
 	{"HunyuanVideoI2V", ""},
 	{"HunyuanVideo", ""},
 	{"CosmosT2V", ""},
-	{"CosmosI2V", ""},
+	{"CosmosI2V", "CosmosT2V"},
 	{"CosmosT2IPredict2", ""},
 	{"CosmosI2VPredict2", "CosmosT2IPredict2"},
 	{"ZImagePixelSpace", ""},

@@ -35,6 +35,8 @@ type conditions struct {
 	time, shared *onnx.Value
 	text         *onnx.Value
 	rope         *nn.Rotary
+	// places, when set, are added to the tokens before each block.
+	places *onnx.Value
 	// frame is the shape in which tokens are modulated, where each frame has a timestep.
 	frame onnx.Shape
 }
@@ -62,15 +64,21 @@ func (w *writer) write(s *weights.Scope) {
 
 	waves := w.TimestepEmbedding(times, w.Hidden)
 	c.shared = dit.MLP(w.Builder, s.At("t_embedder.1"), waves, w.Hidden, 3*w.Hidden, "linear_1", "linear_2")
-	c.time = w.SiLU(w.RMSNorm(s.At("t_embedding_norm"), waves, epsilon))
+	c.time = w.SiLU(w.RMSNorm(s.At(w.layout.norm), waves, epsilon))
 
 	x = w.wide(w.Linear(s.At("x_embedder.proj.1"), x, w.Hidden))
 	w.lites(s, x.Dim(1))
+	if w.tables != [3]int{} {
+		c.places = w.wide(w.learned(s.At("extra_pos_embedder"), x.Dim(1)))
+	}
 	for i := range w.Blocks {
-		x = w.block(s.At("blocks").Index(i), x, c, i)
+		if c.places != nil {
+			x = w.Add(x, c.places)
+		}
+		x = w.block(s, x, c, i)
 	}
 	last := s.At("final_layer")
-	mods := w.Chunks(w.Add(w.modulation(last.At("adaln_modulation"), c, 2), w.Slice(c.shared, 1, 0, 2*w.Hidden)), 2)
+	mods := w.Chunks(w.Add(w.modulation(last.At(w.layout.modulation), c, 2), w.Slice(c.shared, 1, 0, 2*w.Hidden)), 2)
 	x = w.modulate(x, mods[0], mods[1], c)
 	dit.Output(w.Builder, "out", w.Linear(last.At("linear"), x, w.Out*side*side))
 }
@@ -81,6 +89,22 @@ func (w *writer) wide(x *onnx.Value) *onnx.Value {
 		return w.Cast(x, dtype.F32)
 	}
 	return x
+}
+
+// learned are the embeddings of the places of tokens, [1,S,C]: those of frame, row and column, whose sum has the length √C. Upstream:
+// position_embedding.py LearnablePosEmbAxis.
+func (w *writer) learned(s *weights.Scope, tokens onnx.Dim) *onnx.Value {
+	var sum *onnx.Value
+	for i, name := range tableNames {
+		y := w.GatherAxis(w.Table(s.Weight(name, w.tables[i], w.Hidden)), w.Input(placesName(i), dtype.I64, tokens), 0)
+		if sum == nil {
+			sum = y
+		} else {
+			sum = w.Add(sum, y)
+		}
+	}
+	length := w.Mul(w.ReduceL2(sum, true, 1), w.Const(float32(1/math.Sqrt(float64(w.Hidden)))))
+	return w.Unsqueeze(w.Div(sum, w.Add(length, w.Const(epsilon))), 0)
 }
 
 // modulation makes n parts of the time's embedding by two layers without biases.
@@ -116,22 +140,23 @@ func (w *writer) gated(x, y, gate *onnx.Value, c conditions) *onnx.Value {
 
 // block is attention, attention to the text and a feed-forward layer. Upstream: Block.
 func (w *writer) block(s *weights.Scope, x *onnx.Value, c conditions, i int) *onnx.Value {
-	layer := func(name string, f func(y *onnx.Value) *onnx.Value) {
-		m := w.Chunks(w.Add(w.modulation(s.At("adaln_modulation_"+name), c, 3), c.shared), 3)
-		x = w.gated(x, f(w.modulate(x, m[0], m[1], c)), m[2], c)
+	layer := func(part int, f func(s *weights.Scope, y *onnx.Value) *onnx.Value) {
+		at, modulation := w.layout.part(s.At("blocks"), i, part)
+		m := w.Chunks(w.Add(w.modulation(modulation, c, 3), c.shared), 3)
+		x = w.gated(x, f(at, w.modulate(x, m[0], m[1], c)), m[2], c)
 	}
-	layer("self_attn", func(y *onnx.Value) *onnx.Value {
-		return w.attention(s.At("self_attn"), w.lit(y, i, "self_attn_q_proj"), w.lit(y, i, "self_attn_k_proj"), w.lit(y, i, "self_attn_v_proj"), c.rope)
+	layer(selfAttention, func(s *weights.Scope, y *onnx.Value) *onnx.Value {
+		return w.attention(s, w.lit(y, i, "self_attn_q_proj"), w.lit(y, i, "self_attn_k_proj"), w.lit(y, i, "self_attn_v_proj"), c.rope)
 	})
-	layer("cross_attn", func(y *onnx.Value) *onnx.Value {
-		return w.attention(s.At("cross_attn"), w.lit(y, i, "cross_attn_q_proj"), c.text, c.text, nil)
+	layer(crossAttention, func(s *weights.Scope, y *onnx.Value) *onnx.Value {
+		return w.attention(s, w.lit(y, i, "cross_attn_q_proj"), c.text, c.text, nil)
 	})
-	layer("mlp", func(y *onnx.Value) *onnx.Value {
+	layer(feedForward, func(s *weights.Scope, y *onnx.Value) *onnx.Value {
 		inner := 1
-		if sh := s.Shape("mlp.layer1.weight"); len(sh) > 0 {
+		if sh := s.Shape("layer1.weight"); len(sh) > 0 {
 			inner = sh[0]
 		}
-		return w.Linear(s.At("mlp.layer2"), w.Gelu(w.Linear(s.At("mlp.layer1"), w.lit(y, i, "mlp_layer1"), inner), false), w.Hidden)
+		return w.Linear(s.At("layer2"), w.Gelu(w.Linear(s.At("layer1"), w.lit(y, i, "mlp_layer1"), inner), false), w.Hidden)
 	})
 	return x
 }
@@ -139,8 +164,9 @@ func (w *writer) block(s *weights.Scope, x *onnx.Value, c conditions, i int) *on
 // attention lets tokens qs see those of ks, which have the values of vs.
 func (w *writer) attention(s *weights.Scope, qs, ks, vs *onnx.Value, rope *nn.Rotary) *onnx.Value {
 	a := onnx.Attention{Heads: w.Heads, Scale: float32(1 / math.Sqrt(float64(w.head())))}
-	q := w.HeadRMSNorm(s.At("q_norm"), w.Linear(s.At("q_proj"), qs, w.Hidden), w.Heads, epsilon)
-	k := w.HeadRMSNorm(s.At("k_norm"), w.Linear(s.At("k_proj"), ks, w.Hidden), w.Heads, epsilon)
-	v := w.Linear(s.At("v_proj"), vs, w.Hidden)
-	return w.Linear(s.At("output_proj"), w.JointAttention(a, rope, nn.Stream{Q: q, K: k, V: v})[0], w.Hidden)
+	n := w.layout
+	q := w.HeadRMSNorm(s.At(n.qNorm), w.Linear(s.At(n.q), qs, w.Hidden), w.Heads, epsilon)
+	k := w.HeadRMSNorm(s.At(n.kNorm), w.Linear(s.At(n.k), ks, w.Hidden), w.Heads, epsilon)
+	v := w.Linear(s.At(n.v), vs, w.Hidden)
+	return w.Linear(s.At(n.out), w.JointAttention(a, rope, nn.Stream{Q: q, K: k, V: v})[0], w.Hidden)
 }

@@ -52,6 +52,13 @@ type Network struct {
 	// encoding, Out the number of channels of the prediction.
 	Channels, Text, Out int
 
+	layout *layout
+	format sampling.LatentFormat
+	// time and space are by how much positions in time and in the image are drawn together.
+	time, space float64
+	// tables are the numbers of rows of the tables of learned places, for frames, rows and columns; zero for none.
+	tables [3]int
+
 	activations family.Activations
 }
 
@@ -72,12 +79,19 @@ func NewNetwork(src weights.Source) (*Network, error) {
 		return nil, fmt.Errorf("reading the shape of the network: x_embedder.proj.1.weight is %v, blocks.0.self_attn.q_norm.weight %v, blocks.0.cross_attn.k_proj.weight %v, final_layer.linear.weight %v", in, norm, text, out)
 	}
 	n := &Network{
+		layout: &second, format: latents.Wan21,
 		Source: src, Hidden: in[0], Heads: in[0] / norm[0], Blocks: s.Count("blocks"), Channels: in[1]/(side*side) - 1, Text: text[1], Out: out[0] / (side * side),
 	}
-	if n.Out != latents.Wan21.Channels || n.Channels < n.Out || n.Channels > n.Out+1 {
-		return nil, fmt.Errorf("it reads %d channels and gives %d: models of this kind read %d, or one more for videos from images", n.Channels, n.Out, latents.Wan21.Channels)
+	n.time, n.space = n.stretch()
+	return n, n.check()
+}
+
+// check fails for a network of other latents.
+func (n *Network) check() error {
+	if n.Out != n.format.Channels || n.Channels < n.Out || n.Channels > n.Out+1 {
+		return fmt.Errorf("it reads %d channels and gives %d: models of this kind read %d, or one more for videos from images", n.Channels, n.Out, n.format.Channels)
 	}
-	return n, nil
+	return nil
 }
 
 // masked says that the network reads a mask of the frames that are given, to make videos from images.
@@ -101,12 +115,12 @@ func (n *Network) stretch() (time, space float64) {
 	return 1, 1
 }
 
-// angles are those of the tokens of so many frames, on the axes time, row and column. Upstream: position_embedding.py
+// angles are those of the tokens of so many frames, on the axes time, with steps of pace, row and column. Upstream: position_embedding.py
 // VideoRopePosition3DEmb.
-func (n *Network) angles(frames int, g dit.Grid) []family.Value {
+func (n *Network) angles(frames int, g dit.Grid, pace float64) []family.Value {
 	var pos []float64
 	for f := range frames {
-		pos = dit.AppendGrid(pos, g, float64(f))
+		pos = dit.AppendGrid(pos, g, float64(f)*pace)
 	}
 	d := n.head()
 	plane := d / 6 * 2
@@ -115,14 +129,18 @@ func (n *Network) angles(frames int, g dit.Grid) []family.Value {
 		const plain = 10000
 		return plain * math.Pow(stretch, float64(width)/float64(width-2))
 	}
-	time, space := n.stretch()
-	return dit.AxisAngles(pos, []float64{theta(time, line), theta(space, plane), theta(space, plane)}, line, plane, plane)
+	return dit.AxisAngles(pos, []float64{theta(n.time, line), theta(n.space, plane), theta(n.space, plane)}, line, plane, plane)
 }
 
 // Predict runs the network on a latent [N,C,T,H,W] or [N,C,H,W] with timesteps [N] or [N,T], a text encoding and, for
 // models that make videos from images, the mask [N,1,T,H,W] of given frames. Networks of LLLite change what it does for
 // single images.
 func (n *Network) Predict(ctx context.Context, run family.Runner, latent, times, text, given *tensor.Tensor, lites ...family.Attached) (*tensor.Tensor, error) {
+	return n.paced(ctx, run, 1, latent, times, text, given, lites...)
+}
+
+// paced is Predict for frames whose positions have steps of pace.
+func (n *Network) paced(ctx context.Context, run family.Runner, pace float64, latent, times, text, given *tensor.Tensor, lites ...family.Attached) (*tensor.Tensor, error) {
 	x := dit.Video(latent)
 	frames := dit.FramesOf(x.Shape)
 	if err := dit.CheckText(text, x.Dim(0), n.Text); err != nil {
@@ -155,8 +173,13 @@ func (n *Network) Predict(ctx context.Context, run family.Runner, latent, times,
 		return nil, fmt.Errorf("running the model: a patch has %d tokens for a single image, and the latent has %d frames of %d tokens", lites[0].Input.Dim(1), frames, grid.Tokens())
 	}
 	patches := v.attach(lites, x.Dim(0))
-	in := append([]family.Value{family.Floats("x", tokens), family.Floats("timesteps", times), family.Floats("context", text)}, n.angles(frames, grid)...)
+	in := append([]family.Value{family.Floats("x", tokens), family.Floats("timesteps", times), family.Floats("context", text)}, n.angles(frames, grid, pace)...)
 	in = append(in, patches...)
+	places, err := n.places(frames, grid)
+	if err != nil {
+		return nil, err
+	}
+	in = append(in, places...)
 	if err := run.Check("running the model", n.memory(v, x.Dim(0), frames, grid.Tokens(), text.Dim(1))); err != nil {
 		return nil, err
 	}
@@ -200,12 +223,12 @@ func (n *Network) ComputeTypes() []dtype.DType {
 func (n *Network) Weights() weights.Source { return n.Source }
 
 // Latent implements family.Denoiser.
-func (n *Network) Latent() sampling.LatentFormat { return latents.Wan21 }
+func (n *Network) Latent() sampling.LatentFormat { return n.format }
 
 // LoRAKeys implements family.Adaptable: upstream knows the generic names alone.
 func (n *Network) LoRAKeys(keys *patch.KeyMap, part string) { keys.AddGeneric(part, n.Source.Names()) }
 
-// model is Cosmos Predict2, for images and videos.
+// model is Cosmos Predict2, for images and videos, and what Cosmos 1 has in common with it.
 type model struct{ *Network }
 
 var (
@@ -244,38 +267,50 @@ const (
 	inputGiven = "given"
 	// inputNoise is the part of each frame that is to be made [N,T], which scales its timestep.
 	inputNoise = "denoise_mask"
+	// inputPace is the step of the frames' positions [1].
+	inputPace = "pace"
 )
 
 // Inputs implements family.Denoiser.
 func (m *model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
+	in, err := m.given(c, r)
+	if err != nil {
+		return nil, err
+	}
+	mask, err := m.mask(c, r)
+	if err != nil || mask == nil || len(mask.Shape) != 5 {
+		return in, err
+	}
+	return append(in, sampling.Input{Name: inputNoise, Value: frameMeans(mask), Rule: sampling.ByRows}), nil
+}
+
+// mask is 0 in the frames that are given, nil where none are.
+func (m *model) mask(c *sampling.Cond, r sampling.Request) (*tensor.Tensor, error) {
+	mask, err := sampling.Value[*tensor.Tensor](c, sampling.KeyConcatMask)
+	if mask == nil && err == nil {
+		mask = r.Mask
+	}
+	return mask, err
+}
+
+// given are the text and the frames that are given.
+func (m *model) given(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
 	if c.Tokens == nil {
 		return nil, dit.ErrNoText
 	}
 	in := []sampling.Input{{Name: sampling.InputContext, Value: c.Tokens, Rule: sampling.ByRows}}
-	mask, err := sampling.Value[*tensor.Tensor](c, sampling.KeyConcatMask)
+	mask, err := m.mask(c, r)
+	if err != nil || mask == nil || !m.masked() {
+		return in, err
+	}
+	given, err := sampling.FitMask(mask, r.Shape)
 	if err != nil {
 		return nil, err
 	}
-	if mask == nil {
-		mask = r.Mask
+	for i, v := range given.Data {
+		given.Data[i] = 1 - v
 	}
-	if mask == nil {
-		return in, nil
-	}
-	if m.masked() {
-		given, err := sampling.FitMask(mask, r.Shape)
-		if err != nil {
-			return nil, err
-		}
-		for i, v := range given.Data {
-			given.Data[i] = 1 - v
-		}
-		in = append(in, sampling.Input{Name: inputGiven, Value: given, Rule: sampling.ByCells})
-	}
-	if len(mask.Shape) != 5 {
-		return in, nil
-	}
-	return append(in, sampling.Input{Name: inputNoise, Value: frameMeans(mask), Rule: sampling.ByRows}), nil
+	return append(in, sampling.Input{Name: inputGiven, Value: given, Rule: sampling.ByCells}), nil
 }
 
 // frameMeans are the means of the frames of a mask [N,C,T,H,W], as [N,T].
@@ -312,7 +347,11 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if given != nil && given.Len() != c.X.Dim(0)*tensor.Count(c.X.Shape[2:]) {
 		return nil, fmt.Errorf("running the model: a mask of shape %v does not fit latents of shape %v", given.Shape, c.X.Shape)
 	}
-	return m.Network.Predict(ctx, run, c.X, times, c.Inputs.Get(sampling.InputContext), given)
+	pace := 1.0
+	if p := c.Inputs.Get(inputPace); p != nil {
+		pace = float64(p.Data[0])
+	}
+	return m.paced(ctx, run, pace, c.X, times, c.Inputs.Get(sampling.InputContext), given)
 }
 
 // frameTimes are the timesteps of rows times the part of each frame that is to be made, [N,T]; one a row [N] where all

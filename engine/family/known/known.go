@@ -39,7 +39,6 @@ var families = []recognised{
 	{name: "Mochi", all: []string{"t5_yproj.weight"}},
 	{name: "MiniMax H3", all: []string{"video_patch_proj.weight", "audio_patch_proj.weight"}},
 	{name: "ACE-Step", all: []string{"genre_embedder.weight"}},
-	{name: "Cosmos 1", all: []string{"blocks.block0.blocks.0.block.attn.to_q.0.weight"}},
 	{name: "SeedVR2", all: []string{"blocks.31.mlp.all.proj_in_gate.weight"}},
 	{name: "Wan (of a form that is not built)", all: []string{"head.modulation"}},
 	{name: "Hunyuan3D 2", all: []string{"latent_in.weight"}},
