@@ -60,7 +60,7 @@ func (c *CLIP) tokenize(ctx context.Context, p Prompt, text func(key string) str
 	}
 	for _, e := range c.scheme.Encoders() {
 		part, ok := c.parts[e.Key]
-		if !ok && e.Alone == nil {
+		if !ok && e.Alone == nil || e.Follows {
 			continue
 		}
 		p.Text = text(e.Key)
@@ -157,9 +157,7 @@ func (c *CLIP) encodeTokens(ctx context.Context, tokens Tokens) (Conditioning, e
 			o.Chosen = c.layer
 		}
 		o.Projected = o.Projected && !c.unprojected
-		run := c.rt.runner(family.RoleText, c.onCPU, p.file)
-		run.adapters = c.loras.Storing(c.storage(e.Key)).Part(textPrefix(e.Key))
-		enc, err := p.net.Encode(ctx, run, t, o)
+		enc, err := p.net.Encode(ctx, c.runnerOf(e.Key, p), t, o)
 		if err != nil {
 			return nil, fmt.Errorf("encoding the prompt: %w", err)
 		}
@@ -170,6 +168,16 @@ func (c *CLIP) encodeTokens(ctx context.Context, tokens Tokens) (Conditioning, e
 	if err != nil {
 		return nil, err
 	}
+	for _, e := range c.scheme.Encoders() {
+		p, ok := c.parts[e.Key]
+		follower, follows := p.net.(family.Follower)
+		if !ok || !e.Follows || !follows {
+			continue
+		}
+		if enc, err = follower.Follow(ctx, c.runnerOf(e.Key, p), enc); err != nil {
+			return nil, err
+		}
+	}
 	values := map[string]any{}
 	maps.Copy(values, enc.Extra)
 	if enc.Mask != nil {
@@ -179,6 +187,13 @@ func (c *CLIP) encodeTokens(ctx context.Context, tokens Tokens) (Conditioning, e
 		values[sampling.KeyHooks] = c.hooks
 	}
 	return Conditioning{{Tokens: enc.Hidden, Pooled: enc.Pooled, Values: values}}, nil
+}
+
+// runnerOf is the runner of one of the encoders, with its adapters.
+func (c *CLIP) runnerOf(key string, p textPart) runner {
+	run := c.rt.runner(family.RoleText, c.onCPU, p.file)
+	run.adapters = c.loras.Storing(c.storage(key)).Part(textPrefix(key))
+	return run
 }
 
 // lengths are a user's lengths of padding by the key of an encoder.

@@ -61,8 +61,7 @@ func (c *CLIP) Generate(ctx context.Context, prompt string, g Generation) (strin
 	if err != nil {
 		return "", err
 	}
-	run := c.rt.runner(family.RoleText, c.onCPU, part.file)
-	run.adapters = c.loras.Storing(c.storage(e.Key)).Part(textPrefix(e.Key))
+	run := c.runnerOf(e.Key, part)
 	release := func() {}
 	defer func() { release() }()
 	cached := func(bytes int64) {

@@ -49,6 +49,8 @@ type SchemeEncoder struct {
 	Plain bool
 	// Chat, when set, is how the encoder is prompted for generating text; Text is taken otherwise.
 	Chat *Chat
+	// Follows says that the encoder is a Follower.
+	Follows bool
 	// Alone, when set, is the tokenizer of an entry without a network: Join gets its tokens, and no file holds it.
 	Alone Tokenizer
 }

@@ -57,6 +57,14 @@ type TextEncoder interface {
 	Weights() weights.Source
 }
 
+// Follower is implemented by networks that read no prompt and go on with what the other encoders of a scheme make of one, such as a
+// projection of their states; see SchemeEncoder.Follows.
+type Follower interface {
+	TextEncoder
+	// Follow changes the encoding that the scheme joined. It may write to it.
+	Follow(ctx context.Context, run Runner, e Encoding) (Encoding, error)
+}
+
 // TokenizeOptions are what surrounds a prompt.
 type TokenizeOptions struct {
 	// Embedding finds the vectors of an embedding by name, nil where there are none.

@@ -34,6 +34,7 @@ func TestBadInputs(t *testing.T) {
 		{"LTXVAddGuide", pyjson.NewObject("latent", video), "not an image"},
 		{"LTXVAddGuide", pyjson.NewObject("latent", video, "image", pixels), "no VAE"},
 		{"LTXVSpatioTemporalGuidance", pyjson.NewObject("blocks", "1"), "no model"},
+		{"LTXVModalityGuidance", pyjson.NewObject("modality_scale", 3.0), "no model"},
 	} {
 		_, err := nodecalls.CallIn(t, nil, c.class, c.values)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

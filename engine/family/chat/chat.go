@@ -69,8 +69,8 @@ func Gemma3(stop ...int32) *family.Chat {
 	}}
 }
 
-// gemmaTurnEnd is <end_of_turn>, which alone ends a text of Gemma 3 12B.
-const gemmaTurnEnd = 106
+// GemmaTurnEnd is <end_of_turn>, which alone ends a text of Gemma 3 12B.
+const GemmaTurnEnd = 106
 
 // Upstream: sd.py load_text_encoder_state_dicts, where the file alone decides; lt.py gemma3_te, qwen3vl.py, ernie.py.
 func init() {
@@ -78,7 +78,7 @@ func init() {
 	all.AllLayers = true
 	family.Register(family.Single{
 		Label: "Gemma 3 12B", Order: 150, Loader: "ltxv",
-		Encoder: family.SchemeEncoder{Key: lm.KeyGemma3M, Plain: true, Options: all, Chat: Gemma3(gemmaTurnEnd), Arrange: lm.PlaceSoftImages},
+		Encoder: family.SchemeEncoder{Key: lm.KeyGemma3M, Plain: true, Options: all, Chat: Gemma3(GemmaTurnEnd), Arrange: lm.PlaceSoftImages},
 	})
 	for i, e := range []struct {
 		key string
