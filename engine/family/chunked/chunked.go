@@ -169,12 +169,12 @@ func (c *Coder) Joined(x *onnx.Value) *onnx.Value {
 	return c.Unsqueeze(c.Transpose(x, 1, 0, 2, 3), 0)
 }
 
-// ConvTaps is the convolution at s, whose kernel has side rows and columns, 1 or 3, and zeros surround the images, over frames [T+k-1,C,h,w]
-// for a result [T,out,h,w], as a sum of convolutions of images; the network's source is Taps.
-func (c *Coder) ConvTaps(s *weights.Scope, frames *onnx.Value, out, kernel, side int) *onnx.Value {
-	window := onnx.Pad1()
-	if side == 1 {
-		window = onnx.Window{Stride: 1}
+// ConvTaps is the convolution at s over frames [T+k-1,C,h,w] for a result of T images of so many channels, as a sum of convolutions of
+// images with the geometry w; the network's source is Taps.
+func (c *Coder) ConvTaps(s *weights.Scope, frames *onnx.Value, out, kernel int, w onnx.Window) *onnx.Value {
+	side := 1
+	if sh := s.Shape(TapName(0) + ".weight"); len(sh) == 4 {
+		side = sh[2]
 	}
 	n := frames.Dim(0).Minus(onnx.D(kernel - 1))
 	var y *onnx.Value
@@ -183,7 +183,7 @@ func (c *Coder) ConvTaps(s *weights.Scope, frames *onnx.Value, out, kernel, side
 		if kernel > 1 {
 			x = c.SliceDims(frames, 0, onnx.D(k), n.Plus(onnx.D(k)))
 		}
-		y = c.Conv2dAdd(s.At(TapName(k)), x, y, out, side, window)
+		y = c.Conv2dAdd(s.At(TapName(k)), x, y, out, side, w)
 	}
 	return y
 }

@@ -149,7 +149,7 @@ func (c *coder) causal(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	c.At(conv.Prefix())
 	x = c.Carry(x, kernel-1, func(x *onnx.Value) *onnx.Value { return c.Pad(x, kernel-1, 0) }, func(x *onnx.Value) *onnx.Value { return c.Tail(x, kernel-1) })
 	images := c.Transpose(c.Squeeze(x, 0), 1, 0, 2, 3)
-	return c.Joined(c.ConvTaps(conv, images, outOf(conv), kernel, kernel))
+	return c.Joined(c.ConvTaps(conv, images, outOf(conv), kernel, onnx.Pad1()))
 }
 
 // norm normalises features; in the decoder, the latent makes factors and offsets. Upstream: SpatialNorm3D.

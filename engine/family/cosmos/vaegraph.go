@@ -130,13 +130,13 @@ func (c coder) norm(s *weights.Scope, x *onnx.Value) *onnx.Value {
 // point is a convolution of single cells.
 func (c coder) point(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	conv := s.At("conv3d")
-	return c.ConvTaps(conv, x, outOf(conv), 1, 1)
+	return c.ConvTaps(conv, x, outOf(conv), 1, onnx.Window{Stride: 1})
 }
 
 // flat is a convolution of each image.
 func (c coder) flat(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	conv := s.At("conv3d")
-	return c.ConvTaps(conv, x, outOf(conv), 1, 3)
+	return c.ConvTaps(conv, x, outOf(conv), 1, onnx.Pad1())
 }
 
 // before joins a video with the frames before it, so many, in the first chunk copies of its first frame, as many as pad says.
@@ -150,7 +150,7 @@ func (c coder) along(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	conv := s.At("conv3d")
 	x = c.before(s, x, near-1, near-1)
 	images := c.Transpose(c.Squeeze(x, 0), 1, 0, 2, 3)
-	return c.ConvTaps(conv, images, outOf(conv), near, 1)
+	return c.ConvTaps(conv, images, outOf(conv), near, onnx.Window{Stride: 1})
 }
 
 // factored is a convolution of each of the images and one in time, whose result is a video.

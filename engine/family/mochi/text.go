@@ -1,4 +1,3 @@
-// Package mochi is the text encoding of Mochi: T5-XXL alone, with a mask.
 package mochi
 
 import (
@@ -6,10 +5,13 @@ import (
 	"comfygo/engine/family/t5"
 )
 
+// schemeName is the type of CLIP loaders.
+const schemeName = "mochi"
+
 // Upstream: text_encoders/genmo.py, which is taken for a lone T5-XXL under every type that has no rule of its own.
 func init() {
 	family.Register(family.Single{
-		Label: "Mochi", Order: 60, Loader: "mochi",
+		Label: "Mochi", Order: 60, Loader: schemeName,
 		Encoder: family.SchemeEncoder{Key: t5.KeyXXL, Options: family.EncodeOptions{Masked: true, ReturnMask: true}, Layout: family.MinLength(256)},
 		Not:     []string{"sd3", "ltxv", "pixart", "chroma", "wan", "hidream", "cogvideox"},
 	})
