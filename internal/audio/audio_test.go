@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"comfygo/engine/tensor"
@@ -188,4 +193,36 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%d bytes give no audio and no error", len(data))
 		}
 	})
+}
+
+// TestFLACFrameRates writes each way of giving the sample rate in a frame's header, and has FFmpeg decode it and tell how long each frame
+// lasts: without the rate it cannot, and browsers cannot seek.
+func TestFLACFrameRates(t *testing.T) {
+	t.Parallel()
+	probe, err := exec.LookPath("ffprobe")
+	if err != nil {
+		t.Skip("NOT TESTED: ffprobe is not installed")
+	}
+	samples := make([]int16, 5000)
+	for i := range samples {
+		samples[i] = int16(i * 7919)
+	}
+	for _, rate := range []int{8000, 44100, 96000, 192000, 12000, 11025, 65535, 655350, 500000} {
+		file := filepath.Join(t.TempDir(), "rate.flac")
+		var b bytes.Buffer
+		if err := audio.WriteFLAC(&b, samples, 1, rate, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := audio.Read(t.Context(), b.Bytes(), nil)
+		if err != nil || got.SampleRate != rate || got.Samples() != len(samples) {
+			t.Errorf("%d Hz: read again: %v, %v", rate, got, err)
+		}
+		out, err := exec.CommandContext(t.Context(), probe, "-v", "error", "-show_entries", "packet=duration:stream=sample_rate", "-of", "csv=p=0", file).CombinedOutput()
+		if want := fmt.Sprintf("4096\n904\n%d\n", rate); err != nil || strings.ReplaceAll(string(out), ",", "") != want {
+			t.Errorf("%d Hz: %v, %q, want %q", rate, err, out, want)
+		}
+	}
 }

@@ -197,6 +197,29 @@ func abs32(v int32) uint32 {
 	return uint32((v ^ m) - m)
 }
 
+// flacRates are the short codes of sample rates in a frame's header.
+var flacRates = map[int]uint64{
+	88200: 1, 176400: 2, 192000: 3, 8000: 4, 16000: 5, 22050: 6, 24000: 7, 32000: 8, 44100: 9, 48000: 10, 96000: 11,
+}
+
+// rateCode is the code of a sample rate in a frame's header, and the number with its bits that follows for the last three codes. Code 0
+// leaves the rate to the stream's header; FFmpeg then gives packets no duration, and browsers cannot seek, so it is used for rates only
+// that no other code has.
+func rateCode(rate int) (code, value uint64, width int) {
+	if code, ok := flacRates[rate]; ok {
+		return code, 0, 0
+	}
+	switch {
+	case rate%1000 == 0 && rate/1000 < 1<<8:
+		return 12, uint64(rate / 1000), 8
+	case rate < 1<<16:
+		return 13, uint64(rate), 16
+	case rate%10 == 0 && rate/10 < 1<<16:
+		return 14, uint64(rate / 10), 16
+	}
+	return 0, 0, 0
+}
+
 // header writes a frame's header with its checksum. Block size and sample rate stand in full where there is no short code for them.
 func (e *flacEncoder) header(number, n, assignment int) {
 	const sync, sixteenBits = 0b1111_1111_1111_1000, 4 << 1
@@ -205,7 +228,8 @@ func (e *flacEncoder) header(number, n, assignment int) {
 	if n == flacBlock {
 		size = 12
 	}
-	e.w.write(size<<4, 8) // sample rate as in the stream's header
+	rate, value, width := rateCode(e.rate)
+	e.w.write(size<<4|rate, 8)
 	e.w.write(uint64(assignment)<<4|sixteenBits, 8)
 	for _, b := range codedNumber(number) {
 		e.w.write(uint64(b), 8)
@@ -213,6 +237,7 @@ func (e *flacEncoder) header(number, n, assignment int) {
 	if size == 7 {
 		e.w.write(uint64(n-1), 16)
 	}
+	e.w.write(value, width)
 	e.w.align()
 	e.w.write(uint64(crc8(e.w.buf)), 8)
 }

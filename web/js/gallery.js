@@ -83,7 +83,7 @@ export class Gallery {
     const when = ago(job.execution_end_time ?? job.create_time);
     const [item] = outputsOf(job.preview_output.nodeId, { [job.preview_output.mediaType ?? "images"]: [job.preview_output] });
     return h("li", {}, h("button", { type: "button", class: "tile", "aria-label": `${job.preview_output.filename}, ${when}`, on: { click: () => this.look(job) } },
-      item?.kind === "image" ? lazy(fileURL(job.preview_output)) : h("span", { class: "tile-kind" }, icon("play")),
+      thumb(item),
       job.outputs_count > 1 && h("span", { class: "badge", text: String(job.outputs_count), "aria-hidden": "true" }),
       h("span", { class: "tile-line" }, h("span", { text: job.preview_output.filename }), h("span", { text: when }))));
   }
@@ -93,7 +93,7 @@ export class Gallery {
       type: "button", class: "tile", "aria-label": name, on: {
         click: () => lightbox(names.map((n) => ({ item: looseItem(n) })), i, { info: this.context.info, use: this.context.use }),
       },
-    }, looseItem(name).kind === "image" ? lazy(fileURL({ filename: name })) : h("span", { class: "tile-kind" }, icon("play")), h("span", { class: "tile-line" }, h("span", { text: name }))));
+    }, thumb(looseItem(name)), h("span", { class: "tile-line" }, h("span", { text: name }))));
   }
 
   /** look opens a job's pictures, with those of its neighbours to go on to. */
@@ -130,6 +130,17 @@ async function allOutputs(id) {
   } catch {
     return null;
   }
+}
+
+/** thumb shows an output in its tile: the image, the first frame of a video, or a sign for its kind. */
+function thumb(item) {
+  if (item?.kind === "image") return lazy(fileURL(item.file));
+  if (item?.kind === "video") {
+    const video = h("video", { src: `${fileURL(item.file)}#t=0.01`, preload: "metadata", playsinline: true, tabindex: -1, "aria-hidden": "true" });
+    video.muted = true;
+    return [video, h("span", { class: "tile-play", "aria-hidden": "true" }, icon("play"))];
+  }
+  return h("span", { class: "tile-kind" }, icon(item?.kind === "audio" ? "audio" : "play"));
 }
 
 function lazy(url) {
