@@ -88,6 +88,9 @@ func (rt *Runtime) LoadCheckpoint(path string) (*Model, *CLIP, *VAE, error) {
 		return nil, nil, nil, err
 	}
 	v, err := rt.vaeOf(m.file)
+	if _, ok := net.(family.OnPixels); ok && v == nil && err == nil {
+		v = rt.PixelSpace()
+	}
 	return m, c, v, err
 }
 

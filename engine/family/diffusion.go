@@ -104,3 +104,9 @@ type Keeping interface {
 	// Kept returns what the network reads at sigma in place of a protected latent, both in the network's space.
 	Kept(sigma float32, latent *tensor.Tensor) *tensor.Tensor
 }
+
+// OnPixels is implemented by models that work on images: their checkpoints need no VAE.
+type OnPixels interface {
+	Denoiser
+	OnPixels()
+}

@@ -1,7 +1,10 @@
 package latent
 
 import (
+	"slices"
+
 	"comfygo/engine"
+	"comfygo/engine/family/hidreamo1"
 	"comfygo/engine/tensor"
 	"comfygo/nodes"
 )
@@ -9,6 +12,7 @@ import (
 func init() {
 	nodes.Register(&EmptyHiDreamO1LatentImage{})
 	nodes.Register(&HiDreamO1ReferenceImages{})
+	nodes.Register(&HiDreamO1PatchSeamSmoothing{})
 }
 
 // EmptyHiDreamO1LatentImage makes empty images for HiDream-O1, which works on pixels.
@@ -66,4 +70,59 @@ func (n *HiDreamO1ReferenceImages) Run(*nodes.Context) (nodes.Result, error) {
 		refs = append(refs, t)
 	}
 	return nodes.Out(n.Positive.Append("reference_latents", refs), n.Negative.Append("reference_latents", refs)), nil
+}
+
+// HiDreamO1PatchSeamSmoothing averages predictions on shifted grids of patches in a part of the run.
+type HiDreamO1PatchSeamSmoothing struct {
+	Model    *engine.Model `in:"model" type:"MODEL"`
+	Start    float64       `in:"start_percent" default:"0.8" min:"0.0" max:"1.0" step:"0.01" tooltip:"Progress of the run from which on predictions are averaged."`
+	End      float64       `in:"end_percent" default:"1.0" min:"0.0" max:"1.0" step:"0.01" tooltip:"Progress of the run up to which predictions are averaged."`
+	Pattern  string        `in:"pattern" options:"single_shift|symmetric" default:"single_shift" tooltip:"single_shift: one prediction on the grid itself and others beside it. symmetric: all beside it, on either side."`
+	Passes   string        `in:"passes" options:"2|4|ramp_2_4|ramp_2_4_8" default:"2" tooltip:"Predictions a step. With ramp their number grows towards the end."`
+	Blend    string        `in:"blend" options:"average|window|median" default:"average" tooltip:"average: the mean. window: a mean that favours the middle of patches. median: the middle value of each pixel."`
+	Strength float64       `in:"strength" default:"1.0" min:"0.0" max:"1.0" step:"0.01" tooltip:"Share of the averaged prediction; 0 is the prediction on the grid itself."`
+}
+
+// seamShifts are the shifts down and right in pixels by pattern and number of predictions.
+var seamShifts = map[string]map[int][][2]int{
+	"single_shift": {
+		2: {{0, 0}, {16, 16}}, 4: {{0, 0}, {16, 0}, {0, 16}, {16, 16}},
+		8: {{0, 0}, {16, 0}, {0, 16}, {16, 16}, {8, 8}, {24, 8}, {8, 24}, {24, 24}},
+	},
+	"symmetric": {
+		2: {{-8, -8}, {8, 8}}, 4: {{-8, -8}, {8, -8}, {-8, 8}, {8, 8}},
+		8: {{-12, -12}, {4, -12}, {-12, 4}, {4, 4}, {-4, -4}, {12, -4}, {-4, 12}, {12, 12}},
+	},
+}
+
+// seamLevels are the numbers of predictions of parts of the range.
+var seamLevels = map[string][]int{"2": {2}, "4": {4}, "ramp_2_4": {2, 4}, "ramp_2_4_8": {2, 4, 8}}
+
+// Spec implements nodes.Node.
+func (*HiDreamO1PatchSeamSmoothing) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "HiDreamO1PatchSeamSmoothing", DisplayName: "HiDream-O1 Patch Seam Smoothing", Category: "model/patch/hidream",
+		Module: "comfy_extras.nodes_hidream_o1", V3: true, Experimental: true,
+		Description: "Averages predictions of HiDream-O1 on shifted grids of patches late in the run, so that the seams of patches fade.",
+		Outputs:     nodes.Outputs("MODEL"),
+		Uses:        nodes.UsesNothing,
+	}
+}
+
+// Run implements nodes.Node.
+func (n *HiDreamO1PatchSeamSmoothing) Run(*nodes.Context) (nodes.Result, error) {
+	if n.Model == nil {
+		return nodes.Result{}, nodes.Errorf("AttributeError", "smoothing the seams of patches: there is no model: connect one")
+	}
+	if n.Strength <= 0 || n.End <= n.Start {
+		return nodes.Out(n.Model), nil
+	}
+	s := n.Model.Sampling()
+	at := func(percent float64) float64 { return float64(s.Timestep(float32(s.PercentToSigma(percent)))) }
+	smoothing := hidreamo1.Smoothing{Start: at(n.Start), End: at(n.End), Blend: n.Blend, Strength: float32(n.Strength)}
+	for _, count := range seamLevels[n.Passes] {
+		smoothing.Levels = append(smoothing.Levels, seamShifts[n.Pattern][count])
+	}
+	before, _ := n.Model.Options()[hidreamo1.OptionSmoothing].([]hidreamo1.Smoothing)
+	return nodes.Out(n.Model.WithOption(hidreamo1.OptionSmoothing, append(slices.Clone(before), smoothing))), nil
 }

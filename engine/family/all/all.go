@@ -22,6 +22,7 @@ import (
 	_ "comfygo/engine/family/gemma4"
 	_ "comfygo/engine/family/gligen"
 	_ "comfygo/engine/family/hidream"
+	_ "comfygo/engine/family/hidreamo1"
 	_ "comfygo/engine/family/hunyuanimage"
 	_ "comfygo/engine/family/hunyuanvideo"
 	_ "comfygo/engine/family/hydit"

@@ -38,6 +38,53 @@ var visualRoots = []string{"visual.", "model.visual."}
 
 // readDeep returns the tower of Qwen 3 VL in the file, nil for a file without one.
 func readDeep(src weights.Source) (tower, error) {
+	v, src, err := findDeep(src)
+	if v == nil || err != nil {
+		return nil, err
+	}
+	if v.Taps = deepTaps[v.Layers]; v.Taps == nil {
+		return nil, fmt.Errorf("reading the vision tower's shape: %d layers, wanted 24 or 27", v.Layers)
+	}
+	return deepTower{v, src}, nil
+}
+
+// ImageReader is a tower of Qwen 3 VL that reads images for a model which is no text encoder.
+type ImageReader struct{ deepTower }
+
+// ReadVision returns the tower beside a model, without taps; nil for a file without one.
+func ReadVision(src weights.Source) (*ImageReader, error) {
+	v, src, err := findDeep(src)
+	if v == nil || err != nil {
+		return nil, err
+	}
+	return &ImageReader{deepTower{v, src}}, nil
+}
+
+// Read returns the vectors [tokens,width] of an image [1,3,H,W] of values from 0 to 1, whose sides are whole units.
+func (r *ImageReader) Read(ctx context.Context, run family.Runner, image *tensor.Tensor) (*tensor.Tensor, error) {
+	const unit = deepPatch * merge
+	if len(image.Shape) != 4 || image.Dim(1) != 3 || image.Dim(2)%unit != 0 || image.Dim(3)%unit != 0 || image.Len() == 0 {
+		return nil, fmt.Errorf("encoding an image: it has the shape %v, wanted sides that %d divides", image.Shape, unit)
+	}
+	pixels := image.Clone()
+	for i, p := range pixels.Data {
+		pixels.Data[i] = (p - deepFormat.mean[0]) / deepFormat.std[0]
+	}
+	s, err := r.see(ctx, run, r.src, pixels, grid{image.Dim(2) / deepPatch, image.Dim(3) / deepPatch})
+	return s.vectors, err
+}
+
+// VLAngles are the cosines and sines [tokens,D/2] of tokens at positions (time, row, column), as Qwen 3 VL has them for heads of width d.
+func VLAngles(places [][3]int, d int) (cos, sin []float32) {
+	p := positions{make([]int, len(places)), make([]int, len(places)), make([]int, len(places))}
+	for i, at := range places {
+		p[0][i], p[1][i], p[2][i] = at[0], at[1], at[2]
+	}
+	return Config{HeadDim: d, traits: traitsOf[KeyQwen3VLL]}.angles(p, 0)
+}
+
+// findDeep returns a tower of Qwen 3 VL in the file with its tensors, nil for a file without one.
+func findDeep(src weights.Source) (*DeepVision, weights.Source, error) {
 	for _, root := range visualRoots {
 		if _, ok := src.Lookup(root + strings.TrimPrefix(visionEmbed, visionRoot)); !ok {
 			continue
@@ -48,16 +95,15 @@ func readDeep(src weights.Source) (tower, error) {
 		s := weights.NewScope(src)
 		embed, fc, out, places := s.Shape(visionEmbed), s.Shape("visual.blocks.0.mlp.linear_fc1.weight"), s.Shape("visual.merger.linear_fc2.weight"), s.Shape("visual.pos_embed.weight")
 		v := &DeepVision{Layers: s.Count("visual.blocks"), Heads: visionHeads}
-		v.Taps = deepTaps[v.Layers]
 		if len(embed) == 5 && len(fc) == 2 && len(out) == 2 && len(places) == 2 {
 			v.Width, v.MLP, v.Out, v.Side = embed[0], fc[0], out[0], int(math.Sqrt(float64(places[0])))
 		}
-		if v.Taps == nil || v.Width == 0 || v.Side*v.Side != places[0] || tensor.Count(embed[1:]) != deepFormat.values() || v.Width%(4*v.Heads) != 0 {
-			return nil, fmt.Errorf("reading the vision tower's shape: %d layers, patch_embed.proj %v, linear_fc1 %v, merger %v, pos_embed %v", v.Layers, embed, fc, out, places)
+		if v.Width == 0 || v.Side*v.Side != places[0] || tensor.Count(embed[1:]) != deepFormat.values() || v.Width%(4*v.Heads) != 0 {
+			return nil, nil, fmt.Errorf("reading the vision tower's shape: %d layers, patch_embed.proj %v, linear_fc1 %v, merger %v, pos_embed %v", v.Layers, embed, fc, out, places)
 		}
-		return deepTower{v, src}, nil
+		return v, src, nil
 	}
-	return nil, nil
+	return nil, nil, nil
 }
 
 // deepTower is a tower with its tensors.
@@ -77,6 +123,11 @@ func (v *DeepVision) Look(ctx context.Context, run family.Runner, src weights.So
 	if err != nil {
 		return seen{}, err
 	}
+	return v.see(ctx, run, src, pixels, g)
+}
+
+// see encodes pixels [1,3,H,W] that are normalised.
+func (v *DeepVision) see(ctx context.Context, run family.Runner, src weights.Source, pixels *tensor.Tensor, g grid) (seen, error) {
 	in, err := v.inputs(src, pixels, g)
 	if err != nil {
 		return seen{}, err

@@ -24,13 +24,15 @@ var qwenWords = packed.New("of Qwen 2", qwenPacked, func(merges []byte) (tokeniz
 
 // Tokens of Qwen 2, 2.5 and 3 that schemes know.
 const (
-	TokenEnd       int32 = 151643 + iota // <|endoftext|>, which pads
-	TokenTurnStart                       // <|im_start|>
-	TokenTurnEnd                         // <|im_end|>
-	TokenImage     int32 = 151655        // <|image_pad|>
-	TokenUser      int32 = 872           // "user"
-	TokenNewline   int32 = 198
-	TokenColon     int32 = 25
+	TokenEnd         int32 = 151643 + iota // <|endoftext|>, which pads
+	TokenTurnStart                         // <|im_start|>
+	TokenTurnEnd                           // <|im_end|>
+	TokenVisionStart int32 = 151652        // <|vision_start|>
+	TokenVisionEnd   int32 = 151653        // <|vision_end|>
+	TokenImage       int32 = 151655        // <|image_pad|>
+	TokenUser        int32 = 872           // "user"
+	TokenNewline     int32 = 198
+	TokenColon       int32 = 25
 )
 
 // qwenNames are the added tokens from TokenEnd on.
@@ -157,4 +159,9 @@ func llamaWords(src weights.Source) (tokenizer.Model, error) {
 		return nil, fmt.Errorf("reading the tokenizer of %s: Llama 3's tokenizer is not part of this program; put the tokenizer.json of the model into the folder llama_tokenizer beside the file", src.Path())
 	}
 	return hf.Parse(data)
+}
+
+// QwenTokens lays a prompt out as Qwen 2, 2.5 and 3 do, for models that read the tokens without an encoder of their own.
+func QwenTokens(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
+	return tokenize(qwenWords, KeyQwen3XS, prompt, o)
 }

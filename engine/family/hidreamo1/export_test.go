@@ -1,0 +1,4 @@
+package hidreamo1
+
+// Smooth is the function of this name.
+var Smooth = smooth
