@@ -100,7 +100,7 @@ func (rt *Runtime) LoadCLIP(kind string, paths ...string) (*CLIP, error) {
 func takes(s family.Scheme, parts map[string]textPart) error {
 	var wanted []string
 	for _, e := range s.Encoders() {
-		if e.Alone != nil {
+		if e.Network() != e.Key {
 			continue
 		}
 		wanted = append(wanted, e.Key)

@@ -59,14 +59,14 @@ func (c *CLIP) tokenize(ctx context.Context, p Prompt, text func(key string) str
 		p.Layout = c.lengths.layout
 	}
 	for _, e := range c.scheme.Encoders() {
-		part, ok := c.parts[e.Key]
+		part, ok := c.parts[e.Network()]
 		if !ok && e.Alone == nil || e.Follows {
 			continue
 		}
 		p.Text = text(e.Key)
 		o, tok := family.TokenizeOptions{}, e.Alone
 		if ok {
-			look := &embedding.Lookup{Context: ctx, File: c.rt.cfg.Embeddings, Key: e.Key, Width: part.net.Width()}
+			look := &embedding.Lookup{Context: ctx, File: c.rt.cfg.Embeddings, Key: e.Network(), Width: part.net.Width()}
 			o, tok = family.TokenizeOptions{Embedding: look.Find, Missing: look.Missing}, part.net.Tokenize
 		}
 		prompt := p
@@ -110,25 +110,34 @@ func (c *CLIP) level(t Tokens, even []string) error {
 
 // Encode encodes a prompt with weights in upstream's syntax.
 func (c *CLIP) Encode(ctx context.Context, prompt string) (Conditioning, error) {
-	tokens, err := c.Tokenize(ctx, prompt)
+	return c.EncodePrompt(ctx, Prompt{Text: prompt})
+}
+
+// EncodePrompt is Encode for a prompt with more than its text.
+func (c *CLIP) EncodePrompt(ctx context.Context, p Prompt) (Conditioning, error) {
+	tokens, err := c.TokenizePrompt(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	return c.EncodeTokens(ctx, tokens)
+	return c.encode(ctx, tokens, p)
 }
 
 // EncodeTokens encodes the tokens of a prompt.
 //
 // It gives one entry, or one for each part of the run that WithHooks tells apart.
 func (c *CLIP) EncodeTokens(ctx context.Context, tokens Tokens) (Conditioning, error) {
+	return c.encode(ctx, tokens, Prompt{})
+}
+
+func (c *CLIP) encode(ctx context.Context, tokens Tokens, p Prompt) (Conditioning, error) {
 	if len(c.spans) == 0 {
-		return c.encodeTokens(ctx, tokens)
+		return c.encodeTokens(ctx, tokens, p)
 	}
 	var all Conditioning
 	for _, span := range c.spans {
 		d := *c
 		d.loras = span.loras
-		one, err := d.encodeTokens(ctx, tokens)
+		one, err := d.encodeTokens(ctx, tokens, p)
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +146,7 @@ func (c *CLIP) EncodeTokens(ctx context.Context, tokens Tokens) (Conditioning, e
 	return all, nil
 }
 
-func (c *CLIP) encodeTokens(ctx context.Context, tokens Tokens) (Conditioning, error) {
+func (c *CLIP) encodeTokens(ctx context.Context, tokens Tokens, prompt Prompt) (Conditioning, error) {
 	parts := map[string]family.Encoding{}
 	for _, e := range c.scheme.Encoders() {
 		t, ok := tokens[e.Key]
@@ -148,16 +157,11 @@ func (c *CLIP) encodeTokens(ctx context.Context, tokens Tokens) (Conditioning, e
 			parts[e.Key] = family.Encoding{Tokens: t}
 			continue
 		}
-		p, ok := c.parts[e.Key]
+		p, ok := c.parts[e.Network()]
 		if !ok {
 			continue
 		}
-		o := e.Options
-		if c.layer < 0 {
-			o.Chosen = c.layer
-		}
-		o.Projected = o.Projected && !c.unprojected
-		enc, err := p.net.Encode(ctx, c.runnerOf(e.Key, p), t, o)
+		enc, err := c.encodeEntry(ctx, e, p, tokens, prompt)
 		if err != nil {
 			return nil, fmt.Errorf("encoding the prompt: %w", err)
 		}
@@ -194,6 +198,25 @@ func (c *CLIP) runnerOf(key string, p textPart) runner {
 	run := c.rt.runner(family.RoleText, c.onCPU, p.file)
 	run.adapters = c.loras.Storing(c.storage(key)).Part(textPrefix(key))
 	return run
+}
+
+// encodeEntry encodes the tokens of an entry of the scheme by its network.
+func (c *CLIP) encodeEntry(ctx context.Context, e family.SchemeEncoder, p textPart, tokens Tokens, prompt Prompt) (family.Encoding, error) {
+	run := c.runnerOf(e.Network(), p)
+	if e.Run != nil {
+		release := func() {}
+		defer func() { release() }()
+		return e.Run(ctx, family.SchemeCall{Net: p.net, Runner: run, Prompt: prompt, Tokens: tokens, Cached: func(bytes int64) {
+			release()
+			release = c.rt.sessions.Reserve(run.device, bytes)
+		}})
+	}
+	o := e.Options
+	if c.layer < 0 {
+		o.Chosen = c.layer
+	}
+	o.Projected = o.Projected && !c.unprojected
+	return p.net.Encode(ctx, run, tokens[e.Key], o)
 }
 
 // lengths are a user's lengths of padding by the key of an encoder.

@@ -101,3 +101,8 @@ func (c *Control) Residuals(ctx context.Context, x *tensor.Tensor, t []float32, 
 	}
 	return append(r.Output, r.Middle), nil
 }
+
+// WithFamilies returns a runtime with other families.
+func (rt *Runtime) WithFamilies(reg *family.Registry) *Runtime {
+	return rt.changed(func(c *Config) { c.Families = reg })
+}

@@ -51,3 +51,23 @@ type Chat struct {
 	// Stop, when set, are the tokens that end the text, in place of the model's own.
 	Stop []int32
 }
+
+// RowGenerator is implemented by language models that go on with several prompts at once, such as those of a guidance.
+type RowGenerator interface {
+	TextEncoder
+	// GenerateRows returns the tokens that follow the prompts, the same ones behind each. The prompts have one length.
+	GenerateRows(ctx context.Context, run Runner, prompts [][]int32, o RowOptions) ([]int32, error)
+}
+
+// RowOptions are how prompts are gone on with.
+type RowOptions struct {
+	// Count is the number of tokens that are generated.
+	Count int
+	// Padding is the token that hides itself where it stands before a prompt.
+	Padding int32
+	// Next chooses the token that follows from the logits of all tokens, one slice a prompt, which it may change.
+	Next func(logits [][]float32) (int32, error)
+	// Progress and Cached are as in GenerateOptions.
+	Progress func(done int)
+	Cached   func(bytes int64)
+}

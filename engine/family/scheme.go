@@ -53,6 +53,32 @@ type SchemeEncoder struct {
 	Follows bool
 	// Alone, when set, is the tokenizer of an entry without a network: Join gets its tokens, and no file holds it.
 	Alone Tokenizer
+	// Of, when set, is the key of the encoder whose network and tokenizer the entry uses, too.
+	Of string
+	// Run, when set, takes the place of the network's Encode.
+	Run func(ctx context.Context, c SchemeCall) (Encoding, error)
+}
+
+// SchemeCall is what an entry of a scheme computes with.
+type SchemeCall struct {
+	Net    TextEncoder
+	Runner Runner
+	// Prompt is what was tokenized, with an empty text where that is not known; Tokens are those of all entries by key.
+	Prompt Prompt
+	Tokens map[string]tokenizer.Tokens
+	// Cached is told the bytes of memory that the call keeps until it ends.
+	Cached func(bytes int64)
+}
+
+// Network is the key of the encoder that the entry uses, "" for none.
+func (e SchemeEncoder) Network() string {
+	switch {
+	case e.Alone != nil:
+		return ""
+	case e.Of != "":
+		return e.Of
+	}
+	return e.Key
 }
 
 // Prompt is what text encoders are asked to encode.
@@ -74,6 +100,8 @@ type Prompt struct {
 	Interleave int
 	// Layout, when set, changes the rules of the encoder of a key, after the scheme's.
 	Layout func(key string, o *tokenizer.Options)
+	// Extra is what node classes of a family add to the text; its scheme knows the type.
+	Extra any
 	// Generate says that text is to be generated, Bare without the template around the prompt, Thinking with the model's
 	// thoughts first.
 	Generate, Bare, Thinking bool

@@ -62,6 +62,7 @@ const (
 	KeyNoiseAugment    = "noise_augmentation"       // float64, noise in the latent that is upscaled
 	KeySecondsStart    = "seconds_start"            // float64 or int, where the audio begins in the whole
 	KeySecondsTotal    = "seconds_total"            // float64 or int, duration of the whole
+	KeyLyricsStrength  = "lyrics_strength"          // float64
 	KeyControlPooled   = "pooled_output_controlnet" // *tensor.Tensor [B,width], which comes with it
 )
 

@@ -125,7 +125,7 @@ func (c *Chooser) draw(logits []float32) (int32, error) {
 		}
 	}
 	if c.o.TopP < 1 {
-		nucleus(list, c.o.TopP)
+		nucleus(list, c.o.TopP, false)
 	}
 	p := softmax(list)
 	if slices.ContainsFunc(p, func(v float32) bool { return math.IsNaN(float64(v)) }) {
@@ -187,8 +187,9 @@ func softmax(list []token) []float32 {
 	return p
 }
 
-// nucleus drops the tokens behind those whose probabilities add up to most.
-func nucleus(list []token, most float64) {
+// nucleus drops the tokens with which the probabilities, from the greatest on, add up to more than most; through keeps the first of them.
+// The most probable token is kept in any case.
+func nucleus(list []token, most float64, through bool) {
 	order := make([]int, len(list))
 	for i := range order {
 		order[i] = i
@@ -200,8 +201,11 @@ func nucleus(list []token, most float64) {
 	}
 	sum := 0.0
 	for i, p := range softmax(sorted) {
-		sum += float64(p)
-		if i > 0 && float32(sum) > float32(most) {
+		reached := sum
+		if sum += float64(p); !through {
+			reached = sum
+		}
+		if i > 0 && float32(reached) > float32(most) {
 			list[order[i]].logit = dropped
 		}
 	}
