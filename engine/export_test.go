@@ -32,7 +32,7 @@ func (r cudaOnCPU) Run(ctx context.Context, g family.Graph, in []family.Value, o
 	}
 	out := map[string]*tensor.Tensor{}
 	key := residency.Key{Files: r.files, Part: g.Part + " for cuda", Variant: g.Variant, Target: target}
-	err = r.rt.sessions.Use(ctx, key, true, func() (*onnx.Graph, error) {
+	err = r.rt.sessions.Use(ctx, key, true, residency.Adapted{Build: func() (*onnx.Graph, error) {
 		graph, err := g.Build(family.Spec{Target: target})
 		if err == nil && r.compute == dtype.BF16 {
 			graph.Retype(dtype.BF16, dtype.F32, func(source any) any {
@@ -42,8 +42,8 @@ func (r cudaOnCPU) Run(ctx context.Context, g family.Graph, in []family.Value, o
 			})
 		}
 		return graph, err
-	}, func(n *residency.Network) error {
-		res, err := n.Run(ctx, nil, values, outputs...)
+	}}, func(n *residency.Network) error {
+		res, err := n.Run(ctx, residency.Adapted{}, values, outputs...)
 		if err != nil {
 			return err
 		}

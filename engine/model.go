@@ -41,6 +41,8 @@ type Model struct {
 	options map[string]any
 	// hookFiles are the files of weight hooks that were read for the model, shared by all that are made from it.
 	hookFiles *hookFiles
+	// alternating says that hooks changed the weights: each of their states has sessions of its own.
+	alternating bool
 }
 
 var (
@@ -134,7 +136,7 @@ func (m *Model) runner() runner {
 	}
 	r := m.rt.runner(family.RoleDiffusion, false, files...)
 	r.compute, r.weights = or(or(m.compute, r.compute), preferred(m.net)), m.weights
-	r.adapters = m.loras.Storing(m.storage).Part(diffusionPart)
+	r.adapters, r.apart = m.loras.Storing(m.storage).Part(diffusionPart), m.alternating
 	return r
 }
 

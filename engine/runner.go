@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"unsafe"
@@ -29,6 +30,8 @@ type runner struct {
 	compute, weights dtype.DType
 	// adapters are the LoRA changes of the network, nil for none.
 	adapters *patch.Part
+	// apart asks for sessions of their own for weights that adapters change.
+	apart bool
 }
 
 var _ family.Runner = runner{}
@@ -127,9 +130,17 @@ func (r runner) Run(ctx context.Context, g family.Graph, in []family.Value, outp
 		return nil, err
 	}
 	key := residency.Key{Files: r.files, Part: g.Part, Variant: g.Variant, Adapters: r.adapters.Structure(), Device: r.device, Target: target}
+	// Where weights lie in the host's memory, a session reads those that adapters change from where they are made for the run. A GPU
+	// keeps its copies, and so does a session for hooks, which alternate from step to step.
+	key.Exchange = r.adapters != nil && r.device.Kind != ort.CUDA && !r.apart
+	if !key.Exchange {
+		key.Adapters += r.adapters.Values()
+	}
 	out := make(map[string]*tensor.Tensor, len(outputs))
-	err = r.rt.sessions.Use(ctx, key, !g.Steps, func() (*onnx.Graph, error) { return g.Build(family.Spec{Target: target, Adapters: r.adapters}) }, func(n *residency.Network) error {
-		adapters := r.adapters.Adapters()
+	adapters := residency.Adapted{Adapters: r.adapters.Adapters(), Build: func() (*onnx.Graph, error) {
+		return g.Build(family.Spec{Target: target, Adapters: r.adapters})
+	}}
+	run := func(n *residency.Network) error {
 		if g.Steps && len(outputs) == 1 {
 			v, err := n.Step(ctx, adapters, values, outputs[0])
 			if err != nil {
@@ -148,7 +159,13 @@ func (r runner) Run(ctx context.Context, g family.Graph, in []family.Value, outp
 			}
 		}
 		return nil
-	})
+	}
+	err = r.rt.sessions.Use(ctx, key, !g.Steps, adapters, run)
+	if errors.Is(err, residency.ErrOtherGraph) {
+		key.Exchange = false
+		key.Adapters += r.adapters.Values()
+		err = r.rt.sessions.Use(ctx, key, !g.Steps, adapters, run)
+	}
 	if err != nil {
 		return nil, err
 	}

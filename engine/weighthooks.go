@@ -66,7 +66,7 @@ func (m *Model) hooked(ctx context.Context, hooks []sampling.AppliedHook) (*Mode
 			return nil, err
 		}
 		if f != nil {
-			n.loras = n.loras.With(f, strength)
+			n.loras, n.alternating = n.loras.With(f, strength), true
 		}
 	}
 	return &n, nil

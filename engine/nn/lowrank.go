@@ -13,7 +13,7 @@ import (
 // y = Wx + up(strength·scale·down(x)). The factors are parameters of the graph (see Factor), so that a session serves all
 // adapters that change the same weights.
 type Adapters interface {
-	// Digest identifies the branches, their factors among them, but not the strengths.
+	// Digest identifies the branches, their factors among them, but not their strengths, and the weights that are computed.
 	Digest() string
 	// Strengths are the strengths that branches refer to.
 	Strengths() []float32

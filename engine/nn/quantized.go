@@ -25,6 +25,9 @@ func (s Raw) Entries() []weights.Entry { return []weights.Entry{s.Entry} }
 // InPlace implements Source: the bytes of files serve as they are.
 func (s Raw) InPlace() (weights.Entry, bool) { return s.Entry, !s.Entry.Made() }
 
+// Variable implements Source.
+func (s Raw) Variable() bool { return s.Entry.Variable() }
+
 // Size implements Source.
 func (s Raw) Size() int { return s.Bytes }
 

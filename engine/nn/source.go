@@ -33,6 +33,8 @@ type Source interface {
 	Entries() []weights.Entry
 	// InPlace returns the stored tensor whose bytes serve as they are; false when the bytes have to be made.
 	InPlace() (weights.Entry, bool)
+	// Variable reports that the bytes are of a weight in whose place another may come, see weights.Entry.Variable.
+	Variable() bool
 	// Size returns the number of bytes.
 	Size() int
 	// Tasks cuts the making of the bytes into independent pieces of work, so that several CPU cores can share a large
@@ -62,6 +64,9 @@ func (s Layout) InPlace() (weights.Entry, bool) {
 
 // Entries implements Source.
 func (s Layout) Entries() []weights.Entry { return s.Entry.Parts() }
+
+// Variable implements Source.
+func (s Layout) Variable() bool { return s.Entry.Variable() }
 
 // Key implements Source.
 func (s Layout) Key() string {

@@ -186,6 +186,20 @@ func (g *Graph) Weight(name string, t dtype.DType, shape []int, source any) *Val
 	return v
 }
 
+// Exchangeable makes parameters of the weights that is holds for: the caller of the session provides them for each run.
+func (g *Graph) Exchangeable(is func(Initializer) bool) {
+	fixed := g.inits[:0]
+	for _, in := range g.inits {
+		if is(in) {
+			g.params = append(g.params, Parameter{Value: g.byInit[in.Name], Source: in.Source})
+		} else {
+			fixed = append(fixed, in)
+		}
+	}
+	clear(g.inits[len(fixed):])
+	g.inits = fixed
+}
+
 // Initializers lists the weights in the order in which they were declared.
 func (g *Graph) Initializers() []Initializer { return g.inits }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"comfygo/engine/tensor"
 	"comfygo/engine/vec"
 	"comfygo/engine/weights"
 )
@@ -30,20 +29,15 @@ func (a *Blend) Check(shape []int) error {
 	return nil
 }
 
-// blend returns the weight mixed with another.
-func (r region) blend(a *Blend) weights.Entry {
-	cols, keep := columns(a.Other.Shape), float32(a.Keep)
-	return r.compute(a.Form(), a.Entries(), func(dst []float32, row, col int) error {
-		other := make([]float32, len(dst))
-		if err := weights.Range(other, a.Other, row*cols+col); err != nil {
-			return err
-		}
-		for i := range dst {
-			dst[i] *= keep
-		}
-		vec.AddScaled(dst, other, float32(a.Add))
-		return nil
-	})
+// blend returns the step that mixes the weight with another.
+func (r region) blend(a *Blend) step {
+	keep, add := float32(a.Keep), float32(a.Add)
+	return func(w []float32) error {
+		return r.spread(r.of(w), func(dst []float32, row int) error {
+			vec.Scale(dst, dst, keep)
+			return addEntry(dst, a.Other, row*r.cols, add)
+		})
+	}
 }
 
 // NewFile returns a file of patches that were not read from one: path names them in errors.
@@ -53,12 +47,4 @@ func NewFile(path string, patches []Patch) *File { return &File{path: path, patc
 // computed, those among them that Part has as branches.
 func (s Stack) Whole(prefix string, src weights.Source) (weights.Source, error) {
 	return computed(src, s.byName(prefix))
-}
-
-// columns is the number of elements in a row of a weight.
-func columns(shape []int) int {
-	if len(shape) == 0 {
-		return 1
-	}
-	return tensor.Count(shape[1:])
 }

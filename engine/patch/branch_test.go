@@ -184,7 +184,7 @@ func (c layerCase) changed(t *testing.T, target nn.Target, model weights.Source,
 		target.Weights = dtype.Invalid
 	}
 	part := stack(c.files(t, model, true), strengths).Part("m.")
-	if part.Adapters() != nil {
+	if part.Adapters().Strengths() != nil {
 		t.Fatal("baked adapters became branches")
 	}
 	src, err := part.Source(model)

@@ -1,8 +1,6 @@
 package patch
 
 import (
-	"sync"
-
 	"comfygo/engine/tensor"
 	"comfygo/engine/vec"
 	"comfygo/engine/weights"
@@ -83,50 +81,71 @@ func (a *GLoRA) factor(strength float64) float64 { return strength }
 
 func (a *GLoRA) dora() *weights.Entry { return a.DoraScale }
 
-func (a *GLoRA) deltaOf(r region, _ float64) adder {
-	shape := append([]int{r.rows}, r.base.Shape[1:]...)
+func (a *GLoRA) deltaOf(shape []int, _ float64) func(out, w []float32) error {
 	a1, a2, b1, b2, rank, _ := a.factors(shape)
 	cols, apart := columns(shape), taps(a1, shape)
 	beside, scale := plainProduct(b1, b2, nil), float32(overRank(a.Alpha, rank))
-	left := sync.OnceValues(func() ([]float32, error) { return weights.Float32s(a1) })
-	right := sync.OnceValues(func() ([]float32, error) { return weights.Float32s(a2) })
-	return func(dst []float32, row, col int, factor float32) error {
-		l, err := left()
+	return func(out, w []float32) error {
+		left, err := weights.Float32s(a1)
 		if err != nil {
 			return err
 		}
-		rt, err := right()
+		right, err := weights.Float32s(a2)
 		if err != nil {
 			return err
 		}
-		w := make([]float32, cols)
-		if err := weights.Range(w, r.base, (r.from+row)*cols); err != nil {
+		t := newThrough(left, right, rank, cols/apart)
+		const rows = 32 // at a time
+		for at := 0; at < len(out); at += rows * cols {
+			end := min(at+rows*cols, len(out))
+			t.set(out[at:end], w[at:end], apart)
+		}
+		if err := beside.add(out, 0, 1); err != nil {
 			return err
 		}
-		y := make([]float32, cols)
-		throughRank(y, w, l, rt, rank, apart)
-		sum := y[col:][:len(dst)]
-		if err := beside.add(sum, row, col, 1); err != nil {
-			return err
-		}
-		vec.AddScaled(dst, sum, factor*scale)
+		vec.Scale(out, out, scale)
 		return nil
 	}
 }
 
-// throughRank adds w·left·right to y for a row w [in,taps] of a weight, each tap by itself.
-func throughRank(y, w, left, right []float32, rank, taps int) {
-	in := len(w) / taps
-	mid := make([]float32, rank)
-	for t := range taps {
-		clear(mid)
-		for i := range in {
-			vec.AddScaled(mid, left[i*rank:][:rank], w[i*taps+t])
+// through multiplies rows by left·right, factors of a low rank. The rank is filled up with zeros, so that vectors take it whole.
+type through struct {
+	left, right []float32 // [in,rank], [rank,in]
+	rank, in    int
+}
+
+func newThrough(left, right []float32, rank, in int) through {
+	const whole = 16
+	t := through{rank: (rank + whole - 1) / whole * whole, in: in}
+	t.left, t.right = make([]float32, in*t.rank), make([]float32, t.rank*in)
+	for i := range in {
+		copy(t.left[i*t.rank:], left[i*rank:][:rank])
+	}
+	copy(t.right, right[:rank*in])
+	return t
+}
+
+// set sets y to w·left·right for rows w [in,taps] of a weight, each tap by itself.
+func (t through) set(y, w []float32, taps int) {
+	n := len(w) / (t.in * taps)
+	mid := borrow(n * t.rank)
+	defer spare.Put(mid)
+	if taps == 1 {
+		vec.Product(*mid, w, t.left, t.rank, t.in)
+		vec.Product(y, *mid, t.right, t.in, t.rank)
+		return
+	}
+	buf := borrow(n * t.in)
+	defer spare.Put(buf)
+	line := *buf
+	for tap := range taps {
+		for i := range line {
+			line[i] = w[i*taps+tap]
 		}
-		for j, m := range mid {
-			for i, v := range right[j*in:][:in] {
-				y[i*taps+t] += m * v
-			}
+		vec.Product(*mid, line, t.left, t.rank, t.in)
+		vec.Product(line, *mid, t.right, t.in, t.rank)
+		for i, v := range line {
+			y[i*taps+tap] = v
 		}
 	}
 }

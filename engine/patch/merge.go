@@ -2,6 +2,7 @@ package patch
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"comfygo/engine/tensor"
@@ -19,8 +20,7 @@ type applied struct {
 // additive is implemented by adapters whose change does not depend on the weight.
 type additive interface {
 	Adapter
-	// delta returns the change, scaled, as a matrix of the weight's rows that is computed where it is needed: the function
-	// adds factor times elements [row, col:col+len(dst)] to dst.
+	// delta returns the change, scaled.
 	delta() adder
 	// scale is what the product of the factors is multiplied by.
 	scale() float64
@@ -31,66 +31,73 @@ type additive interface {
 // relative is implemented by adapters whose change is computed from the weight.
 type relative interface {
 	Adapter
-	// deltaOf returns the change of a part of a weight at a strength; see additive.
-	deltaOf(r region, strength float64) adder
+	// deltaOf returns the change of a weight, or of rows of one, of a shape at a strength: a function that sets out to it, w being the
+	// weight, both as matrices.
+	deltaOf(shape []int, strength float64) func(out, w []float32) error
 	// factor is what the change is multiplied by when it is added.
 	factor(strength float64) float64
 	scale() float64
 	dora() *weights.Entry
 }
 
-// bound is a relative change of one weight.
-type bound struct {
-	relative
-	strength float64
-	add      adder
-}
+// adder adds factor times rows of a change, a matrix of the weight's rows, to dst: those from row on, as many as dst has.
+type adder func(dst []float32, row int, factor float32) error
 
-func (b bound) delta() adder { return b.add }
+// step changes a whole weight in place.
+type step func(w []float32) error
 
-type adder func(dst []float32, row, col int, factor float32) error
-
-// merge returns the weight base with patches applied to it in order, computed in float32 while it is read. Its error wraps
+// merge returns the weight base with patches applied to it in order, computed in float32 when it is read. Its error wraps
 // ErrNotAvailable for a method that cannot be computed.
 func merge(base weights.Entry, patches []applied) (weights.Entry, error) {
-	e := base
+	m := merged{base: base}
 	for _, p := range patches {
-		var err error
-		if e, err = mergeOne(e, p); err != nil {
+		if err := m.apply(p); err != nil {
 			return weights.Entry{}, err
 		}
 	}
-	if dependent(patches) < 2 {
-		return e, nil
-	}
-	// Patches that read the weight which those before them made, some of them twice, would compute it anew each time.
-	chain := func() ([]float32, error) {
-		at := base
-		var v []float32
-		for _, p := range patches {
-			next, err := mergeOne(at, p)
-			if err == nil {
-				v, err = weights.Float32s(next)
-			}
-			if err != nil {
-				return nil, err
-			}
-			at = held(next, v)
-		}
-		return v, nil
-	}
-	values := &passing{compute: chain}
-	return weights.Compute(base.Name, e.Shape, weights.Computation{Op: "chain", Parts: []weights.Entry{e}, Read: func(dst []float32, from int) error {
-		return values.read(dst, from)
-	}}), nil
+	return m.entry(), nil
 }
 
-// held is an entry whose elements are in memory.
-func held(like weights.Entry, v []float32) weights.Entry {
-	return weights.Compute(like.Name, like.Shape, weights.Computation{Op: "held", Parts: []weights.Entry{like}, Read: func(dst []float32, from int) error {
-		copy(dst, v[from:])
+// merged is a weight with the steps that change it.
+type merged struct {
+	base  weights.Entry
+	steps []step
+	ops   []string // name the steps with all of their parameters but the tensors
+	parts []weights.Entry
+}
+
+// entry returns the changed weight. It is computed as a whole: steps need whole rows or columns, and one pass over a weight for each of
+// them costs less than one over each of its rows.
+func (m *merged) entry() weights.Entry {
+	if len(m.steps) == 0 {
+		return m.base
+	}
+	base, steps := m.base, m.steps
+	fill := func(w []float32) error {
+		if err := weights.Range(w, base, 0); err != nil {
+			return err
+		}
+		for _, change := range steps {
+			if err := change(w); err != nil {
+				return err
+			}
+		}
 		return nil
-	}})
+	}
+	count := base.Count()
+	values := &passing{compute: func() ([]float32, error) {
+		w := make([]float32, count)
+		return w, fill(w)
+	}}
+	return weights.Compute(base.Name, base.Shape, weights.Computation{
+		Op: strings.Join(m.ops, "; "), Parts: append([]weights.Entry{base}, m.parts...),
+		Read: func(dst []float32, from int) error {
+			if len(dst) == count {
+				return fill(dst)
+			}
+			return values.read(dst, from)
+		},
+	})
 }
 
 // passing are values that are computed together, when the first is read, and let go when all were read: weights are read once for
@@ -120,107 +127,139 @@ func (p *passing) read(dst []float32, from int) error {
 	return nil
 }
 
-func mergeOne(base weights.Entry, p applied) (weights.Entry, error) {
-	from, rows := 0, 1
-	if len(base.Shape) > 0 {
-		rows = base.Shape[0]
+// spare are vectors that steps work in.
+var spare sync.Pool
+
+// borrow returns a vector of n values of any kind, which goes back with spare.Put.
+func borrow(n int) *[]float32 {
+	if v, ok := spare.Get().(*[]float32); ok && cap(*v) >= n {
+		*v = (*v)[:n]
+		return v
 	}
-	if p.Target.Rows > 0 {
-		from, rows = p.Target.From, p.Target.Rows
-	}
-	part := region{base: base, from: from, rows: rows, swap: p.Target.SwapHalves}
-	switch a := p.Adapter.(type) {
-	case *Set:
-		return part.replace(a.Value), nil
-	case *Blend:
-		return part.blend(a), nil
-	case additive:
-		if r, ok := a.(*LowRank); ok && r.Reshape != nil {
-			var err error
-			if part, err = part.pad(r.Reshape); err != nil {
-				return weights.Entry{}, fmt.Errorf("applying %s to %s (file %s): %w", a.Form(), p.Target.Key, r.Up.File, err)
-			}
-		}
-		return part.change(a, p.strength)
-	case relative:
-		return part.change(bound{a, p.strength, a.deltaOf(part, p.strength)}, a.factor(p.strength))
-	}
-	return weights.Entry{}, fmt.Errorf("applying %s to %s (file %s): %w", p.Adapter.Form(), p.Target.Key, p.Adapter.Entries()[0].File, ErrNotAvailable)
+	v := make([]float32, n)
+	return &v
 }
 
-// change returns the weight with a change at a strength.
-func (r region) change(a additive, strength float64) (weights.Entry, error) {
-	if scale := a.dora(); scale != nil {
-		return r.decompose(a, *scale, strength), nil
+// apply adds the steps of a patch.
+func (m *merged) apply(p applied) error {
+	if r, ok := p.Adapter.(*LowRank); ok && r.Reshape != nil {
+		e, err := padded(m.entry(), r.Reshape)
+		if err != nil {
+			return fmt.Errorf("applying %s to %s (file %s): %w", r.Form(), p.Target.Key, r.Up.File, err)
+		}
+		*m = merged{base: e}
 	}
-	return r.add(a, float32(strength)), nil
+	r := region{rows: 1, cols: columns(m.base.Shape), swap: p.Target.SwapHalves, shape: m.base.Shape}
+	if len(m.base.Shape) > 0 {
+		r.rows = m.base.Shape[0]
+	}
+	if p.Target.Rows > 0 {
+		r.from, r.rows = p.Target.From, p.Target.Rows
+		r.shape = append([]int{r.rows}, m.base.Shape[1:]...)
+	}
+	var s step
+	what, strength := "set", p.strength
+	switch a := p.Adapter.(type) {
+	case *Set:
+		s = r.replace(a.Value)
+	case *Blend:
+		what, s = a.Form(), r.blend(a)
+	case additive:
+		what, s = "add", r.change(a.delta(), a.dora(), p.strength)
+		if a.dora() == nil {
+			strength = float64(float32(strength))
+		}
+		what = fmt.Sprintf("%s %s %g scale %g", what, a.Form(), strength, a.scale())
+	case relative:
+		what = fmt.Sprintf("%s at %g scale %g", a.Form(), strength, a.scale())
+		s = r.relative(a, p.strength)
+	default:
+		return fmt.Errorf("applying %s to %s (file %s): %w", p.Adapter.Form(), p.Target.Key, p.Adapter.Entries()[0].File, ErrNotAvailable)
+	}
+	m.steps = append(m.steps, s)
+	m.ops = append(m.ops, fmt.Sprintf("%s %T of %d rows %d+%d swap %t", what, p.Adapter, len(p.Adapter.Entries()), r.from, r.rows, r.swap))
+	m.parts = append(m.parts, p.Adapter.Entries()...)
+	return nil
 }
 
 // region is rows [from, from+rows) of a weight, the part that a patch changes.
 type region struct {
-	base       weights.Entry
-	from, rows int
-	swap       bool
+	from, rows, cols int
+	shape            []int // of the part
+	// swap says that the halves of the change's rows trade places.
+	swap bool
 }
 
-// row returns the row of the change that belongs to a row of the weight; false when none does.
-func (r region) row(i int) (int, bool) {
-	i -= r.from
-	if i < 0 || i >= r.rows {
-		return 0, false
+// of returns the part of the weight's elements.
+func (r region) of(w []float32) []float32 { return w[r.from*r.cols : (r.from+r.rows)*r.cols] }
+
+// spread calls add for the rows of a part, with the row of the change that the first of them belongs to.
+func (r region) spread(part []float32, add func(dst []float32, row int) error) error {
+	if !r.swap {
+		return add(part, 0)
 	}
-	if r.swap {
-		i = (i + r.rows/2) % r.rows
+	half := r.rows / 2
+	split := (r.rows - half) * r.cols
+	if err := add(part[:split], half); err != nil {
+		return err
 	}
-	return i, true
+	return add(part[split:], 0)
 }
 
-// compute returns an entry of the weight's shape; change changes a piece of one row of it.
-func (r region) compute(op string, parts []weights.Entry, change func(dst []float32, row, col int) error) weights.Entry {
-	base := r.base
-	cols := base.Count()
-	if len(base.Shape) > 0 {
-		cols = tensor.Count(base.Shape[1:])
+// change returns the step that adds a change at a strength, or that makes it by DoRA.
+func (r region) change(add adder, magnitudes *weights.Entry, strength float64) step {
+	if magnitudes != nil {
+		return r.decompose(add, *magnitudes, strength)
 	}
-	return weights.Compute(base.Name, base.Shape, weights.Computation{
-		Op:    fmt.Sprintf("%s rows %d+%d swap %t", op, r.from, r.rows, r.swap),
-		Parts: append([]weights.Entry{base}, parts...),
-		Read: func(dst []float32, at int) error {
-			if err := weights.Range(dst, base, at); err != nil {
-				return err
-			}
-			for len(dst) > 0 {
-				row, col := at/cols, at%cols
-				n := min(cols-col, len(dst))
-				if i, ok := r.row(row); ok {
-					if err := change(dst[:n], i, col); err != nil {
-						return err
-					}
-				}
-				dst, at = dst[n:], at+n
-			}
+	return func(w []float32) error {
+		return r.spread(r.of(w), func(dst []float32, row int) error { return add(dst, row, float32(strength)) })
+	}
+}
+
+// relative returns the step of a change that is computed from the weight.
+func (r region) relative(a relative, strength float64) step {
+	delta := a.deltaOf(r.shape, strength)
+	return func(w []float32) error {
+		out := borrow(r.rows * r.cols)
+		defer spare.Put(out)
+		if err := delta(*out, r.of(w)); err != nil {
+			return err
+		}
+		add := func(dst []float32, row int, factor float32) error {
+			vec.AddScaled(dst, (*out)[row*r.cols:][:len(dst)], factor)
 			return nil
-		},
-	})
-}
-
-// op names a change with all of its parameters but the tensors.
-func op(what string, a additive, strength float64) string {
-	if b, ok := a.(bound); ok {
-		what = fmt.Sprintf("%s of the weight %T at %g", what, b.relative, b.strength)
+		}
+		return r.change(add, a.dora(), a.factor(strength))(w)
 	}
-	return fmt.Sprintf("%s %s %g scale %g %T", what, a.Form(), strength, a.scale(), a)
 }
 
-func (r region) add(a additive, factor float32) weights.Entry {
-	add := a.delta()
-	return r.compute(op("add", a, float64(factor)), a.Entries(), func(dst []float32, row, col int) error { return add(dst, row, col, factor) })
+func (r region) replace(value weights.Entry) step {
+	return func(w []float32) error {
+		return r.spread(r.of(w), func(dst []float32, row int) error { return weights.Range(dst, value, row*r.cols) })
+	}
 }
 
-func (r region) replace(value weights.Entry) weights.Entry {
-	cols := value.Count() / max(r.rows, 1)
-	return r.compute("set", []weights.Entry{value}, func(dst []float32, row, col int) error {
-		return weights.Range(dst, value, row*cols+col)
+// pieces calls f with consecutive pieces of n elements and room for as many values, which stay in the processor's cache.
+func pieces(n int, f func(at int, buf []float32) error) error {
+	const most = 1 << 13
+	buf := borrow(most)
+	defer spare.Put(buf)
+	for at := 0; at < n; at += most {
+		if err := f(at, (*buf)[:min(most, n-at)]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addEntry adds f times the elements of e from index from on to dst.
+func addEntry(dst []float32, e weights.Entry, from int, f float32) error {
+	return pieces(len(dst), func(at int, buf []float32) error {
+		if err := weights.Range(buf, e, from+at); err != nil {
+			return err
+		}
+		vec.AddScaled(dst[at:at+len(buf)], buf, f)
+		return nil
 	})
 }
 
@@ -247,17 +286,18 @@ func (a *Toward) scale() float64 { return 1 }
 func (a *Toward) dora() *weights.Entry { return nil }
 
 func (a *Toward) delta() adder {
-	other, own := (&Diff{a.Other}).delta(), (&Diff{a.Own}).delta()
-	return func(dst []float32, row, col int, factor float32) error {
-		change := make([]float32, len(dst))
-		if err := other(change, row, col, 1); err != nil {
-			return err
-		}
-		if err := own(change, row, col, -1); err != nil {
-			return err
-		}
-		vec.AddScaled(dst, change, factor)
-		return nil
+	cols := columns(a.Other.Shape)
+	return func(dst []float32, row int, factor float32) error {
+		return pieces(len(dst), func(at int, buf []float32) error {
+			if err := weights.Range(buf, a.Other, row*cols+at); err != nil {
+				return err
+			}
+			if err := addEntry(buf, a.Own, row*cols+at, -1); err != nil {
+				return err
+			}
+			vec.AddScaled(dst[at:at+len(buf)], buf, factor)
+			return nil
+		})
 	}
 }
 
@@ -266,17 +306,14 @@ func (a *Diff) scale() float64 { return 1 }
 func (a *Diff) dora() *weights.Entry { return nil }
 
 func (a *Diff) delta() adder {
-	rows := 1
-	if len(a.Delta.Shape) > 0 {
-		rows = a.Delta.Shape[0]
+	cols := columns(a.Delta.Shape)
+	return func(dst []float32, row int, factor float32) error { return addEntry(dst, a.Delta, row*cols, factor) }
+}
+
+// columns is the number of elements in a row of a weight.
+func columns(shape []int) int {
+	if len(shape) == 0 {
+		return 1
 	}
-	cols := a.Delta.Count() / rows
-	return func(dst []float32, row, col int, factor float32) error {
-		buf := make([]float32, len(dst))
-		if err := weights.Range(buf, a.Delta, row*cols+col); err != nil {
-			return err
-		}
-		vec.AddScaled(dst, buf, factor)
-		return nil
-	}
+	return tensor.Count(shape[1:])
 }

@@ -209,8 +209,7 @@ func TestStructure(t *testing.T) {
 		{none.With(mid, 1)},
 		{none.With(mid, 1).With(mid, 1)},
 		{none.With(mid, 1).With(more, 1)},
-		{none.With(diff, 1)},
-		{none.With(diff, 0.5)},
+		{none.With(diff, 1), none.With(diff, 0.5), none.With(diff, 1).With(diff, 1)},
 		{none.With(low, 1).With(diff, 1)},
 	} {
 		first := group[0].Part("m.").Structure()
@@ -227,6 +226,9 @@ func TestStructure(t *testing.T) {
 				digests[part.Adapters().Digest()]++
 			}
 		}
+	}
+	if d := none.With(diff, 1).Part("m."); d.Values() == none.With(diff, 0.5).Part("m.").Values() || d.Values() == d.Structure() {
+		t.Error("another strength of a change that is no branch gives the same weights")
 	}
 	if len(digests) != 5 { // of six stacks, two of which differ in the strength alone
 		t.Errorf("digests of the first group: %v", digests)

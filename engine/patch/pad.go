@@ -19,17 +19,7 @@ func within(shape, larger []int) bool {
 	return true
 }
 
-// pad returns the region of the weight padded with zeros at the end of each axis (upstream: weight_adapter/base.py
-// pad_tensor_to_shape).
-func (r region) pad(shape []int) (region, error) {
-	e, err := padded(r.base, shape)
-	if err != nil {
-		return region{}, err
-	}
-	return region{base: e, rows: shape[0], swap: r.swap}, nil
-}
-
-// padded returns an entry with zeros behind its elements on each axis.
+// padded returns an entry with zeros behind its elements on each axis (upstream: weight_adapter/base.py pad_tensor_to_shape).
 func padded(e weights.Entry, shape []int) (weights.Entry, error) {
 	if !within(e.Shape, shape) {
 		return weights.Entry{}, fmt.Errorf("a weight of shape %v cannot be padded to %v", e.Shape, shape)

@@ -1,7 +1,6 @@
 package patch
 
 import (
-	"fmt"
 	"math"
 	"sync"
 
@@ -10,67 +9,78 @@ import (
 	"comfygo/engine/weights"
 )
 
-// product is a matrix left·right that is computed row by row.
+// product is a matrix left·right, [rows,rank]·[rank,cols].
 type product struct {
 	rank, cols int
-	// left returns a row of the first factor, [rank].
-	left func(row int) ([]float32, error)
-	// right returns the second factor, [rank,cols].
-	right func() ([]float32, error)
+	factors    func() (factors, error)
 }
 
-// add adds factor times elements [row, col:col+len(dst)] to dst. The product is summed by itself, in float32 as upstream
-// does it, before it is scaled.
-func (p product) add(dst []float32, row, col int, factor float32) error {
-	right, err := p.right()
+type factors struct{ left, right []float32 }
+
+// band is how many rows of a product are computed at a time: they stay in the processor's cache.
+const band = 4
+
+// each computes the n rows of the product from row on, some at a time; f gets their place among the n rows.
+func (p product) each(row, n int, f func(at int, rows []float32)) error {
+	both, err := p.factors()
 	if err != nil {
 		return err
 	}
-	left, err := p.left(row)
-	if err != nil {
-		return err
+	buf := borrow(band * p.cols)
+	defer spare.Put(buf)
+	for at := 0; at < n; at += band {
+		rows := (*buf)[:min(band, n-at)*p.cols]
+		vec.Product(rows, both.left[(row+at)*p.rank:], both.right, p.cols, p.rank)
+		f(at, rows)
 	}
-	sum := make([]float32, len(dst))
-	for k, u := range left {
-		vec.AddScaled(sum, right[k*p.cols+col:][:len(dst)], u)
-	}
-	vec.AddScaled(dst, sum, factor)
 	return nil
+}
+
+// add adds factor times the rows of the product from row on to dst. The product is summed by itself, in float32 as upstream
+// does it, before it is scaled.
+func (p product) add(dst []float32, row int, factor float32) error {
+	return p.each(row, len(dst)/p.cols, func(at int, rows []float32) {
+		vec.AddScaled(dst[at*p.cols:][:len(rows)], rows, factor)
+	})
 }
 
 // plainProduct is a·b for a [rows,rank] and b [rank,…], or, with a core in between, a·core·b; see tuckerCore.
 func plainProduct(a, b weights.Entry, core *weights.Entry) product {
-	rank := a.Count() / a.Shape[0]
-	p := product{rank: rank, cols: b.Count() / b.Shape[0]}
+	p := product{rank: a.Count() / a.Shape[0], cols: b.Count() / b.Shape[0]}
 	if core != nil {
 		p.cols *= tensor.Count(core.Shape[2:])
 	}
-	p.left = func(row int) ([]float32, error) {
-		v := make([]float32, rank)
-		return v, weights.Range(v, a, row*rank)
-	}
-	p.right = sync.OnceValues(func() ([]float32, error) { return tuckerCore(core, b) })
+	p.factors = sync.OnceValues(func() (factors, error) {
+		left, err := weights.Float32s(a)
+		if err != nil {
+			return factors{}, err
+		}
+		right, err := tuckerCore(core, b)
+		return factors{left, right}, err
+	})
 	return p
 }
 
 // tuckerProduct is aᵀ·core·b for a [rank,rows] and b [rank,in].
 func tuckerProduct(a, b, core weights.Entry) product {
-	p := plainProduct(a, b, &core)
 	rank := a.Shape[0]
 	rows := a.Count() / rank
-	whole := sync.OnceValues(func() ([]float32, error) { return weights.Float32s(a) })
+	p := plainProduct(a, b, &core)
+	plain := p.factors
 	p.rank = rank
-	p.left = func(row int) ([]float32, error) {
-		all, err := whole()
+	p.factors = sync.OnceValues(func() (factors, error) {
+		f, err := plain()
 		if err != nil {
-			return nil, err
+			return f, err
 		}
-		v := make([]float32, rank)
-		for k := range v {
-			v[k] = all[k*rows+row]
+		turned := make([]float32, len(f.left))
+		for k := range rank {
+			for row := range rows {
+				turned[row*rank+k] = f.left[k*rows+row]
+			}
 		}
-		return v, nil
-	}
+		return factors{turned, f.right}, nil
+	})
 	return p
 }
 
@@ -112,7 +122,7 @@ func (a *LowRank) dora() *weights.Entry { return a.DoraScale }
 
 func (a *LowRank) delta() adder {
 	p, scale := plainProduct(a.Up, a.Down, a.Mid), float32(a.Scale())
-	return func(dst []float32, row, col int, factor float32) error { return p.add(dst, row, col, factor*scale) }
+	return func(dst []float32, row int, factor float32) error { return p.add(dst, row, factor*scale) }
 }
 
 // products returns the two matrices whose element-wise product is the change.
@@ -130,18 +140,18 @@ func (a *LoHa) dora() *weights.Entry { return a.DoraScale }
 func (a *LoHa) delta() adder {
 	first, second := a.products()
 	scale := float32(a.scale())
-	return func(dst []float32, row, col int, factor float32) error {
-		x, y := make([]float32, len(dst)), make([]float32, len(dst))
-		if err := first.add(x, row, col, 1); err != nil {
+	return func(dst []float32, row int, factor float32) error {
+		other, err := second.factors()
+		if err != nil {
 			return err
 		}
-		if err := second.add(y, row, col, 1); err != nil {
-			return err
-		}
-		for i := range dst {
-			dst[i] += factor * scale * x[i] * y[i]
-		}
-		return nil
+		buf := borrow(band * second.cols)
+		defer spare.Put(buf)
+		return first.each(row, len(dst)/first.cols, func(at int, rows []float32) {
+			y := (*buf)[:len(rows)]
+			vec.Product(y, other.left[(row+at)*second.rank:], other.right, second.cols, second.rank)
+			vec.AddBoth(dst[at*first.cols:][:len(rows)], rows, y, factor*scale)
+		})
 	}
 }
 
@@ -189,109 +199,102 @@ func blockOf(whole, a, b, core *weights.Entry) (block, error) {
 		p = plainProduct(*a, *b, nil)
 	}
 	out := block{rows, p.cols, make([]float32, rows*p.cols)}
-	for r := range rows {
-		if err := p.add(out.data[r*p.cols:][:p.cols], r, 0, 1); err != nil {
-			return block{}, err
-		}
-	}
-	return out, nil
+	return out, p.add(out.data, 0, 1)
 }
 
 func (a *LoKr) delta() adder {
 	blocks, scale := sync.OnceValues(a.blocks), float32(a.scale())
-	return func(dst []float32, row, col int, factor float32) error {
+	return func(dst []float32, row int, factor float32) error {
 		b, err := blocks()
 		if err != nil {
 			return err
 		}
 		first, second := b[0], b[1]
-		left := first.data[row/second.rows*first.cols:][:first.cols]
-		right := second.data[row%second.rows*second.cols:][:second.cols]
-		for i := range dst {
-			c := col + i
-			dst[i] += factor * scale * left[c/second.cols] * right[c%second.cols]
+		n := second.cols
+		for ; len(dst) > 0; row++ {
+			right := second.data[row%second.rows*n:][:n]
+			for _, v := range first.data[row/second.rows*first.cols:][:first.cols] {
+				vec.AddScaled(dst[:n], right, factor*scale*v)
+				dst = dst[n:]
+			}
 		}
 		return nil
 	}
 }
 
-// decompose returns the weight with a change by DoRA: the direction is that of the changed weight, the magnitudes are
+// decompose returns the step of a change by DoRA: the direction is that of the changed weight, the magnitudes are
 // learned, for each row or for each input channel. The norms are those of the weight on the output axis and of the changed
 // weight on the input axis. (Upstream: weight_adapter/base.py weight_decompose.)
-func (r region) decompose(a additive, magnitudes weights.Entry, strength float64) weights.Entry {
-	base := r.base
-	cols, taps := tensor.Count(base.Shape[1:]), tensor.Count(base.Shape[2:])
-	n, byRow := magnitudes.Count(), byRows(magnitudes, []int{r.rows})
-	delta, half := a.delta(), 0
-	if r.swap { // only the change's rows trade places
-		half = r.rows / 2
-	}
-	what := fmt.Sprintf("dora swap %t", r.swap)
-	r.swap = false
-	add := func(dst []float32, row, col int, factor float32) error {
-		return delta(dst, (row+half)%r.rows, col, factor)
-	}
+func (r region) decompose(add adder, magnitudes weights.Entry, strength float64) step {
+	byRow, s := byRows(magnitudes, r.shape), float32(strength)
 	const eps = 0x1p-23 // of float32
-	learned := sync.OnceValues(func() ([]float32, error) { return weights.Float32s(magnitudes) })
-	// inputs returns the norm of each input channel of the changed weight.
-	inputs := sync.OnceValues(func() ([]float32, error) {
-		sums, buf := make([]float64, n), make([]float32, cols)
-		for row := range r.rows {
-			if err := weights.Range(buf, base, (r.from+row)*cols); err != nil {
-				return nil, err
-			}
-			if err := add(buf, row, 0, 1); err != nil {
-				return nil, err
-			}
-			for i, v := range buf {
-				sums[i/taps] += float64(v) * float64(v)
-			}
-		}
-		return roots(sums), nil
-	})
-	return r.compute(op(what, a, strength), a.Entries(), func(dst []float32, row, col int) error {
-		m, err := learned()
+	return func(w []float32) error {
+		learned, err := weights.Float32s(magnitudes)
 		if err != nil {
 			return err
 		}
-		var norms []float32
-		if byRow {
-			whole := make([]float32, cols)
-			if err := weights.Range(whole, base, (r.from+row)*cols); err != nil {
-				return err
-			}
-			norms = roots([]float64{squares(whole)})
-		} else if norms, err = inputs(); err != nil {
+		changed := r.of(w)
+		before := borrow(len(changed))
+		defer spare.Put(before)
+		base := *before
+		copy(base, changed)
+		if err := r.spread(changed, func(dst []float32, row int) error { return add(dst, row, 1) }); err != nil {
 			return err
 		}
-		changed := append([]float32(nil), dst...)
-		if err := add(changed, row, col, 1); err != nil {
-			return err
+		var factors []float32 // of columns
+		if !byRow {
+			factors = inputFactors(learned, changed, r.cols, eps)
 		}
-		for i, w := range dst {
-			magnitude, norm := row, 0 // their places
-			if !byRow {
-				magnitude = (col + i) / taps
-				norm = magnitude
+		for row := range r.rows {
+			old, now := base[row*r.cols:][:r.cols], changed[row*r.cols:][:r.cols]
+			if byRow {
+				factor := learned[row] / (float32(math.Sqrt(squares(old))) + eps)
+				for i, v := range old {
+					now[i] = v + s*(now[i]*factor-v)
+				}
+				continue
 			}
-			dst[i] = w + float32(strength)*(changed[i]*(m[magnitude]/(norms[norm]+eps))-w)
+			for i, v := range old {
+				now[i] = v + s*(now[i]*factors[i]-v)
+			}
 		}
 		return nil
-	})
-}
-
-func squares(v []float32) float64 {
-	var s float64
-	for _, x := range v {
-		s += float64(x) * float64(x)
 	}
-	return s
 }
 
-func roots(sums []float64) []float32 {
-	out := make([]float32, len(sums))
-	for i, s := range sums {
-		out[i] = float32(math.Sqrt(s))
+// inputFactors returns what the columns of a matrix are multiplied by to have the magnitudes that are learned for its input channels.
+func inputFactors(learned, x []float32, cols int, eps float32) []float32 {
+	sums := make([]float64, cols)
+	for ; len(x) > 0; x = x[cols:] {
+		for i, v := range x[:cols] {
+			sums[i] += float64(v) * float64(v)
+		}
+	}
+	out, taps := make([]float32, cols), cols/len(learned)
+	for c, magnitude := range learned {
+		var sum float64
+		for _, v := range sums[c*taps:][:taps] {
+			sum += v
+		}
+		factor := magnitude / (float32(math.Sqrt(sum)) + eps)
+		for i := range taps {
+			out[c*taps+i] = factor
+		}
 	}
 	return out
+}
+
+// squares is the sum of squares, in four parts: one addition waits for the one before.
+func squares(v []float32) float64 {
+	var a, b, c, d float64
+	for ; len(v) >= 4; v = v[4:] {
+		a += float64(v[0]) * float64(v[0])
+		b += float64(v[1]) * float64(v[1])
+		c += float64(v[2]) * float64(v[2])
+		d += float64(v[3]) * float64(v[3])
+	}
+	for _, x := range v {
+		a += float64(x) * float64(x)
+	}
+	return a + b + (c + d)
 }

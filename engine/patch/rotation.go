@@ -82,87 +82,102 @@ func (a *OFT) factor(strength float64) float64 {
 
 func (a *OFT) dora() *weights.Entry { return a.DoraScale }
 
-func (a *OFT) deltaOf(r region, strength float64) adder {
-	turn := &rotated{adapter: a, region: r, strength: strength, cols: columns(r.base.Shape)}
-	values := &passing{compute: turn.compute}
-	// DoRA multiplies the change by alpha, as if it were that of LoRA.
-	scale := float32(1)
-	if a.DoraScale != nil {
-		scale = float32(a.scale())
-	}
-	return func(dst []float32, row, col int, factor float32) error {
-		change := make([]float32, len(dst))
-		if err := values.read(change, row*turn.cols+col); err != nil {
+func (a *OFT) deltaOf(shape []int, strength float64) func(out, w []float32) error {
+	rows, cols := shape[0], columns(shape)
+	return func(out, w []float32) error {
+		turns, err := a.rotations()
+		if err != nil {
 			return err
 		}
-		vec.AddScaled(dst, change, factor*scale)
+		size := a.Blocks.Shape[len(a.Blocks.Shape)-1]
+		if !a.butterfly() && (a.Rescale == nil || !a.Output) {
+			// One stage, of which what it changes is taken at once.
+			blended(turns, size, float32(strength), 0, true)
+			a.turn(out, w, turns, cols, 0)
+			a.byAlpha(out)
+			return nil
+		}
+		blended(turns, size, float32(strength), 1, !a.butterfly())
+		x := w
+		for stage := range len(turns) / (rows * size) {
+			a.turn(out, x, turns[stage*rows*size:][:rows*size], cols, stage)
+			x = out
+		}
+		if e := a.Rescale; e != nil && (a.butterfly() || a.Output) {
+			factors, err := weights.Float32s(*e)
+			if err != nil {
+				return err
+			}
+			for i := range rows {
+				line := out[i*cols:][:cols]
+				vec.Scale(line, line, factors[i%len(factors)])
+			}
+		}
+		vec.AddScaled(out, w, -1)
+		a.byAlpha(out)
 		return nil
 	}
 }
 
-// rotated computes what a rotation changes of a weight, all rows at once: the stages of BOFT mix them.
-type rotated struct {
-	adapter  *OFT
-	region   region
-	strength float64
-	cols     int
+// byAlpha multiplies the change of DoRA by alpha, as if it were that of LoRA.
+func (a *OFT) byAlpha(out []float32) {
+	if a.DoraScale != nil {
+		vec.Scale(out, out, float32(a.scale()))
+	}
 }
 
-func (t *rotated) compute() ([]float32, error) {
-	a, rows := t.adapter, t.region.rows
-	turns, err := a.rotations()
-	if err != nil {
-		return nil, err
+// blended makes rotations s times themselves and keep-s times no rotation. transposed says that they are applied from the right: their
+// transposes are what Product multiplies by from the left.
+func blended(turns []float32, size int, s, keep float32, transposed bool) {
+	for ; len(turns) > 0; turns = turns[size*size:] {
+		for m := range size {
+			for n := range size {
+				if transposed && n < m {
+					turns[m*size+n], turns[n*size+m] = turns[n*size+m], turns[m*size+n]
+				}
+			}
+		}
+		for m := range size {
+			for n := range size {
+				r := turns[m*size+n] * s
+				if n == m {
+					r += keep - s
+				}
+				turns[m*size+n] = r
+			}
+		}
 	}
-	base := make([]float32, rows*t.cols)
-	if err := weights.Range(base, t.region.base, t.region.from*t.cols); err != nil {
-		return nil, err
-	}
-	y := append([]float32(nil), base...)
+}
+
+// turn sets out to x, rows of cols values, with one stage of rotations applied to it: blocks of rows, of BOFT's stages in the order of a
+// butterfly. out may be x where there are several stages.
+func (a *OFT) turn(out, x, turns []float32, cols, stage int) {
 	size := a.Blocks.Shape[len(a.Blocks.Shape)-1]
-	for stage := range len(turns) / (rows * size) {
-		y = t.turn(y, turns[stage*rows*size:][:rows*size], stage)
-	}
-	if e := a.Rescale; e != nil && (a.butterfly() || a.Output) {
-		factors, err := weights.Float32s(*e)
-		if err != nil {
-			return nil, err
+	if !a.butterfly() {
+		for row := 0; row < len(turns)/size; row += size {
+			vec.Product(out[row*cols:][:size*cols], turns[row*size:], x[row*cols:], cols, size)
 		}
-		for i := range y {
-			y[i] *= factors[i/t.cols%len(factors)]
-		}
+		return
 	}
-	vec.AddScaled(y, base, -1)
-	return y, nil
-}
-
-// turn applies one stage of rotations to rows [rows,cols]: blocks of rows, of BOFT's stages in the order of a butterfly.
-func (t *rotated) turn(x, turns []float32, stage int) []float32 {
-	shape := t.adapter.Blocks.Shape
-	size := shape[len(shape)-1]
-	place := func(i int) int { return i }
-	if t.adapter.butterfly() {
-		k := size / 2 << stage
-		place = func(i int) int { return i/(2*k)*(2*k) + i%2*k + i%(2*k)/2 }
-	}
-	y := make([]float32, len(x))
-	s := float32(t.strength)
-	for i := range t.region.rows {
-		block, m := i/size, i%size
-		to := y[place(i)*t.cols:][:t.cols]
-		for n := range size {
-			r := turns[(block*size+n)*size+m]
-			if t.adapter.butterfly() { // its matrices are applied from the left
-				r = turns[(block*size+m)*size+n]
+	k := size / 2 << stage
+	place := func(i int) int { return i/(2*k)*(2*k) + i%2*k + i%(2*k)/2 }
+	// Columns are taken in pieces, so that a block of rows stays in the cache.
+	const piece = 512
+	buf := borrow(2 * size * min(cols, piece))
+	defer spare.Put(buf)
+	for block := range len(turns) / (size * size) {
+		for from := 0; from < cols; from += piece {
+			n := min(piece, cols-from)
+			before, after := (*buf)[:size*n], (*buf)[size*n:][:size*n]
+			for i := range size {
+				copy(before[i*n:][:n], x[place(block*size+i)*cols+from:])
 			}
-			r *= s
-			if n == m {
-				r += 1 - s
+			vec.Product(after, turns[block*size*size:], before, n, size)
+			for i := range size {
+				copy(out[place(block*size+i)*cols+from:][:n], after[i*n:])
 			}
-			vec.AddScaled(to, x[place(block*size+n)*t.cols:][:t.cols], r)
 		}
 	}
-	return y
 }
 
 // rotations returns the orthogonal matrices (1+Q)(1-Q)⁻¹ of the blocks' skew-symmetric parts Q (Cayley's transform).

@@ -53,10 +53,11 @@ func computed(src weights.Source, changes map[string][]applied) (weights.Source,
 		switch {
 		case stored.Type != dtype.Invalid:
 			like := weights.Entry{Name: base.Name, DType: stored.Type, Shape: e.Shape, File: base.File}
-			s.changed[key] = sync.OnceValue(func() weights.Entry { return storedAgain(like, e, as[0].Target.Key) })
+			s.changed[key] = sync.OnceValue(func() weights.Entry { return storedAgain(like, e, as[0].Target.Key).AsVariable() })
 		case stored.Quantized:
-			s.changed[key] = sync.OnceValue(func() weights.Entry { return storedAgain(base, e, as[0].Target.Key) })
+			s.changed[key] = sync.OnceValue(func() weights.Entry { return storedAgain(base, e, as[0].Target.Key).AsVariable() })
 		default:
+			e = e.AsVariable()
 			s.changed[key] = func() weights.Entry { return e }
 		}
 	}
@@ -88,7 +89,8 @@ func roundedTo(e weights.Entry, d dtype.DType) weights.Entry {
 
 // storedAgain computes a changed weight and stores it as the original is. What fails is an error when the weight is read.
 func storedAgain(like, changed weights.Entry, key string) weights.Entry {
-	values, err := weights.Float32s(changed)
+	values := make([]float32, changed.Count())
+	err := weights.ToFloat32(values, changed)
 	if err == nil {
 		var e weights.Entry
 		if e, err = weights.Requantized(like, values, key, changed.Key()); err == nil {

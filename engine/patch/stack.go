@@ -112,7 +112,8 @@ func (s Stack) part(prefix string) *Part {
 			p.branches[k] = append(p.branches[k], branch)
 		}
 	}
-	p.structure, p.digest = p.structureOf(keys), p.digestOf(keys)
+	p.structure, p.values = p.structureOf(keys), p.valuesOf(keys)
+	p.digest = p.digestOf(keys)
 	return p
 }
 
@@ -171,13 +172,15 @@ type Part struct {
 	strengths []float32
 	baked     map[string][]applied
 	structure string
+	values    string
 	digest    string
 	err       error
 }
 
-// Structure identifies the graphs that the changes need: which weights have branches, in what form, and the whole of the
-// changes that are not branches, strengths included. Equal structures give equal graphs. The files of branches, their
-// ranks and how many of them are stacked on a weight are no part of it: a graph has the factors of branches as parameters.
+// Structure identifies the graphs that the changes need: which weights have branches, in what form, and which weights are computed.
+// Equal structures give equal graphs, but for weights that are stored in another form after a change, which whoever takes one for the
+// other has to look for. The files of branches, their ranks and how many of them are stacked on a weight are no part of it: a graph has
+// the factors of branches as parameters, and so it may have the weights that are computed.
 func (p *Part) Structure() string {
 	if p == nil {
 		return ""
@@ -201,8 +204,24 @@ func (p *Part) structureOf(keys []string) string {
 		}
 		slices.Sort(joined)
 		fmt.Fprintf(h, "joined %q", joined)
+		if as := p.baked[k]; len(as) > 0 {
+			fmt.Fprintf(h, "computed %+v", storage(as))
+		}
 		for _, a := range p.baked[k] {
-			fmt.Fprintf(h, "baked %+v %+v %s %g", a.Target, a.stored, a.Adapter.Form(), a.strength)
+			if r, ok := a.Adapter.(*LowRank); ok && r.Reshape != nil {
+				fmt.Fprintf(h, " %v", r.Reshape)
+			}
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// valuesOf computes Values.
+func (p *Part) valuesOf(keys []string) string {
+	h := sha256.New()
+	for _, k := range keys {
+		for _, a := range p.baked[k] {
+			fmt.Fprintf(h, "%q %+v %+v %s %g", k, a.Target, a.stored, a.Adapter.Form(), a.strength)
 			if r, ok := a.Adapter.(interface{ scale() float64 }); ok {
 				fmt.Fprintf(h, " %g", r.scale())
 			}
@@ -212,9 +231,18 @@ func (p *Part) structureOf(keys []string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
+// Values identifies the weights that are computed, strengths included.
+func (p *Part) Values() string {
+	if p == nil {
+		return ""
+	}
+	return p.values
+}
+
 // digestOf computes Adapters.Digest.
 func (p *Part) digestOf(keys []string) string {
 	h := sha256.New()
+	fmt.Fprint(h, p.values)
 	for _, k := range keys {
 		fmt.Fprintf(h, "%q", k)
 		for _, b := range p.branches[k] {
@@ -243,9 +271,9 @@ func (p *Part) Source(src weights.Source) (weights.Source, error) {
 	return computed(src, p.baked)
 }
 
-// Adapters returns the branches, for the building of one graph and for runs of it; nil when there are none.
+// Adapters returns the branches, for the building of one graph and for runs of it; nil when nothing is changed.
 func (p *Part) Adapters() *Adapters {
-	if p == nil || len(p.branches) == 0 {
+	if p == nil {
 		return nil
 	}
 	return &Adapters{part: p, used: map[string]bool{}}

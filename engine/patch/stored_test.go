@@ -51,7 +51,7 @@ func TestChangedWeightsAreStoredAgain(t *testing.T) {
 		f := read(t, model, lora...)
 		stack := patch.Stack{}.With(f, 0.75).Storing(func(string) patch.Storage { return c.storage })
 		part := stack.Part("m.")
-		if part.Adapters() != nil {
+		if part.Adapters().Strengths() != nil {
 			t.Errorf("%s: the change is a branch", name)
 		}
 		src, err := part.Source(model)
@@ -75,11 +75,15 @@ func TestChangedWeightsAreStoredAgain(t *testing.T) {
 			t.Errorf("%s: %v with data %x, want %v with %x", name, got, got.Data, want, want.Data)
 		}
 		near(t, name, values(t, got), values(t, want))
-		if other := stack.With(f, 0.5).Part("m."); other.Structure() == part.Structure() {
-			t.Errorf("%s: another strength has the same structure", name)
+		other := patch.Stack{}.With(f, 0.5).Storing(func(string) patch.Storage { return c.storage }).Part("m.")
+		if other.Structure() != part.Structure() || other.Values() == part.Values() || other.Adapters().Digest() == part.Adapters().Digest() {
+			t.Errorf("%s: another strength has another graph, or the same weights", name)
+		}
+		if !got.Variable() {
+			t.Errorf("%s: the weight cannot be exchanged for that of another strength", name)
 		}
 		bypass := patch.Stack{}.With(f.OfOutput(shapes("m.", model)), 0.75).Storing(func(string) patch.Storage { return c.storage }).Part("m.")
-		if bypass.Adapters() == nil {
+		if bypass.Adapters().Strengths() == nil {
 			t.Errorf("%s: the change of a bypass loader is no branch", name)
 		}
 	}

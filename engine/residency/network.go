@@ -3,6 +3,7 @@ package residency
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"maps"
 	"runtime"
 	"slices"
@@ -38,8 +39,12 @@ type Network struct {
 	parameters []onnx.Parameter
 	store      *Store
 	threads    int
-	charge     func([]onnx.Initializer) int64
+	charge     func([]onnx.Initializer) (int64, error)
 	adjust     func(delta int64)
+	// computed are the sources of the parameters that are weights, from the graph that the session was made of, until the first run;
+	// shape identifies that graph.
+	computed *computed
+	shape    [sha256.Size]byte
 	// results is what the session was seen to keep from run to run, in bytes.
 	results atomic.Int64
 
@@ -55,8 +60,8 @@ type Network struct {
 }
 
 // Run computes outputs from inputs that differ from run to run. a are the adapters that the graph was written for, or
-// others of the same structure; nil when it has no parameters.
-func (n *Network) Run(ctx context.Context, a nn.Adapters, inputs map[string]ort.Value, outputs ...string) (map[string]ort.Value, error) {
+// others of the same structure. The error wraps ErrOtherGraph when their graph is another one after all.
+func (n *Network) Run(ctx context.Context, a Adapted, inputs map[string]ort.Value, outputs ...string) (map[string]ort.Value, error) {
 	if len(n.parameters) > 0 {
 		f, err := n.factorsFor(ctx, a)
 		if err != nil {
@@ -88,7 +93,7 @@ func (n *Network) chargeResults() {
 
 // Step is Run for a network that is run again and again: inputs whose bytes are those of the run before stay where
 // they are, which on a GPU saves their way there, and so do the factors of adapters. Steps of one network exclude each other.
-func (n *Network) Step(ctx context.Context, a nn.Adapters, inputs map[string]ort.Value, output string) (ort.Value, error) {
+func (n *Network) Step(ctx context.Context, a Adapted, inputs map[string]ort.Value, output string) (ort.Value, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.binding == nil {

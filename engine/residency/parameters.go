@@ -2,6 +2,8 @@ package residency
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -12,7 +14,79 @@ import (
 	"comfygo/engine/weights"
 )
 
-// factors are the values of a graph's parameters for the branches of some adapters, apart from the strengths. Those that
+// Adapted are adapters and the graph that they give.
+type Adapted struct {
+	// Adapters is nil where there are none.
+	nn.Adapters
+	// Build writes the network's graph.
+	Build func() (*onnx.Graph, error)
+}
+
+func (a Adapted) digest() string {
+	if a.Adapters == nil {
+		return ""
+	}
+	return a.Digest()
+}
+
+func (a Adapted) strengthsOf() []float32 {
+	if a.Adapters == nil {
+		return nil
+	}
+	return a.Strengths()
+}
+
+// ErrOtherGraph is wrapped by the error for adapters whose graph is not the one that the session was made of, although their structure says
+// so. Such adapters need a session of their own.
+var ErrOtherGraph = errors.New("the adapters need another graph")
+
+// computed are the sources of the parameters of a graph that are weights, for some adapters.
+type computed struct {
+	digest  string
+	sources map[string]nn.Source
+}
+
+// exchange makes parameters of the weights of a graph that adapters change, so that its session serves other strengths and files. It
+// returns their sources, and what identifies the graph apart from them.
+func exchange(g *onnx.Graph, digest string) (*computed, [sha256.Size]byte, error) {
+	c := &computed{digest: digest, sources: map[string]nn.Source{}}
+	g.Exchangeable(func(in onnx.Initializer) bool {
+		src, ok := in.Source.(nn.Source)
+		if ok && src.Variable() {
+			c.sources[in.Name] = src
+		}
+		return ok && src.Variable()
+	})
+	model, err := g.Marshal(func(onnx.Initializer) (onnx.Placement, error) { return onnx.Placement{Location: "-"}, nil })
+	return c, sha256.Sum256(model), err
+}
+
+// weightsFor returns the sources of the parameters that are weights for a.
+func (n *Network) weightsFor(a Adapted) (map[string]nn.Source, error) {
+	if c := n.computed; c == nil || c.digest == a.digest() {
+		n.computed = nil // sources hold adapters, which are of no use once weights are made
+		if c != nil {
+			return c.sources, nil
+		}
+	}
+	if n.shape == [sha256.Size]byte{} {
+		return nil, nil
+	}
+	g, err := a.Build()
+	if err != nil {
+		return nil, err
+	}
+	c, shape, err := exchange(g, a.digest())
+	if err != nil {
+		return nil, err
+	}
+	if shape != n.shape {
+		return nil, fmt.Errorf("changing the weights of graph %s: %w", g.Name, ErrOtherGraph)
+	}
+	return c.sources, nil
+}
+
+// factors are the values of a graph's parameters for some adapters, apart from the strengths of branches. Those that
 // serve as they lie in the file are a part of the mapped file, the others are made, and shared with other graphs.
 type factors struct {
 	digest string
@@ -26,29 +100,42 @@ type factors struct {
 
 // factorsFor returns the factors for a, kept from the run before or made; the caller calls n.drop with them after the run.
 // Adapters that are exchanged for others are let go of: a network keeps those of its last run.
-func (n *Network) factorsFor(ctx context.Context, a nn.Adapters) (*factors, error) {
+func (n *Network) factorsFor(ctx context.Context, a Adapted) (*factors, error) {
 	n.factorsMu.Lock()
 	defer n.factorsMu.Unlock()
-	if f := n.kept; f != nil && f.digest == a.Digest() {
+	if f := n.kept; f != nil && f.digest == a.digest() {
 		f.users++
 		return f, nil
+	}
+	if n.kept != nil { // before others are made: they can be as large as the model
+		n.dropLocked(n.kept)
+		n.kept = nil
 	}
 	f, err := n.prepareFactors(ctx, a)
 	if err != nil {
 		return nil, err
-	}
-	if n.kept != nil {
-		n.dropLocked(n.kept)
 	}
 	f.users = 2
 	n.kept = f
 	return f, nil
 }
 
-func (n *Network) prepareFactors(ctx context.Context, a nn.Adapters) (*factors, error) {
-	f := &factors{digest: a.Digest(), values: map[string]ort.Value{}}
+func (n *Network) prepareFactors(ctx context.Context, a Adapted) (*factors, error) {
+	f := &factors{digest: a.digest(), values: map[string]ort.Value{}}
+	computed, err := n.weightsFor(a)
+	if err != nil {
+		return nil, err
+	}
 	var list []onnx.Initializer
 	for _, p := range n.parameters {
+		if src, ok := computed[p.Name]; ok {
+			shape := make([]int, len(p.Shape))
+			for i, d := range p.Shape {
+				shape[i] = d.N
+			}
+			list = append(list, onnx.Initializer{Name: p.Name, DType: p.DType, Shape: shape, Source: src})
+			continue
+		}
 		factor, ok := p.Source.(nn.Factor)
 		if !ok {
 			return nil, fmt.Errorf("preparing the parameter %s: its source is a %T", p.Name, p.Source)
@@ -62,7 +149,9 @@ func (n *Network) prepareFactors(ctx context.Context, a nn.Adapters) (*factors, 
 		}
 		list = append(list, onnx.Initializer{Name: p.Name, DType: p.DType, Shape: shape, Source: src})
 	}
-	f.bytes = n.charge(list)
+	if f.bytes, err = n.charge(list); err != nil {
+		return nil, err
+	}
 	set, err := n.store.prepare(ctx, list, n.threads)
 	if err != nil {
 		n.adjust(-f.bytes)
@@ -94,7 +183,7 @@ func (n *Network) dropLocked(f *factors) {
 }
 
 // strengths returns the values of the parameters that hold strengths.
-func (n *Network) strengths(a nn.Adapters) (map[string]ort.Value, error) {
+func (n *Network) strengths(a Adapted) (map[string]ort.Value, error) {
 	out := map[string]ort.Value{}
 	for _, p := range n.parameters {
 		factor, ok := p.Source.(nn.Factor)
@@ -112,9 +201,13 @@ func (n *Network) strengths(a nn.Adapters) (map[string]ort.Value, error) {
 
 // bindAdapters binds the parameters for a to the binding of Step, as far as they are not those of the step before: on a
 // GPU the factors travel there once for all the steps that use them.
-func (n *Network) bindAdapters(ctx context.Context, a nn.Adapters) error {
+func (n *Network) bindAdapters(ctx context.Context, a Adapted) error {
 	if len(n.parameters) == 0 {
 		return nil
+	}
+	if old := n.boundFactors; old != nil && old.digest != a.digest() {
+		n.boundFactors, n.boundStrengths = nil, nil
+		n.drop(old)
 	}
 	f, err := n.factorsFor(ctx, a)
 	if err != nil {
@@ -123,17 +216,16 @@ func (n *Network) bindAdapters(ctx context.Context, a nn.Adapters) error {
 	if n.boundFactors == f {
 		n.drop(f) // the binding holds on to it already
 	} else {
-		old := n.boundFactors
+		old := n.boundFactors // of the same adapters, made anew
 		n.boundFactors, n.boundStrengths = nil, nil
+		n.drop(old)
 		if err := n.bindAll(f.values); err != nil {
 			n.drop(f)
-			n.drop(old)
 			return err
 		}
-		n.drop(old)
 		n.boundFactors = f
 	}
-	if strengths := a.Strengths(); n.boundStrengths == nil || !slices.Equal(n.boundStrengths, strengths) {
+	if strengths := a.strengthsOf(); n.boundStrengths == nil || !slices.Equal(n.boundStrengths, strengths) {
 		values, err := n.strengths(a)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package residency
 
 import (
 	"context"
+	"crypto/sha256"
 	"log/slog"
 	"math"
 	"strings"
@@ -21,6 +22,8 @@ type Key struct {
 	Part, Variant string
 	// Adapters is the structure of the adapters that the graph computes; their factors and strengths are parameters.
 	Adapters string
+	// Exchange says that weights which adapters change are parameters, too.
+	Exchange bool
 	Device   ort.Device
 	Target   nn.Target
 }
@@ -112,28 +115,28 @@ func (s *Sessions) shelves() []*shelf {
 	return out
 }
 
-// Use runs f with the session of key, which is made from the graph that build writes unless it is ready. The session is
+// Use runs f with the session of key, which is made from the graph of a unless it is ready. The session is
 // not evicted while f runs. shrink has the session give the memory of a run back after it, for networks that run once.
 // When the device runs out of memory, all idle sessions of the device are evicted and the whole is tried once more.
-func (s *Sessions) Use(ctx context.Context, key Key, shrink bool, build func() (*onnx.Graph, error), f func(*Network) error) error {
-	err := s.use(ctx, key, shrink, build, f)
+func (s *Sessions) Use(ctx context.Context, key Key, shrink bool, a Adapted, f func(*Network) error) error {
+	err := s.use(ctx, key, shrink, a, f)
 	if !ort.OutOfMemory(err) || ctx.Err() != nil {
 		return err
 	}
 	s.cfg.Log.Warn("the device ran out of memory; evicting idle models and trying again", "device", key.Device.String(), "network", key.Network(), "error", err)
 	s.shelf(key.Device).EvictAll()
 	s.askOthers()
-	if err = s.use(ctx, key, shrink, build, f); ort.OutOfMemory(err) {
+	if err = s.use(ctx, key, shrink, a, f); ort.OutOfMemory(err) {
 		return &MemoryError{What: "running " + key.Network() + " on " + key.Device.String(), Present: s.available(key.Device), Cause: err}
 	}
 	return err
 }
 
-func (s *Sessions) use(ctx context.Context, key Key, shrink bool, build func() (*onnx.Graph, error), f func(*Network) error) error {
+func (s *Sessions) use(ctx context.Context, key Key, shrink bool, a Adapted, f func(*Network) error) error {
 	sh := s.shelf(key.Device)
 	n, done, err := sh.Get(ctx, key, 0, func(ctx context.Context) (*Network, error) {
 		end := s.watch(ctx, true, key.Network())
-		n, err := s.make(ctx, sh, key, shrink, build)
+		n, err := s.make(ctx, sh, key, shrink, a)
 		end(err)
 		return n, err
 	})
@@ -152,10 +155,17 @@ func (s *Sessions) watch(ctx context.Context, loading bool, network string) func
 }
 
 // make writes the graph of a network, charges its memory and makes its session.
-func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, build func() (*onnx.Graph, error)) (*Network, error) {
-	g, err := build()
+func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, a Adapted) (*Network, error) {
+	g, err := a.Build()
 	if err != nil {
 		return nil, err
+	}
+	var changed *computed
+	var shape [sha256.Size]byte
+	if key.Exchange {
+		if changed, shape, err = exchange(g, a.digest()); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.charge(sh, key, g.Initializers()); err != nil {
 		return nil, err
@@ -171,10 +181,15 @@ func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, bu
 		watch: func(ctx context.Context) func(error) { return s.watch(ctx, false, network) },
 	}
 	mine := func(held *Network) bool { return held == n }
-	n.charge = func(list []onnx.Initializer) int64 {
+	n.computed, n.shape = changed, shape
+	n.charge = func(list []onnx.Initializer) (int64, error) {
 		bytes := s.takes(key.Device, list)
 		sh.ChargeMore(key, bytes, mine)
-		return bytes
+		if err := s.room(sh, key, bytes); err != nil {
+			n.adjust(-bytes)
+			return 0, err
+		}
+		return bytes, nil
 	}
 	n.adjust = func(delta int64) { sh.ChargeMore(key, delta, mine) }
 	return n, nil
@@ -224,6 +239,11 @@ func (s *Sessions) takes(d ort.Device, list []onnx.Initializer) int64 {
 func (s *Sessions) charge(sh *shelf, key Key, list []onnx.Initializer) error {
 	bytes := s.takes(key.Device, list)
 	sh.Charge(key, bytes)
+	return s.room(sh, key, bytes)
+}
+
+// room makes room for bytes that a network takes on its device.
+func (s *Sessions) room(sh *shelf, key Key, bytes int64) error {
 	if have := s.available(key.Device); have >= 0 && bytes > have {
 		sh.Free(bytes - have)
 		if bytes > s.available(key.Device) {

@@ -61,8 +61,8 @@ func (r *rig) use(key residency.Key, bytes int) error {
 			return nil
 		})
 	}
-	return r.Use(context.Background(), key, false, build, func(n *residency.Network) error {
-		_, err := n.Run(context.Background(), nil, nil)
+	return r.Use(context.Background(), key, false, residency.Adapted{Build: build}, func(n *residency.Network) error {
+		_, err := n.Run(context.Background(), residency.Adapted{}, nil)
 		return err
 	})
 }

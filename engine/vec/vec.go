@@ -1,4 +1,4 @@
-// Package vec is the arithmetic of long float32 vectors, each operation rounded by itself as torch rounds it: a product is never
+// Package vec is the arithmetic of long float32 vectors, each operation but Product rounded by itself as torch rounds it: a product is never
 // fused into a sum. All slices of a call are as long as the first.
 //
 // It knows no tensors and no shapes.

@@ -5,6 +5,12 @@ import "golang.org/x/sys/cpu"
 // vectors says that the processor has what vec_amd64.s uses.
 var vectors = cpu.X86.HasAVX2
 
+// fused says that the processor multiplies and adds in one operation.
+var fused = cpu.X86.HasAVX2 && cpu.X86.HasFMA
+
+// halves says that the processor converts 16-bit floats.
+var halves = cpu.X86.HasAVX2 && cpu.X86.HasF16C
+
 // stride is how many values a turn of the loops takes.
 const stride = 16
 
@@ -34,6 +40,17 @@ func maxVector(out, a, b *float32, turns int)
 
 //go:noescape
 func minVector(out, a, b *float32, turns int)
+
+//go:noescape
+func addBothVector(out, a, b *float32, turns int, f float32)
+
+// productVector computes four rows of a product, tiles times 16 columns of them.
+//
+//go:noescape
+func productVector(out, a, b *float32, n, k, tiles int)
+
+//go:noescape
+func halvesVector(out *float32, src *byte, turns int) (done int)
 
 // interleave16Vector takes eight words of each plane a turn.
 //
@@ -141,4 +158,29 @@ func finiteRun(a []float32) (int, bool) {
 		return 0, true
 	}
 	return n * stride, finiteVector(&a[0], n) == 0
+}
+
+func addBothRun(out, a, b []float32, f float32) int {
+	n := turns(len(out))
+	if n > 0 {
+		addBothVector(&out[0], &a[0], &b[0], n, f)
+	}
+	return n * stride
+}
+
+func productRun(out, a, b []float32, n, k int) int {
+	tiles := n / stride
+	if !fused || tiles == 0 || k == 0 {
+		return 0
+	}
+	productVector(&out[0], &a[0], &b[0], n, k, tiles)
+	return tiles * stride
+}
+
+func halvesRun(out []float32, src []byte) int {
+	n := len(out) / stride
+	if !halves || n == 0 {
+		return 0
+	}
+	return halvesVector(&out[0], &src[0], n) * stride
 }

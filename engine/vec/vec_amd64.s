@@ -307,3 +307,126 @@ finiteLoop:
 	MOVL      AX, ret+16(FP)
 	VZEROUPPER
 	RET
+
+// func productVector(out, a, b *float32, n, k, tiles int)
+//
+// Four rows of the result, 16 columns at a time.
+TEXT ·productVector(SB), NOSPLIT, $0-48
+	MOVQ out+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), R8
+	MOVQ n+24(FP), R9
+	MOVQ k+32(FP), R10
+	MOVQ tiles+40(FP), R11
+	SHLQ $2, R9
+	LEAQ (SI)(R10*4), R12
+	LEAQ (R12)(R10*4), BX
+	LEAQ (BX)(R10*4), DX
+
+productTile:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   R8, AX
+	XORQ   CX, CX
+
+productLoop:
+	VMOVUPS      (AX), Y8
+	VMOVUPS      32(AX), Y9
+	VBROADCASTSS (SI)(CX*4), Y10
+	VBROADCASTSS (R12)(CX*4), Y11
+	VBROADCASTSS (BX)(CX*4), Y12
+	VBROADCASTSS (DX)(CX*4), Y13
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y7
+	ADDQ         R9, AX
+	INCQ         CX
+	CMPQ         CX, R10
+	JLT          productLoop
+
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	LEAQ    (DI)(R9*1), AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    R9, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    R9, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    $64, DI
+	ADDQ    $64, R8
+	DECQ    R11
+	JNZ     productTile
+	VZEROUPPER
+	RET
+
+// func addBothVector(out, a, b *float32, turns int, f float32)
+TEXT ·addBothVector(SB), NOSPLIT, $0-36
+	MOVQ         out+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), R8
+	MOVQ         turns+24(FP), CX
+	VBROADCASTSS f+32(FP), Y15
+
+addBothLoop:
+	VMULPS  (SI), Y15, Y0
+	VMULPS  32(SI), Y15, Y1
+	VMULPS  (R8), Y0, Y0
+	VMULPS  32(R8), Y1, Y1
+	VADDPS  (DI), Y0, Y0
+	VADDPS  32(DI), Y1, Y1
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	ADDQ    $64, SI
+	ADDQ    $64, R8
+	ADDQ    $64, DI
+	DECQ    CX
+	JNZ     addBothLoop
+	VZEROUPPER
+	RET
+
+// func halvesVector(out *float32, src *byte, turns int) (done int)
+//
+// A turn is 16 values; it ends before one with an infinity or a NaN.
+TEXT ·halvesVector(SB), NOSPLIT, $0-32
+	MOVQ         out+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         turns+16(FP), CX
+	XORQ         AX, AX
+	MOVL         $0x7c007c00, DX
+	VMOVD        DX, X15
+	VPBROADCASTD X15, Y15
+
+halvesLoop:
+	VMOVDQU   (SI), Y0
+	VPAND     Y15, Y0, Y1
+	VPCMPEQW  Y15, Y1, Y1
+	VPTEST    Y1, Y1
+	JNZ       halvesDone
+	VCVTPH2PS (SI), Y2
+	VCVTPH2PS 16(SI), Y3
+	VMOVUPS   Y2, (DI)
+	VMOVUPS   Y3, 32(DI)
+	ADDQ      $32, SI
+	ADDQ      $64, DI
+	INCQ      AX
+	CMPQ      AX, CX
+	JLT       halvesLoop
+
+halvesDone:
+	VZEROUPPER
+	MOVQ AX, done+24(FP)
+	RET

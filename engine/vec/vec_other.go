@@ -25,3 +25,9 @@ func minRun(_, _, _ []float32) int { return 0 }
 func interleave16Run(_ []float32, _, _, _ []byte, _ float32) int { return 0 }
 
 func finiteRun(_ []float32) (int, bool) { return 0, true }
+
+func addBothRun(_, _, _ []float32, _ float32) int { return 0 }
+
+func productRun(_, _, _ []float32, _, _ int) int { return 0 }
+
+func halvesRun(_ []float32, _ []byte) int { return 0 }

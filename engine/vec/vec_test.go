@@ -37,11 +37,16 @@ func TestEachOperationRoundsByItself(t *testing.T) {
 				run  func(out []float32)
 				want func(i int) float32
 			}{
-				"Scale":        {func(out []float32) { vec.Scale(out, a, f) }, func(i int) float32 { return f * a[i] }},
-				"AddScaled":    {func(out []float32) { vec.AddScaled(out, a, f) }, func(i int) float32 { p := f * a[i]; return start[i] + float32(p) }},
-				"Divide":       {func(out []float32) { vec.Divide(out, a, f) }, func(i int) float32 { return a[i] / f }},
-				"Slope":        {func(out []float32) { vec.Slope(out, a, b, f) }, func(i int) float32 { return (a[i] - b[i]) / f }},
-				"AddProducts":  {func(out []float32) { vec.AddProducts(out, a, b) }, func(i int) float32 { p := a[i] * b[i]; return start[i] + float32(p) }},
+				"Scale":       {func(out []float32) { vec.Scale(out, a, f) }, func(i int) float32 { return f * a[i] }},
+				"AddScaled":   {func(out []float32) { vec.AddScaled(out, a, f) }, func(i int) float32 { p := f * a[i]; return start[i] + float32(p) }},
+				"Divide":      {func(out []float32) { vec.Divide(out, a, f) }, func(i int) float32 { return a[i] / f }},
+				"Slope":       {func(out []float32) { vec.Slope(out, a, b, f) }, func(i int) float32 { return (a[i] - b[i]) / f }},
+				"AddProducts": {func(out []float32) { vec.AddProducts(out, a, b) }, func(i int) float32 { p := a[i] * b[i]; return start[i] + float32(p) }},
+				"AddBoth": {func(out []float32) { vec.AddBoth(out, a, b, f) }, func(i int) float32 {
+					p := f * a[i]
+					p *= b[i]
+					return start[i] + float32(p)
+				}},
 				"Quotients":    {func(out []float32) { vec.Quotients(out, a, b) }, func(i int) float32 { return a[i] / b[i] }},
 				"SubtractFrom": {func(out []float32) { vec.SubtractFrom(out, a, f) }, func(i int) float32 { return f - a[i] }},
 			} {
@@ -129,6 +134,33 @@ func TestFiniteFindsEachPlace(t *testing.T) {
 				}
 				a[i] = old
 			}
+		}
+	}
+}
+
+// TestProduct compares matrix products with sums in float64, at sizes around those of the tiles.
+func TestProduct(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ rows, n, k int }{{1, 1, 1}, {4, 16, 1}, {5, 33, 7}, {8, 48, 3}, {3, 15, 20}, {9, 16, 0}, {0, 4, 4}, {2, 0, 3}} {
+		a, b := make([]float32, c.rows*c.k), make([]float32, c.k*c.n)
+		torchrand.New(1).Randn(a)
+		torchrand.New(2).Randn(b)
+		out := slices.Repeat([]float32{7}, c.rows*c.n+1)
+		vec.Product(out[:c.rows*c.n], a, b, c.n, c.k)
+		for r := range c.rows {
+			for j := range c.n {
+				var want, size float64
+				for i := range c.k {
+					p := float64(a[r*c.k+i]) * float64(b[i*c.n+j])
+					want, size = want+p, size+math.Abs(p)
+				}
+				if got := float64(out[r*c.n+j]); math.Abs(got-want) > 1e-6*size {
+					t.Errorf("%+v: element %d,%d is %g, want %g", c, r, j, got, want)
+				}
+			}
+		}
+		if out[c.rows*c.n] != 7 {
+			t.Errorf("%+v: the element behind the result was written to", c)
 		}
 	}
 }

@@ -43,6 +43,7 @@ func Compute(name string, shape []int, c Computation) Entry {
 	for _, p := range c.Parts {
 		fmt.Fprintf(h, "\x00%s", p.Key())
 		e.computed.parts = append(e.computed.parts, p.Parts()...)
+		e.variable = e.variable || p.variable
 	}
 	e.computed.key = hex.EncodeToString(h.Sum(nil)[:20])
 	return e

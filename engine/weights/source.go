@@ -8,6 +8,7 @@ package weights
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"comfygo/engine/dtype"
@@ -52,11 +53,31 @@ type Entry struct {
 	origin   string        // identifies the content of File; see Key
 	computed *computation  // set when the elements are computed from other entries: Data is nil then
 	made     bool          // Data was made for this entry, see Made
+	variable bool          // see Variable
 }
 
 // Made reports that Data is memory of its own which was made for a changed weight (see Requantized): a session copies it
 // to where memory is counted.
 func (e Entry) Made() bool { return e.made }
+
+// Variable reports that AsVariable, or a computation from an entry of AsVariable, gave the entry.
+func (e Entry) Variable() bool { return e.variable }
+
+// AsVariable returns the entry marked as one in whose place others of the same form may come: a weight that adapters change, which has
+// other elements at another strength.
+func (e Entry) AsVariable() Entry {
+	e.variable = true
+	if e.Scheme != nil {
+		scheme := *e.Scheme
+		scheme.Companions = maps.Clone(scheme.Companions)
+		for role, c := range scheme.Companions {
+			c.variable = true
+			scheme.Companions[role] = c
+		}
+		e.Scheme = &scheme
+	}
+	return e
+}
 
 // Count returns the number of elements.
 func (e Entry) Count() int { return tensor.Count(e.Shape) }
