@@ -66,6 +66,11 @@ cudacheck: ## write the graphs of all model families for CUDA, without a GPU, an
 	$(GO) run ./tools/cudacheck $(ARGS)
 cuda-check: cudacheck
 
+.PHONY: cudadry cuda-dry
+cudadry: cuda ## run CUDA sessions over a stub of NVIDIA's libraries, without a GPU: launches, copies, memory, errors (a C++ compiler, 3 GB, minutes)
+	$(GO) test -count=1 -timeout 30m -v -tags drygpu ./tests/drygpu $(ARGS)
+cuda-dry: cudadry
+
 .PHONY: golden
 golden: setup ## compare with recorded images and numbers, the full-size model included (4 GB of memory, minutes); GOLDEN=DIR runs the goldens of a folder instead
 ifdef GOLDEN

@@ -222,3 +222,6 @@ func (m *Model) MaxRows(shape []int, tokens int) int {
 	one := m.net.Memory(append([]int{1}, shape...), tokens)
 	return int(max(1, min(have/2/max(one, 1), most)))
 }
+
+// Denoiser is the model's network as its family read it, for tests and tools.
+func (m *Model) Denoiser() family.Denoiser { return m.net }

@@ -18,6 +18,7 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"comfygo/engine/dtype"
@@ -233,6 +234,12 @@ func (g *Graph) Walk(f func(Node)) {
 		n := &g.nodes[i]
 		f(Node{Op: n.op, Domain: n.domain, In: n.in, Out: n.out})
 	}
+}
+
+// ComputesShapes reports whether the graph computes sizes from the shapes of its inputs. ONNX Runtime runs such operators on
+// the CPU, whatever the device.
+func (g *Graph) ComputesShapes() bool {
+	return slices.ContainsFunc(g.nodes, func(n node) bool { return n.op == "Shape" })
 }
 
 func (g *Graph) push(n node) {

@@ -78,7 +78,25 @@ func (r *Runtime) probeCUDA(ctx context.Context, index int) error {
 	for _, name := range r.preloadCUDA() {
 		r.cfg.Log.Debug("preloaded", "library", name)
 	}
-	spec := &SessionSpec{Name: "cuda-probe", Model: addModel(), Device: Device{Kind: CUDA, Index: index}}
+	out, err := r.probe(ctx, &SessionSpec{Name: "cuda-probe", Model: addModel(), Device: Device{Kind: CUDA, Index: index}}, map[string]Value{"x": Floats([]float32{1, 2}, 2)})
+	if err != nil {
+		return err
+	}
+	if y, err := out["y"].Float32s(); err != nil || len(y) != 2 || y[0] != 2 || y[1] != 4 {
+		return fmt.Errorf("GPU %d computes 1+1, 2+2 as %v", index, y)
+	}
+	// cuDNN is opened when the first convolution or attention runs, not with the provider.
+	_, err = r.probe(ctx, &SessionSpec{Name: "cuda-network-probe", Model: networkModel(), Device: Device{Kind: CUDA, Index: index}}, map[string]Value{
+		"image": Floats(make([]float32, 4*4), 1, 1, 4, 4), "tokens": Floats(make([]float32, 8*64), 1, 8, 64),
+	})
+	if err != nil {
+		return fmt.Errorf("GPU %d cannot run a convolution and attention; is cuDNN 9 for CUDA 13 installed (for example with pip install nvidia-cudnn-cu13), in a folder of LD_LIBRARY_PATH or %s? ONNX Runtime says: %s", index, EnvCUDADirs, plain(err))
+	}
+	return nil
+}
+
+// probe runs a model once.
+func (r *Runtime) probe(ctx context.Context, spec *SessionSpec, in map[string]Value) (map[string]Value, error) {
 	opts, err := r.newOptions(spec)
 	s := &Session{r: r, name: spec.Name, opts: opts, names: map[string]*C.char{}}
 	defer s.free()
@@ -89,16 +107,9 @@ func (r *Runtime) probeCUDA(ctx context.Context, index int) error {
 		err = s.describe()
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	out, err := s.run(ctx, map[string]Value{"x": Floats([]float32{1, 2}, 2)}, nil)
-	if err != nil {
-		return err
-	}
-	if y, err := out["y"].Float32s(); err != nil || len(y) != 2 || y[0] != 2 || y[1] != 4 {
-		return fmt.Errorf("GPU %d computes 1+1, 2+2 as %v", index, y)
-	}
-	return nil
+	return s.run(ctx, in, nil)
 }
 
 // appendCUDA makes a session run on a card. Both steps fail when the provider or a library it needs is not there.
@@ -114,6 +125,7 @@ func appendCUDA(o *ort.SessionOptions, index int, tf32 bool) error {
 		"cudnn_conv_algo_search":       "HEURISTIC",
 		"cudnn_conv_use_max_workspace": "1",
 		"arena_extend_strategy":        "kSameAsRequested",
+		"fuse_conv_bias":               "1",
 	}
 	if tf32 {
 		settings["use_tf32"] = "1"
@@ -124,10 +136,10 @@ func appendCUDA(o *ort.SessionOptions, index int, tf32 bool) error {
 	return o.AppendExecutionProviderCUDA(cuda)
 }
 
-// cudaLibraries are what the provider needs, in an order in which each finds those before it already loaded.
+// cudaLibraries are what the provider needs, in an order in which each finds those before it already loaded. The pinned
+// build is for CUDA 13 alone.
 var cudaLibraries = []string{
-	"libcudart.so.1[23]", "libnvrtc.so.1[23]", "libcublasLt.so.1[23]", "libcublas.so.1[23]", "libcurand.so.10",
-	"libnvJitLink.so.1[23]", "libcufft.so.1[12]", "libcudnn.so.9",
+	"libcudart.so.13", "libnvrtc.so.13", "libcublasLt.so.13", "libcublas.so.13", "libcurand.so.10", "libnvJitLink.so.13", "libcudnn.so.9",
 }
 
 // preloadCUDA opens NVIDIA's libraries by their full paths, so that the provider finds them by name wherever they
@@ -167,7 +179,7 @@ func cudaDirs(configured []string, env func(string) string) []string {
 	if home := env("CUDA_HOME"); home != "" {
 		roots = append(roots, filepath.Join(home, "lib64"))
 	}
-	patterns := []string{"/usr/local/cuda/lib64", "/usr/local/cuda-13*/lib64", "/usr/local/cuda-12*/lib64", "/usr/local/cuda*/targets/*/lib"}
+	patterns := []string{"/usr/local/cuda/lib64", "/usr/local/cuda-13*/lib64", "/usr/local/cuda*/targets/*/lib"}
 	var dirs []string
 	for _, root := range roots {
 		if root != "" {

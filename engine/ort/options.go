@@ -24,6 +24,7 @@ const (
 	keyShared   = "session.use_env_allocators"
 	keySpin     = "session.intra_op.allow_spinning"
 	keyShrink   = "memory.enable_memory_arena_shrinkage"
+	keyOnDevice = "session.disable_cpu_ep_fallback"
 )
 
 // mostKept is the default of SessionSpec.MostKept. The keys and values of SDXL's prompt take 100 MiB for two entries of 77
@@ -136,6 +137,9 @@ func (o *options) set(r *Runtime, spec *SessionSpec) error {
 		// Threads that wait for work while one of them copies took a third of a video decoder's processor time.
 		entries[keyShared], entries[keySpin] = "1", "0"
 	}
+	if spec.OnDevice && spec.Device.Kind != CPU {
+		entries[keyOnDevice] = "1"
+	}
 	for k, v := range spec.Config {
 		entries[k] = v
 	}
@@ -144,7 +148,7 @@ func (o *options) set(r *Runtime, spec *SessionSpec) error {
 		func() error { return o.go_.SetIntraOpNumThreads(threads) },
 		func() error { return o.go_.SetInterOpNumThreads(1) },
 		func() error { return o.go_.SetCpuMemArena(!spec.DisableArena) },
-		func() error { return o.go_.SetMemPattern(!spec.DisableArena && !spec.NoPattern) },
+		func() error { return o.go_.SetMemPattern(patterned(spec)) },
 	}
 	if spec.Profile != "" {
 		steps = append(steps, func() error { return o.go_.EnableProfiling(spec.Profile) })
@@ -158,6 +162,12 @@ func (o *options) set(r *Runtime, spec *SessionSpec) error {
 		}
 	}
 	return nil
+}
+
+// patterned reports whether a session learns from its first run what one block of memory would hold all buffers. On CUDA the arena, which
+// grows by what is asked for, would hold that block beside the buffers of the first run: twice the memory.
+func patterned(spec *SessionSpec) bool {
+	return !spec.DisableArena && !spec.NoPattern && spec.Device.Kind != CUDA
 }
 
 // add hands one initializer over, in the way that the device can use.

@@ -61,6 +61,8 @@ type SessionSpec struct {
 	NoPattern bool
 	// Shrink gives the arena's unused memory back after each run. On the CPU such sessions share one arena, and their threads do not spin.
 	Shrink bool
+	// OnDevice has making the session fail when an operator cannot run on the device, which would run on the CPU otherwise.
+	OnDevice bool
 	// Shape, when set, returns the shape of an output for inputs of the given shapes, false where that is not known. Such outputs of Run on
 	// the CPU are written to the memory that the caller gets: they are not copied, and the arena does not keep what they lay in.
 	Shape func(output string, inputs map[string][]int) ([]int, bool)

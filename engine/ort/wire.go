@@ -10,6 +10,7 @@ const (
 	attrInt    = 2
 	attrInts   = 7
 	blockSpace = "com.microsoft.nchwc"
+	microsoft  = "com.microsoft"
 )
 
 type wireNode struct {
@@ -19,7 +20,7 @@ type wireNode struct {
 }
 
 // single are the attributes that are a number and no list.
-var single = map[string]bool{"channels": true, "block": true, "to": true, "gated": true, "remember": true}
+var single = map[string]bool{"channels": true, "block": true, "to": true, "gated": true, "remember": true, "num_heads": true}
 
 type wireTensor struct {
 	name string
@@ -55,7 +56,10 @@ func wireModel(nodes []wireNode, inits, inputs, outputs []wireTensor) []byte {
 	b := number(nil, 1, irVersion)
 	b = field(b, 7, g)
 	b = field(b, 8, number(nil, 2, opset))
-	return field(b, 8, number(field(nil, 1, []byte(blockSpace)), 2, 1))
+	for _, domain := range []string{blockSpace, microsoft} {
+		b = field(b, 8, number(field(nil, 1, []byte(domain)), 2, 1))
+	}
+	return b
 }
 
 func (n wireNode) marshal() []byte {
@@ -108,4 +112,20 @@ func (t wireTensor) info() []byte {
 func addModel() []byte {
 	x, y := wireTensor{name: "x", dims: []int64{2}}, wireTensor{name: "y", dims: []int64{2}}
 	return wireModel([]wireNode{{op: "Add", in: []string{"x", "x"}, out: []string{"y"}}}, nil, []wireTensor{x}, []wireTensor{y})
+}
+
+// networkModel is what networks cannot do without: a convolution of image [1,1,4,4], and attention of tokens [1,8,64] in
+// float16.
+func networkModel() []byte {
+	const float16 = 10
+	image, tokens := wireTensor{name: "image", dims: []int64{1, 1, 4, 4}}, wireTensor{name: "tokens", dims: []int64{1, 8, 64}}
+	kernel := wireTensor{name: "kernel", dims: []int64{1, 1, 3, 3}, data: make([]float32, 9)}
+	nodes := []wireNode{
+		{op: "Conv", in: []string{"image", "kernel"}, out: []string{"convolved"}},
+		{op: "Cast", in: []string{"tokens"}, out: []string{"narrow"}, ints: map[string][]int64{"to": {float16}}},
+		{op: "MultiHeadAttention", domain: microsoft, in: []string{"narrow", "narrow", "narrow"}, out: []string{"attended"}, ints: map[string][]int64{"num_heads": {1}}},
+		{op: "Cast", in: []string{"attended"}, out: []string{"wide"}, ints: map[string][]int64{"to": {attrFloat}}},
+	}
+	out := []wireTensor{{name: "convolved", open: true}, {name: "wide", open: true}}
+	return wireModel(nodes, []wireTensor{kernel}, []wireTensor{image, tokens}, out)
 }

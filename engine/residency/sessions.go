@@ -209,6 +209,8 @@ func (s *Sessions) openSession(ctx context.Context, key Key, shrink bool, g *onn
 	spec := ort.SessionSpec{Name: g.Name, Device: key.Device, Threads: s.cfg.Threads, OptLevel: ort.OptExtended, TF32: s.cfg.TF32, Shrink: shrink, Shape: g.Interface().Output, Release: set.release}
 	// Weights that are made during each run would be in memory twice by the pattern of the first run.
 	spec.NoPattern = key.Target.Lean && !key.Target.CUDA
+	// What computes sizes runs on the CPU by design; a graph without that has nothing to do there.
+	spec.OnDevice = !g.ComputesShapes()
 	if spec.Model, spec.Initializers, err = emit(lib, g, set); err != nil {
 		set.release()
 		return nil, err
