@@ -275,16 +275,17 @@ func (f *File) window(ctx context.Context, env Env) (start, length float64, err 
 	return start, f.Length, nil
 }
 
-// FrameCount implements Video. The count of a trimmed video is estimated from its duration where the stream tells one.
+// FrameCount implements Video. The count of a trimmed video is estimated from its duration where the stream tells one. Matroska tells that of the
+// whole file only, which may be that of the audio.
 func (f *File) FrameCount(ctx context.Context, env Env) (int, error) {
-	_, s, err := f.stream(ctx, env)
+	info, s, err := f.stream(ctx, env)
 	if err != nil {
 		return 0, err
 	}
 	if s.Frames > 0 && f.Start == 0 && f.Length == 0 {
 		return int(min(s.Frames, math.MaxInt32)), nil
 	}
-	if s.HasDuration && s.Rate != nil {
+	if s.HasDuration && s.Rate != nil && !strings.Contains(info.Format, "matroska") {
 		unit, _ := s.TimeBase.Float64()
 		rate, _ := s.Rate.Float64()
 		if n := math.RoundToEven(f.within(float64(s.Duration)*unit) * rate); n > 0 {

@@ -39,6 +39,20 @@ func TestCalls(t *testing.T) {
 	nodecalls.Run(t, "calls.json.gz", nodecalls.Options{Described: described})
 }
 
+// TestRandomCalls compares random calls of hooks and tracks with upstream's results; cases_random.py lists them.
+func TestRandomCalls(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	if err := os.CopyFS(filepath.Join(base, "models"), os.DirFS(filepath.Join("testdata", "hooks"))); err != nil {
+		t.Fatal(err)
+	}
+	f, err := folders.New(folders.Config{Base: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodecalls.Run(t, "calls_random.json.gz", nodecalls.Options{Described: described, Folders: f})
+}
+
 // TestHooks makes hooks of files, combines them and gives them keyframes.
 func TestHooks(t *testing.T) {
 	t.Parallel()

@@ -137,6 +137,9 @@ func (n *SetHookKeyframes) Run(*nodes.Context) (nodes.Result, error) {
 	if err != nil || n.HookKf == nil {
 		return nodes.Out(n.Hooks), err
 	}
+	if n.Hooks == nil {
+		return nodes.Result{}, nodes.Errorf("AttributeError", "setting keyframes: the input hooks has no group of hooks, as CombineHooks2 gives without inputs")
+	}
 	frames, err := keyframesOf("hook_kf", n.HookKf)
 	if err != nil {
 		return nodes.Result{}, err

@@ -35,6 +35,13 @@ func TestShaderCalls(t *testing.T) {
 	nodecalls.Run(t, "calls_glsl.json.gz", nodecalls.Options{Described: described})
 }
 
+// TestRandomShaders compares random shaders with upstream's results; cases_glsl_random.py lists them.
+func TestRandomShaders(t *testing.T) {
+	t.Parallel()
+	needsDriver(t)
+	nodecalls.Run(t, "calls_glsl_random.json.gz", nodecalls.Options{Described: described})
+}
+
 // TestShaderFiles: the client gets the images that go in and the first that comes out.
 func TestShaderFiles(t *testing.T) {
 	t.Parallel()

@@ -44,11 +44,12 @@ type saved struct {
 	Pixels, EXIF, File   string
 	Chunks               [][2]string
 	Format, Depth, Space string
+	Text                 string
 }
 
-func loadSaved(t *testing.T) []saved {
+func loadSaved(t *testing.T, name string) []saved {
 	t.Helper()
-	f, err := os.Open("testdata/saved.json.gz")
+	f, err := os.Open(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func moving(t *testing.T, shape []int) *tensor.Tensor {
 // TestSaved saves what saved.py has saved by upstream's classes and compares the files: names, times, metadata and pixels.
 func TestSaved(t *testing.T) {
 	t.Parallel()
-	for i, e := range loadSaved(t) {
+	for i, e := range append(loadSaved(t, "saved.json.gz"), loadSaved(t, "saved_random.json.gz")...) {
 		t.Run(fmt.Sprintf("%d %s", i, e.Class), func(t *testing.T) {
 			t.Parallel()
 			n := nodeOf(t, e)
@@ -184,7 +185,11 @@ func nodeOf(t *testing.T, e saved) nodes.Node {
 		}
 		return n
 	}
-	return &image.SaveSVGNode{SVG: image.SVG{[]byte("<?xml version=\"1.0\"?>\n<svg width=\"4\">ü<svg/></svg>")}, FilenamePrefix: "svg/ComfyUI"}
+	text := e.Text
+	if text == "" {
+		text = "<?xml version=\"1.0\"?>\n<svg width=\"4\">ü<svg/></svg>"
+	}
+	return &image.SaveSVGNode{SVG: image.SVG{[]byte(text)}, FilenamePrefix: "svg/ComfyUI"}
 }
 
 // compareAnimation compares frames, exactly where the file is lossless; colors of a lossy one depend on how the decoder
@@ -434,7 +439,8 @@ func exrFile(t *testing.T, data []byte) (attributes map[string]string, samples [
 		attributes[string(name)] = string(kind) + ":" + string(after[4:4+size])
 		rest = after[4+size:]
 	}
-	height := 3
+	_, box, _ := strings.Cut(attributes["dataWindow"], ":")
+	height := int(binary.LittleEndian.Uint32([]byte(box)[12:])) + 1
 	table := rest[1:]
 	for y := range height {
 		line := data[binary.LittleEndian.Uint64(table[8*y:]):]

@@ -39,27 +39,32 @@ func needFFmpeg(t *testing.T) {
 	}
 }
 
-// TestCalls compares with upstream's results; testdata/cases.py says which differences are allowed and why.
+// TestCalls compares with upstream's results; testdata/cases.py and cases_random.py say which differences are allowed and why.
 func TestCalls(t *testing.T) {
 	t.Parallel()
 	needFFmpeg(t)
-	f := inputs(t)
-	env := film.Env{Dir: f.Temp()}
-	described := func(v any) (any, bool) {
-		if list, ok := v.([]any); ok {
-			return list, false
-		}
-		video, ok := v.(film.Video)
-		if !ok {
-			return nil, false
-		}
-		d, err := describe(t, video, env)
-		if err != nil {
-			t.Error(err)
-		}
-		return d, true
+	for _, name := range []string{"calls.json.gz", "calls_random.json.gz"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := inputs(t)
+			env := film.Env{Dir: f.Temp()}
+			described := func(v any) (any, bool) {
+				if list, ok := v.([]any); ok {
+					return list, false
+				}
+				video, ok := v.(film.Video)
+				if !ok {
+					return nil, false
+				}
+				d, err := describe(t, video, env)
+				if err != nil {
+					t.Error(err)
+				}
+				return d, true
+			}
+			nodecalls.Run(t, name, nodecalls.Options{Folders: f, Described: described})
+		})
 	}
-	nodecalls.Run(t, "calls.json.gz", nodecalls.Options{Folders: f, Described: described})
 }
 
 // describe is what cases.py has of a video.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 )
 
@@ -111,8 +112,8 @@ func WriteStill(ctx context.Context, w io.Writer, m Image, o Options) error {
 }
 
 // WriteAnimation writes a file of count frames of one size that repeats forever. frame returns the n-th, duration is what
-// each is shown for, in milliseconds. Frames that equal the one before lengthen it, and of lossless frames only the
-// rectangle that changes is written, as libwebp does. One frame makes a still image.
+// each is shown for, in milliseconds. Frames that equal the one before, or are close to it in a lossy file, lengthen it, and of
+// lossless frames only the rectangle that changes is written, as libwebp does. One frame makes a still image.
 func WriteAnimation(ctx context.Context, w io.Writer, count, duration int, o Options, frame func(n int) (Image, error)) error {
 	if count < 1 {
 		return errors.New("writing webp: there are no frames")
@@ -141,6 +142,9 @@ func WriteAnimation(ctx context.Context, w io.Writer, count, duration int, o Opt
 			return fmt.Errorf("writing webp: frame %d is %dx%dx%d, those before are %dx%dx%d", n, next.Width, next.Height, next.Channels, last.Width, last.Height, last.Channels)
 		}
 		changed := difference(last, next)
+		if !o.Lossless && alike(last, next, tolerance(o.Quality)) {
+			changed = area{}
+		}
 		if k := len(a.times) - 1; changed.empty() && a.times[k]+duration < 1<<24 {
 			a.times[k] += duration
 			continue
@@ -153,6 +157,9 @@ func WriteAnimation(ctx context.Context, w io.Writer, count, duration int, o Opt
 		}
 		a.times = append(a.times, duration)
 		last = next
+	}
+	if len(a.frames) == 1 {
+		return WriteStill(ctx, w, last, o)
 	}
 	return a.write(w, last.Width, last.Height)
 }
@@ -230,6 +237,33 @@ func difference(a, b Image) area {
 		r.y0 &^= 1
 	}
 	return r
+}
+
+// tolerance is by how much of 255 the colors of two frames may differ for the second to be left out of a lossy file: 31 at quality 0, 1 at 100, as
+// in libwebp's encoder of animations.
+func tolerance(quality int) int {
+	v := math.Sqrt(float64(quality) / 100)
+	return int(31*(1-v) + v + 0.5)
+}
+
+// alike reports whether all pixels of two images of one size have the same alpha and colors, weighted by it, no further apart than most.
+func alike(a, b Image, most int) bool {
+	opaque := min(a.Channels, 3)
+	for i := 0; i < len(a.Pix); i += a.Channels {
+		alpha := 255
+		if a.Channels == 4 {
+			if a.Pix[i+3] != b.Pix[i+3] {
+				return false
+			}
+			alpha = int(a.Pix[i+3])
+		}
+		for k := i; k < i+opaque; k++ {
+			if d := int(a.Pix[k]) - int(b.Pix[k]); max(d, -d)*alpha > most*255 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // crop copies a part of the image.

@@ -325,7 +325,7 @@ class Runner:
         lists = getattr(cls, "OUTPUT_IS_LIST", None) or [False] * len(types)
         values = parts["values"]
         if values is not None:
-            if isinstance(values, (str, bytes)) or not hasattr(values, "__getitem__"):
+            if len(types) > 0 and isinstance(values, (str, bytes)) or not hasattr(values, "__getitem__"):
                 raise TypeError(f"{cls.__name__} returned {type(values).__name__} in place of a tuple of {len(types)} values")
             values = [values[i] if i < len(values) else None for i in range(len(types))]
             if parts["expand"] is not None:

@@ -1,16 +1,21 @@
 """Records what ComfyUI's classes save as animations and as advanced images, for TestSaved.
 
     python nodes/image/testdata/saved.py COMFYUI nodes/image/testdata/saved.json.gz
+    python nodes/image/testdata/saved.py COMFYUI nodes/image/testdata/saved_random.json.gz 20
+
+The second makes 20 random calls of each class.
 """
 import base64
 import gzip
 import json
 import os
+import random
 import struct
 import sys
 import tempfile
 
 root, target = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+count = int(sys.argv[3]) if len(sys.argv) > 3 else 0
 sys.argv = [sys.argv[0], "--cpu", "--disable-api-nodes"]
 sys.path.insert(0, root)
 os.chdir(root)
@@ -115,32 +120,59 @@ def animation(cls, images, spec, **more):
     entries.append(e)
 
 
-for n, c in ((1, 3), (5, 3), (4, 4)):
-    animation("SaveAnimatedPNG", moving(n, 9, 12, c), [n, 9, 12, c], fps=7.0, compress_level=4)
-    animation("SaveAnimatedWEBP", moving(n, 9, 12, c), [n, 9, 12, c], fps=7.0, lossless=True, quality=80, method="default")
-animation("SaveAnimatedWEBP", smooth(3, 24, 32, 3), [3, 24, 32, 3], fps=24.0, lossless=False, quality=90, method="slowest")
-animation("SaveAnimatedWEBP", smooth(1, 24, 32, 3), [1, 24, 32, 3], fps=24.0, lossless=False, quality=50, method="fastest")
+def advanced(shape, fmt, depth, space):
+    ni.SaveImageAdvanced.hidden = Hidden
+    images, c = rnd(*shape, lo=-0.2, hi=1.2), shape[-1]
+    name, data = saved(ni.SaveImageAdvanced.execute(images, "adv", {"format": fmt, "bit_depth": depth, "input_color_space": space}))
+    e = {"class": "SaveImageAdvanced", "images": shape, "format": fmt, "depth": depth, "space": space, "name": name}
+    if fmt == "png":
+        e["chunks"] = [x for x in chunks(data) if x[0] in ("IHDR", "tEXt", "iTXt")]
+        with av.open(BytesIO(data)) as c16:
+            frame = next(c16.decode(video=0))
+            deep = {1: "gray16le", 3: "rgb48le", 4: "rgba64le"}[c]
+            e["pixels"] = packed((frame.to_ndarray(format=deep) if depth == "16-bit" else frame.to_ndarray()).tobytes())
+    else:
+        e["file"] = packed(data)
+    entries.append(e)
 
-for c in (1, 3, 4):
-    for fmt, depth, space in (("png", "8-bit", "sRGB"), ("png", "16-bit", "sRGB"), ("exr", "32-bit float", "sRGB"), ("exr", "32-bit float", "HDR"), ("exr", "32-bit float", "linear")):
-        ni.SaveImageAdvanced.hidden = Hidden
-        images = rnd(1, 3, 5, c, lo=-0.2, hi=1.2)
-        name, data = saved(ni.SaveImageAdvanced.execute(images, "adv", {"format": fmt, "bit_depth": depth, "input_color_space": space}))
-        e = {"class": "SaveImageAdvanced", "images": [1, 3, 5, c], "format": fmt, "depth": depth, "space": space, "name": name}
-        if fmt == "png":
-            e["chunks"] = [x for x in chunks(data) if x[0] in ("IHDR", "tEXt", "iTXt")]
-            with av.open(BytesIO(data)) as c16:
-                frame = next(c16.decode(video=0))
-                deep = {1: "gray16le", 3: "rgb48le", 4: "rgba64le"}[c]
-                e["pixels"] = packed((frame.to_ndarray(format=deep) if depth == "16-bit" else frame.to_ndarray()).tobytes())
-        else:
-            e["file"] = packed(data)
-        entries.append(e)
 
-svg = IO.SVG.Type([BytesIO("<?xml version=\"1.0\"?>\n<svg width=\"4\">ü<svg/></svg>".encode())])
-ni.SaveSVGNode.hidden = Hidden
-name, data = saved(ni.SaveSVGNode.execute(svg))
-entries.append({"class": "SaveSVGNode", "name": name, "file": packed(data)})
+def vector(text):
+    ni.SaveSVGNode.hidden = Hidden
+    name, data = saved(ni.SaveSVGNode.execute(IO.SVG.Type([BytesIO(text.encode())])))
+    entries.append({"class": "SaveSVGNode", "name": name, "text": text, "file": packed(data)})
+
+
+FORMATS = (("png", "8-bit", "sRGB"), ("png", "16-bit", "sRGB"), ("exr", "32-bit float", "sRGB"), ("exr", "32-bit float", "HDR"), ("exr", "32-bit float", "linear"))
+
+
+def fixed():
+    for n, c in ((1, 3), (5, 3), (4, 4)):
+        animation("SaveAnimatedPNG", moving(n, 9, 12, c), [n, 9, 12, c], fps=7.0, compress_level=4)
+        animation("SaveAnimatedWEBP", moving(n, 9, 12, c), [n, 9, 12, c], fps=7.0, lossless=True, quality=80, method="default")
+    animation("SaveAnimatedWEBP", smooth(3, 24, 32, 3), [3, 24, 32, 3], fps=24.0, lossless=False, quality=90, method="slowest")
+    animation("SaveAnimatedWEBP", smooth(1, 24, 32, 3), [1, 24, 32, 3], fps=24.0, lossless=False, quality=50, method="fastest")
+    for c in (1, 3, 4):
+        for f in FORMATS:
+            advanced([1, 3, 5, c], *f)
+    vector("<?xml version=\"1.0\"?>\n<svg width=\"4\">ü<svg/></svg>")
+
+
+def chance():
+    r = random.Random(16)
+    fps = lambda: r.choice([0.01, 0.5, 6.0, 7.0, 23.976, 24.0, 30.0, 60.0, 999.0, 1000.0, round(r.uniform(0.01, 1000), 2)])
+    for _ in range(count):
+        shape = [r.randint(1, 6), r.randint(7, 20), r.randint(11, 24), r.choice([3, 3, 4])]
+        animation("SaveAnimatedPNG", moving(*shape), shape, fps=fps(), compress_level=r.randint(0, 9))
+        shape = [r.randint(1, 6), r.randint(7, 20), r.randint(11, 24), r.choice([3, 3, 4])]
+        lossless = r.random() < 0.7
+        if not lossless:
+            shape[1], shape[2], shape[3] = r.randint(16, 40), r.randint(16, 40), 3
+        animation("SaveAnimatedWEBP", (moving if lossless else smooth)(*shape), shape, fps=fps(), lossless=lossless, quality=r.randint(40, 100), method=r.choice(["default", "fastest", "slowest"]))
+        advanced([1, r.randint(1, 9), r.randint(1, 9), r.choice([1, 3, 4])], *r.choice(FORMATS))
+        vector(r.choice(["", "<?xml version='1.0'?>", "<!-- <svg> -->\n"]) + f"<svg width=\"{r.randint(1, 99)}\"" + r.choice([">", " xmlns='http://www.w3.org/2000/svg'>", "\n>"]) + r.choice(["ü", "<path d='M0 0'/>", "]]>", "<svg>b</svg>"]) + "</svg>")
+
+
+chance() if count else fixed()
 
 with open(target, "wb") as f:
     f.write(gzip.compress(json.dumps(entries, ensure_ascii=False).encode(), 9, mtime=0))
