@@ -78,6 +78,9 @@ func SampleParts(ctx context.Context, p Params, s *Sampler, sigmas []float32) (l
 		one, guess, err := SampleWith(ctx, p, s, sigmas)
 		return []*tensor.Tensor{one}, []*tensor.Tensor{guess}, err
 	}
+	if p.Noise != nil {
+		return nil, nil, fmt.Errorf("sampling: the noise is a latent of shape %v, the latent to sample is nested", p.Noise.Shape)
+	}
 	parts := append([]*tensor.Tensor{p.Latent}, p.Along...)
 	for _, part := range parts {
 		if part == nil {

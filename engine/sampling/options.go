@@ -124,3 +124,7 @@ func LCMSampler(first, last, clip float64) *Sampler {
 func LCMUpscale(ratio float64, steps int, method string) *Sampler {
 	return &Sampler{name: "lcm_upscale", run: sampleLCMUpscale(ratio, steps, method)}
 }
+
+// VOID is the sampler of VOID, DDIM in terms of the share of the video in what the network reads: it starts from the noise as it is, without
+// the scale that others give it at the first level. Upstream: nodes_void.py VOID_DDIM.
+func VOID() *Sampler { return &Sampler{name: "void_ddim", run: sampleVOID, raw: true} }

@@ -53,6 +53,8 @@ type Params struct {
 	Denoise float64
 	// DisableNoise starts from the latent as it is, which holds noise already.
 	DisableNoise bool
+	// Noise, when set, is the noise to start from in place of that of the seed: of the latent's shape, or one row for all.
+	Noise *tensor.Tensor
 	// StartStep and LastStep bound the steps to run; FullDenoise ends at zero noise all the same.
 	StartStep, LastStep *int
 	FullDenoise         bool
@@ -120,10 +122,14 @@ func SampleWith(ctx context.Context, p Params, s *Sampler, sigmas []float32) (la
 		return start, start, err
 	}
 	noise, generator := like(start), NewGenerator(p.Seed)
-	if !p.DisableNoise {
-		if noise, generator, err = drawNoise(start.Shape, p.Seed, p.BatchIndex); err != nil {
-			return nil, nil, err
-		}
+	switch {
+	case p.Noise != nil:
+		noise, err = GivenNoise(p.Noise, start.Shape)
+	case !p.DisableNoise:
+		noise, generator, err = drawNoise(start.Shape, p.Seed, p.BatchIndex)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	return p.run(ctx, s, sigmas, noise, start, generator)
 }
@@ -198,6 +204,9 @@ func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, l
 	if err != nil {
 		return nil, nil, err
 	}
+	if s.raw {
+		mask = nil
+	}
 	if mask != nil {
 		g.inpaint = &inpaint{mask: mask, latent: latent, noise: noise}
 		if s.freshInpaint {
@@ -221,10 +230,15 @@ func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, l
 			}
 		},
 	}
+	if s.raw {
+		r.X = noise
+	}
 	if out, err = s.run(ctx, r); err != nil {
 		return nil, nil, err
 	}
-	out = p.Model.Finish(r.Sigmas[len(r.Sigmas)-1], out)
+	if !s.raw {
+		out = p.Model.Finish(r.Sigmas[len(r.Sigmas)-1], out)
+	}
 	if err := g.checkFinite("the result", out); err != nil {
 		return nil, nil, err
 	}

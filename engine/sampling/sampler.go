@@ -51,6 +51,8 @@ type Sampler struct {
 	uncond bool
 	// freshInpaint has masked runs draw new noise for what the mask protects.
 	freshInpaint bool
+	// raw says that the sampler starts from the noise alone and knows no mask.
+	raw bool
 }
 
 // Name returns the sampler's name in the list of samplers, or that of the node that made it.

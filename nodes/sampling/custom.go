@@ -15,10 +15,12 @@ func init() {
 	nodes.Register(&AddNoise{})
 }
 
-// Noise is what NOISE links carry: the noise of a seed, or none.
+// Noise is what NOISE links carry: the noise of a seed, that of a latent, or none.
 type Noise struct {
 	Seed uint64
 	None bool
+	// Samples, when set, is the noise.
+	Samples *tensor.Tensor
 }
 
 // draw returns the noise for each part of a latent.
@@ -26,6 +28,13 @@ func (n *Noise) draw(l engine.Latent) ([]*tensor.Tensor, error) {
 	shapes := [][]int{l.Samples.Shape}
 	for _, part := range l.Along {
 		shapes = append(shapes, part.Shape)
+	}
+	if n.Samples != nil {
+		one, err := es.GivenNoise(n.Samples, l.Samples.Shape)
+		if len(shapes) > 1 && err == nil {
+			err = nodes.Errorf("RuntimeError", "adding noise: the noise is a latent of shape %v, the latent is nested", n.Samples.Shape)
+		}
+		return []*tensor.Tensor{one}, err
 	}
 	if !n.None {
 		return es.PrepareNestedNoise(shapes, n.Seed, l.BatchIndex)
@@ -187,7 +196,7 @@ func runCustom(ctx *nodes.Context, g *Guider, noise *Noise, s *es.Sampler, sigma
 	r := newReporter(ctx, g.Model)
 	defer r.close()
 	p := runParams(ctx, g.Model, latent, r)
-	p.Guider, p.DisableNoise = g.Guider, noise.None
+	p.Guider, p.DisableNoise, p.Noise = g.Guider, noise.None, noise.Samples
 	p.Seed = noise.Seed // samplers draw by it even where the start has no noise
 	samples, denoised, err := es.SampleParts(ctx, p, s, sigmas)
 	if err != nil {
