@@ -265,7 +265,7 @@ func TestPermissions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	principals := map[string]auth.Principal{"nobody known": {}}
+	principals := map[string]auth.Principal{"anonymous": {}}
 	for _, role := range []string{auth.RoleGuest, auth.RoleViewer, auth.RoleUser, "printer"} {
 		principals[role] = authenticate(t, s, makeKey(t, s, "a "+role, role, 0).Secret)
 	}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -38,13 +39,7 @@ func Open(path string, o Options) *sql.DB {
 	if o.Immediate {
 		query.Set("_txlock", "immediate")
 	}
-	u := url.URL{Scheme: "file", RawQuery: query.Encode()}
-	if path == Memory {
-		u.Opaque = Memory
-	} else {
-		u.Path = filepath.ToSlash(path)
-	}
-	db := sql.OpenDB(&connector{dsn: u.String(), driver: &sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
+	db := sql.OpenDB(&connector{dsn: fileURI(filepath.ToSlash(path), filepath.VolumeName(path), query.Encode()), driver: &sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
 		for _, p := range o.Pragmas {
 			if _, err := c.Exec("PRAGMA "+p, nil); err != nil {
 				return fmt.Errorf("setting %s: %w", p, err)
@@ -65,6 +60,19 @@ type connector struct {
 
 // Connect implements driver.Connector.
 func (c *connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
+
+// fileURI is how SQLite wants a file named (https://sqlite.org/uri.html). path is absolute, with forward slashes. One that begins with a volume's name,
+// a drive's letter, gets a slash before it, or the drive would be taken for a host.
+func fileURI(path, volume, query string) string {
+	u := url.URL{Scheme: "file", Path: path, RawQuery: query}
+	switch {
+	case path == Memory:
+		u.Opaque = Memory
+	case volume != "" && !strings.HasPrefix(path, "/"):
+		u.Path = "/" + path
+	}
+	return u.String()
+}
 
 // Driver implements driver.Connector.
 func (c *connector) Driver() driver.Driver { return c.driver }

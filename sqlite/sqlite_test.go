@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -60,7 +61,8 @@ func TestPaths(t *testing.T) {
 		if n := value(t, db, "SELECT count(*) FROM t"); n != "0" {
 			t.Error(n)
 		}
-		if files, err := os.ReadDir("."); err != nil || len(files) != 2 {
+		files, err := os.ReadDir(".")
+		if err != nil || slices.ContainsFunc(files, func(f os.DirEntry) bool { return filepath.Ext(f.Name()) != ".go" }) {
 			t.Errorf("it has left files: %v, %v", files, err)
 		}
 	})
