@@ -68,6 +68,8 @@ func (m *model) controlInputs(l *inputList) error {
 		return m.poseInputs(l)
 	case m.audio > 0:
 		return m.voiceInputs(l)
+	case m.kind.form == formAnimate2:
+		return m.branchInputs(l)
 	}
 	return nil
 }
@@ -154,6 +156,9 @@ func (m *model) controls(b *batch) error {
 	}
 	if err := m.voiced(b); err != nil {
 		return err
+	}
+	if m.kind.form == formAnimate2 {
+		return m.branch(b)
 	}
 	strengths := b.call.Inputs.Get(inputStrength)
 	if m.vaceChannels == 0 || strengths == nil {

@@ -36,6 +36,8 @@ type network struct {
 	vision, views int
 	// ref is the number of channels of a reference latent that becomes tokens before the video's, 0 for none.
 	ref int
+	// form is what the file holds beside the plain network.
+	form form
 	controls
 
 	activations family.Activations
@@ -53,7 +55,7 @@ func dim(s *weights.Scope, name string, axis int) int {
 func read(src weights.Source) (*network, error) {
 	s := weights.NewScope(src)
 	n := &network{
-		src: src, hidden: dim(s, "head.modulation", 2), inner: dim(s, "blocks.0.ffn.0.weight", 0), blocks: s.Count("blocks"),
+		src: src, form: formOf(src), hidden: dim(s, "head.modulation", 2), inner: dim(s, "blocks.0.ffn.0.weight", 0), blocks: s.Count("blocks"),
 		channels: dim(s, "patch_embedding.weight", 1), out: dim(s, "head.head.weight", 0) / (side * side), text: dim(s, "text_embedding.0.weight", 1),
 		vision: dim(s, "img_emb.proj.0.weight", 0), views: dim(s, "img_emb.emb_pos", 1), ref: dim(s, "ref_conv.weight", 1),
 	}
@@ -129,6 +131,10 @@ type variant struct {
 	Masks, Pose, PoseMasks bool
 	// Audio says that there is encoded audio.
 	Audio bool
+	// Frames counts the frames where the graph is written for so many (Wan Animate 2), PoseImage the tokens of the image encoding that the
+	// latter's branch reads; PoseScale and PersonScale say that values of the pose video and of the reference image are scaled.
+	Frames, PoseImage      int
+	PoseScale, PersonScale bool
 	// Skip are the blocks that are left out.
 	Skip []int
 }
@@ -152,6 +158,8 @@ type conditions struct {
 	// audio are the tokens of the audio of each frame, nil without.
 	audio *onnx.Value
 	rope  *nn.Rotary
+	// timesteps are those of time.
+	timesteps *onnx.Value
 }
 
 // write writes the network. Inputs: x [B,C,F,2h,2w], timesteps [B], or [B,F] for frames, or [B,U] for tokens that choose by places [S]; context [B,T,C'], cos and sin [1,S,D/2]; image [B,V,C”], ref [B,C‴,2h,2w] and further videos
@@ -163,6 +171,10 @@ func (w *writer) write(s *weights.Scope) {
 	}
 	x = w.join(s, w.steer(s.At("control_adapter"), x))
 	c := w.conditions(s, x)
+	if w.form == formAnimate2 {
+		dit.Output(w.Builder, "out", w.last(s.At("head"), w.blocksWithPose(s, x, c), c))
+		return
+	}
 	videos := w.controlVideos(s, x)
 	for i := range w.blocks {
 		if !slices.Contains(w.v.Skip, i) {
@@ -176,7 +188,18 @@ func (w *writer) write(s *weights.Scope) {
 // video declares a latent of a video in patches.
 func (w *writer) video(name string, channels int, frames, suffix string) *onnx.Value {
 	two := onnx.D(side)
-	return dit.Input(w.Builder, name, onnx.Sym("B"), onnx.D(channels), onnx.Sym(frames), onnx.Sym("h"+suffix).Times(two), onnx.Sym("w"+suffix).Times(two))
+	return dit.Input(w.Builder, name, onnx.Sym("B"), onnx.D(channels), w.frames(frames), onnx.Sym("h"+suffix).Times(two), onnx.Sym("w"+suffix).Times(two))
+}
+
+// frames is the number of frames of a video, which is a symbol, or known where the graph is written for so many.
+func (w *writer) frames(symbol string) onnx.Dim {
+	switch {
+	case w.v.Frames == 0:
+		return onnx.Sym(symbol)
+	case symbol == "Fp":
+		return onnx.D(w.v.Frames - 1)
+	}
+	return onnx.D(w.v.Frames)
 }
 
 // embed makes tokens [B,F·h·w,C] of a latent in patches.
@@ -195,7 +218,7 @@ func (w *writer) join(s *weights.Scope, x *onnx.Value) *onnx.Value {
 		n := fmt.Sprint(i)
 		x = w.Concat(1, x, w.embed(s.At("patch_embedding"), w.video(inputContext(i), w.channels, "F"+n, n)))
 	}
-	if w.v.Pose {
+	if w.v.Pose && w.pose > 0 {
 		const own = "p"
 		pose := w.embed(s.At("patch_embedding_pose"), w.video(inputPose, w.pose, "F"+own, own))
 		if w.v.PoseMasks {
@@ -209,10 +232,13 @@ func (w *writer) join(s *weights.Scope, x *onnx.Value) *onnx.Value {
 // conditions embeds timesteps, text and image encodings.
 func (w *writer) conditions(s *weights.Scope, x *onnx.Value) conditions {
 	rows, text := onnx.Sym("B"), onnx.Sym("T")
-	c := conditions{rope: dit.RotaryInputs(w.Builder, x.Dim(1), headWidth)}
-	times := w.times(&c, x)
-	c.embedded = dit.MLP(w.Builder, s.At("time_embedding"), w.TimestepEmbedding(times, frequencies), w.hidden, w.hidden, "0", "2")
-	c.time = w.Linear(s.At("time_projection.1"), w.SiLU(c.embedded), 6*w.hidden)
+	tokens := x.Dim(1)
+	if w.form == formAnimate2 && w.v.Pose {
+		tokens = tokens.Plus(w.frames("Fp").Times(onnx.Sym("h")).Times(onnx.Sym("w")))
+	}
+	c := conditions{rope: dit.RotaryInputs(w.Builder, tokens, headWidth)}
+	c.timesteps = w.times(&c, x)
+	c.embedded, c.time = w.embedTimes(s, c.timesteps)
 	c.text = w.twoLayers(s.At("text_embedding"), dit.Input(w.Builder, "context", rows, text, onnx.D(w.text)))
 	switch {
 	case w.v.Image > 0:
@@ -222,6 +248,12 @@ func (w *writer) conditions(s *weights.Scope, x *onnx.Value) conditions {
 	}
 	c.audio = w.voiceTokens(s.At("audio_proj"))
 	return c
+}
+
+// embedTimes embeds timesteps [R], to [R,C] and [R,6·C].
+func (w *writer) embedTimes(s *weights.Scope, times *onnx.Value) (embedded, time *onnx.Value) {
+	embedded = dit.MLP(w.Builder, s.At("time_embedding"), w.TimestepEmbedding(times, frequencies), w.hidden, w.hidden, "0", "2")
+	return embedded, w.Linear(s.At("time_projection.1"), w.SiLU(embedded), 6*w.hidden)
 }
 
 // times declares the timesteps and returns them in one row.
@@ -303,8 +335,13 @@ func (w *writer) gated(x, y, gate *onnx.Value, c conditions) *onnx.Value {
 
 // block is attention, attention to the text and the image, and a feed-forward layer. Upstream: WanAttentionBlock.
 func (w *writer) block(s *weights.Scope, x *onnx.Value, c conditions) *onnx.Value {
+	return w.blockBy(s, x, c, func(s *weights.Scope, x *onnx.Value) *onnx.Value { return w.selfAttention(s, x, c.rope) })
+}
+
+// blockBy is a block with attention of its own.
+func (w *writer) blockBy(s *weights.Scope, x *onnx.Value, c conditions, attend func(s *weights.Scope, x *onnx.Value) *onnx.Value) *onnx.Value {
 	m := w.modulations(s, c.time, c, 6)
-	x = w.gated(x, w.selfAttention(s.At("self_attn"), w.modulate(x, m[0], m[1], c), c.rope), m[2], c)
+	x = w.gated(x, attend(s.At("self_attn"), w.modulate(x, m[0], m[1], c)), m[2], c)
 	x = w.Add(x, w.crossAttention(s.At("cross_attn"), w.LayerNorm(s.At("norm3"), x, epsilon), c))
 	x = w.hear(s.At("audio_cross_attn_wrapper"), x, c)
 	y := w.modulate(x, m[3], m[4], c)

@@ -29,6 +29,7 @@ func init() {
 		{name: "Wan 2.1 Fun Camera", rank: 580, form: formCamera, fits: func(n *network) bool { return n.channels == 32 }},
 		{name: "Wan 2.2 Fun Camera", rank: 590, form: formCamera22, fits: func(n *network) bool { return n.channels == 36 }},
 		{name: "Wan 2.1 HuMo", rank: 610, form: formHuMo},
+		{name: "Wan Animate 2", rank: 630, form: formAnimate2, shift: 5, fromImage: true},
 		{name: "Wan 2.1 FlowRVS", rank: 640, form: formFlowRVS, sampling: sampling.ImgToImgFlow, fromImage: true},
 		{name: "Wan 2.1 SCAIL", rank: 650, form: formSCAIL},
 		{name: "Wan 2.1 SCAIL 2", rank: 660, form: formSCAIL2, kept: true},
@@ -56,6 +57,7 @@ const (
 	formSCAIL2   form = "scail2"
 	formDancer   form = "wandancer"
 	formFlowRVS  form = "flow_rvs"
+	formAnimate2 form = "animate2"
 )
 
 // formOf returns the form of a file that holds the network.

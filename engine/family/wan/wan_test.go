@@ -14,6 +14,7 @@ import (
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
+	inner "comfygo/internal/golden"
 	"comfygo/tests/cudakernels"
 	"comfygo/tests/golden"
 )
@@ -67,6 +68,17 @@ func identities(replace *tensor.Tensor) map[string]*tensor.Tensor {
 	return in
 }
 
+func number(v float32) *tensor.Tensor { return &tensor.Tensor{Shape: []int{1}, Data: []float32{v}} }
+
+// branched is a pose video as the network reads it: the latent, a mask of ones, and the latent.
+func branched(z *tensor.Tensor) *tensor.Tensor {
+	ones := tensor.New(z.Dim(0), 4, z.Dim(2), z.Dim(3), z.Dim(4))
+	for i := range ones.Data {
+		ones.Data[i] = 1
+	}
+	return dit.Channels(z, ones, z)
+}
+
 // scaled are rotary positions that an option moves.
 var scaled = map[string]any{dit.OptionRotary: dit.Rotary{ScaleX: 1.5, ScaleY: 0.5, ScaleT: 2, ShiftT: 2, ShiftX: 1, ShiftY: -1}}
 
@@ -97,13 +109,23 @@ var (
 			"pose":  {inputs: with20([]int{2, 20, 3, 6, 4}, "x20", map[string]*tensor.Tensor{"pose": normal("pose", 2, 20, 3, 3, 2)}), options: scaled},
 			"blind": {inputs: with20([]int{2, 20, 3, 5, 4}, "x20odd", map[string]*tensor.Tensor{"image": normal("image", 2, 6, 1280)})},
 		},
-		"scail2": {"animate": {inputs: identities(nil)}, "replace": {inputs: identities(&tensor.Tensor{Shape: []int{1}, Data: []float32{1}}), options: scaled}},
+		"scail2": {"animate": {inputs: identities(nil)}, "replace": {inputs: identities(number(1)), options: scaled}},
 		"humo": {
 			"out":    {inputs: map[string]*tensor.Tensor{"audio": normal("audio", 2, 3, 2, 3, 5)}},
 			"ref":    {inputs: map[string]*tensor.Tensor{"": normal("x4", 2, 16, 3, 6, 4), "audio": normal("audio", 2, 3, 2, 3, 5), "refs": normal("ref5", 2, 16, 1, 6, 4)}},
 			"silent": {},
 		},
 		"humo17": {"ref": {inputs: with36(even, map[string]*tensor.Tensor{"audio": normal("audio", 2, 3, 2, 3, 5), "refs": normal("ref36", 2, 36, 1, 6, 4)})}},
+		"animate2": {
+			"out": {inputs: with36(odd, map[string]*tensor.Tensor{
+				"image": normal("image", 2, 6, 1280), "pose": branched(normal("pose16", 2, 16, 2, 5, 4)),
+				"image_pose": normal("image_pose", 2, 4, 1280), "context_pose": normal("context_pose", 2, 5, 24),
+			})},
+			"scaled": {inputs: with36(odd, map[string]*tensor.Tensor{
+				"pose": branched(normal("pose16", 2, 16, 2, 5, 4)), "pose_strength": number(0.5), "reference_strength": number(1.5),
+			}), options: scaled},
+			"alone": {inputs: with36(odd, map[string]*tensor.Tensor{"image": normal("image", 2, 6, 1280), "reference_strength": number(1.5)})},
+		},
 		"camera": {
 			"out":   {inputs: with36(even, map[string]*tensor.Tensor{"camera": normal("camera", 2, 24, 3, 48, 32)})},
 			"still": {inputs: with36(odd, nil)},
@@ -130,7 +152,7 @@ func predict(t *testing.T, d family.Denoiser, run family.Runner, c call) (*tenso
 func TestNetworksEqualUpstream(t *testing.T) {
 	t.Parallel()
 	for file, calls := range networkCalls {
-		stored, src := familytest.Recorded(t, "testdata/"+file, "wan")
+		stored, src := recordedNetwork(t, file)
 		d, _, err := family.Open(family.Default, src).Diffusion()
 		if err != nil {
 			t.Fatal(err)
@@ -149,7 +171,7 @@ func TestNetworksEqualUpstream(t *testing.T) {
 func TestNetworksCUDA(t *testing.T) {
 	t.Parallel()
 	for file, calls := range networkCalls {
-		_, src := familytest.Recorded(t, "testdata/"+file, "wan")
+		_, src := recordedNetwork(t, file)
 		d, _, err := family.Open(family.Default, src).Diffusion()
 		if err != nil {
 			t.Fatal(err)
@@ -166,6 +188,16 @@ func TestNetworksCUDA(t *testing.T) {
 			}
 		}
 	}
+}
+
+// recordedNetwork is a network that testdata/networks.py recorded, with its metadata where they tell its form.
+func recordedNetwork(t *testing.T, file string) (*inner.Tensors, weights.Source) {
+	t.Helper()
+	stored, src := familytest.Recorded(t, "testdata/"+file, "wan")
+	if file == "animate2" {
+		src = configured{src, `{"transformer": {"model_type": "animate2"}}`}
+	}
+	return stored, src
 }
 
 // configured is a file whose metadata state a config.
@@ -196,6 +228,7 @@ func TestDetection(t *testing.T) {
 		"scail 2":         {Source: file("scail2"), Family: "Wan 2.1 SCAIL 2", Type: sampling.Flow, Shift: 8},
 		"humo":            {Source: file("humo"), Family: "Wan 2.1 HuMo", Type: sampling.Flow, Shift: 8},
 		"flow RVS":        {Source: configured{file("text"), `{"transformer": {"model_type": "flow_rvs"}}`}, Family: "Wan 2.1 FlowRVS", Type: sampling.ImgToImgFlow, Shift: 8},
+		"animate 2":       {Source: configured{file("animate2"), `{"transformer": {"model_type": "animate2"}}`}, Family: "Wan Animate 2", Type: sampling.Flow, Shift: 5},
 		"no modulation":   {Manifest: "wan21-t2v-small", Without: "head.modulation"},
 		"no feed-forward": {Manifest: "wan21-t2v-small", Without: "ffn.0"},
 		"no text":         {Manifest: "wan21-t2v-small", Without: "text_embedding"},

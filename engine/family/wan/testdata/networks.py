@@ -10,6 +10,7 @@ recording.prepare()
 import torch
 import comfy.ops
 from comfy.ldm.wan import model as wan
+from comfy.ldm.wan import model_animate, model_animate2, model_wandancer
 
 r = recording.Recorder("wan", here)
 small = dict(dim=256, ffn_dim=48, text_dim=24, num_heads=2, num_layers=2, operations=comfy.ops.disable_weight_init)
@@ -63,4 +64,11 @@ if __name__ == "__main__":
     })
     r.record("humo17", humo(36), {
         "ref": lambda m: m.forward(r.normal("x36", 2, 36, 3, 6, 4), t, text, audio_embed=audio, reference_latent=r.normal("ref36", 2, 36, 1, 6, 4)),
+    })
+    pose = r.normal("pose16", 2, 16, 2, 5, 4)
+    branch = dict(pose_latents=pose, clip_fea_pose=r.normal("image_pose", 2, 4, 1280), context_pose=r.normal("context_pose", 2, 5, 24))
+    r.record("animate2", model_animate2.WanAnimate2Model(in_dim=36, **small), {
+        "out": lambda m: m(r.normal("x36", 2, 36, 3, 5, 4), t, text, clip_fea=image, **branch),
+        "scaled": lambda m: m(r.normal("x36", 2, 36, 3, 5, 4), t, text, pose_latents=pose, pose_strength=0.5, reference_strength=1.5, transformer_options=options),
+        "alone": lambda m: m(r.normal("x36", 2, 36, 3, 5, 4), t, text, clip_fea=image, reference_strength=1.5),
     })
