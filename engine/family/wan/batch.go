@@ -90,7 +90,9 @@ func (m *model) batch(c family.Call) (*batch, error) {
 	if err := m.controls(b); err != nil {
 		return nil, err
 	}
-	m.timesteps(b)
+	if m.kind.form != formS2V {
+		m.timesteps(b)
+	}
 	b.in = append(b.in, turned(angles(b.places), b.places, b.turns)...)
 	return b, nil
 }
@@ -150,6 +152,14 @@ func (m *model) references(b *batch) error {
 	behind := 0
 	if refs := b.call.Inputs.Get(inputRefs); refs != nil {
 		behind = refs.Dim(2)
+	}
+	if m.kind.form == formDancer && !whole(b.call.Inputs) {
+		b.v.Global = true
+		for _, t := range steps(frames, b.call.Inputs, r) {
+			r.ShiftT = t
+			b.places = places(b.places, 1, b.grid, 0, r)
+		}
+		return nil
 	}
 	b.places = places(nil, frames-behind, b.grid, 0, r)
 	b.places = places(b.places, behind, b.grid, float64(frames-behind), dit.Unscaled)
@@ -231,6 +241,11 @@ func (b *batch) spread(times *tensor.Tensor) {
 		return
 	}
 	run := tokens / units
+	if run*units == tokens {
+		b.v.Times = perRun
+		b.sizes["L"] = run
+		return
+	}
 	if run*units != tokens {
 		run++
 	}

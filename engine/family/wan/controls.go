@@ -22,6 +22,8 @@ type controls struct {
 	// pose is the number of channels of a pose video whose tokens follow, masks that of the masks of identities, 0 without.
 	pose, masks int
 	voice
+	music
+	speech
 }
 
 const unshuffle = 8 // pixels per latent cell
@@ -31,7 +33,7 @@ func (n *network) readControls() error {
 	s := weights.NewScope(n.src)
 	n.controls = controls{
 		vace: s.Count("vace_blocks"), vaceChannels: dim(s, "vace_patch_embedding.weight", 1), camera: dim(s, "control_adapter.conv.weight", 1) / (unshuffle * unshuffle),
-		pose: dim(s, "patch_embedding_pose.weight", 1), masks: dim(s, "patch_embedding_mask.weight", 1), voice: voiceOf(s),
+		pose: dim(s, "patch_embedding_pose.weight", 1), masks: dim(s, "patch_embedding_mask.weight", 1), voice: voiceOf(s), music: musicOf(s), speech: speechOf(s),
 	}
 	if n.vaceChannels > 0 && (n.vace == 0 || n.vace > n.blocks) {
 		return fmt.Errorf("it has %d blocks for control videos and %d in all", n.vace, n.blocks)
@@ -70,6 +72,10 @@ func (m *model) controlInputs(l *inputList) error {
 		return m.voiceInputs(l)
 	case m.kind.form == formAnimate2:
 		return m.branchInputs(l)
+	case m.kind.form == formDancer:
+		return m.musicInputs(l)
+	case m.kind.form == formS2V:
+		return m.speechInputs(l)
 	}
 	return nil
 }
@@ -157,8 +163,13 @@ func (m *model) controls(b *batch) error {
 	if err := m.voiced(b); err != nil {
 		return err
 	}
-	if m.kind.form == formAnimate2 {
+	switch m.kind.form {
+	case formAnimate2:
 		return m.branch(b)
+	case formDancer:
+		return m.dance(b)
+	case formS2V:
+		return m.speaks(b)
 	}
 	strengths := b.call.Inputs.Get(inputStrength)
 	if m.vaceChannels == 0 || strengths == nil {

@@ -112,6 +112,8 @@ const (
 	_ timing = iota
 	// perFrame is one for each run of tokens of equal length, such as a frame.
 	perFrame
+	// perRun is one for each run of tokens of one length, "L".
+	perRun
 	// perToken is one for each token, by its number.
 	perToken
 )
@@ -135,6 +137,13 @@ type variant struct {
 	// latter's branch reads; PoseScale and PersonScale say that values of the pose video and of the reference image are scaled.
 	Frames, PoseImage      int
 	PoseScale, PersonScale bool
+	// Music says that there is music, Guest is the number of tokens of the encoding of a reference image, Global says that the layers of videos of another rate
+	// are used (WanDancer).
+	Music, Global bool
+	// Speech says that there is encoded speech, Guide that there is a video to follow; Person that a reference latent follows the video, Motion that the frames
+	// before it do (S2V).
+	Speech, Guide, Person, Motion bool
+	Guest                         int
 	// Skip are the blocks that are left out.
 	Skip []int
 }
@@ -160,16 +169,27 @@ type conditions struct {
 	rope  *nn.Rotary
 	// timesteps are those of time.
 	timesteps *onnx.Value
+	// music are the tokens of music, musicScale what they are multiplied by, and beats says which of them each token hears.
+	music, musicScale, beats *onnx.Value
+	// speech are the tokens of speech of each frame, spoken one for the whole of it.
+	speech, spoken *onnx.Value
 }
 
 // write writes the network. Inputs: x [B,C,F,2h,2w], timesteps [B], or [B,F] for frames, or [B,U] for tokens that choose by places [S]; context [B,T,C'], cos and sin [1,S,D/2]; image [B,V,C”], ref [B,C‴,2h,2w] and further videos
 // "context0" [B,C,F0,2h0,2w0], … where the variant has them. Output: out [B,S,4·C].
 func (w *writer) write(s *weights.Scope) {
-	x := w.embed(s.At("patch_embedding"), w.video("x", w.channels, "F", ""))
+	first, last := "patch_embedding", "head"
+	if w.v.Global {
+		first, last = "patch_embedding_global", "head_global"
+	}
+	x := w.embed(s.At(first), w.video("x", w.channels, "F", ""))
 	if w.v.Masks {
 		x = w.Add(x, w.embed(s.At("patch_embedding_mask"), w.video(inputMasks, w.masks, "F", "")))
 	}
 	x = w.join(s, w.steer(s.At("control_adapter"), x))
+	if w.form == formS2V {
+		x = w.speaking(s, x)
+	}
 	c := w.conditions(s, x)
 	if w.form == formAnimate2 {
 		dit.Output(w.Builder, "out", w.last(s.At("head"), w.blocksWithPose(s, x, c), c))
@@ -180,9 +200,9 @@ func (w *writer) write(s *weights.Scope) {
 		if !slices.Contains(w.v.Skip, i) {
 			x = w.block(s.At("blocks").Index(i), x, c)
 		}
-		x = w.behind(s, i, x, videos, c)
+		x = w.listens(s.At("audio_injector"), i, w.dances(s, i, w.behind(s, i, x, videos, c), c), c)
 	}
-	dit.Output(w.Builder, "out", w.last(s.At("head"), x, c))
+	dit.Output(w.Builder, "out", w.last(s.At(last), x, c))
 }
 
 // video declares a latent of a video in patches.
@@ -243,8 +263,21 @@ func (w *writer) conditions(s *weights.Scope, x *onnx.Value) conditions {
 	switch {
 	case w.v.Image > 0:
 		c.image = w.imageTokens(s.At("img_emb"), dit.Input(w.Builder, "image", rows, onnx.D(w.v.Image), onnx.D(w.vision)))
-	case w.vision > 0: // without an encoding, upstream takes the text for one
+	case w.vision > 0 && w.form != formDancer: // without an encoding, upstream takes the text for one
 		c.image = c.text
+	}
+	if w.v.Guest > 0 {
+		guest := w.imageTokens(s.At("img_emb_refimage"), dit.Input(w.Builder, inputGuest, rows, onnx.D(w.v.Guest), onnx.D(w.vision)))
+		if c.image != nil {
+			guest = w.Concat(1, guest, c.image)
+		}
+		c.image = guest
+	}
+	if w.v.Music {
+		c.music, c.musicScale, c.beats = w.musicTokens(s), w.scaleOf(inputMusicScale), w.Input("beats", dtype.I64, x.Dim(1))
+	}
+	if w.v.Speech {
+		c.speech, c.spoken = w.speechTokens(s.At("casual_audio_encoder"))
 	}
 	c.audio = w.voiceTokens(s.At("audio_proj"))
 	return c
@@ -262,6 +295,8 @@ func (w *writer) times(c *conditions, x *onnx.Value) *onnx.Value {
 	switch w.v.Times {
 	case perToken:
 		c.places = w.Input("places", dtype.I64, x.Dim(1))
+	case perRun:
+		c.run = onnx.Shape{rows.Times(units), onnx.Sym("L"), onnx.D(w.hidden)}
 	case perFrame:
 		units = onnx.Sym("F")
 		length, ok := x.Dim(1).Quotient(units)
@@ -308,10 +343,13 @@ func (w *writer) modulations(s *weights.Scope, time *onnx.Value, c conditions, n
 	return out
 }
 
-// flat takes a table as one row [1,values]: a Reshape of a weight alone would be folded before there are weights.
-func (w *writer) flat(r *weights.Ref) *onnx.Value {
+// flat takes a table as one row [1,values].
+func (w *writer) flat(r *weights.Ref) *onnx.Value { return w.shaped(r, 1, tensor.Count(r.Entry.Shape)) }
+
+// shaped takes a table under another shape: a Reshape of a weight alone would be folded before there are weights.
+func (w *writer) shaped(r *weights.Ref, shape ...int) *onnx.Value {
 	e := r.Entry
-	e.Shape = []int{1, tensor.Count(e.Shape)}
+	e.Shape = shape
 	return w.Table(&weights.Ref{Name: r.Name, Entry: e})
 }
 
@@ -320,7 +358,11 @@ func (w *writer) inRuns(x *onnx.Value, c conditions, f func(x *onnx.Value) *onnx
 	if c.run == nil {
 		return f(x)
 	}
-	return w.Reshape(f(w.Reshape(x, c.run...)), x.Shape...)
+	whole := x.Shape
+	if w.v.Times == perRun { // whose length is no part of the tokens' number as a product of symbols
+		x = w.Declare(x, onnx.Shape{x.Dim(0), onnx.Sym("U").Times(onnx.Sym("L")), x.Dim(2)})
+	}
+	return w.Declare(w.Reshape(f(w.Reshape(x, c.run...)), x.Shape...), whole)
 }
 
 // modulate is the layer norm of x, modulated.

@@ -28,7 +28,9 @@ func init() {
 		{name: "Wan 2.1 VACE", rank: 570, form: formVACE},
 		{name: "Wan 2.1 Fun Camera", rank: 580, form: formCamera, fits: func(n *network) bool { return n.channels == 32 }},
 		{name: "Wan 2.2 Fun Camera", rank: 590, form: formCamera22, fits: func(n *network) bool { return n.channels == 36 }},
+		{name: "Wan 2.2 S2V", rank: 600, form: formS2V},
 		{name: "Wan 2.1 HuMo", rank: 610, form: formHuMo},
+		{name: "WanDancer", rank: 670, form: formDancer, fromImage: true, fits: func(n *network) bool { return n.channels == 36 }},
 		{name: "Wan Animate 2", rank: 630, form: formAnimate2, shift: 5, fromImage: true},
 		{name: "Wan 2.1 FlowRVS", rank: 640, form: formFlowRVS, sampling: sampling.ImgToImgFlow, fromImage: true},
 		{name: "Wan 2.1 SCAIL", rank: 650, form: formSCAIL},
@@ -120,6 +122,9 @@ func (k kind) Rank() int { return k.rank }
 func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if !weights.NewScope(src).Has("head.modulation") || formOf(src) != k.form {
 		return nil, nil
+	}
+	if k.form == formDancer {
+		src = splitMusic{src}
 	}
 	n, err := read(src)
 	if err != nil {

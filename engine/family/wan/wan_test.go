@@ -10,6 +10,7 @@ import (
 	"comfygo/engine/family/dit"
 	"comfygo/engine/family/dryrun"
 	"comfygo/engine/family/familytest"
+	"comfygo/engine/family/wan"
 	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
@@ -38,27 +39,37 @@ func channels(x *tensor.Tensor, from, to int) *tensor.Tensor {
 
 // with36 are the inputs of a latent with twenty further channels.
 func with36(shape []int, more map[string]*tensor.Tensor) map[string]*tensor.Tensor {
-	x := normal("x36", shape...)
-	in := map[string]*tensor.Tensor{"": channels(x, 0, 16), "concat": channels(x, 16, 36)}
-	for name, v := range more {
-		in[name] = v
-	}
-	return in
+	return withFurther(shape, "x36", more)
 }
 
-// with20 are the inputs of a latent with four further channels.
-func with20(shape []int, name string, more map[string]*tensor.Tensor) map[string]*tensor.Tensor {
+// withFurther are the inputs of a latent with further channels.
+func withFurther(shape []int, name string, more map[string]*tensor.Tensor) map[string]*tensor.Tensor {
 	x := normal(name, shape...)
-	in := map[string]*tensor.Tensor{"": channels(x, 0, 16), "concat": channels(x, 16, 20)}
+	in := map[string]*tensor.Tensor{"": channels(x, 0, 16), "concat": channels(x, 16, shape[1])}
 	for key, v := range more {
 		in[key] = v
 	}
 	return in
 }
 
+// spoken are inputs of S2V: speech with a video to follow, a reference latent, and frames before the video.
+func spoken(speech, person, before bool) map[string]*tensor.Tensor {
+	in := map[string]*tensor.Tensor{"": normal("x8", 2, 16, 3, 8, 10)}
+	if speech {
+		in["speech"], in["guide"] = normal("speech", 2, 3, 6, 14), normal("guide", 2, 16, 3, 8, 10)
+	}
+	if person {
+		in["person"] = normal("person", 2, 16, 1, 8, 10)
+	}
+	if before {
+		wan.MotionInputs(normal("before", 2, 16, 5, 8, 10), in)
+	}
+	return in
+}
+
 // identities are the inputs of SCAIL 2.
 func identities(replace *tensor.Tensor) map[string]*tensor.Tensor {
-	in := with20([]int{2, 20, 3, 6, 4}, "x20", map[string]*tensor.Tensor{
+	in := withFurther([]int{2, 20, 3, 6, 4}, "x20", map[string]*tensor.Tensor{
 		"image": normal("image", 2, 6, 1280), "pose": normal("pose", 2, 20, 3, 3, 2), "refs": normal("refs", 2, 20, 2, 6, 4),
 		"masks": normal("masks", 2, 28, 5, 6, 4), "pose_masks": normal("pose_masks", 2, 28, 3, 3, 2),
 	})
@@ -105,9 +116,9 @@ var (
 			"vace_strength": {Shape: []int{2}, Data: []float32{0.7, 1.2}},
 		}}},
 		"scail": {
-			"out":   {inputs: with20([]int{2, 20, 3, 6, 4}, "x20", map[string]*tensor.Tensor{"image": normal("image", 2, 6, 1280), "pose": normal("pose", 2, 20, 3, 3, 2), "refs": normal("refs", 2, 20, 2, 6, 4)})},
-			"pose":  {inputs: with20([]int{2, 20, 3, 6, 4}, "x20", map[string]*tensor.Tensor{"pose": normal("pose", 2, 20, 3, 3, 2)}), options: scaled},
-			"blind": {inputs: with20([]int{2, 20, 3, 5, 4}, "x20odd", map[string]*tensor.Tensor{"image": normal("image", 2, 6, 1280)})},
+			"out":   {inputs: withFurther([]int{2, 20, 3, 6, 4}, "x20", map[string]*tensor.Tensor{"image": normal("image", 2, 6, 1280), "pose": normal("pose", 2, 20, 3, 3, 2), "refs": normal("refs", 2, 20, 2, 6, 4)})},
+			"pose":  {inputs: withFurther([]int{2, 20, 3, 6, 4}, "x20", map[string]*tensor.Tensor{"pose": normal("pose", 2, 20, 3, 3, 2)}), options: scaled},
+			"blind": {inputs: withFurther([]int{2, 20, 3, 5, 4}, "x20odd", map[string]*tensor.Tensor{"image": normal("image", 2, 6, 1280)})},
 		},
 		"scail2": {"animate": {inputs: identities(nil)}, "replace": {inputs: identities(number(1)), options: scaled}},
 		"humo": {
@@ -116,6 +127,19 @@ var (
 			"silent": {},
 		},
 		"humo17": {"ref": {inputs: with36(even, map[string]*tensor.Tensor{"audio": normal("audio", 2, 3, 2, 3, 5), "refs": normal("ref36", 2, 36, 1, 6, 4)})}},
+		"dancer": {
+			"out": {inputs: withFurther([]int{2, 36, 2, 8, 8}, "x36w", map[string]*tensor.Tensor{
+				"image": normal("image", 2, 6, 1280), "image_ref": normal("image_ref", 2, 4, 1280), "music": normal("music", 2, 11, 35), "music_scale": number(0.5),
+			})},
+			"global": {inputs: withFurther([]int{2, 36, 2, 8, 8}, "x36w", map[string]*tensor.Tensor{"image": normal("image", 2, 6, 1280), "music": normal("music", 2, 11, 35), "fps": number(7.5)})},
+			"blind":  {inputs: with36(odd, nil)},
+		},
+		"s2v": {
+			"out":    {inputs: spoken(true, true, true)},
+			"person": {inputs: spoken(true, true, false), options: scaled},
+			"motion": {inputs: spoken(false, false, true)},
+			"alone":  {inputs: spoken(false, false, false)},
+		},
 		"animate2": {
 			"out": {inputs: with36(odd, map[string]*tensor.Tensor{
 				"image": normal("image", 2, 6, 1280), "pose": branched(normal("pose16", 2, 16, 2, 5, 4)),
@@ -229,6 +253,8 @@ func TestDetection(t *testing.T) {
 		"humo":            {Source: file("humo"), Family: "Wan 2.1 HuMo", Type: sampling.Flow, Shift: 8},
 		"flow RVS":        {Source: configured{file("text"), `{"transformer": {"model_type": "flow_rvs"}}`}, Family: "Wan 2.1 FlowRVS", Type: sampling.ImgToImgFlow, Shift: 8},
 		"animate 2":       {Source: configured{file("animate2"), `{"transformer": {"model_type": "animate2"}}`}, Family: "Wan Animate 2", Type: sampling.Flow, Shift: 5},
+		"dancer":          {Source: file("dancer"), Family: "WanDancer", Type: sampling.Flow, Shift: 8},
+		"S2V":             {Source: file("s2v"), Family: "Wan 2.2 S2V", Type: sampling.Flow, Shift: 8},
 		"no modulation":   {Manifest: "wan21-t2v-small", Without: "head.modulation"},
 		"no feed-forward": {Manifest: "wan21-t2v-small", Without: "ffn.0"},
 		"no text":         {Manifest: "wan21-t2v-small", Without: "text_embedding"},

@@ -65,6 +65,24 @@ if __name__ == "__main__":
     r.record("humo17", humo(36), {
         "ref": lambda m: m.forward(r.normal("x36", 2, 36, 3, 6, 4), t, text, audio_embed=audio, reference_latent=r.normal("ref36", 2, 36, 1, 6, 4)),
     })
+    music = r.normal("music", 2, 11, 35)
+    dancer = model_wandancer.WanDancerModel(in_dim=36, **{**small, "num_layers": 5})
+    r.record("dancer", dancer, {
+        "out": lambda m: m(r.normal("x36w", 2, 36, 2, 8, 8), t, text, clip_fea=image, clip_fea_ref=r.normal("image_ref", 2, 4, 1280), audio_embed=music, audio_inject_scale=0.5),
+        "global": lambda m: m(r.normal("x36w", 2, 36, 2, 8, 8), t, text, clip_fea=image, audio_embed=music, fps=7.5),
+        "blind": lambda m: m(r.normal("x36", 2, 36, 3, 5, 4), t, text),
+    })
+    s2v = wan.WanModel_S2V(in_dim=16, audio_dim=6, num_audio_token=4, **small)
+    s2v.casual_audio_encoder.weights = torch.nn.Parameter(torch.empty(1, 3, 1, 1))
+    speech = dict(audio_embed=r.normal("speech", 2, 3, 6, 14), control_video=r.normal("guide", 2, 16, 3, 8, 10))
+    person, before = r.normal("person", 2, 16, 1, 8, 10), r.normal("before", 2, 16, 5, 8, 10)
+    big = r.normal("x8", 2, 16, 3, 8, 10)
+    r.record("s2v", s2v, {
+        "out": lambda m: m(big, t, text, reference_latent=person, reference_motion=before, **speech),
+        "person": lambda m: m(big, t, text, reference_latent=person, transformer_options=options, **speech),
+        "motion": lambda m: m(big, t, text, reference_motion=before),
+        "alone": lambda m: m(big, t, text),
+    })
     pose = r.normal("pose16", 2, 16, 2, 5, 4)
     branch = dict(pose_latents=pose, clip_fea_pose=r.normal("image_pose", 2, 4, 1280), context_pose=r.normal("context_pose", 2, 5, 24))
     r.record("animate2", model_animate2.WanAnimate2Model(in_dim=36, **small), {
