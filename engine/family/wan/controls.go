@@ -24,6 +24,7 @@ type controls struct {
 	voice
 	music
 	speech
+	face
 }
 
 const unshuffle = 8 // pixels per latent cell
@@ -33,7 +34,7 @@ func (n *network) readControls() error {
 	s := weights.NewScope(n.src)
 	n.controls = controls{
 		vace: s.Count("vace_blocks"), vaceChannels: dim(s, "vace_patch_embedding.weight", 1), camera: dim(s, "control_adapter.conv.weight", 1) / (unshuffle * unshuffle),
-		pose: dim(s, "patch_embedding_pose.weight", 1), masks: dim(s, "patch_embedding_mask.weight", 1), voice: voiceOf(s), music: musicOf(s), speech: speechOf(s),
+		pose: dim(s, "patch_embedding_pose.weight", 1), masks: dim(s, "patch_embedding_mask.weight", 1), voice: voiceOf(s), music: musicOf(s), speech: speechOf(s), face: faceOf(s),
 	}
 	if n.vaceChannels > 0 && (n.vace == 0 || n.vace > n.blocks) {
 		return fmt.Errorf("it has %d blocks for control videos and %d in all", n.vace, n.blocks)
@@ -76,6 +77,8 @@ func (m *model) controlInputs(l *inputList) error {
 		return m.musicInputs(l)
 	case m.kind.form == formS2V:
 		return m.speechInputs(l)
+	case m.kind.form == formAnimate:
+		return m.faceInputs(l)
 	}
 	return nil
 }
@@ -170,6 +173,8 @@ func (m *model) controls(b *batch) error {
 		return m.dance(b)
 	case formS2V:
 		return m.speaks(b)
+	case formAnimate:
+		return m.poses(b)
 	}
 	strengths := b.call.Inputs.Get(inputStrength)
 	if m.vaceChannels == 0 || strengths == nil {

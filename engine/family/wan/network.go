@@ -59,6 +59,9 @@ func read(src weights.Source) (*network, error) {
 		channels: dim(s, "patch_embedding.weight", 1), out: dim(s, "head.head.weight", 0) / (side * side), text: dim(s, "text_embedding.0.weight", 1),
 		vision: dim(s, "img_emb.proj.0.weight", 0), views: dim(s, "img_emb.emb_pos", 1), ref: dim(s, "ref_conv.weight", 1),
 	}
+	if n.form == formDancer {
+		n.ref = 0 // upstream's network has no positions for one
+	}
 	if n.hidden == 0 || n.hidden%headWidth != 0 || n.inner == 0 || n.blocks == 0 || n.text == 0 || n.out == 0 || n.channels < n.out {
 		return nil, fmt.Errorf("reading the shape of the network: head.modulation is %v, head.head.weight %v, patch_embedding.weight %v, text_embedding.0.weight %v, blocks.0.ffn.0.weight %v",
 			s.Shape("head.modulation"), s.Shape("head.head.weight"), s.Shape("patch_embedding.weight"), s.Shape("text_embedding.0.weight"), s.Shape("blocks.0.ffn.0.weight"))
@@ -143,7 +146,9 @@ type variant struct {
 	// Speech says that there is encoded speech, Guide that there is a video to follow; Person that a reference latent follows the video, Motion that the frames
 	// before it do (S2V).
 	Speech, Guide, Person, Motion bool
-	Guest                         int
+	// Face says that there is a face (Animate).
+	Face  bool
+	Guest int
 	// Skip are the blocks that are left out.
 	Skip []int
 }
@@ -173,6 +178,8 @@ type conditions struct {
 	music, musicScale, beats *onnx.Value
 	// speech are the tokens of speech of each frame, spoken one for the whole of it.
 	speech, spoken *onnx.Value
+	// face are the tokens of a face in each frame.
+	face *onnx.Value
 }
 
 // write writes the network. Inputs: x [B,C,F,2h,2w], timesteps [B], or [B,F] for frames, or [B,U] for tokens that choose by places [S]; context [B,T,C'], cos and sin [1,S,D/2]; image [B,V,C”], ref [B,C‴,2h,2w] and further videos
@@ -186,7 +193,7 @@ func (w *writer) write(s *weights.Scope) {
 	if w.v.Masks {
 		x = w.Add(x, w.embed(s.At("patch_embedding_mask"), w.video(inputMasks, w.masks, "F", "")))
 	}
-	x = w.join(s, w.steer(s.At("control_adapter"), x))
+	x = w.join(s, w.follows(s, w.steer(s.At("control_adapter"), x)))
 	if w.form == formS2V {
 		x = w.speaking(s, x)
 	}
@@ -201,6 +208,7 @@ func (w *writer) write(s *weights.Scope) {
 			x = w.block(s.At("blocks").Index(i), x, c)
 		}
 		x = w.listens(s.At("audio_injector"), i, w.dances(s, i, w.behind(s, i, x, videos, c), c), c)
+		x = w.looks(s, i, x, c)
 	}
 	dit.Output(w.Builder, "out", w.last(s.At(last), x, c))
 }
@@ -275,6 +283,9 @@ func (w *writer) conditions(s *weights.Scope, x *onnx.Value) conditions {
 	}
 	if w.v.Music {
 		c.music, c.musicScale, c.beats = w.musicTokens(s), w.scaleOf(inputMusicScale), w.Input("beats", dtype.I64, x.Dim(1))
+	}
+	if w.v.Face {
+		c.face = w.faceTokens(s.At(faceEncoder))
 	}
 	if w.v.Speech {
 		c.speech, c.spoken = w.speechTokens(s.At("casual_audio_encoder"))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
@@ -30,6 +31,7 @@ func init() {
 		{name: "Wan 2.2 Fun Camera", rank: 590, form: formCamera22, fits: func(n *network) bool { return n.channels == 36 }},
 		{name: "Wan 2.2 S2V", rank: 600, form: formS2V},
 		{name: "Wan 2.1 HuMo", rank: 610, form: formHuMo},
+		{name: "Wan 2.2 Animate", rank: 620, form: formAnimate, fits: func(n *network) bool { return n.shrinks > 0 && n.spots > 0 }},
 		{name: "WanDancer", rank: 670, form: formDancer, fromImage: true, fits: func(n *network) bool { return n.channels == 36 }},
 		{name: "Wan Animate 2", rank: 630, form: formAnimate2, shift: 5, fromImage: true},
 		{name: "Wan 2.1 FlowRVS", rank: 640, form: formFlowRVS, sampling: sampling.ImgToImgFlow, fromImage: true},
@@ -130,14 +132,14 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := n.readControls(); err != nil {
+		return nil, err
+	}
 	if k.fits != nil && !k.fits(n) {
 		return nil, nil
 	}
 	if n.out != k.format.Channels {
 		return nil, fmt.Errorf("it gives %d channels: models of this kind give %d", n.out, k.format.Channels)
-	}
-	if err := n.readControls(); err != nil {
-		return nil, err
 	}
 	m := &model{network: n, kind: k}
 	if k.framed || k.kept {
@@ -150,6 +152,9 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 type model struct {
 	*network
 	kind kind
+
+	faces   sync.Mutex
+	watched []seen // under faces
 }
 
 // framed is a model that reads frames that are kept without noise.
@@ -220,6 +225,11 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	b, err := m.batch(c)
 	if err != nil {
 		return nil, err
+	}
+	if m.kind.form == formAnimate {
+		if err = m.watch(ctx, run, b); err != nil {
+			return nil, err
+		}
 	}
 	if err := run.Check("running the model", m.memory(b.v, b.symbols())); err != nil {
 		return nil, err

@@ -140,6 +140,14 @@ var (
 			"motion": {inputs: spoken(false, false, true)},
 			"alone":  {inputs: spoken(false, false, false)},
 		},
+		"animate": {
+			"out": {inputs: withFurther([]int{2, 36, 5, 6, 4}, "x36long", map[string]*tensor.Tensor{
+				"image": normal("image", 2, 6, 1280), "face": normal("face", 2, 3, 9, 16, 16), "pose": normal("follow", 2, 16, 3, 6, 4),
+			})},
+			"face":  {inputs: with36(even, map[string]*tensor.Tensor{"image": normal("image", 2, 6, 1280), "face": normal("face", 2, 3, 9, 16, 16)})},
+			"pose":  {inputs: with36(even, map[string]*tensor.Tensor{"pose": normal("follow", 2, 16, 3, 6, 4)})},
+			"blind": {inputs: with36(odd, nil)},
+		},
 		"animate2": {
 			"out": {inputs: with36(odd, map[string]*tensor.Tensor{
 				"image": normal("image", 2, 6, 1280), "pose": branched(normal("pose16", 2, 16, 2, 5, 4)),
@@ -255,6 +263,7 @@ func TestDetection(t *testing.T) {
 		"animate 2":       {Source: configured{file("animate2"), `{"transformer": {"model_type": "animate2"}}`}, Family: "Wan Animate 2", Type: sampling.Flow, Shift: 5},
 		"dancer":          {Source: file("dancer"), Family: "WanDancer", Type: sampling.Flow, Shift: 8},
 		"S2V":             {Source: file("s2v"), Family: "Wan 2.2 S2V", Type: sampling.Flow, Shift: 8},
+		"animate":         {Source: file("animate"), Family: "Wan 2.2 Animate", Type: sampling.Flow, Shift: 8},
 		"no modulation":   {Manifest: "wan21-t2v-small", Without: "head.modulation"},
 		"no feed-forward": {Manifest: "wan21-t2v-small", Without: "ffn.0"},
 		"no text":         {Manifest: "wan21-t2v-small", Without: "text_embedding"},

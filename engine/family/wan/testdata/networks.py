@@ -83,6 +83,25 @@ if __name__ == "__main__":
         "motion": lambda m: m(big, t, text, reference_motion=before),
         "alone": lambda m: m(big, t, text),
     })
+    animate = model_animate.AnimateWanModel(in_dim=36, **{**small, "num_layers": 5})
+    make = dict(operations=comfy.ops.disable_weight_init)
+    app = animate.motion_encoder.enc
+    app.net_app.convs = torch.nn.ModuleList([
+        model_animate.ConvLayer(3, 4, 1, **make), model_animate.ResBlock(4, 6, **make), model_animate.ResBlock(6, 8, **make),
+        model_animate.EqualConv2d(8, 10, 4, padding=0, bias=False, **make)])
+    app.fc = torch.nn.Sequential(*[model_animate.EqualLinear(10, 10) for _ in range(4)], model_animate.EqualLinear(10, 20))
+    f = animate.face_encoder
+    f.conv1_local, f.conv2, f.conv3 = (model_animate.CausalConv1d(i, o, 3, stride=s, **make) for i, o, s in ((512, 32, 1), (8, 12, 2), (12, 16, 2)))
+    f.out_proj = torch.nn.Linear(16, 256)
+    f.norm1, f.norm2, f.norm3 = (torch.nn.LayerNorm(n, elementwise_affine=False, eps=1e-6) for n in (8, 12, 16))
+    face, following = r.normal("face", 2, 3, 9, 16, 16), r.normal("follow", 2, 16, 3, 6, 4)
+    x36 = r.normal("x36long", 2, 36, 5, 6, 4)
+    r.record("animate", animate, {
+        "out": lambda m: m(x36, t, text, clip_fea=image, face_pixel_values=face, pose_latents=following),
+        "face": lambda m: m(r.normal("x36", 2, 36, 3, 6, 4), t, text, clip_fea=image, face_pixel_values=face),
+        "pose": lambda m: m(r.normal("x36", 2, 36, 3, 6, 4), t, text, pose_latents=following),
+        "blind": lambda m: m(r.normal("x36", 2, 36, 3, 5, 4), t, text),
+    })
     pose = r.normal("pose16", 2, 16, 2, 5, 4)
     branch = dict(pose_latents=pose, clip_fea_pose=r.normal("image_pose", 2, 4, 1280), context_pose=r.normal("context_pose", 2, 5, 24))
     r.record("animate2", model_animate2.WanAnimate2Model(in_dim=36, **small), {
