@@ -40,10 +40,7 @@ func References(c *sampling.Cond, r sampling.Request, plain string) ([]sampling.
 	if err != nil || len(refs) == 0 {
 		return nil, err
 	}
-	var in []sampling.Input
-	for i, x := range refs {
-		in = append(in, sampling.Input{Name: inputReference(i), Value: x, Rule: sampling.ByRows})
-	}
+	in := ReferenceInputs(refs)
 	method, err := sampling.Value[string](c, sampling.KeyReferenceMethod)
 	if err != nil {
 		return nil, err
@@ -54,6 +51,15 @@ func References(c *sampling.Cond, r sampling.Request, plain string) ([]sampling.
 	}
 	at := &tensor.Tensor{Shape: []int{1}, Data: []float32{float32(place)}}
 	return append(in, sampling.Input{Name: inputMethod, Value: at, Rule: sampling.Shared}), nil
+}
+
+// ReferenceInputs are the inputs of reference latents without a method that places them.
+func ReferenceInputs(refs []*tensor.Tensor) []sampling.Input {
+	var in []sampling.Input
+	for i, x := range refs {
+		in = append(in, sampling.Input{Name: inputReference(i), Value: x, Rule: sampling.ByRows})
+	}
+	return in
 }
 
 // GivenReferences returns the reference latents among the inputs of a call and the method that places them.

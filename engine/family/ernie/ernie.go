@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 
-	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/family/dit"
 	"comfygo/engine/family/flux2"
@@ -66,13 +65,17 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if c.channels != flux2.Latent.Channels {
 		return nil, fmt.Errorf("it reads %d channels: ERNIE-Image reads %d", c.channels, flux2.Latent.Channels)
 	}
-	return &model{config: c, src: src}, nil
+	return &model{config: c, Head: dit.Head{
+		Source: src, Format: flux2.Latent, Type: sampling.Flow, Settings: sampling.Settings{Multiplier: 1000, Shift: 3},
+		Loader:   "flux2", // the text encoder is Ministral 3, which every loader's type reads alike
+		Encoders: []string{lm.KeyMinistral}, Read: []string{dit.OptionRotary},
+	}}, nil
 }
 
 // model is a diffusion model of the family.
 type model struct {
+	dit.Head
 	config
-	src weights.Source
 
 	activations family.Activations
 }
@@ -85,35 +88,10 @@ var (
 	_ family.Typed     = (*model)(nil)
 )
 
-// Latent implements family.Denoiser.
-func (m *model) Latent() sampling.LatentFormat { return flux2.Latent }
-
-// Sampling implements family.Denoiser.
-func (m *model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.Flow, sampling.Settings{Multiplier: 1000, Shift: 3}
-}
-
-// Weights implements family.Denoiser.
-func (m *model) Weights() weights.Source { return m.src }
-
-// Scheme implements family.Bundle: the text encoder is Ministral 3, which every loader's type reads alike.
-func (m *model) Scheme() string { return "flux2" }
-
-// TextPrefixes implements family.Bundle.
-func (m *model) TextPrefixes() map[string][]string {
-	return map[string][]string{lm.KeyMinistral: {"text_encoders." + lm.KeyMinistral + ".transformer."}}
-}
-
-// Options implements family.Optioned.
-func (m *model) Options() []string { return []string{dit.OptionRotary} }
-
-// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
-func (m *model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, dtype.F32} }
-
 // LoRAKeys implements family.Adaptable. Upstream: lora.py model_lora_keys_unet.
 func (m *model) LoRAKeys(keys *patch.KeyMap, part string) {
-	keys.AddGeneric(part, m.src.Names())
-	for _, n := range m.src.Names() {
+	keys.AddGeneric(part, m.Source.Names())
+	for _, n := range m.Source.Names() {
 		if layer, ok := dit.LayerOf(n); ok {
 			keys.AddKey("transformer."+layer, part+n)
 		}
@@ -182,7 +160,7 @@ func (m *model) angles(g dit.Grid, text int, r dit.Rotary) []family.Value {
 
 func (m *model) graph() family.Graph {
 	return family.Graph{Part: "unet", Variant: family.Digest(), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("ernie", m.src, func(b *nn.Builder, s *weights.Scope) { write(b, s, m.config) })
+		return s.Build("ernie", m.Source, func(b *nn.Builder, s *weights.Scope) { write(b, s, m.config) })
 	}}
 }
 

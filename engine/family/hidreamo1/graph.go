@@ -20,7 +20,7 @@ const (
 // of reference images, cosines and sines [1,A+1+N+R,D/2], and target [N], whose size alone counts. Output: out [B,N,3072], the image's
 // patches. Upstream: ldm/hidream_o1/model.py HiDreamO1Transformer.
 func (m *model) build(spec family.Spec) (*onnx.Graph, error) {
-	return spec.Build("hidream o1", m.src, func(b *nn.Builder, s *weights.Scope) {
+	return spec.Build("hidream o1", m.Source, func(b *nn.Builder, s *weights.Scope) {
 		rows, read, image, refs, one := onnx.Sym("B"), onnx.Sym("A"), onnx.Sym("N"), onnx.Sym("R"), onnx.D(1)
 		b.Input("target", dtype.F32, image)
 		w := &writer{Builder: b, c: m.config, read: read}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"sync"
 
-	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/family/dit"
 	"comfygo/engine/family/latents"
@@ -68,7 +67,9 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 		return nil, fmt.Errorf("its shapes make no network: width %d, %d values of queries and %d of keys in heads of %d, %d in the MLP, patches of %d values", c.width, q, k, c.head, c.inner, dim("x_embedder.proj1.weight", 1))
 	}
 	c.heads, c.keyHeads = q/c.head, k/c.head
-	m := &model{config: c, src: src}
+	m := &model{config: c, Head: dit.Head{
+		Source: src, Format: latents.Pixels, Type: sampling.Flow, Settings: sampling.Settings{Shift: 3, NoiseScale: 8}, Loader: loader, Read: []string{OptionSmoothing},
+	}}
 	var err error
 	if m.vision, err = lm.ReadVision(src); err != nil {
 		return nil, err
@@ -78,8 +79,8 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 
 // model is a diffusion model of the family.
 type model struct {
+	dit.Head
 	config
-	src weights.Source
 	// vision is the tower that reads reference images, nil for a file without one.
 	vision *lm.ImageReader
 
@@ -96,35 +97,12 @@ var (
 	_ family.OnPixels  = (*model)(nil)
 )
 
-// Latent implements family.Denoiser.
-func (*model) Latent() sampling.LatentFormat { return latents.Pixels }
-
 // OnPixels implements family.OnPixels.
 func (*model) OnPixels() {}
 
-// Sampling implements family.Denoiser.
-func (*model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.Flow, sampling.Settings{Shift: 3, NoiseScale: 8}
-}
-
-// Weights implements family.Denoiser.
-func (m *model) Weights() weights.Source { return m.src }
-
-// Scheme implements family.Bundle: the prompt's tokens, without a network.
-func (*model) Scheme() string { return loader }
-
-// TextPrefixes implements family.Bundle.
-func (*model) TextPrefixes() map[string][]string { return nil }
-
-// Options implements family.Optioned.
-func (*model) Options() []string { return []string{OptionSmoothing} }
-
-// ComputeTypes implements family.Typed: activations leave the range of float16.
-func (*model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, dtype.F32} }
-
-// LoRAKeys implements family.Adaptable.
+// LoRAKeys implements family.Adaptable. The token table is read outside of the layers that adapters are branches of.
 func (m *model) LoRAKeys(keys *patch.KeyMap, part string) {
-	keys.AddGeneric(part, m.src.Names())
+	m.Head.LoRAKeys(keys, part)
 	keys.Bake(func(key string) bool { return key == part+table })
 }
 
@@ -241,7 +219,7 @@ func (m *model) predict(ctx context.Context, run family.Runner, c family.Call) (
 
 // embed looks tokens up, with the vectors of reference images in their places: [rows,tokens,width].
 func (m *model) embed(run family.Runner, ids []int64, refs []reference, rows int) (*tensor.Tensor, error) {
-	src, err := run.Patched(m.src)
+	src, err := run.Patched(m.Source)
 	if err != nil {
 		return nil, err
 	}

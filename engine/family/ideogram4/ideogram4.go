@@ -8,14 +8,12 @@ import (
 	"math"
 	"slices"
 
-	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/family/dit"
 	"comfygo/engine/family/flux2"
 	"comfygo/engine/family/lm"
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
-	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -81,7 +79,9 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 		return nil, fmt.Errorf("it reads %d channels: Ideogram 4 reads %d", c.channels, flux2.Latent.Channels)
 	}
 	c.heads = c.width / head
-	return &model{config: c, src: src}, nil
+	return &model{config: c, Head: dit.Head{
+		Source: src, Format: flux2.Latent, Type: sampling.Flow, Settings: sampling.Settings{Multiplier: 1, Shift: 1}, Loader: loader, Encoders: []string{lm.KeyQwen3VLL},
+	}}, nil
 }
 
 // variant is what tells graphs of one network apart.
@@ -92,8 +92,8 @@ type variant struct {
 
 // model is a diffusion model of the family.
 type model struct {
+	dit.Head
 	config
-	src weights.Source
 
 	activations family.Activations
 }
@@ -104,31 +104,6 @@ var (
 	_ family.Adaptable = (*model)(nil)
 	_ family.Typed     = (*model)(nil)
 )
-
-// Latent implements family.Denoiser.
-func (m *model) Latent() sampling.LatentFormat { return flux2.Latent }
-
-// Sampling implements family.Denoiser.
-func (m *model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.Flow, sampling.Settings{Multiplier: 1, Shift: 1}
-}
-
-// Weights implements family.Denoiser.
-func (m *model) Weights() weights.Source { return m.src }
-
-// Scheme implements family.Bundle.
-func (m *model) Scheme() string { return loader }
-
-// TextPrefixes implements family.Bundle.
-func (m *model) TextPrefixes() map[string][]string {
-	return map[string][]string{lm.KeyQwen3VLL: {"text_encoders." + lm.KeyQwen3VLL + ".transformer."}}
-}
-
-// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
-func (m *model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, dtype.F32} }
-
-// LoRAKeys implements family.Adaptable.
-func (m *model) LoRAKeys(keys *patch.KeyMap, part string) { keys.AddGeneric(part, m.src.Names()) }
 
 // inputMask is the name of what text tokens count, [N,tokens].
 const inputMask = "attention_mask"
@@ -240,7 +215,7 @@ func (m *model) angles(texts int, g dit.Grid) []family.Value {
 
 func (m *model) graph(v variant) family.Graph {
 	return family.Graph{Part: "unet", Variant: family.Digest(v), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("ideogram4", m.src, func(b *nn.Builder, s *weights.Scope) { write(b, s, m.config, v) })
+		return s.Build("ideogram4", m.Source, func(b *nn.Builder, s *weights.Scope) { write(b, s, m.config, v) })
 	}}
 }
 

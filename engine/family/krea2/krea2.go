@@ -64,13 +64,16 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if c.channels != latents.Wan21.Channels {
 		return nil, fmt.Errorf("it reads %d channels: Krea 2 reads %d", c.channels, latents.Wan21.Channels)
 	}
-	return &model{config: c, src: dit.PlusOne(src)}, nil
+	return &model{config: c, Head: dit.Head{
+		Source: dit.PlusOne(src), Format: latents.Wan21, Type: sampling.Flux, Settings: sampling.Settings{Multiplier: 1, Shift: 1.15}, Loader: "krea2", Encoders: []string{"qwen3vl_4b"},
+		Read: []string{sampling.OptionSkipDouble, sampling.OptionSkipSingle}, Types: []dtype.DType{dtype.BF16, dtype.F16, dtype.F32},
+	}}, nil
 }
 
 // model is a diffusion model of the family.
 type model struct {
+	dit.Head
 	config
-	src weights.Source
 
 	activations family.Activations
 }
@@ -82,35 +85,6 @@ var (
 	_ family.Optioned  = (*model)(nil)
 	_ family.Typed     = (*model)(nil)
 )
-
-// Latent implements family.Denoiser.
-func (m *model) Latent() sampling.LatentFormat { return latents.Wan21 }
-
-// Sampling implements family.Denoiser.
-func (m *model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.Flux, sampling.Settings{Multiplier: 1, Shift: 1.15}
-}
-
-// Weights implements family.Denoiser.
-func (m *model) Weights() weights.Source { return m.src }
-
-// Scheme implements family.Bundle.
-func (m *model) Scheme() string { return "krea2" }
-
-// TextPrefixes implements family.Bundle.
-func (m *model) TextPrefixes() map[string][]string {
-	return map[string][]string{"qwen3vl_4b": {"text_encoders.qwen3vl_4b.transformer."}}
-}
-
-// Options implements family.Optioned.
-func (m *model) Options() []string {
-	return []string{sampling.OptionSkipDouble, sampling.OptionSkipSingle}
-}
-
-// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
-func (m *model) ComputeTypes() []dtype.DType {
-	return []dtype.DType{dtype.BF16, dtype.F16, dtype.F32}
-}
 
 // blockLayers are the layers of a block by diffusers' names.
 var blockLayers = [][2]string{
@@ -139,8 +113,8 @@ var basicLayers = [][2]string{
 
 // LoRAKeys implements family.Adaptable. Upstream: utils.py krea2_to_diffusers, lora.py model_lora_keys_unet.
 func (m *model) LoRAKeys(keys *patch.KeyMap, part string) {
-	keys.AddGeneric(part, m.src.Names())
-	s, n := weights.NewScope(m.src), &dit.Names{}
+	keys.AddGeneric(part, m.Source.Names())
+	s, n := weights.NewScope(m.Source), &dit.Names{}
 	for _, group := range [][2]string{
 		{"transformer_blocks", "blocks"}, {"text_fusion.layerwise_blocks", "txtfusion.layerwise_blocks"}, {"text_fusion.refiner_blocks", "txtfusion.refiner_blocks"},
 	} {
@@ -219,7 +193,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 
 func (m *model) graph(v variant) family.Graph {
 	return family.Graph{Part: "unet", Variant: v.digest(), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("krea2", m.src, func(b *nn.Builder, s *weights.Scope) { write(b, s, m.config, v) })
+		return s.Build("krea2", m.Source, func(b *nn.Builder, s *weights.Scope) { write(b, s, m.config, v) })
 	}}
 }
 

@@ -8,14 +8,12 @@ import (
 	"math"
 	"strings"
 
-	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/family/dit"
 	"comfygo/engine/family/latents"
 	"comfygo/engine/family/lm"
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
-	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -72,7 +70,9 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 		return nil, fmt.Errorf("its shapes make no network: width %d in heads of %d, patches of %d, %d a pixel, %d a patch of pixels in heads of %d, text of %d, at most %d tokens", c.width, head, c.side, c.pixel, c.attended, pixelHead, c.text, c.most)
 	}
 	c.heads, c.pixelHeads = c.width/head, c.attended/pixelHead
-	return &model{config: c, src: src}, nil
+	return &model{config: c, Head: dit.Head{
+		Source: src, Format: latents.Pixels, Type: sampling.Flow, Settings: sampling.Settings{Shift: 4}, Loader: loader, Encoders: []string{lm.KeyGemma2}, Read: []string{dit.OptionRotary},
+	}}, nil
 }
 
 // rgb is the number of channels of an image.
@@ -80,8 +80,8 @@ const rgb = 3
 
 // model is a diffusion model of the family.
 type model struct {
+	dit.Head
 	config
-	src weights.Source
 
 	activations family.Activations
 }
@@ -93,34 +93,6 @@ var (
 	_ family.Optioned  = (*model)(nil)
 	_ family.Typed     = (*model)(nil)
 )
-
-// Latent implements family.Denoiser.
-func (m *model) Latent() sampling.LatentFormat { return latents.Pixels }
-
-// Sampling implements family.Denoiser.
-func (m *model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.Flow, sampling.Settings{Shift: 4}
-}
-
-// Weights implements family.Denoiser.
-func (m *model) Weights() weights.Source { return m.src }
-
-// Scheme implements family.Bundle.
-func (m *model) Scheme() string { return loader }
-
-// TextPrefixes implements family.Bundle.
-func (m *model) TextPrefixes() map[string][]string {
-	return map[string][]string{lm.KeyGemma2: {"text_encoders." + lm.KeyGemma2 + ".transformer."}}
-}
-
-// Options implements family.Optioned.
-func (m *model) Options() []string { return []string{dit.OptionRotary} }
-
-// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
-func (m *model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, dtype.F32} }
-
-// LoRAKeys implements family.Adaptable.
-func (m *model) LoRAKeys(keys *patch.KeyMap, part string) { keys.AddGeneric(part, m.src.Names()) }
 
 // Inputs implements family.Denoiser. The network reads padding, too: the mask of the text encoding has no effect.
 func (m *model) Inputs(c *sampling.Cond, _ sampling.Request) ([]sampling.Input, error) {
@@ -256,7 +228,7 @@ func (m *model) places(g dit.Grid) *tensor.Tensor {
 
 func (m *model) graph() family.Graph {
 	return family.Graph{Part: "unet", Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("pixeldit", m.src, func(b *nn.Builder, s *weights.Scope) { write(b, s, m.config) })
+		return s.Build("pixeldit", m.Source, func(b *nn.Builder, s *weights.Scope) { write(b, s, m.config) })
 	}}
 }
 
