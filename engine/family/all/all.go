@@ -45,6 +45,7 @@ import (
 	_ "comfygo/engine/family/ovis"
 	_ "comfygo/engine/family/pixart"
 	_ "comfygo/engine/family/pixeldit"
+	_ "comfygo/engine/family/qwen35"
 	_ "comfygo/engine/family/qwenimage"
 	_ "comfygo/engine/family/radiance"
 	_ "comfygo/engine/family/sd15"

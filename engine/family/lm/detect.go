@@ -64,7 +64,7 @@ func detect(s *weights.Scope) (string, error) {
 	case layer(0, "self_attn.sinks"):
 		return "", fmt.Errorf("a mixture-of-experts model with attention sinks (GPT-OSS) cannot be run")
 	case layer(0, "linear_attn.A_log"):
-		return "", fmt.Errorf("a model with linear attention (Qwen 3.5) cannot be run")
+		return "", fmt.Errorf("a model with linear attention (Qwen 3.5) whose tensors do not begin with model.language_model cannot be run")
 	case layer(0, "self_attn.k_proj.bias"):
 		switch n := s.At("model", "layers").Index(0).Shape("self_attn.k_proj.bias"); {
 		case len(n) == 1 && n[0] == 256:

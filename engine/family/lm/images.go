@@ -95,3 +95,15 @@ func (c Config) deepInputs(rows, n int, spans []span) []family.Value {
 	}
 	return out
 }
+
+// Span is the place of an image among the tokens of a row: Rows and Cols are those of its patches.
+type Span struct{ Start, Size, Rows, Cols int }
+
+// AmongImages are the positions of n tokens, on one axis without images and on three (time, row, column) with them; mask tells tokens that count.
+func AmongImages(n int, images []Span, mask []int64) [][]int {
+	spans := make([]span, len(images))
+	for i, s := range images {
+		spans[i] = span{start: s.Start, size: s.Size, grid: grid{s.Rows, s.Cols}}
+	}
+	return amongImages(n, spans, mask, false)
+}

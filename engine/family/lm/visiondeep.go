@@ -49,7 +49,11 @@ func readDeep(src weights.Source) (tower, error) {
 }
 
 // ImageReader is a tower of Qwen 3 VL that reads images for a model which is no text encoder.
-type ImageReader struct{ deepTower }
+type ImageReader struct {
+	deepTower
+	// CLIP has Resized read images by the mean and deviation of CLIP's.
+	CLIP bool
+}
 
 // ReadVision returns the tower beside a model, without taps; nil for a file without one.
 func ReadVision(src weights.Source) (*ImageReader, error) {
@@ -57,7 +61,7 @@ func ReadVision(src weights.Source) (*ImageReader, error) {
 	if v == nil || err != nil {
 		return nil, err
 	}
-	return &ImageReader{deepTower{v, src}}, nil
+	return &ImageReader{deepTower: deepTower{v, src}}, nil
 }
 
 // Read returns the vectors [tokens,width] of an image [1,3,H,W] of values from 0 to 1, whose sides are whole units.
@@ -72,6 +76,20 @@ func (r *ImageReader) Read(ctx context.Context, run family.Runner, image *tensor
 	}
 	s, err := r.see(ctx, run, r.src, pixels, grid{image.Dim(2) / deepPatch, image.Dim(3) / deepPatch})
 	return s.vectors, err
+}
+
+// Resized returns the vectors of the first of images [N,H,W,C] of values from 0 to 1, which is brought to whole units, and its rows and columns of patches.
+func (r *ImageReader) Resized(ctx context.Context, run family.Runner, images *tensor.Tensor) (vectors *tensor.Tensor, rows, cols int, err error) {
+	f := deepFormat
+	if r.CLIP {
+		f.mean, f.std = windowedFormat.mean, windowedFormat.std
+	}
+	pixels, g, err := f.preprocess(images)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	s, err := r.see(ctx, run, r.src, pixels, g)
+	return s.vectors, g.rows, g.cols, err
 }
 
 // VLAngles are the cosines and sines [tokens,D/2] of tokens at positions (time, row, column), as Qwen 3 VL has them for heads of width d.
