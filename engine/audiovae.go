@@ -38,7 +38,7 @@ func (v *VAE) DecodeAudio(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor
 		return nil, fmt.Errorf("decoding an audio latent of shape %v: this VAE takes %d channels", z.Shape, v.info.Channels)
 	}
 	a := v.info.Audio
-	if err := v.rt.checkHost("decoding the audio", int64(z.Dim(0))*int64(z.Dim(2))*int64(a.Hop)*int64(a.Channels)*4); err != nil {
+	if err := v.rt.checkHost("decoding the audio", int64(z.Dim(0))*int64(max(z.Dim(2), z.Shape[len(z.Shape)-1]))*int64(a.Hop)*int64(a.Channels)*4); err != nil {
 		return nil, err
 	}
 	return v.rows(ctx, z, v.decode)

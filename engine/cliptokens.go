@@ -60,7 +60,7 @@ func (c *CLIP) tokenize(ctx context.Context, p Prompt, text func(key string) str
 	}
 	for _, e := range c.scheme.Encoders() {
 		part, ok := c.parts[e.Network()]
-		if !ok && e.Alone == nil || e.Follows {
+		if !ok && e.Network() != "" || e.Follows {
 			continue
 		}
 		p.Text = text(e.Key)
@@ -68,6 +68,9 @@ func (c *CLIP) tokenize(ctx context.Context, p Prompt, text func(key string) str
 		if ok {
 			look := &embedding.Lookup{Context: ctx, File: c.rt.cfg.Embeddings, Key: e.Network(), Width: part.net.Width()}
 			o, tok = family.TokenizeOptions{Embedding: look.Find, Missing: look.Missing}, part.net.Tokenize
+		}
+		if e.Beside != nil {
+			tok = e.Beside(c.first().net.Weights())
 		}
 		prompt := p
 		if prep, ok := part.net.(family.Preparer); ok {
@@ -85,6 +88,16 @@ func (c *CLIP) tokenize(ctx context.Context, p Prompt, text func(key string) str
 		}
 	}
 	return out, nil
+}
+
+// first is the first of the scheme's encoders that is loaded.
+func (c *CLIP) first() textPart {
+	for _, e := range c.scheme.Encoders() {
+		if p, ok := c.parts[e.Key]; ok {
+			return p
+		}
+	}
+	return textPart{}
 }
 
 // level gives the encoders of the given keys as many chunks as the one of them with most. Upstream: CLIPTextEncodeSDXL.
@@ -153,7 +166,7 @@ func (c *CLIP) encodeTokens(ctx context.Context, tokens Tokens, prompt Prompt) (
 		if !ok {
 			continue
 		}
-		if e.Alone != nil {
+		if e.Network() == "" {
 			parts[e.Key] = family.Encoding{Tokens: t}
 			continue
 		}

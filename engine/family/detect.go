@@ -304,7 +304,7 @@ func (f *File) Text() (TextEncoder, error) {
 func (f *File) Bundled(prefixes map[string][]string) (map[string]TextEncoder, error) {
 	out := map[string]TextEncoder{}
 	for key, list := range prefixes {
-		for _, view := range f.under(list) {
+		for _, view := range f.bundled(list) {
 			e, _, err := read(f, RoleText, f.reg.Text(), []weights.Source{view}, Text.Read)
 			if err != nil {
 				return nil, err
@@ -316,6 +316,35 @@ func (f *File) Bundled(prefixes map[string][]string) (map[string]TextEncoder, er
 		}
 	}
 	return out, nil
+}
+
+// bundled is under, with the tokenizers that checkpoints keep beside all of their text encoders.
+func (f *File) bundled(prefixes []string) []weights.Source {
+	var out []weights.Source
+	for _, v := range f.views {
+		for _, p := range prefixes {
+			if slices.ContainsFunc(v.Names(), func(n string) bool { return strings.HasPrefix(n, p) }) {
+				top, _, _ := strings.Cut(p, ".")
+				out = append(out, tokenized{weights.Sub(v, p), weights.Sub(v, top+".")})
+			}
+		}
+	}
+	return out
+}
+
+// tokenized is a text encoder in a checkpoint. Names without a dot, such as "spiece_model", are looked for above, too.
+type tokenized struct {
+	weights.Source
+	above weights.Source
+}
+
+// Lookup implements weights.Source.
+func (t tokenized) Lookup(name string) (weights.Entry, bool) {
+	e, ok := t.Source.Lookup(name)
+	if !ok && !strings.Contains(name, ".") {
+		return t.above.Lookup(name)
+	}
+	return e, ok
 }
 
 func names[F Family](list []F) []string {

@@ -7,6 +7,7 @@ import (
 
 	"comfygo/engine/tensor"
 	"comfygo/engine/tokenizer"
+	"comfygo/engine/weights"
 )
 
 // Scheme is how one or several text encoders make the conditioning of a model family: the meaning of a CLIP loader's type.
@@ -53,6 +54,8 @@ type SchemeEncoder struct {
 	Follows bool
 	// Alone, when set, is the tokenizer of an entry without a network: Join gets its tokens, and no file holds it.
 	Alone Tokenizer
+	// Beside, when set, is Alone for a vocabulary that lies beside the file of the scheme's first encoder.
+	Beside func(src weights.Source) Tokenizer
 	// Of, when set, is the key of the encoder whose network and tokenizer the entry uses, too.
 	Of string
 	// Run, when set, takes the place of the network's Encode.
@@ -73,7 +76,7 @@ type SchemeCall struct {
 // Network is the key of the encoder that the entry uses, "" for none.
 func (e SchemeEncoder) Network() string {
 	switch {
-	case e.Alone != nil:
+	case e.Alone != nil || e.Beside != nil:
 		return ""
 	case e.Of != "":
 		return e.Of

@@ -239,7 +239,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if voice == nil || !slices.Equal(voice.Shape, c.X.Shape) {
 		return nil, errors.New("running the model: the reference audio has another shape than the latent")
 	}
-	known, err := m.conditions(ctx, run, c.Inputs, length)
+	known, err := dit.Once(c.Inputs, m, func() (known, error) { return m.encode(ctx, run, c.Inputs, length) })
 	if err != nil {
 		return nil, err
 	}

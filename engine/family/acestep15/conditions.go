@@ -18,42 +18,6 @@ type known struct {
 	tokens, beside *tensor.Tensor
 }
 
-// conditions returns what the encoders make of a call's inputs. It is kept from one call of a run to the next.
-func (m *model) conditions(ctx context.Context, run family.Runner, in sampling.Inputs, length int) (known, error) {
-	if in.State == nil {
-		return m.encode(ctx, run, in, length)
-	}
-	kept := sampling.Keep(in.State, m, func() map[string]known { return map[string]known{} })
-	key := fmt.Sprint(digest(in), in.Hooks)
-	if v, ok := kept[key]; ok {
-		return v, nil
-	}
-	v, err := m.encode(ctx, run, in, length)
-	if err == nil {
-		kept[key] = v
-	}
-	return v, err
-}
-
-// digest tells the values of inputs apart (FNV-1a over their shapes and elements).
-func digest(in sampling.Inputs) uint64 {
-	const offset, prime = 0xcbf29ce484222325, 0x100000001b3
-	h := uint64(offset)
-	add := func(v uint64) { h = (h ^ v) * prime }
-	for _, i := range in.List {
-		for _, c := range i.Name {
-			add(uint64(c)) //nolint:gosec // a character
-		}
-		for _, n := range i.Value.Shape {
-			add(uint64(n)) //nolint:gosec // a size
-		}
-		for _, v := range i.Value.Data {
-			add(uint64(math.Float32bits(v)))
-		}
-	}
-	return h
-}
-
 // encode runs the encoders of conditions. Upstream: AceStepConditionGenerationModel.prepare_condition.
 func (m *model) encode(ctx context.Context, run family.Runner, in sampling.Inputs, length int) (known, error) {
 	text, lyrics, voice := in.Get(sampling.InputContext), in.Get(inputLyrics), in.Get(inputVoice)

@@ -2,6 +2,7 @@
 package all
 
 import (
+	_ "comfygo/engine/family/acestep"
 	_ "comfygo/engine/family/acestep15"
 	_ "comfygo/engine/family/anima"
 	_ "comfygo/engine/family/audioencoder"

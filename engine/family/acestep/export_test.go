@@ -1,0 +1,8 @@
+package acestep
+
+// Parts of reading lyrics.
+var (
+	Clean  = clean
+	Romaji = romaji
+	Tokens = lyricsTokenizer
+)

@@ -1,0 +1,45 @@
+package dit
+
+import (
+	"fmt"
+	"math"
+
+	"comfygo/engine/sampling"
+)
+
+// Once returns what make makes of the inputs of a call, and keeps it for the further calls of the run with the same inputs: for conditions
+// that do not depend on the noisy latent. owner is the model.
+func Once[T any](in sampling.Inputs, owner any, make func() (T, error)) (T, error) {
+	if in.State == nil {
+		return make()
+	}
+	kept := *sampling.Keep(in.State, owner, func() *map[string]T { return &map[string]T{} })
+	key := fmt.Sprint(digest(in), in.Hooks)
+	if v, ok := kept[key]; ok {
+		return v, nil
+	}
+	v, err := make()
+	if err == nil {
+		kept[key] = v
+	}
+	return v, err
+}
+
+// digest tells the values of inputs apart (FNV-1a over their shapes and elements).
+func digest(in sampling.Inputs) uint64 {
+	const offset, prime = 0xcbf29ce484222325, 0x100000001b3
+	h := uint64(offset)
+	add := func(v uint64) { h = (h ^ v) * prime }
+	for _, i := range in.List {
+		for _, c := range i.Name {
+			add(uint64(c)) //nolint:gosec // a character
+		}
+		for _, n := range i.Value.Shape {
+			add(uint64(n)) //nolint:gosec // a size
+		}
+		for _, v := range i.Value.Data {
+			add(uint64(math.Float32bits(v)))
+		}
+	}
+	return h
+}
