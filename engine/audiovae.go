@@ -13,6 +13,28 @@ var errNotAudio = errors.New("the VAE is one of images or videos: connect the VA
 
 var errAudio = errors.New("the VAE is one of audio: use VAEDecodeAudio and VAEEncodeAudio")
 
+// LoadAudioVAE opens the VAE of audio in the file at path, such as a checkpoint that has one of videos, too.
+func (rt *Runtime) LoadAudioVAE(path string) (*VAE, error) {
+	f, err := rt.files.Get(path)
+	if err != nil {
+		return nil, err
+	}
+	net, err := f.Parts.AudioVAE()
+	if err != nil {
+		return nil, fmt.Errorf("loading the audio VAE: %w", err)
+	}
+	return rt.newVAE(net, f), nil
+}
+
+// AudioLatent describes latents [B,channels,T,bins] of VAEs of spectrograms, of which there are so many along T a second; false for other VAEs.
+func (v *VAE) AudioLatent() (channels, bins int, perSecond float64, ok bool) {
+	a := v.info.Audio
+	if a == nil || a.Bins == 0 {
+		return 0, 0, 0, false
+	}
+	return v.info.Channels, a.Bins, a.PerSecond, true
+}
+
 // AudioRate returns the sample rate in Hz of audio that the VAE encodes, 0 for VAEs of images and videos.
 func (v *VAE) AudioRate() int {
 	if v.info.Audio == nil {

@@ -21,6 +21,7 @@ type File struct {
 	diffusion  once[found[Denoiser]]
 	checkpoint once[found[Denoiser]]
 	vae        once[Autoencoder]
+	sound      once[Autoencoder]
 	control    once[ControlNetwork]
 	patch      once[PatchNetwork]
 	upscaler   once[UpscaleNetwork]
@@ -175,6 +176,24 @@ func diffusionViews(src weights.Source) []weights.Source {
 
 // vaePrefixes are those of VAEs in checkpoints and alone.
 var vaePrefixes = []string{"first_stage_model.", "vae.", "conditioner.embedders.1.encoder.", "pretransform.model.", ""}
+
+// AudioVAE returns the VAE of audio in the file, which may be a checkpoint with one of images or videos beside it; an *UnknownError when it holds
+// none.
+func (f *File) AudioVAE() (Autoencoder, error) {
+	return f.sound.get(func() (Autoencoder, error) {
+		v, _, err := read(f, RoleVAE, f.reg.VAEs(), f.under([]string{""}), func(k VAE, src weights.Source) (Autoencoder, error) {
+			v, err := k.Read(src)
+			if err == nil && v != nil && v.Info().Audio == nil {
+				return nil, nil
+			}
+			return v, err
+		})
+		if err == nil && v == nil {
+			err = f.unknown(RoleVAE, names(f.reg.VAEs()))
+		}
+		return v, err
+	})
+}
 
 // under returns the views of the file below each of the prefixes.
 func (f *File) under(prefixes []string) []weights.Source {

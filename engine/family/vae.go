@@ -101,6 +101,9 @@ type AudioInfo struct {
 	Channels, Rate, Hop int
 	// OutputRate is the sample rate of decoded audio, where it is another one.
 	OutputRate int
+	// Bins, when set, is the number of frequencies of latents [B,C,L,bins], of which there are PerSecond along L.
+	Bins      int
+	PerSecond float64
 }
 
 // Fitted is audio [B,·,T] with so many channels, the last of which is repeated where it has fewer, cut at its middle to whole latent

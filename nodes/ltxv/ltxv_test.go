@@ -34,6 +34,11 @@ func TestBadInputs(t *testing.T) {
 		{"LTXVAddGuide", pyjson.NewObject("latent", video), "not an image"},
 		{"LTXVAddGuide", pyjson.NewObject("latent", video, "image", pixels), "no VAE"},
 		{"LTXVSpatioTemporalGuidance", pyjson.NewObject("blocks", "1"), "no model"},
+		{"LTXVAudioVAEDecode", pyjson.NewObject("samples", video), "no audio VAE"},
+		{"LTXVAudioVAEEncode", pyjson.NewObject(), "no audio"},
+		{"LTXVEmptyLatentAudio", pyjson.NewObject("frames_number", 9, "frame_rate", 24.0, "batch_size", 1), "no audio VAE"},
+		{"LTXVEmptyLatentAudio", pyjson.NewObject("frames_number", 9, "frame_rate", "many", "batch_size", 1), "wanted a number"},
+		{"LTXVReferenceAudio", pyjson.NewObject(), "no model"},
 		{"LTXVModalityGuidance", pyjson.NewObject("modality_scale", 3.0), "no model"},
 	} {
 		_, err := nodecalls.CallIn(t, nil, c.class, c.values)

@@ -38,6 +38,7 @@ import (
 	_ "comfygo/engine/family/lm"
 	_ "comfygo/engine/family/longcat"
 	_ "comfygo/engine/family/lotus"
+	_ "comfygo/engine/family/ltxaudio"
 	_ "comfygo/engine/family/ltxv"
 	_ "comfygo/engine/family/lumina"
 	_ "comfygo/engine/family/mageflow"

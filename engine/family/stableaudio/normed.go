@@ -7,12 +7,17 @@ import (
 	"comfygo/engine/weights"
 )
 
-// The endings of computed tensors.
+// The names of computed factors of periodic activations: e to the power of alpha, and one through e to the power of alpha or beta.
 const (
-	suffixPower = ".alpha.exp"    // e to the power of alpha
-	suffixShare = ".beta.inverse" // 1/(e to the power of beta)
-	smallest    = 1e-9
+	ExpAlpha     = "alpha.exp"
+	InverseAlpha = "alpha.inverse"
+	InverseBeta  = "beta.inverse"
 )
+
+const smallest = 1e-9
+
+// Factors shows the tensors of src and the factors of activations whose logarithms it has, [1,C,1] each.
+func Factors(src weights.Source) weights.Source { return normed{src} }
 
 // normed shows the factors of activations as the graph takes them.
 type normed struct{ weights.Source }
@@ -25,11 +30,13 @@ func (n normed) Lookup(name string) (weights.Entry, bool) {
 	if e, ok := n.Source.Lookup(name); ok {
 		return e, true
 	}
-	if layer, ok := strings.CutSuffix(name, suffixPower); ok {
+	if layer, ok := strings.CutSuffix(name, "."+ExpAlpha); ok {
 		return n.mapped(name, layer+".alpha", "exp", math.Exp)
 	}
-	if layer, ok := strings.CutSuffix(name, suffixShare); ok {
-		return n.mapped(name, layer+".beta", "inverse exp", func(v float64) float64 { return 1 / (math.Exp(v) + smallest) })
+	for _, factor := range []string{"alpha", "beta"} {
+		if layer, ok := strings.CutSuffix(name, "."+factor+".inverse"); ok {
+			return n.mapped(name, layer+"."+factor, "inverse exp", func(v float64) float64 { return 1 / (math.Exp(v) + smallest) })
+		}
 	}
 	return weights.Entry{}, false
 }

@@ -270,8 +270,8 @@ func unit(b *nn.Builder, s *weights.Scope, x *onnx.Value, dilation int) *onnx.Va
 func snake(b *nn.Builder, s *weights.Scope, x *onnx.Value) *onnx.Value {
 	channels := x.Dim(1).N
 	factor := func(name string) *onnx.Value { return b.Table(s.Weight(name, 1, channels, 1)) }
-	y := b.Sin(b.Mul(x, factor("alpha.exp")))
-	return b.Add(x, b.Mul(factor("beta.inverse"), b.Mul(y, y)))
+	y := b.Sin(b.Mul(x, factor(ExpAlpha)))
+	return b.Add(x, b.Mul(factor(InverseBeta), b.Mul(y, y)))
 }
 
 // DecodeMemory implements family.Autoencoder: of the longest piece.
