@@ -21,6 +21,7 @@ const (
 	ratio    = 4  // frames that share one of the latent, behind the first
 	cell     = 8  // pixels per cell of a latent of Wan 2.1
 	channels = 16 // of such a latent
+	rgb      = 3  // channels of an image
 )
 
 // canvas is the size of a video in pixels and frames, and the VAE that encodes what is given of it.
@@ -81,7 +82,6 @@ func (c canvas) first(input string, images *tensor.Tensor) (*tensor.Tensor, erro
 
 // colors are the color channels of images.
 func colors(t *tensor.Tensor) *tensor.Tensor {
-	const rgb = 3
 	if t.Dim(3) == rgb {
 		return t
 	}
