@@ -25,7 +25,7 @@ type kind struct{}
 func (kind) Name() string { return "LTX-Video 2 audio VAE" }
 
 // Rank implements family.Family.
-func (kind) Rank() int { return 206 }
+func (kind) Rank() int { return 208 }
 
 const (
 	// stereo is the number of channels of the audio.
