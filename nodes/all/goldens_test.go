@@ -3,6 +3,7 @@ package all_test
 import (
 	"compress/gzip"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,6 +61,15 @@ func (r recording) class(file string) string {
 	return "SaveVideo"
 }
 
+func unzipped(t *testing.T, f io.Reader) io.Reader {
+	t.Helper()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return z
+}
+
 func recordings(t *testing.T, file string) []recording {
 	t.Helper()
 	f, err := os.Open(file)
@@ -67,12 +77,8 @@ func recordings(t *testing.T, file string) []recording {
 		t.Fatal(err)
 	}
 	defer func() { _ = f.Close() }()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var list []json.RawMessage
-	if json.NewDecoder(z).Decode(&list) != nil {
+	if json.NewDecoder(unzipped(t, f)).Decode(&list) != nil {
 		return nil // another kind of file
 	}
 	var out []recording

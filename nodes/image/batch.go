@@ -214,8 +214,8 @@ func (n *ImageRotate) Run(*nodes.Context) (nodes.Result, error) {
 
 // ImageFlip mirrors pictures.
 type ImageFlip struct {
-	Image  *tensor.Tensor `in:"image" type:"IMAGE"`
-	Method string         `in:"flip_method" options:"x-axis: vertically|y-axis: horizontally"`
+	Image  *tensor.View `in:"image" type:"IMAGE"`
+	Method string       `in:"flip_method" options:"x-axis: vertically|y-axis: horizontally"`
 }
 
 // Spec implements nodes.Node.
@@ -231,14 +231,14 @@ func (*ImageFlip) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
 // Run implements nodes.Node.
 func (n *ImageFlip) Run(*nodes.Context) (nodes.Result, error) {
-	if !isImage(n.Image) {
+	if !isImageView(n.Image) {
 		return nodes.Result{}, errNoPicture("image")
 	}
 	axis := 2
 	if strings.HasPrefix(n.Method, "x") {
 		axis = 1
 	}
-	out, err := imaging.Flip(n.Image, axis)
+	out, err := n.Image.Reverse(axis)
 	if err != nil {
 		return nodes.Result{}, err
 	}

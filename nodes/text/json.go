@@ -75,6 +75,9 @@ func (n *ConvertDictionaryToString) Run(ctx *nodes.Context) (nodes.Result, error
 	return asJSON(ctx, n.Dictionary, n.Indent)
 }
 
+// mostIndent bounds what a link may give for the spaces per level.
+const mostIndent = 1024
+
 // ConvertArrayToString writes a list as JSON.
 type ConvertArrayToString struct {
 	Array  any `in:"array" type:"ARRAY"`
@@ -109,6 +112,9 @@ func asJSON(ctx *nodes.Context, v any, indent int) (nodes.Result, error) {
 	}
 	write := pyjson.Plain
 	if indent > 0 {
+		if indent > mostIndent {
+			return nodes.Result{}, nodes.Errorf("ValueError", "writing JSON: an indent of %d spaces; at most %d", indent, mostIndent)
+		}
 		write = func(v any) ([]byte, error) { return pyjson.Indent(v, indent) }
 	}
 	text, err := write(v)

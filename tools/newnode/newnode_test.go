@@ -111,6 +111,19 @@ func TestSkeletons(t *testing.T) {
 	}
 }
 
+// TestFileOf: no module's file is one that Go builds on some systems only, or as a test.
+func TestFileOf(t *testing.T) {
+	t.Parallel()
+	for module, want := range map[string]string{
+		"comfy_extras.nodes_string": "string.go", "nodes": "nodes.go", "comfy_extras.nodes_context_windows": "contextwindows.go",
+		"comfy_extras.nodes_model_test": "modeltest.go", "comfy_extras.nodes_video_model": "video_model.go", "comfy_extras.nodes_windows": "windows.go",
+	} {
+		if got := fileOf(module); got != want {
+			t.Errorf("%s is in %s, want %s", module, got, want)
+		}
+	}
+}
+
 // TestAdd writes two classes of one module into a tree, the second into the file of the first.
 func TestAdd(t *testing.T) {
 	t.Parallel()

@@ -75,8 +75,18 @@ func add(root, dir, name string, infos *pyjson.Object) (string, error) {
 
 // fileOf returns the file name of a module's classes.
 func fileOf(module string) string {
-	stem := module[strings.LastIndexByte(module, '.')+1:]
-	return strings.TrimPrefix(stem, "nodes_") + ".go"
+	stem := strings.TrimPrefix(module[strings.LastIndexByte(module, '.')+1:], "nodes_")
+	parts := strings.Split(stem, "_")
+	if last := parts[len(parts)-1]; len(parts) > 1 && (last == "test" || slices.Contains(platforms, last)) {
+		stem = strings.Join(parts, "")
+	}
+	return stem + ".go"
+}
+
+// platforms are endings of file names, behind an underscore, for which Go builds a file on that system or processor only.
+var platforms = []string{
+	"aix", "android", "darwin", "dragonfly", "freebsd", "illumos", "ios", "js", "linux", "netbsd", "openbsd", "plan9", "solaris", "wasip1", "windows", "unix",
+	"386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv64", "s390x", "wasm",
 }
 
 // folders are where classes of a category go whose module has no class yet. The longest match counts.

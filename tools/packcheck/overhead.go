@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"comfygo/internal/apiclient"
@@ -35,6 +36,9 @@ func overhead(ctx context.Context, o options, out io.Writer) error {
 		{fmt.Sprintf("%d nodes in 20 chains, no client listens", tiny), chains, unheard},
 		{fmt.Sprintf("%d nodes, each by itself, a client listens", tiny), wide, timed},
 	} {
+		if !strings.Contains(c.name, o.only) {
+			continue
+		}
 		var took [2][]time.Duration
 		for round := range o.rounds + 1 {
 			for side, client := range []*apiclient.Client{real, ours} {
