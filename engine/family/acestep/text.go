@@ -60,8 +60,8 @@ const (
 // rules are how lyrics are laid out. Upstream: LyricsTokenizer.
 var rules = tokenizer.Options{Start: start, End: tokenizer.None, Pad: newLine, MinLength: 1}
 
-// lyricsTokenizer lays out lyrics by the vocabulary beside a file. It is no part of the program: it is that of a model whose licence
-// does not let it be. Lyrics without a letter need none.
+// lyricsTokenizer lays out lyrics by the vocabulary beside a file. It is no part of the program, for want of a clear
+// licence. Lyrics without a letter need none.
 func lyricsTokenizer(src weights.Source) family.Tokenizer {
 	return func(lyrics string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
 		return tokenizer.New(&lines{src: src}, o.Apply(rules)).Tokenize(lyrics, nil)
@@ -83,7 +83,7 @@ func wordsBeside(src weights.Source) (tokenizer.Model, error) {
 		return nil, err
 	}
 	if data == nil {
-		return nil, fmt.Errorf("reading the lyrics: the vocabulary of ACE-Step's lyrics is missing, whose licence keeps it out of this program: copy the folder %s of ComfyUI's comfy/text_encoders into %s", folder, dir)
+		return nil, fmt.Errorf("reading the lyrics: the vocabulary of ACE-Step's lyrics is missing, which is no part of this program: copy the folder %s of ComfyUI's comfy/text_encoders into %s", folder, dir)
 	}
 	m, err := hf.Parse(data)
 	if err != nil {
