@@ -110,3 +110,10 @@ type OnPixels interface {
 	Denoiser
 	OnPixels()
 }
+
+// Pointing is implemented by diffusion models that may have a head which finds key points.
+type Pointing interface {
+	// Heatmaps runs the network up to the head and the head, on a call as for Predict: [N,K,H,W], a map for each key point. It fails for a
+	// network without the head.
+	Heatmaps(ctx context.Context, run Runner, c Call) (*tensor.Tensor, error)
+}

@@ -30,7 +30,7 @@ func (*LotusConditioning) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *LotusConditioning) Run(*nodes.Context) (nodes.Result, error) {
-	return nodes.Out(engine.Conditioning{{Tokens: lotusTokens(), Values: map[string]any{}}}), nil
+	return nodes.Out(engine.Conditioning{{Tokens: LotusTokens(), Values: map[string]any{}}}), nil
 }
 
 // lotusF16 is the encoding [1,2,1024] in little-endian float16.
@@ -38,7 +38,8 @@ func (n *LotusConditioning) Run(*nodes.Context) (nodes.Result, error) {
 //go:embed lotus.f16
 var lotusF16 []byte
 
-var lotusTokens = sync.OnceValue(func() *tensor.Tensor {
+// LotusTokens is the encoding of an empty prompt that Lotus and models made from it read, [1,2,1024].
+var LotusTokens = sync.OnceValue(func() *tensor.Tensor {
 	const tokens, width = 2, 1024
 	t := tensor.New(1, tokens, width)
 	for i := range t.Data {

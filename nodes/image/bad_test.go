@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"comfygo/engine"
 	"comfygo/engine/tensor"
 	"comfygo/internal/pyjson"
 	"comfygo/tests/nodecalls"
@@ -57,6 +58,10 @@ func TestBadDetection(t *testing.T) {
 		{"SDPoseDrawKeypoints", pyjson.NewObject("keypoints", frame(int64(9), int64(9), person)), "NaN"},
 		{"SDPoseDrawKeypoints", pyjson.NewObject("keypoints", frame(int64(9), int64(9), int64(3))), "person"},
 		{"SDPoseDrawKeypoints", pyjson.NewObject("keypoints", frame(int64(9), int64(9)), "stick_width", 1<<30), "stick_width"},
+		{"SDPoseKeypointExtractor", pyjson.NewObject("image", empty, "model", &engine.Model{}, "vae", &engine.VAE{}), "image"},
+		{"SDPoseKeypointExtractor", pyjson.NewObject("image", small, "vae", &engine.VAE{}), "no model"},
+		{"SDPoseKeypointExtractor", pyjson.NewObject("image", small, "model", &engine.Model{}), "no VAE"},
+		{"SDPoseKeypointExtractor", pyjson.NewObject("image", small, "model", &engine.Model{}, "vae", &engine.VAE{}, "bboxes", "x"), "bounding box"},
 		{"SDPoseFaceBBoxes", pyjson.NewObject("keypoints", []any{int64(1)}), "frame 0"},
 		{"SDPoseFaceBBoxes", pyjson.NewObject("keypoints", frame(int64(9), int64(9), pyjson.NewObject("face_keypoints_2d", points))), "keypoint"},
 		{"SDPoseFaceBBoxes", pyjson.NewObject("keypoints", frame(int64(0), int64(9))), "positive"},

@@ -25,11 +25,13 @@ type Variant struct {
 	Patches patch.GraphPatches
 	// Height and Width, when set, are the sizes of the latents that the graph is for: patches may need to know them.
 	Height, Width int
+	// Pointing says that the graph ends in the head that finds key points.
+	Pointing bool
 }
 
 // Digest is the variant as a key.
 func (v Variant) Digest() string {
-	return family.Digest(v.Even, v.Input, v.Output, v.Middle, v.Patches.Digest(), v.Height, v.Width)
+	return family.Digest(v.Even, v.Input, v.Output, v.Middle, v.Patches.Digest(), v.Height, v.Width, v.Pointing)
 }
 
 // Points lists the points at which the graph applies patches.
@@ -101,7 +103,15 @@ func (u *Writer) write(s *weights.Scope) {
 			skips[i] = u.steered(skips[i], Residual(i))
 		}
 	}
+	end := -1
+	if u.variant.Pointing {
+		end = featureBlock(s, u.cfg)
+	}
 	for i := range s.Count("output_blocks") {
+		if i == end {
+			u.Output("out", u.Cast(u.heatmaps(s.At("heatmap_head"), h), dtype.F32))
+			return
+		}
 		if len(skips) == 0 {
 			u.missing(s, "input block for output_blocks", i)
 		}

@@ -52,6 +52,7 @@ var (
 	_ family.Specified = (*Model)(nil)
 	_ family.Sighted   = (*Model)(nil)
 	_ family.Patchable = (*Model)(nil)
+	_ family.Pointing  = (*Model)(nil)
 )
 
 // Latent implements family.Denoiser.
