@@ -61,12 +61,13 @@ type RowGenerator interface {
 
 // RowOptions are how prompts are gone on with.
 type RowOptions struct {
-	// Count is the number of tokens that are generated.
-	Count int
+	// Count is the number of tokens that are generated; From … To-1 are those that may be chosen.
+	Count, From, To int
 	// Padding is the token that hides itself where it stands before a prompt.
 	Padding int32
-	// Next chooses the token that follows from the logits of all tokens, one slice a prompt, which it may change.
-	Next func(logits [][]float32) (int32, error)
+	// Next chooses the token that follows from the logits of the tokens that may be chosen, one slice a prompt, which it may change.
+	// vocabulary is the number of all tokens.
+	Next func(logits [][]float32, vocabulary int) (int32, error)
 	// Progress and Cached are as in GenerateOptions.
 	Progress func(done int)
 	Cached   func(bytes int64)

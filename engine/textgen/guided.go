@@ -10,33 +10,29 @@ import (
 // (upstream: text_encoders/ace15.py sample_manual_loop_no_classes). Filters come before the temperature; there are no penalties.
 type Guided struct {
 	Chooser
-	scale    float32
-	from, to int
+	scale float32
+	from  int
 }
 
-// NewGuided returns a chooser among the tokens from … to-1, for a guidance scale. It fails for options outside of their ranges; a TopP
+// NewGuided returns a chooser among tokens from a number on, for a guidance scale. It fails for options outside of their ranges; a TopP
 // above 1 keeps all.
-func NewGuided(o Options, scale float64, from, to int) (*Guided, error) {
+func NewGuided(o Options, scale float64, from int) (*Guided, error) {
 	o.TopP, o.Repetition, o.Presence = min(o.TopP, 1), 1, 0
 	c, err := New(o)
 	if err != nil {
 		return nil, err
 	}
-	return &Guided{Chooser: *c, scale: float32(scale), from: from, to: to}, nil
+	return &Guided{Chooser: *c, scale: float32(scale), from: from}, nil
 }
 
-// Next returns the token that follows.
-func (g *Guided) Next(logits [][]float32) (int32, error) {
-	all := len(logits[0])
-	if all < g.to {
-		return 0, fmt.Errorf("choosing a token: the model knows %d tokens, wanted %d at least", all, g.to)
-	}
-	list := make([]token, g.to-g.from)
+// Next returns the token that follows, from the logits of those that may be chosen among all tokens.
+func (g *Guided) Next(logits [][]float32, all int) (int32, error) {
+	list := make([]token, len(logits[0]))
 	best := 0
 	for i := range list {
-		v := logits[0][g.from+i]
+		v := logits[0][i]
 		if len(logits) > 1 {
-			away := logits[1][g.from+i]
+			away := logits[1][i]
 			v = away + g.scale*(v-away)
 		}
 		list[i] = token{int32(g.from + i), v} //nolint:gosec // below the number of tokens
@@ -54,7 +50,7 @@ func (g *Guided) Next(logits [][]float32) (int32, error) {
 	for i := range list {
 		list[i].logit /= float32(g.o.Temperature)
 	}
-	return list[g.drawAmong(list, all)].id, nil
+	return list[g.drawAmong(list, max(all, g.from+len(list)))].id, nil
 }
 
 // filter drops tokens by top k, min p and top p.

@@ -159,12 +159,12 @@ func write(ctx context.Context, c family.SchemeCall) (family.Encoding, error) {
 	if err != nil {
 		return family.Encoding{}, err
 	}
-	choose, err := textgen.NewGuided(s.Choose, s.Guidance, firstCode, lastCode)
+	choose, err := textgen.NewGuided(s.Choose, s.Guidance, firstCode)
 	if err != nil {
 		return family.Encoding{}, err
 	}
 	n := perSecond * s.Seconds()
-	o := family.RowOptions{Count: n, Padding: padding, Next: choose.Next, Cached: c.Cached}
+	o := family.RowOptions{Count: n, From: firstCode, To: lastCode, Padding: padding, Next: choose.Next, Cached: c.Cached}
 	if s.Progress != nil {
 		o.Progress = func(done int) { s.Progress(done, n) }
 	}

@@ -72,16 +72,21 @@ func (w *decoderWriter) write(s *weights.Scope, head string, v variant) {
 	w.Output(outLogits, w.Cast(w.Reshape(logits, onnx.D(w.cfg.Vocab)), dtype.F32))
 }
 
-// attendPast is attend with the keys and values of earlier tokens. The heads of queries that share keys stand one behind the other
-// as further queries, so that keys and values are not repeated.
+// attendPast is attend with the keys and values of earlier tokens.
 func (w *decoderWriter) attendPast(s *weights.Scope, x *onnx.Value, kind, layer int, past [2]*onnx.Value) *onnx.Value {
 	c := w.cfg
 	q, k, v := w.project(s, x, kind)
 	w.kept[layer], w.kept[c.Layers+layer] = k, v
-	keys, values := w.Concat(1, past[0], k), w.Concat(1, past[1], v)
-	group, t := c.Heads/c.KVHeads, x.Dim(1)
+	y := w.grouped(q, w.Concat(1, past[0], k), w.Concat(1, past[1], v), w.bias[kind])
+	return w.Linear(s.At("o_proj"), y, c.Width)
+}
+
+// grouped is the attention of one row. The heads of queries that share keys stand one behind the other as further queries, so that keys and
+// values are not repeated.
+func (w *decoderWriter) grouped(q, keys, values, bias *onnx.Value) *onnx.Value {
+	c := w.cfg
+	group, t := c.Heads/c.KVHeads, q.Dim(1)
 	one, kv, g, d := onnx.D(1), onnx.D(c.KVHeads), onnx.D(group), onnx.D(c.HeadDim)
-	bias := w.bias[kind]
 	if group > 1 {
 		q = w.Reshape(w.Transpose(w.Reshape(q, one, t, kv, g, d), 0, 1, 3, 2, 4), one, t.Times(g), onnx.D(c.kvWidth()))
 		all := bias.Dim(3)
@@ -91,5 +96,5 @@ func (w *decoderWriter) attendPast(s *weights.Scope, x *onnx.Value, kind, layer 
 	if group > 1 {
 		y = w.Reshape(w.Transpose(w.Reshape(y, one, t, g, kv, d), 0, 1, 3, 2, 4), one, t, onnx.D(c.Heads*c.HeadDim))
 	}
-	return w.Linear(s.At("o_proj"), y, c.Width)
+	return y
 }

@@ -114,8 +114,8 @@ func (e *Encoder) Generate(ctx context.Context, run family.Runner, tokens tokeni
 type continuation struct {
 	*call
 	cache *decoder.Cache
-	// next is the position of the token that comes next, padded the number of tokens before the prompt that hide themselves.
-	next, padded int
+	// next is the position of the token that comes next.
+	next int
 }
 
 // promptPlaces are the positions of the prompt's tokens. Qwen 2.5 VL counts images as text when it generates, as upstream does.
@@ -140,7 +140,7 @@ func (w *continuation) read(ctx context.Context, row textenc.Row, places positio
 		return nil, err
 	}
 	slides := w.window > 0 && past+n > w.window
-	in := append(w.places(places), family.Floats(inEmbeds, embeds), family.Floats(inHidden, hide(later(past, n), w.padded)))
+	in := append(w.places(places), family.Floats(inEmbeds, embeds), family.Floats(inHidden, later(past, n)))
 	if slides {
 		in = append(in, family.Floats(inSlide, outsideOf(past, n, w.window)))
 	}

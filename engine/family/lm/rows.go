@@ -4,46 +4,46 @@ import (
 	"context"
 	"fmt"
 
+	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/family/decoder"
+	"comfygo/engine/nn"
+	"comfygo/engine/onnx"
 	"comfygo/engine/tensor"
 	"comfygo/engine/textenc"
+	"comfygo/engine/weights"
 )
 
 var _ family.RowGenerator = (*Encoder)(nil)
 
-// GenerateRows implements family.RowGenerator. The output layer is the token table, as upstream has it (text_encoders/ace15.py).
+// GenerateRows implements family.RowGenerator. The rows go through the network together, so that its weights are read once for all of
+// them.
 func (e *Encoder) GenerateRows(ctx context.Context, run family.Runner, prompts [][]int32, o family.RowOptions) ([]int32, error) {
-	rows := make([]*continuation, len(prompts))
+	if o.From < 0 || o.To <= o.From || o.To > e.Vocab {
+		return nil, fmt.Errorf("generating tokens: %s knows %d tokens, wanted %d at least", e.src.Path(), e.Vocab, o.To)
+	}
+	w := &rowsOf{call: &call{Encoder: e, run: run}, options: o}
+	var rows []textenc.Row
 	taken := make([]int64, len(prompts))
-	logits := make([][]float32, len(prompts))
-	var err error
 	for i, p := range prompts {
 		if len(p) == 0 || len(p) != len(prompts[0]) {
 			return nil, fmt.Errorf("generating tokens: the prompts have %d and %d tokens, wanted as many and at least one", len(prompts[0]), len(p))
 		}
-		cached := func(bytes int64) {
+		row, padded := padding(p, o.Padding)
+		rows, w.padded = append(rows, row), append(w.padded, padded)
+		w.caches = append(w.caches, decoder.NewCache(run, func(bytes int64) {
 			if taken[i] = bytes; o.Cached != nil {
 				o.Cached(sum(taken))
 			}
-		}
-		row := textenc.Row{IDs: make([]int64, len(p)), Mask: make([]int64, len(p))}
-		padded := 0
-		for k, id := range p {
-			if row.IDs[k] = int64(id); id == o.Padding && padded == k {
-				padded++
-				continue
-			}
-			row.Mask[k] = 1
-		}
-		rows[i] = &continuation{call: &call{Encoder: e, run: run}, cache: decoder.NewCache(run, cached, e.cacheWidths()...), padded: padded}
-		if logits[i], err = rows[i].read(ctx, row, inOrder(0, len(p))); err != nil {
-			return nil, err
-		}
+		}, e.cacheWidths()...))
 	}
 	var out []int32
 	for len(out) < o.Count {
-		id, err := o.Next(logits)
+		logits, err := w.read(ctx, rows)
+		if err != nil {
+			return nil, err
+		}
+		id, err := o.Next(logits, e.Vocab)
 		if err != nil {
 			return nil, err
 		}
@@ -53,16 +53,25 @@ func (e *Encoder) GenerateRows(ctx context.Context, run family.Runner, prompts [
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		for i, r := range rows {
-			if len(out) == o.Count {
-				break
-			}
-			if logits[i], err = r.read(ctx, textenc.Row{IDs: []int64{int64(id)}, Mask: []int64{1}}, inOrder(r.next, 1)); err != nil {
-				return nil, err
-			}
+		for i := range rows {
+			rows[i] = textenc.Row{IDs: []int64{int64(id)}, Mask: []int64{1}}
 		}
 	}
 	return out, nil
+}
+
+// padding is a prompt as a row, and the number of tokens before it that hide themselves.
+func padding(prompt []int32, pad int32) (textenc.Row, int) {
+	row := textenc.Row{IDs: make([]int64, len(prompt)), Mask: make([]int64, len(prompt))}
+	padded := 0
+	for k, id := range prompt {
+		if row.IDs[k] = int64(id); id == pad && padded == k {
+			padded++
+			continue
+		}
+		row.Mask[k] = 1
+	}
+	return row, padded
 }
 
 func sum(list []int64) int64 {
@@ -71,6 +80,94 @@ func sum(list []int64) int64 {
 		n += v
 	}
 	return n
+}
+
+// rowsOf are texts that grow by the same tokens.
+type rowsOf struct {
+	*call
+	options family.RowOptions
+	caches  []*decoder.Cache
+	// padded are the numbers of tokens before the prompts that hide themselves.
+	padded []int
+}
+
+// read reads as many tokens of each row behind those that were read before, and returns the logits of what follows in each.
+func (w *rowsOf) read(ctx context.Context, rows []textenc.Row) ([][]float32, error) {
+	count, n, past := len(rows), len(rows[0].IDs), w.caches[0].Tokens
+	embeds, err := w.embed(rows)
+	if err != nil {
+		return nil, err
+	}
+	masks := tensor.New(count, 1, n, past+n)
+	in := append(w.places(inOrder(past, n)), family.Floats(inEmbeds, embeds), family.Floats(inHidden, masks))
+	for r, c := range w.caches {
+		if err := c.Reserve(n); err != nil {
+			return nil, err
+		}
+		copy(masks.Index(r).Data, hide(later(past, n), w.padded[r]).Data)
+		in = append(in, c.Inputs(func(i int) string { return w.inPast(r, i) })...)
+	}
+	if err := w.run.Check("generating tokens", w.memory(count, n)+4*int64(count)*int64(w.Heads)*int64(n)*int64(past)); err != nil {
+		return nil, err
+	}
+	res, err := w.run.Run(ctx, w.graph(count), in, outLogits, outCache)
+	if err != nil {
+		return nil, fmt.Errorf("generating tokens: %w", err)
+	}
+	logits := make([][]float32, count)
+	for r, c := range w.caches {
+		c.Add(n, func(i int) []float32 { return res[outCache].Index(i*count + r).Data })
+		logits[r] = res[outLogits].Index(r).Data
+	}
+	return logits, nil
+}
+
+// inPast is an input of past keys or values of a row.
+func (w *rowsOf) inPast(row, i int) string { return inPast(2*w.Layers*row + i) }
+
+// graph is that of the decoder for so many rows.
+func (w *rowsOf) graph(count int) family.Graph {
+	e := w.Encoder
+	return family.Graph{
+		Part: "clip " + e.Config.Key + " decoder", Variant: family.Digest("rows", count, w.options.From, w.options.To), Steps: true, Streamed: true, Wide: true,
+		Build: func(s family.Spec) (*onnx.Graph, error) {
+			return s.Build("language model decoder", e.src, func(b *nn.Builder, s *weights.Scope) {
+				w.write(&decoderWriter{writer: writer{Builder: b, cfg: e.Config}}, s, count)
+			})
+		},
+	}
+}
+
+// write writes the network: inputs as those of decoderWriter.write with rows in place of one, and past keys and values of each row; outputs
+// "logits" [rows,To-From] and "cache" [2*layers*rows,T,KVHeads*D]. The output layer is the token table, as upstream has it.
+func (w *rowsOf) write(d *decoderWriter, s *weights.Scope, count int) {
+	c := w.Config
+	one, rows, t, p := onnx.D(1), onnx.D(count), onnx.Sym("T"), onnx.Sym("P")
+	h := d.Cast(d.Input(inEmbeds, dtype.F32, rows, t, onnx.D(c.Width)), d.Target.Compute)
+	d.inputsFor(rows, t, p.Plus(t), variant{})
+	kept := make([]*onnx.Value, 2*c.Layers)
+	m := s.At("model")
+	for i := range c.Layers {
+		h = d.around(m.At("layers").Index(i), h, func(s *weights.Scope, x *onnx.Value) *onnx.Value {
+			q, k, v := d.project(s, x, 0)
+			kept[i], kept[c.Layers+i] = d.Cast(k, dtype.F32), d.Cast(v, dtype.F32)
+			var parts []*onnx.Value
+			for r := range count {
+				of := func(x *onnx.Value) *onnx.Value { return d.Slice(x, 0, r, r+1) }
+				past := func(at int) *onnx.Value {
+					return d.Cast(d.Input(w.inPast(r, at), dtype.F32, one, p, onnx.D(c.kvWidth())), d.Target.Compute)
+				}
+				keys, values := d.Concat(1, past(i), of(k)), d.Concat(1, past(c.Layers+i), of(v))
+				parts = append(parts, d.grouped(of(q), keys, values, of(d.bias[0])))
+			}
+			return d.Linear(s.At("o_proj"), d.Concat(0, parts...), c.Width)
+		})
+	}
+	d.Output(outCache, d.Concat(0, kept...))
+	h = d.norm(m.At("norm"), d.SliceDims(h, 1, t.Minus(one), t))
+	n := w.options.To - w.options.From
+	logits := d.LinearRows(m.At("embed_tokens"), h, c.Vocab, w.options.From, n)
+	d.Output(outLogits, d.Cast(d.Reshape(logits, rows, onnx.D(n)), dtype.F32))
 }
 
 // hide marks the first padded keys once more in a mask [1,1,n,keys].

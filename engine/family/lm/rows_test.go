@@ -52,7 +52,7 @@ func TestRowsEqualUpstream(t *testing.T) {
 	t.Parallel()
 	doc, e := recordedRows(t)
 	for _, c := range doc.Cases {
-		choose, err := textgen.NewGuided(textgen.Options{Sample: true, Temperature: c.Temperature, TopP: c.TopP, TopK: c.TopK, MinP: c.MinP, Seed: c.Seed}, c.Scale, doc.First, doc.Last)
+		choose, err := textgen.NewGuided(textgen.Options{Sample: true, Temperature: c.Temperature, TopP: c.TopP, TopK: c.TopK, MinP: c.MinP, Seed: c.Seed}, c.Scale, doc.First)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +61,7 @@ func TestRowsEqualUpstream(t *testing.T) {
 			prompts = prompts[:1]
 		}
 		got, err := e.GenerateRows(t.Context(), familytest.Runner{}, prompts, family.RowOptions{
-			Count: len(c.Codes), Padding: doc.Padding, Next: choose.Next, Progress: func(int) { steps++ }, Cached: func(n int64) { bytes = n },
+			Count: len(c.Codes), From: doc.First, To: doc.Last, Padding: doc.Padding, Next: choose.Next, Progress: func(int) { steps++ }, Cached: func(n int64) { bytes = n },
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -78,17 +78,20 @@ func TestRowsEqualUpstream(t *testing.T) {
 func TestRowErrors(t *testing.T) {
 	t.Parallel()
 	doc, e := recordedRows(t)
-	next := func([][]float32) (int32, error) { return 1, nil }
+	next := func([][]float32, int) (int32, error) { return 1, nil }
 	for says, prompts := range map[string][][]int32{"wanted as many": {{1, 2}, {1}}, "at least one": {{}}} {
-		if _, err := e.GenerateRows(t.Context(), familytest.Runner{}, prompts, family.RowOptions{Count: 1, Next: next}); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := e.GenerateRows(t.Context(), familytest.Runner{}, prompts, family.RowOptions{Count: 1, To: 90, Next: next}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v; want an error that says %q", err, says)
 		}
 	}
+	if _, err := e.GenerateRows(t.Context(), familytest.Runner{}, doc.Prompts, family.RowOptions{Count: 1, To: 97, Next: next}); err == nil || !strings.Contains(err.Error(), "knows 96 tokens") {
+		t.Errorf("more tokens than there are: %v", err)
+	}
 	ctx, stop := context.WithCancelCause(t.Context())
 	ended := errors.New("ended")
-	_, err := e.GenerateRows(ctx, familytest.Runner{}, doc.Prompts, family.RowOptions{Count: 5, Next: func(l [][]float32) (int32, error) {
+	_, err := e.GenerateRows(ctx, familytest.Runner{}, doc.Prompts, family.RowOptions{Count: 5, To: 90, Next: func(l [][]float32, all int) (int32, error) {
 		stop(ended)
-		return next(l)
+		return next(l, all)
 	}})
 	if !errors.Is(err, ended) {
 		t.Errorf("an interrupted text: %v", err)
