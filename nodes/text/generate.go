@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"comfygo/engine"
+	"comfygo/engine/family/gemma4"
+	"comfygo/engine/family/ltxv"
 	"comfygo/engine/media"
 	"comfygo/engine/tensor"
 	"comfygo/engine/textgen"
@@ -144,7 +146,9 @@ func (n *TextGenerateLTX2Prompt) Run(ctx *nodes.Context) (nodes.Result, error) {
 // prompt is the text for Gemma 3 or 4, whose marks differ.
 func (n *TextGenerateLTX2Prompt) prompt(system, media string) string {
 	if n.CLIP != nil {
-		if taken, loaded := n.CLIP.Takes("gemma4"); taken && loaded {
+		_, plain := n.CLIP.Takes(gemma4.Key)
+		_, projected := n.CLIP.Takes(ltxv.KeyGemma4)
+		if plain || projected {
 			think, open, text := "", "<|channel>final\n", "user prompt: "+n.Prompt
 			if n.Thinking {
 				think, open = "<|think|>\n", ""

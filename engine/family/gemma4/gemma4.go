@@ -120,6 +120,15 @@ var variants = map[int]Config{
 
 // Read implements family.Text.
 func (kind) Read(src weights.Source) (family.TextEncoder, error) {
+	e, err := Read(src)
+	if e == nil {
+		return nil, err
+	}
+	return e, err
+}
+
+// Read returns the model in a file, nil for a file of another kind.
+func Read(src weights.Source) (*Encoder, error) {
 	if _, ok := src.Lookup(firstKey); !ok {
 		return nil, nil
 	}

@@ -30,12 +30,14 @@ const (
 // Upstream: sd.py load_text_encoder_state_dicts, where the file alone decides; gemma4.py Gemma4_Tokenizer.
 func init() {
 	all := family.EncodeOptions{AllLayers: true, RawHidden: true, Masked: true, ReturnMask: true}
-	family.Register(family.Single{
-		Label: "Gemma 4", Order: 182, Loader: "ltxv",
-		Encoder: family.SchemeEncoder{Key: Key, Plain: true, Options: all, Arrange: arrange, Chat: &family.Chat{
-			Bare: true, Thinking: true, Images: true, Video: true, Audio: true, Write: write,
-		}},
-	})
+	family.Register(family.Single{Label: "Gemma 4", Order: 182, Loader: "ltxv", Encoder: SchemeEncoder(Key, all)})
+}
+
+// SchemeEncoder is how a scheme has Gemma 4 read prompts and go on with them; options are those of encoding.
+func SchemeEncoder(key string, options family.EncodeOptions) family.SchemeEncoder {
+	return family.SchemeEncoder{Key: key, Plain: true, Options: options, Arrange: arrange, Chat: &family.Chat{
+		Bare: true, Thinking: true, Images: true, Video: true, Audio: true, Write: write,
+	}}
 }
 
 // write is the text that the model goes on with.

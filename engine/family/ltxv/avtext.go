@@ -121,7 +121,7 @@ func (*projection) Encode(context.Context, family.Runner, tokenizer.Tokens, fami
 func (p *projection) Follow(ctx context.Context, run family.Runner, e family.Encoding) (family.Encoding, error) {
 	x := e.Hidden
 	if len(x.Shape) != 4 || x.Dim(0) != 1 || x.Dim(1)*x.Dim(3) != p.in {
-		return e, fmt.Errorf("encoding the prompt: the text projection reads %d values a token, and the text encoder gives states of shape %v: it goes with Gemma 3 12B", p.in, x.Shape)
+		return e, fmt.Errorf("encoding the prompt: the text projection reads %d values a token, and the text encoder gives states of shape %v: it goes with Gemma 3 12B, or with the Gemma 4 12B of its own file", p.in, x.Shape)
 	}
 	if e.Mask != nil {
 		kept := 0
