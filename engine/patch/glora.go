@@ -95,15 +95,15 @@ func (a *GLoRA) deltaOf(shape []int, _ float64) func(out, w []float32) error {
 			return err
 		}
 		t := newThrough(left, right, rank, cols/apart)
-		const rows = 32 // at a time
-		for at := 0; at < len(out); at += rows * cols {
-			end := min(at+rows*cols, len(out))
-			t.set(out[at:end], w[at:end], apart)
+		const rows = 32 // at a time, which stay in the cache
+		for row := 0; row*cols < len(out); row += rows {
+			part := out[row*cols : min((row+rows)*cols, len(out))]
+			t.set(part, w[row*cols:][:len(part)], apart)
+			if err := beside.add(part, row, 1); err != nil {
+				return err
+			}
+			vec.Scale(part, part, scale)
 		}
-		if err := beside.add(out, 0, 1); err != nil {
-			return err
-		}
-		vec.Scale(out, out, scale)
 		return nil
 	}
 }

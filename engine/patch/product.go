@@ -210,13 +210,37 @@ func (a *LoKr) delta() adder {
 			return err
 		}
 		first, second := b[0], b[1]
-		n := second.cols
-		for ; len(dst) > 0; row++ {
-			right := second.data[row%second.rows*n:][:n]
-			for _, v := range first.data[row/second.rows*first.cols:][:first.cols] {
-				vec.AddScaled(dst[:n], right, factor*scale*v)
-				dst = dst[n:]
+		n, cols := second.cols, first.cols*second.cols
+		const short = 64
+		if n >= short {
+			for ; len(dst) > 0; row++ {
+				right := second.data[row%second.rows*n:][:n]
+				for _, v := range first.data[row/second.rows*first.cols:][:first.cols] {
+					vec.AddScaled(dst[:n], right, factor*scale*v)
+					dst = dst[n:]
+				}
 			}
+			return nil
+		}
+		// The rows of the second factor are too short for vectors: both are laid out as long as a row of the product.
+		buf := borrow(2 * cols)
+		defer spare.Put(buf)
+		left, right := (*buf)[:cols], (*buf)[cols:]
+		for at := -1; len(dst) > 0; row++ {
+			if at != row/second.rows {
+				at = row / second.rows
+				for i, v := range first.data[at*first.cols:][:first.cols] {
+					for j := range n {
+						left[i*n+j] = v
+					}
+				}
+			}
+			done := copy(right, second.data[row%second.rows*n:][:n])
+			for done < cols {
+				done += copy(right[done:], right[:done])
+			}
+			vec.AddBoth(dst[:cols], left, right, factor*scale)
+			dst = dst[cols:]
 		}
 		return nil
 	}

@@ -111,6 +111,11 @@ func (s Stack) part(prefix string) *Part {
 			}
 			p.branches[k] = append(p.branches[k], branch)
 		}
+		if bs := p.branches[k]; len(bs) > 1 {
+			for i := range bs {
+				bs[i] = joinable(bs[i])
+			}
+		}
 	}
 	p.structure, p.values = p.structureOf(keys), p.valuesOf(keys)
 	p.digest = p.digestOf(keys)
@@ -164,6 +169,22 @@ func (a *LowRank) branch(t Target, slot int) (nn.Branch, error) {
 		}
 	}
 	return nn.Branch{Up: up, Row: t.From, Mid: a.Mid, Down: a.Down, Scale: float32(a.Scale()), Strength: slot}, err
+}
+
+// joinable returns a branch that others beside the same weight can be joined with: its mid factor is multiplied into the one below. A
+// graph would have three layers for each of them otherwise.
+func joinable(b nn.Branch) nn.Branch {
+	if b.Mid == nil {
+		return b
+	}
+	mid, down := *b.Mid, b.Down
+	rank, in := mid.Shape[0], down.Count()/down.Shape[0]
+	values := &passing{compute: func() ([]float32, error) { return tuckerCore(&mid, down) }}
+	b.Down = weights.Compute(down.Name, append([]int{rank, in}, mid.Shape[2:]...), weights.Computation{
+		Op: "mid times down", Parts: []weights.Entry{mid, down}, Read: values.read,
+	})
+	b.Mid = nil
+	return b
 }
 
 // Part is what a Stack changes in one part of a model. It is not changed after it was made.

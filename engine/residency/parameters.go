@@ -107,11 +107,18 @@ func (n *Network) factorsFor(ctx context.Context, a Adapted) (*factors, error) {
 		f.users++
 		return f, nil
 	}
-	if n.kept != nil { // before others are made: they can be as large as the model
-		n.dropLocked(n.kept)
+	var spare []byte
+	if old := n.kept; old != nil { // before others are made: they can be as large as the model
 		n.kept = nil
+		if old.users == 1 {
+			spare = old.set.giveUp()
+			n.adjust(-old.bytes)
+			runtime.KeepAlive(old.stored)
+		} else {
+			n.dropLocked(old)
+		}
 	}
-	f, err := n.prepareFactors(ctx, a)
+	f, err := n.prepareFactors(ctx, a, spare)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +127,13 @@ func (n *Network) factorsFor(ctx context.Context, a Adapted) (*factors, error) {
 	return f, nil
 }
 
-func (n *Network) prepareFactors(ctx context.Context, a Adapted) (*factors, error) {
+// prepareFactors takes spare memory over, see Store.prepareIn.
+func (n *Network) prepareFactors(ctx context.Context, a Adapted, spare []byte) (*factors, error) {
+	defer func() {
+		if spare != nil {
+			free(spare)
+		}
+	}()
 	f := &factors{digest: a.digest(), values: map[string]ort.Value{}}
 	computed, err := n.weightsFor(a)
 	if err != nil {
@@ -152,7 +165,8 @@ func (n *Network) prepareFactors(ctx context.Context, a Adapted) (*factors, erro
 	if f.bytes, err = n.charge(list); err != nil {
 		return nil, err
 	}
-	set, err := n.store.prepare(ctx, list, n.threads)
+	set, err := n.store.prepareIn(ctx, spare, list, n.threads)
+	spare = nil
 	if err != nil {
 		n.adjust(-f.bytes)
 		return nil, err

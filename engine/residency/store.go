@@ -53,8 +53,16 @@ func (s *Store) Bytes() int64 { return s.bytes.Load() }
 // prepare returns the bytes of all initializers of a graph. Weights that serve as they lie are those of the mapped files;
 // the others are made on the given number of goroutines.
 func (s *Store) prepare(ctx context.Context, inits []onnx.Initializer, threads int) (*weightSet, error) {
+	return s.prepareIn(ctx, nil, inits, threads)
+}
+
+// prepareIn is prepare with memory from giveUp, which it takes over: new memory costs as much as computing what goes there.
+func (s *Store) prepareIn(ctx context.Context, spare []byte, inits []onnx.Initializer, threads int) (*weightSet, error) {
 	set := &weightSet{data: map[string][]byte{}, regions: map[*region]bool{}, store: s}
-	fresh, fills, err := s.claim(set, inits)
+	fresh, fills, err := s.claim(set, inits, &spare)
+	if spare != nil {
+		free(spare)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +117,8 @@ type fill struct {
 }
 
 // claim finds the weights that exist already and lays out a region for those that do not.
-func (s *Store) claim(set *weightSet, inits []onnx.Initializer) (*region, []fill, error) {
+// spare is memory that the region may be in; it is nil afterwards if so.
+func (s *Store) claim(set *weightSet, inits []onnx.Initializer, spare *[]byte) (*region, []fill, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var missing []onnx.Initializer
@@ -134,7 +143,13 @@ func (s *Store) claim(set *weightSet, inits []onnx.Initializer) (*region, []fill
 	if len(missing) == 0 {
 		return nil, nil, nil
 	}
-	mem, err := allocate(total)
+	var mem []byte
+	var err error
+	if len(*spare) == total {
+		mem, *spare = *spare, nil
+	} else {
+		mem, err = allocate(total)
+	}
 	if err != nil {
 		set.releaseLocked()
 		return nil, nil, fmt.Errorf("allocating %d MiB for weights: %w", total>>20, err)
@@ -178,6 +193,19 @@ func (w *weightSet) release() {
 }
 
 func (w *weightSet) releaseLocked() {
+	if spare := w.giveUpLocked(); spare != nil {
+		free(spare)
+	}
+}
+
+// giveUp is release, but for the memory of one region that was the set's alone, which goes to the caller; nil when there is none.
+func (w *weightSet) giveUp() []byte {
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	return w.giveUpLocked()
+}
+
+func (w *weightSet) giveUpLocked() (spare []byte) {
 	for r := range w.regions {
 		delete(w.regions, r)
 		if r.refs--; r.refs == 0 {
@@ -185,9 +213,13 @@ func (w *weightSet) releaseLocked() {
 				delete(w.store.known, k)
 			}
 			w.store.bytes.Add(-int64(len(r.mem)))
-			free(r.mem)
+			if spare != nil {
+				free(spare)
+			}
+			spare = r.mem
 		}
 	}
+	return spare
 }
 
 // forget makes later graphs prepare a failed region's weights anew.

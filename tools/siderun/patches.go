@@ -68,7 +68,7 @@ func (o options) patching() scenario {
 	s.run = func(ctx context.Context, server *apiclient.Process) (figures, error) {
 		step := func(nodes ...modelNode) (float64, error) {
 			var least float64
-			for range 3 { // the first makes a session
+			for range 2 { // the first makes a session
 				st.seed++
 				r, err := measure.Prompt(ctx, server, st.patched(nodes...))
 				if err != nil {
@@ -89,17 +89,18 @@ func (o options) patching() scenario {
 			return nil, err
 		}
 		f[plain] = base
-		for _, p := range patches {
+		const group = 4 // patches between two runs without
+		for i, p := range patches {
 			c, err := step(p)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", p.class, err)
 			}
-			again, err := step()
-			if err != nil {
-				return nil, err
+			f[p.class] = c / base
+			if i%group == group-1 && i < len(patches)-1 {
+				if base, err = step(); err != nil {
+					return nil, err
+				}
 			}
-			f[p.class] = 2 * c / (base + again)
-			base = again
 		}
 		return f, nil
 	}
