@@ -1,6 +1,7 @@
 package merging_test
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -22,7 +23,7 @@ import (
 )
 
 // others are weights that no input names, as in upstream's classes; the first ratio is theirs.
-var others = []string{"pos_embed", "norm_out.linear.weight", "norm_out.linear.bias"}
+var others = []string{"pos_embed", "norm_out.linear.weight", "norm_out.linear.bias", "x_embedder.proj.weight", "x_embedder.proj.bias", "pos_frequencies"}
 
 // TestBlocks merges a model with its double by each class of nodes_model_merging_model_specific, with another ratio for each
 // input, and compares every weight. All weights but others belong to an input.
@@ -37,9 +38,13 @@ func TestBlocks(t *testing.T) {
 		"ModelMergeSD3_2B": "sd35-small", "ModelMergeSD35_Large": "sd35-small", "ModelMergeAuraflow": "mod-auraflow", "ModelMergeFlux1": "flux-tiny-dev",
 		"ModelMergeQwenImage": "mod-qwen-image", "ModelMergeKrea2": "krea2-small",
 		"ModelMergeCosmosPredict2_2B": "cosmos-predict2-i2v-small", "ModelMergeCosmosPredict2_14B": "cosmos-predict2-i2v-small",
+		"ModelMergeLTXV": "ltxv-small", "ModelMergeWAN2_1": "wan21-i2v-small",
 	} {
 		files[class] = golden.Checkpoint(t, name)
 	}
+	files["ModelMergeMochiPreview"] = listed(t, "../../engine/family/mochi/testdata/network.json")
+	files["ModelMergeCosmos7B"] = listed(t, "../../engine/family/cosmos/testdata/network.json")
+	files["ModelMergeCosmos14B"] = files["ModelMergeCosmos7B"]
 	files["ModelMergeAuraflow"] = divided(t, files["ModelMergeAuraflow"])
 	rt := engine.New(engine.Config{Log: slog.New(slog.DiscardHandler)}) // opens no library
 	nodes.Default().Walk(func(c *nodes.Class) bool {
@@ -126,6 +131,30 @@ func divided(t *testing.T, path string) string {
 		}
 		e.Data = e.Data[:e.Count()*e.DType.Size()]
 		list = append(list, weights.Saved{Name: name, Entry: e})
+	}
+	return written(t, func(w io.Writer) error { return weights.Save(t.Context(), w, nil, list) })
+}
+
+// listed writes a model of the shapes that a file lists.
+func listed(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	var doc struct {
+		Shapes [][2]json.RawMessage `json:"shapes"`
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &doc)
+	}
+	var list []weights.Saved
+	for _, s := range doc.Shapes {
+		e := weights.Entry{DType: dtype.F32, TypeName: "F32"}
+		err = errors.Join(err, json.Unmarshal(s[0], &e.Name), json.Unmarshal(s[1], &e.Shape))
+		e.Data = make([]byte, e.Count()*e.DType.Size())
+		err = errors.Join(err, weights.FromFloat32(e.Data, golden.Normal(e.Name, e.Shape...).Data, e.DType))
+		list = append(list, weights.Saved{Name: e.Name, Entry: e})
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	return written(t, func(w io.Writer) error { return weights.Save(t.Context(), w, nil, list) })
 }
