@@ -64,6 +64,7 @@ func (f *File) parts() []part {
 		finder(f, RoleText, f.reg.Text(), f.under(f.reg.textPrefixes()), Text.Read),
 		finder(f, RoleVision, f.reg.Visions(), f.views, Vision.Read),
 		finder(f, RoleAudio, f.reg.Audios(), f.views, Audio.Read),
+		finder(f, RoleLatentUpscale, f.reg.LatentUpscalers(), f.views, LatentUpscaler.ReadLatentUpscaler),
 		finder(f, RoleUpscale, f.reg.Upscalers(), f.views, Upscaler.Read),
 	}
 }
@@ -182,13 +183,14 @@ func Loader(kind string) string { return loaders[kind] }
 
 // loaders names the node classes that load a kind of file.
 var loaders = map[string]string{
-	RoleControl.String():   "ControlNetLoader",
-	RolePatch.String():     "ModelPatchLoader",
-	RoleDiffusion.String(): "CheckpointLoaderSimple or UNETLoader",
-	RoleVAE.String():       "VAELoader",
-	RoleText.String():      "CLIPLoader or DualCLIPLoader",
-	RoleVision.String():    "CLIPVisionLoader",
-	RoleUpscale.String():   "UpscaleModelLoader",
-	RoleAudio.String():     "AudioEncoderLoader",
-	KindLoRA:               "LoraLoader or LoraLoaderModelOnly, on top of a model",
+	RoleControl.String():       "ControlNetLoader",
+	RolePatch.String():         "ModelPatchLoader",
+	RoleDiffusion.String():     "CheckpointLoaderSimple or UNETLoader",
+	RoleVAE.String():           "VAELoader",
+	RoleText.String():          "CLIPLoader or DualCLIPLoader",
+	RoleVision.String():        "CLIPVisionLoader",
+	RoleUpscale.String():       "UpscaleModelLoader",
+	RoleAudio.String():         "AudioEncoderLoader",
+	RoleLatentUpscale.String(): "LatentUpscaleModelLoader",
+	KindLoRA:                   "LoraLoader or LoraLoaderModelOnly, on top of a model",
 }

@@ -27,6 +27,7 @@ type File struct {
 	upscaler   once[UpscaleNetwork]
 	vision     once[ImageEncoder]
 	audio      once[AudioEncoder]
+	latentUp   once[LatentUpscaleNetwork]
 	grounding  once[GroundingNetwork]
 	style      once[StyleNetwork]
 	text       once[TextEncoder]
@@ -260,6 +261,17 @@ func (f *File) Vision() (ImageEncoder, error) {
 			err = f.unknown(RoleVision, names(f.reg.Visions()))
 		}
 		return v, err
+	})
+}
+
+// LatentUpscaler returns the upscale model of latents in the file; an *UnknownError when it holds none.
+func (f *File) LatentUpscaler() (LatentUpscaleNetwork, error) {
+	return f.latentUp.get(func() (LatentUpscaleNetwork, error) {
+		u, _, err := read(f, RoleLatentUpscale, f.reg.LatentUpscalers(), f.views, LatentUpscaler.ReadLatentUpscaler)
+		if err == nil && u == nil {
+			err = f.unknown(RoleLatentUpscale, names(f.reg.LatentUpscalers()))
+		}
+		return u, err
 	})
 }
 

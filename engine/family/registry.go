@@ -30,6 +30,7 @@ type Registry struct {
 	upscalers []Upscaler
 	visions   []Vision
 	audios    []Audio
+	latentUps []LatentUpscaler
 	grounding []Grounding
 	styles    []Style
 	unbuilt   []Unbuilt
@@ -73,6 +74,9 @@ func (r *Registry) Register(f any) {
 	}
 	if d, ok := f.(Audio); ok {
 		r.audios, known = add(r.audios, d), true
+	}
+	if d, ok := f.(LatentUpscaler); ok {
+		r.latentUps, known = add(r.latentUps, d), true
 	}
 	if d, ok := f.(Grounding); ok {
 		r.grounding, known = add(r.grounding, d), true
@@ -125,6 +129,9 @@ func (r *Registry) Visions() []Vision { return snapshot(r, &r.visions) }
 
 // Audios returns the families of audio encoders by rank.
 func (r *Registry) Audios() []Audio { return snapshot(r, &r.audios) }
+
+// LatentUpscalers returns the families of upscale models of latents by rank.
+func (r *Registry) LatentUpscalers() []LatentUpscaler { return snapshot(r, &r.latentUps) }
 
 // Groundings returns the families of grounding networks by rank.
 func (r *Registry) Groundings() []Grounding { return snapshot(r, &r.grounding) }

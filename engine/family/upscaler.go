@@ -14,6 +14,23 @@ type Upscaler interface {
 	Read(src weights.Source) (UpscaleNetwork, error)
 }
 
+// LatentUpscaler is a family of upscale models of latents.
+type LatentUpscaler interface {
+	Family
+	// ReadLatentUpscaler reads an upscale model's config; src is the whole file. It returns nil for a file that holds none of this family.
+	ReadLatentUpscaler(src weights.Source) (LatentUpscaleNetwork, error)
+}
+
+// LatentUpscaleNetwork is an upscale model of latents that was read from a file.
+type LatentUpscaleNetwork interface {
+	// Channels are those of the latents.
+	Channels() int
+	// Upscale makes a larger video latent, or a better one of the same size, of one [1,C,T,h,w].
+	Upscale(ctx context.Context, run Runner, z *tensor.Tensor) (*tensor.Tensor, error)
+	// Weights is the source of the network's tensors.
+	Weights() weights.Source
+}
+
 // UpscaleNetwork is an upscale model that was read from a file.
 type UpscaleNetwork interface {
 	// Channels are those of the images that go in and come out, Scale is the factor between their sides.

@@ -43,6 +43,13 @@ type Sequential interface {
 	SequenceMemory(latent []int) int64
 }
 
+// Normalized is implemented by VAEs that bring each channel of a latent to a mean of zero and a deviation of one.
+type Normalized interface {
+	Autoencoder
+	// Statistics are the mean and the deviation of each channel before that.
+	Statistics() (mean, deviation []float32)
+}
+
 // Streamed is implemented by VAEs of videos that decode in chunks, whose memory does not grow with the number of frames.
 type Streamed interface {
 	Autoencoder

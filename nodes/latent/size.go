@@ -101,21 +101,10 @@ func (n *LatentUpscale) Run(*nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	const least = 64
-	h, w := float64(s.Dim(-2)), float64(s.Dim(-1))
-	width, height := n.Width, n.Height
-	switch {
-	case width == 0 && height == 0:
+	if n.Width == 0 && n.Height == 0 {
 		return nodes.Out(n.Samples), nil
-	case width == 0:
-		height = max(least, height)
-		width = max(least, int(math.RoundToEven(w*float64(height)/h)))
-	case height == 0:
-		width = max(least, width)
-		height = max(least, int(math.RoundToEven(h*float64(width)/w)))
-	default:
-		width, height = max(least, width), max(least, height)
 	}
+	width, height := scaledSides(n.Width, n.Height, s.Dim(-1), s.Dim(-2))
 	out, err := imaging.Upscale(s, width/ratio, height/ratio, n.Method, n.Crop)
 	if err != nil {
 		return nodes.Result{}, fmt.Errorf("scaling a latent: %w", err)

@@ -39,6 +39,8 @@ func TestBadInputs(t *testing.T) {
 		{"LTXVEmptyLatentAudio", pyjson.NewObject("frames_number", 9, "frame_rate", 24.0, "batch_size", 1), "no audio VAE"},
 		{"LTXVEmptyLatentAudio", pyjson.NewObject("frames_number", 9, "frame_rate", "many", "batch_size", 1), "wanted a number"},
 		{"LTXVReferenceAudio", pyjson.NewObject(), "no model"},
+		{"LTXVLatentUpsampler", pyjson.NewObject("samples", both), "LTXVSeparateAVLatent"},
+		{"LTXVLatentUpsampler", pyjson.NewObject("samples", video), "no upscale model"},
 		{"LTXVModalityGuidance", pyjson.NewObject("modality_scale", 3.0), "no model"},
 	} {
 		_, err := nodecalls.CallIn(t, nil, c.class, c.values)

@@ -35,6 +35,7 @@ import (
 	_ "comfygo/engine/family/kl"
 	_ "comfygo/engine/family/known"
 	_ "comfygo/engine/family/krea2"
+	_ "comfygo/engine/family/latentup"
 	_ "comfygo/engine/family/lm"
 	_ "comfygo/engine/family/longcat"
 	_ "comfygo/engine/family/lotus"

@@ -158,7 +158,10 @@ type vae struct {
 	mean, deviation  []float32
 }
 
-var _ family.Streamed = (*vae)(nil)
+var (
+	_ family.Streamed   = (*vae)(nil)
+	_ family.Normalized = (*vae)(nil)
+)
 
 // frameBytes bounds what goes from layer to layer at once, chunkFrames is the number of latent frames that go into the decoder.
 const (
@@ -229,6 +232,9 @@ func (v *vae) Info() family.VAEInfo {
 		Frames: func(n int) int { return max(v.pace*n-(v.pace-1), 0) },
 	}
 }
+
+// Statistics implements family.Normalized.
+func (v *vae) Statistics() (mean, deviation []float32) { return v.mean, v.deviation }
 
 // Weights implements family.Autoencoder.
 func (v *vae) Weights() []weights.Source { return []weights.Source{v.src} }
