@@ -17,11 +17,8 @@ import (
 	"time"
 )
 
-// zigTargets are zig's names of the targets; ONNX Runtime's own builds need glibc 2.28.
-var zigTargets = map[string]string{
-	"linux/amd64": "x86_64-linux-gnu.2.28", "linux/arm64": "aarch64-linux-gnu.2.28",
-	"darwin/arm64": "aarch64-macos", "windows/amd64": "x86_64-windows-gnu",
-}
+// zigTargets are zig's names of the targets.
+var zigTargets = map[string]string{"darwin/arm64": "aarch64-macos", "windows/amd64": "x86_64-windows-gnu"}
 
 // extras go into every archive beside the program.
 var extras = []string{"README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md", "THIRD_PARTY_NOTICES.md", "demo/workflow.json", "demo/MODEL_CARD.md", "deploy", "docs"}
@@ -75,15 +72,11 @@ func (r *release) build(ctx context.Context, target, system, arch, binary string
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w "+x, "-o", binary, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1", "GOOS="+system, "GOARCH="+arch, "GOFLAGS=-trimpath", "CGO_CFLAGS=-g -O2 -Wno-deprecated-declarations")
 	if target != runtime.GOOS+"/"+runtime.GOARCH {
-		zig := zigTargets[target]
-		switch {
-		case zig == "":
-			return errors.New("there is no cross compiler for it: build on such a machine by `make release`")
-		case r.cc == nil:
-			return errors.New("zig is not installed (`make zig` gets it): install it, or build on such a machine by `make release`")
+		cc, cxx, err := r.compilers(target)
+		if err != nil {
+			return err
 		}
-		cc := strings.Join(r.cc, " ")
-		cmd.Env = append(cmd.Env, "CC="+cc+" cc -target "+zig, "CXX="+cc+" c++ -target "+zig)
+		cmd.Env = append(cmd.Env, "CC="+cc, "CXX="+cxx)
 	}
 	var said bytes.Buffer
 	cmd.Stderr = &said
@@ -92,6 +85,28 @@ func (r *release) build(ctx context.Context, target, system, arch, binary string
 		return fmt.Errorf("%w: %s", err, strings.Join(lines[:min(len(lines), 12)], "\n"))
 	}
 	return nil
+}
+
+// gccTargets are GCC's names of the targets of its cross compilers: zig 0.17's linker lacks an option that go-nvml needs on Linux.
+var gccTargets = map[string]string{"linux/amd64": "x86_64-linux-gnu", "linux/arm64": "aarch64-linux-gnu"}
+
+// compilers are the commands of the C and C++ compilers for another system.
+func (r *release) compilers(target string) (cc, cxx string, err error) {
+	if gcc := gccTargets[target]; gcc != "" {
+		if _, err := exec.LookPath(gcc + "-gcc"); err != nil {
+			return "", "", fmt.Errorf("%s-gcc is not installed (Debian: gcc-%s, g++-%s): install it, or build on such a machine by `make release`", gcc, gcc, gcc)
+		}
+		return gcc + "-gcc", gcc + "-g++", nil
+	}
+	zig := zigTargets[target]
+	switch {
+	case zig == "":
+		return "", "", errors.New("there is no cross compiler for it: build on such a machine by `make release`")
+	case r.cc == nil:
+		return "", "", errors.New("zig is not installed (`make zig` gets it): install it, or build on such a machine by `make release`")
+	}
+	with := strings.Join(r.cc, " ")
+	return with + " cc -target " + zig, with + " c++ -target " + zig, nil
 }
 
 // archived is one file of an archive.
