@@ -39,8 +39,7 @@ func listOf(src weights.Source, part string, channels int) *list {
 	return &list{s: weights.NewScope(all), src: all, part: part, channels: channels}
 }
 
-// add adds a layer at a place of the weights that makes so many channels. side and frames, when set, are what its sides and its frames
-// behind the first chunk are multiples of, lead is the number of frames of the first chunk.
+// add adds a layer at a place of the weights that makes so many channels.
 func (l *list) add(name string, out int, layer chunked.Layer, write func(c coder, s *weights.Scope, x *onnx.Value) *onnx.Value) {
 	layer.Name, layer.Channels = name, l.channels
 	layer.Write = func(c *chunked.Coder, x *onnx.Value) *onnx.Value { return write(coder{c}, c.Scope.At(name), x) }

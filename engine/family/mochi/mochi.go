@@ -169,16 +169,16 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if n := c.Inputs.Get(inputTokens); n != nil && len(n.Data) == 1 {
 		seen = min(seen, max(1, int(n.Data[0])))
 	}
-	clear := make([]float32, rows) // the network counts time from noise to video
+	passed := make([]float32, rows) // the network counts time from noise to video
 	for i, t := range c.T {
-		clear[i] = 1 - t
+		passed[i] = 1 - t
 	}
 	pool, poolMask := pooled(text, mask)
 	sizes := m.sizes(x.Shape, text.Dim(1))
 	sizes["N"] = seen
 	g := m.graph(c.Inputs.Options)
 	in := []family.Value{
-		family.Floats("x", x), family.Vector("timesteps", clear), family.Floats("context", firstTokens(text, seen)),
+		family.Floats("x", x), family.Vector("timesteps", passed), family.Floats("context", firstTokens(text, seen)),
 		family.Floats("pool", pool), family.Floats("mask", poolMask), family.Floats("places", places(sizes["F"], sizes["h"], sizes["w"])),
 	}
 	if err = run.Check("running the model", m.activations.Of(m.graph(nil), sizes)); err != nil {
