@@ -22,7 +22,20 @@ type Made struct {
 }
 
 // MemoryBytes is the size in host memory.
-func (m *Made) MemoryBytes() int64 { return 4*int64(len(m.Images.Data)) + m.Audio.MemoryBytes() }
+func (m *Made) MemoryBytes() int64 {
+	if m.Images == nil {
+		return m.Audio.MemoryBytes()
+	}
+	return 4*int64(len(m.Images.Data)) + m.Audio.MemoryBytes()
+}
+
+// shape is that of the images; no frames where there are none.
+func (m *Made) shape() []int {
+	if m.Images == nil {
+		return []int{0, 0, 0, 3}
+	}
+	return m.Images.Shape
+}
 
 // Components implements Video.
 func (m *Made) Components(context.Context, Env) (*Components, error) {
@@ -31,7 +44,7 @@ func (m *Made) Components(context.Context, Env) (*Components, error) {
 
 // Size implements Video.
 func (m *Made) Size(context.Context, Env) (width, height int, err error) {
-	return m.Images.Shape[2], m.Images.Shape[1], nil
+	return m.shape()[2], m.shape()[1], nil
 }
 
 // BitDepth implements Video.
@@ -44,19 +57,19 @@ func (*Made) ColorSpace(context.Context, Env) (string, error) { return SRGB, nil
 func (m *Made) Duration(context.Context, Env) (float64, error) { return m.duration(), nil }
 
 func (m *Made) duration() float64 {
-	d, _ := new(big.Rat).Quo(big.NewRat(int64(m.Images.Shape[0]), 1), m.Rate).Float64()
+	d, _ := new(big.Rat).Quo(big.NewRat(int64(m.shape()[0]), 1), m.Rate).Float64()
 	return d
 }
 
 // FrameCount implements Video.
-func (m *Made) FrameCount(context.Context, Env) (int, error) { return m.Images.Shape[0], nil }
+func (m *Made) FrameCount(context.Context, Env) (int, error) { return m.shape()[0], nil }
 
 // FrameRate implements Video.
 func (m *Made) FrameRate(context.Context, Env) (*big.Rat, error) { return m.Rate, nil }
 
 // Frames implements Video.
 func (m *Made) Frames(_ context.Context, env Env, numbers []int) (*tensor.Tensor, error) {
-	shape := append([]int{len(numbers)}, m.Images.Shape[1:]...)
+	shape := append([]int{len(numbers)}, m.shape()[1:]...)
 	if err := env.charge("video frames", 4*int64(tensor.Count(shape))); err != nil {
 		return nil, err
 	}
@@ -72,7 +85,7 @@ func (m *Made) Frames(_ context.Context, env Env, numbers []int) (*tensor.Tensor
 
 // Trimmed implements Video. Frames and samples are taken as they are. The part has to lie within the video even where strict is not set.
 func (m *Made) Trimmed(_ context.Context, _ Env, start, duration float64, _ bool) (Video, error) {
-	if m.duration() < start+duration {
+	if m.duration() < start+duration || m.Images == nil {
 		return nil, nil
 	}
 	if start < 0 {

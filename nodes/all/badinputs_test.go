@@ -27,7 +27,7 @@ import (
 )
 
 // outside are classes that start a program for a call; their packages have bad inputs of their own.
-var outside = []string{"GLSLShader", "GetVideoComponents", "LTXVPreprocess", "SaveVideo", "SaveWEBM", "SaveAudioMP3", "SaveAudioOpus", "SaveAudioAdvanced", "VideoFrameSample", "VideoTemporalCrop", "VideoRandomTemporalCrop", "Video Slice"}
+var outside = []string{"GLSLShader", "GetVideoComponents", "LTXVPreprocess", "SaveVideo", "SaveWEBM", "SaveAudioMP3", "SaveAudioOpus", "SaveAudioAdvanced"}
 
 // TestBadInputsOfEachClass gives each input of each class that needs no model values that it should not get: links of every wrong type, empty
 // batches, one pixel, shapes that do not fit, NaN, infinities, negative and huge numbers. The class must answer by a result or an error with words,

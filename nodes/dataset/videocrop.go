@@ -40,6 +40,9 @@ func (n *VideoFrameSample) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
+	if n.NumFrames < 1 {
+		return nodes.Result{}, nodes.Errorf("ValueError", "sampling the video: %d frames are asked for, at least one is needed", n.NumFrames)
+	}
 	count := min(n.NumFrames, total)
 	var numbers []int
 	switch n.Strategy {
@@ -97,6 +100,9 @@ func (n *VideoTemporalCrop) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
+	if n.StartFrame < 0 || n.Length < 1 {
+		return nodes.Result{}, nodes.Errorf("ValueError", "cropping the video: %d frames from frame %d on", n.Length, n.StartFrame)
+	}
 	start := min(n.StartFrame, total-1)
 	return cut(ctx, n.Video, start, min(n.Length, total-start), rate)
 }
@@ -126,6 +132,9 @@ func (n *VideoRandomTemporalCrop) Run(ctx *nodes.Context) (nodes.Result, error) 
 	total, rate, err := measure(ctx, n.Video)
 	if err != nil {
 		return nodes.Result{}, err
+	}
+	if n.Length < 1 {
+		return nodes.Result{}, nodes.Errorf("ValueError", "cropping the video: %d frames, at least one is needed", n.Length)
 	}
 	length := min(n.Length, total)
 	return cut(ctx, n.Video, newRandom(n.Seed).Below(total-length+1), length, rate)
