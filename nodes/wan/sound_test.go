@@ -93,6 +93,8 @@ func TestWrongPeople(t *testing.T) {
 		"animate":       {&WanAnimateToVideo{Width: 32, Height: 32, Length: 5, BatchSize: 1}, "there is no VAE"},
 		"animate 2":     {&WanAnimate2ToVideo{Width: 32, Height: 32, Length: 5, BatchSize: 1, ReferenceImage: image}, "there is no VAE"},
 		"steps":         {&WanAnimate2ToVideo{Width: 32, Height: 32, Length: 5, BatchSize: 1, PoseStartPercent: 0.5, PoseEndPercent: 0.1}, "greater"},
+		"no model":      {&WanAnimate2Cache{Dtype: "default"}, "no model"},
+		"no type":       {&WanAnimate2Cache{Model: &engine.Model{}, Dtype: "int2"}, "int2"},
 		"dance":         {&WanDancerVideo{Width: 32, Height: 32, Length: 5, StartImage: image}, "start_image"},
 		"music":         {&WanDancerVideo{Width: 32, Height: 32, Length: 5, Audio: encoded(1, 1, 1, 1, 1)}, "WanDancerEncodeAudio"},
 		"no music":      {&WanDancerVideo{Width: 32, Height: 32, Length: 5, Audio: pyjson.NewObject("fps", 30.0)}, "audio_feature"},

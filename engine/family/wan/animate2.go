@@ -142,6 +142,15 @@ func (w *writer) branchOf(s *weights.Scope, c *conditions) (*onnx.Value, conditi
 	return tokens, p
 }
 
+// branchTimes is what the blocks of a pose video are given where a cache has what they read, which is one row.
+func (w *writer) branchTimes(s *weights.Scope, c *conditions) conditions {
+	size := onnx.Sym("h").Times(onnx.Sym("w"))
+	p := conditions{rope: w.partOf(c.rope, w.frames("Fp").Times(size), true)}
+	first := w.Slice(w.Add(w.Mul(c.timesteps, w.Scalar(dtype.F32, 0)), w.Scalar(dtype.F32, 1)), 0, 0, 1)
+	p.embedded, p.time = w.embedTimes(s, first)
+	return p
+}
+
 // partOf are the first tokens of rotary tables, or the last ones, so many.
 func (w *writer) partOf(r *nn.Rotary, tokens onnx.Dim, last bool) *nn.Rotary {
 	from, to := onnx.D(0), tokens
@@ -172,7 +181,11 @@ func (w *writer) blocksWithPose(s *weights.Scope, x *onnx.Value, c conditions) *
 	var p conditions
 	var poseScale, personScale *onnx.Value
 	if w.v.Pose {
-		pose, p = w.branchOf(s, &c)
+		if w.v.Cached {
+			p = w.branchTimes(s, &c)
+		} else {
+			pose, p = w.branchOf(s, &c)
+		}
 		c.rope = w.partOf(c.rope, x.Dim(1), false)
 		if w.v.PoseScale {
 			poseScale = w.scaleOf(inputPoseScale)
@@ -184,7 +197,10 @@ func (w *writer) blocksWithPose(s *weights.Scope, x *onnx.Value, c conditions) *
 	for i := range w.blocks {
 		b := s.At("blocks").Index(i)
 		var keys, values *onnx.Value
-		if pose != nil {
+		switch {
+		case w.v.Cached && w.v.Pose:
+			keys, values = w.cachedKeys(b, i, p, x.Dim(0))
+		case pose != nil:
 			next := w.blockBy(b, pose, p, func(s *weights.Scope, y *onnx.Value) *onnx.Value {
 				keys, values = w.keysValues(s, y, p.rope)
 				q := w.Rotate(w.project(s, "q", "norm_q", y), p.rope, w.heads())
@@ -193,9 +209,9 @@ func (w *writer) blocksWithPose(s *weights.Scope, x *onnx.Value, c conditions) *
 			if i+1 < w.blocks { // of the last block the keys and values alone are read
 				pose = next
 			}
-			if poseScale != nil {
-				values = w.Mul(values, poseScale)
-			}
+		}
+		if values != nil && poseScale != nil {
+			values = w.Mul(values, poseScale)
 		}
 		if slices.Contains(w.v.Skip, i) {
 			continue

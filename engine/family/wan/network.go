@@ -140,6 +140,8 @@ type variant struct {
 	// latter's branch reads; PoseScale and PersonScale say that values of the pose video and of the reference image are scaled.
 	Frames, PoseImage      int
 	PoseScale, PersonScale bool
+	// Cached says that what the pose video's blocks read comes from a cache.
+	Cached bool
 	// Music says that there is music, Guest is the number of tokens of the encoding of a reference image, Global says that the layers of videos of another rate
 	// are used (WanDancer).
 	Music, Global bool

@@ -198,7 +198,12 @@ func (m *model) ComputeTypes() []dtype.DType {
 }
 
 // Options implements family.Optioned.
-func (m *model) Options() []string { return []string{dit.OptionRotary, sampling.OptionSkipDouble} }
+func (m *model) Options() []string {
+	if m.kind.form == formAnimate2 {
+		return []string{dit.OptionRotary, sampling.OptionSkipDouble, OptionPoseCache}
+	}
+	return []string{dit.OptionRotary, sampling.OptionSkipDouble}
+}
 
 // LoRAKeys implements family.Adaptable: the generic names, and those of Wan Fun's trainer, which writes an underscore more. Upstream:
 // lora_convert.py convert_lora_wan_fun.
@@ -230,6 +235,9 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		if err = m.watch(ctx, run, b); err != nil {
 			return nil, err
 		}
+	}
+	if err := m.remembered(ctx, run, b); err != nil {
+		return nil, err
 	}
 	if err := run.Check("running the model", m.memory(b.v, b.symbols())); err != nil {
 		return nil, err

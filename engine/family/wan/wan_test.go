@@ -1,6 +1,7 @@
 package wan_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -195,6 +196,39 @@ func TestNetworksEqualUpstream(t *testing.T) {
 				t.Fatalf("%s %s: %v", file, name, err)
 			}
 			familytest.Compare(t, stored, name, y, golden.Tolerance{RMSRel: 1e-5})
+		}
+	}
+}
+
+// TestPoseCache compares calls with a cache, the first one, which fills it, and one that reads it, with those without. Values of eight and four bits
+// differ. All rows have the pose video of the first one, as upstream takes it.
+func TestPoseCache(t *testing.T) {
+	t.Parallel()
+	_, src := recordedNetwork(t, "animate2")
+	d, _, err := family.Open(family.Default, src).Diffusion()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := call{inputs: map[string]*tensor.Tensor{}}
+	for name, v := range networkCalls["animate2"]["out"].inputs {
+		if strings.Contains(name, "pose") {
+			v = v.Clone()
+			copy(v.Index(1).Data, v.Index(0).Data)
+		}
+		c.inputs[name] = v
+	}
+	want, err := predict(t, d, familytest.Runner{}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bits, tolerance := range map[int]float64{32: 1e-6, 8: 0.005, 4: 0.05} {
+		c.options = map[string]any{wan.OptionPoseCache: wan.NewPoseCache(bits)}
+		for range 2 {
+			y, err := predict(t, d, familytest.Runner{}, c)
+			if err != nil {
+				t.Fatalf("%d bits: %v", bits, err)
+			}
+			golden.Compare(t, fmt.Sprint(bits, " bits"), y.Data, want.Data, golden.Tolerance{RMSRel: tolerance})
 		}
 	}
 }
