@@ -91,7 +91,7 @@ func decoderOf(src weights.Source, s *weights.Scope, c vaeConfig) (*chunked.Netw
 		case b.kind == "res_x_y":
 			k.residual(name, "", b.Noise)
 		case resizes && !b.deep():
-			k.grow(name, stride, b.Residual)
+			k.grow(name, stride, b.Residual && b.kind == "compress_all") // upstream knows a shortcut around this kind alone
 		default:
 			return nil, fmt.Errorf("reading the VAE's config: its decoder has a block of the unknown kind %q", b.kind)
 		}
