@@ -34,6 +34,13 @@ func (r cudaOnCPU) Run(ctx context.Context, g family.Graph, in []family.Value, o
 	key := residency.Key{Files: r.files, Part: g.Part + " for cuda", Variant: g.Variant, Target: target}
 	err = r.rt.sessions.Use(ctx, key, true, residency.Adapted{Build: func() (*onnx.Graph, error) {
 		graph, err := g.Build(family.Spec{Target: target})
+		if err == nil {
+			graph.Portable(func(source any, t dtype.DType) any {
+				layout := source.(nn.Layout)
+				layout.Form, layout.DType = nn.Plain, t
+				return layout
+			})
+		}
 		if err == nil && r.compute == dtype.BF16 {
 			graph.Retype(dtype.BF16, dtype.F32, func(source any) any {
 				layout := source.(nn.Layout)

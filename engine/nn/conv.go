@@ -21,6 +21,13 @@ func (b *Builder) Conv2dAdd(s *weights.Scope, x, residual *onnx.Value, out, kern
 	shape := []int{out, in, kernel, kernel}
 	r := s.Weight("weight", shape...)
 	bias := s.Optional("bias", out)
+	if b.last(x, kernel, w) {
+		y := b.convBranches(s, shape, x, b.ConvLast(x, b.lastWeight(r, shape), b.optional(bias), w), w.ND())
+		if residual != nil {
+			y = b.Add(y, residual)
+		}
+		return y
+	}
 	if b.winograd(r, w) {
 		return b.convBranches(s, shape, x, b.Conv3x3(x, b.mapped(r, shape), b.optional(bias), residual), w.ND())
 	}
@@ -32,6 +39,26 @@ func (b *Builder) Conv2dAdd(s *weights.Scope, x, residual *onnx.Value, out, kern
 		y = b.Add(y, residual)
 	}
 	return y
+}
+
+// last reports that a convolution of x runs in channels-last form, the one that CUDA's float16 kernels are made for. Patches
+// that become tokens are left alone.
+func (b *Builder) last(x *onnx.Value, kernel int, w onnx.Window) bool {
+	return b.lasts(x) && (w.Stride < kernel || w.Stride == 1)
+}
+
+// lasts reports that images like x are kept in channels-last form.
+func (b *Builder) lasts(x *onnx.Value) bool {
+	return b.Target.CUDA && x.DType == dtype.F16 && x.Rank() == 4
+}
+
+// lastWeight declares the weight [out,in,k,k] of a channels-last convolution, as [out,k,k,in].
+func (b *Builder) lastWeight(r *weights.Ref, shape []int) *onnx.Value {
+	t, as := b.Target.Compute, []int{shape[0], shape[2], shape[3], shape[1]}
+	if shape[2] == 1 && shape[3] == 1 { // the bytes are the same
+		return b.weight(r.Name+".last", t, as, Layout{Entry: r.Entry, Form: Plain, DType: t})
+	}
+	return b.weight(r.Name+".last", t, as, Layout{Entry: r.Entry, Form: Last, DType: t})
 }
 
 // winograd reports that a convolution with weight r and geometry w runs as the engine's own operator. Few channels would

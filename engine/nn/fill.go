@@ -39,6 +39,8 @@ func (s Layout) Tasks(dst []byte, k Kernels) []func() error {
 		return s.transposeTasks(floats(dst), k)
 	case Blocked, Phase:
 		return s.convTasks(floats(dst), k)
+	case Last:
+		return s.lastTasks(dst, k)
 	case Padded:
 		return []func() error{func() error {
 			f := floats(dst)
@@ -133,6 +135,32 @@ func (s Layout) transposeTasks(dst []float32, kern Kernels) []func() error {
 				}
 			}
 			return nil
+		})
+	}
+	return tasks
+}
+
+// lastTasks lays a convolution weight out with its input channels last, some output channels at a time.
+func (s Layout) lastTasks(dst []byte, k Kernels) []func() error {
+	o, i := s.Entry.Shape[0], s.Entry.Shape[1]
+	taps := s.Entry.Count() / max(o*i, 1)
+	size := s.DType.Size()
+	var tasks []func() error
+	for from := 0; from < o; from += stripe {
+		rows := min(stripe, o-from)
+		tasks = append(tasks, func() error {
+			buf, out := make([]float32, rows*i*taps), make([]float32, rows*i*taps)
+			if err := s.read(buf, from*i*taps, k); err != nil {
+				return err
+			}
+			for r := range rows {
+				for c := range i {
+					for t, v := range buf[(r*i+c)*taps : (r*i+c+1)*taps] {
+						out[(r*taps+t)*i+c] = v
+					}
+				}
+			}
+			return weights.FromFloat32(dst[from*i*taps*size:(from+rows)*i*taps*size], out, s.DType)
 		})
 	}
 	return tasks

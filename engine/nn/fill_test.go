@@ -193,3 +193,18 @@ func TestBlockedFewChannels(t *testing.T) {
 		}
 	}
 }
+
+func TestLast(t *testing.T) {
+	t.Parallel()
+	for _, shape := range [][]int{{1, 1, 1, 1}, {3, 5, 3, 3}, {130, 4, 3, 3}} {
+		e, v := entry(shape...)
+		got := run(t, nn.Layout{Entry: e, Form: nn.Last, DType: dtype.F32})
+		in, taps := shape[1], shape[2]*shape[3]
+		for i := range v {
+			o, c, tap := i/(in*taps), i/taps%in, i%taps
+			if x := got[(o*taps+tap)*in+c]; x != v[i] {
+				t.Fatalf("%v: output %d, input %d, tap %d is %v, want %v", shape, o, c, tap, x, v[i])
+			}
+		}
+	}
+}

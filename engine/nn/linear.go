@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"comfygo/engine/dtype"
 	"comfygo/engine/onnx"
 	"comfygo/engine/weights"
 )
@@ -43,6 +44,10 @@ func (b *Builder) linearWeight(s *weights.Scope, out, in int) *weights.Ref {
 func (b *Builder) LinearGated(s *weights.Scope, x *onnx.Value, inner int) *onnx.Value {
 	in := x.Dim(-1).N
 	r := b.linearWeight(s, 2*inner, in)
+	if bias := s.Optional("bias", 2*inner); b.splits(x, 2*inner) && bias != nil && !b.adapted(s) {
+		b.At(s.Prefix())
+		return b.BiasSplitGelu(b.matmul(x, r, 2*inner, in), b.small(bias))
+	}
 	if !b.Target.Linear || b.adapted(s) || r.Entry.Quantized() {
 		parts := b.Split(b.Linear(s, x, 2*inner), -1, inner, inner)
 		return b.Mul(parts[0], b.Gelu(parts[1], false))
@@ -50,6 +55,11 @@ func (b *Builder) LinearGated(s *weights.Scope, x *onnx.Value, inner int) *onnx.
 	b.At(s.Prefix())
 	w := b.mapped(r, []int{2 * inner, in})
 	return b.Graph.LinearGated(x, w, b.optional(s.Optional("bias", 2*inner)))
+}
+
+// splits reports that CUDA has a kernel which adds a bias to x [B,S,width] and gates one half by the other.
+func (b *Builder) splits(x *onnx.Value, width int) bool {
+	return b.Target.CUDA && x.Rank() == 3 && x.DType != dtype.BF16 && (width == 2560 || width == 5120 || width == 10240)
 }
 
 // LinearRows is Linear with rows [from, from+out) of a weight and bias of total rows, such as the query part of a fused

@@ -23,6 +23,8 @@ const (
 	// Phase is the 2x2 convolution [O,I,2,2] that gives one of the four phases of "nearest upsampling by two, then a
 	// 3x3 convolution", blocked when Block is set.
 	Phase
+	// Last is [O,kh,kw,I] of a convolution weight [O,I,kh,kw].
+	Last
 )
 
 // Source says where an initializer's bytes come from. It is what this package puts into onnx.Initializer.Source.

@@ -5,16 +5,44 @@ import (
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/onnx"
+	"comfygo/engine/weights"
 )
 
 // ToTokens turns a picture [B,C,H,W] into tokens [B,H·W,C].
-func (b *Builder) ToTokens(x *onnx.Value) *onnx.Value {
-	return b.Transpose(b.Reshape(x, x.Dim(0), x.Dim(1), onnx.Infer), 0, 2, 1)
-}
+func (b *Builder) ToTokens(x *onnx.Value) *onnx.Value { return b.ImageToTokens(x) }
 
 // FromTokens turns tokens [B,H·W,C] back into a picture of the shape of like [B,C,H,W].
-func (b *Builder) FromTokens(x, like *onnx.Value) *onnx.Value {
-	return b.ReshapeLike(b.Transpose(x, 0, 2, 1), like)
+func (b *Builder) FromTokens(x, like *onnx.Value) *onnx.Value { return b.TokensToImage(x, like) }
+
+// LinearOfImage is Linear of the tokens of an image [B,C,H,W], [B,H·W,out].
+func (b *Builder) LinearOfImage(s *weights.Scope, x *onnx.Value, out int) *onnx.Value {
+	if y, ok := b.pointwise(s, x, out); ok {
+		return b.ToTokens(y)
+	}
+	return b.Linear(s, b.ToTokens(x), out)
+}
+
+// LinearToImage is Linear of tokens [B,H·W,C] as an image [B,out,H,W] with the height and width of like.
+func (b *Builder) LinearToImage(s *weights.Scope, x, like *onnx.Value, out int) *onnx.Value {
+	if b.lasts(like) && b.IsChannelsLast(like) && x.Dim(-1) == like.Dim(1) {
+		if y, ok := b.pointwise(s, b.FromTokens(x, like), out); ok {
+			return y
+		}
+	}
+	return b.FromTokens(b.Linear(s, x, out), like)
+}
+
+// pointwise applies the linear weight of scope s to the channels of an image as a convolution, whose kernel adds the bias, where
+// that is the form for the target.
+func (b *Builder) pointwise(s *weights.Scope, x *onnx.Value, out int) (*onnx.Value, bool) {
+	if !b.lasts(x) || !b.IsChannelsLast(x) || b.adapted(s) {
+		return nil, false
+	}
+	b.At(s.Prefix())
+	in := x.Dim(1).N
+	r := b.linearWeight(s, out, in)
+	w := b.lastWeight(r, []int{out, in, 1, 1})
+	return b.ConvLast(x, w, b.optional(s.Optional("bias", out)), onnx.Window{Stride: 1}), true
 }
 
 // Attention is softmax(q·kᵀ/√d)·v over heads of equal width d; see onnx.Graph.MultiHeadAttention for shapes.

@@ -102,6 +102,7 @@ type Graph struct {
 	byInit  map[string]*Value
 	byDim   map[Dim]*Value
 	byMask  map[string]*Value
+	last    map[*Value]*Value // the channels-last forms of images
 	domains map[string]bool
 	opset   int
 	scope   string
@@ -243,6 +244,7 @@ func (g *Graph) ComputesShapes() bool {
 }
 
 func (g *Graph) push(n node) {
+	g.present(n.in)
 	g.domains[n.domain] = true
 	g.nodes = append(g.nodes, n)
 }

@@ -91,6 +91,10 @@ func (g *Graph) ConvND(x, weight, bias *Value, groups int, w WindowND) *Value {
 	if x.DType == dtype.BF16 {
 		g.need(bf16Opset)
 	}
+	if g.IsChannelsLast(x) && bias == nil && groups == 1 && w.Stride[0] == w.Stride[1] && w.Dilation[0] == 1 && w.Dilation[1] == 1 {
+		pads := [4]int{w.Before[0], w.Before[1], w.After[0], w.After[1]}
+		return g.ConvLast(x, g.Transpose(weight, 0, 2, 3, 1), nil, Window{Stride: w.Stride[0], Pads: pads})
+	}
 	out := Shape{x.Dim(0), weight.Dim(0)}
 	for i, k := range kernel {
 		d := convDim(x.Dim(i+2), w.Dilation[i]*(k-1)+1, w.Stride[i], w.Before[i]+w.After[i])

@@ -69,3 +69,13 @@ func (g *Graph) Conv3x3(x, w, bias, sum *Value) *Value {
 	}
 	return g.op(DomainComfygo, op, dtype.F32, out, in)
 }
+
+// BiasSplitGelu adds bias [2·n] to x [B,S,2·n] and multiplies the first half by the exact GELU of the second, [B,S,n]. CUDA
+// has it for widths 2·n of 2560, 5120 and 10240.
+func (g *Graph) BiasSplitGelu(x, bias *Value) *Value {
+	width := x.Dim(-1)
+	if x.Rank() != 3 || bias.Rank() != 1 || bias.Dim(0) != width || bias.DType != x.DType || !width.Known() || width.N%2 != 0 {
+		g.fail("BiasSplitGelu", "bias %s%v for %s%v", bias.DType, bias.Shape, x.DType, x.Shape)
+	}
+	return g.op(DomainMicrosoft, "BiasSplitGelu", x.DType, Shape{x.Dim(0), x.Dim(1), D(width.N / 2)}, []*Value{x, bias})
+}

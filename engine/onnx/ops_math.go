@@ -31,11 +31,15 @@ func (g *Graph) broadcastShapes(op string, a, b Shape) Shape {
 }
 
 func (g *Graph) binary(op string, a, b *Value) *Value {
-	return g.op(DomainONNX, op, a.DType, g.broadcast(op, a, b), []*Value{a, b})
+	out := g.broadcast(op, a, b)
+	if x, y, ok := g.pair(a, b); ok {
+		return g.fromLast(g.op(DomainONNX, op, a.DType, g.broadcast(op, x, y), []*Value{x, y}))
+	}
+	return g.op(DomainONNX, op, a.DType, out, []*Value{a, b})
 }
 
 func (g *Graph) unary(op string, x *Value, attrs ...attr) *Value {
-	return g.op(DomainONNX, op, x.DType, x.Shape, []*Value{x}, attrs...)
+	return g.alike(x, func(x *Value) *Value { return g.op(DomainONNX, op, x.DType, x.Shape, []*Value{x}, attrs...) })
 }
 
 // Add returns a+b with broadcasting.
@@ -121,7 +125,9 @@ func (g *Graph) SiLU(x *Value) *Value { return g.QuickGelu(x, 1) }
 
 // QuickGelu returns x*sigmoid(alpha*x), with ONNX Runtime's fused operator.
 func (g *Graph) QuickGelu(x *Value, alpha float32) *Value {
-	return g.op(DomainMicrosoft, "QuickGelu", x.DType, x.Shape, []*Value{x}, attr{"alpha", alpha})
+	return g.alike(x, func(x *Value) *Value {
+		return g.op(DomainMicrosoft, "QuickGelu", x.DType, x.Shape, []*Value{x}, attr{"alpha", alpha})
+	})
 }
 
 // Gelu returns the exact (erf) GELU, or its tanh form.
@@ -138,12 +144,14 @@ func (g *Graph) Cast(x *Value, t dtype.DType) *Value {
 	if x.DType == t {
 		return x
 	}
-	return g.op(DomainONNX, "Cast", t, x.Shape, []*Value{x}, attr{"to", int64(elemType(t))})
+	return g.alike(x, func(x *Value) *Value {
+		return g.op(DomainONNX, "Cast", t, x.Shape, []*Value{x}, attr{"to", int64(elemType(t))})
+	})
 }
 
 // Softmax normalises over the given axis.
 func (g *Graph) Softmax(x *Value, axis int) *Value {
-	return g.unary("Softmax", x, attr{"axis", int64(axis)})
+	return g.op(DomainONNX, "Softmax", x.DType, x.Shape, []*Value{x}, attr{"axis", int64(axis)})
 }
 
 // MatMul multiplies the last two axes, broadcasting the others: [..,M,K] x [..,K,N] = [..,M,N].

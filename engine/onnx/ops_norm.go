@@ -1,5 +1,7 @@
 package onnx
 
+import "strconv"
+
 // InstanceNorm normalises each channel of each row of [N,C,…], with scale and bias [C].
 func (g *Graph) InstanceNorm(x, scale, bias *Value, eps float32) *Value {
 	if x.Rank() < 3 || scale.Dim(0) != x.Dim(1) {
@@ -21,6 +23,31 @@ func (g *Graph) LayerNorm(x, scale, bias *Value, eps float32) *Value {
 		}
 	}
 	return g.op(DomainONNX, "LayerNormalization", x.DType, x.Shape, in, attr{"axis", int64(-1)}, attr{"epsilon", eps})
+}
+
+// SumLayerNorm is LayerNorm with scale and bias [C] of a sum x [B,S,C] that the operators just before have made, of a residual and of
+// what may have a bias of its own: one operator takes their place, which makes the sum and its norm. It is false where x is no
+// such sum.
+func (g *Graph) SumLayerNorm(x, scale, bias *Value, eps float32) (*Value, bool) {
+	at := len(g.nodes) - 1
+	if at < 1 || x.Rank() != 3 || scale.Rank() != 1 || bias == nil {
+		return nil, false
+	}
+	sum := g.nodes[at]
+	if sum.op != "Add" || sum.out[0] != x || !sum.in[0].Shape.Equal(x.Shape) || !sum.in[1].Shape.Equal(x.Shape) {
+		return nil, false
+	}
+	in := []*Value{sum.in[0], sum.in[1], scale, bias}
+	if biased := g.nodes[at-1]; biased.op == "Add" && biased.out[0] == sum.in[0] && sum.in[0] != sum.in[1] && biased.in[1].Rank() == 1 && biased.in[0].Shape.Equal(x.Shape) {
+		in = []*Value{biased.in[0], sum.in[1], scale, bias, biased.in[1]}
+		at--
+	}
+	g.nodes = g.nodes[:at]
+	y := &Value{DType: x.DType, Shape: x.Shape}
+	g.next++
+	y.Name = "v" + strconv.Itoa(g.next)
+	g.push(node{op: "SkipLayerNormalization", domain: DomainMicrosoft, in: in, out: []*Value{y, nil, nil, x}, attrs: []attr{{"epsilon", eps}}})
+	return y, true
 }
 
 // LayerNormPlain is LayerNorm without learned values.

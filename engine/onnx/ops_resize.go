@@ -13,6 +13,12 @@ func (g *Graph) ResizeNearest(x, like *Value) *Value {
 	if x.Rank() != 4 || like.Rank() != 4 {
 		g.fail("Resize", "ranks of %v and %v", x.Shape, like.Shape)
 	}
+	if y, ok := g.lastOf(x); ok {
+		form := g.toLast(like)
+		sizes := g.op(DomainONNX, "Concat", dtype.I64, Dims(4), []*Value{g.ShapeOf(y, 0, 1), g.ShapeOf(form, 1, 3), g.ShapeOf(y, 3, 4)}, attr{"axis", int64(0)})
+		out := Shape{y.Dim(0), form.Dim(1), form.Dim(2), y.Dim(3)}
+		return g.fromLast(g.op(DomainONNX, "Resize", x.DType, out, []*Value{y, nil, nil, sizes}, nearest()...))
+	}
 	return g.inFloat32(x, func(x *Value) *Value {
 		sizes := g.op(DomainONNX, "Concat", dtype.I64, Dims(4), []*Value{g.ShapeOf(x, 0, 2), g.ShapeOf(like, 2, 4)}, attr{"axis", int64(0)})
 		out := Shape{x.Dim(0), x.Dim(1), like.Dim(2), like.Dim(3)}
@@ -64,6 +70,9 @@ const (
 func (g *Graph) Upscale(x *Value, mode Interpolation, factors ...int) *Value {
 	if len(factors) != x.Rank() {
 		g.fail("Resize", "%d factors for %v", len(factors), x.Shape)
+	}
+	if y, ok := g.lastOf(x); ok && mode == Nearest {
+		return g.fromLast(g.Upscale(y, mode, factors[0], factors[2], factors[3], factors[1]))
 	}
 	out := x.Shape.Clone()
 	scales := make([]float32, len(factors))

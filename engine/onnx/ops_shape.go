@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"math"
+	"slices"
 
 	"comfygo/engine/dtype"
 )
@@ -152,6 +153,13 @@ func (g *Graph) Concat(axis int, xs ...*Value) *Value {
 		}
 		out[axis] = out[axis].Plus(x.Shape[axis])
 	}
+	if len(out) == 4 && axis == 1 && slices.ContainsFunc(xs, g.IsChannelsLast) {
+		lasts := make([]*Value, len(xs))
+		for i, x := range xs {
+			lasts[i] = g.toLast(x)
+		}
+		return g.fromLast(g.op(DomainONNX, "Concat", xs[0].DType, Shape{out[0], out[2], out[3], out[1]}, lasts, attr{"axis", int64(3)}))
+	}
 	return g.op(DomainONNX, "Concat", xs[0].DType, out, xs, attr{"axis", int64(axis)})
 }
 
@@ -247,6 +255,9 @@ func (g *Graph) Declare(x *Value, as Shape) *Value {
 		if d.Differs(x.Shape[i]) {
 			g.fail("Declare", "%v as %v", x.Shape, as)
 		}
+	}
+	if y, ok := g.lastOf(x); ok {
+		return g.fromLast(&Value{Name: y.Name, DType: y.DType, Shape: Shape{as[0], as[2], as[3], as[1]}})
 	}
 	return &Value{Name: x.Name, DType: x.DType, Shape: as}
 }

@@ -135,6 +135,9 @@ func (p *peak) bytes(v *Value) int64 {
 // plan gives the results of the operator that runs at a step their memory. Source: onnxruntime core/framework/allocation_planner.cc.
 func (p *peak) plan(at int, n *node) {
 	for _, v := range n.out {
+		if v == nil {
+			continue
+		}
 		p.vague[v] = n.op == "Dequantize" || n.op != "Reshape" && slices.ContainsFunc(n.in, func(x *Value) bool { return p.vague[x] })
 		b := p.place(n, v)
 		if b == nil && !p.vague[v] {
@@ -157,7 +160,7 @@ func (p *peak) plan(at int, n *node) {
 		}
 	}
 	for _, v := range n.out {
-		if p.left[v] == 0 {
+		if v != nil && p.left[v] == 0 {
 			p.leave(v)
 		}
 	}

@@ -44,4 +44,9 @@ func (g *Graph) Print(w io.Writer) error {
 }
 
 // String returns the value as name, type and shape, such as "x F32[B 4 H W]".
-func (v *Value) String() string { return fmt.Sprintf("%s %s%v", v.Name, v.DType, v.Shape) }
+func (v *Value) String() string {
+	if v == nil { // an output that is left out
+		return "-"
+	}
+	return fmt.Sprintf("%s %s%v", v.Name, v.DType, v.Shape)
+}

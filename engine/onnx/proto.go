@@ -169,7 +169,7 @@ func (n *node) marshal(i int) []byte {
 		b = str(b, nodeIn, nameOf(v))
 	}
 	for _, v := range n.out {
-		b = str(b, nodeOut, v.Name)
+		b = str(b, nodeOut, nameOf(v))
 	}
 	b = str(b, nodeName, fmt.Sprintf("n%d_%s", i, n.op))
 	b = str(b, nodeOp, n.op)

@@ -130,7 +130,7 @@ func (o *options) set(r *Runtime, spec *SessionSpec) error {
 		threads = device.PhysicalCores()
 	}
 	entries := map[string]string{keyFolder: r.root(), keySpinStop: "1"}
-	if !spec.Prepack {
+	if !spec.Prepack && spec.Device.Kind == CPU { // CUDA's kernels note there how a weight lies, and copy none
 		entries[keyPrepack] = "1"
 	}
 	if spec.Shrink && !spec.DisableArena && spec.Device.Kind == CPU {

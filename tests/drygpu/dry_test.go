@@ -25,8 +25,8 @@ func TestSessions(t *testing.T) {
 
 // The most launches of a step, by model and compute type.
 var launches = map[string]map[dtype.DType]int{
-	"sd15": {dtype.F16: 1226, dtype.BF16: 919, dtype.F32: 1223},
-	"sdxl": {dtype.F16: 2400},
+	"sd15": {dtype.F16: 707, dtype.BF16: 855, dtype.F32: 806},
+	"sdxl": {dtype.F16: 1451},
 }
 
 // TestSteps holds what a step of a U-Net of full size costs. Only the latent and the timesteps go to the GPU and only the

@@ -228,8 +228,7 @@ func (u *Writer) resBlock(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	}
 	h := u.GroupNormSiLU(s.At("in_layers", "0"), x, 32, 1e-5)
 	h = u.Conv2d(s.At("in_layers", "2"), h, out, 3, onnx.Pad1())
-	h = u.Add(h, u.Unsqueeze(u.Linear(s.At("emb_layers", "1"), u.emb, out), 2, 3))
-	h = u.GroupNormSiLU(s.At("out_layers", "0"), h, 32, 1e-5)
+	h = u.GroupNormShifted(s.At("out_layers", "0"), h, u.Linear(s.At("emb_layers", "1"), u.emb, out), 32, 1e-5)
 	if s.Has("skip_connection.weight") {
 		x = u.Conv2d(s.At("skip_connection"), x, out, 1, onnx.Window{Stride: 1})
 	}
@@ -242,7 +241,7 @@ func (u *Writer) resBlock(s *weights.Scope, x *onnx.Value) *onnx.Value {
 func (u *Writer) spatialTransformer(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	c := x.Dim(1).N
 	inner := s.Shape("proj_in.weight")[0]
-	h := u.Linear(s.At("proj_in"), u.ToTokens(u.GroupNorm(s.At("norm"), x, 32, 1e-6)), inner)
+	h := u.LinearOfImage(s.At("proj_in"), u.GroupNorm(s.At("norm"), x, 32, 1e-6), inner)
 	var frames *onnx.Value
 	if u.cfg.Temporal {
 		frames = u.frameEmbedding(s.At("time_pos_embed"), c)
@@ -256,7 +255,7 @@ func (u *Writer) spatialTransformer(s *weights.Scope, x *onnx.Value) *onnx.Value
 		}
 	}
 	u.formers++
-	return u.Add(u.FromTokens(u.Linear(s.At("proj_out"), h, c), x), x)
+	return u.Add(u.LinearToImage(s.At("proj_out"), h, x, c), x)
 }
 
 func (u *Writer) transformerBlock(s *weights.Scope, x *onnx.Value) *onnx.Value {
