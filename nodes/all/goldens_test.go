@@ -26,8 +26,6 @@ func TestClassesWithoutModelHaveGoldens(t *testing.T) {
 			}
 		}
 	}
-	// The hooks of a checkpoint take the whole file of a model: tests/nodecalls has none. Workflows with them are compared by pipeline_check.
-	whole := map[string]bool{"CreateHookModelAsLora": true, "CreateHookModelAsLoraModelOnly": true}
 	list, err := os.ReadFile("testdata/without_model.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +35,7 @@ func TestClassesWithoutModelHaveGoldens(t *testing.T) {
 		t.Errorf("%d classes are listed", len(names))
 	}
 	for _, name := range names {
-		if results[name] < 2 && !whole[name] {
+		if results[name] < 2 {
 			t.Errorf("%s has %d recorded results, want 2 at least", name, results[name])
 		}
 	}

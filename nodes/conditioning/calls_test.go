@@ -39,18 +39,31 @@ func TestCalls(t *testing.T) {
 	nodecalls.Run(t, "calls.json.gz", nodecalls.Options{Described: described})
 }
 
-// TestRandomCalls compares random calls of hooks and tracks with upstream's results; cases_random.py lists them.
+// TestRandomCalls compares random calls of hooks and tracks with upstream's results; cases_random.py and
+// cases_checkpoint.py list them.
 func TestRandomCalls(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()
 	if err := os.CopyFS(filepath.Join(base, "models"), os.DirFS(filepath.Join("testdata", "hooks"))); err != nil {
 		t.Fatal(err)
 	}
+	checkpoint := filepath.Join(base, "models", "checkpoints", "sd15-small.safetensors") // read when it is sampled
+	if err := os.MkdirAll(filepath.Dir(checkpoint), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(checkpoint, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	f, err := folders.New(folders.Config{Base: base})
 	if err != nil {
 		t.Fatal(err)
 	}
-	nodecalls.Run(t, "calls_random.json.gz", nodecalls.Options{Described: described, Folders: f})
+	for _, name := range []string{"calls_random.json.gz", "calls_checkpoint.json.gz"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nodecalls.Run(t, name, nodecalls.Options{Described: described, Folders: f})
+		})
+	}
 }
 
 // TestHooks makes hooks of files, combines them and gives them keyframes.
