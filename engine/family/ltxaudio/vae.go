@@ -327,7 +327,7 @@ func (v *vae) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (
 	mel := tensor.New(1, stereo, count, v.mel.Bands)
 	for c := range stereo {
 		to := mel.Data[c*count*v.mel.Bands:]
-		err := v.mel.Spectrogram(ctx, wave.Data[c*n:(c+1)*n], 0, count, func(i int, bands []float32) {
+		err = v.mel.Spectrogram(ctx, wave.Data[c*n:(c+1)*n], 0, count, func(i int, bands []float32) {
 			for f, b := range bands {
 				to[i*v.mel.Bands+f] = float32(math.Log(max(float64(b), least)))
 			}

@@ -108,9 +108,9 @@ func (m *avModel) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input
 		in = append(in, sampling.Input{Name: inputRaw, Value: tensor.New(1), Rule: sampling.Shared})
 	}
 	if len(r.Parts) > 1 && r.Mask != nil {
-		masks, err := sampling.Unpack(r.Mask, r.Parts)
-		if err != nil {
-			return nil, err
+		masks, merr := sampling.Unpack(r.Mask, r.Parts)
+		if merr != nil {
+			return nil, merr
 		}
 		shape := r.Parts[1]
 		if len(shape) != 4 || masks[1].Dim(1) == 0 || masks[1].Dim(3) == 0 {
