@@ -22,12 +22,13 @@ func (b *Builder) LinearAdd(s *weights.Scope, x, residual *onnx.Value, out int) 
 // session keeps the result instead of computing it again.
 func (b *Builder) LinearOnce(s *weights.Scope, x *onnx.Value, out int) *onnx.Value {
 	in := x.Dim(-1).N
-	r := b.linearWeight(s, out, in)
-	if !b.Target.Linear || r.Entry.Quantized() {
+	r, bias := b.linearWeight(s, out, in), s.Optional("bias", out)
+	// A session keeps a result by its x alone: not that of a weight in whose place another may come.
+	if !b.Target.Linear || r.Entry.Quantized() || r.Entry.Variable() || bias != nil && bias.Entry.Variable() {
 		return b.Linear(s, x, out)
 	}
 	b.At(s.Prefix())
-	y := b.LinearRemembered(x, b.mapped(r, []int{out, in}), b.optional(s.Optional("bias", out)))
+	y := b.LinearRemembered(x, b.mapped(r, []int{out, in}), b.optional(bias))
 	return b.linearBranches(s, 0, out, in, x, y)
 }
 
