@@ -18,15 +18,15 @@ import (
 // loraOf writes a LoRA of rank 1 for a layer of the built-in model, whose factors are the given number.
 func loraOf(t *testing.T, value float32) string {
 	t.Helper()
-	return adapterOf(t, value, map[string][]int{"lora_up.weight": {64, 1}, "lora_down.weight": {1, 256}})
+	return adapterOf(t, "input_blocks.1.0.emb_layers.1", value, map[string][]int{"lora_up.weight": {64, 1}, "lora_down.weight": {1, 256}})
 }
 
-// adapterOf writes a file of tensors for the layer, of which each element is the given number.
-func adapterOf(t *testing.T, value float32, tensors map[string][]int) string {
+// adapterOf writes a file of tensors for a layer of the built-in model, of which each element is the given number.
+func adapterOf(t *testing.T, layer string, value float32, tensors map[string][]int) string {
 	t.Helper()
 	var all []weights.Saved
 	for name, shape := range tensors {
-		name = "diffusion_model.input_blocks.1.0.emb_layers.1." + name
+		name = "diffusion_model." + layer + "." + name
 		e := weights.Entry{Name: name, DType: dtype.F32, Shape: shape, Data: make([]byte, 4*shape[0]*shape[1])}
 		if err := weights.FromFloat32(e.Data, slices.Repeat([]float32{value}, shape[0]*shape[1]), dtype.F32); err != nil {
 			t.Fatal(err)
@@ -138,7 +138,7 @@ func TestUnCLIPWithoutImageEncoder(t *testing.T) {
 }
 
 // TestStrengthOfComputedWeights changes the strength of adapters that are computed into weights, among them those of a model whose
-// weights are rounded to 8 bits: the session stays, the weights of the strength before are given back, and predictions are those of a
+// weights are rounded to 8 bits: the session stays, but not what it kept of the prompt, the weights of the strength before are given back, and predictions are those of a
 // session that was made for the strength.
 func TestStrengthOfComputedWeights(t *testing.T) {
 	t.Parallel()
@@ -146,9 +146,9 @@ func TestStrengthOfComputedWeights(t *testing.T) {
 		round   dtype.DType
 		tensors map[string][]int
 	}{
-		"LoHa":            {dtype.Invalid, map[string][]int{"hada_w1_a": {64, 2}, "hada_w1_b": {2, 256}, "hada_w2_a": {64, 2}, "hada_w2_b": {2, 256}}},
-		"full difference": {dtype.Invalid, map[string][]int{"diff": {64, 256}}},
-		"rounded weights": {dtype.F8E4M3, map[string][]int{"lora_up.weight": {64, 1}, "lora_down.weight": {1, 256}}},
+		"LoHa":            {dtype.Invalid, map[string][]int{"hada_w1_a": {64, 2}, "hada_w1_b": {2, 40}, "hada_w2_a": {64, 2}, "hada_w2_b": {2, 40}}},
+		"full difference": {dtype.Invalid, map[string][]int{"diff": {64, 40}}},
+		"rounded weights": {dtype.F8E4M3, map[string][]int{"lora_up.weight": {64, 1}, "lora_down.weight": {1, 40}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -158,7 +158,7 @@ func TestStrengthOfComputedWeights(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			path := adapterOf(t, 0.25, c.tensors)
+			path := adapterOf(t, "input_blocks.1.1.transformer_blocks.0.attn2.to_v", 0.25, c.tensors)
 			at := func(strength float64) []float32 {
 				t.Helper()
 				with, _, err := rt.ApplyLoRA(t.Context(), path, m, nil, strength, 0)
