@@ -52,7 +52,7 @@ func (u *LatentUpscaler) Upscale(ctx context.Context, z *tensor.Tensor) (*tensor
 func (v *VAE) UpscaleWith(ctx context.Context, u *LatentUpscaler, z *tensor.Tensor) (*tensor.Tensor, error) {
 	n, ok := v.net.(family.Normalized)
 	if !ok {
-		return nil, fmt.Errorf("enlarging the latent: the VAE has no statistics of its channels: connect the VAE of LTX-Video")
+		return nil, fmt.Errorf("enlarging the latent: the VAE has no statistics of its channels: connect the VAE of the model that the latent is for")
 	}
 	mean, deviation := n.Statistics()
 	if len(z.Shape) != 5 || z.Dim(1) != len(mean) {
