@@ -9,8 +9,8 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// Heatmaps runs a model with a head for key points on latents [N,C,h,w] of its VAE and the text encoding of one entry, at the highest
-// noise level and without noise: a map for each key point [N,K,H,W]. It fails for a model without such a head. Rows run one by one.
+// Heatmaps runs a model with a head for key points on latents [N,C,h,w] of its VAE and the text encoding of one entry, at the greatest
+// sigma and at 0: a map for each key point [N,K,H,W]. It fails for a model without such a head. Rows run one by one.
 func (m *Model) Heatmaps(ctx context.Context, latent, tokens *tensor.Tensor) (*tensor.Tensor, error) {
 	p, ok := m.net.(family.Pointing)
 	if !ok {

@@ -202,8 +202,10 @@ func (v *VAE) decodeVideoTiled(ctx context.Context, z *tensor.Tensor, t Tiles) (
 	}
 	out, list := tensor.New(z.Dim(0)*frames, h, w, channels), tilesOf(axes)
 	for b := range z.Dim(0) {
-		sum := &blended{axes: axes, data: out.Slice(b*frames, (b+1)*frames).Data, size: [3]int{frames, h, w}, channels: channels,
-			at: strides{frame: h * w * channels, row: w * channels, column: channels, channel: 1}}
+		sum := &blended{
+			axes: axes, data: out.Slice(b*frames, (b+1)*frames).Data, size: [3]int{frames, h, w}, channels: channels,
+			at: strides{frame: h * w * channels, row: w * channels, column: channels, channel: 1},
+		}
 		for i, at := range list {
 			part := family.PartOf(ctx, b*len(list)+i, z.Dim(0)*len(list))
 			if err := v.decodeTile(part, cutVideo(z.Slice(b, b+1), at), at, sum); err != nil {

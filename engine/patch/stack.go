@@ -199,8 +199,8 @@ type Part struct {
 }
 
 // Structure identifies the graphs that the changes need: which weights have branches, in what form, and which weights are computed.
-// Equal structures give equal graphs, but for weights that are stored in another form after a change, which whoever takes one for the
-// other has to look for. The files of branches, their ranks and how many of them are stacked on a weight are no part of it: a graph has
+// Equal structures give equal graphs, except where a change stores weights in another form; code that takes one for the other has to look
+// for that. The files of branches, their ranks and how many of them are stacked on a weight are no part of it: a graph has
 // the factors of branches as parameters, and so it may have the weights that are computed.
 func (p *Part) Structure() string {
 	if p == nil {

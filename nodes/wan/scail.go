@@ -45,7 +45,9 @@ func (*WanSCAILToVideo) Spec() nodes.Spec {
 		Name: "WanSCAILToVideo", Category: "model/conditioning/wan/scail",
 		Module: "comfy_extras.nodes_scail", V3: true,
 		Outputs: []nodes.Output{
-			{Type: "CONDITIONING", Name: "positive"}, {Type: "CONDITIONING", Name: "negative"}, {Type: "LATENT", Name: "latent", Tooltip: "The latent to make."},
+			{Type: "CONDITIONING", Name: "positive"},
+			{Type: "CONDITIONING", Name: "negative"},
+			{Type: "LATENT", Name: "latent", Tooltip: "The latent to make."},
 			{Type: "INT", Name: "video_frame_offset", Tooltip: "Frame at which the next part begins."},
 		},
 		Experimental: true,

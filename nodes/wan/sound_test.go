@@ -125,8 +125,11 @@ func TestWithoutPeople(t *testing.T) {
 		"speech": {&WanSoundImageToVideo{Width: 32, Height: 64, Length: 9, BatchSize: 1, Positive: texts(), Negative: texts(), Audio: encoded(3, 41600, 1, 130, 6)}, []int{1, 16, 3, 8, 4}, []string{"audio_embed", "control_video"}},
 		"extend": {&WanSoundImageToVideoExtend{Length: 9, VideoLatent: engine.Latent{Samples: tensor.New(1, 16, 2, 8, 4)}, Positive: texts(), Negative: texts()}, []int{1, 16, 3, 8, 4}, []string{"reference_motion", "control_video"}},
 		"humo":   {&WanHuMoImageToVideo{Width: 32, Height: 64, Length: 9, BatchSize: 1, Positive: texts(), Negative: texts()}, []int{1, 16, 3, 8, 4}, []string{"audio_embed", sampling.KeyReferences}},
-		"dance": {&WanDancerVideo{Width: 32, Height: 64, Length: 9, Positive: texts(), Negative: texts(), Audio: pyjson.NewObject("audio_feature", tensor.New(1, 3, 35), "fps", int64(10))},
-			[]int{1, 16, 3, 8, 4}, []string{"audio_embed", sampling.KeyFPS, "audio_inject_scale"}},
+		"dance": {
+			&WanDancerVideo{Width: 32, Height: 64, Length: 9, Positive: texts(), Negative: texts(), Audio: pyjson.NewObject("audio_feature", tensor.New(1, 3, 35), "fps", int64(10))},
+			[]int{1, 16, 3, 8, 4},
+			[]string{"audio_embed", sampling.KeyFPS, "audio_inject_scale"},
+		},
 	} {
 		r, err := c.node.Run(&nodes.Context{Context: t.Context()})
 		if err != nil {

@@ -159,8 +159,10 @@ func (m *model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 		strength.Data[0] = float32(v)
 	}
 	return []sampling.Input{
-		{Name: sampling.InputContext, Value: c.Tokens, Rule: sampling.ByRows}, {Name: inputLyrics, Value: lyrics, Rule: sampling.ByRows},
-		{Name: inputVoice, Value: tensor.New(1, m.voice), Rule: sampling.ByRows}, {Name: inputStrength, Value: strength, Rule: sampling.Shared},
+		{Name: sampling.InputContext, Value: c.Tokens, Rule: sampling.ByRows},
+		{Name: inputLyrics, Value: lyrics, Rule: sampling.ByRows},
+		{Name: inputVoice, Value: tensor.New(1, m.voice), Rule: sampling.ByRows},
+		{Name: inputStrength, Value: strength, Rule: sampling.Shared},
 	}, nil
 }
 
@@ -230,7 +232,7 @@ func (m *model) words(run family.Runner, lyrics *tensor.Tensor) (*tensor.Tensor,
 	for i, v := range lyrics.Data {
 		id := int(v)
 		if id < 0 || id >= m.vocabulary {
-			return nil, fmt.Errorf("running the model: token %d of the lyrics is none of %d", id, m.vocabulary)
+			return nil, fmt.Errorf("running the model: token %d of the lyrics is out of range: the vocabulary has %d", id, m.vocabulary)
 		}
 		row := out.Data[i*m.embedded : (i+1)*m.embedded]
 		if table.Entry.Data == nil && !table.Entry.Computed() {

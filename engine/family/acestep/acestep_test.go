@@ -211,8 +211,10 @@ func TestInputErrors(t *testing.T) {
 		}
 	}
 	in := []sampling.Input{
-		{Name: sampling.InputContext, Value: text}, {Name: "lyric_token_idx", Value: &tensor.Tensor{Shape: []int{1, 1}, Data: []float32{20}}},
-		{Name: "speaker_embeds", Value: tensor.New(1, 12)}, {Name: "lyrics_strength", Value: tensor.New(1)},
+		{Name: sampling.InputContext, Value: text},
+		{Name: "lyric_token_idx", Value: &tensor.Tensor{Shape: []int{1, 1}, Data: []float32{20}}},
+		{Name: "speaker_embeds", Value: tensor.New(1, 12)},
+		{Name: "lyrics_strength", Value: tensor.New(1)},
 	}
 	call := family.Call{X: tensor.New(1, 8, 16, 20), T: []float32{1}, Inputs: sampling.Inputs{List: in}}
 	if _, err := d.Predict(t.Context(), familytest.Runner{}, call); err == nil || !strings.Contains(err.Error(), "token 20") {

@@ -70,8 +70,23 @@ type abbreviation struct {
 var abbreviations = func() []abbreviation {
 	var out []abbreviation
 	for _, a := range [][2]string{
-		{"mrs", "misess"}, {"mr", "mister"}, {"dr", "doctor"}, {"st", "saint"}, {"co", "company"}, {"jr", "junior"}, {"maj", "major"}, {"gen", "general"}, {"drs", "doctors"},
-		{"rev", "reverend"}, {"lt", "lieutenant"}, {"hon", "honorable"}, {"sgt", "sergeant"}, {"capt", "captain"}, {"esq", "esquire"}, {"ltd", "limited"}, {"col", "colonel"},
+		{"mrs", "misess"},
+		{"mr", "mister"},
+		{"dr", "doctor"},
+		{"st", "saint"},
+		{"co", "company"},
+		{"jr", "junior"},
+		{"maj", "major"},
+		{"gen", "general"},
+		{"drs", "doctors"},
+		{"rev", "reverend"},
+		{"lt", "lieutenant"},
+		{"hon", "honorable"},
+		{"sgt", "sergeant"},
+		{"capt", "captain"},
+		{"esq", "esquire"},
+		{"ltd", "limited"},
+		{"col", "colonel"},
 		{"ft", "fort"},
 	} {
 		out = append(out, abbreviation{pattern(`\b` + a[0] + `\.`), a[1]})

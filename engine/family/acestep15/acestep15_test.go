@@ -119,7 +119,9 @@ func TestInputErrors(t *testing.T) {
 		}
 	}
 	in := sampling.Inputs{List: []sampling.Input{
-		{Name: sampling.InputContext, Value: text}, {Name: "lyric_embed", Value: lyrics}, {Name: "refer_audio", Value: tensor.New(1, 64, 20)},
+		{Name: sampling.InputContext, Value: text},
+		{Name: "lyric_embed", Value: lyrics},
+		{Name: "refer_audio", Value: tensor.New(1, 64, 20)},
 		{Name: "audio_codes", Value: &tensor.Tensor{Shape: []int{1, 1}, Data: []float32{64000}}},
 	}}
 	call := family.Call{X: tensor.New(1, 64, 20), T: []float32{1}, Inputs: in}

@@ -159,7 +159,7 @@ func pointsOf(codes *tensor.Tensor, least int) (*tensor.Tensor, error) {
 				code = int(given[i])
 			}
 			if code < 0 || code >= most {
-				return nil, fmt.Errorf("running the model: audio code %d is none of %d", code, most)
+				return nil, fmt.Errorf("running the model: audio code %d is out of range: there are %d", code, most)
 			}
 			for k, l := range levels {
 				row[i*len(levels)+k] = point(code%l, l)

@@ -46,8 +46,8 @@ func (w writer) project(s *weights.Scope, x, y *onnx.Value, c shape, rope *nn.Ro
 	return w.Rotate(q, rope, c.heads), w.Rotate(k, rope, c.kvHeads), w.Linear(s.At("v_proj"), y, c.kvHeads*c.head)
 }
 
-func (c shape) attention() onnx.Attention {
-	return onnx.Attention{Heads: c.heads, KVHeads: c.kvHeads, Scale: float32(1 / math.Sqrt(float64(c.head)))}
+func (s shape) attention() onnx.Attention {
+	return onnx.Attention{Heads: s.heads, KVHeads: s.kvHeads, Scale: float32(1 / math.Sqrt(float64(s.head)))}
 }
 
 // attend is attention of x to y, or to itself in windows where far is not nil.

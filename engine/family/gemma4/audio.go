@@ -141,7 +141,7 @@ func (a conformer) graph() family.Graph {
 type audioWriter struct {
 	clipped
 	cfg Audio
-	// frames is the number of frames of a sound, seen [N*reach] the frames that each sees, hidden [N,1,reach] where there is none, and
+	// frames is the number of frames of a sound, seen [N*reach] the frames that each sees, hidden [N,1,reach] where no frame is, and
 	// distances [reach,width] the embeddings of how far they are.
 	frames                  onnx.Dim
 	seen, hidden, distances *onnx.Value

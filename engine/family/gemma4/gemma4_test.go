@@ -200,8 +200,12 @@ func TestTemplates(t *testing.T) {
 	x := tensor.New(1, 48, 48, 3)
 	sound := &family.Sound{}
 	for i, p := range []family.Prompt{
-		{Images: []*tensor.Tensor{x}, Sound: sound, Features: x}, {Frames: []*tensor.Tensor{x, x, x}, Thinking: true}, {Images: []*tensor.Tensor{x, x}},
-		{Bare: true}, {Primed: true}, {Primed: true, Sound: sound, Features: x, Thinking: true},
+		{Images: []*tensor.Tensor{x}, Sound: sound, Features: x},
+		{Frames: []*tensor.Tensor{x, x, x}, Thinking: true},
+		{Images: []*tensor.Tensor{x, x}},
+		{Bare: true},
+		{Primed: true},
+		{Primed: true, Sound: sound, Features: x, Thinking: true},
 	} {
 		p.Text = "hi"
 		for strings.Contains(want[i], "<|audio|><|audio|>") {

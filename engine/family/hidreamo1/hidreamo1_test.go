@@ -20,9 +20,6 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(familytest.Main(m)) }
 
-// near is ten times torch's own error in float32, which is greatest where the noise is divided by small timesteps.
-var near = golden.Tolerance{RMSRel: 1e-5}
-
 // some are every 97th of the values of an image.
 func some(x *tensor.Tensor) *tensor.Tensor {
 	out := &tensor.Tensor{}

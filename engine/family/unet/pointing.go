@@ -17,7 +17,7 @@ const headKey = "heatmap_head.conv_layers.0.weight"
 var errNoHead = errors.New("finding key points: the model has no head for them (heatmap_head): load a model of SDPose")
 
 // featureBlock is the last output block that reads, beside its skip connection, what the head reads: twice the channels of the outermost
-// blocks. It is -1 where there is none.
+// blocks. -1 stands for no block.
 func featureBlock(s *weights.Scope, c Config) int {
 	at := -1
 	for i := range s.Count("output_blocks") {
