@@ -25,7 +25,7 @@ type Latent struct {
 	TemporalRatio int
 	// Type is upstream's key "type" ("audio", "hunyuan3dv2"), "" where there is none.
 	Type string
-	// Along are the further parts of a nested latent, which are sampled together with Samples, such as a film's sound; AlongMasks
+	// Along are the further parts of a nested latent, which are sampled together with Samples, such as a video's sound; AlongMasks
 	// are their noise masks, nil where there is none.
 	Along, AlongMasks []*tensor.Tensor
 }

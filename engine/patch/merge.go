@@ -239,7 +239,7 @@ func (r region) replace(value weights.Entry) step {
 	}
 }
 
-// pieces calls f with consecutive pieces of n elements and room for as many values, which stay in the processor's cache.
+// pieces calls f with consecutive pieces of n elements and room for as many values, which stay in the CPU's cache.
 func pieces(n int, f func(at int, buf []float32) error) error {
 	const most = 1 << 13
 	buf := borrow(most)

@@ -17,7 +17,7 @@ type product struct {
 
 type factors struct{ left, right []float32 }
 
-// band is how many rows of a product are computed at a time: they stay in the processor's cache.
+// band is how many rows of a product are computed at a time: they stay in the CPU's cache.
 const band = 4
 
 // each computes the n rows of the product from row on, some at a time; f gets their place among the n rows.

@@ -16,7 +16,7 @@ import (
 
 // Adapted are adapters and the graph that they give.
 type Adapted struct {
-	// Adapters is nil where there are none.
+	// Adapters is nil for a graph without adapters.
 	nn.Adapters
 	// Build writes the network's graph.
 	Build func() (*onnx.Graph, error)

@@ -198,7 +198,8 @@ func (w *weightSet) releaseLocked() {
 	}
 }
 
-// giveUp is release, but for the memory of one region that was the set's alone, which goes to the caller; nil when there is none.
+// giveUp is release, but for the memory of one region that was the set's alone, which goes to the caller. It is nil for a set without
+// such a region.
 func (w *weightSet) giveUp() []byte {
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()

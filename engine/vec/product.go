@@ -9,7 +9,7 @@ func AddBoth(out, a, b []float32, f float32) {
 }
 
 // Product sets out, rows of n values, to the matrix product of a, rows of k values, and b, k rows of n values. It is the one operation
-// here that fuses: sums are taken in the order of k, each product being added unrounded where the processor can.
+// here that fuses: sums are taken in the order of k, each product being added unrounded where the CPU can.
 func Product(out, a, b []float32, n, k int) {
 	const together = 4
 	for len(out) >= n && n > 0 {

@@ -2,13 +2,13 @@ package vec
 
 import "golang.org/x/sys/cpu"
 
-// vectors says that the processor has what vec_amd64.s uses.
+// vectors says that the CPU has what vec_amd64.s uses.
 var vectors = cpu.X86.HasAVX2
 
-// fused says that the processor multiplies and adds in one operation.
+// fused says that the CPU multiplies and adds in one operation.
 var fused = cpu.X86.HasAVX2 && cpu.X86.HasFMA
 
-// halves says that the processor converts 16-bit floats.
+// halves says that the CPU converts 16-bit floats.
 var halves = cpu.X86.HasAVX2 && cpu.X86.HasF16C
 
 // stride is how many values a turn of the loops takes.

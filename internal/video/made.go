@@ -29,7 +29,7 @@ func (m *Made) MemoryBytes() int64 {
 	return 4*int64(len(m.Images.Data)) + m.Audio.MemoryBytes()
 }
 
-// shape is that of the images; no frames where there are none.
+// shape is that of the images; a video without images has no frames.
 func (m *Made) shape() []int {
 	if m.Images == nil {
 		return []int{0, 0, 0, 3}

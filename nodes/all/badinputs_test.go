@@ -21,7 +21,7 @@ import (
 	"comfygo/folders"
 	"comfygo/internal/geometry"
 	"comfygo/internal/pyjson"
-	film "comfygo/internal/video"
+	videofile "comfygo/internal/video"
 	"comfygo/nodes"
 	"comfygo/tests/nodecalls"
 )
@@ -161,7 +161,7 @@ func ofType(kind string) any {
 	case "VOXEL":
 		return &geometry.Voxels{Grid: nodecalls.Random(1, -1, 1, 1, 4, 4, 4)}
 	case "VIDEO":
-		return &film.Made{Images: tensor.New(2, 4, 4, 3), Rate: big.NewRat(24, 1), Depth: 8}
+		return &videofile.Made{Images: tensor.New(2, 4, 4, 3), Rate: big.NewRat(24, 1), Depth: 8}
 	}
 	return nil
 }
@@ -231,8 +231,8 @@ func badValues() map[string]func() any {
 		"no voxels":        func() any { return &geometry.Voxels{} },
 		"voxels of NaN":    func() any { return &geometry.Voxels{Grid: filled(nan, 1, 2, 2, 2)} },
 		"no splats":        func() any { return &geometry.Splats{} },
-		"no video":         func() any { return &film.Made{Rate: big.NewRat(24, 1)} },
-		"a missing video":  func() any { return &film.File{Path: filepath.Join("none", "a.mp4")} },
+		"no video":         func() any { return &videofile.Made{Rate: big.NewRat(24, 1)} },
+		"a missing video":  func() any { return &videofile.File{Path: filepath.Join("none", "a.mp4")} },
 		"a broken 3D file": func() any { return geometry.Memory([]byte("glTF\x02\x00\x00\x00"), "glb") },
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"comfygo/engine/tensor"
 	"comfygo/folders"
 	"comfygo/internal/pyjson"
-	film "comfygo/internal/video"
+	videofile "comfygo/internal/video"
 	"comfygo/nodes"
 	"comfygo/nodes/dataset"
 	"comfygo/tests/nodecalls"
@@ -185,14 +185,14 @@ func TestDatasetMemory(t *testing.T) {
 }
 
 // endless is a video whose header tells of more frames than there are.
-type endless struct{ *film.Made }
+type endless struct{ *videofile.Made }
 
-func (endless) FrameCount(context.Context, film.Env) (int, error) { return math.MaxInt32, nil }
+func (endless) FrameCount(context.Context, videofile.Env) (int, error) { return math.MaxInt32, nil }
 
 // TestSampleEndless: random frames are not drawn from what a header makes up.
 func TestSampleEndless(t *testing.T) {
 	t.Parallel()
-	v := endless{&film.Made{Images: tensor.New(1, 2, 2, 3), Rate: big.NewRat(24, 1), Depth: 8}}
+	v := endless{&videofile.Made{Images: tensor.New(1, 2, 2, 3), Rate: big.NewRat(24, 1), Depth: 8}}
 	f, err := folders.New(folders.Config{Base: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)

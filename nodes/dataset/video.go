@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	film "comfygo/internal/video"
+	videofile "comfygo/internal/video"
 	"comfygo/nodes"
 )
 
@@ -109,18 +109,18 @@ func videoFiles(paths []string) ([]any, error) {
 	}
 	videos := make([]any, len(paths))
 	for i, path := range paths {
-		videos[i] = &film.File{Path: path}
+		videos[i] = &videofile.File{Path: path}
 	}
 	return videos, nil
 }
 
 // videoEnv is what videos need of a call.
-func videoEnv(ctx *nodes.Context) film.Env {
-	return film.Env{FFmpeg: ctx.FFmpeg, Charge: ctx.Reserve, Dir: ctx.Folders.Temp()}
+func videoEnv(ctx *nodes.Context) videofile.Env {
+	return videofile.Env{FFmpeg: ctx.FFmpeg, Charge: ctx.Reserve, Dir: ctx.Folders.Temp()}
 }
 
 // measure returns the number of frames and the frame rate of a video.
-func measure(ctx *nodes.Context, v film.Video) (frames int, rate float64, err error) {
+func measure(ctx *nodes.Context, v videofile.Video) (frames int, rate float64, err error) {
 	if v == nil {
 		return 0, 0, nodes.Errorf("ValueError", "reading the input video: there is no video")
 	}
@@ -140,7 +140,7 @@ func measure(ctx *nodes.Context, v film.Video) (frames int, rate float64, err er
 }
 
 // cut keeps length frames of a video from start on.
-func cut(ctx *nodes.Context, v film.Video, start, length int, rate float64) (nodes.Result, error) {
+func cut(ctx *nodes.Context, v videofile.Video, start, length int, rate float64) (nodes.Result, error) {
 	t, err := v.Trimmed(ctx, videoEnv(ctx), float64(start)/rate, float64(length)/rate, false)
 	if err != nil {
 		return nodes.Result{}, err

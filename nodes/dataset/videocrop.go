@@ -3,7 +3,7 @@ package dataset
 import (
 	"slices"
 
-	film "comfygo/internal/video"
+	videofile "comfygo/internal/video"
 	"comfygo/nodes"
 )
 
@@ -15,10 +15,10 @@ func init() {
 
 // VideoFrameSample keeps some frames of a video.
 type VideoFrameSample struct {
-	Video     film.Video `in:"video" type:"VIDEO" tooltip:"Video to sample."`
-	NumFrames int        `in:"num_frames" default:"16" min:"1" max:"9999" tooltip:"Number of frames to keep."`
-	Strategy  string     `in:"strategy" options:"uniform|head|tail|random" default:"uniform" tooltip:"Which frames are kept: evenly spaced ones, the first, the last, or random ones in order."`
-	Seed      uint64     `in:"seed" default:"0" min:"0" max:"18446744073709551615" tooltip:"Seed of the strategy random."`
+	Video     videofile.Video `in:"video" type:"VIDEO" tooltip:"Video to sample."`
+	NumFrames int             `in:"num_frames" default:"16" min:"1" max:"9999" tooltip:"Number of frames to keep."`
+	Strategy  string          `in:"strategy" options:"uniform|head|tail|random" default:"uniform" tooltip:"Which frames are kept: evenly spaced ones, the first, the last, or random ones in order."`
+	Seed      uint64          `in:"seed" default:"0" min:"0" max:"18446744073709551615" tooltip:"Seed of the strategy random."`
 }
 
 // Spec implements nodes.Node.
@@ -68,7 +68,7 @@ func (n *VideoFrameSample) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	return nodes.Out(&film.Made{Images: images, Rate: r, Depth: 8}), nil
+	return nodes.Out(&videofile.Made{Images: images, Rate: r, Depth: 8}), nil
 }
 
 // mostDrawn bounds what a file's header may have drawn from, at 24 frames a second eight days.
@@ -76,9 +76,9 @@ const mostDrawn = 1 << 24
 
 // VideoTemporalCrop keeps a range of frames.
 type VideoTemporalCrop struct {
-	Video      film.Video `in:"video" type:"VIDEO" tooltip:"Video to crop."`
-	StartFrame int        `in:"start_frame" default:"0" min:"0" max:"99999" tooltip:"First frame to keep."`
-	Length     int        `in:"length" default:"16" min:"1" max:"99999" tooltip:"Number of frames to keep."`
+	Video      videofile.Video `in:"video" type:"VIDEO" tooltip:"Video to crop."`
+	StartFrame int             `in:"start_frame" default:"0" min:"0" max:"99999" tooltip:"First frame to keep."`
+	Length     int             `in:"length" default:"16" min:"1" max:"99999" tooltip:"Number of frames to keep."`
 }
 
 // Spec implements nodes.Node.
@@ -109,9 +109,9 @@ func (n *VideoTemporalCrop) Run(ctx *nodes.Context) (nodes.Result, error) {
 
 // VideoRandomTemporalCrop keeps a random range of frames.
 type VideoRandomTemporalCrop struct {
-	Video  film.Video `in:"video" type:"VIDEO" tooltip:"Video to crop."`
-	Length int        `in:"length" default:"16" min:"1" max:"99999" tooltip:"Number of frames to keep."`
-	Seed   uint64     `in:"seed" default:"0" min:"0" max:"18446744073709551615" tooltip:"Seed of the first frame."`
+	Video  videofile.Video `in:"video" type:"VIDEO" tooltip:"Video to crop."`
+	Length int             `in:"length" default:"16" min:"1" max:"99999" tooltip:"Number of frames to keep."`
+	Seed   uint64          `in:"seed" default:"0" min:"0" max:"18446744073709551615" tooltip:"Seed of the first frame."`
 }
 
 // Spec implements nodes.Node.

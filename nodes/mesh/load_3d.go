@@ -10,7 +10,7 @@ import (
 	"comfygo/engine/tensor"
 	"comfygo/internal/geometry"
 	"comfygo/internal/pyjson"
-	film "comfygo/internal/video"
+	videofile "comfygo/internal/video"
 	"comfygo/nodes"
 	"comfygo/nodes/image"
 )
@@ -227,7 +227,7 @@ func recorded(ctx *nodes.Context, state *pyjson.Object) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &film.File{Path: path}, nil
+	return &videofile.File{Path: path}, nil
 }
 
 // Load3DAdvanced loads a 3D file with a camera.

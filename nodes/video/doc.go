@@ -9,17 +9,17 @@ import (
 	"comfygo/folders"
 	"comfygo/internal/ffmpeg"
 	"comfygo/internal/pyjson"
-	film "comfygo/internal/video"
+	videofile "comfygo/internal/video"
 	"comfygo/nodes"
 )
 
 // Env is what videos need of a call.
-func Env(ctx *nodes.Context) film.Env {
-	return film.Env{FFmpeg: ctx.FFmpeg, Charge: ctx.Reserve, Dir: ctx.Folders.Temp()}
+func Env(ctx *nodes.Context) videofile.Env {
+	return videofile.Env{FFmpeg: ctx.FFmpeg, Charge: ctx.Reserve, Dir: ctx.Folders.Temp()}
 }
 
 // check refuses what is no video.
-func check(input string, v film.Video) error {
+func check(input string, v videofile.Video) error {
 	if v == nil {
 		return nodes.Errorf("ValueError", "reading the input %s: there is no video", input)
 	}

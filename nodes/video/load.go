@@ -8,7 +8,7 @@ import (
 
 	"comfygo/engine/media"
 	"comfygo/engine/tensor"
-	film "comfygo/internal/video"
+	videofile "comfygo/internal/video"
 	"comfygo/nodes"
 )
 
@@ -51,7 +51,7 @@ func (n *LoadVideo) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !info.Mode().IsRegular() {
 		return nodes.Result{}, nodes.Errorf("OSError", "loading the video %q: it is not a regular file", n.File)
 	}
-	return nodes.Out(&film.File{Path: path}), nil
+	return nodes.Out(&videofile.File{Path: path}), nil
 }
 
 // Fingerprint is the time at which the file was changed, with its size: files of videos are large.
@@ -110,12 +110,12 @@ func (n *CreateVideo) Run(*nodes.Context) (nodes.Result, error) {
 	if rate == nil || rate.Sign() <= 0 || n.FPS > math.MaxInt32 {
 		return nodes.Result{}, nodes.Errorf("ValueError", "making a video: a frame rate of %g", n.FPS)
 	}
-	return nodes.Out(&film.Made{Images: n.Images, Audio: n.Audio, Rate: rate, Depth: n.BitDepth}), nil
+	return nodes.Out(&videofile.Made{Images: n.Images, Audio: n.Audio, Rate: rate, Depth: n.BitDepth}), nil
 }
 
 // GetVideoComponents decodes a video.
 type GetVideoComponents struct {
-	Video film.Video `in:"video" type:"VIDEO" tooltip:"Video to take apart."`
+	Video videofile.Video `in:"video" type:"VIDEO" tooltip:"Video to take apart."`
 }
 
 // Spec implements nodes.Node.
@@ -161,10 +161,10 @@ func (n *GetVideoComponents) Run(ctx *nodes.Context) (nodes.Result, error) {
 
 // VideoSlice trims a video.
 type VideoSlice struct {
-	Video    film.Video `in:"video" type:"VIDEO"`
-	Start    float64    `in:"start_time" default:"0.0" min:"-100000.0" max:"100000.0" step:"0.001" tooltip:"Start time in seconds; a negative one counts from the end."`
-	Duration float64    `in:"duration" default:"0.0" min:"0.0" step:"0.001" tooltip:"Duration in seconds; 0 goes to the end."`
-	Strict   bool       `in:"strict_duration" default:"false" tooltip:"Fail where the video is shorter than the duration."`
+	Video    videofile.Video `in:"video" type:"VIDEO"`
+	Start    float64         `in:"start_time" default:"0.0" min:"-100000.0" max:"100000.0" step:"0.001" tooltip:"Start time in seconds; a negative one counts from the end."`
+	Duration float64         `in:"duration" default:"0.0" min:"0.0" step:"0.001" tooltip:"Duration in seconds; 0 goes to the end."`
+	Strict   bool            `in:"strict_duration" default:"false" tooltip:"Fail where the video is shorter than the duration."`
 }
 
 // Spec implements nodes.Node.

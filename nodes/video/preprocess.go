@@ -3,7 +3,7 @@ package video
 import (
 	"comfygo/engine/tensor"
 	"comfygo/internal/imaging"
-	film "comfygo/internal/video"
+	videofile "comfygo/internal/video"
 	"comfygo/nodes"
 )
 
@@ -46,7 +46,7 @@ func (n *LTXVPreprocess) Run(ctx *nodes.Context) (nodes.Result, error) {
 	}
 	out := tensor.New(b, h, w, 3)
 	for i := range b {
-		if err := film.Recompress(ctx, Env(ctx), out.Index(i), n.Image.Index(i), n.Compression); err != nil {
+		if err := videofile.Recompress(ctx, Env(ctx), out.Index(i), n.Image.Index(i), n.Compression); err != nil {
 			return nodes.Result{}, err
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"io"
 
 	"comfygo/engine/tensor"
-	film "comfygo/internal/video"
+	videofile "comfygo/internal/video"
 	"comfygo/nodes"
 )
 
@@ -69,10 +69,10 @@ func codecs() []nodes.Option {
 
 // SaveVideo writes a video into the output folder.
 type SaveVideo struct {
-	Video  film.Video   `in:"video" type:"VIDEO" tooltip:"Video to save."`
-	Prefix string       `in:"filename_prefix" default:"video/ComfyUI" tooltip:"Beginning of the file name. It may name subfolders and hold tokens such as %date:yyyy-MM-dd% or %Empty Latent Image.width%."`
-	Format nodes.Choice `in:"format" tooltip:"Container format; auto is MP4."`
-	Codec  nodes.Choice `in:"codec" optional:"true" hidden:"true" tooltip:"Video codec of older workflows."`
+	Video  videofile.Video `in:"video" type:"VIDEO" tooltip:"Video to save."`
+	Prefix string          `in:"filename_prefix" default:"video/ComfyUI" tooltip:"Beginning of the file name. It may name subfolders and hold tokens such as %date:yyyy-MM-dd% or %Empty Latent Image.width%."`
+	Format nodes.Choice    `in:"format" tooltip:"Container format; auto is MP4."`
+	Codec  nodes.Choice    `in:"codec" optional:"true" hidden:"true" tooltip:"Video codec of older workflows."`
 }
 
 // DynamicOptions implements nodes.Dynamic.
@@ -103,7 +103,7 @@ func (n *SaveVideo) Run(ctx *nodes.Context) (nodes.Result, error) {
 		return nodes.Result{}, err
 	}
 	o := n.options()
-	ext := film.Extension(o.Format)
+	ext := videofile.Extension(o.Format)
 	if ext == "" {
 		return nodes.Result{}, nodes.Errorf("ValueError", "saving a video: unknown format %q", o.Format)
 	}
@@ -123,8 +123,8 @@ func (n *SaveVideo) Run(ctx *nodes.Context) (nodes.Result, error) {
 }
 
 // options reads the nested inputs. Older workflows have the codec beside the format.
-func (n *SaveVideo) options() film.SaveOptions {
-	o := film.SaveOptions{Format: n.Format.Key, Codec: "auto"}
+func (n *SaveVideo) options() videofile.SaveOptions {
+	o := videofile.SaveOptions{Format: n.Format.Key, Codec: "auto"}
 	codec := n.Codec
 	switch in := n.Format.Inputs.(type) {
 	case *Codecs:
@@ -192,14 +192,14 @@ func (n *SaveWEBM) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Images == nil || len(n.Images.Shape) != 4 {
 		return nodes.Result{}, nodes.Errorf("ValueError", "reading the input images: it is not an image [batch, height, width, channels]")
 	}
-	o := film.WebM{Codec: n.Codec, Rate: n.FPS, CRF: n.CRF}
+	o := videofile.WebM{Codec: n.Codec, Rate: n.FPS, CRF: n.CRF}
 	var err error
 	if o.Tags, err = tags(ctx); err != nil {
 		return nodes.Result{}, err
 	}
 	env := Env(ctx)
 	ui, err := write(ctx, n.Prefix, ".webm", n.Images.Shape[2], n.Images.Shape[1], func(w io.Writer) error {
-		return film.WriteWebM(ctx, env, n.Images, o, w)
+		return videofile.WriteWebM(ctx, env, n.Images, o, w)
 	})
 	if err != nil {
 		return nodes.Result{}, err

@@ -17,7 +17,7 @@ import (
 	"comfygo/folders"
 	"comfygo/internal/ffmpeg"
 	"comfygo/internal/pyjson"
-	film "comfygo/internal/video"
+	videofile "comfygo/internal/video"
 	"comfygo/nodes"
 	"comfygo/tests/nodecalls"
 )
@@ -181,15 +181,15 @@ func (e savedEntry) call(t *testing.T, f *folders.Folders) (string, *pyjson.Obje
 	if e.WebM != "" {
 		return "SaveWEBM", pyjson.NewObject("images", nodecalls.Smooth(e.Images, 1), "filename_prefix", "w", "codec", e.WebM, "fps", e.FPS, "crf", e.CRF)
 	}
-	var video film.Video
+	var video videofile.Video
 	if e.Spec.File != "" {
-		v, err := (&film.File{Path: filepath.Join(f.Input(), e.Spec.File)}).Trimmed(t.Context(), film.Env{}, e.Spec.Start, e.Spec.Duration, false)
+		v, err := (&videofile.File{Path: filepath.Join(f.Input(), e.Spec.File)}).Trimmed(t.Context(), videofile.Env{}, e.Spec.Start, e.Spec.Duration, false)
 		if err != nil {
 			t.Fatal(err)
 		}
 		video = v
 	} else {
-		m := &film.Made{Images: nodecalls.Smooth([]int{e.Spec.Frames, e.Spec.Height, e.Spec.Width, 3}, 1), Rate: new(big.Rat).SetFloat64(e.Spec.FPS), Depth: e.Spec.Depth}
+		m := &videofile.Made{Images: nodecalls.Smooth([]int{e.Spec.Frames, e.Spec.Height, e.Spec.Width, 3}, 1), Rate: new(big.Rat).SetFloat64(e.Spec.FPS), Depth: e.Spec.Depth}
 		if e.Spec.Channels > 0 {
 			m.Audio = wave(e.Spec.Channels, e.Spec.Samples, e.Spec.Rate)
 		}
@@ -227,12 +227,12 @@ func compareFile(t *testing.T, path string, want savedFile) {
 	if math.Abs(info.Duration-want.Duration) > 0.05 {
 		t.Errorf("%g s, want %g", info.Duration, want.Duration)
 	}
-	v := &film.File{Path: path}
+	v := &videofile.File{Path: path}
 	numbers := make([]int, want.Shape[0])
 	for i := range numbers {
 		numbers[i] = i
 	}
-	frames, err := v.Frames(t.Context(), film.Env{}, numbers)
+	frames, err := v.Frames(t.Context(), videofile.Env{}, numbers)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,13 +247,13 @@ func compareFile(t *testing.T, path string, want savedFile) {
 	if mean := sum / float64(len(data)); mean > 0.02 {
 		t.Errorf("frames differ by %g in the mean", mean)
 	}
-	if n, err := v.FrameCount(t.Context(), film.Env{}); err != nil || n != want.Shape[0] {
+	if n, err := v.FrameCount(t.Context(), videofile.Env{}); err != nil || n != want.Shape[0] {
 		t.Errorf("%d frames, want %d, %v", n, want.Shape[0], err)
 	}
 	if want.Samples == 0 {
 		return
 	}
-	c, err := v.Components(t.Context(), film.Env{})
+	c, err := v.Components(t.Context(), videofile.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"comfygo/folders"
 	"comfygo/internal/ffmpeg"
 	"comfygo/internal/pyjson"
-	film "comfygo/internal/video"
+	videofile "comfygo/internal/video"
 	_ "comfygo/nodes/dataset"
 	_ "comfygo/nodes/video"
 	"comfygo/tests/nodecalls"
@@ -47,12 +47,12 @@ func TestCalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := inputs(t)
-			env := film.Env{Dir: f.Temp()}
+			env := videofile.Env{Dir: f.Temp()}
 			described := func(v any) (any, bool) {
 				if list, ok := v.([]any); ok {
 					return list, false
 				}
-				video, ok := v.(film.Video)
+				video, ok := v.(videofile.Video)
 				if !ok {
 					return nil, false
 				}
@@ -68,7 +68,7 @@ func TestCalls(t *testing.T) {
 }
 
 // describe is what cases.py has of a video.
-func describe(t *testing.T, v film.Video, env film.Env) (*pyjson.Object, error) {
+func describe(t *testing.T, v videofile.Video, env videofile.Env) (*pyjson.Object, error) {
 	t.Helper()
 	c, err := v.Components(t.Context(), env)
 	if err != nil {
@@ -135,11 +135,11 @@ func TestBadInputs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	load := func(name string) film.Video { return &film.File{Path: filepath.Join(f.Output(), name)} }
-	made := func(shape ...int) film.Video {
-		return &film.Made{Images: tensor.New(shape...), Rate: big.NewRat(24, 1), Depth: 8}
+	load := func(name string) videofile.Video { return &videofile.File{Path: filepath.Join(f.Output(), name)} }
+	made := func(shape ...int) videofile.Video {
+		return &videofile.Made{Images: tensor.New(shape...), Rate: big.NewRat(24, 1), Depth: 8}
 	}
-	sound := &film.Made{Images: tensor.New(2, 4, 4, 3), Rate: big.NewRat(24, 1), Depth: 8, Audio: wave(3, 10, 8000)}
+	sound := &videofile.Made{Images: tensor.New(2, 4, 4, 3), Rate: big.NewRat(24, 1), Depth: 8, Audio: wave(3, 10, 8000)}
 	for _, c := range []struct {
 		class  string
 		values *pyjson.Object
@@ -150,7 +150,7 @@ func TestBadInputs(t *testing.T) {
 		{"GetVideoComponents", pyjson.NewObject("video", load("empty.mp4")), "reading the video"},
 		{"GetVideoComponents", pyjson.NewObject("video", load("text.mp4")), "reading the video"},
 		{"GetVideoComponents", pyjson.NewObject("video", load("list.mp4")), "reading the video"},
-		{"GetVideoComponents", pyjson.NewObject("video", &film.File{Path: filepath.Join("..", "audio", "testdata", "input", "two.flac")}), "no video stream"},
+		{"GetVideoComponents", pyjson.NewObject("video", &videofile.File{Path: filepath.Join("..", "audio", "testdata", "input", "two.flac")}), "no video stream"},
 		{"SaveVideo", pyjson.NewObject("video", load("text.mp4"), "filename_prefix", "x", "format", "auto"), "reading the video"},
 		{"SaveVideo", pyjson.NewObject("video", made(0, 4, 4, 3), "filename_prefix", "x", "format", "auto"), "at least one frame"},
 		{"SaveVideo", pyjson.NewObject("video", made(1, 3, 4, 3), "filename_prefix", "x", "format", "auto"), "even width"},
@@ -174,7 +174,7 @@ func TestBadInputs(t *testing.T) {
 	}
 	// What a header announces is not taken: the frames that are there come out, within a small budget.
 	budget := int64(0)
-	env := film.Env{Dir: f.Temp(), Charge: func(what string, n int64) error {
+	env := videofile.Env{Dir: f.Temp(), Charge: func(what string, n int64) error {
 		if n > 1<<30 {
 			return fmt.Errorf("%s: %d bytes", what, n)
 		}

@@ -14,7 +14,6 @@ import (
 	"comfygo/engine/family/t5"
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
-	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -87,55 +86,26 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 		}
 		c.learned = sh[1]
 	}
-	return &model{config: c, src: src}, nil
+	format := latents.CogVideoX
+	if c.hidden/head >= large {
+		format = latents.CogVideoX5B
+	}
+	return &model{config: c, Head: dit.Head{
+		Source: src, Format: format, Type: sampling.VPredictionDDPM,
+		Settings: sampling.Settings{BetaSchedule: "linear", LinearStart: 0.00085, LinearEnd: 0.012, ZSNR: true},
+		Loader:   schemeName, Encoders: []string{t5.KeyXXL}, Types: []dtype.DType{dtype.BF16, dtype.F16, dtype.F32},
+	}}, nil
 }
 
 // model is a diffusion model of the family.
 type model struct {
 	config
-	src weights.Source
+	dit.Head
 
 	activations family.Activations
 }
 
-var (
-	_ family.Denoiser  = (*model)(nil)
-	_ family.Bundle    = (*model)(nil)
-	_ family.Adaptable = (*model)(nil)
-	_ family.Typed     = (*model)(nil)
-)
-
-// Latent implements family.Denoiser.
-func (m *model) Latent() sampling.LatentFormat {
-	if m.hidden/head >= large {
-		return latents.CogVideoX5B
-	}
-	return latents.CogVideoX
-}
-
-// Sampling implements family.Denoiser.
-func (m *model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.VPredictionDDPM, sampling.Settings{BetaSchedule: "linear", LinearStart: 0.00085, LinearEnd: 0.012, ZSNR: true}
-}
-
-// Weights implements family.Denoiser.
-func (m *model) Weights() weights.Source { return m.src }
-
-// Scheme implements family.Bundle.
-func (m *model) Scheme() string { return schemeName }
-
-// TextPrefixes implements family.Bundle.
-func (m *model) TextPrefixes() map[string][]string {
-	return map[string][]string{t5.KeyXXL: {"text_encoders.t5xxl.transformer."}}
-}
-
-// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
-func (m *model) ComputeTypes() []dtype.DType {
-	return []dtype.DType{dtype.BF16, dtype.F16, dtype.F32}
-}
-
-// LoRAKeys implements family.Adaptable: upstream knows the generic names alone.
-func (m *model) LoRAKeys(keys *patch.KeyMap, part string) { keys.AddGeneric(part, m.src.Names()) }
+var _ family.Denoiser = (*model)(nil)
 
 // inputConcat is what the network reads beside the latent.
 const inputConcat = "concat"
@@ -268,7 +238,7 @@ func (m *model) angles(sizes map[string]int) []family.Value {
 
 func (m *model) graph() family.Graph {
 	return family.Graph{Part: "unet", Variant: family.Digest(m.depth), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("cogvideox", m.src, func(b *nn.Builder, s *weights.Scope) { (&writer{Builder: b, config: m.config}).write(s) })
+		return s.Build("cogvideox", m.Source, func(b *nn.Builder, s *weights.Scope) { (&writer{Builder: b, config: m.config}).write(s) })
 	}}
 }
 

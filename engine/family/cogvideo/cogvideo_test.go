@@ -65,15 +65,7 @@ const every = 7
 // compare compares some of the values with what was recorded.
 func compare(t *testing.T, stored *inner.Tensors, name string, got *tensor.Tensor, shape []int) {
 	t.Helper()
-	if !slices.Equal(got.Shape, shape) {
-		t.Errorf("%s: shape %v, want %v", name, got.Shape, shape)
-		return
-	}
-	some := tensor.New((got.Len() + every - 1) / every)
-	for i := range some.Data {
-		some.Data[i] = got.Data[i*every]
-	}
-	familytest.Compare(t, stored, name, some, golden.Tolerance{RMSRel: 1e-5}) // ten times torch's own error in float32, about 1e-6
+	familytest.CompareEvery(t, stored, name, got, shape, every, golden.Tolerance{RMSRel: 1e-5}) // ten times torch's own error in float32, about 1e-6
 }
 
 func denoiser(t *testing.T, src weights.Source) family.Denoiser {

@@ -90,6 +90,17 @@ func CompareSome(t *testing.T, stored *inner.Tensors, name string, got *tensor.T
 	golden.Compare(t, name, some, want.Data, tolerance)
 }
 
+// CompareEvery compares every n-th value of a value of a shape with what was recorded under a name.
+func CompareEvery(t *testing.T, stored *inner.Tensors, name string, got *tensor.Tensor, shape []int, n int, tolerance golden.Tolerance) {
+	t.Helper()
+	if !slices.Equal(got.Shape, shape) {
+		t.Errorf("%s: shape %v, want %v", name, got.Shape, shape)
+		return
+	}
+	kept := golden.Strided(got.Data, n)
+	Compare(t, stored, name, &tensor.Tensor{Shape: []int{len(kept)}, Data: kept}, tolerance)
+}
+
 // Compare compares a value with what was recorded under a name.
 func Compare(t *testing.T, stored *inner.Tensors, name string, got *tensor.Tensor, tolerance golden.Tolerance) {
 	t.Helper()

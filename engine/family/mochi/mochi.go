@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 
-	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/family/dit"
 	"comfygo/engine/family/latents"
@@ -58,54 +57,26 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if c.channels != latents.Mochi.Channels || out[0] != side*side*c.channels {
 		return nil, fmt.Errorf("it reads %d channels and gives %d: models of this family read and give %d", c.channels, out[0]/(side*side), latents.Mochi.Channels)
 	}
-	return &model{config: c, src: src}, nil
+	return &model{config: c, Head: dit.Head{
+		Source: src, Format: latents.Mochi, Type: sampling.Flow, Settings: sampling.Settings{Shift: 6, Multiplier: 1},
+		Loader: schemeName, Encoders: []string{t5.KeyXXL}, Read: []string{sampling.OptionSkipDouble},
+	}}, nil
 }
 
 // model is a diffusion model of the family.
 type model struct {
 	config
-	src weights.Source
+	dit.Head
 
 	activations family.Activations
 }
 
-var (
-	_ family.Denoiser  = (*model)(nil)
-	_ family.Bundle    = (*model)(nil)
-	_ family.Adaptable = (*model)(nil)
-	_ family.Typed     = (*model)(nil)
-	_ family.Optioned  = (*model)(nil)
-)
-
-// Latent implements family.Denoiser.
-func (m *model) Latent() sampling.LatentFormat { return latents.Mochi }
-
-// Sampling implements family.Denoiser.
-func (m *model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.Flow, sampling.Settings{Shift: 6, Multiplier: 1}
-}
-
-// Weights implements family.Denoiser.
-func (m *model) Weights() weights.Source { return m.src }
-
-// Scheme implements family.Bundle.
-func (m *model) Scheme() string { return schemeName }
-
-// TextPrefixes implements family.Bundle.
-func (m *model) TextPrefixes() map[string][]string {
-	return map[string][]string{t5.KeyXXL: {"text_encoders.t5xxl.transformer."}}
-}
-
-// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
-func (m *model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, dtype.F32} }
-
-// Options implements family.Optioned.
-func (m *model) Options() []string { return []string{sampling.OptionSkipDouble} }
+var _ family.Denoiser = (*model)(nil)
 
 // LoRAKeys implements family.Adaptable: adapter files have the layers' own names, too. Upstream: lora.py model_lora_keys_unet.
 func (m *model) LoRAKeys(keys *patch.KeyMap, part string) {
-	keys.AddGeneric(part, m.src.Names())
-	for _, n := range m.src.Names() {
+	keys.AddGeneric(part, m.Source.Names())
+	for _, n := range m.Source.Names() {
 		if layer, ok := dit.LayerOf(n); ok {
 			keys.AddKey(layer, part+n)
 		}
@@ -265,7 +236,7 @@ func (m *model) sizes(shape []int, tokens int) map[string]int {
 func (m *model) graph(options map[string]any) family.Graph {
 	skip, _ := dit.Skipped(options)
 	return family.Graph{Part: "unet", Variant: family.Digest(skip), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("mochi", m.src, func(b *nn.Builder, s *weights.Scope) { (&writer{Builder: b, config: m.config, skip: skip}).write(s) })
+		return s.Build("mochi", m.Source, func(b *nn.Builder, s *weights.Scope) { (&writer{Builder: b, config: m.config, skip: skip}).write(s) })
 	}}
 }
 

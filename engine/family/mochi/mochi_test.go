@@ -26,15 +26,7 @@ const every = 7
 // compare compares some of the values with what was recorded.
 func compare(t *testing.T, stored *inner.Tensors, name string, got *tensor.Tensor, shape []int, tolerance golden.Tolerance) {
 	t.Helper()
-	if !slices.Equal(got.Shape, shape) {
-		t.Errorf("%s: shape %v, want %v", name, got.Shape, shape)
-		return
-	}
-	some := tensor.New((got.Len() + every - 1) / every)
-	for i := range some.Data {
-		some.Data[i] = got.Data[i*every]
-	}
-	familytest.Compare(t, stored, name, some, tolerance)
+	familytest.CompareEvery(t, stored, name, got, shape, every, tolerance)
 }
 
 func network(t *testing.T) (*inner.Tensors, weights.Source) {
