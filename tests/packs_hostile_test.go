@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"syscall"
@@ -41,12 +43,25 @@ func (i *instance) await(t *testing.T, id string) apiclient.Result {
 	return apiclient.Result{}
 }
 
-// pulse asks servers for /health in turn until stop is called, which returns the longest answer of each. An answer that is none, or not
-// that of a server in health, fails the test.
-func pulse(t *testing.T, servers ...*instance) (stop func() []time.Duration) {
+// answers are how long the answers to /health took, in ascending order.
+type answers []time.Duration
+
+// String tells the middle, the tail and the longest.
+func (a answers) String() string {
+	if len(a) == 0 {
+		return "no answers"
+	}
+	at := func(share float64) time.Duration { return a[int(share*float64(len(a)-1))].Round(10 * time.Microsecond) }
+	late := len(a) - sort.Search(len(a), func(i int) bool { return a[i] > 50*time.Millisecond })
+	return fmt.Sprintf("%d answers: median %s, 99 %% %s, 99.9 %% %s, longest %s, %d over 50 ms", len(a), at(0.5), at(0.99), at(0.999), at(1), late)
+}
+
+// pulse asks servers for /health in turn until stop is called, which returns how long the answers of each took. An answer that is none, or
+// not that of a server in health, fails the test.
+func pulse(t *testing.T, servers ...*instance) (stop func() []answers) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	longest := make([]time.Duration, len(servers))
+	took := make([]answers, len(servers))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -57,16 +72,19 @@ func pulse(t *testing.T, servers ...*instance) (stop func() []time.Duration) {
 					t.Errorf("/health: %v", err)
 				}
 				if ctx.Err() == nil {
-					longest[n] = max(longest[n], time.Since(begin))
+					took[n] = append(took[n], time.Since(begin))
 				}
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
 	}()
-	return func() []time.Duration {
+	return func() []answers {
 		cancel()
 		<-done
-		return longest
+		for _, a := range took {
+			slices.Sort(a)
+		}
+		return took
 	}
 }
 
@@ -116,8 +134,8 @@ func TestPackHostile(t *testing.T) {
 			t.Errorf("%s: shown is %q, failure %+v; want %q and a message with %q", c.name, shown(r), f, c.want, c.fails)
 		}
 	}
-	longest := stop()
-	t.Logf("/health took at most %s, without packs %s", longest[0], longest[1])
+	took := stop()
+	t.Logf("/health, with packs: %s\n/health, without: %s", took[0], took[1])
 	var figures packFigures
 	if err := server.Get(t.Context(), "/api/v1/packs", &figures); err != nil {
 		t.Fatal(err)
@@ -187,8 +205,8 @@ func TestPackKills(t *testing.T) {
 	if failed > times {
 		t.Errorf("%d kills made %d jobs fail", times, failed)
 	}
-	longest := stop()
-	t.Logf("%d jobs, %d kills, %d jobs failed; /health took at most %s, without packs %s", len(jobs), times, failed, longest[0], longest[1])
+	took := stop()
+	t.Logf("%d jobs, %d kills, %d jobs failed\n/health, with packs: %s\n/health, without: %s", len(jobs), times, failed, took[0], took[1])
 	left, err := filepath.Glob(fmt.Sprintf("/dev/shm/comfygo-%d-*/*", server.process.PID()))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind in shared memory: %v, %v", left, err)

@@ -3,6 +3,7 @@ package health
 import (
 	"net/http"
 	"runtime"
+	"runtime/metrics"
 	"strconv"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // GetHealth says whether the server works: 200 and its figures ("healthy", or "degraded" where models cannot run), or 503 and
-// why not. It answers within 100 ms whatever hangs. Authenticated callers are told more.
+// why not. It answers within 50 ms whatever hangs. Authenticated callers are told more.
 func (s *Service) GetHealth(c echo.Context) error {
 	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	now := time.Now()
@@ -33,12 +34,10 @@ func (s *Service) GetHealth(c echo.Context) error {
 		return s.Reply.JSON(c, http.StatusOK, body)
 	}
 	counts.Merge(jobs.QueueState(figures))
-	var mem runtime.MemStats
-	runtime.ReadMemStats(&mem)
 	body.Set("comfygo_version", s.AppVersion).
 		Set("uptime_seconds", now.Sub(s.Started).Seconds()).
 		Set("clients", int64(s.Hub.Clients())).
-		Set("process", pyjson.NewObject("goroutines", int64(runtime.NumGoroutine()), "heap_bytes", int64(mem.HeapAlloc))) //nolint:gosec // a heap fits
+		Set("process", pyjson.NewObject("goroutines", int64(runtime.NumGoroutine()), "heap_bytes", heapBytes()))
 	body.Set("memory", pyjson.NewObject("total", seen.stats.RAMTotal, "free", seen.stats.RAMFree)).Set("devices", devices(seen.stats))
 	if s.RuntimeState != nil {
 		body.Set("runtime", s.RuntimeState())
@@ -49,6 +48,16 @@ func (s *Service) GetHealth(c echo.Context) error {
 		}
 	}
 	return s.Reply.JSON(c, http.StatusOK, body)
+}
+
+// heapBytes is what the heap's objects occupy. Reading it stops nothing, unlike runtime.ReadMemStats, which stops all goroutines.
+func heapBytes() int64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	if sample[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return int64(sample[0].Value.Uint64()) //nolint:gosec // a heap fits
 }
 
 // tell is the text of an issue, with its cause for those who may see it.

@@ -22,8 +22,8 @@ const (
 )
 
 const (
-	// probePatience is how long an answer waits for what may hang: a card, or a disk.
-	probePatience = 70 * time.Millisecond
+	// probePatience is how long an answer waits for what may hang, a GPU or a disk; after it the last figures are told.
+	probePatience = 25 * time.Millisecond
 	// probeAge is how long figures are good, and hangs how long a probe may take before what it asks counts as lost.
 	probeAge = 500 * time.Millisecond
 	hangs    = 5 * time.Second
