@@ -87,6 +87,12 @@ type Optioned interface {
 	Options() []string
 }
 
+// Needing is implemented by diffusion models that need more of a conditioning entry than text: dry runs, which have no nodes, take it from here.
+type Needing interface {
+	// Needs returns small values by their keys in an entry.
+	Needs() map[string]any
+}
+
 // Specified is implemented by diffusion models whose checkpoints name their architecture in the metadata.
 type Specified interface {
 	// ModelSpec is the value of modelspec.architecture, "" for none.

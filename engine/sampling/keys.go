@@ -63,6 +63,8 @@ const (
 	KeySecondsStart    = "seconds_start"            // float64 or int, where the audio begins in the whole
 	KeySecondsTotal    = "seconds_total"            // float64 or int, duration of the whole
 	KeyLyricsStrength  = "lyrics_strength"          // float64
+	KeyDecodedLatent   = "lq_latent"                // *tensor.Tensor [B,C,H,W], the latent that PiD decodes, as its own model reads it
+	KeyDecodedSigma    = "degrade_sigma"            // *tensor.Tensor [1], the noise in it
 	KeyControlPooled   = "pooled_output_controlnet" // *tensor.Tensor [B,width], which comes with it
 )
 

@@ -57,7 +57,7 @@ func (n *PiDConditioning) Run(*nodes.Context) (nodes.Result, error) {
 	}
 	sigma := tensor.New(1)
 	sigma.Data[0] = float32(n.DegradeSigma)
-	return nodes.Out(n.Positive.With(map[string]any{"lq_latent": in, "degrade_sigma": sigma})), nil
+	return nodes.Out(n.Positive.With(map[string]any{sampling.KeyDecodedLatent: in, sampling.KeyDecodedSigma: sigma})), nil
 }
 
 const flux2Channels = 128

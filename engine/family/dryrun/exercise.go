@@ -169,7 +169,12 @@ func predict(ctx context.Context, d family.Denoiser, run *Runner, side int) (*sa
 		shape = []int{1, format.Channels, side}
 	}
 	last := fmt.Errorf("exercising the diffusion model: it has no matrix whose width could be that of a text encoding")
+	var needs map[string]any
+	if n, ok := d.(family.Needing); ok {
+		needs = n.Needs()
+	}
 	for _, c := range encodings(inputWidths(d.Weights())) {
+		c.Values = needs
 		in, err := d.Inputs(c, sampling.Request{Shape: shape, Latent: tensor.New(shape...), Format: format})
 		if err != nil {
 			last = err

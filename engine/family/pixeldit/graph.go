@@ -2,6 +2,7 @@ package pixeldit
 
 import (
 	"math"
+	"slices"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family/dit"
@@ -18,6 +19,7 @@ type writer struct {
 	*nn.Builder
 	config
 	text, image, pixels *nn.Rotary
+	latents             *latentWriter
 }
 
 // write writes a graph of the network. Inputs: patches [B,I,3·P²], pixels [B,I,P²,3], times [B,256], context [B,T,text], index [T], places
@@ -44,10 +46,14 @@ func write(b *nn.Builder, s *weights.Scope, c config) {
 	table := b.Table(s.Weight("y_pos_embedding", 1, c.most, c.width))
 	y = b.Add(y, b.GatherAxis(table, b.Input("index", dtype.I64, texts), 1))
 	x := b.Linear(s.At("s_embedder", "proj"), patches, c.width)
+	if c.latent != nil {
+		w.latents = w.readLatent(s, rows, images)
+	}
 	for i := range s.Count("patch_blocks") {
+		x = w.latents.before(i, x)
 		x, y = w.block(s.At("patch_blocks").Index(i), x, y, condition)
 	}
-	x = b.SiLU(b.Add(x, t))
+	x = w.latents.behind(b.SiLU(b.Add(x, t)))
 	p := b.Add(b.Linear(s.At("pixel_embedder", "proj"), pixels, c.pixel), places)
 	for i := range s.Count("pixel_blocks") {
 		p = w.pixelBlock(s.At("pixel_blocks").Index(i), p, x)
@@ -90,9 +96,16 @@ func (w *writer) attention(width, heads int) onnx.Attention {
 // pixelBlock is a block of the pixels p [B,I,P²,pixel], modulated pixel by pixel by the patches' tokens. Upstream: PiTBlock.
 func (w *writer) pixelBlock(s *weights.Scope, p, tokens *onnx.Value) *onnx.Value {
 	area := w.side * w.side
-	m := w.Linear(s.At("adaLN_modulation", "0"), tokens, 6*area*w.pixel)
-	m = w.Reshape(m, p.Dim(0), p.Dim(1), onnx.D(area), onnx.D(6*w.pixel))
-	mods := w.Split(m, 3, w.pixel, w.pixel, w.pixel, w.pixel, w.pixel, w.pixel)
+	modulation := func(s *weights.Scope, n int) []*onnx.Value {
+		m := w.Reshape(w.Linear(s, tokens, n*area*w.pixel), p.Dim(0), p.Dim(1), onnx.D(area), onnx.D(n*w.pixel))
+		return w.Split(m, 3, slices.Repeat([]int{w.pixel}, n)...)
+	}
+	var mods []*onnx.Value
+	if s.Has("adaLN_modulation_msa.weight") { // as ComfyUI saves it
+		mods = append(modulation(s.At("adaLN_modulation_msa"), 3), modulation(s.At("adaLN_modulation_mlp"), 3)...)
+	} else {
+		mods = modulation(s.At("adaLN_modulation", "0"), 6)
+	}
 	modulated := func(norm string, shift, scale *onnx.Value) *onnx.Value {
 		return w.Add(w.Mul(w.RMSNorm(s.At(norm), p, epsilon), w.Add(scale, w.Const(1))), shift)
 	}

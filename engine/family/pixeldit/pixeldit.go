@@ -1,5 +1,5 @@
 // Package pixeldit is the family of PixelDiT: blocks of text and image tokens on patches of pixels, then blocks on the pixels, in
-// which each patch attends as one token.
+// which each patch attends as one token; and of PiD, which decodes latents of other models by the same network.
 package pixeldit
 
 import (
@@ -43,6 +43,8 @@ type config struct {
 	pixel, attended, pixelHeads, pixelInner int
 	// text is the width of the text encoding, most the greatest number of its tokens.
 	text, most int
+	// latent describes what reads a latent in PiD, nil in PixelDiT.
+	latent *latentConfig
 }
 
 // Read implements family.Diffusion.
@@ -51,7 +53,15 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 		return nil, nil
 	}
 	src = dit.Rename(src, func(n string) string { return strings.TrimPrefix(n, corePrefix) })
-	s := weights.NewScope(src)
+	c, err := read(weights.NewScope(src))
+	if err != nil {
+		return nil, err
+	}
+	return c.model(src, 4), nil
+}
+
+// read reads the sizes of a network off its tensors.
+func read(s *weights.Scope) (config, error) {
 	dim := func(name string, axis int) int {
 		if sh := s.Shape(name); axis < len(sh) {
 			return sh[axis]
@@ -67,12 +77,17 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	head, pixelHead := dim("patch_blocks.0.attn.q_norm_x.weight", 0), dim("pixel_blocks.0.attn.q_norm.weight", 0)
 	if head == 0 || pixelHead == 0 || head%4 != 0 || pixelHead%4 != 0 || c.width%head != 0 || c.attended%pixelHead != 0 || c.pixel == 0 || c.pixel%4 != 0 || c.side == 0 ||
 		c.side*c.side*rgb != dim("s_embedder.proj.weight", 1) || c.text == 0 || c.most == 0 || c.inner == 0 || c.pixelInner == 0 {
-		return nil, fmt.Errorf("its shapes make no network: width %d in heads of %d, patches of %d, %d a pixel, %d a patch of pixels in heads of %d, text of %d, at most %d tokens", c.width, head, c.side, c.pixel, c.attended, pixelHead, c.text, c.most)
+		return config{}, fmt.Errorf("its shapes make no network: width %d in heads of %d, patches of %d, %d a pixel, %d a patch of pixels in heads of %d, text of %d, at most %d tokens", c.width, head, c.side, c.pixel, c.attended, pixelHead, c.text, c.most)
 	}
 	c.heads, c.pixelHeads = c.width/head, c.attended/pixelHead
+	return c, nil
+}
+
+// model makes the model of a network whose tensors are in src.
+func (c config) model(src weights.Source, shift float64) *model {
 	return &model{config: c, Head: dit.Head{
-		Source: src, Format: latents.Pixels, Type: sampling.Flow, Settings: sampling.Settings{Shift: 4}, Loader: loader, Encoders: []string{lm.KeyGemma2}, Read: []string{dit.OptionRotary},
-	}}, nil
+		Source: src, Format: latents.Pixels, Type: sampling.Flow, Settings: sampling.Settings{Shift: shift}, Loader: loader, Encoders: []string{lm.KeyGemma2}, Read: []string{dit.OptionRotary},
+	}}
 }
 
 // rgb is the number of channels of an image.
@@ -92,6 +107,7 @@ var (
 	_ family.Adaptable = (*model)(nil)
 	_ family.Optioned  = (*model)(nil)
 	_ family.Typed     = (*model)(nil)
+	_ family.Needing   = (*model)(nil)
 )
 
 // Inputs implements family.Denoiser. The network reads padding, too: the mask of the text encoding has no effect.
@@ -102,7 +118,12 @@ func (m *model) Inputs(c *sampling.Cond, _ sampling.Request) ([]sampling.Input, 
 	if _, err := sampling.Value[*tensor.Tensor](c, sampling.KeyAttentionMask); err != nil {
 		return nil, err
 	}
-	return []sampling.Input{{Name: sampling.InputContext, Value: c.Tokens, Rule: sampling.ByRows}}, nil
+	in := []sampling.Input{{Name: sampling.InputContext, Value: c.Tokens, Rule: sampling.ByRows}}
+	if m.latent == nil {
+		return in, nil
+	}
+	more, err := m.latent.inputs(c)
+	return append(in, more...), err
 }
 
 // Predict implements family.Denoiser.
@@ -121,6 +142,13 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		}
 		text = cut
 	}
+	var in []family.Value
+	if m.latent != nil {
+		var err error
+		if in, err = m.latentValues(run, c); err != nil {
+			return nil, err
+		}
+	}
 	if err := run.Check("running the model", m.Memory(c.X.Shape, text.Dim(1))); err != nil {
 		return nil, err
 	}
@@ -135,15 +163,15 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if last, err = last.Reshape(rows, grid.Tokens(), m.side*m.side, rgb); err != nil {
 		return nil, err
 	}
-	in := []family.Value{family.Floats("patches", first), family.Floats("pixels", last), family.Floats("times", times(c.T)), family.Floats("context", text), family.Floats("places", m.places(grid))}
+	in = append(in, family.Floats("patches", first), family.Floats("pixels", last), family.Floats("times", times(c.T)), family.Floats("context", text), family.Floats("places", m.places(grid)))
 	index := make([]int64, text.Dim(1))
 	for i := range index {
 		index[i] = int64(i)
 	}
 	in = append(in, family.Ints("index", index, len(index)))
 	r := dit.RotaryOf(c.Inputs.Options, dit.Unscaled)
-	in = append(in, angles("image", grid, m.width/m.heads, r)...)
-	in = append(in, angles("pixel", grid, m.attended/m.pixelHeads, r)...)
+	in = append(in, m.angles("image", grid, m.width/m.heads, r)...)
+	in = append(in, m.angles("pixel", grid, m.attended/m.pixelHeads, r)...)
 	in = append(in, textAngles(text.Dim(1), m.width/m.heads)...)
 	out, err := run.Run(ctx, m.graph(), in, "out")
 	if err != nil {
@@ -180,9 +208,9 @@ func textAngles(n, head int) []family.Value {
 	return []family.Value{family.Floats("cos_text", &tensor.Tensor{Shape: shape, Data: cos}), family.Floats("sin_text", &tensor.Tensor{Shape: shape, Data: sin})}
 }
 
-// angles are those of the patches of an image, whose sides span sixteen positions: pairs turn by column and row in turns. Upstream:
-// precompute_freqs_cis_2d.
-func angles(of string, g dit.Grid, head int, r dit.Rotary) []family.Value {
+// angles are those of the patches of an image, whose sides span sixteen positions: pairs turn by column and row in turns. PiD raises the
+// base of the frequencies with the size of the image. Upstream: precompute_freqs_cis_2d.
+func (c config) angles(of string, g dit.Grid, head int, r dit.Rotary) []family.Value {
 	const span = 16
 	line := func(n int, shift, scale float64) []float64 {
 		out := make([]float64, n)
@@ -193,14 +221,15 @@ func angles(of string, g dit.Grid, head int, r dit.Rotary) []family.Value {
 	}
 	ys, xs := line(g.Height, r.ShiftY, r.ScaleY), line(g.Width, r.ShiftX, r.ScaleX)
 	half := head / 2
+	baseX, baseY := c.base(g.Width, half), c.base(g.Height, half)
 	cos, sin := tensor.New(1, g.Tokens(), half), tensor.New(1, g.Tokens(), half)
 	for t := range g.Tokens() {
 		for i := range half {
-			at := xs[t%g.Width]
+			at, base := xs[t%g.Width], baseX
 			if i%2 == 1 {
-				at = ys[t/g.Width]
+				at, base = ys[t/g.Width], baseY
 			}
-			angle := at * math.Pow(10000, -2*float64(i/2)/float64(half))
+			angle := at * math.Pow(base, -2*float64(i/2)/float64(half))
 			cos.Data[t*half+i], sin.Data[t*half+i] = float32(math.Cos(angle)), float32(math.Sin(angle))
 		}
 	}
@@ -234,5 +263,6 @@ func (m *model) graph() family.Graph {
 
 // Memory implements family.Denoiser.
 func (m *model) Memory(shape []int, tokens int) int64 {
-	return m.activations.Of(m.graph(), map[string]int{"B": shape[0], "I": dit.GridOf(shape, m.side).Tokens(), "T": min(tokens, m.most)})
+	grid := dit.GridOf(shape, m.side)
+	return m.activations.Of(m.graph(), map[string]int{"B": shape[0], "I": grid.Tokens(), "T": min(tokens, m.most), "h": grid.Height, "w": grid.Width})
 }

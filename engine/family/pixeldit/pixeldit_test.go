@@ -43,6 +43,49 @@ func TestEqualsUpstream(t *testing.T) {
 	}
 }
 
+// TestPiDEqualsUpstream compares a call with a latent of four channels, and one of version 1.5 with a latent of Flux.2.
+func TestPiDEqualsUpstream(t *testing.T) {
+	t.Parallel()
+	for name, latent := range map[string]*tensor.Tensor{"pid": golden.Normal("pixeldit/pid/latent", 2, 4, 3, 2), "pid2": golden.Normal("pixeldit/pid2/latent", 2, 128, 2, 2)} {
+		stored, src := familytest.Recorded(t, "testdata/"+name, "pixeldit")
+		familytest.CheckDetection(t, map[string]familytest.Detection{
+			name:                {Source: src, Family: "PiD", Type: sampling.Flow, Shift: 1.5},
+			"without a gate":    {Source: src, Without: "gate_modules"},
+			"without a latent":  {Source: src, Without: "lq_proj.latent_proj.0"},
+			"without its heads": {Source: src, Without: "q_norm"},
+		})
+		d, _, err := family.Open(family.Default, src).Diffusion()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Memory([]int{1, 3, 64, 64}, 77) <= 0 {
+			t.Error("no estimate of memory")
+		}
+		cond := &sampling.Cond{Tokens: golden.Normal("pixeldit/context", 2, 5, 16), Values: map[string]any{
+			sampling.KeyDecodedLatent: latent, sampling.KeyDecodedSigma: &tensor.Tensor{Shape: []int{2}, Data: []float32{0.1, 0.4}},
+		}}
+		in, err := d.Inputs(cond, sampling.Request{Format: d.Latent()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := d.Predict(t.Context(), familytest.Runner{}, family.Call{X: golden.Normal("pixeldit/x", 2, 3, 10, 8), T: []float32{300, 800}, Inputs: sampling.Inputs{List: in}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		familytest.Compare(t, stored, "out", y, golden.Tolerance{RMSRel: 1e-5})
+		familytest.CheckCUDA(t, src, 1)
+		for want, values := range map[string]map[string]any{
+			"put PiDConditioning": nil,
+			"channels":            {sampling.KeyDecodedLatent: tensor.New(1, 3, 2, 2), sampling.KeyDecodedSigma: tensor.New(1)},
+			"of type":             {sampling.KeyDecodedLatent: 1},
+		} {
+			if _, err := d.Inputs(&sampling.Cond{Tokens: cond.Tokens, Values: values}, sampling.Request{}); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v", want, err)
+			}
+		}
+	}
+}
+
 func TestDetection(t *testing.T) {
 	t.Parallel()
 	_, src := familytest.Recorded(t, "testdata/pixeldit", "pixeldit")

@@ -1,4 +1,4 @@
-"""What ComfyUI 0.33.0's module of PixelDiT computes with small weights, under the names of files.
+"""What ComfyUI 0.33.0's modules of PixelDiT and PiD compute with small weights, under the names of files.
 
 usage: python record.py COMFYUI RECIPE
 """
@@ -10,6 +10,7 @@ recording.prepare()
 import torch
 import comfy.ops
 from comfy.ldm.pixeldit.model import PixDiT_T2I
+from comfy.ldm.pixeldit.pid import PidNet
 from comfy.supported_models import PixelDiTT2I
 
 r = recording.Recorder("pixeldit", here)
@@ -43,3 +44,15 @@ def call(f, x, t, c):
 
 x, t = r.normal("x", 2, 3, 10, 8), torch.tensor([300.0, 800.0])
 r.record("pixeldit", File(), {"out": lambda f: call(f, x, t, r.normal("context", 2, 5, 16)), "long": lambda f: call(f, x, t, r.normal("long", 2, 9, 16))})
+
+for name, latent, options in [
+    ("pid", (4, 3, 2), dict(lq_latent_channels=4)),  # of Stable Diffusion XL
+    ("pid2", (128, 2, 2), dict(lq_latent_channels=128, latent_spatial_down_factor=16, lq_latent_unpatchify_factor=2, lq_conv_padding_mode="replicate", lq_gate_per_token=True,
+                               pit_lq_inject=True, rope_ref_h=2048, rope_ref_w=2048)),  # of Flux.2, version 1.5
+]:
+    m = PidNet(num_groups=2, hidden_size=32, pixel_hidden_size=8, pixel_attn_hidden_size=24, pixel_num_groups=2, patch_depth=3, pixel_depth=1, patch_size=4, txt_embed_dim=16,
+               txt_max_length=6, lq_hidden_dim=8, lq_num_res_blocks=1, operations=comfy.ops.disable_weight_init, **options)
+    for k, p in m.named_parameters():
+        if k.endswith("log_alpha"):
+            p.data = torch.zeros(1)
+    r.record(name, m, {"out": lambda m: m(x, t, r.normal("context", 2, 5, 16), lq_latent=r.normal(name + "/latent", 2, *latent), degrade_sigma=torch.tensor([0.1, 0.4]))})
