@@ -195,14 +195,11 @@ func newVAE(src weights.Source, c vaeConfig) (*vae, error) {
 		v.pace *= stride[0]
 		v.cells *= stride[1]
 	}
-	var err error
+	err := v.readStatistics()
+	if err != nil {
+		return nil, err
+	}
 	s := weights.NewScope(src)
-	if v.mean, err = statistics(src, "per_channel_statistics.mean-of-means", c.Latent); err != nil {
-		return nil, err
-	}
-	if v.deviation, err = statistics(src, "per_channel_statistics.std-of-means", c.Latent); err != nil {
-		return nil, err
-	}
 	if v.decoder, err = decoderOf(src, s, c); err != nil {
 		return nil, err
 	}
@@ -210,6 +207,26 @@ func newVAE(src weights.Source, c vaeConfig) (*vae, error) {
 		v.encoder, err = encoderOf(src, s, c)
 	}
 	return v, err
+}
+
+// readStatistics reads the mean and the deviation of each channel.
+func (v *vae) readStatistics() (err error) {
+	if v.mean, err = statistics(v.src, "per_channel_statistics.mean-of-means", v.config.Latent); err != nil {
+		return err
+	}
+	v.deviation, err = statistics(v.src, "per_channel_statistics.std-of-means", v.config.Latent)
+	return err
+}
+
+// unnormalize gives the channels of a latent their mean and their deviation.
+func (v *vae) unnormalize(x *tensor.Tensor) {
+	size := tensor.Count(x.Shape[2:])
+	for c := range v.config.Latent {
+		row := x.Data[c*size : (c+1)*size]
+		for i := range row {
+			row[i] = row[i]*v.deviation[c] + v.mean[c]
+		}
+	}
 }
 
 // statistics reads a number a channel.
@@ -260,13 +277,7 @@ func (v *vae) DecodeStream(ctx context.Context, run family.Runner, z *tensor.Ten
 			x.Data[i] = noise[i]*scale + (1-scale)*x.Data[i]
 		}
 	}
-	size := tensor.Count(x.Shape[2:])
-	for c := range v.config.Latent {
-		row := x.Data[c*size : (c+1)*size]
-		for i := range row {
-			row[i] = row[i]*v.deviation[c] + v.mean[c]
-		}
-	}
+	v.unnormalize(x)
 	return v.decoder.Run(ctx, run, x, chunkFrames, chunkFrames, random, func(y *tensor.Tensor) error { return emit(chunked.Images(y)) })
 }
 
