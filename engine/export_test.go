@@ -43,6 +43,9 @@ func (r cudaOnCPU) Run(ctx context.Context, g family.Graph, in []family.Value, o
 		}
 		if err == nil && r.compute == dtype.BF16 {
 			graph.Retype(dtype.BF16, dtype.F32, func(source any) any {
+				if stack, ok := source.(nn.Stack); ok {
+					return stack.As(dtype.F32)
+				}
 				layout := source.(nn.Layout)
 				layout.DType = dtype.F32
 				return layout

@@ -208,3 +208,30 @@ func TestLast(t *testing.T) {
 		}
 	}
 }
+
+// TestStack lays matrices one after another, in the element type that is asked for.
+func TestStack(t *testing.T) {
+	t.Parallel()
+	a, x := entry(3, 5)
+	b, y := entry(2, 5)
+	s := nn.Stack{{Entry: a, DType: dtype.F16}, {Entry: b, DType: dtype.F16}}
+	if n := len(s.Entries()); s.Size() != 25*2 || n != 2 || s.Variable() {
+		t.Errorf("%d bytes of %d tensors", s.Size(), n)
+	}
+	if _, ok := s.InPlace(); ok {
+		t.Error("its bytes are said to lie in a file")
+	}
+	for i, v := range run(t, s.As(dtype.F32)) {
+		if want := append(x[:15:15], y...)[i]; v != want {
+			t.Errorf("element %d is %v, want %v", i, v, want)
+		}
+	}
+	if other := (nn.Stack{s[1], s[0]}); other.Key() == s.Key() {
+		t.Error("another order has the same key")
+	}
+	for _, task := range s.Tasks(make([]byte, 20), nn.Kernels{}) {
+		if task() == nil {
+			t.Error("too little room: no error")
+		}
+	}
+}

@@ -63,6 +63,12 @@ func (b *Builder) splits(x *onnx.Value, width int) bool {
 	return b.Target.CUDA && x.Rank() == 3 && x.DType != dtype.BF16 && (width == 2560 || width == 5120 || width == 10240)
 }
 
+// sums reports that CUDA has a kernel which adds a bias and a residual to x [B,S,width].
+func (b *Builder) sums(x *onnx.Value) bool {
+	width := x.Dim(-1)
+	return b.Target.CUDA && x.Rank() == 3 && x.DType != dtype.BF16 && (width.Is(320) || width.Is(640) || width.Is(1280))
+}
+
 // LinearRows is Linear with rows [from, from+out) of a weight and bias of total rows, such as the query part of a fused
 // query-key-value projection.
 func (b *Builder) LinearRows(s *weights.Scope, x *onnx.Value, total, from, out int) *onnx.Value {
@@ -92,6 +98,9 @@ func (b *Builder) linear(s *weights.Scope, r, bias *weights.Ref, x, residual *on
 		return b.linearBranches(s, from, out, in, x, y)
 	}
 	y := b.matmul(x, r, out, in)
+	if bias != nil && residual != nil && b.sums(y) && !b.adapted(s) {
+		return b.BiasAdd(y, b.small(bias), residual)
+	}
 	if bias != nil {
 		y = b.Add(y, b.small(bias))
 	}

@@ -116,6 +116,14 @@ func (g *Graph) GroupNormLast(x, shift, scale, bias *Value, groups int, eps floa
 	}
 	attrs := []attr{{"epsilon", eps}, {"groups", int64(groups)}, {"activation", activation}, {"channels_last", int64(1)}}
 	y := g.toLast(x)
+	if at := len(g.nodes) - 1; shift == nil && at >= 0 && g.adds(at, y) {
+		// The sum that x is comes out of the same operator.
+		sum := g.nodes[at]
+		g.nodes = g.nodes[:at]
+		z := g.fresh(y.DType, y.Shape)
+		g.push(node{op: "SkipGroupNorm", domain: DomainMicrosoft, in: []*Value{sum.in[0], scale, bias, sum.in[1]}, out: []*Value{z, y}, attrs: attrs})
+		return g.fromLast(z)
+	}
 	if shift == nil {
 		return g.fromLast(g.op(DomainMicrosoft, "GroupNorm", x.DType, y.Shape, []*Value{y, scale, bias}, attrs...))
 	}
@@ -123,6 +131,12 @@ func (g *Graph) GroupNormLast(x, shift, scale, bias *Value, groups int, eps floa
 		g.fail("SkipGroupNorm", "%s%v is added to %s%v", shift.DType, shift.Shape, x.DType, x.Shape)
 	}
 	return g.fromLast(g.op(DomainMicrosoft, "SkipGroupNorm", x.DType, y.Shape, []*Value{y, scale, bias, shift}, attrs...))
+}
+
+// adds reports that the operator at adds two values of the shape of its result y.
+func (g *Graph) adds(at int, y *Value) bool {
+	n := g.nodes[at]
+	return n.op == "Add" && n.out[0] == y && n.in[0] != n.in[1] && n.in[0].Shape.Equal(y.Shape) && n.in[1].Shape.Equal(y.Shape)
 }
 
 // ImageToTokens turns an image [B,C,H,W] into tokens [B,H·W,C].

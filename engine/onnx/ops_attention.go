@@ -115,6 +115,18 @@ func (g *Graph) MultiHeadAttention(q, k, v, mask *Value, heads int, scale float3
 	return g.Attend(q, k, v, Attention{Heads: heads, Scale: scale, Bias: mask, Causal: causal})
 }
 
+// PackedAttention is Attend of queries, keys and values that lie together, qkv [B,S,N,3,D], to each other; the result is [B,S,N*D].
+// It is for CUDA alone.
+func (g *Graph) PackedAttention(qkv *Value, scale float32) *Value {
+	const op = "MultiHeadAttention"
+	if qkv.Rank() != 5 || !qkv.Dim(3).Is(3) || !qkv.Dim(2).Known() || !qkv.Dim(4).Known() {
+		g.fail(op, "queries, keys and values of shape %v", qkv.Shape)
+	}
+	heads := qkv.Dim(2).N
+	out := Shape{qkv.Dim(0), qkv.Dim(1), D(heads * qkv.Dim(4).N)}
+	return g.op(DomainMicrosoft, op, qkv.DType, out, []*Value{qkv}, attr{"num_heads", int64(heads)}, attr{"scale", scale})
+}
+
 // RotaryEmbedding rotates the pairs of each head of x [B,S,heads*D] by the angles whose cosines and sines are given,
 // [B,S,D/2] each (B may be 1). interleaved pairs elements 2i and 2i+1 of a head, otherwise i and i+D/2.
 func (g *Graph) RotaryEmbedding(x, cos, sin *Value, heads int, interleaved bool) *Value {

@@ -70,6 +70,14 @@ func (g *Graph) Conv3x3(x, w, bias, sum *Value) *Value {
 	return g.op(DomainComfygo, op, dtype.F32, out, in)
 }
 
+// BiasAdd returns x [B,S,C] + bias [C] + sum [B,S,C]. CUDA has it for widths C of 320, 640 and 1280.
+func (g *Graph) BiasAdd(x, bias, sum *Value) *Value {
+	if x.Rank() != 3 || bias.Rank() != 1 || bias.Dim(0) != x.Dim(2) || bias.DType != x.DType || sum.DType != x.DType || !sum.Shape.Equal(x.Shape) {
+		g.fail("BiasAdd", "bias %s%v and %s%v for %s%v", bias.DType, bias.Shape, sum.DType, sum.Shape, x.DType, x.Shape)
+	}
+	return g.op(DomainMicrosoft, "BiasAdd", x.DType, x.Shape, []*Value{x, bias, sum})
+}
+
 // BiasSplitGelu adds bias [2·n] to x [B,S,2·n] and multiplies the first half by the exact GELU of the second, [B,S,n]. CUDA
 // has it for widths 2·n of 2560, 5120 and 10240.
 func (g *Graph) BiasSplitGelu(x, bias *Value) *Value {

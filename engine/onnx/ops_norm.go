@@ -1,6 +1,10 @@
 package onnx
 
-import "strconv"
+import (
+	"strconv"
+
+	"comfygo/engine/dtype"
+)
 
 // InstanceNorm normalises each channel of each row of [N,C,…], with scale and bias [C].
 func (g *Graph) InstanceNorm(x, scale, bias *Value, eps float32) *Value {
@@ -34,6 +38,9 @@ func (g *Graph) SumLayerNorm(x, scale, bias *Value, eps float32) (*Value, bool) 
 		return nil, false
 	}
 	sum := g.nodes[at]
+	if sum.op == "BiasAdd" && sum.out[0] == x {
+		return g.skipLayerNorm(at, []*Value{sum.in[0], sum.in[2], scale, bias, sum.in[1]}, x, eps), true
+	}
 	if sum.op != "Add" || sum.out[0] != x || !sum.in[0].Shape.Equal(x.Shape) || !sum.in[1].Shape.Equal(x.Shape) {
 		return nil, false
 	}
@@ -42,12 +49,22 @@ func (g *Graph) SumLayerNorm(x, scale, bias *Value, eps float32) (*Value, bool) 
 		in = []*Value{biased.in[0], sum.in[1], scale, bias, biased.in[1]}
 		at--
 	}
+	return g.skipLayerNorm(at, in, x, eps), true
+}
+
+// skipLayerNorm puts one operator, which makes the sum x of its operands in and the norm that it returns, in the place of the operators
+// from at on.
+func (g *Graph) skipLayerNorm(at int, in []*Value, x *Value, eps float32) *Value {
 	g.nodes = g.nodes[:at]
-	y := &Value{DType: x.DType, Shape: x.Shape}
-	g.next++
-	y.Name = "v" + strconv.Itoa(g.next)
+	y := g.fresh(x.DType, x.Shape)
 	g.push(node{op: "SkipLayerNormalization", domain: DomainMicrosoft, in: in, out: []*Value{y, nil, nil, x}, attrs: []attr{{"epsilon", eps}}})
-	return y, true
+	return y
+}
+
+// fresh is a value with a name of its own.
+func (g *Graph) fresh(t dtype.DType, s Shape) *Value {
+	g.next++
+	return &Value{Name: "v" + strconv.Itoa(g.next), DType: t, Shape: s}
 }
 
 // LayerNormPlain is LayerNorm without learned values.

@@ -228,6 +228,9 @@ func (p *peak) lay(g *Graph, order []int) {
 func (p *peak) scratch(n *node) []int64 {
 	switch n.op {
 	case "MultiHeadAttention":
+		if len(n.in) == 1 {
+			return []int64{p.bytes(n.in[0])}
+		}
 		q, k := n.in[0], n.in[1]
 		out := []int64{p.bytes(q), p.bytes(k), p.bytes(n.in[2])}
 		if len(n.in) > 3 || n.number("unidirectional") != 0 {

@@ -31,15 +31,16 @@ func (g *Graph) Portable(source func(from any, t dtype.DType) any) {
 	}
 	for _, n := range nodes {
 		write := portable[n.op]
-		if write == nil {
+		if write == nil || n.op == "MultiHeadAttention" && len(n.in) > 1 {
 			g.nodes = append(g.nodes, n)
 			continue
 		}
 		switch n.in = slices.Clone(n.in); {
-		case n.op != "NhwcConv":
+		case strings.HasSuffix(n.op, "GroupNorm"):
 			for _, v := range n.in[1:] {
 				change(v, v.Shape, n.in[0].DType)
 			}
+		case n.op != "NhwcConv":
 		case g.byInit[n.in[1].Name] == nil: // computed in the graph
 			n.in[1] = g.Transpose(n.in[1], 0, 3, 1, 2)
 		default:
@@ -70,12 +71,31 @@ var portable = map[string]func(g *Graph, n node){
 		parts := g.Split(g.Add(n.in[0], n.in[1]), -1, half, half)
 		g.Mul(parts[0], g.Gelu(parts[1], false))
 	},
+	"BiasAdd": func(g *Graph, n node) { g.Add(g.Add(n.in[0], n.in[1]), n.in[2]) },
+	"MultiHeadAttention": func(g *Graph, n node) {
+		x, out := n.in[0], n.out[0].Shape
+		flat := g.Reshape(g.Transpose(x, 0, 1, 3, 2, 4), x.Dim(0), x.Dim(1), D(3), out[2])
+		var parts []*Value
+		for _, part := range g.Split(flat, 2, 1, 1, 1) {
+			parts = append(parts, g.Squeeze(part, 2))
+		}
+		scale, _ := n.attrs[1].val.(float32)
+		g.Attend(parts[0], parts[1], parts[2], Attention{Heads: x.Dim(2).N, Scale: scale})
+	},
 }
 
 func portableGroupNorm(g *Graph, n node) {
 	x, groups := n.in[0], int(n.number("groups"))
-	image := g.Transpose(x, 0, 3, 1, 2)
-	if strings.HasPrefix(n.op, "Skip") {
+	var image *Value
+	if len(n.out) == 1 {
+		image = g.Transpose(x, 0, 3, 1, 2)
+	}
+	switch {
+	case len(n.out) > 1:
+		g.Add(x, n.in[3])
+		g.nodes[len(g.nodes)-1].out[0] = n.out[1]
+		image = g.Transpose(n.out[1], 0, 3, 1, 2)
+	case strings.HasPrefix(n.op, "Skip"):
 		image = g.Add(image, g.Unsqueeze(n.in[3], 2, 3))
 	}
 	eps := float32(0)

@@ -2,6 +2,7 @@ package unet
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -63,7 +64,8 @@ type Writer struct {
 	*nn.Builder
 	cfg     Config
 	variant Variant
-	emb     *onnx.Value // SiLU of the time embedding, [B,4·ModelChannels]
+	emb     *onnx.Value            // SiLU of the time embedding, [B,4·ModelChannels]
+	shifts  map[string]*onnx.Value // what residual blocks add of it, by the prefix of their projection
 	// Embed, when set, changes the time embedding [B,4·ModelChannels].
 	Embed   func(e *onnx.Value) *onnx.Value
 	context *onnx.Value
@@ -145,6 +147,7 @@ func (u *Writer) Inputs(s *weights.Scope) *onnx.Value {
 	ts := u.Input("timesteps", dtype.F32, batch)
 	u.context = u.Cast(u.Input("context", dtype.F32, batch, onnx.Sym("T"), onnx.D(max(u.cfg.ContextDim, 1))), u.Target.Compute)
 	u.emb = u.SiLU(u.embedding(s, ts, batch))
+	u.projectEmbedding(s)
 	if u.cfg.Temporal {
 		u.time.context = u.firstContext()
 	}
@@ -170,6 +173,49 @@ func (u *Writer) embedding(s *weights.Scope, ts *onnx.Value, batch onnx.Dim) *on
 		e = u.Add(e, y)
 	}
 	return e
+}
+
+// projectEmbedding projects the time embedding for all residual blocks that the target has one product for.
+func (u *Writer) projectEmbedding(s *weights.Scope) {
+	u.shifts = map[string]*onnx.Value{}
+	if !u.Target.CUDA {
+		return
+	}
+	var widths []int
+	scopes := map[int][]*weights.Scope{}
+	block := func(b *weights.Scope) {
+		for i := range b.Count("") {
+			l := b.Index(i).At("emb_layers", "1")
+			if sh := l.Shape("weight"); len(sh) == 2 {
+				if scopes[sh[0]] == nil {
+					widths = append(widths, sh[0])
+				}
+				scopes[sh[0]] = append(scopes[sh[0]], l)
+			}
+		}
+	}
+	for i := range s.Count("input_blocks") {
+		block(s.At("input_blocks").Index(i))
+	}
+	block(s.At("middle_block"))
+	for i := range s.Count("output_blocks") {
+		block(s.At("output_blocks").Index(i))
+	}
+	for _, w := range widths {
+		for i, shift := range u.LinearStack(scopes[w], u.emb, w) {
+			if shift != nil {
+				u.shifts[scopes[w][i].Prefix()] = shift
+			}
+		}
+	}
+}
+
+// shift is what a residual block of so many channels adds of the time embedding, [B,C].
+func (u *Writer) shift(s *weights.Scope, channels int) *onnx.Value {
+	if v := u.shifts[s.Prefix()]; v != nil {
+		return v
+	}
+	return u.Linear(s, u.emb, channels)
 }
 
 // MLP is linear, SiLU, linear: layers 0 and 2 of a torch Sequential.
@@ -228,7 +274,7 @@ func (u *Writer) resBlock(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	}
 	h := u.GroupNormSiLU(s.At("in_layers", "0"), x, 32, 1e-5)
 	h = u.Conv2d(s.At("in_layers", "2"), h, out, 3, onnx.Pad1())
-	h = u.GroupNormShifted(s.At("out_layers", "0"), h, u.Linear(s.At("emb_layers", "1"), u.emb, out), 32, 1e-5)
+	h = u.GroupNormShifted(s.At("out_layers", "0"), h, u.shift(s.At("emb_layers", "1"), out), 32, 1e-5)
 	if s.Has("skip_connection.weight") {
 		x = u.Conv2d(s.At("skip_connection"), x, out, 1, onnx.Window{Stride: 1})
 	}
@@ -289,6 +335,12 @@ func (u *Writer) attention(at patch.Point, s *weights.Scope, x, context, residua
 	heads := u.cfg.Heads
 	if heads == 0 {
 		heads = max(dim/u.cfg.HeadChannels, 1)
+	}
+	if len(u.variant.Patches) == 0 && x == context {
+		if qkv := u.PackedQKV(s.At("to_q"), s.At("to_k"), s.At("to_v"), x, dim, heads); qkv != nil {
+			y := u.PackedAttention(qkv, float32(1/math.Sqrt(float64(dim/heads))))
+			return u.LinearAdd(s.At("to_out", "0"), y, residual, dim)
+		}
 	}
 	forKeys, forValues := u.variant.Patches.Context(u.Builder, at, u.site, context)
 	of := u.Linear
