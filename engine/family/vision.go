@@ -34,4 +34,6 @@ type ImageEncoding struct {
 	All *tensor.Tensor
 	// Size is the side of the square that the encoder reads, in pixels.
 	Size int
+	// Rows and Columns are those of the tokens of an image, for encoders without a class token that were run on one of any shape.
+	Rows, Columns int
 }

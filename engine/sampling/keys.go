@@ -35,10 +35,11 @@ const (
 	KeyTargetHeight  = "target_height"      // int, pixels
 	KeyAesthetic     = "aesthetic_score"    // float64
 
-	KeyConcatMaskIndex = "concat_mask_index"  // int, before which channel of the latent the mask goes
-	KeyVisionOutput    = "clip_vision_output" // an encoded image
-	KeyTimeConcat      = "time_dim_concat"    // *tensor.Tensor [B,C,T,H,W], frames behind those of the video
-	KeyContextLatents  = "context_latents"    // []any of *tensor.Tensor [B,C,T,H,W], videos beside the one that is made
+	KeyConcatMaskIndex = "concat_mask_index"   // int, before which channel of the latent the mask goes
+	KeyVisionOutput    = "clip_vision_output"  // an encoded image
+	KeyVisionOutputs   = "clip_vision_outputs" // []any, encoded reference images
+	KeyTimeConcat      = "time_dim_concat"     // *tensor.Tensor [B,C,T,H,W], frames behind those of the video
+	KeyContextLatents  = "context_latents"     // []any of *tensor.Tensor [B,C,T,H,W], videos beside the one that is made
 
 	KeyFPS          = "fps"                // int, frames per second
 	KeyMotionBucket = "motion_bucket_id"   // int, amount of motion
@@ -46,26 +47,27 @@ const (
 	KeyElevation    = "elevation"          // []float64 of each frame, or float64, degrees
 	KeyAzimuth      = "azimuth"            // []float64 of each frame, or float64, degrees
 
-	KeyGuidance        = "guidance"                 // float64, or nil for a network without the input
-	KeyReferences      = "reference_latents"        // []any of *tensor.Tensor [B,C,H,W]; see References
-	KeyReferenceMethod = "reference_latents_method" // string
-	KeyAttentionMask   = "attention_mask"           // *tensor.Tensor
-	KeyMaskImage       = "attention_mask_img_shape" // []int, rows and columns of the mask's image tokens
-	KeyUnCLIP          = "unclip_conditioning"      // []any, encoded images with strength and noise
-	KeyControlText     = "cross_attn_controlnet"    // *tensor.Tensor [B,tokens,width], the text that ControlNets read
-	KeyFrameRate       = "frame_rate"               // float64 or int, frames per second
-	KeyGuidePlaces     = "keyframe_idxs"            // *tensor.Tensor [B,3,tokens,2], corners of the tokens of guides
-	KeyGuideEntries    = "guide_attention_entries"  // []GuideEntry, the guides in order
-	KeyReferenceAudio  = "ref_audio"                // map[string]any with "tokens", *tensor.Tensor [B,tokens,width], audio latents
-	KeyGuidingFrame    = "guiding_frame_index"      // int, timestep of the frame that is given
-	KeyRefLatent       = "ref_latent"               // *tensor.Tensor [B,C,T,H,W]
-	KeyNoiseAugment    = "noise_augmentation"       // float64, noise in the latent that is upscaled
-	KeySecondsStart    = "seconds_start"            // float64 or int, where the audio begins in the whole
-	KeySecondsTotal    = "seconds_total"            // float64 or int, duration of the whole
-	KeyLyricsStrength  = "lyrics_strength"          // float64
-	KeyDecodedLatent   = "lq_latent"                // *tensor.Tensor [B,C,H,W], the latent that PiD decodes, as its own model reads it
-	KeyDecodedSigma    = "degrade_sigma"            // *tensor.Tensor [1], the noise in it
-	KeyControlPooled   = "pooled_output_controlnet" // *tensor.Tensor [B,width], which comes with it
+	KeyGuidance        = "guidance"                      // float64, or nil for a network without the input
+	KeyReferences      = "reference_latents"             // []any of *tensor.Tensor [B,C,H,W]; see References
+	KeyReferenceText   = "reference_latents_text_embeds" // []any of *tensor.Tensor [B,tokens,width], texts before and behind reference latents
+	KeyReferenceMethod = "reference_latents_method"      // string
+	KeyAttentionMask   = "attention_mask"                // *tensor.Tensor
+	KeyMaskImage       = "attention_mask_img_shape"      // []int, rows and columns of the mask's image tokens
+	KeyUnCLIP          = "unclip_conditioning"           // []any, encoded images with strength and noise
+	KeyControlText     = "cross_attn_controlnet"         // *tensor.Tensor [B,tokens,width], the text that ControlNets read
+	KeyFrameRate       = "frame_rate"                    // float64 or int, frames per second
+	KeyGuidePlaces     = "keyframe_idxs"                 // *tensor.Tensor [B,3,tokens,2], corners of the tokens of guides
+	KeyGuideEntries    = "guide_attention_entries"       // []GuideEntry, the guides in order
+	KeyReferenceAudio  = "ref_audio"                     // map[string]any with "tokens", *tensor.Tensor [B,tokens,width], audio latents
+	KeyGuidingFrame    = "guiding_frame_index"           // int, timestep of the frame that is given
+	KeyRefLatent       = "ref_latent"                    // *tensor.Tensor [B,C,T,H,W]
+	KeyNoiseAugment    = "noise_augmentation"            // float64, noise in the latent that is upscaled
+	KeySecondsStart    = "seconds_start"                 // float64 or int, where the audio begins in the whole
+	KeySecondsTotal    = "seconds_total"                 // float64 or int, duration of the whole
+	KeyLyricsStrength  = "lyrics_strength"               // float64
+	KeyDecodedLatent   = "lq_latent"                     // *tensor.Tensor [B,C,H,W], the latent that PiD decodes, as its own model reads it
+	KeyDecodedSigma    = "degrade_sigma"                 // *tensor.Tensor [1], the noise in it
+	KeyControlPooled   = "pooled_output_controlnet"      // *tensor.Tensor [B,width], which comes with it
 )
 
 // References returns the reference latents of an entry as the network reads them, in order.

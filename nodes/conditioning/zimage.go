@@ -11,12 +11,6 @@ import (
 
 func init() { nodes.Register(&TextEncodeZImageOmni{}) }
 
-// The keys under which a conditioning entry carries what an omni model reads of its reference images.
-const (
-	keyReferenceVision = "clip_vision_outputs"
-	keyReferenceText   = "reference_latents_text_embeds"
-)
-
 // TextEncodeZImageOmni encodes an instruction with up to three reference images for Z-Image Omni.
 type TextEncodeZImageOmni struct {
 	CLIP   *engine.CLIP         `in:"clip" type:"CLIP"`
@@ -77,9 +71,9 @@ func (n *TextEncodeZImageOmni) Run(ctx *nodes.Context) (nodes.Result, error) {
 		if err != nil {
 			return nodes.Result{}, err
 		}
-		values[keyReferenceText] = append(values[keyReferenceText], c[0].Tokens)
+		values[sampling.KeyReferenceText] = append(values[sampling.KeyReferenceText], c[0].Tokens)
 	}
-	for _, key := range []string{sampling.KeyReferences, keyReferenceVision, keyReferenceText} {
+	for _, key := range []string{sampling.KeyReferences, sampling.KeyVisionOutputs, sampling.KeyReferenceText} {
 		if len(values[key]) > 0 {
 			out = out.Append(key, values[key])
 		}
@@ -99,7 +93,7 @@ func (n *TextEncodeZImageOmni) references(ctx *nodes.Context, images []*tensor.T
 			if err != nil {
 				return nil, err
 			}
-			values[keyReferenceVision] = append(values[keyReferenceVision], v)
+			values[sampling.KeyVisionOutputs] = append(values[sampling.KeyVisionOutputs], v)
 		}
 		if n.VAE == nil {
 			continue

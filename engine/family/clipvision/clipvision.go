@@ -196,9 +196,13 @@ func (e *Encoder) Forward(ctx context.Context, run family.Runner, pixels *tensor
 	if err != nil {
 		return family.ImageEncoding{}, err
 	}
-	return family.ImageEncoding{
+	out := family.ImageEncoding{
 		Last: res[outLast], Penultimate: res[outPenultimate], Embeds: res[outEmbeds], All: res[outAll], Projected: res[outProjected],
-	}, nil
+	}
+	if e.LinearPatches {
+		out.Rows, out.Columns = g.h, g.w
+	}
+	return out, nil
 }
 
 // Last runs a network of a fixed size on preprocessed pixels [B,3,H,W] for its last hidden states alone, [B,tokens,width].

@@ -73,6 +73,9 @@ func TestRecordedEncoders(t *testing.T) {
 			} else {
 				golden.Compare(t, "penultimate", got.Penultimate.Data, get("out.1").Data, fp32)
 			}
+			if rows := got.Rows * got.Columns; config.LinearPatches != (rows == got.Last.Dim(1)) {
+				t.Errorf("%d rows and %d columns of %d tokens", got.Rows, got.Columns, got.Last.Dim(1))
+			}
 			if config.Projector > 0 {
 				golden.Compare(t, "projected", got.Projected.Data, get("out.3").Data, fp32)
 			}

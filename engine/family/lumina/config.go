@@ -30,6 +30,8 @@ type Config struct {
 	// Pixel, when set, is the width of the network that makes the pixels of a token, whose Channels are those of an image;
 	// Frequencies is the number of frequencies of a place that it reads.
 	Pixel, Frequencies int
+	// Vision is the width of the encoding of reference images that the omni model reads beside their latents, 0 for none.
+	Vision int
 	// Plain says that the modulation is a linear layer of the time's embedding, without an activation before it.
 	Plain bool
 }
@@ -55,7 +57,7 @@ func read(s *weights.Scope, z bool) (Config, error) {
 	const block = "noise_refiner.0."
 	c := Config{
 		Patch: 2, Dim: dim("cap_embedder.1.weight", 0), Text: dim("cap_embedder.1.weight", 1), HeadDim: dim(block+"attention.k_norm.weight", 0),
-		Hidden: dim(block+"feed_forward.w1.weight", 0), Pooled: dim("clip_text_pooled_proj.0.weight", 0),
+		Hidden: dim(block+"feed_forward.w1.weight", 0), Pooled: dim("clip_text_pooled_proj.0.weight", 0), Vision: dim("siglip_embedder.0.weight", 0),
 		Layers: s.Count("layers"), Noise: s.Count("noise_refiner"), Context: s.Count("context_refiner"), TimeScale: 1, Theta: 10000,
 	}
 	c.Channels = dim("x_embedder.weight", 1) / (c.Patch * c.Patch)

@@ -47,6 +47,10 @@ func (n network) write(s *weights.Scope, v variant) {
 	tokens := in("tokens", rows, images, onnx.D(n.c.Channels*n.c.Patch*n.c.Patch))
 	context := in("context", rows, texts, onnx.D(n.c.Text))
 	time := n.time(s, n.Input("times", dtype.F32, rows), rows)
+	if v.Omni {
+		n.writeOmni(s, tokens, context, time)
+		return
+	}
 
 	text := stream{x: n.Linear(s.At("cap_embedder.1"), n.RMSNorm(s.At("cap_embedder.0"), context, eps), n.c.Dim)}
 	text.cos, text.sin = angles("text", texts)
@@ -78,7 +82,11 @@ func (n network) write(s *weights.Scope, v variant) {
 			joint.x = p.join(joint.x, input, texts, i)
 		}
 	}
-	last := n.SliceDims(joint.x, 1, texts, texts.Plus(images))
+	n.finish(s, tokens, n.SliceDims(joint.x, 1, texts, texts.Plus(images)), time)
+}
+
+// finish turns the last image tokens, those of the noisy image, into the output.
+func (n network) finish(s *weights.Scope, tokens, last, time *onnx.Value) {
 	var out *onnx.Value
 	if n.c.Pixel > 0 {
 		out = n.pixels(s.At("dec_net"), tokens, last)
@@ -120,14 +128,26 @@ func (n network) padded(s *weights.Scope, name string, x, is *onnx.Value) *onnx.
 // block is a transformer block whose parts are scaled by the time, nil for the text's refiner.
 func (n network) block(s *weights.Scope, t stream, time *onnx.Value) *onnx.Value {
 	if time == nil {
-		x := n.Add(t.x, n.RMSNorm(s.At("attention_norm2"), n.attention(s.At("attention"), t, n.RMSNorm(s.At("attention_norm1"), t.x, eps)), eps))
-		return n.Add(x, n.RMSNorm(s.At("ffn_norm2"), n.mlp(s.At("feed_forward"), n.RMSNorm(s.At("ffn_norm1"), x, eps)), eps))
+		return n.modulated(s, t, nil)
 	}
+	return n.modulated(s, t, n.modulation(s, time))
+}
+
+// modulation is that of a block, four times [B,1,Dim].
+func (n network) modulation(s *weights.Scope, time *onnx.Value) []*onnx.Value {
 	modulation := s.At("adaLN_modulation.0")
 	if !n.c.Plain {
 		modulation, time = s.At("adaLN_modulation.1"), n.SiLU(time)
 	}
-	m := n.Chunks(n.Linear(modulation, time, 4*n.c.Dim), 4)
+	return n.Chunks(n.Linear(modulation, time, 4*n.c.Dim), 4)
+}
+
+// modulated is a transformer block with a modulation, nil for none.
+func (n network) modulated(s *weights.Scope, t stream, m []*onnx.Value) *onnx.Value {
+	if m == nil {
+		x := n.Add(t.x, n.RMSNorm(s.At("attention_norm2"), n.attention(s.At("attention"), t, n.RMSNorm(s.At("attention_norm1"), t.x, eps)), eps))
+		return n.Add(x, n.RMSNorm(s.At("ffn_norm2"), n.mlp(s.At("feed_forward"), n.RMSNorm(s.At("ffn_norm1"), x, eps)), eps))
+	}
 	y := n.attention(s.At("attention"), t, n.ModulateRMS(s.At("attention_norm1"), t.x, nil, m[0], eps))
 	x := n.Gated(t.x, n.RMSNorm(s.At("attention_norm2"), y, eps), n.Tanh(m[1]))
 	y = n.mlp(s.At("feed_forward"), n.ModulateRMS(s.At("ffn_norm1"), x, nil, m[2], eps))

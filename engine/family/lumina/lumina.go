@@ -121,6 +121,11 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 		return nil, errors.New("the model needs a text encoding: connect the output of CLIP Text Encode")
 	}
 	in := []sampling.Input{{Name: sampling.InputContext, Value: c.Tokens, Rule: sampling.ByRows}}
+	more, err := m.references(c, r)
+	if err != nil {
+		return nil, err
+	}
+	in = append(in, more...)
 	if m.Pooled == 0 {
 		return in, nil
 	}
@@ -135,6 +140,9 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (*tensor.Tensor, error) {
 	if err := m.check(c); err != nil {
 		return nil, err
+	}
+	if refs, _ := dit.GivenReferences(c.Inputs); len(refs) > 0 {
+		return m.predictOmni(ctx, run, c, refs)
 	}
 	encoding := c.Inputs.Get(sampling.InputContext)
 	if err := run.Check("running the model", m.Memory(c.X.Shape, encoding.Dim(1))); err != nil {
@@ -161,6 +169,11 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if err != nil {
 		return nil, err
 	}
+	return m.result(c, x, out)
+}
+
+// result is the prediction for a latent, whose padded form is x, from the outputs of the graph.
+func (m *Model) result(c family.Call, x *tensor.Tensor, out map[string]*tensor.Tensor) (*tensor.Tensor, error) {
 	y, err := tensor.FromPatches(out["out"], m.Patch, tensor.ChannelsLast, x.Dim(2), x.Dim(3))
 	if err != nil {
 		return nil, err

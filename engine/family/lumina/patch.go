@@ -318,4 +318,6 @@ type variant struct {
 	// Patches are Fun ControlNets, Whole says that no token is padding where there are some.
 	Patches []Fun
 	Whole   bool
+	// Omni says that there are reference images.
+	Omni bool
 }
