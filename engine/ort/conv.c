@@ -6,7 +6,8 @@
 enum {
   GROUP = 4,               // strips of output channels that a task computes together
   MOST_INPUT = 24 << 20,   // bytes of transformed input at a time
-  MOST_PANELS = 16,        // panels of tiles at a time
+  MOST_PRODUCTS = 288,     // panels of tiles at a time by places: their products go through the second-level cache
+  MOST_WEIGHTS = 768 << 10,  // bytes of transformed weights at a time, which stay in the second-level cache
   APART = 16               // values between places, so that they do not compete for the same sets of a cache
 };
 
@@ -18,6 +19,7 @@ typedef struct {
   const float *bias, *sum;
   float *y;
   size_t batch, in, out, height, width;
+  size_t side, rows, places;           // the sides of an output tile and of its input
   size_t across, down, tiles;          // tiles of a row, of a column and of the whole batch
   size_t from, count, panels;          // the tiles that are in hand
   float *input;                        // [places][panels][in][CG_NR]
@@ -37,22 +39,27 @@ static place place_of(const conv *c, size_t tile) {
   return p;
 }
 
-// borders copies the four rows that a row of tiles reads, with the zeros around them: row i to rows + i*step.
+// borders copies the rows that a row of tiles reads, with the zeros around them: row i to rows + i*step.
 static void borders(const conv *c, size_t channel, place p, float *rows, size_t step) {
   const float *plane = c->x + (p.image * c->in + channel) * c->height * c->width;
-  for (size_t i = 0; i < 4; i++) {
+  for (size_t i = 0; i < c->rows; i++) {
     float *dst = rows + i * step;
-    memset(dst, 0, step * sizeof(float));
-    size_t y = 2 * p.row + i;  // one more than the row of the image
-    if (y >= 1 && y <= c->height) memcpy(dst + 1, plane + (y - 1) * c->width, c->width * sizeof(float));
+    size_t y = c->side * p.row + i;  // one more than the row of the image
+    if (y < 1 || y > c->height) {
+      memset(dst, 0, step * sizeof(float));
+      continue;
+    }
+    dst[0] = 0;
+    memcpy(dst + 1, plane + (y - 1) * c->width, c->width * sizeof(float));
+    memset(dst + 1 + c->width, 0, (step - 1 - c->width) * sizeof(float));
   }
 }
 
 // transform_input transforms the tiles in hand of one channel.
 static void transform_input(void *arg, size_t channel) {
   conv *c = arg;
-  size_t step = 2 * c->across + 48;
-  float *rows = cg_alloc(c->k, 4 * step * sizeof(float));
+  size_t step = c->side * (c->across + 16) + 16;
+  float *rows = cg_alloc(c->k, c->rows * step * sizeof(float));
   if (rows == NULL) {
     c->failed = 1;
     return;
@@ -65,80 +72,118 @@ static void transform_input(void *arg, size_t channel) {
       borders(c, channel, p, rows, step);
     }
     size_t lane = done % CG_NR, n = least(least(16, c->across - p.col), least(CG_NR - lane, c->count - done));
-    const float *at[4];
-    for (size_t i = 0; i < 4; i++) at[i] = rows + i * step + 2 * p.col;
-    cg_winograd_input(at, n, c->input + (done / CG_NR * c->in + channel) * CG_NR + lane, c->input_step);
+    const float *at[CG_MOST_ROWS];
+    for (size_t i = 0; i < c->rows; i++) at[i] = rows + i * step + c->side * p.col;
+    cg_winograd_input((int)c->side, at, n, c->input + (done / CG_NR * c->in + channel) * CG_NR + lane, c->input_step);
     done += n;
   }
   cg_free(c->k, rows);
 }
 
-// put writes two rows of pixels of a panel's tiles to the channel's plane.
-static void put(const conv *c, size_t channel, size_t panel, const float *even, const float *odd) {
+// put writes the rows of pixels of a panel's tiles, [side][side*CG_NR], to the channel's plane.
+static void put(const conv *c, size_t channel, size_t panel, const float *pixels) {
   size_t first = panel * CG_NR, n = least(CG_NR, c->count - first);
   float bias = c->bias ? c->bias[channel] : 0;
   for (size_t done = 0; done < n;) {
     place p = place_of(c, c->from + first + done);
-    size_t run = least(c->across - p.col, n - done), pixels = least(2 * run, c->width - 2 * p.col);
-    size_t at = ((p.image * c->out + channel) * c->height + 2 * p.row) * c->width + 2 * p.col;
-    cg_add3(even + 2 * done, bias, c->sum ? c->sum + at : NULL, c->y + at, pixels);
-    at += c->width;
-    if (2 * p.row + 1 < c->height) cg_add3(odd + 2 * done, bias, c->sum ? c->sum + at : NULL, c->y + at, pixels);
+    size_t run = least(c->across - p.col, n - done), wide = least(c->side * run, c->width - c->side * p.col);
+    size_t high = least(c->side, c->height - c->side * p.row);
+    size_t at = ((p.image * c->out + channel) * c->height + c->side * p.row) * c->width + c->side * p.col;
+    for (size_t row = 0; row < high; row++, at += c->width) {
+      cg_add3(pixels + (row * CG_NR + done) * c->side, bias, c->sum ? c->sum + at : NULL, c->y + at, wide);
+    }
     done += run;
+  }
+}
+
+// multiply adds the products of some input channels, with the transformed weights [places][strips][depth][CG_MR], to the
+// products of the tiles in hand, [places][strips][panels][CG_MR][CG_NR].
+static void multiply(const conv *c, size_t strips, size_t from, size_t depth, const float *weights, size_t weight_step, float *products,
+                     size_t product_step) {
+  enum { TILE = CG_MR * CG_NR };
+  for (size_t p = 0; p < c->places; p++) {
+    for (size_t panel = 0; panel < c->panels; panel++) {
+      const float *input = c->input + p * c->input_step + (panel * c->in + from) * CG_NR;
+      for (size_t s = 0; s < strips; s++) {
+        cg_tile(weights + p * weight_step + s * depth * CG_MR, input, depth,
+                products + p * product_step + (s * c->panels + panel) * TILE, from > 0);
+      }
+    }
   }
 }
 
 // channels computes a group of output channels for the tiles in hand.
 static void channels(void *arg, size_t task) {
-  enum { TILE = CG_MR * CG_NR };
+  enum { TILE = CG_MR * CG_NR, UNIT = 128 };
   conv *c = arg;
   size_t first = task * GROUP * CG_MR, strips = (least(GROUP * CG_MR, c->out - first) + CG_MR - 1) / CG_MR;
-  size_t strip = c->in * CG_MR, weight_step = strips * strip + APART, product_step = strips * c->panels * TILE + APART;
+  size_t depth = MOST_WEIGHTS / (c->places * GROUP * CG_MR * sizeof(float)) / UNIT * UNIT;
+  depth = least(depth > UNIT ? depth : UNIT, c->in);
+  size_t weight_step = strips * depth * CG_MR + APART, product_step = strips * c->panels * TILE + APART;
   size_t weight_size = c->type == CG_F32 ? 4 : 2;
-  float *weights = cg_alloc(c->k, CG_PLACES * (weight_step + product_step) * sizeof(float));
+  float *weights = cg_alloc(c->k, c->places * (weight_step + product_step) * sizeof(float));
   if (weights == NULL) {
     c->failed = 1;
     return;
   }
-  float *products = weights + CG_PLACES * weight_step;
-  for (size_t s = 0; s < strips; s++) {
-    size_t row = first + s * CG_MR;
-    cg_winograd_weights(c->w + row * c->in * 9 * weight_size, c->type, least(CG_MR, c->out - row), c->in, weights + s * strip, weight_step);
-  }
-  for (size_t p = 0; p < CG_PLACES; p++) {
-    for (size_t panel = 0; panel < c->panels; panel++) {
-      const float *input = c->input + p * c->input_step + panel * c->in * CG_NR;
-      for (size_t s = 0; s < strips; s++) {
-        cg_tile(weights + p * weight_step + s * strip, input, c->in, products + p * product_step + (s * c->panels + panel) * TILE, 0);
-      }
+  float *products = weights + c->places * weight_step;
+  for (size_t from = 0; from < c->in; from += depth) {
+    size_t n = least(depth, c->in - from);
+    for (size_t s = 0; s < strips; s++) {
+      size_t row = first + s * CG_MR;
+      cg_winograd_weights((int)c->side, c->w + (row * c->in + from) * 9 * weight_size, c->type, c->in * 9, least(CG_MR, c->out - row), n,
+                          weights + s * n * CG_MR, weight_step);
     }
+    multiply(c, strips, from, n, weights, weight_step, products, product_step);
   }
-  float even[2 * CG_NR], odd[2 * CG_NR];
+  float pixels[CG_TILE4 * CG_TILE4 * CG_NR];
   for (size_t s = 0; s < strips; s++) {
     for (size_t i = 0; i < CG_MR && first + s * CG_MR + i < c->out; i++) {
       for (size_t panel = 0; panel < c->panels; panel++) {
-        cg_winograd_output(products + (s * c->panels + panel) * TILE + i * CG_NR, product_step, even, odd);
-        put(c, first + s * CG_MR + i, panel, even, odd);
+        cg_winograd_output((int)c->side, products + (s * c->panels + panel) * TILE + i * CG_NR, product_step, pixels);
+        put(c, first + s * CG_MR + i, panel, pixels);
       }
     }
   }
   cg_free(c->k, weights);
 }
 
+// divide divides the images into tiles with this side.
+static void divide(conv *c, size_t side) {
+  c->side = side;
+  c->rows = side + CG_BORDER;
+  c->places = c->rows * c->rows;
+  c->across = (c->width + side - 1) / side;
+  c->down = (c->height + side - 1) / side;
+  c->tiles = c->batch * c->down * c->across;
+}
+
+// cost estimates the cycles that a strip takes for one input channel: its products, whole panels of them, and the transform
+// of its weights.
+static size_t cost(const conv *c) { return c->places * ((c->tiles + CG_NR - 1) / CG_NR * CG_MR + 3); }
+
+// choose takes the larger tiles unless the images are so small that these leave panels empty.
+static void choose(conv *c) {
+  divide(c, CG_TILE2);
+  size_t small = cost(c);
+  divide(c, CG_TILE4);
+  if (cost(c) >= small) divide(c, CG_TILE2);
+}
+
 static OrtStatus *convolve(OrtKernelContext *ctx, conv *c) {
   const OrtApi *api = c->k->api;
-  size_t all = (c->tiles + CG_NR - 1) / CG_NR, bytes = CG_PLACES * c->in * CG_NR * sizeof(float);
-  size_t most = least(MOST_PANELS, bytes > MOST_INPUT ? 1 : MOST_INPUT / bytes);
+  size_t all = (c->tiles + CG_NR - 1) / CG_NR, bytes = c->places * c->in * CG_NR * sizeof(float);
+  size_t most = least(MOST_PRODUCTS / c->places, bytes > MOST_INPUT ? 1 : MOST_INPUT / bytes);
   size_t parts = (all + most - 1) / most;
   most = (all + parts - 1) / parts;
-  c->input = cg_alloc(c->k, CG_PLACES * (most * c->in * CG_NR + APART) * sizeof(float));
+  c->input = cg_alloc(c->k, c->places * (most * c->in * CG_NR + APART) * sizeof(float));
   if (c->input == NULL) return api->CreateStatus(ORT_FAIL, "comfygo: out of memory");
   OrtStatus *st = NULL;
   for (c->from = 0; c->from < c->tiles && st == NULL; c->from += most * CG_NR) {
     c->count = least(most * CG_NR, c->tiles - c->from);
     c->panels = (c->count + CG_NR - 1) / CG_NR;
     c->input_step = c->panels * c->in * CG_NR + APART;
-    if (c->count % CG_NR) memset(c->input, 0, CG_PLACES * c->input_step * sizeof(float));
+    if (c->count % CG_NR) memset(c->input, 0, c->places * c->input_step * sizeof(float));
     st = api->KernelContext_ParallelFor(ctx, transform_input, c->in, 0, c);
     if (st == NULL) st = api->KernelContext_ParallelFor(ctx, channels, (c->out + GROUP * CG_MR - 1) / (GROUP * CG_MR), 0, c);
     if (st == NULL && c->failed) st = api->CreateStatus(ORT_FAIL, "comfygo: out of memory");
@@ -176,8 +221,6 @@ OrtStatus *cg_compute_conv(const cg_kernel *k, OrtKernelContext *ctx) {
   c.width = (size_t)x.dims[3];
   if (count == 0) return NULL;
   if (c.in == 0) return wrong(k);
-  c.across = (c.width + 1) / 2;
-  c.down = (c.height + 1) / 2;
-  c.tiles = c.batch * c.down * c.across;
+  choose(&c);
   return convolve(ctx, &c);
 }

@@ -314,7 +314,11 @@ func TestConv3x3(t *testing.T) {
 		{3, 17, 13, 5, 3, dtype.BF16, false, true},
 		{2, 3, 12, 16, 70, dtype.F32, true, false},
 		{1, 40, 5, 33, 66, dtype.F16, false, false},
-		{2, 16, 16, 34, 50, dtype.F16, true, true}, // more panels than are transformed at a time
+		{2, 16, 16, 34, 50, dtype.F16, true, true},
+		{2, 3, 13, 66, 131, dtype.F32, true, true},   // more panels of 4x4 tiles than are transformed at a time
+		{2, 300, 13, 16, 16, dtype.F16, true, false}, // 4x4 tiles, channels in three parts
+		{1, 600, 13, 7, 9, dtype.F16, false, true},   // 2x2 tiles, channels in three parts
+		{1, 33, 61, 15, 61, dtype.BF16, true, true},  // 4x4 tiles over every border
 	} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			t.Parallel()
@@ -324,6 +328,27 @@ func TestConv3x3(t *testing.T) {
 			}
 			o.fill(c.bias, c.sum)
 			near(t, o.run(t, "Conv3x3", nil), o.conv3x3(), 2e-5)
+		})
+	}
+}
+
+// TestConv3x3OfAnySize compares at sizes and channels drawn from a fixed seed.
+func TestConv3x3OfAnySize(t *testing.T) {
+	t.Parallel()
+	if !lib.HasLinear() {
+		t.Skip("this CPU has no AVX-512")
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 24 {
+		batch, in, out, height, width := 1+r.IntN(3), 1+r.IntN(40), 1+r.IntN(60), 1+r.IntN(40), 1+r.IntN(70)
+		o := operands{
+			weightDims: []int{out, in, 3, 3}, xDims: []int{batch, in, height, width}, biasDims: []int{out},
+			sumDims: []int{batch, out, height, width}, dtype: [...]dtype.DType{dtype.F16, dtype.BF16, dtype.F32}[r.IntN(3)],
+		}
+		t.Run(fmt.Sprint(batch, in, out, height, width), func(t *testing.T) {
+			t.Parallel()
+			o.fill(in%2 == 0, out%2 == 0)
+			near(t, o.run(t, "Conv3x3", nil), o.conv3x3(), 3e-5)
 		})
 	}
 }

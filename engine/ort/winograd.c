@@ -15,24 +15,58 @@ AVX512 static inline void filter4(const __m512 g[3], __m512 u[4]) {
   u[3] = g[2];
 }
 
-AVX512 static void filter(const float *taps, float *dst, size_t step) {
-  __m512 rows[4][3], u[4];
-#pragma GCC unroll 3
-  for (int col = 0; col < 3; col++) {
-    __m512 g[3] = {_mm512_loadu_ps(taps + col * 16), _mm512_loadu_ps(taps + (3 + col) * 16), _mm512_loadu_ps(taps + (6 + col) * 16)};
+// Points of F(4x4,3x3): 0, A, -A, B, -B and infinity; all of these are exact.
+#define A 0.625f
+#define B 1.5f
+#define A2 (A * A)
+#define B2 (B * B)
+#define FA (2 * A2 * (A2 - B2))  // the products of a point's differences from the others
+#define FB (2 * B2 * (B2 - A2))
+
+AVX512 static inline __m512 number(float x) { return _mm512_set1_ps(x); }
+
+// Three taps of a row or column become six.
+AVX512 static inline void filter6(const __m512 g[3], __m512 u[6]) {
+  __m512 a = _mm512_fmadd_ps(g[2], number((float)(A2 / (double)FA)), _mm512_mul_ps(g[0], number((float)(1 / (double)FA))));
+  __m512 b = _mm512_fmadd_ps(g[2], number((float)(B2 / (double)FB)), _mm512_mul_ps(g[0], number((float)(1 / (double)FB))));
+  __m512 ca = number((float)(A / (double)FA)), cb = number((float)(B / (double)FB));
+  u[0] = _mm512_mul_ps(g[0], number((float)(1 / (double)(A2 * B2))));
+  u[1] = _mm512_fmadd_ps(g[1], ca, a);
+  u[2] = _mm512_fnmadd_ps(g[1], ca, a);
+  u[3] = _mm512_fmadd_ps(g[1], cb, b);
+  u[4] = _mm512_fnmadd_ps(g[1], cb, b);
+  u[5] = g[2];
+}
+
+AVX512 static inline void filters(int side, const __m512 g[3], __m512 *u) {
+  if (side == CG_TILE4) {
+    filter6(g, u);
+  } else {
     filter4(g, u);
-    for (int row = 0; row < 4; row++) rows[row][col] = u[row];
-  }
-#pragma GCC unroll 4
-  for (int row = 0; row < 4; row++) {
-    filter4(rows[row], u);
-    for (int col = 0; col < 4; col++) _mm512_mask_storeu_ps(dst + (row * 4 + col) * step, (1 << CG_MR) - 1, u[col]);
   }
 }
 
-AVX512 void cg_winograd_weights(const void *w, int type, size_t rows, size_t channels, float *dst, size_t step) {
+AVX512 static inline void filter(const int side, const float *taps, float *dst, size_t step) {
+  const int n = side + CG_BORDER;
+  __m512 rows[CG_MOST_ROWS][3], u[CG_MOST_ROWS];
+#pragma GCC unroll 3
+  for (int col = 0; col < 3; col++) {
+    __m512 g[3] = {_mm512_loadu_ps(taps + col * 16), _mm512_loadu_ps(taps + (3 + col) * 16), _mm512_loadu_ps(taps + (6 + col) * 16)};
+    filters(side, g, u);
+#pragma GCC unroll 6
+    for (int row = 0; row < n; row++) rows[row][col] = u[row];
+  }
+#pragma GCC unroll 6
+  for (int row = 0; row < n; row++) {
+    filters(side, rows[row], u);
+#pragma GCC unroll 6
+    for (int col = 0; col < n; col++) _mm512_mask_storeu_ps(dst + (size_t)(row * n + col) * step, (1 << CG_MR) - 1, u[col]);
+  }
+}
+
+AVX512 void cg_winograd_weights(int side, const void *w, int type, size_t ld, size_t rows, size_t channels, float *dst, size_t step) {
   enum { TAPS = 9, AT_ONCE = 16 };
-  size_t size = type == CG_F32 ? 4 : 2, width = channels * TAPS;
+  size_t size = type == CG_F32 ? 4 : 2;
   float taps[AT_ONCE * TAPS * 16];  // [channel][tap][row]
   for (size_t c = 0; c < channels; c += AT_ONCE) {
     size_t n = channels - c < AT_ONCE ? channels - c : AT_ONCE;
@@ -41,7 +75,7 @@ AVX512 void cg_winograd_weights(const void *w, int type, size_t rows, size_t cha
       __m512 r[16];
 #pragma GCC unroll 16
       for (size_t i = 0; i < 16; i++) {
-        r[i] = i < rows ? load16((const char *)w + (i * width + c * TAPS + at) * size, type, first(cols)) : _mm512_setzero_ps();
+        r[i] = i < CG_MR && i < rows ? load16((const char *)w + (i * ld + c * TAPS + at) * size, type, first(cols)) : _mm512_setzero_ps();
       }
       transpose16(r);
 #pragma GCC unroll 16
@@ -49,11 +83,15 @@ AVX512 void cg_winograd_weights(const void *w, int type, size_t rows, size_t cha
         if (i < cols) _mm512_storeu_ps(taps + (at + i) * 16, r[i]);
       }
     }
-    for (size_t i = 0; i < n; i++) filter(taps + i * TAPS * 16, dst + (c + i) * CG_MR, step);
+    if (side == CG_TILE4) {
+      for (size_t i = 0; i < n; i++) filter(CG_TILE4, taps + i * TAPS * 16, dst + (c + i) * CG_MR, step);
+    } else {
+      for (size_t i = 0; i < n; i++) filter(CG_TILE2, taps + i * TAPS * 16, dst + (c + i) * CG_MR, step);
+    }
   }
 }
 
-// Four values of a row or column of a tile.
+// Four values of a row or column of a tile's input.
 AVX512 static inline void data4(const __m512 d[4], __m512 v[4]) {
   v[0] = _mm512_sub_ps(d[0], d[2]);
   v[1] = _mm512_add_ps(d[1], d[2]);
@@ -61,7 +99,21 @@ AVX512 static inline void data4(const __m512 d[4], __m512 v[4]) {
   v[3] = _mm512_sub_ps(d[1], d[3]);
 }
 
-AVX512 void cg_winograd_input(const float *const rows[4], size_t n, float *dst, size_t step) {
+// Six values of a row or column.
+AVX512 static inline void data6(const __m512 d[6], __m512 v[6]) {
+  const __m512 product = number(A2 * B2), sum = number(A2 + B2), a = number(A), b = number(B), a2 = number(A2), b2 = number(B2);
+  __m512 even = _mm512_fnmadd_ps(b2, d[2], d[4]), odd = _mm512_fnmadd_ps(b2, d[1], d[3]);
+  v[0] = _mm512_fmadd_ps(product, d[0], _mm512_fnmadd_ps(sum, d[2], d[4]));
+  v[1] = _mm512_fmadd_ps(a, odd, even);
+  v[2] = _mm512_fnmadd_ps(a, odd, even);
+  even = _mm512_fnmadd_ps(a2, d[2], d[4]);
+  odd = _mm512_fnmadd_ps(a2, d[1], d[3]);
+  v[3] = _mm512_fmadd_ps(b, odd, even);
+  v[4] = _mm512_fnmadd_ps(b, odd, even);
+  v[5] = _mm512_fmadd_ps(product, d[1], _mm512_fnmadd_ps(sum, d[3], d[5]));
+}
+
+AVX512 static void input2(const float *const *rows, size_t n, float *dst, size_t step) {
   const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
   const __m512i odd = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
   __m512 t[4][4];
@@ -81,7 +133,46 @@ AVX512 void cg_winograd_input(const float *const rows[4], size_t n, float *dst, 
   }
 }
 
-AVX512 void cg_winograd_output(const float *m, size_t step, float *even, float *odd) {
+AVX512 static void input4(const float *const *rows, size_t n, float *dst, size_t step) {
+  // Every fourth of 32 values from the first and from the second on, and from the third and the fourth on.
+  const __m512i low = _mm512_set_epi32(29, 25, 21, 17, 13, 9, 5, 1, 28, 24, 20, 16, 12, 8, 4, 0);
+  const __m512i high = _mm512_set_epi32(31, 27, 23, 19, 15, 11, 7, 3, 30, 26, 22, 18, 14, 10, 6, 2);
+  __m512 t[6][6];
+#pragma GCC unroll 6
+  for (int row = 0; row < 6; row++) {
+    const float *p = rows[row];
+    __m512 a = _mm512_loadu_ps(p), b = _mm512_loadu_ps(p + 16), c = _mm512_loadu_ps(p + 32), d = _mm512_loadu_ps(p + 48);
+    __m512 left = _mm512_permutex2var_ps(a, low, b), right = _mm512_permutex2var_ps(c, low, d), x[6];
+    x[0] = _mm512_shuffle_f32x4(left, right, 0x44);
+    x[1] = _mm512_shuffle_f32x4(left, right, 0xee);
+    left = _mm512_permutex2var_ps(a, high, b);
+    right = _mm512_permutex2var_ps(c, high, d);
+    x[2] = _mm512_shuffle_f32x4(left, right, 0x44);
+    x[3] = _mm512_shuffle_f32x4(left, right, 0xee);
+    __m512i next = _mm512_castps_si512(_mm512_loadu_ps(p + 64));
+    x[4] = _mm512_castsi512_ps(_mm512_alignr_epi32(next, _mm512_castps_si512(x[0]), 1));
+    next = _mm512_alignr_epi32(next, next, 1);
+    x[5] = _mm512_castsi512_ps(_mm512_alignr_epi32(next, _mm512_castps_si512(x[1]), 1));
+    data6(x, t[row]);
+  }
+#pragma GCC unroll 6
+  for (int col = 0; col < 6; col++) {
+    __m512 x[6] = {t[0][col], t[1][col], t[2][col], t[3][col], t[4][col], t[5][col]}, v[6];
+    data6(x, v);
+#pragma GCC unroll 6
+    for (int row = 0; row < 6; row++) _mm512_mask_storeu_ps(dst + (size_t)(row * 6 + col) * step, first(n), v[row]);
+  }
+}
+
+void cg_winograd_input(int side, const float *const *rows, size_t n, float *dst, size_t step) {
+  if (side == CG_TILE4) {
+    input4(rows, n, dst, step);
+  } else {
+    input2(rows, n, dst, step);
+  }
+}
+
+AVX512 static void output2(const float *m, size_t step, float *rows) {
   const __m512i low = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
   const __m512i high = _mm512_set_epi32(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8);
   for (int half = 0; half < CG_NR; half += 16) {
@@ -97,10 +188,59 @@ AVX512 void cg_winograd_output(const float *m, size_t step, float *even, float *
     for (int row = 0; row < 2; row++) {
       __m512 l = _mm512_add_ps(_mm512_add_ps(s[row][0], s[row][1]), s[row][2]);
       __m512 r = _mm512_sub_ps(_mm512_sub_ps(s[row][1], s[row][2]), s[row][3]);
-      float *y = (row ? odd : even) + 2 * half;
+      float *y = rows + row * CG_TILE2 * CG_NR + 2 * half;
       _mm512_storeu_ps(y, _mm512_permutex2var_ps(l, low, r));
       _mm512_storeu_ps(y + 16, _mm512_permutex2var_ps(l, high, r));
     }
+  }
+}
+
+// Six products of a row or column become four values.
+AVX512 static inline void result4(const __m512 m[6], __m512 y[4]) {
+  __m512 sum_a = _mm512_add_ps(m[1], m[2]), dif_a = _mm512_sub_ps(m[1], m[2]);
+  __m512 sum_b = _mm512_add_ps(m[3], m[4]), dif_b = _mm512_sub_ps(m[3], m[4]);
+  y[0] = _mm512_add_ps(m[0], _mm512_add_ps(sum_a, sum_b));
+  y[1] = _mm512_fmadd_ps(number(A), dif_a, _mm512_mul_ps(number(B), dif_b));
+  y[2] = _mm512_fmadd_ps(number(A2), sum_a, _mm512_mul_ps(number(B2), sum_b));
+  y[3] = _mm512_fmadd_ps(number(A * A2), dif_a, _mm512_fmadd_ps(number(B * B2), dif_b, m[5]));
+}
+
+AVX512 static void output4(const float *m, size_t step, float *rows) {
+  // Four vectors of eight values each, two in a register, become 32 pixels in the order of the image.
+  const __m512i first16 = _mm512_set_epi32(27, 19, 11, 3, 26, 18, 10, 2, 25, 17, 9, 1, 24, 16, 8, 0);
+  const __m512i last16 = _mm512_set_epi32(31, 23, 15, 7, 30, 22, 14, 6, 29, 21, 13, 5, 28, 20, 12, 4);
+  for (int half = 0; half < CG_NR; half += 16) {
+    __m512 s[4][6];
+#pragma GCC unroll 6
+    for (int col = 0; col < 6; col++) {
+      __m512 x[6], y[4];
+#pragma GCC unroll 6
+      for (int row = 0; row < 6; row++) x[row] = _mm512_loadu_ps(m + (size_t)(row * 6 + col) * step + half);
+      result4(x, y);
+#pragma GCC unroll 4
+      for (int row = 0; row < 4; row++) s[row][col] = y[row];
+    }
+#pragma GCC unroll 4
+    for (int row = 0; row < 4; row++) {
+      __m512 z[4];
+      result4(s[row], z);
+      float *y = rows + row * CG_TILE4 * CG_NR + 4 * half;
+#pragma GCC unroll 2
+      for (int part = 0; part < 2; part++) {
+        __m512 p = part ? _mm512_shuffle_f32x4(z[0], z[1], 0xee) : _mm512_shuffle_f32x4(z[0], z[1], 0x44);
+        __m512 q = part ? _mm512_shuffle_f32x4(z[2], z[3], 0xee) : _mm512_shuffle_f32x4(z[2], z[3], 0x44);
+        _mm512_storeu_ps(y + part * 32, _mm512_permutex2var_ps(p, first16, q));
+        _mm512_storeu_ps(y + part * 32 + 16, _mm512_permutex2var_ps(p, last16, q));
+      }
+    }
+  }
+}
+
+void cg_winograd_output(int side, const float *m, size_t step, float *rows) {
+  if (side == CG_TILE4) {
+    output4(m, step, rows);
+  } else {
+    output2(m, step, rows);
   }
 }
 
@@ -116,9 +256,9 @@ AVX512 void cg_add3(const float *a, float bias, const float *sum, float *y, size
 
 #else
 
-void cg_winograd_weights(const void *w, int type, size_t rows, size_t channels, float *dst, size_t step) {}
-void cg_winograd_input(const float *const rows[4], size_t n, float *dst, size_t step) {}
-void cg_winograd_output(const float *m, size_t step, float *even, float *odd) {}
+void cg_winograd_weights(int side, const void *w, int type, size_t ld, size_t rows, size_t channels, float *dst, size_t step) {}
+void cg_winograd_input(int side, const float *const *rows, size_t n, float *dst, size_t step) {}
+void cg_winograd_output(int side, const float *m, size_t step, float *rows) {}
 void cg_add3(const float *a, float bias, const float *sum, float *y, size_t n) {}
 
 #endif
