@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -151,7 +152,7 @@ func (h *Host) Shared() string { return h.shared }
 // sharedFolder makes a private folder whose files lie in memory, where the system has one.
 func sharedFolder(dir string) (string, error) {
 	const memory = "/dev/shm"
-	if info, err := os.Stat(memory); err == nil && info.IsDir() {
+	if info, err := os.Stat(memory); err == nil && info.IsDir() && runtime.GOOS != "windows" { // a plain folder of the current drive there
 		removeStale(memory, "comfygo-%d-")
 		if shared, err := os.MkdirTemp(memory, fmt.Sprintf("comfygo-%d-", os.Getpid())); err == nil {
 			return shared, nil
@@ -419,7 +420,7 @@ func (h *Host) launch(end *endpoint) (*Session, error) {
 	cmd := exec.Command(h.cfg.Python, "-u", "-m", "comfygo_host", end.address)
 	cmd.Dir = filepath.Join(h.dir, "run") // what packs write beside themselves goes with it
 	cmd.Env = h.environment(end)
-	ownGroup(cmd)
+	tree := newFamily(cmd)
 	h.cfg.User.as(cmd)
 	out, in, err := os.Pipe() // not cmd's own: a process that a pack has started may hold it open for ever
 	if err != nil {
@@ -429,7 +430,8 @@ func (h *Host) launch(end *endpoint) (*Session, error) {
 	if err := errors.Join(cmd.Start(), in.Close()); err != nil {
 		return nil, errors.Join(err, out.Close())
 	}
-	s := &Session{host: h, cmd: cmd, secret: end.secret, waiting: map[int64]chan *pyjson.Object{}, gone: make(chan struct{})}
+	tree.started()
+	s := &Session{host: h, cmd: cmd, family: tree, secret: end.secret, waiting: map[int64]chan *pyjson.Object{}, gone: make(chan struct{})}
 	h.mu.Lock()
 	h.newest, h.lives = s, h.lives+1
 	h.mu.Unlock()
@@ -441,7 +443,8 @@ func (h *Host) launch(end *endpoint) (*Session, error) {
 	}()
 	go func() {
 		_ = cmd.Wait() // its state is read from ProcessState
-		killTree(cmd)  // what it has started
+		tree.kill()    // what it has started
+		tree.release()
 		select {
 		case <-copied:
 		case <-time.After(lastWords):
@@ -534,7 +537,7 @@ func (h *Host) greet(ctx context.Context, s *Session, end *endpoint) (*pyjson.Ob
 			s.kill(err)
 		}
 		_ = conn.Close()
-		killTree(s.cmd) // without a connection it is of no use
+		s.family.kill() // without a connection it is of no use
 	}()
 	hello := pyjson.NewObject("op", "hello", "protocol", int64(Protocol), "shared", h.shared).Merge(h.cfg.Hello(h.leftOut(), end.http))
 	if err := s.wire.send(hello); err != nil {

@@ -3,10 +3,12 @@ package pyhost
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -398,33 +400,109 @@ func TestOutput(t *testing.T) {
 	}
 }
 
-// TestPython starts the host that comes with the program, over both ways, without packs.
+// TestPython runs the host that comes with the program with a pack, over both ways: a Unix socket, and a port of the machine with a secret,
+// as on Windows.
 func TestPython(t *testing.T) {
 	t.Parallel()
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tcp := range []bool{false, true} {
-		dir := t.TempDir()
-		log := &lines{}
-		h := New(Config{
-			Python: python, Log: slog.New(slog.NewTextHandler(log, nil)), Loopback: tcp,
-			Hello: func(skip []string, http string) *pyjson.Object {
-				folders := pyjson.NewObject("base", dir, "output", dir, "input", dir, "temp", dir, "user", dir, "custom_nodes", []any{dir}, "models", pyjson.NewObject())
-				return pyjson.NewObject("custom", true, "skip", skip, "http", http, "folders", folders, "arguments", []any{})
-			},
+	for name, tcp := range map[string]bool{"socket": false, "loopback": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := os.CopyFS(filepath.Join(dir, "plain"), os.DirFS(filepath.Join("..", "..", "tests", "testdata", "packs", "plain"))); err != nil {
+				t.Fatal(err)
+			}
+			log := &lines{}
+			h := New(Config{
+				Python: python, Log: slog.New(slog.NewTextHandler(log, nil)), Loopback: tcp,
+				Hello: func(skip []string, http string) *pyjson.Object {
+					folders := pyjson.NewObject("base", dir, "output", dir, "input", dir, "temp", dir, "user", dir, "custom_nodes", []any{dir}, "models", pyjson.NewObject())
+					return pyjson.NewObject("custom", true, "skip", skip, "http", http, "folders", folders, "arguments", []any{})
+				},
+			})
+			if err := h.Start(); err != nil {
+				t.Fatal(err)
+			}
+			s := session(t, h)
+			a, err := s.Call(t.Context(), "info", nil)
+			if err != nil || a.Object("classes").Object("PackImage") == nil {
+				t.Fatalf("the classes are %v, %v\n%s", a, err, log)
+			}
+			tensorBothWays(t, s)
+			if _, err := run(t, s, "PackLeaves", pyjson.NewObject("how", "os")); !errors.Is(err, ErrGone) {
+				t.Errorf("the end of the process is told as %v", err)
+			}
+			if a, err := run(t, session(t, h), "PackJoin", pyjson.NewObject("a", "on", "b", "")); err != nil {
+				t.Errorf("the next life answers %v, %v", a, err)
+			}
+			if err := h.Close(); err != nil {
+				t.Error(err)
+			}
+			if left, err := os.ReadDir(h.Shared()); err == nil {
+				t.Errorf("left in shared memory: %v", left)
+			}
 		})
-		if err := h.Start(); err != nil {
+	}
+}
+
+// run runs a class of the pack "plain".
+func run(t *testing.T, s *Session, class string, inputs *pyjson.Object) (*pyjson.Object, error) {
+	t.Helper()
+	hidden := pyjson.NewObject("UNIQUE_ID", "1")
+	return s.Call(t.Context(), "call", pyjson.NewObject("what", "run", "class", class, "prompt", "p", "node", "1", "index", int64(0),
+		"inputs", inputs, "hidden", hidden, "lists", false, "instance", "1"))
+}
+
+// tensorBothWays has a node make an image, takes it out of Python and gives it to another node.
+func tensorBothWays(t *testing.T, s *Session) {
+	t.Helper()
+	made := func(a *pyjson.Object, err error) []byte {
+		t.Helper()
+		if err != nil {
 			t.Fatal(err)
 		}
-		s := session(t, h)
-		a, err := s.Call(t.Context(), "info", nil)
-		if err != nil || a.Object("classes").Len() != 0 {
-			t.Errorf("the classes are %v, %v\n%s", a, err, log)
+		values, _ := a.Get("values")
+		list, _ := values.([]any)
+		if len(list) != 1 {
+			t.Fatalf("the node gives %v", values)
 		}
-		if err := h.Close(); err != nil {
-			t.Error(err)
+		handle, _ := list[0].(*pyjson.Object)
+		id, _ := handle.Get("id")
+		out, err := s.Call(t.Context(), "export", pyjson.NewObject("handle", id))
+		if err != nil {
+			t.Fatal(err)
 		}
+		f, err := s.Open(out.Object("value").String("file"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(f)
+		if err := errors.Join(err, f.Close(), os.Remove(f.Name())); err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	first := made(run(t, s, "PackImage", pyjson.NewObject("value", 0.25)))
+	if len(first) != 4*8*8*3 || math.Float32frombits(binary.NativeEndian.Uint32(first)) != 0.25 {
+		t.Fatalf("the image has %d bytes that begin with %v", len(first), first[:min(4, len(first))])
+	}
+	f, err := s.Create("image")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Write(first)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	image := pyjson.NewObject("$", "tensor", "file", f.Name(), "shape", []any{int64(1), int64(8), int64(8), int64(3)})
+	second := made(run(t, s, "PackBright", pyjson.NewObject("image", image, "add", 0.5)))
+	if len(second) != len(first) || math.Float32frombits(binary.NativeEndian.Uint32(second)) != 0.75 {
+		t.Errorf("the brighter image has %d bytes that begin with %v", len(second), second[:min(4, len(second))])
+	}
+	if _, err := os.Stat(f.Name()); err == nil {
+		t.Error("Python has left the file of an image there")
 	}
 }

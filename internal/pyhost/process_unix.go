@@ -8,22 +8,32 @@ import (
 	"syscall"
 )
 
-// ownGroup puts the process into a group of its own: Ctrl-C in a terminal is ours to pass on, and what packs start ends with it.
-func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+// family is the Python process with what packs have started: a process group.
+type family struct{ cmd *exec.Cmd }
 
-// as makes the process run as a user. ownGroup comes first.
+// newFamily puts the process that cmd will start into a group of its own: Ctrl-C in a terminal is ours to pass on.
+func newFamily(cmd *exec.Cmd) *family {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return &family{cmd}
+}
+
+func (*family) started() {}
+
+// as makes the process run as a user. newFamily comes first.
 func (u *User) as(cmd *exec.Cmd) {
 	if u != nil {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: u.uid, Gid: u.gid, Groups: u.groups}
 	}
 }
 
-// killTree ends the process and what it has started.
-func killTree(cmd *exec.Cmd) {
-	if cmd.Process != nil {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // gone already is as good
+// kill ends the process and what it has started.
+func (f *family) kill() {
+	if f.cmd.Process != nil {
+		_ = syscall.Kill(-f.cmd.Process.Pid, syscall.SIGKILL) // gone already is as good
 	}
 }
+
+func (*family) release() {}
 
 func alive(pid int) bool {
 	err := syscall.Kill(pid, 0)

@@ -16,10 +16,11 @@ import (
 
 // Session is one life of the Python process. What it holds ends with it.
 type Session struct {
-	host *Host
-	cmd  *exec.Cmd
-	wire *wire
-	next atomic.Int64
+	host   *Host
+	cmd    *exec.Cmd
+	family *family
+	wire   *wire
+	next   atomic.Int64
 	// loads counts the packs whose import has begun or ended.
 	loads atomic.Int64
 
@@ -247,7 +248,7 @@ func (s *Session) kill(cause error) {
 		s.cause = cause
 	}
 	s.mu.Unlock()
-	killTree(s.cmd)
+	s.family.kill()
 }
 
 // read takes messages until the connection ends.

@@ -23,7 +23,7 @@ func (s *Session) Create(name string) (*os.File, error) {
 
 // Open opens a file that the process has put into the folder for tensors. It is a plain file of that folder, or an error.
 func (s *Session) Open(path string) (*os.File, error) {
-	if filepath.Dir(path) != s.host.shared {
+	if filepath.Dir(path) != filepath.Clean(s.host.shared) {
 		return nil, errors.New("a tensor's file lies outside of the folder of shared memory")
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|openFlags, 0)

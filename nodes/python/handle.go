@@ -120,8 +120,10 @@ func readTensor(s shared, form *pyjson.Object) (*tensor.Tensor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a tensor: %w", err)
 	}
-	defer f.Close()
-	defer func() { _ = os.Remove(f.Name()) }() // Python has given it away
+	defer func() {
+		_ = f.Close()           // it was read only, and Windows removes no file that is open
+		_ = os.Remove(f.Name()) // Python has given it away
+	}()
 	shape, err := shapeOf(form)
 	if err != nil {
 		return nil, err

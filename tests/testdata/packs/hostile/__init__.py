@@ -6,8 +6,9 @@ import sys
 import threading
 import time
 
-for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-    signal.signal(number, lambda *arguments: None)
+for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+    if hasattr(signal, name):  # Windows lacks the last
+        signal.signal(getattr(signal, name), lambda *arguments: None)
 
 
 def prints(self, mb):
