@@ -65,6 +65,7 @@ func (f *File) parts() []part {
 		finder(f, RoleVision, f.reg.Visions(), f.views, Vision.Read),
 		finder(f, RoleAudio, f.reg.Audios(), f.views, Audio.Read),
 		finder(f, RoleLatentUpscale, f.reg.LatentUpscalers(), f.views, LatentUpscaler.ReadLatentUpscaler),
+		finder(f, RoleInterpolation, f.reg.Interpolators(), f.views, Interpolator.ReadInterpolator),
 		finder(f, RoleUpscale, f.reg.Upscalers(), f.views, Upscaler.Read),
 	}
 }
@@ -192,5 +193,6 @@ var loaders = map[string]string{
 	RoleUpscale.String():       "UpscaleModelLoader",
 	RoleAudio.String():         "AudioEncoderLoader",
 	RoleLatentUpscale.String(): "LatentUpscaleModelLoader",
+	RoleInterpolation.String(): "FrameInterpolationModelLoader",
 	KindLoRA:                   "LoraLoader or LoraLoaderModelOnly, on top of a model",
 }

@@ -28,6 +28,7 @@ type File struct {
 	vision     once[ImageEncoder]
 	audio      once[AudioEncoder]
 	latentUp   once[LatentUpscaleNetwork]
+	between    once[InterpolationNetwork]
 	grounding  once[GroundingNetwork]
 	style      once[StyleNetwork]
 	text       once[TextEncoder]
@@ -272,6 +273,17 @@ func (f *File) LatentUpscaler() (LatentUpscaleNetwork, error) {
 			err = f.unknown(RoleLatentUpscale, names(f.reg.LatentUpscalers()))
 		}
 		return u, err
+	})
+}
+
+// Interpolator returns the frame interpolation model of the file; an *UnknownError when it holds none.
+func (f *File) Interpolator() (InterpolationNetwork, error) {
+	return f.between.get(func() (InterpolationNetwork, error) {
+		n, _, err := read(f, RoleInterpolation, f.reg.Interpolators(), f.views, Interpolator.ReadInterpolator)
+		if err == nil && n == nil {
+			err = f.unknown(RoleInterpolation, names(f.reg.Interpolators()))
+		}
+		return n, err
 	})
 }
 

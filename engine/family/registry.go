@@ -31,6 +31,7 @@ type Registry struct {
 	visions   []Vision
 	audios    []Audio
 	latentUps []LatentUpscaler
+	between   []Interpolator
 	grounding []Grounding
 	styles    []Style
 	unbuilt   []Unbuilt
@@ -77,6 +78,9 @@ func (r *Registry) Register(f any) {
 	}
 	if d, ok := f.(LatentUpscaler); ok {
 		r.latentUps, known = add(r.latentUps, d), true
+	}
+	if d, ok := f.(Interpolator); ok {
+		r.between, known = add(r.between, d), true
 	}
 	if d, ok := f.(Grounding); ok {
 		r.grounding, known = add(r.grounding, d), true
@@ -132,6 +136,9 @@ func (r *Registry) Audios() []Audio { return snapshot(r, &r.audios) }
 
 // LatentUpscalers returns the families of upscale models of latents by rank.
 func (r *Registry) LatentUpscalers() []LatentUpscaler { return snapshot(r, &r.latentUps) }
+
+// Interpolators returns the families of frame interpolation models by rank.
+func (r *Registry) Interpolators() []Interpolator { return snapshot(r, &r.between) }
 
 // Groundings returns the families of grounding networks by rank.
 func (r *Registry) Groundings() []Grounding { return snapshot(r, &r.grounding) }

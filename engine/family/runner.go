@@ -131,6 +131,7 @@ const (
 	RolePatch
 	RoleAudio
 	RoleLatentUpscale
+	RoleInterpolation
 )
 
 // String returns what a network of the role is called, such as "diffusion model".
@@ -144,11 +145,13 @@ func (r Role) String() string {
 var roles = [...]string{
 	RoleDiffusion: "diffusion model", RoleText: "text encoder", RoleVAE: "VAE", RoleControl: "ControlNet", RoleUpscale: "upscale model", RoleVision: "image encoder", RolePatch: "model patch", RoleGrounding: "grounding network",
 	RoleStyle: "style model", RoleAudio: "audio encoder", RoleLatentUpscale: "latent upscale model",
+	RoleInterpolation: "frame interpolation model",
 }
 
 // Preferred is the compute type of a role on a GPU where neither the user nor the file asks for another.
 func (r Role) Preferred() dtype.DType {
-	if r == RoleVAE || r == RoleUpscale || r == RoleLatentUpscale {
+	switch r {
+	case RoleVAE, RoleUpscale, RoleLatentUpscale:
 		return dtype.F32
 	}
 	return dtype.F16

@@ -9,16 +9,17 @@ import (
 
 // wanted is the kind of part for which the loaders of a model folder open its files.
 var wanted = map[string]string{
-	"checkpoints":      family.RoleDiffusion.String(),
-	"clip_vision":      family.RoleVision.String(),
-	"audio_encoders":   family.RoleAudio.String(),
-	"controlnet":       family.RoleControl.String(),
-	"diffusion_models": family.RoleDiffusion.String(),
-	"loras":            family.KindLoRA,
-	"model_patches":    family.RolePatch.String(),
-	"text_encoders":    family.RoleText.String(),
-	"upscale_models":   family.RoleUpscale.String(),
-	"vae":              family.RoleVAE.String(),
+	"checkpoints":         family.RoleDiffusion.String(),
+	"clip_vision":         family.RoleVision.String(),
+	"audio_encoders":      family.RoleAudio.String(),
+	"controlnet":          family.RoleControl.String(),
+	"diffusion_models":    family.RoleDiffusion.String(),
+	"frame_interpolation": family.RoleInterpolation.String(),
+	"loras":               family.KindLoRA,
+	"model_patches":       family.RolePatch.String(),
+	"text_encoders":       family.RoleText.String(),
+	"upscale_models":      family.RoleUpscale.String(),
+	"vae":                 family.RoleVAE.String(),
 }
 
 // Covers reports whether files of a model folder can be described.

@@ -256,3 +256,31 @@ func TestOpsetFollowsTheOperators(t *testing.T) {
 		}
 	}
 }
+
+// TestGridSample compares places inside, on and beyond the border with torch's rule.
+func TestGridSample(t *testing.T) {
+	t.Parallel()
+	x, grid := random(2, 3, 4, 5), random(2, 3, 2, 2)
+	for i := range grid.Data {
+		grid.Data[i] *= 1.5
+	}
+	for _, corners := range []bool{true, false} {
+		place := func(v float32, n int) (from int, part float64) {
+			at := (float64(v)+1)/2*float64(n) - 0.5
+			if corners {
+				at = (float64(v) + 1) / 2 * float64(n-1)
+			}
+			at = min(max(at, 0), float64(n-1))
+			from = min(int(at), n-2)
+			return from, at - float64(from)
+		}
+		got := compute(t, []feed{symbolic(x, "B", "3", "H", "W"), symbolic(grid, "B", "h", "w", "2")}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value { return g.GridSample(in[0], in[1], corners) })
+		same(t, got, filled([]int{2, 3, 3, 2}, func(o []int) float32 {
+			at := grid.Data[grid.Offset(o[0], o[2], o[3], 0):]
+			column, right := place(at[0], 5)
+			row, down := place(at[1], 4)
+			value := func(dy, dx int) float64 { return float64(x.Data[x.Offset(o[0], o[1], row+dy, column+dx)]) }
+			return float32((value(0, 0)*(1-right)+value(0, 1)*right)*(1-down) + (value(1, 0)*(1-right)+value(1, 1)*right)*down)
+		}))
+	}
+}

@@ -11,13 +11,15 @@ import (
 	"strings"
 	"testing"
 
+	"comfygo/engine"
 	"comfygo/engine/tensor"
 	"comfygo/folders"
 	"comfygo/internal/ffmpeg"
 	"comfygo/internal/pyjson"
 	videofile "comfygo/internal/video"
+	"comfygo/nodes"
 	_ "comfygo/nodes/dataset"
-	_ "comfygo/nodes/video"
+	"comfygo/nodes/video"
 	"comfygo/tests/nodecalls"
 )
 
@@ -187,5 +189,28 @@ func TestBadInputs(t *testing.T) {
 	}
 	if budget > 1<<30 {
 		t.Errorf("%d bytes were asked for", budget)
+	}
+}
+
+// TestFrameInterpolateRefusals: a missing model, what is no image, and a file that is not there.
+func TestFrameInterpolateRefusals(t *testing.T) {
+	t.Parallel()
+	f, err := folders.New(folders.Config{Base: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := nodes.TestContext(t.Context(), nodes.Services{Folders: f})
+	images := tensor.New(2, 64, 64, 3)
+	for name, c := range map[string]struct {
+		node nodes.Node
+		want string
+	}{
+		"no model": {&video.FrameInterpolate{Images: images, Multiplier: 2}, "FrameInterpolationModelLoader"},
+		"no image": {&video.FrameInterpolate{InterpModel: &engine.Interpolator{}, Images: tensor.New(2, 3), Multiplier: 2}, "images"},
+		"no file":  {&video.FrameInterpolationModelLoader{ModelName: "rife.safetensors"}, "rife.safetensors"},
+	} {
+		if _, err := c.node.Run(ctx); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -59,6 +59,9 @@ func (c *Checker) watch(reg *family.Registry) *family.Registry {
 	for _, f := range reg.Upscalers() {
 		out.Register(upscaler{c.of(family.RoleUpscale, f), f})
 	}
+	for _, f := range reg.Interpolators() {
+		out.Register(interpolator{c.of(family.RoleInterpolation, f), f})
+	}
 	for _, f := range reg.Visions() {
 		out.Register(vision{c.of(family.RoleVision, f), f})
 	}
@@ -124,6 +127,17 @@ type control struct {
 // Read implements family.Control.
 func (x control) Read(src weights.Source) (family.ControlNetwork, error) {
 	v, err := x.f.Read(src)
+	return seen(x.watched, v, err)
+}
+
+type interpolator struct {
+	*watched
+	f family.Interpolator
+}
+
+// ReadInterpolator implements family.Interpolator.
+func (x interpolator) ReadInterpolator(src weights.Source) (family.InterpolationNetwork, error) {
+	v, err := x.f.ReadInterpolator(src)
 	return seen(x.watched, v, err)
 }
 

@@ -29,6 +29,7 @@ import (
 	_ "comfygo/engine/family/hunyuanvideo"
 	_ "comfygo/engine/family/hydit"
 	_ "comfygo/engine/family/ideogram4"
+	_ "comfygo/engine/family/interpolate"
 	_ "comfygo/engine/family/jina"
 	_ "comfygo/engine/family/joyimage"
 	_ "comfygo/engine/family/kandinsky"

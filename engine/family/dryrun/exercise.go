@@ -65,6 +65,10 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 		_, err := u.Upscale(ctx, run, tensor.New(1, in, small, small))
 		note("upscale model", err)
 	}
+	if n, err := f.Interpolator(); err == nil {
+		run.Role = family.RoleInterpolation
+		note("frame interpolation model", exerciseInterpolator(ctx, n, run))
+	}
 	if a, err := f.Audio(); err == nil {
 		run.Role = family.RoleAudio
 		_, err := a.Encode(ctx, run, tensor.New(1, 1, a.Rate()))
@@ -82,6 +86,15 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 		note("style model", err)
 	}
 	return ran
+}
+
+func exerciseInterpolator(ctx context.Context, n family.InterpolationNetwork, run *Runner) error {
+	const side = 64
+	frame, err := n.Prepare(ctx, run, tensor.New(1, 3, side, side))
+	if err != nil {
+		return err
+	}
+	return n.Between(ctx, run, frame, frame, []float32{0.5}, func(*tensor.Tensor) error { return nil })
 }
 
 // exerciseControl runs a ControlNet for latents of the usual shapes. The widths of the text encodings that it reads are found
