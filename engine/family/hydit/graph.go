@@ -1,7 +1,9 @@
 package hydit
 
 import (
+	"fmt"
 	"math"
+	"slices"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family/dit"
@@ -18,18 +20,17 @@ type writer struct {
 	config
 }
 
-// write writes the network. Inputs: x [B,C,h·2,w·2], timesteps [B], context [B,T,C'] and wide [B,S,C"], each with a mask
-// [B,tokens] and slots [tokens]; first, the tokens of wide that are pooled; sizes [B,6] for versions that read them; cos and sin [1,h·w,D/2]. Output: out
-// [B,h·w,4·2·C]. Upstream: hydit/models.py HunYuanDiT.
-func (w *writer) write(s *weights.Scope) {
+// begin writes what comes before the blocks: the image tokens x, the text, the condition c of the blocks behind its SiLU, and the positions. Inputs: x [B,C,h·2,w·2], timesteps [B], context [B,T,C'] and wide [B,S,C"], each with a mask
+// [B,tokens] and slots [tokens]; first, the tokens of wide that are pooled; sizes [B,6] for versions that read them; cos and sin [1,h·w,D/2].
+func (w *writer) begin(s *weights.Scope) (x, text, c *onnx.Value, rope *nn.Rotary) {
 	rows := onnx.Sym("B")
 	latent, tokens := dit.LatentInput(w.Builder, w.channels, side)
-	rope := dit.RotaryInputs(w.Builder, tokens, w.hidden/heads)
+	rope = dit.RotaryInputs(w.Builder, tokens, w.hidden/heads)
 	context := dit.Input(w.Builder, "context", rows, onnx.Sym("T"), onnx.D(w.text))
 	wide := dit.Input(w.Builder, "wide", rows, onnx.Sym("S"), onnx.D(w.wide))
 	narrow := dit.MLP(w.Builder, s.At("mlp_t5"), wide, 4*w.wide, w.text, "0", "2")
 	table := w.Table(s.Weight("text_embedding_padding", w.texts+w.wideTexts, w.text))
-	text := w.Concat(1, w.padded("context", context, table), w.padded("wide", narrow, table))
+	text = w.Concat(1, w.padded("context", context, table), w.padded("wide", narrow, table))
 
 	extra := []*onnx.Value{w.pool(s.At("pooler"), dit.Input(w.Builder, "first", rows, onnx.D(w.wideTexts), onnx.D(w.wide)))}
 	if w.sized {
@@ -37,24 +38,40 @@ func (w *writer) write(s *weights.Scope) {
 		style := w.Table(s.Weight(styleKey, 1, w.hidden))
 		extra = append(extra, w.Reshape(w.TimestepEmbedding(sizes, waves), rows, onnx.D(sizeValues*waves)), w.Expand(style, rows, onnx.D(w.hidden)))
 	}
-	c := dit.TimeMLP(w.Builder, s.At("t_embedder"), w.Input("timesteps", dtype.F32, rows), 1, w.hidden, "mlp.0", "mlp.2")
+	c = dit.TimeMLP(w.Builder, s.At("t_embedder"), w.Input("timesteps", dtype.F32, rows), 1, w.hidden, "mlp.0", "mlp.2")
 	joined := extra[0]
 	if len(extra) > 1 {
 		joined = w.Concat(1, extra...)
 	}
 	c = w.SiLU(w.Add(c, dit.MLP(w.Builder, s.At("extra_embedder"), joined, 4*w.hidden, w.hidden, "0", "2")))
 
-	x := dit.PatchEmbed(w.Builder, s.At("x_embedder", "proj"), latent, w.hidden, side)
+	return dit.PatchEmbed(w.Builder, s.At("x_embedder", "proj"), latent, w.hidden, side), text, c, rope
+}
+
+// skips is the number of long skip connections.
+func (c config) skips() int { return max(c.blocks/2-1, 0) }
+
+// residual names the input of a ControlNet's residual [B,h·w,hidden] on skip connection i.
+func residual(i int) string { return fmt.Sprintf("control.%d", i) }
+
+// write writes the network, with the residuals of a ControlNet on the given skip connections. Output: out [B,h·w,4·2·C]. Upstream:
+// hydit/models.py HunYuanDiT.
+func (w *writer) write(s *weights.Scope, controls []int) {
+	x, text, c, rope := w.begin(s)
 	var skips []*onnx.Value
 	for i := range w.blocks {
 		block := s.At("blocks").Index(i)
 		if i > w.blocks/2 && len(skips) > 0 {
-			x = w.Concat(2, x, skips[len(skips)-1])
-			skips = skips[:len(skips)-1]
+			n := len(skips) - 1
+			skip := skips[n]
+			if slices.Contains(controls, n) {
+				skip = w.Add(skip, dit.Input(w.Builder, residual(n), skip.Shape...))
+			}
+			x, skips = w.Concat(2, x, skip), skips[:n]
 			x = w.Linear(block.At("skip_linear"), w.LayerNorm(block.At("skip_norm"), x, epsilon), w.hidden)
 		}
 		x = w.block(block, x, c, text, rope)
-		if i < w.blocks/2-1 {
+		if i < w.skips() {
 			skips = append(skips, x)
 		}
 	}

@@ -2,6 +2,7 @@ package hydit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"comfygo/engine/dtype"
@@ -60,9 +61,18 @@ func dim(s *weights.Scope, name string, axis int) int {
 // Read implements family.Diffusion.
 func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	s := weights.NewScope(src)
-	if !s.Has("mlp_t5.0.weight") {
+	if !s.Has("mlp_t5.0.weight") || s.Has(controlKey) {
 		return nil, nil
 	}
+	c, err := read(s)
+	if err != nil {
+		return nil, err
+	}
+	return &model{config: c, src: src}, nil
+}
+
+// read reads the sizes of a network off its tensors.
+func read(s *weights.Scope) (config, error) {
 	c := config{
 		hidden: dim(s, "x_embedder.proj.weight", 0), channels: dim(s, "x_embedder.proj.weight", 1), blocks: s.Count("blocks"), inner: dim(s, "blocks.0.mlp.fc1.weight", 0),
 		text: dim(s, "mlp_t5.2.weight", 0), wide: dim(s, "mlp_t5.0.weight", 1), pooled: dim(s, "pooler.c_proj.weight", 0), wideTexts: dim(s, "pooler.positional_embedding", 0) - 1,
@@ -70,10 +80,10 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	c.texts = dim(s, "text_embedding_padding", 0) - c.wideTexts
 	c.sized = dim(s, "extra_embedder.0.weight", 1) > c.pooled
 	if c.hidden == 0 || c.hidden%(4*heads) != 0 || c.channels != sdxl.Latent.Channels || c.blocks == 0 || c.inner == 0 || c.text == 0 || c.wide == 0 || c.wide%poolHeads != 0 || c.pooled == 0 || c.wideTexts < 1 || c.texts < 1 {
-		return nil, fmt.Errorf("reading the shape of the network: x_embedder.proj.weight is %v, mlp_t5.2.weight %v, pooler.positional_embedding %v, text_embedding_padding %v: wanted %d heads and %d channels",
+		return config{}, fmt.Errorf("reading the shape of the network: x_embedder.proj.weight is %v, mlp_t5.2.weight %v, pooler.positional_embedding %v, text_embedding_padding %v: wanted %d heads and %d channels",
 			s.Shape("x_embedder.proj.weight"), s.Shape("mlp_t5.2.weight"), s.Shape("pooler.positional_embedding"), s.Shape("text_embedding_padding"), heads, sdxl.Latent.Channels)
 	}
-	return &model{config: c, src: src}, nil
+	return c, nil
 }
 
 // model is a diffusion model of the family.
@@ -89,6 +99,7 @@ var (
 	_ family.Bundle    = (*model)(nil)
 	_ family.Adaptable = (*model)(nil)
 	_ family.Typed     = (*model)(nil)
+	_ family.Steered   = (*model)(nil)
 )
 
 // Latent implements family.Denoiser.
@@ -201,8 +212,50 @@ func sizesOf(c *sampling.Cond) (*tensor.Tensor, error) {
 
 // Predict implements family.Denoiser.
 func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (*tensor.Tensor, error) {
-	text, wide := c.Inputs.Get(sampling.InputContext), c.Inputs.Get(inputWide)
-	rows := c.X.Dim(0)
+	grid := dit.GridOf(c.X.Shape, side)
+	in, err := m.values(c, c.Inputs.Get(sampling.InputContext))
+	if err != nil {
+		return nil, err
+	}
+	var controls []int
+	if r := c.Residuals; r != nil {
+		if err := m.CheckResiduals(r); err != nil {
+			return nil, fmt.Errorf("running the model: %w", err)
+		}
+		controls = family.Places(r.Output, m.skips())
+		for _, i := range controls {
+			in = append(in, family.Floats(residual(i), r.Output[i]))
+		}
+	}
+	g := m.graph(controls)
+	if err := run.Check("running the model", m.memory(g, c.X.Dim(0), grid, c.Inputs.Get(sampling.InputContext).Dim(1), c.Inputs.Get(inputWide).Dim(1))); err != nil {
+		return nil, err
+	}
+	out, err := run.Run(ctx, g, in, "out")
+	if err != nil {
+		return nil, err
+	}
+	y, err := dit.Unpatchify(out["out"], grid, tensor.ChannelsLast)
+	if err != nil {
+		return nil, err
+	}
+	return dit.FirstChannels(y, m.channels), nil // the others are the variance
+}
+
+// CheckResiduals implements family.Steered. As in ComfyUI there is one for each skip connection.
+func (m *model) CheckResiduals(r *family.Residuals) error {
+	if r.Middle != nil || len(r.Input) > 0 {
+		return errors.New("the ControlNet is for models of other families than Hunyuan-DiT")
+	}
+	if len(r.Output) != m.skips() {
+		return fmt.Errorf("the ControlNet adds to %d skip connections, and the model has %d", len(r.Output), m.skips())
+	}
+	return dit.CheckWidth(m.hidden, r.Output)
+}
+
+// values are the inputs of what is before the blocks, for the call of a model and the encoding of BERT.
+func (m config) values(c family.Call, text *tensor.Tensor) ([]family.Value, error) {
+	wide, rows := c.Inputs.Get(inputWide), c.X.Dim(0)
 	if err := dit.CheckLatent(c, m.channels, 4); err != nil {
 		return nil, err
 	}
@@ -217,10 +270,6 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	}
 	x, err := tensor.WrapTo(c.X, side)
 	if err != nil {
-		return nil, err
-	}
-	grid := dit.GridOf(c.X.Shape, side)
-	if err := run.Check("running the model", m.memory(rows, grid, text.Dim(1), wide.Dim(1))); err != nil {
 		return nil, err
 	}
 	in := []family.Value{family.Floats("x", x), family.Vector("timesteps", c.T), family.Floats("context", text), family.Floats("wide", wide), family.Floats("first", first(wide, m.wideTexts))}
@@ -243,16 +292,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		}
 		in = append(in, family.Floats("sizes", sizes))
 	}
-	in = append(in, dit.Angles(places(grid), 10000, m.hidden/heads/2, m.hidden/heads/2)...)
-	out, err := run.Run(ctx, m.graph(), in, "out")
-	if err != nil {
-		return nil, err
-	}
-	y, err := dit.Unpatchify(out["out"], grid, tensor.ChannelsLast)
-	if err != nil {
-		return nil, err
-	}
-	return dit.FirstChannels(y, m.channels), nil // the others are the variance
+	return append(in, dit.Angles(places(dit.GridOf(c.X.Shape, side)), 10000, m.hidden/heads/2, m.hidden/heads/2)...), nil
 }
 
 // padding are the inputs that say which tokens of an encoding are replaced: a mask [N,tokens] of those that stay, and for each
@@ -293,15 +333,15 @@ func first(x *tensor.Tensor, n int) *tensor.Tensor {
 
 // Memory implements family.Denoiser.
 func (m *model) Memory(shape []int, tokens int) int64 {
-	return m.memory(shape[0], dit.GridOf(shape, side), tokens, m.wideTexts)
+	return m.memory(m.graph(nil), shape[0], dit.GridOf(shape, side), tokens, m.wideTexts)
 }
 
-func (m *model) graph() family.Graph {
-	return family.Graph{Part: "unet", Variant: family.Digest(m.sized), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("hunyuan dit", m.src, func(b *nn.Builder, s *weights.Scope) { (&writer{b, m.config}).write(s) })
+func (m *model) graph(controls []int) family.Graph {
+	return family.Graph{Part: "unet", Variant: family.Digest(m.sized, controls), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
+		return s.Build("hunyuan dit", m.src, func(b *nn.Builder, s *weights.Scope) { (&writer{b, m.config}).write(s, controls) })
 	}}
 }
 
-func (m *model) memory(rows int, g dit.Grid, texts, wide int) int64 {
-	return m.activations.Of(m.graph(), map[string]int{"B": rows, "h": g.Height, "w": g.Width, "T": texts, "S": wide})
+func (m *model) memory(g family.Graph, rows int, grid dit.Grid, texts, wide int) int64 {
+	return m.activations.Of(g, map[string]int{"B": rows, "h": grid.Height, "w": grid.Width, "T": texts, "S": wide})
 }
