@@ -24,6 +24,7 @@ func engineConfig(cfg cli.Config, m machine, dirs *folders.Folders, log *slog.Lo
 		UNet:         computeType(cfg.UNetType, cfg.ForceFP32),
 		VAE:          computeType(cfg.VAEType, cfg.ForceFP32),
 		Text:         computeType(cfg.TextType, cfg.ForceFP32),
+		Graphs:       cfg.CUDAGraphs,
 		VAEOnCPU:     cfg.VAEOnCPU,
 		TextOnCPU:    sparing,
 		Budget:       modelBudget(cfg),

@@ -93,6 +93,7 @@ type Config struct {
 	HostMemory  float64 // GiB that a Python process may take; 0: nearly all of the machine's
 	LoadTimeout float64 // seconds for the import of one pack; 0: ten minutes
 	FFmpeg      string  // path of the program, or of the folder that holds it
+	CUDAGraphs  bool    // steps on a GPU are captured
 	NoModels    bool    // models are not run, the library is not needed
 	ONNXRuntime string  // path of the library, or of the folder that holds it
 	Threads     int     // for one operation; 0: the physical cores

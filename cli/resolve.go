@@ -55,6 +55,7 @@ func (ns namespace) config() Config {
 		LoadTimeout:       ns.real("python_load_timeout"),
 		FFmpeg:            ns.text("ffmpeg"),
 		NoModels:          ns.on("no_models"),
+		CUDAGraphs:        ns.on("cuda_graphs"),
 		ONNXRuntime:       ns.text("onnxruntime"),
 		Threads:           ns.number("threads"),
 		ModelMemory:       ns.real("model_memory"),

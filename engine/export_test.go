@@ -32,7 +32,8 @@ func (r cudaOnCPU) Run(ctx context.Context, g family.Graph, in []family.Value, o
 	}
 	out := map[string]*tensor.Tensor{}
 	key := residency.Key{Files: r.files, Part: g.Part + " for cuda", Variant: g.Variant, Target: target}
-	err = r.rt.sessions.Use(ctx, key, true, residency.Adapted{Build: func() (*onnx.Graph, error) {
+	steady := func(input string) bool { return input == sampling.InputContext }
+	err = r.rt.sessions.Use(ctx, key, true, residency.Adapted{Steady: steady, Build: func() (*onnx.Graph, error) {
 		graph, err := g.Build(family.Spec{Target: target})
 		if err == nil {
 			graph.Portable(func(source any, t dtype.DType) any {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"unsafe"
 
 	"comfygo/engine/dtype"
@@ -14,6 +15,7 @@ import (
 	"comfygo/engine/ort"
 	"comfygo/engine/patch"
 	"comfygo/engine/residency"
+	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
 )
@@ -140,16 +142,15 @@ func (r runner) Run(ctx context.Context, g family.Graph, in []family.Value, outp
 	adapters := residency.Adapted{Adapters: r.adapters.Adapters(), Build: func() (*onnx.Graph, error) {
 		return g.Build(family.Spec{Target: target, Adapters: r.adapters})
 	}}
+	if g.Steps {
+		adapters.Steady = func(input string) bool { return input == sampling.InputContext || slices.Contains(g.Steady, input) }
+	}
 	run := func(n *residency.Network) error {
+		do := n.Run
 		if g.Steps && len(outputs) == 1 {
-			v, err := n.Step(ctx, adapters, values, outputs[0])
-			if err != nil {
-				return err
-			}
-			out[outputs[0]], err = asTensor(v)
-			return err
+			do = n.Step
 		}
-		res, err := n.Run(ctx, adapters, values, outputs...)
+		res, err := do(ctx, adapters, values, outputs...)
 		if err != nil {
 			return err
 		}

@@ -38,6 +38,8 @@ type Config struct {
 	VAEOnCPU, TextOnCPU bool
 	// TF32 allows CUDA's reduced-precision float32 products.
 	TF32 bool
+	// Graphs has steps on CUDA captured, size by size, and launched as one graph each.
+	Graphs bool
 	// Budget bounds the bytes of weights held ready, beyond what the running network needs; 0 means no bound.
 	Budget int64
 	// Available returns the bytes of the host's memory that can be had now; nil turns the checks before large runs off.
@@ -92,7 +94,7 @@ func New(cfg Config) *Runtime {
 	rt := &Runtime{cfg: cfg}
 	rt.files = residency.NewFiles(func(src weights.Source) (*family.File, error) { return family.Open(cfg.Families, src), nil })
 	rt.sessions = residency.New(residency.Config{
-		Library: rt.library, Threads: cfg.Threads, TF32: cfg.TF32, Log: cfg.Log, Watch: rt.watch,
+		Library: rt.library, Threads: cfg.Threads, TF32: cfg.TF32, Graphs: cfg.Graphs, Log: cfg.Log, Watch: rt.watch,
 		Budget: rt.budget, Available: rt.available, Others: cfg.Others,
 	})
 	return rt

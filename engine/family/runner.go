@@ -41,6 +41,9 @@ type Graph struct {
 	Variant string
 	// Steps says that the graph runs many times in a row with inputs of one size: its memory is kept between runs.
 	Steps bool
+	// Steady are the inputs, beside a prompt's encoding (sampling.InputContext), that stay the same from step to step. On a GPU what
+	// follows from them alone is computed when they change.
+	Steady []string
 	// Streamed keeps the weights mapped from the file and widens them just before their use, whatever the user's settings
 	// prefer: for networks that run once and are large against their activations.
 	Streamed bool

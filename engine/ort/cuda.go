@@ -113,22 +113,25 @@ func (r *Runtime) probe(ctx context.Context, spec *SessionSpec, in map[string]Va
 }
 
 // appendCUDA makes a session run on a card. Both steps fail when the provider or a library it needs is not there.
-func appendCUDA(o *ort.SessionOptions, index int, tf32 bool) error {
+func appendCUDA(o *ort.SessionOptions, spec *SessionSpec) error {
 	cuda, err := ort.NewCUDAProviderOptions()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = cuda.Destroy() }()
 	settings := map[string]string{
-		"device_id":                    strconv.Itoa(index),
+		"device_id":                    strconv.Itoa(spec.Device.Index),
 		"use_tf32":                     "0",
 		"cudnn_conv_algo_search":       "HEURISTIC",
 		"cudnn_conv_use_max_workspace": "1",
 		"arena_extend_strategy":        "kSameAsRequested",
 		"fuse_conv_bias":               "1",
 	}
-	if tf32 {
+	if spec.TF32 {
 		settings["use_tf32"] = "1"
+	}
+	if spec.Graphs {
+		settings["enable_cuda_graph"] = "1"
 	}
 	if err := cuda.Update(settings); err != nil {
 		return err

@@ -24,6 +24,7 @@ const (
 	keyShared   = "session.use_env_allocators"
 	keySpin     = "session.intra_op.allow_spinning"
 	keyShrink   = "memory.enable_memory_arena_shrinkage"
+	keyGraph    = "gpu_graph_id"
 	keyOnDevice = "session.disable_cpu_ep_fallback"
 )
 
@@ -89,7 +90,7 @@ func (r *Runtime) newOptions(spec *SessionSpec) (*options, error) {
 		return o, err
 	}
 	if spec.Device.Kind == CUDA {
-		if err := appendCUDA(o.go_, spec.Device.Index, spec.TF32); err != nil {
+		if err := appendCUDA(o.go_, spec); err != nil {
 			return o, err
 		}
 	} else if err := o.useCustomOps(r, spec); err != nil {

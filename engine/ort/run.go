@@ -46,7 +46,7 @@ func (s *Session) run(ctx context.Context, inputs map[string]Value, outputs []st
 	if err != nil {
 		return nil, err
 	}
-	err = s.guarded(ctx, func(o *C.OrtRunOptions) *C.OrtStatus {
+	err = s.guarded(ctx, notCaptured, func(o *C.OrtRunOptions) *C.OrtStatus {
 		return C.cg_run(s.r.api, s.ptr, o, unsafe.SliceData(call.names), unsafe.SliceData(call.in), C.size_t(len(call.in)),
 			unsafe.SliceData(outNames), C.size_t(len(names)), unsafe.SliceData(call.out))
 	})
@@ -59,7 +59,7 @@ func (s *Session) run(ctx context.Context, inputs map[string]Value, outputs []st
 // place gives outputs whose shape is known memory to be written to. What the library allocates for an output in its arena would stay
 // there until the session's next run: it is in use when the arena shrinks.
 func (c *call) place(s *Session, inputs map[string]Value, names []string) (map[string]Value, error) {
-	if s.shape == nil {
+	if s.shape == nil || s.device.Kind != CPU {
 		return nil, nil
 	}
 	shapes := make(map[string][]int, len(inputs))
@@ -194,8 +194,12 @@ func list(infos []Info) string {
 	return strings.Join(all, ", ")
 }
 
-// guarded calls f with run options that the end of ctx terminates.
-func (s *Session) guarded(ctx context.Context, f func(*C.OrtRunOptions) *C.OrtStatus) error {
+// notCaptured is the number of a graph for runs that are none.
+const notCaptured = -1
+
+// guarded calls f with run options that the end of ctx terminates. graph is the number under which the run's work is captured, and
+// replayed later.
+func (s *Session) guarded(ctx context.Context, graph int, f func(*C.OrtRunOptions) *C.OrtStatus) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -210,7 +214,12 @@ func (s *Session) guarded(ctx context.Context, f func(*C.OrtRunOptions) *C.OrtSt
 	}
 	ptr := (*C.OrtRunOptions)(p)
 	if s.shrink != "" {
-		if err := s.r.shrink(ptr, s.shrink); err != nil {
+		if err := s.r.configure(ptr, keyShrink, s.shrink); err != nil {
+			return err
+		}
+	}
+	if s.graphs {
+		if err := s.r.configure(ptr, keyGraph, strconv.Itoa(graph)); err != nil {
 			return err
 		}
 	}
@@ -231,9 +240,9 @@ func arenas(d Device) string {
 	return "cpu:0"
 }
 
-// shrink asks for arenas to be trimmed after a run.
-func (r *Runtime) shrink(o *C.OrtRunOptions, arenas string) error {
-	key, value := C.CString(keyShrink), C.CString(arenas)
+// configure sets an option of a run.
+func (r *Runtime) configure(o *C.OrtRunOptions, name, setting string) error {
+	key, value := C.CString(name), C.CString(setting)
 	defer C.free(unsafe.Pointer(key))
 	defer C.free(unsafe.Pointer(value))
 	return r.check(C.cg_run_config(r.api, o, key, value))

@@ -55,6 +55,8 @@ type Runtime struct {
 	locations map[string]string
 
 	cuda  map[int]error // what probing a CUDA device said
+	gpus  map[int]*C.OrtMemoryInfo
+	gpu   *bool // whether Buffers can be made; nil until that is known
 	block func() int
 }
 
@@ -79,7 +81,7 @@ func Open(cfg Config) (*Runtime, error) {
 	if cfg.Dump == "" {
 		cfg.Dump = os.Getenv(EnvDump)
 	}
-	r := &Runtime{cfg: cfg, sessions: map[*Session]struct{}{}, locations: map[string]string{}, cuda: map[int]error{}}
+	r := &Runtime{cfg: cfg, sessions: map[*Session]struct{}{}, locations: map[string]string{}, cuda: map[int]error{}, gpus: map[int]*C.OrtMemoryInfo{}}
 	r.block = sync.OnceValue(r.probeBlock)
 	if err := r.load(); err != nil {
 		return nil, fmt.Errorf("opening ONNX Runtime %s: %w", cfg.Library, errors.Join(err, r.unload()))
@@ -140,6 +142,9 @@ func (r *Runtime) unload() error {
 	}
 	if r.host != nil {
 		C.cg_release_memory(r.api, r.host)
+	}
+	for _, info := range r.gpus {
+		C.cg_release_memory(r.api, info)
 	}
 	if r.shared {
 		errs = append(errs, r.check(C.cg_unshare_arena(r.api, r.env)))

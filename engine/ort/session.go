@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -20,9 +21,12 @@ type Session struct {
 	ptr     *C.OrtSession
 	inputs  []Info
 	outputs []Info
-	names   map[string]*C.char                                         // of inputs and outputs, in C's memory
-	shrink  string                                                     // arenas to trim after a run; "" for none
-	shape   func(output string, inputs map[string][]int) ([]int, bool) // see SessionSpec.Shape; nil on CUDA
+	names   map[string]*C.char // of inputs and outputs, in C's memory
+	shrink  string             // arenas to trim after a run; "" for none
+	device  Device
+	shape   func(output string, inputs map[string][]int) ([]int, bool) // see SessionSpec.Shape
+	graphs  bool                                                       // runs of bindings may be captured
+	graph   atomic.Int32                                               // the number of the graph that was captured last
 	release func()
 
 	use    sync.RWMutex // held for reading by runs, for writing by Close
@@ -60,12 +64,10 @@ func (r *Runtime) newSession(ctx context.Context, spec *SessionSpec) (*Session, 
 		}
 	}
 	opts, err := r.newOptions(spec)
-	s := &Session{r: r, name: spec.Name, opts: opts, names: map[string]*C.char{}}
+	s := &Session{r: r, name: spec.Name, opts: opts, names: map[string]*C.char{}, device: spec.Device, shape: spec.Shape}
+	s.graphs = spec.Graphs && spec.Device.Kind == CUDA
 	if spec.Shrink {
 		s.shrink = arenas(spec.Device)
-	}
-	if spec.Device.Kind == CPU {
-		s.shape = spec.Shape
 	}
 	if err == nil {
 		if err = s.create(ctx, spec); err != nil && ctx.Err() == nil {

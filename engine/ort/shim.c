@@ -33,6 +33,9 @@ OrtStatus *cg_unshare_arena(const OrtApi *api, OrtEnv *env) {
 OrtStatus *cg_host_memory(const OrtApi *api, OrtMemoryInfo **info) {
   return api->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, info);
 }
+OrtStatus *cg_gpu_memory(const OrtApi *api, int device, OrtMemoryInfo **info) {
+  return api->CreateMemoryInfo("Cuda", OrtDeviceAllocator, device, OrtMemTypeDefault, info);
+}
 void cg_release_memory(const OrtApi *api, OrtMemoryInfo *info) { api->ReleaseMemoryInfo(info); }
 
 OrtStatus *cg_providers(const OrtApi *api, char ***names, int *n) { return api->GetAvailableProviders(names, n); }
@@ -138,6 +141,9 @@ OrtStatus *cg_bind_input(const OrtApi *api, OrtIoBinding *b, const char *name, c
 }
 OrtStatus *cg_bind_output(const OrtApi *api, OrtIoBinding *b, const char *name, const OrtMemoryInfo *info) {
   return api->BindOutputToDevice(b, name, info);
+}
+OrtStatus *cg_bind_output_value(const OrtApi *api, OrtIoBinding *b, const char *name, const OrtValue *v) {
+  return api->BindOutput(b, name, v);
 }
 OrtStatus *cg_run_bound(const OrtApi *api, OrtSession *s, const OrtRunOptions *o, OrtIoBinding *b) {
   OrtStatus *st = api->RunWithBinding(s, o, b);

@@ -37,6 +37,7 @@ OrtStatus *cg_share_arena(const OrtApi *api, OrtEnv *env);
 OrtStatus *cg_unshare_arena(const OrtApi *api, OrtEnv *env);
 
 OrtStatus *cg_host_memory(const OrtApi *api, OrtMemoryInfo **info);
+OrtStatus *cg_gpu_memory(const OrtApi *api, int device, OrtMemoryInfo **info);
 void cg_release_memory(const OrtApi *api, OrtMemoryInfo *info);
 OrtStatus *cg_providers(const OrtApi *api, char ***names, int *n);
 void cg_release_providers(const OrtApi *api, char **names, int n);
@@ -67,6 +68,7 @@ OrtStatus *cg_binding(const OrtApi *api, OrtSession *s, OrtIoBinding **b);
 void cg_release_binding(const OrtApi *api, OrtIoBinding *b);
 OrtStatus *cg_bind_input(const OrtApi *api, OrtIoBinding *b, const char *name, const OrtValue *v);
 OrtStatus *cg_bind_output(const OrtApi *api, OrtIoBinding *b, const char *name, const OrtMemoryInfo *info);
+OrtStatus *cg_bind_output_value(const OrtApi *api, OrtIoBinding *b, const char *name, const OrtValue *v);
 OrtStatus *cg_run_bound(const OrtApi *api, OrtSession *s, const OrtRunOptions *o, OrtIoBinding *b);
 OrtStatus *cg_bound_outputs(const OrtApi *api, const OrtIoBinding *b, OrtValue **out, size_t n);
 

@@ -63,6 +63,9 @@ type SessionSpec struct {
 	Shrink bool
 	// OnDevice has making the session fail when an operator cannot run on the device, which would run on the CPU otherwise.
 	OnDevice bool
+	// Graphs has a binding's runs on CUDA, when sizes and addresses stay, captured and launched as one graph. Making the session fails
+	// for a graph that computes something on the CPU.
+	Graphs bool
 	// Shape, when set, returns the shape of an output for inputs of the given shapes, false where that is not known. Such outputs of Run on
 	// the CPU are written to the memory that the caller gets: they are not copied, and the arena does not keep what they lay in.
 	Shape func(output string, inputs map[string][]int) ([]int, bool)

@@ -48,12 +48,13 @@ type Network struct {
 	// results is what the session was seen to keep from run to run, in bytes.
 	results atomic.Int64
 
-	mu      sync.Mutex
-	binding *ort.Binding
-	bound   map[string]ort.Value
-	// boundFactors and boundStrengths are what the binding's parameters hold; nil when they have to be bound.
-	boundFactors   *factors
-	boundStrengths []float32
+	// prompt, if set, computes what follows from inputs that stay the same from run to run; its outputs are inputs of session.
+	prompt session
+	// graphs says that steps are captured.
+	graphs bool
+
+	mu    sync.Mutex
+	steps []*steps // the one that was used last at the end
 
 	factorsMu sync.Mutex
 	kept      *factors // of the last run
@@ -62,6 +63,9 @@ type Network struct {
 // Run computes outputs from inputs that differ from run to run. a are the adapters that the graph was written for, or
 // others of the same structure. The error wraps ErrOtherGraph when their graph is another one after all.
 func (n *Network) Run(ctx context.Context, a Adapted, inputs map[string]ort.Value, outputs ...string) (map[string]ort.Value, error) {
+	if n.prompt != nil {
+		return n.Step(ctx, a, inputs, outputs...)
+	}
 	if len(n.parameters) > 0 {
 		f, err := n.factorsFor(ctx, a)
 		if err != nil {
@@ -91,40 +95,6 @@ func (n *Network) chargeResults() {
 	}
 }
 
-// Step is Run for a network that is run again and again: inputs whose bytes are those of the run before stay where
-// they are, which on a GPU saves their way there, and so do the factors of adapters. Steps of one network exclude each other.
-func (n *Network) Step(ctx context.Context, a Adapted, inputs map[string]ort.Value, output string) (ort.Value, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.binding == nil {
-		b, err := n.session.NewBinding(output)
-		if err != nil {
-			return ort.Value{}, err
-		}
-		n.binding, n.bound = b, map[string]ort.Value{}
-	}
-	for name, v := range inputs {
-		if same(n.bound[name], v) {
-			continue
-		}
-		// A copy, so that a caller who works on in its own memory changes neither this run nor the comparison.
-		v.Data = aligned(v.Data)
-		delete(n.bound, name)
-		if err := n.binding.Set(name, v); err != nil {
-			return ort.Value{}, err
-		}
-		n.bound[name] = v
-	}
-	if err := n.bindAdapters(ctx, a); err != nil {
-		return ort.Value{}, err
-	}
-	end := n.watch(ctx)
-	res, err := n.binding.Run(ctx)
-	end(err)
-	n.chargeResults()
-	return res[output], err
-}
-
 // aligned copies bytes to memory on which elements of any type are aligned.
 func aligned(b []byte) []byte {
 	words := make([]uint64, (len(b)+7)/8)
@@ -141,11 +111,14 @@ func same(a, b ort.Value) bool {
 func (n *Network) Close() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.binding != nil {
-		n.binding.Close()
+	for _, s := range n.steps {
+		n.closeSteps(s)
 	}
+	n.steps = nil
 	n.session.Close()
-	n.drop(n.boundFactors)
+	if n.prompt != nil {
+		n.prompt.Close()
+	}
 	n.drop(n.kept)
 	runtime.KeepAlive(n.stored)
 }

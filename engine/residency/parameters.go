@@ -20,6 +20,9 @@ type Adapted struct {
 	nn.Adapters
 	// Build writes the network's graph.
 	Build func() (*onnx.Graph, error)
+	// Steady, if set, reports the inputs that stay the same from run to run. On a GPU a session of its own computes what follows from them
+	// alone, when they change.
+	Steady func(input string) bool
 }
 
 func (a Adapted) digest() string {
@@ -213,51 +216,42 @@ func (n *Network) strengths(a Adapted) (map[string]ort.Value, error) {
 	return out, nil
 }
 
-// bindAdapters binds the parameters for a to the binding of Step, as far as they are not those of the step before: on a
+// bindAdapters binds the parameters for a to the binding of s, as far as they are not those of the step before: on a
 // GPU the factors travel there once for all the steps that use them.
-func (n *Network) bindAdapters(ctx context.Context, a Adapted) error {
+func (n *Network) bindAdapters(ctx context.Context, s *steps, a Adapted) error {
 	if len(n.parameters) == 0 {
 		return nil
 	}
-	if old := n.boundFactors; old != nil && old.digest != a.digest() {
-		n.boundFactors, n.boundStrengths = nil, nil
+	if old := s.factors; old != nil && old.digest != a.digest() {
+		s.factors, s.strengths = nil, nil
 		n.drop(old)
 	}
 	f, err := n.factorsFor(ctx, a)
 	if err != nil {
 		return err
 	}
-	if n.boundFactors == f {
+	if s.factors == f {
 		n.drop(f) // the binding holds on to it already
 	} else {
-		old := n.boundFactors // of the same adapters, made anew
-		n.boundFactors, n.boundStrengths = nil, nil
+		old := s.factors // of the same adapters, made anew
+		s.factors, s.strengths = nil, nil
 		n.drop(old)
-		if err := n.bindAll(f.values); err != nil {
+		if err := s.bindAll(f.values); err != nil {
 			n.drop(f)
 			return err
 		}
-		n.boundFactors = f
+		s.factors = f
 	}
-	if strengths := a.strengthsOf(); n.boundStrengths == nil || !slices.Equal(n.boundStrengths, strengths) {
+	if strengths := a.strengthsOf(); s.strengths == nil || !slices.Equal(s.strengths, strengths) {
 		values, err := n.strengths(a)
 		if err != nil {
 			return err
 		}
-		n.boundStrengths = nil
-		if err := n.bindAll(values); err != nil {
+		s.strengths = nil
+		if err := s.bindAll(values); err != nil {
 			return err
 		}
-		n.boundStrengths = slices.Clone(strengths)
-	}
-	return nil
-}
-
-func (n *Network) bindAll(values map[string]ort.Value) error {
-	for name, v := range values {
-		if err := n.binding.Set(name, v); err != nil {
-			return err
-		}
+		s.strengths = slices.Clone(strengths)
 	}
 	return nil
 }

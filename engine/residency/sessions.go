@@ -47,6 +47,8 @@ type Config struct {
 	// Available returns the bytes of a device's memory that can be had now; nil turns all checks off. A negative result
 	// says that it is not known.
 	Available func(d ort.Device) int64
+	// Graphs has the steps of networks on CUDA captured and launched as one graph.
+	Graphs bool
 	// Others, if set, has other processes let go of models that they hold. It is called when evicting our own did not suffice.
 	Others func()
 	// Watch, if set, is told when the loading or a run of a network begins; the function that it returns is called at the
@@ -167,17 +169,29 @@ func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, a 
 			return nil, err
 		}
 	}
-	if err := s.charge(sh, key, g.Initializers()); err != nil {
+	list := g.Initializers()
+	if err := s.charge(sh, key, list); err != nil {
 		return nil, err
 	}
-	session, err := s.open(ctx, key, shrink, g)
+	var once *onnx.Graph
+	if key.Target.CUDA && a.Steady != nil {
+		once = g.CutSteady(a.Steady)
+	}
+	main, err := s.open(ctx, key, shrink, g)
 	if err != nil {
 		return nil, err
 	}
-	s.cfg.Log.Debug("network ready", "graph", g.Name, "device", key.Device.String(), "operators", g.Nodes(), "weights", len(g.Initializers()))
+	var prompt session
+	if once != nil {
+		if prompt, err = s.open(ctx, key, shrink, once); err != nil {
+			main.Close()
+			return nil, err
+		}
+	}
+	s.cfg.Log.Debug("network ready", "graph", g.Name, "device", key.Device.String(), "operators", g.Nodes(), "weights", len(list))
 	network := key.Network()
 	n := &Network{
-		stored: stored(g.Initializers()), session: session, parameters: g.Parameters(), store: s.weights, threads: s.cfg.Threads,
+		stored: stored(list), session: main, prompt: prompt, graphs: s.cfg.Graphs && key.Device.Kind == ort.CUDA, parameters: g.Parameters(), store: s.weights, threads: s.cfg.Threads,
 		watch: func(ctx context.Context) func(error) { return s.watch(ctx, false, network) },
 	}
 	mine := func(held *Network) bool { return held == n }
@@ -214,6 +228,20 @@ func (s *Sessions) openSession(ctx context.Context, key Key, shrink bool, g *onn
 	if spec.Model, spec.Initializers, err = emit(lib, g, set); err != nil {
 		set.release()
 		return nil, err
+	}
+	if s.cfg.Graphs && !shrink && key.Device.Kind == ort.CUDA {
+		spec.Graphs, spec.Release = true, nil
+		made, err := lib.NewSession(ctx, spec)
+		if err == nil {
+			set.release() // the GPU has its own copy
+			return made, nil
+		}
+		if ort.OutOfMemory(err) || ctx.Err() != nil {
+			set.release()
+			return nil, err
+		}
+		s.cfg.Log.Debug("steps cannot be captured", "graph", g.Name, "error", err)
+		spec.Graphs, spec.Release = false, set.release
 	}
 	// From here on the session owns the weights: it releases them when it ends, or when it cannot be made.
 	made, err := lib.NewSession(ctx, spec)

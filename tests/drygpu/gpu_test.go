@@ -37,6 +37,8 @@ type scenario struct {
 	UNet, VAE dtype.DType
 	// Size is the side of the image in pixels, Steps how often something is done, Device which GPU does it.
 	Size, Steps, Device int
+	// Graphs has steps captured.
+	Graphs bool
 }
 
 // envScenario holds the scenario of a process that was started for it.
@@ -145,7 +147,7 @@ func play(text string) error {
 	defer p.file.Close()
 	p.rt = engine.New(engine.Config{
 		Library: func() (string, error) { return ortlib.Find(ortlib.Options{CUDA: true}) },
-		Device:  ort.Device{Kind: ort.CUDA, Index: p.Device}, UNet: p.UNet, VAE: p.VAE,
+		Device:  ort.Device{Kind: ort.CUDA, Index: p.Device}, UNet: p.UNet, VAE: p.VAE, Graphs: p.Graphs,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	defer p.rt.Close()

@@ -246,7 +246,7 @@ func (m *Model) grids(height, width int) []patch.Grid {
 
 // Graph returns a graph of the network.
 func (m *Model) Graph(v Variant) family.Graph {
-	return family.Graph{Part: "unet", Variant: v.Digest(), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
+	return family.Graph{Part: "unet", Variant: v.Digest(), Steps: true, Steady: []string{InputVector}, Build: func(s family.Spec) (*onnx.Graph, error) {
 		return Graph(m.Source, m.Config, v, s)
 	}}
 }
