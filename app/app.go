@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"comfygo/auth"
 	"comfygo/cli"
 	"comfygo/engine/inspect"
 	"comfygo/folders"
@@ -76,6 +77,7 @@ func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 		Folders:         p.folders,
 		Executor:        p.executor,
 		Store:           files.store(cfg, log.Logger),
+		Queue:           p.fleetQueue(cfg, access.gate.Mode() == auth.ModeStore, log.Logger),
 		EventLog:        files.events,
 		Policy:          policy,
 		WebhookAllow:    cfg.WebhookAllow,
@@ -166,9 +168,17 @@ func (a *App) Run(ctx context.Context) error {
 func (a *App) Close() error {
 	var err error
 	a.close.Do(func() {
-		err = errors.Join(a.server.Close(), a.access.gate.Close(), a.parts.close(), a.parts.folders.RemoveTemp())
+		err = errors.Join(a.server.Close(), a.access.gate.Close(), a.parts.close(), a.removeTemp())
 	})
 	return err
+}
+
+// removeTemp removes the temp folder unless other servers and workers use it, too.
+func (a *App) removeTemp() error {
+	if a.cfg.InNATS() {
+		return nil
+	}
+	return a.parts.folders.RemoveTemp()
 }
 
 // warn says what the user should know before the server listens.

@@ -36,7 +36,7 @@ const maxQueueFiles = 64
 // findQueueFiles chooses the files of this server. Without --queue-file the first server of a user folder has
 // comfygo-queue.db, and others have files named for their port, which they find again at the next start.
 func findQueueFiles(cfg cli.Config, dirs *folders.Folders, log *slog.Logger) (queueFiles, error) {
-	if cfg.Queue == "memory" {
+	if cfg.Queue == "memory" || cfg.InNATS() {
 		return queueFiles{}, nil
 	}
 	if cfg.QueueFile != "" {
@@ -108,6 +108,11 @@ func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Se
 // draining returns a context that ends after ctx: when SIGTERM has ended that, the running job gets some time first.
 // stop must be called.
 func (a *App) draining(ctx context.Context) (running context.Context, stop func()) {
+	return drainingOf(ctx, a.drain)
+}
+
+// drainingOf is draining for what drain does.
+func drainingOf(ctx context.Context, drain func(context.Context)) (running context.Context, stop func()) {
 	running, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
@@ -119,7 +124,7 @@ func (a *App) draining(ctx context.Context) (running context.Context, stop func(
 		}
 		var by *signalError
 		if errors.As(context.Cause(ctx), &by) && by.signal == syscall.SIGTERM {
-			a.drain(running)
+			drain(running)
 		}
 		cancel(context.Cause(ctx))
 	}()

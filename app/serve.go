@@ -30,7 +30,7 @@ type Command struct {
 func (c Command) Handlers() cli.Handlers {
 	return cli.Handlers{
 		Serve: c.Serve, Run: c.RunWorkflow, Doctor: c.Doctor, Remote: c.Remote, Check: c.Check, Health: c.Health, Frontend: c.Frontend, Packs: c.Packs,
-		Auth: c.Auth, Backup: c.Backup, Restore: c.Restore, Setup: c.Setup, Version: c.PrintVersion,
+		Auth: c.Auth, NATS: c.NATS, Backup: c.Backup, Restore: c.Restore, Setup: c.Setup, Version: c.PrintVersion,
 	}
 }
 
@@ -101,7 +101,14 @@ func (c Command) Serve(ctx context.Context, cfg cli.Config) (err error) {
 		}
 	})
 	defer stop()
-	err = c.serve(ctx, cfg, log, logs)
+	switch n, auto := cfg.WorkerCount(); {
+	case n > 0 || auto:
+		err = c.supervise(ctx, cfg, log, logs)
+	case cfg.Role == "worker":
+		err = c.work(ctx, cfg, log)
+	default:
+		err = c.serve(ctx, cfg, log, logs)
+	}
 	var by *signalError
 	stopped := errors.As(err, &by) // while it waited for the port
 	switch {

@@ -159,6 +159,9 @@ var defaults = []struct {
 		GET /internal/logs/raw
 		PATCH /internal/logs/subscribe
 		GET /internal/folder_paths
+		GET /workers
+		POST /workers/:id/drain
+		POST /workers/:id/resume
 		POST /v1/queue/pause
 		POST /v1/queue/resume
 		POST /v1/queue/move

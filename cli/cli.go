@@ -38,6 +38,8 @@ type Handlers struct {
 	Version func(w io.Writer, asJSON bool) error
 	// Packs looks after node packs.
 	Packs func(context.Context, Config, PacksOptions) error
+	// NATS runs a NATS server.
+	NATS func(context.Context, Config, NATSOptions) error
 	// Auth looks after the key store.
 	Auth func(context.Context, Config, AuthOptions) error
 }
@@ -227,6 +229,9 @@ func newApp(ns namespace, r reading, finish func() (Config, error), stdout io.Wr
 		"restore": func(c *ucli.Context, cfg Config) error { return h.Restore(c.Context, cfg, c.Args().First()) },
 		"setup": func(c *ucli.Context, cfg Config) error {
 			return h.Setup(c.Context, cfg, SetupOptions{CUDA: ns.on("cuda"), Dir: ns.text("dir"), ReleaseSHA256: ns.text("release_sha256")})
+		},
+		"nats": func(c *ucli.Context, cfg Config) error {
+			return h.NATS(c.Context, cfg, NATSOptions{Port: ns.number("port"), Store: ns.text("store"), Max: ns.real("store_max")})
 		},
 		"packs": func(c *ucli.Context, cfg Config) error {
 			o, err := ns.packsOptions(c.Args().Slice())

@@ -194,6 +194,11 @@ func TestConfig(t *testing.T) {
 		{words: "--queue-fair --queue-weight a=2 --queue-weight b=0.5 --queue-keep 7 --queue-keep-days 1.5", want: func(c *cli.Config) {
 			c.QueueFair, c.QueueWeights, c.QueueKeep, c.QueueKeepDays = true, []string{"a=2", "b=0.5"}, 7, 1.5
 		}},
+		{words: "--queue nats://a:1,tls://secret@b:2 --role worker --queue-credentials w.nk --queue-ca ca.pem --queue-replicas 3 --worker-label big", want: func(c *cli.Config) {
+			c.Queue, c.Role, c.QueueCredentials, c.QueueCA, c.QueueReplicas = "nats://a:1,tls://secret@b:2", "worker", "w.nk", "ca.pem", 3
+			c.WorkerLabels, c.Args[1] = []string{"big"}, "nats://a:1,tls://***@b:2"
+		}},
+		{words: "--workers auto --worker-lease 2.5", want: func(c *cli.Config) { c.Workers, c.WorkerLease = "auto", 2.5 }},
 		{words: "--job-time-limit 60 --drain-timeout 0 --webhook-allow 10.0.0.0/8 --webhook-allow hooks.internal", want: func(c *cli.Config) {
 			c.JobTimeLimit, c.DrainTimeout, c.WebhookAllow = 60, 0, []string{"10.0.0.0/8", "hooks.internal"}
 		}},
@@ -214,7 +219,8 @@ func TestConfig(t *testing.T) {
 				VRAM: cli.VRAMNormal, SmartMemory: true, Mmap: true, Cache: cli.CacheRAMPressure,
 				PreviewMethod: "none", PreviewSize: 512, Args: strings.Fields(tt.words),
 				LogFormat: "text",
-				Queue:     "sqlite", QueueSync: "normal", QueueOnRestart: "retry", QueueKeep: 10000, DrainTimeout: 25, StuckAfter: 3600,
+				Role:      "all", WorkerLease: 10, QueueReplicas: 1,
+				Queue: "sqlite", QueueSync: "normal", QueueOnRestart: "retry", QueueKeep: 10000, DrainTimeout: 25, StuckAfter: 3600,
 				AuthTokenLife: 15, AuthTokenAlgorithm: "EdDSA", AuthAuditDays: 90, OIDCRoleClaim: "roles",
 			}
 			tt.want(&want)

@@ -119,7 +119,14 @@ type Config struct {
 	OIDCRoles          []string // CLAIM=ROLE
 
 	// The queue.
-	Queue            string   // memory or sqlite
+	Queue            string   // memory, sqlite or, with commas between them, nats:// and tls:// addresses
+	Role             string   // all, server or worker
+	Workers          string   // "auto", a number, or empty: jobs run in this process
+	WorkerLabels     []string // what jobs can ask for
+	WorkerLease      float64  // seconds
+	QueueCredentials string   // file; empty: none
+	QueueCA          string   // file; empty: the system's
+	QueueReplicas    int
 	QueueFile        string   // empty: comfygo-queue.db in the user folder
 	QueueSync        string   // normal or full
 	QueueOnRestart   string   // retry or interrupt

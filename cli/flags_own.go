@@ -25,7 +25,14 @@ var own = []*spec{
 	{name: "--threads", kind: kindInt, def: 0, metavar: "N", section: ownSection, help: "threads for one operation on the CPU (default: the physical cores)"},
 	{name: "--model-memory", kind: kindFloat, def: float64(0), metavar: "GB", section: ownSection, help: "memory that loaded models may take (default: from what is free)"},
 	{name: "--max-memory", kind: kindFloat, def: float64(0), metavar: "GB", section: ownSection, help: "refuse runs for which the program would have to take more memory than this (default: what is free)"},
-	{name: "--queue", kind: kindString, def: "sqlite", choices: []string{"memory", "sqlite"}, section: ownSection, help: "where jobs are kept: in memory, or in a file that outlives the server"},
+	{name: "--queue", kind: kindString, def: "sqlite", choices: []string{"memory", "sqlite"}, urls: true, section: ownSection, help: "where jobs are kept: in memory, in a file that outlives the server, or, as nats://HOST:PORT[,...], in NATS for several servers and workers (docs/scale-out.md)"},
+	{name: "--role", kind: kindString, def: "all", choices: []string{"all", "server", "worker"}, section: ownSection, help: "with a queue in NATS: serve clients, run jobs, or both"},
+	{name: "--workers", kind: kindString, metavar: "N", section: ownSection, help: "run jobs in so many worker processes; auto: one a GPU. Without a queue in NATS this process has a NATS server of its own"},
+	{name: "--worker-label", kind: kindString, repeat: true, metavar: "NAME", section: ownSection, help: "a label of this worker, which jobs can ask for; may be repeated"},
+	{name: "--queue-credentials", kind: kindString, metavar: "PATH", section: ownSection, help: "file with the credentials for NATS: an nkey seed, a .creds file or a token"},
+	{name: "--queue-ca", kind: kindString, metavar: "PATH", section: ownSection, help: "file with the certificates by which NATS is trusted (default: the system's)"},
+	{name: "--queue-replicas", kind: kindInt, def: 1, metavar: "N", section: ownSection, help: "on how many servers of a NATS cluster the queue is kept"},
+	{name: "--worker-lease", kind: kindFloat, def: float64(10), metavar: "SECONDS", section: ownSection, help: "how long a worker may be silent before its job is given to another one"},
 	{name: "--queue-file", kind: kindString, metavar: "PATH", section: ownSection, help: "the file (default: comfygo-queue.db in the user folder)"},
 	{name: "--queue-sync", kind: kindString, def: "normal", choices: []string{"normal", "full"}, section: ownSection, help: "full: nothing is lost when the machine loses power either"},
 	{name: "--queue-on-restart", kind: kindString, def: "retry", choices: []string{"retry", "interrupt"}, section: ownSection, help: "what becomes of the job that ran when the server died: it runs once more, or is marked interrupted"},
@@ -74,6 +81,13 @@ var setupFlags = []*spec{
 	{name: "--release-sha256", kind: kindString, metavar: "SUM", section: "Setup", help: "SHA-256 of the project's release archive, needed where neither pip nor npm is installed and curl has to fetch it"},
 }
 
+// natsFlags belong to the command nats.
+var natsFlags = []*spec{
+	{name: "--port", kind: kindInt, def: 4222, metavar: "PORT", section: "NATS", help: "port that the NATS server listens on"},
+	{name: "--store", kind: kindString, metavar: "DIR", section: "NATS", help: "folder of the queue and of the credentials, which are made at the first start (default: comfygo-nats in the user folder)"},
+	{name: "--store-max", kind: kindFloat, def: float64(0), metavar: "GB", section: "NATS", help: "the most that the store may take (default: three quarters of the free disk)"},
+}
+
 // frontendFlags belong to the command frontend.
 var frontendFlags = []*spec{
 	{name: "--dir", kind: kindString, metavar: "DIR", section: "Frontend", help: "where the packages go (default: comfygo/frontend in the user's cache folder); --front-end-packages DIR makes the server look there"},
@@ -100,6 +114,7 @@ var commands = slices.Concat([]command{
 	{name: "restore", usage: "FILE.tar.gz", words: "FILE.tar.gz", help: "put the files of a backup back; the server must be stopped"},
 	{name: "frontend", usage: "install", words: "install", flags: frontendFlags, help: "fetch ComfyUI's frontend, its templates and its docs"},
 	packsCommand, keysCommand, usersCommand, rolesCommand, workflowsCommand, auditCommand,
+	{name: "nats", flags: natsFlags, help: "run a NATS server with JetStream, for a queue of several servers and workers"},
 	{name: "doctor", usage: "", flags: doctorFlags, help: "check the library, devices, folders, disk and memory, or a running server"},
 }, remoteCommands, []command{
 	{name: "help", usage: "[COMMAND]", most: 1, help: "show the help of a command"},

@@ -10,11 +10,19 @@ import (
 // namespace holds the value of every flag by its dest, as upstream's parser leaves them.
 type namespace map[string]any
 
+// ofCommand stands before the dest of a flag of the server that a command has a flag of its own for, by the same name.
+const ofCommand = "of command: "
+
 // newNamespace is the namespace of an empty command line.
 func newNamespace(tiers ...[]*spec) namespace {
-	ns := namespace{}
+	ns, own := namespace{}, map[string]bool{}
 	for _, tier := range tiers {
 		for _, s := range tier {
+			if own[s.dest()] {
+				ns[ofCommand+s.dest()] = true
+				continue
+			}
+			own[s.dest()] = true
 			switch {
 			case s.kind == kindSwitch:
 				ns[s.dest()] = false

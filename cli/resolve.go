@@ -11,6 +11,9 @@ func (ns namespace) relate() error {
 	if err := ns.relateAuth(); err != nil {
 		return err
 	}
+	if err := ns.relateFleet(); err != nil {
+		return err
+	}
 	imply := func(given, meant string) {
 		if ns.on(given) {
 			ns[meant] = true
@@ -73,6 +76,13 @@ func (ns namespace) config() Config {
 
 func (ns namespace) queue(c *Config) {
 	c.Queue = ns.text("queue")
+	c.Role = ns.text("role")
+	c.Workers = ns.text("workers")
+	c.WorkerLabels = ns.texts("worker_label")
+	c.WorkerLease = ns.real("worker_lease")
+	c.QueueCredentials = ns.text("queue_credentials")
+	c.QueueCA = ns.text("queue_ca")
+	c.QueueReplicas = ns.number("queue_replicas")
 	c.QueueFile = ns.text("queue_file")
 	c.QueueSync = ns.text("queue_sync")
 	c.QueueOnRestart = ns.text("queue_on_restart")

@@ -32,6 +32,7 @@ type spec struct {
 	bare    string // what an optional value is when left out
 	def     any    // nil where upstream's default is None
 	choices []string
+	urls    bool // besides the choices an address is one
 	metavar string
 	repeat  bool   // every use adds, instead of the last winning
 	group   string // flags of one group exclude each other

@@ -32,6 +32,8 @@ func masked(words []string) []string {
 			w = "***"
 		case secret && glued:
 			w = name + "=***"
+		case strings.Contains(w, "://") && strings.Contains(w, "@"):
+			w = withoutSecrets(w)
 		}
 		hide = secret && !glued
 		out = append(out, w)

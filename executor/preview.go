@@ -14,6 +14,15 @@ type Preview struct {
 	err    error
 }
 
+// EncodedPreview makes a preview of an image that is encoded already, as PNG or JPEG.
+func EncodedPreview(data []byte, png bool) *Preview {
+	p := &Preview{data: data}
+	if p.once.Do(func() {}); png {
+		p.source.Format = "PNG"
+	}
+	return p
+}
+
 // MIME returns image/png or image/jpeg.
 func (p *Preview) MIME() string {
 	if p.source.Format == "PNG" {

@@ -11,6 +11,7 @@ type record struct {
 	seq, place int64
 	finished   time.Time
 	shared     bool
+	tail       int64 // the log's entry with the job's end; 0 in a Store
 
 	once sync.Once
 	memo any
@@ -49,7 +50,7 @@ const pageSize = 256
 // pager reads the texts of a listing page by page, when they are asked for.
 type pager struct {
 	recs []*record
-	read func(seqs []int64) [][]byte
+	read func(recs []*record) [][]byte
 
 	mu    sync.Mutex
 	start int
@@ -60,12 +61,7 @@ func (p *pager) text(i int) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if i < p.start || i >= p.start+len(p.texts) {
-		page := p.recs[i:min(i+pageSize, len(p.recs))]
-		seqs := make([]int64, len(page))
-		for k, r := range page {
-			seqs[k] = r.seq
-		}
-		p.start, p.texts = i, p.read(seqs)
+		p.start, p.texts = i, p.read(p.recs[i:min(i+pageSize, len(p.recs))])
 	}
 	if i-p.start >= len(p.texts) {
 		return nil
@@ -74,7 +70,7 @@ func (p *pager) text(i int) []byte {
 }
 
 // rowsOf makes rows of records, whose texts read fetches.
-func rowsOf(recs []*record, read func(seqs []int64) [][]byte) []*Row {
+func rowsOf(recs []*record, read func(recs []*record) [][]byte) []*Row {
 	p := &pager{recs: recs, read: read}
 	rows := make([]*Row, len(recs))
 	for i, r := range recs {

@@ -73,6 +73,8 @@ type Options struct {
 	// TimeLimit ends the job with an error when it runs longer; 0 means the queue's own limit.
 	TimeLimit time.Duration
 	Webhook   *Webhook
+	// Labels are what the worker must have that runs the job, sorted; only a queue with several workers knows them.
+	Labels []string `json:",omitempty"`
 }
 
 // Job is one accepted prompt. It must not be changed once it is in a queue.
@@ -97,6 +99,8 @@ type Job struct {
 	// Owner is whose job it is, "" where nobody is told apart. Grant is under which right it was accepted: DropGrant finds
 	// the jobs whose right has ended.
 	Owner, Grant string
+	// OwnFolders: the job reads and writes in folders of its owner. Only a queue with several workers sets it.
+	OwnFolders bool
 	// OwnerLimit is how many jobs of its owner may be in the queue with it; 0 means no limit.
 	OwnerLimit int
 
@@ -105,6 +109,10 @@ type Job struct {
 	client   string
 	attempts int // how often it was started
 	place    Place
+	needs    Needs     // what a worker must have; empty in a queue of one process
+	needsKey string    // Needs.key
+	queued   time.Time // when it was accepted
+	origin   string    // the server that has accepted it; "" in a queue of one process
 }
 
 // Place is where a job stands among the waiting ones.

@@ -29,6 +29,7 @@ type lineup struct {
 type lane struct {
 	class  Class
 	client string // "" unless fair
+	needs  string // what a worker must have; "" where one worker runs everything
 }
 
 func newLineup(fair bool, weights map[string]float64) *lineup {
@@ -40,9 +41,9 @@ func newLineup(fair bool, weights map[string]float64) *lineup {
 
 func (l *lineup) laneOf(j *Job) lane {
 	if l.fair {
-		return lane{j.place.Class, j.turn()}
+		return lane{j.place.Class, j.turn(), j.needsKey}
 	}
-	return lane{class: j.place.Class}
+	return lane{class: j.place.Class, needs: j.needsKey}
 }
 
 func (l *lineup) add(j *Job) {
@@ -105,16 +106,19 @@ func (l *lineup) clear() {
 	l.size = 0
 }
 
-// next picks the lane whose turn it is.
-func next(lanes map[lane]*jobHeap, shares *Shares) (best lane) {
+// next picks the lane whose turn it is among those that may says yes to; nil means all.
+func next(lanes map[lane]*jobHeap, shares *Shares, may func(lane) bool) (best lane, ok bool) {
 	var first *Job
 	for at, h := range lanes {
 		j := (*h)[0]
+		if may != nil && !may(at) {
+			continue
+		}
 		if first == nil || turnBefore(at, j, best, first, shares) {
 			best, first = at, j
 		}
 	}
-	return best
+	return best, first != nil
 }
 
 func turnBefore(a lane, ja *Job, b lane, jb *Job, shares *Shares) bool {
@@ -132,12 +136,19 @@ func (l *lineup) peek() *Job {
 	if l.size == 0 {
 		return nil
 	}
-	return (*l.lanes[next(l.lanes, &l.shares)])[0]
+	at, _ := next(l.lanes, &l.shares, nil)
+	return (*l.lanes[at])[0]
 }
 
 // pop takes the next job out.
-func (l *lineup) pop() *Job {
-	at := next(l.lanes, &l.shares)
+func (l *lineup) pop() *Job { return l.popFrom(nil) }
+
+// popFrom takes the next job out of the lanes that may says yes to; nil when they are empty.
+func (l *lineup) popFrom(may func(lane) bool) *Job {
+	at, ok := next(l.lanes, &l.shares, may)
+	if !ok {
+		return nil
+	}
 	j := heap.Pop(l.lanes[at]).(*Job)
 	l.gone(j)
 	l.serve(&l.shares, at)
@@ -179,7 +190,7 @@ func (l *lineup) all() []*Job {
 	}
 	shares := l.copyShares()
 	for len(lanes) > 0 {
-		at := next(lanes, shares)
+		at, _ := next(lanes, shares, nil)
 		h := lanes[at]
 		out = append(out, (*h)[0])
 		if *h = (*h)[1:]; len(*h) == 0 {

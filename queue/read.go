@@ -73,7 +73,11 @@ func (v view) Find(id string) *Row {
 	return rowsOf([]*record{rec}, q.texts)[0]
 }
 
-func (q *Local) texts(seqs []int64) [][]byte {
+func (q *Local) texts(recs []*record) [][]byte {
+	seqs := make([]int64, len(recs))
+	for i, r := range recs {
+		seqs[i] = r.seq
+	}
 	texts, err := q.store.Rows(seqs)
 	if err != nil {
 		q.cfg.Logger.Error("reading the history", "error", err)

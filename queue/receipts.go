@@ -21,7 +21,7 @@ type Receipt struct {
 	JobID string
 	Seq   int64
 	// Job is the job, with nothing but its id when it has come to its end before a restart.
-	Job *Job
+	Job *Job `json:"-"`
 }
 
 // ReceiptsTrimmed drops receipts from before the time and all but the last Keep.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -151,9 +152,12 @@ func (q *Local) overdue(r *running) {
 	}
 }
 
-func (q *Local) timeLimit(j *Job) time.Duration {
+func (q *Local) timeLimit(j *Job) time.Duration { return timeLimit(q.cfg.TimeLimit, j) }
+
+// timeLimit is how long a job may run: what it asks for, and not above most; 0 is no limit.
+func timeLimit(most time.Duration, j *Job) time.Duration {
 	limit := j.Options.TimeLimit
-	if most := q.cfg.TimeLimit; most > 0 && (limit <= 0 || limit > most) {
+	if most > 0 && (limit <= 0 || limit > most) {
 		limit = most
 	}
 	return limit
@@ -282,13 +286,18 @@ func (q *Local) settleLeft(ctx context.Context) {
 
 // guarded runs a job and turns a panic that got past the executor into a failed job.
 func (q *Local) guarded(ctx context.Context, j *Job) (out Outcome) {
+	return guard(j, q.cfg.Logger, func() Outcome { return q.cfg.Run(ctx, j) })
+}
+
+// guard turns a panic of run into a failed job.
+func guard(j *Job, log *slog.Logger, run func() Outcome) (out Outcome) {
 	defer func() {
 		if v := recover(); v != nil {
-			q.cfg.Logger.Error("running a job panicked", "prompt_id", j.ID, "panic", v, "stack", string(debug.Stack()))
-			out = failed(j, "RuntimeError", fmt.Sprintf("running the prompt panicked: %v\n", v), q.cfg.Now())
+			log.Error("running a job panicked", "prompt_id", j.ID, "panic", v, "stack", string(debug.Stack()))
+			out = failed(j, "RuntimeError", fmt.Sprintf("running the prompt panicked: %v\n", v), time.Now())
 		}
 	}()
-	return q.cfg.Run(ctx, j)
+	return run()
 }
 
 func (q *Local) free() {

@@ -35,6 +35,9 @@ type Executor interface {
 	Env() nodes.Env
 }
 
+// RunRemote runs a job of a fleet; see queue.RemoteConfig.
+type RunRemote = func(ctx context.Context, j *queue.Job, tell func(data []byte, droppable bool)) queue.Outcome
+
 // Config is what a server is made of. Folders and Executor are required; the zero value of everything else is
 // upstream's default.
 type Config struct {
@@ -42,6 +45,9 @@ type Config struct {
 	Executor Executor
 	// Store keeps the queue over a restart; nil keeps it in memory.
 	Store queue.Store
+	// Queue, if set, makes the queue of a server that is one of several, in place of one with the Store. worker is what runs a job in this
+	// process.
+	Queue func(c queue.Config, f queue.Fleet, worker RunRemote) (queue.Queue, error)
 	// EventLog is the file in which events for clients that come back outlive the server; "" keeps them in memory only.
 	EventLog string
 	// Policy is how the queue treats its jobs.

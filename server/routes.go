@@ -131,6 +131,9 @@ func (s *Server) queueRoutes() []route {
 		{post, "/api/v1/queue/priority", s.jobs.PostQueuePriority, true},
 		{post, "/api/v1/queue/cancel", s.jobs.PostQueueCancel, true},
 		{get, "/api/v1/queue/events", s.jobs.GetQueueEvents, true},
+		{get, "/api/workers", s.jobs.GetWorkers, true},
+		{post, "/api/workers/:id/drain", s.jobs.PostWorkerDrain, true},
+		{post, "/api/workers/:id/resume", s.jobs.PostWorkerResume, true},
 		{get, "/api/v1/models/:folder", s.models.GetModelDescriptions, true},
 	}
 }

@@ -85,7 +85,7 @@ func New(cfg Config) (*Server, error) {
 	s.features = &features.Service{
 		Assets: cfg.Assets != nil, FeatureFlags: cfg.FeatureFlags, ComfyAPIBase: cfg.ComfyAPIBase, MaxUploadSize: cfg.MaxUploadSize, Log: s.log,
 	}
-	s.hub = hub.New(hub.Config{Features: s.features.Features(), Journal: cfg.EventLog, Logger: s.log})
+	s.hub = hub.New(hub.Config{Features: s.features.Features(), Journal: cfg.EventLog, Shared: cfg.Queue != nil, Logger: s.log})
 	made := false
 	defer func() {
 		if !made {
@@ -95,10 +95,15 @@ func New(cfg Config) (*Server, error) {
 	s.shared(store)
 	s.worker = &worker.Service{Runs: &s.runs, State: &s.state}
 	s.prompts = &prompts.Service{}
-	s.queue, err = queue.New(queue.Config{
+	queueConfig := queue.Config{
 		Policy: cfg.Policy, Run: s.worker.RunJob, Changed: s.queueChanged, Owners: s.ownersChanged(), Finished: s.worker.JobFinished,
 		Idle: cfg.Executor.DropHeadStart, Free: s.worker.Free, Send: s.hooks.Send, Receipts: s.restoreKeys, Store: cfg.Store, Logger: s.log,
-	})
+	}
+	if cfg.Queue != nil {
+		s.queue, err = cfg.Queue(queueConfig, s.worker.Fleet(), s.worker.RunRemote)
+	} else {
+		s.queue, err = newLocal(queueConfig)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)
 	}
@@ -122,6 +127,15 @@ func New(cfg Config) (*Server, error) {
 	s.router()
 	made = true
 	return s, nil
+}
+
+// newLocal makes the queue of one process; no queue is nil, not an empty *queue.Local.
+func newLocal(c queue.Config) (queue.Queue, error) {
+	q, err := queue.New(c)
+	if err != nil {
+		return nil, err
+	}
+	return q, nil
 }
 
 // router builds the middleware chain, in upstream's order, and the routes.
@@ -216,6 +230,7 @@ func (s *Server) Close() error {
 		s.hub.Close()
 		s.state.Close()
 		err = s.queue.Close()
+		s.worker.Close()
 		s.hooks.Close()
 	})
 	return err

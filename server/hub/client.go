@@ -27,6 +27,8 @@ type client struct {
 	wake     chan struct{} // holds one token when frames wait
 	// numbered says that the client asked for numbers.
 	numbered bool
+	// since is the number of the last event that the client had from another server; 0 when it had none.
+	since int64
 
 	mu sync.Mutex
 	// backlog is what the client missed; it goes out first and does not count against the limits, as the log is bounded.
@@ -43,6 +45,9 @@ type client struct {
 func newClient(h *Hub, id string) *client {
 	return &client{hub: h, id: id, wake: make(chan struct{}, 1)}
 }
+
+// has reports whether the client had an event from another server.
+func (c *client) has(number int64) bool { return number != 0 && number <= c.since }
 
 func (c *client) address() address { return address{c.owner, c.id} }
 

@@ -35,6 +35,8 @@ type Config struct {
 	// Journal is the file in which the events for clients that come back outlive the program; "" keeps them in memory only. A second
 	// file beside it ends in .old.
 	Journal string
+	// Shared: the events that are kept have numbers which other servers give them, too (Target.Number); the hub numbers none itself.
+	Shared bool
 	// Logger is told about clients that are cut off; nil means no log.
 	Logger *slog.Logger
 }
@@ -45,6 +47,8 @@ type Target struct {
 	Everybody bool
 	Client    string
 	Owner     string
+	// Number is the event's number where several servers give an event the same one; 0 is the hub's own.
+	Number int64
 }
 
 // Everybody is the target of a broadcast.
@@ -56,6 +60,12 @@ func To(id string) Target { return Target{Client: id} }
 // Of is the target among the clients of an owner.
 func (t Target) Of(owner string) Target {
 	t.Owner = owner
+	return t
+}
+
+// At is the target for an event with a number that other servers give it, too.
+func (t Target) At(number int64) Target {
+	t.Number = number
 	return t
 }
 
@@ -73,18 +83,12 @@ type Hub struct {
 	clients   map[address]*client  // who gets what is meant for an id: the newest connection with it
 	all       map[*client]struct{} // every open connection, also those that a newer one replaced
 	remaining int
-	owners    map[string]int // remaining jobs of each owner; nil where owners are not told apart
-	current   *current
+	owners    map[string]int     // remaining jobs of each owner; nil where owners are not told apart
+	current   map[address]string // the node that runs for a client
 	log       eventLog
 	closed    bool
 	serving   sync.WaitGroup
 	counts    counts
-}
-
-// current is the node that runs, and for whom.
-type current struct {
-	client address
-	node   string
 }
 
 // New makes a hub.
@@ -111,7 +115,7 @@ func New(cfg Config) *Hub {
 	if cfg.Journal != "" {
 		kept = newJournal(cfg.Journal, func(err error) { cfg.Logger.Warn("events of now will not be known after a restart", "error", err) })
 	}
-	return &Hub{cfg: cfg, clients: map[address]*client{}, all: map[*client]struct{}{}, log: newEventLog(kept)}
+	return &Hub{cfg: cfg, clients: map[address]*client{}, all: map[*client]struct{}{}, current: map[address]string{}, log: newEventLog(kept, cfg.Shared)}
 }
 
 // Serve runs one connection until it ends. An id that is in use moves to this connection: the older one stays open and
@@ -189,8 +193,8 @@ func (h *Hub) register(c *client, hello Hello) (before *client, open bool) {
 	if hello.Resume {
 		h.resume(c, hello.Since)
 	}
-	if h.current != nil && h.current.client == c.address() {
-		c.push(jsonFrame("executing", pyjson.NewObject("node", h.current.node)))
+	if node, runs := h.current[c.address()]; runs {
+		c.push(jsonFrame("executing", pyjson.NewObject("node", node)))
 	}
 	before = h.clients[c.address()]
 	h.clients[c.address()] = c
@@ -231,14 +235,21 @@ func (h *Hub) Remaining(n int) {
 func (h *Hub) Current(to Target, node string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.current = &current{address{to.Owner, to.Client}, node}
+	h.current[address{to.Owner, to.Client}] = node
+}
+
+// Done notes that no node runs for a client any more.
+func (h *Hub) Done(to Target) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.current, address{to.Owner, to.Client})
 }
 
 // Idle notes that no node runs.
 func (h *Hub) Idle() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.current = nil
+	clear(h.current)
 }
 
 // Send sends a JSON event. One that is worth nothing later is not even written when nobody is there to get it.
@@ -246,7 +257,7 @@ func (h *Hub) Send(event string, data any, to Target) {
 	if passing(event) && !h.heard(to) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.log.last++ // every event has a number
+		h.log.count(to) // every event has a number
 		return
 	}
 	f := jsonFrame(event, data)
@@ -268,7 +279,7 @@ func (h *Hub) SendBinary(event uint32, payload []byte, to Target) {
 func (h *Hub) send(f frame, to Target) {
 	h.log.add(&f, to)
 	if !to.Everybody {
-		if c := h.clients[address{to.Owner, to.Client}]; c != nil {
+		if c := h.clients[address{to.Owner, to.Client}]; c != nil && !c.has(to.Number) {
 			if c.numbered {
 				f = f.numbered()
 			}
@@ -278,7 +289,7 @@ func (h *Hub) send(f frame, to Target) {
 	}
 	var n frame
 	for _, c := range h.clients {
-		if !to.all() && c.owner != to.Owner {
+		if !to.all() && c.owner != to.Owner || c.has(to.Number) {
 			continue
 		}
 		if !c.numbered {

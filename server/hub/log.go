@@ -47,12 +47,16 @@ type eventLog struct {
 	bytes  int
 	// gap is the number below which the last events of a killed process may be missing; 0 when there is no such gap.
 	gap     int64
+	shared  bool     // numbers come from outside
 	journal *journal // nil: the log ends with the program
 }
 
 // newEventLog makes a log with the events of the journal, which may be nil.
-func newEventLog(j *journal) eventLog {
+func newEventLog(j *journal, shared bool) eventLog {
 	now := time.Now()
+	if shared {
+		return eventLog{shared: true}
+	}
 	l := eventLog{last: now.UnixMicro(), journal: j}
 	l.first = l.last + 1
 	if j == nil {
@@ -79,9 +83,8 @@ func newEventLog(j *journal) eventLog {
 
 // add gives a frame its number and keeps it.
 func (l *eventLog) add(f *frame, to Target) {
-	l.last++
-	f.number = l.last
-	if f.droppable {
+	f.number = l.count(to)
+	if f.droppable || l.shared && to.Number == 0 {
 		return
 	}
 	e := logged{*f, to}
@@ -91,8 +94,23 @@ func (l *eventLog) add(f *frame, to Target) {
 	l.keep(e)
 }
 
+// count returns the number of the next event. Where numbers come from outside an event without one has that of the event before.
+func (l *eventLog) count(to Target) int64 {
+	switch {
+	case to.Number > 0:
+		l.last = max(l.last, to.Number)
+		return to.Number
+	case !l.shared:
+		l.last++
+	}
+	return l.last
+}
+
 // keep adds an event and lets the oldest go where there are too many.
 func (l *eventLog) keep(e logged) {
+	if l.first == 0 {
+		l.first = e.frame.number
+	}
 	l.events = append(l.events, e)
 	l.bytes += len(e.frame.data)
 	for len(l.events) > maxLogged || l.bytes > maxLoggedBytes {
@@ -111,7 +129,7 @@ func (l *eventLog) missed(c address, since int64) (frames []frame, lost bool) {
 			frames = append(frames, e.frame)
 		}
 	}
-	return frames, since+1 < l.first || since > l.last || since < l.gap
+	return frames, since+1 < l.first || since > l.last && !l.shared || since < l.gap
 }
 
 // numbered is the frame as clients get it that asked for numbers: JSON with one more key, binary events with the highest
@@ -137,6 +155,9 @@ func (f frame) numbered() frame {
 // not run yet.
 func (h *Hub) resume(c *client, since int64) {
 	frames, lost := h.log.missed(c.address(), since)
+	if h.log.shared {
+		c.since = since // this server may be behind the one that the client was connected to
+	}
 	if lost {
 		c.backlog = append(c.backlog, jsonFrame("events_lost", pyjson.NewObject("since", since, "first", h.log.first)))
 	}

@@ -40,12 +40,11 @@ func (n *nodeProgress) seconds(now time.Time) float64 {
 	return n.end.Sub(n.start).Seconds()
 }
 
-// Runs keeps the progress of the running job and of those before it, and how long the nodes of each class took.
+// Runs keeps the progress of the running jobs and of those before them, and how long the nodes of each class took.
 type Runs struct {
 	mu    sync.Mutex
 	byID  map[string]*runProgress
 	order []string
-	now   *runProgress
 	usual map[string]float64 // seconds by class
 }
 
@@ -60,7 +59,7 @@ func (r *Runs) Begin(j *queue.Job) {
 	if r.byID[j.ID] == nil {
 		r.order = append(r.order, j.ID)
 	}
-	r.byID[j.ID], r.now = p, p
+	r.byID[j.ID] = p
 	nodes := 0
 	for _, known := range r.byID {
 		nodes += len(known.classes)
@@ -95,12 +94,12 @@ func neededNodes(j *queue.Job) map[string]string {
 	return found
 }
 
-// Observe takes what an event tells of the running job. Texts of events are copied: they may be parts of a long one.
-func (r *Runs) Observe(e executor.Event, at time.Time) {
+// Observe takes what an event tells of a running job. Texts of events are copied: they may be parts of a long one.
+func (r *Runs) Observe(id string, e executor.Event, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.now
-	if p == nil {
+	p := r.byID[id]
+	if p == nil || p.ended {
 		return
 	}
 	switch e.Type {
@@ -125,12 +124,12 @@ func (r *Runs) Observe(e executor.Event, at time.Time) {
 	}
 }
 
-// End notes that the running job has come to its end, and learns how long its nodes took.
-func (r *Runs) End(at time.Time) {
+// End notes that a job has come to its end, and learns how long its nodes took.
+func (r *Runs) End(id string, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.now
-	if r.now = nil; p == nil {
+	p := r.byID[id]
+	if p == nil || p.ended {
 		return
 	}
 	p.ended = true
@@ -196,14 +195,14 @@ func (r *Runs) Describe(id string, now time.Time) *pyjson.Object {
 	return o.Set("nodes", times)
 }
 
-// Class is the class of a node of the running job, "" when the prompt has no such node.
-func (r *Runs) Class(node string) string {
+// Class is the class of a node of a job, "" when the prompt has no such node.
+func (r *Runs) Class(id, node string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.now == nil {
-		return ""
+	if p := r.byID[id]; p != nil {
+		return p.classes[node]
 	}
-	return r.now.classes[node]
+	return ""
 }
 
 // Nodes is how many nodes a job's outputs lead back to, 0 when nothing is known of the job.

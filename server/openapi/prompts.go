@@ -129,6 +129,9 @@ var queueGroup = group{"queue", "comfygo's own: figures, order and events of the
 	},
 	{method: post, path: "/api/v1/queue/pause", summary: "Stop taking waiting jobs", params: []param{ownerParam}, answers: []answer{ok("QueueState", ""), noQueue}},
 	{method: post, path: "/api/v1/queue/resume", summary: "Take waiting jobs again", params: []param{ownerParam}, answers: []answer{ok("QueueState", ""), noQueue}},
+	{method: get, path: "/api/workers", summary: "The workers of a queue in NATS", answers: []answer{ok(`{workers! []{id! string; name! string; version! string; device! string; vram_total! integer; vram_free! integer; labels! []string; models! []string; families! []string; classes! integer; draining! boolean; finished! integer; prompt_id! string?; running_seconds! number?; silent_seconds! number?}}`, "")}},
+	{method: post, path: "/api/workers/:id/drain", summary: "Let a worker take no more jobs", answers: []answer{ok(`{id! string; draining! boolean}`, ""), plain(404, "no worker has this id"), noQueue}},
+	{method: post, path: "/api/workers/:id/resume", summary: "Let a worker take jobs again", answers: []answer{ok(`{id! string; draining! boolean}`, ""), plain(404, "no worker has this id"), noQueue}},
 	{
 		method: post, path: "/api/v1/queue/move", summary: "Move a waiting job", params: []param{ownerParam}, body: takes(`{prompt_id! string; position integer; before string}`, "either position or before"),
 		answers: []answer{ok(`{moved! boolean}`, ""), plain(400, "the body cannot be used"), badRequest, plain(404, "no waiting job has this id"), tooLarge, noQueue},

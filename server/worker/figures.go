@@ -37,12 +37,12 @@ func (p *pace) see(node string, value int, at time.Time) (steps int, perSecond f
 }
 
 // measureEvent takes what an event tells of a sampler's steps.
-func (s *Service) measureEvent(e executor.Event) {
+func (s *Service) measureEvent(job string, e executor.Event) {
 	if e.Type != "progress" {
 		return
 	}
 	node := e.Data.String("node")
-	class, known := s.Registry.Get(s.Runs.Class(node))
+	class, known := s.Registry.Get(s.Runs.Class(job, node))
 	if !known || !strings.HasPrefix(class.Category, samplers) {
 		return
 	}

@@ -8,6 +8,10 @@ import (
 // SendOfPack sends a message of a node pack to a client, with client "" to all. Where clients have owners only those of the running job's
 // owner get it: a pack knows nothing of owners.
 func (s *Service) SendOfPack(event string, data any, client string) {
+	if s.remote.out.Load() != nil {
+		s.remote.SendOfPack(event, data, client)
+		return
+	}
 	if to, ok := s.packTarget(client); ok {
 		s.Hub.Send(event, data, to)
 	}
@@ -15,6 +19,10 @@ func (s *Service) SendOfPack(event string, data any, client string) {
 
 // SendBinaryOfPack is SendOfPack for a binary message of upstream's numbers.
 func (s *Service) SendBinaryOfPack(number int, data []byte, client string) {
+	if s.remote.out.Load() != nil {
+		s.remote.SendBinaryOfPack(number, data, client)
+		return
+	}
 	if to, ok := s.packTarget(client); ok && number >= 0 {
 		s.Hub.SendBinary(uint32(number), data, to)
 	}

@@ -4,6 +4,7 @@ package worker
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"comfygo/auth"
@@ -47,6 +48,10 @@ type Service struct {
 	// ReloadPacks loads node packs again; nil when there are none.
 	ReloadPacks func()
 	Log         *slog.Logger
+
+	afterwards sync.WaitGroup // outputs that are being entered
+	previews   sync.Map       // the last preview of each job of a fleet
+	remote     Remote         // runs jobs of a fleet in this process
 
 	pace  pace
 	owner atomic.Pointer[string] // of the running job; nil while none runs

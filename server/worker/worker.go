@@ -24,27 +24,32 @@ func (s *Service) RunJob(ctx context.Context, j *queue.Job) queue.Outcome {
 	after := s.Assets.Pause()
 	s.Runs.Begin(j)
 	s.V2.Begin(j)
-	defer func() { s.Runs.End(time.Now()) }()
+	defer func() { s.Runs.End(j.ID, time.Now()) }()
 	ctx, end := s.beginJob(ctx, j)
 	job := s.executorJob(j)
 	job.Next = s.nextJob
 	s.owner.Store(&j.Owner)
 	defer s.owner.Store(nil)
-	pace := statePacer{send: func(e executor.Event) { s.sendEvent(j.Owner, e) }}
+	pace := statePacer{send: func(e executor.Event) { s.sendEvent(j.Owner, e, 0) }}
 	result := s.Executor.Run(ctx, job, executor.SinkFunc(func(e executor.Event) {
 		now := time.Now()
 		s.State.SignOfLife(now)
-		s.Runs.Observe(e, now)
+		s.Runs.Observe(j.ID, e, now)
 		pace.pass(e, now)
 		s.V2.Observe(j.ID, e)
-		s.measureEvent(e)
+		s.measureEvent(j.ID, e)
 	}))
 	pace.flush()
 	end(result)
 	after(s.Access.AssetContext(ctx, j.Owner), j.ID, result.Outputs)
 	s.Log.Info(fmt.Sprintf("Prompt executed in %.2f seconds", time.Since(start).Seconds()), "prompt_id", j.ID, "success", result.Success)
-	out := queue.Outcome{Outputs: result.Outputs, Meta: result.Meta, Success: result.Success}
-	for _, m := range result.Messages {
+	return outcome(result)
+}
+
+// outcome is a result as the queue keeps it.
+func outcome(r executor.Result) queue.Outcome {
+	out := queue.Outcome{Outputs: r.Outputs, Meta: r.Meta, Success: r.Success}
+	for _, m := range r.Messages {
 		out.Messages = append(out.Messages, queue.Message{Event: m.Event, Data: m.Data})
 	}
 	return out
@@ -69,9 +74,14 @@ func (s *Service) nextJob() (executor.Job, bool) {
 
 // JobFinished tells the job's client that nothing runs for it any more.
 func (s *Service) JobFinished(j *queue.Job, how queue.Status) {
+	s.finished(j, how, 0)
+}
+
+// finished tells that nothing runs for a job any more; number is that of the event, 0 for the hub's own.
+func (s *Service) finished(j *queue.Job, how queue.Status, number int64) {
 	s.V2.Finished(j, how)
 	if client, ok := (executor.Job{ExtraData: j.Extra}).Client(); ok {
-		s.Hub.Send("executing", pyjson.NewObject("node", nil, "prompt_id", j.ID), hub.To(client).Of(j.Owner))
+		s.Hub.Send("executing", pyjson.NewObject("node", nil, "prompt_id", j.ID), hub.To(client).Of(j.Owner).At(number))
 	}
 }
 
@@ -129,11 +139,11 @@ func (p *statePacer) flush() {
 // previewFeature is what clients say that know previews with metadata.
 const previewFeature = "supports_preview_metadata"
 
-// sendEvent passes an event of an owner's job on to the clients it is for.
-func (s *Service) sendEvent(owner string, e executor.Event) {
-	to := hub.To(e.Client).Of(owner)
+// sendEvent passes an event of an owner's job on to the clients it is for. number is the event's, 0 for the hub's own.
+func (s *Service) sendEvent(owner string, e executor.Event, number int64) {
+	to := hub.To(e.Client).Of(owner).At(number)
 	if e.Broadcast {
-		to = hub.Everybody.Of(owner)
+		to = hub.Everybody.Of(owner).At(number)
 	}
 	switch e.Type {
 	case executor.EventPreview:

@@ -1,0 +1,467 @@
+package queue
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"comfygo/internal/pyjson"
+)
+
+// Messages between servers and workers, which nobody keeps: what matters in them is sent again until it has had its effect.
+const (
+	messageRun  = "run"  // to a worker: run this job; the body is its listing and, as the tail, its secrets
+	messageStop = "stop" // to a worker: end this job
+	messageFree = "free" // to a worker: free memory or models
+	messageGone = "gone" // to a worker: the fleet does not know it (any more)
+	messageBeat = "beat" // of a worker or a server: it is there
+)
+
+// Where messages go: to a worker, from workers, from servers.
+const (
+	toWorker   = "to."
+	fromWorker = "from."
+	fromServer = "srv."
+)
+
+const (
+	// beatEvery is how often workers and servers say that they are there.
+	beatEvery = 500 * time.Millisecond
+	// serverLease is how long a server may be silent before others do its part.
+	serverLease = 4 * beatEvery
+	// watchEvery is how often a server looks after the fleet.
+	watchEvery = 250 * time.Millisecond
+	// blackout is the length of a pause in this process after which it does not know who was silent meanwhile.
+	blackout = 4 * watchEvery
+	// The state is saved after so many entries, or so long after a change.
+	saveEntries = 5000
+	saveEvery   = time.Minute
+	// keptTellings is of how many entries with events clients that come back can hear.
+	keptTellings = 4000
+)
+
+// beat is what was last heard of a worker.
+type beat struct {
+	at      time.Time
+	seq     int64
+	attempt int
+	free    int64
+}
+
+// sending is something for a worker.
+type sending struct {
+	a       assignment
+	started bool  // it has just been assigned
+	flags   Flags // for all workers
+}
+
+// send hands something to dispatch; what finds no room is sent at the worker's next beat. The queue is locked.
+func (q *Distributed) send(s sending) {
+	if s.started && !q.mine(s.a.job) {
+		return
+	}
+	select {
+	case q.sends <- s:
+	default:
+	}
+}
+
+// mine reports whether this server sends a job to its worker: the one that has accepted it, as long as that is there. The queue is locked.
+func (q *Distributed) mine(j *Job) bool {
+	if j.origin == q.id {
+		return true
+	}
+	if at, known := q.servers[j.origin]; known && time.Since(at) < serverLease {
+		return false
+	}
+	return q.leads()
+}
+
+// leads reports whether this server does what one of all has to do. Two that do it at the same time do no harm. The queue is locked.
+func (q *Distributed) leads() bool {
+	for id, at := range q.servers {
+		if id < q.id && time.Since(at) < serverLease {
+			return false
+		}
+	}
+	return true
+}
+
+// dispatch sends jobs and wishes to workers.
+func (q *Distributed) dispatch(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-q.sends:
+			switch {
+			case s.flags != (Flags{}):
+				q.sendFlags(s.flags)
+			case s.started:
+				q.sendJob(ctx, s.a)
+			default:
+				q.post(s.a.worker, entry{Type: messageStop, Seq: s.a.job.seq, Attempt: s.a.job.attempts})
+			}
+		}
+	}
+}
+
+func (q *Distributed) sendFlags(f Flags) {
+	q.mu.Lock()
+	ids := make([]string, 0, len(q.m.members))
+	for id := range q.m.members {
+		ids = append(ids, id)
+	}
+	q.mu.Unlock()
+	for _, id := range ids {
+		q.post(id, entry{Type: messageFree, Flags: f})
+	}
+}
+
+func (q *Distributed) post(worker string, e entry) {
+	if worker == "" {
+		return
+	}
+	data, err := e.encode()
+	if err == nil {
+		err = q.bus.Send(toWorker+worker, data)
+	}
+	if err != nil {
+		q.log.Debug("sending to a worker", "worker", worker, "error", err) // it is sent again
+	}
+}
+
+// sendJob sends a job to its worker.
+func (q *Distributed) sendJob(ctx context.Context, a assignment) {
+	j := a.job
+	if q.cfg.Fleet.Allowed != nil && !q.cfg.Fleet.Allowed(ctx, j) {
+		q.refuse(a.worker, j, cutOff(j, q.cfg.Now()), Interrupted)
+		return
+	}
+	q.mu.Lock()
+	e := entry{
+		Type: messageRun, Seq: j.seq, Attempt: j.attempts, ID: j.ID, Number: j.Number, Owner: j.Owner, Client: j.client, Worker: a.worker, On: q.cfg.Owned,
+		Options: Options{TimeLimit: timeLimit(q.m.policy.TimeLimit, j)}, Body: j.text,
+	}
+	own := q.secrets[j.seq]
+	q.mu.Unlock()
+	if own != nil {
+		e.Trace = own.Trace
+		if own.Secrets != nil {
+			secrets, err := pyjson.Marshal(own.Secrets)
+			if err == nil {
+				e.Tail = len(secrets)
+				e.Body = append(append(make([]byte, 0, len(j.text)+len(secrets)), j.text...), secrets...)
+			}
+		}
+	}
+	q.post(a.worker, e)
+}
+
+// refuse marks a job ended that no worker shall run. worker is the one that it was assigned to, "" for none.
+func (q *Distributed) refuse(worker string, j *Job, out Outcome, status Status) {
+	tail, err := out.tail(j)
+	if err != nil {
+		q.log.Error("finishing a job", "prompt_id", j.ID, "error", err)
+		return
+	}
+	e := entry{
+		Type: entryEnd, Seq: j.seq, Attempt: j.attempts, Worker: worker, ID: j.ID, Owner: j.Owner, Status: status, Tail: len(tail), Body: tail,
+	}
+	select {
+	case q.rejects <- e:
+	default: // it is found again
+	}
+}
+
+// reject appends the ends of jobs that no worker runs.
+func (q *Distributed) reject(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-q.rejects:
+			if _, err := q.do(ctx, e, nil); err != nil && ctx.Err() == nil {
+				q.log.Error("finishing a job that cannot run", "prompt_id", e.ID, "error", err)
+			}
+		}
+	}
+}
+
+// hear listens to workers and other servers.
+func (q *Distributed) hear(context.Context) (stop func(), err error) {
+	stopWorkers, err := q.bus.Receive(fromWorker+">", q.heard)
+	if err != nil {
+		return nil, err
+	}
+	stopServers, err := q.bus.Receive(fromServer+">", func(data []byte) {
+		if e, err := decodeEntry(data); err == nil && e.Worker != q.id {
+			q.mu.Lock()
+			q.servers[e.Worker] = time.Now()
+			q.mu.Unlock()
+		}
+	})
+	if err != nil {
+		stopWorkers()
+		return nil, err
+	}
+	return func() { stopWorkers(); stopServers() }, nil
+}
+
+// heard takes the beat of a worker and tells it again what it seems not to know.
+func (q *Distributed) heard(data []byte) {
+	e, err := decodeEntry(data)
+	if err != nil || e.Type != messageBeat {
+		return
+	}
+	q.mu.Lock()
+	select {
+	case <-q.ready:
+	default:
+		q.mu.Unlock()
+		return
+	}
+	w := q.m.members[e.Worker]
+	if w == nil {
+		lead := q.leads()
+		q.mu.Unlock()
+		if e.Joined && lead {
+			q.post(e.Worker, entry{Type: messageGone})
+		}
+		return
+	}
+	defer q.mu.Unlock()
+	q.beats[e.Worker] = beat{at: time.Now(), seq: e.Seq, attempt: e.Attempt, free: e.Free}
+	a := w.job
+	if a == nil || !q.mine(a.job) {
+		return
+	}
+	switch has := e.Seq == a.job.seq && e.Attempt == a.job.attempts; {
+	case !has && q.cfg.Now().Sub(a.since) > beatEvery:
+		q.send(sending{a: *a, started: true})
+	case has && !a.asked.IsZero():
+		q.send(sending{a: *a})
+	}
+}
+
+// watch looks after workers that are silent, jobs that cannot run, and the state.
+func (q *Distributed) watch(ctx context.Context) {
+	last, beaten, savedAt := time.Now(), time.Time{}, time.Now()
+	for pause(ctx, watchEvery) {
+		now := time.Now()
+		away := now.Sub(last) > blackout || q.bus.Err() != nil
+		last = now
+		if now.Sub(beaten) >= beatEvery {
+			beaten = now
+			q.beat()
+		}
+		select {
+		case <-q.ready:
+		default:
+			continue
+		}
+		q.lookAfter(ctx, away)
+		if q.due(now.Sub(savedAt)) {
+			savedAt = now
+			q.save(ctx)
+		}
+	}
+}
+
+func (q *Distributed) beat() {
+	e := entry{Type: messageBeat, Worker: q.id}
+	data, err := e.encode()
+	if err == nil {
+		err = q.bus.Send(fromServer+q.id, data)
+	}
+	if err != nil {
+		q.log.Debug("telling other servers that this one is there", "error", err)
+	}
+}
+
+// lookAfter finds workers that have died and jobs that cannot run. After a pause of its own it believes of nobody to be dead.
+func (q *Distributed) lookAfter(ctx context.Context, away bool) {
+	q.mu.Lock()
+	now := time.Now()
+	var lost []string
+	for id := range q.m.members {
+		b, known := q.beats[id]
+		switch {
+		case away || !known:
+			b.at = now
+			q.beats[id] = b
+		case now.Sub(b.at) > q.cfg.Lease:
+			lost = append(lost, id)
+			b.at = now // it is not told again at once
+			q.beats[id] = b
+		}
+	}
+	for id := range q.beats {
+		if q.m.members[id] == nil {
+			delete(q.beats, id)
+		}
+	}
+	for id, at := range q.servers {
+		if now.Sub(at) > time.Minute {
+			delete(q.servers, id)
+		}
+	}
+	type end struct {
+		j   *Job
+		out Outcome
+	}
+	var ends []end
+	if q.leads() {
+		for _, a := range q.m.running {
+			if a.doom != "" {
+				ends = append(ends, end{a.job, failed(a.job, "WorkerDied", a.doom+"\n", q.cfg.Now())})
+			}
+		}
+		for _, j := range q.m.blockedSince(q.cfg.Now().Add(-q.cfg.RoutePatience)) {
+			ends = append(ends, end{j, failed(j, "NoWorker", q.m.whyBlocked(j).Error()+"\n", q.cfg.Now())})
+		}
+	}
+	q.mu.Unlock()
+	for _, id := range lost {
+		cause := fmt.Sprintf("nothing was heard of it for %s", q.cfg.Lease)
+		q.log.Warn("a worker is lost", "worker", id, "cause", cause)
+		go func() {
+			if _, err := q.do(ctx, entry{Type: entryLost, Worker: id, Cause: cause}, nil); err != nil && ctx.Err() == nil {
+				q.log.Error("telling that a worker is lost", "error", err)
+			}
+		}()
+	}
+	for _, e := range ends {
+		q.refuse("", e.j, e.out, Failed)
+	}
+}
+
+// due reports whether the state is to be saved.
+func (q *Distributed) due(since time.Duration) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := q.m.applied - q.saved
+	return n > 0 && (n >= saveEntries || since >= q.cfg.SaveEvery) && q.leads()
+}
+
+// save keeps the state and drops the entries that it makes needless.
+func (q *Distributed) save(ctx context.Context) {
+	q.mu.Lock()
+	data, err := q.m.save()
+	seq := q.m.applied
+	q.saved = seq
+	old := int64(0)
+	if n := len(q.told) - keptTellings; n > 0 {
+		old = q.told[n-1]
+		q.told = append([]int64(nil), q.told[n:]...)
+	}
+	if age := q.m.policy.HistoryAge; age > 0 {
+		before := q.cfg.Now().Add(-age)
+		if len(q.m.history.before(before)) > 0 {
+			go func() {
+				if _, err := q.do(ctx, entry{Type: entryForget, Before: &before}, nil); err != nil && ctx.Err() == nil {
+					q.log.Error("forgetting old jobs", "error", err)
+				}
+			}()
+		}
+	}
+	q.mu.Unlock()
+	if err == nil {
+		err = q.bus.SaveState(ctx, seq, data)
+	}
+	if err == nil {
+		err = q.bus.Trim(ctx, KeepCommand, seq)
+	}
+	if err == nil && old > 0 {
+		err = q.bus.Trim(ctx, KeepEvents, min(old, seq))
+	}
+	if err != nil && ctx.Err() == nil {
+		q.log.Error("keeping the queue's state", "error", err)
+	}
+}
+
+// clean drops entries that nobody needs.
+func (q *Distributed) clean(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case seqs := <-q.garbage:
+			q.mu.Lock()
+			lead := q.leads()
+			q.mu.Unlock()
+			if !lead {
+				continue
+			}
+			if err := q.bus.Forget(ctx, seqs); err != nil && ctx.Err() == nil {
+				q.log.Debug("dropping entries of the queue's log", "error", err) // the next start finds them
+			}
+		}
+	}
+}
+
+// WorkerView is a worker as /api/workers shows it.
+type WorkerView struct {
+	ID       string
+	Ad       WorkerAd
+	Draining bool
+	// JobID and Owner are of the job that it runs, "" for none; Since is when that began.
+	JobID, Owner string
+	Since        time.Time
+	Resident     []string
+	Done         int64
+	// Heard is when it was last heard of, zero when this server has not heard of it yet.
+	Heard time.Time
+}
+
+// Workers returns the fleet, ordered by name.
+func (q *Distributed) Workers() []WorkerView {
+	q.settled()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	list := make([]WorkerView, 0, len(q.m.members))
+	for id, w := range q.m.members {
+		v := WorkerView{ID: id, Ad: w.ad, Draining: w.draining, Resident: w.resident, Done: w.done}
+		if b, ok := q.beats[id]; ok {
+			v.Heard = b.at
+			if b.free > 0 {
+				v.Ad.VRAMFree = b.free
+			}
+		}
+		if w.job != nil {
+			v.JobID, v.Owner, v.Since = w.job.job.ID, w.job.job.Owner, w.job.since
+		}
+		list = append(list, v)
+	}
+	slices.SortFunc(list, compareWorkers)
+	return list
+}
+
+// DrainWorker lets a worker take no more jobs, or take some again, and reports whether there is one with the id.
+func (q *Distributed) DrainWorker(id string, on bool) (bool, error) {
+	v, err := q.do(context.Background(), entry{Type: entryDrain, Worker: id, On: on}, nil)
+	return v.ok, err
+}
+
+// frameRecord puts a record behind others, with its length before it.
+func frameRecord(b, data []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(data))), data...) //nolint:gosec // bounded by the log
+}
+
+func compareWorkers(a, b WorkerView) int {
+	if c := strings.Compare(a.Ad.Name, b.Ad.Name); c != 0 {
+		return c
+	}
+	return strings.Compare(a.ID, b.ID)
+}
+
+// recordSize is how many bytes the first record of b takes with its length.
+func recordSize(b []byte) int {
+	if len(b) < 4 {
+		return len(b)
+	}
+	return min(len(b), 4+int(binary.BigEndian.Uint32(b)))
+}

@@ -1,0 +1,661 @@
+package queue
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"comfygo/internal/pyjson"
+)
+
+// Fleet is what a queue that several processes share calls in a server. All are called in the order of the log, on one goroutine: they must
+// be quick and must not call the queue.
+type Fleet struct {
+	// Begun is told that a job runs somewhere.
+	Begun func(j *Job)
+	// Told is given what a running job has told, as its worker has written it. The number counts up and is the same in every server.
+	Told func(j *Job, number int64, data []byte)
+	// Replayed is given what jobs have told before this server began; nil passes it over.
+	Replayed func(owner string, number int64, data []byte)
+	// Ended is told that a job has gone to history, with the outputs that it has there.
+	Ended func(j *Job, number int64, s Status, outputs func() *pyjson.Object)
+	// Allowed reports whether a job may still run, for it may have waited long; nil allows all. It may take its time.
+	Allowed func(ctx context.Context, j *Job) bool
+}
+
+// DistributedConfig is what a Distributed queue is made of besides Config, of which it uses Policy, Changed, Owners, Receipts, Now and Logger.
+type DistributedConfig struct {
+	Config
+	Fleet Fleet
+	Log   Log
+	// Worker, if set, runs jobs in this process, too.
+	Worker *RemoteWorker
+	// Owned: jobs read and write in the folders of their owners.
+	Owned bool
+	// Patience is how long a change may take before it fails; 0 means 10 s. Lease is how long a worker may be silent before it counts as
+	// dead; 0 means 10 s.
+	Patience, Lease time.Duration
+	// RoutePatience is how long a job waits for a worker that can run it while there are only others; 0 means 20 s.
+	RoutePatience time.Duration
+	// SaveEvery is how often the state is kept after changes; 0 means a minute.
+	SaveEvery time.Duration
+}
+
+// Distributed is the queue of several processes: each server has the whole state, made from the same log, and any of them answers. Jobs are run by
+// workers, which need not be servers.
+type Distributed struct {
+	distributedView // of everything
+	cfg             DistributedConfig
+	id              string
+	log             *slog.Logger
+	bus             Log
+	requests        atomic.Int64
+
+	mu       sync.Mutex
+	m        *machine
+	waits    map[int64]*pending
+	begun    bool          // Work was called
+	ready    chan struct{} // closed when the log has been read up to its end
+	trouble  error         // why the log cannot be applied
+	draining bool
+	beats    map[string]beat // of workers
+	servers  map[string]time.Time
+	secrets  map[int64]*Job // jobs of this process, with what no log keeps
+	told     []int64        // entries with events
+	garbage  chan []int64
+	sends    chan sending
+	rejects  chan entry
+	trimmed  int64
+	saved    int64
+}
+
+// pending is a change on its way through the log.
+type pending struct {
+	own  *Job
+	done chan verdict
+}
+
+var _ Queue = (*Distributed)(nil)
+
+// NewDistributed makes a queue. The log is read by Work.
+func NewDistributed(cfg DistributedConfig) (*Distributed, error) {
+	if cfg.Log == nil {
+		return nil, errors.New("making a shared queue: no log given")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Patience <= 0 {
+		cfg.Patience = 10 * time.Second
+	}
+	if cfg.Lease <= 0 {
+		cfg.Lease = 10 * time.Second
+	}
+	if cfg.RoutePatience <= 0 {
+		cfg.RoutePatience = routePatience
+	}
+	if cfg.SaveEvery <= 0 {
+		cfg.SaveEvery = saveEvery
+	}
+	q := &Distributed{
+		cfg: cfg, id: uuid.NewString(), log: cfg.Logger, bus: cfg.Log, m: newMachine(), waits: map[int64]*pending{}, ready: make(chan struct{}),
+		beats: map[string]beat{}, servers: map[string]time.Time{}, secrets: map[int64]*Job{},
+		garbage: make(chan []int64, 1024), sends: make(chan sending, 1024), rejects: make(chan entry, 1024),
+	}
+	q.distributedView = distributedView{q: q}
+	return q, nil
+}
+
+// Work implements Queue: it follows the log, sends jobs to workers, and looks after both.
+func (q *Distributed) Work(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	q.mu.Lock()
+	q.begun = true
+	q.mu.Unlock()
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
+	stop, err := q.hear(ctx)
+	if err != nil {
+		return fmt.Errorf("running the queue: %w", err)
+	}
+	defer stop()
+	helpers.Go(func() { q.clean(ctx) })
+	helpers.Go(func() { q.dispatch(ctx) })
+	helpers.Go(func() { q.reject(ctx) })
+	helpers.Go(func() {
+		if err := q.follow(ctx); err != nil && ctx.Err() == nil {
+			q.mu.Lock()
+			q.trouble = err
+			q.mu.Unlock()
+			cancel(err)
+		}
+	})
+	helpers.Go(func() { q.watch(ctx) })
+	if q.cfg.Worker != nil {
+		helpers.Go(func() {
+			if q.wait(ctx) == nil {
+				_ = q.cfg.Worker.Work(ctx) // ends with ctx
+			}
+		})
+	}
+	<-ctx.Done()
+	q.mu.Lock()
+	failed := q.trouble
+	q.mu.Unlock()
+	if failed != nil {
+		return fmt.Errorf("running the queue: %w", failed)
+	}
+	return nil
+}
+
+// follow reads the state and the log, and applies what comes.
+func (q *Distributed) follow(ctx context.Context) error {
+	seq, data, err := q.loadState(ctx)
+	if err != nil {
+		return err
+	}
+	old := &restoring{m: newMachine()}
+	if seq > 0 {
+		if old, err = readMachine(data); err != nil {
+			return err
+		}
+	}
+	old.m.applied = seq
+	restored := seq == 0
+	restore := func() {
+		restored = true
+		for _, j := range old.unread() {
+			q.log.Error("the queue's log does not have a job that its state has", "prompt_id", j.ID)
+			j.Prompt, j.Extra = &pyjson.Object{}, &pyjson.Object{}
+			j.text, _ = pyjson.Marshal(j.Listing()) // plain values are always written
+		}
+		if len(old.garbage) > 0 {
+			q.garbage <- old.garbage
+		}
+		q.mu.Lock()
+		q.m = old.m
+		q.saved = seq
+		for _, a := range q.m.inOrder() {
+			if q.cfg.Fleet.Begun != nil {
+				q.cfg.Fleet.Begun(a.job)
+			}
+		}
+		q.changed()
+		q.mu.Unlock()
+	}
+	if seq == 0 {
+		restore()
+	}
+	return q.bus.Follow(ctx, 0, func(r Record) error {
+		e, err := decodeEntry(r.Data)
+		if err != nil {
+			if errors.Is(err, errNewer) {
+				return err
+			}
+			q.log.Error("passing over an entry of the queue's log", "number", r.Seq, "error", err)
+			return nil
+		}
+		if r.Seq <= seq {
+			for _, t := range old.see(e, r.Seq) {
+				q.tell(t, func(j *Job, number int64, data []byte) {
+					if q.cfg.Fleet.Replayed != nil {
+						q.cfg.Fleet.Replayed(j.Owner, number, data)
+					}
+				})
+			}
+			return nil
+		}
+		if !restored {
+			restore()
+		}
+		q.apply(e, r)
+		return nil
+	}, func() {
+		if !restored {
+			restore()
+		}
+		q.caughtUp(ctx)
+	})
+}
+
+func (q *Distributed) loadState(ctx context.Context) (seq int64, data []byte, err error) {
+	for wait := firstPause; ; wait = min(2*wait, longestPause) {
+		seq, data, err = q.bus.LoadState(ctx)
+		if err == nil || ctx.Err() != nil {
+			return seq, data, err
+		}
+		q.log.Error("reading the queue's state", "error", err)
+		if !pause(ctx, wait) {
+			return 0, nil, context.Cause(ctx)
+		}
+	}
+}
+
+// caughtUp opens the queue for requests.
+func (q *Distributed) caughtUp(ctx context.Context) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.cfg.Receipts != nil && len(q.m.receipts) > 0 {
+		q.present()
+	}
+	now := time.Now()
+	for id := range q.m.members {
+		q.beats[id] = beat{at: now}
+	}
+	select {
+	case <-q.ready:
+	default:
+		close(q.ready)
+	}
+	policy := q.cfg.Policy
+	policy.EventLimit = 0
+	if policy.HistoryLimit <= 0 {
+		policy.HistoryLimit = HistoryLimit
+	}
+	if policy.Weights == nil {
+		policy.Weights = map[string]float64{}
+	}
+	if known := q.m.policy; known.HistoryLimit == 0 || !samePolicy(known, policy) {
+		if known.HistoryLimit != 0 {
+			q.log.Warn("this server's --queue options differ from those of the fleet and replace them")
+		}
+		go func() { // the follower must not wait for itself
+			if _, err := q.do(ctx, entry{Type: entryPolicy, Policy: &policy}, nil); err != nil && ctx.Err() == nil {
+				q.log.Error("telling the fleet how the queue treats its jobs", "error", err)
+			}
+		}()
+	}
+}
+
+func samePolicy(a, b Policy) bool {
+	if len(a.Weights) == 0 {
+		a.Weights = nil
+	}
+	if len(b.Weights) == 0 {
+		b.Weights = nil
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+// present hands over the receipts of before; the queue is locked.
+func (q *Distributed) present() {
+	open := map[int64]*Job{}
+	for _, j := range q.m.waiting.all() {
+		open[j.seq] = j
+	}
+	for seq, a := range q.m.running {
+		open[seq] = a.job
+	}
+	list := make([]Receipt, len(q.m.receipts))
+	for i, r := range q.m.receipts {
+		if r.Job = open[r.Seq]; r.Job == nil {
+			r.Job = &Job{ID: r.JobID, seq: r.Seq}
+		}
+		list[i] = r
+	}
+	q.cfg.Receipts(list)
+}
+
+// numbersAnEntry is how many numbers of events belong to an entry of the log.
+const numbersAnEntry = 1024
+
+// tell passes on what a job has told.
+func (q *Distributed) tell(t telling, to func(j *Job, number int64, data []byte)) {
+	if to == nil {
+		return
+	}
+	number := t.entry * numbersAnEntry
+	for rest := t.data; len(rest) >= 4; number++ {
+		n := int(binary.BigEndian.Uint32(rest))
+		if n > len(rest)-4 {
+			q.log.Error("reading what a job has told: it is cut off", "prompt_id", t.job.ID)
+			return
+		}
+		to(t.job, number, rest[4:4+n])
+		rest = rest[4+n:]
+	}
+}
+
+// apply applies an entry and does what follows from it.
+func (q *Distributed) apply(e *entry, r Record) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var mine *pending
+	if e.Origin == q.id {
+		if mine = q.waits[e.Request]; mine != nil {
+			delete(q.waits, e.Request)
+		}
+	}
+	var own *Job
+	if mine != nil {
+		own = mine.own
+	}
+	out := q.m.apply(e, r.Seq, r.Time, own)
+	if own != nil && out.verdict.err == nil {
+		q.secrets[own.seq] = own
+	}
+	if e.Type == entryEvents {
+		q.told = append(q.told, r.Seq)
+	}
+	for _, a := range out.started {
+		if q.cfg.Fleet.Begun != nil {
+			q.cfg.Fleet.Begun(a.job)
+		}
+		q.send(sending{a: *a, started: true})
+	}
+	for _, a := range out.asked {
+		q.send(sending{a: *a})
+	}
+	if out.flags != (Flags{}) && e.Origin == q.id {
+		q.send(sending{flags: out.flags})
+	}
+	for _, t := range out.told {
+		q.tell(t, q.cfg.Fleet.Told)
+	}
+	for _, x := range out.ended {
+		delete(q.secrets, x.job.seq)
+		if q.cfg.Fleet.Ended != nil {
+			q.cfg.Fleet.Ended(x.job, x.entry*numbersAnEntry+numbersAnEntry-1, x.status, x.outputs)
+		}
+	}
+	if out.changed {
+		q.changed()
+	}
+	if len(out.garbage) > 0 {
+		select {
+		case q.garbage <- out.garbage:
+		default: // what is left over goes when the state is saved
+		}
+	}
+	if mine != nil {
+		mine.done <- out.verdict
+	}
+}
+
+// outputs reads the outputs from the text of history.
+func (x ending) outputs() *pyjson.Object {
+	row, err := pyjson.UnmarshalObject(append([]byte("{"), x.tail...))
+	if err != nil {
+		return &pyjson.Object{}
+	}
+	return row.Object("outputs")
+}
+
+// changed tells of a change; the queue is locked.
+func (q *Distributed) changed() {
+	if q.cfg.Changed != nil {
+		q.cfg.Changed(q.m.waiting.size + len(q.m.running))
+	}
+	if q.cfg.Owners != nil {
+		counts := map[string]int{}
+		for owner, n := range q.m.waiting.clients {
+			counts[owner] = n
+		}
+		for _, a := range q.m.running {
+			counts[a.job.Owner]++
+		}
+		q.cfg.Owners(counts)
+	}
+}
+
+// wait waits until the log has been read. Before Work it returns at once.
+func (q *Distributed) wait(ctx context.Context) error {
+	q.mu.Lock()
+	begun := q.begun
+	q.mu.Unlock()
+	if !begun {
+		return nil
+	}
+	select {
+	case <-q.ready:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// settled waits as wait does, but not for ever.
+func (q *Distributed) settled() {
+	ctx, cancel := context.WithTimeout(context.Background(), q.cfg.Patience)
+	defer cancel()
+	if err := q.wait(ctx); err != nil {
+		q.log.Debug("answering before the queue's log has been read", "error", err)
+	}
+}
+
+// do appends an entry and waits until this process has applied it.
+func (q *Distributed) do(ctx context.Context, e entry, own *Job) (verdict, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, q.cfg.Patience, errTooLong)
+	defer cancel()
+	if err := q.wait(ctx); err != nil {
+		return verdict{}, &unavailable{err}
+	}
+	e.Origin, e.Request = q.id, q.requests.Add(1)
+	data, err := e.encode()
+	if err != nil {
+		return verdict{}, err
+	}
+	if most := q.bus.MaxSize(); len(data) > most {
+		return verdict{}, &TooLargeError{Size: len(data), Limit: most}
+	}
+	r := &pending{own: own, done: make(chan verdict, 1)}
+	q.mu.Lock()
+	q.waits[e.Request] = r
+	q.mu.Unlock()
+	keep := KeepCommand
+	if e.Type == entryPut || e.Type == entryEnd {
+		keep = KeepJob
+	}
+	failed := make(chan error, 1)
+	go func() {
+		if err := q.bus.Append(ctx, keep, fmt.Sprint(q.id, "-", e.Request), data); err != nil {
+			failed <- err
+		}
+	}()
+	select {
+	case v := <-r.done:
+		return v, v.err
+	case err = <-failed:
+	case <-ctx.Done():
+		err = &unavailable{context.Cause(ctx)}
+	}
+	q.mu.Lock()
+	delete(q.waits, e.Request)
+	q.mu.Unlock()
+	select {
+	case v := <-r.done: // it has just come
+		return v, v.err
+	default:
+		return verdict{}, err
+	}
+}
+
+var errTooLong = errors.New("the queue's log does not answer")
+
+// TooLargeError is returned when a prompt is larger than what the fleet's log takes.
+type TooLargeError struct{ Size, Limit int }
+
+// Error says how large both are.
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("the prompt takes %d bytes and NATS accepts %d: raise its max_payload", e.Size, e.Limit)
+}
+
+// NextNumber implements Queue. Without the log the number is 0: no job can be queued then.
+func (q *Distributed) NextNumber() int64 {
+	ctx, cancel := context.WithTimeout(context.Background(), q.cfg.Patience)
+	defer cancel()
+	n, err := q.bus.Count(ctx)
+	if err != nil {
+		q.log.Error("counting a prompt", "error", err)
+	}
+	return n
+}
+
+// errNoWebhooks is returned for jobs with webhooks, which this queue does not send.
+var errNoWebhooks = errors.New("webhooks are not available with a queue on NATS")
+
+// Put implements Queue.
+func (q *Distributed) Put(j *Job) error {
+	q.mu.Lock()
+	draining := q.draining
+	q.mu.Unlock()
+	switch {
+	case draining:
+		return ErrDraining
+	case j.Options.Webhook != nil:
+		return &OptionError{errNoWebhooks}
+	}
+	if err := j.prepare(); err != nil {
+		return err
+	}
+	e := entry{
+		Type: entryPut, ID: j.ID, Number: j.Number, Owner: j.Owner, Grant: j.Grant, OwnerLimit: j.OwnerLimit, Client: j.client, Options: j.Options,
+		Needs: needsOf(j), Receipt: j.Receipt, Body: j.text,
+	}
+	if _, err := q.do(context.Background(), e, j); err != nil {
+		return fmt.Errorf("queueing %s: %w", j.ID, err)
+	}
+	return nil
+}
+
+// OptionError is returned for a job with an option that this queue does not have.
+type OptionError struct{ err error }
+
+// Error says which option that is.
+func (e *OptionError) Error() string { return e.err.Error() }
+
+// Next implements Queue: no job can be begun before a worker has it.
+func (q *Distributed) Next() *Job { return nil }
+
+// Stats implements Queue.
+func (q *Distributed) Stats() Stats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := Stats{
+		Running: len(q.m.running), Pending: q.m.waiting.size, History: q.m.history.len(), Paused: q.m.paused, Draining: q.draining, Durable: true,
+		Err: q.bus.Err(),
+	}
+	for _, a := range q.m.running {
+		if !a.asked.IsZero() && (s.Ending.IsZero() || a.asked.Before(s.Ending)) {
+			s.Ending = a.asked
+		}
+	}
+	switch {
+	case q.trouble != nil:
+		s.Err = q.trouble
+	case q.begun && s.Err == nil:
+		select {
+		case <-q.ready:
+		default:
+			s.Err = errors.New("the queue's log is being read")
+		}
+	}
+	return s
+}
+
+// Pause implements Queue.
+func (q *Distributed) Pause() error { return q.change(entry{Type: entryPause, On: true}) }
+
+// Resume implements Queue.
+func (q *Distributed) Resume() error { return q.change(entry{Type: entryPause}) }
+
+func (q *Distributed) change(e entry) error {
+	_, err := q.do(context.Background(), e, nil)
+	return err
+}
+
+// SetFlags implements Queue: every worker is asked.
+func (q *Distributed) SetFlags(f Flags) {
+	if err := q.change(entry{Type: entryFree, Flags: f}); err != nil {
+		q.log.Error("asking the workers to free memory", "error", err)
+	}
+}
+
+// DropGrant implements Queue.
+func (q *Distributed) DropGrant(grant string) (int, error) {
+	v, err := q.do(context.Background(), entry{Type: entryDelete, Grant: grant}, nil)
+	if err != nil {
+		return 0, fmt.Errorf("dropping the jobs of a grant that has ended: %w", err)
+	}
+	return v.n, nil
+}
+
+// Drain implements Queue: this server takes no more jobs, and its worker comes to the end of its job.
+func (q *Distributed) Drain(ctx context.Context) error {
+	q.mu.Lock()
+	q.draining = true
+	q.mu.Unlock()
+	if q.cfg.Worker == nil {
+		return nil
+	}
+	return q.cfg.Worker.Drain(ctx)
+}
+
+// Close implements Queue.
+func (q *Distributed) Close() error { return q.bus.Close() }
+
+// texts reads rows of history, several at a time: each waits for the log's server.
+func (q *Distributed) texts(recs []*record) [][]byte {
+	const atATime = 16
+	out := make([][]byte, len(recs))
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range min(atATime, len(recs)) {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(recs); i = int(next.Add(1)) - 1 {
+				out[i] = q.read(recs[i])
+			}
+		})
+	}
+	all.Wait()
+	return out
+}
+
+// read returns the text of a row of history.
+func (q *Distributed) read(r *record) []byte {
+	ctx, cancel := context.WithTimeout(context.Background(), q.cfg.Patience)
+	defer cancel()
+	listing, err := q.readBody(ctx, r.seq, 0)
+	if err == nil {
+		var tail []byte
+		if tail, err = q.readBody(ctx, r.tail, 1); err == nil {
+			return rowText(listing, tail)
+		}
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		q.log.Error("reading the history", "prompt_id", r.id, "error", err)
+	}
+	return nil
+}
+
+// readBody reads the body of an entry: all of it, or with part 1 only its tail.
+func (q *Distributed) readBody(ctx context.Context, seq int64, part int) ([]byte, error) {
+	data, err := q.bus.Read(ctx, seq)
+	if err != nil {
+		return nil, err
+	}
+	e, err := decodeEntry(data)
+	if err != nil {
+		return nil, err
+	}
+	if part == 1 {
+		if e.Tail > len(e.Body) {
+			return nil, fmt.Errorf("reading entry %d of the queue's log: its tail is cut off", seq)
+		}
+		return e.Body[len(e.Body)-e.Tail:], nil
+	}
+	return e.Body, nil
+}

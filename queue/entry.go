@@ -1,0 +1,198 @@
+package queue
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"comfygo/internal/pyjson"
+)
+
+// Protocol is the version of the entries of a Log and of the messages between servers and workers. Processes of one version
+// understand each other; an entry of a newer one stops a server with an error that says so.
+const Protocol = 1
+
+// Types of entries.
+const (
+	entryPut       = "put"       // a job; the body is its listing
+	entryDelete    = "delete"    // waiting jobs of a scope: one id, a grant, or all
+	entryCancel    = "cancel"    // a job that waits or runs
+	entryInterrupt = "interrupt" // running jobs of a scope, with an id only that one
+	entryMove      = "move"
+	entryClass     = "class"
+	entryPause     = "pause"
+	entryFree      = "free" // workers free memory or models
+	entryForget    = "forget"
+	entryShare     = "share"
+	entryPolicy    = "policy"
+	entryJoin      = "join"   // a worker takes jobs
+	entryLeave     = "leave"  // a worker stops by itself; its job returns to the queue
+	entryLost      = "lost"   // a server has not heard of a worker for too long
+	entryDrain     = "drain"  // a worker takes no more jobs, or does again
+	entryEvents    = "events" // what a running job tells; the body is opaque
+	entryEnd       = "end"    // a job's end; the body is its last events and its tail
+)
+
+// entry is one entry of the log. Which fields count depends on its type.
+type entry struct {
+	Version int    `json:"v"`
+	Type    string `json:"type"`
+	// Origin is the process that waits for the entry's effect under the number Request.
+	Origin  string `json:"from,omitempty"`
+	Request int64  `json:"request,omitempty"`
+	// One and Owner are the scope.
+	One   bool   `json:"one,omitempty"`
+	Owner string `json:"owner,omitempty"`
+
+	ID     string `json:"id,omitempty"`
+	Other  string `json:"other,omitempty"`
+	Grant  string `json:"grant,omitempty"`
+	On     bool   `json:"on,omitempty"`
+	All    bool   `json:"all,omitempty"`
+	Number Number `json:"number,omitzero"`
+	// Position is where to move a job to.
+	Position int   `json:"position,omitempty"`
+	Class    Class `json:"class,omitempty"`
+	Flags    Flags `json:"flags,omitzero"`
+
+	Client     string     `json:"client,omitempty"`
+	Options    Options    `json:"options,omitzero"`
+	OwnerLimit int        `json:"owner_limit,omitempty"`
+	Needs      Needs      `json:"needs,omitzero"`
+	Receipt    *Receipt   `json:"receipt,omitempty"`
+	Policy     *Policy    `json:"policy,omitempty"`
+	Worker     string     `json:"worker,omitempty"`
+	Member     *WorkerAd  `json:"member,omitempty"`
+	Seq        int64      `json:"seq,omitempty"`
+	Attempt    int        `json:"attempt,omitempty"`
+	Status     Status     `json:"status,omitempty"`
+	Resident   []string   `json:"resident,omitempty"`
+	Tail       int        `json:"tail,omitempty"` // how many bytes at the end of the body are the tail
+	Cause      string     `json:"cause,omitempty"`
+	Before     *time.Time `json:"before,omitempty"`
+	Trace      string     `json:"trace,omitempty"`
+	Free       int64      `json:"free,omitempty"`   // VRAM in bytes
+	Joined     bool       `json:"joined,omitempty"` // the worker takes itself for a member
+	Body       []byte     `json:"-"`
+}
+
+// encode writes an entry: the length of its head, the head as JSON, the body.
+func (e *entry) encode() ([]byte, error) {
+	e.Version = Protocol
+	head, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("writing an entry of the queue's log: %w", err)
+	}
+	b := make([]byte, 0, 4+len(head)+len(e.Body))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(head))) //nolint:gosec // bounded by the log
+	b = append(b, head...)
+	return append(b, e.Body...), nil
+}
+
+// errNewer means that another process speaks a newer version of the protocol.
+var errNewer = errors.New("another process of this fleet speaks a newer protocol: upgrade this one")
+
+// decodeEntry is the opposite of encode. The body lies in data.
+func decodeEntry(data []byte) (*entry, error) {
+	if len(data) < 4 {
+		return nil, errors.New("reading an entry of the queue's log: it is cut off")
+	}
+	n := int64(binary.BigEndian.Uint32(data))
+	if n > int64(len(data)-4) {
+		return nil, errors.New("reading an entry of the queue's log: its head is cut off")
+	}
+	e := &entry{}
+	if err := json.Unmarshal(data[4:4+n], e); err != nil {
+		return nil, fmt.Errorf("reading an entry of the queue's log: %w", err)
+	}
+	if e.Version > Protocol {
+		return nil, fmt.Errorf("%w (it has version %d, this one %d)", errNewer, e.Version, Protocol)
+	}
+	e.Body = data[4+n:]
+	return e, nil
+}
+
+// Needs is what a job needs of the worker that runs it.
+type Needs struct {
+	// Classes are the node classes of the prompt, sorted. Labels are what the job asks for, sorted.
+	Classes []string `json:"classes,omitempty"`
+	Labels  []string `json:"labels,omitempty"`
+	// Models are the names of model files in the prompt, sorted: a worker that has them loaded is preferred.
+	Models []string `json:"models,omitempty"`
+}
+
+// key is the same for jobs that the same workers can run.
+func (n Needs) key() string {
+	if len(n.Classes)+len(n.Labels) == 0 {
+		return ""
+	}
+	return strings.Join(n.Classes, "\x00") + "\x01" + strings.Join(n.Labels, "\x00")
+}
+
+// modelSuffixes are how the names of model files end.
+var modelSuffixes = []string{".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx"}
+
+// needsOf reads what a job needs from its prompt.
+func needsOf(j *Job) Needs {
+	classes, models := map[string]bool{}, map[string]bool{}
+	for _, v := range j.Prompt.All() {
+		node, ok := v.(*pyjson.Object)
+		if !ok {
+			continue
+		}
+		if class := node.String("class_type"); class != "" {
+			classes[class] = true
+		}
+		for _, in := range node.Object("inputs").All() {
+			name, ok := in.(string)
+			if ok && slices.ContainsFunc(modelSuffixes, func(s string) bool { return strings.HasSuffix(name, s) }) {
+				models[name] = true
+			}
+		}
+	}
+	return Needs{Classes: sortedKeys(classes), Models: sortedKeys(models), Labels: j.Options.Labels}
+}
+
+func sortedKeys(set map[string]bool) []string {
+	list := make([]string, 0, len(set))
+	for k := range set {
+		list = append(list, strings.Clone(k))
+	}
+	slices.Sort(list)
+	return list
+}
+
+// WorkerAd is what a worker says about itself.
+type WorkerAd struct {
+	// Name is the worker's name for people: host and process.
+	Name string `json:"name"`
+	// Version is the program's.
+	Version string `json:"version,omitempty"`
+	// Device is what it computes on, VRAM its memory in bytes.
+	Device    string `json:"device,omitempty"`
+	VRAMTotal int64  `json:"vram_total,omitempty"`
+	VRAMFree  int64  `json:"vram_free,omitempty"`
+	// Classes are the node classes that it has, sorted, Families the model families.
+	Classes  []string `json:"classes,omitempty"`
+	Families []string `json:"families,omitempty"`
+	Labels   []string `json:"labels,omitempty"`
+}
+
+// missing returns what of the needs a worker does not have.
+func (w *WorkerAd) missing(n Needs) (classes, labels []string) {
+	for _, c := range n.Classes {
+		if _, ok := slices.BinarySearch(w.Classes, c); !ok {
+			classes = append(classes, c)
+		}
+	}
+	for _, l := range n.Labels {
+		if !slices.Contains(w.Labels, l) {
+			labels = append(labels, l)
+		}
+	}
+	return classes, labels
+}

@@ -1,0 +1,211 @@
+package queue
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// state is a machine as it is kept, so that the entries that it came from need not be. Listings and tails stay in the log.
+type state struct {
+	Version  int
+	Applied  int64
+	Policy   Policy
+	Place    int64
+	Number   int64
+	Paused   bool
+	Lasting  time.Duration
+	Shares   Shares
+	Jobs     []stateJob
+	History  []stateRow
+	Members  []stateMember
+	Events   []Event
+	Receipts []Receipt
+}
+
+type stateJob struct {
+	Seq        int64
+	ID         string
+	Owner      string `json:",omitempty"`
+	Grant      string `json:",omitempty"`
+	Number     Number
+	Place      Place
+	Client     string  `json:",omitempty"`
+	Options    Options `json:",omitzero"`
+	Attempts   int     `json:",omitempty"`
+	Needs      int
+	Queued     time.Time
+	Running    bool      `json:",omitempty"`
+	Worker     string    `json:",omitempty"`
+	Since      time.Time `json:",omitzero"`
+	Asked      time.Time `json:",omitzero"`
+	Doom       string    `json:",omitempty"`
+	OwnerLimit int       `json:",omitempty"`
+	Origin     string    `json:",omitempty"`
+}
+
+type stateRow struct {
+	ID, Owner        string
+	Seq, Place, Tail int64
+	Finished         time.Time
+	Shared           bool `json:",omitempty"`
+}
+
+type stateMember struct {
+	ID       string
+	Ad       WorkerAd
+	Joined   int64
+	Draining bool
+	Resident []string
+	Done     int64
+}
+
+// save writes the machine.
+func (m *machine) save() ([]byte, error) {
+	s := struct {
+		state
+		Needs []Needs
+	}{state: state{
+		Version: Protocol, Applied: m.applied, Policy: m.policy, Place: m.place, Number: m.number, Paused: m.paused, Lasting: m.lasting,
+		Shares: m.waiting.shares, Receipts: m.receipts, Events: m.events[max(0, len(m.events)-machineEvents):],
+	}}
+	known := map[string]int{}
+	add := func(j *Job, a *assignment) {
+		key := j.needsKey + "\x02" + fmt.Sprint(j.needs.Models)
+		at, ok := known[key]
+		if !ok {
+			at = len(s.Needs)
+			known[key], s.Needs = at, append(s.Needs, j.needs)
+		}
+		out := stateJob{
+			Seq: j.seq, ID: j.ID, Owner: j.Owner, Grant: j.Grant, Number: j.Number, Place: j.place, Client: j.client, Options: j.Options,
+			Attempts: j.attempts, Needs: at, Queued: j.queued, OwnerLimit: j.OwnerLimit,
+			Origin: j.origin,
+		}
+		if a != nil {
+			out.Running, out.Worker, out.Since, out.Asked, out.Doom = true, a.worker, a.since, a.asked, a.doom
+		}
+		s.Jobs = append(s.Jobs, out)
+	}
+	for _, h := range m.waiting.lanes {
+		for _, j := range *h {
+			add(j, nil)
+		}
+	}
+	for _, a := range m.running {
+		add(a.job, a)
+	}
+	for _, r := range m.history.rows {
+		if r != nil {
+			s.History = append(s.History, stateRow{r.id, r.owner, r.seq, r.place, r.tail, r.finished, r.shared})
+		}
+	}
+	for _, w := range m.members {
+		s.Members = append(s.Members, stateMember{w.id, w.ad, w.joined, w.draining, w.resident, w.done})
+	}
+	data, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("writing the queue's state: %w", err)
+	}
+	return data, nil
+}
+
+// restoring is a machine that was read, with the jobs whose listings are still to be read from the log.
+type restoring struct {
+	m    *machine
+	open map[int64]*Job
+	// rows are the entries of the history; garbage are entries that nobody needs.
+	rows    map[int64]bool
+	garbage []int64
+}
+
+// readMachine reads what save has written.
+func readMachine(data []byte) (*restoring, error) {
+	var s struct {
+		state
+		Needs []Needs
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return nil, fmt.Errorf("reading the queue's state: %w", err)
+	}
+	if s.Version > Protocol {
+		return nil, fmt.Errorf("reading the queue's state: %w (it has version %d, this one %d)", errNewer, s.Version, Protocol)
+	}
+	m := newMachine()
+	m.setPolicy(s.Policy)
+	m.place, m.number, m.paused, m.lasting, m.applied = s.Place, s.Number, s.Paused, s.Lasting, s.Applied
+	m.events, m.receipts = s.Events, s.Receipts
+	for _, w := range s.Members {
+		m.members[w.ID] = &member{id: w.ID, ad: w.Ad, joined: w.Joined, draining: w.Draining, resident: w.Resident, done: w.Done, can: map[string]bool{}}
+	}
+	rows := map[int64]bool{}
+	for _, r := range s.History {
+		rows[r.Seq], rows[r.Tail] = true, true
+		m.history.add(&record{id: r.ID, owner: r.Owner, seq: r.Seq, place: r.Place, tail: r.Tail, finished: r.Finished, shared: r.Shared})
+	}
+	open := map[int64]*Job{}
+	for i := range s.Jobs {
+		k := &s.Jobs[i]
+		if k.Needs < 0 || k.Needs >= len(s.Needs) {
+			return nil, fmt.Errorf("reading the queue's state: job %s has no needs", k.ID)
+		}
+		j := &Job{
+			Number: k.Number, ID: k.ID, Options: k.Options, Owner: k.Owner, Grant: k.Grant, OwnerLimit: k.OwnerLimit,
+			seq: k.Seq, client: k.Client, attempts: k.Attempts, place: k.Place, needs: s.Needs[k.Needs], queued: k.Queued,
+			origin: k.Origin,
+		}
+		j.needsKey = j.needs.key()
+		open[j.seq] = j
+		if !k.Running {
+			m.waiting.add(j)
+			continue
+		}
+		a := &assignment{job: j, worker: k.Worker, since: k.Since, asked: k.Asked, doom: k.Doom}
+		m.running[j.seq] = a
+		if w := m.members[k.Worker]; w != nil {
+			w.job = a
+		}
+	}
+	if s.Shares.Clients != nil {
+		m.waiting.shares = s.Shares // last: adding jobs moves the shares of clients who had nothing waiting
+	}
+	return &restoring{m: m, open: open, rows: rows}, nil
+}
+
+// see takes an entry that is older than the state: the listing of a job that is still open, and what running jobs have told.
+func (r *restoring) see(e *entry, seq int64) []telling {
+	switch e.Type {
+	case entryPut:
+		j := r.open[seq]
+		if j == nil && !r.rows[seq] {
+			r.garbage = append(r.garbage, seq)
+		}
+		if j != nil {
+			if err := j.readListing(e.Body); err == nil {
+				j.text = slices.Clone(e.Body)
+			}
+		}
+	case entryEvents:
+		return []telling{{&Job{ID: e.ID, Owner: e.Owner, seq: e.Seq}, seq, e.Body}}
+	case entryEnd:
+		if !r.rows[seq] {
+			r.garbage = append(r.garbage, seq)
+			return nil
+		}
+		if cut := len(e.Body) - e.Tail; cut > 0 && cut <= len(e.Body) {
+			return []telling{{&Job{ID: e.ID, Owner: e.Owner, seq: e.Seq}, seq, e.Body[:cut]}}
+		}
+	}
+	return nil
+}
+
+// unread returns the open jobs whose listings the log does not have.
+func (r *restoring) unread() (list []*Job) {
+	for _, j := range r.open {
+		if j.text == nil {
+			list = append(list, j)
+		}
+	}
+	return list
+}

@@ -1,0 +1,557 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"comfygo/internal/pyjson"
+)
+
+// errLost is the cause with which a job ends whose worker the fleet has given up.
+var errLost = errors.New("the fleet has given this worker up")
+
+// RemoteConfig is what a worker is made of; Log and Run are required.
+type RemoteConfig struct {
+	Log Log
+	// Run runs one job as Config.Run does. tell passes on what the job tells, in order; what is droppable may be left out when the log
+	// cannot keep up.
+	Run func(ctx context.Context, j *Job, tell func(data []byte, droppable bool)) Outcome
+	// Ad says what the worker has. VRAMFree is its free VRAM in bytes.
+	Ad       func() WorkerAd
+	VRAMFree func() int64
+	// Free is called between two jobs when clients asked for it.
+	Free   func(f Flags)
+	Logger *slog.Logger
+}
+
+// RemoteWorker runs the jobs that a Distributed queue gives it, one at a time.
+type RemoteWorker struct {
+	cfg RemoteConfig
+	log *slog.Logger
+
+	mu       sync.Mutex
+	id       string // as the fleet knows it; another one each time that it joins
+	joined   time.Time
+	current  *remoteRun
+	ended    [16]runKey // the last runs: a message that was sent again may come after their end
+	runCount int
+	models   []string // of the last jobs, which are likely still loaded
+	flags    Flags
+	draining bool
+	idle     chan struct{} // closed when draining and no job runs
+	gone     chan string   // the id under which the fleet has given the worker up
+	runs     sync.WaitGroup
+}
+
+// remoteRun is a job that the worker runs.
+type remoteRun struct {
+	job    *Job
+	cancel context.CancelCauseFunc
+	worker string
+	// parent is the worker's context, ctx the job's.
+	parent, ctx context.Context //nolint:containedctx // a run is one call
+}
+
+// runKey names a run of a job.
+type runKey struct {
+	seq     int64
+	attempt int
+	worker  string
+}
+
+// NewRemoteWorker makes a worker.
+func NewRemoteWorker(cfg RemoteConfig) *RemoteWorker {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Ad == nil {
+		cfg.Ad = func() WorkerAd { return WorkerAd{} }
+	}
+	if cfg.VRAMFree == nil {
+		cfg.VRAMFree = func() int64 { return 0 }
+	}
+	return &RemoteWorker{cfg: cfg, log: cfg.Logger, idle: make(chan struct{}), gone: make(chan string, 1)}
+}
+
+// Work joins the fleet and runs jobs until ctx ends; then the running job returns to the queue.
+func (w *RemoteWorker) Work(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := w.member(ctx); err != nil && ctx.Err() == nil {
+			w.log.Error("working for the fleet", "error", err)
+			if !pause(ctx, longestPause) {
+				break
+			}
+		}
+	}
+	w.runs.Wait()
+	return nil
+}
+
+// member is a worker's time in the fleet: from joining until ctx ends or the fleet gives it up.
+func (w *RemoteWorker) member(ctx context.Context) error {
+	id := uuid.NewString()
+	w.mu.Lock()
+	w.id, w.joined = id, time.Time{}
+	w.mu.Unlock()
+	stop, err := w.cfg.Log.Receive(toWorker+id, func(data []byte) { w.heard(ctx, id, data) })
+	if err != nil {
+		return err
+	}
+	defer stop()
+	ad := w.cfg.Ad()
+	join := entry{Type: entryJoin, Worker: id, Member: &ad, Resident: w.resident(nil)}
+	if err := w.append(ctx, KeepCommand, "join-"+id, join); err != nil {
+		return fmt.Errorf("joining the fleet: %w", err)
+	}
+	w.mu.Lock()
+	w.joined = time.Now()
+	draining := w.draining
+	w.mu.Unlock()
+	if draining {
+		if err := w.append(ctx, KeepCommand, "drain-"+id, entry{Type: entryDrain, Worker: id, On: true}); err != nil {
+			return fmt.Errorf("draining: %w", err)
+		}
+	}
+	w.log.Info("joined the fleet", "worker", id, "name", ad.Name)
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		w.beat(id)
+		select {
+		case <-ctx.Done():
+			return w.leave(ctx, id)
+		case gone := <-w.gone:
+			if gone != id {
+				continue
+			}
+			w.log.Warn("the fleet has given this worker up; it joins again", "worker", id)
+			w.interrupt(errLost)
+			w.runs.Wait()
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// leave ends the running job, which returns to the queue, and tells the fleet.
+func (w *RemoteWorker) leave(ctx context.Context, id string) error {
+	w.interrupt(ErrShutdown)
+	w.runs.Wait()
+	const goodbye = 3 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	defer cancel()
+	if err := w.append(ctx, KeepCommand, "leave-"+id, entry{Type: entryLeave, Worker: id}); err != nil {
+		w.log.Warn("leaving the fleet", "error", err) // it will count as lost
+	}
+	return nil
+}
+
+func (w *RemoteWorker) interrupt(why error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.current != nil {
+		w.current.cancel(why)
+	}
+}
+
+func (w *RemoteWorker) append(ctx context.Context, k Keep, id string, e entry) error {
+	data, err := e.encode()
+	if err != nil {
+		return err
+	}
+	return w.cfg.Log.Append(ctx, k, id, data)
+}
+
+// beat says that the worker is there, and what it runs.
+func (w *RemoteWorker) beat(id string) {
+	const settling = 2 * time.Second // so long servers may not yet have heard that it has joined
+	w.mu.Lock()
+	e := entry{Type: messageBeat, Worker: id, Free: w.cfg.VRAMFree(), Joined: time.Since(w.joined) > settling}
+	if w.current != nil {
+		e.Seq, e.Attempt = w.current.job.seq, w.current.job.attempts
+	}
+	w.mu.Unlock()
+	data, err := e.encode()
+	if err == nil {
+		err = w.cfg.Log.Send(fromWorker+id, data)
+	}
+	if err != nil {
+		w.log.Debug("telling the fleet that the worker is there", "error", err)
+	}
+}
+
+// heard takes a message of a server.
+func (w *RemoteWorker) heard(ctx context.Context, id string, data []byte) {
+	e, err := decodeEntry(data)
+	if err != nil {
+		w.log.Error("hearing of a server", "error", err)
+		return
+	}
+	switch e.Type {
+	case messageRun:
+		w.start(ctx, id, e)
+	case messageStop:
+		w.mu.Lock()
+		if r := w.current; r != nil && r.job.seq == e.Seq && r.job.attempts == e.Attempt {
+			r.cancel(ErrInterrupted)
+		}
+		w.mu.Unlock()
+	case messageFree:
+		w.mu.Lock()
+		w.flags = Flags{
+			UnloadModels: w.flags.UnloadModels || e.Flags.UnloadModels, FreeMemory: w.flags.FreeMemory || e.Flags.FreeMemory,
+			ReloadPacks: w.flags.ReloadPacks || e.Flags.ReloadPacks,
+		}
+		busy := w.current != nil
+		w.mu.Unlock()
+		if !busy {
+			w.runs.Go(w.free)
+		}
+	case messageGone:
+		select {
+		case w.gone <- id:
+		default:
+		}
+	}
+}
+
+// start runs a job unless the worker has one: then the message came twice, and what it did not take is sent again.
+func (w *RemoteWorker) start(ctx context.Context, id string, e *entry) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.current != nil || w.id != id || ctx.Err() != nil || slices.Contains(w.ended[:], runKey{e.Seq, e.Attempt, id}) {
+		return
+	}
+	cut := len(e.Body) - e.Tail
+	j := &Job{
+		Number: e.Number, ID: e.ID, Owner: e.Owner, Options: e.Options, Trace: e.Trace, Secrets: pyjson.NewObject(),
+		OwnFolders: e.On, seq: e.Seq, attempts: e.Attempt, client: e.Client,
+	}
+	runCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	r := &remoteRun{job: j, cancel: cancel, worker: id, parent: ctx, ctx: runCtx}
+	w.current = r
+	body := append([]byte(nil), e.Body...)
+	w.runs.Go(func() {
+		defer cancel(nil)
+		out := func() Outcome {
+			if err := j.readListing(body[:max(cut, 0)]); err != nil {
+				j.Prompt, j.Extra = &pyjson.Object{}, &pyjson.Object{}
+				return failed(j, "ValueError", err.Error()+"\n", time.Now())
+			}
+			j.text = body[:cut]
+			if e.Tail > 0 {
+				if secrets, err := pyjson.UnmarshalObject(body[cut:]); err == nil {
+					j.Secrets = secrets
+				}
+			}
+			return Outcome{}
+		}()
+		w.run(ctx, runCtx, r, out)
+	})
+}
+
+// run runs a job to its end and tells the fleet. broken is the outcome of a job that could not be read.
+func (w *RemoteWorker) run(ctx, runCtx context.Context, r *remoteRun, broken Outcome) {
+	j := r.job
+	t := newTeller(w, r)
+	out := broken
+	if len(broken.Messages) == 0 {
+		if limit := j.Options.TimeLimit; limit > 0 {
+			timer := time.AfterFunc(limit, func() { r.cancel(ErrTimeLimit) })
+			defer timer.Stop()
+		}
+		out = guard(j, w.log, func() Outcome { return w.cfg.Run(runCtx, j, t.tell) })
+	}
+	rest, whole := t.end()
+	if !whole {
+		w.done(r)
+		return // the fleet gives the job to another worker
+	}
+	status := out.status()
+	cause := context.Cause(runCtx)
+	switch {
+	case out.Success:
+	case errors.Is(cause, ErrShutdown), errors.Is(cause, errLost):
+		w.done(r)
+		return // the fleet gives the job to another worker
+	case errors.Is(cause, ErrTimeLimit):
+		out, status = out.overtime(j, j.Options.TimeLimit, time.Now()), TimedOut
+	}
+	tail, err := out.tail(j)
+	if most := w.cfg.Log.MaxSize() - headRoom; err == nil && len(tail) > most {
+		err = &TooLargeError{Size: len(tail), Limit: most}
+	}
+	if err != nil {
+		w.log.Error("finishing a job", "prompt_id", j.ID, "error", err)
+		status = Failed
+		out = failed(j, "ValueError", err.Error()+"\n", time.Now())
+		tail, _ = out.tail(j) // strings are always written
+	}
+	if len(rest)+len(tail) > w.cfg.Log.MaxSize()-headRoom {
+		t.flush(rest)
+		rest = nil
+	}
+	w.finish(ctx, r, entry{
+		Type: entryEnd, Worker: r.worker, Seq: j.seq, Attempt: j.attempts, ID: j.ID, Owner: j.Owner, Status: status,
+		Resident: w.resident(j), Tail: len(tail), Body: append(rest, tail...),
+	})
+}
+
+// recentModels is how many models a worker remembers to have used.
+const recentModels = 12
+
+// resident returns the models of the last jobs, that of j among them.
+func (w *RemoteWorker) resident(j *Job) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if j != nil {
+		used := needsOf(j).Models
+		w.models = slices.DeleteFunc(w.models, func(m string) bool { return slices.Contains(used, m) })
+		w.models = append(used, w.models...)
+		w.models = w.models[:min(len(w.models), recentModels)]
+	}
+	return slices.Clone(w.models)
+}
+
+// headRoom is what the head of an entry may take.
+const headRoom = 64 << 10
+
+// finish tells the fleet that a job has ended, until it knows: what has run must not run twice.
+func (w *RemoteWorker) finish(ctx context.Context, r *remoteRun, e entry) {
+	id := fmt.Sprintf("end-%d-%d-%s", e.Seq, e.Attempt, e.Worker)
+	for ctx.Err() == nil {
+		tryCtx, cancel := context.WithTimeout(ctx, appendPatience)
+		err := w.append(tryCtx, KeepJob, id, e)
+		cancel()
+		if err == nil {
+			break
+		}
+		w.log.Error("telling the fleet of a job's end", "prompt_id", e.ID, "error", err)
+		if !pause(ctx, firstPause) {
+			break
+		}
+	}
+	if ctx.Err() != nil { // once more, before the worker leaves
+		const goodbye = 3 * time.Second
+		lastCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+		defer cancel()
+		if err := w.append(lastCtx, KeepJob, id, e); err != nil {
+			w.log.Error("telling the fleet of a job's end", "prompt_id", e.ID, "error", err)
+		}
+	}
+	w.done(r)
+}
+
+const appendPatience = 20 * time.Second
+
+// done makes room for the next job.
+func (w *RemoteWorker) done(r *remoteRun) {
+	w.free()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.current == r {
+		w.current = nil
+		w.ended[w.runCount%len(w.ended)] = runKey{r.job.seq, r.job.attempts, r.worker}
+		w.runCount++
+	}
+	w.drained()
+}
+
+// drained ends a drain when no job runs; the worker is locked.
+func (w *RemoteWorker) drained() {
+	if !w.draining || w.current != nil {
+		return
+	}
+	select {
+	case <-w.idle:
+	default:
+		close(w.idle)
+	}
+}
+
+// free does what clients have asked for.
+func (w *RemoteWorker) free() {
+	w.mu.Lock()
+	f := w.flags
+	w.flags = Flags{}
+	if f.UnloadModels || f.FreeMemory {
+		w.models = nil
+	}
+	w.mu.Unlock()
+	if f == (Flags{}) || w.cfg.Free == nil {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			w.log.Error("freeing memory panicked", "panic", v)
+		}
+	}()
+	w.cfg.Free(f)
+}
+
+// Drain takes no more jobs and waits until the running one has ended. It returns the cause of ctx when that ends first.
+func (w *RemoteWorker) Drain(ctx context.Context) error {
+	w.mu.Lock()
+	w.draining = true
+	id, joined := w.id, !w.joined.IsZero()
+	w.mu.Unlock()
+	if joined {
+		if err := w.append(ctx, KeepCommand, "drain-"+id, entry{Type: entryDrain, Worker: id, On: true}); err != nil {
+			w.log.Error("draining", "error", err)
+		}
+	}
+	w.mu.Lock()
+	w.drained()
+	w.mu.Unlock()
+	select {
+	case <-w.idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// teller passes on what a job tells: at most one entry at a time is on its way, so that they are in order, and what comes meanwhile goes
+// together.
+type teller struct {
+	w *RemoteWorker
+	r *remoteRun
+
+	mu      sync.Mutex
+	buffer  []byte
+	records int
+	part    int
+	broken  bool // something could not be passed on; read after pump has ended
+	wake    chan struct{}
+	stop    chan struct{}
+	pumping sync.WaitGroup
+}
+
+const (
+	// linger is how long the first thing told waits for more; of a job that is over by then everything goes with its end.
+	linger = 4 * time.Millisecond
+	// manyRecords and manyBytes bound what one entry takes; droppable things are left out beyond.
+	manyRecords = numbersAnEntry - 2
+	manyBytes   = 512 << 10
+	mostWaiting = 8 << 20
+)
+
+func newTeller(w *RemoteWorker, r *remoteRun) *teller {
+	t := &teller{w: w, r: r, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+	t.pumping.Go(t.pump)
+	return t
+}
+
+func (t *teller) tell(data []byte, droppable bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case len(data) > t.w.cfg.Log.MaxSize()-headRoom:
+		t.w.log.Warn("leaving out what a job has told: it is larger than what NATS accepts", "prompt_id", t.r.job.ID, "bytes", len(data))
+		return
+	case droppable && len(t.buffer) > mostWaiting:
+		return
+	}
+	t.buffer = frameRecord(t.buffer, data)
+	t.records++
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (t *teller) pump() {
+	for {
+		select {
+		case <-t.stop:
+			return
+		case <-t.wake:
+		}
+		select {
+		case <-t.stop:
+			return
+		case <-time.After(linger):
+		}
+		for {
+			part, more := t.take()
+			if len(part) > 0 && !t.flush(part) {
+				t.broken = true
+				return
+			}
+			if !more {
+				break
+			}
+		}
+	}
+}
+
+// take takes the next records, as many as one entry has room for.
+func (t *teller) take() (part []byte, more bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.records <= manyRecords && len(t.buffer) <= manyBytes {
+		part, t.buffer, t.records = t.buffer, nil, 0
+		return part, false
+	}
+	n, at := 0, 0
+	for n < manyRecords && at < len(t.buffer) {
+		size := recordSize(t.buffer[at:])
+		if n > 0 && at+size > manyBytes {
+			break
+		}
+		at += size
+		n++
+	}
+	part = t.buffer[:at:at]
+	t.buffer, t.records = t.buffer[at:], t.records-n
+	return part, t.records > 0
+}
+
+// flush appends an entry with records, until the log has it or the worker is given up.
+func (t *teller) flush(part []byte) bool {
+	t.part++
+	j := t.r.job
+	e := entry{Type: entryEvents, Worker: t.r.worker, Seq: j.seq, Attempt: j.attempts, ID: j.ID, Owner: j.Owner, Body: part}
+	id := fmt.Sprintf("ev-%d-%d-%s-%d", j.seq, j.attempts, t.r.worker, t.part)
+	for t.r.parent.Err() == nil && !errors.Is(context.Cause(t.r.ctx), errLost) {
+		ctx, cancel := context.WithTimeout(t.r.parent, appendPatience)
+		err := t.w.append(ctx, KeepEvents, id, e)
+		cancel()
+		if err == nil {
+			return true
+		}
+		if t.r.parent.Err() == nil {
+			t.w.log.Error("passing on what a job tells", "prompt_id", j.ID, "error", err)
+		}
+		pause(t.r.parent, firstPause)
+	}
+	return false // the job runs again elsewhere
+}
+
+// end stops passing on and returns what is left; whole is false when something told could not be passed on.
+func (t *teller) end() (rest []byte, whole bool) {
+	close(t.stop)
+	t.pumping.Wait()
+	for {
+		t.mu.Lock()
+		many := t.records > manyRecords || len(t.buffer) > manyBytes
+		t.mu.Unlock()
+		if !many {
+			break
+		}
+		if part, _ := t.take(); !t.flush(part) {
+			t.broken = true
+			break
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.buffer, !t.broken
+}
