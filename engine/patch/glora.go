@@ -1,6 +1,8 @@
 package patch
 
 import (
+	"sync"
+
 	"comfygo/engine/tensor"
 	"comfygo/engine/vec"
 	"comfygo/engine/weights"
@@ -81,58 +83,84 @@ func (a *GLoRA) factor(strength float64) float64 { return strength }
 
 func (a *GLoRA) dora() *weights.Entry { return a.DoraScale }
 
+// gloraRows is how many rows of a change are computed at a time: they stay in the CPU's cache.
+const gloraRows = 32
+
 func (a *GLoRA) deltaOf(shape []int, _ float64) func(out, w []float32) error {
-	a1, a2, b1, b2, rank, _ := a.factors(shape)
-	cols, apart := columns(shape), taps(a1, shape)
-	beside, scale := plainProduct(b1, b2, nil), float32(overRank(a.Alpha, rank))
+	rows, cols := a.rowsOf(shape), columns(shape)
 	return func(out, w []float32) error {
-		left, err := weights.Float32s(a1)
-		if err != nil {
-			return err
-		}
-		right, err := weights.Float32s(a2)
-		if err != nil {
-			return err
-		}
-		t := newThrough(left, right, rank, cols/apart)
-		const rows = 32 // at a time, which stay in the cache
-		for row := 0; row*cols < len(out); row += rows {
-			part := out[row*cols : min((row+rows)*cols, len(out))]
-			t.set(part, w[row*cols:][:len(part)], apart)
-			if err := beside.add(part, row, 1); err != nil {
+		for row := 0; row*cols < len(out); row += gloraRows {
+			part := out[row*cols : min((row+gloraRows)*cols, len(out))]
+			if err := rows(part, w[row*cols:][:len(part)], row); err != nil {
 				return err
 			}
-			vec.Scale(part, part, scale)
 		}
 		return nil
 	}
 }
 
-// through multiplies rows by left·right, factors of a low rank. The rank is filled up with zeros, so that vectors take it whole.
+// rowsOf implements rowwise.
+func (a *GLoRA) rowsOf(shape []int) func(out, w []float32, row int) error {
+	a1, a2, b1, b2, rank, _ := a.factors(shape)
+	cols, apart := columns(shape), taps(a1, shape)
+	beside, scale := plainProduct(b1, b2, nil), float32(overRank(a.Alpha, rank))
+	with := sync.OnceValues(func() (through, error) {
+		left, err := weights.Float32s(a1)
+		if err != nil {
+			return through{}, err
+		}
+		right, err := weights.Float32s(a2)
+		return newThrough(left, right, rank, cols/apart), err
+	})
+	return func(out, w []float32, row int) error {
+		t, err := with()
+		if err != nil {
+			return err
+		}
+		t.set(out, w, apart)
+		if err := beside.add(out, row, 1); err != nil {
+			return err
+		}
+		vec.Scale(out, out, scale)
+		return nil
+	}
+}
+
+// through multiplies rows by left·right, factors of a low rank. The columns of left are filled up with zeros, so that vectors take them
+// whole.
 type through struct {
-	left, right []float32 // [in,rank], [rank,in]
-	rank, in    int
+	left, right      []float32 // [in,padded], [rank,in]
+	rank, padded, in int
 }
 
 func newThrough(left, right []float32, rank, in int) through {
 	const whole = 16
-	t := through{rank: (rank + whole - 1) / whole * whole, in: in}
-	t.left, t.right = make([]float32, in*t.rank), make([]float32, t.rank*in)
+	t := through{rank: rank, padded: (rank + whole - 1) / whole * whole, in: in, right: right}
+	t.left = make([]float32, in*t.padded)
 	for i := range in {
-		copy(t.left[i*t.rank:], left[i*rank:][:rank])
+		copy(t.left[i*t.padded:], left[i*rank:][:rank])
 	}
-	copy(t.right, right[:rank*in])
 	return t
+}
+
+// product sets y to w·left·right for the n rows of w; mid has room for n rows of left.
+func (t through) product(y, w, mid []float32, n int) {
+	vec.Product(mid, w, t.left, t.padded, t.in)
+	if t.rank < t.padded {
+		for i := range n {
+			copy(mid[i*t.rank:], mid[i*t.padded:][:t.rank])
+		}
+	}
+	vec.Product(y, mid[:n*t.rank], t.right, t.in, t.rank)
 }
 
 // set sets y to w·left·right for rows w [in,taps] of a weight, each tap by itself.
 func (t through) set(y, w []float32, taps int) {
 	n := len(w) / (t.in * taps)
-	mid := borrow(n * t.rank)
+	mid := borrow(n * t.padded)
 	defer spare.Put(mid)
 	if taps == 1 {
-		vec.Product(*mid, w, t.left, t.rank, t.in)
-		vec.Product(y, *mid, t.right, t.in, t.rank)
+		t.product(y, w, *mid, n)
 		return
 	}
 	buf := borrow(n * t.in)
@@ -142,8 +170,7 @@ func (t through) set(y, w []float32, taps int) {
 		for i := range line {
 			line[i] = w[i*taps+tap]
 		}
-		vec.Product(*mid, line, t.left, t.rank, t.in)
-		vec.Product(line, *mid, t.right, t.in, t.rank)
+		t.product(line, line, *mid, n)
 		for i, v := range line {
 			y[i*taps+tap] = v
 		}

@@ -40,6 +40,12 @@ type relative interface {
 	dora() *weights.Entry
 }
 
+// rowwise is implemented by relative adapters whose change of a row depends on that row of the weight alone.
+type rowwise interface {
+	// rowsOf returns deltaOf's function for rows of a weight of a shape, the first of which is row.
+	rowsOf(shape []int) func(out, w []float32, row int) error
+}
+
 // adder adds factor times rows of a change, a matrix of the weight's rows, to dst: those from row on, as many as dst has.
 type adder func(dst []float32, row int, factor float32) error
 
@@ -218,6 +224,9 @@ func (r region) change(add adder, magnitudes *weights.Entry, strength float64) s
 
 // relative returns the step of a change that is computed from the weight.
 func (r region) relative(a relative, strength float64) step {
+	if byRow, ok := a.(rowwise); ok && a.dora() == nil && !r.swap {
+		return r.relativeRows(byRow, float32(a.factor(strength)))
+	}
 	delta := a.deltaOf(r.shape, strength)
 	return func(w []float32) error {
 		out := borrow(r.rows * r.cols)
@@ -230,6 +239,25 @@ func (r region) relative(a relative, strength float64) step {
 			return nil
 		}
 		return r.change(add, a.dora(), a.factor(strength))(w)
+	}
+}
+
+// relativeRows is relative for some rows at a time, which stay in the CPU's cache.
+func (r region) relativeRows(a rowwise, factor float32) step {
+	delta := a.rowsOf(r.shape)
+	return func(w []float32) error {
+		buf := borrow(gloraRows * r.cols)
+		defer spare.Put(buf)
+		part := r.of(w)
+		for row := 0; row < r.rows; row += gloraRows {
+			w := part[row*r.cols : min(row+gloraRows, r.rows)*r.cols]
+			out := (*buf)[:len(w)]
+			if err := delta(out, w, row); err != nil {
+				return err
+			}
+			vec.AddScaled(w, out, factor)
+		}
+		return nil
 	}
 }
 

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"comfygo/engine/dtype"
@@ -199,4 +201,73 @@ func counting(shape ...int) (weights.Entry, []float32) {
 		binary.LittleEndian.PutUint16(b[2*i:], weights.F32ToF16(v[i]))
 	}
 	return entry(dtype.F16, b, shape...), v
+}
+
+// TestScanLooksOnce: a bad element is found wherever it lies, each time; a part of a mapped file that was found good is not read again.
+func TestScanLooksOnce(t *testing.T) {
+	t.Parallel()
+	for _, at := range []int{0, 31, 32, 63, 64, 94} {
+		values := make([]float32, 95)
+		values[at] = float32(math.Inf(-1))
+		path := saved(t, values)
+		e := foundIn(t, path)
+		for range 2 {
+			if err := weights.Scan(e); !errors.Is(err, weights.ErrNonFinite) || !strings.Contains(err.Error(), fmt.Sprintf("element %d ", at)) {
+				t.Errorf("element %d: %v", at, err)
+			}
+		}
+	}
+	path := saved(t, make([]float32, 95))
+	e := foundIn(t, path)
+	if err := weights.Scan(e); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = f.WriteAt([]byte{0, 0, 0x80, 0x7f}, e.Offset); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := weights.Scan(e); err != nil {
+		t.Errorf("it was read again: %v", err)
+	}
+	if err := weights.Scan(foundIn(t, path)); !errors.Is(err, weights.ErrNonFinite) {
+		t.Errorf("a new mapping: %v", err)
+	}
+}
+
+// saved writes a file of one float32 tensor.
+func saved(t *testing.T, values []float32) string {
+	t.Helper()
+	e := weights.Entry{Name: "x", DType: dtype.F32, Shape: []int{len(values)}, Data: make([]byte, 4*len(values))}
+	if err := weights.FromFloat32(e.Data, values, dtype.F32); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "x.safetensors")
+	var b bytes.Buffer
+	if err := weights.Save(t.Context(), &b, nil, []weights.Saved{{Name: "x", Entry: e}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// foundIn opens a file of saved.
+func foundIn(t *testing.T, path string) weights.Entry {
+	t.Helper()
+	src, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, ok := src.Lookup("x")
+	if !ok {
+		t.Fatal("no tensor")
+	}
+	return e
 }

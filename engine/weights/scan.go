@@ -28,7 +28,7 @@ var lanes = map[dtype.DType]struct{ exponent, lowest, sign uint64 }{
 
 // Scan looks for NaN and infinities in e, at about the speed of reading it, on all processors. Its error wraps
 // ErrNonFinite and names the tensor and the first bad element. Entries of integer types pass; of a computed entry the parts
-// are scanned, of a quantized one the scales, too.
+// are scanned, of a quantized one the scales, too. What was found good in a mapped file is not looked at again.
 func Scan(e Entry) error {
 	if e.computed != nil {
 		for _, p := range e.Parts() {
@@ -58,11 +58,25 @@ func Scan(e Entry) error {
 	if err := e.check(); err != nil {
 		return fmt.Errorf("scanning %v of %s: %w", e, e.File, err)
 	}
+	part := scanned{e.DType, e.Offset, int64(len(e.Data))}
+	inFile := e.owner != nil && e.Offset >= 0
+	if inFile && e.owner.Has(part) {
+		return nil
+	}
 	size := e.DType.Size()
 	err := parallel(len(e.Data)/8+1, 1<<15, func(from, to int) error {
 		return filemap.Guard(func() error {
 			data := e.Data[from*8 : min(to*8, len(e.Data))]
 			i := 0
+			for ; i+64 <= len(data); i += 64 {
+				var bad uint64
+				for at := i; at < i+64; at += 8 {
+					bad |= binary.LittleEndian.Uint64(data[at:])&l.exponent + l.lowest
+				}
+				if bad&l.sign != 0 {
+					break
+				}
+			}
 			for ; i+8 <= len(data); i += 8 {
 				if (binary.LittleEndian.Uint64(data[i:])&l.exponent+l.lowest)&l.sign != 0 {
 					break
@@ -75,7 +89,17 @@ func Scan(e Entry) error {
 	if err != nil {
 		return fmt.Errorf("scanning %s: %w", e.File, err)
 	}
+	if inFile {
+		e.owner.Note(part)
+	}
 	return nil
+}
+
+// scanned notes at a mapped file that a part of it holds finite numbers: the weights that adapters change are read for every
+// strength.
+type scanned struct {
+	dtype        dtype.DType
+	offset, size int64
 }
 
 // firstBad tests elements from to to one by one.

@@ -27,6 +27,7 @@ type File struct {
 	once   sync.Once
 	err    error
 	drop   runtime.Cleanup // unmaps a file that nobody closed
+	notes  sync.Map        // see Note
 }
 
 // Open maps the regular file at path for reading. The file handle is not kept. A File that becomes unreachable without
@@ -90,6 +91,15 @@ func (f *File) Release(b []byte) {
 		return
 	}
 	release(f.data, b)
+}
+
+// Note keeps a fact about the content for as long as the mapping lives. Facts are told apart as map keys are.
+func (f *File) Note(fact any) { f.notes.Store(fact, struct{}{}) }
+
+// Has reports whether a fact was noted.
+func (f *File) Has(fact any) bool {
+	_, ok := f.notes.Load(fact)
+	return ok
 }
 
 // Close unmaps the file. Later calls return the first result.
