@@ -32,7 +32,7 @@ type options struct {
 	server, baseline, comfyui, python string
 	serverFlags, comfyuiFlags         string
 	models, only                      string
-	sdxl, sd15, loras, forms          string
+	sdxl, sd15, loras, forms, patches string
 	size, steps, rounds, cpu          int
 	timeout                           time.Duration
 }
@@ -62,6 +62,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.sd15, "sd15", "sd15-full.safetensors", "Stable Diffusion 1.5 checkpoint")
 	f.StringVar(&o.loras, "loras", "sdxl-lora-a.safetensors,sdxl-lora-b.safetensors", "two LoRA files for the SDXL checkpoint")
 	f.StringVar(&o.forms, "forms", forms, "LoRA files for the Stable Diffusion 1.5 checkpoint")
+	f.StringVar(&o.patches, "patches", "", "classes of the scenario patches, separated by commas; all when empty")
 	f.IntVar(&o.size, "size", 0, "image size in place of each scenario's own, for trying it out")
 	f.IntVar(&o.steps, "steps", 3, "sampler steps; all but the first are measured")
 	f.IntVar(&o.rounds, "rounds", 3, "rounds to take medians of")

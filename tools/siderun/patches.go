@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"comfygo/internal/apiclient"
@@ -49,66 +50,125 @@ var patches = []modelNode{
 	{"UNetCrossAttentionMultiply", map[string]any{"q": 1.1, "k": 0.9, "v": 1.05, "out": 0.95}},
 	{"RescaleCFG", map[string]any{"multiplier": 0.7}},
 	{"EasyCache", map[string]any{"reuse_threshold": 0.0, "start_percent": 0.15, "end_percent": 0.95, "verbose": false}},
+	{"LazyCache", map[string]any{"reuse_threshold": 0.0, "start_percent": 0.15, "end_percent": 0.95, "verbose": false}},
+}
+
+// transformerPatch is a node and the model that it is measured on.
+type transformerPatch struct {
+	on    transformer
+	patch modelNode
+}
+
+// transformerPatches are the nodes that change how a transformer computes, with models of the goldens that they apply to.
+var transformerPatches = []transformerPatch{
+	{transformer{"sd35-small.safetensors", "clip-l.safetensors", "sd3"}, modelNode{"SkipLayerGuidanceSD3", map[string]any{
+		"layers": "1, 2", "scale": 3.0, "start_percent": 0.0, "end_percent": 1.0,
+	}}},
+	{transformer{"flux-tiny-dev.safetensors", "clip-l.safetensors", "stable_diffusion"}, modelNode{"SkipLayerGuidanceDiT", map[string]any{
+		"double_layers": "1", "single_layers": "1", "scale": 3.0, "start_percent": 0.0, "end_percent": 1.0, "rescaling_scale": 0.0,
+	}}},
+	{transformer{"flux-tiny-dev.safetensors", "clip-l.safetensors", "stable_diffusion"}, modelNode{"ScaleROPE", map[string]any{
+		"scale_x": 1.5, "shift_x": 2.0, "scale_y": 0.5, "shift_y": 1.0, "scale_t": 1.0, "shift_t": 0.0,
+	}}},
+}
+
+// named reports whether -patches names a class.
+func (o options) named(class string) bool {
+	return o.patches == "" || slices.Contains(strings.Split(o.patches, ","), class)
+}
+
+// chosen returns the nodes that -patches names.
+func (o options) chosen(nodes []modelNode) []modelNode {
+	return slices.DeleteFunc(slices.Clone(nodes), func(n modelNode) bool { return !o.named(n.class) })
+}
+
+// onTransformers returns the nodes for transformers that -patches names.
+func (o options) onTransformers() []transformerPatch {
+	return slices.DeleteFunc(slices.Clone(transformerPatches), func(t transformerPatch) bool { return !o.named(t.patch.class) })
+}
+
+// leastStep is the CPU time of a step with nodes at the model, the lesser of two runs: the first makes a session.
+func leastStep(ctx context.Context, server *apiclient.Process, st *settings, nodes ...modelNode) (float64, error) {
+	var least float64
+	for range 2 {
+		st.seed++
+		r, err := measure.Prompt(ctx, server, st.patched(nodes...))
+		if err != nil {
+			return 0, err
+		}
+		if c := r.Step.CPU.Seconds(); c > 0 && (least == 0 || c < least) {
+			least = c
+		}
+	}
+	if least == 0 {
+		return 0, errors.New("the server reported fewer than two steps")
+	}
+	return least, nil
 }
 
 // patching measures what a step costs with each patch, by the step of the same server without.
 func (o options) patching() scenario {
-	st := settings{checkpoint: o.sd15, steps: o.steps, size: 256, seed: 1}
+	size := 256
 	if o.size > 0 {
-		st.size = o.size
+		size = o.size
 	}
 	const plain = "a step without, CPU s"
 	s := scenario{
-		name: "patches", title: fmt.Sprintf("patches on %s, %dx%d, CPU time of a step by that of one without", st.checkpoint, st.size, st.size),
-		files: []string{"checkpoints/" + st.checkpoint}, figures: []string{plain},
+		name: "patches", title: fmt.Sprintf("patches on %s and transformers, %dx%d, CPU time of a step by that of one without", o.sd15, size, size),
+		files: []string{"checkpoints/" + o.sd15}, figures: []string{plain},
 	}
-	for _, p := range patches {
+	for _, p := range o.chosen(patches) {
 		s.figures = append(s.figures, p.class)
 	}
-	s.run = func(ctx context.Context, server *apiclient.Process) (figures, error) {
-		step := func(nodes ...modelNode) (float64, error) {
-			var least float64
-			for range 2 { // the first makes a session
-				st.seed++
-				r, err := measure.Prompt(ctx, server, st.patched(nodes...))
-				if err != nil {
-					return 0, err
-				}
-				if c := r.Step.CPU.Seconds(); c > 0 && (least == 0 || c < least) {
-					least = c
-				}
+	for _, t := range o.onTransformers() {
+		s.figures = append(s.figures, t.patch.class)
+		for _, f := range t.on.files() {
+			if !slices.Contains(s.files, f) {
+				s.files = append(s.files, f)
 			}
-			if least == 0 {
-				return 0, errors.New("the server reported fewer than two steps")
-			}
-			return least, nil
 		}
+	}
+	s.run = func(ctx context.Context, server *apiclient.Process) (figures, error) {
 		f := figures{}
-		base, err := step()
+		st := &settings{checkpoint: o.sd15, steps: o.steps, size: size, seed: 1}
+		base, err := leastStep(ctx, server, st)
 		if err != nil {
 			return nil, err
 		}
 		f[plain] = base
 		const group = 4 // patches between two runs without
-		for i, p := range patches {
-			c, err := step(p)
+		nodes := o.chosen(patches)
+		for i, p := range nodes {
+			c, err := leastStep(ctx, server, st, p)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", p.class, err)
 			}
 			f[p.class] = c / base
-			if i%group == group-1 && i < len(patches)-1 {
-				if base, err = step(); err != nil {
+			if i%group == group-1 && i < len(nodes)-1 {
+				if base, err = leastStep(ctx, server, st); err != nil {
 					return nil, err
 				}
 			}
+		}
+		for _, t := range o.onTransformers() {
+			st := &settings{transformer: &t.on, steps: o.steps, size: 2 * size, seed: 1}
+			base, err := leastStep(ctx, server, st)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", t.on.model, err)
+			}
+			c, err := leastStep(ctx, server, st, t.patch)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", t.patch.class, err)
+			}
+			f[t.patch.class] = c / base
 		}
 		return f, nil
 	}
 	return s
 }
 
-// loraForms measures LoRA files of any form: what the first use costs, another strength, and ten of them on one model, each beyond a
-// prompt in which the seed alone is another.
+// loraForms measures LoRA files of any form: what the first use costs, another strength, and ten of them on one model, each beyond the
+// cheapest prompt so far in which the seed alone is another.
 func (o options) loraForms() scenario {
 	st := settings{checkpoint: o.sd15, steps: 1, size: 64}
 	if o.size > 0 {
@@ -145,9 +205,10 @@ func (o options) loraForms() scenario {
 			if err != nil {
 				return nil, err
 			}
-			base = c
+			if base == 0 || c < base {
+				base = c
+			}
 		}
-		f[plain] = base
 		for _, n := range names {
 			for _, m := range []struct {
 				what     string
@@ -159,12 +220,13 @@ func (o options) loraForms() scenario {
 					return nil, fmt.Errorf("%s: %w", n, err)
 				}
 				if m.what == "" {
-					base = c
+					base = min(base, c)
 					continue
 				}
 				f[row(n, m.what)] = c - base
 			}
 		}
+		f[plain] = base
 		return f, nil
 	}
 	return s

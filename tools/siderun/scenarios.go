@@ -29,9 +29,18 @@ type scenario struct {
 	run         func(ctx context.Context, server *apiclient.Process) (figures, error)
 }
 
+// transformer is a diffusion transformer and its text encoder, in files of their own.
+type transformer struct{ model, encoder, encoderType string }
+
+// files lists them below the models folder.
+func (t *transformer) files() []string {
+	return []string{"diffusion_models/" + t.model, "text_encoders/" + t.encoder}
+}
+
 // settings make a text-to-image workflow.
 type settings struct {
 	checkpoint, lora string
+	transformer      *transformer // in place of a checkpoint
 	strength         float64
 	size, steps      int
 	seed             int
@@ -41,11 +50,20 @@ type settings struct {
 // workflow is text to image with classifier-free guidance, so that each step runs a batch of two.
 func (s settings) workflow() measure.Workflow {
 	link := func(id string, output int) []any { return []any{id, output} }
+	clip := link("1", 1)
+	if s.transformer != nil {
+		clip = link("0", 0)
+	}
 	w := measure.Workflow{
 		"1": {Class: "CheckpointLoaderSimple", Inputs: map[string]any{"ckpt_name": s.checkpoint}},
-		"2": {Class: "CLIPTextEncode", Inputs: map[string]any{"text": "a photo of a cat in a garden", "clip": link("1", 1)}},
-		"3": {Class: "CLIPTextEncode", Inputs: map[string]any{"text": "blurry, low quality", "clip": link("1", 1)}},
+		"2": {Class: "CLIPTextEncode", Inputs: map[string]any{"text": "a photo of a cat in a garden", "clip": clip}},
+		"3": {Class: "CLIPTextEncode", Inputs: map[string]any{"text": "blurry, low quality", "clip": clip}},
 		"4": {Class: "EmptyLatentImage", Inputs: map[string]any{"width": s.size, "height": s.size, "batch_size": 1}},
+	}
+	if t := s.transformer; t != nil {
+		w["0"] = measure.Node{Class: "CLIPLoader", Inputs: map[string]any{"clip_name": t.encoder, "type": t.encoderType}}
+		w["1"] = measure.Node{Class: "UNETLoader", Inputs: map[string]any{"unet_name": t.model, "weight_dtype": "default"}}
+		w["4"] = measure.Node{Class: "EmptySD3LatentImage", Inputs: w["4"].Inputs}
 	}
 	model := link("1", 0)
 	if s.lora != "" {
