@@ -17,8 +17,8 @@ func InWorkflow(ctx context.Context, workflow *pyjson.Object) context.Context {
 	return context.WithValue(ctx, workflowKey{}, workflow)
 }
 
-// missingClass describes a node whose class is not registered.
-func missingClass(ctx context.Context, id string, n *pyjson.Object, class any, there bool) (*pyjson.Object, error) {
+// missingClass describes a node whose class is not registered. pending says why it may still come, "" when it will not.
+func missingClass(ctx context.Context, id string, n *pyjson.Object, class any, there bool, pending string) (*pyjson.Object, error) {
 	switch class.(type) {
 	case []any, *pyjson.Object:
 		return nil, badPrompt("the class of node %s is no text", id)
@@ -38,7 +38,11 @@ func missingClass(ctx context.Context, id string, n *pyjson.Object, class any, t
 	}
 	name, _ := class.(string)
 	workflow, _ := ctx.Value(workflowKey{}).(*pyjson.Object)
-	message := fmt.Sprintf("Node '%s' not found. %s", pyjson.Str(title), reasonMissing(name, workflow))
+	reason := pending
+	if reason == "" {
+		reason = reasonMissing(name, workflow)
+	}
+	message := fmt.Sprintf("Node '%s' not found. %s", pyjson.Str(title), reason)
 	if !there {
 		shown := title
 		if !pyjson.Truthy(shown) {

@@ -1,6 +1,7 @@
 package executor_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -50,6 +51,33 @@ func TestMissingClasses(t *testing.T) {
 			if saved != workflow && class != "SAM3_Detect" && !strings.HasSuffix(got, "The custom node may not be installed.") {
 				t.Errorf("%s without a pack: %q", class, got)
 			}
+		}
+	}
+}
+
+// slowSource has classes that are not there yet.
+type slowSource struct{ why string }
+
+func (slowSource) Refresh(context.Context) {}
+func (slowSource) Wait(context.Context)    {}
+func (s slowSource) Pending() string       { return s.why }
+
+// TestPendingClasses: while classes of another process are not there, the message says so instead of what the class would take.
+func TestPendingClasses(t *testing.T) {
+	t.Parallel()
+	r := nodes.NewRegistry()
+	e := executor.New(executor.Config{Registry: r})
+	for _, c := range []struct{ why, want string }{
+		{"Try again soon.", "Node 'Pack' not found. Try again soon."},
+		{"", "Node 'Pack' not found. The custom node may not be installed."},
+	} {
+		r.SetSource(slowSource{c.why})
+		v, err := e.Validate(t.Context(), "id", pyjson.NewObject("1", pyjson.NewObject("class_type", "Pack", "inputs", pyjson.NewObject())), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := v.Error.String("message"); got != c.want || v.Error.String("type") != "missing_node_type" {
+			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
 }

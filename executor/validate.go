@@ -87,7 +87,7 @@ func (e *Executor) findOutputs(ctx context.Context, prompt Prompt, targets any) 
 		name, isText := class.(string)
 		known, ok := e.registry.Get(name)
 		if !there || !isText || !ok {
-			problem, err := missingClass(ctx, id, n, class, there)
+			problem, err := missingClass(ctx, id, n, class, there, e.registry.Pending())
 			return nil, problem, err
 		}
 		if !known.OutputNode {

@@ -24,6 +24,8 @@ type Source interface {
 	Refresh(ctx context.Context)
 	// Wait waits until the classes are there, within a bound in time.
 	Wait(ctx context.Context)
+	// Pending says in a sentence for users why classes of the source may still be missing; "" when all are there.
+	Pending() string
 }
 
 // SetSource says where foreign classes come from.
@@ -42,6 +44,14 @@ func (r *Registry) Wait(ctx context.Context) {
 	if s := r.source.Load(); s != nil {
 		(*s).Wait(ctx)
 	}
+}
+
+// Pending says why classes of other processes may still be missing; "" when all are there.
+func (r *Registry) Pending() string {
+	if s := r.source.Load(); s != nil {
+		return (*s).Pending()
+	}
+	return ""
 }
 
 // NewRegistry returns an empty registry.

@@ -3,6 +3,7 @@ package python
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -218,6 +219,20 @@ func (b *Bridge) session(ctx context.Context) *pyhost.Session {
 		return nil
 	}
 	return s
+}
+
+// pending says why classes may be missing; "" while the process is ready.
+func (b *Bridge) pending() string {
+	st := b.host.Stats()
+	switch {
+	case st.State == "ready":
+		return ""
+	case st.State == "failed":
+		return "The Python process of the custom nodes cannot be started: " + st.Reason + "."
+	case st.Loading != "":
+		return fmt.Sprintf("Custom nodes are still being imported in Python, '%s' now; try again soon.", st.Loading)
+	}
+	return "Custom nodes are still being imported in Python; try again soon."
 }
 
 // live returns the newest description of a class; nil when Python does not answer in time.

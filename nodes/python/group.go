@@ -90,6 +90,16 @@ func (g *Group) Refresh(ctx context.Context) { g.each(func(b *Bridge) { b.Refres
 // Wait implements nodes.Source.
 func (g *Group) Wait(ctx context.Context) { g.each(func(b *Bridge) { b.Wait(ctx) }) }
 
+// Pending implements nodes.Source.
+func (g *Group) Pending() string {
+	for _, b := range g.all() {
+		if text := b.pending(); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
 // Instead implements nodes.Elsewhere: the class in the process that has one of the values.
 func (g *Group) Instead(name string, values *pyjson.Object) (*nodes.Class, bool) {
 	bridges := g.all()

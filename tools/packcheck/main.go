@@ -68,7 +68,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&o.out, "out", "", "write the cases as JSON to this `file`")
 	f.StringVar(&o.folders, "folders", "", "`OURS=REAL`: base folders, which texts may name")
 	f.DurationVar(&o.limit, "limit", 60*time.Second, "time of one prompt")
-	f.BoolVar(&o.register, "register", false, "compare what is registered and run nothing")
+	f.BoolVar(&o.register, "register", false, "compare what is registered, tell what no prompt can be made for, and run nothing")
 	f.BoolVar(&o.overhead, "overhead", false, "measure what a node in Python costs beside the real server, compare nothing")
 	f.BoolVar(&o.mixed, "mixed", false, "run workflows of classes here and in Python, with -checkpoint, and compare nothing else")
 	f.StringVar(&o.lora, "lora", "", "`name` of a LoRA for -mixed")
@@ -160,7 +160,12 @@ func check(ctx context.Context, o options, out io.Writer) error {
 		}
 		reports = append(reports, r)
 		switch {
-		case o.register || skip.MatchString(r.Pack+"/"+name):
+		case skip.MatchString(r.Pack + "/" + name):
+			r.Real = "left out by -skip"
+		case o.register:
+			if _, _, _, err := p.prompt(c, variants[0]); err != nil {
+				r.Real, r.Model = err.Error(), errors.Is(err, errModel)
+			}
 		case !r.Registered:
 			r.Ours = "not registered"
 		default:
