@@ -1,5 +1,5 @@
 // Command comfygo is a ComfyUI server in Go: the same addresses, messages, workflows, model files,
-// flags and pictures, with the models run by ONNX Runtime.
+// flags and images, with the models run by ONNX Runtime.
 package main
 
 import (

@@ -26,7 +26,7 @@ import (
 var discard = slog.New(slog.DiscardHandler)
 
 // Below these the doctor warns: a full-size SD 1.5 checkpoint with its working memory, and the
-// pictures of an evening.
+// images of an evening.
 const (
 	littleMemory = 5 * gib
 	littleDisk   = 1 * gib
@@ -112,7 +112,7 @@ func checkMemory(m device.Memory) finding {
 	return finding{good, "memory", text, ""}
 }
 
-// checkRuntime opens the ONNX Runtime library and tries the cards with it.
+// checkRuntime opens the ONNX Runtime library and tries the GPUs with it.
 func checkRuntime(ctx context.Context, cfg cli.Config) []finding {
 	cards, none := device.Cards()
 	path, err := ortlib.Find(ortlib.Options{Path: cfg.ONNXRuntime, CUDA: !cfg.CPU && none == nil})
@@ -155,7 +155,7 @@ func checkShaders(ctx context.Context) finding {
 	return finding{good, "shaders", name, ""}
 }
 
-// checkCards says whether models can run on a graphics card; lib is nil when there is no library.
+// checkCards says whether models can run on a GPU; lib is nil when there is no library.
 func checkCards(ctx context.Context, cfg cli.Config, cards []device.Card, none error, lib *ort.Runtime) finding {
 	switch {
 	case cfg.CPU:

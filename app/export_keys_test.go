@@ -10,7 +10,7 @@ import (
 	"comfygo/cli"
 )
 
-// WideOpen is the warning for a server that everybody can use.
+// WideOpen is the warning for a server without authentication.
 var WideOpen = wideOpen
 
 // lines is a log that may be written and read at the same time.

@@ -75,7 +75,7 @@ func EngineConfig(cfg cli.Config) (engine.Config, error) {
 	return engineConfig(cfg, m, dirs, slog.New(slog.DiscardHandler)), err
 }
 
-// WantedCard is the number of the card that has to be used, -1 for any.
+// WantedCard is the number of the GPU that has to be used, -1 for any.
 func WantedCard(cfg cli.Config) int { return wanted(cfg).Card }
 
 // ShowDevices narrows what CUDA sees.

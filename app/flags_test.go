@@ -26,7 +26,7 @@ func configOf(t *testing.T, words ...string) cli.Config {
 }
 
 // TestEngineFlags holds what the flags of devices, precision and memory say to the engine. What the engine makes of it is
-// held by its own tests and, for cards, by those that run on one.
+// held by its own tests and, for GPUs, by those that run on one.
 func TestEngineFlags(t *testing.T) {
 	t.Parallel()
 	plain, err := app.EngineConfig(configOf(t, "--cpu"))
@@ -86,7 +86,7 @@ func TestEngineFlags(t *testing.T) {
 	}
 }
 
-// TestDeviceFlags holds which card is wanted, and what CUDA is told of the cards.
+// TestDeviceFlags holds which GPU is wanted, and what CUDA is told of the GPUs.
 func TestDeviceFlags(t *testing.T) {
 	for words, want := range map[string]int{"": -1, "--default-device 1": 1, "--cuda-device 3,1": 0, "--cuda-device 3 --default-device 0": 0, "--cuda-device all": -1} {
 		if got := app.WantedCard(configOf(t, strings.Fields(words)...)); got != want {

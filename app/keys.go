@@ -192,7 +192,7 @@ func checksHosts(cfg cli.Config, mode auth.Mode) bool {
 	return len(cfg.AllowedHosts) > 0 || mode == auth.ModeOff && onlyLoopback(cfg.Listen)
 }
 
-// wideOpen is the warning for a server that everybody can reach and use; empty when there is nothing to warn of.
+// wideOpen returns the warning for a server that is reachable from other machines without authentication, or "".
 func wideOpen(cfg cli.Config, mode auth.Mode) string {
 	if mode != auth.ModeOff || onlyLoopback(cfg.Listen) {
 		return ""

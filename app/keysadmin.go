@@ -75,7 +75,7 @@ func (k keeper) show(v any, people func()) error {
 // say prints a line that is no result.
 func (k keeper) say(format string, args ...any) { fmt.Fprintf(k.Stderr, format+"\n", args...) }
 
-// table prints rows in columns. Cells hold what strangers may have named, so control characters are shown as they are
+// table prints rows in columns. Cells hold untrusted names, so control characters are shown as they are
 // written in Go: a terminal must not obey them.
 func (k keeper) table(rows [][]string) {
 	w := tabwriter.NewWriter(k.Stdout, 0, 4, 2, ' ', 0)
@@ -90,7 +90,7 @@ func (k keeper) table(rows [][]string) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(strings.Join(r, "\t"), "\t"))
 	}
-	_ = w.Flush() // a closed terminal has nobody to tell
+	_ = w.Flush() // a closed terminal reads no error
 }
 
 // day is a time for people.

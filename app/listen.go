@@ -130,7 +130,7 @@ func listenError(err error, host string, port int) error {
 	return fmt.Errorf("listening on %s port %d: %w", host, port, err)
 }
 
-// onlyLoopback reports whether nobody but this machine can reach the addresses.
+// onlyLoopback reports whether the addresses are reachable from this machine only.
 func onlyLoopback(list string) bool {
 	for _, h := range addresses(list) {
 		if ip := net.ParseIP(h); h != "localhost" && (ip == nil || !ip.IsLoopback()) {

@@ -22,8 +22,8 @@ type machine struct {
 	mode   cli.VRAMMode
 }
 
-// findMachine picks the processor or a card without opening the ONNX Runtime library: a card counts
-// as usable when the library found on this machine is a build for cards. Whether it really works shows
+// findMachine picks the CPU or a GPU without opening the ONNX Runtime library: a GPU counts
+// as usable when the library found on this machine is a build for GPUs. Whether it really works shows
 // at the first model, and in `comfygo doctor`.
 func findMachine(cfg cli.Config) (machine, error) {
 	if err := showDevices(cfg); err != nil {
@@ -52,7 +52,7 @@ func showDevices(cfg cli.Config) error {
 	return nil
 }
 
-// wanted is the card that has to be used; with --cuda-device the cards are counted anew from 0.
+// wanted is the GPU that has to be used; with --cuda-device the GPUs are counted anew from 0.
 func wanted(cfg cli.Config) device.Want {
 	w := device.Want{Card: -1}
 	if cfg.DefaultDevice != nil {
@@ -65,7 +65,7 @@ func wanted(cfg cli.Config) device.Want {
 	return w
 }
 
-// cudaBuild reports why the library cannot use a card, as far as its files tell.
+// cudaBuild reports why the library cannot use a GPU, as far as its files tell.
 func cudaBuild(cfg cli.Config) error {
 	path, err := ortlib.Find(ortlib.Options{Path: cfg.ONNXRuntime, CUDA: true})
 	if err != nil {
@@ -104,7 +104,7 @@ func (m machine) stats() health.Stats {
 	return out
 }
 
-// check is what /health asks of the card that computes; nil without one.
+// check is what /health asks of the GPU that computes; nil without one.
 func (m machine) check() func() error {
 	if !m.cuda() {
 		return nil

@@ -33,7 +33,7 @@ type parts struct {
 	executor *executor.Executor
 	machine  machine
 	python   *pythonSide     // nil where there is nothing for Python to run
-	tracer   *tracing.Tracer // nil when nobody asks for traces
+	tracer   *tracing.Tracer // nil when tracing is off
 	assets   *assets.Library // nil without --enable-assets, and in commands that do not serve
 	// late is the catalogue that was opened for the API v2 without --enable-assets.
 	late     *assets.Library

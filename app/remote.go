@@ -30,7 +30,7 @@ func remote(cfg cli.Config, o cli.RemoteOptions) (*apiclient.Client, error) {
 	return c, nil
 }
 
-// plainly says what a server's refusal means to whoever has typed the command.
+// plainly turns a server's refusal into an error for the command line.
 func plainly(err error, server string) error {
 	var status *apiclient.StatusError
 	switch {

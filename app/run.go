@@ -76,7 +76,7 @@ func (p *parts) convert(saved *pyjson.Object, inputs []string) (*pyjson.Object, 
 }
 
 func (c Command) runPrompt(ctx context.Context, p *parts, prompt *pyjson.Object, asJSON bool) error {
-	const id = "00000000-0000-4000-8000-000000000001" // one prompt, seen by nobody else
+	const id = "00000000-0000-4000-8000-000000000001" // one prompt, internal to this process
 	verdict, err := p.executor.Validate(ctx, id, prompt, nil)
 	if err != nil {
 		return fmt.Errorf("checking the workflow: %w", err)

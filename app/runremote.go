@@ -121,10 +121,10 @@ func giveUp(s *apiclient.Client, id string) {
 	_ = s.Post(ctx, "/api/v1/queue/cancel", map[string]any{"prompt_id": id}, nil) // it may have ended by itself
 }
 
-// giveUpTime is how long the server may take to hear that nobody waits any more.
+// giveUpTime bounds the request that cancels a job after the command was interrupted.
 const giveUpTime = 5 * time.Second
 
-// fetch saves the files that a run has put out, but for previews, into a folder, and returns their paths.
+// fetch saves the output files of a run, without previews, into a folder, and returns their paths.
 func fetch(ctx context.Context, s *apiclient.Client, r apiclient.Result, dir string) ([]string, error) {
 	if dir == "" {
 		dir = "."

@@ -26,7 +26,7 @@ type Config struct {
 	Folders *folders.Folders
 	// URL names the database: sqlite:///PATH, or sqlite:// for one in memory. "" is comfyui.db in the user folder.
 	URL string
-	// Hash lets the scans that nobody asked for hash what they find.
+	// Hash makes background scans hash the files that they find.
 	Hash bool
 	// ContentType guesses a media type from a file's name, "" when it is unknown; nil guesses nothing.
 	ContentType func(name string) string

@@ -41,7 +41,7 @@ func (h *Hasher) Hash() string { return hashPrefix + hex.EncodeToString(h.h.Sum(
 var errChanged = errors.New("the file changed while it was read")
 
 // hashFile hashes a file. Between pieces it calls wait, if there is one: while that waits the file is closed, so that
-// nobody is kept from moving it, and an error of wait ends the work. It fails when the file changes meanwhile.
+// the file can still be moved, and an error of wait ends the work. It fails when the file changes meanwhile.
 func hashFile(ctx context.Context, path string, wait func(pause func()) error) (hash string, err error) {
 	before, err := os.Stat(path)
 	if err != nil {

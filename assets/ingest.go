@@ -131,7 +131,7 @@ func refer(tx *sql.Tx, hash string, e Entry) (it Item, err error) {
 	return itemOf(tx, id, e.Owner)
 }
 
-// siblingSize is the size of the picture as another reference of the content has it; nil when none has.
+// siblingSize is the size of the image as another reference of the content has it; nil when none has.
 func siblingSize(tx *sql.Tx, asset, except string) (*pyjson.Object, error) {
 	list, err := readItems(tx, `SELECT `+itemColumns+` WHERE a.id = ? AND r.id <> ? AND r.is_missing = 0 AND r.deleted_at IS NULL ORDER BY r.id`, asset, except)
 	for _, it := range list {
@@ -161,7 +161,7 @@ func existing(tx *sql.Tx, id string) (string, error) {
 	return id, nil
 }
 
-// baseName is the last part of a name that a stranger gave; fallback when there is none.
+// baseName returns the last part of an untrusted name, or fallback when that part is empty.
 func baseName(name, fallback string) string {
 	name = strings.TrimSpace(name)
 	name = name[strings.LastIndexByte(name, '/')+1:]
@@ -285,7 +285,7 @@ func (l *Library) contentType(names ...string) string {
 	return "application/octet-stream"
 }
 
-// ending is the part of a stranger's file name that its copy keeps: a short ending of plain characters, or nothing.
+// ending returns the extension of an untrusted file name that its copy keeps: a short one of plain characters, or nothing.
 func ending(name string) string {
 	name = strings.TrimLeft(name[strings.LastIndexByte(name, '/')+1:], ".")
 	ext := path.Ext(name)

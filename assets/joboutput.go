@@ -15,7 +15,7 @@ import (
 func (l *Library) LoaderPath(path string) string { return l.loaderPath(path) }
 
 // Output returns the reference of a file that a job has saved, given as an entry of a node's output (filename, subfolder,
-// type) in the job's folders, and enters it when nobody has. Small files have their hash then. ok is false when the file is gone, or when it is another
+// type) in the job's folders, and enters it when it is missing. Small files have their hash then. ok is false when the file is gone, or when it is another
 // job's by now.
 func (l *Library) Output(ctx context.Context, dirs *folders.Folders, entry any, job, owner string) (it Item, ok bool, err error) {
 	file, kind := outputFile(dirs, entry)
@@ -50,7 +50,7 @@ func (l *Library) Output(ctx context.Context, dirs *folders.Folders, entry any, 
 }
 
 // outputAt looks for the reference of a job's output. It is not found when it has to be entered, or hashed; found without an
-// id when it is somebody else's, or deleted.
+// id when it belongs to another owner, or is deleted.
 func outputAt(tx *sql.Tx, file, job, owner string) (id string, found bool, err error) {
 	var ofJob, ofOwner, hash string
 	var gone bool

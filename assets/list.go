@@ -10,7 +10,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Filter chooses references. The zero value lets through all that nobody owns.
+// Filter chooses references. The zero value chooses all references without an owner.
 type Filter struct {
 	Owner string
 	// All must be among a reference's tags, Any at least one of them, None none.

@@ -3,9 +3,9 @@ package assets
 import (
 	"encoding/binary"
 	"image"
-	_ "image/gif"  // sizes of pictures
-	_ "image/jpeg" // sizes of pictures
-	_ "image/png"  // sizes of pictures
+	_ "image/gif"  // sizes of images
+	_ "image/jpeg" // sizes of images
+	_ "image/png"  // sizes of images
 	"io"
 	"io/fs"
 	"os"
@@ -13,9 +13,9 @@ import (
 	"slices"
 	"strings"
 
-	_ "golang.org/x/image/bmp"  // sizes of pictures
-	_ "golang.org/x/image/tiff" // sizes of pictures
-	_ "golang.org/x/image/webp" // sizes of pictures
+	_ "golang.org/x/image/bmp"  // sizes of images
+	_ "golang.org/x/image/tiff" // sizes of images
+	_ "golang.org/x/image/webp" // sizes of images
 
 	"comfygo/folders"
 	"comfygo/internal/pyjson"
@@ -24,14 +24,14 @@ import (
 const (
 	// maxHeader bounds the header of a safetensors file that is looked into, in bytes.
 	maxHeader = 8 << 20
-	// maxImageHead bounds what is read of a picture to find its size, in bytes.
+	// maxImageHead bounds what is read of an image to find its size, in bytes.
 	maxImageHead = 16 << 20
 	// maxTrainedWords is how many words are kept of what a model was trained on.
 	maxTrainedWords = 100
 )
 
 // describe returns what a file tells about itself: name, size and type, what a safetensors header says of the model, and
-// the size of a picture.
+// the size of an image.
 func (l *Library) describe(path string, info fs.FileInfo) (meta *pyjson.Object, contentType string) {
 	name := l.loaderPath(path)
 	if name == "" {
@@ -48,7 +48,7 @@ func (l *Library) describe(path string, info fs.FileInfo) (meta *pyjson.Object, 
 	return meta.Merge(pictureMetadata(path, contentType)), contentType
 }
 
-// pictureMetadata is the size of a picture; nil for what is no picture.
+// pictureMetadata is the size of an image; nil for what is no image.
 func pictureMetadata(path, contentType string) *pyjson.Object {
 	if !strings.HasPrefix(contentType, "image/") {
 		return nil

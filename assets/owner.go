@@ -17,20 +17,20 @@ func In(ctx context.Context, dirs *folders.Folders) context.Context {
 
 type overseerKey struct{}
 
-// Overseeing marks a context as that of somebody who looks after what belongs to nobody, where owners have folders of
+// Overseeing marks a context as that of an administrator who also sees assets without an owner, where owners have folders of
 // their own.
 func Overseeing(ctx context.Context) context.Context {
 	return context.WithValue(ctx, overseerKey{}, true)
 }
 
-// confined reports whether a context is of an owner with folders of its own, whom nobody's files are no concern of.
+// confined reports whether the caller may see only its own assets.
 func confined(ctx context.Context) bool {
 	f, _ := ctx.Value(foldersKey{}).(*folders.Folders)
 	overseer, _ := ctx.Value(overseerKey{}).(bool)
 	return f != nil && f.Owner() != "" && !overseer
 }
 
-// visibleIn is the condition for what an owner sees in a context, with one value, the owner. Of what is nobody's confined
+// visibleIn is the condition for what an owner sees in a context, with one value, the owner. Of assets without an owner confined
 // owners see the models.
 func visibleIn(ctx context.Context) string {
 	if !confined(ctx) {

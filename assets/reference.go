@@ -45,7 +45,7 @@ func readObject(text sql.NullString) (*pyjson.Object, error) {
 	return pyjson.UnmarshalObject([]byte(text.String))
 }
 
-// visible is the condition for what an owner sees: their own references and those of nobody.
+// visible is the condition for what an owner sees: their own references and those without an owner.
 const visible = `r.owner_id IN ('', ?) AND r.deleted_at IS NULL`
 
 // itemOf returns a reference that the owner sees.

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	stubsAtOnce  = 100 // of one transaction, during which nobody else reads
+	stubsAtOnce  = 100 // of one transaction, which blocks readers
 	lookIntoMany = 100
 	// tellEvery is the time between two reports of a scan's progress.
 	tellEvery = time.Second

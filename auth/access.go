@@ -38,8 +38,8 @@ func permission(e endpoint, workflow string) string {
 	return e.String() + " for workflow " + workflow
 }
 
-// covers reports whether a grant is one for an endpoint. Patterns stand only for routes that have a rule; whoever calls
-// has made sure of that.
+// covers reports whether a grant is one for an endpoint. Patterns stand only for routes that have a rule; other
+// requests are refused before covers is called.
 func (g Grant) covers(e endpoint) bool {
 	if g.Method != "*" && g.Method != e.method {
 		return false

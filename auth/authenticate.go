@@ -86,7 +86,7 @@ func (s *Store) check(ctx context.Context, c Credential, d digest, k *keyRecord)
 		return Principal{}, err
 	}
 	defer release()
-	// Whoever waited may find that another request with the same key has done the work, or that the address is locked by now.
+	// Anyone who waited may find that another request with the same key has done the work, or that the address is locked by now.
 	now := s.now()
 	e, ok, refused := s.verified.find(d, now)
 	switch wait := s.lockouts.wait(c.Addr, now); {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// idleBucket is when a bucket that nobody takes from is forgotten: it is full again by then.
+// idleBucket is when an unused bucket is forgotten: it is full again by then.
 const idleBucket = 10 * time.Minute
 
 // bucketKey is whose bucket it is: a principal's or a network's.

@@ -5,7 +5,7 @@ import "strings"
 // Rule says who may use an endpoint before an administrator changes anything.
 type Rule struct {
 	Method, Route string
-	// Open lets everybody in, without a credential too.
+	// Open allows every request, without a credential too.
 	Open bool
 	// Roles are those of the built-in ones that may; Administrator always may and is not among them.
 	Roles []string
@@ -30,7 +30,7 @@ var roles = map[who][]string{
 }
 
 // defaults has one line for every route of the server, as "METHOD ROUTE". There are no patterns here on purpose: a route
-// that nobody has thought about is refused, and a test of the server finds it.
+// that no one has thought about is refused, and a test of the server finds it.
 var defaults = []struct {
 	who    who
 	routes string
@@ -55,7 +55,7 @@ var defaults = []struct {
 		GET /docs/*
 		GET /auth/oidc/login
 		GET /auth/oidc/callback`},
-	// What everybody may see of oneself and one's own.
+	// What every user may see of their own account and jobs.
 	{all, `
 		GET /ws
 		GET /events
@@ -87,7 +87,7 @@ var defaults = []struct {
 		POST /workflows/:name/run`},
 	{all, `
 		GET /workflows/:name`},
-	// What a picture can be made with.
+	// What an image can be made with.
 	{read, `
 		GET /object_info
 		GET /object_info/:node_class
@@ -152,7 +152,7 @@ var defaults = []struct {
 		DELETE /v2/assets/:id
 		POST /v2/jobs
 		POST /v2/jobs/:id/cancel`},
-	// What touches everybody, or tells about everybody.
+	// What affects all users, or reports on all users.
 	{admins, `
 		POST /users
 		GET /internal/logs
@@ -236,7 +236,7 @@ var ruled = func() map[endpoint]Rule {
 	return m
 }()
 
-// HasRule reports whether there is a rule for exactly this route. Without one it is refused to everybody but
+// HasRule reports whether there is a rule for exactly this route. Without one it is refused to all roles but
 // administrators.
 func HasRule(method, route string) bool {
 	_, ok := ruled[endpointOf(method, route)]

@@ -1,4 +1,4 @@
-// Package auth knows who may do what. Three gates answer the same questions: Open lets everybody do everything, Keyring
+// Package auth does authentication and authorization. Three gates answer the same questions: Open allows everything, Keyring
 // asks for one of a plain list of keys, and Store keeps keys, users, roles, permissions, registered workflows, sessions,
 // signing keys and the audit log in one SQLite file.
 //

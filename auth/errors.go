@@ -50,7 +50,7 @@ func (e *WaitError) Error() string {
 	return fmt.Sprintf("%s: try again in %s", e.Why, e.After.Round(time.Second))
 }
 
-// DeniedError refuses an access to somebody who is known.
+// DeniedError refuses an access to an authenticated principal.
 type DeniedError struct {
 	Permission string // as "POST /prompt", or "POST /prompt for workflow portrait"
 	Role       string

@@ -8,7 +8,7 @@ import (
 	"comfygo/auth"
 )
 
-// FuzzAuthenticate holds that nothing but the key itself is the key, and that nothing a stranger shows is trouble of ours.
+// FuzzAuthenticate checks that only the key itself authenticates, and that untrusted credentials cause no internal error.
 func FuzzAuthenticate(f *testing.F) {
 	s := openStore(f, "", func(o *auth.StoreOptions) { o.LockOut = auth.LockOut{Free: 1 << 40, Failures: 1 << 40} })
 	k := makeKey(f, s, "ursula", auth.RoleUser, 0)

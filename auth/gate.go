@@ -12,7 +12,7 @@ type Mode int
 // The modes.
 const (
 	ModeOff   Mode = iota // nothing
-	ModeKeys              // one of a list of keys; whoever has one is an administrator
+	ModeKeys              // one of a list of keys; every holder is an administrator
 	ModeStore             // a key, token or session of the store, or a user whom a trusted proxy names
 )
 
@@ -60,7 +60,7 @@ const RouteStatic = "/*"
 // Limits bound what the principals of a role may take; 0 is no bound.
 type Limits struct {
 	Queued      int     `json:"queued"`       // waiting jobs at a time
-	Megapixels  float64 `json:"megapixels"`   // of all pictures of a job, in units of 1,000,000
+	Megapixels  float64 `json:"megapixels"`   // of all images of a job, in units of 1,000,000
 	UploadBytes int64   `json:"upload_bytes"` // of one upload
 	// UploadTotal bounds the bytes of all files in each folder that a user uploads to: input, output, temp and user data.
 	UploadTotal int64 `json:"upload_total_bytes"`
@@ -134,17 +134,17 @@ type Gate interface {
 	// ErrExpired or ErrUntrustedProxy (all of them match ErrUnauthenticated: 401), a *WaitError (429: the address failed
 	// too often, or too many keys are being checked), or trouble with the store (500).
 	Authenticate(ctx context.Context, c Credential) (Principal, error)
-	// Refresh is Authenticate for somebody who was authenticated before: the principal as it is now (its role may
+	// Refresh is Authenticate for a principal that was authenticated before: the principal as it is now (its role may
 	// have changed), or ErrRevoked or ErrExpired. It costs no more than looking up. Call it when a socket has been
 	// registered, and when a job is about to run.
 	Refresh(p Principal) (Principal, error)
 
-	// Allow returns nil or a *DeniedError, which names the permission that is missing (403). Nobody (the zero
+	// Allow returns nil or a *DeniedError, which names the permission that is missing (403). No one (the zero
 	// Principal) is allowed what is open to all, and refused with ErrNoCredential (401) otherwise.
 	Allow(p Principal, a Access) error
 	// AllowPrompt decides on a graph (API JSON) for POST /prompt, after Allow. A role that is limited to registered
 	// workflows gets a *GraphError (403) that names the first difference. The name is that of the workflow which
-	// the graph is, empty where nobody had to look.
+	// the graph is, empty when the graph was not compared.
 	AllowPrompt(p Principal, graph []byte) (workflow string, err error)
 	// Limits are the bounds of the principal's role, the stricter of both when a key's role is below its owner's.
 	Limits(p Principal) Limits

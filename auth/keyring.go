@@ -28,7 +28,7 @@ type KeyringOptions struct {
 	Now    func() time.Time // nil is time.Now
 }
 
-// Keyring is the gate of a plain list of keys: whoever shows one is an administrator. Sessions are kept in memory and end
+// Keyring is the gate of a plain list of keys: the holder of one is an administrator. Sessions are kept in memory and end
 // with their key.
 type Keyring struct {
 	keys     *Keys

@@ -21,7 +21,7 @@ import (
 // shortKey is the length below which a key could be guessed by trying.
 const shortKey = 16
 
-// Keys is a plain set of API keys. The zero value and nil hold no key: nobody has to show one.
+// Keys is a plain set of API keys. The zero value and nil hold no key: no key is required.
 type Keys struct {
 	fixed [][sha256.Size]byte // digests of those that were given as words
 	files []string

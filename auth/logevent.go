@@ -9,10 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// longestField bounds what a stranger can write into one field of the audit log, in bytes.
+// longestField bounds what an unauthenticated caller can write into one field of the audit log, in bytes.
 const longestField = 512
 
-// clean makes one line of visible characters of what a stranger may have written: control characters, line and
+// clean makes one line of visible characters of untrusted text: control characters, line and
 // paragraph separators and the marks that turn the direction of writing are escaped as in Go, and too long a text is cut.
 func clean(s string) string {
 	if len(s) > longestField {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Open is the gate that lets everybody do everything, as upstream does. Its zero value is ready.
+// Open is the gate without authentication, as upstream's. Its zero value is ready.
 type Open struct {
 	// Logger gets the lines of the audit log; nil drops them.
 	Logger *slog.Logger
@@ -15,7 +15,7 @@ type Open struct {
 
 var _ Gate = Open{}
 
-// everybody is who everyone is where nobody is asked.
+// everybody is the principal of every request when authentication is disabled.
 func everybody(from Source) Principal {
 	return Principal{Role: RoleAdministrator, Admin: true, Source: from, known: true}
 }

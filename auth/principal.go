@@ -13,7 +13,7 @@ const (
 	RoleGuest         = "Guest"         // public workflows and their results only
 )
 
-// Principal is who stands behind a request. The zero value is nobody: Anonymous reports it, and a gate that asks for
+// Principal is the authenticated user of a request. The zero value is anonymous: Anonymous reports it, and a gate that asks for
 // credentials allows it nothing but what is open to all.
 type Principal struct {
 	// ID owns jobs, files and settings. It is safe as the name of a folder: lower-case letters, digits and "-". It is
@@ -38,7 +38,7 @@ type Principal struct {
 	known bool
 }
 
-// Anonymous reports whether nobody was authenticated.
+// Anonymous reports whether the request is not authenticated.
 func (p Principal) Anonymous() bool { return !p.known }
 
 // Owns reports whether something that belongs to owner may be seen by p: it is p's own, or p may see all.
@@ -51,7 +51,7 @@ func WithPrincipal(ctx context.Context, p Principal) context.Context {
 	return context.WithValue(ctx, contextKey{}, p)
 }
 
-// FromContext is the principal of a context, or nobody.
+// FromContext returns the principal of a context, or the anonymous one.
 func FromContext(ctx context.Context) Principal {
 	p, _ := ctx.Value(contextKey{}).(Principal)
 	return p

@@ -7,7 +7,7 @@ import (
 )
 
 // quietFor is how long the same refusal is not written down again: a program that goes on with a key which has ended would
-// fill the log by itself, and so could whoever found such a key.
+// fill the log by itself, and so could a stolen key.
 const quietFor = time.Minute
 
 // quiet remembers refusals.

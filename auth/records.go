@@ -27,7 +27,7 @@ type KeySpec struct {
 	Name string // for people
 	User string // ID or name of the owner, who must exist
 	Role string // empty: the owner's
-	// Life is how long it is good; 0: for ever.
+	// Life is how long the key is valid; 0 means that it never expires.
 	Life time.Duration
 }
 
@@ -66,7 +66,7 @@ type Grant struct {
 	Workflow string `json:"workflow"`
 }
 
-// FreeInput is an input of a registered workflow that whoever runs it may choose.
+// FreeInput is an input of a registered workflow that its users may set.
 type FreeInput struct {
 	Name  string `json:"name"` // as in the body of a run; "6.text" when it was given none
 	Node  string `json:"node"`

@@ -100,7 +100,7 @@ func (s *Store) CreateRole(ctx context.Context, by Actor, name, like string) (Ro
 	return s.Role(ctx, name)
 }
 
-// DeleteRole deletes a role that nobody has. The built-in ones stay.
+// DeleteRole deletes a role that no user has. The built-in ones stay.
 func (s *Store) DeleteRole(ctx context.Context, by Actor, name string) error {
 	r, err := s.Role(ctx, name)
 	if err != nil {

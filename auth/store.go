@@ -23,7 +23,7 @@ type StoreOptions struct {
 	Logger *slog.Logger
 	// ProxyFrom are the networks whose forwarded users are believed; none by default.
 	ProxyFrom []netip.Prefix
-	// ExternalRole is what somebody gets who comes from an identity provider for the first time without a role; empty
+	// ExternalRole is the role of a new user from an identity provider that names no role; empty
 	// refuses them.
 	ExternalRole string
 	// TokenLife is how long tokens are good; 0 is 15 minutes.
@@ -35,7 +35,7 @@ type StoreOptions struct {
 	// AuditKeep and AuditRows bound the audit log; 0 is 90 days and 1,000,000 events.
 	AuditKeep time.Duration
 	AuditRows int64
-	// Address bounds what one address may do, whoever it is, but for administrators; only the rates count.
+	// Address bounds the requests of one address, of any user but administrators; only the rates count.
 	Address Limits
 	// LockOut is what failed log-ins lead to.
 	LockOut LockOut

@@ -62,7 +62,7 @@ func openStore(t testing.TB, path string, change func(*auth.StoreOptions)) *auth
 	return s
 }
 
-// makeKey makes a user, if there is none of the name, and a key.
+// makeKey makes a user, if there is not one of the name, and a key.
 func makeKey(t testing.TB, s *auth.Store, user, role string, life time.Duration) auth.Key {
 	t.Helper()
 	if _, err := s.CreateUser(t.Context(), root, user, role); err != nil && !errors.Is(err, auth.ErrExists) {

@@ -210,7 +210,7 @@ func (s *Store) parse(text string, now time.Time) (*claims, error) {
 }
 
 // timely refuses tokens that this program cannot have made: such as live too long, or are younger than their signing key
-// signs. A stolen signing key is of use no longer than that. A token from the future is none of those: this program
+// signs. A stolen signing key is of use no longer than that. A token from the future is not one of those: this program
 // made it before the clock was set back, and it ends when it says.
 func (s *Store) timely(c *claims, g *signer) error {
 	issued := c.IssuedAt.Unix()

@@ -258,7 +258,7 @@ func TestSignersRotate(t *testing.T) {
 	}
 }
 
-// TestStolenSigner holds that a signing key which somebody has stolen is of use no longer than it signs.
+// TestStolenSigner checks that a stolen signing key is of use no longer than it signs.
 func TestStolenSigner(t *testing.T) {
 	t.Parallel()
 	now := newClock()

@@ -15,7 +15,7 @@ const (
 	mostRefused  = 4096
 )
 
-// digest is what stands for a credential in memory: SHA-256 over a secret of the process and the credential. Nobody
+// digest is what stands for a credential in memory: SHA-256 over a secret of the process and the credential. No one
 // outside learns one, so nothing can be built on finding equal or extended ones, and a dump of the map is of no use
 // elsewhere.
 type digest [sha256.Size]byte

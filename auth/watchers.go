@@ -25,11 +25,11 @@ func (w *watchers) add(f func(Revocation)) (stop func()) {
 		delete(w.all, n)
 		w.mu.Unlock()
 		w.calls.Lock()
-		defer w.calls.Unlock() // whoever was being called has returned
+		defer w.calls.Unlock() // running calls have returned
 	}
 }
 
-// tell calls everybody once for each revocation, in order. No lock of a gate may be held.
+// tell calls all watchers once for each revocation, in order. No lock of a gate may be held.
 func (w *watchers) tell(rs ...Revocation) {
 	if len(rs) == 0 {
 		return

@@ -57,7 +57,7 @@ type RunOptions struct {
 type FrontendOptions struct {
 	Action string // what is to be done: "install"
 	Dir    string // folder of the packages; empty: the default one
-	Media  bool   // the templates' pictures and films too
+	Media  bool   // the templates' images and videos too
 }
 
 // SetupOptions belong to the command setup.

@@ -27,7 +27,7 @@ type Config struct {
 	EnableAssets     bool
 	EnableAssetHash  bool
 	HashFunction     string // md5 sha1 sha256 sha512
-	DisableMetadata  bool   // saved pictures carry no prompt and workflow
+	DisableMetadata  bool   // saved images carry no prompt and workflow
 	DisableCustom    bool   // no custom-node folders are served
 	WhitelistCustom  []string
 	DisableAPINodes  bool

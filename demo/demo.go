@@ -1,4 +1,4 @@
-// Package demo holds the built-in model and the example workflow, so that a first picture needs
+// Package demo holds the built-in model and the example workflow, so that a first image needs
 // nothing downloaded. MODEL_CARD.md says what the model is and how it was made.
 //
 // It knows two files and where to put them; it must not know how they are listed or run.

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// ErrNoCards is wrapped by errors that say why there is no NVIDIA card to speak of.
+// ErrNoCards is wrapped by errors that say why there is no NVIDIA GPU to speak of.
 var ErrNoCards = errors.New("no NVIDIA GPU")
 
-// Card is an NVIDIA graphics card.
+// Card is an NVIDIA GPU.
 type Card struct {
-	Index  int // as CUDA counts the visible cards, in the order of the bus
+	Index  int // as CUDA counts the visible GPUs, in the order of the bus
 	Name   string
 	UUID   string
 	Driver string // version of the driver
@@ -21,7 +21,7 @@ type Card struct {
 	Own    int64 // bytes that this process holds; 0 when the driver does not tell
 }
 
-// Cards lists the cards that CUDA would show to this process: those that $CUDA_VISIBLE_DEVICES leaves. The error wraps
+// Cards lists the GPUs that CUDA would show to this process: those that $CUDA_VISIBLE_DEVICES leaves. The error wraps
 // ErrNoCards when there is none, which is normal.
 func Cards() ([]Card, error) {
 	all, err := readCards()

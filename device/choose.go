@@ -4,19 +4,19 @@ import "fmt"
 
 // Want is what the user asked for.
 type Want struct {
-	CPU  bool // --cpu: nothing but the processor
-	Card int  // --cuda-device or --default-device: this card; -1 for the first that works
+	CPU  bool // --cpu: nothing but the CPU
+	Card int  // --cuda-device or --default-device: this GPU; -1 for the first that works
 }
 
 // Choice is where models will run.
 type Choice struct {
-	Card int // index of the card; -1 for the processor
-	// Why says in one line what was chosen and, for the processor, what kept the cards out.
+	Card int // index of the GPU; -1 for the CPU
+	// Why says in one line what was chosen and, for the CPU, what kept the GPUs out.
 	Why string
 }
 
-// Choose picks the device. usable tries a card for real: a driver can list one that the runtime cannot use. An explicit
-// wish for a card that is not usable is an error; without one the processor takes over.
+// Choose picks the device. usable tries a GPU for real: a driver can list one that the runtime cannot use. An explicit
+// wish for a GPU that is not usable is an error; without one the CPU takes over.
 func Choose(w Want, cards []Card, cardsErr error, usable func(index int) error) (Choice, error) {
 	if w.CPU {
 		return Choice{Card: -1, Why: "the CPU, as asked for"}, nil

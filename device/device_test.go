@@ -152,7 +152,7 @@ func TestChoose(t *testing.T) {
 		err    error
 		usable func(int) error
 		card   int
-		why    string // part of Why, or of the error when card is -2
+		why    string // part of Why, or of the error when GPU is -2
 	}{
 		{"cpu asked for", Want{CPU: true, Card: -1}, someCards(), nil, only(0), -1, "as asked for"},
 		{"no driver", Want{Card: -1}, nil, ErrNoCards, only(0), -1, "no NVIDIA GPU"},

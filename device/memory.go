@@ -106,7 +106,7 @@ func (r memoryReader) number(file string) (int64, bool) {
 	return n, err == nil // version 2 writes "max" for no limit
 }
 
-// reclaimable reads how much of a group's usage is file pages that nobody misses.
+// reclaimable reads how much of a group's usage is file pages that can be dropped.
 func (r memoryReader) reclaimable(file, key string) int64 {
 	b, err := r.read(file)
 	if err != nil {

@@ -35,7 +35,7 @@ func readCards() ([]Card, error) {
 	return out, nil
 }
 
-// readCard takes what the driver tells about one card; what it refuses stays empty.
+// readCard takes what the driver tells about one GPU; what it refuses stays empty.
 func readCard(index int, d nvml.Device, driver string) Card {
 	c := Card{Index: index, Driver: driver}
 	c.Name, _ = d.GetName()

@@ -12,5 +12,5 @@ func readCards() ([]Card, error) {
 	return nil, fmt.Errorf("%w: this build cannot ask for GPUs on %s", ErrNoCards, runtime.GOOS)
 }
 
-// freeMemory knows no cards.
+// freeMemory knows no GPUs.
 func freeMemory(string) int64 { return -1 }

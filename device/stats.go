@@ -14,7 +14,7 @@ type Stats struct {
 }
 
 // Entry is one element of /system_stats' devices. The JSON names are upstream's; "torch" figures are what this process
-// holds of a card, and repeat the memory for the CPU.
+// holds of a GPU, and repeat the memory for the CPU.
 type Entry struct {
 	Name           string `json:"name"`
 	Type           string `json:"type"`
@@ -25,7 +25,7 @@ type Entry struct {
 	TorchVRAMFree  int64  `json:"torch_vram_free"`
 }
 
-// ReadStats returns the figures of this moment. With a card in use, primary is its index; -1 means the CPU.
+// ReadStats returns the figures of this moment. With a GPU in use, primary is its index; -1 means the CPU.
 func ReadStats(primary int) Stats {
 	var cards []Card
 	if primary >= 0 {

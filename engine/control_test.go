@@ -117,7 +117,7 @@ func TestControlNetOfDiffusers(t *testing.T) {
 	}
 }
 
-// steer predicts with a control, at a noise level.
+// steer predicts with a control, at a sigma.
 func steer(t *testing.T, m *engine.Model, c *engine.Control, sigma float32) []float32 {
 	t.Helper()
 	x := golden.Normal("control-x", 2, 4, 8, 10)

@@ -37,7 +37,7 @@ func TestCUDAGraph(t *testing.T) {
 	}
 }
 
-// TestCUDAWithoutCard asks for a card where there is none: loading works, running says why it cannot.
+// TestCUDAWithoutCard asks for a GPU where there is none: loading works, running says why it cannot.
 func TestCUDAWithoutCard(t *testing.T) {
 	if lib, err := shared.OpenLibrary(); err != nil {
 		t.Fatal(err)

@@ -186,7 +186,7 @@ func TestInputsThatDoNotFit(t *testing.T) {
 	}
 }
 
-// TestMemoryIsCheckedFirst asks a machine of one gibibyte for a picture of 16384x16384 and for a batch of 4096.
+// TestMemoryIsCheckedFirst asks a machine of one gibibyte for an image of 16384x16384 and for a batch of 4096.
 func TestMemoryIsCheckedFirst(t *testing.T) {
 	t.Parallel()
 	rt := shared.WithMemory(func() int64 { return 1 << 30 })

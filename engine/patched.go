@@ -12,7 +12,7 @@ import (
 	"comfygo/engine/warning"
 )
 
-// WithSampling returns the model with another meaning of its noise levels.
+// WithSampling returns the model with another meaning of its sigmas.
 func (m *Model) WithSampling(s *sampling.ModelSampling) *Model {
 	c := *m
 	c.sampling = s
@@ -22,7 +22,7 @@ func (m *Model) WithSampling(s *sampling.ModelSampling) *Model {
 	return &c
 }
 
-// FamilySampling returns the meaning of the noise levels that the model's file asks for, whatever WithSampling made of it.
+// FamilySampling returns the meaning of the sigmas that the model's file asks for, whatever WithSampling made of it.
 func (m *Model) FamilySampling() *sampling.ModelSampling {
 	if m.trained != nil {
 		return m.trained
@@ -48,7 +48,7 @@ func (m *Model) WithHooks(change func(h sampling.Hooks) sampling.Hooks) *Model {
 // Hooks returns the model's hooks on guidance.
 func (m *Model) Hooks() sampling.Hooks { return m.hooks }
 
-// WithCompute returns the model with another type of number to compute with on a card; Invalid is the usual one. Processors compute
+// WithCompute returns the model with another type of number to compute with on a GPU; Invalid is the usual one. CPUs compute
 // with float32 whatever is asked for.
 func (m *Model) WithCompute(d dtype.DType) *Model {
 	c := *m

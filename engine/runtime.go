@@ -23,7 +23,7 @@ type Config struct {
 	Library func() (string, error)
 	// Device is where models run; the zero value is the CPU.
 	Device ort.Device
-	// Threads bounds the processors one network uses; 0 means the physical cores.
+	// Threads bounds the CPUs one network uses; 0 means the physical cores.
 	Threads int
 	// Lean keeps the weights of all networks mapped from the file instead of preparing them in memory, the VAE's too.
 	Lean bool

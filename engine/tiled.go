@@ -51,7 +51,7 @@ func (t tiling) axis(n, tile int) axis {
 	return axis{size: n, tile: tile, overlap: t.Overlap, scaled: t.scaled, placed: t.scaled}
 }
 
-// steps is the number of tiles of one picture of the given size.
+// steps is the number of tiles of one image of the given size.
 func (t tiling) steps(h, w int) int {
 	if h <= t.TileH && w <= t.TileW {
 		return 1

@@ -73,7 +73,7 @@ func middles(t *testing.T, path string) []safetensors.Tensor {
 	return out
 }
 
-// TestUpscale compares with what spandrel and ComfyUI's tiling make of pictures with odd sides, one of them larger than a
+// TestUpscale compares with what spandrel and ComfyUI's tiling make of images with odd sides, one of them larger than a
 // tile, in every layout of the weights.
 func TestUpscale(t *testing.T) {
 	t.Parallel()
@@ -181,7 +181,7 @@ func TestUpscaleInLittleMemory(t *testing.T) {
 	if tiles < 2 {
 		t.Errorf("%d tiles", tiles)
 	}
-	// The edges of tiles are seen where the network looks further than the overlap: none in most of the picture.
+	// The edges of tiles are seen where the network looks further than the overlap: none in most of the image.
 	if d := golden.Difference(got.Data, want.Data); d.RMSRel > 0.05 {
 		t.Errorf("in tiles the picture differs by %v", d)
 	}

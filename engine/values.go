@@ -18,7 +18,7 @@ type Latent struct {
 	// BatchIndex, when set, numbers the rows for the noise generator: row i gets the noise that
 	// element BatchIndex[i] of a full batch would get.
 	BatchIndex []int
-	// DownscaleRatio, when positive, is the picture-to-latent factor an empty latent was made for;
+	// DownscaleRatio, when positive, is the image-to-latent factor an empty latent was made for;
 	// 0 stands for upstream's missing key.
 	DownscaleRatio int
 	// TemporalRatio, when positive, is the ratio of audio samples or frames to latent values in time that an empty latent was made for.

@@ -61,7 +61,7 @@ func (c filmCase) file(t *testing.T) string {
 	return path
 }
 
-// Thirty layers of sums in another order; the picture TAESD's are within 3e-6 too.
+// Thirty layers of sums in another order; the image TAESD's are within 3e-6 too.
 var filmTolerance = golden.Tolerance{RMSRel: 1e-5}
 
 func TestVideoTinyVAEsEqualUpstream(t *testing.T) {
@@ -103,7 +103,7 @@ func TestVideoTinyVAEsEqualUpstream(t *testing.T) {
 	}
 }
 
-// TestVideoTinyDecoderForPreviews opens a film's decoder as previews do, and decodes one frame.
+// TestVideoTinyDecoderForPreviews opens a video's decoder as previews do, and decodes one frame.
 func TestVideoTinyDecoderForPreviews(t *testing.T) {
 	t.Parallel()
 	var g struct {

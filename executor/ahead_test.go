@@ -126,7 +126,7 @@ func watch(t testing.TB, prompt string) *spanList {
 	return l
 }
 
-// A chain of work on pictures, and a picture that is saved, beside two nodes on the device.
+// A chain of work on images, and an image that is saved, beside two nodes on the device.
 var branches = "{" + strings.Join([]string{
 	one("d1", "OnDevice", "1", "0", 60, ""), one("s1", "OnDisk", "#d1", "0", 60, ""), one("d2", "OnDevice", "#d1", "5", 60, ""),
 	one("c1", "OnCPU", "1", "0", 20, ""), one("c2", "OnCPU", "#c1", "0", 20, ""), one("s2", "OnDisk", "#d2", "#c2", 1, ""),

@@ -97,7 +97,7 @@ type Job struct {
 	// models: a result of one is not another's.
 	Folders *folders.Folders
 	// Next, if set, returns the job that runs after this one, as things stand now; ok is false when there is none. While nothing but
-	// UsesNothing nodes is left of this job (pictures are being saved), work of that one begins. Nothing is heard of it, and nothing is kept
+	// UsesNothing nodes is left of this job (images are being saved), work of that one begins. Nothing is heard of it, and nothing is kept
 	// or shown, before Run is called for it with the same Prompt. Run calls it from its own goroutine.
 	Next func() (next Job, ok bool)
 }
@@ -113,9 +113,9 @@ func (j Job) Client() (id string, ok bool) {
 
 // Types of the events that are no JSON message.
 const (
-	// EventPreview is a picture for clients that do not know metadata: Event.Preview (WebSocket binary type 1).
+	// EventPreview is an image for clients that do not know metadata: Event.Preview (WebSocket binary type 1).
 	EventPreview = "preview"
-	// EventPreviewMetadata is the same picture for clients with the feature supports_preview_metadata: Event.Preview and the
+	// EventPreviewMetadata is the same image for clients with the feature supports_preview_metadata: Event.Preview and the
 	// metadata in Event.Data, without image_type (binary type 4). Every preview is emitted in both forms; a client gets one of them. It
 	// comes before the progress message, EventPreview after it.
 	EventPreviewMetadata = "preview_metadata"
@@ -129,10 +129,10 @@ type Event struct {
 	Type string
 	// Data is the message's data. It must not be changed.
 	Data *pyjson.Object
-	// Client is the id to send it to, unless Broadcast says that everybody gets it.
+	// Client is the id to send it to, unless Broadcast is set.
 	Client    string
 	Broadcast bool
-	// Preview is the picture of a preview event.
+	// Preview is the image of a preview event.
 	Preview *Preview
 	// Node is the node whose progress has changed, of a progress_state event; its data have all nodes.
 	Node NodeState

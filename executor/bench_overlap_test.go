@@ -10,8 +10,8 @@ import (
 	"comfygo/nodes"
 )
 
-// BenchmarkBranches compares a prompt whose branches may overlap (device 60 ms twice, pictures 20 ms three times, saving 40 ms twice) with the same
-// prompt of nodes that declare nothing. The device is a wait, as it is for the processor beside a GPU.
+// BenchmarkBranches compares a prompt whose branches may overlap (device 60 ms twice, images 20 ms three times, saving 40 ms twice) with the same
+// prompt of nodes that declare nothing. The device is a wait, as it is for the CPU beside a GPU.
 func BenchmarkBranches(b *testing.B) {
 	prompt := func(i int) string {
 		return "{" + strings.Join([]string{

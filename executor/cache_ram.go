@@ -71,7 +71,7 @@ func newRAM(c CacheConfig) *ramCache {
 	return r
 }
 
-// reached reports whether target bytes are free. Looking costs as much as a small node, so nobody looks for what cannot be.
+// reached reports whether target bytes are free. Measuring costs as much as a small node, so it is skipped for a target that is impossible.
 func (c *ramCache) reached(target int64) bool { return target < c.total && c.available() >= target }
 
 func (c *ramCache) begin(g *graph, k *keyMaker, ids []string) {

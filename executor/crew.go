@@ -80,7 +80,7 @@ type crew struct {
 	keys    map[cacheKey]int  // how many nodes have a key; nil when they have to be counted
 }
 
-// resultsAhead bounds the results that wait for their turn, for each worker: they hold pictures.
+// resultsAhead bounds the results that wait for their turn, for each worker: they hold images.
 const resultsAhead = 8
 
 func newCrew() *crew {

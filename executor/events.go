@@ -20,7 +20,7 @@ type emitter struct {
 	progress *progressBoard
 }
 
-// send gives an event to the sink: for the job's client, or for everybody when it has none. Nothing is sent any more after the run's end.
+// send gives an event to the sink: for the job's client, or for all clients when the job has none. Nothing is sent any more after the run's end.
 func (m *emitter) send(typ string, data *pyjson.Object, preview *Preview) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -46,7 +46,7 @@ func (m *emitter) toClient(typ string, data *pyjson.Object) {
 	}
 }
 
-// status records a status message and sends it; without a client only when everybody is to have it.
+// status records a status message and sends it; without a client only when it is a broadcast.
 func (m *emitter) status(typ string, data *pyjson.Object, everybody bool) {
 	data.Set("timestamp", m.now().UnixMilli())
 	m.mu.Lock()

@@ -12,7 +12,7 @@ import (
 // far as they may work ahead, and keeps their results by key: by everything they were made of. The job itself has not begun: it waits in
 // the queue, and when it runs, it takes the results whose keys are its nodes' own. A result that is not asked for is forgotten.
 type headStart struct {
-	r      *run // nobody hears it, and it uses no cache
+	r      *run // sends no events and uses no cache
 	prompt Prompt
 	cancel context.CancelCauseFunc
 	order  []*node
@@ -27,7 +27,7 @@ type headStart struct {
 // patience is how long the last nodes of a job work before the next job is looked for, and looked for again: for quick ones it is not worth it.
 const patience = 5 * time.Millisecond
 
-// DropHeadStart forgets what was begun of the next job and waits until nobody works on it. It waits for a job that runs. Call it when no job
+// DropHeadStart forgets what was begun of the next job and waits until that work has ended. It waits for a job that runs. Call it when no job
 // follows, and before models are freed.
 func (e *Executor) DropHeadStart() {
 	e.mu.Lock()

@@ -6,7 +6,7 @@ import (
 	"comfygo/nodes"
 )
 
-// Preview is a picture of work in progress. It is encoded when the first client wants it, and only once.
+// Preview is an image of work in progress. It is encoded when the first client wants it, and only once.
 type Preview struct {
 	source nodes.Preview
 	once   sync.Once
@@ -39,7 +39,7 @@ func (p *Preview) TypeNumber() uint32 {
 	return 1
 }
 
-// Bytes returns the encoded picture. It may be called from any goroutine.
+// Bytes returns the encoded image. It may be called from any goroutine.
 func (p *Preview) Bytes() ([]byte, error) {
 	p.once.Do(func() { p.data, p.err = p.source.Encode() })
 	return p.data, p.err

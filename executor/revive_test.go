@@ -81,7 +81,7 @@ type nowhere struct{}
 
 func (nowhere) Instead(string, *pyjson.Object) (*nodes.Class, bool) { return nil, false }
 
-// TestRevive ends a process between two nodes of a job: what it held is computed again, and not for ever.
+// TestRevive ends a process between two nodes of a job: the lost outputs are computed again, a bounded number of times.
 func TestRevive(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -55,7 +55,7 @@ func readTraces(t *testing.T) map[string][]trace {
 		tr.posts = posts.([]any)
 		messages, _ := o.Get("messages")
 		tr.messages = messages.([]any)
-		for _, m := range tr.messages { // how a picture is coded is not part of the contract
+		for _, m := range tr.messages { // how an image is coded is not part of the contract
 			if picture := m.(*pyjson.Object).Object("binary").Object("image"); picture != nil {
 				for _, k := range []string{"components", "bit_depth", "color", "pixels_sha256"} {
 					picture.Delete(k)

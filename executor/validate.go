@@ -40,7 +40,7 @@ func (e *Executor) Validate(ctx context.Context, id string, prompt Prompt, targe
 	services := e.servicesIn(FoldersOf(ctx))
 	v := &validation{ctx: ctx, e: e, id: id, prompt: prompt, env: nodes.Env{Folders: services.Folders}, services: services, done: map[string]*checked{}, onPath: map[string]int{}, errors: pyjson.NewObject(), most: bounds{mostBlames, mostMarks}}
 	verdict := v.outputs(outputs)
-	if ctx.Err() != nil { // nobody waits for the verdict, which is not complete
+	if ctx.Err() != nil { // the request has ended; the verdict is not complete
 		return Verdict{}, context.Cause(ctx)
 	}
 	return verdict, nil

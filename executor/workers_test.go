@@ -96,7 +96,7 @@ func workerSpec(name string, uses nodes.Uses) nodes.Spec {
 	return s
 }
 
-// onDevice, onCPU and onDisk stand for a sampler, work on pictures and a saver.
+// onDevice, onCPU and onDisk stand for a sampler, work on images and a saver.
 type onDevice struct {
 	A     int64   `in:"a" default:"0"`
 	B     int64   `in:"b" default:"0"`

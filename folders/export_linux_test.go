@@ -5,7 +5,7 @@ import "context"
 // WatchUpTo is Watch with another bound on the watches.
 func (f *Folders) WatchUpTo(ctx context.Context, limit int) { f.watchUpTo(ctx, limit) }
 
-// Watches is how many folders are watched below the search folders; false while nobody watches. Nothing may change meanwhile.
+// Watches is how many folders are watched below the search folders; false without a watcher. Nothing may change meanwhile.
 func (f *Folders) Watches() (int, bool) {
 	w := f.watch.Load()
 	if w == nil || !w.settled() {
@@ -14,7 +14,7 @@ func (f *Folders) Watches() (int, bool) {
 	return len(w.fs.WatchList()) - 1, true
 }
 
-// Cookie is the folder with which a watcher asks the system, "" while nobody watches.
+// Cookie is the folder with which a watcher asks the system, "" without a watcher.
 func (f *Folders) Cookie() string {
 	if w := f.watch.Load(); w != nil {
 		return w.cookie

@@ -1,8 +1,8 @@
 // Package folders knows where things lie on the disk: the search folders of every kind of model file, and the
 // input, output, temp and user folders.
 //
-// It lists and finds files, resolves names that strangers send without ever leaving the folder they belong to, reads
-// extra search paths from YAML and picks the next free name for a picture. It must not know what is inside the files,
+// It lists and finds files, resolves untrusted names without ever leaving the folder they belong to, reads
+// extra search paths from YAML and picks the next free name for an image. It must not know what is inside the files,
 // nor anything of nodes, prompts or HTTP.
 package folders
 
@@ -61,7 +61,7 @@ type table struct {
 
 	stamp   stamp
 	numbers numbering
-	watch   atomic.Pointer[watcher] // nil while nobody watches
+	watch   atomic.Pointer[watcher] // nil without a watcher
 }
 
 // kind is one row of the table: where files of a kind are looked for, and which endings count.

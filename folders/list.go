@@ -16,7 +16,7 @@ type listing struct {
 	seen  sighting
 }
 
-// sighting is how search folders were when somebody looked.
+// sighting is the state of the search folders at one listing.
 type sighting struct {
 	roots []seenRoot
 	at    time.Time
@@ -37,7 +37,7 @@ const settle = 50 * time.Millisecond
 // cheap is up to how many folders looking at their times costs less than asking the watcher.
 const cheap = 16
 
-// look walks through search folders and returns their files by root. When nobody wants the files, a root that is watched need not be
+// look walks through search folders and returns their files by root. When the files are not needed, a root that is watched need not be
 // walked through.
 func (f *Folders) look(roots []string, wanted bool) (files [][]string, s sighting) {
 	s = sighting{roots: make([]seenRoot, len(roots)), at: time.Now()}

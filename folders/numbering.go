@@ -10,7 +10,7 @@ import (
 const maxCounted = 100
 
 // numbering remembers the next free numbers of names in folders that only we have written to since: going through a folder takes the
-// longer the more files are in it, and every saved picture asks.
+// longer the more files are in it, and every saved image asks.
 type numbering struct {
 	mu   sync.Mutex
 	dirs map[string]*numbered
@@ -39,11 +39,11 @@ func (k *numbering) next(dir *Dir, name string) (n int, changed time.Time, err e
 }
 
 // wrote notes that we have written a file with the number before next to a folder, which had changed at the time before for the last time.
-// When somebody else has changed it in between, nothing of it is known any more.
+// When another process has changed it in between, nothing of it is known any more.
 func (k *numbering) wrote(dir *Dir, name string, next int, before time.Time) (after time.Time) {
 	after, err := changedAt(dir)
 	if err != nil {
-		return before // whoever asks next finds out
+		return before // the next call finds out
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

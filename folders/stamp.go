@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// stamp remembers how all folders were when somebody asked last.
+// stamp remembers the state of all folders at the last request.
 type stamp struct {
 	mu     sync.Mutex
 	number uint64

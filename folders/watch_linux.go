@@ -19,7 +19,7 @@ import (
 const (
 	// mostWatches bounds the folders that are watched; the system's own bound is shared by all programs of a user.
 	mostWatches = 4096
-	// gather is how long changes of folders are waited for before the watches are put in order, unless somebody asks.
+	// gather is how long changes of folders are collected before the watches are put in order, unless a request comes.
 	gather = 100 * time.Millisecond
 	// patience is how long the system may take to tell of our own change.
 	patience = time.Second
@@ -27,7 +27,7 @@ const (
 
 // watcher counts the changes below search folders. One goroutine, that of run, owns everything but what mu guards.
 //
-// The system tells of changes a moment after they are made, and whoever asks must hear of those made before the question. So asking changes
+// The system tells of changes a moment after they are made, and a request must see those made before it. So asking changes
 // something that is watched too, a folder of our own: events come in the order in which things happened, and when the one of our own
 // change is there, those before it are counted.
 type watcher struct {
@@ -63,7 +63,7 @@ type watchedRoot struct {
 
 type fileID struct{ dev, ino uint64 }
 
-// Watch has changes in the search folders told by the system until ctx ends, so that nobody has to look at every folder. What cannot be
+// Watch has changes in the search folders told by the system until ctx ends, so that requests need not look at every folder. What cannot be
 // watched (network shares, too many folders, no inotify) is looked at as before. Watch returns when nothing of it is left.
 func (f *Folders) Watch(ctx context.Context) { f.watchUpTo(ctx, mostWatches) }
 

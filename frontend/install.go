@@ -14,7 +14,7 @@ import (
 type Options struct {
 	// Dir is the folder the packages go to; DefaultDir when empty.
 	Dir string
-	// Media fetches the pictures and films of the templates too, another 430 MB.
+	// Media fetches the images and videos of the templates too, another 430 MB.
 	Media bool
 	// Log receives one line for each step; nil drops them.
 	Log func(line string)

@@ -10,7 +10,7 @@ type Package struct {
 	SHA256   string // of the wheel
 	Size     int64  // of the wheel, bytes
 	Unpacked int64  // of all its files, bytes
-	Media    bool   // holds pictures and films of templates only
+	Media    bool   // holds images and videos of templates only
 }
 
 // Names of the folders that are looked into.

@@ -21,7 +21,7 @@ type manifest struct {
 // maxManifest bounds what is read of a manifest.
 const maxManifest = 64 << 20
 
-// templates lists the files of the templates by name: workflows and indexes in one package, pictures and films in one
+// templates lists the files of the templates by name: workflows and indexes in one package, images and videos in one
 // for each bundle. Files whose package is not installed are left out; upstream would then serve no template at all.
 // Releases before 0.3.0 held all files in one folder, which is then read.
 func templates(dir string) map[string]string {

@@ -85,7 +85,7 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// TestWithoutSources reads the figures of a program that has nothing to ask, and reports to nobody.
+// TestWithoutSources reads the figures of a program without sources.
 func TestWithoutSources(t *testing.T) {
 	t.Parallel()
 	if have := scrape(t, metrics.New("", metrics.Sources{})); strings.Contains(have, "comfygo_queue_jobs") || !strings.Contains(have, "comfygo_nodes_total") {

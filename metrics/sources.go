@@ -2,7 +2,7 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Sources are asked when somebody reads the figures. They must not block.
+// Sources are called when the figures are read. They must not block.
 type Sources struct {
 	// Queue tells how many jobs run and wait.
 	Queue func() Queue

@@ -43,7 +43,7 @@ type authenticator struct {
 // Authenticate finds out who makes a request, and lets pass what the gate allows; the request's context then carries
 // the auth.Principal. A key comes as "Authorization: Bearer KEY", "X-API-Key: KEY" or ?api_key=KEY, at sockets also as
 // ?token= and as a subprotocol, a log-in as a cookie. What counts is the route that the router has found, never the path
-// as it was written. 401 is for whom nobody knows, 403 for what somebody may not, 429 for too much; OPTIONS pass, since
+// as it was written. 401 means unauthenticated, 403 not permitted, 429 rate-limited; OPTIONS pass, since
 // browsers send them without credentials and their answers hold nothing.
 func Authenticate(a Authentication) echo.MiddlewareFunc {
 	g := &authenticator{Authentication: a, proxyHeader: a.ProxyHeader, proxies: a.Proxies}
@@ -103,7 +103,7 @@ func (a *authenticator) admit(c echo.Context) (auth.Principal, error) {
 		if a.allow(auth.Principal{}, access, c) != nil {
 			return p, err
 		}
-		p = auth.Principal{} // what is open to all is open to whoever shows a bad key, too
+		p = auth.Principal{} // what is open to all is open with an invalid key, too
 	}
 	if wait := a.Gate.Take(auth.BucketRequest, p, s.Addr); wait > 0 {
 		return p, &tooMuch{wait, "requests"}
@@ -120,7 +120,7 @@ func (a *authenticator) admit(c echo.Context) (auth.Principal, error) {
 	return p, nil
 }
 
-// who authenticates what was shown; nobody when nothing was.
+// who authenticates the credential; the principal is anonymous without one.
 func (a *authenticator) who(r *http.Request, s shown, socket bool) (auth.Principal, error) {
 	switch {
 	case s.doubtful:
@@ -147,7 +147,7 @@ func (a *authenticator) access(c echo.Context) auth.Access {
 	return want
 }
 
-// allow asks the gate. Nobody gets at anything that was not found, and with a plain list of keys what is open is open
+// allow asks the gate. No one gets at anything that was not found, and with a plain list of keys what is open is open
 // under its own name only, not below /api.
 func (a *authenticator) allow(p auth.Principal, want auth.Access, c echo.Context) error {
 	if p.Anonymous() && (c.Path() == "" && want.Route != auth.RouteStatic || a.Gate.Mode() == auth.ModeKeys && strings.HasPrefix(want.Route, "/api")) {
@@ -167,7 +167,7 @@ func (a *authenticator) clean(c echo.Context, socket bool) {
 
 const keyAddr = "comfygo.address"
 
-// Address is where a request comes from, as Authenticate has found out; not valid where nobody is asked.
+// Address is where a request comes from, as Authenticate has found out; not valid when authentication is disabled.
 func Address(c echo.Context) netip.Addr {
 	a, _ := c.Get(keyAddr).(netip.Addr)
 	return a

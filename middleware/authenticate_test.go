@@ -181,7 +181,7 @@ func TestMaskQuery(t *testing.T) {
 	}
 }
 
-// TestAddress believes what proxies say of who came to them, and nobody else.
+// TestAddress trusts the forwarded addresses of trusted proxies only.
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	e := guarded(t, middleware.Authentication{Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("10.0.0.0/8")}})

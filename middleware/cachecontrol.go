@@ -10,7 +10,7 @@ import (
 var imageEndings = []string{".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"}
 
 // CacheControl adds a Cache-Control header by the request's path alone, on every route: scripts, styles and
-// index*.json are never stored, pictures may be kept for a day. A header that a handler set stays.
+// index*.json are never stored, images may be kept for a day. A header that a handler set stays.
 func CacheControl() echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {

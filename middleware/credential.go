@@ -26,7 +26,7 @@ const (
 type shown struct {
 	auth.Credential
 	// doubtful: two credentials that differ, or a header sent twice. Proxies and servers may pick different ones then,
-	// so nobody picks any.
+	// so one cannot be chosen.
 	doubtful bool
 }
 

@@ -12,7 +12,7 @@ import (
 	"comfygo/middleware"
 )
 
-// FuzzAuthenticate shows the middleware what strangers may send. Whatever it is, nobody gets in without the key, and no answer and
+// FuzzAuthenticate sends untrusted credentials through the middleware: no request passes without the key, and no answer and
 // no masked query holds it.
 func FuzzAuthenticate(f *testing.F) {
 	for _, seed := range [][4]string{

@@ -92,7 +92,7 @@ func TestContext(ctx context.Context, s Services) *Context {
 // Progress tells the client that value of max is done.
 func (c *Context) Progress(value, max float64) { c.ProgressPreview(value, max, nil) }
 
-// ProgressPreview is Progress with a picture.
+// ProgressPreview is Progress with an image.
 func (c *Context) ProgressPreview(value, max float64, p *Preview) {
 	if c.run.host != nil {
 		c.run.host.Progress(value, max, p)
@@ -144,7 +144,7 @@ func (c *Context) Prompt() *pyjson.Object {
 	return o
 }
 
-// ExtraPNGInfo returns what the client wants stored in pictures (an object with "workflow"), or nil.
+// ExtraPNGInfo returns what the client wants stored in images (an object with "workflow"), or nil.
 func (c *Context) ExtraPNGInfo() *pyjson.Object {
 	o, _ := c.Hidden("EXTRA_PNGINFO").(*pyjson.Object)
 	return o

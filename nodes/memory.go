@@ -43,7 +43,7 @@ const (
 	memberSize  = 64
 )
 
-// TextBytes is about how much memory texts, numbers, lists and JSON values take; 0 for what is none of these.
+// TextBytes is about how much memory texts, numbers, lists and JSON values take; 0 for what is not one of these.
 func TextBytes(v any) int64 {
 	switch v := v.(type) {
 	case string:

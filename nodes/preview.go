@@ -10,21 +10,21 @@ import (
 	"golang.org/x/image/draw"
 )
 
-// Preview is a picture sent while a node works.
+// Preview is an image sent while a node works.
 type Preview struct {
 	// Format is JPEG or PNG.
 	Format string
 	Image  image.Image
 	// MaxSize, when positive, is the longer side of what is sent.
 	MaxSize int
-	// Data, when set, is the picture as it is sent; Image is not looked at then.
+	// Data, when set, is the image as it is sent; Image is not looked at then.
 	Data []byte
 }
 
 // previewQuality is the JPEG quality of previews, upstream's own.
 const previewQuality = 95
 
-// Encode returns the picture as it is sent: scaled so that it just fits in a square of MaxSize, in its format.
+// Encode returns the image as it is sent: scaled so that it just fits in a square of MaxSize, in its format.
 func (p *Preview) Encode() ([]byte, error) {
 	if p.Data != nil {
 		return p.Data, nil
@@ -46,7 +46,7 @@ func (p *Preview) Encode() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// contain scales a picture so that it just fits in a square; 0 leaves it.
+// contain scales an image so that it just fits in a square; 0 leaves it.
 func contain(img image.Image, size int) image.Image {
 	w, h := img.Bounds().Dx(), img.Bounds().Dy()
 	if size <= 0 || w == 0 || h == 0 {
@@ -84,7 +84,7 @@ func taps(size, n int) []tap {
 	return out
 }
 
-// enlarge scales an opaque picture up, bilinear. It is what makes previews cheap: the general scaler takes ten times as
+// enlarge scales an opaque image up, bilinear. It is what makes previews cheap: the general scaler takes ten times as
 // long for the latent's few pixels.
 func enlarge(dst, src *image.RGBA) {
 	sw, sh := src.Bounds().Dx(), src.Bounds().Dy()

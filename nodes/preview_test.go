@@ -13,7 +13,7 @@ import (
 	"comfygo/nodes"
 )
 
-// gradient is an opaque picture of smooth colours with a sharp edge.
+// gradient is an opaque image of smooth colours with a sharp edge.
 func gradient(w, h int) *image.RGBA {
 	img := image.NewRGBA(image.Rect(0, 0, w, h))
 	for y := range h {

@@ -19,7 +19,7 @@ type Services struct {
 	FFmpeg *ffmpeg.Tool
 	// Elsewhere has the classes of another process; nil where there is no such process.
 	Elsewhere Elsewhere
-	// Metadata is false when pictures must not carry the prompt (--disable-metadata).
+	// Metadata is false when images must not carry the prompt (--disable-metadata).
 	Metadata bool
 	// Preview says how the work of samplers is shown.
 	Preview preview.Settings

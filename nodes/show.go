@@ -11,7 +11,7 @@ import (
 )
 
 // Show writes a value of any link as Python's str does upstream, where latents are dictionaries, a conditioning is a list
-// of pairs and noise levels are a tensor. edge is how many elements at each edge of a large tensor are written.
+// of pairs and sigmas are a tensor. edge is how many elements at each edge of a large tensor are written.
 func Show(v any, edge int) string { return pyjson.Str(shown(v, edge)) }
 
 // Plain is a value that is a list or a number in JSON upstream.

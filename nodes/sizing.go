@@ -12,7 +12,7 @@ import (
 
 // Sizer is implemented by every class with an output of type IMAGE, LATENT or MASK. It tells before a run how many images
 // the node will give on and how large they will be, so that a limit on pixels can be held. A node of which it is not said
-// counts as one of which nobody can tell.
+// counts as unknown.
 type Sizer interface {
 	Sizes(s *Sizing) Images
 }
@@ -88,7 +88,7 @@ type Sizing struct {
 	// Prompt is the whole graph and Folders are those the job reads from; both may be nil.
 	Prompt  *pyjson.Object
 	Folders *folders.Folders
-	// Class is nil where nobody knows the class.
+	// Class is nil for an unknown class.
 	Class *Class
 }
 

@@ -60,7 +60,7 @@ const (
 	// UsesDevice is for work on the device, of which one node has the whole, that depends on nothing but the inputs and the fingerprint. It
 	// may begin early while a UsesNothing node is at work, and its result may never be wanted.
 	UsesDevice
-	// UsesNothing is for work on the processor and in the node's own files that depends on nothing but the inputs and the fingerprint. It may
+	// UsesNothing is for work on the CPU and in the node's own files that depends on nothing but the inputs and the fingerprint. It may
 	// begin early and go on beside any other node; if the node is no output node its result may never be wanted.
 	UsesNothing
 )

@@ -9,7 +9,7 @@ import (
 	"comfygo/queue"
 )
 
-// TestDamagedFile: whoever starts on a damaged file is told what to do, and the file is left alone.
+// TestDamagedFile starts on a damaged file: the error says what to do, and the file is left alone.
 func TestDamagedFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "queue.db")

@@ -11,7 +11,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Messages between servers and workers, which nobody keeps: what matters in them is sent again until it has had its effect.
+// Messages between servers and workers, which are not stored: what matters in them is sent again until it has had its effect.
 const (
 	messageRun  = "run"  // to a worker: run this job; the body is its listing and, as the tail, its secrets
 	messageStop = "stop" // to a worker: end this job
@@ -282,7 +282,7 @@ func (q *Distributed) beat() {
 	}
 }
 
-// lookAfter finds workers that have died and jobs that cannot run. After a pause of its own it believes of nobody to be dead.
+// lookAfter finds workers that have died and jobs that cannot run. After a pause of its own process it takes no worker for dead.
 func (q *Distributed) lookAfter(ctx context.Context, away bool) {
 	q.mu.Lock()
 	now := time.Now()
@@ -383,7 +383,7 @@ func (q *Distributed) save(ctx context.Context) {
 	}
 }
 
-// clean drops entries that nobody needs.
+// clean drops entries that are not needed any more.
 func (q *Distributed) clean(ctx context.Context) {
 	for {
 		select {

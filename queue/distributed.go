@@ -427,7 +427,7 @@ func (q *Distributed) wait(ctx context.Context) error {
 	}
 }
 
-// settled waits as wait does, but not for ever.
+// settled waits as wait does, but for a limited time.
 func (q *Distributed) settled() {
 	ctx, cancel := context.WithTimeout(context.Background(), q.cfg.Patience)
 	defer cancel()

@@ -48,7 +48,7 @@ func ParseClass(name string) (Class, bool) {
 	return Normal, false
 }
 
-// Webhook is where somebody wants to be told about a job.
+// Webhook is where the events of a job are posted to.
 type Webhook struct {
 	URL string `json:"url"`
 	// Secret signs the messages; "" sends them unsigned.
@@ -88,7 +88,7 @@ type Job struct {
 	Extra *pyjson.Object
 	// Outputs are the ids of the output nodes to run.
 	Outputs []string
-	// Secrets are the values of extra_data that nobody may see again; they are with the job only until it has run, and
+	// Secrets are the values of extra_data that are never shown again; they are with the job only until it has run, and
 	// no store keeps them.
 	Secrets *pyjson.Object
 	Options Options
@@ -96,7 +96,7 @@ type Job struct {
 	Trace string
 	// Receipt is kept with the job when the request had a key; nil when it had none.
 	Receipt *Receipt
-	// Owner is whose job it is, "" where nobody is told apart. Grant is under which right it was accepted: DropGrant finds
+	// Owner owns the job, "" without authentication. Grant is the right under which it was accepted: DropGrant finds
 	// the jobs whose right has ended.
 	Owner, Grant string
 	// OwnFolders: the job reads and writes in folders of its owner. Only a queue with several workers sets it.
@@ -193,7 +193,7 @@ func (j *Job) readListing(text []byte) error {
 	return nil
 }
 
-// before is the order of the queue: by class, by number, by where somebody moved it, then by id as upstream's comparison
+// before is the order of the queue: by class, by number, by position after a move, then by id as upstream's comparison
 // of tuples has it, then by arrival.
 func (j *Job) before(o *Job) bool {
 	a, b := &j.place, &o.place

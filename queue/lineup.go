@@ -8,7 +8,7 @@ import (
 
 // Shares say how much each client has had lately, in jobs divided by its weight.
 type Shares struct {
-	// Clock is the share of the client that was served last; whoever comes new starts there.
+	// Clock is the share of the client that was served last; a new client starts there.
 	Clock   float64            `json:"clock"`
 	Clients map[string]float64 `json:"clients,omitempty"`
 }

@@ -50,7 +50,7 @@ type Config struct {
 	// Changed is told the number of remaining jobs after every change. It is called with the queue locked, so that the
 	// news arrive in order: it must be quick and must not call the queue.
 	Changed func(remaining int)
-	// Owners is told, in the same way, how many jobs remain of each owner that has some; nil tells nobody.
+	// Owners is told, in the same way, how many jobs remain of each owner that has some; nil turns it off.
 	Owners func(remaining map[string]int)
 	// Finished is called after a job went to history, before the next one starts, with how it ended.
 	Finished func(j *Job, s Status)

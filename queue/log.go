@@ -27,7 +27,7 @@ type Record struct {
 }
 
 // Log is an ordered log that several processes append to and follow, and through which they send each other short messages that
-// nobody keeps. Everything may be called from any goroutine.
+// are not stored. Everything may be called from any goroutine.
 type Log interface {
 	// Append adds an entry. When it returns without error the entry cannot be lost. An entry whose id was appended in the last minutes is
 	// not appended again. It tries until ctx ends; the error then wraps ErrUnavailable, and the entry may have been added.

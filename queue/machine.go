@@ -76,7 +76,7 @@ type effects struct {
 	told    []telling
 	ended   []ending
 	flags   Flags
-	// garbage are entries of the log that nobody needs any more.
+	// garbage are entries of the log that are not needed any more.
 	garbage []int64
 	// fleet: workers have come, gone or changed.
 	fleet bool

@@ -115,7 +115,7 @@ func (m *machine) save() ([]byte, error) {
 type restoring struct {
 	m    *machine
 	open map[int64]*Job
-	// rows are the entries of the history; garbage are entries that nobody needs.
+	// rows are the entries of the history; garbage are entries that are not needed any more.
 	rows    map[int64]bool
 	garbage []int64
 }

@@ -38,7 +38,7 @@ func (q *Local) hook(j *Job, event, status string, out *Outcome) []Change {
 	return []Change{HookAdded{Delivery{ID: uuid.NewString(), JobID: j.ID, URL: w.URL, Secret: w.Secret, Body: body, Due: now}}}
 }
 
-// announce wakes whoever sends messages when a kept batch has some.
+// announce wakes the senders of messages when a kept batch has some.
 func (q *Local) announce(b Batch) {
 	for _, c := range b.Changes {
 		if _, ok := c.(HookAdded); ok {

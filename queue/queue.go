@@ -1,8 +1,8 @@
 // Package queue holds accepted prompts, runs them one after the other and remembers what became of them.
 //
 // It keeps upstream's numbers, order and limits, and adds priorities, fair shares, limits and a numbered log of events.
-// What must outlive the process is in a Store; which kind of store that is nobody outside the package knows. The package
-// must not know HTTP or sockets, nor how a prompt is run: whoever makes a queue hands it the function that runs a job
+// What must outlive the process is in a Store; which kind of store that is stays within this package. The package
+// must not know HTTP or sockets, nor how a prompt is run: the maker of a queue hands it the function that runs a job
 // and the functions that are told about changes.
 package queue
 
@@ -40,7 +40,7 @@ var (
 // FullError means that as many jobs wait as may.
 type FullError struct {
 	Limit int
-	// Client is whose limit it is, "" when it is everybody's; Owner likewise.
+	// Client is the client whose limit it is, "" for the limit of all; Owner likewise.
 	Client, Owner string
 	// RetryAfter estimates when there will be room.
 	RetryAfter time.Duration
@@ -112,7 +112,7 @@ type Event struct {
 	Data []byte
 }
 
-// View is a queue as far as somebody may see and change it: all of it, or the jobs of one owner as if there were no
+// View is a queue as far as a caller may see and change it: all of it, or the jobs of one owner as if there were no
 // others. All methods may be called from any goroutine. What changes something returns when the change cannot be lost any
 // more, or with ErrUnavailable when it was not made.
 type View interface {
@@ -166,7 +166,7 @@ type Queue interface {
 	// ErrDraining, ErrUnavailable.
 	Put(j *Job) error
 	// Next returns the waiting job that would start now if none ran; nil when none would. It stays a waiting job, which can still be cancelled or
-	// overtaken: whoever works for it in advance must be ready to throw that away. The job must not be changed.
+	// overtaken: work done for it in advance may have to be thrown away. The job must not be changed.
 	Next() *Job
 	// Stats returns the queue's figures.
 	Stats() Stats

@@ -17,8 +17,8 @@ import (
 )
 
 // sqliteStore keeps the queue in one SQLite file. One at a time writes: it takes what has been submitted since the last
-// commit and commits that at once, so that the price of a commit is shared. Whoever reads, in this process or another,
-// holds up nobody (WAL).
+// commit and commits that at once, so that the price of a commit is shared. Anyone who reads, in this process or another,
+// blocks no reader (WAL).
 type sqliteStore struct {
 	path string
 	full bool // wait for the disk, not only for the system
@@ -31,7 +31,7 @@ type sqliteStore struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 
-	turn     sync.Mutex // held by whoever writes: it guards conn, stmts and numbers
+	turn     sync.Mutex // held by the writer: it guards conn, stmts and numbers
 	numbers  counters
 	tidying  chan struct{} // holds one token when the log file should be written back
 	helpers  sync.WaitGroup

@@ -33,8 +33,8 @@ func (s *sqliteStore) submit(r *request) (wait func() error) {
 	return func() error { return s.settle(r) }
 }
 
-// settle waits until a request is done. Whoever comes first when nobody writes does the writing, for all that was submitted until then:
-// the price of a commit is shared, and a single request needs nobody else to wake up for it.
+// settle waits until a request is done. The first caller without a running writer does the writing, for all that was submitted until then:
+// the price of a commit is shared, and a single request needs no other goroutine to wake up for it.
 func (s *sqliteStore) settle(r *request) error {
 	s.turn.Lock()
 	select {
@@ -279,7 +279,7 @@ func (s *sqliteStore) finish(c Finished) error {
 	return s.exec(sqlResult, c.Job.seq, string(c.Tail))
 }
 
-// remove drops jobs with all that belongs to them; keys below 1 are nobody's.
+// remove drops jobs with all that belongs to them; keys below 1 are of no job.
 func (s *sqliteStore) remove(seqs []int64) error {
 	for _, seq := range seqs {
 		if seq < 1 {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Scope says whose jobs something is about: everybody's (the zero value), or those of one owner.
+// Scope chooses jobs by owner: all jobs (the zero value), or those of one owner.
 type Scope struct {
 	One   bool
 	Owner string

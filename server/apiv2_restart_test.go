@@ -46,7 +46,7 @@ func TestV2OutlivesTheServer(t *testing.T) {
 	s.until("the end", isStatus("succeeded"))
 }
 
-// FuzzV2 sends what strangers may send: no answer is a 500, and every refusal has a code.
+// FuzzV2 sends untrusted requests: no answer is a 500, and every refusal has a code.
 func FuzzV2(f *testing.F) {
 	for _, seed := range []string{
 		`{"workflow": {"1": {"class_type": "Show", "inputs": {"value": 1}}}}`, `{"workflow": {"1": {"inputs": {"x": {"__type": "core/ASSET", "info": {"id": 5}}}}}}`,

@@ -135,7 +135,7 @@ func tryAsset(t *testing.T, r *rig, c assetCase, vars map[string]string) {
 	}
 }
 
-// form makes a multipart body; PIC stands for a picture.
+// form makes a multipart body; PIC stands for an image.
 func form(t *testing.T, text string) (body, contentType string) {
 	t.Helper()
 	var b bytes.Buffer

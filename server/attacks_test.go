@@ -20,7 +20,7 @@ import (
 	"comfygo/server"
 )
 
-// TestPathTricks writes addresses in ways that confuse whoever compares texts: with a store nothing is reached without a
+// TestPathTricks writes paths in forms that confuse comparisons of texts: with a store nothing is reached without a
 // credential that could not be reached before, and a role reaches nothing more.
 func TestPathTricks(t *testing.T) {
 	t.Parallel()
@@ -271,7 +271,7 @@ func TestNoSecretIsWrittenDown(t *testing.T) {
 	}
 }
 
-// TestBruteForce tries keys until the address is locked out; whoever has a key that was seen to be good goes on.
+// TestBruteForce tries keys until the address is locked out; a key that was seen to be valid goes on working.
 func TestBruteForce(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, func(o *auth.StoreOptions) { o.LockOut = auth.LockOut{} }, nil)

@@ -17,7 +17,7 @@ import (
 	"comfygo/server"
 )
 
-// BenchmarkAuthentication measures what asking who makes a request costs: the same request to servers that ask nobody,
+// BenchmarkAuthentication measures the cost of authentication: the same request to servers without it,
 // that have a list of keys, and a store with few and with ten thousand keys. p50-ns is the median of one request, from
 // the router to the answer, without the network.
 func BenchmarkAuthentication(b *testing.B) {

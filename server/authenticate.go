@@ -7,7 +7,7 @@ import (
 	"comfygo/server/access"
 )
 
-// asksWho is the middleware that asks who makes a request; nil where nobody is asked.
+// asksWho is the authentication middleware; nil when authentication is disabled.
 func (s *Server) asksWho() echo.MiddlewareFunc {
 	if !s.access.Guarded() {
 		return nil

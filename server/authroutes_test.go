@@ -100,7 +100,7 @@ func (a *authRig) tryRoles(t *testing.T, route, method, path string, rule auth.R
 			got := a.do(method, path+query, "", headers...)
 			denied := got.status == 403 && (method == "HEAD" || strings.Contains(got.body, `"permission": "`) || strings.Contains(got.body, "lacks the permission"))
 			if method == "HEAD" && got.status == 403 {
-				denied = !allowed(rule, role) // handlers answer 403 as well, and nobody can see why
+				denied = !allowed(rule, role) // handlers answer 403 as well, and the two look alike
 			}
 			if got.status == 401 && route != "POST /login" || denied == allowed(rule, role) {
 				t.Errorf("%s for %s as %s: %d %.160s; the rule is %+v", route, role, name, got.status, got.body, rule)

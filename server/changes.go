@@ -1,6 +1,6 @@
 package server
 
-// queueChanged tells the clients how many jobs remain, and those who wait for one to look again.
+// queueChanged tells the clients how many jobs remain, and those who wait for one to refresh.
 func (s *Server) queueChanged(remaining int) {
 	s.hub.Remaining(remaining)
 	s.bell.Strike(false)

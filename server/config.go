@@ -55,7 +55,7 @@ type Config struct {
 	// WebhookAllow names hosts, addresses and networks that webhooks may reach besides all public addresses.
 	WebhookAllow []string
 
-	// Auth decides who may do what; nil lets everybody do everything. It is closed by whoever has opened it.
+	// Auth does authentication and authorization; nil disables both. Its maker closes it.
 	Auth auth.Gate
 	// AuthProxyHeader is the header in which a trusted proxy names the user, "" for none; AuthProxies are the networks
 	// whose X-Forwarded-For and X-Forwarded-Proto are believed.
@@ -86,10 +86,10 @@ type Config struct {
 	FeatureFlags []string
 	// ComfyAPIBase is the value of --comfy-api-base.
 	ComfyAPIBase string
-	// Assets is the catalogue behind the asset API; nil switches that off. It is closed by whoever has opened it.
+	// Assets is the catalogue behind the asset API; nil switches that off. Its maker closes it.
 	Assets *assets.Library
 	// OpenAssets returns a catalogue for the API v2 when Assets is nil, the same one each time; nil answers 501 there. It is
-	// closed by whoever has made it.
+	// closed by its maker.
 	OpenAssets func() (*assets.Library, error)
 	// DisableCustomNodes leaves the custom nodes' folders alone, but for those named in WhitelistCustomNodes.
 	DisableCustomNodes   bool
@@ -112,13 +112,13 @@ type Config struct {
 	AppVersion, RuntimeVersion, DeployEnvironment string
 	// Stats measures the machine; nil leaves the figures 0.
 	Stats func() health.Stats
-	// CheckDevice returns why the card that computes is lost, nil while it answers; nil asks nobody.
+	// CheckDevice returns why the GPU that computes is lost, nil while it answers; a nil function is not called.
 	CheckDevice func() error
 	// CheckEngine returns why models cannot run, nil while they can; nil means that the server runs none.
 	CheckEngine func() error
 	// DiskReserve is how many bytes a disk must have left for /health to call the server healthy; 0 means 16 MiB.
 	DiskReserve uint64
-	// StuckAfter is how long a running job may be silent before /health calls the worker stuck; 0 is for ever.
+	// StuckAfter is how long a running job may be silent before /health calls the worker stuck; 0 means no limit.
 	StuckAfter time.Duration
 	// DescribeModels says what model files of a kind are, see models.Service; nil leaves it out.
 	DescribeModels func(ctx context.Context, kind string, paths []string) []models.Description

@@ -55,7 +55,7 @@ func TestTrustedProxy(t *testing.T) {
 	}
 }
 
-// provider stands in for an identity provider: it vouches for whoever brings the right code.
+// provider stands in for an identity provider: it vouches for the bearer of the right code.
 type provider struct{ role string }
 
 func (provider) Begin(context.Context) (url, state string, err error) {

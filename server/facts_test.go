@@ -15,7 +15,7 @@ import (
 )
 
 // facts are what a handler's code says of its answers: which statuses it can give, which parameters it reads and which
-// error codes it knows. They are read from the source, following calls, so that nobody has to keep them by hand.
+// error codes it knows. They are read from the source, following calls, so that the list is not kept by hand.
 type facts struct {
 	query, header, codes map[string]bool
 	statuses             map[int]bool
@@ -267,7 +267,7 @@ func (s *source) of(handler *ast.FuncDecl) facts {
 				if code, ok := s.statusN[n.Sel.Name]; ok {
 					f.statuses[code] = true
 				}
-				for _, next := range s.callees(d, n) { // also when it is only named: somebody calls it
+				for _, next := range s.callees(d, n) { // also when it is only named: it may be called
 					walk(next)
 				}
 			case *ast.Ident:

@@ -84,7 +84,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("POST", "/prompt", "", "application/json", []byte(`{"prompt": {"1": {"class_type": "Show", "inputs": {"value": 1}}}, "number": -1.5, "front": true}`))
 	f.Fuzz(func(t *testing.T, method, path, query, kind string, body []byte) {
 		if !strings.HasPrefix(path, "/") || strings.Contains(path, "/events") || strings.HasSuffix(path, "/ws") || strings.Contains(query, "wait") || path == "/ready" {
-			return // what goes on for ever has tests of its own, and there is no worker to be ready
+			return // endless requests have tests of their own, and no worker is ready
 		}
 		if _, err := http.NewRequest(method, "http://localhost/", nil); err != nil { //nolint:noctx // it is not sent
 			return

@@ -186,7 +186,7 @@ func TestUnhealthyDisk(t *testing.T) {
 	start(t, func(cfg *server.Config) { cfg.DiskReserve = 1 << 60 }).unhealthy(t, "the disk is full: ")
 }
 
-// TestUnhealthyStore has somebody else lock the queue's file.
+// TestUnhealthyStore has another connection lock the queue's file.
 func TestUnhealthyStore(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "queue.db")

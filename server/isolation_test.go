@@ -17,7 +17,7 @@ import (
 	"comfygo/server"
 )
 
-// TestJobsBelongToTheirOwner has one user finish, run and queue jobs, and everybody else look for them.
+// TestJobsBelongToTheirOwner has one user finish, run and queue jobs, and all others look for them.
 func TestJobsBelongToTheirOwner(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, nil)
@@ -57,7 +57,7 @@ func TestJobsBelongToTheirOwner(t *testing.T) {
 	}
 }
 
-// seesNothing looks for somebody else's jobs wherever jobs are shown.
+// seesNothing looks for the jobs of another owner wherever jobs are shown.
 func (a *authRig) seesNothing(who, done, running, waiting string) {
 	a.t.Helper()
 	a.wants(who, "GET /queue", "", 200, `{"queue_running": [], "queue_pending": []}`)
@@ -250,7 +250,7 @@ func TestFreeIsTheAdministrators(t *testing.T) {
 	a.until("the models are freed", func() bool { return freed.Load() == 1 })
 }
 
-// TestLimitsOfRoles tries the limits on waiting jobs, on the size of pictures and of uploads.
+// TestLimitsOfRoles tries the limits on waiting jobs, on the size of images and of uploads.
 func TestLimitsOfRoles(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, nil)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestNobodysAssets: what was there before there were owners is the administrators' matter. Models are everybody's to see
-// and nobody's to change.
+// TestNobodysAssets: files older than the first owner belong to the administrators. Models are visible to all
+// and can be changed by none.
 func TestNobodysAssets(t *testing.T) {
 	t.Parallel()
 	a := startAuthWithAssets(t)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestOwnerOfOthers tries ?owner= on every route as everybody who is no administrator: there is nothing of others, and no
+// TestOwnerOfOthers tries ?owner= on every route as every role but administrators: there is nothing of others, and no
 // folder comes into being that those who ask for others' things would share.
 func TestOwnerOfOthers(t *testing.T) {
 	t.Parallel()

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestSocketsAreQuietWhenOthersWork: the socket of somebody who runs nothing tells neither that others do nor that the
+// TestSocketsAreQuietWhenOthersWork: the socket of an idle owner tells neither that others work nor that the
 // scanner finds what they have made; the administrator's tells both.
 func TestSocketsAreQuietWhenOthersWork(t *testing.T) {
 	t.Parallel()

@@ -29,7 +29,7 @@ func closeCode(t *testing.T, conn *websocket.Conn, patience time.Duration) webso
 	}
 }
 
-// TestSocketsOfStrangers: whoever shows no key cannot take all sockets and shut out those who do.
+// TestSocketsOfStrangers: unauthenticated callers cannot take all sockets and shut out the others.
 func TestSocketsOfStrangers(t *testing.T) {
 	t.Parallel()
 	keys, err := auth.NewKeys([]string{"a-key-that-is-long-enough"}, nil)
@@ -74,7 +74,7 @@ func TestSocketsOfStrangers(t *testing.T) {
 		}
 		known = append(known, conn)
 	}
-	if conn, _ := dial("", true); conn == nil { // the address is full: its oldest leaves, which is a stranger's
+	if conn, _ := dial("", true); conn == nil { // the address is full: its oldest socket is closed, which is an unauthenticated one
 		t.Fatal("one more socket with the key is refused")
 	}
 	if code := closeCode(t, strangers[17], 5*time.Second); code != 1013 {

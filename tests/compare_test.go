@@ -15,7 +15,7 @@ import (
 	"comfygo/tests/golden"
 )
 
-// Pictures may differ from ComfyUI's by one in one byte of a thousand, and by three anywhere: the
+// Images may differ from ComfyUI's by one in one byte of a thousand, and by three anywhere: the
 // last rounding to 8 bit turns on differences far below what can be seen.
 const (
 	mayDiffer  = 0.001
@@ -26,7 +26,7 @@ const (
 // ComfyUI's own fp32 run differs from an fp64 one.
 var latentTolerance = golden.Tolerance{RMSRel: 5e-5}
 
-// comparePNG compares a picture with the golden file, byte by byte of its colours.
+// comparePNG compares an image with the golden file, byte by byte of its colours.
 func comparePNG(t *testing.T, what string, got []byte, wantPath string) {
 	t.Helper()
 	want, err := os.ReadFile(wantPath)

@@ -9,7 +9,7 @@ import (
 	"comfygo/tests/golden"
 )
 
-// TestDemoGolden makes the twelve golden pictures of the built-in model over the API: queued by
+// TestDemoGolden makes the twelve golden images of the built-in model over the API: queued by
 // POST /prompt, followed on the WebSocket, read from /history and /view.
 func TestDemoGolden(t *testing.T) {
 	t.Parallel()

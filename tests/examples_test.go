@@ -17,7 +17,7 @@ import (
 // exampleKey is the key of the server that the examples run against.
 const exampleKey = "examples-key-0123456789"
 
-// exampleWorkflow scales a picture of the input folder, which needs no model.
+// exampleWorkflow scales an image of the input folder, which needs no model.
 const exampleWorkflow = `{
 	"1": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}},
 	"2": {"class_type": "ImageScaleBy", "inputs": {"image": ["1", 0], "upscale_method": "nearest-exact", "scale_by": 3}},

@@ -79,7 +79,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// TestFlagsOfPreviews counts the pictures that a sampler sends, and measures them.
+// TestFlagsOfPreviews counts the images that a sampler sends, and measures them.
 func TestFlagsOfPreviews(t *testing.T) {
 	t.Parallel()
 	const side = 6 // the latent itself has 8
@@ -130,7 +130,7 @@ func previewSizes(t *testing.T, server *instance) (sizes []image.Point) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		const header = 8 // the kind of the message and of the picture
+		const header = 8 // the kind of the message and of the image
 		if kind == websocket.MessageBinary && len(data) > header {
 			c, _, err := image.DecodeConfig(bytes.NewReader(data[header:]))
 			if err != nil {

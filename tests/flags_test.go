@@ -21,7 +21,7 @@ var changesNothing = map[string]string{
 	"--fast": "autotune", "--disable-pinned-memory": "", "--mmap-torch-files": "", "--disable-mmap": "",
 }
 
-// onCards are the flags that only a card obeys: on the processor one line says so.
+// onCards are the flags that only a GPU obeys: on the CPU one line says so.
 var onCards = []string{"--force-fp16", "--fp16-unet", "--bf16-unet", "--fp16-vae", "--bf16-vae", "--fp16-text-enc", "--bf16-text-enc"}
 
 // elsewhere are the flags that other tests hold to what they say.
@@ -154,7 +154,7 @@ func prepareFlagDir(t *testing.T, dir string) {
 	}
 }
 
-// aWorkflow saves an 8x8 picture.
+// aWorkflow saves an 8x8 image.
 const aWorkflow = `{"1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 255}}, "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "flag"}}}`
 
 func savedPicture(t *testing.T, s *instance) []byte {

@@ -40,7 +40,7 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// TestProfiles makes the golden picture with the flags that change how models are held.
+// TestProfiles makes the golden image with the flags that change how models are held.
 func TestProfiles(t *testing.T) {
 	t.Parallel()
 	for _, flags := range []string{"--lowvram", "--threads 1", "--cache-none", "--model-memory 0.001", "--cpu --force-fp32"} {

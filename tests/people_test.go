@@ -113,7 +113,7 @@ func TestPeopleCommands(t *testing.T) {
 	}
 }
 
-// TestRunAtServer runs a workflow on a server and fetches its picture.
+// TestRunAtServer runs a workflow on a server and fetches its image.
 func TestRunAtServer(t *testing.T) {
 	t.Parallel()
 	s := start(t, "--api-key", peopleKey)

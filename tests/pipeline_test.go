@@ -37,7 +37,7 @@ func loadPipelines(t *testing.T) map[string]pipelineCase {
 }
 
 // TestPipelineGolden runs the recorded workflows on checkpoints made from their recipes and compares
-// latents and pictures with ComfyUI's.
+// latents and images with ComfyUI's.
 func TestPipelineGolden(t *testing.T) {
 	t.Parallel()
 	cases := loadPipelines(t)
@@ -50,7 +50,7 @@ func TestPipelineGolden(t *testing.T) {
 	}
 }
 
-// uploadInputs sends the pictures that the workflows load.
+// uploadInputs sends the images that the workflows load.
 func uploadInputs(t *testing.T, server *instance) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(filepath.Dir(golden.Path(t, "inputs/pub_rgb.png")), "*.png"))

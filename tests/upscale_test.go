@@ -8,7 +8,7 @@ import (
 	"comfygo/tests/golden"
 )
 
-// TestUpscaleGolden enlarges pictures with networks made from their recipes and compares with ComfyUI's.
+// TestUpscaleGolden enlarges images with networks made from their recipes and compares with ComfyUI's.
 func TestUpscaleGolden(t *testing.T) {
 	t.Parallel()
 	var index struct {

@@ -141,7 +141,7 @@ func errorTypes(t *testing.T, body []byte) []string {
 	return types
 }
 
-// stillWorks makes the golden picture now, and returns a function that makes it again.
+// stillWorks makes the golden image now, and returns a function that makes it again.
 func (i *instance) stillWorks(t *testing.T) func() {
 	w := demoWorkflow(t, nil)
 	again := func() {

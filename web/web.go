@@ -26,7 +26,7 @@ const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; " +
 	"require-trusted-types-for 'script'; trusted-types 'none'"
 
-// File is one file of the pages. Its bytes are shared: nobody may change them.
+// File is one file of the pages. Its bytes are shared: no one may change them.
 type File struct {
 	// Name is the path below the root of the pages, as js/main.js.
 	Name string

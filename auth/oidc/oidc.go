@@ -1,4 +1,4 @@
-// Package oidc finds out by OpenID Connect who somebody is: the authorization code flow with PKCE, a state and a nonce, for
+// Package oidc authenticates users by OpenID Connect: the authorization code flow with PKCE, a state and a nonce, for
 // people who log in to the page.
 //
 // It knows no HTTP of ours: the server sends the browser to the address that Begin returns and calls Finish when the
@@ -46,7 +46,7 @@ type Config struct {
 type RoleFor struct{ Claim, Role string }
 
 const (
-	// stateLife is how long somebody may take to log in.
+	// stateLife bounds the time of a login.
 	stateLife  = 10 * time.Minute
 	mostStates = 10000
 )
@@ -57,7 +57,7 @@ var (
 	errToken = fmt.Errorf("%w: the identity provider's answer cannot be trusted", auth.ErrBadCredential)
 )
 
-// Provider is an identity provider. It is asked for its addresses when somebody first logs in, so that a server starts
+// Provider is an identity provider. Its addresses are requested at the first login, so that a server starts
 // without it.
 type Provider struct {
 	cfg Config
@@ -75,7 +75,7 @@ type attempt struct {
 	until           time.Time
 }
 
-// New makes a provider. It asks nobody anything yet.
+// New makes a provider. It sends no request yet.
 func New(cfg Config) (*Provider, error) {
 	if cfg.Issuer == "" || cfg.ClientID == "" {
 		return nil, errors.New("setting up OpenID Connect: an issuer and a client ID are needed")
@@ -140,7 +140,7 @@ func (p *Provider) config(found *oidc.Provider) oauth2.Config {
 }
 
 // Begin returns where to send the browser, and the state that has to come back with it: the server keeps it in a cookie,
-// so that nobody can be made to finish the log-in of another.
+// so that a user cannot be made to finish the login of another.
 func (p *Provider) Begin(ctx context.Context) (address, state string, err error) {
 	ctx, cancel := context.WithTimeout(p.cfg.Context(ctx), p.cfg.Timeout)
 	defer cancel()

@@ -16,7 +16,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Limit bounds the time for one file: a header takes milliseconds, a disk that is gone for ever.
+// Limit bounds the time for one file: a header takes milliseconds, a disk that is gone never answers.
 const Limit = 5 * time.Second
 
 // The bounds of what an Inspector does and remembers.
@@ -155,7 +155,7 @@ func describe(path string) (d family.Description) {
 
 func unusable(why string) family.Description { return family.Description{Kinds: []string{}, Why: why} }
 
-// plain is an error's text without the folder of the file, which is not for everybody who may see a list.
+// plain returns an error's text without the folder of the file, which readers of a model list may not see.
 func plain(err error, path string) string {
 	return strings.ReplaceAll(err.Error(), path, filepath.Base(path))
 }

@@ -230,7 +230,7 @@ func interleave(dst, src []float32, block, rows, in, taps int) {
 	}
 }
 
-// phase sums the taps of 3x3 kernels that fall on the same source pixel once the picture has been doubled: rows
+// phase sums the taps of 3x3 kernels that fall on the same source pixel once the image has been doubled: rows
 // 0 | 1+2 for phase 0 and 0+1 | 2 for phase 1, and columns likewise.
 func (s Layout) phase(k3 []float32) []float32 {
 	out := make([]float32, len(k3)/9*4)

@@ -96,7 +96,7 @@ func TestBlocked(t *testing.T) {
 }
 
 // TestPhase compares the four 2x2 convolutions with the direct form, nearest doubling and a 3x3 convolution, on a
-// picture of integers small enough for sums to be exact.
+// image of integers small enough for sums to be exact.
 func TestPhase(t *testing.T) {
 	t.Parallel()
 	e, k := entry(2, 1, 3, 3)

@@ -8,10 +8,10 @@ import (
 	"comfygo/engine/weights"
 )
 
-// ToTokens turns a picture [B,C,H,W] into tokens [B,H·W,C].
+// ToTokens turns an image [B,C,H,W] into tokens [B,H·W,C].
 func (b *Builder) ToTokens(x *onnx.Value) *onnx.Value { return b.ImageToTokens(x) }
 
-// FromTokens turns tokens [B,H·W,C] back into a picture of the shape of like [B,C,H,W].
+// FromTokens turns tokens [B,H·W,C] back into an image of the shape of like [B,C,H,W].
 func (b *Builder) FromTokens(x, like *onnx.Value) *onnx.Value { return b.TokensToImage(x, like) }
 
 // LinearOfImage is Linear of the tokens of an image [B,C,H,W], [B,H·W,out].

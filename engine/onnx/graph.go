@@ -54,7 +54,7 @@ func (v *Value) Dim(i int) Dim {
 	return v.Shape[i]
 }
 
-// Initializer is a weight of the graph. Its bytes are not part of the model: whoever makes the session
+// Initializer is a weight of the graph. Its bytes are not part of the model: the maker of the session
 // provides them under Name, taken from Source, which this package never looks into.
 type Initializer struct {
 	Name   string

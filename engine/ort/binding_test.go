@@ -68,7 +68,7 @@ func TestBindingKeepsInputs(t *testing.T) {
 func TestCUDAIsRefusedWithAReason(t *testing.T) {
 	t.Parallel()
 	err := lib.CheckCUDA(t.Context(), 0)
-	if err == nil { // a machine with a card: then a session on it must work
+	if err == nil { // a machine with a GPU: then a session on it must work
 		spec := addSpec()
 		spec.Device = Device{Kind: CUDA}
 		s := newSession(t, spec)

@@ -21,13 +21,13 @@ import (
 // folder may also be a Python site-packages: its nvidia/*/lib are looked into.
 const EnvCUDADirs = "COMFYGO_CUDA_DIRS"
 
-// envOrder is CUDA's own variable for the order in which it counts cards.
+// envOrder is CUDA's own variable for the order in which it counts GPUs.
 const envOrder = "CUDA_DEVICE_ORDER"
 
 // ErrNoCUDA is wrapped by errors that say why CUDA cannot be used here.
 var ErrNoCUDA = errors.New("no CUDA")
 
-// CheckCUDA reports whether the card with the given index can be used: nil, or an error that wraps ErrNoCUDA and says
+// CheckCUDA reports whether the GPU with the given index can be used: nil, or an error that wraps ErrNoCUDA and says
 // why not. A missing driver shows only when a session is made, so it makes a tiny one. The answer is remembered.
 func (r *Runtime) CheckCUDA(ctx context.Context, index int) error {
 	if err := r.enter(); err != nil {
@@ -69,7 +69,7 @@ func (r *Runtime) probeCUDA(ctx context.Context, index int) error {
 	if index < 0 {
 		return fmt.Errorf("GPU %d does not exist", index)
 	}
-	// Cards are to be counted as device.Cards counts them, in the order of the bus. The user's own setting stands.
+	// GPUs are to be counted as device.Cards counts them, in the order of the bus. The user's own setting stands.
 	if _, set := os.LookupEnv(envOrder); !set {
 		if err := os.Setenv(envOrder, "PCI_BUS_ID"); err != nil {
 			return err
@@ -112,7 +112,7 @@ func (r *Runtime) probe(ctx context.Context, spec *SessionSpec, in map[string]Va
 	return s.run(ctx, in, nil)
 }
 
-// appendCUDA makes a session run on a card. Both steps fail when the provider or a library it needs is not there.
+// appendCUDA makes a session run on a GPU. Both steps fail when the provider or a library it needs is not there.
 func appendCUDA(o *ort.SessionOptions, spec *SessionSpec) error {
 	cuda, err := ort.NewCUDAProviderOptions()
 	if err != nil {

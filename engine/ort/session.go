@@ -34,7 +34,7 @@ type Session struct {
 }
 
 // NewSession makes a graph ready to run. The end of ctx abandons the work as soon as the library notices, and then the
-// error wraps ctx's cause. On CUDA the error wraps ErrNoCUDA when there is no usable card.
+// error wraps ctx's cause. On CUDA the error wraps ErrNoCUDA when there is no usable GPU.
 func (r *Runtime) NewSession(ctx context.Context, spec SessionSpec) (*Session, error) {
 	err := r.enter()
 	var s *Session
@@ -82,7 +82,7 @@ func (r *Runtime) newSession(ctx context.Context, spec *SessionSpec) (*Session, 
 		return nil, err
 	}
 	s.release = spec.Release
-	if spec.Device.Kind == CUDA { // the card has its own copy of everything
+	if spec.Device.Kind == CUDA { // the GPU has its own copy of everything
 		s.opts.drop(r)
 		s.letGo()
 	}

@@ -19,7 +19,7 @@ const (
 // Device is where a session computes. The zero value is the CPU.
 type Device struct {
 	Kind  Kind
-	Index int // which card
+	Index int // which GPU
 }
 
 // String returns "cpu", or "cuda:0" as torch writes it.

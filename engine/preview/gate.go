@@ -5,7 +5,7 @@ import "time"
 const (
 	// share is the part of the sampling time that previews may take where they use what the network uses.
 	share = 0.02
-	// shortest is the time between previews that cost the network nothing: a picture fifteen times a second is a film.
+	// shortest is the time between previews that cost the network nothing: an image fifteen times a second is a video.
 	shortest = 66 * time.Millisecond
 )
 

@@ -1,4 +1,4 @@
-// Package preview makes small pictures of latents while they are sampled: by a linear map from latent channels to
+// Package preview makes small images of latents while they are sampled: by a linear map from latent channels to
 // colours, or with a TAESD decoder.
 //
 // It knows latents, their formats and decoders; it knows nothing of nodes, messages or HTTP.
@@ -92,8 +92,8 @@ func openDecoder(f sampling.LatentFormat, d Decoders) (*engine.VAE, error) {
 	return d.Engine.LoadPreviewDecoder(path, f.Channels)
 }
 
-// The first preview of a run is paid for by these guesses: scaling and packing a picture of the usual size, and decoding
-// with TAESD for each pixel on a processor and on a card.
+// The first preview of a run is paid for by these guesses: scaling and packing an image of the usual size, and decoding
+// with TAESD for each pixel on a processor and on a GPU.
 const (
 	rgbCost           = 10 * time.Millisecond
 	tinyCostProcessor = 5 * time.Microsecond
@@ -121,7 +121,7 @@ func (m *Maker) Make(work func()) {
 	m.gate.spent(start)
 }
 
-// Image returns a picture of the first latent of x, [B,C,H,W] or [B,C,T,H,W] as the network sees it.
+// Image returns an image of the first latent of x, [B,C,H,W] or [B,C,T,H,W] as the network sees it.
 func (m *Maker) Image(ctx context.Context, x *tensor.Tensor) (image.Image, error) {
 	z, err := m.first(x)
 	if err != nil {
@@ -175,7 +175,7 @@ func (m *Maker) colours(z *tensor.Tensor) image.Image {
 	return img
 }
 
-// pictureOf turns the first picture of [B,H,W,3] in 0…1 into bytes.
+// pictureOf turns the first image of [B,H,W,3] in 0…1 into bytes.
 func pictureOf(y *tensor.Tensor) image.Image {
 	h, w := y.Dim(1), y.Dim(2)
 	img := image.NewRGBA(image.Rect(0, 0, w, h))

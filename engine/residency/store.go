@@ -233,7 +233,7 @@ func (s *Store) forget(r *region) {
 	r.keys = nil
 }
 
-// kernels convert weights with the processor's vector instructions.
+// kernels convert weights with the CPU's vector instructions.
 var kernels = nn.Kernels{Reads: ort.CanWiden, Widen: ort.Widen, Block: ort.Block, Transpose: ort.Transpose}
 
 // runTasks makes the weights on several goroutines and releases the pages of the files once they have been read.

@@ -10,7 +10,7 @@ import (
 	"comfygo/tests/usage"
 )
 
-// benchShape is a latent of a picture of 1024x1024 with 16 channels.
+// benchShape is a latent of an image of 1024x1024 with 16 channels.
 var benchShape = []int{1, 16, 128, 128}
 
 // benchSteps is how many steps a benchmark's run has.
@@ -48,7 +48,7 @@ func benchRunOn(tb testing.TB, name string, x *tensor.Tensor, predict Denoise) (
 	}
 }
 
-// BenchmarkSampler measures what a sampler itself costs in a step: its predictions are there already. The processor's time is what
+// BenchmarkSampler measures what a sampler itself costs in a step: its predictions are there already. The CPU's time is what
 // other work on the machine changes least.
 func BenchmarkSampler(b *testing.B) {
 	x := tensor.New(benchShape...)
@@ -99,7 +99,7 @@ func BenchmarkRun(b *testing.B) {
 	b.ReportMetric((usage.Processor()-before).Seconds()*1000/float64(b.N)/benchSteps, "cpu-ms/step")
 }
 
-// BenchmarkSamplerBesideModel measures how long a sampler keeps a network waiting that takes its time elsewhere, as one on a card
+// BenchmarkSamplerBesideModel measures how long a sampler keeps a network waiting that takes its time elsewhere, as one on a GPU
 // does: noise is drawn meanwhile.
 func BenchmarkSamplerBesideModel(b *testing.B) {
 	const busy = 40 * time.Millisecond

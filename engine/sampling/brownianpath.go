@@ -16,21 +16,21 @@ const (
 	aheadBytes = 32 << 20
 )
 
-// brownianPath is noise that belongs together over a whole run: the increments of one Brownian path between noise levels,
+// brownianPath is noise that belongs together over a whole run: the increments of one Brownian path between sigmas,
 // each scaled to unit variance. A finer schedule so follows the same path. Upstream: BrownianTreeNoiseSampler.
 //
 // What the run will ask for is drawn ahead, while the network is at work.
 type brownianPath struct {
 	shape []int
 	tree  *brownianTree
-	plan  []span // what is to come, by noise levels
+	plan  []span // what is to come, by sigmas
 
 	ahead chan []float32
 	stop  chan struct{}
 	done  sync.WaitGroup
 }
 
-// newBrownianPath begins to draw what plan lists, pairs of noise levels in the order in which noise will be asked for. The path must be
+// newBrownianPath begins to draw what plan lists, pairs of sigmas in the order in which noise will be asked for. The path must be
 // closed.
 func newBrownianPath(shape []int, sigmas []float32, seed uint64, plan []span) *brownianPath {
 	low, high := float32(math.Inf(1)), float32(0)

@@ -22,14 +22,14 @@ func guidedRows(g Guidance, scales []float32) *tensor.Tensor {
 	return out
 }
 
-// LinearCFG guides the frames of a film by scales that rise evenly from least to the run's. Upstream: VideoLinearCFGGuidance.
+// LinearCFG guides the frames of a video by scales that rise evenly from least to the run's. Upstream: VideoLinearCFGGuidance.
 func LinearCFG(least float64) CombineFunc {
 	return func(_ context.Context, g Guidance) (*tensor.Tensor, error) {
 		return guidedRows(g, linspace(float32(least), float32(g.Scale), g.X.Dim(0))), nil
 	}
 }
 
-// TriangleCFG guides the frames of a film by scales that rise from least to the run's in the middle, and fall again. Upstream:
+// TriangleCFG guides the frames of a video by scales that rise from least to the run's in the middle, and fall again. Upstream:
 // VideoTriangleCFGGuidance.
 func TriangleCFG(least float64) CombineFunc {
 	return func(_ context.Context, g Guidance) (*tensor.Tensor, error) {

@@ -14,7 +14,7 @@ import (
 type Cond struct {
 	// Tokens is the text encoding [B,tokens,width]; Pooled the pooled one [B,width] or nil.
 	Tokens, Pooled *tensor.Tensor
-	// Area, when set, is the part of the picture that the entry acts on.
+	// Area, when set, is the part of the image that the entry acts on.
 	Area *Area
 	// Strength is its weight among entries of the same place; nil counts as 1.
 	Strength *float64
@@ -23,7 +23,7 @@ type Cond struct {
 	MaskStrength *float64
 	// MaskBounds limits the area to the mask's bounding box.
 	MaskBounds bool
-	// StartPercent and EndPercent bound the time at which the entry acts, as shares of the way from noise to picture.
+	// StartPercent and EndPercent bound the time at which the entry acts, as shares of the way from noise to image.
 	StartPercent, EndPercent *float64
 	// Default makes the entry fill whatever the others leave uncovered.
 	Default bool
@@ -41,8 +41,8 @@ type Cond struct {
 	read map[string]bool
 }
 
-// Area is a box: Size and Offset have one value for each axis behind the channels (height and width for pictures), in
-// latent cells, or as shares of the picture when Percent is set.
+// Area is a box: Size and Offset have one value for each axis behind the channels (height and width for images), in
+// latent cells, or as shares of the image when Percent is set.
 type Area struct {
 	Size, Offset []float64
 	Percent      bool
@@ -65,7 +65,7 @@ type entry struct {
 	control any
 }
 
-// active reports whether the entry acts at a noise level.
+// active reports whether the entry acts at a sigma.
 func (e *entry) active(sigma float32) bool {
 	return (e.start == nil || sigma <= *e.start) && (e.end == nil || sigma >= *e.end)
 }

@@ -89,7 +89,7 @@ type pictureInput struct{ cleanPrediction }
 // Input implements Prediction.
 func (pictureInput) Input(_ float32, x *tensor.Tensor) *tensor.Tensor { return x }
 
-// pictureFlow is a flow from one picture to its counterpart: no noise is added, and the output is the clean latent.
+// pictureFlow is a flow from one image to its counterpart: no noise is added, and the output is the clean latent.
 type pictureFlow struct{ flowPrediction }
 
 // Denoised implements Prediction.

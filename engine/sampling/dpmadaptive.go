@@ -58,7 +58,7 @@ func (p *pid) accepts(failure float64) bool {
 	return ok
 }
 
-// maxAdaptive bounds the steps of the adaptive solver, which a model that returns nonsense could keep going for ever.
+// maxAdaptive bounds the steps of the adaptive solver, which a model that returns NaN could keep going without end.
 const maxAdaptive = 10000
 
 // sampleDPMAdaptive chooses its own steps so that two orders agree (DPM-Solver-12 and -23, Lu et al., arXiv 2206.00927).

@@ -2,7 +2,7 @@ package sampling
 
 import "math"
 
-// Noise levels are float32, as torch keeps them, and each operation rounds to float32. These functions take the float64
+// Sigmas are float32, as torch keeps them, and each operation rounds to float32. These functions take the float64
 // result and round once, which is within an ulp of torch's own.
 
 func log32(x float32) float32    { return float32(math.Log(float64(x))) }

@@ -38,7 +38,7 @@ func LTXVSigmas(steps int, shift float64, stretch bool, terminal float64) ([]flo
 	return out, nil
 }
 
-// Flux2Sigmas shifts evenly spaced levels by what was found to fit pictures of width by height pixels in a number of steps. Upstream:
+// Flux2Sigmas shifts evenly spaced levels by what was found to fit images of width by height pixels in a number of steps. Upstream:
 // Flux2Scheduler.
 func Flux2Sigmas(steps, width, height int) ([]float32, error) {
 	if err := checkSteps("Flux 2", steps); err != nil {
@@ -67,7 +67,7 @@ func shiftedSigmas(steps int, mu float64) []float32 {
 }
 
 // Ideogram4Sigmas is even in the probability of a normal distribution of the logarithm of signal to noise, whose mean mu is that of
-// pictures of 512 by 512 pixels. Upstream: Ideogram4Scheduler.
+// images of 512 by 512 pixels. Upstream: Ideogram4Scheduler.
 func Ideogram4Sigmas(steps, width, height int, mu, deviation float64) ([]float32, error) {
 	if err := checkSteps("Ideogram 4", steps); err != nil {
 		return nil, err

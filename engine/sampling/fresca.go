@@ -7,7 +7,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// FreSca multiplies the guidance by low at frequencies of up to cutoff periods in both directions of the picture and by high at all
+// FreSca multiplies the guidance by low at frequencies of up to cutoff periods in both directions of the image and by high at all
 // others (Huang et al., "FreSca: Scaling in Frequency Space Enhances Diffusion Models", arXiv 2504.02154).
 func FreSca(low, high float64, cutoff int) BeforeFunc {
 	return func(_ context.Context, g Guidance, sides []*tensor.Tensor) ([]*tensor.Tensor, error) {

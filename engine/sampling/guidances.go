@@ -139,7 +139,7 @@ func CFGNormNoise(strength float64) CombineFunc {
 
 // APG bounds the direction of guidance, gives it momentum and takes the part along the positive prediction only to the share
 // eta (Sadat et al., "Eliminating Oversaturation and Artifacts of High Guidance Scales", arXiv 2410.02416). The momentum goes on from
-// prediction to prediction until the noise level rises, through several runs if need be.
+// prediction to prediction until the sigma rises, through several runs if need be.
 func APG(eta, threshold, momentum float64) BeforeFunc {
 	a := &apg{eta: float32(eta), threshold: threshold, momentum: float32(momentum)}
 	return a.apply

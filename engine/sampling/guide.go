@@ -96,7 +96,7 @@ func (g *guide) scaleAt(sigma float32) float64 {
 	return scale
 }
 
-// checkShape fails when a sampler has changed the latent's size and the run holds masks or pictures of the old one.
+// checkShape fails when a sampler has changed the latent's size and the run holds masks or images of the old one.
 func (g *guide) checkShape(x *tensor.Tensor) error {
 	same := len(x.Shape) == len(g.shape)
 	for i := 0; same && i < len(g.shape); i++ {
@@ -117,7 +117,7 @@ func (g *guide) checkShape(x *tensor.Tensor) error {
 	return nil
 }
 
-// checkFinite fails when a tensor holds NaN or infinity: no later step could mend that, and the picture would be black.
+// checkFinite fails when a tensor holds NaN or infinity: no later step could mend that, and the image would be black.
 func (g *guide) checkFinite(what string, x *tensor.Tensor) error {
 	if vec.Finite(x.Data) {
 		return nil
@@ -148,7 +148,7 @@ type inpaint struct {
 	mask, latent, noise *tensor.Tensor
 }
 
-// before returns x with the protected parts replaced by the latent at the same noise level.
+// before returns x with the protected parts replaced by the latent at the same sigma.
 func (p *inpaint) before(g *guide, mask, x *tensor.Tensor, sigma float32) *tensor.Tensor {
 	var kept *tensor.Tensor
 	if n, ok := g.params.Network.(Keeper); ok {

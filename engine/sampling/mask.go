@@ -7,8 +7,8 @@ import (
 	"comfygo/internal/imaging"
 )
 
-// NoiseMask returns a noise mask at every value of latents of the given shape [B,C,axes…]. Masks of pictures are [H,W] with any number
-// of axes before them; those of films may have a time axis there, [T,H,W], and those of sound are [L] likewise. They are
+// NoiseMask returns a noise mask at every value of latents of the given shape [B,C,axes…]. Masks of images are [H,W] with any number
+// of axes before them; those of videos may have a time axis there, [T,H,W], and those of sound are [L] likewise. They are
 // scaled linearly along each axis. It fails for a mask without values or with too few axes. Upstream: reshape_mask.
 func NoiseMask(mask *tensor.Tensor, shape []int) (*tensor.Tensor, error) {
 	planes, err := maskPlanes(mask, len(shape)-2)

@@ -19,7 +19,7 @@ func (m *ModelSampling) Type() ModelType { return m.kind }
 // Settings returns what the model sampling was made with.
 func (m *ModelSampling) Settings() Settings { return m.settings }
 
-// Levels maps between a model's own time and the noise level sigma. Upstream: the classes ModelSamplingDiscrete,
+// Levels maps between a model's own time and the sigma sigma. Upstream: the classes ModelSamplingDiscrete,
 // ModelSamplingDiscreteFlow, … of comfy.model_sampling.
 type Levels interface {
 	// Sigmas are the levels the model knows, rising.
@@ -28,7 +28,7 @@ type Levels interface {
 	Timestep(sigma float32) float32
 	// Sigma returns the level at a time.
 	Sigma(timestep float32) float32
-	// PercentToSigma returns the level at a share of the way from noise (0) to picture (1).
+	// PercentToSigma returns the level at a share of the way from noise (0) to image (1).
 	PercentToSigma(percent float64) float64
 }
 
@@ -52,7 +52,7 @@ const (
 	// X0 has the clean latent as output, ImgToImg for a network that reads the noisy latent as it is.
 	X0       ModelType = "X0"
 	ImgToImg ModelType = "IMG_TO_IMG"
-	// ImgToImgFlow goes from one picture to another without noise.
+	// ImgToImgFlow goes from one image to another without noise.
 	ImgToImgFlow ModelType = "IMG_TO_IMG_FLOW"
 	// EDMEPS has the levels of EDM and noise as output.
 	EDMEPS ModelType = "EDM_EPS"

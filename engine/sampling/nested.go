@@ -8,7 +8,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// A nested latent has parts of different shapes that are sampled together, such as a film and its sound. Samplers see one
+// A nested latent has parts of different shapes that are sampled together, such as a video and its sound. Samplers see one
 // tensor [B,1,values], each row holding its parts' rows one after another. Upstream: NestedTensor, pack_latents.
 
 // PrepareNestedNoise is PrepareNoise for parts of the given shapes, which one generator fills in turn.

@@ -80,7 +80,7 @@ func (h *halver) Predict(_ context.Context, x *tensor.Tensor, _ []float32, in In
 	return sum(term{0.5, x}), nil
 }
 
-// TestPartsAreSampledAsIfAlone compares a film with its sound, of which a mask protects a part, to the arithmetic of one packed latent.
+// TestPartsAreSampledAsIfAlone compares a video with its sound, of which a mask protects a part, to the arithmetic of one packed latent.
 func TestPartsAreSampledAsIfAlone(t *testing.T) {
 	t.Parallel()
 	m, err := NewModelSampling(EPS, Settings{})

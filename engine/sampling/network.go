@@ -26,7 +26,7 @@ type LatentFormat struct {
 	Channels int
 	// Scale and Shift: the network reads (latent - Shift)*Scale.
 	Scale, Shift float32
-	// Downscale is the factor between the sizes of picture and latent.
+	// Downscale is the factor between the sizes of image and latent.
 	Downscale int
 	// Video says that latents have a time axis: [B,C,T,H,W].
 	Video bool

@@ -51,7 +51,7 @@ func drawFrom(g *Generator, shape []int, indices []int) (*tensor.Tensor, error) 
 	return out, nil
 }
 
-// NoiseSource gives the noise that a sampler adds on its way from one noise level to a lower one.
+// NoiseSource gives the noise that a sampler adds on its way from one sigma to a lower one.
 type NoiseSource func(sigma, next float32) *tensor.Tensor
 
 // freshNoise returns the source of the ancestral samplers: one draw after another from the generator of seed+1, the

@@ -6,7 +6,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// Prediction says what a network's output means and how noise and latent mix at a noise level. Upstream: the classes EPS,
+// Prediction says what a network's output means and how noise and latent mix at a sigma. Upstream: the classes EPS,
 // V_PREDICTION, EDM, CONST, … of comfy.model_sampling.
 type Prediction interface {
 	// Input returns what the network reads for the noisy latent x.

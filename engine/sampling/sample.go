@@ -42,7 +42,7 @@ type Params struct {
 	parts             [][]int // the shapes of all parts of a nested latent, which Latent holds packed
 	// BatchIndex, when set, numbers the rows for the noise.
 	BatchIndex []int
-	// DownscaleRatio is the picture-to-latent factor that an empty latent was made for; 0 when unknown.
+	// DownscaleRatio is the image-to-latent factor that an empty latent was made for; 0 when unknown.
 	DownscaleRatio int
 
 	Seed      uint64

@@ -7,7 +7,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// Denoise predicts the clean latent of x at noise level sigma. It fails when ctx ends.
+// Denoise predicts the clean latent of x at sigma sigma. It fails when ctx ends.
 type Denoise func(ctx context.Context, x *tensor.Tensor, sigma float32) (*tensor.Tensor, error)
 
 // Run is what a sampler works on.

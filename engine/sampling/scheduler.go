@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// A scheduler chooses the noise levels of a run, falling, usually with a zero at the end.
+// A scheduler chooses the sigmas of a run, falling, usually with a zero at the end.
 type scheduler func(m *ModelSampling, steps int) ([]float32, error)
 
 var schedulers = []struct {
@@ -35,7 +35,7 @@ func SchedulerNames() []string {
 // maxSteps bounds what a schedule may be asked for, well above the 10000 steps of the nodes: set_steps divides by denoise.
 const maxSteps = 1 << 24
 
-// Schedule returns the noise levels of a scheduler for a number of steps. It fails for a name it does not know and for
+// Schedule returns the sigmas of a scheduler for a number of steps. It fails for a name it does not know and for
 // a number of steps that the scheduler cannot serve. Upstream: comfy.samplers.calculate_sigmas.
 func Schedule(m *ModelSampling, name string, steps int) ([]float32, error) {
 	if steps < 1 || steps > maxSteps {

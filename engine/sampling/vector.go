@@ -8,7 +8,7 @@ import (
 	"comfygo/engine/vec"
 )
 
-// parallelFrom is the number of elements from which work is spread over the processors; latents of pictures stay below.
+// parallelFrom is the number of elements from which work is spread over the CPUs; latents of images stay below.
 const parallelFrom = 1 << 19
 
 // spread calls f with ranges that cover [0,n), at once when n is large.

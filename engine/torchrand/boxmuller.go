@@ -4,7 +4,7 @@ import "math"
 
 // Torch computes logarithm, sine and cosine of these values with the polynomials of Moshier's Cephes library in float32, and its
 // compiler fuses products into sums. What follows takes the same steps in the same order, so that the results are
-// torch's to the bit; processors of the x86-64 family take them eight at a time.
+// torch's to the bit; CPUs of the x86-64 family take them eight at a time.
 
 // The constants of the steps, with a row of eight for each in vectors.
 const (

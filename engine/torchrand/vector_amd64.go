@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// vectors says that the processor has what vector_amd64.s uses.
+// vectors says that the CPU has what vector_amd64.s uses.
 var vectors = cpu.X86.HasAVX2 && cpu.X86.HasFMA
 
 // lanes is how many values a vector holds.

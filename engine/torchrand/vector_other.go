@@ -2,7 +2,7 @@
 
 package torchrand
 
-// Other processors go value by value.
+// Other CPUs go value by value.
 
 func twistRun(_, _ []uint32) int { return 0 }
 

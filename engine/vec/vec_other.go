@@ -2,7 +2,7 @@
 
 package vec
 
-// Other processors go value by value.
+// Other CPUs go value by value.
 
 func scaleRun(_, _ []float32, _ float32) int { return 0 }
 

@@ -1,4 +1,4 @@
-// Package warning carries warnings from where they arise to whoever runs the work: something that a job asked for was
+// Package warning carries warnings from their source to the client of the job: an option of a job was
 // left out, and the job goes on without it. The receiver travels in the context, so that nothing between needs to know.
 //
 // It knows nothing of nodes, clients or logs.

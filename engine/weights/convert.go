@@ -50,7 +50,7 @@ func Range(dst []float32, e Entry, from int) error {
 	return nil
 }
 
-// Float32s returns all elements of e, converted on all processors when there are many.
+// Float32s returns all elements of e, converted on all CPUs when there are many.
 func Float32s(e Entry) ([]float32, error) {
 	if err := e.check(); err != nil {
 		return nil, fmt.Errorf("converting %v of %s: %w", e, e.File, err)
@@ -59,7 +59,7 @@ func Float32s(e Entry) ([]float32, error) {
 	return dst, parallel(len(dst), 1<<18, func(from, to int) error { return Range(dst[from:to], e, from) })
 }
 
-// parallel calls work on consecutive ranges that cover [0, n), on as many goroutines as there are processors, none
+// parallel calls work on consecutive ranges that cover [0, n), on as many goroutines as there are CPUs, none
 // of them given less than grain at a time. It returns when all have, with the error of the lowest range that failed.
 func parallel(n, grain int, work func(from, to int) error) error {
 	parts := min(runtime.GOMAXPROCS(0), max(n/max(grain, 1), 1))

@@ -26,7 +26,7 @@ var lanes = map[dtype.DType]struct{ exponent, lowest, sign uint64 }{
 	dtype.F8E5M2: {0x7c7c7c7c7c7c7c7c, 0x0404040404040404, 0x8080808080808080},
 }
 
-// Scan looks for NaN and infinities in e, at about the speed of reading it, on all processors. Its error wraps
+// Scan looks for NaN and infinities in e, at about the speed of reading it, on all CPUs. Its error wraps
 // ErrNonFinite and names the tensor and the first bad element. Entries of integer types pass; of a computed entry the parts
 // are scanned, of a quantized one the scales, too. What was found good in a mapped file is not looked at again.
 func Scan(e Entry) error {

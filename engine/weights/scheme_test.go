@@ -91,7 +91,7 @@ func TestSchemes(t *testing.T) {
 	}
 }
 
-// refused checks that nobody can take a quantized weight for a plain one, and what the errors say.
+// refused checks that a quantized weight is never taken for a plain one, and what the errors say.
 func refused(t *testing.T, name string, src weights.Source, e weights.Entry) {
 	t.Helper()
 	s := weights.NewScope(src)

@@ -211,7 +211,7 @@ func wanted(dims []int) string {
 	return "[" + strings.Join(parts, " ") + "]"
 }
 
-// Unused lists, sorted, the tensors below this scope that nobody took.
+// Unused lists, sorted, the tensors below this scope that were not read.
 func (s *Scope) Unused() []string {
 	var out []string
 	for _, n := range s.acc.names[sort.SearchStrings(s.acc.names, s.prefix):] {

@@ -131,7 +131,7 @@ type Result struct {
 	} `json:"status"`
 }
 
-// Files lists the files of one kind ("images", "latents") that a node has put out.
+// Files lists the output files of one kind ("images", "latents") of a node.
 func (r *Result) Files(node, kind string) []File {
 	var files []File
 	if err := json.Unmarshal(r.Outputs[node][kind], &files); err != nil {
@@ -179,7 +179,7 @@ func (c *Client) View(ctx context.Context, f File) ([]byte, error) {
 	return c.Do(ctx, http.MethodGet, "/view?"+q.Encode(), "", nil)
 }
 
-// Upload sends a picture to the input folder, over one of the same name.
+// Upload sends an image to the input folder, over one of the same name.
 func (c *Client) Upload(ctx context.Context, name string, data []byte) error {
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)

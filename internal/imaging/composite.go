@@ -115,7 +115,7 @@ func ResizeMask(mask *tensor.Tensor, height, width int) (*tensor.Tensor, error) 
 	return scaled.Reshape(-1, height, width)
 }
 
-// WithChannels returns a picture, [B,H,W,C], with that many channels: some are dropped, or added with one value.
+// WithChannels returns an image, [B,H,W,C], with that many channels: some are dropped, or added with one value.
 func WithChannels(t *tensor.Tensor, channels int, value float32) *tensor.Tensor {
 	has := t.Shape[3]
 	if has == channels {

@@ -7,8 +7,8 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// Convolve filters pictures, [B,H,W,C], with a square kernel of 2*radius+1 values a side, each channel by itself;
-// beyond its edges a picture is mirrored without repeating the edge. It fails when a side is not longer than the radius
+// Convolve filters images, [B,H,W,C], with a square kernel of 2*radius+1 values a side, each channel by itself;
+// beyond its edges an image is mirrored without repeating the edge. It fails when a side is not longer than the radius
 // and ends early when ctx does.
 func Convolve(ctx context.Context, t *tensor.Tensor, kernel []float32, radius int) (*tensor.Tensor, error) {
 	if err := checkRank("convolving", t, 4); err != nil {
@@ -26,7 +26,7 @@ func Convolve(ctx context.Context, t *tensor.Tensor, kernel []float32, radius in
 	parallel(t.Shape[0]*h, w*c*side*side, func(from, to int) {
 		padded := make([]float32, (w+2*radius)*c)
 		for r := from; r < to && ctx.Err() == nil; r++ {
-			first := r / h * h // the picture's first row
+			first := r / h * h // the image's first row
 			line := out.Data[r*w*c:][:w*c]
 			for ky := range side {
 				mirrored(padded, t.Data[(first+mirror(r%h+ky-radius, h))*w*c:][:w*c], radius, w, c)
@@ -42,7 +42,7 @@ func Convolve(ctx context.Context, t *tensor.Tensor, kernel []float32, radius in
 	return out, nil
 }
 
-// Smooth filters pictures, [B,H,W,C], with a Gaussian of 2*radius+1 values a side whose sum is 1, first along rows, then along
+// Smooth filters images, [B,H,W,C], with a Gaussian of 2*radius+1 values a side whose sum is 1, first along rows, then along
 // columns; it is Convolve with Gaussian but for rounding.
 func Smooth(ctx context.Context, t *tensor.Tensor, radius int, sigma float64) (*tensor.Tensor, error) {
 	if err := checkRank("blurring", t, 4); err != nil {

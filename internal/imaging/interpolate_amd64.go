@@ -2,7 +2,7 @@ package imaging
 
 import "golang.org/x/sys/cpu"
 
-// wideFMA says that the processor has what interpolate_amd64.s uses.
+// wideFMA says that the CPU has what interpolate_amd64.s uses.
 var wideFMA = cpu.X86.HasAVX2 && cpu.X86.HasFMA
 
 //go:noescape

@@ -9,10 +9,10 @@ import (
 	"comfygo/engine/vec"
 )
 
-// Extreme replaces every value of pictures, [B,H,W,C], by the greatest (or, with least set, the least) one in the square
+// Extreme replaces every value of images, [B,H,W,C], by the greatest (or, with least set, the least) one in the square
 // of side values around it; an even side reaches one place further to the left and up for the least value, and to the right
 // and down for the greatest, so that one after the other leaves things where they are (kornia 0.9). What lies outside of the
-// picture does not count. It ends early when ctx does.
+// image does not count. It ends early when ctx does.
 func Extreme(ctx context.Context, t *tensor.Tensor, side int, least bool) (*tensor.Tensor, error) {
 	if err := checkRank("morphology", t, 4); err != nil {
 		return nil, err

@@ -128,7 +128,7 @@ func TestLoadTooLarge(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	files, err := filepath.Glob("testdata/[plu]*/*") // pictures, load and upstream
+	files, err := filepath.Glob("testdata/[plu]*/*") // images, load and upstream
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func TestWritePNG(t *testing.T) {
 	}
 }
 
-// channelsOf returns the bytes of a decoded picture as WritePNG took them.
+// channelsOf returns the bytes of a decoded image as WritePNG took them.
 func channelsOf(img image.Image, channels int) []byte {
 	var out []byte
 	b := img.Bounds()

@@ -69,7 +69,7 @@ func (f *filters) set(i int, forms [5]byte, sums *[5]int) {
 // size is that of a byte taken as signed.
 func size(b byte) int { return length(int(int8(b))) }
 
-// length is |v|, without a jump that the processor would guess wrong half of the time.
+// length is |v|, without a jump that the CPU would guess wrong half of the time.
 func length(v int) int {
 	sign := v >> (bits.UintSize - 1)
 	return (v ^ sign) - sign

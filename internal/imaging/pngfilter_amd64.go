@@ -2,7 +2,7 @@ package imaging
 
 import "golang.org/x/sys/cpu"
 
-// wide says that the processor has what pngfilter_amd64.s uses.
+// wide says that the CPU has what pngfilter_amd64.s uses.
 var wide = cpu.X86.HasAVX2
 
 // turn is how many bytes a turn of filterVector takes.

@@ -71,7 +71,7 @@ func (t Text) chunk() (kind string, data []byte, err error) {
 // maxTextTotal bounds what compressed text chunks of one file may unpack to.
 const maxTextTotal = 64 << 20
 
-// ReadText returns the text chunks of a PNG file (tEXt, zTXt, iTXt) in file order, without decoding the picture. Broken
+// ReadText returns the text chunks of a PNG file (tEXt, zTXt, iTXt) in file order, without decoding the image. Broken
 // text chunks are an error, as is a file that ends early.
 func ReadText(r io.Reader) ([]Text, error) {
 	var found []Text

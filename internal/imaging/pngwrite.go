@@ -103,8 +103,8 @@ func (w idatWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// compressors are done with a picture and wait for the next, by level: one has up to a megabyte, which costs more to make than a small
-// picture does to pack.
+// compressors are done with an image and wait for the next, by level: one has up to a megabyte, which costs more to make than a small
+// image does to pack.
 var compressors [zlib.BestCompression + 1]sync.Pool
 
 // compressor returns one that writes to w; give takes it back.

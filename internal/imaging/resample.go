@@ -106,7 +106,7 @@ func newKernel(in, out int, f Filter) kernel {
 	return k
 }
 
-// Resize8 resamples an 8-bit picture with interleaved channels to the bytes that the Image.resize of Pillow 13 gives. Channels
+// Resize8 resamples an 8-bit image with interleaved channels to the bytes that the Image.resize of Pillow 13 gives. Channels
 // are 1 (L), 2 (LA), 3 (RGB) or 4 (RGBA); as in Pillow colours with alpha are weighted by it except for Nearest.
 func Resize8(pix []byte, w, h, channels, outW, outH int, f Filter) ([]byte, error) {
 	switch {

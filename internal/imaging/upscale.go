@@ -7,7 +7,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// ImageMethods and LatentMethods are the methods of the scaling nodes for pictures and for latents, in upstream's order.
+// ImageMethods and LatentMethods are the methods of the scaling nodes for images and for latents, in upstream's order.
 var (
 	ImageMethods  = []string{"nearest-exact", "bilinear", "area", "bicubic", "lanczos"}
 	LatentMethods = []string{"nearest-exact", "bilinear", "area", "bicubic", "bislerp"}
@@ -30,7 +30,7 @@ func Upscale(t *tensor.Tensor, width, height int, method, crop string) (*tensor.
 	return out, upscale(planes(out), planes(t), method, crop)
 }
 
-// UpscaleImage is Upscale for pictures, [B,H,W,C].
+// UpscaleImage is Upscale for images, [B,H,W,C].
 func UpscaleImage(t *tensor.Tensor, width, height int, method, crop string) (*tensor.Tensor, error) {
 	if err := checkRank("scaling", t, 4); err != nil {
 		return nil, err

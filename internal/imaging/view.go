@@ -6,7 +6,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// view reads or writes a batch of pictures in either layout: channel planes ([B,C,H,W]) or interleaved channels
+// view reads or writes a batch of images in either layout: channel planes ([B,C,H,W]) or interleaved channels
 // ([B,H,W,C]). The s fields are the distances between neighbours of each axis.
 type view struct {
 	data           []float32

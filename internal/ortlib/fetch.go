@@ -29,7 +29,7 @@ func fetch(ctx context.Context, o Options) (string, error) {
 		return "", fmt.Errorf("waiting for another fetch of ONNX Runtime: %w", err)
 	}
 	defer unlock()
-	if p := cached(o); p != "" { // somebody else fetched it while we waited
+	if p := cached(o); p != "" { // another process fetched it while we waited
 		return p, nil
 	}
 	var failed []string

@@ -157,7 +157,7 @@ func less(a, b []int) bool {
 	return len(a) < len(b)
 }
 
-// systemDirs lists where a library installed for everybody would lie. The folder of the program comes first, so
+// systemDirs lists where a library installed for all users would lie. The folder of the program comes first, so
 // that a distribution can carry the library with it. Windows' own folder is left out: its onnxruntime.dll is old.
 func systemDirs(platform string, env func(string) string) []string {
 	var dirs []string

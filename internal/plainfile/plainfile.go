@@ -1,5 +1,5 @@
 // Package plainfile reads small files of settings, keys and certificates whose names users give: regular files only, and no
-// more of them than a bound. A pipe or a device in their place could hold the program for ever.
+// more of them than a bound. A pipe or a device in their place could block the program without end.
 package plainfile
 
 import (

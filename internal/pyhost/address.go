@@ -66,7 +66,7 @@ func (e *endpoint) accept() (net.Conn, error) {
 		if e.knows(conn) {
 			return conn, nil
 		}
-		_ = conn.Close() // somebody else
+		_ = conn.Close() // another process
 	}
 }
 

@@ -310,7 +310,7 @@ func (h *Host) live(ctx context.Context, pause time.Duration) time.Duration {
 			h.failing = time.Now()
 		}
 		if killed(err) && time.Since(h.failing) < patience {
-			break // by somebody else: jobs wait for the next start
+			break // by another goroutine: jobs wait for the next start
 		}
 		h.set(nil, err)
 	}
@@ -422,7 +422,7 @@ func (h *Host) launch(end *endpoint) (*Session, error) {
 	cmd.Env = h.environment(end)
 	tree := newFamily(cmd)
 	h.cfg.User.as(cmd)
-	out, in, err := os.Pipe() // not cmd's own: a process that a pack has started may hold it open for ever
+	out, in, err := os.Pipe() // not cmd's own: a process that a pack has started may hold it open without end
 	if err != nil {
 		return nil, err
 	}

@@ -294,7 +294,7 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// TestSecrets looks at what the process is told, and has somebody else connect in its place.
+// TestSecrets checks the environment of the process, and connects in its place without the secret.
 func TestSecrets(t *testing.T) {
 	t.Setenv("COMFYGO_API_KEY", "for comfygo alone")
 	h, _ := startFake(t, "echo", func(c *Config) { c.Loopback = true })

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds the nesting of what strangers send; Python's own limit is its recursion limit.
+// maxDepth bounds the nesting of untrusted JSON; Python's own limit is its recursion limit.
 const maxDepth = 990
 
 // Unmarshal reads one JSON text. It accepts what Python's json.loads accepts, NaN, Infinity and -Infinity included.

@@ -25,7 +25,7 @@ type job struct {
 	finished chan []byte
 }
 
-// Make writes the checkpoint of m below dir, at m.File(), and returns its path. It uses all processors and a few
+// Make writes the checkpoint of m below dir, at m.File(), and returns its path. It uses all CPUs and a few
 // megabytes of memory. The file appears under its name only after its SHA-256 was found right.
 func (m *Manifest) Make(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, filepath.FromSlash(m.File()))

@@ -17,7 +17,7 @@ type square struct {
 
 func (s *square) at(x, y int) int32 { return int32(s.pix[(s.y+y)*s.stride+s.x+x]) }
 
-// modes lists the modes that need no pixels from beyond the picture.
+// modes lists the modes that need no pixels from beyond the image.
 func (s *square) modes() []int {
 	switch {
 	case s.x == 0 && s.y == 0:
@@ -72,7 +72,7 @@ func (s *square) mean() int32 {
 	return (sum + count/2) / count
 }
 
-// distance is the sum of squared differences of a prediction and the picture at the same place.
+// distance is the sum of squared differences of a prediction and the image at the same place.
 func (s *square) distance(want, got []uint8) int64 {
 	sum := int64(0)
 	for y := range s.size {

@@ -14,7 +14,7 @@ import (
 	"comfygo/internal/webp"
 )
 
-// gradient is a smooth picture with a coloured disc and alpha that varies.
+// gradient is a smooth image with a coloured disc and alpha that varies.
 func gradient(w, h int) *image.NRGBA {
 	img := image.NewNRGBA(image.Rect(0, 0, w, h))
 	for y := range h {
@@ -52,7 +52,7 @@ func luma(c color.NRGBA) float64 {
 	return 16 + (65.738*float64(c.R)+129.057*float64(c.G)+25.064*float64(c.B))/256
 }
 
-// psnr compares the luma of a decoded picture with the original's.
+// psnr compares the luma of a decoded image with the original's.
 func psnr(t *testing.T, want *image.NRGBA, got image.Image) float64 {
 	t.Helper()
 	y, ok := got.(*image.YCbCr)
@@ -81,7 +81,7 @@ func TestSizes(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v alpha %v: %v", size, alpha, err)
 			}
-			// Small pictures of this kind are nearly all edges, which half the chroma cannot hold; luma can.
+			// Small images of this kind are nearly all edges, which half the chroma cannot hold; luma can.
 			if db := psnr(t, img, got); db < 32 {
 				t.Errorf("%v alpha %v: %.1f dB, want 32 or more", size, alpha, db)
 			}

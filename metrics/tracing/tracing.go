@@ -1,7 +1,7 @@
 // Package tracing sends spans to an OpenTelemetry collector: requests, the jobs that they queue, the nodes of the jobs, and what the model
 // runtime does for the nodes.
 //
-// It is made only when somebody asks for it; whoever has no *Tracer calls nothing. Spans hold ids, class names and the router's patterns,
+// It is made only when tracing is on; a nil *Tracer records nothing. Spans hold ids, class names and the router's patterns,
 // never what a client has written into a prompt. The package must not know queues, nodes, models or the server.
 package tracing
 

@@ -12,7 +12,7 @@ import (
 	_ "comfygo/nodes/all"
 )
 
-// TestClassesSayTheirSizes: without Sizes, nobody can tell the pixels of a job before it runs, and a role with a limit
+// TestClassesSayTheirSizes: without Sizes, the pixels of a job are not known before it runs, and a role with a limit
 // cannot use the class.
 func TestClassesSayTheirSizes(t *testing.T) {
 	t.Parallel()

@@ -73,7 +73,7 @@ func (s *steering) both(positive, negative engine.Conditioning) (nodes.Result, e
 	return nodes.Out(p, n), nil
 }
 
-// ControlNetApply steers a conditioning by a picture, and with it the negative one of the same run.
+// ControlNetApply steers a conditioning by an image, and with it the negative one of the same run.
 type ControlNetApply struct {
 	Conditioning engine.Conditioning `in:"conditioning" type:"CONDITIONING"`
 	Net          *engine.ControlNet  `in:"control_net" type:"CONTROL_NET"`
@@ -105,7 +105,7 @@ func (n *ControlNetApply) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out), nil
 }
 
-// ControlNetApplyAdvanced steers a positive and a negative conditioning by a picture for a part of the run.
+// ControlNetApplyAdvanced steers a positive and a negative conditioning by an image for a part of the run.
 type ControlNetApplyAdvanced struct {
 	Positive engine.Conditioning `in:"positive" type:"CONDITIONING"`
 	Negative engine.Conditioning `in:"negative" type:"CONDITIONING"`

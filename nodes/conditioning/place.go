@@ -45,7 +45,7 @@ func (n *ConditioningSetArea) Run(*nodes.Context) (nodes.Result, error) {
 	return inArea(n.Conditioning, sampling.Area{Size: cells(n.Height, n.Width), Offset: cells(n.Y, n.X)}, n.Strength), nil
 }
 
-// ConditioningSetAreaPercentage limits an encoding to a rectangle given in shares of the picture.
+// ConditioningSetAreaPercentage limits an encoding to a rectangle given in shares of the image.
 type ConditioningSetAreaPercentage struct {
 	Conditioning engine.Conditioning `in:"conditioning" type:"CONDITIONING"`
 	Width        float64             `in:"width" default:"1.0" min:"0" max:"1.0" step:"0.01"`
@@ -120,7 +120,7 @@ func (*ConditioningSetMask) Spec() nodes.Spec {
 }
 
 // Run implements nodes.Node. With "mask bounds" the model sees only the rectangle around the mask, otherwise all of the
-// picture, of which what lies under the mask counts.
+// image, of which what lies under the mask counts.
 func (n *ConditioningSetMask) Run(*nodes.Context) (nodes.Result, error) {
 	c, err := inMask(n.Conditioning, n.Mask, n.Strength, n.Area)
 	if err != nil {
@@ -140,7 +140,7 @@ func inMask(c engine.Conditioning, mask *tensor.Tensor, strength float64, area s
 	return c.With(map[string]any{sampling.KeyMask: mask, sampling.KeyMaskBounds: area != "default", sampling.KeyMaskStrength: strength}), nil
 }
 
-// ConditioningSetTimestepRange limits an encoding to a part of the way from noise to picture.
+// ConditioningSetTimestepRange limits an encoding to a part of the way from noise to image.
 type ConditioningSetTimestepRange struct {
 	Conditioning engine.Conditioning `in:"conditioning" type:"CONDITIONING"`
 	Start        float64             `in:"start" default:"0.0" min:"0.0" max:"1.0" step:"0.001"`

@@ -22,7 +22,7 @@ func init() {
 	nodes.Register(&ConditioningTimestepsRange{})
 }
 
-// Range is what TIMESTEPS_RANGE links carry: a part of the way from noise (0) to picture (1).
+// Range is what TIMESTEPS_RANGE links carry: a part of the way from noise (0) to image (1).
 type Range struct{ Start, End float64 }
 
 // Plain implements nodes.Plain.
@@ -260,7 +260,7 @@ func (n *PairConditioningCombine) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(slices.Concat(n.PositiveA, n.PositiveB), slices.Concat(n.NegativeA, n.NegativeB)), nil
 }
 
-// ConditioningTimestepsRange makes a part of the way from noise to picture, with what is before and after it.
+// ConditioningTimestepsRange makes a part of the way from noise to image, with what is before and after it.
 type ConditioningTimestepsRange struct {
 	Start float64 `in:"start_percent" default:"0.0" min:"0.0" max:"1.0" step:"0.001"`
 	End   float64 `in:"end_percent" default:"1.0" min:"0.0" max:"1.0" step:"0.001"`

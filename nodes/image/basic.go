@@ -16,7 +16,7 @@ func init() {
 	nodes.Register(&ImagePadForOutpaint{})
 }
 
-// EmptyImage makes pictures of one colour.
+// EmptyImage makes images of one colour.
 type EmptyImage struct {
 	Width  int `in:"width" default:"512" min:"1" max:"16384" step:"1"`
 	Height int `in:"height" default:"512" min:"1" max:"16384" step:"1"`
@@ -168,7 +168,7 @@ func (n *ImagePadForOutpaint) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out, mask), nil
 }
 
-// maskAt returns the mask at a place counted from the corner of the picture of h rows and w columns.
+// maskAt returns the mask at a place counted from the corner of the image of h rows and w columns.
 func (n *ImagePadForOutpaint) maskAt(y, x, h, w int) float32 {
 	if y < 0 || x < 0 || y >= h || x >= w {
 		return 1
@@ -192,7 +192,7 @@ func (n *ImagePadForOutpaint) maskAt(y, x, h, w int) float32 {
 	return float32(v * v)
 }
 
-// paste copies a picture into a larger one with as many channels.
+// paste copies an image into a larger one with as many channels.
 func paste(to, from *tensor.Tensor, top, left int) {
 	h, line := from.Shape[1], from.Shape[2]*from.Shape[3]
 	for n := range from.Shape[0] {

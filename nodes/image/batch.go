@@ -22,7 +22,7 @@ func init() {
 	nodes.Register(&ImageFlip{})
 }
 
-// ImageCrop cuts a rectangle out of pictures.
+// ImageCrop cuts a rectangle out of images.
 type ImageCrop struct {
 	Image  *tensor.View `in:"image" type:"IMAGE"`
 	Width  int          `in:"width" default:"512" min:"1" max:"16384" step:"1"`
@@ -87,7 +87,7 @@ func (n *RepeatImageBatch) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out), nil
 }
 
-// ImageFromBatch takes pictures out of a batch.
+// ImageFromBatch takes images out of a batch.
 type ImageFromBatch struct {
 	Image  *tensor.Tensor `in:"image" type:"IMAGE"`
 	Index  int            `in:"batch_index" default:"0" min:"-16384" max:"16384"`
@@ -156,7 +156,7 @@ func (n *ImageAddNoise) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out), nil
 }
 
-// GetImageSize tells how large pictures are, also at the node itself.
+// GetImageSize tells how large images are, also at the node itself.
 type GetImageSize struct {
 	Image *tensor.Tensor `in:"image" type:"IMAGE"`
 }
@@ -182,7 +182,7 @@ func (n *GetImageSize) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(w, h, b), nil
 }
 
-// ImageRotate turns pictures clockwise.
+// ImageRotate turns images clockwise.
 type ImageRotate struct {
 	Image    *tensor.View `in:"image" type:"IMAGE"`
 	Rotation string       `in:"rotation" options:"none|90 degrees|180 degrees|270 degrees"`
@@ -212,7 +212,7 @@ func (n *ImageRotate) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out), nil
 }
 
-// ImageFlip mirrors pictures.
+// ImageFlip mirrors images.
 type ImageFlip struct {
 	Image  *tensor.View `in:"image" type:"IMAGE"`
 	Method string       `in:"flip_method" options:"x-axis: vertically|y-axis: horizontally"`

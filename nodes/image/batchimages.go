@@ -10,7 +10,7 @@ import (
 
 func init() { nodes.Register(&BatchImages{}, &BatchMasks{}) }
 
-// BatchImages puts pictures of any sizes into one batch of the first one's size.
+// BatchImages puts images of any sizes into one batch of the first one's size.
 type BatchImages struct {
 	Images nodes.Grown `in:"images" autogrow:"image" item:"IMAGE" prefix:"image" least:"1" most:"50"`
 }
@@ -26,7 +26,7 @@ func (*BatchImages) Spec() nodes.Spec {
 
 func (*BatchImages) Sizes(s *nodes.Sizing) nodes.Images { return s.Joined() }
 
-// Run implements nodes.Node. Pictures with fewer channels than others become opaque.
+// Run implements nodes.Node. Images with fewer channels than others become opaque.
 func (n *BatchImages) Run(*nodes.Context) (nodes.Result, error) {
 	parts := make([]*tensor.Tensor, len(n.Images.Values))
 	channels := 0
@@ -43,7 +43,7 @@ func (n *BatchImages) Run(*nodes.Context) (nodes.Result, error) {
 	return batch(parts)
 }
 
-// batch joins pictures; those of other sizes are scaled and cut to the first one's.
+// batch joins images; those of other sizes are scaled and cut to the first one's.
 func batch(parts []*tensor.Tensor) (nodes.Result, error) {
 	if len(parts) == 0 {
 		return nodes.Out(nil), nil
@@ -100,10 +100,10 @@ func (n *BatchMasks) Run(*nodes.Context) (nodes.Result, error) {
 	if err != nil || len(parts) == 0 {
 		return r, err
 	}
-	return nodes.Out(fromImage(r.Values[0].(*tensor.Tensor), true)), nil //nolint:errcheck // batch returns a picture
+	return nodes.Out(fromImage(r.Values[0].(*tensor.Tensor), true)), nil //nolint:errcheck // batch returns an image
 }
 
-// asImage gives masks [B,H,W] a channel; pictures stay what they are.
+// asImage gives masks [B,H,W] a channel; images stay what they are.
 func asImage(input string, t *tensor.Tensor) (img *tensor.Tensor, isMask bool, err error) {
 	switch {
 	case t == nil || len(t.Data) == 0:

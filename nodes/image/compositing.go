@@ -52,7 +52,7 @@ var porterDuff = map[string]func(s, d, sa, da float32) (c, a float32){
 
 func unit(v float32) float32 { return min(max(v, 0), 1) }
 
-// PorterDuffImageComposite composes two pictures with masks as their transparency.
+// PorterDuffImageComposite composes two images with masks as their transparency.
 type PorterDuffImageComposite struct {
 	Source           *tensor.Tensor `in:"source" type:"IMAGE"`
 	SourceAlpha      *tensor.Tensor `in:"source_alpha" type:"MASK"`
@@ -73,7 +73,7 @@ func (*PorterDuffImageComposite) Spec() nodes.Spec {
 
 func (*PorterDuffImageComposite) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
-// Run gives everything the size of the destination (bicubic, cut to its proportions) and as many pictures as the
+// Run gives everything the size of the destination (bicubic, cut to its proportions) and as many images as the
 // shortest batch has.
 func (n *PorterDuffImageComposite) Run(*nodes.Context) (nodes.Result, error) {
 	apply, ok := porterDuff[n.Mode]
@@ -138,7 +138,7 @@ func fittedMask(m, like *tensor.Tensor) (*tensor.Tensor, error) {
 	return fitted(t, like)
 }
 
-// SplitImageWithAlpha takes transparency off pictures.
+// SplitImageWithAlpha takes transparency off images.
 type SplitImageWithAlpha struct {
 	Image *tensor.Tensor `in:"image" type:"IMAGE"`
 }
@@ -155,7 +155,7 @@ func (*SplitImageWithAlpha) Spec() nodes.Spec {
 
 func (*SplitImageWithAlpha) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
-// Run returns the colours and what is transparent; pictures without alpha are opaque.
+// Run returns the colours and what is transparent; images without alpha are opaque.
 func (n *SplitImageWithAlpha) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
 		return nodes.Result{}, errNoPicture("image")
@@ -170,7 +170,7 @@ func (n *SplitImageWithAlpha) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(imaging.WithChannels(n.Image, min(channels, 3), 0), mask), nil
 }
 
-// JoinImageWithAlpha makes pictures transparent where a mask says so.
+// JoinImageWithAlpha makes images transparent where a mask says so.
 type JoinImageWithAlpha struct {
 	Image *tensor.Tensor `in:"image" type:"IMAGE"`
 	Alpha *tensor.Tensor `in:"alpha" type:"MASK"`

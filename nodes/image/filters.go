@@ -15,7 +15,7 @@ func init() {
 	nodes.Register(&ImageSharpen{})
 }
 
-// blendModes combine a value of the first picture with one of the second.
+// blendModes combine a value of the first image with one of the second.
 var blendModes = map[string]func(a, b float32) float32{
 	"normal":   func(_, b float32) float32 { return b },
 	"multiply": func(a, b float32) float32 { return a * b },
@@ -42,7 +42,7 @@ func softCurve(x float32) float32 {
 	return float32(math.Sqrt(float64(x)))
 }
 
-// ImageBlend mixes two pictures.
+// ImageBlend mixes two images.
 type ImageBlend struct {
 	Image1 *tensor.Tensor `in:"image1" type:"IMAGE"`
 	Image2 *tensor.Tensor `in:"image2" type:"IMAGE"`
@@ -61,7 +61,7 @@ func (*ImageBlend) Spec() nodes.Spec {
 
 func (*ImageBlend) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
-// Run gives the second picture the channels and the size of the first (bicubic, cut to its proportions).
+// Run gives the second image the channels and the size of the first (bicubic, cut to its proportions).
 func (n *ImageBlend) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image1) || !isImage(n.Image2) {
 		return nodes.Result{}, errNoPicture("image1 or image2")
@@ -93,7 +93,7 @@ func (n *ImageBlend) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out), nil
 }
 
-// ImageBlur blurs pictures.
+// ImageBlur blurs images.
 type ImageBlur struct {
 	Image  *tensor.Tensor `in:"image" type:"IMAGE"`
 	Radius int            `in:"blur_radius" default:"1" min:"1" max:"31" step:"1"`
@@ -126,7 +126,7 @@ func (n *ImageBlur) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out), nil
 }
 
-// ImageSharpen sharpens pictures.
+// ImageSharpen sharpens images.
 type ImageSharpen struct {
 	Image  *tensor.Tensor `in:"image" type:"IMAGE"`
 	Radius int            `in:"sharpen_radius" default:"1" min:"1" max:"31" step:"1" advanced:"true"`
@@ -145,7 +145,7 @@ func (*ImageSharpen) Spec() nodes.Spec {
 
 func (*ImageSharpen) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
 
-// Run takes the blurred picture away ten times alpha and cuts the result to 0…1.
+// Run takes the blurred image away ten times alpha and cuts the result to 0…1.
 func (n *ImageSharpen) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Radius == 0 {
 		return nodes.Out(n.Image), nil

@@ -18,7 +18,7 @@ func init() {
 	nodes.Register(&ImageStitch{})
 }
 
-// ImageScaleToMaxDimension resizes pictures so that the longer side has a given size.
+// ImageScaleToMaxDimension resizes images so that the longer side has a given size.
 type ImageScaleToMaxDimension struct {
 	Image   *tensor.Tensor `in:"image" type:"IMAGE"`
 	Method  string         `in:"upscale_method" options:"area|lanczos|bilinear|nearest-exact|bilinear|bicubic"`
@@ -53,7 +53,7 @@ func (n *ImageScaleToMaxDimension) Run(ctx *nodes.Context) (nodes.Result, error)
 	return scaled(ctx, n.Image, width, height, n.Method, "disabled")
 }
 
-// ImageScaleToTotalPixels resizes pictures to a number of pixels; a megapixel has 1024*1024.
+// ImageScaleToTotalPixels resizes images to a number of pixels; a megapixel has 1024*1024.
 type ImageScaleToTotalPixels struct {
 	Image      *tensor.Tensor `in:"image" type:"IMAGE"`
 	Method     string         `in:"upscale_method" options:"nearest-exact|bilinear|area|bicubic|lanczos"`
@@ -101,7 +101,7 @@ func (n *ImageScaleToTotalPixels) Run(ctx *nodes.Context) (nodes.Result, error) 
 	return scaled(ctx, n.Image, side(w), side(h), n.Method, "disabled")
 }
 
-// ResizeAndPadImage fits pictures into a size and fills the rest with a colour.
+// ResizeAndPadImage fits images into a size and fills the rest with a colour.
 type ResizeAndPadImage struct {
 	Image         *tensor.Tensor `in:"image" type:"IMAGE"`
 	Width         int            `in:"target_width" default:"512" min:"1" max:"16384" step:"1"`
@@ -149,7 +149,7 @@ func colourValue(name string) float32 {
 	return 0
 }
 
-// canvas puts a picture onto a larger one of a single value.
+// canvas puts an image onto a larger one of a single value.
 func canvas(img *tensor.Tensor, height, width, top, left int, value float32) (*tensor.Tensor, error) {
 	if img.Shape[1] == height && img.Shape[2] == width {
 		return img, nil
@@ -167,7 +167,7 @@ func canvas(img *tensor.Tensor, height, width, top, left int, value float32) (*t
 	return out, nil
 }
 
-// ImageStitch puts two pictures side by side or above each other.
+// ImageStitch puts two images side by side or above each other.
 type ImageStitch struct {
 	Image1       *tensor.Tensor `in:"image1" type:"IMAGE"`
 	Direction    string         `in:"direction" options:"right|down|left|up" default:"right"`
@@ -218,7 +218,7 @@ func (*ImageStitch) Sizes(s *nodes.Sizing) nodes.Images {
 	return s.In.Of(width, height)
 }
 
-// Run scales the second picture to the first's side (Lanczos) or, without matching, centres the smaller one in the gap's
+// Run scales the second image to the first's side (Lanczos) or, without matching, centres the smaller one in the gap's
 // colour (black for colours that are not gray).
 func (n *ImageStitch) Run(*nodes.Context) (nodes.Result, error) {
 	a, b := n.Image1, n.Image2
@@ -261,7 +261,7 @@ func (n *ImageStitch) stitch(a, b *tensor.Tensor) (*tensor.Tensor, error) {
 	return imaging.Concat(axis, parts...)
 }
 
-// align gives both batches one length and both pictures one size along the side where they meet.
+// align gives both batches one length and both images one size along the side where they meet.
 func (n *ImageStitch) align(a, b *tensor.Tensor, beside bool) (*tensor.Tensor, *tensor.Tensor, error) {
 	batch := max(a.Shape[0], b.Shape[0])
 	a, err := repeatLast(a, batch)
@@ -299,7 +299,7 @@ func (n *ImageStitch) align(a, b *tensor.Tensor, beside bool) (*tensor.Tensor, *
 	return first, second, err
 }
 
-// repeatLast fills a batch up with its last picture.
+// repeatLast fills a batch up with its last image.
 func repeatLast(t *tensor.Tensor, n int) (*tensor.Tensor, error) {
 	if t.Shape[0] == n {
 		return t, nil
@@ -311,7 +311,7 @@ func repeatLast(t *tensor.Tensor, n int) (*tensor.Tensor, error) {
 	return imaging.Concat(0, t, last)
 }
 
-// gap makes the space between two pictures; an alpha channel is opaque.
+// gap makes the space between two images; an alpha channel is opaque.
 func gap(shape []int, color string) *tensor.Tensor {
 	rgb := map[string][3]float32{"white": {1, 1, 1}, "red": {1, 0, 0}, "green": {0, 1, 0}, "blue": {0, 0, 1}}[color]
 	out := tensor.New(shape...)

@@ -16,7 +16,7 @@ func init() {
 	nodes.Register(&ImageYUVToRGB{})
 }
 
-// Morphology grows and shrinks the bright parts of pictures.
+// Morphology grows and shrinks the bright parts of images.
 type Morphology struct {
 	Image     *tensor.Tensor `in:"image" type:"IMAGE"`
 	Operation string         `in:"operation" options:"erode|dilate|open|close|gradient|bottom_hat|top_hat"`
@@ -84,7 +84,7 @@ const (
 	redScale, blueScale             = 0.713, 0.564
 )
 
-// ImageRGBToYUV takes pictures apart into brightness and two colour differences, each shown as a gray picture.
+// ImageRGBToYUV takes images apart into brightness and two colour differences, each shown as a gray image.
 type ImageRGBToYUV struct {
 	Image *tensor.Tensor `in:"image" type:"IMAGE"`
 }

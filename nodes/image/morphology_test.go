@@ -8,7 +8,7 @@ import (
 	"comfygo/tests/golden"
 )
 
-// TestYUVThereAndBack wants the picture back to the last bits of float32.
+// TestYUVThereAndBack wants the image back to the last bits of float32.
 func TestYUVThereAndBack(t *testing.T) {
 	t.Parallel()
 	img := golden.Image("yuv", 2, 9, 7, 3)

@@ -7,7 +7,7 @@ import (
 
 func init() { nodes.Register(&RebatchImages{}) }
 
-// RebatchImages cuts all pictures of a list into batches of one size; the last may be smaller.
+// RebatchImages cuts all images of a list into batches of one size; the last may be smaller.
 type RebatchImages struct {
 	Images    []*tensor.Tensor `in:"images" type:"IMAGE"`
 	BatchSize []int            `in:"batch_size" default:"1" min:"1" max:"4096"`

@@ -11,7 +11,7 @@ import (
 
 func init() { nodes.Register(&ResizeImageMask{}) }
 
-// ResizeImageMask resizes a picture or a mask to a size that it is told in one of several ways.
+// ResizeImageMask resizes an image or a mask to a size that it is told in one of several ways.
 type ResizeImageMask struct {
 	Input  *tensor.Tensor `in:"input" match:"input_type" allowed:"IMAGE,MASK"`
 	Type   nodes.Choice   `in:"resize_type" tooltip:"What the new size follows from."`
@@ -175,7 +175,7 @@ type toMultiple struct {
 	Multiple int `in:"multiple" default:"8" min:"1" max:"16384" step:"1" tooltip:"Both sides become multiples of this."`
 }
 
-// target makes the size the largest multiple that is not above the picture's, unless that would be 0.
+// target makes the size the largest multiple that is not above the image's, unless that would be 0.
 func (d *toMultiple) target(w, h float64) (target, error) {
 	m := max(d.Multiple, 1)
 	width, height := int(w)/m*m, int(h)/m*m
@@ -224,7 +224,7 @@ func (n *ResizeImageMask) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, err
 	}
-	return nodes.Out(fromImage(r.Values[0].(*tensor.Tensor), isMask)), nil //nolint:errcheck // scaled returns a picture
+	return nodes.Out(fromImage(r.Values[0].(*tensor.Tensor), isMask)), nil //nolint:errcheck // scaled returns an image
 }
 
 // cover scales with the proportions kept until the target is covered, and cuts off what sticks out on both sides.

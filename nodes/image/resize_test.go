@@ -38,7 +38,7 @@ func TestResizeImageMaskSizes(t *testing.T) {
 	for name, c := range map[string]struct {
 		kind          string
 		inputs        []any // beyond resize_type, without its prefix
-		height, width int   // of a picture of 30x50
+		height, width int   // of an image of 30x50
 	}{
 		"both":           {"scale dimensions", []any{"width", int64(20), "height", int64(40), "crop", "center"}, 40, 20},
 		"width only":     {"scale dimensions", []any{"width", int64(25), "height", int64(0), "crop", "disabled"}, 15, 25},

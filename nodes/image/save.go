@@ -19,7 +19,7 @@ func init() {
 	nodes.Register(&PreviewImage{})
 }
 
-// SaveImage writes pictures into the output folder as PNG files that carry the prompt and the workflow.
+// SaveImage writes images into the output folder as PNG files that carry the prompt and the workflow.
 type SaveImage struct {
 	Images       *tensor.Tensor `in:"images" type:"IMAGE" tooltip:"What to save."`
 	Prefix       string         `in:"filename_prefix" default:"ComfyUI" tooltip:"How the names of the files begin. It may hold subfolders, %width%, %height%, %year%, %month%, %day%, %hour%, %minute%, %second% and, filled in by the page, %date:yyyy-MM-dd% or %Node name.input%."`
@@ -54,7 +54,7 @@ func (n *SaveImage) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(n.Images).AddUI("images", files), nil
 }
 
-// PreviewImage writes pictures into the temp folder.
+// PreviewImage writes images into the temp folder.
 type PreviewImage struct {
 	Images       *tensor.Tensor `in:"images" type:"IMAGE"`
 	Prompt       any            `in:"prompt" hidden:"PROMPT"`
@@ -88,8 +88,8 @@ func (n *PreviewImage) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(n.Images).AddUI("images", files), nil
 }
 
-// Preview saves pictures in the temp folder and returns the entries for the client. Random letters as the suffix of the
-// names keep browsers from showing an older picture from their memory; "" chooses new ones.
+// Preview saves images in the temp folder and returns the entries for the client. Random letters as the suffix of the
+// names keep browsers from showing an older image from their memory; "" chooses new ones.
 func Preview(ctx *nodes.Context, images *tensor.Tensor, suffix string, text []imaging.Text) ([]any, error) {
 	if suffix == "" {
 		suffix = randomLetters()
@@ -153,7 +153,7 @@ func fileEntry(name string, to folders.SavePath, kind string) *pyjson.Object {
 	return pyjson.NewObject("filename", name, "subfolder", to.Subfolder, "type", kind)
 }
 
-// pngText returns what a picture tells about its making: the prompt, then everything the client sent to be stored.
+// pngText returns what an image tells about its making: the prompt, then everything the client sent to be stored.
 func pngText(ctx *nodes.Context) ([]imaging.Text, error) {
 	if !ctx.Metadata {
 		return nil, nil

@@ -16,17 +16,17 @@ func init() {
 	nodes.Register(&ImageScaleBy{})
 }
 
-// errNoPicture says that a link delivered nothing, or no picture at all.
+// errNoPicture says that a link delivered nothing, or no image at all.
 func errNoPicture(input string) error {
 	return nodes.Errorf("ValueError", "the input %s is no image", input)
 }
 
-// isImage reports whether t is a picture with at least one pixel.
+// isImage reports whether t is an image with at least one pixel.
 func isImage(t *tensor.Tensor) bool { return t != nil && len(t.Shape) == 4 && len(t.Data) > 0 }
 
 func isImageView(v *tensor.View) bool { return v != nil && len(v.Shape()) == 4 && v.Len() > 0 }
 
-// grayToo is t as pictures: masks, which a node that passes anything on may deliver, are gray ones.
+// grayToo is t as images: masks, which a node that passes anything on may deliver, are gray ones.
 func grayToo(t *tensor.Tensor) *tensor.Tensor {
 	if t == nil || len(t.Shape) != 3 {
 		return t
@@ -37,7 +37,7 @@ func grayToo(t *tensor.Tensor) *tensor.Tensor {
 // roundEven rounds as Python's round does.
 func roundEven(x float64) int { return int(math.RoundToEven(x)) }
 
-// ImageScale resizes pictures to a size; a side of 0 follows from the other, and two of 0 change nothing.
+// ImageScale resizes images to a size; a side of 0 follows from the other, and two of 0 change nothing.
 type ImageScale struct {
 	Image  *tensor.Tensor `in:"image" type:"IMAGE"`
 	Method string         `in:"upscale_method" options:"nearest-exact|bilinear|area|bicubic|lanczos"`
@@ -84,7 +84,7 @@ func (n *ImageScale) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return scaled(ctx, n.Image, width, height, n.Method, n.Crop)
 }
 
-// scaled resizes picture by picture and looks between them whether the job was interrupted.
+// scaled resizes image by image and looks between them whether the job was interrupted.
 func scaled(ctx *nodes.Context, img *tensor.Tensor, width, height int, method, crop string) (nodes.Result, error) {
 	batch, channels := img.Shape[0], img.Shape[3]
 	what := fmt.Sprintf("%d images of %dx%d", batch, width, height)
@@ -111,7 +111,7 @@ func scaled(ctx *nodes.Context, img *tensor.Tensor, width, height int, method, c
 	return nodes.Out(out), nil
 }
 
-// ImageScaleBy resizes pictures by a factor.
+// ImageScaleBy resizes images by a factor.
 type ImageScaleBy struct {
 	Image   *tensor.Tensor `in:"image" type:"IMAGE"`
 	Method  string         `in:"upscale_method" options:"nearest-exact|bilinear|area|bicubic|lanczos"`

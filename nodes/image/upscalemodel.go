@@ -11,7 +11,7 @@ import (
 
 func init() { nodes.Register(&ImageUpscaleWithModel{}) }
 
-// ImageUpscaleWithModel enlarges pictures with a network.
+// ImageUpscaleWithModel enlarges images with a network.
 type ImageUpscaleWithModel struct {
 	Model *engine.Upscaler `in:"upscale_model" type:"UPSCALE_MODEL"`
 	Image *tensor.Tensor   `in:"image" type:"IMAGE"`

@@ -12,7 +12,7 @@ import (
 
 func init() { nodes.Register(&SaveImageWebsocket{}) }
 
-// SaveImageWebsocket sends pictures to the client as PNG previews in their full size, and saves nothing.
+// SaveImageWebsocket sends images to the client as PNG previews in their full size, and saves nothing.
 type SaveImageWebsocket struct {
 	Images *tensor.Tensor `in:"images" type:"IMAGE"`
 }
@@ -27,7 +27,7 @@ func (*SaveImageWebsocket) Spec() nodes.Spec {
 	}
 }
 
-// Fingerprint makes the pictures go out every time.
+// Fingerprint makes the images go out every time.
 func (*SaveImageWebsocket) Fingerprint(*nodes.Context) (any, error) {
 	return time.Now().UnixNano(), nil
 }
@@ -52,7 +52,7 @@ func (n *SaveImageWebsocket) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Result{}, nil
 }
 
-// toImage makes a picture of [H,W,C] with 1, 3 or 4 channels.
+// toImage makes an image of [H,W,C] with 1, 3 or 4 channels.
 func toImage(t *tensor.Tensor) (goimage.Image, error) {
 	height, width, channels := t.Shape[0], t.Shape[1], t.Shape[2]
 	if channels != 1 && channels != 3 && channels != 4 {

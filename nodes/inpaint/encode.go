@@ -13,7 +13,7 @@ func init() {
 	nodes.Register(&InstructPixToPixConditioning{})
 }
 
-// VAEEncodeForInpaint turns a picture into a latent of which a sampler fills in the masked part anew.
+// VAEEncodeForInpaint turns an image into a latent of which a sampler fills in the masked part anew.
 type VAEEncodeForInpaint struct {
 	Pixels *tensor.Tensor `in:"pixels" type:"IMAGE"`
 	VAE    *engine.VAE    `in:"vae" type:"VAE"`
@@ -48,10 +48,10 @@ func (n *VAEEncodeForInpaint) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(engine.Latent{Samples: z, NoiseMask: noiseMask(grown(m.mask, n.GrowBy))}), nil
 }
 
-// cell is the grid that pictures for models with further input channels are cut to.
+// cell is the grid that images for models with further input channels are cut to.
 const cell = 8
 
-// InpaintModelConditioning gives a model made for inpainting the picture with the masked part greyed, and the mask.
+// InpaintModelConditioning gives a model made for inpainting the image with the masked part greyed, and the mask.
 type InpaintModelConditioning struct {
 	Positive  engine.Conditioning `in:"positive" type:"CONDITIONING"`
 	Negative  engine.Conditioning `in:"negative" type:"CONDITIONING"`
@@ -98,7 +98,7 @@ func (n *InpaintModelConditioning) Run(ctx *nodes.Context) (nodes.Result, error)
 	return nodes.Out(n.Positive.With(values), n.Negative.With(values), latent), nil
 }
 
-// InstructPixToPixConditioning gives a model made for editing the picture to edit.
+// InstructPixToPixConditioning gives a model made for editing the image to edit.
 type InstructPixToPixConditioning struct {
 	Positive engine.Conditioning `in:"positive" type:"CONDITIONING"`
 	Negative engine.Conditioning `in:"negative" type:"CONDITIONING"`

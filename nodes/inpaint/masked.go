@@ -9,12 +9,12 @@ import (
 	"comfygo/nodes"
 )
 
-// masked is a picture [B,H,W,C] with its mask [N,H,W], both cut at the centre to a multiple of some grid.
+// masked is an image [B,H,W,C] with its mask [N,H,W], both cut at the centre to a multiple of some grid.
 type masked struct {
 	pixels, mask *tensor.Tensor
 }
 
-// fit brings a mask to the size of a picture and cuts both to the grid.
+// fit brings a mask to the size of an image and cuts both to the grid.
 func fit(pixels, mask *tensor.Tensor, grid int) (masked, error) {
 	if err := checkPixels(pixels); err != nil {
 		return masked{}, err
@@ -65,7 +65,7 @@ func cutToGrid(t *tensor.Tensor, grid int) *tensor.Tensor {
 	return out
 }
 
-// greyed returns the picture with grey where the mask is at least a half, which tells an encoder nothing.
+// greyed returns the image with grey where the mask is at least a half, which tells an encoder nothing.
 func (m masked) greyed() (*tensor.Tensor, error) {
 	n, c := m.mask.Dim(0), m.pixels.Dim(3)
 	if n != 1 && n != m.pixels.Dim(0) {
@@ -136,7 +136,7 @@ func errNoVAE() error {
 	return nodes.Errorf("RuntimeError", "inpainting: there is no VAE. A checkpoint without one was loaded; add a node that loads it from its own file")
 }
 
-// encode turns a picture into latents.
+// encode turns an image into latents.
 func encode(ctx *nodes.Context, vae *engine.VAE, pixels *tensor.Tensor) (*tensor.Tensor, error) {
 	if vae == nil {
 		return nil, errNoVAE()

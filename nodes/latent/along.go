@@ -14,7 +14,7 @@ func init() {
 	nodes.Register(&LTXVSeparateAVLatent{})
 }
 
-// LTXVConcatAVLatent joins a film and its sound to a nested latent. One that is joined already gets another sound, as long as
+// LTXVConcatAVLatent joins a video and its sound to a nested latent. One that is joined already gets another sound, as long as
 // the one that it had.
 type LTXVConcatAVLatent struct {
 	Video engine.Latent `in:"video_latent" type:"LATENT"`
@@ -98,7 +98,7 @@ func resized(x *tensor.Tensor, axis, n int, fill float32) *tensor.Tensor {
 	return out
 }
 
-// LTXVSeparateAVLatent takes a film and its sound apart.
+// LTXVSeparateAVLatent takes a video and its sound apart.
 type LTXVSeparateAVLatent struct {
 	Joined engine.Latent `in:"av_latent" type:"LATENT"`
 }

@@ -180,7 +180,7 @@ func (n *LatentOperationSharpen) Run(*nodes.Context) (nodes.Result, error) {
 	})), nil
 }
 
-// sharpening is a kernel that takes the blurred picture away ten times alpha, and sums to 1.
+// sharpening is a kernel that takes the blurred image away ten times alpha, and sums to 1.
 func sharpening(side int, sigma, alpha float64) []float32 {
 	kernel := imaging.Gaussian(side, sigma)
 	var sum float64

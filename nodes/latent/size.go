@@ -65,7 +65,7 @@ func (n *EmptyLatentImage) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(engine.Latent{Samples: tensor.New(n.Batch, channels, h, w), DownscaleRatio: ratio}), nil
 }
 
-// LatentUpscale resizes latents to the size of a picture; a side of 0 follows from the other.
+// LatentUpscale resizes latents to the size of an image; a side of 0 follows from the other.
 type LatentUpscale struct {
 	Samples engine.Latent `in:"samples" type:"LATENT"`
 	Method  string        `in:"upscale_method" options:"nearest-exact|bilinear|area|bicubic|bislerp"`

@@ -19,7 +19,7 @@ func errNoVAE() error {
 	return nodes.Errorf("RuntimeError", "using a VAE: there is none. A checkpoint without one was loaded; add a node that loads it from its own file")
 }
 
-// VAEDecode turns a latent into pictures.
+// VAEDecode turns a latent into images.
 type VAEDecode struct {
 	Samples engine.Latent `in:"samples" type:"LATENT" tooltip:"The latent to turn into images."`
 	VAE     *engine.VAE   `in:"vae" type:"VAE" tooltip:"The VAE that decodes; it belongs to the model that made the latent."`
@@ -50,7 +50,7 @@ func (n *VAEDecode) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(img), nil
 }
 
-// VAEEncode turns pictures into a latent.
+// VAEEncode turns images into a latent.
 type VAEEncode struct {
 	Pixels *tensor.Tensor `in:"pixels" type:"IMAGE"`
 	VAE    *engine.VAE    `in:"vae" type:"VAE"`
@@ -79,7 +79,7 @@ func (n *VAEEncode) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(engine.Latent{Samples: z}), nil
 }
 
-// VAEDecodeTiled is VAEDecode in tiles, for pictures that are too large to decode at once.
+// VAEDecodeTiled is VAEDecode in tiles, for images that are too large to decode at once.
 type VAEDecodeTiled struct {
 	Samples         engine.Latent `in:"samples" type:"LATENT"`
 	VAE             *engine.VAE   `in:"vae" type:"VAE"`

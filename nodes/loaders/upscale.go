@@ -4,7 +4,7 @@ import "comfygo/nodes"
 
 func init() { nodes.Register(&UpscaleModelLoader{}) }
 
-// UpscaleModelLoader opens a file that holds a network that enlarges pictures: an ESRGAN of any layout, or the compact
+// UpscaleModelLoader opens a file that holds a network that enlarges images: an ESRGAN of any layout, or the compact
 // network of Real-ESRGAN.
 type UpscaleModelLoader struct {
 	Name string `in:"model_name" files:"upscale_models"`

@@ -22,7 +22,7 @@ func (*VAELoader) Spec() nodes.Spec {
 	return nodes.Spec{Name: "VAELoader", DisplayName: "Load VAE", Category: "model/loaders", Outputs: nodes.Outputs("VAE"), Uses: nodes.UsesDevice}
 }
 
-// pixelSpace is the entry of the list that stands for no VAE at all: latents are pictures.
+// pixelSpace is the entry of the list that stands for no VAE at all: latents are images.
 const pixelSpace = "pixel_space"
 
 // approximate is the folder of small stand-ins for VAEs.
@@ -43,7 +43,7 @@ func (*VAELoader) Choices(env nodes.Env, _ string) []any {
 	return append(out, pixelSpace)
 }
 
-// approximateVAEs lists small video VAEs by file and the picture TAESDs of which both halves are there by name.
+// approximateVAEs lists small video VAEs by file and the image TAESDs of which both halves are there by name.
 func approximateVAEs(f *folders.Folders) []any {
 	var out []any
 	halves := map[string]map[string]bool{}

@@ -59,7 +59,7 @@ func (n *LatentCompositeMasked) Run(*nodes.Context) (nodes.Result, error) {
 
 func floorDiv(a, b int) int { return int(math.Floor(float64(a) / float64(b))) }
 
-// ImageCompositeMasked puts pictures onto others where a mask says so.
+// ImageCompositeMasked puts images onto others where a mask says so.
 type ImageCompositeMasked struct {
 	Destination *tensor.Tensor `in:"destination" type:"IMAGE"`
 	Source      *tensor.Tensor `in:"source" type:"IMAGE"`

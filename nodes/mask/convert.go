@@ -46,7 +46,7 @@ func each(t *tensor.Tensor, f func(v float32) float32) *tensor.Tensor {
 	return out
 }
 
-// MaskToImage shows a mask as a gray picture.
+// MaskToImage shows a mask as a gray image.
 type MaskToImage struct {
 	Mask *tensor.View `in:"mask" type:"MASK"`
 }
@@ -78,7 +78,7 @@ func (n *MaskToImage) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(m.Repeat(3)), nil
 }
 
-// ImageToMask takes one channel of a picture as a mask.
+// ImageToMask takes one channel of an image as a mask.
 type ImageToMask struct {
 	Image   *tensor.View `in:"image" type:"IMAGE"`
 	Channel string       `in:"channel" options:"red|green|blue|alpha"`
@@ -95,7 +95,7 @@ func (*ImageToMask) Spec() nodes.Spec {
 
 func (*ImageToMask) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
-// Run fails when the picture has no such channel.
+// Run fails when the image has no such channel.
 func (n *ImageToMask) Run(*nodes.Context) (nodes.Result, error) {
 	if n.Image == nil || len(n.Image.Shape()) != 4 || n.Image.Len() == 0 {
 		return nodes.Result{}, errNoPicture("image")

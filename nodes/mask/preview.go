@@ -10,7 +10,7 @@ import (
 
 func init() { nodes.Register(&MaskPreview{}) }
 
-// MaskPreview shows masks; the pictures go to the temp folder.
+// MaskPreview shows masks; the images go to the temp folder.
 type MaskPreview struct {
 	Mask *tensor.Tensor `in:"mask" type:"MASK"`
 }

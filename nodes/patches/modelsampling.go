@@ -177,7 +177,7 @@ func (n *ModelSamplingAuraFlow) Run(_ *nodes.Context) (nodes.Result, error) {
 	return shifted(n.Model, n.Shift, 1)
 }
 
-// ModelSamplingFlux sets the shift of Flux for a size of picture.
+// ModelSamplingFlux sets the shift of Flux for a size of image.
 type ModelSamplingFlux struct {
 	Model     *engine.Model `in:"model" type:"MODEL"`
 	MaxShift  float64       `in:"max_shift" default:"1.15" min:"0.0" max:"100.0" step:"0.01" advanced:"true"`
@@ -199,7 +199,7 @@ func (n *ModelSamplingFlux) Run(_ *nodes.Context) (nodes.Result, error) {
 	if n.Model == nil {
 		return nodes.Result{}, errNoModel
 	}
-	const few, many = 256, 4096 // the tokens of the smallest and the largest picture
+	const few, many = 256, 4096 // the tokens of the smallest and the largest image
 	slope := (n.MaxShift - n.BaseShift) / (many - few)
 	tokens := float64(n.Width*n.Height) / (8 * 8 * 2 * 2)
 	return nodes.Out(n.Model.WithSampling(es.FluxShift(tokens*slope + n.BaseShift - slope*few))), nil

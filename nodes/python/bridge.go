@@ -210,7 +210,7 @@ func (b *Bridge) Refresh(ctx context.Context) {
 func (b *Bridge) Wait(ctx context.Context) { b.session(ctx) }
 
 // session waits for the process to be ready; nil when it is not within the bound, which counts from when it was ready last: what hangs in
-// an import holds up nobody for longer.
+// an import blocks a request no longer.
 func (b *Bridge) session(ctx context.Context) *pyhost.Session {
 	ctx, cancel := context.WithTimeout(ctx, max(waitForClasses-b.host.Away(), 0))
 	defer cancel()

@@ -243,7 +243,7 @@ func runNode(w *workflow, n nodes.Node) ([]any, error) {
 	return r.Values, err
 }
 
-// loadImage returns the picture [1,H,W,3] and the mask [1,H,W] of what is transparent.
+// loadImage returns the image [1,H,W,3] and the mask [1,H,W] of what is transparent.
 func loadImage(w *workflow, s step) ([]any, error) {
 	f, err := os.Open(golden.Path(w.t, "inputs/"+in[string](w, s, "image")))
 	if err != nil {
@@ -266,7 +266,7 @@ func loadImage(w *workflow, s step) ([]any, error) {
 	return []any{pixels, mask}, nil
 }
 
-// inpaintConditioning greys out what is masked; the picture's sides are multiples of 8 and the mask is of its size.
+// inpaintConditioning greys out what is masked; the image's sides are multiples of 8 and the mask is of its size.
 func inpaintConditioning(w *workflow, s step) ([]any, error) {
 	vae, pixels, mask := in[*engine.VAE](w, s, "vae"), in[*tensor.Tensor](w, s, "pixels"), in[*tensor.Tensor](w, s, "mask")
 	grey := pixels.Clone()

@@ -13,7 +13,7 @@ import (
 	"comfygo/nodes"
 )
 
-// reporter tells the progress of a run, with pictures of the latent where they are wanted. Pictures are made beside the
+// reporter tells the progress of a run, with images of the latent where they are wanted. Images are made beside the
 // run; a step that comes while one is being made has none.
 type reporter struct {
 	ctx   *nodes.Context
@@ -60,7 +60,7 @@ func (r *reporter) step(s es.Step) {
 	r.ctx.Progress(r.value, r.total)
 }
 
-// firstPart is what a step's picture is made of: of a film with sound, the film.
+// firstPart is what a step's image is made of: of a video with sound, the film.
 func firstPart(s es.Step) *tensor.Tensor {
 	if s.Parts == nil {
 		return s.Denoised
@@ -72,7 +72,7 @@ func firstPart(s es.Step) *tensor.Tensor {
 	return parts[0]
 }
 
-// show makes a picture and tells it with the progress that the run has reached by then. Without a picture it tells the
+// show makes an image and tells it with the progress that the run has reached by then. Without an image it tells the
 // progress all the same.
 func (r *reporter) show(x *tensor.Tensor) {
 	defer r.busy.Store(false)
@@ -103,5 +103,5 @@ func (r *reporter) picture(x *tensor.Tensor) (*nodes.Preview, error) {
 	return p, nil
 }
 
-// close waits for a picture that is being made.
+// close waits for an image that is being made.
 func (r *reporter) close() { r.making.Wait() }

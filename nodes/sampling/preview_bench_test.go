@@ -24,7 +24,7 @@ import (
 	"comfygo/tests/usage"
 )
 
-// watcher counts the pictures that a run tells.
+// watcher counts the images that a run tells.
 type watcher struct {
 	nodes.Host
 	pictures atomic.Int64
@@ -70,7 +70,7 @@ func tinyDecoder(b *testing.B) *folders.Folders {
 }
 
 // BenchmarkPreviews compares runs of Stable Diffusion 1.5 at 256x256 without previews to runs with them, taken in turn. What a
-// method adds is told in percent of the processor's time and of the wall's; other work on the machine shows in the second.
+// method adds is told in percent of the CPU's time and of the wall's; other work on the machine shows in the second.
 func BenchmarkPreviews(b *testing.B) {
 	const steps = 8
 	model, clip, _, err := runtime.LoadCheckpoint(golden.Checkpoint(b, "sd15-full"))
@@ -124,7 +124,7 @@ func BenchmarkPreviews(b *testing.B) {
 	}
 }
 
-// BenchmarkPreviewPicture measures what one picture costs the processor, from the latent to the bytes that are sent.
+// BenchmarkPreviewPicture measures what one image costs the CPU, from the latent to the bytes that are sent.
 func BenchmarkPreviewPicture(b *testing.B) {
 	at := tinyDecoder(b)
 	find := func(start string) (string, bool) { return at.Find("vae_approx", start+".safetensors") }

@@ -81,7 +81,7 @@ func (n *RenormCFG) Run(_ *nodes.Context) (nodes.Result, error) {
 	return combined(n.Model, es.RenormCFG(n.CFGTrunc, n.Renorm))
 }
 
-// LTXVDualCFGGuider guides a film and its sound by scales of their own.
+// LTXVDualCFGGuider guides a video and its sound by scales of their own.
 type LTXVDualCFGGuider struct {
 	Model    *engine.Model       `in:"model" type:"MODEL"`
 	Positive engine.Conditioning `in:"positive" type:"CONDITIONING"`

@@ -32,7 +32,7 @@ type Sender struct {
 const (
 	dialTimeout   = 5 * time.Second
 	answerTimeout = 10 * time.Second
-	// longestAnswer is how much of an answer is read; nobody looks at it.
+	// longestAnswer is how much of an answer is read; its content is ignored.
 	longestAnswer = 64 << 10
 )
 

@@ -14,13 +14,13 @@ import (
 	"comfygo/server/reply"
 )
 
-// everybody is who makes every request where nobody is asked.
+// everybody is the principal of every request when authentication is disabled.
 var everybody, _ = auth.Open{}.Authenticate(context.Background(), auth.Credential{})
 
 // Guarded reports whether requests have to say who makes them.
 func (s *Service) Guarded() bool { return s.Gate.Mode() != auth.ModeOff }
 
-// Owned reports whether jobs and files belong to somebody.
+// Owned reports whether jobs and files have owners.
 func (s *Service) Owned() bool { return s.Gate.Mode() == auth.ModeStore }
 
 // Who makes a request.
@@ -46,8 +46,8 @@ func (s *Service) Sees(c echo.Context) bool { return s.Who(c).Admin }
 // Nobody owns nothing; no principal has this id.
 const Nobody = "?"
 
-// Scope says whose jobs a request is about: one's own, or everybody's for an administrator, who may choose one owner by
-// ?owner=. It is everybody's where owners are not told apart. Who asks for somebody else's finds nothing.
+// Scope returns the jobs that a request is about: the caller's own, or all for an administrator, who may choose one owner by
+// ?owner=. Without authentication it is all. A request for the jobs of another owner finds nothing.
 func (s *Service) Scope(c echo.Context) queue.Scope {
 	if !s.Owned() {
 		return queue.Scope{}
@@ -65,7 +65,7 @@ func (s *Service) Scope(c echo.Context) queue.Scope {
 	return queue.Scope{One: true, Owner: p.ID, Shared: s.listsShared(c, p)}
 }
 
-// OwnerNamed answers 404 to whoever names somebody else in ?owner= and is no administrator: neither jobs, files nor folders of
+// OwnerNamed answers 404 to a caller that names another owner in ?owner= and is no administrator: neither jobs, files nor folders of
 // others are there, not even as empty ones.
 func (s *Service) OwnerNamed(next echo.HandlerFunc) echo.HandlerFunc {
 	if !s.Owned() {

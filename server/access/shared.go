@@ -9,13 +9,13 @@ import (
 	"comfygo/server/reply"
 )
 
-// MayReadShared reports whether somebody may read what others share: all but guests.
+// MayReadShared reports whether a principal may read shared files: all but guests.
 func MayReadShared(p auth.Principal) bool {
 	return p.Role != auth.RoleGuest && p.Within != auth.RoleGuest
 }
 
 // listsShared reports whether an answer holds what others share: by a job's id always, in lists with ?shared=true, and
-// for whoever cannot run anything, and so has nothing of one's own.
+// for a principal that cannot run anything, and so has no files.
 func (s *Service) listsShared(c echo.Context, p auth.Principal) bool {
 	if !MayReadShared(p) {
 		return false

@@ -136,7 +136,7 @@ func (s *Service) SendDownload(c echo.Context, d assets.Download) (found bool, e
 	return true, disk.SendOpened(c, f, info)
 }
 
-// cleanType is a stranger's media type without parameters; what cannot be a header is no type.
+// cleanType returns an untrusted media type without parameters; what cannot be a header is no type.
 func cleanType(t string) string {
 	t = reply.BareType(t)
 	if t == "" || strings.Count(t, "/") != 1 || strings.IndexFunc(t, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {

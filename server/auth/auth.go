@@ -22,7 +22,7 @@ func (s *Service) keyStore() (*auth.Store, error) {
 	return nil, reply.Refuse(http.StatusNotFound, "not_found", "There is no key store", "start the server with --auth")
 }
 
-// asAdmin is the key store for somebody who changes what others may; a permission that a role was given by mistake does
+// asAdmin is the key store for a principal that changes permissions; a permission that a role was given by mistake does
 // not suffice for that, or its owner could give himself all others.
 func (s *Service) asAdmin(c echo.Context) (*auth.Store, auth.Actor, error) {
 	store, err := s.keyStore()
@@ -79,7 +79,7 @@ func (s *Service) answer(c echo.Context, status int, v any, err error) error {
 	return s.Reply.Body(c, status, reply.JSONType, body)
 }
 
-// ask reads the body of a request to the key store. Fields that nobody knows are mistakes.
+// ask reads the body of a request to the key store. Unknown fields are errors.
 func (s *Service) ask(c echo.Context, into any) error {
 	body, err := s.Reply.Limited(c)
 	if err != nil {

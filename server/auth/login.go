@@ -47,7 +47,7 @@ type loginView struct {
 	Known, OIDC bool
 }
 
-// GetLogin serves the page that asks for a key, or offers to sign out whoever has shown one.
+// GetLogin serves the login page, or offers to sign out a principal that is signed in.
 func (s *Login) GetLogin(c echo.Context) error {
 	if !s.Access.Guarded() {
 		return s.Unrouted(c, nil)
@@ -56,7 +56,7 @@ func (s *Login) GetLogin(c echo.Context) error {
 	return s.showLogin(c, http.StatusOK, next, "")
 }
 
-// AskPage serves the page in place of the frontend to a browser that nobody has signed in to.
+// AskPage serves the login page in place of the frontend to a browser without a session.
 func (s *Login) AskPage(c echo.Context) (bool, error) {
 	r := c.Request()
 	if r.Method != http.MethodGet || !strings.Contains(r.Header.Get("Accept"), "text/html") {

@@ -149,7 +149,7 @@ func (s *Service) PatchRole(c echo.Context) error {
 	return s.answer(c, http.StatusOK, r, err)
 }
 
-// DeleteRole deletes a role that nobody has.
+// DeleteRole deletes a role that no user has.
 func (s *Service) DeleteRole(c echo.Context) error {
 	store, by, err := s.asAdmin(c)
 	if err != nil {

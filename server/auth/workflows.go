@@ -31,7 +31,7 @@ func (s *Service) GetWorkflows(c echo.Context) error {
 	return s.answer(c, http.StatusOK, map[string]any{"workflows": list}, err)
 }
 
-// shown is a workflow as somebody may see it: the graph is the administrators' matter.
+// shown is a workflow without its graph, which only administrators see.
 func shown(p auth.Principal, w auth.Workflow) auth.Workflow {
 	if !p.Admin {
 		w.Graph = nil

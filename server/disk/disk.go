@@ -12,12 +12,12 @@ import (
 	"comfygo/folders"
 )
 
-// Disk is where handlers read and write files whose names strangers have a part in. Below one of its roots everything
+// Disk reads and writes files whose names come partly from untrusted input. Below one of its roots everything
 // is done through an os.Root, so that no link leads out, not even one that appears between the check of a name and its
 // use. Other paths, those of models and packs, come from listings and are used as they are.
 type Disk struct{ roots []string }
 
-// New guards the folders that strangers put files in, and more.
+// New guards the folders that untrusted input writes to, and others.
 func New(f *folders.Folders, more ...string) Disk {
 	d := Disk{roots: []string{f.Input(), f.Output(), f.Temp(), f.User()}}
 	for _, m := range more {
@@ -123,7 +123,7 @@ func (d Disk) MakeDir(path string) error {
 	return dir.Close()
 }
 
-// Write writes a file beside its final name and renames it, so that nobody ever sees half of it.
+// Write writes a file beside its final name and renames it, so that half of it is never visible.
 func (d Disk) Write(path string, write func(io.Writer) error) error {
 	dir, name, err := folders.OpenFor(d.baseOr(path), path)
 	if err != nil {
@@ -132,7 +132,7 @@ func (d Disk) Write(path string, write func(io.Writer) error) error {
 	return errors.Join(dir.Replace(name, write), dir.Close())
 }
 
-// Move puts a staged file, which nobody else knows, under its final name.
+// Move puts a staged file, which is not visible yet, under its final name.
 func (d Disk) Move(from, to string) error {
 	return folders.Move(d.baseOr(from), from, d.baseOr(to), to)
 }

@@ -16,7 +16,7 @@ import (
 // mostShared bounds how many shared jobs are looked through for a file, the newest first.
 const mostShared = 500
 
-// sharedFile finds a result that somebody shares; false when there is none of that name.
+// sharedFile finds a shared result; false when no result has that name.
 func (s *Service) sharedFile(c echo.Context, kind, subfolder, name string) (path string, ok bool) {
 	if !s.Access.Owned() || !access.MayReadShared(s.Access.Who(c)) {
 		return "", false

@@ -120,7 +120,7 @@ func (s *Service) viewFile(c echo.Context, path, name, contentType string) error
 	return s.Disk.Send(c, path)
 }
 
-// viewPreview returns a picture as WebP or JPEG. The parameter is FORMAT;QUALITY.
+// viewPreview returns an image as WebP or JPEG. The parameter is FORMAT;QUALITY.
 func (s *Service) viewPreview(c echo.Context, path, name, preview, channel string) error {
 	parts := strings.Split(preview, ";")
 	format := parts[0]

@@ -108,7 +108,7 @@ func deviceName(st Stats) string {
 	return d.Type + ":" + strconv.Itoa(d.Index)
 }
 
-// vram are the bytes of the device that computes; of the machine's memory where that is the processor.
+// vram are the bytes of the device that computes; of the machine's memory where that is the CPU.
 func vram(st Stats) *pyjson.Object {
 	total, free := st.RAMTotal, st.RAMFree
 	if len(st.Devices) > 0 && st.Devices[0].Type != "cpu" {

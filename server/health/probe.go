@@ -35,7 +35,7 @@ const (
 	diskReserve = 16 << 20
 )
 
-// issue is what is wrong: in words for everybody, and the error for those who may see it.
+// issue is a fault: a message for all callers, and the error for those who may see it.
 type issue struct {
 	what string
 	err  error
@@ -109,7 +109,7 @@ func (w *State) Close() {
 	}
 }
 
-// measure asks the card and the disks, either of which may hang.
+// measure asks the GPU and the disks, either of which may hang.
 func (s *Service) measure() measurement {
 	m := measurement{stats: s.stats(), disk: s.diskFull()}
 	if s.CheckDevice != nil {

@@ -38,7 +38,7 @@ type Service struct {
 	CheckEngine func() error
 	// DiskReserve is how many free bytes a disk must have; 0 means 16 MiB.
 	DiskReserve uint64
-	// StuckAfter is how long a running job may be silent; 0 is for ever.
+	// StuckAfter is how long a running job may be silent; 0 means no limit.
 	StuckAfter time.Duration
 	// RuntimeState tells what the model runtime does; nil leaves it out.
 	RuntimeState func() *pyjson.Object

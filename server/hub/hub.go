@@ -41,7 +41,7 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Target says who gets an event: everybody, or the client with the id, among the clients of an owner. Where owners are
+// Target is the recipient of an event: all clients, or the client with the id, among the clients of an owner. Where owners are
 // not told apart all clients have the owner "".
 type Target struct {
 	Everybody bool
@@ -72,7 +72,7 @@ func (t Target) At(number int64) Target {
 // all reports whether a target is every client of every owner.
 func (t Target) all() bool { return t.Everybody && t.Owner == "" }
 
-// address is what a client is found by: nobody gets what is meant for another owner's client, whatever id it takes.
+// address identifies a client: an event for one owner's client never reaches another owner, whatever id it takes.
 type address struct{ owner, id string }
 
 // Hub keeps the connected clients. Its methods may be called from any goroutine and never wait for the network.
@@ -122,7 +122,7 @@ func New(cfg Config) *Hub {
 // gets nothing more. Without an id the client is given one. A client that resumes gets what it missed behind the
 // greeting.
 //
-// accept answers the handshake, by the writer that it is given in place of w. The client is known before that: whoever has
+// accept answers the handshake, by the writer that it is given in place of w. The client is known before that: a client that has
 // the answer in hand misses nothing that happens from then on. An error is accept's; the connection that had the id before
 // has it again.
 func (h *Hub) Serve(ctx context.Context, w http.ResponseWriter, hello Hello, accept func(w http.ResponseWriter) (*websocket.Conn, error)) error {
@@ -221,7 +221,7 @@ func statusOf(remaining int) *pyjson.Object {
 		pyjson.NewObject("exec_info", pyjson.NewObject("queue_remaining", int64(remaining))))
 }
 
-// Remaining tells everybody how many jobs remain.
+// Remaining tells all clients how many jobs remain.
 func (h *Hub) Remaining(n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -252,7 +252,7 @@ func (h *Hub) Idle() {
 	clear(h.current)
 }
 
-// Send sends a JSON event. One that is worth nothing later is not even written when nobody is there to get it.
+// Send sends a JSON event. One that is worth nothing later is not even encoded without a connected client.
 func (h *Hub) Send(event string, data any, to Target) {
 	if passing(event) && !h.heard(to) {
 		h.mu.Lock()

@@ -249,7 +249,7 @@ func TestPreviewsFallOut(t *testing.T) {
 	slow := dial(t, addr, "slow")
 	read(t, slow)
 	preview := make([]byte, 1<<18)
-	for range 400 { // 100 MB of previews that nobody reads
+	for range 400 { // 100 MB of previews that the client does not read
 		h.SendBinary(hub.BinaryPreview, preview, hub.To("slow"))
 	}
 	h.Send("done", nil, hub.To("slow"))
@@ -303,7 +303,7 @@ func TestCloseAndBadClients(t *testing.T) {
 	read(t, giant)
 	_ = giant.Write(t.Context(), websocket.MessageText, make([]byte, 2<<20))
 	gone(t, h, "giant")
-	// Nobody reads this one, so no ping of it is answered.
+	// No one reads this one, so no ping of it is answered.
 	deaf := dial(t, addr, "deaf")
 	read(t, deaf)
 	gone(t, h, "deaf")

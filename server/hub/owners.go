@@ -20,7 +20,7 @@ func (h *Hub) remainingFor(c *client) int {
 
 // Owners tells each client how many jobs of its owner remain; from then on owners are told apart. The map must not be
 // changed afterwards. Who has none, before and now, hears nothing: when others work is no business of theirs. These events
-// have no place in the log: whoever comes back is told how things are then.
+// are not in the event log: a client that reconnects gets the state of then.
 func (h *Hub) Owners(remaining map[string]int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -63,7 +63,7 @@ func (h *Hub) Oversee(event string, data any) {
 	}
 }
 
-// End closes the connections behind which somebody is of whom ended is true, with a code and a reason that the client
+// End closes the connections of the principals for which ended is true, with a code and a reason that the client
 // sees. It returns how many that were, and does not wait for them.
 func (h *Hub) End(ended func(who any) bool, code int, reason string) int {
 	h.mu.Lock()
@@ -78,7 +78,7 @@ func (h *Hub) End(ended func(who any) bool, code int, reason string) int {
 	return n
 }
 
-// Sockets calls f for whoever is behind each open connection.
+// Sockets calls f for the principal of each open connection.
 func (h *Hub) Sockets(f func(who any)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

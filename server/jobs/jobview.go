@@ -196,7 +196,7 @@ func normalOutputs(outputs *pyjson.Object) *pyjson.Object {
 	return out
 }
 
-// outputCount counts what a job put out and picks the preview: saved pictures, sounds and films first, then temporary
+// outputCount counts the outputs of a job and picks the preview: saved images, sounds and videos first, then temporary
 // ones, then text files, then text.
 type outputCount struct {
 	count, previewable                int64

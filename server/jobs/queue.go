@@ -141,7 +141,7 @@ func (s *Service) PostInterrupt(c echo.Context) error {
 	return s.Reply.Empty(c, http.StatusOK)
 }
 
-// PostFree asks the worker to drop models or everything. Where owners are told apart they are everybody's, and only an
+// PostFree asks the worker to drop models or everything. With authentication they are shared by all owners, and only an
 // administrator's wish counts.
 func (s *Service) PostFree(c echo.Context) error {
 	body, err := s.Reply.ReadJSON(c)

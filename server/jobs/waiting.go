@@ -17,7 +17,7 @@ import (
 // maxWait is the longest time that a request may wait for its job.
 const maxWait = time.Hour
 
-// Bell wakes everybody who waits for a change of the queue.
+// Bell wakes all that wait for a change of the queue.
 type Bell struct {
 	mu      sync.Mutex
 	ring    chan struct{}

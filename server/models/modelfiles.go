@@ -89,7 +89,7 @@ func visibleFilesFollowing(root string) []string {
 	return files
 }
 
-// GetModelPreview returns the picture that belongs to a model file, as WebP.
+// GetModelPreview returns the image that belongs to a model file, as WebP.
 func (s *Service) GetModelPreview(c echo.Context) error {
 	kind, name := reply.Param(c, "folder"), reply.Param(c, "*")
 	if !s.Folders.Has(kind) {
@@ -130,7 +130,7 @@ func (s *Service) GetModelPreview(c echo.Context) error {
 	return err
 }
 
-// modelPreview finds a model's picture: a picture file of the same name, or one inside the safetensors file.
+// modelPreview finds a model's image: an image file of the same name, or one inside the safetensors file.
 func modelPreview(model string) (file string, embedded []byte) {
 	base, _ := reply.SplitExt(model)
 	entries, err := os.ReadDir(filepath.Dir(base))
@@ -157,7 +157,7 @@ func modelPreview(model string) (file string, embedded []byte) {
 	return "", coverImage(weights)
 }
 
-// coverImage is the first picture that a safetensors file carries in its metadata.
+// coverImage is the first image that a safetensors file carries in its metadata.
 func coverImage(file string) []byte {
 	v, _ := safetensorsMetadata(file, 8<<20)
 	metadata, _ := v.(*pyjson.Object)

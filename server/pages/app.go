@@ -19,7 +19,7 @@ func (s *Service) GetApp(c echo.Context) error { return s.ownPage(c, "app.html")
 // GetManage serves our page for keys, users and roles; it asks for a key itself.
 func (s *Service) GetManage(c echo.Context) error { return s.ownPage(c, "manage.html") }
 
-// GetAppFile serves a file of our own pages, or start.json; 404 when there is none of that name.
+// GetAppFile serves a file of our own pages, or start.json; 404 when there is not one of that name.
 func (s *Service) GetAppFile(c echo.Context) error {
 	switch name := strings.TrimPrefix(c.Request().URL.Path, "/app/"); name {
 	case "":

@@ -15,7 +15,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// description is what the server says of its API; it is made when somebody asks for the first time.
+// description is the OpenAPI description of the server; it is made at the first request.
 type description struct {
 	once           sync.Once
 	document, page []byte

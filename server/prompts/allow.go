@@ -13,8 +13,8 @@ import (
 	"comfygo/server/reply"
 )
 
-// mayRun refuses a graph that whoever sends it may not run: one that is no registered workflow. It returns the name of the
-// registered workflow that the graph is, "" when nobody had to look.
+// mayRun refuses a graph that the caller may not run: one that is no registered workflow. It returns the name of the
+// registered workflow that the graph is, "" when the graph was not compared.
 func (s *Service) mayRun(c echo.Context, n Candidate) (workflow string, err error) {
 	if !s.Access.Owned() || s.Access.Who(c).Admin || n.Workflow != "" {
 		return n.Workflow, nil
@@ -22,7 +22,7 @@ func (s *Service) mayRun(c echo.Context, n Candidate) (workflow string, err erro
 	return s.allowGraph(c, n.Prompt)
 }
 
-// mayMake refuses a graph that makes more pixels than whoever sends it may. It looks at the graph that will run, when old
+// mayMake refuses a graph that makes more pixels than the caller may. It looks at the graph that will run, when old
 // classes have their successors.
 func (s *Service) mayMake(c echo.Context, prompt *pyjson.Object, workflow string) error {
 	if !s.Access.Owned() || s.Access.Who(c).Admin {
@@ -60,7 +60,7 @@ func (s *Service) allowGraph(c echo.Context, prompt *pyjson.Object) (workflow st
 	return workflow, nil
 }
 
-// checkSize refuses a graph that makes more than so many megapixels, and one of which nobody can tell.
+// checkSize refuses a graph that makes more than so many megapixels, or an unknown number.
 func (s *Service) checkSize(c echo.Context, prompt *pyjson.Object, most float64) error {
 	const million = 1e6
 	pixels, unknown := pixelsOf(prompt, s.Registry, s.Access.OwnFolders(c))
@@ -97,7 +97,7 @@ func (s *Service) put(c echo.Context, job *queue.Job, workflow string) error {
 		return err
 	}
 	s.Access.Note(c, auth.ActionRun, auth.ResultOK, job.ID, workflow)
-	// The right may have ended while the job was on its way: whoever has dropped its jobs did not see this one.
+	// The right may have ended while the job was being accepted: the call that dropped its jobs did not see this one.
 	if _, err := s.Gate.Refresh(p); errors.Is(err, auth.ErrUnauthenticated) {
 		_, _ = s.Queue.Of(job.Owner).Cancel(job.ID) // what could not be dropped is found when it is about to run
 		return reply.Refuse(http.StatusUnauthorized, "unauthorized", "The credential has ended", err.Error())

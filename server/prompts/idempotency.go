@@ -76,7 +76,7 @@ func (k *onceKeys) restore(receipts []queue.Receipt) {
 	for _, r := range receipts {
 		text, err := pyjson.UnmarshalObject(r.Answer)
 		if err != nil || len(r.Sum) != sha256.Size {
-			continue // somebody has changed the file
+			continue // the file has been changed
 		}
 		e := &onceEntry{name: r.Key, sum: [sha256.Size]byte(r.Sum), at: r.At, done: make(chan struct{}), job: r.Job, text: text}
 		close(e.done)
@@ -115,7 +115,7 @@ func (s *Service) once(c echo.Context, body []byte, patience time.Duration, put 
 		select {
 		case <-e.done:
 		case <-c.Request().Context().Done():
-			return nil // nobody is there any more
+			return nil // the client has gone
 		}
 		if e.job != nil {
 			c.Response().Header().Set("Idempotency-Replayed", "true")

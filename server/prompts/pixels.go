@@ -53,7 +53,7 @@ func (k *pixelCount) of(id string) nodes.Images {
 	}
 	if k.working[id] || len(k.working) > deepest {
 		k.made[id] = math.NaN()
-		return nodes.UnknownImages() // a circle, which validation refuses, or a graph that nobody would draw
+		return nodes.UnknownImages() // a cycle, which validation refuses, or a graph beyond what people draw
 	}
 	k.working[id] = true
 	defer delete(k.working, id)
@@ -101,7 +101,7 @@ func give(s *nodes.Sizing, before float64) (out nodes.Images, made float64) {
 	switch {
 	case out.Made, s.In.Loaded && gives(func(o nodes.Output) bool { return o.Type == "LATENT" }):
 		made, out.Loaded = out.Pixels(), false
-	case len(s.Links) > 0 && !(grown <= 0): // also when nobody can tell
+	case len(s.Links) > 0 && !(grown <= 0): // also when it is unknown
 		made = grown
 	}
 	out.Made = false

@@ -17,7 +17,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// secretKeys are the keys of extra_data that nobody sees again.
+// secretKeys are the keys of extra_data that are never shown again.
 var secretKeys = []string{"auth_token_comfy_org", "api_key_comfy_org"}
 
 // GetPrompt tells how many jobs remain.

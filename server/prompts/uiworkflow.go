@@ -10,7 +10,7 @@ import (
 )
 
 // convertSaved puts a prompt in the place of a workflow as the front end saves it, which a client may send as "prompt" or,
-// without a prompt, as "workflow". The workflow itself goes where the front end sends it, so that pictures carry it. The
+// without a prompt, as "workflow". The workflow itself goes where the front end sends it, so that images carry it. The
 // request is changed; one that holds a prompt is left alone.
 func (s *Service) convertSaved(c echo.Context, request *pyjson.Object) error {
 	saved, given := request.Get("prompt")

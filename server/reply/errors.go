@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// Refusal is something that somebody may not do, however well the request is made.
+// Refusal is a missing permission, however well the request is made.
 type Refusal struct {
 	Status                int
 	Typ, Message, Details string

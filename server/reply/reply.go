@@ -22,7 +22,7 @@ const (
 	slowestRate   = 16 << 10
 )
 
-// Paced lets an answer fail whose client does not read, instead of holding it for ever.
+// Paced fails an answer whose client does not read, instead of waiting without limit.
 func Paced(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Response()

@@ -58,7 +58,7 @@ type admission struct {
 
 // admit takes a seat for a socket before its handshake. Where there is none left, the oldest socket whose client waits for no
 // job leaves: of the owner, of the address, or, when the server is full, of the address that has the most. leave must be
-// called; it is nil when nobody can make room.
+// called; it is nil when no connection can be closed for it.
 func (s *Service) admit(c echo.Context, who *Socket, client string) (leave func()) {
 	l := s.Limits.filled()
 	in := &seat{who: who, client: client, from: network(c), since: time.Now()}
@@ -151,7 +151,7 @@ func (s *Service) busyClients() map[string]bool {
 // many.
 func network(c echo.Context) netip.Prefix {
 	addr := middleware.Address(c)
-	if !addr.IsValid() { // where nobody is asked, no address was looked for
+	if !addr.IsValid() { // without authentication no address was determined
 		if at, err := netip.ParseAddrPort(c.Request().RemoteAddr); err == nil {
 			addr = at.Addr()
 		}

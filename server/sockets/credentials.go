@@ -49,7 +49,7 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// stillWelcome closes a connection whose right has ended while it was made: whoever closed the others did not see it.
+// stillWelcome closes a connection whose right has ended while it was made: the call that closed the others did not see it.
 func (s *Service) stillWelcome(conn *websocket.Conn, who *Socket) error {
 	if !s.Access.Guarded() || who.Anonymous() {
 		return nil
@@ -77,7 +77,7 @@ func (s *Service) expire(who *Socket) (stop func()) {
 	return func() { timer.Stop() }
 }
 
-// Ended cuts off whoever has ended: sockets, streams, and the jobs that wait.
+// Ended cuts off principals whose right has ended: sockets, streams, and the jobs that wait.
 func (s *Service) Ended(r auth.Revocation) {
 	n := s.Hub.End(func(w any) bool {
 		who, ok := w.(*Socket)
@@ -166,7 +166,7 @@ func (l *live) remove(r *liveRequest) {
 	delete(l.all, r)
 }
 
-// end cuts off the requests of whoever has ended.
+// end cuts off the requests of principals whose right has ended.
 func (l *live) end(r auth.Revocation) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -57,7 +57,7 @@ func NewStore(f *folders.Folders, multi bool) (*Store, error) {
 	return u, nil
 }
 
-// refresh reads the list when another server has changed it. The lock is held, or nobody else has the store yet.
+// refresh reads the list when another server has changed it. The lock is held, or the store is not shared yet.
 func (u *Store) refresh() error {
 	info, err := os.Stat(u.file())
 	if errors.Is(err, fs.ErrNotExist) || err == nil && (!u.multi || info.ModTime().Equal(u.read)) {
@@ -80,7 +80,7 @@ func (u *Store) refresh() error {
 
 func (u *Store) file() string { return filepath.Join(u.folders.User(), "users.json") }
 
-// errUnknownUser is what a request gets that names nobody.
+// errUnknownUser answers a request that names no known user.
 var errUnknownUser = errors.New("unknown user")
 
 // Of returns the user of a request.

@@ -89,7 +89,7 @@ func (a *API) getEvents(c echo.Context) error {
 		return nil
 	}
 	if err := s.run(c.Request().Context()); err != nil {
-		a.log.Debug("streaming events", "job", f.id, "error", err) // the client has gone: nobody is there to be told
+		a.log.Debug("streaming events", "job", f.id, "error", err) // the client has gone
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func (s *stream) open() error {
 			return err
 		}
 	}
-	if cursor != "" { // the client has missed events that nobody remembers
+	if cursor != "" { // the client has missed events that are no longer kept
 		if err := s.allOutputs(f, last); err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ type previewFrame struct {
 }
 
 // jobLog is what has happened to one job. Changes of its status and outputs are kept all, of progress and previews only the
-// newest: each of those says everything that the ones before it did. So whoever comes back gets all that still matters.
+// newest: each of those says everything that the ones before it did. So a client that reconnects gets all that still matters.
 type jobLog struct {
 	frames   []frame // of status and outputs
 	progress *frame
@@ -109,7 +109,7 @@ func (l *jobLogs) status(id string, s Status) {
 	defer l.mu.Unlock()
 	if j := l.of(id); !j.over {
 		if j.over = s.terminal(); j.over {
-			j.preview = nil // a picture that nobody needs any more
+			j.preview = nil // an image that is not needed any more
 		}
 		j.add(frame{status: s})
 	}
@@ -181,7 +181,7 @@ func (l *jobLogs) tellOutputs(id string, list []shown) {
 	}
 }
 
-// outputs are what a running job has put out.
+// outputs are the outputs of a running job so far.
 func (l *jobLogs) outputs(id string) []shown {
 	l.mu.Lock()
 	defer l.mu.Unlock()

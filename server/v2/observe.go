@@ -17,7 +17,7 @@ func ours(extra *pyjson.Object) bool { return extra.String("client_id") == Clien
 // Begin notes that a job runs now.
 func (a *API) Begin(j *queue.Job) { a.logs.begin(j.ID, time.Now()) }
 
-// Observe takes what an event of the executor tells of a job. It is quick: pictures are packed and outputs entered by those
+// Observe takes what an event of the executor tells of a job. It is quick: images are packed and outputs entered by those
 // who read them.
 func (a *API) Observe(job string, e executor.Event) {
 	now := time.Now()

@@ -60,14 +60,14 @@ func (a *API) outputs(c echo.Context, f found) ([]outputView, error) {
 	return out, nil
 }
 
-// shown is one thing that a node has put out: an entry of a kind of its output, and which one of the node's.
+// shown is one output of a node: an entry of a kind, and its index among the node's outputs.
 type shown struct {
 	node, kind string
 	number     int
 	entry      any
 }
 
-// shownBy lists what nodes have put out, by node.
+// shownBy lists the outputs of nodes, by node.
 func shownBy(outputs *pyjson.Object) (list []shown) {
 	for node, v := range outputs.All() {
 		o, _ := v.(*pyjson.Object)
@@ -76,7 +76,7 @@ func shownBy(outputs *pyjson.Object) (list []shown) {
 	return list
 }
 
-// shownAt lists what one node has put out: files, and texts.
+// shownAt lists the outputs of one node: files, and texts.
 func shownAt(node string, output *pyjson.Object) (list []shown) {
 	for kind, v := range output.All() {
 		entries, _ := v.([]any)

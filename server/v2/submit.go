@@ -43,7 +43,7 @@ func (a *API) postJob(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if !ok { // removed at once by somebody else, and the log of events is not that far
+	if !ok { // removed at once by another request, and the log of events is not that far
 		f = fromJob(job, Queued)
 	}
 	c.Response().Header().Set(echo.HeaderLocation, Prefix+"/jobs/"+job.ID)

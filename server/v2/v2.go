@@ -52,15 +52,15 @@ type Config struct {
 	Queue queue.View
 	// Folders are those of an owner's jobs.
 	Folders func(owner string) *folders.Folders
-	// View is the part of the queue that a request may see and change; nil means that everybody sees all.
+	// View is the part of the queue that a request may see and change; nil means all of it.
 	View func(c echo.Context) queue.View
 	// Library returns the catalogue, which it may open the first time.
 	Library func() (*assets.Library, error)
-	// Owner is whose assets a request deals with; nil means that all belong to everybody.
+	// Owner returns the owner of the assets of a request; nil means that assets have no owners.
 	Owner func(c echo.Context) (string, error)
-	// JobOwner is whose a job of the request will be; nil means that jobs belong to nobody.
+	// JobOwner returns the owner of the jobs of a request; nil means that jobs have no owners.
 	JobOwner func(c echo.Context) string
-	// Sees reports whether a request may see a job of an owner; nil means that everybody sees all.
+	// Sees reports whether a request may see a job of an owner; nil means that all are visible.
 	Sees func(c echo.Context, owner string) bool
 	// Submit checks a workflow and queues it. The verdict tells what is wrong with it when there is no job.
 	Submit func(c echo.Context, s Submission) (*queue.Job, executor.Verdict, error)

@@ -26,7 +26,7 @@ type pace struct {
 func (p *pace) see(node string, value int, at time.Time) (steps int, perSecond float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if node != p.node || value < p.steps { // another sampler, or the next picture
+	if node != p.node || value < p.steps { // another sampler, or the next image
 		p.node, p.steps, p.first, p.begin = node, 0, value, at
 	}
 	steps, p.steps = value-p.steps, value

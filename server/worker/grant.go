@@ -10,7 +10,7 @@ import (
 	"comfygo/queue"
 )
 
-// mayStillRun reports whether the right under which a job was accepted is still good: it may have ended while nobody
+// mayStillRun reports whether the right under which a job was accepted is still valid: it may have ended while no one
 // watched, as while the server was down.
 func (s *Service) mayStillRun(ctx context.Context, j *queue.Job) bool {
 	store, ok := s.Gate.(keyStore)

@@ -167,7 +167,7 @@ func (s *Service) sendEvent(owner string, e executor.Event, number int64) {
 	}
 }
 
-// sendPreview sends a picture, with its metadata if there are any. Nobody there, nothing encoded.
+// sendPreview sends an image, with its metadata if there are any. No one there, nothing encoded.
 func (s *Service) sendPreview(e executor.Event, metadata *pyjson.Object, to hub.Target) {
 	if e.Preview == nil || !e.Broadcast && !s.Hub.Connected(to) || s.Hub.Clients() == 0 {
 		return

@@ -38,7 +38,7 @@ func (*filler) Spec() nodes.Spec {
 	}
 }
 
-// Run implements nodes.Node: the picture passes through.
+// Run implements nodes.Node: the image passes through.
 func (f *filler) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(f.Image, f.Mask), nil }
 
 // Pad adds classes until the description of all, without any model file, has Size bytes. Call it once.

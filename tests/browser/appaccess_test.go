@@ -14,7 +14,7 @@ import (
 
 var appViews = []string{"", "queue", "gallery", "history", "models", "health"}
 
-// made is a server and a page on which a picture was made, so that every view has something to show.
+// made is a server and a page on which an image was made, so that every view has something to show.
 func made(t *testing.T, setUp func(p *browser.Page)) (*browser.Server, *browser.Page) {
 	t.Helper()
 	s := browser.Start(t, "--demo-model")
@@ -146,7 +146,7 @@ func count(spoken []browser.Spoken, role string) (n int) {
 	return n
 }
 
-// TestAppKeyboard makes a picture and looks at it without a mouse; wherever the focus is, it can be seen.
+// TestAppKeyboard makes an image and looks at it without a mouse; wherever the focus is, it can be seen.
 func TestAppKeyboard(t *testing.T) {
 	t.Parallel()
 	s := browser.Start(t, "--demo-model")

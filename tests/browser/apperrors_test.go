@@ -85,7 +85,7 @@ func TestAppExecutionError(t *testing.T) {
 	p.Clean()
 }
 
-// TestAppHostile shows texts of strangers that would be markup: they stay texts.
+// TestAppHostile shows untrusted texts that would be markup: they stay texts.
 func TestAppHostile(t *testing.T) {
 	t.Parallel()
 	const evil = `<img src=x onerror="window.bitten=1"><script>window.bitten=1</script>`

@@ -31,7 +31,7 @@ func deflated(t *testing.T, data []byte) []byte {
 	return b.Bytes()
 }
 
-// pngWith is a small picture with one chunk put in behind its header.
+// pngWith is a small image with one chunk put in behind its header.
 func pngWith(t *testing.T, kind string, body []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -122,7 +122,7 @@ const saved = `{"version": 0.4, "last_node_id": 9, "last_link_id": 10, "nodes": 
 {"id": 2, "type": "Note", "mode": 0, "widgets_values": ["only words"]}],
 "links": [[1, 4, 0, 3, 0, "MODEL"], [2, 4, 1, 6, 0, "CLIP"], [3, 4, 1, 7, 0, "CLIP"], [4, 4, 2, 8, 1, "VAE"], [5, 6, 0, 3, 1, "CONDITIONING"], [6, 7, 0, 3, 2, "CONDITIONING"], [7, 5, 0, 3, 3, "LATENT"], [8, 3, 0, 1, 0, "LATENT"], [10, 1, 0, 8, 0, "LATENT"], [9, 8, 0, 9, 0, "IMAGE"]]}`
 
-// TestAppSaved opens a workflow as the frontend saves it: from a file, from a picture, and from the saved ones.
+// TestAppSaved opens a workflow as the frontend saves it: from a file, from an image, and from the saved ones.
 func TestAppSaved(t *testing.T) {
 	t.Parallel()
 	s := browser.Start(t, "--demo-model")
@@ -158,7 +158,7 @@ func length(block []byte) []byte {
 	return append(append(binary.BigEndian.AppendUint16(nil, uint16(2+len(name)+len(block))), name...), block...) //nolint:gosec // short
 }
 
-// TestAppPaste pastes a workflow's text and a picture, anywhere and into a field, where text stays text.
+// TestAppPaste pastes a workflow's text and an image, anywhere and into a field, where text stays text.
 func TestAppPaste(t *testing.T) {
 	t.Parallel()
 	s := browser.Start(t, "--demo-model")
@@ -219,7 +219,7 @@ func TestAppDropRefused(t *testing.T) {
 	p.Clean()
 }
 
-// TestAppPicture gives a picture to an input: by dropping it on the field, and by the file dialog.
+// TestAppPicture gives an image to an input: by dropping it on the field, and by the file dialog.
 func TestAppPicture(t *testing.T) {
 	t.Parallel()
 	s := browser.Start(t, "--demo-model")

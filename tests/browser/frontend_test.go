@@ -131,7 +131,7 @@ func TestFrontEndComesUp(t *testing.T) {
 	f.Shot("again")
 }
 
-// TestFrontEndRuns runs the demo model from the button and looks at progress, previews and the picture.
+// TestFrontEndRuns runs the demo model from the button and looks at progress, previews and the image.
 func TestFrontEndRuns(t *testing.T) {
 	t.Parallel()
 	f := openFront(t, "--demo-model", "--preview-method", "latent2rgb")
@@ -231,7 +231,7 @@ func TestFrontEndShowsTemplates(t *testing.T) {
 		t.Errorf("the index: %+v", r)
 	}
 	f.closeDialogs()
-	// Their pictures are there only with --media.
+	// Their images are there only with --media.
 	f.Clean(append(baseline, `^request: 404 GET .*/templates/.*\.(webp|jpg|png|mp4|mp3)$`)...)
 }
 

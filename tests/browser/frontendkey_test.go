@@ -11,7 +11,7 @@ import (
 )
 
 // TestFrontEndWithKey signs in on the page that stands in place of the official front end, which then works as it is: it
-// loads, runs a workflow over its socket and shows the picture. Signed out, it is gone again.
+// loads, runs a workflow over its socket and shows the image. Signed out, it is gone again.
 func TestFrontEndWithKey(t *testing.T) {
 	const key = "a-key-for-the-front-end"
 	found := installed(t)

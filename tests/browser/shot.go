@@ -13,7 +13,7 @@ import (
 	"comfygo/tests/golden"
 )
 
-// Shot takes a picture of what can be seen and keeps it as artefacts/<test>/<name>.png. It returns its path.
+// Shot takes an image of what can be seen and keeps it as artefacts/<test>/<name>.png. It returns its path.
 func (p *Page) Shot(name string) string {
 	p.t.Helper()
 	shot, err := p.capture()
@@ -48,7 +48,7 @@ func (p *Page) save(name string, data []byte) (string, error) {
 // fileName matches what a file name does without.
 var fileName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
-// artefacts makes the folder of a test's pictures and other results, below this package wherever the test lies.
+// artefacts makes the folder of a test's images and other results, below this package wherever the test lies.
 func artefacts(test string) (string, error) {
 	root, err := golden.Root()
 	if err != nil {
@@ -61,7 +61,7 @@ func artefacts(test string) (string, error) {
 	return dir, nil
 }
 
-// Keep saves any result of the test beside its pictures and returns its path.
+// Keep saves any result of the test beside its images and returns its path.
 func (p *Page) Keep(name string, data []byte) string {
 	p.t.Helper()
 	dir, err := artefacts(p.t.Name())

@@ -11,7 +11,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// describePicture tells of a picture what the recordings tell; nil when the data is none.
+// describePicture tells of an image what the recordings tell; nil when the data is none.
 func describePicture(b []byte) *pyjson.Object {
 	has := func(at int, text string) bool { return len(b) >= at+len(text) && string(b[at:at+len(text)]) == text }
 	switch {
@@ -72,7 +72,7 @@ var pngColors = map[byte]struct {
 	channels int
 }{0: {"L", 1}, 2: {"RGB", 3}, 3: {"P", 1}, 4: {"LA", 2}, 6: {"RGBA", 4}}
 
-// longText is from where on recorded texts of pictures are left out.
+// longText is from where on recorded texts of images are left out.
 const longText = 4000
 
 func describePNG(b []byte) *pyjson.Object {

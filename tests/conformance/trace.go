@@ -67,7 +67,7 @@ func (c *conversation) step(s *pyjson.Object) error {
 }
 
 // begun waits until a client hears of the job's first node: between the moment in which a job counts as running and that
-// message, what the conversation does next could come in between, though nobody did it so in the recording. A client who
+// message, what the conversation does next could come in between, though the recording did not. A client who
 // hears nothing of the job is not waited for long.
 func (c *conversation) begun(id any) {
 	const patience = 300 * time.Millisecond

@@ -136,7 +136,7 @@ func TestCheckpointTogether(t *testing.T) {
 	}
 }
 
-// TestDemoGoldens sees that every case of the demo model has its picture, latent and image.
+// TestDemoGoldens sees that every case of the demo model has its image, latent and image.
 func TestDemoGoldens(t *testing.T) {
 	t.Parallel()
 	var index struct {

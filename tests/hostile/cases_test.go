@@ -233,7 +233,7 @@ func fill(pattern, segment, rest string) string {
 func tinyPNG(w, h int) []byte {
 	var b bytes.Buffer
 	if err := png.Encode(&b, image.NewNRGBA(image.Rect(0, 0, w, h))); err != nil {
-		panic(err) // a picture in memory can be written
+		panic(err) // an image in memory can be written
 	}
 	return b.Bytes()
 }
@@ -248,7 +248,7 @@ func bombPNG() []byte {
 	return b
 }
 
-// picturePrompt makes a node of the input folder's picture.
+// picturePrompt makes a node of the input folder's image.
 func picturePrompt(name string) string {
 	return fmt.Sprintf(`{"prompt": {"1": {"class_type": "LoadImage", "inputs": {"image": %q}}, "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}}}`, name)
 }

@@ -99,7 +99,7 @@ func TestRefused(t *testing.T) {
 	r.untouched(before)
 }
 
-// TestBombs loads pictures that say that they are giants: it is refused at once, and the server goes on.
+// TestBombs loads images that say that they are giants: it is refused at once, and the server goes on.
 func TestBombs(t *testing.T) {
 	t.Parallel()
 	r := start(t)

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// TestEveryRoute sends every route of the server what a stranger might send: the answer is never a 5xx, never has a
+// TestEveryRoute sends untrusted input to every route of the server: the answer is never a 5xx, never has a
 // byte from outside the server's folders, nothing outside is written, and the server goes on.
 func TestEveryRoute(t *testing.T) {
 	t.Parallel()
@@ -120,7 +120,7 @@ func shorten(s string) string {
 // errRefusedToSend is a request that Go's client does not want to send.
 var errRefusedToSend = errors.New("the client refuses to send it")
 
-// send sends a request as it stands. Of an answer that goes on for ever it reads the beginning.
+// send sends a request as it stands. Of an answer without end it reads the beginning.
 func (r *rig) send(ctx context.Context, c request) (a answer, err error) {
 	const patience = time.Minute
 	ctx, cancel := context.WithTimeout(ctx, patience)

@@ -223,7 +223,7 @@ func TestSocketFlood(t *testing.T) {
 			t.Fatalf("the flood does not end: %v", err)
 		}
 	}
-	for range 300 { // handshakes that nobody waits for
+	for range 300 { // handshakes without a waiting client
 		_ = r.raw(t, "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").Close()
 	}
 	r.alive("handshakes that nobody waits for")

@@ -1,6 +1,6 @@
 //go:build newcomer && linux
 
-// Package newcomer_test goes the way of somebody new, with a release archive: unpack, set up, the first image; as another user, with
+// Package newcomer_test follows a new user, with a release archive: unpack, set up, the first image; as another user, with
 // an empty environment, from an install folder that is read-only. `make newcomer` runs it.
 package newcomer_test
 

@@ -50,7 +50,7 @@ func prepare(t *testing.T, base string, c *pyjson.Object) func(kind string) any 
 	}
 }
 
-// hiddenHost has the values of hidden inputs, and nobody to tell of progress.
+// hiddenHost has the values of hidden inputs, and reports no progress.
 type hiddenHost struct {
 	nodes.Host
 	hidden func(kind string) any

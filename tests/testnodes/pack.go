@@ -38,7 +38,7 @@ func filled(v float64, shape ...int) *tensor.Tensor {
 	return t
 }
 
-// canvas is a picture of the size that most of the pack's nodes use.
+// canvas is an image of the size that most of the pack's nodes use.
 func canvas(v float64) *tensor.Tensor { return filled(v, 1, 512, 512, 3) }
 
 func scaled(t *tensor.Tensor, f float64) *tensor.Tensor {

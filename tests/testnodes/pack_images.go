@@ -8,7 +8,7 @@ import (
 	"comfygo/nodes"
 )
 
-// lazyMixImages blends two pictures by a mask and computes only those that it needs.
+// lazyMixImages blends two images by a mask and computes only those that it needs.
 type lazyMixImages struct {
 	Image1 *tensor.Tensor `in:"image1" type:"IMAGE" lazy:"true"`
 	Image2 *tensor.Tensor `in:"image2" type:"IMAGE" lazy:"true"`
@@ -55,7 +55,7 @@ func (n *lazyMixImages) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out), nil
 }
 
-// variadicAverage takes any number of pictures: input1, input2, …
+// variadicAverage takes any number of images: input1, input2, …
 type variadicAverage struct {
 	Input1 *tensor.Tensor `in:"input1" type:"IMAGE"`
 }

@@ -120,7 +120,7 @@ func (n *toBool) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(truth(n.Value) != n.Invert), nil
 }
 
-// truth is Python's, and of a picture whether it is not all black.
+// truth is Python's, and of an image whether it is not all black.
 func truth(v any) bool {
 	if t, ok := v.(*tensor.Tensor); ok {
 		lo, hi := bounds(t)

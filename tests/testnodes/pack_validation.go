@@ -8,7 +8,7 @@ import (
 	"comfygo/nodes"
 )
 
-// product multiplies two numbers or pictures.
+// product multiplies two numbers or images.
 func product(a, b any) (nodes.Result, error) {
 	x, xIsNumber := a.(float64)
 	y, yIsNumber := b.(float64)
@@ -31,7 +31,7 @@ func product(a, b any) (nodes.Result, error) {
 	return nodes.Result{}, nodes.Errorf("TypeError", "unsupported operand type(s) for *: '%s' and '%s'", pyjson.TypeName(a), pyjson.TypeName(b))
 }
 
-// wrongType refuses values that are neither pictures nor floats.
+// wrongType refuses values that are neither images nor floats.
 func wrongType(name string, v any) error {
 	switch v.(type) {
 	case nil, float64, *tensor.Tensor:

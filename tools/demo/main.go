@@ -1,6 +1,6 @@
-// Command demo makes a first picture: it starts the server on a free port with the built-in model,
+// Command demo makes a first image: it starts the server on a free port with the built-in model,
 // queues the example workflow over the API, shows the progress that the WebSocket tells, saves the
-// picture and stops.
+// image and stops.
 package main
 
 import (
@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	return picture(ctx, out, &apiclient.Client{Base: server.URL}, folder)
 }
 
-// picture runs the example workflow and checks that its picture is one.
+// picture runs the example workflow and checks that its image is one.
 func picture(ctx context.Context, out io.Writer, client *apiclient.Client, folder string) error {
 	var workflow map[string]struct {
 		Class  string         `json:"class_type"`

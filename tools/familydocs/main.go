@@ -49,7 +49,7 @@ func run(golden string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // a page for everybody
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // a page for everyone
 		return fmt.Errorf("writing the page: %w", err)
 	}
 	return readme.Update("README.md")

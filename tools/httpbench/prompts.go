@@ -13,7 +13,7 @@ import (
 
 const clientID = "httpbench"
 
-// trivial is a workflow that makes a small picture in one colour and saves it as a preview.
+// trivial is a workflow that makes a small image in one colour and saves it as a preview.
 func trivial(colour int) map[string]any {
 	return map[string]any{
 		"1": map[string]any{"class_type": "EmptyImage", "inputs": map[string]any{"width": 64, "height": 64, "batch_size": 1, "color": colour}},

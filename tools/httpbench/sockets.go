@@ -91,7 +91,7 @@ func (c *crowd) hear(ctx context.Context, send func() error) ([]float64, error) 
 const quiet = 50 * time.Millisecond
 
 // measureSockets measures how long a broadcast takes to reach all clients, and what it costs the server. What is sent is the status after a
-// prompt was queued, or deleted, in a queue that is paused: one message to everybody for each.
+// prompt was queued, or deleted, in a queue that is paused: one message to all clients for each.
 func measureSockets(ctx context.Context, o options, r *report) (err error) {
 	t, err := launch(ctx, o.server, 0)
 	if err != nil {

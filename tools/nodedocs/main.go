@@ -20,7 +20,7 @@ func main() {
 		_, ok := nodes.Default().Get(class)
 		return ok
 	})
-	if err := os.WriteFile(filepath.Join("docs", "nodes.md"), []byte(page), 0o644); err != nil { //nolint:gosec // a page for everybody
+	if err := os.WriteFile(filepath.Join("docs", "nodes.md"), []byte(page), 0o644); err != nil { //nolint:gosec // a page for everyone
 		fmt.Fprintln(os.Stderr, "nodedocs: writing the table of nodes:", err)
 		os.Exit(1)
 	}

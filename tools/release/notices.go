@@ -67,7 +67,7 @@ func licenceFiles(dir string) ([]string, error) {
 	return names, nil
 }
 
-// licenceID is the SPDX name of a licence text; empty when it is none of the usual ones.
+// licenceID is the SPDX name of a licence text; empty when it is not one of the usual ones.
 func licenceID(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	for _, l := range []struct{ id, mark string }{

@@ -1,5 +1,6 @@
-// Command vocabulary looks for words that comfygo's user-facing texts do not use: in pages of Markdown, in HTML, and in the sentences
-// among the strings of Go and JavaScript (errors, help, tooltips, log lines, labels). words.txt lists them with what to write instead.
+// Command vocabulary looks for words that comfygo's texts do not use: in pages of Markdown, in HTML, in the sentences among the strings of
+// Go and JavaScript (errors, help, tooltips, log lines, labels), and in the comments of all Go files. words.txt lists them with what to
+// write instead.
 //
 //	go run ./tools/vocabulary        # fails when one is found
 //	go run ./tools/vocabulary -fix   # writes the replacements that need no thought
@@ -12,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -40,8 +42,11 @@ func main() {
 	}
 }
 
-// skipped are folders and files whose text is not ours, generated, or no text for users.
-var skipped = []string{"bin", "dist", "tools", "findings", "tests", "demo", "docs/nodes.md", "docs/models.md", "THIRD_PARTY_NOTICES.md", "internal/pyhost/comfygo_host"}
+// skipped are folders and files whose text is generated, written by others, or not read by users.
+var skipped = []string{"bin", "dist", "tools/vocabulary", "findings", "docs/nodes.md", "docs/models.md", "THIRD_PARTY_NOTICES.md", "internal/pyhost/comfygo_host"}
+
+// developers are folders whose strings users do not read; the comments of their Go files are checked.
+var developers = []string{"tools", "tests", "demo"}
 
 // run looks through the files of a tree and, with fix, writes the replacements below root.
 func run(tree fs.FS, root string, words *words, fix bool) ([]finding, error) {
@@ -82,10 +87,14 @@ func run(tree fs.FS, root string, words *words, fix bool) ([]finding, error) {
 	return found, err
 }
 
-// spansOf returns what finds the texts in a file, nil for files without.
+// spansOf returns the function that finds the texts of a file, nil for files that have no text to check.
 func spansOf(path string) func(string) []span {
+	top, _, _ := strings.Cut(path, "/")
+	inner := slices.Contains(developers, top)
 	switch {
-	case strings.HasSuffix(path, "_test.go"):
+	case strings.HasSuffix(path, ".go") && (inner || strings.HasSuffix(path, "_test.go")):
+		return goComments
+	case inner:
 		return nil
 	case strings.HasSuffix(path, ".go"):
 		return goSpans

@@ -1,21 +1,50 @@
 package main
 
 import (
+	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// goSpans are the sentences among the strings of a Go file: those with a blank in them, struct tags too.
+// goComments are the comments of a Go file. A comment that begins with the name of a declaration is looked at from behind that name.
+func goComments(text string) []span {
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, "", text, parser.SkipObjectResolution|parser.ParseComments)
+	if err != nil {
+		return nil // the compiler says so
+	}
+	names := map[string]bool{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if id, ok := n.(*ast.Ident); ok {
+			names[id.Name] = true
+		}
+		return true
+	})
+	var spans []span
+	for _, group := range file.Comments {
+		for i, c := range group.List {
+			s := span{files.Position(c.Pos()).Offset, files.Position(c.End()).Offset}
+			if first, _, _ := strings.Cut(strings.TrimPrefix(c.Text, "// "), " "); i == 0 && names[first] {
+				s.from += len("// ") + len(first)
+			}
+			spans = append(spans, s)
+		}
+	}
+	return spans
+}
+
+// goSpans are the comments of a Go file and the sentences among its strings: those with a blank in them, struct tags too.
 func goSpans(text string) []span {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, "", text, parser.SkipObjectResolution)
 	if err != nil {
 		return nil // the compiler says so
 	}
-	var spans []span
+	spans := goComments(text)
 	ast.Inspect(file, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.ImportSpec:
@@ -32,6 +61,7 @@ func goSpans(text string) []span {
 		}
 		return true
 	})
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	return spans
 }
 

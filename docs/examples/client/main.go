@@ -1,4 +1,4 @@
-// Command client runs a workflow and saves its pictures: go run ./docs/examples/client SERVER WORKFLOW.json FOLDER
+// Command client runs a workflow and saves its images: go run ./docs/examples/client SERVER WORKFLOW.json FOLDER
 // With COMFYGO_API_KEY set, the key is shown. It needs the standard library only.
 package main
 

@@ -16,7 +16,7 @@ import (
 // Config describes an upscale model: an ESRGAN (Wang et al. 2018, arXiv:1809.00219; Real-ESRGAN,
 // arXiv:2107.10833; ESRGAN+, arXiv:2001.08073) or the compact network of Real-ESRGAN. It is read off the weights.
 type Config struct {
-	// In and Out are the channels of the pictures that go in and come out.
+	// In and Out are the channels of the images that go in and come out.
 	In, Out int
 	// Scale is how many pixels a pixel becomes along one side.
 	Scale int
@@ -222,5 +222,5 @@ func (u *upscaler) scaledSum(y, x *onnx.Value) *onnx.Value {
 	return u.Add(u.Mul(y, u.Const(share)), x)
 }
 
-// ESRGAN reports that the network is an ESRGAN; the other kind adds its result to the enlarged picture.
+// ESRGAN reports that the network is an ESRGAN; the other kind adds its result to the enlarged image.
 func (c Config) ESRGAN() bool { return c.layout != nil }

@@ -12,14 +12,14 @@ import (
 	"comfygo/engine/torchrand"
 )
 
-// The widths of the vector that models of unCLIP read: an image encoding of CLIP L or H and the embedding of its noise level,
+// The widths of the vector that models of unCLIP read: an image encoding of CLIP L or H and the embedding of its sigma,
 // which is as wide.
 const (
 	unclipL = 1536
 	unclipH = 2048
 )
 
-// noiseLevels is the number of noise levels of image encodings.
+// noiseLevels is the number of sigmas of image encodings.
 const noiseLevels = 1000
 
 // imageVector returns the vector y of the images of an entry; zeros without an image (upstream: model_base.py SD21UNCLIP,
@@ -86,7 +86,7 @@ func imageOf(entry any, width int) (unclipImage, error) {
 	return image, nil
 }
 
-// augmented adds noise to an image encoding and appends the embedding of the noise level. share is the level as a share of
+// augmented adds noise to an image encoding and appends the embedding of the sigma. share is the level as a share of
 // the highest.
 func augmented(x, noise []float32, share float64) []float32 {
 	level := int(math.RoundToEven((noiseLevels - 1) * share))

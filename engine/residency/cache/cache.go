@@ -1,6 +1,6 @@
 // Package cache keeps costly values, such as sessions, under a budget of bytes.
 //
-// A value is built once however many ask for it, stays while somebody uses it, and the one used longest ago is closed
+// A value is built once for any number of requests, stays while it is used, and the one used longest ago is closed
 // when room is needed. The package must not know what the values are.
 package cache
 

@@ -2,7 +2,7 @@
 // memory elsewhere.
 //
 // It knows nothing of what the bytes mean. Reading a mapped slice after the file was made shorter by
-// somebody else raises a fault in the process; Guard turns such a fault into an error.
+// someone else raises a fault in the process; Guard turns such a fault into an error.
 package filemap
 
 import (
@@ -26,7 +26,7 @@ type File struct {
 	mapped bool
 	once   sync.Once
 	err    error
-	drop   runtime.Cleanup // unmaps a file that nobody closed
+	drop   runtime.Cleanup // unmaps a file that no one closed
 	notes  sync.Map        // see Note
 }
 

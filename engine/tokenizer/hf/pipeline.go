@@ -4,7 +4,7 @@
 // Characters are classified and composed by the Unicode version of Go's tables; the library's own are older in places
 // (BERT: 8.0, NFKC: 12.0), so that newer characters may give other tokens.
 //
-// Post-processors are left out: start and end tokens belong to tokenizer.Options.
+// Post-CPUs are left out: start and end tokens belong to tokenizer.Options.
 package hf
 
 import "fmt"

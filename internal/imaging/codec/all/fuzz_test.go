@@ -15,7 +15,7 @@ import (
 // fuzz decodes variations of the test images of one format within small limits: no panic, no row outside of a frame, no
 // more frames than announced.
 func fuzz(f *testing.F, format string) {
-	files, err := filepath.Glob("../../testdata/[plu]*/*") // pictures, load and upstream
+	files, err := filepath.Glob("../../testdata/[plu]*/*") // images, load and upstream
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func (h *header) pixels(ctx context.Context, to *codec.Frame, parts [][]byte) (w
 	if err != nil {
 		return false, err
 	}
-	defer z.Close() //nolint:errcheck // a check sum that nobody looks at
+	defer z.Close() //nolint:errcheck // the checksum is not compared
 	to.Palette, to.Mode = h.colors(), h.mode()
 	to.Clear = h.clear()
 	passes := []pass{{0, 0, 1, 1}}
