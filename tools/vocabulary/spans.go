@@ -19,8 +19,8 @@ func goComments(text string) []span {
 	}
 	names := map[string]bool{}
 	ast.Inspect(file, func(n ast.Node) bool {
-		if id, ok := n.(*ast.Ident); ok {
-			names[id.Name] = true
+		if id, ok := n.(*ast.Ident); ok && len(id.Name) > 1 {
+			names[id.Name] = true // "a" at the beginning of a comment is an article
 		}
 		return true
 	})
