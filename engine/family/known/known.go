@@ -43,7 +43,6 @@ var families = []recognised{
 	{name: "Hunyuan3D 2", all: []string{"latent_in.weight"}},
 	{name: "Hunyuan3D 2.1", all: []string{"t_embedder.mlp.2.weight", "blocks.0.attn1.k_norm.weight"}},
 	{name: "TripoSplat", all: []string{"cam_out_layer.weight", "repo_layers.0.final_map.weight"}},
-	{name: "Lens", all: []string{"transformer_blocks.0.attn.norm_added_q.weight", "transformer_blocks.0.img_mlp.w1.weight"}},
 	{name: "ACE-Step 1.5", all: []string{"encoder.lyric_encoder.layers.0.input_layernorm.weight"}},
 	{name: "RT-DETR", kind: "object detection model", all: []string{"encoder.pan_blocks.1.cv4.conv.weight"}},
 	{name: "Depth Anything 3", kind: "depth estimation model", all: []string{"backbone.embeddings.patch_embeddings.projection.weight"}},
