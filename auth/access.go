@@ -14,8 +14,8 @@ func (a Access) normal() (method, route string) {
 	return e.method, e.route
 }
 
-// endpointOf brings a route's pattern into the form of the tables. Routes with and without /api are twins; what is found
-// nowhere is served from the pages' folders, whose pattern is "/*" or empty.
+// endpointOf normalizes a route's pattern for the tables of rules. Routes with and without /api are the same endpoint; paths
+// without a route are served from the pages' folders, whose pattern is "/*" or empty.
 func endpointOf(method, route string) endpoint {
 	if method == "HEAD" {
 		method = "GET"

@@ -78,7 +78,7 @@ func (n *snapshot) permits(role string, e endpoint, workflow string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool { return n.stands(pattern, workflow) })
 }
 
-// stands reports whether a workflow pattern stands for a workflow.
+// stands reports whether a workflow pattern matches a workflow.
 func (n *snapshot) stands(pattern, workflow string) bool {
 	w := n.workflows[workflow]
 	switch pattern {

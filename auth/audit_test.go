@@ -268,7 +268,7 @@ func mustUser(t *testing.T, s *auth.Store, name string) auth.User {
 	return u
 }
 
-// TestAuditIsNotFlooded holds that a client which goes on with a key that has ended writes a line a minute.
+// TestAuditIsNotFlooded checks that a client that keeps using an expired key writes one line a minute.
 func TestAuditIsNotFlooded(t *testing.T) {
 	t.Parallel()
 	now := newClock()

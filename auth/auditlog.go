@@ -40,7 +40,7 @@ func (s *Store) record(ctx context.Context, e Event) {
 	}
 }
 
-// scribe writes the events, as many at a time as have come.
+// scribe writes the queued events, in batches.
 func (s *Store) scribe() {
 	for {
 		select {
@@ -90,7 +90,7 @@ func (s *Store) writeEvents(first queued) {
 	}
 }
 
-var zeroAddr netip.Addr // where there is none
+var zeroAddr netip.Addr // for events without an address
 
 func insertEvents(ctx context.Context, tx *sql.Tx, events ...Event) error {
 	const text = "INSERT INTO audit (at, action, result, owner, name, key, address, target, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"

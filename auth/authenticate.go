@@ -20,7 +20,7 @@ func (s *Store) Authenticate(ctx context.Context, c Credential) (Principal, erro
 	return p, err
 }
 
-// refused writes down who was refused, the same thing once a minute. What a browser sends after its session has ended is no attempt at anything.
+// refused records a refused request, the same refusal once a minute. Requests with a session cookie that has ended are not recorded.
 func (s *Store) refused(ctx context.Context, c Credential, a Action, err error) {
 	var wait *WaitError
 	switch {
@@ -144,7 +144,7 @@ func (s *Store) principal(e goodEntry, from Source, now time.Time) (Principal, e
 	return p, nil
 }
 
-// keyPrincipal is who a usable key stands for.
+// keyPrincipal returns the principal of a usable key.
 func (n *snapshot) keyPrincipal(k *keyRecord, from Source) Principal {
 	p := n.userPrincipal(n.users[k.owner], from)
 	p.KeyID = k.id

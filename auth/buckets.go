@@ -31,7 +31,7 @@ type buckets struct {
 
 func newBuckets() *buckets { return &buckets{all: map[bucketKey]*bucketEntry{}} }
 
-// of is the rate and the burst of a kind; a rate of 0 is no bound.
+// of returns the rate and the burst of a kind; a rate of 0 means no limit.
 func (l Limits) of(b Bucket) (perSecond float64, burst int) {
 	if b == BucketPrompt {
 		return l.Prompts, max(1, l.PromptsBurst)

@@ -2,7 +2,7 @@ package auth
 
 import "strings"
 
-// Rule says who may use an endpoint before an administrator changes anything.
+// Rule lists the roles that may use an endpoint before an administrator changes anything.
 type Rule struct {
 	Method, Route string
 	// Open allows every request, without a credential too.
@@ -13,7 +13,7 @@ type Rule struct {
 	Workflow map[string]string
 }
 
-// who stands for the roles of a rule.
+// who is a set of roles in a rule.
 type who int
 
 const (
@@ -30,7 +30,7 @@ var roles = map[who][]string{
 }
 
 // defaults has one line for every route of the server, as "METHOD ROUTE". There are no patterns here on purpose: a route
-// that no one has thought about is refused, and a test of the server finds it.
+// without a line is refused, and a test of the server finds it.
 var defaults = []struct {
 	who    who
 	routes string

@@ -17,7 +17,7 @@ var (
 	ErrUntrustedProxy  = unauthenticated("a user was forwarded by an address that is not a trusted proxy")
 )
 
-// ErrNoTokens refuses tokens to those who have not shown a key of a store.
+// ErrNoTokens is returned when a principal without a key of a store asks for a token.
 var ErrNoTokens = errors.New("tokens are given for keys of the store only")
 
 // ErrNotFound is what a store answers about a key, user, role or workflow that it doesn't have.
@@ -61,10 +61,10 @@ func (e *DeniedError) Error() string {
 	return fmt.Sprintf("the role %s lacks the permission %q", e.Role, e.Permission)
 }
 
-// GraphError refuses a graph that is no registered workflow.
+// GraphError is returned for a graph that is not a registered workflow.
 type GraphError struct {
 	Role     string
-	Workflow string // the workflow that comes nearest; empty when there is none
+	Workflow string // the most similar registered workflow; may be empty
 	// Difference is the first one, as "node 3 (KSampler): input steps is 50 and not 20".
 	Difference string
 }

@@ -50,7 +50,7 @@ func AddKeys(ctx context.Context, s *Store, owner string, n int) error {
 // SignerSecret is what a token is signed with.
 func SignerSecret(s *Store, id string) any { return s.snap.Load().signers[id].sign }
 
-// LimitFile lets the file grow to so many pages, or not at all when there are more already.
+// LimitFile limits the file to a number of pages, or to its size when it has more already.
 func LimitFile(ctx context.Context, s *Store, pages int) error {
 	_, err := s.write.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
 	return err

@@ -13,7 +13,7 @@ type Mode int
 const (
 	ModeOff   Mode = iota // nothing
 	ModeKeys              // one of a list of keys; every holder is an administrator
-	ModeStore             // a key, token or session of the store, or a user whom a trusted proxy names
+	ModeStore             // a key, token or session of the store, or a user named by a trusted proxy
 )
 
 // String is the mode's name in logs.
@@ -31,15 +31,15 @@ const (
 	SourceProtocol Source = "protocol" // the WebSocket subprotocol, a key or a token
 	SourceCookie   Source = "cookie"   // the secret of a session
 	SourceProxy    Source = "proxy"    // the name of a user, set by a trusted proxy
-	SourceOIDC     Source = "oidc"     // only in a Principal: who has just logged in by OpenID Connect
+	SourceOIDC     Source = "oidc"     // only in a Principal: just logged in by OpenID Connect
 )
 
 // Credential is what a request shows.
 type Credential struct {
 	Source Source
 	Secret string // or the user's name, with SourceProxy
-	// Addr is the peer's address; invalid where there is none. Failures are counted by it, and SourceProxy is
-	// believed only from the networks that are trusted.
+	// Addr is the peer's address; invalid when unknown. Failures are counted by it, and SourceProxy is
+	// believed only from trusted networks.
 	Addr netip.Addr
 }
 
@@ -48,7 +48,7 @@ type Access struct {
 	// Method is the HTTP method; HEAD counts as GET.
 	Method string
 	// Route is the pattern under which the server has the route, as "/history/:prompt_id", with or without the /api in
-	// front. RouteStatic stands for the files of pages.
+	// front. RouteStatic is the route of the pages' files.
 	Route string
 	// Workflow is the name of a registered workflow that the request is about, if it is about one.
 	Workflow string
@@ -57,14 +57,14 @@ type Access struct {
 // RouteStatic is the Route of everything that is served from the folders of pages.
 const RouteStatic = "/*"
 
-// Limits bound what the principals of a role may take; 0 is no bound.
+// Limits bound the use of the server by the principals of a role; 0 means no limit.
 type Limits struct {
 	Queued      int     `json:"queued"`       // waiting jobs at a time
 	Megapixels  float64 `json:"megapixels"`   // of all images of a job, in units of 1,000,000
 	UploadBytes int64   `json:"upload_bytes"` // of one upload
 	// UploadTotal bounds the bytes of all files in each folder that a user uploads to: input, output, temp and user data.
 	UploadTotal int64 `json:"upload_total_bytes"`
-	// Requests and Prompts are refilled so many a second, up to their burst.
+	// Requests and Prompts are refilled at this rate per second, up to their burst.
 	Requests      float64 `json:"requests_per_second"`
 	RequestsBurst int     `json:"requests_burst"`
 	Prompts       float64 `json:"prompts_per_second"`
@@ -94,7 +94,7 @@ type Token struct {
 	Expires time.Time
 }
 
-// Identity is whom an identity provider vouches for.
+// Identity is a user as an identity provider describes it.
 type Identity struct {
 	Subject string // the provider's name of the user, unique and stable: issuer and subject
 	Name    string
@@ -123,16 +123,16 @@ func (r Revocation) Covers(p Principal) bool {
 	}
 }
 
-// CloseCode is the WebSocket close code for those whom a Revocation covers and for principals past their Expires.
+// CloseCode is the WebSocket close code for principals that a Revocation covers or that are past their Expires.
 const CloseCode = 4401
 
 // Gate decides. All methods may be called at the same time.
 type Gate interface {
 	Mode() Mode
 
-	// Authenticate finds out who shows a credential. The error is ErrNoCredential, ErrBadCredential, ErrRevoked,
+	// Authenticate returns the principal of a credential. The error is ErrNoCredential, ErrBadCredential, ErrRevoked,
 	// ErrExpired or ErrUntrustedProxy (all of them match ErrUnauthenticated: 401), a *WaitError (429: the address failed
-	// too often, or too many keys are being checked), or trouble with the store (500).
+	// too often, or too many keys are being checked), or an error of the store (500).
 	Authenticate(ctx context.Context, c Credential) (Principal, error)
 	// Refresh is Authenticate for a principal that was authenticated before: the principal as it is now (its role may
 	// have changed), or ErrRevoked or ErrExpired. It costs no more than looking up. Call it when a socket has been
@@ -152,13 +152,13 @@ type Gate interface {
 	// Retry-After).
 	Take(b Bucket, p Principal, addr netip.Addr) time.Duration
 
-	// Login is Authenticate and a new session. LoginExternal does the same for whom an identity provider vouches.
+	// Login is Authenticate and a new session. LoginExternal does the same for a user of an identity provider.
 	Login(ctx context.Context, c Credential) (Session, error)
 	LoginExternal(ctx context.Context, who Identity, addr netip.Addr) (Session, error)
-	// Logout ends the session of a cookie, for all its sockets too. One that is not known is no error.
+	// Logout ends the session of a cookie, for all its sockets too. An unknown cookie is not an error.
 	Logout(ctx context.Context, secret string) error
 
-	// IssueToken makes a token for a principal who has shown a key (ErrNoTokens for others and without a store).
+	// IssueToken makes a token for a principal that authenticated with a key (ErrNoTokens for others and without a store).
 	IssueToken(ctx context.Context, p Principal) (Token, error)
 
 	// Watch calls f, one call at a time and outside of all locks, for whatever ends; within a second when another

@@ -209,8 +209,8 @@ func byNumber(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// kindOf is what a free value has to be the same as the registered one in. A link is a kind of its own: a free input
-// never becomes one, or it could take what another node makes.
+// kindOf returns the kind that a free value must share with the registered one. A link is a kind of its own: a free input
+// never becomes one, or it could read what another node makes.
 func kindOf(v any) string {
 	switch v := v.(type) {
 	case nil:

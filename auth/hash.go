@@ -58,7 +58,7 @@ func newHasher(p HashParameters, atOnce int) *hasher {
 	return &hasher{params: p, slots: make(chan struct{}, atOnce)}
 }
 
-// take waits for a turn. Those who come when too many wait are sent away at once.
+// take waits for a turn. When too many wait, it fails at once.
 func (h *hasher) take(ctx context.Context) (release func(), err error) {
 	if h.waiting.Add(1) > mostWaiting {
 		h.waiting.Add(-1)

@@ -104,7 +104,7 @@ func (s *Store) look(ctx context.Context, poll *sql.Conn, version *int64) error 
 	return nil
 }
 
-// expire tells of the keys that have come to their end since the last look.
+// expire reports the keys that have expired since the last call.
 func (s *Store) expire(since, now time.Time) {
 	snap := s.snap.Load()
 	from, to := since.Unix(), now.Unix()
@@ -163,7 +163,7 @@ func (s *Store) prune(ctx context.Context) error {
 			args  []any
 		}{
 			{"DELETE FROM audit WHERE at < ?", []any{now.Add(-s.o.AuditKeep).UnixMilli()}},
-			// Refusals have a part of the rows of their own: they push out each other only.
+			// Refusals have rows of their own: they displace each other only.
 			{oldestBeyond(refusedRow), []any{max(1, s.o.AuditRows/refusalShare)}},
 			{oldestBeyond("NOT (" + refusedRow + ")"), []any{s.o.AuditRows}},
 			{"DELETE FROM sessions WHERE expires <= ?", []any{now.Unix()}},

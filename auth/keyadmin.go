@@ -131,7 +131,7 @@ func (s *Store) addKey(ctx context.Context, by Actor, k keyRecord, also func(*sq
 	if err != nil {
 		return Key{}, err
 	}
-	// Anyone who has just made the key need not pay for the first check of it.
+	// The maker of a key does not pay for its first check.
 	s.verified.accept(s.verified.digest(text), goodEntry{key: id, until: s.now().Add(verifiedLife)})
 	v, err := s.Key(ctx, id)
 	v.Secret = text

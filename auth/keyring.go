@@ -19,7 +19,7 @@ const sessionLife = 7 * 24 * time.Hour
 // mostSessions bounds the sessions that a Keyring remembers; the one that would end first makes room.
 const mostSessions = 10000
 
-// longestSecret bounds what is looked at, in bytes; tokens are the longest of what is good.
+// longestSecret bounds the credentials that are compared, in bytes; tokens are the longest valid ones.
 const longestSecret = 4096
 
 // KeyringOptions are what a Keyring is made with besides its keys; the zero value is usable.
@@ -138,7 +138,7 @@ func (k *Keyring) Refresh(p Principal) (Principal, error) {
 	return Principal{}, ErrRevoked
 }
 
-// Allow implements Gate: everything to those who have shown a key.
+// Allow implements Gate: it allows everything to authenticated principals.
 func (k *Keyring) Allow(p Principal, a Access) error {
 	if !p.Anonymous() {
 		return nil
@@ -160,10 +160,10 @@ func (k *Keyring) AllowPrompt(p Principal, _ []byte) (string, error) {
 	return "", nil
 }
 
-// Limits implements Gate: there are none.
+// Limits implements Gate: without limits.
 func (k *Keyring) Limits(Principal) Limits { return Limits{} }
 
-// Take implements Gate: there are no buckets.
+// Take implements Gate: without rate limits.
 func (k *Keyring) Take(Bucket, Principal, netip.Addr) time.Duration { return 0 }
 
 // Login implements Gate.
@@ -202,7 +202,7 @@ func (k *Keyring) makeRoom() {
 	}
 }
 
-// LoginExternal implements Gate: there are no users to log in as.
+// LoginExternal implements Gate: it fails, since a keyring has no users.
 func (k *Keyring) LoginExternal(context.Context, Identity, netip.Addr) (Session, error) {
 	return Session{}, ErrBadCredential
 }
@@ -236,7 +236,7 @@ func (k *Keyring) Audit(ctx context.Context, e Event) { logEvent(ctx, k.log, e) 
 // Close implements Gate.
 func (k *Keyring) Close() error { return nil }
 
-// newSecret makes the secret of a session, the digest under which it is kept, and an ID that is no secret.
+// newSecret makes the secret of a session, the digest under which it is kept, and a public ID.
 func newSecret() (secret string, digest [sha256.Size]byte, id string) {
 	var random [40]byte
 	rand.Read(random[:]) //nolint:errcheck // it never fails

@@ -131,7 +131,7 @@ func TestKeyringSessions(t *testing.T) {
 	if err != nil || !p.Admin || p.SessionID != first.Principal.SessionID || p.Expires.IsZero() {
 		t.Fatalf("the cookie's principal: %+v, %v", p, err)
 	}
-	refuse(t, g, bearer(first.Secret), auth.ErrBadCredential) // a cookie is no key
+	refuse(t, g, bearer(first.Secret), auth.ErrBadCredential) // a cookie is not a key
 
 	writeFile(t, file, "the-first-key-there-is\n", 0o600)
 	if err := g.Reload(); err != nil {

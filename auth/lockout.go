@@ -9,7 +9,7 @@ import (
 // LockOut is what failed log-ins of an address lead to. The zero value is the default.
 type LockOut struct {
 	Free     int           // failures without a consequence; 0 is 5
-	Failures int           // after so many the address is locked; 0 is 12
+	Failures int           // the address is locked after this many failures; 0 means 12
 	Delay    time.Duration // after the first failure that is not free, doubled by each further one; 0 is 1 s
 	Longest  time.Duration // that a delay grows to; 0 is 1 min
 	Locked   time.Duration // how long; 0 is 15 min. Failures are forgotten after the same time without one.
@@ -36,7 +36,7 @@ type lockouts struct {
 
 type failures struct {
 	count       int
-	last, until time.Time // until: nothing is looked at before
+	last, until time.Time // until: requests are refused unchecked before it
 }
 
 func newLockouts(rule LockOut) *lockouts {
@@ -60,7 +60,7 @@ func network(addr netip.Addr) netip.Prefix {
 	return p
 }
 
-// wait is how long nothing from the address is looked at; 0: it is now.
+// wait is how long requests of the address are refused unchecked; 0: not at all.
 func (l *lockouts) wait(addr netip.Addr, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// quietFor is how long the same refusal is not written down again: a program that goes on with a key which has ended would
+// quietFor is how long the same refusal is not recorded again: a program that keeps using an expired key would
 // fill the log by itself, and so could a stolen key.
 const quietFor = time.Minute
 

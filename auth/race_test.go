@@ -182,8 +182,8 @@ func TestHashesAreRaised(t *testing.T) {
 }
 
 // TestTiming looks for a difference between keys that are wrong at their beginning and at their end. Comparisons are of
-// digests, over all keys and by crypto/subtle, so there is none by construction; the bound is wide, since the machine has
-// other work, and only a comparison that stops at the first difference of many would pass it.
+// digests, over all keys and by crypto/subtle, so no difference is expected; the bound is wide, since the machine has
+// other work, and only a comparison that stops at the first difference of many would exceed it.
 func TestTiming(t *testing.T) {
 	const rounds, each = 100, 20
 	right := strings.Repeat("k", 32<<10) // long, so that stopping early would show

@@ -59,7 +59,7 @@ const (
 )
 
 // Grant is one permission of a role: endpoint × method × workflow. Method may be "*", and Route may end in "/*" or be
-// "*" to stand for many of those routes that have a rule.
+// "*" to match many of the routes that have a rule.
 type Grant struct {
 	Method   string `json:"method"`
 	Route    string `json:"route"`

@@ -17,8 +17,8 @@ const (
 	refusalShare = 4
 )
 
-// refused reports whether an event tells of something that did not happen. Lock-outs, of which each is the end of many
-// refusals, count as things that happened.
+// refused reports whether an event is a refused request. Lock-outs, each of which ends many refusals, are not counted as
+// refused requests.
 func (e Event) refused() bool {
 	return e.Result != ResultOK && e.Action != ActionLockOut
 }
@@ -42,7 +42,7 @@ type refusedCount struct {
 	hidden int
 }
 
-// pass reports whether a refusal is to be written. summary, if there is one, tells of those before that were not.
+// pass reports whether a refusal is to be written. summary, when it is not empty, counts the earlier ones that were not.
 func (r *refusals) pass(e Event, now time.Time) (written bool, summary *Event) {
 	who := refuser{owner: e.Owner}
 	if addr, err := netip.ParseAddr(e.Addr); e.Owner == "" && err == nil {

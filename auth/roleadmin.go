@@ -162,7 +162,7 @@ func (s *Store) changeable(ctx context.Context, name string) (Role, error) {
 
 var methods = []string{"*", "GET", "POST", "PUT", "PATCH", "DELETE"}
 
-// checkGrant brings a grant into the form of the table and refuses one that could never stand for anything.
+// checkGrant normalizes a grant for the table and refuses one that could never match a route.
 func (n *snapshot) checkGrant(g Grant) (Grant, error) {
 	g.Method = strings.ToUpper(g.Method)
 	if g.Method == "HEAD" {
@@ -223,7 +223,7 @@ func (s *Store) changeGrant(ctx context.Context, by Actor, role string, g Grant,
 	return s.Role(ctx, role)
 }
 
-// Rules is the table as it is now: for each endpoint, in the order of DefaultRules, who may.
+// Rules returns the current rules: for each endpoint, in the order of DefaultRules, the roles that may use it.
 func (s *Store) Rules() []Rule {
 	snap := s.snap.Load()
 	var list []Rule

@@ -29,7 +29,7 @@ func TestDefaultRules(t *testing.T) {
 		if r.Open && r.Method != "GET" && r.Route != "/login" && r.Route != "/logout" {
 			t.Errorf("%s changes something and is open to everybody", at)
 		}
-		harmless := []string{"/settings", "/settings/:id", "/auth/token", "/workflow/convert"} // one's own, or nothing is kept
+		harmless := []string{"/settings", "/settings/:id", "/auth/token", "/workflow/convert"} // own data, or nothing is kept
 		if slices.Contains(r.Roles, auth.RoleViewer) && r.Method != "GET" && !slices.Contains(harmless, r.Route) {
 			t.Errorf("%s lets viewers change something", at)
 		}
@@ -252,7 +252,7 @@ func TestUploadTotalOfOlderFiles(t *testing.T) {
 	}
 }
 
-// TestPermissions holds the list of a principal's permissions to what Allow says, for built-in roles, a role of one's own with a pattern,
+// TestPermissions compares the list of a principal's permissions with Allow, for built-in roles, a custom role with a pattern,
 // and a key below its user's role.
 func TestPermissions(t *testing.T) {
 	t.Parallel()

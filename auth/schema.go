@@ -50,7 +50,7 @@ CREATE INDEX audit_owner ON audit (owner);
 // SchemaVersion is the newest version of the store's schema, its user_version.
 var SchemaVersion = int64(len(migrations))
 
-// migrate brings the file to the newest version of the schema, or not at all.
+// migrate updates the file to the newest version of the schema, or leaves it unchanged.
 func migrate(ctx context.Context, tx *sql.Tx) error {
 	var version int
 	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {

@@ -107,7 +107,7 @@ func oneRow(done sql.Result, err error, what string) error {
 	return fmt.Errorf("%s: %w", what, ErrNotFound)
 }
 
-// Sessions lists those who are logged in, the newest first.
+// Sessions lists the open sessions, the newest first.
 func (s *Store) Sessions(_ context.Context) ([]SessionInfo, error) {
 	snap, now := s.snap.Load(), s.now().Unix()
 	list := []SessionInfo{}

@@ -187,7 +187,7 @@ func (n *snapshot) readRoles(ctx context.Context, q querier, _ *snapshot) error 
 	return err
 }
 
-// index finds the grants of each endpoint that has a rule: a pattern stands for no other.
+// index finds the grants of each endpoint that has a rule: a pattern matches no other.
 func (r *roleRecord) index(known map[endpoint]bool) {
 	for _, g := range r.grants {
 		if e := (endpoint{g.Method, g.Route}); known[e] {
@@ -286,7 +286,7 @@ func (n *snapshot) usable(k *keyRecord, now time.Time) error {
 	return nil
 }
 
-// ended compares two snapshots and says who has to be let go.
+// ended compares two snapshots and returns the principals whose rights have ended.
 func (n *snapshot) ended(old *snapshot, now time.Time) []Revocation {
 	var out []Revocation
 	for _, id := range n.changed {

@@ -44,7 +44,7 @@ type StoreOptions struct {
 	Hash HashParameters
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Poll is how often the file is looked at for what other processes have changed; 0 is 250 ms.
+	// Poll is the interval at which the file is checked for changes by other processes; 0 means 250 ms.
 	Poll time.Duration
 }
 
@@ -274,7 +274,7 @@ func (s *Store) change(ctx context.Context, by Actor, action Action, do func(tx 
 	return s.reload(context.WithoutCancel(ctx))
 }
 
-// reload takes over what the file says now and tells who has ended.
+// reload reads the file and reports the principals whose rights have ended.
 func (s *Store) reload(ctx context.Context) error {
 	s.loading.Lock()
 	old := s.snap.Load()

@@ -238,7 +238,7 @@ func within(t testing.TB, limit time.Duration, what string, ok func() bool) {
 	}
 }
 
-// TestFullDisk holds that those who are known go on, that changes fail as a whole, and that all is well again with room.
+// TestFullDisk checks that authenticated requests go on, that changes fail as a whole, and that all works again with free space.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, "", nil)

@@ -164,7 +164,7 @@ func (s *Store) byToken(ctx context.Context, c Credential, d digest, now time.Ti
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return Principal{}, ErrExpired // its signature was right
 	case errors.Is(err, jwt.ErrTokenInvalidClaims) && !errors.Is(err, jwt.ErrTokenSignatureInvalid):
-		return Principal{}, ErrBadCredential // the other was valid too: this is no guess, so the address is not locked
+		return Principal{}, ErrBadCredential // the other was valid too: this is not a guess, so the address is not locked
 	case err != nil:
 		return Principal{}, s.failed(ctx, c.Addr)
 	}

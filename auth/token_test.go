@@ -32,7 +32,7 @@ func parts(t *testing.T, token string) (header, claims map[string]any) {
 	return header, claims
 }
 
-// forge makes a token of one's own.
+// forge makes a token with a signature of its own.
 func forge(t *testing.T, method jwt.SigningMethod, key any, header, claims map[string]any) string {
 	t.Helper()
 	token := jwt.NewWithClaims(method, jwt.MapClaims(claims))

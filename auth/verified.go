@@ -15,8 +15,8 @@ const (
 	mostRefused  = 4096
 )
 
-// digest is what stands for a credential in memory: SHA-256 over a secret of the process and the credential. No one
-// outside learns one, so nothing can be built on finding equal or extended ones, and a dump of the map is of no use
+// digest identifies a credential in memory: SHA-256 over a secret of the process and the credential. It never leaves the
+// process, so nothing can be built on finding equal or extended ones, and a dump of the map is of no use
 // elsewhere.
 type digest [sha256.Size]byte
 
@@ -64,7 +64,7 @@ func (v *verified) accept(d digest, e goodEntry) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.good) >= mostVerified {
-		for other := range v.good { // any: which one is looked up again costs one check
+		for other := range v.good { // any of them: it costs one check when it is used again
 			delete(v.good, other)
 			break
 		}

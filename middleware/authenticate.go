@@ -18,7 +18,7 @@ import (
 // Authentication is what Authenticate needs. Gate is required.
 type Authentication struct {
 	Gate auth.Gate
-	// Public reports whether a request is for a file of the frontend, which is no secret.
+	// Public reports whether a request is for a file of the frontend, which needs no authentication.
 	Public func(c echo.Context) bool
 	// Prompts reports whether a request puts a job into the queue, for the limits on that.
 	Prompts func(c echo.Context) bool
@@ -40,9 +40,9 @@ type authenticator struct {
 	proxies     []netip.Prefix
 }
 
-// Authenticate finds out who makes a request, and lets pass what the gate allows; the request's context then carries
+// Authenticate authenticates each request, and lets pass what the gate allows; the request's context then carries
 // the auth.Principal. A key comes as "Authorization: Bearer KEY", "X-API-Key: KEY" or ?api_key=KEY, at sockets also as
-// ?token= and as a subprotocol, a log-in as a cookie. What counts is the route that the router has found, never the path
+// ?token= and as a subprotocol, a login as a cookie. What counts is the route that the router has found, never the path
 // as it was written. 401 means unauthenticated, 403 not permitted, 429 rate-limited; OPTIONS pass, since
 // browsers send them without credentials and their answers hold nothing.
 func Authenticate(a Authentication) echo.MiddlewareFunc {
@@ -80,10 +80,10 @@ type tooMuch struct {
 	what  string
 }
 
-// Error says what there is too much of.
+// Error names the limit that was exceeded.
 func (e *tooMuch) Error() string { return "too many " + e.what }
 
-// admit returns who makes the request, or why it is refused.
+// admit returns the principal of the request, or the reason for refusing it.
 func (a *authenticator) admit(c echo.Context) (auth.Principal, error) {
 	r := c.Request()
 	access := a.access(c)

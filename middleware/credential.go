@@ -30,8 +30,8 @@ type shown struct {
 	doubtful bool
 }
 
-// credential finds what a request shows. A key that is shown in so many words comes before the proxy's header, and that
-// before the cookie.
+// credential finds the credential of a request. An explicit key takes precedence over the proxy's header, and that
+// over the cookie.
 func (a *authenticator) credential(r *http.Request, socket bool) shown {
 	var s shown
 	add := func(from auth.Source, secret string) {
@@ -106,7 +106,7 @@ func protocols(r *http.Request) []string {
 	return out
 }
 
-// unescape decodes a part of a query; text that is no clean encoding stays as it is.
+// unescape decodes a part of a query; text with an invalid encoding is returned unchanged.
 func unescape(v string) string {
 	if !strings.ContainsAny(v, "%+") {
 		return v
@@ -117,8 +117,8 @@ func unescape(v string) string {
 	return v
 }
 
-// address is where a request comes from: the peer or, when that is a trusted proxy, the nearest address before it that is
-// none. With peer the proxy's own address is asked for.
+// address returns the client's address: the peer or, when that is a trusted proxy, the nearest address before it that is
+// not one. With peer it returns the proxy's own address.
 func (a *authenticator) address(r *http.Request, peer bool) netip.Addr {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -161,8 +161,8 @@ func MaskQuery(raw string) string {
 	return strings.Join(parts, "&")
 }
 
-// oidcSecrets are what an identity provider sends a browser back with: a code that stands for the log-in until it is used, and
-// the state that goes with it.
+// oidcSecrets are the parameters of an identity provider's redirect: a code that is worth a login until it is used, and
+// the state that belongs to it.
 var oidcSecrets = []string{"code", "state"}
 
 func secretName(name string) bool {

@@ -1,7 +1,7 @@
-// Package middleware holds what happens to every request before and after its handler, one file each: who may come in,
-// from which origin, and which headers an answer carries.
+// Package middleware holds the steps before and after every handler, one file each: authentication,
+// origin checks, and the headers of an answer.
 //
-// It follows the habits of ComfyUI's server: answers that a handler returns carry the extra headers, errors that are
+// It follows the behaviour of ComfyUI's server: answers that a handler returns carry the extra headers, errors that are
 // raised past the handlers do not. The package must not know any resource, nor queues, nodes or files.
 package middleware
 
@@ -25,8 +25,8 @@ func MarkBare(c echo.Context) { c.Set(keyBare, true) }
 // can say what is wrong.
 func MarkOpen(c echo.Context) { c.Set(keyOpen, true) }
 
-// MarkFile says that the answer is a file. Its caching is decided as if it were found, as upstream decides it before
-// the file is looked at.
+// MarkFile says that the answer is a file. Its caching headers are set as if it were found, as upstream sets them before
+// the file is opened.
 func MarkFile(c echo.Context) { c.Set(keyFile, true) }
 
 func marked(c echo.Context, key string) bool {

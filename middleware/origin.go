@@ -20,7 +20,7 @@ type Origins struct {
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Except lets requests pass that other sites have to be able to lead a browser to; nil means none.
 	Except func(c echo.Context) bool
-	// Logger is told about refused requests; nil means no log.
+	// Logger receives a line for each refused request; nil means no log.
 	Logger *slog.Logger
 }
 
@@ -75,7 +75,7 @@ func (g *originGuard) refuses(r *http.Request) bool {
 	hostName, hostPort, ok1 := splitPort(host)
 	fromName, fromPort, ok2 := splitPort(from)
 	if !ok1 || !ok2 {
-		return true // a port that is no number: nothing honest sends it
+		return true // an invalid port: no browser sends it
 	}
 	if fromPort == "" {
 		host = hostName
@@ -102,7 +102,7 @@ func netloc(origin string) string {
 	return rest
 }
 
-// splitPort parts host and port; an IPv6 address loses its brackets. It reports false when the port is no number.
+// splitPort splits host and port; an IPv6 address loses its brackets. It reports false for an invalid port.
 func splitPort(s string) (name, port string, ok bool) {
 	s = s[strings.LastIndexByte(s, '@')+1:]
 	rest := s
@@ -130,7 +130,7 @@ const (
 	factAge       = time.Minute
 )
 
-// loopback reports whether every address of a host is this machine. Names are looked up, and remembered for a minute.
+// loopback reports whether every address of a host is a loopback address. Names are resolved, and cached for a minute.
 func (g *originGuard) loopback(ctx context.Context, host string) bool {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return a.Unmap().IsLoopback()

@@ -18,7 +18,7 @@ type PanicError struct {
 // Error says what the panic said.
 func (e *PanicError) Error() string { return fmt.Sprintf("handling a request: panic: %v", e.Value) }
 
-// Recover turns a handler's panic into a *PanicError. http.ErrAbortHandler goes on, as net/http wants it.
+// Recover turns a handler's panic into a *PanicError. http.ErrAbortHandler is raised again, as net/http wants it.
 func Recover() echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) (err error) {

@@ -66,7 +66,7 @@ func BenchmarkAuthentication(b *testing.B) {
 	}
 }
 
-// benchStore is a store with so many keys, and one of them.
+// benchStore is a store with a number of keys, and one of them.
 func benchStore(b *testing.B, n int) (*auth.Store, string) {
 	b.Helper()
 	ctx := context.Background()

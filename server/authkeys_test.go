@@ -64,7 +64,7 @@ func TestKeysFreePaths(t *testing.T) {
 	}
 }
 
-// TestKeysEveryRoute reads the routes from the server: without a key all but the free ones are refused, with it none is.
+// TestKeysEveryRoute reads the routes from the server: without a key all but the public ones are refused, with a key none is.
 func TestKeysEveryRoute(t *testing.T) {
 	t.Parallel()
 	r := start(t, withKeys(t))
@@ -90,7 +90,7 @@ func TestKeysEveryRoute(t *testing.T) {
 	}
 }
 
-// TestKeysSocket: the socket is free, as upstream's frontend sends no key, but a key that is shown is looked at.
+// TestKeysSocket: the socket needs no key, as upstream's frontend sends none, but a key in the request is checked.
 func TestKeysSocket(t *testing.T) {
 	t.Parallel()
 	r := start(t, withKeys(t))

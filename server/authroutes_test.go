@@ -23,13 +23,13 @@ func TestEveryRouteHasARule(t *testing.T) {
 	}
 }
 
-// who may use a route by its rule.
+// who returns the roles that may use a route by its rule.
 func allowed(rule auth.Rule, role string) bool {
 	return rule.Open || role == auth.RoleAdministrator || slices.Contains(rule.Roles, role)
 }
 
-// TestEveryRouteForEverybody tries every route that the server tells of with no credential, with those that are bad, and
-// for each role in each way of showing one. What has to come of it is read from the table of rules.
+// TestEveryRouteForEverybody tries every route of the server without a credential, with invalid ones, and
+// for each role with each form of credential. The expected result is read from the table of rules.
 func TestEveryRouteForEverybody(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, nil)
@@ -80,7 +80,7 @@ func (a *authRig) tryStrangers(t *testing.T, route, method, path string, rule au
 	check("nothing", a.do(method, path, ""))
 	for name, way := range a.ways() {
 		if name == "token" || name == "cookie" {
-			continue // there are none for bad keys
+			continue // invalid keys have none
 		}
 		for _, who := range []string{"bad", "revoked", "expired"} {
 			query, headers := way(who)

@@ -18,7 +18,7 @@ import (
 	"comfygo/sqlite"
 )
 
-// stubborn is a node that does not end when it is asked to, only when the test lets it go.
+// stubborn is a node that ignores an interrupt until the test releases it.
 type stubborn struct {
 	Value int64 `in:"value" default:"1"`
 }
@@ -240,7 +240,7 @@ func TestNotReady(t *testing.T) {
 	}
 }
 
-// TestDegradedEngine has no usable model runtime: the server goes on, is not restarted, and takes no jobs.
+// TestDegradedEngine has no usable model runtime: the server keeps running, is not restarted, and takes no jobs.
 func TestDegradedEngine(t *testing.T) {
 	t.Parallel()
 	var fixed atomic.Bool

@@ -32,7 +32,7 @@ type Config struct {
 	Scopes           []string
 	// RoleClaim is the claim with the user's roles or groups, a text or a list of them. Dots lead into objects.
 	RoleClaim string
-	// Roles say what a value of the claim stands for. The first that fits counts; none is no role.
+	// Roles maps values of the claim to roles. The first that matches counts; without a match the user has no role.
 	Roles []RoleFor
 	// Context adds the HTTP client to a context; nil uses the default one.
 	Context func(context.Context) context.Context

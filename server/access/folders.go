@@ -8,7 +8,7 @@ import (
 	"comfygo/assets"
 )
 
-// InOwnFolders lets a handler of assets see the folders of who makes the request.
+// InOwnFolders lets a handler of assets see the folders of the request's owner.
 func (s *Service) InOwnFolders(next echo.HandlerFunc) echo.HandlerFunc {
 	if !s.Owned() {
 		return next

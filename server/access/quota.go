@@ -21,8 +21,8 @@ const blockSize = 4096
 // with the same free bytes.
 type Quota struct {
 	dir, name  string
-	used, most int64  // bytes; most is 0 when there is no limit
-	release    func() // nil when there is no limit
+	used, most int64  // bytes; most is 0 without a limit
+	release    func() // nil without a limit
 }
 
 // Hold waits for other uploads of the caller to the base folder dir and adds the files in it. Release must be called. Where the
@@ -100,7 +100,7 @@ func (q *Quota) fits(used, more int64) error {
 		q.name, float64(used)/mb, float64(more)/mb, float64(q.most)/mb))
 }
 
-// folderName is what users call a base folder: owners' folders lie in it.
+// folderName is a base folder's name in messages; owners' folders lie in it.
 func folderName(dir, owner string) string {
 	if base := filepath.Base(dir); base != owner && base != "@"+owner {
 		return base

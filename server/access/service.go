@@ -1,4 +1,4 @@
-// Package access answers who makes a request and which jobs, folders and assets that user may reach. Authentication itself is
+// Package access returns the principal of a request and the jobs, folders and assets that it may reach. Authentication itself is
 // done by package auth and the middleware.
 package access
 
@@ -12,7 +12,7 @@ import (
 type Service struct {
 	Gate  auth.Gate
 	Queue queue.Queue
-	// Common are the folders of the server; where jobs and files have owners, those of an owner lie below them.
+	// Common are the folders of the server; with owners, each owner's folders are below them.
 	Common *folders.Folders
 	// MaxBody bounds request bodies, in bytes.
 	MaxBody int64

@@ -39,7 +39,7 @@ func notPermitted(details string) error {
 	return reply.Refuse(http.StatusForbidden, "forbidden", "You may not do this", details, "permission", auth.RoleAdministrator)
 }
 
-// actor is who makes a request, for the audit log.
+// actor is the principal of a request, for the audit log.
 func (s *Service) actor(c echo.Context) auth.Actor {
 	return auth.Actor{Principal: s.Access.Who(c), Addr: middleware.Address(c)}
 }
@@ -97,7 +97,7 @@ func (s *Service) ask(c echo.Context, into any) error {
 	return nil
 }
 
-// GetMe tells who makes the request. mode is off, keys or store; limits are the role's, 0 being none.
+// GetMe describes the principal of the request. mode is off, keys or store; limits are the role's, 0 meaning none.
 func (s *Service) GetMe(c echo.Context) error {
 	p := s.Access.Who(c)
 	me := struct {
@@ -111,7 +111,7 @@ func (s *Service) GetMe(c echo.Context) error {
 		Source  auth.Source `json:"source"`
 		Expires *time.Time  `json:"expires"`
 		Limits  auth.Limits `json:"limits"`
-		// Permissions is left out for those who may do everything.
+		// Permissions is omitted for principals with all permissions.
 		Permissions []string `json:"permissions,omitzero"`
 	}{
 		Mode: s.Gate.Mode().String(), ID: p.ID, Name: p.Name, Role: p.Role, Admin: p.Admin, Key: p.KeyID, Session: p.SessionID,

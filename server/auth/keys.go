@@ -12,7 +12,7 @@ import (
 	"comfygo/server/sockets"
 )
 
-// GetKeys lists the keys, masked: all of them for an administrator, one's own for others.
+// GetKeys lists the keys, masked: all of them for an administrator, the caller's own for others.
 func (s *Service) GetKeys(c echo.Context) error {
 	store, err := s.keyStore()
 	if err != nil {
@@ -130,7 +130,7 @@ type socketInfo struct {
 	Open    int         `json:"open"`
 }
 
-// socketsOf counts the sockets that p may know of.
+// socketsOf counts the sockets that p may see.
 func (s *Service) socketsOf(p auth.Principal) []socketInfo {
 	counts := map[socketInfo]int{}
 	s.Hub.Sockets(func(who any) {

@@ -182,7 +182,7 @@ func (s *Login) secure(c echo.Context) bool {
 	return false
 }
 
-// PostLogout ends the browser's session and takes its cookie away: 303 to the page, 204 for those who ask for no HTML.
+// PostLogout ends the browser's session and deletes its cookie: 303 to the page, 204 for clients that do not accept HTML.
 func (s *Login) PostLogout(c echo.Context) error {
 	if !s.Access.Guarded() {
 		return s.Unrouted(c, nil)

@@ -16,8 +16,8 @@ import (
 	"comfygo/server/reply"
 )
 
-// stateCookie holds what a browser has to bring back from the identity provider; it comes from another site, so the
-// cookie is Lax, and good for a short time and for one path.
+// stateCookie holds the state of a login at the identity provider; the redirect comes from another site, so the
+// cookie is Lax, and valid for a short time and for one path.
 const (
 	stateCookie = "comfygo_oidc"
 	stateLife   = 10 * time.Minute
@@ -101,8 +101,8 @@ func (s *Login) ComesBack(c echo.Context) bool {
 
 // OIDC is what the server needs of package auth/oidc.
 type OIDC interface {
-	// Begin returns where to send the browser, and the state that it has to bring back.
+	// Begin returns where to redirect the browser, and the state that it has to return.
 	Begin(ctx context.Context) (url, state string, err error)
-	// Finish returns for whom the provider vouches.
+	// Finish returns the user that the provider names.
 	Finish(ctx context.Context, state, code string) (auth.Identity, error)
 }

@@ -21,7 +21,7 @@ import (
 func (s *Service) GetWorkflows(c echo.Context) error {
 	store, err := s.keyStore()
 	if err != nil {
-		return echo.ErrNotFound // as upstream, where there is no such route: clients of its cloud ask for it
+		return echo.ErrNotFound // as upstream, which has no such route: clients of its cloud ask for it
 	}
 	p := s.Access.Who(c)
 	list, err := store.Workflows(c.Request().Context(), p)

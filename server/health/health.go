@@ -14,8 +14,8 @@ import (
 	"comfygo/server/reply"
 )
 
-// GetHealth says whether the server works: 200 and its figures ("healthy", or "degraded" where models cannot run), or 503 and
-// why not. It answers within 50 ms whatever hangs. Authenticated callers are told more.
+// GetHealth reports whether the server works: 200 and its figures ("healthy", or "degraded" where models cannot run), or 503 and
+// the reason. It answers within 50 ms whatever hangs. Authenticated callers get more details.
 func (s *Service) GetHealth(c echo.Context) error {
 	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	now := time.Now()
@@ -60,7 +60,7 @@ func heapBytes() int64 {
 	return int64(sample[0].Value.Uint64()) //nolint:gosec // a heap fits
 }
 
-// tell is the text of an issue, with its cause for those who may see it.
+// tell returns the text of an issue, with its cause for callers that may see it.
 func (s *Service) tell(c echo.Context, p *issue) string {
 	if p.err == nil || !s.Access.Sees(c) {
 		return p.what

@@ -22,7 +22,7 @@ const (
 )
 
 const (
-	// probePatience is how long an answer waits for what may hang, a GPU or a disk; after it the last figures are told.
+	// probePatience is how long an answer waits for a probe that may hang, of a GPU or a disk; after it the last figures are reported.
 	probePatience = 25 * time.Millisecond
 	// probeAge is how long figures are good, and hangs how long a probe may take before what it asks counts as lost.
 	probeAge = 500 * time.Millisecond
@@ -35,7 +35,7 @@ const (
 	diskReserve = 16 << 20
 )
 
-// issue is a fault: a message for all callers, and the error for those who may see it.
+// issue is a fault: a message for all callers, and the error for callers that may see it.
 type issue struct {
 	what string
 	err  error
@@ -46,11 +46,11 @@ type measurement struct {
 	stats                Stats
 	device, disk, engine error
 	at                   time.Time
-	// late is since when a probe has not come back; zero when none is under way.
+	// late is the start of a probe that has not ended; zero when none is running.
 	late time.Time
 }
 
-// State is what the server knows of how it is.
+// State is the server's health as it was last measured.
 type State struct {
 	Worker atomic.Int32
 	sign   atomic.Int64 // the last sign of life of the running job, nanoseconds since 1970; 0: none runs
@@ -58,7 +58,7 @@ type State struct {
 	mu     sync.Mutex
 	last   measurement
 	begun  time.Time     // of the probe under way
-	done   chan struct{} // closed when it is done; nil: none is under way
+	done   chan struct{} // closed when it is done; nil when none is running
 	ready  time.Time     // since when a waiting job could start
 	probes sync.WaitGroup
 }
@@ -209,7 +209,7 @@ type patience struct{ taking, ending, silence, probing time.Duration }
 
 func (s *Service) patience() patience {
 	p := patience{takingTime, endingTime, s.StuckAfter, hangs}
-	if p.silence > 0 { // who wants to know of silence soon wants to know of the rest as soon
+	if p.silence > 0 { // the other probes share the interval of the watch for silence
 		p.taking, p.ending, p.probing = min(p.taking, p.silence), min(p.ending, p.silence), min(p.probing, p.silence)
 	}
 	return p

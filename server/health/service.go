@@ -26,7 +26,7 @@ type Service struct {
 	State   *State
 	Started time.Time
 
-	// Argv, the versions and DeployEnvironment are told in /system_stats; the whole of Argv to administrators only.
+	// Argv, the versions and DeployEnvironment are reported in /system_stats; the whole of Argv to administrators only.
 	Argv                                          []string
 	AppVersion, RuntimeVersion, DeployEnvironment string
 	PackageVersions                               map[string]string
@@ -42,6 +42,6 @@ type Service struct {
 	StuckAfter time.Duration
 	// RuntimeState tells what the model runtime does; nil leaves it out.
 	RuntimeState func() *pyjson.Object
-	// PackProcesses tells of the Python processes of node packs; without any it is left out.
+	// PackProcesses lists the Python processes of node packs; without any it is left out.
 	PackProcesses func() []any
 }

@@ -63,7 +63,7 @@ func (s *Service) argvFor(c echo.Context) []string {
 	return s.Argv[:min(1, len(s.Argv))]
 }
 
-// packageVersion is the version of an installed package, nil when there is none.
+// packageVersion returns the version of an installed package, or nil.
 func (s *Service) packageVersion(name string) any {
 	if v := s.PackageVersions[name]; v != "" {
 		return v

@@ -20,7 +20,7 @@ type client struct {
 	conn *websocket.Conn // set before serve
 	line line            // below conn
 	id   string
-	// owner is whose events it gets, who is behind it; overseer: it is told of all owners' queues.
+	// owner is the owner of its events, who its principal; overseer: it gets the queues of all owners.
 	owner    string
 	who      any
 	overseer bool
@@ -191,15 +191,15 @@ func (c *client) sayGoodbye() {
 	c.ended = true
 	c.mu.Unlock()
 	if !ours || code == websocket.StatusPolicyViolation {
-		// The peer is gone, or does not read what we write: waiting for its answer is no use.
+		// The peer is gone, or does not read: waiting for its answer is useless.
 		_ = c.conn.CloseNow()
 		return
 	}
 	_ = c.conn.Close(code, reason)
 }
 
-// write sends what is queued. A message that takes too long ends the connection. One timer for all of them, and a context that never ends: a
-// deadline of its own for each message would cost as much as making it ready does.
+// write sends what is queued. A message that takes too long ends the connection. One timer for all of them, and a context without a deadline: a
+// deadline for each message would cost as much as encoding it does.
 func (c *client) write(ctx context.Context, stop func()) {
 	late := time.AfterFunc(c.hub.cfg.WriteTimeout, stop)
 	late.Stop()

@@ -1,8 +1,8 @@
 // Package hub sends events to WebSocket clients.
 //
-// A slow client never holds up anybody: each has a bounded buffer of its own, from which previews and progress fall out
-// first, and a client that still can't follow is cut off. The package must not know what events mean, nor nodes,
-// queues or files; it knows only the two facts that a new connection is told: how many jobs remain, and which node
+// A slow client never blocks another one: each has a bounded buffer of its own, from which previews and progress are dropped
+// first, and a client that still can't follow is disconnected. The package must not know what events mean, nor nodes,
+// queues or files; it knows only the two facts that a new connection gets: how many jobs remain, and which node
 // runs for it.
 package hub
 
@@ -25,10 +25,10 @@ import (
 type Config struct {
 	// Features is the server's answer to a client that tells its feature flags.
 	Features *pyjson.Object
-	// MaxMessages and MaxBytes bound what waits for one client; 0 means 16384 messages and 32 MiB: a job of
-	// thousands of quick nodes tells of them faster than a browser reads.
+	// MaxMessages and MaxBytes bound the messages that wait for one client; 0 means 16384 messages and 32 MiB: a job of
+	// thousands of quick nodes sends them faster than a browser reads.
 	MaxMessages, MaxBytes int
-	// PingEvery is how often a silent client is asked whether it is there; 0 means 30 s.
+	// PingEvery is the interval of pings to a silent client; 0 means 30 s.
 	PingEvery time.Duration
 	// WriteTimeout is how long one message, or the answer to a ping, may take; 0 means 30 s.
 	WriteTimeout time.Duration
@@ -37,7 +37,7 @@ type Config struct {
 	Journal string
 	// Shared: the events that are kept have numbers which other servers give them, too (Target.Number); the hub numbers none itself.
 	Shared bool
-	// Logger is told about clients that are cut off; nil means no log.
+	// Logger receives a line for each client that is disconnected; nil means no log.
 	Logger *slog.Logger
 }
 
@@ -80,7 +80,7 @@ type Hub struct {
 	cfg Config
 
 	mu        sync.Mutex
-	clients   map[address]*client  // who gets what is meant for an id: the newest connection with it
+	clients   map[address]*client  // by id: the newest connection with it
 	all       map[*client]struct{} // every open connection, also those that a newer one replaced
 	remaining int
 	owners    map[string]int     // remaining jobs of each owner; nil where owners are not told apart
@@ -119,11 +119,11 @@ func New(cfg Config) *Hub {
 }
 
 // Serve runs one connection until it ends. An id that is in use moves to this connection: the older one stays open and
-// gets nothing more. Without an id the client is given one. A client that resumes gets what it missed behind the
+// gets nothing more. Without an id the client is given one. A client that resumes gets the missed events after the
 // greeting.
 //
-// accept answers the handshake, by the writer that it is given in place of w. The client is known before that: a client that has
-// the answer in hand misses nothing that happens from then on. An error is accept's; the connection that had the id before
+// accept answers the handshake, by the writer that it is given in place of w. The client is registered before that: once it has
+// the answer it misses no event. An error is accept's; the connection that had the id before
 // has it again.
 func (h *Hub) Serve(ctx context.Context, w http.ResponseWriter, hello Hello, accept func(w http.ResponseWriter) (*websocket.Conn, error)) error {
 	if hello.ID == "" {
@@ -211,7 +211,7 @@ func (h *Hub) unregister(c *client) {
 	}
 }
 
-// status is what a client is told of the queue.
+// status is the state of the queue as a client gets it.
 func (h *Hub) status(c *client) *pyjson.Object {
 	return statusOf(h.remainingFor(c))
 }

@@ -201,7 +201,7 @@ func TestFeatureFlags(t *testing.T) {
 	}
 }
 
-// dialAfter connects a second client, which gives the first one's messages time to be read.
+// dialAfter connects a second client, which gives the first one time to read its messages.
 func dialAfter(t *testing.T, h *hub.Hub, addr string) *websocket.Conn {
 	t.Helper()
 	b := dial(t, addr, "b")

@@ -10,8 +10,8 @@ import (
 // mostHeld is how many bytes wait for more to go out with them.
 const mostHeld = 16 << 10
 
-// line is a client's connection. What is written while more follows goes out together: a job that is done in less than a
-// millisecond tells of itself in eight messages, and each system call costs as much as making ten of them.
+// line is a client's connection. Messages that are written in a row are sent together: a job that is done in less than a
+// millisecond sends eight messages, and each system call costs as much as encoding ten of them.
 type line struct {
 	net.Conn
 

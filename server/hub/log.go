@@ -14,9 +14,9 @@ type Hello struct {
 	ID string
 	// Owner is whose events the client gets, "" where owners are not told apart.
 	Owner string
-	// Overseer clients are told how many jobs remain of all owners.
+	// Overseer clients get the number of remaining jobs of all owners.
 	Overseer bool
-	// Who is behind the connection; End is asked about it.
+	// Who is the principal of the connection; End passes it to its condition.
 	Who any
 	// Numbered asks for a number in every event.
 	Numbered bool
@@ -45,7 +45,7 @@ type eventLog struct {
 	first  int64 // no event below this one is known any more
 	events []logged
 	bytes  int
-	// gap is the number below which the last events of a killed process may be missing; 0 when there is no such gap.
+	// gap is the number below which the last events of a killed process may be missing; 0 without such a gap.
 	gap     int64
 	shared  bool     // numbers come from outside
 	journal *journal // nil: the log ends with the program

@@ -18,8 +18,8 @@ func (h *Hub) remainingFor(c *client) int {
 	return h.owners[c.owner]
 }
 
-// Owners tells each client how many jobs of its owner remain; from then on owners are told apart. The map must not be
-// changed afterwards. Who has none, before and now, hears nothing: when others work is no business of theirs. These events
+// Owners tells each client how many jobs of its owner remain; from then on events are sent by owner. The map must not be
+// changed afterwards. An owner without jobs, before and now, gets no event: the jobs of others are not visible to it. These events
 // are not in the event log: a client that reconnects gets the state of then.
 func (h *Hub) Owners(remaining map[string]int) {
 	h.mu.Lock()

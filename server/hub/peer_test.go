@@ -124,8 +124,8 @@ func TestDeflate(t *testing.T) {
 	}
 }
 
-// TestReconnects lets a client come back again and again while its old connections end. The newest one always gets what is meant for the
-// client: upstream loses it when the old connection's end comes after the new one's beginning.
+// TestReconnects has a client reconnect repeatedly while its old connections end. The newest one always gets the events of the
+// client: upstream loses them when the old connection ends after the new one began.
 func TestReconnects(t *testing.T) {
 	t.Parallel()
 	h, addr := start(t, hub.Config{})

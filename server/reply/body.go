@@ -149,7 +149,7 @@ func Param(c echo.Context, name string) string {
 	return Unquote(v)
 }
 
-// Unquote decodes percent signs; text that is no clean encoding stays as it is.
+// Unquote decodes percent signs; text with an invalid encoding is returned unchanged.
 func Unquote(v string) string {
 	if decoded, err := url.PathUnescape(v); err == nil {
 		return decoded
@@ -169,7 +169,7 @@ func Query(c echo.Context, name string) (string, bool) {
 	return "", false
 }
 
-// UnquoteQuery decodes percent and plus signs; text that is no clean encoding stays as it is.
+// UnquoteQuery decodes percent and plus signs; text with an invalid encoding is returned unchanged.
 func UnquoteQuery(v string) string {
 	if decoded, err := url.QueryUnescape(v); err == nil {
 		return decoded

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// Refusal is a missing permission, however well the request is made.
+// Refusal is the error of a valid request without the permission for it.
 type Refusal struct {
 	Status                int
 	Typ, Message, Details string
@@ -23,11 +23,11 @@ func (e *Refusal) Error() string { return e.Message + ": " + e.Details }
 // Raised is an error that leaves a handler: it is answered with a short text and without the extra headers.
 type Raised struct {
 	Status int
-	Text   string // "" stands for "404: Not Found" and the like
+	Text   string // "" means "404: Not Found" and the like
 	Allow  string
 }
 
-// Error says what the client is told.
+// Error returns the message for the client.
 func (e *Raised) Error() string {
 	if e.Text != "" {
 		return e.Text

@@ -2,7 +2,7 @@ package reply
 
 import "strings"
 
-// Bounds of a form: how many parts it may have, and how many bytes a field that is no file.
+// Bounds of a form: the number of its parts, and the bytes of a field without a file name.
 const (
 	MaxParts     = 64
 	MaxFieldSize = 1 << 20

@@ -172,7 +172,7 @@ func addTypeLine(table map[string]string, line string) {
 	}
 }
 
-// guessedTypes is the table for files of users, read when the first is asked for.
+// guessedTypes is the table for files of users, read at the first use.
 var guessedTypes = sync.OnceValue(func() map[string]string {
 	table := map[string]string{}
 	addTypes(table, pythonTypes)

@@ -27,7 +27,7 @@ func Paced(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Response()
 		r.Before(func() {
-			size, _ := strconv.ParseInt(r.Header().Get(echo.HeaderContentLength), 10, 64) // 0 when there is none
+			size, _ := strconv.ParseInt(r.Header().Get(echo.HeaderContentLength), 10, 64) // 0 when it is missing
 			deadline := time.Now().Add(replyPatience + time.Duration(size/slowestRate)*time.Second)
 			_ = http.NewResponseController(r.Writer).SetWriteDeadline(deadline) // not every writer of a test has deadlines
 		})
@@ -61,7 +61,7 @@ func (s *Service) Plain(c echo.Context, status int, text string) error {
 	return s.Body(c, status, "text/plain; charset=utf-8", []byte(text))
 }
 
-// Body answers with bytes, packed when the server is told to and the client understands it.
+// Body answers with bytes, compressed when the server is configured to and the client accepts it.
 func (s *Service) Body(c echo.Context, status int, contentType string, data []byte) error {
 	if how := s.Packing(c, contentType, len(data)); how != "" {
 		small, err := Packed(how, data)
