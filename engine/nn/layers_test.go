@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"strings"
 	"testing"
@@ -54,6 +55,12 @@ var targets = map[string]nn.Target{
 
 // compute runs a layer over weights for every target and compares it with the reference.
 func compute(t *testing.T, file stored, feeds []graphtest.Feed, want graphtest.Array, build func(b *nn.Builder, s *weights.Scope, in []*onnx.Value) *onnx.Value) {
+	t.Helper()
+	computeFor(t, targets, file, feeds, want, build)
+}
+
+// computeFor is compute for other targets.
+func computeFor(t *testing.T, targets map[string]nn.Target, file stored, feeds []graphtest.Feed, want graphtest.Array, build func(b *nn.Builder, s *weights.Scope, in []*onnx.Value) *onnx.Value) {
 	t.Helper()
 	for name, target := range targets {
 		t.Run(name, func(t *testing.T) {
@@ -174,6 +181,71 @@ func TestGroupNormForms(t *testing.T) {
 	for _, form := range []string{"instance norm", "layer norm"} {
 		compute(t, stored{}, []graphtest.Feed{graphtest.Symbolic(x, "B", "6", "H", "W")}, want, func(b *nn.Builder, _ *weights.Scope, in []*onnx.Value) *onnx.Value {
 			return b.GroupNormForms(in[0], 2, 1e-5)[form]
+		})
+	}
+}
+
+// TestGroupNorm normalises videos, images and sequences, with a shift of the channels and SiLU and without, in every target; values of a
+// channel fill vectors and not, and several blocks.
+func TestGroupNorm(t *testing.T) {
+	t.Parallel()
+	all := maps.Clone(targets)
+	if graphtest.HasLinear() {
+		all["own"] = nn.Target{Compute: dtype.F32, Block: 16, Linear: true}
+	}
+	for _, c := range []struct {
+		shape         []int
+		groups        int
+		shifted, silu bool
+	}{
+		{[]int{2, 6, 3, 4}, 2, false, false},
+		{[]int{1, 4, 70}, 4, false, true},
+		{[]int{2, 6, 67, 66}, 3, true, true},
+		{[]int{2, 4, 2, 5, 7}, 1, false, true},
+		{[]int{3, 8, 1, 1}, 2, true, true},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			t.Parallel()
+			batch, channels := c.shape[0], c.shape[1]
+			x, shift, weight, bias := graphtest.Random(c.shape...), graphtest.Random(batch, channels), graphtest.Random(channels), graphtest.Random(channels)
+			for i := range x.Data {
+				x.Data[i] = 20*x.Data[i] + 30 // far from a mean of zero
+			}
+			if !c.shifted {
+				clear(shift.Data)
+			}
+			plane, of := len(x.Data)/batch/channels, channels/c.groups
+			want := graphtest.Zeros(c.shape...)
+			for at := 0; at < len(x.Data); at += of * plane {
+				value := func(i int) float64 { return float64(x.Data[at+i]) + float64(shift.Data[(at+i)/plane]) }
+				var sum, square float64
+				for i := range of * plane {
+					sum += value(i)
+				}
+				mean := sum / float64(of*plane)
+				for i := range of * plane {
+					square += (value(i) - mean) * (value(i) - mean)
+				}
+				for i := range of * plane {
+					ch := (at + i) / plane % channels
+					v := (value(i)-mean)/math.Sqrt(square/float64(of*plane)+1e-5)*float64(weight.Data[ch]) + float64(bias.Data[ch])
+					if c.silu {
+						v /= 1 + math.Exp(-v)
+					}
+					want.Data[at+i] = float32(v)
+				}
+			}
+			feeds := []graphtest.Feed{graphtest.Fixed(x), graphtest.Fixed(shift)}
+			computeFor(t, all, stored{"weight": weight, "bias": bias}, feeds, want, func(b *nn.Builder, s *weights.Scope, in []*onnx.Value) *onnx.Value {
+				switch {
+				case c.shifted:
+					return b.GroupNormShifted(s, in[0], in[1], c.groups, 1e-5)
+				case c.silu:
+					return b.GroupNormSiLU(s, in[0], c.groups, 1e-5)
+				default:
+					return b.GroupNorm(s, in[0], c.groups, 1e-5)
+				}
+			})
 		})
 	}
 }

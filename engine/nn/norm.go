@@ -8,8 +8,8 @@ import (
 
 // GroupNorm normalises x [B,C,…] in groups of channels, with the weight and bias [C] of scope s.
 //
-// It is written as an instance norm over [B,groups,rest] on the CPU, the fastest form there. On CUDA images in float16 take the operator for
-// channels-last ones. Anything else is a layer norm over the last axis, one kernel, which computes in float32 inside.
+// CPUs that run the engine's own operators have one for it, others take an instance norm over [B,groups,rest], the fastest
+// form there. On CUDA images in float16 take the operator for channels-last ones. Anything else is a layer norm over the last axis, one kernel, which computes in float32 inside.
 func (b *Builder) GroupNorm(s *weights.Scope, x *onnx.Value, groups int, eps float32) *onnx.Value {
 	return b.groupNorm(s, x, nil, groups, eps, false)
 }
@@ -24,6 +24,9 @@ func (b *Builder) groupNorm(s *weights.Scope, x, shift *onnx.Value, groups int, 
 			return b.weight(r.Name+".wide", dtype.F32, []int{c}, Layout{Entry: r.Entry, Form: Plain, DType: dtype.F32})
 		}
 		return b.GroupNormLast(x, shift, wide("weight"), wide("bias"), groups, eps, silu)
+	}
+	if b.Target.Linear && x.DType == dtype.F32 && c%groups == 0 {
+		return b.Graph.GroupNorm(x, b.small(s.Weight("weight", c)), b.small(s.Weight("bias", c)), shift, groups, eps, silu)
 	}
 	if shift != nil {
 		axes := make([]int, x.Rank()-2)

@@ -78,6 +78,30 @@ func (g *Graph) BiasAdd(x, bias, sum *Value) *Value {
 	return g.op(DomainMicrosoft, "BiasAdd", x.DType, x.Shape, []*Value{x, bias, sum})
 }
 
+// GroupNorm normalises x [B,C,…] in float32 in groups of channels, multiplies by weight [C] and adds bias [C]; silu has SiLU
+// follow. shift [B,C], which may be nil, is added to x before. The result may take the memory of x. An engine operator like
+// Linear.
+func (g *Graph) GroupNorm(x, weight, bias, shift *Value, groups int, eps float32, silu bool) *Value {
+	const op = "GroupNorm"
+	c := x.Dim(1)
+	if x.Rank() < 2 || x.DType != dtype.F32 || weight.DType != dtype.F32 || !weight.Shape.Equal(Shape{c}) || bias.DType != dtype.F32 ||
+		!bias.Shape.Equal(Shape{c}) || groups < 1 || c.N%groups != 0 {
+		g.fail(op, "weight %s%v, bias %s%v and %d groups for %s%v", weight.DType, weight.Shape, bias.DType, bias.Shape, groups, x.DType, x.Shape)
+	}
+	in := []*Value{x, weight, bias}
+	if shift != nil {
+		if shift.DType != dtype.F32 || shift.Rank() != 2 || shift.Dim(1) != c {
+			g.fail(op, "%s%v is added to %v", shift.DType, shift.Shape, x.Shape)
+		}
+		in = append(in, shift)
+	}
+	follows := int64(0)
+	if silu {
+		follows = 1
+	}
+	return g.op(DomainComfygo, op, dtype.F32, x.Shape, in, attr{"groups", int64(groups)}, attr{"epsilon", eps}, attr{"silu", follows})
+}
+
 // BiasSplitGelu adds bias [2·n] to x [B,S,2·n] and multiplies the first half by the exact GELU of the second, [B,S,n]. CUDA
 // has it for widths 2·n of 2560, 5120 and 10240.
 func (g *Graph) BiasSplitGelu(x, bias *Value) *Value {

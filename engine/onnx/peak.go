@@ -281,6 +281,8 @@ func (p *peak) place(n *node, out *Value) *buffer {
 	switch {
 	case n.op == "Conv3x3" && len(n.in) > 3: // the sum
 		operands = n.in[3:]
+	case n.op == "GroupNorm" && n.domain == DomainComfygo:
+		operands = n.in[:1]
 	case !inPlace[n.op]:
 		return nil
 	}

@@ -22,6 +22,10 @@ func TestPeakCountsWhatIsAlive(t *testing.T) {
 		"in place": {func(g *onnx.Graph, x *onnx.Value) {
 			g.Output("out", g.Mul(g.Add(wide(g, x), g.Scalar(dtype.F32, 1)), g.Scalar(dtype.F32, 2)))
 		}, 1},
+		"a norm in place": {func(g *onnx.Graph, x *onnx.Value) {
+			gain := g.Floats(make([]float32, n/4), n/4)
+			g.Output("out", g.GroupNorm(wide(g, wide(g, x)), gain, gain, nil, 1, 1e-5, true))
+		}, 2},
 		"both are read later": {func(g *onnx.Graph, x *onnx.Value) {
 			a, b := wide(g, x), wide(g, x)
 			g.Output("out", g.Concat(1, a, b))

@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-enum { WIDEN, WIDEN_BLOCKED, LINEAR, CONV, DEQUANTIZE };
+enum { WIDEN, WIDEN_BLOCKED, LINEAR, CONV, DEQUANTIZE, GROUP_NORM };
 enum { CHUNK = 1 << 16, MAX_RANK = CG_MAX_RANK };
 
 typedef struct {
@@ -156,6 +156,7 @@ static OrtStatusPtr ORT_API_CALL compute(void *state, OrtKernelContext *ctx) {
   if (k->kind == DEQUANTIZE) return compute_dequantize(k, ctx);
   if (k->kind == LINEAR) return cg_compute_linear(k, ctx);
   if (k->kind == CONV) return cg_compute_conv(k, ctx);
+  if (k->kind == GROUP_NORM) return cg_compute_norm(k, ctx);
   cg_input w;
   OrtStatus *st = cg_get_input(k, ctx, 0, &w);
   if (st) return st;
@@ -204,6 +205,12 @@ static OrtStatusPtr ORT_API_CALL create(const OrtCustomOp *op, const OrtApi *api
     if (st == NULL && (k->cols <= 0 || k->first < 0)) {
       st = api->CreateStatus(ORT_INVALID_ARGUMENT, "comfygo: cols must be positive and first not negative");
     }
+  }
+  if (st == NULL && k->kind == GROUP_NORM) {
+    st = api->KernelInfoGetAttribute_int64(info, "groups", &k->groups);
+    if (st == NULL) st = api->KernelInfoGetAttribute_int64(info, "silu", &k->silu);
+    if (st == NULL) st = api->KernelInfoGetAttribute_float(info, "epsilon", &k->epsilon);
+    if (st == NULL && k->groups <= 0) st = api->CreateStatus(ORT_INVALID_ARGUMENT, "comfygo: groups must be positive");
   }
   if (st) {
     destroy(k);
@@ -262,7 +269,7 @@ static OrtStatus *result(OrtShapeInferContext *ctx, shape *s) {
   return st;
 }
 
-// infer gives a widened weight its shape; the first axis of a blocked one grows to whole blocks when its size is known, and
+// infer gives a widened weight and the result of a norm their shape; the first axis of a blocked one grows to whole blocks when its size is known, and
 // has to be of whole blocks otherwise.
 static OrtStatusPtr ORT_API_CALL infer(const OrtCustomOp *op, OrtShapeInferContext *ctx) {
   shape s = {0};
@@ -320,6 +327,7 @@ static const char *ORT_API_CALL name_widen(const OrtCustomOp *op) { return "Wide
 static const char *ORT_API_CALL name_blocked(const OrtCustomOp *op) { return "WidenBlocked"; }
 static const char *ORT_API_CALL name_linear(const OrtCustomOp *op) { return "Linear"; }
 static const char *ORT_API_CALL name_conv(const OrtCustomOp *op) { return "Conv3x3"; }
+static const char *ORT_API_CALL name_norm(const OrtCustomOp *op) { return "GroupNorm"; }
 static const char *ORT_API_CALL name_dequantize(const OrtCustomOp *op) { return "Dequantize"; }
 static const char *ORT_API_CALL provider(const OrtCustomOp *op) { return NULL; }  // NULL is the CPU
 static ONNXTensorElementDataType ORT_API_CALL input_type(const OrtCustomOp *op, size_t i) {
@@ -341,15 +349,19 @@ static int ORT_API_CALL zero_arity(const OrtCustomOp *op) { return 0; }
 static int ORT_API_CALL first_version(const OrtCustomOp *op) { return 1; }
 static int ORT_API_CALL last_version(const OrtCustomOp *op) { return 0x7fffffff; }
 
-// sum_in_place lets the result of a convolution take the memory of the sum, which is read where the result is written.
-static size_t ORT_API_CALL sum_in_place(int **inputs, int **outputs) {
+static size_t in_place(int input, int **inputs, int **outputs) {
   *inputs = malloc(sizeof **inputs);
   *outputs = malloc(sizeof **outputs);
   if (*inputs == NULL || *outputs == NULL) return 0;
-  **inputs = 3;
+  **inputs = input;
   **outputs = 0;
   return 1;
 }
+
+// sum_in_place lets the result of a convolution take the memory of the sum, which is read where the result is written;
+// norm_in_place does so for the operand of a norm.
+static size_t ORT_API_CALL sum_in_place(int **inputs, int **outputs) { return in_place(3, inputs, outputs); }
+static size_t ORT_API_CALL norm_in_place(int **inputs, int **outputs) { return in_place(0, inputs, outputs); }
 static void ORT_API_CALL release_in_place(int *inputs, int *outputs) {
   free(inputs);
   free(outputs);
@@ -384,6 +396,7 @@ static const custom_op ops[] = {
     CUSTOM_OP(name_widen, WIDEN, infer, 2, 1, ),
     CUSTOM_OP(name_blocked, WIDEN_BLOCKED, infer, 2, 1, ),
     CUSTOM_OP(name_dequantize, DEQUANTIZE, infer_dequantize, 4, 1, ),
+    CUSTOM_OP(name_norm, GROUP_NORM, infer, 4, 3, , .GetMayInplace = norm_in_place, .ReleaseMayInplace = release_in_place),
     CUSTOM_OP(name_linear, LINEAR, infer_linear, 4, 2, ),
     CUSTOM_OP(name_conv, CONV, infer_conv, 4, 2, , .GetMayInplace = sum_in_place, .ReleaseMayInplace = release_in_place),
 };

@@ -50,6 +50,8 @@
 //   - Conv3x3(W, X, Bias?, Sum?) is the convolution of X [B,I,H,W] with W [O,I,3,3], stride one and a border of zeros, by
 //     Winograd's algorithm: F(4x4,3x3), or F(2x2,3x3) for small images.
 //
-// Linear and Conv3x3 need AVX-512: see Runtime.HasLinear. After is ignored: it only makes the conversion wait until that value is there, so that the wide copy of a weight
+//   - GroupNorm(X, Weight, Bias, Shift?) normalises X [B,C,..] plus Shift [B,C] in groups of channels; SiLU follows when silu is set.
+//
+// Linear, Conv3x3 and GroupNorm need AVX-512: see Runtime.HasLinear. After is ignored: it only makes the conversion wait until that value is there, so that the wide copy of a weight
 // lives no longer than its use. With it the stored weights stay mapped from the user's file.
 package ort

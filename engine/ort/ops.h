@@ -17,6 +17,8 @@ typedef struct {
   // The attributes of the operators that have them.
   int64_t block, gated, remember;
   int64_t format, cols, first;  // of Dequantize
+  int64_t groups, silu;         // of GroupNorm
+  float epsilon;
   cg_memo *memo;                // of the session, for Linear with remember
   cg_kept *kept;
 } cg_kernel;
@@ -41,5 +43,6 @@ void cg_free(const cg_kernel *k, void *p);
 
 OrtStatus *cg_compute_linear(cg_kernel *k, OrtKernelContext *ctx);
 OrtStatus *cg_compute_conv(const cg_kernel *k, OrtKernelContext *ctx);
+OrtStatus *cg_compute_norm(const cg_kernel *k, OrtKernelContext *ctx);
 
 #endif

@@ -41,6 +41,12 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
+// HasLinear reports that this CPU runs the engine's own operators (ort.Runtime.HasLinear).
+func HasLinear() bool {
+	lib, err := library()
+	return err == nil && lib.HasLinear()
+}
+
 // Feed is an input of a graph under test: its value, and its shape as the graph declares it.
 type Feed struct {
 	Value ort.Value
