@@ -26,6 +26,9 @@ type Authentication struct {
 	Socket func(c echo.Context) bool
 	// Page answers a browser that asks for a page without having logged in; it reports whether it has answered.
 	Page func(c echo.Context) (bool, error)
+	// RunsPack reports whether a request that no route of the server takes runs code of a node pack. The permission to send any prompt counts
+	// for it, since that code may do whatever a workflow may.
+	RunsPack func(c echo.Context) bool
 	// Workflow names the registered workflow that a request is about; "" is none.
 	Workflow func(c echo.Context) string
 	// ProxyHeader is the header in which a trusted proxy names the user; "" is none.
@@ -137,6 +140,9 @@ func (a *authenticator) who(r *http.Request, s shown, socket bool) (auth.Princip
 
 // access is what a request wants, by the route that the router has found for it.
 func (a *authenticator) access(c echo.Context) auth.Access {
+	if path := c.Path(); (path == "" || path == auth.RouteStatic) && a.RunsPack != nil && a.RunsPack(c) {
+		return auth.Access{Method: http.MethodPost, Route: "/prompt", Workflow: auth.AnyWorkflow}
+	}
 	want := auth.Access{Method: c.Request().Method, Route: c.Path()}
 	if a.Workflow != nil {
 		want.Workflow = a.Workflow(c)

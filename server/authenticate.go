@@ -14,7 +14,7 @@ func (s *Server) asksWho() echo.MiddlewareFunc {
 	}
 	return middleware.Authenticate(middleware.Authentication{
 		Gate: s.gate, Public: s.pages.Public, Prompts: access.Queues, Socket: access.OpensSockets, Page: s.login.AskPage, Workflow: access.WorkflowNamed,
-		ProxyHeader: s.cfg.AuthProxyHeader, Proxies: s.cfg.AuthProxies,
+		RunsPack: s.packs.Takes, ProxyHeader: s.cfg.AuthProxyHeader, Proxies: s.cfg.AuthProxies,
 	})
 }
 

@@ -31,11 +31,12 @@ func (s *Service) Who(c echo.Context) auth.Principal {
 	return auth.FromContext(c.Request().Context())
 }
 
-// MayRun refuses who may not send prompts.
+// MayRun refuses callers who may not send any prompt they like.
 func (s *Service) MayRun(c echo.Context) error {
-	if err := s.Gate.Allow(s.Who(c), auth.Access{Method: http.MethodPost, Route: "/prompt"}); err != nil {
+	// Code of a pack may do whatever a workflow may: permission for some workflows only does not suffice.
+	if err := s.Gate.Allow(s.Who(c), auth.Access{Method: http.MethodPost, Route: "/prompt", Workflow: auth.AnyWorkflow}); err != nil {
 		return reply.Refuse(http.StatusForbidden, "forbidden", "You may not do this",
-			"the route runs code of a node pack, for which the permission to send prompts is needed: "+err.Error())
+			"the route runs code of a node pack, for which the permission to send any prompt is needed: "+err.Error())
 	}
 	return nil
 }

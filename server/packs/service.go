@@ -29,7 +29,7 @@ type Service struct {
 	Python Python
 	// Queue is told that packs are to be loaded again, which happens between two jobs.
 	Queue interface{ SetFlags(f queue.Flags) }
-	// MayRun reports whether who makes the request may run prompts, which the routes of packs ask for: they run the packs' code.
+	// MayRun reports whether who makes the request may run any prompt, which the routes of packs ask for: they run the packs' code.
 	MayRun func(c echo.Context) error
 	Log    *slog.Logger
 }
@@ -56,9 +56,12 @@ type Python interface {
 	Reload()
 }
 
+// Takes reports whether a request is for a route of a pack.
+func (s *Service) Takes(c echo.Context) bool { return s.Python != nil && s.Python.Takes(c.Request()) }
+
 // Forward answers a request for a route of a pack; done is false for other requests.
 func (s *Service) Forward(c echo.Context) (done bool, err error) {
-	if s.Python == nil || !s.Python.Takes(c.Request()) {
+	if !s.Takes(c) {
 		return false, nil
 	}
 	if err := s.MayRun(c); err != nil {
