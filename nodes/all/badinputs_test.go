@@ -1,6 +1,7 @@
 package all_test
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -272,6 +273,15 @@ func recordedInputs(t *testing.T) map[string]*pyjson.Object {
 		}
 	}
 	return out
+}
+
+func unzipped(t *testing.T, f io.Reader) io.Reader {
+	t.Helper()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return z
 }
 
 func plain(v any) bool {

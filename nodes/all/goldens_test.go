@@ -1,30 +1,26 @@
 package all_test
 
 import (
-	"compress/gzip"
-	"encoding/json"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"comfygo/tests/golden"
+	"comfygo/tests/nodecalls"
 )
 
-// TestClassesWithoutModelHaveGoldens counts the recorded results of each class that needs no model: calls and saved files that upstream's class
-// gave, in the packages' testdata.
+// TestClassesWithoutModelHaveGoldens counts the recorded calls of each class that needs no model: calls and saved files that upstream's class
+// gave, in the packages' testdata. docs/node-calls.md lists them.
 func TestClassesWithoutModelHaveGoldens(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("../*/testdata/*.json.gz")
+	root, err := golden.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	results := map[string]int{}
-	for _, file := range files {
-		for _, e := range recordings(t, file) {
-			if e.Error == "" {
-				results[e.class(file)]++
-			}
-		}
+	recorded, err := nodecalls.Count(filepath.Join(root, "nodes"))
+	if err != nil {
+		t.Fatal(err)
 	}
 	list, err := os.ReadFile("testdata/without_model.txt")
 	if err != nil {
@@ -35,58 +31,22 @@ func TestClassesWithoutModelHaveGoldens(t *testing.T) {
 		t.Errorf("%d classes are listed", len(names))
 	}
 	for _, name := range names {
-		if results[name] < 2 {
-			t.Errorf("%s has %d recorded results, want 2 at least", name, results[name])
+		want := 20
+		if name == "LotusConditioning" {
+			want = 2 // it has no inputs
+		}
+		r := recorded[name]
+		if r == nil {
+			t.Errorf("%s has no recorded calls", name)
+		} else if r.Calls < want || r.Calls-r.Errors < 2 {
+			t.Errorf("%s has %d recorded calls, %d of them errors; want %d at least, 2 of them results", name, r.Calls, r.Errors, want)
 		}
 	}
-}
-
-// recording is what the lists of recordings have in common.
-type recording struct {
-	Class, Error, Format, WebM string
-}
-
-// class is the class of an entry. Lists of saved audio and video files name what differs within one class.
-func (r recording) class(file string) string {
-	switch {
-	case r.Class != "":
-		return r.Class
-	case strings.Contains(file, "/audio/"):
-		return "SaveAudioAdvanced"
-	case r.WebM != "":
-		return "SaveWEBM"
-	}
-	return "SaveVideo"
-}
-
-func unzipped(t *testing.T, f io.Reader) io.Reader {
-	t.Helper()
-	z, err := gzip.NewReader(f)
+	page, err := os.ReadFile(filepath.Join(root, "docs", "node-calls.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return z
-}
-
-func recordings(t *testing.T, file string) []recording {
-	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
+	if string(page) != nodecalls.Page(recorded, names) {
+		t.Error("docs/node-calls.md is not of these recordings: go run ./tools/nodedocs")
 	}
-	defer func() { _ = f.Close() }()
-	var list []json.RawMessage
-	if json.NewDecoder(unzipped(t, f)).Decode(&list) != nil {
-		return nil // another kind of file
-	}
-	var out []recording
-	for _, e := range list {
-		var r struct{ Class, Error, Format, WebM any }
-		if json.Unmarshal(e, &r) != nil {
-			return nil
-		}
-		text := func(v any) string { s, _ := v.(string); return s }
-		out = append(out, recording{text(r.Class), text(r.Error), text(r.Format), text(r.WebM)})
-	}
-	return out
 }

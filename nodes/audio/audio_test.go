@@ -34,11 +34,16 @@ func TestCalls(t *testing.T) {
 	nodecalls.Run(t, "calls.json.gz", nodecalls.Options{Folders: inputs(t)})
 }
 
-// TestSavedNames compares what the client is told, and the names of files that ffmpeg encodes.
+// TestSavedNames compares what the client is told, the names of files that ffmpeg encodes, and files that are loaded.
 func TestSavedNames(t *testing.T) {
 	t.Parallel()
 	needFFmpeg(t)
-	nodecalls.Run(t, "calls_saved.json.gz", nodecalls.Options{})
+	for _, name := range []string{"calls_saved.json.gz", "calls_random.json.gz"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nodecalls.Run(t, name, nodecalls.Options{})
+		})
+	}
 }
 
 // TestPreviewed compares what the client is told, and the names of files.

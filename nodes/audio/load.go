@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"comfygo/engine/media"
@@ -112,8 +113,11 @@ func load(ctx *nodes.Context, name string) (*media.Audio, error) {
 		return nil, err
 	}
 	info, err := os.Stat(path)
-	if err != nil {
-		return nil, nodes.Errorf("FileNotFoundError", "loading the audio %q: %w", name, err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nodes.Errorf("av.error.FileNotFoundError", "loading the audio %q: there is no such file in the folder", name)
+	case err != nil:
+		return nil, nodes.Errorf("OSError", "loading the audio %q: %w", name, err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, nodes.Errorf("OSError", "loading the audio %q: it is not a regular file", name)

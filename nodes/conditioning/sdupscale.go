@@ -52,7 +52,11 @@ func (n *SD4XUpscaleConditioning) Run(*nodes.Context) (nodes.Result, error) {
 	}
 	width, height := side(2), side(1)
 	if width == 0 || height == 0 {
-		return nodes.Result{}, nodes.Errorf("ZeroDivisionError", "preparing an upscale: a scale ratio of %g leaves less than %d pixels of a side", n.ScaleRatio, downscale)
+		kind := "RuntimeError"
+		if height == 0 {
+			kind = "ZeroDivisionError" // by the aspect ratio
+		}
+		return nodes.Result{}, nodes.Errorf(kind, "preparing an upscale: a scale ratio of %g leaves less than %d pixels of a side", n.ScaleRatio, downscale)
 	}
 	scaled, err := imaging.UpscaleImage(n.Images, width, height, "bilinear", "center")
 	if err != nil {

@@ -35,13 +35,13 @@ func (*NormalizeVideoLatentStart) Sizes(s *nodes.Sizing) nodes.Images { return s
 // Run implements nodes.Node.
 func (n *NormalizeVideoLatentStart) Run(*nodes.Context) (nodes.Result, error) {
 	s := n.Latent.Samples
+	if s != nil && len(s.Shape) > 2 && s.Shape[2] == 1 && len(s.Data) > 0 {
+		return nodes.Out(n.Latent), nil // upstream looks at the axis before it needs the others
+	}
 	if s == nil || len(s.Shape) != 5 || len(s.Data) == 0 {
-		return nodes.Result{}, nodes.Errorf("ValueError", "normalizing a video latent: the input latent is no video latent [batch, channels, frames, height, width]")
+		return nodes.Result{}, nodes.Errorf("IndexError", "normalizing a video latent: the input latent is no video latent [batch, channels, frames, height, width]")
 	}
 	frames := s.Shape[2]
-	if frames <= 1 {
-		return nodes.Out(n.Latent), nil
-	}
 	start := min(max(n.StartFrameCount, 0), frames)
 	reference := framesOf(s, start, min(frames, start+min(n.ReferenceFrameCount, frames-1)))
 	mean, deviation := statistics([][]float32{reference.Data})

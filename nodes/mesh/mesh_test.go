@@ -44,7 +44,7 @@ func options() nodecalls.Options {
 // TestCalls compares with upstream's results; testdata/cases.py says which differences are allowed and why.
 func TestCalls(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"calls.json.gz", "calls_post.json.gz", "calls_decimate.json.gz", "calls_remesh.json.gz", "calls_bake.json.gz", "calls_unwrap.json.gz", "calls_render.json.gz", "calls_saved.json.gz"} {
+	for _, name := range []string{"calls.json.gz", "calls_post.json.gz", "calls_decimate.json.gz", "calls_remesh.json.gz", "calls_bake.json.gz", "calls_unwrap.json.gz", "calls_render.json.gz", "calls_saved.json.gz", "calls_random.json.gz"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			nodecalls.Run(t, name, options())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"comfygo/engine/tensor"
 	"comfygo/folders"
 	"comfygo/internal/geometry"
 	"comfygo/internal/geometry/glb"
@@ -73,6 +74,9 @@ func (n *SaveGLB) saveMesh(ctx *nodes.Context, m *geometry.Mesh) ([]any, error) 
 	if err := check("mesh", m); err != nil {
 		return nil, err
 	}
+	if err := checkTextures(m); err != nil {
+		return nil, err
+	}
 	extras, err := metadata(ctx)
 	if err != nil {
 		return nil, err
@@ -98,6 +102,16 @@ func (n *SaveGLB) saveMesh(ctx *nodes.Context, m *geometry.Mesh) ([]any, error) 
 		written++
 	}
 	return files, nil
+}
+
+// checkTextures refuses batches with fewer textures than meshes before the first file is written.
+func checkTextures(m *geometry.Mesh) error {
+	for _, t := range []*tensor.Tensor{m.Texture, m.MetallicRoughness, m.NormalMap, m.Emissive} {
+		if t != nil && len(t.Shape) > 0 && t.Shape[0] < len(m.Items) {
+			return nodes.Errorf("IndexError", "saving a mesh: the batch has %d meshes and %d textures, want one for each", len(m.Items), t.Shape[0])
+		}
+	}
+	return nil
 }
 
 // metadata is what the client wants stored, as texts of JSON.

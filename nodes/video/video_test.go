@@ -41,32 +41,34 @@ func needFFmpeg(t *testing.T) {
 	}
 }
 
-// TestCalls compares with upstream's results; testdata/cases.py and cases_random.py say which differences are allowed and why.
+// TestCalls compares with upstream's results; testdata/cases.py says which differences are allowed and why.
 func TestCalls(t *testing.T) {
 	t.Parallel()
+	compareCalls(t, "calls.json.gz", 0)
+}
+
+// TestRandomCallsGolden compares random calls of each class; testdata/cases_random.py says which differences are allowed and why.
+func TestRandomCallsGolden(t *testing.T) {
+	t.Parallel()
+	compareCalls(t, "calls_random.json.gz", mostRandom)
+}
+
+func compareCalls(t *testing.T, name string, most int) {
+	t.Helper()
 	needFFmpeg(t)
-	for _, name := range []string{"calls.json.gz", "calls_random.json.gz"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := inputs(t)
-			env := videofile.Env{Dir: f.Temp()}
-			described := func(v any) (any, bool) {
-				if list, ok := v.([]any); ok {
-					return list, false
-				}
-				video, ok := v.(videofile.Video)
-				if !ok {
-					return nil, false
-				}
-				d, err := describe(t, video, env)
-				if err != nil {
-					t.Error(err)
-				}
-				return d, true
-			}
-			nodecalls.Run(t, name, nodecalls.Options{Folders: f, Described: described})
-		})
-	}
+	f := inputs(t)
+	env := videofile.Env{Dir: f.Temp()}
+	nodecalls.Run(t, name, nodecalls.Options{Folders: f, Most: most, Described: func(v any) (any, bool) {
+		video, ok := v.(videofile.Video)
+		if !ok {
+			return nil, false
+		}
+		d, err := describe(t, video, env)
+		if err != nil {
+			t.Error(err)
+		}
+		return d, true
+	}})
 }
 
 // describe is what cases.py has of a video.

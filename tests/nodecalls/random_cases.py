@@ -3,7 +3,8 @@ batches. CLASSES in the environment names the classes, separated by commas, SEED
 
     CLASSES=ImageGrid,Canny python tests/nodecalls/record.py COMFYUI tests/nodecalls/random_cases.py
 
-writes random_calls.json.gz beside it. Copied to a package's testdata, nodecalls.Run makes the calls again and compares."""
+writes random_calls.json.gz beside it. Copied to a package's testdata, nodecalls.Run makes the calls again and compares. Another file of cases may run
+this one and call randomly() for its classes, as nodes/all/testdata/cases_random.py does."""
 import random
 
 LIMIT = 600  # values of a tensor that are kept
@@ -41,14 +42,22 @@ VALUES = {
 }
 
 
+BOUNDS = {}  # (least, most) of numbers by the names of class and input, or of the input
+LISTS = {}  # lengths of lists by the names of inputs of classes that take lists
+
+
 class Unknown(Exception):
     """An input of a type that has no random values here."""
 
 
-def widget(kind, options):
+def widget(kind, options, bounds=None):
+    if bounds:
+        options = {**options, "min": bounds[0], "max": bounds[1]}
+        if kind == "FLOAT":
+            return round(rand.uniform(*bounds), 3)
     if kind == "INT":
         lo, hi, step = options.get("min", 0), options.get("max", 100), options.get("step", 1) or 1
-        if hi < 2**40:
+        if hi < 2**40 and not bounds:
             hi = min(hi, max(lo + step, LARGEST if lo < LARGEST else 2 * lo))
         return lo + step * rand.randint(0, max(0, int(hi - lo) // int(step)))
     if kind == "FLOAT":
@@ -63,7 +72,7 @@ def widget(kind, options):
     raise Unknown(kind)
 
 
-def value(name, description, out):
+def value(name, description, out, cls=""):
     kind, options = description[0], description[1] if len(description) > 1 else {}
     if isinstance(kind, list) or kind == "COMBO":
         choices = kind if isinstance(kind, list) else options.get("options") or []
@@ -75,18 +84,18 @@ def value(name, description, out):
         out[name] = chosen["key"]
         for group in ["required", "optional"]:
             for k, d in chosen["inputs"].get(group, {}).items():
-                value(f"{name}.{k}", d, out)
+                value(f"{name}.{k}", d, out, cls)
     elif kind == "COMFY_AUTOGROW_V3":
         template = options["template"]
         (k, d), = [*template["input"].get("required", {}).items(), *template["input"].get("optional", {}).items()]
         count = rand.randint(max(1, template.get("min", 1)), min(template.get("max", 4), 4))
         names = template.get("names") or [f"{template['prefix']}{i}" for i in range(count)]
         for item in names[:count]:
-            value(f"{name}.{item}", d, out)
+            value(f"{name}.{item}", d, out, cls)
     elif kind in VALUES:
         out[name] = VALUES[kind]()
     elif "default" in options or kind in ("INT", "FLOAT", "BOOLEAN", "STRING"):
-        out[name] = widget(kind, options)
+        out[name] = widget(kind, options, BOUNDS.get((cls, name)) or BOUNDS.get(name))
     else:
         raise Unknown(kind)
 
@@ -100,21 +109,35 @@ def described(cls):
     return {"input": obj.INPUT_TYPES(), "is_input_list": getattr(obj, "INPUT_IS_LIST", False)}
 
 
-for cls in os.environ["CLASSES"].split(","):
+def randomly(cls, count, tolerance=TOLERANCE):
+    """Records random calls of a class."""
+    info = described(cls)
+    for _ in range(count):
+        inputs = {}
+        lengths = {}
+        for name, d in info["input"].get("required", {}).items():
+            if name not in LISTS or not info.get("is_input_list"):
+                value(name, d, inputs, cls)
+                continue
+            n = lengths.setdefault(LISTS[name], rand.randint(1, LISTS[name]))
+            inputs[name] = []
+            for _ in range(n):
+                one = {}
+                value(name, d, one, cls)
+                inputs[name].append(one[name])
+        for name, d in info["input"].get("optional", {}).items():
+            if rand.random() < 0.5:
+                try:
+                    value(name, d, inputs, cls)
+                except Unknown:
+                    pass
+        if info.get("is_input_list"):
+            inputs = {k: v if k in LISTS and isinstance(v, list) else [v] for k, v in inputs.items()}
+        case(cls, tolerance, **inputs)
+
+
+for cls in os.environ.get("CLASSES", "").split(",") if "CLASSES" in os.environ else []:
     try:
-        info = described(cls)
-        for _ in range(int(os.environ.get("CALLS", "20"))):
-            inputs = {}
-            for name, d in info["input"].get("required", {}).items():
-                value(name, d, inputs)
-            for name, d in info["input"].get("optional", {}).items():
-                if rand.random() < 0.5:
-                    try:
-                        value(name, d, inputs)
-                    except Unknown:
-                        pass
-            if info.get("is_input_list"):
-                inputs = {k: [v] for k, v in inputs.items()}
-            case(cls, TOLERANCE, **inputs)
+        randomly(cls, int(os.environ.get("CALLS", "20")))
     except Unknown as e:
         print("left out", cls, "for its input of type", e)

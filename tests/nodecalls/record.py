@@ -242,6 +242,11 @@ def case(cls, tolerance=0.0, /, **inputs):
     calls.append(entry)
 
 
+def differs(reason):
+    """Says that the last call gives something else here, and why; nodecalls holds that it does."""
+    calls[-1]["differs"] = reason
+
+
 def anonymous(v):
     """v without the random parts of file names."""
     if isinstance(v, str):
