@@ -201,7 +201,7 @@ func (a *App) warn() {
 	}
 }
 
-// maxUploadSize is the bound of request bodies in MB; 0 is none on the command line, as upstream has it.
+// maxUploadSize is the limit of request bodies in MB; 0 on the command line means no limit, as upstream.
 func maxUploadSize(cfg cli.Config) float64 {
 	if cfg.MaxUploadSize == 0 {
 		return math.Inf(1)
@@ -244,8 +244,8 @@ func (l *Log) sourceLines(cfg cli.Config) {
 	}
 }
 
-// prepareFolders makes the folders that the server needs. A base directory that did not exist is told loudly, because its name
-// may be mistyped, and gets the folders that model files go to.
+// prepareFolders makes the folders that the server needs. It warns when the base directory did not exist, because its name
+// may be mistyped, and makes the folders for model files in it.
 func prepareFolders(cfg cli.Config, dirs *folders.Folders, log *Log) error {
 	isNew := cfg.BaseDirectory != "" && !exists(dirs.Base())
 	if err := dirs.Prepare(); err != nil {

@@ -19,7 +19,7 @@ import (
 )
 
 // Names in a backup. Files of the user folder (the queue, the asset catalogue, settings and workflows of users) are below userPrefix;
-// what flags put elsewhere has a name of its own.
+// files that flags put elsewhere have names of their own.
 const (
 	userPrefix  = "user/"
 	authEntry   = "comfygo-auth.db"

@@ -13,7 +13,7 @@ import (
 	"comfygo/workflow"
 )
 
-// stock is what there is to run a workflow with: the node classes as /object_info has them, and the embeddings.
+// stock is what a workflow is checked against: the node classes as in /object_info, and the embeddings.
 type stock struct {
 	class      func(name string) *pyjson.Object
 	embeddings []string
@@ -95,7 +95,7 @@ func plainObject(o *pyjson.Object) *pyjson.Object {
 	return plain
 }
 
-// remoteStock is what a server has. Each class is asked for once.
+// remoteStock is the stock of a server. Each class is requested once.
 func remoteStock(ctx context.Context, cfg cli.Config, o cli.RemoteOptions) (stock, error) {
 	s, err := remote(cfg, o)
 	if err != nil {

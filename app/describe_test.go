@@ -46,7 +46,7 @@ func modelFolders(t *testing.T) string {
 	return base
 }
 
-// TestDoctorLooksIntoModels counts what can be used, and says of each other file why not; that is no failure.
+// TestDoctorLooksIntoModels counts usable models, and reports for each other file why it is not usable; that is not a failure.
 func TestDoctorLooksIntoModels(t *testing.T) {
 	t.Parallel()
 	list := app.CheckModels(t, modelFolders(t))

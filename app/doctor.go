@@ -155,7 +155,7 @@ func checkShaders(ctx context.Context) finding {
 	return finding{good, "shaders", name, ""}
 }
 
-// checkCards says whether models can run on a GPU; lib is nil when there is no library.
+// checkCards reports whether models can run on a GPU; lib is nil without a library.
 func checkCards(ctx context.Context, cfg cli.Config, cards []device.Card, none error, lib *ort.Runtime) finding {
 	switch {
 	case cfg.CPU:

@@ -38,7 +38,7 @@ func checkWorkflows(ctx context.Context, cfg cli.Config, dirs *folders.Folders) 
 	}
 	here, err := localStock(ctx, cfg)
 	if err != nil {
-		return nil // the folders are told of already
+		return nil // the folders are reported already
 	}
 	runs := 0
 	var problems []finding

@@ -11,7 +11,7 @@ import (
 	"comfygo/internal/memory"
 )
 
-// engineConfig turns flags into what the engine wants. The library is looked for when the first
+// engineConfig turns flags into the engine's configuration. The library is looked for when the first
 // model needs it.
 func engineConfig(cfg cli.Config, m machine, dirs *folders.Folders, log *slog.Logger) engine.Config {
 	sparing := cfg.VRAM == cli.VRAMLow || cfg.VRAM == cli.VRAMNone
@@ -48,8 +48,8 @@ func modelBudget(cfg cli.Config) int64 {
 	return total / 4 * 3
 }
 
-// availableMemory is how many bytes of host memory a run may still take: what is free within what the process's budget has
-// left. Without a GPU, host memory stands for VRAM, and what the flags leave to others is kept free.
+// availableMemory returns how many bytes of host memory a run may still use: free memory within the rest of the process's
+// budget. Without a GPU, host memory counts as VRAM, and the flags' reserve is kept free.
 func availableMemory(cfg cli.Config, cuda bool) int64 {
 	free := device.FreeMemory()
 	if !cuda {

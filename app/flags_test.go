@@ -25,8 +25,8 @@ func configOf(t *testing.T, words ...string) cli.Config {
 	return got
 }
 
-// TestEngineFlags holds what the flags of devices, precision and memory say to the engine. What the engine makes of it is
-// held by its own tests and, for GPUs, by those that run on one.
+// TestEngineFlags checks how the flags of devices, precision and memory are passed to the engine. The engine's behaviour is
+// checked by its own tests and, for GPUs, by those that run on one.
 func TestEngineFlags(t *testing.T) {
 	t.Parallel()
 	plain, err := app.EngineConfig(configOf(t, "--cpu"))
@@ -86,7 +86,7 @@ func TestEngineFlags(t *testing.T) {
 	}
 }
 
-// TestDeviceFlags holds which GPU is wanted, and what CUDA is told of the GPUs.
+// TestDeviceFlags checks which GPU is selected, and which GPUs are visible to CUDA.
 func TestDeviceFlags(t *testing.T) {
 	for words, want := range map[string]int{"": -1, "--default-device 1": 1, "--cuda-device 3,1": 0, "--cuda-device 3 --default-device 0": 0, "--cuda-device all": -1} {
 		if got := app.WantedCard(configOf(t, strings.Fields(words)...)); got != want {

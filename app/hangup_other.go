@@ -4,5 +4,5 @@ package app
 
 import "os"
 
-// hangups delivers nothing: there is no SIGHUP here.
+// hangups returns a channel without events: this system has no SIGHUP.
 func hangups() (signals <-chan os.Signal, stop func()) { return nil, func() {} }

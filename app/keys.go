@@ -22,7 +22,7 @@ import (
 	authroutes "comfygo/server/auth"
 )
 
-// access is who may use the server, as the command line asks for it.
+// access is the authentication that the command line configures.
 type access struct {
 	gate    auth.Gate
 	oidc    authroutes.OIDC // nil without a provider
@@ -136,7 +136,7 @@ func networks(list []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// envSecret holds the client secret where there is no file for it.
+// envSecret holds the client secret when no file has it.
 const envSecret = "COMFYGO_OIDC_SECRET"
 
 // identityProvider sets up OpenID Connect when the command line asks for it.
@@ -201,7 +201,7 @@ func wideOpen(cfg cli.Config, mode auth.Mode) string {
 		"Give --api-key-file or --auth, or listen on 127.0.0.1 (docs/auth.md)"
 }
 
-// userName is who runs a command, for the audit log.
+// userName is the user that runs a command, for the audit log.
 func userName() string {
 	if v := os.Getenv("SUDO_USER"); v != "" {
 		return v

@@ -243,7 +243,7 @@ func TestWideOpen(t *testing.T) {
 	}
 }
 
-// TestEveryRouteHasARule starts the server with everything that brings routes along.
+// TestEveryRouteHasARule starts the server with all features that add routes.
 func TestEveryRouteHasARule(t *testing.T) {
 	t.Parallel()
 	cfg, err := cli.Parse("--auth", "--enable-assets", "--base-directory", t.TempDir())

@@ -24,7 +24,7 @@ type keeper struct {
 	o     cli.AuthOptions
 }
 
-// Auth looks after the key store: the commands keys, users, roles, workflows and audit. A server that uses the store
+// Auth edits the key store: the commands keys, users, roles, workflows and audit. A server that uses the store
 // follows within a second.
 func (c Command) Auth(ctx context.Context, cfg cli.Config, o cli.AuthOptions) (err error) {
 	dirs, err := openFolders(cfg, slog.New(slog.DiscardHandler))
@@ -72,7 +72,7 @@ func (k keeper) show(v any, people func()) error {
 	return nil
 }
 
-// say prints a line that is no result.
+// say prints a line that is not part of the result.
 func (k keeper) say(format string, args ...any) { fmt.Fprintf(k.Stderr, format+"\n", args...) }
 
 // table prints rows in columns. Cells hold untrusted names, so control characters are shown as they are

@@ -62,7 +62,7 @@ func listen(ctx context.Context, cfg cli.Config, cert *certificate) ([]endpoint,
 	return open, nil
 }
 
-// lookUp is every address of a name, IPv4 first, as localhost has one of each family. What is no name or not known stays as it is.
+// lookUp returns every address of a name, IPv4 first, as localhost has one of each family. An address or an unknown name is returned unchanged.
 func lookUp(ctx context.Context, host string) []string {
 	if net.ParseIP(host) != nil {
 		return []string{host}
@@ -98,7 +98,7 @@ func bind(ctx context.Context, host string, port int) (net.Listener, error) {
 	}
 }
 
-// addresses splits --listen; an empty one means every IPv4 address, as a server bound to "" has it.
+// addresses splits --listen; an empty one means every IPv4 address, as for a server bound to "".
 func addresses(list string) []string {
 	var hosts []string
 	for _, h := range strings.Split(list, ",") {

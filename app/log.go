@@ -48,7 +48,7 @@ type Log struct {
 // LogOutputs says where records go.
 type LogOutputs struct {
 	Stdout, Stderr io.Writer
-	// Tee gets every console line too, coloured and without its time, as ComfyUI's log page has it; nil for none.
+	// Tee gets every console line too, coloured and without its time, as on ComfyUI's log page; nil turns it off.
 	Tee io.Writer
 	// Color marks the levels of console lines with colours.
 	Color bool
@@ -123,7 +123,7 @@ func (o LogOutputs) console(split bool) func(slog.Level, string) {
 	}
 }
 
-// consoleLevel is the most talkative level asked for, INFO when none is.
+// consoleLevel is the lowest level that the flags select, INFO by default.
 func consoleLevel(targets []cli.LogTarget) slog.Level {
 	level, found := slog.LevelInfo, false
 	for _, t := range targets {

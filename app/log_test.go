@@ -162,7 +162,7 @@ func TestLogFile(t *testing.T) {
 	}
 }
 
-// TestLogFileThatCannotBeOpened goes on with a warning.
+// TestLogFileThatCannotBeOpened checks that the server starts with a warning.
 func TestLogFileThatCannotBeOpened(t *testing.T) {
 	t.Parallel()
 	cfg, err := cli.Parse("--verbose", "DEBUG", filepath.Join(t.TempDir(), "none", "x.log"))

@@ -58,7 +58,7 @@ func (c Command) Packs(ctx context.Context, cfg cli.Config, o cli.PacksOptions) 
 	return nil
 }
 
-// packDir is where the packs of a base folder lie.
+// packDir is the folder of the packs in a base folder.
 func (c Command) packDir(cfg cli.Config, dirs *folders.Folders) *packdir.Dir {
 	checkout := cfg.ComfyUI
 	if checkout == "" && isCheckout(dirs.Base()) {

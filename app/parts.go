@@ -89,7 +89,7 @@ func (p *parts) freeModels() {
 	debug.FreeOSMemory()
 }
 
-// openFolders makes the table of folders, with the demo checkpoint when it is asked for.
+// openFolders makes the table of folders, with the demo checkpoint when the flags ask for it.
 func openFolders(cfg cli.Config, log *slog.Logger) (*folders.Folders, error) {
 	base := cfg.BaseDirectory
 	if base == "" {

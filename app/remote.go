@@ -97,7 +97,7 @@ func (c Command) table(rows [][]string) error {
 	return w.Flush()
 }
 
-// remoteJob is a job as /api/jobs tells of it.
+// remoteJob is a job as /api/jobs returns it.
 type remoteJob struct {
 	ID       string   `json:"id"`
 	Status   string   `json:"status"`

@@ -156,7 +156,7 @@ func (k keeper) showWorkflow() error {
 	if err != nil {
 		return err
 	}
-	k.o.JSON = true // there is no other way to show a graph
+	k.o.JSON = true // a graph is shown as JSON only
 	return k.show(w, nil)
 }
 

@@ -16,7 +16,7 @@ import (
 	"comfygo/workflow"
 )
 
-// codeInterrupted is the exit code of a run that Ctrl-C has ended, as a shell has it.
+// codeInterrupted is the exit code of a run ended by Ctrl-C, as in a shell.
 const codeInterrupted = 130
 
 // RunWorkflow runs one workflow without a server: progress goes to standard error, the paths of the
@@ -88,7 +88,7 @@ func (c Command) runPrompt(ctx context.Context, p *parts, prompt *pyjson.Object,
 		return &cli.ExitError{Code: cli.CodeFailed, Err: errors.New("the workflow cannot run")}
 	}
 	shown := newDisplay(c.Stderr, prompt)
-	extra := pyjson.NewObject("client_id", "comfygo-run") // with a client, the executor tells of every node
+	extra := pyjson.NewObject("client_id", "comfygo-run") // with a client, the executor reports every node
 	result := p.executor.Run(ctx, executor.Job{ID: id, Prompt: prompt, ExtraData: extra, Outputs: verdict.Outputs}, shown)
 	shown.close(!result.Success)
 	out := ran{OK: result.Success, Files: append([]string{}, savedFiles(p.folders, result.Outputs)...)}

@@ -78,7 +78,7 @@ func withSignals(ctx context.Context, limit time.Duration, seen func(os.Signal))
 	}
 }
 
-// signalCode is the exit code of a program that a signal has ended, as a shell has it.
+// signalCode is the exit code of a program ended by a signal, as in a shell.
 func signalCode(s os.Signal) int {
 	if n, ok := s.(syscall.Signal); ok {
 		return 128 + int(n)

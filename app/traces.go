@@ -26,7 +26,7 @@ func openTraces(cfg cli.Config, log *slog.Logger) (*tracing.Tracer, error) {
 	return tracing.New(context.Background(), tracing.Config{Endpoint: cfg.OTLPEndpoint, Version: Version, Log: log})
 }
 
-// traces is the tracer as the server wants it: nothing at all when there is none.
+// traces returns the tracer for the server; a nil interface without one.
 func (p *parts) traces() measure.Traces {
 	if p.tracer == nil {
 		return nil
@@ -34,7 +34,7 @@ func (p *parts) traces() measure.Traces {
 	return p.tracer
 }
 
-// watchNodes has the executor tell the tracer of nodes; nil when there is none.
+// watchNodes returns the executor's hook that records spans of nodes; nil without a tracer.
 func watchNodes(t *tracing.Tracer) func(context.Context, executor.Work) (context.Context, func(error)) {
 	if t == nil {
 		return nil
@@ -44,7 +44,7 @@ func watchNodes(t *tracing.Tracer) func(context.Context, executor.Work) (context
 	}
 }
 
-// watchNetworks has the engine tell the tracer of networks; nil when there is none.
+// watchNetworks returns the engine's hook that records spans of networks; nil without a tracer.
 func watchNetworks(t *tracing.Tracer) func(context.Context, engine.Work) func(error) {
 	if t == nil {
 		return nil

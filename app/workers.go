@@ -23,7 +23,7 @@ import (
 // supervise runs worker processes beside the server, or, in the role of a worker, nothing but them. A queue that is not in NATS goes into a
 // NATS server of this process.
 func (c Command) supervise(ctx context.Context, cfg cli.Config, log *Log, logs *logs.Buffer) (err error) {
-	cards, _ := device.Cards() // without a driver there are none
+	cards, _ := device.Cards() // empty without a driver
 	n, auto := cfg.WorkerCount()
 	if auto {
 		n = max(1, len(cards))

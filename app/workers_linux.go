@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// dieWithParent ends a process with the one that has started it, however that ends, and keeps the terminal's Ctrl-C from it: the parent
-// tells it to stop.
+// dieWithParent ends a process together with its parent, however that ends, and keeps the terminal's Ctrl-C from it: the parent
+// stops it.
 func dieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 }

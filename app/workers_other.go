@@ -4,5 +4,5 @@ package app
 
 import "os/exec"
 
-// dieWithParent does nothing: this system has no way to end a process with its parent. A worker whose parent is gone goes on working.
+// dieWithParent does nothing: this system has no way to end a process with its parent. A worker without a parent keeps working.
 func dieWithParent(*exec.Cmd) {}

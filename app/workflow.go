@@ -88,7 +88,7 @@ func setInput(prompt *pyjson.Object, assignment string) error {
 	return nil
 }
 
-// inputValue reads a value as JSON unless the input is a text now, or the value is no JSON: then it
+// inputValue reads a value as JSON unless the input is a text now, or the value is not valid JSON: then it
 // is the text as it stands, so that prompts need no quotes.
 func inputValue(now any, value string) any {
 	if _, text := now.(string); text {

@@ -1,5 +1,5 @@
-// Package assets keeps a catalogue of the files in the input, output and models folders: what they hold (BLAKE3), what
-// they are called, and the tags and metadata that users give them. It lives in one SQLite file with the tables of
+// Package assets keeps a catalogue of the files in the input, output and models folders: their content hash (BLAKE3), their
+// names, and the tags and metadata that users give them. It lives in one SQLite file with the tables of
 // ComfyUI 0.33.0, so that either program can go on with what the other has written.
 //
 // An asset is content; a reference is a name for it, with or without a file of its own. A scanner compares the
@@ -74,7 +74,7 @@ type Item struct {
 	Tags  []string
 }
 
-// Stamp is a UTC time as the database has it: "2026-01-02 03:04:05.000006".
+// Stamp is a UTC time as the database stores it: "2026-01-02 03:04:05.000006".
 type Stamp string
 
 const stampLayout = "2006-01-02 15:04:05.000000"
@@ -129,7 +129,7 @@ func IsProblem(err error) (*Problem, bool) {
 
 func notFound(id string) error { return problem(NotFound, "AssetReference %s not found", id) }
 
-// Open opens the database and makes it when there is none. Nothing is scanned yet; see Scan. Only one process can use
+// Open opens the database, or makes it. Nothing is scanned yet; see Scan. Only one process can use
 // a database.
 func Open(cfg Config) (*Library, error) {
 	if cfg.Folders == nil {

@@ -34,7 +34,7 @@ func (p Page) cursor(it Item) string {
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-// position reads the page's cursor: the value to go on after, as the database has it, and the id.
+// position reads the page's cursor: the value after which the page starts, as the database stores it, and the id.
 func (p Page) position() (value any, id string, err error) {
 	if !slices.Contains(cursorSorts, p.Sort) {
 		return nil, "", problem(InvalidCursor, "cursor pagination is not supported for sort=%s", pyjson.Repr(p.Sort))

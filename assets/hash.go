@@ -35,7 +35,7 @@ func NewHasher() *Hasher { return &Hasher{blake3.New()} }
 // Write adds bytes; it never fails.
 func (h *Hasher) Write(b []byte) (int, error) { return h.h.Write(b) }
 
-// Hash returns the hash of what has been written, as the catalogue has it.
+// Hash returns the hash of the bytes written so far, as the catalogue stores it.
 func (h *Hasher) Hash() string { return hashPrefix + hex.EncodeToString(h.h.Sum(nil)) }
 
 var errChanged = errors.New("the file changed while it was read")

@@ -50,8 +50,8 @@ func known(tx *sql.Tx, hash string) (found bool, err error) {
 	return found, err
 }
 
-// backed reports whether there is content with a hash and a file that has it: a file whose references are all deleted is to
-// be taken in again.
+// backed reports whether the catalogue has content with a hash and a file of it: a file whose references are all deleted is
+// registered again.
 func (l *Library) backed(tx *sql.Tx, hash string, dirs *folders.Folders) (bool, error) {
 	var id string
 	err := tx.QueryRow(`SELECT id FROM assets WHERE hash = ?`, hash).Scan(&id)
@@ -131,7 +131,7 @@ func refer(tx *sql.Tx, hash string, e Entry) (it Item, err error) {
 	return itemOf(tx, id, e.Owner)
 }
 
-// siblingSize is the size of the image as another reference of the content has it; nil when none has.
+// siblingSize is the size of the image as another reference of the content stores it; nil when it is unknown.
 func siblingSize(tx *sql.Tx, asset, except string) (*pyjson.Object, error) {
 	list, err := readItems(tx, `SELECT `+itemColumns+` WHERE a.id = ? AND r.id <> ? AND r.is_missing = 0 AND r.deleted_at IS NULL ORDER BY r.id`, asset, except)
 	for _, it := range list {
@@ -171,7 +171,7 @@ func baseName(name, fallback string) string {
 	return name
 }
 
-// Upload is a file that a client has sent. Staged is where it lies, Hash its hash, ClientFile its name at the client's.
+// Upload is a file that a client has sent. Staged is its path, Hash its hash, ClientFile its name at the client's.
 type Upload struct {
 	Entry
 	Staged, Hash, ClientFile string
@@ -181,7 +181,7 @@ type Upload struct {
 
 // Quota bounds what a client keeps in a base folder.
 type Quota interface {
-	// Room refuses a file of size bytes at path when there is no room for it.
+	// Room refuses a file of size bytes at path when the disk or a quota has no space for it.
 	Room(size int64, path string) error
 	Release()
 }
@@ -296,7 +296,7 @@ func ending(name string) string {
 	return ext
 }
 
-// Register takes a file in that lies where it belongs, a saved upload or an output. Large files get their hash later.
+// Register registers a file that is in its final folder, a saved upload or an output. Large files get their hash later.
 func (l *Library) Register(ctx context.Context, file string, e Entry) (Item, error) {
 	info, err := os.Stat(file)
 	if err == nil && !info.Mode().IsRegular() {
@@ -369,7 +369,7 @@ func (l *Library) register(ctx context.Context, file, hash string, e Entry, orig
 	return it, created, err
 }
 
-// assetFor returns the asset with a hash and makes it when there is none; without a hash it makes one that waits for it.
+// assetFor returns the asset with a hash, or makes it; without a hash it makes one that is hashed later.
 func assetFor(tx *sql.Tx, hash string, size int64, contentType string) (id string, created bool, err error) {
 	id = uuid.NewString()
 	res, err := tx.Exec(`INSERT INTO assets (id, hash, size_bytes, mime_type, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING`,

@@ -31,7 +31,7 @@ func TestDatabase(t *testing.T) {
 	if _, err := os.Stat(file); err != nil {
 		t.Error(err)
 	}
-	second, err := assets.Open(assets.Config{Folders: f, URL: "sqlite:///" + file}) // as another server on the folder has it
+	second, err := assets.Open(assets.Config{Folders: f, URL: "sqlite:///" + file}) // as another server on the folder opens it
 	if err != nil {
 		t.Fatalf("a second library on the file: %v", err)
 	}
@@ -92,7 +92,7 @@ func TestAdd(t *testing.T) {
 	r := open(t, assets.Config{}, nil)
 	for _, c := range []struct {
 		client, name, tags, mime string
-		file                     string // where the content lies, % for its digits
+		file                     string // path of the content, % for its digits
 		kind                     assets.Kind
 	}{
 		{client: "x.png", name: "X", tags: "input,mine", file: "input/%.png", mime: "image/png"},

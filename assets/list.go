@@ -21,7 +21,7 @@ type Filter struct {
 	Metadata *pyjson.Object
 }
 
-// maxConditions bounds what one filter may ask; SQLite's own limits lie above it.
+// maxConditions bounds the conditions of one filter; SQLite's own limits are higher.
 const maxConditions = 250
 
 // where is the filter as a condition on r, with its values.

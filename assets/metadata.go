@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	// maxHeader bounds the header of a safetensors file that is looked into, in bytes.
+	// maxHeader bounds the header of a safetensors file that is read, in bytes.
 	maxHeader = 8 << 20
 	// maxImageHead bounds what is read of an image to find its size, in bytes.
 	maxImageHead = 16 << 20
@@ -48,7 +48,7 @@ func (l *Library) describe(path string, info fs.FileInfo) (meta *pyjson.Object, 
 	return meta.Merge(pictureMetadata(path, contentType)), contentType
 }
 
-// pictureMetadata is the size of an image; nil for what is no image.
+// pictureMetadata returns the size of an image; nil for other files.
 func pictureMetadata(path, contentType string) *pyjson.Object {
 	if !strings.HasPrefix(contentType, "image/") {
 		return nil
@@ -65,7 +65,7 @@ func pictureMetadata(path, contentType string) *pyjson.Object {
 	return pyjson.NewObject("kind", "image", "width", int64(c.Width), "height", int64(c.Height))
 }
 
-// safetensorsMetadata returns __metadata__ of a file's header, nil when there is none.
+// safetensorsMetadata returns __metadata__ of a file's header, or nil.
 func safetensorsMetadata(path string) *pyjson.Object {
 	f, err := os.Open(path)
 	if err != nil {

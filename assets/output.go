@@ -11,8 +11,8 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Enrich registers the files that a node has saved and adds the references' ids to the node's output. What is no file of
-// ours stays as it is, and so does the given object.
+// Enrich registers the files that a node has saved and adds the references' ids to the node's output. Other entries
+// are kept unchanged, and so is the given object.
 func (l *Library) Enrich(ctx context.Context, output *pyjson.Object) *pyjson.Object {
 	out := pyjson.NewObject()
 	for key, v := range output.All() {
@@ -86,7 +86,7 @@ func (l *Library) Finished(ctx context.Context, job string, outputs *pyjson.Obje
 	}
 }
 
-// enter notes the job of a file. Content that has changed since it was registered loses its hash until the scanner has it.
+// enter records the job of a file. Content that has changed since it was registered loses its hash until the scanner has it.
 func (l *Library) enter(ctx context.Context, file, job string) error {
 	info, err := os.Stat(file)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 
 type foldersKey struct{}
 
-// In carries the folders of an owner in a context. What is taken in with it lies there and is the owner's, and only
-// content that the owner sees is known. Without it, as where owners have no folders of their own, all content is.
+// In carries the folders of an owner in a context. Files registered with it are in these folders and belong to the owner, and only
+// content that the owner sees is known. Without it, as without owners' folders, all content is.
 func In(ctx context.Context, dirs *folders.Folders) context.Context {
 	return context.WithValue(ctx, foldersKey{}, dirs)
 }
@@ -40,7 +40,7 @@ func visibleIn(ctx context.Context) string {
 		AND m.tag_name = 'models')) AND r.deleted_at IS NULL`
 }
 
-// dirs are the folders of a context, the common ones where there are none.
+// dirs are the folders of a context, the common ones by default.
 func (l *Library) dirs(ctx context.Context) *folders.Folders {
 	if f, ok := ctx.Value(foldersKey{}).(*folders.Folders); ok && f != nil {
 		return f

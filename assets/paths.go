@@ -15,7 +15,7 @@ var notModels = []string{"configs", "custom_nodes"}
 // knownSubfolders are folders of the input folder that front ends fill; files in them carry the name as a tag.
 var knownSubfolders = []string{"3d", "pasted", "painter", "threed", "webcam"}
 
-// inputKinds are the folders that are no model folders, in the order in which they are tried.
+// inputKinds are the folders other than model folders, in the order in which they are tried.
 var inputKinds = []string{"input", "output", "temp"}
 
 // modelKind is a kind of model files.
@@ -74,7 +74,7 @@ func (l *Library) loaderPath(path string) string {
 	return found
 }
 
-// pathTags are the tags that follow from where a file lies; none when it is in no known folder.
+// pathTags are the tags that follow from a file's folder; none for an unknown folder.
 func (l *Library) pathTags(path string) (tags []string) {
 	for _, name := range inputKinds {
 		dir, _ := l.cfg.Folders.Dir(name)
@@ -114,8 +114,8 @@ func KnownSubfolderTags(subfolder string) []string {
 	return nil
 }
 
-// Place returns the storage folder that a file lies in (input, output, temp or models) and the name below it; false
-// when it is in none.
+// Place returns the storage folder of a file (input, output, temp or models) and the name below it; false
+// when the file is outside all of them.
 func (l *Library) Place(path string) (namespace, name string, ok bool) {
 	best := -1
 	f := l.home(path)
@@ -169,7 +169,7 @@ func (l *Library) rootDirs(root Root) (dirs []string) {
 	return slices.Compact(dirs)
 }
 
-// ownedDirs are all folders that a file of an asset may lie in.
+// ownedDirs are all folders that may hold the file of an asset.
 func (l *Library) ownedDirs() (dirs []string) {
 	for _, r := range Everything() {
 		dirs = append(dirs, l.rootDirs(r)...)

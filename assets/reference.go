@@ -85,7 +85,7 @@ func owned(ctx context.Context, tx *sql.Tx, id, owner string) (Item, error) {
 	return it, err
 }
 
-// Get returns a reference that the owner sees. The error is a Problem when there is none.
+// Get returns a reference that the owner sees, or a Problem as the error.
 func (l *Library) Get(ctx context.Context, id, owner string) (it Item, err error) {
 	err = l.tx(ctx, func(tx *sql.Tx) error {
 		it, err = itemIn(ctx, tx, id, owner)

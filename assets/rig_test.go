@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// rig is a library over a folder of its own.
+// rig is a library over a temporary folder.
 type rig struct {
 	*assets.Library
 	t    *testing.T

@@ -146,7 +146,7 @@ func (l *Library) enterAll(ctx context.Context, paths []string) (made int64, err
 			continue
 		}
 		st := l.stub(p, info, "")
-		st.contentType = "" // told when the file is looked into
+		st.contentType = "" // set when the file is read
 		stubs = append(stubs, st)
 	}
 	err = l.tx(ctx, func(tx *sql.Tx) error {
@@ -261,7 +261,7 @@ func (s *seeder) lookInto(ctx context.Context, e entry, hashes bool) (bool, erro
 	return stored && level > e.level, err
 }
 
-// ifNot returns other when there is no error.
+// ifNot returns other when err is nil.
 func ifNot(err, other error) error {
 	if err == nil {
 		return other

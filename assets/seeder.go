@@ -53,7 +53,7 @@ const maxErrors = 200
 // ErrScanning is what Prune gives while a scan runs.
 var ErrScanning = errors.New("a scan is running")
 
-// seeder runs one scan at a time in a goroutine of its own.
+// seeder runs one scan at a time in a goroutine.
 type seeder struct {
 	lib *Library
 
@@ -77,7 +77,7 @@ func newSeeder(l *Library) *seeder {
 	return s
 }
 
-// Notify sets who is told of the scanner's events: assets.seed.started, progress, fast_complete, enrich_complete,
+// Notify sets the receiver of the scanner's events: assets.seed.started, progress, fast_complete, enrich_complete,
 // completed, paused, resumed, cancelled and error.
 func (l *Library) Notify(tell func(event string, data *pyjson.Object)) {
 	l.seeder.mu.Lock()
@@ -90,7 +90,7 @@ func (l *Library) Scan(roots []Root) bool {
 	return l.seeder.start(order{roots: roots, phase: fullPhase})
 }
 
-// ScanAll is the scan at start: it first finds references whose files are gone, and hashes if the library is told to.
+// ScanAll is the scan at start: it first finds references whose files are gone, and hashes if the library is configured to.
 func (l *Library) ScanAll() bool {
 	return l.seeder.start(order{roots: Everything(), phase: fullPhase, prune: true, hashes: l.cfg.Hash})
 }
@@ -106,7 +106,7 @@ func (l *Library) Pause() { l.seeder.pause() }
 // Resume lets a paused scan go on.
 func (l *Library) Resume() { l.seeder.resume() }
 
-// Cancel ends the running scan; false when there is none.
+// Cancel ends the running scan; false when none is running.
 func (l *Library) Cancel() bool { return l.seeder.stop() }
 
 // Status tells what the scanner does.
@@ -125,7 +125,7 @@ func (l *Library) Wait(ctx context.Context) error {
 	}
 }
 
-// Prune marks references as missing whose files lie in none of the folders, and returns how many. The error is
+// Prune marks references as missing whose files are in none of the folders, and returns how many. The error is
 // ErrScanning while a scan runs.
 func (l *Library) Prune(ctx context.Context) (int64, error) {
 	s := l.seeder

@@ -42,7 +42,7 @@ func (r reading) given(s *spec) bool {
 }
 
 // reader applies argparse's rules (CPython's argparse.ArgumentParser, class of 3.11/3.12) to a list
-// of words. Prefixes are looked for in the tiers one after the other.
+// of words. Prefixes are searched in the tiers one after the other.
 type reader struct {
 	tiers [][]*spec
 	words []string

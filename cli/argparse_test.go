@@ -138,7 +138,7 @@ func TestLikeArgparse(t *testing.T) {
 	}
 }
 
-// flatten brings recorded values to our form: the lists of a repeatable list flag joined.
+// flatten converts recorded values to our form: the lists of a repeatable list flag joined.
 func flatten(values map[string]any) map[string]any {
 	if lists, ok := values["extra_model_paths_config"].([]any); ok {
 		var flat []any

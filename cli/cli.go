@@ -36,11 +36,11 @@ type Handlers struct {
 	Setup func(context.Context, Config, SetupOptions) error
 	// Version prints what build of the program this is.
 	Version func(w io.Writer, asJSON bool) error
-	// Packs looks after node packs.
+	// Packs manages node packs.
 	Packs func(context.Context, Config, PacksOptions) error
 	// NATS runs a NATS server.
 	NATS func(context.Context, Config, NATSOptions) error
-	// Auth looks after the key store.
+	// Auth manages the key store.
 	Auth func(context.Context, Config, AuthOptions) error
 }
 
@@ -67,7 +67,7 @@ type SetupOptions struct {
 	ReleaseSHA256 string // checksum of a release archive, which curl needs
 }
 
-// ExitError ends the program with a code of its own. The message, when there is one, is printed.
+// ExitError ends the program with an exit code. A non-empty message is printed.
 type ExitError struct {
 	Code int
 	Err  error

@@ -77,8 +77,8 @@ type Config struct {
 
 	LogFormat string // text or json
 
-	// Where the flags come from besides the command line: the config file (empty: none), the names of the environment
-	// variables that give flags, and those with the prefix COMFYGO_ that stand for nothing.
+	// Where the flags come from besides the command line: the config file (may be empty), the names of the environment
+	// variables that give flags, and those with the prefix COMFYGO_ that match no flag.
 	ConfigFile       string
 	FromEnvironment  []string
 	UnknownVariables []string
@@ -89,7 +89,7 @@ type Config struct {
 	ComfyUI     string  // folder of a checkout; empty: the base folder if it is one
 	NoCore      bool    // classes of the checkout are not offered
 	Isolate     bool    // a process for each pack
-	HostUser    string  // whom Python runs as; empty: the server's user
+	HostUser    string  // the user that Python runs as; empty: the server's user
 	HostMemory  float64 // GiB that a Python process may take; 0: nearly all of the machine's
 	LoadTimeout float64 // seconds for the import of one pack; 0: ten minutes
 	FFmpeg      string  // path of the program, or of the folder that holds it

@@ -100,8 +100,8 @@ func convertDir(v string) (any, error) {
 	return v, nil
 }
 
-// pythonNumber brings a number from Python's spelling to Go's: blanks around it and single
-// underscores between digits are allowed there.
+// pythonNumber converts a number from Python's spelling to Go's: Python allows blanks around it and single
+// underscores between digits.
 func pythonNumber(v string) string {
 	v = strings.TrimSpace(v)
 	var b strings.Builder

@@ -163,7 +163,7 @@ func writeSection(w io.Writer, title string, specs []*spec) {
 	}
 }
 
-// writeEntry prints one name with its text in a column of its own.
+// writeEntry prints one name with its text in a second column.
 func writeEntry(w io.Writer, name, help string) {
 	head := "  " + name
 	if len(head)+2 > helpColumn {

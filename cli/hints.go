@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// meant suggests the word that a mistyped one may have been; empty when none is near.
+// meant suggests a word for a mistyped one; empty when none is similar.
 func meant(word string, known []string) string {
 	best, least := "", len(word)/3+2
 	for _, k := range known {

@@ -10,7 +10,7 @@ import (
 // namespace holds the value of every flag by its dest, as upstream's parser leaves them.
 type namespace map[string]any
 
-// ofCommand stands before the dest of a flag of the server that a command has a flag of its own for, by the same name.
+// ofCommand is the prefix of the dest of a server flag when a command has a flag with the same name.
 const ofCommand = "of command: "
 
 // newNamespace is the namespace of an empty command line.
@@ -38,7 +38,7 @@ func newNamespace(tiers ...[]*spec) namespace {
 type value struct {
 	ns    namespace
 	spec  *spec
-	given bool // the default has been replaced; a list goes on growing
+	given bool // the default has been replaced; a list is appended to
 }
 
 // Set stores one word, in the plain form that the reader has made of it.
@@ -87,8 +87,8 @@ func (v *value) String() string {
 // IsBoolFlag tells the flag package that a switch stands alone.
 func (v *value) IsBoolFlag() bool { return v.spec != nil && v.spec.kind == kindSwitch }
 
-// flags makes urfave/cli's flags for those of the table that were given; they write into ns. It is told
-// of no others, because the time it takes grows with the square of their number.
+// flags makes urfave/cli's flags for those of the table that were given; they write into ns. The others are
+// left out, because the time it takes grows with the square of their number.
 func flags(ns namespace, r reading, specs []*spec) []ucli.Flag {
 	var out []ucli.Flag
 	for _, s := range specs {

@@ -13,13 +13,13 @@ import (
 // Flags may also be given by environment variables and by a config file. The command line takes precedence over the
 // environment, that over the file, and the file over the defaults.
 
-// envPrefix begins the environment variables that stand for flags: COMFYGO_PORT is --port.
+// envPrefix begins the environment variables of flags: COMFYGO_PORT is --port.
 const envPrefix = "COMFYGO_"
 
 // envConfig names the config file, as --config does.
 const envConfig = envPrefix + "CONFIG"
 
-// otherVariables begin with the prefix and stand for no flag; those that end in _ are prefixes themselves.
+// otherVariables begin with the prefix and are not flags; those that end in _ are prefixes themselves.
 var otherVariables = []string{
 	"COMFYGO_API_KEY", "COMFYGO_SERVER", "COMFYGO_OIDC_SECRET", "COMFYGO_FRONTEND", "COMFYGO_DUMP_GRAPHS", "COMFYGO_CUDA_DIRS",
 	"COMFYGO_CHROMIUM", "COMFYGO_PROGRAM", "COMFYGO_RECORD", "COMFYGO_SDK_ROOT", "COMFYGO_OBJECT_INFO", "COMFYGO_SENTENCEPIECE",
@@ -42,8 +42,8 @@ type sourced struct {
 	origin string // how errors call it
 }
 
-// fromEnvironment reads the flags that the environment gives, in the order of the tables, and names the variables with
-// the prefix that stand for nothing.
+// fromEnvironment reads the flags that the environment gives, in the order of the tables, and returns the names of variables with
+// the prefix that match no flag.
 func fromEnvironment(environ []string) (given []sourced, unknown []string, err error) {
 	values := map[string]string{}
 	for _, line := range environ {
@@ -283,7 +283,7 @@ func (r *reading) complete(environ []string) (sources, error) {
 	return from, r.fill(layer)
 }
 
-// Variables are the names of the environment variables that stand for flags.
+// Variables returns the names of the environment variables of flags.
 func Variables() []string {
 	names := []string{envConfig}
 	for _, s := range slices.Concat(upstream, own) {

@@ -57,7 +57,7 @@ func (s *spec) label() string {
 	return s.name
 }
 
-// meta is the word that stands for a value in usage and help.
+// meta is the placeholder of a value in usage and help.
 func (s *spec) meta() string {
 	switch {
 	case s.metavar != "":

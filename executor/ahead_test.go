@@ -101,7 +101,7 @@ func line(list []string, i int) string {
 	return "nothing"
 }
 
-// runAll runs prompts one after the other; each knows of the next.
+// runAll runs prompts one after the other; each has the next one as Next.
 func runAll(t testing.TB, ex *executor.Executor, prompts []string) (out [][]string) {
 	var jobs []executor.Job
 	for i, p := range prompts {
@@ -250,7 +250,7 @@ func TestInterruptReachesTheHeadStart(t *testing.T) {
 	}
 }
 
-// The first error in the visible order is the one that is told, and the work ahead of it ends.
+// The first error in the visible order is reported, and the work ahead of it ends.
 func TestErrorsComeInOrder(t *testing.T) {
 	t.Parallel()
 	ex := executor.New(executor.Config{Registry: registry(t, declared...)})

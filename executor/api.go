@@ -54,7 +54,7 @@ type Config struct {
 	Cache    CacheConfig
 	// Enrich, if set, may add to what a node shows before clients, history and caches get it; it returns a new object.
 	Enrich func(ctx context.Context, ui *pyjson.Object) *pyjson.Object
-	// Watch, if set, is told when a node's calls begin; the node runs with the context that it returns, and the function that it returns
+	// Watch, if set, is called when a node's calls begin; the node runs with the context that it returns, and the function that it returns
 	// is called at their end. It may be called from several goroutines.
 	Watch func(ctx context.Context, w Work) (context.Context, func(error))
 	// Limits bound prompts and what is shown of jobs.
@@ -96,8 +96,8 @@ type Job struct {
 	// Folders, if set, are the folders that the nodes see: those of the job's owner. Nothing is shared between owners but
 	// models: a result of one is not another's.
 	Folders *folders.Folders
-	// Next, if set, returns the job that runs after this one, as things stand now; ok is false when there is none. While nothing but
-	// UsesNothing nodes is left of this job (images are being saved), work of that one begins. Nothing is heard of it, and nothing is kept
+	// Next, if set, returns the job that currently follows this one; ok is false when the queue is empty. While only
+	// UsesNothing nodes are left of this job (images are being saved), work of that one begins. It sends no events, and nothing is kept
 	// or shown, before Run is called for it with the same Prompt. Run calls it from its own goroutine.
 	Next func() (next Job, ok bool)
 }
@@ -111,7 +111,7 @@ func (j Job) Client() (id string, ok bool) {
 	return pyjson.Str(v), true
 }
 
-// Types of the events that are no JSON message.
+// Types of the events that are not JSON messages.
 const (
 	// EventPreview is an image for clients that do not know metadata: Event.Preview (WebSocket binary type 1).
 	EventPreview = "preview"

@@ -18,7 +18,7 @@ type asyncCalls struct {
 }
 
 // start makes the calls of an async node one after the other: each runs until it first waits for something, then the next begins.
-// pending is true when some of them are not done; they go on in goroutines of their own, which the run waits for.
+// pending is true when some of them are not done; they continue in goroutines, which the run waits for.
 func (r *run) startAsync(ctx context.Context, n *node, c *caller, f method) (a *asyncCalls, pending bool, err error) {
 	a = &asyncCalls{}
 	err = c.calls(func(index int, values *pyjson.Object) error {
@@ -47,7 +47,7 @@ func (r *run) startAsync(ctx context.Context, n *node, c *caller, f method) (a *
 	return a, a.open > 0, nil
 }
 
-// slot makes room for a result; nil stands for one that is still to come.
+// slot makes room for a result; nil marks one that is still to come.
 func (a *asyncCalls) slot(result any) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

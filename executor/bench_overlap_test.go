@@ -27,7 +27,7 @@ func BenchmarkBranches(b *testing.B) {
 	})
 }
 
-// BenchmarkJobs compares eight jobs in a row (device 60 ms, saving 40 ms each) in which each knows of the next with the same jobs of
+// BenchmarkJobs compares eight jobs in a row (device 60 ms, saving 40 ms each) in which each has the next as Next with the same jobs of
 // nodes that declare nothing.
 func BenchmarkJobs(b *testing.B) {
 	const count = 8

@@ -21,9 +21,9 @@ const (
 	ageFactor = 1.3
 	// largeEntry is the size from which results of the running prompt are dropped first.
 	largeEntry = 512 << 20
-	// memoryCheck is how often the machine's free memory is looked at while nodes run.
+	// memoryCheck is the interval at which the machine's free memory is measured while nodes run.
 	memoryCheck = 50 * time.Millisecond
-	// While results are dropped, free memory is looked at after so many of them or so many bytes.
+	// While results are dropped, free memory is measured after this many of them or this many bytes.
 	checkEvery = 64
 	checkBytes = 8 << 20
 )

@@ -16,7 +16,7 @@ type inputSet struct {
 	missing map[string]bool
 }
 
-// gather collects a node's inputs. linked gives the list that a link delivers; ok is false when there is none yet.
+// gather collects a node's inputs. linked returns the list that a link delivers; ok is false when it is not there yet.
 func gather(class *nodes.Class, inputs *pyjson.Object, linked func(nodes.Link) (list []any, ok bool)) inputSet {
 	set := inputSet{values: pyjson.NewObject(), missing: map[string]bool{}}
 	lookup := lookup(class, inputs)
@@ -65,7 +65,7 @@ type caller struct {
 	linked       map[string]string
 	// host makes the host of a call; nil outside a run.
 	host func() nodes.Host
-	// blocked is told of a blocker among the inputs and returns the one to go on with; nil keeps it.
+	// blocked is called with a blocker among the inputs and returns the one to continue with; nil keeps it.
 	blocked func(*nodes.Blocker) *nodes.Blocker
 }
 

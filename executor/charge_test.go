@@ -12,7 +12,7 @@ import (
 	"comfygo/nodes"
 )
 
-// bulk gives a text or a list of about so many bytes, without asking for memory.
+// bulk makes a text or a list of about this many bytes, without allocating memory.
 type bulk struct {
 	Bytes int    `in:"bytes"`
 	Kind  string `in:"kind"`

@@ -19,7 +19,7 @@ var errUnwanted = errors.New("stopping a node that works ahead: its result is no
 type ahead struct {
 	n      *node
 	tape   *tape
-	used   map[string]*entry // the results that its inputs come from, by node; nil when its key stands for them
+	used   map[string]*entry // the results that its inputs come from, by node; nil when its key identifies them
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	taken  bool // its result has been used, or is not wanted
@@ -62,7 +62,7 @@ func (a *ahead) finished() bool {
 	}
 }
 
-// entry is the result for nodes further down that work ahead too; nil when there is none so far.
+// entry is the result for nodes further down that work ahead too; nil when it is not there yet.
 func (a *ahead) entry() *entry {
 	if a == nil || !a.finished() {
 		return nil
@@ -119,7 +119,7 @@ func (r *run) perform(n *node, c *caller) (got returned, err error) {
 	}
 	r.waitForDevice(n)
 	if r.workAhead(n); r.crew.working == 0 && !r.mayHeadStart() {
-		return r.make(r.ctx, n, c) // nothing to look after meanwhile
+		return r.make(r.ctx, n, c) // nothing to watch meanwhile
 	}
 	done := make(chan struct{})
 	r.background.Go(func() {

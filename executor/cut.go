@@ -7,7 +7,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Limits bound what a prompt may ask of the server besides its work. Zero values stand for the defaults.
+// Limits bound the server's own work for a prompt. Zero values mean the defaults.
 type Limits struct {
 	// Nodes is the largest number of nodes of a prompt (default MostNodes).
 	Nodes int

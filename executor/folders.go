@@ -14,7 +14,7 @@ func InFolders(ctx context.Context, f *folders.Folders) context.Context {
 	return context.WithValue(ctx, foldersKey{}, f)
 }
 
-// FoldersOf returns the folders that InFolders or a run has put into a context; nil when there are none.
+// FoldersOf returns the folders that InFolders or a run has put into a context, or nil.
 func FoldersOf(ctx context.Context) *folders.Folders {
 	f, _ := ctx.Value(foldersKey{}).(*folders.Folders)
 	return f

@@ -27,7 +27,7 @@ type node struct {
 	links  []inputLink
 	// parent is the node whose expansion brought this one, nil for a node of the prompt.
 	parent *node
-	// display is the id that messages show: the node's own, or that of the node it stands for.
+	// display is the id in messages: the node's own, or that of the node that it was expanded from.
 	display string
 
 	fingerprint    any

@@ -24,7 +24,7 @@ type headStart struct {
 	made   map[cacheKey]*ahead
 }
 
-// patience is how long the last nodes of a job work before the next job is looked for, and looked for again: for quick ones it is not worth it.
+// patience is how long the last nodes of a job run before the next job is looked for, and the interval of further attempts: it is not worth it for quick ones.
 const patience = 5 * time.Millisecond
 
 // DropHeadStart forgets what was begun of the next job and waits until that work has ended. It waits for a job that runs. Call it when no job
@@ -51,7 +51,7 @@ func (r *run) mayHeadStart() bool {
 	return r.job.Next != nil && r.e.begun == nil && r.plan.busy == 0 && r.crew.device == nil && len(r.asyncs) == 0
 }
 
-// lookForNext returns a clock that says when to try a head start; nil when there is none to be had.
+// lookForNext returns a clock that ticks when a head start should be tried; nil when none is possible.
 func (r *run) lookForNext() (look <-chan time.Time, stop func()) {
 	if !r.mayHeadStart() {
 		return nil, func() {}
@@ -60,7 +60,7 @@ func (r *run) lookForNext() (look <-chan time.Time, stop func()) {
 	return t.C, t.Stop
 }
 
-// headStart begins with the next job; false when there is none to begin with.
+// headStart begins the next job; false when it cannot begin.
 func (r *run) headStart() bool {
 	if r.ctx.Err() != nil || !r.mayHeadStart() {
 		return false
@@ -155,7 +155,7 @@ func (h *headStart) begin(n *node) (*ahead, inputSet) {
 	return a, gather(n.class, n.inputs, func(l nodes.Link) ([]any, bool) { return used[l.ID].list(l.Slot) })
 }
 
-// halt begins with no further node and returns what there is.
+// halt starts no further node and returns the results so far.
 func (h *headStart) halt() map[cacheKey]*ahead {
 	h.mu.Lock()
 	defer h.mu.Unlock()

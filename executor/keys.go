@@ -13,10 +13,10 @@ import (
 )
 
 // cacheKey identifies a result by everything it was made of: the class, its constants, the keys of the nodes before it and the fingerprint.
-// Node ids are no part of it, so a renumbered graph keeps its results.
+// Node ids are not part of it, so a renumbered graph keeps its results.
 type cacheKey [sha256.Size]byte
 
-// keyMaker computes cache keys. Each node is looked at once, so that the work is linear in the number of nodes.
+// keyMaker computes cache keys. Each node is visited once, so that the work is linear in the number of nodes.
 type keyMaker struct {
 	owner       string // owners share no results
 	g           *graph
@@ -26,7 +26,7 @@ type keyMaker struct {
 	buf         []byte
 }
 
-// key returns the key of a node. A node that can never be found again (NaN, a value that has no key, an absent ancestor) gets a key of its own.
+// key returns the key of a node. A node that can never be found again (NaN, a value without a key, a missing ancestor) gets a unique key.
 func (k *keyMaker) key(n *node) cacheKey {
 	if n.keyed {
 		return n.key

@@ -123,7 +123,7 @@ func (p *plan) hold(from, to string) {
 	m[from] = p.cache.peek(from)
 }
 
-// result returns the result of a node for another that waits for it; nil when there is none.
+// result returns the result of a node for another that waits for it, or nil.
 func (p *plan) result(from, to string) *entry {
 	e := p.held[to][from]
 	if e != nil {

@@ -135,7 +135,7 @@ func (rows progressRows) AppendJSON(b []byte) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// Limits of how often progress is told: at least so long and so much of the whole between two messages.
+// Limits of progress messages: at least this time and this part of the whole between two of them.
 const (
 	throttleInterval = 100 * time.Millisecond
 	throttleShare    = 0.005

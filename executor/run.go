@@ -165,7 +165,7 @@ func (r *run) loop(known []string) bool {
 	return true
 }
 
-// fingerprint asks a node for its fingerprint, once a run. Only constants are looked at. An error counts as a change.
+// fingerprint asks a node for its fingerprint, once a run. It depends on constants only. An error counts as a change.
 func (r *run) fingerprint(n *node) any {
 	if n.fingerprinted {
 		return n.fingerprint
@@ -222,7 +222,7 @@ func (r *run) show(id string, s *shown) {
 	r.shown[id] = s
 }
 
-// report tells of a node that failed or was interrupted.
+// report sends the error of a node that failed or was interrupted.
 func (r *run) report(n *node, p *problem, known []string) {
 	data := pyjson.NewObject("prompt_id", r.job.ID, "node_id", n.realID(), "node_type", r.originalClass(n.realID()), "executed", r.executed)
 	if p.interrupted {

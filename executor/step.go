@@ -164,7 +164,7 @@ func runNode(node nodes.Node, ctx *nodes.Context) (any, error) {
 	return ctx.WithWarnings(r), nil
 }
 
-// Texts, lists and JSON values of so many bytes are charged to the job; spare is what has to be left beside them.
+// Texts, lists and JSON values of more than this many bytes are charged to the job; spare is the memory to be left beside them.
 const (
 	chargedFrom = 1 << 20
 	spare       = 2 << 20

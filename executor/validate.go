@@ -11,7 +11,7 @@ import (
 )
 
 // Validate checks a prompt and converts its values in place to their widgets' types. targets is the raw value of partial_execution_targets: the
-// output nodes to run, nil for all. The error is for prompts that are no prompts at all (a node that is no object, …), which upstream
+// output nodes to run, nil for all. The error is for malformed prompts (a node that is not an object, …), which upstream
 // answers with an internal error; everything else is in the Verdict. It may be called while a job runs.
 func (e *Executor) Validate(ctx context.Context, id string, prompt Prompt, targets any) (Verdict, error) {
 	if prompt == nil {
@@ -75,7 +75,7 @@ func problemObject(typ, message, details string, extra *pyjson.Object) *pyjson.O
 	return pyjson.NewObject("type", typ, "message", message, "details", details, "extra_info", extra)
 }
 
-// findOutputs lists the output nodes that are asked for; problem is set when a class is missing.
+// findOutputs lists the selected output nodes; problem is set when a class is missing.
 func (e *Executor) findOutputs(ctx context.Context, prompt Prompt, targets any) (outputs []string, problem *pyjson.Object, err error) {
 	wanted, err := targeted(targets)
 	if err != nil {
@@ -103,10 +103,10 @@ func (e *Executor) findOutputs(ctx context.Context, prompt Prompt, targets any) 
 	return outputs, nil, nil
 }
 
-// mostTargetText bounds partial_execution_targets that is a text, in which each node's id is looked for as in Python.
+// mostTargetText bounds partial_execution_targets that is a text, in which each node's id is searched as in Python.
 const mostTargetText = 4 << 10
 
-// targeted returns whether an output node is asked for, by its id.
+// targeted reports whether an output node is selected, by its id.
 func targeted(targets any) (func(id string) bool, error) {
 	switch t := targets.(type) {
 	case nil:
@@ -281,8 +281,8 @@ func (v *validation) node(id string) (*checked, error) {
 	return c, nil
 }
 
-// Cycles longer than longCycle, which upstream does not follow to their end, are told by their first shownOfCycle nodes. Beyond
-// mostMarks nodes marked in all, only the node that closes a cycle is: cycles may share nearly all of their nodes.
+// Cycles longer than longCycle, which upstream does not follow to their end, are reported by their first shownOfCycle nodes. After
+// mostMarks marked nodes, only the node that closes a cycle is marked: cycles may share nearly all of their nodes.
 const (
 	longCycle    = 1000
 	shownOfCycle = 50

@@ -51,7 +51,7 @@ func (n *nodeCheck) input(in nodes.Resolved) error {
 	return n.constant(in, val)
 }
 
-// link checks an input that is a list, which stands for a link.
+// link checks an input that is a list, which means a link.
 func (n *nodeCheck) link(in nodes.Resolved, val []any) error {
 	if len(val) != 2 {
 		n.fail(in, "bad_linked_input", "Bad linked input, must be a length-2 list of [node_id, slot_index]", in.Key, "received_value", val)

@@ -10,7 +10,7 @@ import (
 	"comfygo/executor"
 )
 
-// TestWatch sees the end of every node that is called; a result that was kept is no call.
+// TestWatch sees the end of every call of a node; a cached result is not a call.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

@@ -10,7 +10,7 @@ import (
 	"comfygo/nodes"
 )
 
-// worker is the work of the nodes below: it waits as long as it is told to, says so, and adds up its inputs. Label fails, blocks or panics.
+// worker is the work of the nodes below: it waits for a given time, reports it, and adds up its inputs. Label fails, blocks or panics.
 type worker struct {
 	A, B  int64
 	MS    float64
@@ -96,7 +96,7 @@ func workerSpec(name string, uses nodes.Uses) nodes.Spec {
 	return s
 }
 
-// onDevice, onCPU and onDisk stand for a sampler, work on images and a saver.
+// onDevice, onCPU and onDisk are classes like a sampler, an image operation and a saver.
 type onDevice struct {
 	A     int64   `in:"a" default:"0"`
 	B     int64   `in:"b" default:"0"`

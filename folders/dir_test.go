@@ -128,7 +128,7 @@ func inSwapped(s swapped, f func(d *folders.Dir) error) error {
 	return errors.Join(err, d.Close())
 }
 
-// TestSwappingLinks goes on swapping the folder while files are written to it in all ways; none may land outside.
+// TestSwappingLinks keeps swapping the folder while files are written to it in all ways; none may be written outside.
 func TestSwappingLinks(t *testing.T) {
 	t.Parallel()
 	f, s := newFolders(t), newSwapped(t)

@@ -1,4 +1,4 @@
-// Package folders knows where things lie on the disk: the search folders of every kind of model file, and the
+// Package folders knows the folders on the disk: the search folders of every kind of model file, and the
 // input, output, temp and user folders.
 //
 // It lists and finds files, resolves untrusted names without ever leaving the folder they belong to, reads
@@ -28,13 +28,13 @@ type Config struct {
 	Input string
 	// Output replaces Base/output.
 	Output string
-	// Temp is the folder in which a folder called temp is made and emptied, as the flag --temp-directory has it.
+	// Temp is the folder in which a folder called temp is made and emptied, as with the flag --temp-directory.
 	Temp string
 	// User replaces Base/user.
 	User string
 	// ExtraModelPaths are YAML files with more search folders, read in order.
 	ExtraModelPaths []string
-	// Logger is told about added search paths; nil means no log.
+	// Logger receives a line for each added search path; nil means no log.
 	Logger *slog.Logger
 	// Now is the clock of the time tokens in file names; nil means time.Now.
 	Now func() time.Time
@@ -64,7 +64,7 @@ type table struct {
 	watch   atomic.Pointer[watcher] // nil without a watcher
 }
 
-// kind is one row of the table: where files of a kind are looked for, and which endings count.
+// kind is one row of the table: the search folders of a kind, and the file extensions that count.
 type kind struct {
 	roots []string
 	exts  []string          // empty: every file
@@ -192,7 +192,7 @@ func (f *Folders) Prepare() error {
 	return nil
 }
 
-// MakeModelFolders makes the folders below the models folder in which model files are looked for.
+// MakeModelFolders makes the folders for model files below the models folder.
 func (f *Folders) MakeModelFolders() error {
 	for _, kind := range f.Kinds() {
 		for _, root := range f.Roots(kind) {
@@ -221,7 +221,7 @@ func (f *Folders) Has(kind string) bool {
 	return f.kinds[kind] != nil
 }
 
-// Roots returns the search folders of a kind in search order, nil when there is no such kind. Legacy names work.
+// Roots returns the search folders of a kind in search order, nil for an unknown kind. Legacy names work.
 func (f *Folders) Roots(kind string) []string {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -262,8 +262,8 @@ func (f *Folders) AddRoot(name, folder string, first bool) {
 	delete(f.cache, legacy(name))
 }
 
-// AddFile lists one file under a name of its own in a kind, wherever it lies. A file of that name in the search folders
-// wins over it.
+// AddFile lists one file under a given name in a kind, in any folder. It takes precedence over a file of that name in the
+// search folders.
 func (f *Folders) AddFile(name, file, path string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

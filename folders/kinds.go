@@ -12,7 +12,7 @@ func ModelExtensions() []string { return append([]string(nil), modelExts...) }
 var quantizedExts = append([]string{".gguf"}, modelExts...)
 
 // defaults is the table of kinds in upstream's order. Folders are below the models folder; a kind without folders has
-// the one of its own name; a nil list of endings means modelExts.
+// the one of its own name; a nil list of extensions means modelExts.
 var defaults = []struct {
 	name    string
 	folders []string

@@ -52,7 +52,7 @@ func (f *Folders) look(roots []string, wanted bool) (files [][]string, s sightin
 	return files, s
 }
 
-// fresh reports whether the search folders are these and as they were. The times of up to few folders are looked at without asking the watcher.
+// fresh reports whether the search folders are these and unchanged. Up to few folders are compared by their times without asking the watcher.
 func (f *Folders) fresh(s sighting, roots []string, few int) bool {
 	dirs := 0
 	for i, r := range s.roots {

@@ -24,7 +24,7 @@ func SplitAnnotated(name string) (bare, kind string) {
 	return name, ""
 }
 
-// Resolve returns the path of an annotated name; a name without annotation lies in the input folder. It fails when the
+// Resolve returns the path of an annotated name; a name without annotation is in the input folder. It fails when the
 // path, links resolved, would be outside its folder. The file need not exist.
 func (f *Folders) Resolve(name string) (string, error) { return f.ResolveIn(name, "input") }
 
@@ -52,7 +52,7 @@ func (f *Folders) Exists(name string) bool {
 }
 
 // Join returns the absolute path of name below dir. It fails when the result, links resolved, is outside dir; an
-// absolute name is taken as it is and so must lie inside.
+// absolute name is used unchanged and so must be inside.
 func Join(dir, name string) (string, error) {
 	full := filepath.Join(dir, name)
 	if filepath.IsAbs(name) {
@@ -64,7 +64,7 @@ func Join(dir, name string) (string, error) {
 	return full, nil
 }
 
-// Within reports whether target, with all symbolic links resolved, is dir or lies inside it. Neither has to exist.
+// Within reports whether target, with all symbolic links resolved, is dir or inside it. Neither has to exist.
 func Within(dir, target string) bool {
 	if strings.ContainsRune(dir, 0) || strings.ContainsRune(target, 0) {
 		return false

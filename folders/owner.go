@@ -9,15 +9,15 @@ import (
 const ownerMark = "@"
 
 // For returns the folders as an owner sees them: the same models, and input, output and temp folders of its own below
-// the common ones, so that files of two owners never meet. The owner must be a plain folder name. No owner means the
-// common folders. The folders are made when something is put there.
+// the common ones, so that files of two owners never meet. The owner must be a plain folder name. An empty owner means the
+// common folders. The folders are made when a file is first written there.
 func (f *Folders) For(owner string) *Folders {
 	if owner == f.owner {
 		return f
 	}
 	view := *f
 	view.owner = owner
-	if f.owner != "" { // an owner's view is no place to look from
+	if f.owner != "" { // an owner's view is not a base for another
 		view.input, view.output, view.temp = filepath.Dir(f.input), filepath.Dir(f.output), filepath.Dir(f.temp)
 	}
 	if owner != "" {

@@ -24,7 +24,7 @@ type SavePath struct {
 	// Bare leaves out the "_" behind the number, as upstream's classes for texts, audio and 3D files do.
 	Bare bool
 
-	base    string // that Dir lies in
+	base    string // the base folder of Dir
 	numbers *numbering
 	changed time.Time // when Dir had changed before what we write to it
 }

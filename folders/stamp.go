@@ -13,9 +13,9 @@ type stamp struct {
 	seen   sighting
 }
 
-// Stamp returns a number that is another one as soon as a file has come, gone or changed its name in a model folder, in
-// the input folder or below them. While Watch runs it costs a look at each search folder; else a look at each folder's time,
-// however many files there are.
+// Stamp returns a number that changes as soon as a file was added, removed or renamed in a model folder, in
+// the input folder or below them. While Watch runs it costs one check for each search folder; else one for each folder's time,
+// whatever the number of files.
 func (f *Folders) Stamp() uint64 {
 	roots := f.searched()
 	s := &f.stamp

@@ -21,14 +21,14 @@ const (
 	mostWatches = 4096
 	// gather is how long changes of folders are collected before the watches are put in order, unless a request comes.
 	gather = 100 * time.Millisecond
-	// patience is how long the system may take to tell of our own change.
+	// patience is how long the system may take to report our own change.
 	patience = time.Second
 )
 
 // watcher counts the changes below search folders. One goroutine, that of run, owns everything but what mu guards.
 //
-// The system tells of changes a moment after they are made, and a request must see those made before it. So asking changes
-// something that is watched too, a folder of our own: events come in the order in which things happened, and when the one of our own
+// The system reports changes a moment after they are made, and a request must see those made before it. So a request changes
+// something that is watched too, a folder of our own: events arrive in order, and once the one of our own
 // change is there, those before it are counted.
 type watcher struct {
 	fs     *fsnotify.Watcher
@@ -48,7 +48,7 @@ type watcher struct {
 	broken  bool
 }
 
-// watchedDir is a folder with a watch, and the roots that it lies below.
+// watchedDir is a folder with a watch, and the roots above it.
 type watchedDir struct {
 	id     fileID
 	owners map[string]bool
@@ -63,8 +63,8 @@ type watchedRoot struct {
 
 type fileID struct{ dev, ino uint64 }
 
-// Watch has changes in the search folders told by the system until ctx ends, so that requests need not look at every folder. What cannot be
-// watched (network shares, too many folders, no inotify) is looked at as before. Watch returns when nothing of it is left.
+// Watch follows the system's change events of the search folders until ctx ends, so that requests need not check every folder. What cannot be
+// watched (network shares, too many folders, no inotify) is checked as before. Watch returns when it has cleaned up.
 func (f *Folders) Watch(ctx context.Context) { f.watchUpTo(ctx, mostWatches) }
 
 func (f *Folders) watchUpTo(ctx context.Context, limit int) {
@@ -208,7 +208,7 @@ func (w *watcher) missed() {
 	w.release() // the event of the cookie may be among the lost ones
 }
 
-// release lets those go on who wait for the cookie's event, and starts anew for those who came after its change; mu is held.
+// release wakes those that wait for the cookie's event, and starts anew for those that came after its change; mu is held.
 func (w *watcher) release() {
 	if w.current != nil {
 		close(w.current)

@@ -48,7 +48,7 @@ func watched(t *testing.T, limit int, log *slog.Logger, dirs ...string) (f *fold
 	return f, base
 }
 
-// TestWatchSeesEverything makes one change after the other. Each must show in the answer that is asked for right after it.
+// TestWatchSeesEverything makes one change after the other. Each must show in the next answer.
 func TestWatchSeesEverything(t *testing.T) {
 	t.Parallel()
 	f, base := watched(t, 1000, nil)
@@ -101,7 +101,7 @@ func TestWatchSeesEverything(t *testing.T) {
 	}
 }
 
-// TestWatchLooksAtNoTimes changes the times of folders, which is no change of theirs: who watches does not see it, who looks at times does.
+// TestWatchLooksAtNoTimes changes the times of folders only: the watcher does not report it, comparing times does.
 func TestWatchLooksAtNoTimes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

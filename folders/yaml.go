@@ -123,7 +123,7 @@ func (f *Folders) addSection(section yaml.MapSlice, fileDir string) error {
 	return nil
 }
 
-// truth reads a YAML 1.1 boolean, which also has yes and on; any other text or number counts as Python has it.
+// truth reads a YAML 1.1 boolean, which also has yes and on; any other text or number counts as in Python.
 func truth(v any) bool {
 	switch v := v.(type) {
 	case nil:

@@ -65,7 +65,7 @@ func TestV2Events(t *testing.T) {
 	}
 }
 
-// TestV2EventsResume: who comes back with the id of the last event gets what was missed, in order, and nothing twice.
+// TestV2EventsResume: a client that reconnects with the id of the last event gets what was missed, in order, and nothing twice.
 func TestV2EventsResume(t *testing.T) {
 	t.Parallel()
 	r := startV2(t, false, nil)

@@ -214,7 +214,7 @@ func TestV2JobPages(t *testing.T) {
 	r.fails(422, "invalid_request", "GET", "/api/v2/jobs?limit=101", "")
 }
 
-// TestV2Unreadable: what the catalogue cannot do is no secret of ours, but its cause is.
+// TestV2Unreadable: a catalogue error is reported to clients, but its cause is not.
 func TestV2Unreadable(t *testing.T) {
 	t.Parallel()
 	r := startV2(t, false, func(c *server.Config) { c.OpenAssets = nil })

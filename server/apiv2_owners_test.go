@@ -109,7 +109,7 @@ func TestV2Owners(t *testing.T) {
 	if r := a.as("bob", "GET", "/api/v2/assets", ""); strings.Contains(r.body, ofAnn) || !strings.Contains(r.body, ofBob) {
 		t.Errorf("bob's assets: %s", r.body)
 	}
-	for _, user := range []string{"ann", "bob"} { // each in a folder of its own
+	for _, user := range []string{"ann", "bob"} { // each in its own folder
 		if list, err := filepath.Glob(filepath.Join(a.base, "output", "@"+a.users[user].ID, "out.png")); err != nil || len(list) != 1 {
 			t.Errorf("the output folder of %s has %v (%v)", user, list, err)
 		}

@@ -57,7 +57,7 @@ func (n *copies) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.WithUI("images", []any{pyjson.NewObject("filename", n.Name, "subfolder", "", "type", "output")}), nil
 }
 
-// gated is an output node that goes on by one step, with a preview, each time the test lets it.
+// gated is an output node that advances by one step, with a preview, each time the test lets it.
 type gated struct {
 	File string `in:"file"`
 }

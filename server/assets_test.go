@@ -83,7 +83,7 @@ func (n *save) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.WithUI("files", []any{pyjson.NewObject("filename", "made.txt", "subfolder", "", "type", "output")}), nil
 }
 
-// TestAssets tries every list of the data file on a server of its own.
+// TestAssets runs every list of the data file on a new server.
 func TestAssets(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("testdata/assets.json")
@@ -135,7 +135,7 @@ func tryAsset(t *testing.T, r *rig, c assetCase, vars map[string]string) {
 	}
 }
 
-// form makes a multipart body; PIC stands for an image.
+// form makes a multipart body; PIC is replaced by an image.
 func form(t *testing.T, text string) (body, contentType string) {
 	t.Helper()
 	var b bytes.Buffer
@@ -251,7 +251,7 @@ func TestAssetRun(t *testing.T) {
 	}
 }
 
-// TestAssetEvents hears of a scan.
+// TestAssetEvents receives the events of a scan.
 func TestAssetEvents(t *testing.T) {
 	t.Parallel()
 	r := startAssets(t, nil)

@@ -146,7 +146,7 @@ func TestForgedTokens(t *testing.T) {
 	}
 }
 
-// TestOddCredentials shows what is no credential, and too much of one.
+// TestOddCredentials sends malformed and oversized credentials.
 func TestOddCredentials(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, nil)
@@ -299,7 +299,7 @@ func TestBruteForce(t *testing.T) {
 }
 
 // TestTimingTellsNothing compares how long wrong keys take: one whose public part exists and one whose does not. The
-// difference of the medians has to be within the noise, which is how far medians of the same kind lie apart.
+// difference of the medians has to be within the noise, which is the difference of medians of the same kind.
 func TestTimingTellsNothing(t *testing.T) {
 	t.Parallel()
 	keys, err := auth.NewKeys([]string{theKey}, nil)

@@ -1,6 +1,6 @@
 package server
 
-// queueChanged tells the clients how many jobs remain, and those who wait for one to refresh.
+// queueChanged sends the number of remaining jobs to the clients, and wakes requests that wait for a change.
 func (s *Server) queueChanged(remaining int) {
 	s.hub.Remaining(remaining)
 	s.bell.Strike(false)

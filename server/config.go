@@ -104,10 +104,10 @@ type Config struct {
 	DocsRoot string
 	// PackageVersions are the versions of the front end's packages, told in /system_stats, by distribution.
 	PackageVersions map[string]string
-	// DemoWorkflow is the workflow, in API form, that our own page shows at first; nil when there is no demo model.
+	// DemoWorkflow is the workflow, in API form, that our own page shows at first; nil without a demo model.
 	DemoWorkflow []byte
 
-	// Argv, AppVersion, RuntimeVersion and DeployEnvironment are told in /system_stats and /health; the whole of Argv to administrators only.
+	// Argv, AppVersion, RuntimeVersion and DeployEnvironment are reported in /system_stats and /health; the whole of Argv to administrators only.
 	Argv                                          []string
 	AppVersion, RuntimeVersion, DeployEnvironment string
 	// Stats measures the machine; nil leaves the figures 0.

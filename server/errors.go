@@ -84,7 +84,7 @@ func diskFull(err error) error {
 	return reply.Refuse(http.StatusInsufficientStorage, "disk_full", "The disk is full", "the server's disk has no room left; nothing was changed")
 }
 
-// withoutPaths is what a client is told of an error: places on the server's disk are no concern of it.
+// withoutPaths is the text of an error for clients: without paths on the server's disk.
 func withoutPaths(err error) string {
 	text := err.Error()
 	var strip func(error)

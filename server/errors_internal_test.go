@@ -17,7 +17,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// TestDiskErrors: a full disk is answered with 507, in both APIs, and no answer tells where files lie on the server.
+// TestDiskErrors: a full disk is answered with 507, in both APIs, and no answer has a path on the server.
 func TestDiskErrors(t *testing.T) {
 	t.Parallel()
 	const secret = "/srv/secret/place"

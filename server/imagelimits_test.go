@@ -80,7 +80,7 @@ func (noMemory) Reserve(_ context.Context, what string, bytes int64) (func(), er
 	return nil, &imaging.SizeError{What: what, Need: uint64(bytes)}
 }
 
-// TestPreviewsWithoutMemory: a preview that there is no memory for is no missing one.
+// TestPreviewsWithoutMemory: a preview that fails for lack of memory is not reported as missing.
 func TestPreviewsWithoutMemory(t *testing.T) {
 	t.Parallel()
 	limits := codec.DefaultLimits

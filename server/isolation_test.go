@@ -314,7 +314,7 @@ func TestGuestsRunPublicWorkflows(t *testing.T) {
 	a.wants("gus", "POST /api/workflows/pub/run", "", 403, "")
 }
 
-// TestNobodyGoesFirst: only administrators choose who is next.
+// TestNobodyGoesFirst: only administrators reorder the queue.
 func TestNobodyGoesFirst(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, nil)
@@ -336,7 +336,7 @@ func TestNobodyGoesFirst(t *testing.T) {
 	a.wants("ann", "POST /api/v1/queue/move", `{"prompt_id": "`+last+`", "position": 5}`, 403, "POST /v1/queue/move")
 }
 
-// TestListsOfFilesAreOnesOwn: the choices of nodes are the files of who asks.
+// TestListsOfFilesAreOnesOwn: the file lists of nodes are those of the caller.
 func TestListsOfFilesAreOnesOwn(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, func(c *server.Config) {

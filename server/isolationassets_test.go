@@ -31,7 +31,7 @@ func assetForm(t *testing.T, name, text string) (body, contentType string) {
 	return b.String(), w.FormDataContentType()
 }
 
-// TestAssetsBelongToTheirOwner has users keep assets, of the same content too, and the scanner find files of one's own.
+// TestAssetsBelongToTheirOwner has users keep assets, of the same content too, and the scanner find files of owners.
 func TestAssetsBelongToTheirOwner(t *testing.T) {
 	t.Parallel()
 	a := startAuthWithAssets(t)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestManyNodes runs a prompt of many nodes: the state of all of them is not sent at each change, but what a client knows before it is told
-// of the end is the last one.
+// TestManyNodes runs a prompt of many nodes: the state of all of them is not sent at each change, but a client has the last state before
+// the message of the end.
 func TestManyNodes(t *testing.T) {
 	t.Parallel()
 	const pairs = 1000

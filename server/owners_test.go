@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestOwnerOfOthers tries ?owner= on every route as every role but administrators: there is nothing of others, and no
-// folder comes into being that those who ask for others' things would share.
+// TestOwnerOfOthers tries ?owner= on every route as every role but administrators: the files of others are not found, and no
+// shared folder is made for the request.
 func TestOwnerOfOthers(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, nil)

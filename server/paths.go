@@ -6,8 +6,8 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// plainPath takes the percent signs off letters, digits and -._~ of the path, which mean the same without (RFC 3986,
-// 6.2.2.2): /%66eatures is /features. What stands for another character, above all %2F, stays for the routes.
+// plainPath decodes percent-encoded letters, digits and -._~ of the path, which mean the same (RFC 3986,
+// 6.2.2.2): /%66eatures is /features. Other encoded characters, above all %2F, are left to the routes.
 func plainPath(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		u := c.Request().URL

@@ -72,8 +72,8 @@ func (s *Service) assetProblem(c echo.Context, err error, details *pyjson.Object
 
 func idDetails(c echo.Context) *pyjson.Object { return pyjson.NewObject("id", assetID(c)) }
 
-// Watch passes the scanner's events on to all clients; where owners are told apart to administrators, as what the
-// scanner finds is what others have made.
+// Watch passes the scanner's events on to all clients; with owners to administrators, since the
+// scanner finds files of all owners.
 func (s *Store) Watch() {
 	if s.Library == nil {
 		return

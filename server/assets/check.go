@@ -36,7 +36,7 @@ func (f *checked) wrong(kind, msg string, input any, ctx *pyjson.Object, loc ...
 	f.errs = append(f.errs, e.Set("url", pydanticDocs+kind))
 }
 
-// valueError is what pydantic makes of an error of upstream's own checks.
+// valueError is pydantic's form of an error of upstream's own checks.
 func (f *checked) valueError(msg string, input any, loc ...any) {
 	f.wrong("value_error", "Value error, "+msg, input, pyjson.NewObject("error", msg), loc...)
 }
@@ -174,7 +174,7 @@ func (f *checked) object(name string) *pyjson.Object {
 
 var byteOffset = regexp.MustCompile(`at byte ([0-9]+)$`)
 
-// pythonJSONError says where a text is no JSON as Python does, whose messages clients know.
+// pythonJSONError reports where a text is not valid JSON as Python does, whose messages clients know.
 func pythonJSONError(text string, err error) string {
 	at := 0
 	if m := byteOffset.FindStringSubmatch(err.Error()); m != nil {

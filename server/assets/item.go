@@ -29,7 +29,7 @@ func (s *Service) HeadAssetHash(c echo.Context) error {
 	return s.Reply.Empty(c, http.StatusOK)
 }
 
-// sendAsset answers with a reference; created is told unless it is nil.
+// sendAsset answers with a reference; created is included unless it is nil.
 func (s *Service) sendAsset(c echo.Context, status int, it assets.Item, created *bool) error {
 	list, err := s.assetObjects(c, []assets.Item{it})
 	if err != nil {
@@ -136,7 +136,7 @@ func (s *Service) SendDownload(c echo.Context, d assets.Download) (found bool, e
 	return true, disk.SendOpened(c, f, info)
 }
 
-// cleanType returns an untrusted media type without parameters; what cannot be a header is no type.
+// cleanType returns an untrusted media type without parameters, or "" when it cannot be a header.
 func cleanType(t string) string {
 	t = reply.BareType(t)
 	if t == "" || strings.Count(t, "/") != 1 || strings.IndexFunc(t, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {

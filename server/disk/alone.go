@@ -34,7 +34,7 @@ func (t *Turns) Take() (end func(), err error) {
 		t.mu.Unlock()
 		return nil, fmt.Errorf("waiting for the other servers on %s: %w", t.Folders.User(), err)
 	}
-	// Where there are no locks, as without a user folder, there is one server.
+	// Without locks, as without a user folder, there is one server.
 	return func() {
 		_ = l.Release()
 		t.mu.Unlock()

@@ -31,7 +31,7 @@ func New(f *folders.Folders, more ...string) Disk {
 // In is the disk with one more root.
 func (d Disk) In(dir string) Disk { return Disk{append([]string{dir}, d.roots...)} }
 
-// base is the innermost root that path lies in, "" when there is none.
+// base is the innermost root that contains path, or "".
 func (d Disk) base(path string) string {
 	best := ""
 	for _, r := range d.roots {
@@ -50,7 +50,7 @@ func (d Disk) baseOr(path string) string {
 	return filepath.Dir(path)
 }
 
-// at calls f with the root that path lies in and its place there.
+// at calls f with the root that contains path and the path below it.
 func (d Disk) at(path string, f func(root *os.Root, rel string) error) (guarded bool, err error) {
 	best := d.base(path)
 	if best == "" {

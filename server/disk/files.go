@@ -117,7 +117,7 @@ func (r *fileReply) conditions() int {
 	return 0
 }
 
-// date reads a header's time, also in the forms of mail, of which the zone does not count; zero when there is none.
+// date reads a header's time, also in the forms of mail, whose zone is ignored; zero for an invalid one.
 func (r *fileReply) date(header string) time.Time {
 	text := r.req.Header.Get(header)
 	if t, err := http.ParseTime(text); err == nil {
@@ -151,7 +151,7 @@ func (r *fileReply) matches(list string, weak bool) bool {
 
 func (r *fileReply) validators() {
 	r.h.Set("Etag", r.etag)
-	// The next whole second: who sends it back has seen the file that was changed within this one.
+	// The next whole second: a client that sends it back has seen a file that was changed within this one.
 	r.h.Set(echo.HeaderLastModified, r.modified.Add(time.Second-1).UTC().Format(http.TimeFormat))
 }
 

@@ -56,7 +56,7 @@ func (s *Service) GetFeatures(c echo.Context) error {
 // testHosts is what the names of the partner API's test environments end with.
 const testHosts = ".testenvs.comfy.org"
 
-// environment is what clients have to know of a partner API that is not the public one.
+// environment is what clients need to know of a partner API other than the public one.
 func environment(base string) *pyjson.Object {
 	u, err := url.Parse(base)
 	if err != nil {

@@ -57,7 +57,7 @@ func FuzzUploadForm(f *testing.F) {
 	s := &Service{Folders: dirs}
 	f.Fuzz(func(t *testing.T, body string) {
 		u := &upload{fields: map[string]string{}, isFile: map[string]bool{}}
-		_ = s.readParts(u, multipart.NewReader(strings.NewReader(body), "b")) // most are no forms
+		_ = s.readParts(u, multipart.NewReader(strings.NewReader(body), "b")) // most are not valid forms
 		for name, text := range u.fields {
 			if len(text) > 4*len(body) {
 				t.Errorf("the field %q has %d bytes of a body of %d", name, len(text), len(body))

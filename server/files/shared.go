@@ -13,7 +13,7 @@ import (
 	"comfygo/server/access"
 )
 
-// mostShared bounds how many shared jobs are looked through for a file, the newest first.
+// mostShared bounds how many shared jobs are searched for a file, the newest first.
 const mostShared = 500
 
 // sharedFile finds a shared result; false when no result has that name.

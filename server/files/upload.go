@@ -150,7 +150,7 @@ func transferred(p io.Reader, about textproto.MIMEHeader) (io.Reader, error) {
 	}
 }
 
-// stage writes the image part to a file of its own, so that a form that breaks off leaves nothing behind.
+// stage writes the image part to a temporary file, so that an incomplete form leaves nothing behind.
 func (s *Service) stage(u *upload, p io.Reader) (err error) {
 	u.staged, _, err = folders.Stage(s.Folders.Temp(), p)
 	return err

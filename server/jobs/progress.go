@@ -94,7 +94,7 @@ func neededNodes(j *queue.Job) map[string]string {
 	return found
 }
 
-// Observe takes what an event tells of a running job. Texts of events are copied: they may be parts of a long one.
+// Observe updates the progress of a running job by an event. Texts of events are copied: they may be parts of a long one.
 func (r *Runs) Observe(id string, e executor.Event, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -29,7 +29,7 @@ func listings(jobs []*queue.Job) []any {
 func (s *Service) PostQueue(c echo.Context) error {
 	view := s.Access.Jobs(c)
 	return s.edit(c, s.Access.Audited(c, "queue", view.Clear), func(v any) error {
-		id, _ := v.(string) // an id of another kind is no job's
+		id, _ := v.(string) // an id of another type matches no job
 		done, err := view.Delete(id)
 		if done {
 			s.Access.Note(c, auth.ActionDelete, auth.ResultOK, id, "from the queue")
@@ -116,7 +116,7 @@ func elements(v any) ([]any, error) {
 	return nil, reply.Trouble("reading a list of ids: it is a %s", pyjson.TypeName(v))
 }
 
-// PostInterrupt ends the running job, or only the one with the given id. A body that is no JSON counts as empty.
+// PostInterrupt ends the running job, or only the one with the given id. A body without valid JSON counts as empty.
 func (s *Service) PostInterrupt(c echo.Context) error {
 	data, err := s.Reply.ReadBody(c)
 	if err != nil {

@@ -59,7 +59,7 @@ func WaitQuery(c echo.Context) (time.Duration, error) {
 }
 
 // Accepted answers for a job that was put into the queue; with ?wait= it waits for its end and answers with its result,
-// as history has it, or without one when the time is over.
+// as in history, or without one at the time limit.
 func (s *Service) Accepted(c echo.Context, job *queue.Job, reply *pyjson.Object, patience time.Duration) error {
 	if patience == 0 {
 		return s.Reply.JSON(c, http.StatusOK, reply)

@@ -124,7 +124,7 @@ func (s *Service) GetModelPreview(c echo.Context) error {
 	switch {
 	case err == nil:
 		return s.Reply.Body(c, http.StatusOK, "image/webp", picture)
-	case errors.As(err, &unusable), disk.NamedWrong(err): // upstream answers so for a file that is no image, too
+	case errors.As(err, &unusable), disk.NamedWrong(err): // upstream answers so for a file that is not an image, too
 		return s.Reply.Empty(c, http.StatusNotFound)
 	}
 	return err

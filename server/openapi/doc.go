@@ -1,8 +1,8 @@
 // Package openapi describes everything that the server answers, as an OpenAPI 3.1 document and as a page for people.
 //
 // Each resource has a table in a file of its own: a line for every method of a path, with its parameters, its body and all
-// its answers. The document is made of those tables and of the list of routes that the server has; a test walks the
-// routes and the handlers' code and says what a table is missing. The package must not know how a request is answered.
+// its answers. The document is made of those tables and of the server's list of routes; a test walks the
+// routes and the handlers' code and reports what a table is missing. The package must not know how a request is answered.
 package openapi
 
 import (
@@ -38,7 +38,7 @@ func query(name, shape, what string) param  { return param{inQuery, name, shape,
 func needed(name, shape, what string) param { return param{inQuery, name, shape, true, what} }
 func header(name, what string) param        { return param{inHeader, name, "string", false, what} }
 
-// body is what a request brings.
+// body is the body of a request.
 type body struct {
 	contentType, shape, what string
 	optional                 bool
@@ -85,14 +85,14 @@ func text(status int, what string) answer {
 }
 func empty(status int, what string) answer { return answer{status: status, what: what} }
 
-// op is one method of a path, which is written as the router has it.
+// op is one method of a path, which is written as in the router.
 type op struct {
 	method, path  string
 	summary, more string
 	params        []param
 	body          *body
 	answers       []answer
-	// public needs no key even where keys are asked for.
+	// public needs no key even with authentication.
 	public bool
 }
 
@@ -108,13 +108,13 @@ var groups = []group{
 	accessGroup, serverGroup, pagesGroup,
 }
 
-// Served is a route as the router has it: "GET", "/view/:name".
+// Served is a route as in the router: "GET", "/view/:name".
 type Served struct{ Method, Path string }
 
 // Info is what the document says of the server.
 type Info struct {
 	Version string // of the program
-	// Guarded says that keys are asked for.
+	// Guarded is set when the server requires authentication.
 	Guarded bool
 }
 

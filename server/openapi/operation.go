@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// operation is a line of a table as the document has it.
+// operation is a line of a table in the form of the document.
 func (o op) operation(r Served, tag string, guarded bool) (map[string]any, error) {
 	m := map[string]any{"tags": []string{tag}, "summary": o.summary, "operationId": operationID(r)}
 	if o.more != "" {

@@ -97,7 +97,7 @@ func (p *pack) replace(packs []pack) []pack {
 	return packs
 }
 
-// addWeb takes over a folder of scripts that lies in the pack.
+// addWeb registers the pack's folder of scripts.
 func (p *pack) addWeb(name, web string) {
 	if dir := pyJoin(p.dir, web); isDir(dir) && folders.Within(p.dir, dir) {
 		p.webs = append(p.webs, webFolder{name, filepath.Clean(dir)})

@@ -23,7 +23,7 @@ type packRoute struct {
 	path   *regexp.Regexp
 }
 
-// credentials are the headers that say who makes a request: packs have no business with them.
+// credentials are the headers with credentials: they are not passed to packs.
 var credentials = []string{"Authorization", "Cookie", "X-Api-Key", "Proxy-Authorization"}
 
 // newRouteTable reads the routes of a life of the process.
@@ -69,7 +69,7 @@ func newRouteTable(s *pyhost.Session) *routeTable {
 // parameter is a variable part of aiohttp's paths, {name} or {name:expression}.
 var parameter = regexp.MustCompile(`\{[^{}:]+(?::((?:[^{}]|\{[^{}]*\})*))?\}`)
 
-// pattern makes an expression of a path of aiohttp. An expression that Go does not know stands for anything.
+// pattern makes a regular expression of a path of aiohttp. An expression that Go does not support matches anything.
 func pattern(path string) *regexp.Regexp {
 	var b strings.Builder
 	b.WriteString(`^(?:/api)?`)

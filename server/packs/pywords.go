@@ -34,7 +34,7 @@ var (
 	pyOperator = regexp.MustCompile(`^(?:==|!=|<=|>=|:=|->|\*\*=|//=|>>=|<<=|[-+*/%@&|^]=)`)
 )
 
-// pyStatements takes source apart. What is no Python becomes words of one character.
+// pyStatements splits source into statements. Invalid Python becomes words of one character.
 func pyStatements(source string) []pyStatement {
 	source = strings.TrimPrefix(source, "\ufeff")
 	var out []pyStatement

@@ -14,7 +14,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// subgraphFiles returns the packs' subgraphs: id, what is told about it, and its file.
+// subgraphFiles returns the packs' subgraphs: id, description, and file.
 func (s *Service) subgraphFiles(visit func(id string, about *pyjson.Object, file string) bool) {
 	const source = "custom_node"
 	for _, dir := range s.packDirs() {
@@ -31,7 +31,7 @@ func (s *Service) subgraphFiles(visit func(id string, about *pyjson.Object, file
 	}
 }
 
-// GetSubgraphs lists the subgraphs that packs bring.
+// GetSubgraphs lists the packs' subgraphs.
 func (s *Service) GetSubgraphs(c echo.Context) error {
 	out := pyjson.NewObject()
 	s.subgraphFiles(func(id string, about *pyjson.Object, _ string) bool {

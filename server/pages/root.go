@@ -11,7 +11,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// GetRoot serves the front end's page, or our own when there is no front end. It is never kept by browsers.
+// GetRoot serves the front end's page, or our own without a front end. Browsers do not cache it.
 func (s *Service) GetRoot(c echo.Context) error {
 	h := c.Response().Header()
 	h.Set("Cache-Control", "no-store, must-revalidate")
@@ -23,7 +23,7 @@ func (s *Service) GetRoot(c echo.Context) error {
 	return s.Disk.Send(c, filepath.Join(s.FrontEndRoot, "index.html"))
 }
 
-// ownFile answers for the static files when there is no front end: there is our page, and nothing else is found.
+// ownFile answers for the static files without a front end: with our page, and 404 for everything else.
 func (s *Service) ownFile(c echo.Context, path string) error {
 	if path == "/index.html" {
 		return s.GetApp(c)

@@ -39,7 +39,7 @@ func (s *Service) Fallback(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // paramsGiven reports whether each parameter of the matched route is one part of the path and not empty; upstream's
-// routes do not match otherwise. A slash that is written %2F is no end of a part.
+// routes do not match otherwise. A slash written as %2F does not end a part.
 func (s *Service) paramsGiven(c echo.Context) bool {
 	for i, name := range c.ParamNames() {
 		if v := c.ParamValues()[i]; name != "*" && (v == "" || strings.Contains(v, "/")) {
@@ -70,7 +70,7 @@ func (s *Service) Unrouted(c echo.Context, methods []string) error {
 		}
 		return &reply.Raised{Status: http.StatusMethodNotAllowed, Allow: joinMethods(methods)}
 	}
-	if path == "/internal" || strings.HasPrefix(path, "/internal/") { // an application of its own, without static files
+	if path == "/internal" || strings.HasPrefix(path, "/internal/") { // a separate application, without static files
 		if len(methods) == 0 {
 			return reply.Raise(http.StatusNotFound)
 		}

@@ -80,7 +80,7 @@ func (s *Service) checkSize(c echo.Context, prompt *pyjson.Object, most float64)
 	)
 }
 
-// put queues a job for who makes the request.
+// put queues a job for the caller.
 func (s *Service) put(c echo.Context, job *queue.Job, workflow string) error {
 	if !s.Access.Guarded() {
 		return s.Queue.Put(job)
@@ -105,8 +105,8 @@ func (s *Service) put(c echo.Context, job *queue.Job, workflow string) error {
 	return nil
 }
 
-// placeOf is a prompt's place in the queue. Where owners are told apart it is the next one: who goes before whom is an
-// administrator's matter.
+// placeOf is a prompt's position in the queue. With owners it is the next one: only administrators
+// reorder the queue.
 func (s *Service) placeOf(c echo.Context, body any) (queue.Number, error) {
 	n, err := s.number(body)
 	if err == nil && s.Access.Owned() && !s.Access.Who(c).Admin && (n.Float || n.Value < 0) {

@@ -69,7 +69,7 @@ func (k *onceKeys) decide(e *onceEntry, job *queue.Job, text *pyjson.Object) {
 	close(e.done)
 }
 
-// Restore brings back the requests of the program's last run, oldest first.
+// Restore loads the requests of the program's last run, oldest first.
 func (k *onceKeys) restore(receipts []queue.Receipt) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -143,5 +143,5 @@ func (s *Service) first(c echo.Context, e *onceEntry, patience time.Duration, pu
 	return s.Jobs.Accepted(c, job, reply, patience)
 }
 
-// RestoreKeys brings back the keys of requests that were accepted before the server has begun, oldest first.
+// RestoreKeys loads the keys of requests that were accepted before the start, oldest first.
 func (s *Service) RestoreKeys(receipts []queue.Receipt) { s.keys.restore(receipts) }

@@ -10,11 +10,11 @@ import (
 	"comfygo/nodes"
 )
 
-// pixelsOf counts the pixels that a graph makes, and returns the id of a node of which it cannot tell; "" when it can of
-// all. The classes say what they make of what comes in (nodes.Sizer). A node that makes images of a size of its own counts
-// with all of them; others as far as there are more pixels behind them than before, and an image from a file where it
+// pixelsOf counts the pixels that a graph makes, and returns the id of the first node with an unknown number; "" without
+// one. The classes compute the sizes of their outputs from those of their inputs (nodes.Sizer). A node that makes images of its own size counts
+// with all of them; others as far as they add pixels, and an image from a file where it
 // becomes a latent. Batches, frames and lists multiply.
-// Nodes without outputs that images go through make none, whatever they call their inputs.
+// Nodes without outputs make none, whatever the names of their inputs.
 func pixelsOf(prompt *pyjson.Object, classes *nodes.Registry, f *folders.Folders) (total float64, unknown string) {
 	k := &pixelCount{prompt: prompt, classes: classes, folders: f, known: map[string]nodes.Images{}, made: map[string]float64{}, working: map[string]bool{}}
 	for id := range prompt.All() {
@@ -39,7 +39,7 @@ type pixelCount struct {
 	working map[string]bool    // the nodes that are being looked at
 }
 
-// deepest bounds how many nodes are looked at behind one another.
+// deepest bounds the length of a chain of nodes that is followed.
 const deepest = 5000
 
 // plain are the types of links that no images go through.
@@ -83,7 +83,7 @@ func (k *pixelCount) of(id string) nodes.Images {
 	return k.known[id]
 }
 
-// give is what the node makes of what comes in, and how many pixels that adds to the job.
+// give computes the node's outputs from its inputs, and the number of pixels that this adds to the job.
 func give(s *nodes.Sizing, before float64) (out nodes.Images, made float64) {
 	gives := func(is func(o nodes.Output) bool) bool {
 		return s.Class == nil || slices.ContainsFunc(s.Class.Outputs, is)
@@ -131,7 +131,7 @@ func sizes(s *nodes.Sizing) nodes.Images {
 	return s.Within()
 }
 
-// incoming is all that comes in as one: a node takes as many images as the largest batch has, once for each element
+// incoming combines all inputs: a node makes as many images as the largest batch has, once for each element
 // of a list.
 func incoming(s *nodes.Sizing) nodes.Images {
 	s.In = nodes.Images{Lists: 1, Exact: true}

@@ -141,7 +141,7 @@ func (s *Service) number(body any) (queue.Number, error) {
 	return queue.Number{Value: n}, nil
 }
 
-// promptID is the client's id, or a new one when it gives none; it reports false when the client's is no canonical UUID.
+// promptID is the client's id, or a new one without it; it reports false when the client's is not a canonical UUID.
 func promptID(request *pyjson.Object) (string, bool) {
 	v, _ := request.Get("prompt_id")
 	if v == nil {
