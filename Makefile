@@ -125,6 +125,10 @@ DIST     ?= dist
 release: ## make the archives of a release, SHA256SUMS and an SBOM; TARGETS=linux/amd64,linux/arm64 VERSION=1.2.3 choose
 	$(GO) run ./tools/release -out $(DIST) -targets $(TARGETS) -optional "$(OPTIONAL)" -version "$(VERSION)"
 
+.PHONY: scale-check
+scale-check: ## kill servers, workers and NATS 30 times while 2,000 jobs run: every job ends once (about 3 minutes)
+	FLEET_JOBS=2000 FLEET_BLOWS=30 FLEET_SERVERS=3 FLEET_WORKERS=4 FLEET_EVERY_MS=2000 FLEET_PAUSE_MS=500 $(GO) test -count=1 -v -timeout 20m ./tests/fleet
+
 .PHONY: newcomer
 newcomer: ## go from a release archive to the first image as another user with an empty environment
 	$(GO) test -count=1 -v -timeout 15m -tags newcomer ./tests/newcomer

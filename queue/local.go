@@ -243,6 +243,9 @@ func (q *Local) NextNumber() int64 {
 
 // Put implements Queue.
 func (q *Local) Put(j *Job) error {
+	if len(j.Options.Labels) > 0 {
+		return &OptionError{errors.New("labels choose among workers, and this server runs all jobs itself (see --queue nats://HOST:PORT)")}
+	}
 	if err := j.prepare(); err != nil {
 		return err
 	}

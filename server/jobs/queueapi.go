@@ -173,7 +173,13 @@ func (s *Service) GetQueueEvents(c echo.Context) error {
 func queueTrouble(err error) (status, retryAfter int, typ, message string, ok bool) {
 	const soon = 5
 	var full *queue.FullError
+	var large *queue.TooLargeError
+	var option *queue.OptionError
 	switch {
+	case errors.As(err, &large):
+		return http.StatusRequestEntityTooLarge, 0, "prompt_too_large", "The prompt is too large", true
+	case errors.As(err, &option):
+		return http.StatusBadRequest, 0, "invalid_options", "extra_data.comfygo cannot be used", true
 	case errors.As(err, &full):
 		return http.StatusTooManyRequests, int(full.RetryAfter.Seconds()), "queue_full", "Too many prompts are waiting", true
 	case errors.Is(err, queue.ErrTakenID):

@@ -35,7 +35,7 @@ var promptGroup = group{"prompts", "Sending workflows to the queue and reading w
 	{
 		method: post, path: "/prompt", summary: "Queue a workflow",
 		more: "prompt is a workflow in API form (node id to class_type and inputs), or one that the editor has saved. With Idempotency-Key the same request " +
-			"can be sent again without a second job. extra_data.comfygo may hold priority, time_limit and webhook.",
+			"can be sent again without a second job. extra_data.comfygo may hold priority, time_limit, labels and webhook.",
 		params: []param{
 			query("wait", "number", "wait for the job's end, so many seconds at most, and answer with its result"),
 			header("Idempotency-Key", "a name for the request; the same one later gets the same answer"),

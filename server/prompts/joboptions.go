@@ -38,15 +38,36 @@ func (s *Service) takeOptions(extra *pyjson.Object) (o queue.Options, err error)
 				return o, fmt.Errorf("time_limit must be a number of seconds above 0")
 			}
 			o.TimeLimit = time.Duration(seconds * float64(time.Second))
+		case "labels":
+			if o.Labels, err = readLabels(v); err != nil {
+				return o, err
+			}
 		case "webhook":
 			if o.Webhook, err = s.readWebhook(v); err != nil {
 				return o, err
 			}
 		default:
-			return o, fmt.Errorf("%s is unknown; there are priority, time_limit and webhook", name)
+			return o, fmt.Errorf("%s is unknown; there are priority, time_limit, labels and webhook", name)
 		}
 	}
 	return o, nil
+}
+
+// readLabels reads what the worker of a job must have.
+func readLabels(v any) ([]string, error) {
+	const most = 16
+	list, ok := v.([]any)
+	var labels []string
+	for _, e := range list {
+		text, isText := e.(string)
+		ok = ok && isText && text != "" && len(text) <= 64
+		labels = append(labels, text)
+	}
+	if !ok || len(labels) > most {
+		return nil, fmt.Errorf("labels must be a list of up to %d texts of up to 64 bytes", most)
+	}
+	slices.Sort(labels)
+	return slices.Compact(labels), nil
 }
 
 func (s *Service) readWebhook(v any) (*queue.Webhook, error) {
