@@ -16,7 +16,7 @@ type CLIP struct {
 	rt     *Runtime
 	scheme family.Scheme
 	parts  map[string]textPart
-	// layer is the layer whose states are the encoding, counted from the end (-1 is the last); 0 stands for the scheme's
+	// layer is the layer whose states are the encoding, counted from the end (-1 is the last); 0 means the scheme's
 	// own choice.
 	layer int
 	onCPU bool

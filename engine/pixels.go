@@ -2,7 +2,7 @@ package engine
 
 import "comfygo/engine/tensor"
 
-// planar brings images [B,H,W,C] to [B,C,H,W].
+// planar converts images [B,H,W,C] to [B,C,H,W].
 func planar(p *tensor.Tensor) *tensor.Tensor {
 	n, c := p.Dim(1)*p.Dim(2), p.Dim(3)
 	out := tensor.New(p.Dim(0), c, p.Dim(1), p.Dim(2))
@@ -17,7 +17,7 @@ func planar(p *tensor.Tensor) *tensor.Tensor {
 	return out
 }
 
-// interleaved brings [B,C,H,W] to images [B,H,W,C].
+// interleaved converts [B,C,H,W] to images [B,H,W,C].
 func interleaved(x *tensor.Tensor) *tensor.Tensor {
 	n, c := x.Dim(2)*x.Dim(3), x.Dim(1)
 	out := tensor.New(x.Dim(0), x.Dim(2), x.Dim(3), c)

@@ -48,7 +48,7 @@ type Config struct {
 	Others func()
 	// DeviceMemory returns the bytes of a GPU's memory that can be had now, -1 when that is not known; nil counts as that.
 	DeviceMemory func(index int) int64
-	// Families are the model families; nil stands for those that are linked.
+	// Families are the model families; nil means those that are linked.
 	Families *family.Registry
 	// Embeddings finds the file of a textual-inversion embedding by name.
 	Embeddings func(name string) (path string, ok bool)

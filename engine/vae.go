@@ -377,7 +377,7 @@ func (v *VAE) output() func(f float32) float32 {
 	return func(f float32) float32 { return min(max((f+1)/2, 0), 1) }
 }
 
-// toImage brings a decoder's result [C,H,W] to [H,W,C] in 0…1.
+// toImage converts a decoder's result [C,H,W] to [H,W,C] in 0…1.
 func (v *VAE) toImage(dst, src *tensor.Tensor) {
 	output := v.output()
 	c, n := src.Dim(0), src.Dim(1)*src.Dim(2)

@@ -19,14 +19,14 @@ type Latent struct {
 	// element BatchIndex[i] of a full batch would get.
 	BatchIndex []int
 	// DownscaleRatio, when positive, is the image-to-latent factor an empty latent was made for;
-	// 0 stands for upstream's missing key.
+	// 0 means upstream's missing key.
 	DownscaleRatio int
 	// TemporalRatio, when positive, is the ratio of audio samples or frames to latent values in time that an empty latent was made for.
 	TemporalRatio int
-	// Type is upstream's key "type" ("audio", "hunyuan3dv2"), "" where there is none.
+	// Type is upstream's key "type" ("audio", "hunyuan3dv2"), or "".
 	Type string
 	// Along are the further parts of a nested latent, which are sampled together with Samples, such as a video's sound; AlongMasks
-	// are their noise masks, nil where there is none.
+	// are their noise masks, or nil.
 	Along, AlongMasks []*tensor.Tensor
 }
 

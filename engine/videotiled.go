@@ -11,7 +11,7 @@ import (
 )
 
 // Tiles is how a VAE works in tiles: on Width x Height of its input at once, which share Overlap rows and columns with their neighbours.
-// Frames and FrameOverlap are the same along time, for VAEs of videos; 0 stands for all frames at once. Decoding counts latent cells and
+// Frames and FrameOverlap are the same along time, for VAEs of videos; 0 means all frames at once. Decoding counts latent cells and
 // frames, encoding counts pixels and frames.
 type Tiles struct {
 	Width, Height, Overlap int

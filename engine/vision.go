@@ -37,7 +37,7 @@ func (e *ImageEncoder) Encode(ctx context.Context, images *tensor.Tensor, crop b
 	return out, nil
 }
 
-// BundledVision returns the image encoder that lies beside a diffusion model in its checkpoint, nil when there is none.
+// BundledVision returns the image encoder that lies beside a diffusion model in its checkpoint, or nil.
 func (rt *Runtime) BundledVision(m *Model) (*ImageEncoder, error) {
 	s, ok := m.net.(family.Sighted)
 	if !ok || s.VisionPrefix() == "" {

@@ -72,7 +72,7 @@ func (m *Model) hooked(ctx context.Context, hooks []sampling.AppliedHook) (*Mode
 	return &n, nil
 }
 
-// hookFile reads the changes of a file for a diffusion model or for text encoders, nil when there are none.
+// hookFile reads the changes of a file for a diffusion model or for text encoders, or nil.
 func (rt *Runtime) hookFile(ctx context.Context, file HookFile, m *Model, c *CLIP) (*patch.File, error) {
 	if file.Checkpoint {
 		return rt.hookCheckpoint(file.Path, m, c)

@@ -8,11 +8,11 @@ type Sources struct {
 	Queue func() Queue
 	// Models tells what the engine holds and has done.
 	Models func() Models
-	// Python tells of the processes of node packs.
+	// Python reports on the processes of node packs.
 	Python func() []Python
 	// Memory tells the memory of the machine and its devices.
 	Memory func() []Memory
-	// Sockets tells of the WebSocket clients.
+	// Sockets reports on the WebSocket clients.
 	Sockets func() Sockets
 }
 

@@ -77,7 +77,7 @@ func (c *Class) Input(name string) (*Input, bool) {
 	return in, ok
 }
 
-// Lookup returns the input that a key of a prompt's inputs belongs to, dynamic inputs resolved for the given values; nil when there is none.
+// Lookup returns the input that a key of a prompt's inputs belongs to, dynamic inputs resolved for the given values, or nil.
 func (c *Class) Lookup(key string, live *pyjson.Object) *Input {
 	if in, ok := c.byName[key]; ok && (in.Hidden != "" || !c.dynamic) {
 		return in

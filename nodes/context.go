@@ -50,7 +50,7 @@ type Host interface {
 	SendText(text string)
 	// Await runs wait while other nodes go on; see Context.Await.
 	Await(wait func())
-	// Hidden returns the value of a hidden input (PROMPT, EXTRA_PNGINFO, DYNPROMPT, …); nil when there is none.
+	// Hidden returns the value of a hidden input (PROMPT, EXTRA_PNGINFO, DYNPROMPT, …), or nil.
 	Hidden(kind string) any
 	// Linked returns the values of a node's output in the run, ok is false where there are none yet. It is for calls in the node's turn.
 	Linked(link Link) (values []any, ok bool)

@@ -35,7 +35,7 @@ type Definition struct {
 	Info *pyjson.Object
 	// Hidden has the kinds of the hidden inputs by name, "*" for one without a value.
 	Hidden *pyjson.Object
-	// Live returns a newer description with the choices of this moment; nil stands for Info. It may be nil.
+	// Live returns a newer description with the choices of this moment; nil means Info. It may be nil.
 	Live func() *pyjson.Object
 	// Make returns a node, whose inputs are those of its Context. It must implement Validator, Fingerprinter and LazyInputs
 	// where the fields below say so.

@@ -18,9 +18,9 @@ type Registry struct {
 	source  atomic.Pointer[Source]
 }
 
-// Source brings classes of another process.
+// Source supplies classes of another process.
 type Source interface {
-	// Refresh brings the descriptions up to date, within a bound in time.
+	// Refresh updates the descriptions, within a bound in time.
 	Refresh(ctx context.Context)
 	// Wait waits until the classes are there, within a bound in time.
 	Wait(ctx context.Context)
@@ -31,7 +31,7 @@ type Source interface {
 // SetSource says where foreign classes come from.
 func (r *Registry) SetSource(s Source) { r.source.Store(&s) }
 
-// Stamp brings the descriptions of foreign classes up to date and returns a number that changes whenever one of them does.
+// Stamp updates the descriptions of foreign classes and returns a number that changes whenever one of them does.
 func (r *Registry) Stamp(ctx context.Context) uint64 {
 	if s := r.source.Load(); s != nil {
 		(*s).Refresh(ctx)

@@ -131,6 +131,6 @@ type Dynamic interface {
 
 // Env is what a schema depends on besides the class.
 type Env struct {
-	// Folders gives the file lists; nil stands for empty folders.
+	// Folders gives the file lists; nil means empty folders.
 	Folders *folders.Folders
 }

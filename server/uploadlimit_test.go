@@ -120,7 +120,7 @@ func TestUploadQuota(t *testing.T) {
 	}
 }
 
-// TestQuotaOfMasksAndSettings: what is no plain file counts, too, and a refusal changes nothing.
+// TestQuotaOfMasksAndSettings: what is not a plain file counts, too, and a refusal changes nothing.
 func TestQuotaOfMasksAndSettings(t *testing.T) {
 	t.Parallel()
 	a := startAuthWithAssets(t)

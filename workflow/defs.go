@@ -29,7 +29,7 @@ type classes struct {
 	known  map[string]*class
 }
 
-// get returns the class of a name, nil when there is none.
+// get returns the class of a name, or nil.
 func (c *classes) get(name string) *class {
 	if found, ok := c.known[name]; ok {
 		return found

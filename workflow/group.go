@@ -33,7 +33,7 @@ type feed struct {
 // place is an output of an inner node.
 type place struct{ node, slot int }
 
-// groupNamed returns the group of a node's type, nil when there is none or one of its nodes is unknown.
+// groupNamed returns the group of a node's type, nil when it is unknown or one of its nodes is unknown.
 func (d *document) groupNamed(typ string) *group {
 	name, ok := strings.CutPrefix(legacyType(typ), groupPrefix)
 	data := d.groups.Object(name)

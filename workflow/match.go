@@ -27,7 +27,7 @@ func (d *document) matchTypes() {
 	}
 }
 
-// match brings the types of the node's groups up to date: an input takes what it may and all others of the group have in
+// match updates the types of the node's groups: an input takes what it may and all others of the group have in
 // common, an output has what all connected inputs have in common. It reports whether something changed.
 func (n *node) match() bool {
 	changed := false

@@ -65,7 +65,7 @@ func (n *node) specOf(in *input) *spec {
 	return nil
 }
 
-// bound brings the primitive's number within what all its targets take, and rounds it.
+// bound clamps the primitive's number within what all its targets take, and rounds it.
 func (n *node) bound(own *widget, s *spec) {
 	low, high := s.number("min", math.Inf(-1)), s.number("max", math.Inf(1))
 	for _, l := range n.targets() {

@@ -18,7 +18,7 @@ func list(v any) []any {
 	return l
 }
 
-// at returns an element of a list, nil when there is none.
+// at returns an element of a list, or nil.
 func at(v any, i int) any {
 	l := list(v)
 	if i < 0 || i >= len(l) {
@@ -40,7 +40,7 @@ func object(v any) *pyjson.Object {
 	return pyjson.NewObject()
 }
 
-// key is an id as a key of JavaScript's objects; "" when there is none.
+// key is an id as a key of JavaScript's objects, or "".
 func key(v any) string {
 	switch v := v.(type) {
 	case string:

@@ -47,7 +47,7 @@ func (d DType) Size() int {
 // IsFloat reports whether d is a floating-point type.
 func (d DType) IsFloat() bool { return d >= F64 && d <= F8E5M2 }
 
-// Parse returns the type with the given safetensors name; false when there is none.
+// Parse returns the type with the given safetensors name; false if it is missing.
 func Parse(name string) (DType, bool) {
 	for i, n := range names {
 		if i > 0 && n == name {

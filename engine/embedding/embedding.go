@@ -43,7 +43,7 @@ func Read(src weights.Source, key string, width int) (*tensor.Tensor, error) {
 	return nil, fmt.Errorf("reading embedding %s: %w for %s of width %d", src.Path(), errNone, key, width)
 }
 
-// vectors returns the tensors of src whose names are accepted, without those that are no vectors, such as token numbers.
+// vectors returns the tensors of src whose names are accepted, without those that are not vectors, such as token numbers.
 func vectors(src weights.Source, accept func(name string) bool) []weights.Entry {
 	var out []weights.Entry
 	for _, n := range src.Names() {

@@ -161,7 +161,7 @@ func (r *Residuals) Pooled() *Residuals {
 }
 
 // Plus returns the sums of both networks' residuals. Of two of different shapes, which no model takes both, the first is
-// kept, so that the model's check tells of it.
+// kept, so that the model's check reports it.
 func (r *Residuals) Plus(other *Residuals) *Residuals {
 	if other == nil {
 		return r

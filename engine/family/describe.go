@@ -138,7 +138,7 @@ func (f *File) checkStored(d *Description) {
 	}
 }
 
-// recognise returns the family that cannot be run of which the file holds a model, nil when there is none.
+// recognise returns the family that cannot be run of which the file holds a model, or nil.
 func (f *File) recognise() Unbuilt {
 	for _, view := range f.diffusionViews() {
 		for _, u := range f.reg.Unbuilt() {

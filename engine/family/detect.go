@@ -320,7 +320,7 @@ func (f *File) Style() (StyleNetwork, error) {
 	})
 }
 
-// VisionUnder returns the image encoder whose tensors lie below a prefix of a checkpoint, nil when there is none. A prefix
+// VisionUnder returns the image encoder whose tensors lie below a prefix of a checkpoint, or nil. A prefix
 // ends in "visual." where checkpoints keep the encoder in open_clip's layout.
 func (f *File) VisionUnder(prefix string) (ImageEncoder, error) {
 	views := f.under([]string{prefix, strings.TrimSuffix(prefix, "visual.")})

@@ -33,7 +33,7 @@ type Arguments struct {
 	Values  map[string]json.RawMessage
 }
 
-// Decode decodes a value that is no tensor into v, which stays as it is when the argument is missing or null.
+// Decode decodes a value that is not a tensor into v, which stays as it is when the argument is missing or null.
 func (a Arguments) Decode(name string, v any) error {
 	raw, ok := a.Values[name]
 	if !ok || string(raw) == "null" {

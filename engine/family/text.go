@@ -67,7 +67,7 @@ type Follower interface {
 
 // TokenizeOptions are what surrounds a prompt.
 type TokenizeOptions struct {
-	// Embedding finds the vectors of an embedding by name, nil where there are none.
+	// Embedding finds the vectors of an embedding by name, or nil.
 	Embedding tokenizer.EmbeddingLookup
 	// Missing, when set, is told the name of each embedding that cannot be used.
 	Missing func(name string)

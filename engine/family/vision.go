@@ -28,7 +28,7 @@ type ImageEncoding struct {
 	Last, Penultimate *tensor.Tensor
 	// Embeds is the projected pooled output [B,width'].
 	Embeds *tensor.Tensor
-	// Projected are the last hidden states through a multimodal projector, nil where there is none.
+	// Projected are the last hidden states through a multimodal projector, or nil.
 	Projected *tensor.Tensor
 	// All holds the hidden states of every layer, [B,layers,tokens,width], nil unless the encoder gives them.
 	All *tensor.Tensor

@@ -94,7 +94,7 @@ func mixRows(q [][]float64, v []float64, from int) {
 	}
 }
 
-// rotated brings the tridiagonal matrix of diagonal d and off-diagonal e to a diagonal one by the QL algorithm with implicit
+// rotated converts the tridiagonal matrix of diagonal d and off-diagonal e to a diagonal one by the QL algorithm with implicit
 // shifts, and has the rows of q follow: they become the eigenvectors.
 func rotated(d, e []float64, q [][]float64) {
 	n := len(d)

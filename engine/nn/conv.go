@@ -120,7 +120,7 @@ func (b *Builder) blockedWeight(r *weights.Ref, x *onnx.Value) *onnx.Value {
 	return b.weight(r.Name+".blocked", t.Compute, shape, Layout{Entry: r.Entry, Form: Blocked, DType: t.Compute, Block: t.Block})
 }
 
-// Packed brings x [B,C,H,W] into the layout in which PointwiseSum reads its inputs. The shape stays
+// Packed converts x [B,C,H,W] into the layout in which PointwiseSum reads its inputs. The shape stays
 // the same, so that the value can go from graph to graph.
 func (b *Builder) Packed(x *onnx.Value) *onnx.Value {
 	if !b.blocks(x.Dim(1).N) {

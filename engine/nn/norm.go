@@ -52,7 +52,7 @@ func (b *Builder) groupNorm(s *weights.Scope, x, shift *onnx.Value, groups int, 
 	return y
 }
 
-// inGroups brings x [B,C,…] into the shape [B,groups,rest].
+// inGroups converts x [B,C,…] into the shape [B,groups,rest].
 func (b *Builder) inGroups(x *onnx.Value, groups int) *onnx.Value {
 	return b.Reshape(x, x.Dim(0), onnx.D(groups), onnx.Infer)
 }

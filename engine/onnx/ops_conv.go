@@ -71,7 +71,7 @@ type Blocked struct{ v *Value }
 // Shape returns the logical [B,C,H,W] shape.
 func (b Blocked) Shape() Shape { return b.v.Shape }
 
-// ReorderInput brings [B,C,H,W] into the blocked layout; C must be a multiple of the block.
+// ReorderInput converts [B,C,H,W] into the blocked layout; C must be a multiple of the block.
 func (g *Graph) ReorderInput(x *Value) Blocked {
 	return Blocked{g.op(DomainNchwc, "ReorderInput", x.DType, x.Shape, []*Value{x})}
 }
@@ -82,7 +82,7 @@ func (g *Graph) AsBlocked(x *Value) Blocked { return Blocked{x} }
 // AsPlain passes a blocked value on as it is, for another graph, which takes it with AsBlocked.
 func (g *Graph) AsPlain(x Blocked) *Value { return x.v }
 
-// ReorderOutput brings a blocked value back to [B,channels,H,W], dropping the channels that only fill the last block.
+// ReorderOutput converts a blocked value back to [B,channels,H,W], dropping the channels that only fill the last block.
 func (g *Graph) ReorderOutput(x Blocked, channels int) *Value {
 	out := x.v.Shape.Clone()
 	out[1] = D(channels)

@@ -87,7 +87,7 @@ func (g *Graph) Upscale(x *Value, mode Interpolation, factors ...int) *Value {
 	})
 }
 
-// ResizeTo brings x to the shape dims, whose sizes may be symbolic.
+// ResizeTo converts x to the shape dims, whose sizes may be symbolic.
 func (g *Graph) ResizeTo(x *Value, mode Interpolation, dims ...Dim) *Value {
 	if len(dims) != x.Rank() {
 		g.fail("Resize", "%v to %v", x.Shape, dims)

@@ -106,7 +106,7 @@ type peak struct {
 	free []*buffer
 	// left counts how often a value is still read.
 	left map[*Value]int
-	// vague tells of values whose shape the planner does not know: what is made of matrices that are decoded just before their use.
+	// vague reports values whose shape the planner does not know: what is made of matrices that are decoded just before their use.
 	vague map[*Value]bool
 	arena arena
 	err   error

@@ -35,7 +35,7 @@ func order(a, b term) int {
 	return slices.Compare(a.atoms, b.atoms)
 }
 
-// collect brings terms into the canonical form; it may reorder its argument.
+// collect sorts terms into the canonical form; it may reorder its argument.
 func collect(ts poly) poly {
 	slices.SortFunc(ts, order)
 	var out poly

@@ -19,7 +19,7 @@ func (g *Graph) DimValue(d Dim) *Value {
 	return v
 }
 
-// dimFromInput reads d off an axis of an input that has exactly this size; nil when there is none.
+// dimFromInput reads d off an axis of an input that has exactly this size, or nil.
 func (g *Graph) dimFromInput(d Dim) *Value {
 	for _, in := range g.inputs {
 		for i, have := range in.Shape {

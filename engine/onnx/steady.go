@@ -106,7 +106,7 @@ func (g *Graph) readBy(readers, makers []int) []*Value {
 }
 
 // part is a graph of some operators of g and of those, of constants alone, that they need. more are its inputs beside those of g
-// that it reads; the ones that are no weights, constants or results of its operators have to be among them.
+// that it reads; the ones that are not weights, constants or results of its operators have to be among them.
 func (g *Graph) part(name string, nodes []int, more []*Value) *Graph {
 	makers := map[*Value]int{}
 	for i, n := range g.nodes {

@@ -206,7 +206,7 @@ func (g GraphPatches) Resizes() bool {
 	})
 }
 
-// IdlePatch tells of calls in which a patch has no effect.
+// IdlePatch reports calls in which a patch has no effect.
 type IdlePatch interface {
 	GraphPatch
 	// Idle returns what to tell the client, nothing when the patch has an effect.

@@ -10,7 +10,7 @@ type Target struct {
 	// Key is the weight's key: a part of the model, which ends in a dot, and the weight's name in it, such as
 	// "diffusion_model.input_blocks.0.0.weight" or "clip_l.transformer.text_model.encoder.layers.0.mlp.fc1.weight".
 	Key string
-	// From and Rows choose rows of the weight, such as the query part of a fused query-key-value weight; Rows 0 stands for
+	// From and Rows choose rows of the weight, such as the query part of a fused query-key-value weight; Rows 0 means
 	// the whole weight.
 	From, Rows int
 	// SwapHalves says that the first and the second half of the change's rows trade places.

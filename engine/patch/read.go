@@ -200,7 +200,7 @@ func (l *layer) full() (Adapter, error) {
 	return a, nil
 }
 
-// alpha returns the layer's alpha; nil when there is none.
+// alpha returns the layer's alpha, or nil.
 func (l *layer) alpha() (*float64, error) {
 	e := l.by[roleAlpha]
 	if e == nil {

@@ -339,7 +339,7 @@ func (a *Adapters) Branches(key string) []nn.Branch {
 	return bs
 }
 
-// Err tells of branches that the graph does not compute, after it was built: the family applies these weights by something
+// Err reports branches that the graph does not compute, after it was built: the family applies these weights by something
 // other than the layers of nn, or the graph is but a part of the model.
 func (a *Adapters) Err() error {
 	if a == nil {

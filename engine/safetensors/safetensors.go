@@ -94,7 +94,7 @@ func (f *File) Map() *filemap.File { return f.m }
 // Tensors returns all tensors in file order. The slice must not be changed.
 func (f *File) Tensors() []Tensor { return f.tensors }
 
-// Metadata returns the text pairs of the header; nil when there are none. It must not be changed.
+// Metadata returns the text pairs of the header, or nil. It must not be changed.
 func (f *File) Metadata() map[string]string { return f.metadata }
 
 // Lookup returns the tensor with the given name.

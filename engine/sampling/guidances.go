@@ -31,7 +31,7 @@ func dot(a, b []float32) float64 {
 	return total
 }
 
-// RescaleCFG brings the guided prediction back to the spread of the positive one, to the share multiplier (Lin et al., "Common
+// RescaleCFG rescales the guided prediction to the spread of the positive one, to the share multiplier (Lin et al., "Common
 // Diffusion Noise Schedules and Sample Steps are Flawed"). It works on velocities, or on clean latents for a flow.
 func RescaleCFG(multiplier float64) CombineFunc {
 	return func(_ context.Context, g Guidance) (*tensor.Tensor, error) {
@@ -116,7 +116,7 @@ func CFGNorm(strength float64) AfterFunc {
 	}
 }
 
-// CFGNormNoise brings the guided noise to the length of the positive one at each place, to the share strength.
+// CFGNormNoise rescales the guided noise to the length of the positive one at each place, to the share strength.
 func CFGNormNoise(strength float64) CombineFunc {
 	return func(_ context.Context, g Guidance) (*tensor.Tensor, error) {
 		cond, uncond := sum(term{1, g.X}, term{-1, g.Cond}), sum(term{1, g.X}, term{-1, g.Uncond})

@@ -132,7 +132,7 @@ func (g *guide) checkFinite(what string, x *tensor.Tensor) error {
 		g.sampler, g.steps+1, max(len(g.sigmas)-1, 1), what, ErrNotFinite, bad, len(x.Data))
 }
 
-// maskAt returns the noise mask at a level, nil when there is none.
+// maskAt returns the noise mask at a level, or nil.
 func (g *guide) maskAt(sigma float32) *tensor.Tensor {
 	switch {
 	case g.inpaint == nil:
@@ -176,7 +176,7 @@ func (p *inpaint) after(mask, denoised *tensor.Tensor) *tensor.Tensor {
 // one reports whether a guidance scale changes nothing.
 func one(scale float64) bool { return closeTo(scale, 1, 1e-9, 0) }
 
-// checkScale fails for a scale that is no number.
+// checkScale fails for a scale that is not a number.
 func checkScale(name string, v float64) error {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return fmt.Errorf("sampling: %s is %v", name, v)

@@ -55,7 +55,7 @@ func textInputs(context *tensor.Tensor) []Input {
 	return []Input{{Name: InputContext, Value: context, Rule: ByTokens}}
 }
 
-// Get returns the value of the input called name, nil when there is none.
+// Get returns the value of the input called name, or nil.
 func (in Inputs) Get(name string) *tensor.Tensor { return lookUp(in.List, name) }
 
 func lookUp(list []Input, name string) *tensor.Tensor {

@@ -58,7 +58,7 @@ const (
 	EDMEPS ModelType = "EDM_EPS"
 )
 
-// Settings are what a checkpoint or a node may change about a model type; zero stands for the type's own value.
+// Settings are what a checkpoint or a node may change about a model type; zero means the type's own value.
 type Settings struct {
 	BetaSchedule           string // "linear" (Stable Diffusion's, linear in the square root), "sqrt_linear", "sqrt"
 	LinearStart, LinearEnd float64

@@ -118,7 +118,7 @@ func SampleParts(ctx context.Context, p Params, s *Sampler, sigmas []float32) (l
 	return latent, denoised, err
 }
 
-// mask returns the run's noise mask at every value of latents of the given shape, nil when there is none. Parts without a mask
+// mask returns the run's noise mask at every value of latents of the given shape, or nil. Parts without a mask
 // may change all over.
 func (p *Params) mask(shape []int) (*tensor.Tensor, error) {
 	if p.parts == nil {

@@ -77,7 +77,7 @@ func reports(s *sampling.Sampler) int {
 	return tableSteps
 }
 
-// TestEverySamplerReportsItsSteps counts the steps that a run tells of: each once, in order, and the last before it ends.
+// TestEverySamplerReportsItsSteps counts the steps that a run reports: each once, in order, and the last before it ends.
 func TestEverySamplerReportsItsSteps(t *testing.T) {
 	t.Parallel()
 	for name, s := range every(t) {

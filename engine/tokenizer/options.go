@@ -2,7 +2,7 @@ package tokenizer
 
 import "math"
 
-// None stands for a special token that a text encoder does not use.
+// None means a special token that a text encoder does not use.
 const None int32 = -1
 
 // Options are a text encoder's rules for laying out prompts (upstream: the arguments of SDTokenizer). The zero value of

@@ -161,7 +161,7 @@ func embeddingGroup(rows *tensor.Tensor, weight float64) []Token {
 
 var embeddingStop = regexp.MustCompile(`[<\[]`)
 
-// findEmbedding looks up the embedding that text names and returns its vectors, nil when there is none, with the text
+// findEmbedding looks up the embedding that text names and returns its vectors, or nil, with the text
 // left over. The name ends at white space, "<" or "["; a name that is not known is tried again without the commas
 // around it. Upstream: SDTokenizer._try_get_embedding.
 func (t *Tokenizer) findEmbedding(text string, lookup EmbeddingLookup) (rows *tensor.Tensor, rest string) {

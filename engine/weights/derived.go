@@ -15,7 +15,7 @@ import (
 type Computation struct {
 	// Op names the computation together with all of its parameters: with the same parts it gives the same elements.
 	Op string
-	// DType is the element type that holds the results exactly; Invalid stands for float32.
+	// DType is the element type that holds the results exactly; Invalid means float32.
 	DType dtype.DType
 	// Parts are the entries that are read; there is at least one, and they may come from several files.
 	Parts []Entry

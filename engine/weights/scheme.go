@@ -26,7 +26,7 @@ type Scheme struct {
 	Cols, First int
 }
 
-// Option returns a parameter of the layer, which files put at the top level or under "params"; nil when there is none.
+// Option returns a parameter of the layer, which files put at the top level or under "params", or nil.
 func (s *Scheme) Option(name string) any {
 	if v, ok := s.Options[name]; ok {
 		return v

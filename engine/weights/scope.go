@@ -18,7 +18,7 @@ type Ref struct {
 	Entry Entry
 }
 
-// Missing reports that the file had no such tensor, or one of the wrong shape; the scope's Err tells of it.
+// Missing reports that the file had no such tensor, or one of the wrong shape; the scope's Err reports it.
 func (r *Ref) Missing() bool { return r.Entry.File == "" }
 
 // Scope gives a model its weights by name and keeps account: which were taken, which were missing, which had the
@@ -103,7 +103,7 @@ func (s *Scope) Children() []string {
 	return slices.Compact(out)
 }
 
-// Shape returns the shape of a tensor without taking it; nil when there is none.
+// Shape returns the shape of a tensor without taking it, or nil.
 func (s *Scope) Shape(name string) []int {
 	e, ok := s.acc.src.Lookup(s.prefix + name)
 	if !ok {

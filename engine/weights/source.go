@@ -35,7 +35,7 @@ type Entry struct {
 	// Name is the full name in the file, also when the entry was found through a view such as Sub.
 	Name  string
 	DType dtype.DType
-	// TypeName is the element type as the file spells it; it tells what DType Invalid stands for.
+	// TypeName is the element type as the file spells it; it tells what DType Invalid means.
 	TypeName string
 	Shape    []int
 	// Data holds the elements, little-endian and row-major. It is a part of the mapped file where that is
@@ -45,7 +45,7 @@ type Entry struct {
 	// elements in this form (a strided tensor of a .ckpt file, a compressed member).
 	File   string
 	Offset int64
-	// Scheme, when set, says how Data encodes the elements, whose DType is F32 then; nil stands for one element of DType
+	// Scheme, when set, says how Data encodes the elements, whose DType is F32 then; nil means one element of DType
 	// after the other.
 	Scheme *Scheme
 

@@ -165,7 +165,7 @@ func (s *probedStream) stream() Stream {
 	return out
 }
 
-// rational reads "30000/1001"; nil for 0 and for what is no number.
+// rational reads "30000/1001"; nil for 0 and for what is not a number.
 func rational(s string) *big.Rat {
 	num, den, ok := strings.Cut(s, "/")
 	if !ok || strings.TrimLeft(den, "0") == "" {
@@ -194,7 +194,7 @@ func tagList(m map[string]string) []Tag {
 	return list
 }
 
-// First returns the first stream of a type; nil when there is none.
+// First returns the first stream of a type, or nil.
 func (i *Info) First(kind string) *Stream {
 	for n := range i.Streams {
 		if i.Streams[n].Type == kind {

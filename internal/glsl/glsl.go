@@ -32,7 +32,7 @@ type Job struct {
 	Ints          []int32
 	Bools         []bool
 	Curves        [][]float32 // tables, sampled along x
-	// Limit bounds the time of each frame and of compiling; 0 stands for DefaultLimit.
+	// Limit bounds the time of each frame and of compiling; 0 means DefaultLimit.
 	Limit time.Duration `json:"-"`
 }
 

@@ -193,7 +193,7 @@ func (h *head) UnmarshalJSON(b []byte) error {
 	}
 	var cases []json.RawMessage
 	if json.Unmarshal(h.top["cases"], &cases) == nil && len(cases) > 0 {
-		_ = json.Unmarshal(cases[0], &h.first) // a case that is no object has no keys
+		_ = json.Unmarshal(cases[0], &h.first) // a case that is not an object has no keys
 	}
 	return nil
 }

@@ -132,7 +132,7 @@ func (l *Loaded) put(f *codec.Frame, n, orientation int) {
 }
 
 // Announced is the size of an image file as it is shown, turned as EXIF says, and the number of its frames, read without
-// decoding; ok is false for what is no image within the limits.
+// decoding; ok is false for what is not an image within the limits.
 func Announced(data []byte) (width, height, frames int, ok bool) {
 	f, err := codec.Open(data, codec.DefaultLimits)
 	if err != nil {

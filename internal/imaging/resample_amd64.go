@@ -83,7 +83,7 @@ func (r rgbKernel) row(to, from []byte) {
 	rowsVector(&to[0], &from[0], &r.first[0], &r.weights[0], len(r.first), r.pairs)
 }
 
-// resampleRGBRows is resampleRows for three channels by vectors; nil where there are none for it.
+// resampleRGBRows is resampleRows for three channels by vectors; nil without them.
 func resampleRGBRows(pix []byte, w, h int, k kernel) []byte {
 	r, ok := k.forRGB(w)
 	if !ok {

@@ -10,7 +10,7 @@ import (
 	"comfygo/internal/download"
 )
 
-// fetch brings the best asset that some client on this machine can get, and installs it in the cache.
+// fetch downloads the best asset that some client on this machine can get, and installs it in the cache.
 func fetch(ctx context.Context, o Options) (string, error) {
 	all := assets(o.Platform, o.CUDA)
 	if len(all) == 0 {

@@ -13,7 +13,7 @@ import (
 // longest bounds what is read of one file of a pack.
 const longest = 1 << 20
 
-// describe reads what a pack's files say; false for what is no pack.
+// describe reads what a pack's files say; false for what is not a pack.
 func describe(root, folder string) (Pack, bool) {
 	path := filepath.Join(root, folder)
 	name, off := strings.CutSuffix(folder, disabled)

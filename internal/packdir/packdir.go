@@ -154,7 +154,7 @@ func (d *Dir) Install(ctx context.Context, source, ref string, requirements bool
 	return p, nil
 }
 
-// Update brings a pack that git has cloned up to date, and installs its requirements.
+// Update updates a pack that git has cloned, and installs its requirements.
 func (d *Dir) Update(ctx context.Context, name string, requirements bool) (Pack, error) {
 	p, err := d.find(name)
 	if err != nil {

@@ -184,7 +184,7 @@ func startFake(t *testing.T, mode string, change func(*Config)) (*Host, *lines) 
 	return h, log
 }
 
-// TestBrokenHosts starts interpreters that are no hosts, or bad ones: what is wrong is said, and nothing hangs.
+// TestBrokenHosts starts interpreters that are not hosts, or bad ones: what is wrong is said, and nothing hangs.
 func TestBrokenHosts(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[string]string{

@@ -44,7 +44,7 @@ func (o *Object) reindex() {
 	}
 }
 
-// NewObject returns an object of alternating keys (strings) and values. A key that is no string panics,
+// NewObject returns an object of alternating keys (strings) and values. A key that is not a string panics,
 // as does an odd count: both are mistakes in the calling source, not in data.
 func NewObject(pairs ...any) *Object {
 	o := &Object{keys: make([]string, 0, len(pairs)/2), vals: make([]any, 0, len(pairs)/2)}

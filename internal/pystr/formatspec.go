@@ -184,7 +184,7 @@ func (s spec) text(v string) (string, error) {
 	return s.padded("", v), nil
 }
 
-// padded brings a sign and a body to the width.
+// padded pads a sign and a body to the width.
 func (s spec) padded(sign, body string) string {
 	gap := s.width - utf8.RuneCountInString(sign) - utf8.RuneCountInString(body)
 	if gap <= 0 {

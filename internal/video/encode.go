@@ -186,7 +186,7 @@ func audioSamples(a *media.Audio, n int) func(io.Writer) error {
 			for c := range channels {
 				v := t.Data[c*length+i]
 				if v != v {
-					v = 0 // a sample that is no number is silence
+					v = 0 // a sample that is not a number is silence
 				}
 				buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
 			}

@@ -345,7 +345,7 @@ func (f *File) Trimmed(ctx context.Context, env Env, start, duration float64, st
 	return t, nil
 }
 
-// audioStream is the last audio stream that can be decoded; nil when there is none.
+// audioStream is the last audio stream that can be decoded, or nil.
 func audioStream(info *ffmpeg.Info) *ffmpeg.Stream {
 	for _, s := range slices.Backward(info.Streams) {
 		if s.Type == "audio" && s.Codec != "" && s.SampleRate > 0 && s.Channels > 0 {

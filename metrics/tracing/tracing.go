@@ -110,7 +110,7 @@ func (t *Tracer) Request(ctx context.Context, header http.Header, method, route 
 	}
 }
 
-// Carry returns the text that makes a later span a child of the one in ctx; "" when there is none.
+// Carry returns the text that makes a later span a child of the one in ctx, or "".
 func (t *Tracer) Carry(ctx context.Context) string {
 	c := propagation.MapCarrier{}
 	t.carrier.Inject(ctx, c)

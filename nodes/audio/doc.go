@@ -11,7 +11,7 @@ import (
 	"comfygo/nodes"
 )
 
-// check refuses what is no audio. A missing one is asked about before, where a class has an answer for it.
+// check refuses what is not audio. A missing one is asked about before, where a class has an answer for it.
 func check(input string, a *media.Audio) error {
 	if !a.Valid() {
 		return nodes.Errorf("ValueError", "reading the input %s: it is not audio, a waveform [batch, channels, samples] with a sample rate", input)

@@ -247,7 +247,7 @@ func TestWithoutFFmpeg(t *testing.T) {
 	}
 }
 
-// TestNaN: samples that are no numbers become silence, and the client is told.
+// TestNaN: samples that are not numbers become silence, and the client is told.
 func TestNaN(t *testing.T) {
 	t.Parallel()
 	f := inputs(t)

@@ -55,7 +55,7 @@ func (n *SetClipHooks) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(c), nil
 }
 
-// at returns the hooks with the strengths that strength gives for each; nil stands for 1.
+// at returns the hooks with the strengths that strength gives for each; nil means 1.
 func (g HookGroup) at(strength func(h Hook) float64) []sampling.AppliedHook {
 	out := make([]sampling.AppliedHook, len(g))
 	for i, h := range g {

@@ -184,7 +184,7 @@ func TestDatasetMemory(t *testing.T) {
 	}
 }
 
-// endless is a video whose header tells of more frames than there are.
+// endless is a video whose header reports more frames than there are.
 type endless struct{ *videofile.Made }
 
 func (endless) FrameCount(context.Context, videofile.Env) (int, error) { return math.MaxInt32, nil }

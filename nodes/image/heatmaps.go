@@ -106,7 +106,7 @@ func newton(m []float32, x, y, w, h int) (dx, dy float64) {
 	return (yy*float64(gx) - xy*float64(gy)) / det, (xx*float64(gy) - xy*float64(gx)) / det
 }
 
-// openPose brings 133 key points into the form of OpenPose, which has a neck and another order of the body's points.
+// openPose converts 133 key points into the form of OpenPose, which has a neck and another order of the body's points.
 func openPose(points []keypoint) *pyjson.Object {
 	const least = 0.3 // the score of shoulders that make a neck
 	neck := keypoint{x: (points[5].x + points[6].x) / 2, y: (points[5].y + points[6].y) / 2}

@@ -173,7 +173,7 @@ func contentRect(meta *pyjson.Object, w, h int) (left, top, width, height int, o
 	return left, top, width, height, width > 0 && height > 0
 }
 
-// maskFrame is the mask of image i: the only one, or its own; nil where there is none.
+// maskFrame is the mask of image i: the only one, or its own, or nil.
 func maskFrame(mask *tensor.Tensor, i int) *tensor.Tensor {
 	switch {
 	case !isMask(mask):

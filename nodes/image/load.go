@@ -58,7 +58,7 @@ func (n *LoadImage) ValidateInputs(ctx *nodes.Context) error {
 	return checkValue(ctx, n.Image)
 }
 
-// checkValue refuses values of the input image that are no names; a link has none yet.
+// checkValue refuses values of the input image that are not names; a link has none yet.
 func checkValue(ctx *nodes.Context, v any) error {
 	_, linked := ctx.Linked("image")
 	if _, ok := v.(string); !ok && !linked {

@@ -105,7 +105,7 @@ func (n *Painter) base() (*tensor.Tensor, error) {
 	return out, nil
 }
 
-// Fingerprint is the content of the painting's file, "" where there is none.
+// Fingerprint is the content of the painting's file, or "".
 func (n *Painter) Fingerprint(ctx *nodes.Context) (any, error) {
 	if pystr.Strip(n.Mask) == "" || !ctx.Folders.Exists(n.Mask) {
 		return "", nil

@@ -62,7 +62,7 @@ func posesOf(v any) ([]poseFrame, error) {
 // optionalPoints are the parts that a person need not have.
 var optionalPoints = map[string]bool{"foot_keypoints_2d": true}
 
-// keypoints reads a part of a person, count triples of x, y and score; a count below 0 stands for any, and for none where the
+// keypoints reads a part of a person, count triples of x, y and score; a count below 0 means any, and for none where the
 // part is missing.
 func keypoints(person *pyjson.Object, key string, count int) ([]keypoint, error) {
 	v, there := person.Get(key)

@@ -14,7 +14,7 @@ type masked struct {
 	pixels, mask *tensor.Tensor
 }
 
-// fit brings a mask to the size of an image and cuts both to the grid.
+// fit converts a mask to the size of an image and cuts both to the grid.
 func fit(pixels, mask *tensor.Tensor, grid int) (masked, error) {
 	if err := checkPixels(pixels); err != nil {
 		return masked{}, err

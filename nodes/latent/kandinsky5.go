@@ -78,7 +78,7 @@ func statistics(rows [][]float32) (mean, deviation float64) {
 	return mean, math.Sqrt(deviation / float64(n-1))
 }
 
-// normalize brings a frame to a mean and a standard deviation, which are kept near the frame's own.
+// normalize shifts and scales a frame to a mean and a standard deviation, which are kept near the frame's own.
 func normalize(rows [][]float32, mean, deviation float64) {
 	const meanLow, meanHigh, deviationLow, deviationHigh, epsilon = 0.3, 0.35, 0.35, 0.5, 1e-8
 	own, ownDeviation := statistics(rows)

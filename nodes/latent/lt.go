@@ -113,7 +113,7 @@ func (n *LTXVCropGuides) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(n.Positive.With(without), n.Negative.With(without), out), nil
 }
 
-// anyValue returns the first value of a key in a conditioning's entries, nil when there is none.
+// anyValue returns the first value of a key in a conditioning's entries, or nil.
 func anyValue(c engine.Conditioning, key string) any {
 	for _, entry := range c {
 		if v, ok := entry.Values[key]; ok {

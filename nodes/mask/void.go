@@ -12,7 +12,7 @@ func init() {
 	nodes.Register(&VOIDQuadmaskPreprocess{})
 }
 
-// VOIDQuadmaskPreprocess brings masks to the four levels of VOID.
+// VOIDQuadmaskPreprocess converts masks to the four levels of VOID.
 type VOIDQuadmaskPreprocess struct {
 	Mask        *tensor.Tensor `in:"mask" type:"MASK"`
 	DilateWidth int            `in:"dilate_width" default:"0" min:"0" max:"50" step:"1" tooltip:"Radius in pixels by which the object to remove grows; 0 leaves it."`

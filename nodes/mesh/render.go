@@ -187,7 +187,7 @@ type move struct {
 	rows            [3]geometry.Vec
 }
 
-// readMove reads the first of a viewer's models; false where there is none.
+// readMove reads the first of a viewer's models; false if it is missing.
 func readMove(info any) (m move, ok bool, err error) {
 	list, isList := info.([]any)
 	if info == nil || isList && len(list) == 0 {

@@ -193,7 +193,7 @@ func (b *Bridge) fetch(ctx context.Context, s *pyhost.Session) error {
 	return nil
 }
 
-// Refresh brings the descriptions up to date, within a bound in time.
+// Refresh updates the descriptions, within a bound in time.
 func (b *Bridge) Refresh(ctx context.Context) {
 	s := b.session(ctx)
 	if s == nil {

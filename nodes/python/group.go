@@ -53,7 +53,7 @@ func (g *Group) all() []*Bridge {
 	return g.bridges
 }
 
-// update brings the registry up to date. Of two packs with a class of one name the later one has it, as upstream has it.
+// update updates the registry. Of two packs with a class of one name the later one has it, as upstream has it.
 func (g *Group) update() {
 	g.mu.Lock()
 	var list []*nodes.Class

@@ -210,7 +210,7 @@ func dynPrompt(g nodes.DynPrompt) *pyjson.Object {
 	return pyjson.NewObject("original", original, "added", added)
 }
 
-// onlyPlain leaves out of a node's inputs what is no JSON: constants that expansion brought and that Python holds.
+// onlyPlain leaves out of a node's inputs what is not JSON: constants that expansion brought and that Python holds.
 func onlyPlain(inputs *pyjson.Object) *pyjson.Object {
 	out := pyjson.NewObject()
 	for k, v := range inputs.All() {

@@ -67,7 +67,7 @@ type step struct {
 	Inputs map[string]any `json:"inputs"`
 }
 
-// workflow runs steps; what is no sampling node is done by hand, as the node of that name does it.
+// workflow runs steps; what is not a sampling node is done by hand, as the node of that name does it.
 type workflow struct {
 	t     *testing.T
 	steps map[string]step

@@ -18,7 +18,7 @@ func Env(ctx *nodes.Context) videofile.Env {
 	return videofile.Env{FFmpeg: ctx.FFmpeg, Charge: ctx.Reserve, Dir: ctx.Folders.Temp()}
 }
 
-// check refuses what is no video.
+// check refuses what is not a video.
 func check(input string, v videofile.Video) error {
 	if v == nil {
 		return nodes.Errorf("ValueError", "reading the input %s: there is no video", input)

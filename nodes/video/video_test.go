@@ -194,7 +194,7 @@ func TestBadInputs(t *testing.T) {
 	}
 }
 
-// TestFrameInterpolateRefusals: a missing model, what is no image, and a file that is not there.
+// TestFrameInterpolateRefusals: a missing model, what is not an image, and a file that is not there.
 func TestFrameInterpolateRefusals(t *testing.T) {
 	t.Parallel()
 	f, err := folders.New(folders.Config{Base: t.TempDir()})

@@ -198,7 +198,7 @@ func (n *WanSCAILToVideo) referenceMasks(c canvas, frames int) (*tensor.Tensor, 
 	return out, nil
 }
 
-// scaledMask brings images of colored masks to the size of the video.
+// scaledMask converts images of colored masks to the size of the video.
 func (c canvas) scaledMask(input string, images *tensor.Tensor, method string) (*tensor.Tensor, error) {
 	if len(images.Shape) != 4 || images.Len() == 0 || images.Dim(3) < rgb {
 		return nil, nodes.Errorf("ValueError", "reading %s: it has the shape %v, wanted images [batch, height, width, 3]", input, images.Shape)

@@ -216,7 +216,7 @@ const (
 	humoRate   = 25 // and frames of HuMo's
 )
 
-// interpolated brings rows of values [T,D] from one rate to another, with the first and the last one in place. Upstream: linear_interpolation.
+// interpolated converts rows of values [T,D] from one rate to another, with the first and the last one in place. Upstream: linear_interpolation.
 func interpolated(x *tensor.Tensor, from, to float64) *tensor.Tensor {
 	t, width := x.Dim(0), x.Dim(1)
 	n := int(float64(t) / from * to)

@@ -60,7 +60,7 @@ func (c canvas) check(input string, images *tensor.Tensor) error {
 	return nil
 }
 
-// scaled brings images to the size of the video, without more than three channels.
+// scaled converts images to the size of the video, without more than three channels.
 func (c canvas) scaled(input string, images *tensor.Tensor, method string) (*tensor.Tensor, error) {
 	if err := c.check(input, images); err != nil {
 		return nil, err

@@ -68,7 +68,7 @@ func (n *WanMoveTrackToVideo) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(pos, neg, l), nil
 }
 
-// move brings the cells of the first frame of z [1,C,T,h,w] along tracks, points [frames,tracks,2] in pixels, into the frames that follow. Where
+// move moves the cells of the first frame of z [1,C,T,h,w] along tracks, points [frames,tracks,2] in pixels, into the frames that follow. Where
 // tracks meet, the last one counts. Upstream: replace_feature, which takes one of them by chance.
 func (c canvas) move(z, points, visible *tensor.Tensor, strength float32) error {
 	frames, tracks := min(points.Dim(0), c.length), points.Dim(1)

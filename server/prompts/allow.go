@@ -13,7 +13,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// mayRun refuses a graph that the caller may not run: one that is no registered workflow. It returns the name of the
+// mayRun refuses a graph that the caller may not run: one that is not a registered workflow. It returns the name of the
 // registered workflow that the graph is, "" when the graph was not compared.
 func (s *Service) mayRun(c echo.Context, n Candidate) (workflow string, err error) {
 	if !s.Access.Owned() || s.Access.Who(c).Admin || n.Workflow != "" {

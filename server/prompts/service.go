@@ -34,7 +34,7 @@ type Service struct {
 	Guard    *webhook.Guard
 	Executor Validator
 	Registry *nodes.Registry
-	// Packs lets the prompt handlers of node packs change a request; nil when there are none.
+	// Packs lets the prompt handlers of node packs change a request; may be nil.
 	Packs func(ctx context.Context, request *pyjson.Object) *pyjson.Object
 	// Traces makes spans; nil makes none.
 	Traces measure.Traces

@@ -114,7 +114,7 @@ func (a *admission) add(o *seat, n int) {
 	}
 }
 
-// oldest is the seat of a group that is taken the longest and whose client is not busy; nil when there is none.
+// oldest is the seat of a group that is taken the longest and whose client is not busy, or nil.
 func (a *admission) oldest(g group, busy map[string]bool) (old *seat) {
 	for o := range a.seats {
 		if !o.leaving && !busy[o.client] && (old == nil || o.since.Before(old.since)) && slices.Contains(o.groups, g) {
@@ -161,6 +161,6 @@ func network(c echo.Context) netip.Prefix {
 	if addr.Is6() {
 		bits = 64
 	}
-	p, _ := addr.Prefix(bits) // the zero one for what is no address
+	p, _ := addr.Prefix(bits) // the zero one for what is not an address
 	return p
 }

@@ -108,7 +108,7 @@ func param(c echo.Context, name string) string {
 	return v
 }
 
-// id is the path parameter of that name; the problem is the one of an unknown thing when it is no UUID.
+// id is the path parameter of that name; the problem is the one of an unknown thing when it is not a UUID.
 func id(c echo.Context) (string, error) {
 	given := param(c, "id")
 	u, err := uuid.Parse(given)

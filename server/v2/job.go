@@ -90,7 +90,7 @@ type ending struct {
 	status  Status
 }
 
-// find looks for a job that the request may see; false when there is none.
+// find looks for a job that the request may see; false if it is missing.
 func (a *API) find(c echo.Context, id string) (found, bool, error) {
 	q := a.view(c)
 	// A job only moves on: who has not seen it waiting or running sees it in history afterwards.

@@ -18,7 +18,7 @@ const (
 	rememberedLogs = 300
 	// newsPause is how often at most progress and previews are told.
 	newsPause = 400 * time.Millisecond
-	// maxFrames bounds the outputs that one job's log tells of; all of them are in the job itself.
+	// maxFrames bounds the outputs that one job's log reports; all of them are in the job itself.
 	maxFrames = 4096
 )
 

@@ -8,7 +8,7 @@ import (
 	"comfygo/queue"
 )
 
-// Client is the client_id of jobs that came through this API: with one, the executor tells of every node.
+// Client is the client_id of jobs that came through this API: with one, the executor reports every node.
 const Client = "comfy-api-v2"
 
 // ours reports whether a job came through this API.
@@ -17,7 +17,7 @@ func ours(extra *pyjson.Object) bool { return extra.String("client_id") == Clien
 // Begin notes that a job runs now.
 func (a *API) Begin(j *queue.Job) { a.logs.begin(j.ID, time.Now()) }
 
-// Observe takes what an event of the executor tells of a job. It is quick: images are packed and outputs entered by those
+// Observe takes what an event of the executor reports of a job. It is quick: images are packed and outputs entered by those
 // who read them.
 func (a *API) Observe(job string, e executor.Event) {
 	now := time.Now()

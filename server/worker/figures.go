@@ -36,7 +36,7 @@ func (p *pace) see(node string, value int, at time.Time) (steps int, perSecond f
 	return steps, perSecond
 }
 
-// measureEvent takes what an event tells of a sampler's steps.
+// measureEvent takes what an event says about a sampler's steps.
 func (s *Service) measureEvent(job string, e executor.Event) {
 	if e.Type != "progress" {
 		return

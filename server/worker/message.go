@@ -33,7 +33,7 @@ type head struct {
 	Number int  `json:"number,omitempty"`
 }
 
-// message is what a worker tells of a job.
+// message is what a worker reports about a job.
 type message struct {
 	head  head
 	event executor.Event

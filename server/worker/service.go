@@ -45,7 +45,7 @@ type Service struct {
 	Traces measure.Traces
 	// FreeModels drops loaded models when a client asks for it; nil when there is nothing to drop.
 	FreeModels func()
-	// ReloadPacks loads node packs again; nil when there are none.
+	// ReloadPacks loads node packs again; may be nil.
 	ReloadPacks func()
 	Log         *slog.Logger
 

@@ -189,7 +189,7 @@ func TestAppPaste(t *testing.T) {
 	p.Clean()
 }
 
-// TestAppDropRefused drops what is no workflow: a message says so, and what was there stays.
+// TestAppDropRefused drops what is not a workflow: a message says so, and what was there stays.
 func TestAppDropRefused(t *testing.T) {
 	t.Parallel()
 	s := browser.Start(t, "--demo-model")

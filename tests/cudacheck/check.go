@@ -27,7 +27,7 @@ import (
 // Computed are the compute types that a GPU has.
 var Computed = []dtype.DType{dtype.F16, dtype.BF16, dtype.F32}
 
-// Stored are the types that weights have in files; Invalid stands for those that a sample has.
+// Stored are the types that weights have in files; Invalid means those that a sample has.
 var Stored = []dtype.DType{dtype.Invalid, dtype.F16, dtype.BF16, dtype.F32}
 
 // Part is what was found out of the graphs of one part of a sample's networks, such as its U-Net.

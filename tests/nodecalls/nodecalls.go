@@ -20,7 +20,7 @@ import (
 type Options struct {
 	// Described turns values that are Go structs into what record.py's DESCRIBE makes of upstream's.
 	Described func(v any) (any, bool)
-	// Folders are what the classes see of files; nil stands for empty ones.
+	// Folders are what the classes see of files; nil means empty ones.
 	Folders *folders.Folders
 	// Makers make values of recipes that cases.py adds to those of record.py, by their kind. value makes a value within.
 	Makers map[string]func(recipe *pyjson.Object, value func(v any) any) any

@@ -270,7 +270,7 @@ func keysOf(input *pyjson.Object) []string {
 	return keys
 }
 
-// choices joins a combo's values; what is no text, or begins with =, becomes a literal.
+// choices joins a combo's values; what is not a text, or begins with =, becomes a literal.
 func choices(list []any) string {
 	parts := make([]string, len(list))
 	for i, v := range list {

@@ -44,7 +44,7 @@ func (o *outcome) said() string {
 	return ""
 }
 
-// side is a server. What it tells of its own base folder is taken as that of the other.
+// side is a server. Paths of its own base folder are compared as those of the other.
 type side struct {
 	apiclient.Client
 	own, other string

@@ -35,7 +35,7 @@ type release struct {
 	version string
 	commit  string
 	date    time.Time // of the commit; every file of an archive carries it
-	cc      []string  // zig's command; nil where there is none
+	cc      []string  // zig's command, or nil
 }
 
 func run(ctx context.Context, args []string) error {
@@ -111,7 +111,7 @@ func (r *release) describe(ctx context.Context) error {
 	return nil
 }
 
-// findZig returns the command of a zig compiler, nil where there is none.
+// findZig returns the command of a zig compiler, or nil.
 func findZig() []string {
 	if path, err := exec.LookPath("zig"); err == nil {
 		return []string{path}

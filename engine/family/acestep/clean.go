@@ -134,7 +134,7 @@ func numbersInWords(text string) (string, error) {
 		return "", err
 	}
 	for _, p := range money {
-		if sub(p, 0, amount) != nil { // an amount that is no number leaves this currency and the next ones
+		if sub(p, 0, amount) != nil { // an amount that is not a number leaves this currency and the next ones
 			break
 		}
 	}

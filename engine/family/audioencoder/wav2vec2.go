@@ -98,7 +98,7 @@ func (n *wav2vec2Net) Encode(ctx context.Context, run family.Runner, waveform *t
 	return encoding(res, waveform.Dim(2)), err
 }
 
-// normalise brings samples, those of all waveforms of a batch together, to mean zero and variance one.
+// normalise converts samples, those of all waveforms of a batch together, to mean zero and variance one.
 func normalise(x []float32) {
 	const least = 1e-7
 	mean, variance := 0.0, 0.0

@@ -113,7 +113,7 @@ func TestVAEsEqualUpstream(t *testing.T) {
 	}
 }
 
-// unit brings images that upstream's module reads as they are to -1…1, from which the VAE brings them back.
+// unit converts images that upstream's module reads as they are to -1…1, from which the VAE brings them back.
 func unit(x *tensor.Tensor) *tensor.Tensor {
 	for i, v := range x.Data {
 		x.Data[i] = 2*v - 1

@@ -100,7 +100,7 @@ func (w *writer) embedTime(t *onnx.Value) *onnx.Value {
 	return w.Cast(e, w.Target.Compute)
 }
 
-// embed brings patches of the latent to the width of the first level.
+// embed converts patches of the latent to the width of the first level.
 func (w *writer) embed(s *weights.Scope, x *onnx.Value, h, wide onnx.Dim) *onnx.Value {
 	if p := onnx.D(w.c.Patch); w.c.Patch > 1 {
 		x = w.Transpose(w.Reshape(x, x.Dim(0), x.Dim(1), h, p, wide, p), 0, 1, 3, 5, 2, 4)

@@ -48,7 +48,7 @@ func Spread(own []*tensor.Tensor, blocks int, around bool) []*tensor.Tensor {
 	return out
 }
 
-// HintConvolutions brings an image [B,C,8h,8w] to the size of latents by the convolutions 0, 2, 4, … of a torch Sequential at s
+// HintConvolutions converts an image [B,C,8h,8w] to the size of latents by the convolutions 0, 2, 4, … of a torch Sequential at s
 // with a SiLU between them. Those that halves lists by their place among the convolutions halve the size.
 func HintConvolutions(b *nn.Builder, s *weights.Scope, h *onnx.Value, halves ...int) *onnx.Value {
 	n := 0

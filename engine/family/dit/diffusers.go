@@ -38,7 +38,7 @@ func (n *Names) Swapped(diffusers, own string) {
 	n.add(diffusers, patch.Target{Key: own + weightSuffix, SwapHalves: true})
 }
 
-// Tensor adds a tensor that is no layer.
+// Tensor adds a tensor that is not a layer.
 func (n *Names) Tensor(diffusers, own string) { n.add(diffusers, patch.Target{Key: own}) }
 
 // Fused adds layers of equal size that are the rows of one of the model's, in order.

@@ -32,7 +32,7 @@ const (
 	frameTokens = 70
 )
 
-// fit brings an image [1,H,W,C] of values from 0 to 1 to the area of so many tokens, by bicubic interpolation of 8-bit values (upstream:
+// fit converts an image [1,H,W,C] of values from 0 to 1 to the area of so many tokens, by bicubic interpolation of 8-bit values (upstream:
 // Gemma4_Tokenizer.tokenize_with_weights).
 func fit(image *tensor.Tensor, tokens int) (*tensor.Tensor, error) {
 	if len(image.Shape) != 4 || image.Dim(0) != 1 || image.Dim(3) < 3 || image.Dim(1) < 1 || image.Dim(2) < 1 {

@@ -104,7 +104,7 @@ func (m *model) reference(ctx context.Context, run family.Runner, x *tensor.Tens
 	return reference{patches: patches, rows: grid.Height, cols: grid.Width, vectors: vectors, tall: tall / side, wide: wide / side}, nil
 }
 
-// fit brings the first of images [N,H,W,C] to about the area of a square by bicubic interpolation, and cuts its middle to whole patches:
+// fit converts the first of images [N,H,W,C] to about the area of a square by bicubic interpolation, and cuts its middle to whole patches:
 // [1,3,H,W]. Upstream: resize_tensor.
 func fit(images *tensor.Tensor, area int) (*tensor.Tensor, error) {
 	h, w, c := images.Dim(1), images.Dim(2), images.Dim(3)

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(familytest.Main(m)) }
 
-// planar brings an image [1,H,W,C] to [1,C,H,W].
+// planar converts an image [1,H,W,C] to [1,C,H,W].
 func planar(x *tensor.Tensor) *tensor.Tensor {
 	out := tensor.New(1, x.Dim(3), x.Dim(1), x.Dim(2))
 	for i, v := range x.Data {

@@ -139,7 +139,7 @@ var windowedFormat = imageFormat{
 // The least and greatest area of an image in pixels.
 const leastPixels, mostPixels = 3136, 12845056
 
-// checkImage fails for what are no images [N,H,W,C] of three channels.
+// checkImage fails for what are not images [N,H,W,C] of three channels.
 func checkImage(images *tensor.Tensor) error {
 	if len(images.Shape) != 4 || images.Dim(0) < 1 || images.Dim(3) < 3 || images.Dim(1) < 1 || images.Dim(2) < 1 {
 		return fmt.Errorf("encoding an image: it has the shape %v, wanted batch, height, width and at least 3 channels", images.Shape)

@@ -48,7 +48,7 @@ func readDeep(src weights.Source) (tower, error) {
 	return deepTower{v, src}, nil
 }
 
-// ImageReader is a tower of Qwen 3 VL that reads images for a model which is no text encoder.
+// ImageReader is a tower of Qwen 3 VL that reads images for a model which is not a text encoder.
 type ImageReader struct {
 	deepTower
 	// CLIP has Resized read images by the mean and deviation of CLIP's.

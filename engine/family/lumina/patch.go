@@ -49,7 +49,7 @@ type Patch struct {
 // embedder is the layer that reads the image's latent.
 const embedder = "control_all_x_embedder.2-1"
 
-// names brings the layers of attention to the model's names.
+// names maps the layers of attention to the model's names.
 var names = strings.NewReplacer(".attention.to_out.0.", ".attention.out.", ".attention.norm_k.", ".attention.k_norm.", ".attention.norm_q.", ".attention.q_norm.")
 
 // ReadPatch implements family.ModelPatch. Upstream: nodes_model_patch.py ModelPatchLoader.

@@ -83,7 +83,7 @@ func (c Config) angles(places [][]int, from, to, size int) []family.Value {
 }
 
 // writer writes the network: inputs "embeds" [1,S,width], "real" [1,S,1], 1 for tokens that are no filling, "hidden" [1,1,S,P+S], how many times a key is
-// hidden from a query, "last" [1], the place of the last token that is no filling, cosines and sines [1,S,pairs] of both halves, "past…" [1,P,·]
+// hidden from a query, "last" [1], the place of the last token that is not a filling, cosines and sines [1,S,pairs] of both halves, "past…" [1,P,·]
 // of full layers, "state…" [heads,keys,values] and "mixed…" [1,K-1,·] of linear ones; outputs "kept…", "newstate…", "newmixed…" and "states"
 // [S,width] or "logits" [vocabulary] (upstream: qwen35.py Qwen35Transformer).
 type writer struct {

@@ -116,7 +116,7 @@ type VAE struct {
 
 var _ family.Autoencoder = (*VAE)(nil)
 
-// take takes what halves there are, nil when there is none.
+// take takes the halves that are there; others are nil.
 func take(encoder, decoder weights.Source) *VAE {
 	v := &VAE{encoder: encoder, decoder: decoder, scale: 1}
 	if last, ok := encoder.Lookup(encoderLast); ok && known(encoder, encoderFirst, encoderBlock) && len(last.Shape) == 4 {

@@ -56,7 +56,7 @@ func (u *Writer) timeInputs(videos onnx.Dim) onnx.Dim {
 	return rows
 }
 
-// toVideo brings rows [videos·frames,C,H,W] to [videos,C,frames,H,W], fromVideo back.
+// toVideo converts rows [videos·frames,C,H,W] to [videos,C,frames,H,W], fromVideo back.
 func (u *Writer) toVideo(x *onnx.Value) *onnx.Value {
 	v := u.Reshape(x, u.time.videos, u.time.frames, x.Dim(1), x.Dim(2), x.Dim(3))
 	return u.Transpose(v, 0, 2, 1, 3, 4)

@@ -12,7 +12,7 @@ const (
 	unknownText = " ⁇ "
 )
 
-// Decode turns ids into text, control pieces left out. Each byte that is no UTF-8 becomes U+FFFD. It fails for ids that the model
+// Decode turns ids into text, control pieces left out. Each byte that is not valid UTF-8 becomes U+FFFD. It fails for ids that the model
 // does not have.
 func (p *Processor) Decode(ids []int32) (string, error) {
 	var text, bytes []byte

@@ -11,7 +11,7 @@ type Model struct {
 	Pieces *Prefixes
 	// Scores are the pieces' log probabilities, by id.
 	Scores []float64
-	// Unknown is the id of the unknown piece and UnknownScore the score of a character that is no piece.
+	// Unknown is the id of the unknown piece and UnknownScore the score of a character that is not a piece.
 	Unknown      int32
 	UnknownScore float64
 	// Single rounds the score of each path to float32, as SentencePiece does; the tokenizers library keeps float64.
@@ -31,7 +31,7 @@ type node struct {
 	score float64
 }
 
-// Segment divides text into the pieces whose scores have the greatest sum. A character that is no piece becomes an
+// Segment divides text into the pieces whose scores have the greatest sum. A character that is not a piece becomes an
 // unknown segment.
 func (m *Model) Segment(text string) []Segment {
 	if text == "" {

@@ -7,7 +7,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// maps are the textures of an item as PNG files, nil where there are none.
+// maps are the textures of an item as PNG files, or nil.
 type maps struct{ color, roughness, normal, emissive []byte }
 
 // material adds the material with its textures. Textures need texture coordinates; without them they are left out.

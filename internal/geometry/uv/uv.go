@@ -19,7 +19,7 @@ const tile = 64
 // Raster says for each pixel of a square texture which triangle covers it.
 type Raster struct {
 	Size  int
-	Face  []int32   // [Size,Size], -1 where there is none
+	Face  []int32   // [Size,Size], -1 if it is missing
 	place []float32 // [N,2] texture coordinates in pixels
 	faces []int32
 }

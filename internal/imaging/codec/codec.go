@@ -173,7 +173,7 @@ func (f *File) Decode(ctx context.Context, emit func(*Frame) error) error {
 	return nil
 }
 
-// emitError marks an error of the receiver of frames, which is no damage of the file.
+// emitError marks an error of the receiver of frames, which is not an error of the file.
 type emitError struct{ err error }
 
 func (e *emitError) Error() string { return e.err.Error() }

@@ -66,10 +66,10 @@ func unit(v float32) float32 {
 	return 0
 }
 
-// float16 brings a 16-bit value to 0…1.
+// float16 converts a 16-bit value to 0…1.
 func float16(v int64) float32 { return float32(v) * (1.0 / 65535) }
 
-// widen brings every step-th byte to floats as planar float has them.
+// widen converts every step-th byte to floats as planar float has them.
 func widen(to []float32, from []byte, step int) {
 	for i := range to {
 		to[i] = float16(int64(from[i*step]) << 8)
@@ -154,7 +154,7 @@ func setAlpha(alpha []float32, x int, v int64) {
 
 func sample16(b []byte) int64 { return int64(b[0])<<8 | int64(b[1]) }
 
-// packedRow brings 8-bit colors through YUV. Alpha keeps other bits where it is interleaved and nothing is padded.
+// packedRow converts 8-bit colors through YUV. Alpha keeps other bits where it is interleaved and nothing is padded.
 func (f *Frame) packedRow(y int, rgb, alpha []float32) {
 	row, step := f.Row(y), f.Layout.Channels()
 	interleaved := f.Layout == PackedAlpha8 && f.Width%Aligned == 0

@@ -46,7 +46,7 @@ func fromYUV(to []float32, y, u, v int64) {
 	to[0], to[1], to[2] = unit16(luma+v*vToR), unit16(luma+v*vToG+u*uToG), unit16(luma+u*uToB)
 }
 
-// unit16 brings 14 more bits than a 16-bit value has, about its middle, to 0…1.
+// unit16 converts 14 more bits than a 16-bit value has, about its middle, to 0…1.
 func unit16(n int64) float32 {
 	const most = 1<<16 - 1
 	return float16(max(0, min(n>>14+1<<15, most)))

@@ -36,7 +36,7 @@ func unwrap(file []byte) (bitstream, error) {
 			b.alpha = true
 			b.chunks = append(b.chunks, rest[:end]...)
 		case "VP8 ", "VP8L":
-			// the bit that tells of transparency follows the signature and two sides of 14 bits
+			// the transparency bit follows the signature and two sides of 14 bits
 			const alphaBit = 4
 			b.alpha = b.alpha || name == "VP8L" && size > alphaBit && rest[8+alphaBit]&0x10 != 0
 			b.chunks = append(b.chunks, rest[:end]...)

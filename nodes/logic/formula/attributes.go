@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Values that are no numbers, beside string and []any.
+// Values that are not numbers, beside string and []any.
 type (
 	none          struct{}                 // None
 	ellipsis      struct{}                 // ...

@@ -57,7 +57,7 @@ type parser struct {
 }
 
 // Eval computes an expression, the first where there are several. Names have int64, *big.Int, float64, bool or a []any of them as
-// values; the result is a *big.Int, a float64, a bool, or a value that is no number: a string, nil in None, a list. Errors wrap ErrSyntax
+// values; the result is a *big.Int, a float64, a bool, or a value that is not a number: a string, nil in None, a list. Errors wrap ErrSyntax
 // or ErrIndentation, or are *Error.
 func Eval(text string, names map[string]any) (any, error) {
 	if len(text) > maxLength {

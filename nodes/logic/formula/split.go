@@ -128,7 +128,7 @@ func nameLength(text string) int {
 	return len(text)
 }
 
-// textLength is how much of a text belongs to the string constant that it begins with, its prefix included; 0 when there is none.
+// textLength is how much of a text belongs to the string constant that it begins with, its prefix included; 0 if it is missing.
 func textLength(text string) (int, error) {
 	n := 0
 	for n < len(text) && n < 3 && strings.IndexByte("rRbBuUfF", text[n]) >= 0 {

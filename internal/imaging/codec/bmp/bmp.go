@@ -215,7 +215,7 @@ func (h *header) row(to, from []byte) {
 	}
 }
 
-// part brings the bits of a mask to 8, repeating the upper ones.
+// part converts the bits of a mask to 8, repeating the upper ones.
 func part(v, mask uint32) byte {
 	if mask == 0 {
 		return 0

@@ -183,7 +183,7 @@ func decode(ctx context.Context, data []byte, _ codec.Info, emit func(*codec.Fra
 	return emit(f)
 }
 
-// row reads one row; false when there is none.
+// row reads one row; false if it is missing.
 func (h *header) row(f *codec.Frame, y int) bool {
 	switch {
 	case h.scale != 0:
@@ -218,7 +218,7 @@ func (h *header) row(f *codec.Frame, y int) bool {
 	return true
 }
 
-// to8 brings a sample to 0…255, put16 to 0…65535.
+// to8 converts a sample to 0…255, put16 to 0…65535.
 func (h *header) to8(v int) byte {
 	const bits = 7 // FFmpeg's fixed point
 	factor := (255<<bits + h.most/2) / h.most

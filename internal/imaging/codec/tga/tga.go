@@ -146,7 +146,7 @@ type reader struct {
 	repeat bool
 }
 
-// row reads one row; false when there is none.
+// row reads one row; false if it is missing.
 func (r *reader) row(to []byte) bool {
 	n := r.layout.Channels()
 	for x := range r.width {

@@ -109,7 +109,7 @@ func read(data []byte) (*file, error) {
 	return f, f.still(still)
 }
 
-// still takes over the one image of a file that is no animation.
+// still takes over the one image of a file that is not an animation.
 func (f *file) still(p part) error {
 	size, alpha, err := p.measure()
 	if err != nil {
