@@ -12,7 +12,7 @@ AVX512 static inline __m512d pd(__m512 x) { return _mm512_castps_pd(x); }
 AVX512 static inline __m512 ps(__m512d x) { return _mm512_castpd_ps(x); }
 
 // transpose16 transposes a block of 16 x 16.
-AVX512 static inline void transpose16(__m512 r[16]) {
+AVX512 static inline __attribute__((always_inline)) void transpose16(__m512 r[16]) {
   __m512 t[16];
 #pragma GCC unroll 8
   for (int i = 0; i < 16; i += 2) {

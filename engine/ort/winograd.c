@@ -20,73 +20,128 @@ AVX512 static inline void filter4(const __m512 g[3], __m512 u[4]) {
 #define B 1.5f
 #define A2 (A * A)
 #define B2 (B * B)
-#define FA (2 * A2 * (A2 - B2))  // the products of a point's differences from the others
-#define FB (2 * B2 * (B2 - A2))
+#define FA (2.0 * A2 * (A2 - B2))  // the products of a point's differences from the others
+#define FB (2.0 * B2 * (B2 - A2))
+#define G0 ((float)(1.0 / (A2 * B2)))
+#define GA0 ((float)(1 / FA))
+#define GA1 ((float)(A / FA))
+#define GA2 ((float)(A2 / FA))
+#define GB0 ((float)(1 / FB))
+#define GB1 ((float)(B / FB))
+#define GB2 ((float)(B2 / FB))
 
 AVX512 static inline __m512 number(float x) { return _mm512_set1_ps(x); }
 
 // Three taps of a row or column become six.
 AVX512 static inline void filter6(const __m512 g[3], __m512 u[6]) {
-  __m512 a = _mm512_fmadd_ps(g[2], number((float)(A2 / (double)FA)), _mm512_mul_ps(g[0], number((float)(1 / (double)FA))));
-  __m512 b = _mm512_fmadd_ps(g[2], number((float)(B2 / (double)FB)), _mm512_mul_ps(g[0], number((float)(1 / (double)FB))));
-  __m512 ca = number((float)(A / (double)FA)), cb = number((float)(B / (double)FB));
-  u[0] = _mm512_mul_ps(g[0], number((float)(1 / (double)(A2 * B2))));
-  u[1] = _mm512_fmadd_ps(g[1], ca, a);
-  u[2] = _mm512_fnmadd_ps(g[1], ca, a);
-  u[3] = _mm512_fmadd_ps(g[1], cb, b);
-  u[4] = _mm512_fnmadd_ps(g[1], cb, b);
+  __m512 a = _mm512_fmadd_ps(g[2], number(GA2), _mm512_mul_ps(g[0], number(GA0)));
+  __m512 b = _mm512_fmadd_ps(g[2], number(GB2), _mm512_mul_ps(g[0], number(GB0)));
+  u[0] = _mm512_mul_ps(g[0], number(G0));
+  u[1] = _mm512_fmadd_ps(g[1], number(GA1), a);
+  u[2] = _mm512_fnmadd_ps(g[1], number(GA1), a);
+  u[3] = _mm512_fmadd_ps(g[1], number(GB1), b);
+  u[4] = _mm512_fnmadd_ps(g[1], number(GB1), b);
   u[5] = g[2];
 }
 
-AVX512 static inline void filters(int side, const __m512 g[3], __m512 *u) {
-  if (side == CG_TILE4) {
-    filter6(g, u);
-  } else {
+// CHUNK is how many channels are transformed together; their values of a tap stand side by side, [channel][CG_MR], as in a
+// strip, so that vectors are full and stores aligned.
+enum { TAPS = 9, CHUNK = 16, WIDTH = CHUNK * CG_MR };
+
+// store3 transforms a row of three values and stores the places of that row.
+AVX512 static inline void store3(const __m512 g[3], __mmask16 mask, float *dst, size_t step) {
+  __m512 u[6];
+  filter6(g, u);
+#pragma GCC unroll 6
+  for (int col = 0; col < 6; col++) _mm512_mask_storeu_ps(dst + (size_t)col * step, mask, u[col]);
+}
+
+// filter4x4 transforms 16 filters for 4x4 tiles, two rows of places at a time so that all values stay in registers.
+AVX512 static inline void filter4x4(const float *taps, __mmask16 mask, float *dst, size_t step) {
+  __m512 g[3][3], x[3], y[3];
+#pragma GCC unroll 9
+  for (int i = 0; i < 9; i++) g[i / 3][i % 3] = _mm512_loadu_ps(taps + i * WIDTH);
+#pragma GCC unroll 3
+  for (int i = 0; i < 3; i++) x[i] = _mm512_mul_ps(g[0][i], number(G0));
+  store3(x, mask, dst, step);
+#pragma GCC unroll 3
+  for (int i = 0; i < 3; i++) {
+    __m512 even = _mm512_fmadd_ps(g[2][i], number(GA2), _mm512_mul_ps(g[0][i], number(GA0)));
+    x[i] = _mm512_fmadd_ps(g[1][i], number(GA1), even);
+    y[i] = _mm512_fnmadd_ps(g[1][i], number(GA1), even);
+  }
+  store3(x, mask, dst + 6 * step, step);
+  store3(y, mask, dst + 12 * step, step);
+#pragma GCC unroll 3
+  for (int i = 0; i < 3; i++) {
+    __m512 even = _mm512_fmadd_ps(g[2][i], number(GB2), _mm512_mul_ps(g[0][i], number(GB0)));
+    x[i] = _mm512_fmadd_ps(g[1][i], number(GB1), even);
+    y[i] = _mm512_fnmadd_ps(g[1][i], number(GB1), even);
+  }
+  store3(x, mask, dst + 18 * step, step);
+  store3(y, mask, dst + 24 * step, step);
+  store3(g[2], mask, dst + 30 * step, step);
+}
+
+// filter2x2 transforms 16 filters for 2x2 tiles.
+AVX512 static inline void filter2x2(const float *taps, __mmask16 mask, float *dst, size_t step) {
+  __m512 rows[4][3], u[4];
+#pragma GCC unroll 3
+  for (int col = 0; col < 3; col++) {
+    __m512 g[3] = {_mm512_loadu_ps(taps + col * WIDTH), _mm512_loadu_ps(taps + (3 + col) * WIDTH), _mm512_loadu_ps(taps + (6 + col) * WIDTH)};
     filter4(g, u);
+    for (int row = 0; row < 4; row++) rows[row][col] = u[row];
+  }
+#pragma GCC unroll 4
+  for (int row = 0; row < 4; row++) {
+    filter4(rows[row], u);
+    for (int col = 0; col < 4; col++, dst += step) _mm512_mask_storeu_ps(dst, mask, u[col]);
   }
 }
 
-AVX512 static inline void filter(const int side, const float *taps, float *dst, size_t step) {
-  const int n = side + CG_BORDER;
-  __m512 rows[CG_MOST_ROWS][3], u[CG_MOST_ROWS];
-#pragma GCC unroll 3
-  for (int col = 0; col < 3; col++) {
-    __m512 g[3] = {_mm512_loadu_ps(taps + col * 16), _mm512_loadu_ps(taps + (3 + col) * 16), _mm512_loadu_ps(taps + (6 + col) * 16)};
-    filters(side, g, u);
-#pragma GCC unroll 6
-    for (int row = 0; row < n; row++) rows[row][col] = u[row];
-  }
-#pragma GCC unroll 6
-  for (int row = 0; row < n; row++) {
-    filters(side, rows[row], u);
-#pragma GCC unroll 6
-    for (int col = 0; col < n; col++) _mm512_mask_storeu_ps(dst + (size_t)(row * n + col) * step, (1 << CG_MR) - 1, u[col]);
+// gather lays out the taps [TAPS][WIDTH] of n channels.
+AVX512 static inline void gather(const char *w, const int type, size_t ld, size_t rows, size_t n, float *taps) {
+  const size_t size = type == CG_F32 ? 4 : 2;
+  size_t to = 0;  // the next tap's place
+  for (size_t at = 0; at < n * TAPS; at += 16) {
+    size_t cols = n * TAPS - at < 16 ? n * TAPS - at : 16;
+    __m512 r[16];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < 16; i++) {
+      r[i] = i < CG_MR && i < rows ? load16(w + (i * ld + at) * size, type, first(cols)) : _mm512_setzero_ps();
+    }
+    transpose16(r);
+#pragma GCC unroll 16
+    for (size_t i = 0; i < 16; i++) {
+      if (i < cols) _mm512_mask_storeu_ps(taps + to, (1 << CG_MR) - 1, r[i]);
+      to += WIDTH;
+      if (to >= TAPS * WIDTH) to -= TAPS * WIDTH - CG_MR;
+    }
   }
 }
 
 AVX512 void cg_winograd_weights(int side, const void *w, int type, size_t ld, size_t rows, size_t channels, float *dst, size_t step) {
-  enum { TAPS = 9, AT_ONCE = 16 };
-  size_t size = type == CG_F32 ? 4 : 2;
-  float taps[AT_ONCE * TAPS * 16];  // [channel][tap][row]
-  for (size_t c = 0; c < channels; c += AT_ONCE) {
-    size_t n = channels - c < AT_ONCE ? channels - c : AT_ONCE;
-    for (size_t at = 0; at < n * TAPS; at += 16) {
-      size_t cols = n * TAPS - at < 16 ? n * TAPS - at : 16;
-      __m512 r[16];
-#pragma GCC unroll 16
-      for (size_t i = 0; i < 16; i++) {
-        r[i] = i < CG_MR && i < rows ? load16((const char *)w + (i * ld + c * TAPS + at) * size, type, first(cols)) : _mm512_setzero_ps();
-      }
-      transpose16(r);
-#pragma GCC unroll 16
-      for (size_t i = 0; i < 16; i++) {
-        if (i < cols) _mm512_storeu_ps(taps + (at + i) * 16, r[i]);
-      }
+  float taps[TAPS * WIDTH] = {0};
+  for (size_t c = 0; c < channels; c += CHUNK) {
+    size_t n = channels - c < CHUNK ? channels - c : CHUNK;
+    const char *from = (const char *)w + c * TAPS * (type == CG_F32 ? 4 : 2);
+    switch (type) {
+      case CG_F32:
+        gather(from, CG_F32, ld, rows, n, taps);
+        break;
+      case CG_F16:
+        gather(from, CG_F16, ld, rows, n, taps);
+        break;
+      default:
+        gather(from, CG_BF16, ld, rows, n, taps);
     }
-    if (side == CG_TILE4) {
-      for (size_t i = 0; i < n; i++) filter(CG_TILE4, taps + i * TAPS * 16, dst + (c + i) * CG_MR, step);
-    } else {
-      for (size_t i = 0; i < n; i++) filter(CG_TILE2, taps + i * TAPS * 16, dst + (c + i) * CG_MR, step);
+    for (size_t at = 0; at < n * CG_MR; at += 16) {
+      __mmask16 mask = first(n * CG_MR - at);
+      if (side == CG_TILE4) {
+        filter4x4(taps + at, mask, dst + c * CG_MR + at, step);
+      } else {
+        filter2x2(taps + at, mask, dst + c * CG_MR + at, step);
+      }
     }
   }
 }
