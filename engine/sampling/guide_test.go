@@ -389,6 +389,15 @@ func TestEmptyLatentsFollowTheModel(t *testing.T) {
 	if err != nil || !slices.Equal(out.Shape, []int{2, 16, 8, 8}) {
 		t.Errorf("got %v, %v; want 16 channels of half the size", out, err)
 	}
+	p.Latent, p.DownscaleRatio = tensor.New(1, 4, 33), 0
+	p.Format = sampling.LatentFormat{Channels: 8, Scale: 1, Downscale: 4096, Temporal: 4096, Line: true}
+	for ratio, want := range map[int]int{0: 33, 2048: 16, 4096: 33, 8192: 66} {
+		p.TemporalRatio = ratio
+		out, err := sampling.Sample(t.Context(), p)
+		if err != nil || !slices.Equal(out.Shape, []int{1, 8, want}) {
+			t.Errorf("audio made for %d samples a value: %v, %v; want a length of %d", ratio, out, err, want)
+		}
+	}
 }
 
 func TestNothingToDoReturnsTheLatent(t *testing.T) {

@@ -28,6 +28,8 @@ type LatentFormat struct {
 	Scale, Shift float32
 	// Downscale is the factor between the sizes of image and latent.
 	Downscale int
+	// Temporal is the factor between the samples of audio and latent values in time; 0 for latents whose length is never changed.
+	Temporal int
 	// Video says that latents have a time axis: [B,C,T,H,W].
 	Video bool
 	// Line says that latents have one axis, time, as those of audio: [B,C,L].

@@ -44,6 +44,8 @@ type Params struct {
 	BatchIndex []int
 	// DownscaleRatio is the image-to-latent factor that an empty latent was made for; 0 when unknown.
 	DownscaleRatio int
+	// TemporalRatio is the factor between samples of audio and latent values that an empty latent was made for; 0 when unknown.
+	TemporalRatio int
 
 	Seed      uint64
 	Steps     int
@@ -172,6 +174,10 @@ func (p *Params) fixEmpty() (*tensor.Tensor, error) {
 	}
 	if p.Format.Video && len(shape) == 4 {
 		shape = slices.Insert(shape, 2, 1)
+	}
+	if empty && p.TemporalRatio > 0 && p.Format.Temporal > 0 && len(shape) > 2 {
+		ratio := float64(p.TemporalRatio) / float64(p.Format.Temporal)
+		shape[2] = max(int(math.RoundToEven(float64(shape[2])*ratio)), 1)
 	}
 	if empty {
 		return tensor.New(shape...), nil

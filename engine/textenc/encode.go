@@ -198,3 +198,19 @@ func Embed(rows []Row, table weights.Entry) (*tensor.Tensor, error) {
 	}
 	return out, nil
 }
+
+// ScaleTokens multiplies what Embed looked up, and not the vectors that stand for tokens.
+func ScaleTokens(x *tensor.Tensor, rows []Row, by float32) {
+	n, w := x.Dim(1), x.Dim(2)
+	for i, r := range rows {
+		for j := range n {
+			if _, ok := r.Vectors[j]; ok {
+				continue
+			}
+			of := x.Data[(i*n+j)*w:][:w]
+			for k := range of {
+				of[k] *= by
+			}
+		}
+	}
+}

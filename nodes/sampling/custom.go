@@ -184,7 +184,7 @@ func (n *AddNoise) Run(_ *nodes.Context) (nodes.Result, error) {
 		parts[i] = es.NoisyLatent(n.Model.Sampling(), n.Model.LatentFormat(), n.Sigmas, noise[i], part)
 	}
 	out := withParts(n.Latent, parts)
-	out.DownscaleRatio = n.Latent.DownscaleRatio
+	out.DownscaleRatio, out.TemporalRatio = n.Latent.DownscaleRatio, n.Latent.TemporalRatio
 	return nodes.Out(out), nil
 }
 
@@ -204,7 +204,7 @@ func runCustom(ctx *nodes.Context, g *Guider, noise *Noise, s *es.Sampler, sigma
 	}
 	out, guess := withParts(latent, samples), withParts(latent, denoised)
 	if denoised[0] != samples[0] {
-		guess.DownscaleRatio = latent.DownscaleRatio
+		guess.DownscaleRatio, guess.TemporalRatio = latent.DownscaleRatio, latent.TemporalRatio
 	}
 	return nodes.Out(out, guess), nil
 }

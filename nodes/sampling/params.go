@@ -24,7 +24,7 @@ func modelParams(model *engine.Model, log *slog.Logger) es.Params {
 func runParams(ctx *nodes.Context, model *engine.Model, latent engine.Latent, r *reporter) es.Params {
 	p := modelParams(model, ctx.Log)
 	p.Latent, p.NoiseMask = latent.Samples, latent.NoiseMask
-	p.BatchIndex, p.DownscaleRatio = latent.BatchIndex, latent.DownscaleRatio
+	p.BatchIndex, p.DownscaleRatio, p.TemporalRatio = latent.BatchIndex, latent.DownscaleRatio, latent.TemporalRatio
 	p.Along, p.AlongMasks = latent.Along, latent.AlongMasks
 	p.OnStep = r.step
 	return p
@@ -32,7 +32,7 @@ func runParams(ctx *nodes.Context, model *engine.Model, latent engine.Latent, r 
 
 // withParts returns a latent with other samples: those of its parts.
 func withParts(l engine.Latent, parts []*tensor.Tensor) engine.Latent {
-	l.Samples, l.DownscaleRatio = parts[0], 0
+	l.Samples, l.DownscaleRatio, l.TemporalRatio = parts[0], 0, 0
 	if len(parts) > 1 {
 		l.Along = parts[1:]
 	}

@@ -30,7 +30,7 @@ func (kind) Name() string { return "ACE-Step 1.5" }
 func (kind) Rank() int { return 780 }
 
 // latentFormat is that of the 64-channel VAE. Upstream: latent_formats.ACEAudio15.
-var latentFormat = sampling.LatentFormat{Channels: channels, Scale: 1, Downscale: 1920, Line: true}
+var latentFormat = sampling.LatentFormat{Channels: channels, Scale: 1, Downscale: 1920, Temporal: 1764, Line: true}
 
 const (
 	// channels of latents, and of what stands beside them: a source latent and a mask of what is made.

@@ -35,7 +35,6 @@ type recognised struct {
 
 // families are in upstream's order of tests, then what is no diffusion model.
 var families = []recognised{
-	{name: "Stable Audio 3", all: []string{"transformer.rotary_pos_emb.inv_freq"}},
 	{name: "MiniMax H3", all: []string{"video_patch_proj.weight", "audio_patch_proj.weight"}},
 	{name: "ACE-Step", all: []string{"genre_embedder.weight"}},
 	{name: "SeedVR2", all: []string{"blocks.31.mlp.all.proj_in_gate.weight"}},

@@ -121,18 +121,7 @@ func (c *call) embed(rows []textenc.Row) (*tensor.Tensor, error) {
 	if err != nil || !c.gemma {
 		return x, err
 	}
-	scale := float32(math.Sqrt(float64(c.Config.Width)))
-	for i, r := range rows {
-		for j := range r.IDs {
-			if _, ok := r.Vectors[j]; ok {
-				continue
-			}
-			at := (i*len(r.IDs) + j) * c.Config.Width
-			for k, v := range x.Data[at : at+c.Config.Width] {
-				x.Data[at+k] = v * scale
-			}
-		}
-	}
+	textenc.ScaleTokens(x, rows, float32(math.Sqrt(float64(c.Config.Width))))
 	return x, nil
 }
 

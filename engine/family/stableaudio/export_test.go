@@ -18,3 +18,17 @@ func WithEmbedders(d family.Denoiser, width int) family.Denoiser {
 	none := &seconds{frequencies: make([]float32, 2), weight: make([]float32, 5*width), bias: make([]float32, width)}
 	return &model{config: m.config, src: m.src, start: none, total: none}
 }
+
+// WithDuration gives a model of version 3 a vector that fills texts up, of twos, and an embedder of the duration whose values are threes.
+func WithDuration(d family.Denoiser, width int) family.Denoiser {
+	m := d.(*three)
+	out := &three{Head: m.Head, config: m.config, memory: m.memory, local: m.local, twice: m.twice}
+	out.seconds = &seconds{weight: make([]float32, expoWidth*width), bias: make([]float32, width)}
+	for range width {
+		out.padding = append(out.padding, 2)
+	}
+	for i := range out.seconds.bias {
+		out.seconds.bias[i] = 3
+	}
+	return out
+}

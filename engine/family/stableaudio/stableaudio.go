@@ -31,7 +31,7 @@ func (kind) Name() string { return "Stable Audio" }
 func (kind) Rank() int { return 220 }
 
 // latentFormat is that of the 64-channel VAE. Upstream: latent_formats.StableAudio1.
-var latentFormat = sampling.LatentFormat{Channels: 64, Scale: 1, Downscale: 2048, Line: true}
+var latentFormat = sampling.LatentFormat{Channels: 64, Scale: 1, Downscale: 2048, Temporal: 2048, Line: true}
 
 // config describes a network.
 type config struct {
@@ -72,7 +72,8 @@ func readConfig(s *weights.Scope, heads int) (config, error) {
 		hidden: dim(s, "to_timestep_embed.0.weight", 0), head: dim(s, "to_timestep_embed.0.weight", 0) / heads, depth: s.Count("transformer.layers"), channels: dim(s, "postprocess_conv.weight", 0),
 		text: dim(s, "to_cond_embed.0.weight", 1), global: dim(s, "to_global_embed.0.weight", 1), turned: 2 * dim(s, "transformer.rotary_pos_emb.inv_freq", 0), timeWidth: dim(s, "timestep_features.weight", 0),
 	}
-	if c.head == 0 || c.hidden%heads != 0 || c.head%2 != 0 || c.depth == 0 || c.channels == 0 || c.text == 0 || c.global == 0 || c.turned == 0 || c.turned > c.head || c.timeWidth == 0 || dim(s, "transformer.project_in.weight", 1) != c.channels {
+	expo := c.timeWidth == 0 && s.HasAny("transformer.global_cond_embedder")
+	if c.head == 0 || c.hidden%heads != 0 || c.head%2 != 0 || c.depth == 0 || c.channels == 0 || c.text == 0 || c.global == 0 || c.turned == 0 || c.turned > c.head || c.timeWidth == 0 && !expo || dim(s, "transformer.project_in.weight", 1) != c.channels {
 		return c, fmt.Errorf("reading the shape of the network: to_timestep_embed.0.weight is %v, transformer.project_in.weight %v, to_cond_embed.0.weight %v, to_global_embed.0.weight %v, %d layers",
 			s.Shape("to_timestep_embed.0.weight"), s.Shape("transformer.project_in.weight"), s.Shape("to_cond_embed.0.weight"), s.Shape("to_global_embed.0.weight"), c.depth)
 	}
@@ -111,7 +112,11 @@ const longest = 512
 
 // embed returns the embedding of a time in seconds.
 func (s *seconds) embed(at float64) []float32 {
-	x := float32(min(max(at, 0), longest) / longest)
+	return s.of(s.waves(float32(min(max(at, 0), longest) / longest)))
+}
+
+// waves are a number from 0 to 1, its sines and its cosines.
+func (s *seconds) waves(x float32) []float32 {
 	n := len(s.frequencies)
 	in := make([]float32, 2*n+1)
 	in[0] = x
@@ -119,6 +124,11 @@ func (s *seconds) embed(at float64) []float32 {
 		angle := float64(float32(x*f*2) * math.Pi)
 		in[1+i], in[1+n+i] = float32(math.Sin(angle)), float32(math.Cos(angle))
 	}
+	return in
+}
+
+// of is the linear layer behind the waves.
+func (s *seconds) of(in []float32) []float32 {
 	out := make([]float32, len(s.bias))
 	for i := range out {
 		sum := float64(s.bias[i])
@@ -226,7 +236,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 }
 
 func (m *model) run(ctx context.Context, run family.Runner, x *tensor.Tensor, t []float32, text, global *tensor.Tensor) (*tensor.Tensor, error) {
-	angles, err := m.angles(x.Dim(2) + 1)
+	angles, err := angles(m.src, m.turned, x.Dim(2)+1)
 	if err != nil {
 		return nil, err
 	}
@@ -236,9 +246,9 @@ func (m *model) run(ctx context.Context, run family.Runner, x *tensor.Tensor, t 
 }
 
 // angles are those of the first values of a head, by the frequencies in the file.
-func (m *model) angles(tokens int) ([]family.Value, error) {
-	freq := make([]float32, m.turned/2)
-	if e, ok := m.src.Lookup("transformer.rotary_pos_emb.inv_freq"); ok && e.Data != nil {
+func angles(src weights.Source, turned, tokens int) ([]family.Value, error) {
+	freq := make([]float32, turned/2)
+	if e, ok := src.Lookup("transformer.rotary_pos_emb.inv_freq"); ok && e.Data != nil {
 		if err := weights.Range(freq, e, 0); err != nil {
 			return nil, err
 		}
