@@ -30,5 +30,5 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &omnigen2.Model{Config: c, Source: src, Shift: 3.16, TextScheme: loader, TextKey: lm.KeyQwen3VLL}, nil
+	return &omnigen2.Model{Config: c, Head: omnigen2.Head(src, 3.16, loader, lm.KeyQwen3VLL)}, nil
 }

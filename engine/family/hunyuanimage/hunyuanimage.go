@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"slices"
 
-	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/family/dit"
 	"comfygo/engine/family/lm"
 	"comfygo/engine/family/t5"
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
-	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -68,13 +66,16 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if fc := s.Shape("byt5_in.fc1.weight"); len(fc) == 2 {
 		c.glyphWidth = fc[1]
 	}
-	return &model{config: c, src: src}, nil
+	return &model{config: c, Head: dit.Head{
+		Source: src, Format: Latent, Type: sampling.Flow, Settings: sampling.Settings{Shift: 5}, Loader: "hunyuan_image", Encoders: []string{lm.KeyQwen25M, t5.KeyByT5},
+		Read: []string{sampling.OptionSkipDouble, sampling.OptionSkipSingle},
+	}}, nil
 }
 
 // model is a diffusion model of the family.
 type model struct {
+	dit.Head
 	config
-	src weights.Source
 
 	activations family.Activations
 }
@@ -86,36 +87,6 @@ var (
 	_ family.Optioned  = (*model)(nil)
 	_ family.Typed     = (*model)(nil)
 )
-
-// Latent implements family.Denoiser.
-func (m *model) Latent() sampling.LatentFormat { return Latent }
-
-// Sampling implements family.Denoiser.
-func (m *model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.Flow, sampling.Settings{Shift: 5}
-}
-
-// Weights implements family.Denoiser.
-func (m *model) Weights() weights.Source { return m.src }
-
-// Scheme implements family.Bundle.
-func (m *model) Scheme() string { return "hunyuan_image" }
-
-// TextPrefixes implements family.Bundle.
-func (m *model) TextPrefixes() map[string][]string {
-	return map[string][]string{lm.KeyQwen25M: {"text_encoders.qwen25_7b.transformer."}, t5.KeyByT5: {"text_encoders.byt5_small.transformer."}}
-}
-
-// Options implements family.Optioned.
-func (m *model) Options() []string {
-	return []string{sampling.OptionSkipDouble, sampling.OptionSkipSingle}
-}
-
-// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
-func (m *model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, dtype.F32} }
-
-// LoRAKeys implements family.Adaptable: upstream knows the generic names alone.
-func (m *model) LoRAKeys(keys *patch.KeyMap, part string) { keys.AddGeneric(part, m.src.Names()) }
 
 // The names of the inputs beside the text encoding.
 const (
@@ -221,7 +192,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 
 func (m *model) graph(v variant) family.Graph {
 	return family.Graph{Part: "unet", Variant: v.digest(), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("hunyuanimage", m.src, func(b *nn.Builder, s *weights.Scope) { write(b, s, m.config, v) })
+		return s.Build("hunyuanimage", m.Source, func(b *nn.Builder, s *weights.Scope) { write(b, s, m.config, v) })
 	}}
 }
 

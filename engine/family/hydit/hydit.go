@@ -68,7 +68,13 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &model{config: c, src: src}, nil
+	head := dit.Head{
+		Source: src, Format: sdxl.Latent, Type: sampling.VPrediction, Settings: sampling.Settings{LinearStart: 0.00085, LinearEnd: 0.018}, Loader: textScheme{}.Type(), Encoders: []string{bert.Key, t5.KeyMT5},
+	}
+	if c.sized {
+		head.Settings.LinearEnd = 0.03
+	}
+	return &model{config: c, Head: head}, nil
 }
 
 // read reads the sizes of a network off its tensors.
@@ -88,8 +94,8 @@ func read(s *weights.Scope) (config, error) {
 
 // model is a diffusion model of the family.
 type model struct {
+	dit.Head
 	config
-	src weights.Source
 
 	activations family.Activations
 }
@@ -102,29 +108,6 @@ var (
 	_ family.Steered   = (*model)(nil)
 )
 
-// Latent implements family.Denoiser.
-func (m *model) Latent() sampling.LatentFormat { return sdxl.Latent }
-
-// Sampling implements family.Denoiser.
-func (m *model) Sampling() (sampling.ModelType, sampling.Settings) {
-	s := sampling.Settings{LinearStart: 0.00085, LinearEnd: 0.018}
-	if m.sized {
-		s.LinearEnd = 0.03
-	}
-	return sampling.VPrediction, s
-}
-
-// Weights implements family.Denoiser.
-func (m *model) Weights() weights.Source { return m.src }
-
-// Scheme implements family.Bundle.
-func (m *model) Scheme() string { return textScheme{}.Type() }
-
-// TextPrefixes implements family.Bundle.
-func (m *model) TextPrefixes() map[string][]string {
-	return map[string][]string{bert.Key: {"text_encoders.hydit_clip.transformer."}, t5.KeyMT5: {"text_encoders.mt5xl.transformer."}}
-}
-
 // ComputeTypes implements family.Typed: attention exceeds float16 from version 1.2 on, where upstream computes it in float32.
 func (m *model) ComputeTypes() []dtype.DType {
 	if m.sized {
@@ -135,9 +118,9 @@ func (m *model) ComputeTypes() []dtype.DType {
 
 // LoRAKeys implements family.Adaptable. Upstream: lora.py model_lora_keys_unet.
 func (m *model) LoRAKeys(keys *patch.KeyMap, part string) {
-	keys.AddGeneric(part, m.src.Names())
+	m.Head.LoRAKeys(keys, part)
 	var names dit.Names
-	for _, n := range m.src.Names() {
+	for _, n := range m.Source.Names() {
 		if layer, ok := dit.LayerOf(n); ok {
 			names.Layer(layer, layer)
 		}
@@ -338,7 +321,7 @@ func (m *model) Memory(shape []int, tokens int) int64 {
 
 func (m *model) graph(controls []int) family.Graph {
 	return family.Graph{Part: "unet", Variant: family.Digest(m.sized, controls), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("hunyuan dit", m.src, func(b *nn.Builder, s *weights.Scope) { (&writer{b, m.config}).write(s, controls) })
+		return s.Build("hunyuan dit", m.Source, func(b *nn.Builder, s *weights.Scope) { (&writer{b, m.config}).write(s, controls) })
 	}}
 }
 

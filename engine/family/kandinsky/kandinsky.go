@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/family/clip"
 	"comfygo/engine/family/dit"
@@ -90,14 +89,17 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 		return nil, fmt.Errorf("reading the shape of the network: visual_embeddings.in_layer.weight is %v, out_layer.out_layer.weight %v, %s %v: wanted %d channels",
 			s.Shape("visual_embeddings.in_layer.weight"), s.Shape("out_layer.out_layer.weight"), norm, s.Shape(norm), k.format.Channels)
 	}
-	return &model{config: c, kind: k, src: src}, nil
+	return &model{config: c, kind: k, Head: dit.Head{
+		Source: src, Format: k.format, Type: sampling.Flow, Settings: sampling.Settings{Shift: k.shift}, Loader: k.text, Encoders: []string{lm.KeyQwen25M, clip.KeyL},
+		Read: []string{dit.OptionRotary},
+	}}, nil
 }
 
 // model is a diffusion model of the family.
 type model struct {
+	dit.Head
 	config
 	kind kind
-	src  weights.Source
 
 	activations family.Activations
 }
@@ -110,36 +112,11 @@ var (
 	_ family.Optioned  = (*model)(nil)
 )
 
-// Latent implements family.Denoiser.
-func (m *model) Latent() sampling.LatentFormat { return m.kind.format }
-
-// Sampling implements family.Denoiser.
-func (m *model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.Flow, sampling.Settings{Shift: m.kind.shift}
-}
-
-// Weights implements family.Denoiser.
-func (m *model) Weights() weights.Source { return m.src }
-
-// Scheme implements family.Bundle.
-func (m *model) Scheme() string { return m.kind.text }
-
-// TextPrefixes implements family.Bundle.
-func (m *model) TextPrefixes() map[string][]string {
-	return map[string][]string{lm.KeyQwen25M: {"text_encoders.qwen25_7b.transformer."}, clip.KeyL: {"text_encoders.clip_l.transformer."}}
-}
-
-// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
-func (m *model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, dtype.F32} }
-
-// Options implements family.Optioned.
-func (m *model) Options() []string { return []string{dit.OptionRotary} }
-
 // LoRAKeys implements family.Adaptable. Upstream: lora.py model_lora_keys_unet.
 func (m *model) LoRAKeys(keys *patch.KeyMap, part string) {
-	keys.AddGeneric(part, m.src.Names())
+	m.Head.LoRAKeys(keys, part)
 	var names dit.Names
-	for _, n := range m.src.Names() {
+	for _, n := range m.Source.Names() {
 		if layer, ok := dit.LayerOf(n); ok {
 			names.Layer(layer, layer)
 		}
@@ -295,7 +272,7 @@ func (m *model) Memory(shape []int, tokens int) int64 {
 
 func (m *model) graph() family.Graph {
 	return family.Graph{Part: "unet", Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("kandinsky", m.src, func(b *nn.Builder, s *weights.Scope) { (&writer{b, m.config}).write(s) })
+		return s.Build("kandinsky", m.Source, func(b *nn.Builder, s *weights.Scope) { (&writer{b, m.config}).write(s) })
 	}}
 }
 

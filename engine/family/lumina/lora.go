@@ -9,7 +9,7 @@ import (
 
 // LoRAKeys implements family.Adaptable. Upstream: lora.py model_lora_keys_unet, utils.py z_image_to_diffusers.
 func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
-	keys.AddGeneric(part, m.Source.Names())
+	m.Head.LoRAKeys(keys, part)
 	add := func(name string, t patch.Target) {
 		t.Key = part + t.Key
 		for _, n := range []string{part + name, "transformer." + name, "lycoris_" + strings.ReplaceAll(name, ".", "_"), name} {

@@ -58,20 +58,23 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if err != nil {
 		return nil, err
 	}
-	shift := 6.0
-	if k.z {
-		shift = 3
+	head := dit.Head{
+		Source: src, Format: latents.Flux, Type: sampling.Flow, Settings: sampling.Settings{Multiplier: 1, Shift: 6}, Loader: text,
+		Encoders: []string{lm.KeyGemma2, lm.KeyGemma3S, lm.KeyQwen3M}, Types: []dtype.DType{dtype.BF16, dtype.F32}, // activations leave the range of float16
 	}
-	return &Model{Config: c, Source: src, Settings: sampling.Settings{Multiplier: 1, Shift: shift}}, nil
+	if k.z {
+		head.Settings.Shift = 3
+	}
+	if c.Pixel > 0 {
+		head.Format = latents.Pixels
+	}
+	return &Model{Config: c, Head: head}, nil
 }
 
 // Model is a diffusion model of the families.
 type Model struct {
+	dit.Head
 	Config
-	// Source holds the network's tensors without prefix.
-	Source weights.Source
-	// Settings are those of the flow that the model was trained as.
-	Settings sampling.Settings
 
 	activations family.Activations
 }
@@ -82,35 +85,6 @@ var (
 	_ family.Bundle    = (*Model)(nil)
 	_ family.Typed     = (*Model)(nil)
 )
-
-// Latent implements family.Denoiser.
-func (m *Model) Latent() sampling.LatentFormat {
-	if m.Pixel > 0 {
-		return latents.Pixels
-	}
-	return latents.Flux
-}
-
-// Sampling implements family.Denoiser.
-func (m *Model) Sampling() (sampling.ModelType, sampling.Settings) { return sampling.Flow, m.Settings }
-
-// Weights implements family.Denoiser.
-func (m *Model) Weights() weights.Source { return m.Source }
-
-// Scheme implements family.Bundle.
-func (m *Model) Scheme() string { return text }
-
-// TextPrefixes implements family.Bundle.
-func (m *Model) TextPrefixes() map[string][]string {
-	out := map[string][]string{}
-	for _, key := range []string{lm.KeyGemma2, lm.KeyGemma3S, lm.KeyQwen3M} {
-		out[key] = []string{"text_encoders." + key + ".transformer."}
-	}
-	return out
-}
-
-// ComputeTypes implements family.Typed: activations leave the range of float16.
-func (m *Model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, dtype.F32} }
 
 // inputPooled is the name of the pooled text encoding [N,width], which NewBie reads.
 const inputPooled = "pooled"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"comfygo/engine/family"
+	"comfygo/engine/family/dit"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -44,7 +45,7 @@ func (k kind) Module(class string, config []byte, src weights.Source) (family.Mo
 	if c.Scale != 0 {
 		read.TimeScale = c.Scale
 	}
-	return module{&Model{Config: read, Source: src}}, nil
+	return module{&Model{Config: read, Head: dit.Head{Source: src}}}, nil
 }
 
 // module is a model as upstream's module.

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"comfygo/engine/family"
+	"comfygo/engine/family/dit"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -18,7 +19,7 @@ func (kind) Module(class string, _ []byte, src weights.Source) (family.Module, e
 		return nil, nil
 	}
 	c, err := ReadConfig(weights.NewScope(src), "layers")
-	return module{&Model{Config: c, Source: src}}, err
+	return module{&Model{Config: c, Head: dit.Head{Source: src}}}, err
 }
 
 // module is a model as upstream's module.

@@ -85,18 +85,21 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Model{Config: c, Source: src, Shift: 2.6, TextScheme: text, TextKey: lm.KeyQwen25S}, nil
+	return &Model{Config: c, Head: Head(src, 2.6, text, lm.KeyQwen25S)}, nil
+}
+
+// Head is what models of this kind say of themselves: the shift of their flow, and the type and the key of their text encoder.
+func Head(src weights.Source, shift float64, loader, key string) dit.Head {
+	return dit.Head{
+		Source: src, Format: latents.Flux, Type: sampling.Flow, Settings: sampling.Settings{Multiplier: 1, Shift: shift}, Loader: loader, Encoders: []string{key},
+		Types: []dtype.DType{dtype.BF16, dtype.F16, dtype.F32},
+	}
 }
 
 // Model is a diffusion model of this kind; families fill it in.
 type Model struct {
+	dit.Head
 	Config
-	// Source holds the network's tensors without prefix.
-	Source weights.Source
-	// Shift is that of the flow.
-	Shift float64
-	// TextScheme is the type of the text encoder in the CLIP loaders, TextKey its key.
-	TextScheme, TextKey string
 
 	activations family.Activations
 }
@@ -108,31 +111,9 @@ var (
 	_ family.Typed     = (*Model)(nil)
 )
 
-// Latent implements family.Denoiser.
-func (m *Model) Latent() sampling.LatentFormat { return latents.Flux }
-
-// Sampling implements family.Denoiser.
-func (m *Model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.Flow, sampling.Settings{Multiplier: 1, Shift: m.Shift}
-}
-
-// Weights implements family.Denoiser.
-func (m *Model) Weights() weights.Source { return m.Source }
-
-// Scheme implements family.Bundle.
-func (m *Model) Scheme() string { return m.TextScheme }
-
-// TextPrefixes implements family.Bundle.
-func (m *Model) TextPrefixes() map[string][]string {
-	return map[string][]string{m.TextKey: {"text_encoders." + m.TextKey + ".transformer."}}
-}
-
-// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
-func (m *Model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, dtype.F16, dtype.F32} }
-
 // LoRAKeys implements family.Adaptable. Upstream: lora.py model_lora_keys_unet.
 func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
-	keys.AddGeneric(part, m.Source.Names())
+	m.Head.LoRAKeys(keys, part)
 	for _, n := range m.Source.Names() {
 		if layer, ok := strings.CutSuffix(n, ".weight"); ok {
 			keys.AddKey(layer, part+n)
