@@ -45,7 +45,7 @@ func writeCalls() error {
 		return fmt.Errorf("reading the list of classes: %w", err)
 	}
 	page := nodecalls.Page(recorded, strings.Split(strings.TrimSpace(string(list)), "\n"))
-	if err := os.WriteFile(filepath.Join("docs", "node-calls.md"), []byte(page), 0o644); err != nil { //nolint:gosec // a page for everybody
+	if err := os.WriteFile(filepath.Join("docs", "node-calls.md"), []byte(page), 0o644); err != nil { //nolint:gosec // a page for everyone
 		return fmt.Errorf("writing the table of calls: %w", err)
 	}
 	return nil
