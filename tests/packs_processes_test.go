@@ -41,6 +41,7 @@ type packFigures struct {
 		State    string  `json:"state"`
 		PID      int     `json:"pid"`
 		Memory   int64   `json:"memory_bytes"`
+		GPU      int64   `json:"gpu_bytes"`
 		CPU      float64 `json:"cpu_seconds"`
 		Restarts int     `json:"restarts"`
 	} `json:"processes"`
@@ -114,6 +115,25 @@ func TestPackFigures(t *testing.T) {
 	for _, want := range []string{`comfygo_python_up{pack=""} 1`, `comfygo_python_memory_bytes{kind="resident",pack=""}`, `comfygo_python_cpu_seconds_total{pack=""}`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("/metrics lacks %s", want)
+		}
+	}
+}
+
+// TestPackGPU has torch hold memory of two GPUs, more and then less: the figures follow.
+func TestPackGPU(t *testing.T) {
+	t.Parallel()
+	server := startPacks(t, []string{"plain"})
+	for _, held := range []int64{1 << 30, 3 << 20, 0} {
+		r := server.run(t, shows(map[string]any{"1": packNode("PackHolds", map[string]any{"bytes": held})}, link("1", 0)))
+		if f := r.Failure(); f != nil {
+			t.Fatalf("%+v", f)
+		}
+		var figures packFigures
+		if err := server.Get(t.Context(), "/api/v1/packs", &figures); err != nil {
+			t.Fatal(err)
+		}
+		if len(figures.Processes) != 1 || figures.Processes[0].GPU != 3*held { // of both GPUs
+			t.Errorf("torch holds %d bytes, the figures are %+v", 3*held, figures.Processes)
 		}
 	}
 }

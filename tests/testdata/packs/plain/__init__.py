@@ -132,6 +132,11 @@ def add(self, **values):
     return (sum(values.values()),)
 
 
+def holds(self, bytes):
+    torch.cuda.held = bytes
+    return (bytes,)
+
+
 TEXT = ("STRING", {"default": ""})
 ANY = ("*",)
 NODE_CLASS_MAPPINGS = {
@@ -153,6 +158,7 @@ NODE_CLASS_MAPPINGS = {
     "PackFails": node("PackFails", {"required": {}}, ("STRING",), lambda self: (1 // 0,)),
     "PackLeaves": node("PackLeaves", {"required": {"how": (["exit", "os"],)}}, ("STRING",), lambda self, how: os._exit(3) if how == "os" else exit(3)),
     "PackEndless": node("PackEndless", {"required": {"seconds": ("FLOAT", {"default": 60.0})}}, ("STRING",), endless),
+    "PackHolds": node("PackHolds", {"required": {"bytes": ("INT", {"default": 0, "max": 1 << 40})}}, ("INT",), holds),
     "PackStuck": node("PackStuck", {"required": {}}, ("STRING",), stuck),
 }
 NODE_DISPLAY_NAME_MAPPINGS = {"PackJoin": "Join two texts"}

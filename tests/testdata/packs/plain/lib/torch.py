@@ -40,6 +40,28 @@ class Tensor:
         self.buffer[:] = other.buffer
 
 
+class cuda:
+    """A GPU whose memory nodes say to hold."""
+
+    held = None
+
+    @classmethod
+    def is_initialized(cls):
+        return cls.held is not None
+
+    @staticmethod
+    def is_available():
+        return False
+
+    @staticmethod
+    def device_count():
+        return 2
+
+    @classmethod
+    def memory_reserved(cls, device):
+        return cls.held * (device + 1)
+
+
 def frombuffer(buffer, dtype):
     view = memoryview(buffer).cast("B")
     return Tensor(view, (len(view) // 4,))
