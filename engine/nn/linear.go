@@ -77,6 +77,18 @@ func (b *Builder) LinearRows(s *weights.Scope, x *onnx.Value, total, from, out i
 	return b.linear(s, b.rows(r, from, out), b.rows(bias, from, out), x, nil, from, out)
 }
 
+// LinearRowsGelu is LinearRows followed by GELU in its tanh form.
+func (b *Builder) LinearRowsGelu(s *weights.Scope, x *onnx.Value, total, from, out int) *onnx.Value {
+	bias := s.Optional("bias", total)
+	if !b.Target.CUDA || bias == nil || b.adapted(s) {
+		return b.Gelu(b.LinearRows(s, x, total, from, out), true)
+	}
+	b.At(s.Prefix())
+	in := x.Dim(-1).N
+	r := b.rows(s.Weight("weight", total, in), from, out)
+	return b.BiasFastGelu(b.matmul(x, r, out, in), b.small(b.rows(bias, from, out)))
+}
+
 // rows returns a part of a weight that may be nil or missing.
 func (b *Builder) rows(r *weights.Ref, from, n int) *weights.Ref {
 	if r == nil || r.Missing() {

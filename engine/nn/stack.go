@@ -65,6 +65,19 @@ func (s Stack) Tasks(dst []byte, k Kernels) []func() error {
 	return tasks
 }
 
+// InParts returns the stored tensors whose bytes, one after another, serve as they are; false when some have to be made.
+func (s Stack) InParts() ([]weights.Entry, bool) {
+	out := make([]weights.Entry, len(s))
+	for i, l := range s {
+		e, ok := l.InPlace()
+		if !ok {
+			return nil, false
+		}
+		out[i] = e
+	}
+	return out, true
+}
+
 // As returns the stack in another element type.
 func (s Stack) As(t dtype.DType) Stack {
 	out := append(Stack(nil), s...)
@@ -92,36 +105,56 @@ func (b *Builder) stackable(s *weights.Scope, r, bias *weights.Ref) bool {
 	return b.Target.CUDA && r != nil && plain(r) && plain(bias) && !b.adapted(s)
 }
 
-// LinearStack is Linear of one x [B,in] with the weights of several scopes, which have the same number of rows: one product for
-// those that it can be written for. A result is nil where it cannot; it is left to Linear then.
-func (b *Builder) LinearStack(scopes []*weights.Scope, x *onnx.Value, out int) []*onnx.Value {
-	results := make([]*onnx.Value, len(scopes))
+// Rows are some rows of the linear layer of a scope, whose weight has Total of them.
+type Rows struct {
+	*weights.Scope
+	From, Total int
+}
+
+// LinearStack is LinearRows of one x [B,in] for several layers, out rows of each, plus the number more: one product for many of them.
+// A result [B,out] is nil for a layer that is left to LinearRows.
+func (b *Builder) LinearStack(layers []Rows, x *onnx.Value, out int, more float32) []*onnx.Value {
+	results := make([]*onnx.Value, len(layers))
 	var matrices, biases []*weights.Ref
 	var places []int
+	flush := func() {
+		if len(places) > 1 {
+			for i, part := range b.stackedProduct(matrices, biases, x, out, more) {
+				results[places[i]] = part
+			}
+		}
+		matrices, biases, places = nil, nil, nil
+	}
 	const most = 32 // results that one Split may have to be one kernel
-	for i, s := range scopes {
+	for i, l := range layers {
+		b.At(l.Prefix())
+		r, bias := b.linearWeight(l.Scope, l.Total, x.Dim(-1).N), l.Optional("bias", l.Total)
+		if bias == nil || !b.stackable(l.Scope, r, bias) {
+			continue
+		}
+		if out != l.Total {
+			r, bias = b.rows(r, l.From, out), b.rows(bias, l.From, out)
+		}
+		matrices, biases, places = append(matrices, r), append(biases, bias), append(places, i)
 		if len(places) == most {
-			break
-		}
-		b.At(s.Prefix())
-		r, bias := b.linearWeight(s, out, x.Dim(-1).N), s.Optional("bias", out)
-		if bias != nil && b.stackable(s, r, bias) {
-			matrices, biases, places = append(matrices, r), append(biases, bias), append(places, i)
+			flush()
 		}
 	}
-	if len(places) < 2 {
-		return results
-	}
-	rows := len(places) * out
-	sizes := make([]int, len(places))
+	flush()
+	return results
+}
+
+func (b *Builder) stackedProduct(matrices, biases []*weights.Ref, x *onnx.Value, out int, more float32) []*onnx.Value {
+	rows := len(matrices) * out
+	sizes := make([]int, len(matrices))
 	for i := range sizes {
 		sizes[i] = out
 	}
 	y := b.Add(b.MatMulT(x, b.stacked(matrices, rows, x.Dim(-1).N)), b.stacked(biases, rows))
-	for i, part := range b.Split(y, -1, sizes...) {
-		results[places[i]] = part
+	if more != 0 {
+		y = b.Add(y, b.Const(more))
 	}
-	return results
+	return b.Split(y, -1, sizes...)
 }
 
 // PackedQKV is the projection of x [B,S,in] to queries, keys and values by the weights of three scopes without bias, as one product

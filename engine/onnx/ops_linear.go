@@ -70,6 +70,14 @@ func (g *Graph) Conv3x3(x, w, bias, sum *Value) *Value {
 	return g.op(DomainComfygo, op, dtype.F32, out, in)
 }
 
+// BiasFastGelu returns the tanh form of the GELU of x [..,C] + bias [C].
+func (g *Graph) BiasFastGelu(x, bias *Value) *Value {
+	if bias.Rank() != 1 || bias.Dim(0) != x.Dim(-1) || bias.DType != x.DType {
+		g.fail("FastGelu", "bias %s%v for %s%v", bias.DType, bias.Shape, x.DType, x.Shape)
+	}
+	return g.op(DomainMicrosoft, "FastGelu", x.DType, x.Shape, []*Value{x, bias})
+}
+
 // BiasAdd returns x [B,S,C] + bias [C] + sum [B,S,C]. CUDA has it for widths C of 320, 640 and 1280.
 func (g *Graph) BiasAdd(x, bias, sum *Value) *Value {
 	if x.Rank() != 3 || bias.Rank() != 1 || bias.Dim(0) != x.Dim(2) || bias.DType != x.DType || sum.DType != x.DType || !sum.Shape.Equal(x.Shape) {

@@ -71,7 +71,8 @@ var portable = map[string]func(g *Graph, n node){
 		parts := g.Split(g.Add(n.in[0], n.in[1]), -1, half, half)
 		g.Mul(parts[0], g.Gelu(parts[1], false))
 	},
-	"BiasAdd": func(g *Graph, n node) { g.Add(g.Add(n.in[0], n.in[1]), n.in[2]) },
+	"FastGelu": func(g *Graph, n node) { g.Gelu(g.Add(n.in[0], n.in[1]), true) },
+	"BiasAdd":  func(g *Graph, n node) { g.Add(g.Add(n.in[0], n.in[1]), n.in[2]) },
 	"MultiHeadAttention": func(g *Graph, n node) {
 		x, out := n.in[0], n.out[0].Shape
 		flat := g.Reshape(g.Transpose(x, 0, 1, 3, 2, 4), x.Dim(0), x.Dim(1), D(3), out[2])

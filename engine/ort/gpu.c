@@ -1,5 +1,7 @@
 #include "gpu.h"
 
+#include <string.h>
+
 #ifdef _WIN32
 #include <windows.h>
 static void *open_runtime(void) { return (void *)GetModuleHandleA("cudart64_13.dll"); }
@@ -19,6 +21,10 @@ static struct {
   int (*free)(void *);
   int (*copy)(void *, const void *, size_t, int, void *);
   int (*wait)(void *);
+  int (*pin)(void **, size_t, unsigned);
+  int (*unpin)(void *);
+  int (*stream)(void **, unsigned);
+  int (*end)(void *);
   const char *(*message)(int);
 } cuda;
 
@@ -31,14 +37,46 @@ int cg_gpu_open(void) {
   *(void **)&cuda.free = symbol(h, "cudaFree");
   *(void **)&cuda.copy = symbol(h, "cudaMemcpyAsync");
   *(void **)&cuda.wait = symbol(h, "cudaStreamSynchronize");
+  *(void **)&cuda.pin = symbol(h, "cudaHostAlloc");
+  *(void **)&cuda.unpin = symbol(h, "cudaFreeHost");
+  *(void **)&cuda.stream = symbol(h, "cudaStreamCreateWithFlags");
+  *(void **)&cuda.end = symbol(h, "cudaStreamDestroy");
   *(void **)&cuda.message = symbol(h, "cudaGetErrorString");
-  return !(cuda.get && cuda.set && cuda.alloc && cuda.free && cuda.copy && cuda.wait && cuda.message);
+  return !(cuda.get && cuda.set && cuda.alloc && cuda.free && cuda.copy && cuda.wait && cuda.pin && cuda.unpin && cuda.stream && cuda.end && cuda.message);
 }
 
 // The default stream does not wait for ONNX Runtime's streams, nor these for it: each copy is waited for.
 static int copy(void *to, const void *from, size_t n, int kind) {
   int error = cuda.copy(to, from, n, kind, NULL);
   return error ? error : cuda.wait(NULL);
+}
+
+enum { staged = 32 << 20 };  // bytes of each buffer
+
+static int upload(char *to, const char *from, size_t n) {
+  void *buffers[2] = {NULL, NULL}, *streams[2] = {NULL, NULL};
+  int error = 0;
+  for (int i = 0; i < 2 && !error; i++) {
+    error = cuda.pin(&buffers[i], n < staged ? n : staged, 0);
+    if (!error) error = cuda.stream(&streams[i], 0);
+  }
+  for (int i = 0; n > 0 && !error; i = !i) {
+    size_t part = n < staged ? n : staged;
+    error = cuda.wait(streams[i]);  // for the buffer's copy before
+    if (error) break;
+    memcpy(buffers[i], from, part);
+    error = cuda.copy(to, buffers[i], part, to_device, streams[i]);
+    to += part, from += part, n -= part;
+  }
+  for (int i = 0; i < 2; i++) {
+    if (streams[i]) {
+      int late = cuda.wait(streams[i]);
+      if (!error) error = late;
+      cuda.end(streams[i]);
+    }
+    if (buffers[i]) cuda.unpin(buffers[i]);
+  }
+  return error;
 }
 
 #define ON(device, call)                           \
@@ -55,4 +93,5 @@ int cg_gpu_alloc(int device, size_t size, void **p) { ON(device, cuda.alloc(p, s
 int cg_gpu_free(int device, void *p) { ON(device, cuda.free(p)); }
 int cg_gpu_write(int device, void *to, const void *from, size_t n) { ON(device, copy(to, from, n, to_device)); }
 int cg_gpu_read(int device, void *to, const void *from, size_t n) { ON(device, copy(to, from, n, to_host)); }
+int cg_gpu_upload(int device, void *to, const void *from, size_t n) { ON(device, upload(to, from, n)); }
 const char *cg_gpu_message(int error) { return cuda.message(error); }

@@ -12,6 +12,9 @@ int cg_gpu_free(int device, void *p);
 // cg_gpu_write and cg_gpu_read copy n bytes from and to the host and return when they have arrived.
 int cg_gpu_write(int device, void *to, const void *from, size_t n);
 int cg_gpu_read(int device, void *to, const void *from, size_t n);
+// cg_gpu_upload is cg_gpu_write for much data: it goes through two buffers of pinned memory, one of which is filled while the other is
+// copied. Calls must not overlap.
+int cg_gpu_upload(int device, void *to, const void *from, size_t n);
 const char *cg_gpu_message(int error);
 
 #endif

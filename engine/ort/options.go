@@ -173,6 +173,9 @@ func patterned(spec *SessionSpec) bool {
 
 // add hands one initializer over, in the way that the device can use.
 func (o *options) add(r *Runtime, d Device, in *Initializer) error {
+	if in.On != nil {
+		return o.shared(r, in)
+	}
 	if d.Kind == CUDA && in.File != "" {
 		return nil // the library reads the file itself
 	}

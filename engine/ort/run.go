@@ -224,7 +224,7 @@ func (s *Session) guarded(ctx context.Context, graph int, f func(*C.OrtRunOption
 		}
 	}
 	done := watch(ctx, func() { _ = opts.Terminate() }) // fails only on destroyed options
-	err = s.r.check(f(ptr))
+	s.thread.do(func() { err = s.r.check(f(ptr)) })
 	done()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -54,10 +54,11 @@ type Runtime struct {
 	sessions  map[*Session]struct{}
 	locations map[string]string
 
-	cuda  map[int]error // what probing a CUDA device said
-	gpus  map[int]*C.OrtMemoryInfo
-	gpu   *bool // whether Buffers can be made; nil until that is known
-	block func() int
+	cuda    map[int]error // what probing a CUDA device said
+	gpus    map[int]*C.OrtMemoryInfo
+	uploads sync.Mutex // held while weights are copied to a GPU
+	gpu     *bool      // whether Buffers can be made; nil until that is known
+	block   func() int
 }
 
 // open guards the library's process-wide state.

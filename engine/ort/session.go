@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -28,6 +29,7 @@ type Session struct {
 	graphs  bool                                                       // runs of bindings may be captured
 	graph   atomic.Int32                                               // the number of the graph that was captured last
 	release func()
+	thread  *thread // on which it runs, on CUDA
 
 	use    sync.RWMutex // held for reading by runs, for writing by Close
 	closed bool
@@ -82,7 +84,11 @@ func (r *Runtime) newSession(ctx context.Context, spec *SessionSpec) (*Session, 
 		return nil, err
 	}
 	s.release = spec.Release
-	if spec.Device.Kind == CUDA { // the GPU has its own copy of everything
+	if spec.Device.Kind == CUDA {
+		s.thread = newThread()
+	}
+	shares := slices.ContainsFunc(spec.Initializers, func(in Initializer) bool { return in.On != nil })
+	if spec.Device.Kind == CUDA && !shares { // the GPU has its own copy of everything
 		s.opts.drop(r)
 		s.letGo()
 	}
@@ -193,6 +199,8 @@ func (s *Session) letGo() {
 
 // free gives back native memory: the session first, as it uses the rest.
 func (s *Session) free() {
+	s.thread.end()
+	s.thread = nil
 	if s.ptr != nil {
 		C.cg_release_session(s.r.api, s.ptr)
 		s.ptr = nil

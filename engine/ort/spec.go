@@ -76,7 +76,7 @@ type SessionSpec struct {
 	// Config are further session configuration entries, by the library's keys.
 	Config map[string]string
 	// Release is called once when the session no longer uses the initializers' Data: on the CPU when it is closed, on
-	// CUDA as soon as it is made, and always when making it failed.
+	// CUDA as soon as it is made unless some lie On a Region, and always when making it failed.
 	Release func()
 }
 
@@ -90,6 +90,9 @@ type Initializer struct {
 	// File and Offset say where the same bytes lie on disk, as the model's external data says it too; "" for none.
 	File   string
 	Offset int64
+	// On and At, when set, say where the bytes lie in a GPU's memory: the session reads them there, and needs neither Data nor File.
+	On *Region
+	At int
 }
 
 func (in Initializer) value() Value { return Value{DType: in.DType, Shape: in.Shape, Data: in.Data} }

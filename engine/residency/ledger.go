@@ -125,7 +125,9 @@ func (s *Sessions) Accounts() []Account {
 			Loads: held.Misses, Reuses: held.Hits, Evictions: held.Evictions,
 		}
 		sh.mu.Unlock()
-		if sh.device.Kind != ort.CUDA {
+		if sh.device.Kind == ort.CUDA {
+			a.Weights = max(a.Weights, sh.gpu.total()) // a session may be gone whose weights others share
+		} else {
 			a.Weights = s.weights.Bytes() // sessions share weights: the store knows what there is in all
 		}
 		out = append(out, a)

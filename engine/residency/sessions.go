@@ -75,6 +75,9 @@ type shelf struct {
 	*cache.Cache[Key, *Network]
 	device ort.Device
 
+	// gpu holds the weights of a GPU.
+	gpu gpuStore
+
 	mu sync.Mutex
 	// running is the sum of the estimates of the runs that are going on, peak the highest that there was.
 	running, peak int64
@@ -98,7 +101,7 @@ func (s *Sessions) shelf(d ort.Device) *shelf {
 				budget = b
 			}
 		}
-		sh = &shelf{Cache: cache.New[Key](budget, (*Network).Close), device: d}
+		sh = &shelf{Cache: cache.New[Key](budget, (*Network).Close), device: d, gpu: gpuStore{known: map[string]*gpuWeight{}}}
 		s.devices[d] = sh
 		if s.closed {
 			sh.Close()
@@ -215,8 +218,26 @@ func (s *Sessions) openSession(ctx context.Context, key Key, shrink bool, g *onn
 	if err != nil {
 		return nil, err
 	}
-	set, err := s.weights.prepare(ctx, g.Initializers(), s.cfg.Threads)
+	list := g.Initializers()
+	var onGPU *gpuSet
+	if lib.Regions(ctx, key.Device) {
+		onGPU, list = s.shelf(key.Device).gpu.claim(list)
+	}
+	made := list
+	if onGPU != nil {
+		made = unmade(list)
+	}
+	set, err := s.weights.prepare(ctx, made, s.cfg.Threads)
+	if err == nil && onGPU != nil {
+		err = onGPU.add(ctx, lib, key.Device, list, set)
+		if err != nil {
+			set.release()
+		}
+	}
 	if err != nil {
+		if onGPU != nil {
+			onGPU.release()
+		}
 		return nil, err
 	}
 	// The level above this one only rewrites convolutions into the blocked layout, which the graph has already.
@@ -225,30 +246,48 @@ func (s *Sessions) openSession(ctx context.Context, key Key, shrink bool, g *onn
 	spec.NoPattern = key.Target.Lean && !key.Target.CUDA
 	// What computes sizes runs on the CPU by design; a graph without that has nothing to do there.
 	spec.OnDevice = !g.ComputesShapes()
-	if spec.Model, spec.Initializers, err = emit(lib, g, set); err != nil {
-		set.release()
+	if onGPU != nil {
+		defer set.release() // the GPU has its own copy
+		spec.Release = onGPU.release
+	}
+	if spec.Model, spec.Initializers, err = emit(lib, g, set, onGPU); err != nil {
+		spec.Release()
 		return nil, err
 	}
 	if s.cfg.Graphs && !shrink && key.Device.Kind == ort.CUDA {
-		spec.Graphs, spec.Release = true, nil
-		made, err := lib.NewSession(ctx, spec)
+		captured := spec
+		captured.Graphs, captured.Release = true, nil
+		ready, err := lib.NewSession(ctx, captured)
 		if err == nil {
-			set.release() // the GPU has its own copy
-			return made, nil
+			return &owner{session: ready, release: spec.Release}, nil
 		}
 		if ort.OutOfMemory(err) || ctx.Err() != nil {
-			set.release()
+			spec.Release()
 			return nil, err
 		}
 		s.cfg.Log.Debug("steps cannot be captured", "graph", g.Name, "error", err)
-		spec.Graphs, spec.Release = false, set.release
 	}
 	// From here on the session owns the weights: it releases them when it ends, or when it cannot be made.
-	made, err := lib.NewSession(ctx, spec)
+	ready, err := lib.NewSession(ctx, spec)
 	if err != nil {
 		return nil, err // and not a session that is nil
 	}
-	return made, nil
+	return ready, nil
+}
+
+// owner is a session that releases its weights when it is closed.
+type owner struct {
+	session
+	release func()
+}
+
+// Close implements session.
+func (o *owner) Close() {
+	o.session.Close()
+	if o.release != nil {
+		o.release()
+		o.release = nil
+	}
 }
 
 // takes is the number of bytes that weights take on a device beyond what is there.
@@ -256,13 +295,7 @@ func (s *Sessions) takes(d ort.Device, list []onnx.Initializer) int64 {
 	if d.Kind != ort.CUDA {
 		return s.weights.missing(list)
 	}
-	bytes := int64(0) // the device holds its own copy of every weight
-	for _, in := range list {
-		if src, ok := in.Source.(nn.Source); ok {
-			bytes += int64(src.Size())
-		}
-	}
-	return bytes
+	return s.shelf(d).gpu.takes(list)
 }
 
 // charge enters what a graph's weights take on its device into the ledger and makes room for them.
@@ -290,21 +323,25 @@ func (s *Sessions) room(sh *shelf, key Key, bytes int64) error {
 // constants while a session is made, before weights that lie elsewhere are there.
 const inlineBelow = 1024
 
-// emit writes the model and lists its initializers for the session.
-func emit(lib *ort.Runtime, g *onnx.Graph, set *weightSet) ([]byte, []ort.Initializer, error) {
+// emit writes the model and lists its initializers for the session; gpu, when set, says where they lie on a GPU.
+func emit(lib *ort.Runtime, g *onnx.Graph, set *weightSet, gpu *gpuSet) ([]byte, []ort.Initializer, error) {
 	var inits []ort.Initializer
 	model, err := g.Marshal(func(in onnx.Initializer) (onnx.Placement, error) {
-		data := set.data[in.Name]
-		if len(data) < inlineBelow {
+		data, size := set.data[in.Name], in.Source.(nn.Source).Size()
+		if size < inlineBelow {
 			return onnx.Placement{Inline: data}, nil
 		}
 		init := ort.Initializer{Name: in.Name, DType: in.DType, Shape: in.Shape, Data: data}
 		if e, ok := in.Source.(nn.Source).InPlace(); ok && e.Offset >= 0 {
 			init.File, init.Offset = e.File, e.Offset
 		}
+		if gpu != nil {
+			w := gpu.weights[in.Name]
+			init.On, init.At = w.region.Region, w.at
+		}
 		location, err := lib.Location(init.File)
 		inits = append(inits, init)
-		return onnx.Placement{Location: location, Offset: init.Offset, Length: int64(len(data))}, err
+		return onnx.Placement{Location: location, Offset: init.Offset, Length: int64(size)}, err
 	})
 	return model, inits, err
 }

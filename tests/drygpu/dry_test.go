@@ -85,8 +85,12 @@ func TestCapturedSteps(t *testing.T) {
 	path := model(t, "sd15")
 	for _, compute := range []dtype.DType{dtype.F16, dtype.F32} {
 		r, _ := dry(t, gpu{}, scenario{Name: "steps", Checkpoint: path, UNet: compute, Size: 512, Steps: 7, Graphs: true})
-		for i := 4; i < 7; i++ {
+		for i := range 7 {
 			s := r.sections[fmt.Sprint("step", i)]
+			t.Logf("%s, step %d: %d launches, %d graphs, %d allocations", compute, i, s.launches, s.graphs, s.mallocs)
+			if i < 4 {
+				continue
+			}
 			if s.launches != 0 || s.graphs != 1 || s.mallocs > 0 || len(s.copies) != 3 {
 				t.Errorf("%s, step %d: %d launches, %d graphs, %d allocations, copies %v", compute, i, s.launches, s.graphs, s.mallocs, s.copies)
 			}
@@ -122,7 +126,7 @@ func TestOutOfMemory(t *testing.T) {
 	path := model(t, "sd15")
 	r, out := dry(t, gpu{MB: 1800}, scenario{Name: "prompt", Checkpoint: path, UNet: dtype.F16, Size: 512, Steps: 2})
 	tried, again := r.sections["step0"], r.sections["step1"]
-	if tried.oom == 0 || tried.frees < 100 || again.oom > 0 || again.mallocs > 0 {
+	if tried.oom == 0 || tried.frees == 0 || again.oom > 0 || again.mallocs > 0 {
 		t.Errorf("the first step met the end of memory %d times and freed %d, the second %d times, and allocated %d", tried.oom, tried.frees, again.oom, again.mallocs)
 	}
 	if tried.peak > 1800<<20 || !strings.Contains(out, "evicting idle models") {
@@ -130,6 +134,16 @@ func TestOutOfMemory(t *testing.T) {
 	}
 	if _, out = dry(t, gpu{MB: 1000}, scenario{Name: "too large", Checkpoint: path, UNet: dtype.F16, Size: 512, Steps: 1}); !strings.Contains(out, "more memory than there is") {
 		t.Errorf("a GPU that is too small for the U-Net: said %s", out)
+	}
+}
+
+// TestSharedWeights holds that the sessions of a model for two kinds of sizes are over one copy of the weights.
+func TestSharedWeights(t *testing.T) {
+	r, _ := dry(t, gpu{}, scenario{Name: "sizes", Checkpoint: model(t, "sd15"), UNet: dtype.F16, Size: 512, Steps: 1})
+	first, second := r.sections["512-step0"], r.sections["520-step0"]
+	t.Logf("%d MiB after the first size, %d MiB after the second", first.end>>20, second.end>>20)
+	if second.end-first.end > 256<<20 {
+		t.Errorf("%d MiB after the first size, %d MiB after the second", first.end>>20, second.end>>20)
 	}
 }
 

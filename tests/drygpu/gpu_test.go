@@ -124,8 +124,10 @@ func dry(t *testing.T, g gpu, s scenario) (*record, string) {
 // player is a process that plays a scenario.
 type player struct {
 	scenario
-	rt   *engine.Runtime
-	file *os.File
+	rt *engine.Runtime
+	// prefix is what the names of sections begin with.
+	prefix string
+	file   *os.File
 }
 
 // mark begins a section of the record.

@@ -17,8 +17,9 @@ import (
 	"comfygo/tests/golden"
 )
 
-// manifest writes a sparse file with the tensors of a manifest of the goldens, floating-point ones in one type.
-func manifest(t *testing.T, name string, stored dtype.DType, keep func(key string) bool) string {
+// manifest writes a sparse file with the tensors of a manifest of the goldens, floating-point ones in one type. keys, if set, returns the
+// keys under which a tensor is written.
+func manifest(t *testing.T, name string, stored dtype.DType, keys func(key string) []string) string {
 	t.Helper()
 	m, err := recipe.Load(filepath.Join(filepath.Dir(golden.Path(t, "models/x")), name+".json.gz"))
 	if err != nil {
@@ -30,8 +31,12 @@ func manifest(t *testing.T, name string, stored dtype.DType, keep func(key strin
 		if d.IsFloat() {
 			d = stored
 		}
-		if keep == nil || keep(x.Key) {
-			specs = append(specs, safetensors.Spec{Name: x.Key, DType: d, Shape: x.Shape})
+		as := []string{x.Key}
+		if keys != nil {
+			as = keys(x.Key)
+		}
+		for _, key := range as {
+			specs = append(specs, safetensors.Spec{Name: key, DType: d, Shape: x.Shape})
 		}
 	}
 	return sparse(t, specs)

@@ -19,6 +19,7 @@ var scenes = map[string]func(ctx context.Context, p *player) error{
 	"decode":    decode,
 	"prompt":    prompt,
 	"sessions":  sessions,
+	"sizes":     sizes,
 	"steps":     steps,
 	"too large": tooLarge,
 }
@@ -90,7 +91,7 @@ func steps(ctx context.Context, p *player) error {
 		}
 	}
 	for i := range p.Steps {
-		if err := p.mark(fmt.Sprint("step", i)); err != nil {
+		if err := p.mark(fmt.Sprint(p.prefix, "step", i)); err != nil {
 			return err
 		}
 		x.Data[0] = float32(i) // the latent changes from step to step, the text does not
@@ -98,7 +99,19 @@ func steps(ctx context.Context, p *player) error {
 			return err
 		}
 	}
-	return p.mark("end")
+	return p.mark(p.prefix + "end")
+}
+
+// sizes predicts for a size, and for one that needs another graph.
+func sizes(ctx context.Context, p *player) error {
+	for _, more := range []int{0, 8} {
+		p.Size += more
+		p.prefix = fmt.Sprint(p.Size, "-")
+		if err := steps(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // decode decodes a latent twice.

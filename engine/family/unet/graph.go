@@ -182,7 +182,7 @@ func (u *Writer) projectEmbedding(s *weights.Scope) {
 		return
 	}
 	var widths []int
-	scopes := map[int][]*weights.Scope{}
+	scopes := map[int][]nn.Rows{}
 	block := func(b *weights.Scope) {
 		for i := range b.Count("") {
 			l := b.Index(i).At("emb_layers", "1")
@@ -190,7 +190,7 @@ func (u *Writer) projectEmbedding(s *weights.Scope) {
 				if scopes[sh[0]] == nil {
 					widths = append(widths, sh[0])
 				}
-				scopes[sh[0]] = append(scopes[sh[0]], l)
+				scopes[sh[0]] = append(scopes[sh[0]], nn.Rows{Scope: l, Total: sh[0]})
 			}
 		}
 	}
@@ -202,7 +202,7 @@ func (u *Writer) projectEmbedding(s *weights.Scope) {
 		block(s.At("output_blocks").Index(i))
 	}
 	for _, w := range widths {
-		for i, shift := range u.LinearStack(scopes[w], u.emb, w) {
+		for i, shift := range u.LinearStack(scopes[w], u.emb, w, 0) {
 			if shift != nil {
 				u.shifts[scopes[w][i].Prefix()] = shift
 			}
