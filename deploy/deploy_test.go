@@ -31,7 +31,7 @@ func TestVariables(t *testing.T) {
 	t.Parallel()
 	variable := regexp.MustCompile(`COMFYGO_[A-Z_0-9]+`)
 	known := cli.Variables()
-	for _, name := range []string{"Dockerfile", "compose.yaml", "comfygo.service", "kubernetes.yaml"} {
+	for _, name := range []string{"Dockerfile", "compose.yaml", "comfygo.service", "kubernetes.yaml", "fleet.compose.yaml", "fleet.kubernetes.yaml"} {
 		found := variable.FindAllString(read(t, name), -1)
 		if len(found) == 0 {
 			t.Errorf("%s uses no variable", name)
@@ -160,5 +160,84 @@ func TestYAML(t *testing.T) {
 	}
 	if want := []string{"PersistentVolumeClaim", "Deployment", "Service"}; !slices.Equal(kinds, want) {
 		t.Errorf("%v", kinds)
+	}
+}
+
+// TestFleet has the program read the flags of the servers and workers of both examples, and looks at who may read which credentials.
+func TestFleet(t *testing.T) {
+	t.Parallel()
+	var compose struct {
+		Services map[string]struct {
+			Command []string
+			Volumes []string
+		}
+		Volumes map[string]any
+	}
+	if err := yaml.Unmarshal([]byte(read(t, "fleet.compose.yaml")), &compose); err != nil {
+		t.Fatal(err)
+	}
+	flags := map[string][]string{}
+	for name, s := range compose.Services {
+		flags["compose: "+name] = s.Command
+		for _, v := range s.Volumes {
+			volume, _, _ := strings.Cut(v, ":")
+			if _, known := compose.Volumes[volume]; !known {
+				t.Errorf("compose: %s has the unknown volume %s", name, volume)
+			}
+		}
+	}
+	docs := yaml.NewDecoder(strings.NewReader(read(t, "fleet.kubernetes.yaml")))
+	var kinds []string
+	for {
+		var doc struct {
+			Kind     string
+			Metadata struct{ Name string }
+			Spec     struct {
+				Template struct {
+					Spec struct {
+						Containers []struct{ Args []string }
+						Volumes    []struct {
+							Secret struct{ Items []struct{ Key string } }
+						}
+						Security map[string]any `yaml:"securityContext"`
+					}
+				}
+			}
+		}
+		err := docs.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds = append(kinds, doc.Kind)
+		pod := doc.Spec.Template.Spec
+		if doc.Kind != "Deployment" {
+			continue
+		}
+		if pod.Security["runAsNonRoot"] != true {
+			t.Errorf("%s may run as root", doc.Metadata.Name)
+		}
+		args := pod.Containers[0].Args
+		flags[doc.Metadata.Name] = args
+		for _, v := range pod.Volumes {
+			for _, item := range v.Secret.Items {
+				if !slices.Contains(args, "/nats/"+item.Key) {
+					t.Errorf("%s can read %s, which is not its own", doc.Metadata.Name, item.Key)
+				}
+			}
+		}
+	}
+	if want := []string{"PersistentVolumeClaim", "Deployment", "Deployment", "Service"}; !slices.Equal(kinds, want) {
+		t.Errorf("%v", kinds)
+	}
+	for name, words := range flags {
+		if len(words) > 0 && words[0] == "nats" {
+			continue
+		}
+		if cfg, err := cli.Parse(words...); err != nil || !cfg.InNATS() || cfg.Role == "all" || cfg.QueueCredentials != "/nats/"+cfg.Role+".nk" {
+			t.Errorf("%s: %+v, %v", name, cfg, err)
+		}
 	}
 }

@@ -42,6 +42,7 @@ type RemoteWorker struct {
 	current  *remoteRun
 	ended    [16]runKey // the last runs: a message that was sent again may come after their end
 	runCount int
+	next     *entry   // the job that follows the running one at once; nil: none has come yet
 	models   []string // of the last jobs, which are likely still loaded
 	flags    Flags
 	draining bool
@@ -98,7 +99,7 @@ func (w *RemoteWorker) Work(ctx context.Context) error {
 func (w *RemoteWorker) member(ctx context.Context) error {
 	id := uuid.NewString()
 	w.mu.Lock()
-	w.id, w.joined = id, time.Time{}
+	w.id, w.joined, w.next = id, time.Time{}, nil
 	w.mu.Unlock()
 	stop, err := w.cfg.Log.Receive(toWorker+id, func(data []byte) { w.heard(ctx, id, data) })
 	if err != nil {
@@ -222,11 +223,23 @@ func (w *RemoteWorker) heard(ctx context.Context, id string, data []byte) {
 	}
 }
 
-// start runs a job unless the worker has one: then the message came twice, and what it did not take is sent again.
+// start runs a job. One that comes before the worker knows that the fleet has heard of the end of the last one waits for that; a message that
+// comes twice has no effect.
 func (w *RemoteWorker) start(ctx context.Context, id string, e *entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.current != nil || w.id != id || ctx.Err() != nil || slices.Contains(w.ended[:], runKey{e.Seq, e.Attempt, id}) {
+	w.startLocked(ctx, id, e)
+}
+
+func (w *RemoteWorker) startLocked(ctx context.Context, id string, e *entry) {
+	key := runKey{e.Seq, e.Attempt, id}
+	switch r := w.current; {
+	case w.id != id || ctx.Err() != nil || slices.Contains(w.ended[:], key):
+		return
+	case r != nil && key == (runKey{r.job.seq, r.job.attempts, r.worker}):
+		return
+	case r != nil:
+		w.next = e
 		return
 	}
 	cut := len(e.Body) - e.Tail
@@ -360,6 +373,10 @@ func (w *RemoteWorker) done(r *remoteRun) {
 		w.current = nil
 		w.ended[w.runCount%len(w.ended)] = runKey{r.job.seq, r.job.attempts, r.worker}
 		w.runCount++
+	}
+	if next := w.next; next != nil {
+		w.next = nil
+		w.startLocked(r.parent, r.worker, next)
 	}
 	w.drained()
 }

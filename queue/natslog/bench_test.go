@@ -3,6 +3,7 @@ package natslog_test
 import (
 	"context"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -173,4 +174,36 @@ func BenchmarkStart(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkWaiting tells what a waiting job takes of a server's memory, of 10,000.
+func BenchmarkWaiting(b *testing.B) {
+	for name, open := range map[string]func(*testing.B) queue.Queue{
+		"local": func(b *testing.B) queue.Queue { return benchLocal(b, 0) },
+		"nats":  func(b *testing.B) queue.Queue { return benchFleet(b, 0, 0) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			const jobs = 10000
+			q := open(b)
+			if err := q.Pause(); err != nil {
+				b.Fatal(err)
+			}
+			before := heap()
+			for b.Loop() {
+				for range jobs {
+					if err := q.Put(testJob(queue.Number{})); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(heap()-before)/float64(jobs*b.N), "heap-bytes/job")
+		})
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc) //nolint:gosec // a heap fits
 }

@@ -53,7 +53,7 @@ func buildAndRun(m *testing.M) int {
 
 // process is one of the fleet's: it can be killed, stopped for a while, and started again.
 type process struct {
-	t    *testing.T
+	t    testing.TB
 	name string
 	args []string
 	port int
@@ -108,7 +108,7 @@ func (p *process) kill() {
 
 // fleet is a NATS server, servers and workers.
 type fleet struct {
-	t       *testing.T
+	t       testing.TB
 	base    string
 	nats    *process
 	servers []*process
@@ -117,7 +117,7 @@ type fleet struct {
 	key map[string]string
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -128,7 +128,7 @@ func freePort(t *testing.T) int {
 }
 
 // newFleet starts all of them. Owners have keys of their own.
-func newFleet(t *testing.T, servers, workers int, owners ...string) *fleet {
+func newFleet(t testing.TB, servers, workers int, owners ...string) *fleet {
 	t.Helper()
 	f := &fleet{t: t, base: t.TempDir(), key: map[string]string{}}
 	auth := []string{}
@@ -189,7 +189,7 @@ func (f *fleet) add(name string, args ...string) *process {
 	return p
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	const patience = 2 * time.Minute
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
