@@ -15,6 +15,7 @@ import (
 	"comfygo/engine/inspect"
 	"comfygo/folders"
 	"comfygo/internal/plainfile"
+	"comfygo/queue/natslog"
 	"comfygo/server"
 	"comfygo/server/logs"
 )
@@ -38,6 +39,9 @@ func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 	p, err := build(cfg, log.Logger)
 	if err != nil {
 		return nil, err
+	}
+	if err := p.openFiles(cfg, natslog.RoleServer, log.Logger); err != nil {
+		return nil, errors.Join(err, p.close())
 	}
 	access, err := openAccess(cfg, p.folders, log)
 	if err != nil {
@@ -161,6 +165,11 @@ func (a *App) Run(ctx context.Context) error {
 	defer onHangup(a.log, reloads...)()
 	running, stop := a.draining(ctx)
 	defer stop()
+	var cleaning sync.WaitGroup
+	defer cleaning.Wait()
+	cleaningCtx, endCleaning := context.WithCancel(ctx)
+	defer endCleaning()
+	cleaning.Go(func() { a.parts.cleanFiles(cleaningCtx, a.log.Logger) })
 	return a.server.Run(running, listeners...)
 }
 

@@ -98,6 +98,9 @@ func (c Command) work(ctx context.Context, cfg cli.Config, log *Log) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
+	if err := p.openFiles(cfg, natslog.RoleWorker, log.Logger); err != nil {
+		return err
+	}
 	if err := prepareFolders(cfg, p.folders, log); err != nil {
 		return err
 	}

@@ -38,6 +38,7 @@ type parts struct {
 	// late is the catalogue that was opened for the API v2 without --enable-assets.
 	late     *assets.Library
 	lateLock sync.Mutex
+	files    folders.Remote // nil where the folders are all there is
 }
 
 // build makes the folders, the engine and the executor. It opens no model and no library.
@@ -71,6 +72,7 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 		},
 		Cache:  cacheConfig(cfg),
 		Enrich: p.enrich,
+		Keep:   p.keep,
 		Watch:  watchNodes(p.tracer),
 		Log:    log,
 	})
@@ -79,7 +81,7 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 
 func (p *parts) close() error {
 	p.executor.ClearCache()
-	return errors.Join(p.python.close(), p.closeAssets(), p.engine.Close(), p.closeTraces())
+	return errors.Join(p.python.close(), p.closeFiles(), p.closeAssets(), p.engine.Close(), p.closeTraces())
 }
 
 // freeModels lets go of the models and gives the memory back to the system at once.

@@ -270,6 +270,9 @@ func (l *Library) take(ctx context.Context, u Upload, client, dir string, room Q
 	if err := folders.Move(filepath.Dir(u.Staged), u.Staged, dir, final); err != nil {
 		return it, false, fmt.Errorf("adding an asset: %w", err)
 	}
+	if err := l.cfg.Folders.Keep(ctx, final); err != nil {
+		return it, false, fmt.Errorf("adding an asset: %w", errors.Join(err, os.Remove(final)))
+	}
 	u.Name = baseName(u.Name, digest)
 	u.Tags = append(slices.Clone(u.Tags), uploadedTag)
 	it, created, err = l.register(ctx, final, u.Hash, u.Entry, byHand)

@@ -18,7 +18,7 @@ func (l *Library) LoaderPath(path string) string { return l.loaderPath(path) }
 // type) in the job's folders, and enters it when it is missing. Small files have their hash then. ok is false when the file is gone, or when it is another
 // job's by now.
 func (l *Library) Output(ctx context.Context, dirs *folders.Folders, entry any, job, owner string) (it Item, ok bool, err error) {
-	file, kind := outputFile(dirs, entry)
+	file, kind := l.outputFile(ctx, dirs, entry)
 	if file == "" {
 		return it, false, nil
 	}

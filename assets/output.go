@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -31,7 +32,7 @@ func (l *Library) Enrich(ctx context.Context, output *pyjson.Object) *pyjson.Obj
 }
 
 func (l *Library) enrichEntry(ctx context.Context, entry any) any {
-	file, kind := outputFile(l.dirs(ctx), entry)
+	file, kind := l.outputFile(ctx, l.dirs(ctx), entry)
 	if file == "" {
 		return entry
 	}
@@ -44,7 +45,7 @@ func (l *Library) enrichEntry(ctx context.Context, entry any) any {
 }
 
 // outputFile returns the file that an entry of a node's output names, "" when it is none in the folders.
-func outputFile(dirs *folders.Folders, entry any) (file, kind string) {
+func (l *Library) outputFile(ctx context.Context, dirs *folders.Folders, entry any) (file, kind string) {
 	o, ok := entry.(*pyjson.Object)
 	if !ok {
 		return "", ""
@@ -58,10 +59,22 @@ func outputFile(dirs *folders.Folders, entry any) (file, kind string) {
 	if err != nil {
 		return "", ""
 	}
+	if !l.bring(ctx, file) {
+		return "", ""
+	}
 	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
 		return "", ""
 	}
 	return file, kind
+}
+
+// bring fetches a file that another process has made; false when it cannot be had.
+func (l *Library) bring(ctx context.Context, file string) bool {
+	err := l.cfg.Folders.Fetch(ctx, file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.log.Warn("looking for the file of an asset", "file", file, "error", err)
+	}
+	return err == nil
 }
 
 // Finished enters which job the files of its outputs (UI outputs by node) belong to. Files that no node has registered are
@@ -73,7 +86,7 @@ func (l *Library) Finished(ctx context.Context, job string, outputs *pyjson.Obje
 		for _, v := range o.All() {
 			entries, _ := v.([]any)
 			for _, e := range entries {
-				file, kind := outputFile(l.dirs(ctx), e)
+				file, kind := l.outputFile(ctx, l.dirs(ctx), e)
 				if file == "" || kind == "input" || seen[file] {
 					continue
 				}

@@ -1,6 +1,7 @@
 package assets
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -180,6 +181,9 @@ func (l *Library) ownedDirs() (dirs []string) {
 // servable reports whether a file of the catalogue may be shown: a regular file in one of the folders. Links in the input,
 // output and temp folders must not lead out of them; in model folders they may, as everywhere.
 func (l *Library) servable(path string) bool {
+	if !l.bring(context.Background(), path) {
+		return false
+	}
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return false
 	}

@@ -219,7 +219,7 @@ func TestConfig(t *testing.T) {
 				VRAM: cli.VRAMNormal, SmartMemory: true, Mmap: true, Cache: cli.CacheRAMPressure,
 				PreviewMethod: "none", PreviewSize: 512, Args: strings.Fields(tt.words),
 				LogFormat: "text",
-				Role:      "all", WorkerLease: 10, QueueReplicas: 1,
+				Role:      "all", WorkerLease: 10, QueueReplicas: 1, Files: "directory",
 				Queue: "sqlite", QueueSync: "normal", QueueOnRestart: "retry", QueueKeep: 10000, DrainTimeout: 25, StuckAfter: 3600,
 				AuthTokenLife: 15, AuthTokenAlgorithm: "EdDSA", AuthAuditDays: 90, OIDCRoleClaim: "roles",
 			}

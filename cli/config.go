@@ -127,6 +127,9 @@ type Config struct {
 	QueueCredentials string   // file; empty: none
 	QueueCA          string   // file; empty: the system's
 	QueueReplicas    int
+	Files            string   // directory, nats or s3://BUCKET/PREFIX
+	FilesEndpoint    string   // empty: AWS
+	FilesRegion      string   // empty: the server is asked
 	QueueFile        string   // empty: comfygo-queue.db in the user folder
 	QueueSync        string   // normal or full
 	QueueOnRestart   string   // retry or interrupt

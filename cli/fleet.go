@@ -51,6 +51,9 @@ func (ns namespace) relateFleet() error {
 	if lease != nil && *lease < 2 || replicas != nil && (*replicas < 1 || *replicas > 5) {
 		return usagef("--worker-lease must be at least 2 seconds, and --queue-replicas between 1 and 5")
 	}
+	if err := ns.relateFiles(inNATS || workers != ""); err != nil {
+		return err
+	}
 	switch {
 	case role == "worker" && !inNATS, role == "server" && !inNATS && workers == "":
 		return usagef("--role %s needs a queue in NATS: --queue nats://HOST:PORT", role)
@@ -66,6 +69,35 @@ func (ns namespace) relateFleet() error {
 		return usagef("--worker-label is of workers, and --role server runs none")
 	case slices.ContainsFunc(ns.texts("worker_label"), func(l string) bool { return l == "" || strings.ContainsAny(l, " ,\t\n") }):
 		return usagef("argument --worker-label: a label is a word without spaces and commas")
+	}
+	return nil
+}
+
+// InRemote reports whether files are in a store besides the folders of this machine.
+func (c Config) InRemote() bool { return c.Files != "" && c.Files != "directory" }
+
+// relateFiles refuses combinations of the flags of the file store that mean nothing.
+func (ns namespace) relateFiles(several bool) error {
+	files := ns.text("files")
+	inS3 := strings.HasPrefix(files, "s3://")
+	if strings.Contains(files, "://") {
+		u, err := url.Parse(files)
+		if err != nil || u.Scheme != "s3" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return usagef("argument --files: expected directory, nats or s3://BUCKET[/PREFIX]")
+		}
+	}
+	endpoint := ns.text("files_endpoint")
+	switch {
+	case (endpoint != "" || ns.text("files_region") != "") && !inS3:
+		return usagef("--files-endpoint and --files-region are of a bucket: --files s3://BUCKET[/PREFIX]")
+	case endpoint != "":
+		u, err := url.Parse(endpoint)
+		if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" {
+			return usagef("argument --files-endpoint: expected http://HOST[:PORT] or https://HOST[:PORT]; keys are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+		}
+	}
+	if files != "" && files != "directory" && !several {
+		return usagef("--files %s needs a queue in NATS: --queue nats://HOST:PORT, or --workers", files)
 	}
 	return nil
 }

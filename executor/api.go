@@ -52,6 +52,9 @@ type Config struct {
 	// Services are handed to the nodes.
 	Services nodes.Services
 	Cache    CacheConfig
+	// Keep, if set, puts the files that a node shows where others find them, before anything is told of them. It returns what is to be shown, which
+	// may be another object. When it fails the node has failed.
+	Keep func(ctx context.Context, ui *pyjson.Object) (*pyjson.Object, error)
 	// Enrich, if set, may add to what a node shows before clients, history and caches get it; it returns a new object.
 	Enrich func(ctx context.Context, ui *pyjson.Object) *pyjson.Object
 	// Watch, if set, is called when a node's calls begin; the node runs with the context that it returns, and the function that it returns

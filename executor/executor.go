@@ -21,6 +21,7 @@ type Executor struct {
 	mu     sync.Mutex // held while a job runs
 	config CacheConfig
 	enrich func(context.Context, *pyjson.Object) *pyjson.Object
+	keep   func(context.Context, *pyjson.Object) (*pyjson.Object, error)
 	watch  func(context.Context, Work) (context.Context, func(error))
 	cache  outputCache
 	states *stateStore
@@ -32,7 +33,7 @@ type Executor struct {
 func New(c Config) *Executor {
 	e := &Executor{
 		registry: c.Registry, services: c.Services, limits: c.Limits.withDefaults(), log: c.Log, now: c.Now,
-		config: c.Cache, enrich: c.Enrich, watch: c.Watch, cache: newCache(c.Cache), states: &stateStore{},
+		config: c.Cache, enrich: c.Enrich, keep: c.Keep, watch: c.Watch, cache: newCache(c.Cache), states: &stateStore{},
 	}
 	if e.registry == nil {
 		e.registry = nodes.Default()

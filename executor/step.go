@@ -69,6 +69,11 @@ func (r *run) work(n *node, seen *pyjson.Object) (step, error) {
 		return stepFailed, err
 	}
 	if got.ui != nil && got.ui.Len() > 0 {
+		if r.e.keep != nil {
+			if got.ui, err = r.e.keep(r.ctx, got.ui); err != nil {
+				return stepFailed, err
+			}
+		}
 		r.display(n, got.ui)
 	}
 	if got.expansions != nil {
@@ -200,6 +205,11 @@ func (r *run) display(n *node, ui *pyjson.Object) {
 func (r *run) resend(n *node, e *entry) {
 	var output any
 	if e.ui != nil {
+		if r.e.keep != nil { // temp files may have been cleaned away
+			if _, err := r.e.keep(r.ctx, e.ui.output); err != nil {
+				r.e.log.Warn("keeping the files of a result of before", "node", n.id, "error", err)
+			}
+		}
 		ui := &shown{output: r.cut.object(e.ui.output), meta: e.ui.meta}
 		r.show(n.id, ui)
 		output = ui.output

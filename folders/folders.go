@@ -62,6 +62,7 @@ type table struct {
 	stamp   stamp
 	numbers numbering
 	watch   atomic.Pointer[watcher] // nil without a watcher
+	remote  *remoteFiles            // nil where the folders on the disk are all there is
 }
 
 // kind is one row of the table: the search folders of a kind, and the file extensions that count.

@@ -1,8 +1,12 @@
 package folders
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,30 +29,93 @@ func SplitAnnotated(name string) (bare, kind string) {
 }
 
 // Resolve returns the path of an annotated name; a name without annotation is in the input folder. It fails when the
-// path, links resolved, would be outside its folder. The file need not exist.
+// path, links resolved, would be outside its folder. The file need not exist. A file that is only in the store is fetched.
 func (f *Folders) Resolve(name string) (string, error) { return f.ResolveIn(name, "input") }
 
 // ResolveIn is Resolve with another folder type ("input", "output", "temp") for names without annotation.
 func (f *Folders) ResolveIn(name, fallback string) (string, error) {
+	p, kind, err := f.located(name, fallback)
+	if err != nil || f.remote == nil {
+		return p, err
+	}
+	if err := f.Fetch(context.Background(), p); err != nil && (kind == "input" && isFile(p) || !errors.Is(err, fs.ErrNotExist)) {
+		return "", fmt.Errorf("resolving %q: %w", name, err)
+	}
+	return p, nil
+}
+
+// Place is Resolve without a look at the store.
+func (f *Folders) Place(name string) (string, error) {
+	p, _, err := f.located(name, "input")
+	return p, err
+}
+
+// located is the path of an annotated name, and the kind of its folder.
+func (f *Folders) located(name, fallback string) (p, kind string, err error) {
 	bare, kind := SplitAnnotated(name)
 	if kind == "" {
 		kind = fallback
 	}
 	dir, ok := f.Dir(kind)
 	if !ok {
-		return "", fmt.Errorf("resolving %q: unknown folder type %q", name, kind)
+		return "", kind, fmt.Errorf("resolving %q: unknown folder type %q", name, kind)
 	}
-	return Join(dir, bare)
+	p, err = Join(dir, bare)
+	return p, kind, err
 }
 
 // Exists reports whether an annotated name leads to something on the disk. Names that leave their folder do not exist.
 func (f *Folders) Exists(name string) bool {
-	p, err := f.Resolve(name)
+	p, kind, err := f.located(name, "input")
 	if err != nil {
 		return false
 	}
+	if stored, ok := f.remoteName(p); ok {
+		_, err = f.remote.stat(context.Background(), stored)
+		if err == nil || kind == "input" || !errors.Is(err, fs.ErrNotExist) {
+			return err == nil || !errors.Is(err, fs.ErrNotExist) // what is wrong with the store is told when the file is read
+		}
+	}
 	_, err = os.Stat(p)
 	return err == nil
+}
+
+// InputFiles returns the names of the files directly in the input folder.
+func (f *Folders) InputFiles() (names []string) {
+	if f.remote != nil {
+		return slices.DeleteFunc(f.inputNames(), func(n string) bool { return strings.Contains(n, "/") })
+	}
+	entries, err := os.ReadDir(f.input)
+	if err != nil {
+		return nil // a missing folder has no files
+	}
+	for _, e := range entries {
+		if isFile(filepath.Join(f.input, e.Name())) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// InputBelow returns the names of the files in all folders below a folder of the input folder, relative to the input folder with slashes, at most limit.
+func (f *Folders) InputBelow(folder string, limit int) (names []string) {
+	if f.remote != nil {
+		names = slices.DeleteFunc(f.inputNames(), func(n string) bool { return !strings.HasPrefix(n, folder+"/") })
+		return names[:min(len(names), limit)]
+	}
+	_ = filepath.WalkDir(filepath.Join(f.input, folder), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return nil //nolint:nilerr // what cannot be read is left out
+		}
+		if rel, err := filepath.Rel(f.input, path); err == nil {
+			names = append(names, filepath.ToSlash(rel))
+		}
+		if len(names) == limit {
+			return filepath.SkipAll
+		}
+		return nil
+	})
+	return names
 }
 
 // Join returns the absolute path of name below dir. It fails when the result, links resolved, is outside dir; an
@@ -117,6 +184,15 @@ func real(p string, links int) (string, error) {
 // InputSubfolders returns all folders below the input folder, relative with slashes, sorted. Links are not followed.
 func (f *Folders) InputSubfolders() []string {
 	var found []string
+	if f.remote != nil {
+		for _, name := range f.inputNames() {
+			for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+				found = append(found, dir)
+			}
+		}
+		slices.Sort(found)
+		return slices.Compact(found)
+	}
 	var visit func(dir string)
 	visit = func(dir string) {
 		entries, err := os.ReadDir(dir)

@@ -1,6 +1,7 @@
 package folders
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -26,6 +27,7 @@ type SavePath struct {
 
 	base    string // the base folder of Dir
 	numbers *numbering
+	remote  *Folders  // nil without a store
 	changed time.Time // when Dir had changed before what we write to it
 }
 
@@ -67,6 +69,14 @@ func (f *Folders) SavePath(prefix, dir string, width, height int) (SavePath, err
 	s.Counter, s.changed, err = f.numbers.next(open, s.Filename)
 	if err = errors.Join(err, open.Close()); err != nil {
 		return SavePath{}, fmt.Errorf("reading folder %s: %w", full, err)
+	}
+	if f.remote != nil {
+		s.remote = f
+		next, err := f.remote.nextNumber(context.Background(), f, full, s.Filename, false)
+		if err != nil {
+			return SavePath{}, fmt.Errorf("choosing a file name: %w", err)
+		}
+		s.Counter = max(s.Counter, next)
 	}
 	return s, nil
 }

@@ -11,6 +11,7 @@ type stamp struct {
 	mu     sync.Mutex
 	number uint64
 	seen   sighting
+	change uint64 // number of the store's listing
 }
 
 // Stamp returns a number that changes as soon as a file was added, removed or renamed in a model folder, in
@@ -19,11 +20,16 @@ type stamp struct {
 func (f *Folders) Stamp() uint64 {
 	roots := f.searched()
 	s := &f.stamp
+	change := uint64(0)
+	if f.remote != nil {
+		_, change = f.remote.listInputs(f.log)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.number > 0 && f.fresh(s.seen, roots, -1) {
+	if s.number > 0 && s.change == change && f.fresh(s.seen, roots, -1) {
 		return s.number
 	}
+	s.change = change
 	_, s.seen = f.look(roots, false)
 	s.number++
 	return s.number

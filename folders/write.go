@@ -110,6 +110,9 @@ func (s *SavePath) Write(n int, ext string, write func(io.Writer) error) (name s
 		if err == nil && s.numbers != nil {
 			s.changed = s.numbers.wrote(dir, s.Filename, s.Counter+n+1, s.changed)
 		}
+		if err == nil {
+			err = s.store(dir, name, n)
+		}
 		if !errors.Is(err, fs.ErrExist) {
 			return name, err
 		}

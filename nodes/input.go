@@ -1,8 +1,6 @@
 package nodes
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -81,16 +79,7 @@ func fileChoices(env Env, source string) []any {
 // InputFiles lists the files directly in the input folder, sorted: those of the given content types (image, video, audio, model),
 // of images those that can be decoded; a type that begins with a point is an ending (".latent").
 func InputFiles(f *folders.Folders, types ...string) []string {
-	entries, err := os.ReadDir(f.Input())
-	if err != nil {
-		return nil // a missing folder has no files
-	}
-	var names []string
-	for _, e := range entries {
-		if fi, err := os.Stat(filepath.Join(f.Input(), e.Name())); err == nil && fi.Mode().IsRegular() {
-			names = append(names, e.Name())
-		}
-	}
+	names := f.InputFiles()
 	out := slices.DeleteFunc(folders.FilterContent(names, types...), func(name string) bool {
 		return folders.ContentType(name) == "image" && !imaging.Loadable(name)
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"comfygo/folders"
 	"comfygo/internal/pyjson"
 	"comfygo/middleware"
 	"comfygo/server/disk"
@@ -18,6 +19,9 @@ import (
 )
 
 const troubleText = "500 Internal Server Error\n\nServer got itself in trouble"
+
+// filesText says no more of the store than clients may know.
+const filesText = "files can be neither read nor kept at the moment; the server's log says why; try again later"
 
 // handleError is the one place in which errors become answers.
 func (s *Server) handleError(err error, c echo.Context) {
@@ -55,6 +59,12 @@ func (s *Server) handleError(err error, c echo.Context) {
 	case errors.As(err, &u):
 		s.log.Warn("refusing a request", "method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
 		s.clearError(c, u)
+	case errors.Is(err, folders.ErrRemote):
+		s.log.Error("handling a request", "method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
+		h.Set(echo.HeaderRetryAfter, "5")
+		if err := middleware.Refuse(c, http.StatusServiceUnavailable, "file_store_unavailable", "The file store does not work", filesText); err != nil {
+			s.log.Debug("answering a request", "error", err)
+		}
 	case diskTrouble(err):
 		s.log.Error("handling a request", "method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
 		s.clearError(c, err)

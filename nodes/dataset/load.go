@@ -141,6 +141,9 @@ func inputFolder(ctx *nodes.Context, name string) (string, error) {
 	if err != nil {
 		return "", nodes.Errorf("ValueError", "opening the folder %q: it is outside of the input folder", name)
 	}
+	if err := ctx.Folders.FetchDir(ctx, dir); err != nil {
+		return "", nodes.Errorf("OSError", "opening the folder %q: %w", name, err)
+	}
 	return dir, nil
 }
 

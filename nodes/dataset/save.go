@@ -162,6 +162,9 @@ func replaceIn(ctx *nodes.Context, dir, name string, write func(io.Writer) error
 	if err == nil {
 		err = errors.Join(in.Replace(file, write), in.Close())
 	}
+	if err == nil {
+		err = ctx.Folders.Keep(ctx, path)
+	}
 	if err != nil {
 		return nodes.Errorf("OSError", "saving in %s: %w", dir, err)
 	}

@@ -1,7 +1,6 @@
 package mesh
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,20 +37,8 @@ var (
 func modelFiles(env nodes.Env, endings []string) []any {
 	names := []string{}
 	if env.Folders != nil {
-		root := filepath.Join(env.Folders.Input(), modelFolder)
-		_ = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-			if err != nil || e.IsDir() {
-				return nil //nolint:nilerr // what cannot be read is left out
-			}
-			if slices.Contains(endings, strings.ToLower(filepath.Ext(path))) {
-				if rel, err := filepath.Rel(env.Folders.Input(), path); err == nil {
-					names = append(names, filepath.ToSlash(rel))
-				}
-			}
-			if len(names) == maxListed {
-				return filepath.SkipAll
-			}
-			return nil
+		names = slices.DeleteFunc(env.Folders.InputBelow(modelFolder, maxListed), func(name string) bool {
+			return !slices.Contains(endings, strings.ToLower(filepath.Ext(name)))
 		})
 	}
 	slices.Sort(names)

@@ -69,7 +69,7 @@ func (n *Preview3D) background(ctx *nodes.Context) (any, error) {
 	}
 	name := "bg_" + randomName() + ".png"
 	pix := imaging.ToBytes(n.BgImage.Index(0).Data)
-	err := writeNew(ctx.Folders.Temp(), name, func(to io.Writer) error {
+	err := writeNew(ctx, ctx.Folders.Temp(), name, func(to io.Writer) error {
 		return imaging.WritePNG(to, pix, w, h, c, imaging.PNGOptions{Level: 1})
 	})
 	return "temp/" + name, err

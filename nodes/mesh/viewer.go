@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"io"
+	"path/filepath"
 
 	"comfygo/folders"
 	"comfygo/internal/geometry"
@@ -51,7 +52,7 @@ func Temporary(ctx *nodes.Context, dir, prefix string, f *geometry.File) (name s
 		return "", err
 	}
 	name = prefix + randomName() + ext
-	return name, writeNew(dir, name, func(w io.Writer) error { return copyFile(ctx, w, f) })
+	return name, writeNew(ctx, dir, name, func(w io.Writer) error { return copyFile(ctx, w, f) })
 }
 
 func randomName() string {
@@ -60,7 +61,7 @@ func randomName() string {
 	return hex.EncodeToString(b[:])
 }
 
-func writeNew(dir, name string, write func(io.Writer) error) error {
+func writeNew(ctx *nodes.Context, dir, name string, write func(io.Writer) error) error {
 	d, err := folders.MakeDir(dir, dir)
 	if err != nil {
 		return nodes.Errorf("OSError", "%w", err)
@@ -68,6 +69,9 @@ func writeNew(dir, name string, write func(io.Writer) error) error {
 	err = d.WriteNew(name, write)
 	if closing := d.Close(); err == nil {
 		err = closing
+	}
+	if err == nil {
+		err = ctx.Folders.Keep(ctx, filepath.Join(dir, name))
 	}
 	if err != nil {
 		return nodes.Errorf("OSError", "%w", err)

@@ -123,12 +123,12 @@ func (s *Server) Close() {
 func permissions(r Role) *server.Permissions {
 	if r == RoleServer {
 		return &server.Permissions{
-			Publish:   &server.SubjectPermission{Allow: []string{prefix + ">", "$JS.>", "$O.>"}},
+			Publish:   &server.SubjectPermission{Allow: []string{prefix + ">", "$JS.>", "$O.>", "$KV.>"}},
 			Subscribe: &server.SubjectPermission{Allow: []string{prefix + ">", r.inbox() + ".>"}},
 		}
 	}
 	return &server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: []string{logSubject + "w.>", prefix + "from.>"}},
+		Publish:   &server.SubjectPermission{Allow: append(fileSubjects(), logSubject+"w.>", prefix+"from.>")},
 		Subscribe: &server.SubjectPermission{Allow: []string{prefix + "to.*", r.inbox() + ".>"}},
 	}
 }

@@ -79,25 +79,14 @@ var _ queue.Log = (*Log)(nil)
 
 // Open connects to NATS and, in a server, makes the streams that are missing. It tries until ctx ends.
 func Open(ctx context.Context, cfg Config) (*Log, error) {
-	if len(cfg.URLs) == 0 {
-		return nil, errors.New("connecting to NATS: no address given")
-	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	l := &Log{cfg: cfg, log: cfg.Logger}
-	options, err := l.options()
-	if err != nil {
-		return nil, err
-	}
 	where := Addresses(cfg.URLs)
-	for {
-		if l.conn, err = nats.Connect(strings.Join(cfg.URLs, ","), options...); err == nil {
-			break
-		}
-		if lasting(err) || !pause(ctx, retryEvery) {
-			return nil, fmt.Errorf("connecting to NATS at %s: %w", where, err)
-		}
+	var err error
+	if l.conn, err = Connect(ctx, cfg); err != nil {
+		return nil, err
 	}
 	if l.js, err = jetstream.New(l.conn); err != nil {
 		l.conn.Close()

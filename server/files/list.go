@@ -6,10 +6,10 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"comfygo/folders"
 	"comfygo/internal/pyjson"
 	"comfygo/server/disk"
 	"comfygo/server/reply"
@@ -22,27 +22,32 @@ func (s *Service) GetInternalFiles(c echo.Context) error {
 	if !ok {
 		return s.Reply.JSON(c, http.StatusBadRequest, pyjson.NewObject("error", "Invalid directory type"))
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil && !os.IsNotExist(err) {
+	files, stored, err := s.Access.Folders(c).Listed(c.Request().Context(), kind)
+	if err == nil && !stored {
+		files, err = filesIn(dir)
+	}
+	if err != nil {
 		return fmt.Errorf("listing the %s folder: %w", kind, err)
 	}
-	type file struct {
-		name string
-		at   time.Time
-	}
-	var files []file
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") {
-			continue
-		}
-		if info, err := os.Stat(disk.Join(dir, e.Name())); err == nil && info.Mode().IsRegular() {
-			files = append(files, file{e.Name(), info.ModTime()})
-		}
-	}
-	slices.SortStableFunc(files, func(a, b file) int { return b.at.Compare(a.at) })
+	files = slices.DeleteFunc(files, func(o folders.Object) bool { return strings.HasPrefix(o.Name, ".") })
+	slices.SortStableFunc(files, func(a, b folders.Object) int { return b.Modified.Compare(a.Modified) })
 	names := make([]any, len(files))
 	for i, f := range files {
-		names[i] = f.name + " [" + kind + "]"
+		names[i] = f.Name + " [" + kind + "]"
 	}
 	return s.Reply.JSON(c, http.StatusOK, names)
+}
+
+// filesIn lists the files directly in a folder of this machine.
+func filesIn(dir string) (files []folders.Object, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	for _, e := range entries {
+		if info, err := os.Stat(disk.Join(dir, e.Name())); err == nil && info.Mode().IsRegular() {
+			files = append(files, folders.Object{Name: e.Name(), Modified: info.ModTime()})
+		}
+	}
+	return files, nil
 }

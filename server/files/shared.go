@@ -35,6 +35,9 @@ func (s *Service) sharedFile(c echo.Context, kind, subfolder, name string) (path
 		if err != nil {
 			continue
 		}
+		if s.Folders.Fetch(c.Request().Context(), path) != nil {
+			continue
+		}
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 			return path, true
 		}

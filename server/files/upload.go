@@ -1,10 +1,12 @@
 package files
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
@@ -221,15 +223,18 @@ func (s *Service) receive(c echo.Context, prepare, save func(u *upload, path str
 		return err
 	}
 	overwrite := u.fields["overwrite"] == "true" || u.fields["overwrite"] == "1"
-	name, err := s.keep(u, dir, path, overwrite, func(u *upload, path string) error {
+	name, err := s.keep(c.Request().Context(), u, dir, path, overwrite, func(u *upload, path string) error {
 		size, err := u.size()
 		if err == nil {
 			err = quota.Room(size, path)
 		}
+		if err == nil {
+			err = save(u, path)
+		}
 		if err != nil {
 			return err
 		}
-		return save(u, path)
+		return s.store(c.Request().Context(), u, path, overwrite)
 	})
 	if err != nil {
 		return err
@@ -252,7 +257,7 @@ func destination(root, subfolder, name string) (dir, path string, ok bool) {
 
 // keep saves an upload under its name or, when a file with other contents has it, the next free "name (1).ext". A file
 // with the same contents is left and its name returned.
-func (s *Service) keep(u *upload, dir, path string, overwrite bool, save func(*upload, string) error) (name string, err error) {
+func (s *Service) keep(ctx context.Context, u *upload, dir, path string, overwrite bool, save func(*upload, string) error) (name string, err error) {
 	end, err := s.Turns.Take()
 	if err != nil {
 		return "", err
@@ -260,7 +265,27 @@ func (s *Service) keep(u *upload, dir, path string, overwrite bool, save func(*u
 	defer end()
 	name = u.name
 	base, ending := reply.SplitExt(name)
-	for i := 1; !overwrite && disk.Exists(path); i++ {
+	lost := 0 // names that other servers took meanwhile
+	for i := 1; ; i++ {
+		taken, err := s.taken(ctx, path)
+		if err != nil {
+			return "", err
+		}
+		if overwrite || !taken {
+			if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+				return "", reply.Trouble("keeping an upload: %q is not a file", name)
+			}
+			err := save(u, path)
+			switch {
+			case errors.Is(err, fs.ErrExist) && !overwrite && s.Folders.HasRemote() && lost < maxLost:
+				lost++
+				i-- // the other server's file is looked at first
+				continue
+			case err != nil && disk.NamedWrong(err):
+				return "", reply.Trouble("keeping an upload: %w", err)
+			}
+			return name, err
+		}
 		same, err := s.Disk.Same(u.staged, path)
 		if err != nil {
 			return "", reply.Trouble("keeping an upload: %w", err)
@@ -271,14 +296,40 @@ func (s *Service) keep(u *upload, dir, path string, overwrite bool, save func(*u
 		name = fmt.Sprintf("%s (%d)%s", base, i, ending)
 		path = disk.Join(dir, name)
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return "", reply.Trouble("keeping an upload: %q is not a file", name)
+}
+
+// maxLost bounds how often an upload tries again when another server has taken its name.
+const maxLost = 100
+
+// taken reports whether a name has a file, which is on this machine then.
+func (s *Service) taken(ctx context.Context, path string) (bool, error) {
+	err := s.Folders.Fetch(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // what lies here alone is of no use to others
 	}
-	if err := save(u, path); err != nil {
-		if disk.NamedWrong(err) {
-			return "", reply.Trouble("keeping an upload: %w", err)
+	return disk.Exists(path), err
+}
+
+// store puts a saved upload where other servers and workers find it. When it cannot be put there it is no longer under its name; it is where it was
+// staged when another server has taken the name.
+func (s *Service) store(ctx context.Context, u *upload, path string, overwrite bool) error {
+	if !s.Folders.HasRemote() || !disk.Exists(path) { // an upload may have changed nothing
+		return nil
+	}
+	keep := s.Folders.KeepNew
+	if overwrite {
+		keep = s.Folders.Keep
+	}
+	err := keep(ctx, path)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		staged := u.staged
+		if u.masked != "" {
+			staged = u.masked
 		}
-		return "", err
+		return errors.Join(err, s.Disk.Move(path, staged))
+	case err != nil:
+		return errors.Join(err, s.Disk.Remove(path))
 	}
-	return name, nil
+	return nil
 }

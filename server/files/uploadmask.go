@@ -3,6 +3,7 @@ package files
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,7 +31,10 @@ func (s *Service) PostUploadMask(c echo.Context) error {
 		if !ref.Has("filename") {
 			return reply.Trouble("reading original_ref: it has no filename")
 		}
-		original, ok := s.original(c, ref)
+		original, ok, err := s.original(c, ref)
+		if err != nil {
+			return err
+		}
 		if !ok {
 			return nil // upstream answers as if the mask had been written
 		}
@@ -48,10 +52,10 @@ func (s *Service) PostUploadMask(c echo.Context) error {
 }
 
 // original finds the image that a mask is for; false when the reference leads nowhere or is not allowed.
-func (s *Service) original(c echo.Context, ref *pyjson.Object) (string, bool) {
+func (s *Service) original(c echo.Context, ref *pyjson.Object) (path string, ok bool, err error) {
 	name, kind := folders.SplitAnnotated(ref.String("filename"))
 	if name == "" || name[0] == '/' || strings.Contains(name, "..") || strings.ContainsRune(name, 0) {
-		return "", false
+		return "", false, nil
 	}
 	if kind == "" {
 		kind = "output"
@@ -61,14 +65,20 @@ func (s *Service) original(c echo.Context, ref *pyjson.Object) (string, bool) {
 	}
 	root, ok := s.Access.Folders(c).Dir(kind)
 	if !ok {
-		return "", false
+		return "", false, nil
 	}
-	path := filepath.Join(disk.Join(root, ref.String("subfolder")), name)
+	path = filepath.Join(disk.Join(root, ref.String("subfolder")), name)
 	if strings.ContainsRune(path, 0) || !disk.LexicallyWithin(root, path) || !folders.Within(root, path) {
-		return "", false
+		return "", false, nil
+	}
+	if err := s.Folders.Fetch(c.Request().Context(), path); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return "", false, err
 	}
 	info, err := os.Stat(path)
-	return path, err == nil && info.Mode().IsRegular()
+	return path, err == nil && info.Mode().IsRegular(), nil //nolint:nilerr // it leads nowhere
 }
 
 // mask writes the original with the mask's alpha to a file beside the uploaded one; texts of a PNG original stay.

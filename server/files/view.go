@@ -47,15 +47,15 @@ func (s *Service) viewedOrAsset(c echo.Context, given string) (path, name, conte
 	if strings.HasPrefix(given, "blake3:") {
 		return s.Assets.Viewed(c, given)
 	}
-	path, name, status = s.viewed(c, given)
-	return path, name, "", status, nil
+	path, name, status, err = s.viewed(c, given)
+	return path, name, "", status, err
 }
 
 // viewed finds the file that a request names; status is 200 when the name is allowed, though the file may not exist.
-func (s *Service) viewed(c echo.Context, given string) (path, name string, status int) {
+func (s *Service) viewed(c echo.Context, given string) (path, name string, status int, err error) {
 	name, kind := folders.SplitAnnotated(given)
 	if name == "" || name[0] == '/' || strings.Contains(name, "..") || strings.ContainsRune(name, 0) {
-		return "", "", http.StatusBadRequest
+		return "", "", http.StatusBadRequest, nil
 	}
 	if kind == "" {
 		kind = "output"
@@ -65,34 +65,41 @@ func (s *Service) viewed(c echo.Context, given string) (path, name string, statu
 	}
 	root, ok := s.Access.Folders(c).Dir(kind)
 	if !ok {
-		return "", "", http.StatusBadRequest
+		return "", "", http.StatusBadRequest, nil
 	}
 	dir := root
 	if sub, ok := reply.Query(c, "subfolder"); ok {
 		if strings.ContainsRune(sub, 0) {
-			return "", "", http.StatusBadRequest
+			return "", "", http.StatusBadRequest, nil
 		}
 		dir = filepath.Join(root, sub)
 		if filepath.IsAbs(sub) {
 			dir = filepath.Clean(sub)
 		}
 		if !disk.LexicallyWithin(root, dir) {
-			return "", "", http.StatusForbidden
+			return "", "", http.StatusForbidden, nil
 		}
 	}
 	name = name[strings.LastIndexByte(name, '/')+1:]
 	path = filepath.Join(dir, name)
 	if !folders.Within(root, path) { // a link to the outside
-		return "", "", http.StatusForbidden
+		return "", "", http.StatusForbidden, nil
 	}
-	if s.Access.Owned() && !disk.Exists(path) {
+	here, err := s.taken(c.Request().Context(), path)
+	if err != nil {
+		return "", "", 0, err
+	}
+	if s.Access.Owned() && !here {
 		if sub, err := filepath.Rel(root, dir); err == nil {
 			if shared, ok := s.sharedFile(c, kind, strings.TrimPrefix(sub, "."), name); ok {
-				path = shared
+				path, here = shared, true
 			}
 		}
 	}
-	return path, name, http.StatusOK
+	if !here && s.Folders.HasRemote() {
+		return "", "", http.StatusNotFound, nil
+	}
+	return path, name, http.StatusOK, nil
 }
 
 // viewFile returns a file as it is. What could run scripts in a browser is only for saving.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"comfygo/folders"
 	"comfygo/queue"
 )
 
@@ -171,6 +172,11 @@ func (a *API) known(err error) *Problem {
 		return p
 	case errors.Is(err, queue.ErrDraining):
 		p = problem(http.StatusServiceUnavailable, ServiceUnavailable, "the server is shutting down")
+		p.RetryAfter = soon
+		return p
+	case errors.Is(err, folders.ErrRemote):
+		a.log.Error("the file store refuses", "error", err)
+		p = problem(http.StatusServiceUnavailable, ServiceUnavailable, "files can be neither read nor kept at the moment")
 		p.RetryAfter = soon
 		return p
 	case errors.Is(err, queue.ErrUnavailable):

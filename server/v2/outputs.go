@@ -108,7 +108,7 @@ func (a *API) output(c echo.Context, f found, s shown) (outputView, bool, error)
 		if !ours(f.extra) {
 			return outputView{}, false, nil // texts of other jobs are only in their history
 		}
-		if entry, err = a.textFile(f, text, s); err != nil {
+		if entry, err = a.textFile(c.Request().Context(), f, text, s); err != nil {
 			return outputView{}, false, err
 		}
 	}
@@ -125,7 +125,7 @@ func (a *API) output(c echo.Context, f found, s shown) (outputView, bool, error)
 }
 
 // textFile keeps a text that a node has shown as a file, and returns the entry that names it.
-func (a *API) textFile(f found, text string, s shown) (*pyjson.Object, error) {
+func (a *API) textFile(ctx context.Context, f found, text string, s shown) (*pyjson.Object, error) {
 	base := a.cfg.Folders(f.owner).Output()
 	path := filepath.Join(base, textFolder)
 	name := fmt.Sprintf("%s_%08x_%d.txt", f.id, crc32.ChecksumIEEE([]byte(s.node)), s.number)
@@ -143,7 +143,10 @@ func (a *API) textFile(f found, text string, s shown) (*pyjson.Object, error) {
 	if err = dir.WriteNew(name, write); errors.Is(err, fs.ErrExist) { // another request was faster
 		err = nil
 	}
-	if err = errors.Join(err, dir.Close()); err != nil {
+	if err = errors.Join(err, dir.Close()); err == nil {
+		err = a.cfg.Folders(f.owner).Keep(ctx, filepath.Join(path, name))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("keeping a text: %w", err)
 	}
 	return entry, nil

@@ -1,6 +1,7 @@
 package v2
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -99,7 +100,7 @@ func (r refs) fileOf(c echo.Context, ref *pyjson.Object) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return loaderName(lib, r.folders(c), d.Path)
+	return loaderName(c.Request().Context(), lib, r.folders(c), d.Path)
 }
 
 // jobFolders are the folders that a request's job will read from.
@@ -113,7 +114,7 @@ func (a *API) jobFolders(c echo.Context) *folders.Folders {
 // loaderName is a file as loader nodes take it: its path below the input folder, or below the output or temp folder with the
 // folder's name behind it, or below its folder of models. A file that no loader reaches (another owner has the same bytes)
 // is put into the input folder.
-func loaderName(lib *assets.Library, dirs *folders.Folders, file string) (string, error) {
+func loaderName(ctx context.Context, lib *assets.Library, dirs *folders.Folders, file string) (string, error) {
 	for _, place := range []struct{ dir, mark string }{{dirs.Input(), ""}, {dirs.Output(), " [output]"}, {dirs.Temp(), " [temp]"}} {
 		rel, err := filepath.Rel(place.dir, file)
 		if err == nil && filepath.IsLocal(rel) && folders.Within(place.dir, file) {
@@ -127,6 +128,9 @@ func loaderName(lib *assets.Library, dirs *folders.Folders, file string) (string
 	}
 	name := filepath.Base(file)
 	if err := folders.Share(file, dirs.Input()); err != nil {
+		return "", fmt.Errorf("bringing an asset to its job: %w", err)
+	}
+	if err := dirs.Keep(ctx, filepath.Join(dirs.Input(), name)); err != nil {
 		return "", fmt.Errorf("bringing an asset to its job: %w", err)
 	}
 	return name, nil

@@ -41,6 +41,7 @@ func (r *Remote) run(ctx context.Context, j *queue.Job, tell func(data []byte, d
 	if j.OwnFolders {
 		job.Folders = dirs.For(j.Owner)
 	}
+	fetchInputs(ctx, job, dirs, log)
 	out := writer{tell: tell, log: log}
 	pace := statePacer{send: out.send}
 	result := by.Run(ctx, job, executor.SinkFunc(func(e executor.Event) {
