@@ -38,6 +38,8 @@ type Streams struct {
 // Mod is the modulation of a layer: shift, scale and gate, [B,1,C] each.
 type Mod struct {
 	Shift, Scale, Gate *onnx.Value
+	// Whole says that Scale is the whole factor: one has been added.
+	Whole bool
 	// Rest, when set, is the modulation of the tokens from From on.
 	Rest *Mod
 	From onnx.Dim
@@ -49,6 +51,34 @@ func Mods(b *nn.Builder, v *onnx.Value, n int) []Mod {
 	out := make([]Mod, n)
 	for i := range out {
 		out[i] = Mod{Shift: parts[3*i], Scale: parts[3*i+1], Gate: parts[3*i+2]}
+	}
+	return out
+}
+
+// StackedMods makes n modulations for each of several layers [n*3*C] of one vector [B,in], where the target has one product for many of
+// them. They are nil for a layer that is left to Mods.
+func StackedMods(b *nn.Builder, layers []*weights.Scope, vector *onnx.Value, n, hidden int) [][]Mod {
+	out := make([][]Mod, len(layers))
+	if !b.Target.CUDA {
+		return out
+	}
+	parts := make([][]*onnx.Value, 3*n)
+	for k := range parts {
+		rows := make([]nn.Rows, len(layers))
+		for i, s := range layers {
+			rows[i] = nn.Rows{Scope: s, From: k * hidden, Total: 3 * n * hidden}
+		}
+		more := float32(0)
+		if k%3 == 1 { // the scale
+			more = 1
+		}
+		parts[k] = b.LinearStack(rows, vector, hidden, more)
+	}
+	for i := range layers {
+		for k := 0; k < len(parts) && parts[k][i] != nil; k += 3 {
+			part := func(j int) *onnx.Value { return b.Unsqueeze(parts[k+j][i], 1) }
+			out[i] = append(out[i], Mod{Shift: part(0), Scale: part(1), Gate: part(2), Whole: true})
+		}
 	}
 	return out
 }
@@ -82,6 +112,9 @@ func cut(b *nn.Builder, x *onnx.Value, from, to onnx.Dim) *onnx.Value {
 // Apply is the layer norm of x without learned values, modulated.
 func (m Mod) Apply(b *nn.Builder, x *onnx.Value) *onnx.Value {
 	return m.each(b, x, func(m Mod, from, to onnx.Dim) *onnx.Value {
+		if m.Whole {
+			return b.Graph.LayerNorm(cut(b, x, from, to), m.Scale, m.Shift, normEpsilon)
+		}
 		return b.Modulate(cut(b, x, from, to), m.Shift, m.Scale, normEpsilon)
 	})
 }
@@ -114,6 +147,10 @@ func (c Streams) streams(list ...nn.Stream) []nn.Stream {
 func (c Streams) stream(b *nn.Builder, s, norm *weights.Scope, x *onnx.Value, total int) nn.Stream {
 	h := c.Hidden
 	rows := func(i int) *onnx.Value { return b.LinearRows(s, x, total, i*h, h) }
+	if b.Target.CUDA { // one product and one Split cost less than three products with a bias each
+		parts := b.Split(b.LinearRows(s, x, total, 0, 3*h), -1, h, h, h)
+		rows = func(i int) *onnx.Value { return parts[i] }
+	}
 	return nn.Stream{
 		Q: b.HeadRMSNorm(norm.At("query_norm"), rows(0), c.Heads, F32Epsilon),
 		K: b.HeadRMSNorm(norm.At("key_norm"), rows(1), c.Heads, F32Epsilon),
@@ -143,7 +180,7 @@ func (c Streams) feedForward(b *nn.Builder, s *weights.Scope, x *onnx.Value) *on
 	case NamedGate:
 		return b.Linear(s.At("down_proj"), b.SwiGLU(b.Linear(s.At("up_proj"), x, c.MLP), b.Linear(s.At("gate_proj"), x, c.MLP)), c.Hidden)
 	}
-	return b.Linear(s.At("2"), b.Gelu(b.Linear(s.At("0"), x, c.MLP), true), c.Hidden)
+	return b.Linear(s.At("2"), b.LinearRowsGelu(s.At("0"), x, c.MLP, 0, c.MLP), c.Hidden)
 }
 
 // Single writes a single block on joined tokens x [B,S,C].
@@ -163,7 +200,7 @@ func (c Streams) Single(b *nn.Builder, s *weights.Scope, x *onnx.Value, m Mod, r
 	case NamedGate:
 		fed = b.SwiGLU(rows(0), rows(1))
 	default:
-		fed = b.Gelu(rows(0), true)
+		fed = b.LinearRowsGelu(first, y, total, 3*h, c.MLP)
 	}
 	return HalfSafe(b, m.Add(b, x, b.Linear(s.At("linear2"), b.Concat(2, attended, fed), h)))
 }

@@ -3,6 +3,7 @@ package flux
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
@@ -63,6 +64,8 @@ type writer struct {
 	vec, still *onnx.Value
 	// text is the number of text tokens and of those that are put before them.
 	text onnx.Dim
+	// stacked are modulations that were made together, by the prefix of their layer.
+	stacked map[string][]dit.Mod
 	// table holds the modulations of a distilled network [B,n,C], three or two rows for each.
 	table *onnx.Value
 }
@@ -150,10 +153,34 @@ func (w *writer) vectors() {
 	}
 }
 
+// stack makes the modulations of blocks together, n by each of the layers that are called names.
+func (w *writer) stack(blocks string, n int, names ...string) {
+	if w.Shared || w.table != nil || w.still != nil {
+		return
+	}
+	var layers []*weights.Scope
+	for i := range w.s.Count(blocks) {
+		for _, name := range names {
+			layers = append(layers, w.s.At(blocks).Index(i).At(name, "lin"))
+		}
+	}
+	if w.stacked == nil {
+		w.stacked = map[string][]dit.Mod{}
+	}
+	for i, m := range dit.StackedMods(w.Builder, layers, w.SiLU(w.vec), n, w.Hidden) {
+		if m != nil {
+			w.stacked[strings.TrimSuffix(layers[i].Prefix(), "lin.")] = m
+		}
+	}
+}
+
 // mods are n modulations by the layer at s, for tokens of which those from on are reference tokens.
 func (w *writer) mods(s *weights.Scope, n int, from onnx.Dim, refs bool) []dit.Mod {
 	of := func(v *onnx.Value) []dit.Mod {
 		return dit.Mods(w.Builder, w.Linear(s.At("lin"), w.SiLU(v), 3*n*w.Hidden), n)
+	}
+	if m := w.stacked[s.Prefix()]; m != nil {
+		return m
 	}
 	m := of(w.vec)
 	if refs && w.still != nil {
@@ -167,6 +194,7 @@ func (w *writer) double(img, txt *onnx.Value) (newImg, newTxt *onnx.Value) {
 	if w.Shared {
 		im, tm = w.mods(w.s.At("double_stream_modulation_img"), 2, symI, true), w.mods(w.s.At("double_stream_modulation_txt"), 2, symI, false)
 	}
+	w.stack("double_blocks", 2, "img_mod", "txt_mod")
 	blocks := w.s.Count("double_blocks")
 	for i := range blocks {
 		s := w.s.At("double_blocks").Index(i)
@@ -190,6 +218,7 @@ func (w *writer) double(img, txt *onnx.Value) (newImg, newTxt *onnx.Value) {
 func (w *writer) single(x *onnx.Value) *onnx.Value {
 	var m []dit.Mod
 	from := w.text.Plus(symI)
+	w.stack("single_blocks", 1, "modulation")
 	if w.Shared {
 		m = w.mods(w.s.At("single_stream_modulation"), 1, from, true)
 	}
