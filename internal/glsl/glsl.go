@@ -28,10 +28,10 @@ type Job struct {
 	Source        string
 	Width, Height int // of the results
 	Images        int // number of them in each frame
-	Floats        []float32
+	Floats        Numbers
 	Ints          []int32
 	Bools         []bool
-	Curves        [][]float32 // tables, sampled along x
+	Curves        []Numbers // tables, sampled along x
 	// Limit bounds the time of each frame and of compiling; 0 means DefaultLimit.
 	Limit time.Duration `json:"-"`
 }

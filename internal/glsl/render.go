@@ -102,6 +102,9 @@ func (r *Renderer) step(what string, send func() error, results ...[]float32) er
 	defer timer.Stop()
 	var said reply
 	err := send()
+	if errors.Is(err, errUnsent) {
+		return fmt.Errorf("%s: %w", what, err) // the renderer waits for it, and says nothing
+	}
 	if readErr := readMessage(r.out, &said); readErr == nil && said.Error != "" {
 		err = errors.New(said.Error)
 		if strings.HasPrefix(said.Error, unavailable) {

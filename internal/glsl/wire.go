@@ -15,6 +15,34 @@ type reply struct {
 	Renderer string `json:",omitempty"`
 }
 
+// Numbers are values of a job, stored by their bits: JSON has no infinities and no NaN, which shaders may get.
+type Numbers []float32
+
+// MarshalJSON implements json.Marshaler.
+func (n Numbers) MarshalJSON() ([]byte, error) {
+	bits := make([]uint32, len(n))
+	for i, v := range n {
+		bits[i] = math.Float32bits(v)
+	}
+	return json.Marshal(bits)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *Numbers) UnmarshalJSON(data []byte) error {
+	var bits []uint32
+	if err := json.Unmarshal(data, &bits); err != nil {
+		return err
+	}
+	*n = make(Numbers, len(bits))
+	for i, b := range bits {
+		(*n)[i] = math.Float32frombits(b)
+	}
+	return nil
+}
+
+// errUnsent is an error of a message of which nothing was written.
+var errUnsent = errors.New("the message was not sent")
+
 // maxMessage bounds a message: a job's source, tables and numbers.
 const maxMessage = 4 << 20
 
@@ -22,10 +50,10 @@ const maxMessage = 4 << 20
 func writeMessage(w io.Writer, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUnsent, err)
 	}
 	if len(data) > maxMessage {
-		return fmt.Errorf("a message of %d bytes, at most %d fit", len(data), maxMessage)
+		return fmt.Errorf("%w: it has %d bytes, at most %d fit", errUnsent, len(data), maxMessage)
 	}
 	_, err = w.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(data))), data...))
 	return err

@@ -24,6 +24,23 @@ type node struct {
 	at       float32
 	right    int32
 	from, to int32
+	lo, hi   [3]float32 // bounds of its points
+}
+
+// square is the square of the distance of q from the node's bounds. It is rounded like that of a point, so that it is never above that of one
+// within.
+func (n *node) square(q *[3]float64) float64 {
+	d := 0.0
+	for k := range 3 {
+		e := 0.0
+		if low := float64(n.lo[k]); q[k] < low {
+			e = q[k] - low
+		} else if high := float64(n.hi[k]); q[k] > high {
+			e = q[k] - high
+		}
+		d += e * e
+	}
+	return d
 }
 
 // New builds a tree of points [N,3], which are not copied.
@@ -42,15 +59,21 @@ func New(ctx context.Context, points []float32) (*Tree, error) {
 
 func (t *Tree) build(ctx context.Context, from, to int32) error {
 	own := len(t.nodes)
-	t.nodes = append(t.nodes, node{axis: -1, from: from, to: to})
+	lo, hi := t.bounds(from, to)
+	t.nodes = append(t.nodes, node{axis: -1, from: from, to: to, lo: lo, hi: hi})
 	if to-from <= leafSize {
 		return nil
 	}
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	axis, wide := t.longest(from, to)
-	if !wide { // all at one place
+	axis := 0
+	for k := 1; k < 3; k++ {
+		if hi[k]-lo[k] > hi[axis]-lo[axis] {
+			axis = k
+		}
+	}
+	if !(hi[axis] > lo[axis]) { // all at one place
 		return nil
 	}
 	middle := (from + to) / 2
@@ -63,8 +86,7 @@ func (t *Tree) build(ctx context.Context, from, to int32) error {
 	return t.build(ctx, middle, to)
 }
 
-func (t *Tree) longest(from, to int32) (axis int, wide bool) {
-	var lo, hi [3]float32
+func (t *Tree) bounds(from, to int32) (lo, hi [3]float32) {
 	for k := range lo {
 		lo[k], hi[k] = math.MaxFloat32, -math.MaxFloat32
 	}
@@ -74,12 +96,7 @@ func (t *Tree) longest(from, to int32) (axis int, wide bool) {
 			lo[k], hi[k] = min(lo[k], v), max(hi[k], v)
 		}
 	}
-	for k := 1; k < 3; k++ {
-		if hi[k]-lo[k] > hi[axis]-lo[axis] {
-			axis = k
-		}
-	}
-	return axis, hi[axis] > lo[axis]
+	return lo, hi
 }
 
 // divide orders the points so that those before middle are not beyond it on the axis.
@@ -124,9 +141,10 @@ func (s *search) visit(at int32) {
 	if d >= 0 {
 		near, far = far, near
 	}
-	s.visit(near)
-	if d*d <= s.square {
-		s.visit(far)
+	for _, child := range [2]int32{near, far} {
+		if s.t.nodes[child].square(&s.q) <= s.square {
+			s.visit(child)
+		}
 	}
 }
 
@@ -197,8 +215,9 @@ func (s *several) visit(at int32) {
 	if d >= 0 {
 		near, far = far, near
 	}
-	s.visit(near)
-	if d*d <= s.limit() {
-		s.visit(far)
+	for _, child := range [2]int32{near, far} {
+		if s.t.nodes[child].square(&s.q) <= s.limit() {
+			s.visit(child)
+		}
 	}
 }
