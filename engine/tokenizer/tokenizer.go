@@ -33,6 +33,8 @@ type Token struct {
 	Weight float64
 	// Embedding, when set, is the vector to use in place of the token's own.
 	Embedding []float32
+	// Kept says that the hidden state at Embedding goes in front of the encoding, for models that read images so.
+	Kept bool
 	// Image, when set, is the image [1,height,width,3] whose vectors the network puts in the token's place.
 	Image *tensor.Tensor
 	// Audio, when set, holds the features [frames,values] of a sound, whose vectors the network puts in the token's place.

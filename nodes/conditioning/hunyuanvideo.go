@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"comfygo/engine"
+	"comfygo/engine/family"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/internal/imaging"
@@ -17,6 +18,7 @@ func init() {
 	nodes.Register(&HunyuanVideo15ImageToVideo{})
 	nodes.Register(&HunyuanVideo15SuperResolution{})
 	nodes.Register(&HunyuanImageToVideo{})
+	nodes.Register(&TextEncodeHunyuanVideoImage{})
 }
 
 // startFrames encodes start images in a size to a video latent [1,C,T,h,w] and returns the number of images.
@@ -235,4 +237,44 @@ func (n *HunyuanImageToVideo) Run(ctx *nodes.Context) (nodes.Result, error) {
 		values = map[string]any{sampling.KeyConcatLatent: z, sampling.KeyConcatMask: mask}
 	}
 	return nodes.Out(n.Positive.With(values), out), nil
+}
+
+// TextEncodeHunyuanVideoImage encodes a prompt about an image.
+type TextEncodeHunyuanVideoImage struct {
+	CLIP             *engine.CLIP `in:"clip" type:"CLIP"`
+	ClipVisionOutput any          `in:"clip_vision_output" type:"CLIP_VISION_OUTPUT"`
+	Prompt           string       `in:"prompt" multiline:"true" dynamicPrompts:"true"`
+	ImageInterleave  int          `in:"image_interleave" default:"2" min:"1" max:"512" advanced:"true" tooltip:"Every how many-th token of the image is kept beside the prompt: larger numbers give the prompt more weight."`
+}
+
+// Spec implements nodes.Node.
+func (*TextEncodeHunyuanVideoImage) Spec() nodes.Spec {
+	return nodes.Spec{
+		Name: "TextEncodeHunyuanVideo_ImageToVideo", Category: "model/conditioning/hunyuan video",
+		Module: moduleHunyuan, V3: true,
+		Outputs: nodes.Outputs("CONDITIONING"), Uses: nodes.UsesDevice,
+	}
+}
+
+// videoOfImage is what the model was trained with for prompts about an image; its wording is part of it.
+const videoOfImage = "<|start_header_id|>system<|end_header_id|>\n\n<image>\nDescribe the video by detailing the following aspects according to the reference image: " +
+	"1. The main content and theme of the video." +
+	"2. The color, shape, size, texture, quantity, text, and spatial relationships of the objects." +
+	"3. Actions, events, behaviors temporal relationships, physical movement changes of the objects." +
+	"4. background environment, light, style and atmosphere." +
+	"5. camera angles, movements, and transitions used in the video:<|eot_id|>\n\n" +
+	"<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>" +
+	"<|start_header_id|>assistant<|end_header_id|>\n\n"
+
+// Run implements nodes.Node.
+func (n *TextEncodeHunyuanVideoImage) Run(ctx *nodes.Context) (nodes.Result, error) {
+	vision, ok := n.ClipVisionOutput.(family.ImageEncoding)
+	if !ok || vision.Projected == nil {
+		return nodes.Result{}, nodes.Errorf("AttributeError", "encoding a prompt about an image: clip_vision_output holds no image tokens for the text encoder: encode the image by a CLIP vision model with a projector, such as that of LLaVA Llama 3")
+	}
+	c, err := encodePrompt(ctx, n.CLIP, engine.Prompt{Text: n.Prompt, Template: videoOfImage, Vectors: vision.Projected, Interleave: n.ImageInterleave})
+	if err != nil {
+		return nodes.Result{}, err
+	}
+	return nodes.Out(c), nil
 }

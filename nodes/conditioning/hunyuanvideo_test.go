@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"comfygo/engine"
+	"comfygo/engine/family"
 	"comfygo/engine/tensor"
 	"comfygo/internal/pyjson"
 	"comfygo/tests/nodecalls"
@@ -26,6 +27,8 @@ func TestHunyuanVideoBadInputs(t *testing.T) {
 		{"HunyuanImageToVideo", size("start_image", pixels, "guidance_type", "custom"), "no VAE"},
 		{"HunyuanImageToVideo", pyjson.NewObject("width", 16384, "height", 16384, "length", 16381, "batch_size", 4096), "allocating"},
 		{"HunyuanVideo15SuperResolution", pyjson.NewObject("latent", image), "no video latent"},
+		{"TextEncodeHunyuanVideo_ImageToVideo", pyjson.NewObject("clip_vision_output", family.ImageEncoding{}, "prompt", "a"), "projector"},
+		{"TextEncodeHunyuanVideo_ImageToVideo", pyjson.NewObject("clip_vision_output", family.ImageEncoding{Projected: pixels}, "prompt", "a"), "no text encoder"},
 		{"HunyuanVideo15SuperResolution", pyjson.NewObject("latent", engine.Latent{Samples: tensor.New(1, 32, 1, 2, 2)}, "start_image", pixels), "no VAE"},
 	} {
 		_, err := nodecalls.CallIn(t, nil, c.class, c.values)

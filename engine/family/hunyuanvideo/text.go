@@ -5,7 +5,9 @@ import (
 
 	"comfygo/engine/family"
 	"comfygo/engine/family/clip"
+	"comfygo/engine/family/dit"
 	"comfygo/engine/family/lm"
+	"comfygo/engine/tensor"
 	"comfygo/engine/textenc"
 	"comfygo/engine/tokenizer"
 )
@@ -24,6 +26,7 @@ const (
 	tokenTurnEnd int32 = 128009
 	tokenUser    int32 = 882
 	tokenLines   int32 = 271
+	tokenImage   int32 = 128257
 	tokenPad     int32 = 128258
 )
 
@@ -48,7 +51,7 @@ func (scheme) Encoders() []family.SchemeEncoder {
 	return []family.SchemeEncoder{
 		{
 			Key: lm.KeyLlama3, Options: options, Text: family.Template(template),
-			Layout: func(o *tokenizer.Options) { o.MinLength, o.Pad = 1, tokenPad },
+			Layout: func(o *tokenizer.Options) { o.MinLength, o.Pad = 1, tokenPad }, Arrange: placeVectors,
 		},
 		{Key: clip.KeyL},
 	}
@@ -62,9 +65,52 @@ func (scheme) Join(parts map[string]family.Encoding) (family.Encoding, error) {
 		return e, fmt.Errorf("encoding the prompt: HunyuanVideo needs the text encoders %s and %s", lm.KeyLlama3, clip.KeyL)
 	}
 	from, to := turn(e.Tokens[0], e.Hidden.Dim(1))
+	kept := keptVectors(e.Tokens[0], e.Hidden, from)
 	e = e.Cut(from, to).WithoutFullMask()
 	e.Pooled = l.Pooled
+	if kept != nil {
+		e.Hidden = dit.JoinTokens(kept, e.Hidden)
+	}
 	return e, nil
+}
+
+// placeVectors puts the vectors of images in the place of image tokens, and keeps every Interleave-th of them.
+func placeVectors(t tokenizer.Tokens, p family.Prompt) tokenizer.Tokens {
+	if p.Vectors == nil || len(p.Vectors.Shape) != 3 {
+		return t
+	}
+	every := max(p.Interleave, 1)
+	out, image := make(tokenizer.Tokens, len(t)), 0
+	for i, row := range t {
+		for _, token := range row {
+			if token.ID != tokenImage || token.Embedding != nil || image == p.Vectors.Dim(0) {
+				out[i] = append(out[i], token)
+				continue
+			}
+			vectors := p.Vectors.Index(image)
+			for k := range vectors.Dim(0) {
+				vector := tokenizer.Token{Weight: token.Weight, WordID: token.WordID, Embedding: vectors.Index(k).Data, Kept: k%every == 0}
+				out[i] = append(out[i], vector)
+			}
+			image++
+		}
+	}
+	return out
+}
+
+// keptVectors are the states [1,n,W] of tokens that are kept, before the one called before; nil for none.
+func keptVectors(row []tokenizer.Token, hidden *tensor.Tensor, before int) *tensor.Tensor {
+	width := hidden.Dim(2)
+	var data []float32
+	for i, token := range row[:min(before, len(row))] {
+		if token.Kept {
+			data = append(data, hidden.Data[i*width:(i+1)*width]...)
+		}
+	}
+	if data == nil {
+		return nil
+	}
+	return &tensor.Tensor{Shape: []int{1, len(data) / width, width}, Data: data}
 }
 
 // turn finds the user's turn among length tokens: behind its header, with the token that ends it.
