@@ -35,6 +35,7 @@ var executed = map[string]string{
 	"comfygo keys":              "app/keys_test.go",
 	"comfygo models":            "tests/people_test.go",
 	"comfygo models --families": "here",
+	"comfygo nats":              "tests/fleet/fleet_test.go",
 	"comfygo packs":             "tests/packs_test.go",
 	"comfygo queue":             "tests/people_test.go",
 	"comfygo restore":           "app/backup_test.go",
