@@ -25,7 +25,7 @@ func (s *spec) check(values []string) (plain []string, isDefault bool, err error
 		if err != nil {
 			return nil, false, usagef("argument %s: %v", s.label(), err)
 		}
-		if s.kind != kindFeature && len(s.choices) > 0 && !slices.Contains(s.choices, v) && !(s.urls && strings.Contains(v, "://")) {
+		if s.kind != kindFeature && len(s.choices) > 0 && !slices.Contains(s.choices, v) && (!s.urls || !strings.Contains(v, "://")) {
 			return nil, false, usagef("argument %s: invalid choice: %s (choose from %s)", s.label(), quote(v), quoteAll(s.choices))
 		}
 		plain = append(plain, fmt.Sprint(c))

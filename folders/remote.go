@@ -492,7 +492,7 @@ func (f *Folders) inputNames() []string {
 		if !below {
 			break
 		}
-		if filepath.IsLocal(filepath.FromSlash(rel)) && !(f.owner == "" && strings.HasPrefix(rel, ownerMark)) {
+		if filepath.IsLocal(filepath.FromSlash(rel)) && (f.owner != "" || !strings.HasPrefix(rel, ownerMark)) {
 			names = append(names, rel)
 		}
 	}

@@ -74,7 +74,6 @@ type Distributed struct {
 	garbage  chan []int64
 	sends    chan sending
 	rejects  chan entry
-	trimmed  int64
 	saved    int64
 }
 

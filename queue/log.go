@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Class of an entry of a Log: entries of different classes are kept for different times.
+// Keep is the class of an entry of a Log: entries of different classes are kept for different times.
 type Keep string
 
 // The classes.

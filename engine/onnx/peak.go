@@ -115,21 +115,27 @@ type peak struct {
 func (p *peak) bytes(v *Value) int64 {
 	n := int64(v.DType.Size())
 	for _, d := range v.Shape {
-		size, ok := p.known[d]
-		if !ok {
-			k, err := d.Eval(p.symbols)
-			if err != nil && p.err == nil {
-				p.err = err
-			}
-			size = int64(k)
-			p.known[d] = size
-		}
+		size := p.size(d)
 		if size > 0 && n > mostBytes/size {
 			return mostBytes
 		}
 		n *= size
 	}
 	return n
+}
+
+// size is the value of a dimension.
+func (p *peak) size(d Dim) int64 {
+	size, ok := p.known[d]
+	if !ok {
+		k, err := d.Eval(p.symbols)
+		if err != nil && p.err == nil {
+			p.err = err
+		}
+		size = int64(k)
+		p.known[d] = size
+	}
+	return size
 }
 
 // plan gives the results of the operator that runs at a step their memory. Source: onnxruntime core/framework/allocation_planner.cc.
@@ -224,7 +230,8 @@ func (p *peak) lay(g *Graph, order []int) {
 }
 
 // scratch lists what an operator takes while it runs: attention lays out queries, keys and values by head first, and
-// where a bias or the order hides keys it holds all products; GELU and the norm by the root of the mean square compute beside their operand; linear layers pack some of their rows.
+// where a bias or the order hides keys it holds all products; GELU and the norm by the root of the mean square compute beside their operand; linear
+// layers pack some of their rows; convolutions transform some of their tiles.
 func (p *peak) scratch(n *node) []int64 {
 	switch n.op {
 	case "MultiHeadAttention":
@@ -248,8 +255,34 @@ func (p *peak) scratch(n *node) []int64 {
 			rows = fewRows
 		}
 		return []int64{min(p.bytes(x), int64(4*rows*width))}
+	case "Conv3x3":
+		return p.tiles(n)
 	}
 	return nil
+}
+
+// tiles lists what a convolution by Winograd's algorithm takes while it runs: the transformed tiles in hand, and for each of two
+// threads the transformed weights and the products of a group of channels. Source of the numbers: engine/ort/conv.c.
+func (p *peak) tiles(n *node) []int64 {
+	const width, rows, most, panels, weights, threads = 32, 12 * 4, 24 << 20, 288, 768 << 10, 2
+	x := n.in[1]
+	batch, in, high, wide := p.size(x.Dim(0)), p.size(x.Dim(1)), p.size(x.Dim(2)), p.size(x.Dim(3))
+	divided := func(side int64) (places, all int64) {
+		return (side + 2) * (side + 2), (batch*((high+side-1)/side)*((wide+side-1)/side) + width - 1) / width
+	}
+	cost := func(places, all int64) int64 { return places * (all*12 + 3) }
+	places, all := divided(4)
+	if few, many := divided(2); cost(places, all) >= cost(few, many) {
+		places, all = few, many
+	}
+	panel := 4 * places * in * width
+	hand := min(all, panels/places, max(1, most/max(1, panel)))
+	group := 4*places*hand*rows*width + min(weights, 4*places*in*rows)
+	out := []int64{hand * panel}
+	for range threads {
+		out = append(out, group)
+	}
+	return out
 }
 
 // number returns an attribute that is a whole number, 0 without it.
@@ -272,7 +305,8 @@ var (
 	}
 )
 
-// place returns the buffer of an operand whose memory a result takes, nil for memory of its own.
+// place returns the buffer of an operand whose memory a result takes, nil for memory of its own. The operator GroupNorm may write over its
+// operand, but runs that were measured take memory for its result.
 func (p *peak) place(n *node, out *Value) *buffer {
 	if aliases[n.op] && len(n.in) > 0 && p.buffers[n.in[0]] != nil {
 		return p.buffers[n.in[0]]
@@ -281,8 +315,6 @@ func (p *peak) place(n *node, out *Value) *buffer {
 	switch {
 	case n.op == "Conv3x3" && len(n.in) > 3: // the sum
 		operands = n.in[3:]
-	case n.op == "GroupNorm" && n.domain == DomainComfygo:
-		operands = n.in[:1]
 	case !inPlace[n.op]:
 		return nil
 	}

@@ -22,7 +22,7 @@ func TestPeakCountsWhatIsAlive(t *testing.T) {
 		"in place": {func(g *onnx.Graph, x *onnx.Value) {
 			g.Output("out", g.Mul(g.Add(wide(g, x), g.Scalar(dtype.F32, 1)), g.Scalar(dtype.F32, 2)))
 		}, 1},
-		"a norm in place": {func(g *onnx.Graph, x *onnx.Value) {
+		"a norm beside its operand": {func(g *onnx.Graph, x *onnx.Value) {
 			gain := g.Floats(make([]float32, n/4), n/4)
 			g.Output("out", g.GroupNorm(wide(g, wide(g, x)), gain, gain, nil, 1, 1e-5, true))
 		}, 2},

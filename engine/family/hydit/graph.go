@@ -49,7 +49,7 @@ func (w *writer) begin(s *weights.Scope) (x, text, c *onnx.Value, rope *nn.Rotar
 }
 
 // skips is the number of long skip connections.
-func (c config) skips() int { return max(c.blocks/2-1, 0) }
+func (m config) skips() int { return max(m.blocks/2-1, 0) }
 
 // residual names the input of a ControlNet's residual [B,h·w,hidden] on skip connection i.
 func residual(i int) string { return fmt.Sprintf("control.%d", i) }

@@ -80,12 +80,12 @@ type heldFrame struct {
 	q, k, v *tensor.Tensor
 }
 
-func (d *decoding) block(b naBlock, g grid, inputs []family.Value, next sink) sink {
-	r := &blockRun{naBlock: b, decoding: d, grid: g, inputs: inputs, next: next}
-	r.at = grid{min(b.kernel[0], g.frames), min(b.kernel[1], g.rows), min(b.kernel[2], g.columns)}
-	r.down, r.rows, r.seenRows = tiles(g.rows, r.at.rows)
-	r.across, r.columns, r.seenColumns = tiles(g.columns, r.at.columns)
-	return r.push
+func (r *decoding) block(b naBlock, g grid, inputs []family.Value, next sink) sink {
+	run := &blockRun{naBlock: b, decoding: r, grid: g, inputs: inputs, next: next}
+	run.at = grid{min(b.kernel[0], g.frames), min(b.kernel[1], g.rows), min(b.kernel[2], g.columns)}
+	run.down, run.rows, run.seenRows = tiles(g.rows, run.at.rows)
+	run.across, run.columns, run.seenColumns = tiles(g.columns, run.at.columns)
+	return run.push
 }
 
 // push takes a frame and passes on those that it was the last one for.
@@ -196,7 +196,7 @@ func (r *blockRun) paste(dst, src []float32, part rect) {
 }
 
 // rotary are the rotations of the tokens of frame t of heads of a width, of which a quarter goes by time.
-func (d *decoding) rotary(t int, g grid, width int) (cos, sin *tensor.Tensor) {
+func (r *decoding) rotary(t int, g grid, width int) (cos, sin *tensor.Tensor) {
 	time := width / 4 / 2 * 2
 	space := (width - time) / 2
 	if space%2 != 0 {
