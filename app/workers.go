@@ -42,9 +42,11 @@ func (c Command) supervise(ctx context.Context, cfg cli.Config, log *Log, logs *
 		return fmt.Errorf("starting workers: %w", err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	var workers sync.WaitGroup
-	defer workers.Wait()
+	defer func() {
+		cancel(nil) // the server may have ended by itself, as when its port is taken
+		workers.Wait()
+	}()
 	for i := range n {
 		args := append(append([]string{}, os.Args[1:]...), "--role", "worker", "--workers", "0", "--queue", cfg.Queue)
 		if credentials != "" {

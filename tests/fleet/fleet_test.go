@@ -277,3 +277,21 @@ func (f *fleet) harm(ctx context.Context, blows int) {
 		p.start()
 	}
 }
+
+// TestParentEndsWithItsWorkers holds that a server that cannot start, for its port is taken, ends its workers and itself.
+func TestParentEndsWithItsWorkers(t *testing.T) {
+	t.Parallel()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	out, err := exec.CommandContext(ctx, program, "--base-directory", t.TempDir(), "--listen", "127.0.0.1", "--port", port, "--workers", "1", "--cpu").CombinedOutput()
+	if err == nil || ctx.Err() != nil || !strings.Contains(string(out), "is already in use") {
+		t.Errorf("it ends with %v: %s", err, out)
+	}
+}
