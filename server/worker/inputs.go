@@ -45,6 +45,9 @@ func fetchInputs(ctx context.Context, job executor.Job, dirs *folders.Folders, l
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				log.Warn("fetching a file that a prompt names", "prompt_id", job.ID, "name", name, "error", err)
 			}
+			if errors.Is(err, folders.ErrRemote) || ctx.Err() != nil {
+				return // each other file would wait for the store as long
+			}
 		}
 	}
 }
