@@ -347,11 +347,12 @@ func (q *Distributed) due(since time.Duration) bool {
 	return n > 0 && (n >= saveEntries || since >= q.cfg.SaveEvery) && q.leads()
 }
 
-// save keeps the state and drops the entries that it makes needless.
+// save keeps the state and drops the entries that the state before it makes needless. Those that only the new one has stay: a server
+// that has just read the state before is still to read them, and without them it would come to another state than all others.
 func (q *Distributed) save(ctx context.Context) {
 	q.mu.Lock()
 	data, err := q.m.save()
-	seq := q.m.applied
+	seq, before := q.m.applied, q.kept
 	q.saved = seq
 	old := int64(0)
 	if n := len(q.told) - keptTellings; n > 0 {
@@ -359,10 +360,10 @@ func (q *Distributed) save(ctx context.Context) {
 		q.told = append([]int64(nil), q.told[n:]...)
 	}
 	if age := q.m.policy.HistoryAge; age > 0 {
-		before := q.cfg.Now().Add(-age)
-		if len(q.m.history.before(before)) > 0 {
+		oldest := q.cfg.Now().Add(-age)
+		if len(q.m.history.before(oldest)) > 0 {
 			go func() {
-				if _, err := q.do(ctx, entry{Type: entryForget, Before: &before}, nil); err != nil && ctx.Err() == nil {
+				if _, err := q.do(ctx, entry{Type: entryForget, Before: &oldest}, nil); err != nil && ctx.Err() == nil {
 					q.log.Error("forgetting old jobs", "error", err)
 				}
 			}()
@@ -373,13 +374,38 @@ func (q *Distributed) save(ctx context.Context) {
 		err = q.bus.SaveState(ctx, seq, data)
 	}
 	if err == nil {
-		err = q.bus.Trim(ctx, KeepCommand, seq)
+		q.mu.Lock()
+		q.kept = seq
+		q.mu.Unlock()
+		if before > 0 {
+			q.sweep(before)
+			err = q.bus.Trim(ctx, KeepCommand, before)
+		}
 	}
-	if err == nil && old > 0 {
+	if err == nil && old > 0 { // no state depends on events
 		err = q.bus.Trim(ctx, KeepEvents, min(old, seq))
 	}
 	if err != nil && ctx.Err() == nil {
 		q.log.Error("keeping the queue's state", "error", err)
+	}
+}
+
+// sweep lets the log drop what entries up to a number have made needless.
+func (q *Distributed) sweep(upTo int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	var seqs []int64
+	for ; n < len(q.litter) && q.litter[n].at <= upTo; n++ {
+		seqs = append(seqs, q.litter[n].seqs...)
+	}
+	if n == 0 {
+		return
+	}
+	select {
+	case q.garbage <- seqs:
+		q.litter = append([]litter(nil), q.litter[n:]...)
+	default: // the next time
 	}
 }
 

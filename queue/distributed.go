@@ -71,10 +71,18 @@ type Distributed struct {
 	servers  map[string]time.Time
 	secrets  map[int64]*Job // jobs of this process, with what no log keeps
 	told     []int64        // entries with events
-	garbage  chan []int64
+	litter   []litter       // what no server needs any more, once a state has it
+	garbage  chan []int64   // what is dropped from the log
 	sends    chan sending
 	rejects  chan entry
-	saved    int64
+	saved    int64 // the entry up to which a state was last made
+	kept     int64 // that of the last state which the log has
+}
+
+// litter are entries that the entry at has made needless.
+type litter struct {
+	at   int64
+	seqs []int64
 }
 
 // pending is a change on its way through the log.
@@ -181,12 +189,12 @@ func (q *Distributed) follow(ctx context.Context) error {
 			j.Prompt, j.Extra = &pyjson.Object{}, &pyjson.Object{}
 			j.text, _ = pyjson.Marshal(j.Listing()) // plain values are always written
 		}
-		if len(old.garbage) > 0 {
-			q.garbage <- old.garbage
-		}
 		q.mu.Lock()
+		if len(old.garbage) > 0 {
+			q.litter = append(q.litter, litter{seq, old.garbage})
+		}
 		q.m = old.m
-		q.saved = seq
+		q.saved, q.kept = seq, seq
 		for _, a := range q.m.inOrder() {
 			if q.cfg.Fleet.Begun != nil {
 				q.cfg.Fleet.Begun(a.job)
@@ -199,7 +207,7 @@ func (q *Distributed) follow(ctx context.Context) error {
 		restore()
 	}
 	return q.bus.Follow(ctx, 0, func(r Record) error {
-		e, err := decodeEntry(r.Data)
+		e, err := decodeRecord(r)
 		if err != nil {
 			if errors.Is(err, errNewer) {
 				return err
@@ -348,6 +356,9 @@ func (q *Distributed) apply(e *entry, r Record) {
 	}
 	if e.Type == entryEvents {
 		q.told = append(q.told, r.Seq)
+		if len(q.told) > 4*keptTellings { // servers that save no state do not trim it
+			q.told = append([]int64(nil), q.told[len(q.told)-2*keptTellings:]...)
+		}
 	}
 	for _, a := range out.started {
 		if q.cfg.Fleet.Begun != nil {
@@ -374,9 +385,9 @@ func (q *Distributed) apply(e *entry, r Record) {
 		q.changed()
 	}
 	if len(out.garbage) > 0 {
-		select {
-		case q.garbage <- out.garbage:
-		default: // what is left over goes when the state is saved
+		q.litter = append(q.litter, litter{r.Seq, out.garbage})
+		if len(q.litter) > 4*saveEntries { // the next start finds what is left out here
+			q.litter = append([]litter(nil), q.litter[len(q.litter)-2*saveEntries:]...)
 		}
 	}
 	if mine != nil {

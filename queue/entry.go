@@ -113,6 +113,31 @@ func decodeEntry(data []byte) (*entry, error) {
 		return nil, fmt.Errorf("%w (it has version %d, this one %d)", errNewer, e.Version, Protocol)
 	}
 	e.Body = data[4+n:]
+	switch {
+	case e.Tail < 0 || e.Tail > len(e.Body):
+		return nil, errors.New("reading an entry of the queue's log: its tail is cut off")
+	case e.Type == entryJoin && e.Member == nil, e.Type == entryPolicy && e.Policy == nil:
+		return nil, fmt.Errorf("reading an entry of the queue's log: the type %s without its content", e.Type)
+	}
+	return e, nil
+}
+
+// decodeRecord is decodeEntry for an entry of the log. Workers may append only what is about themselves and their jobs, whatever NATS lets
+// them send.
+func decodeRecord(r Record) (*entry, error) {
+	e, err := decodeEntry(r.Data)
+	if err != nil || !r.ByWorker {
+		return e, err
+	}
+	switch e.Type {
+	case entryJoin, entryLeave, entryDrain, entryEvents, entryEnd:
+	default:
+		return nil, fmt.Errorf("reading an entry of the queue's log: a worker may not append the type %q", e.Type)
+	}
+	if e.Worker == "" {
+		return nil, fmt.Errorf("reading an entry of the queue's log: the type %s of a worker without its id", e.Type)
+	}
+	e.Origin = "" // no server waits for it
 	return e, nil
 }
 

@@ -24,6 +24,8 @@ type Record struct {
 	Seq  int64
 	Time time.Time
 	Data []byte
+	// ByWorker says that it was appended with what a worker's credentials allow.
+	ByWorker bool
 }
 
 // Log is an ordered log that several processes append to and follow, and through which they send each other short messages that

@@ -2,6 +2,7 @@ package natslog_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -413,6 +414,63 @@ func TestFleetRestarts(t *testing.T) {
 	b.mu.Unlock()
 	if text := string(b.Find(done.ID).Text()); !strings.Contains(text, `{"ran": "`+done.ID+`"}`) {
 		t.Errorf("the old job's history is %s", text)
+	}
+}
+
+// TestFleetForgetsWhatStatesHave holds that a server that starts comes to the state of the others though history was cleared meanwhile:
+// what no state has yet stays in the log.
+func TestFleetForgetsWhatStatesHave(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	a := r.server()
+	r.worker(queue.WorkerAd{Name: "w"})
+	done := r.put(a)
+	eventually(t, "a job has ended", func() bool { return a.Find(done.ID) != nil })
+	if err := a.ClearHistory(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond) // for what would be dropped
+	b := r.server()
+	eventually(t, "the other server has read the log", func() bool { return len(b.Workers()) == 1 })
+	types := func(f *front) (list []string) {
+		events, err := f.Events(0, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			list = append(list, fmt.Sprint(e.Number, " ", e.Type))
+		}
+		return list
+	}
+	want := types(a)
+	if got := types(b); !slices.Equal(got, want) || len(want) < 4 {
+		t.Errorf("a server that starts has the events %v, the other %v", got, want)
+	}
+	if x, y := a.Workers(), b.Workers(); len(x) != 1 || len(y) != 1 || x[0].Done != 1 || y[0].Done != 1 {
+		t.Errorf("the workers are %+v and %+v", x, y)
+	}
+}
+
+// TestWorkersMayNotCommand holds that a worker's entries about others' jobs, and broken ones, have no effect.
+func TestWorkersMayNotCommand(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	a := r.server()
+	j := r.put(a)
+	worker := r.open(natslog.RoleWorker)
+	defer func() { _ = worker.Close() }()
+	for i, head := range []string{
+		`{"v":1,"type":"delete","all":true}`, `{"v":1,"type":"delete","all":true,"worker":"w"}`, `{"v":1,"type":"pause","on":true,"worker":"w"}`,
+		`{"v":1,"type":"join","worker":"w"}`, `{"v":1,"type":"policy","worker":"w"}`, `{"v":1,"type":"end","seq":1,"tail":-1,"worker":"w"}`,
+	} {
+		data := append(binary.BigEndian.AppendUint32(nil, uint32(len(head))), head...)
+		if err := worker.Append(t.Context(), queue.KeepCommand, fmt.Sprint("bad-", i), data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	late := r.put(a) // after all of them
+	if _, pending := a.Snapshot(); len(pending) != 2 || pending[0].ID != j.ID || pending[1].ID != late.ID || a.Stats().Paused || len(a.Workers()) != 0 {
+		t.Errorf("the waiting jobs are %v, paused %v, workers %v", pending, a.Stats().Paused, a.Workers())
 	}
 }
 

@@ -313,7 +313,7 @@ func (l *Log) followFrom(ctx context.Context, after *int64, end int64, f func(qu
 		}
 		seq := int64(meta.Sequence.Stream) //nolint:gosec // it counts entries
 		if seq > *after {
-			if err := f(queue.Record{Seq: seq, Time: meta.Timestamp, Data: m.Data()}); err != nil {
+			if err := f(queue.Record{Seq: seq, Time: meta.Timestamp, Data: m.Data(), ByWorker: strings.HasPrefix(m.Subject(), logSubject+"w.")}); err != nil {
 				return err
 			}
 			*after = seq
