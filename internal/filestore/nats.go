@@ -40,6 +40,8 @@ type NATS struct {
 	cfg   NATSConfig
 	index jetstream.KeyValue
 	blobs jetstream.ObjectStore
+	// stream is what blobs lie in.
+	stream jetstream.Stream
 }
 
 var _ folders.Remote = (*NATS)(nil)
@@ -89,6 +91,9 @@ func (s *NATS) open(ctx context.Context, js jetstream.JetStream) (err error) {
 	}
 	if s.blobs, err = js.ObjectStore(ctx, Bucket); errors.Is(err, jetstream.ErrBucketNotFound) && s.cfg.Make {
 		s.blobs, err = js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: Bucket, Replicas: replicas, Description: "comfygo: contents of files"})
+	}
+	if err == nil {
+		s.stream, err = js.Stream(ctx, "OBJ_"+Bucket)
 	}
 	return err
 }
@@ -203,7 +208,11 @@ func (s *NATS) Put(ctx context.Context, o folders.Object, f io.ReadSeeker, creat
 func (s *NATS) dropBlob(ctx context.Context, blob string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), blobPatience)
 	defer cancel()
-	if err := s.blobs.Delete(ctx, blob); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
+	err := s.blobs.Delete(ctx, blob)
+	if err == nil { // NATS would keep a mark of each name for good
+		err = s.stream.Purge(ctx, jetstream.WithPurgeSubject("$O."+Bucket+".M."+base64.URLEncoding.EncodeToString([]byte(blob))))
+	}
+	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
 		s.cfg.Logger.Debug("dropping contents in NATS", "error", err)
 	}
 }
@@ -326,8 +335,12 @@ func (s *NATS) List(ctx context.Context, prefix string, deep bool, each func(fol
 	}
 }
 
-// Clean removes contents older than age that no file has, as a process leaves them that is killed while it stores a file.
+// Clean removes contents older than age that no file has, as a process leaves them that is killed while it stores a file, and the marks that
+// NATS keeps of files which were deleted longer ago.
 func (s *NATS) Clean(ctx context.Context, age time.Duration) error {
+	if err := s.index.PurgeDeletes(ctx, jetstream.DeleteMarkersOlderThan(max(age, 1))); err != nil {
+		return s.failed("cleaning", "the names of deleted files", err)
+	}
 	infos, err := s.blobs.List(ctx)
 	if errors.Is(err, jetstream.ErrNoObjectsFound) {
 		return nil

@@ -19,6 +19,7 @@ import (
 
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"comfygo/folders"
 	"comfygo/internal/filestore"
@@ -378,7 +379,24 @@ func TestNATSClean(t *testing.T) {
 	if _, err := s.Put(ctx, folders.Object{Name: "output/b", Size: 2}, strings.NewReader("b"), true); err == nil || !strings.Contains(err.Error(), "shorter") {
 		t.Errorf("a file that is shorter than it was: %v", err)
 	}
+	for _, create := range []bool{true, false} { // made, replaced, deleted
+		_, err = s.Put(ctx, folders.Object{Name: "temp/c", Size: 1}, strings.NewReader("c"), create)
+		ok(t, err)
+	}
+	ok(t, s.Delete(ctx, "temp/c"))
 	ok(t, s.Clean(ctx, 0))
+	conn, err := natslog.Connect(ctx, natslog.Config{URLs: []string{ns.URL()}, Credentials: ns.Files[natslog.RoleServer], Role: natslog.RoleServer})
+	ok(t, err)
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	ok(t, err)
+	for name, want := range map[string]uint64{"KV_": 1, "OBJ_": 2} { // of the one file that is there
+		stream, err := js.Stream(ctx, name+filestore.Bucket)
+		ok(t, err)
+		if n := stream.CachedInfo().State.Msgs; n != want {
+			t.Errorf("%d messages remain in %s%s, want %d", n, name, filestore.Bucket, want)
+		}
+	}
 	from, _, err := s.Get(ctx, "output/a")
 	ok(t, err)
 	if text, err := io.ReadAll(from); err != nil || string(text) != "a" {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"comfygo/internal/pyjson"
 	"comfygo/queue"
@@ -448,6 +449,62 @@ func TestFleetForgetsWhatStatesHave(t *testing.T) {
 	}
 	if x, y := a.Workers(), b.Workers(); len(x) != 1 || len(y) != 1 || x[0].Done != 1 || y[0].Done != 1 {
 		t.Errorf("the workers are %+v and %+v", x, y)
+	}
+}
+
+// TestFleetDropsWhatStatesHave holds that what was cleared leaves the log when two states were kept since.
+func TestFleetDropsWhatStatesHave(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	a := r.server(func(c *queue.DistributedConfig) { c.SaveEvery = 100 * time.Millisecond })
+	r.worker(queue.WorkerAd{Name: "w"})
+	done := r.put(a)
+	eventually(t, "a job has ended", func() bool { return a.Find(done.ID) != nil })
+	if err := a.ClearHistory(); err != nil {
+		t.Fatal(err)
+	}
+	log := r.open(natslog.RoleServer)
+	defer func() { _ = log.Close() }()
+	eventually(t, "the job is dropped", func() bool {
+		if err := errors.Join(a.Pause(), a.Resume()); err != nil { // changes, without which no state is kept
+			t.Fatal(err)
+		}
+		for seq := range int64(8) {
+			data, err := log.Read(t.Context(), seq+1)
+			if err == nil && strings.Contains(string(data), done.ID) && !strings.Contains(string(data), `"type":"events"`) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// TestStatesLeaveNothing holds that states of before are gone from NATS, their names too.
+func TestStatesLeaveNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	log := r.open(natslog.RoleServer)
+	defer func() { _ = log.Close() }()
+	for seq := range int64(5) {
+		if err := log.SaveState(t.Context(), seq+1, []byte("state")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn, err := natslog.Connect(t.Context(), natslog.Config{URLs: []string{r.url}, Credentials: r.nats.Files[natslog.RoleServer], Role: natslog.RoleServer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "OBJ_comfygo-state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := stream.CachedInfo().State.Msgs; n != 4 {
+		t.Errorf("%d messages remain of five states, want those of two: 4", n)
 	}
 }
 

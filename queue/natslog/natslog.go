@@ -5,6 +5,7 @@ package natslog
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -372,11 +373,23 @@ func (l *Log) SaveState(ctx context.Context, seq int64, data []byte) error {
 	}
 	const kept = 2
 	for _, name := range names[:max(0, len(names)-kept)] {
-		if err := l.state.Delete(ctx, name); err != nil {
+		if err := l.dropState(ctx, name); err != nil {
 			l.log.Debug("dropping an old state of the queue", "error", err)
 		}
 	}
 	return nil
+}
+
+// dropState removes a state, and the mark that NATS would keep of its name: each state has another one, and all marks are read with the list.
+func (l *Log) dropState(ctx context.Context, name string) error {
+	if err := l.state.Delete(ctx, name); err != nil {
+		return err
+	}
+	stream, err := l.js.Stream(ctx, "OBJ_"+stateBucket)
+	if err != nil {
+		return err
+	}
+	return stream.Purge(ctx, jetstream.WithPurgeSubject("$O."+stateBucket+".M."+base64.URLEncoding.EncodeToString([]byte(name))))
 }
 
 // states are the names of what SaveState has kept, in their order.
