@@ -124,7 +124,8 @@ func permissions(r Role) *server.Permissions {
 	if r == RoleServer {
 		return &server.Permissions{
 			Publish:   &server.SubjectPermission{Allow: []string{prefix + ">", "$JS.>", "$O.>", "$KV.>"}},
-			Subscribe: &server.SubjectPermission{Allow: []string{prefix + ">", r.inbox() + ".>"}},
+			// Workers under a server (--workers) have its credentials.
+			Subscribe: &server.SubjectPermission{Allow: []string{prefix + ">", r.inbox() + ".>", RoleWorker.inbox() + ".>"}},
 		}
 	}
 	return &server.Permissions{

@@ -555,6 +555,24 @@ func TestFleetSaysWhatNoWorkerHas(t *testing.T) {
 	}
 }
 
+// TestWorkerOfAServer holds that a worker process that a server has started works with the server's credentials.
+func TestWorkerOfAServer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	server := r.open(natslog.RoleServer) // it makes the streams
+	defer func() { _ = server.Close() }()
+	l, err := natslog.Open(ctx, natslog.Config{URLs: []string{r.url}, Credentials: r.nats.Files[natslog.RoleServer], Role: natslog.RoleWorker})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	if err := l.Append(ctx, queue.KeepEvents, "one", []byte("one")); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRolesCannotReadEachOther holds that a worker's credentials do not open the log.
 func TestRolesCannotReadEachOther(t *testing.T) {
 	t.Parallel()
