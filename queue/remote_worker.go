@@ -40,7 +40,7 @@ type RemoteWorker struct {
 	id       string // as the fleet knows it; another one each time that it joins
 	joined   time.Time
 	current  *remoteRun
-	ended    [16]runKey // the last runs: a message that was sent again may come after their end
+	ended    [256]runKey // the last runs: a message of another server may come after many of them
 	runCount int
 	next     *entry   // the job that follows the running one at once; nil: none has come yet
 	models   []string // of the last jobs, which are likely still loaded

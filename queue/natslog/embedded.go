@@ -123,7 +123,7 @@ func (s *Server) Close() {
 func permissions(r Role) *server.Permissions {
 	if r == RoleServer {
 		return &server.Permissions{
-			Publish:   &server.SubjectPermission{Allow: []string{prefix + ">", "$JS.>", "$O.>", "$KV.>"}},
+			Publish: &server.SubjectPermission{Allow: []string{prefix + ">", "$JS.>", "$O.>", "$KV.>"}},
 			// Workers under a server (--workers) have its credentials.
 			Subscribe: &server.SubjectPermission{Allow: []string{prefix + ">", r.inbox() + ".>", RoleWorker.inbox() + ".>"}},
 		}
