@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -240,7 +241,7 @@ func (q *Distributed) heard(data []byte) {
 		return
 	}
 	switch has := e.Seq == a.job.seq && e.Attempt == a.job.attempts; {
-	case !has && q.cfg.Now().Sub(a.since) > beatEvery:
+	case !has && time.Since(a.seen) > beatEvery:
 		q.send(sending{a: *a, started: true})
 	case has && !a.asked.IsZero():
 		q.send(sending{a: *a})
@@ -314,13 +315,14 @@ func (q *Distributed) lookAfter(ctx context.Context, away bool) {
 		out Outcome
 	}
 	var ends []end
-	if q.leads() {
+	leads, stuck := q.leads(), q.stuck(now, away)
+	if leads {
 		for _, a := range q.m.running {
 			if a.doom != "" {
 				ends = append(ends, end{a.job, failed(a.job, "WorkerDied", a.doom+"\n", q.cfg.Now())})
 			}
 		}
-		for _, j := range q.m.blockedSince(q.cfg.Now().Add(-q.cfg.RoutePatience)) {
+		for _, j := range stuck {
 			ends = append(ends, end{j, failed(j, "NoWorker", q.m.whyBlocked(j).Error()+"\n", q.cfg.Now())})
 		}
 	}
@@ -337,6 +339,32 @@ func (q *Distributed) lookAfter(ctx context.Context, away bool) {
 	for _, e := range ends {
 		q.refuse("", e.j, e.out, Failed)
 	}
+}
+
+// stuck returns the jobs that have been waiting for too long while no worker could run them. What they waited for before, as while the worker
+// that can run them had other jobs, does not count: it may be starting again. The queue is locked.
+func (q *Distributed) stuck(now time.Time, away bool) (list []*Job) {
+	if away {
+		clear(q.blocked)
+	}
+	blocked := q.m.blockedJobs()
+	maps.DeleteFunc(q.blocked, func(needs string, _ time.Time) bool { return blocked[needs] == nil })
+	for needs, jobs := range blocked {
+		since, known := q.blocked[needs]
+		if !known {
+			q.blocked[needs] = now
+			continue
+		}
+		if now.Sub(since) < q.cfg.RoutePatience {
+			continue
+		}
+		for _, j := range jobs {
+			if j.queued.Before(q.cfg.Now().Add(-q.cfg.RoutePatience)) {
+				list = append(list, j)
+			}
+		}
+	}
+	return list
 }
 
 // due reports whether the state is to be saved.

@@ -69,10 +69,11 @@ type Distributed struct {
 	draining bool
 	beats    map[string]beat // of workers
 	servers  map[string]time.Time
-	secrets  map[int64]*Job // jobs of this process, with what no log keeps
-	told     []int64        // entries with events
-	litter   []litter       // what no server needs any more, once a state has it
-	garbage  chan []int64   // what is dropped from the log
+	blocked  map[string]time.Time // since when no worker could run jobs of these needs
+	secrets  map[int64]*Job       // jobs of this process, with what no log keeps
+	told     []int64              // entries with events
+	litter   []litter             // what no server needs any more, once a state has it
+	garbage  chan []int64         // what is dropped from the log
 	sends    chan sending
 	rejects  chan entry
 	saved    int64 // the entry up to which a state was last made
@@ -118,7 +119,7 @@ func NewDistributed(cfg DistributedConfig) (*Distributed, error) {
 	}
 	q := &Distributed{
 		cfg: cfg, id: uuid.NewString(), log: cfg.Logger, bus: cfg.Log, m: newMachine(), waits: map[int64]*pending{}, ready: make(chan struct{}),
-		beats: map[string]beat{}, servers: map[string]time.Time{}, secrets: map[int64]*Job{},
+		beats: map[string]beat{}, servers: map[string]time.Time{}, blocked: map[string]time.Time{}, secrets: map[int64]*Job{},
 		garbage: make(chan []int64, 1024), sends: make(chan sending, 1024), rejects: make(chan entry, 1024),
 	}
 	q.distributedView = distributedView{q: q}
@@ -361,6 +362,7 @@ func (q *Distributed) apply(e *entry, r Record) {
 		}
 	}
 	for _, a := range out.started {
+		a.seen = time.Now()
 		if q.cfg.Fleet.Begun != nil {
 			q.cfg.Fleet.Begun(a.job)
 		}

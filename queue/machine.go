@@ -50,6 +50,7 @@ type assignment struct {
 	worker string
 	since  time.Time
 	asked  time.Time // when it was asked to end; zero: not yet
+	seen   time.Time // when this process heard of it, by its own clock
 	// doom is why the job is to be marked failed, "" while it is not. No worker has it then.
 	doom string
 }
@@ -552,16 +553,13 @@ func (m *machine) blocked(j *Job) bool {
 	return true
 }
 
-// blockedSince returns the waiting jobs that have been waiting for a worker that can run them since before a time.
-func (m *machine) blockedSince(t time.Time) (list []*Job) {
+// blockedJobs returns the waiting jobs that no worker can run though there are workers, by their needs.
+func (m *machine) blockedJobs() map[string][]*Job {
+	list := map[string][]*Job{}
 	for _, h := range m.waiting.lanes {
-		if len(*h) == 0 || !m.blocked((*h)[0]) {
-			continue
-		}
-		for _, j := range *h {
-			if j.queued.Before(t) {
-				list = append(list, j)
-			}
+		if len(*h) > 0 && m.blocked((*h)[0]) {
+			key := (*h)[0].needsKey
+			list[key] = append(list[key], *h...)
 		}
 	}
 	return list

@@ -573,6 +573,36 @@ func TestWorkerOfAServer(t *testing.T) {
 	}
 }
 
+// TestFleetWaitsForItsOnlyWorker holds that a job that has long been waiting is not given up as soon as the worker that can run it starts again.
+func TestFleetWaitsForItsOnlyWorker(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	a := r.server(func(c *queue.DistributedConfig) { c.RoutePatience = 2 * time.Second })
+	special := queue.WorkerAd{Name: "special", Classes: []string{"PrimitiveInt", "Special"}}
+	w := r.worker(special)
+	r.worker(queue.WorkerAd{Name: "plain"})
+	eventually(t, "both have joined", func() bool { return len(a.Workers()) == 2 })
+	if err := a.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	j := testJob(queue.Number{})
+	j.Prompt.Set("2", pyjson.NewObject("class_type", "Special", "inputs", pyjson.NewObject()))
+	if err := a.Put(j); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2200 * time.Millisecond) // longer than its patience
+	w.stop()
+	time.Sleep(600 * time.Millisecond) // the servers look after jobs each 250 ms
+	r.worker(special)
+	if err := a.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the job ends", func() bool { return a.Find(j.ID) != nil })
+	if text := string(a.Find(j.ID).Text()); !strings.Contains(text, `"status_str": "success"`) {
+		t.Errorf("it ended so: %s", text)
+	}
+}
+
 // TestRolesCannotReadEachOther holds that a worker's credentials do not open the log.
 func TestRolesCannotReadEachOther(t *testing.T) {
 	t.Parallel()
