@@ -55,6 +55,7 @@ type beat struct {
 // sending is something for a worker.
 type sending struct {
 	a       assignment
+	attempt int   // of the job
 	started bool  // it has just been assigned
 	flags   Flags // for all workers
 }
@@ -63,6 +64,9 @@ type sending struct {
 func (q *Distributed) send(s sending) {
 	if s.started && !q.mine(s.a.job) {
 		return
+	}
+	if s.a.job != nil {
+		s.attempt = s.a.job.attempts
 	}
 	select {
 	case q.sends <- s:
@@ -102,9 +106,9 @@ func (q *Distributed) dispatch(ctx context.Context) {
 			case s.flags != (Flags{}):
 				q.sendFlags(s.flags)
 			case s.started:
-				q.sendJob(ctx, s.a)
+				q.sendJob(ctx, s.a, s.attempt)
 			default:
-				q.post(s.a.worker, entry{Type: messageStop, Seq: s.a.job.seq, Attempt: s.a.job.attempts})
+				q.post(s.a.worker, entry{Type: messageStop, Seq: s.a.job.seq, Attempt: s.attempt})
 			}
 		}
 	}
@@ -135,16 +139,20 @@ func (q *Distributed) post(worker string, e entry) {
 	}
 }
 
-// sendJob sends a job to its worker.
-func (q *Distributed) sendJob(ctx context.Context, a assignment) {
+// sendJob sends a job to its worker, unless another attempt has begun meanwhile.
+func (q *Distributed) sendJob(ctx context.Context, a assignment, attempt int) {
 	j := a.job
 	if q.cfg.Fleet.Allowed != nil && !q.cfg.Fleet.Allowed(ctx, j) {
-		q.refuse(a.worker, j, cutOff(j, q.cfg.Now()), Interrupted)
+		q.refuse(a.worker, j, attempt, cutOff(j, q.cfg.Now()), Interrupted)
 		return
 	}
 	q.mu.Lock()
+	if now := q.m.running[j.seq]; now == nil || now.worker != a.worker || now.job.attempts != attempt {
+		q.mu.Unlock()
+		return
+	}
 	e := entry{
-		Type: messageRun, Seq: j.seq, Attempt: j.attempts, ID: j.ID, Number: j.Number, Owner: j.Owner, Client: j.client, Worker: a.worker, On: q.cfg.Owned,
+		Type: messageRun, Seq: j.seq, Attempt: attempt, ID: j.ID, Number: j.Number, Owner: j.Owner, Client: j.client, Worker: a.worker, On: q.cfg.Owned,
 		Options: Options{TimeLimit: timeLimit(q.m.policy.TimeLimit, j)}, Body: j.text,
 	}
 	own := q.secrets[j.seq]
@@ -163,14 +171,14 @@ func (q *Distributed) sendJob(ctx context.Context, a assignment) {
 }
 
 // refuse marks a job ended that no worker shall run. worker is the one that it was assigned to, "" for none.
-func (q *Distributed) refuse(worker string, j *Job, out Outcome, status Status) {
+func (q *Distributed) refuse(worker string, j *Job, attempt int, out Outcome, status Status) {
 	tail, err := out.tail(j)
 	if err != nil {
 		q.log.Error("finishing a job", "prompt_id", j.ID, "error", err)
 		return
 	}
 	e := entry{
-		Type: entryEnd, Seq: j.seq, Attempt: j.attempts, Worker: worker, ID: j.ID, Owner: j.Owner, Status: status, Tail: len(tail), Body: tail,
+		Type: entryEnd, Seq: j.seq, Attempt: attempt, Worker: worker, ID: j.ID, Owner: j.Owner, Status: status, Tail: len(tail), Body: tail,
 	}
 	select {
 	case q.rejects <- e:
@@ -311,19 +319,20 @@ func (q *Distributed) lookAfter(ctx context.Context, away bool) {
 		}
 	}
 	type end struct {
-		j   *Job
-		out Outcome
+		j       *Job
+		attempt int
+		out     Outcome
 	}
 	var ends []end
 	leads, stuck := q.leads(), q.stuck(now, away)
 	if leads {
 		for _, a := range q.m.running {
 			if a.doom != "" {
-				ends = append(ends, end{a.job, failed(a.job, "WorkerDied", a.doom+"\n", q.cfg.Now())})
+				ends = append(ends, end{a.job, a.job.attempts, failed(a.job, "WorkerDied", a.doom+"\n", q.cfg.Now())})
 			}
 		}
 		for _, j := range stuck {
-			ends = append(ends, end{j, failed(j, "NoWorker", q.m.whyBlocked(j).Error()+"\n", q.cfg.Now())})
+			ends = append(ends, end{j, j.attempts, failed(j, "NoWorker", q.m.whyBlocked(j).Error()+"\n", q.cfg.Now())})
 		}
 	}
 	q.mu.Unlock()
@@ -337,7 +346,7 @@ func (q *Distributed) lookAfter(ctx context.Context, away bool) {
 		}()
 	}
 	for _, e := range ends {
-		q.refuse("", e.j, e.out, Failed)
+		q.refuse("", e.j, e.attempt, e.out, Failed)
 	}
 }
 
