@@ -14,6 +14,9 @@ type NATSOptions struct {
 	Max   float64 // GB that the store may take; 0: NATS's own bound
 }
 
+// defaultLease is --worker-lease, in seconds.
+const defaultLease = 10
+
 // InNATS reports whether the queue is in NATS.
 func (c Config) InNATS() bool { return strings.Contains(c.Queue, "://") }
 
@@ -61,6 +64,12 @@ func (ns namespace) relateFleet() error {
 		return usagef("--queue-file is of a queue in SQLite, and --queue names NATS")
 	case !inNATS && (ns.text("queue_credentials") != "" || ns.text("queue_ca") != "" || replicas != nil && *replicas != 1):
 		return usagef("--queue-credentials, --queue-ca and --queue-replicas need a queue in NATS: --queue nats://HOST:PORT")
+	case !inNATS && workers != "" && ns.text("queue_file") != "":
+		return usagef("--workers keeps the queue in NATS; --queue-file cannot be used with it")
+	case !inNATS && workers == "" && lease != nil && *lease != defaultLease:
+		return usagef("--worker-lease needs a queue in NATS: --queue nats://HOST:PORT, or --workers")
+	case inNATS && role != "worker" && ns.text("queue_sync") == "full": // a worker under another process has its flags
+		return usagef("--queue-sync is of the process that keeps the queue: give it to comfygo nats, or set sync_interval in your NATS server")
 	case !inNATS && workers != "" && queue == "memory":
 		return usagef("--workers keeps the queue in NATS; --queue memory cannot be used with it")
 	case len(ns.texts("worker_label")) > 0 && !inNATS && workers == "":

@@ -23,6 +23,9 @@ func TestCombinationsOfFleetFlags(t *testing.T) {
 		"--queue nats://h:1 --worker-lease 1":                 "at least 2 seconds",
 		"--workers many":                                      "expected auto or a number from 0 to 256",
 		"--workers 2 --queue memory":                          "--queue memory cannot be used with it",
+		"--workers 2 --queue-file q.db":                       "--queue-file cannot be used with it",
+		"--worker-lease 5":                                    "--worker-lease needs a queue in NATS",
+		"--queue nats://h:1 --queue-sync full":                "--queue-sync is of the process that keeps the queue",
 		"--worker-label big":                                  "--worker-label needs a queue in NATS",
 		"--worker-label big --role server --queue nats://h:1": "--role server runs none",
 		"--worker-label=a,b --queue nats://h:1":               "a word without spaces and commas",
@@ -33,5 +36,13 @@ func TestCombinationsOfFleetFlags(t *testing.T) {
 				t.Errorf("the error is %v, want %q in it", err, says)
 			}
 		})
+	}
+}
+
+// TestFlagsOfFleetWorkers holds that a worker process gets by with the flags of its parent, as --workers gives them.
+func TestFlagsOfFleetWorkers(t *testing.T) {
+	t.Parallel()
+	if _, err := cli.Parse(strings.Fields("--workers 2 --queue-sync full --worker-lease 5 --role worker --workers 0 --queue nats://h:1")...); err != nil {
+		t.Error(err)
 	}
 }
