@@ -78,8 +78,9 @@ func (p *parts) fleetQueue(cfg cli.Config, owned bool, log *slog.Logger) func(qu
 		d := queue.DistributedConfig{Config: c, Fleet: f, Log: bus, Owned: owned, Lease: seconds(cfg.WorkerLease)}
 		if cfg.Role == "all" {
 			d.Worker = queue.NewRemoteWorker(queue.RemoteConfig{
-				Log: bus, Run: run, Ad: func() queue.WorkerAd { return p.ad(cfg) }, VRAMFree: p.vramFree, Free: c.Free, Logger: log,
+				Log: bus, Run: run, Ad: func() queue.WorkerAd { return p.ad(cfg) }, Ready: p.executor.Registry().Wait, VRAMFree: p.vramFree, Free: c.Free, Logger: log,
 			})
+			p.python.onChange(d.Worker.Announce)
 		}
 		q, err := queue.NewDistributed(d)
 		if err != nil {
@@ -116,9 +117,10 @@ func (c Command) work(ctx context.Context, cfg cli.Config, log *Log) (err error)
 	remote := &worker.Remote{Executor: p.executor, Folders: p.folders, Log: log.Logger}
 	p.python.sendBy(remote)
 	w := queue.NewRemoteWorker(queue.RemoteConfig{
-		Log: bus, Run: remote.Run, Ad: func() queue.WorkerAd { return p.ad(cfg) }, VRAMFree: p.vramFree,
+		Log: bus, Run: remote.Run, Ad: func() queue.WorkerAd { return p.ad(cfg) }, Ready: p.executor.Registry().Wait, VRAMFree: p.vramFree,
 		Free: func(f queue.Flags) { remote.Free(f, p.freeModels) }, Logger: log.Logger,
 	})
+	p.python.onChange(w.Announce)
 	log.Info("Working for the queue at " + natslog.Addresses(strings.Split(cfg.Queue, ",")))
 	running, stop := drainingOf(ctx, func(ctx context.Context) {
 		log.Info(fmt.Sprintf("Draining: no more jobs are taken, the running one has %g s to finish", cfg.DrainTimeout))

@@ -34,6 +34,7 @@ type pythonSide struct {
 	events *packEvents
 	routes packs.PythonRoutes
 	unload func()
+	tell   atomic.Pointer[func()] // called when classes have come, gone or changed; may be nil
 
 	unloading atomic.Bool
 	changing  sync.Mutex // one change of the hosts at a time
@@ -365,5 +366,15 @@ func (p *pythonSide) Reload() {
 func (p *pythonSide) changed() {
 	if s := p.events.server.Load(); s != nil {
 		(*s).SendPacksChanged()
+	}
+	if tell := p.tell.Load(); tell != nil {
+		(*tell)()
+	}
+}
+
+// onChange has f called when node classes have come, gone or changed.
+func (p *pythonSide) onChange(f func()) {
+	if p != nil {
+		p.tell.Store(&f)
 	}
 }

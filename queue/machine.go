@@ -138,6 +138,10 @@ func (m *machine) apply(e *entry, seq int64, at time.Time, own *Job) effects {
 	case entryPolicy:
 		m.setPolicy(*e.Policy)
 	case entryJoin:
+		if w := m.members[e.Worker]; w != nil { // it has other classes than when it joined
+			w.ad, w.can, m.out.fleet = *e.Member, map[string]bool{}, true
+			break
+		}
 		m.members[e.Worker] = &member{id: e.Worker, ad: *e.Member, joined: seq, resident: e.Resident, can: map[string]bool{}}
 		m.out.fleet = true
 	case entryLeave, entryLost:

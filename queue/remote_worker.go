@@ -24,7 +24,9 @@ type RemoteConfig struct {
 	// cannot keep up.
 	Run func(ctx context.Context, j *Job, tell func(data []byte, droppable bool)) Outcome
 	// Ad says what the worker has. VRAMFree is its free VRAM in bytes.
-	Ad       func() WorkerAd
+	Ad func() WorkerAd
+	// Ready, if set, waits before the worker joins until Ad knows everything, as the classes of node packs, within a bound in time.
+	Ready    func(ctx context.Context)
 	VRAMFree func() int64
 	// Free is called between two jobs when clients asked for it.
 	Free   func(f Flags)
@@ -48,6 +50,7 @@ type RemoteWorker struct {
 	draining bool
 	idle     chan struct{} // closed when draining and no job runs
 	gone     chan string   // the id under which the fleet has given the worker up
+	news     chan struct{} // what the worker has is no longer what it told when it joined
 	runs     sync.WaitGroup
 }
 
@@ -78,7 +81,7 @@ func NewRemoteWorker(cfg RemoteConfig) *RemoteWorker {
 	if cfg.VRAMFree == nil {
 		cfg.VRAMFree = func() int64 { return 0 }
 	}
-	return &RemoteWorker{cfg: cfg, log: cfg.Logger, idle: make(chan struct{}), gone: make(chan string, 1)}
+	return &RemoteWorker{cfg: cfg, log: cfg.Logger, idle: make(chan struct{}), gone: make(chan string, 1), news: make(chan struct{}, 1)}
 }
 
 // Work joins the fleet and runs jobs until ctx ends; then the running job returns to the queue.
@@ -106,6 +109,9 @@ func (w *RemoteWorker) member(ctx context.Context) error {
 		return err
 	}
 	defer stop()
+	if w.cfg.Ready != nil {
+		w.cfg.Ready(ctx)
+	}
 	ad := w.cfg.Ad()
 	join := entry{Type: entryJoin, Worker: id, Member: &ad, Resident: w.resident(nil)}
 	if err := w.append(ctx, KeepCommand, "join-"+id, join); err != nil {
@@ -121,6 +127,7 @@ func (w *RemoteWorker) member(ctx context.Context) error {
 		}
 	}
 	w.log.Info("joined the fleet", "worker", id, "name", ad.Name)
+	told := 0
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	for {
@@ -136,8 +143,26 @@ func (w *RemoteWorker) member(ctx context.Context) error {
 			w.interrupt(errLost)
 			w.runs.Wait()
 			return nil
+		case <-w.news:
+			told++
+			ad := w.cfg.Ad()
+			again, cancel := context.WithTimeout(ctx, appendPatience)
+			err := w.append(again, KeepCommand, fmt.Sprint("join-", id, "-", told), entry{Type: entryJoin, Worker: id, Member: &ad})
+			cancel()
+			if err != nil && ctx.Err() == nil {
+				w.log.Error("telling the fleet what the worker has", "error", err)
+				w.Announce()
+			}
 		case <-tick.C:
 		}
+	}
+}
+
+// Announce tells the fleet anew what the worker has, after node classes have come, gone or changed.
+func (w *RemoteWorker) Announce() {
+	select {
+	case w.news <- struct{}{}:
+	default:
 	}
 }
 

@@ -573,6 +573,40 @@ func TestWorkerOfAServer(t *testing.T) {
 	}
 }
 
+// TestWorkerHasNewClasses holds that classes which a worker gets after it has joined count.
+func TestWorkerHasNewClasses(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	a := r.server()
+	log := r.open(natslog.RoleWorker)
+	defer func() { _ = log.Close() }()
+	var late atomic.Bool
+	w := queue.NewRemoteWorker(queue.RemoteConfig{Log: log, Run: r.run, Ad: func() queue.WorkerAd {
+		if late.Load() {
+			return queue.WorkerAd{Name: "w", Classes: []string{"Late", "PrimitiveInt"}}
+		}
+		return queue.WorkerAd{Name: "w", Classes: []string{"PrimitiveInt"}}
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	var working sync.WaitGroup
+	working.Go(func() { _ = w.Work(ctx) })
+	defer func() { cancel(); working.Wait() }()
+	busy := r.put(a, "wait", int64(600))
+	eventually(t, "a job runs", func() bool { running, _ := a.Snapshot(); return len(running) == 1 })
+	j := testJob(queue.Number{})
+	j.Prompt.Set("2", pyjson.NewObject("class_type", "Late", "inputs", pyjson.NewObject()))
+	if err := a.Put(j); err != nil {
+		t.Fatal(err)
+	}
+	late.Store(true)
+	w.Announce()
+	eventually(t, "both jobs end", func() bool { return a.HistoryLen() == 2 })
+	a.check(t, busy, j)
+	if n := r.count(busy.ID) + r.count(j.ID); n != 2 {
+		t.Errorf("the two jobs ran %d times", n)
+	}
+}
+
 // TestFleetWaitsForItsOnlyWorker holds that a job that has long been waiting is not given up as soon as the worker that can run it starts again.
 func TestFleetWaitsForItsOnlyWorker(t *testing.T) {
 	t.Parallel()

@@ -80,5 +80,5 @@ func (r *Remote) SendBinaryOfPack(number int, data []byte, client string) {
 	}
 }
 
-// SendPacksChanged does nothing: what classes a worker has is told when it joins the fleet.
+// SendPacksChanged does nothing: queue.RemoteWorker tells what classes a worker has.
 func (r *Remote) SendPacksChanged() {}
