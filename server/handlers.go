@@ -95,7 +95,7 @@ func (s *Server) serveFiles(store *users.Store) {
 	}
 	s.packs = &packs.Service{
 		Reply: s.reply, Folders: cfg.Folders, FrontEndRoot: cfg.FrontEndRoot, DisableCustomNodes: cfg.DisableCustomNodes,
-		WhitelistCustomNodes: cfg.WhitelistCustomNodes, Python: cfg.Python, Queue: s.queue, MayRun: s.access.MayRun, Log: s.log,
+		WhitelistCustomNodes: cfg.WhitelistCustomNodes, Python: cfg.Python, Fleet: cfg.Queue != nil, Queue: s.queue, MayRun: s.access.MayRun, Log: s.log,
 	}
 	s.pages = &pages.Service{
 		Reply: s.reply, Access: s.access, Packs: s.packs, Disk: d, Echo: s.echo, FrontEndRoot: cfg.FrontEndRoot, Templates: cfg.Templates,

@@ -125,7 +125,7 @@ var queueGroup = group{"queue", "comfygo's own: figures, order and events of the
 	{method: get, path: "/api/v1/packs", summary: "The Python processes of node packs, and the packs in them", answers: []answer{ok(`{processes! []{pack! string?; state! 'loading|ready|failed'; pid! integer; memory_bytes! integer; memory_peak_bytes! integer; gpu_bytes! integer; cpu_seconds! number; restarts! integer; reason string; loading string}; packs! []{name! string; path string; seconds number; error! string; classes! []string}}`, "")}},
 	{
 		method: post, path: "/api/v1/packs/reload", summary: "Load node packs again, after the running job", body: takes(`{pack string}`, "one of them, else all"),
-		answers: []answer{with(202, `{reload! string?}`, "they will be loaded; the message comfygo.packs_changed follows"), plain(400, "the body cannot be used"), badRequest, plain(404, "there is no such pack, or no Python"), tooLarge},
+		answers: []answer{with(202, `{reload! string?}`, "they will be loaded; the message comfygo.packs_changed follows"), plain(400, "the body cannot be used"), badRequest, plain(404, "there is no such pack, or no Python"), plain(409, "the queue is in NATS: packs are loaded at the start of each process"), tooLarge},
 	},
 	{method: post, path: "/api/v1/queue/pause", summary: "Stop taking waiting jobs", params: []param{ownerParam}, answers: []answer{ok("QueueState", ""), noQueue}},
 	{method: post, path: "/api/v1/queue/resume", summary: "Take waiting jobs again", params: []param{ownerParam}, answers: []answer{ok("QueueState", ""), noQueue}},

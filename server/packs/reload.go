@@ -64,6 +64,9 @@ func (s *Service) PostReload(c echo.Context) error {
 	if s.Python == nil {
 		return s.Reply.Complain(c, http.StatusNotFound, "no Python runs here (--python none)")
 	}
+	if s.Fleet {
+		return s.Reply.Complain(c, http.StatusConflict, "with a queue in NATS the processes load their node packs only at their start: start servers and workers again, one after the other")
+	}
 	if err := s.Python.Ask(name); err != nil {
 		return s.Reply.Complain(c, http.StatusNotFound, err.Error())
 	}

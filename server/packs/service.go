@@ -27,6 +27,8 @@ type Service struct {
 	WhitelistCustomNodes []string
 	// Python, if set, is where the packs' Python runs.
 	Python Python
+	// Fleet: this is one of several servers and workers, which cannot load packs again together.
+	Fleet bool
 	// Queue is told that packs are to be loaded again, which happens between two jobs.
 	Queue interface{ SetFlags(f queue.Flags) }
 	// MayRun reports whether who makes the request may run any prompt, which the routes of packs ask for: they run the packs' code.
