@@ -179,7 +179,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		return nil, err
 	}
 	if err := m.checkShape(c.X.Shape); err != nil {
-		return nil, fmt.Errorf("running the model: %w", err)
+		return nil, err
 	}
 	rows := c.X.Dim(0)
 	text, lyrics, voice, strength := c.Inputs.Get(sampling.InputContext), c.Inputs.Get(inputLyrics), c.Inputs.Get(inputVoice), c.Inputs.Get(inputStrength)
@@ -187,7 +187,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		return nil, err
 	}
 	if lyrics == nil || len(lyrics.Shape) != 2 || lyrics.Dim(0) != rows || voice == nil || !slices.Equal(voice.Shape, []int{rows, m.voice}) || strength == nil {
-		return nil, errors.New("running the model: it needs lyrics, a voice and the strength of lyrics for each row")
+		return nil, errors.New("it needs lyrics, a voice and the strength of lyrics for each row")
 	}
 	tokens, err := dit.Once(c.Inputs, m, func() (*tensor.Tensor, error) { return m.encode(ctx, run, text, lyrics, voice, strength.Data[0]) })
 	if err != nil {
@@ -232,7 +232,7 @@ func (m *model) words(run family.Runner, lyrics *tensor.Tensor) (*tensor.Tensor,
 	for i, v := range lyrics.Data {
 		id := int(v)
 		if id < 0 || id >= m.vocabulary {
-			return nil, fmt.Errorf("running the model: token %d of the lyrics is out of range: the vocabulary has %d", id, m.vocabulary)
+			return nil, fmt.Errorf("token %d of the lyrics is out of range: the vocabulary has %d", id, m.vocabulary)
 		}
 		row := out.Data[i*m.embedded : (i+1)*m.embedded]
 		if table.Entry.Data == nil && !table.Entry.Computed() {

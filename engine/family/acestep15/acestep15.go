@@ -237,7 +237,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		return nil, err
 	}
 	if voice == nil || !slices.Equal(voice.Shape, c.X.Shape) {
-		return nil, errors.New("running the model: the reference audio has another shape than the latent")
+		return nil, errors.New("the reference audio has another shape than the latent")
 	}
 	known, err := dit.Once(c.Inputs, m, func() (known, error) { return m.encode(ctx, run, c.Inputs, length) })
 	if err != nil {

@@ -118,7 +118,7 @@ func (m *model) hints(ctx context.Context, run family.Runner, codes, voice *tens
 	}
 	rows, n := points.Dim(0), points.Dim(1)
 	if rows != voice.Dim(0) {
-		return nil, errors.New("running the model: the audio codes are not as many as there are rows")
+		return nil, errors.New("the audio codes are not as many as there are rows")
 	}
 	if err := run.Check("decoding the audio codes", m.activations.Of(m.hintGraph(), map[string]int{"B": rows, "N": n})); err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func pointsOf(codes *tensor.Tensor, least int) (*tensor.Tensor, error) {
 		most *= l
 	}
 	if len(codes.Shape) != 2 {
-		return nil, fmt.Errorf("running the model: the audio codes have shape %v, wanted batch and codes", codes.Shape)
+		return nil, fmt.Errorf("the audio codes have shape %v, wanted batch and codes", codes.Shape)
 	}
 	n := max(least, codes.Dim(1))
 	out := tensor.New(codes.Dim(0), n, len(levels))
@@ -159,7 +159,7 @@ func pointsOf(codes *tensor.Tensor, least int) (*tensor.Tensor, error) {
 				code = int(given[i])
 			}
 			if code < 0 || code >= most {
-				return nil, fmt.Errorf("running the model: audio code %d is out of range: there are %d", code, most)
+				return nil, fmt.Errorf("audio code %d is out of range: there are %d", code, most)
 			}
 			for k, l := range levels {
 				row[i*len(levels)+k] = point(code%l, l)

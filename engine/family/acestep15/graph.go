@@ -256,7 +256,7 @@ func (m *model) denoise(ctx context.Context, run family.Runner, x *tensor.Tensor
 	}
 	y := out["out"]
 	if y == nil || y.Dim(2) < length {
-		return nil, fmt.Errorf("running the model: it gave %v for a length of %d", y, length)
+		return nil, fmt.Errorf("it gave %v for a length of %d", y, length)
 	}
 	if y.Dim(2) == length {
 		return y, nil

@@ -109,7 +109,7 @@ func (m *model) Inputs(c *sampling.Cond, _ sampling.Request) ([]sampling.Input, 
 // Predict implements family.Denoiser.
 func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (*tensor.Tensor, error) {
 	if len(c.X.Shape) != 4 && len(c.X.Shape) != 5 {
-		return nil, fmt.Errorf("running the model: the latent has shape %v, the model reads latents of images and of videos", c.X.Shape)
+		return nil, fmt.Errorf("the latent has shape %v, the model reads latents of images and of videos", c.X.Shape)
 	}
 	if err := dit.CheckLatent(c, m.Out, len(c.X.Shape)); err != nil {
 		return nil, err

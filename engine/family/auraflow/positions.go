@@ -13,7 +13,7 @@ import (
 func (m *Model) positions(src weights.Source, grid dit.Grid) (*tensor.Tensor, error) {
 	e, ok := src.Lookup("positional_encoding")
 	if !ok || e.Count() != m.Side*m.Side*m.Dim {
-		return nil, fmt.Errorf("running the model: the table of positions is %v, wanted %d positions", e, m.Side*m.Side)
+		return nil, fmt.Errorf("the table of positions is %v, wanted %d positions", e, m.Side*m.Side)
 	}
 	side := max(m.Side, grid.Height, grid.Width)
 	top, left := (side-grid.Height)/2, (side-grid.Width)/2

@@ -88,7 +88,7 @@ func (m *Model) images(c *sampling.Cond) (*tensor.Tensor, error) {
 // Predict implements family.Denoiser.
 func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (*tensor.Tensor, error) {
 	if err := m.check(c); err != nil {
-		return nil, fmt.Errorf("running the model: %w", err)
+		return nil, err
 	}
 	text := c.Inputs.Get(sampling.InputContext)
 	tokens := 0

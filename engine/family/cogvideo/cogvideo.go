@@ -171,7 +171,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if extra := m.channels - m.out; extra > 0 {
 		concat := c.Inputs.Get(inputConcat)
 		if concat == nil || concat.Len() != c.X.Len()/m.out*extra {
-			return nil, fmt.Errorf("running the model: it reads %d channels beside a latent of shape %v", extra, c.X.Shape)
+			return nil, fmt.Errorf("it reads %d channels beside a latent of shape %v", extra, c.X.Shape)
 		}
 		x = dit.Channels(x, concat)
 	}
@@ -181,7 +181,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	}
 	sizes := m.sizes(x.Shape, text.Dim(1))
 	if n := sizes["F"] * sizes["h"] * sizes["w"]; m.learned > 0 && texts+n > m.learned {
-		return nil, fmt.Errorf("running the model: a latent of shape %v has %d patches, the model has positions for %d: make the video smaller or shorter", c.X.Shape, n, m.learned-texts)
+		return nil, fmt.Errorf("a latent of shape %v has %d patches, the model has positions for %d: make the video smaller or shorter", c.X.Shape, n, m.learned-texts)
 	}
 	in := []family.Value{family.Floats("x", x), family.Vector("timesteps", c.T), family.Floats("context", text)}
 	if m.learned == 0 {

@@ -58,7 +58,7 @@ func (n *Network) places(frames int, g dit.Grid) ([]family.Value, error) {
 		return nil, nil
 	}
 	if frames > n.tables[0] || g.Height > n.tables[1] || g.Width > n.tables[2] {
-		return nil, fmt.Errorf("running the model: a latent of %d frames and %dx%d patches; the model has places for %d frames and %dx%d patches", frames, g.Width, g.Height, n.tables[0], n.tables[2], n.tables[1])
+		return nil, fmt.Errorf("a latent of %d frames and %dx%d patches; the model has places for %d frames and %dx%d patches", frames, g.Width, g.Height, n.tables[0], n.tables[2], n.tables[1])
 	}
 	var at [3][]int64
 	for f := range frames {

@@ -162,7 +162,7 @@ func (n *Network) paced(ctx context.Context, run family.Runner, pace float64, la
 	v := variant{Framed: times.Len() != x.Dim(0)}
 	if v.Framed {
 		if times.Len() != x.Dim(0)*frames {
-			return nil, fmt.Errorf("running the model: %d timesteps for %d rows of %d frames", times.Len(), x.Dim(0), frames)
+			return nil, fmt.Errorf("%d timesteps for %d rows of %d frames", times.Len(), x.Dim(0), frames)
 		}
 		times = &tensor.Tensor{Shape: []int{x.Dim(0), frames}, Data: times.Data}
 		tokens.Shape = []int{x.Dim(0), frames, grid.Tokens(), tokens.Dim(2)}
@@ -170,7 +170,7 @@ func (n *Network) paced(ctx context.Context, run family.Runner, pace float64, la
 		times = &tensor.Tensor{Shape: []int{x.Dim(0)}, Data: times.Data}
 	}
 	if len(lites) > 0 && (frames != 1 || lites[0].Input.Dim(1) != grid.Tokens()) {
-		return nil, fmt.Errorf("running the model: a patch has %d tokens for a single image, and the latent has %d frames of %d tokens", lites[0].Input.Dim(1), frames, grid.Tokens())
+		return nil, fmt.Errorf("a patch has %d tokens for a single image, and the latent has %d frames of %d tokens", lites[0].Input.Dim(1), frames, grid.Tokens())
 	}
 	patches := v.attach(lites, x.Dim(0))
 	in := append([]family.Value{family.Floats("x", tokens), family.Floats("timesteps", times), family.Floats("context", text)}, n.angles(frames, grid, pace)...)
@@ -334,7 +334,7 @@ func frameMeans(mask *tensor.Tensor) *tensor.Tensor {
 // Predict implements family.Denoiser.
 func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (*tensor.Tensor, error) {
 	if len(c.X.Shape) != 4 && len(c.X.Shape) != 5 {
-		return nil, fmt.Errorf("running the model: the latent has shape %v, the model reads latents of images and of videos", c.X.Shape)
+		return nil, fmt.Errorf("the latent has shape %v, the model reads latents of images and of videos", c.X.Shape)
 	}
 	if err := dit.CheckLatent(c, m.Out, len(c.X.Shape)); err != nil {
 		return nil, err
@@ -345,7 +345,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	}
 	given := c.Inputs.Get(inputGiven)
 	if given != nil && given.Len() != c.X.Dim(0)*tensor.Count(c.X.Shape[2:]) {
-		return nil, fmt.Errorf("running the model: a mask of shape %v does not fit latents of shape %v", given.Shape, c.X.Shape)
+		return nil, fmt.Errorf("a mask of shape %v does not fit latents of shape %v", given.Shape, c.X.Shape)
 	}
 	pace := 1.0
 	if p := c.Inputs.Get(inputPace); p != nil {

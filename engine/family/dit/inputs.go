@@ -42,9 +42,9 @@ func Guidance(c *sampling.Cond, plain float64) (g *tensor.Tensor, guided bool, e
 func CheckText(text *tensor.Tensor, rows, width int) error {
 	switch {
 	case text == nil || len(text.Shape) != 3 || text.Dim(0) != rows || text.Dim(1) == 0:
-		return fmt.Errorf("running the model: it needs a text encoding for each row")
+		return fmt.Errorf("it needs a text encoding for each row")
 	case text.Dim(2) != width:
-		return fmt.Errorf("running the model: the text encoding has width %d, the model reads %d: it comes from the text encoder of another family", text.Dim(2), width)
+		return fmt.Errorf("the text encoding has width %d, the model reads %d: it comes from the text encoder of another family", text.Dim(2), width)
 	}
 	return nil
 }
@@ -60,9 +60,9 @@ func Skipped(options map[string]any) (double, single []int) {
 func CheckLatent(c family.Call, channels, axes int) error {
 	switch {
 	case len(c.X.Shape) != axes || c.X.Dim(1) != channels:
-		return fmt.Errorf("running the model: the latent has shape %v, the model reads %d channels and %d axes", c.X.Shape, channels, axes)
+		return fmt.Errorf("the latent has shape %v, the model reads %d channels and %d axes", c.X.Shape, channels, axes)
 	case len(c.T) != c.X.Dim(0):
-		return fmt.Errorf("running the model: %d timesteps for %d rows", len(c.T), c.X.Dim(0))
+		return fmt.Errorf("%d timesteps for %d rows", len(c.T), c.X.Dim(0))
 	}
 	return nil
 }

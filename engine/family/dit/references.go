@@ -92,7 +92,7 @@ func ReferenceTokens(refs []*tensor.Tensor, rows, channels, patch int) (*tensor.
 	for _, r := range refs {
 		r = Image(r)
 		if len(r.Shape) != 4 || r.Dim(0) != rows || r.Dim(1) != channels {
-			return nil, fmt.Errorf("running the model: a reference latent has shape %v, the model reads %d channels", r.Shape, channels)
+			return nil, fmt.Errorf("a reference latent has shape %v, the model reads %d channels", r.Shape, channels)
 		}
 		t, _, err := Patchify(r, patch, tensor.ChannelsFirst)
 		if err != nil {

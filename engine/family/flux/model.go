@@ -255,7 +255,7 @@ func (m *Model) masked(run family.Runner, p *prepared, c family.Call) error {
 	}
 	rows, text := c.X.Dim(0), c.Inputs.Get(sampling.InputContext).Dim(1)
 	if !slices.Equal(mask.Shape, []int{rows, text + 1, text + 1}) {
-		return fmt.Errorf("running the model: the attention mask has shape %v for %d rows of %d text tokens", mask.Shape, rows, text)
+		return fmt.Errorf("the attention mask has shape %v for %d rows of %d text tokens", mask.Shape, rows, text)
 	}
 	if err := run.Check("running the model with an attention mask", family.Product(rows, m.Heads, p.tokens, p.tokens, 4)); err != nil {
 		return err
@@ -287,7 +287,7 @@ func (m *Model) latent(c family.Call, channels int) (*tensor.Tensor, error) {
 		beside = m.Format.In(tensor.New(c.X.Shape...))
 	}
 	if len(beside.Shape) != 4 || !slices.Equal(beside.Shape[2:], c.X.Shape[2:]) || beside.Dim(0) != c.X.Dim(0) || m.Channels+beside.Dim(1) != channels {
-		return nil, fmt.Errorf("running the model: extra channels of shape %v do not fit a latent of shape %v: the model reads %d channels", beside.Shape, c.X.Shape, channels)
+		return nil, fmt.Errorf("extra channels of shape %v do not fit a latent of shape %v: the model reads %d channels", beside.Shape, c.X.Shape, channels)
 	}
 	return dit.Channels(c.X, beside), nil
 }
@@ -299,7 +299,7 @@ func (m *Model) references(p *prepared, c family.Call, pos *positions) error {
 		return nil
 	}
 	if p.v.In != m.Channels {
-		return fmt.Errorf("running the model: it reads %d channels, and reference latents have %d: they do not go together", p.v.In, m.Channels)
+		return fmt.Errorf("it reads %d channels, and reference latents have %d: they do not go together", p.v.In, m.Channels)
 	}
 	tokens, err := dit.ReferenceTokens(refs, c.X.Dim(0), m.Channels, m.Patch)
 	if err != nil {
@@ -339,7 +339,7 @@ func (m *Model) vectors(p *prepared, c family.Call) error {
 	p.in = append(p.in, family.Vector("timesteps", c.T))
 	if g := c.Inputs.Get(InputGuidance); m.Guidance && g != nil {
 		if len(g.Data) != rows {
-			return fmt.Errorf("running the model: %d guidances for %d rows", len(g.Data), rows)
+			return fmt.Errorf("%d guidances for %d rows", len(g.Data), rows)
 		}
 		p.v.Guided = true
 		p.in = append(p.in, family.Vector("guidance", g.Data))
@@ -350,7 +350,7 @@ func (m *Model) vectors(p *prepared, c family.Call) error {
 	y := tensor.New(rows, m.Vector)
 	if given := c.Inputs.Get(InputVector); given != nil {
 		if len(given.Shape) != 2 || given.Dim(0) != rows || given.Dim(1) < m.Vector {
-			return fmt.Errorf("running the model: the pooled text encoding has shape %v, the model reads %d values: it comes from the text encoder of another family", given.Shape, m.Vector)
+			return fmt.Errorf("the pooled text encoding has shape %v, the model reads %d values: it comes from the text encoder of another family", given.Shape, m.Vector)
 		}
 		for i := range rows {
 			copy(y.Index(i).Data, given.Index(i).Data[:m.Vector])

@@ -111,7 +111,7 @@ func (p *StylePatch) write(b *nn.Builder, s *weights.Scope) {
 func (m *Model) attach(p *prepared, c family.Call, pos *positions) error {
 	for k, a := range c.Attached {
 		if _, ok := a.Net.(*StylePatch); !ok {
-			return fmt.Errorf("running the model: %T is no patch of it", a.Net)
+			return fmt.Errorf("%T is no patch of it", a.Net)
 		}
 		rows := tensor.New(c.X.Dim(0), a.Input.Dim(1), a.Input.Dim(2))
 		for i := range rows.Dim(0) {

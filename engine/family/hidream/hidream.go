@@ -159,9 +159,9 @@ func (m *Model) check(c family.Call) error {
 	}
 	switch {
 	case layers == nil || len(layers.Shape) != 4 || layers.Dim(0) != rows || layers.Dim(3) != m.Layer || layers.Dim(1)*layers.Dim(2) == 0:
-		return fmt.Errorf("running the model: it needs the hidden states of Llama 3.1, %d values a token, for each row", m.Layer)
+		return fmt.Errorf("it needs the hidden states of Llama 3.1, %d values a token, for each row", m.Layer)
 	case pooled == nil || len(pooled.Shape) != 2 || pooled.Dim(0) != rows || pooled.Dim(1) != m.Vector:
-		return fmt.Errorf("running the model: it needs a pooled text encoding of %d values for each row", m.Vector)
+		return fmt.Errorf("it needs a pooled text encoding of %d values for each row", m.Vector)
 	}
 	return nil
 }
@@ -172,7 +172,7 @@ func beside(x, image *tensor.Tensor) (*tensor.Tensor, error) {
 		return x, nil
 	}
 	if len(image.Shape) != 4 || image.Dim(0) != x.Dim(0) || image.Dim(1) != x.Dim(1) || image.Dim(2) != x.Dim(2) {
-		return nil, fmt.Errorf("running the model: the latent to edit has shape %v, which does not fit beside %v", image.Shape, x.Shape)
+		return nil, fmt.Errorf("the latent to edit has shape %v, which does not fit beside %v", image.Shape, x.Shape)
 	}
 	w, more := x.Dim(3), image.Dim(3)
 	out := tensor.New(x.Dim(0), x.Dim(1), x.Dim(2), w+more)

@@ -149,7 +149,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		return nil, err
 	}
 	if c.Inputs.Get(inputTokens) == nil {
-		return nil, errors.New("running the model: it needs the tokens of a prompt")
+		return nil, errors.New("it needs the tokens of a prompt")
 	}
 	list, _ := c.Inputs.Options[OptionSmoothing].([]Smoothing)
 	return smooth(list, c.X, c.T[0], func(x *tensor.Tensor) (*tensor.Tensor, error) {

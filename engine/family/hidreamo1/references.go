@@ -57,7 +57,7 @@ func (m *model) references(ctx context.Context, run family.Runner, images []*ten
 		return nil, nil
 	}
 	if m.vision == nil {
-		return nil, errors.New("running the model: the file has no vision tower (visual.…), which reference images need")
+		return nil, errors.New("the file has no vision tower (visual.…), which reference images need")
 	}
 	m.last.mu.Lock()
 	defer m.last.mu.Unlock()

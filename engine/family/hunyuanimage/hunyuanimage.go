@@ -148,7 +148,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	v := variant{}
 	if glyphs != nil {
 		if len(glyphs.Shape) != 3 || glyphs.Dim(0) != rows || glyphs.Dim(2) != m.glyphWidth {
-			return nil, fmt.Errorf("running the model: the encoding of ByT5 has shape %v, the model reads %d values a token", glyphs.Shape, m.glyphWidth)
+			return nil, fmt.Errorf("the encoding of ByT5 has shape %v, the model reads %d values a token", glyphs.Shape, m.glyphWidth)
 		}
 		v.Glyphs = true
 		texts += glyphs.Dim(1)
@@ -156,7 +156,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	}
 	if g := c.Inputs.Get(inputGuidance); g != nil {
 		if len(g.Data) != rows {
-			return nil, fmt.Errorf("running the model: %d guidances for %d rows", len(g.Data), rows)
+			return nil, fmt.Errorf("%d guidances for %d rows", len(g.Data), rows)
 		}
 		v.Guided = true
 		in = append(in, family.Vector("guidance", g.Data))
@@ -168,7 +168,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	tokens := texts + grid.Tokens()
 	if mask != nil {
 		if len(mask.Shape) != 2 || mask.Dim(0) != rows || mask.Dim(1) != text.Dim(1) {
-			return nil, fmt.Errorf("running the model: an attention mask of shape %v does not fit a text encoding of shape %v", mask.Shape, text.Shape)
+			return nil, fmt.Errorf("an attention mask of shape %v does not fit a text encoding of shape %v", mask.Shape, text.Shape)
 		}
 		v.Masked = true
 		in = append(in, family.Floats("mask", mask), family.Floats("maskall", dit.MaskOf(mask, tokens)))

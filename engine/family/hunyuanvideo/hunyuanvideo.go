@@ -186,7 +186,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	x := dit.Video(c.X)
 	rows, frames := x.Dim(0), x.Dim(2)
 	if x.Dim(1) != m.out || len(c.T) != rows {
-		return nil, fmt.Errorf("running the model: the latent has shape %v with %d timesteps, the model reads %d channels", c.X.Shape, len(c.T), m.out)
+		return nil, fmt.Errorf("the latent has shape %v with %d timesteps, the model reads %d channels", c.X.Shape, len(c.T), m.out)
 	}
 	text := c.Inputs.Get(sampling.InputContext)
 	if err := dit.CheckText(text, rows, m.text); err != nil {
@@ -195,7 +195,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if extra := m.channels - m.out; extra > 0 {
 		more := c.Inputs.Get(inputConcat)
 		if more == nil || !slices.Equal(dit.Video(more).Shape, []int{rows, extra, frames, x.Dim(3), x.Dim(4)}) {
-			return nil, fmt.Errorf("running the model: it reads %d channels beside a latent of shape %v", extra, x.Shape)
+			return nil, fmt.Errorf("it reads %d channels beside a latent of shape %v", extra, x.Shape)
 		}
 		x = dit.Channels(x, dit.Video(more))
 	}
@@ -236,7 +236,7 @@ func (r *running) number(name, input string, in sampling.Inputs) (bool, error) {
 		return false, nil
 	}
 	if len(t.Data) != r.rows {
-		return false, fmt.Errorf("running the model: %d values of %s for %d rows", len(t.Data), input, r.rows)
+		return false, fmt.Errorf("%d values of %s for %d rows", len(t.Data), input, r.rows)
 	}
 	r.in = append(r.in, family.Vector(name, t.Data))
 	return true, nil
@@ -248,7 +248,7 @@ func (r *running) tokens(name, symbol string, t *tensor.Tensor, width int) (bool
 		return false, nil
 	}
 	if len(t.Shape) != 3 || t.Dim(0) != r.rows || t.Dim(2) != width {
-		return false, fmt.Errorf("running the model: an encoding of shape %v, the model reads %d values a token", t.Shape, width)
+		return false, fmt.Errorf("an encoding of shape %v, the model reads %d values a token", t.Shape, width)
 	}
 	r.add(name, t)
 	r.sizes[symbol] = t.Dim(1)
@@ -271,7 +271,7 @@ func (r *running) gather(c family.Call, x, text *tensor.Tensor) error {
 	if r.pooled > 0 {
 		y := in.Get(inputPooled)
 		if y == nil || len(y.Shape) != 2 || y.Dim(0) != r.rows || y.Dim(1) < r.pooled {
-			return errors.New("running the model: it needs a pooled text encoding")
+			return errors.New("it needs a pooled text encoding")
 		}
 		r.add("y", dit.FirstChannels(y, r.pooled))
 	}
@@ -302,7 +302,7 @@ func (r *running) gather(c family.Call, x, text *tensor.Tensor) error {
 	tokens := r.texts + frames*grid.Tokens()
 	if ref := in.Get(inputRef); ref != nil {
 		if len(ref.Shape) != 5 || ref.Dim(0) != r.rows || ref.Dim(1) != r.channels || !slices.Equal(ref.Shape[3:], x.Shape[3:]) {
-			return fmt.Errorf("running the model: a reference latent of shape %v for latents of shape %v", ref.Shape, x.Shape)
+			return fmt.Errorf("a reference latent of shape %v for latents of shape %v", ref.Shape, x.Shape)
 		}
 		if ref, err = wrap(ref, r.side); err != nil {
 			return err
@@ -321,7 +321,7 @@ func (r *running) gather(c family.Call, x, text *tensor.Tensor) error {
 	}
 	if mask := in.Get(inputMask); mask != nil {
 		if !slices.Equal(mask.Shape, text.Shape[:2]) {
-			return fmt.Errorf("running the model: an attention mask of shape %v does not fit a text encoding of shape %v", mask.Shape, text.Shape)
+			return fmt.Errorf("an attention mask of shape %v does not fit a text encoding of shape %v", mask.Shape, text.Shape)
 		}
 		r.v.Masked = true
 		r.add("mask", mask)

@@ -203,7 +203,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	var controls []int
 	if r := c.Residuals; r != nil {
 		if err := m.CheckResiduals(r); err != nil {
-			return nil, fmt.Errorf("running the model: %w", err)
+			return nil, err
 		}
 		controls = family.Places(r.Output, m.skips())
 		for _, i := range controls {
@@ -249,7 +249,7 @@ func (m config) values(c family.Call, text *tensor.Tensor) ([]family.Value, erro
 		return nil, fmt.Errorf("mT5: %w", err)
 	}
 	if text.Dim(1) < m.texts || wide.Dim(1) < m.wideTexts {
-		return nil, fmt.Errorf("running the model: encodings of %d and %d tokens: the model reads at least %d of BERT and %d of mT5", text.Dim(1), wide.Dim(1), m.texts, m.wideTexts)
+		return nil, fmt.Errorf("encodings of %d and %d tokens: the model reads at least %d of BERT and %d of mT5", text.Dim(1), wide.Dim(1), m.texts, m.wideTexts)
 	}
 	x, err := tensor.WrapTo(c.X, side)
 	if err != nil {
@@ -271,7 +271,7 @@ func (m config) values(c family.Call, text *tensor.Tensor) ([]family.Value, erro
 	if m.sized {
 		sizes := c.Inputs.Get(inputSizes)
 		if sizes == nil || sizes.Len() != rows*sizeValues {
-			return nil, fmt.Errorf("running the model: it needs the image's size for each row")
+			return nil, fmt.Errorf("it needs the image's size for each row")
 		}
 		in = append(in, family.Floats("sizes", sizes))
 	}
@@ -291,7 +291,7 @@ func padding(name string, mask *tensor.Tensor, rows, tokens, last, first int) ([
 	}
 	if mask != nil {
 		if mask.Len() != rows*tokens {
-			return nil, fmt.Errorf("running the model: an attention mask of shape %v does not fit %d rows of %d tokens", mask.Shape, rows, tokens)
+			return nil, fmt.Errorf("an attention mask of shape %v does not fit %d rows of %d tokens", mask.Shape, rows, tokens)
 		}
 		for i, v := range mask.Data {
 			if v == 0 && i%tokens >= tokens-last {

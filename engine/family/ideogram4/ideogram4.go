@@ -141,7 +141,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		in = append(in, family.Floats("context", text))
 		if mask := c.Inputs.Get(inputMask); mask != nil {
 			if mask.Len() != rows*texts {
-				return nil, fmt.Errorf("running the model: the attention mask has shape %v, wanted %d tokens for each of %d rows", mask.Shape, texts, rows)
+				return nil, fmt.Errorf("the attention mask has shape %v, wanted %d tokens for each of %d rows", mask.Shape, texts, rows)
 			}
 			v.Masked = true
 			in = append(in, family.Floats("mask", dit.MaskOf(&tensor.Tensor{Shape: []int{rows, texts}, Data: mask.Data}, texts+grid.Tokens())))

@@ -135,7 +135,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	for i, x := range append([]*tensor.Tensor{c.X}, refs...) {
 		x = dit.Video(x)
 		if len(x.Shape) != 5 || x.Dim(0) != rows || x.Dim(1) != m.channels {
-			return nil, fmt.Errorf("running the model: reference latent %d has shape %v, the model reads %d channels", i, x.Shape, m.channels)
+			return nil, fmt.Errorf("reference latent %d has shape %v, the model reads %d channels", i, x.Shape, m.channels)
 		}
 		t, grid, err := dit.PatchifyFrames(x, m.patch, tensor.ChannelsFirst)
 		if err != nil {

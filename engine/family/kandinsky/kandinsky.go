@@ -177,7 +177,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		return nil, err
 	}
 	if pooled == nil || pooled.Len() != rows*m.pooled {
-		return nil, fmt.Errorf("running the model: it needs a pooled text encoding of width %d for each row", m.pooled)
+		return nil, fmt.Errorf("it needs a pooled text encoding of width %d for each row", m.pooled)
 	}
 	x, err := m.latent(c)
 	if err != nil {
@@ -214,7 +214,7 @@ func (m *model) latent(c family.Call) (*tensor.Tensor, error) {
 	if start := c.Inputs.Get(keyStart); start != nil {
 		start = dit.Video(start)
 		if len(start.Shape) != 5 || start.Dim(0) != x.Dim(0) || start.Dim(1) > x.Dim(1) || start.Dim(2) > x.Dim(2) || start.Dim(3) != x.Dim(3) || start.Dim(4) != x.Dim(4) {
-			return nil, fmt.Errorf("running the model: the given frames have shape %v, the latent %v", start.Shape, x.Shape)
+			return nil, fmt.Errorf("the given frames have shape %v, the latent %v", start.Shape, x.Shape)
 		}
 		x = x.Clone()
 		n := start.Dim(2) * start.Dim(3) * start.Dim(4)
@@ -233,7 +233,7 @@ func (m *model) latent(c family.Call) (*tensor.Tensor, error) {
 		mask = tensor.New(one...)
 	}
 	if mask.Len() != tensor.Count(one) {
-		return nil, fmt.Errorf("running the model: a mask of shape %v does not fit latents of shape %v", mask.Shape, x.Shape)
+		return nil, fmt.Errorf("a mask of shape %v does not fit latents of shape %v", mask.Shape, x.Shape)
 	}
 	image := tensor.New(append([]int{x.Dim(0), m.channels - m.out - 1}, x.Shape[2:]...)...)
 	return dit.Channels(x, image, mask), nil

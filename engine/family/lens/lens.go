@@ -116,7 +116,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	in := append(dit.Angles(positions(grid, texts), theta, axes...), family.Floats("x", tokens), family.Floats("context", text), family.Vector("timesteps", c.T))
 	if mask != nil {
 		if mask.Len() != rows*texts {
-			return nil, fmt.Errorf("running the model: an attention mask of shape %v does not fit %d rows of %d tokens", mask.Shape, rows, texts)
+			return nil, fmt.Errorf("an attention mask of shape %v does not fit %d rows of %d tokens", mask.Shape, rows, texts)
 		}
 		in = append(in, family.Floats("mask", dit.MaskOf(&tensor.Tensor{Shape: []int{rows, texts}, Data: mask.Data}, texts+grid.Tokens())))
 	}

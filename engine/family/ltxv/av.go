@@ -158,7 +158,7 @@ func (m *avModel) Predict(ctx context.Context, run family.Runner, c family.Call)
 		return nil, err
 	}
 	if text == nil || len(text.Shape) != 3 || text.Dim(0) != rows || text.Len() == 0 {
-		return nil, fmt.Errorf("running the model: it needs a text encoding for each row")
+		return nil, fmt.Errorf("it needs a text encoding for each row")
 	}
 	seen, err := TokensOf(video, m.settings.Causal)
 	if err != nil {

@@ -77,7 +77,7 @@ func plainRMS(b *nn.Builder, x *onnx.Value) *onnx.Value {
 // run makes what a stream reads of an encoding [N,T,C].
 func (k connector) run(ctx context.Context, run family.Runner, src weights.Source, text *tensor.Tensor) (*tensor.Tensor, error) {
 	if text.Dim(2) != k.from {
-		return nil, fmt.Errorf("running the model: the text encoding has width %d, %s reads %d: it comes from the text encoder of another family", text.Dim(2), k.name, k.from)
+		return nil, fmt.Errorf("the text encoding has width %d, %s reads %d: it comes from the text encoder of another family", text.Dim(2), k.name, k.from)
 	}
 	tokens := text.Dim(1)
 	more := k.unread(tokens)
@@ -146,7 +146,7 @@ func (m *avModel) connected(ctx context.Context, run family.Runner, c family.Cal
 		return cutWidth(text, 0, at), cutWidth(text, at, width), nil
 	}
 	if m.connectors == nil {
-		return nil, nil, fmt.Errorf("running the model: the text encoding is as the language model gives it, of width %d, and the file holds no connectors (video_embeddings_connector, audio_embeddings_connector) for it: load the model from a whole checkpoint", width)
+		return nil, nil, fmt.Errorf("the text encoding is as the language model gives it, of width %d, and the file holds no connectors (video_embeddings_connector, audio_embeddings_connector) for it: load the model from a whole checkpoint", width)
 	}
 	forVideo, forAudio := text, text
 	if width == made {

@@ -254,7 +254,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	in := []family.Value{family.Floats("x", x), family.Floats("timesteps", times), family.Floats("context", text)}
 	if v.Masked {
 		if !slices.Equal(hidden.Shape, text.Shape[:2]) {
-			return nil, fmt.Errorf("running the model: an attention mask of shape %v does not fit a text encoding of shape %v", hidden.Shape, text.Shape)
+			return nil, fmt.Errorf("an attention mask of shape %v does not fit a text encoding of shape %v", hidden.Shape, text.Shape)
 		}
 		in = append(in, family.Floats("mask", hidden))
 	}

@@ -34,7 +34,7 @@ type sounds struct {
 // soundsOf takes the tokens out of the audio latent [N,8,T,16] of a call, with those of the reference before them.
 func (m *avModel) soundsOf(c family.Call, x *tensor.Tensor) (*sounds, error) {
 	if len(x.Shape) != 4 || x.Dim(1) != audioChannels || x.Dim(3) != audioBins || x.Dim(2) == 0 {
-		return nil, fmt.Errorf("running the model: the audio latent has shape %v, the model reads %d channels, a time axis and %d frequencies", x.Shape, audioChannels, audioBins)
+		return nil, fmt.Errorf("the audio latent has shape %v, the model reads %d channels, a time axis and %d frequencies", x.Shape, audioChannels, audioBins)
 	}
 	rows, n := x.Dim(0), x.Dim(2)
 	s := &sounds{}
@@ -71,7 +71,7 @@ func (m *avModel) soundsOf(c family.Call, x *tensor.Tensor) (*sounds, error) {
 func (s *sounds) timed(c family.Call, rows, n int) error {
 	noise := c.Inputs.Get(inputAudioNoise)
 	if noise != nil && (noise.Dim(0) != rows || noise.Dim(1) != n) {
-		return fmt.Errorf("running the model: a noise mask of shape %v does not fit %d values of audio in %d rows", noise.Shape, n, rows)
+		return fmt.Errorf("a noise mask of shape %v does not fit %d values of audio in %d rows", noise.Shape, n, rows)
 	}
 	each := tensor.New(rows, s.before+n)
 	for b, time := range c.T {

@@ -35,10 +35,10 @@ func TokensOf(c family.Call, causal bool) (*Tokens, error) {
 		t.rate = float64(r.Data[0])
 	}
 	if t.rate <= 0 {
-		return nil, fmt.Errorf("running the model: the frame rate is %v, wanted a positive number", t.rate)
+		return nil, fmt.Errorf("the frame rate is %v, wanted a positive number", t.rate)
 	}
 	if t.noise != nil && t.noise.Len() != shape[0]*tensor.Count(shape[2:]) {
-		return nil, fmt.Errorf("running the model: a noise mask of shape %v does not fit latents of shape %v", t.noise.Shape, shape)
+		return nil, fmt.Errorf("a noise mask of shape %v does not fit latents of shape %v", t.noise.Shape, shape)
 	}
 	all, _, err := dit.PatchifyFrames(c.X, 1, tensor.ChannelsFirst)
 	if err != nil {
@@ -83,7 +83,7 @@ func TokensOf(c family.Call, causal bool) (*Tokens, error) {
 		t.strengths = s.Data
 	}
 	if len(t.places) == 0 || len(t.strengths) > len(t.places) {
-		return nil, fmt.Errorf("running the model: the noise mask leaves out the whole latent")
+		return nil, fmt.Errorf("the noise mask leaves out the whole latent")
 	}
 	return t, nil
 }

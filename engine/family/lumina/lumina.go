@@ -167,15 +167,15 @@ func (m *Model) check(c family.Call) error {
 	text, pooled := c.Inputs.Get(sampling.InputContext), c.Inputs.Get(inputPooled)
 	switch {
 	case len(c.X.Shape) != 4 || c.X.Dim(1) != m.Channels:
-		return fmt.Errorf("running the model: the latent has shape %v, the model reads %d channels", c.X.Shape, m.Channels)
+		return fmt.Errorf("the latent has shape %v, the model reads %d channels", c.X.Shape, m.Channels)
 	case len(c.T) != c.X.Dim(0):
-		return fmt.Errorf("running the model: %d timesteps for %d rows", len(c.T), c.X.Dim(0))
+		return fmt.Errorf("%d timesteps for %d rows", len(c.T), c.X.Dim(0))
 	case text == nil || len(text.Shape) != 3 || text.Dim(0) != c.X.Dim(0) || text.Dim(1) == 0:
-		return errors.New("running the model: it needs a text encoding for each row")
+		return errors.New("it needs a text encoding for each row")
 	case text.Dim(2) != m.Text:
-		return fmt.Errorf("running the model: the text encoding has width %d, the model reads %d: it comes from the text encoder of another family", text.Dim(2), m.Text)
+		return fmt.Errorf("the text encoding has width %d, the model reads %d: it comes from the text encoder of another family", text.Dim(2), m.Text)
 	case m.Pooled > 0 && (pooled == nil || len(pooled.Shape) != 2 || pooled.Dim(0) != c.X.Dim(0) || pooled.Dim(1) != m.Pooled):
-		return fmt.Errorf("running the model: it needs a pooled text encoding of %d values for each row", m.Pooled)
+		return fmt.Errorf("it needs a pooled text encoding of %d values for each row", m.Pooled)
 	}
 	return nil
 }

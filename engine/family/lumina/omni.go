@@ -213,7 +213,7 @@ func visionPositions(at, h, w int) []float64 {
 // predictOmni is Predict with the latents of reference images.
 func (m *Model) predictOmni(ctx context.Context, run family.Runner, c family.Call, refs []*tensor.Tensor) (*tensor.Tensor, error) {
 	if len(c.Attached) > 0 {
-		return nil, errors.New("running the model: reference images and a Fun ControlNet cannot be combined: leave one of them out")
+		return nil, errors.New("reference images and a Fun ControlNet cannot be combined: leave one of them out")
 	}
 	x, err := tensor.WrapTo(c.X, m.Patch)
 	if err != nil {
@@ -223,7 +223,7 @@ func (m *Model) predictOmni(ctx context.Context, run family.Runner, c family.Cal
 	for i, ref := range refs {
 		ref = dit.Image(ref)
 		if len(ref.Shape) != 4 || ref.Dim(0) != o.rows || ref.Dim(1) != m.Channels || ref.Dim(2)%m.Patch != 0 || ref.Dim(3)%m.Patch != 0 {
-			return nil, fmt.Errorf("running the model: reference latent %d has shape %v, the model reads %d channels and sizes that %d divides: scale the reference image to multiples of %d pixels", i, ref.Shape, m.Channels, m.Patch, m.Patch*m.Latent().Downscale)
+			return nil, fmt.Errorf("reference latent %d has shape %v, the model reads %d channels and sizes that %d divides: scale the reference image to multiples of %d pixels", i, ref.Shape, m.Channels, m.Patch, m.Patch*m.Latent().Downscale)
 		}
 		if err := o.add(&o.earlier, ref, c.Inputs.Get(inputReferenceText(i)), c.Inputs.Get(inputReferenceVision(i))); err != nil {
 			return nil, err

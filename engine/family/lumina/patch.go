@@ -301,10 +301,10 @@ func attach(in []family.Value, list []family.Attached, rows, tokens int) ([]fami
 	for k, a := range list {
 		p, ok := a.Net.(*Patch)
 		if !ok {
-			return nil, v, fmt.Errorf("running the model: %T is no patch of it", a.Net)
+			return nil, v, fmt.Errorf("%T is no patch of it", a.Net)
 		}
 		if a.Input.Dim(1) != tokens {
-			return nil, v, fmt.Errorf("running the model: a patch has %d tokens, and the image %d", a.Input.Dim(1), tokens)
+			return nil, v, fmt.Errorf("a patch has %d tokens, and the image %d", a.Input.Dim(1), tokens)
 		}
 		a.Input = sameRows(a.Input, rows)
 		v.Patches = append(v.Patches, p.Fun)

@@ -130,7 +130,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	}
 	mask := c.Inputs.Get(inputMask)
 	if mask != nil && !slices.Equal(mask.Shape, text.Shape[:2]) {
-		return nil, fmt.Errorf("running the model: an attention mask of shape %v does not fit a text encoding of shape %v", mask.Shape, text.Shape)
+		return nil, fmt.Errorf("an attention mask of shape %v does not fit a text encoding of shape %v", mask.Shape, text.Shape)
 	}
 	x, err := dit.WrapVideo(c.X, 1, side)
 	if err != nil {

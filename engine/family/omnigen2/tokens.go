@@ -39,7 +39,7 @@ func (m *Model) prepare(c family.Call) (*prepared, error) {
 	p.in = []family.Value{family.Floats("x", x), family.Floats("context", text), family.Vector("times", times)}
 	if mask := c.Inputs.Get(inputMask); mask != nil {
 		if mask.Len() != rows*text.Dim(1) {
-			return nil, fmt.Errorf("running the model: the attention mask has shape %v, wanted %d tokens for each of %d rows", mask.Shape, text.Dim(1), rows)
+			return nil, fmt.Errorf("the attention mask has shape %v, wanted %d tokens for each of %d rows", mask.Shape, text.Dim(1), rows)
 		}
 		p.v.Masked = true
 		p.in = append(p.in, family.Floats("mask", &tensor.Tensor{Shape: []int{rows, text.Dim(1)}, Data: mask.Data}))
@@ -69,10 +69,10 @@ func (m *Model) references(p *prepared, c family.Call, shift int) (int, error) {
 			break
 		}
 		if len(r.Shape) != 4 || r.Dim(0) != c.X.Dim(0) || r.Dim(1) != m.Channels {
-			return 0, fmt.Errorf("running the model: a reference latent has shape %v, the model reads %d channels", r.Shape, m.Channels)
+			return 0, fmt.Errorf("a reference latent has shape %v, the model reads %d channels", r.Shape, m.Channels)
 		}
 		if len(parts) == m.References {
-			return 0, fmt.Errorf("running the model: it takes no more than %d reference latents", m.References)
+			return 0, fmt.Errorf("it takes no more than %d reference latents", m.References)
 		}
 		t, grid, err := dit.Patchify(r, m.Patch, tensor.ChannelsLast)
 		if err != nil {

@@ -195,7 +195,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		for _, name := range []string{inputHeight, inputWidth, inputRatio} {
 			v := c.Inputs.Get(name)
 			if v == nil || len(v.Data) != c.X.Dim(0) {
-				return nil, fmt.Errorf("running the model: it needs the input %s for each row", name)
+				return nil, fmt.Errorf("it needs the input %s for each row", name)
 			}
 			in = append(in, family.Vector(name, v.Data))
 		}

@@ -119,7 +119,7 @@ func (m *model) Needs() map[string]any {
 func (m *model) latentValues(run family.Runner, c family.Call) ([]family.Value, error) {
 	latent, sigma, rows := c.Inputs.Get(sampling.KeyDecodedLatent), c.Inputs.Get(sampling.KeyDecodedSigma), c.X.Dim(0)
 	if latent == nil || sigma == nil || latent.Dim(0) != rows || sigma.Dim(0) != rows {
-		return nil, fmt.Errorf("running the model: it needs a latent for each row")
+		return nil, fmt.Errorf("it needs a latent for each row")
 	}
 	src, err := run.Patched(m.Source)
 	if err != nil {
@@ -136,7 +136,7 @@ func (m *model) latentValues(run family.Runner, c family.Call) ([]family.Value, 
 	for i, scope := range scopes {
 		e, ok := src.Lookup(scope + "." + alphaWeight)
 		if !ok {
-			return nil, fmt.Errorf("running the model: %s.%s is missing", scope, alphaWeight)
+			return nil, fmt.Errorf("%s.%s is missing", scope, alphaWeight)
 		}
 		alpha, err := weights.Float32s(e)
 		if err != nil {

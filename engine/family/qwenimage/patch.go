@@ -136,10 +136,10 @@ func (p *prepared) attach(list []family.Attached, tokens int) error {
 	for k, a := range list {
 		net, ok := a.Net.(*Patch)
 		if !ok {
-			return fmt.Errorf("running the model: %T is no patch of it", a.Net)
+			return fmt.Errorf("%T is no patch of it", a.Net)
 		}
 		if a.Input.Dim(1) != tokens {
-			return fmt.Errorf("running the model: a patch has %d tokens, and the image %d", a.Input.Dim(1), tokens)
+			return fmt.Errorf("a patch has %d tokens, and the image %d", a.Input.Dim(1), tokens)
 		}
 		p.v.Patches = append(p.v.Patches, net.Blocks)
 		p.v.Tokens = append(p.v.Tokens, net.Token)

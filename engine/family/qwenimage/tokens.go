@@ -97,7 +97,7 @@ func (p *prepared) mask(mask, text *tensor.Tensor) error {
 	}
 	rows, n := text.Dim(0), text.Dim(1)
 	if mask.Len() != rows*n {
-		return fmt.Errorf("running the model: the attention mask has shape %v, wanted %d tokens for each of %d rows", mask.Shape, n, rows)
+		return fmt.Errorf("the attention mask has shape %v, wanted %d tokens for each of %d rows", mask.Shape, n, rows)
 	}
 	p.v.Masked = true
 	all := tensor.New(rows, p.tokens)
@@ -130,7 +130,7 @@ func (m *Model) referenceTokens(refs []*tensor.Tensor, rows int) (*tensor.Tensor
 		r = dit.Video(r)
 		refs[i] = r
 		if len(r.Shape) != 5 || r.Dim(0) != rows || r.Dim(1) != m.Channels {
-			return nil, fmt.Errorf("running the model: a reference latent has shape %v, the model reads %d channels", r.Shape, m.Channels)
+			return nil, fmt.Errorf("a reference latent has shape %v, the model reads %d channels", r.Shape, m.Channels)
 		}
 		t, _, err := dit.PatchifyFrames(r, m.Patch, tensor.ChannelsFirst)
 		if err != nil {

@@ -133,7 +133,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		return nil, err
 	}
 	if m.Vector > 0 && (y == nil || len(y.Shape) != 2 || y.Dim(0) != c.X.Dim(0) || y.Dim(1) != m.Vector) {
-		return nil, fmt.Errorf("running the model: it needs a pooled text encoding of %d values for each row: the one given comes from the text encoders of another family", m.Vector)
+		return nil, fmt.Errorf("it needs a pooled text encoding of %d values for each row: the one given comes from the text encoders of another family", m.Vector)
 	}
 	if err := run.Check("running the model", m.Memory(c.X.Shape, text.Dim(1))); err != nil {
 		return nil, err

@@ -18,17 +18,17 @@ func (c Config) Positions(src weights.Source, g dit.Grid) (*tensor.Tensor, error
 		return out, nil
 	}
 	if g.Height > c.Side || g.Width > c.Side {
-		return nil, fmt.Errorf("running the model: %d by %d patches are more than the %d by %d for which it has positions: use a smaller image", g.Height, g.Width, c.Side, c.Side)
+		return nil, fmt.Errorf("%d by %d patches are more than the %d by %d for which it has positions: use a smaller image", g.Height, g.Width, c.Side, c.Side)
 	}
 	table, ok := src.Lookup("pos_embed")
 	if !ok {
-		return nil, fmt.Errorf("running the model: pos_embed is missing")
+		return nil, fmt.Errorf("pos_embed is missing")
 	}
 	top, left := (c.Side-g.Height)/2, (c.Side-g.Width)/2
 	row := g.Width * c.Hidden
 	for y := range g.Height {
 		if err := weights.Range(out.Data[y*row:(y+1)*row], table, ((top+y)*c.Side+left)*c.Hidden); err != nil {
-			return nil, fmt.Errorf("running the model: %w", err)
+			return nil, err
 		}
 	}
 	return out, nil

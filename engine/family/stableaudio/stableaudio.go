@@ -227,7 +227,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		return nil, err
 	}
 	if global == nil || !slices.Equal(global.Shape, []int{c.X.Dim(0), m.global}) {
-		return nil, fmt.Errorf("running the model: it needs the embeddings of start and duration, %d values a row", m.global)
+		return nil, fmt.Errorf("it needs the embeddings of start and duration, %d values a row", m.global)
 	}
 	if err := run.Check("running the model", m.memory(c.X.Dim(0), c.X.Dim(2), text.Dim(1))); err != nil {
 		return nil, err

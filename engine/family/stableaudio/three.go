@@ -249,10 +249,10 @@ func (m *three) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		return nil, err
 	}
 	if global == nil || !slices.Equal(global.Shape, []int{rows, m.global}) {
-		return nil, fmt.Errorf("running the model: it needs the embedding of the duration, %d values a row", m.global)
+		return nil, fmt.Errorf("it needs the embedding of the duration, %d values a row", m.global)
 	}
 	if m.local > 0 && (local == nil || !slices.Equal(local.Shape, []int{rows, m.local, c.X.Dim(2)})) {
-		return nil, fmt.Errorf("running the model: it needs the given audio and its mask, %d channels", m.local)
+		return nil, fmt.Errorf("it needs the given audio and its mask, %d channels", m.local)
 	}
 	if err := run.Check("running the model", m.bytes(rows, c.X.Dim(2), text.Dim(1))); err != nil {
 		return nil, err

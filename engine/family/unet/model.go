@@ -303,7 +303,7 @@ func joined(x, beside *tensor.Tensor) (*tensor.Tensor, error) {
 		return x, nil
 	}
 	if len(x.Shape) != 4 || len(beside.Shape) != 4 || beside.Dim(0) != x.Dim(0) || beside.Dim(2) != x.Dim(2) || beside.Dim(3) != x.Dim(3) {
-		return nil, fmt.Errorf("running the model: extra channels of shape %v do not fit a latent of shape %v", beside.Shape, x.Shape)
+		return nil, fmt.Errorf("extra channels of shape %v do not fit a latent of shape %v", beside.Shape, x.Shape)
 	}
 	out := tensor.New(x.Dim(0), x.Dim(1)+beside.Dim(1), x.Dim(2), x.Dim(3))
 	for b := range x.Dim(0) {
@@ -315,7 +315,7 @@ func joined(x, beside *tensor.Tensor) (*tensor.Tensor, error) {
 
 func (m *Model) check(x *tensor.Tensor, c family.Call) error {
 	if len(x.Shape) != 4 || x.Dim(1) != m.InChannels {
-		return fmt.Errorf("running the model: the latent has shape %v, the model reads %d channels", x.Shape, m.InChannels)
+		return fmt.Errorf("the latent has shape %v, the model reads %d channels", x.Shape, m.InChannels)
 	}
 	return m.CheckInputs("running the model", x.Dim(0), c)
 }

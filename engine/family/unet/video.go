@@ -31,7 +31,7 @@ func frameNumbers(n int) *tensor.Tensor {
 // videoFrames returns the frame numbers of each video of a batch of rows, [videos,frames].
 func videoFrames(frames *tensor.Tensor, rows int) (*tensor.Tensor, error) {
 	if frames == nil || frames.Len() == 0 || rows%frames.Len() != 0 {
-		return nil, fmt.Errorf("running the model: %d rows are not whole videos", rows)
+		return nil, fmt.Errorf("%d rows are not whole videos", rows)
 	}
 	out := tensor.New(rows/frames.Len(), frames.Len())
 	for i := range out.Dim(0) {

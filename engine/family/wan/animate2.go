@@ -93,7 +93,7 @@ func (m *model) branch(b *batch) error {
 		return err
 	}
 	if pose.Dim(2) != b.frames-1 {
-		return fmt.Errorf("running the model: the pose video has %d latent frames, wanted %d: one less than the latent, whose first frame is the reference image", pose.Dim(2), b.frames-1)
+		return fmt.Errorf("the pose video has %d latent frames, wanted %d: one less than the latent, whose first frame is the reference image", pose.Dim(2), b.frames-1)
 	}
 	pose, err := padded(pose)
 	if err != nil {

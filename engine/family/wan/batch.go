@@ -63,7 +63,7 @@ func joinFrames(xs ...*tensor.Tensor) *tensor.Tensor {
 // sameSides fails for a video whose rows or sizes in space are not those of x.
 func sameSides(what string, t, x *tensor.Tensor) error {
 	if len(t.Shape) != 5 || t.Dim(0) != x.Dim(0) || t.Dim(3) != x.Dim(3) || t.Dim(4) != x.Dim(4) {
-		return fmt.Errorf("running the model: %s has shape %v, the latent %v: both have to be of one width and height", what, t.Shape, x.Shape)
+		return fmt.Errorf("%s has shape %v, the latent %v: both have to be of one width and height", what, t.Shape, x.Shape)
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (m *model) video(c family.Call) (*tensor.Tensor, error) {
 	if m.channels > m.out {
 		concat := c.Inputs.Get(inputConcat)
 		if concat == nil || concat.Dim(1) != m.channels-m.out || concat.Len() != c.X.Len()/m.out*(m.channels-m.out) {
-			return nil, fmt.Errorf("running the model: it needs %d channels beside those of the latent for each frame", m.channels-m.out)
+			return nil, fmt.Errorf("it needs %d channels beside those of the latent for each frame", m.channels-m.out)
 		}
 		parts = append(parts, concat)
 	}
@@ -138,7 +138,7 @@ func (m *model) references(b *batch) error {
 	frames := b.frames
 	if ref := b.call.Inputs.Get(inputRef); ref != nil {
 		if len(ref.Shape) != 4 || ref.Dim(0) != b.call.X.Dim(0) || dit.GridOf(ref.Shape, side) != b.grid {
-			return fmt.Errorf("running the model: the reference latent has shape %v, the latent %v: both have to be of one width and height", ref.Shape, b.call.X.Shape)
+			return fmt.Errorf("the reference latent has shape %v, the latent %v: both have to be of one width and height", ref.Shape, b.call.X.Shape)
 		}
 		ref, err := tensor.WrapTo(ref, side)
 		if err != nil {

@@ -158,7 +158,7 @@ func (m *model) controls(b *batch) error {
 	if rays := b.call.Inputs.Get(inputCamera); rays != nil {
 		want := []int{b.call.X.Dim(0), m.camera, b.frames, unshuffle * side * b.grid.Height, unshuffle * side * b.grid.Width}
 		if !tensor.SameShape(rays, &tensor.Tensor{Shape: want}) {
-			return fmt.Errorf("running the model: the camera's rays have shape %v, wanted %v: the node that makes them has to have the size and length of the video", rays.Shape, want)
+			return fmt.Errorf("the camera's rays have shape %v, wanted %v: the node that makes them has to have the size and length of the video", rays.Shape, want)
 		}
 		b.v.Camera = true
 		b.add(inputCamera, rays)
@@ -187,7 +187,7 @@ func (m *model) controls(b *batch) error {
 			return err
 		}
 		if t.Dim(2) != b.frames {
-			return fmt.Errorf("running the model: a control video has %d frames, the latent %d", t.Dim(2), b.frames)
+			return fmt.Errorf("a control video has %d frames, the latent %d", t.Dim(2), b.frames)
 		}
 		b.add(inputVACE(i), t)
 	}

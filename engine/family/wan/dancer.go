@@ -144,7 +144,7 @@ func (m *model) dance(b *batch) error {
 	}
 	tokens := len(b.places) / 3
 	if tokens%(b.frames*beats) != 0 {
-		return fmt.Errorf("running the model: %dx%d tokens a frame are not a multiple of %d: choose another width or height", b.grid.Width, b.grid.Height, beats)
+		return fmt.Errorf("%dx%d tokens a frame are not a multiple of %d: choose another width or height", b.grid.Width, b.grid.Height, beats)
 	}
 	b.v.Music = true
 	b.add(inputMusic, notes)

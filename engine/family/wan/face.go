@@ -114,7 +114,7 @@ func (m *model) watch(ctx context.Context, run family.Runner, b *batch) error {
 		return nil
 	}
 	if pixels.Dim(0) != b.call.X.Dim(0) {
-		return fmt.Errorf("running the model: %d videos of faces for %d rows", pixels.Dim(0), b.call.X.Dim(0))
+		return fmt.Errorf("%d videos of faces for %d rows", pixels.Dim(0), b.call.X.Dim(0))
 	}
 	motion, err := m.expressionsOf(ctx, run, pixels)
 	if err != nil {

@@ -98,7 +98,7 @@ func (m *model) voiced(b *batch) error {
 		refs = t.Dim(2)
 	}
 	if audio.Dim(0) != n || given+refs != b.frames {
-		return fmt.Errorf("running the model: encoded audio of shape %v for a latent of %d frames: the node that prepares it has to have the length of the video", audio.Shape, b.frames-refs)
+		return fmt.Errorf("encoded audio of shape %v for a latent of %d frames: the node that prepares it has to have the length of the video", audio.Shape, b.frames-refs)
 	}
 	out := tensor.New(n, b.frames, m.audio)
 	for row := range n {

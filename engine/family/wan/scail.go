@@ -167,7 +167,7 @@ func (m *model) posed(b *batch, r dit.Rotary) error {
 // addMasks adds masks of identities, which have to be of the size of what they belong to.
 func (m *model) addMasks(b *batch, name string, masks *tensor.Tensor, frames int, g dit.Grid) error {
 	if masks.Dim(0) != b.call.X.Dim(0) || masks.Dim(2) != frames || !covers(masks, g) {
-		return fmt.Errorf("running the model: masks of identities have shape %v, their video %d frames of %dx%d tokens: both have to be of one size and length", masks.Shape, frames, g.Width, g.Height)
+		return fmt.Errorf("masks of identities have shape %v, their video %d frames of %dx%d tokens: both have to be of one size and length", masks.Shape, frames, g.Width, g.Height)
 	}
 	masks, err := padded(masks)
 	if err == nil {

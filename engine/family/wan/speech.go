@@ -145,7 +145,7 @@ func (m *model) speaks(b *batch) error {
 	in, x := b.call.Inputs, b.call.X
 	if audio := in.Get(inputSpeech); audio != nil {
 		if audio.Dim(0) != x.Dim(0) || audio.Dim(3) < pace*b.frames {
-			return fmt.Errorf("running the model: encoded audio of shape %v for a latent of %d frames: it needs %d values, the node that prepares it has to have the length of the video", audio.Shape, b.frames, pace*b.frames)
+			return fmt.Errorf("encoded audio of shape %v for a latent of %d frames: it needs %d values, the node that prepares it has to have the length of the video", audio.Shape, b.frames, pace*b.frames)
 		}
 		cut := tensor.New(x.Dim(0), m.layers, m.voiceWidth, pace*b.frames)
 		for i := range x.Dim(0) * m.layers * m.voiceWidth {
@@ -159,7 +159,7 @@ func (m *model) speaks(b *batch) error {
 			return err
 		}
 		if guide.Dim(2) != b.frames {
-			return fmt.Errorf("running the model: a control video has %d frames, the latent %d", guide.Dim(2), b.frames)
+			return fmt.Errorf("a control video has %d frames, the latent %d", guide.Dim(2), b.frames)
 		}
 		guide, err := padded(guide)
 		if err != nil {
@@ -211,12 +211,12 @@ func (b *batch) remember(in sampling.Inputs) error {
 	for i, name := range []string{inputMotion1, inputMotion2, inputMotion4} {
 		t := in.Get(name)
 		if t == nil || t.Dim(0) != b.call.X.Dim(0) || len(t.Shape) != 5 {
-			return fmt.Errorf("running the model: the frames before the video are missing for %s", name)
+			return fmt.Errorf("the frames before the video are missing for %s", name)
 		}
 		patch := 2 << i
 		frames, rows, columns := t.Dim(2)/(1<<i), t.Dim(3)/patch, t.Dim(4)/patch
 		if rows == 0 || columns == 0 {
-			return fmt.Errorf("running the model: frames of %dx%d cells before the video are too small", t.Dim(4), t.Dim(3))
+			return fmt.Errorf("frames of %dx%d cells before the video are too small", t.Dim(4), t.Dim(3))
 		}
 		suffix := strconv.Itoa(patch)
 		b.sizes["h"+suffix], b.sizes["w"+suffix] = rows, columns

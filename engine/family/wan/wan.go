@@ -219,7 +219,7 @@ func (m *model) LoRAKeys(keys *patch.KeyMap, part string) {
 // Predict implements family.Denoiser.
 func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (*tensor.Tensor, error) {
 	if len(c.X.Shape) != 5 {
-		return nil, fmt.Errorf("running the model: the latent has shape %v, the model reads videos [batch, channels, frames, height, width]", c.X.Shape)
+		return nil, fmt.Errorf("the latent has shape %v, the model reads videos [batch, channels, frames, height, width]", c.X.Shape)
 	}
 	if err := dit.CheckLatent(c, m.out, 5); err != nil {
 		return nil, err
