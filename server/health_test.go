@@ -59,7 +59,7 @@ type healthReply struct {
 	VRAM                           struct{ Total, Free, Used *int64 }
 }
 
-// health asks for /health.
+// health requests /health.
 func (r *rig) health(t *testing.T) (int, healthReply) {
 	t.Helper()
 	a := r.do("GET", "/health", "")
@@ -108,6 +108,26 @@ func TestHealthy(t *testing.T) {
 				t.Errorf("/ready: %d %s", a.status, a.body)
 			}
 		})
+	}
+}
+
+// TestFirstFigures has a machine that answers later than /health waits: the first /system_stats has its figures all the same.
+func TestFirstFigures(t *testing.T) {
+	t.Parallel()
+	answer := make(chan struct{})
+	r := start(t, func(cfg *server.Config) {
+		cfg.Stats = func() health.Stats {
+			<-answer
+			return health.Stats{RAMTotal: 50, RAMFree: 20, Devices: []health.Device{{Type: "cpu", Index: -1}}}
+		}
+	})
+	if status, _ := r.health(t); status != 200 {
+		t.Errorf("/health before the first figures: %d", status)
+	}
+	const later = 100 * time.Millisecond // several times as long as /health waits
+	time.AfterFunc(later, func() { close(answer) })
+	if a := r.do("GET", "/system_stats", ""); !strings.Contains(a.body, `"ram_total": 50`) {
+		t.Errorf("/system_stats before the first figures: %d %s", a.status, a.body)
 	}
 }
 
@@ -180,7 +200,7 @@ func TestUnhealthyDevice(t *testing.T) {
 	hanging.until("health comes back", func() bool { status, _ := hanging.health(t); return status == 200 })
 }
 
-// TestUnhealthyDisk asks for more room than any disk has left.
+// TestUnhealthyDisk requires more free space than any disk has.
 func TestUnhealthyDisk(t *testing.T) {
 	t.Parallel()
 	start(t, func(cfg *server.Config) { cfg.DiskReserve = 1 << 60 }).unhealthy(t, "the disk is full: ")

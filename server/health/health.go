@@ -50,7 +50,8 @@ func (s *Service) GetHealth(c echo.Context) error {
 	return s.Reply.JSON(c, http.StatusOK, body)
 }
 
-// heapBytes is what the heap's objects occupy. Reading it stops nothing, unlike runtime.ReadMemStats, which stops all goroutines.
+// heapBytes returns the size of the heap's objects. Reading it stops nothing, unlike runtime.ReadMemStats, which stops all
+// goroutines.
 func heapBytes() int64 {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(sample)

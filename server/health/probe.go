@@ -22,16 +22,19 @@ const (
 )
 
 const (
-	// probePatience is how long an answer waits for a probe that may hang, of a GPU or a disk; after it the last figures are reported.
+	// probePatience is the time that an answer waits for a probe that may hang, of a GPU or a disk; after it the last figures are
+	// reported.
 	probePatience = 25 * time.Millisecond
-	// probeAge is how long figures are good, and hangs how long a probe may take before what it asks counts as lost.
+	// firstPatience is the time that /system_stats waits for the first probe, without which it has no figures to report.
+	firstPatience = 2 * time.Second
+	// probeAge is the maximum age of measured figures, hangs the time after which a probe's GPU or disk counts as lost.
 	probeAge = 500 * time.Millisecond
 	hangs    = 5 * time.Second
-	// takingTime is how long a job that could start may wait for the worker, and endingTime how long a job may go on that
-	// was asked to end.
+	// takingTime is the time that a job that could start may wait for the worker, and endingTime the time that a job may continue
+	// after a request to end.
 	takingTime = 10 * time.Second
 	endingTime = 2 * time.Minute
-	// diskReserve is what a disk must have left to count as not full.
+	// diskReserve is the free space below which a disk counts as full.
 	diskReserve = 16 << 20
 )
 
@@ -41,12 +44,12 @@ type issue struct {
 	err  error
 }
 
-// measurement is what a probe has found.
+// measurement is the result of a probe.
 type measurement struct {
 	stats                Stats
 	device, disk, engine error
 	at                   time.Time
-	// late is the start of a probe that has not ended; zero when none is running.
+	// late is the start time of a probe that has not ended; zero if none is running.
 	late time.Time
 }
 
@@ -61,10 +64,14 @@ type State struct {
 	done   chan struct{} // closed when it is done; nil when none is running
 	ready  time.Time     // since when a waiting job could start
 	probes sync.WaitGroup
+	// early are the figures of the first probe, nil before them; known is closed then.
+	early *Stats
+	known chan struct{}
 }
 
-// look returns what the last probe has found, or the present one when that is quick.
-func (w *State) look(measure func() measurement, now time.Time) measurement {
+// look returns the result of the last probe, or of the present one if that is quick. measure passes its figures to early before it checks
+// what may hang.
+func (w *State) look(measure func(early func(Stats)) measurement, now time.Time) measurement {
 	w.mu.Lock()
 	if !w.last.at.IsZero() && now.Sub(w.last.at) < probeAge {
 		defer w.mu.Unlock()
@@ -74,7 +81,7 @@ func (w *State) look(measure func() measurement, now time.Time) measurement {
 		done := make(chan struct{})
 		w.done, w.begun = done, now
 		w.probes.Go(func() {
-			m := measure()
+			m := measure(w.figured)
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			m.at = time.Now()
@@ -99,6 +106,40 @@ func (w *State) look(measure func() measurement, now time.Time) measurement {
 	return m
 }
 
+// figured keeps the figures of the first probe.
+func (w *State) figured(st Stats) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.early == nil {
+		w.early = &st
+		close(w.firstFigures())
+	}
+}
+
+// firstFigures is closed when the first probe has figures; mu is held.
+func (w *State) firstFigures() chan struct{} {
+	if w.known == nil {
+		w.known = make(chan struct{})
+	}
+	return w.known
+}
+
+// first waits for the figures of the first probe, at most firstPatience; it returns nil if they do not come.
+func (w *State) first() *Stats {
+	w.mu.Lock()
+	known := w.firstFigures()
+	w.mu.Unlock()
+	timer := time.NewTimer(firstPatience)
+	defer timer.Stop()
+	select {
+	case <-known:
+	case <-timer.C:
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.early
+}
+
 // Close waits for a probe, but not for one that hangs: that one is lost with its device.
 func (w *State) Close() {
 	gone := make(chan struct{})
@@ -109,9 +150,11 @@ func (w *State) Close() {
 	}
 }
 
-// measure asks the GPU and the disks, either of which may hang.
-func (s *Service) measure() measurement {
-	m := measurement{stats: s.stats(), disk: s.diskFull()}
+// measure checks the GPU and the disks, each of which may hang.
+func (s *Service) measure(early func(Stats)) measurement {
+	m := measurement{stats: s.stats()}
+	early(m.stats)
+	m.disk = s.diskFull()
 	if s.CheckDevice != nil {
 		m.device = s.CheckDevice()
 	}
@@ -121,7 +164,7 @@ func (s *Service) measure() measurement {
 	return m
 }
 
-// diskFull looks at the disks that results, previews, settings and the queue are written to.
+// diskFull checks the disks that results, previews, settings and the queue are written to.
 func (s *Service) diskFull() error {
 	reserve := s.DiskReserve
 	if reserve == 0 {
@@ -140,7 +183,7 @@ func (s *Service) diskFull() error {
 	return nil
 }
 
-// problem says what keeps the server from working; nil when nothing does.
+// problem returns the reason why the server cannot work, or nil.
 func (s *Service) problem(figures queue.Stats, seen measurement, now time.Time) *issue {
 	if p := s.workerTrouble(figures, now); p != nil {
 		return p
@@ -160,8 +203,8 @@ func (s *Service) problem(figures queue.Stats, seen measurement, now time.Time) 
 	return nil
 }
 
-// engineIssue says what keeps models from running; nil when nothing does. Everything else works without them, and a restart
-// would not help: the server is degraded, not unhealthy, and takes no jobs.
+// engineIssue returns the reason why models cannot run, or nil. Everything else works without them, and a restart would not help:
+// the server is degraded, not unhealthy, and takes no jobs.
 func engineIssue(seen measurement) *issue {
 	if seen.engine == nil {
 		return nil
@@ -169,7 +212,7 @@ func engineIssue(seen measurement) *issue {
 	return &issue{"models cannot run: the ONNX Runtime library is missing or cannot be loaded", seen.engine}
 }
 
-// gateTrouble is why the key store cannot be used; nil when it can, and without one.
+// gateTrouble returns the reason why the key store cannot be used, or nil, also without a key store.
 func (s *Service) gateTrouble() error {
 	if g, ok := s.Gate.(interface{ Err() error }); ok {
 		return g.Err()
@@ -204,7 +247,7 @@ func (s *Service) workerTrouble(figures queue.Stats, now time.Time) *issue {
 	return nil
 }
 
-// patience is how long the worker, and a probe, may take.
+// patience is the time that the worker, and a probe, may take.
 type patience struct{ taking, ending, silence, probing time.Duration }
 
 func (s *Service) patience() patience {
@@ -215,8 +258,8 @@ func (s *Service) patience() patience {
 	return p
 }
 
-// SignOfLife notes that something is heard of the running job.
+// SignOfLife records a sign of life of the running job.
 func (w *State) SignOfLife(at time.Time) { w.sign.Store(at.UnixNano()) }
 
-// Idle notes that no job runs.
+// Idle records that no job runs.
 func (w *State) Idle() { w.sign.Store(0) }

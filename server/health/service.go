@@ -13,7 +13,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// Service measures whether the server works and says so.
+// Service checks and reports the health of the server.
 type Service struct {
 	Reply   *reply.Service
 	Access  *access.Service
@@ -22,7 +22,7 @@ type Service struct {
 	Policy  queue.Policy
 	Hub     *hub.Hub
 	Folders *folders.Folders
-	// State is what the worker reports of itself and what the last probe has found.
+	// State is the worker's report of itself and the result of the last probe.
 	State   *State
 	Started time.Time
 
@@ -36,11 +36,11 @@ type Service struct {
 	CheckDevice func() error
 	// CheckEngine returns why models cannot run, nil while they can.
 	CheckEngine func() error
-	// DiskReserve is how many free bytes a disk must have; 0 means 16 MiB.
+	// DiskReserve is the number of free bytes that a disk must have; 0 means 16 MiB.
 	DiskReserve uint64
-	// StuckAfter is how long a running job may be silent; 0 means no limit.
+	// StuckAfter is the time that a running job may be silent; 0 means no limit.
 	StuckAfter time.Duration
-	// RuntimeState tells what the model runtime does; nil leaves it out.
+	// RuntimeState returns the state of the model runtime; with nil it is omitted.
 	RuntimeState func() *pyjson.Object
 	// PackProcesses lists the Python processes of node packs; without any it is left out.
 	PackProcesses func() []any

@@ -11,7 +11,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// comfyPackages are the packages that upstream 0.33.0 asks for; clients compare versions with them.
+// comfyPackages are the packages that upstream 0.33.0 requires; clients compare versions with them.
 var comfyPackages = []struct{ name, required string }{
 	{"comfyui-frontend-package", "1.49.6"},
 	{"comfyui-workflow-templates", "0.11.44"},
@@ -27,13 +27,16 @@ func (s *Service) stats() Stats {
 	return s.Stats()
 }
 
-// Figures are those of the machine, at most as old as a probe may be: frequent requests cost nothing more, and a GPU that hangs
-// delays no request.
+// Figures returns the figures of the machine, at most as old as a probe may be: frequent requests cost nothing more, and a GPU that hangs
+// delays no request. The first requests wait for the figures of the first probe.
 func (s *Service) Figures() Stats {
 	if seen := s.State.look(s.measure, time.Now()); len(seen.stats.Devices) > 0 {
 		return seen.stats
 	}
-	return Stats{Devices: []Device{{Name: "cpu", Type: "cpu", Index: -1}}} // the first probe has not come back
+	if st := s.State.first(); st != nil && len(st.Devices) > 0 {
+		return *st
+	}
+	return Stats{Devices: []Device{{Name: "cpu", Type: "cpu", Index: -1}}} // the machine does not answer
 }
 
 // GetSystemStats describes the machine and the program.
