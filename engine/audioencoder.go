@@ -8,7 +8,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// AudioEncoder is what AUDIO_ENCODER links carry: a network that describes speech over time.
+// AudioEncoder is the value of AUDIO_ENCODER links: a network that describes speech over time.
 type AudioEncoder struct {
 	rt   *Runtime
 	file *file

@@ -26,7 +26,8 @@ func (rt *Runtime) LoadAudioVAE(path string) (*VAE, error) {
 	return rt.newVAE(net, f), nil
 }
 
-// AudioLatent describes latents [B,channels,T,bins] of VAEs of spectrograms, of which there are so many along T a second; false for other VAEs.
+// AudioLatent returns the format of latents [B,channels,T,bins] of spectrogram VAEs and the number of their values along T per second, or false
+// for other VAEs.
 func (v *VAE) AudioLatent() (channels, bins int, perSecond float64, ok bool) {
 	a := v.info.Audio
 	if a == nil || a.Bins == 0 {

@@ -10,8 +10,7 @@ import (
 	"comfygo/engine/patch"
 )
 
-// CLIP is what CLIP links carry: one or several text encoders and the scheme by which they act together. It is not changed
-// after it was made.
+// CLIP is the value of CLIP links: one or several text encoders and the scheme that combines them. It is immutable.
 type CLIP struct {
 	rt     *Runtime
 	scheme family.Scheme
@@ -26,8 +25,8 @@ type CLIP struct {
 	loras patch.Stack
 	// lengths are the paddings that a user chose.
 	lengths lengths
-	// hooks is what encodings carry for the sampler, nil for nothing; spans, when set, are the parts of a run with an
-	// encoding each.
+	// hooks are the weight hooks that encodings carry for the sampler, or nil; spans, when set, are the parts of a run with
+	// separate encodings.
 	hooks any
 	spans []textSpan
 }
@@ -123,7 +122,7 @@ func held(parts map[string]textPart) string {
 	return strings.Join(slices.Sorted(maps.Keys(parts)), " and ")
 }
 
-// bundledCLIP returns the text encoders of a checkpoint, nil when it lacks one.
+// bundledCLIP returns the text encoders of a checkpoint, or nil if it lacks one.
 func (rt *Runtime) bundledCLIP(m *Model) (*CLIP, error) {
 	b, ok := m.net.(family.Bundle)
 	if !ok {
@@ -153,7 +152,7 @@ func (c *CLIP) OnCPU() *CLIP {
 }
 
 // WithLayer returns the encoder with its encoding taken after another layer, counted from the end: -1 is the last layer,
-// -2 the one before it. An encoder without such a layer keeps the layer of its scheme, as upstream has it.
+// -2 the one before it. An encoder without such a layer keeps the layer of its scheme, as in upstream.
 func (c *CLIP) WithLayer(layer int) *CLIP {
 	d := *c
 	d.layer = layer

@@ -12,7 +12,7 @@ import (
 	"comfygo/engine/tokenizer"
 )
 
-// Prompt is what text encoders are asked to encode.
+// Prompt is the input of text encoders.
 type Prompt = family.Prompt
 
 // Tokens are a prompt's tokens for each text encoder, by its key.
@@ -100,7 +100,7 @@ func (c *CLIP) first() textPart {
 	return textPart{}
 }
 
-// level gives the encoders of the given keys as many chunks as the one of them with most. Upstream: CLIPTextEncodeSDXL.
+// level pads the encoders of the given keys to the largest number of chunks among them. Upstream: CLIPTextEncodeSDXL.
 func (c *CLIP) level(t Tokens, even []string) error {
 	most := 0
 	for key, chunks := range t {
@@ -137,7 +137,7 @@ func (c *CLIP) EncodePrompt(ctx context.Context, p Prompt) (Conditioning, error)
 
 // EncodeTokens encodes the tokens of a prompt.
 //
-// It gives one entry, or one for each part of the run that WithHooks tells apart.
+// It gives one entry, or one for each part of the run that WithHooks distinguishes.
 func (c *CLIP) EncodeTokens(ctx context.Context, tokens Tokens) (Conditioning, error) {
 	return c.encode(ctx, tokens, Prompt{})
 }
@@ -235,7 +235,8 @@ func (c *CLIP) encodeEntry(ctx context.Context, e family.SchemeEncoder, p textPa
 // lengths are a user's lengths of padding by the key of an encoder.
 type lengths map[string]Padding
 
-// Padding is how far prompts are padded: Length is the least length of a prompt, Least the least number of padding tokens.
+// Padding configures the padding of prompts: Length is the least length of a prompt, Least the least number of padding
+// tokens.
 type Padding struct{ Length, Least int }
 
 func (l lengths) layout(key string, o *tokenizer.Options) {

@@ -14,15 +14,14 @@ import (
 	"comfygo/internal/imaging"
 )
 
-// ControlNet is what CONTROL_NET links carry: a network that steers a diffusion model by an image. It is not changed after
-// it was made.
+// ControlNet is the value of CONTROL_NET links: a network that steers a diffusion model by an image. It is immutable.
 type ControlNet struct {
 	rt   *Runtime
 	file *file
-	// base is the file whose weights were added to those of file, nil for none.
+	// base is the file whose weights were added to those of file, or nil.
 	base *file
 	net  family.ControlNetwork
-	// pooled says that residuals are means over the image.
+	// pooled reports that residuals are means over the image.
 	pooled bool
 	types  []int
 }
@@ -48,8 +47,8 @@ func (n *ControlNet) Difference() bool {
 	return ok && d.Difference()
 }
 
-// Added returns the network with the weights of a diffusion model, adapters included, added to its own where these are
-// differences, and as it is where they are not.
+// Added returns the network with the weights of a diffusion model, adapters included, added to its own if these are
+// differences, or unchanged otherwise.
 func (n *ControlNet) Added(m *Model) (*ControlNet, error) {
 	if !n.Difference() {
 		return n, nil
@@ -66,8 +65,8 @@ func (n *ControlNet) Added(m *Model) (*ControlNet, error) {
 	return &c, nil
 }
 
-// WithTypes returns a union network that is told the kinds of its hints, which only the number of those that it knows
-// bounds. Other networks have no use for them: ok is false.
+// WithTypes returns a union network with the given hint types, which are limited only by the number of types that it knows.
+// For other networks ok is false.
 func (n *ControlNet) WithTypes(types ...int) (net *ControlNet, ok bool, err error) {
 	u, ok := n.net.(family.Types)
 	if !ok || u.Types() == 0 {
@@ -86,7 +85,7 @@ func (n *ControlNet) WithTypes(types ...int) (net *ControlNet, ok bool, err erro
 // Masked reports that the network reads a mask beside the image.
 func (n *ControlNet) Masked() bool { return n.net.Hint().Mask }
 
-// Control is a ControlNet with its image, as conditioning entries hold it. It is not changed after it was made.
+// Control is a ControlNet with its image, as conditioning entries hold it. It is immutable.
 type Control struct {
 	net *ControlNet
 	ControlOptions
@@ -99,9 +98,9 @@ type Control struct {
 	constantOf *tensor.Tensor
 }
 
-// ControlOptions say how a ControlNet acts.
+// ControlOptions configure a ControlNet.
 type ControlOptions struct {
-	// Strength multiplies what the network adds.
+	// Strength multiplies the residuals of the network.
 	Strength float64
 	// Start and End bound the part of the sampling in which it acts, from 0 (noise) to 1 (image).
 	Start, End float64
@@ -136,7 +135,7 @@ func (n *ControlNet) With(images *tensor.Tensor, o ControlOptions) (*Control, er
 	}
 	hint := planar(images)
 	switch {
-	case h.Channels == 1 && hint.Dim(1) > 1: // the mean is taken behind the scaling, which is linear
+	case h.Channels == 1 && hint.Dim(1) > 1: // the mean is taken after the scaling, which is linear
 		hint = meanOfChannels(hint)
 	case hint.Dim(1) > h.Channels && h.Latent == nil:
 		return nil, fmt.Errorf("using images of %d channels for a ControlNet: it takes %d", hint.Dim(1), h.Channels)
@@ -176,7 +175,7 @@ func controlText(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error)
 	return []sampling.Input{{Name: sampling.InputControlText, Value: text, Rule: sampling.ByTokens}}, nil
 }
 
-// residuals are what the ControlNets of a call add to the model; nil when none acts at the call's sigma.
+// residuals are the sum of the residuals of a call's ControlNets, or nil if none acts at the call's sigma.
 func (m *Model) residuals(ctx context.Context, call family.Call) (*family.Residuals, error) {
 	c, ok := call.Inputs.Control.(*Control)
 	if !ok || c == nil {
@@ -189,7 +188,7 @@ func (m *Model) residuals(ctx context.Context, call family.Call) (*family.Residu
 	return c.at(ctx, m, steered, call)
 }
 
-// at runs the networks that act at the sigma of a call; nil when none does. Upstream: ControlNet.get_control.
+// at runs the networks that act at the sigma of a call; nil if none does. Upstream: ControlNet.get_control.
 func (c *Control) at(ctx context.Context, m *Model, steered family.Steered, call family.Call) (*family.Residuals, error) {
 	var sum *family.Residuals
 	if c.Previous != nil {
@@ -232,7 +231,7 @@ func (c *Control) run(ctx context.Context, m *Model, call family.Call) (*family.
 	return r.Scaled(strength), nil
 }
 
-// raw runs the network, or returns what it gave for the size before where nothing else counts.
+// raw runs the network, or returns its previous result for the size if the residuals depend on nothing else.
 func (c *Control) raw(ctx context.Context, m *Model, call family.Call) (*family.Residuals, error) {
 	n, rows, entries := c.net, call.X.Dim(0), max(call.Inputs.Entries, 1)
 	in := family.ControlCall{Call: call, Types: n.types, Model: m.net}
@@ -260,7 +259,7 @@ func (c *Control) raw(ctx context.Context, m *Model, call family.Call) (*family.
 	return n.net.Residuals(ctx, run, in)
 }
 
-// once runs a network whose residuals follow from the images alone, one row for each of them.
+// once runs a network whose residuals depend only on the images, with one row for each image.
 func (c *Control) once(ctx context.Context, run family.Runner, in family.ControlCall) (*family.Residuals, error) {
 	hint, err := c.hintFor(ctx, in.X)
 	if err != nil {
@@ -280,7 +279,7 @@ func (c *Control) once(ctx context.Context, run family.Runner, in family.Control
 	return r, nil
 }
 
-// pick returns the rows of x for rows that belong to so many conditioning entries. Upstream: broadcast_image_to.
+// pick returns the rows of x for a batch of the given number of conditioning entries. Upstream: broadcast_image_to.
 func pick(x *tensor.Tensor, rows, entries int) *tensor.Tensor {
 	have, each := x.Dim(0), max(rows/entries, 1)
 	if have == rows && entries == 1 {
@@ -336,7 +335,7 @@ func (c *Control) hintFor(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor
 }
 
 // encoded encodes images [B,C,H,W] one by one, which VAEs of videos would take for frames, as latents [B,C,h,w], and puts
-// the mask behind their channels.
+// the mask after their channels.
 func (c *Control) encoded(ctx context.Context, images *tensor.Tensor) (*tensor.Tensor, error) {
 	h := c.net.net.Hint()
 	var out *tensor.Tensor
@@ -357,7 +356,7 @@ func (c *Control) encoded(ctx context.Context, images *tensor.Tensor) (*tensor.T
 	return withMask(out, c.Mask)
 }
 
-// withMask puts a mask [B,H,W], or ones, behind the channels of latents [B,C,H,W].
+// withMask puts a mask [B,H,W], or ones, after the channels of latents [B,C,H,W].
 func withMask(z, mask *tensor.Tensor) (*tensor.Tensor, error) {
 	if mask == nil {
 		mask = &tensor.Tensor{Shape: []int{1, 1, 1}, Data: []float32{1}}

@@ -16,8 +16,8 @@ import (
 	"comfygo/tests/golden"
 )
 
-// twoBlocks writes two files with one ControlNet of two residual blocks a level, in its own layout and in that of
-// diffusers, made of the parts of one with a single block a level.
+// twoBlocks writes one ControlNet with two residual blocks per level to two files, in its own layout and in that of
+// diffusers. It is built from the parts of a ControlNet with one block per level.
 func twoBlocks(t *testing.T, path string) (own, diffusers string) {
 	t.Helper()
 	src, err := weights.Open(path)
@@ -162,7 +162,7 @@ func TestControlNet(t *testing.T) {
 	if got := steer(t, m, with(net, 0.7, 0.95, 1, nil), sigma); !slices.Equal(got, plain) {
 		t.Error("it acts before its start")
 	}
-	// Half the strength twice is the same as the whole, but for the order of the additions.
+	// Half the strength twice is the same as the whole, except for the order of the additions.
 	golden.Compare(t, "two controls", steer(t, m, with(net, 0.35, 0, 1, with(net, 0.35, 0, 1, nil)), sigma), steered, fp32)
 	if got := steer(t, m, with(net, 0.7, 0.95, 1, with(net, 0.7, 0, 1, nil)), sigma); !slices.Equal(got, steered) {
 		t.Error("one that does not act keeps the one before it from acting")

@@ -12,7 +12,7 @@ import (
 )
 
 // TestCUDAGraph checks the graphs that are written for a GPU against upstream's float32 results, run on the CPU. The
-// float16 bound is what torch's own float16 differs by on this model (1.8e-3). The bfloat16 graph, whose group norms and
+// float16 bound is the error of torch's own float16 on this model (1.8e-3). The bfloat16 graph, whose group norms and
 // upsamplings have a form of their own, is run with float32 in place of bfloat16, and held to the bound of float32.
 func TestCUDAGraph(t *testing.T) {
 	t.Parallel()
@@ -37,7 +37,7 @@ func TestCUDAGraph(t *testing.T) {
 	}
 }
 
-// TestCUDAWithoutCard asks for a GPU where there is none: loading works, running says why it cannot.
+// TestCUDAWithoutCard requests a GPU on a machine without one: loading works, and running returns the reason of its failure.
 func TestCUDAWithoutCard(t *testing.T) {
 	if lib, err := shared.OpenLibrary(); err != nil {
 		t.Fatal(err)

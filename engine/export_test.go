@@ -14,8 +14,8 @@ import (
 )
 
 // cudaOnCPU runs the graphs that are written for a GPU on the CPU, where ONNX Runtime computes float16 in float32 between
-// the operators: what can be checked of them without a GPU. The CPU has no bfloat16 kernels at all, so that such a graph is
-// run with float32 in its place.
+// the operators. This is the part that can be checked without a GPU. The CPU has no bfloat16 kernels, so such a graph runs
+// with float32 instead.
 type cudaOnCPU struct{ runner }
 
 func (r cudaOnCPU) Run(ctx context.Context, g family.Graph, in []family.Value, outputs ...string) (map[string]*tensor.Tensor, error) {

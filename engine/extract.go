@@ -14,22 +14,22 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Extraction says what ExtractLoRA makes of weights.
+// Extraction configures the output of ExtractLoRA.
 type Extraction struct {
-	// Rank is the number of terms of the low-rank form; each weight has at most as many as its smaller side.
+	// Rank is the number of terms of the low-rank form; a weight has at most the length of its smaller side.
 	Rank int
-	// Whole stores the weights as they are.
+	// Whole stores the weights unchanged.
 	Whole bool
 	// Biases stores biases, too, and with them the weights of norms.
 	Biases bool
-	// Progress is told of weights that are done; it may be nil.
+	// Progress is called as weights are finished; it may be nil.
 	Progress func(done, all int)
 }
 
 // ExtractLoRA returns a LoRA file whose adapters add the weights of a diffusion model and of text encoders, either of which may
 // be nil: of models that are differences of others. Elements are float16. Matrices and convolutions are stored as the terms of
 // their largest singular values, clamped to the quantile 0.99 of their numbers as upstream does (nodes_lora_extract.py).
-// Weights that cannot be are told to the client.
+// The client is warned about weights that cannot be stored.
 func (rt *Runtime) ExtractLoRA(ctx context.Context, m *Model, c *CLIP, o Extraction) (*Tensors, error) {
 	x := extractor{Extraction: o, to: &Tensors{}}
 	if m != nil {
@@ -69,7 +69,7 @@ type extractor struct {
 	left []string // weights that cannot be extracted, with reasons
 }
 
-// extracted is a tensor to extract: name is that in the file without what says its kind.
+// extracted is a tensor to extract: name is its name in the file without the suffix of its kind.
 type extracted struct {
 	name  string
 	bias  bool

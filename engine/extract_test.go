@@ -79,8 +79,8 @@ func TestExtractedDifference(t *testing.T) {
 	}
 }
 
-// TestExtractedForms looks at the tensors of a LoRA: factors of matrices and convolutions, norms and biases where they are asked
-// for. A weight that is not finite is left out and told.
+// TestExtractedForms checks the tensors of a LoRA: factors of matrices and convolutions, and norms and biases if requested. A
+// weight that is not finite is left out with a warning.
 func TestExtractedForms(t *testing.T) {
 	t.Parallel()
 	const broken = "model.diffusion_model.out.2.weight"

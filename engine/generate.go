@@ -17,22 +17,22 @@ type Generation struct {
 	MaxLength int
 	// Choose is how each token is chosen.
 	Choose textgen.Options
-	// Bare leaves the template around the prompt out, Thinking has the model think first. Images [N,H,W,3], when set, are
-	// what the prompt refers to.
+	// Bare leaves the template around the prompt out, Thinking asks the model to think first. Images [N,H,W,3], when set, are
+	// the images that the prompt refers to.
 	Bare, Thinking bool
 	Images         *tensor.Tensor
 	// Video [N,H,W,3] are the frames of a video of 24 a second, Audio is sound; both may be nil.
 	Video *tensor.Tensor
 	Audio *media.Audio
-	// Progress, when set, is told after each token how many there are.
+	// Progress, when set, is called after each token with the number of tokens.
 	Progress func(done int)
 }
 
-// framesPerSecond is the rate of videos, of which one frame a second is shown.
+// framesPerSecond is the rate of videos; the model reads one frame per second.
 const framesPerSecond = 24
 
-// Generate returns the text with which the text encoder goes on with a prompt. It fails when the encoder is no language model
-// with an output layer. Options without an effect on the encoder are warned of.
+// Generate returns the text that the text encoder generates for a prompt. It fails if the encoder is not a language model
+// with an output layer. The client is warned about options without an effect on the encoder.
 func (c *CLIP) Generate(ctx context.Context, prompt string, g Generation) (string, error) {
 	e, part, net, err := c.generator()
 	if err != nil {
@@ -93,7 +93,7 @@ func (c *CLIP) generator() (family.SchemeEncoder, textPart, family.Generator, er
 	return family.SchemeEncoder{}, textPart{}, nil, fmt.Errorf("generating text: %s cannot; load a text encoder that is a language model", held(c.parts))
 }
 
-// withEffect leaves out what has no effect on an encoder's prompts, and warns of it.
+// withEffect removes the options without an effect on an encoder's prompts, and warns about them.
 func withEffect(ctx context.Context, e family.SchemeEncoder, p *Prompt) {
 	chat := family.Chat{Bare: e.Text == nil}
 	if e.Chat != nil {

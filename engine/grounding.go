@@ -8,7 +8,7 @@ import (
 	"comfygo/engine/sampling"
 )
 
-// Grounding is what GLIGEN links carry: a network that has a diffusion model place what texts describe in boxes.
+// Grounding is the value of GLIGEN links: a network that makes a diffusion model place described objects in boxes.
 type Grounding struct {
 	file *file
 	net  family.GroundingNetwork

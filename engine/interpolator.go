@@ -8,7 +8,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// Interpolator is what INTERP_MODEL links carry: a network that makes frames between those of a video.
+// Interpolator is the value of INTERP_MODEL links: a network that generates frames between those of a video.
 type Interpolator struct {
 	rt   *Runtime
 	file *file
@@ -28,8 +28,8 @@ func (rt *Runtime) LoadInterpolator(path string) (*Interpolator, error) {
 	return &Interpolator{rt: rt, file: f, net: net}, nil
 }
 
-// Interpolate makes multiplier-1 frames, in equal distances, between each two of the frames [B,H,W,3] in 0…1. The result [(B-1)·multiplier+1,H,W,3] holds the
-// given frames, too. A single frame is returned as it is. progress, if given, is told how many frames of all that are made are done.
+// Interpolate generates multiplier-1 evenly spaced frames between each pair of the frames [B,H,W,3] in 0…1. The result [(B-1)·multiplier+1,H,W,3]
+// holds the given frames, too. A single frame is returned as it is. progress, if not nil, is called with the number of finished frames and the total.
 func (p *Interpolator) Interpolate(ctx context.Context, frames *tensor.Tensor, multiplier int, progress func(done, all int)) (*tensor.Tensor, error) {
 	const channels = 3
 	if len(frames.Shape) != 4 || frames.Dim(3) != channels || frames.Len() == 0 {

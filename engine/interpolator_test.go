@@ -11,7 +11,7 @@ import (
 	"comfygo/tests/golden"
 )
 
-// TestInterpolate compares the frames of ComfyUI's FrameInterpolate, of sizes that no model takes as they are; torch's own error is about 1e-6.
+// TestInterpolate compares the frames of ComfyUI's FrameInterpolate, with sizes that every model has to pad; torch's own error is about 1e-6.
 func TestInterpolate(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"rife", "film"} {

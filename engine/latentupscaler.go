@@ -8,7 +8,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// LatentUpscaler is what LATENT_UPSCALE_MODEL links carry: a network that enlarges video latents.
+// LatentUpscaler is the value of LATENT_UPSCALE_MODEL links: a network that enlarges video latents.
 type LatentUpscaler struct {
 	rt   *Runtime
 	file *file

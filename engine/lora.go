@@ -22,8 +22,7 @@ const diffusionPart = "diffusion_model."
 func textPrefix(key string) string { return key + ".transformer." }
 
 // ApplyLoRA returns a diffusion model and text encoders with the adapters of the file at path, at a strength for each. Either
-// may be nil. Adapters that neither has a use for are told in the log; when none fits, the error names the file and the
-// families.
+// may be nil. Adapters that match neither are logged; if none fits, the error names the file and the families.
 //
 // Low-rank adapters are branches of the networks' graphs whose factors and strengths are inputs: another file that changes
 // the same weights, or another strength, needs no other session.
@@ -44,11 +43,11 @@ func (rt *Runtime) AdapterFile(path string) (weights.Source, error) {
 	return f.Parts.Source(), nil
 }
 
-// LoRAOptions say how adapters are applied.
+// LoRAOptions configure how adapters are applied.
 type LoRAOptions struct {
 	// StrengthModel and StrengthCLIP multiply the changes of the diffusion model and of the text encoders.
 	StrengthModel, StrengthCLIP float64
-	// Output asks for the form of upstream's bypass loaders, which change what layers give instead of their weights: it
+	// Output selects the form of upstream's bypass loaders, which change the outputs of layers instead of their weights: it
 	// differs for DoRA, OFT and BOFT, see patch.File.OfOutput.
 	Output bool
 }
@@ -90,8 +89,8 @@ func (rt *Runtime) ApplyAdapters(ctx context.Context, src weights.Source, m *Mod
 	return m, c, nil
 }
 
-// LoRANumber returns the number that the metadata of the last adapter file states under a key that ends with name, zero where there is
-// none.
+// LoRANumber returns the number that the metadata of the last adapter file states under a key that ends with name, or zero if there
+// is none.
 func (m *Model) LoRANumber(name string) float64 {
 	for _, key := range slices.Sorted(maps.Keys(m.loraMetadata)) {
 		if strings.HasSuffix(key, name) {
@@ -105,7 +104,7 @@ func (m *Model) LoRANumber(name string) float64 {
 	return 0
 }
 
-// warnLeftOut tells the client of adapters that fit and are not applied.
+// warnLeftOut warns the client about adapters that fit and are not applied.
 func warnLeftOut(ctx context.Context, f *patch.File) {
 	if left := f.LeftOut(); len(left) > 0 {
 		warning.Add(ctx, fmt.Sprintf("the LoRA %s leaves %d of %d weights as they are, as in ComfyUI: %s", f.Path(), len(left), len(f.Patches()), few(left)))

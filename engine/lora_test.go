@@ -60,8 +60,8 @@ func TestLoRAStrengthReloadsNothing(t *testing.T) {
 	golden.Compare(t, "strength 0", outputs[3].Data, plain.Data, golden.Tolerance{RMSRel: 5e-6}) // other graphs, other rounding
 }
 
-// TestAnotherLoRAReloadsNothing exchanges a LoRA for another of other numbers and another rank, and stacks both: one session
-// serves all, its factors are the ones that were asked for, and the ledger forgets those that were exchanged.
+// TestAnotherLoRAReloadsNothing replaces a LoRA by one with other values and another rank, and stacks both: one session
+// serves all, its factors are the requested ones, and the ledger drops the replaced ones.
 func TestAnotherLoRAReloadsNothing(t *testing.T) {
 	t.Parallel()
 	rt := shared.OnDevice(engine.Config{}.Device)
@@ -102,7 +102,8 @@ func TestAnotherLoRAReloadsNothing(t *testing.T) {
 	}
 }
 
-// scaledLoRA writes a LoRA file whose up factors are those of path times scale, with so many further ranks of zeros.
+// scaledLoRA writes a LoRA file whose up factors are those of path times scale, with the given number of further ranks of
+// zeros.
 func scaledLoRA(t *testing.T, path string, scale float32, ranks int) string {
 	t.Helper()
 	src, err := weights.Open(path)
@@ -162,7 +163,7 @@ func TestLoRAOfAnotherFamily(t *testing.T) {
 	}
 }
 
-// TestLeftOutIsTold applies a LoRA that ComfyUI fails to apply: the model stays what it was, and the client is told.
+// TestLeftOutIsTold applies a LoRA that ComfyUI fails to apply: the model is unchanged, and the client is warned.
 func TestLeftOutIsTold(t *testing.T) {
 	t.Parallel()
 	m, err := shared.LoadModel(golden.Checkpoint(t, "sd15-small"), dtype.Invalid)
@@ -186,8 +187,8 @@ func TestLeftOutIsTold(t *testing.T) {
 	}
 }
 
-// TestUnreadConditioning: the client is told of the values of a conditioning entry that the model does not read, such as
-// the references of an omni model, and of no others.
+// TestUnreadConditioning: the client is warned about the values of a conditioning entry that the model does not read, such
+// as the references of an omni model, and of no others.
 func TestUnreadConditioning(t *testing.T) {
 	t.Parallel()
 	omni := map[string]any{
@@ -225,7 +226,7 @@ func TestUnreadConditioning(t *testing.T) {
 	}
 }
 
-// TestUnreadOptions has a model run with an option that its network does not read: the client is told.
+// TestUnreadOptions runs a model with an option that its network does not read: the client is warned.
 func TestUnreadOptions(t *testing.T) {
 	t.Parallel()
 	m, err := shared.LoadModel(golden.Checkpoint(t, "sd15-small"), dtype.Invalid)

@@ -12,13 +12,13 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Rate says how a weight is merged with that of another model: keep times the one and add times the other. key is the
+// Rate describes how a weight is merged with that of another model: keep times the one and add times the other. key is the
 // weight's name in the model, such as "input_blocks.0.0.weight".
 type Rate func(key string) (keep, add float64)
 
 // Merge returns the model with each of its diffusion model's weights mixed with that of another model, as both are with
-// their adapters. Weights that only one of them has, and weights of other shapes, are left as they are and the client is
-// told; it is an error when most do not fit. Nothing is computed before the model runs or is saved.
+// their adapters. Weights that only one model has, and weights of different shapes, stay unchanged with a warning; if most
+// do not fit, Merge returns an error. Nothing is computed before the model runs or is saved.
 func (m *Model) Merge(ctx context.Context, other *Model, rate Rate) (*Model, error) {
 	src, err := other.loras.Whole(diffusionPart, other.net.Weights())
 	if err != nil {
@@ -66,8 +66,8 @@ func (c *CLIP) Merge(ctx context.Context, other *CLIP, keep, add float64) (*CLIP
 	return &d, nil
 }
 
-// Scaled returns the text encoders with their weights multiplied by what factor says for each name; found is false when it
-// is 1 for all of them, or no weight is a number.
+// Scaled returns the text encoders with each weight multiplied by the factor of its name; found is false if all factors are
+// 1 or no weight is numeric.
 func (c *CLIP) Scaled(factor func(name string) float64) (scaled *CLIP, found bool) {
 	var patches []patch.Patch
 	path := ""
@@ -118,7 +118,7 @@ func (j *joint) add() {
 	}
 }
 
-// file returns what was matched as a file of adapters.
+// file returns the matched weights as a file of adapters.
 func (j *joint) file(ctx context.Context, what string) (*patch.File, error) {
 	if j.base == nil || len(j.left) > len(j.patches) {
 		return nil, fmt.Errorf("merging %s: %d weights of the second fit the first and %d do not: they are of different families", what, len(j.patches), len(j.left))

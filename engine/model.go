@@ -12,8 +12,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Model is what MODEL links carry: a diffusion model with its sampling. It is not changed after it was made, and
-// implements sampling.Network.
+// Model is the value of MODEL links: a diffusion model with its sampling. It is immutable, and implements sampling.Network.
 type Model struct {
 	rt       *Runtime
 	file     *file
@@ -41,7 +40,7 @@ type Model struct {
 	options map[string]any
 	// hookFiles are the files of weight hooks that were read for the model, shared by all that are made from it.
 	hookFiles *hookFiles
-	// alternating says that hooks changed the weights: each of their states has sessions of its own.
+	// alternating reports that hooks changed the weights: each of their states has sessions of its own.
 	alternating bool
 }
 
@@ -73,8 +72,8 @@ func (rt *Runtime) newModel(f *file, net family.Denoiser, fam family.Family, rou
 	return &Model{rt: rt, file: f, net: net, family: fam, sampling: ms, weights: round, hookFiles: &hookFiles{}}, nil
 }
 
-// LoadCheckpoint opens a file that holds a diffusion model, text encoders and a VAE. A part that the file lacks is nil, as
-// upstream has it: the node that needs it says so.
+// LoadCheckpoint opens a file that holds a diffusion model, text encoders and a VAE. A missing part is nil, as in upstream:
+// the node that needs it reports the error.
 func (rt *Runtime) LoadCheckpoint(path string) (*Model, *CLIP, *VAE, error) {
 	f, err := rt.files.Get(path)
 	if err != nil {
@@ -110,7 +109,7 @@ func (m *Model) LatentFormat() sampling.LatentFormat {
 	return m.net.Latent()
 }
 
-// Inputs returns the network's named inputs for a conditioning entry; see family.Denoiser. The client is told of values
+// Inputs returns the network's named inputs for a conditioning entry; see family.Denoiser. The client is warned about values
 // of the entry that the family does not read.
 func (m *Model) Inputs(ctx context.Context, c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
 	c = c.Watched()
@@ -184,7 +183,7 @@ func (m *Model) Predict(ctx context.Context, x *tensor.Tensor, t []float32, in s
 	return y, m.explain(y)
 }
 
-// Kept implements sampling.Keeper as the model's family has it.
+// Kept implements sampling.Keeper by the model's family.
 func (m *Model) Kept(sigma float32, latent *tensor.Tensor) *tensor.Tensor {
 	if k, ok := m.net.(family.Keeping); ok {
 		return k.Kept(sigma, latent)
@@ -212,7 +211,7 @@ func (m *Model) explain(y *tensor.Tensor) error {
 	return nil
 }
 
-// MaxRows returns how many latents of the shape [C,axes…] one run can take with the memory there is, at least 1.
+// MaxRows returns the number of latents of the shape [C,axes…] that one run can take with the available memory, at least 1.
 func (m *Model) MaxRows(shape []int, tokens int) int {
 	have, known := m.rt.sessions.Available(m.runner().device)
 	const most = 1 << 20

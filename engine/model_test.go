@@ -196,7 +196,7 @@ func TestMemoryIsCheckedFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, shape := range map[string][]int{"size": {1, 4, 2048, 2048}, "batch": {4096, 4, 64, 64}} {
-		x := &tensor.Tensor{Shape: shape} // the check comes before the numbers are looked at
+		x := &tensor.Tensor{Shape: shape} // the check comes before the numbers are checked
 		in := sampling.Text(&tensor.Tensor{Shape: []int{shape[0], 77, 40}})
 		_, err := m.Predict(t.Context(), x, make([]float32, shape[0]), in)
 		var tooMuch *residency.MemoryError
@@ -229,7 +229,7 @@ func TestInterruptEndsAStep(t *testing.T) {
 	}
 }
 
-// TestMemoryComesBack loads a model, frees it and looks at what the runtime still holds.
+// TestMemoryComesBack loads a model, frees it and checks what the runtime still holds.
 func TestMemoryComesBack(t *testing.T) {
 	t.Parallel()
 	rt := shared.OnDevice(ort.Device{})
@@ -304,7 +304,7 @@ func TestRoundedWeights(t *testing.T) {
 	}
 }
 
-// TestWithoutLibrary loads without the library, which is needed for running only, and says what is missing then.
+// TestWithoutLibrary loads a model without the library: only running fails, and the error names what is missing.
 func TestWithoutLibrary(t *testing.T) {
 	t.Parallel()
 	missing := errors.New("put libonnxruntime.so there")

@@ -10,7 +10,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// ModelPatch is what MODEL_PATCH links carry: a network that acts inside of a diffusion model.
+// ModelPatch is the value of MODEL_PATCH links: a network that acts inside a diffusion model.
 type ModelPatch struct {
 	rt   *Runtime
 	file *file
@@ -30,13 +30,13 @@ func (rt *Runtime) LoadModelPatch(path string) (*ModelPatch, error) {
 	return &ModelPatch{rt: rt, file: f, net: net}, nil
 }
 
-// PatchOptions are what a model patch is given; what it does not read may be nil.
+// PatchOptions are the inputs of a model patch; inputs that it does not read may be nil.
 type PatchOptions struct {
 	VAE *VAE
 	// Image and Inpaint are [B,H,W,C] in 0…1, Mask is [B,H,W]: 1 where the image is to be kept.
 	Image, Inpaint, Mask *tensor.Tensor
 	Vision               *family.ImageEncoding
-	// Strength multiplies what the network adds.
+	// Strength multiplies the residuals of the network.
 	Strength float64
 	// Start and End bound the part of the sampling in which it acts, from 0 (noise) to 1 (image).
 	Start, End float64
@@ -83,7 +83,7 @@ func (m *Model) attachments(ctx context.Context, x *tensor.Tensor, sigma float32
 	return out, nil
 }
 
-// inputFor makes what the network reads for latents of a size, once for each.
+// inputFor returns the network's input for latents of a size, computed once per size.
 func (a *attachment) inputFor(ctx context.Context, height, width int) (*tensor.Tensor, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

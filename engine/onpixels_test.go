@@ -10,8 +10,8 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// TestCheckpointOnPixels loads a small HiDream O1 as a checkpoint: it has neither text encoders nor a VAE, and gives those that go without
-// a file. A prompt is encoded, predicted from and decoded.
+// TestCheckpointOnPixels loads a small HiDream O1 as a checkpoint: it has neither text encoders nor a VAE, and returns those that need no
+// file. A prompt is encoded, predicted from and decoded.
 func TestCheckpointOnPixels(t *testing.T) {
 	t.Parallel()
 	_, src := familytest.Recorded(t, "family/hidreamo1/testdata/hidreamo1", "hidreamo1")

@@ -22,7 +22,7 @@ func (m *Model) WithSampling(s *sampling.ModelSampling) *Model {
 	return &c
 }
 
-// FamilySampling returns the meaning of the sigmas that the model's file asks for, whatever WithSampling made of it.
+// FamilySampling returns the model sampling of the model's file, without the changes of WithSampling.
 func (m *Model) FamilySampling() *sampling.ModelSampling {
 	if m.trained != nil {
 		return m.trained
@@ -48,8 +48,8 @@ func (m *Model) WithHooks(change func(h sampling.Hooks) sampling.Hooks) *Model {
 // Hooks returns the model's hooks on guidance.
 func (m *Model) Hooks() sampling.Hooks { return m.hooks }
 
-// WithCompute returns the model with another type of number to compute with on a GPU; Invalid is the usual one. CPUs compute
-// with float32 whatever is asked for.
+// WithCompute returns the model with another compute type on a GPU; Invalid means the default. CPUs always compute in
+// float32.
 func (m *Model) WithCompute(d dtype.DType) *Model {
 	c := *m
 	c.compute = d
@@ -68,8 +68,8 @@ func (m *Model) WithOption(name string, value any) *Model {
 	return &c
 }
 
-// WithPatch returns the model with one more graph patch. A model whose network does not have the patch's point is returned as
-// it is, and ok is false: the patch has no effect on it.
+// WithPatch returns the model with one more graph patch. A model whose network does not have the patch's point is returned
+// unchanged, and ok is false: the patch has no effect on it.
 func (m *Model) WithPatch(p patch.GraphPatch) (patched *Model, ok bool) {
 	if !m.Patchable(p.Point()) {
 		return m, false
@@ -107,7 +107,7 @@ func (m *Model) Patchable(at patch.Point) bool {
 	return ok && slices.Contains(f.Points(), at)
 }
 
-// warnOptions tells the client of run options that the network does not read. What is told in one job is told once.
+// warnOptions warns the client about run options that the network does not read. A job gets each warning once.
 func (m *Model) warnOptions(ctx context.Context, options map[string]any) error {
 	var known []string
 	if o, ok := m.net.(family.Optioned); ok {
@@ -121,7 +121,7 @@ func (m *Model) warnOptions(ctx context.Context, options map[string]any) error {
 	return context.Cause(ctx)
 }
 
-// warnUnread tells the client of something that the network does not read.
+// warnUnread warns the client about something that the network does not read.
 func (m *Model) warnUnread(ctx context.Context, what, name string) {
 	warning.Add(ctx, fmt.Sprintf("the %s %s has no effect: this %s model does not read it", what, name, m.Family()))
 }

@@ -26,11 +26,11 @@ type runner struct {
 	// files identifies the weight files, for the session key.
 	files string
 	role  family.Role
-	// device is where the network runs; compute is its compute type on a GPU, weights the type that a user has its weights
-	// rounded to. Invalid leaves either to the defaults.
+	// device is where the network runs; compute is its compute type on a GPU, weights is the type to which the user rounds its
+	// weights. Invalid means the default for either.
 	device           ort.Device
 	compute, weights dtype.DType
-	// adapters are the LoRA changes of the network, nil for none.
+	// adapters are the LoRA changes of the network, or nil.
 	adapters *patch.Part
 	// apart asks for sessions of their own for weights that adapters change.
 	apart bool
@@ -75,24 +75,24 @@ func (r runner) target(g family.Graph) (nn.Target, error) {
 	})
 }
 
-// TargetOptions are what the target of a graph follows from.
+// TargetOptions determine the target of a graph.
 type TargetOptions struct {
 	Device ort.Device
 	Role   family.Role
-	// Compute is the compute type that is asked for on a GPU; Invalid is the role's own.
+	// Compute is the requested compute type on a GPU; Invalid means the default of the role.
 	Compute dtype.DType
-	// Weights is the type that weights are rounded to; Invalid leaves them as they are.
+	// Weights is the type that weights are rounded to; Invalid leaves them unchanged.
 	Weights dtype.DType
 	// Block is the channel block of the CPU's convolutions.
 	Block int
-	// Linear says that the CPU runs the engine's own operators.
+	// Linear reports that the CPU runs the engine's own operators.
 	Linear bool
 	// Streamed, Wide, Lean and Prepared are family.Graph's and Config's.
 	Streamed, Wide, Lean, Prepared bool
 }
 
-// Target returns what the graphs of a network are written for. Production, tests and tools use it alike. It fails for a
-// compute type that a GPU cannot compute in.
+// Target returns the target of a network's graphs. Production, tests and tools use it alike. It fails for a compute type
+// that a GPU cannot compute in.
 func Target(o TargetOptions) (nn.Target, error) {
 	lean := o.Lean || o.Streamed
 	if o.Role == family.RoleDiffusion || o.Role == family.RoleControl {
@@ -132,8 +132,8 @@ func (r runner) Run(ctx context.Context, g family.Graph, in []family.Value, outp
 		return nil, err
 	}
 	key := residency.Key{Files: r.files, Part: g.Part, Variant: g.Variant, Adapters: r.adapters.Structure(), Device: r.device, Target: target}
-	// Where weights lie in the host's memory, a session reads those that adapters change from where they are made for the run. A GPU
-	// keeps its copies, and so does a session for hooks, which alternate from step to step.
+	// With weights in host memory, a session reads those that adapters change directly from the memory where they are computed for
+	// the run. A GPU keeps copies, and so does a session for hooks, which alternate from step to step.
 	key.Exchange = r.adapters != nil && r.device.Kind != ort.CUDA && !r.apart
 	if !key.Exchange {
 		key.Adapters += r.adapters.Values()

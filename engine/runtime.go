@@ -17,7 +17,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Config says where and how models run.
+// Config configures where and how models run.
 type Config struct {
 	// Library finds the ONNX Runtime library when the first model needs it.
 	Library func() (string, error)
@@ -29,7 +29,7 @@ type Config struct {
 	Lean bool
 	// Prepared lays the U-Net's weights out in memory, in float32 on the CPU: steps are up to a fifth faster, loading
 	// takes several times as long and the memory is twice that of the file. Without it they stay mapped and are widened
-	// just before their use, which at 512x512 and above costs a few percent of a step. Lean wins over it.
+	// just before their use, which at 512x512 and above costs a few percent of a step. Lean takes precedence over it.
 	Prepared bool
 	// UNet, VAE and Text are the compute types on CUDA; Invalid picks float16 for U-Net and text, float32 for the VAE.
 	// The CPU computes in float32.
@@ -52,8 +52,8 @@ type Config struct {
 	Families *family.Registry
 	// Embeddings finds the file of a textual-inversion embedding by name.
 	Embeddings func(name string) (path string, ok bool)
-	// Watch, if set, is told when the loading or the running of a network begins; the function that it returns is called at its end. It may
-	// be called from several goroutines.
+	// Watch, if set, is called when a network begins to load or run; the function that it returns is called at the end. It may be called
+	// from several goroutines.
 	Watch func(ctx context.Context, w Work) func(error)
 	// Log must not be nil.
 	Log *slog.Logger
@@ -100,10 +100,10 @@ func New(cfg Config) *Runtime {
 	return rt
 }
 
-// file is an open weight file with what it holds.
+// file is an open weight file with its parts.
 type file = residency.File[*family.File]
 
-// watch tells Config.Watch that work begins.
+// watch notifies Config.Watch that work begins.
 func (rt *Runtime) watch(ctx context.Context, loading bool, network string) func(error) {
 	if rt.cfg.Watch == nil {
 		return func(error) {}
@@ -111,8 +111,8 @@ func (rt *Runtime) watch(ctx context.Context, loading bool, network string) func
 	return rt.cfg.Watch(ctx, Work{Loading: loading, Network: network})
 }
 
-// budget is how many bytes of weights may be held ready on a device: Config.Budget is the host's. A GPU's sessions are
-// bounded by its memory alone.
+// budget is the number of bytes of weights that may be held ready on a device: Config.Budget is the host's. A GPU's sessions
+// are bounded by its memory alone.
 func (rt *Runtime) budget(d ort.Device) int64 {
 	if d.Kind == ort.CUDA {
 		return 0
@@ -160,7 +160,7 @@ func (rt *Runtime) library() (*ort.Runtime, error) {
 	return lib, nil
 }
 
-// LibraryError says that the ONNX Runtime library was found and could not be opened.
+// LibraryError reports that the ONNX Runtime library was found and could not be opened.
 type LibraryError struct {
 	Path string
 	At   time.Time // of the attempt
@@ -172,7 +172,7 @@ func (e *LibraryError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *LibraryError) Unwrap() error { return e.Err }
 
-// Library reports whether the ONNX Runtime library is open, and how the last attempt to open it failed; nil when none failed.
+// Library reports whether the ONNX Runtime library is open, and how the last attempt to open it failed; nil if none failed.
 func (rt *Runtime) Library() (open bool, failed *LibraryError) {
 	rt.openOnce.Lock()
 	defer rt.openOnce.Unlock()
@@ -185,11 +185,11 @@ func (rt *Runtime) FreeModels() {
 	ort.TrimMemory()
 }
 
-// Stats tells what the runtime holds.
+// Stats describes what the runtime holds.
 type Stats struct {
 	// Networks is the number of sessions held ready.
 	Networks int
-	// WeightBytes is the memory of prepared weights, without what is mapped from files.
+	// WeightBytes is the memory of prepared weights, without mapped files.
 	WeightBytes int64
 	// Loads, Reuses and Evictions count networks since the start: made, found ready, and evicted.
 	Loads, Reuses, Evictions int64

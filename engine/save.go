@@ -48,9 +48,9 @@ type Bundle struct {
 	Vision *ImageEncoder
 }
 
-// Checkpoint returns a checkpoint of the parts as they are with their adapters, in the names and with the markers by which
-// it is recognised when it is loaded (upstream: sd.py save_checkpoint, nodes_model_merging.py save_checkpoint). title is
-// the title in the metadata of models that have such.
+// Checkpoint returns a checkpoint of the parts with their adapters, under the names and with the markers that identify it
+// when it is loaded (upstream: sd.py save_checkpoint, nodes_model_merging.py save_checkpoint). title is the title in the
+// metadata of models that have one.
 func (rt *Runtime) Checkpoint(b Bundle, title string) (*Tensors, error) {
 	t := &Tensors{Metadata: map[string]string{}}
 	m := b.Model
@@ -83,7 +83,7 @@ func (rt *Runtime) Checkpoint(b Bundle, title string) (*Tensors, error) {
 	return t, nil
 }
 
-// markers adds the keys and metadata that tell how the model predicts.
+// markers adds the keys and metadata that state the prediction type of the model.
 func (t *Tensors) markers(m *Model, title string) {
 	if s, ok := m.net.(family.Specified); ok && s.ModelSpec() != "" {
 		t.Metadata["modelspec.architecture"] = s.ModelSpec()

@@ -98,8 +98,8 @@ func (p *placed) Fits(widths []int) error {
 
 func (p *placed) Input([]int) sampling.Input { return sampling.Input{} }
 
-// TestGroundingOfAnotherFamily: a U-Net hands its widths to the network and its refusal on; a model without such layers is
-// told to have no use for it.
+// TestGroundingOfAnotherFamily: a U-Net passes its widths to the network and returns its error; a model without such layers
+// does not accept it.
 func TestGroundingOfAnotherFamily(t *testing.T) {
 	t.Parallel()
 	for name, wantErr := range map[string]bool{"sdxl-small": true, "flux-dev-small": false} {
@@ -138,8 +138,8 @@ func TestUnCLIPWithoutImageEncoder(t *testing.T) {
 }
 
 // TestStrengthOfComputedWeights changes the strength of adapters that are computed into weights, among them those of a model whose
-// weights are rounded to 8 bits: the session stays, but not what it kept of the prompt, the weights of the strength before are given back, and predictions are those of a
-// session that was made for the strength.
+// weights are rounded to 8 bits: the session is kept, but not its results for the prompt, the weights of the former strength are released, and
+// predictions equal those of a session made for the strength.
 func TestStrengthOfComputedWeights(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -12,7 +12,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Style is what STYLE_MODEL links carry: a network that makes text tokens of encoded images.
+// Style is the value of STYLE_MODEL links: a network that converts encoded images to text tokens.
 type Style struct {
 	rt   *Runtime
 	file *file
@@ -32,9 +32,9 @@ func (rt *Runtime) LoadStyle(path string) (*Style, error) {
 	return &Style{rt, f, net}, nil
 }
 
-// Apply returns the conditioning with the tokens of all images behind those of the text. strength multiplies the tokens, or,
+// Apply returns the conditioning with the tokens of all images after those of the text. strength multiplies the tokens, or,
 // with bias, the attention of everything else to them: then entries carry an attention mask [rows,T,T] of the text, the
-// tokens and one place that stands for the image, to which the logarithm is added (upstream: nodes.py StyleModelApply).
+// tokens and one place that represents the image, to which the logarithm is added (upstream: nodes.py StyleModelApply).
 func (s *Style) Apply(ctx context.Context, to Conditioning, image family.ImageEncoding, strength float64, bias bool) (Conditioning, error) {
 	tokens, err := s.net.Tokens(ctx, s.rt.runner(family.RoleVision, false, s.file), image.Last)
 	if err != nil {
@@ -84,7 +84,7 @@ func halved(v float64) float32 {
 	return out[0]
 }
 
-// mask makes room for n tokens behind the text in an attention mask [1,T,T] whose last place is the image's; without one
+// mask makes room for n tokens after the text in an attention mask [1,T,T] whose last place is the image's; without one
 // nothing was biased so far.
 func (s *Style) mask(before *tensor.Tensor, text, n int, bias float32) (*tensor.Tensor, error) {
 	if before == nil {

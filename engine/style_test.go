@@ -91,7 +91,7 @@ func TestStyle(t *testing.T) {
 		for j := range size {
 			want := 0.0
 			if first := func(k int) bool { return k >= 5 && k < 11 }; first(j) && !first(i) && (i < 5 || i == size-1) {
-				want = math.Log(0.5) // in float16, as upstream has it
+				want = math.Log(0.5) // in float16, as in upstream
 			}
 			if got := float64(mask.Data[i*size+j]); math.Abs(got-want) > 3e-4 {
 				t.Fatalf("the mask at %d, %d is %v, wanted %v", i, j, got, want)

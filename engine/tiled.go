@@ -19,7 +19,7 @@ type tiling struct {
 // mapTile turns a tile [1,C,h,w] into its scaled result [1,Channels,h',w'].
 type mapTile func(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, error)
 
-// run applies f to every tile and blends the results. step is told after each tile.
+// run applies f to every tile and blends the results. step is called after each tile.
 func (t tiling) run(ctx context.Context, x *tensor.Tensor, f mapTile, step func()) (*tensor.Tensor, error) {
 	if t.TileH <= t.Overlap || t.TileW <= t.Overlap || t.Overlap < 0 {
 		return nil, fmt.Errorf("tiling: tiles of %dx%d do not fit an overlap of %d", t.TileW, t.TileH, t.Overlap)
@@ -46,7 +46,7 @@ func (t tiling) run(ctx context.Context, x *tensor.Tensor, f mapTile, step func(
 
 func (t tiling) scaled(n int) int { return int(math.RoundToEven(t.Scale * float64(n))) }
 
-// axis is the axis of a pass over n rows or columns in tiles of so many.
+// axis returns the axis of a pass over n rows or columns in tiles of the given size.
 func (t tiling) axis(n, tile int) axis {
 	return axis{size: n, tile: tile, overlap: t.Overlap, scaled: t.scaled, placed: t.scaled}
 }

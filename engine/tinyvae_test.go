@@ -11,7 +11,7 @@ import (
 	"comfygo/tests/golden"
 )
 
-// halves writes the two halves of the TAESD in a file as files of their own, as they are handed out.
+// halves writes the two halves of the TAESD in a file as separate files, as they are published.
 func halves(t *testing.T, path string) (encoder, decoder string) {
 	t.Helper()
 	src, err := weights.Open(path)

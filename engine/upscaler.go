@@ -10,7 +10,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// Upscaler is what UPSCALE_MODEL links carry: a network that enlarges images.
+// Upscaler is the value of UPSCALE_MODEL links: a network that enlarges images.
 type Upscaler struct {
 	rt   *Runtime
 	file *file
@@ -30,7 +30,7 @@ func (rt *Runtime) LoadUpscaler(path string) (*Upscaler, error) {
 	return &Upscaler{rt: rt, file: f, net: net}, nil
 }
 
-// Scale is how many pixels a pixel becomes along one side.
+// Scale is the upscaling factor of a side.
 func (u *Upscaler) Scale() int { return u.net.Scale() }
 
 // The tiles of a large image, in pixels (upstream: nodes_upscale_model.py).
@@ -41,7 +41,8 @@ const (
 )
 
 // Upscale enlarges images [B,H,W,C] in 0…1 to [B,H·scale,W·scale,3], in tiles where they are larger than 512 pixels, and
-// in smaller ones where memory does not allow that. progress, if given, is told tiles done and in all.
+// in smaller ones where memory does not allow that. progress, if not nil, is called with the number of finished tiles and
+// the total.
 func (u *Upscaler) Upscale(ctx context.Context, pixels *tensor.Tensor, progress func(done, all int)) (*tensor.Tensor, error) {
 	in, out := u.net.Channels()
 	if len(pixels.Shape) != 4 || pixels.Dim(3) != in {

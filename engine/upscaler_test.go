@@ -47,7 +47,7 @@ func flat(name string) string {
 	return strings.NewReplacer("model.8.", "model.2.", "model.10.", "model.4.").Replace(name)
 }
 
-// middles are the further paths of an ESRGAN+, made of the middle taps of the first convolutions.
+// middles are the additional paths of an ESRGAN+, made from the middle taps of the first convolutions.
 func middles(t *testing.T, path string) []safetensors.Tensor {
 	t.Helper()
 	src, err := weights.Open(path)
@@ -73,8 +73,8 @@ func middles(t *testing.T, path string) []safetensors.Tensor {
 	return out
 }
 
-// TestUpscale compares with what spandrel and ComfyUI's tiling make of images with odd sides, one of them larger than a
-// tile, in every layout of the weights.
+// TestUpscale compares with the results of spandrel and ComfyUI's tiling for images with odd sides, one of them larger than
+// a tile, in every layout of the weights.
 func TestUpscale(t *testing.T) {
 	t.Parallel()
 	stored := golden.Load(t, "upscale/odd", nil)

@@ -11,11 +11,11 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// VAE is what VAE links carry: it turns latents into images and back.
+// VAE is the value of VAE links: it turns latents into images and back.
 type VAE struct {
 	rt    *Runtime
 	files []*file
-	// net is nil where there is no network: latents are images in -1…1.
+	// net is nil for a VAE without a network: latents are images in -1…1.
 	net  family.Autoencoder
 	info family.VAEInfo
 }
@@ -49,7 +49,7 @@ func (rt *Runtime) newVAE(net family.Autoencoder, files ...*file) *VAE {
 	return &VAE{rt: rt, files: files, net: net, info: net.Info()}
 }
 
-// vaeOf returns the VAE in a checkpoint, nil when it holds none.
+// vaeOf returns the VAE in a checkpoint, or nil if it holds none.
 func (rt *Runtime) vaeOf(f *file) (*VAE, error) {
 	net, err := f.Parts.VAE()
 	if net == nil || err != nil {
@@ -62,7 +62,8 @@ func (rt *Runtime) vaeOf(f *file) (*VAE, error) {
 	return v, nil
 }
 
-// ApproximateVAEs lists the names of the approximate VAEs whose halves lie in two files, NAME_encoder and NAME_decoder.
+// ApproximateVAEs lists the names of the approximate VAEs whose halves are stored in two files, NAME_encoder and
+// NAME_decoder.
 func ApproximateVAEs() []string {
 	var out []string
 	for _, f := range approximate(family.Default) {
@@ -111,7 +112,7 @@ func (rt *Runtime) LoadPreviewDecoder(path string, channels int) (*VAE, error) {
 	if err != nil {
 		return nil, err
 	}
-	net, err := d.Parts.VAE() // those of video models lie in one file, whole
+	net, err := d.Parts.VAE() // those of video models are stored in one file, whole
 	if err != nil || net == nil || !net.Info().Video {
 		net = nil
 	}
@@ -139,7 +140,7 @@ func (rt *Runtime) OnGPU() bool { return rt.cfg.Device.Kind == ort.CUDA }
 // OnGPU reports whether the VAE runs on a GPU.
 func (v *VAE) OnGPU() bool { return v.rt.OnGPU() && !v.rt.cfg.VAEOnCPU }
 
-// Frames returns how many frames a latent of n frames decodes to, n for VAEs of images.
+// Frames returns the number of decoded frames of a latent of n frames, n for VAEs of images.
 func (v *VAE) Frames(n int) int {
 	if v.info.Frames == nil {
 		return n
@@ -168,7 +169,7 @@ func (v *VAE) Downscale() int { return v.info.Downscale }
 // Upscale returns the number of pixels of decoded images per latent cell along one side.
 func (v *VAE) Upscale() int { return v.upscale() }
 
-// Pace returns the number of frames per latent frame behind the first one, 0 for VAEs of images.
+// Pace returns the number of frames per latent frame after the first one, 0 for VAEs of images.
 func (v *VAE) Pace() int { return v.info.Pace }
 
 // LatentChannels returns the width of a latent pixel.
@@ -211,7 +212,7 @@ func (v *VAE) Decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, err
 }
 
 // DecodeTiled is Decode in tiles that overlap. Images are the mean of three passes with tiles of different proportions (upstream:
-// sd.py VAE.decode_tiled_), videos come of one pass. The context is told the progress; see family.WithProgress.
+// sd.py VAE.decode_tiled_), videos take one pass. The progress is reported to the context; see family.WithProgress.
 func (v *VAE) DecodeTiled(ctx context.Context, z *tensor.Tensor, t Tiles) (*tensor.Tensor, error) {
 	if v.info.Audio != nil {
 		return nil, fmt.Errorf("decoding the latent: %w", errAudio)
@@ -331,8 +332,8 @@ func (v *VAE) checkLatent(z *tensor.Tensor) error {
 	return nil
 }
 
-// prepare cuts images to the latent grid, drops further channels, adds an opaque fourth one where the VAE reads it, and brings them
-// to [B,C,H,W] in -1…1.
+// prepare cuts images to the latent grid, drops further channels, adds an opaque alpha channel if the VAE reads one, and converts
+// them to [B,C,H,W] in -1…1.
 func (v *VAE) prepare(p *tensor.Tensor) (*tensor.Tensor, error) {
 	if v.info.Audio != nil {
 		return nil, fmt.Errorf("encoding images: %w", errAudio)
@@ -411,8 +412,8 @@ func (v *VAE) encode(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, err
 	return v.net.Encode(ctx, run, x)
 }
 
-// decodeSequence is Decode for a VAE that decodes frames together. Where memory does not allow all of them at once it goes
-// on with fewer, as upstream does, and says so in the log.
+// decodeSequence is Decode for a VAE that decodes frames together. Where memory does not allow all of them at once it
+// continues with fewer, as upstream does, and says so in the log.
 func (v *VAE) decodeSequence(ctx context.Context, net family.Sequential, z *tensor.Tensor) (*tensor.Tensor, error) {
 	n := z.Dim(0)
 	if err := v.rt.checkHost("decoding the video", v.imageBytes(n, z.Dim(2), z.Dim(3))); err != nil {

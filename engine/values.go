@@ -1,6 +1,6 @@
-// Package engine is what nodes see of models: MODEL, CLIP and VAE values, latents and conditioning.
+// Package engine is the interface of models for nodes: MODEL, CLIP and VAE values, latents and conditioning.
 //
-// It knows weight files, graphs and the model runtime; it knows nothing of nodes, prompts or HTTP.
+// It knows weight files, graphs and the model runtime; it does not know nodes, prompts or HTTP.
 package engine
 
 import (
@@ -9,7 +9,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// Latent is what LATENT links carry.
+// Latent is the value of LATENT links.
 type Latent struct {
 	// Samples is [B,C,H,W] in the VAE's unscaled latent space.
 	Samples *tensor.Tensor
@@ -30,8 +30,8 @@ type Latent struct {
 	Along, AlongMasks []*tensor.Tensor
 }
 
-// Positions is the number of positions of a row of the latent, the product of its axes behind the channels; 4096 where there
-// is no latent, as upstream assumes.
+// Positions is the number of positions of a row of the latent, the product of its axes after the channels; 4096 without a
+// latent, as upstream assumes.
 func (l Latent) Positions() int {
 	if l.Samples == nil || len(l.Samples.Shape) < 3 {
 		return 4096
@@ -43,17 +43,17 @@ func (l Latent) Positions() int {
 type Cond struct {
 	// Tokens is the text encoding, [B,tokens,width].
 	Tokens *tensor.Tensor
-	// Pooled is the pooled text encoding, [B,width]; nil when the encoder gives none.
+	// Pooled is the pooled text encoding, [B,width]; nil if the encoder gives none.
 	Pooled *tensor.Tensor
 	// Values holds everything else upstream keeps in the entry's dictionary (area, strength, mask,
 	// start_percent, …), under upstream's keys.
 	Values map[string]any
 }
 
-// Conditioning is what CONDITIONING links carry.
+// Conditioning is the value of CONDITIONING links.
 type Conditioning []Cond
 
-// With returns the entry with further values; the map of c stays as it is.
+// With returns the entry with further values; the map of c is unchanged.
 func (c Cond) With(values map[string]any) Cond {
 	all := make(map[string]any, len(c.Values)+len(values))
 	maps.Copy(all, c.Values)
@@ -62,7 +62,7 @@ func (c Cond) With(values map[string]any) Cond {
 	return c
 }
 
-// Append returns the conditioning with elements behind the list that each entry has under key. Upstream: conditioning_set_values with append.
+// Append returns the conditioning with elements after the list that each entry has under key. Upstream: conditioning_set_values with append.
 func (c Conditioning) Append(key string, elements []any) Conditioning {
 	out := make(Conditioning, len(c))
 	for i, entry := range c {

@@ -21,7 +21,7 @@ type Tiles struct {
 // axis is one axis of a tiled pass. Upstream: comfy/utils.py tiled_scale_multidim.
 type axis struct {
 	size, tile, overlap int
-	// scaled is the size of the result of n, placed where that of what begins at n begins.
+	// scaled is the size of the result of n inputs, placed is the place at which the result of input n begins.
 	scaled, placed func(n int) int
 }
 
@@ -129,7 +129,7 @@ func cutVideo(x *tensor.Tensor, t tile) *tensor.Tensor {
 	return out
 }
 
-// strides says how values of a video lie in memory: the distance of neighbours along time, row, column and channel.
+// strides describes how values of a video lie in memory: the distance of neighbours along time, row, column and channel.
 type strides struct{ frame, row, column, channel int }
 
 // blended is the result of a tiled pass, in which tiles are added up.
@@ -288,7 +288,7 @@ func cutImages(x *tensor.Tensor, t tile) *tensor.Tensor {
 	return out
 }
 
-// WithProgress returns a context in which VAEs tell f how much of their work is done, of how much in all.
+// WithProgress returns a context in which VAEs call f with the finished and the total amount of their work.
 func WithProgress(ctx context.Context, f func(done, all int)) context.Context {
 	return family.WithProgress(ctx, f)
 }

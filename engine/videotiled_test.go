@@ -14,8 +14,8 @@ import (
 	"comfygo/engine/weights"
 )
 
-// placesVAE stands in for a VAE of videos, with two pixels a cell and four frames a latent frame behind the first one: it repeats values, and adds
-// to each where in the tile it lies.
+// placesVAE stands in for a VAE of videos, with two pixels a cell and four frames a latent frame after the first one: it repeats values, and adds
+// its place in the tile to each.
 type placesVAE struct{}
 
 func (placesVAE) Info() family.VAEInfo {

@@ -8,7 +8,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// ImageEncoder is what CLIP_VISION links carry: a network that encodes images.
+// ImageEncoder is the value of CLIP_VISION links: a network that encodes images.
 type ImageEncoder struct {
 	rt   *Runtime
 	file *file

@@ -28,7 +28,7 @@ type hookFiles struct {
 	files map[string]*patch.File
 }
 
-// get returns the adapters of a file, nil when the model has no use for them.
+// get returns the adapters of a file, or nil if the model has no use for them.
 func (h *hookFiles) get(path string, read func() (*patch.File, error)) (*patch.File, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -94,7 +94,8 @@ func (rt *Runtime) hookFile(ctx context.Context, file HookFile, m *Model, c *CLI
 	return lora, nil
 }
 
-// hookCheckpoint returns what makes the weights of a model, or of text encoders, those of a checkpoint at a strength of 1.
+// hookCheckpoint returns the change that replaces the weights of a model, or of text encoders, by those of a checkpoint at a
+// strength of 1.
 func (rt *Runtime) hookCheckpoint(path string, m *Model, c *CLIP) (*patch.File, error) {
 	other, texts, _, err := rt.LoadCheckpoint(path)
 	if err != nil {

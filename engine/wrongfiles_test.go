@@ -64,7 +64,7 @@ func manifest(t *testing.T, name string) string {
 	return hollow(t, name, rows...)
 }
 
-// clipH is an OpenCLIP H in the layout of transformers, as far as loaders look at it.
+// clipH is an OpenCLIP H in the layout of transformers, with the parts that loaders check.
 func clipH(t *testing.T) string {
 	t.Helper()
 	rows := []row{{"text_model.embeddings.token_embedding.weight", []int{49408, 1024}}, {"text_model.embeddings.position_embedding.weight", []int{77, 1024}}}
@@ -74,8 +74,8 @@ func clipH(t *testing.T) string {
 	return hollow(t, "clip-h", rows...)
 }
 
-// TestWrongFiles gives loaders files that they have no use for: each is an error that names the file, what the file is and
-// what fits. Nothing stays in memory.
+// TestWrongFiles passes unsuitable files to loaders: each error names the file, its content and the expected content.
+// Nothing stays in memory.
 func TestWrongFiles(t *testing.T) {
 	t.Parallel()
 	rt := shared.OnDevice(ort.Device{})
@@ -106,7 +106,7 @@ func TestWrongFiles(t *testing.T) {
 		_, _, err = rt.ApplyLoRA(t.Context(), path, m, nil, 1, 1)
 		return err
 	}
-	// Upstream's loaders take a single CLIP-L or CLIP-H for any type; it is the model that cannot use what they encode.
+	// Upstream's loaders take a single CLIP-L or CLIP-H for any type; the model fails on their encoding.
 	if err := errors.Join(clip("sdxl", clipL), clip("sdxl", clipH(t))); err != nil {
 		t.Error(err)
 	}
@@ -160,7 +160,8 @@ func TestWrongFiles(t *testing.T) {
 	}
 }
 
-// TestMemoryComesBackAfterFaults runs models whose weights are not numbers or of another network, and looks at what stays.
+// TestMemoryComesBackAfterFaults runs models whose weights are NaN or belong to another network, and checks what stays in
+// memory.
 func TestMemoryComesBackAfterFaults(t *testing.T) {
 	t.Parallel()
 	rt := shared.OnDevice(ort.Device{})

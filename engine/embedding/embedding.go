@@ -1,5 +1,5 @@
-// Package embedding reads textual-inversion embeddings: vectors that stand in a prompt in place of a text encoder's own
-// token vectors. It knows the layouts in which trainers and web UIs save them, and no text encoder.
+// Package embedding reads textual-inversion embeddings: vectors that replace a text encoder's token vectors in a prompt. It
+// knows the layouts of trainers and web UIs, but no text encoder.
 package embedding
 
 import (
@@ -59,7 +59,7 @@ func stringToParam(src weights.Source, _ string, _ int) []weights.Entry {
 	return found[:min(len(found), 1)]
 }
 
-// listItem is how weights.OpenWhole names what lies in a list.
+// listItem matches the names that weights.OpenWhole gives to list items.
 var listItem = regexp.MustCompile(`^\[\d+\](\.|$)`)
 
 func listed(src weights.Source, _ string, width int) []weights.Entry {

@@ -73,7 +73,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestLookup holds the warnings against what was left out.
+// TestLookup compares the warnings with the omitted embeddings.
 func TestLookup(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

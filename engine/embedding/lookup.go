@@ -10,8 +10,8 @@ import (
 	"comfygo/engine/warning"
 )
 
-// Lookup finds the embeddings that one prompt names, for one text encoder. What cannot be used becomes a warning of the
-// job (see engine/warning) and the prompt is encoded without it, as upstream has it. It serves one goroutine.
+// Lookup finds the embeddings that one prompt names, for one text encoder. Unusable embeddings cause a warning of the job
+// (see engine/warning) and are left out of the prompt, as in upstream. It is not safe for concurrent use.
 type Lookup struct {
 	// Context carries the receiver of warnings.
 	Context context.Context

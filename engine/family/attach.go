@@ -10,14 +10,14 @@ import (
 	"comfygo/internal/imaging"
 )
 
-// ModelPatch is a family of model patches: networks that act inside of a diffusion model's graph, block by block.
+// ModelPatch is a family of model patches: networks that act inside a diffusion model's graph, block by block.
 type ModelPatch interface {
 	Family
-	// ReadPatch reads a network; src is the whole file. It returns nil for a file that holds none of this family.
+	// ReadPatch reads a network; src is the whole file. It returns nil if the file holds none of this family.
 	ReadPatch(src weights.Source) (PatchNetwork, error)
 }
 
-// PatchNetwork is a model patch that was read from a file. It is not changed after it was made.
+// PatchNetwork is a model patch that was read from a file. It is immutable.
 type PatchNetwork interface {
 	// Patches names the models that the network is for, for errors.
 	Patches() string
@@ -29,7 +29,7 @@ type PatchNetwork interface {
 	Weights() weights.Source
 }
 
-// PatchCall is what a model patch is given: what is nil was not connected.
+// PatchCall holds the inputs of a model patch; a nil field is not connected.
 type PatchCall struct {
 	// Height and Width are those of the latent.
 	Height, Width int
@@ -66,6 +66,6 @@ type Attached struct {
 	Net PatchNetwork
 	// Input is what Net.Input made.
 	Input *tensor.Tensor
-	// Strength multiplies what the network adds.
+	// Strength multiplies the residuals of the network.
 	Strength float32
 }

@@ -10,7 +10,7 @@ import (
 // Audio is a family of audio encoders.
 type Audio interface {
 	Family
-	// Read reads an audio encoder; src is the whole file. It returns nil for a file that holds none of this family.
+	// Read reads an audio encoder; src is the whole file. It returns nil if the file holds none of this family.
 	Read(src weights.Source) (AudioEncoder, error)
 }
 
@@ -24,12 +24,12 @@ type AudioEncoder interface {
 	Weights() weights.Source
 }
 
-// AudioEncoding is what an audio encoder makes of B waveforms, the value of AUDIO_ENCODER_OUTPUT links. Upstream: a dictionary with
-// encoded_audio, encoded_audio_all_layers and audio_samples.
+// AudioEncoding is the output of an audio encoder for B waveforms, the value of AUDIO_ENCODER_OUTPUT links. Upstream: a dictionary
+// with encoded_audio, encoded_audio_all_layers and audio_samples.
 type AudioEncoding struct {
 	// Last is [B,tokens,width], the last hidden states after the final norm. There are 50 tokens a second.
 	Last *tensor.Tensor
-	// Layers are what each layer reads, and Last behind them: one more than the encoder has layers, [B,tokens,width] each.
+	// Layers are what each layer reads, and Last after them: one more than the encoder has layers, [B,tokens,width] each.
 	Layers []*tensor.Tensor
 	// Samples is the number of samples of a waveform at the encoder's sample rate of Rate Hz.
 	Samples, Rate int

@@ -11,7 +11,7 @@ import (
 // Control is a family of ControlNets.
 type Control interface {
 	Family
-	// Read reads a ControlNet's config; src is the whole file. It returns nil for a file that holds none of this family.
+	// Read reads a ControlNet's config; src is the whole file. It returns nil if the file holds none of this family.
 	Read(src weights.Source) (ControlNetwork, error)
 }
 
@@ -22,18 +22,18 @@ type ControlNetwork interface {
 	// Steers names the models that the network is for, such as "Stable Diffusion XL", for errors.
 	Steers() string
 	// Residuals runs the network on a batch. The result is not scaled; tensors that are added at several places may be one.
-	// A call of a model that the network is not for is an error.
+	// It fails for a call of a model that the network does not fit.
 	Residuals(ctx context.Context, run Runner, c ControlCall) (*Residuals, error)
 	// Weights is the source of the network's tensors, without prefix.
 	Weights() weights.Source
 }
 
-// ControlCall is one call of a ControlNet: that of the diffusion model which it steers, and what the network reads beside.
+// ControlCall is one call of a ControlNet: the call of the diffusion model that it steers, and the network's own inputs.
 type ControlCall struct {
 	Call
 	// Hint is [N,channels,h,w] as ControlNetwork.Hint describes it.
 	Hint *tensor.Tensor
-	// Types are the kinds of hints that a union network is told, empty for none.
+	// Types are the hint types passed to a union network; empty means none.
 	Types []int
 	// Model is the diffusion model, Base its weights with the changes of its adapters: for networks that share them.
 	Model Denoiser
@@ -50,29 +50,29 @@ func (c ControlCall) Text() *tensor.Tensor {
 
 // Hint describes the image that steers a ControlNet.
 type Hint struct {
-	// Channels is the number of channels of the image, in 0…1. One channel is made of several by their mean.
+	// Channels is the number of channels of the image, in 0…1. A single channel is the mean of several.
 	Channels int
 	// Scale is the number of hint cells per latent cell along one side: pixels, or cells of the encoded image.
 	Scale int
 	// Method is how images are scaled, "" for nearest-exact.
 	Method string
-	// Multiple, when set, is what the sizes of the scaled image are rounded up to multiples of.
+	// Multiple, when set, rounds the sizes of the scaled image up to multiples of it.
 	Multiple int
 	// Prepare, when set, changes the pixels of the scaled image.
 	Prepare func(pixels []float32)
-	// Latent, when set, says that the network reads the image as a latent of this format, which a VAE encodes.
+	// Latent, when set, reports that the network reads the image as a latent of this format, which a VAE encodes.
 	Latent *sampling.LatentFormat
-	// Mask says that a mask follows the channels of the latent: 1 where the image counts.
+	// Mask reports that a mask follows the channels of the latent: 1 where the image counts.
 	Mask bool
 }
 
-// Types is implemented by union ControlNets, which are told what kind of hint they get.
+// Types is implemented by union ControlNets, which read the type of the hint.
 type Types interface {
 	// Types is the number of kinds that the network knows.
 	Types() int
 }
 
-// Constant is implemented by networks whose residuals follow from the hint alone, whatever is denoised: they run once.
+// Constant is implemented by networks whose residuals depend only on the hint, not on the latent: they run once.
 type Constant interface {
 	// Constant reports that the residuals follow from the hint alone.
 	Constant() bool
@@ -92,7 +92,7 @@ type Difference interface {
 	Added(base weights.Source) (ControlNetwork, error)
 }
 
-// Strengthened is implemented by networks whose strength acts in another way than by a factor.
+// Strengthened is implemented by networks whose strength is not a factor of the residuals.
 type Strengthened interface {
 	// Strength returns the factor of the residuals for a strength.
 	Strength(strength float32) float32
@@ -101,16 +101,16 @@ type Strengthened interface {
 // Residuals are what ControlNets add to a network's activations. Lists may be shorter than the network has blocks, and nil
 // elements add nothing.
 type Residuals struct {
-	// Input are added behind the input blocks of a U-Net or the double blocks of a transformer.
+	// Input are added after the input blocks of a U-Net or the double blocks of a transformer.
 	Input []*tensor.Tensor
-	// Middle is added behind the middle block of a U-Net.
+	// Middle is added after the middle block of a U-Net.
 	Middle *tensor.Tensor
-	// Output are added to what the input blocks of a U-Net hand to its output blocks, behind the single blocks of a
-	// transformer, or behind the joint blocks of one that has no others.
+	// Output are added to the skip connections of a U-Net, after the single blocks of a transformer, or after the joint blocks
+	// of one that has no others.
 	Output []*tensor.Tensor
 }
 
-// Each returns the residuals in which f's result, asked once for every tensor, takes the tensor's places.
+// Each returns the residuals with every tensor replaced by f's result; f is called once per tensor.
 func (r *Residuals) Each(f func(t *tensor.Tensor) *tensor.Tensor) *Residuals {
 	made := map[*tensor.Tensor]*tensor.Tensor{nil: nil}
 	of := func(t *tensor.Tensor) *tensor.Tensor {
@@ -195,7 +195,7 @@ func (r *Residuals) Plus(other *Residuals) *Residuals {
 	return &Residuals{Input: all(r.Input, other.Input), Middle: sum(r.Middle, other.Middle), Output: all(r.Output, other.Output)}
 }
 
-// at is element i of a list, nil behind its end.
+// at is element i of a list, nil after its end.
 func at(list []*tensor.Tensor, i int) *tensor.Tensor {
 	if i < len(list) {
 		return list[i]

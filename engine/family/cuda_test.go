@@ -26,7 +26,7 @@ var cudaFiles = map[string]int{
 }
 
 // TestCUDAGraphsHaveKernels writes the graphs of all families for CUDA, from files and for computing in float32, float16
-// and bfloat16, and looks each operator up in the list of CUDA's kernels. A family whose file is no manifest calls
+// and bfloat16, and looks each operator up in the list of CUDA's kernels. A family without a manifest calls
 // familytest.CheckCUDA in its own folder.
 func TestCUDAGraphsHaveKernels(t *testing.T) {
 	t.Parallel()

@@ -12,15 +12,15 @@ import (
 // KindLoRA is the kind of files that hold adapters (LoRA and its relatives) for a model.
 const KindLoRA = "LoRA"
 
-// Description says what a weight file is, before anything of it runs.
+// Description describes a weight file before it runs.
 type Description struct {
-	// Kinds lists what the file holds: the names of roles, KindLoRA, or the kind of a family that cannot be run.
+	// Kinds lists the parts of the file: the names of roles, KindLoRA, or the kind of a family that cannot be run.
 	Kinds []string `json:"kinds"`
 	// Family is the family of the diffusion model, or else of the first part; "" when it is of none that is known.
 	Family string `json:"family"`
-	// Runs says that the file can be used.
+	// Runs reports that the file can be used.
 	Runs bool `json:"runs"`
-	// Why says why the file cannot be used, Advice what to do.
+	// Why is the reason why the file cannot be used, Advice states what to do.
 	Why    string `json:"why,omitempty"`
 	Advice string `json:"advice,omitempty"`
 }
@@ -49,12 +49,12 @@ func (d Description) String() string {
 // part is one part that a file may hold.
 type part struct {
 	role Role
-	// find returns the family that reads the part, nil when the file does not hold it. An error comes with the family that
+	// find returns the family that reads the part, or nil if the file does not hold it. An error comes with the family that
 	// could not read it.
 	find func() (Family, error)
 }
 
-// parts lists what a file may hold. A ControlNet comes before the diffusion model whose half it resembles.
+// parts lists the possible parts of a file. A ControlNet comes before the diffusion model, of which it resembles one half.
 func (f *File) parts() []part {
 	return []part{
 		finder(f, RoleControl, f.reg.Controls(), f.views, Control.Read),
@@ -77,7 +77,7 @@ func finder[F Family, T comparable](f *File, role Role, list []F, views []weight
 	}}
 }
 
-// Describe says what the file is. Names, shapes and metadata are read, and no weights.
+// Describe returns the description of the file. It reads names, shapes and metadata, but no weights.
 func (f *File) Describe() Description {
 	d := Description{Kinds: []string{}, Runs: true}
 	for _, p := range f.parts() {
@@ -102,8 +102,8 @@ func (f *File) Describe() Description {
 	return d
 }
 
-// describeOther describes a file that holds no network of a diffusion model: adapters, a model of a family that cannot be
-// run, or parts that can be used by themselves.
+// describeOther describes a file without a diffusion model: adapters, a model of an unsupported family, or parts that can be
+// used by themselves.
 func (f *File) describeOther(d *Description) {
 	if len(d.Kinds) == 0 {
 		if patch.Layers(f.src) > 0 {
@@ -150,8 +150,8 @@ func (f *File) recognise() Unbuilt {
 	return nil
 }
 
-// unknown is the error for a file that holds no part of a role: an *UnknownError that says what the file is instead. runs
-// are the families of the role that can be run.
+// unknown returns the error for a file without a part of the role: an *UnknownError that states what the file is instead.
+// runs are the supported families of the role.
 func (f *File) unknown(role Role, runs []string) *UnknownError {
 	e := &UnknownError{Path: f.src.Path(), Role: role.String(), Runs: runs}
 	var held []string

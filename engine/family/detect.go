@@ -10,8 +10,8 @@ import (
 	"comfygo/engine/weights/layout"
 )
 
-// File finds the parts of one weight file by role. Each role is looked for once, at the first question, so that a file
-// whose diffusion model cannot be run still gives its VAE. Its methods may be called concurrently.
+// File finds the parts of one weight file by role. Each role is searched once, on first use, so a file whose diffusion model
+// is not supported still gives its VAE. Its methods may be called concurrently.
 type File struct {
 	src weights.Source
 	// views are where a model may be found: the file itself, and below the wrappers that trainers put around models.
@@ -61,9 +61,9 @@ func Open(reg *Registry, src weights.Source) *File {
 // Source is the whole file.
 func (f *File) Source() weights.Source { return f.src }
 
-// UnknownError says that a file holds no part of the wanted role that can be run.
+// UnknownError reports that a file holds no supported part of the wanted role.
 type UnknownError struct {
-	// Path is the file, Role what was looked for.
+	// Path is the file, Role the wanted role.
 	Path, Role string
 	// Family names the family that the file was recognised as, "" when it is of none that is known.
 	Family string
@@ -71,11 +71,11 @@ type UnknownError struct {
 	Kind string
 	// Runs lists the families of the role that can be run.
 	Runs []string
-	// Advice says what to do, Holds what the file holds instead.
+	// Advice states what to do, Holds what the file holds instead.
 	Advice, Holds string
 }
 
-// Error says what the file is, what can be run and what to do.
+// Error returns what the file is, what is supported and what to do.
 func (e *UnknownError) Error() string {
 	text := fmt.Sprintf("%s holds no %s", e.Path, e.Role)
 	if e.Family != "" {
@@ -92,8 +92,8 @@ func (e *UnknownError) Error() string {
 	return text
 }
 
-// read asks the families of a role, by rank, about each view until one reads it. The error says what was being read where, and
-// the family is then the one that failed.
+// read tries the families of a role, by rank, on each view until one reads it. The error states what was read and where; the
+// family is then the one that failed.
 func read[F Family, T comparable](f *File, role Role, list []F, views []weights.Source, ask func(F, weights.Source) (T, error)) (T, Family, error) {
 	var none T
 	for _, view := range views {
@@ -110,14 +110,14 @@ func read[F Family, T comparable](f *File, role Role, list []F, views []weights.
 	return none, nil, nil
 }
 
-// Diffusion returns the diffusion model of the file by itself and its family: what lies beside it in a checkpoint is not
-// looked at, as upstream's loader of diffusion models does. The error is an *UnknownError when there is none.
+// Diffusion returns the diffusion model of the file and its family. Other parts of a checkpoint are ignored, as in
+// upstream's loader of diffusion models. If there is no diffusion model, the error is an *UnknownError.
 func (f *File) Diffusion() (Denoiser, Family, error) {
 	return f.readDiffusion(&f.diffusion, func(d Diffusion, view weights.Source) (Denoiser, error) { return d.Read(view, view) })
 }
 
-// Checkpoint is Diffusion for a file that is loaded as a checkpoint: keys beside the model count, such as those that mark
-// its prediction type.
+// Checkpoint is Diffusion for a file that is loaded as a checkpoint: keys beside the model also count, such as those that
+// mark its prediction type.
 func (f *File) Checkpoint() (Denoiser, Family, error) {
 	return f.readDiffusion(&f.checkpoint, func(d Diffusion, view weights.Source) (Denoiser, error) { return d.Read(view, f.src) })
 }
@@ -137,7 +137,7 @@ func (f *File) readDiffusion(to *once[found[Denoiser]], ask func(Diffusion, weig
 // counts, if there are more than a handful. Upstream: unet_prefix_from_state_dict.
 var diffusionPrefixes = []string{"model.diffusion_model.", "model.model.", "net."}
 
-// furtherPrefixes are those of files that hold a diffusion model alone.
+// furtherPrefixes are the prefixes of files that hold a diffusion model alone.
 var furtherPrefixes = []string{"", "diffusion_model.", "model.", "transformer.", "unet."}
 
 // handful is the number of tensors under a prefix that are too few for a model.
@@ -176,7 +176,7 @@ func diffusionViews(src weights.Source) []weights.Source {
 	return views
 }
 
-// vaePrefixes are those of VAEs in checkpoints and alone.
+// vaePrefixes are the prefixes of VAEs in checkpoints and alone.
 var vaePrefixes = []string{"first_stage_model.", "vae.", "conditioner.embedders.1.encoder.", "pretransform.model.", ""}
 
 // AudioVAE returns the VAE of audio in the file, which may be a checkpoint with one of images or videos beside it; an *UnknownError when it holds
@@ -210,10 +210,10 @@ func (f *File) under(prefixes []string) []weights.Source {
 	return out
 }
 
-// NoVAE is the error for a file of which VAE returned nil: it says what the file holds instead.
+// NoVAE returns the error for a file without a VAE: it states what the file holds instead.
 func (f *File) NoVAE() *UnknownError { return f.unknown(RoleVAE, names(f.reg.VAEs())) }
 
-// VAE returns the VAE of the file, nil when it holds none; see NoVAE.
+// VAE returns the VAE of the file, or nil if it holds none; see NoVAE.
 func (f *File) VAE() (Autoencoder, error) {
 	return f.vae.get(func() (Autoencoder, error) {
 		v, _, err := read(f, RoleVAE, f.reg.VAEs(), f.under(vaePrefixes), VAE.Read)
@@ -328,7 +328,7 @@ func (f *File) VisionUnder(prefix string) (ImageEncoder, error) {
 	return v, err
 }
 
-// textPrefixes are those under which files keep a text encoder of any family; see Prefixed.
+// textPrefixes are the prefixes of text encoders of any family in files; see Prefixed.
 var textPrefixes = []string{"", "text_encoder.", "text_encoders.", "transformer."}
 
 // Text returns the text encoder of a file that holds it alone; an *UnknownError when it holds none.
@@ -342,8 +342,8 @@ func (f *File) Text() (TextEncoder, error) {
 	})
 }
 
-// Bundled returns the text encoders of a checkpoint by key, looked for under the prefixes that its diffusion model's
-// family gives for each. Encoders that the file lacks have no entry.
+// Bundled returns the text encoders of a checkpoint by key, searched under the prefixes that its diffusion model's family
+// gives for each. Missing encoders have no entry.
 func (f *File) Bundled(prefixes map[string][]string) (map[string]TextEncoder, error) {
 	out := map[string]TextEncoder{}
 	for key, list := range prefixes {

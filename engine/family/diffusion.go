@@ -13,26 +13,26 @@ import (
 // Diffusion is a family of diffusion models.
 type Diffusion interface {
 	Family
-	// Read reads a diffusion model's config off its keys and shapes. src shows the model's tensors without the prefix of a
-	// checkpoint. whole shows what lies beside the model, too, when the file is loaded as a checkpoint, and is src otherwise. It returns nil for a model of another family, and
-	// an error for one of this family that cannot be run.
+	// Read reads a diffusion model's config from its keys and shapes. src shows the model's tensors without the prefix of a checkpoint. whole also shows
+	// the tensors beside the model if the file is loaded as a checkpoint, and is src otherwise. It returns nil for a model of another family, and an
+	// error for an unsupported one of this family.
 	Read(src, whole weights.Source) (Denoiser, error)
 }
 
-// Denoiser is a diffusion model that was read from a file. It is not changed after it was made and may be used from
-// several goroutines.
+// Denoiser is a diffusion model that was read from a file. It is immutable and may be used from several goroutines.
 type Denoiser interface {
 	// Latent is how the network's latents relate to those of its VAE.
 	Latent() sampling.LatentFormat
 	// Sampling is the prediction type and the noise schedule that the model was trained with.
 	Sampling() (sampling.ModelType, sampling.Settings)
-	// Inputs returns the network's named inputs for a conditioning entry, each with its batching rule. An entry that lacks
-	// what the network cannot do without is an error that says what to connect. Values are read by sampling.Value and
-	// sampling.References, and only those that have an effect: the client is told of the others.
+	// Inputs returns the network's named inputs for a conditioning entry, each with its batching rule. An entry without a
+	// required input is an error that names what to connect. Values are read by sampling.Value and sampling.References, and
+	// only those that have an effect: the client is warned about the others.
 	Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error)
 	// Predict runs the network on a batch; see Call. The result is the raw prediction in the shape of the call's X.
 	Predict(ctx context.Context, run Runner, c Call) (*tensor.Tensor, error)
-	// Memory estimates the bytes of activations of one call for latents of shape [N,C,axes…] and so many text tokens.
+	// Memory estimates the bytes of activations of one call for latents of shape [N,C,axes…] and the given number of text
+	// tokens.
 	Memory(shape []int, tokens int) int64
 	// Weights is the source of the network's tensors, without prefix.
 	Weights() weights.Source
@@ -107,7 +107,7 @@ type Sighted interface {
 
 // Keeping is implemented by diffusion models that read something else than the noised latent where a noise mask protects it.
 type Keeping interface {
-	// Kept returns what the network reads at sigma in place of a protected latent, both in the network's space.
+	// Kept returns the network's input at sigma for a protected latent, both in the network's space.
 	Kept(sigma float32, latent *tensor.Tensor) *tensor.Tensor
 }
 

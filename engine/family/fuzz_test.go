@@ -9,8 +9,7 @@ import (
 	"comfygo/engine/nn"
 )
 
-// FuzzDetect looks for models among names and shapes that fit badly, and writes the graphs of what is found: an error is
-// fine, a panic is not.
+// FuzzDetect detects models in random names and shapes and writes their graphs: errors are allowed, panics are not.
 func FuzzDetect(f *testing.F) {
 	for _, seed := range []string{
 		"conv_first.weight 32 12 3 3\nconv_first.bias 32\nbody.0.rdb1.conv1.weight 32 32 3 3\nbody.0.rdb1.conv5.weight 32 160 3 3\nconv_body.weight 32 32 3 3\nconv_up1.weight 32 32 3 3\nconv_hr.weight 32 32 3 3\nconv_last.weight 3 32 3 3\n",

@@ -9,7 +9,7 @@ import (
 // Grounding is a family of networks that have a diffusion model place what texts describe in boxes.
 type Grounding interface {
 	Family
-	// Read reads a network's config; src is the whole file. It returns nil for a file that holds none of this family.
+	// Read reads a network's config; src is the whole file. It returns nil if the file holds none of this family.
 	Read(src weights.Source) (GroundingNetwork, error)
 }
 
@@ -21,20 +21,20 @@ type GroundingNetwork interface {
 	Weights() weights.Source
 }
 
-// Box is a part of the image and what is to be there: X, Y, Width and Height are in cells of the latent, Text is the pooled
-// encoding of a text, without its projection.
+// Box is a part of the image and its content: X, Y, Width and Height are in cells of the latent, Text is the pooled encoding
+// of a text, without its projection.
 type Box struct {
 	Text                []float32
 	X, Y, Width, Height int
 }
 
-// Placement is what conditioning entries hold under sampling.KeyGLIGEN: a grounding network with its boxes. It is not changed
-// after it was made.
+// Placement is the value of conditioning entries under sampling.KeyGLIGEN: a grounding network with its boxes. It is
+// immutable.
 type Placement interface {
-	// Fits fails when the network is for another diffusion model than one whose transformers have these widths, in the
-	// order in which they run.
+	// Fits fails if the network does not fit a diffusion model whose transformers have these widths, in the order in which they
+	// run.
 	Fits(widths []int) error
-	// Input returns what the diffusion model reads, for latents of a shape [N,C,height,width]. Its rule is a Patcher, too.
+	// Input returns the input of the diffusion model for latents of a shape [N,C,height,width]. Its rule is a Patcher, too.
 	Input(shape []int) sampling.Input
 }
 

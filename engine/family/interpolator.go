@@ -7,10 +7,10 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Interpolator is a family of networks that make frames between those of a video.
+// Interpolator is a family of networks that generate frames between those of a video.
 type Interpolator interface {
 	Family
-	// ReadInterpolator reads a network's config; src is the whole file. It returns nil for a file that holds none of this family.
+	// ReadInterpolator reads a network's config; src is the whole file. It returns nil if the file holds none of this family.
 	ReadInterpolator(src weights.Source) (InterpolationNetwork, error)
 }
 

@@ -28,12 +28,13 @@ type Activations struct {
 	known  map[string]int64
 }
 
-// sessionBytes is what a session takes whatever the size. Measured with tools/activations, as are the rules of onnx.Graph.Peak: of
-// 24 runs of nine models from 75 to 800 MiB the estimates were 0.76 to 1.18 of the peak, and 0.92 in the middle.
+// sessionBytes is the memory of a session, independent of the size. Measured with tools/activations, as are the rules of
+// onnx.Graph.Peak: of 24 runs of nine models from 75 to 800 MiB the estimates were 0.76 to 1.18 of the peak, and 0.92 in the
+// middle.
 const sessionBytes = 12 << 20
 
-// Of estimates a run of g for the given values of the symbols of its inputs' shapes (onnx.Graph.Peak). A graph that cannot be written takes nothing, as running it
-// tells why; so does one of whose symbols one has no value.
+// Of estimates a run of g for the given values of the symbols of its inputs' shapes (onnx.Graph.Peak). A graph that cannot be written takes nothing,
+// because running it returns the error; the same applies to a graph with a symbol without a value.
 func (a *Activations) Of(g Graph, symbols map[string]int) int64 {
 	name := Digest(g.Part, g.Variant)
 	key := Digest(name, symbols)
@@ -61,7 +62,7 @@ func (a *Activations) Of(g Graph, symbols map[string]int) int64 {
 // mostKnown bounds the sizes that are remembered, and mostGraphs the graphs.
 const mostKnown, mostGraphs = 256, 4
 
-// graph returns the graph as it is written for the CPU, nil when it cannot be written.
+// graph returns the graph as it is written for the CPU, or nil if it cannot be written.
 func (a *Activations) graph(name string, g Graph) *onnx.Graph {
 	if graph, ok := a.graphs[name]; ok {
 		return graph

@@ -20,7 +20,7 @@ type Modular interface {
 
 // Module is a network that is run by itself.
 type Module interface {
-	// Role is what the network does.
+	// Role is the role of the network.
 	Role() Role
 	// Call runs the network. The results are those of upstream's forward, in their order; nil where upstream has None.
 	Call(ctx context.Context, run Runner, args Arguments) ([]*tensor.Tensor, error)
@@ -33,7 +33,7 @@ type Arguments struct {
 	Values  map[string]json.RawMessage
 }
 
-// Decode decodes a value that is not a tensor into v, which stays as it is when the argument is missing or null.
+// Decode decodes a value that is not a tensor into v, which stays unchanged when the argument is missing or null.
 func (a Arguments) Decode(name string, v any) error {
 	raw, ok := a.Values[name]
 	if !ok || string(raw) == "null" {

@@ -14,8 +14,8 @@ import (
 // familyWords are parts of identifiers and strings that name a model family.
 var familyWords = regexp.MustCompile(`(?i)stable.?diffusion|sdxl|sd15|sd1x|sd21|\bsd3\b|flux|hunyuan|cosmos|ltxv?|chroma(radiance|\b)|lumina|qwen|z.?image|taesd|taehv|esrgan|playground|cascade|mochi|kandinsky|minimax|pixart|auraflow|hidream|omnigen|anima\b|krea|cogvideo|\bwan\b|wan2|svd`)
 
-// allowed are the files of the engine outside of the families' folders that may name a family, with the words that they
-// use and the reason. There are no more than ten.
+// allowed are the files of the engine outside the families' folders that may name a family, with the words that they use and
+// the reason. There are at most ten.
 var allowed = []struct{ file, words, reason string }{
 	{"engine/sampling/modelsampling.go", `StableCascade|STABLE_CASCADE|FlowCosmos|FLOW_COSMOS|FLUX|Flux|FluxShift`, "upstream's names of model types, which files and nodes state"},
 	{"engine/sampling/tables.go", `SDXL|SVD|FLUX|Wan|Chroma`, "schedules published for families, chosen by these names in a node"},
@@ -25,7 +25,7 @@ var allowed = []struct{ file, words, reason string }{
 	{"engine/textenc/ggufwords.go", `qwen2|PatternQwen2`, "names of pre-tokenizers in the headers of GGUF files"},
 }
 
-// TestNoFamilyOutsideItsFolder holds that no identifier and no string of the engine names a family outside the family's own
+// TestNoFamilyOutsideItsFolder checks that no identifier and no string of the engine names a family outside the family's own
 // folder. Comments may: they cite sources.
 func TestNoFamilyOutsideItsFolder(t *testing.T) {
 	t.Parallel()

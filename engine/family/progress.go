@@ -4,13 +4,13 @@ import "context"
 
 type progressKey struct{}
 
-// WithProgress returns a context whose long runs, such as those of a video VAE, tell f how much of their input is done, of how much in
-// all. f is called in the goroutine of the run.
+// WithProgress returns a context whose long runs, such as those of a video VAE, call f with the finished part and the total of their
+// input. f is called in the goroutine of the run.
 func WithProgress(ctx context.Context, f func(done, all int)) context.Context {
 	return context.WithValue(ctx, progressKey{}, f)
 }
 
-// Advance tells the progress of a run to the context's function, if it has one.
+// Advance reports the progress of a run to the context's function, if it has one.
 func Advance(ctx context.Context, done, all int) {
 	if f, ok := ctx.Value(progressKey{}).(func(done, all int)); ok && f != nil {
 		f(done, all)

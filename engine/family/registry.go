@@ -9,7 +9,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Family is what the families of every role have in common.
+// Family is the common interface of the families of every role.
 type Family interface {
 	// Name is the family's name for people, such as "Stable Diffusion 1.x".
 	Name() string
@@ -162,6 +162,6 @@ type Unbuilt interface {
 	Recognise(src weights.Source) bool
 	// Kind is what a model of the family is, such as "diffusion model".
 	Kind() string
-	// Advice says what to do with the file, "" for using a model of a family that runs.
+	// Advice states what to do with the file; "" means that a model of a supported family should be used.
 	Advice() string
 }

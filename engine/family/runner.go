@@ -20,13 +20,12 @@ type Runner interface {
 	// Run computes outputs of a graph, float32 each. The session is made by g.Build unless one is ready under the key of
 	// files, g.Part, g.Variant, device and target.
 	Run(ctx context.Context, g Graph, in []Value, outputs ...string) (map[string]*tensor.Tensor, error)
-	// Patched returns a network's weights with the changes of the adapters that the network has, for what is computed
-	// outside of graphs.
+	// Patched returns a network's weights with the changes of the adapters that the network has, for computations outside
+	// graphs.
 	Patched(src weights.Source) (weights.Source, error)
-	// Fits reports whether so many bytes of activations fit into the device's memory.
+	// Fits reports whether the given bytes of activations fit into the device's memory.
 	Fits(bytes int64) bool
-	// Check is an error that says what needs how much memory when so many bytes do not fit, after idle networks were
-	// evicted.
+	// Check returns an error with the required memory and its purpose if the bytes do not fit after idle networks were evicted.
 	Check(what string, bytes int64) error
 	// Log is for what a user should know.
 	Log() *slog.Logger
@@ -37,17 +36,17 @@ type Graph struct {
 	// Part names the graph among those of the network's files, such as "unet" or "vae decoder"; its first word is what
 	// progress and metrics call the network.
 	Part string
-	// Variant tells graphs of one part apart; see Variant.Digest.
+	// Variant distinguishes the graphs of one part; see Variant.Digest.
 	Variant string
-	// Steps says that the graph runs many times in a row with inputs of one size: its memory is kept between runs.
+	// Steps reports that the graph runs many times in a row with inputs of one size: its memory is kept between runs.
 	Steps bool
-	// Steady are the inputs, beside a prompt's encoding (sampling.InputContext), that stay the same from step to step. On a GPU what
-	// follows from them alone is computed when they change.
+	// Steady are the inputs, beside a prompt's encoding (sampling.InputContext), that stay the same from step to step. On a GPU
+	// values that depend only on them are computed when they change.
 	Steady []string
 	// Streamed keeps the weights mapped from the file and widens them just before their use, whatever the user's settings
 	// prefer: for networks that run once and are large against their activations.
 	Streamed bool
-	// Wide says that the activations exceed the range of float16: on a GPU the network computes in bfloat16 unless the user
+	// Wide reports that the activations exceed the range of float16: on a GPU the network computes in bfloat16 unless the user
 	// asks for another type.
 	Wide bool
 	// Build writes the graph.
@@ -57,7 +56,7 @@ type Graph struct {
 // Spec is what a graph is built for. Equal specs give equal graphs.
 type Spec struct {
 	Target nn.Target
-	// Adapters are the LoRA changes of the network's weights, nil for none; Scope and Build apply them.
+	// Adapters are the LoRA changes of the network's weights, or nil; Scope and Build apply them.
 	Adapters *patch.Part
 }
 
@@ -70,8 +69,8 @@ func (o Spec) Scope(src weights.Source) (*weights.Scope, error) {
 	return weights.NewScope(changed), nil
 }
 
-// Build writes a graph called name of the weights in src, which write takes from the scope: keys that are missing or
-// misshapen are the error, all of them at once.
+// Build writes a graph called name of the weights in src, which write takes from the scope: the error lists all missing or
+// misshapen keys.
 func (o Spec) Build(name string, src weights.Source, write func(b *nn.Builder, s *weights.Scope)) (*onnx.Graph, error) {
 	s, err := o.Scope(src)
 	if err != nil {

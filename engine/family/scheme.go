@@ -10,7 +10,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Scheme is how one or several text encoders make the conditioning of a model family: the meaning of a CLIP loader's type.
+// Scheme defines how text encoders make the conditioning of a model family: the meaning of a CLIP loader's type.
 type Scheme interface {
 	Family
 	// Type is the scheme's name in the CLIP loaders ("stable_diffusion", "sdxl").
@@ -18,14 +18,14 @@ type Scheme interface {
 	// Encoders lists the keys of the encoders that the scheme takes, in order; Missing ones that may be absent are filled
 	// by Join as upstream does.
 	Encoders() []SchemeEncoder
-	// Join makes one encoding of those of the scheme's encoders, by key. An absent optional encoder has no entry.
+	// Join combines the encodings of the scheme's encoders, by key, into one. An absent optional encoder has no entry.
 	Join(parts map[string]Encoding) (Encoding, error)
 }
 
-// Standalone is implemented by schemes that stand in for loader types whose own scheme takes other encoders.
+// Standalone is implemented by schemes that replace the scheme of a loader type that takes other encoders.
 type Standalone interface {
 	Scheme
-	// Standalone reports whether the scheme stands in for a loader's type.
+	// Standalone reports whether the scheme replaces the one of a loader's type.
 	Standalone(kind string) bool
 }
 
@@ -33,11 +33,11 @@ type Standalone interface {
 type SchemeEncoder struct {
 	// Key is the encoder's key.
 	Key string
-	// Optional says that the scheme works without the encoder.
+	// Optional reports that the scheme works without the encoder.
 	Optional bool
 	// Options are how this scheme has the encoder encode.
 	Options EncodeOptions
-	// Text, when set, is the text that the encoder reads for a prompt, such as a chat template around it; false when the
+	// Text, when set, is the text that the encoder reads for a prompt, such as a chat template around it, or false if the
 	// encoder is left out for this prompt.
 	Text func(p Prompt) (string, bool)
 	// Layout, when set, changes the encoder's own rules of laying prompts out.
@@ -46,11 +46,11 @@ type SchemeEncoder struct {
 	Compose func(tok Tokenizer, p Prompt, o TokenizeOptions) (tokenizer.Tokens, error)
 	// Arrange, when set, changes the tokens.
 	Arrange func(t tokenizer.Tokens, p Prompt) tokenizer.Tokens
-	// Plain says that "embedding:name" is text.
+	// Plain reports that "embedding:name" is text.
 	Plain bool
 	// Chat, when set, is how the encoder is prompted for generating text; Text is taken otherwise.
 	Chat *Chat
-	// Follows says that the encoder is a Follower.
+	// Follows reports that the encoder is a Follower.
 	Follows bool
 	// Alone, when set, is the tokenizer of an entry without a network: Join gets its tokens, and no file holds it.
 	Alone Tokenizer
@@ -66,10 +66,10 @@ type SchemeEncoder struct {
 type SchemeCall struct {
 	Net    TextEncoder
 	Runner Runner
-	// Prompt is what was tokenized, with an empty text where that is not known; Tokens are those of all entries by key.
+	// Prompt is the tokenized prompt, with an empty text if that is unknown; Tokens are those of all entries by key.
 	Prompt Prompt
 	Tokens map[string]tokenizer.Tokens
-	// Cached is told the bytes of memory that the call keeps until it ends.
+	// Cached is called with the bytes of memory that the call keeps until it ends.
 	Cached func(bytes int64)
 }
 
@@ -84,15 +84,15 @@ func (e SchemeEncoder) Network() string {
 	return e.Key
 }
 
-// Prompt is what text encoders are asked to encode.
+// Prompt is the input of text encoders.
 type Prompt struct {
 	Text string
 	// Template, when set, replaces the scheme's own; "{}" in it is the place of the text.
 	Template string
-	// Images are what the prompt refers to, [1,height,width,3] each, for encoders with a vision tower.
+	// Images are the images that the prompt refers to, [1,height,width,3] each, for encoders with a vision tower.
 	Images []*tensor.Tensor
-	// Frames are those of a video, one a second, and Sound what is heard. Models that read them turn Sound into Features, and set Primed
-	// when an answer without thinking begins with an empty thought: see Preparer.
+	// Frames are the frames of a video, one per second, and Sound is its audio. Models that read them turn Sound into Features, and set
+	// Primed when an answer without thinking begins with an empty thought: see Preparer.
 	Frames   []*tensor.Tensor
 	Sound    *Sound
 	Features *tensor.Tensor
@@ -105,7 +105,7 @@ type Prompt struct {
 	Layout func(key string, o *tokenizer.Options)
 	// Extra is what node classes of a family add to the text; its scheme knows the type.
 	Extra any
-	// Generate says that text is to be generated, Bare without the template around the prompt, Thinking with the model's
+	// Generate reports that text is to be generated, Bare without the template around the prompt, Thinking with the model's
 	// thoughts first.
 	Generate, Bare, Thinking bool
 }
@@ -119,12 +119,12 @@ type Sound struct {
 // Preparer is implemented by text encoders that change what a prompt shows, such as the size of images, before it is laid out.
 type Preparer interface {
 	TextEncoder
-	// Prepare changes a prompt, whose lists are its own.
+	// Prepare changes a prompt, which owns its lists.
 	Prepare(ctx context.Context, p *Prompt) error
 }
 
-// Tokenize lays a prompt out for the encoder of the scheme whose tokenizer is tok; no tokens at all when the scheme leaves
-// it out for this prompt.
+// Tokenize returns the tokens of a prompt for the encoder of the scheme with the tokenizer tok, or no tokens if the scheme
+// skips the encoder for this prompt.
 func (e SchemeEncoder) Tokenize(tok Tokenizer, p Prompt, o TokenizeOptions) (tokenizer.Tokens, error) {
 	text := p.Text
 	switch {
@@ -175,8 +175,7 @@ type Single struct {
 	Beside  []SchemeEncoder
 	// Finish, when set, changes the encoding; parts holds the tokens of the entries without a network, too.
 	Finish func(e Encoding, parts map[string]Encoding) (Encoding, error)
-	// Only, when set, lists the loader types for which the scheme stands in, besides its own; Not those for which it does
-	// not.
+	// Only, when set, lists the loader types that the scheme serves besides its own; Not lists those that it does not serve.
 	Only, Not []string
 }
 

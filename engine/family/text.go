@@ -14,11 +14,11 @@ import (
 type Text interface {
 	Family
 	// Read reads a text encoder. src shows its tensors without the prefix of a checkpoint, in any of the layouts in which
-	// such files are distributed. It returns nil for a file that holds none of this family.
+	// such files are distributed. It returns nil if the file holds none of this family.
 	Read(src weights.Source) (TextEncoder, error)
 }
 
-// Prefixed is implemented by families of text encoders whose files have prefixes of their own.
+// Prefixed is implemented by families of text encoders whose files have their own prefixes.
 type Prefixed interface {
 	Text
 	// Prefixes lists the prefixes under which a file keeps the encoder that is loaded from it, beside the usual ones: none,
@@ -47,7 +47,7 @@ func (r *Registry) textPrefixes() []string {
 type TextEncoder interface {
 	// Key names the encoder among several that act together, as embedding files and token lists do: "clip_l", "clip_g".
 	Key() string
-	// Width is that of the vectors that stand for tokens, and so of embeddings.
+	// Width is the width of token vectors, and so of embeddings.
 	Width() int
 	// Tokenize lays a prompt out for the network.
 	Tokenize(prompt string, o TokenizeOptions) (tokenizer.Tokens, error)
@@ -57,8 +57,8 @@ type TextEncoder interface {
 	Weights() weights.Source
 }
 
-// Follower is implemented by networks that read no prompt and go on with what the other encoders of a scheme make of one, such as a
-// projection of their states; see SchemeEncoder.Follows.
+// Follower is implemented by networks that read no prompt and continue with what the other encoders of a scheme make of one, such
+// as a projection of their states; see SchemeEncoder.Follows.
 type Follower interface {
 	TextEncoder
 	// Follow changes the encoding that the scheme joined. It may write to it.
@@ -69,13 +69,13 @@ type Follower interface {
 type TokenizeOptions struct {
 	// Embedding finds the vectors of an embedding by name, or nil.
 	Embedding tokenizer.EmbeddingLookup
-	// Missing, when set, is told the name of each embedding that cannot be used.
+	// Missing, when set, is called with the name of each embedding that cannot be used.
 	Missing func(name string)
 	// Layout, when set, changes the encoder's own rules of laying prompts out.
 	Layout func(o *tokenizer.Options)
 }
 
-// Apply changes the rules of an encoder as the options say.
+// Apply applies the options to the rules of an encoder.
 func (o TokenizeOptions) Apply(rules tokenizer.Options) tokenizer.Options {
 	rules.Missing = o.Missing
 	if o.Layout != nil {
@@ -87,7 +87,7 @@ func (o TokenizeOptions) Apply(rules tokenizer.Options) tokenizer.Options {
 // Vocabulary is implemented by families whose encoders' tokenizers are known without a file.
 type Vocabulary interface {
 	Text
-	// Tokenizer returns the tokenizer of the encoder of a key, nil when the family has none without a file.
+	// Tokenizer returns the tokenizer of the encoder of a key, or nil if the family has none without a file.
 	Tokenizer(key string) Tokenizer
 }
 
@@ -103,14 +103,14 @@ type EncodeOptions struct {
 	Chosen int
 	// RawHidden leaves the final layer norm off the hidden states of a chosen layer.
 	RawHidden bool
-	// Projected has the pooled output go through the file's text projection.
+	// Projected applies the file's text projection to the pooled output.
 	Projected bool
 	// Layers, when set, are the layers whose inputs are the encoding, [1,layers,tokens,width]: 0 is the token embeddings,
 	// the number of layers is the final output. AllLayers takes all of them. Chosen has no effect then.
 	Layers    []int
 	AllLayers bool
-	// Masked hides padding from the network's attention, ReturnMask returns which tokens are no padding, ZeroMasked sets
-	// the hidden states of padding to zero.
+	// Masked hides padding from the network's attention, ReturnMask returns which tokens are not padding, ZeroMasked sets the
+	// hidden states of padding to zero.
 	Masked, ReturnMask, ZeroMasked bool
 	// Special, when set, are the special tokens in place of the encoder's own.
 	Special *textenc.Empty
@@ -124,7 +124,7 @@ type Encoding struct {
 	Hidden, Pooled *tensor.Tensor
 	// Mask, when set, is the attention mask [1,tokens] that goes with Hidden.
 	Mask *tensor.Tensor
-	// Tokens are those that were encoded.
+	// Tokens are the encoded tokens.
 	Tokens tokenizer.Tokens
 	// Extra holds further outputs by the key under which a conditioning entry carries them.
 	Extra map[string]any

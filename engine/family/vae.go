@@ -11,8 +11,8 @@ import (
 // VAE is a family of VAEs.
 type VAE interface {
 	Family
-	// Read reads a VAE's config. src shows the VAE's tensors without the prefix of a checkpoint. It returns nil for a file
-	// that holds none of this family.
+	// Read reads a VAE's config. src shows the VAE's tensors without the prefix of a checkpoint. It returns nil if the file
+	// holds none of this family.
 	Read(src weights.Source) (Autoencoder, error)
 }
 
@@ -43,7 +43,7 @@ type Sequential interface {
 	SequenceMemory(latent []int) int64
 }
 
-// Normalized is implemented by VAEs that bring each channel of a latent to a mean of zero and a deviation of one.
+// Normalized is implemented by VAEs that normalise each channel of a latent to mean zero and standard deviation one.
 type Normalized interface {
 	Autoencoder
 	// Statistics are the mean and the deviation of each channel before that.
@@ -86,19 +86,20 @@ type VAEInfo struct {
 	Upscale int
 	// CanEncode and CanDecode are false for files that hold only half of the VAE.
 	CanEncode, CanDecode bool
-	// Video says that latents have a time axis: [B,C,T,h,w].
+	// Video reports that latents have a time axis: [B,C,T,h,w].
 	Video bool
-	// Pace is the number of frames per latent frame behind the first one, 0 for VAEs of images.
+	// Pace is the number of frames per latent frame after the first one, 0 for VAEs of images.
 	Pace int
-	// Frames returns how many frames a latent of n frames decodes to; nil for VAEs of images.
+	// Frames returns the number of decoded frames of a latent of n frames; nil for VAEs of images.
 	Frames func(n int) int
 	// Output maps a decoded value to 0…1; nil is for networks that decode to -1…1, whose values are clamped.
 	Output func(v float32) float32
-	// Approximate says that it stands in for a VAE, at lower quality.
+	// Approximate reports that it approximates a VAE, at lower quality.
 	Approximate bool
-	// Audio, when set, says that it is a VAE of audio: Decode makes audio [1,C,T] of one latent [1,C,axes…], Encode the other way round.
+	// Audio, when set, reports that it is a VAE of audio: Decode converts one latent [1,C,axes…] to audio [1,C,T], Encode the other
+	// way round.
 	Audio *AudioInfo
-	// Untiled says that the network takes latents of any size whole.
+	// Untiled reports that the network takes latents of any size whole.
 	Untiled bool
 }
 
@@ -113,8 +114,8 @@ type AudioInfo struct {
 	PerSecond float64
 }
 
-// Fitted is audio [B,·,T] with so many channels, the last of which is repeated where it has fewer, cut at its middle to whole latent
-// values.
+// Fitted returns audio [B,·,T] with the given number of channels, repeating the last one if there are fewer, cropped around its
+// middle to whole latent values.
 func (a *AudioInfo) Fitted(x *tensor.Tensor) *tensor.Tensor {
 	n := x.Dim(2) / a.Hop * a.Hop
 	skip := x.Dim(2) % a.Hop / 2
@@ -135,14 +136,14 @@ func (i VAEInfo) PixelChannels() int {
 	return i.Pixels
 }
 
-// Approximate is implemented by VAE families that stand in for other VAEs, in files whose names say for which.
+// Approximate is implemented by VAE families that approximate other VAEs, which the names of their files state.
 type Approximate interface {
 	VAE
-	// Names lists the names of those whose halves lie in two files, NAME_encoder and NAME_decoder.
+	// Names lists the names of those whose halves are stored in two files, NAME_encoder and NAME_decoder.
 	Names() []string
-	// Join makes the VAE called name of its two files.
+	// Join returns the VAE called name from its two files.
 	Join(name string, encoder, decoder weights.Source) (Autoencoder, error)
-	// Preview makes a VAE that decodes latents of so many channels as the diffusion model reads them, nil when the file
-	// holds no decoder of this family.
+	// Preview returns a VAE that decodes latents with the given number of channels as the diffusion model reads them, or nil if
+	// the file holds no decoder of this family.
 	Preview(decoder weights.Source, channels int) (Autoencoder, error)
 }

@@ -10,7 +10,7 @@ import (
 // Vision is a family of image encoders.
 type Vision interface {
 	Family
-	// Read reads an image encoder; src is the whole file. It returns nil for a file that holds none of this family.
+	// Read reads an image encoder; src is the whole file. It returns nil if the file holds none of this family.
 	Read(src weights.Source) (ImageEncoder, error)
 }
 
@@ -22,7 +22,7 @@ type ImageEncoder interface {
 	Weights() weights.Source
 }
 
-// ImageEncoding is what an image encoder makes of B images. Upstream: the output of CLIP vision models.
+// ImageEncoding is the output of an image encoder for B images. Upstream: the output of CLIP vision models.
 type ImageEncoding struct {
 	// Last is [B,tokens,width], the last hidden states; Penultimate those of the layer before.
 	Last, Penultimate *tensor.Tensor

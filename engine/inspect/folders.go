@@ -25,8 +25,8 @@ var wanted = map[string]string{
 // Covers reports whether files of a model folder can be described.
 func Covers(folder string) bool { return wanted[folder] != "" }
 
-// Problem says why a file cannot be used from a model folder, "" when it can: it cannot be used at all, or it holds
-// something other than what the folder's loaders look for.
+// Problem returns the reason why a file cannot be used from a model folder, or "": it is unusable, or it is not of the type
+// that the folder's loaders expect.
 func Problem(d family.Description, folder string) string {
 	want := wanted[folder]
 	switch {

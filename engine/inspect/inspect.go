@@ -1,5 +1,5 @@
-// Package inspect says what model files are before anything of them runs: kind, family, whether they can be used, and what
-// to do when they cannot. It reads headers and no weights, and opens no runtime.
+// Package inspect identifies model files before they run: kind, family, whether they can be used, and otherwise what to do.
+// It reads headers and no weights, and opens no runtime.
 package inspect
 
 import (
@@ -25,8 +25,8 @@ const (
 	mostKnown = 4096
 )
 
-// Inspector describes files and remembers what it found until a file changes. It is safe for concurrent use; the zero value
-// is ready.
+// Inspector describes files and caches the results until a file changes. It is safe for concurrent use; the zero value is
+// ready.
 type Inspector struct {
 	mu    sync.Mutex
 	known map[string]*look
@@ -75,8 +75,8 @@ func (i *Inspector) Files(ctx context.Context, paths []string) []family.Descript
 	return out
 }
 
-// begin returns the look that is going on at path, or a new one: a file whose disk does not answer is waited for once,
-// however many ask.
+// begin returns the running inspection of path, or starts one: an unresponsive disk blocks one inspection, whatever the
+// number of callers.
 func (i *Inspector) begin(path string) *look {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -96,7 +96,7 @@ func (i *Inspector) begin(path string) *look {
 	return l
 }
 
-// forget drops what is known, but for looks that are going on.
+// forget drops the results, except for running inspections.
 func (i *Inspector) forget() {
 	kept := map[string]*look{}
 	for path, l := range i.known {
@@ -116,7 +116,7 @@ func (l *look) over() bool {
 	}
 }
 
-// run looks into the file, unless it is as it was before.
+// run inspects the file, unless it is unchanged.
 func (l *look) run(path string, before *look) {
 	st, err := os.Stat(path)
 	switch {
@@ -155,7 +155,7 @@ func describe(path string) (d family.Description) {
 
 func unusable(why string) family.Description { return family.Description{Kinds: []string{}, Why: why} }
 
-// plain returns an error's text without the folder of the file, which readers of a model list may not see.
+// plain returns an error's text without the folder of the file, which users of a model list must not see.
 func plain(err error, path string) string {
 	return strings.ReplaceAll(err.Error(), path, filepath.Base(path))
 }

@@ -14,8 +14,7 @@ import (
 	"comfygo/engine/inspect"
 )
 
-// TestFiles describes files that can be used and such as cannot be read: none fails, each says why, and none tells the
-// folder.
+// TestFiles describes usable and unreadable files: none fails, each states the reason, and none reveals the folder.
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -60,7 +59,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestProblem says of descriptions why they cannot be used from a folder.
+// TestProblem checks the reasons why described files cannot be used from a folder.
 func TestProblem(t *testing.T) {
 	t.Parallel()
 	model := family.Description{Kinds: []string{"diffusion model", "VAE"}, Family: "Stable Diffusion 1.x", Runs: true}

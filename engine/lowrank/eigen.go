@@ -24,7 +24,7 @@ func eigen(a [][]float64) (values []float64, vectors [][]float64) {
 	return values, vectors
 }
 
-// tridiagonal returns the diagonal and what is beside it of a matrix T with a = Qᵀ·T·Q; q holds the rows of Q.
+// tridiagonal returns the diagonal and the off-diagonal of a matrix T with a = Qᵀ·T·Q; q holds the rows of Q.
 func tridiagonal(a [][]float64) (d, e []float64, q [][]float64) {
 	n := len(a)
 	d, e, q = make([]float64, n), make([]float64, n), make([][]float64, n)
@@ -33,7 +33,7 @@ func tridiagonal(a [][]float64) (d, e []float64, q [][]float64) {
 		q[i][i] = 1
 	}
 	for k := range max(n-2, 0) {
-		// The reflection sends what is below the diagonal of column k to its first place.
+		// The reflection maps column k below the diagonal to its first element.
 		v := make([]float64, n)
 		for i := k + 1; i < n; i++ {
 			v[i] = a[i][k]
@@ -95,7 +95,7 @@ func mixRows(q [][]float64, v []float64, from int) {
 }
 
 // rotated converts the tridiagonal matrix of diagonal d and off-diagonal e to a diagonal one by the QL algorithm with implicit
-// shifts, and has the rows of q follow: they become the eigenvectors.
+// shifts, and applies the rotations to the rows of q, which become the eigenvectors.
 func rotated(d, e []float64, q [][]float64) {
 	n := len(d)
 	for l := range n {

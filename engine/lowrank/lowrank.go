@@ -1,4 +1,4 @@
-// Package lowrank approximates matrices by products of two thin ones. It knows of no models, files or adapters.
+// Package lowrank approximates matrices by products of two thin ones. It knows no models, files or adapters.
 package lowrank
 
 import (
@@ -14,7 +14,7 @@ type Factors struct {
 	Left []float32
 	// Right holds the right singular vectors [rank,cols].
 	Right []float32
-	// Rank is the number of terms: that asked for, at most the smaller side of the matrix.
+	// Rank is the number of terms: the requested one, at most the smaller side of the matrix.
 	Rank int
 }
 
@@ -94,8 +94,8 @@ func (m matrix) dense(ctx context.Context, rank int) ([][]float64, error) {
 	return orthonormal(left), nil
 }
 
-// orthonormal makes vectors orthonormal in their order. What is left of one that depends on those before it is rounding, and
-// another takes its place.
+// orthonormal makes vectors orthonormal in their order. A vector that depends on those before it leaves only rounding errors
+// and is replaced.
 func orthonormal(vs [][]float64) [][]float64 {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // any direction serves
 	for k, v := range vs {
@@ -120,7 +120,7 @@ func (m matrix) lanczos(ctx context.Context, rank int) ([][]float64, error) {
 	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // any start serves, and the same one each time
 	most := min(m.rows, m.cols)
 	var left, right [][]float64
-	var alpha, beta []float64 // the diagonal, and what is above it
+	var alpha, beta []float64 // the diagonal, and the superdiagonal
 	next := start(random, m.cols, nil)
 	for check := 2*rank + 8; ; {
 		if err := context.Cause(ctx); err != nil {
@@ -199,7 +199,7 @@ func projected(alpha, beta []float64, rank int) (vectors [][]float64, residual f
 	return vectors, residual
 }
 
-// combined returns the sums of a basis that vectors say.
+// combined returns the linear combinations of a basis with the coefficients vectors.
 func combined(basis, vectors [][]float64) [][]float64 {
 	out := make([][]float64, len(vectors))
 	for k, v := range vectors {

@@ -9,8 +9,8 @@ import (
 	"comfygo/engine/lowrank"
 )
 
-// TestDecompose makes matrices of known singular values and asks for as many terms as there are, or fewer. What is left over
-// has to be as small as the values that are left out say, and the terms have to be orthogonal.
+// TestDecompose decomposes matrices of known singular values into all of their terms, or fewer. The remainder has to match
+// the omitted singular values, and the terms have to be orthogonal.
 func TestDecompose(t *testing.T) {
 	t.Parallel()
 	falling := []float64{9, 5, 4.5, 3, 1, 0.5, 0.1, 0.01, 1e-3}
@@ -135,7 +135,7 @@ func withValues(rows, cols int, values []float64) []float32 {
 	return out
 }
 
-// distance is the length of what a has beside the product of its factors.
+// distance is the norm of the difference between a and the product of its factors.
 func distance(a []float32, f *lowrank.Factors, rows, cols int) float64 {
 	var sum float64
 	for i := range rows {

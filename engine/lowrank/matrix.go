@@ -88,7 +88,7 @@ func (m matrix) gram() [][]float64 {
 	return out
 }
 
-// each runs parts of n items at the same time, each of which costs about so many operations.
+// each processes n items in parallel ranges; cost is the approximate number of operations per item.
 func each(n, cost int, run func(from, to int)) {
 	const least = 1 << 16 // operations that are worth a goroutine
 	workers := max(1, min(runtime.GOMAXPROCS(0), n, n*cost/least))

@@ -8,7 +8,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Audio is what AUDIO links carry; a link without audio (of a video without an audio stream) carries nil.
+// Audio is the value of AUDIO links; a link without audio (of a video without an audio stream) carries nil.
 type Audio struct {
 	// Waveform is [B,C,T], full scale at -1 and 1. It may go beyond.
 	Waveform *tensor.Tensor

@@ -1,8 +1,8 @@
-// Package nn holds the layers that model families are made of: linear, convolution, norms, attention,
-// residual blocks. Each takes its weights by name from a weights.Scope and writes operators into an onnx.Graph.
+// Package nn contains the layers of model families: linear, convolution, norms, attention, residual blocks. Each takes its
+// weights by name from a weights.Scope and writes operators into an onnx.Graph.
 //
-// A layer is written once; the Target says which operators suit the device. The package knows nothing of
-// particular models, of samplers or of the runtime.
+// A layer is written once; the Target selects the operators for the device. The package does not know particular models,
+// samplers or the runtime.
 package nn
 
 import (
@@ -21,12 +21,12 @@ type Builder struct {
 	// weight for which they have some, with parameters for the factors.
 	Adapters Adapters
 
-	// product is the last product with a weight that is made during the run; see behind.
+	// product is the last product with a weight that is made during the run; see after.
 	product *onnx.Value
 }
 
-// behind returns what the weight of the next product, with x, waits for when it is made during the run: the product
-// before. So no more than one of these weights is in memory at a time, in whatever order the runtime takes the operators.
+// behind returns the value that the weight of the next product, with x, waits for if it is made during the run: the product
+// before. So at most one of these weights is in memory at a time, in whatever order the runtime runs the operators.
 func (b *Builder) behind(x *onnx.Value) *onnx.Value {
 	if b.product == nil {
 		return x
@@ -64,5 +64,5 @@ func (b *Builder) optional(r *weights.Ref, as ...int) *onnx.Value {
 	return b.small(r, as...)
 }
 
-// Table takes a weight that is used as it is, in the compute type, such as a table of positions.
+// Table takes a weight that is used unchanged, in the compute type, such as a table of positions.
 func (b *Builder) Table(r *weights.Ref) *onnx.Value { return b.small(r) }

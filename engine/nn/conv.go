@@ -73,7 +73,7 @@ func (b *Builder) winograd(r *weights.Ref, w onnx.Window) bool {
 func (b *Builder) blocks(in int) bool { return b.Target.Block > 0 && in%b.Target.Block == 0 }
 
 // direct reports that a convolution reads plain channels and writes blocked ones: the first layer of a network, whose
-// few channels make no block.
+// channels do not fill a block.
 func (b *Builder) direct(in int) bool { return in < b.Target.Block }
 
 // convWeight declares the weight of a plain convolution.
@@ -108,8 +108,8 @@ func (b *Builder) convBlocked(s *weights.Scope, r, bias *weights.Ref, x, residua
 	return y
 }
 
-// blockedWeight declares the weight of a blocked convolution, whose output channels are filled up to a multiple of the
-// block. x is what it is used with.
+// blockedWeight declares the weight of a blocked convolution, whose output channels are padded to a multiple of the block. x
+// is the other operand.
 func (b *Builder) blockedWeight(r *weights.Ref, x *onnx.Value) *onnx.Value {
 	t := b.Target
 	shape := append([]int(nil), r.Entry.Shape...)
@@ -163,8 +163,8 @@ func (b *Builder) paddedBias(bias *weights.Ref) *onnx.Value {
 
 // UpsampleConv is nearest upsampling by two followed by the 3x3 convolution of scope s that keeps the channels.
 //
-// Each of the four output phases sees only a 2x2 neighbourhood of the small image, with the taps that fall on the
-// same pixel summed beforehand: 4/9 of the multiplications of the direct form.
+// Each of the four output phases depends only on a 2x2 neighbourhood of the small image, with the taps that fall on the same
+// pixel summed beforehand: 4/9 of the multiplications of the direct form.
 func (b *Builder) UpsampleConv(s *weights.Scope, x *onnx.Value, out int) *onnx.Value {
 	if b.Target.CUDA || b.Target.Lean || b.Target.Linear {
 		return b.Conv2d(s, b.UpsampleNearest(x, 2), out, 3, onnx.Pad1())

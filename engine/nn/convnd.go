@@ -15,8 +15,9 @@ func (b *Builder) Conv3d(s *weights.Scope, x *onnx.Value, out int, kernel [3]int
 	return b.ConvND(s, x, out, kernel[:], 1, w)
 }
 
-// CausalConv3d is Conv3d with odd kernel sizes that keeps the size and in which a frame sees only itself and those before
-// it. first fills in the frames before the first one: Zeros, or Edge for copies of the first one. In space there are zeros.
+// CausalConv3d is Conv3d with odd kernel sizes that keeps the size and in which a frame depends only on itself and those
+// before it. first selects the padding before the first frame: Zeros, or Edge for copies of the first one. In space there
+// are zeros.
 func (b *Builder) CausalConv3d(s *weights.Scope, x *onnx.Value, out int, kernel [3]int, first onnx.Fill) *onnx.Value {
 	w := onnx.Causal(kernel[:]...)
 	if before := w.Before[0]; first != onnx.Zeros && before > 0 {
@@ -35,7 +36,7 @@ func (b *Builder) ConvND(s *weights.Scope, x *onnx.Value, out int, kernel []int,
 	r := s.Weight("weight", shape...)
 	bias := s.Optional("bias", out)
 	y := b.Graph.ConvND(x, b.convWeight(r, x), b.optional(bias), groups, w)
-	if groups != 1 { // a branch of groups would be as many branches: adapters have to be baked into the weight
+	if groups != 1 { // a grouped branch would need one branch per group: adapters have to be baked into the weight
 		return y
 	}
 	return b.convBranches(s, shape, x, y, w)

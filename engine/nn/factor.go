@@ -22,16 +22,16 @@ const (
 
 var roleNames = [...]string{down: "down", mid: "mid", up: "up", strength: "strength"}
 
-// Factor says what a parameter of a graph holds: one factor of the branches of a weight. It is the Source of such
-// parameters. Which branches there are, the user of the session says, run by run: those of any Adapters whose branches have
-// the structures of those that the graph was written with.
+// Factor describes the content of a parameter of a graph: one factor of the branches of a weight. It is the Source of such
+// parameters. The user of the session provides the branches for each run: those of any Adapters whose branches have the
+// structures of those that the graph was written with.
 type Factor struct {
 	site
 	chain int
 	role  role
 	// dtype is the element type of the parameter, compute the type that is computed in.
 	dtype, compute dtype.DType
-	// block is what the rank is filled up to a multiple of.
+	// block is the number to a multiple of which the rank is padded.
 	block int
 }
 
@@ -40,7 +40,7 @@ func (f Factor) Name() string {
 	return fmt.Sprintf("%s[%d:%d].lora%d.%s", f.key, f.from, f.from+f.shape[0], f.chain, roleNames[f.role])
 }
 
-// IsStrength reports that the parameter holds strengths, which Strengths gives; otherwise Source gives what it holds.
+// IsStrength reports whether the parameter holds strengths, which Strengths returns; otherwise Source returns its content.
 func (f Factor) IsStrength() bool { return f.role == strength }
 
 // dims is the shape of the parameter, its rank being a symbol.
@@ -73,7 +73,7 @@ func (f Factor) branches(a Adapters) ([]Branch, error) {
 	return chains[f.chain], nil
 }
 
-// rank is that of all branches together, filled up.
+// rank is the total rank of all branches, rounded up.
 func (f Factor) rank(rs []Branch) int {
 	n := 0
 	for _, r := range rs {
@@ -82,7 +82,7 @@ func (f Factor) rank(rs []Branch) int {
 	return roundUp(n, f.block)
 }
 
-// Source returns what the parameter holds for the branches of a, and its shape.
+// Source returns the content of the parameter for the branches of a, and its shape.
 func (f Factor) Source(a Adapters) (Source, []int, error) {
 	rs, err := f.branches(a)
 	if err != nil {

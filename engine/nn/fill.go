@@ -21,7 +21,7 @@ type Kernels struct {
 	Transpose func(dst []float32, src []byte, t dtype.DType, n, k, from, rows int)
 }
 
-// direct reports that k can read the weight as it lies in the file.
+// direct reports that k can read the weight as stored in the file.
 func (k Kernels) direct(s Layout) bool {
 	return k.Reads != nil && !s.Entry.Computed() && s.Entry.Scheme == nil && k.Reads(s.Entry.DType) && (s.Via == dtype.Invalid || s.Via == s.Entry.DType) &&
 		len(s.Entry.Data) == s.Entry.Count()*s.Entry.DType.Size()

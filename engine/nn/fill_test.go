@@ -209,7 +209,7 @@ func TestLast(t *testing.T) {
 	}
 }
 
-// TestStack lays matrices one after another, in the element type that is asked for.
+// TestStack concatenates matrices in the requested element type.
 func TestStack(t *testing.T) {
 	t.Parallel()
 	a, x := entry(3, 5)

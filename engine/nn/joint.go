@@ -3,7 +3,7 @@ package nn
 import "comfygo/engine/onnx"
 
 // Stream is one kind of tokens in a joint attention, such as text or image: q, k and v [B,S,N*D] each. Tokens without q are
-// seen and see nothing; they come last.
+// attended to and do not attend; they come last.
 type Stream struct{ Q, K, V *onnx.Value }
 
 // Rotary are the angles by which queries and keys are rotated, cosines and sines [1 or B,S,D/2].
@@ -21,9 +21,9 @@ func (b *Builder) Rotate(x *onnx.Value, r *Rotary, heads int) *onnx.Value {
 	return b.RotaryEmbedding(x, r.Cos, r.Sin, heads, r.Interleaved)
 }
 
-// JointAttention lets the tokens of all streams see each other: they are joined in the given order, rotated by rope (nil
-// for none; its angles are those of the joined tokens), attended to as a says, and cut into one result [B,S,N*D] for each
-// stream with q. The bias and the key mask of a are those of the joined tokens too.
+// JointAttention lets the tokens of all streams attend to each other: they are joined in the given order, rotated by rope
+// (nil for none; its angles are those of the joined tokens), attended to as a says, and cut into one result [B,S,N*D] for
+// each stream with q. The bias and the key mask of a are those of the joined tokens too.
 func (b *Builder) JointAttention(a onnx.Attention, rope *Rotary, streams ...Stream) []*onnx.Value {
 	var q, k, v []*onnx.Value
 	for _, s := range streams {

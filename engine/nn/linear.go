@@ -23,7 +23,7 @@ func (b *Builder) LinearAdd(s *weights.Scope, x, residual *onnx.Value, out int) 
 func (b *Builder) LinearOnce(s *weights.Scope, x *onnx.Value, out int) *onnx.Value {
 	in := x.Dim(-1).N
 	r, bias := b.linearWeight(s, out, in), s.Optional("bias", out)
-	// A session keeps a result by its x alone: not that of a weight in whose place another may come.
+	// A session keeps a result by x alone, so weights that may be replaced are excluded.
 	if !b.Target.Linear || r.Entry.Quantized() || r.Entry.Variable() || bias != nil && bias.Entry.Variable() {
 		return b.Linear(s, x, out)
 	}

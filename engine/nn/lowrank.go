@@ -32,14 +32,14 @@ type Branch struct {
 	Mid *weights.Entry
 	// Down is [rank,in] or [rank,in,k,k].
 	Down weights.Entry
-	// Scale is what the strength is multiplied by: alpha/rank, or 1.
+	// Scale is the factor of the strength: alpha/rank, or 1.
 	Scale float32
 	// Strength is the index of the branch's strength.
 	Strength int
 }
 
 // Structure describes what a graph with the branch depends on. Graphs of branches with the same structures are the same,
-// whatever their ranks: a graph joins the branches of a weight, but for those with a mid factor.
+// whatever their ranks: a graph joins the branches of a weight, except for those with a mid factor.
 func (r Branch) Structure() string {
 	return fmt.Sprintf("rows %d+%d mid=%t %s", r.Row, r.Up.Shape[0], r.Mid != nil, common([]Branch{r}))
 }
@@ -47,7 +47,7 @@ func (r Branch) Structure() string {
 // rank returns the number of channels between Down and Up.
 func (r Branch) rank() int { return r.Up.Shape[1] }
 
-// rows returns what the branch adds to rows [from, from+n) of the weight; false when that is nothing.
+// rows returns the part of the branch for rows [from, from+n) of the weight, or false if there is none.
 func (r Branch) rows(from, n int) (Branch, bool, error) {
 	lo, hi := max(from, r.Row), min(from+n, r.Row+r.Up.Shape[0])
 	if lo >= hi {
@@ -58,7 +58,7 @@ func (r Branch) rows(from, n int) (Branch, bool, error) {
 	return r, true, err
 }
 
-// check tells whether the branch fits a weight of the given shape.
+// check reports whether the branch fits a weight of the given shape.
 func (r Branch) check(shape []int) error {
 	taps := tensor.Count(shape[2:])
 	if len(r.Up.Shape) != 2 || r.rank() == 0 {
@@ -191,8 +191,8 @@ func (b *Builder) adapted(s *weights.Scope) bool {
 	return b.Adapters != nil && len(b.Adapters.Branches(s.Prefix()+"weight")) > 0
 }
 
-// chains declares the factors of the branches at a place of the weight of scope s. x is what the weight is used with; the
-// rank is filled up to a multiple of block.
+// chains declares the factors of the branches at a place of the weight of scope s. x is the other operand of the weight; the
+// rank is padded to a multiple of block.
 func (b *Builder) chains(s *weights.Scope, at site, x *onnx.Value, block int) []chain {
 	if b.Adapters == nil {
 		return nil

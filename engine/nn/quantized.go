@@ -7,7 +7,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Raw is a Source of a stored tensor's bytes as they lie in the file.
+// Raw is a Source of a stored tensor's bytes as stored in the file.
 type Raw struct {
 	Entry weights.Entry
 	// Bytes is their number.
@@ -22,7 +22,7 @@ func (s Raw) Key() string { return s.Entry.Key() + "/raw" }
 // Entries implements Source.
 func (s Raw) Entries() []weights.Entry { return []weights.Entry{s.Entry} }
 
-// InPlace implements Source: the bytes of files serve as they are.
+// InPlace implements Source: the bytes of files are used unchanged.
 func (s Raw) InPlace() (weights.Entry, bool) { return s.Entry, !s.Entry.Made() }
 
 // Variable implements Source.
@@ -42,8 +42,8 @@ func (s Raw) Tasks(dst []byte, _ Kernels) []func() error {
 	}}
 }
 
-// quantized returns the matrix of a weight [out,in] that stays as it is stored and is decoded just before its use; false
-// when the target has it decoded once, or reads it in another form.
+// quantized returns the matrix of a weight [out,in] that stays as stored and is decoded just before its use, or false
+// if the target has it decoded once, or reads it in another form.
 func (b *Builder) quantized(r *weights.Ref, out, in int) (quant.Matrix, bool) {
 	t := b.Target
 	if r.Missing() || t.CUDA || t.Weights != dtype.Invalid || !r.Entry.Quantized() {
@@ -91,8 +91,8 @@ func (b *Builder) quantizedMatMul(x *onnx.Value, r *weights.Ref, m quant.Matrix)
 		b.product = b.MatMulT(x, b.decoded(r, m, true, b.behind(x)))
 		return b.product
 	}
-	// Upstream: comfy-kitchen, int8_linear and convrot_w4a4_linear. A row of the input is as many steps of a 127th or a 7th of
-	// its largest element; products of integers are exact in float32 up to its precision.
+	// Upstream: comfy-kitchen, int8_linear and convrot_w4a4_linear. The elements of an input row are multiples of a 127th or a
+	// 7th of its largest element; products of integers are exact in float32 up to its precision.
 	step := b.Max(b.Div(b.ReduceMax(b.Abs(x), true, -1), b.Const(steps.highest)), b.Const(steps.least))
 	q := b.Clip(b.Round(b.Div(x, step)), steps.low, steps.highest)
 	y := b.MatMulT(q, b.decoded(r, m, false, b.behind(x)))

@@ -27,15 +27,15 @@ const (
 	Last
 )
 
-// Source says where an initializer's bytes come from. It is what this package puts into onnx.Initializer.Source.
+// Source describes the origin of an initializer's bytes. This package stores it in onnx.Initializer.Source.
 type Source interface {
 	// Key identifies the bytes among those that all sources over all files give.
 	Key() string
 	// Entries lists the stored tensors that the bytes are made of; they may lie in several files.
 	Entries() []weights.Entry
-	// InPlace returns the stored tensor whose bytes serve as they are; false when the bytes have to be made.
+	// InPlace returns the stored tensor whose bytes can be used unchanged, or false if the bytes have to be made.
 	InPlace() (weights.Entry, bool)
-	// Variable reports that the bytes are of a weight in whose place another may come, see weights.Entry.Variable.
+	// Variable reports that the bytes belong to a weight that may be replaced; see weights.Entry.Variable.
 	Variable() bool
 	// Size returns the number of bytes.
 	Size() int
@@ -52,7 +52,7 @@ type Layout struct {
 	Form  Form
 	DType dtype.DType
 	Block int
-	// Via, when set, is an element type that values are rounded to on their way: the weight type a user asked for.
+	// Via, when set, is an intermediate element type to which values are rounded: the weight type that the user requested.
 	Via dtype.DType
 	// Row and Col choose the phase of form Phase: 0 or 1.
 	Row, Col int

@@ -65,7 +65,7 @@ func (s Stack) Tasks(dst []byte, k Kernels) []func() error {
 	return tasks
 }
 
-// InParts returns the stored tensors whose bytes, one after another, serve as they are; false when some have to be made.
+// InParts returns the stored tensors whose concatenated bytes can be used unchanged, or false if some have to be made.
 func (s Stack) InParts() ([]weights.Entry, bool) {
 	out := make([]weights.Entry, len(s))
 	for i, l := range s {
@@ -161,7 +161,7 @@ func (b *Builder) stackedProduct(matrices, biases []*weights.Ref, x *onnx.Value,
 // [B,S,heads,3,D] that PackedAttention takes. It is nil where it cannot be written so.
 func (b *Builder) PackedQKV(q, k, v *weights.Scope, x *onnx.Value, out, heads int) *onnx.Value {
 	in := x.Dim(-1).N
-	if x.DType != dtype.F16 || out%heads != 0 { // its kernel takes no bfloat16
+	if x.DType != dtype.F16 || out%heads != 0 { // its kernel does not support bfloat16
 		return nil
 	}
 	var projections [3]*weights.Ref

@@ -6,19 +6,19 @@ import (
 	"comfygo/engine/dtype"
 )
 
-// Target is what a graph is written for. TargetFor makes it.
+// Target describes the device and the number types of a graph. TargetFor returns it.
 type Target struct {
-	// CUDA says that the graph runs on a CUDA device; otherwise it runs on the CPU.
+	// CUDA reports that the graph runs on a CUDA device; otherwise it runs on the CPU.
 	CUDA bool
 	// Compute is the element type of activations: F32 on the CPU, F16, BF16 or F32 on CUDA.
 	Compute dtype.DType
 	// Block is the channel block of the CPU's blocked convolutions (16 or 8); 0 writes plain ones, as on CUDA.
 	Block int
-	// Linear says that the CPU runs the engine's own operators for linear layers and 3x3 convolutions, which read weights as
-	// they lie in the file.
+	// Linear reports that the CPU runs the engine's own operators for linear layers and 3x3 convolutions, which read weights as
+	// stored in the file.
 	Linear bool
-	// Lean keeps weights mapped as they lie in the file, on the CPU: narrow ones are widened during each run, just before
-	// their use.
+	// Lean keeps weights mapped as stored in the file, on the CPU: narrow ones are widened during each run, just before their
+	// use.
 	Lean bool
 	// Weights, when set, is a type that all weights are rounded to before they are used (upstream's weight_dtype).
 	Weights dtype.DType
@@ -29,16 +29,16 @@ func (t Target) String() string {
 	return fmt.Sprintf("cuda=%t %s block=%d linear=%t lean=%t weights=%s", t.CUDA, t.Compute, t.Block, t.Linear, t.Lean, t.Weights)
 }
 
-// TargetOptions are what a configuration and a device say about a network.
+// TargetOptions are the settings of a configuration and a device for a network.
 type TargetOptions struct {
-	// CUDA says that the network runs on a CUDA device.
+	// CUDA reports that the network runs on a CUDA device.
 	CUDA bool
-	// Compute is the element type of activations that is wanted on CUDA: F16, BF16 or F32; Invalid picks F16. The CPU
-	// computes in F32 whatever it says.
+	// Compute is the element type of activations that is wanted on CUDA: F16, BF16 or F32; Invalid means F16. The CPU always
+	// computes in F32.
 	Compute dtype.DType
 	// Block is the channel block of ONNX Runtime's blocked convolutions on this CPU; 0 for none.
 	Block int
-	// Linear says that this CPU runs the engine's own operators.
+	// Linear reports that this CPU runs the engine's own operators.
 	Linear bool
 	// MapWeights asks for weights that stay mapped from the file. On CUDA, where weights are uploaded once in the type
 	// they are computed in, it changes nothing.
@@ -47,8 +47,8 @@ type TargetOptions struct {
 	Weights dtype.DType
 }
 
-// TargetFor makes the target of a network. It is the one place that knows which options go together on which device:
-// the engine, its tests and the tools all call it.
+// TargetFor returns the target of a network. It is the only place that combines options for a device: the engine, its tests
+// and the tools all call it.
 func TargetFor(o TargetOptions) (Target, error) {
 	if !o.CUDA {
 		return Target{Compute: dtype.F32, Block: o.Block, Linear: o.Linear, Lean: o.MapWeights, Weights: o.Weights}, nil

@@ -51,7 +51,7 @@ func (b *Builder) Attention(q, k, v, mask *onnx.Value, heads int) *onnx.Value {
 	return b.MultiHeadAttention(q, k, v, mask, heads, float32(1/math.Sqrt(float64(d))), false)
 }
 
-// CausalAttention is Attention in which each token sees only itself and the tokens before it.
+// CausalAttention is Attention in which each token attends only to itself and the tokens before it.
 func (b *Builder) CausalAttention(q, k, v *onnx.Value, heads int) *onnx.Value {
 	d := q.Dim(-1).N / heads
 	return b.MultiHeadAttention(q, k, v, nil, heads, float32(1/math.Sqrt(float64(d))), true)

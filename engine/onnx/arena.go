@@ -2,18 +2,18 @@ package onnx
 
 import "slices"
 
-// arena lays memory out as ONNX Runtime's arena does, so that what it takes beyond the values that are alive is known: what is
-// freed seldom fits what comes next. Source: onnxruntime core/framework/bfc_arena.cc, with its default settings.
+// arena simulates the memory layout of ONNX Runtime's arena, to estimate its overhead beyond the live values: freed regions
+// seldom fit the next request. Source: onnxruntime core/framework/bfc_arena.cc, with its default settings.
 type arena struct {
 	regions []*region
-	// next is the size of the next region, unless more is asked for.
+	// next is the size of the next region, unless a request is larger.
 	next int64
 }
 
 // region is memory that was taken from the system at once.
 type region struct {
 	chunks []chunk // by offset, without gaps
-	// touched is the end of what was ever used: the system gives memory when it is written.
+	// touched is the end of the used memory: the system allocates pages on first write.
 	touched int64
 }
 

@@ -2,8 +2,8 @@ package onnx
 
 // Channels-last form: CUDA's fast convolutions and group norms take images as [B,H,W,C]. The operators here write that form,
 // and their results look like any other value [B,C,H,W] to what follows: element-wise operators, Concat, Upscale and tokens
-// stay in the form that there is, and any other operator gets a Transpose in front of it. So the layers of a network need not
-// know of the form.
+// keep the current form, and any other operator gets a Transpose before it. So the layers of a network do not depend on the
+// form.
 
 // lastOf returns the channels-last form of a value that has one.
 func (g *Graph) lastOf(x *Value) (*Value, bool) {
@@ -53,7 +53,7 @@ func (g *Graph) present(operands []*Value) {
 	}
 }
 
-// alike writes an operator whose result has the form of x.
+// alike writes an operator whose result keeps the form of x.
 func (g *Graph) alike(x *Value, f func(x *Value) *Value) *Value {
 	if y, ok := g.lastOf(x); ok {
 		return g.fromLast(f(y))
@@ -61,7 +61,7 @@ func (g *Graph) alike(x *Value, f func(x *Value) *Value) *Value {
 	return f(x)
 }
 
-// pair returns the operands of an element-wise operator in channels-last form; false where that is not the form to write.
+// pair returns the operands of an element-wise operator in channels-last form; or false if another form has to be written.
 func (g *Graph) pair(a, b *Value) (*Value, *Value, bool) {
 	_, lastA := g.lastOf(a)
 	_, lastB := g.lastOf(b)
@@ -104,7 +104,7 @@ func (g *Graph) ConvLast(x, weight, bias *Value, w Window) *Value {
 }
 
 // GroupNormLast normalises x [B,C,H,W] in groups of channels, multiplies by scale [C] and adds bias [C], both float32, in
-// channels-last form; silu has SiLU follow. shift [B,C], which may be nil, is added to x before.
+// channels-last form; silu applies SiLU to the result. shift [B,C], which may be nil, is added to x before.
 func (g *Graph) GroupNormLast(x, shift, scale, bias *Value, groups int, eps float32, silu bool) *Value {
 	c := x.Dim(1)
 	if x.Rank() != 4 || scale.Rank() != 1 || scale.Dim(0) != c || bias.Dim(0) != c || c.N%groups != 0 {

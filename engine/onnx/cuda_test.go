@@ -9,7 +9,7 @@ import (
 	"comfygo/tests/cudakernels"
 )
 
-// operators write every operator over x [B,8,H,8], most of them as they are used, in the type of x.
+// operators write every operator over x [B,8,H,8], most of them in their usual form, in the type of x.
 var operators = map[string]func(g *onnx.Graph, x *onnx.Value){
 	"Conv":   func(g *onnx.Graph, x *onnx.Value) { g.Conv(x, weight(g, x, 8, 8, 3, 3), nil, 1, onnx.Pad1()) },
 	"Conv1d": func(g *onnx.Graph, x *onnx.Value) { g.ConvND(rows(g, x), weight(g, x, 8, 8, 3), nil, 1, onnx.Same(3)) },

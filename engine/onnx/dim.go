@@ -8,7 +8,7 @@ import (
 // Dim is one dimension of a shape: a number, or an integer expression over symbols such as "H" whose values are known
 // only at run time. Expressions are sums of products of symbols and of floor divisions, kept in one canonical form:
 // dimensions that are equal as polynomials are equal under ==, however they were made, so that
-// Sym("H").Times(D(2)).Plus(Sym("H")) == Sym("3*H"). Every symbol stands for a number of at least one.
+// Sym("H").Times(D(2)).Plus(Sym("H")) == Sym("3*H"). Every symbol is at least one.
 type Dim struct {
 	// N is the number, when the dimension is Known.
 	N    int
@@ -19,7 +19,7 @@ type Dim struct {
 func D(n int) Dim { return Dim{N: n} }
 
 // Sym returns the dimension that text describes: a symbol ("H"), or an expression over symbols, such as "8*H+1",
-// "H*W" or "floor((H+1)/2)". It panics with a *BuildError when text is no expression.
+// "H*W" or "floor((H+1)/2)". It panics with a *BuildError if text is not a valid expression.
 func Sym(text string) Dim {
 	p, err := parseDim(text)
 	if err != nil {

@@ -118,7 +118,7 @@ func (r *dimReader) factor(depth int) (poly, error) {
 	return nil, r.unexpected()
 }
 
-// division reads the rest of a floor division behind its first parenthesis.
+// division reads the rest of a floor division after its first parenthesis.
 func (r *dimReader) division() (poly, int, error) { return r.divisionAt(0) }
 
 func (r *dimReader) divisionAt(depth int) (poly, int, error) {

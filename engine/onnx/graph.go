@@ -4,16 +4,16 @@
 // Sizes that are known only at run time are expressions over symbols (Dim). One graph then serves every size, rather than
 // one graph a size with a cache: sessions cost seconds and, on a GPU, their own copy of all weights, while dynamic shapes
 // measured no slower than fixed ones (a U-Net step: 4.09 against 4.18 CPU seconds), and CUDA graphs are captured by size
-// within a session. A family that wants fixed sizes gives numbers instead of symbols; no operator asks which it was given.
-// What an operator needs at run time, such as the shape of a Reshape with several unknown sizes, is computed in the
-// graph from the inputs' shapes, and only where no constant will do.
+// within a session. A family that wants fixed sizes gives numbers instead of symbols; operators treat both alike. What an
+// operator needs at run time, such as the shape of a Reshape with several unknown sizes, is computed in the graph from the
+// inputs' shapes, and only where no constant will do.
 //
 // A graph imports BaseOpset. Operators that need a newer version raise it, and so does bfloat16 where its kernels came
 // later; operators that have no bfloat16 kernel compute in float32 between two casts.
 //
-// The package knows the ONNX format and nothing of models, weight files or the runtime that will run the
-// graph. Weights are named and described here; their bytes stay where they are (see Initializer.Source).
-// Builder methods panic with a *BuildError on misuse; Build recovers it into an ordinary error.
+// The package knows the ONNX format, but not models, weight files or the runtime of the graph. Weights are named and
+// described here; their bytes stay where they are (see Initializer.Source). Builder methods panic with a *BuildError on
+// misuse; Build recovers it into an ordinary error.
 package onnx
 
 import (
@@ -114,7 +114,7 @@ type BuildError struct {
 	Graph, Scope, Op, Message string
 }
 
-// Error says in which graph, at which place and at which operator building failed, and why.
+// Error returns the graph, the place and the operator at which building failed, and the reason.
 func (e *BuildError) Error() string {
 	return fmt.Sprintf("building graph %s: %s at %q: %s", e.Graph, e.Op, e.Scope, e.Message)
 }
@@ -144,7 +144,7 @@ func (g *Graph) fail(op, format string, a ...any) {
 	panic(&BuildError{Graph: g.Name, Scope: g.scope, Op: op, Message: fmt.Sprintf(format, a...)})
 }
 
-// Fail panics with a *BuildError that names the place, for layers that are given what they cannot be written for.
+// Fail panics with a *BuildError that names the place, for layers with unsupported arguments.
 func (g *Graph) Fail(op, format string, a ...any) { g.fail(op, format, a...) }
 
 // At sets the place that errors and node names refer to, such as "input_blocks.1.0".
@@ -188,7 +188,8 @@ func (g *Graph) Weight(name string, t dtype.DType, shape []int, source any) *Val
 	return v
 }
 
-// Exchangeable makes parameters of the weights that is holds for: the caller of the session provides them for each run.
+// Exchangeable turns the weights for which is returns true into parameters: the caller of the session provides them for each
+// run.
 func (g *Graph) Exchangeable(is func(Initializer) bool) {
 	fixed := g.inits[:0]
 	for _, in := range g.inits {

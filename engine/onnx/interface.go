@@ -1,6 +1,7 @@
 package onnx
 
-// Interface is what a caller sees of a graph: the shapes of its inputs, parameters and outputs. Unlike the graph it refers to no weights.
+// Interface is the interface of a graph for its caller: the shapes of its inputs, parameters and outputs. Unlike the graph it refers to
+// no weights.
 type Interface struct {
 	inputs, outputs map[string]Shape
 }
@@ -20,8 +21,8 @@ func (g *Graph) Interface() Interface {
 	return i
 }
 
-// Output returns the shape of an output for inputs of the given shapes, and false when these do not tell it: symbols have values where a
-// size of an input is k*symbol+c.
+// Output returns the shape of an output for inputs of the given shapes, and false if they do not determine it: symbols have values where
+// a size of an input is k*symbol+c.
 func (i Interface) Output(name string, inputs map[string][]int) ([]int, bool) {
 	shape, ok := i.outputs[name]
 	if !ok {
@@ -36,7 +37,7 @@ func (i Interface) Output(name string, inputs map[string][]int) ([]int, bool) {
 		for k, d := range have {
 			symbol, value, known := d.solve(sizes[k])
 			if before, twice := symbols[symbol]; known && twice && before != value {
-				return nil, false // the run says what is wrong with its inputs
+				return nil, false // the run reports invalid inputs
 			}
 			if known {
 				symbols[symbol] = value

@@ -28,7 +28,7 @@ func TestInterfaceTellsOutputs(t *testing.T) {
 	for name, c := range map[string]struct {
 		inputs map[string][]int
 		output string
-		want   []int // nil when it is not told
+		want   []int // nil if it is unknown
 	}{
 		"a symbol, and k*symbol+c":       {shapes, "out", []int{1, 14, 5}},
 		"moved axes":                     {shapes, "rows", []int{5, 7, 1}},

@@ -6,7 +6,7 @@ import (
 	"comfygo/engine/dtype"
 )
 
-// Attention says how MultiHeadAttention and Attend compute. The zero value of everything but Heads and Scale is off.
+// Attention describes how MultiHeadAttention and Attend compute. The zero value of everything but Heads and Scale is off.
 type Attention struct {
 	// Heads is the number of heads of the queries. KVHeads, when it is set, is the smaller number of heads of keys and
 	// values, each of which serves Heads/KVHeads heads of queries (grouped-query attention).
@@ -16,7 +16,7 @@ type Attention struct {
 	// Bias, added to the scaled products, has the shape [1 or B, 1 or N, S, T] and the type of q: a position bias, or an
 	// additive mask. On the CPU ONNX Runtime then holds all N·S·T products in memory.
 	Bias *Value
-	// KeyMask, int32 [B,T], is 0 for keys that no query sees and 1 for the others.
+	// KeyMask, int32 [B,T], is 0 for keys that no query attends to and 1 for the others.
 	KeyMask *Value
 	// Causal hides later keys from earlier queries. On the CPU ONNX Runtime then holds all N·S·T products in memory.
 	Causal bool
@@ -68,9 +68,9 @@ func (g *Graph) Attend(q, k, v *Value, a Attention) *Value {
 }
 
 // foldKeyMask makes the mask a part of the product: each head of q [B,S,N*D] gets further elements of one, each head of k
-// [B,T,N*D] a large negative one for a hidden key. In float32 ONNX Runtime has no attention with a key mask that does
-// without all N·S·T products in memory (640 MiB instead of 50 on the CPU for 8 heads and 4,096 tokens), and this costs
-// 8 elements a head: CUDA's kernel wants multiples of 8.
+// [B,T,N*D] a large negative one for a hidden key. In float32 ONNX Runtime has no attention with a key mask that avoids
+// storing all N·S·T products (640 MiB instead of 50 on the CPU for 8 heads and 4,096 tokens), and this costs 8 elements a
+// head: CUDA's kernel wants multiples of 8.
 func (g *Graph) foldKeyMask(q, k *Value, a Attention) (*Value, *Value) {
 	heads := D(a.Heads)
 	d := q.Dim(2).N / a.Heads
@@ -99,7 +99,7 @@ func (g *Graph) hidden(k *Value, a Attention, more int) *Value {
 	return v
 }
 
-// repeatHeads repeats each of the heads of x [B,T,heads*D] so many times in a row.
+// repeatHeads repeats each of the heads of x [B,T,heads*D] the given number of times.
 func (g *Graph) repeatHeads(x *Value, heads, times int) *Value {
 	width := x.Dim(-1)
 	if x.Rank() != 3 || !width.Known() || width.N%heads != 0 {

@@ -9,7 +9,7 @@ import (
 	"comfygo/engine/ort"
 )
 
-// attend is the reference of Attend: q [B,S,N*D], k [B,T,M*D], v [B,T,M*E]; added returns what is added to a product.
+// attend is the reference of Attend: q [B,S,N*D], k [B,T,M*D], v [B,T,M*E]; added returns the bias of a product.
 func attend(q, k, v array, heads, kvHeads int, scale float64, added func(b, n, s, t int) float64) array {
 	d, e := q.Shape[2]/heads, v.Shape[2]/kvHeads
 	return filled([]int{q.Shape[0], q.Shape[1], heads * e}, func(o []int) float32 {
@@ -125,7 +125,8 @@ func TestRotaryEmbedding(t *testing.T) {
 	}
 }
 
-// TestKeyMasksKeepTheFastPath: in float32 no attention operator sees a mask, and two layers share what hides the keys.
+// TestKeyMasksKeepTheFastPath: in float32 no attention operator has a mask, and two layers share the values that hide the
+// keys.
 func TestKeyMasksKeepTheFastPath(t *testing.T) {
 	t.Parallel()
 	for compute, want := range map[dtype.DType][2]int{dtype.F32: {3, 1}, dtype.F16: {5, 0}} {

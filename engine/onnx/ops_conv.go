@@ -64,8 +64,8 @@ func (g *Graph) Conv(x, weight, bias *Value, groups int, w Window) *Value {
 	return g.op(DomainONNX, "Conv", x.DType, g.convShape("Conv", x, weight, groups, w), withBias(x, weight, bias), w.attrs(kh, kw, groups)...)
 }
 
-// Blocked wraps a value in ONNX Runtime's channel-blocked CPU layout: [B,C/b,H,W,b] behind the declared [B,C,H,W].
-// Only the *Blocked operators take it, so the type keeps the two layouts apart.
+// Blocked wraps a value in ONNX Runtime's channel-blocked CPU layout: [B,C/b,H,W,b] after the declared [B,C,H,W]. Only the
+// *Blocked operators take it, so the type keeps the two layouts apart.
 type Blocked struct{ v *Value }
 
 // Shape returns the logical [B,C,H,W] shape.
@@ -76,10 +76,10 @@ func (g *Graph) ReorderInput(x *Value) Blocked {
 	return Blocked{g.op(DomainNchwc, "ReorderInput", x.DType, x.Shape, []*Value{x})}
 }
 
-// AsBlocked passes a plain value to ConvBlocked as it is, which takes it so when the channels are fewer than a block.
+// AsBlocked passes a plain value to ConvBlocked unchanged, which accepts it if the channels are fewer than a block.
 func (g *Graph) AsBlocked(x *Value) Blocked { return Blocked{x} }
 
-// AsPlain passes a blocked value on as it is, for another graph, which takes it with AsBlocked.
+// AsPlain returns a blocked value unchanged, for another graph, which reads it with AsBlocked.
 func (g *Graph) AsPlain(x Blocked) *Value { return x.v }
 
 // ReorderOutput converts a blocked value back to [B,channels,H,W], dropping the channels that only fill the last block.

@@ -21,8 +21,8 @@ func Same(kernel ...int) WindowND {
 	return WindowND{Before: half, After: half}
 }
 
-// Causal is the geometry of a convolution [T,…] with odd kernel sizes that keeps the size and in which a moment of the
-// first axis sees only itself and those before it.
+// Causal is the geometry of a convolution [T,…] with odd kernel sizes that keeps the size and in which a position of the
+// first axis depends only on itself and those before it.
 func Causal(kernel ...int) WindowND {
 	w := Same(kernel...)
 	w.Before, w.After = append([]int(nil), w.Before...), append([]int(nil), w.After...)

@@ -39,8 +39,8 @@ func (g *Graph) GatherElements(x, indices *Value, axis int) *Value {
 	return g.op(DomainONNX, "GatherElements", x.DType, indices.Shape, []*Value{x, indices}, attr{"axis", int64(axis)})
 }
 
-// ScatterND returns x with slices replaced: indices int64 [...,r] name positions in the first r axes of x, updates
-// [..., rest of x] are what is put there. No position may occur twice.
+// ScatterND returns x with slices replaced: indices int64 [...,r] are positions in the first r axes of x, updates [..., rest
+// of x] are the new values. No position may occur twice.
 func (g *Graph) ScatterND(x, indices, updates *Value) *Value {
 	g.checkIndices("ScatterND", indices, dtype.I64)
 	r := 0

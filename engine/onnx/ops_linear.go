@@ -4,11 +4,11 @@ import "comfygo/engine/dtype"
 
 // Linear returns x·wᵀ + bias + sum for x [..,K] in float32 and w [N,K] of any float type; bias [N] and sum, of the result's
 // shape [..,N], are optional. The weight is converted piece by piece while it is used. An engine operator (domain comfygo)
-// for CPUs on which ort.Runtime.HasLinear says so.
+// for CPUs for which ort.Runtime.HasLinear returns true.
 func (g *Graph) Linear(x, w, bias, sum *Value) *Value { return g.linear(x, w, bias, sum, false, false) }
 
 // LinearRemembered is Linear, whose session keeps the last x and result and computes nothing when x is the same again: for
-// what does not change from step to step, such as a prompt's encoding.
+// values that do not change from step to step, such as a prompt's encoding.
 func (g *Graph) LinearRemembered(x, w, bias *Value) *Value {
 	return g.linear(x, w, bias, nil, false, true)
 }
@@ -86,9 +86,9 @@ func (g *Graph) BiasAdd(x, bias, sum *Value) *Value {
 	return g.op(DomainMicrosoft, "BiasAdd", x.DType, x.Shape, []*Value{x, bias, sum})
 }
 
-// GroupNorm normalises x [B,C,…] in float32 in groups of channels, multiplies by weight [C] and adds bias [C]; silu has SiLU
-// follow. shift [B,C], which may be nil, is added to x before. The result may take the memory of x. An engine operator like
-// Linear.
+// GroupNorm normalises x [B,C,…] in float32 in groups of channels, multiplies by weight [C] and adds bias [C]; silu applies
+// SiLU to the result. shift [B,C], which may be nil, is added to x before. The result may take the memory of x. An engine
+// operator like Linear.
 func (g *Graph) GroupNorm(x, weight, bias, shift *Value, groups int, eps float32, silu bool) *Value {
 	const op = "GroupNorm"
 	c := x.Dim(1)

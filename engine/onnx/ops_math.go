@@ -139,7 +139,7 @@ func (g *Graph) Gelu(x *Value, tanh bool) *Value {
 	return g.unary("Gelu", x, attr{"approximate", form})
 }
 
-// Cast converts x to type t; x itself when it already has it.
+// Cast converts x to type t; if x already has it, Cast returns x itself.
 func (g *Graph) Cast(x *Value, t dtype.DType) *Value {
 	if x.DType == t {
 		return x

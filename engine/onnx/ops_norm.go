@@ -30,8 +30,8 @@ func (g *Graph) LayerNorm(x, scale, bias *Value, eps float32) *Value {
 }
 
 // SumLayerNorm is LayerNorm with scale and bias [C] of a sum x [B,S,C] that the operators just before have made, of a residual and of
-// what may have a bias of its own: one operator takes their place, which makes the sum and its norm. It is false where x is no
-// such sum.
+// what may have a bias of its own: one operator takes their place, which makes the sum and its norm. It returns false if x is not
+// such a sum.
 func (g *Graph) SumLayerNorm(x, scale, bias *Value, eps float32) (*Value, bool) {
 	at := len(g.nodes) - 1
 	if at < 1 || x.Rank() != 3 || scale.Rank() != 1 || bias == nil {
@@ -52,7 +52,7 @@ func (g *Graph) SumLayerNorm(x, scale, bias *Value, eps float32) (*Value, bool) 
 	return g.skipLayerNorm(at, in, x, eps), true
 }
 
-// skipLayerNorm puts one operator, which makes the sum x of its operands in and the norm that it returns, in the place of the operators
+// skipLayerNorm puts one operator, which makes the sum x of its operands in and the norm that it returns, in place of the operators
 // from at on.
 func (g *Graph) skipLayerNorm(at int, in []*Value, x *Value, eps float32) *Value {
 	g.nodes = g.nodes[:at]
@@ -90,7 +90,7 @@ func (g *Graph) ones(x *Value) *Value {
 // rmsOpset is the version in which RMSNormalization and RotaryEmbedding appeared.
 const rmsOpset = 23
 
-// RMSNorm divides x by the root of the mean square over its last axis and multiplies by scale [C], nil for none.
+// RMSNorm divides x by the root of the mean square over its last axis and multiplies by scale [C], or nil.
 func (g *Graph) RMSNorm(x, scale *Value, eps float32) *Value {
 	if scale == nil {
 		scale = g.ones(x)

@@ -84,7 +84,7 @@ func (g *Graph) TopK(x *Value, axis, k int) (values, indices *Value) {
 	return values, indices
 }
 
-// compare is an element-wise operator whose result is Bool. None has a bfloat16 kernel.
+// compare is an element-wise operator with a Bool result. No comparison has a bfloat16 kernel.
 func (g *Graph) compare(op string, a, b *Value) *Value {
 	shape := g.broadcast(op, a, b)
 	if a.DType == dtype.BF16 {

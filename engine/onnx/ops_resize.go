@@ -51,7 +51,7 @@ func (g *Graph) RepeatElements(x *Value, factors ...int) *Value {
 	return g.Reshape(g.Expand(g.Reshape(x, apart...), repeated...), out...)
 }
 
-// Interpolation is how Upscale fills in what lies between elements.
+// Interpolation is how Upscale computes values between elements.
 type Interpolation int
 
 const (

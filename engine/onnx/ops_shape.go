@@ -7,7 +7,7 @@ import (
 	"comfygo/engine/dtype"
 )
 
-// Infer stands for the one dimension of a Reshape that follows from the others.
+// Infer is the one dimension of a Reshape that follows from the others.
 var Infer = D(-1)
 
 // ShapeOf returns the run-time shape of x, or of its axes [from, to), as int64.
@@ -230,7 +230,7 @@ func (g *Graph) Expand(x *Value, dims ...Dim) *Value {
 	return g.op(DomainONNX, "Expand", x.DType, Shape(dims).Clone(), []*Value{x, g.sizes(spec)})
 }
 
-// Tile repeats x as often as repeats says, one number an axis.
+// Tile repeats x along each axis by the numbers of repeats.
 func (g *Graph) Tile(x *Value, repeats ...int) *Value {
 	if len(repeats) != x.Rank() {
 		g.fail("Tile", "%d repeats for %v", len(repeats), x.Shape)

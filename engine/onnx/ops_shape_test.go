@@ -217,7 +217,7 @@ func TestShapesThatDoNotFit(t *testing.T) {
 	}
 }
 
-// TestConstantShapes counts the operators of reshapes that need nothing at run time, and of one that shares what it needs.
+// TestConstantShapes counts the operators of reshapes that need no run-time values, and of one that shares them.
 func TestConstantShapes(t *testing.T) {
 	t.Parallel()
 	g, err := onnx.Build("g", func(g *onnx.Graph) error {

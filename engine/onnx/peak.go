@@ -30,8 +30,8 @@ func (g *Graph) Peak(symbols map[string]int) (int64, error) {
 	return inputs + p.arena.touched(), p.err
 }
 
-// order lists the operators in the order in which ONNX Runtime runs them: each after those that it reads from, of which the one
-// that was written last comes first. Source: onnxruntime core/graph/graph_viewer.cc, Graph::ReverseDFSFrom.
+// order lists the operators in the order in which ONNX Runtime runs them: each after its inputs; among operators that are
+// ready, the one written last runs first. Source: onnxruntime core/graph/graph_viewer.cc, Graph::ReverseDFSFrom.
 func (g *Graph) order() []int {
 	makers, read := map[*Value]int{}, make([]bool, len(g.nodes))
 	for i := range g.nodes {
@@ -104,9 +104,9 @@ type peak struct {
 	all     []*buffer
 	// free are buffers that no value is in, the one that was left last at the end.
 	free []*buffer
-	// left counts how often a value is still read.
+	// left counts the remaining reads of a value.
 	left map[*Value]int
-	// vague reports values whose shape the planner does not know: what is made of matrices that are decoded just before their use.
+	// vague reports values whose shape the planner does not know: results of matrices that are decoded just before their use.
 	vague map[*Value]bool
 	arena arena
 	err   error
@@ -172,7 +172,7 @@ func (p *peak) plan(at int, n *node) {
 	}
 }
 
-// leave tells that nothing reads a value any more.
+// leave marks a value as no longer read.
 func (p *peak) leave(v *Value) {
 	b := p.buffers[v]
 	if b == nil { // an input, a weight or a constant
@@ -229,9 +229,9 @@ func (p *peak) lay(g *Graph, order []int) {
 	}
 }
 
-// scratch lists what an operator takes while it runs: attention lays out queries, keys and values by head first, and
-// where a bias or the order hides keys it holds all products; GELU and the norm by the root of the mean square compute beside their operand; linear
-// layers pack some of their rows; convolutions transform some of their tiles.
+// scratch lists the temporary buffers of an operator: attention lays out queries, keys and values by head first, and where a bias or the order
+// hides keys it holds all products; GELU and the norm by the root of the mean square compute beside their operand; linear layers pack some of their
+// rows; convolutions transform some of their tiles.
 func (p *peak) scratch(n *node) []int64 {
 	switch n.op {
 	case "MultiHeadAttention":
@@ -261,7 +261,7 @@ func (p *peak) scratch(n *node) []int64 {
 	return nil
 }
 
-// tiles lists what a convolution by Winograd's algorithm takes while it runs: the transformed tiles in hand, and for each of two
+// tiles lists the temporary buffers of a convolution by Winograd's algorithm: the transformed tiles in hand, and for each of two
 // threads the transformed weights and the products of a group of channels. Source of the numbers: engine/ort/conv.c.
 func (p *peak) tiles(n *node) []int64 {
 	const width, rows, most, panels, weights, threads = 32, 12 * 4, 24 << 20, 288, 768 << 10, 2
@@ -305,8 +305,8 @@ var (
 	}
 )
 
-// place returns the buffer of an operand whose memory a result takes, nil for memory of its own. The operator GroupNorm may write over its
-// operand, but runs that were measured take memory for its result.
+// place returns the buffer of the operand whose memory a result takes, or nil if the result has its own memory. The operator GroupNorm may
+// write over its operand, but runs that were measured take memory for its result.
 func (p *peak) place(n *node, out *Value) *buffer {
 	if aliases[n.op] && len(n.in) > 0 && p.buffers[n.in[0]] != nil {
 		return p.buffers[n.in[0]]

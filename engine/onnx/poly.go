@@ -142,7 +142,7 @@ func (p poly) quotient(o poly) (poly, bool) {
 	return collect(q), true
 }
 
-// without returns the sorted atoms a with those of b taken out once each; false when some are not there.
+// without returns the sorted atoms a with those of b taken out once each, or false if some are not there.
 func without(a, b []string) ([]string, bool) {
 	out := slices.Clone(a)
 	for _, s := range b {
@@ -155,7 +155,7 @@ func without(a, b []string) ([]string, bool) {
 	return out, true
 }
 
-// least returns the least value of p for symbols of at least one; false when a term is negative.
+// least returns the least value of p for symbols of at least one, or false if a term is negative.
 func (p poly) least() (int, bool) {
 	sum := 0
 	for _, t := range p {

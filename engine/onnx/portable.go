@@ -16,7 +16,7 @@ func (g *Graph) Portable(source func(from any, t dtype.DType) any) {
 	for i := range g.inits {
 		weights[g.byInit[g.inits[i].Name]] = &g.inits[i]
 	}
-	// change has a weight come in another shape or type, once.
+	// change converts a weight to another shape or type, once.
 	change := func(v *Value, shape Shape, t dtype.DType) {
 		init := weights[v]
 		if init == nil || v.DType == t && v.Shape.Equal(shape) {
@@ -106,7 +106,7 @@ func portableGroupNorm(g *Graph, n node) {
 		}
 	}
 	y := g.Reshape(g.LayerNormPlain(g.Reshape(image, image.Dim(0), D(groups), Infer), eps), image.Shape...)
-	// As tokens, so that ONNX Runtime moves no Transpose behind the weights, which would need other shapes then.
+	// As tokens, so that ONNX Runtime moves no Transpose after the weights, which would need other shapes then.
 	y = g.Reshape(g.Transpose(y, 0, 2, 3, 1), x.Dim(0), Infer, x.Dim(3))
 	y = g.Add(g.Mul(y, n.in[1]), n.in[2])
 	if n.number("activation") != 0 {

@@ -68,7 +68,7 @@ func elemType(t dtype.DType) int {
 	return 0
 }
 
-// Placement says where the bytes of an initializer are: in the model itself (Inline), or in a file below the session's
+// Placement is the location of an initializer's bytes: in the model itself (Inline), or in a file below the session's
 // external-data folder.
 type Placement struct {
 	Inline         []byte
@@ -76,7 +76,7 @@ type Placement struct {
 	Offset, Length int64
 }
 
-// Marshal writes the model. For each initializer, place says where its bytes are.
+// Marshal writes the model. For each initializer, place returns the location of its bytes.
 func (g *Graph) Marshal(place func(Initializer) (Placement, error)) ([]byte, error) {
 	graph, err := g.marshalGraph(place)
 	if err != nil {
@@ -97,7 +97,7 @@ func (g *Graph) Marshal(place func(Initializer) (Placement, error)) ([]byte, err
 	return b, nil
 }
 
-// version is that of a domain's operators.
+// version is the version of a domain's operators.
 func (g *Graph) version(domain string) int {
 	if domain == DomainONNX {
 		return g.opset

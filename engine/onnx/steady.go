@@ -10,9 +10,9 @@ import (
 // products are the operators whose work is worth a session of its own.
 var products = map[string]bool{"FusedMatMul": true, "MatMul": true, "Gemm": true, "Conv": true, "NhwcConv": true, "MultiHeadAttention": true}
 
-// CutSteady takes what follows from the inputs that steady reports, and from weights, out of the graph: from inputs that stay the same
-// from run to run, such as a prompt's encoding. It returns a graph of its own that computes it; its outputs have become inputs of g
-// under their names. It is nil, and g is as it was, where no product of matrices follows from such inputs alone.
+// CutSteady removes the part of the graph that depends only on weights and on the inputs that steady reports, which stay the same from
+// run to run, such as a prompt's encoding. It returns that part as a separate graph; its outputs become inputs of g under their names.
+// If that part contains no matrix product, it returns nil and leaves g unchanged.
 //
 // What depends on parameters stays, and so do computed sizes, which are read on the host.
 func (g *Graph) CutSteady(steady func(input string) bool) *Graph {
@@ -67,7 +67,7 @@ const (
 	kindMoving
 )
 
-// kindOf tells what an operator's results follow from.
+// kindOf returns the kind of values on which an operator's results depend.
 func (g *Graph) kindOf(n node, moving, fixed, results map[*Value]bool) nodeKind {
 	kind := kindConstant
 	for _, v := range n.in {

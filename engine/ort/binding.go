@@ -121,7 +121,7 @@ func (b *Binding) room(name string, t dtype.DType, shape []int) (*Buffer, error)
 	return buffer, nil
 }
 
-// hold keeps what an input is bound to, in the place of what it was bound to.
+// hold keeps the value that an input is bound to, replacing the previous one.
 func (b *Binding) hold(name string, h *held) {
 	b.same, b.graph = 0, 0
 	if old := b.held[name]; old != nil {
@@ -138,7 +138,7 @@ func (h *held) free(r *Runtime) {
 	h.pin.Unpin()
 }
 
-// Run computes the outputs from what is bound. Cancelling works as in Session.Run.
+// Run computes the outputs from the bound inputs. Cancelling works as in Session.Run.
 func (b *Binding) Run(ctx context.Context) (map[string]Value, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

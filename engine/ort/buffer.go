@@ -22,7 +22,7 @@ type Buffer struct {
 	value  *C.OrtValue
 }
 
-// errNoBuffers is why there are no Buffers: the provider's CUDA runtime library cannot be called.
+// errNoBuffers reports that Buffers are unavailable: the provider's CUDA runtime library cannot be called.
 var errNoBuffers = errors.New("the CUDA runtime library cannot be called")
 
 // buffers reports that Buffers can be made. A session on a GPU must have been made before.
@@ -91,7 +91,7 @@ func cudaError(code C.int, format string, args ...any) error {
 	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), &Error{Code: int(code), Message: C.GoString(C.cg_gpu_message(code))})
 }
 
-// holds reports that values of this type and shape lie in the buffer.
+// holds reports whether the buffer holds values of this type and shape.
 func (b *Buffer) holds(t dtype.DType, shape []int) bool {
 	if b == nil || b.info.DType != t || len(b.info.Shape) != len(shape) {
 		return false
@@ -112,7 +112,7 @@ func (b *Buffer) write(data []byte) error {
 	return cudaError(C.cg_gpu_write(C.int(b.device.Index), b.ptr, unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data))), "copying %d bytes to %v", len(data), b.device)
 }
 
-// read copies what is there to the host.
+// read copies the content to the host.
 func (b *Buffer) read() (Value, error) {
 	v := Value{DType: b.info.DType, Shape: append([]int(nil), b.info.Shape...)}
 	if b.size == 0 {
@@ -132,7 +132,7 @@ func (b *Buffer) free() {
 		b.value = nil
 	}
 	if b.ptr != nil {
-		_ = C.cg_gpu_free(C.int(b.device.Index), b.ptr) // fails only for what is no memory of CUDA's, or after another error of its
+		_ = C.cg_gpu_free(C.int(b.device.Index), b.ptr) // fails only for memory that is not CUDA's, or after another CUDA error
 		b.ptr = nil
 	}
 }

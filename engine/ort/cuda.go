@@ -24,11 +24,11 @@ const EnvCUDADirs = "COMFYGO_CUDA_DIRS"
 // envOrder is CUDA's own variable for the order in which it counts GPUs.
 const envOrder = "CUDA_DEVICE_ORDER"
 
-// ErrNoCUDA is wrapped by errors that say why CUDA cannot be used here.
+// ErrNoCUDA is wrapped by errors that state why CUDA cannot be used.
 var ErrNoCUDA = errors.New("no CUDA")
 
-// CheckCUDA reports whether the GPU with the given index can be used: nil, or an error that wraps ErrNoCUDA and says
-// why not. A missing driver shows only when a session is made, so it makes a tiny one. The answer is remembered.
+// CheckCUDA reports whether the GPU with the given index can be used: nil, or an error that wraps ErrNoCUDA with the reason.
+// A missing driver shows only when a session is made, so it makes a tiny one. The result is cached.
 func (r *Runtime) CheckCUDA(ctx context.Context, index int) error {
 	if err := r.enter(); err != nil {
 		return fmt.Errorf("trying CUDA: %w", err)
@@ -56,7 +56,7 @@ func (r *Runtime) checkCUDA(ctx context.Context, index int) error {
 	return err
 }
 
-// plain is what the library says without the place in its sources that it puts in front.
+// plain is the library's message without its source location.
 func plain(err error) string {
 	_, said, found := strings.Cut(err.Error(), "[ONNXRuntimeError] : ")
 	if parts := strings.SplitN(said, " : ", 3); found && len(parts) == 3 { // code, its name, the message
@@ -139,14 +139,14 @@ func appendCUDA(o *ort.SessionOptions, spec *SessionSpec) error {
 	return o.AppendExecutionProviderCUDA(cuda)
 }
 
-// cudaLibraries are what the provider needs, in an order in which each finds those before it already loaded. The pinned
+// cudaLibraries are the libraries that the provider needs, ordered so that each is loaded after its dependencies. The pinned
 // build is for CUDA 13 alone.
 var cudaLibraries = []string{
 	"libcudart.so.13", "libnvrtc.so.13", "libcublasLt.so.13", "libcublas.so.13", "libcurand.so.10", "libnvJitLink.so.13", "libcudnn.so.9",
 }
 
-// preloadCUDA opens NVIDIA's libraries by their full paths, so that the provider finds them by name wherever they
-// lie. It returns what it opened. One that is missing or cannot be opened is left to the provider to complain about.
+// preloadCUDA opens NVIDIA's libraries by their full paths, so that the provider finds them by name in any folder. It
+// returns the opened ones. The provider reports a missing or unusable library.
 func (r *Runtime) preloadCUDA() []string {
 	if runtime.GOOS != "linux" {
 		return nil

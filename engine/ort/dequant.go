@@ -45,7 +45,7 @@ func dequantize(m quant.Matrix, from, n int, dst []float32) {
 	C.cg_dequantize(&c, C.size_t(from), C.size_t(n), (*C.float)(unsafe.SliceData(dst)))
 }
 
-// blockSize is what the C code says of a format, for tests.
+// blockSize returns the C code's block size of a format, for tests.
 func blockSize(f quant.Format) (elements, bytes int) {
 	var e, b C.size_t
 	if C.cg_block_size(C.int(f), &e, &b) == 0 {

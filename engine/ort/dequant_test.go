@@ -8,7 +8,7 @@ import (
 	"comfygo/tests/golden"
 )
 
-// TestBlockSizes holds that Go and C agree on the formats.
+// TestBlockSizes checks that Go and C agree on the formats.
 func TestBlockSizes(t *testing.T) {
 	t.Parallel()
 	for _, f := range quant.All() {
@@ -99,8 +99,8 @@ func TestBytes(t *testing.T) {
 	}
 }
 
-// nearest rounds a number to a type of so many explicit mantissa bits and smallest normal exponent, as torch does: beyond the largest
-// value it is that one.
+// nearest rounds a number to a type with the given explicit mantissa bits and smallest normal exponent, as torch does: larger numbers
+// become the largest value.
 func nearest(v float64, mantissa, least int, largest float64) float64 {
 	if v == 0 || math.IsNaN(v) {
 		return v
@@ -127,7 +127,7 @@ func small(b byte, mantissa, bias int, ieee bool) float64 {
 	return math.Copysign(v, 1-float64(b>>7)*2)
 }
 
-// TestTiledScales decodes rows whose block scales lie in several tiles.
+// TestTiledScales decodes rows with block scales in several tiles.
 func TestTiledScales(t *testing.T) {
 	t.Parallel()
 	const rows, blocks = 200, 6

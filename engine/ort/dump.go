@@ -23,7 +23,7 @@ func dump(dir string, log *slog.Logger, spec *SessionSpec) {
 	log.Info("dumped the graph that made no session", "graph", spec.Name, "path", path)
 }
 
-// plainRune keeps what is harmless in a file name.
+// plainRune keeps characters that are safe in a file name.
 func plainRune(c rune) rune {
 	if c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
 		return c

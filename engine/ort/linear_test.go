@@ -174,8 +174,8 @@ func remembering(t *testing.T, rows, depth, cols int) (*operands, *Session, map[
 	return &o, s, values
 }
 
-// TestLinearRemembers runs a layer that keeps its last result: another x gives another result, also one that only the last
-// value tells apart, and the first one its own again. One x and one result are kept.
+// TestLinearRemembers runs a layer that keeps its last result: another x gives another result, even if only the last value
+// differs, and the first x gives its own result again. One x and one result are kept.
 func TestLinearRemembers(t *testing.T) {
 	t.Parallel()
 	if !lib.HasLinear() {

@@ -9,10 +9,10 @@ import (
 // root is the folder that external data is looked up below: the volume's, as one model may read several files.
 func (r *Runtime) root() string { return filepath.VolumeName(r.temp) + string(filepath.Separator) }
 
-// Location returns what a model has to give as the location of external data in a file: the path below the root
-// folder, with links resolved, because the library refuses links and absolute paths. The empty file name stands for
-// data that is in memory only. Results are remembered. It fails when the file does not exist or lies on another
-// volume than the folder for temporary files.
+// Location returns the location that a model states for external data in a file: the path below the root folder, with links
+// resolved, because the library rejects links and absolute paths. The empty file name stands for data that is in memory
+// only. Results are remembered. It fails when the file does not exist or lies on another volume than the folder for
+// temporary files.
 func (r *Runtime) Location(file string) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

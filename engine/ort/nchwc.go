@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// NchwcBlock returns how many channels stand together in the blocked layout of convolutions on this CPU: 16 or 8, and
-// 0 when the library refuses blocked nodes. It is found out once, by trying: the library does not tell.
+// NchwcBlock returns the number of channels per block in the blocked layout of convolutions on this CPU: 16 or 8, and 0 if
+// the library rejects blocked nodes. It is determined once by a trial run, because the library does not report it.
 func (r *Runtime) NchwcBlock() int { return r.block() }
 
 func (r *Runtime) probeBlock() int {

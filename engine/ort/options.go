@@ -104,7 +104,7 @@ func (r *Runtime) newOptions(spec *SessionSpec) (*options, error) {
 	return o, nil
 }
 
-// useCustomOps makes the operators of domain comfygo known, with a memo for what they keep.
+// useCustomOps registers the operators of domain comfygo, with a memo for the values that they keep.
 func (o *options) useCustomOps(r *Runtime, spec *SessionSpec) error {
 	most := spec.MostKept
 	if most <= 0 {
@@ -120,7 +120,7 @@ func (o *options) useCustomOps(r *Runtime, spec *SessionSpec) error {
 	return r.check(C.cg_use_custom_ops(r.api, o.ptr, r.ops))
 }
 
-// set applies everything of a spec that is no device and no weight.
+// set applies the settings of a spec other than device and weights.
 func (o *options) set(r *Runtime, spec *SessionSpec) error {
 	level, err := levelOf(spec.OptLevel)
 	if err != nil {
@@ -166,12 +166,12 @@ func (o *options) set(r *Runtime, spec *SessionSpec) error {
 }
 
 // patterned reports whether a session learns from its first run what one block of memory would hold all buffers. On CUDA the arena, which
-// grows by what is asked for, would hold that block beside the buffers of the first run: twice the memory.
+// grows by the requested size, would hold that block beside the buffers of the first run: twice the memory.
 func patterned(spec *SessionSpec) bool {
 	return !spec.DisableArena && !spec.NoPattern && spec.Device.Kind != CUDA
 }
 
-// add hands one initializer over, in the way that the device can use.
+// add passes one initializer in the form that the device supports.
 func (o *options) add(r *Runtime, d Device, in *Initializer) error {
 	if in.On != nil {
 		return o.shared(r, in)

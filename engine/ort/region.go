@@ -27,7 +27,7 @@ func (r *Runtime) Regions(ctx context.Context, d Device) bool {
 // errOutside is the error for an initializer that is not within its region.
 var errOutside = errors.New("it lies outside of its region")
 
-// NewRegion takes so many bytes of a GPU's memory. Close it after the sessions that read from it.
+// NewRegion allocates the given bytes of a GPU's memory. Close it after the sessions that read from it.
 func (r *Runtime) NewRegion(d Device, size int) (*Region, error) {
 	if err := r.enter(); err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (g *Region) Close() {
 	}
 }
 
-// shared gives a session an initializer that lies in a region.
+// shared gives a session an initializer in a region.
 func (o *options) shared(r *Runtime, in *Initializer) error {
 	info, err := r.memoryOf(in.On.device)
 	if err != nil {

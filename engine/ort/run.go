@@ -84,7 +84,7 @@ func (c *call) place(s *Session, inputs map[string]Value, names []string) (map[s
 	return placed, nil
 }
 
-// collect copies outputs into Go's memory, but for those that were placed there.
+// collect copies outputs into Go's memory, except those that were placed there.
 func (s *Session) collect(names []string, values []*C.OrtValue, placed map[string]Value) (map[string]Value, error) {
 	result := make(map[string]Value, len(names))
 	for i, n := range names {

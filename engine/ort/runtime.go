@@ -23,15 +23,15 @@ import (
 // EnvDump names the environment variable with a folder for the models of sessions that could not be made.
 const EnvDump = "COMFYGO_DUMP_GRAPHS"
 
-// Config says which library to load and how.
+// Config reports which library to load and how.
 type Config struct {
-	// Library is the path of libonnxruntime. The providers of a CUDA build lie in the same folder.
+	// Library is the path of libonnxruntime. The providers of a CUDA build are in the same folder.
 	Library string
 	// CUDADirs are folders to look for NVIDIA's libraries in, before the usual ones.
 	CUDADirs []string
 	// Verbose lets the library print its own warnings and errors; they also come back as Go errors.
 	Verbose bool
-	// Log is told about CUDA and dumped graphs. nil means slog.Default.
+	// Log receives messages about CUDA and dumped graphs. nil means slog.Default.
 	Log *slog.Logger
 	// Dump is the folder of EnvDump; by default the variable's value.
 	Dump string
@@ -45,7 +45,7 @@ type Runtime struct {
 	host   *C.OrtMemoryInfo
 	ops    *C.OrtCustomOpDomain
 	shared bool   // whether the arena is registered
-	temp   string // folder of the empty file that stands for data in memory
+	temp   string // folder of the empty file that represents data in memory
 
 	use    sync.RWMutex // held for reading by calls into the library, for writing by Close
 	closed bool

@@ -189,7 +189,7 @@ func (s *Session) Close() {
 	s.letGo()
 }
 
-// letGo tells the owner of the weights, once, that they are no longer used.
+// letGo notifies the owner of the weights, once, that they are no longer used.
 func (s *Session) letGo() {
 	if s.release != nil {
 		s.release()

@@ -41,7 +41,7 @@ func TestRunComputes(t *testing.T) {
 	wg.Wait()
 }
 
-// TestRunWritesToKnownShapes runs a session that is told the shape of its output: the right one, none and a wrong one.
+// TestRunWritesToKnownShapes runs a session with a given output shape: the right one, none and a wrong one.
 func TestRunWritesToKnownShapes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

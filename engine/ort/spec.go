@@ -30,7 +30,7 @@ func (d Device) String() string {
 	return "cpu"
 }
 
-// OptLevel says how far the library may rewrite a graph.
+// OptLevel describes how far the library may rewrite a graph.
 type OptLevel int
 
 // The levels. OptAll adds the blocked layout of convolutions to OptExtended, which adds fusions to OptBasic.
@@ -66,8 +66,8 @@ type SessionSpec struct {
 	// Graphs has a binding's runs on CUDA, when sizes and addresses stay, captured and launched as one graph. Making the session fails
 	// for a graph that computes something on the CPU.
 	Graphs bool
-	// Shape, when set, returns the shape of an output for inputs of the given shapes, false where that is not known. Such outputs of Run on
-	// the CPU are written to the memory that the caller gets: they are not copied, and the arena does not keep what they lay in.
+	// Shape, when set, returns the shape of an output for inputs of the given shapes, or false if it is unknown. Such outputs of Run on the
+	// CPU are written to the memory that the caller gets: they are not copied, and the arena does not keep their memory.
 	Shape func(output string, inputs map[string][]int) ([]int, bool)
 	// MostKept bounds the bytes that operators of domain comfygo keep from run to run; 0 means 512 MiB.
 	MostKept int64
@@ -85,12 +85,13 @@ type Initializer struct {
 	Name  string
 	DType dtype.DType
 	Shape []int
-	// Data are the bytes, which must stay as they are until Release. On CUDA it may be nil when File is set.
+	// Data are the bytes, which must stay unchanged until Release. On CUDA it may be nil when File is set.
 	Data []byte
-	// File and Offset say where the same bytes lie on disk, as the model's external data says it too; "" for none.
+	// File and Offset are the location of the same bytes on disk, as in the model's external data; "" means none.
 	File   string
 	Offset int64
-	// On and At, when set, say where the bytes lie in a GPU's memory: the session reads them there, and needs neither Data nor File.
+	// On and At, when set, are the location of the bytes in a GPU's memory: the session reads them there, and needs neither Data nor
+	// File.
 	On *Region
 	At int
 }

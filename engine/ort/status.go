@@ -45,7 +45,7 @@ func (r *Runtime) check(status *C.OrtStatus) error {
 	return err
 }
 
-// wrap says what was being done when err is not nil.
+// wrap adds the action to err, unless err is nil.
 func wrap(err error, format string, args ...any) error {
 	if err == nil {
 		return nil

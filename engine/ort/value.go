@@ -60,7 +60,7 @@ func (v Value) check() error {
 	return nil
 }
 
-// sizeOf is the number of bytes of a value, and false when there is no such value.
+// sizeOf returns the number of bytes of a value, or false if the type or the shape is invalid.
 func sizeOf(t dtype.DType, shape []int) (int, bool) {
 	n := t.Size()
 	if n == 0 || len(shape) > maxRank {
@@ -75,7 +75,7 @@ func sizeOf(t dtype.DType, shape []int) (int, bool) {
 	return n, true
 }
 
-// words returns memory of so many bytes on which elements of any type are aligned.
+// words returns memory of the given bytes, aligned for elements of any type.
 func words(size int) []byte {
 	return bytesOf(make([]uint64, (size+7)/8))[:size:size]
 }
@@ -107,7 +107,7 @@ func elements[T any](v Value, want dtype.DType) ([]T, error) {
 	return out, nil
 }
 
-// nothing stands for the data of an empty tensor: the library wants an address even then.
+// nothing is the data of an empty tensor: the library requires an address even then.
 var nothing [1]byte
 
 // native makes an OrtValue over v's memory, which pin keeps in place and alive.

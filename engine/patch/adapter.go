@@ -12,9 +12,9 @@ import (
 type Adapter interface {
 	// Form is the name of the method, such as "LoRA" or "LoHa".
 	Form() string
-	// Entries lists the tensors of the file that the change is made of.
+	// Entries lists the tensors of the file that make up the change.
 	Entries() []weights.Entry
-	// Check tells whether the change fits a weight, or rows of one, of the given shape.
+	// Check reports whether the change fits a weight, or rows of one, of the given shape.
 	Check(shape []int) error
 }
 
@@ -23,7 +23,7 @@ var ErrNotAvailable = errors.New("not available")
 
 // LowRank is a change Scale·Up·Down, or Scale·Up·Mid·Down for a convolution whose kernel is in the middle.
 type LowRank struct {
-	// Up is [out,rank] and Down [rank,in] or [rank,in,k,k], both with any number of axes of size one behind.
+	// Up is [out,rank] and Down [rank,in] or [rank,in,k,k], both with any number of axes of size one after.
 	Up, Down weights.Entry
 	// Mid, when set, is [rank,rank,k,k]; Down is [rank,in,1,1] then.
 	Mid *weights.Entry
@@ -54,7 +54,7 @@ func (a *LowRank) Entries() []weights.Entry {
 // Rank returns the number of rows of Down.
 func (a *LowRank) Rank() int { return a.Down.Shape[0] }
 
-// Scale returns what the product is multiplied by: alpha/rank, or 1.
+// Scale returns the factor of the product: alpha/rank, or 1.
 func (a *LowRank) Scale() float64 {
 	if a.Alpha == nil {
 		return 1
@@ -65,7 +65,7 @@ func (a *LowRank) Scale() float64 {
 // plain reports that the change is just added to the weight.
 func (a *LowRank) plain() bool { return a.DoraScale == nil && a.Reshape == nil }
 
-// agree tells whether the factors fit each other.
+// agree reports whether the factors fit each other.
 func (a *LowRank) agree() error {
 	if len(a.Up.Shape) < 2 || len(a.Down.Shape) < 2 || a.Up.Count() == 0 || a.Down.Count() == 0 {
 		return fmt.Errorf("up %v and down %v: wanted at least two axes each, none of size zero", a.Up, a.Down)
@@ -170,7 +170,8 @@ func (a *LoHa) Check(shape []int) error {
 type LoKr struct {
 	W1, W2, W1A, W1B, W2A, W2B, T2, DoraScale *weights.Entry
 	Alpha                                     *float64
-	// FirstRank says that alpha is divided by the rank of W1 where both factors are products: upstream's bypass loaders do so.
+	// FirstRank reports that alpha is divided by the rank of W1 where both factors are products: upstream's bypass loaders do
+	// so.
 	FirstRank bool
 }
 
@@ -207,7 +208,7 @@ func (a *LoKr) Check(shape []int) error {
 }
 
 // inert implements undone: ComfyUI 0.33.0 multiplies the factors with torch.kron, which fails for a second factor whose elements lie
-// in the order that its Tucker form gives them, and leaves the weight as it was. It works where a factor has a single row, column or
+// in the order that its Tucker form gives them, and leaves the weight unchanged. It works where a factor has a single row, column or
 // element, and in the bypass loaders.
 func (a *LoKr) inert() string {
 	if a.T2 == nil || a.W2 != nil || a.FirstRank {
@@ -228,7 +229,7 @@ func (a *LoKr) inert() string {
 
 // undone is implemented by adapters that upstream may be unable to compute.
 type undone interface {
-	// inert says why upstream leaves the weight as it was, "" where it does not.
+	// inert returns the reason why upstream leaves the weight unchanged, or "".
 	inert() string
 }
 
@@ -240,7 +241,8 @@ func inert(a Adapter) string {
 	return ""
 }
 
-// productShape returns the number of rows and columns of a·b, or of aᵀ·core·b; false when the factors do not fit each other.
+// productShape returns the number of rows and columns of a·b, or of aᵀ·core·b, or false if the factors do not fit each
+// other.
 func productShape(a, b, core *weights.Entry) (rows, cols int, ok bool) {
 	if len(a.Shape) < 2 || len(b.Shape) < 2 || a.Count() == 0 || b.Count() == 0 {
 		return 0, 0, false
@@ -254,7 +256,7 @@ func productShape(a, b, core *weights.Entry) (rows, cols int, ok bool) {
 	return a.Count() / a.Shape[0], b.Count() / b.Shape[0] * tensor.Count(core.Shape[2:]), true
 }
 
-// checkDora tells whether there is a magnitude for each row or for each input channel of the weight.
+// checkDora reports whether there is a magnitude for each row or for each input channel of the weight.
 func checkDora(a Adapter, e *weights.Entry, shape []int) error {
 	if e == nil || len(e.Shape) > 0 && (byRows(*e, shape) && e.Count() == shape[0] || !byRows(*e, shape) && e.Count() == shape[1]) {
 		return nil

@@ -33,7 +33,7 @@ func slerp(b *nn.Builder, p, q, r *onnx.Value) *onnx.Value {
 	num := func(v float64) *onnx.Value { return b.Scalar(dtype.F32, float32(v)) }
 	s := b.Sub(num(1), r)
 	lengthP, lengthQ := b.ReduceL2(p, true, -1), b.ReduceL2(q, true, -1)
-	// A vector of length zero has no direction: its quotient is zero, whatever it is divided by.
+	// A vector of length zero has no direction: its quotient is zero for every divisor.
 	least := num(1e-30)
 	unitP, unitQ := b.Div(p, b.Max(lengthP, least)), b.Div(q, b.Max(lengthQ, least))
 	dot := b.ReduceSum(b.Mul(unitP, unitQ), true, -1)

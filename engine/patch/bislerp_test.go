@@ -13,7 +13,7 @@ import (
 	"comfygo/internal/imaging"
 )
 
-// TestShrink compares scaling inside of a graph with that of images, among them vectors that are zero, equal and opposite.
+// TestShrink compares scaling inside a graph with that of images, among them vectors that are zero, equal and opposite.
 func TestShrink(t *testing.T) {
 	t.Parallel()
 	const channels, h, w = 5, 6, 7

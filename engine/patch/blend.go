@@ -44,7 +44,7 @@ func (r region) blend(a *Blend) step {
 func NewFile(path string, patches []Patch) *File { return &File{path: path, patches: patches} }
 
 // Whole returns src, the tensors of the part of a model whose keys start with prefix, with all changes of the stack
-// computed, those among them that Part has as branches.
+// computed, including those that Part has as branches.
 func (s Stack) Whole(prefix string, src weights.Source) (weights.Source, error) {
 	return computed(src, s.byName(prefix))
 }

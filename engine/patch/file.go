@@ -11,7 +11,7 @@ import (
 // ErrNoMatch is wrapped by the error for a file of which nothing belongs to the model.
 var ErrNoMatch = errors.New("made for another model")
 
-// File holds the adapters of one file that belong to a model. It is not changed after it was made.
+// File holds the adapters of one file that belong to a model. It is immutable.
 type File struct {
 	path    string
 	patches []Patch
@@ -25,11 +25,11 @@ type Patch struct {
 	Adapter Adapter
 }
 
-// Read matches the adapters in src with a model: keys says what the names in src stand for, and shape returns the shape of
-// the model's weight of that key, nil when it has none. What the model has no use for is left out and listed by Skipped.
+// Read matches the adapters in src with a model: keys maps the names in src to weights, and shape returns the shape of the
+// model's weight of a key, or nil if it has none. Adapters that match nothing are left out and listed by Skipped.
 //
-// The error wraps ErrNoMatch when no adapter belongs to the model, or when more than a tenth of those whose names do have
-// the shapes of another one.
+// The error wraps ErrNoMatch if no adapter belongs to the model, or if more than a tenth of those with matching names have
+// other shapes.
 func Read(src weights.Source, keys *KeyMap, shape func(key string) []int) (*File, error) {
 	layers, stray := grouped(src)
 	f := &File{path: src.Path()}
@@ -86,7 +86,7 @@ func Read(src weights.Source, keys *KeyMap, shape func(key string) []int) (*File
 	return f, nil
 }
 
-// fits tells whether an adapter fits its target.
+// fits reports whether an adapter fits its target.
 func fits(a Adapter, t Target, shapeOf func(key string) []int) error {
 	shape := shapeOf(t.Key)
 	if shape == nil {
@@ -122,12 +122,12 @@ func (f *File) Path() string { return f.path }
 // Patches lists the changes. The slice must not be changed.
 func (f *File) Patches() []Patch { return f.patches }
 
-// Skipped describes what the model has no use for: layers that it does not have and tensors of unknown meaning, by their
-// names in the file, and adapters of another shape than the weight. It is for the log.
+// Skipped describes the unused parts of the file: layers that the model does not have and tensors of unknown meaning, by
+// their names in the file, and adapters of another shape than the weight. It is for the log.
 func (f *File) Skipped() []string { return f.skipped }
 
-// LeftOut describes the adapters that fit the model and change nothing all the same, because upstream cannot compute them and leaves
-// the weights as they are. It is for the client.
+// LeftOut describes the adapters that fit the model and still change nothing, because upstream cannot compute them and leaves the
+// weights unchanged. It is for the client.
 func (f *File) LeftOut() []string {
 	var out []string
 	for _, p := range f.patches {
@@ -139,8 +139,8 @@ func (f *File) LeftOut() []string {
 }
 
 // OfOutput returns the adapters in the form that changes a layer's output rather than its weight, as upstream's bypass
-// loaders apply them: without DoRA's magnitudes, and with rotations of the whole output, its bias included. shape is that of
-// Read. (Upstream: weight_adapter/bypass.py, which fails for GLoRA; here GLoRA is what it is for the weight.)
+// loaders apply them: without DoRA's magnitudes, and with rotations of the whole output, its bias included. shape is as for
+// Read. (Upstream: weight_adapter/bypass.py, which fails for GLoRA; here GLoRA changes the weight as usual.)
 func (f *File) OfOutput(shape func(key string) []int) *File {
 	out := &File{path: f.path, skipped: f.skipped, output: true}
 	for _, p := range f.patches {

@@ -212,7 +212,7 @@ func TestDoRA(t *testing.T) {
 	}
 }
 
-// TestFactorsThatDoNotFit: products of shapes that are not those of the weight are refused before they are computed.
+// TestFactorsThatDoNotFit: products that do not fit the weight's shape are rejected before they are computed.
 func TestFactorsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	f32 := func(name string, shape ...int) weights.Entry { return random(t, "a."+name, dtype.F32, shape...) }

@@ -12,10 +12,10 @@ import (
 // FreeU strengthens the backbone of a U-Net and weakens low frequencies of its skip connections at the two lowest resolutions
 // of the output half (Si et al. 2023, arXiv:2309.11497; upstream: nodes_freelunch.py).
 type FreeU struct {
-	// B1 and S1 are the factors of the backbone and of the low frequencies where the width is four times that of the first
-	// level, B2 and S2 where it is twice.
+	// B1 and S1 are the factors of the backbone and of the low frequencies at four times the width of the first level, B2 and
+	// S2 at twice the width.
 	B1, B2, S1, S2 float32
-	// ByMean has the backbone's factor follow the mean of the channels at each position (the second version).
+	// ByMean scales the backbone's factor by the mean of the channels at each position (the second version).
 	ByMean bool
 }
 

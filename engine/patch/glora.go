@@ -126,8 +126,7 @@ func (a *GLoRA) rowsOf(shape []int) func(out, w []float32, row int) error {
 	}
 }
 
-// through multiplies rows by left·right, factors of a low rank. The columns of left are filled up with zeros, so that vectors take them
-// whole.
+// through multiplies rows by left·right, factors of a low rank. The columns of left are padded with zeros to whole vectors.
 type through struct {
 	left, right      []float32 // [in,padded], [rank,in]
 	rank, padded, in int

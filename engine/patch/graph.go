@@ -12,16 +12,16 @@ import (
 )
 
 // Point is a named place of a network's graph where graph patches act. Families whose networks have such places apply the
-// patches there and say which points they have.
+// patches there and declare their points.
 type Point string
 
 // The points.
 const (
-	// InputBlock, MiddleBlock and OutputBlock are behind the blocks of a U-Net.
+	// InputBlock, MiddleBlock and OutputBlock are after the blocks of a U-Net.
 	InputBlock  Point = "input block"
 	MiddleBlock Point = "middle block"
 	OutputBlock Point = "output block"
-	// InputSkip is behind the input blocks of a U-Net on the way to the next block, where the skip connection has branched off.
+	// InputSkip is after the input blocks of a U-Net on the way to the next block, where the skip connection has branched off.
 	InputSkip Point = "input block behind the skip"
 	// SelfAttention and CrossAttention are the projections of attention among the latent's positions and to the text.
 	SelfAttention  Point = "attention 1"
@@ -31,10 +31,10 @@ const (
 	TemporalCrossAttention Point = "attention 2 along time"
 )
 
-// GraphPatch is a change of a network's graph at one point: a value that is not changed after it was made. It implements
-// BlockPatch at the points of blocks, and AttendPatch or ProjectionPatch at those of attention. The other interfaces of this
-// file are for patches that need more: CallPatch, LayerPatch, SizedPatch, BatchPatch, ResizePatch, InputPatch,
-// ContextPatch, MiddlePatch, IdlePatch and OutputPatch.
+// GraphPatch is a change of a network's graph at one point: a value that is immutable. It implements BlockPatch at the
+// points of blocks, and AttendPatch or ProjectionPatch at those of attention. The other interfaces of this file are for
+// patches that need more: CallPatch, LayerPatch, SizedPatch, BatchPatch, ResizePatch, InputPatch, ContextPatch, MiddlePatch,
+// IdlePatch and OutputPatch.
 type GraphPatch interface {
 	// Point is where the patch acts.
 	Point() Point
@@ -48,7 +48,7 @@ type Site struct {
 	// number and Layer that of the transformer block in it.
 	Block        Point
 	Index, Layer int
-	// Number is that of the transformer block among all of the network, Transformer that of the transformer it is in.
+	// Number is the number of the transformer block among all of the network, Transformer that of the transformer it is in.
 	Number, Transformer int
 	// Heads is the number of heads of attention there.
 	Heads int
@@ -67,7 +67,7 @@ type BlockPatch interface {
 // AttendPatch replaces what attention makes of its projections.
 type AttendPatch interface {
 	GraphPatch
-	// Attend returns the result of attention [B,T,C] for queries, keys and values; attend computes what it is without the
+	// Attend returns the result of attention [B,T,C] for queries, keys and values; attend computes the result without the
 	// patch.
 	Attend(b *nn.Builder, at Site, q, k, v *onnx.Value, attend func(q, k, v *onnx.Value) *onnx.Value) *onnx.Value
 }
@@ -75,8 +75,8 @@ type AttendPatch interface {
 // TokensPatch changes the positions that attention takes its queries from.
 type TokensPatch interface {
 	GraphPatch
-	// Tokens returns other positions [B,T',C] in place of x [B,T,C], and what makes of a result for them [B,T',C'] one for
-	// those of x; back is nil where x is returned as it is.
+	// Tokens returns other positions [B,T',C] in place of x [B,T,C], and back, which converts a result for them [B,T',C'] to
+	// one for the positions of x; back is nil if x is returned unchanged.
 	Tokens(b *nn.Builder, at Site, x *onnx.Value) (changed *onnx.Value, back func(y *onnx.Value) *onnx.Value)
 }
 
@@ -87,7 +87,7 @@ type ContextPatch interface {
 	Context(b *nn.Builder, at Site, k, v *onnx.Value) (newK, newV *onnx.Value)
 }
 
-// Context has the patches at a point change what keys and values are computed from.
+// Context applies the patches at a point to the inputs of keys and values.
 func (g GraphPatches) Context(b *nn.Builder, at Point, site Site, context *onnx.Value) (k, v *onnx.Value) {
 	k, v = context, context
 	for _, patch := range g {
@@ -113,8 +113,8 @@ type MiddlePatch interface {
 	Between(b *nn.Builder, at Site, x, tokens *onnx.Value) *onnx.Value
 }
 
-// Between has the patches at a point change the positions of a transformer block; input declares an input or returns that
-// of its name.
+// Between applies the patches at a point to the positions of a transformer block; input declares an input or returns the one
+// of that name.
 func (g GraphPatches) Between(b *nn.Builder, at Point, site Site, x *onnx.Value, input func(TokenInput) *onnx.Value) *onnx.Value {
 	for _, patch := range g {
 		if p, ok := patch.(MiddlePatch); ok && patch.Point() == at {
@@ -124,19 +124,19 @@ func (g GraphPatches) Between(b *nn.Builder, at Point, site Site, x *onnx.Value,
 	return x
 }
 
-// Call is what is known of one call of a network when its patches are chosen.
+// Call describes one call of a network, for the choice of its patches.
 type Call struct {
-	// Sigma is that of the noisy latent.
+	// Sigma is the sigma of the noisy latent.
 	Sigma float32
-	// Negative tells for each conditioning entry of the batch, all of which have as many rows, whether it is on the negative
-	// side of the guidance.
+	// Negative reports for each conditioning entry of the batch, which all have the same number of rows, whether it is on the
+	// negative side of the guidance.
 	Negative []bool
 }
 
 // CallPatch depends on the call.
 type CallPatch interface {
 	GraphPatch
-	// For returns the patch that acts in a call, nil when none does.
+	// For returns the patch that acts in a call, or nil.
 	For(c Call) GraphPatch
 }
 
@@ -192,13 +192,13 @@ type GraphPatches []GraphPatch
 // With returns the patches with one more.
 func (g GraphPatches) With(p GraphPatch) GraphPatches { return append(g[:len(g):len(g)], p) }
 
-// ResizePatch is a patch that changes the sizes of what is between the blocks.
+// ResizePatch is a patch that changes the sizes of the values between the blocks.
 type ResizePatch interface {
 	GraphPatch
 	Resizes()
 }
 
-// Resizes reports whether a patch changes the sizes of what is between the blocks.
+// Resizes reports whether a patch changes the sizes of the values between the blocks.
 func (g GraphPatches) Resizes() bool {
 	return slices.ContainsFunc(g, func(p GraphPatch) bool {
 		_, ok := p.(ResizePatch)
@@ -209,11 +209,11 @@ func (g GraphPatches) Resizes() bool {
 // IdlePatch reports calls in which a patch has no effect.
 type IdlePatch interface {
 	GraphPatch
-	// Idle returns what to tell the client, nothing when the patch has an effect.
+	// Idle returns the warning for the client, or "" if the patch has an effect.
 	Idle() string
 }
 
-// Idle lists what to tell the client of patches without effect.
+// Idle lists the warnings about patches without effect.
 func (g GraphPatches) Idle() []string {
 	var out []string
 	for _, p := range g {
@@ -251,7 +251,7 @@ func (g GraphPatches) Inputs() []Input {
 // OutputPatch adds outputs to the graph.
 type OutputPatch interface {
 	GraphPatch
-	// Outputs lists them by name. Take is given their values after a call; negative is that of Call.
+	// Outputs lists them by name. Take receives their values after a call; negative is as in Call.
 	Outputs() []string
 	Take(outputs map[string]*tensor.Tensor, negative []bool)
 }
@@ -276,13 +276,13 @@ func (g GraphPatches) Take(outputs map[string]*tensor.Tensor, negative []bool) {
 	}
 }
 
-// BatchPatch is a patch whose graph serves batches of so many conditioning entries only.
+// BatchPatch is a patch whose graph serves only batches of a given number of conditioning entries.
 type BatchPatch interface {
 	GraphPatch
 	Entries() int
 }
 
-// Entries returns how many conditioning entries the graph's batches hold; 0 when that does not matter.
+// Entries returns the number of conditioning entries of the graph's batches; 0 means any number.
 func (g GraphPatches) Entries() int {
 	for _, p := range g {
 		if b, ok := p.(BatchPatch); ok {
@@ -337,7 +337,7 @@ func (g GraphPatches) Without(points []Point) GraphPatches {
 	return out
 }
 
-// Project has the patches at a point change a projection's result.
+// Project applies the patches at a point to a projection's result.
 func (g GraphPatches) Project(b *nn.Builder, at Point, p Projection, x *onnx.Value) *onnx.Value {
 	for _, patch := range g {
 		if a, ok := patch.(ProjectionPatch); ok && patch.Point() == at {
@@ -347,7 +347,7 @@ func (g GraphPatches) Project(b *nn.Builder, at Point, p Projection, x *onnx.Val
 	return x
 }
 
-// Block has the patches at a point change a block's output.
+// Block applies the patches at a point to a block's output.
 func (g GraphPatches) Block(b *nn.Builder, at Point, site Site, h, skip *onnx.Value) (newH, newSkip *onnx.Value) {
 	for _, patch := range g {
 		if p, ok := patch.(BlockPatch); ok && patch.Point() == at {
@@ -357,8 +357,7 @@ func (g GraphPatches) Block(b *nn.Builder, at Point, site Site, h, skip *onnx.Va
 	return h, skip
 }
 
-// Tokens has the patches at a point change the positions that attention takes its queries from; back gives the result its
-// positions back.
+// Tokens applies the patches at a point to the positions of attention's queries; back restores the positions of the result.
 func (g GraphPatches) Tokens(b *nn.Builder, at Point, site Site, x *onnx.Value) (changed *onnx.Value, back func(y *onnx.Value) *onnx.Value) {
 	back = func(y *onnx.Value) *onnx.Value { return y }
 	for _, patch := range g {
@@ -375,7 +374,7 @@ func (g GraphPatches) Tokens(b *nn.Builder, at Point, site Site, x *onnx.Value) 
 	return x, back
 }
 
-// Attend has the patches at a point change attention; the last one that was added sees the others' results.
+// Attend applies the patches at a point to attention; the patch added last gets the results of the others.
 func (g GraphPatches) Attend(b *nn.Builder, at Point, site Site, q, k, v *onnx.Value, attend func(q, k, v *onnx.Value) *onnx.Value) *onnx.Value {
 	for _, patch := range g {
 		if p, ok := patch.(AttendPatch); ok && patch.Point() == at {

@@ -14,7 +14,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// TestWrongFiles: each error names the file and what is wrong with it.
+// TestWrongFiles: each error names the file and the reason.
 func TestWrongFiles(t *testing.T) {
 	t.Parallel()
 	f32 := func(name string, shape ...int) weights.Entry { return random(t, name, dtype.F32, shape...) }

@@ -15,10 +15,10 @@ import (
 	"comfygo/engine/weights/pickle"
 )
 
-// Hypernetwork adds small networks' results to what the keys and the values of attention are made of (upstream:
-// nodes_hypernetwork.py). It acts at one point; both points of a U-Net's attention need one.
+// Hypernetwork adds small networks' results to the inputs of attention's keys and values (upstream: nodes_hypernetwork.py).
+// It acts at one point; both points of a U-Net's attention need one.
 type Hypernetwork struct {
-	// Strength multiplies what is added.
+	// Strength multiplies the added part.
 	Strength float32
 	at       Point
 	file     *hyperFile
@@ -28,7 +28,7 @@ type Hypernetwork struct {
 type hyperFile struct {
 	id, activation string
 	src            weights.Source
-	// layers are, by the width of what they read, those for the keys and those for the values.
+	// layers are the layers for the keys and for the values, by input width.
 	layers map[int][2][]hyperLayer
 }
 
@@ -157,7 +157,7 @@ func sequence2(v any) (pair [2]any, ok bool) {
 }
 
 // readHyper lists the layers of one network in the order of its tensors, and copies these. With norms every second one is a
-// norm. Upstream counts norms among the layers when it looks for the last: the activation behind the last linear layer is
+// norm. Upstream counts norms among the layers when it looks for the last: the activation after the last linear layer is
 // left out only where no norm follows it.
 func readHyper(d *pickle.Dict, scope string, width int, norms, activateLast, activate bool) ([]hyperLayer, []weights.Entry, error) {
 	var names []string

@@ -77,7 +77,7 @@ func (s *hyperSum) at(i int) float64 {
 	return float64(float32(math.Sin(float64(i)+s.factor) * s.factor))
 }
 
-// TestHypernetwork compares each activation with plain arithmetic, with and without one behind the last layer.
+// TestHypernetwork compares each activation with plain arithmetic, with and without one after the last layer.
 func TestHypernetwork(t *testing.T) {
 	t.Parallel()
 	const tokens, in, hidden, strength = 3, 4, 6, 0.7
@@ -130,7 +130,7 @@ func TestHypernetwork(t *testing.T) {
 	}
 }
 
-// TestHypernetworkLeavesOtherWidths: what has another width than those of the file stays as it is.
+// TestHypernetworkLeavesOtherWidths: values of other widths than those of the file stay unchanged.
 func TestHypernetworkLeavesOtherWidths(t *testing.T) {
 	t.Parallel()
 	h, err := patch.OpenHypernetwork(hyper(t, nil), 1)
@@ -154,8 +154,8 @@ func TestHypernetworkLeavesOtherWidths(t *testing.T) {
 	}
 }
 
-// TestWrongHypernetworks: files that hold no hypernetwork, or one whose layers do not fit, are errors that name the file and
-// what is wrong.
+// TestWrongHypernetworks: files without a hypernetwork, or with layers that do not fit, return errors with the file and the
+// reason.
 func TestWrongHypernetworks(t *testing.T) {
 	t.Parallel()
 	first := func(d *pickle.Dict) *pickle.Dict { return d.Values[2].([]any)[0].(*pickle.Dict) }

@@ -8,16 +8,16 @@ import (
 	"comfygo/engine/onnx"
 )
 
-// HyperTile has the positions of a latent attend within tiles: queries in tiles of the image, and as many pieces of the keys
-// in their order (upstream: nodes_hypertile.py). The number of tiles is drawn for each layer and each call; layers of other
-// draws are other graphs.
+// HyperTile makes the positions of a latent attend within tiles: queries in tiles of the image, and keys in the same number
+// of consecutive pieces (upstream: nodes_hypertile.py). The number of tiles is drawn for each layer and each call; layers
+// with different draws have different graphs.
 type HyperTile struct {
 	// Tile is the least side of a tile, in cells of the latent; Swap the number of sizes to draw from.
 	Tile, Swap int
 	// Depth is the number of halvings of the latent down to which layers are tiled; with Scale tiles grow with them.
 	Depth int
 	Scale bool
-	// tiles are those of each layer, set by On.
+	// tiles are the tiles of each layer, set by On.
 	tiles []tiling
 }
 
@@ -67,8 +67,8 @@ func (h HyperTile) On(latent Grid, layers []Grid, draw func() uint32) GraphPatch
 	return h
 }
 
-// drawnDivisor returns into how many parts of at least a size a number is cut: drawn among the options with the smallest
-// parts, of which the last is never drawn.
+// drawnDivisor returns the number of parts, of at least a given size, into which a number is divided: drawn among the
+// options with the smallest parts, of which the last is never drawn.
 func drawnDivisor(n, least, options int, draw func() uint32) int {
 	var counts []int
 	for size := min(least, n); size <= n && len(counts) < options; size++ {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Target is what a name in an adapter file stands for: a weight of a model, or some rows of one.
+// Target is the meaning of a name in an adapter file: a weight of a model, or some rows of one.
 type Target struct {
 	// Key is the weight's key: a part of the model, which ends in a dot, and the weight's name in it, such as
 	// "diffusion_model.input_blocks.0.0.weight" or "clip_l.transformer.text_model.encoder.layers.0.mlp.fc1.weight".
@@ -13,9 +13,9 @@ type Target struct {
 	// From and Rows choose rows of the weight, such as the query part of a fused query-key-value weight; Rows 0 means
 	// the whole weight.
 	From, Rows int
-	// SwapHalves says that the first and the second half of the change's rows trade places.
+	// SwapHalves reports that the first and the second half of the change's rows trade places.
 	SwapHalves bool
-	// Baked says that the model does not apply the weight by a linear or convolution layer, so that a change cannot be a
+	// Baked reports that the model does not apply the weight by a linear or convolution layer, so that a change cannot be a
 	// branch beside it: a table of embeddings.
 	Baked bool
 }
@@ -25,8 +25,8 @@ func (t Target) bias() Target {
 	return Target{Key: strings.TrimSuffix(t.Key, ".weight") + ".bias", From: t.From, Rows: t.Rows, SwapHalves: t.SwapHalves}
 }
 
-// KeyMap maps the names that adapter files use to weights of a model. Where two names of a file stand for one weight, the
-// one that was added later counts. The zero value is an empty map; it is not safe for concurrent changes.
+// KeyMap maps the names that adapter files use to weights of a model. If two names of a file map to one weight, the one
+// added later counts. The zero value is an empty map; it is not safe for concurrent changes.
 type KeyMap struct {
 	names   []string
 	targets map[string]Target
@@ -66,7 +66,7 @@ func (m *KeyMap) Bake(f func(key string) bool) {
 	}
 }
 
-// Lookup returns what a name stands for.
+// Lookup returns the target of a name.
 func (m *KeyMap) Lookup(name string) (Target, bool) {
 	t, ok := m.targets[name]
 	return t, ok
@@ -86,7 +86,7 @@ func (m *KeyMap) All() iter.Seq2[string, Target] {
 // Len returns the number of names.
 func (m *KeyMap) Len() int { return len(m.names) }
 
-// stem returns the layer's name in a weight's name; false when the name is not that of a weight.
+// stem returns the layer's name in a weight's name, or false if the name is not that of a weight.
 func stem(name string) (string, bool) { return strings.CutSuffix(name, ".weight") }
 
 // underscored is how kohya's trainers write a layer's name.

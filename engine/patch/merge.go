@@ -22,9 +22,9 @@ type additive interface {
 	Adapter
 	// delta returns the change, scaled.
 	delta() adder
-	// scale is what the product of the factors is multiplied by.
+	// scale is the factor of the factors' product.
 	scale() float64
-	// dora returns the magnitudes of the changed weight; nil for a change that is just added.
+	// dora returns the magnitudes of the changed weight, or nil if the change is only added.
 	dora() *weights.Entry
 }
 
@@ -34,7 +34,7 @@ type relative interface {
 	// deltaOf returns the change of a weight, or of rows of one, of a shape at a strength: a function that sets out to it, w being the
 	// weight, both as matrices.
 	deltaOf(shape []int, strength float64) func(out, w []float32) error
-	// factor is what the change is multiplied by when it is added.
+	// factor is the factor of the change when it is added.
 	factor(strength float64) float64
 	scale() float64
 	dora() *weights.Entry
@@ -46,7 +46,7 @@ type rowwise interface {
 	rowsOf(shape []int) func(out, w []float32, row int) error
 }
 
-// adder adds factor times rows of a change, a matrix of the weight's rows, to dst: those from row on, as many as dst has.
+// adder adds factor times rows of a change, a matrix of the weight's rows, to dst: the rows of dst, starting at row.
 type adder func(dst []float32, row int, factor float32) error
 
 // step changes a whole weight in place.
@@ -192,7 +192,7 @@ func (m *merged) apply(p applied) error {
 type region struct {
 	from, rows, cols int
 	shape            []int // of the part
-	// swap says that the halves of the change's rows trade places.
+	// swap reports that the halves of the change's rows trade places.
 	swap bool
 }
 
@@ -267,7 +267,7 @@ func (r region) replace(value weights.Entry) step {
 	}
 }
 
-// pieces calls f with consecutive pieces of n elements and room for as many values, which stay in the CPU's cache.
+// pieces calls f with consecutive pieces of n elements and a buffer of the same length, which stay in the CPU's cache.
 func pieces(n int, f func(at int, buf []float32) error) error {
 	const most = 1 << 13
 	buf := borrow(most)

@@ -104,7 +104,7 @@ func TestChangedWeights(t *testing.T) {
 			want[i] = float32(c.want(i, float64(w)))
 		}
 		near(t, name, values(t, e), want)
-		// A piece that starts and ends inside of rows.
+		// A piece that starts and ends inside rows.
 		piece := make([]float32, 71)
 		if err := weights.Range(piece, e, 50); err != nil || !slices.Equal(piece, values(t, e)[50:121]) {
 			t.Errorf("%s: a part of the weight differs from the whole, or %v", name, err)
@@ -137,8 +137,8 @@ func TestBiasAndNormChanges(t *testing.T) {
 	}
 }
 
-// TestStackOrder: a replacement ends what the files before it did to the weight, so that none of these may stay a branch;
-// those after it may.
+// TestStackOrder: a replacement discards the changes of the files before it, so none of these may stay a branch; those after
+// it may.
 func TestStackOrder(t *testing.T) {
 	t.Parallel()
 	model := source(t, "model", random(t, "l.weight", dtype.F32, 6, 4), random(t, "n.weight", dtype.F32, 6, 4))
@@ -177,8 +177,7 @@ func TestStackOrder(t *testing.T) {
 	}
 }
 
-// TestStructure: stacks of one structure are those that one graph serves, and each has a digest of its own, by which their
-// factors are told apart.
+// TestStructure: stacks of one structure share a graph, and each has its own digest, which distinguishes their factors.
 func TestStructure(t *testing.T) {
 	t.Parallel()
 	model := source(t, "model", random(t, "l.weight", dtype.F32, 6, 4), random(t, "c.weight", dtype.F32, 6, 4, 3, 3))

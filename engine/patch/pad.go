@@ -19,7 +19,7 @@ func within(shape, larger []int) bool {
 	return true
 }
 
-// padded returns an entry with zeros behind its elements on each axis (upstream: weight_adapter/base.py pad_tensor_to_shape).
+// padded returns an entry with zeros after its elements on each axis (upstream: weight_adapter/base.py pad_tensor_to_shape).
 func padded(e weights.Entry, shape []int) (weights.Entry, error) {
 	if !within(e.Shape, shape) {
 		return weights.Entry{}, fmt.Errorf("a weight of shape %v cannot be padded to %v", e.Shape, shape)
@@ -46,8 +46,8 @@ func padded(e weights.Entry, shape []int) (weights.Entry, error) {
 	return weights.Compute(e.Name, shape, weights.Computation{Op: "pad", DType: e.DType, Parts: []weights.Entry{e}, Read: read}), nil
 }
 
-// place returns the number of the row in a tensor of shape inner that lies at row i of one whose leading axes are outer;
-// false when it is outside.
+// place returns the number of the row in a tensor of shape inner that lies at row i of one whose leading axes are outer, or
+// false if it is outside.
 func place(i int, outer, inner []int) (int, bool) {
 	at, stride := 0, 1
 	for axis := len(outer) - 1; axis >= 0; axis-- {

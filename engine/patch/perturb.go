@@ -30,7 +30,7 @@ func (p Perturb) Attend(_ *nn.Builder, at Site, q, k, v *onnx.Value, attend func
 // NormalizedGuidance guides the results of attention among the latent's positions away from those of the negative side, in
 // the batches that hold both (Chen et al. 2025, arXiv:2505.21179; upstream: nodes_nag.py).
 type NormalizedGuidance struct {
-	// Scale is how far, Tau bounds the norm against that of the positive side, Alpha is the share of the guided result.
+	// Scale is the guidance scale, Tau bounds the norm relative to the positive side, Alpha is the share of the guided result.
 	Scale, Tau, Alpha float32
 	// entries are the numbers of entries in the batch, of the positive and of the negative one; set by For.
 	entries, positive, negative int

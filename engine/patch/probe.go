@@ -10,8 +10,8 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// Probe makes how much attention each of the latent's positions gets in the first layer of the middle block an output of the
-// graph: the sum over the positions that attend, as the mean of the heads.
+// Probe adds an output with the attention that each of the latent's positions gets in the first layer of the middle block:
+// the sum over the positions that attend, as the mean of the heads.
 type Probe struct{ Seen *Attended }
 
 // Attended is what a Probe has seen last on the negative side: one row for each latent, [rows,positions].
@@ -20,7 +20,7 @@ type Attended struct {
 	last *tensor.Tensor
 }
 
-// Map returns what was seen last, nil for nothing.
+// Map returns the last attention map, or nil.
 func (a *Attended) Map() *tensor.Tensor {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -286,7 +286,7 @@ func (r region) decompose(add adder, magnitudes weights.Entry, strength float64)
 	}
 }
 
-// inputFactors returns what the columns of a matrix are multiplied by to have the magnitudes that are learned for its input channels.
+// inputFactors returns the column factors that give a matrix the learned magnitudes of its input channels.
 func inputFactors(learned, x []float32, cols int, eps float32) []float32 {
 	sums := make([]float64, cols)
 	for ; len(x) > 0; x = x[cols:] {

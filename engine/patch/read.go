@@ -78,7 +78,7 @@ func (l *layer) changes() ([]change, error) {
 	return out, nil
 }
 
-// usable tells whether the tensors of an adapter can be computed with.
+// usable reports whether the tensors of an adapter can be computed with.
 func usable(a Adapter) error {
 	for _, e := range a.Entries() {
 		if !e.DType.IsFloat() {
@@ -240,7 +240,7 @@ func sizes(e weights.Entry) ([]int, error) {
 	return out, nil
 }
 
-// describe returns up to n of the names, sorted, and how many more there are.
+// describe returns up to n of the names, sorted, and the number of further ones.
 func describe(names []string, n int) string {
 	s := slices.Sorted(slices.Values(names))
 	if len(s) <= n {
@@ -249,8 +249,8 @@ func describe(names []string, n int) string {
 	return fmt.Sprintf("%q and %d more", s[:n], len(s)-n)
 }
 
-// Layers counts the layers for which a file holds adapters, by the names of its tensors alone: 0 for a file most of whose
-// tensors are no parts of adapters.
+// Layers counts the layers for which a file holds adapters, by the names of its tensors alone: 0 for a file in which most
+// tensors are not part of adapters.
 func Layers(src weights.Source) int {
 	layers, stray := grouped(src)
 	if 2*len(stray) > len(src.Names()) {

@@ -16,7 +16,7 @@ type OFT struct {
 	Rescale, DoraScale *weights.Entry
 	// Alpha, when positive, bounds the norm of the skew-symmetric matrices that the rotations are made of.
 	Alpha *float64
-	// Output says that the layer's output is rotated, as by upstream's bypass loaders: the strength counts once, not twice,
+	// Output reports that the layer's output is rotated, as by upstream's bypass loaders: the strength counts once, not twice,
 	// and OFT rescales.
 	Output bool
 }
@@ -57,7 +57,7 @@ func (a *OFT) Check(shape []int) error {
 }
 
 // inert implements undone: ComfyUI 0.33.0 compares the alpha of BOFT with a number, which fails for a file without alpha, and leaves the
-// weight as it was. Its bypass loaders take an alpha of zero.
+// weight unchanged. Its bypass loaders take an alpha of zero.
 func (a *OFT) inert() string {
 	if a.butterfly() && a.Alpha == nil && !a.Output {
 		return "ComfyUI does not apply BOFT without an alpha"
@@ -72,7 +72,7 @@ func (a *OFT) scale() float64 {
 	return *a.Alpha
 }
 
-// factor follows upstream, which counts the strength in the rotation and again in what is added.
+// factor follows upstream, which applies the strength to the rotation and again to the added part.
 func (a *OFT) factor(strength float64) float64 {
 	if a.Output {
 		return 1
@@ -91,7 +91,7 @@ func (a *OFT) deltaOf(shape []int, strength float64) func(out, w []float32) erro
 		}
 		size := a.Blocks.Shape[len(a.Blocks.Shape)-1]
 		if !a.butterfly() && (a.Rescale == nil || !a.Output) {
-			// One stage, of which what it changes is taken at once.
+			// One stage, whose change is applied at once.
 			blended(turns, size, float32(strength), 0, true)
 			a.turn(out, w, turns, cols, 0)
 			a.byAlpha(out)
@@ -119,15 +119,15 @@ func (a *OFT) deltaOf(shape []int, strength float64) func(out, w []float32) erro
 	}
 }
 
-// byAlpha multiplies the change of DoRA by alpha, as if it were that of LoRA.
+// byAlpha multiplies the change of DoRA by alpha, as for LoRA.
 func (a *OFT) byAlpha(out []float32) {
 	if a.DoraScale != nil {
 		vec.Scale(out, out, float32(a.scale()))
 	}
 }
 
-// blended makes rotations s times themselves and keep-s times no rotation. transposed says that they are applied from the right: their
-// transposes are what Product multiplies by from the left.
+// blended makes rotations s times themselves and keep-s times no rotation. transposed says that they are applied from the right:
+// Product multiplies by their transposes from the left.
 func blended(turns []float32, size int, s, keep float32, transposed bool) {
 	for ; len(turns) > 0; turns = turns[size*size:] {
 		for m := range size {

@@ -15,7 +15,7 @@ type SigmaRange struct{ Low, High float32 }
 
 func (r SigmaRange) holds(c Call) bool { return c.Sigma <= r.High && c.Sigma >= r.Low }
 
-// Shrink scales what follows an input block of a U-Net down, so that the rest of the input half sees less of the latent
+// Shrink scales the output of an input block of a U-Net down, so that the rest of the input half processes a smaller latent
 // (Kohya's deep shrink; upstream: nodes_model_downscale.py).
 type Shrink struct {
 	SigmaRange

@@ -8,9 +8,9 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Storage is how a weight is stored after its changes; the zero value leaves it as it is computed.
+// Storage is how a weight is stored after its changes; the zero value keeps the computed form.
 type Storage struct {
-	// Quantized says that the weight is quantized and becomes so again, with new scales.
+	// Quantized reports that the weight is quantized and becomes so again, with new scales.
 	Quantized bool
 	// Type, when set, is the 8-bit float that the weight is rounded to, before the changes and again after them.
 	Type dtype.DType

@@ -39,8 +39,8 @@ const (
 	roles // the number of roles
 )
 
-// spellings are the endings by which files tell what a tensor is. Factors of low rank have several spellings; a layer that
-// is there in more than one takes the first of this list.
+// spellings are the name endings that identify tensors in files. Factors of low rank have several spellings; a layer with
+// more than one spelling takes the first of this list.
 var spellings = []struct {
 	ending string
 	role   role

@@ -14,7 +14,7 @@ import (
 )
 
 // Stack is a list of adapter files with strengths, applied to a model one after the other. The zero value is empty; a Stack
-// is not changed after it was made.
+// is immutable.
 type Stack struct {
 	layers []stacked
 	stored func(key string) Storage
@@ -44,8 +44,8 @@ func (s Stack) With(f *File, strength float64) Stack {
 	return s
 }
 
-// Storing returns the stack with what of says of how the weight of a key is stored again after its changes, adapters that change
-// what layers give aside. Without it weights are left as they are computed. All calls for a stack say the same.
+// Storing returns the stack with the storage that of returns for the weight of a key after its changes, except for adapters that
+// change the outputs of layers. Without it weights keep the computed form. All calls for a stack must agree.
 func (s Stack) Storing(of func(key string) Storage) Stack {
 	s.stored = of
 	return s
@@ -122,7 +122,7 @@ func (s Stack) part(prefix string) *Part {
 	return p
 }
 
-// byName lists what is applied to the weights of a part, by their names in it.
+// byName lists the changes of the weights of a part, by their names in it.
 func (s Stack) byName(prefix string) map[string][]applied {
 	out := map[string][]applied{}
 	for _, l := range s.layers {
@@ -141,8 +141,8 @@ func (s Stack) byName(prefix string) map[string][]applied {
 	return out
 }
 
-// dependent returns how many of the patches of a weight have to be computed in their order: those up to the last one that
-// depends on what the patches before it made of the weight.
+// dependent returns the number of patches of a weight that have to be computed in order: those up to the last one that
+// depends on the weight as changed by the patches before it.
 func dependent(as []applied) int {
 	for i := len(as) - 1; i >= 0; i-- {
 		r, low := as[i].Adapter.(*LowRank)
@@ -171,8 +171,8 @@ func (a *LowRank) branch(t Target, slot int) (nn.Branch, error) {
 	return nn.Branch{Up: up, Row: t.From, Mid: a.Mid, Down: a.Down, Scale: float32(a.Scale()), Strength: slot}, err
 }
 
-// joinable returns a branch that others beside the same weight can be joined with: its mid factor is multiplied into the one below. A
-// graph would have three layers for each of them otherwise.
+// joinable returns a branch that can be joined with others of the same weight: its mid factor is multiplied into the down factor.
+// Otherwise a graph would have three layers for each branch.
 func joinable(b nn.Branch) nn.Branch {
 	if b.Mid == nil {
 		return b
@@ -187,7 +187,7 @@ func joinable(b nn.Branch) nn.Branch {
 	return b
 }
 
-// Part is what a Stack changes in one part of a model. It is not changed after it was made.
+// Part holds the changes of a Stack in one part of a model. It is immutable.
 type Part struct {
 	branches  map[string][]nn.Branch
 	strengths []float32
@@ -199,9 +199,9 @@ type Part struct {
 }
 
 // Structure identifies the graphs that the changes need: which weights have branches, in what form, and which weights are computed.
-// Equal structures give equal graphs, except where a change stores weights in another form; code that takes one for the other has to look
-// for that. The files of branches, their ranks and how many of them are stacked on a weight are no part of it: a graph has
-// the factors of branches as parameters, and so it may have the weights that are computed.
+// Equal structures give equal graphs, except where a change stores weights in another form; code that exchanges them has to check that.
+// The files of branches, their ranks and how many of them are stacked on a weight are not part of it: a graph has the factors of branches
+// as parameters, and possibly also the computed weights.
 func (p *Part) Structure() string {
 	if p == nil {
 		return ""
@@ -292,7 +292,7 @@ func (p *Part) Source(src weights.Source) (weights.Source, error) {
 	return computed(src, p.baked)
 }
 
-// Adapters returns the branches, for the building of one graph and for runs of it; nil when nothing is changed.
+// Adapters returns the branches, for building one graph and running it, or nil without changes.
 func (p *Part) Adapters() *Adapters {
 	if p == nil {
 		return nil
@@ -300,7 +300,7 @@ func (p *Part) Adapters() *Adapters {
 	return &Adapters{part: p, used: map[string]bool{}}
 }
 
-// Adapters gives the branches of a Part to the builder of one graph and keeps account of them.
+// Adapters provides the branches of a Part to the builder of one graph and keeps track of them.
 type Adapters struct {
 	part *Part
 	mu   sync.Mutex

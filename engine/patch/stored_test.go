@@ -89,7 +89,8 @@ func TestChangedWeightsAreStoredAgain(t *testing.T) {
 	}
 }
 
-// TestLeftOut: what ComfyUI fails to apply changes nothing here either, and is told; behind a bypass loader it is applied.
+// TestLeftOut: adapters that ComfyUI fails to apply have no effect here either, with a warning; a bypass loader applies
+// them.
 func TestLeftOut(t *testing.T) {
 	t.Parallel()
 	f32 := func(name string, shape ...int) weights.Entry { return random(t, "a."+name, dtype.F32, shape...) }
@@ -165,7 +166,7 @@ func TestAlphaInMetadataIsNotRead(t *testing.T) {
 	}
 }
 
-// TestStrengthOfRotations: at half the strength OFT changes a weight by a quarter; behind a bypass loader by a half.
+// TestStrengthOfRotations: at half the strength OFT changes a weight by a quarter; after a bypass loader by a half.
 func TestStrengthOfRotations(t *testing.T) {
 	t.Parallel()
 	base := random(t, "l.weight", dtype.F32, 6, 4)
@@ -184,8 +185,8 @@ func TestStrengthOfRotations(t *testing.T) {
 	}
 }
 
-// TestStackOfTenReadsOnce: a stack of adapters that change a weight by what it is reads the model's weight a few times, not twice
-// for each of them (which would be 2¹⁰ times), and gives what one after the other gives.
+// TestStackOfTenReadsOnce: a stack of adapters whose change depends on the weight reads the model's weight a few times, not twice
+// for each of them (which would be 2¹⁰ times), and gives the same result as applying them one after the other.
 func TestStackOfTenReadsOnce(t *testing.T) {
 	t.Parallel()
 	f32 := func(name string, shape ...int) weights.Entry { return random(t, "a."+name, dtype.F32, shape...) }

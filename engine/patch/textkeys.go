@@ -16,7 +16,7 @@ type TextNames struct {
 	Names []string
 }
 
-// CLIPNames says what adapter files call a text encoder in the layout of CLIP.
+// CLIPNames are the names of a CLIP text encoder in adapter files.
 type CLIPNames struct {
 	TextNames
 	// Kohya are the prefixes of kohya's names without the last underscore ("lora_te1"), Diffusers those of diffusers'
@@ -60,7 +60,7 @@ func (m *KeyMap) AddCLIP(n CLIPNames) {
 	m.Bake(func(key string) bool { return strings.HasPrefix(key, n.Part) && isTable(key) })
 }
 
-// isTable reports that a key is that of a table of embeddings.
+// isTable reports whether a key names an embedding table.
 func isTable(key string) bool { return strings.HasSuffix(key, "embedding.weight") }
 
 // AddTextGeneric adds "text_encoders." and the key of each weight of a text encoder. The names of kohya and diffusers differ
@@ -87,7 +87,7 @@ func (m *KeyMap) AddTextInner(n TextNames) {
 	}
 }
 
-// AddKohya adds kohya's name for each weight: prefix, then the key behind inner with dots as underscores. Weights elsewhere
+// AddKohya adds kohya's name for each weight: prefix, then the key after inner with dots as underscores. Weights elsewhere
 // get none.
 func (m *KeyMap) AddKohya(prefix, inner string, n TextNames) {
 	for _, name := range n.Names {

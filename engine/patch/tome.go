@@ -9,8 +9,9 @@ import (
 )
 
 // MergeTokens merges the most similar of the latent's positions before their queries are computed, and gives each of them
-// the result of what it was merged into (Bolya and Hoffman 2023, arXiv:2303.17604; upstream: nodes_tomesd.py). Only layers at
-// the latent's own resolution merge. In each 2x2 square one position, drawn anew for each layer and call, may receive others.
+// the result of the position it was merged into (Bolya and Hoffman 2023, arXiv:2303.17604; upstream: nodes_tomesd.py). Only
+// layers at the latent's own resolution merge. In each 2x2 square one position, drawn anew for each layer and call, may
+// receive others.
 type MergeTokens struct {
 	// Ratio is the share of the positions that are merged into others, up to all that do not receive.
 	Ratio float64
@@ -18,8 +19,8 @@ type MergeTokens struct {
 	layers map[int]merging
 }
 
-// merging is how the positions of a layer are told apart: order lists those that may be merged and then the receivers, both
-// from the first row on; place is where each position is in order.
+// merging divides the positions of a layer: order lists those that may be merged and then the receivers, both from the first
+// row on; place is the index of each position in order.
 type merging struct {
 	merged, receivers int
 	order, place      []int64
@@ -33,13 +34,13 @@ var (
 	_ IdlePatch   = MergeTokens{}
 )
 
-// side is that of the squares of which each has one receiver.
+// side is the side of the squares with one receiver each.
 const side = 2
 
 // Point implements GraphPatch.
 func (MergeTokens) Point() Point { return SelfAttention }
 
-// Digest implements GraphPatch: what is drawn is an input of the graph.
+// Digest implements GraphPatch: the draws are inputs of the graph.
 func (m MergeTokens) Digest() string { return fmt.Sprint(m.Ratio) }
 
 // Sized implements SizedPatch.
@@ -117,7 +118,7 @@ func (m MergeTokens) Tokens(b *nn.Builder, at Site, x *onnx.Value) (fewer *onnx.
 	n := len(l.order)
 	order := b.Input(orderInput(at.Number), dtype.I64, onnx.D(n))
 	place := b.Input(placeInput(at.Number), dtype.I64, onnx.D(n))
-	if x.Dim(1) != onnx.D(n) { // another patch scales the latent inside of the network
+	if x.Dim(1) != onnx.D(n) { // another patch scales the latent inside the network
 		return x, nil
 	}
 	batch, width, givers := x.Dim(0), x.Dim(2), n-l.receivers
@@ -146,7 +147,7 @@ func (m MergeTokens) Tokens(b *nn.Builder, at Site, x *onnx.Value) (fewer *onnx.
 		fewer = b.Concat(1, rows(b.Slice(sorted, 1, 0, givers), kept, rest), mean)
 	}
 
-	// A position of rank r is behind the merged ones, or where its receiver is.
+	// A position of rank r is after the merged ones, or where its receiver is.
 	_, reversed := b.TopK(b.Neg(b.Cast(ranked, dtype.F32)), 1, givers) // sorting a permutation gives its inverse
 	left := b.Ints(givers - l.merged)
 	rank := b.Sub(reversed, b.Ints(l.merged))

@@ -13,8 +13,8 @@ import (
 	"comfygo/engine/weights"
 )
 
-// TestMergeTokens compares which positions are merged, and into which, with plain arithmetic, at sizes that squares of two
-// do not fill, too. The result of attention is the position itself, so that a merged one shows what it was merged into.
+// TestMergeTokens compares which positions are merged, and into which, with plain arithmetic, including sizes that squares
+// of two do not fill. The result of attention is the position itself, so a merged one shows its target.
 func TestMergeTokens(t *testing.T) {
 	t.Parallel()
 	const batch, width = 2, 8
@@ -131,7 +131,7 @@ func mergedRow(x []float32, width int, at patch.Grid, count int, draws []uint32)
 }
 
 // TestMergeTokensIdle: nothing is merged where the network does not attend at the latent's resolution, in latents of one row
-// or column, and at a ratio of nothing, which alone is not told.
+// or column, and at a ratio of zero, which alone gives no warning.
 func TestMergeTokensIdle(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -31,7 +31,7 @@ var (
 	}
 )
 
-// UNetNames says which names of U-Net layers a KeyMap takes beyond those of ComfyUI 0.33.
+// UNetNames reports which names of U-Net layers a KeyMap takes beyond those of ComfyUI 0.33.
 type UNetNames struct {
 	// PEFT adds the names that current diffusers and PEFT write for attention layers ("unet.….attn1.to_q", "base_model.model.…"),
 	// which ComfyUI 0.33 leaves out of its map: it applies the other layers of such a file and logs these.

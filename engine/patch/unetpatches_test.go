@@ -32,7 +32,7 @@ func TestFreeU(t *testing.T) {
 	}
 }
 
-// freeU changes channels of a backbone and as many of a skip connection.
+// freeU changes channels of a backbone and the same number of a skip connection.
 func freeU(x []float32, channels, h, w int, backbone, low float64, byMean bool) []float32 {
 	y := append([]float32(nil), x...)
 	cells := h * w

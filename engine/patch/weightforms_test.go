@@ -12,7 +12,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// formsCase is what ComfyUI computed for one adapter; see testdata/forms.py.
+// formsCase is ComfyUI's result for one adapter; see testdata/forms.py.
 type formsCase struct {
 	Name           string
 	Strength       float64
@@ -104,7 +104,7 @@ func equalShapes(a, b []int) bool {
 	return true
 }
 
-// TestFormsThatDoNotFit: factors of other shapes than the weight's are refused before they are computed.
+// TestFormsThatDoNotFit: factors that do not fit the weight's shape are rejected before they are computed.
 func TestFormsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	f32 := func(name string, shape ...int) weights.Entry { return random(t, "a."+name, dtype.F32, shape...) }

@@ -3,7 +3,7 @@ package preview
 import "time"
 
 const (
-	// share is the part of the sampling time that previews may take where they use what the network uses.
+	// share is the part of the sampling time that previews may take if they use the network's device.
 	share = 0.02
 	// shortest is the time between previews that cost the network nothing: an image fifteen times a second is a video.
 	shortest = 66 * time.Millisecond
@@ -11,7 +11,7 @@ const (
 
 // gate spaces previews so that the sampling time before each one pays for it.
 type gate struct {
-	// free says that previews take nothing from the network.
+	// free reports that previews take nothing from the network.
 	free bool
 	now  func() time.Time
 	cost time.Duration // of the latest preview, before the first a guess

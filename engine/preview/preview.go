@@ -1,7 +1,7 @@
-// Package preview makes small images of latents while they are sampled: by a linear map from latent channels to
-// colours, or with a TAESD decoder.
+// Package preview renders small images of latents during sampling: by a linear map from latent channels to colours, or with
+// a TAESD decoder.
 //
-// It knows latents, their formats and decoders; it knows nothing of nodes, messages or HTTP.
+// It knows latents, their formats and decoders; it does not know nodes, messages or HTTP.
 package preview
 
 import (
@@ -17,7 +17,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// The methods, as the flag --preview-method spells them. Auto stands for LatentToRGB.
+// The methods, as the flag --preview-method spells them. Auto means LatentToRGB.
 const (
 	None        = "none"
 	Auto        = "auto"
@@ -29,12 +29,12 @@ const (
 type Settings struct {
 	// Method is one of the constants; anything else counts as None.
 	Method string
-	// Size bounds the longer side of what is sent, in pixels.
+	// Size limits the longer side of a preview, in pixels.
 	Size int
 }
 
-// Override returns the settings for a run that asks for a method of its own. What is no method, and "default", changes
-// nothing. Upstream: latent_preview.set_preview_method.
+// Override returns the settings for a run that requests its own method. An unknown method, and "default", have no effect.
+// Upstream: latent_preview.set_preview_method.
 func (s Settings) Override(method any) Settings {
 	if m, ok := method.(string); ok && slices.Contains([]string{None, Auto, LatentToRGB, TAESD}, m) {
 		s.Method = m
@@ -45,7 +45,7 @@ func (s Settings) Override(method any) Settings {
 // Decoders opens the decoders that previews need.
 type Decoders struct {
 	Engine *engine.Runtime
-	// Find returns the file of the folder vae_approx whose name begins so.
+	// Find returns the file of the folder vae_approx whose name has the given prefix.
 	Find func(start string) (path string, ok bool)
 }
 
@@ -57,8 +57,8 @@ type Maker struct {
 }
 
 // New chooses how previews of latents of the given format are made, as upstream's latent_preview.get_previewer does: a
-// TAESD that is wanted but missing is reported to log and replaced by the linear map. It returns nil when there are to be
-// none, or none can be made.
+// TAESD that is wanted but missing is reported to log and replaced by the linear map. It returns nil if previews are off or
+// cannot be made.
 func New(s Settings, f sampling.LatentFormat, d Decoders, log *slog.Logger) *Maker {
 	switch s.Method {
 	case Auto, LatentToRGB, TAESD:
@@ -100,8 +100,8 @@ const (
 	tinyCostCard      = 50 * time.Nanosecond
 )
 
-// Due reports whether it is time for a preview of x: on average they slow a run by no more than 2 %, and there are no more
-// than an eye can follow.
+// Due reports whether a preview of x is due: on average previews slow a run by at most 2 %, and their rate is limited to
+// what a viewer can follow.
 func (m *Maker) Due(x *tensor.Tensor) bool {
 	if m.gate.cost == 0 {
 		pixel := tinyCostProcessor
@@ -121,7 +121,7 @@ func (m *Maker) Make(work func()) {
 	m.gate.spent(start)
 }
 
-// Image returns an image of the first latent of x, [B,C,H,W] or [B,C,T,H,W] as the network sees it.
+// Image returns an image of the first latent of x, [B,C,H,W] or [B,C,T,H,W] in the network's space.
 func (m *Maker) Image(ctx context.Context, x *tensor.Tensor) (image.Image, error) {
 	z, err := m.first(x)
 	if err != nil {
@@ -188,7 +188,7 @@ func pictureOf(y *tensor.Tensor) image.Image {
 	return img
 }
 
-// toByte cuts off what lies behind the point, as upstream's conversion does. NaN is black.
+// toByte cuts off what lies after the point, as upstream's conversion does. NaN is black.
 func toByte(v float32) uint8 {
 	switch {
 	case v >= 1:

@@ -21,7 +21,7 @@ import (
 	"comfygo/tests/golden"
 )
 
-// runtime is that of all tests: a process can have one library open.
+// runtime is the runtime of all tests: a process can have one library open.
 var runtime *engine.Runtime
 
 func TestMain(m *testing.M) {

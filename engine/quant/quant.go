@@ -18,14 +18,13 @@ const (
 	E4M3 Format = 100 + iota
 	E5M2
 	Int8
-	// MXFP8 holds E4M3 elements with a power of two (E8M0) for each 32 of them.
+	// MXFP8 holds E4M3 elements with a power-of-two scale (E8M0) for each 32 of them.
 	MXFP8
-	// NVFP4 holds E2M1 elements, two a byte, with an E4M3 for each 16 of them.
+	// NVFP4 holds E2M1 elements, two per byte, with an E4M3 scale for each 16 of them.
 	NVFP4
 	// Int4 holds signed integers, two a byte, the first in the lower half.
 	Int4
-	// E5M2AsE4M3 and E4M3AsE5M2 hold one element a byte in the first type, whose value is rounded to the second, and to its largest
-	// one where it is beyond it.
+	// E5M2AsE4M3 and E4M3AsE5M2 hold one element per byte in the first type; its value is rounded and clamped to the second.
 	E5M2AsE4M3
 	E4M3AsE5M2
 )
@@ -34,10 +33,10 @@ const (
 // element's in the lower half of a byte, choose one of 16 values, which times the E4M3 is rounded to a whole number of ±127.
 const Grouped Format = 110
 
-// Levels is the number of values that the elements of a grouped format are chosen from. They stand before the scales.
+// Levels is the number of values of the elements of a grouped format. They are stored before the scales.
 const Levels = 16
 
-// GroupedName is what files call grouped formats. GroupedBy tells them apart by the size of their groups.
+// GroupedName is the name of grouped formats in files. GroupedBy distinguishes them by the group size.
 const GroupedName = "asym_w4a8_int8"
 
 // GroupedBy returns the grouped format of groups of n elements; false for a size that no format has.
@@ -53,14 +52,14 @@ func GroupedBy(n int) (Format, bool) {
 // Grouped reports that the format is a grouped one.
 func (f Format) Grouped() bool { return f >= Grouped }
 
-// format is what is known of a format.
+// format holds the properties of a format.
 type format struct {
 	// name is the format's name as files spell it.
 	name            string
 	elements, bytes int
 }
 
-// formats are all of them. The C code that decodes them has the same list.
+// formats lists all formats. The C code that decodes them has the same list.
 var formats = map[Format]format{
 	E4M3: {"float8_e4m3fn", 1, 1}, E5M2: {"float8_e5m2", 1, 1}, Int8: {"int8_tensorwise", 1, 1}, MXFP8: {"mxfp8", 32, 32}, NVFP4: {"nvfp4", 16, 8}, Int4: {"convrot_w4a4", 2, 1},
 	E5M2AsE4M3: {"float8_e5m2 as float8_e4m3fn", 1, 1}, E4M3AsE5M2: {"float8_e4m3fn as float8_e5m2", 1, 1},
@@ -106,10 +105,10 @@ func All() []Format {
 // String returns the name.
 func (f Format) String() string { return formats[f].name }
 
-// Block returns how many elements and bytes a block has; 0 for a format that is not known.
+// Block returns the numbers of elements and bytes of a block; 0 for an unknown format.
 func (f Format) Block() (elements, bytes int) { return formats[f].elements, formats[f].bytes }
 
-// Tiled reports that the format has scales for blocks, which lie in tiles of 128 rows and 4 blocks.
+// Tiled reports that the format has block scales stored in tiles of 128 rows and 4 blocks.
 func (f Format) Tiled() bool { return f == MXFP8 || f == NVFP4 }
 
 // TiledSize returns the number of block scales of a matrix, with those that fill the last tiles.
@@ -132,7 +131,7 @@ type Matrix struct {
 	Scales []float32
 }
 
-// Check fails for a matrix whose parts do not fit each other.
+// Check fails for a matrix with inconsistent parts.
 func (m Matrix) Check() error {
 	elements, size := m.Format.Block()
 	switch {
@@ -163,7 +162,7 @@ var decoder atomic.Pointer[Decoder]
 func Use(d Decoder) { decoder.Store(&d) }
 
 // Decode writes rows from to from+n-1 of m to dst, float32 [n,Cols]. Reading a mapped file that was truncated ends the
-// process: the caller makes sure of the bytes first.
+// process: the caller has to check the bytes first.
 func (m Matrix) Decode(dst []float32, from, n int) error {
 	if err := m.Check(); err != nil {
 		return err

@@ -4,8 +4,8 @@ package residency
 
 import "golang.org/x/sys/unix"
 
-// allocate returns zeroed memory outside of Go's heap: the collector neither scans nor counts it, and it goes back to
-// the system at once when freed.
+// allocate returns zeroed memory outside Go's heap: the collector neither scans nor counts it, and it goes back to the
+// system at once when freed.
 func allocate(n int) ([]byte, error) {
 	return unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 }

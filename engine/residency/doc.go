@@ -3,5 +3,5 @@
 // one or a run needs room. When the runtime runs out of memory all idle sessions are evicted and the run is tried once
 // more.
 //
-// It knows graphs, weight sources and ONNX Runtime; it knows no model family and no meaning of a graph.
+// It knows graphs, weight sources and ONNX Runtime, but no model family and no meaning of a graph.
 package residency

@@ -11,7 +11,7 @@ import (
 type FakeSession struct {
 	OnRun   func() error
 	OnClose func()
-	// Keeps is what it says it keeps after a run.
+	// Keeps is the number of bytes that it reports to keep after a run.
 	Keeps int64
 }
 

@@ -10,14 +10,14 @@ import (
 	"comfygo/engine/weights"
 )
 
-// File is an open weight file and what was found in it. The file stays mapped while a model, an encoder, a session or an
-// entry made from it is reachable.
+// File is an open weight file and its detected parts. The file stays mapped while a model, an encoder, a session or an entry
+// made from it is reachable.
 type File[T any] struct {
-	// Path is the file's path as it was asked for.
+	// Path is the requested path of the file.
 	Path string
-	// ID tells this content of this path from any other: path, size and time of change.
+	// ID identifies the content of the file: path, size and modification time.
 	ID string
-	// Parts is what the file was found to hold.
+	// Parts are the detected parts of the file.
 	Parts T
 }
 

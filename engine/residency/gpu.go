@@ -14,7 +14,7 @@ import (
 // gpuStore holds the weights on one GPU. Sessions share them, by the key of their source: graphs of one model for several sizes, or
 // with a ControlNet, are over one copy.
 type gpuStore struct {
-	mu    sync.Mutex // held while weights are copied: what is missing is known only then
+	mu    sync.Mutex // held while weights are copied, because missing weights are known only then
 	known map[string]*gpuWeight
 	bytes int64
 }
@@ -45,7 +45,7 @@ const gpuAlign = 256
 
 func onGPU(n int) int { return (n + gpuAlign - 1) &^ (gpuAlign - 1) }
 
-// takes is the number of bytes that a graph's weights take beyond what is there.
+// takes returns the bytes of a graph's weights that are not loaded yet.
 func (s *gpuStore) takes(list []onnx.Initializer) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,7 +78,7 @@ func (s *gpuStore) total() int64 {
 	return s.bytes
 }
 
-// claim returns the weights of a graph that are there, which stay now, and lists those that are not. Small ones go into the model.
+// claim returns the loaded weights of a graph, which stay now, and lists the missing ones. Small ones are stored in the model.
 func (s *gpuStore) claim(list []onnx.Initializer) (*gpuSet, []onnx.Initializer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +86,7 @@ func (s *gpuStore) claim(list []onnx.Initializer) (*gpuSet, []onnx.Initializer) 
 	return set, set.use(list)
 }
 
-// use takes what is there of a list, and returns the rest.
+// use takes the loaded weights of a list, and returns the rest.
 func (w *gpuSet) use(list []onnx.Initializer) []onnx.Initializer {
 	var rest []onnx.Initializer
 	for _, in := range list {
@@ -108,7 +108,7 @@ func (w *gpuSet) use(list []onnx.Initializer) []onnx.Initializer {
 	return rest
 }
 
-// add copies the weights of a list that are not there, whose bytes are in host.
+// add copies the missing weights of a list from their bytes in host.
 func (w *gpuSet) add(ctx context.Context, lib *ort.Runtime, d ort.Device, list []onnx.Initializer, host *weightSet) error {
 	s := w.store
 	s.mu.Lock()
@@ -160,7 +160,7 @@ func (s *gpuStore) load(ctx context.Context, lib *ort.Runtime, d ort.Device, lis
 	return nil
 }
 
-// write copies one weight: data, or the stored tensors that it is made of, whose pages are given back afterwards.
+// write copies one weight: data, or the stored tensors that it consists of, whose pages are released afterwards.
 func write(to *ort.Region, at int, src nn.Source, data []byte) error {
 	parts, ok := inParts(src)
 	if !ok {

@@ -9,7 +9,7 @@ import (
 	"comfygo/engine/ort"
 )
 
-// MemoryError says that a run or a load needs more memory than there is.
+// MemoryError reports that a run or a load needs more memory than there is.
 type MemoryError struct {
 	// What was to be done.
 	What string
@@ -20,7 +20,7 @@ type MemoryError struct {
 	Cause error
 }
 
-// Error says what was to be done, what it needs and what there is.
+// Error returns the action, the required and the available memory.
 func (e *MemoryError) Error() string {
 	text := e.What
 	switch {
@@ -58,7 +58,7 @@ func (s *Sessions) Available(d ort.Device) (bytes int64, ok bool) {
 	return n, n >= 0
 }
 
-// Fits reports that a run of so many bytes leaves a tenth of the device's free memory to others.
+// Fits reports whether a run of the given bytes leaves a tenth of the device's free memory to others.
 func (s *Sessions) Fits(d ort.Device, bytes int64) bool {
 	have := s.available(d)
 	return have < 0 || bytes < have/10*9
@@ -101,11 +101,10 @@ func (s *Sessions) Reserve(d ort.Device, bytes int64) (release func()) {
 	}
 }
 
-// Account is what the ledger says of one device.
+// Account is the ledger's state of one device.
 type Account struct {
 	Device ort.Device
-	// Sessions is the number of sessions held ready, Weights the bytes that their weights take on the device beside what
-	// is mapped from files.
+	// Sessions is the number of sessions held ready, Weights the bytes of their weights on the device, without mapped files.
 	Sessions int
 	Weights  int64
 	// Running is the estimate of the activations of the runs that are going on, Peak the highest that there was.
@@ -126,7 +125,7 @@ func (s *Sessions) Accounts() []Account {
 		}
 		sh.mu.Unlock()
 		if sh.device.Kind == ort.CUDA {
-			a.Weights = max(a.Weights, sh.gpu.total()) // a session may be gone whose weights others share
+			a.Weights = max(a.Weights, sh.gpu.total()) // the weights of a closed session may still be shared
 		} else {
 			a.Weights = s.weights.Bytes() // sessions share weights: the store knows what there is in all
 		}
@@ -136,7 +135,7 @@ func (s *Sessions) Accounts() []Account {
 	return out
 }
 
-// IsMemoryError reports whether err says that memory did not suffice.
+// IsMemoryError reports whether err means that memory did not suffice.
 func IsMemoryError(err error) bool {
 	var m *MemoryError
 	return errors.As(err, &m)

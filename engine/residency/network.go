@@ -32,9 +32,9 @@ type Network struct {
 	// written with: those of computed weights hold adapters and caches that are of no use once the session is made.
 	stored  []weights.Entry
 	session session
-	watch   func(ctx context.Context) func(error) // is told of a run, and of its end
+	watch   func(ctx context.Context) func(error) // is called at the start of a run; its result is called at the end
 
-	// parameters are those of the graph. store and threads make their values, charge enters what these take into the
+	// parameters are the parameters of the graph. store and threads make their values, charge enters what these take into the
 	// ledger and returns it, adjust changes what the network is charged with.
 	parameters []onnx.Parameter
 	store      *Store
@@ -45,12 +45,13 @@ type Network struct {
 	// shape identifies that graph.
 	computed *computed
 	shape    [sha256.Size]byte
-	// results is what the session was seen to keep from run to run, in bytes.
+	// results is the measured size in bytes that the session keeps from run to run.
 	results atomic.Int64
 
-	// prompt, if set, computes what follows from inputs that stay the same from run to run; its outputs are inputs of session.
+	// prompt, if set, computes the values that depend only on inputs that stay the same from run to run; its outputs are inputs
+	// of session.
 	prompt session
-	// graphs says that steps are captured.
+	// graphs reports that steps are captured.
 	graphs bool
 
 	mu    sync.Mutex
@@ -87,7 +88,7 @@ func (n *Network) Run(ctx context.Context, a Adapted, inputs map[string]ort.Valu
 	return out, err
 }
 
-// chargeResults enters what the session keeps for its next run into the ledger.
+// chargeResults charges the memory that the session keeps for its next run to the ledger.
 func (n *Network) chargeResults() {
 	now := n.session.Kept()
 	if delta := now - n.results.Swap(now); delta != 0 {
@@ -123,7 +124,7 @@ func (n *Network) Close() {
 	runtime.KeepAlive(n.stored)
 }
 
-// stored lists the stored entries that a graph's weights are made of.
+// stored lists the stored entries of a graph's weights.
 func stored(inits []onnx.Initializer) []weights.Entry {
 	var out []weights.Entry
 	for _, in := range inits {

@@ -20,8 +20,8 @@ type Adapted struct {
 	nn.Adapters
 	// Build writes the network's graph.
 	Build func() (*onnx.Graph, error)
-	// Steady, if set, reports the inputs that stay the same from run to run. On a GPU a session of its own computes what follows from them
-	// alone, when they change.
+	// Steady, if set, reports the inputs that stay the same from run to run. On a GPU a separate session computes the values that depend
+	// only on them, when they change.
 	Steady func(input string) bool
 }
 
@@ -49,8 +49,8 @@ type computed struct {
 	sources map[string]nn.Source
 }
 
-// exchange makes parameters of the weights of a graph that adapters change, so that its session serves other strengths and files. It
-// returns their sources, and what identifies the graph apart from them.
+// exchange turns the weights of a graph that adapters change into parameters, so that its session serves other strengths and files.
+// It returns their sources, and the identity of the graph without them.
 func exchange(g *onnx.Graph, digest string) (*computed, [sha256.Size]byte, error) {
 	c := &computed{digest: digest, sources: map[string]nn.Source{}}
 	g.Exchangeable(func(in onnx.Initializer) bool {
@@ -90,7 +90,7 @@ func (n *Network) weightsFor(a Adapted) (map[string]nn.Source, error) {
 }
 
 // factors are the values of a graph's parameters for some adapters, apart from the strengths of branches. Those that
-// serve as they lie in the file are a part of the mapped file, the others are made, and shared with other graphs.
+// serve as stored in the file are a part of the mapped file, the others are made, and shared with other graphs.
 type factors struct {
 	digest string
 	values map[string]ort.Value
@@ -216,8 +216,8 @@ func (n *Network) strengths(a Adapted) (map[string]ort.Value, error) {
 	return out, nil
 }
 
-// bindAdapters binds the parameters for a to the binding of s, as far as they are not those of the step before: on a
-// GPU the factors travel there once for all the steps that use them.
+// bindAdapters binds the parameters for a to the binding of s, except those of the step before: the factors are copied to a
+// GPU once for all the steps that use them.
 func (n *Network) bindAdapters(ctx context.Context, s *steps, a Adapted) error {
 	if len(n.parameters) == 0 {
 		return nil

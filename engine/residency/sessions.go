@@ -14,7 +14,7 @@ import (
 	"comfygo/engine/residency/cache"
 )
 
-// Key identifies a session: what it is made of and where it runs.
+// Key identifies a session: its content and its device.
 type Key struct {
 	// Files identifies the weight files, joined.
 	Files string
@@ -22,7 +22,7 @@ type Key struct {
 	Part, Variant string
 	// Adapters is the structure of the adapters that the graph computes; their factors and strengths are parameters.
 	Adapters string
-	// Exchange says that weights which adapters change are parameters, too.
+	// Exchange reports that weights which adapters change are parameters, too.
 	Exchange bool
 	Device   ort.Device
 	Target   nn.Target
@@ -34,7 +34,7 @@ func (k Key) Network() string {
 	return name
 }
 
-// Config says how sessions are made.
+// Config describes how sessions are made.
 type Config struct {
 	// Library returns the opened ONNX Runtime library.
 	Library func() (*ort.Runtime, error)
@@ -44,15 +44,14 @@ type Config struct {
 	TF32 bool
 	// Budget returns the bytes that idle and running sessions of a device may hold; 0 means no bound.
 	Budget func(d ort.Device) int64
-	// Available returns the bytes of a device's memory that can be had now; nil turns all checks off. A negative result
-	// says that it is not known.
+	// Available returns the available bytes of a device's memory; nil turns all checks off. A negative result means unknown.
 	Available func(d ort.Device) int64
-	// Graphs has the steps of networks on CUDA captured and launched as one graph.
+	// Graphs captures the steps of networks on CUDA and launches each as one graph.
 	Graphs bool
 	// Others, if set, has other processes let go of models that they hold. It is called when evicting our own did not suffice.
 	Others func()
-	// Watch, if set, is told when the loading or a run of a network begins; the function that it returns is called at the
-	// end. It may be called from several goroutines.
+	// Watch, if set, is called when a network begins to load or run; the function that it returns is called at the end. It may
+	// be called from several goroutines.
 	Watch func(ctx context.Context, loading bool, network string) func(error)
 	// Log must not be nil.
 	Log *slog.Logger
@@ -62,7 +61,7 @@ type Config struct {
 type Sessions struct {
 	cfg     Config
 	weights *Store
-	// open makes the session of a graph whose memory was charged: openSession, but for tests.
+	// open makes the session of a graph whose memory was charged: openSession, except for tests.
 	open func(ctx context.Context, key Key, shrink bool, g *onnx.Graph) (session, error)
 
 	mu      sync.Mutex
@@ -121,8 +120,8 @@ func (s *Sessions) shelves() []*shelf {
 }
 
 // Use runs f with the session of key, which is made from the graph of a unless it is ready. The session is
-// not evicted while f runs. shrink has the session give the memory of a run back after it, for networks that run once.
-// When the device runs out of memory, all idle sessions of the device are evicted and the whole is tried once more.
+// not evicted while f runs. shrink makes the session release the memory of a run after it, for networks that run once. If
+// the device runs out of memory, all idle sessions of the device are evicted and the call is retried once.
 func (s *Sessions) Use(ctx context.Context, key Key, shrink bool, a Adapted, f func(*Network) error) error {
 	err := s.use(ctx, key, shrink, a, f)
 	if !ort.OutOfMemory(err) || ctx.Err() != nil {
@@ -290,7 +289,7 @@ func (o *owner) Close() {
 	}
 }
 
-// takes is the number of bytes that weights take on a device beyond what is there.
+// takes returns the bytes of weights that are not loaded on a device yet.
 func (s *Sessions) takes(d ort.Device, list []onnx.Initializer) int64 {
 	if d.Kind != ort.CUDA {
 		return s.weights.missing(list)
@@ -323,7 +322,7 @@ func (s *Sessions) room(sh *shelf, key Key, bytes int64) error {
 // constants while a session is made, before weights that lie elsewhere are there.
 const inlineBelow = 1024
 
-// emit writes the model and lists its initializers for the session; gpu, when set, says where they lie on a GPU.
+// emit writes the model and lists its initializers for the session; gpu, when set, returns their location on a GPU.
 func emit(lib *ort.Runtime, g *onnx.Graph, set *weightSet, gpu *gpuSet) ([]byte, []ort.Initializer, error) {
 	var inits []ort.Initializer
 	model, err := g.Marshal(func(in onnx.Initializer) (onnx.Placement, error) {

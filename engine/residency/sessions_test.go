@@ -52,7 +52,7 @@ func newRig(cfg residency.Config) *rig {
 	return r
 }
 
-// use runs the network of a file that takes so many bytes.
+// use runs the network of a file that takes the given bytes.
 func (r *rig) use(key residency.Key, bytes int) error {
 	build := func() (*onnx.Graph, error) {
 		return onnx.Build(key.Files, func(g *onnx.Graph) error {
@@ -183,11 +183,11 @@ func TestKeptResults(t *testing.T) {
 	}
 }
 
-// TestRoom makes room by what the device says is free: idle sessions are closed, and what does not fit even then is an error
-// with both figures before anything is made.
+// TestRoom makes room according to the free memory of the device: idle sessions are closed, and a session that still does
+// not fit returns an error with both figures before it is made.
 func TestRoom(t *testing.T) {
 	t.Parallel()
-	free := int64(1000) // 600 of which each session takes
+	free := int64(1000) // each session takes 600 of it
 	r := newRig(residency.Config{Available: func(ort.Device) int64 { return free }})
 	r.OpenWith(func(key residency.Key) (*residency.FakeSession, error) {
 		free -= 600
@@ -214,8 +214,8 @@ func TestRoom(t *testing.T) {
 	}
 }
 
-// TestOutOfMemory has the runtime run out of memory: idle sessions are evicted and all is tried once more, and then the error
-// says what did not fit where. Other errors are not tried again.
+// TestOutOfMemory makes the runtime run out of memory: idle sessions are evicted and the call is retried once, and then the
+// error states what did not fit where. Other errors are not retried.
 func TestOutOfMemory(t *testing.T) {
 	t.Parallel()
 	oom, other := &ort.Error{Message: "CUDA out of memory"}, errors.New("broken")
@@ -274,7 +274,7 @@ func TestReserve(t *testing.T) {
 func TestOthers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		frees bool // the other process lets go when it is asked to
+		frees bool // the other process frees its memory on request
 		try   func(r *rig) error
 	}{
 		"a run":                 {true, func(r *rig) error { return r.Check(gpu, "a run", 1000) }},

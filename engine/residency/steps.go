@@ -7,7 +7,7 @@ import (
 	"comfygo/engine/ort"
 )
 
-// steps is a series of runs with inputs of the same sizes: what is bound stays where it is between them.
+// steps is a series of runs with inputs of the same sizes: bound values stay in place between them.
 type steps struct {
 	outputs []string
 	binding *ort.Binding
@@ -15,12 +15,12 @@ type steps struct {
 	prompt *ort.Binding
 	// inputs are what each binding's inputs hold.
 	inputs, promptInputs map[string]ort.Value
-	// fresh says that the results of prompt are those of its inputs.
+	// fresh reports that the results of prompt are those of its inputs.
 	fresh bool
-	// factors and strengths are what the parameters hold; nil when they have to be bound.
+	// factors and strengths are the bound values of the parameters; nil means that they have to be bound.
 	factors   *factors
 	strengths []float32
-	// bytes is what the ledger was told of.
+	// bytes is the amount reported to the ledger.
 	bytes int64
 }
 
@@ -33,9 +33,9 @@ func (n *Network) mostSteps() int {
 	return 4
 }
 
-// Step is Run for a network that is run again and again: inputs whose bytes are those of the run before stay where
-// they are, which on a GPU saves their way there, and so do the factors of adapters; what follows from them alone is not computed
-// again. Steps of one network exclude each other.
+// Step is Run for a network that is run again and again: inputs with unchanged bytes stay in place, which saves the transfer to a
+// GPU, and so do the factors of adapters; values that depend only on them are not computed again. Steps of one network exclude
+// each other.
 func (n *Network) Step(ctx context.Context, a Adapted, inputs map[string]ort.Value, outputs ...string) (map[string]ort.Value, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -130,7 +130,7 @@ func (n *Network) stepsFor(inputs map[string]ort.Value, outputs []string) (*step
 	return s, nil
 }
 
-// fits reports that the inputs have the sizes of the series.
+// fits reports whether the inputs have the sizes of the series.
 func (s *steps) fits(inputs map[string]ort.Value) bool {
 	for name, v := range inputs {
 		for _, have := range []map[string]ort.Value{s.inputs, s.promptInputs} {
@@ -152,7 +152,7 @@ func (s *steps) prompts(inputs map[string]ort.Value) bool {
 	return s.fits(inputs)
 }
 
-// bindInputs binds the inputs that are not what they were in the run before.
+// bindInputs binds the inputs that changed since the run before.
 func (n *Network) bindInputs(s *steps, inputs map[string]ort.Value) error {
 	for name, v := range inputs {
 		here, there := n.reads(name)
@@ -185,12 +185,12 @@ func (n *Network) reads(name string) (session, prompt bool) {
 	return has(n.session.Inputs()), has(n.prompt.Inputs())
 }
 
-// bindTo binds an input unless it is what is bound; it reports whether it was not.
+// bindTo binds an input unless it is already bound; it reports whether it bound it.
 func bindTo(b *ort.Binding, bound map[string]ort.Value, name string, v ort.Value) (bool, error) {
 	if same(bound[name], v) {
 		return false, nil
 	}
-	// A copy, so that a caller who works on in its own memory changes neither this run nor the comparison.
+	// A copy, so that a caller that reuses its memory changes neither this run nor the comparison.
 	v.Data = aligned(v.Data)
 	delete(bound, name)
 	if err := b.Set(name, v); err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // Store holds the forms of weights that graphs want and files do not have: wide, transposed, blocked, computed from
-// several files. Graphs share them, by the key of their source. Bytes live outside of Go's heap, in regions that are unmapped
+// several files. Graphs share them, by the key of their source. Bytes live outside Go's heap, in regions that are unmapped
 // when their last user is gone.
 type Store struct {
 	mu    sync.Mutex
@@ -56,7 +56,8 @@ func (s *Store) prepare(ctx context.Context, inits []onnx.Initializer, threads i
 	return s.prepareIn(ctx, nil, inits, threads)
 }
 
-// prepareIn is prepare with memory from giveUp, which it takes over: new memory costs as much as computing what goes there.
+// prepareIn is prepare with memory from giveUp, which it takes over: allocating new memory costs as much as computing its
+// content.
 func (s *Store) prepareIn(ctx context.Context, spare []byte, inits []onnx.Initializer, threads int) (*weightSet, error) {
 	set := &weightSet{data: map[string][]byte{}, regions: map[*region]bool{}, store: s}
 	fresh, fills, err := s.claim(set, inits, &spare)
@@ -88,7 +89,7 @@ func (s *Store) prepareIn(ctx context.Context, spare []byte, inits []onnx.Initia
 	return set, nil
 }
 
-// missing is the number of bytes that preparing a graph's weights would take beyond what is there.
+// missing returns the additional bytes that preparing a graph's weights would take.
 func (s *Store) missing(inits []onnx.Initializer) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,8 +199,7 @@ func (w *weightSet) releaseLocked() {
 	}
 }
 
-// giveUp is release, but for the memory of one region that was the set's alone, which goes to the caller. It is nil for a set without
-// such a region.
+// giveUp is release, except that it returns the memory of one region that only the set used, or nil if there is no such region.
 func (w *weightSet) giveUp() []byte {
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()

@@ -3,7 +3,7 @@
 // Open maps the file and checks its header once, completely: after a successful Open every tensor's bytes lie
 // inside the file, have the size that shape and element type ask for, and overlap no other tensor. The rules
 // are those of the reference library (safetensors 0.7): no holes, no bytes after the last tensor, a header of
-// at most 100 MB; on top of that, names that occur twice are refused.
+// at most 100 MB; in addition, duplicate names are rejected.
 //
 // The package knows nothing of models, conversions or other file formats.
 package safetensors
@@ -41,7 +41,7 @@ type File struct {
 	metadata map[string]string
 }
 
-// Open maps the file at path and checks its header. Errors name the file, the tensor and what is wrong.
+// Open maps the file at path and checks its header. Errors name the file, the tensor and the reason.
 func Open(path string) (*File, error) {
 	m, err := filemap.Open(path)
 	if err != nil {
@@ -65,7 +65,7 @@ func Open(path string) (*File, error) {
 }
 
 // Parse checks a whole safetensors file held in memory and returns its tensors in file order, their Data
-// slices sharing file, and the metadata (nil when there is none).
+// slices sharing file, and the metadata (nil if there is none).
 func Parse(file []byte) ([]Tensor, map[string]string, error) {
 	if len(file) < 8 {
 		return nil, nil, fmt.Errorf("file of %d bytes is too short for a header", len(file))

@@ -6,15 +6,15 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// The options of networks that make video and audio together: OptionApart, a bool, has the two not attend to each other,
+// The options of networks that generate video and audio together: OptionApart, a bool, stops attention between the two,
 // OptionWithoutReference, a bool, leaves the reference audio of the conditioning out.
 const (
 	OptionApart            = "av_cross_attention_off"
 	OptionWithoutReference = "without_ref_audio"
 )
 
-// AwayFrom guides away from what the network predicts with other options, scale times as far as it is off, at sigmas from high down to
-// low. Upstream: nodes_lt.py LTXVReferenceAudio, LTXVModalityGuidance, LTXVSpatioTemporalGuidance.
+// AwayFrom guides away from the prediction with other options by scale times the difference, at sigmas from high down to low.
+// Upstream: nodes_lt.py LTXVReferenceAudio, LTXVModalityGuidance, LTXVSpatioTemporalGuidance.
 func AwayFrom(options map[string]any, scale, low, high float64) AfterFunc {
 	return func(ctx context.Context, g Guidance, denoised *tensor.Tensor) (*tensor.Tensor, error) {
 		if s := float64(g.Sigma); scale == 0 || s > high || s < low {

@@ -45,7 +45,7 @@ func (g *guide) whole(ctx context.Context, sides [][]*entry, x *tensor.Tensor, s
 	return sums, nil
 }
 
-// jobs lists what the entries that act at a level have to do, defaults last.
+// jobs lists the jobs of the entries that act at a level, defaults last.
 func (g *guide) jobs(sides [][]*entry, x *tensor.Tensor, sigma float32) []*job {
 	var out []*job
 	for side, entries := range sides {
@@ -75,7 +75,7 @@ func (g *guide) jobs(sides [][]*entry, x *tensor.Tensor, sigma float32) []*job {
 	return out
 }
 
-// uncovered returns what the jobs of a side leave of a weight of 1 at each cell; nil when nothing is left.
+// uncovered returns the rest of a weight of 1 at each cell that the jobs of a side leave, or nil if nothing is left.
 func uncovered(jobs []*job, side int, x *tensor.Tensor) *tensor.Tensor {
 	covered, scratch := like(x), like(x)
 	for _, j := range jobs {
@@ -94,8 +94,8 @@ func uncovered(jobs []*job, side int, x *tensor.Tensor) *tensor.Tensor {
 	return rest
 }
 
-// nextBatch takes the jobs that can run with the first one, as many of them as fit in memory, off the list. The order
-// inside a batch is the reverse of the list's, as upstream's.
+// nextBatch removes the jobs that can run with the first one, up to the limit of memory, from the list. The order inside a
+// batch is the reverse of the list's, as upstream's.
 func (g *guide) nextBatch(waiting []*job) (batch, rest []*job) {
 	var candidates []int
 	for i := len(waiting) - 1; i >= 0; i-- {
@@ -139,14 +139,14 @@ func (g *guide) fits(waiting []*job, indices []int) bool {
 	return g.params.Fits(shape, tokens)
 }
 
-// outputs runs the network, or lets what stands in for its outputs do.
+// outputs runs the network, or the substitute for its outputs.
 func (g *guide) outputs(ctx context.Context, batch []*job, x *tensor.Tensor, times []float32, in Inputs) (*tensor.Tensor, error) {
 	run := func(ctx context.Context) (*tensor.Tensor, error) { return g.params.Network.Predict(ctx, x, times, in) }
 	keys := make([]*entry, len(batch))
 	for i, j := range batch {
 		keys[i] = j.entry
 		known := slices.ContainsFunc(g.sides, func(side []*entry) bool { return slices.Contains(side, j.entry) })
-		if g.reuse == nil || g.reuse.guided || !known { // what is asked for in between is another thing each time
+		if g.reuse == nil || g.reuse.guided || !known { // the requests in between differ each time
 			return run(ctx)
 		}
 	}
@@ -187,7 +187,7 @@ func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*t
 	return out, nil
 }
 
-// next returns the sigma behind the given one in a schedule, nil where it is not in it.
+// next returns the sigma after the given one in a schedule, or nil if the schedule does not contain it.
 func next(sigmas []float32, sigma float32) *float32 {
 	if i := slices.Index(sigmas, sigma); i >= 0 && i+1 < len(sigmas) {
 		return &sigmas[i+1]

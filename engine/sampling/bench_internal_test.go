@@ -13,10 +13,10 @@ import (
 // benchShape is a latent of an image of 1024x1024 with 16 channels.
 var benchShape = []int{1, 16, 128, 128}
 
-// benchSteps is how many steps a benchmark's run has.
+// benchSteps is the number of steps of a benchmark's run.
 const benchSteps = 20
 
-// benchRun returns a run whose predictions are there already.
+// benchRun returns a run with precomputed predictions.
 func benchRun(tb testing.TB, name string, x *tensor.Tensor) (*Sampler, func()) {
 	tb.Helper()
 	return benchRunOn(tb, name, x, func(context.Context, *tensor.Tensor, float32) (*tensor.Tensor, error) { return x, nil })

@@ -6,7 +6,8 @@ import (
 )
 
 // betaRanks returns, for each q in 0…1, the nearest whole number to n times the quantile of the beta distribution with
-// parameters a and b. It goes through the distribution function at the n borders between ranks, so many steps cost little.
+// parameters a and b. It evaluates the distribution function at the n borders between ranks, so a large number of steps
+// costs little.
 func betaRanks(qs []float64, a, b float64, n int) []int {
 	borders := make([]float64, n) // from rank k to k+1
 	for k := range borders {

@@ -43,7 +43,7 @@ func (b *bridges) draw(t *brownianTree, covers [][]*interval, out [][]float32, s
 		default:
 		}
 		to := from + bridgeChunk
-		if t.n-to < 16 { // what is left over is drawn with the last full block
+		if t.n-to < 16 { // the rest is drawn with the last full block
 			to = t.n
 		}
 		for _, x := range b.list[:b.used] {
@@ -63,7 +63,7 @@ func (b *bridges) draw(t *brownianTree, covers [][]*interval, out [][]float32, s
 	}
 }
 
-// need sees to it that a node's increment is drawn, after those of the nodes above it.
+// need ensures that a node's increment is drawn, after those of the nodes above it.
 func (b *bridges) need(x *interval) {
 	p := x.parent
 	if p == nil {

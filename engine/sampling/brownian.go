@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// brownianTree is a Brownian path drawn where it is asked for: intervals are halved, each half's increment drawn given
-// the whole one's (a Brownian bridge) from a seed that belongs to its place in the tree. Upstream: torchsde.BrownianTree
-// with its defaults (Li et al., "Scalable Gradients for Stochastic Differential Equations").
+// brownianTree is a Brownian path drawn on demand: intervals are halved, each half's increment drawn given the whole one's
+// (a Brownian bridge) from a seed that belongs to its place in the tree. Upstream: torchsde.BrownianTree with its defaults
+// (Li et al., "Scalable Gradients for Stochastic Differential Equations").
 type brownianTree struct {
 	n    int
 	seed uint64
@@ -57,7 +57,7 @@ func round6(x float64) float64 {
 type span struct{ from, to float32 }
 
 // between returns the path's increments over some spans; an empty one has none. Spans that share ends cost less together
-// than one by one. It ends early, with what is of no use, when stop closes.
+// than one by one. It ends early, with an unusable result, when stop closes.
 func (t *brownianTree) between(spans []span, stop <-chan struct{}) [][]float32 {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -20,8 +20,8 @@ type brownianGolden struct {
 	} `json:"cases"`
 }
 
-// The increments are torchsde's to the bit where normal values are (from 16 values on); what they are divided by is not, because the
-// square root of torch's vector library is not always the nearest number. That is an ulp of values up to 4.
+// The increments are torchsde's to the bit where normal values are (from 16 values on); their divisors are not, because the square
+// root of torch's vector library is not always the nearest number. That is an ulp of values up to 4.
 var brownianTolerance = golden.Tolerance{MaxAbs: 5e-7}
 
 func TestBrownianNoiseEqualsTorchsde(t *testing.T) {
@@ -50,7 +50,7 @@ func TestBrownianNoiseEqualsTorchsde(t *testing.T) {
 		}
 		var plan []span
 		for i, q := range c.Queries {
-			if i%3 != 2 { // some are asked for without having been planned
+			if i%3 != 2 { // some are requested without a plan
 				plan = append(plan, span{q[0], q[1]})
 			}
 		}
@@ -98,7 +98,7 @@ func TestBrownianNoiseIsOnePath(t *testing.T) {
 	}
 }
 
-// A run that ends early leaves no goroutine behind: close waits for it, wherever it is.
+// A run that ends early leaves no goroutine after: close waits for it, wherever it is.
 func TestBrownianPathEndsWhenItIsClosed(t *testing.T) {
 	t.Parallel()
 	plan := make([]span, 50)

@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// aheadSpans is how many increments are drawn at a time: each shares an end with the next, and the way down to a time is
-	// most of the work.
+	// aheadSpans is the number of increments that are drawn at a time: each shares an end with the next, and the way down to a
+	// time is most of the work.
 	aheadSpans = 4
-	// aheadBytes bounds what such increments hold; as many again wait to be asked for.
+	// aheadBytes limits the memory of such increments; the same amount waits for requests.
 	aheadBytes = 32 << 20
 )
 
@@ -23,15 +23,14 @@ const (
 type brownianPath struct {
 	shape []int
 	tree  *brownianTree
-	plan  []span // what is to come, by sigmas
+	plan  []span // planned increments, by sigmas
 
 	ahead chan []float32
 	stop  chan struct{}
 	done  sync.WaitGroup
 }
 
-// newBrownianPath begins to draw what plan lists, pairs of sigmas in the order in which noise will be asked for. The path must be
-// closed.
+// newBrownianPath begins to draw the increments of plan, pairs of sigmas in the order of the requests. The path must be closed.
 func newBrownianPath(shape []int, sigmas []float32, seed uint64, plan []span) *brownianPath {
 	low, high := float32(math.Inf(1)), float32(0)
 	for _, s := range sigmas {
@@ -50,7 +49,7 @@ func newBrownianPath(shape []int, sigmas []float32, seed uint64, plan []span) *b
 	return p
 }
 
-// draw makes the increments of the plan, some at a time, and hands them over one by one.
+// draw makes the increments of the plan in batches and delivers them one by one.
 func (p *brownianPath) draw(plan []span, atOnce int) {
 	for len(plan) > 0 {
 		some := plan[:min(atOnce, len(plan))]

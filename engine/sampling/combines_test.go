@@ -59,7 +59,7 @@ func (s *sides) Predict(_ context.Context, x *tensor.Tensor, t []float32, in sam
 	return out, nil
 }
 
-// TestPartsGuiderHasAScaleForEachPart takes one step of a flow, whose network predicts the way to go: x moves by the guided value.
+// TestPartsGuiderHasAScaleForEachPart takes one step of a flow, whose network predicts the velocity: x moves by the guided value.
 func TestPartsGuiderHasAScaleForEachPart(t *testing.T) {
 	t.Parallel()
 	m, err := sampling.NewModelSampling(sampling.Flow, sampling.Settings{})

@@ -32,7 +32,7 @@ func FitMask(mask *tensor.Tensor, shape []int) (*tensor.Tensor, error) {
 	if axes < 2 || axes > 3 || n < axes || n > len(shape) || axes == 3 && mask.Dim(-3) != shape[2] || mask.Len() == 0 {
 		return nil, fmt.Errorf("reading the inpainting mask: shape %v does not fit latents of shape %v", mask.Shape, shape)
 	}
-	if n == len(shape) && mask.Dim(1) > 1 { // the first channel stands for all
+	if n == len(shape) && mask.Dim(1) > 1 { // the first channel represents all
 		one := tensor.New(append([]int{mask.Dim(0), 1}, mask.Shape[2:]...)...)
 		for b := range mask.Dim(0) {
 			copy(one.Index(b).Data, mask.Index(b).Index(0).Data)

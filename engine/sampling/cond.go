@@ -9,8 +9,8 @@ import (
 	"comfygo/internal/imaging"
 )
 
-// Cond is one entry of a conditioning: a prompt with the place and time it acts at. Pointers are nil where upstream's
-// dictionary lacks the key.
+// Cond is one entry of a conditioning: a prompt with the area and the time range in which it acts. Pointers are nil where
+// upstream's dictionary lacks the key.
 type Cond struct {
 	// Tokens is the text encoding [B,tokens,width]; Pooled the pooled one [B,width] or nil.
 	Tokens, Pooled *tensor.Tensor
@@ -27,8 +27,8 @@ type Cond struct {
 	StartPercent, EndPercent *float64
 	// Default makes the entry fill whatever the others leave uncovered.
 	Default bool
-	// Control, when set, is a further network that steers the prediction: a pointer that Inputs hands on to the Network.
-	// Entries run in one batch only with others that have the same one.
+	// Control, when set, is another network that steers the prediction: a pointer that Inputs passes to the Network. Entries
+	// run in one batch only with others that have the same one.
 	Control any
 	// ControlForAll lends the control to entries of the other sides that have none.
 	ControlForAll bool
@@ -41,8 +41,8 @@ type Cond struct {
 	read map[string]bool
 }
 
-// Area is a box: Size and Offset have one value for each axis behind the channels (height and width for images), in
-// latent cells, or as shares of the image when Percent is set.
+// Area is a box: Size and Offset have one value for each axis after the channels (height and width for images), in latent
+// cells, or as shares of the image when Percent is set.
 type Area struct {
 	Size, Offset []float64
 	Percent      bool
@@ -123,7 +123,7 @@ func (e *entry) resolveArea(dims []int) error {
 	return nil
 }
 
-// resolveMask scales the mask to the latent and, where asked, limits the area to its bounds.
+// resolveMask scales the mask to the latent and, on request, limits the area to its bounds.
 func (e *entry) resolveMask(dims []int) error {
 	mask := e.cond.Mask
 	if mask == nil {

@@ -43,7 +43,7 @@ func (e edmLevels) PercentToSigma(percent float64) float64 {
 	return math.Exp((high-low)*(1-percent) + low)
 }
 
-// continuousV has the angle of the level as time.
+// continuousV uses the angle of the level as time.
 type continuousV struct{ edmLevels }
 
 // Timestep implements Levels.
@@ -56,7 +56,7 @@ func (continuousV) Sigma(timestep float32) float32 {
 	return tan32(float32(timestep*float32(math.Pi)) / 2)
 }
 
-// ratioFlowLevels has the level of the straight line between latent and noise as time.
+// ratioFlowLevels uses the level of the straight line between latent and noise as time.
 type ratioFlowLevels struct{ edmLevels }
 
 // Timestep implements Levels.
@@ -71,7 +71,7 @@ func (c ratioFlowLevels) Sigma(timestep float32) float32 {
 	return timestep / (1 - timestep)
 }
 
-// flowLevels are those of a rectified flow, shifted towards noise by a factor (Esser et al., 2024).
+// flowLevels are the levels of a rectified flow, shifted towards noise by a factor (Esser et al., 2024).
 type flowLevels struct {
 	shift, multiplier float64
 	sigmas            []float32
@@ -117,7 +117,7 @@ func (f flowLevels) PercentToSigma(percent float64) float64 {
 	return f.shift * t / (1 + (f.shift-1)*t)
 }
 
-// exponentialFlowLevels are those of Flux: a flow whose shift grows with the exponential of its parameter.
+// exponentialFlowLevels are the levels of Flux: a flow whose shift grows with the exponential of its parameter.
 type exponentialFlowLevels struct {
 	shift  float64
 	sigmas []float32

@@ -32,7 +32,7 @@ func (g *guide) lendControls() {
 }
 
 // lendValues returns the sides with the values of a key that entries of the positive side have given to entries of the others,
-// one after the other: entries with an area take no part, and a side that has such a value of its own gets none.
+// one after the other: entries with an area are skipped, and a side that has its own value of the key gets none.
 func lendValues(sides []Side, key string) []Side {
 	positive := slices.IndexFunc(sides, func(s Side) bool { return !s.Negative })
 	if positive < 0 {

@@ -83,7 +83,7 @@ type cleanPrediction struct{ variance }
 // Denoised implements Prediction.
 func (cleanPrediction) Denoised(_ float32, output, _ *tensor.Tensor) *tensor.Tensor { return output }
 
-// pictureInput is cleanPrediction for a network that reads the latent as it is.
+// pictureInput is cleanPrediction for a network that reads the unscaled latent.
 type pictureInput struct{ cleanPrediction }
 
 // Input implements Prediction.

@@ -110,7 +110,7 @@ func (a *adaptive) before(t float32) bool {
 	return t > a.end+1e-5
 }
 
-// step tries a step from time t and returns the time it led to, which is t when it was refused.
+// step tries a step from time t and returns the new time, which is t if the step was rejected.
 func (a *adaptive) step(t float32) (float32, *tensor.Tensor, error) {
 	next := t + float32(a.control.h)
 	if a.forward {
@@ -158,7 +158,7 @@ func (a *adaptive) pair(t, next float32, eps *tensor.Tensor) (low, high *tensor.
 	return low, high, err
 }
 
-// disagreement returns the rms difference of two results in units of what is tolerated.
+// disagreement returns the rms difference of two results relative to the tolerance.
 func (a *adaptive) disagreement(low, high *tensor.Tensor) float64 {
 	absolute, relative := float32(a.Absolute), float32(a.Relative)
 	total := 0.0

@@ -72,7 +72,7 @@ func (r *Run) bounds() (from, to float32, err error) {
 	return 0, 0, fmt.Errorf("sampling: the levels %v hold a zero before their end", r.Sigmas)
 }
 
-// sampleDPMFast spends as many predictions as there are steps, three to a step of order 3.
+// sampleDPMFast makes one prediction per step of the schedule on average; a step of order 3 takes three.
 func sampleDPMFast(ctx context.Context, r *Run) (*tensor.Tensor, error) {
 	if len(r.Sigmas) <= 1 {
 		return r.X, nil

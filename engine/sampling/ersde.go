@@ -26,12 +26,12 @@ func erScale(eta float32) func(lambda float32) float32 {
 	}
 }
 
-// reverseScale is that of the reverse-time equation.
+// reverseScale is the scale of the reverse-time equation.
 func reverseScale(eta float32) func(lambda float32) float32 {
 	return func(lambda float32) float32 { return pow32(lambda, eta+1) }
 }
 
-// odeScale is that of the equation without noise.
+// odeScale is the scale of the equation without noise.
 func odeScale(lambda float32) float32 { return lambda }
 
 // sampleERSDE is the extended reverse-time solver (Cui et al., arXiv 2309.06169).

@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// The functions of this file make the levels of single families of rectified flows.
+// The functions of this file return the levels of specific families of rectified flows.
 
 // TokenShift returns the shift of a flow for a latent of a number of tokens: base for 1024 of them, most for 4096, and on the line
 // through both for others. Upstream: LTXVScheduler and ModelSamplingLTXV.
@@ -38,8 +38,8 @@ func LTXVSigmas(steps int, shift float64, stretch bool, terminal float64) ([]flo
 	return out, nil
 }
 
-// Flux2Sigmas shifts evenly spaced levels by what was found to fit images of width by height pixels in a number of steps. Upstream:
-// Flux2Scheduler.
+// Flux2Sigmas shifts evenly spaced levels by an empirical value for images of width by height pixels and a number of steps.
+// Upstream: Flux2Scheduler.
 func Flux2Sigmas(steps, width, height int) ([]float32, error) {
 	if err := checkSteps("Flux 2", steps); err != nil {
 		return nil, err

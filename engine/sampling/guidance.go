@@ -7,7 +7,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// predict returns the predictions of the sides with the given numbers; -1 stands for one that is left out, which is zero.
+// predict returns the predictions of the sides with the given numbers; -1 means an omitted side, whose prediction is zero.
 func (p *guided) predict(ctx context.Context, which ...int) ([]*tensor.Tensor, error) {
 	sides := make([][]*entry, len(which))
 	for i, n := range which {
@@ -18,7 +18,7 @@ func (p *guided) predict(ctx context.Context, which ...int) ([]*tensor.Tensor, e
 	return p.guide.predict(ctx, sides, p.X, p.Sigma)
 }
 
-// guidance returns what hooks see.
+// guidance returns the input of hooks.
 func (p *guided) guidance(cond, uncond *tensor.Tensor, hasCond, hasUncond bool) Guidance {
 	return Guidance{
 		Again: p.again, At: p.at,

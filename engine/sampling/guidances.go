@@ -48,7 +48,7 @@ func RescaleCFG(multiplier float64) CombineFunc {
 	}
 }
 
-// rescaled guides from uncond to cond and then mixes the result with itself brought to the spread of cond.
+// rescaled guides from uncond to cond and then mixes the result with itself rescaled to the standard deviation of cond.
 func rescaled(cond, uncond *tensor.Tensor, scale, multiplier float64, least float32) *tensor.Tensor {
 	guided := sum(term{1, uncond}, term{float32(scale), sum(term{1, cond}, term{-1, uncond})})
 	eachRow(func(rows [][]float32) {
@@ -138,8 +138,8 @@ func CFGNormNoise(strength float64) CombineFunc {
 }
 
 // APG bounds the direction of guidance, gives it momentum and takes the part along the positive prediction only to the share
-// eta (Sadat et al., "Eliminating Oversaturation and Artifacts of High Guidance Scales", arXiv 2410.02416). The momentum goes on from
-// prediction to prediction until the sigma rises, through several runs if need be.
+// eta (Sadat et al., "Eliminating Oversaturation and Artifacts of High Guidance Scales", arXiv 2410.02416). The momentum continues
+// from prediction to prediction until the sigma rises, also across runs.
 func APG(eta, threshold, momentum float64) BeforeFunc {
 	a := &apg{eta: float32(eta), threshold: threshold, momentum: float32(momentum)}
 	return a.apply
@@ -268,8 +268,8 @@ func EpsilonScaling(factor float64) AfterFunc {
 	}
 }
 
-// TemporalRescaling scales the score by the ratio of signal to noise: k is the factor at the end, width says how early it comes
-// (arXiv 2510.01184).
+// TemporalRescaling scales the score by the ratio of signal to noise: k is the factor at the end, width determines how early it
+// is reached (arXiv 2510.01184).
 func TemporalRescaling(k, width float64) AfterFunc {
 	variance := float32(width * width)
 	return func(_ context.Context, g Guidance, denoised *tensor.Tensor) (*tensor.Tensor, error) {

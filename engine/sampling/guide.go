@@ -28,11 +28,11 @@ type guide struct {
 	other *guide
 	// both has sides predicted even where the scale makes them irrelevant.
 	both bool
-	// uncond is what the latest guidance started from.
+	// uncond is the prediction from which the latest guidance started.
 	uncond *tensor.Tensor
 	// reuse, when set, leaves out predictions.
 	reuse *reuser
-	// inpaint, when set, keeps what the noise mask protects.
+	// inpaint, when set, keeps the part that the noise mask protects.
 	inpaint *inpaint
 	sigmas  []float32
 	steps   int

@@ -13,7 +13,7 @@ import (
 	"comfygo/internal/goldencheck"
 )
 
-// probe records what it is asked and predicts, as noise, the first number of each row's text encoding everywhere.
+// probe records its calls and predicts, as noise, the first number of each row's text encoding everywhere.
 type probe struct {
 	shapes   [][]int
 	contexts []*tensor.Tensor
@@ -238,7 +238,7 @@ func TestMaskedRunsKeepTheRest(t *testing.T) {
 	}
 }
 
-// keeper reads protected values as they are, and records the first that it is given.
+// keeper reads protected values unchanged, and records the first input.
 type keeper struct {
 	*probe
 	first []float32
@@ -278,7 +278,7 @@ func TestNetworksThatReadProtectedValuesAsTheyAre(t *testing.T) {
 	}
 }
 
-// TestNextSigma holds that networks are told what follows a sigma of the schedule, and nothing between two.
+// TestNextSigma checks that networks get the next sigma for a sigma of the schedule, and none between two.
 func TestNextSigma(t *testing.T) {
 	t.Parallel()
 	for sampler, want := range map[string][]bool{"euler": {true, true}, "dpm_2": {true, false, true}} {
@@ -295,7 +295,7 @@ func TestNextSigma(t *testing.T) {
 	}
 }
 
-// nexts records where a network is told the next sigma.
+// nexts records the calls in which a network gets the next sigma.
 type nexts struct {
 	*probe
 	known []bool

@@ -12,7 +12,7 @@ import (
 type GuideEntry struct {
 	// Tokens is the number of latent cells that were appended for the guide.
 	Tokens int
-	// Strength multiplies the attention: 1 leaves it as it is.
+	// Strength multiplies the attention: 1 leaves it unchanged.
 	Strength float64
 	// Mask, when set, is [F,H,W] in pixels, 0…1, and multiplies Strength by place.
 	Mask *tensor.Tensor
@@ -20,7 +20,7 @@ type GuideEntry struct {
 	Shape [3]int
 }
 
-// Weights returns the strengths of the tokens of the guide that the network reads, so many or fewer.
+// Weights returns the strengths of the tokens of the guide that the network reads, at most the given number.
 func (e GuideEntry) Weights(tokens int) ([]float32, error) {
 	if tokens == 0 {
 		return nil, nil

@@ -7,8 +7,8 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// Guider is how the predictions for several conditionings become one: what GUIDER links carry beside the model. It is not
-// changed after it was made.
+// Guider is how the predictions for several conditionings become one: what GUIDER links carry beside the model. It is
+// immutable.
 type Guider struct {
 	sides []Side
 	scale float64
@@ -23,7 +23,7 @@ type Guider struct {
 // Side is one conditioning of a guider.
 type Side struct {
 	Conds []Cond
-	// Negative says that models which tell the sides apart take it for a negative one.
+	// Negative reports that models which distinguish the sides treat it as a negative one.
 	Negative bool
 }
 
@@ -99,7 +99,7 @@ func first(out []*tensor.Tensor) *tensor.Tensor {
 }
 
 // DualCFGGuider guides by two positive conditionings: from negative to second by secondScale, from second to first by
-// scale (InstructPix2Pix, Brooks et al., 2023). The nested form applies the second scale to what the first has made.
+// scale (InstructPix2Pix, Brooks et al., 2023). The nested form applies the second scale to the result of the first.
 func DualCFGGuider(firstSide, secondSide, negative []Cond, scale, secondScale float64, nested bool) *Guider {
 	g := &Guider{
 		sides: []Side{{Conds: firstSide}, {Conds: secondSide, Negative: true}, {Conds: negative, Negative: true}}, scale: scale,
@@ -154,8 +154,8 @@ func (p *guided) nested(ctx context.Context, scale, secondScale float64) (*tenso
 	return sum(term{1, out[0]}, term{float32(secondScale), sum(term{1, inner}, term{-1, out[0]})}), nil
 }
 
-// PerpNegGuider takes away from the negative direction what points the same way as the positive one (Armandpour et al.,
-// "Re-imagine the Negative Prompt Algorithm"). Both start at what the empty conditioning gives.
+// PerpNegGuider removes the component parallel to the positive direction from the negative one (Armandpour et al.,
+// "Re-imagine the Negative Prompt Algorithm"). Both start at the prediction for the empty conditioning.
 func PerpNegGuider(positive, negative, empty []Cond, scale, negScale float64) *Guider {
 	g := &Guider{
 		sides: []Side{{Conds: positive}, {Conds: empty, Negative: true}, {Conds: negative, Negative: true}}, scale: scale,

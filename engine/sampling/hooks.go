@@ -7,7 +7,7 @@ import (
 )
 
 // Hooks change how predictions are guided; the zero value changes nothing. They are a value: With… methods return a changed
-// copy, so that models can share what they have in common. Upstream: the sampler_… entries of a model's options.
+// copy, so that models can share common parts. Upstream: the sampler_… entries of a model's options.
 type Hooks struct {
 	// Combine, when set, replaces classifier-free guidance. Upstream: sampler_cfg_function.
 	Combine CombineFunc
@@ -24,7 +24,7 @@ type Hooks struct {
 	Reuse *Reuse
 	// Windows, when set, has long latents predicted in parts.
 	Windows *Windows
-	// BothSides has the negative side predicted at a scale of 1 too. Upstream: disable_cfg1_optimization.
+	// BothSides predicts the negative side at a scale of 1, too. Upstream: disable_cfg1_optimization.
 	BothSides bool
 }
 
@@ -40,7 +40,7 @@ type ScaleRange struct {
 	Low, High, Scale float64
 }
 
-// Guidance is what hooks see of one prediction. Its tensors must not be changed.
+// Guidance is the input of hooks for one prediction. Its tensors must not be changed.
 type Guidance struct {
 	// X is the noisy latent at level Sigma.
 	X     *tensor.Tensor
@@ -64,7 +64,7 @@ type Guidance struct {
 // CombineFunc returns the guided prediction's distance from X: the noise that the guided latent holds.
 type CombineFunc func(ctx context.Context, g Guidance) (*tensor.Tensor, error)
 
-// BeforeFunc returns the predictions to guide with in place of those of the sides, positive first, as many as there are.
+// BeforeFunc returns the predictions to guide with in place of those of the sides, positive first, in the same number.
 type BeforeFunc func(ctx context.Context, g Guidance, sides []*tensor.Tensor) ([]*tensor.Tensor, error)
 
 // AfterFunc returns what to use in place of the guided prediction.
@@ -88,7 +88,7 @@ func (h Hooks) WithAfter(f AfterFunc) Hooks {
 	return h
 }
 
-// WithWindows returns the hooks with windows in place of those that it had.
+// WithWindows returns the hooks with windows in place of the former ones.
 func (h Hooks) WithWindows(w Windows) Hooks {
 	h.Windows = &w
 	return h

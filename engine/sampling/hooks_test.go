@@ -53,7 +53,7 @@ func TestGuiders(t *testing.T) {
 	}
 }
 
-// TestHooksComposeInOrder adds hooks to hooks: each sees what the one before made, and the first ones stay as they were.
+// TestHooksComposeInOrder adds hooks to hooks: each gets the result of the one before, and the first ones stay unchanged.
 func TestHooksComposeInOrder(t *testing.T) {
 	t.Parallel()
 	add := func(v float32) sampling.AfterFunc {
@@ -111,7 +111,7 @@ func TestBothSidesAndMasks(t *testing.T) {
 	}
 	p = oneStep(t, &probe{})
 	p.Latent.Data[0], p.Latent.Data[1] = 3, 3
-	p.NoiseMask = tensor.New(1, 16, 16) // protects everything, but for the hook
+	p.NoiseMask = tensor.New(1, 16, 16) // protects everything except the hook
 	p.Hooks.Mask = func(info sampling.MaskInfo, mask *tensor.Tensor) *tensor.Tensor {
 		out := mask.Clone()
 		if info.Sigma == info.Sigmas[0] && info.Model != nil {
@@ -150,7 +150,7 @@ func TestPerpNegHookEqualsItsGuider(t *testing.T) {
 	}
 }
 
-// TestGuidanceFormulas checks hooks by properties of what they are for.
+// TestGuidanceFormulas checks hooks by the properties of their formulas.
 func TestGuidanceFormulas(t *testing.T) {
 	t.Parallel()
 	m, err := sampling.NewModelSampling(sampling.EPS, sampling.Settings{})
@@ -210,7 +210,7 @@ func TestAPGRemembers(t *testing.T) {
 	}
 }
 
-// options has a network that predicts what its options say.
+// options is a network that predicts the value of its options.
 type options struct{}
 
 func (options) Predict(_ context.Context, x *tensor.Tensor, _ []float32, in sampling.Inputs) (*tensor.Tensor, error) {

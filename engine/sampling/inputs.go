@@ -15,18 +15,18 @@ type Inputs struct {
 	Control any
 	Sigma   float32
 	Entries int
-	// Next, when set, is the sigma that the run's schedule goes to from Sigma, for networks that read it. Samplers predict
+	// Next, when set, is the sigma that follows Sigma in the run's schedule, for networks that read it. Samplers predict
 	// between the sigmas of the schedule, too.
 	Next *float32
-	// Negative tells for each of the entries whether it is on the negative side of the guidance.
+	// Negative reports for each of the entries whether it is on the negative side of the guidance.
 	Negative []bool
 	// Hooks are the rows' Cond.Hooks with their strengths at this sigma.
 	Hooks []AppliedHook
-	// Random is the generator of the run behind its noise, for networks that draw; nil outside of runs.
+	// Random is the generator of the run after its noise, for networks that draw; nil outside runs.
 	Random *Generator
-	// State is what networks keep from one call of the run to the next; nil outside of runs.
+	// State is what networks keep from one call of the run to the next; nil outside runs.
 	State *State
-	// Parts, when set, says that x holds packed rows of a nested latent: the shapes of the parts, to Unpack it by.
+	// Parts, when set, reports that x holds packed rows of a nested latent: the shapes of the parts, to Unpack it by.
 	Parts [][]int
 	// Options are the run's Params.Options, for networks that read them.
 	Options map[string]any
@@ -67,8 +67,8 @@ func lookUp(list []Input, name string) *tensor.Tensor {
 	return nil
 }
 
-// Rule says what becomes of an input when several conditioning entries, each with as many rows as the latent has, share
-// one call of the network. Upstream: comfy/conds.py.
+// Rule describes how an input is combined when several conditioning entries, each with the rows of the latent, share one
+// call of the network. Upstream: comfy/conds.py.
 type Rule interface {
 	// Rows returns the value for n rows of the part of the latent that cut takes out of a tensor of the latent's size.
 	Rows(x *tensor.Tensor, n int, cut func(*tensor.Tensor) *tensor.Tensor) *tensor.Tensor
@@ -153,11 +153,11 @@ func joinInputs(parts [][]Input) []Input {
 
 // Request is what a family knows when it makes the inputs for a conditioning entry.
 type Request struct {
-	// Shape is that of the noisy latent, with its rows.
+	// Shape is the shape of the noisy latent, with its rows.
 	Shape []int
 	// Latent is the start as the network reads it, Mask its noise mask at every value or nil.
 	Latent, Mask *tensor.Tensor
-	// Negative tells the negative side of the guidance.
+	// Negative reports whether it is the negative side of the guidance.
 	Negative bool
 	// Format relates the VAE's latents to those of the network.
 	Format LatentFormat

@@ -18,7 +18,7 @@ type job struct {
 	control any
 }
 
-// newJob returns what the entry has the network do for the noisy latent x.
+// newJob returns the entry's call of the network for the noisy latent x.
 func (e *entry) newJob(side int, x *tensor.Tensor) *job {
 	rows := x.Dim(0)
 	inputs := slices.Clone(e.inputs)
@@ -28,7 +28,7 @@ func (e *entry) newJob(side int, x *tensor.Tensor) *job {
 	return &job{entry: e, side: side, x: e.area.cut(x), weight: e.weight(x.Shape), area: e.area, control: e.control, inputs: inputs}
 }
 
-// repeatRows repeats the rows of x until there are n, or cuts what is too much. Upstream: repeat_to_batch_size.
+// repeatRows repeats or cuts the rows of x to n rows. Upstream: repeat_to_batch_size.
 func repeatRows(x *tensor.Tensor, n int) *tensor.Tensor {
 	if x.Dim(0) == n {
 		return x
@@ -43,7 +43,7 @@ func repeatRows(x *tensor.Tensor, n int) *tensor.Tensor {
 	return out
 }
 
-// weight returns how much the entry counts at each cell of its area, for latents of the given shape.
+// weight returns the entry's weight at each cell of its area, for latents of the given shape.
 func (e *entry) weight(shape []int) *tensor.Tensor {
 	size := shape[2:]
 	if e.area != nil {

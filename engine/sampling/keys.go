@@ -38,7 +38,7 @@ const (
 	KeyConcatMaskIndex = "concat_mask_index"   // int, before which channel of the latent the mask goes
 	KeyVisionOutput    = "clip_vision_output"  // an encoded image
 	KeyVisionOutputs   = "clip_vision_outputs" // []any, encoded reference images
-	KeyTimeConcat      = "time_dim_concat"     // *tensor.Tensor [B,C,T,H,W], frames behind those of the video
+	KeyTimeConcat      = "time_dim_concat"     // *tensor.Tensor [B,C,T,H,W], frames after those of the video
 	KeyContextLatents  = "context_latents"     // []any of *tensor.Tensor [B,C,T,H,W], videos beside the one that is made
 
 	KeyFPS          = "fps"                // int, frames per second
@@ -49,7 +49,7 @@ const (
 
 	KeyGuidance        = "guidance"                      // float64, or nil for a network without the input
 	KeyReferences      = "reference_latents"             // []any of *tensor.Tensor [B,C,H,W]; see References
-	KeyReferenceText   = "reference_latents_text_embeds" // []any of *tensor.Tensor [B,tokens,width], texts before and behind reference latents
+	KeyReferenceText   = "reference_latents_text_embeds" // []any of *tensor.Tensor [B,tokens,width], texts before and after reference latents
 	KeyReferenceMethod = "reference_latents_method"      // string
 	KeyAttentionMask   = "attention_mask"                // *tensor.Tensor
 	KeyMaskImage       = "attention_mask_img_shape"      // []int, rows and columns of the mask's image tokens
@@ -82,7 +82,7 @@ func References(c *Cond, f LatentFormat) ([]*tensor.Tensor, error) {
 	return out, nil
 }
 
-// Tensors returns the tensors in a list of an entry, none when there is no such list.
+// Tensors returns the tensors in a list of an entry, or none if the list is missing.
 func Tensors(c *Cond, key string) ([]*tensor.Tensor, error) {
 	var list []any
 	c.note(key)
@@ -108,7 +108,8 @@ func Tensors(c *Cond, key string) ([]*tensor.Tensor, error) {
 	return out, nil
 }
 
-// Value returns a value of an entry by its key, the zero value when there is none. A value of another type is an error.
+// Value returns a value of an entry by its key, or the zero value if the key is missing. A value of another type is an
+// error.
 func Value[T any](c *Cond, key string) (T, error) {
 	var zero T
 	c.note(key)

@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// ModelSampling is how a model was trained to see noise: its levels and the meaning of its output.
+// ModelSampling combines a noise schedule (sigmas, timesteps) with a prediction type.
 type ModelSampling struct {
 	Levels
 	Prediction
@@ -16,7 +16,7 @@ type ModelSampling struct {
 // Type returns the model type.
 func (m *ModelSampling) Type() ModelType { return m.kind }
 
-// Settings returns what the model sampling was made with.
+// Settings returns the settings of the model sampling.
 func (m *ModelSampling) Settings() Settings { return m.settings }
 
 // Levels maps between a model's own time and the sigma sigma. Upstream: the classes ModelSamplingDiscrete,
@@ -49,7 +49,7 @@ const (
 	Flux                  ModelType = "FLUX"
 	// LCM is a distilled model that knows every twentieth level and mixes its output with its input.
 	LCM ModelType = "LCM"
-	// X0 has the clean latent as output, ImgToImg for a network that reads the noisy latent as it is.
+	// X0 predicts the clean latent, ImgToImg also, for a network that reads the unscaled noisy latent.
 	X0       ModelType = "X0"
 	ImgToImg ModelType = "IMG_TO_IMG"
 	// ImgToImgFlow goes from one image to another without noise.
@@ -163,7 +163,7 @@ func (m *ModelSampling) SigmaMin() float32 { return m.Sigmas()[0] }
 // SigmaMax is the highest level.
 func (m *ModelSampling) SigmaMax() float32 { return m.Sigmas()[len(m.Sigmas())-1] }
 
-// everything is the level that stands for "from the very start" with models whose highest level is not fixed.
+// everything is the level that means "from the start" for models without a fixed highest level.
 const everything = 999999999.9
 
 // discrete are levels taken from a table of betas: time is the index.

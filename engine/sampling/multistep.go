@@ -35,7 +35,7 @@ func sampleIPNDM(ctx context.Context, r *Run) (*tensor.Tensor, error) {
 }
 
 // slopeMultistep adds to x, in each step, the latest slopes with the factors that coefficients gives, newest first. The
-// last step to zero takes the prediction itself, or, with eulerEnd, a straight step, which is the same but for rounding.
+// last step to zero takes the prediction itself, or, with eulerEnd, a straight step, which is the same except for rounding.
 func (r *Run) slopeMultistep(ctx context.Context, maxOrder int, eulerEnd bool, coefficients func(i, order int) []float32) (*tensor.Tensor, error) {
 	x := r.X
 	var slopes history

@@ -29,7 +29,7 @@ func drawNested(shapes [][]int, seed uint64, indices []int) ([]*tensor.Tensor, *
 	return out, g, nil
 }
 
-// Pack joins the parts of a nested latent, which must have as many rows each.
+// Pack joins the parts of a nested latent, which must have equal numbers of rows.
 func Pack(parts []*tensor.Tensor) (*tensor.Tensor, error) {
 	if len(parts) == 0 {
 		return nil, fmt.Errorf("packing a nested latent: it has no parts")
@@ -51,7 +51,7 @@ func Pack(parts []*tensor.Tensor) (*tensor.Tensor, error) {
 	return out, nil
 }
 
-// Unpack is the inverse of Pack, for parts of the given shapes but with as many rows as x has.
+// Unpack is the inverse of Pack, for parts of the given shapes with the rows of x.
 func Unpack(x *tensor.Tensor, shapes [][]int) ([]*tensor.Tensor, error) {
 	n := 0
 	out := make([]*tensor.Tensor, len(shapes))

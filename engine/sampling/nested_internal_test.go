@@ -66,7 +66,7 @@ func TestNestedNoiseAndMasksEqualUpstream(t *testing.T) {
 	}
 }
 
-// halver takes half of what it gets for noise, part by part.
+// halver predicts half of its input as noise, part by part.
 type halver struct{ seen [][]int }
 
 func (h *halver) Predict(_ context.Context, x *tensor.Tensor, _ []float32, in Inputs) (*tensor.Tensor, error) {

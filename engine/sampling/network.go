@@ -15,8 +15,8 @@ type Network interface {
 
 // Keeper is implemented by networks that are given something else than the noised latent where a noise mask protects it.
 type Keeper interface {
-	// Kept returns what the network reads at sigma in place of a protected latent, both in the network's space, or nil for
-	// the latent at that sigma. Upstream: BaseModel.scale_latent_inpaint.
+	// Kept returns the network's input at sigma for a protected latent, both in the network's space, or nil, which means the
+	// latent at that sigma. Upstream: BaseModel.scale_latent_inpaint.
 	Kept(sigma float32, latent *tensor.Tensor) *tensor.Tensor
 }
 
@@ -30,19 +30,19 @@ type LatentFormat struct {
 	Downscale int
 	// Temporal is the factor between the samples of audio and latent values in time; 0 for latents whose length is never changed.
 	Temporal int
-	// Video says that latents have a time axis: [B,C,T,H,W].
+	// Video reports that latents have a time axis: [B,C,T,H,W].
 	Video bool
-	// Line says that latents have one axis, time, as those of audio: [B,C,L].
+	// Line reports that latents have one axis, time, as those of audio: [B,C,L].
 	Line bool
 	// Mean and Deviation, when set, have one value a channel: the network reads (latent - Mean)*Scale/Deviation.
 	Mean, Deviation []float32
-	// RGB, when set, has a row a channel: how much red, green and blue a value of the network's latent gives. RGBBias is
-	// added. Previews are made with them.
+	// RGB, when set, has a row per channel: the red, green and blue factors of the network's latent. RGBBias is added. Previews
+	// use both.
 	RGB     [][3]float32
 	RGBBias [3]float32
 	// TinyVAE, when set, is how the name of the small decoder's file in models/vae_approx begins.
 	TinyVAE string
-	// Paired says that two frames of the VAE's latent, the first of which is doubled, are the channels of one frame.
+	// Paired reports that two frames of the VAE's latent, the first of which is doubled, are the channels of one frame.
 	Paired bool
 }
 

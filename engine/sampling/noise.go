@@ -12,14 +12,15 @@ const maxBatchIndex = 1 << 16
 
 // PrepareNoise returns normal noise of the given shape, equal to what ComfyUI draws for the seed. With indices, row i is
 // the row that element indices[i] of a full batch would get: rows are drawn one by one up to the highest index. It
-// fails when there are not as many indices as rows or one is out of range. Upstream: comfy.sample.prepare_noise.
+// fails if the number of indices differs from the number of rows or an index is out of range. Upstream:
+// comfy.sample.prepare_noise.
 func PrepareNoise(shape []int, seed uint64, indices []int) (*tensor.Tensor, error) {
 	out, _, err := drawNoise(shape, seed, indices)
 	return out, err
 }
 
-// drawNoise is PrepareNoise that gives the generator too: upstream's is torch's own, so what is drawn without a generator
-// later goes on where the noise ends.
+// drawNoise is PrepareNoise that gives the generator too: upstream's is torch's own, so later draws without a generator
+// continue after the noise.
 func drawNoise(shape []int, seed uint64, indices []int) (*tensor.Tensor, *Generator, error) {
 	g := NewGenerator(seed)
 	out, err := drawFrom(g, shape, indices)

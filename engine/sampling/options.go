@@ -2,8 +2,8 @@ package sampling
 
 import "fmt"
 
-// The functions of this file make samplers with other settings than those of the list: eta is the share of fresh noise in a
-// step, strength multiplies that noise. Upstream: the Sampler… nodes.
+// The functions of this file return samplers with other settings than those of the list: eta is the share of fresh noise in
+// a step, strength multiplies that noise. Upstream: the Sampler… nodes.
 
 // EulerAncestral returns euler_ancestral.
 func EulerAncestral(eta, strength float64) *Sampler {
@@ -89,7 +89,7 @@ type SASettings struct {
 	Eta, Start, End, Strength float64
 	// Predictor and Corrector are orders up to 6; a corrector of order 0 is none.
 	Predictor, Corrector int
-	// PECE has the corrected state predicted again, Simple takes the paper's shorter form of order 2.
+	// PECE evaluates the corrected state again, Simple uses the paper's shorter form of order 2.
 	PECE, Simple bool
 }
 
@@ -119,12 +119,12 @@ func LCMSampler(first, last, clip float64) *Sampler {
 	return &Sampler{name: "lcm", run: sampleLCM(first, last, clip)}
 }
 
-// LCMUpscale returns lcm that enlarges the latent to ratio times its size during its first steps; fewer than zero stand for
+// LCMUpscale returns lcm that enlarges the latent to ratio times its size during its first steps; a negative number means
 // half of all.
 func LCMUpscale(ratio float64, steps int, method string) *Sampler {
 	return &Sampler{name: "lcm_upscale", run: sampleLCMUpscale(ratio, steps, method)}
 }
 
-// VOID is the sampler of VOID, DDIM in terms of the share of the video in what the network reads: it starts from the noise as it is, without
-// the scale that others give it at the first level. Upstream: nodes_void.py VOID_DDIM.
+// VOID is the sampler of VOID, DDIM in terms of the share of the video in the network's input: it starts from the noise without the scale
+// that other samplers apply at the first level. Upstream: nodes_void.py VOID_DDIM.
 func VOID() *Sampler { return &Sampler{name: "void_ddim", run: sampleVOID, raw: true} }

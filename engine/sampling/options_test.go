@@ -66,7 +66,7 @@ func tableRun(t *testing.T, net sampling.Network) (sampling.Params, []float32) {
 	return p, sigmas
 }
 
-// reports is how many steps a sampler reports; 0 for as many as it chooses.
+// reports is the number of steps that a sampler reports; 0 means that the sampler chooses.
 func reports(s *sampling.Sampler) int {
 	switch s.Name() {
 	case "dpm_fast":
@@ -127,7 +127,7 @@ func TestEverySamplerEndsWithinAStep(t *testing.T) {
 	}
 }
 
-// TestEverySamplerNamesTheBrokenStep has the network break in its third prediction.
+// TestEverySamplerNamesTheBrokenStep makes the network fail in its third prediction.
 func TestEverySamplerNamesTheBrokenStep(t *testing.T) {
 	t.Parallel()
 	for name, s := range every(t) {
@@ -151,7 +151,7 @@ func TestEverySamplerNamesTheBrokenStep(t *testing.T) {
 	}
 }
 
-// TestOptionsMeetTheList compares samplers made with options to those of the list that they stand for.
+// TestOptionsMeetTheList compares samplers made with options to the equivalent ones of the list.
 func TestOptionsMeetTheList(t *testing.T) {
 	t.Parallel()
 	m, err := sampling.NewModelSampling(sampling.EPS, sampling.Settings{})

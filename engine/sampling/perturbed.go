@@ -6,8 +6,8 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// PerturbedGuidance guides away from what the network predicts with other options, scale times as far as it is off.
-// Upstream: nodes_pag.py, after Ahn et al. 2024, arXiv:2403.17377.
+// PerturbedGuidance guides away from the prediction with other options by scale times the difference. Upstream:
+// nodes_pag.py, after Ahn et al. 2024, arXiv:2403.17377.
 func PerturbedGuidance(scale float64, options map[string]any) AfterFunc {
 	return func(ctx context.Context, g Guidance, denoised *tensor.Tensor) (*tensor.Tensor, error) {
 		if scale == 0 {

@@ -6,10 +6,10 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// Prediction says what a network's output means and how noise and latent mix at a sigma. Upstream: the classes EPS,
-// V_PREDICTION, EDM, CONST, … of comfy.model_sampling.
+// Prediction is a prediction type: the meaning of a network's output and the mix of noise and latent at a sigma. Upstream:
+// the classes EPS, V_PREDICTION, EDM, CONST, … of comfy.model_sampling.
 type Prediction interface {
-	// Input returns what the network reads for the noisy latent x.
+	// Input returns the network's input for the noisy latent x.
 	Input(sigma float32, x *tensor.Tensor) *tensor.Tensor
 	// Denoised returns the clean latent that the network's output means for the noisy latent x.
 	Denoised(sigma float32, output, x *tensor.Tensor) *tensor.Tensor
@@ -77,7 +77,7 @@ func (v vPrediction) Denoised(sigma float32, output, x *tensor.Tensor) *tensor.T
 	})
 }
 
-// ddpmPrediction is the velocity for a network that reads the noisy latent as it is (CogVideoX).
+// ddpmPrediction is the velocity for a network that reads the unscaled noisy latent (CogVideoX).
 type ddpmPrediction struct{ variance }
 
 // Input implements Prediction.

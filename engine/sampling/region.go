@@ -38,7 +38,7 @@ func (r *region) cut(x *tensor.Tensor) *tensor.Tensor {
 	return out
 }
 
-// accumulate adds values*weights to the region of sums and weights to that of totals.
+// accumulate adds values*weights to the region of sums and weights to the same region of totals.
 func (r *region) accumulate(sums, totals, values, weights *tensor.Tensor) {
 	add := func(whole, part, n int) {
 		w := weights.Data[part : part+n]

@@ -33,8 +33,8 @@ func sampleDDPM(ctx context.Context, r *Run) (*tensor.Tensor, error) {
 }
 
 // sampleLCM adds all new noise to each prediction (Luo et al., "Latent Consistency Models"). The noise is multiplied by
-// first in the first step, by last in the last one and by what lies between in the others, after being cut at clip times its
-// standard deviation unless clip is 0.
+// first in the first step, by last in the last one and by interpolated factors in the others, after being cut at clip times
+// its standard deviation unless clip is 0.
 func sampleLCM(first, last, clip float64) samplerFunc {
 	return func(ctx context.Context, r *Run) (*tensor.Tensor, error) {
 		x, source := r.X, r.fresh()
@@ -85,8 +85,8 @@ func deviationOf(values []float32) float32 {
 	return float32(math.Sqrt(square / float64(len(values)-1)))
 }
 
-// sampleLCMUpscale is sampleLCM that enlarges the latent by equal shares of ratio-1 after each of its first steps; fewer
-// than zero stand for half of all.
+// sampleLCMUpscale is sampleLCM that enlarges the latent by equal shares of ratio-1 after each of its first steps; a
+// negative number means half of all.
 func sampleLCMUpscale(ratio float64, steps int, method string) samplerFunc {
 	return func(ctx context.Context, r *Run) (*tensor.Tensor, error) {
 		x, n := r.X, min(steps, len(r.Sigmas))

@@ -8,15 +8,15 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// Reuse has a run leave out predictions that would change little: what the last one made of its input is added to the new input
-// instead (Zhou et al., "Less is Enough: Training-Free Video Diffusion Acceleration via Runtime-Adaptive Caching", arXiv 2507.02860).
-// Upstream: EasyCache and LazyCache.
+// Reuse makes a run skip predictions that would change little: the last prediction's difference from its input is added to the new
+// input instead (Zhou et al., "Less is Enough: Training-Free Video Diffusion Acceleration via Runtime-Adaptive Caching", arXiv
+// 2507.02860). Upstream: EasyCache and LazyCache.
 type Reuse struct {
-	// Threshold is how much change may add up before the network is asked again.
+	// Threshold is the accumulated change after which the network runs again.
 	Threshold float64
 	// Start and End bound the part of the run where predictions are left out, in 0…1.
 	Start, End float64
-	// Guided says that guided predictions are left out; otherwise it is the network's outputs.
+	// Guided reports that guided predictions are left out; otherwise it is the network's outputs.
 	Guided bool
 }
 
@@ -26,7 +26,7 @@ func (h Hooks) WithReuse(r Reuse) Hooks {
 	return h
 }
 
-// sampleStride is how far apart the values are that changes are measured by.
+// sampleStride is the distance between the values by which changes are measured.
 const sampleStride = 8
 
 // reuser is the state of a run that leaves out predictions.
@@ -35,16 +35,16 @@ type reuser struct {
 	start, end float64 // levels
 	guided     bool
 
-	shape []int // of the inputs, but for their rows
+	shape []int // of the inputs, without their rows
 	// input and output are samples of the last prediction, norm is the mean size of its values: unset at first.
 	input, output *tensor.Tensor
 	norm          float32
-	// rate is by how much the output changed for a change of the input; known says that there is one.
+	// rate is the change of the output relative to the change of the input; known reports that it is set.
 	rate   float32
 	known  bool
 	change float32 // what has added up
 
-	// first is the entry whose changes are measured, skip says that it was left out and so are the others.
+	// first is the entry whose changes are measured, skip reports that it was left out, and the others with it.
 	first *entry
 	skip  bool
 	added map[*entry]*tensor.Tensor // output less input of each entry; of nil for guided predictions
@@ -60,7 +60,7 @@ func newReuser(r *Reuse, m *ModelSampling) *reuser {
 	}
 }
 
-// around returns what run predicts for the rows of some entries in x, or what stands in for it.
+// around returns the prediction of run for the rows of some entries in x, or its substitute.
 func (r *reuser) around(ctx context.Context, sigma float32, x *tensor.Tensor, keys []*entry, run func(context.Context) (*tensor.Tensor, error)) (*tensor.Tensor, error) {
 	if !(float64(sigma) > r.end) {
 		return run(ctx)
@@ -96,7 +96,7 @@ func (r *reuser) around(ctx context.Context, sigma float32, x *tensor.Tensor, ke
 	return out, nil
 }
 
-// moved is how much the input has changed since the last prediction, nil when there was none.
+// moved is the change of the input since the last prediction, or nil without one.
 func (r *reuser) moved(x *tensor.Tensor, keys []*entry) *float32 {
 	if r.input == nil {
 		return nil
@@ -121,7 +121,7 @@ func (r *reuser) knows(keys []*entry) bool {
 	return !slices.ContainsFunc(keys, func(e *entry) bool { return r.added[e] == nil })
 }
 
-// standIn returns x with what the last predictions added.
+// standIn returns x plus the differences of the last predictions.
 func (r *reuser) standIn(x *tensor.Tensor, keys []*entry) *tensor.Tensor {
 	parts := make([]*tensor.Tensor, len(keys))
 	for i, e := range keys {

@@ -8,7 +8,7 @@ import (
 	"comfygo/internal/goldencheck"
 )
 
-// TestReuseLeavesPredictionsOut counts the runs of the network, whose threshold decides how many there are.
+// TestReuseLeavesPredictionsOut counts the runs of the network, which depend on the threshold.
 func TestReuseLeavesPredictionsOut(t *testing.T) {
 	t.Parallel()
 	euler := must(sampling.NewSampler("euler"))

@@ -37,7 +37,7 @@ type Params struct {
 	Latent *tensor.Tensor
 	// NoiseMask, when set, is 1 where the latent may change, [B,H,W] or [B,1,H,W] at any size.
 	NoiseMask *tensor.Tensor
-	// Along are further parts of a nested latent, AlongMasks their noise masks, nil where there is none. SampleParts takes them.
+	// Along are further parts of a nested latent, AlongMasks their noise masks or nil. SampleParts takes them.
 	Along, AlongMasks []*tensor.Tensor
 	parts             [][]int // the shapes of all parts of a nested latent, which Latent holds packed
 	// BatchIndex, when set, numbers the rows for the noise.
@@ -53,7 +53,7 @@ type Params struct {
 	Scheduler string
 	// Denoise is the share of the noise to start from, in 0…1.
 	Denoise float64
-	// DisableNoise starts from the latent as it is, which holds noise already.
+	// DisableNoise starts from the latent without adding noise, because it already contains noise.
 	DisableNoise bool
 	// Noise, when set, is the noise to start from in place of that of the seed: of the latent's shape, or one row for all.
 	Noise *tensor.Tensor
@@ -64,7 +64,7 @@ type Params struct {
 	// Fits reports whether the network can run with x of this shape and this many tokens; nil: always. One entry
 	// alone is run in any case.
 	Fits func(shape []int, tokens int) bool
-	// OnStep, when set, is told of each step after its prediction.
+	// OnStep, when set, is called for each step after its prediction.
 	OnStep func(Step)
 	// Log may be nil.
 	Log *slog.Logger
@@ -74,8 +74,8 @@ type Params struct {
 type Step struct {
 	// Index counts from 0, Total is the number of steps of the whole run.
 	Index, Total int
-	// X is the noisy latent, Denoised what it is predicted to become; both in the network's space, not to be changed. Those of
-	// a nested latent are packed, and Parts holds the shapes to unpack them by.
+	// X is the noisy latent, Denoised the predicted clean latent; both in the network's space, not to be changed. Those of a
+	// nested latent are packed, and Parts holds the shapes to unpack them by.
 	X, Denoised *tensor.Tensor
 	Parts       [][]int
 }
@@ -92,8 +92,8 @@ func Sample(ctx context.Context, p Params) (*tensor.Tensor, error) {
 	return out, err
 }
 
-// Levels returns the sampler of p and the levels that it goes through by p's steps, scheduler and denoise; none when there is nothing
-// to do. It fails on names it does not know.
+// Levels returns the sampler of p and the levels that it goes through by p's steps, scheduler and denoise; none if there is nothing
+// to do. It fails on unknown names.
 func (p *Params) Levels() (*Sampler, []float32, error) {
 	s, err := NewSampler(p.Sampler)
 	if err != nil {
@@ -110,8 +110,8 @@ func (p *Params) Levels() (*Sampler, []float32, error) {
 }
 
 // SampleWith runs a sampler through the given levels, whatever the steps, scheduler and denoise of p. It returns the new
-// latent and the last prediction of the clean one, both in the VAE's space; without any step that is the same. No levels
-// leave the latent as it is. Upstream: the SamplerCustom nodes and CFGGuider.sample.
+// latent and the last prediction of the clean one, both in the VAE's space; without any step that is the same. Without
+// levels the latent is unchanged. Upstream: the SamplerCustom nodes and CFGGuider.sample.
 func SampleWith(ctx context.Context, p Params, s *Sampler, sigmas []float32) (latent, denoised *tensor.Tensor, err error) {
 	if s == nil {
 		return nil, nil, errNoSampler
@@ -153,7 +153,7 @@ func (p *Params) check() error {
 	return nil
 }
 
-// fixEmpty returns the latent; one without content is brought to the channels and the scale of the model. Upstream:
+// fixEmpty returns the latent; an empty one is converted to the channels and the scale of the model. Upstream:
 // fix_empty_latent_channels.
 func (p *Params) fixEmpty() (*tensor.Tensor, error) {
 	x := p.Latent

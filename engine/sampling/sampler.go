@@ -23,7 +23,7 @@ type Run struct {
 	Generator *Generator
 	// Uncond returns the negative side's part of the latest prediction.
 	Uncond func() *tensor.Tensor
-	// Step is told of step i after its first prediction.
+	// Step is called for step i after its first prediction.
 	Step func(i int, x, denoised *tensor.Tensor)
 }
 
@@ -43,15 +43,15 @@ func (r *Run) fresh() NoiseSource { return freshNoise(r.X.Shape, r.Seed) }
 // samplerFunc takes a latent through the levels of a run.
 type samplerFunc func(ctx context.Context, r *Run) (*tensor.Tensor, error)
 
-// Sampler is a way from noise to a latent: what SAMPLER links carry. It is not changed after it was made.
+// Sampler denoises a latent: the value of SAMPLER links. It is immutable.
 type Sampler struct {
 	name string
 	run  samplerFunc
-	// uncond says that the sampler reads Run.Uncond.
+	// uncond reports that the sampler reads Run.Uncond.
 	uncond bool
-	// freshInpaint has masked runs draw new noise for what the mask protects.
+	// freshInpaint makes masked runs draw new noise for the protected part.
 	freshInpaint bool
-	// raw says that the sampler starts from the noise alone and knows no mask.
+	// raw reports that the sampler starts from the noise alone and knows no mask.
 	raw bool
 }
 

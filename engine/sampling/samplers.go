@@ -3,8 +3,9 @@ package sampling
 // defaultSDE are upstream's defaults.
 var defaultSDE = sdeSettings{eta: 1, strength: 1, ratio: 0.5}
 
-// samplers are those of the KSampler nodes, in upstream's order (KSAMPLER_NAMES and what follows it). The variants ending
-// in _gpu draw their noise elsewhere upstream only when the model runs there; this program draws all noise on the CPU.
+// samplers are the samplers of the KSampler nodes, in upstream's order (KSAMPLER_NAMES and what follows it). The variants
+// ending in _gpu draw their noise elsewhere upstream only when the model runs there; this program draws all noise on the
+// CPU.
 var samplers = []Sampler{
 	{name: "euler", run: sampleEuler},
 	{name: "euler_cfg_pp", run: sampleEulerCFGPP(0, 0), uncond: true},

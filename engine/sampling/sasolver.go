@@ -10,7 +10,7 @@ import (
 // saSettings are the options of sampleSASolver.
 type saSettings struct {
 	predictor, corrector int // orders; a corrector of order 0 is none
-	// pece has the corrected state predicted again, simple takes the paper's shorter form of order 2.
+	// pece evaluates the corrected state again, simple uses the paper's shorter form of order 2.
 	pece, simple bool
 	// eta is the share of noise at levels from start down to end, strength multiplies it.
 	eta, strength float32
@@ -118,7 +118,7 @@ func (s *saSolver) predictAhead(i, order int) {
 }
 
 // adams returns the state at level to, from the one at level from and the latest predictions, whose newest is that of
-// level newest. correct says that the newest one is that of the level to.
+// level newest. correct reports that the newest one is that of the level to.
 func (s *saSolver) adams(newest, order, from, to int, correct bool) *tensor.Tensor {
 	sigmas := s.run.Sigmas
 	decay := sigmas[to] / sigmas[from] * exp32(-s.tau*s.tau*s.h)

@@ -32,7 +32,7 @@ func SchedulerNames() []string {
 	return out
 }
 
-// maxSteps bounds what a schedule may be asked for, well above the 10000 steps of the nodes: set_steps divides by denoise.
+// maxSteps limits the steps of a schedule, well above the 10000 steps of the nodes: set_steps divides by denoise.
 const maxSteps = 1 << 24
 
 // Schedule returns the sigmas of a scheduler for a number of steps. It fails for a name it does not know and for

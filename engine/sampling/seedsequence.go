@@ -18,7 +18,7 @@ func seedWords(entropy uint64, spawnKey []uint32, n int) []uint32 {
 	for i := range wordsOfEntropy {
 		input = append(input, binary.LittleEndian.Uint32(words[4*i:]))
 	}
-	for len(input) < pool { // the rest of the pool hashes zeros, with a spawn key behind it or without
+	for len(input) < pool { // the rest of the pool hashes zeros, with a spawn key after it or without
 		input = append(input, 0)
 	}
 	input = append(input, spawnKey...)

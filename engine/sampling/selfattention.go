@@ -7,9 +7,9 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// SelfAttentionGuidance guides away from what the network predicts for a latent that is blurred where it attends to most
-// (Hong et al. 2023, arXiv:2210.00939; upstream: nodes_sag.py). attended returns how much attention each position of the
-// middle block got on the negative side, [rows,positions], nil before the first prediction.
+// SelfAttentionGuidance guides away from the prediction for a latent that is blurred where the network attends most (Hong et
+// al. 2023, arXiv:2210.00939; upstream: nodes_sag.py). attended returns the attention that each position of the middle block
+// got on the negative side, [rows,positions], nil before the first prediction.
 func SelfAttentionGuidance(scale, blur float64, attended func() *tensor.Tensor) AfterFunc {
 	return func(ctx context.Context, g Guidance, denoised *tensor.Tensor) (*tensor.Tensor, error) {
 		const least = 4 // the blur's margin has to fit
@@ -44,7 +44,8 @@ func blurred(x, attended *tensor.Tensor, sigma float64) *tensor.Tensor {
 	return out
 }
 
-// gridOf returns the sides of a grid of so many positions in the proportion of an image, as upstream finds them.
+// gridOf returns the sides of a grid with the given number of positions in the proportion of an image, computed as upstream
+// does.
 func gridOf(total, height, width int) (rows, cols int) {
 	near := int(math.RoundToEven(math.Sqrt(float64(height) / float64(width) * float64(total))))
 	for i := range int(math.Sqrt(float64(total)) / 2) {

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// The functions of this file make and change lists of levels, as the nodes for SIGMAS do.
+// The functions of this file create and change lists of levels, as the nodes for SIGMAS do.
 
 func checkSteps(name string, steps int, positive ...float64) error {
 	if steps < 1 || steps > maxSteps {
@@ -175,8 +175,8 @@ func FlipSigmas(sigmas []float32) []float32 {
 	return out
 }
 
-// ExtendSigmas puts steps-1 levels between those neighbours whose first one lies from end up to start; a start below zero is no
-// bound. spacing is "linear", "cosine" or "sine".
+// ExtendSigmas puts steps-1 levels between those neighbours whose first one lies from end up to start; a negative start means
+// no bound. spacing is "linear", "cosine" or "sine".
 func ExtendSigmas(sigmas []float32, steps int, start, end float64, spacing string) ([]float32, error) {
 	if start < 0 {
 		start = math.Inf(1)

@@ -6,7 +6,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// DenoiseOnce predicts the clean latent of x at a sigma, guided as p says, without sampler and noise. x and the result are
+// DenoiseOnce predicts the clean latent of x at a sigma, guided as in p, without sampler and noise. x and the result are
 // [B,C,axes…] in the network's space. p.Latent is the start that inpainting models read; zeros when it is nil.
 func DenoiseOnce(ctx context.Context, p Params, x *tensor.Tensor, sigma float32) (*tensor.Tensor, error) {
 	if p.Latent == nil {

@@ -27,9 +27,9 @@ func (s SkippedLayers) options() map[string]any {
 	return map[string]any{OptionSkipDouble: s.Double, OptionSkipSingle: s.Single}
 }
 
-// SkipLayerGuidance guides away from what the network predicts without some of its layers, scale times as far as it is off. With
-// rescale the result is brought back to the spread of the positive prediction, to that share. Upstream: SkipLayerGuidanceDiT, after
-// Ahn et al., "Perturbed-Attention Guidance", arXiv 2403.17377.
+// SkipLayerGuidance guides away from the prediction without some of the network's layers by scale times the difference. rescale is
+// the share to which the result is rescaled to the standard deviation of the positive prediction. Upstream: SkipLayerGuidanceDiT,
+// after Ahn et al., "Perturbed-Attention Guidance", arXiv 2403.17377.
 func SkipLayerGuidance(layers SkippedLayers, scale, rescale float64) AfterFunc {
 	return func(ctx context.Context, g Guidance, denoised *tensor.Tensor) (*tensor.Tensor, error) {
 		if !(scale > 0) || !layers.active(g.Sigma) {
@@ -48,7 +48,7 @@ func SkipLayerGuidance(layers SkippedLayers, scale, rescale float64) AfterFunc {
 	}
 }
 
-// SkipLayers has the negative side predicted without some of the network's layers. Upstream: SkipLayerGuidanceDiTSimple.
+// SkipLayers predicts the negative side without some of the network's layers. Upstream: SkipLayerGuidanceDiTSimple.
 func SkipLayers(layers SkippedLayers) BeforeFunc {
 	return func(ctx context.Context, g Guidance, sides []*tensor.Tensor) ([]*tensor.Tensor, error) {
 		if len(sides) < 2 || !g.HasUncond || !layers.active(g.Sigma) {

@@ -29,7 +29,7 @@ func TestSamplersEqualUpstream(t *testing.T) {
 	}
 }
 
-// TestSchedulesEqualUpstream compares schedules, and what model samplings say about sigmas and timesteps.
+// TestSchedulesEqualUpstream compares schedules, and the sigmas and timesteps of model samplings.
 func TestSchedulesEqualUpstream(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}

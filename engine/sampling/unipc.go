@@ -63,7 +63,7 @@ func (u *uniPC) predict(ctx context.Context, x *tensor.Tensor, sigma float32) (*
 	return quotient(sum(term{1, x}, term{-dev, eps}), alpha), nil
 }
 
-// step runs step i of the method: the first only predicts, and the last one goes on to the final level.
+// step runs step i of the method: the first only predicts, and the last one continues to the final level.
 func (u *uniPC) step(ctx context.Context, i, steps int) error {
 	switch {
 	case i == 0:

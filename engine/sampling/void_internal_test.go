@@ -43,7 +43,7 @@ func TestVOIDEqualsUpstream(t *testing.T) {
 	}
 }
 
-// listening is a network that keeps what it reads first.
+// listening is a network that keeps its first input.
 type listening struct{ first []float32 }
 
 // Predict implements Network.
@@ -54,8 +54,8 @@ func (l *listening) Predict(_ context.Context, x *tensor.Tensor, _ []float32, _ 
 	return tensor.New(x.Shape...), nil
 }
 
-// TestVOIDStartsFromGivenNoise holds that a run starts from the noise as it is, whatever the latent, the first level and a mask, and that
-// noise of another size is refused.
+// TestVOIDStartsFromGivenNoise checks that a run starts from the unscaled noise, whatever the latent, the first level and a mask, and
+// that noise of another size is rejected.
 func TestVOIDStartsFromGivenNoise(t *testing.T) {
 	t.Parallel()
 	m, err := NewModelSampling(VPredictionDDPM, Settings{ZSNR: true})

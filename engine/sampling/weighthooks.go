@@ -4,9 +4,9 @@ import "slices"
 
 // WeightHook changes the weights of a network while the entries that have it are sampled. Upstream: comfy/hooks.py WeightHook.
 type WeightHook struct {
-	// ID tells the hook and its keyframes from others: copies of one hook have one.
+	// ID identifies the hook and its keyframes: copies of one hook share it.
 	ID string
-	// Value is what the network knows the change by.
+	// Value is the network's identifier of the change.
 	Value any
 	// Keyframes change the strength over the run; without any it is 1.
 	Keyframes []Keyframe
@@ -15,7 +15,7 @@ type WeightHook struct {
 // Keyframe is a strength of a hook from a share of the way from noise to image on.
 type Keyframe struct {
 	Strength, Start float64
-	// Steps is how many levels use the keyframe at least, unless it starts before the levels of the run.
+	// Steps is the minimum number of levels that use the keyframe, unless it starts before the levels of the run.
 	Steps int
 }
 
@@ -61,8 +61,8 @@ func (s hookStates) apply(m *ModelSampling, sigmas []float32, hooks WeightHooks,
 	return out
 }
 
-// advance goes to the keyframe of a level. A keyframe is left when it was used at as many levels as it asks for, and one
-// that asks for some is not passed over.
+// advance goes to the keyframe of a level. A keyframe ends after its minimum number of levels, and one with such a minimum
+// is not skipped.
 func (s *hookState) advance(m *ModelSampling, highest float32, frames []Keyframe, sigma float32) {
 	if s.started && s.sigma == sigma {
 		return

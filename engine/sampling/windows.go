@@ -26,20 +26,20 @@ const (
 
 // Windows have long latents predicted in parts that overlap. Upstream: context_windows.py IndexListContextHandler.
 type Windows struct {
-	// Schedule says where the windows of a step are, Fuse how their predictions are weighed.
+	// Schedule selects the windows of a step, Fuse the weights of their predictions.
 	Schedule, Fuse string
-	// Length and Overlap are the sizes of a window and of what it has in common with the next, in places of axis Dim of the
-	// latent. Stride bounds how far apart the places of a window are, for uniform schedules. Closed lets the windows of the
-	// looped schedule go around.
+	// Length and Overlap are the sizes of a window and of its overlap with the next, in places of axis Dim of the latent.
+	// Stride limits the distance of a window's places, for uniform schedules. Closed lets the windows of the looped schedule
+	// wrap around.
 	Length, Overlap, Stride, Dim int
 	Closed                       bool
-	// FreeNoise repeats the noise of the first window, in another order, in those behind it (Qiu et al. 2023, arXiv:2310.15169).
+	// FreeNoise repeats the noise of the first window, in another order, in those after it (Qiu et al. 2023, arXiv:2310.15169).
 	FreeNoise bool
 	// KeepInputs and KeepLatent are places at which every window reads the start of the inputs or of the latent.
 	KeepInputs, KeepLatent []int
 	// Split gives each window one of the entries of a side, by where it lies.
 	Split bool
-	// Anchor puts the place before a window in front of it, where the network has a frame of another kind.
+	// Anchor adds the place before a window to its start, if the network has a frame of another kind there.
 	Anchor bool
 }
 
@@ -53,7 +53,7 @@ type InTime interface {
 // ByFrames is ByRows for values whose given axis has a place for each frame of the latent.
 func ByFrames(axis int) Rule { return framesRule{axis: axis, scale: 1} }
 
-// ByFramesFrom is ByFrames with so many places a frame, and none for the first skip frames.
+// ByFramesFrom is ByFrames with the given number of places per frame, and none for the first skip frames.
 func ByFramesFrom(axis, scale, skip int) Rule {
 	return framesRule{axis: axis, scale: scale, skip: skip}
 }
@@ -116,7 +116,7 @@ func steps(start, count, step int) []int {
 	return out
 }
 
-// uniform are windows whose start moves from step to step and whose places go around, at strides of powers of two.
+// uniform are windows whose start moves from step to step and whose places wrap around, at strides of powers of two.
 func (w *Windows) uniform(n, step int, closed bool) [][]int {
 	var out [][]int
 	strides := min(w.Stride, int(math.Ceil(math.Log2(float64(n)/float64(w.Length))))+1)
@@ -139,7 +139,7 @@ func (w *Windows) uniform(n, step int, closed bool) [][]int {
 	return out
 }
 
-// unrolled moves windows that go around to the end, and leaves out those that are there twice.
+// unrolled moves windows that wrap around to the end, and removes duplicates.
 func unrolled(windows [][]int, n, length int) [][]int {
 	var drop []int
 	for i := 0; i < len(windows); i++ {
@@ -174,7 +174,7 @@ func rolled(w []int) int {
 	return 0
 }
 
-// weights are those of the places of a window over n places.
+// weights are the weights of the places of a window over n places.
 func (w *Windows) weights(window []int, n int) []float32 {
 	out := make([]float32, len(window))
 	for i := range out {
@@ -226,7 +226,7 @@ func pick(x *tensor.Tensor, axis int, places, keep []int) *tensor.Tensor {
 	return out
 }
 
-// videoAxes are those of a video [N,C,T,H,W].
+// videoAxes are the axes of a video [N,C,T,H,W].
 const videoAxes = 5
 
 // active reports whether latents of a shape are longer than a window.
@@ -292,7 +292,8 @@ func (w *Windows) entries(side []*entry, places, window []int, n int) []*entry {
 	return out
 }
 
-// input is what an input has for the places of a window; anchored says that the first of them is not the window's own.
+// input returns the part of an input for the places of a window; anchored reports that the first place is not the window's
+// own.
 func (w *Windows) input(in Input, places []int, anchored bool, n int) *tensor.Tensor {
 	v := in.Value
 	axis, scale, skip := w.Dim, 1, 0

@@ -12,9 +12,9 @@ const (
 	ChannelsLast
 )
 
-// WrapTo extends the last two axes of x [B,C,H,W] to multiples of size, where what is added repeats the rows and columns
-// from the start on: the circular padding by which upstream makes latents divisible into patches
-// (ldm/common_dit.py pad_to_patch_size). x itself is returned when nothing is added.
+// WrapTo extends the last two axes of x [B,C,H,W] to multiples of size, where the added part repeats the rows and columns
+// from the start: the circular padding by which upstream makes latents divisible into patches (ldm/common_dit.py
+// pad_to_patch_size). x itself is returned when nothing is added.
 func WrapTo(x *Tensor, size int) (*Tensor, error) {
 	if len(x.Shape) != 4 || size < 1 || Count(x.Shape) == 0 {
 		return nil, fmt.Errorf("padding %v to multiples of %d: it has to have four axes that are not empty", x.Shape, size)
@@ -47,8 +47,7 @@ func ToPatches(x *Tensor, size int, order PatchOrder) (*Tensor, error) {
 	return out, nil
 }
 
-// FromPatches is the inverse of ToPatches: tokens [B,S,C·size²] become [B,C,h,w]. Tokens behind the last patch are left
-// out.
+// FromPatches is the inverse of ToPatches: tokens [B,S,C·size²] become [B,C,h,w]. Tokens after the last patch are left out.
 func FromPatches(tokens *Tensor, size int, order PatchOrder, h, w int) (*Tensor, error) {
 	if len(tokens.Shape) != 3 || size < 1 || h%size != 0 || w%size != 0 || tokens.Dim(2)%(size*size) != 0 || tokens.Dim(1) < h/size*(w/size) {
 		return nil, fmt.Errorf("joining tokens %v to a latent of %dx%d in patches of %d: they do not fit", tokens.Shape, h, w, size)

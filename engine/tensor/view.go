@@ -41,7 +41,7 @@ func (v *View) Len() int {
 	return Count(v.shape)
 }
 
-// MemoryBytes returns what the values take, or will take once they are laid out.
+// MemoryBytes returns the bytes that the values take, or will take once they are laid out.
 func (v *View) MemoryBytes() int64 { return 4 * int64(v.Len()) }
 
 // Dense returns the values as a tensor that must not be written to.
@@ -82,7 +82,7 @@ func (v *View) checkAxis(axis int) error {
 	return nil
 }
 
-// Narrow returns places [from,to) of an axis. They must lie inside, and there must be one.
+// Narrow returns places [from,to) of an axis. They must be in range, and at least one.
 func (v *View) Narrow(axis, from, to int) (*View, error) {
 	if err := v.checkAxis(axis); err != nil {
 		return nil, err
@@ -138,7 +138,7 @@ func (v *View) Select(axis, i int) (*View, error) {
 	return d, nil
 }
 
-// Repeat returns v with an axis of n equal places behind the others.
+// Repeat returns v with an axis of n equal places after the others.
 func (v *View) Repeat(n int) *View {
 	d := v.derived()
 	d.shape, d.strides = append(d.shape, n), append(d.strides, 0)
@@ -174,7 +174,7 @@ func layOut(shape []int, source []float32, first int, strides []int) []float32 {
 	return out
 }
 
-// joined leaves out axes of one place and makes one of neighbours that lie one behind the other in the source.
+// joined drops axes of length one and merges neighbouring axes that are contiguous in the source.
 func joined(shape, strides []int) (sizes, steps []int) {
 	for i, n := range shape {
 		if n == 1 {
@@ -190,10 +190,10 @@ func joined(shape, strides []int) (sizes, steps []int) {
 	return sizes, steps
 }
 
-// plane is the innermost three axes: rows, columns and what lies at one column.
+// plane is the innermost three axes: rows, columns and the values of one column.
 type plane struct{ sizes, strides [3]int }
 
-// copy fills to from what begins at first. Where columns lie farther apart in the source than rows it goes tile by tile, so that lines of the
+// copy fills to from the source at first. Where columns lie farther apart in the source than rows it goes tile by tile, so that lines of the
 // source stay in the cache until all of them is taken.
 func (p plane) copy(to, from []float32, first int) {
 	rows, cols, run := p.sizes[0], p.sizes[1], p.sizes[2]

@@ -35,7 +35,7 @@ func TestViewsOfViews(t *testing.T) {
 				t.Fatalf("%v%s: %v", shape, steps, err)
 			}
 			if r.IntN(4) == 0 {
-				v.Dense() // the next step is taken from what is laid out
+				v.Dense() // the next step reads the laid-out values
 			}
 		}
 		got := v.Dense()

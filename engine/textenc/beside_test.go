@@ -46,7 +46,7 @@ func TestBeside(t *testing.T) {
 
 type noWords struct{ tokenizer.Model }
 
-// TestOnce: what was loaded is kept, an error is not.
+// TestOnce: a loaded value is kept, an error is not.
 func TestOnce(t *testing.T) {
 	t.Parallel()
 	calls, failure := 0, errors.New("missing")

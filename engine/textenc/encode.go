@@ -16,7 +16,7 @@ type Network interface {
 	Forward(ctx context.Context, rows []Row) (Output, error)
 }
 
-// Output is what a network makes of n rows.
+// Output is the output of a network for n rows.
 type Output struct {
 	// Hidden is [n,tokens,width], or [n,layers,tokens,width] of a network that gives the states of several layers.
 	Hidden *tensor.Tensor
@@ -28,7 +28,7 @@ type Output struct {
 type Settings struct {
 	// Empty holds the special tokens.
 	Empty Empty
-	// Width is the width of the vectors that stand for tokens.
+	// Width is the width of the vectors that represent tokens.
 	Width int
 	// ZeroMasked sets the hidden states of masked tokens to zero.
 	ZeroMasked bool
@@ -102,7 +102,7 @@ func (s Settings) empty() Empty {
 	return s.Empty
 }
 
-// rows resolves the chunks, and the empty prompt behind them where weights need it.
+// rows resolves the chunks, and the empty prompt after them where weights need it.
 func (s Settings) rows(tokens tokenizer.Tokens) ([]Row, error) {
 	if len(tokens) == 0 {
 		return nil, errors.New("encoding a prompt: it has no chunks")
@@ -141,7 +141,7 @@ func zeroMasked(h *tensor.Tensor, rows []Row) {
 	}
 }
 
-// join puts the first n rows of states one behind the other: [n,…,tokens,width] to [1,…,n*tokens,width].
+// join puts the first n rows of states one after the other: [n,…,tokens,width] to [1,…,n*tokens,width].
 func join(h *tensor.Tensor, n int) *tensor.Tensor {
 	rank := len(h.Shape)
 	shape := append([]int(nil), h.Shape...)
@@ -199,7 +199,7 @@ func Embed(rows []Row, table weights.Entry) (*tensor.Tensor, error) {
 	return out, nil
 }
 
-// ScaleTokens multiplies what Embed looked up, and not the vectors that stand for tokens.
+// ScaleTokens multiplies the embeddings that Embed looked up, but not vectors that replace tokens.
 func ScaleTokens(x *tensor.Tensor, rows []Row, by float32) {
 	n, w := x.Dim(1), x.Dim(2)
 	for i, r := range rows {

@@ -75,7 +75,7 @@ func TestEncode(t *testing.T) {
 			settings: textenc.Empty{Start: 8, End: tokenizer.None, Pad: 7},
 		},
 		{
-			// The weight of token 1 goes to layer 1, as upstream has it: (x-empty)*3+empty with the empty prompt 7 7.
+			// The weight of token 1 goes to layer 1, as in upstream: (x-empty)*3+empty with the empty prompt 7 7.
 			name: "weights of layers", net: layered{layers: 2}, tokens: tokenizer.Tokens{{{ID: 4, Weight: 1}, {ID: 5, Weight: 3}}}, rows: 2, shape: []int{1, 2, 2, 2},
 			want: []float32{4, 0, 5, 1, -4, 0, 2, 1}, mask: []float32{1, 1},
 			settings: textenc.Empty{Start: tokenizer.None, End: tokenizer.None, Pad: 7},

@@ -31,7 +31,7 @@ const (
 	typeUser    = 4
 )
 
-// GGUF returns the vocabulary in the header of a GGUF file; nil for a file without one. It fails for one of another kind than
+// GGUF returns the vocabulary in the header of a GGUF file, or nil if there is none. It fails for vocabularies other than
 // SentencePiece and byte-level BPE.
 func GGUF(src weights.Source) (tokenizer.Model, error) {
 	tokens, err := weights.GGUFTexts(src, ggufTokens)
@@ -119,8 +119,8 @@ func ggufBytes(src weights.Source, tokens []string, types []float64, pattern str
 	return hf.ByteLevel{Vocab: vocab, Merges: []byte(strings.Join(merges, "\n")), Pattern: split, NFC: pattern == "qwen2", Added: added}.Build()
 }
 
-// Vocabulary returns what embedded reads off a tensor of the file, or the vocabulary in the header of a GGUF file that has no such
-// tensor.
+// Vocabulary returns the vocabulary that embedded reads from a tensor of the file, or the one in the header of a GGUF file without
+// that tensor.
 func Vocabulary(src weights.Source, key, what string, embedded func(data []byte) (tokenizer.Model, error)) (tokenizer.Model, error) {
 	if _, ok := src.Lookup(key); !ok {
 		if m, err := GGUF(src); m != nil || err != nil {

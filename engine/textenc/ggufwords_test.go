@@ -31,7 +31,7 @@ func openGGUF(t *testing.T, f *gguftest.File) weights.Source {
 
 var phrases = []string{"", "a photo of a cat", "  two  spaces\n\tand lines", "Größe 猫 🐈 <end_of_turn>", "1234567 x² it's", "ﬁne ½ Ⅷ"}
 
-// TestGGUFPieces holds that a SentencePiece model means the same in a GGUF file's header as in a file of its own.
+// TestGGUFPieces checks that a SentencePiece model means the same in a GGUF file's header as in a file of its own.
 func TestGGUFPieces(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"bpe-bytes", "unigram"} {

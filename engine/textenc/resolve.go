@@ -8,8 +8,8 @@ type Row struct {
 	IDs []int64
 	// Vectors holds the embedding vectors by their position in the row.
 	Vectors map[int][]float32
-	// Mask is 1 up to and including the first end token and at embedding vectors, 0 behind it and at padding on the left.
-	// For a network without an end token it is 0 from the first padding token on.
+	// Mask is 1 up to and including the first end token and at embedding vectors, 0 after it and at padding on the left. For a
+	// network without an end token it is 0 from the first padding token on.
 	Mask []int64
 	// Last is the position of the token that the pooled output is read at: the number of ones in Mask, less one.
 	Last int
@@ -49,10 +49,10 @@ func Resolve(tokens []tokenizer.Token, width int, empty Empty) Row {
 	return r
 }
 
-// masker tells which tokens of a row count.
+// masker decides which tokens of a row count.
 type masker struct {
 	empty       Empty
-	left, ended bool // inside padding on the left; behind the end
+	left, ended bool // inside padding on the left; after the end
 }
 
 func (m *masker) next(id int32, first bool) int64 {

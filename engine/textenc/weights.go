@@ -1,6 +1,6 @@
 // Package textenc holds what surrounds a text encoder's network: prompt weights, chunks, masks and embedding vectors.
 //
-// It knows tokens, tensors and weights. It knows no model and no runtime: the network is what the caller brings.
+// It knows tokens, tensors and weights. It knows no model and no runtime: the caller provides the network.
 package textenc
 
 import (
@@ -42,7 +42,7 @@ func hasWeights(tokens tokenizer.Tokens) bool {
 }
 
 // applyWeights moves each weighted token's vector along the line from the empty prompt's vector, which is the last row
-// of out, in place. Upstream counts tokens along the second axis, also where that is the layers.
+// of out, in place. Upstream counts tokens along the second axis, even if that axis is the layers.
 func applyWeights(out *tensor.Tensor, tokens tokenizer.Tokens) {
 	size := tensor.Count(out.Shape[2:])
 	last := out.Index(out.Dim(0) - 1)

@@ -6,15 +6,15 @@ import (
 	"slices"
 )
 
-// Guided chooses among some of the tokens from the logits of two prompts, of which the second one is what to stay away from, or of one
-// (upstream: text_encoders/ace15.py sample_manual_loop_no_classes). Filters come before the temperature; there are no penalties.
+// Guided samples from some of the tokens by the logits of a positive and a negative prompt, or of a single prompt (upstream:
+// text_encoders/ace15.py sample_manual_loop_no_classes). Filters come before the temperature; there are no penalties.
 type Guided struct {
 	Chooser
 	scale float32
 	from  int
 }
 
-// NewGuided returns a chooser among tokens from a number on, for a guidance scale. It fails for options outside of their ranges; a TopP
+// NewGuided returns a chooser among tokens from a number on, for a guidance scale. It fails for options outside their ranges; a TopP
 // above 1 keeps all.
 func NewGuided(o Options, scale float64, from int) (*Guided, error) {
 	o.TopP, o.Repetition, o.Presence = min(o.TopP, 1), 1, 0
@@ -25,7 +25,7 @@ func NewGuided(o Options, scale float64, from int) (*Guided, error) {
 	return &Guided{Chooser: *c, scale: float32(scale), from: from}, nil
 }
 
-// Next returns the token that follows, from the logits of those that may be chosen among all tokens.
+// Next returns the next token, from the logits of the tokens that may be chosen.
 func (g *Guided) Next(logits [][]float32, all int) (int32, error) {
 	list := make([]token, len(logits[0]))
 	best := 0

@@ -19,7 +19,7 @@ type Options struct {
 	Sample bool
 	// Temperature divides the logits; 0 is greedy.
 	Temperature float64
-	// TopK keeps the k highest logits, 0 all of them.
+	// TopK keeps the k highest logits; 0 means all.
 	TopK int
 	// TopP keeps the most probable tokens whose probabilities add up to it, at least one; 1 keeps all.
 	TopP float64
@@ -30,7 +30,7 @@ type Options struct {
 	Repetition float64
 	// Presence is subtracted from the logits of tokens that were generated before.
 	Presence float64
-	// Seed is that of the random numbers, which are those of torch on the CPU.
+	// Seed is the seed of the random numbers, which equal those of torch on the CPU.
 	Seed uint64
 }
 
@@ -41,7 +41,7 @@ type Chooser struct {
 	seen map[int32]bool
 }
 
-// New returns a chooser at the start of a text. It fails for options outside of their ranges.
+// New returns a chooser at the start of a text. It fails for options outside their ranges.
 func New(o Options) (*Chooser, error) {
 	if o.Sample {
 		for _, v := range []struct {
@@ -67,7 +67,7 @@ func New(o Options) (*Chooser, error) {
 	return c, nil
 }
 
-// dropped is the logit of a token that a filter took out, torch.finfo(float32).min.
+// dropped is the logit of a token that a filter removed, torch.finfo(float32).min.
 const dropped = -math.MaxFloat32
 
 // token is a token with its logit.
@@ -99,7 +99,7 @@ func (c *Chooser) Next(logits []float32) (int32, error) {
 	return id, nil
 }
 
-// Count has tokens count as generated before, for the penalties. Tokens outside of the vocabulary have no effect.
+// Count adds tokens to those that were generated before, for the penalties. Tokens outside the vocabulary have no effect.
 func (c *Chooser) Count(ids []int32) {
 	for _, id := range ids {
 		c.seen[id] = true

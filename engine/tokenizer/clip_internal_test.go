@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The wanted sum is that of vocab.json's 49408 entries, ordered by number, one a line (its file has SHA-256
+// The wanted sum is that of vocab.json's 49408 entries, ordered by number, one per line (its file has SHA-256
 // e089ad92ba36837a0d31433e555c8f45fe601ab5c221d4f607ded32d9f7a4349).
 func TestVocabularyIsTheOriginal(t *testing.T) {
 	t.Parallel()

@@ -18,8 +18,8 @@ const (
 var contractions = []string{"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}
 
 // appendText appends the tokens of plain text, without the start and end of a chunk: what the CLIP tokenizer of the
-// transformers library (5.x, tokenizers backend) gives for it. The end token is searched for in the text as it
-// was written, the start token in the cleaned text, so "<|ENDOFTEXT|>" is plain text and "<|STARTOFTEXT|>" is the token.
+// transformers library (5.x, tokenizers backend) gives for it. The end token is searched for in the original text, the start
+// token in the cleaned text, so "<|ENDOFTEXT|>" is plain text and "<|STARTOFTEXT|>" is the token.
 func (v *clip) appendText(ids []int32, text string) []int32 {
 	for i, raw := range strings.Split(text, endText) {
 		if i > 0 {

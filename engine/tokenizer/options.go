@@ -25,7 +25,7 @@ type Options struct {
 	PadLeft bool
 	// Unweighted reads parentheses as text; a backslash before one is left out all the same.
 	Unweighted bool
-	// Raw gives the prompt to the vocabulary as it is: parentheses, backslashes and embeddings are text.
+	// Raw passes the prompt to the vocabulary unchanged: parentheses, backslashes and embeddings are text.
 	Raw bool
 	// Missing, when set, is called with the name of each embedding that the lookup does not know.
 	Missing func(name string)

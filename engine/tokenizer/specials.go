@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Specials finds some tokens in the text itself before a vocabulary sees the rest: what upstream adds around
-// SentencePiece models, whose special pieces text never becomes (upstream: SPieceTokenizer).
+// Specials finds some tokens in the text itself before a vocabulary sees the rest: upstream adds them around SentencePiece
+// models, which never produce special pieces from text (upstream: SPieceTokenizer).
 type Specials struct {
 	Model
 	// Tokens are tried in order at each position.

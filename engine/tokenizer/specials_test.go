@@ -7,7 +7,7 @@ import (
 	"comfygo/engine/tokenizer"
 )
 
-// lengths is a vocabulary whose one id for a text is its length.
+// lengths is a vocabulary that encodes a text as one id, its length.
 type lengths struct{}
 
 func (lengths) Encode(text string) ([]int32, error) { return []int32{int32(len(text))}, nil }

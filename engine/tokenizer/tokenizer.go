@@ -33,7 +33,7 @@ type Token struct {
 	Weight float64
 	// Embedding, when set, is the vector to use in place of the token's own.
 	Embedding []float32
-	// Kept says that the hidden state at Embedding goes in front of the encoding, for models that read images so.
+	// Kept reports that the hidden state at Embedding goes in front of the encoding, for models that read images so.
 	Kept bool
 	// Image, when set, is the image [1,height,width,3] whose vectors the network puts in the token's place.
 	Image *tensor.Tensor
@@ -47,7 +47,7 @@ type Token struct {
 type Tokens [][]Token
 
 // EmbeddingLookup returns the vectors [n,width] (or one of [width]) of a textual-inversion embedding by name; false
-// when there is none.
+// if there is none.
 type EmbeddingLookup func(name string) (*tensor.Tensor, bool)
 
 // Tokenizer lays out prompts for one text encoder. It may be used by several goroutines at once.
@@ -168,7 +168,7 @@ var embeddingStop = regexp.MustCompile(`[<\[]`)
 // around it. Upstream: SDTokenizer._try_get_embedding.
 func (t *Tokenizer) findEmbedding(text string, lookup EmbeddingLookup) (rows *tensor.Tensor, rest string) {
 	words := strings.FieldsFunc(text, pythonSpace)
-	if len(words) == 0 { // the original fails here; an embedding without a name is no reason to lose the prompt
+	if len(words) == 0 { // the original fails here; an embedding without a name should not fail the prompt
 		t.missing("")
 		return nil, ""
 	}

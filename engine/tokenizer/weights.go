@@ -21,9 +21,9 @@ const maxNesting = 900
 // errNesting reports a prompt that no person wrote.
 var errNesting = errors.New("parsing the prompt's weights: parentheses nested too deeply")
 
-// ParseWeights splits a prompt by the weights its parentheses give: (a:1.3) sets the weight of what it holds, (a)
-// multiplies the surrounding one by 1.1, and \( and \) stand for the characters themselves. Unbalanced parentheses are
-// text. It fails only for absurdly deep nesting. Upstream: sd1_clip.token_weights.
+// ParseWeights splits a prompt by the weights its parentheses give: (a:1.3) sets the weight of its content, (a) multiplies
+// the surrounding one by 1.1, and \( and \) are literal parentheses. Unbalanced parentheses are text. It fails only for
+// absurdly deep nesting. Upstream: sd1_clip.token_weights.
 func ParseWeights(prompt string) ([]Segment, error) {
 	out, err := parseWeights(nil, hideEscapes(prompt), 1, 0)
 	if err != nil {
@@ -58,7 +58,7 @@ func parseWeights(out []Segment, text string, weight float64, depth int) ([]Segm
 	return out, nil
 }
 
-// splitParentheses cuts text into its outermost parenthesised groups and what lies between them. A closing parenthesis
+// splitParentheses cuts text into its outermost parenthesised groups and the parts between them. A closing parenthesis
 // without an opening one takes the level below zero, and the next group is then not recognised, as upstream does.
 func splitParentheses(text string) []string {
 	var out []string

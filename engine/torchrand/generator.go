@@ -45,8 +45,8 @@ func temper(y uint32) uint32 {
 	return y ^ y>>18
 }
 
-// refill makes the next 624 words. Word i depends on words i, i+1 and i+397 around the ring, so that runs of up to 227 can be made
-// side by side.
+// refill makes the next 624 words. Word i depends on words i, i+1 and i+397 around the ring, so that runs of up to 227 can be
+// computed in parallel.
 func (g *Generator) refill() {
 	const early = mtLen - mtShift
 	s := &g.state
@@ -68,7 +68,7 @@ func twist(a, b uint32) uint32 {
 const (
 	// blockLen is the number of values that torch makes at a time: eight pairs, all the cosines before all the sines.
 	blockLen = 16
-	// chunkLen is how many are made of words before they become normal: few enough to stay in the nearest cache.
+	// chunkLen is the number of uniform values made at once before they become normal: they fit into the first-level cache.
 	chunkLen = 2048
 )
 

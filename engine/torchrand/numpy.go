@@ -2,8 +2,8 @@ package torchrand
 
 import "math/bits"
 
-// Below returns a number in 0…n-1 as NumPy's RandomState does: words are masked and drawn again where they are too large. Nothing
-// is drawn for n of 1.
+// Below returns a number in 0…n-1 as NumPy's RandomState does: words are masked and redrawn if they are too large. For n of 1
+// nothing is drawn.
 func (g *Generator) Below(n int) int {
 	if n <= 1 {
 		return 0

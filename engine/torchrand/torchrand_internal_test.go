@@ -71,7 +71,7 @@ func TestUniformValuesAreTheWords(t *testing.T) {
 	}
 }
 
-// TestFMARoundsOnce tries sums whose float64 form lies half way between two float32.
+// TestFMARoundsOnce tests sums whose float64 value is halfway between two float32 values.
 func TestFMARoundsOnce(t *testing.T) {
 	t.Parallel()
 	const tiny = 0x1p-70
@@ -89,7 +89,7 @@ func TestFMARoundsOnce(t *testing.T) {
 			t.Errorf("%v*%v+%v is %v, want %v", c.a, c.b, c.c, got, c.want)
 		}
 	}
-	// Half way in float64 only after what lies behind it was cut off.
+	// Halfway in float64 only after the lower digits were cut off.
 	a, b, c := float32(1+0x1p-23), float32(1-0x1p-23), float32(0x1p+29)
 	if exact, got := float64(c)+1, fma(a, b, c); got != float32(exact) {
 		t.Errorf("%v*%v+%v is %v, want %v", a, b, c, got, exact)

@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// vectors says that the CPU has what vector_amd64.s uses.
+// vectors reports that the CPU has what vector_amd64.s uses.
 var vectors = cpu.X86.HasAVX2 && cpu.X86.HasFMA
 
-// lanes is how many values a vector holds.
+// lanes is the number of values of a vector.
 const lanes = 8
 
 // row is a constant for each lane.
@@ -43,7 +43,7 @@ func newConstants() *[33]row {
 //go:noescape
 func twistVector(words, ahead *uint32, n int)
 
-// uniformVector makes 8*n uniform values of as many words.
+// uniformVector converts 8*n words to uniform values.
 //
 //go:noescape
 func uniformVector(out *float32, words *uint32, n int)
@@ -53,7 +53,7 @@ func uniformVector(out *float32, words *uint32, n int)
 //go:noescape
 func boxMullerVector(values *float32, n int, constants *[33]row)
 
-// twistRun replaces as many words as vectors can, and returns how many that are. The last of words is only read.
+// twistRun replaces the words that fill whole vectors, and returns their number. The last of words is only read.
 func twistRun(words, ahead []uint32) int {
 	n := min(len(words)-1, len(ahead)) / lanes
 	if !vectors || n == 0 {
@@ -63,7 +63,7 @@ func twistRun(words, ahead []uint32) int {
 	return n * lanes
 }
 
-// uniformRun makes as many uniform values of the words as vectors can, and returns how many that are.
+// uniformRun converts the words that fill whole vectors to uniform values, and returns their number.
 func uniformRun(out []float32, words []uint32) int {
 	n := min(len(out), len(words)) / lanes
 	if !vectors || n == 0 {

@@ -29,6 +29,6 @@ func Product(out, a, b []float32, n, k int) {
 	}
 }
 
-// Halves converts 16-bit floats, little-endian, to out and returns how many: none or some of the first, up to an infinity or a NaN, which
-// are left to the caller, or to what is too short for vectors. src has two bytes for each value of out.
+// Halves converts 16-bit floats, little-endian, to out and returns how many it converted: it stops at an infinity or a NaN, which are
+// left to the caller, and before a rest that is too short for vectors. src has two bytes for each value of out.
 func Halves(out []float32, src []byte) int { return halvesRun(out, src[:2*len(out)]) }

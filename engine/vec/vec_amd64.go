@@ -2,16 +2,16 @@ package vec
 
 import "golang.org/x/sys/cpu"
 
-// vectors says that the CPU has what vec_amd64.s uses.
+// vectors reports that the CPU has what vec_amd64.s uses.
 var vectors = cpu.X86.HasAVX2
 
-// fused says that the CPU multiplies and adds in one operation.
+// fused reports that the CPU multiplies and adds in one operation.
 var fused = cpu.X86.HasAVX2 && cpu.X86.HasFMA
 
-// halves says that the CPU converts 16-bit floats.
+// halves reports that the CPU converts 16-bit floats.
 var halves = cpu.X86.HasAVX2 && cpu.X86.HasF16C
 
-// stride is how many values a turn of the loops takes.
+// stride is the number of values per iteration of the loops.
 const stride = 16
 
 //go:noescape
@@ -62,7 +62,7 @@ func interleave16Vector(out *float32, a, b, c *byte, turns int, f float32)
 //go:noescape
 func finiteVector(a *float32, turns int) uint32
 
-// turns is how many turns the loops take for n values.
+// turns is the number of iterations of the loops for n values.
 func turns(n int) int {
 	if !vectors {
 		return 0

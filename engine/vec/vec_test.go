@@ -9,7 +9,7 @@ import (
 	"comfygo/engine/vec"
 )
 
-// numbers returns n values, some of them as odd as float32 has.
+// numbers returns n values, including special cases of float32.
 func numbers(seed uint64, n int) []float32 {
 	out := make([]float32, n)
 	torchrand.New(seed).Randn(out)

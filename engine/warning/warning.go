@@ -1,7 +1,8 @@
 // Package warning carries warnings from their source to the client of the job: an option of a job was
-// left out, and the job goes on without it. The receiver travels in the context, so that nothing between needs to know.
+// left out, and the job continues without it. The receiver is stored in the context, so intermediate layers do not depend on
+// it.
 //
-// It knows nothing of nodes, clients or logs.
+// It does not know nodes, clients or logs.
 package warning
 
 import "context"

@@ -59,8 +59,8 @@ func Float32s(e Entry) ([]float32, error) {
 	return dst, parallel(len(dst), 1<<18, func(from, to int) error { return Range(dst[from:to], e, from) })
 }
 
-// parallel calls work on consecutive ranges that cover [0, n), on as many goroutines as there are CPUs, none
-// of them given less than grain at a time. It returns when all have, with the error of the lowest range that failed.
+// parallel calls work on consecutive ranges that cover [0, n), on one goroutine per CPU, each with at least grain items at a
+// time. It returns when all ranges are done, with the error of the lowest range that failed.
 func parallel(n, grain int, work func(from, to int) error) error {
 	parts := min(runtime.GOMAXPROCS(0), max(n/max(grain, 1), 1))
 	if parts == 1 {
@@ -106,8 +106,8 @@ func convert(dst []float32, src []byte, d dtype.DType) {
 	}
 }
 
-// convertF16 leaves what it can to vectors, and takes four of the other halves at a time, three times as fast as one by one. When none of the four is infinite or NaN,
-// which one test tells, it suffices to move sign, exponent and mantissa into place (an arithmetic shift brings all
+// convertF16 converts most values with vector instructions, and four of the other halves at a time, three times as fast as one by one. If none of
+// the four is infinite or NaN, which takes one test, it suffices to move sign, exponent and mantissa into place (an arithmetic shift brings all
 // three; the mask clears what it smeared) and to multiply by 2^112, the difference of the exponents' biases.
 func convertF16(dst []float32, src []byte) {
 	const place = 0x8fffe000

@@ -128,7 +128,7 @@ func (e Entry) Rows(from, n int) (Entry, error) {
 	return e, nil
 }
 
-// Columns returns columns [from, from+n) of an entry whose axes behind the first count as columns of its rows: [N,n].
+// Columns returns columns [from, from+n) of an entry whose axes after the first count as columns of its rows: [N,n].
 func (e Entry) Columns(from, n int) (Entry, error) {
 	rows := 0
 	if len(e.Shape) > 0 {

@@ -9,7 +9,7 @@ import (
 	"comfygo/engine/torchrand"
 )
 
-// scaling says which factors an encoding has.
+// scaling reports which factors an encoding has.
 type scaling int
 
 const (
@@ -203,7 +203,7 @@ func encodeInts(values []float32, cols int, rows bool, g *torchrand.Generator) (
 	return data, scales
 }
 
-// place is where the scale of a block lies among those of a tiled format; see quant.Format.Tiled.
+// place returns the index of a block's scale in a tiled format; see quant.Format.Tiled.
 func place(m quant.Matrix, row, block int) int {
 	elements, _ := m.Format.Block()
 	across := (m.Cols/elements + 3) / 4

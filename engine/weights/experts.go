@@ -3,7 +3,7 @@ package weights
 import "fmt"
 
 // Part returns part i of n equal ones along the first axis of a stored entry, such as the weight of one expert of several, without that
-// axis. Scales and other companions that have the same first axis are cut with it; others count for all parts.
+// axis. Scales and other companions with the same first axis are cut with it; others apply to all parts.
 func (e Entry) Part(i, n int) (Entry, error) {
 	if len(e.Shape) < 2 || e.Shape[0] != n || i < 0 || i >= n {
 		return Entry{}, fmt.Errorf("taking part %d of %d of %v of %s: it has another number of parts", i, n, e, e.File)

@@ -15,14 +15,14 @@ import (
 // ggufMagic begins a GGUF file. Format: docs/gguf.md of ggml.
 const ggufMagic = "GGUF"
 
-// The bounds of what is read of a header.
+// Limits for the parts of a header that are read.
 const (
 	maxGGUFTensors = 1 << 16
 	maxGGUFPairs   = 1 << 16
 	maxGGUFName    = 1 << 10
 	maxGGUFText    = 1 << 20 // of a value that is kept
 	maxGGUFDims    = 8
-	maxGGUFHeader  = 256 << 20 // that of a vocabulary of 262144 tokens with its merges takes about 20 MiB
+	maxGGUFHeader  = 256 << 20 // the header of a vocabulary of 262144 tokens with its merges takes about 20 MiB
 )
 
 // plainGGUF are the element types that are stored one by one, by ggml's numbers.
@@ -106,7 +106,7 @@ func (g *gguf) read() error {
 	return nil
 }
 
-// dataStart is where the tensors' data begins: behind the header, at the alignment that the file states.
+// dataStart is where the tensors' data begins: after the header, at the alignment that the file states.
 func (g *gguf) dataStart(r *ggufReader) (int, error) {
 	alignment := 32
 	if text, ok := g.meta["general.alignment"]; ok {
@@ -198,7 +198,7 @@ type ggufTensor struct {
 // ggufReader reads a header. After an error, which it keeps, it reads zeros.
 type ggufReader struct {
 	data []byte
-	cut  bool // data is only as much of the file as a header may take
+	cut  bool // data is a prefix of the file, limited to the size of a header
 	at   int
 	err  error
 }

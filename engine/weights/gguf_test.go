@@ -167,7 +167,7 @@ func TestLongGGUFHeader(t *testing.T) {
 	}
 }
 
-// FuzzGGUF: whatever a file holds, it is refused or read.
+// FuzzGGUF: every file is either rejected or read.
 func FuzzGGUF(f *testing.F) {
 	f.Add(smallGGUF(8)[4:])
 	f.Add(smallGGUF(0, 64)[4:])

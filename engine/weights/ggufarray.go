@@ -29,7 +29,7 @@ func (g *gguf) array(key string, from, to int) {
 	}
 }
 
-// GGUFTexts reads an array of texts that a GGUF file's header has under a key; nil when it has none.
+// GGUFTexts reads an array of texts that a GGUF file's header has under a key; nil if it has none.
 func GGUFTexts(src Source, key string) ([]string, error) {
 	var out []string
 	err := ggufArrayOf(src, key, func(r *ggufReader, kind uint32, n int) error {
@@ -47,7 +47,7 @@ func GGUFTexts(src Source, key string) ([]string, error) {
 	return out, err
 }
 
-// GGUFNumbers reads an array of numbers that a GGUF file's header has under a key; nil when it has none.
+// GGUFNumbers reads an array of numbers that a GGUF file's header has under a key; nil if it has none.
 func GGUFNumbers(src Source, key string) ([]float64, error) {
 	var out []float64
 	err := ggufArrayOf(src, key, func(r *ggufReader, kind uint32, n int) error {

@@ -19,8 +19,8 @@ func (e Entry) Quantized() bool {
 	return e.computed == nil && (e.Scheme != nil || narrow && len(e.Shape) > 0)
 }
 
-// Scales returns the tensor of factors that the elements of a quantized matrix are multiplied by, one or one for each row; false
-// when there is none.
+// Scales returns the tensor of factors that the elements of a quantized matrix are multiplied by, one or one per row, or false
+// if there is none.
 func (e Entry) Scales() (Entry, bool) {
 	if e.Scheme == nil {
 		return Entry{}, false
@@ -36,7 +36,7 @@ func (e Entry) Scales() (Entry, bool) {
 	return c, ok
 }
 
-// Blocks returns the tensor of block scales of a quantized matrix, uint8; false when its format has none.
+// Blocks returns the tensor of block scales of a quantized matrix, uint8, or false if its format has none.
 func (e Entry) Blocks() (Entry, bool) {
 	if e.Scheme == nil {
 		return Entry{}, false
@@ -81,7 +81,7 @@ func (e Entry) grouped() (quant.Format, error) {
 }
 
 // Matrix describes a quantized matrix, whose rows are those of the last axis that the file stores. Scales are not read: see
-// Scales. The error says what does not fit.
+// Scales. The error states what does not fit.
 func (e Entry) Matrix() (quant.Matrix, error) {
 	m := quant.Matrix{Data: e.Data}
 	if e.Scheme == nil {
@@ -214,8 +214,8 @@ func (e Entry) decode(dst []float32, from int) error {
 	return nil
 }
 
-// undo turns whole rows as they are stored into those of the layer's weight: rotated back, and with the factors that the
-// layer's input is multiplied by.
+// undo converts whole stored rows to rows of the layer's weight: it rotates them back and applies the factors of the layer's
+// input.
 func (e Entry) undo(rows []float32, cols int) error {
 	if g := e.Rotation(); g > 0 {
 		for at := 0; at < len(rows); at += g {
@@ -247,7 +247,7 @@ func (e Entry) inputFactors() (Entry, bool) {
 // InputFactors returns the factors [cols] that the input of a quantized layer is multiplied by; false for none.
 func (e Entry) InputFactors() (Entry, bool) { return e.inputFactors() }
 
-// maxRotation is the largest group whose matrix is made, that of all files: a description may say any number.
+// maxRotation is the largest supported rotation group, the one of all known files: a description may state any number.
 const maxRotation = 256
 
 // Rotation returns the size of the groups of columns in which the rows of a quantized matrix, and the input of its layer,

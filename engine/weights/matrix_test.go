@@ -82,7 +82,8 @@ func TestRowsOfQuantized(t *testing.T) {
 	}
 }
 
-// TestRotation holds that a rotated weight comes back as the product with the matrix that its layer's input is multiplied by.
+// TestRotation checks that a rotated weight comes back as the product with the matrix that its layer's input is multiplied
+// by.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	plain, err := weights.Float32s(lookup(t, int8Layer(`{"format": "int8_tensorwise"}`)...))
@@ -128,7 +129,7 @@ func TestInputFactors(t *testing.T) {
 	}
 }
 
-// TestBrokenSchemes: parts that do not fit are refused by the scope, with the tensor's name.
+// TestBrokenSchemes: parts that do not fit are rejected by the scope, with the tensor's name.
 func TestBrokenSchemes(t *testing.T) {
 	t.Parallel()
 	w := func(d dtype.DType, shape ...int) weights.Entry { return bytesEntry("l.weight", d, "", shape...) }

@@ -15,8 +15,8 @@ type memorySource struct {
 // memories numbers the sources made by Memory: two of the same name are not the same content.
 var memories atomic.Int64
 
-// Memory returns a Source over the given entries, for weights that were computed. path stands in error messages for the
-// file; it is also given to entries that have none. It fails when a name occurs twice.
+// Memory returns a Source over the given entries, for weights that were computed. path names the file in error messages;
+// entries without a path get it, too. It fails when a name occurs twice.
 func Memory(path string, entries ...Entry) (Source, error) {
 	s := &memorySource{path: path, entries: make(map[string]Entry, len(entries))}
 	origin := fmt.Sprintf("%s|memory %d", path, memories.Add(1))

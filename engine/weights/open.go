@@ -53,8 +53,8 @@ func (s *safetensorsSource) Lookup(name string) (Entry, bool) {
 // Open opens a weight file, whatever its format; the content decides, not the name. It reads safetensors and GGUF files
 // and the zip and plain pickle files that torch.save writes (.ckpt, .pt, .pth, .bin), these below the dicts that
 // trainers wrap around the weights. Tensors deeper inside are named by the keys that lead to them, joined by dots.
-// Errors name the file and say what is wrong with it. A part of a split file ("name-00001-of-00003.safetensors") stands for
-// all of them, which lie beside it.
+// Errors name the file and the reason. A part of a split file ("name-00001-of-00003.safetensors") opens all parts, which are
+// in the same folder.
 func Open(path string) (Source, error) { return openQuantized(path, false) }
 
 // OpenWhole is Open without going below wrappers: all tensors of the file, named from its top level.
@@ -112,13 +112,13 @@ func open(path string, whole bool) (Source, error) {
 	return openSafetensors(path)
 }
 
-// startsSafetensors tells a safetensors file by its first 9 bytes: the length of a header that is not too long, and the
-// header's brace. The length alone may look like the start of a pickle, and any two or four letters.
+// startsSafetensors recognises a safetensors file by its first 9 bytes: the length of a header that is not too long, and the
+// header's brace. The length alone may equal the start of a pickle, or any two or four letters.
 func startsSafetensors(head []byte) bool {
 	return binary.LittleEndian.Uint64(head) <= safetensors.MaxHeader && head[8] == '{'
 }
 
-// foreign recognises files that often lie where weights should; "" when head may be that of a safetensors file.
+// foreign recognises files that are often mistaken for weights; it returns "" if head may belong to a safetensors file.
 func foreign(head []byte, size int) string {
 	for start, what := range map[string]string{
 		"GGUF":            "the start of a GGUF file: the download was cut off",

@@ -119,7 +119,7 @@ func TestUniformValues(t *testing.T) {
 // ending the process with SIGBUS.
 func TestTruncatedAfterOpen(t *testing.T) {
 	t.Parallel()
-	if runtime.GOOS == "windows" { // the system refuses to shorten a file in use, and nothing is mapped
+	if runtime.GOOS == "windows" { // the system rejects to shorten a file in use, and nothing is mapped
 		return
 	}
 	path := filepath.Join(t.TempDir(), "x.safetensors")

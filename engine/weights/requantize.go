@@ -30,7 +30,7 @@ func encodingOf(e Entry) (encoding, bool) {
 	case m.Format == quant.E4M3AsE5M2:
 		out.format = quant.E5M2
 	case m.Format == quant.Int8:
-		if s, _ := e.Scales(); len(s.Shape) > 0 || e.Rotation() > 0 { // as upstream tells them apart
+		if s, _ := e.Scales(); len(s.Shape) > 0 || e.Rotation() > 0 { // as upstream distinguishes them
 			out.scaling = byRow
 		}
 	}
@@ -48,8 +48,8 @@ func (e Entry) Requantizable() bool {
 
 // Requantized returns values, the elements of a changed weight, in the form in which like, the weight before the change, is
 // stored: in its scheme with scales of their own, or as 8-bit floats. Rounding is random, from a generator that key, the
-// weight's full name, seeds: the same values give the same entry. id tells the values from those of other entries, as Entry.Key
-// does. The bytes are private memory; values is written to. Upstream does so with weights that a LoRA changed.
+// weight's full name, seeds: the same values give the same entry. id distinguishes the values from those of other entries, as
+// Entry.Key does. The bytes are private memory; values is written to. Upstream does so with weights that a LoRA changed.
 func Requantized(like Entry, values []float32, key, id string) (Entry, error) {
 	enc, ok := encodingOf(like)
 	if !ok || len(values) != like.Count() {

@@ -13,7 +13,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// requantized is what ComfyUI makes of changed weights that were quantized; see testdata/requantized.py.
+// requantized holds ComfyUI's results for changed quantized weights; see testdata/requantized.py.
 type requantized struct {
 	Key   string
 	Cases []struct {
@@ -64,8 +64,8 @@ var requantizedTypes = map[string]dtype.DType{
 	"mxfp8scale": dtype.U8, "nvfp4scale": dtype.U8,
 }
 
-// TestRequantized stores changed weights again in each format. Values are equal to ComfyUI's but for those that a rounding of
-// float32 moves over a threshold: at most one in 500 may be a step away.
+// TestRequantized stores changed weights again in each format. Values are equal to ComfyUI's except for those that a rounding
+// of float32 moves over a threshold: at most one in 500 may be a step away.
 func TestRequantized(t *testing.T) {
 	t.Parallel()
 	recorded := recordedRequantized(t)

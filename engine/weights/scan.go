@@ -14,9 +14,9 @@ import (
 // ErrNonFinite is wrapped by Scan's error when a weight is NaN or infinite.
 var ErrNonFinite = errors.New("weights are not finite numbers")
 
-// lanes says how to test several elements of a float type in one 64-bit word: an element is infinite or NaN when all
-// its exponent bits are set (for F8_E4M3: all bits but the sign), so masking these and adding their lowest one carries
-// into the sign bit, and never beyond, exactly then.
+// lanes describes how to test several elements of a float type in one 64-bit word: an element is infinite or NaN when all
+// its exponent bits are set (for F8_E4M3: all bits but the sign), so masking these and adding their lowest one carries into
+// the sign bit, and never beyond, exactly then.
 var lanes = map[dtype.DType]struct{ exponent, lowest, sign uint64 }{
 	dtype.F64:    {0x7ff0000000000000, 0x0010000000000000, 0x8000000000000000},
 	dtype.F32:    {0x7f8000007f800000, 0x0080000000800000, 0x8000000080000000},
@@ -26,9 +26,9 @@ var lanes = map[dtype.DType]struct{ exponent, lowest, sign uint64 }{
 	dtype.F8E5M2: {0x7c7c7c7c7c7c7c7c, 0x0404040404040404, 0x8080808080808080},
 }
 
-// Scan looks for NaN and infinities in e, at about the speed of reading it, on all CPUs. Its error wraps
-// ErrNonFinite and names the tensor and the first bad element. Entries of integer types pass; of a computed entry the parts
-// are scanned, of a quantized one the scales, too. What was found good in a mapped file is not looked at again.
+// Scan searches e for NaN and infinities, at about the speed of reading it, on all CPUs. Its error wraps ErrNonFinite and
+// names the tensor and the first bad element. Entries of integer types pass; of a computed entry the parts are scanned, of a
+// quantized one the scales, too. Data of a mapped file that passed once is not scanned again.
 func Scan(e Entry) error {
 	if e.computed != nil {
 		for _, p := range e.Parts() {

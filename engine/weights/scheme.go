@@ -10,7 +10,7 @@ import (
 	"comfygo/engine/safetensors/filemap"
 )
 
-// Scheme is a quantization scheme: how the bytes of an entry stand for its elements, where they do not do so one by one.
+// Scheme is a quantization scheme: how the bytes of an entry encode its elements, unless each element is stored by itself.
 type Scheme struct {
 	// Format is the scheme's name, as files spell it: "float8_e4m3fn", "float8_e5m2" (both with a scale), "nvfp4", "mxfp8",
 	// "int8_tensorwise", "convrot_w4a4", "asym_w4a8_int8", or the type of a GGUF file, such as "GGUF Q4_K".
@@ -35,7 +35,7 @@ func (s *Scheme) Option(name string) any {
 	return params[name]
 }
 
-// SchemeError says that a tensor is stored in a scheme that cannot be computed with.
+// SchemeError reports that a tensor is stored in a scheme that cannot be computed with.
 type SchemeError struct {
 	File, Tensor, Format string
 }
@@ -51,8 +51,8 @@ const plainAdvice = "use a file of the model in F32, F16, BF16, 8-bit floats, in
 // packed are the formats that put two elements into each byte of the last axis.
 var packed = map[string]bool{"nvfp4": true, "convrot_w4a4": true, "asym_w4a8_int8": true}
 
-// companions are what the tensors that belong to a quantized weight are called, by the ends of their names: the spelling
-// of old files is translated.
+// companions are the tensors that belong to a quantized weight, by the suffixes of their names: the spelling of old files is
+// translated.
 var companions = map[string]string{
 	"weight_scale": "weight_scale", "weight_scale_2": "weight_scale_2", "input_scale": "input_scale", "pre_quant_scale": "pre_quant_scale",
 	"weight_s_rel": "weight_s_rel", "weight_s_channel": "weight_s_channel", "weight_codebook": "weight_codebook",
@@ -182,7 +182,7 @@ func (s *quantizedSource) Lookup(name string) (Entry, bool) {
 	return e.inScheme(*scheme), true
 }
 
-// inScheme returns the entry, which has the shape of its elements, as one of a quantization scheme.
+// inScheme returns the entry, with the shape of its elements, in a quantization scheme.
 func (e Entry) inScheme(s Scheme) Entry {
 	s.Stored, s.Cols = e.DType, 1
 	if n := len(e.Shape); n > 0 {

@@ -91,7 +91,7 @@ func TestSchemes(t *testing.T) {
 	}
 }
 
-// refused checks that a quantized weight is never taken for a plain one, and what the errors say.
+// refused checks that a quantized weight is never read as a plain one, and the error messages.
 func refused(t *testing.T, name string, src weights.Source, e weights.Entry) {
 	t.Helper()
 	s := weights.NewScope(src)
@@ -203,7 +203,7 @@ func TestWrongSchemes(t *testing.T) {
 	}
 }
 
-// FuzzSchemes: whatever a file says about its quantization, its weights are refused or read, never a crash.
+// FuzzSchemes: for every description of a quantization the weights are rejected or read, without a crash.
 func FuzzSchemes(f *testing.F) {
 	f.Add("l", `{"format": "nvfp4", "params": {"group_size": 16}}`)
 	f.Add("", `{"format": "x"}`)

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Ref is a weight that a model asked for.
+// Ref is a weight that a model requested.
 type Ref struct {
 	// Name is the full name in the file.
 	Name string
@@ -21,8 +21,8 @@ type Ref struct {
 // Missing reports that the file had no such tensor, or one of the wrong shape; the scope's Err reports it.
 func (r *Ref) Missing() bool { return r.Entry.File == "" }
 
-// Scope gives a model its weights by name and keeps account: which were taken, which were missing, which had the
-// wrong shape. All scopes made from one NewScope share the account. A Scope serves one goroutine.
+// Scope provides a model's weights by name and records which were taken, missing or misshapen. All scopes made from one
+// NewScope share the record. A Scope is not safe for concurrent use.
 type Scope struct {
 	acc    *account
 	prefix string // "" or ends in a dot
@@ -35,7 +35,7 @@ type account struct {
 	missing  []string
 	mismatch []string
 	schemes  map[string][]string // tensors in quantization schemes that are not known, by format
-	broken   []string            // what is wrong with quantized tensors
+	broken   []string            // the errors of quantized tensors
 }
 
 // NewScope returns the root scope of src.
@@ -78,7 +78,7 @@ func (s *Scope) HasAny(path string) bool {
 	return i < len(s.acc.names) && strings.HasPrefix(s.acc.names[i], prefix)
 }
 
-// Count returns how many of path.0, path.1, … there are below this scope, counting from 0 up to the first gap.
+// Count returns the number of path.0, path.1, … below this scope, counting from 0 up to the first gap.
 func (s *Scope) Count(path string) int {
 	at, n := s.At(path), 0
 	for at.HasAny(strconv.Itoa(n)) {
@@ -112,9 +112,8 @@ func (s *Scope) Shape(name string) []int {
 	return e.Shape
 }
 
-// Weight takes a tensor. dims, if given, is the shape it must have, -1 standing for any size. The result is never
-// nil: a missing or misshapen tensor is noted for Err and the Ref says so, so that a builder can go on and gather
-// all of its errors.
+// Weight takes a tensor. dims, if given, is the required shape; -1 means any size. The result is never nil: a missing or
+// misshapen tensor is recorded for Err and in the Ref, so that a builder can continue and collect all errors.
 func (s *Scope) Weight(name string, dims ...int) *Ref {
 	if r := s.Optional(name, dims...); r != nil {
 		return r
@@ -130,8 +129,8 @@ func (s *Scope) miss(name string) {
 	}
 }
 
-// Optional is Weight for a tensor that may be absent: then it returns nil and notes nothing. A tensor of the wrong
-// shape is an error here too.
+// Optional is Weight for a tensor that may be missing: then it returns nil and records nothing. A tensor of the wrong shape
+// is an error here too.
 func (s *Scope) Optional(name string, dims ...int) *Ref {
 	full := s.prefix + name
 	e, ok := s.acc.src.Lookup(full)
@@ -225,17 +224,17 @@ func (s *Scope) Unused() []string {
 	return out
 }
 
-// KeysError is the error of Scope.Err: every missing and misshapen tensor, and the unused ones where asked for.
+// KeysError is the error of Scope.Err: every missing and misshapen tensor, and on request the unused ones.
 type KeysError struct {
 	Path                      string
 	Missing, Mismatch, Unused []string
 	// Quantized lists the tensors that are stored in a quantization scheme that is not known, by its format.
 	Quantized map[string][]string
-	// Broken says what is wrong with quantized tensors.
+	// Broken lists the errors of quantized tensors.
 	Broken []string
 }
 
-// Error lists up to 20 names of each kind, and how many more there are.
+// Error lists up to 20 names of each kind, and the number of further ones.
 func (e *KeysError) Error() string {
 	var parts []string
 	for _, p := range []struct {
@@ -265,7 +264,7 @@ func list(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-// Err returns a *KeysError with all that was missing or misshapen in any scope of the same root; nil when nothing was.
+// Err returns a *KeysError with all that was missing or misshapen in any scope of the same root; nil if nothing was.
 func (s *Scope) Err() error {
 	if len(s.acc.missing)+len(s.acc.mismatch)+len(s.acc.schemes)+len(s.acc.broken) == 0 {
 		return nil

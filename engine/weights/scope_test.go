@@ -52,7 +52,7 @@ func TestScopeAccounts(t *testing.T) {
 	if r := b1.Weight("gain", -1, 5); !r.Missing() || !slices.Equal(r.Entry.Shape, []int{1, 5}) {
 		t.Errorf("missing b.1.gain: %+v", r)
 	}
-	b1.Weight("gain", -1, 5) // told once
+	b1.Weight("gain", -1, 5) // reported once
 	if n := s.Count("b"); n != 2 {
 		t.Errorf("%d blocks before the gap, want 2", n)
 	}

@@ -9,13 +9,13 @@ import (
 	"strconv"
 )
 
-// shardName is how the parts of a split file are named: the name, the number of the part, and how many there are.
+// shardName matches the names of a split file's parts: the name, the number of the part, and the number of parts.
 var shardName = regexp.MustCompile(`^(.+)-([0-9]{5})-of-([0-9]{5})(\.[A-Za-z]+)$`)
 
 // maxShards bounds the parts of one file: the largest models that are handed out have some hundred.
 const maxShards = 1024
 
-// shards returns the paths of all parts of the file that path is a part of, nil when its name is that of no part.
+// shards returns the paths of all parts of the file that path is a part of, or nil if the name is not that of a part.
 func shards(path string) ([]string, error) {
 	m := shardName.FindStringSubmatch(filepath.Base(path))
 	if m == nil {
@@ -80,7 +80,7 @@ func (j *joinedSource) Lookup(name string) (Entry, bool) {
 	return src.Lookup(name)
 }
 
-// Metadata implements Source: that of the first part.
+// Metadata implements Source: it returns the metadata of the first part.
 func (j *joinedSource) Metadata() map[string]string { return j.parts[0].Metadata() }
 
 // Path implements Source: the part by which the file was opened.

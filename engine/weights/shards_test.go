@@ -72,8 +72,7 @@ func TestSplitFile(t *testing.T) {
 	}
 }
 
-// TestNoSplitFile: names that look like those of parts and are none open a file by itself, or are refused before anything is
-// opened.
+// TestNoSplitFile: names that only resemble those of parts open a single file, or are rejected before any file is opened.
 func TestNoSplitFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -1,6 +1,6 @@
-// Package weights is where tensors come from: weight files of several formats behind one interface, views of
-// them, conversion of their element types, and the Scope by which a model takes its weights by name and learns
-// of every missing, misshapen and unused one at once.
+// Package weights is where tensors come from: weight files of several formats behind one interface, views of them, conversion
+// of their element types, and the Scope by which a model takes its weights by name and learns of every missing, misshapen
+// and unused one at once.
 //
 // It knows nothing of models, graphs or the model runtime. Nothing in a file is ever executed.
 package weights
@@ -30,12 +30,12 @@ type Source interface {
 	Close() error
 }
 
-// Entry is one tensor of a file: where it is, what it is, and its bytes.
+// Entry is one tensor of a file: its location, its description and its bytes.
 type Entry struct {
 	// Name is the full name in the file, also when the entry was found through a view such as Sub.
 	Name  string
 	DType dtype.DType
-	// TypeName is the element type as the file spells it; it tells what DType Invalid means.
+	// TypeName is the element type as the file spells it, also for types that DType does not have (Invalid).
 	TypeName string
 	Shape    []int
 	// Data holds the elements, little-endian and row-major. It is a part of the mapped file where that is
@@ -45,8 +45,8 @@ type Entry struct {
 	// elements in this form (a strided tensor of a .ckpt file, a compressed member).
 	File   string
 	Offset int64
-	// Scheme, when set, says how Data encodes the elements, whose DType is F32 then; nil means one element of DType
-	// after the other.
+	// Scheme, when set, describes how Data encodes the elements, whose DType is F32 then; nil means one element of DType after
+	// the other.
 	Scheme *Scheme
 
 	owner    *filemap.File // nil when Data is private memory
@@ -56,15 +56,14 @@ type Entry struct {
 	variable bool          // see Variable
 }
 
-// Made reports that Data is memory of its own which was made for a changed weight (see Requantized): a session copies it
-// to where memory is counted.
+// Made reports that Data is private memory of a changed weight (see Requantized): a session copies it to accounted memory.
 func (e Entry) Made() bool { return e.made }
 
 // Variable reports that AsVariable, or a computation from an entry of AsVariable, gave the entry.
 func (e Entry) Variable() bool { return e.variable }
 
-// AsVariable returns the entry marked as one in whose place others of the same form may come: a weight that adapters change, which has
-// other elements at another strength.
+// AsVariable returns the entry marked as replaceable by others of the same form: a weight that adapters change, whose elements depend
+// on the strength.
 func (e Entry) AsVariable() Entry {
 	e.variable = true
 	if e.Scheme != nil {
@@ -133,8 +132,8 @@ func (v view) Lookup(name string) (Entry, bool) { return v.Source.Lookup(v.prefi
 // Close implements Source.
 func (v view) Close() error { return nil }
 
-// Usable returns why the elements cannot be computed with in the form in which they are stored, nil when they can: a
-// *SchemeError for a quantization scheme that is not known. It does not look at the data.
+// Usable returns why the elements cannot be computed with in the form in which they are stored, or nil if they can: a
+// *SchemeError for a quantization scheme that is not known. It does not check the data.
 func (e Entry) Usable() error {
 	if e.Scheme != nil {
 		if _, err := e.Matrix(); err != nil {
@@ -152,7 +151,7 @@ func (e Entry) Usable() error {
 	return nil
 }
 
-// check tells whether the entry's data can be converted and fills its shape.
+// check reports whether the entry's data can be converted and fills its shape.
 func (e Entry) check() error {
 	if err := e.Usable(); err != nil {
 		return err

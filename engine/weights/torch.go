@@ -77,7 +77,7 @@ func openTorch(m *filemap.File, load func(*torchFile) (any, error), whole bool) 
 }
 
 // unpickle runs one pickle of the file. refs resolves the persistent ids; a pickle without them, such as that of the
-// version, has no use for foreign classes either.
+// version, needs no foreign classes either.
 func (f *torchFile) unpickle(data []byte, refs func(id any) (any, error)) (any, int, error) {
 	find := findTorch
 	if refs != nil {

@@ -73,7 +73,7 @@ func TestTorchFiles(t *testing.T) {
 }
 
 // archive makes a zip container of torch.save around a pickle. data holds further members by name; those that start
-// with "forged:" and "short:" lie about their size.
+// with "forged:" and "short:" state a wrong size.
 func archive(t testing.TB, pkl string, data map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -147,8 +147,8 @@ func dictOf(value string) string { return "\x80\x02}" + str("w") + value + "s." 
 
 const float = "torch\nFloatStorage"
 
-// TestNothingIsExecuted opens files whose pickles call functions of the system. The call must not happen and the error
-// must name what was wanted.
+// TestNothingIsExecuted opens files whose pickles call functions of the system. The functions must not be called, and the
+// error must name them.
 func TestNothingIsExecuted(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
@@ -297,7 +297,7 @@ func branching(levels int, value string) string {
 	return s
 }
 
-// TestTorchMinimal shows that the building blocks of the hostile files make a good file when nothing is wrong.
+// TestTorchMinimal shows that the building blocks of the invalid files form a valid file without their defects.
 func TestTorchMinimal(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x.pt")

@@ -160,8 +160,8 @@ func objectMembers(o *pickle.Object) (func(yield func(string, any) bool), bool) 
 	}, true
 }
 
-// inner goes down through the wrappers that trainers put around weights, such as {"state_dict": {...}, "epoch": 3}: to
-// the first of Wrappers that is a dict with tensors, or to the only member when that is a dict, and on from there.
+// inner descends through the wrappers that trainers put around weights, such as {"state_dict": {...}, "epoch": 3}: to the
+// first of Wrappers that is a dict with tensors, or to the only member if that is a dict, and so on.
 func inner(v any) any {
 	for range maxNesting {
 		next := wrapped(v)

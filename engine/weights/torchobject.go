@@ -15,9 +15,9 @@ const (
 	maxObjectValues = 1 << 22
 )
 
-// ReadTorch reads any value of plain types that torch.save wrote and hands it to use: lists as []any, tuples as pickle.Tuple, dicts
-// as *pickle.Dict, tensors as Entry. Nothing of the file is executed, and it is refused when it names any other class. What use
-// gets is valid until it returns.
+// ReadTorch reads any value of plain types that torch.save wrote and passes it to use: lists as []any, tuples as pickle.Tuple,
+// dicts as *pickle.Dict, tensors as Entry. No code of the file is executed, and a file that names any other class is rejected. The
+// value is valid until use returns.
 func ReadTorch(path string, use func(value any) error) (err error) {
 	m, err := filemap.Open(path)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"comfygo/engine/weights/pickle"
 )
 
-// TestWriteTorch: what is written is read again; torch.load(weights_only=True) reads the same.
+// TestWriteTorch: written values are read back; torch.load(weights_only=True) reads the same.
 func TestWriteTorch(t *testing.T) {
 	t.Parallel()
 	shared, empty := tensor.New(2, 3), tensor.New(2, 0, 3)
@@ -55,7 +55,7 @@ func TestWriteTorch(t *testing.T) {
 	}
 }
 
-// TestReadTorchBounds: a small pickle that describes a huge value is refused.
+// TestReadTorchBounds: a small pickle that describes a huge value is rejected.
 func TestReadTorchBounds(t *testing.T) {
 	t.Parallel()
 	// A list of one integer, doubled 40 times: ] ( J0 e, then each time the list before twice in a new one.

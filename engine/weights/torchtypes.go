@@ -32,8 +32,8 @@ type torchTensor struct {
 	shape, stride []int
 }
 
-// inert are names without a meaning for weights, which training programs leave in checkpoints. They become objects
-// that do nothing. The list is that of torch.load(weights_only=True) with the additions of ComfyUI.
+// inert are names without a meaning for weights, which training programs leave in checkpoints. They become inert objects.
+// The list is that of torch.load(weights_only=True) with the additions of ComfyUI.
 var inert = map[string]bool{
 	"pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint": true,
 	"numpy.core.multiarray.scalar":                                 true,
@@ -52,7 +52,7 @@ var plainTypes = map[string]bool{
 	"str": true, "list": true, "tuple": true, "dict": true, "slice": true, "range": true,
 }
 
-// findTorch is the table of names for the pickle machine. Nothing outside of it is ever looked up, let alone called.
+// findTorch is the table of names for the pickle machine. Nothing outside it is ever looked up, let alone called.
 func findTorch(module, name string) (*pickle.Global, error) {
 	g := &pickle.Global{Module: module, Name: name}
 	switch full := g.String(); full {
@@ -80,22 +80,22 @@ func findTorch(module, name string) (*pickle.Global, error) {
 	return g, nil
 }
 
-// refusal is the error for a class or function that a weight file has no use for.
+// refusal is the error for a class or function that does not belong in a weight file.
 func refusal(name string) error {
 	return fmt.Errorf("refusing %s: it is not among the names that a weight file may use, and nothing in a file is executed. "+
 		"If you trust the file, convert it to safetensors", printable(name))
 }
 
-// programs are modules whose functions start programs, run code or reach for other attributes. No weight file has a use
-// for them, so that one that names them is refused as a whole.
+// programs are modules whose functions start programs, run code or reach for other attributes. Weight files do not need
+// them, so a file that names them is rejected.
 var programs = map[string]bool{
 	"os": true, "posix": true, "nt": true, "subprocess": true, "sys": true, "builtins": true, "__builtin__": true, "pty": true, "shutil": true,
 	"socket": true, "webbrowser": true, "runpy": true, "importlib": true, "ctypes": true, "code": true, "commands": true, "operator": true,
 	"marshal": true, "pickle": true, "_pickle": true, "cloudpickle": true, "dill": true, "multiprocessing": true, "asyncio": true, "signal": true,
 }
 
-// harmless reports whether an object of a class of this module may lie beside the weights, such as the settings of a
-// training program. Unknown names of torch itself are not harmless: they may stand for tensors in a form that is not read.
+// harmless reports whether an object of a class of this module is allowed beside the weights, such as the settings of a
+// training program. Unknown names of torch itself are not harmless: they may be tensors in an unsupported form.
 func harmless(module string) bool {
 	top, rest, _ := strings.Cut(module, ".")
 	if top == "torch" {

@@ -88,7 +88,7 @@ func (f *torchFile) member(m *zip.File, limit uint64) ([]byte, int64, error) {
 		return nil, 0, err
 	}
 	defer func() { _ = r.Close() }()
-	var b bytes.Buffer // grows with what is really there, not with what the directory claims
+	var b bytes.Buffer // grows with the actual data, not with the size that the directory claims
 	if _, err := io.Copy(&b, io.LimitReader(r, int64(m.UncompressedSize64)+1)); err != nil {
 		return nil, 0, err
 	}

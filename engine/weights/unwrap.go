@@ -3,7 +3,7 @@ package weights
 import "strings"
 
 // Wrappers are the names under which trainers put the weights, beside other weights or things that are not weights. The
-// averaged weights, which are the better ones, come before those that they were averaged from.
+// averaged weights, which are better, come before the original ones.
 var Wrappers = []string{
 	"state_dict", "params_ema", "params-ema", "params", "model_state_dict", "model", "net", "netG", "module", "_orig_mod",
 }

@@ -29,7 +29,7 @@ func (kind) Name() string { return "ACE-Step" }
 // Rank implements family.Family.
 func (kind) Rank() int { return 770 }
 
-// latentFormat is that of the VAE. Upstream: latent_formats.ACEAudio.
+// latentFormat is the format of the VAE. Upstream: latent_formats.ACEAudio.
 var latentFormat = sampling.LatentFormat{Channels: channels, Scale: 1, Downscale: 8}
 
 const (
@@ -40,7 +40,7 @@ const (
 	keyGenre              = "genre_embedder.weight"
 )
 
-// config describes a network: the transformer, the encoder of lyrics, and the widths of what they read.
+// config describes a network: the transformer, the encoder of lyrics, and the widths of their inputs.
 type config struct {
 	width, heads, inner, layers       int
 	lyrics, lyricInner, lyricLayers   int
@@ -199,7 +199,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	return m.denoise(ctx, run, c.X, c.T, tokens)
 }
 
-// encode runs the encoders of conditions: a voice, text and lyrics one behind the other, [B,1+T+Y,C]. Upstream:
+// encode runs the encoders of conditions: a voice, text and lyrics one after the other, [B,1+T+Y,C]. Upstream:
 // ACEStepTransformer2DModel.encode.
 func (m *model) encode(ctx context.Context, run family.Runner, text, lyrics, voice *tensor.Tensor, strength float32) (*tensor.Tensor, error) {
 	words, err := m.words(run, lyrics)

@@ -21,7 +21,7 @@ func clean(text, language string) string {
 	}
 	text = pystr.Lower(text)
 	if language == "en" {
-		if numbers, err := numbersInWords(text); err == nil { // where a number has no words, all stay figures, as upstream has it
+		if numbers, err := numbersInWords(text); err == nil { // if a number has no words, all stay digits, as in upstream
 			text = numbers
 		}
 		for _, a := range abbreviations {

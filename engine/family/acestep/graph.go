@@ -17,7 +17,7 @@ const (
 	keyWords = "lyric_embs.weight"
 	epsilon  = 1e-6
 	theta    = 1e6
-	// wordEpsilon is that of the norms of the encoder of lyrics.
+	// wordEpsilon is the epsilon of the norms in the lyrics encoder.
 	wordEpsilon = 1e-5
 )
 
@@ -90,7 +90,7 @@ func (w writer) shifted(x *onnx.Value, n onnx.Dim) *onnx.Value {
 	return w.SliceDims(x, 3, onnx.D(0), n)
 }
 
-// graph is that of the transformer: x [B,8,16,L], timesteps [B] and tokens [B,T,C] give [B,8,16,L]. Upstream:
+// graph is the graph of the transformer: x [B,8,16,L], timesteps [B] and tokens [B,T,C] give [B,8,16,L]. Upstream:
 // ACEStepTransformer2DModel.decode.
 func (m *model) graph() family.Graph {
 	return m.build("unet", "ace-step", true, func(w writer, s *weights.Scope) {
@@ -192,7 +192,7 @@ func (w writer) rotary(prefix string, tokens onnx.Dim) *rotary {
 	return &rotary{in("cos"), in("sin")}
 }
 
-// turn rotates pairs of neighbours of the heads of x [B,S,H·D]. The two of a pair have angles of their own, as upstream has it: those of
+// turn rotates pairs of neighbours of the heads of x [B,S,H·D]. The two of a pair have angles of their own, as in upstream: those of
 // element i are the ones of frequency i modulo D/2.
 func (w writer) turn(x *onnx.Value, r *rotary) *onnx.Value {
 	head := w.width / w.heads
@@ -203,7 +203,7 @@ func (w writer) turn(x *onnx.Value, r *rotary) *onnx.Value {
 	return w.Reshape(w.Cast(y, x.DType), x.Shape...)
 }
 
-// angles are the inputs of rotary for so many tokens.
+// angles are the inputs of rotary for the given number of tokens.
 func (m *model) angles(prefix string, tokens int) []family.Value {
 	head := m.width / m.heads
 	cos, sin := nn.RotaryTable(dit.Line(tokens, 0, 1), theta, head)

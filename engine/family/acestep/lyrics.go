@@ -16,7 +16,7 @@ type lines struct {
 	model tokenizer.Model
 }
 
-// languages are those that a line may name, as in "[fr]Bonjour".
+// languages are the languages that a line may name, as in "[fr]Bonjour".
 var languages = []string{"en", "de", "fr", "es", "it", "pt", "pl", "tr", "ru", "cs", "nl", "ar", "zh", "ja", "hu", "ko", "hi"}
 
 // structure is what marks a part of a song, such as "[verse]".

@@ -2,13 +2,13 @@ package acestep
 
 import "strings"
 
-// syllables are those of hiragana, by the rows of their table, in Hepburn's romanization.
+// syllables are the syllables of hiragana, by the rows of their table, in Hepburn's romanization.
 const syllables = `あa いi うu えe おo かka きki くku けke こko さsa しshi すsu せse そso たta ちchi つtsu てte とto なna にni ぬnu ねne のno
 はha ひhi ふfu へhe ほho まma みmi むmu めme もmo やya ゆyu よyo らra りri るru れre ろro わwa をwo んn
 がga ぎgi ぐgu げge ごgo ざza じji ずzu ぜze ぞzo だda ぢji づzu でde どdo ばba びbi ぶbu べbe ぼbo ぱpa ぴpi ぷpu ぺpe ぽpo
 ゃya ゅyu ょyo`
 
-// kana are the romanizations of single characters, of katakana too: its characters stand as far behind those of hiragana.
+// kana are the romanizations of single characters, including katakana, whose characters have a constant offset from hiragana.
 var kana = func() map[rune]string {
 	const behind = 'ア' - 'あ'
 	out := map[rune]string{'っ': "", 'ッ': "", 'ヴ': "vu", '　': " ", '、': ", ", '。': ". "}

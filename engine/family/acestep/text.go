@@ -60,15 +60,15 @@ const (
 // rules are how lyrics are laid out. Upstream: LyricsTokenizer.
 var rules = tokenizer.Options{Start: start, End: tokenizer.None, Pad: newLine, MinLength: 1}
 
-// lyricsTokenizer lays out lyrics by the vocabulary beside a file. It is no part of the program, for want of a clear
-// licence. Lyrics without a letter need none.
+// lyricsTokenizer lays out lyrics by the vocabulary beside a file. It is not part of the program, because its licence is
+// unclear. Lyrics without letters need no vocabulary.
 func lyricsTokenizer(src weights.Source) family.Tokenizer {
 	return func(lyrics string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
 		return tokenizer.New(&lines{src: src}, o.Apply(rules)).Tokenize(lyrics, nil)
 	}
 }
 
-// vocabularies are those that were read, by the folder of the weight file.
+// vocabularies are the loaded vocabularies, by the folder of the weight file.
 var vocabularies sync.Map
 
 // wordsBeside reads the vocabulary in a weight file's folder.

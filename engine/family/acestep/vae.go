@@ -136,7 +136,7 @@ func (v *vae) Info() family.VAEInfo {
 // Weights implements family.Autoencoder.
 func (v *vae) Weights() []weights.Source { return []weights.Source{v.src} }
 
-// Pieces, in latents, in which what sees only its surroundings is computed, and how far it sees: the blocks of the levels without
+// The sizes of pieces, in latents, for the layers with a limited reach, and their reach: the blocks of the levels without
 // attention, and the vocoder.
 const (
 	piece       = 64
@@ -166,7 +166,7 @@ func span(x *tensor.Tensor, from, to int) *tensor.Tensor {
 	return out
 }
 
-// place puts elements from skip on of the last axis of y to [from, to) of that of out.
+// place copies elements of the last axis of y, from skip on, to [from, to) of the last axis of out.
 func place(out, y *tensor.Tensor, from, to, skip int) {
 	n, m := out.Shape[len(out.Shape)-1], y.Shape[len(y.Shape)-1]
 	for r := range out.Len() / n {
@@ -176,7 +176,7 @@ func place(out, y *tensor.Tensor, from, to, skip int) {
 
 // Decode implements family.Autoencoder: a latent [1,8,16,L] becomes audio [1,2,L·4096].
 //
-// The deepest level of the decoder attends to the whole of the music; what comes behind it sees a few frames, and goes in pieces.
+// The deepest level of the decoder attends to the whole of the music; the following layers read a few frames, and run in pieces.
 func (v *vae) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (*tensor.Tensor, error) {
 	if len(z.Shape) != 4 || z.Dim(0) != 1 || z.Dim(1) != channels || z.Dim(2) != height || z.Dim(3) < 1 {
 		return nil, fmt.Errorf("decoding a latent of shape %v: the VAE reads audio latents [1,%d,%d,length]", z.Shape, channels, height)
@@ -258,7 +258,8 @@ func (v *vae) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (
 	return out, nil
 }
 
-// spectrogram is that of whole latents of audio [1,2,T], in -1…1: [1,2,128,T/512]. Upstream: music_log_mel.py LogMelSpectrogram.
+// spectrogram is the spectrogram of whole latents of audio [1,2,T], in -1…1: [1,2,128,T/512]. Upstream: music_log_mel.py
+// LogMelSpectrogram.
 func spectrogram(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, error) {
 	n := x.Dim(2) / (reach * hop) * reach
 	out := tensor.New(1, stereo, frameHeight, n)

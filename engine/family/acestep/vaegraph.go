@@ -11,7 +11,7 @@ import (
 // coder writes the autoencoder of spectrograms (upstream: autoencoder_dc.py).
 type coder struct{ *nn.Builder }
 
-// line is the shape of values with so many channels and rows, and columns for each latent.
+// line is the shape of values with the given number of channels, rows, and columns per latent.
 func line(channels, rows, columns int) []onnx.Dim {
 	return []onnx.Dim{onnx.D(1), onnx.D(channels), onnx.D(rows), onnx.Sym("L").Times(onnx.D(columns))}
 }
@@ -67,7 +67,7 @@ func (w coder) norm(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return w.Transpose(w.Add(y, w.Table(s.Weight("bias", c))), 0, 3, 1, 2)
 }
 
-// blocks are those of a level; a block that halves or doubles sides gives the level's channels.
+// blocks are the blocks of a level; a block that halves or doubles sides gives the level's channels.
 func (w coder) blocks(s *weights.Scope, x *onnx.Value, l level, down bool) *onnx.Value {
 	for i, kind := range l.blocks {
 		b := s.Index(i)
@@ -89,7 +89,7 @@ func (w coder) blocks(s *weights.Scope, x *onnx.Value, l level, down bool) *onnx
 	return x
 }
 
-// half halves the sides; the shortcut takes the means of what comes together in a channel.
+// half halves the sides; the shortcut takes the means of the values that share a channel.
 func (w coder) half(s *weights.Scope, x *onnx.Value, out int) *onnx.Value {
 	y := w.Conv2d(s.At("conv"), x, out, 3, onnx.Window{Stride: 2, Pads: [4]int{1, 1, 1, 1}})
 	c, h, l := x.Dim(1).N, x.Dim(2).N, x.Dim(3).Div(2)
@@ -105,7 +105,7 @@ func (w coder) double(s *weights.Scope, x *onnx.Value, out int) *onnx.Value {
 	return w.Add(y, w.PixelShuffle(w.repeat(x, 4*out/x.Dim(1).N), 2))
 }
 
-// repeat repeats each channel so many times in a row.
+// repeat repeats each channel the given number of times.
 func (w coder) repeat(x *onnx.Value, times int) *onnx.Value {
 	if times == 1 {
 		return x
@@ -115,7 +115,7 @@ func (w coder) repeat(x *onnx.Value, times int) *onnx.Value {
 	return w.Reshape(y, onnx.D(1), onnx.D(c*times), x.Dim(2), x.Dim(3))
 }
 
-// means are those of so many channels in a row.
+// means returns the means of the given number of consecutive channels.
 func (w coder) means(x *onnx.Value, count int) *onnx.Value {
 	if count == 1 {
 		return x
@@ -124,7 +124,7 @@ func (w coder) means(x *onnx.Value, count int) *onnx.Value {
 	return w.ReduceMean(y, false, 2)
 }
 
-// attention is linear attention over all places, of the channels as they are and of sums over five rows and columns. It computes in
+// attention is linear attention over all places, of the unchanged channels and of sums over five rows and columns. It computes in
 // float32. Upstream: SanaMultiscaleLinearAttention.
 func (w coder) attention(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	const head, kernel = 32, 5

@@ -9,13 +9,13 @@ import (
 	"comfygo/engine/weights"
 )
 
-// vocoder makes audio of spectrograms (upstream: music_vocoder.py ADaMoSHiFiGANV1).
+// vocoder converts spectrograms to audio (upstream: music_vocoder.py ADaMoSHiFiGANV1).
 type vocoder struct {
 	// widths and depths are those of the stages of the backbone.
 	widths, depths []int
-	// first is the width behind the first convolution of the head, before and after its kernels at both ends.
+	// first is the width after the first convolution of the head, before and after its kernels at both ends.
 	first, before, after int
-	// strides are those of the steps that raise the sample rate, kernels those of the residual blocks of each step.
+	// strides are the strides of the steps that raise the sample rate, kernels those of the residual blocks of each step.
 	strides, kernels []int
 }
 

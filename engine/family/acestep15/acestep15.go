@@ -29,15 +29,15 @@ func (kind) Name() string { return "ACE-Step 1.5" }
 // Rank implements family.Family.
 func (kind) Rank() int { return 780 }
 
-// latentFormat is that of the 64-channel VAE. Upstream: latent_formats.ACEAudio15.
+// latentFormat is the format of the 64-channel VAE. Upstream: latent_formats.ACEAudio15.
 var latentFormat = sampling.LatentFormat{Channels: channels, Scale: 1, Downscale: 1920, Temporal: 1764, Line: true}
 
 const (
-	// channels of latents, and of what stands beside them: a source latent and a mask of what is made.
+	// channels of latents, and of the additional inputs: a source latent and a mask of the generated part.
 	channels, inChannels = 64, 3 * 64
 	// patch is the number of latents in a token, pool the number of latents in a code.
 	patchSize, pool = 2, 5
-	// window is how far layers see that do not see all.
+	// window is the reach of the layers with windowed attention.
 	window = 128
 	// keyLayer is the key by which the family is known.
 	keyLayer = "encoder.lyric_encoder.layers.0.input_layernorm.weight"
@@ -71,7 +71,7 @@ func readShape(s *weights.Scope) shape {
 	return out
 }
 
-// valid reports whether the sizes make a stack of layers.
+// valid reports whether the sizes form a stack of layers.
 func (s shape) valid() bool {
 	return s.width > 0 && s.head > 0 && s.head%2 == 0 && s.inner > 0 && s.layers > 0 && s.kvHeads > 0 && s.heads%s.kvHeads == 0
 }
@@ -209,7 +209,7 @@ func flag(on bool) *tensor.Tensor {
 	return out
 }
 
-// fitted is a latent [B,C,l] of a length: cut, or with silence behind it.
+// fitted is a latent [B,C,l] of a length: cut, or with silence after it.
 func fitted(x *tensor.Tensor, length int) *tensor.Tensor {
 	out, rest, have := tensor.New(x.Dim(0), x.Dim(1), length), silence(length), x.Dim(2)
 	for b := range x.Dim(0) {

@@ -70,7 +70,7 @@ func TestEqualsUpstream(t *testing.T) {
 			list[i].Value = list[i].Rule.Rows(list[i].Value, c.rows, nil)
 		}
 		in := sampling.Inputs{List: list, State: &sampling.State{}}
-		for range 2 { // the second time with what is kept of the first
+		for range 2 { // the second time with the kept values of the first
 			y, err := d.Predict(t.Context(), familytest.Runner{}, family.Call{X: x, T: []float32{0.3, 0.8}[:c.rows], Inputs: in})
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)

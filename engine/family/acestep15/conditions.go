@@ -14,7 +14,8 @@ import (
 
 // known are the conditions of a call, which are the same in each step.
 type known struct {
-	// tokens [B,T,width] are attended to; beside [B,128,length] stands beside the latent: what it is made of, and a mask of ones.
+	// tokens [B,T,width] are attended to; beside [B,128,length] are additional channels of the latent: its source, and a mask of
+	// ones.
 	tokens, beside *tensor.Tensor
 }
 
@@ -47,10 +48,9 @@ func (m *model) encode(ctx context.Context, run family.Runner, in sampling.Input
 	return known{tokens, beside}, nil
 }
 
-// encodeTokens is the encoding of lyrics, timbre and text, one behind the other, [B,T,width].
+// encodeTokens is the encoding of lyrics, timbre and text, one after the other, [B,T,width].
 //
-// The timbre of all rows stands in the first one and is zero in the others, as upstream has it: all rows count as references of the
-// first.
+// The first row holds the timbre of all rows, the others are zero, as in upstream: all rows count as references of the first.
 func (m *model) encodeTokens(ctx context.Context, run family.Runner, text, lyrics, voice *tensor.Tensor) (*tensor.Tensor, error) {
 	symbols := map[string]int{"B": text.Dim(0), "T": text.Dim(1), "Y": lyrics.Dim(1), "L": voice.Dim(2)}
 	if err := run.Check("encoding the conditions", m.activations.Of(m.conditionGraph(), symbols)); err != nil {
@@ -76,7 +76,7 @@ func (m *model) encodeTokens(ctx context.Context, run family.Runner, text, lyric
 	return tokens, nil
 }
 
-// nullify puts the learned stand-in for a missing condition in the place of all tokens.
+// nullify replaces all tokens with the learned vector of a missing condition.
 func (m *model) nullify(run family.Runner, tokens *tensor.Tensor) error {
 	src, err := run.Patched(m.src)
 	if err != nil {
@@ -103,7 +103,7 @@ var levels = []int{8, 8, 8, 5, 5, 5}
 
 const noCode = 35847
 
-// hints are latents [B,64,length] that codes [B,N] stand for; without codes those of the latent's own.
+// hints returns the latents [B,64,length] of codes [B,N], or of the latent's own codes without them.
 func (m *model) hints(ctx context.Context, run family.Runner, codes, voice *tensor.Tensor) (*tensor.Tensor, error) {
 	length := voice.Dim(2)
 	var points *tensor.Tensor
@@ -140,7 +140,7 @@ func (m *model) hints(ctx context.Context, run family.Runner, codes, voice *tens
 	return hints, nil
 }
 
-// pointsOf are the points in -1…1 of codes [B,N], with noCode behind them up to least of them, [B,n,6].
+// pointsOf are the points in -1…1 of codes [B,N], with noCode after them up to least of them, [B,n,6].
 func pointsOf(codes *tensor.Tensor, least int) (*tensor.Tensor, error) {
 	most := 1
 	for _, l := range levels {
@@ -170,7 +170,7 @@ func pointsOf(codes *tensor.Tensor, least int) (*tensor.Tensor, error) {
 	return out, nil
 }
 
-// point is where a step of a dimension of so many steps lies in -1…1.
+// point returns the position in -1…1 of a step of a dimension with the given number of steps.
 func point(step, steps int) float32 { return float32(step)*(2/float32(steps-1)) - 1 }
 
 // quantized are the points of the codes of a latent [B,64,L], the rest of the last code being zero, [B,n,6].
@@ -200,7 +200,7 @@ func (m *model) quantized(ctx context.Context, run family.Runner, x *tensor.Tens
 	return points, nil
 }
 
-// nearest is the point of a dimension of so many steps that stands for a value (upstream: ResidualFSQ, FSQ.bound).
+// nearest returns the point for a value in a dimension with the given number of steps (upstream: ResidualFSQ, FSQ.bound).
 func nearest(v float32, steps int) float32 {
 	most := float64(steps - 1)
 	limit := float64(float32(1 + 1/most))

@@ -19,7 +19,7 @@ const (
 	theta   = 1e6
 )
 
-// angles are the inputs of a graph for the rotary positions of so many tokens, named with a prefix.
+// angles are the inputs of a graph for the rotary positions of the given number of tokens, named with a prefix.
 func angles(prefix string, tokens, head int) []family.Value {
 	in := dit.Angles(dit.Line(tokens, 0, 1), theta, head)
 	for i := range in {
@@ -99,7 +99,7 @@ func (m *model) conditionGraph() family.Graph {
 	})
 }
 
-// codeGraph makes points of codes [B,N,6], not yet rounded, of a latent [B,N·5,64]. Upstream: AceStepAudioTokenizer.
+// codeGraph converts a latent [B,N·5,64] to points of codes [B,N,6], not yet rounded. Upstream: AceStepAudioTokenizer.
 func (m *model) codeGraph() family.Graph {
 	return m.build("unet codes", "ace-step 1.5 codes", false, func(w writer, s *weights.Scope) {
 		b, n, t, width := onnx.Sym("B"), onnx.Sym("N"), s.At("tokenizer"), m.pooler.width
@@ -114,7 +114,8 @@ func (m *model) codeGraph() family.Graph {
 	})
 }
 
-// hintGraph makes latents [B,N·5,64] of points of codes [B,N,6]. Upstream: ResidualFSQ.get_output_from_indices, AudioTokenDetokenizer.
+// hintGraph converts points of codes [B,N,6] to latents [B,N·5,64]. Upstream: ResidualFSQ.get_output_from_indices,
+// AudioTokenDetokenizer.
 func (m *model) hintGraph() family.Graph {
 	return m.build("unet hints", "ace-step 1.5 hints", false, func(w writer, s *weights.Scope) {
 		b, n, d, width := onnx.Sym("B"), onnx.Sym("N"), s.At("detokenizer"), m.codes.width
@@ -126,7 +127,8 @@ func (m *model) hintGraph() family.Graph {
 	})
 }
 
-// graph is that of the diffusion transformer: x [B,192,S·2], timesteps [B] and tokens [B,T,C] give [B,64,S·2]. Upstream: AceStepDiTModel.
+// graph is the graph of the diffusion transformer: x [B,192,S·2], timesteps [B] and tokens [B,T,C] give [B,64,S·2]. Upstream:
+// AceStepDiTModel.
 func (m *model) graph() family.Graph {
 	return m.build("unet", "ace-step 1.5", true, func(w writer, s *weights.Scope) {
 		b, tokens, d, c := onnx.Sym("B"), onnx.Sym("S"), s.At("decoder"), m.main
@@ -172,11 +174,11 @@ func (w writer) layer(s *weights.Scope, x, text, mods *onnx.Value, c shape, rope
 	return w.Gated(x, w.mlp(s.At("mlp"), n, c), m[5])
 }
 
-// windows is attention in which a token sees those that are no more than window tokens away. Tokens stand in blocks of as many, and a
-// block sees itself and the ones beside it, so that memory grows with the number of tokens, not with its square.
+// windows is attention in which a token attends to tokens at most window tokens away. Tokens are grouped into blocks of that size,
+// and a block attends to itself and its neighbours, so memory grows linearly with the number of tokens.
 type windows struct {
 	b, n, rest onnx.Dim
-	// none are zeros [B,rest], what the last block is filled up with; bias hides tokens that are too far away, [B·n,1,128,3·128].
+	// none are zeros [B,rest], the padding of the last block; bias hides tokens that are too far away, [B·n,1,128,3·128].
 	none, bias *onnx.Value
 }
 
@@ -208,7 +210,7 @@ func windowInputs(rows, tokens int) []family.Value {
 	return []family.Value{family.Floats("none", tensor.New(rows, rest)), family.Floats("far", bias)}
 }
 
-// blocks returns the number of blocks of tokens and what the last one lacks, at least one token.
+// blocks returns the number of blocks of tokens and the padding of the last one, which is at least one token.
 func blocks(tokens int) (n, rest int) {
 	n = tokens/window + 1
 	return n, n*window - tokens

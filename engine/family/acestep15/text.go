@@ -21,7 +21,7 @@ const loader = "ace"
 // writers are the language models that write audio codes, of which there is one.
 var writers = []string{lm.KeyQwen3S, lm.KeyQwen3M}
 
-// The keys of a conditioning entry: the embeddings of the lyrics' tokens [1,T,C], the codes [1,N], and latents whose timbre is imitated.
+// The keys of a conditioning entry: the embeddings of the lyrics' tokens [1,T,C], the codes [1,N], and latents that provide the timbre.
 const (
 	keyLyrics = "conditioning_lyrics"
 	keyCodes  = "audio_codes"
@@ -136,7 +136,7 @@ func (scheme) Join(parts map[string]family.Encoding) (family.Encoding, error) {
 	return out, nil
 }
 
-// The tokens that stand for audio codes.
+// The tokens that represent audio codes.
 const (
 	firstCode = 151669
 	lastCode  = 215669
@@ -144,7 +144,7 @@ const (
 	padding   = 151643
 )
 
-// write has a language model write the codes of a song, [1,N] in Hidden.
+// write generates the codes of a song with a language model, [1,N] in Hidden.
 func write(ctx context.Context, c family.SchemeCall) (family.Encoding, error) {
 	net, ok := c.Net.(family.RowGenerator)
 	if !ok {

@@ -1,4 +1,4 @@
-// Package all links the model families. The order of the imports decides nothing: each family states its rank.
+// Package all links the model families. The order of the imports has no effect: each family states its rank.
 package all
 
 import (

@@ -17,10 +17,10 @@ import (
 // tableKey is the table of the tokens of T5.
 const tableKey = "llm_adapter.embed.weight"
 
-// adapter makes the encoding that the network reads of the tokens of T5 and the encoding of Qwen 3. Upstream: ldm/anima/model.py
+// adapter converts the tokens of T5 and the encoding of Qwen 3 to the network's encoding. Upstream: ldm/anima/model.py
 // LLMAdapter.
 type adapter struct {
-	// Source, Hidden and Target are the widths of Qwen's encoding, of the layers, and of the result; Blocks counts the
+	// Source, Hidden and Target are the widths of Qwen's encoding, of the layers, and of the result; Blocks is the number of
 	// blocks, Vocab the tokens.
 	Source, Hidden, Target, Blocks, Vocab int
 }
@@ -40,8 +40,8 @@ func readAdapter(s *weights.Scope) (adapter, error) {
 	return adapter{Source: in[1], Hidden: q[1], Target: out[0], Blocks: s.At("llm_adapter").Count("blocks"), Vocab: table[0]}, nil
 }
 
-// adapt makes the encoding [N,512 or more,C] of an encoding text [N,T,C'], tokens [N,S] and their weights [N,S], nil for
-// ones.
+// adapt returns the encoding [N,512 or more,C] of a text encoding text [N,T,C'], tokens [N,S] and their weights [N,S], nil
+// for ones.
 func (m *model) adapt(ctx context.Context, run family.Runner, text, ids, factors *tensor.Tensor) (*tensor.Tensor, error) {
 	n, count := ids.Dim(0), ids.Dim(1)
 	if err := dit.CheckText(text, n, m.adapter.Source); err != nil {

@@ -48,7 +48,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	return &model{Network: n, adapter: a}, nil
 }
 
-// model is Cosmos Predict2 behind an adapter of the text encoding.
+// model is Cosmos Predict2 after an adapter of the text encoding.
 type model struct {
 	*cosmos.Network
 	adapter adapter

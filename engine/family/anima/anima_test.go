@@ -29,7 +29,7 @@ func TestDetection(t *testing.T) {
 	})
 }
 
-// TestLoRAKeys holds that the token table takes adapters, too, though no layer of a graph reads it.
+// TestLoRAKeys checks that the token table takes adapters, too, though no layer of a graph reads it.
 func TestLoRAKeys(t *testing.T) {
 	t.Parallel()
 	familytest.CheckLoRAKeys(t, familytest.Model(t, manifest, dtype.Invalid), map[string]patch.Target{
@@ -59,8 +59,8 @@ func withTable(t *testing.T, stored dtype.DType) family.Denoiser {
 	return d
 }
 
-// TestCUDA checks the graphs of the network and of its adapter, and that encodings without tokens of T5 go to the network
-// as they are.
+// TestCUDA checks the graphs of the network and of its adapter, and that encodings without tokens of T5 are passed to the
+// network unchanged.
 func TestCUDA(t *testing.T) {
 	t.Parallel()
 	m := withTable(t, dtype.F8E4M3)

@@ -32,11 +32,11 @@ func (liteKind) Rank() int { return 40 }
 // Lite is a ControlNet-LLLite that was read from a file.
 type Lite struct {
 	src weights.Source
-	// Channels are those of the image, a mask among them where there are four; Emb is the width of a token of the hint.
+	// Channels are the channels of the image, a mask among them where there are four; Emb is the width of a token of the hint.
 	Channels, Emb int
 	// Hidden is the width of the model's tokens, Blocks the number of blocks that it has at least.
 	Hidden, Blocks int
-	// Dilations are those of the kernels that look at several distances, Hides says that the image is black under the mask.
+	// Dilations are the dilations of the kernels for several distances, Hides reports that the image is black under the mask.
 	Dilations []int
 	Hides     bool
 }
@@ -83,7 +83,7 @@ func (liteKind) ReadPatch(src weights.Source) (family.PatchNetwork, error) {
 	return p, p.readDilations(s, meta["lllite.aspp_dilations"])
 }
 
-// readDilations reads the distances off the metadata.
+// readDilations reads the distances from the metadata.
 func (p *Lite) readDilations(s *weights.Scope, list string) error {
 	if !s.HasAny(conditioning + ".aspp") {
 		return nil
@@ -123,7 +123,7 @@ func (p *Lite) Fits(d family.Denoiser) error {
 	return nil
 }
 
-// Input implements family.PatchNetwork: what the network makes of the image, [B,tokens,Emb].
+// Input implements family.PatchNetwork: the network's tokens of the image, [B,tokens,Emb].
 func (p *Lite) Input(ctx context.Context, run family.Runner, c family.PatchCall) (*tensor.Tensor, error) {
 	if c.Image == nil {
 		return nil, errors.New("it needs an image: connect one")
@@ -197,7 +197,7 @@ func (p *Lite) write(b *nn.Builder, s *weights.Scope) {
 	b.Output("out", b.Cast(b.LayerNorm(s.At("out_norm"), x, 1e-5), dtype.F32))
 }
 
-// distances looks at the neighbours of each cell at several distances, and at the mean of all cells.
+// distances combines the neighbours of each cell at several distances and the mean of all cells.
 func (p *Lite) distances(b *nn.Builder, s *weights.Scope, x *onnx.Value) *onnx.Value {
 	var parts []*onnx.Value
 	for i, d := range p.Dilations {
@@ -244,7 +244,7 @@ func normed(b *nn.Builder, s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return b.GroupNormSiLU(s, x, groups, 1e-5)
 }
 
-// lites are the model patches of a call that are for the model; there are no others.
+// lites are the model patches of a call; all of them fit the model.
 func lites(list []family.Attached) []family.Attached {
 	return slices.DeleteFunc(slices.Clone(list), func(a family.Attached) bool {
 		_, ok := a.Net.(*Lite)

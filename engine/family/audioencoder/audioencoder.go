@@ -1,5 +1,5 @@
-// Package audioencoder has the families of audio encoders: Whisper large v3 and Wav2Vec2, which describe speech for models of talking
-// videos.
+// Package audioencoder contains the families of audio encoders: Whisper large v3 and Wav2Vec2, which encode speech for talking-video
+// models.
 package audioencoder
 
 import (
@@ -19,7 +19,7 @@ func init() {
 	family.Register(whisper{})
 }
 
-// sampleRate is what all of them read, in Hz; headWidth is the width of their attention heads.
+// sampleRate is the sample rate of their inputs, in Hz; headWidth is the width of their attention heads.
 const (
 	sampleRate = 16000
 	headWidth  = 64
@@ -32,7 +32,7 @@ const outLast = "last"
 // outLayer names the output of what a layer reads.
 func outLayer(i int) string { return fmt.Sprintf("layer%d", i) }
 
-// outputs names what an encoder of so many layers gives.
+// outputs names the outputs of an encoder with the given number of layers.
 func outputs(layers int) []string {
 	var out []string
 	for i := range layers {

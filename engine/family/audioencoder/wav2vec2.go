@@ -24,7 +24,8 @@ func (wav2vec2) Name() string { return "Wav2Vec2" }
 // Rank implements family.Family.
 func (wav2vec2) Rank() int { return 10 }
 
-// kernels and strides are those of the convolutions over the waveform; receptive is how many samples the first token needs.
+// kernels and strides are those of the convolutions over the waveform; receptive is the number of samples that the first
+// token needs.
 var (
 	kernels = []int{10, 3, 3, 3, 3, 2, 2}
 	strides = []int{5, 2, 2, 2, 2, 2, 2}
@@ -32,7 +33,7 @@ var (
 
 const (
 	receptive = 400
-	// positionGroups and positionKernel are those of the convolution that stands for positions.
+	// positionGroups and positionKernel are the groups and the kernel of the convolution for positions.
 	positionGroups, positionKernel = 16, 128
 
 	inAudio     = "audio"
@@ -49,7 +50,7 @@ const widthBase, widthLarge = 768, 1024
 type wav2vec2Net struct {
 	src                         weights.Source
 	width, layers, hidden, conv int
-	// large has a norm behind each convolution, norms before attention and feed-forward layers, and reads normalised audio.
+	// large has a norm after each convolution, norms before attention and feed-forward layers, and reads normalised audio.
 	large bool
 
 	activations family.Activations

@@ -23,7 +23,7 @@ func (whisper) Name() string { return "Whisper" }
 // Rank implements family.Family.
 func (whisper) Rank() int { return 20 }
 
-// bands are those of Whisper's spectrogram of 30 seconds; a file of other bands is of an older version.
+// bands are the bands of Whisper's spectrogram of 30 seconds; a file of other bands is of an older version.
 var bands = spectrum.Mel{Rate: sampleRate, High: sampleRate / 2, Window: 400, Hop: 160, Bands: 128}
 
 const (
@@ -65,7 +65,7 @@ func (*whisperNet) Rate() int { return sampleRate }
 // Weights implements family.AudioEncoder.
 func (n *whisperNet) Weights() weights.Source { return n.src }
 
-// Encode implements family.AudioEncoder. It hears the first 30 seconds, shorter audio with silence behind it: there are always 1,500
+// Encode implements family.AudioEncoder. It reads the first 30 seconds and pads shorter audio with silence: there are always 1,500
 // tokens.
 func (n *whisperNet) Encode(ctx context.Context, run family.Runner, waveform *tensor.Tensor) (family.AudioEncoding, error) {
 	x, err := mono(waveform, 1)

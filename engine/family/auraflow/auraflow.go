@@ -26,9 +26,10 @@ func (kind) Name() string { return "AuraFlow" }
 // Rank implements family.Family.
 func (kind) Rank() int { return 230 }
 
-// Config is what the shapes of a file say about its network, and the number of heads, which all models share.
+// Config is the part of a network's config that follows from the shapes of a file, and the number of heads, which all models
+// share.
 type Config struct {
-	// Channels are those of a latent, Patch is the side of a token.
+	// Channels are the channels of a latent, Patch is the side of a token.
 	Channels, Patch int
 	// Dim is the width of a token, Text that of the text encoding, Time that of the embedded timestep, Heads the number of
 	// attention heads.
@@ -39,7 +40,7 @@ type Config struct {
 	Side, Registers int
 }
 
-// read reads the config off the shapes.
+// read reads the config from the shapes.
 func read(s *weights.Scope, heads int) (Config, error) {
 	dim := func(name string, axis int) int {
 		if sh := s.Shape(name); axis < len(sh) {

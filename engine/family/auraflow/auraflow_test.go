@@ -85,7 +85,7 @@ func TestLoRAKeys(t *testing.T) {
 	}
 }
 
-// TestPositions holds that grids beyond the table run: it has 16x16 positions.
+// TestPositions checks that grids beyond the table run: it has 16x16 positions.
 func TestPositions(t *testing.T) {
 	t.Parallel()
 	d := open(t)

@@ -11,7 +11,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// eps is that of all norms, none of which has learned values.
+// eps is the epsilon of all norms, which have no learned values.
 const eps = 1e-5
 
 // build writes the graph. Upstream: ldm/aura/mmdit.py MMDiT.
@@ -79,7 +79,7 @@ func (n network) modulated(x *onnx.Value, m dit.Mod) *onnx.Value {
 	return n.Modulate(x, m.Shift, m.Scale, eps)
 }
 
-// behind is what follows the attention: y is added to x, and the MLP of the norm of that to x.
+// behind writes the part after attention: y is added to x, and the MLP of the norm of that to x.
 func (n network) behind(s *weights.Scope, x, y *onnx.Value, m []dit.Mod) *onnx.Value {
 	h := n.LayerNormPlain(n.Gated(x, y, m[0].Gate), eps)
 	h = n.Add(n.Mul(h, n.Add(m[1].Scale, n.Const(1))), m[1].Shift)

@@ -45,7 +45,8 @@ var (
 	}
 )
 
-// names are diffusers' names of a network of so many double and single blocks. Upstream: utils.py auraflow_to_diffusers.
+// names are diffusers' names of a network with the given number of double and single blocks. Upstream: utils.py
+// auraflow_to_diffusers.
 func names(double, single int) *dit.Names {
 	n := &dit.Names{}
 	blocks := func(count int, from, to string, layers [][2]string) {

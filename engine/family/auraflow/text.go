@@ -1,5 +1,5 @@
 // Package auraflow is the family of AuraFlow: a transformer of double and single blocks, and its text encoding, Pile-T5-XL
-// alone, whose padding is zero.
+// alone, with zero padding.
 package auraflow
 
 import (
@@ -7,7 +7,7 @@ import (
 	"comfygo/engine/family/t5"
 )
 
-// Upstream: text_encoders/aura_t5.py, which is taken for a file of this encoder whatever a loader's type. The CLIP loaders
+// Upstream: text_encoders/aura_t5.py, which is used for a file of this encoder under every loader type. The CLIP loaders
 // have no type of this name.
 func init() {
 	family.Register(family.Single{

@@ -43,7 +43,7 @@ const (
 // vocabulary is the name of the file with the words, a line each.
 const vocabulary = "vocab.txt"
 
-// wordsBeside reads the vocabulary of a network, whose licence does not let it be a part of this program, from the folder
+// wordsBeside reads the vocabulary of a network, whose licence does not allow shipping it with this program, from the folder
 // hydit_clip_tokenizer beside the weights or from beside them.
 func wordsBeside(src weights.Source, size int) (tokenizer.Model, error) {
 	data, err := textenc.Beside(src, "the vocabulary", filepath.Join(Key+"_tokenizer", vocabulary), vocabulary)
@@ -214,7 +214,7 @@ func (c *call) embed(rows []textenc.Row) (*tensor.Tensor, error) {
 }
 
 // graph is the graph for rows of n tokens: "embeds" [B,n,width] and "hidden" [B,1,n,n], 1 for a key that a query does not
-// see, to "out" [B,n,width].
+// attend to, to "out" [B,n,width].
 func (c *call) graph(n int) family.Graph {
 	return family.Graph{Part: "clip " + Key, Variant: family.Digest(c.layer, n), Streamed: true, Build: func(s family.Spec) (*onnx.Graph, error) {
 		return s.Build("bert", c.src, func(b *nn.Builder, s *weights.Scope) {

@@ -17,7 +17,7 @@ const (
 	describe = "<|im_start|>system\nDescribe the key features of the input image (color, shape, size, texture, objects, background), then explain how the user's text instruction should alter or modify the image. Generate a new image that meets the user's requirements while maintaining consistency with the original input where appropriate.<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n"
 )
 
-// Upstream: text_encoders/boogu.py: the last layer of Qwen 3 VL 8B behind its norm, the template included.
+// Upstream: text_encoders/boogu.py: the last layer of Qwen 3 VL 8B after its norm, the template included.
 func init() {
 	o := lm.Masked(0)
 	o.RawHidden = false

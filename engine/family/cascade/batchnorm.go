@@ -30,7 +30,7 @@ func (f foldedNorms) Lookup(name string) (weights.Entry, bool) {
 
 // norm is the batch norm at a path.
 func (f foldedNorms) norm(path string) (batchNorm, bool) {
-	// normEpsilon is that of batch norms, netEpsilon that of those of EfficientNetV2.
+	// normEpsilon is the epsilon of batch norms, netEpsilon that of those of EfficientNetV2.
 	const normEpsilon, netEpsilon = 1e-5, 1e-3
 	n := batchNorm{epsilon: normEpsilon}
 	if strings.Contains(path, "backbone.") {
@@ -62,7 +62,7 @@ func (n *batchNorm) read(src weights.Source, path string) bool {
 	return true
 }
 
-// entries lists the entries that the norm is made of, behind others.
+// entries lists the entries of the norm, after others.
 func (n batchNorm) entries(others ...weights.Entry) []weights.Entry {
 	for _, p := range n.parts {
 		if p != nil {

@@ -1,5 +1,5 @@
-// Package cascade is the family of Stable Cascade: stage C makes a small latent of a text, stage B one of four channels of that
-// latent, which the VAE of stage A decodes. Small VAEs encode images for stage C and preview its latents.
+// Package cascade is the family of Stable Cascade: stage C generates a small latent from a text, stage B a latent of four
+// channels from that one, which the VAE of stage A decodes. Small VAEs encode images for stage C and preview its latents.
 package cascade
 
 import (
@@ -34,11 +34,12 @@ func (k stage) Name() string { return k.name }
 // Rank implements family.Family.
 func (k stage) Rank() int { return k.rank }
 
-// Config is what the shapes of a file say about its network. The blocks are read off the keys while the graph is written.
+// Config is the part of a network's config that follows from the shapes of a file. The blocks are read from the keys while
+// the graph is written.
 type Config struct {
 	// Prior is true for stage C.
 	Prior bool
-	// Channels are those of a latent, Patch the side of the patches of cells that make one position.
+	// Channels are the channels of a latent, Patch the side of the patches of cells that make one position.
 	Channels, Patch int
 	// Widths are the channels of the levels, the finest first.
 	Widths []int
@@ -49,7 +50,7 @@ type Config struct {
 	Time int
 }
 
-// read reads the config off the shapes.
+// read reads the config from the shapes.
 func read(s *weights.Scope, prior bool) (Config, error) {
 	dim := func(name string, axis int) int {
 		if sh := s.Shape(name); axis < len(sh) {
@@ -93,7 +94,7 @@ func positive(list []int) bool {
 	return true
 }
 
-// Read implements family.Diffusion. Upstream: model_detection.py, told by clf.1 and the mappers of the text.
+// Read implements family.Diffusion. Upstream: model_detection.py, detected by clf.1 and the mappers of the text.
 func (k stage) Read(src, whole weights.Source) (family.Denoiser, error) {
 	src = split(src)
 	s := weights.NewScope(src)

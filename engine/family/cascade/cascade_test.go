@@ -113,7 +113,7 @@ func TestVAEsEqualUpstream(t *testing.T) {
 	}
 }
 
-// unit converts images that upstream's module reads as they are to -1…1, from which the VAE brings them back.
+// unit converts images that upstream's module reads as they are to -1…1, from which the VAE converts them back.
 func unit(x *tensor.Tensor) *tensor.Tensor {
 	for i, v := range x.Data {
 		x.Data[i] = 2*v - 1
@@ -279,7 +279,7 @@ func TestInputs(t *testing.T) {
 	}
 }
 
-// TestCallsThatDoNotFit: each error says what does not.
+// TestCallsThatDoNotFit: each error states what does not fit.
 func TestCallsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	c, b := open(t, recorded(t, "c")), open(t, recorded(t, "b"))

@@ -81,7 +81,8 @@ func (w *layers) previewer(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return w.Mul(w.Sub(x, w.Const(0.5)), w.Const(2))
 }
 
-// strides are those of the stages of EfficientNetV2-S (Tan and Le 2021, arXiv:2104.00298), which its shapes do not tell.
+// strides are the strides of the stages of EfficientNetV2-S (Tan and Le 2021, arXiv:2104.00298), which its shapes do not
+// tell.
 var strides = []int{2, 1, 2, 2, 2, 1, 2, 1}
 
 // efficientNet encodes images in -1…1 to latents that are 32 times smaller.
@@ -145,7 +146,7 @@ func (w *layers) inverted(s *weights.Scope, x *onnx.Value, stride int) *onnx.Val
 	return x
 }
 
-// gated multiplies each channel by what a small network makes of the means of all channels.
+// gated multiplies each channel by a small network's result for the means of all channels.
 func (w *layers) gated(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	c := x.Dim(1).N
 	m := w.SiLU(w.Linear(s.At("fc1"), w.ReduceMean(x, false, 2, 3), groupsOf(s.Shape("fc1.weight"))))

@@ -23,7 +23,7 @@ type controlKind struct{}
 // Name implements family.Family.
 func (controlKind) Name() string { return "Stable Cascade ControlNet" }
 
-// Rank implements family.Family: upstream asks for them behind T2I-Adapters.
+// Rank implements family.Family: upstream asks for them after T2I-Adapters.
 func (controlKind) Rank() int { return 95 }
 
 // controlBlocks are the residual blocks of stage C that the projections of a ControlNet add to, in order.
@@ -50,8 +50,8 @@ func (controlKind) Read(src weights.Source) (family.ControlNetwork, error) {
 
 // ControlConfig describes a ControlNet.
 type ControlConfig struct {
-	// Channels are those of the image, Width those of what is added. Large says that the image is a latent as large as that of
-	// stage C, for super-resolution.
+	// Channels are the channels of the image, Width is the number of channels of the residuals. Large reports that the image is
+	// a latent of the size of stage C's, for super-resolution.
 	Channels, Width, Projections int
 	Large                        bool
 }
@@ -88,7 +88,7 @@ func (n *Control) Weights() weights.Source { return n.src }
 
 func controlInput(block int) string { return "control." + strconv.Itoa(block) }
 
-// Residuals implements family.ControlNetwork: what is added to residual block i of stage C is element i of Input.
+// Residuals implements family.ControlNetwork: element i of Input is added to residual block i of stage C.
 func (n *Control) Residuals(ctx context.Context, run family.Runner, c family.ControlCall) (*family.Residuals, error) {
 	if _, ok := c.Model.(*Model); c.Model != nil && !ok {
 		return nil, errors.New("running the ControlNet: the model is of another family")

@@ -85,7 +85,8 @@ func TestSteeredEqualsUpstream(t *testing.T) {
 	familytest.Compare(t, stored, "out", y, tolerance)
 }
 
-// TestControlOfOthers: stage B takes no ControlNet and says so; what does not fit is an error that says what.
+// TestControlOfOthers: stage B does not support ControlNets and returns an error; inputs that do not fit return errors that
+// name them.
 func TestControlOfOthers(t *testing.T) {
 	t.Parallel()
 	var told []string

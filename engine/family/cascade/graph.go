@@ -13,7 +13,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// epsilon is that of the normalisations, headWidth the width of an attention head.
+// epsilon is the epsilon of the normalisations, headWidth the width of an attention head.
 const (
 	epsilon   = 1e-6
 	headWidth = 64
@@ -56,7 +56,7 @@ type writer struct {
 	// [B,tokens,Cond].
 	time []*onnx.Value
 	clip *onnx.Value
-	// steered are the numbers of the residual blocks that a ControlNet adds to, blocks counts those that were written.
+	// steered are the numbers of the residual blocks that a ControlNet adds to, blocks is the number of written blocks.
 	steered []int
 	blocks  int
 }
@@ -117,7 +117,7 @@ func (w *writer) textAndImages(s *weights.Scope) {
 	w.clip = w.LayerNormPlain(w.Concat(1, text, pooled, image), epsilon)
 }
 
-// several makes a number of tokens of each vector of x [B,n,width].
+// several converts each vector of x [B,n,width] to a number of tokens.
 func (w *writer) several(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	out := w.c.Cond
 	if sh := s.Shape("weight"); len(sh) == 2 {
@@ -144,7 +144,7 @@ func (w *writer) mapped(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return w.norm(w.conv(s.At("2"), w.Gelu(w.conv(s.At("0"), x, 1, one), false), 1, one))
 }
 
-// conv is a convolution as wide as its weight says.
+// conv is a convolution with the width of its weight.
 func (w *writer) conv(s *weights.Scope, x *onnx.Value, kernel int, window onnx.Window) *onnx.Value {
 	out := x.Dim(1).N
 	if sh := s.Shape("weight"); len(sh) == 4 {
@@ -199,7 +199,7 @@ func (w *writer) up(s *weights.Scope, x *onnx.Value, width int) *onnx.Value {
 }
 
 // level runs the blocks of scope s once more than there are 1x1 convolutions in repeats, one between each two runs. skip,
-// when set, is what the first block reads beside x.
+// when set, is the additional input of the first block.
 func (w *writer) level(s, repeats *weights.Scope, x, skip *onnx.Value) *onnx.Value {
 	again := repeats.Count("")
 	for run := range again + 1 {
@@ -217,7 +217,7 @@ func (w *writer) level(s, repeats *weights.Scope, x, skip *onnx.Value) *onnx.Val
 	return x
 }
 
-// block runs the block of scope s, whose kind its keys tell.
+// block runs the block of scope s; its keys determine the kind.
 func (w *writer) block(s *weights.Scope, x, skip *onnx.Value) *onnx.Value {
 	switch {
 	case s.Has("mapper.weight"):

@@ -123,8 +123,8 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	return resized(out["out"], height, width), nil
 }
 
-// cells is the number of cells along a side of so many that the network takes: whole patches, and one position at least on
-// the coarsest level. Upstream fails for others.
+// cells returns the padded number of cells along a side: whole patches, and at least one position on the coarsest level.
+// Upstream fails for others.
 func (m *Model) cells(n int) int {
 	if m.Prior {
 		return n
@@ -132,7 +132,7 @@ func (m *Model) cells(n int) int {
 	return max((n+m.Patch-1)/m.Patch*m.Patch, m.Patch<<(len(m.Widths)-1))
 }
 
-// resized returns x [B,C,H,W] cut, or filled up with zeros, to h x w cells.
+// resized returns x [B,C,H,W] cut, or padded with zeros, to h x w cells.
 func resized(x *tensor.Tensor, h, w int) *tensor.Tensor {
 	if x.Dim(2) == h && x.Dim(3) == w {
 		return x

@@ -44,7 +44,7 @@ func readStageA(src weights.Source) (family.Autoencoder, error) {
 	return v, nil
 }
 
-// sequence runs the layers s.0, s.1, … as their keys say; resize is the one that changes the size.
+// sequence runs the layers s.0, s.1, … according to their keys; resize is the one that changes the size.
 func (w *layers) sequence(s *weights.Scope, x *onnx.Value, resize func(*weights.Scope, *onnx.Value) *onnx.Value) *onnx.Value {
 	for i := range s.Count("") {
 		l := s.Index(i)

@@ -10,7 +10,7 @@ import (
 // Scheme is the type of the family's text encoder in the CLIP loaders.
 const Scheme = "stable_cascade"
 
-// Upstream: sdxl_clip.py StableCascadeClipModel: CLIP-G, padded with end tokens that its attention does not see.
+// Upstream: sdxl_clip.py StableCascadeClipModel: CLIP-G, padded with end tokens that are hidden from attention.
 func init() {
 	family.Register(family.Single{
 		Label: "Stable Cascade", Order: 31, Loader: Scheme,

@@ -126,12 +126,12 @@ func (w *layers) transposed(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return w.ConvTranspose(s, x, out, []int{k, k}, 1, onnx.WindowND{Stride: []int{2, 2}, Before: []int{p, p}, After: []int{p, p}})
 }
 
-// batchNorm normalises the channels of x [B,C,H,W] by what was measured while the network was trained: a factor and a summand
-// each, which are computed with the weights.
+// batchNorm normalises the channels of x [B,C,H,W] by the statistics of the training: a factor and a summand each, which are
+// computed with the weights.
 func (w *layers) batchNorm(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	c := x.Dim(1).N
 	for _, name := range []string{"running_mean", "running_var", "weight", "bias"} {
-		s.Weight(name, c) // those that are missing are told together
+		s.Weight(name, c) // all missing ones are reported together
 	}
 	n, ok := foldedNorms{s.Source()}.norm(strings.TrimSuffix(s.Prefix(), "."))
 	if !ok || n.channels != c {

@@ -14,23 +14,23 @@ type Line struct {
 	// Place counts from one, Class is upstream's name.
 	Place int    `json:"place"`
 	Class string `json:"class"`
-	// Family is the family here whose models they are, empty if none is built; Runs says that it can be run.
+	// Family is the family of the models in this project, empty if there is none; Runs reports that it is supported.
 	Family string `json:"family"`
 	Runs   bool   `json:"runs"`
-	// Samples are the small models of the family that ComfyUI told apart, and which are told apart here in the same way; Mistaken those that
-	// are taken for another family.
+	// Samples are the small models of the family that ComfyUI detects and that are detected here in the same way; Mistaken are those
+	// detected as another family.
 	Samples  []string `json:"samples"`
 	Mistaken []string `json:"mistaken,omitempty"`
 	// Forward, Modules and Workflows count goldens of the samples.
 	Forward   int `json:"forward"`
 	Modules   int `json:"modules"`
 	Workflows int `json:"workflows"`
-	// LoRA and ControlNet say that the family takes such files.
+	// LoRA and ControlNet report that the family supports such files.
 	LoRA       bool `json:"lora"`
 	ControlNet bool `json:"controlnet"`
 	// Stored lists the forms of matrices of the samples.
 	Stored []string `json:"stored"`
-	// Memory says that the activations of a run are estimated, from the graph.
+	// Memory reports that the activations of a run are estimated, from the graph.
 	Memory bool `json:"memory"`
 }
 
@@ -83,7 +83,7 @@ func Lines(reg *family.Registry) ([]Line, error) {
 	return out, nil
 }
 
-// add looks at a sample.
+// add adds a sample.
 func (l *Line) add(reg *family.Registry, s Sample) {
 	file := family.Open(reg, s.Source())
 	d, fam, err := file.Checkpoint()

@@ -21,9 +21,9 @@ type measured struct {
 	Peak   int64
 }
 
-// TestMemoryIsAsMeasured holds the estimates of activations to what was measured. Most are within 15 %. The others are within a
-// quarter: where the memory planner of ONNX Runtime joins operators, the order of what is taken and given back differs a little from that
-// which onnx.Graph.Peak knows, and the arena's regions grow by doubling.
+// TestMemoryIsAsMeasured compares the estimates of activations with measurements. Most are within 15 %. The others are within a quarter:
+// where the memory planner of ONNX Runtime joins operators, the order of allocations differs a little from that of onnx.Graph.Peak, and
+// the arena's regions grow by doubling.
 func TestMemoryIsAsMeasured(t *testing.T) {
 	t.Parallel()
 	const most, usual = 0.25, 0.15
@@ -69,7 +69,7 @@ func TestMemoryIsAsMeasured(t *testing.T) {
 	}
 }
 
-// TestMemoryGrowsWithWork holds that estimates grow with the batch, the size and the text, for every family that runs.
+// TestMemoryGrowsWithWork checks that estimates grow with the batch, the size and the text, for every family that runs.
 func TestMemoryGrowsWithWork(t *testing.T) {
 	t.Parallel()
 	samples, err := census.Samples()

@@ -106,6 +106,6 @@ var upstream = []place{
 	{"DepthAnything3", ""},
 }
 
-// place is one of upstream's families: the name of its class, and that of the family which runs its models here when it is
-// another's.
+// place is one of upstream's families: the name of its class, and the name of the family that runs its models here if it
+// differs.
 type place struct{ class, with string }

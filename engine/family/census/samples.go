@@ -20,7 +20,7 @@ var packed []byte
 
 // Sample is a small model of one of upstream's families: names, types and shapes of its tensors.
 type Sample struct {
-	// Name is that of its manifest, Class the class of upstream's that ComfyUI took it for.
+	// Name is the name of its manifest, Class the upstream class that ComfyUI detects.
 	Name, Class string
 	// Forward, Modules and Workflows count the goldens that ran on it, Stored lists the forms of its matrices.
 	Forward, Modules, Workflows int

@@ -12,7 +12,7 @@ import (
 // QwenImage is the place of an image in a prompt of Qwen.
 const QwenImage = "<|vision_start|><|image_pad|><|vision_end|>"
 
-// The templates of text generation, and what follows them when the model is not to think.
+// The templates of text generation, and their suffix without thinking.
 const (
 	qwen       = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 	qwenSilent = "<think>\n\n</think>\n\n"
@@ -54,7 +54,7 @@ func Templated(text func(p family.Prompt) (string, bool)) *family.Chat {
 	}}
 }
 
-// Gemma3 is how Gemma 3 is prompted for text, which the tokens in stop end, or the model's own when there are none (upstream:
+// Gemma3 is how Gemma 3 is prompted for text, ended by the tokens in stop, or by the model's own if stop is empty (upstream:
 // text_encoders/lt.py Gemma3_Tokenizer).
 func Gemma3(stop ...int32) *family.Chat {
 	return &family.Chat{Bare: true, Images: true, Padded: true, Stop: stop, Write: func(p family.Prompt) string {
@@ -72,7 +72,7 @@ func Gemma3(stop ...int32) *family.Chat {
 // GemmaTurnEnd is <end_of_turn>, which alone ends a text of Gemma 3 12B.
 const GemmaTurnEnd = 106
 
-// Upstream: sd.py load_text_encoder_state_dicts, where the file alone decides; lt.py gemma3_te, qwen3vl.py, ernie.py.
+// Upstream: sd.py load_text_encoder_state_dicts, where only the file decides; lt.py gemma3_te, qwen3vl.py, ernie.py.
 func init() {
 	all := lm.Masked(0)
 	all.AllLayers = true

@@ -1,5 +1,5 @@
 // Package chunked runs the coders of video VAEs on chunks of frames: each layer is a graph of its own that carries what it needs of the
-// frames before to the next chunk, so that the result is that of all frames at once and memory does not grow with their number. It knows
+// frames before to the next chunk, so the result equals that of all frames at once and memory does not grow with their number. It knows
 // no model and registers no family.
 package chunked
 
@@ -24,36 +24,36 @@ import (
 type Layer struct {
 	// Name is the layer's place among the weights.
 	Name string
-	// Channels are those of its input.
+	// Channels are the channels of its input.
 	Channels int
-	// Delay is how many frames of its input it holds back until the last chunk: it sees so many frames ahead.
+	// Delay is the number of input frames that the layer holds back until the last chunk: it looks that many frames ahead.
 	Delay int
 	// Lead, when set, is the number of frames of the first chunk.
 	Lead int
-	// Frames and Side, when set, are what the numbers of frames (behind the first chunk), rows and columns are multiples of.
+	// Frames and Side, when set, divide the numbers of frames (after the first chunk), rows and columns.
 	Frames, Side int
 	// Inputs are further inputs of the graph.
 	Inputs []family.Value
-	// Noise is how many maps of noise the layer reads, which are the same for all chunks; see Coder.Noise.
+	// Noise is the number of noise maps that the layer reads, which are the same for all chunks; see Coder.Noise.
 	Noise int
-	// Single says that the layer is given one frame at a time and delays none: T is 1, and its states are kept frame by frame; see
-	// Coder.Before.
+	// Single reports that the layer processes one frame at a time and delays none: T is 1, and its states are kept frame by
+	// frame; see Coder.Before.
 	Single bool
-	// Parity says that the first chunk is written for even and for odd numbers of frames, which Coder.Odd tells.
+	// Parity reports that the first chunk is written for even and for odd numbers of frames, which Coder.Odd tells.
 	Parity bool
-	// Alone says that nothing is kept of a first chunk of one frame: the next chunk is a first one again.
+	// Alone reports that nothing is kept of a first chunk of one frame: the next chunk is a first one again.
 	Alone bool
 	// Write writes the layer for x [1,C,T,h,w]. A layer that is Single may return its frames as images, [T,C,h,w].
 	Write func(c *Coder, x *onnx.Value) *onnx.Value
 }
 
-// phase tells the graphs of a layer apart: what is written for the first and for the last chunk differs.
+// phase distinguishes the graphs of a layer: those of the first and of the last chunk differ.
 type phase struct{ First, Last, Odd bool }
 
 // Coder writes a layer for one phase.
 type Coder struct {
 	*nn.Builder
-	// Scope is that of the network's weights.
+	// Scope is the scope of the network's weights.
 	Scope  *weights.Scope
 	phase  phase
 	single bool
@@ -63,30 +63,30 @@ type Coder struct {
 
 // slot is a state that a layer carries.
 type slot struct {
-	// frames is how many tensors of a layer that is Single the state has, each of which is one frame. One otherwise.
+	// frames is the number of tensors in the state of a Single layer, one per frame, and 1 for other layers.
 	frames int
-	// shape is that of each of them; empty for the first chunk, which has none.
+	// shape is the shape of each of them; empty for the first chunk, which has none.
 	shape onnx.Shape
-	// kept says that this chunk changes the state.
+	// kept reports that this chunk changes the state.
 	kept bool
 }
 
-// First and Last tell for which chunks the layer is written.
+// First and Last state for which chunks the layer is written.
 func (c *Coder) First() bool { return c.phase.First }
 
 // Last is like First.
 func (c *Coder) Last() bool { return c.phase.Last }
 
-// Odd tells whether the first chunk has an odd number of frames, for layers with Parity.
+// Odd reports whether the first chunk has an odd number of frames, for layers with Parity.
 func (c *Coder) Odd() bool { return c.phase.Odd }
 
-// Single tells whether the layer is given one frame at a time.
+// Single reports whether the layer processes one frame at a time.
 func (c *Coder) Single() bool { return c.single }
 
 func slotName(i, frame int) string { return fmt.Sprintf("carried%d.%d", i, frame) }
 
-// Before returns the frames before x, which is one frame of a layer that is Single, the oldest first, so many; none for the first
-// chunk. Frames before the first one that was kept are zero. x is kept for the next chunks, the first one where keepFirst says so. Nothing is
+// Before returns the given number of frames before x, the oldest first, for a Single layer, whose x is one frame; none for the first chunk.
+// Frames before the first one that was kept are zero. x is kept for the next chunks, the first one where keepFirst says so. Nothing is
 // joined: the frames are inputs, and x is an output.
 func (c *Coder) Before(x *onnx.Value, frames int, keepFirst bool) []*onnx.Value {
 	at := slot{frames: frames, kept: !c.phase.Last && (keepFirst || !c.phase.First)}
@@ -104,8 +104,8 @@ func (c *Coder) Before(x *onnx.Value, frames int, keepFirst bool) []*onnx.Value 
 	return before
 }
 
-// State returns a value of a layer that is Single that the chunk before gave to Keep, nil for the first chunk. Values are kept in the order
-// in which they are asked for.
+// State returns a value that a Single layer passed to Keep in the chunk before, or nil for the first chunk. Values are kept in the order in
+// which they are requested.
 func (c *Coder) State(t dtype.DType, shape onnx.Shape) *onnx.Value {
 	at := slot{frames: 1, kept: !c.phase.Last}
 	var before *onnx.Value
@@ -124,8 +124,8 @@ func (c *Coder) Keep(next ...*onnx.Value) {
 	}
 }
 
-// Carry joins frames that were kept of the chunk before, so many, with x [1,C,T,h,w], and keeps the last ones of what keep returns for
-// the next chunk. begin makes what the first chunk has in their place.
+// Carry joins the given number of kept frames of the chunk before with x [1,C,T,h,w], and keeps the last frames of keep's result for
+// the next chunk. begin makes their replacement for the first chunk.
 func (c *Coder) Carry(x *onnx.Value, frames int, begin func(x *onnx.Value) *onnx.Value, keep func(x *onnx.Value) *onnx.Value) *onnx.Value {
 	if frames == 0 {
 		return x
@@ -169,8 +169,8 @@ func (c *Coder) Joined(x *onnx.Value) *onnx.Value {
 	return c.Unsqueeze(c.Transpose(x, 1, 0, 2, 3), 0)
 }
 
-// ConvTaps is the convolution at s over frames [T+k-1,C,h,w] for a result of T images of so many channels, as a sum of convolutions of
-// images with the geometry w; the network's source is Taps.
+// ConvTaps is the convolution at s over frames [T+k-1,C,h,w] for a result of T images with the given number of channels, as a sum of
+// convolutions of images with the geometry w; the network's source is Taps.
 func (c *Coder) ConvTaps(s *weights.Scope, frames *onnx.Value, out, kernel int, w onnx.Window) *onnx.Value {
 	side := 1
 	if sh := s.Shape(TapName(0) + ".weight"); len(sh) == 4 {
@@ -193,7 +193,7 @@ func (c *Coder) Tail(x *onnx.Value, n int) *onnx.Value {
 	return c.SliceDims(x, 2, x.Dim(2).Minus(onnx.D(n)), x.Dim(2))
 }
 
-// Pad adds copies of the first frame before x and of the last one behind it.
+// Pad adds copies of the first frame before x and of the last one after it.
 func (c *Coder) Pad(x *onnx.Value, before, after int) *onnx.Value {
 	if before == 0 && after == 0 {
 		return x
@@ -204,21 +204,21 @@ func (c *Coder) Pad(x *onnx.Value, before, after int) *onnx.Value {
 // Window is the geometry of a convolution.
 type Window struct {
 	Kernel, Stride [3]int
-	// Ahead is how many frames a frame sees ahead; the others of the kernel lie before it.
+	// Ahead is the number of frames of the kernel after the current one; the others are before it.
 	Ahead int
-	// Spatial says how rows and columns are filled up, by half the kernel.
+	// Spatial is the padding mode of rows and columns, by half the kernel.
 	Spatial onnx.Fill
-	// Carry, when set, is how many frames are kept for the next chunk in place of those that the kernel needs.
+	// Carry, when set, is the number of frames kept for the next chunk, instead of those that the kernel needs.
 	Carry int
 }
 
-// Cube is the geometry of a convolution with a kernel of three in each direction that keeps the size; ahead is 1, or 0 for one in which
-// a frame sees only those before it.
+// Cube is the geometry of a convolution with a kernel of three in each direction that keeps the size; ahead is 1, or 0 if a frame
+// depends only on those before it.
 func Cube(ahead int) Window {
 	return Window{Kernel: [3]int{3, 3, 3}, Stride: [3]int{1, 1, 1}, Ahead: ahead}
 }
 
-// Conv is a convolution at s over frames, whose first and last ones are repeated as often as the kernel needs.
+// Conv is a convolution at s over frames; the first and the last frame are repeated as padding.
 func (c *Coder) Conv(s *weights.Scope, x *onnx.Value, out int, w Window) *onnx.Value {
 	c.At(s.Prefix())
 	k := w.Kernel[0]
@@ -238,7 +238,7 @@ func (c *Coder) Conv(s *weights.Scope, x *onnx.Value, out int, w Window) *onnx.V
 	return c.Conv3d(s, x, out, w.Kernel, window)
 }
 
-// Delayed holds the last frames of x, so many, back until the next chunk, as convolutions beside it do.
+// Delayed holds the given number of last frames of x back until the next chunk, as parallel convolutions do.
 func (c *Coder) Delayed(x *onnx.Value, frames int) *onnx.Value {
 	if frames == 0 {
 		return x
@@ -259,7 +259,7 @@ type Network struct {
 	Layers []Layer
 	// Limit bounds the bytes of the frames that go from layer to layer at once; there is always one frame.
 	Limit int64
-	// Streamed is that of the graphs; see family.Graph.
+	// Streamed marks the graphs as streamed; see family.Graph.
 	Streamed bool
 
 	mu          sync.Mutex
@@ -272,8 +272,8 @@ type layerGraph struct {
 	out   onnx.Shape
 }
 
-// phase returns the phase of a chunk of so many frames. A layer that is Single does the same for the last chunk as for those before, but for an image, of which
-// nothing is kept.
+// phase returns the phase of a chunk of the given number of frames. A Single layer has the same phase for the last chunk as for those before, except
+// for an image, of which nothing is kept.
 func (l Layer) phase(first, last bool, frames int) phase {
 	return phase{First: first, Last: last && (first || !l.Single), Odd: first && l.Parity && frames%2 == 1}
 }
@@ -313,7 +313,7 @@ func (n *Network) graph(l Layer, p phase) family.Graph {
 	}}
 }
 
-// layer returns what is known of the graph of a layer.
+// layer returns the known properties of a layer's graph.
 func (n *Network) layer(l Layer, p phase) (*layerGraph, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -337,14 +337,14 @@ func (n *Network) layer(l Layer, p phase) (*layerGraph, error) {
 }
 
 // Run runs the coder on the frames of x [1,C,T,h,w] and calls emit with each chunk of the result, in order. first and rest are the
-// numbers of frames of the first chunk and of the others, 0 for all of them; the context is told how many of them are done (see
-// family.WithProgress) where the first chunk is not all. random is where layers take noise from, nil where none
-// reads any.
+// numbers of frames of the first chunk and of the others, 0 for all of them; the number of finished frames is reported to the
+// context (see family.WithProgress) if there is more than one chunk. random is the noise source of the layers, or nil if no layer
+// reads noise.
 func (n *Network) Run(ctx context.Context, run family.Runner, x *tensor.Tensor, first, rest int, random *torchrand.Generator, emit func(y *tensor.Tensor) error) error {
 	return n.RunFrom(ctx, run, x.Dim(2), func(from, to int) *tensor.Tensor { return Frames(x, from, to) }, first, rest, random, emit)
 }
 
-// RunFrom is Run for so many frames that are made when they are needed: frames returns those from one to another, [1,C,T,h,w].
+// RunFrom is Run for the given number of frames, which are made on demand: frames returns a range of them, [1,C,T,h,w].
 func (n *Network) RunFrom(ctx context.Context, run family.Runner, total int, frames func(from, to int) *tensor.Tensor, first, rest int, random *torchrand.Generator, emit func(y *tensor.Tensor) error) error {
 	r := &running{Network: n, run: run, emit: emit, layers: make([]progress, len(n.Layers)), random: random}
 	if len(n.Layers) > 0 && n.Layers[0].Single {
@@ -381,11 +381,11 @@ type running struct {
 	garbage int64
 }
 
-// mostGarbage bounds what is dropped before it is collected: by itself the collector would let as much gather as is in use.
+// mostGarbage limits the garbage between collections: by default the collector lets it grow to the size of the live heap.
 const mostGarbage = 8 << 20
 
-// drop counts tensors that nothing refers to any more, and collects them where they are many. Their memory goes back to the system, as the next
-// ones seldom fit between those that stay.
+// drop counts unreferenced tensors, and collects the garbage if it is large. Their memory goes back to the system, as the next ones
+// seldom fit between those that stay.
 func (r *running) drop(bytes int64) {
 	if r.garbage += bytes; r.garbage > mostGarbage {
 		r.garbage = 0
@@ -432,7 +432,7 @@ func (r *running) push(ctx context.Context, i int, x *tensor.Tensor, last bool) 
 	r.drop(dropped)
 	video := videoShape(y.Shape)
 	n, size := video[2], r.piece(i+1, video)
-	if size >= n { // nothing here refers to y any longer while the layers behind run
+	if size >= n { // nothing here refers to y any longer while the following layers run
 		return r.push(ctx, i+1, cut(y, 0, n), last)
 	}
 	for from := 0; from < n; from += size {
@@ -546,7 +546,7 @@ func (l Layer) symbols(shape []int, p phase) map[string]int {
 	return out
 }
 
-// piece is how many frames of a shape go to layer i at once.
+// piece is the number of frames of a shape that go to layer i at once.
 func (n *Network) piece(i int, shape []int) int {
 	switch {
 	case i < len(n.Layers) && n.Layers[i].Single:
@@ -559,7 +559,7 @@ func (n *Network) piece(i int, shape []int) int {
 }
 
 // Memory estimates the bytes that a run takes for frames of shape [1,C,T,h,w], first or rest of which go in at once: the layer that
-// takes most, the chunks that wait for the layers behind them, and the states of layers that are Single.
+// takes most, the chunks that wait for the layers after them, and the states of layers that are Single.
 func (n *Network) Memory(shape []int, first, rest int) int64 {
 	shape = slices.Clone(shape)
 	more := first > 0 && first < shape[2]
@@ -574,7 +574,7 @@ func (n *Network) Memory(shape []int, first, rest int) int64 {
 		}
 		known, err := n.layer(l, p)
 		if err != nil {
-			return 0 // which running tells
+			return 0 // which is reported at run time
 		}
 		symbols := l.symbols(shape, p)
 		most = max(most, n.activations.Of(n.graph(l, p), symbols))
@@ -615,7 +615,7 @@ func Frames(x *tensor.Tensor, from, to int) *tensor.Tensor {
 	return out
 }
 
-// JoinFrames joins videos [1,C,·,h,w] one behind the other.
+// JoinFrames joins videos [1,C,·,h,w] one after the other.
 func JoinFrames(parts ...*tensor.Tensor) *tensor.Tensor {
 	total := 0
 	for _, p := range parts {

@@ -44,7 +44,7 @@ type Config struct {
 	QuickGelu bool
 	// Empty holds the special tokens of an empty prompt.
 	Empty textenc.Empty
-	// Projection is the width of the pooled output behind text_projection; 0 where the file has none.
+	// Projection is the width of the pooled output after text_projection; 0 where the file has none.
 	Projection int
 }
 
@@ -227,11 +227,11 @@ type call struct {
 	*Encoder
 	run     family.Runner
 	variant variant
-	// projected has the pooled output projected.
+	// projected projects the pooled output.
 	projected bool
 }
 
-// Forward implements textenc.Network. The pooled output is that of each row's end token, projected where that is asked for.
+// Forward implements textenc.Network. The pooled output is that of each row's end token, projected on request.
 func (c *call) Forward(ctx context.Context, rows []textenc.Row) (textenc.Output, error) {
 	if n := len(rows[0].IDs); n != c.Positions {
 		return textenc.Output{}, fmt.Errorf("a chunk has %d tokens, the text encoder takes %d", n, c.Positions)
@@ -268,7 +268,7 @@ func (c *call) Forward(ctx context.Context, rows []textenc.Row) (textenc.Output,
 	return textenc.Output{Hidden: res[from], Pooled: pooled}, err
 }
 
-// unseen tells for each pair of tokens of each row whether the second is hidden from the first, [rows,1,T,T]: it comes later,
+// unseen marks for each pair of tokens of each row whether the second is hidden from the first, [rows,1,T,T]: it comes later,
 // or is padding.
 func unseen(rows []textenc.Row) *tensor.Tensor {
 	n := len(rows[0].IDs)
@@ -283,7 +283,7 @@ func unseen(rows []textenc.Row) *tensor.Tensor {
 	return out
 }
 
-// project multiplies pooled states [n,width] by the projection, where there is one.
+// project multiplies pooled states [n,width] by the projection, if there is one.
 func (c *call) project(pooled *tensor.Tensor) (*tensor.Tensor, error) {
 	if c.Projection == 0 {
 		c.run.Log().Warn("the text encoder has no text projection; its pooled output is used as it is", "encoder", c.Config.Key, "file", c.src.Path())

@@ -14,14 +14,14 @@ const (
 	outHidden = "hidden"
 )
 
-// variant tells the graphs of one text encoder apart.
+// variant distinguishes the graphs of one text encoder.
 type variant struct {
 	// layer is the layer whose states are the output "hidden", 0 for the first; -1 leaves the output out.
 	layer int
 	// norm applies the final layer norm to them.
 	norm bool
-	// masked hides padding from attention: the graph has the input "unseen", 1 for each pair of a token and one that it
-	// does not see, [B,1,T,T].
+	// masked hides padding from attention: the graph has the input "unseen", 1 for each pair of a token and one hidden from it,
+	// [B,1,T,T].
 	masked bool
 }
 

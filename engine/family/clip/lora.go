@@ -27,6 +27,6 @@ func (e *Encoder) LoRAKeys(m *patch.KeyMap, part string, keys []string) {
 		n.Also = map[string]string{"lora_prior_te_text_projection": projection, "lora_te2_text_projection": projection}
 	}
 	m.AddCLIP(n)
-	// The token table and the projection are read outside of the graph.
+	// The token table and the projection are read outside the graph.
 	m.Bake(func(key string) bool { return strings.HasPrefix(key, part) && strings.HasSuffix(key, projection) })
 }

@@ -42,8 +42,8 @@ type Config struct {
 	// Patches is the greatest number of patches of a network that reads any size.
 	Patches    int
 	Activation Activation
-	// SigLIP has no class token and normalises all tokens at the end. The one of a fixed size gives the hidden states of
-	// every layer.
+	// SigLIP has no class token and normalises all tokens at the end. The fixed-size model returns the hidden states of every
+	// layer.
 	SigLIP bool
 	// LinearPatches reads patches as rows of pixels and interpolates the position table: SigLIP 2 of any size.
 	LinearPatches bool
@@ -57,7 +57,7 @@ type Config struct {
 
 func (c Config) allLayers() bool { return c.SigLIP && !c.LinearPatches }
 
-// Keys by which encoders are told apart.
+// Keys by which encoders are distinguished.
 const (
 	keyPositions = "vision_model.embeddings.position_embedding.weight"
 	keyPatches   = "vision_model.embeddings.patch_embedding.weight"
@@ -65,8 +65,8 @@ const (
 	keyMLP       = "vision_model.encoder.layers.0.mlp.fc1.weight"
 )
 
-// leastLayers is the number of layers below which a file is no encoder of this family (ViT-L has 24), layersH the number
-// from which on one is OpenCLIP's (upstream: clip_vision.py load_clipvision_from_sd).
+// leastLayers is the minimum number of layers of an encoder of this family (ViT-L has 24), layersH the minimum for an
+// OpenCLIP encoder (upstream: clip_vision.py load_clipvision_from_sd).
 const (
 	leastLayers = 23
 	layersH     = 31
@@ -75,7 +75,7 @@ const (
 // heads is the number of attention heads in all of them.
 const heads = 16
 
-// siglipWidth is that of SigLIP So400m. Its model for 384 pixels has 27² patches of 14 pixels: the last six pixels of a
+// siglipWidth is the width of SigLIP So400m. Its model for 384 pixels has 27² patches of 14 pixels: the last six pixels of a
 // side are not read.
 const (
 	siglipWidth      = 1152
@@ -163,7 +163,7 @@ func New(src weights.Source, c Config) *Encoder { return &Encoder{Config: c, src
 // Weights implements family.ImageEncoder.
 func (e *Encoder) Weights() weights.Source { return e.src }
 
-// Encode implements family.ImageEncoder. SigLIP's Embeds are those of all tokens, [B,tokens,width], as upstream has it.
+// Encode implements family.ImageEncoder. SigLIP's Embeds are those of all tokens, [B,tokens,width], as in upstream.
 func (e *Encoder) Encode(ctx context.Context, run family.Runner, images *tensor.Tensor, crop bool) (family.ImageEncoding, error) {
 	pixels, err := e.Preprocess(images, crop)
 	if err != nil {

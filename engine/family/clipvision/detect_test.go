@@ -18,7 +18,7 @@ type encoder struct {
 	more                          map[string][]int
 }
 
-// source makes a file of the shapes, without data, with the names of transformers.
+// source returns a file with the shapes and the names of transformers, without data.
 func (e encoder) source(t *testing.T) weights.Source {
 	t.Helper()
 	shapes := map[string][]int{

@@ -107,7 +107,7 @@ func (w *writer) embed(s *weights.Scope) *onnx.Value {
 }
 
 // class is the class token [1,1,width]. It gets its shape as a weight: ONNX Runtime would compute a Reshape of a weight
-// beforehand and find no bytes, because weights of this size lie outside of the model.
+// beforehand and find no bytes, because weights of this size lie outside the model.
 func (w *writer) class(s *weights.Scope) *onnx.Value {
 	r := s.Weight("class_embedding", w.Width)
 	if e, err := r.Entry.Reshape(1, 1, w.Width); err == nil {

@@ -70,7 +70,7 @@ func (e *Encoder) normalise(x *tensor.Tensor) {
 	}
 }
 
-// flexible returns the greatest size of about the aspect of an image whose patches are no more than the network reads
+// flexible returns the largest size with about the aspect of an image whose patches do not exceed those of the network
 // (upstream: siglip2_flex_calc_resolution).
 func (e *Encoder) flexible(h, w int) (height, width int) {
 	const eps = 1e-5

@@ -37,7 +37,7 @@ const (
 	frames = 2
 	// texts is the number of places of text tokens before those of the learned table.
 	texts = 226
-	// large is the number of heads from which on a model has the latents of the 5B models.
+	// large is the minimum number of heads of a model with the latents of the 5B models.
 	large = 48
 )
 
@@ -46,7 +46,7 @@ type config struct {
 	// hidden is the width of a token, times that of the embedded timestep, text that of the text encoding, ofs that of the second
 	// number, 0 for none.
 	hidden, times, text, ofs int
-	// channels are those that the network reads, out those of its prediction, depth the number of frames in a patch.
+	// channels is the number of input channels, out that of the prediction, depth the number of frames in a patch.
 	channels, out, depth int
 	// learned is the number of places in the table of learned positions, 0 for rotary ones.
 	learned int
@@ -107,7 +107,7 @@ type model struct {
 
 var _ family.Denoiser = (*model)(nil)
 
-// inputConcat is what the network reads beside the latent.
+// inputConcat are the additional input channels of the network.
 const inputConcat = "concat"
 
 // Inputs implements family.Denoiser.
@@ -126,8 +126,8 @@ func (m *model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 	return append(in, sampling.Input{Name: inputConcat, Value: concat, Rule: sampling.ByCells}), nil
 }
 
-// concat is the latent of given frames in the size of the one that is made: frames that it lacks are zero, channels that it lacks repeat
-// those that it has. Upstream: model_base.CogVideoX.concat_cond.
+// concat is the latent of given frames, resized to the generated one: missing frames are zero, missing channels repeat the existing
+// ones. Upstream: model_base.CogVideoX.concat_cond.
 func (m *model) concat(c *sampling.Cond, r sampling.Request) (*tensor.Tensor, error) {
 	if len(r.Shape) != 5 {
 		return nil, fmt.Errorf("sampling: the latent has shape %v, the model reads video latents", r.Shape)
@@ -209,7 +209,7 @@ func (m *model) sizes(shape []int, tokens int) map[string]int {
 	return map[string]int{"B": shape[0], "F": (dit.FramesOf(shape) + m.depth - 1) / m.depth, "h": g.Height, "w": g.Width, "T": tokens}
 }
 
-// places are those of so many patches in the table of learned positions.
+// places are the places of the given number of patches in the table of learned positions.
 func places(n int) family.Value {
 	at := make([]int64, n)
 	for i := range at {

@@ -44,7 +44,7 @@ func TestDetection(t *testing.T) {
 	})
 }
 
-// TestLatents holds that models of 48 heads have the scale of the 5B models.
+// TestLatents checks that models of 48 heads have the scale of the 5B models.
 func TestLatents(t *testing.T) {
 	t.Parallel()
 	for hidden, want := range map[int]float64{128: 1.15258426, 3072: 0.7} {
@@ -62,7 +62,7 @@ func TestLatents(t *testing.T) {
 // every is the distance of the values that record.py keeps.
 const every = 7
 
-// compare compares some of the values with what was recorded.
+// compare compares some of the values with the recorded ones.
 func compare(t *testing.T, stored *inner.Tensors, name string, got *tensor.Tensor, shape []int) {
 	t.Helper()
 	familytest.CompareEvery(t, stored, name, got, shape, every, golden.Tolerance{RMSRel: 1e-5}) // ten times torch's own error in float32, about 1e-6

@@ -10,7 +10,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// epsilon is that of the norms of tokens, headEpsilon that of queries and keys.
+// epsilon is the epsilon of the norms of tokens, headEpsilon that of queries and keys.
 const (
 	epsilon     = 1e-5
 	headEpsilon = 1e-6
@@ -64,7 +64,7 @@ func (w *writer) embedded(s *weights.Scope, t *onnx.Value) *onnx.Value {
 	return w.Add(y, dit.MLP(w.Builder, s, ofs, w.ofs, w.ofs, "ofs_embedding_linear_1", "ofs_embedding_linear_2"))
 }
 
-// patches makes a token of each patch, [B,F·h·w,C].
+// patches converts each patch to a token, [B,F·h·w,C].
 func (w *writer) patches(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	at := s.At("patch_embed.proj")
 	if w.depth > 1 {

@@ -29,7 +29,7 @@ const (
 	pace      = 4
 	// slowLevels is the number of levels that change the number of frames, by two each.
 	slowLevels = 2
-	// decoded is the number of frames that go through the levels behind these at once, encoded that of frames that are encoded at once;
+	// decoded is the number of frames that go through the levels after these at once, encoded that of frames that are encoded at once;
 	// the norms are those of each chunk. Upstream: AutoencoderKLCogVideoX.
 	decoded = 4
 	encoded = 8
@@ -54,13 +54,13 @@ func (vaeKind) Read(src weights.Source) (family.Autoencoder, error) {
 	return v, nil
 }
 
-// vae is a VAE that was read from a file. Each norm of the decoder's levels that change the number of frames sees all of them, as upstream
-// has it, so that what is kept of a video grows with its length there; the levels behind, which are the largest, run on a few frames.
+// vae is a VAE that was read from a file. Each norm of the decoder's levels that change the number of frames sees all of them, as in
+// upstream, so their state grows with the length of the video; the following levels, which are the largest, run on a few frames.
 type vae struct {
 	src      weights.Source
 	channels int
 	encodes  bool
-	// front decodes up to the last change of the number of frames, tail goes on; down encodes.
+	// front decodes up to the last change of the number of frames, tail decodes the rest; down encodes.
 	front, tail, down *chunked.Network
 }
 
@@ -74,7 +74,7 @@ func (v *vae) Info() family.VAEInfo {
 	}
 }
 
-// doubled is the number of frames behind a level that doubles them, but for the first one of an odd number.
+// doubled is the number of frames after a level that doubles them, except for the first one of an odd number.
 func doubled(n int) int { return 2*n - n%2 }
 
 // Weights implements family.Autoencoder.
@@ -112,7 +112,7 @@ func (v *vae) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (
 	return family.Collect(ctx, run, v, z)
 }
 
-// Encode implements family.Autoencoder. The first chunk has the frames that make no whole one.
+// Encode implements family.Autoencoder. The first chunk has the frames that do not fill a chunk.
 func (v *vae) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (*tensor.Tensor, error) {
 	if !v.encodes {
 		return nil, errors.New("encoding images: the file holds only the VAE's decoder")
@@ -137,7 +137,7 @@ func (v *vae) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (
 
 // DecodeMemory implements family.Autoencoder.
 func (v *vae) DecodeMemory(latent []int) int64 {
-	const slow = 1 << (slowLevels - 1) // what the sides are multiplied by in front
+	const slow = 1 << (slowLevels - 1) // the factor of the sides in the first part
 	kept := []int{1, v.tail.Layers[0].Channels, doubled(latent[2]), slow * latent[3], slow * latent[4]}
 	held := 4 * family.Product(kept...)
 	kept[2] = min(decoded, doubled(kept[2]))

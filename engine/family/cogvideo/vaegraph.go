@@ -16,7 +16,8 @@ const (
 // point is the geometry of a convolution of single cells.
 var point = [3]int{1, 1, 1}
 
-// outOf is the number of channels that a convolution makes, 1 where it is missing, which writing the layer tells.
+// outOf is the number of channels that a convolution makes, or 1 if it is missing, which is reported when the layer is
+// written.
 func outOf(s *weights.Scope) int {
 	if sh := s.Shape("weight"); len(sh) > 0 {
 		return sh[0]
@@ -24,8 +25,8 @@ func outOf(s *weights.Scope) int {
 	return 1
 }
 
-// list gathers layers, each of which reads so many channels as the one before it makes. Those of the decoder carry the latent along as
-// their last channels, in the size of their features: its norms read it.
+// list collects layers; each layer reads the channels that the layer before it makes. The layers of the decoder pass the latent on as
+// their last channels, resized to their features, because the norms read it.
 type list struct {
 	s        *weights.Scope
 	channels int
@@ -41,7 +42,7 @@ type coder struct {
 	z *onnx.Value
 }
 
-// add adds a layer at a place of the weights that makes so many channels beside the latent.
+// add adds a layer at a scope of the weights with the given number of output channels besides the latent.
 func (l *list) add(layer chunked.Layer, out int, write func(c *coder, s *weights.Scope, x *onnx.Value) *onnx.Value) {
 	features, latent := l.channels, l.latent
 	layer.Channels = features + latent
@@ -77,7 +78,7 @@ func (l *list) resnets(name string, alone bool) {
 	}
 }
 
-// decoderOf lists the layers up to the last change of the number of frames, and those behind it.
+// decoderOf lists the layers up to the last change of the number of frames, and those after it.
 func decoderOf(src weights.Source, latent int) (front, tail *chunked.Network) {
 	s := weights.NewScope(src)
 	l := &list{s: s, latent: latent}
@@ -141,8 +142,8 @@ func encoderOf(src weights.Source, latent int) *chunked.Network {
 	return &chunked.Network{Part: "vae encoder", Source: src, Layers: l.take()}
 }
 
-// causal is a convolution at s whose kernel is three in each direction: a frame sees only those before it, and before the first one copies
-// of it. Upstream: CausalConv3d.
+// causal is a convolution at s whose kernel is three in each direction: a frame depends only on the frames before it; the first one is
+// repeated as padding. Upstream: CausalConv3d.
 func (c *coder) causal(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	const kernel = 3
 	conv := s.At("conv")
@@ -173,7 +174,8 @@ func (c *coder) residual(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.Add(x, y)
 }
 
-// larger doubles the sides of frames and, where slow is set, their number, but for the first one of an odd number. Upstream: Upsample3D.
+// larger doubles the sides of frames and, where slow is set, their number, except for the first one of an odd number. Upstream:
+// Upsample3D.
 func (c *coder) larger(s *weights.Scope, x *onnx.Value, slow bool) *onnx.Value {
 	times := 1
 	if slow {
@@ -192,7 +194,8 @@ func (c *coder) larger(s *weights.Scope, x *onnx.Value, slow bool) *onnx.Value {
 	return c.Joined(c.UpsampleConv(conv, images, outOf(conv)))
 }
 
-// smaller halves the sides of frames and, where slow is set, their number, but for the first one of an odd number. Upstream: Downsample3D.
+// smaller halves the sides of frames and, where slow is set, their number, except for the first one of an odd number. Upstream:
+// Downsample3D.
 func (c *coder) smaller(s *weights.Scope, x *onnx.Value, slow bool) *onnx.Value {
 	if slow {
 		if c.Odd() {

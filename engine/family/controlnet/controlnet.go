@@ -1,5 +1,5 @@
 // Package controlnet is the family of ControlNets of Stable Diffusion (Zhang et al. 2023, arXiv:2302.05543): the input half
-// of a U-Net, which sees an image beside the latent and gives what is added to the output half.
+// of a U-Net, which reads an image in addition to the latent and returns residuals for the output half.
 package controlnet
 
 import (
@@ -30,11 +30,11 @@ func (kind) Rank() int    { return 10 }
 type Config struct {
 	// UNet is the half's shape; it has no OutChannels.
 	UNet unet.Config
-	// HintChannels are those of the image.
+	// HintChannels are the channels of the image.
 	HintChannels int
 	// Blocks is the number of outputs besides the middle block's.
 	Blocks int
-	// Types is the number of kinds of hints that a union network is told, 0 for a network of one kind.
+	// Types is the number of hint types of a union network, 0 for a network of one type.
 	Types int
 }
 
@@ -61,7 +61,7 @@ func (kind) Read(src weights.Source) (family.ControlNetwork, error) {
 	return nil, nil
 }
 
-// The text widths by which the families are told.
+// The text widths that identify the families.
 const (
 	text1  = 768
 	text2  = 1024
@@ -105,7 +105,7 @@ func read(s *weights.Scope) (Config, error) {
 type Network struct {
 	Config
 	src weights.Source
-	// difference says that the weights are differences to those of a diffusion model.
+	// difference reports that the weights are differences to those of a diffusion model.
 	difference bool
 	// variant identifies weights that do not follow from the file alone.
 	variant string
@@ -137,7 +137,7 @@ func (n *Network) Types() int { return n.Config.Types }
 // Difference implements family.Difference.
 func (n *Network) Difference() bool { return n.difference }
 
-// Added implements family.Difference. Weights that the model lacks are left as they are, as upstream leaves them.
+// Added implements family.Difference. Weights that the model lacks are unchanged, as in upstream.
 func (n *Network) Added(base weights.Source) (family.ControlNetwork, error) {
 	var patches []patch.Patch
 	for _, name := range n.src.Names() {

@@ -62,7 +62,7 @@ type recorded struct {
 	}
 }
 
-// TestGoldens runs ControlNets of small synthetic weights and compares what they give with what ComfyUI's own networks give.
+// TestGoldens runs ControlNets of small synthetic weights and compares their results with those of ComfyUI's own networks.
 func TestGoldens(t *testing.T) {
 	t.Parallel()
 	var cases []recorded
@@ -144,7 +144,7 @@ func check(t *testing.T, want *golden.Tensors, c recorded, got map[string][]*ten
 	}
 }
 
-// TestWrongFamily holds that each network refuses a call that is not of its family, and says so.
+// TestWrongFamily checks that each network rejects a call of another family with an error.
 func TestWrongFamily(t *testing.T) {
 	t.Parallel()
 	var cases []recorded

@@ -12,7 +12,7 @@ import (
 
 // Graph writes the network: the inputs of a U-Net's graph, and hint [B,HintChannels,8H,8W] in 0…1; outputs
 // unet.Residual(0), unet.Residual(1), … and unet.ResidualMiddle, float32. A union network reads kinds [1,256·Types] and,
-// when told is set, kind, the number of its hint's kind, int64 [1] (upstream: comfy/cldm/cldm.py ControlNet).
+// if told is set, kind, the number of its hint type, int64 [1] (upstream: comfy/cldm/cldm.py ControlNet).
 func Graph(src weights.Source, cfg Config, told bool, spec family.Spec) (*onnx.Graph, error) {
 	return spec.Build("controlnet", src, func(b *nn.Builder, s *weights.Scope) {
 		w := &writer{unet.NewWriter(b, cfg.UNet)}

@@ -80,7 +80,7 @@ func (n *LoRA) Residuals(ctx context.Context, run family.Runner, c family.Contro
 	return net.Residuals(ctx, run, c)
 }
 
-// on returns the network's tensors: those of a U-Net with the file's changes, and those that the file has of its own.
+// on returns the network's tensors: those of a U-Net with the file's changes, and the file's own.
 func (n *LoRA) on(base weights.Source) (weights.Source, error) {
 	var patches []patch.Patch
 	own := map[string]bool{}

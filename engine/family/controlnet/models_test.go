@@ -52,7 +52,7 @@ func (p predicted) call() family.Call {
 	return c
 }
 
-// encodeMeans stands for a VAE: means of 8 by 8 pixels, scaled by channel.
+// encodeMeans replaces a VAE: it returns the means of 8 by 8 pixels, scaled by channel.
 func encodeMeans(_ context.Context, images *tensor.Tensor) (*tensor.Tensor, error) {
 	const side, channels = 8, 16
 	h, w := images.Dim(1)/side, images.Dim(2)/side
@@ -146,7 +146,7 @@ func TestModels(t *testing.T) {
 	}
 }
 
-// TestPatchOfAnotherFamily holds that a patch refuses models that it is not for.
+// TestPatchOfAnotherFamily checks that a patch rejects models that it is not for.
 func TestPatchOfAnotherFamily(t *testing.T) {
 	t.Parallel()
 	var cases []predicted

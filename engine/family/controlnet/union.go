@@ -32,7 +32,7 @@ func typeValues(n int, types []int) []family.Value {
 	return in
 }
 
-// kinds is what the kinds of hints add to the time embedding [1,4·ModelChannels].
+// kinds is the contribution of the hint types to the time embedding [1,4·ModelChannels].
 func (w *writer) kinds(s *weights.Scope, cfg Config) *onnx.Value {
 	dim := 4 * cfg.UNet.ModelChannels
 	x := w.Cast(w.Input("kinds", dtype.F32, onnx.D(1), onnx.D(kindWidth*cfg.Types)), w.Target.Compute)
@@ -40,8 +40,8 @@ func (w *writer) kinds(s *weights.Scope, cfg Config) *onnx.Value {
 	return w.Linear(s.At("linear_2"), w.SiLU(w.Linear(s.At("linear_1"), x, dim)), dim)
 }
 
-// union adds to the hint's features [B,C,h,w] what a transformer makes of their mean and of the embedding of the hint's
-// kind. Upstream: union_controlnet_merge, which takes one kind at a time.
+// union adds a transformer's result for their mean and the embedding of the hint's type to the hint's features [B,C,h,w].
+// Upstream: union_controlnet_merge, with one type at a time.
 func (w *writer) union(s *weights.Scope, cfg Config, features *onnx.Value) *onnx.Value {
 	const heads = 8
 	dim := features.Dim(1).N

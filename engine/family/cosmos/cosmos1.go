@@ -33,7 +33,7 @@ func (firstKind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	return &firstModel{model{Network: n}}, nil
 }
 
-// readFirst reads a network off its shapes, nil for a file that holds none.
+// readFirst reads a network from its shapes, or returns nil.
 func readFirst(src weights.Source) (*Network, error) {
 	s := weights.NewScope(src)
 	const root = "blocks.block0.blocks."
@@ -79,7 +79,7 @@ var (
 	_ family.Keeping   = (*firstModel)(nil)
 )
 
-// deviation is that of the training data.
+// deviation is the deviation of the training data.
 const deviation = 0.5
 
 // Sampling implements family.Denoiser.

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { os.Exit(familytest.Main(m)) }
 // every is the distance of the values that record.py keeps.
 const every = 7
 
-// compare compares some of the values with what was recorded.
+// compare compares some of the values with the recorded ones.
 func compare(t *testing.T, stored *inner.Tensors, name string, got *tensor.Tensor, shape []int) {
 	t.Helper()
 	familytest.CompareEvery(t, stored, name, got, shape, every, golden.Tolerance{RMSRel: 1e-5}) // ten times torch's own error in float32, about 1e-6
@@ -97,7 +97,7 @@ func TestFirstEqualsUpstream(t *testing.T) {
 	}
 }
 
-// TestFirstInputs holds what is read of a conditioning entry: the mask of given frames, turned round, and the frame rate.
+// TestFirstInputs checks the inputs from a conditioning entry: the mask of given frames, inverted, and the frame rate.
 func TestFirstInputs(t *testing.T) {
 	t.Parallel()
 	_, src := familytest.Recorded(t, "testdata/network", "cosmos")
@@ -147,7 +147,8 @@ func TestFirstCUDA(t *testing.T) {
 	familytest.CheckCUDA(t, vaeFile(t), 2)
 }
 
-// vaeFile is the VAE that record.py recorded, with the key by which upstream tells it and the mean and deviation of latents.
+// vaeFile is the VAE that record.py recorded, with the key by which upstream detects it and the mean and deviation of
+// latents.
 func vaeFile(t *testing.T) weights.Source {
 	t.Helper()
 	_, src := familytest.Recorded(t, "testdata/vae", "cosmos")
@@ -184,7 +185,7 @@ func vae(t *testing.T, src weights.Source) family.Autoencoder {
 	return v
 }
 
-// TestVAEEqualsUpstream compares videos, also such whose frames make no whole latent.
+// TestVAEEqualsUpstream compares videos, including some whose frames do not fill a whole latent.
 func TestVAEEqualsUpstream(t *testing.T) {
 	t.Parallel()
 	stored, _ := familytest.Recorded(t, "testdata/vae", "cosmos")

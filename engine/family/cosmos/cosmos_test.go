@@ -42,7 +42,7 @@ func TestLoRAKeys(t *testing.T) {
 	})
 }
 
-// TestCUDA checks the graphs with one timestep a row and with one a frame.
+// TestCUDA checks the graphs with one timestep a row and with one per frame.
 func TestCUDA(t *testing.T) {
 	t.Parallel()
 	for _, manifest := range []string{images, videos} {
@@ -79,7 +79,7 @@ func frames(values ...float32) *tensor.Tensor {
 	return mask
 }
 
-// TestGivenFrames holds that frames to keep are told to the network, with the timestep zero and without noise.
+// TestGivenFrames checks that the network gets the frames to keep, with the timestep zero and without noise.
 func TestGivenFrames(t *testing.T) {
 	t.Parallel()
 	m := familytest.Model(t, videos, dtype.Invalid)

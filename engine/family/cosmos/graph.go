@@ -10,9 +10,9 @@ import (
 	"comfygo/engine/weights"
 )
 
-// variant is what tells graphs of one network apart.
+// variant distinguishes the graphs of one network.
 type variant struct {
-	// Framed says that each frame has a timestep of its own.
+	// Framed reports that each frame has a timestep of its own.
 	Framed bool
 	// Lites are the widths of what networks of LLLite read.
 	Lites []int
@@ -28,7 +28,7 @@ type writer struct {
 	patches []lite
 }
 
-// conditions are what the blocks are given beside the tokens.
+// conditions are the inputs of the blocks besides the tokens.
 type conditions struct {
 	// time is the embedding of the timesteps [R,C] after SiLU, shared the modulation [R,3·C] that is added to each: a row
 	// for each row of the latent, or for each of its frames.
@@ -161,7 +161,7 @@ func (w *writer) block(s *weights.Scope, x *onnx.Value, c conditions, i int) *on
 	return x
 }
 
-// attention lets tokens qs see those of ks, which have the values of vs.
+// attention lets tokens qs attend to ks with the values vs.
 func (w *writer) attention(s *weights.Scope, qs, ks, vs *onnx.Value, rope *nn.Rotary) *onnx.Value {
 	a := onnx.Attention{Heads: w.Heads, Scale: float32(1 / math.Sqrt(float64(w.head())))}
 	n := w.layout

@@ -9,9 +9,9 @@ import (
 	"comfygo/engine/weights"
 )
 
-// layout is what the layers of a version are called.
+// layout holds the layer names of a version.
 type layout struct {
-	// norm is that of the timesteps, modulation that of the last layer.
+	// norm is the norm of the timesteps, modulation that of the last layer.
 	norm, modulation           string
 	q, qNorm, k, kNorm, v, out string
 	// part returns the scopes of a part of block i and of its modulation.
@@ -49,10 +49,10 @@ var (
 // tableNames are the tables of learned places.
 var tableNames = [3]string{"pos_emb_t", "pos_emb_h", "pos_emb_w"}
 
-// placesName is the input of the graph that has the rows of table i, one a token.
+// placesName is the input of the graph that has the rows of table i, one per token.
 func placesName(i int) string { return "places." + strconv.Itoa(i) }
 
-// places are the rows of the tables of learned places, for tokens of so many frames.
+// places are the rows of the tables of learned places, for tokens of the given number of frames.
 func (n *Network) places(frames int, g dit.Grid) ([]family.Value, error) {
 	if n.tables == [3]int{} {
 		return nil, nil

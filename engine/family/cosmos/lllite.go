@@ -14,11 +14,11 @@ import (
 // ldm/anima/lllite.py AnimaLLLiteModule.
 type lite struct {
 	s *weights.Scope
-	// hint is what the network made of an image [B,S,E].
+	// hint is the network's result for an image [B,S,E].
 	hint, strength *onnx.Value
 }
 
-// lites declares the inputs of model patches, each of which reads so many values a token.
+// lites declares the inputs of model patches; each reads the given number of values per token.
 func (w *writer) lites(s *weights.Scope, tokens onnx.Dim) {
 	for k, width := range w.v.Lites {
 		l := lite{s: s.At(dit.AttachedName(k))}
@@ -45,7 +45,7 @@ func (w *writer) lit(x *onnx.Value, i int, projection string) *onnx.Value {
 	return x
 }
 
-// attach returns what the graph is given of model patches, for rows of so many tokens.
+// attach returns the graph inputs of model patches, for rows of the given number of tokens.
 func (v *variant) attach(list []family.Attached, rows int) []family.Value {
 	var in []family.Value
 	for k, a := range list {

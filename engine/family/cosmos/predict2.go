@@ -48,13 +48,13 @@ type Network struct {
 	Source weights.Source
 	// Hidden is the width of a token, Heads the number of attention heads, Blocks that of blocks.
 	Hidden, Heads, Blocks int
-	// Channels are those of the latent and what goes with it, without the padding mask; Text is the width of the text
-	// encoding, Out the number of channels of the prediction.
+	// Channels are the channels of the latent and of the additional inputs, without the padding mask; Text is the width of the
+	// text encoding, Out the number of channels of the prediction.
 	Channels, Text, Out int
 
 	layout *layout
 	format sampling.LatentFormat
-	// time and space are by how much positions in time and in the image are drawn together.
+	// time and space are the factors by which positions in time and in the image are compressed.
 	time, space float64
 	// tables are the numbers of rows of the tables of learned places, for frames, rows and columns; zero for none.
 	tables [3]int
@@ -62,7 +62,8 @@ type Network struct {
 	activations family.Activations
 }
 
-// ReadNetwork reads a network off its shapes, nil for a file that holds none or another family's with the same blocks.
+// ReadNetwork reads a network from its shapes. It returns nil if the file holds none, or one of another family with the same
+// blocks.
 func ReadNetwork(src weights.Source) (*Network, error) {
 	s := weights.NewScope(src)
 	if !s.Has("blocks.0.mlp.layer1.weight") || s.Has("llm_adapter.blocks.0.cross_attn.q_proj.weight") {
@@ -94,13 +95,13 @@ func (n *Network) check() error {
 	return nil
 }
 
-// masked says that the network reads a mask of the frames that are given, to make videos from images.
+// masked reports that the network reads a mask of given frames, to generate videos from images.
 func (n *Network) masked() bool { return n.Channels > n.Out }
 
 // head is the width of a head.
 func (n *Network) head() int { return n.Hidden / n.Heads }
 
-// stretch is by how much positions in time and in the image are drawn together, the figures of upstream's
+// stretch returns the factors by which positions in time and in the image are compressed, the figures of upstream's
 // model_detection.py.
 func (n *Network) stretch() (time, space float64) {
 	const small, large = 2048, 5120
@@ -115,8 +116,8 @@ func (n *Network) stretch() (time, space float64) {
 	return 1, 1
 }
 
-// angles are those of the tokens of so many frames, on the axes time, with steps of pace, row and column. Upstream: position_embedding.py
-// VideoRopePosition3DEmb.
+// angles are the angles of the tokens of the given number of frames, on the axes time, with steps of pace, row and column. Upstream:
+// position_embedding.py VideoRopePosition3DEmb.
 func (n *Network) angles(frames int, g dit.Grid, pace float64) []family.Value {
 	var pos []float64
 	for f := range frames {
@@ -133,7 +134,7 @@ func (n *Network) angles(frames int, g dit.Grid, pace float64) []family.Value {
 }
 
 // Predict runs the network on a latent [N,C,T,H,W] or [N,C,H,W] with timesteps [N] or [N,T], a text encoding and, for
-// models that make videos from images, the mask [N,1,T,H,W] of given frames. Networks of LLLite change what it does for
+// models that make videos from images, the mask [N,1,T,H,W] of given frames. LLLite networks change the prediction for
 // single images.
 func (n *Network) Predict(ctx context.Context, run family.Runner, latent, times, text, given *tensor.Tensor, lites ...family.Attached) (*tensor.Tensor, error) {
 	return n.paced(ctx, run, 1, latent, times, text, given, lites...)
@@ -200,7 +201,7 @@ func (n *Network) Memory(shape []int, tokens int) int64 {
 	return n.memory(variant{}, shape[0], dit.FramesOf(shape), dit.GridOf(shape, side).Tokens(), tokens)
 }
 
-// memory is Memory for frames of so many tokens.
+// memory is Memory for frames of the given number of tokens.
 func (n *Network) memory(v variant, rows, frames, tokens, text int) int64 {
 	v.Lites = nil // whose activations are small
 	return n.activations.Of(n.graph(v), map[string]int{"B": rows, "F": frames, "L": tokens, "S": frames * tokens, "T": text})
@@ -284,7 +285,7 @@ func (m *model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 	return append(in, sampling.Input{Name: inputNoise, Value: frameMeans(mask), Rule: sampling.ByRows}), nil
 }
 
-// mask is 0 in the frames that are given, nil where none are.
+// mask is 0 in the given frames, or nil without given frames.
 func (m *model) mask(c *sampling.Cond, r sampling.Request) (*tensor.Tensor, error) {
 	mask, err := sampling.Value[*tensor.Tensor](c, sampling.KeyConcatMask)
 	if mask == nil && err == nil {
@@ -354,7 +355,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	return m.paced(ctx, run, pace, c.X, times, c.Inputs.Get(sampling.InputContext), given)
 }
 
-// frameTimes are the timesteps of rows times the part of each frame that is to be made, [N,T]; one a row [N] where all
+// frameTimes are the timesteps of rows times the part of each frame that is to be made, [N,T]; one per row [N] where all
 // frames of a row are equal.
 func frameTimes(t []float32, noise *tensor.Tensor) *tensor.Tensor {
 	frames := noise.Len() / max(len(t), 1)

@@ -25,7 +25,7 @@ func (vaeKind) Rank() int { return 58 }
 
 const (
 	rgb = 3
-	// downscale is the number of pixels per latent cell, pace that of frames per latent behind the first one.
+	// downscale is the number of pixels per latent cell, pace that of frames per latent after the first one.
 	downscale = 8
 	pace      = 8
 	// cube is the side of the cubes of pixels that make one cell by wavelets.
@@ -50,8 +50,8 @@ func (vaeKind) Read(src weights.Source) (family.Autoencoder, error) {
 	return v, nil
 }
 
-// coders are a coder in three parts: what comes before the attention of frames, that, in which a frame sees all those before it, and what
-// comes behind it.
+// coders are a coder in three parts: the part before the attention of frames, that attention, in which a frame attends to all earlier
+// ones, and the part after it.
 type coders [3]*chunked.Network
 
 // vae is a VAE that was read from a file.
@@ -75,7 +75,7 @@ func (v *vae) Info() family.VAEInfo {
 // Weights implements family.Autoencoder.
 func (v *vae) Weights() []weights.Source { return []weights.Source{v.src} }
 
-// run runs the parts of a coder on x, first and rest frames of which go in at once, and the last part on as many latents.
+// run runs the parts of a coder on x, in chunks of first and rest frames, and the last part on the resulting latents.
 func (c coders) run(ctx context.Context, run family.Runner, total int, frames func(from, to int) *tensor.Tensor, first, rest int, emit func(y *tensor.Tensor) error) error {
 	var parts []*tensor.Tensor
 	gather := func(y *tensor.Tensor) error {
@@ -93,7 +93,7 @@ func (c coders) run(ctx context.Context, run family.Runner, total int, frames fu
 	return c[2].Run(ctx, run, parts[0], 1, 1, nil, emit)
 }
 
-// memory estimates run for frames of a shape, which become so many latents.
+// memory estimates run for frames of a shape that become the given number of latents.
 func (c coders) memory(shape []int, first, rest, count int) int64 {
 	cells := []int{1, c[1].Layers[0].Channels, count, shape[3], shape[4]}
 	if first != rest { // the encoder's frames are larger
@@ -185,9 +185,8 @@ func (v *vae) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (
 	return z, v.normal(run, z, func(x, mean, d float32) float32 { return (x - mean) / d * deviation })
 }
 
-// frameOrder lists the frames that are encoded of so many: the first one fills a cube of its own, and where cubes are not filled frames
-// follow as the borders of the wavelets have it. Frames that make no whole latent are left out. Upstream: cosmos_tokenizer/patching.py
-// Patcher3D.
+// frameOrder lists the encoded frames of a video: the first one fills a cube by itself, and incomplete cubes are filled by the border
+// rule of the wavelets. Frames that do not fill a latent are left out. Upstream: cosmos_tokenizer/patching.py Patcher3D.
 func frameOrder(n int) []int {
 	order := make([]int, cube-1, n+2*cube)
 	for i := range n {

@@ -8,16 +8,18 @@ import (
 	"comfygo/engine/weights"
 )
 
-// The layers of the VAE give videos [1,C,T,H,W] on. Convolutions in time and in space take turns, a frame is normalised by itself, and in
-// one place of each coder a frame sees all those before it. Upstream: cosmos_tokenizer/layers3d.py EncoderFactorized, DecoderFactorized.
+// The layers of the VAE give videos [1,C,T,H,W] on. Convolutions in time and in space alternate, a frame is normalised by itself, and in
+// one place of each coder a frame attends to all earlier ones. Upstream: cosmos_tokenizer/layers3d.py EncoderFactorized,
+// DecoderFactorized.
 
-// vaeEpsilon is that of the norms, near the number of frames that a convolution in time sees.
+// vaeEpsilon is the epsilon of the norms, near the number of frames that a convolution in time reads.
 const (
 	vaeEpsilon = 1e-6
 	near       = 3
 )
 
-// outOf is the number of channels that a convolution makes, 1 where it is missing, which writing the layer tells.
+// outOf is the number of channels that a convolution makes, or 1 if it is missing, which is reported when the layer is
+// written.
 func outOf(s *weights.Scope) int {
 	if sh := s.Shape("weight"); len(sh) > 0 {
 		return sh[0]
@@ -25,7 +27,7 @@ func outOf(s *weights.Scope) int {
 	return 1
 }
 
-// list gathers layers, each of which reads so many channels as the one before it makes.
+// list collects layers; each layer reads the channels that the layer before it makes.
 type list struct {
 	s        *weights.Scope
 	part     string
@@ -39,7 +41,7 @@ func listOf(src weights.Source, part string, channels int) *list {
 	return &list{s: weights.NewScope(all), src: all, part: part, channels: channels}
 }
 
-// add adds a layer at a place of the weights that makes so many channels.
+// add adds a layer at a scope of the weights with the given number of output channels.
 func (l *list) add(name string, out int, layer chunked.Layer, write func(c coder, s *weights.Scope, x *onnx.Value) *onnx.Value) {
 	layer.Name, layer.Channels = name, l.channels
 	layer.Write = func(c *chunked.Coder, x *onnx.Value) *onnx.Value { return write(coder{c}, c.Scope.At(name), x) }
@@ -138,7 +140,7 @@ func (c coder) flat(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.ConvTaps(conv, x, outOf(conv), 1, onnx.Pad1())
 }
 
-// before joins a video with the frames before it, so many, in the first chunk copies of its first frame, as many as pad says.
+// before joins a video with the given number of frames before it; in the first chunk these are pad copies of its first frame.
 func (c coder) before(s *weights.Scope, x *onnx.Value, frames, pad int) *onnx.Value {
 	c.At(s.Prefix())
 	return c.Carry(x, frames, func(x *onnx.Value) *onnx.Value { return c.Pad(x, pad, 0) }, func(x *onnx.Value) *onnx.Value { return c.Tail(x, frames) })
@@ -152,7 +154,7 @@ func (c coder) along(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.ConvTaps(conv, images, outOf(conv), near, onnx.Window{Stride: 1})
 }
 
-// factored is a convolution of each of the images and one in time, whose result is a video.
+// factored is a convolution over each image followed by one over time; the result is a video.
 func (c coder) factored(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.Joined(c.along(s.At("1"), c.Joined(c.flat(s.At("0"), x))))
 }
@@ -167,7 +169,7 @@ func (c coder) residual(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.Add(x, y)
 }
 
-// attention lets the cells of each frame see each other, in one head.
+// attention lets the cells of each frame attend to each other, in one head.
 func (c coder) attention(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	images := c.Frames(x)
 	h := c.norm(s.At("norm"), images)
@@ -176,7 +178,7 @@ func (c coder) attention(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.Add(x, c.Joined(c.point(s.At("proj_out"), y)))
 }
 
-// timeAttention lets each cell see itself in the frames before. Upstream: CausalTemporalAttnBlock.
+// timeAttention lets each cell attend to itself in earlier frames. Upstream: CausalTemporalAttnBlock.
 func (c coder) timeAttention(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	channels, frames, rows, cols := x.Dim(1), x.Dim(2), x.Dim(3), x.Dim(4)
 	images := c.Transpose(c.Squeeze(x, 0), 1, 0, 2, 3)
@@ -191,7 +193,7 @@ func (c coder) timeAttention(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.Add(x, c.Unsqueeze(c.Transpose(y, 1, 0, 2, 3), 0))
 }
 
-// larger doubles the sides of frames and their number, but for the first one. Upstream: CausalHybridUpsample3d.
+// larger doubles the sides of frames and their number, except for the first one. Upstream: CausalHybridUpsample3d.
 func (c coder) larger(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	if !c.First() {
 		x = c.RepeatElements(x, 1, 1, 2, 1, 1)
@@ -202,7 +204,7 @@ func (c coder) larger(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.Joined(c.point(s.At("conv3"), images))
 }
 
-// smaller halves the sides of frames and their number, but for the first one. Upstream: CausalHybridDownsample3d.
+// smaller halves the sides of frames and their number, except for the first one. Upstream: CausalHybridDownsample3d.
 func (c coder) smaller(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	images := c.Frames(x)
 	conv := s.At("conv1.conv3d")

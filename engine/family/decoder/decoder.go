@@ -1,5 +1,5 @@
-// Package decoder is what language models that go on with a text share: the cache of keys and values, the loop over tokens, and images
-// among a prompt's tokens.
+// Package decoder is what language models that continue with a text share: the cache of keys and values, the loop over tokens, and
+// images among a prompt's tokens.
 package decoder
 
 import (
@@ -13,7 +13,7 @@ import (
 	"comfygo/engine/tokenizer"
 )
 
-// Read reads tokens behind those that were read before, and returns the logits of what follows. first marks the prompt.
+// Read reads tokens after those that were read before, and returns the logits of what follows. first marks the prompt.
 type Read func(ctx context.Context, row textenc.Row, first bool) ([]float32, error)
 
 // Continue returns the tokens that follow a prompt, up to and including one that ends the text.
@@ -48,10 +48,10 @@ func One(tokens tokenizer.Tokens) error {
 	return nil
 }
 
-// See returns the vectors [n,width] that stand for what a token shows, which is at a place of its row.
+// See returns the vectors [n,width] that replace a token of an image, which is at a place of its row.
 type See func(t tokenizer.Token, at int) (*tensor.Tensor, error)
 
-// Splice puts the vectors of images and sounds in the place of their tokens.
+// Splice puts the vectors of images and sounds in place of their tokens.
 func Splice(tokens tokenizer.Tokens, see See) (tokenizer.Tokens, error) {
 	out := make(tokenizer.Tokens, len(tokens))
 	for i, row := range tokens {
@@ -82,7 +82,7 @@ type Cache struct {
 	Tokens int
 	run    family.Runner
 	widths []int
-	// cached, when set, is told how many bytes the rows take.
+	// cached, when set, is called with the bytes of the rows.
 	cached func(bytes int64)
 	rows   [][]float32
 }
@@ -92,7 +92,7 @@ func NewCache(run family.Runner, cached func(bytes int64), widths ...int) *Cache
 	return &Cache{run: run, widths: widths, cached: cached, rows: make([][]float32, len(widths))}
 }
 
-// Bytes is the memory that the rows of so many tokens take.
+// Bytes returns the memory of the rows for the given number of tokens.
 func Bytes(tokens int, widths ...int) int64 {
 	sum := int64(0)
 	for _, w := range widths {
@@ -104,7 +104,7 @@ func Bytes(tokens int, widths ...int) int64 {
 // step is the least number of tokens that a cache grows by.
 const step = 256
 
-// Reserve makes room for n more tokens, by half as much again as there is.
+// Reserve makes room for n more tokens and grows the capacity by at least half.
 func (c *Cache) Reserve(n int) error {
 	have := cap(c.rows[0]) / c.widths[0]
 	if c.Tokens+n <= have {

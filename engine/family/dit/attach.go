@@ -26,12 +26,12 @@ func WithAttached(src weights.Source, list []family.Attached) weights.Source {
 	return src
 }
 
-// AttachedValues are the inputs of a model patch: what it reads and its strength.
+// AttachedValues are the inputs of a model patch: its values and its strength.
 func AttachedValues(k int, a family.Attached) []family.Value {
 	return []family.Value{family.Floats(AttachedName(k), a.Input), family.Floats(AttachedName(k)+".strength", &tensor.Tensor{Shape: []int{1}, Data: []float32{a.Strength}})}
 }
 
-// AttachedInputs declares the inputs of a model patch: what it reads, of the given shape, and its strength [1].
+// AttachedInputs declares the inputs of a model patch: its values, of the given shape, and its strength [1].
 func AttachedInputs(b *nn.Builder, k int, shape ...onnx.Dim) (input, strength *onnx.Value) {
 	return Input(b, AttachedName(k), shape...), b.Cast(b.Input(AttachedName(k)+".strength", dtype.F32, onnx.D(1)), b.Target.Compute)
 }

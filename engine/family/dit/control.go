@@ -30,8 +30,9 @@ func CheckWidth(width int, lists ...[]*tensor.Tensor) error {
 	return nil
 }
 
-// Spread returns the residuals of a model of so many blocks: those of a ControlNet of fewer blocks, each repeated for a run of
-// the model's blocks, or all of them over and over when around is set. Upstream: ControlNetFlux.forward_orig.
+// Spread returns the residuals of a model with the given number of blocks: those of a ControlNet of fewer blocks, each
+// repeated for a run of the model's blocks, or all of them over and over when around is set. Upstream:
+// ControlNetFlux.forward_orig.
 func Spread(own []*tensor.Tensor, blocks int, around bool) []*tensor.Tensor {
 	if len(own) == 0 {
 		return nil

@@ -14,8 +14,8 @@ import (
 // weightSuffix ends the keys of layers' weights.
 const weightSuffix = ".weight"
 
-// Names pairs what diffusers calls the layers and lone tensors of a model with the model's own weights: names of layers
-// lack ".weight" and stand for the bias, too. One table serves adapter files and whole models in the layout of diffusers.
+// Names pairs diffusers' names of a model's layers and single tensors with the model's own weights: names of layers lack
+// ".weight" and include the bias. One table serves adapter files and whole models in the layout of diffusers.
 type Names struct {
 	list []named
 }
@@ -33,7 +33,7 @@ func (n *Names) Rows(diffusers, own string, from, rows int) {
 	n.add(diffusers, patch.Target{Key: own + weightSuffix, From: from, Rows: rows})
 }
 
-// Swapped adds a layer whose two halves trade places.
+// Swapped adds a layer whose two halves are swapped.
 func (n *Names) Swapped(diffusers, own string) {
 	n.add(diffusers, patch.Target{Key: own + weightSuffix, SwapHalves: true})
 }
@@ -50,8 +50,8 @@ func (n *Names) Fused(own string, rows int, diffusers ...string) {
 
 func (n *Names) add(name string, t patch.Target) { n.list = append(n.list, named{name, t}) }
 
-// AddTo adds the names of layers to the names that adapters use, by each spelling: a function that makes the name in an
-// adapter file of diffusers' name.
+// AddTo adds the names of layers to the names that adapters use, by each spelling: a function that converts diffusers' name
+// to the name in an adapter file.
 func (n *Names) AddTo(m *patch.KeyMap, part string, spellings ...func(string) string) {
 	for _, l := range n.list {
 		if !strings.HasSuffix(l.target.Key, weightSuffix) {
@@ -65,7 +65,7 @@ func (n *Names) AddTo(m *patch.KeyMap, part string, spellings ...func(string) st
 	}
 }
 
-// All lists the names of tensors, those of layers' weights and biases among them, with what they stand for.
+// All lists the names of tensors, including those of layers' weights and biases, with their targets.
 func (n *Names) All() iter.Seq2[string, patch.Target] {
 	return func(yield func(string, patch.Target) bool) {
 		for _, l := range n.list {

@@ -1,3 +1,3 @@
-// Package dit holds what the families of diffusion transformers share: patches and positions computed on the host, layers
-// of their graphs, and the layout of diffusers. It registers no family itself.
+// Package dit contains the shared parts of the families of diffusion transformers: patches and positions computed on the
+// host, layers of their graphs, and the layout of diffusers. It registers no family itself.
 package dit

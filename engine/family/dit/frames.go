@@ -20,7 +20,7 @@ func Frames(x *tensor.Tensor) []*tensor.Tensor {
 	return out
 }
 
-// JoinTokens joins tokens [N,·,W] one behind the other.
+// JoinTokens joins tokens [N,·,W] one after the other.
 func JoinTokens(parts ...*tensor.Tensor) *tensor.Tensor {
 	if len(parts) == 1 {
 		return parts[0]
@@ -101,8 +101,8 @@ func Video(x *tensor.Tensor) *tensor.Tensor {
 	return x
 }
 
-// GivenCells turns a mask [N,C,T,H,W] of what is to be made round for latents of a shape: its first channel, scaled to the
-// latent; frames that it lacks are to be made. Upstream: concat_cond of Kandinsky5 and HunyuanVideo15.
+// GivenCells inverts a mask [N,C,T,H,W] of the generated cells for latents of a shape: its first channel, scaled to the
+// latent. Missing frames are generated. Upstream: concat_cond of Kandinsky5 and HunyuanVideo15.
 func GivenCells(mask *tensor.Tensor, shape []int) (*tensor.Tensor, error) {
 	if len(mask.Shape) != 5 || mask.Len() == 0 || len(shape) != 5 {
 		return nil, fmt.Errorf("reading the mask of given frames: shape %v does not fit latents of shape %v", mask.Shape, shape)

@@ -8,7 +8,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Head is what a diffusion model says of itself beside its network; a family's model embeds it.
+// Head holds the settings of a diffusion model besides its network; a family's model embeds it.
 type Head struct {
 	// Source holds the network's tensors without prefix.
 	Source weights.Source

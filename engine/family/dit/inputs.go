@@ -38,7 +38,7 @@ func Guidance(c *sampling.Cond, plain float64) (g *tensor.Tensor, guided bool, e
 	return &tensor.Tensor{Shape: []int{1}, Data: []float32{float32(v)}}, true, nil
 }
 
-// CheckText fails when a text encoding does not fit a network that reads width values a token, for so many rows.
+// CheckText fails if a text encoding does not fit a network that reads width values per token, for the given number of rows.
 func CheckText(text *tensor.Tensor, rows, width int) error {
 	switch {
 	case text == nil || len(text.Shape) != 3 || text.Dim(0) != rows || text.Dim(1) == 0:
@@ -56,7 +56,7 @@ func Skipped(options map[string]any) (double, single []int) {
 	return double, single
 }
 
-// CheckLatent fails when the latent of a call does not have so many channels and axes, or its timesteps are not one a row.
+// CheckLatent fails if the latent of a call does not have the given channels and axes, or not one timestep per row.
 func CheckLatent(c family.Call, channels, axes int) error {
 	switch {
 	case len(c.X.Shape) != axes || c.X.Dim(1) != channels:

@@ -7,7 +7,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// F32Epsilon is the epsilon of torch's RMSNorm where none is stated: that of float32.
+// F32Epsilon is the default epsilon of torch's RMSNorm: the machine epsilon of float32.
 const F32Epsilon = 1.1920929e-07
 
 // Input declares a float32 input and returns it in the compute type.
@@ -18,7 +18,7 @@ func Input(b *nn.Builder, name string, shape ...onnx.Dim) *onnx.Value {
 // Output makes v the float32 output called name.
 func Output(b *nn.Builder, name string, v *onnx.Value) { b.Output(name, b.Cast(v, dtype.F32)) }
 
-// RotaryInputs declares the inputs that Angles makes, for so many tokens and heads of width d.
+// RotaryInputs declares the inputs that Angles makes, for the given number of tokens and heads of width d.
 func RotaryInputs(b *nn.Builder, tokens onnx.Dim, d int) *nn.Rotary {
 	return &nn.Rotary{
 		Cos: Input(b, "cos", onnx.D(1), tokens, onnx.D(d/2)), Sin: Input(b, "sin", onnx.D(1), tokens, onnx.D(d/2)), Interleaved: true,
@@ -39,7 +39,7 @@ func TimeMLP(b *nn.Builder, s *weights.Scope, t *onnx.Value, factor float32, out
 	return MLP(b, s, b.TimestepEmbedding(t, frequencies), out, out, first, second)
 }
 
-// HalfSafe keeps activations finite in float16, as upstream does behind its blocks: what overflowed becomes the largest
+// HalfSafe keeps activations finite in float16, as upstream does after its blocks: what overflowed becomes the largest
 // number.
 func HalfSafe(b *nn.Builder, x *onnx.Value) *onnx.Value {
 	if b.Target.Compute != dtype.F16 {
@@ -56,7 +56,7 @@ func LatentInput(b *nn.Builder, channels, patch int) (x *onnx.Value, tokens onnx
 	return Input(b, "x", onnx.Sym("B"), onnx.D(channels), h.Times(p), w.Times(p)), h.Times(w)
 }
 
-// PatchEmbed makes tokens [B,h·w,out] of a latent by the convolution at s, whose kernel and stride are the patch.
+// PatchEmbed converts a latent to tokens [B,h·w,out] by the convolution at s, whose kernel and stride are the patch.
 func PatchEmbed(b *nn.Builder, s *weights.Scope, x *onnx.Value, out, patch int) *onnx.Value {
 	return b.ToTokens(b.Conv2d(s, x, out, patch, onnx.Window{Stride: patch}))
 }

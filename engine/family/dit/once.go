@@ -7,7 +7,7 @@ import (
 	"comfygo/engine/sampling"
 )
 
-// Once returns what make makes of the inputs of a call, and keeps it for the further calls of the run with the same inputs: for conditions
+// Once returns the result of make for the inputs of a call, and keeps it for further calls of the run with the same inputs: for conditions
 // that do not depend on the noisy latent. owner is the model.
 func Once[T any](in sampling.Inputs, owner any, make func() (T, error)) (T, error) {
 	if in.State == nil {
@@ -25,7 +25,7 @@ func Once[T any](in sampling.Inputs, owner any, make func() (T, error)) (T, erro
 	return v, err
 }
 
-// digest tells the values of inputs apart (FNV-1a over their shapes and elements).
+// digest identifies the values of inputs (FNV-1a over their shapes and elements).
 func digest(in sampling.Inputs) uint64 {
 	const offset, prime = 0xcbf29ce484222325, 0x100000001b3
 	h := uint64(offset)

@@ -6,8 +6,8 @@ import (
 	"comfygo/engine/weights"
 )
 
-// PlusOne shows the scales of norms, which are stored less one, as the norms' weights. Tensors of other names are left as
-// they are.
+// PlusOne shows the scales of norms, which are stored minus one, as the norms' weights. Tensors of other names are
+// unchanged.
 func PlusOne(src weights.Source) weights.Source {
 	p := plusOne{Source: src}
 	for _, n := range src.Names() {

@@ -22,7 +22,7 @@ func RotaryOf(options map[string]any, def Rotary) Rotary {
 	return def
 }
 
-// Unscaled are positions as they are.
+// Unscaled means unscaled positions.
 var Unscaled = Rotary{ScaleX: 1, ScaleY: 1, ScaleT: 1}
 
 // Line returns n positions from offset on, spread to the given scale: position i is offset + i·scale. Upstream:

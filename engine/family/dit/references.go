@@ -9,22 +9,22 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// ErrNoText says that a conditioning entry lacks a text encoding.
+// ErrNoText reports that a conditioning entry lacks a text encoding.
 var ErrNoText = errors.New("reading a conditioning entry: it has no text encoding, which this model needs: connect one made by the text encoders of the model's family")
 
 // The ways in which reference latents are placed, by upstream's names. Upstream: Flux._forward.
 const (
-	// MethodOffset puts all of them one step behind the image, side by side or below each other.
+	// MethodOffset puts all of them one step after the image, side by side or below each other.
 	MethodOffset = "offset"
 	// MethodIndex gives each of them an index of its own.
 	MethodIndex = "index"
-	// MethodUXO puts them diagonally behind the image.
+	// MethodUXO puts them diagonally after the image.
 	MethodUXO = "uxo"
 	// MethodStill is MethodIndex with the timestep zero for their tokens.
 	MethodStill = "index_timestep_zero"
 )
 
-// methods lists the methods; an input of the network holds the place in it. The first stands for none.
+// methods lists the methods; an input of the network is the index in it. The first means none.
 var methods = []string{"", MethodOffset, MethodIndex, MethodUXO, MethodStill}
 
 // inputMethod is the place in methods of how reference latents are placed [1].
@@ -34,7 +34,7 @@ const inputMethod = "ref_latents_method"
 func inputReference(i int) string { return fmt.Sprintf("ref_latents.%d", i) }
 
 // References returns the inputs for the reference latents of an entry, none where it has none. plain is the method of
-// entries that state none; unknown methods count as MethodOffset, as upstream has it.
+// entries that state none; unknown methods count as MethodOffset, as in upstream.
 func References(c *sampling.Cond, r sampling.Request, plain string) ([]sampling.Input, error) {
 	refs, err := sampling.References(c, r.Format)
 	if err != nil || len(refs) == 0 {

@@ -25,27 +25,27 @@ const (
 // blocks with weights of their own for each, then joined in single blocks whose attention and feed-forward layers run side
 // by side. Upstream: ldm/flux/layers.py DoubleStreamBlock, SingleStreamBlock.
 type Streams struct {
-	// Hidden is the width of a token, Heads the number of attention heads, MLP the width inside of feed-forward layers.
+	// Hidden is the width of a token, Heads the number of attention heads, MLP the width inside feed-forward layers.
 	Hidden, Heads, MLP int
 	Kind               MLPKind
-	// KeyMask, when set, is 0 for the keys that no query sees, int32 [B,S].
+	// KeyMask, when set, is 0 for the keys that no query attends to, int32 [B,S].
 	KeyMask *onnx.Value
 	// Seen, when set, is called with the keys and values [B,S,C] of the image tokens of a double block and of all tokens of a
-	// single one; what it returns, unless nil, are further keys and values behind them.
+	// single one; its result, unless nil, is further keys and values after them.
 	Seen func(k, v *onnx.Value) *nn.Stream
 }
 
 // Mod is the modulation of a layer: shift, scale and gate, [B,1,C] each.
 type Mod struct {
 	Shift, Scale, Gate *onnx.Value
-	// Whole says that Scale is the whole factor: one has been added.
+	// Whole reports that Scale is the whole factor: one has been added.
 	Whole bool
 	// Rest, when set, is the modulation of the tokens from From on.
 	Rest *Mod
 	From onnx.Dim
 }
 
-// Mods makes n modulations of a vector [B,n*3*C].
+// Mods converts a vector to n modulations [B,n*3*C].
 func Mods(b *nn.Builder, v *onnx.Value, n int) []Mod {
 	parts := b.Chunks(v, 3*n)
 	out := make([]Mod, n)
@@ -55,8 +55,8 @@ func Mods(b *nn.Builder, v *onnx.Value, n int) []Mod {
 	return out
 }
 
-// StackedMods makes n modulations for each of several layers [n*3*C] of one vector [B,in], where the target has one product for many of
-// them. They are nil for a layer that is left to Mods.
+// StackedMods converts one vector [B,in] to n modulations for each of several layers [n*3*C], if the target computes them in one
+// product. They are nil for a layer that is left to Mods.
 func StackedMods(b *nn.Builder, layers []*weights.Scope, vector *onnx.Value, n, hidden int) [][]Mod {
 	out := make([][]Mod, len(layers))
 	if !b.Target.CUDA {
@@ -131,7 +131,7 @@ func (c Streams) Attention(bias *onnx.Value) onnx.Attention {
 	return onnx.Attention{Heads: c.Heads, Scale: float32(1 / math.Sqrt(float64(c.Hidden)/float64(c.Heads))), Bias: bias, KeyMask: c.KeyMask}
 }
 
-// streams are those that attend together, with what Seen adds.
+// streams are the streams that attend together, with the additions of Seen.
 func (c Streams) streams(list ...nn.Stream) []nn.Stream {
 	if c.Seen == nil {
 		return list

@@ -6,8 +6,8 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// WrapVideo continues a latent [N,C,T,H,W] from its other end until patches of so many frames, and of that side, divide its sizes.
-// Upstream: common_dit.pad_to_patch_size.
+// WrapVideo extends a latent [N,C,T,H,W] circularly to multiples of a patch with the given frames and side. Upstream:
+// common_dit.pad_to_patch_size.
 func WrapVideo(x *tensor.Tensor, frames, side int) (*tensor.Tensor, error) {
 	if len(x.Shape) != 5 || x.Len() == 0 {
 		return nil, fmt.Errorf("cutting %v into patches: it has to have five axes", x.Shape)

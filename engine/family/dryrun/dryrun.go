@@ -1,5 +1,5 @@
-// Package dryrun helps to look at model families without a runtime: weight files made of a list of names and shapes, and
-// a runner that only builds the graphs.
+// Package dryrun inspects model families without a runtime: weight files from a list of names and shapes, and a runner that
+// only builds the graphs.
 package dryrun
 
 import (
@@ -84,15 +84,15 @@ func List(text string) weights.Source {
 type Runner struct {
 	// Spec is what graphs are built for.
 	Spec family.Spec
-	// Role is that of the network that runs; Exercise sets it.
+	// Role is the role of the network that runs; Exercise sets it.
 	Role family.Role
 	// Target, when set, chooses the target of each graph of a network with a role, in place of Spec's.
 	Target func(role family.Role, g family.Graph) (nn.Target, error)
-	// Built, when set, is told of each graph that was built, in place of Graphs.
+	// Built, when set, is called with each graph that was built, instead of Graphs.
 	Built func(role family.Role, g family.Graph, built *onnx.Graph)
-	// Failed, when set, is told of each part that does not run in Exercise.
+	// Failed, when set, is called with each part that does not run in Exercise.
 	Failed func(part string, err error)
-	// Graphs are those that were built, Err is the first error of building one.
+	// Graphs are the built graphs, Err is the first error of building one.
 	Graphs []*onnx.Graph
 	Err    error
 }

@@ -57,8 +57,8 @@ func (m made) Predict(ctx context.Context, run family.Runner, c family.Call) (*t
 	return out["out"], err
 }
 
-// TestExerciseFindsTheTextWidth exercises a family whose text width no list of known ones holds, and whose latent is declared as a
-// multiple of a symbol.
+// TestExerciseFindsTheTextWidth exercises a family with an unknown text width and a latent that is declared as a multiple of a
+// symbol.
 func TestExerciseFindsTheTextWidth(t *testing.T) {
 	t.Parallel()
 	reg := &family.Registry{}

@@ -171,7 +171,7 @@ func Entry(ctx context.Context, d family.Denoiser) (*sampling.Cond, error) {
 	return predict(ctx, d, &Runner{Spec: family.Spec{Target: target}}, small)
 }
 
-// predict predicts for a latent of so many cells a side and returns the entry that the model took.
+// predict predicts for a latent with the given number of cells per side and returns the entry that the model accepts.
 func predict(ctx context.Context, d family.Denoiser, run *Runner, side int) (*sampling.Cond, error) {
 	format := d.Latent()
 	shape := []int{1, format.Channels, side, side}

@@ -30,11 +30,12 @@ func (kind) Rank() int { return 930 }
 
 // config describes a network.
 type config struct {
-	// hidden is the width of a token, heads the number of attention heads, inner the width inside of feed-forward layers.
+	// hidden is the width of a token, heads the number of attention heads, inner the width inside feed-forward layers.
 	hidden, heads, inner int
-	// channels are those of the latent, patch is the side of a token in latent cells, text the width of the text encoding.
+	// channels are the channels of the latent, patch is the side of a token in latent cells, text the width of the text
+	// encoding.
 	channels, patch, text int
-	// projected says that the text encoding is brought to the width of a token.
+	// projected reports that the text encoding is projected to the width of a token.
 	projected bool
 }
 
@@ -132,9 +133,9 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	return dit.Unpatchify(out["out"], grid, tensor.ChannelsLast)
 }
 
-// angles are those of the image's tokens followed by so many of the text, cosines and sines [1,tokens,D]: of the two elements
-// of a pair, the one in the head's first half is turned by an angle of the first half of the frequencies, the other by one of
-// the second half. Upstream: ErnieImageEmbedND3.
+// angles returns the angles of the image's tokens followed by those of the text tokens, cosines and sines [1,tokens,D]: of
+// the two elements of a pair, the one in the head's first half is turned by an angle of the first half of the frequencies,
+// the other by one of the second half. Upstream: ErnieImageEmbedND3.
 func (m *model) angles(g dit.Grid, text int, r dit.Rotary) []family.Value {
 	index := float64(float32(float64(text) + r.ShiftT))
 	var pos []float64

@@ -18,7 +18,7 @@ import (
 type Config struct {
 	// In and Out are the channels of the images that go in and come out.
 	In, Out int
-	// Scale is how many pixels a pixel becomes along one side.
+	// Scale is the upscaling factor of a side.
 	Scale int
 	// Unshuffle is the side of the squares of pixels that are put into the channels first; 1 means none are.
 	Unshuffle int
@@ -68,10 +68,10 @@ var rrdbLayouts = []rrdbLayout{
 // upscalerPrefixes are where trainers put the weights.
 var upscalerPrefixes = []string{"", "params_ema.", "params.", "module.", "netG."}
 
-// maxUps bounds the doublings of a network, far beyond every one that is handed out.
+// maxUps limits the doublings of a network, far beyond every published one.
 const maxUps = 5
 
-// readESRGAN returns nil when the weights are of no ESRGAN.
+// readESRGAN returns nil if the weights do not belong to an ESRGAN.
 func readESRGAN(s *weights.Scope) (*Config, error) {
 	for i := range rrdbLayouts {
 		l := &rrdbLayouts[i]
@@ -105,7 +105,7 @@ func readESRGAN(s *weights.Scope) (*Config, error) {
 	return nil, nil
 }
 
-// readCompact returns nil when the weights are of no compact network.
+// readCompact returns nil if the weights do not belong to a compact network.
 func readCompact(s *weights.Scope) (*Config, error) {
 	first, slope := s.Shape("body.0.weight"), s.Shape("body.1.weight")
 	if len(first) != 4 || len(slope) != 1 {
@@ -190,7 +190,7 @@ func (u *upscaler) esrgan(s *weights.Scope, h *onnx.Value) *onnx.Value {
 	return u.Conv3(s.At(l.last(u.cfg.ups)), h)
 }
 
-// dense is five convolutions, each of which sees the results of all before it.
+// dense is five convolutions, each of which reads the results of all earlier ones.
 func (u *upscaler) dense(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	l := u.cfg.layout
 	conv := func(k int, in *onnx.Value) *onnx.Value { return u.Conv3(s.At(l.conv+strconv.Itoa(k)+l.inner), in) }

@@ -4,7 +4,7 @@ import "comfygo/engine/tensor"
 
 func roundedUp(n, multiple int) int { return (n + multiple - 1) / multiple * multiple }
 
-// mirrored extends [B,C,H,W] to h x w: the pixels before the edge again, the last of them as often as it takes.
+// mirrored extends [B,C,H,W] to h x w by mirroring the pixels at the edge; the last one is repeated as needed.
 func mirrored(x *tensor.Tensor, h, w int) *tensor.Tensor {
 	oh, ow := x.Dim(2), x.Dim(3)
 	if h == oh && w == ow {

@@ -14,7 +14,7 @@ import (
 // computed are the compute types that a GPU has, and the types in which the weights of files are stored.
 var computed = []dtype.DType{dtype.F32, dtype.F16, dtype.BF16}
 
-// Targets returns the CUDA target of each compute type. Weights are asked to stay mapped, which must change nothing on
+// Targets returns the CUDA target of each compute type. Weights are requested to stay mapped, which must have no effect on
 // CUDA.
 func Targets(t *testing.T) []nn.Target {
 	t.Helper()

@@ -14,7 +14,7 @@ import (
 )
 
 // Manifest is the model that a manifest of the goldens describes, with all of its floating-point weights in one type, or as
-// they are stored where that is Invalid. Weights have no bytes, but for those that the host reads.
+// they are stored if the type is Invalid. Weights have no bytes, except for those that the host reads.
 func Manifest(t *testing.T, name string, stored dtype.DType) weights.Source {
 	t.Helper()
 	m, err := recipe.Load(filepath.Join(filepath.Dir(golden.Path(t, "models/x")), name+".json.gz"))

@@ -90,7 +90,7 @@ func CompareSome(t *testing.T, stored *inner.Tensors, name string, got *tensor.T
 	golden.Compare(t, name, some, want.Data, tolerance)
 }
 
-// CompareEvery compares every n-th value of a value of a shape with what was recorded under a name.
+// CompareEvery compares every n-th element of a value of a shape with the elements recorded under a name.
 func CompareEvery(t *testing.T, stored *inner.Tensors, name string, got *tensor.Tensor, shape []int, n int, tolerance golden.Tolerance) {
 	t.Helper()
 	if !slices.Equal(got.Shape, shape) {
@@ -101,7 +101,7 @@ func CompareEvery(t *testing.T, stored *inner.Tensors, name string, got *tensor.
 	Compare(t, stored, name, &tensor.Tensor{Shape: []int{len(kept)}, Data: kept}, tolerance)
 }
 
-// Compare compares a value with what was recorded under a name.
+// Compare compares a value with the one recorded under a name.
 func Compare(t *testing.T, stored *inner.Tensors, name string, got *tensor.Tensor, tolerance golden.Tolerance) {
 	t.Helper()
 	want, err := stored.Get(name)

@@ -13,8 +13,8 @@ import (
 // OptionCache is the run option by which the keys and values of reference latents are computed once in a run: a *Cache.
 const OptionCache = "flux_kv_cache"
 
-// Cache tells the caches of models in one run apart. Upstream: nodes_flux.py KV_Attn_Input, which also gives reference latents
-// the timestep zero where the conditioning does not say how they are placed.
+// Cache identifies a model's cache in a run. Upstream: nodes_flux.py KV_Attn_Input, which also gives reference latents the
+// timestep zero if the conditioning does not state their placement.
 type Cache struct{ _ int } // of a size, so that each has an address of its own
 
 // kept are the keys and values [N,R,C] of the reference tokens of the first call of a run that had any, by their names in the
@@ -24,7 +24,7 @@ type kept struct {
 	values map[string]*tensor.Tensor
 }
 
-// in returns the cache in a run, nil without a cache or outside of runs.
+// in returns the cache in a run, nil without a cache or outside runs.
 func (c *Cache) in(s *sampling.State) *kept {
 	if c == nil || s == nil {
 		return nil
@@ -42,7 +42,7 @@ func (k *kept) take(out map[string]*tensor.Tensor, names []string) {
 	}
 }
 
-// give adds the cache to a call of so many rows and reference tokens.
+// give adds the cache to a call of the given number of rows and reference tokens.
 func (k *kept) give(p *prepared, rows, tokens int) error {
 	for _, n := range k.names {
 		x := k.values[n]

@@ -7,8 +7,8 @@ import (
 	"comfygo/internal/imaging"
 )
 
-// beside returns the channels [N,C,H,W] that are read beside the latent by a network that reads channels in all: the
-// latent of an image, and for inpainting a mask whose 8 by 8 pixels a cell are channels. Upstream: Flux.concat_cond.
+// beside returns the additional channels [N,C,H,W] of a network that reads the given total of channels: the latent of an
+// image, and for inpainting a mask whose 8 by 8 pixels a cell are channels. Upstream: Flux.concat_cond.
 func (m *Model) beside(c *sampling.Cond, r sampling.Request, channels int) (*tensor.Tensor, error) {
 	image, err := sampling.Value[*tensor.Tensor](c, sampling.KeyConcatLatent)
 	if err != nil {

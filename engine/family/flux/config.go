@@ -12,34 +12,34 @@ type Config struct {
 	dit.Streams
 	// Channels are the latent channels that are predicted, Patch is the side of a patch.
 	Channels, Patch int
-	// In is the number of latent channels that are read: those of the latent and of what is read beside it.
+	// In is the number of input channels: those of the latent and of the additional inputs.
 	In int
 	// InLayer is the name of the layer that reads the image's tokens.
 	InLayer string
 	// Context is the width of the text encoding, Vector that of the pooled one, 0 for none.
 	Context, Vector int
-	// Guidance says that the network reads a guidance.
+	// Guidance reports that the network reads a guidance.
 	Guidance bool
-	// Shared says that all blocks of a kind share their modulation (Flux.2).
+	// Shared reports that all blocks of a kind share their modulation (Flux.2).
 	Shared bool
 	// Distilled, when set, is the width of the network that makes all modulations at once from the timestep and the
 	// guidance (Chroma).
 	Distilled int
-	// Headless says that there is no last layer: the graph gives the tokens of the image.
+	// Headless reports that there is no last layer: the graph gives the tokens of the image.
 	Headless bool
-	// TextNorm says that the text encoding is normalised.
+	// TextNorm reports that the text encoding is normalised.
 	TextNorm bool
 	// Axes are the widths of a head that each axis of positions takes; Theta is the period of the slowest pair.
 	Axes  []int
 	Theta float64
 	// TextAxes are the axes along which text tokens are numbered.
 	TextAxes []int
-	// Method places reference latents where the conditioning does not say how; RefScale is the step of their index.
+	// Method is the default placement of reference latents; RefScale is the step of their index.
 	Method   string
 	RefScale float64
 }
 
-// Tokens returns the number of values of a token of so many channels.
+// Tokens returns the number of values of a token with the given number of channels.
 func (c Config) Tokens(channels int) int { return channels * c.Patch * c.Patch }
 
 // Plain shows a network's tensors with the norms' scales named as weights, and in its own layout where they are in that of
@@ -77,7 +77,7 @@ func Read(s *weights.Scope, patch int, axes ...int) (Config, error) {
 	return c, err
 }
 
-// ReadTrunk is Read for a network without a last layer: it predicts as many channels as it reads.
+// ReadTrunk is Read for a network without a last layer: it has equal numbers of input and output channels.
 func ReadTrunk(s *weights.Scope, patch int, axes ...int) (Config, error) {
 	c := Config{Patch: patch, Axes: axes, Theta: 10000}
 	c.InLayer = "img_in"

@@ -41,7 +41,7 @@ type ControlConfig struct {
 	Depth, Singles int
 	// Latent is the number of channels of the hint's latent, a mask among them; 0 for a network that reads the image.
 	Latent int
-	// Misto says that the network is of MistoLine's kind.
+	// Misto reports that the network is of MistoLine's kind.
 	Misto bool
 	// Modes is the number of kinds of hints that a union network knows.
 	Modes int
@@ -85,7 +85,7 @@ func (controlKind) Read(src weights.Source) (family.ControlNetwork, error) {
 	return &ControlNet{ControlConfig: c, src: src}, nil
 }
 
-// mistoNames calls the layers behind single blocks as other ControlNets do.
+// mistoNames calls the layers after single blocks as other ControlNets do.
 func mistoNames(n string) string {
 	const theirs, ours = "single_controlnet_blocks.", "controlnet_single_blocks."
 	if len(n) > len(theirs) && n[:len(theirs)] == theirs {
@@ -216,15 +216,15 @@ func (n *ControlNet) vectors(p *prepared, c family.Call) error {
 	return (&Model{Config: n.Config}).vectors(p, c)
 }
 
-// memory estimates the bytes of activations for so many tokens a row, the outputs among them.
+// memory estimates the bytes of activations for the given number of tokens a row, the outputs among them.
 func (n *ControlNet) memory(rows, tokens int) int64 {
 	const floats = 16
 	return family.Product(rows, tokens, n.Hidden, 4, floats+n.Depth+n.Singles)
 }
 
 // writeControl writes the graph of a ControlNet. Inputs are those of Write, and hint: tokens [B,I,channels·p·p] of a latent,
-// or an image [B,3,16h,16w] in 0…1; when told is set, kind, the number of the hint's kind, int64 [1]. The outputs are what is
-// added behind the double and the single blocks. Upstream: ldm/flux/controlnet.py ControlNetFlux.
+// or an image [B,3,16h,16w] in 0…1; if told is set, kind, the number of the hint type, int64 [1]. The outputs are the
+// residuals added after the double and the single blocks. Upstream: ldm/flux/controlnet.py ControlNetFlux.
 func writeControl(b *nn.Builder, s *weights.Scope, c ControlConfig, v Variant, told bool) {
 	w := &writer{Builder: b, Config: c.Config, v: v, s: s}
 	tokens, hint := w.hint(c)

@@ -19,7 +19,7 @@ const modulations = 344
 // row's number.
 const distilledWidth = 64
 
-// distilledInput makes the vectors [N,modulations,64] of timesteps and guidances. Upstream: Chroma.forward_orig.
+// distilledInput converts timesteps and guidances to the vectors [N,modulations,64]. Upstream: Chroma.forward_orig.
 func distilledInput(times, guidances []float32) *tensor.Tensor {
 	const factor = 1000
 	out := tensor.New(len(times), modulations, distilledWidth)
@@ -51,7 +51,7 @@ func waves(to []float32, v float32, width int) []float32 {
 	return to
 }
 
-// approximate makes the modulations [B,modulations,C] of the input distilled.
+// approximate converts the input distilled to the modulations [B,modulations,C].
 func approximate(b *nn.Builder, s *weights.Scope, c Config) *onnx.Value {
 	x := b.Linear(s.At("in_proj"), dit.Input(b, "distilled", symB, onnx.D(modulations), onnx.D(distilledWidth)), c.Distilled)
 	for i := range s.Count("layers") {

@@ -21,7 +21,7 @@ func init() {
 	family.Register(kind{name: "Flux.1 schnell", rank: 310})
 }
 
-// kind is one of the family's models; upstream tells them by the guidance and the channels that are read.
+// kind is one of the family's models; upstream distinguishes them by the guidance and the input channels.
 type kind struct {
 	name     string
 	rank     int
@@ -69,5 +69,5 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	return m, nil
 }
 
-// LongCat tells LongCat-Image, which upstream tells by its text encoder and the missing pooled encoding.
+// LongCat marks LongCat-Image, which upstream detects by its text encoder and the missing pooled encoding.
 func LongCat(c Config) bool { return c.Context == 3584 && c.Vector == 0 }

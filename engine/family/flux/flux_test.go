@@ -62,7 +62,7 @@ func TestDetection(t *testing.T) {
 	}
 }
 
-// TestDiffusersLayout holds that a file in the layout of diffusers gives the tensors of one in the original layout.
+// TestDiffusersLayout checks that a file in the layout of diffusers gives the tensors of one in the original layout.
 func TestDiffusersLayout(t *testing.T) {
 	t.Parallel()
 	m := model(t, familytest.Manifest(t, "flux-tiny-diffusers", dtype.Invalid))
@@ -159,7 +159,7 @@ func TestInputs(t *testing.T) {
 	}
 }
 
-// TestWrongCalls holds that inputs of another family are refused with a reason.
+// TestWrongCalls checks that inputs of another family are rejected with a reason.
 func TestWrongCalls(t *testing.T) {
 	t.Parallel()
 	m := model(t, familytest.Manifest(t, "flux-tiny-dev", dtype.Invalid))

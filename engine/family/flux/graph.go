@@ -13,21 +13,21 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Variant is what tells graphs of one network apart.
+// Variant distinguishes the graphs of one network.
 type Variant struct {
 	// In is the number of latent channels that are read; adapters can change it.
 	In int
-	// Guided says that there is a guidance.
+	// Guided reports that there is a guidance.
 	Guided bool
-	// References says that there are tokens of reference latents, Still that they have the timestep zero.
+	// References reports that there are tokens of reference latents, Still that they have the timestep zero.
 	References, Still bool
 	// Keep gives the keys and values of the tokens of reference latents, Kept reads them instead of such tokens.
 	Keep, Kept bool
-	// Masked says that attention has a bias.
+	// Masked reports that attention has a bias.
 	Masked bool
 	// SkipDouble and SkipSingle are blocks that are left out.
 	SkipDouble, SkipSingle []int
-	// Double and Single are the blocks of each kind behind which a ControlNet adds a residual.
+	// Double and Single are the blocks of each kind after which a ControlNet adds a residual.
 	Double, Single []int
 	// Styles are the numbers of tokens that model patches put before the text.
 	Styles []int
@@ -46,7 +46,7 @@ var (
 	symT = onnx.Sym("T")
 )
 
-// ResidualDouble and ResidualSingle name the inputs of a ControlNet's residuals [B,I,C] behind a block.
+// ResidualDouble and ResidualSingle name the inputs of a ControlNet's residuals [B,I,C] after a block.
 func ResidualDouble(i int) string { return fmt.Sprintf("double.%d", i) }
 
 // ResidualSingle is ResidualDouble for single blocks.
@@ -62,7 +62,7 @@ type writer struct {
 	bias *onnx.Value
 	// vec is the vector that modulates the image and text tokens, still that of reference tokens, nil for the same.
 	vec, still *onnx.Value
-	// text is the number of text tokens and of those that are put before them.
+	// text is the number of text tokens and of the tokens before them.
 	text onnx.Dim
 	// stacked are modulations that were made together, by the prefix of their layer.
 	stacked map[string][]dit.Mod
@@ -153,7 +153,7 @@ func (w *writer) vectors() {
 	}
 }
 
-// stack makes the modulations of blocks together, n by each of the layers that are called names.
+// stack computes the modulations of blocks in one product, n for each of the layers in names.
 func (w *writer) stack(blocks string, n int, names ...string) {
 	if w.Shared || w.table != nil || w.still != nil {
 		return
@@ -246,7 +246,7 @@ func keyName(kind string, block int) string { return fmt.Sprintf("kept.%s.%d.k",
 
 func valueName(kind string, block int) string { return fmt.Sprintf("kept.%s.%d.v", kind, block) }
 
-// seen gives or reads the keys and values of reference tokens in a block, nil where neither is to be done.
+// seen writes or reads the keys and values of reference tokens in a block; nil means neither.
 func (w *writer) seen(kind string, block int) func(k, v *onnx.Value) *nn.Stream {
 	switch {
 	case w.v.Keep:

@@ -22,7 +22,7 @@ const (
 	InputVector = "y"
 	// InputGuidance is the guidance [N].
 	InputGuidance = "guidance"
-	// InputConcat are channels [N,C,H,W] that are read behind those of the latent.
+	// InputConcat are channels [N,C,H,W] that are read after those of the latent.
 	InputConcat = "concat"
 )
 
@@ -40,7 +40,7 @@ type Model struct {
 	Prefixes   map[string][]string
 	// TextLength, when set, is the least number of text tokens: shorter encodings get zeros before them.
 	TextLength int
-	// Rotary, when set, returns the positions' scale and shift for so many text tokens where no option says.
+	// Rotary, when set, returns the positions' scale and shift for the given number of text tokens where no option says.
 	Rotary func(tokens int) dit.Rotary
 
 	activations family.Activations
@@ -130,7 +130,7 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 	if _, err := sampling.Value[[]int](c, sampling.KeyMaskImage); err != nil {
 		return nil, err
 	}
-	if mask != nil && len(mask.Shape) == 3 { // others are those of text encoders
+	if mask != nil && len(mask.Shape) == 3 { // others are the others of text encoders
 		in = append(in, sampling.Input{Name: inputMask, Value: mask, Rule: sampling.ByRows})
 	}
 	if m.Distilled > 0 { // Chroma does not read reference latents
@@ -244,7 +244,7 @@ func (m *Model) call(run family.Runner, c family.Call) (*prepared, error) {
 	return p, m.masked(run, p, c)
 }
 
-// inputMask is the name of what is added to the attention of the tokens of the text and one that stands for the image's.
+// inputMask is the name of the attention bias of the text tokens and one token that represents the image.
 const inputMask = "attention_mask"
 
 // masked adds the bias of attention.
@@ -277,7 +277,7 @@ func (m *Model) rotary(c family.Call, tokens int) dit.Rotary {
 	return dit.RotaryOf(c.Inputs.Options, def)
 }
 
-// latent is the latent with what is read beside it, of so many channels.
+// latent returns the latent joined with the additional inputs, with the given number of channels.
 func (m *Model) latent(c family.Call, channels int) (*tensor.Tensor, error) {
 	if channels <= m.Channels {
 		return c.X, nil

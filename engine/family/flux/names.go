@@ -6,7 +6,7 @@ import (
 	"comfygo/engine/family/dit"
 )
 
-// blockLayers are the layers of a double block by diffusers' names, but for the fused ones.
+// blockLayers are the layers of a double block by diffusers' names, except for the fused ones.
 var blockLayers = [][2]string{
 	{"attn.to_out.0", "img_attn.proj"},
 	{"norm1.linear", "img_mod.lin"},
@@ -26,7 +26,7 @@ var blockLayers = [][2]string{
 	{"attn.norm_added_k", "txt_attn.norm.key_norm"},
 }
 
-// singleLayers are those of a single block.
+// singleLayers are the layers of a single block.
 var singleLayers = [][2]string{
 	{"norm.linear", "modulation.lin"},
 	{"proj_out", "linear2"},
@@ -36,7 +36,7 @@ var singleLayers = [][2]string{
 	{"attn.to_out", "linear2"},
 }
 
-// basicLayers are those outside of the blocks.
+// basicLayers are those outside the blocks.
 var basicLayers = [][2]string{
 	{"proj_out", "final_layer.linear"},
 	{"x_embedder", "img_in"},
@@ -50,8 +50,8 @@ var basicLayers = [][2]string{
 	{"controlnet_x_embedder", "pos_embed_input"},
 }
 
-// names are diffusers' names of a network of so many double and single blocks and width hidden. Upstream: utils.py
-// flux_to_diffusers.
+// names are diffusers' names of a network with the given number of double and single blocks and width hidden. Upstream:
+// utils.py flux_to_diffusers.
 func names(depth, single, hidden int) *dit.Names {
 	n := &dit.Names{}
 	for i := range depth {

@@ -24,7 +24,7 @@ func (patchKind) Name() string { return "USO style projector for Flux.1" }
 // Rank implements family.Family.
 func (patchKind) Rank() int { return 30 }
 
-// StylePatch makes text tokens of what three layers of an image encoder give. Upstream: SigLIPMultiFeatProjModel.
+// StylePatch converts the outputs of three layers of an image encoder to text tokens. Upstream: SigLIPMultiFeatProjModel.
 type StylePatch struct {
 	src weights.Source
 	// Tokens and Width are those of the image encoder, Style is the number of tokens that each layer becomes, Hidden their

@@ -5,7 +5,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// positions are those of the tokens of a call: text, image, reference latents, with one number an axis.
+// positions are the positions of the tokens of a call: text, image, reference latents, with one number an axis.
 type positions struct {
 	Config
 	rotary dit.Rotary

@@ -20,8 +20,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(familytest.Main(m)) }
 
-// TestCacheEqualsUpstream makes the calls of a run: the first gives the keys and values of its reference latents, those after it read them,
-// of other numbers of rows, too.
+// TestCacheEqualsUpstream makes the calls of a run: the first one writes the keys and values of its reference latents, and the following
+// ones read them, also with other numbers of rows.
 func TestCacheEqualsUpstream(t *testing.T) {
 	t.Parallel()
 	stored, src := familytest.Recorded(t, "testdata/cache", "flux2")
@@ -90,7 +90,7 @@ func TestLoRAKeys(t *testing.T) {
 	})
 }
 
-// TestText holds that short encodings get zeros before them.
+// TestText checks that short encodings get zeros before them.
 func TestText(t *testing.T) {
 	t.Parallel()
 	m := familytest.Model(t, "flux2-small", dtype.Invalid).(*flux.Model)
@@ -121,7 +121,7 @@ func TestCUDA(t *testing.T) {
 	}
 }
 
-// TestLongCat tells LongCat-Image from Flux.1 by the text encoder that it reads.
+// TestLongCat distinguishes LongCat-Image from Flux.1 by its text encoding.
 func TestLongCat(t *testing.T) {
 	t.Parallel()
 	list := func(width string) string {

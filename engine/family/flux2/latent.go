@@ -6,7 +6,7 @@ import "comfygo/engine/sampling"
 // latent_formats.Flux2; its preview colours are those of the cells.
 var Latent = sampling.LatentFormat{Channels: 128, Scale: 1, Downscale: 16, TinyVAE: "taef2_decoder", RGB: colours(), RGBBias: [3]float32{-0.0329, -0.0718, -0.0851}}
 
-// cells are how much red, green and blue a channel of a cell gives.
+// cells are the red, green and blue factors of a cell's channels.
 var cells = [32][3]float32{
 	{0.0058, 0.0113, 0.0073},
 	{0.0495, 0.0443, 0.0836},

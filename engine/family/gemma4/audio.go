@@ -15,9 +15,9 @@ import (
 
 // listener is what reads sounds for a language model: features [frames,values] of a waveform, to vectors [tokens,width].
 type listener interface {
-	// features are those of samples of one channel at sampleRate.
+	// features are the features of samples of one channel at sampleRate.
 	features(samples []float32) *tensor.Tensor
-	// marks is the number of tokens that a template has for so many samples.
+	// marks is the number of tokens that a template has for the given number of samples.
 	marks(samples int) int
 	listen(ctx context.Context, run family.Runner, features *tensor.Tensor) (*tensor.Tensor, error)
 }
@@ -37,7 +37,7 @@ const (
 	subOut      = 32
 )
 
-// readAudio returns what reads sounds in the file, nil for a file without it.
+// readAudio returns the audio encoder of the file, or nil if there is none.
 func readAudio(s *weights.Scope, src weights.Source, c Config) (listener, error) {
 	a := s.At("audio_model")
 	projector := s.Shape("audio_projector.embedding_projection.weight")
@@ -79,7 +79,7 @@ func (conformer) marks(samples int) int {
 	return min(max(t, 0), mostMarks)
 }
 
-// listen implements listener. Features hold a mask of real frames behind the bands.
+// listen implements listener. Features hold a mask of real frames after the bands.
 func (a conformer) listen(ctx context.Context, run family.Runner, features *tensor.Tensor) (*tensor.Tensor, error) {
 	if len(features.Shape) != 2 || features.Dim(1) != bands+1 || features.Dim(0) == 0 {
 		return nil, fmt.Errorf("encoding a sound: its features have the shape %v, wanted frames of %d bands and a mask", features.Shape, bands)
@@ -118,7 +118,7 @@ func (a conformer) listen(ctx context.Context, run family.Runner, features *tens
 	return res["vectors"], nil
 }
 
-// distances are the embeddings [distance,width] of how far a frame lies behind another.
+// distances are the embeddings [distance,width] of the distances between frames.
 func (a Audio) distances() *tensor.Tensor {
 	out := tensor.New(audioReach, a.Width)
 	half := a.Width / 2
@@ -141,8 +141,8 @@ func (a conformer) graph() family.Graph {
 type audioWriter struct {
 	clipped
 	cfg Audio
-	// frames is the number of frames of a sound, seen [N*reach] the frames that each sees, hidden [N,1,reach] where no frame is, and
-	// distances [reach,width] the embeddings of how far they are.
+	// frames is the number of frames of a sound, seen [N*reach] the frames that each attends to, hidden [N,1,reach] marks missing
+	// frames, and distances [reach,width] are the embeddings of their distances.
 	frames                  onnx.Dim
 	seen, hidden, distances *onnx.Value
 }
@@ -200,7 +200,8 @@ func (w *audioWriter) forward(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return w.Add(x, w.Mul(y, w.Const(audioShare)))
 }
 
-// attend has each frame see itself and those right before it. Upstream computes it in blocks, whose outcome is the same.
+// attend lets each frame attend to itself and the frames right before it. Upstream computes it in blocks with the same
+// result.
 func (w *audioWriter) attend(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	c := w.cfg
 	heads, d, reach := onnx.D(c.Heads), onnx.D(c.Width/c.Heads), onnx.D(audioReach)
@@ -251,13 +252,13 @@ func (w *audioWriter) convolve(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return w.Add(x, w.linear(s.At("linear_end"), y, c.Width))
 }
 
-// plainAudio projects the samples of a sound without a tower, as the 12B model has it (upstream: gemma4.py Gemma4UnifiedSDTokenizer).
+// plainAudio projects the samples of a sound without a tower, as in the 12B model (upstream: gemma4.py Gemma4UnifiedSDTokenizer).
 type plainAudio struct {
 	Samples, Out int
 	src          weights.Source
 }
 
-// features implements listener: so many samples a token, filled up with silence, as many tokens as a template has.
+// features implements listener: a fixed number of samples per token, padded with silence to the tokens of a template.
 func (a plainAudio) features(samples []float32) *tensor.Tensor {
 	out := tensor.New(a.marks(len(samples)), a.Samples)
 	copy(out.Data, samples)

@@ -52,7 +52,7 @@ func (c *call) Forward(ctx context.Context, rows []textenc.Row) (textenc.Output,
 	return textenc.Output{Hidden: out}, nil
 }
 
-// inputs are those of a row's tokens behind past ones: embeddings, masks and angles.
+// inputs are the inputs of a row's tokens after past ones: embeddings, masks and angles.
 func (c *call) inputs(row textenc.Row, past int) ([]family.Value, error) {
 	n := len(row.IDs)
 	embeds, err := c.embed(row)
@@ -116,8 +116,8 @@ func (c *call) lookUp(name string, width int, row textenc.Row) (*tensor.Tensor, 
 	return textenc.Embed([]textenc.Row{row}, words.Entry)
 }
 
-// hidden counts how many times a key is hidden from a query, [1,1,tokens,past+tokens]: once when it comes later, once when it is
-// padding. The tokens of an image see each other in some models.
+// hidden counts the reasons that hide a key from a query, [1,1,tokens,past+tokens]: once when it comes later, once when it is
+// padding. The tokens of an image attend to each other in some models.
 func (c *call) hidden(row textenc.Row, past int) *tensor.Tensor {
 	n := len(row.IDs)
 	all := past + n
@@ -175,7 +175,7 @@ func (c Config) angles(kind, past, n int) (cos, sin []float32) {
 	return cos, sin
 }
 
-// memory is the bytes of activations for t tokens behind past ones.
+// memory is the bytes of activations for t tokens after past ones.
 func (c Config) memory(t, past int) int64 {
 	head := max(c.HeadDim[global], c.HeadDim[sliding])
 	return int64(t) * int64(4*(3*c.mlp(c.Layers-1)+4*c.Heads*head+4*c.Width+3*c.Layers*c.PerLayer)+16*c.Heads*(past+t))
@@ -223,7 +223,7 @@ func (e *Encoder) Generate(ctx context.Context, run family.Runner, tokens tokeni
 	})
 }
 
-// read reads tokens behind those in the cache, and returns the logits of what follows.
+// read reads tokens after those in the cache, and returns the logits of what follows.
 func (c *call) read(ctx context.Context, cache *decoder.Cache, row textenc.Row) ([]float32, error) {
 	n, past := len(row.IDs), cache.Tokens
 	if err := cache.Reserve(n); err != nil {

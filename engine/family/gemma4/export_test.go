@@ -20,7 +20,7 @@ func (e *Encoder) Plain(width, places, samples int) *Encoder {
 	return e
 }
 
-// See and Hear are what the network makes of an image and of features.
+// See and Hear return the network's vectors for an image and for audio features.
 func (e *Encoder) See(ctx context.Context, run family.Runner, image *tensor.Tensor) (*tensor.Tensor, error) {
 	return e.vision.look(ctx, run, image)
 }

@@ -43,7 +43,7 @@ func mono(ctx context.Context, waveform *tensor.Tensor, rate int) ([]float32, er
 	return out.Data, nil
 }
 
-// melFeatures are the logarithms of the energies in bands of frequencies of each frame, and behind them 1 for frames of the sound, 0 for those
+// melFeatures are the logarithms of the energies in bands of frequencies of each frame, and after them 1 for frames of the sound, 0 for those
 // of the silence that fills it up: [frames,bands+1] (upstream: Gemma4_Tokenizer._extract_audio_features).
 func melFeatures(samples []float32) *tensor.Tensor {
 	const round = 128

@@ -22,13 +22,13 @@ type kind struct{}
 
 func (kind) Name() string { return "Gemma 4" }
 
-// Rank is less than that of the other language models, whose keys files of Gemma 4 have, too.
+// Rank is below the other language models, because files of Gemma 4 have their keys, too.
 func (kind) Rank() int { return 190 }
 
 // Key is the key of the encoder, whatever its size.
 const Key = "gemma4"
 
-// The kinds of layers: those that see all tokens, and those that see a window of them.
+// The kinds of layers: global layers attend to all tokens, sliding layers to a window.
 const (
 	global = iota
 	sliding
@@ -40,17 +40,17 @@ type Config struct {
 	Width, Layers, Heads, MLP, Vocab int
 	// HeadDim and KVHeads are the width of a head and the number of heads of keys of global and of sliding layers.
 	HeadDim, KVHeads [kinds]int
-	// SameValues says that global layers take their values from the projection of keys.
+	// SameValues reports that global layers take their values from the projection of keys.
 	SameValues bool
-	// Window is the number of tokens that sliding layers see; every Period-th layer is global.
+	// Window is the number of tokens that sliding layers attend to; every Period-th layer is global.
 	Window, Period int
 	// Shared is the number of last layers that attend to the keys and values of the last layer of their kind before them; with Wide
 	// their MLPs have double width.
 	Shared int
 	Wide   bool
-	// PerLayer is the width of what a token gives to each layer, 0 for none.
+	// PerLayer is the width of a token's input to each layer, 0 for none.
 	PerLayer int
-	// Blocks has the tokens of an image see each other.
+	// Blocks lets the tokens of an image attend to each other.
 	Blocks bool
 	// Primed has answers without thinking begin with an empty thought.
 	Primed bool
@@ -100,7 +100,7 @@ func (c Config) kvWidth(layer int) int {
 	return c.KVHeads[k] * c.HeadDim[k]
 }
 
-// cacheWidths are the widths of the keys of each layer of its own ones, and of its values behind them all.
+// cacheWidths are the widths of the keys of each layer of its own ones, and of its values after them all.
 func (c Config) cacheWidths() []int {
 	n := c.own()
 	out := make([]int, 2*n)
@@ -154,7 +154,7 @@ func Read(src weights.Source) (*Encoder, error) {
 	return e, err
 }
 
-// read takes the sizes off the shapes.
+// read takes the sizes from the shapes.
 func (c *Config) read(s *weights.Scope) error {
 	layers := s.At("model", "layers")
 	words, gate := s.Shape(table), layers.Index(0).Shape("mlp.gate_proj.weight")
@@ -238,7 +238,7 @@ func (e *Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.T
 	return tokenizer.New(m, o.Apply(rules)).Tokenize(prompt, o.Embedding)
 }
 
-// Encode implements family.TextEncoder: the inputs of all layers and the output, or those that o names. There is no pooled output.
+// Encode implements family.TextEncoder: the inputs of all layers and the output, or those named by o. There is no pooled output.
 func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenizer.Tokens, o family.EncodeOptions) (family.Encoding, error) {
 	tokens, images, err := e.splice(ctx, run, tokens)
 	if err != nil {
@@ -266,7 +266,7 @@ func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenize
 // span is the place of an image among the tokens of a row.
 type span struct{ start, size int }
 
-// splice puts the vectors of images and sounds in the place of their tokens, and returns where images are.
+// splice puts the vectors of images and sounds in place of their tokens, and returns where images are.
 func (e *Encoder) splice(ctx context.Context, run family.Runner, tokens tokenizer.Tokens) (tokenizer.Tokens, []span, error) {
 	var images []span
 	out, err := decoder.Splice(tokens, func(t tokenizer.Token, at int) (*tensor.Tensor, error) {

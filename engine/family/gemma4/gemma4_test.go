@@ -56,7 +56,7 @@ func prompt() tokenizer.Tokens {
 	return tokenizer.Tokens{row}
 }
 
-// shown is what a prompt shows: the recorded image, the first frame of the video and the sound, as a model reads them.
+// shown is the media of a prompt: the recorded image, the first frame of the video and the sound, as a model reads them.
 func shown(t *testing.T, e *gemma4.Encoder) *family.Prompt {
 	t.Helper()
 	wave := golden.Normal("gemma4/wave", 1, 2, 9000)
@@ -94,7 +94,7 @@ func tokensOf(t *testing.T, stored *inner.Tensors, name string) []int32 {
 	return out
 }
 
-// generated goes on with a prompt, and compares tokens and the logits of the first and the last step.
+// generated generates text for a prompt, and compares the tokens and the logits of the first and the last step.
 func generated(t *testing.T, e *gemma4.Encoder, stored *inner.Tensors, name string, tokens tokenizer.Tokens, o textgen.Options) {
 	t.Helper()
 	choose, err := textgen.New(o)
@@ -116,10 +116,10 @@ func generated(t *testing.T, e *gemma4.Encoder, stored *inner.Tensors, name stri
 	}
 }
 
-// TestSmallEqualsUpstream compares states, tokens, logits, and what the towers make of an image and a sound. A prompt is longer than the
-// window of sliding layers. Heads of norm 1 and products without a scale make attention sharp: upstream's own states move by up to 2e-4
-// when the last bit of the embeddings changes, so that those behind the third layer may be off by more. Features of a sound are logarithms: silence is near ln(0.001), where float32's last bit of the waveform
-// is about 1e-4.
+// TestSmallEqualsUpstream compares states, tokens, logits, and the outputs of the towers for an image and a sound. A prompt is longer than the window
+// of sliding layers. Heads of norm 1 and products without a scale make attention sharp: upstream's own states move by up to 2e-4 when the last bit of
+// the embeddings changes, so that those after the third layer may be off by more. Features of a sound are logarithms: silence is near ln(0.001),
+// where float32's last bit of the waveform is about 1e-4.
 func TestSmallEqualsUpstream(t *testing.T) {
 	t.Parallel()
 	stored, src := familytest.Recorded(t, "testdata/small", "gemma4")
@@ -162,7 +162,8 @@ func TestSmallEqualsUpstream(t *testing.T) {
 	familytest.Compare(t, stored, "frame", some(frame), golden.Tolerance{RMSRel: 2e-3})
 }
 
-// TestPlainEqualsUpstream compares a model like 12B, whose image tokens see each other and whose global layers take values from keys.
+// TestPlainEqualsUpstream compares a model like 12B, whose image tokens attend to each other and whose global layers take values from
+// keys.
 func TestPlainEqualsUpstream(t *testing.T) {
 	t.Parallel()
 	stored, src := familytest.Recorded(t, "testdata/plain", "gemma4")
@@ -234,7 +235,7 @@ const words = `{"added_tokens":[{"id":2,"content":"<bos>","special":true},{"id":
 "decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}]},
 "model":{"type":"BPE","unk_token":"<unk>","fuse_unk":true,"byte_fallback":true,"vocab":{"<unk>":0,"<pad>":1,"<bos>":2,"a":3,"▁":4,"<turn|>":5,"▁a":6,"<0xC3>":7,"<0xA4>":8},"merges":[["▁","a"]]}}`
 
-// TestWords checks the vocabulary in a file: tokens behind a start token, and back.
+// TestWords checks the vocabulary in a file: tokens after a start token, and back.
 func TestWords(t *testing.T) {
 	t.Parallel()
 	_, src := familytest.Recorded(t, "testdata/small", "gemma4")

@@ -27,9 +27,9 @@ func inPast(i int) string   { return fmt.Sprintf("past%d", i) }
 func outKept(i int) string  { return fmt.Sprintf("kept%d", i) }
 func outLayer(l int) string { return fmt.Sprintf("layer%d", l) }
 
-// variant tells the graphs of one network apart.
+// variant distinguishes the graphs of one network.
 type variant struct {
-	// slides says that there are more tokens than sliding layers see.
+	// slides reports that there are more tokens than the window of sliding layers.
 	slides bool
 	// generates has past keys and values as inputs and logits as an output; layers are those whose inputs are outputs otherwise.
 	generates bool
@@ -46,9 +46,9 @@ func (e *Encoder) graph(v variant) family.Graph {
 	}}
 }
 
-// writer writes the network: inputs "embeds" [1,T,width], "hidden" and "outside" [1,1,T,P+T], how many times a key is hidden from a query,
-// cosines and sines [1,T,D/2] by kind of layer, "perlayer" [1,T,layers*width] and "past…" [1,P,·]; outputs "logits" [vocabulary] and
-// "kept…" [T,·], or the inputs of layers [1,T,width] (upstream: gemma4.py Gemma4Transformer).
+// writer writes the network: inputs "embeds" [1,T,width], "hidden" and "outside" [1,1,T,P+T], the number of reasons that hide a key from a
+// query, cosines and sines [1,T,D/2] by kind of layer, "perlayer" [1,T,layers*width] and "past…" [1,P,·]; outputs "logits" [vocabulary]
+// and "kept…" [T,·], or the inputs of layers [1,T,width] (upstream: gemma4.py Gemma4Transformer).
 type writer struct {
 	*nn.Builder
 	cfg  Config
@@ -128,7 +128,7 @@ func (w *writer) far() float32 {
 	return -math.MaxFloat32 / 4
 }
 
-// perLayer is what each layer gets of the tokens, [1,T,PerLayer] each; nil for models without.
+// perLayer are the token inputs of each layer, [1,T,PerLayer] each; nil for models without them.
 func (w *writer) perLayer(s *weights.Scope, h *onnx.Value) []*onnx.Value {
 	c := w.cfg
 	if c.PerLayer == 0 {
@@ -198,7 +198,7 @@ func (w *writer) keep(s *weights.Scope, x *onnx.Value, layer int, past onnx.Dim)
 	w.keys[k], w.values[k] = w.behind(key, layer, past), w.behind(value, c.own()+layer, past)
 }
 
-// behind puts the rows of new tokens behind past ones, as the i-th list of the cache, and gives them out.
+// behind puts the rows of new tokens after past ones, as the i-th list of the cache, and gives them out.
 func (w *writer) behind(x *onnx.Value, i int, past onnx.Dim) *onnx.Value {
 	if !w.v.generates {
 		return x

@@ -10,7 +10,7 @@ import (
 	"comfygo/engine/tokenizer"
 )
 
-// The marks of turns and of what a prompt shows.
+// The marks of turns and of a prompt's media.
 const (
 	turn       = "<|turn>"
 	imageMark  = "<|image><|image|><image|>"
@@ -20,27 +20,27 @@ const (
 	soundEnd   = "<audio|>"
 )
 
-// The tokens in whose place images, frames and sounds stand.
+// The placeholder tokens of images, frames and sounds.
 const (
 	tokenImage int32 = 258880
 	tokenSound int32 = 258881
 	tokenFrame int32 = 258884
 )
 
-// Upstream: sd.py load_text_encoder_state_dicts, where the file alone decides; gemma4.py Gemma4_Tokenizer.
+// Upstream: sd.py load_text_encoder_state_dicts, where only the file decides; gemma4.py Gemma4_Tokenizer.
 func init() {
 	all := family.EncodeOptions{AllLayers: true, RawHidden: true, Masked: true, ReturnMask: true}
 	family.Register(family.Single{Label: "Gemma 4", Order: 182, Loader: "ltxv", Encoder: SchemeEncoder(Key, all)})
 }
 
-// SchemeEncoder is how a scheme has Gemma 4 read prompts and go on with them; options are those of encoding.
+// SchemeEncoder returns a scheme's encoder with Gemma 4's prompt layout and generation; options are those of encoding.
 func SchemeEncoder(key string, options family.EncodeOptions) family.SchemeEncoder {
 	return family.SchemeEncoder{Key: key, Plain: true, Options: options, Arrange: arrange, Chat: &family.Chat{
 		Bare: true, Thinking: true, Images: true, Video: true, Audio: true, Write: write,
 	}}
 }
 
-// write is the text that the model goes on with.
+// write is the text that the model continues.
 func write(p family.Prompt) string {
 	if p.Bare || strings.HasPrefix(p.Text, turn) {
 		return p.Text
@@ -54,7 +54,7 @@ func write(p family.Prompt) string {
 	return system + "<|turn>user\n" + p.Text + shown(p) + "<turn|>\n<|turn>model\n" + open
 }
 
-// shown are the marks of what a prompt shows.
+// shown are the marks of a prompt's media.
 func shown(p family.Prompt) string {
 	var marks []string
 	between := "\n\n\n\n"

@@ -32,8 +32,8 @@ const (
 	frameTokens = 70
 )
 
-// fit converts an image [1,H,W,C] of values from 0 to 1 to the area of so many tokens, by bicubic interpolation of 8-bit values (upstream:
-// Gemma4_Tokenizer.tokenize_with_weights).
+// fit converts an image [1,H,W,C] of values from 0 to 1 to the area of the given number of tokens, by bicubic interpolation of 8-bit
+// values (upstream: Gemma4_Tokenizer.tokenize_with_weights).
 func fit(image *tensor.Tensor, tokens int) (*tensor.Tensor, error) {
 	if len(image.Shape) != 4 || image.Dim(0) != 1 || image.Dim(3) < 3 || image.Dim(1) < 1 || image.Dim(2) < 1 {
 		return nil, fmt.Errorf("encoding an image: it has the shape %v, wanted one of height, width and at least 3 channels", image.Shape)
@@ -61,7 +61,7 @@ func fit(image *tensor.Tensor, tokens int) (*tensor.Tensor, error) {
 	return out, nil
 }
 
-// fitted is the size of an image within the area of so many tokens, of sides that token divides.
+// fitted is the size of an image within the area of the given number of tokens, of sides that token divides.
 func fitted(h, w, tokens int) (height, width int) {
 	factor := math.Sqrt(float64(tokens*token*token) / float64(h*w))
 	side := func(n int) int { return int(math.Floor(factor*float64(n)/token)) * token }
@@ -92,7 +92,7 @@ const (
 // Vision describes the vision tower of E2B, E4B and 31B (upstream: gemma4.py Gemma4VisionEncoder).
 type Vision struct{ Width, Layers, Heads, HeadDim, MLP, Places, Out int }
 
-// readVision returns what reads images in the file, nil for a file without it.
+// readVision returns the vision tower of the file, or nil if there is none.
 func readVision(s *weights.Scope, src weights.Source, c Config) (vision, error) {
 	v := s.At("vision_model")
 	if v.Has("patch_dense.weight") {
@@ -176,7 +176,7 @@ func (v tower) look(ctx context.Context, run family.Runner, image *tensor.Tensor
 	return res["vectors"], nil
 }
 
-// place is the column and the row of a patch in the order of tokens, whose nine patches stand together.
+// place returns the column and the row of a patch in token order, where the nine patches of a token are adjacent.
 func place(at, cols int) (x, y int) {
 	t, k, wide := at/(pool*pool), at%(pool*pool), cols/pool
 	return t%wide*pool + k%pool, t/wide*pool + k/pool
@@ -196,7 +196,7 @@ func (v tower) graph() family.Graph {
 	}}
 }
 
-// clipped are layers whose input and output are kept within bounds that lie beside their weights.
+// clipped are layers whose input and output are clamped to bounds stored beside their weights.
 type clipped struct{ *nn.Builder }
 
 // linear is a layer between bounds (upstream: gemma4.py ClippedLinear).
@@ -268,13 +268,13 @@ func (w *visionWriter) turn(x *onnx.Value) *onnx.Value {
 	return w.Rotate(y, w.rope, w.cfg.Heads)
 }
 
-// plainVision projects the pixels of an image without a tower, as the 12B model has it (upstream: gemma4.py Gemma4UnifiedVisionEmbedder).
+// plainVision projects the pixels of an image without a tower, as in the 12B model (upstream: gemma4.py Gemma4UnifiedVisionEmbedder).
 type plainVision struct {
 	Width, Places, Out int
 	src                weights.Source
 }
 
-// plainEpsilon is that of torch's LayerNorm.
+// plainEpsilon is the epsilon of torch's LayerNorm.
 const plainEpsilon = 1e-5
 
 // look implements vision.

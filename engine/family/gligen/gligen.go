@@ -1,5 +1,5 @@
 // Package gligen is the family of GLIGEN networks (Li et al. 2023, arXiv:2301.07093): a gated self-attention in each transformer
-// block of a U-Net, among the latent's positions and tokens that stand for boxes with texts.
+// block of a U-Net, among the latent's positions and tokens that represent boxes with texts.
 package gligen
 
 import (

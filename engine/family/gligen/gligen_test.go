@@ -163,7 +163,7 @@ func near(t *testing.T, what string, got, want []float32) {
 	}
 }
 
-// TestWrong: files and boxes that do not fit are errors that say what is wrong.
+// TestWrong: files and boxes that do not fit return errors that state the reason.
 func TestWrong(t *testing.T) {
 	t.Parallel()
 	without := func(name string) []weights.Entry {

@@ -45,7 +45,7 @@ func (p *placement) Input(shape []int) sampling.Input {
 	return sampling.Input{Name: r.Patch().Input().Name, Value: r.tokens(height, width), Rule: r}
 }
 
-// rule has the boxes measured against the part of the latent that an entry is for.
+// rule measures the boxes relative to the entry's part of the latent.
 type rule struct {
 	sampling.Rule
 	placed *placement

@@ -11,12 +11,12 @@ import (
 const (
 	// mostBoxes is the number of tokens, of which those without a box are the network's own null token.
 	mostBoxes = 30
-	// frequencies are those of the Fourier features of a box's sides, from 1 up to below temperature.
+	// frequencies are the frequencies of the Fourier features of a box's sides, from 1 up to below temperature.
 	frequencies, temperature = 8, 100
 	features                 = frequencies * 2 * 4
 )
 
-// positionNet makes the tokens of boxes; it is small enough to be computed on the host.
+// positionNet computes the tokens of boxes; it is small enough to be computed on the host.
 type positionNet struct {
 	text, width       int
 	nullText, nullBox []float32
@@ -62,7 +62,7 @@ func readPositions(s *weights.Scope, width int) (*positionNet, error) {
 	return p, nil
 }
 
-// gate reads the scalar whose hyperbolic tangent scales a branch.
+// gate returns the hyperbolic tangent of the scalar that scales a branch.
 func gate(src weights.Source, name string) (float32, error) {
 	e, ok := src.Lookup(name)
 	if !ok {
@@ -75,7 +75,8 @@ func gate(src weights.Source, name string) (float32, error) {
 	return float32(math.Tanh(float64(v[0]))), nil
 }
 
-// tokens returns the tokens [1,30,width] of boxes in a latent of so many rows and columns (upstream: gligen.py PositionNet).
+// tokens returns the tokens [1,30,width] of boxes in a latent with the given number of rows and columns (upstream: gligen.py
+// PositionNet).
 func (p *positionNet) tokens(boxes []box, height, width int) *tensor.Tensor {
 	out := tensor.New(1, mostBoxes, p.width)
 	var null []float32

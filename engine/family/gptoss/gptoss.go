@@ -36,9 +36,9 @@ type Config struct {
 	Width, Layers, Vocab int
 	// Heads and KVHeads count the heads of queries and of keys, each HeadDim wide.
 	Heads, KVHeads, HeadDim int
-	// Experts is the number of experts of a layer, Inner the width inside of one; Active of them serve a token.
+	// Experts is the number of experts of a layer, Inner the width inside one; Active is the number of experts per token.
 	Experts, Inner, Active int
-	// Window is the number of tokens that every other layer sees, from the first on.
+	// Window is the number of tokens that every other layer attends to, starting with the first layer.
 	Window int
 	// Selected are the layers whose states are the encoding, side by side.
 	Selected []int
@@ -68,7 +68,7 @@ func (kind) Read(src weights.Source) (family.TextEncoder, error) {
 	return New(src, c), nil
 }
 
-// read takes the sizes off the shapes.
+// read takes the sizes from the shapes.
 func read(s *weights.Scope) (Config, error) {
 	layer := s.At("layers").Index(0)
 	words, sinks, q, k := s.Shape(table), layer.Shape("self_attn.sinks"), layer.Shape("self_attn.q_proj.weight"), layer.Shape("self_attn.k_proj.weight")
@@ -186,7 +186,7 @@ func (e *Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.T
 	return tokenizer.New(m, o.Apply(rules)).Tokenize(prompt, o.Embedding)
 }
 
-// Encode implements family.TextEncoder: the states behind the selected layers side by side, without a norm. There is no pooled output.
+// Encode implements family.TextEncoder: the states after the selected layers side by side, without a norm. There is no pooled output.
 func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenizer.Tokens, o family.EncodeOptions) (family.Encoding, error) {
 	r, err := textenc.Encode(ctx, call{e, run}, tokens, textenc.Settings{Empty: special, Width: e.Config.Width, ZeroMasked: o.ZeroMasked, Unended: o.Unended})
 	if err != nil {
@@ -235,7 +235,8 @@ func (c call) Forward(ctx context.Context, rows []textenc.Row) (textenc.Output, 
 	return textenc.Output{Hidden: res[outStates]}, err
 }
 
-// hidden marks the keys that a query does not see, [rows,1,tokens,tokens]: later ones, padding, and those before a window of tokens.
+// hidden marks the keys that a query does not attend to, [rows,1,tokens,tokens]: later ones, padding, and those before a window of
+// tokens.
 func hidden(rows []textenc.Row, window int) *tensor.Tensor {
 	n := len(rows[0].IDs)
 	out := tensor.New(len(rows), 1, n, n)

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { os.Exit(familytest.Main(m)) }
 // small is the network of testdata/record.py.
 var small = gptoss.Config{Width: 32, Layers: 4, Vocab: 40, Heads: 4, KVHeads: 2, HeadDim: 16, Experts: 6, Inner: 24, Active: 4, Window: 3, Selected: []int{1, 3}}
 
-// TestEqualsUpstream compares the states behind two layers; torch's own error in float32 is about 1e-6.
+// TestEqualsUpstream compares the states after two layers; torch's own error in float32 is about 1e-6.
 func TestEqualsUpstream(t *testing.T) {
 	t.Parallel()
 	stored, src := familytest.Recorded(t, "testdata/gptoss", "gptoss")

@@ -37,8 +37,8 @@ type writer struct {
 	bias [2]*onnx.Value
 }
 
-// write writes the network: inputs embeds [B,T,width], hidden and near [B,1,T,T], which mark with 1 the keys that a query does not see in
-// layers of either kind, and cosines and sines [1,T,D/2]; output states [B,T,selected·width]. Upstream: GptOssModel.
+// write writes the network: inputs embeds [B,T,width], hidden and near [B,1,T,T], which mark with 1 the keys that a query does not attend
+// to in layers of either kind, and cosines and sines [1,T,D/2]; output states [B,T,selected·width]. Upstream: GptOssModel.
 func (w *writer) write(s *weights.Scope) {
 	rows, t, one := onnx.Sym("B"), onnx.Sym("T"), onnx.D(1)
 	x := dit.Input(w.Builder, inEmbeds, rows, t, onnx.D(w.Width))
@@ -65,7 +65,7 @@ func (w *writer) far() float32 {
 	return -math.MaxFloat32 / 2
 }
 
-// layer is a decoder layer; near is 1 for one that sees a window of tokens.
+// layer is a decoder layer; near is 1 for one that attends to a window of tokens.
 func (w *writer) layer(s *weights.Scope, x *onnx.Value, near int) *onnx.Value {
 	x = w.Add(x, w.attend(s.At("self_attn"), w.RMSNorm(s.At("input_layernorm"), x, epsilon), near))
 	return w.Add(x, w.mixture(s.At("mlp"), w.RMSNorm(s.At("post_attention_layernorm"), x, epsilon)))
@@ -92,8 +92,8 @@ func (w *writer) attend(s *weights.Scope, x *onnx.Value, near int) *onnx.Value {
 	return w.Linear(s.At("o_proj"), y, w.Width)
 }
 
-// mixture is the sum of the experts, each times its score for a token. All experts are computed for all tokens, and those that do not serve
-// a token count zero. Upstream: GptOssMLP.
+// mixture is the sum of the experts, each times its score for a token. All experts are computed for all tokens, and inactive experts have
+// weight zero. Upstream: GptOssMLP.
 func (w *writer) mixture(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	scores := w.Linear(s.At("router"), x, w.Experts)
 	best, _ := w.TopK(scores, -1, w.Active)
@@ -111,7 +111,7 @@ func (w *writer) mixture(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return sum
 }
 
-// expert is the gated feed-forward layer of one expert, whose gates and values lie in turns. Upstream: GptOssExperts.
+// expert is the gated feed-forward layer of one expert, with interleaved gates and values. Upstream: GptOssExperts.
 func (w *writer) expert(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	h := w.Reshape(w.Linear(s.At("gate_up_proj"), x, 2*w.Inner), x.Dim(0), x.Dim(1), onnx.D(w.Inner), onnx.D(2))
 	parts := w.Split(h, -1, 1, 1)

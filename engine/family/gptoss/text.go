@@ -39,7 +39,7 @@ func init() {
 	})
 }
 
-// compose lays a prompt out in the chat; an empty one is no token but the one that pads.
+// compose lays a prompt out in the chat; an empty prompt has only the padding token.
 func compose(tok family.Tokenizer, p family.Prompt, o family.TokenizeOptions) (tokenizer.Tokens, error) {
 	if strings.TrimSpace(p.Text) == "" {
 		return tokenizer.Tokens{{{ID: special.Pad, Weight: 1}}}, nil
@@ -51,7 +51,7 @@ func compose(tok family.Tokenizer, p family.Prompt, o family.TokenizeOptions) (t
 	return out, err
 }
 
-// run encodes a prompt. An empty one, whose encoding has no tokens upstream, is a token that is hidden.
+// run encodes a prompt. An empty prompt, which has no tokens upstream, is encoded as one hidden token.
 func run(ctx context.Context, c family.SchemeCall) (family.Encoding, error) {
 	tokens := c.Tokens[Key]
 	if e, ok := c.Net.(*Encoder); ok && len(tokens) == 1 && len(tokens[0]) == 1 && tokens[0][0].ID == special.Pad {

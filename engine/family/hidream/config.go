@@ -8,9 +8,9 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Config is what the shapes of a file say about its network.
+// Config is the part of a network's config that follows from the shapes of a file.
 type Config struct {
-	// Channels are those of a latent, Patch is the side of a token.
+	// Channels are the channels of a latent, Patch is the side of a token.
 	Channels, Patch int
 	// Dim is the width of a token, Heads the number of attention heads.
 	Dim, Heads int
@@ -18,7 +18,7 @@ type Config struct {
 	Text, Layer, Vector int
 	// Double and Single count the blocks.
 	Double, Single int
-	// Experts is the number of experts, Hidden the width inside of one.
+	// Experts is the number of experts, Hidden the width inside one.
 	Experts, Hidden int
 }
 
@@ -33,7 +33,7 @@ const (
 // axes are the widths of a head that the axes of a position turn.
 func (c Config) axes() []int { return []int{headWidth / 2, headWidth / 4, headWidth / 4} }
 
-// read reads the config off the shapes.
+// read reads the config from the shapes.
 func read(s *weights.Scope) (Config, error) {
 	dim := func(name string, axis int) int {
 		if sh := s.Shape(name); axis < len(sh) {

@@ -21,9 +21,9 @@ type network struct {
 	c Config
 }
 
-// write writes the network for so many layers of the language model. Inputs are tokens x [B,X,C·4], context [B,T,Text],
-// llama [B,layers,L,Layer], y [B,Vector], timesteps [B], and the angles of the positions of X+T+2·L tokens. Upstream:
-// ldm/hidream/model.py HiDreamImageTransformer2DModel.
+// write writes the network for the given number of layers of the language model. Inputs are tokens x [B,X,C·4], context
+// [B,T,Text], llama [B,layers,L,Layer], y [B,Vector], timesteps [B], and the angles of the positions of X+T+2·L tokens.
+// Upstream: ldm/hidream/model.py HiDreamImageTransformer2DModel.
 func (n network) write(s *weights.Scope, layers int) {
 	rows, images, texts, words := onnx.Sym("B"), onnx.Sym("X"), onnx.Sym("T"), onnx.Sym("L")
 	width := n.c.Channels * n.c.Patch * n.c.Patch
@@ -98,7 +98,7 @@ func (n network) single(s *weights.Scope, x, time *onnx.Value, rope *nn.Rotary) 
 }
 
 // experts is the sum of the experts' MLPs, each times its score for a token, and of the shared one. All experts are
-// computed for all tokens, and those that do not serve a token count zero.
+// computed for all tokens, and inactive experts have weight zero.
 func (n network) experts(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	scores := n.Softmax(n.Linear(s.At("gate"), x, n.c.Experts), -1)
 	best, _ := n.TopK(scores, -1, active)

@@ -184,7 +184,7 @@ func beside(x, image *tensor.Tensor) (*tensor.Tensor, error) {
 	return out, nil
 }
 
-// places are the positions of an image's tokens, zero for those of the text behind them.
+// places are the positions of an image's tokens, zero for those of the text after them.
 func places(g dit.Grid, texts int) []float64 {
 	out := make([]float64, 3*(g.Tokens()+texts))
 	for i := range g.Tokens() {
@@ -198,14 +198,14 @@ func (m *Model) Memory(shape []int, tokens int) int64 {
 	return m.memory(plainLayers, shape[0], dit.GridOf(shape, m.Patch).Tokens(), tokens, tokens)
 }
 
-// plainLayers is the number of layers of the language model whose hidden states the network is given.
+// plainLayers is the number of layers of the language model whose hidden states the network reads.
 const plainLayers = 32
 
 func (m *Model) memory(count, rows, image, text, words int) int64 {
 	return m.activations.Of(m.graph(count), map[string]int{"B": rows, "X": image, "T": text, "L": words})
 }
 
-// graph is that for the hidden states of so many layers of the language model.
+// graph is that for the hidden states of the given number of layers of the language model.
 func (m *Model) graph(count int) family.Graph {
 	return family.Graph{Part: "unet", Variant: family.Digest(m.Config, count), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
 		return s.Build("hidream", m.Source, func(b *nn.Builder, s *weights.Scope) { network{b, m.Config}.write(s, count) })

@@ -15,7 +15,7 @@ import (
 // keyLlama is the key of the language model's layers in a conditioning entry, [1,layers,tokens,width].
 const keyLlama = "conditioning_llama3"
 
-// What stands in for encoders that are absent.
+// The replacements of missing encoders.
 const (
 	widthL, widthG = 768, 1280
 	width          = 4096

@@ -27,8 +27,7 @@ func filled(v float32, shape ...int) *tensor.Tensor {
 	return x
 }
 
-// TestJoin checks what stands in for each encoder that is absent, and that the token embeddings of the language model are
-// left out.
+// TestJoin checks the replacement of each missing encoder, and that the token embeddings of the language model are left out.
 func TestJoin(t *testing.T) {
 	t.Parallel()
 	layers := tensor.New(1, 33, 2, 4096)

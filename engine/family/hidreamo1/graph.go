@@ -17,7 +17,7 @@ const (
 )
 
 // build writes the graph. Inputs: embeds [B,A,width] of the tokens that are read in order, times [B], patches [B,N+R,3072] of the noisy image and
-// of reference images, cosines and sines [1,A+1+N+R,D/2], and target [N], whose size alone counts. Output: out [B,N,3072], the image's
+// of reference images, cosines and sines [1,A+1+N+R,D/2], and target [N], of which only the size is used. Output: out [B,N,3072], the image's
 // patches. Upstream: ldm/hidream_o1/model.py HiDreamO1Transformer.
 func (m *model) build(spec family.Spec) (*onnx.Graph, error) {
 	return spec.Build("hidream o1", m.Source, func(b *nn.Builder, s *weights.Scope) {
@@ -58,7 +58,7 @@ func (w *writer) layer(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return w.Add(x, w.Linear(m.At("down_proj"), y, c.width))
 }
 
-// attend has the tokens that are read in order see those before them, and the others see all.
+// attend lets the tokens that are read in order attend to those before them, and the others to all.
 func (w *writer) attend(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	c := w.c
 	q := w.Rotate(w.HeadRMSNorm(s.At("q_norm"), w.Linear(s.At("q_proj"), x, c.heads*c.head), c.heads, epsilon), w.rope, c.heads)

@@ -81,7 +81,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 type model struct {
 	dit.Head
 	config
-	// vision is the tower that reads reference images, nil for a file without one.
+	// vision is the tower that reads reference images, or nil if there is none.
 	vision *lm.ImageReader
 
 	activations family.Activations
@@ -100,7 +100,7 @@ var (
 // OnPixels implements family.OnPixels.
 func (*model) OnPixels() {}
 
-// LoRAKeys implements family.Adaptable. The token table is read outside of the layers that adapters are branches of.
+// LoRAKeys implements family.Adaptable. The token table is read outside the layers that adapters are branches of.
 func (m *model) LoRAKeys(keys *patch.KeyMap, part string) {
 	m.Head.LoRAKeys(keys, part)
 	keys.Bake(func(key string) bool { return key == part+table })
@@ -175,7 +175,7 @@ func (m *model) predict(ctx context.Context, run family.Runner, c family.Call) (
 		return nil, err
 	}
 	ids, places := layOut(c.Inputs.Get(inputTokens).Data, grid, refs)
-	read := len(ids) - 1 // the last token stands for the time
+	read := len(ids) - 1 // the last token represents the time
 	total := len(places) - len(ids)
 	if err := run.Check("running the model", m.activations.Of(m.graph(), map[string]int{"B": rows, "A": read, "N": grid.Tokens(), "R": total - grid.Tokens()})); err != nil {
 		return nil, err

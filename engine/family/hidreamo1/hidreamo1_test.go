@@ -109,7 +109,7 @@ func TestSmoothing(t *testing.T) {
 	}
 }
 
-// TestTokens compares the tokens of a prompt, whose parentheses are text.
+// TestTokens compares the tokens of a prompt with parentheses, which are text.
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	stored, _ := familytest.Recorded(t, "testdata/hidreamo1", "hidreamo1")

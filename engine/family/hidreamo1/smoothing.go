@@ -10,7 +10,7 @@ import (
 // OptionSmoothing is the run option of HiDreamO1PatchSeamSmoothing: a list of Smoothing.
 const OptionSmoothing = "hidream_o1_patch_seam_smoothing"
 
-// Smoothing averages predictions of an image whose patches lie elsewhere, so that their seams cancel out.
+// Smoothing averages predictions of an image with shifted patches, so that their seams cancel out.
 type Smoothing struct {
 	// Start and End are the timesteps between which it counts.
 	Start, End float64
@@ -21,7 +21,7 @@ type Smoothing struct {
 	Strength float32
 }
 
-// feather is the number of pixels over which the effect grows, behind a patch along each edge.
+// feather is the number of pixels over which the effect grows, after a patch along each edge.
 const feather = 4
 
 // smooth predicts an image with the smoothings of a list, the first around the others.
@@ -102,7 +102,7 @@ func hann(y, x int, shift [2]int) float32 {
 	return float32(0.25 * one(y, shift[0]) * one(x, shift[1]))
 }
 
-// join makes one value of several; the median of an even number is the lower one in the middle, as torch has it.
+// join combines several values into one; the median of an even number is the lower middle value, as in torch.
 func (s Smoothing) join(values, weights []float32) float32 {
 	n := float32(len(values))
 	sum, total := float32(0), float32(0)

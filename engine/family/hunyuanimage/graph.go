@@ -12,11 +12,11 @@ import (
 	"comfygo/engine/weights"
 )
 
-// variant is what tells graphs of one network apart.
+// variant distinguishes the graphs of one network.
 type variant struct {
-	// Glyphs says that there is an encoding of ByT5, Masked that text tokens are hidden, Guided that there is a guidance.
+	// Glyphs reports that there is an encoding of ByT5, Masked that text tokens are hidden, Guided that there is a guidance.
 	Glyphs, Masked, Guided bool
-	// Next says that there is a next sigma.
+	// Next reports that there is a next sigma.
 	Next bool
 	// SkipDouble and SkipSingle are blocks that are left out.
 	SkipDouble, SkipSingle []int
@@ -111,7 +111,7 @@ func Refine(b *nn.Builder, s *weights.Scope, c dit.Streams, x, times, mask *onnx
 	return x
 }
 
-// Glyphs maps the encoding of ByT5 to tokens of so many values. Upstream: ByT5Mapper.
+// Glyphs maps the encoding of ByT5 to tokens with the given number of values. Upstream: ByT5Mapper.
 func Glyphs(b *nn.Builder, s *weights.Scope, hidden int, x *onnx.Value) *onnx.Value {
 	const torchEpsilon = 1e-5
 	inner := rowsOf(s.Shape("fc1.weight"))

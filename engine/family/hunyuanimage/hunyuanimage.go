@@ -33,11 +33,11 @@ const headWidth = 128
 // config describes a network.
 type config struct {
 	dit.Streams
-	// channels are those of the latent, out the values predicted for a token, patch the side of a patch.
+	// channels are the channels of the latent, out the values predicted for a token, patch the side of a patch.
 	channels, out, patch int
 	// context and glyphWidth are the widths of the text encoding and of ByT5's, 0 for none.
 	context, glyphWidth int
-	// guidance says that the network reads a guidance, next that it reads the next sigma of the schedule, as the distilled
+	// guidance reports that the network reads a guidance, next that it reads the next sigma of the schedule, as the distilled
 	// model does.
 	guidance, next bool
 }

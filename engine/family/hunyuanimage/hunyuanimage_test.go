@@ -32,7 +32,7 @@ func TestDetection(t *testing.T) {
 	})
 }
 
-// TestDistilled holds that the distilled model reads the next sigma of the schedule, where there is one.
+// TestDistilled checks that the distilled model reads the next sigma of the schedule, if there is one.
 func TestDistilled(t *testing.T) {
 	t.Parallel()
 	m := familytest.Model(t, distilled, dtype.BF16)

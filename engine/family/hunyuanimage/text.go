@@ -24,7 +24,7 @@ func init() {
 	family.Register(textScheme{label: "HunyuanVideo 1.5", order: 95, kind: "hunyuan_video_15", chat: lm.Chat{Text: video, WithImages: edit, NonEmpty: true}})
 }
 
-// textScheme is Qwen 2.5 VL 7B for the encoding and ByT5 for what is in quotation marks (upstream:
+// textScheme is Qwen 2.5 VL 7B for the encoding and ByT5 for text in quotation marks (upstream:
 // text_encoders/hunyuan_image.py HunyuanImageTEModel and hunyuan_video.py HunyuanVideo15Tokenizer).
 type textScheme struct {
 	label string
@@ -53,7 +53,7 @@ func (s textScheme) Encoders() []family.SchemeEncoder {
 	}
 }
 
-// quotes find what is quoted, in the order in which it is listed.
+// quotes match quoted text, in the order in which it is listed.
 var quotes = []*regexp.Regexp{regexp.MustCompile(`"(.*?)"`), regexp.MustCompile(`‘(.*?)’`), regexp.MustCompile(`“(.*?)”`)}
 
 // quoted is the text for ByT5; none when nothing is quoted.

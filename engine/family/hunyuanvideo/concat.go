@@ -9,7 +9,7 @@ import (
 	"comfygo/engine/torchrand"
 )
 
-// concat is what the network reads beside the latent, nil for nothing.
+// concat are the additional input channels of the network, or nil.
 func (m *model) concat(c *sampling.Cond, r sampling.Request) (*tensor.Tensor, error) {
 	if m.channels == m.out {
 		return nil, nil
@@ -64,8 +64,8 @@ func (m *model) concat(c *sampling.Cond, r sampling.Request) (*tensor.Tensor, er
 	return dit.Channels(image, given), nil
 }
 
-// fitFrames is a latent of so many channels of the size and the number of frames of latents of a shape; frames that it lacks are zero.
-// Without one all of them are.
+// fitFrames returns a latent with the given number of channels, resized to the size and the number of frames of a latent shape.
+// Missing frames are zero; without a latent all frames are zero.
 func fitFrames(x *tensor.Tensor, shape []int, channels int) (*tensor.Tensor, error) {
 	out := tensor.New(append([]int{shape[0], channels}, shape[2:]...)...)
 	if x == nil {

@@ -12,11 +12,12 @@ import (
 	"comfygo/engine/weights"
 )
 
-// variant is what tells graphs of one network apart.
+// variant distinguishes the graphs of one network.
 type variant struct {
-	// Glyphs, Vision and Ref say that there is an encoding of ByT5, of an image, a reference latent.
+	// Glyphs, Vision and Ref report that there is an encoding of ByT5, an encoding of an image, a reference latent.
 	Glyphs, Vision, Ref bool
-	// Masked says that text is hidden, Guided that there is a guidance, Next a next sigma, Framed that the first frame is given.
+	// Masked reports that text is hidden, Guided that there is a guidance, Next a next sigma, Framed that the first frame is
+	// given.
 	Masked, Guided, Next, Framed bool
 	// SkipDouble and SkipSingle are blocks that are left out.
 	SkipDouble, SkipSingle []int
@@ -52,7 +53,7 @@ func write(b *nn.Builder, s *weights.Scope, c config, v variant) {
 	w := &writer{Builder: b, config: c, s: s, v: v}
 	frames := symF
 	if v.Framed {
-		frames = frames.Plus(onnx.D(1)) // F are those behind the one that is given
+		frames = frames.Plus(onnx.D(1)) // F are those after the one that is given
 	}
 	tokens := frames.Times(symH).Times(symW)
 	img := w.patches("x", frames)
@@ -100,7 +101,7 @@ func write(b *nn.Builder, s *weights.Scope, c config, v variant) {
 	dit.Output(b, "out", x)
 }
 
-// patches declares a latent of so many frames and returns its tokens.
+// patches declares a latent with the given number of frames and returns its tokens.
 func (w *writer) patches(name string, frames onnx.Dim) *onnx.Value {
 	p := onnx.D(w.side)
 	x := dit.Input(w.Builder, name, symB, onnx.D(w.channels), frames, symH.Times(p), symW.Times(p))
@@ -108,7 +109,7 @@ func (w *writer) patches(name string, frames onnx.Dim) *onnx.Value {
 	return w.ToTokens(x)
 }
 
-// vectors are what modulates the layers, and that of the frame that is given, nil for none.
+// vectors are the modulation of the layers, and that of the given frame, or nil.
 func (w *writer) vectors(times *onnx.Value) (vec, still *onnx.Value) {
 	h := w.Hidden
 	embed := func(layer string, t *onnx.Value, factor float32) *onnx.Value {
@@ -143,8 +144,8 @@ func (w *writer) vectors(times *onnx.Value) (vec, still *onnx.Value) {
 	return vec, still
 }
 
-// texts are the tokens of all encodings. Those of ByT5 come behind the text, and before it where a learned vector tells them apart; those
-// of an image come first.
+// texts are the tokens of all encodings. Those of ByT5 come after the text, or before it if a learned vector distinguishes them; those of
+// an image come first.
 func (w *writer) texts(times *onnx.Value) *onnx.Value {
 	var mask *onnx.Value
 	if w.v.Masked {

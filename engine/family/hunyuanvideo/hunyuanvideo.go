@@ -288,7 +288,7 @@ func (r *running) gather(c family.Call, x, text *tensor.Tensor) error {
 		return err
 	}
 	if frames == 1 {
-		r.v.Framed = false // there is no other frame; the only one is made
+		r.v.Framed = false // there is no other frame; the only one is generated
 		r.in = slices.DeleteFunc(r.in, func(v family.Value) bool { return v.Name == "still" })
 	}
 	if r.v.Framed {
@@ -337,7 +337,7 @@ func (r *running) gather(c family.Call, x, text *tensor.Tensor) error {
 	return nil
 }
 
-// maskAll continues a mask [N,T] with ones for so many tokens before it and those behind it.
+// maskAll extends a mask [N,T] with ones for the given number of tokens before it and after it.
 func maskAll(mask *tensor.Tensor, before, tokens int) *tensor.Tensor {
 	out := tensor.New(mask.Dim(0), tokens)
 	for b := range mask.Dim(0) {

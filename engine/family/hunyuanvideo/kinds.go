@@ -17,7 +17,7 @@ type beside int
 
 const (
 	nothing beside = iota
-	// anImage is a latent, maskedImage a latent and a mask of what is given.
+	// anImage is a latent, maskedImage a latent and a mask of given cells.
 	anImage
 	maskedImage
 	// someImage is a latent and a mask, if the network has channels for them.
@@ -36,7 +36,7 @@ type kind struct {
 	reads  beside
 	types  []dtype.DType
 	text   string
-	// fits tells by the shape of the first layer and whether it reads encoded images and a pooled text encoding.
+	// fits decides by the shape of the first layer and whether it reads encoded images and a pooled text encoding.
 	fits func(in []int, vision, vector bool) bool
 }
 
@@ -59,7 +59,7 @@ func init() {
 	}
 }
 
-// superChannels are those that super-resolution reads.
+// superChannels is the number of input channels of super-resolution.
 const superChannels = 98
 
 // Name implements family.Family.
@@ -73,11 +73,11 @@ const headWidth = 128
 // config describes a network.
 type config struct {
 	dit.Streams
-	// channels are those that the network reads, out those of a prediction, side the side of a patch.
+	// channels is the number of input channels, out that of a prediction, side the side of a patch.
 	channels, out, side int
 	// text, pooled, glyphs and vision are the widths of the encodings that the network reads, 0 for none.
 	text, pooled, glyphs, vision int
-	// guidance says that it reads a guidance, next the next sigma of the schedule, typed that encodings are told apart.
+	// guidance reports that it reads a guidance, next the next sigma of the schedule, typed that encodings are distinguished.
 	guidance, next, typed bool
 	// rows are the widths of a head that frame, row and column turn.
 	axes []int

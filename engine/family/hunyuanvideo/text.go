@@ -15,7 +15,7 @@ import (
 // schemeName is the CLIP loaders' type.
 const schemeName = "hunyuan_video"
 
-// template is what the model was trained with; its wording is part of it.
+// template is the template of the training; its wording must not change.
 const template = "<|start_header_id|>system<|end_header_id|>\n\nDescribe the video by detailing the following aspects: 1. The main content and theme of the video.2. The color, shape, size, texture, quantity, text, and spatial relationships of the objects.3. Actions, events, behaviors temporal relationships, physical movement changes of the objects.4. background environment, light, style and atmosphere.5. camera angles, movements, and transitions used in the video:<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
 
 // The tokens by which the template is found.
@@ -74,7 +74,7 @@ func (scheme) Join(parts map[string]family.Encoding) (family.Encoding, error) {
 	return e, nil
 }
 
-// placeVectors puts the vectors of images in the place of image tokens, and keeps every Interleave-th of them.
+// placeVectors puts the vectors of images in place of image tokens, and keeps every Interleave-th of them.
 func placeVectors(t tokenizer.Tokens, p family.Prompt) tokenizer.Tokens {
 	if p.Vectors == nil || len(p.Vectors.Shape) != 3 {
 		return t
@@ -113,7 +113,7 @@ func keptVectors(row []tokenizer.Token, hidden *tensor.Tensor, before int) *tens
 	return &tensor.Tensor{Shape: []int{1, len(data) / width, width}, Data: data}
 }
 
-// turn finds the user's turn among length tokens: behind its header, with the token that ends it.
+// turn finds the user's turn among length tokens: after its header, with the token that ends it.
 func turn(row []tokenizer.Token, length int) (from, to int) {
 	is := func(i int, id int32) bool { return i < len(row) && row[i].ID == id && row[i].Embedding == nil }
 	to = length

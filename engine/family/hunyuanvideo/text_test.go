@@ -39,7 +39,7 @@ func TestImageTokens(t *testing.T) {
 		hidden.Data[i] = float32(i)
 	}
 	out, err := scheme.Join(map[string]family.Encoding{lm.KeyLlama3: {Hidden: hidden, Tokens: tokens}, clip.KeyL: {Pooled: tensor.New(1, 3)}})
-	// The image takes places 1 to 5; behind the user's header in 7 to 10 the turn goes on to 14.
+	// The image takes places 1 to 5; after the user's header in 7 to 10 the turn continues to 14.
 	if want := []float32{1, 3, 5, 11, 12, 13, 14}; err != nil || !slices.Equal(out.Hidden.Data, want) || out.Pooled.Len() != 3 {
 		t.Errorf("states %v, want %v: %v", out.Hidden.Data, want, err)
 	}

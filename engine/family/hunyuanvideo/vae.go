@@ -24,7 +24,7 @@ func (vaeKind) Name() string { return "HunyuanVideo VAE" }
 // Rank implements family.Family.
 func (vaeKind) Rank() int { return 64 }
 
-// pace is the number of frames per latent frame behind the first one, downscale that of pixels per latent cell.
+// pace is the number of frames per latent frame after the first one, downscale that of pixels per latent cell.
 const (
 	pace      = 4
 	downscale = 8
@@ -50,16 +50,16 @@ func (vaeKind) Read(src weights.Source) (family.Autoencoder, error) {
 	return v, nil
 }
 
-// vae is a VAE of either version that was read from a file. Its middle sees all latent frames; the layers around it take a few at a time, as upstream has
-// it, whose norms are those of each chunk.
+// vae is a VAE of either version that was read from a file. Its middle processes all latent frames; the layers around it process a few at a time with
+// norms per chunk, as in upstream.
 type vae struct {
 	src      weights.Source
 	channels int
 	encodes  bool
 	// downscale is the number of pixels per latent cell.
 	downscale int
-	// latents are the numbers of latent frames in the first and in each further chunk, tailFrames the largest number that a layer behind the
-	// middle sees at once, and frames is the number of frames in a chunk behind the first one.
+	// latents are the numbers of latent frames in the first and in each further chunk, tailFrames the largest number that a layer after the
+	// middle processes at once, and frames is the number of frames in a chunk after the first one.
 	latents            [2]int
 	tailFrames, frames int
 	// front and tail decode, down and end encode.
@@ -114,7 +114,7 @@ func (v *vae) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (
 	return family.Collect(ctx, run, v, z)
 }
 
-// Encode implements family.Autoencoder: frames beyond the last whole group of four behind the first one are left out, as upstream does.
+// Encode implements family.Autoencoder: frames beyond the last whole group of four after the first one are left out, as upstream does.
 func (v *vae) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (*tensor.Tensor, error) {
 	if !v.encodes {
 		return nil, errors.New("encoding images: the file holds only the VAE's decoder")

@@ -20,8 +20,8 @@ func (vae15Kind) Name() string { return "HunyuanVideo 1.5 VAE" }
 // Rank implements family.Family.
 func (vae15Kind) Rank() int { return 63 }
 
-// downscale15 is the number of pixels per latent cell, flatLevels that of the levels of an encoder, and quickLevels that of those of a
-// decoder, before the number of frames stops or starts to change.
+// downscale15 is the number of pixels per latent cell. flatLevels and quickLevels are the numbers of levels of an encoder and of a
+// decoder before the number of frames starts or stops to change.
 const (
 	downscale15 = 16
 	flatLevels  = 2
@@ -93,7 +93,7 @@ func (v *vae) decoder(s *weights.Scope) (front, tail *chunked.Network) {
 	return front, tail
 }
 
-// cellsOf is how many cells of a finer level one has, with two frames or one.
+// cellsOf is the number of cells of a finer level per cell, with two frames or one.
 func cellsOf(slow bool) int {
 	if slow {
 		return 8
@@ -101,7 +101,7 @@ func cellsOf(slow bool) int {
 	return 4
 }
 
-// grow makes cells of channels around a shortcut. The first frame stays one. Upstream: UpSmpl.
+// grow moves channels to cells around a shortcut. The first frame stays one frame. Upstream: UpSmpl.
 func grow(c *chunked.Coder, s *weights.Scope, x *onnx.Value, slow bool) *onnx.Value {
 	y := conv(c, s, x, causal())
 	repeats := y.Dim(1).N / x.Dim(1).N
@@ -185,7 +185,7 @@ func (v *vae) encoder(s *weights.Scope) (down, end *chunked.Network) {
 	return down, end
 }
 
-// shrink makes channels of cells around a shortcut. The first frame is one by itself. Upstream: DnSmpl.
+// shrink moves cells to channels around a shortcut. The first frame is processed by itself. Upstream: DnSmpl.
 func shrink(c *chunked.Coder, s *weights.Scope, x *onnx.Value, fast bool) *onnx.Value {
 	y := conv(c, s, x, causal())
 	out := y.Dim(1).N * cellsOf(fast)
@@ -200,7 +200,7 @@ func shrink(c *chunked.Coder, s *weights.Scope, x *onnx.Value, fast bool) *onnx.
 	return c.Add(gather(c, y, frames), means(c, gather(c, x, frames), out))
 }
 
-// means are those of equal groups of neighbouring channels, of which there are out.
+// means are the means of equal groups of neighbouring channels, of which there are out.
 func means(c *chunked.Coder, x *onnx.Value, out int) *onnx.Value {
 	in := x.Dim(1).N
 	if out == 0 || in%out != 0 {

@@ -23,7 +23,8 @@ func causal() chunked.Window {
 	return w
 }
 
-// outOf is the number of channels that a convolution makes, 1 where it is missing, which writing the layer tells.
+// outOf is the number of channels that a convolution makes, or 1 if it is missing, which is reported when the layer is
+// written.
 func outOf(s *weights.Scope) int {
 	if sh := s.Shape("weight"); len(sh) > 0 {
 		return sh[0]
@@ -31,7 +32,7 @@ func outOf(s *weights.Scope) int {
 	return 1
 }
 
-// conv is a convolution at s, whose weights may lie one level below.
+// conv is a convolution at s or one scope below it.
 func conv(c *chunked.Coder, s *weights.Scope, x *onnx.Value, w chunked.Window) *onnx.Value {
 	if s.Has("conv.weight") {
 		s = s.At("conv")
@@ -54,7 +55,7 @@ func groupNorm(c *chunked.Coder, s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.GroupNorm(s, x, groups, epsilon)
 }
 
-// attention lets all cells of all frames see each other, in one head.
+// attention lets all cells of all frames attend to each other, in one head.
 func attention(c *chunked.Coder, s *weights.Scope, x *onnx.Value, norm func(c *chunked.Coder, s *weights.Scope, x *onnx.Value) *onnx.Value) *onnx.Value {
 	channels := x.Dim(1).N
 	y := norm(c, s.At("norm"), x)
@@ -69,7 +70,7 @@ func middle(c *chunked.Coder, s *weights.Scope, x *onnx.Value, norm func(c *chun
 	return residual(c, s.At("block_2"), x, norm)
 }
 
-// decoderOf makes the decoder: what sees all latent frames, and the layers behind it.
+// decoderOf returns the decoder: the part that processes all latent frames, and the layers after it.
 func decoderOf(src weights.Source, s *weights.Scope, channels int) (front, tail *chunked.Network) {
 	d := s.At("decoder")
 	inner := outOf(d.At("conv_in.conv"))
@@ -105,7 +106,7 @@ func decoderOf(src weights.Source, s *weights.Scope, channels int) (front, tail 
 // slowLevels is the number of the levels that change the number of frames, by two each: the last of a decoder above the lowest one.
 const slowLevels = 2
 
-// enlarge repeats rows and columns, and frames but for the first one where slow is set. Upstream: Upsample.
+// enlarge repeats rows and columns, and frames except for the first one where slow is set. Upstream: Upsample.
 func enlarge(c *chunked.Coder, x *onnx.Value, slow bool) *onnx.Value {
 	if !slow {
 		return c.RepeatElements(x, 1, 1, 1, 2, 2)
@@ -117,7 +118,8 @@ func enlarge(c *chunked.Coder, x *onnx.Value, slow bool) *onnx.Value {
 	return c.SliceDims(y, 2, onnx.D(1), y.Dim(2))
 }
 
-// encoderOf makes the encoder: the layers that take a few frames at a time, and what sees all latent frames.
+// encoderOf returns the encoder: the layers that process a few frames at a time, and the part that processes all latent
+// frames.
 func encoderOf(src weights.Source, s *weights.Scope, channels int) (down, end *chunked.Network) {
 	e := s.At("encoder")
 	levels := e.Count("down")

@@ -16,8 +16,8 @@ import (
 
 func init() { family.Register(controlKind{}) }
 
-// controlKind registers ControlNets of Hunyuan-DiT 1.2: the first half of the model's blocks, which see the latent of the hint beside the
-// noisy one.
+// controlKind registers ControlNets of Hunyuan-DiT 1.2: the first half of the model's blocks, which read the latent of the hint in
+// addition to the noisy one.
 type controlKind struct{}
 
 // Name implements family.Family.
@@ -103,8 +103,8 @@ func (n *control) Residuals(ctx context.Context, run family.Runner, c family.Con
 	return r, nil
 }
 
-// writeControl writes a ControlNet. Inputs are those of begin and hint [B,C,h·2,w·2]; outputs are what is added to the skip connections, one
-// a block. Upstream: hydit/controlnet.py HunYuanControlNet.
+// writeControl writes a ControlNet. Inputs are those of begin and hint [B,C,h·2,w·2]; outputs are the residuals of the skip connections, one
+// per block. Upstream: hydit/controlnet.py HunYuanControlNet.
 func (w *writer) writeControl(s *weights.Scope) {
 	x, text, c, rope := w.begin(s)
 	size := func(name string) onnx.Dim { return onnx.Sym(name).Times(onnx.D(side)) }

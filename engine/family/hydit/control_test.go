@@ -38,7 +38,8 @@ func recordedCall(t *testing.T, m family.Denoiser) family.Call {
 	return family.Call{X: golden.Normal("hydit/x", 2, 4, 6, 5), T: []float32{900, 300}, Inputs: sampling.Inputs{List: in}}
 }
 
-// TestControlEqualsUpstream compares what a ControlNet adds, and a prediction with residuals; torch's own error in float32 is about 1e-6.
+// TestControlEqualsUpstream compares the residuals of a ControlNet, and a prediction with residuals; torch's own error in float32 is
+// about 1e-6.
 func TestControlEqualsUpstream(t *testing.T) {
 	t.Parallel()
 	steered, src := familytest.Recorded(t, "testdata/steered", "hydit")
@@ -80,7 +81,7 @@ func TestControlEqualsUpstream(t *testing.T) {
 	}
 }
 
-// TestWrongControl gives files, models and residuals that do not fit.
+// TestWrongControl passes files, models and residuals that do not fit.
 func TestWrongControl(t *testing.T) {
 	t.Parallel()
 	_, src := familytest.Recorded(t, "testdata/control", "hydit")

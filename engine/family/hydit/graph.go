@@ -20,8 +20,9 @@ type writer struct {
 	config
 }
 
-// begin writes what comes before the blocks: the image tokens x, the text, the condition c of the blocks behind its SiLU, and the positions. Inputs: x [B,C,h·2,w·2], timesteps [B], context [B,T,C'] and wide [B,S,C"], each with a mask
-// [B,tokens] and slots [tokens]; first, the tokens of wide that are pooled; sizes [B,6] for versions that read them; cos and sin [1,h·w,D/2].
+// begin writes what comes before the blocks: the image tokens x, the text, the condition c of the blocks after its SiLU, and the positions. Inputs: x
+// [B,C,h·2,w·2], timesteps [B], context [B,T,C'] and wide [B,S,C"], each with a mask [B,tokens] and slots [tokens]; first, the tokens of wide that
+// are pooled; sizes [B,6] for versions that read them; cos and sin [1,h·w,D/2].
 func (w *writer) begin(s *weights.Scope) (x, text, c *onnx.Value, rope *nn.Rotary) {
 	rows := onnx.Sym("B")
 	latent, tokens := dit.LatentInput(w.Builder, w.channels, side)
@@ -87,7 +88,7 @@ func (w *writer) padded(name string, x, table *onnx.Value) *onnx.Value {
 	return w.Add(w.Mul(x, keep), w.Mul(learned, w.Sub(w.Const(1), keep)))
 }
 
-// pool makes one vector [B,C] of an encoding [B,S,C'] by the attention of its mean. Upstream: poolers.py AttentionPool.
+// pool converts an encoding [B,S,C'] to one vector [B,C] by the attention of its mean. Upstream: poolers.py AttentionPool.
 func (w *writer) pool(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	x = w.Concat(1, w.ReduceMean(x, true, 1), x)
 	x = w.Add(x, w.Table(s.Weight("positional_embedding", w.wideTexts+1, w.wide)))

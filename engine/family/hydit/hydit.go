@@ -45,9 +45,9 @@ type config struct {
 	hidden, channels, blocks, inner int
 	// text and wide are the widths of BERT's encoding and of mT5's, pooled that of the pooled encoding.
 	text, wide, pooled int
-	// texts and wideTexts are the numbers of tokens at the end of each encoding whose padding is replaced.
+	// texts and wideTexts are the numbers of tokens at the end of each encoding in which padding is replaced.
 	texts, wideTexts int
-	// sized says that the network reads the image's size and a style, as versions before 1.2 do.
+	// sized reports that the network reads the image's size and a style, as versions before 1.2 do.
 	sized bool
 }
 
@@ -77,7 +77,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	return &model{config: c, Head: head}, nil
 }
 
-// read reads the sizes of a network off its tensors.
+// read reads the sizes of a network from its tensors.
 func read(s *weights.Scope) (config, error) {
 	c := config{
 		hidden: dim(s, "x_embedder.proj.weight", 0), channels: dim(s, "x_embedder.proj.weight", 1), blocks: s.Count("blocks"), inner: dim(s, "blocks.0.mlp.fc1.weight", 0),
@@ -129,7 +129,7 @@ func (m *model) LoRAKeys(keys *patch.KeyMap, part string) {
 	keys.Bake(func(key string) bool { return key == part+styleKey })
 }
 
-// styleKey is the table of styles, of which there is one.
+// styleKey is the table of styles, which has one style.
 const styleKey = "style_embedder.weight"
 
 // The names of the inputs beside BERT's encoding: which of its tokens count [N,T], mT5's encoding [N,S,C] and which of its
@@ -236,7 +236,7 @@ func (m *model) CheckResiduals(r *family.Residuals) error {
 	return dit.CheckWidth(m.hidden, r.Output)
 }
 
-// values are the inputs of what is before the blocks, for the call of a model and the encoding of BERT.
+// values returns the inputs of the layers before the blocks, for the call of a model and the encoding of BERT.
 func (m config) values(c family.Call, text *tensor.Tensor) ([]family.Value, error) {
 	wide, rows := c.Inputs.Get(inputWide), c.X.Dim(0)
 	if err := dit.CheckLatent(c, m.channels, 4); err != nil {
@@ -278,7 +278,7 @@ func (m config) values(c family.Call, text *tensor.Tensor) ([]family.Value, erro
 	return append(in, dit.Angles(places(dit.GridOf(c.X.Shape, side)), 10000, m.hidden/heads/2, m.hidden/heads/2)...), nil
 }
 
-// padding are the inputs that say which tokens of an encoding are replaced: a mask [N,tokens] of those that stay, and for each
+// padding are the inputs that select the replaced tokens of an encoding: a mask [N,tokens] of those that stay, and for each
 // token the row of learned padding, of which the last tokens have one each from row first on.
 func padding(name string, mask *tensor.Tensor, rows, tokens, last, first int) ([]family.Value, error) {
 	keep := tensor.New(rows, tokens)

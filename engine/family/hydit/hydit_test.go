@@ -39,7 +39,7 @@ func TestLoRAKeys(t *testing.T) {
 	})
 }
 
-// entry is a conditioning entry with so many tokens of BERT and of mT5.
+// entry is a conditioning entry with the given number of tokens of BERT and of mT5.
 func entry(texts, wide int, values map[string]any) *sampling.Cond {
 	c := &sampling.Cond{Tokens: tensor.New(1, texts, 1024), Values: map[string]any{"conditioning_mt5xl": tensor.New(1, wide, 2048)}}
 	for k, v := range values {

@@ -6,8 +6,8 @@ import (
 	"comfygo/engine/family/dit"
 )
 
-// places are the positions of the tokens of an image, column and row, so that the image's longer side spans that of an image
-// of 512x512 and the other one is centred. Upstream: posemb_layers.py get_fill_resize_and_crop, get_meshgrid.
+// places are the positions of the tokens of an image, column and row, scaled so that the longer side spans the side of a
+// 512x512 image and the other one is centred. Upstream: posemb_layers.py get_fill_resize_and_crop, get_meshgrid.
 func places(g dit.Grid) []float64 {
 	const base = 512 / 8 / side
 	h, w := base, base

@@ -1,5 +1,5 @@
 // Package ideogram4 is the family of Ideogram 4: one stack of blocks for text and image tokens. A second model, for the negative
-// side of the guidance, sees the image alone.
+// side of the guidance, reads only the image.
 package ideogram4
 
 import (
@@ -33,7 +33,7 @@ func (kind) Rank() int { return 850 }
 const (
 	// side is the side in cells of the VAE of a cell of the latent.
 	side = 2
-	// imagePlace is where the positions of image tokens begin, behind those of any text.
+	// imagePlace is where the positions of image tokens begin, after those of any text.
 	imagePlace = 65536
 	// theta is the period of the slowest pair.
 	theta = 5000000
@@ -41,15 +41,15 @@ const (
 	timeScale = 1e4
 )
 
-// sections are, for rows and columns, how many of the frequencies of a head turn by them: every third one, in the first of them.
+// sections are the numbers of a head's frequencies that belong to rows and columns: every third one among the first.
 var sections = [3]int{24, 20, 20}
 
 // config describes a network.
 type config struct {
-	// width is that of a token, heads the number of attention heads, inner the width inside of feed-forward layers, mod that of the
-	// vector which modulates.
+	// width is the width of a token, heads the number of attention heads, inner the width inside feed-forward layers, mod that of
+	// the vector which modulates.
 	width, heads, inner, mod int
-	// channels are those of the latent, text is the width of the text encoding.
+	// channels are the channels of the latent, text is the width of the text encoding.
 	channels, text int
 }
 
@@ -84,9 +84,9 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	}}, nil
 }
 
-// variant is what tells graphs of one network apart.
+// variant distinguishes the graphs of one network.
 type variant struct {
-	// Text says that there is text, Masked that some of its tokens do not count.
+	// Text reports that there is text, Masked that some of its tokens do not count.
 	Text, Masked bool
 }
 
@@ -108,7 +108,7 @@ var (
 // inputMask is the name of what text tokens count, [N,tokens].
 const inputMask = "attention_mask"
 
-// Inputs implements family.Denoiser. An entry without a text encoding has the network see the image alone.
+// Inputs implements family.Denoiser. Without a text encoding the network reads only the image.
 func (m *model) Inputs(c *sampling.Cond, _ sampling.Request) ([]sampling.Input, error) {
 	mask, err := sampling.Value[*tensor.Tensor](c, sampling.KeyAttentionMask)
 	if err != nil || c.Tokens == nil {
@@ -157,7 +157,7 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	return dit.Unpatchify(reordered(out["out"], m.channels/(side*side)), grid, tensor.ChannelsFirst)
 }
 
-// reordered turns the last axis of x from [w/n, n] to [n, w/n]: channels hold a cell's parts behind each other, tokens its
+// reordered turns the last axis of x from [w/n, n] to [n, w/n]: channels hold a cell's parts one after another, tokens its
 // channels.
 func reordered(x *tensor.Tensor, n int) *tensor.Tensor {
 	w := x.Dim(-1)
@@ -170,7 +170,7 @@ func reordered(x *tensor.Tensor, n int) *tensor.Tensor {
 	return out
 }
 
-// time embeds timesteps, [N,width]: sines, then cosines, of what is left of the time. Upstream: Ideogram4EmbedScalar.
+// time embeds timesteps, [N,width]: sines, then cosines, of the remaining time. Upstream: Ideogram4EmbedScalar.
 func (m *model) time(t []float32) *tensor.Tensor {
 	out := tensor.New(len(t), m.width)
 	half := m.width / 2
@@ -185,8 +185,8 @@ func (m *model) time(t []float32) *tensor.Tensor {
 	return out
 }
 
-// angles are those of so many text tokens, which count on all axes, and of the image's, with the single precision in which
-// upstream computes them so far from zero. Upstream: precompute_freqs_cis with interleaved axes.
+// angles are the angles of the given number of text tokens, which count on all axes, and of the image's, with the single
+// precision in which upstream computes them so far from zero. Upstream: precompute_freqs_cis with interleaved axes.
 func (m *model) angles(texts int, g dit.Grid) []family.Value {
 	half := m.head() / 2
 	frequencies, axes := make([]float32, half), make([]int, half)

@@ -13,7 +13,7 @@ const loader = "ideogram4"
 
 const template = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 
-// Upstream: text_encoders/ideogram4.py: thirteen layers of Qwen 3 VL 8B, the last behind its norm, the values of a place in all of
+// Upstream: text_encoders/ideogram4.py: thirteen layers of Qwen 3 VL 8B, the last after its norm, the values of a place in all of
 // them side by side.
 func init() {
 	o := lm.Masked(0)

@@ -25,11 +25,13 @@ func (filmKind) Name() string { return "FILM" }
 // Rank implements family.Family.
 func (filmKind) Rank() int { return 10 }
 
-// The sizes of a frame, each half of the one before: the flow is found on all of them, frames are made of the first ones.
+// The sizes of a frame, each half of the one before: the flow is computed on all of them, frames are made from the first
+// ones.
 const (
 	filmLevels = 7
 	filmFused  = 5
-	// filmDepth is how many sizes features are taken from at once, filmOwn the number of sizes with a flow predictor of their own.
+	// filmDepth is the number of sizes from which features are taken at once, filmOwn the number of sizes with their own flow
+	// predictor.
 	filmDepth = 4
 	filmOwn   = 3
 	filmSlope = 0.2
@@ -60,13 +62,13 @@ func (filmKind) ReadInterpolator(src weights.Source) (family.InterpolationNetwor
 // Weights implements family.InterpolationNetwork.
 func (m *film) Weights() weights.Source { return m.src }
 
-// size is that of frames.
+// size is the size of frames.
 type size struct{ h, w int }
 
 // at is the size of a level.
 func (z size) at(level int) size { return size{z.h >> level, z.w >> level} }
 
-// channels are those of the features of a level: those of its own size and those of larger ones that are brought to it.
+// channels are the channels of the features of a level: of its own size, and of larger ones resized to it.
 func (m *film) channels(level int) int {
 	n := 0
 	for j := range min(level+1, filmDepth) {
@@ -75,7 +77,7 @@ func (m *film) channels(level int) int {
 	return n
 }
 
-// graph is a graph for frames of a size: their levels, which are rounded down, are no multiples of each other.
+// graph is a graph for frames of a size: their levels are rounded down, so they are not multiples of each other.
 func (m *film) graph(name string, z size, write func(b *nn.Builder, s *weights.Scope, z size)) family.Graph {
 	return family.Graph{Part: "interpolation", Variant: family.Digest(name, z), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
 		return s.Build("interpolation "+name, m.src, func(b *nn.Builder, s *weights.Scope) { write(b, s, z) })
@@ -161,10 +163,11 @@ func outOf(s *weights.Scope) int {
 	if shape := s.Shape("weight"); len(shape) == 4 {
 		return shape[0]
 	}
-	return 1 // which writing the layer tells
+	return 1 // which is reported when the layer is written
 }
 
-// conv is a convolution of any size that keeps that of x; a kernel of an even size sees further down and to the right. Upstream: FilmConv2d.
+// conv is a convolution of any size that keeps that of x; a kernel of an even size extends further down and to the right. Upstream:
+// FilmConv2d.
 func conv(b *nn.Builder, s *weights.Scope, x *onnx.Value, side int, active bool) *onnx.Value {
 	s = s.At("conv")
 	w := onnx.WindowND{Before: []int{(side - 1) / 2, (side - 1) / 2}, After: []int{side / 2, side / 2}}
@@ -183,7 +186,7 @@ func halved(b *nn.Builder, x *onnx.Value) *onnx.Value {
 func (m *film) levels(b *nn.Builder, s *weights.Scope, z size) {
 	x := dit.Input(b, "x", onnx.D(1), onnx.D(rgb), onnx.D(z.h), onnx.D(z.w))
 	var images []*onnx.Value
-	trees := make([][]*onnx.Value, filmLevels) // the features of a level, and of those below it as far as its own convolutions make them
+	trees := make([][]*onnx.Value, filmLevels) // the features of a level, and those of the levels below it that its own convolutions compute
 	at := s.At("extract.extract_sublevels.convs")
 	for level := range filmLevels {
 		if level > 0 {

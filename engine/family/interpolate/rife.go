@@ -1,4 +1,4 @@
-// Package interpolate has the networks that make frames between those of a video: RIFE and FILM.
+// Package interpolate contains the networks that generate frames between those of a video: RIFE and FILM.
 package interpolate
 
 import (
@@ -30,7 +30,7 @@ func (rifeKind) Rank() int { return 20 }
 // The blocks of a network, and the part of the size at which each works.
 var rifeScales = [...]int{16, 8, 4, 2, 1}
 
-// rifeAlign is what the sides of frames are multiples of.
+// rifeAlign is the number that divides the sides of frames.
 const rifeAlign = 64
 
 // rife is a network that was read from a file.
@@ -76,7 +76,7 @@ func rifeName(n string) string {
 }
 
 // scaled is a view in which the convolutions beside a shortcut have the factors of their channels, beta, in their weights: ONNX Runtime would read
-// weights to do so before they are there.
+// weights for that before they are available.
 type scaled struct{ weights.Source }
 
 // Lookup implements weights.Source.
@@ -207,7 +207,7 @@ func (m *rife) graph(name string, write func(b *nn.Builder, s *weights.Scope)) f
 	}}
 }
 
-// frame declares an input of so many channels.
+// frame declares an input with the given number of channels.
 func (m *rife) frame(b *nn.Builder, name string, channels int) *onnx.Value {
 	side := onnx.D(rifeAlign)
 	return dit.Input(b, name, onnx.D(1), onnx.D(channels), onnx.Sym("h").Times(side), onnx.Sym("w").Times(side))

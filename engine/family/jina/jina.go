@@ -96,7 +96,7 @@ func (e *Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.T
 	return tokenizer.New(m, o.Apply(rules)).Tokenize(prompt, o.Embedding)
 }
 
-// Encode implements family.TextEncoder: the states of the last layer, and their mean over the tokens that are no padding.
+// Encode implements family.TextEncoder: the states of the last layer, and their mean over the tokens that are not padding.
 func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenizer.Tokens, o family.EncodeOptions) (family.Encoding, error) {
 	r, err := textenc.Encode(ctx, &call{e, run}, tokens, textenc.Settings{Empty: special, Width: e.Config.Width, ZeroMasked: o.ZeroMasked, Unended: o.Unended})
 	if err != nil {
@@ -146,7 +146,7 @@ func (c Config) memory(n, t int) int64 {
 	return int64(n) * int64(t) * int64(4*(2*c.MLP+8*c.Width)+8*c.Heads*t)
 }
 
-// mean is that of the states [rows,tokens,width] of the tokens that are no padding.
+// mean is the mean of the states [rows,tokens,width] of the tokens that are not padding.
 func mean(h *tensor.Tensor, rows []textenc.Row) *tensor.Tensor {
 	w := h.Dim(2)
 	out := tensor.New(len(rows), w)
@@ -206,8 +206,8 @@ func (c *call) embed(rows []textenc.Row) (*tensor.Tensor, error) {
 	return x, nil
 }
 
-// graph is the graph from "embeds" [B,T,width] to "out" [B,T,width], with "seen" [B,T], 1 for tokens that are no padding, and the
-// cosines and sines [1,T,D/2].
+// graph is the graph from "embeds" [B,T,width] to "out" [B,T,width], with "seen" [B,T], 1 for tokens that are not padding, and
+// the cosines and sines [1,T,D/2].
 func (c *call) graph() family.Graph {
 	return family.Graph{Part: "clip " + Key, Variant: family.Digest(c.Config), Streamed: true, Build: func(s family.Spec) (*onnx.Graph, error) {
 		return s.Build("jina clip 2", c.src, func(b *nn.Builder, s *weights.Scope) { (&writer{Builder: b, cfg: c.Config}).write(s.At("model")) })

@@ -32,9 +32,10 @@ func (kind) Rank() int { return 840 }
 
 // config describes a network.
 type config struct {
-	// width is that of a token, head that of an attention head, inner the width inside of feed-forward layers.
+	// width is the width of a token, head that of an attention head, inner the width inside feed-forward layers.
 	width, head, inner, layers int
-	// channels are those of the latent, patch is the side of a token in latent cells, text the width of the text encoding.
+	// channels are the channels of the latent, patch is the side of a token in latent cells, text the width of the text
+	// encoding.
 	channels, patch, text int
 }
 
@@ -101,7 +102,7 @@ var (
 	_ family.Typed     = (*model)(nil)
 )
 
-// Inputs implements family.Denoiser. The mask of the text encoding has no effect, as upstream has it.
+// Inputs implements family.Denoiser. The mask of the text encoding has no effect, as in upstream.
 func (m *model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
 	if c.Tokens == nil {
 		return nil, dit.ErrNoText
@@ -190,7 +191,7 @@ type writer struct {
 }
 
 // write writes the graph. Inputs: x [B,N+R,values] of the image and of what it is made from, context [B,T,text], timesteps [B], cosines and sines
-// [1,N+R+T,D/2], and target [N], whose size alone counts. Output: out [B,N,values]. Upstream: ldm/joyimage/model.py.
+// [1,N+R+T,D/2], and target [N], of which only the size is used. Output: out [B,N,values]. Upstream: ldm/joyimage/model.py.
 func (w *writer) write(s *weights.Scope) {
 	c, rows, image, refs, text := w.c, onnx.Sym("B"), onnx.Sym("N"), onnx.Sym("R"), onnx.Sym("T")
 	values := c.channels * c.patch * c.patch

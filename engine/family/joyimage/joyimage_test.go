@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(familytest.Main(m)) }
 
-// unscaled is a latent format that leaves latents as they are, as upstream's module does.
+// unscaled is a latent format that leaves latents unchanged, as upstream's module does.
 var unscaled = sampling.LatentFormat{Channels: 16, Scale: 1}
 
 // TestEqualsUpstream compares predictions from text, of a size that patches do not divide, and with two images to edit; torch's own error in float32

@@ -12,7 +12,8 @@ import (
 // loader is the type of the family's text encoder in the CLIP loaders.
 const loader = "joyimage"
 
-// template is that of prompts, whose images stand before the text. skipped are its first tokens, which the model does not read.
+// template is the template of prompts; images come before the text. skipped is the number of its first tokens, which the model
+// does not read.
 const (
 	template = "<|im_start|>system\n \\nDescribe the image by detailing the color, shape, size, texture, quantity, text, spatial relationships of the objects and background:<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 	skipped  = 34

@@ -63,7 +63,7 @@ func (w *writer) layer(x *onnx.Value, m dit.Mod, f func(y *onnx.Value) *onnx.Val
 	return w.Gated(x, f(w.Modulate(x, m.Shift, m.Scale, epsilon)), m.Gate)
 }
 
-// attention lets tokens x see those of y.
+// attention lets tokens x attend to those of y.
 func (w *writer) attention(s *weights.Scope, x, y *onnx.Value, rope *nn.Rotary) *onnx.Value {
 	a := onnx.Attention{Heads: w.heads, Scale: float32(1 / math.Sqrt(float64(w.head())))}
 	q := w.HeadRMSNorm(s.At("query_norm"), w.Linear(s.At("to_query"), x, w.hidden), w.heads, dit.F32Epsilon)

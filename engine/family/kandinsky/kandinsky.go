@@ -45,7 +45,7 @@ const side = 2
 // config describes a network.
 type config struct {
 	hidden, heads, inner, time, text, pooled int
-	// channels are those of the latent and what goes with it, out those of the prediction.
+	// channels are the channels of the latent and of the additional inputs, out those of the prediction.
 	channels, out            int
 	textBlocks, visualBlocks int
 }
@@ -207,8 +207,8 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	return y.Reshape(shape...)
 }
 
-// latent is what the network reads [N,C,T,H,W]: the latent with the given frames in place of its first, for models of videos
-// without an image, and the mask of given cells behind it.
+// latent is the network's input [N,C,T,H,W]: the latent with the given frames in place of its first, for models of videos
+// without an image, and the mask of given cells after it.
 func (m *model) latent(c family.Call) (*tensor.Tensor, error) {
 	x := c.X
 	if start := c.Inputs.Get(keyStart); start != nil {
@@ -239,10 +239,10 @@ func (m *model) latent(c family.Call) (*tensor.Tensor, error) {
 	return dit.Channels(x, image, mask), nil
 }
 
-// theta is that of all positions.
+// theta is the theta of all positions.
 const theta = 10000
 
-// places are the positions of the tokens of so many frames: time, row and column. Upstream: rope_encode_3d.
+// places are the positions of the tokens of the given number of frames: time, row and column. Upstream: rope_encode_3d.
 func (m *model) places(frames int, g dit.Grid, options map[string]any) []float64 {
 	const large, cells = 4096, 14080 // the width of the large model, and from where on it draws positions closer together
 	by := 2.0

@@ -18,7 +18,7 @@ const (
 // batch_norm_latent.
 type folding struct{ mean, deviation []float32 }
 
-// readFolding reads the normalisation of a VAE whose latents are folded, nil for one whose are not.
+// readFolding returns the normalisation of a VAE with folded latents, or nil for other VAEs.
 func readFolding(src weights.Source, channels int) (*folding, error) {
 	mean, ok := src.Lookup("bn.running_mean")
 	if !ok {

@@ -64,7 +64,7 @@ func EncoderGraph(src weights.Source, spec family.Spec) (*onnx.Graph, error) {
 	})
 }
 
-// Conv3 is a 3x3 convolution that keeps the size, as wide as its weight says.
+// Conv3 is a 3x3 convolution that keeps the size, with the width of its weight.
 func (v *Writer) Conv3(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	out := x.Dim(1).N
 	if sh := s.Shape("weight"); len(sh) == 4 {

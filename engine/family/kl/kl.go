@@ -20,7 +20,7 @@ type kind struct{}
 func (kind) Name() string { return "AutoencoderKL" }
 func (kind) Rank() int    { return rank }
 
-// rank puts the family behind those that are told by keys of their own.
+// rank puts the family after those that are detected by their own keys.
 const rank = 100
 
 // Config describes a VAE of this kind. The block structure is read off the keys.
@@ -31,7 +31,7 @@ type Config struct {
 	Downscale int
 	// HasEncoder is false for files that hold only the decoder.
 	HasEncoder bool
-	// Folded says that a latent cell holds two by two cells of the networks, normalised (Flux.2). LatentChannels and
+	// Folded reports that a latent cell holds two by two cells of the networks, normalised (Flux.2). LatentChannels and
 	// Downscale are the networks' own.
 	Folded bool
 }

@@ -18,11 +18,11 @@ func init() {
 	}
 }
 
-// recognised is a family that is told by keys. Upstream: model_detection.py detect_unet_config, in its order.
+// recognised is a family that is detected by keys. Upstream: model_detection.py detect_unet_config, in its order.
 type recognised struct {
 	name string
 	rank int
-	// all are keys that the model has; a trailing "*" stands for any rest of a key.
+	// all are keys that the model has; a trailing "*" matches any rest of a key.
 	all []string
 	// width, when set, is the size of the last axis of a key: of the text that the model reads.
 	key   string
@@ -33,7 +33,7 @@ type recognised struct {
 	advice string
 }
 
-// families are in upstream's order of tests, then what is no diffusion model.
+// families are in upstream's order of tests, then files that are not diffusion models.
 var families = []recognised{
 	{name: "MiniMax H3", all: []string{"video_patch_proj.weight", "audio_patch_proj.weight"}},
 	{name: "ACE-Step", all: []string{"genre_embedder.weight"}},

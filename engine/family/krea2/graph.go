@@ -12,9 +12,9 @@ import (
 	"comfygo/engine/weights"
 )
 
-// variant is what tells graphs of one network apart.
+// variant distinguishes the graphs of one network.
 type variant struct {
-	// References says that there are tokens of reference latents, Still that they have the timestep zero.
+	// References reports that there are tokens of reference latents, Still that they have the timestep zero.
 	References, Still bool
 	// Skip are blocks that are left out.
 	Skip []int
@@ -22,7 +22,7 @@ type variant struct {
 
 func (v variant) digest() string { return family.Digest(v.References, v.Still, v.Skip) }
 
-// epsilon is that of the norms.
+// epsilon is the epsilon of the norms.
 const epsilon = 1e-5
 
 // writer writes one graph.
@@ -123,7 +123,7 @@ func (w *writer) text(x *onnx.Value) *onnx.Value {
 	return w.Linear(w.s.At("txtmlp.3"), w.Gelu(x, true), w.features)
 }
 
-// block writes a block: mods modulate the tokens before from, still, when set, those behind it.
+// block writes a block: mods modulate the tokens before from, still, when set, those after it.
 func (w *writer) block(s *weights.Scope, x *onnx.Value, mods, still []*onnx.Value, from onnx.Dim, rope *nn.Rotary) *onnx.Value {
 	own := s.At("mod").Weight("lin", 6*w.features)
 	part := func(shared []*onnx.Value, i int) *onnx.Value {

@@ -99,7 +99,7 @@ var blockLayers = [][2]string{
 	{"ff.down", "mlp.down"},
 }
 
-// basicLayers are those outside of the blocks.
+// basicLayers are those outside the blocks.
 var basicLayers = [][2]string{
 	{"img_in", "first"},
 	{"time_embed.linear_1", "tmlp.0"},

@@ -51,7 +51,7 @@ func (hunyuanKind) ReadLatentUpscaler(src weights.Source) (family.LatentUpscaleN
 	return m, nil
 }
 
-// hunyuan is a network that was read from a file: one of plain blocks, or one of stages of so many channels.
+// hunyuan is a network that was read from a file: one of plain blocks, or one of stages with the given number of channels.
 type hunyuan struct {
 	network
 	channels, hidden, out, blocks int
@@ -61,12 +61,13 @@ type hunyuan struct {
 // Channels implements family.LatentUpscaleNetwork.
 func (m *hunyuan) Channels() int { return m.channels }
 
-// Upscale implements family.LatentUpscaleNetwork: the size stays as it is.
+// Upscale implements family.LatentUpscaleNetwork: the size stays unchanged.
 func (m *hunyuan) Upscale(ctx context.Context, run family.Runner, z *tensor.Tensor) (*tensor.Tensor, error) {
 	return m.run(ctx, run, z, m.write)
 }
 
-// conv is a convolution with a kernel of three in which a frame sees only those before it; the borders are repeated. Upstream: VideoConv3d.
+// conv is a convolution with a kernel of three in which a frame depends only on those before it; the borders are repeated. Upstream:
+// VideoConv3d.
 func conv(b *nn.Builder, s *weights.Scope, x *onnx.Value, out int) *onnx.Value {
 	x = b.PadAxes(x, onnx.Edge, []int{0, 0, 2, 1, 1}, []int{0, 0, 0, 1, 1})
 	return b.Conv3d(s.At("conv"), x, out, [3]int{3, 3, 3}, onnx.WindowND{})

@@ -1,4 +1,5 @@
-// Package latentup has the upscale models of video latents: those of LTX-Video, in space and time, and those of HunyuanVideo 1.5.
+// Package latentup contains the upscale models of video latents: those of LTX-Video, in space and time, and those of HunyuanVideo
+// 1.5.
 package latentup
 
 import (
@@ -134,7 +135,7 @@ func (w *ltxWriter) write(s *weights.Scope) {
 	w.Output("out", w.Cast(x, dtype.F32))
 }
 
-// conv is a convolution with a kernel of three along so many axes that keeps the size.
+// conv is a convolution with a kernel of three along the given number of axes that keeps the size.
 func (w *ltxWriter) conv(s *weights.Scope, x *onnx.Value, out, axes int) *onnx.Value {
 	kernel := []int{3, 3, 3}[:axes]
 	return w.ConvND(s, x, out, kernel, 1, onnx.Same(kernel...))
@@ -165,7 +166,7 @@ func (w *ltxWriter) grow(s *weights.Scope, x *onnx.Value) *onnx.Value {
 			side = 2
 		}
 		x = w.spread(w.conv(s.Index(0), x, 2*side*side*w.Hidden, 3), side)
-		return w.SliceDims(x, 2, onnx.D(1), x.Dim(2)) // the first latent frame stands for one frame
+		return w.SliceDims(x, 2, onnx.D(1), x.Dim(2)) // the first latent frame represents one frame
 	case w.Axes == 3:
 		return w.video(w.spatial(s, w.frames(x)))
 	}

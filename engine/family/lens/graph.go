@@ -56,7 +56,7 @@ func (w *writer) normed(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return w.Concat(2, parts...)
 }
 
-// block is a double block. time is behind its SiLU. Upstream: LensTransformerBlock.
+// block is a double block. time is after its SiLU. Upstream: LensTransformerBlock.
 func (w *writer) block(s *weights.Scope, img, txt, time *onnx.Value) (newImg, newTxt *onnx.Value) {
 	a := s.At("attn")
 	heads := w.width / head

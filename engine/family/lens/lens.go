@@ -30,11 +30,12 @@ func (kind) Rank() int { return 880 }
 
 // config describes a network.
 type config struct {
-	// width is that of a token, inner the width inside of feed-forward layers, blocks their number.
+	// width is the width of a token, inner the width inside feed-forward layers, blocks their number.
 	width, inner, blocks int
-	// channels are those of the latent, text is the width of a layer of the text encoding, layers the number of those side by side.
+	// channels are the channels of the latent, text is the width of a layer of the text encoding, layers the number of those side
+	// by side.
 	channels, text, layers int
-	// several says that the norms of the layers are numbered.
+	// several reports that the norms of the layers are numbered.
 	several bool
 }
 
@@ -130,8 +131,8 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	return dit.Unpatchify(out["out"], grid, tensor.ChannelsFirst)
 }
 
-// positions are those of text tokens, on all axes from half of the image's larger side on, and of the cells of an image, centred at zero.
-// Upstream: _lens_position_ids.
+// positions are the positions of text tokens, on all axes from half of the image's larger side on, and of the cells of an image, centred
+// at zero. Upstream: _lens_position_ids.
 func positions(g dit.Grid, texts int) []float64 {
 	out := make([]float64, 0, 3*(texts+g.Tokens()))
 	for i := range texts {

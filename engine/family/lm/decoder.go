@@ -11,14 +11,14 @@ import (
 	"comfygo/engine/weights"
 )
 
-// The outputs of the graph that generates: logits [vocabulary] of what follows the last token, keys and values of the tokens
-// that were read.
+// The outputs of the graph that generates: logits [vocabulary] of the token after the last one, keys and values of the
+// processed tokens.
 const (
 	outLogits = "logits"
 	outCache  = "cache"
 )
 
-// inPast is an input of past keys, of layers one after the other, or of past values behind them all.
+// inPast is an input of past keys, of layers one after the other, or of past values after them all.
 func inPast(i int) string { return fmt.Sprintf("past%d", i) }
 
 // decoder is the graph of a network that generates.
@@ -36,7 +36,7 @@ func (e *Encoder) decoder(slides, deep bool) family.Graph {
 // decoderWriter writes the graph that generates.
 type decoderWriter struct {
 	writer
-	// kept are the keys of each layer's new tokens, and the values behind them.
+	// kept are the keys of each layer's new tokens, and the values after them.
 	kept []*onnx.Value
 }
 
@@ -81,7 +81,7 @@ func (w *decoderWriter) attendPast(s *weights.Scope, x *onnx.Value, kind, layer 
 	return w.Linear(s.At("o_proj"), y, c.Width)
 }
 
-// grouped is the attention of one row. The heads of queries that share keys stand one behind the other as further queries, so that keys and
+// grouped is the attention of one row. The heads of queries that share keys stand one after the other as further queries, so that keys and
 // values are not repeated.
 func (w *decoderWriter) grouped(q, keys, values, bias *onnx.Value) *onnx.Value {
 	c := w.cfg

@@ -85,7 +85,7 @@ func detect(s *weights.Scope) (string, error) {
 	return KeyLlama3, nil
 }
 
-// gemma tells the models of Gemma apart by their numbers of layers.
+// gemma distinguishes the models of Gemma by their numbers of layers.
 func gemma(layer func(i int, name string) bool) (string, error) {
 	const queryNorm = "self_attn.q_norm.weight"
 	switch {

@@ -106,7 +106,7 @@ func (c *call) places(p positions) []family.Value {
 	return in
 }
 
-// embed looks tokens up, with the adapters of the table. Gemma scales the table, and not vectors that stand for tokens.
+// embed looks tokens up, with the adapters of the table. Gemma scales the table, but not vectors that replace tokens.
 func (c *call) embed(rows []textenc.Row) (*tensor.Tensor, error) {
 	src, err := c.run.Patched(c.src)
 	if err != nil {
@@ -130,8 +130,8 @@ func (c Config) memory(n, t int) int64 {
 	return int64(n) * int64(t) * int64(4*(3*c.MLP+4*c.Heads*c.HeadDim+4*c.Width)+12*c.Heads*t)
 }
 
-// hidden counts how many times a key is hidden from a query, [rows,1,tokens,tokens]: once when it comes later, once when it
-// is padding.
+// hidden counts the reasons that hide a key from a query, [rows,1,tokens,tokens]: once when it comes later, once when it is
+// padding.
 func hidden(rows []textenc.Row, masked bool) *tensor.Tensor {
 	n := len(rows[0].IDs)
 	out := tensor.New(len(rows), 1, n, n)

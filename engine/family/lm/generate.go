@@ -34,7 +34,7 @@ func stops(key string) []int32 {
 	return []int32{TokenEnd, TokenTurnEnd}
 }
 
-// untied are the models whose output layer is not their token table. Upstream reads Qwen 2.5 7B with the table, too.
+// untied are the models with an output layer other than the token table. Upstream reads Qwen 2.5 7B with the table, too.
 var untied = []string{KeyLlama3, KeyMistral, KeyQwen3L, KeyQwen3VLL}
 
 // head is the name of the output layer in the file.
@@ -60,7 +60,7 @@ func (e *Encoder) CacheBytes(tokens int) int64 {
 	return decoder.Bytes(tokens, e.cacheWidths()...)
 }
 
-// cacheWidths are the widths of the keys of each layer, and of its values behind them all.
+// cacheWidths are the widths of the keys of each layer, and of its values after them all.
 func (c Config) cacheWidths() []int {
 	out := make([]int, 2*c.Layers)
 	for i := range out {
@@ -85,7 +85,7 @@ func (e *Encoder) Decode(ids []int32) (string, error) {
 	return d.Decode(ids)
 }
 
-// Generate implements family.Generator. Padding takes part, as upstream has it.
+// Generate implements family.Generator. Padding takes part, as in upstream.
 func (e *Encoder) Generate(ctx context.Context, run family.Runner, tokens tokenizer.Tokens, o family.GenerateOptions) ([]int32, error) {
 	if err := e.CanGenerate(); err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func (w *continuation) promptPlaces(row textenc.Row) positions {
 	return amongImages(len(row.IDs), w.images, row.Mask, false)
 }
 
-// read reads tokens behind those that were read before, and returns the logits of what follows.
+// read reads tokens after those that were read before, and returns the logits of what follows.
 func (w *continuation) read(ctx context.Context, row textenc.Row, places positions) ([]float32, error) {
 	n, past := len(row.IDs), w.cache.Tokens
 	embeds, err := w.embed([]textenc.Row{row})
@@ -177,7 +177,7 @@ func later(past, n int) *tensor.Tensor {
 	return out
 }
 
-// outsideOf is outside for n queries behind past keys, [1,1,n,past+n].
+// outsideOf is outside for n queries after past keys, [1,1,n,past+n].
 func outsideOf(past, n, window int) *tensor.Tensor {
 	out := tensor.New(1, 1, n, past+n)
 	for q := range n {

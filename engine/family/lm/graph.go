@@ -27,16 +27,16 @@ func inSin(kind int) string { return fmt.Sprintf("sin%d", kind) }
 // outLayer is the output of a layer's input.
 func outLayer(i int) string { return fmt.Sprintf("layer%d", i) }
 
-// variant tells the graphs of one network apart.
+// variant distinguishes the graphs of one network.
 type variant struct {
 	// inner is the layer whose output is "inner", -1 for none; norm applies the final norm to it.
 	inner int
 	norm  bool
 	// layers are those whose inputs are outputs; see family.EncodeOptions.
 	layers []int
-	// slides says that there are more tokens than sliding layers see.
+	// slides reports that there are more tokens than the window of sliding layers.
 	slides bool
-	// deep says that images add to the states behind the first layers.
+	// deep reports that images add to the states after the first layers.
 	deep bool
 }
 
@@ -52,7 +52,7 @@ func (e *Encoder) graph(v variant) family.Graph {
 type writer struct {
 	*nn.Builder
 	cfg Config
-	// rope and bias are those of layers that see all tokens and of sliding ones.
+	// rope and bias are those of global and of sliding layers.
 	rope [2]*nn.Rotary
 	bias [2]*onnx.Value
 }
@@ -96,7 +96,7 @@ func (w *writer) write(s *weights.Scope, v variant) {
 	w.Output(outInner, w.Cast(inner, dtype.F32))
 }
 
-// addDeep adds what images give to the states behind a layer.
+// addDeep adds what images give to the states after a layer.
 func (w *writer) addDeep(h *onnx.Value, layer int, deep bool) *onnx.Value {
 	if !deep || layer >= deepLayers {
 		return h
@@ -104,7 +104,7 @@ func (w *writer) addDeep(h *onnx.Value, layer int, deep bool) *onnx.Value {
 	return w.Add(h, w.Cast(w.Input(outDeep(layer), dtype.F32, h.Shape...), w.Target.Compute))
 }
 
-// sliding is 1 for a layer that sees a window of tokens, 0 for one that sees all.
+// sliding is 1 for a layer that attends to a window of tokens, 0 for one that attends to all.
 func (c Config) sliding(layer int) int {
 	if c.window > 0 && layer%globalEvery != globalEvery-1 {
 		return 1
@@ -138,7 +138,7 @@ func (w *writer) far() float32 {
 	return -math.MaxFloat32 / 4
 }
 
-// norm is RMSNorm, whose weights Gemma stores less one.
+// norm is RMSNorm; Gemma stores its weights minus one.
 func (w *writer) norm(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	if !w.cfg.gemma {
 		return w.RMSNorm(s, x, w.cfg.epsilon)

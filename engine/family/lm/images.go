@@ -14,11 +14,11 @@ import (
 type span struct {
 	start, size int
 	grid
-	// deep are added to the states of the image's tokens behind the first layers.
+	// deep are added to the states of the image's tokens after the first layers.
 	deep []*tensor.Tensor
 }
 
-// withImages puts the vectors of images in the place of their tokens, and returns where they are.
+// withImages puts the vectors of images in place of their tokens, and returns where they are.
 func (e *Encoder) withImages(ctx context.Context, run family.Runner, tokens tokenizer.Tokens) (tokenizer.Tokens, []span, error) {
 	var spans []span
 	out, err := decoder.Splice(tokens, func(t tokenizer.Token, at int) (*tensor.Tensor, error) {
@@ -36,8 +36,8 @@ func (e *Encoder) withImages(ctx context.Context, run family.Runner, tokens toke
 }
 
 // amongImages are the positions of n tokens with images among them: an image takes as many positions as its longer side
-// has tokens, and its own tokens stand in rows and columns. mask tells tokens that count from padding behind an image (upstream:
-// llama.py Qwen25_7BVLI.forward).
+// has tokens, and its own tokens are arranged in rows and columns. mask distinguishes tokens from padding after an image
+// (upstream: llama.py Qwen25_7BVLI.forward).
 func amongImages(n int, spans []span, mask []int64, masked bool) positions {
 	if len(spans) == 0 || spans[0].rows == 0 {
 		return inOrder(0, n)
@@ -77,7 +77,7 @@ func amongImages(n int, spans []span, mask []int64, masked bool) positions {
 	return p
 }
 
-// deepLayers is the number of layers behind which the towers of Qwen 3 VL add to the states.
+// deepLayers is the number of layers after which the towers of Qwen 3 VL add to the states.
 const deepLayers = 3
 
 // deepInputs are what images add to the states of n tokens, [rows,n,width] for each of the first layers. Images are in the
@@ -99,7 +99,8 @@ func (c Config) deepInputs(rows, n int, spans []span) []family.Value {
 // Span is the place of an image among the tokens of a row: Rows and Cols are those of its patches.
 type Span struct{ Start, Size, Rows, Cols int }
 
-// AmongImages are the positions of n tokens, on one axis without images and on three (time, row, column) with them; mask tells tokens that count.
+// AmongImages are the positions of n tokens, on one axis without images and on three (time, row, column) with them; mask marks the tokens that
+// count.
 func AmongImages(n int, images []Span, mask []int64) [][]int {
 	spans := make([]span, len(images))
 	for i, s := range images {

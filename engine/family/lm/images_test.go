@@ -66,8 +66,8 @@ func qwenVL(t *testing.T, src weights.Source) *lm.Encoder {
 	return e.WithDeepVision(&lm.DeepVision{Width: 32, Heads: 2, Layers: 4, MLP: 48, Out: 32, Side: 6, Taps: []int{0, 2, 3}})
 }
 
-// TestDeepVisionEqualsUpstream checks what the tower of Qwen 3 VL makes of an image, and what the language model makes of that: its
-// states, and the tokens and logits that follow.
+// TestDeepVisionEqualsUpstream checks the vectors of an image from Qwen 3 VL's tower, and the language model's results for them:
+// its states, and the following tokens and logits.
 func TestDeepVisionEqualsUpstream(t *testing.T) {
 	t.Parallel()
 	p := images(t)

@@ -49,24 +49,25 @@ type Config struct {
 
 // traits are what sizes do not tell.
 type traits struct {
-	// epsilon is that of the norms.
+	// epsilon is the epsilon of the norms.
 	epsilon float32
 	// theta are the bases of rotary positions, scale what their frequencies are divided by: of all layers, or of global
 	// and of sliding ones.
 	theta, scale []float64
 	// gemma has norms around each part of a block whose weights are stored less one, scaled token embeddings and GELU.
 	gemma bool
-	// window is the number of tokens that sliding layers see, every globalEvery-th layer sees all; 0 for no such layers.
+	// window is the number of tokens that sliding layers attend to; every globalEvery-th layer attends to all; 0 means no such
+	// layers.
 	window int
 	// headNorm normalises each head of queries and keys.
 	headNorm bool
-	// sections are the numbers of frequencies that turn by time, row and column of an image; nil for text alone.
+	// sections are the numbers of frequencies that turn by time, row and column of an image; nil for models without images.
 	// alternating mixes the three from frequency to frequency.
 	sections    []int
 	alternating bool
 }
 
-// globalEvery is the distance of layers that see all tokens where the others slide.
+// globalEvery is the distance of global layers among sliding ones.
 const globalEvery = 6
 
 // Read implements family.Text.
@@ -89,7 +90,7 @@ func (kind) Read(src weights.Source) (family.TextEncoder, error) {
 	return e, err
 }
 
-// read takes the sizes off the shapes.
+// read takes the sizes from the shapes.
 func read(s *weights.Scope, key string) (Config, error) {
 	c := Config{Key: key, traits: traitsOf[key]}
 	layer := s.At("model", "layers").Index(0)
@@ -114,7 +115,7 @@ type Encoder struct {
 	Config
 	src   weights.Source
 	words func() (tokenizer.Model, error)
-	// vision is the tower that reads images, nil for none.
+	// vision is the tower that reads images, or nil.
 	vision tower
 }
 

@@ -60,7 +60,7 @@ func (s shape) list(vocab int) string {
 	return b.String()
 }
 
-// shapes are those of each encoder, with fewer layers where that decides nothing.
+// shapes are the shapes of each encoder, with fewer layers if that has no effect on detection.
 var shapes = map[string]shape{
 	lm.KeyLlama3:    {layers: 2, width: 4096, heads: 32, kv: 8, head: 128},
 	lm.KeyMistral:   {layers: 2, width: 5120, heads: 32, kv: 8, head: 128, lacksNorm: true},

@@ -16,6 +16,6 @@ func (e *Encoder) LoRAKeys(m *patch.KeyMap, part string, keys []string) {
 	if len(keys) == 1 {
 		m.AddKohya("lora_te_", "model.", n)
 	}
-	// The table is read outside of the layers that adapters are branches of.
+	// The table is read outside the layers that adapters are branches of.
 	m.Bake(func(key string) bool { return key == part+table })
 }

@@ -14,9 +14,9 @@ func inOrder(from, n int) positions {
 	return positions{p}
 }
 
-// angles returns the cosines and sines [tokens,HeadDim/2] of layers of one kind, 0 for those that see all tokens. They are
-// computed in float32 step by step, as upstream does: at the thousandth token the difference to exact angles would show
-// (upstream: llama.py precompute_freqs_cis).
+// angles returns the cosines and sines [tokens,HeadDim/2] of layers of one kind, 0 for global layers. They are computed in
+// float32 step by step, as upstream does: at the thousandth token the difference to exact angles would show (upstream:
+// llama.py precompute_freqs_cis).
 func (c Config) angles(p positions, kind int) (cos, sin []float32) {
 	half := c.HeadDim / 2
 	for t := range p[0] {

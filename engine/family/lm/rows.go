@@ -91,7 +91,8 @@ type rowsOf struct {
 	padded []int
 }
 
-// read reads as many tokens of each row behind those that were read before, and returns the logits of what follows in each.
+// read processes the next tokens of each row, the same number in each, and returns the logits of the following token of each
+// row.
 func (w *rowsOf) read(ctx context.Context, rows []textenc.Row) ([][]float32, error) {
 	count, n, past := len(rows), len(rows[0].IDs), w.caches[0].Tokens
 	embeds, err := w.embed(rows)
@@ -125,7 +126,7 @@ func (w *rowsOf) read(ctx context.Context, rows []textenc.Row) ([][]float32, err
 // inPast is an input of past keys or values of a row.
 func (w *rowsOf) inPast(row, i int) string { return inPast(2*w.Layers*row + i) }
 
-// graph is that of the decoder for so many rows.
+// graph is the graph of the decoder for the given number of rows.
 func (w *rowsOf) graph(count int) family.Graph {
 	e := w.Encoder
 	return family.Graph{
@@ -139,7 +140,7 @@ func (w *rowsOf) graph(count int) family.Graph {
 }
 
 // write writes the network: inputs as those of decoderWriter.write with rows in place of one, and past keys and values of each row; outputs
-// "logits" [rows,To-From] and "cache" [2*layers*rows,T,KVHeads*D]. The output layer is the token table, as upstream has it.
+// "logits" [rows,To-From] and "cache" [2*layers*rows,T,KVHeads*D]. The output layer is the token table, as in upstream.
 func (w *rowsOf) write(d *decoderWriter, s *weights.Scope, count int) {
 	c := w.Config
 	one, rows, t, p := onnx.D(1), onnx.D(count), onnx.Sym("T"), onnx.Sym("P")

@@ -8,8 +8,8 @@ import (
 	"comfygo/engine/tokenizer"
 )
 
-// Chat is how a chat template stands around a prompt for Qwen: WithImages replaces Text when the prompt has images. A
-// prompt that begins like a template is read as it is, and with NonEmpty an empty one as a space.
+// Chat is a chat template around a prompt for Qwen: WithImages replaces Text if the prompt has images. A prompt that begins
+// with a template is read unchanged, and with NonEmpty an empty prompt becomes a space.
 type Chat struct {
 	Text, WithImages string
 	NonEmpty         bool
@@ -33,7 +33,7 @@ func (c Chat) Write(p family.Prompt) (string, bool) {
 // Unweighted has parentheses be text: a Layout for family.SchemeEncoder.
 func Unweighted(o *tokenizer.Options) { o.Unweighted = true }
 
-// TemplateEnd is the first token behind the system's part of a chat template and the user's opening, among length encoded
+// TemplateEnd is the first token after the system's part of a chat template and the user's opening, among length encoded
 // tokens (upstream: qwen_image.py QwenImageTEModel).
 func TemplateEnd(t tokenizer.Tokens, length int) int {
 	row, end := t[0], -1
@@ -62,13 +62,13 @@ func WithoutTemplate(e family.Encoding, _ map[string]family.Encoding) (family.En
 	return e.Cut(TemplateEnd(e.Tokens, length), length).WithoutFullMask(), nil
 }
 
-// Masked are the options of encoders whose padding is hidden and whose mask goes with the encoding, as all of these are
-// used: the states of a layer (see family.EncodeOptions.Layer), without the final norm.
+// Masked are the options of encoders that hide padding and return its mask with the encoding, as all of these encoders do:
+// the states of a layer (see family.EncodeOptions.Layer), without the final norm.
 func Masked(layer int) family.EncodeOptions {
 	return family.EncodeOptions{Layer: layer, RawHidden: true, Masked: true, ReturnMask: true}
 }
 
-// PlaceImages puts a prompt's images in the place of its image tokens: an Arrange for family.SchemeEncoder.
+// PlaceImages puts a prompt's images in place of its image tokens: an Arrange for family.SchemeEncoder.
 func PlaceImages(t tokenizer.Tokens, p family.Prompt) tokenizer.Tokens {
 	next := 0
 	for _, row := range t {
@@ -82,7 +82,7 @@ func PlaceImages(t tokenizer.Tokens, p family.Prompt) tokenizer.Tokens {
 	return t
 }
 
-// PlaceSoftImages puts all of a prompt's images in the place of the first soft token of Gemma 3: an Arrange for
+// PlaceSoftImages puts all of a prompt's images in place of the first soft token of Gemma 3: an Arrange for
 // family.SchemeEncoder.
 func PlaceSoftImages(t tokenizer.Tokens, p family.Prompt) tokenizer.Tokens {
 	if len(p.Images) == 0 {

@@ -14,8 +14,8 @@ import (
 // Vision describes the vision tower of Qwen 2.5 VL (upstream: text_encoders/qwen_vl.py Qwen2VLVisionTransformer).
 type Vision struct{ Width, Heads, Layers, MLP, Out int }
 
-// The figures of the tower. Four patches become one token of the language model; attention sees windows of unitsInWindow
-// by unitsInWindow such units, but for every layersToAll-th layer, which sees all patches.
+// The figures of the tower. Four patches become one token of the language model; attention is limited to windows of
+// unitsInWindow by unitsInWindow such units, except for every layersToAll-th layer, which attends to all patches.
 const (
 	visionPatch   = 14
 	visionFrames  = 2
@@ -43,15 +43,15 @@ type tower interface {
 
 // seen is what a tower makes of an image.
 type seen struct {
-	// vectors stand for the image, [tokens,width].
+	// vectors represent the image, [tokens,width].
 	vectors *tensor.Tensor
-	// grid is its patches' rows and columns; zero for a tower whose tokens stand in a line.
+	// grid is its patches' rows and columns; zero for a tower whose tokens form a line.
 	grid
-	// deep are added to the states behind the first layers, [tokens,width] each.
+	// deep are added to the states after the first layers, [tokens,width] each.
 	deep []*tensor.Tensor
 }
 
-// readTower returns the vision tower beside a language model, nil for a file without one.
+// readTower returns the vision tower beside a language model, or nil if there is none.
 func readTower(s *weights.Scope, src weights.Source, c Config) (tower, error) {
 	switch {
 	case c.alternating:
@@ -78,7 +78,7 @@ func (t windowedTower) look(ctx context.Context, run family.Runner, image *tenso
 	return seen{vectors: v, grid: grid{rows, cols}}, err
 }
 
-// readVision returns the vision tower of Qwen 2.5 VL in the file, nil for a file without one.
+// readVision returns the vision tower of Qwen 2.5 VL in the file, or nil if there is none.
 func readVision(s *weights.Scope) (*Vision, error) {
 	embed := s.Shape(visionEmbed)
 	if embed == nil {
@@ -99,7 +99,7 @@ type grid struct{ rows, cols int }
 func (g grid) units() int { return g.rows * g.cols / unitPatches }
 
 // Look encodes the first of images [N,H,W,C], of values from 0 to 1, with a tower whose tensors src holds: the vectors
-// [tokens,Out] that stand for it, and its patches' rows and columns.
+// [tokens,Out] that represent it, and its patches' rows and columns.
 func (v *Vision) Look(ctx context.Context, run family.Runner, src weights.Source, images *tensor.Tensor) (vectors *tensor.Tensor, rows, cols int, err error) {
 	pixels, g, err := windowedFormat.preprocess(images)
 	if err != nil {
@@ -123,7 +123,8 @@ func (v *Vision) Look(ctx context.Context, run family.Runner, src weights.Source
 	return out, g.rows, g.cols, nil
 }
 
-// imageFormat is how a tower reads images: patches of so many pixels a side, channels by their mean and deviation.
+// imageFormat is how a tower reads images: patches of the given number of pixels a side, channels by their mean and
+// deviation.
 type imageFormat struct {
 	patch     int
 	mean, std [3]float32
@@ -139,7 +140,7 @@ var windowedFormat = imageFormat{
 // The least and greatest area of an image in pixels.
 const leastPixels, mostPixels = 3136, 12845056
 
-// checkImage fails for what are not images [N,H,W,C] of three channels.
+// checkImage fails if images are not [N,H,W,C] with three channels.
 func checkImage(images *tensor.Tensor) error {
 	if len(images.Shape) != 4 || images.Dim(0) < 1 || images.Dim(3) < 3 || images.Dim(1) < 1 || images.Dim(2) < 1 {
 		return fmt.Errorf("encoding an image: it has the shape %v, wanted batch, height, width and at least 3 channels", images.Shape)
@@ -199,7 +200,7 @@ func (g grid) windows() [][]int {
 	return out
 }
 
-// inputs lays the patches out by windows, each filled up with patches that no other sees.
+// inputs lays the patches out by windows, each padded with hidden patches.
 func (v *Vision) inputs(pixels *tensor.Tensor, g grid, windows [][]int) []family.Value {
 	half := v.Width / v.Heads / 2
 	n := len(windows)

@@ -16,7 +16,7 @@ import (
 )
 
 // DeepVision describes the vision tower of Qwen 3 VL, which gives vectors for several layers of the language model beside those that
-// stand for tokens (upstream: text_encoders/qwen3vl.py Qwen3VLVisionModel, qwen35.py Qwen35VisionModel).
+// represent tokens (upstream: text_encoders/qwen3vl.py Qwen3VLVisionModel, qwen35.py Qwen35VisionModel).
 type DeepVision struct {
 	Width, Heads, Layers, MLP, Out int
 	// Side is the number of rows, and of columns, of the position table.
@@ -33,10 +33,10 @@ var deepFormat = imageFormat{patch: deepPatch, mean: [3]float32{0.5, 0.5, 0.5}, 
 // deepTaps are the taps of the published towers by their number of layers.
 var deepTaps = map[int][]int{24: {5, 11, 17}, 27: {8, 16, 24}}
 
-// visualRoots are where a tower lies in a file.
+// visualRoots are the prefixes of a tower in a file.
 var visualRoots = []string{"visual.", "model.visual."}
 
-// readDeep returns the tower of Qwen 3 VL in the file, nil for a file without one.
+// readDeep returns the tower of Qwen 3 VL in the file, or nil if there is none.
 func readDeep(src weights.Source) (tower, error) {
 	v, src, err := findDeep(src)
 	if v == nil || err != nil {
@@ -78,7 +78,7 @@ func (r *ImageReader) Read(ctx context.Context, run family.Runner, image *tensor
 	return s.vectors, err
 }
 
-// Resized returns the vectors of the first of images [N,H,W,C] of values from 0 to 1, which is brought to whole units, and its rows and columns of patches.
+// Resized returns the vectors of the first of images [N,H,W,C] of values from 0 to 1, resized to whole units, and its rows and columns of patches.
 func (r *ImageReader) Resized(ctx context.Context, run family.Runner, images *tensor.Tensor) (vectors *tensor.Tensor, rows, cols int, err error) {
 	f := deepFormat
 	if r.CLIP {
@@ -101,7 +101,7 @@ func VLAngles(places [][3]int, d int) (cos, sin []float32) {
 	return Config{HeadDim: d, traits: traitsOf[KeyQwen3VLL]}.angles(p, 0)
 }
 
-// findDeep returns a tower of Qwen 3 VL in the file with its tensors, nil for a file without one.
+// findDeep returns a tower of Qwen 3 VL in the file with its tensors, or nil if there is none.
 func findDeep(src weights.Source) (*DeepVision, weights.Source, error) {
 	for _, root := range visualRoots {
 		if _, ok := src.Lookup(root + strings.TrimPrefix(visionEmbed, visionRoot)); !ok {

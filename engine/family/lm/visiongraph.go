@@ -43,7 +43,7 @@ type visionWriter struct {
 	inWindows, overall attention
 }
 
-// attention is how patches see each other: laid out in shape, rotated and hidden by a mask.
+// attention is how patches attend to each other: laid out in shape, rotated and hidden by a mask.
 type attention struct {
 	batch, tokens onnx.Dim
 	rope          *nn.Rotary

@@ -19,7 +19,7 @@ import (
 // Gemma3MultiModalProjector).
 type SoftVision struct {
 	*clipvision.Encoder
-	// Side is the number of rows, and of columns, of the tokens that stand for an image. Out is their width.
+	// Side is the number of rows, and of columns, of the tokens that represent an image. Out is their width.
 	Side, Out int
 }
 
@@ -32,7 +32,7 @@ const (
 	softPositions  = "vision_model.embeddings.position_embedding.weight"
 )
 
-// readSoft returns the tower of Gemma 3 in the file, nil for a file without one.
+// readSoft returns the tower of Gemma 3 in the file, or nil if there is none.
 func readSoft(s *weights.Scope, src weights.Source) (tower, error) {
 	patches, positions, out, fc := s.Shape(softPatches), s.Shape(softPositions), s.Shape(softProjection), s.Shape("vision_model.encoder.layers.0.mlp.fc1.weight")
 	if patches == nil {
@@ -57,7 +57,7 @@ func NewSoftVision(src weights.Source, c clipvision.Config, side, out int) *Soft
 	return &SoftVision{Encoder: clipvision.New(src, c), Side: side, Out: out}
 }
 
-// look implements tower. Images are brought to the area of the network's square first, as upstream's tokenizer does.
+// look implements tower. Images are first resized to the area of the network's square, as upstream's tokenizer does.
 func (v *SoftVision) look(ctx context.Context, run family.Runner, image *tensor.Tensor) (seen, error) {
 	if err := checkImage(image); err != nil {
 		return seen{}, err

@@ -55,7 +55,7 @@ func qwenAdded() []hf.AddedToken {
 // isQwen reports that an encoder reads the vocabulary of Qwen 2.
 func isQwen(key string) bool { return strings.HasPrefix(key, "qwen") }
 
-// special are the special tokens of the network itself; those that a prompt is laid out with differ in places.
+// special are the special tokens of the network itself; those of the prompt layout partly differ.
 func special(key string) textenc.Empty {
 	switch {
 	case isQwen(key):
@@ -108,7 +108,7 @@ const (
 	besides = "tokenizer.json"
 )
 
-// wordsIn returns the vocabulary of an encoder: that of the program, or the one that lies in the file or beside it.
+// wordsIn returns the vocabulary of an encoder: the one of the program, or the one in the file or beside it.
 func wordsIn(key string, src weights.Source) (tokenizer.Model, error) {
 	const what = "the tokenizer"
 	switch {
@@ -138,8 +138,8 @@ func gemmaSpecials(key string) []tokenizer.Special {
 	return []tokenizer.Special{{Text: "<image_soft_token>", ID: TokenSoftImage}, {Text: turnEnd, ID: 106}}
 }
 
-// llamaWords reads Llama 3's vocabulary, whose licence does not let it be a part of this program: from the weight file, from
-// llama_tokenizer/tokenizer.json beside it, or from tokenizer.json there.
+// llamaWords reads Llama 3's vocabulary, whose licence does not allow shipping it with this program: from the weight file,
+// from llama_tokenizer/tokenizer.json beside it, or from tokenizer.json there.
 func llamaWords(src weights.Source) (tokenizer.Model, error) {
 	const what = "the tokenizer"
 	read := func() ([]byte, error) {

@@ -25,8 +25,8 @@ func init() {
 	})
 }
 
-// compose lays a prompt out: what is quoted in it goes character by character. A prompt that begins like a template gets
-// none.
+// compose lays a prompt out: quoted text is tokenized character by character. A prompt that begins with a template gets no
+// other.
 func compose(tok family.Tokenizer, p family.Prompt, o family.TokenizeOptions) (tokenizer.Tokens, error) {
 	begin, end := prefix, suffix
 	switch {
@@ -69,7 +69,7 @@ func compose(tok family.Tokenizer, p family.Prompt, o family.TokenizeOptions) (t
 	return tokenizer.Tokens{append(row, after...)}, nil
 }
 
-// pieces are what a prompt is tokenized by: quotations in single characters, the rest whole.
+// pieces are the parts in which a prompt is tokenized: quotations in single characters, the rest whole.
 func pieces(prompt string) []string {
 	var out []string
 	for _, part := range quotations(prompt) {
@@ -94,7 +94,7 @@ var (
 
 // quotations cuts a prompt at its quotations; an apostrophe inside a word does not quote.
 func quotations(prompt string) []quotation {
-	// A private-use character stands for an apostrophe that does not quote.
+	// A private-use character replaces an apostrophe that is not a quote.
 	const inWord = "\uf8ff"
 	prompt = apostrophe.ReplaceAllStringFunc(prompt, func(w string) string { return strings.ReplaceAll(w, "'", inWord) })
 	var out []quotation

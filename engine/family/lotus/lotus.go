@@ -42,7 +42,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	}, nil
 }
 
-// vector is that of the task of predicting from an image: the sines and cosines of (1, 0).
+// vector is the vector of the task of predicting from an image: the sines and cosines of (1, 0).
 func vector(*sampling.Cond, sampling.Request) (*tensor.Tensor, error) {
 	y := tensor.New(1, 4)
 	copy(y.Data, []float32{float32(math.Sin(1)), 0, float32(math.Cos(1)), 1})

@@ -99,7 +99,8 @@ func (c *coderConfig) levels() int { return len(c.Factors) - 1 }
 // pace is the number of frames of a spectrogram per latent value.
 func (c *coderConfig) pace() int { return 1 << c.levels() }
 
-// reach bounds how many latent values before it a value depends on: each convolution sees two before it, at its own pace.
+// reach limits the number of earlier latent values that a value depends on: each convolution reads two earlier ones at its
+// own rate.
 func (c *coderConfig) reach() int {
 	const edge, middle, each = 4, 8, 4
 	n := edge + middle

@@ -9,7 +9,8 @@ import (
 	"comfygo/engine/weights"
 )
 
-// config is that of a file, under upstream's names. Upstream: vae/audio_vae.py AudioVAEComponentConfig, vae/causal_audio_autoencoder.py.
+// config is the config of a file, under upstream's names. Upstream: vae/audio_vae.py AudioVAEComponentConfig,
+// vae/causal_audio_autoencoder.py.
 type config struct {
 	VAE     *vaeConfig     `json:"audio_vae"`
 	Vocoder *vocoderConfig `json:"vocoder"`
@@ -33,7 +34,7 @@ type vaeConfig struct {
 	} `json:"preprocessing"`
 }
 
-// coderConfig is that of half an autoencoder.
+// coderConfig is the config of half an autoencoder.
 type coderConfig struct {
 	Width      int     `json:"ch"`
 	Factors    []int   `json:"ch_mult"`
@@ -53,7 +54,7 @@ type coderConfig struct {
 	Tanh       bool    `json:"tanh_out"`
 }
 
-// The axes along which a convolution sees only what lies before.
+// The axes along which a convolution reads only earlier values.
 const (
 	axisNone       = "none"
 	axisTime       = "height"
@@ -68,7 +69,7 @@ const (
 	attentionVanilla = "vanilla"
 )
 
-// axis is that of a coder; upstream's default differs between the file and its coders.
+// axis is the axis of a coder; upstream's default differs between the file and its coders.
 func (c *coderConfig) axis(otherwise string) string {
 	if c.Axis == nil {
 		return otherwise
@@ -97,14 +98,15 @@ func (c *coderConfig) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// vocoderConfig is that of a vocoder, or of one with a second one behind it that widens its band.
+// vocoderConfig is the config of a vocoder, or of one followed by a second one that widens its band.
 type vocoderConfig struct {
 	generatorConfig
 	First  *generatorConfig `json:"vocoder"`
 	Second *widerConfig     `json:"bwe"`
 }
 
-// generatorConfig is that of a network that makes audio of a mel spectrogram. Upstream: vocoders/vocoder.py Vocoder.
+// generatorConfig is the config of a network that converts a mel spectrogram to audio. Upstream: vocoders/vocoder.py
+// Vocoder.
 type generatorConfig struct {
 	Kernels    []int   `json:"resblock_kernel_sizes"`
 	Rates      []int   `json:"upsample_rates"`
@@ -119,7 +121,7 @@ type generatorConfig struct {
 	Final      *bool   `json:"apply_final_activation"`
 }
 
-// widerConfig is that of the second network.
+// widerConfig is the config of the second network.
 type widerConfig struct {
 	generatorConfig
 	InputRate int `json:"input_sampling_rate"`

@@ -2,7 +2,7 @@ package ltxaudio
 
 import "comfygo/engine/family"
 
-// Pieces has a VAE work on so many latent values and frames at once.
+// Pieces sets the number of latent values and frames that a VAE processes at once.
 func Pieces(a family.Autoencoder, values, frames int) {
 	v := a.(*vae)
 	v.piece, v.frames = values, frames

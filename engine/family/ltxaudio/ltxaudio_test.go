@@ -90,7 +90,7 @@ func TestEqualsUpstream(t *testing.T) {
 	}
 }
 
-// TestMemory holds that the estimate does not grow with the length once it goes in pieces.
+// TestMemory checks that the estimate does not grow with the length of audio that is processed in pieces.
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	_, src := familytest.Recorded(t, "testdata/wider", "wider")

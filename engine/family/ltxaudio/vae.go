@@ -1,4 +1,5 @@
-// Package ltxaudio is the audio VAE of LTX-Video 2, which works on mel spectrograms, with the vocoder that makes sound of them.
+// Package ltxaudio is the audio VAE of LTX-Video 2, which works on mel spectrograms, with the vocoder that converts them to
+// audio.
 package ltxaudio
 
 import (
@@ -30,16 +31,17 @@ func (kind) Rank() int { return 208 }
 const (
 	// stereo is the number of channels of the audio.
 	stereo = 2
-	// rate is the sample rate of the audio that is given to the VAE, and hop the number of samples to whole numbers of which upstream cuts it:
-	// what its class has for VAEs that say nothing else.
+	// rate is the sample rate of the audio that is given to the VAE, and upstream cuts it to multiples of hop samples: the defaults of its
+	// class for VAEs.
 	rate, hop = 44100, 4096
 	// pace is the number of frames of a spectrogram per latent value.
 	pace = 4
-	// pieceValues is how many latent values are decoded or encoded at once, pieceFrames how many frames of a spectrogram become sound at once.
+	// pieceValues is the number of latent values that are decoded or encoded at once, pieceFrames is the number of frames of a spectrogram
+	// that become audio at once.
 	pieceValues, pieceFrames = 128, 256
 )
 
-// The layers whose names tell the parts of a file.
+// The layer names that identify the parts of a file.
 const (
 	keyVocoder = "vocoder."
 )
@@ -246,8 +248,8 @@ func times(x *tensor.Tensor, from, to int) *tensor.Tensor {
 	return out
 }
 
-// inPieces applies f to pieces of x [1,C,L] with what surrounds them, from left on to right, and puts what it makes of each, factor values of so
-// many channels for each of x, together.
+// inPieces applies f to pieces of x [1,C,L] with left and right context, and joins the results, which have the given channels and factor values
+// for each one of x.
 func inPieces(x *tensor.Tensor, size, before, after, factor, channels int, f func(x *tensor.Tensor, left, right int) (*tensor.Tensor, error)) (*tensor.Tensor, error) {
 	n := x.Dim(2)
 	out := tensor.New(1, channels, n*factor)

@@ -16,7 +16,7 @@ const (
 	lastSlope = 0.01
 )
 
-// generator writes a network that makes audio of a mel spectrogram.
+// generator writes a network that converts a mel spectrogram to audio.
 type generator struct {
 	*nn.Builder
 	*generatorConfig
@@ -117,7 +117,8 @@ func (g *generator) rows(x *onnx.Value, f func(*onnx.Value) *onnx.Value) *onnx.V
 	return g.Reshape(y, x.Dim(0), x.Dim(1), y.Dim(2))
 }
 
-// filter is a low-pass filter [1,1,12] for half the rate: that of the file, or the one that upstream computes where it has none.
+// filter is a low-pass filter [1,1,12] for half the rate: the one of the file, or the one that upstream computes if the file has
+// none.
 func (g *generator) filter(s *weights.Scope) *onnx.Value {
 	if !s.Has("filter") {
 		return g.Cast(g.Floats(kaiser(), 1, 1, filterTaps), g.Target.Compute)
@@ -170,7 +171,7 @@ func sinc(x float64) float64 {
 	return math.Sin(math.Pi*x) / (math.Pi * x)
 }
 
-// reach bounds how many frames of the spectrogram on each side a sample depends on.
+// reach limits the number of frames of the spectrogram on each side that a sample depends on.
 func (g *generatorConfig) reach() int {
 	const edge, smoothed = 8, 8
 	n, samples := float64(edge), 1

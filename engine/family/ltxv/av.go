@@ -82,7 +82,8 @@ func (m *avModel) LoRAKeys(keys *patch.KeyMap, part string) { loraKeys(keys, par
 // Kept implements family.Keeping: given frames are read without noise.
 func (m *avModel) Kept(_ float32, latent *tensor.Tensor) *tensor.Tensor { return latent }
 
-// KeyUnconnected is the key, a bool, of conditioning entries whose text encoding is as the language model gives it, for the connectors.
+// KeyUnconnected is the key, a bool, of conditioning entries whose text encoding comes directly from the language model, for the
+// connectors.
 const KeyUnconnected = "unprocessed_ltxav_embeds"
 
 // The names of the inputs beside the text encoding and those of VideoInputs.
@@ -274,8 +275,8 @@ func (m *avModel) graph(v avVariant) family.Graph {
 	}}
 }
 
-// Memory implements family.Denoiser. Packed latents do not tell how much of them is audio: a token of either has 128 values, and that of the
-// video is the larger one.
+// Memory implements family.Denoiser. Packed latents do not state the share of audio: tokens of both have 128 values, and those of the video
+// need more memory.
 func (m *avModel) Memory(shape []int, tokens int) int64 {
 	const share = 32 // of the tokens are of audio, about
 	symbols := map[string]int{"B": shape[0], "G": 1, "H": 1, "T": max(tokens, leastTokens)}

@@ -19,7 +19,7 @@ import (
 
 const av = "LTX-Video 2"
 
-// avShapes are those of the video and of the audio in the recorded calls.
+// avShapes are the shapes of the video and of the audio in the recorded calls.
 var avShapes = [][]int{{2, 128, 3, 2, 3}, {2, 8, 5, 16}}
 
 func openAV(t *testing.T, src weights.Source) family.Denoiser {

@@ -7,7 +7,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// avConfig is what the graphs of LTX-Video 2 follow: config and sound hold the streams of video and audio. Upstream:
+// avConfig is the config of LTX-Video 2's graphs: config and sound hold the streams of video and audio. Upstream:
 // ldm/lightricks/av_model.py LTXAVModel.
 type avConfig struct {
 	config
@@ -15,13 +15,14 @@ type avConfig struct {
 	avSettings
 	// videoText and soundText are the widths of the text encodings that cross-attention reads.
 	videoText, soundText int
-	// captions, when set, is the width of encodings that MLPs behind the connectors bring to those; see captionsFirst.
+	// captions, when set, is the width of encodings that MLPs after the connectors project; see captionsFirst.
 	captions int
-	// captionsFirst says that connectors make encodings of videoText and soundText, projected says that a linear layer before them does.
+	// captionsFirst reports that connectors make encodings of the widths videoText and soundText, projected that a linear layer
+	// before them does.
 	captionsFirst, projected bool
-	// shifted says that cross-attention to the text is modulated, marked that frames which stand alone have a learned mark.
+	// shifted reports that cross-attention to the text is modulated, marked that frames which stand alone have a learned mark.
 	shifted, marked bool
-	// connectors are those of the text, nil for a file without them.
+	// connectors are the connectors of the text, or nil if there are none.
 	connectors *connectors
 }
 
@@ -64,7 +65,7 @@ func parseAVSettings(src weights.Source) (avSettings, error) {
 	return s, nil
 }
 
-// readAVConfig reads the config of a transformer of video and audio off its shapes and metadata.
+// readAVConfig reads the config of a transformer of video and audio from its shapes and metadata.
 func readAVConfig(src weights.Source) (avConfig, error) {
 	s := weights.NewScope(src)
 	video, err := parseSettings(src)

@@ -12,11 +12,11 @@ import (
 	"comfygo/engine/weights"
 )
 
-// avVariant is what tells graphs of one network of video and audio apart.
+// avVariant distinguishes the graphs of one network of video and audio.
 type avVariant struct {
-	// Audio says that there is audio beside the video, Apart that the two do not attend to each other.
+	// Audio reports that there is audio beside the video, Apart that the two do not attend to each other.
 	Audio, Apart bool
-	// Guided says that guides attend with strengths of their own, Marked that frames which stand alone are marked.
+	// Guided reports that guides attend with strengths of their own, Marked that frames which stand alone are marked.
 	Guided, Marked bool
 	// Passing are blocks whose self-attention passes its values on.
 	Passing []int
@@ -53,9 +53,10 @@ type avStream struct {
 	*writer
 	// x are its tokens [B,S,C], text is the text encoding that it reads.
 	x, text *onnx.Value
-	// times are its timesteps [B·G], time is their embedding, mods are the modulations made of it, textMods those of the text, nil for none.
+	// times are its timesteps [B·G], time is their embedding, mods are the modulations made of it, textMods those of the text, or nil.
 	times, time, mods, textMods *onnx.Value
-	// cross are the modulations of attention between the streams, gate that of what the stream reads of the other one.
+	// cross are the modulations of attention between the streams, gate is the modulation of the values that the stream reads
+	// from the other one.
 	cross, gate *onnx.Value
 	// shared are the angles of time alone.
 	shared *nn.Rotary
@@ -141,7 +142,7 @@ func (w *avWriter) caption(s *weights.Scope, name string, c config) *onnx.Value 
 	return w.Linear(s.At("linear_2"), w.Gelu(w.Linear(s.At("linear_1"), x, c.text), true), c.text)
 }
 
-// adaptive makes n modulations [·,n·out] of timesteps, and their embedding. Upstream: AdaLayerNormSingle.
+// adaptive converts timesteps to n modulations [·,n·out] and to their embedding. Upstream: AdaLayerNormSingle.
 func (w *avWriter) adaptive(s *weights.Scope, times *onnx.Value, factor float32, out, n int) (embedding, mods *onnx.Value) {
 	embedding = dit.TimeMLP(w.Builder, s.At("emb.timestep_embedder"), times, factor, out, "linear_1", "linear_2")
 	return embedding, w.Linear(s.At("linear"), w.SiLU(embedding), n*out)
@@ -166,7 +167,7 @@ func (w *avWriter) crossings(s *weights.Scope) {
 	}
 }
 
-// table adds the rows of a table from a place on to modulations of a stream, so many of all that there are.
+// table adds the given number of rows of a table, from a place on, to the modulations of a stream.
 func (w *avWriter) table(r *weights.Ref, mods *onnx.Value, all, from, n int) []*onnx.Value {
 	parts := w.Chunks(mods, all)
 	out := make([]*onnx.Value, n)
@@ -176,7 +177,7 @@ func (w *avWriter) table(r *weights.Ref, mods *onnx.Value, all, from, n int) []*
 	return out
 }
 
-// attention is what attends to what: tokens x to those of context, with inner values in so many heads.
+// attention describes a layer in which tokens x attend to context, with inner values in the given number of heads.
 type attention struct {
 	x, context     *onnx.Value
 	inner, heads   int
@@ -185,8 +186,8 @@ type attention struct {
 	queries, extra *onnx.Value
 }
 
-// attend is attention with the norms of queries and keys and a gate for each head, for tokens of so many values. Upstream:
-// CrossAttention.
+// attend is attention with the norms of queries and keys and a gate for each head, for tokens with the given number of
+// values. Upstream: CrossAttention.
 func (w *avWriter) attend(s *weights.Scope, a attention) *onnx.Value {
 	out := a.x.Dim(2).N
 	key := w.Linear
@@ -279,7 +280,7 @@ func (w *avWriter) exchange(s *weights.Scope) {
 	}
 }
 
-// last makes the values of a stream's tokens.
+// last computes the values of a stream's tokens.
 func (w *avWriter) last(s *weights.Scope, st *avStream) *onnx.Value {
 	table := s.Weight(st.prefix+"scale_shift_table", 2, st.hidden)
 	row := func(i int) *onnx.Value { return w.Add(w.Unsqueeze(st.time, 1), dit.TableRows(w.Builder, table, i, 1)) }

@@ -12,7 +12,7 @@ import (
 	"comfygo/tests/golden"
 )
 
-// sampled is a model as samplers see it, which counts its graphs' runs.
+// sampled is a model for samplers that counts its graphs' runs.
 type sampled struct {
 	family.Denoiser
 	familytest.Runner
@@ -38,8 +38,8 @@ func (n network) Kept(sigma float32, latent *tensor.Tensor) *tensor.Tensor {
 	return n.Denoiser.(family.Keeping).Kept(sigma, latent)
 }
 
-// TestAVSampling samples video and audio together, guided by what the model predicts without the reference audio: what the masks protect
-// stays, and the connectors run once in a run.
+// TestAVSampling samples video and audio together, guided by the prediction without the reference audio: masked parts stay, and the
+// connectors run once per run.
 func TestAVSampling(t *testing.T) {
 	t.Parallel()
 	const form = "av23"

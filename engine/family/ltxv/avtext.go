@@ -17,7 +17,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// keyProjection is the key of what goes on with the states of Gemma 3, which lies in the checkpoint of the diffusion model.
+// keyProjection is the key of the projection of Gemma 3's states, which is stored in the checkpoint of the diffusion model.
 const keyProjection = "ltx2_projection"
 
 // Upstream: text_encoders/lt.py ltxav_te.
@@ -68,8 +68,8 @@ func (projectionKind) Read(src weights.Source) (family.TextEncoder, error) {
 	return p, err
 }
 
-// earlyConnectors are the connectors beside the projection of files of version 2.0, which upstream has the text encoder run; nil for others. Their
-// names are those of below.
+// earlyConnectors are the connectors beside the projection of files of version 2.0, which upstream runs in the text encoder; nil for others. Their
+// names follow below.
 func earlyConnectors(src weights.Source) (*connectors, weights.Source, error) {
 	const prefix, width, heads = "model.diffusion_model.", 3840, 30
 	below := weights.Sub(src, prefix)
@@ -82,7 +82,7 @@ func earlyConnectors(src weights.Source) (*connectors, weights.Source, error) {
 	return c, below, err
 }
 
-// projection makes the text encoding of the states of all layers of Gemma 3.
+// projection converts the states of all layers of Gemma 3 to the text encoding.
 type projection struct {
 	src weights.Source
 	// layers are linear layers from in values to outs: one for both streams, or one for each.
@@ -213,7 +213,8 @@ func byLength(x *tensor.Tensor) {
 	}
 }
 
-// graph is that of the linear layers for states of a width: input states [1,T,in], output out, their results side by side [1,T,·].
+// graph is the graph of the linear layers for states of a width: input states [1,T,in], output out, their results side by side
+// [1,T,·].
 func (p *projection) graph(width int) family.Graph {
 	return family.Graph{Part: "clip " + keyProjection, Variant: family.Digest(width), Streamed: true, Wide: true, Build: func(s family.Spec) (*onnx.Graph, error) {
 		return s.Build("ltx text projection", p.src, func(b *nn.Builder, s *weights.Scope) {

@@ -23,8 +23,8 @@ func openProjection(t *testing.T, src weights.Source) family.Follower {
 	return e.(family.Follower)
 }
 
-// TestProjectionEqualsUpstream compares what is made of the states of all layers in the forms of 2.0 and 2.3; torch's own error in float32
-// is about 3e-7.
+// TestProjectionEqualsUpstream compares the projections of all layers' states in the forms of 2.0 and 2.3; torch's own error in float32 is
+// about 3e-7.
 func TestProjectionEqualsUpstream(t *testing.T) {
 	t.Parallel()
 	mask := &tensor.Tensor{Shape: []int{1, 9}, Data: []float32{0, 0, 1, 1, 1, 1, 1, 1, 1}}
@@ -54,7 +54,7 @@ func TestProjectionEqualsUpstream(t *testing.T) {
 	}
 }
 
-// TestProjectionOf20 finds the connectors that upstream has the text encoder run, beside the projection of version 2.0 alone.
+// TestProjectionOf20 finds the connectors that upstream runs in the text encoder, beside the projection of version 2.0 alone.
 func TestProjectionOf20(t *testing.T) {
 	t.Parallel()
 	const below = "model.diffusion_model."

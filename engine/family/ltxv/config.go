@@ -7,12 +7,12 @@ import (
 	"comfygo/engine/weights"
 )
 
-// config is what the graph of a transformer follows. It is read off the shapes and off the metadata entry "config" of a
-// file. Upstream: model_detection.py, ldm/lightricks/model.py.
+// config is the config of a transformer's graph. It is read from the shapes and from the metadata entry "config" of a file.
+// Upstream: model_detection.py, ldm/lightricks/model.py.
 type config struct {
 	// hidden is the width of a token, heads the number of attention heads.
 	hidden, heads int
-	// channels are those of a latent, text is the width of the text encoding.
+	// channels are the channels of a latent, text is the width of the text encoding.
 	channels, text, blocks int
 
 	settings
@@ -70,7 +70,7 @@ func parseSettings(src weights.Source) (settings, error) {
 	return s, nil
 }
 
-// readConfig reads the config of a transformer off its shapes and metadata.
+// readConfig reads the config of a transformer from its shapes and metadata.
 func readConfig(src weights.Source) (config, error) {
 	s := weights.NewScope(src)
 	set, err := parseSettings(src)

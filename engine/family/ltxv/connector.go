@@ -17,15 +17,15 @@ import (
 	"comfygo/engine/weights"
 )
 
-// connectors bring the text encoding of a language model to what the two streams read. Upstream: embeddings_connector.py
-// Embeddings1DConnector.
+// connectors convert the text encoding of a language model to the inputs of the two streams. Upstream:
+// embeddings_connector.py Embeddings1DConnector.
 type connectors struct{ video, audio connector }
 
 // connector is one of them: transformer blocks on the tokens and on learned registers that fill them up.
 type connector struct {
 	name                             string
 	hidden, heads, blocks, registers int
-	// from is the width of the encoding that goes in, which a linear layer called projection brings to hidden; "" for none.
+	// from is the width of the input encoding, which a linear layer called projection maps to hidden; "" means no projection.
 	from       int
 	projection string
 	rope       string
@@ -63,7 +63,7 @@ func readConnectors(s *weights.Scope, c avConfig) (*connectors, error) {
 	return out, nil
 }
 
-// unread is the number of registers behind so many tokens.
+// unread is the number of registers after the given number of tokens.
 func (k connector) unread(tokens int) int {
 	all := (max(leastTokens, tokens) + k.registers - 1) / k.registers * k.registers
 	return all - tokens
@@ -74,7 +74,7 @@ func plainRMS(b *nn.Builder, x *onnx.Value) *onnx.Value {
 	return b.Graph.RMSNorm(x, onesOf(b, x.Dim(-1).N), epsilon)
 }
 
-// run makes what a stream reads of an encoding [N,T,C].
+// run converts an encoding [N,T,C] to the input of a stream.
 func (k connector) run(ctx context.Context, run family.Runner, src weights.Source, text *tensor.Tensor) (*tensor.Tensor, error) {
 	if text.Dim(2) != k.from {
 		return nil, fmt.Errorf("the text encoding has width %d, %s reads %d: it comes from the text encoder of another family", text.Dim(2), k.name, k.from)

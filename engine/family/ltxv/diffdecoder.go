@@ -10,8 +10,8 @@ import (
 	"comfygo/engine/weights"
 )
 
-// diffusionDecoder makes frames of a latent, a frame at a time: each block holds what the next frames see of those before, so that memory does
-// not grow with their number.
+// diffusionDecoder decodes a latent to frames, one frame at a time: each block holds the keys and values that the next frames need, so memory
+// does not grow with the number of frames.
 type diffusionDecoder struct {
 	diffusionConfig
 	src         weights.Source
@@ -41,7 +41,7 @@ func newDiffusionDecoder(src weights.Source, c diffusionConfig) *diffusionDecode
 
 func (c diffusionConfig) last() int { return len(c.Channels) - 1 }
 
-// trailing is how many copies of its last frame follow a latent: what is made of them is left out.
+// trailing is the number of copies of its last frame after a latent; their result is dropped.
 func (c diffusionConfig) trailing() int { return c.Kernels[0][0] / 2 * 2 }
 
 // grids are the sizes of the frames of each stage for a latent [1,C,T,h,w].
@@ -110,7 +110,7 @@ func frameTokens(z *tensor.Tensor, t int) *tensor.Tensor {
 	return out
 }
 
-// upsampled upsamples frames behind a stage. The first one of those that the first frame becomes is left out.
+// upsampled upsamples frames after a stage. The first one of those that the first frame becomes is left out.
 func (r *decoding) upsampled(stage int, g grid, next sink) sink {
 	u, width := r.Upsamples[stage], r.Channels[stage]
 	graph := r.grow(fmt.Sprintf("decoder.upsamples.%d.proj", stage), width, u)
@@ -131,8 +131,8 @@ func (r *decoding) upsampled(stage int, g grid, next sink) sink {
 	}
 }
 
-// noised makes the tokens of frames the context of noise, of which there are as many as last has frames. The noise is that of upstream's
-// generator with seed 0 for all frames at once, channel by channel: a generator for each begins behind the channels before.
+// noised makes the tokens of frames the context of noise for the frames of last. The noise equals that of upstream's generator with seed
+// 0 for all frames at once, channel by channel: a generator for each begins after the channels before.
 func (r *decoding) noised(last grid, next sink) sink {
 	rows, columns := last.rows*r.Patch, last.columns*r.Patch
 	size, done := rows*columns, 0
@@ -206,12 +206,13 @@ func (r *decoding) denoise(step int, g grid, next sink) sink {
 	}
 }
 
-// timestep is that of a step, which fall from 1 in equal distances; 0 behind the last one.
+// timestep is the timestep of a step, which fall from 1 in equal distances; 0 after the last one.
 func (c diffusionConfig) timestep(step int) float32 {
 	return float32(c.Steps-step) / float32(c.Steps)
 }
 
-// patchify makes tokens [1,N,C·p·p] of pixels [1,C,H,W]; the columns of a patch come before its rows. unpatchify is its inverse.
+// patchify converts pixels [1,C,H,W] to tokens [1,N,C·p·p]; the columns of a patch come before its rows. unpatchify is its
+// inverse.
 func (c diffusionConfig) patchify(x *tensor.Tensor, g grid) *tensor.Tensor {
 	out := tensor.New(1, g.tokens(), c.Pixels*c.Patch*c.Patch)
 	c.eachPixel(g, func(pixel, token int) { out.Data[token] = x.Data[pixel] })
@@ -239,8 +240,8 @@ func (c diffusionConfig) eachPixel(g grid, f func(pixel, token int)) {
 	}
 }
 
-// memory estimates the bytes that decoding a latent takes: the frames that the blocks hold, as many as see each other with their queries, keys
-// and values, and the run that takes most.
+// memory estimates the bytes that decoding a latent takes: the frames that the blocks hold, those that attend to each other with their
+// queries, keys and values, and the largest run.
 func (d *diffusionDecoder) memory(latent []int) int64 {
 	const held, f32 = 4, 4 // tokens, queries, keys and values
 	var states, most int64

@@ -12,7 +12,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// naBlock is one transformer block of the decoder, whose tokens see those around them.
+// naBlock is one transformer block of the decoder, whose tokens attend to their neighbourhood.
 type naBlock struct {
 	name                string
 	width, heads, inner int
@@ -54,7 +54,7 @@ func (n naBlock) modulated(b *nn.Builder, s *weights.Scope, norm string, x *onnx
 	return b.Add(b.Mul(y, b.Add(row(scale), b.Const(1))), row(shift))
 }
 
-// project writes the queries, keys and values of tokens x [1,N,C], and x itself with the context added, where there is one.
+// project writes the queries, keys and values of tokens x [1,N,C], and x itself with the context added, if there is one.
 func (n naBlock) project(b *nn.Builder, s *weights.Scope) {
 	tokens := onnx.Sym("N")
 	x := dit.Input(b, "x", onnx.D(1), tokens, onnx.D(n.width))
@@ -71,11 +71,11 @@ func (n naBlock) project(b *nn.Builder, s *weights.Scope) {
 	dit.Output(b, "v", parts[2])
 }
 
-// hidden is what is added to the products of tokens that do not see each other: its sum over two axes is a float16, too.
+// hidden is the attention bias between tokens that do not attend to each other: its sum over two axes is a float16, too.
 const hidden = -3e4
 
-// attend writes the block's result for tiles of tokens x [G,a,b,C] with queries q, which see keys and values [G,F,r,s,C] as far as rows
-// [G,a,r] and columns [G,b,s] are 0, not hidden.
+// attend writes the block's result for tiles of tokens x [G,a,b,C] with queries q, which attend to keys and values [G,F,r,s,C] as far
+// as rows [G,a,r] and columns [G,b,s] are 0, not hidden.
 func (n naBlock) attend(b *nn.Builder, s *weights.Scope) {
 	g, rows, columns, frames, r, c := onnx.Sym("G"), onnx.Sym("a"), onnx.Sym("b"), onnx.Sym("F"), onnx.Sym("r"), onnx.Sym("s")
 	one, width := onnx.D(1), onnx.D(n.width)
@@ -95,14 +95,14 @@ func (n naBlock) attend(b *nn.Builder, s *weights.Scope) {
 	dit.Output(b, "out", b.LinearAdd(at.At("mlp.w_down"), y, x, n.width))
 }
 
-// graph is the graph that write writes, of what is called name.
+// graph returns the graph called name that write writes.
 func (d *diffusionDecoder) graph(name string, write func(b *nn.Builder, s *weights.Scope)) family.Graph {
 	return family.Graph{Part: "vae decoder", Variant: family.Digest(name), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
 		return s.Build("vae decoder "+name, d.src, write)
 	}}
 }
 
-// linear is a linear layer at name, of in channels, behind a norm where one is named.
+// linear is a linear layer at name, of in channels, after a norm where one is named.
 func (d *diffusionDecoder) linear(name, norm string, in, out int) family.Graph {
 	return d.graph(name, func(b *nn.Builder, s *weights.Scope) {
 		x := dit.Input(b, "x", onnx.D(1), onnx.Sym("N"), onnx.D(in))

@@ -14,8 +14,8 @@ import (
 
 func init() { family.Register(diffusionVAEKind{}) }
 
-// diffusionVAEKind is the family of VAEs whose decoder denoises pixels, guided by what neighbourhood attention makes of the latent.
-// Upstream: ldm/lightricks/vae/na_diffusion_decoder.py.
+// diffusionVAEKind is the family of VAEs whose decoder denoises pixels, guided by the neighbourhood attention's features of the
+// latent. Upstream: ldm/lightricks/vae/na_diffusion_decoder.py.
 type diffusionVAEKind struct{}
 
 // Name implements family.Family.
@@ -24,8 +24,8 @@ func (diffusionVAEKind) Name() string { return "LTX-Video 2.5 VAE" }
 // Rank implements family.Family.
 func (diffusionVAEKind) Rank() int { return 66 }
 
-// upsample is ["strides", divisor]: cells become strides[0] frames, strides[1] rows and strides[2] columns each, of as many channels divided
-// by the divisor.
+// upsample is ["strides", divisor]: cells become strides[0] frames, strides[1] rows and strides[2] columns each, with the number of channels
+// divided by the divisor.
 type upsample struct {
 	stride  [3]int
 	divisor int
@@ -53,14 +53,14 @@ type diffusionConfig struct {
 	LastKernel [3]int     `json:"stage5_kernel"`
 	Steps      int        `json:"default_num_inference_steps"`
 	Multiplier float64    `json:"timestep_scale_multiplier"`
-	// Velocity says that the network predicts velocities in place of pixels.
+	// Velocity reports that the network predicts velocities in place of pixels.
 	Velocity bool `json:"-"`
 }
 
 // mostSteps bounds the steps of a decoder, each of which keeps states of its own.
 const mostSteps = 64
 
-// diffusionDefaults are those of a file without a config.
+// diffusionDefaults are the defaults of a file without a config.
 func diffusionDefaults() (encoder vaeConfig, decoder diffusionConfig) {
 	space, time, all := block{kind: "compress_space_res"}, block{kind: "compress_time_res"}, block{kind: "compress_all_res"}
 	encoder = vaeConfig{Norm: pixelNorm, Patch: 4, Padding: "zeros"}
@@ -119,7 +119,7 @@ var (
 	_ family.Normalized = (*diffusionVAE)(nil)
 )
 
-// check fails for configs whose parts do not fit together.
+// check fails for inconsistent configs.
 func (c diffusionConfig) check() error {
 	n := len(c.Channels)
 	sizes := append([]int{c.Latent, c.Patch, c.Head, c.Steps}, c.Channels...)

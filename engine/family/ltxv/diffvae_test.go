@@ -15,7 +15,7 @@ import (
 )
 
 // TestDiffusionVAEEqualsUpstream compares videos of a single step with neighbourhoods larger and smaller than the frames, and of two steps that predict
-// velocities; the encoder is that of before, with tolerances as there.
+// velocities; the encoder is the one of the former version, with the same tolerances.
 func TestDiffusionVAEEqualsUpstream(t *testing.T) {
 	t.Parallel()
 	for name, frames := range map[string][]int{"diffusion": {3}, "velocity": {1, 3}} {
@@ -39,7 +39,7 @@ func TestDiffusionVAEEqualsUpstream(t *testing.T) {
 	}
 }
 
-// TestDiffusionVAEMemory holds that the estimate does not grow with the number of frames once neighbourhoods are full.
+// TestDiffusionVAEMemory checks that the estimate does not grow with the number of frames once neighbourhoods are full.
 func TestDiffusionVAEMemory(t *testing.T) {
 	t.Parallel()
 	_, src := familytest.Recorded(t, "testdata/diffusion", "diffusion")

@@ -2,5 +2,5 @@ package ltxv
 
 import "comfygo/engine/family"
 
-// LimitFrames has a VAE hand so many bytes at once from layer to layer.
+// LimitFrames limits the bytes that a VAE passes from layer to layer at once.
 func LimitFrames(a family.Autoencoder, bytes int64) { a.(*vae).decoder.Limit = bytes }

@@ -16,7 +16,7 @@ const KeyGemma4 = "gemma4_ltx"
 // paddedTokens is the length that prompts are padded to on the left, as upstream does; the padding is hidden and cut off.
 const paddedTokens = 1024
 
-// Upstream: sd.py load_text_encoder_state_dicts, where the file alone decides; text_encoders/lt.py ltxav_te, ltxav_gemma4_tokenizer.
+// Upstream: sd.py load_text_encoder_state_dicts, where only the file decides; text_encoders/lt.py ltxav_te, ltxav_gemma4_tokenizer.
 func init() {
 	family.Register(gemma4Kind{})
 	all := lm.Masked(0)
@@ -51,7 +51,7 @@ func (gemma4Kind) Read(src weights.Source) (family.TextEncoder, error) {
 	return &projected{e, p.(*projection)}, nil
 }
 
-// projected is Gemma 4, whose states of all layers are projected.
+// projected is Gemma 4 with the projected states of all layers.
 type projected struct {
 	*gemma4.Encoder
 	after *projection

@@ -12,9 +12,9 @@ import (
 	"comfygo/engine/weights"
 )
 
-// variant is what tells graphs of one network apart.
+// variant distinguishes the graphs of one network.
 type variant struct {
-	// Masked says that text tokens are hidden, Guided that guides attend with strengths of their own.
+	// Masked reports that text tokens are hidden, Guided that guides attend with their own strengths.
 	Masked, Guided bool
 	// Passing are blocks whose self-attention passes its values on.
 	Passing []int
@@ -25,7 +25,7 @@ func (v variant) digest() string { return family.Digest(v.Masked, v.Guided, v.Pa
 const (
 	epsilon     = 1e-6
 	normEpsilon = 1e-5
-	// extra is how many values a head of queries and keys gets for the strengths of guides.
+	// extra is the number of additional values of a head of queries and keys for the strengths of guides.
 	extra = 8
 	// modulations is the number of a block's modulations.
 	modulations = 6
@@ -87,7 +87,7 @@ func write(b *nn.Builder, s *weights.Scope, c config, v variant) {
 	dit.Output(b, "out", b.Linear(s.At("proj_out"), x, c.channels))
 }
 
-// rotary declares the angles of so many heads of a width, [1,heads,width/2] each.
+// rotary declares the angles of the given number of heads of a width, [1,heads,width/2] each.
 func (s settings) rotary(b *nn.Builder, cos, sin string, heads onnx.Dim, width int) *nn.Rotary {
 	return &nn.Rotary{
 		Cos: dit.Input(b, cos, onnx.D(1), heads, onnx.D(width/2)), Sin: dit.Input(b, sin, onnx.D(1), heads, onnx.D(width/2)),
@@ -108,7 +108,7 @@ func (w *writer) rms(x *onnx.Value) *onnx.Value {
 	return w.Graph.RMSNorm(x, w.ones, epsilon)
 }
 
-// onesOf are so many ones in the compute type.
+// onesOf returns the given number of ones in the compute type.
 func onesOf(b *nn.Builder, n int) *onnx.Value {
 	return b.Cast(b.Floats(slices.Repeat([]float32{1}, n), n), b.Target.Compute)
 }

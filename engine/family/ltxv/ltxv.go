@@ -185,7 +185,7 @@ func checkGuides(guides *tensor.Tensor, shape []int) error {
 	return nil
 }
 
-// kept tells for each token of a latent whether the network reads it: a noise mask below zero leaves tokens out, by its
+// kept reports for each token of a latent whether the network reads it: a noise mask below zero leaves tokens out, by its
 // first row.
 func kept(noise *tensor.Tensor, shape []int) []bool {
 	out := make([]bool, tensor.Count(shape[2:]))
@@ -196,7 +196,7 @@ func kept(noise *tensor.Tensor, shape []int) []bool {
 }
 
 // strengthsOf are how strongly the tokens of guides and the others attend to each other, for those tokens that the network
-// reads, [1,tokens]; nil when all strengths are 1. Upstream: _build_guide_self_attention_mask.
+// reads, [1,tokens]; nil if all strengths are 1. Upstream: _build_guide_self_attention_mask.
 func strengthsOf(entries []sampling.GuideEntry, keep []bool, tokens int) (*tensor.Tensor, error) {
 	total := 0
 	for _, e := range entries {

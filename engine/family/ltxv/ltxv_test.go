@@ -155,7 +155,7 @@ func TestVAEEqualsUpstream(t *testing.T) {
 	}
 }
 
-// TestVAEMemory holds that the estimate does not grow with the number of frames once they go in chunks.
+// TestVAEMemory checks that the estimate does not grow with the number of frames once they go in chunks.
 func TestVAEMemory(t *testing.T) {
 	t.Parallel()
 	_, src := familytest.Recorded(t, "testdata/ltxv_deep", "ltxv_deep")

@@ -11,17 +11,18 @@ import (
 
 func headScale(width int) float32 { return float32(1 / math.Sqrt(float64(width))) }
 
-// window is the first one of the kernel positions of an axis of a length that position i sees: the kernel lies around it, and inside of the axis.
+// window is the first one of the kernel positions of an axis of a length that position i attends to: the kernel is centred on it, but stays
+// inside the axis.
 func window(i, kernel, length int) int { return min(max(i-kernel/2, 0), length-kernel) }
 
-// tile is a part of an axis: size positions from first on, which see no others than seen ones from origin on.
+// tile is a part of an axis: size positions from first on, which attend only to seen positions from origin on.
 type tile struct {
 	first, origin int
-	// hidden says for each position, and each one of those seen, whether it does not see it.
+	// hidden marks for each pair of a position and a seen position whether attention is masked.
 	hidden []float32
 }
 
-// tileSize is the number of positions of a tile. Larger ones share more of what they see and compute more that is hidden.
+// tileSize is the number of positions of a tile. Larger tiles share more keys and compute more masked products.
 const tileSize = 8
 
 // tiles are the tiles of an axis, all of one size; the last one overlaps the one before it where they do not divide the axis.
@@ -57,8 +58,8 @@ type naFrame struct{ x, context, pixels *tensor.Tensor }
 // sink takes frames in order.
 type sink func(f naFrame) error
 
-// blockRun is a run of one block over the frames of a video: it holds the keys and values of those that the next ones see, and a frame until all
-// that it sees have come.
+// blockRun is a run of one block over the frames of a video: it holds the keys and values that the next frames attend to, and a frame until all
+// frames that it attends to have arrived.
 type blockRun struct {
 	naBlock
 	*decoding
@@ -88,7 +89,7 @@ func (r *decoding) block(b naBlock, g grid, inputs []family.Value, next sink) si
 	return run.push
 }
 
-// push takes a frame and passes on those that it was the last one for.
+// push takes a frame and passes on the frames that it completes.
 func (r *blockRun) push(f naFrame) error {
 	cos, sin := r.rotary(r.came, r.grid, r.width/r.heads)
 	in := []family.Value{family.Floats("x", f.x), family.Floats("cos", cos), family.Floats("sin", sin)}
@@ -122,16 +123,16 @@ func (r *blockRun) push(f naFrame) error {
 	return nil
 }
 
-// tileBytes bounds what the keys and values of the tiles of one run take.
+// tileBytes limits the bytes of the keys and values of the tiles of one run.
 const tileBytes = 64 << 20
 
-// together is how many tiles go into one run.
+// together is the number of tiles per run.
 func (r *blockRun) together() int {
 	each := 8 * r.at.frames * r.seenRows * r.seenColumns * (r.width + r.heads*r.rows*r.columns/2)
 	return min(max(tileBytes/max(each, 1), 1), len(r.down)*len(r.across))
 }
 
-// attended is the block's result for a frame, of which the first frames of those held see each other.
+// attended returns the block's result for a frame, which attends to the first frames of those held.
 func (r *blockRun) attended(f *heldFrame) (*tensor.Tensor, error) {
 	type place struct{ down, across tile }
 	var places []place
@@ -195,7 +196,7 @@ func (r *blockRun) paste(dst, src []float32, part rect) {
 	}
 }
 
-// rotary are the rotations of the tokens of frame t of heads of a width, of which a quarter goes by time.
+// rotary are the rotations of the tokens of frame t of heads of a width, of which a quarter depends on time.
 func (r *decoding) rotary(t int, g grid, width int) (cos, sin *tensor.Tensor) {
 	time := width / 4 / 2 * 2
 	space := (width - time) / 2

@@ -10,7 +10,7 @@ import (
 // corners are the first and the last corner of a token on each axis: frames, rows and columns of pixels.
 type corners [3][2]float32
 
-// places returns the corners of the cells of a latent of so many frames, rows and columns. Upstream:
+// places returns the corners of the cells of a latent with the given number of frames, rows and columns. Upstream:
 // symmetric_patchifier.py latent_to_pixel_coords.
 func places(frames, rows, columns int, causal bool) []corners {
 	out := make([]corners, 0, frames*rows*columns)
@@ -73,7 +73,8 @@ func inSeconds(at []corners, rate float64) [][][2]float32 {
 	return out
 }
 
-// rotaryOf are the angles of tokens of so many values at places on some axes, as far as Reach says: at the middle of a token or at its first corner.
+// rotaryOf are the angles of tokens with the given number of values at places on some axes, as far as Reach says: at the middle of a token or at its
+// first corner.
 func (s settings) rotaryOf(cosName, sinName string, hidden, heads int, at [][][2]float32, middle bool) []family.Value {
 	axes, tokens := len(at), len(at[0])
 	freq := frequencies(s.Theta, hidden/(2*axes), s.Precision)

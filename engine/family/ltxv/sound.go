@@ -8,7 +8,8 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// The frames of a mel spectrogram: one in so many samples at a rate in Hz, and how many of them a latent value stands for.
+// The frames of a mel spectrogram: the number of samples per frame at a rate in Hz, and the number of frames per latent
+// value.
 const (
 	melRate = 16000
 	melHop  = 160

@@ -14,7 +14,7 @@ type Tokens struct {
 	// tokens are [N,S,C]; places are where they are.
 	tokens *tensor.Tensor
 	places []corners
-	// keep tells the cells of the latent that the network reads; strengths are those of the last tokens, nil for 1.
+	// keep marks the cells of the latent that the network reads; strengths are the strengths of the last tokens; nil means 1.
 	keep      []bool
 	frames    int
 	noise     *tensor.Tensor
@@ -112,7 +112,7 @@ func (t *Tokens) groupedTimes(times []float32) *tensor.Tensor {
 	return each
 }
 
-// grouped are the values of equal groups of x [N,S], nil where the values of a group differ.
+// grouped returns one value per group of x [N,S], with groups of equal size, or nil if the values of a group differ.
 func grouped(x *tensor.Tensor, groups int) *tensor.Tensor {
 	size := x.Dim(1) / groups
 	if size*groups != x.Dim(1) {
@@ -130,8 +130,8 @@ func grouped(x *tensor.Tensor, groups int) *tensor.Tensor {
 	return out
 }
 
-// marks are ones for the tokens of frames that stand alone, those that begin a video, and zeros for the others [1,S]; nil for none.
-// Upstream: keyframes_abs_pos_mask.
+// marks are ones for the tokens of single frames, those that begin a video, and zeros for the others [1,S]; nil for none. Upstream:
+// keyframes_abs_pos_mask.
 func (t *Tokens) marks() *tensor.Tensor {
 	out := tensor.New(1, len(t.places))
 	found := false
@@ -167,7 +167,7 @@ func (t *Tokens) guideValues(scale float32) []family.Value {
 	return []family.Value{family.Floats("guideq", q), family.Floats("guidek", k)}
 }
 
-// latent puts tokens [N,S,C] back into a latent of a shape; what the network did not read is zero.
+// latent puts tokens [N,S,C] back into a latent of a shape; tokens that the network did not read are zero.
 func (t *Tokens) latent(y *tensor.Tensor, shape []int) (*tensor.Tensor, error) {
 	if len(t.places) != len(t.keep) {
 		whole := tensor.New(shape[0], len(t.keep), shape[1])

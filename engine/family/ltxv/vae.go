@@ -75,7 +75,7 @@ func (b *block) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// strides are by how much a block that changes the size does so, in time and in space: compress_time, compress_space and
+// strides are the factors in time and in space of the blocks that change the size: compress_time, compress_space and
 // compress_all with the endings that they have.
 func (b block) strides() (stride [3]int, resizes bool) {
 	switch b.kind {
@@ -89,14 +89,14 @@ func (b block) strides() (stride [3]int, resizes bool) {
 	return [3]int{1, 1, 1}, false
 }
 
-// deep says that the block moves cells into channels around a shortcut.
+// deep reports that the block moves cells into channels around a shortcut.
 func (b block) deep() bool { return len(b.kind) > 4 && b.kind[len(b.kind)-4:] == "_res" }
 
 func res(layers int, noise bool) block {
 	return block{kind: "res_x", blockSettings: blockSettings{Layers: layers, Noise: noise}}
 }
 
-// plainConfig is that of files without one, by the width of a layer and whether the encoder moves cells into channels.
+// plainConfig is the config of files without one, by the width of a layer and whether the encoder moves cells into channels.
 func plainConfig(width int, deep bool) (vaeConfig, error) {
 	all, wider, grow := block{kind: "compress_all"}, block{kind: "res_x_y"}, block{kind: "compress_all", blockSettings: blockSettings{Residual: true}}
 	c := vaeConfig{Latent: 128, Patch: 4, Norm: pixelNorm}
@@ -152,7 +152,7 @@ func (vaeKind) Read(src weights.Source) (family.Autoencoder, error) {
 type vae struct {
 	config vaeConfig
 	src    weights.Source
-	// pace and cells are how many frames and pixels along a side a latent cell has.
+	// pace and cells are the numbers of frames and of pixels along a side per latent cell.
 	pace, cells      int
 	encoder, decoder *chunked.Network
 	mean, deviation  []float32
@@ -163,7 +163,8 @@ var (
 	_ family.Normalized = (*vae)(nil)
 )
 
-// frameBytes bounds what goes from layer to layer at once, chunkFrames is the number of latent frames that go into the decoder.
+// frameBytes limits the bytes passed from layer to layer at once, chunkFrames is the number of latent frames per chunk of the
+// decoder.
 const (
 	frameBytes  = 32 << 20
 	chunkFrames = 2
@@ -267,7 +268,7 @@ func (v *vae) DecodeStream(ctx context.Context, run family.Runner, z *tensor.Ten
 	if err := run.Check("decoding the video", v.DecodeMemory(z.Shape)); err != nil {
 		return err
 	}
-	random := torchrand.New(0) // upstream draws from a generator whose state depends on all that ran before
+	random := torchrand.New(0) // upstream draws from a generator whose state depends on all earlier calls
 	x := z.Clone()
 	if v.config.Timed {
 		noise := make([]float32, len(x.Data))
@@ -286,7 +287,7 @@ func (v *vae) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (
 	return family.Collect(ctx, run, v, z)
 }
 
-// Encode implements family.Autoencoder: frames beyond the last whole group behind the first one are left out, as upstream does.
+// Encode implements family.Autoencoder: frames beyond the last whole group after the first one are left out, as upstream does.
 func (v *vae) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (*tensor.Tensor, error) {
 	if v.encoder == nil {
 		return nil, errors.New("encoding images: the file holds only the VAE's decoder")

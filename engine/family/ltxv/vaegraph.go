@@ -12,7 +12,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// spatial says how rows and columns are filled up around convolutions. Upstream: VideoVAE, whose decoder mirrors them unless the config
+// spatial is the padding mode of rows and columns in convolutions. Upstream: VideoVAE, whose decoder mirrors them unless the config
 // says otherwise.
 func (c vaeConfig) spatial(decoder bool) onnx.Fill {
 	switch {
@@ -24,11 +24,11 @@ func (c vaeConfig) spatial(decoder bool) onnx.Fill {
 	return onnx.Zeros
 }
 
-// coder makes the layers of half a VAE. Upstream: ldm/lightricks/vae/causal_video_autoencoder.py.
+// coder builds the layers of half a VAE. Upstream: ldm/lightricks/vae/causal_video_autoencoder.py.
 type coder struct {
 	vaeConfig
 	s *weights.Scope
-	// ahead is how many frames a convolution sees ahead.
+	// ahead is the number of later frames that a convolution reads.
 	ahead  int
 	fill   onnx.Fill
 	layers []chunked.Layer
@@ -44,7 +44,7 @@ func (k *coder) window() chunked.Window {
 	return w
 }
 
-// add adds a layer at name whose result has so many channels.
+// add adds a layer at name with the given number of output channels.
 func (k *coder) add(name string, delay, side, out int, write func(c *chunked.Coder, x *onnx.Value) *onnx.Value) {
 	k.layers = append(k.layers, chunked.Layer{
 		Name: name, Channels: k.channels, Delay: delay, Lead: k.lead, Frames: k.frames, Side: side, Write: write, Inputs: k.times,
@@ -52,7 +52,8 @@ func (k *coder) add(name string, delay, side, out int, write func(c *chunked.Cod
 	k.channels = out
 }
 
-// outOf is the number of channels that the convolution called name makes, 1 where it is missing, which writing its layer tells.
+// outOf is the number of channels that the convolution called name makes, or 1 if it is missing, which is reported when the
+// layer is written.
 func (k *coder) outOf(name string) int {
 	if sh := k.s.Shape(name + ".weight"); len(sh) > 0 {
 		return sh[0]
@@ -217,7 +218,7 @@ func channelNorm(c *chunked.Coder, s *weights.Scope, x *onnx.Value) *onnx.Value 
 	return c.Transpose(c.LayerNorm(s, c.Transpose(x, 0, 2, 3, 4, 1), epsilon), 0, 4, 1, 2, 3)
 }
 
-// grow adds a layer whose channels become frames and cells. Upstream: DepthToSpaceUpsample.
+// grow adds a layer that moves channels to frames and cells. Upstream: DepthToSpaceUpsample.
 func (k *coder) grow(name string, stride [3]int, residual bool) {
 	cells := tensor.Count(stride[:])
 	made, w, in, delay := k.outOf(name+".conv.conv"), k.window(), k.channels, k.ahead
@@ -279,7 +280,7 @@ func (k *coder) shrink(name string, stride [3]int) {
 	k.frames /= stride[0]
 }
 
-// shrinkDeep adds a layer whose frames and cells become channels. Upstream: SpaceToDepthDownsample.
+// shrinkDeep adds a layer that moves frames and cells to channels. Upstream: SpaceToDepthDownsample.
 func (k *coder) shrinkDeep(name string, stride [3]int) {
 	cells := tensor.Count(stride[:])
 	made, w, in := k.outOf(name+".conv.conv"), k.window(), k.channels

@@ -8,9 +8,10 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Config is what the shapes of a file say about its network, and what is the same for all models of a family.
+// Config is the part of a network's config that follows from the shapes of a file, and the part shared by all models of a
+// family.
 type Config struct {
-	// Channels are those of a latent, Patch is the side of a token.
+	// Channels are the channels of a latent, Patch is the side of a token.
 	Channels, Patch int
 	// Dim is the width of a token, Text that of the text encoding, Hidden that between the matrices of a block's MLP.
 	Dim, Text, Hidden int
@@ -23,16 +24,16 @@ type Config struct {
 	Theta float64
 	// TimeScale multiplies the time, which runs from 0 for noise to 1.
 	TimeScale float32
-	// Pad, when set, is what the counts of text and of image tokens are made multiples of, by learned tokens.
+	// Pad, when set, is the number to multiples of which text and image tokens are padded with learned tokens.
 	Pad int
 	// Pooled is the width of the pooled text encoding that NewBie adds to the time, 0 for none.
 	Pooled int
-	// Pixel, when set, is the width of the network that makes the pixels of a token, whose Channels are those of an image;
+	// Pixel, when set, is the width of the network that computes the pixels of a token, whose Channels are those of an image;
 	// Frequencies is the number of frequencies of a place that it reads.
 	Pixel, Frequencies int
 	// Vision is the width of the encoding of reference images that the omni model reads beside their latents, 0 for none.
 	Vision int
-	// Plain says that the modulation is a linear layer of the time's embedding, without an activation before it.
+	// Plain reports that the modulation is a linear layer of the time's embedding, without an activation before it.
 	Plain bool
 }
 
@@ -46,7 +47,7 @@ const (
 // timeWidth is the width of the sinusoidal embedding of the time.
 const timeWidth = 256
 
-// read reads the config off the shapes.
+// read reads the config from the shapes.
 func read(s *weights.Scope, z bool) (Config, error) {
 	dim := func(name string, axis int) int {
 		if sh := s.Shape(name); axis < len(sh) {

@@ -110,7 +110,7 @@ func (n network) time(s *weights.Scope, t *onnx.Value, rows onnx.Dim) *onnx.Valu
 	return n.Linear(s.At("time_text_embed.1"), n.SiLU(n.Concat(1, v, pooled)), width)
 }
 
-// rowsOf is the first size of a weight, 1 when it is missing, which the layer that takes it tells.
+// rowsOf is the first size of a weight, or 1 if it is missing, which the layer that takes it reports.
 func rowsOf(s *weights.Scope, name string) int {
 	if sh := s.Shape(name); len(sh) > 0 {
 		return sh[0]
@@ -118,14 +118,14 @@ func rowsOf(s *weights.Scope, name string) int {
 	return 1
 }
 
-// padded puts the learned token called name in the place of tokens of x [B,S,Dim] that are not real [1,S,1].
+// padded replaces the tokens of x [B,S,Dim] that are not real [1,S,1] with the learned token called name.
 func (n network) padded(s *weights.Scope, name string, x, is *onnx.Value) *onnx.Value {
 	n.At(s.Prefix())
 	token := n.Table(s.Weight(name, 1, n.c.Dim))
 	return n.Add(n.Mul(x, is), n.Mul(token, n.Sub(n.Const(1), is)))
 }
 
-// block is a transformer block whose parts are scaled by the time, nil for the text's refiner.
+// block is a transformer block whose parts are scaled by the time embedding, which is nil for the text's refiner.
 func (n network) block(s *weights.Scope, t stream, time *onnx.Value) *onnx.Value {
 	if time == nil {
 		return n.modulated(s, t, nil)
@@ -133,7 +133,7 @@ func (n network) block(s *weights.Scope, t stream, time *onnx.Value) *onnx.Value
 	return n.modulated(s, t, n.modulation(s, time))
 }
 
-// modulation is that of a block, four times [B,1,Dim].
+// modulation is the modulation of a block, four times [B,1,Dim].
 func (n network) modulation(s *weights.Scope, time *onnx.Value) []*onnx.Value {
 	modulation := s.At("adaLN_modulation.0")
 	if !n.c.Plain {
@@ -142,7 +142,7 @@ func (n network) modulation(s *weights.Scope, time *onnx.Value) []*onnx.Value {
 	return n.Chunks(n.Linear(modulation, time, 4*n.c.Dim), 4)
 }
 
-// modulated is a transformer block with a modulation, nil for none.
+// modulated is a transformer block with a modulation, or nil.
 func (n network) modulated(s *weights.Scope, t stream, m []*onnx.Value) *onnx.Value {
 	if m == nil {
 		x := n.Add(t.x, n.RMSNorm(s.At("attention_norm2"), n.attention(s.At("attention"), t, n.RMSNorm(s.At("attention_norm1"), t.x, eps)), eps))

@@ -32,7 +32,7 @@ const text = "lumina2"
 type kind struct {
 	name string
 	rank int
-	// z tells Z-Image from Lumina 2.
+	// z distinguishes Z-Image from Lumina 2.
 	z bool
 	// pixels is for the models that read and give images.
 	pixels bool

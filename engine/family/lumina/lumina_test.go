@@ -114,7 +114,7 @@ func TestDetection(t *testing.T) {
 	}
 }
 
-// TestWrongFiles holds that files of the families that cannot be run say why.
+// TestWrongFiles checks that unsupported files of the families return an error with the reason.
 func TestWrongFiles(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ list, want string }{

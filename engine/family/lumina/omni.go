@@ -88,7 +88,7 @@ type tokens struct {
 	positions []float64
 }
 
-// add appends tokens x [B,S,W] with their positions and the padding behind them.
+// add appends tokens x [B,S,W] with their positions and the padding after them.
 func (t *tokens) add(c Config, x *tensor.Tensor, positions []float64) {
 	padded, is := c.pad(x)
 	t.values, t.real = append(t.values, padded), append(t.real, is.Data...)
@@ -98,7 +98,7 @@ func (t *tokens) add(c Config, x *tensor.Tensor, positions []float64) {
 	}
 }
 
-// none appends a block of padding, which stands for what is missing.
+// none appends a block of padding for a missing input.
 func (t *tokens) none(c Config, rows, width int, positions []float64) {
 	t.values, t.real = append(t.values, tensor.New(rows, c.Pad, width)), append(t.real, make([]float32, c.Pad)...)
 	t.positions = append(t.positions, positions...)
@@ -127,7 +127,7 @@ type omni struct {
 	at int
 }
 
-// text adds the text before an image, nil for none, and moves behind it.
+// text adds the text before an image, which may be nil, and moves to the place after it.
 func (o *omni) text(x *tensor.Tensor) {
 	positions := func(n int) []float64 {
 		p := textPositions(n)
@@ -152,7 +152,7 @@ func (o *omni) text(x *tensor.Tensor) {
 	o.at += n
 }
 
-// add adds an image x [B,C,H,W] with the text before it and its encoding [B,h,w,Vision], nil for none.
+// add adds an image x [B,C,H,W] with the text before it and its encoding [B,h,w,Vision], which may be nil.
 func (o *omni) add(to *tokens, x, text, seen *tensor.Tensor) error {
 	o.text(text)
 	switch {

@@ -83,7 +83,7 @@ func TestReferencesEqualUpstream(t *testing.T) {
 	}
 }
 
-// TestWrongReferences gives what is not a reference image of the model.
+// TestWrongReferences passes invalid reference images.
 func TestWrongReferences(t *testing.T) {
 	t.Parallel()
 	_, src := familytest.Recorded(t, "testdata/omni", "lumina")

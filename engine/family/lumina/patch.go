@@ -34,9 +34,9 @@ type Fun struct {
 	Dim, Token int
 	// Layers are its blocks beside the model's, Noise those beside the model's first ones for the image.
 	Layers, Noise int
-	// Refines says that the latter add to the model's; otherwise they refine the image's latent before everything.
+	// Refines reports that the latter add to the model's; otherwise they refine the image's latent before everything.
 	Refines bool
-	// Broken says that the latter were never trained: the other blocks are used in their place, as upstream does.
+	// Broken reports that the latter were never trained: the other blocks are used in their place, as upstream does.
 	Broken bool
 }
 
@@ -226,7 +226,7 @@ type fun struct {
 	count    onnx.Dim
 }
 
-// begin declares the inputs of model patch number k for an image of so many real tokens.
+// begin declares the inputs of model patch number k for an image with the given number of real tokens.
 func (n network) begin(s *weights.Scope, k int, f Fun, count onnx.Dim, image stream, time *onnx.Value) *fun {
 	hint, strength := dit.AttachedInputs(n.Builder, k, onnx.Sym("B"), count, onnx.D(f.Token))
 	p := &fun{Fun: f, n: n, s: s.At(dit.AttachedName(k)), strength: strength, time: time, count: count}
@@ -252,7 +252,7 @@ func (p *fun) layer(s *weights.Scope, input *onnx.Value) *onnx.Value {
 	return n.Mul(n.Linear(s.At("after_proj"), p.at.x, n.c.Dim), p.strength)
 }
 
-// refine adds to the image tokens x behind block i of the image's refiner.
+// refine adds to the image tokens x after block i of the image's refiner.
 func (p *fun) refine(x, input *onnx.Value, i int) *onnx.Value {
 	if !p.Refines || i >= p.Noise {
 		return x
@@ -277,7 +277,7 @@ func (p *fun) refine(x, input *onnx.Value, i int) *onnx.Value {
 // modelLayers is the number of blocks of Z-Image, over which those of the network are spread.
 const modelLayers = 30
 
-// join adds to the joint tokens x, of which the image's begin at from, behind block i of the model.
+// join adds to the joint tokens x, of which the image's begin at from, after block i of the model.
 func (p *fun) join(x, input *onnx.Value, from onnx.Dim, i int) *onnx.Value {
 	every := int(math.RoundToEven(modelLayers / float64(p.Layers)))
 	if i%every != 0 || i/every >= p.Layers {
@@ -295,7 +295,7 @@ func (n network) firstOf(x *onnx.Value, count onnx.Dim) *onnx.Value {
 	return n.SliceDims(x, 1, onnx.D(0), count)
 }
 
-// attach adds the model patches of a call to what the graph is given, for an image of so many tokens.
+// attach adds the model patches of a call to the inputs of the graph, for an image with the given number of tokens.
 func attach(in []family.Value, list []family.Attached, rows, tokens int) ([]family.Value, variant, error) {
 	var v variant
 	for k, a := range list {
@@ -315,9 +315,9 @@ func attach(in []family.Value, list []family.Attached, rows, tokens int) ([]fami
 
 // variant is what changes the graph beside the config.
 type variant struct {
-	// Patches are Fun ControlNets, Whole says that no token is padding where there are some.
+	// Patches are Fun ControlNets, Whole reports that no token is padding if there are patches.
 	Patches []Fun
 	Whole   bool
-	// Omni says that there are reference images.
+	// Omni reports that there are reference images.
 	Omni bool
 }

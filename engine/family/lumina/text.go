@@ -6,8 +6,8 @@ import (
 	"comfygo/engine/family/lm"
 )
 
-// Upstream: text_encoders/lumina2.py and z_image.py, each of which is taken for a file of its encoder under every type that
-// has no rule of its own.
+// Upstream: text_encoders/lumina2.py and z_image.py, each of which is used for a file of its encoder under every type
+// without its own rule.
 func init() {
 	family.Register(family.Single{
 		Label: "Lumina 2", Order: 70, Loader: text,

@@ -31,7 +31,7 @@ func (m *Model) values(x, text *tensor.Tensor, sigmas []float32) ([]family.Value
 	return m.angles(in, "image", imagePositions(text.Dim(1)+1, x.Dim(2)/m.Patch, x.Dim(3)/m.Patch, tokens.Dim(1))), nil
 }
 
-// pad appends zeros to tokens [B,S,W] so that Pad divides their count, and tells by ones which are real, [1,S,1].
+// pad appends zeros to tokens [B,S,W] so that Pad divides their count, and returns ones for the real tokens, [1,S,1].
 func (c Config) pad(x *tensor.Tensor) (padded, is *tensor.Tensor) {
 	n, total := x.Dim(1), x.Dim(1)
 	if c.Pad > 0 {

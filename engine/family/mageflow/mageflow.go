@@ -22,7 +22,7 @@ func (kind) Name() string { return "Mage-Flow" }
 // Rank implements family.Family.
 func (kind) Rank() int { return 820 }
 
-// The widths of the text encoding and of the last layer, by which the model is told from Qwen-Image.
+// The widths of the text encoding and of the last layer, that distinguish the model from Qwen-Image.
 const (
 	textWidth = 2560
 	lastWidth = 128

@@ -58,7 +58,7 @@ func openVAE(t *testing.T, src weights.Source) family.Autoencoder {
 	return v
 }
 
-// TestVAEEqualsUpstream compares both halves; the latent takes two windows of attention, none of them whole.
+// TestVAEEqualsUpstream compares both halves; the latent takes two windows of attention, both incomplete.
 func TestVAEEqualsUpstream(t *testing.T) {
 	t.Parallel()
 	stored, src := familytest.Recorded(t, "testdata/vae", "mageflow")

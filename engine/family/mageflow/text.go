@@ -18,7 +18,7 @@ const (
 	edit     = "<|im_start|>system\nDescribe the key features of the input image (color, shape, size, texture, objects, background), then explain how the user's text instruction should alter or modify the image. Generate a new image that meets the user's requirements while maintaining consistency with the original input where appropriate.<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 )
 
-// Upstream: text_encoders/mage_flow.py: the last layer of Qwen 3 VL 4B behind its norm, without the template.
+// Upstream: text_encoders/mage_flow.py: the last layer of Qwen 3 VL 4B after its norm, without the template.
 func init() {
 	o := lm.Masked(0)
 	o.RawHidden = false

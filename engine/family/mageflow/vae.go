@@ -33,9 +33,9 @@ const (
 // timestep zero. Upstream: ldm/mage_flow/vae.py MageVAE.
 type vae struct {
 	encoder, decoder weights.Source
-	// channels are those of a latent, patch is the number of pixels of a cell along one side.
+	// channels are the channels of a latent, patch is the number of pixels of a cell along one side.
 	channels, patch int
-	// width is that of the decoder's blocks, pixel that of the network that decodes each pixel of a cell.
+	// width is the width of the decoder's blocks, pixel that of the network that decodes each pixel of a cell.
 	width, pixel int
 }
 
@@ -110,7 +110,7 @@ func (v *vae) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (
 	return dit.Unpatchify(out["out"], dit.GridOf(shape, v.patch), tensor.ChannelsLast)
 }
 
-// edge are n places along an axis of the given size, whose last one continues it.
+// edge returns n places along an axis of the given size; the last place is repeated.
 func edge(name string, n, size int) family.Value {
 	out := make([]int64, n)
 	for i := range out {

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// epsilon is that of all norms.
+	// epsilon is the epsilon of all norms.
 	epsilon = 1e-6
 	// groups is the number of groups of the group norms, window the side of a window of attention in cells.
 	groups = 32
@@ -27,7 +27,7 @@ func size(s *weights.Scope, axis int) int {
 	return 1
 }
 
-// to is a linear layer as wide as its weight says.
+// to is a linear layer with the width of its weight.
 func (w writer) to(s *weights.Scope, x *onnx.Value) *onnx.Value { return w.Linear(s, x, size(s, 0)) }
 
 // decoder writes the decoder. Inputs: z [1,C,h,w], time [1,256], places [1,P²,64], the places of cells that fill windows, rows
@@ -38,8 +38,7 @@ func (w writer) decoder(s *weights.Scope, v *vae) {
 	t := w.time(s)
 	cond := w.condition(s.At("y_embedder", "decoder"), z)
 
-	// The image that the model starts from is zero, so that of the layers which read it beside the conditioning only the
-	// columns of the latter count.
+	// The model starts from a zero image, so only the conditioning's columns of the layers that read both count.
 	tokens := w.ToTokens(cond)
 	x := w.columns(s.At("s_embedder", "proj2"), tokens, size(s.At("s_embedder", "proj1"), 0), v.width)
 	for i := range s.Count("blocks") {
@@ -73,7 +72,7 @@ func (w writer) time(s *weights.Scope) *onnx.Value {
 	return w.to(m.At("2"), w.SiLU(w.to(m.At("0"), dit.Input(w.Builder, "time", onnx.D(1), onnx.D(256)))))
 }
 
-// condition makes the conditioning [B,width,h,w] of a latent. Upstream: CoDDecoder.
+// condition converts a latent to the conditioning [B,width,h,w]. Upstream: CoDDecoder.
 func (w writer) condition(s *weights.Scope, z *onnx.Value) *onnx.Value {
 	v := &kl.Writer{Builder: w.Builder}
 	x := v.Conv3(s.At("conv_in"), z)

@@ -11,7 +11,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// epsilon is that of the norms of tokens, headEpsilon that of queries and keys.
+// epsilon is the epsilon of the norms of tokens, headEpsilon that of queries and keys.
 const (
 	epsilon     = 1e-6
 	headEpsilon = 1e-5
@@ -27,9 +27,9 @@ type writer struct {
 	cond, cos, sin *onnx.Value
 }
 
-// write writes the network. Inputs: x [B,C,F,h·2,w·2], timesteps [B], context [B,N,C'] of the tokens that images see, pool [B,T,C'] of the
-// mean and all tokens with mask [B,T], places [F·h·w,3]. Output: out [B,F·h·w,C·4]. Upstream: genmo/joint_model/asymm_models_joint.py
-// AsymmDiTJoint.
+// write writes the network. Inputs: x [B,C,F,h·2,w·2], timesteps [B], context [B,N,C'] of the tokens that images attend to, pool [B,T,C']
+// of the mean and all tokens with mask [B,T], places [F·h·w,3]. Output: out [B,F·h·w,C·4]. Upstream:
+// genmo/joint_model/asymm_models_joint.py AsymmDiTJoint.
 func (w *writer) write(s *weights.Scope) {
 	rows, f, two := onnx.Sym("B"), onnx.Sym("F"), onnx.D(side)
 	x := dit.Input(w.Builder, "x", rows, onnx.D(w.channels), f, onnx.Sym("h").Times(two), onnx.Sym("w").Times(two))
@@ -53,7 +53,7 @@ func (w *writer) write(s *weights.Scope) {
 	dit.Output(w.Builder, "out", w.Neg(y))
 }
 
-// pool makes one vector [B,C] of the text: its mean attends to all tokens. Upstream: AttentionPool.
+// pool converts the text to one vector [B,C]: its mean attends to all tokens. Upstream: AttentionPool.
 func (w *writer) pool(s *weights.Scope) *onnx.Value {
 	rows, all := onnx.Sym("B"), onnx.Sym("T")
 	x := dit.Input(w.Builder, "pool", rows, all, onnx.D(w.text))
@@ -64,7 +64,7 @@ func (w *writer) pool(s *weights.Scope) *onnx.Value {
 	return w.Squeeze(w.Linear(s.At("to_out"), w.Attend(q, half(0), half(w.text), a), w.hidden), 1)
 }
 
-// rotations makes cosines and sines of the places of tokens, by frequencies that are learned for each pair of each head.
+// rotations computes cosines and sines of the places of tokens, by frequencies that are learned for each pair of each head.
 func (w *writer) rotations(s *weights.Scope, tokens onnx.Dim) {
 	heads := w.hidden / w.head
 	r := s.Weight("pos_frequencies", 3, heads, w.head/2)
@@ -106,8 +106,8 @@ func (w *writer) stream(s *weights.Scope, suffix string, x *onnx.Value) nn.Strea
 	}
 }
 
-// block lets image and text tokens see each other; the last one has no layers for text but those that images see. Upstream:
-// AsymmetricJointBlock.
+// block lets image and text tokens attend to each other; the last one has only the text layers that images attend to.
+// Upstream: AsymmetricJointBlock.
 func (w *writer) block(s *weights.Scope, img, txt *onnx.Value, last bool) (newImg, newTxt *onnx.Value) {
 	m := w.Chunks(w.Linear(s.At("mod_x"), w.cond, 4*w.hidden), 4)
 	parts := 4

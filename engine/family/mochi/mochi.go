@@ -87,7 +87,7 @@ func (m *model) LoRAKeys(keys *patch.KeyMap, part string) {
 const (
 	// inputMask is 1 for the tokens of the text and 0 for what fills it up [N,T].
 	inputMask = "attention_mask"
-	// inputTokens is the number of tokens that images see [1].
+	// inputTokens is the number of tokens that images attend to [1].
 	inputTokens = "num_tokens"
 	// mostTokens is that number for an entry without a mask.
 	mostTokens = 256

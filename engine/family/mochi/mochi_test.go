@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { os.Exit(familytest.Main(m)) }
 // every is the distance of the values that record.py keeps.
 const every = 7
 
-// compare compares some of the values with what was recorded.
+// compare compares some of the values with the recorded ones.
 func compare(t *testing.T, stored *inner.Tensors, name string, got *tensor.Tensor, shape []int, tolerance golden.Tolerance) {
 	t.Helper()
 	familytest.CompareEvery(t, stored, name, got, shape, every, tolerance)
@@ -64,7 +64,7 @@ func call(x *tensor.Tensor, more ...sampling.Input) family.Call {
 	return family.Call{X: x, T: []float32{0.3, 0.9}, Inputs: sampling.Inputs{List: in}}
 }
 
-// masked are the inputs of texts of five and three tokens: all rows count together, as upstream has it.
+// masked are the inputs of texts of five and three tokens: all rows count together, as in upstream.
 func masked() []sampling.Input {
 	mask := tensor.New(2, 9)
 	for _, i := range []int{0, 1, 2, 3, 4, 9, 10, 11} {

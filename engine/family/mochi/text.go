@@ -8,7 +8,7 @@ import (
 // schemeName is the type of CLIP loaders.
 const schemeName = "mochi"
 
-// Upstream: text_encoders/genmo.py, which is taken for a lone T5-XXL under every type that has no rule of its own.
+// Upstream: text_encoders/genmo.py, which is used for a single T5-XXL under every type without its own rule.
 func init() {
 	family.Register(family.Single{
 		Label: "Mochi", Order: 60, Loader: schemeName,

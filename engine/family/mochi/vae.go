@@ -25,14 +25,14 @@ func (vaeKind) Rank() int { return 59 }
 
 const (
 	rgb = 3
-	// downscale is the number of pixels per latent cell, pace that of frames per latent behind the first one.
+	// downscale is the number of pixels per latent cell, pace that of frames per latent after the first one.
 	downscale = 8
 	pace      = 6
 	// encoded is the number of frames that the first levels of the encoder take at once.
 	encoded = 4
 )
 
-// Read implements family.VAE: files with both halves, and with one of them without a name. Upstream: sd.py VAE.
+// Read implements family.VAE for files with both halves, or with one half without a prefix. Upstream: sd.py VAE.
 func (vaeKind) Read(src weights.Source) (family.Autoencoder, error) {
 	s := weights.NewScope(src)
 	root := func(half, key string) (string, bool) {
@@ -63,8 +63,8 @@ func (vaeKind) Read(src weights.Source) (family.Autoencoder, error) {
 	return v, nil
 }
 
-// vae is a VAE that was read from a file. The decoder goes on frame by frame. In the encoder, all frames see each other from the second
-// level on, so that what is kept of a video there grows with its length.
+// vae is a VAE that was read from a file. The decoder runs frame by frame. In the encoder, all frames attend to each other from the
+// second level on, so its state grows with the length of the video.
 type vae struct {
 	src      weights.Source
 	channels int

@@ -20,7 +20,7 @@ const (
 	vaeHead = 32
 )
 
-// rowsOf is the number of channels that a layer makes, 1 where it is missing, which writing the layer tells.
+// rowsOf is the number of channels that a layer makes, or 1 if it is missing, which is reported when the layer is written.
 func rowsOf(s *weights.Scope) int {
 	if sh := s.Shape("weight"); len(sh) > 0 {
 		return sh[0]
@@ -28,14 +28,14 @@ func rowsOf(s *weights.Scope) int {
 	return 1
 }
 
-// list gathers layers, each of which reads so many channels as the one before it makes.
+// list collects layers; each layer reads the channels that the layer before it makes.
 type list struct {
 	s        *weights.Scope
 	channels int
 	layers   []chunked.Layer
 }
 
-// add adds a layer at a place of the weights that makes so many channels.
+// add adds a layer at a scope of the weights with the given number of output channels.
 func (l *list) add(name string, out int, layer chunked.Layer, write func(c coder, s *weights.Scope, x *onnx.Value) *onnx.Value) {
 	layer.Name, layer.Channels = name, l.channels
 	layer.Write = func(c *chunked.Coder, x *onnx.Value) *onnx.Value { return write(coder{c}, c.Scope.At(name), x) }
@@ -83,7 +83,7 @@ const (
 	lowest  = 6
 )
 
-// encoderOf lists the layers that take a few frames at a time, and those that see all of them.
+// encoderOf lists the layers that process a few frames at a time, and those that process all frames.
 func encoderOf(src weights.Source, root string, channels int) (down, end *chunked.Network) {
 	s := weights.NewScope(src)
 	l := &list{s: s, channels: rgb}
@@ -104,7 +104,7 @@ func encoderOf(src weights.Source, root string, channels int) (down, end *chunke
 			kernel = sh[2]
 		}
 		l.add(name+".layers.0", rowsOf(at), chunked.Layer{Side: 2}, func(c coder, s *weights.Scope, x *onnx.Value) *onnx.Value { return c.smaller(s, x, kernel) })
-		if down.Layers == nil { // frames see each other from here on
+		if down.Layers == nil { // frames attend to each other from here on
 			down.Layers, l.layers = l.layers, nil
 		}
 		l.residuals(name+".layers", 1)
@@ -136,7 +136,7 @@ func (c coder) linear(s *weights.Scope, x *onnx.Value, out int) *onnx.Value {
 	return c.Joined(c.Reshape(c.Transpose(tokens, 0, 2, 1), images.Dim(0), onnx.D(out), images.Dim(2), images.Dim(3)))
 }
 
-// causal is a convolution in which a frame sees only those before it. Upstream: PConv3d.
+// causal is a convolution in which a frame depends only on those before it. Upstream: PConv3d.
 func (c coder) causal(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	c.At(s.Prefix())
 	x = c.Carry(x, near-1, func(x *onnx.Value) *onnx.Value { return c.Pad(x, near-1, 0) }, func(x *onnx.Value) *onnx.Value { return c.Tail(x, near-1) })
@@ -157,7 +157,7 @@ func (c coder) residual(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return x
 }
 
-// attention lets each cell see itself in all frames.
+// attention lets each cell attend to itself in all frames.
 func (c coder) attention(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	channels, frames, rows, cols := x.Dim(1), x.Dim(2), x.Dim(3), x.Dim(4)
 	width := channels.N
@@ -176,7 +176,7 @@ func (c coder) attention(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.Unsqueeze(y, 0)
 }
 
-// larger doubles the sides of frames and multiplies their number, but for the first one. Upstream: DepthToSpaceTime.
+// larger doubles the sides of frames and multiplies their number, except for the first one. Upstream: DepthToSpaceTime.
 func (c coder) larger(s *weights.Scope, x *onnx.Value, out, times int) *onnx.Value {
 	y := c.linear(s, x, out*times*4)
 	two, n, o := onnx.D(2), onnx.D(times), onnx.D(out)
@@ -189,7 +189,7 @@ func (c coder) larger(s *weights.Scope, x *onnx.Value, out, times int) *onnx.Val
 	return y
 }
 
-// smaller divides the sides of frames by two and their number by the size of the kernel, but for the first one.
+// smaller divides the sides of frames by two and their number by the size of the kernel, except for the first one.
 func (c coder) smaller(s *weights.Scope, x *onnx.Value, kernel int) *onnx.Value {
 	return c.Conv3d(s, c.Pad(x, kernel-1, 0), rowsOf(s), [3]int{kernel, 2, 2}, onnx.WindowND{Stride: []int{kernel, 2, 2}})
 }

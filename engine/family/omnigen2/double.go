@@ -24,7 +24,7 @@ func (n network) double(s *weights.Scope, text, image stream, time *onnx.Value) 
 		attended := n.attendTogether(b.At("img_instruct_attn"), normed("instruct_norm1", y, txt1), normed("img_norm1", x, img1), &joint.rope)
 		self := n.attention(b.At("img_self_attn"), image, normed("img_norm3", x, img3))
 
-		// feed adds the feed-forward layer of one kind, which reads what the second norm made of the tokens before attention.
+		// feed adds the feed-forward layer of one kind, which reads the second norm of the tokens before attention.
 		feed := func(kind string, x, before *onnx.Value, first, second []*onnx.Value) *onnx.Value {
 			in := n.Add(n.Mul(n.Add(first[2], n.Const(1)), normed(kind+"_norm2", before, second)), second[1])
 			out := n.feedForward(b.At(kind+"_feed_forward"), n.RMSNorm(b.At(kind+"_ffn_norm1"), in, eps))

@@ -11,7 +11,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// eps is that of all norms but the last one.
+// eps is the eps of all norms but the last one.
 const (
 	eps      = 1e-5
 	finalEps = 1e-6
@@ -27,7 +27,7 @@ type network struct {
 	c Config
 }
 
-// stream is one kind of tokens on its way: x [B,S,Dim], the angles of its positions, and what keys count, nil for all.
+// stream is one kind of tokens: x [B,S,Dim], the angles of its positions, and what keys count, nil for all.
 type stream struct {
 	x    *onnx.Value
 	rope nn.Rotary
@@ -107,7 +107,7 @@ func (n network) join(parts []stream) stream {
 	return stream{x: n.Concat(1, x...), rope: nn.Rotary{Cos: n.Concat(1, cos...), Sin: n.Concat(1, sin...), Interleaved: true}}
 }
 
-// block is a transformer block whose parts are scaled by the time, nil for the text's refiner.
+// block is a transformer block whose parts are scaled by the time embedding, which is nil for the text's refiner.
 func (n network) block(s *weights.Scope, t stream, time *onnx.Value) *onnx.Value {
 	if time == nil {
 		x := n.Add(t.x, n.RMSNorm(s.At("norm2"), n.attention(s.At("attn"), t, n.RMSNorm(s.At("norm1"), t.x, eps)), eps))

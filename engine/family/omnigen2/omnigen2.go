@@ -33,12 +33,12 @@ func (kind) Name() string { return "OmniGen2" }
 // Rank implements family.Family.
 func (kind) Rank() int { return 800 }
 
-// Config is what the shapes of a file say about its network.
+// Config is the part of a network's config that follows from the shapes of a file.
 type Config struct {
-	// Channels are those of a latent, Patch is the side of a token.
+	// Channels are the channels of a latent, Patch is the side of a token.
 	Channels, Patch int
-	// Dim is the width of a token, Text that of the text encoding, Time that of the embedded timestep, Hidden that inside of
-	// a block's MLP.
+	// Dim is the width of a token, Text that of the text encoding, Time that of the embedded timestep, Hidden that inside a
+	// block's MLP.
 	Dim, Text, Time, Hidden int
 	// Heads and KVHeads count the attention's heads of queries and of keys, each HeadDim wide.
 	Heads, KVHeads, HeadDim int
@@ -49,7 +49,7 @@ type Config struct {
 	Stack string
 }
 
-// ReadConfig reads the config of a network of this kind off the shapes; stack is the name of the blocks of its stack.
+// ReadConfig reads the config of a network of this kind from the shapes; stack is the name of the blocks of its stack.
 func ReadConfig(s *weights.Scope, stack string) (Config, error) {
 	dim := func(name string, axis int) int {
 		if sh := s.Shape(name); axis < len(sh) {
@@ -88,7 +88,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	return &Model{Config: c, Head: Head(src, 2.6, text, lm.KeyQwen25S)}, nil
 }
 
-// Head is what models of this kind say of themselves: the shift of their flow, and the type and the key of their text encoder.
+// Head are the settings of models of this kind: the shift of their flow, and the type and the key of their text encoder.
 func Head(src weights.Source, shift float64, loader, key string) dit.Head {
 	return dit.Head{
 		Source: src, Format: latents.Flux, Type: sampling.Flow, Settings: sampling.Settings{Multiplier: 1, Shift: shift}, Loader: loader, Encoders: []string{key},

@@ -12,7 +12,7 @@ import (
 
 // variant is what changes the graph beside the config.
 type variant struct {
-	// References says that reference latents come before the image, Masked that some text tokens do not count.
+	// References reports that reference latents come before the image, Masked that some text tokens do not count.
 	References, Masked bool
 }
 
@@ -57,7 +57,7 @@ func (m *Model) prepare(c family.Call) (*prepared, error) {
 	return p, nil
 }
 
-// references adds the tokens of reference latents, each at a place of its own behind the text, and returns the place of the
+// references adds the tokens of reference latents, each at a place of its own after the text, and returns the place of the
 // image.
 func (m *Model) references(p *prepared, c family.Call, shift int) (int, error) {
 	var parts []*tensor.Tensor
@@ -95,7 +95,7 @@ func (m *Model) references(p *prepared, c family.Call, shift int) (int, error) {
 	return shift, nil
 }
 
-// join joins tokens [N,·,W] one behind the other.
+// join joins tokens [N,·,W] one after the other.
 func join(parts []*tensor.Tensor) *tensor.Tensor {
 	total := 0
 	for _, p := range parts {

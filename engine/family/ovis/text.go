@@ -1,4 +1,4 @@
-// Package ovis is the text encoding of Ovis-Image: Qwen 3 2B alone, whose padding is zero.
+// Package ovis is the text encoding of Ovis-Image: Qwen 3 2B alone, with zero padding.
 package ovis
 
 import (

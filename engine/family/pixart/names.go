@@ -6,7 +6,7 @@ import (
 	"comfygo/engine/family/dit"
 )
 
-// basicLayers are the layers outside of the blocks by diffusers' names.
+// basicLayers are the layers outside the blocks by diffusers' names.
 var basicLayers = [][2]string{
 	{"adaln_single.emb.resolution_embedder.linear_1", "csize_embedder.mlp.0"},
 	{"adaln_single.emb.resolution_embedder.linear_2", "csize_embedder.mlp.2"},
@@ -21,7 +21,8 @@ var basicLayers = [][2]string{
 	{"proj_out", "final_layer.linear"},
 }
 
-// names are diffusers' names of a network of so many blocks and width hidden. Upstream: utils.py pixart_to_diffusers.
+// names are diffusers' names of a network with the given number of blocks and width hidden. Upstream: utils.py
+// pixart_to_diffusers.
 func names(blocks, hidden int) *dit.Names {
 	n := &dit.Names{}
 	for i := range blocks {

@@ -46,7 +46,7 @@ const (
 // config describes a network.
 type config struct {
 	hidden, channels, out, context int
-	// sized says that the network reads the image's size.
+	// sized reports that the network reads the image's size.
 	sized bool
 	// interpolation, when set, scales positions; otherwise it follows from the latent's size.
 	interpolation float64

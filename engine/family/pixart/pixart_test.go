@@ -34,7 +34,7 @@ func TestLoRAKeys(t *testing.T) {
 	})
 }
 
-// TestSize holds that Alpha reads the image's size, from the entry or from the latent.
+// TestSize checks that Alpha reads the image's size, from the entry or from the latent.
 func TestSize(t *testing.T) {
 	t.Parallel()
 	m := familytest.Model(t, "pixart-alpha-small", dtype.Invalid)

@@ -11,7 +11,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// epsilon is that of the norms.
+// epsilon is the epsilon of the norms.
 const epsilon = 1e-6
 
 // writer writes one graph.

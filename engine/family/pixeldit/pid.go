@@ -27,13 +27,15 @@ func (pid) Rank() int { return 490 }
 
 // latentConfig describes what reads the latent.
 type latentConfig struct {
-	// channels are those of the latent, unpatch the side of a cell that its channels hold, hidden the width of the convolutions.
+	// channels are the channels of the latent, unpatch the side of a cell that its channels hold, hidden the width of the
+	// convolutions.
 	channels, unpatch, hidden int
 	// gates is the number of blocks with a gate before them, one every interval.
 	gates, interval int
-	// second says that the network is of version 1.5: padding repeats the edge, and a gate stands before the blocks of pixels.
+	// second reports that the network is of version 1.5: padding repeats the edge, and there is a gate before the blocks of
+	// pixels.
 	second bool
-	// single says that a gate has one value a token.
+	// single reports that a gate has one value a token.
 	single bool
 	// reference is the number of patches along a side for which the frequencies of positions are stated.
 	reference int
@@ -80,7 +82,8 @@ func (pid) Read(src, _ weights.Source) (family.Denoiser, error) {
 	return c.model(src, 1.5), nil
 }
 
-// base is that of the frequencies of n patches along a side, in half as many values as a head has. Upstream: precompute_freqs_cis_2d, ref_grid_h.
+// base is the base of the frequencies of n patches along a side, in half as many values as a head has. Upstream: precompute_freqs_cis_2d,
+// ref_grid_h.
 func (c config) base(n, half int) float64 {
 	const plain = 10000
 	if c.latent == nil || half <= 2 {
@@ -115,7 +118,8 @@ func (m *model) Needs() map[string]any {
 	return map[string]any{sampling.KeyDecodedLatent: tensor.New(1, m.latent.channels, 1, 1), sampling.KeyDecodedSigma: tensor.New(1)}
 }
 
-// latentValues are the inputs of the graph from the latent: its cells on the grid of patches, and what the noise takes off each gate.
+// latentValues are the inputs of the graph from the latent: its cells on the grid of patches, and the part of each gate that the
+// noise removes.
 func (m *model) latentValues(run family.Runner, c family.Call) ([]family.Value, error) {
 	latent, sigma, rows := c.Inputs.Get(sampling.KeyDecodedLatent), c.Inputs.Get(sampling.KeyDecodedSigma), c.X.Dim(0)
 	if latent == nil || sigma == nil || latent.Dim(0) != rows || sigma.Dim(0) != rows {
@@ -176,7 +180,7 @@ func (l *latentConfig) align(x *tensor.Tensor, g dit.Grid) *tensor.Tensor {
 	return out
 }
 
-// latentWriter puts what is read off the latent among the tokens of an image. A nil one leaves them as they are.
+// latentWriter adds features of the latent to the tokens of an image. A nil writer leaves them unchanged.
 type latentWriter struct {
 	*writer
 	s *weights.Scope
@@ -186,8 +190,8 @@ type latentWriter struct {
 	offsets  []*onnx.Value
 }
 
-// readLatent declares the inputs latent [B,C,h,w], whose cells are the image's patches, and offsets [B,gates], and writes what reads them.
-// Upstream: ldm/pixeldit/pid.py LQProjection2D.
+// readLatent declares the inputs latent [B,C,h,w], whose cells are the image's patches, and offsets [B,gates], and writes the layers that
+// read them. Upstream: ldm/pixeldit/pid.py LQProjection2D.
 func (w *writer) readLatent(s *weights.Scope, rows, images onnx.Dim) *latentWriter {
 	l, p := w.latent, s.At(latentScope)
 	out, gates := &latentWriter{writer: w, s: s}, l.gates
@@ -234,7 +238,7 @@ func (w *latentWriter) before(block int, x *onnx.Value) *onnx.Value {
 	return w.gate(w.s.At(latentScope, "gate_modules").Index(i), x, w.features[i], w.offsets[i])
 }
 
-// behind adds what belongs behind the blocks of patches.
+// behind adds what belongs after the blocks of patches.
 func (w *latentWriter) behind(x *onnx.Value) *onnx.Value {
 	if w == nil || w.last == nil {
 		return x

@@ -35,11 +35,11 @@ const corePrefix = "core."
 
 // config describes a network.
 type config struct {
-	// width is that of a token, heads the number of its attention heads, inner the width inside of feed-forward layers; side is the side
-	// of a patch in pixels.
+	// width is the width of a token, heads the number of its attention heads, inner the width inside feed-forward layers; side is the
+	// side of a patch in pixels.
 	width, heads, inner, side int
 	// pixel is the width of a pixel, attended that of a patch that attends in the blocks of pixels, pixelHeads the number of heads there,
-	// pixelInner the width inside of a pixel's feed-forward layer.
+	// pixelInner the width inside a pixel's feed-forward layer.
 	pixel, attended, pixelHeads, pixelInner int
 	// text is the width of the text encoding, most the greatest number of its tokens.
 	text, most int
@@ -60,7 +60,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	return c.model(src, 4), nil
 }
 
-// read reads the sizes of a network off its tensors.
+// read reads the sizes of a network from its tensors.
 func read(s *weights.Scope) (config, error) {
 	dim := func(name string, axis int) int {
 		if sh := s.Shape(name); axis < len(sh) {
@@ -83,7 +83,7 @@ func read(s *weights.Scope) (config, error) {
 	return c, nil
 }
 
-// model makes the model of a network whose tensors are in src.
+// model returns the model of a network with the tensors of src.
 func (c config) model(src weights.Source, shift float64) *model {
 	return &model{config: c, Head: dit.Head{
 		Source: src, Format: latents.Pixels, Type: sampling.Flow, Settings: sampling.Settings{Shift: shift}, Loader: loader, Encoders: []string{lm.KeyGemma2}, Read: []string{dit.OptionRotary},
@@ -110,7 +110,7 @@ var (
 	_ family.Needing   = (*model)(nil)
 )
 
-// Inputs implements family.Denoiser. The network reads padding, too: the mask of the text encoding has no effect.
+// Inputs implements family.Denoiser. The network also reads padding: the mask of the text encoding has no effect.
 func (m *model) Inputs(c *sampling.Cond, _ sampling.Request) ([]sampling.Input, error) {
 	if c.Tokens == nil {
 		return nil, dit.ErrNoText
@@ -208,8 +208,8 @@ func textAngles(n, head int) []family.Value {
 	return []family.Value{family.Floats("cos_text", &tensor.Tensor{Shape: shape, Data: cos}), family.Floats("sin_text", &tensor.Tensor{Shape: shape, Data: sin})}
 }
 
-// angles are those of the patches of an image, whose sides span sixteen positions: pairs turn by column and row in turns. PiD raises the
-// base of the frequencies with the size of the image. Upstream: precompute_freqs_cis_2d.
+// angles are the angles of the patches of an image, whose sides span sixteen positions: pairs rotate alternately by column and row. PiD
+// raises the base of the frequencies with the size of the image. Upstream: precompute_freqs_cis_2d.
 func (c config) angles(of string, g dit.Grid, head int, r dit.Rotary) []family.Value {
 	const span = 16
 	line := func(n int, shift, scale float64) []float64 {

@@ -28,7 +28,7 @@ const (
 		"User Prompt: "
 )
 
-// Upstream: text_encoders/pixeldit.py: Gemma 2 behind its last norm, of which the first and the last tokens count.
+// Upstream: text_encoders/pixeldit.py: Gemma 2 after its last norm, of which the first and the last tokens count.
 func init() {
 	family.Register(family.Single{
 		Label: "PixelDiT", Order: 163, Loader: loader, Only: []string{},
@@ -39,7 +39,7 @@ func init() {
 	})
 }
 
-// compose lays a prompt out behind the instruction, in as many tokens as these and 298 more.
+// compose lays a prompt out after the instruction, padded to the instruction's tokens plus 298.
 func compose(tok family.Tokenizer, p family.Prompt, o family.TokenizeOptions) (tokenizer.Tokens, error) {
 	if p.Generate {
 		return tok(p.Text, o)

@@ -23,7 +23,7 @@ type call struct {
 	*Encoder
 	run    family.Runner
 	images []lm.Span
-	// layer is the layer behind which states are wanted, -1 for the last; norm applies the last norm to them.
+	// layer is the layer after which states are wanted, -1 for the last; norm applies the last norm to them.
 	layer        int
 	norm, masked bool
 }
@@ -51,7 +51,7 @@ func (c *call) Forward(ctx context.Context, rows []textenc.Row) (textenc.Output,
 type text struct {
 	*call
 	cache *decoder.Cache
-	// states are those of linear layers: what the delta rule keeps, and the last values that the convolution reads.
+	// states are the states of linear layers: the state of the delta rule, and the last inputs of the convolution.
 	states [][2]*tensor.Tensor
 	// mask are the tokens before that count.
 	mask []int64
@@ -67,7 +67,7 @@ func (c *call) begin(cached func(bytes int64)) *text {
 	return t
 }
 
-// read reads the tokens from to to of a row at their places, and returns the output that is asked for: states [piece,width] or logits.
+// read reads the tokens from to to of a row at their positions, and returns the requested output: states [piece,width] or logits.
 func (t *text) read(ctx context.Context, row textenc.Row, places [][]int, from, to int, output string) (*tensor.Tensor, error) {
 	n, past := to-from, t.cache.Tokens
 	size := piece
@@ -113,7 +113,7 @@ func behind(state, fresh *tensor.Tensor, n int) *tensor.Tensor {
 	return &tensor.Tensor{Shape: state.Shape, Data: all[len(all)-keep*w:]}
 }
 
-// inputs are embeddings, masks and angles of the tokens from to to, filled up to size.
+// inputs are embeddings, masks and angles of the tokens from to to, padded to size.
 func (t *text) inputs(row textenc.Row, places [][]int, from, to, size int) ([]family.Value, error) {
 	n, past := to-from, t.cache.Tokens
 	part := textenc.Row{IDs: slices.Clone(row.IDs[from:to]), Vectors: map[int][]float32{}}
@@ -159,7 +159,7 @@ func (t *text) inputs(row textenc.Row, places [][]int, from, to, size int) ([]fa
 	}, t.angles(places, from, to, size)...), nil
 }
 
-// memory is the bytes of activations for a piece of so many tokens behind past ones.
+// memory is the bytes of activations for a piece of the given number of tokens after past ones.
 func (c Config) memory(size, past int) int64 {
 	linear := 6*c.mixed() + 8*c.ValueHeads*(c.KeyDim+c.ValueDim+size)
 	return int64(size)*int64(4*(3*c.MLP+4*c.Width+linear+6*c.Heads*c.HeadDim)+12*c.Heads*(past+size)) + 12*int64(c.ValueHeads)*int64(c.KeyDim*c.ValueDim) + 8*int64(c.Vocab)
@@ -168,7 +168,7 @@ func (c Config) memory(size, past int) int64 {
 // heads are the places where files keep an output layer of its own.
 var heads = []string{"model.lm_head", "lm_head"}
 
-// untied are the models whose output layer is not their token table.
+// untied are the models with an output layer other than the token table.
 var untied = []string{"qwen35_9b", "qwen35_27b"}
 
 // head is the name of the output layer.
@@ -192,7 +192,7 @@ func (e *Encoder) CanGenerate() error {
 // CacheBytes implements family.Generator.
 func (e *Encoder) CacheBytes(tokens int) int64 { return decoder.Bytes(tokens, e.cacheWidths()...) }
 
-// Generate implements family.Generator. Images count as text in positions, as upstream has it.
+// Generate implements family.Generator. Images count as text in positions, as in upstream.
 func (e *Encoder) Generate(ctx context.Context, run family.Runner, tokens tokenizer.Tokens, o family.GenerateOptions) ([]int32, error) {
 	if err := e.CanGenerate(); err != nil {
 		return nil, err

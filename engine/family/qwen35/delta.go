@@ -50,8 +50,8 @@ func (w *writer) keys(x *onnx.Value) *onnx.Value {
 	return w.Transpose(x, 1, 0, 2)
 }
 
-// rule computes a piece of tokens: q and k [heads,S,keys], v [heads,S,values], beta [heads,S,1], how much of its value a token writes, and the logarithm of
-// how far the state has decayed [heads,S,1].
+// rule computes a piece of tokens: q and k [heads,S,keys], v [heads,S,values], beta [heads,S,1], the share of its value that a token writes, and the
+// logarithm of the state's decay [heads,S,1].
 func (w *writer) rule(q, k, v, beta, decay *onnx.Value, layer int) *onnx.Value {
 	c := w.cfg
 	state := w.Input(inState(layer), dtype.F32, onnx.D(c.ValueHeads), onnx.D(c.KeyDim), onnx.D(c.ValueDim))
@@ -74,7 +74,8 @@ func (w *writer) rule(q, k, v, beta, decay *onnx.Value, layer int) *onnx.Value {
 	return out
 }
 
-// constants makes the masks of a piece, once for all layers: lower is 1 on and below the diagonal, the others for the steps of inverse.
+// constants computes the masks of a piece, once for all layers: lower is 1 on and below the diagonal, the others for the steps of
+// inverse.
 func (w *writer) constants() {
 	if w.lower != nil {
 		return
@@ -98,8 +99,8 @@ func (w *writer) constants() {
 	}
 }
 
-// inverse is that of I-a, where the values of a below its diagonal count: blocks of twice the side come from those of the side before, which is as exact as row
-// after row.
+// inverse is the inverse of I-a, where the values of a below its diagonal count: blocks of twice the side come from those of the side before, which
+// is as exact as row after row.
 func (w *writer) inverse(a *onnx.Value) *onnx.Value {
 	d := w.Add(w.Mul(a, w.masks[1]), w.masks[0])
 	for _, mask := range w.masks[2:] {

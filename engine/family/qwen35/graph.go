@@ -29,10 +29,10 @@ func outKept(i int) string  { return fmt.Sprintf("kept%d", i) }
 func outState(i int) string { return fmt.Sprintf("newstate%d", i) }
 func outMixed(i int) string { return fmt.Sprintf("newmixed%d", i) }
 
-// variant tells the graphs of one network apart.
+// variant distinguishes the graphs of one network.
 type variant struct {
-	// size is the number of tokens, layer the one behind which states are an output, -1 for the last, with the last norm if norm says so; logits has
-	// logits as an output instead.
+	// size is the number of tokens, layer the one after which states are an output, -1 for the last, with the last norm if norm is set; logits
+	// selects logits as the output instead.
 	size, layer  int
 	norm, logits bool
 }
@@ -53,7 +53,7 @@ func (e *Encoder) graph(v variant) family.Graph {
 func (c Config) turned() int { return c.HeadDim / 8 }
 
 // axisOf is the axis (time, row, column) by which a value of the pairs turns, where images are among the tokens: the halves of a pair may turn by different
-// ones, as upstream has it.
+// ones, as in upstream.
 func (c Config) axisOf(value, axes int) int {
 	switch s := c.Sections; {
 	case axes == 1 || value < 2*s[0]:
@@ -82,10 +82,10 @@ func (c Config) angles(places [][]int, from, to, size int) []family.Value {
 	return out
 }
 
-// writer writes the network: inputs "embeds" [1,S,width], "real" [1,S,1], 1 for tokens that are no filling, "hidden" [1,1,S,P+S], how many times a key is
-// hidden from a query, "last" [1], the place of the last token that is not a filling, cosines and sines [1,S,pairs] of both halves, "past…" [1,P,·]
-// of full layers, "state…" [heads,keys,values] and "mixed…" [1,K-1,·] of linear ones; outputs "kept…", "newstate…", "newmixed…" and "states"
-// [S,width] or "logits" [vocabulary] (upstream: qwen35.py Qwen35Transformer).
+// writer writes the network: inputs "embeds" [1,S,width], "real" [1,S,1], 1 for tokens other than padding, "hidden" [1,1,S,P+S], the number of
+// reasons that hide a key from a query, "last" [1], the position of the last token other than padding, cosines and sines [1,S,pairs] of both halves,
+// "past…" [1,P,·] of full layers, "state…" [heads,keys,values] and "mixed…" [1,K-1,·] of linear ones; outputs "kept…", "newstate…", "newmixed…" and
+// "states" [S,width] or "logits" [vocabulary] (upstream: qwen35.py Qwen35Transformer).
 type writer struct {
 	*nn.Builder
 	cfg        Config
@@ -161,7 +161,7 @@ func (w *writer) mask(all onnx.Dim) {
 	w.bias = b
 }
 
-// turn rotates the first pairs of each head, whose halves have angles of their own.
+// turn rotates the first pairs of each head; the two halves of a pair have separate angles.
 func (w *writer) turn(x *onnx.Value, heads int) *onnx.Value {
 	c, p := w.cfg, w.cfg.turned()
 	y := w.Reshape(x, onnx.D(1), w.size, onnx.D(heads), onnx.D(c.HeadDim))
@@ -172,7 +172,7 @@ func (w *writer) turn(x *onnx.Value, heads int) *onnx.Value {
 	return w.Reshape(w.Concat(3, first, second, parts[2]), x.Shape...)
 }
 
-// headNorm is the norm of each head, whose weights are stored less one.
+// headNorm is the norm of each head; its weights are stored minus one.
 func (w *writer) headNorm(s *weights.Scope, x *onnx.Value, heads int) *onnx.Value {
 	y := w.RMSNormPlusOne(s, w.Reshape(x, onnx.D(1), w.size, onnx.D(heads), onnx.D(w.cfg.HeadDim)), epsilon)
 	return w.Reshape(y, onnx.D(1), w.size, onnx.D(heads*w.cfg.HeadDim))
@@ -197,7 +197,7 @@ func (w *writer) attend(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return w.Linear(s.At("o_proj"), w.Mul(flat(y), w.Sigmoid(gate)), c.Width)
 }
 
-// keep puts the rows of new tokens behind past ones, and gives them out.
+// keep puts the rows of new tokens after past ones, and gives them out.
 func (w *writer) keep(x *onnx.Value) *onnx.Value {
 	i := w.full
 	w.full++

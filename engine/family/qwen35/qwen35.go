@@ -24,7 +24,7 @@ type kind struct{}
 
 func (kind) Name() string { return "Qwen 3.5" }
 
-// Rank is less than that of the other language models, which know these files by name alone.
+// Rank is below the other language models, which recognise these files only by name.
 func (kind) Rank() int { return 191 }
 
 // Config describes a network (upstream: text_encoders/qwen35.py Qwen35Config).
@@ -51,7 +51,7 @@ const (
 	keyHeads = 16
 )
 
-// keys are those of the models by their width; others are taken for the 2B model, as upstream does.
+// keys are the keys of the models by their width; others are taken for the 2B model, as upstream does.
 var keys = map[int]string{1024: "qwen35_08b", 2048: "qwen35_2b", 2560: "qwen35_4b", 4096: "qwen35_9b", 5120: "qwen35_27b"}
 
 // special are the special tokens: <|endoftext|> pads.
@@ -65,7 +65,7 @@ const tokenImage int32 = 248056
 // Full reports that a layer has full attention: every fourth one.
 func (c Config) full(layer int) bool { return layer%4 == 3 }
 
-// mixed is the width of what the convolution of a linear layer reads: queries, keys and values.
+// mixed is the input width of a linear layer's convolution: queries, keys and values.
 func (c Config) mixed() int { return 2*c.KeyHeads*c.KeyDim + c.ValueHeads*c.ValueDim }
 
 // kvWidth is the width of the keys, and of the values, of a token in a full layer.
@@ -130,7 +130,7 @@ func (s inner) Lookup(name string) (weights.Entry, bool) {
 	return s.Source.Lookup(name)
 }
 
-// read takes the sizes off the shapes.
+// read takes the sizes from the shapes.
 func read(s *weights.Scope) (Config, error) {
 	layers := s.At("model", "layers")
 	linear, full := layers.Index(0).At("linear_attn"), layers.Index(3).At("self_attn")
@@ -193,7 +193,7 @@ func (e *Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.T
 	return tokenizer.New(m, o.Apply(rules)).Tokenize(prompt, o.Embedding)
 }
 
-// Encode implements family.TextEncoder: the states behind a layer, the last but one unless o names another, without the last norm unless o asks for
+// Encode implements family.TextEncoder: the states after a layer, the last but one unless o names another, without the last norm unless o asks for
 // it. There is no pooled output.
 func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenizer.Tokens, o family.EncodeOptions) (family.Encoding, error) {
 	c := &call{Encoder: e, run: run, layer: -1, norm: !o.RawHidden, masked: o.Masked}
@@ -217,7 +217,7 @@ func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenize
 	return out, nil
 }
 
-// splice puts the vectors of images in the place of their tokens, and appends where they are to spans.
+// splice puts the vectors of images in place of their tokens, and appends where they are to spans.
 func (e *Encoder) splice(ctx context.Context, run family.Runner, tokens tokenizer.Tokens, spans *[]lm.Span) (tokenizer.Tokens, error) {
 	return decoder.Splice(tokens, func(t tokenizer.Token, at int) (*tensor.Tensor, error) {
 		if e.vision == nil || t.Image == nil {

@@ -108,7 +108,7 @@ type located struct {
 
 func (l located) Path() string { return l.path }
 
-// TestWords reads a vocabulary from beside the file, and says where it belongs when it is missing.
+// TestWords reads a vocabulary beside the file; if it is missing, the error states its location.
 func TestWords(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

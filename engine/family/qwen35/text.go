@@ -10,13 +10,13 @@ import (
 	"comfygo/engine/tokenizer"
 )
 
-// The template of prompts, and what follows it when the model is not to think.
+// The template of prompts, and its suffix without thinking.
 const (
 	template = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 	silent   = "<think>\n</think>\n"
 )
 
-// Upstream: sd.py load_text_encoder_state_dicts, where the file alone decides; qwen35.py Qwen35ImageTokenizer, whose template is always written.
+// Upstream: sd.py load_text_encoder_state_dicts, where only the file decides; qwen35.py Qwen35ImageTokenizer, which always writes the template.
 func init() {
 	var widths []int
 	for w := range keys {

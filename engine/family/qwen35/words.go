@@ -11,11 +11,11 @@ import (
 	"comfygo/engine/weights"
 )
 
-// folder is where the vocabulary lies beside a file: its ids do not follow from the merges as those of Qwen 2 do, and it is no part of this
-// program.
+// folder is the folder of the vocabulary beside a file. Its ids do not follow from the merges, unlike those of Qwen 2, and it is not part
+// of this program.
 const folder = "qwen35_tokenizer"
 
-// firstAdded is <|endoftext|>, the first of the added tokens. The names behind a bar are special, which decoding leaves out.
+// firstAdded is <|endoftext|>, the first of the added tokens. The names after a bar are special, which decoding leaves out.
 const (
 	firstAdded = 248044
 	addedNames = "|<|endoftext|> |<|im_start|> |<|im_end|> |<|object_ref_start|> |<|object_ref_end|> |<|box_start|> |<|box_end|> |<|quad_start|> |<|quad_end|> " +

@@ -7,27 +7,27 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Config is what the shapes of a file say about its network.
+// Config is the part of a network's config that follows from the shapes of a file.
 type Config struct {
-	// Channels are those of a latent, Patch is the side of a token.
+	// Channels are the channels of a latent, Patch is the side of a token.
 	Channels, Patch int
 	// Dim is the width of a token, Text that of the text encoding, Heads the number of attention heads.
 	Dim, Text, Heads int
-	// Layers counts the blocks.
+	// Layers is the number of blocks.
 	Layers int
-	// Method is how reference latents are placed where an entry does not say, a place in methods.
+	// Method is the default placement of reference latents, an index in methods.
 	Method int
-	// Layered says that the model has embeddings for the kind of its latents.
+	// Layered reports that the model has embeddings for the kind of its latents.
 	Layered bool
-	// Origin says that text tokens are not rotated, and that of two middle rows or columns the first is that before zero.
+	// Origin reports that text tokens are not rotated, and that of two middle rows or columns the first is that before zero.
 	Origin bool
-	// Rounded says that timesteps and the frequencies of their embedding are rounded to bfloat16.
+	// Rounded reports that timesteps and the frequencies of their embedding are rounded to bfloat16.
 	Rounded bool
 }
 
 // The ways in which reference latents are placed.
 const (
-	// methodOffset puts all of them one step behind the image, side by side or below each other.
+	// methodOffset puts all of them one step after the image, side by side or below each other.
 	methodOffset = iota
 	// methodIndex gives each of them an index of its own.
 	methodIndex
@@ -58,7 +58,7 @@ func (c Config) axes() []int {
 	return []int{first, rest, rest}
 }
 
-// ReadConfig reads the config of a network with patches of a side off the shapes.
+// ReadConfig reads the config of a network with patches of a side from the shapes.
 func ReadConfig(s *weights.Scope, patch int) (Config, error) {
 	dim := func(name string, axis int) int {
 		if sh := s.Shape(name); axis < len(sh) {

@@ -20,7 +20,7 @@ import (
 func init() { family.Register(controlKind{}) }
 
 // controlKind registers ControlNets of Qwen-Image: those of InstantX (union, inpainting), which are the model's first blocks,
-// and Fun ControlNets, which see the image beside the model's own embeddings.
+// and Fun ControlNets, which read the image in addition to the model's own embeddings.
 type controlKind struct{}
 
 // Name implements family.Family.
@@ -36,7 +36,7 @@ const (
 	masked = 68
 )
 
-// funPlaces are the blocks behind which a Fun ControlNet adds.
+// funPlaces are the blocks after which a Fun ControlNet adds.
 var funPlaces = []int{0, 12, 24, 36, 48}
 
 // ControlNet is a ControlNet that was read from a file.
@@ -45,7 +45,7 @@ type ControlNet struct {
 	src weights.Source
 	// Token is the width of a token of the hint.
 	Token int
-	// Fun says that the network is a Fun ControlNet.
+	// Fun reports that the network is a Fun ControlNet.
 	Fun bool
 
 	activations family.Activations
@@ -112,7 +112,7 @@ func (n *ControlNet) Strength(strength float32) float32 {
 // Weights implements family.ControlNetwork.
 func (n *ControlNet) Weights() weights.Source { return n.src }
 
-// embeddings are the beginnings of the names of what a Fun ControlNet takes from the model.
+// embeddings are the name prefixes of the tensors that a Fun ControlNet takes from the model.
 var embeddings = []string{"img_in.", "txt_norm.", "txt_in.", "time_text_embed."}
 
 // borrowed shows the network's tensors with the model's embeddings, and identifies the latter.
@@ -200,8 +200,8 @@ func (n *ControlNet) Residuals(ctx context.Context, run family.Runner, c family.
 	return r, nil
 }
 
-// hintTokens cuts a latent [N,C,h,w] into tokens as wide as the network reads, with zeros for what it lacks: Fun ControlNets
-// read a mask and a second latent, which is for inpainting.
+// hintTokens cuts a latent [N,C,h,w] into tokens as wide as the network reads, padded with zeros: Fun ControlNets read a
+// mask and a second latent, which is for inpainting.
 func (n *ControlNet) hintTokens(hint *tensor.Tensor) (*tensor.Tensor, error) {
 	x := hint
 	if n.Fun {
@@ -226,11 +226,11 @@ func (n *ControlNet) hintTokens(hint *tensor.Tensor) (*tensor.Tensor, error) {
 	return out, nil
 }
 
-// residual names what a ControlNet adds to the image tokens behind a block [B,X,C].
+// residual names the input of a ControlNet's residual of the image tokens after a block [B,X,C].
 func residual(i int) string { return fmt.Sprintf("control.%d", i) }
 
-// writeControl writes the graph of a ControlNet. Inputs are those of write and hint [B,X,token]; outputs are what is added
-// behind the blocks. Upstream: ldm/qwen_image/controlnet.py.
+// writeControl writes the graph of a ControlNet. Inputs are those of write and hint [B,X,token]; outputs are the residuals
+// added after the blocks. Upstream: ldm/qwen_image/controlnet.py.
 func (n network) writeControl(s *weights.Scope, token int, fun bool) {
 	rows, images, texts := onnx.Sym("B"), onnx.Sym("X"), onnx.Sym("T")
 	x := dit.Input(n.Builder, "x", rows, images, onnx.D(n.c.Channels*n.c.Patch*n.c.Patch))

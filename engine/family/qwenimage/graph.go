@@ -12,7 +12,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// eps is that of all norms.
+// eps is the eps of all norms.
 const eps = 1e-6
 
 // build writes the graph. Upstream: ldm/qwen_image/model.py QwenImageTransformer2DModel.
@@ -25,7 +25,7 @@ type network struct {
 	c Config
 }
 
-// conditions are what the blocks are given beside the tokens.
+// conditions are the inputs of the blocks besides the tokens.
 type conditions struct {
 	// time is the embedding of the timesteps [B,Dim], after SiLU; still, when set, that of zero for image tokens from behind
 	// on.

@@ -16,7 +16,7 @@ import (
 
 func init() { family.Register(patchKind{}) }
 
-// patchKind registers DiffSynth's ControlNets of Qwen-Image, which act behind every block.
+// patchKind registers DiffSynth's ControlNets of Qwen-Image, which act after every block.
 type patchKind struct{}
 
 // Name implements family.Family.
@@ -29,7 +29,7 @@ func (patchKind) Rank() int { return 20 }
 type Patch struct {
 	// Source holds the network's tensors.
 	Source weights.Source
-	// Dim is the width of a token, Token that of a token of the image's latent, Blocks counts the blocks.
+	// Dim is the width of a token, Token that of a token of the image's latent, Blocks is the number of blocks.
 	Dim, Token, Blocks int
 }
 
@@ -100,7 +100,7 @@ func (p *Patch) Input(ctx context.Context, _ family.Runner, c family.PatchCall) 
 	return tokens, err
 }
 
-// mask returns so many channels of a mask for a latent: ones without one.
+// mask returns the given number of channels of a mask for a latent, or ones without a mask.
 func (p *Patch) mask(mask *tensor.Tensor, channels int, z *tensor.Tensor) (*tensor.Tensor, error) {
 	if mask == nil {
 		out := tensor.New(1, channels, z.Dim(2), z.Dim(3))
@@ -115,7 +115,8 @@ func (p *Patch) mask(mask *tensor.Tensor, channels int, z *tensor.Tensor) (*tens
 	return imaging.Upscale(mask, z.Dim(3), z.Dim(2), "bilinear", "none")
 }
 
-// patched adds what DiffSynth's ControlNets make of the image tokens of img behind block i. Upstream: BlockWiseControlBlock.
+// patched adds the results of DiffSynth's ControlNets for the image tokens of img after block i. Upstream:
+// BlockWiseControlBlock.
 func (n network) patched(s *weights.Scope, v variant, hints []*onnx.Value, strengths []*onnx.Value, img *onnx.Value, i int) *onnx.Value {
 	for k, blocks := range v.Patches {
 		if i >= blocks {
@@ -131,7 +132,7 @@ func (n network) patched(s *weights.Scope, v variant, hints []*onnx.Value, stren
 	return img
 }
 
-// attach adds the model patches of a call to what the graph is given.
+// attach adds the model patches of a call to the inputs of the graph.
 func (p *prepared) attach(list []family.Attached, tokens int) error {
 	for k, a := range list {
 		net, ok := a.Net.(*Patch)

@@ -119,7 +119,7 @@ func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
 
 // The names of inputs beside the text encoding.
 const (
-	// inputMask says which text tokens count, [N,tokens].
+	// inputMask reports which text tokens count, [N,tokens].
 	inputMask = "attention_mask"
 	// inputMethod is the place in methods of how reference latents are placed [1].
 	inputMethod = "ref_latents_method"
@@ -193,7 +193,7 @@ func (m *Model) Memory(shape []int, tokens int) int64 {
 }
 
 func (m *Model) memory(v variant, rows, image, text, refs int) int64 {
-	v.Patches, v.Tokens = nil, nil // whose activations are those of a layer more
+	v.Patches, v.Tokens = nil, nil // with the activations of one more layer
 	return m.activations.Of(m.graph(v), map[string]int{"B": rows, "X": image, "T": text, "R": refs})
 }
 

@@ -10,8 +10,7 @@ const (
 	edit     = "<|im_start|>system\nDescribe the key features of the input image (color, shape, size, texture, objects, background), then explain how the user's text instruction should alter or modify the image. Generate a new image that meets the user's requirements while maintaining consistency with the original input where appropriate.<|im_end|>\n<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>{}<|im_end|>\n<|im_start|>assistant\n"
 )
 
-// Upstream: text_encoders/qwen_image.py, which is taken for a lone Qwen 2.5 VL 7B under every type that has no rule of its
-// own.
+// Upstream: text_encoders/qwen_image.py, which is used for a single Qwen 2.5 VL 7B under every type without its own rule.
 func init() {
 	o := lm.Masked(0)
 	family.Register(family.Single{

@@ -13,10 +13,10 @@ import (
 
 // variant is what changes the graph beside the config.
 type variant struct {
-	// References says that reference latents follow the image, Still that their tokens have the timestep zero, Masked that
+	// References reports that reference latents follow the image, Still that their tokens have the timestep zero, Masked that
 	// some text tokens do not count.
 	References, Still, Masked bool
-	// Controls are the blocks behind which a ControlNet adds a residual.
+	// Controls are the blocks after which a ControlNet adds a residual.
 	Controls []int
 	// Patches are the numbers of blocks of model patches, Tokens the widths of what each reads.
 	Patches, Tokens []int

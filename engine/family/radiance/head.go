@@ -9,9 +9,9 @@ import (
 
 // head is the network that computes pixels.
 type head struct {
-	// tokens is the width of the blocks' tokens, pixel that of a pixel, inner that inside of a layer; side is the side of a patch.
+	// tokens is the width of the blocks' tokens, pixel that of a pixel, inner that inside a layer; side is the side of a patch.
 	tokens, pixel, inner, side int
-	// convolved says that a convolution over the whole image follows.
+	// convolved reports that a convolution over the whole image follows.
 	convolved bool
 }
 
@@ -44,7 +44,7 @@ func (h head) write(b *nn.Builder, s *weights.Scope) {
 	dit.Output(b, "out", x)
 }
 
-// block is a gated layer whose matrices, of columns of length one, are made of each patch's token.
+// block is a gated layer whose matrices, of columns of length one, are computed from each patch's token.
 func (h head) block(b *nn.Builder, s *weights.Scope, x, tokens *onnx.Value) *onnx.Value {
 	parts := b.Split(b.Linear(s.At("param_generator"), tokens, 3*h.pixel*h.inner), 1, h.pixel*h.inner, h.pixel*h.inner, h.pixel*h.inner)
 	matrix := func(i, rows, cols int) *onnx.Value {

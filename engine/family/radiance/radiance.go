@@ -1,5 +1,5 @@
-// Package radiance is the family of Chroma Radiance: the blocks of Chroma on patches of pixels, behind which a small network,
-// whose weights the blocks' tokens are, computes each pixel of a patch.
+// Package radiance is the family of Chroma Radiance: the blocks of Chroma on patches of pixels, after which a small network,
+// whose weights are the blocks' tokens, computes each pixel of a patch.
 package radiance
 
 import (
@@ -31,7 +31,7 @@ func (kind) Rank() int { return 760 }
 
 const (
 	rgb = 3
-	// inLayer is the convolution that makes tokens of patches.
+	// inLayer is the convolution that converts patches to tokens.
 	inLayer = "img_in_patch"
 	// frequencies is the number of frequencies of a pixel's place along one axis.
 	frequencies = 8
@@ -101,7 +101,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 type model struct {
 	*flux.Model
 	head
-	// x0 says that the network predicts the image.
+	// x0 reports that the network predicts the image.
 	x0 bool
 	// sequential is the model with its text tokens numbered.
 	sequential *flux.Model
@@ -116,7 +116,7 @@ const Option = "chroma_radiance_options"
 // Options change how the network is run at sigmas from End to Start.
 type Options struct {
 	Start, End float32
-	// Tile, unless negative, is the number of patches whose pixels are computed at once, 0 for all.
+	// Tile, unless negative, is the number of patches whose pixels are computed at once; 0 means all.
 	Tile int
 	// Sequential numbers the text tokens.
 	Sequential bool
@@ -125,7 +125,7 @@ type Options struct {
 // Options implements family.Optioned.
 func (m *model) Options() []string { return append(m.Model.Options(), Option) }
 
-// options are those that count at a sigma: the earliest of the list.
+// options are the options in effect at a sigma: the earliest of the list.
 func options(in sampling.Inputs) Options {
 	out := Options{Tile: -1}
 	list, _ := in.Options[Option].([]Options)
@@ -205,7 +205,7 @@ func (m *model) pixels(ctx context.Context, run family.Runner, x, tokens *tensor
 	return tensor.Crop(y, x.Dim(2), x.Dim(3))
 }
 
-// tiles is the graph of the pixels of some patches, last that of the convolution behind them.
+// tiles is the graph of the pixels of some patches, last that of the convolution after them.
 func (m *model) tiles() family.Graph {
 	return family.Graph{Part: "unet pixels", Build: func(s family.Spec) (*onnx.Graph, error) { return s.Build("radiance pixels", m.Source, m.head.write) }}
 }

@@ -61,8 +61,8 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	return m, nil
 }
 
-// predictsV tells models that predict v from those that predict noise by the deviation of one bias, which is larger in
-// the former (upstream: SD20.model_type). Neither kind marks its files.
+// predictsV distinguishes models that predict v from those that predict noise by the deviation of one bias, which is larger
+// in the former (upstream: SD20.model_type). Neither kind marks its files.
 func predictsV(src weights.Source) bool {
 	const least = 0.09
 	e, ok := src.Lookup("output_blocks.11.1.transformer_blocks.0.norm1.bias")

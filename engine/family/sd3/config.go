@@ -21,7 +21,7 @@ type Config struct {
 	Side int
 }
 
-// ReadConfig reads the config off a network, or off the half of it that a ControlNet has.
+// ReadConfig reads the config off a network, or from the half of it that a ControlNet has.
 func ReadConfig(s *weights.Scope) (Config, error) {
 	in, text := s.Shape("x_embedder.proj.weight"), s.Shape("context_embedder.weight")
 	if len(in) != 4 || in[0] < headWidth || in[0]%headWidth != 0 || in[2] != in[3] || in[2] < 1 {

@@ -19,7 +19,7 @@ import (
 func init() { family.Register(controlKind{}) }
 
 // controlKind registers ControlNets of Stable Diffusion 3 and 3.5: those in the layout of diffusers (InstantX, AliMama), whose
-// blocks are the model's, and Stability's for 3.5 large (blur, canny, depth), whose blocks see the image alone.
+// blocks are the model's, and Stability's for 3.5 large (blur, canny, depth), whose blocks read only the image.
 type controlKind struct{}
 
 // Name implements family.Family.
@@ -31,7 +31,7 @@ func (controlKind) Rank() int { return 40 }
 // masked is the number of channels of a hint with a mask.
 const masked = 17
 
-// The numbers of Stability's ControlNets, whose images are prepared in different ways.
+// The numbers of Stability's ControlNets, which preprocess images in different ways.
 const (
 	typeCanny = 1
 	typeDepth = 2
@@ -41,14 +41,14 @@ const (
 type ControlNet struct {
 	Config
 	src weights.Source
-	// Blocks are those of the network; the model has Depth.
+	// Blocks are the blocks of the network; the model has Depth.
 	Blocks, Depth int
 	// Hints are the channels of the hint.
 	Hints int
-	// Alone says that the blocks see the image alone: Stability's networks.
+	// Alone reports that the blocks read only the image: Stability's networks.
 	Alone bool
-	// Twice says that the pooled text encoding passes the model's embedding before the network's own, and that every block
-	// sees the embedded image: networks of that kind do not borrow the embedding of the latent.
+	// Twice reports that the pooled text encoding passes the model's embedding before the network's own, and that every block
+	// reads the embedded image: networks of that kind do not borrow the embedding of the latent.
 	Twice bool
 	// Type is the number of one of Stability's networks, 0 for the others.
 	Type int
@@ -88,7 +88,7 @@ func (controlKind) Read(src weights.Source) (family.ControlNetwork, error) {
 
 func controlBlock(i int) string { return fmt.Sprintf("controlnet_blocks.%d", i) }
 
-// basic are the layers outside of the blocks, by the beginnings of their names.
+// basic are the layers outside the blocks, by the beginnings of their names.
 var basic = strings.NewReplacer(
 	"time_text_embed.timestep_embedder.linear_1.", "t_embedder.mlp.0.", "time_text_embed.timestep_embedder.linear_2.", "t_embedder.mlp.2.",
 	"time_text_embed.text_embedder.linear_1.", "y_embedder.mlp.0.", "time_text_embed.text_embedder.linear_2.", "y_embedder.mlp.2.",
@@ -164,7 +164,7 @@ func (n *ControlNet) Borrows() bool { return n.Alone }
 // Weights implements family.ControlNetwork.
 func (n *ControlNet) Weights() weights.Source { return n.src }
 
-// borrowed shows the network's tensors with those that it takes from the model, and identifies the latter.
+// borrowed shows the network's tensors together with those borrowed from the model, and identifies the latter.
 func (n *ControlNet) borrowed(base weights.Source) (weights.Source, string, error) {
 	layer, to := "x_embedder.proj.", "x_embedder.proj."
 	if n.Twice {
@@ -274,8 +274,9 @@ func (n *ControlNet) spread(own []*tensor.Tensor) []*tensor.Tensor {
 	return out
 }
 
-// write writes the graph. Inputs are those of Write and hint [B,C,h·p,w·p], without context where the blocks see the image
-// alone; vector is the width of y. Outputs are what is added behind the blocks. Upstream: cldm/mmdit.py, cldm/dit_embedder.py.
+// write writes the graph. Inputs are those of Write and hint [B,C,h·p,w·p], without context where the blocks read only the
+// image; vector is the width of y. Outputs are the residuals added after the blocks. Upstream: cldm/mmdit.py,
+// cldm/dit_embedder.py.
 func (n *ControlNet) write(b *nn.Builder, s *weights.Scope, vector int) {
 	w := &writer{Builder: b, Config: n.Config, s: s}
 	latent, tokens := dit.LatentInput(b, n.Channels, n.Patch)
@@ -310,7 +311,7 @@ func (n *ControlNet) write(b *nn.Builder, s *weights.Scope, vector int) {
 	}
 }
 
-// alone writes a block that sees the image alone.
+// alone writes a block that reads only the image.
 func (w *writer) alone(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	m := w.modulation(s, 6)
 	y := w.JointAttention(w.attention(), nil, w.stream(s.At("attn"), w.Modulate(x, m[0], m[1], epsilon)))[0]

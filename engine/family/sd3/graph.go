@@ -13,9 +13,9 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Variant is what tells graphs of one network apart.
+// Variant distinguishes the graphs of one network.
 type Variant struct {
-	// Skip are blocks that are left out, Controls those behind which a ControlNet adds a residual.
+	// Skip are blocks that are left out, Controls those after which a ControlNet adds a residual.
 	Skip, Controls []int
 }
 
@@ -24,7 +24,7 @@ func (v Variant) Digest() string { return family.Digest(v.Skip, v.Controls) }
 
 const epsilon = 1e-6
 
-// Residual names the input of a ControlNet's residual [B,tokens,C] behind block i.
+// Residual names the input of a ControlNet's residual [B,tokens,C] after block i.
 func Residual(i int) string { return fmt.Sprintf("control.%d", i) }
 
 // writer writes one graph.
@@ -94,7 +94,7 @@ func (w *writer) stream(s *weights.Scope, x *onnx.Value) nn.Stream {
 	return out
 }
 
-// block writes a joint block. context is nil behind the last one, whose text tokens end.
+// block writes a joint block. context is nil after the last one, which has no text output.
 func (w *writer) block(s *weights.Scope, context, x *onnx.Value) (newContext, newX *onnx.Value) {
 	cs, xs := s.At("context_block"), s.At("x_block")
 	ends := !cs.Has("attn.proj.weight")

@@ -40,7 +40,7 @@ func TestLoRAKeys(t *testing.T) {
 	})
 }
 
-// TestDiffusersLayout holds that the names of diffusers cover every tensor of a network.
+// TestDiffusersLayout checks that the names of diffusers cover every tensor of a network.
 func TestDiffusersLayout(t *testing.T) {
 	t.Parallel()
 	m := familytest.Model(t, "sd35-small", dtype.F32).(*sd3.Model)

@@ -6,7 +6,7 @@ import (
 	"comfygo/engine/family/dit"
 )
 
-// blockLayers are the layers of a joint block by diffusers' names, but for the fused ones.
+// blockLayers are the layers of a joint block by diffusers' names, except for the fused ones.
 var blockLayers = [][2]string{
 	{"norm1_context.linear", "context_block.adaLN_modulation.1"},
 	{"attn.to_add_out", "context_block.attn.proj"},
@@ -25,7 +25,7 @@ var blockLayers = [][2]string{
 	{"ff.net.2", "x_block.mlp.fc2"},
 }
 
-// basicLayers are those outside of the blocks.
+// basicLayers are those outside the blocks.
 var basicLayers = [][2]string{
 	{"context_embedder", "context_embedder"},
 	{"time_text_embed.timestep_embedder.linear_1", "t_embedder.mlp.0"},
@@ -36,7 +36,8 @@ var basicLayers = [][2]string{
 	{"proj_out", "final_layer.linear"},
 }
 
-// Names are diffusers' names of a network of so many blocks and width hidden. Upstream: utils.py mmdit_to_diffusers.
+// Names are diffusers' names of a network with the given number of blocks and width hidden. Upstream: utils.py
+// mmdit_to_diffusers.
 func Names(blocks, hidden int) *dit.Names {
 	n := &dit.Names{}
 	// The last block's text modulation has shift and scale in the other order; the first name of a layer counts.

@@ -14,18 +14,18 @@ import (
 // Scheme is the type of the family's text encoders in the CLIP loaders.
 const Scheme = "sd3"
 
-// The widths of the encoders and of what they make together.
+// The widths of the encoders and of their joined encoding.
 const (
 	widthL = 768
 	widthG = 1280
 	width  = 4096
-	// tokens is the length of the encoding where there is no encoder at all.
+	// tokens is the length of the encoding without any encoder.
 	tokens = 77
 )
 
 func init() { family.Register(scheme{}) }
 
-// scheme joins the encoders. Each of them may be absent: its place holds zeros then.
+// scheme joins the encoders. Each of them may be missing: its part is zero then.
 type scheme struct{}
 
 // Name implements family.Family.
@@ -81,7 +81,7 @@ func (scheme) Join(parts map[string]family.Encoding) (family.Encoding, error) {
 	return out, nil
 }
 
-// length is the number of tokens of the CLIP encodings together: that of the shorter one, 0 without any.
+// length is the number of tokens of the joined CLIP encodings: the smaller number, or 0 without encodings.
 func length(l, g *tensor.Tensor) int {
 	switch {
 	case l == nil && g == nil:

@@ -19,7 +19,7 @@ func scheme(t *testing.T) family.Scheme {
 	return nil
 }
 
-// filled is an encoding of n tokens whose values all are v.
+// filled returns an encoding of n tokens with all values v.
 func filled(n, width int, v float32) family.Encoding {
 	fill := func(shape ...int) *tensor.Tensor {
 		out := tensor.New(shape...)
@@ -37,8 +37,8 @@ func TestJoin(t *testing.T) {
 	t5.Pooled = nil
 	for name, c := range map[string]struct {
 		parts map[string]family.Encoding
-		// tokens is the length of the result; first and behind are its values at columns 0, 768, 2048 of the first token and
-		// of the one behind the CLIP encodings, pooled those of the pooled output at 0 and 768.
+		// tokens is the length of the result; first and after are its values at columns 0, 768, 2048 of the first token and of the
+		// one after the CLIP encodings, pooled those of the pooled output at 0 and 768.
 		tokens        int
 		first, behind [3]float32
 		pooled        [2]float32

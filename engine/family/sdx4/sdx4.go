@@ -39,7 +39,7 @@ const (
 	linearEnd   = 0.02
 )
 
-// imageChannels are those of the small image.
+// imageChannels are the channels of the small image.
 const imageChannels = 3
 
 // Read implements family.Diffusion. Upstream: supported_models.py SD_X4Upscaler.
@@ -68,7 +68,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 // prefixes are where checkpoints keep the text encoder.
 var prefixes = map[string][]string{clip.KeyH: {"cond_stage_model.model.", "conditioner.embedders.0.model.", "clip_h.transformer.", "text_encoder."}}
 
-// share reads how much noise the small image gets, as a share of the most.
+// share returns the noise of the small image, relative to the maximum.
 func share(c *sampling.Cond) (share float64, level int, err error) {
 	share, err = sampling.Value[float64](c, "noise_augmentation")
 	if err == nil && !(share >= 0 && share <= 1) {

@@ -14,7 +14,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// TestDetection: the upscaler's files are told from those of its neighbours.
+// TestDetection: the upscaler's files are distinguished from those of similar models.
 func TestDetection(t *testing.T) {
 	t.Parallel()
 	familytest.CheckDetection(t, map[string]familytest.Detection{
@@ -44,8 +44,7 @@ func TestCUDA(t *testing.T) {
 	}
 }
 
-// TestImage: the small image is scaled to the latent's size and spread over its rows, and gets noise only where that is asked
-// for.
+// TestImage: the small image is scaled to the latent's size and spread over its rows, and gets noise only if requested.
 func TestImage(t *testing.T) {
 	t.Parallel()
 	r := sampling.Request{Shape: []int{2, 4, 8, 6}, Seed: 5}
@@ -84,7 +83,7 @@ func TestImage(t *testing.T) {
 		}
 	}
 	n := float64(noisy.Index(0).Len())
-	keep := 1.0 // what is left of the image at level 175
+	keep := 1.0 // the share of the image at level 175
 	for i := range 176 {
 		b := math.Sqrt(linearStart) + (math.Sqrt(linearEnd)-math.Sqrt(linearStart))*float64(i)/999
 		keep *= 1 - b*b

@@ -20,7 +20,7 @@ func init() {
 	family.Register(refinerScheme)
 }
 
-// model is one of the family's U-Nets, told by the transformer depths of its input blocks.
+// model is one of the family's U-Nets, identified by the transformer depths of its input blocks.
 type model struct {
 	name   string
 	rank   int
@@ -29,7 +29,7 @@ type model struct {
 	refiner bool
 }
 
-// models are in upstream's order; an SDXL model for editing by instructions is told by its input channels.
+// models are in upstream's order; an SDXL model for instruction editing is identified by its input channels.
 var models = []model{
 	{name: "Stable Diffusion XL refiner", rank: 90, depths: []int{0, 0, 4, 4, 4, 4, 0, 0}, refiner: true},
 	{name: "Stable Diffusion XL", rank: 100, depths: []int{0, 0, 2, 2, 10, 10}},

@@ -1,4 +1,4 @@
-// Package song describes songs for the text encoders of music models. It knows none of them.
+// Package song describes songs for the text encoders of music models. It does not know the models.
 package song
 
 import (
@@ -8,9 +8,10 @@ import (
 	"comfygo/engine/textgen"
 )
 
-// Song is what a prompt says beside its tags: family.Prompt.Extra. Texts that are empty and numbers that are zero are not stated.
+// Song is the description of a song besides the tags of a prompt: family.Prompt.Extra. Empty texts and zero numbers are not
+// stated.
 type Song struct {
-	// Lyrics are lines of text, Language is their code ("en"), Key is that of the music ("C# major").
+	// Lyrics are lines of text, Language is their language code ("en"), Key is the key of the music ("C# major").
 	Lyrics, Language, Key string
 	// BPM are beats per minute, Beats those of a bar; Duration is in seconds.
 	BPM, Beats int
@@ -19,11 +20,11 @@ type Song struct {
 	NoCodes  bool
 	Guidance float64
 	Choose   textgen.Options
-	// Progress, when set, is told after each code how many of how many there are.
+	// Progress, when set, is called after each code with the number of codes and their total.
 	Progress func(done, of int)
 }
 
-// Plain is the song of a prompt that says nothing beside its tags.
+// Plain is the song of a prompt that has only tags.
 var Plain = Song{Duration: 120, Guidance: 2, Choose: textgen.Options{Sample: true, Temperature: 0.85, TopP: 0.9}}
 
 // Of returns the song of a prompt.

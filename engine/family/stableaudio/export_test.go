@@ -12,14 +12,14 @@ func Moments(ctx context.Context, a family.Autoencoder, run family.Runner, x *te
 	return a.(*vae).moments(ctx, run, x)
 }
 
-// WithEmbedders gives a model embedders of start and duration of so many values.
+// WithEmbedders gives a model embedders of start and duration with the given number of values.
 func WithEmbedders(d family.Denoiser, width int) family.Denoiser {
 	m := d.(*model)
 	none := &seconds{frequencies: make([]float32, 2), weight: make([]float32, 5*width), bias: make([]float32, width)}
 	return &model{config: m.config, src: m.src, start: none, total: none}
 }
 
-// WithDuration gives a model of version 3 a vector that fills texts up, of twos, and an embedder of the duration whose values are threes.
+// WithDuration gives a model of version 3 a text padding vector of twos, and a duration embedder whose values are threes.
 func WithDuration(d family.Denoiser, width int) family.Denoiser {
 	m := d.(*three)
 	out := &three{Head: m.Head, config: m.config, memory: m.memory, local: m.local, twice: m.twice}

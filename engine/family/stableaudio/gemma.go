@@ -48,7 +48,7 @@ const (
 	gemmaHead   = 64
 	// gemmaCap bounds the products of queries and keys.
 	gemmaCap = 50
-	// gemmaWindow is how far tokens see in every other layer.
+	// gemmaWindow is the reach of attention in every other layer.
 	gemmaWindow = 4096
 )
 
@@ -103,7 +103,7 @@ func (g *gemma) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.Tok
 	return tokenizer.New(m, o.Apply(rules)).Tokenize(prompt, o.Embedding)
 }
 
-// LoRAKeys implements family.AdaptableText. The table is read outside of the layers that adapters are branches of.
+// LoRAKeys implements family.AdaptableText. The table is read outside the layers that adapters are branches of.
 func (g *gemma) LoRAKeys(m *patch.KeyMap, part string, _ []string) {
 	m.AddTextGeneric(patch.TextNames{Part: part, Names: g.src.Names()})
 	m.Bake(func(key string) bool { return key == part+gemmaTable })
@@ -132,7 +132,7 @@ func (g *gemma) Encode(ctx context.Context, run family.Runner, tokens tokenizer.
 type gemmaCall struct {
 	*gemma
 	run family.Runner
-	// layer is the layer whose states are the encoding, -1 for the last one, which norm says to be normed.
+	// layer is the layer whose states are the encoding, -1 for the last one; norm reports that it is normalised.
 	layer int
 	norm  bool
 }

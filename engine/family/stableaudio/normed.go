@@ -16,7 +16,7 @@ const (
 
 const smallest = 1e-9
 
-// Factors shows the tensors of src and the factors of activations whose logarithms it has, [1,C,1] each.
+// Factors shows the tensors of src and the factors of activations, [1,C,1] each, which it stores as logarithms.
 func Factors(src weights.Source) weights.Source { return normed{src} }
 
 // normed shows the factors of activations as the graph takes them.

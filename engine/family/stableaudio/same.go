@@ -16,7 +16,7 @@ import (
 
 func init() { family.Register(sameKind{}) }
 
-// sameKind is the family of VAEs of Stable Audio 3: transformers over latents and, for each, the patches of samples that it stands for. Upstream:
+// sameKind is the family of VAEs of Stable Audio 3: transformers over latents and, for each latent, its patches of samples. Upstream:
 // ldm/audio/vae_sa3.py.
 type sameKind struct{}
 
@@ -27,17 +27,19 @@ func (sameKind) Name() string { return "Stable Audio 3 VAE (audio)" }
 func (sameKind) Rank() int { return 207 }
 
 const (
-	// samePatch is the number of samples of a patch, samePatches that of patches of a latent, sameGroup that of tokens of one.
+	// samePatch is the number of samples of a patch, samePatches the number of patches of a latent, sameGroup the number of
+	// tokens of a latent.
 	samePatch   = 256
 	samePatches = 16
 	sameGroup   = samePatches + 1
 	sameHop     = samePatch * samePatches
 	sameHead    = 64
-	// deepLayers is from how many layers on tokens see those around them; otherwise those of two latents see each other.
+	// deepLayers is the minimum number of layers for attention to surrounding tokens; with fewer layers the tokens of two
+	// latents attend to each other.
 	deepLayers = 12
-	// wavyLayers is how many of the last layers of such a decoder have periodic activations, and one more.
+	// wavyLayers is one more than the number of last layers with periodic activations in such a decoder.
 	wavyLayers = 8
-	// samePiece is how many latents are decoded or encoded at once.
+	// samePiece is the number of latents that are decoded or encoded at once.
 	samePiece = 32
 )
 
@@ -66,10 +68,11 @@ func (sameKind) Read(src weights.Source) (family.Autoencoder, error) {
 	return v, nil
 }
 
-// deep says that tokens see those of a window around them.
+// deep reports that tokens attend to a window around them.
 func (v *same) deep() bool { return v.layers >= deepLayers }
 
-// around is how many latents on either side what is made of a latent depends on; a layer sees the tokens of one further latent.
+// around is the number of latents on either side that the result of a latent depends on; each layer attends to one further
+// latent.
 func (v *same) around() int {
 	if v.deep() {
 		return v.layers
@@ -77,7 +80,7 @@ func (v *same) around() int {
 	return 2
 }
 
-// multiple is what the number of latents is a multiple of.
+// multiple is the number that divides the number of latents.
 func (v *same) multiple() int {
 	if v.deep() {
 		return 1
@@ -179,7 +182,7 @@ func (v *same) pieces(n int, f func(from, to, left, right int) error) error {
 	return nil
 }
 
-// Encode implements family.Autoencoder: audio [1,2,T] becomes a latent [1,C,T/4096]; what is missing at its end is silent.
+// Encode implements family.Autoencoder: audio [1,2,T] becomes a latent [1,C,T/4096]; the end is padded with silence.
 func (v *same) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (*tensor.Tensor, error) {
 	if !v.encodes {
 		return nil, errors.New("encoding audio: the file holds only the VAE's decoder")
@@ -244,7 +247,8 @@ func (v *same) graph(part string, write func(b *nn.Builder, s *weights.Scope)) f
 	return family.Graph{Part: part, Build: func(s family.Spec) (*onnx.Graph, error) { return s.Build("same "+part, v.src, write) }}
 }
 
-// tokens are the inputs of n latents that depend on their number alone: the angles of the first half of a head, and which tokens do not see each other.
+// tokens are the inputs that depend only on the number n of latents: the angles of the first half of a head, and the mask of tokens that do not
+// attend to each other.
 func (v *same) tokens(n int) []family.Value {
 	length := sameGroup * n
 	if !v.deep() {

@@ -34,8 +34,8 @@ func (v *same) writeEncoder(b *nn.Builder, s *weights.Scope) {
 	dit.Output(b, "out", b.Transpose(b.Linear(s.At("encoder.layers.2"), x, v.channels), 0, 2, 1))
 }
 
-// resample adds so many learned tokens behind those of each latent, runs the layers, and returns the added ones. Its inputs are cos and sin [1,T,16], and window
-// [T,T] of ones for tokens that do not see each other where they see those around them. Upstream: TransformerResamplingBlock.
+// resample adds the given number of learned tokens after those of each latent, runs the layers, and returns the added ones. Its inputs are cos and
+// sin [1,T,16], and window [T,T] of ones for tokens that do not attend to each other in windowed attention. Upstream: TransformerResamplingBlock.
 func (v *same) resample(b *nn.Builder, s *weights.Scope, x *onnx.Value, latents onnx.Dim, added int, decoder bool) *onnx.Value {
 	one, width, of := onnx.D(1), onnx.D(v.width), onnx.D(sameGroup-added)
 	learned := b.Expand(b.Table(s.Weight("new_tokens", 1, 1, v.width)), latents, onnx.D(added), width)
@@ -57,7 +57,8 @@ func (v *same) resample(b *nn.Builder, s *weights.Scope, x *onnx.Value, latents 
 			x = layer(i)(x)
 		}
 	} else {
-		// Two latents see each other; in the second half of the layers the pairs are shifted by one, and the first and the last latent see copies of themselves.
+		// Two latents attend to each other; in the second half of the layers the pairs are shifted by one, and the first and the last latent attend to
+		// copies of themselves.
 		pair := onnx.D(sameGroup * v.multiple())
 		pairs := onnx.Sym("L")
 		w.rope = sameRope(b, pair)

@@ -30,7 +30,7 @@ func (kind) Name() string { return "Stable Audio" }
 // Rank implements family.Family.
 func (kind) Rank() int { return 220 }
 
-// latentFormat is that of the 64-channel VAE. Upstream: latent_formats.StableAudio1.
+// latentFormat is the format of the 64-channel VAE. Upstream: latent_formats.StableAudio1.
 var latentFormat = sampling.LatentFormat{Channels: 64, Scale: 1, Downscale: 2048, Temporal: 2048, Line: true}
 
 // config describes a network.
@@ -91,7 +91,7 @@ func readSeconds(src weights.Source, prefix string) (*seconds, error) {
 	for name, to := range map[string]*[]float32{"0.weights": &out.frequencies, "1.weight": &out.weight, "1.bias": &out.bias} {
 		e, ok := src.Lookup(prefix + name)
 		if !ok {
-			return nil, nil // Inputs tells, as nothing can be sampled without
+			return nil, nil // Inputs reports it, because sampling needs it
 		}
 		*to = make([]float32, e.Count())
 		if e.Data == nil && !e.Computed() {
@@ -107,7 +107,7 @@ func readSeconds(src weights.Source, prefix string) (*seconds, error) {
 	return out, nil
 }
 
-// longest is the longest time that is told apart, in seconds.
+// longest is the upper limit of times, in seconds.
 const longest = 512
 
 // embed returns the embedding of a time in seconds.
@@ -127,7 +127,7 @@ func (s *seconds) waves(x float32) []float32 {
 	return in
 }
 
-// of is the linear layer behind the waves.
+// of is the linear layer after the waves.
 func (s *seconds) of(in []float32) []float32 {
 	out := make([]float32, len(s.bias))
 	for i := range out {
@@ -245,7 +245,7 @@ func (m *model) run(ctx context.Context, run family.Runner, x *tensor.Tensor, t 
 	return out["out"], err
 }
 
-// angles are those of the first values of a head, by the frequencies in the file.
+// angles are the angles of the first values of a head, by the frequencies in the file.
 func angles(src weights.Source, turned, tokens int) ([]family.Value, error) {
 	freq := make([]float32, turned/2)
 	if e, ok := src.Lookup("transformer.rotary_pos_emb.inv_freq"); ok && e.Data != nil {

@@ -1,4 +1,4 @@
-// Package stableaudio is the text encoding of Stable Audio: T5 base alone, whose padding is zero.
+// Package stableaudio is the text encoding of Stable Audio: T5 base alone, with zero padding.
 package stableaudio
 
 import (
@@ -6,8 +6,7 @@ import (
 	"comfygo/engine/family/t5"
 )
 
-// Upstream: text_encoders/sa_t5.py, which is taken for a file of T5 base whatever a loader's type, but for one that has a
-// rule of its own.
+// Upstream: text_encoders/sa_t5.py, which is used for a file of T5 base under every loader type without its own rule.
 func init() {
 	family.Register(family.Single{
 		Label: "Stable Audio", Order: 67, Loader: "stable_audio", Not: []string{"ace"},

@@ -28,13 +28,13 @@ func (threeKind) Name() string { return "Stable Audio 3" }
 // Rank implements family.Family.
 func (threeKind) Rank() int { return 210 }
 
-// latentFormat3 is that of the 256-channel VAE. Upstream: latent_formats.StableAudio3.
+// latentFormat3 is the format of the 256-channel VAE. Upstream: latent_formats.StableAudio3.
 var latentFormat3 = sampling.LatentFormat{Channels: 256, Scale: 1, Downscale: 4096, Temporal: 4096, Line: true}
 
 const (
-	// longest3 is the longest duration that is told apart, in seconds.
+	// longest3 is the upper limit of durations, in seconds.
 	longest3 = 384
-	// textTokens3 is how many tokens a text is filled up to.
+	// textTokens3 is the number of tokens to which a text is padded.
 	textTokens3 = 256
 	// expoWidth is the number of waves of numbers whose frequencies grow exponentially.
 	expoWidth  = 256
@@ -47,7 +47,7 @@ type three struct {
 	config
 	// memory is the number of learned tokens before those of the latent, local the number of channels that each layer adds, 0 for none.
 	memory, local int
-	// twice says that attention is the difference of two.
+	// twice reports that attention is the difference of two.
 	twice   bool
 	seconds *seconds
 	padding []float32
@@ -122,7 +122,7 @@ func expo(x float32) []float32 {
 	return out
 }
 
-// expoFrequencies are in float32 what torch makes of them step by step: the waves of the highest ones turn ten thousand times.
+// expoFrequencies are computed in float32 step by step like torch's, because the highest waves turn ten thousand times.
 func expoFrequencies() []float32 {
 	const low, high, n = 0.5, 10000, expoWidth / 2
 	step := float32(1) / (n - 1)
@@ -196,7 +196,7 @@ func (m *three) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 	return append(in, sampling.Input{Name: inputLocal, Value: given, Rule: sampling.ByCells}), err
 }
 
-// given is the audio that is not made anew behind a mask that is 1 where it is kept. Upstream: StableAudio3.concat_cond.
+// given is the audio that is not made anew after a mask that is 1 where it is kept. Upstream: StableAudio3.concat_cond.
 func (m *three) given(c *sampling.Cond, r sampling.Request) (*tensor.Tensor, error) {
 	audio, err := sampling.Value[*tensor.Tensor](c, sampling.KeyConcatLatent)
 	if err != nil {

@@ -77,7 +77,7 @@ func TestThreeEqualsUpstream(t *testing.T) {
 	}
 }
 
-// TestThreeInputs checks texts that are filled up, given audio and what is refused.
+// TestThreeInputs checks padded texts, given audio and rejected inputs.
 func TestThreeInputs(t *testing.T) {
 	t.Parallel()
 	_, src := familytest.Recorded(t, "testdata/three", "three")

@@ -66,7 +66,7 @@ const (
 	stereo = 2
 	// quickHop is the number of samples per latent of VAEs for 48 kHz.
 	quickHop = 1920
-	// piece is how many latents are decoded or encoded at once.
+	// piece is the number of latents that are decoded or encoded at once.
 	piece = 128
 )
 
@@ -74,7 +74,7 @@ const (
 type vae struct {
 	src                         weights.Source
 	channels, blocks, hop, rate int
-	// strides are those of the decoder's blocks, in its order.
+	// strides are the strides of the decoder's blocks, in its order.
 	strides []int
 	encodes bool
 
@@ -94,8 +94,8 @@ func (v *vae) Info() family.VAEInfo {
 // Weights implements family.Autoencoder.
 func (v *vae) Weights() []weights.Source { return []weights.Source{v.src} }
 
-// context is how many latents on each side a decoded or encoded one depends on: the reach of the residual units of each level, 39
-// samples of it, of the layers that change the size and of the first and the last one.
+// context is the number of latents on each side that a decoded or encoded one depends on: the reach of the residual units of each
+// level, 39 samples of it, of the layers that change the size and of the first and the last one.
 func (v *vae) context() int {
 	const unit, resize, edge = 39, 2, 8
 	n, size := edge, 1
@@ -106,8 +106,8 @@ func (v *vae) context() int {
 	return n
 }
 
-// Decode implements family.Autoencoder: a latent [1,C,L] becomes audio [1,2,L·hop]. It is decoded in pieces, with as many latents around
-// each as it depends on.
+// Decode implements family.Autoencoder: a latent [1,C,L] becomes audio [1,2,L·hop]. It is decoded in pieces, with the surrounding
+// latents that each depends on.
 func (v *vae) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (*tensor.Tensor, error) {
 	if len(z.Shape) != 3 || z.Dim(0) != 1 || z.Dim(1) != v.channels || z.Dim(2) < 1 {
 		return nil, fmt.Errorf("decoding a latent of shape %v: the VAE reads audio latents [1,%d,length]", z.Shape, v.channels)
@@ -187,7 +187,7 @@ func (v *vae) moments(ctx context.Context, run family.Runner, x *tensor.Tensor) 
 	})
 }
 
-// sampled draws a latent from its means and scales [1,2·C,L]. Upstream: vae_sample, whose generator depends on all that ran before.
+// sampled draws a latent from its means and scales [1,2·C,L]. Upstream: vae_sample, whose generator depends on all earlier calls.
 func sampled(moments *tensor.Tensor) *tensor.Tensor {
 	const least = 1e-4
 	out := tensor.New(1, moments.Dim(1)/2, moments.Dim(2))
@@ -247,7 +247,7 @@ func (v *vae) writeEncoder(b *nn.Builder, s *weights.Scope) {
 	b.Output("out", b.Cast(x, dtype.F32))
 }
 
-// dilations are those of the residual units of a level.
+// dilations are the dilations of the residual units of a level.
 var dilations = []int{1, 3, 9}
 
 // conv is the convolution at s over time.

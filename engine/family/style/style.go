@@ -47,7 +47,7 @@ type network struct {
 	src         weights.Source
 	image, text int
 	write       func(b *nn.Builder, s *weights.Scope, x *onnx.Value) *onnx.Value
-	// tokens is the number of tokens that are made, 0 for as many as there are positions.
+	// tokens is the number of output tokens; 0 means one per position.
 	tokens int
 }
 

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { os.Exit(familytest.Main(m)) }
 //go:embed testdata/style.json
 var recorded []byte
 
-// shapes are those of testdata/record.py's networks.
+// shapes are the shapes of testdata/record.py's networks.
 var shapes = map[string]map[string][]int{
 	"redux": {"redux_up.weight": {24, 12}, "redux_up.bias": {24}, "redux_down.weight": {8, 24}, "redux_down.bias": {8}},
 	"adapter": {
@@ -124,7 +124,7 @@ func TestCUDAGraphsHaveKernels(t *testing.T) {
 	}
 }
 
-// TestWrong: files that hold no style model, or half of one, are errors that name the file and what is missing.
+// TestWrong: files without a complete style model return errors with the file and what is missing.
 func TestWrong(t *testing.T) {
 	t.Parallel()
 	for which := range shapes {

@@ -1,5 +1,5 @@
-// Package svd is the family of Stable Video Diffusion: U-Nets with layers along the time axis that make a video of an
-// image, those of Stable Video 3D, which turn the camera around an object, and the VAE whose decoder sees neighbouring
+// Package svd is the family of Stable Video Diffusion: U-Nets with layers along the time axis that generate a video from an
+// image, those of Stable Video 3D, which turn the camera around an object, and the VAE whose decoder reads neighbouring
 // frames.
 package svd
 
@@ -23,7 +23,7 @@ func init() {
 	}
 }
 
-// model is one of the family's U-Nets, told by the width of its vector.
+// model is one of the family's U-Nets, identified by the width of its vector.
 type model struct {
 	name   string
 	rank   int
@@ -96,8 +96,8 @@ func motionVector(c *sampling.Cond, _ sampling.Request) (*tensor.Tensor, error) 
 	return tensor.From(y, 1, len(y))
 }
 
-// orbitVector embeds the noise in the image: the camera always moves along the same orbit. The angles of its frames are
-// read to no effect, which only an elevation other than zero is told for (upstream: SV3D_u.encode_adm).
+// orbitVector embeds the noise in the image: the camera always moves along the same orbit. The angles of its frames have no
+// effect, with a warning only for an elevation other than zero (upstream: SV3D_u.encode_adm).
 func orbitVector(c *sampling.Cond, r sampling.Request) (*tensor.Tensor, error) {
 	noise, err := number(c, sampling.KeyAugmentation, 0)
 	if err != nil {

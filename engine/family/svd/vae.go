@@ -24,7 +24,7 @@ func (vaeKind) Name() string { return "Stable Video Diffusion VAE" }
 // Rank implements family.Family.
 func (vaeKind) Rank() int { return 65 }
 
-// Read implements family.VAE. Upstream: sd.py VAE, told by decoder.mid.block_1.mix_factor.
+// Read implements family.VAE. Upstream: sd.py VAE, detected by decoder.mid.block_1.mix_factor.
 func (vaeKind) Read(src weights.Source) (family.Autoencoder, error) {
 	s := weights.NewScope(src)
 	if !s.Has("decoder.mid.block_1.mix_factor") {
@@ -52,8 +52,8 @@ func (vaeKind) Read(src weights.Source) (family.Autoencoder, error) {
 
 // vae is a VAE of images whose decoder has layers along the time axis between those in space (upstream:
 // ldm/modules/temporal_ae.py VideoDecoder). The decoder runs frame by frame in stages: each layer along the time axis needs
-// the mean and the variance over all frames, and the neighbouring frames. What is kept of a video is thus two sets of
-// features, in the host's memory. Each frame is normalised once and then serves its neighbours and itself.
+// the mean and the variance over all frames, and the neighbouring frames. The state of a video is thus two sets of features
+// in host memory. Each frame is normalised once and then serves its neighbours and itself.
 type vae struct {
 	*kl.VAE
 	src    weights.Source
@@ -96,7 +96,7 @@ func (v *vae) DecodeSequence(ctx context.Context, run family.Runner, z *tensor.T
 func (v *vae) DecodeMemory(latent []int) int64 { return v.SequenceMemory(latent) }
 
 // SequenceMemory implements family.Sequential: two sets of features of the last level for all frames, the normalised frames that a
-// layer sees, and what a frame takes while the network runs on it.
+// layer reads, and the memory of a frame while the network runs on it.
 func (v *vae) SequenceMemory(latent []int) int64 {
 	const sets, working = 2, 18
 	cells := family.Product(latent[2], v.Downscale, latent[3], v.Downscale, v.width, 4)
@@ -150,7 +150,7 @@ func (s *sequence) add(x *tensor.Tensor) {
 	s.frames, s.stats = append(s.frames, x), append(s.stats, momentsOf(x))
 }
 
-// first runs what comes before the first layer along the time axis.
+// first runs the part before the first layer along the time axis.
 func (d *decoder) first(z *tensor.Tensor) (sequence, error) {
 	var out sequence
 	for i := range z.Dim(0) {
@@ -178,8 +178,8 @@ func (d *decoder) along(i int, x sequence) (sequence, error) {
 	return out, err
 }
 
-// onward runs the second convolution along the time axis of block i, mixes the result with the features in space, and goes
-// on to the next layer along the time axis or the end of the network. It uses up both sets of features.
+// onward runs the second convolution along the time axis of block i, mixes the result with the features in space, and
+// continues to the next layer along the time axis or the end of the network. It uses up both sets of features.
 func (d *decoder) onward(i int, spatial, hidden sequence) (sequence, error) {
 	var out sequence
 	g := d.onwardGraph(i)
@@ -273,8 +273,8 @@ func (s sequence) normalisation() (mean, inverse *tensor.Tensor) {
 	return mean, inverse
 }
 
-// momentsOf computes the moments of a frame [1,C,H,W]. The sums are of float64: that of the squares keeps the variance of
-// float32 values that are far from zero.
+// momentsOf computes the moments of a frame [1,C,H,W]. The sums are float64, so the sum of squares keeps the variance of
+// float32 values far from zero.
 func momentsOf(x *tensor.Tensor) []moments {
 	out := make([]moments, groups)
 	n := x.Len() / groups

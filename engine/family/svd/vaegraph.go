@@ -41,7 +41,8 @@ func blocksOf(s *weights.Scope) []block {
 // trimmed is the path of a scope.
 func trimmed(s *weights.Scope) string { return strings.TrimSuffix(s.Prefix(), ".") }
 
-// groups is the number of groups of channels that are normalised, near the number of frames that a layer along the time axis sees.
+// groups is the number of groups of channels that are normalised, near the number of frames that a layer along the time axis
+// reads.
 const (
 	groups = 32
 	near   = 3
@@ -89,7 +90,7 @@ func (v *vae) normalGraph(i, layer int) family.Graph {
 	})
 }
 
-// alongGraph reads three normalised frames and gives the features behind the first convolution of block i along the time axis.
+// alongGraph reads three normalised frames and gives the features after the first convolution of block i along the time axis.
 func (v *vae) alongGraph(i int) family.Graph {
 	return v.graph(family.Digest("along", i), func(w *writer, s *weights.Scope) {
 		h := w.timeConv(s.At(v.blocks[i].path, "time_stack", layers[0].conv), w.frames(v.channels(s, i)))
@@ -98,7 +99,7 @@ func (v *vae) alongGraph(i int) family.Graph {
 }
 
 // onwardGraph reads three normalised frames of what alongGraph gives and the features of block i, and gives those of the
-// block behind it, or the decoded frame before the last convolution along the time axis.
+// block after it, or the decoded frame before the last convolution along the time axis.
 func (v *vae) onwardGraph(i int) family.Graph {
 	return v.graph(family.Digest("onward", i), func(w *writer, s *weights.Scope) {
 		at := s.At(v.blocks[i].path)
@@ -174,8 +175,8 @@ func (w *writer) timeConv(s *weights.Scope, frames []*onnx.Value) *onnx.Value {
 	return w.PointwiseSum(frames, taps, s.Optional("bias", c))
 }
 
-// tap is the part of the weight r [O,I,T,1,1] of a convolution along the time axis that belongs to frame k of those that it
-// sees, [O,I,1,1].
+// tap is the part of the weight r [O,I,T,1,1] of a convolution along the time axis that belongs to frame k of its inputs,
+// [O,I,1,1].
 func tap(r *weights.Ref, k int) *weights.Ref {
 	e, sh := r.Entry, r.Entry.Shape
 	name, shape, every := fmt.Sprintf("%s[%d]", r.Name, k), []int{sh[0], sh[1], 1, 1}, sh[2]

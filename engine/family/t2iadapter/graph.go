@@ -39,7 +39,7 @@ type graph struct {
 	c Config
 }
 
-// halves tells whether a level begins by halving the size.
+// halves reports whether a level begins by halving the size.
 func (g graph) halves(level int) bool {
 	if g.c.XL {
 		return level == 2

@@ -1,5 +1,5 @@
 // Package t2iadapter is the family of T2I-Adapters (Mou et al. 2023, arXiv:2302.08453) for Stable Diffusion 1.x and XL: small
-// networks that make what is added to a U-Net's input blocks of an image alone, once for a run.
+// networks that compute residuals for a U-Net's input blocks from an image alone, once per run.
 package t2iadapter
 
 import (
@@ -25,22 +25,22 @@ type kind struct{}
 // Name implements family.Family.
 func (kind) Name() string { return "T2I-Adapter" }
 
-// Rank implements family.Family: everything else is asked before, as upstream asks.
+// Rank implements family.Family: all other families are tried before, as in upstream.
 func (kind) Rank() int { return 90 }
 
 // Config describes an adapter.
 type Config struct {
-	// Channels are those of the image, Unshuffle is the side of the blocks of pixels that become channels.
+	// Channels are the channels of the image, Unshuffle is the side of the blocks of pixels that become channels.
 	Channels, Unshuffle int
 	// Widths are the channels of each level.
 	Widths []int
-	// Light says that levels narrow their channels inside; Blocks is the number of residual blocks of a level.
+	// Light reports that levels narrow their channels inside; Blocks is the number of residual blocks of a level.
 	Light  bool
 	Blocks int
-	// Kernel is the side of the residual blocks' second kernel, Strided says that levels are halved by a convolution.
+	// Kernel is the side of the residual blocks' second kernel, Strided reports that levels are halved by a convolution.
 	Kernel  int
 	Strided bool
-	// XL says that the adapter is for Stable Diffusion XL, whose U-Net has a level less.
+	// XL reports that the adapter is for Stable Diffusion XL, whose U-Net has one level fewer.
 	XL bool
 }
 
@@ -199,7 +199,7 @@ func (n *Network) Residuals(ctx context.Context, run family.Runner, c family.Con
 	return &family.Residuals{Input: input}, nil
 }
 
-// unshuffled makes channels of the pixels of blocks of side u: [N,C,H,W] becomes [N,C·u·u,H/u,W/u]. Upstream:
+// unshuffled moves the pixels of blocks of side u to channels: [N,C,H,W] becomes [N,C·u·u,H/u,W/u]. Upstream:
 // torch.nn.PixelUnshuffle.
 func unshuffled(x *tensor.Tensor, u int) *tensor.Tensor {
 	h, w := x.Dim(2)/u, x.Dim(3)/u

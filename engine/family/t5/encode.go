@@ -104,7 +104,7 @@ func (c Config) memory(n, t int) int64 {
 	return int64(n) * int64(t) * int64(4*(3*c.MLP+6*c.Inner+4*c.Width)+8*c.Heads*t)
 }
 
-// masks are those of rows, [rows,tokens].
+// masks are the masks of rows, [rows,tokens].
 func masks(rows []textenc.Row) *tensor.Tensor {
 	out := tensor.New(len(rows), len(rows[0].Mask))
 	for i, r := range rows {
@@ -115,8 +115,8 @@ func masks(rows []textenc.Row) *tensor.Tensor {
 	return out
 }
 
-// The figures of relative position biases: half of the buckets are for keys behind the query, and of each half one half
-// has a bucket for every distance (upstream: t5.py T5Attention._relative_position_bucket).
+// The figures of relative position biases: half of the buckets are for keys after the query, and of each half one half has a
+// bucket for every distance (upstream: t5.py T5Attention._relative_position_bucket).
 const (
 	positionBuckets = 32
 	farthest        = 128

@@ -17,7 +17,7 @@ const (
 	outHidden = "hidden"
 )
 
-// variant tells the graphs of one encoder apart.
+// variant distinguishes the graphs of one encoder.
 type variant struct {
 	// layer is the layer whose states are the output "hidden", 0 for the first; -1 leaves the output out.
 	layer int

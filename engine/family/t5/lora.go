@@ -23,13 +23,13 @@ func (e *Encoder) LoRAKeys(m *patch.KeyMap, part string, keys []string) {
 			m.AddKohya(fmt.Sprintf("lora_te%d_", number), "", n)
 		}
 	}
-	// The tables are read outside of the layers that adapters are branches of.
+	// The tables are read outside the layers that adapters are branches of.
 	m.Bake(func(key string) bool {
 		return strings.HasPrefix(key, part) && (strings.HasSuffix(key, table) || strings.HasSuffix(key, otherTable) || strings.HasSuffix(key, biasKey))
 	})
 }
 
-// numbers are those that files give to T5 beside the CLIP encoders.
+// numbers are the numbers of T5 beside the CLIP encoders in files.
 func numbers(l, g bool) []int {
 	switch {
 	case l && g:

@@ -37,7 +37,7 @@ type Config struct {
 	Width, Inner, Layers, Heads, MLP int
 	// Vocab is the number of rows of the token table.
 	Vocab int
-	// Gated has the MLP multiply tanh-approximated GELU by a second projection; otherwise it is a ReLU.
+	// Gated makes the MLP multiply tanh-approximated GELU by a second projection; otherwise it is a ReLU.
 	Gated bool
 	// EachLayer has every layer use its own table of position biases (UMT5); otherwise the first layer's is used by all.
 	EachLayer bool
@@ -51,7 +51,7 @@ const (
 	otherTable = "encoder.embed_tokens.weight"
 )
 
-// The figures by which the encoders are told apart (upstream: sd.py detect_te_model).
+// The figures by which the encoders are distinguished (upstream: sd.py detect_te_model).
 const (
 	largeLayers = 24
 	widthXL     = 5120 // of the MLP

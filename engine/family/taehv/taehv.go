@@ -31,9 +31,10 @@ type Config struct {
 	Scale float32
 	// Patch is the side of the squares of pixels that its networks take for one.
 	Patch int
-	// Shrink and Grow are by how much each of the three levels of the encoder and the decoder changes the number of frames.
+	// Shrink and Grow are the factors by which each of the three levels of the encoder and the decoder changes the number of
+	// frames.
 	Shrink, Grow [3]int
-	// Leaky says that its activations let a fifth of what is below zero through.
+	// Leaky reports that its activations have a slope of 0.2 below zero.
 	Leaky bool
 }
 
@@ -43,7 +44,7 @@ var (
 	growLayers = [3]int{7, 13, 19}
 )
 
-// MiniMax H3's videos are coded in pieces; its latents are told by their number of channels.
+// MiniMax H3's videos are coded in pieces; its latents are identified by their number of channels.
 const (
 	minimaxChannels = 24
 	minimaxFrames   = 17 // of a piece of video
@@ -51,7 +52,7 @@ const (
 	minimaxLatents  = 5  // of a piece
 )
 
-// Read implements family.VAE. The two halves of a TAEHV lie in one file.
+// Read implements family.VAE. The two halves of a TAEHV are stored in one file.
 func (kind) Read(src weights.Source) (family.Autoencoder, error) {
 	first, ok := src.Lookup("decoder.1.weight")
 	last, found := src.Lookup("decoder.22.bias")
@@ -69,7 +70,7 @@ func (kind) Read(src weights.Source) (family.Autoencoder, error) {
 	}
 	c.Leaky = c.LatentChannels == 32 // that of HunyuanVideo 1.5
 	if c.LatentChannels == 16 && first.DType == dtype.F16 {
-		c.Scale = 0.476986 // that of HunyuanVideo; the others are stored wider and need none
+		c.Scale = 0.476986 // VAE of HunyuanVideo; the others are stored wider and need none
 	}
 	if c.Leaky {
 		c.Scale = 1.03682
@@ -78,7 +79,7 @@ func (kind) Read(src weights.Source) (family.Autoencoder, error) {
 	return v, nil
 }
 
-// ratioOf is the ratio of a 1x1 convolution's channels: that of the axis to the other one.
+// ratioOf returns the ratio of a 1x1 convolution's channels: the axis divided by the other one.
 func ratioOf(half weights.Source, layer, axis int) int {
 	e, ok := half.Lookup(strconv.Itoa(layer) + ".conv.weight")
 	if !ok || len(e.Shape) != 4 || e.Shape[1-axis] == 0 {
@@ -109,7 +110,7 @@ func (v *VAE) Weights() []weights.Source { return []weights.Source{v.encoder, v.
 // product3 multiplies the ratios of three levels.
 func product3(r [3]int) int { return r[0] * r[1] * r[2] }
 
-// frames returns how many frames a latent of n frames decodes to.
+// frames returns the number of decoded frames of a latent of n frames.
 func (v *VAE) frames(n int) int {
 	grow := product3(v.Grow)
 	if v.LatentChannels == minimaxChannels && n > 1 {
@@ -148,7 +149,7 @@ func (v *VAE) kept(y *tensor.Tensor, n int) *tensor.Tensor {
 	return all.Slice(0, max(all.Dim(0)-minimaxLead*grow, 0))
 }
 
-// output maps what the network gives to 0…1. Only some families bound it.
+// output maps the network's output to 0…1. Only some families bound it.
 func (v *VAE) output(f float32) float32 {
 	switch {
 	case v.Leaky:

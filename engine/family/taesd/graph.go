@@ -84,7 +84,7 @@ func (t *Writer) blocks(s *weights.Scope, h *onnx.Value, n int) *onnx.Value {
 	return h
 }
 
-// pool is a normalised detour through four times the channels, which lets a block see the whole image's range.
+// pool is a normalised detour through four times the channels, which gives a block the value range of the whole image.
 func (t *Writer) pool(s *weights.Scope, h *onnx.Value) *onnx.Value {
 	c := h.Dim(1).N
 	wide := 4 * c

@@ -34,8 +34,8 @@ type stand struct {
 	folded       bool
 }
 
-// names are those of the approximations whose halves lie in two files, NAME_encoder and NAME_decoder, with the scale and
-// shift of the model family that each stands for: its network reads (latent - shift)*scale (upstream:
+// names are the names of the approximations whose halves are stored in two files, NAME_encoder and NAME_decoder, with the
+// scale and shift of the model family that each represents: its network reads (latent - shift)*scale (upstream:
 // VAELoader.image_taes, load_taesd).
 var names = []stand{
 	{"taesd", 0.18215, 0, false},
@@ -110,7 +110,7 @@ type VAE struct {
 	channels               int
 	// scale and shift lead from a VAE's latents to the network's, which TAESD works on: (latent - shift)*scale.
 	scale, shift float32
-	// folded says that a latent cell holds two by two of TAESD's.
+	// folded reports that a latent cell holds two by two of TAESD's.
 	folded bool
 }
 
@@ -200,7 +200,7 @@ func (v *VAE) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (
 	return Mapped(z, func(f float32) float32 { return f/v.scale + v.shift }), nil
 }
 
-// DecodeMemory implements family.Autoencoder by the figure of the VAE that it stands for, which bounds its own.
+// DecodeMemory implements family.Autoencoder with the estimate of the VAE that it approximates, which is an upper bound.
 func (v *VAE) DecodeMemory(latent []int) int64 {
 	return family.Product(latent[0], 2178, latent[len(latent)-2], latent[len(latent)-1], 64, 4)
 }

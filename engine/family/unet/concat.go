@@ -7,7 +7,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// blankInpaint is the latent of a black image: what an inpainting model reads when there is no mask.
+// blankInpaint is the latent of a black image, which an inpainting model reads without a mask.
 var blankInpaint = [4]float32{0.8223, -0.6876, 0.6364, 0.1380}
 
 // EditInput returns the latent [N,C,H,W] of the image to edit, which InstructPix2Pix models read beside the noisy one;
@@ -23,8 +23,8 @@ func EditInput(c *sampling.Cond, r sampling.Request) (*tensor.Tensor, error) {
 	return sampling.FitLatent(image, r.Shape)
 }
 
-// InpaintInput returns what inpainting models read beside the noisy latent: a mask and the latent of the masked image,
-// [N,1+C,H,W]. Upstream: BaseModel.concat_cond.
+// InpaintInput returns the additional input of inpainting models: a mask and the latent of the masked image, [N,1+C,H,W].
+// Upstream: BaseModel.concat_cond.
 func InpaintInput(c *sampling.Cond, r sampling.Request) (*tensor.Tensor, error) {
 	given, err := sampling.Value[*tensor.Tensor](c, sampling.KeyConcatMask)
 	if err != nil {

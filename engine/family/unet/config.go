@@ -9,7 +9,7 @@ import (
 // Config describes a U-Net of Stable Diffusion's kind. The block structure (levels, residual blocks, transformer depths,
 // down- and upsampling) is read off the keys while the graph is written.
 type Config struct {
-	// InChannels are the channels of the input: those of the latent and of what is read beside it.
+	// InChannels is the number of input channels: those of the latent and of the additional inputs.
 	InChannels int
 	// OutChannels are the channels of the prediction; 0 for the half of a ControlNet.
 	OutChannels int
@@ -21,15 +21,16 @@ type Config struct {
 	Heads, HeadChannels int
 	// AdmChannels is the width of the vector input y; 0 for none.
 	AdmChannels int
-	// Labels, when set, is the number of rows of a table of which y is one: it is added to the time embedding as it is.
+	// Labels, when set, is the number of rows of an embedding table: y is one row, which is added to the time embedding
+	// unchanged.
 	Labels int
 	// Levels is the number of resolutions: sizes that 2^(Levels-1) divides need no rounding anywhere.
 	Levels int
-	// Depths is the number of transformer blocks behind each residual block of the input half.
+	// Depths is the number of transformer blocks after each residual block of the input half.
 	Depths []int
-	// Linear says that the projections around transformer blocks are stored as linear layers.
+	// Linear reports that the projections around transformer blocks are stored as linear layers.
 	Linear bool
-	// Temporal says that the network has layers along a time axis.
+	// Temporal reports that the network has layers along a time axis.
 	Temporal bool
 }
 
@@ -40,7 +41,7 @@ func Looks(src weights.Source) bool {
 	return first && last
 }
 
-// Read reads the config off the weights of a whole U-Net; the heads are for the family to say.
+// Read reads the config from the weights of a whole U-Net; the family states the heads.
 func Read(src weights.Source) (Config, error) {
 	s := weights.NewScope(src)
 	last := s.Shape("out.2.weight")
@@ -55,7 +56,7 @@ func Read(src weights.Source) (Config, error) {
 	return c, nil
 }
 
-// ReadHalf reads what the input half of a U-Net tells, which is all that a ControlNet has.
+// ReadHalf reads the config from the input half of a U-Net, which is all that a ControlNet has.
 func ReadHalf(s *weights.Scope) (Config, error) {
 	first := s.Shape("input_blocks.0.0.weight")
 	if len(first) != 4 {

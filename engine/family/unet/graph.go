@@ -14,19 +14,20 @@ import (
 	"comfygo/engine/weights"
 )
 
-// Variant tells the graphs of one U-Net apart.
+// Variant distinguishes the graphs of one U-Net.
 type Variant struct {
-	// Even says that every size the graph will see is a multiple of 2^(Levels-1), which allows a cheaper upsampling.
+	// Even reports that every size the graph will see is a multiple of 2^(Levels-1), which permits a cheaper upsampling.
 	Even bool
 	// Input are the input blocks whose outputs get the inputs ResidualInput(i) [B,C,h,w] added, Output those whose outputs
-	// get Residual(i) added on their way to the output blocks; Middle says that the middle block's gets ResidualMiddle.
+	// get Residual(i) added on their way to the output blocks; Middle reports that the middle block's output gets
+	// ResidualMiddle.
 	Input, Output []int
 	Middle        bool
 	// Patches are the graph patches that the graph applies.
 	Patches patch.GraphPatches
 	// Height and Width, when set, are the sizes of the latents that the graph is for: patches may need to know them.
 	Height, Width int
-	// Pointing says that the graph ends in the head that finds key points.
+	// Pointing reports that the graph ends in the head that finds key points.
 	Pointing bool
 }
 
@@ -38,13 +39,13 @@ func (v Variant) Digest() string {
 // Points lists the points at which the graph applies patches.
 var Points = []patch.Point{patch.InputBlock, patch.InputSkip, patch.MiddleBlock, patch.OutputBlock, patch.SelfAttention, patch.CrossAttention}
 
-// ResidualMiddle names the input for what is added to the middle block's output.
+// ResidualMiddle names the input of the residual of the middle block's output.
 const ResidualMiddle = "control.middle"
 
-// Residual names the input for what is added to the output of input block i.
+// Residual names the input of the residual of input block i's output.
 func Residual(i int) string { return "control." + strconv.Itoa(i) }
 
-// ResidualInput names the input for what is added to what input block i hands on to all blocks behind it.
+// ResidualInput names the input of the residual that input block i passes to all following blocks.
 func ResidualInput(i int) string { return "control.in." + strconv.Itoa(i) }
 
 // Graph writes the network: inputs x [B,in,H,W], timesteps [B], context [B,T,dim] and, with AdmChannels, y [B,adm], all
@@ -210,7 +211,7 @@ func (u *Writer) projectEmbedding(s *weights.Scope) {
 	}
 }
 
-// shift is what a residual block of so many channels adds of the time embedding, [B,C].
+// shift is the projected time embedding [B,C] that a residual block with the given number of channels adds.
 func (u *Writer) shift(s *weights.Scope, channels int) *onnx.Value {
 	if v := u.shifts[s.Prefix()]; v != nil {
 		return v
@@ -223,8 +224,8 @@ func (u *Writer) MLP(s *weights.Scope, x *onnx.Value, dim int) *onnx.Value {
 	return u.Linear(s.At("2"), u.SiLU(u.Linear(s.At("0"), x, dim)), dim)
 }
 
-// Block writes the layers s.0, s.1, … as their keys say. next is the skip connection that the following block will
-// be joined with: it gives an upsampling its size.
+// Block writes the layers s.0, s.1, … according to their keys. next is the skip connection of the following block, which
+// determines the size of an upsampling.
 func (u *Writer) Block(s *weights.Scope, h, next *onnx.Value) *onnx.Value {
 	for i := range s.Count("") {
 		l := s.Index(i)

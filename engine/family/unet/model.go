@@ -17,7 +17,7 @@ import (
 const (
 	// InputVector is the vector y [N,width].
 	InputVector = "y"
-	// InputConcat are channels [N,C,H,W] that are read behind those of the latent.
+	// InputConcat are channels [N,C,H,W] that are read after those of the latent.
 	InputConcat = "concat"
 )
 
@@ -89,7 +89,7 @@ func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
 	keys.AddUNet(part, m.Source, patch.UNetNames{})
 }
 
-// Inputs implements family.Denoiser: the text encoding, and what the model's kind reads beside it.
+// Inputs implements family.Denoiser: the text encoding, and the additional inputs of the model's kind.
 func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, error) {
 	in := sampling.Text(c.Tokens).List
 	if m.Vector != nil {
@@ -321,7 +321,7 @@ func (m *Model) check(x *tensor.Tensor, c family.Call) error {
 }
 
 // CheckInputs fails when the timesteps, the text encoding or the vector of a call do not fit a network of this config
-// and so many rows. what begins the error.
+// and the given number of rows. The error begins with what.
 func (c Config) CheckInputs(what string, rows int, call family.Call) error {
 	text, y := call.Inputs.Get(sampling.InputContext), call.Inputs.Get(InputVector)
 	switch {

@@ -11,13 +11,13 @@ import (
 	"comfygo/engine/weights"
 )
 
-// headKey is the key by which upstream tells a network with the head of SDPose.
+// headKey is the key by which upstream detects a network with the head of SDPose.
 const headKey = "heatmap_head.conv_layers.0.weight"
 
 var errNoHead = errors.New("finding key points: the model has no head for them (heatmap_head): load a model of SDPose")
 
-// featureBlock is the last output block that reads, beside its skip connection, what the head reads: twice the channels of the outermost
-// blocks. -1 stands for no block.
+// featureBlock is the last output block whose input, besides its skip connection, is the head's input: twice the channels of the
+// outermost blocks. -1 means no block.
 func featureBlock(s *weights.Scope, c Config) int {
 	at := -1
 	for i := range s.Count("output_blocks") {

@@ -19,7 +19,7 @@ const InputFrames = "frames"
 // VideoPoints lists the points at which the graph of a network with a time axis applies patches.
 var VideoPoints = append(Points[:len(Points):len(Points)], patch.TemporalSelfAttention, patch.TemporalCrossAttention)
 
-// frameNumbers returns the value of the input InputFrames for so many frames.
+// frameNumbers returns the value of the input InputFrames for the given number of frames.
 func frameNumbers(n int) *tensor.Tensor {
 	t := tensor.New(n)
 	for i := range t.Data {
@@ -40,14 +40,15 @@ func videoFrames(frames *tensor.Tensor, rows int) (*tensor.Tensor, error) {
 	return out, nil
 }
 
-// timing is what the layers along the time axis read.
+// timing are the inputs of the layers along the time axis.
 type timing struct {
 	videos, frames onnx.Dim
 	numbers        *onnx.Value // of the frames, [videos·frames]
 	context        *onnx.Value // the encoding of the first frame of each video, [videos,T,dim]
 }
 
-// timeInputs declares the input for the numbers of the frames, of so many videos, and returns it with the number of rows.
+// timeInputs declares the input for the numbers of the frames, of the given number of videos, and returns it with the number
+// of rows.
 func (u *Writer) timeInputs(videos onnx.Dim) onnx.Dim {
 	f := onnx.Sym("F")
 	numbers := u.Input(InputFrames, dtype.F32, videos, f)
@@ -91,7 +92,7 @@ func (u *Writer) timeConv(s *weights.Scope, x *onnx.Value, out int) *onnx.Value 
 }
 
 // timeBlock runs transformer block i along the time axis over tokens h [videos·frames,positions,C] and mixes the results
-// (upstream: ldm/modules/attention.py SpatialVideoTransformer). emb [videos·frames,C] tells the frames apart.
+// (upstream: ldm/modules/attention.py SpatialVideoTransformer). emb [videos·frames,C] distinguishes the frames.
 func (u *Writer) timeBlock(s *weights.Scope, i int, h, emb *onnx.Value) *onnx.Value {
 	t := s.At("time_stack").Index(i)
 	rows, positions, c := h.Dim(0), h.Dim(1), h.Dim(2)

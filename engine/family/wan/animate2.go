@@ -18,7 +18,7 @@ import (
 const (
 	inputPoseText    = "context_pose"       // the text that the branch of the pose video reads
 	inputPoseImage   = "image_pose"         // the encoded image that it reads
-	inputPoseScale   = "pose_strength"      // by what the values of the pose video are multiplied
+	inputPoseScale   = "pose_strength"      // the factor of the pose video's values
 	inputPersonScale = "reference_strength" // by what those of the reference image are
 
 	keyPoseText    = "cross_attn_pose"
@@ -27,7 +27,7 @@ const (
 	keyPersonScale = inputPersonScale
 )
 
-// branchInputs adds what the branch of a pose video reads. Upstream: WAN_Animate2.extra_conds.
+// branchInputs adds the inputs of a pose video's branch. Upstream: WAN_Animate2.extra_conds.
 func (m *model) branchInputs(l *inputList) error {
 	pose, err := l.value(keyPose)
 	if err != nil {
@@ -66,7 +66,7 @@ func (m *model) branchInputs(l *inputList) error {
 	return nil
 }
 
-// number adds a number of an entry, where there is one.
+// number adds a number of an entry, if there is one.
 func (l *inputList) number(name, key string) error {
 	if _, ok := l.cond.Values[key]; !ok {
 		return nil
@@ -78,7 +78,7 @@ func (l *inputList) number(name, key string) error {
 	return err
 }
 
-// branch adds what the branch of a pose video reads to a batch; the positions of its tokens follow those of the video.
+// branch adds the inputs of a pose video's branch to a batch; the positions of its tokens follow those of the video.
 func (m *model) branch(b *batch) error {
 	in := b.call.Inputs
 	if scale := in.Get(inputPersonScale); scale != nil {
@@ -142,7 +142,7 @@ func (w *writer) branchOf(s *weights.Scope, c *conditions) (*onnx.Value, conditi
 	return tokens, p
 }
 
-// branchTimes is what the blocks of a pose video are given where a cache has what they read, which is one row.
+// branchTimes is the input of a pose video's blocks if a cache has their values, which have one row.
 func (w *writer) branchTimes(s *weights.Scope, c *conditions) conditions {
 	size := onnx.Sym("h").Times(onnx.Sym("w"))
 	p := conditions{rope: w.partOf(c.rope, w.frames("Fp").Times(size), true)}
@@ -151,7 +151,7 @@ func (w *writer) branchTimes(s *weights.Scope, c *conditions) conditions {
 	return p
 }
 
-// partOf are the first tokens of rotary tables, or the last ones, so many.
+// partOf returns the given number of first or last tokens of rotary tables.
 func (w *writer) partOf(r *nn.Rotary, tokens onnx.Dim, last bool) *nn.Rotary {
 	from, to := onnx.D(0), tokens
 	if last {
@@ -174,8 +174,8 @@ func (w *writer) scaleOf(name string) *onnx.Value {
 	return w.Cast(w.Input(name, dtype.F32, onnx.D(1)), w.Target.Compute)
 }
 
-// blocksWithPose writes the blocks of Wan Animate 2: the tokens of a frame see those of the video and of the same frame of the pose video, which go
-// through the same blocks. Upstream: WanAnimate2Model.
+// blocksWithPose writes the blocks of Wan Animate 2: the tokens of a frame attend to those of the video and of the same frame of the pose video,
+// which pass through the same blocks. Upstream: WanAnimate2Model.
 func (w *writer) blocksWithPose(s *weights.Scope, x *onnx.Value, c conditions) *onnx.Value {
 	var pose *onnx.Value
 	var p conditions
@@ -223,7 +223,7 @@ func (w *writer) blocksWithPose(s *weights.Scope, x *onnx.Value, c conditions) *
 	return x
 }
 
-// attendFrames is attention of each frame to all frames, and to the keys and values of its own of the pose video, where there is one: the first frame is
+// attendFrames is attention of each frame to all frames, and to the keys and values of its own of the pose video, if there is one: the first frame is
 // the reference image.
 func (w *writer) attendFrames(s *weights.Scope, x *onnx.Value, rope *nn.Rotary, keys, values, personScale *onnx.Value) *onnx.Value {
 	k, v := w.keysValues(s, x, rope)

@@ -15,7 +15,7 @@ type batch struct {
 	call family.Call
 	v    variant
 	in   []family.Value
-	// grid are the patches of a frame; frames counts those of x with what is behind them, before the tokens before them.
+	// grid are the patches of a frame; frames is the number of frames of x and of those after it, without the tokens before it.
 	grid           dit.Grid
 	frames, before int
 	// places are the positions of all tokens, further the values of cosines and sines where angles are not of places alone.
@@ -43,7 +43,7 @@ func padded(x *tensor.Tensor) (*tensor.Tensor, error) {
 	return flat.Reshape(x.Dim(0), x.Dim(1), x.Dim(2), flat.Dim(2), flat.Dim(3))
 }
 
-// joinFrames puts the frames of videos [N,C,·,H,W] one behind the other.
+// joinFrames puts the frames of videos [N,C,·,H,W] one after the other.
 func joinFrames(xs ...*tensor.Tensor) *tensor.Tensor {
 	n, c, t, size := xs[0].Dim(0), xs[0].Dim(1), 0, xs[0].Dim(3)*xs[0].Dim(4)
 	for _, x := range xs {
@@ -99,7 +99,7 @@ func (m *model) batch(c family.Call) (*batch, error) {
 
 func (b *batch) add(name string, t *tensor.Tensor) { b.in = append(b.in, family.Floats(name, t)) }
 
-// video is what the network reads as the video [N,C,F,2h,2w]: the latent with what goes with it, and frames behind it.
+// video is the video input of the network [N,C,F,2h,2w]: the latent with its additional channels, and frames after it.
 func (m *model) video(c family.Call) (*tensor.Tensor, error) {
 	parts := []*tensor.Tensor{c.X}
 	if m.channels > m.out {
@@ -129,7 +129,7 @@ func (m *model) video(c family.Call) (*tensor.Tensor, error) {
 	return padded(x)
 }
 
-// references adds the latents whose tokens go before and behind the video's, and the positions of all.
+// references adds the latents whose tokens go before and after the video's, and the positions of all.
 func (m *model) references(b *batch) error {
 	r := dit.RotaryOf(b.call.Inputs.Options, dit.Unscaled)
 	if m.pose > 0 {
@@ -204,7 +204,7 @@ func turned(values []family.Value, places []float64, turns []turn) []family.Valu
 	return values
 }
 
-// timesteps adds the timesteps: one a row, or one a frame where a noise mask gives frames noise of their own.
+// timesteps adds the timesteps: one per row, or one per frame where a noise mask gives frames noise of their own.
 func (m *model) timesteps(b *batch) {
 	noise := b.call.Inputs.Get(inputNoise)
 	rows := b.call.X.Dim(0)

@@ -13,9 +13,10 @@ import (
 	"comfygo/engine/weights"
 )
 
-// controls are what a network has to be steered by.
+// controls are the control layers of a network.
 type controls struct {
-	// vace counts the blocks for control videos, which read so many channels; each acts behind a block of the network.
+	// vace is the number of blocks for control videos and of the channels that they read; each acts after a block of the
+	// network.
 	vace, vaceChannels int
 	// camera is the number of channels of the camera's rays in one pixel, 0 without.
 	camera int
@@ -29,7 +30,7 @@ type controls struct {
 
 const unshuffle = 8 // pixels per latent cell
 
-// readControls reads what the file holds beside the network.
+// readControls reads the parts of the file beside the network.
 func (n *network) readControls() error {
 	s := weights.NewScope(n.src)
 	n.controls = controls{
@@ -136,7 +137,7 @@ func (m *model) vaceInputs(l *inputList) error {
 	return nil
 }
 
-// numbers are those in a list of an entry.
+// numbers returns the numbers in a list of an entry.
 func numbers(c *sampling.Cond, key string) ([]float32, error) {
 	list, err := sampling.Value[[]any](c, key)
 	if err != nil {
@@ -195,7 +196,8 @@ func (m *model) controls(b *batch) error {
 	return nil
 }
 
-// steer adds what a camera's rays say to the tokens of a video. Input: camera [B,C,F,16h,16w]. Upstream: WanCamAdapter.
+// steer adds the features of a camera's rays to the tokens of a video. Input: camera [B,C,F,16h,16w]. Upstream:
+// WanCamAdapter.
 func (w *writer) steer(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	if !w.v.Camera {
 		return x
@@ -231,7 +233,7 @@ func (w *writer) controlVideos(s *weights.Scope, x *onnx.Value) []control {
 	return list
 }
 
-// behind adds what control videos say behind block i. Upstream: VaceWanModel.
+// behind adds the features of control videos after block i. Upstream: VaceWanModel.
 func (w *writer) behind(s *weights.Scope, i int, x *onnx.Value, list []control, c conditions) *onnx.Value {
 	if len(list) == 0 {
 		return x

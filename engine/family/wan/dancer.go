@@ -19,7 +19,7 @@ import (
 // The names of the inputs of WanDancer, and the keys of a conditioning entry that they come from.
 const (
 	inputMusic      = "music"       // features of the music [N,frames,values]
-	inputMusicScale = "music_scale" // by what is multiplied what the tokens hear
+	inputMusicScale = "music_scale" // the factor of the music that the tokens attend to
 	inputGuest      = "image_ref"   // encodings of a reference image
 	inputRate       = "fps"
 
@@ -35,7 +35,7 @@ const (
 	danceRate = 30
 )
 
-// musicLayers are the blocks behind which the tokens hear the music. Upstream: WanDancerModel.
+// musicLayers are the blocks after which the tokens attend to the music. Upstream: WanDancerModel.
 var musicLayers = []int{0, 4, 8, 12, 16, 20, 24, 27}
 
 // splitMusic shows the joined projections of the music encoder's attention as three. Upstream: WAN22_WanDancer.process_unet_state_dict.
@@ -88,7 +88,7 @@ func (m splitMusic) Lookup(name string) (weights.Entry, bool) {
 	return rows, true
 }
 
-// music is what WanDancer has to hear music.
+// music are WanDancer's layers for music.
 type music struct {
 	// values is the number of features of a frame of music, tempo their width in the encoder, measures the number of its layers.
 	values, tempo, measures int
@@ -209,8 +209,8 @@ func (w *writer) musicTokens(s *weights.Scope) *onnx.Value {
 	return x
 }
 
-// dances adds to tokens [B,S,C] what they hear behind block i. A token attends to one token of music alone, which is its value. Upstream:
-// AudioInjector_WAN.
+// dances adds the music to tokens [B,S,C] after block i. A token attends to a single token of music, so the result is its value.
+// Upstream: AudioInjector_WAN.
 func (w *writer) dances(s *weights.Scope, i int, x *onnx.Value, c conditions) *onnx.Value {
 	at := slices.Index(musicLayers, i)
 	if c.music == nil || at < 0 {

@@ -9,7 +9,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// TestSplitMusic shows the joined projections of a file as three, and nothing else in another way.
+// TestSplitMusic splits the joined projections of a file into three and leaves everything else unchanged.
 func TestSplitMusic(t *testing.T) {
 	t.Parallel()
 	joined := []float32{1, 2, 3, 4, 5, 6}

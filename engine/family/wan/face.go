@@ -27,15 +27,15 @@ const (
 )
 
 const (
-	// fusions is after how many blocks the tokens see the face again, faceFrames the number of frames that go through the face's network at once, stem the side
-	// of what its last convolution reads.
+	// fusions is the number of blocks between two attentions of the tokens to the face, faceFrames the number of frames that the face's network
+	// processes at once, stem the side of its last convolution's input.
 	fusions, faceFrames, stem = 5, 8, 4
 	leak                      = 0.2
 )
 
 // face is what Animate has to read a face.
 type face struct {
-	// expressions is the number of values that the face's network makes of a frame, spots the number of tokens that they become, shrinks the number
+	// expressions is the number of output values per frame of the face's network, spots the number of tokens that they become, shrinks the number
 	// of its levels, each of which halves the size.
 	expressions, spots, shrinks int
 }
@@ -77,7 +77,7 @@ func (m *model) faceInputs(l *inputList) error {
 	return nil
 }
 
-// poses adds a pose video to a batch: its frames belong to those of the latent behind the first one.
+// poses adds a pose video to a batch: its frames belong to those of the latent after the first one.
 func (m *model) poses(b *batch) error {
 	pose := b.call.Inputs.Get(inputPose)
 	if pose == nil {
@@ -107,7 +107,7 @@ func (m *model) poses(b *batch) error {
 	return nil
 }
 
-// watch runs the face's network and adds what it makes of the frames to a batch.
+// watch runs the face's network and adds its result for the frames to a batch.
 func (m *model) watch(ctx context.Context, run family.Runner, b *batch) error {
 	pixels := b.call.Inputs.Get(inputFace)
 	if pixels == nil {
@@ -120,7 +120,7 @@ func (m *model) watch(ctx context.Context, run family.Runner, b *batch) error {
 	if err != nil {
 		return err
 	}
-	// Two convolutions halve the number of frames; those behind the last one that they read have no effect.
+	// Two convolutions halve the number of frames; those after the last one that they read have no effect.
 	latents := (motion.Dim(1)-1)/pace + 1
 	cut := tensor.New(motion.Dim(0), pace*(latents-1)+1, m.expressions)
 	for row := range motion.Dim(0) {
@@ -129,7 +129,7 @@ func (m *model) watch(ctx context.Context, run family.Runner, b *batch) error {
 	b.v.Face = true
 	b.add(inputMotion, cut)
 	b.sizes["L"] = latents
-	list := make([]int64, b.frames) // frame 0 of what is made of the face is empty, and so are those that it lacks
+	list := make([]int64, b.frames) // frame 0 of the face's result is empty, and so are missing frames
 	for i := range list {
 		if i <= latents {
 			list[i] = int64(i)
@@ -139,7 +139,7 @@ func (m *model) watch(ctx context.Context, run family.Runner, b *batch) error {
 	return nil
 }
 
-// seen is what the face's network made of the last faces, which are the same for all steps.
+// seen is the result of the face's network for the last faces, which are the same for all steps.
 type seen struct {
 	key    [sha256.Size]byte
 	motion *tensor.Tensor
@@ -241,8 +241,8 @@ func (w *writer) expressionsFrom(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return w.MatMulT(x, w.Table(directions(s.At("motion_encoder.dec.direction").Weight("weight", w.expressions, x.Dim(1).N))))
 }
 
-// equal is a convolution whose weights are divided by the square root of the fan-in, with the bias of scope b where there is one. pad 0 is a convolution over all
-// of x, 1 one that keeps the size, 2 one that halves it.
+// equal is a convolution whose weights are divided by the square root of the fan-in, with the bias of scope b if there is one. pad 0 is a convolution
+// over all of x, 1 one that keeps the size, 2 one that halves it.
 func (w *writer) equal(s, b *weights.Scope, x *onnx.Value, pad int) *onnx.Value {
 	kernel, out := dim(s, "weight", 3), dim(s, "weight", 0)
 	window := onnx.Window{Stride: 1}
@@ -284,7 +284,7 @@ func (w *writer) activated(s, b *weights.Scope, x *onnx.Value, pad int) *onnx.Va
 	return w.Mul(w.LeakyRelu(w.equal(s, b, x, pad), leak), w.Const(math.Sqrt2))
 }
 
-// blurred is each channel of x [N,C,H,W] under the kernel of scope s, with so many zeros around.
+// blurred convolves each channel of x [N,C,H,W] with the kernel of scope s, with the given zero padding.
 func (w *writer) blurred(s *weights.Scope, x *onnx.Value, pad int) *onnx.Value {
 	r := s.Weight("kernel", dim(s, "kernel", 0), dim(s, "kernel", 1))
 	flat := w.Reshape(x, x.Dim(0).Times(x.Dim(1)), onnx.D(1), x.Dim(2), x.Dim(3))
@@ -410,7 +410,7 @@ func (w *writer) faceTokens(s *weights.Scope) *onnx.Value {
 	return w.Reshape(y, rows.Times(frames), onnx.D(w.spots+1), onnx.D(w.hidden))
 }
 
-// looks adds to tokens what they see of the face behind block i. Upstream: FaceBlock.
+// looks adds the attention to the face to tokens after block i. Upstream: FaceBlock.
 func (w *writer) looks(s *weights.Scope, i int, x *onnx.Value, c conditions) *onnx.Value {
 	if c.face == nil || i%fusions != 0 {
 		return x

@@ -11,10 +11,10 @@ import (
 	"comfygo/engine/weights"
 )
 
-// voice is what HuMo has to hear encoded audio.
+// voice are HuMo's layers for encoded audio.
 type voice struct {
-	// audio is the number of values of encoded audio for one frame of the latent, 0 for networks that hear none. middle and width are those of the
-	// layers that make tokens of it, heard counts the tokens of a frame.
+	// audio is the number of values of encoded audio for one frame of the latent, 0 for networks without audio. middle and width are the widths of
+	// the layers that convert it to tokens, heard is the number of tokens of a frame.
 	audio, middle, width, heard int
 }
 
@@ -43,7 +43,7 @@ var silent = [3][16]float32{
 	{0.8642, -1.8583, 0.1577, 0.1350, -0.3641, 2.5863, -1.9670, 1.6065, -1.0475, -0.8678, 1.1734, -1.8138, -1.5933, -0.7721, -0.3289, -1.3745},
 }
 
-// silentFrames are the channels behind a latent of a shape: a mask of zeros, and a video of zeros.
+// silentFrames are the channels after a latent of a shape: a mask of zeros, and a video of zeros.
 func silentFrames(shape []int) *tensor.Tensor {
 	out := tensor.New(shape[0], maskChannels+len(silent[0]), shape[2], shape[3], shape[4])
 	size := shape[3] * shape[4]
@@ -109,7 +109,7 @@ func (m *model) voiced(b *batch) error {
 	return nil
 }
 
-// voiceTokens makes tokens [B·F,heard,width] of encoded audio. Input: audio [B,F,values]. Upstream: AudioProjModel.
+// voiceTokens converts encoded audio to tokens [B·F,heard,width]. Input: audio [B,F,values]. Upstream: AudioProjModel.
 func (w *writer) voiceTokens(s *weights.Scope) *onnx.Value {
 	if !w.v.Audio || w.audio == 0 {
 		return nil

@@ -13,9 +13,9 @@ import (
 
 // The names of the inputs beside the text encoding.
 const (
-	inputConcat   = "concat"        // channels behind those of the latent
+	inputConcat   = "concat"        // channels after those of the latent
 	inputImage    = "image"         // image encodings
-	inputFurther  = "time_concat"   // frames behind those of the video
+	inputFurther  = "time_concat"   // frames after those of the video
 	inputRef      = "ref"           // a reference latent [N,C,H,W]
 	inputNoise    = "denoise_mask"  // the part of each frame that is to be made
 	inputCamera   = "camera"        // the camera's rays
@@ -70,7 +70,7 @@ func (l *inputList) addLatent(name, key string) error {
 	return nil
 }
 
-// concatInput adds the channels that the network reads behind those of the latent: an image or a control video, and a mask of
+// concatInput adds the channels that the network reads after those of the latent: an image or a control video, and a mask of
 // given frames. Upstream: WAN21.concat_cond.
 func (m *model) concatInput(l *inputList) error {
 	shape := l.request.Shape
@@ -150,8 +150,8 @@ func (m *model) fitted(x *tensor.Tensor, r sampling.Request) (*tensor.Tensor, er
 	return dit.Channels(parts...), nil
 }
 
-// givenFrames is the mask [N,4,T,H,W] of what is given, 1 there: that of the entry, or the noise mask, turned round. Frames that
-// it lacks are not given.
+// givenFrames returns the mask [N,4,T,H,W] of given frames, which are 1: the mask of the entry, or the inverted noise mask.
+// Missing frames are not given.
 func (m *model) givenFrames(l *inputList) (*tensor.Tensor, error) {
 	shape := l.request.Shape
 	mask, err := l.value(sampling.KeyConcatMask)
@@ -217,7 +217,7 @@ func (m *model) imageInput(l *inputList) error {
 	return err
 }
 
-// encodedImage is what the network reads of an encoded image [N,tokens,width], nil when the entry has none.
+// encodedImage returns the image encoding [N,tokens,width] that the network reads, or nil if the entry has none.
 func (m *model) encodedImage(l *inputList, key string) (*tensor.Tensor, error) {
 	enc, err := sampling.Value[family.ImageEncoding](l.cond, key)
 	if err != nil || enc.Last == nil && enc.Penultimate == nil && enc.Embeds == nil {

@@ -78,8 +78,8 @@ func TestDecoderHoldsStates(t *testing.T) {
 	}
 }
 
-// states is the number of bytes of the states of a decoder: of each convolution over time two frames of what it reads, of the last one two
-// frames of what it makes.
+// states is the number of bytes of the states of a decoder: two input frames of each convolution over time, two output frames of the last
+// one.
 func states(src weights.Source, rows, cols int) int64 {
 	bytes, cells := 0, rows*cols
 	count := func(names ...string) {

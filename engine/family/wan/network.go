@@ -27,16 +27,17 @@ const (
 // ldm/wan/model.py WanModel.
 type network struct {
 	src weights.Source
-	// hidden is the width of a token, inner that of the feed-forward layers, blocks counts the blocks.
+	// hidden is the width of a token, inner that of the feed-forward layers, blocks is the number of blocks.
 	hidden, inner, blocks int
-	// channels are those of the latent and what goes with it, out those of the prediction; text is the width of the text encoding.
+	// channels are the channels of the latent and of the additional inputs, out those of the prediction; text is the width of
+	// the text encoding.
 	channels, out, text int
 	// vision is the width of image encodings that the network reads, 0 for none; views is the number of their tokens that
 	// have learned positions, 0 for those without.
 	vision, views int
 	// ref is the number of channels of a reference latent that becomes tokens before the video's, 0 for none.
 	ref int
-	// form is what the file holds beside the plain network.
+	// form describes the parts of the file beside the plain network.
 	form form
 	controls
 
@@ -51,7 +52,7 @@ func dim(s *weights.Scope, name string, axis int) int {
 	return 0
 }
 
-// read reads a network off its shapes.
+// read reads a network from its shapes.
 func read(src weights.Source) (*network, error) {
 	s := weights.NewScope(src)
 	n := &network{
@@ -69,7 +70,7 @@ func read(src weights.Source) (*network, error) {
 	return n, nil
 }
 
-// stated is what the metadata of a file say about its transformer. Upstream merges them over what it reads off the shapes.
+// stated are the settings of a transformer in the metadata of its file. Upstream lets them override those from the shapes.
 func stated(src weights.Source) map[string]any {
 	var doc struct {
 		Transformer map[string]any `json:"transformer"`
@@ -107,7 +108,7 @@ func angles(places []float64) []family.Value {
 	return dit.Angles(places, theta, axes()...)
 }
 
-// timing says how the timesteps of a call belong to its tokens.
+// timing describes how the timesteps of a call belong to its tokens.
 type timing int
 
 const (
@@ -121,34 +122,35 @@ const (
 	perToken
 )
 
-// variant is what tells graphs of one network apart.
+// variant distinguishes the graphs of one network.
 type variant struct {
 	Times timing
-	// Image is the number of tokens of image encodings, Ref says that a reference latent becomes tokens before the video's.
+	// Image is the number of tokens of image encodings, Ref reports that a reference latent becomes tokens before the video's.
 	Image int
 	Ref   bool
 	// Context counts further videos whose tokens follow, VACE control videos.
 	Context, VACE int
-	// Camera says that a camera's rays are given.
+	// Camera reports that a camera's rays are given.
 	Camera bool
-	// Masks says that masks of identities belong to the frames, Pose that the tokens of a pose video follow, PoseMasks that masks of
-	// identities belong to it.
+	// Masks reports that masks of identities belong to the frames, Pose that the tokens of a pose video follow, PoseMasks that masks
+	// of identities belong to it.
 	Masks, Pose, PoseMasks bool
-	// Audio says that there is encoded audio.
+	// Audio reports that there is encoded audio.
 	Audio bool
-	// Frames counts the frames where the graph is written for so many (Wan Animate 2), PoseImage the tokens of the image encoding that the
-	// latter's branch reads; PoseScale and PersonScale say that values of the pose video and of the reference image are scaled.
+	// Frames is the number of frames if the graph is written for a fixed number (Wan Animate 2), PoseImage the tokens of the image
+	// encoding that the latter's branch reads; PoseScale and PersonScale report that values of the pose video and of the reference image
+	// are scaled.
 	Frames, PoseImage      int
 	PoseScale, PersonScale bool
-	// Cached says that what the pose video's blocks read comes from a cache.
+	// Cached reports that the values that the pose video's blocks read come from a cache.
 	Cached bool
-	// Music says that there is music, Guest is the number of tokens of the encoding of a reference image, Global says that the layers of videos of another rate
-	// are used (WanDancer).
+	// Music reports that there is music, Guest is the number of tokens of the encoding of a reference image, Global reports that the layers for
+	// videos of another rate are used (WanDancer).
 	Music, Global bool
-	// Speech says that there is encoded speech, Guide that there is a video to follow; Person that a reference latent follows the video, Motion that the frames
-	// before it do (S2V).
+	// Speech reports that there is encoded speech, Guide that there is a video to follow; Person that a reference latent follows the video, Motion that
+	// the frames before it do (S2V).
 	Speech, Guide, Person, Motion bool
-	// Face says that there is a face (Animate).
+	// Face reports that there is a face (Animate).
 	Face  bool
 	Guest int
 	// Skip are the blocks that are left out.
@@ -165,7 +167,7 @@ type writer struct {
 // conditions are what blocks are given beside the tokens.
 type conditions struct {
 	// time are the modulations [R,6·C], embedded the timesteps' embedding [R,C]: a row for each row of the latent or each of
-	// its runs of tokens. Where tokens choose, rows are [B,U,…] and places [S] is what the tokens choose.
+	// its runs of tokens. If tokens select a row, rows are [B,U,…] and places [S] are the selected ones.
 	time, embedded, places *onnx.Value
 	// run is the shape in which runs of tokens are modulated.
 	run onnx.Shape
@@ -174,9 +176,9 @@ type conditions struct {
 	// audio are the tokens of the audio of each frame, nil without.
 	audio *onnx.Value
 	rope  *nn.Rotary
-	// timesteps are those of time.
+	// timesteps are the timesteps embedded in time.
 	timesteps *onnx.Value
-	// music are the tokens of music, musicScale what they are multiplied by, and beats says which of them each token hears.
+	// music are the tokens of music, musicScale is their factor, and beats states which of them each token attends to.
 	music, musicScale, beats *onnx.Value
 	// speech are the tokens of speech of each frame, spoken one for the whole of it.
 	speech, spoken *onnx.Value
@@ -221,7 +223,7 @@ func (w *writer) video(name string, channels int, frames, suffix string) *onnx.V
 	return dit.Input(w.Builder, name, onnx.Sym("B"), onnx.D(channels), w.frames(frames), onnx.Sym("h"+suffix).Times(two), onnx.Sym("w"+suffix).Times(two))
 }
 
-// frames is the number of frames of a video, which is a symbol, or known where the graph is written for so many.
+// frames is the number of frames of a video: a symbol, or a number if the graph is written for a fixed number.
 func (w *writer) frames(symbol string) onnx.Dim {
 	switch {
 	case w.v.Frames == 0:
@@ -232,12 +234,12 @@ func (w *writer) frames(symbol string) onnx.Dim {
 	return onnx.D(w.v.Frames)
 }
 
-// embed makes tokens [B,F·h·w,C] of a latent in patches.
+// embed converts a latent in patches to tokens [B,F·h·w,C].
 func (w *writer) embed(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return w.ToTokens(w.Conv3d(s, x, w.hidden, [3]int{1, side, side}, onnx.WindowND{Stride: []int{1, side, side}}))
 }
 
-// join puts the tokens of reference latents before and behind those of the video.
+// join puts the tokens of reference latents before and after those of the video.
 func (w *writer) join(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	if w.v.Ref {
 		two := onnx.D(side)
@@ -328,7 +330,7 @@ func (w *writer) twoLayers(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return w.Linear(s.At("2"), w.Gelu(w.Linear(s.At("0"), x, w.hidden), true), w.hidden)
 }
 
-// imageTokens makes tokens of image encodings. Upstream: MLPProj.
+// imageTokens converts image encodings to tokens. Upstream: MLPProj.
 func (w *writer) imageTokens(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	const eps = 1e-5
 	if w.views > 0 {
@@ -372,7 +374,7 @@ func (w *writer) inRuns(x *onnx.Value, c conditions, f func(x *onnx.Value) *onnx
 		return f(x)
 	}
 	whole := x.Shape
-	if w.v.Times == perRun { // whose length is no part of the tokens' number as a product of symbols
+	if w.v.Times == perRun { // whose length is not part of the tokens' number as a product of symbols
 		x = w.Declare(x, onnx.Shape{x.Dim(0), onnx.Sym("U").Times(onnx.Sym("L")), x.Dim(2)})
 	}
 	return w.Declare(w.Reshape(f(w.Reshape(x, c.run...)), x.Shape...), whole)
@@ -419,7 +421,7 @@ func (w *writer) selfAttention(s *weights.Scope, x *onnx.Value, rope *nn.Rotary)
 	return w.Linear(s.At("o"), y, w.hidden)
 }
 
-// crossAttention is that to the text, and to the image for networks that see one.
+// crossAttention is the attention to the text, and to the image for networks that read one.
 func (w *writer) crossAttention(s *weights.Scope, x *onnx.Value, c conditions) *onnx.Value {
 	q := w.project(s, "q", "norm_q", x)
 	y := w.Attend(q, w.project(s, "k", "norm_k", c.text), w.Linear(s.At("v"), c.text, w.hidden), w.attention())
@@ -429,7 +431,7 @@ func (w *writer) crossAttention(s *weights.Scope, x *onnx.Value, c conditions) *
 	return w.Linear(s.At("o"), y, w.hidden)
 }
 
-// last makes the values of patches. Upstream: Head.
+// last computes the values of patches. Upstream: Head.
 func (w *writer) last(s *weights.Scope, x *onnx.Value, c conditions) *onnx.Value {
 	time := w.Concat(-1, c.embedded, c.embedded) // for shift and scale alike
 	m := w.modulations(s, time, c, 2)

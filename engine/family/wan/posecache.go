@@ -17,20 +17,21 @@ import (
 	"comfygo/engine/weights"
 )
 
-// OptionPoseCache is the run option, of type *PoseCache, by which Wan Animate 2 keeps what the branch of a pose video computes: it is the same at all sampling
-// steps. Upstream: WanAnimate2Cache.
+// OptionPoseCache is the run option, of type *PoseCache, by which Wan Animate 2 keeps the results of a pose video's branch: it is the same at all
+// sampling steps. Upstream: WanAnimate2Cache.
 const OptionPoseCache = "animate2_cache"
 
-// PoseCache keeps what the blocks of a pose video read, for each video that was seen. What was not used for a minute is dropped.
+// PoseCache keeps the values that the blocks of a pose video read, per video. Values that were not used for a minute are
+// dropped.
 type PoseCache struct {
-	// bits is the number of bits of a value, 32 for those that are kept as they are.
+	// bits is the number of bits of a value, 32 for unquantized ones.
 	bits  int
 	mu    sync.Mutex
 	slots []poseSlot
 	timer *time.Timer
 }
 
-// poseSlot is what is kept of one video.
+// poseSlot holds the cached values of one video.
 type poseSlot struct {
 	key    [sha256.Size]byte
 	blocks []keptTokens
@@ -41,7 +42,7 @@ const (
 	poseSlots = 8 // windows of a video are kept one by one
 )
 
-// NewPoseCache makes an empty cache of values of 32, 8 or 4 bits.
+// NewPoseCache returns an empty cache of values of 32, 8 or 4 bits.
 func NewPoseCache(bits int) *PoseCache { return &PoseCache{bits: bits} }
 
 func (c *PoseCache) find(key [sha256.Size]byte) ([]keptTokens, bool) {
@@ -174,7 +175,7 @@ func rotate(row []float32) {
 
 func poseBlock(i int) string { return fmt.Sprint("pose_block", i) }
 
-// remembered puts what a cache keeps of the pose video in place of the branch that computes it. Where it does not fit into memory the branch runs at each step.
+// remembered replaces the pose video's branch by cached values. If they do not fit into memory the branch runs at each step.
 func (m *model) remembered(ctx context.Context, run family.Runner, b *batch) error {
 	cache, ok := b.call.Inputs.Options[OptionPoseCache].(*PoseCache)
 	if !ok || m.form != formAnimate2 || !b.v.Pose {
@@ -268,7 +269,7 @@ func (w *writer) writeBranch(s *weights.Scope) {
 	}
 }
 
-// cachedKeys are the keys and values of block i of a pose video of which the cache has what the block reads.
+// cachedKeys returns the keys and values of block i of a pose video whose block input is cached.
 func (w *writer) cachedKeys(s *weights.Scope, i int, p conditions, rows onnx.Dim) (k, v *onnx.Value) {
 	tokens := p.rope.Cos.Dim(1)
 	x := dit.Input(w.Builder, poseBlock(i), onnx.D(1), tokens, onnx.D(w.hidden))

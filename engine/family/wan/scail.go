@@ -11,7 +11,7 @@ import (
 
 // The names of the inputs of SCAIL, and the keys of a conditioning entry that they come from.
 const (
-	inputRefs      = "refs"       // reference latents as frames [N,C,R,H,W], before those of the video or behind them
+	inputRefs      = "refs"       // reference latents as frames [N,C,R,H,W], before those of the video or after them
 	inputMasks     = "masks"      // masks of identities of all frames [N,C,F,H,W]
 	inputPose      = "pose"       // the pose video [N,C,T,H,W]
 	inputPoseMasks = "pose_masks" // masks of identities in it
@@ -21,11 +21,11 @@ const (
 	keyPoseMasks  = "driving_mask_28ch" // *tensor.Tensor [B,T,C,H,W]
 	keyMasks      = "ref_mask_28ch"     // *tensor.Tensor [B,F,C,H,W], first those of reference latents
 	keyMaskFlag   = "ref_mask_flag"     // bool, false where persons of a video are replaced
-	givenChannels = maskChannels        // those of ones behind the channels of what is given
-	aside         = 120                 // how far from the video's positions those of a pose video lie, and of references where persons are replaced
+	givenChannels = maskChannels        // those of ones after the channels of the given frames
+	aside         = 120                 // the offsets of a pose video's positions from those of the video, and of references if persons are replaced
 )
 
-// ownConcat is the input of channels behind those of the latent for models that make their own, nil for the others.
+// ownConcat is the input of the channels after the latent for models that compute their own, or nil for other models.
 func (m *model) ownConcat(l *inputList) (*sampling.Input, error) {
 	switch {
 	case m.kind.form == formHuMo:
@@ -37,7 +37,7 @@ func (m *model) ownConcat(l *inputList) (*sampling.Input, error) {
 	return nil, nil
 }
 
-// known is x [N,C,T,H,W] with channels of ones behind its own.
+// known is x [N,C,T,H,W] with channels of ones after its own.
 func known(x *tensor.Tensor) *tensor.Tensor {
 	ones := tensor.New(append([]int{x.Dim(0), givenChannels}, x.Shape[2:]...)...)
 	for i := range ones.Data {
@@ -100,7 +100,7 @@ func (m *model) poseInputs(l *inputList) error {
 		case t == nil:
 		case len(t.Shape) != 5 || t.Dim(2) != m.masks || t.Len() == 0:
 			return fmt.Errorf("reading a conditioning entry: its %s has shape %v, wanted masks of %d channels", k.key, t.Shape, m.masks)
-		case k.input == inputMasks: // those of reference latents, with zeros behind them
+		case k.input == inputMasks: // those of reference latents, with zeros after them
 			l.add(k.input, channelsFirst(t))
 		default:
 			l.frames(k.input, channelsFirst(t))
@@ -164,7 +164,7 @@ func (m *model) posed(b *batch, r dit.Rotary) error {
 	return nil
 }
 
-// addMasks adds masks of identities, which have to be of the size of what they belong to.
+// addMasks adds masks of identities, which must have the size of their video or image.
 func (m *model) addMasks(b *batch, name string, masks *tensor.Tensor, frames int, g dit.Grid) error {
 	if masks.Dim(0) != b.call.X.Dim(0) || masks.Dim(2) != frames || !covers(masks, g) {
 		return fmt.Errorf("masks of identities have shape %v, their video %d frames of %dx%d tokens: both have to be of one size and length", masks.Shape, frames, g.Width, g.Height)
@@ -186,7 +186,7 @@ func firstFrames(x *tensor.Tensor, n int) *tensor.Tensor {
 	return out
 }
 
-// covers reports whether a video, continued to patches, has so many of them.
+// covers reports whether a video, padded to whole patches, has the given number of patches.
 func covers(x *tensor.Tensor, g dit.Grid) bool {
 	return (x.Dim(3)+side-1)/side == g.Height && (x.Dim(4)+side-1)/side == g.Width
 }

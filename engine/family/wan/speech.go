@@ -28,7 +28,7 @@ const (
 
 const (
 	// pace is the number of values of audio for a frame of the latent (as the VAE's of frames), farthest the position in time of a reference latent
-	// at least, and farBehind how far it is behind the video.
+	// at least, and farBehind how far it is after the video.
 	farthest, farBehind = 30, 9
 	adaptEpsilon        = 1e-5
 )
@@ -36,10 +36,10 @@ const (
 // motionFrames are the numbers of latent frames before the video: the first sixteen become tokens of 4x8x8 cells, the next two of 2x4x4, the last one of 1x2x2.
 var motionFrames = [3]int{16, 2, 1}
 
-// speechLayers are the blocks behind which the tokens hear speech. Upstream: WanModel_S2V.
+// speechLayers are the blocks after which the tokens attend to speech. Upstream: WanModel_S2V.
 var speechLayers = []int{0, 4, 8, 12, 16, 20, 24, 27, 30, 33, 36, 39}
 
-// speech is what S2V has to hear speech.
+// speech are S2V's layers for speech.
 type speech struct {
 	// layers and voiceWidth are those of the audio encoder whose output it reads, spoken is the number of tokens of a frame.
 	layers, voiceWidth, spoken int
@@ -98,7 +98,7 @@ func (m *model) speechInputs(l *inputList) error {
 	return nil
 }
 
-// addMotion adds the frames before the video, the last of z; those that it lacks are zero. Each part is cut to whole patches. Upstream:
+// addMotion adds the frames before the video, the last of z; missing ones are zero. Each part is cut to whole patches. Upstream:
 // FramePackMotioner.
 func (l *inputList) addMotion(z *tensor.Tensor) {
 	total := motionFrames[0] + motionFrames[1] + motionFrames[2]
@@ -221,7 +221,7 @@ func (b *batch) remember(in sampling.Inputs) error {
 		suffix := strconv.Itoa(patch)
 		b.sizes["h"+suffix], b.sizes["w"+suffix] = rows, columns
 		b.add(name, t)
-		spread := func(cells, n int) float64 { // positions are those of tokens of the video's size
+		spread := func(cells, n int) float64 { // positions are the positions of tokens of the video's size
 			if n < 2 {
 				return 0
 			}
@@ -239,7 +239,7 @@ func (w *writer) kinds(s *weights.Scope, x *onnx.Value, kind int) *onnx.Value {
 	return w.Add(x, dit.TableRows(w.Builder, s.At("trainable_cond_mask").Weight("weight", 3, w.hidden), kind, 1))
 }
 
-// speaking puts the tokens of a reference and of frames before the video behind those of the video.
+// speaking puts the tokens of a reference and of frames before the video after those of the video.
 func (w *writer) speaking(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	if w.v.Guide {
 		g := w.video(inputGuide, w.out, "F", "")
@@ -264,13 +264,13 @@ func (w *writer) speaking(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return w.Concat(1, x, w.kinds(s, w.Concat(1, list...), 2))
 }
 
-// causal is a convolution over frames [N,C,T] of width 3 that sees the frames before alone; the first one is repeated.
+// causal is a convolution over frames [N,C,T] of width 3 that depends only on earlier frames; the first one is repeated.
 func (w *writer) causal(s *weights.Scope, x *onnx.Value, out, stride int) *onnx.Value {
 	x = w.PadAxes(x, onnx.Edge, []int{0, 0, 2}, []int{0, 0, 0})
 	return w.Conv1d(s.At("conv"), x, out, 3, 1, onnx.WindowND{Stride: []int{stride}})
 }
 
-// heard makes tokens of frames [N,T,C/4]: two convolutions, each of which halves their number, with norms between.
+// halved converts frames [N,T,C/4] to tokens: two convolutions, each of which halves their number, with norms between.
 func (w *writer) halved(s *weights.Scope, x *onnx.Value, widths [2]int) *onnx.Value {
 	norm := func(x *onnx.Value) *onnx.Value { return w.SiLU(w.LayerNormPlain(x, epsilon)) }
 	x = norm(x)
@@ -325,7 +325,7 @@ func (w *writer) speechTokens(s *weights.Scope) (each, one *onnx.Value) {
 	return each, w.Reshape(g, rows.Times(frames), onnx.D(w.hidden))
 }
 
-// listens adds to the tokens of the video what they hear behind block i. Upstream: AudioInjector_WAN.
+// listens adds the attention to audio to the tokens of the video after block i. Upstream: AudioInjector_WAN.
 func (w *writer) listens(s *weights.Scope, i int, x *onnx.Value, c conditions) *onnx.Value {
 	at := slices.Index(speechLayers, i)
 	if c.speech == nil || at < 0 {

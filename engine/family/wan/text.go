@@ -1,4 +1,4 @@
-// Package wan is the text encoding of Wan: UMT5-XXL alone, whose padding is zero.
+// Package wan is the text encoding of Wan: UMT5-XXL alone, with zero padding.
 package wan
 
 import (

@@ -20,7 +20,7 @@ func init() {
 type vaeKind struct {
 	name string
 	rank int
-	// levels says that the file's layers lie in levels.
+	// levels reports that the file groups its layers into levels.
 	levels bool
 }
 
@@ -31,7 +31,7 @@ func (k vaeKind) Name() string { return k.name }
 func (k vaeKind) Rank() int { return k.rank }
 
 // rgb and rgba are the numbers of channels of an image, the latter of Qwen-Image-Layered's VAE. packed is the side of the squares of pixels
-// that Wan 2.2's VAE takes for one, downscale the number of pixels per latent cell beside it, pace that of frames per latent behind the first one.
+// that Wan 2.2's VAE takes for one, downscale the number of pixels per latent cell beside it, pace that of frames per latent after the first one.
 const (
 	rgb       = 3
 	rgba      = 4
@@ -105,8 +105,8 @@ func (v *vae) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (
 	return family.Collect(ctx, run, v, z)
 }
 
-// Encode implements family.Autoencoder: frames beyond the last whole group of four behind the first are left out, as
-// upstream does.
+// Encode implements family.Autoencoder: frames beyond the last whole group of four after the first are left out, as upstream
+// does.
 func (v *vae) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (*tensor.Tensor, error) {
 	if len(x.Shape) != 4 || x.Dim(1) != v.pixels || x.Dim(0) < 1 {
 		return nil, fmt.Errorf("encoding images of shape %v: the VAE reads %d channels", x.Shape, v.pixels)

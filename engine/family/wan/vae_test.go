@@ -179,7 +179,7 @@ func TestVAE22EqualsUpstream(t *testing.T) {
 	}
 }
 
-// TestVAEMemory holds that the estimates do not grow with the number of frames.
+// TestVAEMemory checks that the estimates do not grow with the number of frames.
 func TestVAEMemory(t *testing.T) {
 	t.Parallel()
 	_, src := recorded(t, "vae")

@@ -22,16 +22,16 @@ func outOf(s *weights.Scope) int {
 // point is the geometry of a convolution of single cells.
 var point = [3]int{1, 1, 1}
 
-// list gathers layers, each of which reads so many channels as the one before it makes.
+// list collects layers; each layer reads the channels that the layer before it makes.
 type list struct {
 	s        *weights.Scope
 	channels int
-	// single says that layers are given one frame at a time.
+	// single reports that layers are given one frame at a time.
 	single bool
 	layers []chunked.Layer
 }
 
-// add adds a layer at a place of the weights that makes so many channels.
+// add adds a layer at a scope of the weights with the given number of output channels.
 func (l *list) add(name string, out, frames, side int, write func(c coder, s *weights.Scope, x *onnx.Value) *onnx.Value) {
 	l.layers = append(l.layers, chunked.Layer{Name: name, Channels: l.channels, Lead: 1, Frames: frames, Side: side, Single: l.single, Write: func(c *chunked.Coder, x *onnx.Value) *onnx.Value {
 		return write(coder{c}, c.Scope.At(name), x)
@@ -46,8 +46,8 @@ func (l *list) middle(name string) {
 	l.add(name+".2", l.channels, 0, 0, coder.residual)
 }
 
-// decoder lists the layers from a latent of so many channels to frames, one of which is in hand at a time: its largest values are the
-// states, two frames for each convolution.
+// decoder lists the layers from a latent with the given number of channels to frames, which it computes one at a time: its largest
+// values are the states, two frames for each convolution.
 func decoder(s *weights.Scope, channels int) []chunked.Layer {
 	l := &list{s: s, channels: channels, single: true}
 	d := s.At("decoder")
@@ -79,7 +79,7 @@ func decoder(s *weights.Scope, channels int) []chunked.Layer {
 	return l.layers
 }
 
-// encoder lists the layers from frames of so many channels to latents.
+// encoder lists the layers from frames with the given number of channels to latents.
 func encoder(s *weights.Scope, pixels, channels int) []chunked.Layer {
 	l := &list{s: s, channels: pixels}
 	e := s.At("encoder")
@@ -142,15 +142,15 @@ func (c coder) video(x *onnx.Value) *onnx.Value {
 	return c.Joined(x)
 }
 
-// before joins x with the frames before it, so many, which are zero before the first one.
+// before joins x with the given number of frames before it, which are zero before the first one.
 func (c coder) before(x *onnx.Value, frames int) *onnx.Value {
 	return c.Carry(x, frames, func(x *onnx.Value) *onnx.Value {
 		return c.PadAxes(x, onnx.Zeros, []int{0, 0, frames, 0, 0}, []int{0, 0, 0, 0, 0})
 	}, func(x *onnx.Value) *onnx.Value { return c.Tail(x, frames) })
 }
 
-// causal is a convolution with a kernel of three in time in which a frame sees only those before it, as a sum of convolutions of
-// images; see chunked.Taps. The frame that stands alone has none before it.
+// causal is a convolution with a kernel of three in time in which a frame depends only on those before it, as a sum of
+// convolutions of images; see chunked.Taps. A single frame has none before it.
 func (c coder) causal(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	const kernel = 3
 	// tap returns the frames that convolution k reads.
@@ -180,7 +180,7 @@ func (c coder) causal(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.video(y)
 }
 
-// larger doubles the sides of frames and, where the layer has it, their number, but for the first one.
+// larger doubles the sides of frames and, where the layer has it, their number, except for the first one.
 func (c coder) larger(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	images := c.frames(x)
 	if s.Has("time_conv.weight") {
@@ -190,7 +190,7 @@ func (c coder) larger(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.UpsampleConv(r, images, outOf(r))
 }
 
-// slower makes two images of each frame but the first one, before which there is nothing.
+// slower converts each frame except the first one to two images.
 func (c coder) slower(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	if c.First() {
 		const kept = 2
@@ -203,7 +203,7 @@ func (c coder) slower(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.Reshape(c.frames(c.causal(s, x)), onnx.D(2), channels, x.Dim(3), x.Dim(4))
 }
 
-// smaller halves the sides of frames and, where the layer has it, their number, but for the first one.
+// smaller halves the sides of frames and, where the layer has it, their number, except for the first one.
 func (c coder) smaller(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	r := s.At("resample.1")
 	x = c.video(c.Conv2d(r, c.frames(x), outOf(r), 3, onnx.Window{Stride: 2, Pads: [4]int{0, 0, 1, 1}}))
@@ -229,7 +229,7 @@ func (c coder) residual(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.Add(x, y)
 }
 
-// attention lets the pixels of each frame see each other, in one head.
+// attention lets the pixels of each frame attend to each other, in one head.
 func (c coder) attention(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	images := c.frames(x)
 	channels := images.Dim(1).N
@@ -247,12 +247,12 @@ func (c coder) head(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	return c.causal(s.At("2"), x)
 }
 
-// ahead is causal for one frame and few channels of the result: what is carried is what x adds to the two frames behind it, not x.
+// ahead is causal for one frame and few output channels: it carries the contribution of x to the next two frames, not x.
 func (c coder) ahead(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	const kernel = 3
 	images, out := c.frames(x), outOf(s.At(chunked.TapName(kernel-1)))
 	shape := onnx.Shape{images.Dim(0), onnx.D(out), images.Dim(2), images.Dim(3)}
-	before := [kernel]*onnx.Value{c.State(x.DType, shape), c.State(x.DType, shape)} // for this frame and the next one; nothing for the one behind
+	before := [kernel]*onnx.Value{c.State(x.DType, shape), c.State(x.DType, shape)} // for this frame and the next one; nothing for the one after
 	var sums [kernel]*onnx.Value
 	for k := range sums {
 		sums[k] = c.Conv2dAdd(s.At(chunked.TapName(kernel-1-k)), images, before[k], out, 3, onnx.Pad1())

@@ -45,7 +45,7 @@ func init() {
 	}
 }
 
-// form is what a file holds beside the plain network, by upstream's names. Upstream: model_detection.py.
+// form is the variant of the network, by upstream's names. Upstream: model_detection.py.
 type form string
 
 const (
@@ -103,14 +103,14 @@ type kind struct {
 	name string
 	rank int
 	form form
-	// fits tells the models of the form apart, where others have it, too.
+	// fits distinguishes the models of the form, where others have it, too.
 	fits   func(n *network) bool
 	format sampling.LatentFormat
 	shift  float64
 	// sampling is the prediction type, flow when empty.
 	sampling sampling.ModelType
-	// fromImage is upstream's image_to_video: a mask goes with an image of any number of channels. kept says that frames to keep are read
-	// without noise, framed that they have a timestep of their own, too.
+	// fromImage is upstream's image_to_video: a mask goes with an image of any number of channels. kept reports that frames to keep are
+	// read without noise, framed that they also have their own timestep.
 	fromImage, kept, framed bool
 }
 

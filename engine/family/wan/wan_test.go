@@ -201,7 +201,7 @@ func TestNetworksEqualUpstream(t *testing.T) {
 }
 
 // TestPoseCache compares calls with a cache, the first one, which fills it, and one that reads it, with those without. Values of eight and four bits
-// differ. All rows have the pose video of the first one, as upstream takes it.
+// differ. All rows use the pose video of the first one, as in upstream.
 func TestPoseCache(t *testing.T) {
 	t.Parallel()
 	_, src := recordedNetwork(t, "animate2")
@@ -266,7 +266,7 @@ func recordedNetwork(t *testing.T, file string) (*inner.Tensors, weights.Source)
 	return stored, src
 }
 
-// configured is a file whose metadata state a config.
+// configured is a file with a config in its metadata.
 type configured struct {
 	weights.Source
 	config string
@@ -319,7 +319,7 @@ func TestLoRAKeys(t *testing.T) {
 	})
 }
 
-// TestInputs holds what entries give the networks, and what is refused.
+// TestInputs checks the networks' inputs from entries, and the rejected ones.
 func TestInputs(t *testing.T) {
 	t.Parallel()
 	shape := []int{1, 16, 3, 6, 4}

@@ -61,7 +61,7 @@ func TestDetection(t *testing.T) {
 	if kind, _ := d.Sampling(); kind != sampling.EPS {
 		t.Errorf("it predicts %v", kind)
 	}
-	// Without its projection the U-Net is one that edits images, as upstream has it.
+	// Without its projection the U-Net is one that edits images, as in upstream.
 	for name, open := range map[string]func() (family.Denoiser, family.Family, error){
 		"no projection":   family.Open(family.Default, familytest.Without(file, "cc_projection")).Checkpoint,
 		"the U-Net alone": family.Open(family.Default, file).Diffusion,

@@ -1,7 +1,7 @@
 // Package cache keeps costly values, such as sessions, under a budget of bytes.
 //
 // A value is built once for any number of requests, stays while it is used, and the one used longest ago is closed
-// when room is needed. The package must not know what the values are.
+// when room is needed. The package must not know the meaning of the values.
 package cache
 
 import (
@@ -21,7 +21,7 @@ type Cache[K comparable, V any] struct {
 	used    int64
 	present int // values that were taken and not closed yet, also forgotten ones still in use
 	closed  bool
-	empty   *sync.Cond // told when present becomes 0
+	empty   *sync.Cond // signalled when present becomes 0
 	entries map[K]*entry[K, V]
 	idle    *list.List // of *entry, the one used longest ago in front
 	stats   Stats
@@ -60,10 +60,10 @@ func New[K comparable, V any](budget int64, closeValue func(V)) *Cache[K, V] {
 	return c
 }
 
-// Get returns the value of key, building it when it is not there. bytes is what it will take: idle values make room
-// before building begins, so that the old and the new are not there together. Values in use are never closed, so the
-// cache can be over its budget while they are. Concurrent calls for one key build once; when that fails, each of the
-// others tries for itself. done must be called once when the value is no longer used; again does nothing.
+// Get returns the value of key, building it if it is missing. bytes is its estimated size: idle values make room before
+// building begins, so that the old and the new are not there together. Values in use are never closed, so the cache can be
+// over its budget while they are. Concurrent calls for one key build once; when that fails, each of the others retries. done
+// must be called when the value is no longer used; further calls have no effect.
 func (c *Cache[K, V]) Get(ctx context.Context, key K, bytes int64, build func(context.Context) (V, error)) (value V, done func(), err error) {
 	for {
 		e, mine, closing, err := c.take(key, bytes)
@@ -86,7 +86,7 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K, bytes int64, build func(co
 	}
 }
 
-// take finds or makes the entry of key and counts the caller as its user. mine says that the caller has to build it.
+// take finds or makes the entry of key and counts the caller as its user. mine reports that the caller has to build it.
 func (c *Cache[K, V]) take(key K, bytes int64) (e *entry[K, V], mine bool, closing []V, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,8 +107,8 @@ func (c *Cache[K, V]) take(key K, bytes int64) (e *entry[K, V], mine bool, closi
 	return e, true, closing, nil
 }
 
-// Charge adds bytes to what the value of key takes. It is for the function that builds the value, once it knows: idle
-// values make room as they do for Get.
+// Charge adds bytes to the size of the value of key. The function that builds the value calls it once it knows the size:
+// idle values are evicted as for Get.
 func (c *Cache[K, V]) Charge(key K, bytes int64) {
 	c.mu.Lock()
 	var closing []V
@@ -122,7 +122,7 @@ func (c *Cache[K, V]) Charge(key K, bytes int64) {
 }
 
 // ChargeMore is Charge for a value that is built and in use: bytes, which may be negative, are charged unless the value was
-// taken out of the table, which ended its account. is tells the value from one that was built in its place since.
+// taken out of the table, which ended its account. is distinguishes the value from one that replaced it.
 func (c *Cache[K, V]) ChargeMore(key K, bytes int64, is func(V) bool) {
 	c.mu.Lock()
 	var closing []V
@@ -153,7 +153,7 @@ func (c *Cache[K, V]) use(e *entry[K, V]) {
 	}
 }
 
-// build fills an entry. A panic in build counts as a failure before it goes on.
+// build fills an entry. A panic in build counts as a failure before it continues.
 func (c *Cache[K, V]) build(ctx context.Context, e *entry[K, V], build func(context.Context) (V, error)) (value V, done func(), err error) {
 	built := false
 	defer func() {
@@ -235,7 +235,7 @@ func (c *Cache[K, V]) closeAll(values []V) {
 	c.gone(len(values))
 }
 
-// gone counts values that are no more.
+// gone counts removed values.
 func (c *Cache[K, V]) gone(n int) {
 	if c.present -= n; c.present == 0 {
 		c.empty.Broadcast()
@@ -243,7 +243,7 @@ func (c *Cache[K, V]) gone(n int) {
 }
 
 // Free closes idle values, those used longest ago first, until their bytes add up to at least want or none is left.
-// It returns how many bytes were freed.
+// It returns the number of freed bytes.
 func (c *Cache[K, V]) Free(want int64) int64 {
 	c.mu.Lock()
 	before := c.used
@@ -273,7 +273,7 @@ func (c *Cache[K, V]) EvictAll() {
 	c.closeAll(closing)
 }
 
-// Close closes all values, waiting for those in use, and refuses further calls of Get.
+// Close closes all values, waiting for those in use, and rejects further calls of Get.
 func (c *Cache[K, V]) Close() {
 	c.mu.Lock()
 	c.closed = true

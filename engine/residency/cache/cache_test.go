@@ -213,8 +213,8 @@ func TestAPanicInBuildLeavesTheCacheWhole(t *testing.T) {
 	s.get(t, "k", 4)()
 }
 
-// Whatever is asked for: nothing in use is closed, each built value is closed at most once, the sums are right, and
-// with nothing in use the budget holds.
+// For every sequence of requests: no value in use is closed, each built value is closed at most once, the sums are right,
+// and with nothing in use the budget holds.
 func TestRandomUse(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

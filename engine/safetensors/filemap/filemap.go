@@ -1,8 +1,8 @@
 // Package filemap gives the bytes of a file as one slice: memory-mapped where the system can, read into
 // memory elsewhere.
 //
-// It knows nothing of what the bytes mean. Reading a mapped slice after the file was made shorter by
-// someone else raises a fault in the process; Guard turns such a fault into an error.
+// It does not interpret the bytes. Reading a mapped slice after another process truncated the file raises a fault; Guard
+// turns such a fault into an error.
 package filemap
 
 import (
@@ -93,7 +93,7 @@ func (f *File) Release(b []byte) {
 	release(f.data, b)
 }
 
-// Note keeps a fact about the content for as long as the mapping lives. Facts are told apart as map keys are.
+// Note keeps a fact about the content for as long as the mapping lives. Facts are compared like map keys.
 func (f *File) Note(fact any) { f.notes.Store(fact, struct{}{}) }
 
 // Has reports whether a fact was noted.

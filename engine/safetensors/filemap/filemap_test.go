@@ -37,8 +37,8 @@ func sum(b []byte) (n int) {
 	return n
 }
 
-// TestTruncatedWhileMapped shortens a file behind the mapping's back. Reading it raises SIGBUS, which would end the
-// process; inside Guard it is an error.
+// TestTruncatedWhileMapped shortens a file after the mapping's back. Reading it raises SIGBUS, which would end the process;
+// inside Guard it is an error.
 func TestTruncatedWhileMapped(t *testing.T) {
 	t.Parallel()
 	f, path := sample(t, 1<<20)

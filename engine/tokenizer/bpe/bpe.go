@@ -7,7 +7,7 @@ package bpe
 // Merges maps pairs of neighbouring tokens to their merge.
 type Merges map[uint64]Merge
 
-// Merge is what a pair becomes.
+// Merge is the result of merging a pair.
 type Merge struct {
 	// Rank orders the merges: the lowest rank in a sequence is applied first.
 	Rank int32

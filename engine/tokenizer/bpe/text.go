@@ -30,7 +30,7 @@ func broken(bytes []byte) int {
 func begins(b []byte) bool {
 	var c [utf8.UTFMax]byte
 	n := copy(c[:], b)
-	// The bytes that follow are free but for the second one, which b holds.
+	// The bytes that follow are free except for the second one, which b holds.
 	for ; n < utf8.UTFMax; n++ {
 		c[n] = 0x80
 		if r, size := utf8.DecodeRune(c[:n+1]); r != utf8.RuneError && size == n+1 {

@@ -8,13 +8,13 @@ import (
 	"comfygo/engine/tokenizer/unigram"
 )
 
-// AddedToken is a token that is found in the text itself, before the model sees it.
+// AddedToken is a token that is found in the text itself, before the model processes it.
 type AddedToken struct {
 	ID      int32  `json:"id"`
 	Content string `json:"content"`
 	// SingleWord finds the token only where no letter, digit or underscore adjoins it.
 	SingleWord bool `json:"single_word"`
-	// LStrip and RStrip take in the white space before and behind it.
+	// LStrip and RStrip take in the white space before and after it.
 	LStrip bool `json:"lstrip"`
 	RStrip bool `json:"rstrip"`
 	// Normalized finds it in normalized text instead of the original.
@@ -78,7 +78,7 @@ func (a *addedTokens) id(token string) (int32, bool) {
 
 func (a *addedTokens) size() int { return int(a.max) + 1 }
 
-// extract divides text at the added tokens and normalizes what lies between them.
+// extract divides text at the added tokens and normalizes the parts between them.
 func (a *addedTokens) extract(text string, n normalizer) []part {
 	var out []part
 	for _, p := range a.raw.extract(nil, span{text: text, first: true}) {

@@ -17,7 +17,7 @@ type bpeModel struct {
 	// unknown is the id of the unknown token; -1: characters without a token are left out.
 	unknown int32
 	prefix  string // put before every character but a word's first
-	suffix  string // put behind a word's last character
+	suffix  string // put after a word's last character
 	bpeSwitches
 	top int32
 
@@ -29,7 +29,7 @@ type bpeModel struct {
 type bpeSwitches struct {
 	FuseUnknown  bool `json:"fuse_unk"`
 	ByteFallback bool `json:"byte_fallback"`
-	// IgnoreMerges takes a word that is a token as it is, whatever the merges make of it.
+	// IgnoreMerges encodes a word that is itself a token as that token, without merges.
 	IgnoreMerges bool `json:"ignore_merges"`
 }
 

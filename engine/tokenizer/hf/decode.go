@@ -9,8 +9,8 @@ import (
 	"comfygo/engine/tokenizer/bpe"
 )
 
-// Decode turns ids into text, special tokens left out. Bytes that are no UTF-8 become U+FFFD. It fails for vocabularies that
-// are not byte-level ones, and for ids that it does not know.
+// Decode turns ids into text, special tokens left out. Invalid UTF-8 becomes U+FFFD. It fails for vocabularies that are not
+// byte-level, and for unknown ids.
 func (p *Pipeline) Decode(ids []int32) (string, error) {
 	m, ok := p.model.(*bpeModel)
 	if !ok {
@@ -37,8 +37,8 @@ func (p *Pipeline) Decode(ids []int32) (string, error) {
 	return string(bpe.AppendText(nil, text)), nil
 }
 
-// DecodeAll turns ids into text with the special tokens in it, as the decoder of a tokenizer.json with replacements and bytes has it, such as
-// that of Gemma. Bytes that are no UTF-8 become U+FFFD each. It fails for other decoders, and for ids that it does not know.
+// DecodeAll turns ids into text with the special tokens in it, by the decoder of a tokenizer.json with replacements and bytes, such as that
+// of Gemma. Each byte of invalid UTF-8 becomes U+FFFD. It fails for other decoders, and for unknown ids.
 func (p *Pipeline) DecodeAll(ids []int32) (string, error) {
 	m, ok := p.model.(*bpeModel)
 	if !ok || p.decode == nil {
@@ -72,7 +72,7 @@ type decoderSpec struct {
 	Content  string        `json:"content"`
 }
 
-// steps are those of a decoder, nil for one of another kind.
+// steps are the steps of a decoder, nil for one of another kind.
 func (s decoderSpec) steps() []decodeStep {
 	switch s.Type {
 	case "Sequence":
@@ -104,7 +104,7 @@ func (s decoderSpec) steps() []decodeStep {
 	return nil
 }
 
-// fallbackBytes joins tokens such as <0xE7>, which stand for bytes.
+// fallbackBytes joins byte tokens such as <0xE7>.
 func fallbackBytes(tokens []string) []string {
 	var out []string
 	var bytes []byte
@@ -132,7 +132,8 @@ func fallbackBytes(tokens []string) []string {
 	return out
 }
 
-// spelled returns the bytes that the characters of a token stand for, its own when some stand for none.
+// spelled returns the bytes that the characters of a token represent, or the token's own bytes if a character represents
+// none.
 func spelled(token string) (bytes []byte, ok bool) {
 	for _, r := range token {
 		b, ok := runeBytes[r]
@@ -144,7 +145,7 @@ func spelled(token string) (bytes []byte, ok bool) {
 	return bytes, true
 }
 
-// runeBytes are the bytes that the characters of byte-level vocabularies stand for.
+// runeBytes are the bytes that the characters of byte-level vocabularies represent.
 var runeBytes = func() map[rune]byte {
 	out := make(map[rune]byte, 256)
 	for _, b := range bpe.ByteRunes() {

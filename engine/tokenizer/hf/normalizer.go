@@ -43,7 +43,7 @@ type bertSpec struct {
 	Lower        bool  `json:"lowercase"`
 }
 
-// readNormalizer builds the normalizer of a tokenizer.json; nil where it has none.
+// readNormalizer builds the normalizer of a tokenizer.json; nil if it has none.
 func readNormalizer(raw json.RawMessage) (normalizer, error) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil, nil
@@ -161,7 +161,7 @@ func without(text string, class *unicode.RangeTable) string {
 }
 
 // precompiled applies a character map to each grapheme of up to five bytes, else to each character. Only the shortest
-// rule that the grapheme begins with counts, and the rest of the grapheme is lost: what the library does.
+// rule that the grapheme begins with counts, and the rest of the grapheme is lost, as in the library.
 type precompiled struct{ *charsmap.Map }
 
 func (p precompiled) apply(text string) string {

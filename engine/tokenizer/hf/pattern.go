@@ -16,8 +16,8 @@ type pattern struct {
 // matcher finds the matches of a pattern.
 type matcher struct {
 	expr *regexp.Regexp
-	// keepLast says that the last alternatives are \s+(?!\S)|\s+: a run of white space gives its last character back to
-	// the text that follows. Go's regular expressions have no lookahead, so find does that.
+	// keepLast reports that the last alternatives are \s+(?!\S)|\s+: a run of white space gives its last character back to the
+	// text that follows. Go's regular expressions have no lookahead, so find does that.
 	keepLast bool
 	spaces   int // the group that matches such a run
 }
@@ -117,7 +117,7 @@ func (m *matcher) find(text string) [][2]int {
 			break
 		}
 		if r[2*m.spaces] >= 0 && to < len(text) {
-			// Followed by something that is no space: \s+(?!\S) matches all but the last space, \s+ a single one.
+			// Followed by a character other than a space: \s+(?!\S) matches all but the last space, \s+ a single one.
 			if _, n := utf8.DecodeLastRuneInString(text[from:to]); to-n > from {
 				to -= n
 			}

@@ -64,7 +64,7 @@ func (p *Pipeline) Size() int { return max(p.model.size(), p.added.size()) }
 // span is a part of the text under work.
 type span struct {
 	text string
-	// first says that the part begins where the input begins.
+	// first reports that the part begins where the input begins.
 	first bool
 }
 

@@ -30,7 +30,7 @@ type preTokenizerSpec struct {
 // gpt2 is the pattern of ByteLevel's own splitting.
 const gpt2 = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 
-// readPreTokenizer builds the pre-tokenizer of a tokenizer.json; nil where it has none.
+// readPreTokenizer builds the pre-tokenizer of a tokenizer.json; nil if it has none.
 func readPreTokenizer(raw json.RawMessage) (preTokenizer, error) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil, nil

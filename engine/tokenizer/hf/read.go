@@ -88,9 +88,9 @@ func decode[S any](raw json.RawMessage, build func(S) (model, error)) (model, er
 const (
 	// PatternGPT2 is GPT-2's.
 	PatternGPT2 = gpt2
-	// PatternLlama3 is that of Llama 3 and of Mistral's Tekken: up to three digits together.
+	// PatternLlama3 is the pattern of Llama 3 and of Mistral's Tekken: up to three digits together.
 	PatternLlama3 = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-	// PatternQwen2 is that of Qwen 2, 2.5 and 3: digits one by one.
+	// PatternQwen2 is the pattern of Qwen 2, 2.5 and 3: digits one by one.
 	PatternQwen2 = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 

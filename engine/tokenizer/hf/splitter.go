@@ -44,7 +44,7 @@ func runes(is func(rune) bool) func(string) [][2]int {
 	}
 }
 
-// piece is a stretch of text: a match or what lies between two.
+// piece is a part of the text: a match or the text between two matches.
 type piece struct {
 	from, to int
 	match    bool

@@ -49,7 +49,7 @@ func (s *scored) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// approximate reads a JSON number as the tokenizers library does: as many digits as 64 bits take, then one division or
+// approximate reads a JSON number as the tokenizers library does: the digits that fit into 64 bits, then one division or
 // multiplication by a power of ten. The last bit may differ from the nearest float64, and with it which of two equally
 // likely segmentations wins.
 func approximate(number string) float64 {
@@ -89,7 +89,7 @@ func approximate(number string) float64 {
 	return f
 }
 
-// unknownPenalty is what an unknown character costs beyond the least likely piece.
+// unknownPenalty is the cost of an unknown character beyond the least likely piece.
 const unknownPenalty = 10
 
 func (s unigramSpec) build() (*unigramModel, error) {

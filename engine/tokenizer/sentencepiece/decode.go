@@ -8,7 +8,7 @@ import (
 
 const (
 	escapedSpace = "▁"
-	// unknownText is what the unknown piece is decoded to.
+	// unknownText is the text of the decoded unknown piece.
 	unknownText = " ⁇ "
 )
 

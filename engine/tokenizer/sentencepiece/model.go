@@ -34,17 +34,17 @@ func Parse(data []byte) (*Processor, error) {
 type Parts struct {
 	Pieces []string
 	Scores []float32
-	// Kinds are those of the pieces by the numbers of sentencepiece's format, which GGUF has, too.
+	// Kinds are the kinds of the pieces by the numbers of sentencepiece's format, which GGUF has, too.
 	Kinds []int
 	// Unigram is for unigram models; others are BPE with bytes to fall back on.
 	Unigram bool
 	// Charsmap, when set, are the rules by which characters are replaced.
 	Charsmap []byte
-	// DummyPrefix puts a space before the text, RemoveSpaces removes those that are too many.
+	// DummyPrefix adds a space before the text, RemoveSpaces removes redundant spaces.
 	DummyPrefix, RemoveSpaces bool
 }
 
-// New makes a model of its parts.
+// New returns a model made from its parts.
 func New(parts Parts) (*Processor, error) {
 	if len(parts.Scores) != len(parts.Pieces) || len(parts.Kinds) != len(parts.Pieces) {
 		return nil, fmt.Errorf("reading a SentencePiece model: %d pieces, %d scores and %d kinds", len(parts.Pieces), len(parts.Scores), len(parts.Kinds))
@@ -65,7 +65,7 @@ func New(parts Parts) (*Processor, error) {
 	return build(f)
 }
 
-// build makes a model of a file's content.
+// build returns a model made from a file's content.
 func build(f modelFile) (*Processor, error) {
 	var err error
 	p := &Processor{file: f, unknown: -1, lookup: make(map[string]int32, len(f.pieces)), special: map[string]int32{}}
@@ -144,7 +144,7 @@ func (p *Processor) texts() []string {
 	return out
 }
 
-// unknownPenalty is what an unknown character costs beyond the least likely piece.
+// unknownPenalty is the cost of an unknown character beyond the least likely piece.
 const unknownPenalty = 10
 
 // smallestFloat is C's FLT_MIN, which the greatest score starts from.

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// spaceSymbol stands for a space inside pieces.
+// spaceSymbol represents a space inside pieces.
 const spaceSymbol = "\u2581"
 
 // normalize returns the text that pieces are looked for in: characters replaced by the model's rules, spaces collapsed
@@ -57,8 +57,8 @@ func (p *Processor) normalize(text string) string {
 	return out
 }
 
-// normalizePrefix returns the replacement of what text begins with, and its length: a user-defined piece (as it is), the
-// longest rule, or one character.
+// normalizePrefix returns the replacement of a prefix of text, and the prefix's length: a user-defined piece (unchanged),
+// the longest rule, or one character.
 func (p *Processor) normalizePrefix(text string) (string, int) {
 	if n, _, ok := p.user.Longest(text); ok {
 		return text[:n], n

@@ -7,8 +7,8 @@ import (
 	"sort"
 )
 
-// Prefixes is a set of strings with ids that answers which of them a text begins with. It holds them sorted, so that
-// each further byte narrows a range: no memory beside the strings themselves.
+// Prefixes is a set of strings with ids that finds those that a text begins with. It holds them sorted, so that each further
+// byte narrows a range: no memory beside the strings themselves.
 type Prefixes struct {
 	pieces []string
 	ids    []int32

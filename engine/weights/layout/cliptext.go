@@ -137,7 +137,7 @@ var clipBlockNames = strings.NewReplacer("ln_1.", "layer_norm1.", "ln_2.", "laye
 
 var openBlockNames = strings.NewReplacer("layer_norm1.", "ln_1.", "layer_norm2.", "ln_2.", "mlp.fc1.", "mlp.c_fc.", "mlp.fc2.", "mlp.c_proj.", "self_attn.out_proj.", "attn.out_proj.")
 
-// addBlock adds tensor n, which begins with prefix, below to: by the table of names outside of the blocks, or as a part of a block.
+// addBlock adds tensor n, which begins with prefix, below to: by the table of names outside the blocks, or as a part of a block.
 // Tensors that are neither keep their names.
 func (v *view) addBlock(n, prefix, to string, names map[string]string) {
 	rest := strings.TrimPrefix(n, prefix)

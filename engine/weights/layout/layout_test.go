@@ -35,7 +35,7 @@ func names(t *testing.T) map[string][][2]string {
 	return out
 }
 
-// floats is a source of float32 tensors [3,2] of one value each, which tells them apart.
+// floats is a source of float32 tensors [3,2], each filled with one value that identifies it.
 func floats(t *testing.T, names ...string) weights.Source {
 	t.Helper()
 	var entries []weights.Entry
@@ -105,7 +105,7 @@ func TestUnchanged(t *testing.T) {
 	}
 }
 
-// TestShapes looks at the tensors that change form.
+// TestShapes checks the tensors that change form.
 func TestShapes(t *testing.T) {
 	t.Parallel()
 	value := func(name string, dims []int, n int) weights.Entry {

@@ -27,7 +27,7 @@ func ControlNet(src weights.Source) weights.Source {
 		return src
 	}
 	unet := UNetNames(src)
-	union := has(src, "control_add_embedding.linear_1.bias") // for several kinds of hints, told by an embedding
+	union := has(src, "control_add_embedding.linear_1.bias") // for several hint types, selected by an embedding
 	hints := count(src, "controlnet_cond_embedding.blocks.")
 	return Renamed(src, func(n string) string {
 		for _, c := range []struct {
@@ -84,7 +84,7 @@ func begins(src weights.Source, prefix string) bool {
 type Blocks struct {
 	// Down and Up are the residual blocks of each level of the first and the second half.
 	Down, Up []int
-	// Attends tells for each level of the second half whether its last block has attention.
+	// Attends reports for each level of the second half whether its last block has attention.
 	Attends []bool
 }
 
@@ -103,7 +103,7 @@ func UNetNames(src weights.Source) Blocks {
 	return b
 }
 
-// unetNames are the tensors outside of the blocks.
+// unetNames are the tensors outside the blocks.
 var unetNames = map[string]string{
 	"conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2",
 	"time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2",
@@ -117,8 +117,8 @@ var residualNames = map[string]string{
 	"conv_shortcut": "skip_connection",
 }
 
-// Name returns what a tensor, or a module, of diffusers' U-Net is called in the other layout; "" for one that has no place
-// there. LoRA files, which name modules, are mapped by it, too.
+// Name returns the name of a tensor or module of diffusers' U-Net in the other layout, or "" if it has no counterpart. LoRA
+// files, which name modules, are mapped by it, too.
 func (b Blocks) Name(n string) string {
 	if i, rest, ok := numbered(n, "down_blocks."); ok {
 		return b.down(i, rest)
@@ -140,7 +140,7 @@ func (b Blocks) Name(n string) string {
 	return ""
 }
 
-// down names a part of level of the first half: each level is its blocks and, but for the last, a downsampling.
+// down names a part of level of the first half: each level is its blocks and, except for the last, a downsampling.
 func (b Blocks) down(level int, rest string) string {
 	if level >= len(b.Down) {
 		return ""

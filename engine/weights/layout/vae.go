@@ -98,7 +98,7 @@ func (c vaeConverter) convolution(e weights.Entry) (weights.Entry, error) {
 	return e.Reshape(shape...)
 }
 
-// count returns how many of prefix+"0.", prefix+"1." and so on begin a name, up to the first gap.
+// count returns the number of prefixes prefix+"0.", prefix+"1." and so on that begin a name, up to the first gap.
 func count(src weights.Source, prefix string) int {
 	seen := map[int]bool{}
 	for _, n := range src.Names() {

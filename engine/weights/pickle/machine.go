@@ -6,11 +6,11 @@ import (
 	"fmt"
 )
 
-// Config tells the machine what names mean. A nil function refuses everything.
+// Config resolves names for the machine. A nil function rejects every name.
 type Config struct {
-	// Find returns the class or function that a pickle names, or an error that says why not.
+	// Find returns the class or function that a pickle names, or an error with the reason.
 	Find func(module, name string) (*Global, error)
-	// Persistent returns the object that a persistent id stands for.
+	// Persistent returns the object of a persistent id.
 	Persistent func(id any) (any, error)
 }
 
@@ -193,10 +193,10 @@ func (m *machine) global(module, name string) error {
 	return m.push(g)
 }
 
-// call makes a value of a function or class and its arguments: nothing but the table's Call is ever run.
+// call returns the value for a function or class and its arguments: only the table's Call is ever run.
 func (m *machine) call(f, args any) error {
 	g, ok := f.(*Global)
-	if o, isObject := f.(*Object); isObject { // the result stands for something without meaning, too
+	if o, isObject := f.(*Object); isObject { // the result has no meaning either
 		g, ok = &Global{Module: o.Class.Module, Name: o.Class.Name}, true
 	}
 	if !ok {

@@ -93,7 +93,7 @@ func (m *machine) stepText(op byte) error {
 			return err
 		}
 		return m.global(s, name)
-	case 'i': // INST: import and call with what is above the mark
+	case 'i': // INST: import and call with the values above the mark
 		return m.inst(s)
 	case 'P':
 		return m.persistent(s)
@@ -120,7 +120,7 @@ func (m *machine) number(s string, booleans bool) error {
 	return m.push(n)
 }
 
-// text pushes the string of a line. Escapes occur in the pickles of no weight file and are refused.
+// text pushes the string of a line. Escapes do not occur in the pickles of weight files and are rejected.
 func (m *machine) text(s string, quoted bool) error {
 	if strings.ContainsRune(s, '\\') {
 		return errors.New("text with escapes")
@@ -233,7 +233,7 @@ func (m *machine) stepBuild(op byte) error {
 			return err
 		}
 		return m.persistent(id)
-	case 't', 'l', 'd', 'e', 'u', 'o', 0x90, 0x91: // these take what is above the mark
+	case 't', 'l', 'd', 'e', 'u', 'o', 0x90, 0x91: // these take the values above the mark
 		items, err := m.popMark()
 		if err != nil {
 			return err

@@ -9,7 +9,7 @@ import (
 	"comfygo/engine/weights/pickle"
 )
 
-// show prints a value in a short form that tells its types.
+// show prints a value in a short form with its types.
 func show(v any) string {
 	switch v := v.(type) {
 	case *pickle.List:

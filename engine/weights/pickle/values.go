@@ -1,8 +1,8 @@
 // Package pickle reads Python pickles without running anything.
 //
 // A pickle is a program for a small stack machine whose instructions may import and call any Python function. Here
-// the machine builds plain Go values only; every class or function that a pickle names is looked up in a table that
-// the caller gives, and a name that is not there ends the reading with an error. The package knows nothing of torch.
+// the machine builds plain Go values only; every class or function that a pickle names is looked up in a table of the
+// caller, and a missing name is an error. The package does not know torch.
 //
 // Python values become: None nil, bool, int int64 (or *big.Int), float float64, str string, bytes []byte,
 // list *List, tuple Tuple, dict *Dict, set *List.
@@ -56,19 +56,19 @@ func (d *Dict) Len() int { return len(d.Keys) }
 // Global is a class or function that a pickle names and the caller's table has.
 type Global struct {
 	Module, Name string
-	// Call makes the value that calling the function, or constructing the class, stands for. Nil means that a call
-	// gives an *Object.
+	// Call returns the value for a call of the function or a construction of the class. If Call is nil, the value is an
+	// *Object.
 	Call func(args Tuple) (any, error)
 }
 
 // String returns "module.name".
 func (g *Global) String() string { return g.Module + "." + g.Name }
 
-// Object is an instance of a class that has no meaning here. It keeps the plain data that the pickle gives it, so that
-// tensors inside it can be found; none of its class's code runs.
+// Object is an instance of an unsupported class. It keeps the plain data from the pickle, so that tensors inside can be
+// found; no code of the class runs.
 type Object struct {
 	Class *Global
-	// State is what the pickle sets as the object's attributes, usually a *Dict; nil when it sets none.
+	// State is what the pickle sets as the object's attributes, usually a *Dict; nil if it sets none.
 	State any
 	// Pairs are the members of a subclass of dict, Items those of a subclass of list or set.
 	Pairs Dict
