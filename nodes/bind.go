@@ -11,9 +11,9 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Bind makes a node of the class with its fields set from a call's values by input key. Inputs that are absent get their
-// default; a nil value (None, or a link without a value yet) leaves the field zero. For InputIsList classes every value is a []any. hidden gives the
-// values of hidden inputs and may be nil.
+// Bind makes a node of the class and sets its fields to a call's values by input key. Missing inputs get their default; a nil value (None, or a link
+// without a value yet) leaves the field zero. For InputIsList classes every value is a []any. hidden holds the values of hidden inputs and may be
+// nil.
 func (c *Class) Bind(values *pyjson.Object, hidden func(kind string) any) (Node, error) {
 	if c.foreign != nil {
 		return c.foreign.Make(), nil // it takes its inputs from the context
@@ -240,7 +240,7 @@ func boolFloat(b bool) float64 {
 	return 0
 }
 
-// integer returns a whole number; floats count when they are whole.
+// integer returns a whole number; floats count if they are whole.
 func integer(v any) (*big.Int, bool) {
 	switch v := normal(v).(type) {
 	case int64:

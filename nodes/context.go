@@ -9,8 +9,8 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Context is what a node sees of the run it is part of. It is a context.Context: it ends when the job is
-// interrupted or the program stops, and every node that works for long looks at it.
+// Context is a node's access to the run. It is a context.Context: it ends when the job is interrupted or the program stops, and every
+// long-running node checks it.
 type Context struct {
 	context.Context
 
@@ -28,7 +28,7 @@ type Context struct {
 	run *runState
 }
 
-// runState is what the executor sets; nodes reach it by methods.
+// runState is set by the executor; nodes access it through methods.
 type runState struct {
 	host    Host
 	inputs  *pyjson.Object
@@ -40,9 +40,9 @@ type runState struct {
 	reserved []func() // what ends the reservations of memory
 }
 
-// Host is what the executor does for a running node.
+// Host provides the executor's services to a running node.
 type Host interface {
-	// Progress tells value of max; preview may be nil.
+	// Progress reports value of max; preview may be nil.
 	Progress(value, max float64, preview *Preview)
 	// Show sets the progress shown at the node, without the message of a progress bar.
 	Show(value, max float64, preview *Preview)
@@ -52,9 +52,9 @@ type Host interface {
 	Await(wait func())
 	// Hidden returns the value of a hidden input (PROMPT, EXTRA_PNGINFO, DYNPROMPT, …), or nil.
 	Hidden(kind string) any
-	// Linked returns the values of a node's output in the run, ok is false where there are none yet. It is for calls in the node's turn.
+	// Linked returns the values of a node's output in the run; ok is false if there are none yet. It is for calls in the node's turn.
 	Linked(link Link) (values []any, ok bool)
-	// State returns what the node keeps from run to run, made by make the first time.
+	// State returns the state that the node keeps from run to run, made by make the first time.
 	State(make func() any) any
 }
 
@@ -65,7 +65,7 @@ type Call struct {
 	Log          *slog.Logger
 	Services     Services
 	Host         Host
-	// Inputs are the call's raw values, Missing the inputs that have none yet, Linked the types of links by input.
+	// Inputs are the call's raw values, Missing the inputs without a value, Linked the types of links by input.
 	Inputs  *pyjson.Object
 	Missing map[string]bool
 	Linked  map[string]string
@@ -89,7 +89,7 @@ func TestContext(ctx context.Context, s Services) *Context {
 	return NewContext(ctx, Call{ID: "1", PromptID: "test", Services: s})
 }
 
-// Progress tells the client that value of max is done.
+// Progress reports to the client that value of max is done.
 func (c *Context) Progress(value, max float64) { c.ProgressPreview(value, max, nil) }
 
 // ProgressPreview is Progress with an image.
@@ -114,8 +114,7 @@ func (c *Context) SendText(text string) {
 	}
 }
 
-// Await runs wait while the executor goes on with other nodes. Only nodes with Spec.Async call it.
-// wait must end when the context does.
+// Await runs wait while the executor runs other nodes. Only nodes with Spec.Async call it. wait must end when the context does.
 func (c *Context) Await(wait func()) {
 	if c.run.host == nil {
 		wait()
@@ -124,7 +123,7 @@ func (c *Context) Await(wait func()) {
 	c.run.host.Await(wait)
 }
 
-// Sleep waits for d or until the context ends, whose cause it returns then. In async nodes other nodes go on meanwhile (see Await).
+// Sleep waits for d or until the context ends; then it returns its cause. In async nodes other nodes run meanwhile (see Await).
 func (c *Context) Sleep(d time.Duration) (err error) {
 	c.Await(func() {
 		t := time.NewTimer(d)
@@ -144,7 +143,7 @@ func (c *Context) Prompt() *pyjson.Object {
 	return o
 }
 
-// ExtraPNGInfo returns what the client wants stored in images (an object with "workflow"), or nil.
+// ExtraPNGInfo returns the metadata that the client wants stored in images (an object with "workflow"), or nil.
 func (c *Context) ExtraPNGInfo() *pyjson.Object {
 	o, _ := c.Hidden("EXTRA_PNGINFO").(*pyjson.Object)
 	return o
@@ -175,8 +174,8 @@ func (c *Context) State(make func() any) any {
 	return c.run.host.State(make)
 }
 
-// Values returns the values that another node of the run has given on an output; ok is false when they are not there. Nodes of
-// classes that run in another process need them, in their turn, to have a model of this program made again there.
+// Values returns another node's values of an output in the run; ok is false if they are missing. Nodes of classes that run in another process
+// need them, in their turn, to have a model of this program made again there.
 func (c *Context) Values(link Link) (values []any, ok bool) {
 	if c.run.host == nil {
 		return nil, false

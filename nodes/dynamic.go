@@ -63,7 +63,7 @@ func (t *template) itemNames() []string {
 	return names
 }
 
-// Resolved is one input of a class for a given prompt: dynamic inputs are replaced by what they stand for.
+// Resolved is one input of a class for a given prompt: dynamic inputs are expanded.
 type Resolved struct {
 	*Input
 	// Key is the name in the prompt, with dots for what belongs to a dynamic input.

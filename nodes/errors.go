@@ -50,7 +50,7 @@ func Invalid(format string, args ...any) error { return &invalid{fmt.Sprintf(for
 // Refused is returned by ValidateInputs to refuse without a reason.
 func Refused() error { return &invalid{} }
 
-// Verdict splits a validator's error: ok is true when err is a verdict, and reason is what it says ("" for Refused).
+// Verdict splits a validator's error: ok is true if err is a verdict, and reason is its message ("" for Refused).
 func Verdict(err error) (reason string, ok bool) {
 	var v *invalid
 	if errors.As(err, &v) {
@@ -59,7 +59,7 @@ func Verdict(err error) (reason string, ok bool) {
 	return "", false
 }
 
-// Unwritten is what Run of a skeleton from tools/newnode returns until it is written; a test refuses it in the tree.
+// Unwritten is returned by Run of a skeleton from tools/newnode until it is written; a test refuses it in the tree.
 func Unwritten(class string) (Result, error) {
 	return Result{}, Errorf("NotImplementedError", "running %s: the class has no implementation", class)
 }

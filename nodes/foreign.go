@@ -11,8 +11,8 @@ import (
 
 // Foreign is a value on a link that lives in another process, where the class runs that made it.
 type Foreign interface {
-	// Native returns the value as the classes of this program take it. The error is ErrForeignOnly, wrapped, for a value
-	// that exists in the other process only, such as a model.
+	// Native returns the value in the form of this program's classes. The error wraps ErrForeignOnly for a value that exists only in
+	// the other process, such as a model.
 	Native(ctx context.Context) (any, error)
 	// Live reports whether the value is still there. It is gone with the process; a result that holds it is computed again.
 	Live() bool
@@ -28,7 +28,7 @@ type Elsewhere interface {
 	Instead(name string, values *pyjson.Object) (*Class, bool)
 }
 
-// Definition describes a class whose inputs are known at run time only, because it runs in another process.
+// Definition describes a class with inputs that are known only at run time, because it runs in another process.
 type Definition struct {
 	Spec
 	// Info is the class as /object_info shows it: its inputs are read from there.
@@ -37,10 +37,10 @@ type Definition struct {
 	Hidden *pyjson.Object
 	// Live returns a newer description with the choices of this moment; nil means Info. It may be nil.
 	Live func() *pyjson.Object
-	// Make returns a node, whose inputs are those of its Context. It must implement Validator, Fingerprinter and LazyInputs
-	// where the fields below say so.
+	// Make returns a node that reads its inputs from its Context. It must implement Validator, Fingerprinter and LazyInputs if the
+	// fields below require it.
 	Make func() Node
-	// Fingerprints and Lazy say which methods the class has; Spec.Validates says it of the validator.
+	// Fingerprints and Lazy report which methods the class has; Spec.Validates does so for the validator.
 	Fingerprints, Lazy bool
 }
 
@@ -73,7 +73,7 @@ func NewForeignClass(d Definition) (*Class, error) {
 	return c, nil
 }
 
-// info is the class as /object_info shows it, at this moment where that is known.
+// info returns the class as /object_info shows it, with the current choices if they are known.
 func (d *Definition) info() *pyjson.Object {
 	if d.Live != nil {
 		if info := d.Live(); info != nil {
@@ -171,7 +171,7 @@ func describedTemplate(t *pyjson.Object, source *liveChoices, v3 bool) *template
 	return out
 }
 
-// mostGrown bounds the inputs of one template that a description may ask for.
+// mostGrown bounds the inputs of one template that a description may have.
 const mostGrown = 1000
 
 func whole(o *pyjson.Object, key string) int {
@@ -194,10 +194,10 @@ func describedOptions(options *pyjson.Object, source *liveChoices, v3 bool) []op
 	return out
 }
 
-// liveChoices asks for the choices of this moment, such as the files of a folder.
+// liveChoices provides the current choices, such as the files of a folder.
 type liveChoices struct{ class *Class }
 
-// of returns the source of an input's choices: those of the description where the newer one has none for it.
+// of returns the source of an input's choices: those of the description if the newer one has none for it.
 func (l *liveChoices) of(in *Input) Chooser { return liveChoice{l, in} }
 
 type liveChoice struct {
@@ -238,8 +238,8 @@ func choicesIn(entry any) ([]any, bool) {
 	return nil, false
 }
 
-// Localize replaces the values of other processes in a call's inputs by what the classes of this program take, in
-// lists too. The inputs come back as they are when there are none. An error names the input.
+// Localize replaces the values of other processes in a call's inputs by values of this program, in lists too. Inputs without
+// such values are returned unchanged. An error names the input.
 func Localize(ctx context.Context, values *pyjson.Object) (*pyjson.Object, error) {
 	out := values
 	for key, v := range values.All() {

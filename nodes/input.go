@@ -18,11 +18,11 @@ type Input struct {
 	// Optional inputs may be left out; Hidden is the kind of a hidden input, else "".
 	Optional bool
 	Hidden   string
-	// Lazy inputs are computed only when CheckLazy asks for them.
+	// Lazy inputs are computed only if CheckLazy requests them.
 	Lazy bool
 	// RawLink inputs get the link itself instead of its value.
 	RawLink bool
-	// Default is the declared default value, nil when there is none.
+	// Default is the declared default value, or nil.
 	Default any
 	// Multi marks a combo that takes several values.
 	Multi bool
@@ -47,7 +47,7 @@ func (in *Input) Required() bool { return !in.Optional && in.Hidden == "" }
 // IsCombo reports whether the value is one of a list.
 func (in *Input) IsCombo() bool { return in.combo }
 
-// Choices returns what a combo offers in this environment.
+// Choices returns the choices of a combo in this environment.
 func (in *Input) Choices(env Env) []any {
 	switch {
 	case in.chooser != nil:
@@ -96,7 +96,7 @@ func InputFiles(f *folders.Folders, types ...string) []string {
 	return out
 }
 
-// Folder is the model folder whose files the input names, "" for other inputs.
+// Folder returns the model folder of the files that the input names, or "".
 func (in *Input) Folder() string {
 	if in.folder != "" {
 		return in.folder

@@ -15,8 +15,8 @@ type Memory interface {
 	Reserve(ctx context.Context, what string, bytes int64) (release func(), err error)
 }
 
-// Reserve sets memory aside for what this call is about to allocate, and fails when there is not enough. It is given back at
-// the end of the call: by then the memory is taken, and counts as such. what describes it, such as "a text of 3 bytes".
+// Reserve reserves memory that this call is about to allocate, and fails if there is not enough. It is released at the end of the call: by
+// then the memory is allocated and counts as such. what describes it, such as "a text of 3 bytes".
 func (c *Context) Reserve(what string, bytes int64) error {
 	if c.Memory == nil {
 		return nil
@@ -29,7 +29,7 @@ func (c *Context) Reserve(what string, bytes int64) error {
 	return nil
 }
 
-// Release gives back what the call reserved. The executor calls it when the call has ended.
+// Release releases the memory that the call reserved. The executor calls it when the call has ended.
 func (c *Context) Release() {
 	for _, release := range c.run.reserved {
 		release()
@@ -43,7 +43,7 @@ const (
 	memberSize  = 64
 )
 
-// TextBytes is about how much memory texts, numbers, lists and JSON values take; 0 for what is not one of these.
+// TextBytes estimates the memory of texts, numbers, lists and JSON values; 0 for other values.
 func TextBytes(v any) int64 {
 	switch v := v.(type) {
 	case string:
@@ -76,7 +76,7 @@ func TextBytes(v any) int64 {
 	return 0
 }
 
-// ReserveText is Reserve for a text of length bytes with room for copies of it on the way; it refuses texts that are too long for any job.
+// ReserveText is Reserve for a text of length bytes with room for temporary copies; it refuses texts that are too long for any job.
 func (c *Context) ReserveText(length, copies int) error {
 	if err := pystr.CheckSize(length); err != nil {
 		return err

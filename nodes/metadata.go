@@ -9,8 +9,8 @@ import (
 // TextEntry is one text that a saved file carries about its making.
 type TextEntry struct{ Key, Value string }
 
-// FileText returns what a saved file says about its making, as JSON: the prompt, then everything that the client sent to be stored. It is nil
-// when files must not carry that.
+// FileText returns the metadata of a saved file as JSON: the prompt, then everything that the client sent to be stored. It is nil if metadata
+// are disabled.
 func (c *Context) FileText() ([]TextEntry, error) {
 	if !c.Metadata {
 		return nil, nil

@@ -15,9 +15,9 @@ type Preview struct {
 	// Format is JPEG or PNG.
 	Format string
 	Image  image.Image
-	// MaxSize, when positive, is the longer side of what is sent.
+	// MaxSize, if positive, is the longer side of the sent image.
 	MaxSize int
-	// Data, when set, is the image as it is sent; Image is not looked at then.
+	// Data, if set, is the encoded image to send; Image is then ignored.
 	Data []byte
 }
 
@@ -84,8 +84,8 @@ func taps(size, n int) []tap {
 	return out
 }
 
-// enlarge scales an opaque image up, bilinear. It is what makes previews cheap: the general scaler takes ten times as
-// long for the latent's few pixels.
+// enlarge scales an opaque image up, bilinear. It keeps previews cheap: the general scaler takes ten times as long
+// for the latent's few pixels.
 func enlarge(dst, src *image.RGBA) {
 	sw, sh := src.Bounds().Dx(), src.Bounds().Dy()
 	dw, dh := dst.Bounds().Dx(), dst.Bounds().Dy()

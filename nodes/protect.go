@@ -15,7 +15,7 @@ type PanicError struct {
 // Error returns what was panicked with.
 func (e *PanicError) Error() string { return fmt.Sprint(e.Value) }
 
-// Unwrap returns the panic's value when it is an error.
+// Unwrap returns the panic's value if it is an error.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err

@@ -24,11 +24,11 @@ type Source interface {
 	Refresh(ctx context.Context)
 	// Wait waits until the classes are there, within a bound in time.
 	Wait(ctx context.Context)
-	// Pending says in a sentence for users why classes of the source may still be missing; "" when all are there.
+	// Pending explains in a sentence for users why classes of the source may still be missing, or returns "" if all are there.
 	Pending() string
 }
 
-// SetSource says where foreign classes come from.
+// SetSource sets the source of foreign classes.
 func (r *Registry) SetSource(s Source) { r.source.Store(&s) }
 
 // Stamp updates the descriptions of foreign classes and returns a number that changes whenever one of them does.
@@ -46,7 +46,7 @@ func (r *Registry) Wait(ctx context.Context) {
 	}
 }
 
-// Pending says why classes of other processes may still be missing; "" when all are there.
+// Pending explains why classes of other processes may still be missing, or returns "" if all are there.
 func (r *Registry) Pending() string {
 	if s := r.source.Load(); s != nil {
 		return (*s).Pending()
@@ -59,7 +59,7 @@ func NewRegistry() *Registry { return &Registry{byName: map[string]*Class{}} }
 
 var standard = NewRegistry()
 
-// Default returns the registry that Register fills; package nodes/all brings in every family.
+// Default returns the registry that Register fills; package nodes/all links every family.
 func Default() *Registry { return standard }
 
 // Register adds a class to the default registry, from an init function. A class that contradicts itself

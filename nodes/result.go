@@ -5,11 +5,11 @@ import "comfygo/internal/pyjson"
 // List is the value of an output with Output.List; any other slice serves as well.
 type List []any
 
-// Result is what Run returns.
+// Result is the result of Run.
 type Result struct {
 	// Values, one per output. With Expand they may be Links into the new graph.
 	Values []any
-	// UI is sent to the client and kept in the history: an object whose values are lists.
+	// UI is sent to the client and kept in the history: an object with lists as values.
 	UI *pyjson.Object
 	// Expand, when not nil, is a graph that is run in place of this node.
 	Expand *pyjson.Object
@@ -32,7 +32,7 @@ func (r Result) AddUI(key string, list any) Result {
 	return r
 }
 
-// Blocker as an output's value keeps the nodes behind it from running. With a message the client is told, without it is silent.
+// Blocker as an output's value keeps later nodes from running. With a message the client is notified; without one it is silent.
 type Blocker struct {
 	Message *string
 }

@@ -7,9 +7,9 @@ import (
 	"comfygo/internal/ffmpeg"
 )
 
-// Services are what nodes reach through their context.
+// Services are the services that nodes reach through their context.
 type Services struct {
-	// Folders says where models, inputs and outputs are.
+	// Folders holds the folders of models, inputs and outputs.
 	Folders *folders.Folders
 	// Engine loads and runs models.
 	Engine *engine.Runtime
@@ -17,10 +17,10 @@ type Services struct {
 	Memory Memory
 	// FFmpeg reads and writes media files; nil looks for the programs on PATH.
 	FFmpeg *ffmpeg.Tool
-	// Elsewhere has the classes of another process; nil where there is no such process.
+	// Elsewhere has the classes of another process; nil if there is none.
 	Elsewhere Elsewhere
 	// Metadata is false when images must not carry the prompt (--disable-metadata).
 	Metadata bool
-	// Preview says how the work of samplers is shown.
+	// Preview configures the previews of samplers.
 	Preview preview.Settings
 }

@@ -20,7 +20,7 @@ type Plain interface {
 	Plain() any
 }
 
-// written is text that stands for itself within a list or a dictionary.
+// written is text that is shown unquoted within a list or a dictionary.
 type written string
 
 // String implements fmt.Stringer.

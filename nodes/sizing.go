@@ -10,15 +10,15 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Sizer is implemented by every class with an output of type IMAGE, LATENT or MASK. It tells before a run how many images
-// the node will give on and how large they will be, so that a limit on pixels can be held. A node of which it is not said
-// counts as unknown.
+// Sizer is implemented by every class with an output of type IMAGE, LATENT or MASK. Before a run it returns the number and
+// the size of the images that the node will return, so that a limit on pixels can be enforced. A node without it counts as
+// unknown.
 type Sizer interface {
 	Sizes(s *Sizing) Images
 }
 
-// Images is what is known of the images, latents or masks that a node gives on; sizes are in pixels, those of latents in
-// the pixels that they stand for. A number that cannot be told is NaN.
+// Images describes the images, latents or masks that a node returns; sizes are in pixels, those of latents in the pixels of
+// their images. Unknown numbers are NaN.
 type Images struct {
 	Count         float64 // all of them, in all lists
 	Width, Height float64 // of the largest one
@@ -29,7 +29,7 @@ type Images struct {
 	Made bool
 }
 
-// UnknownImages is what a node gives on of which nothing can be told.
+// UnknownImages describes the output of a node about which nothing is known.
 func UnknownImages() Images {
 	return Images{Count: math.NaN(), Width: math.NaN(), Height: math.NaN(), Lists: math.NaN()}
 }
@@ -76,9 +76,9 @@ func (p Images) ScaledTo(width, height float64) Images {
 	return p.Of(width, height)
 }
 
-// Sizing is what a Sizer sees of its node: the values that are given and the images that come in.
+// Sizing is a Sizer's view of its node: the given values and the incoming images.
 type Sizing struct {
-	// In is all that comes in as one: as many images as the largest batch has, once for each element of a list.
+	// In combines all inputs: the number of images is that of the largest batch, once for each element of a list.
 	In Images
 	// Linked are the images of each input by its name, and Links one for each link.
 	Linked map[string]Images
@@ -109,7 +109,7 @@ func (s *Sizing) Takes(name string) bool {
 // Has reports whether the node is given an input that it takes.
 func (s *Sizing) Has(name string) bool { return s.Inputs.Has(name) && s.Takes(name) }
 
-// Number is the absolute value of an input, or that of the constant it is linked to; NaN when there is none.
+// Number returns the absolute value of an input, or that of the constant it is linked to, or NaN.
 func (s *Sizing) Number(name string) float64 {
 	v, _ := s.Inputs.Get(name)
 	for range maxConstants {
@@ -134,7 +134,7 @@ func (s *Sizing) Number(name string) float64 {
 	return math.NaN()
 }
 
-// Text is the text of an input, as of a combo; false when it has none.
+// Text returns the text of an input, as of a combo; false if it has none.
 func (s *Sizing) Text(name string) (string, bool) {
 	if !s.Has(name) {
 		return "", false
@@ -144,7 +144,7 @@ func (s *Sizing) Text(name string) (string, bool) {
 	return text, ok
 }
 
-// Repeated is how many images a node sees of some that run once for each of the elements of all lists.
+// Repeated returns the number of images of a node that runs once for each of the elements of all lists.
 func (s *Sizing) Repeated(p Images) float64 {
 	if p.Lists == 1 {
 		return p.Count * s.In.Lists
@@ -211,7 +211,7 @@ func (c *Class) GivesImages() bool {
 	return slices.ContainsFunc(c.Outputs, func(o Output) bool { return slices.Contains(imageTypes, o.Type) })
 }
 
-// Sizer returns what tells the sizes of the class's images; false when it does not say.
+// Sizer returns the Sizer of the class, or false if it has none.
 func (c *Class) Sizer() (Sizer, bool) {
 	s, ok := c.New().(Sizer)
 	return s, ok

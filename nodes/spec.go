@@ -2,13 +2,13 @@ package nodes
 
 import "comfygo/folders"
 
-// Spec is everything about a node class that is not an input.
+// Spec holds everything about a node class except its inputs.
 type Spec struct {
 	// Name is the class name in workflows.
 	Name string
 	// DisplayName is the title; for v1 classes without one, the name is shown, for v3 classes null.
 	DisplayName string
-	// NoCategory says that Category is empty on purpose.
+	// NoCategory marks a Category that is empty on purpose.
 	NoCategory bool
 	// Category is the place in the menu; "" means "sd", as upstream has it.
 	Category string
@@ -34,12 +34,12 @@ type Spec struct {
 	NotIdempotent bool
 	// Async: Run may overlap with other nodes; see Context.Await.
 	Async bool
-	// Uses says what may happen beside the node's work; nothing may unless it says so.
+	// Uses declares what may run beside the node; by default nothing may.
 	Uses Uses
 	// AcceptAllInputs: undeclared inputs reach the node too (Context.Input).
 	AcceptAllInputs bool
-	// Validates names the inputs that ValidateInputs looks at, as upstream's function names its arguments: the built-in range and
-	// list checks leave these to the node. "input_types" asks for the types of the links, "**" for every input.
+	// Validates names the inputs that ValidateInputs reads, as upstream's function names its arguments: the built-in range and list checks
+	// leave these to the node. "input_types" requests the types of the links, "**" selects every input.
 	Validates []string
 
 	Deprecated, Experimental, DevOnly bool
@@ -51,17 +51,18 @@ type Spec struct {
 	PriceBadge any
 }
 
-// Uses says what a node's work needs, and so what may happen beside it. Clients see the same messages in the same order whatever it says.
+// Uses declares the resources of a node's work, and so what may run beside it. Clients see the same messages in the same order for all
+// values.
 type Uses int
 
 const (
-	// UsesUnknown is for nodes that say nothing: they run when it is their turn, never earlier.
+	// UsesUnknown is for nodes without a declaration: they run when it is their turn, never earlier.
 	UsesUnknown Uses = iota
-	// UsesDevice is for work on the device, of which one node has the whole, that depends on nothing but the inputs and the fingerprint. It
-	// may begin early while a UsesNothing node is at work, and its result may never be wanted.
+	// UsesDevice is for work on the device, which one node has to itself, that depends only on the inputs and the fingerprint. It may begin
+	// early while a UsesNothing node is at work, and its result may never be used.
 	UsesDevice
-	// UsesNothing is for work on the CPU and in the node's own files that depends on nothing but the inputs and the fingerprint. It may
-	// begin early and go on beside any other node; if the node is no output node its result may never be wanted.
+	// UsesNothing is for work on the CPU and in the node's own files that depends only on the inputs and the fingerprint. It may begin early
+	// and run beside any other node; unless the node is an output node, its result may never be used.
 	UsesNothing
 )
 
@@ -71,9 +72,9 @@ type Output struct {
 	Type string
 	// Name is the label; "" shows the type.
 	Name string
-	// List: the node gives a slice, each element of which is processed on its own further down.
+	// List: the node returns a slice; later nodes process each element separately.
 	List bool
-	// ListUnset writes null for List in /object_info, as upstream does for classes that leave it out; the value is no list then.
+	// ListUnset writes null for List in /object_info, as upstream does for classes that omit it; the value is not a list then.
 	ListUnset bool
 	// Tooltip is shown by the front end.
 	Tooltip string
@@ -92,7 +93,7 @@ func Outputs(types ...string) []Output {
 	return out
 }
 
-// Node is what every node implements. The fields of the struct are set before each call.
+// Node is implemented by every node. The fields of the struct are set before each call.
 type Node interface {
 	// Spec describes the class. It is called once, on a zero value.
 	Spec() Spec
@@ -100,9 +101,9 @@ type Node interface {
 	Run(ctx *Context) (Result, error)
 }
 
-// Validator is implemented by nodes that check their own inputs; Spec.Validates says which. Linked inputs
-// have zero values (Context.Linked tells them apart). Return Invalid or Refused for a wrong value; any other error counts
-// as an exception in the validator.
+// Validator is implemented by nodes that check their own inputs; Spec.Validates selects them. Linked inputs have zero values
+// (Context.Linked distinguishes them). Return Invalid or Refused for a wrong value; any other error counts as an exception in the
+// validator.
 type Validator interface {
 	ValidateInputs(ctx *Context) error
 }
@@ -113,8 +114,8 @@ type Fingerprinter interface {
 	Fingerprint(ctx *Context) (any, error)
 }
 
-// LazyInputs is implemented by nodes with lazy inputs. It names the inputs that are needed before Run can be called; those that are
-// there already are ignored. Context.Missing tells which fields have no value yet.
+// LazyInputs is implemented by nodes with lazy inputs. It names the inputs that are needed before Run can be called; inputs that are
+// already computed are ignored. Context.Missing reports the fields without a value.
 type LazyInputs interface {
 	CheckLazy(ctx *Context) ([]string, error)
 }
@@ -129,7 +130,7 @@ type Dynamic interface {
 	DynamicOptions(input string) []Option
 }
 
-// Env is what a schema depends on besides the class.
+// Env holds what a schema depends on besides the class.
 type Env struct {
 	// Folders gives the file lists; nil means empty folders.
 	Folders *folders.Folders

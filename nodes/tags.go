@@ -29,10 +29,10 @@ func (f *fieldSet) dynamic() bool {
 	return slices.ContainsFunc(f.inputs, func(in *Input) bool { return in.grow != nil || in.choice != nil })
 }
 
-// textTags are options whose values are text; see the package's documentation.
+// textTags are options with text values; see the package's documentation.
 var textTags = []string{"tooltip", "display", "display_name", "placeholder", "label_on", "label_off", "image_folder", "widgetType", "component"}
 
-// shapeTags are no widget options.
+// shapeTags are not widget options.
 var shapeTags = []string{"in", "type", "optional", "hidden", "options", "files", "folder", "choices", "opts", "autogrow", "item", "prefix", "names", "least", "most", "itemopts", "match", "allowed"}
 
 // v3Order is the order in which upstream's v3 schema writes options.

@@ -10,13 +10,13 @@ import (
 // UIWarnings is the key of a node's output for the client under which its warnings are, a list of texts.
 const UIWarnings = "warnings"
 
-// Limits of what is kept of the warnings of one call.
+// Limits of the stored warnings of one call.
 const (
 	maxWarnings    = 16
 	maxWarningText = 500 // bytes
 )
 
-// warnings gathers what a call warned of.
+// warnings collects the warnings of a call.
 type warnings struct {
 	mu    sync.Mutex
 	texts []string
@@ -33,9 +33,9 @@ func (w *warnings) add(text string) bool {
 	return true
 }
 
-// Warn tells the client that something the job asked for was left out, such as an embedding that is not there: at once
-// as the text at the node, and in the node's output under UIWarnings, which the history keeps. Code that has only a
-// context.Context uses warning.Add.
+// Warn warns the client that something in the job was ignored, such as a missing embedding: at once as the text at the
+// node, and in the node's output under UIWarnings, which the history keeps. Code that has only a context.Context uses
+// warning.Add.
 func (c *Context) Warn(text string) {
 	if len(text) > maxWarningText {
 		text = text[:maxWarningText] + "…"
@@ -46,7 +46,7 @@ func (c *Context) Warn(text string) {
 	}
 }
 
-// WithWarnings returns the result of this call with what it warned of.
+// WithWarnings returns the result of this call with its warnings.
 func (c *Context) WithWarnings(r Result) Result {
 	c.run.warnings.mu.Lock()
 	defer c.run.warnings.mu.Unlock()

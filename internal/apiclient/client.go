@@ -121,7 +121,7 @@ type File struct {
 	Type      string `json:"type"`
 }
 
-// Result is what /history keeps of a prompt.
+// Result is a prompt's entry in /history.
 type Result struct {
 	Outputs map[string]map[string]json.RawMessage `json:"outputs"`
 	Status  struct {
@@ -140,7 +140,7 @@ func (r *Result) Files(node, kind string) []File {
 	return files
 }
 
-// Failure is what the execution_error message of a failed prompt says.
+// Failure is the execution_error message of a failed prompt.
 type Failure struct {
 	NodeID    string `json:"node_id"`
 	NodeType  string `json:"node_type"`
@@ -149,7 +149,7 @@ type Failure struct {
 	Traceback any    `json:"traceback"`
 }
 
-// Failure returns the error of a prompt, or nil when it has none.
+// Failure returns the error of a prompt, or nil if it has none.
 func (r *Result) Failure() *Failure {
 	for _, m := range r.Status.Messages {
 		if len(m) != 2 || string(m[0]) != `"execution_error"` {

@@ -6,15 +6,15 @@ import (
 	"fmt"
 )
 
-// Progress is how far a node is.
+// Progress is the progress of a node.
 type Progress struct {
 	Node  string `json:"node"`
 	Value int    `json:"value"`
 	Max   int    `json:"max"`
 }
 
-// Follow queues a workflow over an open socket, hands every message of its prompt to see (which may
-// be nil) and returns the result when the prompt has ended, whether well or not.
+// Follow queues a workflow over an open socket, passes every message of its prompt to see (which
+// may be nil) and returns the result when the prompt has ended, whether successfully or not.
 func (c *Client) Follow(ctx context.Context, s *Socket, clientID string, workflow any, see func(Message)) (Result, error) {
 	id, err := c.Queue(ctx, workflow, clientID)
 	if err != nil {

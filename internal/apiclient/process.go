@@ -27,8 +27,8 @@ type Process struct {
 	err  error // of Wait; read it after done
 }
 
-// Start runs a server program and waits until it has printed its address. What it prints is copied
-// to log, which may be nil. The caller has to call Stop.
+// Start runs a server program and waits until it has printed its address. Its output is copied to
+// log, which may be nil. The caller has to call Stop.
 func Start(ctx context.Context, log io.Writer, binary string, args ...string) (*Process, error) {
 	read, write, err := os.Pipe()
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Usage is what a process has used so far, from Linux's /proc.
+// Usage is the CPU time and memory that a process has used so far, from Linux's /proc.
 type Usage struct {
 	CPU     time.Duration // user and system, all threads
 	Wall    time.Time     // when it was read
@@ -19,7 +19,7 @@ type Usage struct {
 // clockTicks is the unit of /proc/PID/stat: USER_HZ, 100 on every Linux that Go runs on.
 const clockTicks = 100
 
-// Usage reads what the process has used.
+// Usage reads the resources that the process has used.
 func (p *Process) Usage() (Usage, error) {
 	u := Usage{Wall: time.Now()}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))

@@ -108,7 +108,7 @@ func TestPack16(t *testing.T) {
 	}
 }
 
-// TestCharge: memory is asked for before it is taken, whatever a header announces.
+// TestCharge checks that memory is reserved before it is allocated, whatever a header announces.
 func TestCharge(t *testing.T) {
 	t.Parallel()
 	samples := make([]int16, 3<<20)

@@ -22,7 +22,7 @@ func newShelf(sampleRate int, gain, frequency, q float64) shelf {
 	return shelf{a: a, cos: cos32(w0), root: 2 * sqrt32(a) * alpha}
 }
 
-// LowShelf raises or lowers what is below a frequency in Hz by gain dB.
+// LowShelf raises or lowers the band below a frequency in Hz by gain dB.
 func LowShelf(sampleRate int, gain, frequency, q float64) Biquad {
 	s := newShelf(sampleRate, gain, frequency, q)
 	minus, plus := float32((s.a-1)*s.cos), float32((s.a+1)*s.cos)
@@ -38,7 +38,7 @@ func LowShelf(sampleRate int, gain, frequency, q float64) Biquad {
 	return Biquad{b0: f.b0 / f.a0, b1: f.b1 / f.a0, b2: f.b2 / f.a0, a0: 1, a1: f.a1 / f.a0, a2: f.a2 / f.a0}
 }
 
-// HighShelf raises or lowers what is above a frequency in Hz by gain dB.
+// HighShelf raises or lowers the band above a frequency in Hz by gain dB.
 func HighShelf(sampleRate int, gain, frequency, q float64) Biquad {
 	s := newShelf(sampleRate, gain, frequency, q)
 	minus, plus := float32((s.a-1)*s.cos), float32((s.a+1)*s.cos)
@@ -52,7 +52,7 @@ func HighShelf(sampleRate int, gain, frequency, q float64) Biquad {
 	}
 }
 
-// Peak raises or lowers what is around a frequency in Hz by gain dB. Source: torchaudio's equalizer_biquad.
+// Peak raises or lowers the band around a frequency in Hz by gain dB. Source: torchaudio's equalizer_biquad.
 func Peak(sampleRate int, gain, frequency, q float64) Biquad {
 	w0 := angular(sampleRate, frequency)
 	a := amplitude(gain)
@@ -88,7 +88,7 @@ func (f Biquad) Apply(ctx context.Context, waveform *tensor.Tensor) (*tensor.Ten
 	return out, context.Cause(ctx)
 }
 
-// row filters one channel. The state is kept unlimited; only what is given out is limited.
+// row filters one channel. The state is kept unlimited; only the output is limited.
 func (f Biquad) row(ctx context.Context, out, in []float32) {
 	b0, b1, b2, a1, a2 := f.b0/f.a0, f.b1/f.a0, f.b2/f.a0, f.a1/f.a0, f.a2/f.a0
 	var x1, x2, y1, y2 float32

@@ -7,17 +7,17 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// Charge sets memory aside for bytes that are about to be allocated, and fails when there is not enough. nil charges nothing.
+// Charge reserves memory for bytes that are about to be allocated, and fails if there is not enough. nil charges nothing.
 type Charge func(bytes int64) error
 
 // piece is the number of values that a Collector allocates at a time.
 const piece = 1 << 20
 
-// Collector gathers decoded samples whose number is not known, or not to be believed.
+// Collector gathers decoded samples whose number is unknown or cannot be trusted.
 type Collector struct {
 	// Channels is the number of channels, at least 1.
 	Channels int
-	// Charge is asked before memory is taken.
+	// Charge is called before memory is allocated.
 	Charge Charge
 
 	full [][]float32 // interleaved

@@ -17,13 +17,12 @@ var errFLAC = errors.New("decoding FLAC: the frame is damaged")
 // maxDamaged bounds the frames that are tried and left out: each may cost the work of many samples in few bytes.
 const maxDamaged = 4096
 
-// flacInfo is what a file's header says of all frames.
+// flacInfo is the part of a file's header that applies to all frames.
 type flacInfo struct {
 	rate, channels, depth int
 }
 
-// readFLAC decodes a whole FLAC file. Source: RFC 9639. Frames that are damaged are left out, as FFmpeg leaves them out; the length that the header
-// announces is not believed.
+// readFLAC decodes a whole FLAC file. Source: RFC 9639. Damaged frames are omitted, as in FFmpeg; the length in the header is not trusted.
 func readFLAC(ctx context.Context, data []byte, charge Charge) (*media.Audio, error) {
 	info, data, err := flacHeader(data)
 	if err != nil {

@@ -22,7 +22,7 @@ const (
 	MaxFLACChannels = 8
 )
 
-// FLACTagBytes is the size that tags take in a FLAC file, of which MaxFLACTags bytes fit.
+// FLACTagBytes returns the size of tags in a FLAC file, which is limited to MaxFLACTags bytes.
 func FLACTagBytes(tags []Tag) int {
 	n := 4 + len(flacVendor) + 4
 	for _, t := range tags {
@@ -220,7 +220,7 @@ func rateCode(rate int) (code, value uint64, width int) {
 	return 0, 0, 0
 }
 
-// header writes a frame's header with its checksum. Block size and sample rate stand in full where there is no short code for them.
+// header writes a frame's header with its checksum. Block size and sample rate are written in full if they have no short code.
 func (e *flacEncoder) header(number, n, assignment int) {
 	const sync, sixteenBits = 0b1111_1111_1111_1000, 4 << 1
 	e.w.write(sync, 16)

@@ -19,14 +19,14 @@ import (
 type Filter struct {
 	// Width is half the length of the window in zero crossings, Rolloff the cut-off frequency as a part of the Nyquist frequency.
 	Width, Rolloff float64
-	// Beta is that of a Kaiser window; 0 is a Hann window.
+	// Beta is that of a Kaiser window; 0 means a Hann window.
 	Beta float64
 }
 
 // standard is the filter of torchaudio.functional.resample's defaults.
 var standard = Filter{Width: 6, Rolloff: 0.99}
 
-// maxKernel bounds the number of filter weights; sample rates of broken files would ask for more.
+// maxKernel bounds the number of filter weights; sample rates of broken files would need more.
 const maxKernel = 1 << 26
 
 // Resample converts a waveform [...,T] from one sample rate to another, both in Hz, by windowed sinc interpolation (Hann window).

@@ -98,7 +98,7 @@ func ReadWAVUpTo(ctx context.Context, file io.Reader, most int64, charge Charge)
 // ErrNoSamples means that a WAV file has no samples.
 var ErrNoSamples = errors.New("reading WAV: the file has no samples")
 
-// wavHeader reads up to the samples, whose size in bytes it returns.
+// wavHeader reads up to the samples and returns their size in bytes.
 func wavHeader(r *bufio.Reader) (f wavFormat, size int64, err error) {
 	const riffSize, headerSize, formatSize, mostFormat = 12, 8, 16, 1 << 10
 	if _, err := r.Discard(riffSize); err != nil {
@@ -148,7 +148,7 @@ func readFormat(body []byte) wavFormat {
 	return f
 }
 
-// converter returns what turns samples into values with full scale at 1, nil for formats that are not read here.
+// converter returns the function that converts samples to values with full scale at 1, or nil for formats that are not read here.
 func (f wavFormat) converter() func(out []float32, in []byte) {
 	switch {
 	case f.tag == wavPCM && f.depth == 8:

@@ -1,8 +1,8 @@
 // Package backup packs files and SQLite databases that are in use into one archive, and unpacks such an archive.
 //
-// A database is copied as one transaction sees it (VACUUM INTO), while others write to it. The archive begins with a manifest of
-// sizes and SHA-256 sums, by which every file is checked before anything is put into place. The package does not know what the
-// files are.
+// A database is copied in one transaction (VACUUM INTO) while others write to it. The archive begins with a manifest of sizes
+// and SHA-256 sums; every file is checked against it before anything is put into place. The package does not know the purpose of
+// the files.
 package backup
 
 import (
@@ -25,7 +25,7 @@ import (
 // manifestName is the first file of an archive.
 const manifestName = "manifest.json"
 
-// Bounds of what is read from an archive.
+// Bounds of the data that is read from an archive.
 const (
 	maxManifest = 16 << 20
 	maxEntries  = 1 << 20
@@ -47,7 +47,7 @@ type Entry struct {
 	Schema int64 `json:"schema,omitempty"`
 }
 
-// Manifest says what an archive holds.
+// Manifest describes the contents of an archive.
 type Manifest struct {
 	Program string    `json:"program"` // that wrote it, with its version
 	Time    time.Time `json:"time"`
@@ -81,7 +81,7 @@ func Write(ctx context.Context, path, program string, sources []Source) (_ Manif
 	return m, os.Rename(packed, path)
 }
 
-// take describes a source and returns the file whose content goes into the archive: the source, or the copy of a database.
+// take describes a source and returns the file with the content for the archive: the source, or the copy of a database.
 func take(ctx context.Context, s Source, copied string) (Entry, string, error) {
 	e := Entry{Name: s.Name}
 	is, err := isSQLite(s.Path)

@@ -15,7 +15,7 @@ import (
 	"comfygo/sqlite"
 )
 
-// Unpacked is an archive whose files have been checked and lie in a folder, named by their place in the manifest.
+// Unpacked is an archive whose files have been checked and unpacked to a folder, named by their place in the manifest.
 type Unpacked struct {
 	Manifest
 	dir string
@@ -113,7 +113,7 @@ func (u *Unpacked) unpack(ctx context.Context, r io.Reader, i int, e Entry) erro
 	return nil
 }
 
-// Place moves the ith file to its place. What is there, with a database's companions, is kept beside it under the suffix.
+// Place moves the ith file to its place. An existing file, with a database's companions, is kept beside it under the suffix.
 func (u *Unpacked) Place(i int, to, suffix string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
@@ -136,5 +136,5 @@ func (u *Unpacked) Place(i int, to, suffix string) (err error) {
 	return os.Rename(staged, to)
 }
 
-// Suffix is what replaced files get at a time.
+// Suffix returns the ending of files that are replaced at a time.
 func Suffix(at time.Time) string { return at.UTC().Format(".before-restore-20060102T150405Z") }

@@ -37,7 +37,7 @@ func onPath(names ...string) func() string {
 	}
 }
 
-// look finds a program on PATH, and in the usual folders where the environment has none.
+// look finds a program on PATH or, if it is missing there, in the usual folders.
 func look(name string) string {
 	if p, err := exec.LookPath(name); err == nil {
 		return p
@@ -67,7 +67,7 @@ func findPip() string {
 	return ""
 }
 
-// pipArgs asks for the wheel of the pinned platform whatever Python runs pip; only the files in it are used.
+// pipArgs requests the wheel of the pinned platform whatever Python runs pip; only the files in it are used.
 func pipArgs(item Item, dir string) []string {
 	args := []string{"-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"}
 	if item.Platform != "" {

@@ -1,7 +1,7 @@
-// Package download brings pinned archives to this machine through a client that it already has (pip, npm, curl), and
-// checks them.
+// Package download fetches pinned archives through a client that is already installed (pip, npm, curl), and checks
+// them.
 //
-// It must not know what the archives are for: internal/ortlib and frontend say what they want and unpack it.
+// It must not know the purpose of the archives: internal/ortlib and frontend choose and unpack them.
 package download
 
 import (
@@ -17,7 +17,7 @@ import (
 	"strings"
 )
 
-// Kind says how an archive is obtained.
+// Kind is the way to obtain an archive.
 type Kind string
 
 // The kinds of archive, one for each client.

@@ -10,7 +10,7 @@ type Canvas struct {
 	Width, Height, Channels int
 }
 
-// New returns a black canvas, transparent where it has four channels.
+// New returns a black canvas, transparent if it has four channels.
 func New(width, height, channels int) *Canvas {
 	return &Canvas{Pix: make([]byte, width*height*channels), Width: width, Height: height, Channels: channels}
 }
@@ -90,7 +90,7 @@ type quarter struct {
 	a2, b2 int64
 }
 
-// off is how far a point lies off the ellipse.
+// off returns the distance of a point from the ellipse.
 func (q *quarter) off(x, y int) int64 {
 	v := q.a2*int64(y)*int64(y) + q.b2*int64(x)*int64(x) - q.a2*q.b2
 	return max(v, -v)

@@ -18,8 +18,8 @@ var fontFile []byte
 //go:embed font/hints.bin.gz
 var hintFile []byte
 
-// hintedSizes is the largest size in pixels whose outlines are those of FreeType's hinter. Larger ones are not hinted: stems are up
-// to a pixel off.
+// hintedSizes is the largest size in pixels with the outlines of FreeType's hinter. Larger sizes are not hinted: stems are up to a
+// pixel off.
 const hintedSizes = 128
 
 // outlinePoint is a point of a glyph: on the curve, or the control point of a quadratic one. Coordinates are in font units or in

@@ -18,7 +18,7 @@ func flattened(curves []curve) []flat {
 		}
 	}
 	for _, c := range curves {
-		// The distance of the curve from its chord in 1/64 pixel says how many lines it takes.
+		// The distance of the curve from its chord in 1/64 pixel determines the number of lines.
 		off := math.Hypot(c.x0-2*c.x1+c.x2, c.y0-2*c.y1+c.y2) / 4
 		steps := 1
 		if off > 0 {
@@ -80,7 +80,7 @@ func widened(points []flat, width float64) []flat {
 	return out
 }
 
-// inner joins two moved lines at an inner corner where they meet, or side by side where they are too short for that.
+// inner joins two moved lines at an inner corner at their intersection, or side by side if they are too short for that.
 func inner(p, before, after flat, angle, turn, width float64) []flat {
 	reach := width * math.Tan(turn/2)
 	shorter := min(math.Hypot(p.x-before.x, p.y-before.y), math.Hypot(after.x-p.x, after.y-p.y))

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/image/vector"
 )
 
-// Face is the font at one size. What it gives is what Pillow gives with FreeType and the layout engine BASIC: one glyph behind the
+// Face is the font at one size. Its results equal those of Pillow with FreeType and the layout engine BASIC: one glyph behind the
 // other on whole pixels, without kerning.
 type Face struct {
 	size            int
@@ -92,7 +92,7 @@ func (g *glyphOutline) bounds() (left, bottom, right, top int) {
 	return left, bottom, right, top
 }
 
-// Text is what Canvas.Text draws.
+// Text is a text to draw by Canvas.Text.
 type Text struct {
 	Face *Face
 	// Lines are separated by line breaks; Spacing is added to their height, and Anchor holds for each line.
@@ -193,7 +193,7 @@ func (f *Face) mask(text string, width, height, stroke int, partX, partY float64
 	return out
 }
 
-// cover lays a glyph's coverage over what is there.
+// cover draws a glyph's coverage over the canvas.
 func cover(out []byte, width, height int, pix []byte, left, top, w int) {
 	for i, v := range pix {
 		x, y := left+i%w, top+i/w
@@ -270,8 +270,8 @@ func (g *glyphOutline) trace(z *vector.Rasterizer, place func(x, y float64) (flo
 // curve is a quadratic curve; of a line the control point lies in the middle.
 type curve struct{ x0, y0, x1, y1, x2, y2 float64 }
 
-// lines is how many lines FreeType's rasterizer draws the curve with: twice as many as long as a curve is off by more than a
-// sixteenth of a pixel.
+// lines returns the number of lines that FreeType's rasterizer draws the curve with: it doubles them while the curve deviates by
+// more than a sixteenth of a pixel.
 func (c curve) lines() int {
 	n := 1
 	for off := max(math.Abs(c.x0+c.x2-2*c.x1), math.Abs(c.y0+c.y2-2*c.y1)); off > 64.0/4; off /= 4 {

@@ -10,7 +10,7 @@ import (
 // ErrNoStream means that a file has no stream of the kind that was asked for.
 var ErrNoStream = errors.New("the file has no such stream")
 
-// audioMemory bounds the address space of a process that decodes audio, most of which is libraries and stacks.
+// audioMemory bounds the address space of a process that decodes audio; most of it is libraries and stacks.
 const audioMemory = 4 << 30
 
 // DecodeAudio decodes the first audio stream of a file, which read gets as a WAV file of float32 samples without announced size.

@@ -17,7 +17,7 @@ type Tag struct{ Key, Value string }
 
 // Encoding is a file to be made from raw data or from other files.
 type Encoding struct {
-	// Dir is a folder for files that are in the making; it is made when it is not there.
+	// Dir is a folder for unfinished files; it is made if it is missing.
 	Dir string
 	// Inputs are the arguments of all inputs, each ending in -i and its name; InputCount is their number. pipe:0 is Stdin.
 	Inputs     []string
@@ -25,7 +25,7 @@ type Encoding struct {
 	Stdin      io.Reader
 	// Output are the arguments of the output, without its name; they name the container by -f.
 	Output []string
-	// Side, when not nil, writes a second file of raw data; SideFile stands for its name in Inputs.
+	// Side, if not nil, writes a second file of raw data; SideFile is the placeholder for its name in Inputs.
 	Side func(io.Writer) error
 	// Tags are written as the container's metadata. Those of the inputs are left out.
 	Tags []Tag
@@ -49,7 +49,7 @@ func (t *Tool) Encode(ctx context.Context, e Encoding, w io.Writer) (err error) 
 	if err := writeTags(tags, e.Tags); err != nil {
 		return fmt.Errorf("writing metadata for the encoder: %w", err)
 	}
-	// It tells its progress on its standard output: a long encoding without standard input would look like one that hangs.
+	// It reports its progress on its standard output: otherwise a long encoding without standard input would look like one that hangs.
 	args := append([]string{"-y", "-progress", "pipe:1"}, e.Inputs...)
 	if e.Side != nil {
 		side := filepath.Join(dir, "side")
@@ -75,7 +75,7 @@ func (t *Tool) Encode(ctx context.Context, e Encoding, w io.Writer) (err error) 
 	return nil
 }
 
-// SideFile stands for the name of the file that Encoding.Side writes.
+// SideFile is the placeholder for the name of the file that Encoding.Side writes.
 const SideFile = "\x00side"
 
 func writeSide(path string, write func(io.Writer) error) error {
@@ -101,8 +101,8 @@ func writeTags(path string, tags []Tag) error {
 	return errors.Join(w.Flush(), f.Close())
 }
 
-// escaped makes text stand for itself. The format has no way to write a zero byte, and FFmpeg 5 reads a backslash at the end of a value as a
-// continued line; JSON, which is what is written, never ends in one.
+// escaped quotes text so that it is read literally. The format has no way to write a zero byte, and FFmpeg 5 reads a backslash at the end of
+// a value as a continued line; the written JSON never ends in one.
 func escaped(s string) string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 	return strings.NewReplacer(`\`, `\\`, "=", `\=`, ";", `\;`, "#", `\#`, "\n", "\\\n").Replace(s)

@@ -65,7 +65,7 @@ func find(path string) (p programs, err error) {
 	return p, nil
 }
 
-// Available reports whether both programs are there; the error says what is missing.
+// Available reports whether both programs are installed; the error names a missing one.
 func (t *Tool) Available() error {
 	_, err := t.find()
 	return err

@@ -81,7 +81,8 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// TestSequence: a file whose name FFmpeg takes for a sequence of images does not lead to the files beside it.
+// TestSequence: a file whose name FFmpeg reads as a sequence of images does not give access to the files
+// beside it.
 func TestSequence(t *testing.T) {
 	t.Parallel()
 	f := tool(t)

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// CountPackets counts the packets of a stream whose time lies in [from, to) seconds, without decoding them. A video packet is a frame.
+// CountPackets counts the packets of a stream with a time in [from, to) seconds, without decoding them. A video packet is a frame.
 func (t *Tool) CountPackets(ctx context.Context, path string, stream int, from, to float64) (int, error) {
 	programs, err := t.find()
 	if err != nil {

@@ -20,11 +20,11 @@ const (
 	probeMemory = 4 << 30
 )
 
-// Info is what a file's headers say. Nothing of it is to be believed before it has been checked.
+// Info holds the data of a file's headers. None of it may be trusted before it has been checked.
 type Info struct {
 	// Format are the names of the container format, as "mov,mp4,m4a,3gp,3g2,mj2".
 	Format string
-	// Duration is in seconds; HasDuration is false where the container tells none.
+	// Duration is in seconds; HasDuration is false if the container has no duration.
 	Duration    float64
 	HasDuration bool
 	Tags        []Tag
@@ -34,22 +34,22 @@ type Info struct {
 // Stream is one stream of a file.
 type Stream struct {
 	Index int
-	// Type is video, audio, subtitle, data or attachment; Codec is "" where no decoder is known.
+	// Type is video, audio, subtitle, data or attachment; Codec is "" if no decoder is known.
 	Type, Codec string
-	// Width and Height are in pixels; Rotation is in degrees counter-clockwise, as the file says it is to be shown.
+	// Width and Height are in pixels; Rotation is the display rotation in the file, in degrees counter-clockwise.
 	Width, Height int
 	Rotation      float64
 	PixelFormat   string
-	// Color properties by FFmpeg's names, "" where unspecified.
+	// Color properties by FFmpeg's names, "" if unspecified.
 	ColorRange, ColorSpace, ColorTransfer, ColorPrimaries string
-	// ChromaLocation is where chroma samples lie between luma samples, by FFmpeg's names; "" where unspecified.
+	// ChromaLocation is the position of chroma samples between luma samples, by FFmpeg's names; "" if unspecified.
 	ChromaLocation string
 	// Rate is the average frame rate, nil where unknown; TimeBase is the unit of Start and Duration in seconds.
 	Rate, TimeBase *big.Rat
 	Start          int64
 	Duration       int64
 	HasDuration    bool
-	// Frames is the number of frames that the container tells, 0 for none.
+	// Frames is the number of frames in the container's header, 0 if it is missing.
 	Frames int64
 	// SampleRate is in Hz; of audio.
 	SampleRate, Channels int
@@ -165,7 +165,7 @@ func (s *probedStream) stream() Stream {
 	return out
 }
 
-// rational reads "30000/1001"; nil for 0 and for what is not a number.
+// rational reads "30000/1001"; it returns nil for 0 and for text that is not a number.
 func rational(s string) *big.Rat {
 	num, den, ok := strings.Cut(s, "/")
 	if !ok || strings.TrimLeft(den, "0") == "" {

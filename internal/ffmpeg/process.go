@@ -19,23 +19,23 @@ const (
 	maxArgBytes = 1 << 16 // of all arguments together; metadata goes by a file
 	stderrTail  = 4 << 10 // bytes of the programs' messages that are kept
 
-	// Stall is how long a process may neither take nor give anything.
+	// Stall is the time for which a process may neither read nor write anything.
 	Stall = 3 * time.Minute
-	// killDelay is how long a process that was told to end may keep its pipes open.
+	// killDelay is the time for which a process that was told to end may keep its pipes open.
 	killDelay = 2 * time.Second
 )
 
 // errStalled ends a process that no longer takes or gives anything.
 var errStalled = fmt.Errorf("ffmpeg took and gave nothing for %v", Stall)
 
-// unread stands for FFmpeg's message, which lists all formats that are read.
+// unread replaces FFmpeg's message, which lists all formats that are read.
 const unread = "its format is not among those that are read; convert it, or rename it if its name has a %, which stands for a sequence of images"
 
 // Command is a call of ffmpeg.
 type Command struct {
 	// Args are its arguments, without the program's name and the general ones.
 	Args []string
-	// Stdin, when not nil, is what it reads from pipe:0.
+	// Stdin, if not nil, is the data that it reads from pipe:0.
 	Stdin io.Reader
 	// File, when not "", is the path of the input, which is left out of messages.
 	File string
@@ -45,7 +45,7 @@ type Command struct {
 
 // Process is a running ffmpeg.
 type Process struct {
-	// Stdout is what it writes to pipe:1. It has to be read to its end, or Stop called.
+	// Stdout is the data that it writes to pipe:1. It has to be read to its end, or Stop called.
 	Stdout io.Reader
 
 	cmd    *exec.Cmd
@@ -111,7 +111,7 @@ func start(ctx context.Context, program string, args []string, c Command) (*Proc
 	return proc, nil
 }
 
-// environment is what the programs see of the process's environment: nothing that changes what they do or where they write.
+// environment returns the variables that the programs get: none that change their behavior or where they write.
 func environment() []string {
 	env := []string{"LC_ALL=C", "AV_LOG_FORCE_NOCOLOR=1"}
 	for _, name := range []string{"PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR"} {
@@ -122,7 +122,7 @@ func environment() []string {
 	return env
 }
 
-// Wait waits for the end of the process and returns what went wrong: the cause of the context's end, or the last lines of the messages.
+// Wait waits for the end of the process and returns its error: the cause of the context's end, or the last lines of the messages.
 // Stdout has to be read before.
 func (p *Process) Wait() error {
 	p.once.Do(func() {
@@ -143,20 +143,20 @@ func (p *Process) Wait() error {
 	return p.err
 }
 
-// Stop ends the process without waiting for what it still would give.
+// Stop ends the process without waiting for its remaining output.
 func (p *Process) Stop() {
 	p.cancel(errStopped)
 	_, _ = io.Copy(io.Discard, p.Stdout) // ends with the process
 	_ = p.Wait()                         // its error is that it was stopped
 }
 
-// errStopped ends a process whose output is not wanted any more.
+// errStopped ends a process whose output is no longer needed.
 var errStopped = errors.New("ffmpeg was stopped")
 
 // Messages returns the last lines that the process wrote about its input.
 func (p *Process) Messages() string { return p.errors.String() }
 
-// Run runs ffmpeg to its end. What it writes to its standard output is read and dropped.
+// Run runs ffmpeg to its end. Its standard output is read and dropped.
 func (t *Tool) Run(ctx context.Context, c Command) error {
 	p, err := t.Start(ctx, c)
 	if err != nil {
@@ -166,7 +166,7 @@ func (t *Tool) Run(ctx context.Context, c Command) error {
 	return errors.Join(p.Wait(), copyErr)
 }
 
-// tail keeps the end of what is written to it.
+// tail keeps the end of the data that is written to it.
 type tail struct {
 	limit int
 	hide  string
@@ -222,7 +222,7 @@ func (w *watchdog) stop() { w.timer.Stop() }
 
 func (w *watchdog) reset() { w.timer.Reset(w.wait) }
 
-// input is what a process takes.
+// input is the input of a process.
 type input struct {
 	io.Reader
 	w *watchdog
@@ -234,7 +234,7 @@ func (r input) Read(b []byte) (int, error) {
 	return r.Reader.Read(b)
 }
 
-// output is what a process gives. The time that its reader takes between two reads does not count: it may wait for memory.
+// output is the output of a process. The time that its reader takes between two reads does not count: it may wait for memory.
 type output struct {
 	io.Reader
 	w *watchdog

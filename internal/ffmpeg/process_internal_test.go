@@ -15,7 +15,8 @@ func (p pause) Read(b []byte) (int, error) {
 	return 1, nil
 }
 
-// TestWatchdog: only a process that neither takes nor gives anything is ended, not one whose reader is slow.
+// TestWatchdog: only a process that neither reads nor writes anything is ended, not one whose reader is
+// slow.
 func TestWatchdog(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// encoders are what saving in the offered formats needs.
+// encoders are the encoders that saving in the offered formats needs.
 var encoders = []string{"aac", "libmp3lame", "libopus", "libsvtav1", "libvpx-vp9", "libx264"}
 
-// oldest is the lowest major version whose options are used.
+// oldest is the lowest supported major version.
 const oldest = 5
 
-// versionTime is how long the programs may take to tell their version.
+// versionTime is the time that the programs may take to print their version.
 const versionTime = 20 * time.Second
 
 // Version returns the version and the path of ffmpeg, and which of the encoders that saving uses it was built without. It fails when a program is
@@ -60,7 +60,7 @@ func baseName(path string) string {
 	return path[strings.LastIndexAny(path, `/\`)+1:]
 }
 
-// printed runs a program and returns what it prints, up to a limit.
+// printed runs a program and returns its output, up to a limit.
 func printed(ctx context.Context, program string, args ...string) (string, error) {
 	const limit = 4 << 20
 	p, err := start(ctx, program, args, Command{})

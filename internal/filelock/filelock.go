@@ -1,5 +1,5 @@
-// Package filelock holds advisory locks on files, by which processes agree on who uses a file or a folder. A lock ends with
-// its process, however that ends.
+// Package filelock holds advisory locks on files, by which processes agree on the user of a file or a folder. A lock ends
+// with its process, however that ends.
 package filelock
 
 import (
@@ -12,7 +12,7 @@ import (
 // ErrInUse means that another process, or another part of this one, holds the lock.
 var ErrInUse = errors.New("it is in use")
 
-// Lock is a lock that is held. It is not safe for concurrent use.
+// Lock is a held lock. It is not safe for concurrent use.
 type Lock struct{ file *os.File }
 
 // Exclusive takes the lock of a file for one holder alone, and makes the file if need be. It does not wait.
@@ -42,7 +42,7 @@ func (l *Lock) Sole() error { return retake(l.file, true) }
 // Share makes an exclusive lock a shared one.
 func (l *Lock) Share() error { return retake(l.file, false) }
 
-// Release gives the lock back. The file stays, since others may be about to lock it. A nil lock is none.
+// Release releases the lock. The file stays, since others may be about to lock it. Release of nil does nothing.
 func (l *Lock) Release() error {
 	if l == nil {
 		return nil

@@ -21,7 +21,7 @@ func (t *trouble) Error() string { return t.text }
 
 func (t *trouble) Unwrap() []error { return []error{folders.ErrRemote, t.err} }
 
-// failed says what did not work where, and what may help; errors that are answers stay what they are.
+// failed adds the operation, the store and advice to an error; errors that are answers stay as they are.
 func failed(doing, name, where, hint string, err error) error {
 	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) {
 		return err

@@ -20,13 +20,13 @@ import (
 	"comfygo/folders"
 )
 
-// Bucket is the name of the key-value bucket with what is known of files, and of the object store with their contents.
+// Bucket is the name of the key-value bucket with the files' metadata, and of the object store with their contents.
 const Bucket = "comfygo-files" // natslog.FileBucket, which roles may use
 
-// NATSConfig is what a store in NATS is made of; Conn is required and closed with the store.
+// NATSConfig configures a store in NATS; Conn is required and closed with the store.
 type NATSConfig struct {
 	Conn *nats.Conn
-	// Make makes the buckets when they are missing; without it Open waits for another process that does.
+	// Make makes the buckets if they are missing; without it Open waits for another process that does.
 	Make     bool
 	Replicas int
 	// Where is the address for messages.

@@ -20,15 +20,15 @@ import (
 	"comfygo/folders"
 )
 
-// S3Config is where a bucket is.
+// S3Config configures the access to a bucket.
 type S3Config struct {
 	// URL is s3://BUCKET or s3://BUCKET/PREFIX.
 	URL string
-	// Endpoint is the address of the server, http:// or https://; "" is that of AWS.
+	// Endpoint is the address of the server, http:// or https://; "" means that of AWS.
 	Endpoint string
-	// Region may be "": it is asked for then.
+	// Region may be "": the store is asked for it then.
 	Region string
-	// AccessKey and SecretKey, for tests; empty, the usual variables, files and services of AWS are looked at.
+	// AccessKey and SecretKey, for tests; if they are empty, the usual variables, files and services of AWS are used.
 	AccessKey, SecretKey string
 }
 
@@ -63,7 +63,7 @@ func ParseS3(text string) (bucket, prefix string, err error) {
 	return u.Host, prefix, nil
 }
 
-// OpenS3 opens the store, and finds out whether the server does what is needed.
+// OpenS3 opens the store, and checks that the server has the required features.
 func OpenS3(ctx context.Context, cfg S3Config) (*S3, error) {
 	bucket, prefix, err := ParseS3(cfg.URL)
 	if err != nil {
@@ -161,7 +161,7 @@ func (s *S3) Put(ctx context.Context, o folders.Object, f io.ReadSeeker, create 
 	info, err := s.client.PutObject(ctx, s.bucket, s.prefix+o.Name, f, o.Size, options)
 	if err != nil {
 		err = s.failed("storing", o.Name, err)
-		// After a lost answer the client tries again, and meets what it has put there itself.
+		// After a lost answer the client tries again, and finds the object that it has stored itself.
 		if create && errors.Is(err, fs.ErrExist) {
 			if there, asking := s.client.StatObject(ctx, s.bucket, s.prefix+o.Name, minio.StatObjectOptions{}); asking == nil && there.UserMetadata[metaPut] == token {
 				return s.object(there), nil
@@ -235,7 +235,7 @@ func (r s3Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo hides the client's own, whose errors are not in words.
+// WriteTo hides the client's own method, whose errors are not readable.
 func (r s3Reader) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, onlyReader{r}) }
 
 type onlyReader struct{ io.Reader }

@@ -256,7 +256,7 @@ func TestResultsOfPacks(t *testing.T) {
 	}
 }
 
-// TestTrouble takes the store away: nothing half-written stays, and the error says what and where.
+// TestTrouble makes the store unreachable: nothing half-written stays, and the error names the fault and the store.
 func TestTrouble(t *testing.T) {
 	t.Parallel()
 	for name, start := range stores() {
@@ -286,7 +286,7 @@ func TestTrouble(t *testing.T) {
 	}
 }
 
-// broken is a store whose contents are cut off.
+// broken is a store that returns truncated contents.
 type broken struct{ folders.Remote }
 
 func (b broken) Get(ctx context.Context, name string) (io.ReadCloser, folders.Object, error) {

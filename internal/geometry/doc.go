@@ -1,7 +1,7 @@
-// Package geometry holds the values of MESH, VOXEL, SPLAT and FILE_3D links that nodes pass to each other, and what all mesh
-// algorithms share.
+// Package geometry holds the values of MESH, VOXEL, SPLAT and FILE_3D links that nodes pass to each other, and the code that
+// all mesh algorithms share.
 //
-// The types of upstream's links and what they carry here:
+// The types of upstream's links and their values here:
 //
 //   - MESH: *Mesh, a batch of triangle meshes with per-vertex attributes, textures and a material.
 //   - SPLAT: *Splats, a batch of Gaussian splats.
@@ -11,6 +11,6 @@
 //     of its format.
 //   - LOAD3D_CAMERA, LOAD3D_MODEL_INFO, LOAD_3D: JSON as the front end sends it (*pyjson.Object and []any).
 //
-// Coordinates are right-handed with Y up, as in glTF. Values that have been handed on are never written to again. Algorithms
-// lie in packages below this one; none of them knows of nodes, HTTP or folders.
+// Coordinates are right-handed with Y up, as in glTF. Values that have been passed on are never changed. Algorithms are in
+// packages below this one; none of them depends on nodes, HTTP or folders.
 package geometry

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// File is what FILE_3D links of all formats carry: a 3D file on disk or in memory.
+// File is the value of FILE_3D links of all formats: a 3D file on disk or in memory.
 type File struct {
 	path   string
 	data   []byte
@@ -21,15 +21,15 @@ func Disk(path string) *File {
 	return &File{path: path, format: strings.ToLower(strings.TrimPrefix(filepath.Ext(path), "."))}
 }
 
-// Memory returns a file with the given bytes, which are not copied, and format such as "glb".
+// Memory returns a file with the given bytes, which are not copied, and a format such as "glb".
 func Memory(data []byte, format string) *File { return &File{data: data, format: cleanFormat(format)} }
 
 func cleanFormat(format string) string { return strings.ToLower(strings.TrimLeft(format, ".")) }
 
-// Format is the lower-case name of the format without a dot, such as "glb" or "ply"; empty where it is not known.
+// Format returns the lower-case name of the format without a dot, such as "glb" or "ply"; empty if it is unknown.
 func (f *File) Format() string { return f.format }
 
-// Path is where the file lies; empty for one in memory.
+// Path returns the path of the file; empty for one in memory.
 func (f *File) Path() string { return f.path }
 
 // MemoryBytes is the size in host memory.

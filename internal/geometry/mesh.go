@@ -7,17 +7,17 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// Mesh is what MESH links carry: a batch of meshes, each with its own number of vertices and faces.
+// Mesh is the value of MESH links: a batch of meshes, each with its own number of vertices and faces.
 //
-// Upstream pads a batch to its largest mesh; Items have their own lengths. A per-vertex attribute is there for all items or
-// for none.
+// Upstream pads a batch to its largest mesh; Items have their own lengths. A per-vertex attribute is present for all items
+// or for none.
 type Mesh struct {
 	Items []Item
 
 	// Textures of all items, [B,H,W,3] in 0…1, or nil: base color, glTF's metallicRoughness map (G roughness, B metallic),
 	// tangent-space normals (OpenGL, +Y) and emission.
 	Texture, MetallicRoughness, NormalMap, Emissive *tensor.Tensor
-	// OcclusionInMR says that R of MetallicRoughness is ambient occlusion.
+	// OcclusionInMR reports that R of MetallicRoughness is ambient occlusion.
 	OcclusionInMR bool
 	// Unlit meshes are shown without light, as meshes made of Gaussian splats are.
 	Unlit bool
@@ -98,8 +98,8 @@ func (m *Mesh) HasNormals() bool { return len(m.Items) > 0 && m.Items[0].Normals
 // HasTangents reports whether the items have tangents.
 func (m *Mesh) HasTangents() bool { return len(m.Items) > 0 && m.Items[0].Tangents != nil }
 
-// Check reports what is wrong with a mesh that came over a link: no items, attributes that do not match the vertices,
-// attributes of some items only, indexes out of range, textures that are not [B,H,W,3], coordinates that are not finite.
+// Check reports the faults of a mesh that came over a link: no items, attributes that do not match the vertices, attributes
+// of some items only, indexes out of range, textures that are not [B,H,W,3], coordinates that are not finite.
 func (m *Mesh) Check() error {
 	if m == nil || len(m.Items) == 0 {
 		return fmt.Errorf("the batch is empty; connect a mesh with at least one item")

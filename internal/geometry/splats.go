@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// Splats is what SPLAT links carry: a batch of Gaussian splats, ready to be rendered, each item with its own number of
-// splats. Coordinates have Y down and Z forward, as files of Gaussian splats have them.
+// Splats is the value of SPLAT links: a batch of Gaussian splats, ready to be rendered, each item with its own number
+// of splats. Coordinates have Y down and Z forward, as in files of Gaussian splats.
 type Splats struct {
 	Items []SplatItem
 }
@@ -51,7 +51,7 @@ func (s *Splats) MemoryBytes() int64 {
 	return n
 }
 
-// Check reports what is wrong with splats that came over a link: no items, attributes of other lengths.
+// Check reports the faults of splats that came over a link: no items, attributes of other lengths.
 func (s *Splats) Check() error {
 	if s == nil || len(s.Items) == 0 {
 		return fmt.Errorf("the batch is empty; connect splats with at least one item")
@@ -67,7 +67,7 @@ func (s *Splats) Check() error {
 	return nil
 }
 
-// CheckFinite reports values that are no finite numbers, which nothing can be computed with.
+// CheckFinite reports values that are not finite numbers, with which nothing can be computed.
 func (it *SplatItem) CheckFinite() error {
 	for _, a := range []struct {
 		name   string

@@ -64,7 +64,7 @@ func (a Vec) Lerp(b Vec, t float32) (out Vec) {
 	return out
 }
 
-// Solve solves three linear equations, whose right-hand sides are in the last column, by Gauss's elimination with partial pivoting. It
+// Solve solves three linear equations, with the right-hand sides in the last column, by Gaussian elimination with partial pivoting. It
 // also returns the determinant.
 func Solve(a [3][4]float32) (x Vec, determinant float32) {
 	determinant = 1

@@ -7,7 +7,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// Voxels is what VOXEL links carry: exactly one of Grid and Cells is set.
+// Voxels is the value of VOXEL links: exactly one of Grid and Cells is set.
 type Voxels struct {
 	// Grid is [B,D,H,W]: a value at every cell of a dense volume.
 	Grid *tensor.Tensor
@@ -51,7 +51,7 @@ func (v *Voxels) MemoryBytes() int64 {
 	return 4 * n
 }
 
-// CheckGrid reports what is wrong with voxels that have to be a dense volume.
+// CheckGrid reports the faults of voxels that have to be a dense volume.
 func (v *Voxels) CheckGrid() error {
 	switch {
 	case v == nil:
@@ -69,7 +69,7 @@ func (v *Voxels) CheckGrid() error {
 // MaxResolution bounds the cells of an axis, so that a cell's number fits into 63 bits.
 const MaxResolution = 1 << 20
 
-// CheckCells reports what is wrong with voxels that have to be cells with attributes.
+// CheckCells reports the faults of voxels that have to be cells with attributes.
 func (v *Voxels) CheckCells() error {
 	switch {
 	case v == nil:

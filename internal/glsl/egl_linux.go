@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limitWorker keeps a driver from taking more memory than textures, the compiler and what it makes need.
+// limitWorker keeps a driver from using more memory than textures, the compiler and its results need.
 func limitWorker(job *Job) {
 	const side, rest = 8 << 30, 4 << 30
 	most := uint64(rest + side + 2*job.TextureBytes(nil))

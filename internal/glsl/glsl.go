@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Bounds of what a shader gets and gives.
+// Bounds of a shader's inputs and outputs.
 const (
 	MaxImages  = 5
 	MaxOutputs = 4
@@ -36,7 +36,7 @@ type Job struct {
 	Limit time.Duration `json:"-"`
 }
 
-// DefaultLimit is how long a frame may take.
+// DefaultLimit is the time that a frame may take.
 const DefaultLimit = 2 * time.Minute
 
 // Image is a texture: rows from top to bottom of 3 or 4 channels.
@@ -63,7 +63,8 @@ func (j *Job) Outputs() int {
 	return most + 1
 }
 
-// Passes is how often the shader runs over a frame, each time over the first result of the time before: #pragma passes N.
+// Passes returns the number of times that the shader runs over a frame, each time over the first result of the time before: #pragma
+// passes N.
 func (j *Job) Passes() int {
 	m := passesLine.FindStringSubmatch(j.Source)
 	if m == nil {

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// position is how drivers begin a message: Mesa with 0:12(5): error:, ANGLE with ERROR: 0:12:, NVIDIA with 0(12) : error.
+// position is the beginning of drivers' messages: Mesa with 0:12(5): error:, ANGLE with ERROR: 0:12:, NVIDIA with 0(12) :
+// error.
 var position = regexp.MustCompile(`^(?:ERROR: |WARNING: )?\d+[:(](\d+)\)?(?:\(\d+\))?\s*:\s*(?:error:?\s*|warning:?\s*)?`)
 
 // logText is a driver's log with the lines of the source named as such.

@@ -94,7 +94,7 @@ func (p *shaderProgram) link() error {
 	return nil
 }
 
-// uniforms sets what is the same for all frames and makes the textures.
+// uniforms sets the uniforms that are the same for all frames and makes the textures.
 func (p *shaderProgram) uniforms() {
 	if at := p.location("u_resolution", -1); at >= 0 {
 		p.uniform2f(at, float32(p.job.Width), float32(p.job.Height))

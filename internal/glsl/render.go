@@ -16,7 +16,7 @@ import (
 // ErrUnavailable means that this machine has no way to run shaders.
 var ErrUnavailable = errors.New("shaders cannot be run")
 
-// workerVariable tells a process that it is a worker.
+// workerVariable marks a process as a worker.
 const workerVariable = "COMFYGO_GLSL_WORKER"
 
 // Renderer runs one job's shader over frames.
@@ -32,8 +32,8 @@ type Renderer struct {
 	Name string
 }
 
-// Start compiles a job's shader. The error of a shader that does not compile has the driver's words with the lines; it wraps
-// ErrUnavailable where there is no driver.
+// Start compiles a job's shader. The error of a shader that does not compile contains the driver's messages with the lines;
+// it wraps ErrUnavailable if there is no driver.
 func Start(ctx context.Context, job Job) (*Renderer, error) {
 	if len(job.Source) > MaxSource || strings.IndexByte(job.Source, 0) >= 0 {
 		return nil, fmt.Errorf("the source has %d bytes, at most %d fit, and no zero byte", len(job.Source), MaxSource)
@@ -129,7 +129,7 @@ func (r *Renderer) step(what string, send func() error, results ...[]float32) er
 	return nil
 }
 
-// unavailable begins the worker's replies where there is no driver.
+// unavailable is the prefix of the worker's replies if there is no driver.
 const unavailable = "unavailable: "
 
 // Close ends the renderer and waits for its process.
@@ -153,7 +153,8 @@ func Check(ctx context.Context) (string, error) {
 	return r.Name, r.Close()
 }
 
-// environment is what the worker sees: what the loader and drivers need to be found, and no file of theirs is written.
+// environment returns the worker's variables: those by which the loader and drivers are found, and none that make drivers
+// write files.
 func environment() []string {
 	env := []string{workerVariable + "=1", "MESA_SHADER_CACHE_DISABLE=true", "MESA_GLSL_CACHE_DISABLE=true", "__GL_SHADER_DISK_CACHE=0", "LC_ALL=C"}
 	for _, v := range os.Environ() {
@@ -167,7 +168,7 @@ func environment() []string {
 	return env
 }
 
-// tail keeps the beginning of what is written.
+// tail keeps the beginning of the data that is written to it.
 type tail struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -182,7 +183,7 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// String is what was written, on one line.
+// String returns the written text, on one line.
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 // preamble are the directives that must come before all else in a source.
 var preamble = regexp.MustCompile(`(?m)^[ \t]*#[ \t]*(?:version|extension)\b.*$`)
 
-// precise gives samplers full precision where the source does not say otherwise. Their default, lowp, makes some drivers round what
-// is sampled to 16 bits. Lines keep their numbers.
+// precise gives samplers full precision unless the source sets another one. Their default, lowp, makes some drivers round samples
+// to 16 bits. Lines keep their numbers.
 func precise(source string) string {
 	places := preamble.FindAllStringIndex(source, -1)
 	if len(places) == 0 {

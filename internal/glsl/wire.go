@@ -9,7 +9,7 @@ import (
 	"math"
 )
 
-// reply is what the worker says to a job and to each frame.
+// reply is the worker's answer to a job and to each frame.
 type reply struct {
 	Error    string `json:",omitempty"`
 	Renderer string `json:",omitempty"`
@@ -40,7 +40,7 @@ func (n *Numbers) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// errUnsent is an error of a message of which nothing was written.
+// errUnsent is an error of a message that was not written at all.
 var errUnsent = errors.New("the message was not sent")
 
 // maxMessage bounds a message: a job's source, tables and numbers.
@@ -75,7 +75,7 @@ func readMessage(r io.Reader, v any) error {
 	return json.Unmarshal(data, v)
 }
 
-// chunk is how many values are converted at once.
+// chunk is the number of values that are converted at once.
 const chunk = 1 << 14
 
 func writeFloats(w io.Writer, values []float32) error {

@@ -8,8 +8,8 @@ import (
 	"runtime"
 )
 
-// A process that a Renderer started is a worker and nothing else, whatever program it is: were this left to main, a program
-// that forgets it, such as a test, would start itself without end.
+// A process that a Renderer started is only a worker, whatever program it is: if main had to check this, a program that
+// forgets it, such as a test, would start itself without end.
 func init() {
 	if os.Getenv(workerVariable) == "" {
 		return

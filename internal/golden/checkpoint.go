@@ -60,7 +60,7 @@ func Ensure(ctx context.Context, manifest string) (string, error) {
 	return path, nil
 }
 
-// mark is the text of a stamp; "" when there is no file at path.
+// mark returns the text of a stamp, or "" if there is no file at path.
 func mark(path, sum string) string {
 	st, err := os.Stat(path)
 	if err != nil {

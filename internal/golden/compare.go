@@ -14,7 +14,7 @@ type Tolerance struct {
 	MaxAbs float64 // the greatest |got-want|
 }
 
-// Diff says how two vectors differ.
+// Diff is the difference of two vectors.
 type Diff struct {
 	RMSRel, MaxAbs float64
 	At             int // index of the greatest difference

@@ -41,7 +41,7 @@ func Root() (string, error) {
 	}
 }
 
-// ReadFile returns the content of path, or of path.gz unpacked; fs.ErrNotExist when there is neither.
+// ReadFile returns the content of path, or of path.gz unpacked, or fs.ErrNotExist if neither exists.
 func ReadFile(path string) ([]byte, error) {
 	b, err := os.ReadFile(path)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {

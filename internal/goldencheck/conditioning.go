@@ -21,7 +21,7 @@ const (
 	keyPooled    = "pooled_output"
 )
 
-// recipeNames are what goldens append to a case's name for values whose shape alone they state.
+// recipeNames are the suffixes that goldens append to a case's name for values that they state only by shape.
 var recipeNames = map[string]string{
 	keyPooled:                "p",
 	sampling.KeyConcatLatent: "ci",
@@ -112,7 +112,7 @@ func encodedImages(raw json.RawMessage) (any, error) {
 	return out, nil
 }
 
-// shaped makes a value of which only the shape is stated.
+// shaped makes a value that is stated only by its shape.
 func (c forwardCase) shaped(key string, shape []int, stored *golden.Tensors) (*tensor.Tensor, error) {
 	if strings.HasPrefix(key, "attention_mask") {
 		return c.mask(key, shape, stored)
@@ -152,7 +152,7 @@ func (c forwardCase) mask(key string, shape []int, stored *golden.Tensors) (*ten
 	return nil, unavailable("the golden does not store %s", key)
 }
 
-// references makes the reference latents, whose shapes the recorded call states.
+// references makes the reference latents with the shapes of the recorded call.
 func (c forwardCase) references() ([]*tensor.Tensor, error) {
 	var shapes [][]int
 	if err := json.Unmarshal(c.Calls[0]["ref_latents"], &shapes); err != nil || len(shapes) == 0 {

@@ -82,14 +82,14 @@ func (r *run) diffusion(ctx context.Context, name string) (*engine.Model, error)
 	return model, notBuilt(err)
 }
 
-// recorder is a network that keeps what it was called with and what it answered.
+// recorder is a network that records its inputs and outputs.
 type recorder struct {
 	sampling.Network
 	x, out *tensor.Tensor
 	t      []float32
 	in     sampling.Inputs
 	calls  int
-	// schedule, when set, tells the network what follows each sigma.
+	// schedule, if set, gives the network the sigma that follows each one.
 	schedule []float32
 }
 

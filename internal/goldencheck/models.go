@@ -25,8 +25,8 @@ type manifest struct {
 	file string // where it belongs below a models folder, slash-separated
 }
 
-// findManifests lists the manifests of a folder. A folder that does not exist has none: goldens of networks are then not
-// available, the others run.
+// findManifests lists the manifests of a folder. A missing folder has none: goldens of networks are then not available, the
+// others run.
 func findManifests(dir string) ([]manifest, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -73,7 +73,7 @@ func unmarshalObject(b []byte, v any) error {
 	return json.Unmarshal(b, v)
 }
 
-// notBuilt marks an error of loading that says that the engine does not run the file's family. Other errors stay failures.
+// notBuilt marks an error of loading for a file of a family that the engine does not run. Other errors stay failures.
 func notBuilt(err error) error {
 	var unknown *family.UnknownError
 	switch {

@@ -22,7 +22,7 @@ type moduleCase struct {
 	Err64 errorsOf                   `json:"err64"`
 }
 
-// checkModules calls modules whose config is stated.
+// checkModules calls modules with a stated config.
 func checkModules(ctx context.Context, r *run, f *file) error {
 	var g struct {
 		Cases  []moduleCase    `json:"cases"`
@@ -137,8 +137,8 @@ func listArgument(name, at string, stored *golden.Tensors) (map[string]*tensor.T
 	return out, nil
 }
 
-// normalArgument makes a tensor whose recipe's name the golden leaves out: it ends in the argument's name, in its first
-// letter, or in x for the network's main input. Where every K-th value is stored, that decides.
+// normalArgument makes a tensor whose recipe name the golden omits: it ends in the argument's name, in its first letter,
+// or in x for the network's main input. If every K-th value is stored, that decides.
 func normalArgument(prefix, name string, shape []int, at string, stored *golden.Tensors) (*tensor.Tensor, error) {
 	want, err := stored.Find(at)
 	if err != nil {
@@ -158,7 +158,8 @@ func normalArgument(prefix, name string, shape []int, at string, stored *golden.
 	return nil, unavailable("the argument %s cannot be made from its recipe", name)
 }
 
-// recipePrefix is how the recipes of a module's inputs begin: "mod/NAME/SET/". Goldens of one folder share the set.
+// recipePrefix returns the prefix of the recipes of a module's inputs: "mod/NAME/SET/". Goldens of one folder share the
+// set.
 func (r *run) recipePrefix(f *file) string {
 	return "mod/" + path.Base(f.name) + "/" + r.set + "/"
 }

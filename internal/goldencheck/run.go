@@ -1,8 +1,9 @@
 // Package goldencheck runs a folder of goldens through the engine: noise, schedules, samplers, tokens, text encodings,
 // single calls of diffusion models, modules and VAEs that ComfyUI computed, in the layout that internal/golden reads.
 //
-// A file is recognised by what it holds, not by its name, so that folders with other cases, sizes and families run as
-// well. What the engine cannot run is reported with the reason. The package knows no model family: it asks the engine.
+// A file is recognised by its content, not by its name, so that folders with other cases, sizes and families run as
+// well. Goldens that the engine cannot run are reported with the reason. The package knows no model family: it asks
+// the engine.
 package goldencheck
 
 import (
@@ -21,7 +22,7 @@ import (
 	"comfygo/internal/golden"
 )
 
-// State is what became of a golden.
+// State is the outcome of a golden.
 type State int
 
 // The states.
@@ -45,7 +46,7 @@ type Result struct {
 	Detail string
 }
 
-// Options say what to run.
+// Options select what to run.
 type Options struct {
 	// Golden is the folder of goldens, Models the folder of manifests; Golden/models when empty.
 	Golden, Models string
@@ -185,7 +186,7 @@ type head struct {
 	first map[string]json.RawMessage // the first case
 }
 
-// UnmarshalJSON reads objects; what is none has no keys.
+// UnmarshalJSON decodes objects; other values have no keys.
 func (h *head) UnmarshalJSON(b []byte) error {
 	*h = head{}
 	if json.Unmarshal(b, &h.top) != nil {
@@ -208,8 +209,8 @@ func hasAll(m map[string]json.RawMessage, keys []string) bool {
 	return !slices.ContainsFunc(keys, func(k string) bool { _, ok := m[k]; return !ok })
 }
 
-// kind is a format of goldens. The run function notes a result for each case; the error it returns is noted for the
-// whole file.
+// kind is a format of goldens. The run function records a result for each case; the error it returns is recorded for
+// the whole file.
 type kind struct {
 	name  string
 	holds func(head) bool
@@ -245,7 +246,7 @@ func isWorkflows(h head) bool {
 	return len(raw) > 0 && raw[0] == '{'
 }
 
-// note reports one case of a file; "" is the file itself.
+// note records one case of a file; "" means the file itself.
 func (r *run) note(f *file, id, detail string, err error) {
 	res := Result{Golden: f.name, Detail: detail}
 	if id != "" {
@@ -267,7 +268,7 @@ func (r *run) note(f *file, id, detail string, err error) {
 	}
 }
 
-// unavailableError says what the engine lacks for a golden.
+// unavailableError names the part that the engine lacks for a golden.
 type unavailableError struct{ reason string }
 
 func (e *unavailableError) Error() string { return e.reason }

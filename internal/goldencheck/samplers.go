@@ -109,7 +109,7 @@ func checkSamplers(ctx context.Context, r *run, f *file) error {
 		return err
 	}
 	for _, c := range g.Cases {
-		// What the goldens' makers ask for: 20 times the change that rounding noise in the model causes, at least 2e-5.
+		// The tolerance of the goldens' makers: 20 times the change that rounding noise in the model causes, at least 2e-5.
 		s := tensorSet{stored: stored, prefix: c.ID + "/", tol: golden.Tolerance{RMSRel: max(2e-5, 20*c.ErrPert.RMSRel)}}
 		model := g.Models[c.Model]
 		err := c.run(ctx, model.settings, model.TScale, &s)
@@ -141,7 +141,7 @@ func (c samplerCase) run(ctx context.Context, st settings, tscale float32, s *te
 		return err
 	}
 	s.compare("out", got.Data)
-	// Upstream hands these samplers' callback the same tensor in each step and changes it later on.
+	// Upstream passes these samplers' callback the same tensor in each step and changes it later on.
 	stuck := slices.Contains([]string{"ipndm", "ipndm_v", "deis"}, c.Sampler)
 	if s.stored.Has(c.ID+"/x") && !stuck {
 		s.compare("x", steps)

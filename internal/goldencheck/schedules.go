@@ -115,7 +115,7 @@ type scheduleCase struct {
 	Denoise   float64 `json:"denoise"`
 }
 
-// checkSchedules compares the schedules of the KSampler node, and what model samplings say about sigmas and timesteps.
+// checkSchedules compares the schedules of the KSampler node, and the sigmas and timesteps of model samplings.
 func checkSchedules(_ context.Context, r *run, f *file) error {
 	var g struct {
 		Cases         []scheduleCase       `json:"cases"`

@@ -107,7 +107,8 @@ func schemeOf(set, encoder string) (family.SchemeEncoder, family.Tokenizer, erro
 	}
 	schemes := family.Default.Schemes()
 	if encoder == "l" && !slices.ContainsFunc(schemes, func(s family.Scheme) bool { return s.Type() == kind }) {
-		// CLIP-L makes the same tokens in every scheme, so it is known in a set of an unknown name, too. The padding of CLIP-G differs.
+		// CLIP-L makes the same tokens in every scheme, so it is recognised in a set of an unknown name, too. The padding of CLIP-G
+		// differs.
 		kind = ""
 	}
 	for _, s := range schemes {
@@ -128,7 +129,7 @@ func schemeOf(set, encoder string) (family.SchemeEncoder, family.Tokenizer, erro
 	return family.SchemeEncoder{}, nil, unavailable("the tokenizer %s of %s is not built into the program", encoder, set)
 }
 
-// embeddingRows is the textual inversion of the prompts, of which goldens hold the first two values of each vector.
+// embeddingRows returns the textual inversion of the prompts; goldens hold the first two values of each vector.
 func embeddingRows(name string, prompts []tokenPrompt) (*tensor.Tensor, bool) {
 	if name != "emb_test" && name != "emb_test.safetensors" {
 		return nil, false
@@ -156,7 +157,7 @@ func embeddingRows(name string, prompts []tokenPrompt) (*tensor.Tensor, bool) {
 	return nil, false
 }
 
-// embeddingRow returns the stored values of an embedding's vector; nil for the number of a token.
+// embeddingRow returns the stored values of an embedding's vector, or nil for the number of a token.
 func embeddingRow(id json.RawMessage) []float32 {
 	var row struct {
 		Embedding []float32 `json:"embedding_row"`

@@ -53,7 +53,8 @@ func tolerance(measured ...float64) golden.Tolerance {
 type measured map[string]float64
 
 // readMeasured reads the tables of TOLERANCES.md whose first column names goldens and which have a column rms_rel. A
-// golden with several rows gets the greatest figure of the same operation ("decode"), which the key then ends in.
+// golden with several rows gets the greatest figure of the same operation ("decode"), which is then the last part of
+// the key.
 func readMeasured(dir string) (measured, error) {
 	b, err := os.ReadFile(filepath.Join(dir, "TOLERANCES.md"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -138,12 +139,12 @@ func allowed(t golden.Tolerance) string {
 	return fmt.Sprintf("rms_rel %.3g", t.RMSRel)
 }
 
-// detail is what a golden that passed shows.
+// detail returns the details of a golden that passed.
 func (s *tensorSet) detail() string {
 	return fmt.Sprintf("%d tensors, rms_rel %.2g, allowed %s", s.count, s.worst.RMSRel, allowed(s.tol))
 }
 
-// err joins what is wrong, the first three differences of it.
+// err joins the faults, the first three differences of them.
 func (s *tensorSet) err() error {
 	if n := len(s.errs); n > 3 {
 		return fmt.Errorf("%w; and %d more", joined(s.errs[:3]), n-3)

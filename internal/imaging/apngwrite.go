@@ -27,9 +27,9 @@ type apngFrame struct {
 type byteArea struct{ x0, y0, x1, y1 int }
 
 // WriteAPNG writes count 8-bit frames of one size as an animated PNG that repeats forever, each shown for duration
-// milliseconds, as Pillow does: frames that equal the one before lengthen it, of the others the rectangle that changes is
-// written, and one frame makes a still image. frame returns the n-th frame with interleaved channels; it is asked twice for
-// each. after goes behind the pixels.
+// milliseconds, as Pillow does: frames that equal the one before lengthen it, of the others only the changed rectangle is
+// written, and one frame makes a still image. frame returns the n-th frame with interleaved channels; it is called twice
+// for each. after is written behind the pixels.
 func WriteAPNG(w io.Writer, width, height, channels, count, duration, level int, after []PrivateChunk, frame func(n int) ([]byte, error)) error {
 	if count < 1 {
 		return errors.New("writing png: there are no frames")
@@ -169,7 +169,7 @@ func (a *apngWriter) write(i int, f apngFrame, pix []byte, animated bool) error 
 	return writePixels(out, row, h, w*a.channels, a.channels, a.level)
 }
 
-// fdatWriter makes numbered fdAT chunks of what is written to it.
+// fdatWriter splits the data that is written to it into numbered fdAT chunks.
 type fdatWriter struct{ a *apngWriter }
 
 func (w *fdatWriter) Write(p []byte) (int, error) {

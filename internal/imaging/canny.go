@@ -109,7 +109,7 @@ func blurred(gray []float32, h, w int) []float32 {
 	return out
 }
 
-// sobel returns the gradients; beyond the edges the image goes on as it is there.
+// sobel returns the gradients; beyond the edges the border pixels are repeated.
 func sobel(gray []float32, h, w int) (gx, gy []float32) {
 	gx, gy = make([]float32, len(gray)), make([]float32, len(gray))
 	for y := range h {

@@ -54,7 +54,7 @@ func Composite(dst, src, mask *tensor.Tensor, top, left int, channelsLast bool) 
 	return out, nil
 }
 
-// compositePixels is Composite for images whose channels of a pixel lie together, h rows of w pixels.
+// compositePixels is Composite for images with interleaved channels, h rows of w pixels.
 func compositePixels(to, from view, weights *tensor.Tensor, top, left, h, w int) {
 	for n := range to.n {
 		for y := range max(h, 0) {

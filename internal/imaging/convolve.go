@@ -42,8 +42,8 @@ func Convolve(ctx context.Context, t *tensor.Tensor, kernel []float32, radius in
 	return out, nil
 }
 
-// Smooth filters images, [B,H,W,C], with a Gaussian of 2*radius+1 values a side whose sum is 1, first along rows, then along
-// columns; it is Convolve with Gaussian but for rounding.
+// Smooth filters images, [B,H,W,C], with a normalized Gaussian of 2*radius+1 values a side, first along rows, then along
+// columns; except for rounding it equals Convolve with Gaussian.
 func Smooth(ctx context.Context, t *tensor.Tensor, radius int, sigma float64) (*tensor.Tensor, error) {
 	if err := checkRank("blurring", t, 4); err != nil {
 		return nil, err

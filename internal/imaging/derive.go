@@ -14,13 +14,13 @@ import (
 	"comfygo/internal/webp"
 )
 
-// Source says within which bounds an image file is decoded.
+// Source sets the bounds for decoding an image file.
 type Source struct {
 	// Data is the file.
 	Data []byte
 	// Limits bound what the file may announce.
 	Limits codec.Limits
-	// Budget is charged for what is held while something is made of it; nil is the process's.
+	// Budget is charged for memory that is held during processing; nil means the process's budget.
 	Budget Budget
 }
 
@@ -61,7 +61,7 @@ func (s Source) Preview(ctx context.Context, w io.Writer, format string, quality
 	})
 }
 
-// PreviewBytes is what Preview holds beside the decoder.
+// PreviewBytes returns the memory that Preview holds beside the decoder.
 func PreviewBytes(i codec.Info, format string, opaque bool) int64 {
 	if format == "jpeg" {
 		return int64(i.Width)*jpegBand*4 + int64(i.Width)*int64(i.Height)/4
@@ -145,7 +145,7 @@ func (s Source) Mask(ctx context.Context, w io.Writer, mask Source, format strin
 	})
 }
 
-// MaskBytes is what Mask holds beside the decoder of the original and the alpha.
+// MaskBytes returns the memory that Mask holds beside the decoder of the original and the alpha.
 func MaskBytes(i codec.Info, format string) int64 {
 	if format == "webp" {
 		return webp.Bytes(i.Width, i.Height, true)
@@ -201,7 +201,7 @@ func (r *frameRows) jpeg(w io.Writer, quality int) error {
 	return errors.Join(img.err, err, buffered.Flush())
 }
 
-// bandImage converts the rows that an encoder asks for, a band at a time.
+// bandImage converts the rows that an encoder requests, a band at a time.
 type bandImage struct {
 	rows *frameRows
 	band *image.RGBA

@@ -19,7 +19,7 @@ import (
 	"comfygo/internal/memory"
 )
 
-// ledger is a budget that grants what it has and remembers what was asked for.
+// ledger is a budget that grants what it has and records the requests.
 type ledger struct {
 	left, most, held int64
 }
@@ -43,7 +43,7 @@ func source(t *testing.T, name string, budget imaging.Budget) imaging.Source {
 	return imaging.Source{Data: data, Limits: codec.DefaultLimits, Budget: budget}
 }
 
-// TestStepsAreCharged: every step reserves what it will hold before it decodes, gives it back, and is refused when there is
+// TestStepsAreCharged checks that every step reserves its memory before it decodes, releases it, and is refused if there is
 // less.
 func TestStepsAreCharged(t *testing.T) {
 	t.Parallel()

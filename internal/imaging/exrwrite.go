@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// EXROptions say how an OpenEXR file is written.
+// EXROptions configure how an OpenEXR file is written.
 type EXROptions struct {
 	// Text becomes attributes of the type string, in this order. Names that the file uses itself, or that cannot stand in
 	// it, are an error: see ValidEXRName.

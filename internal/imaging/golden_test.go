@@ -21,9 +21,9 @@ type scaleCase struct {
 	}
 }
 
-// TestScalingGoldens compares with what torch 2.13 and Pillow made of the same inputs. Nearest, area and Lanczos must
-// be equal; the others may differ in the last bits of float32, where torch's vector code orders sums in another way,
-// and bislerp by what its arc cosine makes of such a difference.
+// TestScalingGoldens compares with the results of torch 2.13 and Pillow for the same inputs. Nearest, area and
+// Lanczos must be equal; the others may differ in the last bits of float32, where torch's vector code orders sums
+// differently, and bislerp by the effect of such a difference on its arc cosine.
 func TestScalingGoldens(t *testing.T) {
 	t.Parallel()
 	var file struct{ Cases []scaleCase }

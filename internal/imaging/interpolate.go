@@ -2,9 +2,9 @@ package imaging
 
 import "math"
 
-// The functions of this file give the numbers of torch.nn.functional.interpolate with a size, align_corners=False and
-// antialias=False on the CPU in float32 (aten/src/ATen/native/UpSample.h, cpu/UpSampleKernel.cpp), whose compiler fuses
-// products with the sums they go into.
+// The functions of this file return the numbers of torch.nn.functional.interpolate with a size, align_corners=False and
+// antialias=False on the CPU in float32 (aten/src/ATen/native/UpSample.h, cpu/UpSampleKernel.cpp), compiled so that products are
+// fused with the sums that they are part of.
 
 // taps are the source positions and weights of every target position along one axis.
 type taps struct {

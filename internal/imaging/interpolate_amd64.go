@@ -2,7 +2,7 @@ package imaging
 
 import "golang.org/x/sys/cpu"
 
-// wideFMA says that the CPU has what interpolate_amd64.s uses.
+// wideFMA reports that the CPU has the instructions that interpolate_amd64.s uses.
 var wideFMA = cpu.X86.HasAVX2 && cpu.X86.HasFMA
 
 //go:noescape
@@ -29,7 +29,7 @@ func addPairsVector(to, a, b *float32, factor float32, turns int)
 // nearestRGB copies the pixels of a row but for the last one, and returns how many.
 func nearestRGB(to, from []float32, places []int32) int {
 	n := len(places) - 1
-	// a pixel that is not the last of the row has a value behind it
+	// A pixel that is not the last of the row has a value behind it.
 	for n > 0 && (int(places[n-1])/4+4 > len(from) || 3*n+1 > len(to)) {
 		n--
 	}
@@ -40,7 +40,7 @@ func nearestRGB(to, from []float32, places []int32) int {
 	return n
 }
 
-// bytePlaces are positions in a row of RGB pixels in bytes; nil where there are no vectors for them.
+// bytePlaces returns positions in a row of RGB pixels in bytes, or nil without vector instructions for them.
 func bytePlaces(cols []int) []int32 { return taps{idx: cols}.places() }
 
 // addTimesTo adds the first values times a factor, and returns how many.
@@ -82,7 +82,7 @@ func mixLines(to []float32, lines [][]float32, weights []float32) int {
 	return turns * turn
 }
 
-// places are the positions of taps in rows of RGB pixels in bytes; nil where there are no vectors for them.
+// places returns the positions of taps in rows of RGB pixels in bytes, or nil without vector instructions for them.
 func (t taps) places() []int32 {
 	const most = 1 << 24 // bounds what is multiplied
 	if !wideFMA {
@@ -114,7 +114,7 @@ type rgbWindows struct {
 	widths  []float32
 }
 
-// forRGB prepares windows; false where there are no vectors for them.
+// forRGB prepares windows; it returns false without vector instructions for them.
 func forRGB(cols []window) (r rgbWindows, ok bool) {
 	const most = 1 << 24
 	for _, c := range cols {

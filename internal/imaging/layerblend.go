@@ -2,7 +2,7 @@ package imaging
 
 import "math"
 
-// LayerMode says how a layer is blended with what lies below it. The modes are GIMP's, as ComfyUI's compositor has them.
+// LayerMode selects how a layer is blended with the ones below it. The modes are GIMP's, as in ComfyUI's compositor.
 type LayerMode struct {
 	// perceptual modes blend sRGB values, the others linear ones; clipped ones leave the backdrop's alpha as it is.
 	perceptual, clipped bool
@@ -10,7 +10,7 @@ type LayerMode struct {
 	color               func(below, layer [3]float32) [3]float32 // of all three; takes precedence
 }
 
-// layerEpsilon is what counts as zero.
+// layerEpsilon is the bound below which values count as zero.
 const layerEpsilon = 1e-6
 
 // LayerModes are the modes by name.
@@ -188,7 +188,7 @@ func luminosityLayer(i, l [3]float32) [3]float32 {
 	return [3]float32{i[0] * ratio, i[1] * ratio, i[2] * ratio}
 }
 
-// Blend lays a layer's pixel over a backdrop's, both linear RGB with alpha that is not multiplied in.
+// Blend composites a layer's pixel over a backdrop's, both linear RGB with straight alpha.
 func (m LayerMode) Blend(below, layer [4]float32, opacity float32) [4]float32 {
 	alpha, cover := below[3], layer[3]*opacity
 	if m.clipped {

@@ -13,11 +13,11 @@ import (
 	"comfygo/internal/memory"
 )
 
-// Loaded is what LoadImage makes of a file.
+// Loaded is the result of LoadImage for a file.
 type Loaded struct {
 	// Format is the name of the file's format, such as png.
 	Format string
-	// Images is [B,H,W,3] in 0…1, Alpha [B,H,W]; Alpha is nil when the file's kind of pixel has no transparency.
+	// Images is [B,H,W,3] in 0…1, Alpha [B,H,W]; Alpha is nil if the file's pixel format has no transparency.
 	Images, Alpha *tensor.Tensor
 }
 
@@ -27,7 +27,7 @@ type Budget interface {
 	Reserve(ctx context.Context, what string, bytes int64) (release func(), err error)
 }
 
-// budgetOr is the process's budget when none is given.
+// budgetOr returns the budget, or the process's if it is nil.
 func budgetOr(b Budget) Budget {
 	if b == nil {
 		return memory.Process
@@ -41,10 +41,9 @@ func Loadable(name string) bool {
 	return slices.Contains(codec.Extensions(), ext)
 }
 
-// Load decodes all frames of an image file with the values of ComfyUI's LoadImage, turned as EXIF says. Before it decodes
-// it checks the file's announcements against the limits and charges what it will hold to the budget, which may wait for
-// others; nil is the process's. It fails with codec.ErrUnknown, *codec.LimitError or *SizeError, with the cause of ctx's end, or when nothing of
-// the file can be decoded.
+// Load decodes all frames of an image file with the values of ComfyUI's LoadImage, rotated by the EXIF orientation. Before it decodes it checks
+// the file's announcements against the limits and charges the memory to the budget, which may wait for others; nil means the process's budget.
+// It fails with codec.ErrUnknown, *codec.LimitError or *SizeError, with the cause of ctx's end, or if nothing of the file can be decoded.
 func Load(ctx context.Context, data []byte, limits codec.Limits, budget Budget) (*Loaded, error) {
 	f, err := codec.Open(data, limits)
 	if err != nil {

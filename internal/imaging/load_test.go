@@ -22,7 +22,7 @@ func load(data []byte) (*imaging.Loaded, error) {
 	return imaging.Load(context.Background(), data, codec.DefaultLimits, memory.Process)
 }
 
-// recorded is what ComfyUI makes of a file.
+// recorded is ComfyUI's result for a file.
 type recorded struct {
 	Error       string
 	Image, Mask struct {

@@ -40,7 +40,7 @@ func readWanted[T any](t *testing.T, path string) map[string]T {
 	return wanted
 }
 
-// shown decodes all frames as 8-bit RGBA, turned as EXIF says, and tells whether the last one has alpha.
+// shown decodes all frames as 8-bit RGBA, rotated by the EXIF orientation, and reports whether the last one has alpha.
 func shown(data []byte) (frames []*image.NRGBA, alpha bool, err error) {
 	f, err := codec.Open(data, codec.DefaultLimits)
 	if err != nil {
@@ -63,8 +63,8 @@ func shown(data []byte) (frames []*image.NRGBA, alpha bool, err error) {
 	return frames, alpha, err
 }
 
-// lossy lists the files whose format leaves the decoder freedom, with the greatest allowed difference of a byte and of
-// the mean: FFmpeg's inverse transform, which is the one here, rounds in other places than libjpeg's.
+// lossy lists the files in formats that do not define decoding exactly, with the greatest allowed difference of a byte
+// and of the mean: FFmpeg's inverse transform, which is the one here, rounds in other places than libjpeg's.
 var lossy = map[string]struct{ most, mean float64 }{
 	"smooth_64x48.jpg": {4, 1}, "cmyk_64x48.jpg": {4, 1.1}, "photo_64x48.jpg": {4, 1}, "rotated_exif6.jpg": {4, 1},
 }

@@ -10,7 +10,7 @@ import (
 
 var pngSignature = []byte("\x89PNG\r\n\x1a\n")
 
-// errNoPNG says that something does not begin like a PNG file.
+// errNoPNG reports that data does not begin like a PNG file.
 var errNoPNG = errors.New("reading png: not a png file")
 
 // chunkWriter writes PNG chunks.
@@ -31,9 +31,9 @@ func (c chunkWriter) write(kind string, data []byte) error {
 // maxChunk bounds the chunks that are read into memory; text as long as upstream's reader takes it fits.
 const maxChunk = 64 << 20
 
-// eachChunk calls visit for the chunks of a PNG up to its end. want says whose data is read; others come with nil.
-// Visiting stops without an error when visit returns false, and at IEND. Check sums are verified for chunks that are
-// read.
+// eachChunk calls visit for the chunks of a PNG up to its end. want selects the chunks whose data is read; others
+// come with nil. Visiting stops without an error when visit returns false, and at IEND. Check sums are verified for
+// chunks that are read.
 func eachChunk(r io.Reader, want func(kind string) bool, visit func(kind string, data []byte) (bool, error)) error {
 	var head [8]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil || string(head[:]) != string(pngSignature) {

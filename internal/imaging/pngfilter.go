@@ -17,7 +17,7 @@ func newFilters(stride, step int) *filters {
 	return f
 }
 
-// best returns the form whose bytes, taken as signed, are smallest in sum.
+// best returns the form whose bytes, taken as signed, have the smallest absolute sum.
 func (f *filters) best(line, above []byte) []byte {
 	var sums [5]int
 	f.first(line, above, &sums)
@@ -32,7 +32,7 @@ func (f *filters) best(line, above []byte) []byte {
 	return f.lines[best]
 }
 
-// first makes the forms of the first pixel, which has none to its left, and adds up their bytes.
+// first makes the forms of the first pixel, which has no left neighbor, and adds up their bytes.
 func (f *filters) first(line, above []byte, sums *[5]int) {
 	for i, p := range line[:f.step] {
 		b := above[i]

@@ -2,10 +2,10 @@ package imaging
 
 import "golang.org/x/sys/cpu"
 
-// wide says that the CPU has what pngfilter_amd64.s uses.
+// wide reports that the CPU has the instructions that pngfilter_amd64.s uses.
 var wide = cpu.X86.HasAVX2
 
-// turn is how many bytes a turn of filterVector takes.
+// turn is the number of bytes of a turn of filterVector.
 const turn = 32
 
 // filterVector makes the five forms of turns*32 bytes from line and above on, to whose left lie step more. Each form has four
@@ -14,8 +14,7 @@ const turn = 32
 //go:noescape
 func filterVector(line, above *byte, step, turns int, none, sub, up, avg, paeth *byte, sums *[5][4]uint64)
 
-// vectors makes the forms of as many bytes behind the first pixel as there are whole turns, adds up their bytes and returns how many
-// they are.
+// vectors makes the forms of the bytes behind the first pixel in whole turns, adds up their bytes and returns their number.
 func (f *filters) vectors(line, above []byte, sums *[5]int) int {
 	turns := (len(line) - f.step) / turn
 	if !wide || turns < 1 {

@@ -9,15 +9,15 @@ import (
 	"sync"
 )
 
-// PNGOptions say how a PNG file is written.
+// PNGOptions configure how a PNG file is written.
 type PNGOptions struct {
 	// Level is zlib's level, 0 (stored) to 9.
 	Level int
-	// Text goes into text chunks before the pixels, in this order.
+	// Text is written to text chunks before the pixels, in this order.
 	Text []Text
 	// Clear is the one color of an RGB image that is transparent.
 	Clear *[3]uint8
-	// Deep says that samples have 16 bits, the higher byte first.
+	// Deep means that samples have 16 bits, the higher byte first.
 	Deep bool
 }
 
@@ -93,7 +93,7 @@ func (c chunkWriter) begin(width, height, channels int, o PNGOptions) error {
 	return c.write("IHDR", append(head, byte(8*o.sample()), colourTypes[channels], 0, 0, 0))
 }
 
-// idatWriter makes IDAT chunks of what is written to it.
+// idatWriter splits the data that is written to it into IDAT chunks.
 type idatWriter struct{ chunkWriter }
 
 func (w idatWriter) Write(p []byte) (int, error) {

@@ -5,7 +5,7 @@ import "slices"
 // This file gives the palettes of Pillow's Image.quantize by median cut (src/libImaging/Quant.c; Heckbert, "Color Image
 // Quantization for Frame Buffer Display", 1982).
 
-// maxQuantized is how many different colors are told apart. Beyond it low bits are dropped.
+// maxQuantized is the number of different colors that are counted separately. Beyond it low bits are dropped.
 const maxQuantized = 1 << 16
 
 // colorCount is one color of an image: how many pixels have it and the sums of their channels.
@@ -38,7 +38,7 @@ func Palette(pix []byte, colors int) [][3]uint8 {
 	return root.palette(list, nil)
 }
 
-// countColors counts the colors of an image, with as many bits as leave at most maxQuantized of them.
+// countColors counts the colors of an image, with the greatest number of bits that leaves at most maxQuantized of them.
 func countColors(pix []byte) []colorCount {
 	const slots = 4 * maxQuantized
 	table := make([]int32, slots) // places in the list, from 1

@@ -2,7 +2,7 @@ package imaging
 
 import "comfygo/internal/imaging/codec"
 
-// vectorBytes is how many bytes a turn of the functions below takes.
+// vectorBytes is the number of bytes of a turn of the functions below.
 const vectorBytes = 32
 
 //go:noescape
@@ -54,7 +54,7 @@ type rgbKernel struct {
 	pairs          int
 }
 
-// forRGB prepares a kernel for RGB pixels; false where there are no vectors for it.
+// forRGB prepares a kernel for RGB pixels; it returns false without vector instructions for it.
 func (k kernel) forRGB(w int) (r rgbKernel, ok bool) {
 	const most = 1 << 22 // bounds the memory, and so the positions
 	for _, weights := range k.weights {

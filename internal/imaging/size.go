@@ -8,11 +8,11 @@ import (
 	"comfygo/internal/memory"
 )
 
-// SizeError says that something is too big for the memory that is free.
+// SizeError is the error of something too big for the free memory.
 type SizeError = memory.SizeError
 
-// CheckSize fails with a *SizeError when a float32 array of these dimensions does not fit into the memory that the process
-// may still take. Call it before making anything whose size a request decides. what describes it for the message.
+// CheckSize fails with a *SizeError if a float32 array of these dimensions does not fit into the memory that the process
+// may still use. Call it before allocating anything of a requested size. what describes it for the message.
 func CheckSize(what string, dims ...int) error {
 	need := uint64(4)
 	for _, d := range dims {

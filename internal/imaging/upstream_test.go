@@ -10,8 +10,8 @@ import (
 	"comfygo/internal/imaging/codec"
 )
 
-// TestOpenEqualsUpstream compares animations with what ComfyUI loads (testdata/recordframes.py): equal but for JPEG of odd
-// height, whose chroma swscale filters in fewer bits.
+// TestOpenEqualsUpstream compares animations with the frames that ComfyUI loads (testdata/recordframes.py): equal except
+// for JPEG of odd height, whose chroma swscale filters in fewer bits.
 func TestOpenEqualsUpstream(t *testing.T) {
 	t.Parallel()
 	wanted := readWanted[[]struct{ RGB, Alpha string }](t, "testdata/upstream.json.gz")

@@ -1,6 +1,6 @@
-// Package measure runs API workflows on a server from outside and notes what each part costs: nodes, the way to the first
-// step, a step, in wall-clock and CPU time. It reads the server's progress messages and Linux's /proc, so it measures
-// ComfyUI and this program alike.
+// Package measure runs API workflows on a server from outside and measures the cost of each part: nodes, the time before
+// the first step, a step, in wall-clock and CPU time. It reads the server's progress messages and Linux's /proc, so it
+// measures ComfyUI and this program alike.
 package measure
 
 import (
@@ -21,7 +21,7 @@ type Node struct {
 	Inputs map[string]any `json:"inputs"`
 }
 
-// Cost is what something took.
+// Cost is the cost of a part.
 type Cost struct{ Wall, CPU time.Duration }
 
 // NodeCost is the cost of one node that ran.
@@ -41,7 +41,7 @@ type Run struct {
 	RSS int64
 }
 
-// Node returns the cost of the first node of a class; zero when none ran.
+// Node returns the cost of the first node of a class, or zero if none ran.
 func (r Run) Node(class string) Cost {
 	for _, n := range r.Nodes {
 		if n.Class == class {
@@ -51,7 +51,7 @@ func (r Run) Node(class string) Cost {
 	return Cost{}
 }
 
-// recorder notes what the server had used at the messages of one run.
+// recorder records the server's usage at the messages of one run.
 type recorder struct {
 	server  *apiclient.Process
 	w       Workflow
@@ -64,7 +64,7 @@ type recorder struct {
 	err     error
 }
 
-// stepMark is what had been used when so many steps were done.
+// stepMark is the usage at the end of a step.
 type stepMark struct {
 	done int
 	apiclient.Usage

@@ -15,15 +15,15 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// SizeError says that something is too big for the memory that is free.
+// SizeError is the error of something too big for the free memory.
 type SizeError struct {
-	// What was to be made, such as "an image of 16384x16384".
+	// What names the thing to be allocated, such as "an image of 16384x16384".
 	What string
 	// Need and Free are bytes; Need is the largest number when it does not fit one.
 	Need, Free uint64
 }
 
-// Error names what was to be made, what it needs and what there is.
+// Error names the thing to be allocated, the memory that it needs and the free memory.
 func (e *SizeError) Error() string {
 	return fmt.Sprintf("allocating %s: it needs %s of memory, %s are free", e.What, gib(e.Need), gib(e.Free))
 }
@@ -68,7 +68,7 @@ func (b *Budget) Available() uint64 {
 	return less(b.headroom(), b.reserved)
 }
 
-// headroom is what the machine and the limit leave, promises aside.
+// headroom returns the memory that the machine and the limit leave, not counting reservations.
 func (b *Budget) headroom() uint64 {
 	free := b.Free
 	if free == nil {
@@ -88,7 +88,7 @@ func (b *Budget) headroom() uint64 {
 // less is a-b, 0 when b is larger.
 func less(a, b uint64) uint64 { return a - min(a, b) }
 
-// small is what is granted without asking the operating system.
+// small is the size that is granted without asking the operating system.
 const small = 1 << 20
 
 // Check fails with a *SizeError when need bytes cannot be promised now. what describes them for the message.
@@ -146,7 +146,8 @@ func (b *Budget) release(bytes uint64) {
 	}
 }
 
-// fits fails with a *SizeError when bytes do not fit beside all promises; others says that they would once those ended.
+// fits fails with a *SizeError if bytes do not fit beside all reservations; others reports that they would once those
+// ended.
 func (b *Budget) fits(what string, need uint64) (others bool, err error) {
 	left := b.headroom()
 	if need > less(left, b.reserved) && b.clean() {
@@ -170,7 +171,7 @@ func saturated(a, b uint64) uint64 {
 // cleanInterval bounds how often unused memory is handed back to the operating system.
 const cleanInterval = time.Second
 
-// clean hands memory that nothing uses any more back to the operating system, which counts it as taken until then.
+// clean returns unused memory to the operating system, which counts it as taken until then.
 func (b *Budget) clean() bool {
 	if time.Since(b.cleaned) < cleanInterval {
 		return false

@@ -13,7 +13,8 @@ import (
 
 const gb = 1 << 30
 
-// budget is one of a machine with so many free bytes in a process that occupies so many.
+// budget makes the budget of a machine with the given free bytes, for a process that occupies the given
+// bytes.
 func budget(free, resident uint64) *memory.Budget {
 	return &memory.Budget{Free: func() uint64 { return free }, Resident: func() uint64 { return resident }}
 }

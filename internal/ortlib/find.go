@@ -124,7 +124,7 @@ func hasCUDA(dir string) bool {
 	return false
 }
 
-// versionOf reads the version out of a library's file name; nil when it holds none.
+// versionOf reads the version from a library's file name, or returns nil if there is none.
 func versionOf(name string) []int {
 	m := libraryName.FindStringSubmatch(name)
 	if m == nil {

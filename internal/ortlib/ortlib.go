@@ -1,11 +1,11 @@
-// Package ortlib finds the ONNX Runtime library on this machine and, when asked to, brings it here.
+// Package ortlib finds the ONNX Runtime library on this machine and downloads it on request.
 //
-// Find only looks: the server uses it at start and reports a clear error when nothing is there. Ensure
-// also downloads, through a client the machine already has (pip, npm, curl), and is what the fetch-ort
-// program and `make` run. Every archive and every library it installs is checked against a pinned
-// SHA-256, and files appear in the cache whole or not at all.
+// Find only searches: the server uses it at start and reports a clear error if nothing is found. Ensure also
+// downloads, through a client the machine already has (pip, npm, curl); the fetch-ort program and `make` run it. Every
+// archive and every library it installs is checked against a pinned SHA-256, and files appear in the cache whole or
+// not at all.
 //
-// The package must not load the library or know what it is used for: that is engine/ort.
+// The package must not load the library or know its purpose: that is engine/ort.
 package ortlib
 
 import (
@@ -22,19 +22,19 @@ import (
 // EnvLibrary names the environment variable that holds the path of a library to use as it is.
 const EnvLibrary = "ONNXRUNTIME_LIB"
 
-// ErrNotFound is wrapped by the errors of Find and Ensure when there is no library.
+// ErrNotFound is wrapped by the errors of Find and Ensure if there is no library.
 var ErrNotFound = errors.New("no ONNX Runtime library")
 
-// Options says where to look and how to fetch. The zero value looks in the usual places.
+// Options set where to search and how to fetch. The zero value searches the usual places.
 type Options struct {
-	// Path is the library the user named (--onnxruntime). Nothing else is tried when it is set.
+	// Path is the library that the user named (--onnxruntime). If it is set, nothing else is tried.
 	Path string
-	// CUDA asks for the build with NVIDIA providers. Find falls back to the CPU build, Ensure does not.
+	// CUDA selects the build with NVIDIA providers. Find falls back to the CPU build, Ensure does not.
 	CUDA bool
 	// Cache is the folder fetched libraries go to; by default comfygo/onnxruntime in the user's cache folder, and none
 	// where the user has no home folder.
 	Cache string
-	// Release is where the curl client finds the project's releases; DefaultRelease when empty.
+	// Release is the address of the project's releases for the curl client; DefaultRelease if empty.
 	Release string
 	// ReleaseSHA256 is the checksum of the release archive, as the release page shows it. The curl client needs it.
 	ReleaseSHA256 string
@@ -81,8 +81,8 @@ func (o Options) complete() (Options, error) {
 	return o, nil
 }
 
-// Find returns the path of a usable library without touching the network: the named path, then
-// $ONNXRUNTIME_LIB, the system's library path and the cache. The error wraps ErrNotFound and says what to do.
+// Find returns the path of a usable library without using the network: it searches the named path, then
+// $ONNXRUNTIME_LIB, the system's library path and the cache. The error wraps ErrNotFound and explains what to do.
 func Find(o Options) (string, error) {
 	o, err := o.complete()
 	if err != nil {
@@ -98,8 +98,8 @@ func Find(o Options) (string, error) {
 	return path, err
 }
 
-// Ensure returns what Find finds, and fetches the pinned library into the cache when there is none.
-// With CUDA set only a build with the CUDA provider beside the library counts as found.
+// Ensure returns the result of Find, or fetches the pinned library into the cache if there is none. With CUDA set only
+// a build with the CUDA provider beside the library counts as found.
 func Ensure(ctx context.Context, o Options) (string, error) {
 	o, err := o.complete()
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"comfygo/internal/plainfile"
 )
 
-// longest bounds what is read of one file of a pack.
+// longest bounds the size that is read of one file of a pack.
 const longest = 1 << 20
 
-// describe reads what a pack's files say; false for what is not a pack.
+// describe reads the description in a pack's files, or returns false if it is not a pack.
 func describe(root, folder string) (Pack, bool) {
 	path := filepath.Join(root, folder)
 	name, off := strings.CutSuffix(folder, disabled)
@@ -68,7 +68,7 @@ func inTable(text, table string, line *regexp.Regexp) string {
 	return ""
 }
 
-// commit reads the commit that is checked out; "" where that is not known.
+// commit returns the commit that is checked out, or "" if it is unknown.
 func commit(git string) string {
 	head := strings.TrimSpace(read(git, "HEAD"))
 	ref, ok := strings.CutPrefix(head, "ref: ")

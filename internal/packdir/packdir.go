@@ -14,18 +14,18 @@ import (
 	"strings"
 )
 
-// disabled is the ending of a pack's folder that is not loaded, as ComfyUI has it.
+// disabled is the ending of the folder of a pack that is not loaded, as in ComfyUI.
 const disabled = ".disabled"
 
-// Dir is where packs lie.
+// Dir is the folder of the packs.
 type Dir struct {
 	// Roots are the folders of packs. New ones go into the first.
 	Roots []string
-	// Venv is the folder of the virtual environment for requirements. It is made when it is first needed.
+	// Venv is the folder of the virtual environment for requirements. It is made on demand.
 	Venv string
 	// Python makes the environment, which sees the packages of that interpreter; "" without an interpreter.
 	Python string
-	// Output is where git and pip write what they do.
+	// Output receives the output of git and pip.
 	Output io.Writer
 }
 
@@ -33,11 +33,11 @@ type Dir struct {
 type Pack struct {
 	Name    string `json:"name"`
 	Enabled bool   `json:"enabled"`
-	// Version is that of pyproject.toml, Commit and Source are git's; "" where they are not known.
+	// Version is that of pyproject.toml, Commit and Source are git's; "" if unknown.
 	Version string `json:"version,omitempty"`
 	Commit  string `json:"commit,omitempty"`
 	Source  string `json:"source,omitempty"`
-	// Requirements and Installer say that there is a requirements.txt, and an install.py, which is not run.
+	// Requirements and Installer report that there is a requirements.txt, and an install.py, which is not run.
 	Requirements bool   `json:"requirements"`
 	Installer    bool   `json:"installer"`
 	Path         string `json:"path"`

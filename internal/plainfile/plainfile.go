@@ -1,5 +1,5 @@
-// Package plainfile reads small files of settings, keys and certificates whose names users give: regular files only, and no
-// more of them than a bound. A pipe or a device in their place could block the program without end.
+// Package plainfile reads small files of settings, keys and certificates with names from users: regular files only, up to a
+// size limit. A pipe or a device in their place could block the program forever.
 package plainfile
 
 import (
@@ -16,8 +16,8 @@ const MaxSize = 4 << 20
 // ErrNotRegular is the error for pipes, devices, sockets and folders.
 var ErrNotRegular = errors.New("it is not a regular file")
 
-// Read returns the contents of a regular file of at most limit bytes, and what the file system says of it. It never waits
-// for a writer at the other end of a pipe.
+// Read returns the contents of a regular file of at most limit bytes, and its file info. It never waits for a writer at the
+// other end of a pipe.
 func Read(path string, limit int64) ([]byte, fs.FileInfo, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
 	if err != nil {

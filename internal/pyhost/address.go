@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// secretVariable hands the process the secret of loopback connections. Others of the machine may connect there, but do not know it.
+// secretVariable passes the secret of loopback connections to the process. Other users of the machine may connect there, but do not
+// know it.
 const secretVariable = "COMFYGO_HOST_SECRET"
 
 // SecretHeader carries the secret with requests for routes of packs over loopback.
@@ -25,10 +26,10 @@ const SecretHeader = "X-Comfygo-Secret"
 // loopback is the prefix of addresses that are not Unix sockets.
 const loopback = "tcp:"
 
-// endpoint is where the process connects to.
+// endpoint is the address that the process connects to.
 type endpoint struct {
 	listener net.Listener
-	// address is what the process is told, http where it may serve routes.
+	// address is the address that the process gets, http if it may serve routes.
 	address, http string
 	secret        string // "" for Unix sockets, which only the user's processes reach
 }
@@ -97,5 +98,5 @@ func (s *Session) DialHTTP(ctx context.Context) (net.Conn, error) {
 	return conn, nil
 }
 
-// Secret is what requests for routes of packs carry in SecretHeader; "" where the socket itself is private.
+// Secret returns the value of SecretHeader in requests for routes of packs; "" if the socket itself is private.
 func (s *Session) Secret() string { return s.secret }

@@ -24,23 +24,23 @@ import (
 //go:embed comfygo_host/*.py comfygo_host/modules/*.py comfygo_host/modules/*/*.py comfygo_host/modules/*/*/*.py
 var source embed.FS
 
-// Config is what a Host is made of.
+// Config configures a Host.
 type Config struct {
 	// Python is the interpreter.
 	Python string
-	// Hello returns the first message beyond op, protocol and shared: what is to be loaded. skip are the packs that the process died of.
+	// Hello returns the first message beyond op, protocol and shared: the list to load. skip are the packs that caused the process to die.
 	Hello func(skip []string, http string) *pyjson.Object
-	// Notify is told what the process says without being asked. It must not block.
+	// Notify is called with the process's unsolicited messages. It must not block.
 	Notify func(s *Session, op string, m *pyjson.Object)
 	// Started is called with each life of the process when its classes are there. It may call the session.
 	Started func(s *Session)
 	// LoadTimeout bounds the import of one pack; 0 means 10 minutes. Grace is how long a call may go on after its interrupt; 0 means 10 s.
 	LoadTimeout, Grace time.Duration
-	// Name is the pack of a host that runs one alone, for the log; "" for one that runs all.
+	// Name is the pack of a host that runs only one, for the log; "" for one that runs all.
 	Name string
-	// MemoryLimit ends the process when it occupies more bytes; 0 is no limit.
+	// MemoryLimit ends the process when it occupies more bytes; 0 means no limit.
 	MemoryLimit int64
-	// User, if set, is whom the process runs as.
+	// User, if set, is the user that the process runs as.
 	User *User
 	// Loopback has the process connect to a port of the machine in place of a Unix socket, as it always does on Windows.
 	Loopback bool
@@ -149,7 +149,7 @@ func (h *Host) remove() error { return errors.Join(os.RemoveAll(h.shared), os.Re
 // Shared is the folder for tensors; its files are the process's and ours alone.
 func (h *Host) Shared() string { return h.shared }
 
-// sharedFolder makes a private folder whose files lie in memory, where the system has one.
+// sharedFolder makes a private folder for files in memory, if the system has one.
 func sharedFolder(dir string) (string, error) {
 	const memory = "/dev/shm"
 	if info, err := os.Stat(memory); err == nil && info.IsDir() && runtime.GOOS != "windows" { // a plain folder of the current drive there
@@ -198,7 +198,7 @@ func unpack(dir string, dirs, files fs.FileMode) error {
 	})
 }
 
-// Session waits for the process to be ready and returns its life of now. The error says why there is none.
+// Session waits for the process to be ready and returns its current session. The error explains why there is none.
 func (h *Host) Session(ctx context.Context) (*Session, error) {
 	for {
 		h.mu.Lock()
@@ -314,7 +314,7 @@ func (h *Host) live(ctx context.Context, pause time.Duration) time.Duration {
 		}
 		h.set(nil, err)
 	}
-	// It has ended without having been of use: if that happens again and again, starting it costs more than it brings.
+	// The process has ended without having been useful: if that happens repeatedly, starting it costs more than it gains.
 	wait := time.NewTimer(pause)
 	defer wait.Stop()
 	select {
@@ -325,7 +325,7 @@ func (h *Host) live(ctx context.Context, pause time.Duration) time.Duration {
 	return min(2*pause, lastPause)
 }
 
-// errReload is the cause of the end of a process that is to begin anew, or whose server ends.
+// errReload is the cause of the end of a process that restarts, or whose server ends.
 var errReload = errors.New("the node packs are loaded again, or the server ends")
 
 // For so long, and so often in a row while it imports the same pack, the process may be killed before that counts as its own fault.
@@ -459,10 +459,10 @@ func (h *Host) launch(end *endpoint) (*Session, error) {
 	return s, nil
 }
 
-// lastWords is how long the output of a process that has ended is waited for.
+// lastWords is the time to wait for the output of a process that has ended.
 const lastWords = time.Second
 
-// environment is what the process is told by variables: without secrets, and as another user only what is no one's secret.
+// environment returns the variables of the process: none with secrets, and for another user only those that are public.
 func (h *Host) environment(end *endpoint) []string {
 	env := withoutSecrets(os.Environ())
 	if u := h.cfg.User; u != nil {
@@ -498,10 +498,10 @@ func joined(first, rest string) string {
 	return first + string(os.PathListSeparator) + rest
 }
 
-// connectTimeout is how long the interpreter may take to start; nothing of packs is imported yet.
+// connectTimeout is the time that the interpreter may take to start; no pack is imported yet.
 const connectTimeout = time.Minute
 
-// greet accepts the connection, says what to load and waits for the answer.
+// greet accepts the connection, sends the list of packs to load and waits for the answer.
 func (h *Host) greet(ctx context.Context, s *Session, end *endpoint) (*pyjson.Object, error) {
 	type accepted struct {
 		conn net.Conn

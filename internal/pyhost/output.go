@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What is logged of the process's output: lines are cut, and more than so many lines or bytes in a second are counted only.
+// Limits of the log of the process's output: lines are cut, and lines or bytes beyond a rate per second are only counted.
 const (
 	longestLine    = 4 << 10
 	linesPerSecond = 200

@@ -26,7 +26,7 @@ func (u *User) as(cmd *exec.Cmd) {
 	}
 }
 
-// kill ends the process and what it has started.
+// kill ends the process and its children.
 func (f *family) kill() {
 	if f.cmd.Process != nil {
 		_ = syscall.Kill(-f.cmd.Process.Pid, syscall.SIGKILL) // gone already is as good

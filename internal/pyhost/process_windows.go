@@ -49,7 +49,7 @@ func (f *family) assign(job windows.Handle) error {
 	return windows.AssignProcessToJobObject(job, process)
 }
 
-// kill ends the process and what it has started.
+// kill ends the process and its children.
 func (f *family) kill() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

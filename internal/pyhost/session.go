@@ -14,7 +14,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Session is one life of the Python process. What it holds ends with it.
+// Session is one life of the Python process. Its values end with it.
 type Session struct {
 	host   *Host
 	cmd    *exec.Cmd
@@ -51,17 +51,18 @@ func (s *Session) Live() bool {
 	}
 }
 
-// Ready returns what the process said when all classes were there.
+// Ready returns the process's message after all classes were loaded.
 func (s *Session) Ready() *pyjson.Object { return s.ready }
 
-// Do notes whose code a call runs, for the log. What a pack prints later, from a thread of its own, counts as of the last one.
+// Do records the pack whose code a call runs, for the log. Later output of a pack, from a thread of its own, counts as output of the last
+// one.
 func (s *Session) Do(pack string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.doing = pack
 }
 
-// Doing is the pack that is imported or whose code has run last; "" where that is not known.
+// Doing returns the pack that is being imported or whose code has run last, or "" if that is unknown.
 func (s *Session) Doing() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,9 +113,9 @@ func failure(o *pyjson.Object) *Failure {
 	return f
 }
 
-// Call asks the process and waits for the answer. When ctx ends first, the process is asked to stop the call; one that does
-// not within Config.Grace is killed, as nothing else ends a function in Python. The error is a *Failure for an exception, ErrGone, wrapped,
-// when the process ended.
+// Call sends a request to the process and waits for the answer. If ctx ends first, the process is asked to stop the call; if it does not
+// within Config.Grace, it is killed, as nothing else ends a function in Python. The error is a *Failure for an exception, or wraps ErrGone
+// if the process ended.
 func (s *Session) Call(ctx context.Context, op string, fields *pyjson.Object) (*pyjson.Object, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
@@ -183,14 +184,14 @@ func (s *Session) forget(id int64) {
 	delete(s.waiting, id)
 }
 
-// served reports whether the life was of use: it has answered more than the question for its classes.
+// served reports whether the session was useful: it has answered more than the request for its classes.
 func (s *Session) served() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.used
 }
 
-// ended says that the process has ended and, where that is known, why.
+// ended returns the error for an ended process, with the reason if it is known.
 func (s *Session) ended() error {
 	<-s.gone
 	s.mu.Lock()
@@ -205,7 +206,7 @@ func (s *Session) ended() error {
 	return fmt.Errorf("%w (%s): the node, or what it calls, ended it; it is started again", ErrGone, state)
 }
 
-// Drop tells the process, with the next message, that values are not needed any more.
+// Drop reports to the process, with the next message, that values are no longer needed.
 func (s *Session) Drop(value int64) {
 	s.mu.Lock()
 	s.dropped = append(s.dropped, value)
@@ -216,7 +217,7 @@ func (s *Session) Drop(value int64) {
 	}
 }
 
-// DropState tells the process that the instance of a node is not needed any more.
+// DropState reports to the process that the instance of a node is no longer needed.
 func (s *Session) DropState(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

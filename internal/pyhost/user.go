@@ -9,14 +9,14 @@ import (
 	"strconv"
 )
 
-// User is another user of the system, whom the process runs as.
+// User is another user of the system that the process runs as.
 type User struct {
 	Name, Home string
 	uid, gid   uint32
 	groups     []uint32
 }
 
-// FindUser looks a user up whom the process is to run as. The error says who may do that and where.
+// FindUser looks up the user that the process is to run as. The error explains the conditions.
 func FindUser(name string) (*User, error) {
 	if runtime.GOOS == "windows" {
 		return nil, errors.New("running Python as another user: Windows has no way for it; leave --host-user away")
@@ -57,7 +57,7 @@ func number(text string) (uint32, error) {
 	return uint32(n), nil
 }
 
-// own gives a file or folder to the user; without one it stays the server's.
+// own makes the user the owner of a file or folder; without a user it stays the server's.
 func (u *User) own(path string) error {
 	if u == nil {
 		return nil

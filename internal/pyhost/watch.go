@@ -15,12 +15,13 @@ const watchEvery = 250 * time.Millisecond
 
 // Stats are the figures of a host.
 type Stats struct {
-	// Name is the pack of a host that runs one alone; "" for the one that runs all.
+	// Name is the pack of a host that runs only one; "" for the one that runs all.
 	Name string
 	// State is loading, ready or failed, Reason why it failed, Loading the pack that is being imported.
 	State, Reason, Loading string
 	PID                    int
-	// Memory is what the process occupies, Peak the most that it has, GPU what it says to hold of GPUs, in bytes.
+	// Memory is the memory that the process occupies, Peak its maximum, GPU the memory of GPUs by its own report,
+	// in bytes.
 	Memory, Peak, GPU int64
 	// CPU is the time that all its lives took. Restarts counts lives beyond the first.
 	CPU      time.Duration
@@ -86,7 +87,7 @@ func (e *MemoryError) Error() string {
 	return fmt.Sprintf("it took %.2f GiB of memory, and may take %.2f GiB (--python-memory)", float64(e.Taken)/gib, float64(e.Limit)/gib)
 }
 
-// noteGPU takes what the process says to hold of GPUs.
+// noteGPU records the process's report of its GPU memory.
 func (s *Session) noteGPU(m *pyjson.Object) {
 	if v, ok := m.Get("gpu"); ok {
 		n, _ := v.(int64)

@@ -157,7 +157,7 @@ func (d *decoder) list(depth int) (any, error) {
 	}
 }
 
-// next passes a comma or the closing bracket; done says that it was the bracket.
+// next passes a comma or the closing bracket; done reports that it was the bracket.
 func (d *decoder) next(end byte) (done bool, err error) {
 	d.space()
 	if d.i >= len(d.s) {
@@ -256,7 +256,7 @@ func validUTF8(s string) string {
 	return strings.ToValidUTF8(s, "\ufffd")
 }
 
-// escaped goes on with a string that holds a backslash.
+// escaped decodes the rest of a string that contains a backslash.
 func (d *decoder) escaped(start int) (string, error) {
 	var b strings.Builder
 	b.WriteString(d.s[start:d.i])

@@ -163,7 +163,7 @@ func appendHex4(b []byte, r rune) []byte {
 	return append(b, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 }
 
-// floatText is Python's repr of a float, with the given words for what is not a number.
+// floatText is Python's repr of a float, with the given words for values that are not finite.
 func floatText(f float64, nan, inf string) string {
 	switch {
 	case math.IsNaN(f):

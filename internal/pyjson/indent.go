@@ -84,7 +84,7 @@ func (b indenter) separate(i int, line string) {
 	b.WriteString(line)
 }
 
-// appendPlain writes a JSON string that keeps what is beyond ASCII.
+// appendPlain writes a JSON string without escaping non-ASCII characters.
 func appendPlain(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := range len(s) {

@@ -44,8 +44,8 @@ func (o *Object) reindex() {
 	}
 }
 
-// NewObject returns an object of alternating keys (strings) and values. A key that is not a string panics,
-// as does an odd count: both are mistakes in the calling source, not in data.
+// NewObject returns an object of alternating keys (strings) and values. A key that is not a string panics, as
+// does an odd count: both are mistakes in the calling source, not in data.
 func NewObject(pairs ...any) *Object {
 	o := &Object{keys: make([]string, 0, len(pairs)/2), vals: make([]any, 0, len(pairs)/2)}
 	for i := 0; i < len(pairs); i += 2 {
@@ -54,7 +54,7 @@ func NewObject(pairs ...any) *Object {
 	return o
 }
 
-// Set stores a value; a new key goes to the end, an old one keeps its place.
+// Set stores a value; a new key is appended, an existing one keeps its place.
 func (o *Object) Set(key string, v any) *Object {
 	if i, ok := o.find(key); ok {
 		o.vals[i] = v
@@ -86,14 +86,14 @@ func (o *Object) Has(key string) bool {
 	return ok
 }
 
-// Object returns the value of a key when it is an object, else nil.
+// Object returns the value of a key if it is an object, else nil.
 func (o *Object) Object(key string) *Object {
 	v, _ := o.Get(key)
 	sub, _ := v.(*Object)
 	return sub
 }
 
-// String returns the value of a key when it is a string, else "".
+// String returns the value of a key if it is a string, else "".
 func (o *Object) String(key string) string {
 	v, _ := o.Get(key)
 	s, _ := v.(string)

@@ -61,7 +61,7 @@ func (t *translator) escape() (text string, w width, repeatable bool, err error)
 
 var charEscapes = map[rune]rune{'a': '\a', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', 'v': '\v', '\\': '\\'}
 
-// char reads the character that an escape stands for; t.at is behind the backslash.
+// char reads the character that an escape represents; t.at is behind the backslash.
 func (t *translator) char(start int) (rune, error) {
 	c := t.src[t.at]
 	if r, ok := charEscapes[c]; ok {

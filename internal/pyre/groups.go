@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// group reads a parenthesis and what it opens.
+// group reads a parenthesis and the group that it opens.
 func (t *translator) group() (text string, w width, repeatable bool, err error) {
 	start := t.at
 	t.at++

@@ -16,7 +16,7 @@ import (
 	"comfygo/internal/pystr"
 )
 
-// Error says what is wrong with a pattern or a replacement, as re.error does.
+// Error describes a fault of a pattern or a replacement, like re.error.
 type Error struct{ Text string }
 
 // Error returns the text.
@@ -138,7 +138,7 @@ func (p *Pattern) each(ctx context.Context, runes []rune, visit func(Match) bool
 	return nil
 }
 
-// Search returns the first match; ok is false when there is none.
+// Search returns the first match; ok is false if there is none.
 func (p *Pattern) Search(ctx context.Context, text string) (m Match, ok bool, err error) {
 	err = p.Each(ctx, text, func(found Match) bool {
 		m, ok = found, true

@@ -12,7 +12,7 @@ type part struct {
 	group int
 }
 
-// templateEscapes are the letters that stand for a character behind a backslash in a replacement.
+// templateEscapes are the letters that represent a character behind a backslash in a replacement.
 var templateEscapes = map[rune]string{'a': "\a", 'b': "\b", 'f': "\f", 'n': "\n", 'r': "\r", 't': "\t", 'v': "\v", '\\': `\`}
 
 // template reads a replacement.

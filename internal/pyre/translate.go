@@ -26,7 +26,7 @@ func (f flags) options() regexp2.RegexOptions {
 	return o
 }
 
-// width is how many characters a piece matches.
+// width is the number of characters that a piece matches.
 type width struct{ least, most int }
 
 const unbounded = math.MaxInt32
@@ -86,7 +86,7 @@ func (t *translator) translate() (string, error) {
 
 func (t *translator) more() bool { return t.at < len(t.src) }
 
-// next reports whether the source goes on with s and, when it does, moves behind it.
+// next reports whether the source continues with s and, if so, moves behind it.
 func (t *translator) next(s string) bool {
 	r := []rune(s)
 	if len(t.src)-t.at < len(r) || string(t.src[t.at:t.at+len(r)]) != s {
@@ -204,7 +204,7 @@ func (t *translator) peekRepetition() (least, most int, symbol string, err error
 	return least, most, symbol, err
 }
 
-// repetition reads *, +, ? or {m,n}; the symbol is "" where there is none, such as at a brace that is not a repetition.
+// repetition reads *, +, ? or {m,n}; the symbol is "" if there is none, such as at a brace that is not a repetition.
 func (t *translator) repetition() (least, most int, symbol string, err error) {
 	switch {
 	case t.next("*"):
@@ -295,7 +295,7 @@ func (t *translator) piece() (text string, w width, repeatable bool, err error) 
 	return literal(c), one, true, nil
 }
 
-// literal writes a character that stands for itself, inside and outside of classes.
+// literal writes a character that matches itself, inside and outside of classes.
 func literal(c rune) string {
 	switch {
 	case c < ' ' || c == 0x7f:

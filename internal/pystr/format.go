@@ -9,7 +9,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// FormatError is what Python raises for a wrong format string or value.
+// FormatError is the error that Python raises for an invalid format string or value.
 type FormatError struct{ Type, Text string }
 
 // Error returns the text.
@@ -24,9 +24,9 @@ func raise(typ, format string, args ...any) error {
 
 // Formatter is Python's str.format(**values) over values as pyjson has them.
 type Formatter struct {
-	// Value returns a value by name; ok is false when there is none.
+	// Value returns a value by name; ok is false if it is missing.
 	Value func(name string) (v any, ok bool)
-	// Str writes a value as Python's str does; nil is pyjson.Str.
+	// Str writes a value as Python's str does; nil means pyjson.Str.
 	Str func(v any) string
 }
 
@@ -81,7 +81,7 @@ func (f *Formatter) fill(format string, depth int) (string, error) {
 	return b.String(), nil
 }
 
-// closing returns the index of the brace that closes a field, negative when there is none. Braces between [ and ] before the spec do not count.
+// closing returns the index of the brace that closes a field, or a negative number. Braces between [ and ] before the spec do not count.
 func closing(s string, from int) int {
 	open, bracket := 1, false
 	for i := from; i < len(s); i++ {
@@ -138,7 +138,7 @@ func (f *Formatter) repr(v any) string {
 	return f.Str(v)
 }
 
-// ascii escapes what is not ASCII, as Python's ascii does.
+// ascii escapes non-ASCII characters, as Python's ascii does.
 func ascii(s string) string {
 	var b strings.Builder
 	for _, r := range s {

@@ -1,5 +1,5 @@
-// Package readme writes the part of README.md that says what works: model families from their registry and census, node classes
-// by group from the catalogue. A test holds the page to it.
+// Package readme writes the part of README.md that lists what works: model families from their registry and census, node
+// classes by group from the catalogue. A test checks that the page is up to date.
 package readme
 
 import (
@@ -23,7 +23,7 @@ const (
 	end   = "<!-- end of what works -->\n"
 )
 
-// mostNamed is how many missing classes of a group are named.
+// mostNamed is the number of missing classes of a group that are named.
 const mostNamed = 6
 
 // groups sort upstream's modules, by the part of their names behind nodes_; what is in none belongs to model families.

@@ -46,7 +46,7 @@ type Tensor struct {
 	Raw   []byte // the content of kind Bytes
 }
 
-// Kind says how a tensor's elements are made.
+// Kind is the way in which a tensor's elements are made.
 type Kind byte
 
 // The kinds of tensors.
@@ -148,7 +148,7 @@ func Parse(b []byte) (*Manifest, error) {
 	return m, nil
 }
 
-// File returns where the checkpoint belongs below a models folder, slash-separated, such as
+// File returns the path of the checkpoint below a models folder, slash-separated, such as
 // "checkpoints/sd15-small.safetensors".
 func (m *Manifest) File() string { return path.Join(m.Folder, m.Name+".safetensors") }
 

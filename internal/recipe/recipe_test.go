@@ -59,7 +59,8 @@ func TestMakeRefusesWrongSum(t *testing.T) {
 	}
 }
 
-// TestHoles makes a file whose zeros are left unwritten, in the middle and at the end: it is the file whose zeros are written.
+// TestHoles makes a file in which zeros are left unwritten, in the middle and at the end: it equals the file with written
+// zeros.
 func TestHoles(t *testing.T) {
 	t.Parallel()
 	const middle, last = `["b",[2],"F16","a",1,0],`, `["d",[1000,50],"F8_E4M3",`

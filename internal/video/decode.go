@@ -20,7 +20,7 @@ import (
 	"comfygo/internal/imaging/codec"
 )
 
-// layout says how ffmpeg gives frames.
+// layout is the layout of frames from ffmpeg.
 type layout struct {
 	width, height int  // of a frame as it comes, padding included
 	keepW, keepH  int  // what is kept of it
@@ -61,7 +61,7 @@ var eightBit = map[string]bool{"yuvj420p": true, "yuvj422p": true, "yuvj444p": t
 
 func layoutOf(s *ffmpeg.Stream) layout {
 	l := layout{width: s.Width, height: s.Height, keepW: s.Width, keepH: s.Height, deep: !eightBit[s.PixelFormat], alpha: hasAlpha(s.PixelFormat)}
-	// Upstream pads both sides where the width is no multiple of 32, so that the chroma of the last columns does not depend on the memory behind.
+	// Upstream pads both sides if the width is not a multiple of 32, so that the chroma of the last columns does not depend on the memory behind.
 	if l.deep && s.Width%align != 0 {
 		l.width, l.height = (s.Width+align-1)/align*align, (s.Height+align-1)/align*align
 	}
@@ -94,7 +94,7 @@ func decodeMemory(s *ffmpeg.Stream) int64 {
 	return base + frames*bytesPerPixel*int64(s.Width)*int64(s.Height)
 }
 
-// decoderBytes is about what a decoder holds: reference frames and those of its threads.
+// decoderBytes estimates the memory of a decoder: reference frames and those of its threads.
 func decoderBytes(s *ffmpeg.Stream) int64 {
 	const frames, bytesPerPixel, base = 24, 3, 64 << 20
 	return base + frames*bytesPerPixel*int64(s.Width)*int64(s.Height)
@@ -148,7 +148,7 @@ func (f *File) Components(ctx context.Context, env Env) (*Components, error) {
 	return c, nil
 }
 
-// expected is how many frames the headers let expect, at most.
+// expected returns the maximum number of frames according to the headers.
 func (f *File) expected(info *ffmpeg.Info, s *ffmpeg.Stream) int {
 	n := float64(s.Frames)
 	if n == 0 && s.Rate != nil && info.HasDuration {
@@ -288,7 +288,7 @@ func (r *frameReader) reserve(n int) error {
 		if r.images != nil || frames == 1 {
 			return err
 		}
-		// The header may announce what is not there: begin small.
+		// The header may announce more than there is: begin small.
 		r.expect = 1
 		return r.reserve(n)
 	}

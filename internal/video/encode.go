@@ -94,7 +94,7 @@ func (o SaveOptions) audioEncoder(rate int) ([]string, int) {
 // aacRates are the sample rates of AAC; FFmpeg would change others without a word.
 var aacRates = []int{96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350}
 
-// checkAudio refuses what the encoder cannot hold.
+// checkAudio refuses audio that the encoder cannot hold.
 func (o SaveOptions) checkAudio(channels, rate int) error {
 	if channels != 1 && channels != 2 && channels != 6 {
 		return &Error{"ValueError", fmt.Errorf("saving the video: its audio has %d channels; a video's has 1, 2 or 6", channels)}

@@ -14,11 +14,11 @@ import (
 	"comfygo/internal/ffmpeg"
 )
 
-// File is a video file, or a part of one. It is decoded each time it is asked for its frames.
+// File is a video file, or a part of one. It is decoded again for each request of its frames.
 type File struct {
 	// Path is absolute.
 	Path string
-	// Start and Length are in seconds. A negative Start counts from the end; a Length of 0 goes to the end.
+	// Start and Length are in seconds. A negative Start counts from the end; a Length of 0 extends to the end.
 	Start, Length float64
 
 	mu   sync.Mutex
@@ -128,7 +128,7 @@ var depths = []*regexp.Regexp{
 	regexp.MustCompile(`^xyz(12)(?:le|be)$`),
 }
 
-// packedDepths are formats whose names do not tell the bits of their largest component.
+// packedDepths are formats whose names do not contain the bits of their largest component.
 var packedDepths = map[string]int{
 	"monow": 1, "monob": 1, "rgb8": 3, "bgr8": 3, "rgb4": 2, "bgr4": 2, "rgb4_byte": 2, "bgr4_byte": 2,
 	"rgb565le": 6, "rgb565be": 6, "bgr565le": 6, "bgr565be": 6, "rgb555le": 5, "rgb555be": 5, "bgr555le": 5, "bgr555be": 5,
@@ -174,7 +174,7 @@ func (f *File) ColorSpace(ctx context.Context, env Env) (string, error) {
 	return SRGB, nil
 }
 
-// colorSpace is that of a stream, "" where its transfer function is none that is known.
+// colorSpace returns the color space of a stream, or "" if its transfer function is unknown.
 func colorSpace(s *ffmpeg.Stream) string {
 	if s == nil {
 		return ""
@@ -250,7 +250,7 @@ func (f *File) Duration(ctx context.Context, env Env) (float64, error) {
 	return f.within(whole), nil
 }
 
-// within is what trimming leaves of a duration.
+// within returns the part of a duration that trimming leaves.
 func (f *File) within(whole float64) float64 {
 	left := whole - f.Start
 	if f.Start < 0 {
@@ -262,7 +262,7 @@ func (f *File) within(whole float64) float64 {
 	return left
 }
 
-// window is the part that is kept, in seconds from the beginning; a length of 0 goes to the end.
+// window returns the selected part, in seconds from the beginning; a length of 0 extends to the end.
 func (f *File) window(ctx context.Context, env Env) (start, length float64, err error) {
 	start = f.Start
 	if start < 0 {
@@ -275,8 +275,8 @@ func (f *File) window(ctx context.Context, env Env) (start, length float64, err 
 	return start, f.Length, nil
 }
 
-// FrameCount implements Video. The count of a trimmed video is estimated from its duration where the stream tells one. Matroska tells that of the
-// whole file only, which may be that of the audio.
+// FrameCount implements Video. The count of a trimmed video is estimated from its duration if the stream has one. Matroska has only the duration of
+// the whole file, which may be that of the audio.
 func (f *File) FrameCount(ctx context.Context, env Env) (int, error) {
 	info, s, err := f.stream(ctx, env)
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 	"comfygo/internal/ffmpeg"
 )
 
-// Recompress encodes an image [H,W,3] as one frame of H.264 with a constant rate factor and decodes it into out, whose sides are even and not larger.
+// Recompress encodes an image [H,W,3] as one frame of H.264 with a constant rate factor and decodes it into out, which has even sides and is not
+// larger.
 func Recompress(ctx context.Context, env Env, out, in *tensor.Tensor, crf int) error {
 	h, w := out.Shape[0], out.Shape[1]
 	raw := make([]byte, 0, 3*h*w)

@@ -12,7 +12,7 @@ import (
 	"comfygo/internal/ffmpeg"
 )
 
-// Save implements Video. Streams are copied where they fit what is asked for, else frames are encoded again one by one.
+// Save implements Video. Streams that have the requested format are copied, else frames are encoded again one by one.
 func (f *File) Save(ctx context.Context, env Env, o SaveOptions, w io.Writer) error {
 	if err := o.check(); err != nil {
 		return err
@@ -98,7 +98,7 @@ func (f *File) transcode(ctx context.Context, env Env, o SaveOptions, w io.Write
 		pixels = "yuv420p10le"
 	}
 	e := ffmpeg.Encoding{Dir: env.Dir, Inputs: f.input(start), InputCount: 1, File: f.Path, Memory: decodeMemory(s) + encoderMemory}
-	// ffmpeg turns the frames as the file says, before these filters.
+	// ffmpeg rotates the frames by the file's rotation, before these filters.
 	e.Inputs = slices.DeleteFunc(e.Inputs, func(a string) bool { return a == "-noautorotate" })
 	filters := []string{trim(s, start, length), rangeFilter(s, source), "format=" + pixels, "setpts=PTS-STARTPTS"}
 	e.Output = []string{"-map", fmt.Sprintf("0:%d", s.Index), "-vf", strings.Join(filters, ","), "-fps_mode", "vfr", "-enc_time_base", "-1"}
@@ -139,7 +139,7 @@ func rangeFilter(s *ffmpeg.Stream, source string) string {
 	return "scale=flags=bilinear" + chromaPlaces[s.ChromaLocation]
 }
 
-// colorArguments are the tags of the output: those that are asked for, else those of the source where its color space is known.
+// colorArguments returns the tags of the output: the requested ones, else those of the source if its color space is known.
 func (f *File) colorArguments(s *ffmpeg.Stream, source string, o SaveOptions) []string {
 	switch {
 	case source != "":

@@ -1,7 +1,7 @@
-// Package video holds the values of VIDEO links: files whose frames are decoded when they are needed, and videos made of images. Files are read and
-// written by the programs ffmpeg and ffprobe.
+// Package video holds the values of VIDEO links: files whose frames are decoded on demand, and videos made of images. Files are read and written by
+// the programs ffmpeg and ffprobe.
 //
-// It knows nothing of nodes or folders.
+// It must not depend on nodes or folders.
 package video
 
 import (
@@ -14,10 +14,10 @@ import (
 	"comfygo/internal/ffmpeg"
 )
 
-// Env is what methods of videos need beside the context.
+// Env holds the parameters of videos' methods beside the context.
 type Env struct {
 	FFmpeg *ffmpeg.Tool
-	// Charge sets memory aside for what is described, and fails when there is not enough; nil charges nothing.
+	// Charge reserves memory, and fails if there is not enough; nil charges nothing.
 	Charge func(what string, bytes int64) error
 	// Dir is a folder for files that are in the making.
 	Dir string
@@ -40,7 +40,7 @@ type Components struct {
 	Rate *big.Rat
 }
 
-// Video is what VIDEO links carry.
+// Video is the value of VIDEO links.
 type Video interface {
 	// Components decodes frames and audio.
 	Components(ctx context.Context, env Env) (*Components, error)
@@ -72,11 +72,11 @@ const (
 	HDRPQ = "HDR PQ"
 )
 
-// SaveOptions say how a video is saved.
+// SaveOptions configure how a video is saved.
 type SaveOptions struct {
 	// Format is auto, mp4, mkv or webm; Codec is auto, h264 or av1.
 	Format, Codec string
-	// CRF is the constant rate factor; nil is the encoder's default.
+	// CRF is the constant rate factor; nil means the encoder's default.
 	CRF *float64
 	// ColorSpace is "" for that of the source.
 	ColorSpace string
@@ -84,7 +84,7 @@ type SaveOptions struct {
 	Tags []ffmpeg.Tag
 }
 
-// Extension returns the ending of files of a format, "" for an unknown one.
+// Extension returns the ending of files of a format, or "" for an unknown one.
 func Extension(format string) string {
 	switch format {
 	case "auto", "mp4":

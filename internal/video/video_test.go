@@ -34,7 +34,7 @@ func made(n int) *video.Made {
 
 func gray(i, n int) float32 { return 0.1 + 0.8*float32(i)/float32(n-1) }
 
-// saved is a video file of 25 frames; a test without ffmpeg is skipped, of which tools/untested tells.
+// saved makes a video file of 25 frames; without ffmpeg the test is skipped, which tools/untested reports.
 func saved(t *testing.T) *video.File {
 	t.Helper()
 	if err := (*ffmpeg.Tool)(nil).Available(); err != nil {
@@ -100,7 +100,7 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// TestFrames: frames come in the order of the numbers, each as often as it is asked for; numbers that no frame has are errors.
+// TestFrames: frames come in the order of the numbers, each one as often as its number occurs; numbers beyond the video are errors.
 func TestFrames(t *testing.T) {
 	t.Parallel()
 	f := saved(t)
@@ -133,7 +133,7 @@ func numbers(images *tensor.Tensor) (list []int) {
 	return list
 }
 
-// TestWithoutFFmpeg: the error says what to install.
+// TestWithoutFFmpeg: the error names the program to install.
 func TestWithoutFFmpeg(t *testing.T) {
 	t.Parallel()
 	env := video.Env{FFmpeg: &ffmpeg.Tool{Path: filepath.Join(t.TempDir(), "ffmpeg")}, Dir: t.TempDir()}

@@ -62,7 +62,7 @@ type Instance struct {
 // ErrMemory is returned when the library wants more memory than its limit.
 var ErrMemory = errors.New("more memory is needed than is allowed")
 
-// Start makes an instance whose memory grows up to limit bytes.
+// Start makes an instance with memory that grows up to limit bytes.
 func (l *Library) Start(ctx context.Context, limit uint64) (*Instance, error) {
 	if err := l.compile(); err != nil {
 		return nil, fmt.Errorf("compiling the library: %w", err)
@@ -80,7 +80,7 @@ func (l *Library) Start(ctx context.Context, limit uint64) (*Instance, error) {
 // Close gives the instance's memory back.
 func (i *Instance) Close() { i.module.Close(context.WithoutCancel(i.ctx)) } //nolint:errcheck // nothing is left to do
 
-// reason replaces what the runtime says when the context has ended, or the memory.
+// reason replaces the runtime's error if the context has ended, or the memory is exhausted.
 func (i *Instance) reason(err error) error {
 	switch {
 	case i.ctx.Err() != nil:

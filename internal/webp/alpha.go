@@ -2,8 +2,9 @@ package webp
 
 import "container/heap"
 
-// encodeAlpha returns an ALPH chunk, for which it uses up the alpha of rows of so many pixels: the alpha of each pixel less that of its left neighbour, in one prefix code (the
-// lossless format without its back references, RFC 9649 sections 2.7.1.2 and 3).
+// encodeAlpha returns an ALPH chunk and overwrites alpha, which has rows of the given number of pixels: the alpha of
+// each pixel less that of its left neighbor, in one prefix code (the lossless format without its back references, RFC
+// 9649 sections 2.7.1.2 and 3).
 func encodeAlpha(residues []uint8, width int) []byte {
 	const filterLeft, lossless = 1 << 2, 1
 	predict(residues, width)
@@ -26,7 +27,7 @@ func encodeAlpha(residues []uint8, width int) []byte {
 // greenSymbols are the literals and the lengths of back references that share the code of green.
 const greenSymbols = 256 + 24
 
-// predict replaces alpha by what it is more than its left neighbor, in the first column than the upper one.
+// predict replaces alpha by its difference from the left neighbor, in the first column from the upper one.
 func predict(pix []uint8, width int) {
 	for i := len(pix) - 1; i > 0; i-- {
 		if i%width > 0 {

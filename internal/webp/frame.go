@@ -9,7 +9,7 @@ import (
 // steps are the quantizer steps of one kind of block: for the first coefficient and for the others.
 type steps struct{ dc, ac int32 }
 
-// macroblock is what is coded of one: its modes and its quantized coefficients.
+// macroblock holds the coded data of a macroblock: its modes and its quantized coefficients.
 type macroblock struct {
 	modeY, modeC int
 	skip         bool      // no coefficient is coded
@@ -17,15 +17,15 @@ type macroblock struct {
 	blocks       [24]block // 16 of luma without DC, 4 of each chroma
 }
 
-// modes are what the first partition says of a macroblock.
+// modes are the first partition's data of a macroblock.
 type modes struct {
 	y, c uint8
 	skip bool
 }
 
 type encoder struct {
-	// pixels are the image, of which each macroblock is replaced by what a decoder makes of it once it is coded:
-	// prediction looks at coded neighbors only.
+	// pixels are the image. Each macroblock is replaced by its decoded form once it is coded, as prediction reads
+	// coded neighbors only.
 	pixels     *planes
 	y1, y2, uv steps
 	mbs        []modes

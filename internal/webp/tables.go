@@ -49,7 +49,7 @@ var updateProbs = tokenProbs{
 	},
 }
 
-// defaultProbs are the token probabilities of a frame that changes none.
+// defaultProbs are the token probabilities of a frame without changes to them.
 var defaultProbs = tokenProbs{
 	{
 		{{128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128}, {128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128}, {128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128}},

@@ -1,5 +1,5 @@
-// Package all brings every family of nodes into the default registry, and knows in which order they are listed. It must
-// not know what any of them does.
+// Package all links every family of nodes into the default registry, and defines the order in which they are listed. It
+// must not know what any of them does.
 package all
 
 import (

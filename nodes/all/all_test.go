@@ -65,7 +65,7 @@ func TestEveryClassAnswersAsRecorded(t *testing.T) {
 	}
 }
 
-// TestSearchAliases: people find nodes by upstream's words. The recording leaves them out; these are of classes whose lists once lacked some.
+// TestSearchAliases checks upstream's search aliases. The recording omits them; these are of classes whose lists once lacked some.
 func TestSearchAliases(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string][]string{

@@ -34,7 +34,8 @@ func TestCalls(t *testing.T) {
 	nodecalls.Run(t, "calls.json.gz", nodecalls.Options{Folders: inputs(t)})
 }
 
-// TestSavedNames compares what the client is told, the names of files that ffmpeg encodes, and files that are loaded.
+// TestSavedNames compares the messages to the client, the names of files that ffmpeg encodes, and files that are
+// loaded.
 func TestSavedNames(t *testing.T) {
 	t.Parallel()
 	needFFmpeg(t)
@@ -46,7 +47,7 @@ func TestSavedNames(t *testing.T) {
 	}
 }
 
-// TestPreviewed compares what the client is told, and the names of files.
+// TestPreviewed compares the messages to the client, and the names of files.
 func TestPreviewed(t *testing.T) {
 	t.Parallel()
 	nodecalls.Run(t, "calls_preview.json.gz", nodecalls.Options{})

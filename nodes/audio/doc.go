@@ -11,7 +11,7 @@ import (
 	"comfygo/nodes"
 )
 
-// check refuses what is not audio. A missing one is asked about before, where a class has an answer for it.
+// check refuses values that are not audio. Classes that handle a missing value check for it before.
 func check(input string, a *media.Audio) error {
 	if !a.Valid() {
 		return nodes.Errorf("ValueError", "reading the input %s: it is not audio, a waveform [batch, channels, samples] with a sample rate", input)
@@ -19,7 +19,7 @@ func check(input string, a *media.Audio) error {
 	return nil
 }
 
-// out returns audio on a link; nil is the link of a video without audio.
+// out returns audio on a link; nil means the link of a video without audio.
 func out(a *media.Audio) nodes.Result {
 	if a == nil {
 		return nodes.Out(nil)

@@ -57,7 +57,7 @@ func (n *LoadAudio) ValidateInputs(ctx *nodes.Context) error {
 	return nil
 }
 
-// RecordAudio loads what the browser recorded and uploaded.
+// RecordAudio loads the audio that the browser recorded and uploaded.
 type RecordAudio struct {
 	Audio string `in:"audio" type:"AUDIO_RECORD"`
 }
@@ -106,7 +106,8 @@ func digest(ctx *nodes.Context, name string) (any, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// load decodes a file: WAV and FLAC here, everything else, and what is not understood here, by ffmpeg.
+// load decodes a file: WAV and FLAC here, everything else, and files that are not supported here, by
+// ffmpeg.
 func load(ctx *nodes.Context, name string) (*media.Audio, error) {
 	path, err := ctx.Folders.Resolve(name)
 	if err != nil {

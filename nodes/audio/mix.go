@@ -272,7 +272,7 @@ func combine(a, b []float32, method string) {
 	}
 }
 
-// limitPeak scales a waveform whose peak exceeds full scale. With NaN in it, it stays as it is, as upstream's maximum is NaN then.
+// limitPeak scales a waveform whose peak exceeds full scale. A waveform with NaN is unchanged, as upstream's maximum is NaN then.
 func limitPeak(t *tensor.Tensor) {
 	peak := float32(0)
 	for _, v := range t.Data {

@@ -190,7 +190,7 @@ func saved(ctx *nodes.Context, a *media.Audio, prefix, format, quality string) (
 	return nodes.Out(a).AddUI("audio", files), nil
 }
 
-// file says how audio is saved: kind is the folder, quality that of MP3 and Opus.
+// file selects how audio is saved: kind is the folder, quality that of MP3 and Opus.
 type file struct{ prefix, kind, format, quality string }
 
 // save writes each element of the batch as a file and returns the entries for the client.

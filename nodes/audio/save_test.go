@@ -21,7 +21,7 @@ import (
 	"comfygo/tests/nodecalls"
 )
 
-// savedFile is what testdata/saved.py recorded of a file that ComfyUI saved.
+// savedFile is the record that testdata/saved.py made of a file that ComfyUI saved.
 type savedFile struct {
 	Format, Quality, Name, Subfolder, Codec, Decoded string
 	Channels, Samples, Rate, Length, Step            int
@@ -177,7 +177,8 @@ func compareSaved(t *testing.T, f *folders.Folders, want savedFile, probe bool) 
 	}
 }
 
-// TestBadInputs: the errors of inputs that no link should deliver, and of files that are no audio.
+// TestBadInputs checks the errors of inputs that no link should deliver, and of files that are not
+// audio.
 func TestBadInputs(t *testing.T) {
 	t.Parallel()
 	f := inputs(t)
@@ -247,7 +248,7 @@ func TestWithoutFFmpeg(t *testing.T) {
 	}
 }
 
-// TestNaN: samples that are not numbers become silence, and the client is told.
+// TestNaN checks that samples that are not numbers become silence, and that the client is notified.
 func TestNaN(t *testing.T) {
 	t.Parallel()
 	f := inputs(t)

@@ -77,8 +77,8 @@ func (n *VAEDecodeAudio) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return decode(ctx, n.Samples, n.VAE)
 }
 
-// VAEDecodeAudioTiled decodes an audio latent. All decoding of audio goes in pieces here whose seams leave no trace, so that the size and
-// the overlap of tiles change nothing.
+// VAEDecodeAudioTiled decodes an audio latent. Here all decoding of audio is done in pieces without visible seams, so the size and the
+// overlap of tiles have no effect.
 type VAEDecodeAudioTiled struct {
 	Samples engine.Latent `in:"samples" type:"LATENT"`
 	VAE     *engine.VAE   `in:"vae" type:"VAE"`

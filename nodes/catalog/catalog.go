@@ -1,5 +1,5 @@
 // Package catalog lists the node classes of ComfyUI 0.33's core, whether they are built here or not: their order, their modules and what they
-// use. It knows nothing of the classes that are built.
+// work with. It does not depend on the classes that are built.
 package catalog
 
 import (
@@ -15,7 +15,7 @@ const Version = "0.33"
 type Class struct {
 	// Name as workflows have it, and the Python module that has the class.
 	Name, Module string
-	// Uses says what the class works with, such as "audio encoders"; a class that is not built waits for it.
+	// Uses names what the class works with, such as "audio encoders"; a class that is not built waits for it.
 	Uses string
 }
 

@@ -36,7 +36,7 @@ func (*WanCameraEmbedding) Spec() nodes.Spec {
 	}
 }
 
-// motion is what a camera does at speed 1 over all frames: a turn about its axis and a shift.
+// motion is the motion of a camera at speed 1 over all frames: a turn about its axis and a shift.
 type motion struct {
 	roll  float64
 	shift [3]float64
@@ -120,7 +120,7 @@ func (n *WanCameraEmbedding) rays() [][3]float32 {
 	return out
 }
 
-// camera is where a camera is and how it is turned.
+// camera is a camera's position and rotation.
 type camera struct {
 	rotation [3][3]float32
 	position [3]float32

@@ -13,7 +13,7 @@ func init() {
 	nodes.Register(&CLIPTextEncodeControlnet{})
 }
 
-// errNoCLIP is what a missing text encoder is reported as.
+// errNoCLIP returns the error for a missing text encoder.
 func errNoCLIP() error {
 	return nodes.Errorf("RuntimeError", "encoding a prompt: there is no text encoder. A checkpoint without one was loaded; add a node that loads it from its own file")
 }

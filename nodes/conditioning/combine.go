@@ -69,7 +69,7 @@ func (n *ConditioningConcat) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out), nil
 }
 
-// first returns the entry that a node of one entry works with; it warns when there are more.
+// first returns the entry for a node of one entry; it warns if there are more.
 func first(ctx *nodes.Context, class string, c engine.Conditioning) (engine.Cond, error) {
 	if len(c) == 0 {
 		return engine.Cond{}, nodes.Errorf("IndexError", "changing a conditioning: conditioning_from is empty")
@@ -150,7 +150,7 @@ func (n *ConditioningAverage) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out), nil
 }
 
-// fitted returns the first n tokens of [B,T,D], with zeros behind the last where there are fewer.
+// fitted returns the first n tokens of [B,T,D], padded with zeros if there are fewer.
 func fitted(t *tensor.Tensor, n int) *tensor.Tensor {
 	if t.Dim(1) == n {
 		return t
@@ -162,7 +162,7 @@ func fitted(t *tensor.Tensor, n int) *tensor.Tensor {
 	return out
 }
 
-// mix returns a·share + b·(1-share); a row of one stands for all of the other.
+// mix returns a·share + b·(1-share); a single row is broadcast.
 func mix(a, b *tensor.Tensor, share float64) (*tensor.Tensor, error) {
 	rows := max(a.Dim(0), b.Dim(0))
 	fits := a.Dim(0) == b.Dim(0) || min(a.Dim(0), b.Dim(0)) == 1

@@ -14,7 +14,7 @@ func init() {
 	nodes.Register(&ControlNetInpaintingAliMamaApply{})
 }
 
-// SetUnionControlNetType tells a union ControlNet what kind of hint it gets.
+// SetUnionControlNetType sets the type of hint of a union ControlNet.
 type SetUnionControlNetType struct {
 	Net  *engine.ControlNet `in:"control_net" type:"CONTROL_NET"`
 	Type string             `in:"type" options:"auto|openpose|depth|hed/pidi/scribble/ted|canny/lineart/anime_lineart/mlsd|normal|segment|tile|repaint"`
@@ -37,7 +37,7 @@ var unionTypes = map[string]int{
 	"openpose": 0, "depth": 1, "hed/pidi/scribble/ted": 2, "canny/lineart/anime_lineart/mlsd": 3, "normal": 4, "segment": 5, "tile": 6, "repaint": 7,
 }
 
-// Run implements nodes.Node. The client is told when the network knows no kinds.
+// Run implements nodes.Node. The client is warned if the network has no types.
 func (n *SetUnionControlNetType) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Net == nil {
 		return nodes.Result{}, errNoControlNet()
@@ -56,8 +56,8 @@ func (n *SetUnionControlNetType) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(net), nil
 }
 
-// ControlNetInpaintingAliMamaApply steers conditionings by an image of which a ControlNet for inpainting does not see what a
-// mask covers.
+// ControlNetInpaintingAliMamaApply guides conditionings by an image with a ControlNet for inpainting that does not see the
+// masked part.
 type ControlNetInpaintingAliMamaApply struct {
 	Positive engine.Conditioning `in:"positive" type:"CONDITIONING"`
 	Negative engine.Conditioning `in:"negative" type:"CONDITIONING"`
@@ -82,7 +82,7 @@ func (*ControlNetInpaintingAliMamaApply) Spec() nodes.Spec {
 	}
 }
 
-// Run implements nodes.Node. A network that reads no mask gets the whole image, and the client is told.
+// Run implements nodes.Node. A network that reads no mask gets the whole image, and the client is warned.
 func (n *ControlNetInpaintingAliMamaApply) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.Net == nil {
 		return nodes.Result{}, errNoControlNet()

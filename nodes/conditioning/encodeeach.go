@@ -5,8 +5,8 @@ import (
 	"comfygo/nodes"
 )
 
-// encodeEach encodes a prompt of its own for each encoder, by key. even are the encoders whose prompts are laid out in
-// the same number of chunks.
+// encodeEach encodes a separate prompt for each encoder, by key. even are the encoders whose prompts are padded to the
+// same number of chunks.
 func encodeEach(ctx *nodes.Context, c *engine.CLIP, prompts map[string]string, even ...string) (engine.Conditioning, error) {
 	tokens, err := tokenizeEach(ctx, c, prompts, even...)
 	if err != nil {

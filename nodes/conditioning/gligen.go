@@ -7,7 +7,7 @@ import (
 
 func init() { nodes.Register(&GLIGENTextBoxApply{}) }
 
-// GLIGENTextBoxApply has what a text describes appear in a box.
+// GLIGENTextBoxApply places the object of a text in a box.
 type GLIGENTextBoxApply struct {
 	To     engine.Conditioning `in:"conditioning_to" type:"CONDITIONING"`
 	CLIP   *engine.CLIP        `in:"clip" type:"CLIP"`

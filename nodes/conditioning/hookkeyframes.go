@@ -42,7 +42,7 @@ func (n *CreateHookKeyframe) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(frames.with(Keyframe{Strength: n.StrengthMult, Start: n.StartPercent, Steps: 1})), nil
 }
 
-// CreateHookKeyframesInterpolated makes keyframes whose strengths go from one value to another.
+// CreateHookKeyframesInterpolated makes keyframes with strengths that run from one value to another.
 type CreateHookKeyframesInterpolated struct {
 	StrengthStart  float64 `in:"strength_start" default:"1.0" min:"0.0" max:"10.0" step:"0.001"`
 	StrengthEnd    float64 `in:"strength_end" default:"1.0" min:"0.0" max:"10.0" step:"0.001"`
@@ -116,11 +116,11 @@ func (n *CreateHookKeyframesFromFloats) Run(ctx *nodes.Context) (nodes.Result, e
 // Keyframe is a strength of hooks from a fraction of the sampling on.
 type Keyframe struct {
 	Strength, Start float64
-	// Steps is how many steps use the keyframe at least, unless it starts before the sampled range.
+	// Steps is the least number of steps that use the keyframe, unless it starts before the sampled range.
 	Steps int
 }
 
-// Keyframes are what HOOK_KEYFRAMES links carry, by their start.
+// Keyframes are the value of HOOK_KEYFRAMES links, by their start.
 type Keyframes []Keyframe
 
 // with returns the keyframes and more of them.

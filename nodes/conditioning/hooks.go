@@ -232,16 +232,16 @@ type Hook struct {
 	Folder, File string
 	// Model and CLIP are the strengths for the diffusion model and the text encoder.
 	Model, CLIP float64
-	// Keyframes change the strength over the sampling; none leave it at 1.
+	// Keyframes change the strength over the sampling; without them it stays at 1.
 	Keyframes Keyframes
 
-	// path is where the file is.
+	// path is the path of the file.
 	path string
 	// made is the same for all copies of one hook: a group has each hook once.
 	made *struct{ _ byte }
 }
 
-// HookGroup is what HOOKS links carry.
+// HookGroup is the value of HOOKS links.
 type HookGroup []Hook
 
 var _ Hooks = HookGroup(nil)
@@ -274,10 +274,10 @@ func (h Hook) file() engine.HookFile {
 	return engine.HookFile{Path: h.path, Checkpoint: h.Folder == "checkpoints", Model: h.Model, CLIP: h.CLIP}
 }
 
-// Empty reports whether there is no hook in the group.
+// Empty reports whether the group has no hooks.
 func (g HookGroup) Empty() bool { return len(g) == 0 }
 
-// groupOf reads a HOOKS input; nil is an empty group.
+// groupOf reads a HOOKS input; nil means an empty group.
 func groupOf(input string, v any) (HookGroup, error) {
 	switch v := v.(type) {
 	case nil:
@@ -288,7 +288,7 @@ func groupOf(input string, v any) (HookGroup, error) {
 	return nil, nodes.Errorf("AttributeError", "reading hooks: the input %s is no group of hooks", input)
 }
 
-// addHook returns the previous hooks and one of a file. A LoRA with strengths of 0 adds none.
+// addHook returns the previous hooks and one of a file. A LoRA with strengths of 0 adds no hook.
 func addHook(ctx *nodes.Context, previous any, folder, file string, model, clip float64) (nodes.Result, error) {
 	group, err := groupOf("prev_hooks", previous)
 	if err != nil {

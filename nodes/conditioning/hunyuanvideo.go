@@ -43,7 +43,8 @@ func startFrames(ctx *nodes.Context, vae *engine.VAE, images *tensor.Tensor, mos
 	return z, images.Dim(0), nil
 }
 
-// putFrames puts the frames of one video z [1,c,t,h,w] into channels [at, at+c) of each row of x [B,C,T,h,w], as many as it has room for.
+// putFrames copies the frames of one video z [1,c,t,h,w] to channels [at, at+c) of each row of x [B,C,T,h,w], up to the number of x's
+// frames.
 func putFrames(x, z *tensor.Tensor, at int) error {
 	if z.Dim(3) != x.Dim(3) || z.Dim(4) != x.Dim(4) || at+z.Dim(1) > x.Dim(1) || z.Dim(2) > x.Dim(2) {
 		return nodes.Errorf("RuntimeError", "putting start images into a video latent: their latent has shape %v, the video's %v", z.Shape, x.Shape)
@@ -57,7 +58,7 @@ func putFrames(x, z *tensor.Tensor, at int) error {
 	return nil
 }
 
-// toMake is a mask [1,1,T,h,w] of ones, and zeros in the first latent frames, which so many frames were encoded to.
+// toMake returns a mask [1,1,T,h,w] of ones, with zeros in the first latent frames, to which the given number of frames were encoded.
 func toMake(shape []int, frames int) *tensor.Tensor {
 	const ratio = 4
 	mask := tensor.New(1, 1, shape[2], shape[3], shape[4])
@@ -256,7 +257,7 @@ func (*TextEncodeHunyuanVideoImage) Spec() nodes.Spec {
 	}
 }
 
-// videoOfImage is what the model was trained with for prompts about an image; its wording is part of it.
+// videoOfImage is the template that the model was trained with for prompts about an image; its wording must not change.
 const videoOfImage = "<|start_header_id|>system<|end_header_id|>\n\n<image>\nDescribe the video by detailing the following aspects according to the reference image: " +
 	"1. The main content and theme of the video." +
 	"2. The color, shape, size, texture, quantity, text, and spatial relationships of the objects." +

@@ -17,8 +17,8 @@ type imageStart struct {
 	embeds, latent *tensor.Tensor
 }
 
-// startOf encodes images for such a model: whole by the image encoder, scaled to width x height and with so much noise by
-// the VAE. The noise is the same each time.
+// startOf encodes images for such a model: whole by the image encoder, scaled to width x height and with the given amount
+// of noise by the VAE. The noise is the same each time.
 func startOf(ctx *nodes.Context, vision *engine.ImageEncoder, images *tensor.Tensor, vae *engine.VAE, width, height int, noise float64) (imageStart, error) {
 	var start imageStart
 	switch {
@@ -68,7 +68,7 @@ func (s imageStart) entries(positive *tensor.Tensor, values map[string]any) (pos
 	return entry(positive, s.latent), entry(tensor.New(s.embeds.Shape...), tensor.New(s.latent.Shape...))
 }
 
-// withLatent returns the conditionings with an empty latent of so many rows for width x height pixels.
+// withLatent returns the conditionings with an empty latent of the given number of rows for width x height pixels.
 func withLatent(pos, neg engine.Conditioning, l engine.Latent, rows, width, height int) (nodes.Result, error) {
 	const channels, downscale = 4, 8
 	r, err := latent.Empty("latents", l, rows, channels, height/downscale, width/downscale)

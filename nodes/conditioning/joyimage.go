@@ -44,7 +44,7 @@ var joySizes = []struct {
 	{2048, []int{512}},
 }
 
-// joySize is the trained size whose ratio is nearest to that of an image, the first of equal ones.
+// joySize returns the trained size whose ratio is nearest to that of an image, the first of equal ones.
 func joySize(height, width int) (h, w int) {
 	best, ratio := math.Inf(1), float64(height)/float64(width)
 	for _, s := range joySizes {
@@ -57,7 +57,8 @@ func joySize(height, width int) (h, w int) {
 	return h, w
 }
 
-// TextEncodeJoyImageEdit encodes an instruction with the images that it is about, whose latents the model reads, too.
+// TextEncodeJoyImageEdit encodes an instruction with the images that it refers to; the model also reads their
+// latents.
 type TextEncodeJoyImageEdit struct {
 	CLIP   *engine.CLIP `in:"clip" type:"CLIP"`
 	Prompt string       `in:"prompt" multiline:"true" dynamicPrompts:"true"`

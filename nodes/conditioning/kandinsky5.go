@@ -75,7 +75,7 @@ func (n *Kandinsky5ImageToVideo) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(n.Positive.With(values), n.Negative.With(values), video, engine.Latent{Samples: encoded}), nil
 }
 
-// start encodes the start images, of which it returns the number.
+// start encodes the start images and returns their number.
 func (n *Kandinsky5ImageToVideo) start(ctx *nodes.Context) (encoded *tensor.Tensor, frames int, err error) {
 	if n.VAE == nil {
 		return nil, 0, nodes.Errorf("ValueError", "encoding the start images: there is no VAE")

@@ -100,7 +100,7 @@ func (n *TextEncodeMageFlowEdit) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(positive, negative, empty.Values[0]), nil
 }
 
-// size is the size of the output in pixels: each side that is not given is that of the first image.
+// size returns the size of the output in pixels: a side that is not given is that of the first image.
 func (n *TextEncodeMageFlowEdit) size(images []*tensor.Tensor) (width, height int) {
 	width, height = mageSide, mageSide
 	if len(images) > 0 {
@@ -110,7 +110,7 @@ func (n *TextEncodeMageFlowEdit) size(images []*tensor.Tensor) (width, height in
 	return cells(cmp.Or(n.Width, width)), cells(cmp.Or(n.Height, height))
 }
 
-// longestSide makes images whose longer side exceeds a number of pixels smaller.
+// longestSide shrinks images whose longer side exceeds a number of pixels.
 func longestSide(x *tensor.Tensor, most int) (*tensor.Tensor, error) {
 	longest := max(x.Dim(1), x.Dim(2))
 	if longest <= most {

@@ -119,8 +119,8 @@ func (*ConditioningSetMask) Spec() nodes.Spec {
 	return transform("ConditioningSetMask", "Conditioning (Set Mask)", "masked prompt", "regional inpaint conditioning", "mask conditioning")
 }
 
-// Run implements nodes.Node. With "mask bounds" the model sees only the rectangle around the mask, otherwise all of the
-// image, of which what lies under the mask counts.
+// Run implements nodes.Node. With "mask bounds" the model sees only the rectangle around the mask, otherwise the whole
+// image, and the masked part counts.
 func (n *ConditioningSetMask) Run(*nodes.Context) (nodes.Result, error) {
 	c, err := inMask(n.Conditioning, n.Mask, n.Strength, n.Area)
 	if err != nil {
@@ -140,7 +140,7 @@ func inMask(c engine.Conditioning, mask *tensor.Tensor, strength float64, area s
 	return c.With(map[string]any{sampling.KeyMask: mask, sampling.KeyMaskBounds: area != "default", sampling.KeyMaskStrength: strength}), nil
 }
 
-// ConditioningSetTimestepRange limits an encoding to a part of the way from noise to image.
+// ConditioningSetTimestepRange limits an encoding to a range of the timesteps.
 type ConditioningSetTimestepRange struct {
 	Conditioning engine.Conditioning `in:"conditioning" type:"CONDITIONING"`
 	Start        float64             `in:"start" default:"0.0" min:"0.0" max:"1.0" step:"0.001"`

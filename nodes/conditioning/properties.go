@@ -22,19 +22,19 @@ func init() {
 	nodes.Register(&ConditioningTimestepsRange{})
 }
 
-// Range is what TIMESTEPS_RANGE links carry: a part of the way from noise (0) to image (1).
+// Range is the value of TIMESTEPS_RANGE links: a part of the way from noise (0) to image (1).
 type Range struct{ Start, End float64 }
 
 // Plain implements nodes.Plain.
 func (r *Range) Plain() any { return []any{r.Start, r.End} }
 
-// Hooks are what HOOKS links carry: changes of the model that an entry brings with it.
+// Hooks are the value of HOOKS links: changes to the model that are applied with an entry.
 type Hooks interface {
 	// Join returns these hooks and others together.
 	Join(others Hooks) Hooks
 }
 
-// properties are what the nodes of this file set of an entry; what is nil is left as it is.
+// properties are the properties of an entry that the nodes of this file set; nil leaves one unchanged.
 type properties struct {
 	strength float64
 	area     string
@@ -206,7 +206,8 @@ func filling(first, rest engine.Conditioning, h Hooks) engine.Conditioning {
 	return slices.Concat(first, withHooks(rest, h).With(map[string]any{sampling.KeyDefault: true}))
 }
 
-// ConditioningSetDefaultCombine lets an encoding fill what the areas and masks of another leave uncovered.
+// ConditioningSetDefaultCombine applies an encoding where the areas and masks of another leave the image
+// uncovered.
 type ConditioningSetDefaultCombine struct {
 	Cond    engine.Conditioning `in:"cond" type:"CONDITIONING"`
 	Default engine.Conditioning `in:"cond_DEFAULT" type:"CONDITIONING"`
@@ -260,7 +261,7 @@ func (n *PairConditioningCombine) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(slices.Concat(n.PositiveA, n.PositiveB), slices.Concat(n.NegativeA, n.NegativeB)), nil
 }
 
-// ConditioningTimestepsRange makes a part of the way from noise to image, with what is before and after it.
+// ConditioningTimestepsRange makes a part of the way from noise to image, with the parts before and after it.
 type ConditioningTimestepsRange struct {
 	Start float64 `in:"start_percent" default:"0.0" min:"0.0" max:"1.0" step:"0.001"`
 	End   float64 `in:"end_percent" default:"1.0" min:"0.0" max:"1.0" step:"0.001"`

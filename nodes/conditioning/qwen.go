@@ -26,8 +26,8 @@ const (
 // latentStep is the number of pixels that widths and heights for the VAE are multiples of.
 const latentStep = 8
 
-// toArea resizes images to an area, with sides that are multiples of step, and keeps their red, green and blue. name is what errors
-// call the input.
+// toArea resizes images to an area, with sides that are multiples of step, and keeps their red, green and blue. name is the name of
+// the input in errors.
 func toArea(name string, images *tensor.Tensor, area, step float64) (*tensor.Tensor, error) {
 	if images == nil || len(images.Shape) != 4 || len(images.Data) == 0 || images.Dim(3) < 3 {
 		return nil, nodes.Errorf("ValueError", "resizing an image: %s holds no pixels of three channels", name)

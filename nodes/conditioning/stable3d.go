@@ -26,7 +26,7 @@ type SV3DConditioning struct {
 	Elevation   float64              `in:"elevation" default:"0.0" min:"-90.0" max:"90.0" step:"0.1" round:"false"`
 }
 
-// viewSpec is what the classes of this module have in common.
+// viewSpec returns the common part of the Spec of the classes in this module.
 func viewSpec(name, category, description string) nodes.Spec {
 	return nodes.Spec{
 		Name: name, Category: category, Description: description, Module: "comfy_extras.nodes_stable3d", V3: true,
@@ -133,7 +133,7 @@ func (n *StableZero123ConditioningBatched) Run(ctx *nodes.Context) (nodes.Result
 	return views(ctx, &one, n.BatchSize, n.ElevationIncrement, n.AzimuthIncrement, engine.Latent{BatchIndex: make([]int, max(n.BatchSize, 0))})
 }
 
-// views encodes the image with so many camera positions, each farther on by the steps.
+// views encodes the image with the given number of camera positions, each advanced by the steps.
 func views(ctx *nodes.Context, n *StableZero123Conditioning, count int, elevationStep, azimuthStep float64, l engine.Latent) (nodes.Result, error) {
 	start, err := startOf(ctx, n.Vision, n.InitImage, n.VAE, n.Width, n.Height, 0)
 	if err != nil {

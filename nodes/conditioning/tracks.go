@@ -71,7 +71,8 @@ func (n *WanMoveTracksFromCoords) Run(ctx *nodes.Context) (nodes.Result, error) 
 	return nodes.Out(trackInfo(points, visible), int64(len(first))), nil
 }
 
-// ParseTracks reads a list of tracks, or the points of a single one; texts may stand in single quotes. What is no JSON has none.
+// ParseTracks reads a list of tracks, or the points of a single one; strings may have single quotes. Invalid JSON yields no
+// tracks.
 func ParseTracks(text string) ([]any, error) {
 	v, err := pyjson.Unmarshal([]byte(strings.ReplaceAll(text, "'", `"`)))
 	if err != nil {

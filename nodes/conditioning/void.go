@@ -13,7 +13,7 @@ import (
 
 func init() { nodes.Register(&VOIDInpaintConditioning{}) }
 
-// VOIDInpaintConditioning gives conditionings of VOID a video and the mask of what is to be removed from it.
+// VOIDInpaintConditioning adds a video and the mask of the objects to remove to conditionings of VOID.
 type VOIDInpaintConditioning struct {
 	Positive  engine.Conditioning `in:"positive" type:"CONDITIONING"`
 	Negative  engine.Conditioning `in:"negative" type:"CONDITIONING"`
@@ -117,7 +117,7 @@ func kept(mask *tensor.Tensor) *tensor.Tensor {
 	return out
 }
 
-// masked is a video times 1 less a mask; one frame of either stands for all.
+// masked returns a video times 1 less a mask; a single frame of either is broadcast.
 func masked(video, mask *tensor.Tensor) *tensor.Tensor {
 	const rgb = 3
 	out := tensor.New(max(video.Dim(0), mask.Dim(0)), video.Dim(1), video.Dim(2), rgb)
@@ -130,7 +130,7 @@ func masked(video, mask *tensor.Tensor) *tensor.Tensor {
 	return out
 }
 
-// fitTime cuts a video latent [1,C,T,h,w] to so many frames, or repeats its last one.
+// fitTime cuts a video latent [1,C,T,h,w] to the given number of frames, or repeats its last one.
 func fitTime(z *tensor.Tensor, frames int) *tensor.Tensor {
 	out := tensor.New(1, z.Dim(1), frames, z.Dim(3), z.Dim(4))
 	size := z.Dim(3) * z.Dim(4)

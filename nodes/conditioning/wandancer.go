@@ -158,7 +158,7 @@ func (d *dance) check(last, count int) error {
 	return imaging.CheckSize("padded keyframes", count, d.length, d.images.Shape[1], d.images.Shape[2], d.images.Shape[3]+1)
 }
 
-// before is how many keyframes lie in a stretch of frames, the last one left out.
+// before returns the number of keyframes in a range of frames, without the last one.
 func (d *dance) before(end int) int {
 	if d.interval <= 0 {
 		return 0

@@ -131,7 +131,7 @@ const maxTracks = 1 << 24
 // path is one coordinate of a way by its start, middle and end, in pixels.
 type path [3]float32
 
-// at returns the coordinate at a part of the way and its direction there; without bezier the middle is left out.
+// at returns the coordinate at a part of the way and its direction there; without bezier the middle point is ignored.
 func (p path) at(t float32, bezier bool) (position, direction float64) {
 	if !bezier {
 		return float64(p[0] + float32((p[2]-p[0])*t)), float64(p[2] - p[0])
@@ -141,7 +141,7 @@ func (p path) at(t float32, bezier bool) (position, direction float64) {
 	return position, float64(float32(2*u*(p[1]-p[0])) + float32(2*t*(p[2]-p[1])))
 }
 
-// visibility says in which frames tracks are seen: all, or those whose mask has a value above 0.
+// visibility returns the frames in which tracks are visible: all, or those with a mask value above 0.
 func visibility(mask *tensor.Tensor, frames, tracks int) (*tensor.Tensor, error) {
 	if mask == nil {
 		out := tensor.New(frames, tracks)
@@ -162,12 +162,12 @@ func visibility(mask *tensor.Tensor, frames, tracks int) (*tensor.Tensor, error)
 	return out, nil
 }
 
-// trackInfo is what TRACKS links carry: points [frames,tracks,2] in pixels and where they are visible.
+// trackInfo returns the value of TRACKS links: points [frames,tracks,2] in pixels and their visibility.
 func trackInfo(points, visible *tensor.Tensor) *pyjson.Object {
 	return pyjson.NewObject("track_path", points, "track_visibility", visible)
 }
 
-// TracksOf returns the points [frames,tracks,2] of what a TRACKS link carries, in pixels, and where they are visible [frames,tracks].
+// TracksOf returns the points [frames,tracks,2] of a TRACKS link, in pixels, and their visibility [frames,tracks].
 func TracksOf(input string, v any) (points, visible *tensor.Tensor, err error) {
 	o, _ := v.(*pyjson.Object)
 	path, _ := o.Get("track_path")

@@ -166,7 +166,7 @@ func filesIn(dir string, endings []string) ([]string, error) {
 	return paths, nil
 }
 
-// maxFiles bounds the list of a folder whose subfolders are taken several times.
+// maxFiles bounds the list of a folder whose subfolders are repeated.
 const maxFiles = 1 << 20
 
 // filesBelow is filesIn with the files of subfolders; those of a subfolder "3_name" come three times.
@@ -198,7 +198,7 @@ func filesBelow(dir string, endings []string) ([]string, error) {
 	return paths, nil
 }
 
-// repeats reads the number at the beginning of a folder's name, 1 where there is none.
+// repeats returns the number at the beginning of a folder's name, or 1 without one.
 func repeats(name string) int {
 	first, _, _ := strings.Cut(name, "_")
 	n, err := strconv.ParseUint(first, 10, 32)
@@ -262,7 +262,7 @@ func loadImage(ctx *nodes.Context, path string) (*tensor.Tensor, error) {
 // maxCaption bounds the size of a caption file.
 const maxCaption = 1 << 20
 
-// caption reads a text file without the white space around its text; a file that is not there is an empty caption.
+// caption reads a text file without the white space around its text; for a missing file the caption is empty.
 func caption(path string) (string, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -306,7 +306,7 @@ func folderState(ctx *nodes.Context, name string) (any, error) {
 	return state, nil
 }
 
-// globQuoted makes a path stand for itself in a pattern.
+// globQuoted quotes a path so that it matches literally in a pattern.
 func globQuoted(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }

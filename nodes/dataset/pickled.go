@@ -145,7 +145,7 @@ func pickledArea(a sampling.Area) pickle.Tuple {
 	return t
 }
 
-// unpickler makes latents and conditionings of what a file holds.
+// unpickler makes latents and conditionings from the content of a file.
 type unpickler struct {
 	// reserve sets memory aside for tensors: a small file may name one storage many times.
 	reserve func(what string, bytes int64) error

@@ -78,7 +78,7 @@ func (n *SaveImageTextDataSetToFolder) Run(ctx *nodes.Context) (nodes.Result, er
 	return nodes.Result{}, err
 }
 
-// saveImages writes one PNG file an image, and a text file where there is a caption for it; it returns the names of the images.
+// saveImages writes one PNG file an image, and a text file for each caption; it returns the names of the images.
 func saveImages(ctx *nodes.Context, images []*tensor.Tensor, texts, folder, prefix, mode []string) (names []string, err error) {
 	if len(folder) == 0 || len(prefix) == 0 || len(mode) == 0 {
 		return nil, nodes.Errorf("IndexError", "saving images: folder_name, filename_prefix or mode has no value")
@@ -126,7 +126,7 @@ func saveImages(ctx *nodes.Context, images []*tensor.Tensor, texts, folder, pref
 	return names, nil
 }
 
-// pillowLevel is the compression that Pillow uses where none is asked for.
+// pillowLevel is Pillow's default compression.
 const pillowLevel = 6
 
 // checkSaved refuses what Pillow makes no image of.
@@ -152,7 +152,7 @@ func imageName(ctx *nodes.Context, dir, prefix string, i int, overwrite bool) (s
 	return fmt.Sprintf("%s_%05d_%05d.png", to.Prefix, to.Counter, i), nil
 }
 
-// replaceIn writes a file below dir, whose name may have folders that exist.
+// replaceIn writes a file below dir; its name may contain existing folders.
 func replaceIn(ctx *nodes.Context, dir, name string, write func(io.Writer) error) error {
 	path, err := folders.Join(dir, name)
 	if err != nil {

@@ -88,7 +88,7 @@ func marksDataset(e os.DirEntry) bool {
 	return e.Name() == metadataName || strings.HasSuffix(e.Name(), ".safetensors")
 }
 
-// folder is where the dataset lies.
+// folder returns the path of the dataset.
 func (n *LoadTrainingDataset) folder(ctx *nodes.Context) (string, error) {
 	for _, root := range ctx.Folders.Roots("datasets") {
 		dir, err := datasetFolder(root, n.FolderName)

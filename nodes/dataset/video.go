@@ -114,7 +114,7 @@ func videoFiles(paths []string) ([]any, error) {
 	return videos, nil
 }
 
-// videoEnv is what videos need of a call.
+// videoEnv returns the video environment of a call.
 func videoEnv(ctx *nodes.Context) videofile.Env {
 	return videofile.Env{FFmpeg: ctx.FFmpeg, Charge: ctx.Reserve, Dir: ctx.Folders.Temp()}
 }

@@ -192,7 +192,7 @@ func (n *ImagePadForOutpaint) maskAt(y, x, h, w int) float32 {
 	return float32(v * v)
 }
 
-// paste copies an image into a larger one with as many channels.
+// paste copies an image into a larger one with the same number of channels.
 func paste(to, from *tensor.Tensor, top, left int) {
 	h, line := from.Shape[1], from.Shape[2]*from.Shape[3]
 	for n := range from.Shape[0] {

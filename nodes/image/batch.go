@@ -156,7 +156,7 @@ func (n *ImageAddNoise) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out), nil
 }
 
-// GetImageSize tells how large images are, also at the node itself.
+// GetImageSize returns the size of images, and shows it at the node.
 type GetImageSize struct {
 	Image *tensor.Tensor `in:"image" type:"IMAGE"`
 }

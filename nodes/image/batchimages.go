@@ -103,7 +103,7 @@ func (n *BatchMasks) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(fromImage(r.Values[0].(*tensor.Tensor), true)), nil //nolint:errcheck // batch returns an image
 }
 
-// asImage gives masks [B,H,W] a channel; images stay what they are.
+// asImage gives masks [B,H,W] a channel; images are returned unchanged.
 func asImage(input string, t *tensor.Tensor) (img *tensor.Tensor, isMask bool, err error) {
 	switch {
 	case t == nil || len(t.Data) == 0:

@@ -46,7 +46,7 @@ func (*CreateBoundingBoxes) Sizes(s *nodes.Sizing) nodes.Images {
 	return p
 }
 
-// region is a box in fractions of the canvas with what it shows.
+// region is a box in fractions of the canvas with its content.
 type region struct {
 	x, y, w, h              float64
 	kind, text, desc, color any

@@ -8,8 +8,8 @@ import (
 	"comfygo/nodes"
 )
 
-// boxesFrom reads what a bboxes input takes: a bounding box or an element of a prompt, lists of them, a list of such lists, of which
-// the first counts, or JSON of any. The boxes are in pixels; elements are in thousandths of width and height.
+// boxesFrom reads the value of a bboxes input: a bounding box or an element of a prompt, lists of them, a list of such lists (only
+// the first counts), or JSON of any. The boxes are in pixels; elements are in thousandths of width and height.
 func boxesFrom(v any, width, height int) ([]*pyjson.Object, error) {
 	if text, ok := v.(string); ok {
 		if pystr.Strip(text) == "" {
@@ -132,7 +132,7 @@ func elementBoxes(list []any, width, height int) ([]*pyjson.Object, error) {
 
 func rounded(v float64) int64 { return int64(math.RoundToEven(v)) }
 
-// gotten is the value of a key, or another where it is missing.
+// gotten returns the value of a key, or another one if it is missing.
 func gotten(o *pyjson.Object, key string, otherwise any) any {
 	if v, ok := o.Get(key); ok {
 		return v

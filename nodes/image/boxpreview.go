@@ -34,7 +34,7 @@ func (n *CreateBoundingBoxes) preview(ctx *nodes.Context, regions []region) (*te
 	return out, nil
 }
 
-// base is what lies behind the boxes, RGB.
+// base returns the background behind the boxes, RGB.
 func (n *CreateBoundingBoxes) base() (pix []byte, w, h int, err error) {
 	scaled := func(w, h int) (int, int) {
 		scale := min(1, previewSide/float64(max(w, h, 1)))
@@ -148,7 +148,7 @@ func (d *boxDrawing) palette(colors [][3]byte, x1, y1, x2 int) {
 	}
 }
 
-// swatches are the colors of a region's palette; what is no #RRGGBB is white.
+// swatches returns the colors of a region's palette; values that are not #RRGGBB become white.
 func swatches(v any) ([][3]byte, error) {
 	if !pyjson.Truthy(v) {
 		return nil, nil
@@ -177,7 +177,7 @@ func swatches(v any) ([][3]byte, error) {
 	return out, nil
 }
 
-// description is what is written into a region.
+// description returns the text that is written into a region.
 func description(r region) (string, error) {
 	desc, ok := r.desc.(string)
 	if !ok && pyjson.Truthy(r.desc) {
@@ -212,7 +212,8 @@ func readable(c [3]byte) [3]byte {
 	return c
 }
 
-// wrapLines breaks a text at white space into lines of at most width pixels; longer words stay whole. It ends when use says so.
+// wrapLines breaks a text at white space into lines of at most width pixels; longer words stay whole. It ends when use returns
+// false.
 func wrapLines(f *draw.Face, text string, width int, use func(line string) bool) {
 	for paragraph := range strings.SplitSeq(text, "\n") {
 		line := ""

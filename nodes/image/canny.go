@@ -34,7 +34,7 @@ func (*Canny) Spec() nodes.Spec {
 // Sizes implements nodes.Sizer.
 func (*Canny) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
 
-// Run implements nodes.Node. Thresholds are in units of the Sobel gradient, whose greatest value is far above 1.
+// Run implements nodes.Node. Thresholds are in units of the Sobel gradient, which reaches values far above 1.
 func (n *Canny) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
 		return nodes.Result{}, errNoPicture("image")

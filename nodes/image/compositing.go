@@ -73,8 +73,8 @@ func (*PorterDuffImageComposite) Spec() nodes.Spec {
 
 func (*PorterDuffImageComposite) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
-// Run gives everything the size of the destination (bicubic, cut to its proportions) and as many images as the
-// shortest batch has.
+// Run resizes everything to the size of the destination (bicubic, cut to its proportions) and limits the batches to
+// the shortest one.
 func (n *PorterDuffImageComposite) Run(*nodes.Context) (nodes.Result, error) {
 	apply, ok := porterDuff[n.Mode]
 	if !ok {
@@ -155,7 +155,7 @@ func (*SplitImageWithAlpha) Spec() nodes.Spec {
 
 func (*SplitImageWithAlpha) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
-// Run returns the colours and what is transparent; images without alpha are opaque.
+// Run returns the colours and the transparency; images without alpha are opaque.
 func (n *SplitImageWithAlpha) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
 		return nodes.Result{}, errNoPicture("image")
@@ -170,7 +170,7 @@ func (n *SplitImageWithAlpha) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(imaging.WithChannels(n.Image, min(channels, 3), 0), mask), nil
 }
 
-// JoinImageWithAlpha makes images transparent where a mask says so.
+// JoinImageWithAlpha makes images transparent according to a mask.
 type JoinImageWithAlpha struct {
 	Image *tensor.Tensor `in:"image" type:"IMAGE"`
 	Alpha *tensor.Tensor `in:"alpha" type:"MASK"`

@@ -51,7 +51,7 @@ func layerItems(document *pyjson.Object) ([]*pyjson.Object, error) {
 	return items, nil
 }
 
-// composition says where layers lie on a canvas and how they look.
+// composition holds the positions and properties of layers on a canvas.
 type composition struct {
 	width, height int
 	layers        []any
@@ -60,7 +60,7 @@ type composition struct {
 	sequence      []int
 }
 
-// initialComposition places layers as their stack says.
+// initialComposition places layers in the order of their stack.
 func initialComposition(document *pyjson.Object, frames []layerFrame) *composition {
 	s := &composition{width: 1, height: 1}
 	for _, f := range frames {
@@ -87,7 +87,8 @@ func compositionGiven(v any) bool {
 	return ok && o.Len() > 0
 }
 
-// savedComposition reads what the editor saved, an object or its JSON; nil for what is none. It may come from anywhere.
+// savedComposition reads the composition that the editor saved, an object or its JSON, or returns nil if it is invalid.
+// The value is untrusted.
 func savedComposition(v any) *composition {
 	if text, ok := v.(string); ok {
 		if pystr.Strip(text) == "" {
@@ -143,7 +144,7 @@ func sideOf(canvas *pyjson.Object, key string) (int, bool) {
 	return side, side > 0
 }
 
-// permutation reads an order of n layers; nil for what is none.
+// permutation reads an order of n layers, or returns nil if it is invalid.
 func permutation(v any, n int) []int {
 	list, _ := v.([]any)
 	if len(list) != n {
@@ -230,7 +231,7 @@ func hexDigit(c byte) int {
 	return -1
 }
 
-// finite is a number of an object; another one where there is none.
+// finite returns a number of an object, or another one if it is missing.
 func finite(o *pyjson.Object, key string, otherwise float64) float64 {
 	v, _ := o.Get(key)
 	n, ok := number(v)
@@ -240,7 +241,7 @@ func finite(o *pyjson.Object, key string, otherwise float64) float64 {
 	return n
 }
 
-// layerParams are how a layer lies on the canvas, within bounds.
+// layerParams are the placement and properties of a layer, within bounds.
 type layerParams struct {
 	visible      bool
 	opacity      float32

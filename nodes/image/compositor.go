@@ -84,7 +84,7 @@ func (n *AddLayer) Run(*nodes.Context) (nodes.Result, error) {
 // maxLayers bounds a stack.
 const maxLayers = 1 << 12
 
-// canvasOf returns the size of a stack's canvas, where it has one of positive sides.
+// canvasOf returns the size of a stack's canvas, if it has one with positive sides.
 func canvasOf(document *pyjson.Object) (any, bool) {
 	v, _ := document.Get("canvas")
 	var sides []any

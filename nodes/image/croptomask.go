@@ -14,7 +14,7 @@ func init() {
 	nodes.Register(&ImageCropToMask{})
 }
 
-// ImageCropToMask cuts out what a mask covers.
+// ImageCropToMask crops an image to the area of a mask.
 type ImageCropToMask struct {
 	Images     *tensor.Tensor `in:"images" type:"IMAGE"`
 	Masks      *tensor.Tensor `in:"masks" type:"MASK"`
@@ -149,7 +149,7 @@ func clamped(t *tensor.Tensor) *tensor.Tensor {
 	return out
 }
 
-// upright inverts a mask [1,H,W] in place whose border is set and whose middle is not.
+// upright inverts a mask [1,H,W] in place if its border is set and its middle is not.
 func upright(mask *tensor.Tensor) *tensor.Tensor {
 	h, w := mask.Shape[1], mask.Shape[2]
 	var border, center float64
@@ -214,7 +214,7 @@ func (s subject) box(mask *tensor.Tensor, h, w int) (x1, y1, x2, y2 int) {
 // solid is the 8-bit value above which a mask belongs to the subject.
 const solid = 204
 
-// covered is the box around the pixels whose 8-bit values count.
+// covered returns the box around the pixels whose 8-bit values count.
 func covered(values []float32, w int, counts func(v uint8) bool) (left, top, right, bottom int, ok bool) {
 	left, top = math.MaxInt, math.MaxInt
 	for i, v := range values {

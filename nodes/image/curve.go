@@ -90,7 +90,7 @@ func (n *ImageHistogram) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(lists[0], lists[1], lists[2], lists[3], lists[4]), nil
 }
 
-// Curve is what CURVE links carry: control points by x and how to interpolate between them.
+// Curve is the value of CURVE links: control points by x and the interpolation between them.
 type Curve struct {
 	Points [][2]float64
 	Linear bool

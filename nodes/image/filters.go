@@ -181,7 +181,7 @@ func convolved(ctx *nodes.Context, img *tensor.Tensor, radius int, kernel func(s
 	return nodes.Out(out), nil
 }
 
-// filterable refuses what is not an image and radii out of bounds.
+// filterable refuses values that are not images and radii out of bounds.
 func filterable(img *tensor.Tensor, radius int) error {
 	if !isImage(img) {
 		return errNoPicture("image")

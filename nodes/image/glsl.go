@@ -82,7 +82,7 @@ func (n *GLSLShader) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err := imaging.CheckSize("results of a shader", used+1, b, job.Height, job.Width, 4); err != nil {
 		return nodes.Result{}, err
 	}
-	// The worker holds a frame, its textures and its results; the rest is what a driver takes.
+	// The worker holds a frame, its textures and its results; the rest is the driver's memory.
 	const driver = 512 << 20
 	if err := ctx.Reserve("the renderer of a shader", driver+2*job.TextureBytes(first)); err != nil {
 		return nodes.Result{}, err

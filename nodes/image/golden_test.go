@@ -33,7 +33,7 @@ var tolerances = map[string]golden.Tolerance{
 // fallback is the tolerance of classes that tolerances does not name.
 var fallback = golden.Tolerance{MaxAbs: 6e-7}
 
-// elsewhere are classes whose recorded calls other packages make.
+// elsewhere are classes whose recorded calls are tested by other packages.
 var elsewhere = map[string]bool{
 	"ConditioningAverage": true, "ConditioningCombine": true, "ConditioningConcat": true, "ConditioningSetArea": true, "ConditioningSetAreaPercentage": true,
 	"ConditioningSetAreaStrength": true, "ConditioningSetTimestepRange": true, "ConditioningZeroOut": true,

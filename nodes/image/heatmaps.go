@@ -91,7 +91,7 @@ func logarithms(m []float32, height float32) []float32 {
 	return m
 }
 
-// newton is a step of Newton's method at x, y of a map, the borders of which are repeated.
+// newton does a step of Newton's method at x, y of a map; the borders of the map are repeated.
 func newton(m []float32, x, y, w, h int) (dx, dy float64) {
 	at := func(i, j int) float32 { return m[min(max(y+j, 0), h-1)*w+min(max(x+i, 0), w-1)] }
 	gx, gy := 0.5*(at(1, 0)-at(-1, 0)), 0.5*(at(0, 1)-at(0, -1))

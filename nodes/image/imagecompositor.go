@@ -43,7 +43,8 @@ func (*ImageCompositor) Spec() nodes.Spec {
 // Sizes implements nodes.Sizer: the canvas is part of the stack or of the saved composition.
 func (*ImageCompositor) Sizes(*nodes.Sizing) nodes.Images { return nodes.UnknownImages() }
 
-// Run implements nodes.Node. A saved composition that was made with other layers is left out, which the client is told.
+// Run implements nodes.Node. A saved composition that was made with other layers is ignored, and the client is
+// notified.
 func (n *ImageCompositor) Run(ctx *nodes.Context) (nodes.Result, error) {
 	document, _ := n.Layers.(*pyjson.Object)
 	frames, err := layerFrames(document)
@@ -154,7 +155,7 @@ func layerFrames(document *pyjson.Object) ([]layerFrame, error) {
 	return frames, nil
 }
 
-// layerAlpha joins an image's alpha with a mask's; nil where it has neither.
+// layerAlpha combines an image's alpha with a mask's, or returns nil if there is neither.
 func layerAlpha(image, mask *tensor.Tensor) (*tensor.Tensor, error) {
 	var alpha *tensor.Tensor
 	h, w, c := image.Shape[1], image.Shape[2], image.Shape[3]
@@ -197,7 +198,7 @@ func (f *layerFrame) shown() (*tensor.Tensor, error) {
 	return out, nil
 }
 
-// bitmap is the layer in 8 bits, RGBA; color alone where it is opaque is RGB.
+// bitmap returns the layer in 8 bits, RGBA, or RGB if it is opaque.
 func (f *layerFrame) bitmap(channels int) []byte {
 	n, c := f.image.Shape[1]*f.image.Shape[2], f.image.Shape[3]
 	out := make([]byte, n*channels)
@@ -221,7 +222,7 @@ func nearestByte(v float32) byte {
 	return byte(min(max(math.RoundToEven(float64(v*255)), 0), 255))
 }
 
-// fingerprint tells layers apart, as the editor stores it with a composition.
+// fingerprint identifies layers, as the editor stores it with a composition.
 func (f *layerFrame) fingerprint() string {
 	digest := sha256.New()
 	shape := pyjson.Tuple{}

@@ -186,7 +186,8 @@ func maskFrame(mask *tensor.Tensor, i int) *tensor.Tensor {
 	return nil
 }
 
-// whole is a number without its fraction, cut to maxCoordinate; another value for what is none.
+// whole returns a number without its fraction, clamped to maxCoordinate, or another value if it is
+// not a number.
 func whole(v any, otherwise int) int {
 	n, ok := number(v)
 	if _, isBool := v.(bool); !ok || isBool || n != n {

@@ -38,8 +38,8 @@ func (*LoadImage) Spec() nodes.Spec {
 
 func (*LoadImage) Sizes(s *nodes.Sizing) nodes.Images { return fileSizes(s, "image") }
 
-// Run returns the frames as one batch, and what is transparent in them as masks; without transparency in the file the
-// masks are 64x64 zeros.
+// Run returns the frames as one batch, and their transparency as masks; without transparency in the file the masks
+// are 64x64 zeros.
 func (n *LoadImage) Run(ctx *nodes.Context) (nodes.Result, error) {
 	images, masks, err := loadImage(ctx, nameOf(n.Image))
 	if err != nil {
@@ -58,7 +58,7 @@ func (n *LoadImage) ValidateInputs(ctx *nodes.Context) error {
 	return checkValue(ctx, n.Image)
 }
 
-// checkValue refuses values of the input image that are not names; a link has none yet.
+// checkValue refuses values of the input image that are not names; a linked input has no value yet.
 func checkValue(ctx *nodes.Context, v any) error {
 	_, linked := ctx.Linked("image")
 	if _, ok := v.(string); !ok && !linked {
@@ -236,7 +236,7 @@ func readFile(ctx *nodes.Context, name string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// channel copies channel c of an image, zeros when it has none.
+// channel copies channel c of an image, or returns zeros if the image lacks it.
 func channel(images *tensor.Tensor, c int) *tensor.Tensor {
 	out := tensor.New(images.Shape[:3]...)
 	channels := images.Shape[3]

@@ -34,8 +34,8 @@ func (*Morphology) Spec() nodes.Spec {
 
 func (*Morphology) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
-// morphology says what each operation does: a chain of filters, each the least (true) or the greatest value, and what
-// the result is taken from.
+// morphology defines each operation: a chain of filters, each the least (true) or the greatest value, and the function of
+// the results, if any, that forms a difference.
 var morphology = map[string]struct {
 	chain []bool
 	minus func(in, grown, shrunk float32) float32

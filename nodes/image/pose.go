@@ -212,7 +212,7 @@ func limb(c *draw.Canvas, a, b keypoint, width int, color [3]byte) error {
 	return nil
 }
 
-// pen draws points of which the detection is certain enough.
+// pen draws points that were detected with enough confidence.
 type pen struct {
 	*draw.Canvas
 
@@ -230,7 +230,7 @@ func (p *pen) dot(k keypoint, radius int, color [3]byte, inner bool) {
 	}
 }
 
-// place is where a point lies in whole pixels, false when it is off the canvas.
+// place returns a point in whole pixels, or false if it is off the canvas.
 func (p *pen) place(k keypoint) (x, y int, ok bool) {
 	fx, fy := math.Trunc(float64(k.x)), math.Trunc(float64(k.y))
 	if math.IsNaN(fx) || math.IsNaN(fy) || math.IsInf(fx, 0) || math.IsInf(fy, 0) {

@@ -11,7 +11,7 @@ import (
 
 func init() { nodes.Register(&ResizeImageMask{}) }
 
-// ResizeImageMask resizes an image or a mask to a size that it is told in one of several ways.
+// ResizeImageMask resizes an image or a mask to a size that is given in one of several ways.
 type ResizeImageMask struct {
 	Input  *tensor.Tensor `in:"input" match:"input_type" allowed:"IMAGE,MASK"`
 	Type   nodes.Choice   `in:"resize_type" tooltip:"What the new size follows from."`
@@ -74,7 +74,7 @@ type target struct {
 	crop          string
 }
 
-// sizing is what the inputs of one way to tell the size have in common.
+// sizing is the common interface of the ways to give the size.
 type sizing interface {
 	target(width, height float64) (target, error)
 }
@@ -175,7 +175,7 @@ type toMultiple struct {
 	Multiple int `in:"multiple" default:"8" min:"1" max:"16384" step:"1" tooltip:"Both sides become multiples of this."`
 }
 
-// target makes the size the largest multiple that is not above the image's, unless that would be 0.
+// target returns the largest multiple that does not exceed the image's side, unless that would be 0.
 func (d *toMultiple) target(w, h float64) (target, error) {
 	m := max(d.Multiple, 1)
 	width, height := int(w)/m*m, int(h)/m*m

@@ -42,7 +42,8 @@ func (*DrawBBoxes) Sizes(s *nodes.Sizing) nodes.Images {
 	return nodes.UnknownImages()
 }
 
-// cocoClasses are the labels of COCO's 80 classes, whose order gives their colors. Other labels are not shown.
+// cocoClasses are the labels of COCO's 80 classes; their order defines their colors. Other labels are not
+// shown.
 var cocoClasses = strings.Split("person|bicycle|car|motorcycle|airplane|bus|train|truck|boat|traffic light|fire hydrant|stop sign|parking meter|bench|bird|cat|dog|horse|sheep|cow|elephant|bear|zebra|giraffe|backpack|umbrella|handbag|tie|suitcase|frisbee|skis|snowboard|sports ball|kite|baseball bat|baseball glove|skateboard|surfboard|tennis racket|bottle|wine glass|cup|fork|knife|spoon|bowl|banana|apple|sandwich|orange|broccoli|carrot|hot dog|pizza|donut|cake|chair|couch|potted plant|bed|dining table|toilet|tv|laptop|mouse|remote|keyboard|cell phone|microwave|oven|toaster|sink|refrigerator|book|clock|vase|scissors|teddy bear|hair drier|toothbrush", "|")
 
 // labelColors are the colors of classes in turn.
@@ -57,7 +58,7 @@ type detection struct {
 	score  float64
 }
 
-// Run implements nodes.Node. One list of boxes serves all images; images beyond the lists have none.
+// Run implements nodes.Node. One list of boxes applies to all images; images beyond the lists have no boxes.
 func (n *DrawBBoxes) Run(ctx *nodes.Context) (nodes.Result, error) {
 	b := 1
 	if n.Image != nil {

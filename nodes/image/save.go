@@ -106,7 +106,7 @@ func randomLetters() string {
 	return string(b)
 }
 
-// outside is how messages about such prefixes begin; clients look for it.
+// outside is the prefix of messages about such prefixes; clients search for it.
 const outside = "**** ERROR: Saving image outside the output folder is not allowed."
 
 // savePNGs writes a batch and returns the entries for the client. kind is the folder, output or temp.
@@ -153,7 +153,7 @@ func fileEntry(name string, to folders.SavePath, kind string) *pyjson.Object {
 	return pyjson.NewObject("filename", name, "subfolder", to.Subfolder, "type", kind)
 }
 
-// pngText returns what an image tells about its making: the prompt, then everything the client sent to be stored.
+// pngText returns an image's metadata: the prompt, then everything the client sent to be stored.
 func pngText(ctx *nodes.Context) ([]imaging.Text, error) {
 	if !ctx.Metadata {
 		return nil, nil

@@ -114,7 +114,7 @@ func (n *SaveImageAdvanced) writer(ctx *nodes.Context, images *tensor.Tensor) (w
 	}, ".png", nil
 }
 
-// exrOptions names the primaries of a color space, and leaves out metadata whose name the file cannot hold.
+// exrOptions names the primaries of a color space, and omits metadata with names that the file cannot hold.
 func exrOptions(ctx *nodes.Context, space string, text []imaging.Text) imaging.EXROptions {
 	o := imaging.EXROptions{Chromaticities: [8]float32{0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.329}} // Rec. 709
 	if space == "HDR" {

@@ -141,7 +141,7 @@ func (s *animation) frame(ctx context.Context, i int) ([]byte, error) {
 	return imaging.ToBytes(s.images.Index(i).Data), nil
 }
 
-// save writes the file and tells the client.
+// save writes the file and notifies the client.
 func (s *animation) save(ctx *nodes.Context, images *tensor.Tensor, prefix, ext string, write func(io.Writer) error) (nodes.Result, error) {
 	to, err := savePath(ctx, prefix, "output", s.width, s.height)
 	if err != nil {

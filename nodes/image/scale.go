@@ -16,7 +16,7 @@ func init() {
 	nodes.Register(&ImageScaleBy{})
 }
 
-// errNoPicture says that a link delivered nothing, or no image at all.
+// errNoPicture returns the error of a link that delivered nothing, or a value that is not an image.
 func errNoPicture(input string) error {
 	return nodes.Errorf("ValueError", "the input %s is no image", input)
 }

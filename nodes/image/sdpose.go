@@ -59,7 +59,7 @@ func (n *SDPoseFaceBBoxes) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(all), nil
 }
 
-// face is the box around the face of a person, nil when it has none.
+// face returns the box around the face of a person, or nil.
 func (n *SDPoseFaceBBoxes) face(person *pyjson.Object, width, height int) (*pyjson.Object, error) {
 	points, err := keypoints(person, "face_keypoints_2d", -1)
 	if err != nil || len(points) == 0 {

@@ -81,7 +81,7 @@ func (n *SeedVR2Preprocess) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out), nil
 }
 
-// asVideo is a batch of images as one video, [B,T,H,W,C]; flat reports that it was none.
+// asVideo returns a batch of images as one video, [B,T,H,W,C]; flat reports that it was a batch.
 func asVideo(input string, t *tensor.Tensor) (video *tensor.Tensor, flat bool, err error) {
 	if t == nil || len(t.Data) == 0 || len(t.Shape) != 4 && len(t.Shape) != 5 {
 		return nil, false, nodes.Errorf("ValueError", "the input %s is no image or video", input)
@@ -115,7 +115,7 @@ func (*SeedVR2PostProcessing) Spec() nodes.Spec {
 // Sizes implements nodes.Sizer.
 func (*SeedVR2PostProcessing) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
-// Run implements nodes.Node. The result has even sides and as many frames as the shorter of the two has.
+// Run implements nodes.Node. The result has even sides and the number of frames of the shorter input.
 func (n *SeedVR2PostProcessing) Run(ctx *nodes.Context) (nodes.Result, error) {
 	images, flat, err := asVideo("images", n.Images)
 	if err != nil {

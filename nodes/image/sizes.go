@@ -7,10 +7,12 @@ import (
 	"comfygo/nodes"
 )
 
-// maxAnnounced bounds the files whose announcements are read, in bytes; the size of larger ones counts as unknown.
+// maxAnnounced bounds the size in bytes of files whose headers are read; the size of images in larger ones counts
+// as unknown.
 const maxAnnounced = 256 << 20
 
-// fileSizes is what a node loads from the image file that an input names: its frames, as large as its header says.
+// fileSizes returns the sizes of what a node loads from the image file of an input: its frames, with the size in
+// its header.
 func fileSizes(s *nodes.Sizing, input string) nodes.Images {
 	out := nodes.UnknownImages()
 	out.Lists = s.In.Lists

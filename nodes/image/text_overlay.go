@@ -97,7 +97,7 @@ const (
 	shrinkingSteps = 0.9
 )
 
-// layer draws the text on a transparent image, smaller where it does not fit.
+// layer draws the text on a transparent image, smaller if it does not fit.
 func (n *TextOverlay) layer(w, h int, color [4]byte) *draw.Canvas {
 	text := strings.ReplaceAll(strings.ReplaceAll(n.Text, `\n`, "\n"), `\t`, "\t")
 	margin := roundEven(textMargin * float64(min(w, h)))
@@ -136,7 +136,7 @@ func (n *TextOverlay) layer(w, h int, color [4]byte) *draw.Canvas {
 	return c
 }
 
-// naturalHeight is how far apart lines are without spacing.
+// naturalHeight returns the distance of lines without spacing.
 func naturalHeight(t draw.Text) float64 {
 	t.Spacing, t.Text = 0, "Ay"
 	_, top, _, bottom := t.Bounds(0, 0)

@@ -41,7 +41,7 @@ func (*ImageUpscaleWithModel) Sizes(s *nodes.Sizing) nodes.Images {
 	return s.In.Times(by)
 }
 
-// usualFactor is how much an upscaling network enlarges whose file name says nothing.
+// usualFactor is the factor of an upscaling network without a factor in its file name.
 const usualFactor = 4
 
 // factorInName finds 4x or x4 in the name of a model file.

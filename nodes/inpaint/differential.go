@@ -37,8 +37,8 @@ func (n *DifferentialDiffusion) Run(*nodes.Context) (nodes.Result, error) {
 	})), nil
 }
 
-// maskAt returns the mask for a level: 1 where it has reached the share of the way from noise to image that is still
-// to go. A strength below 1 mixes it with the mask as it was; 0 counts as 1, as upstream has it.
+// maskAt returns the mask for a sigma: 1 where it has reached the share of the way from noise to image that is still
+// to go. A strength below 1 mixes it with the original mask; 0 counts as 1, as in upstream.
 func maskAt(info sampling.MaskInfo, mask *tensor.Tensor, strength float64) *tensor.Tensor {
 	last := float32(info.Model.SigmaMin())
 	if end := info.Sigmas[len(info.Sigmas)-1]; end > last {

@@ -13,7 +13,7 @@ func init() {
 	nodes.Register(&InstructPixToPixConditioning{})
 }
 
-// VAEEncodeForInpaint turns an image into a latent of which a sampler fills in the masked part anew.
+// VAEEncodeForInpaint encodes an image to a latent whose masked part a sampler generates anew.
 type VAEEncodeForInpaint struct {
 	Pixels *tensor.Tensor `in:"pixels" type:"IMAGE"`
 	VAE    *engine.VAE    `in:"vae" type:"VAE"`
@@ -28,7 +28,7 @@ func (*VAEEncodeForInpaint) Spec() nodes.Spec {
 
 func (*VAEEncodeForInpaint) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
-// Run implements nodes.Node. The noise mask is larger than what is greyed, which hides the seam.
+// Run implements nodes.Node. The noise mask is larger than the greyed part, which hides the seam.
 func (n *VAEEncodeForInpaint) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if n.VAE == nil {
 		return nodes.Result{}, errNoVAE()

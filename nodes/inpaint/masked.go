@@ -65,7 +65,7 @@ func cutToGrid(t *tensor.Tensor, grid int) *tensor.Tensor {
 	return out
 }
 
-// greyed returns the image with grey where the mask is at least a half, which tells an encoder nothing.
+// greyed returns the image with grey where the mask is at least a half, which carries no information for an encoder.
 func (m masked) greyed() (*tensor.Tensor, error) {
 	n, c := m.mask.Dim(0), m.pixels.Dim(3)
 	if n != 1 && n != m.pixels.Dim(0) {

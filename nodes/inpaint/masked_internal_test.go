@@ -73,7 +73,7 @@ func TestFitCutsAtTheCentre(t *testing.T) {
 	if !slices.Equal(m.pixels.Shape, []int{1, 16, 16, 3}) || !slices.Equal(m.mask.Shape, []int{1, 16, 16}) {
 		t.Fatalf("got %v and %v", m.pixels.Shape, m.mask.Shape)
 	}
-	// 19 leaves 3, of which 1 above; 21 leaves 5, of which 2 on the left.
+	// 19 leaves 3, 1 of them above; 21 leaves 5, 2 of them on the left.
 	if first := float32(1*21 + 2); m.mask.Data[0] != first || m.pixels.Data[0] != 3*first {
 		t.Errorf("the first pixel is %v, its mask %v, want pixel %v", m.pixels.Data[0]/3, m.mask.Data[0], first)
 	}

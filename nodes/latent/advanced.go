@@ -174,8 +174,8 @@ func (n *LatentInterpolate) Run(*nodes.Context) (nodes.Result, error) {
 
 func divide(x, y float32) float32 { return finite(x / y) }
 
-// lengths returns the lengths of the vectors of channels of t [B,C,…]: [B,1,…], or [1,B,…] when there are as many latents as
-// channels. There upstream, which drops the axis of channels, divides each channel by the length of another latent.
+// lengths returns the lengths of the vectors of channels of t [B,C,…]: [B,1,…], or [1,B,…] if the number of latents equals
+// that of channels. There upstream, which drops the axis of channels, divides each channel by the length of another latent.
 func lengths(t *tensor.Tensor) *tensor.Tensor {
 	n, channels := t.Shape[0], t.Shape[1]
 	shape := append([]int{n, 1}, t.Shape[2:]...)

@@ -66,7 +66,7 @@ func (n *LatentFromBatch) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out), nil
 }
 
-// atLeast repeats a mask to n rows when it has fewer.
+// atLeast repeats a mask to n rows if it has fewer.
 func atLeast(mask *tensor.Tensor, n int) (*tensor.Tensor, error) {
 	if mask.Shape[0] >= n {
 		return mask, nil
@@ -126,7 +126,7 @@ func (n *RepeatLatentBatch) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out), nil
 }
 
-// SetLatentNoiseMask says where a sampler may change a latent.
+// SetLatentNoiseMask sets the mask of the part of a latent that a sampler may change.
 type SetLatentNoiseMask struct {
 	Samples engine.Latent  `in:"samples" type:"LATENT"`
 	Mask    *tensor.Tensor `in:"mask" type:"MASK"`

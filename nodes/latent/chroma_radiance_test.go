@@ -10,7 +10,7 @@ import (
 )
 
 // TestChromaRadianceOptions: options of two nodes follow each other unless the second one drops the first one's, and a node that sets none
-// gives the model on.
+// returns the model unchanged.
 func TestChromaRadianceOptions(t *testing.T) {
 	t.Parallel()
 	run := func(n latent.ChromaRadianceOptions) *engine.Model {

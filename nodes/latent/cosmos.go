@@ -98,8 +98,7 @@ func givenSpec(name string) nodes.Spec {
 	return nodes.Spec{Name: name, Category: "model/conditioning/cosmos", Module: moduleCosmos, V3: true, Outputs: nodes.Outputs("LATENT"), Uses: nodes.UsesDevice}
 }
 
-// given is a video of which the first and the last frames may be given. ratio is the number of frames that share one of the
-// latent.
+// given is a video with optional first and last frames. ratio is the number of frames per frame of the latent.
 type given struct {
 	vae                          *engine.VAE
 	width, height, length, batch int
@@ -165,8 +164,8 @@ func fillWith(to []float32, v float32) {
 	}
 }
 
-// encode encodes images with so many groups of grey frames behind them, and returns the latent frames of the images.
-// Upstream: nodes_cosmos.py vae_encode_with_padding, which counts in groups of 8 for either model.
+// encode encodes images with the given number of groups of grey frames behind them, and returns the latent frames of the
+// images. Upstream: nodes_cosmos.py vae_encode_with_padding, which counts in groups of 8 for either model.
 func (g given) encode(ctx *nodes.Context, name string, images *tensor.Tensor, padding int) (*tensor.Tensor, error) {
 	const group, grey = 8, 0.5
 	if g.vae == nil {

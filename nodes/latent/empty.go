@@ -49,7 +49,7 @@ func framesOf(t *tensor.Tensor, from, to int) *tensor.Tensor {
 	return out
 }
 
-// imageSizes are the sizes of empty latents of width, height and batch_size, whose sides are rounded.
+// imageSizes returns the sizes of empty latents of width, height and batch_size; their sides are rounded.
 func imageSizes(s *nodes.Sizing) nodes.Images {
 	p := s.Canvas(s.Number("width"), s.Number("height"), "batch_size")
 	p.Exact = false

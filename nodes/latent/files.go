@@ -24,7 +24,7 @@ func init() {
 	nodes.Register(&LoadLatent{})
 }
 
-// The names of the two tensors in a .latent file; the second is empty and tells the version.
+// The names of the two tensors in a .latent file; the second is empty and marks the version.
 const (
 	tensorKey  = "latent_tensor"
 	versionKey = "latent_format_version_0"
@@ -80,7 +80,7 @@ func (n *SaveLatent) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(n.Samples).AddUI("latents", []any{entry}), nil
 }
 
-// fileMetadata returns what the file tells about its making; nil when that is switched off.
+// fileMetadata returns the metadata to store in the file, or nil if that is disabled.
 func fileMetadata(ctx *nodes.Context) (map[string]string, error) {
 	if !ctx.Metadata {
 		return nil, nil

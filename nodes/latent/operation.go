@@ -19,7 +19,8 @@ func init() {
 	nodes.Register(&LatentOperationSharpen{})
 }
 
-// Operation is what LATENT_OPERATION links carry: it makes new samples of samples [B,C,…] and leaves those as they are.
+// Operation is the value of LATENT_OPERATION links: it makes new samples from samples [B,C,…] and does not change
+// those.
 type Operation func(ctx context.Context, samples *tensor.Tensor) (*tensor.Tensor, error)
 
 func operationSpec(name, output string, aliases ...string) nodes.Spec {

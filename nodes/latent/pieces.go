@@ -135,7 +135,7 @@ func (*LatentCutToBatch) Sizes(s *nodes.Sizing) nodes.Images {
 	return in
 }
 
-// latentPixel is the least number of pixels that a latent value stands for along a side.
+// latentPixel is the least number of pixels per latent value along a side.
 const latentPixel = 4
 
 // Run drops a rest that fills no slice. Latents without the axis are passed on.

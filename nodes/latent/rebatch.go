@@ -34,7 +34,7 @@ func (*RebatchLatents) Spec() nodes.Spec {
 
 func (*RebatchLatents) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
-// row is one latent with its mask, nil where it has none, and its number for the noise.
+// row is one latent with its mask, or nil, and its number for the noise.
 type row struct {
 	samples, mask *tensor.Tensor
 	number        int

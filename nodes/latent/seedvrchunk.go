@@ -43,7 +43,7 @@ func (*SeedVR2TemporalChunk) Spec() nodes.Spec {
 	}
 }
 
-// Sizes implements nodes.Sizer: overlapping chunks have up to as many frames for each of the latent's as a chunk has.
+// Sizes implements nodes.Sizer: overlapping chunks have up to the number of frames of a chunk for each frame of the latent.
 func (*SeedVR2TemporalChunk) Sizes(s *nodes.Sizing) nodes.Images {
 	p := s.In
 	p.Lists = nodes.UnknownImages().Lists
@@ -90,7 +90,7 @@ func (n *SeedVR2TemporalChunk) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(chunks, int64(overlap)), nil
 }
 
-// length is how many latent frames a chunk has.
+// length returns the number of latent frames of a chunk.
 func (n *SeedVR2TemporalChunk) length(ctx *nodes.Context, samples *tensor.Tensor) (int, error) {
 	if manual, ok := n.ChunkingMode.Inputs.(*chunkLength); ok {
 		if f := manual.FramesPerChunk; f < 1 || (f-1)%seedStride != 0 {
@@ -120,7 +120,7 @@ func frames(t *tensor.Tensor, from, to int) *tensor.Tensor {
 	return out
 }
 
-// freeMemory is how many bytes sampling may take, 0 where that is not known.
+// freeMemory returns the number of bytes that sampling may use, or 0 if it is unknown.
 func freeMemory(ctx *nodes.Context) int64 {
 	if ctx.Engine == nil {
 		return 0

@@ -19,7 +19,7 @@ func init() {
 // ratio is how many pixels one latent value of the SD families is wide and high.
 const ratio = 8
 
-// samplesOf returns the samples of an input with at least four axes; it fails when a link delivered none.
+// samplesOf returns the samples of an input with at least four axes; it fails if a link delivered no samples.
 func samplesOf(input string, l engine.Latent) (*tensor.Tensor, error) {
 	if l.Samples == nil || len(l.Samples.Shape) < 4 || len(l.Samples.Data) == 0 {
 		return nil, nodes.Errorf("ValueError", "the input %s is no latent", input)
@@ -55,7 +55,7 @@ func (*EmptyLatentImage) Sizes(s *nodes.Sizing) nodes.Images {
 	return s.Canvas(s.Number("width"), s.Number("height"), "batch_size")
 }
 
-// Run implements nodes.Node. Sides that are no multiple of 8 are rounded down.
+// Run implements nodes.Node. Sides that are not multiples of 8 are rounded down.
 func (n *EmptyLatentImage) Run(*nodes.Context) (nodes.Result, error) {
 	const channels = 4
 	h, w := n.Height/ratio, n.Width/ratio

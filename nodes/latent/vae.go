@@ -158,7 +158,7 @@ func (n *VAEEncodeTiled) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(engine.Latent{Samples: z}), nil
 }
 
-// told tells the client how much of a video, or how many tiles, is done.
+// told reports to the client how much of a video, or how many tiles, are done.
 func told(ctx *nodes.Context) context.Context {
 	return engine.WithProgress(ctx, func(done, all int) { ctx.Progress(float64(done), float64(all)) })
 }

@@ -28,7 +28,8 @@ func (*TrimVideoLatent) Spec() nodes.Spec {
 // Sizes implements nodes.Sizer.
 func (*TrimVideoLatent) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
-// Run implements nodes.Node. The noise mask and batch numbers stay, as in upstream; trimming all frames leaves none.
+// Run implements nodes.Node. The noise mask and batch numbers stay, as in upstream; trimming all frames leaves an
+// empty latent.
 func (n *TrimVideoLatent) Run(*nodes.Context) (nodes.Result, error) {
 	s := n.Samples.Samples
 	if s == nil || len(s.Shape) < 3 {

@@ -31,7 +31,7 @@ func (*CheckpointLoader) Spec() nodes.Spec {
 	}
 }
 
-// checkpointConfig is what counts of a config file.
+// checkpointConfig holds the relevant fields of a config file.
 type checkpointConfig struct {
 	Model struct {
 		Params *struct {
@@ -94,7 +94,7 @@ func (n *CheckpointLoader) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(m, orNone(clip), orNone(v)), nil
 }
 
-// apply changes the prediction type and the text encoder's layer as the config says.
+// apply sets the prediction type and the text encoder's layer of the config.
 func (c checkpointConfig) apply(m *engine.Model, clip *engine.CLIP) (*engine.Model, *engine.CLIP, error) {
 	if c.Model.Params.Parameterization == "v" {
 		ms, err := sampling.NewModelSampling(sampling.VPrediction, m.Sampling().Settings())

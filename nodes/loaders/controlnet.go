@@ -45,7 +45,8 @@ func loadControlNet(ctx *nodes.Context, name string) (*engine.ControlNet, error)
 	return ctx.Engine.LoadControlNet(path)
 }
 
-// DiffControlNetLoader opens a ControlNet whose weights are differences to those of a diffusion model.
+// DiffControlNetLoader loads a ControlNet whose weights are differences from those of a diffusion
+// model.
 type DiffControlNetLoader struct {
 	Model *engine.Model `in:"model" type:"MODEL"`
 	Name  string        `in:"control_net_name" files:"controlnet"`

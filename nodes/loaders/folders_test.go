@@ -52,8 +52,8 @@ func TestDiffusersFolders(t *testing.T) {
 	}
 }
 
-// TestFirstFile: names are looked for in order, split files last, and characters of patterns in a folder's name stand for
-// themselves.
+// TestFirstFile checks that names are searched in order, split files last, and that pattern characters in a folder's name
+// match literally.
 func TestFirstFile(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "a[b]*c")

@@ -12,7 +12,8 @@ func init() {
 	nodes.Register(&TripleCLIPLoaderGGUF{})
 }
 
-// moduleGGUF is the node pack by whose names workflows load GGUF files. The core's loaders read them, too.
+// moduleGGUF is the node pack whose class names workflows use to load GGUF files. The core's loaders read
+// them, too.
 const moduleGGUF = "custom_nodes.ComfyUI-GGUF"
 
 // isGGUF reports whether a file's name ends as those of GGUF files do.

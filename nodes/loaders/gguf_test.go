@@ -11,7 +11,8 @@ import (
 	_ "comfygo/nodes/loaders"
 )
 
-// TestGGUFLoadersList holds that each loader lists what it loads, and that the types are those of the core's loaders.
+// TestGGUFLoadersList checks that each loader lists the files it loads, and that the types are those of the core's
+// loaders.
 func TestGGUFLoadersList(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()

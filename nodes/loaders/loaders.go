@@ -1,6 +1,6 @@
-// Package loaders holds the nodes that open model files (upstream: nodes.py).
+// Package loaders holds the nodes that load model files (upstream: nodes.py).
 //
-// A loader only opens a file and looks at what is in it; weights are read when a model first runs.
+// A loader only opens a file and reads its header; weights are read when a model first runs.
 package loaders
 
 import (
@@ -43,7 +43,8 @@ func (*CheckpointLoaderSimple) Spec() nodes.Spec {
 	}
 }
 
-// Run implements nodes.Node. Parts that the file lacks come out as None, and the node that needs one says so.
+// Run implements nodes.Node. Missing parts of the file are returned as None, and the node that needs one
+// reports it.
 func (n *CheckpointLoaderSimple) Run(ctx *nodes.Context) (nodes.Result, error) {
 	path, err := find(ctx, "checkpoints", n.Name)
 	if err != nil {

@@ -12,7 +12,8 @@ func init() {
 	nodes.Register(&LoraModelLoader{})
 }
 
-// LoraLoaderBypass applies a LoRA file to what the layers of a diffusion model and its text encoders give.
+// LoraLoaderBypass applies a LoRA file to the outputs of the layers of a diffusion model and its text
+// encoders.
 type LoraLoaderBypass struct {
 	Model         *engine.Model `in:"model" type:"MODEL" tooltip:"Diffusion model to apply the LoRA to."`
 	CLIP          *engine.CLIP  `in:"clip" type:"CLIP" tooltip:"Text encoders to apply the LoRA to."`
@@ -47,7 +48,7 @@ func (n *LoraLoaderBypass) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(orNone(m), orNone(c)), nil
 }
 
-// LoraLoaderBypassModelOnly applies a LoRA file to what the layers of a diffusion model give.
+// LoraLoaderBypassModelOnly applies a LoRA file to the outputs of the layers of a diffusion model.
 type LoraLoaderBypassModelOnly struct {
 	Model         *engine.Model `in:"model" type:"MODEL"`
 	Name          string        `in:"lora_name" files:"loras"`

@@ -22,13 +22,13 @@ func (*VAELoader) Spec() nodes.Spec {
 	return nodes.Spec{Name: "VAELoader", DisplayName: "Load VAE", Category: "model/loaders", Outputs: nodes.Outputs("VAE"), Uses: nodes.UsesDevice}
 }
 
-// pixelSpace is the entry of the list that stands for no VAE at all: latents are images.
+// pixelSpace is the list's entry for no VAE: latents are images.
 const pixelSpace = "pixel_space"
 
 // approximate is the folder of small stand-ins for VAEs.
 const approximate = "vae_approx"
 
-// videoTinyVAEs are how the names of small video VAEs begin, which lie in the folder vae_approx as well.
+// videoTinyVAEs are the prefixes of the names of small video VAEs, which are in the folder vae_approx as well.
 var videoTinyVAEs = []string{"taehv", "lighttaew2_2", "lighttaew2_1", "lighttaehy1_5", "taeltx_2", "taeh3"}
 
 // Choices implements nodes.Chooser: the files of the folder vae, what is whole in vae_approx, and the pixel space.
@@ -43,7 +43,7 @@ func (*VAELoader) Choices(env nodes.Env, _ string) []any {
 	return append(out, pixelSpace)
 }
 
-// approximateVAEs lists small video VAEs by file and the image TAESDs of which both halves are there by name.
+// approximateVAEs lists small video VAEs by file, and by name the image TAESDs with both halves.
 func approximateVAEs(f *folders.Folders) []any {
 	var out []any
 	halves := map[string]map[string]bool{}

@@ -51,7 +51,8 @@ func (*UnCLIPCheckpointLoader) Spec() nodes.Spec {
 	}
 }
 
-// Run implements nodes.Node. Parts that the file lacks come out as None, and the node that needs one says so.
+// Run implements nodes.Node. Missing parts of the file are returned as None, and the node that needs one
+// reports it.
 func (n *UnCLIPCheckpointLoader) Run(ctx *nodes.Context) (nodes.Result, error) {
 	path, err := find(ctx, "checkpoints", n.Name)
 	if err != nil {
@@ -83,7 +84,8 @@ func (*ImageOnlyCheckpointLoader) Spec() nodes.Spec {
 	}
 }
 
-// Run implements nodes.Node. Parts that the file lacks come out as None, and the node that needs one says so.
+// Run implements nodes.Node. Missing parts of the file are returned as None, and the node that needs one
+// reports it.
 func (n *ImageOnlyCheckpointLoader) Run(ctx *nodes.Context) (nodes.Result, error) {
 	path, err := find(ctx, "checkpoints", n.Name)
 	if err != nil {

@@ -130,7 +130,7 @@ func (n *Or) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(found), err
 }
 
-// contains tells whether one of the values counts as what is wanted; those behind it are not looked at.
+// contains reports whether one of the values has the truth value want; later values are not evaluated.
 func contains(values []any, want bool) (bool, error) {
 	for _, v := range values {
 		if t, err := truth(v); err != nil || t == want {

@@ -34,7 +34,8 @@ func TestMathExpression(t *testing.T) {
 	}
 }
 
-// unlike are expressions whose results differ from the reference's, with the reason. Errors are errors there, too, of other classes.
+// unlike are expressions with results that differ from the reference's, with the reason. Errors are errors there, too, of other
+// classes.
 var unlike = map[string]string{
 	"f'{a}'": "texts that are made of values are not offered", `f"{a}"`: "texts that are made of values are not offered", "b'x'": "bytes are not offered",
 }

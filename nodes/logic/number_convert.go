@@ -80,7 +80,7 @@ func truncated(v float64) any {
 	return plainInt(n)
 }
 
-// maxDigits is how many digits Python reads of an integer.
+// maxDigits is the number of digits that Python accepts in an integer.
 const maxDigits = 4300
 
 var (

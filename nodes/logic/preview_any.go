@@ -34,7 +34,7 @@ func (n *PreviewAny) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(text).AddUI("text", []any{text}), nil
 }
 
-// previewEdge is how many elements at each edge of a large tensor are shown.
+// previewEdge is the number of elements at each edge of a large tensor that are shown.
 const previewEdge = 6
 
 // describe writes JSON values as indented JSON and everything else as Python prints it.

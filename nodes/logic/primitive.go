@@ -6,8 +6,8 @@ func init() {
 	nodes.Register(&PrimitiveString{}, &PrimitiveStringMultiline{}, &PrimitiveInt{}, &PrimitiveFloat{}, &PrimitiveBoolean{})
 }
 
-// primitive is a class that gives on what it gets. The check of the prompt makes constants what the widget holds; a link may bring
-// anything, from a node that itself passes anything on.
+// primitive returns the Spec of a class that returns its input. Validation converts constants to the widget's type; a link may
+// deliver any value, from a node that passes on any value.
 func primitive(name, title, output string, aliases ...string) nodes.Spec {
 	return nodes.Spec{
 		Name: name, DisplayName: title, Category: "utilities/primitive", Module: "comfy_extras.nodes_primitive", V3: true,

@@ -15,7 +15,7 @@ func init() {
 	nodes.Register(&LTXVModalityGuidance{})
 }
 
-// LTXVSpatioTemporalGuidance guides away from a network whose self-attention is turned off in some blocks.
+// LTXVSpatioTemporalGuidance guides away from a network with self-attention turned off in some blocks.
 type LTXVSpatioTemporalGuidance struct {
 	Model  *engine.Model `in:"model" type:"MODEL"`
 	Scale  float64       `in:"scale" default:"1.0" min:"0.0" max:"100.0" step:"0.01" round:"0.01"`

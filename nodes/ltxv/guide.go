@@ -14,13 +14,13 @@ func init() {
 	nodes.Register(&LTXVAddGuide{})
 }
 
-// loraParameters is what IC_LORA_PARAMETERS links carry.
+// loraParameters is the value of IC_LORA_PARAMETERS links.
 type loraParameters struct {
 	// Downscale is by how much guides are smaller than the video along one side.
 	Downscale int
 }
 
-// GetICLoRAParameters reads what the file of an in-context LoRA says about its guides.
+// GetICLoRAParameters reads the parameters of guides from the file of an in-context LoRA.
 type GetICLoRAParameters struct {
 	Model *engine.Model `in:"iclora_model" type:"MODEL" tooltip:"The model as it comes from the loader of the in-context LoRA."`
 }
@@ -161,7 +161,7 @@ func (n *LTXVAddGuide) guide(ctx *nodes.Context) (*guide, error) {
 
 func floorDiv(a, b int) int { return int(math.Floor(float64(a) / float64(b))) }
 
-// guideFrames is how many latent frames at the end of a latent are guides.
+// guideFrames returns the number of latent frames at the end of a latent that are guides.
 func guideFrames(c engine.Conditioning, s *tensor.Tensor) int {
 	for _, entry := range c {
 		v, ok := entry.Values[sampling.KeyGuidePlaces]
@@ -238,7 +238,7 @@ func (g *guide) masked(mask *tensor.Tensor, strength float64) *tensor.Tensor {
 	return out
 }
 
-// with returns a conditioning that knows of the guide.
+// with returns a conditioning with the guide.
 func (g *guide) with(c engine.Conditioning, entry sampling.GuideEntry) engine.Conditioning {
 	values := map[string]any{sampling.KeyGuidePlaces: g.places(c)}
 	var entries []sampling.GuideEntry

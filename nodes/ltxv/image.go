@@ -110,7 +110,7 @@ func masks(rows, frames int) *tensor.Tensor {
 	return m
 }
 
-// maskOf is a copy of the noise mask of a video latent, ones where it has none.
+// maskOf returns a copy of the noise mask of a video latent, or ones if it has none.
 func maskOf(l engine.Latent) (*tensor.Tensor, error) {
 	if l.NoiseMask == nil {
 		return masks(l.Samples.Dim(0), l.Samples.Dim(2)), nil
@@ -132,7 +132,7 @@ func fill(m *tensor.Tensor, from, to int, v float32) {
 	}
 }
 
-// checkVideo fails when a latent is no video.
+// checkVideo fails if a latent is not a video.
 func checkVideo(l engine.Latent) error {
 	if len(l.Along) > 0 {
 		return nodes.Errorf("ValueError", "reading the latent: it holds video and sound together; separate them first (LTXVSeparateAVLatent)")

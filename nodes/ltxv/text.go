@@ -11,7 +11,8 @@ func init() { nodes.Register(&LTXAVTextEncoderLoader{}) }
 // audioModule is upstream's module of the classes of audio.
 const audioModule = "comfy_extras.nodes_lt_audio"
 
-// LTXAVTextEncoderLoader opens the text encoder of LTX-Video 2: a language model and what goes on with its states in the checkpoint.
+// LTXAVTextEncoderLoader loads the text encoder of LTX-Video 2: a language model and the layers in the checkpoint that process its
+// states.
 type LTXAVTextEncoderLoader struct {
 	Encoder    string `in:"text_encoder" files:"text_encoders"`
 	Checkpoint string `in:"ckpt_name" files:"checkpoints"`

@@ -17,7 +17,7 @@ func init() {
 	nodes.Register(&ThresholdMask{})
 }
 
-// InvertMask swaps what is marked and what is not.
+// InvertMask inverts a mask.
 type InvertMask struct {
 	Mask *tensor.Tensor `in:"mask" type:"MASK"`
 }

@@ -16,7 +16,7 @@ func init() {
 	nodes.Register(&MaskComposite{})
 }
 
-// LatentCompositeMasked puts latents onto others where a mask says so.
+// LatentCompositeMasked composites latents over others with a mask.
 type LatentCompositeMasked struct {
 	Destination engine.Latent  `in:"destination" type:"LATENT"`
 	Source      engine.Latent  `in:"source" type:"LATENT"`
@@ -59,7 +59,7 @@ func (n *LatentCompositeMasked) Run(*nodes.Context) (nodes.Result, error) {
 
 func floorDiv(a, b int) int { return int(math.Floor(float64(a) / float64(b))) }
 
-// ImageCompositeMasked puts images onto others where a mask says so.
+// ImageCompositeMasked composites images over others with a mask.
 type ImageCompositeMasked struct {
 	Destination *tensor.Tensor `in:"destination" type:"IMAGE"`
 	Source      *tensor.Tensor `in:"source" type:"IMAGE"`
@@ -80,7 +80,7 @@ func (*ImageCompositeMasked) Spec() nodes.Spec {
 
 func (*ImageCompositeMasked) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
-// Run gives the source as many channels as the destination has; a missing alpha is opaque.
+// Run gives the source the number of channels of the destination; a missing alpha is opaque.
 func (n *ImageCompositeMasked) Run(*nodes.Context) (nodes.Result, error) {
 	dst, src := n.Destination, n.Source
 	if !isImage(dst) || !isImage(src) {
@@ -120,7 +120,7 @@ func (*MaskComposite) Spec() nodes.Spec {
 
 func (*MaskComposite) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 
-// on tells whether a value counts as marked for and, or, xor.
+// on reports whether a value counts as marked for and, or, xor.
 func on(v float32) bool { return math.RoundToEven(float64(v)) != 0 }
 
 func asMask(b bool) float32 {

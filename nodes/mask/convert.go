@@ -29,7 +29,7 @@ func errNoMask(input string) error {
 
 func isImage(t *tensor.Tensor) bool { return t != nil && len(t.Shape) == 4 && len(t.Data) > 0 }
 
-// flat returns a mask as [B,H,W]; it fails when a link delivered none.
+// flat returns a mask as [B,H,W]; it fails if a link delivered no mask.
 func flat(input string, t *tensor.Tensor) (*tensor.Tensor, error) {
 	if t == nil || len(t.Shape) < 2 || len(t.Data) == 0 {
 		return nil, errNoMask(input)

@@ -20,9 +20,9 @@ func merged(ctx *nodes.Context, first, second *engine.Model, rate engine.Rate) (
 	return nodes.Out(m), nil
 }
 
-// mergedByBlocks mixes two diffusion models with the ratios that are inputs of class, a pointer to a node: each for the
-// weights whose names begin with the input's name. The longest such name counts; for a weight without one it
-// is the first ratio.
+// mergedByBlocks mixes two diffusion models with the ratios that are inputs of class, a pointer to a node: each ratio
+// applies to the weights whose names begin with the input's name. The longest such name counts; a weight without one
+// has the first ratio.
 func mergedByBlocks(ctx *nodes.Context, first, second *engine.Model, class any) (nodes.Result, error) {
 	ratios, names := ratiosOf(class)
 	return merged(ctx, first, second, func(key string) (keep, add float64) {

@@ -114,8 +114,8 @@ func checkBlocks(t *testing.T, rt *engine.Runtime, c *nodes.Class, path string) 
 	}
 }
 
-// divided writes a model of AuraFlow whose width its twelve heads divide, 96 in place of 256, with the first bytes of each
-// weight.
+// divided writes a model of AuraFlow with a width that its twelve heads divide, 96 instead of 256, with the first bytes of
+// each weight.
 func divided(t *testing.T, path string) string {
 	t.Helper()
 	src := open(t, path)

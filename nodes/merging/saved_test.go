@@ -21,7 +21,7 @@ import (
 	"comfygo/tests/golden"
 )
 
-// savedFile is what ComfyUI writes into a file; see testdata/saved.py.
+// savedFile describes a file that ComfyUI writes; see testdata/saved.py.
 type savedFile struct {
 	Tensors  map[string][]int
 	Metadata map[string]string
@@ -45,8 +45,8 @@ func recordedFiles(t *testing.T) map[string]savedFile {
 	return all
 }
 
-// loose are tensors that make no difference: numbers of positions, and projections of text encoders that have none or whose
-// model reads none, of which ComfyUI writes the identity or nothing.
+// loose are tensors that make no difference: position numbers, and projections of text encoders that have none or whose
+// model reads none; ComfyUI writes the identity or nothing for them.
 var loose = []string{"text_model.embeddings.position_ids", "text_projection.weight", "logit_scale"}
 
 func isLoose(name string) bool {

@@ -10,7 +10,7 @@ import (
 	"comfygo/nodes"
 )
 
-// check refuses what is not a valid mesh.
+// check refuses invalid meshes.
 func check(input string, m *geometry.Mesh) error {
 	if err := m.Check(); err != nil {
 		return nodes.Errorf("ValueError", "reading the input %s: %w", input, err)
@@ -18,7 +18,7 @@ func check(input string, m *geometry.Mesh) error {
 	return nil
 }
 
-// checkImage refuses what is not an image batch [B,H,W,C].
+// checkImage refuses values that are not image batches [B,H,W,C].
 func checkImage(input string, t *tensor.Tensor) error {
 	if t == nil || len(t.Shape) != 4 || tensor.Count(t.Shape) == 0 || len(t.Data) != tensor.Count(t.Shape) {
 		return nodes.Errorf("ValueError", "reading the input %s: it is not an image batch [B,H,W,C] with at least one pixel", input)

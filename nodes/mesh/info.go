@@ -12,7 +12,7 @@ import (
 
 func init() { nodes.Register(&GetMeshInfo{}) }
 
-// GetMeshInfo tells the size and the attributes of a mesh.
+// GetMeshInfo returns the size and the attributes of a mesh.
 type GetMeshInfo struct {
 	Mesh *geometry.Mesh `in:"mesh" type:"MESH"`
 }
@@ -87,7 +87,7 @@ func attributes(m *geometry.Mesh) string {
 	return strings.Join(list, ", ")
 }
 
-// count is a number with its short form, such as 1,234,567 (1.23M).
+// count formats a number with its short form, such as 1,234,567 (1.23M).
 func count(n int) string {
 	switch {
 	case n >= 1_000_000:

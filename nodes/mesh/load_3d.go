@@ -22,7 +22,7 @@ func init() {
 // modelFolder is the subfolder of the input folder with 3D files.
 const modelFolder = "3d"
 
-// noFile is the choice that stands for no file.
+// noFile is the choice for no file.
 const noFile = "none"
 
 // maxListed bounds the files of a list.
@@ -49,7 +49,7 @@ func modelFiles(env nodes.Env, endings []string) []any {
 	return choices
 }
 
-// openModel returns the chosen file, nil for none.
+// openModel returns the chosen file, or nil.
 func openModel(ctx *nodes.Context, name string) (*geometry.File, error) {
 	if name == "" || name == noFile {
 		return nil, nil
@@ -94,7 +94,7 @@ func stamp(ctx *nodes.Context, names ...string) any {
 	return list
 }
 
-// Load3D loads a 3D file and what the viewer has rendered of it.
+// Load3D loads a 3D file and the viewer's renderings of it.
 type Load3D struct {
 	ModelFile string `in:"model_file" choices:"true" file_upload:"true"`
 	Image     any    `in:"image" type:"LOAD_3D"`
@@ -197,7 +197,7 @@ func rendered(ctx *nodes.Context, state *pyjson.Object, key string) (images, mas
 	return images, masks, nil
 }
 
-// recorded refers to the video that the viewer has recorded; nil for none.
+// recorded refers to the video that the viewer has recorded, or returns nil.
 func recorded(ctx *nodes.Context, state *pyjson.Object) (any, error) {
 	v, ok := state.Get("recording")
 	if !ok {

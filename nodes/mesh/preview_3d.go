@@ -55,7 +55,7 @@ func (n *Preview3D) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.WithUI("result", []any{name, n.CameraInfo, background}), nil
 }
 
-// background saves the first image in the temp folder and returns its path, nil for none.
+// background saves the first image in the temp folder and returns its path, or nil.
 func (n *Preview3D) background(ctx *nodes.Context) (any, error) {
 	if n.BgImage == nil {
 		return nil, nil

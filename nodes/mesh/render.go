@@ -99,7 +99,7 @@ func (n *RenderMesh) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(&tensor.Tensor{Shape: []int{1, n.Height, n.Width, 3}, Data: img.Pixels}, mask), nil
 }
 
-// surface returns the mesh as the viewer has moved it, and what is shown of it.
+// surface returns the mesh as moved in the viewer, and the shown surface.
 func (n *RenderMesh) surface() (*geometry.Item, view.Surface, error) {
 	it := n.Mesh.Items[0]
 	normals := it.Normals
@@ -137,7 +137,7 @@ func (n *RenderMesh) surface() (*geometry.Item, view.Surface, error) {
 	return &it, s, nil
 }
 
-// camera reads the input, or looks at the whole mesh from the front.
+// camera returns the camera of the input, or one that shows the whole mesh from the front.
 func (n *RenderMesh) camera(it *geometry.Item) (view.Camera, error) {
 	const fov, margin = 40.0, 1.04
 	radians := func(degrees float64) float64 { return degrees * math.Pi / 180 }
@@ -181,7 +181,7 @@ func showDepth(img *view.Image) {
 	}
 }
 
-// move is how a viewer has moved a model.
+// move is a model's transformation in the viewer.
 type move struct {
 	scale, position geometry.Vec
 	rows            [3]geometry.Vec

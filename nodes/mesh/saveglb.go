@@ -114,7 +114,7 @@ func checkTextures(m *geometry.Mesh) error {
 	return nil
 }
 
-// metadata is what the client wants stored, as texts of JSON.
+// metadata returns the values that the client wants stored, as JSON texts.
 func metadata(ctx *nodes.Context) (*pyjson.Object, error) {
 	texts, err := ctx.FileText()
 	if err != nil {

@@ -16,12 +16,12 @@ import (
 type Viewer struct {
 	File  *geometry.File
 	State any // LOAD_3D: what the viewer has sent
-	// Info and Camera came over links; nil stands for what the viewer has sent.
+	// Info and Camera came over links; nil means the viewer's own.
 	Info, Camera  any
 	Width, Height int
 }
 
-// Result returns the outputs, and what the viewer shows of the file with the given name.
+// Result returns the outputs, and the viewer's values for the file with the given name.
 func (v Viewer) Result(name string) nodes.Result {
 	info, camera := v.Info, v.Camera
 	if camera == nil {
@@ -33,7 +33,7 @@ func (v Viewer) Result(name string) nodes.Result {
 	return nodes.Out(v.File, info, camera, int64(v.Width), int64(v.Height)).AddUI("result", []any{name, camera, info})
 }
 
-// member returns a member of what a viewer has sent, which may be anything.
+// member returns a member of an object from a viewer, which is untrusted.
 func member(state any, key string, missing any) any {
 	o, ok := state.(*pyjson.Object)
 	if !ok {

@@ -18,7 +18,7 @@ func init() {
 	nodes.Register(&ModelNoiseScale{})
 }
 
-// ModelSamplingDiscrete tells what the output of a model with discrete levels means.
+// ModelSamplingDiscrete sets the prediction type of a model with a discrete noise schedule.
 type ModelSamplingDiscrete struct {
 	Model    *engine.Model `in:"model" type:"MODEL"`
 	Sampling string        `in:"sampling" options:"eps|v_prediction|lcm|x0|img_to_img|img_to_img_flow"`
@@ -155,7 +155,7 @@ func (n *ModelSamplingSD3) Run(_ *nodes.Context) (nodes.Result, error) {
 	return shifted(n.Model, n.Shift, 1000)
 }
 
-// ModelSamplingAuraFlow sets the shift of a rectified flow whose times run from 0 to 1.
+// ModelSamplingAuraFlow sets the shift of a rectified flow with times from 0 to 1.
 type ModelSamplingAuraFlow struct {
 	Model *engine.Model `in:"model" type:"MODEL"`
 	Shift float64       `in:"shift" default:"1.73" min:"0.0" max:"100.0" step:"0.01"`

@@ -7,7 +7,7 @@ import (
 	"comfygo/nodes"
 )
 
-// TestUnknownAttentionStandsIn runs a workflow that names a way to compute attention which is not at hand.
+// TestUnknownAttentionStandsIn runs a workflow that names an unavailable implementation of attention.
 func TestUnknownAttentionStandsIn(t *testing.T) {
 	t.Parallel()
 	m := &engine.Model{}

@@ -16,7 +16,8 @@ func init() {
 	nodes.Register(&NAGuidance{})
 }
 
-// patched returns the model with graph patches; the client is told when it has no use for them.
+// patched returns the model with graph patches; the client is notified if the model does not use
+// them.
 func patched(ctx *nodes.Context, m *engine.Model, what string, patches ...patch.GraphPatch) (nodes.Result, error) {
 	if m == nil {
 		return nodes.Result{}, errNoModel

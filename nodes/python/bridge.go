@@ -23,7 +23,7 @@ const (
 	waitForPrompt  = 10 * time.Second // for the prompt handlers of packs
 )
 
-// Events is told what packs say to clients.
+// Events receives the messages of packs to clients.
 type Events interface {
 	// Event sends a message to a client, to all clients with client "".
 	Event(event string, data any, client string)
@@ -38,7 +38,7 @@ type Bridge struct {
 	log    *slog.Logger
 	// OnlyPacks offers no classes but those of packs. The others are there for values that only the host has.
 	OnlyPacks bool
-	// Unload, if set, is told that a pack asks for the models of all to be let go.
+	// Unload, if set, is called when a pack requests that all models be released.
 	Unload func()
 
 	mu      sync.Mutex
@@ -134,7 +134,7 @@ func (b *Bridge) Started(s *pyhost.Session) {
 	}
 }
 
-// fetch asks for all descriptions and makes classes of them.
+// fetch requests all descriptions and makes classes of them.
 func (b *Bridge) fetch(ctx context.Context, s *pyhost.Session) error {
 	b.fetching.Lock()
 	defer b.fetching.Unlock()
@@ -209,8 +209,8 @@ func (b *Bridge) Refresh(ctx context.Context) {
 // Wait waits until the classes are there, within a bound in time.
 func (b *Bridge) Wait(ctx context.Context) { b.session(ctx) }
 
-// session waits for the process to be ready; nil when it is not within the bound, which counts from when it was ready last: what hangs in
-// an import blocks a request no longer.
+// session waits for the process to be ready, or returns nil if it is not within the bound, which counts from the time it was last ready:
+// an import that hangs then blocks no further requests.
 func (b *Bridge) session(ctx context.Context) *pyhost.Session {
 	ctx, cancel := context.WithTimeout(ctx, max(waitForClasses-b.host.Away(), 0))
 	defer cancel()
@@ -221,7 +221,7 @@ func (b *Bridge) session(ctx context.Context) *pyhost.Session {
 	return s
 }
 
-// pending says why classes may be missing; "" while the process is ready.
+// pending explains why classes may be missing, or is "" while the process is ready.
 func (b *Bridge) pending() string {
 	st := b.host.Stats()
 	switch {
@@ -235,7 +235,7 @@ func (b *Bridge) pending() string {
 	return "Custom nodes are still being imported in Python; try again soon."
 }
 
-// live returns the newest description of a class; nil when Python does not answer in time.
+// live returns the newest description of a class, or nil if Python does not answer in time.
 func (b *Bridge) live(name string) *pyjson.Object {
 	b.mu.Lock()
 	if time.Since(b.at) < freshFor {
@@ -286,7 +286,7 @@ func (b *Bridge) Instead(name string) (*nodes.Class, bool) {
 	return c, ok
 }
 
-// Free lets go of the models that Python holds, within a bound in time.
+// Free releases the models that Python holds, within a bound in time.
 func (b *Bridge) Free(ctx context.Context) {
 	s := b.Current()
 	if s == nil {
@@ -299,7 +299,7 @@ func (b *Bridge) Free(ctx context.Context) {
 	}
 }
 
-// begin notes a call for what Python says of it, until end is called.
+// begin registers a call for Python's messages about it, until end is called.
 func (b *Bridge) begin(ctx *nodes.Context) (end func()) {
 	key := ctx.PromptID + "\x00" + ctx.ID
 	b.mu.Lock()
@@ -317,7 +317,7 @@ func (b *Bridge) begin(ctx *nodes.Context) (end func()) {
 	}
 }
 
-// Notify takes what Python says without being asked.
+// Notify handles Python's unsolicited messages.
 func (b *Bridge) Notify(_ *pyhost.Session, op string, m *pyjson.Object) {
 	switch op {
 	case "progress":

@@ -22,7 +22,7 @@ import (
 	"comfygo/nodes"
 )
 
-// mark is the key by which an object of a message is told apart from a dictionary.
+// mark is the key that distinguishes an object of a message from a dictionary.
 const mark = "$"
 
 var tensorFiles atomic.Uint64
@@ -33,7 +33,7 @@ type shared interface {
 	Open(path string) (*os.File, error)
 }
 
-// encoder writes the values of one call. What it has written to shared files is removed by remove unless Python took it.
+// encoder writes the values of one call. remove deletes the shared files that it has written unless Python took them.
 type encoder struct {
 	session *pyhost.Session
 	shared  shared

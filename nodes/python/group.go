@@ -142,7 +142,7 @@ func firstHandle(v any) *Handle {
 	return found
 }
 
-// Free lets go of the models that Python holds, within a bound in time.
+// Free releases the models that Python holds, within a bound in time.
 func (g *Group) Free(ctx context.Context) { g.each(func(b *Bridge) { b.Free(ctx) }) }
 
 // Sessions are the lives of now of the processes that run.

@@ -16,11 +16,11 @@ import (
 	"comfygo/nodes"
 )
 
-// Handle stands for a value that Python holds. When the last reference is gone, Python is told.
+// Handle represents a value that Python holds. When the last reference is gone, Python is notified.
 type Handle struct {
 	session *pyhost.Session
 	id      int64
-	// Type is the value's class in Python, Kind what it could be here ("tensor", "latent", …), "object" for what exists there only.
+	// Type is the value's class in Python, Kind its type here ("tensor", "latent", …), or "object" if it exists there only.
 	Type, Kind string
 	bytes      int64
 }
@@ -114,7 +114,7 @@ func imported(s shared, v any) (any, error) {
 	return v, nil
 }
 
-// readTensor reads a tensor from its shared file, which goes.
+// readTensor reads a tensor from its shared file, which it removes.
 func readTensor(s shared, form *pyjson.Object) (*tensor.Tensor, error) {
 	f, err := s.Open(form.String("file"))
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"comfygo/nodes"
 )
 
-// node is a node whose class is in Python. Its inputs are those of its context.
+// node is a node of a class in Python. Its inputs are those of its context.
 type node struct {
 	bridge *Bridge
 	spec   nodes.Spec
@@ -99,7 +99,7 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// explained says what to do where a value of this program cannot go to Python.
+// explained adds advice to the error for a value of this program that cannot be sent to Python.
 func (n *node) explained(err error) error {
 	var local *nativeOnly
 	if errors.As(err, &local) {
@@ -177,7 +177,7 @@ func received(s *pyhost.Session, v any) any {
 	return v
 }
 
-// hiddenValues are the values of the hidden inputs that the class asks for.
+// hiddenValues returns the values of the hidden inputs that the class declares.
 func (n *node) hiddenValues(ctx *nodes.Context) (*pyjson.Object, error) {
 	out := pyjson.NewObject()
 	for _, kind := range n.hidden {
@@ -210,7 +210,8 @@ func dynPrompt(g nodes.DynPrompt) *pyjson.Object {
 	return pyjson.NewObject("original", original, "added", added)
 }
 
-// onlyPlain leaves out of a node's inputs what is not JSON: constants that expansion brought and that Python holds.
+// onlyPlain removes values that are not JSON from a node's inputs: constants that expansion brought and that Python
+// holds.
 func onlyPlain(inputs *pyjson.Object) *pyjson.Object {
 	out := pyjson.NewObject()
 	for k, v := range inputs.All() {
@@ -278,7 +279,7 @@ func (n *node) CheckLazy(ctx *nodes.Context) ([]string, error) {
 	return names, nil
 }
 
-// classOf makes a class of what the host says of it.
+// classOf makes a class from the host's description.
 func (b *Bridge) classOf(name string, d *pyjson.Object) (*nodes.Class, error) {
 	info := d.Object("info")
 	if info == nil {

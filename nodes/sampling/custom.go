@@ -15,7 +15,7 @@ func init() {
 	nodes.Register(&AddNoise{})
 }
 
-// Noise is what NOISE links carry: the noise of a seed, that of a latent, or none.
+// Noise is the value of NOISE links: the noise of a seed, that of a latent, or none.
 type Noise struct {
 	Seed uint64
 	None bool
@@ -65,7 +65,7 @@ func (n *RandomNoise) Run(_ *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(&Noise{Seed: n.Seed}), nil
 }
 
-// DisableNoise is no noise.
+// DisableNoise returns zero noise.
 type DisableNoise struct{}
 
 // Spec implements nodes.Node.

@@ -34,7 +34,7 @@ func TestCustomWorkflowsEqualUpstream(t *testing.T) {
 	}
 }
 
-// evalClass is eval with registered classes where there are any, the classes by hand for the rest.
+// evalClass is eval with registered classes if there are any; other classes are made by hand.
 func (w *workflow) evalClass(id string) []any {
 	w.t.Helper()
 	if out, ok := w.done[id]; ok {

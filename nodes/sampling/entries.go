@@ -9,8 +9,8 @@ import (
 	"comfygo/engine/tensor"
 )
 
-// entries reads a conditioning. What the sampler itself reads is taken out of the values that are left for the model. It
-// fails on values of another type than their key has and on entries that ask for what the sampler lacks.
+// entries reads a conditioning. Values that the sampler itself reads are removed from those for the model. It fails for
+// values of another type than their key has and for entries that need features the sampler lacks.
 func entries(input string, c engine.Conditioning) ([]es.Cond, error) {
 	out := make([]es.Cond, len(c))
 	for i, from := range c {
@@ -59,7 +59,7 @@ type reader struct {
 	err    error
 }
 
-// value takes a value by key out of the entry, the zero value for a key that is not set.
+// value takes a value by key out of the entry, or the zero value for a key that is not set.
 func value[T any](r *reader, key string) T {
 	if p := pointer[T](r, key); p != nil {
 		return *p
@@ -68,7 +68,7 @@ func value[T any](r *reader, key string) T {
 	return zero
 }
 
-// pointer takes a value by key out of the entry, nil for a key that is not set.
+// pointer takes a value by key out of the entry, or nil for a key that is not set.
 func pointer[T any](r *reader, key string) *T {
 	v, ok := r.values[key]
 	delete(r.values, key)

@@ -14,7 +14,7 @@ func init() {
 	nodes.Register(&PerpNegGuider{})
 }
 
-// Guider is what GUIDER links carry: a model and how its predictions are guided.
+// Guider is the value of GUIDER links: a model and the guidance of its predictions.
 type Guider struct {
 	Model  *engine.Model
 	Guider *es.Guider

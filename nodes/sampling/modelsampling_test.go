@@ -30,7 +30,8 @@ func patched(t *testing.T, patches ...[]any) *engine.Model {
 	return model
 }
 
-// TestModelSamplingNodes checks levels half-way through a run and the times that the network is told, by upstream's formulas.
+// TestModelSamplingNodes checks sigmas half-way through a run and the timesteps that the network gets, by upstream's
+// formulas.
 func TestModelSamplingNodes(t *testing.T) {
 	t.Parallel()
 	shifted := func(shift float64) float64 { return shift * 0.5 / (1 + (shift-1)*0.5) }

@@ -11,7 +11,7 @@ import (
 
 var errNoModel = nodes.Errorf("RuntimeError", "sampling: there is no diffusion model")
 
-// modelParams are what a run takes from its model.
+// modelParams returns the parameters of a run that depend on its model.
 func modelParams(model *engine.Model, log *slog.Logger) es.Params {
 	return es.Params{
 		Network: model, Model: model.Sampling(), Format: model.LatentFormat(), Inputs: model.Inputs,

@@ -8,7 +8,7 @@ import (
 
 func init() { nodes.Register(&PerpNeg{}) }
 
-// PerpNeg is the older form of PerpNegGuider: a model whose guidance it changes.
+// PerpNeg is the older form of PerpNegGuider: it changes the guidance of a model.
 type PerpNeg struct {
 	Model             *engine.Model       `in:"model" type:"MODEL"`
 	EmptyConditioning engine.Conditioning `in:"empty_conditioning" type:"CONDITIONING"`

@@ -13,8 +13,8 @@ import (
 	"comfygo/nodes"
 )
 
-// reporter tells the progress of a run, with images of the latent where they are wanted. Images are made beside the
-// run; a step that comes while one is being made has none.
+// reporter reports the progress of a run, with images of the latent if they are enabled. Images are made beside the
+// run; a step that ends while one is being made has none.
 type reporter struct {
 	ctx   *nodes.Context
 	maker *preview.Maker // nil: progress alone
@@ -47,7 +47,7 @@ func newReporter(ctx *nodes.Context, model *engine.Model) *reporter {
 	return r
 }
 
-// step is told of each step of the run.
+// step is called after each step of the run.
 func (r *reporter) step(s es.Step) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -60,7 +60,7 @@ func (r *reporter) step(s es.Step) {
 	r.ctx.Progress(r.value, r.total)
 }
 
-// firstPart is what a step's image is made of: of a video with sound, the film.
+// firstPart returns the part of a step's latent that is shown: the video of a video with audio.
 func firstPart(s es.Step) *tensor.Tensor {
 	if s.Parts == nil {
 		return s.Denoised
@@ -72,8 +72,8 @@ func firstPart(s es.Step) *tensor.Tensor {
 	return parts[0]
 }
 
-// show makes an image and tells it with the progress that the run has reached by then. Without an image it tells the
-// progress all the same.
+// show makes an image and reports it with the progress that the run has reached by then. Without an image it still
+// reports the progress.
 func (r *reporter) show(x *tensor.Tensor) {
 	defer r.busy.Store(false)
 	r.maker.Make(func() {

@@ -24,7 +24,7 @@ import (
 	"comfygo/tests/usage"
 )
 
-// watcher counts the images that a run tells.
+// watcher counts the images that a run reports.
 type watcher struct {
 	nodes.Host
 	pictures atomic.Int64
@@ -69,8 +69,9 @@ func tinyDecoder(b *testing.B) *folders.Folders {
 	return f
 }
 
-// BenchmarkPreviews compares runs of Stable Diffusion 1.5 at 256x256 without previews to runs with them, taken in turn. What a
-// method adds is told in percent of the CPU's time and of the wall's; other work on the machine shows in the second.
+// BenchmarkPreviews compares runs of Stable Diffusion 1.5 at 256x256 without previews to runs with them, alternately. The cost
+// of a method is reported in percent of the CPU time and of the wall-clock time; other work on the machine shows in the
+// second.
 func BenchmarkPreviews(b *testing.B) {
 	const steps = 8
 	model, clip, _, err := runtime.LoadCheckpoint(golden.Checkpoint(b, "sd15-full"))

@@ -15,7 +15,7 @@ import (
 	"comfygo/nodes"
 )
 
-// listener notes what a run tells.
+// listener records the reports of a run.
 type listener struct {
 	nodes.Host
 	mu       sync.Mutex

@@ -356,7 +356,7 @@ func (n *SamplerLCMUpscale) Run(_ *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(es.LCMUpscale(n.ScaleRatio, n.ScaleSteps, n.UpscaleMethod)), nil
 }
 
-// made returns what a constructor gave.
+// made returns the result of a constructor.
 func made(s *es.Sampler, err error) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, nodes.Errorf("ValueError", "%w", err)

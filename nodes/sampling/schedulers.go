@@ -268,7 +268,7 @@ func (n *OptimalStepsScheduler) Run(_ *nodes.Context) (nodes.Result, error) {
 	return levels(es.OptimalSteps(n.ModelType, n.Steps, n.Denoise))
 }
 
-// levels returns what a schedule gave.
+// levels returns the result of a schedule.
 func levels(sigmas []float32, err error) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, nodes.Errorf("ValueError", "%w", err)

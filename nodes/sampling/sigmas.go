@@ -142,7 +142,7 @@ func (n *ManualSigmas) Run(_ *nodes.Context) (nodes.Result, error) {
 	return levels(es.ManualSigmas(n.Text))
 }
 
-// SamplingPercentToSigma tells the level at a share of the run.
+// SamplingPercentToSigma returns the sigma at a share of the run.
 type SamplingPercentToSigma struct {
 	Model             *engine.Model `in:"model" type:"MODEL"`
 	SamplingPercent   float64       `in:"sampling_percent" default:"0.0" min:"0.0" max:"1.0" step:"0.0001"`

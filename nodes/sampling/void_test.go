@@ -10,7 +10,7 @@ import (
 	"comfygo/nodes/sampling"
 )
 
-// TestVOIDClasses holds what the classes give, and that an empty latent is no noise.
+// TestVOIDClasses checks the results of the classes, and that an empty latent is not noise.
 func TestVOIDClasses(t *testing.T) {
 	t.Parallel()
 	out, err := (&sampling.VOIDSampler{}).Run(nil)

@@ -9,14 +9,14 @@ import (
 
 func init() { nodes.Register(&CreateCameraInfo{}) }
 
-// OrbitCamera are the inputs of a camera that looks at the target from an angle.
+// OrbitCamera holds the inputs of a camera that is aimed at the target from an angle.
 type OrbitCamera struct {
 	Yaw      float64 `in:"yaw" default:"35.0" min:"-360.0" max:"360.0" step:"1.0"`
 	Pitch    float64 `in:"pitch" default:"30.0" min:"-89.0" max:"89.0" step:"1.0"`
 	Distance float64 `in:"distance" default:"4.0" min:"0.01" max:"1000.0" step:"0.01" tooltip:"Distance from the target."`
 }
 
-// PlacedCamera are the inputs of a camera that looks at the target from a place.
+// PlacedCamera holds the inputs of a camera that is aimed at the target from a place.
 type PlacedCamera struct {
 	PositionX float64 `in:"position_x" default:"4.0" min:"-1000.0" max:"1000.0" step:"0.01" tooltip:"Place of the camera; right-handed, Y is up."`
 	PositionY float64 `in:"position_y" default:"4.0" min:"-1000.0" max:"1000.0" step:"0.01"`

@@ -17,7 +17,7 @@ func init() {
 	nodes.Register(&File3DToSplat{})
 }
 
-// check refuses what are no valid splats.
+// check refuses invalid splats.
 func check(input string, s *geometry.Splats) error {
 	if err := s.Check(); err != nil {
 		return nodes.Errorf("ValueError", "reading the input %s: %w", input, err)
@@ -38,7 +38,8 @@ func checkFinite(input string, s *geometry.Splats) error {
 	return nil
 }
 
-// failed tells what could not be done. An error with a type of its own, such as one about memory, keeps it.
+// failed adds the failed operation to an error. An error with a type of its own, such as one about memory,
+// keeps it.
 func failed(what string, err error) error {
 	var typed interface{ ExceptionType() string }
 	switch {

@@ -110,7 +110,7 @@ func (n *RenderSplat) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(images, masks), context.Cause(ctx)
 }
 
-// camera reads the input, or looks at all splats from the right and above.
+// camera returns the camera of the input, or one that shows all splats from the right and above.
 func (n *RenderSplat) camera(it *geometry.SplatItem) (splat.Camera, error) {
 	if n.CameraInfo == nil {
 		return splat.Framed(it), nil

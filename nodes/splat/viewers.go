@@ -19,7 +19,7 @@ const (
 	pointsAny = "FILE_3D_POINT_CLOUD_ANY"
 )
 
-// viewerSpec is what all classes of this file share.
+// viewerSpec returns the common part of the Spec of all classes in this file.
 func viewerSpec(name, display, module, output, description string, aliases ...string) nodes.Spec {
 	return nodes.Spec{
 		Name: name, DisplayName: display, Category: "3d", Module: module, V3: true,

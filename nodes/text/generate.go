@@ -143,7 +143,7 @@ func (n *TextGenerateLTX2Prompt) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(out), nil
 }
 
-// prompt is the text for Gemma 3 or 4, whose marks differ.
+// prompt returns the text for Gemma 3 or 4, whose markers differ.
 func (n *TextGenerateLTX2Prompt) prompt(system, media string) string {
 	if n.CLIP != nil {
 		_, plain := n.CLIP.Takes(gemma4.Key)

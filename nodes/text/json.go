@@ -34,7 +34,8 @@ func (*JsonExtractString) Spec() nodes.Spec {
 	}
 }
 
-// Run implements nodes.Node. The key is taken as it is, without paths. A value that is missing or null, and a text that is not a JSON object, give "".
+// Run implements nodes.Node. The key is used literally, without paths. A value that is missing or null,
+// and a text that is not a JSON object, yield "".
 func (n *JsonExtractString) Run(ctx *nodes.Context) (nodes.Result, error) {
 	const copies = 4 // decoded values take more than their text
 	if err := ctx.ReserveText(len(n.JsonString), copies); err != nil {

@@ -16,7 +16,7 @@ func init() {
 	nodes.Register(&RegexReplace{})
 }
 
-// RegexMatch tells whether a pattern occurs in a text.
+// RegexMatch reports whether a pattern occurs in a text.
 type RegexMatch struct {
 	String          string `in:"string" multiline:"true"`
 	RegexPattern    string `in:"regex_pattern" multiline:"true"`
@@ -166,7 +166,7 @@ func (n *RegexReplace) Run(ctx *nodes.Context) (nodes.Result, error) {
 // runeCopies is the memory that matching takes, as copies of the text: its code points of four bytes, and the result.
 const runeCopies = 6
 
-// group returns a group of a match, nil when it took no part.
+// group returns a group of a match, or nil if it did not take part.
 func group(m pyre.Match, i int) any {
 	if s, ok := m.Group(i); ok {
 		return s

@@ -19,7 +19,7 @@ func init() {
 	nodes.Register(&StringCompare{})
 }
 
-// spec is what all nodes of the module share.
+// spec returns the common part of the Spec of all nodes of the module.
 func spec(name, title string, outputs []nodes.Output, aliases ...string) nodes.Spec {
 	return nodes.Spec{
 		Name: name, DisplayName: title, Category: "text", V3: true, Module: "comfy_extras.nodes_string",

@@ -103,7 +103,7 @@ func TestTextsThatGrow(t *testing.T) {
 	}
 }
 
-// shortMemory grants so many bytes in all.
+// shortMemory grants the given number of bytes in all.
 type shortMemory struct{ left, held int64 }
 
 func (m *shortMemory) Reserve(_ context.Context, what string, bytes int64) (func(), error) {

@@ -13,12 +13,12 @@ import (
 	"comfygo/nodes"
 )
 
-// Env is what videos need of a call.
+// Env returns the video environment of a call.
 func Env(ctx *nodes.Context) videofile.Env {
 	return videofile.Env{FFmpeg: ctx.FFmpeg, Charge: ctx.Reserve, Dir: ctx.Folders.Temp()}
 }
 
-// check refuses what is not a video.
+// check refuses values that are not videos.
 func check(input string, v videofile.Video) error {
 	if v == nil {
 		return nodes.Errorf("ValueError", "reading the input %s: there is no video", input)
@@ -42,7 +42,7 @@ func tags(ctx *nodes.Context) ([]ffmpeg.Tag, error) {
 	return list, nil
 }
 
-// write saves one file in the output folder and returns what the client is told of it.
+// write saves one file in the output folder and returns its description for the client.
 func write(ctx *nodes.Context, prefix, ext string, width, height int, encode func(io.Writer) error) (*pyjson.Object, error) {
 	to, err := ctx.Folders.SavePath(prefix, ctx.Folders.Output(), width, height)
 	if errors.Is(err, folders.ErrOutside) {

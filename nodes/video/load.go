@@ -19,7 +19,7 @@ func init() {
 	nodes.Register(&VideoSlice{})
 }
 
-// LoadVideo refers to a video file of the input folder; its frames are decoded where they are needed.
+// LoadVideo refers to a video file of the input folder; its frames are decoded on demand.
 type LoadVideo struct {
 	File string `in:"file" files:"input:video" video_upload:"true"`
 }

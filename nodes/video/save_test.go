@@ -23,7 +23,7 @@ import (
 	"comfygo/tests/nodecalls"
 )
 
-// savedEntry is what testdata/saved.py recorded of one file.
+// savedEntry is the record that testdata/saved.py made of one file.
 type savedEntry struct {
 	Spec struct {
 		Frames, Channels, Samples, Rate, Depth, Width, Height int

@@ -71,7 +71,7 @@ func compareCalls(t *testing.T, name string, most int) {
 	}})
 }
 
-// describe is what cases.py has of a video.
+// describe returns the description of a video that cases.py records.
 func describe(t *testing.T, v videofile.Video, env videofile.Env) (*pyjson.Object, error) {
 	t.Helper()
 	c, err := v.Components(t.Context(), env)
@@ -194,7 +194,7 @@ func TestBadInputs(t *testing.T) {
 	}
 }
 
-// TestFrameInterpolateRefusals: a missing model, what is not an image, and a file that is not there.
+// TestFrameInterpolateRefusals checks the errors for a missing model, a value that is not an image, and a missing file.
 func TestFrameInterpolateRefusals(t *testing.T) {
 	t.Parallel()
 	f, err := folders.New(folders.Config{Base: t.TempDir()})

@@ -59,7 +59,7 @@ func (*WanAnimateToVideo) Sizes(s *nodes.Sizing) nodes.Images { return latent.Vi
 
 const faceSide = 512 // pixels of a face
 
-// person is a video of a person that is being prepared: the reference image, and the frames behind it, of which the first are given.
+// person is a video of a person that is being prepared: the reference image and the frames behind it, the first of which are given.
 type person struct {
 	canvas
 	offset int
@@ -105,7 +105,7 @@ func (p *person) begin(ctx *nodes.Context, image, before *tensor.Tensor, most, i
 // trimmed is the number of frames of the result that another part has already.
 func (p *person) trimmed() int { return max(0, p.given*ratio-(ratio-1)) }
 
-// from are the frames of a video of the offset on, at most those of the length, scaled; nil when it has none.
+// from returns the frames of a video from the offset on, at most the given length, scaled, or nil if it has none.
 func (p *person) from(input string, video *tensor.Tensor) (*tensor.Tensor, error) {
 	video = fromFrame(video, p.offset)
 	if video == nil {
@@ -275,7 +275,7 @@ func (p *person) cover(values, character *tensor.Tensor) error {
 	return nil
 }
 
-// WanAnimate2ToVideo gives conditionings of Wan Animate 2 a reference image and a video whose motion it takes.
+// WanAnimate2ToVideo adds a reference image and a driving video to conditionings of Wan Animate 2.
 type WanAnimate2ToVideo struct {
 	Positive               engine.Conditioning `in:"positive" type:"CONDITIONING"`
 	Negative               engine.Conditioning `in:"negative" type:"CONDITIONING"`

@@ -16,7 +16,8 @@ func init() {
 	nodes.Register(&BerniniConditioning{})
 }
 
-// BerniniConditioning gives conditionings of Wan 2.2 14B videos and images whose tokens follow those of the video (Bernini).
+// BerniniConditioning adds videos and images, whose tokens follow those of the video, to conditionings of Wan 2.2 14B
+// (Bernini).
 type BerniniConditioning struct {
 	Positive        engine.Conditioning `in:"positive" type:"CONDITIONING"`
 	Negative        engine.Conditioning `in:"negative" type:"CONDITIONING"`

@@ -88,7 +88,8 @@ func (n *WanDancerVideo) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(pos, neg, l), nil
 }
 
-// kept is the mask of what is to be made: of frames of the latent, or of the mask's frames [1,4,T,h,w], the first of which counts four times.
+// kept returns the mask of the part to generate: of frames of the latent, or of the mask's frames [1,4,T,h,w], the first of which counts four
+// times.
 func (n *WanDancerVideo) kept(z *tensor.Tensor, first int) (*tensor.Tensor, error) {
 	t, h, w := z.Dim(2), z.Dim(3), z.Dim(4)
 	if n.Mask == nil {

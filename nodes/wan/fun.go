@@ -179,7 +179,7 @@ func (n *WanFunInpaintToVideo) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return between(ctx, canvas{n.VAE, n.Width, n.Height, n.Length}, n.BatchSize, n.Positive, n.Negative, n.StartImage, n.EndImage, n.VisionOutput)
 }
 
-// WanCameraImageToVideo gives conditionings of Wan Fun Camera the first frames of a video and the way of the camera.
+// WanCameraImageToVideo adds the first frames of a video and the camera's path to conditionings of Wan Fun Camera.
 type WanCameraImageToVideo struct {
 	Positive         engine.Conditioning `in:"positive" type:"CONDITIONING"`
 	Negative         engine.Conditioning `in:"negative" type:"CONDITIONING"`

@@ -126,7 +126,7 @@ func (n *WanFirstLastFrameToVideo) Run(ctx *nodes.Context) (nodes.Result, error)
 	return between(ctx, canvas{n.VAE, n.Width, n.Height, n.Length}, n.BatchSize, n.Positive, n.Negative, n.StartImage, n.EndImage, vision)
 }
 
-// between gives conditionings the first and the last frames of a video, of which each may be left out.
+// between adds the first and the last frames of a video, each of which is optional, to conditionings.
 func between(ctx *nodes.Context, c canvas, rows int, pos, neg engine.Conditioning, start, end *tensor.Tensor, vision any) (nodes.Result, error) {
 	if c.vae == nil {
 		return nodes.Result{}, c.check("the frames", tensor.New(0))

@@ -10,7 +10,7 @@ func init() {
 	nodes.Register(&WanAnimate2Cache{})
 }
 
-// WanAnimate2Cache lets Wan Animate 2 keep what it computes of a pose video.
+// WanAnimate2Cache caches Wan Animate 2's computations for a pose video.
 type WanAnimate2Cache struct {
 	Model  *engine.Model `in:"model" type:"MODEL"`
 	Device string        `in:"device" options:"cpu|gpu" default:"cpu" tooltip:"Where ComfyUI keeps it; here it is kept in RAM, and goes to the GPU at each step."`

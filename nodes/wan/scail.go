@@ -116,7 +116,7 @@ func (n *WanSCAILToVideo) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(pos, neg, l, int64(offset+n.Length)), nil
 }
 
-// fromFrame are the frames of a video from one on, nil when it has none.
+// fromFrame returns the frames of a video from one on, or nil if it has none.
 func fromFrame(video *tensor.Tensor, offset int) *tensor.Tensor {
 	if video == nil || len(video.Shape) == 0 || video.Dim(0) <= offset {
 		return nil

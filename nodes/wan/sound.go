@@ -192,7 +192,7 @@ func lastFrames(x *tensor.Tensor, n int) *tensor.Tensor {
 	return out
 }
 
-// encodingOf reads what an audio encoder made of audio, with so many layers at least.
+// encodingOf reads the output of an audio encoder, which must have at least the given number of layers.
 func encodingOf(v any, layers int) (family.AudioEncoding, error) {
 	e, ok := v.(family.AudioEncoding)
 	if !ok {

@@ -20,7 +20,7 @@ func init() {
 	nodes.Register(&WanTrackToVideo{})
 }
 
-// WanTrackToVideo gives conditionings of Wan an image whose parts move along tracks (ATI).
+// WanTrackToVideo adds an image whose parts move along tracks to conditionings of Wan (ATI).
 type WanTrackToVideo struct {
 	Positive     engine.Conditioning `in:"positive" type:"CONDITIONING"`
 	Negative     engine.Conditioning `in:"negative" type:"CONDITIONING"`
@@ -82,7 +82,7 @@ func (n *WanTrackToVideo) Run(ctx *nodes.Context) (nodes.Result, error) {
 	return nodes.Out(pos, neg, l), nil
 }
 
-// moved are the images that the videos begin with, whose parts lie along the tracks in the frames that follow, and the mask of what is left.
+// moved returns the videos' first images, with parts that lie along the tracks in the later frames, and the mask of the rest.
 func (n *WanTrackToVideo) moved(ctx *nodes.Context, c canvas, rows [][]path) (map[string]any, error) {
 	if n.StartImage == nil {
 		return nil, nil
@@ -260,7 +260,7 @@ func follow(z *tensor.Tensor, paths []path, c canvas, temperature float32, most 
 // centre is where a path is during a frame of a latent, and 1 if it is visible then.
 type centre struct{ x, y, seen float32 }
 
-// weighed is what a path counts at a place.
+// weighed is the weight of a path at a place.
 type weighed struct {
 	path   int
 	weight float32

@@ -24,7 +24,7 @@ const (
 	rgb      = 3  // channels of an image
 )
 
-// canvas is the size of a video in pixels and frames, and the VAE that encodes what is given of it.
+// canvas is the size of a video in pixels and frames, and the VAE that encodes the given frames.
 type canvas struct {
 	vae                   *engine.VAE
 	width, height, length int
@@ -47,7 +47,7 @@ func (c canvas) emptyOf(rows, channels, cell, further int) (engine.Latent, error
 	return l, nil
 }
 
-// check fails where images are none, or there is no VAE to encode them.
+// check fails if images are invalid, or there is no VAE to encode them.
 func (c canvas) check(input string, images *tensor.Tensor) error {
 	switch {
 	case c.vae == nil:
@@ -92,7 +92,7 @@ func colors(t *tensor.Tensor) *tensor.Tensor {
 	return out
 }
 
-// gray are so many gray frames.
+// gray returns the given number of gray frames.
 func (c canvas) gray(frames int) (*tensor.Tensor, error) {
 	if err := imaging.CheckSize("the frames of the video", frames, c.height, c.width, 3); err != nil {
 		return nil, err
@@ -174,7 +174,7 @@ func framesMask(t, h, w int, given func(frame int) bool) (*tensor.Tensor, error)
 	return out, nil
 }
 
-// visionValue is what an encoded image adds to conditionings.
+// visionValue returns the value that an encoded image adds to conditionings.
 func visionValue(encoded any) map[string]any {
 	if encoded == nil {
 		return nil

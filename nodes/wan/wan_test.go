@@ -83,7 +83,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestPixelSpace gives the nodes a VAE whose latents have no time axis.
+// TestPixelSpace runs the nodes with a VAE whose latents have no time axis.
 func TestPixelSpace(t *testing.T) {
 	t.Parallel()
 	c := canvas{&engine.VAE{}, 16, 16, 5}
@@ -121,7 +121,7 @@ func TestCells(t *testing.T) {
 	if want := []int{1, 64, 2, 2, 1}; !slices.Equal(out.Shape, want) {
 		t.Fatalf("%v, want %v", out.Shape, want)
 	}
-	// Channel 9 is the pixel in row 1 and column 1 of a cell; frames 1 and 3 of five stand for two.
+	// Channel 9 is the pixel in row 1 and column 1 of a cell; frames 1 and 3 of five represent two.
 	const size, row = 16 * 8, 8
 	if got, want := out.Index(0).Index(9).Data, []float32{size + row + 1, size + 9*row + 1, 3*size + row + 1, 3*size + 9*row + 1}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)

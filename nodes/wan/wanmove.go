@@ -13,7 +13,7 @@ func init() {
 	nodes.Register(&WanMoveTrackToVideo{})
 }
 
-// WanMoveTrackToVideo gives conditionings of Wan an image whose cells move along tracks (Wan-Move).
+// WanMoveTrackToVideo adds an image whose cells move along tracks to conditionings of Wan (Wan-Move).
 type WanMoveTrackToVideo struct {
 	Positive     engine.Conditioning `in:"positive" type:"CONDITIONING"`
 	Negative     engine.Conditioning `in:"negative" type:"CONDITIONING"`

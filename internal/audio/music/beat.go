@@ -8,7 +8,7 @@ import (
 	"comfygo/internal/audio/spectrum"
 )
 
-// defaultTempo is what is taken where there is too little to tell.
+// defaultTempo is the tempo of audio that is too short to estimate one.
 const defaultTempo = 120.0
 
 // Tempo estimates the beats per minute of samples.
@@ -185,7 +185,7 @@ func beatScores(onsets []float32, period float64) []float64 {
 	return out
 }
 
-// beatChain returns the best sum of scores up to each frame, and the beat before it; -1 for none.
+// beatChain returns the best sum of scores up to each frame, and the beat before it, or -1.
 func beatChain(ctx context.Context, score []float64, period int) (total []float64, back []int, err error) {
 	const tightness, weak = 100, 0.01
 	total, back = make([]float64, len(score)), make([]int, len(score))
@@ -254,7 +254,7 @@ func middle(values []float64) float64 {
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
-// trimmed leaves out beats before and behind what is loud enough.
+// trimmed omits beats before and behind the part that is loud enough.
 func trimmed(beats []int, score []float64) []int {
 	if len(beats) == 0 {
 		return beats

@@ -119,8 +119,8 @@ func constantQ(ctx context.Context, samples []float32, rate int, lowest float64)
 	return out, nil
 }
 
-// waveletsOf builds the wavelets of an octave in frequencies, as wide as their distance asks for, without the hundredth part
-// that is smallest.
+// waveletsOf builds the wavelets of an octave in frequencies, as wide as their distance requires, without the smallest
+// hundredth.
 func waveletsOf(freqs []float64, from int, sr, rate float64) ([]line, int) {
 	q := func(i int) float64 { // periods of a wavelet
 		lo, hi := max(i-1, 0), min(i+1, len(freqs)-1)

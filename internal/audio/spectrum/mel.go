@@ -17,7 +17,7 @@ type Mel struct {
 	Rate, Low, High float64
 	// Window is the number of samples of a window (Hann), Hop the distance of windows, Bands the number of bands.
 	Window, Hop, Bands int
-	// Floor, where it is above zero, has bands sum the roots of power plus Floor over lines, and otherwise power.
+	// Floor, if above zero, makes bands sum the roots of power plus Floor over lines; otherwise they sum power.
 	Floor float64
 }
 
@@ -92,7 +92,7 @@ func (m Mel) Spectrogram(ctx context.Context, samples []float32, offset, count i
 	return nil
 }
 
-// mirrored is the index below n that i becomes when it is reflected at the first and the last one.
+// mirrored returns the index below n that i becomes when it is reflected at the first and the last one.
 func mirrored(i, n int) int {
 	if n == 1 {
 		return 0

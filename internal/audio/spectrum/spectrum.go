@@ -60,7 +60,7 @@ func (t *Transform) Run(at func(i int) complex128) []complex128 {
 	return t.sums
 }
 
-// butterflies transforms values in reversed order, as many as a power of two.
+// butterflies transforms values in bit-reversed order; their number is a power of two.
 func (t *Transform) butterflies(b []complex128) {
 	for size := 2; size <= len(b); size *= 2 {
 		half, step := size/2, t.n/size

@@ -12,7 +12,7 @@ import (
 	"comfygo/internal/imaging/codec"
 )
 
-// OcclusionOptions say how ambient occlusion is estimated: rays for each pixel, their length and their distance from the surface
+// OcclusionOptions configure the estimate of ambient occlusion: rays for each pixel, their length and their distance from the surface
 // in parts of the dense mesh's diagonal, and a factor of the result. Draw fills a slice with random numbers in 0…1.
 type OcclusionOptions struct {
 	Samples                  int
@@ -24,8 +24,8 @@ type OcclusionOptions struct {
 // maxRays bounds the rays that are cast between two reports of progress, as upstream bounds them.
 const maxRays = 1 << 22
 
-// Occlusion estimates which part of the sky the points of the coarse mesh see beside the dense one: [H,W,3] in 0…1, white where nothing
-// is in the way. The rays are weighted by the cosine of their angle.
+// Occlusion estimates the share of the sky that is visible from the points of the coarse mesh beside the dense one: [H,W,3] in 0…1,
+// white where nothing blocks it. The rays are weighted by the cosine of their angle.
 func (d Details) Occlusion(ctx context.Context, o OcclusionOptions) (*tensor.Tensor, error) {
 	uvs, normals, err := d.low(ctx)
 	if err != nil {

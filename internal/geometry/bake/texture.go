@@ -48,7 +48,7 @@ func Texture(ctx context.Context, it *geometry.Item, c Cells, reference *geometr
 	return color, packed, err
 }
 
-// channels picks channels of an image; -1 stands for zeros.
+// channels picks channels of an image; -1 means zeros.
 func channels(image *tensor.Tensor, list ...int) *tensor.Tensor {
 	c := image.Shape[2]
 	out := tensor.New(image.Shape[0], image.Shape[1], len(list))
@@ -153,8 +153,8 @@ func (l *lookup) find(x, y, z int64) (int32, bool) {
 	return i, ok
 }
 
-// trilinear interpolates between the occupied ones of the eight cells around a point, with their weights made to sum to 1. It
-// reports false where there is none.
+// trilinear interpolates between the occupied ones of the eight cells around a point, with their weights normalized to a sum of 1. It
+// returns false if none is occupied.
 func (l *lookup) trilinear(p geometry.Vec, to []float32) bool {
 	size := float32(1 / float64(l.Resolution))
 	var base [3]int64

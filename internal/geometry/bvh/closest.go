@@ -11,7 +11,7 @@ func (t *Tree) Closest(q geometry.Vec) (p geometry.Vec, face int32, square float
 	return t.ClosestWithin(q, math.MaxFloat32)
 }
 
-// ClosestWithin is Closest for points whose distance squared is below a limit; face is -1 where there is none.
+// ClosestWithin is Closest for points whose distance squared is below a limit; face is -1 if there is no such point.
 func (t *Tree) ClosestWithin(q geometry.Vec, limit float32) (p geometry.Vec, face int32, square float32) {
 	var stack [64]int32
 	n := 1

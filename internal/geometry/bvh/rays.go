@@ -61,7 +61,7 @@ func (t *Tree) Hits(r *Ray) bool {
 	return false
 }
 
-// First returns the nearest triangle that the ray meets and where; face is -1 where there is none.
+// First returns the nearest triangle that the ray hits and the point; face is -1 without a hit.
 func (t *Tree) First(r *Ray) (at float32, face int32) {
 	var stack [64]int32
 	inverse := r.inverse()

@@ -37,7 +37,7 @@ func (t *incidence) of(v int32) []int32 {
 
 func has(f []int32, v int32) bool { return f[0] == v || f[1] == v || f[2] == v }
 
-// shape looks at the faces around an edge after its collapse: whether any turns over, and how far they are from equilateral on average.
+// shape checks the faces around an edge after its collapse: whether any turns over, and how far they are from equilateral on average.
 func (s *state) shape(e edge, t *incidence) (flips bool, skinny float32) {
 	count := float32(0)
 	for _, side := range [2]int32{e.a, e.b} {

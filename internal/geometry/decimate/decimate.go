@@ -18,7 +18,7 @@ type Options struct {
 	LineWeight, FeatureWeight, FeatureAngle float64
 	// Clamp keeps an optimal position on the edge.
 	Clamp bool
-	// Progress is told how far the work is, in 0…1.
+	// Progress is called with the finished share of the work, in 0…1.
 	Progress func(part float64)
 }
 
@@ -233,7 +233,7 @@ func middle(pa, pb geometry.Vec, a, b int32, rim []bool) geometry.Vec {
 	return pa.Times(w).Add(pb.Times(1 - w))
 }
 
-// optimum is where the quadric error is least, kept near the edge.
+// optimum returns the point with the least quadric error, kept near the edge.
 func (s *state) optimum(q *quadric, pa, pb, fallback, along geometry.Vec, length float32) geometry.Vec {
 	p, ok := q.minimum(s.stabilizer)
 	if !ok {
@@ -298,7 +298,7 @@ func (s *state) lengthSquare(e edge) float32 {
 	return d.Dot(d)
 }
 
-// chooseRatio picks the cheapest of all edges, after the shapes that the cheapest ones would make are looked at.
+// chooseRatio picks the cheapest of all edges, after it has checked the shapes that the cheapest ones would make.
 func (s *state) chooseRatio(count, most int, table *incidence) ([]edge, error) {
 	limit := min(collapsesCeiling, max(collapsesFloor, int(float64(count-s.target)*collapsesFraction)))
 	limit = min(limit, max(1, int(float64(count)*collapsesOfFaces)), most)
@@ -335,7 +335,7 @@ func (s *state) chooseRatio(count, most int, table *incidence) ([]edge, error) {
 	return s.match(s.edges, limit), nil
 }
 
-// match returns edges that are the cheapest at both of their ends, at most as many as given, the cheapest first.
+// match returns edges that are the cheapest at both of their ends, at most the given number, the cheapest first.
 func (s *state) match(edges []edge, most int) []edge {
 	best := make([]int32, len(s.alive)) // 1 + number of the cheapest edge
 	better := func(i, j int32) bool { return j == 0 || edges[i].cost < edges[j-1].cost }

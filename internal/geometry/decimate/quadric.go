@@ -122,7 +122,8 @@ func (s *state) addLine(a, b int32, weight float32) {
 	s.quadrics[b] = s.quadrics[b].add(&q)
 }
 
-// addLines adds lines for the sides of all faces, weighted by their areas, but for those between vertices whose normals oppose.
+// addLines adds lines for the sides of all faces, weighted by their areas, except for sides between vertices with opposite
+// normals.
 func (s *state) addLines() {
 	normals := make([]float32, len(s.vertices))
 	for corner := range 3 {

@@ -148,8 +148,8 @@ func (s *search) visit(at int32) {
 	}
 }
 
-// FindSome appends the k nearest points to (x, y, z) to list, the nearest first; fewer where there are not as many. Of points at one
-// distance that with the lowest number comes first.
+// FindSome appends the k nearest points to (x, y, z) to list, the nearest first, or fewer if there are fewer points. Among points at the same
+// distance the one with the lowest number comes first.
 func (t *Tree) FindSome(list []int32, x, y, z float32, k int) []int32 {
 	s := several{t: t, q: [3]float64{float64(x), float64(y), float64(z)}, k: k}
 	if len(t.nodes) > 0 && k > 0 {

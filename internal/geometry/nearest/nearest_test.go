@@ -11,7 +11,7 @@ import (
 	"comfygo/internal/geometry/nearest"
 )
 
-// TestFind compares with looking at all points, some of which coincide.
+// TestFind compares with a search of all points, some of which coincide.
 func TestFind(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))

@@ -29,7 +29,7 @@ func unpack(key uint64) [3]int32 {
 	return [3]int32{int32(key >> (2 * axisBits)), int32(key >> axisBits & mask), int32(key & mask)}
 }
 
-// cell returns the number of the cell at a place, -1 for none.
+// cell returns the number of the cell at a place, or -1.
 func (f *field) cell(c [3]int32) int32 {
 	if c[0] < 0 || c[1] < 0 || c[2] < 0 {
 		return -1

@@ -106,7 +106,7 @@ func (r *remesher) filter(it *geometry.Item) []int32 {
 	return kept
 }
 
-// findPieces lists the pieces by their smallest vertex and tells to which each face belongs.
+// findPieces lists the pieces by their smallest vertex and returns the piece of each face.
 func findPieces(it *geometry.Item) (pieces []*piece, of []int32) {
 	sets := geometry.NewSets(it.VertexCount())
 	for i := 0; i < len(it.Faces); i += 3 {

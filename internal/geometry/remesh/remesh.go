@@ -15,7 +15,7 @@ import (
 	"comfygo/internal/imaging/codec"
 )
 
-// Options say how a mesh is made anew.
+// Options configure the remeshing.
 type Options struct {
 	// Resolution is the number of cells along an axis.
 	Resolution int
@@ -42,7 +42,7 @@ type Options struct {
 	Progress func(done, total int)
 }
 
-// candidates is how many triangles, by the distance of their centers, are looked at to find the nearest one.
+// candidates is the number of triangles, by the distance of their centers, that are searched for the nearest one.
 const candidates = 8
 
 // remesher is one call.

@@ -21,7 +21,7 @@ type buckets struct {
 	most    float32
 }
 
-// mostBuckets is how many cells along an axis a triangle is listed in.
+// mostBuckets is the maximum number of cells along an axis in which a triangle is listed.
 const mostBuckets = 3
 
 // newBuckets lists the triangles in cells of two grid cells.
@@ -71,7 +71,7 @@ func (b *buckets) key(x, y, z int64) uint64 {
 	return uint64((x*b.dims[1]+y)*b.dims[2] + z)
 }
 
-// find returns the nearest point of the triangles around; face is -1 and the point p itself where none is near enough.
+// find returns the nearest point of the triangles around; if none is near enough, face is -1 and the point is p itself.
 func (b *buckets) find(r *remesher, p geometry.Vec) (q geometry.Vec, face int32) {
 	q, face = p, -1
 	least := b.most * b.most

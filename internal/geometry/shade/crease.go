@@ -8,7 +8,7 @@ import (
 )
 
 // Creased returns the mesh with its vertices split along edges whose dihedral angle is above an angle in degrees, and normals
-// that are smooth within what such edges enclose. Other attributes are carried on.
+// that are smooth within the areas between such edges. Other attributes are kept.
 func Creased(ctx context.Context, it *geometry.Item, degrees float64) (geometry.Item, error) {
 	n := it.FaceCount()
 	normals := make([]geometry.Vec, n)

@@ -8,7 +8,7 @@ import (
 	"comfygo/internal/geometry"
 )
 
-// stride is how many faces are worked on between looks at the context.
+// stride is the number of faces that are processed between checks of the context.
 const stride = 1 << 16
 
 // tolerance is the size of the cells in which vertices share a normal, in parts of the longest side of the bounds.

@@ -67,11 +67,11 @@ func quatOf(m [3]vec) quat {
 	return [4]quat{{s[0], a, b, c}, {a, s[1], d, e}, {b, d, s[2], f}, {c, e, f, s[3]}}[best].unit()
 }
 
-// Camera is what LOAD3D_CAMERA links carry, in the world of viewers: right-handed with Y up, a camera looks along its
+// Camera is the value of LOAD3D_CAMERA links, in the world of viewers: right-handed with Y up; a camera looks along its
 // negative Z axis.
 type Camera struct {
 	Position, Target [3]float64
-	// Targeted says that a camera that was read has a target.
+	// Targeted reports that a camera that was read has a target.
 	Targeted bool
 	// Quaternion is the camera's rotation, w, x, y, z; nil for one that looks at Target, upright.
 	Quaternion *[4]float64
@@ -81,7 +81,7 @@ type Camera struct {
 	Type string
 }
 
-// ReadCamera reads what a viewer or CreateCameraInfo has made. fov is the field of view of one that says none.
+// ReadCamera reads a camera from a viewer or CreateCameraInfo. fov is the default field of view.
 func ReadCamera(v any, fov float64) (Camera, error) {
 	o, ok := v.(*pyjson.Object)
 	if !ok {
@@ -147,7 +147,7 @@ func ReadCamera(v any, fov float64) (Camera, error) {
 	return c, nil
 }
 
-// DefaultFOV is that of cameras for splats that say none, in degrees.
+// DefaultFOV is the default field of view of cameras for splats, in degrees.
 const DefaultFOV = 35.0
 
 // Info returns the camera as viewers read it.

@@ -10,7 +10,7 @@ import (
 	"comfygo/internal/geometry"
 )
 
-// Meshing says how a mesh is made of splats.
+// Meshing configures the conversion of splats to a mesh.
 type Meshing struct {
 	// Resolution is the number of cells along the longest side, Kernel the most cells that a Gaussian reaches to each side.
 	Resolution, Kernel int
@@ -25,8 +25,8 @@ type Meshing struct {
 	Sharpen float64
 }
 
-// Mesh makes a mesh with vertex colors of splats: their density on a grid, a surface through it (Surface Nets), smoothed
-// (Taubin). It is empty where there is no surface. Coordinates are those of glTF, with Y up.
+// Mesh converts splats to a mesh with vertex colors: their density on a grid, a surface through it (Surface Nets), smoothed
+// (Taubin). It is empty if there is no surface. Coordinates are those of glTF, with Y up.
 func Mesh(ctx context.Context, it *geometry.SplatItem, m Meshing, reserve Reserve, progress func(float64)) (geometry.Item, error) {
 	empty := geometry.Item{Vertices: []float32{}, Faces: []int32{}, Colors: []float32{}, Channels: 3}
 	kept := it.Select(func(i int) bool { return it.Opacities[i] >= float32(m.MinOpacity) })
@@ -262,7 +262,7 @@ func otsu(values []float32) float64 {
 }
 
 // colors returns the linear colors at vertices: the Gaussians' colors, weighted in the cells around each vertex and
-// interpolated between them. numbers is as large as the grid; what is in it is lost.
+// interpolated between them. numbers is as large as the grid; its content is overwritten.
 func (d *density) colors(ctx context.Context, vertices []float32, numbers []int32, sharpen float32) ([]float32, error) {
 	clear(numbers)
 	count := int32(0)

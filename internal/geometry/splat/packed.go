@@ -55,7 +55,7 @@ const (
 	ksplatMajor, ksplatMinor                  = 0, 1
 )
 
-// ksplatLevel says how the records of a level of compression look: their bytes, and the range of packed positions.
+// ksplatLevel describes the records of a level of compression: their bytes, and the range of packed positions.
 type ksplatLevel struct {
 	center, scale, rotation, harmonic int
 	rang                              uint32
@@ -200,8 +200,8 @@ func (s *section) read(data []byte, floats bool, it *geometry.SplatItem, at int)
 	return nil
 }
 
-// ksplatBuckets tells the centers of the buckets that Gaussians are packed around: full ones have bucketSize each, partial
-// ones say their number.
+// ksplatBuckets locates the centers of the buckets that Gaussians are packed around: full ones have bucketSize each,
+// partial ones store their number.
 type ksplatBuckets struct {
 	s                *section
 	lengths, centers []byte
@@ -270,7 +270,7 @@ func writeKSplat(it *geometry.SplatItem) []byte {
 	return out
 }
 
-// toByte rounds to even and clips; what is not a number becomes 0.
+// toByte rounds to even and clips; NaN becomes 0.
 func toByte(v float32) byte {
 	r := math.RoundToEven(float64(v))
 	if !(r > 0) {
@@ -282,7 +282,7 @@ func toByte(v float32) byte {
 // SPZ files (Niantic), packed by gzip: a header, then each attribute of all Gaussians.
 const (
 	spzHeader, spzMagic, spzVersion, spzFraction = 16, 0x5053474E, 2, 12
-	// spzContrast is how much a byte's color counts.
+	// spzContrast is the weight of a byte's color.
 	spzContrast = geometry.SHBase / 0.15
 )
 
@@ -386,7 +386,7 @@ func firstThree(q []float32, b []byte) {
 	unit(q)
 }
 
-// smallestThree reads a quaternion whose largest part is left out: its index, and three parts of 9 bits with signs.
+// smallestThree reads a quaternion without its largest part: its index, and three parts of 9 bits with signs.
 func smallestThree(q []float32, bits uint32) {
 	var xyzw [4]float32
 	largest, sum := int(bits>>30), 0.0

@@ -15,11 +15,11 @@ import (
 // MaxFile bounds the bytes of a file that is read.
 const MaxFile = 4 << 30
 
-// Reserve is asked for memory, in bytes, before it is taken.
+// Reserve is called with a number of bytes before they are allocated.
 type Reserve func(bytes int64) error
 
-// Read reads a file of Gaussian splats: format is "ply", "splat", "ksplat" or "spz"; with another name the content tells.
-// Only PLY carries more than the base color.
+// Read reads a file of Gaussian splats: format is "ply", "splat", "ksplat" or "spz"; for another name it is detected from
+// the content. Only PLY has more than the base color.
 func Read(data []byte, format string, reserve Reserve) (geometry.SplatItem, error) {
 	if readers[format] == nil {
 		if format = sniff(data); format == "" {

@@ -10,14 +10,14 @@ import (
 	"comfygo/internal/geometry"
 )
 
-// Rendering says how splats are drawn.
+// Rendering configures how splats are drawn.
 type Rendering struct {
 	Width, Height int
 	// Scale multiplies the size of the Gaussians.
 	Scale float64
 	// Sharpen above 1 gives the densest of overlapping Gaussians more weight in colors.
 	Sharpen float64
-	// Headlight darkens what is turned away from the camera.
+	// Headlight darkens surfaces that are turned away from the camera.
 	Headlight float64
 	// Style is "color", "clay", "depth" or "normal".
 	Style string
@@ -140,7 +140,7 @@ func lower(s string) string {
 	return string(b)
 }
 
-// splat projects one Gaussian; false when it is not before the camera or has no extent.
+// splat projects one Gaussian; it returns false if it is not before the camera or has no extent.
 func (p *projected) splat(it *geometry.SplatItem, i int, eye vec, axes [3]vec, o *Rendering) (s splat, radius float64, ok bool) {
 	at := vec{float64(it.Positions[3*i]), float64(it.Positions[3*i+1]), float64(it.Positions[3*i+2])}.sub(eye)
 	x, y, z := axes[0].dot(at), axes[1].dot(at), axes[2].dot(at)

@@ -21,8 +21,8 @@ type cell struct {
 }
 
 // Nets makes a surface net (Gibson 1998): a vertex in each cell of the volume, padded with zeros before it, that the surface
-// crosses, at the mean of the crossings of its edges; squares of two triangles between four such cells. Upstream looks at as
-// many cells as the volume has, so that a surface at its far sides stays open.
+// crosses, at the mean of the crossings of its edges; squares of two triangles between four such cells. Upstream visits no
+// more cells than the volume has, so that a surface at its far sides stays open.
 func Nets(ctx context.Context, grid *tensor.Tensor, threshold float64, reserve Reserve) (geometry.Item, error) {
 	v, err := newVolume(grid, threshold, reserve)
 	if err != nil {

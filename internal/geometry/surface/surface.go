@@ -12,7 +12,7 @@ import (
 	"comfygo/internal/geometry"
 )
 
-// Reserve sets memory aside for what is about to be allocated, or fails.
+// Reserve reserves memory for an allocation, or fails.
 type Reserve func(what string, bytes int64) error
 
 // volume is a checked volume with its threshold.
@@ -82,8 +82,8 @@ var sides = [6]struct {
 	{[3]int{-1, 0, 0}, [4][3]int{{0, 1, 0}, {0, 1, 1}, {0, 0, 1}, {0, 0, 0}}},
 }
 
-// Blocks makes a square of two triangles, with vertices of its own, of each face between a cell above the threshold and one
-// that is not. Without such cells the result is one degenerate triangle.
+// Blocks makes a square of two triangles, with vertices of its own, for each face between a cell above the threshold and
+// one that is not. Without such cells the result is one degenerate triangle.
 func Blocks(ctx context.Context, grid *tensor.Tensor, threshold float64, reserve Reserve) (geometry.Item, error) {
 	v, err := newVolume(grid, threshold, reserve)
 	if err != nil {

@@ -10,7 +10,7 @@ const (
 	tiny    = 0x1p-1022
 )
 
-// smallest returns the eigenvector of the smallest eigenvalue of a symmetric 3x3 matrix, of which the lower part is read.
+// smallest returns the eigenvector of the smallest eigenvalue of a symmetric 3x3 matrix; it reads the lower part only.
 func smallest(a [3][3]float64) [3]float64 {
 	d, e, v, tau := tridiagonal(a)
 	z := [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}

@@ -97,7 +97,7 @@ func (g *grower) seed(f int32) {
 	}
 }
 
-// farthest is the face without a chart that is farthest from all seeds, -1 for none.
+// farthest returns the face without a chart that is farthest from all seeds, or -1.
 func (g *grower) farthest() int32 {
 	best := int32(-1)
 	for f, c := range g.chart {
@@ -108,7 +108,7 @@ func (g *grower) farthest() int32 {
 	return best
 }
 
-// around are the charts beyond the sides of a face, -1 for none.
+// around returns the charts beyond the sides of a face, -1 for a side without a chart.
 func (g *grower) around(f int32) (c [3]int32) {
 	for k, b := range g.beside[3*f : 3*f+3] {
 		c[k] = -1
@@ -174,7 +174,7 @@ func (g *grower) grow(tau float32) int {
 	return len(list)
 }
 
-// cheapest returns the side whose chart costs least to join.
+// cheapest returns the side with the chart that costs least to join.
 func (g *grower) cheapest(f int32, charts [3]int32) (best int, least float32) {
 	least = float32(math.Inf(1))
 	normal := geometry.At(g.normals, f)
@@ -213,7 +213,8 @@ func (g *grower) cheapest(f int32, charts [3]int32) (best int, least float32) {
 	return best, least
 }
 
-// adopt gives faces that are left to the neighbor whose normals fit best; those without become charts of their own.
+// adopt assigns the remaining faces to the neighbor with the most similar normals; those without a neighbor become
+// charts of their own.
 func (g *grower) adopt() {
 	for {
 		type adoption struct{ face, chart int32 }

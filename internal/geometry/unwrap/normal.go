@@ -66,7 +66,7 @@ func newNormal(rows []row, known []float64, fixed []bool) *normal {
 	return m
 }
 
-// diagonal is the place of a diagonal entry, -1 for none.
+// diagonal returns the index of a diagonal entry, or -1.
 func (m *normal) diagonal(i int) int32 {
 	for k := m.start[i]; k < m.start[i+1]; k++ {
 		if m.at[k] == int32(i) {

@@ -97,7 +97,7 @@ func turn(p [2]float32, cos, sin float32) [2]float32 {
 	return [2]float32{float32(p[0]*cos) - float32(p[1]*sin), float32(p[0]*sin) + float32(p[1]*cos)}
 }
 
-// draw sets the pixels whose centers the faces cover, and those within the padding of them.
+// draw sets the pixels with centers covered by the faces, and those within the padding of them.
 func (p *tilePlan) draw(c *chart, lo [2]float32, w, h, padding int) {
 	bits := make([]bool, w*h)
 	place := make([][2]float32, len(c.uvs))
@@ -185,7 +185,7 @@ func (p *tilePlan) size(quarter bool) (w, h int) {
 	return p.w, p.h
 }
 
-// atlas is what has been placed.
+// atlas holds the charts that have been placed.
 type atlas struct {
 	side    int
 	bits    []bool
@@ -291,7 +291,7 @@ func (a *atlas) candidates(list []candidate, p *tilePlan, draws []float32) []can
 	return list
 }
 
-// choose returns the best place where nothing is in the way. Places on the skyline are free; others count if they are better than these.
+// choose returns the best place without a collision. Places on the skyline are free; others count if they are better.
 func (a *atlas) choose(list []candidate, p *tilePlan) candidate {
 	step := max(1, min(p.w, p.h)/sweepParts)
 	along := (max(a.w, 1) + 1 + step - 1) / step

@@ -25,7 +25,7 @@ type surface struct {
 	lengths  []float32 // of the faces' sides
 }
 
-// weldFraction is the tolerance of welding in parts of the diagonal where none is given.
+// weldFraction is the default tolerance of welding in parts of the diagonal.
 const weldFraction = 1e-5
 
 // newSurface welds a mesh. A distance of 0 chooses one.
@@ -124,7 +124,7 @@ func sortedCells(ctx context.Context, first []int32, cell func(i int) [3]int64) 
 	return order, err
 }
 
-// average replaces the vertices by the means of groups. The last vertex of a group stands for it.
+// average replaces the vertices by the means of groups. The last vertex of a group represents it.
 func (s *surface) average(of []int32, count int) {
 	sum, members := make([]float32, 3*count), make([]float32, count)
 	source := make([]int32, count)

@@ -10,7 +10,7 @@ import (
 	"comfygo/internal/imaging/codec"
 )
 
-// Options say how a mesh is laid out.
+// Options configure the unwrapping of a mesh.
 type Options struct {
 	// Adaptive grows charts from seeds instead of joining pairs of them.
 	Adaptive bool
@@ -34,7 +34,7 @@ const (
 // fill is the part of an atlas that charts cover, about.
 const fill = 0.62
 
-// defaultSide is the side that is aimed at where none is given.
+// defaultSide is the default side of the texture.
 const defaultSide = 1024
 
 // Mesh returns a mesh with texture coordinates in 0…1, v upward. Vertices on seams are repeated for each chart; faces that are degenerate

@@ -54,7 +54,7 @@ type place struct{ x, y int16 }
 
 var nowhere = place{-1, -1}
 
-// jump takes over what is known dy rows and dx columns away where it is nearer.
+// jump copies the known value dy rows and dx columns away if it is nearer.
 func jump(to, from []place, h, w, dy, dx int) {
 	codec.Parallel(h, 8*w, func(y0, y1 int) {
 		for y := y0; y < y1; y++ {

@@ -16,7 +16,7 @@ const slack = -1e-6
 // tile is the side of the tiles in which upstream draws; a triangle covers pixels of the tiles that its bounds touch.
 const tile = 64
 
-// Raster says for each pixel of a square texture which triangle covers it.
+// Raster holds the covering triangle of each pixel of a square texture.
 type Raster struct {
 	Size  int
 	Face  []int32   // [Size,Size], -1 if it is missing

@@ -19,7 +19,7 @@ type Camera struct {
 	FOV                     float64 // vertical, in radians
 }
 
-// Look returns a camera that looks at a point, with Y up; straight up and down Z takes its place.
+// Look returns a camera that looks at a point, with Y up; for directions straight up and down, Z replaces Y.
 func Look(eye, at geometry.Vec, fov float64) Camera {
 	const eps, steep = 1e-6, 0.99
 	f := at.Sub(eye).Unit(eps)
@@ -31,8 +31,8 @@ func Look(eye, at geometry.Vec, fov float64) Camera {
 	return Camera{eye, f, r, r.Cross(f), fov}
 }
 
-// Surface says what is shown of a mesh: the first that is set of Normals, Texture and Colors, else gray clay in a light at the
-// camera.
+// Surface selects what is shown of a mesh: the first that is set of Normals, Texture and Colors, else gray clay in a light at
+// the camera.
 type Surface struct {
 	// Normals shows normals as the camera sees them: of the vertices in VertexNormals, [N,3], or of the faces.
 	Normals       bool
@@ -42,7 +42,7 @@ type Surface struct {
 	Colors        []float32      // [N,3]
 }
 
-// Image is what is seen: RGB [H,W,3], whether a pixel shows the mesh, and how far away that is.
+// Image is the rendered image: RGB [H,W,3], whether a pixel shows the mesh, and its distance.
 type Image struct {
 	Pixels []float32
 	Hit    []bool
@@ -87,7 +87,7 @@ type renderer struct {
 	tree *bvh.Tree
 }
 
-// color is what is seen of a face at a point, along a ray.
+// color returns the color of a face at a point, seen along a ray.
 func (r *renderer) color(face int32, at, along geometry.Vec) geometry.Vec {
 	a, b, c := r.tree.Corners(face)
 	switch w := bvh.Barycentric(at, a, b, c); {
@@ -132,7 +132,7 @@ func (r *renderer) mixed(face int32, w geometry.Vec, values []float32) (out geom
 	return out
 }
 
-// texel interpolates an image at a place in 0…1; beyond its edges it goes on.
+// texel interpolates an image at a place in 0…1; the image is repeated beyond its edges.
 func texel(t *tensor.Tensor, u, v float32) (out geometry.Vec) {
 	h, w, c := t.Shape[0], t.Shape[1], t.Shape[2]
 	place := func(at float32, n int) (int, int, float32) {

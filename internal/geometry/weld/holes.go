@@ -8,7 +8,7 @@ import (
 	"comfygo/internal/geometry"
 )
 
-// HoleOptions say which holes are filled.
+// HoleOptions select the holes to fill.
 type HoleOptions struct {
 	MaxPerimeter float64
 	MaxVertices  int

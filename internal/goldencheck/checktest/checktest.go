@@ -9,8 +9,9 @@ import (
 	"comfygo/tests/golden"
 )
 
-// Pass runs the goldens of tests/testdata/golden whose file or folder matches the pattern; see goldencheck.Options.Only.
-// Each that fails fails the test. Goldens of networks need a runtime, which may be nil. It returns all results.
+// Pass runs the goldens of tests/testdata/golden with a file or folder that matches the pattern; see
+// goldencheck.Options.Only. Each one that fails fails the test. Goldens of networks need a runtime, which may be nil. It
+// returns all results.
 func Pass(t *testing.T, only string, rt *engine.Runtime) []goldencheck.Result {
 	t.Helper()
 	var results []goldencheck.Result

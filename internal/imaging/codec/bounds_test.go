@@ -39,7 +39,7 @@ func scans(data []byte, times int) []byte {
 	return append(out, data[end:]...)
 }
 
-// frames is a GIF of so many frames of one pixel.
+// frames returns a GIF of the given number of frames of one pixel.
 func frames(t *testing.T, n int) []byte {
 	t.Helper()
 	g := &gif.GIF{}

@@ -1,6 +1,6 @@
 package codec
 
-// RGBA writes row y as 8-bit RGB with alpha, not premultiplied, as Pillow decodes it: four bytes a pixel, alpha 255 where
+// RGBA writes row y as 8-bit RGB with alpha, not premultiplied, as Pillow decodes it: four bytes a pixel, alpha 255 if
 // the layout has none.
 func (f *Frame) RGBA(y int, to []byte, scratch *Scratch) {
 	switch f.Layout {

@@ -1,10 +1,10 @@
 // Package codec decodes image files. Each format is a package below this one that registers itself; package all lists them.
 //
 // Work is bounded before it begins: Probe reads what a file announces (pixels, frames, scans, strips) without decoding,
-// Limits refuses what is too much, the estimate is charged to a memory budget, and decoding ends with its context. A
-// damaged file gives what can be seen of it; only a file of which nothing can be decoded is an error.
+// Limits refuses excessive values, the estimate is charged to a memory budget, and decoding ends with its context. A
+// damaged file yields its readable part; only a file without any is an error.
 //
-// The package knows pixels and files. It must not know of nodes, folders or HTTP.
+// The package deals with pixels and files. It must not depend on nodes, folders or HTTP.
 package codec
 
 import (
@@ -25,16 +25,16 @@ type Format struct {
 	Sniff func(data []byte) bool
 	// Weak formats have no signature of their own and are tried after all others.
 	Weak bool
-	// Probe reads what a file announces without decoding pixels. Its time is linear in the file's size, and it allocates
-	// nothing whose size the file announces.
+	// Probe reads what a file announces without decoding pixels. Its time is linear in the file's size, and it makes no
+	// allocation of a size that the file announces.
 	Probe func(data []byte) (Info, error)
 	// Decode calls emit for every frame in the order in which they are shown. A frame is valid until emit returns. Decoding
-	// looks at ctx at least every few million pixels or scans' rows, and ends with its cause. When emit fails, decoding ends
-	// with that error.
+	// checks ctx at least every few million pixels or scans' rows, and ends with its cause. If emit fails, decoding ends with
+	// that error.
 	Decode func(ctx context.Context, data []byte, info Info, emit func(*Frame) error) error
 }
 
-// Info is what a file announces.
+// Info holds what a file announces.
 type Info struct {
 	// Format is the name of the format.
 	Format string
@@ -42,7 +42,8 @@ type Info struct {
 	Width, Height int
 	// Frames is the number of frames, at least 1.
 	Frames int
-	// Passes is how often decoding goes over the pixels or parts of them: scans of a JPEG, passes of a PNG. Zero means once.
+	// Passes is the number of times that decoding processes the pixels or parts of them: scans of a JPEG, passes of a PNG. Zero
+	// means once.
 	Passes int
 	// Pieces is the number of strips, tiles or partial frames that are decoded one by one. Zero means one.
 	Pieces int
@@ -61,7 +62,7 @@ type Info struct {
 // ErrUnknown is returned for data of no registered format.
 var ErrUnknown = errors.New("the file is not an image of a known format")
 
-// ErrStop is what emit returns to end decoding early without an error.
+// ErrStop is returned by emit to end decoding early without an error.
 var ErrStop = errors.New("enough frames")
 
 var formats []Format
@@ -118,7 +119,7 @@ type File struct {
 	detached bool
 }
 
-// Open finds the format of data and reads what the file announces. It fails with ErrUnknown, with a *LimitError, or when
+// Open detects the format of data and reads what the file announces. It fails with ErrUnknown, with a *LimitError, or if
 // not even that can be read.
 func Open(data []byte, limits Limits) (*File, error) {
 	f, err := find(data)

@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// tracker counts work that goes on behind a decoder's back.
+// tracker counts work that continues after a decoder has returned.
 type tracker struct{ sync.WaitGroup }
 
 type trackerKey struct{}
 
 // Detach runs work that cannot be interrupted, such as another library's decoder, on a goroutine of its own, and returns
-// when it is done or ctx has ended, in that case with the cause. Limits bound such work; what it is charged for is kept
-// until it ends, see File.Settle. A panic of work goes on in the caller.
+// when it is done or ctx has ended, in that case with the cause. Limits bound such work; its charge is kept until it
+// ends, see File.Settle. A panic of work is passed on to the caller.
 func Detach(ctx context.Context, work func() error) error {
 	type outcome struct {
 		err      error
@@ -46,8 +46,8 @@ func Detach(ctx context.Context, work func() error) error {
 	}
 }
 
-// Settle calls release when nothing of the file's decoding goes on any more, which is at once unless a library had to be
-// left to itself when the context ended.
+// Settle calls release when all decoding of the file has ended, which is at once unless a library still ran when the
+// context ended.
 func (f *File) Settle(release func()) {
 	if !f.detached {
 		release()
@@ -59,11 +59,11 @@ func (f *File) Settle(release func()) {
 	}()
 }
 
-// large is the number of bytes of which it pays to hand back what is not used any more at once.
+// large is the number of bytes from which it pays to return unused memory at once.
 const large = 16 << 20
 
-// Reclaim hands unused memory back to the operating system after so many bytes have become garbage, so that the peak of
-// large images is that of the estimate rather than twice of it.
+// Reclaim returns unused memory to the operating system after the given number of bytes has become garbage, so that the
+// peak of large images is that of the estimate rather than twice of it.
 func Reclaim(garbage int64) {
 	if garbage >= large {
 		debug.FreeOSMemory()

@@ -8,8 +8,8 @@ import (
 // orientationTag is EXIF's (and TIFF's) tag for how an image is turned.
 const orientationTag = 0x0112
 
-// Orientation reads how an image is to be turned from an EXIF block or the head of a TIFF file: 1 to 8, 1 (as it is)
-// when the block is broken or does not say.
+// Orientation reads the orientation of an image from an EXIF block or the head of a TIFF file: 1 to 8; 1 (unchanged)
+// if the block is broken or has none.
 func Orientation(data []byte) int {
 	data = bytes.TrimPrefix(data, []byte("Exif\x00\x00"))
 	if len(data) < 8 {

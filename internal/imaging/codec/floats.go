@@ -76,8 +76,8 @@ func widen(to []float32, from []byte, step int) {
 	}
 }
 
-// Aligned is what the width of an image must be a multiple of to be converted as it is: upstream pads others in a filter
-// graph first, some of them in another pixel format.
+// Aligned is the number that an image's width must be a multiple of to be converted unchanged: upstream pads other widths
+// in a filter graph first, some of them in another pixel format.
 const Aligned = 32
 
 // exactRow divides 8-bit values by 255.

@@ -24,7 +24,7 @@ var foreign = []struct {
 // heifBrands are those of HEIF files with other codecs than AV1.
 var heifBrands = []string{"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"}
 
-// Foreign names the format of an image file that is recognized but not decoded, "" for any other file.
+// Foreign names the format of an image file that is recognized but not decoded, or returns "".
 func Foreign(data []byte) string {
 	if _, err := find(data); err == nil {
 		return ""

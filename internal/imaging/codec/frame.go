@@ -26,7 +26,7 @@ const (
 	// Palette8 is one index into the frame's palette.
 	Palette8
 	// Packed8 and PackedAlpha8 are RGB and RGBA that upstream's decoder has in an order of its own (BGR, BGRA, ARGB) and
-	// brings to floats by way of YUV.
+	// converts to floats by way of YUV.
 	Packed8
 	PackedAlpha8
 	// Planar8 is RGB that the decoder has as planes, PlanarAlpha8 the same with opaque or real alpha.
@@ -93,7 +93,7 @@ type Frame struct {
 	Float []float32
 	// Clear is the one color that the file declares transparent in place of alpha, for formats that do.
 	Clear *[3]uint8
-	// Mode is Pillow's name of the kind of pixel where it is not the layout's.
+	// Mode is Pillow's name of the pixel format if it differs from the layout's.
 	Mode string
 }
 

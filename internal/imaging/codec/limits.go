@@ -25,11 +25,11 @@ var DefaultLimits = Limits{
 	Work:   1 << 32, // 16 scans of the largest image, 4,000 frames of a megapixel
 }
 
-// LimitError says that a file announces more than is decoded.
+// LimitError is the error of a file that announces more than is decoded.
 type LimitError struct {
-	// What is counted, such as "scans or passes".
+	// What names the counted items, such as "scans or passes".
 	What string
-	// Have is what the file announces, Most what is allowed.
+	// Have is the announced value, Most the allowed one.
 	Have, Most int64
 }
 

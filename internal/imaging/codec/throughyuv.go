@@ -1,6 +1,7 @@
 package codec
 
-// The coefficients of swscale's conversion of RGB to limited-range YUV of BT.601, in 15 bits, and of the way back, in 13.
+// The coefficients of swscale's conversion of RGB to limited-range YUV of BT.601, in 15 bits, and of the conversion back,
+// in 13.
 const (
 	ry, gy, by = 8414, 16519, 3208
 	ru, gu, bu = -4865, -9528, 14392
@@ -10,7 +11,7 @@ const (
 	vToG, uToG = -6660, -3209
 )
 
-// throughYUV8 rounds an 8-bit color as ComfyUI's decoder does: swscale brings packed RGB to 32-bit floats by way of
+// throughYUV8 rounds an 8-bit color as ComfyUI's decoder does: swscale converts packed RGB to 32-bit floats by way of
 // limited-range YUV, in the fixed point that is repeated here.
 func throughYUV8(to []float32, red, green, blue byte) {
 	const (

@@ -2,7 +2,7 @@ package codec
 
 import "image"
 
-// Scratch is what row conversions of one goroutine reuse. The zero value is ready.
+// Scratch holds buffers that the row conversions of one goroutine reuse. The zero value is ready.
 type Scratch struct {
 	frame        *Frame
 	smooth       bool
@@ -60,7 +60,7 @@ func (f *Frame) chromaSize() (w, h int) {
 	return w, h
 }
 
-// use prepares the taps of a frame. smooth asks for those of libjpeg, which Pillow decodes with; the others are those of
+// use prepares the taps of a frame. smooth selects those of libjpeg, which Pillow decodes with; the others are those of
 // FFmpeg's swscale.
 func (s *Scratch) use(f *Frame, smooth bool) {
 	if s.frame == f && s.smooth == smooth {
@@ -124,8 +124,8 @@ func (f *Frame) fullRow(y int, rgb []float32, s *Scratch) {
 	}
 }
 
-// inWords converts as swscale's vectors of 16-bit words do: differences times eight, by coefficients of BT.601 times 2^13,
-// of which the upper word is kept, rounded down. Halved chroma is repeated.
+// inWords converts as swscale's vectors of 16-bit words do: differences times eight, by coefficients of BT.601 times 2^13;
+// the upper word is kept, rounded down. Halved chroma is repeated.
 func (f *Frame) inWords(y int, to []byte) {
 	const (
 		bits           = 13
@@ -159,7 +159,7 @@ func (f *Frame) smoothed(y int, to []byte, s *Scratch) {
 	}
 }
 
-// limitedRow is a row of limited-range YCbCr as swscale brings it to planar float: chroma is mixed with 19 bits.
+// limitedRow converts a row of limited-range YCbCr to planar float as swscale does: chroma is mixed with 19 bits.
 func (f *Frame) limitedRow(y int, rgb []float32, s *Scratch) {
 	s.use(f, false)
 	img := f.YUV

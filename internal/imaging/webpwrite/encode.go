@@ -26,7 +26,7 @@ var library = &wasm.Library{Packed: &webpWasm}
 // MaxSide is the greatest width and height of a WebP image.
 const MaxSide = 16383
 
-// Options say how images are encoded.
+// Options configure how images are encoded.
 type Options struct {
 	Lossless bool
 	// Quality is 0 to 100: of lossy images how close they are, of lossless ones the effort.
@@ -43,7 +43,7 @@ type Image struct {
 	Width, Height, Channels int    // 3 or 4 channels
 }
 
-// check refuses what the format cannot hold.
+// check refuses images that the format cannot hold.
 func (m Image) check() error {
 	switch {
 	case m.Channels != 3 && m.Channels != 4:
@@ -115,7 +115,7 @@ func (m Image) Colored() Image {
 	return out
 }
 
-// rgba copies the image with four channels, which is what the library takes.
+// rgba copies the image with four channels, as the library requires.
 func (m Image) rgba() []byte {
 	if m.Channels == 4 {
 		return m.Pix

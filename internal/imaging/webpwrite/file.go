@@ -61,7 +61,7 @@ func appendChunk(to []byte, name string, data []byte) []byte {
 
 func append24(to []byte, v int) []byte { return append(to, byte(v), byte(v>>8), byte(v>>16)) }
 
-// extended is the chunk that says what else is in the file.
+// extended returns the chunk that lists the other parts of the file.
 func extended(flags byte, width, height int) []byte {
 	return appendChunk(nil, "VP8X", append24(append24([]byte{flags, 0, 0, 0}, width-1), height-1))
 }
@@ -111,9 +111,9 @@ func WriteStill(ctx context.Context, w io.Writer, m Image, o Options) error {
 	return writeFile(w, extended(flags, m.Width, m.Height), b.chunks, exif)
 }
 
-// WriteAnimation writes a file of count frames of one size that repeats forever. frame returns the n-th, duration is what
-// each is shown for, in milliseconds. Frames that equal the one before, or are close to it in a lossy file, lengthen it, and of
-// lossless frames only the rectangle that changes is written, as libwebp does. One frame makes a still image.
+// WriteAnimation writes a file of count frames of one size that repeats forever. frame returns the n-th, duration is the time that each is shown,
+// in milliseconds. Frames that equal the one before, or are close to it in a lossy file, lengthen it, and of lossless frames only the changed
+// rectangle is written, as libwebp does. One frame makes a still image.
 func WriteAnimation(ctx context.Context, w io.Writer, count, duration int, o Options, frame func(n int) (Image, error)) error {
 	if count < 1 {
 		return errors.New("writing webp: there are no frames")

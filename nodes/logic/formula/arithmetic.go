@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Error is what Python raises when it computes something that has no result.
+// Error is Python's error for a computation without a result.
 type Error struct {
 	// Kind is the name of Python's exception.
 	Kind, Text string
@@ -92,7 +92,8 @@ func whole(v any) (*big.Int, bool) {
 	return nil, false
 }
 
-// Float returns a number as a float; it fails for what is none, and for integers that are too large.
+// Float returns a number as a float; it fails for values that are not numbers, and for integers that are
+// too large.
 func Float(v any) (float64, error) {
 	if f, ok := v.(float64); ok {
 		return f, nil
@@ -172,7 +173,7 @@ func operate(op string, a, b any) (any, error) {
 // maxRow is the largest length of a text or list that is made by + or *.
 const maxRow = 100_000
 
-// rows adds and repeats texts and lists; ok is false for other values. Complex numbers stay what they are.
+// rows adds and repeats texts and lists; ok is false for other values. Complex numbers stay as they are.
 func rows(op string, a, b any) (v any, ok bool, err error) {
 	_, c := a.(complexNumber)
 	_, d := b.(complexNumber)
@@ -454,7 +455,7 @@ func sign(op string, v any) (any, error) {
 	return f, nil
 }
 
-// exact returns a number without loss; nil is NaN.
+// exact returns a number without loss; nil means NaN.
 func exact(v any) (*big.Float, error) {
 	if f, ok := v.(float64); ok {
 		if math.IsNaN(f) {

@@ -161,7 +161,8 @@ func octal(s string) string {
 	return `\` + strings.Repeat("0", 3-n) + s[1:]
 }
 
-// display is what stands in brackets: an expression, or a tuple, list, set, dictionary or comprehension, which are not available.
+// display reads the content of brackets: an expression, or a tuple, list, set, dictionary or comprehension, which are not
+// available.
 func (p *parser) display(open, shut, what string) (expr, error) {
 	up, err := p.deeper()
 	if err != nil {
@@ -230,7 +231,7 @@ func (p *parser) item(open string) (e expr, kind string, err error) {
 	return e, kind, nil
 }
 
-// named is an expression, or one that is given a name on the way, which is not available.
+// named reads an expression, or one with an assignment (:=), which is not available.
 func (p *parser) named() (expr, error) {
 	if p.take("yield") != "" {
 		return p.yield()
@@ -279,7 +280,7 @@ func (p *parser) comprehension() error {
 	}
 }
 
-// lambda is a function without a name, whose word has been taken.
+// lambda reads a function without a name; its keyword has been read.
 func (p *parser) lambda() (expr, error) {
 	for p.take(":") == "" {
 		if p.take("*", "**", ",", "/") != "" {

@@ -11,7 +11,7 @@ type argument struct {
 	eval
 }
 
-// call is a call of e, whose opening bracket has been taken.
+// call reads a call of e; its opening bracket has been read.
 func (p *parser) call(e expr) (expr, error) {
 	up, err := p.deeper()
 	if err != nil {
@@ -79,7 +79,7 @@ func (p *parser) argument(named bool) (argument, error) {
 	return argument{eval: e.eval}, err
 }
 
-// callee is what a call of the expression calls. Only functions by name and methods can be called, as in simpleeval.
+// callee returns the function that the expression calls. Only functions by name and methods can be called, as in simpleeval.
 func (e expr) callee(s *scope) (func([]any, map[string]any) (any, error), error) {
 	switch e.kind {
 	case plainName:
@@ -151,7 +151,7 @@ func placed(name string, args []any, keys map[string]any) ([]any, error) {
 // options are the named arguments of a function that takes any number of others.
 type options map[string]any
 
-// subscript is e[…], whose opening bracket has been taken.
+// subscript reads e[…]; its opening bracket has been read.
 func (p *parser) subscript(e expr) (expr, error) {
 	up, err := p.deeper()
 	if err != nil {
@@ -178,7 +178,7 @@ func (p *parser) subscript(e expr) (expr, error) {
 	return out, nil
 }
 
-// index is what stands between square brackets: an expression or a slice.
+// index reads the content of square brackets: an expression or a slice.
 func (p *parser) index() (eval, error) {
 	var parts [3]eval
 	isSlice := false
@@ -218,7 +218,7 @@ func (p *parser) index() (eval, error) {
 	}, nil
 }
 
-// slice is from, to and step of a slice; none where they are left out.
+// slice holds the start, stop and step of a slice; nil if omitted.
 type slice [3]any
 
 // places lists the places that the slice takes of n.

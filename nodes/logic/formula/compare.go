@@ -66,7 +66,7 @@ func isNumber(v any) bool {
 	return isFloat || isWhole
 }
 
-// smallest and largest are the integers of which Python has one object each.
+// smallest and largest bound the integers that are single objects in Python.
 var smallest, largest = big.NewInt(-5), big.NewInt(256)
 
 // same is Python's `is` as far as values tell: truth values, None and small integers are one object each, a larger integer is the same

@@ -7,7 +7,8 @@ import (
 	"comfygo/nodes/logic/formula"
 )
 
-// printed is what Python 3.11 prints (glibc), where Go's own functions print another last place or, for log10, another number.
+// printed is the output of Python 3.11 (glibc), where Go's own functions print another last place or, for log10, another
+// number.
 var printed = map[string]string{
 	"sin(10.0)":                 "-0.5440211108893698",
 	"cos(10.0)":                 "-0.8390715290764524",

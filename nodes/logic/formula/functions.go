@@ -141,7 +141,7 @@ func toWhole(round func(float64) float64) func([]any) (any, error) {
 	}
 }
 
-// Int cuts off what is behind a number's point.
+// Int truncates a number.
 func Int(v any) (*big.Int, error) {
 	if n, ok := whole(v); ok {
 		return n, nil

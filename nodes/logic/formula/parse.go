@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// ErrSyntax means that a text is no expression; ErrIndentation, that a line begins with white space it must not have.
+// ErrSyntax means that a text is not an expression; ErrIndentation, that a line begins with white space it must not have.
 var (
 	ErrSyntax      = errors.New("syntax error")
 	ErrIndentation = errors.New("unexpected indent")
@@ -27,10 +27,10 @@ const (
 // eval computes a part of an expression.
 type eval func(*scope) (any, error)
 
-// scope are the values that names stand for.
+// scope holds the values of names.
 type scope struct{ names map[string]any }
 
-// expr is a part of an expression with what it is in the text.
+// expr is a part of an expression with its place in the text.
 type expr struct {
 	eval
 	kind kind
@@ -94,7 +94,7 @@ func (p *parser) peek() string {
 	return ""
 }
 
-// take steps over a token that is one of the words and returns it, "" when it is none.
+// take steps over a token that is one of the words and returns it, or "".
 func (p *parser) take(words ...string) string {
 	next := p.peek()
 	for _, w := range words {

@@ -85,7 +85,7 @@ func (s *splitter) next() error {
 	return s.sign(rest)
 }
 
-// line ends a line. What follows must not be indented: there are no blocks. Empty lines, and lines within brackets, do not count.
+// line ends a line. The next one must not be indented: there are no blocks. Empty lines, and lines within brackets, do not count.
 func (s *splitter) line() error {
 	s.at++
 	if s.open > 0 {
@@ -118,7 +118,7 @@ func (s *splitter) sign(rest string) error {
 	return fmt.Errorf("%w at %q", ErrSyntax, r)
 }
 
-// nameLength is how much of a text belongs to the name that it begins with.
+// nameLength returns the length of the name at the beginning of a text.
 func nameLength(text string) int {
 	for i, r := range text {
 		if r != '_' && !unicode.IsLetter(r) && (i == 0 || !unicode.IsDigit(r) && !unicode.Is(unicode.Mn, r)) {
@@ -128,7 +128,7 @@ func nameLength(text string) int {
 	return len(text)
 }
 
-// textLength is how much of a text belongs to the string constant that it begins with, its prefix included; 0 if it is missing.
+// textLength returns the length of the string constant at the beginning of a text, its prefix included; 0 if there is none.
 func textLength(text string) (int, error) {
 	n := 0
 	for n < len(text) && n < 3 && strings.IndexByte("rRbBuUfF", text[n]) >= 0 {
@@ -154,7 +154,7 @@ func textLength(text string) (int, error) {
 	return 0, fmt.Errorf("%w: a text does not end", ErrSyntax)
 }
 
-// numberLength is how much of a text belongs to the number that it begins with; the sign of an exponent does.
+// numberLength returns the length of the number at the beginning of a text, including the sign of an exponent.
 func numberLength(text string) int {
 	n := 0
 	hex := len(text) > 1 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')

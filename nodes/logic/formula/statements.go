@@ -28,7 +28,7 @@ func (p *parser) program() (eval, error) {
 	return first, nil
 }
 
-// unavailable are statements that are not available, and whose parts are not looked at; their names are those of Python's syntax tree.
+// unavailable are statements that are not available; their parts are not read. Their names are those of Python's syntax tree.
 var unavailable = map[string]string{
 	"import": "import", "from": "ImportFrom", "del": "Delete", "pass": "Pass", "return": "Return", "assert": "Assert", "raise": "Raise",
 	"global": "Global", "nonlocal": "Nonlocal", "break": "Break", "continue": "Continue",
@@ -56,7 +56,7 @@ func (p *parser) skip() (expr, error) {
 	return missing(unavailable[word]), nil
 }
 
-// statement is an expression, or an assignment, of which the value is computed and nothing is assigned.
+// statement reads an expression, or an assignment, whose value is computed but not assigned.
 func (p *parser) statement() (expr, error) {
 	if unavailable[p.peek()] != "" {
 		return p.skip()

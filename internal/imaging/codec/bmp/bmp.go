@@ -31,7 +31,7 @@ const (
 	masksAlpha = 6
 )
 
-// header is what the headers say.
+// header holds the data of the headers.
 type header struct {
 	width, height int
 	topDown       bool

@@ -21,7 +21,7 @@ func init() {
 	})
 }
 
-// clear is what shows through: white that cannot be seen, as FFmpeg has it.
+// clear is the transparent color: white with alpha 0, as in FFmpeg.
 var clear = [4]byte{255, 255, 255, 0}
 
 // What is left of a frame when the next one comes.
@@ -119,8 +119,8 @@ func skip(data []byte, at int) int {
 	return at
 }
 
-// background is what the canvas begins with: the background color when the first frame has no transparent one, as FFmpeg
-// has it.
+// background returns the initial color of the canvas: the background color if the first frame has no transparent one, as
+// in FFmpeg.
 func background(data []byte) [4]byte {
 	out := clear
 	colors, index := palette(data[headerSize:], data[10]), int(data[11])

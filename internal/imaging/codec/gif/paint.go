@@ -47,8 +47,8 @@ func (b *blocks) Read(p []byte) (int, error) {
 	return 1, nil
 }
 
-// paint lays the visible pixels of a frame on the canvas. When its data ends early, the rows that are there are painted; it
-// is an error when there is none.
+// paint draws the visible pixels of a frame on the canvas. If its data ends early, the available rows are painted; no row
+// at all is an error.
 func (f *frame) paint(ctx context.Context, canvas *codec.Canvas, size image.Rectangle) error {
 	const least, most = 2, 8
 	if f.literals < least || f.literals > most {

@@ -1,8 +1,8 @@
-// Package heif decodes AVIF files: the primary image, or the first frame of a sequence. Transparency is not looked at, as
-// ComfyUI does not.
+// Package heif decodes AVIF files: the primary image, or the first frame of a sequence. Transparency is ignored, as in
+// ComfyUI.
 //
 // The decoder is libavif with libaom, compiled to WebAssembly, from the module github.com/gen2brain/avif. It runs in a
-// sandbox whose memory is bounded by what the file announces, and ends with its context.
+// sandbox with memory bounded by what the file announces, and ends with its context.
 package heif
 
 import (
@@ -92,7 +92,7 @@ func decode(ctx context.Context, data []byte, info codec.Info, emit func(*codec.
 	return emit(frame)
 }
 
-// errMemory replaces what a sandbox says whose memory is used up.
+// errMemory replaces the message of a sandbox that has run out of memory.
 var errMemory = errors.New("the file needs more memory than an image of the size that it announces")
 
 // run decodes the file by libavif.

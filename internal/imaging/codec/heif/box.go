@@ -39,7 +39,7 @@ func (b box) full() (version byte, rest box) {
 	return b.body[0], box{b.kind, b.at + 4, b.body[4:]}
 }
 
-// number reads n bytes as a number and cuts them off; zero when they are missing.
+// number reads n bytes as a number and cuts them off, or returns zero if they are missing.
 func (b *box) number(n int) int {
 	v := 0
 	for range n {
@@ -52,7 +52,7 @@ func (b *box) number(n int) int {
 	return v
 }
 
-// image is what a file says of its primary item or first track.
+// image is a file's description of its primary item or first track.
 type image struct {
 	width, height int
 	deep          bool // more than 8 bits a sample

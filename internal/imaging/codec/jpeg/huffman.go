@@ -45,7 +45,7 @@ func parseHuffman(b []byte, dc, ac *[4]*huffman) error {
 	return nil
 }
 
-// newHuffman builds a code; nil when the counts are more than the lengths have room for.
+// newHuffman builds a code, or returns nil if the counts exceed the room of the lengths.
 func newHuffman(counts, values []byte) *huffman {
 	t := &huffman{}
 	copy(t.values[:], values)

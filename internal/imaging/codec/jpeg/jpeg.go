@@ -45,7 +45,7 @@ const (
 type segment struct {
 	marker byte
 	body   []byte
-	// after is where the entropy-coded data of a scan begins.
+	// after is the position at which the entropy-coded data of a scan begins.
 	after int
 }
 
@@ -109,7 +109,7 @@ type component struct {
 	acTable      *huffman
 }
 
-// header is what the frame header and the application segments say.
+// header holds the data of the frame header and the application segments.
 type header struct {
 	width, height int
 	progressive   bool

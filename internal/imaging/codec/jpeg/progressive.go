@@ -2,7 +2,7 @@ package jpeg
 
 import "context"
 
-// progressiveBlock decodes what one scan says of a block, dequantized.
+// progressiveBlock decodes one scan's data of a block, dequantized.
 func (d *decoder) progressiveBlock(c *component, b *[64]int16) bool {
 	switch {
 	case d.spectral.from == 0 && d.spectral.high == 0:
@@ -88,8 +88,8 @@ func (d *decoder) refineAC(c *component, b *[64]int16) bool {
 	return true
 }
 
-// skipZeros refines the coefficients from k on that are known, passes over so many that are not, and returns where it
-// stands.
+// skipZeros refines the nonzero coefficients from k on, skips the given number of zero ones, and returns its
+// position.
 func (d *decoder) skipZeros(b *[64]int16, q *[64]int32, k, last, zeros int) int {
 	for ; k <= last; k++ {
 		z := zigzag[k]

@@ -30,7 +30,7 @@ type decoder struct {
 	spectral struct{ from, to, high, low uint }
 }
 
-// run decodes all scans. Damage ends a scan; only a file without one that begins is an error.
+// run decodes all scans. Damage ends a scan; only a file in which no scan begins is an error.
 func (d *decoder) run() error {
 	d.adobe = -1
 	var broken error
@@ -151,7 +151,7 @@ func (d *decoder) scan(s segment) error {
 	return d.blocks(in)
 }
 
-// blocks decodes the MCUs of a scan. After damage it goes on behind the next restart marker, when there are any.
+// blocks decodes the MCUs of a scan. After damage it continues behind the next restart marker, if there is one.
 func (d *decoder) blocks(in []*component) error {
 	wide, high := d.mcusX, d.mcusY
 	if len(in) == 1 {
@@ -193,7 +193,7 @@ func (d *decoder) reset(in []*component) {
 	d.eobRun = 0
 }
 
-// nextRestart goes to the data behind the next restart marker; false when another marker comes first.
+// nextRestart moves to the data behind the next restart marker, or returns false if another marker comes first.
 func (d *decoder) nextRestart() bool {
 	at := nextMarker(d.data, d.bits.at)
 	if at < 0 || d.data[at+1] < markerRST0 || d.data[at+1] > markerRST7 {

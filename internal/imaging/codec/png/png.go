@@ -1,7 +1,7 @@
-// Package png decodes PNG files and APNG animations, damaged ones as far as they go.
+// Package png decodes PNG files and APNG animations, damaged ones as far as possible.
 //
-// Check sums are not looked at, chunks that are not needed are skipped, and pixel data that ends early leaves the rest of
-// the image empty, as FFmpeg does for ComfyUI. The standard library's decoder refuses all of these.
+// Check sums are ignored, chunks that are not needed are skipped, and pixel data that ends early leaves the rest of the
+// image empty, as FFmpeg does for ComfyUI. The standard library's decoder refuses all of these.
 package png
 
 import (

@@ -48,7 +48,7 @@ func (h *header) unpackBits(to, row []byte, x int) {
 	}
 }
 
-// fillAlpha makes opaque what is not the transparent color, whose samples have two bytes each.
+// fillAlpha makes pixels opaque that do not have the transparent color, whose samples have two bytes each.
 func fillAlpha(to, v, trns []byte, depth byte) {
 	alpha := byte(255)
 	if depth == 16 && bytes.HasPrefix(trns, v) {

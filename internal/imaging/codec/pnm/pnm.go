@@ -32,7 +32,7 @@ func init() {
 	})
 }
 
-// header is what stands before the samples.
+// header is the data before the samples.
 type header struct {
 	kind          byte
 	width, height int
@@ -229,7 +229,7 @@ func (h *header) put16(to []byte, v int) {
 	binary.BigEndian.PutUint16(to, uint16((min(v, h.most)*65535+h.most/2)/h.most))
 }
 
-// bits reads a row of packed bits, of which 1 is black.
+// bits reads a row of packed bits; 1 is black.
 func (h *header) bits(to []byte) bool {
 	size := (h.width + 7) / 8
 	if len(h.rest) < size {
@@ -274,7 +274,7 @@ func (h *header) texts(to []byte) bool {
 	return true
 }
 
-// floats reads a row of a PFM, whose scale is negative for little endian; rows go upwards.
+// floats reads a row of a PFM; a negative scale means little endian; rows go upwards.
 func (h *header) floats(to []float32) bool {
 	if len(h.rest) < 4*len(to) {
 		return false

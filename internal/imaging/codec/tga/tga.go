@@ -37,7 +37,7 @@ const (
 	runLengths  = 8
 )
 
-// header is what stands before the pixels.
+// header is the data before the pixels.
 type header struct {
 	width, height   int
 	kind            byte // without runLengths

@@ -120,7 +120,7 @@ func (d *directory) len(tag uint16) int {
 	return int(min(int64(e.count), (int64(len(d.data))-e.at)/sizes[e.kind]))
 }
 
-// value is number i of a tag, otherwise when it is not there.
+// value returns number i of a tag, or otherwise if it is missing.
 func (d *directory) value(tag uint16, i int, otherwise int64) int64 {
 	if i >= d.len(tag) {
 		return otherwise
@@ -136,7 +136,7 @@ func (d *directory) value(tag uint16, i int, otherwise int64) int64 {
 	return int64(d.order.Uint32(b))
 }
 
-// file is what is needed of an image.
+// file holds the needed fields of an image.
 type file struct {
 	*directory
 	width, height           int
@@ -225,7 +225,7 @@ func (f *file) chooseLayout() (codec.Layout, error) {
 	return l, nil
 }
 
-// maxTile bounds by how much a tile may be wider than the image, whose rows are decoded whole.
+// maxTile bounds how much wider a tile may be than the image, since rows of tiles are decoded whole.
 const maxTile = 1 << 13
 
 // pieces finds how the image is cut into strips or tiles.
@@ -309,7 +309,7 @@ func decode(ctx context.Context, data []byte, _ codec.Info, emit func(*codec.Fra
 	return emit(out)
 }
 
-// colors is the palette, of which the upper bytes count.
+// colors returns the palette; only the upper bytes count.
 func (f *file) colors() []color.NRGBA {
 	n := f.len(tagColorMap) / 3
 	out := make([]color.NRGBA, min(n, 256))

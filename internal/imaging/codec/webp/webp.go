@@ -1,4 +1,4 @@
-// Package webp decodes WebP files: lossy, lossless and animated. Bytes behind the file's end are not looked at.
+// Package webp decodes WebP files: lossy, lossless and animated. Bytes behind the file's end are ignored.
 //
 // The bitstreams are decoded by golang.org/x/image; containers, animations and colors are done here.
 package webp
@@ -109,7 +109,7 @@ func read(data []byte) (*file, error) {
 	return f, f.still(still)
 }
 
-// still takes over the one image of a file that is not an animation.
+// still takes the one image of a file that is not an animation.
 func (f *file) still(p part) error {
 	size, alpha, err := p.measure()
 	if err != nil {
@@ -168,8 +168,8 @@ func (p *part) layout() codec.Layout {
 	return codec.LimitedYUV
 }
 
-// working is what a decoded part holds: RGBA, or planes and alpha. transient is the most that decoding holds: alpha comes
-// by way of lossless RGBA.
+// working returns the memory of a decoded part: RGBA, or planes and alpha. transient is the most that decoding holds:
+// alpha is decoded through lossless RGBA.
 func (p *part) working() (working, transient int64) {
 	pixels := int64(p.at.Dx()) * int64(p.at.Dy())
 	switch p.layout() {
