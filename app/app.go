@@ -134,7 +134,7 @@ func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 	return a, nil
 }
 
-// Routes lists what the server answers, as METHOD /path/:parameter.
+// Routes lists the server's routes, as METHOD /path/:parameter.
 func (a *App) Routes() []string { return a.server.Routes() }
 
 // Run listens and serves until ctx ends. It prints the addresses as soon as they answer.
@@ -190,7 +190,7 @@ func (a *App) removeTemp() error {
 	return a.parts.folders.RemoveTemp()
 }
 
-// warn says what the user should know before the server listens.
+// warn reports settings that the user should check before the server listens.
 func (a *App) warn() {
 	for _, name := range a.cfg.Ignored {
 		if strings.Contains(name, "manager") {
@@ -218,7 +218,7 @@ func maxUploadSize(cfg cli.Config) float64 {
 	return cfg.MaxUploadSize
 }
 
-// folderLines tells which folders the flags move.
+// folderLines reports which folders the flags move.
 func (l *Log) folderLines(cfg cli.Config) {
 	for _, d := range []struct{ name, path string }{
 		{"base", cfg.BaseDirectory},
@@ -240,7 +240,7 @@ func (l *Log) folderLines(cfg cli.Config) {
 	}
 }
 
-// sourceLines tells where flags come from besides the command line, and of variables that look like flags but are not.
+// sourceLines reports the sources of flags other than the command line, and variables that look like flags but are not.
 func (l *Log) sourceLines(cfg cli.Config) {
 	if cfg.ConfigFile != "" {
 		l.Info("Reading flags from the config file: " + cfg.ConfigFile)
@@ -270,7 +270,7 @@ func prepareFolders(cfg cli.Config, dirs *folders.Folders, log *Log) error {
 	return nil
 }
 
-// runtimeVersion is what /system_stats shows where upstream shows PyTorch's version.
+// runtimeVersion returns the value that /system_stats shows in place of PyTorch's version.
 func runtimeVersion(onnx string) string {
 	if onnx == "" {
 		return "onnxruntime"

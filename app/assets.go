@@ -14,7 +14,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// openAssets opens the catalogue of files when the command line asks for it; nil when it does not.
+// openAssets opens the catalogue of files if the command line enables it; otherwise it returns nil.
 func openAssets(cfg cli.Config, dirs *folders.Folders, log *slog.Logger) (*assets.Library, error) {
 	if !cfg.EnableAssets {
 		return nil, nil

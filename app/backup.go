@@ -50,8 +50,8 @@ func (c Command) Backup(ctx context.Context, cfg cli.Config, file string) error 
 	return err
 }
 
-// backupSources lists what a backup holds: not the models, inputs and outputs, which are files that any tool copies, nor locks,
-// logs and what SQLite keeps beside its files.
+// backupSources lists the contents of a backup: not the models, inputs and outputs, which are files that any tool copies, nor locks,
+// logs and the files that SQLite keeps beside its databases.
 func backupSources(cfg cli.Config, dirs *folders.Folders) ([]backup.Source, error) {
 	sources := []backup.Source{{Name: authEntry, Path: storePath(cfg, dirs)}}
 	if cfg.QueueFile != "" {
@@ -90,7 +90,7 @@ func transient(name string) bool {
 	return strings.Contains(name, ".before-restore-") || strings.HasPrefix(name, ".comfygo-")
 }
 
-// Restore puts the files of a backup into place. No server may be at work on them; what it replaces is kept beside the new files.
+// Restore puts the files of a backup into place. No server may use them meanwhile; replaced files are kept beside the new ones.
 func (c Command) Restore(ctx context.Context, cfg cli.Config, file string) (err error) {
 	ctx, stop := withSignals(ctx, stopLimit, nil)
 	defer stop()
@@ -126,7 +126,7 @@ func (c Command) Restore(ctx context.Context, cfg cli.Config, file string) (err 
 	return err
 }
 
-// restoreTarget is where a file of a backup goes under these flags. A database of a newer comfygo is refused before anything is
+// restoreTarget returns the path of a backup's file under these flags. A database of a newer comfygo is refused before anything is
 // replaced.
 func restoreTarget(cfg cli.Config, dirs *folders.Folders, e backup.Entry) (string, error) {
 	base := filepath.Base(filepath.FromSlash(e.Name))

@@ -10,15 +10,16 @@ import (
 	"comfygo/internal/plainfile"
 )
 
-// certificate is what TLS shows to clients. It can be read anew while the server runs: connections that are open keep
-// the old one.
+// certificate is the certificate that TLS shows to clients. It can be reloaded while the server runs: open
+// connections keep the old one.
 type certificate struct {
 	keyFile, certFile string
 	warn              func(text string) // receives advice; nil discards it
 	pair              atomic.Pointer[tls.Certificate]
 }
 
-// loadCertificate reads the certificate of the flags; nil when TLS is off, which it is unless both files are named.
+// loadCertificate reads the certificate of the flags, or returns nil if TLS is off, which it is unless both files are
+// named.
 func loadCertificate(cfg cli.Config, warn func(text string)) (*certificate, error) {
 	if cfg.TLSKeyFile == "" || cfg.TLSCertFile == "" {
 		return nil, nil
@@ -55,7 +56,7 @@ func (c *certificate) Reload() error {
 	return nil
 }
 
-// config is how the server speaks TLS; nil when it does not.
+// config returns the server's TLS settings, or nil without TLS.
 func (c *certificate) config() *tls.Config {
 	if c == nil {
 		return nil

@@ -17,12 +17,12 @@ import (
 type stock struct {
 	class      func(name string) *pyjson.Object
 	embeddings []string
-	// problem says why the model file of a folder cannot be used, "" when it can or when that is not known.
+	// problem explains why the model file of a folder cannot be used; it returns "" if the file can be used or that is unknown.
 	problem func(folder, name string) string
 }
 
-// Check says what a workflow needs that is not here, or not at a server: nodes, models that can be used, files, inputs. Of a
-// model file it says what it is and whether it can be used.
+// Check reports what a workflow needs that is missing here, or at a server: nodes, usable models, files, inputs. It names
+// the type of each model file and reports whether it can be used.
 func (c Command) Check(ctx context.Context, cfg cli.Config, o cli.RemoteOptions) error {
 	if isModelFile(o.Args[0]) {
 		return c.checkModel(ctx, cfg, o)
@@ -58,7 +58,7 @@ func (c Command) Check(ctx context.Context, cfg cli.Config, o cli.RemoteOptions)
 	return nil
 }
 
-// localStock is what this program has, with the folders that the flags name.
+// localStock returns the classes and files of this program, with the folders that the flags name.
 func localStock(ctx context.Context, cfg cli.Config) (stock, error) {
 	dirs, err := openFolders(cfg, discard)
 	if err != nil {
@@ -82,7 +82,7 @@ func localStock(ctx context.Context, cfg cli.Config) (stock, error) {
 	}}, nil
 }
 
-// plainObject is a description as clients read it; nil when it cannot be written.
+// plainObject returns a description as clients read it, or nil if it cannot be encoded.
 func plainObject(o *pyjson.Object) *pyjson.Object {
 	text, err := pyjson.Marshal(o)
 	if err != nil {
@@ -118,7 +118,7 @@ func remoteStock(ctx context.Context, cfg cli.Config, o cli.RemoteOptions) (stoc
 	return here, nil
 }
 
-// remoteProblems asks a server about the model files of each folder once. A server that does not tell has none.
+// remoteProblems asks a server about the model files of each folder once. A server that does not answer has no problems.
 func remoteProblems(ctx context.Context, s *apiclient.Client) func(folder, name string) string {
 	asked := map[string]map[string]string{}
 	return func(folder, name string) string {

@@ -33,10 +33,10 @@ func describeModels(i *inspect.Inspector) func(ctx context.Context, kind string,
 // doctorLimit bounds the time in which the doctor looks into model files.
 const doctorLimit = 20 * time.Second
 
-// mostProblems is how many files of one folder the doctor names.
+// mostProblems is the number of files of one folder that the doctor names.
 const mostProblems = 5
 
-// The folders whose files the doctor looks into, with what it calls them.
+// The folders whose files the doctor reads, with the names that it prints for them.
 var doctorFolders = []struct{ kind, name string }{
 	{"checkpoints", "checkpoint"},
 	{"diffusion_models", "diffusion model"},
@@ -129,14 +129,14 @@ func isModelFile(word string) bool {
 	return slices.Contains(modelEndings, strings.ToLower(filepath.Ext(word)))
 }
 
-// modelReport is what the command check prints of a model file as JSON.
+// modelReport is the command check's JSON output for a model file.
 type modelReport struct {
 	OK   bool   `json:"ok"`
 	File string `json:"file"`
 	family.Description
 }
 
-// checkModel says what a model file is: one at a path, or FOLDER/NAME below the model folders.
+// checkModel describes a model file: one at a path, or FOLDER/NAME below the model folders.
 func (c Command) checkModel(ctx context.Context, cfg cli.Config, o cli.RemoteOptions) error {
 	if o.Server != "" {
 		return fmt.Errorf("%s is a model file, which is looked at here: leave out --server, or list the server's files by `comfygo models`", o.Args[0])

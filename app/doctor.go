@@ -32,7 +32,7 @@ const (
 	littleDisk   = 1 * gib
 )
 
-// verdict is how bad a finding is.
+// verdict is the severity of a finding.
 type verdict int
 
 const (
@@ -146,7 +146,7 @@ func checkFFmpeg(ctx context.Context, tool *ffmpeg.Tool) finding {
 	return finding{good, "ffmpeg", version, ""}
 }
 
-// checkShaders says what runs the shaders of GLSLShader.
+// checkShaders reports which implementation runs the shaders of GLSLShader.
 func checkShaders(ctx context.Context) finding {
 	name, err := glsl.Check(ctx)
 	if err != nil {
@@ -183,8 +183,8 @@ func describeCards(cards []device.Card) string {
 	return strings.Join(names, "; ")
 }
 
-// checkFolder sees whether files can be written where they will be. A folder that is missing is made
-// when it is needed, so its nearest parent counts.
+// checkFolder checks whether files can be written to a folder. A missing folder is made on demand,
+// so its nearest parent counts.
 func checkFolder(name, path string) finding {
 	at := path
 	for {

@@ -14,13 +14,13 @@ import (
 	"comfygo/workflow"
 )
 
-// Bounds of what the doctor reads of saved workflows.
+// Bounds of the doctor's reading of saved workflows.
 const (
 	mostWorkflows    = 200
 	maxSavedWorkflow = 16 << 20
 )
 
-// missingClass says of a node class that is not here what it is and what to do.
+// missingClass explains what a missing node class is and how to get it.
 func missingClass(class string) string {
 	if _, core := catalog.Get(class); core {
 		return "there is no such node class here: it is one of ComfyUI's core classes that comfygo does not have yet; a ComfyUI checkout offers it (--comfyui)"
@@ -80,7 +80,7 @@ func savedWorkflows(user string) []string {
 	return files
 }
 
-// judgeWorkflow says what a saved workflow needs that is not here.
+// judgeWorkflow reports what a saved workflow needs that is missing.
 func judgeWorkflow(path string, here stock) (needs, error) {
 	info, err := os.Stat(path)
 	if err != nil {

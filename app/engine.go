@@ -35,8 +35,8 @@ func engineConfig(cfg cli.Config, m machine, dirs *folders.Folders, log *slog.Lo
 	}
 }
 
-// modelBudget is how many bytes of weights may stay loaded: what the flag says, else three quarters of
-// the memory, so that a second model does not push the machine into swapping.
+// modelBudget returns the number of bytes of weights that may stay loaded: that of the flag, else three quarters of the
+// memory, so that a second model does not push the machine into swapping.
 func modelBudget(cfg cli.Config) int64 {
 	if cfg.ModelMemory > 0 {
 		return int64(cfg.ModelMemory * gib)
@@ -58,8 +58,8 @@ func availableMemory(cfg cli.Config, cuda bool) int64 {
 	return int64(min(uint64(free), memory.Process.Available())) //nolint:gosec // not negative, and at most free
 }
 
-// gpuMemory is how many bytes of a GPU's memory a run may still take: what is free, less what the flags leave to others; -1
-// when that is not known.
+// gpuMemory returns the number of bytes of a GPU's memory that a run may still use: the free memory less the reserve of the
+// flags; -1 if that is unknown.
 func gpuMemory(cfg cli.Config, free int64) int64 {
 	if free < 0 {
 		return -1
@@ -67,7 +67,7 @@ func gpuMemory(cfg cli.Config, free int64) int64 {
 	return max(free-reserved(cfg), 0)
 }
 
-// reserved is how many bytes of VRAM --reserve-vram and --vram-headroom leave to other programs.
+// reserved returns the number of bytes of VRAM that --reserve-vram and --vram-headroom leave to other programs.
 func reserved(cfg cli.Config) int64 {
 	kept := cfg.VRAMHeadroom
 	if cfg.ReserveVRAM != nil {

@@ -65,7 +65,7 @@ func ListenTLS(ctx context.Context, cfg cli.Config) (*certificate, []endpoint, e
 // QueuePolicy reads how jobs are treated.
 var QueuePolicy = queuePolicy
 
-// EngineConfig is what a command line says to the engine.
+// EngineConfig returns the engine's configuration by a command line.
 func EngineConfig(cfg cli.Config) (engine.Config, error) {
 	dirs, err := folders.New(folders.Config{Base: "."})
 	if err != nil {

@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// tempAge is how long temp files stay in a store.
+	// tempAge is the time that temp files stay in a store.
 	tempAge = 24 * time.Hour
-	// cleanEvery is how often a server looks for what is older.
+	// cleanEvery is the interval at which a server searches for older files.
 	cleanEvery = time.Hour
 )
 
@@ -72,7 +72,8 @@ func (p *parts) closeFiles() error {
 	return p.files.Close()
 }
 
-// cleanFiles removes old temp files from the store, and what it has besides, until ctx ends.
+// cleanFiles removes old temp files from the store, and the store's other leftovers, until ctx
+// ends.
 func (p *parts) cleanFiles(ctx context.Context, log *slog.Logger) {
 	for p.files != nil {
 		err := p.folders.CleanTemp(ctx, tempAge)

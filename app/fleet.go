@@ -20,10 +20,10 @@ import (
 	"comfygo/server/worker"
 )
 
-// joinPatience is how long a process looks for NATS at its start.
+// joinPatience is the time for which a process tries to reach NATS at its start.
 const joinPatience = 60 * time.Second
 
-// openLog connects to NATS as the flags say.
+// openLog connects to NATS by the flags.
 func openLog(cfg cli.Config, role natslog.Role, log *slog.Logger) (*natslog.Log, error) {
 	ctx, stop := context.WithTimeout(context.Background(), joinPatience)
 	defer stop()
@@ -33,7 +33,7 @@ func openLog(cfg cli.Config, role natslog.Role, log *slog.Logger) (*natslog.Log,
 	})
 }
 
-// workerName is what people know this process by.
+// workerName returns the name that people know this process by.
 func workerName() string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -42,7 +42,7 @@ func workerName() string {
 	return fmt.Sprintf("%s-%d", host, os.Getpid())
 }
 
-// ad says what this process can run.
+// ad describes what this process can run.
 func (p *parts) ad(cfg cli.Config) queue.WorkerAd {
 	ad := queue.WorkerAd{Name: workerName(), Version: Version, Device: p.machine.device().String(), Labels: slices.Sorted(slices.Values(cfg.WorkerLabels))}
 	if s := p.machine.stats(); len(s.Devices) > 0 {
@@ -65,7 +65,8 @@ func (p *parts) vramFree() int64 {
 	return 0
 }
 
-// fleetQueue makes the queue of a server that is one of several; nil when the queue is this process's own.
+// fleetQueue makes the queue of a server that is one of several, or returns nil if the queue belongs to
+// this process alone.
 func (p *parts) fleetQueue(cfg cli.Config, owned bool, log *slog.Logger) func(queue.Config, queue.Fleet, server.RunRemote) (queue.Queue, error) {
 	if !cfg.InNATS() {
 		return nil

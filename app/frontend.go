@@ -12,7 +12,7 @@ import (
 	"comfygo/frontend"
 )
 
-// releasePatience is how long the start may wait for a release of the front end.
+// releasePatience is the maximum time that the start waits for a release of the front end.
 const releasePatience = 5 * time.Minute
 
 // Frontend fetches the official front end's packages.
@@ -39,8 +39,9 @@ func (c Command) Frontend(ctx context.Context, _ cli.Config, o cli.FrontendOptio
 	return nil
 }
 
-// findPages looks for the front end, its templates and its docs: the folder of --front-end-root, else the release of
-// --front-end-version, else the packages on this machine. What is missing stays empty; the server has a page of its own.
+// findPages searches for the front end, its templates and its docs: in the folder of --front-end-root, else in the
+// release of --front-end-version, else in the packages on this machine. Missing parts stay empty; the server has a page
+// of its own.
 func findPages(cfg cli.Config, base string, log *slog.Logger) frontend.Found {
 	found := frontend.Find(frontend.Places(cfg.FrontEndPackages, os.Getenv))
 	switch version := cfg.FrontEndVersion; {

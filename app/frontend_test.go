@@ -22,7 +22,7 @@ func TestFrontendAction(t *testing.T) {
 	}
 }
 
-// TestPages looks at which front end is taken.
+// TestPages checks which front end is served.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	dir, release := t.TempDir(), t.TempDir()

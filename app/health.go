@@ -17,8 +17,8 @@ import (
 // healthLimit bounds how long the command health waits for an answer.
 const healthLimit = 5 * time.Second
 
-// Health asks a server whether it works, or takes jobs: nil when it does. Without --server it is the one of these flags on this
-// machine, whose certificate is not checked.
+// Health asks a server whether it works or, with Ready, accepts jobs, and returns nil if it does. Without --server it asks the
+// server of these flags on this machine, whose certificate is not checked.
 func (c Command) Health(ctx context.Context, cfg cli.Config, o cli.RemoteOptions) error {
 	client := &http.Client{Timeout: healthLimit}
 	server := strings.TrimSuffix(o.Server, "/")

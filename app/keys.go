@@ -83,7 +83,7 @@ func (a *access) openStore(cfg cli.Config, dirs *folders.Folders, log *Log) erro
 	return nil
 }
 
-// firstSteps says how the first administrator is made. The server never makes one by itself.
+// firstSteps explains how to make the first administrator. The server never makes one by itself.
 func firstSteps(path string) string {
 	return fmt.Sprintf("the key store has no administrator's key yet. On this machine, run\n"+
 		"  comfygo users create NAME --role Administrator --auth-db %[1]s\n"+
@@ -98,7 +98,7 @@ func quoted(path string) string {
 	return path
 }
 
-// storePath is where the key store is: beside the user folder and not in it, because that is served.
+// storePath returns the path of the key store: beside the user folder and not in it, because that is served.
 func storePath(cfg cli.Config, dirs *folders.Folders) string {
 	if cfg.AuthDB != "" {
 		return cfg.AuthDB
@@ -139,7 +139,7 @@ func networks(list []string) ([]netip.Prefix, error) {
 // envSecret holds the client secret when no file has it.
 const envSecret = "COMFYGO_OIDC_SECRET"
 
-// identityProvider sets up OpenID Connect when the command line asks for it.
+// identityProvider sets up OpenID Connect if the command line enables it.
 func identityProvider(cfg cli.Config) (*oidc.Provider, error) {
 	if cfg.OIDCIssuer == "" {
 		return nil, nil

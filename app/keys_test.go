@@ -28,7 +28,7 @@ func (s shell) run(words ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), code
 }
 
-// json runs a command with --json and reads what it prints.
+// json runs a command with --json and decodes its output.
 func (s shell) json(to any, words ...string) {
 	s.t.Helper()
 	out, errs, code := s.run(append(words, "--json")...)

@@ -15,7 +15,7 @@ import (
 	"comfygo/internal/ortlib"
 )
 
-// errNoModels is why nothing that needs a model runs with --no-models.
+// errNoModels is the error of everything that needs a model with --no-models.
 var errNoModels = errors.New("this server was started with --no-models and runs no models")
 
 // findLibrary returns the path of the ONNX Runtime library.
@@ -26,7 +26,7 @@ func findLibrary(cfg cli.Config, cuda bool) (string, error) {
 	return ortlib.Find(ortlib.Options{Path: cfg.ONNXRuntime, CUDA: cuda})
 }
 
-// library is what is known of the ONNX Runtime library before a model opens it.
+// library describes the ONNX Runtime library before a model opens it.
 type library struct {
 	cfg    cli.Config
 	cuda   bool

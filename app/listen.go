@@ -79,7 +79,7 @@ func lookUp(ctx context.Context, host string) []string {
 	return slices.Compact(out)
 }
 
-// portPatience is how long a port that is taken is tried again: the program that is just being ended may still hold it.
+// portPatience is the time for which a port in use is tried again: the program that is just being ended may still hold it.
 const portPatience = 2 * time.Second
 
 // bind opens one socket.

@@ -45,7 +45,7 @@ type Log struct {
 	files []*os.File
 }
 
-// LogOutputs says where records go.
+// LogOutputs are the destinations of records.
 type LogOutputs struct {
 	Stdout, Stderr io.Writer
 	// Tee gets every console line too, coloured and without its time, as on ComfyUI's log page; nil turns it off.
@@ -69,9 +69,9 @@ func levelNames(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// NewLog makes the log that the flags ask for. Without --log-stdout everything goes to stderr; with
-// it, records below ERROR go to stdout. A log file that can't be opened is left out with a warning, as
-// upstream does. The caller has to close it.
+// NewLog makes the log of the flags. Without --log-stdout everything goes to stderr; with it, records below ERROR go
+// to stdout. A log file that can't be opened is skipped with a warning, as in upstream. The caller has to close the
+// log.
 func NewLog(cfg cli.Config, out LogOutputs) (*Log, error) {
 	l := &Log{}
 	console := &target{level: consoleLevel(cfg.Verbose), color: out.Color, write: out.console(cfg.LogStdout), tee: out.Tee}

@@ -16,7 +16,7 @@ import (
 	"comfygo/server/health"
 )
 
-// machine is what prompts run on.
+// machine holds what prompts run on.
 type machine struct {
 	choice device.Choice
 	mode   cli.VRAMMode
@@ -41,7 +41,7 @@ func findMachine(cfg cli.Config) (machine, error) {
 	return m, err
 }
 
-// showDevices narrows what CUDA sees, as --cuda-device asks for.
+// showDevices restricts the devices that CUDA sees to those of --cuda-device.
 func showDevices(cfg cli.Config) error {
 	if cfg.CUDADevice == "" || cfg.CUDADevice == "all" {
 		return nil
@@ -104,7 +104,7 @@ func (m machine) stats() health.Stats {
 	return out
 }
 
-// check is what /health asks of the GPU that computes; nil without one.
+// check returns the GPU check of /health, or nil without a GPU.
 func (m machine) check() func() error {
 	if !m.cuda() {
 		return nil
@@ -123,7 +123,7 @@ func (m machine) check() func() error {
 	}
 }
 
-// describe prints what every start of the server says about the machine.
+// describe prints the description of the machine at every start of the server.
 func (m machine) describe(log *slog.Logger) {
 	s := m.stats()
 	const mib = 1 << 20
@@ -137,7 +137,7 @@ func (m machine) describe(log *slog.Logger) {
 	log.Info("comfygo version: " + Version + ", for clients of ComfyUI " + health.UpstreamVersion)
 }
 
-// runtimeState is what /health says of the model runtime.
+// runtimeState returns the state of the model runtime in /health.
 func (p *parts) runtimeState() *pyjson.Object {
 	s := p.engine.Stats()
 	devices := []any{}

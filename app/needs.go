@@ -12,7 +12,7 @@ import (
 	"comfygo/nodes"
 )
 
-// Kinds of what a workflow misses.
+// Kinds of things that a workflow lacks.
 const (
 	missingNode       = "node"
 	missingModel      = "model"
@@ -74,8 +74,8 @@ func (n needs) describe(w io.Writer) {
 // modelEndings are those of model files.
 var modelEndings = []string{".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".pth", ".bin", ".gguf", ".pkl", ".onnx"}
 
-// modelFolder is the folder for the models of an input: as its class declares it, and for classes that only the asked server
-// has, the one that all our classes declare for inputs of that name; "" when that is not known.
+// modelFolder returns the folder for the models of an input: the one that its class declares or, for classes that only the
+// asked server has, the one that all our classes declare for inputs of that name; "" if that is unknown.
 func modelFolder(class, input string) string {
 	if c, ok := nodes.Default().Get(class); ok {
 		if in, ok := c.Input(input); ok {
@@ -100,7 +100,7 @@ func modelFolder(class, input string) string {
 // embedding finds the names of embeddings in a text.
 var embedding = regexp.MustCompile(`(?:^|[\s,(])embedding:([^\s,:()]+)`)
 
-// check goes through a workflow in API form.
+// check checks a workflow in API form.
 func check(prompt *pyjson.Object, here stock) (list needs) {
 	for id, v := range prompt.All() {
 		node, _ := v.(*pyjson.Object)

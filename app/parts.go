@@ -25,7 +25,7 @@ import (
 
 const gib = 1 << 30
 
-// parts are what every command that runs prompts is made of.
+// parts are the parts of every command that runs prompts.
 type parts struct {
 	folders  *folders.Folders
 	engine   *engine.Runtime
@@ -84,14 +84,14 @@ func (p *parts) close() error {
 	return errors.Join(p.python.close(), p.closeFiles(), p.closeAssets(), p.engine.Close(), p.closeTraces())
 }
 
-// freeModels lets go of the models and gives the memory back to the system at once.
+// freeModels unloads the models and returns the memory to the system at once.
 func (p *parts) freeModels() {
 	p.engine.FreeModels()
 	go p.python.free() // it may take its time, and the next job need not wait for it
 	debug.FreeOSMemory()
 }
 
-// openFolders makes the table of folders, with the demo checkpoint when the flags ask for it.
+// openFolders makes the table of folders, with the demo checkpoint if the flags enable it.
 func openFolders(cfg cli.Config, log *slog.Logger) (*folders.Folders, error) {
 	base := cfg.BaseDirectory
 	if base == "" {
@@ -128,7 +128,7 @@ func openFolders(cfg cli.Config, log *slog.Logger) (*folders.Folders, error) {
 	return dirs, nil
 }
 
-// demoWorkflow is what our own page shows at first: the example of the built-in model, when that is listed.
+// demoWorkflow returns the workflow that our own page shows first: the example of the built-in model, if that is listed.
 func demoWorkflow(cfg cli.Config) []byte {
 	if !cfg.DemoModel {
 		return nil
@@ -146,7 +146,7 @@ func unpackDemo(base string) (string, error) {
 	return demo.Unpack(filepath.Join(cache, "comfygo"))
 }
 
-// cacheConfig is how node results are kept.
+// cacheConfig returns the configuration of the cache of node results.
 func cacheConfig(cfg cli.Config) executor.CacheConfig {
 	switch cfg.Cache {
 	case cli.CacheClassic:

@@ -106,7 +106,7 @@ func (d *display) close(failed bool) {
 	}
 }
 
-// title is how the workflow calls a node.
+// title returns the workflow's name of a node.
 func (d *display) title(id string) string {
 	node := d.prompt.Object(id)
 	if node == nil {

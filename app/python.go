@@ -28,11 +28,11 @@ type pythonPlan struct {
 // wanted reports whether there is anything for Python to run.
 func (p pythonPlan) wanted() bool { return len(p.packs) > 0 || p.core }
 
-// errNoPython is why there is no host: there are packs and nothing to run them with.
+// errNoPython is the reason why there is no host: there are packs but no Python to run them.
 var errNoPython = errors.New("no Python interpreter was found: name one by --python PATH, or --python none to do without")
 
-// planPython decides which interpreter runs which packs and which checkout's classes. The error says that something
-// is wanted and cannot be run; the plan is of use for messages then.
+// planPython decides which interpreter runs which packs and which checkout's classes. The error explains what is enabled
+// but cannot run; the plan is then still useful for messages.
 func planPython(cfg cli.Config, dirs *folders.Folders) (pythonPlan, error) {
 	p := pythonPlan{packs: pythonPacks(cfg, dirs)}
 	if cfg.Python == noPython {
@@ -128,7 +128,7 @@ func interpreterIn(named string, dirs ...string) string {
 	return ""
 }
 
-// checkPython tells which Python runs what, without starting it.
+// checkPython reports which Python runs which packs, without starting it.
 func checkPython(cfg cli.Config, dirs *folders.Folders) finding {
 	const what = "python"
 	if cfg.Python == noPython {

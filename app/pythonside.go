@@ -52,8 +52,8 @@ type pythonHost struct {
 
 func (h *pythonHost) host() *pyhost.Host { return h.bridge.Host() }
 
-// startPython starts the hosts for what there is to run; nil where no Python is wanted. What is not run is told once. unload lets go of
-// the engine's models, when a pack asks for it.
+// startPython starts the hosts that are needed, or returns nil if Python is disabled. What does not run is reported once. unload releases
+// the engine's models when a pack requests it.
 func startPython(cfg cli.Config, m machine, dirs *folders.Folders, registry *nodes.Registry, unload func(), log *slog.Logger) *pythonSide {
 	if cfg.Python == noPython {
 		return nil
@@ -82,8 +82,7 @@ func wantedHosts(plan pythonPlan, isolate bool) []string {
 	return append(names, plan.packs...)
 }
 
-// arrange makes the hosts those that the folders ask for: new ones start, those of packs that are gone end, and those that again names are
-// loaded again.
+// arrange adapts the hosts to the folders: new ones start, those of removed packs end, and those in again are reloaded.
 func (p *pythonSide) arrange(again map[string]bool) error {
 	p.changing.Lock()
 	defer p.changing.Unlock()
@@ -173,7 +172,7 @@ func (p *pythonSide) all() []*pythonHost {
 	return p.hosts
 }
 
-// packEvents passes on what packs say to clients, from the moment when there is a server.
+// packEvents passes on the messages of packs to clients, once there is a server.
 type packEvents struct {
 	server atomic.Pointer[server.PackMessages]
 }
@@ -192,8 +191,8 @@ func (e *packEvents) Binary(number int, data []byte, client string) {
 	}
 }
 
-// hostMemory is how many bytes a Python process may take: what the flag says, else nearly all that there is, so that a pack that leaks
-// ends before the system ends something else.
+// hostMemory returns the number of bytes that a Python process may use: that of the flag, else nearly all memory, so that a pack that
+// leaks ends before the system ends something else.
 func hostMemory(cfg cli.Config) int64 {
 	if cfg.HostMemory > 0 {
 		return int64(cfg.HostMemory * gib)
@@ -202,7 +201,8 @@ func hostMemory(cfg cli.Config) int64 {
 	return int64(most * float64(device.TotalMemory()))
 }
 
-// helloPython says what a host is to load and where things lie. only are the packs of one that runs not all; nil for all.
+// helloPython returns the message that names a host's packs and folders. only lists the packs of a host that does not run all; nil means
+// all.
 func helloPython(cfg cli.Config, m machine, dirs *folders.Folders, plan pythonPlan, only []string, skip []string, http string) *pyjson.Object {
 	models := pyjson.NewObject()
 	for _, kind := range dirs.Kinds() {
@@ -237,7 +237,7 @@ func helloPython(cfg cli.Config, m machine, dirs *folders.Folders, plan pythonPl
 	)
 }
 
-// elsewhere is what the executor asks; a nil *pythonSide has nothing.
+// elsewhere returns the interface that the executor calls; a nil *pythonSide has none.
 func (p *pythonSide) elsewhere() nodes.Elsewhere {
 	if p == nil {
 		return nil
@@ -252,14 +252,14 @@ func (p *pythonSide) sendBy(s server.PackMessages) {
 	}
 }
 
-// free lets go of what Python holds besides values: models and replays. It waits for that, within a bound.
+// free releases what Python holds besides values: models and replays. It waits for that, within a bound.
 func (p *pythonSide) free() {
 	if p != nil {
 		p.group.Free(context.Background())
 	}
 }
 
-// unloads lets go of the engine's models when a pack asks for it, once at a time.
+// unloads releases the engine's models when a pack requests it, one request at a time.
 func (p *pythonSide) unloads() {
 	if !p.unloading.CompareAndSwap(false, true) {
 		return
@@ -362,7 +362,7 @@ func (p *pythonSide) Reload() {
 	}
 }
 
-// changed tells clients that node classes have come, gone or changed.
+// changed notifies clients that node classes were added, removed or changed.
 func (p *pythonSide) changed() {
 	if s := p.events.server.Load(); s != nil {
 		(*s).SendPacksChanged()

@@ -24,7 +24,8 @@ const queueFile = "comfygo-queue.db"
 // eventFile is the name of the file of WebSocket events there.
 const eventFile = "comfygo-events.log"
 
-// queueFiles are where jobs, and the events for clients that come back, are kept; no paths with a queue in memory.
+// queueFiles holds the paths of the files of jobs, and of the events for clients that reconnect; empty with a queue
+// in memory.
 type queueFiles struct {
 	queue, events string
 	lock          *filelock.Lock // on the queue file; nil lets the store take it
@@ -72,7 +73,7 @@ func findQueueFiles(cfg cli.Config, dirs *folders.Folders, log *slog.Logger) (qu
 	return queueFiles{}, fmt.Errorf("finding a queue file in %s: %w", dirs.User(), err)
 }
 
-// store is where jobs are kept.
+// store returns the store of jobs.
 func (f queueFiles) store(cfg cli.Config, log *slog.Logger) queue.Store {
 	if f.queue == "" {
 		return queue.NewMemory()

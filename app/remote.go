@@ -46,7 +46,7 @@ func plainly(err error, server string) error {
 	return fmt.Errorf("no server answers at %s: %w", server, err)
 }
 
-// Remote does what queue, history, cancel and models ask for.
+// Remote runs the commands queue, history, cancel and models.
 func (c Command) Remote(ctx context.Context, cfg cli.Config, o cli.RemoteOptions) error {
 	if o.Families {
 		return c.families(o)
@@ -69,8 +69,8 @@ func (c Command) print(v any) error {
 	return e.Encode(v)
 }
 
-// visible is a text with its control characters, and those that turn the direction of writing, escaped: names of files and
-// what a server says must not steer the terminal.
+// visible returns a text with its control characters, and those that change the direction of writing, escaped: names of
+// files and a server's texts must not control the terminal.
 func visible(s string) string {
 	var b strings.Builder
 	for _, r := range s {
@@ -124,7 +124,7 @@ func moment(ms float64) string {
 	return time.UnixMilli(int64(ms)).Local().Format("2006-01-02 15:04:05")
 }
 
-// queueView is what the command queue shows.
+// queueView is the output of the command queue.
 type queueView struct {
 	Paused  bool        `json:"paused"`
 	Running int         `json:"running"`
@@ -169,7 +169,7 @@ func (c Command) remoteQueue(ctx context.Context, s *apiclient.Client, o cli.Rem
 	return c.table(rows)
 }
 
-// standing says in words where a job is.
+// standing describes the state of a job in words.
 func (j remoteJob) standing() string {
 	p := j.Progress
 	switch {
@@ -320,7 +320,7 @@ func (c Command) remoteModels(ctx context.Context, s *apiclient.Client, o cli.Re
 	return c.table(rows)
 }
 
-// describedModel is a model file as a server describes it; what is not known is nil or empty.
+// describedModel is a server's description of a model file; unknown fields are nil or empty.
 type describedModel struct {
 	Name    string   `json:"name"`
 	Size    int64    `json:"size"`
@@ -330,7 +330,7 @@ type describedModel struct {
 	Problem *string  `json:"problem"`
 }
 
-// state says in words whether the file can be used.
+// state describes in words whether the file can be used.
 func (m describedModel) state() string {
 	switch {
 	case m.Usable == nil:

@@ -80,7 +80,7 @@ func remoteFindings(ctx context.Context, s *apiclient.Client, server string) ([]
 	return remoteModelFindings(ctx, s, list)
 }
 
-// remoteModelFindings adds what a server says of its checkpoints.
+// remoteModelFindings adds a server's findings about its checkpoints.
 func remoteModelFindings(ctx context.Context, s *apiclient.Client, list []finding) ([]finding, error) {
 	files, err := describedModels(ctx, s, "checkpoints")
 	if err != nil {

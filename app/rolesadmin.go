@@ -52,7 +52,7 @@ func (k keeper) printRole(r auth.Role, err error) error {
 	})
 }
 
-// changedRole says that a role was changed.
+// changedRole reports that a role was changed.
 func (k keeper) changedRole(r auth.Role, err error) error {
 	if err != nil {
 		return err

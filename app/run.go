@@ -19,8 +19,8 @@ import (
 // codeInterrupted is the exit code of a run ended by Ctrl-C, as in a shell.
 const codeInterrupted = 130
 
-// RunWorkflow runs one workflow without a server: progress goes to standard error, the paths of the
-// files that it has made to standard output.
+// RunWorkflow runs one workflow without a server: it writes progress to standard error, and the
+// paths of the files that the workflow has made to standard output.
 func (c Command) RunWorkflow(ctx context.Context, cfg cli.Config, o cli.RunOptions) (err error) {
 	prompt, err := readWorkflow(o.Workflow, c.Stdin)
 	if err != nil {

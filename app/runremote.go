@@ -21,7 +21,7 @@ import (
 	"comfygo/workflow"
 )
 
-// ran is what became of a workflow, for programs.
+// ran is the outcome of a workflow, for programs.
 type ran struct {
 	ID    string   `json:"prompt_id,omitempty"`
 	OK    bool     `json:"ok"`
@@ -29,7 +29,7 @@ type ran struct {
 	Files []string `json:"files"`
 }
 
-// runAt runs a workflow on a server, shows how far it is, and fetches what it has saved.
+// runAt runs a workflow on a server, shows its progress, and fetches the files that it saved.
 func (c Command) runAt(ctx context.Context, cfg cli.Config, o cli.RunOptions, prompt *pyjson.Object) error {
 	s, err := remote(cfg, cli.RemoteOptions{Server: o.Server})
 	if err != nil {
@@ -93,7 +93,7 @@ func convertFor(ctx context.Context, cfg cli.Config, o cli.RunOptions, saved *py
 	return prompt, setInputs(prompt, o.Inputs)
 }
 
-// refused says what a server finds wrong with a workflow, one line a fault, and returns what remains to be said.
+// refused prints the faults that a server finds in a workflow, one per line, and returns the remaining message.
 func (c Command) refused(err error, prompt *pyjson.Object, server string) error {
 	var status *apiclient.StatusError
 	if !errors.As(err, &status) || status.Code != http.StatusBadRequest {
@@ -111,7 +111,7 @@ func (c Command) refused(err error, prompt *pyjson.Object, server string) error 
 	return errors.New("the workflow cannot run")
 }
 
-// giveUp cancels a job whose client goes away.
+// giveUp cancels a job whose client disconnects.
 func giveUp(s *apiclient.Client, id string) {
 	if id == "" {
 		return

@@ -39,8 +39,8 @@ type signalError struct{ signal os.Signal }
 
 func (e *signalError) Error() string { return "stopping on signal: " + e.signal.String() }
 
-// stopLimit is how long the program may take to stop by itself, after the time to drain. A single
-// operation of the model runtime cannot be interrupted and may be a long one.
+// stopLimit is the time that the program may take to stop by itself, after the time to drain. A single
+// operation of the model runtime cannot be interrupted and may take long.
 const stopLimit = 30 * time.Second
 
 // withSignals returns a context that the first SIGINT or SIGTERM ends. A second signal ends the program

@@ -22,7 +22,7 @@ import (
 	_ "comfygo/nodes/all"
 )
 
-// output is what a server has printed.
+// output is the text that a server has printed.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -245,7 +245,7 @@ func TestSeveralServersOnOneFolder(t *testing.T) {
 	}
 }
 
-// TestQueueFileNamedTwice: who names the file means just that one.
+// TestQueueFileNamedTwice checks that a command that names the file uses just that one.
 func TestQueueFileNamedTwice(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()

@@ -14,7 +14,7 @@ import (
 	"comfygo/server/measure"
 )
 
-// openTraces makes the tracer when the command line or OpenTelemetry's environment asks for it; nil when neither does.
+// openTraces makes the tracer if the command line or OpenTelemetry's environment enables it; otherwise it returns nil.
 func openTraces(cfg cli.Config, log *slog.Logger) (*tracing.Tracer, error) {
 	asked := cfg.OTLPEndpoint != ""
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} {
@@ -26,7 +26,7 @@ func openTraces(cfg cli.Config, log *slog.Logger) (*tracing.Tracer, error) {
 	return tracing.New(context.Background(), tracing.Config{Endpoint: cfg.OTLPEndpoint, Version: Version, Log: log})
 }
 
-// traces returns the tracer for the server; a nil interface without one.
+// traces returns the tracer for the server, or a nil interface.
 func (p *parts) traces() measure.Traces {
 	if p.tracer == nil {
 		return nil

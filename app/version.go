@@ -31,7 +31,7 @@ type buildInfo struct {
 	ONNXRuntime string `json:"onnxruntime"` // the pinned version
 }
 
-// readBuild returns what the linker and Go's build information say.
+// readBuild returns the data of the linker and Go's build information.
 func readBuild() buildInfo {
 	b := buildInfo{
 		Version: Version, Commit: commit, Date: date, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,

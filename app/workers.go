@@ -20,7 +20,7 @@ import (
 	"comfygo/server/logs"
 )
 
-// supervise runs worker processes beside the server, or, in the role of a worker, nothing but them. A queue that is not in NATS goes into a
+// supervise runs worker processes beside the server, or only workers in the role of a worker. A queue that is not in NATS is moved to a
 // NATS server of this process.
 func (c Command) supervise(ctx context.Context, cfg cli.Config, log *Log, logs *logs.Buffer) (err error) {
 	cards, _ := device.Cards() // empty without a driver
@@ -89,7 +89,7 @@ type child struct {
 
 const (
 	firstRestart, longestRestart = time.Second, 30 * time.Second
-	// settled is how long a process has to run for its next end not to count as one of several.
+	// settled is the time that a process has to run for its next end not to count as one of several.
 	settled = time.Minute
 )
 

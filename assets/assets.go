@@ -21,14 +21,14 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Config is what a library is made of. Folders is required.
+// Config configures a library. Folders is required.
 type Config struct {
 	Folders *folders.Folders
 	// URL names the database: sqlite:///PATH, or sqlite:// for one in memory. "" is comfyui.db in the user folder.
 	URL string
 	// Hash makes background scans hash the files that they find.
 	Hash bool
-	// ContentType guesses a media type from a file's name, "" when it is unknown; nil guesses nothing.
+	// ContentType guesses a media type from a file's name, "" if it is unknown; nil guesses nothing.
 	ContentType func(name string) string
 	// Logger may be nil.
 	Logger *slog.Logger
@@ -61,7 +61,7 @@ type Asset struct {
 // Reference is a name for an asset. Path is "" for one that a client made without a file of its own.
 type Reference struct {
 	ID, Owner, Name, Path, Loader, PreviewID, JobID string
-	// User is what clients have set, System what the server has found; nil when there is nothing.
+	// User is metadata set by clients, System metadata found by the server; either may be nil.
 	User, System *pyjson.Object
 	// Created, Updated and Accessed are UTC times in the database's form, see Stamp.
 	Created, Updated, Accessed Stamp
@@ -93,7 +93,7 @@ func (s Stamp) ISO() string {
 	return string(b)
 }
 
-// Kind says what is wrong with a request.
+// Kind is the kind of fault in a request.
 type Kind int
 
 // The kinds of problems.
@@ -103,7 +103,7 @@ const (
 	Invalid
 	HashMismatch
 	InvalidCursor
-	// NoFile is a reference whose file is gone.
+	// NoFile is a reference whose file is missing.
 	NoFile
 )
 

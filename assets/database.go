@@ -25,7 +25,7 @@ const revision = "0006_add_loader_path"
 // defaultFile is the database's name in the user folder.
 const defaultFile = "comfyui.db"
 
-// patience is how long a transaction waits for those of other servers on the same file. Each is a matter of milliseconds.
+// patience is the time that a transaction waits for those of other servers on the same file. Each takes milliseconds.
 const patience = 10 * time.Second
 
 // openDatabase opens the file. There is one connection, which all of the library shares; other servers may have theirs, and
@@ -104,7 +104,7 @@ func (l *Library) tx(ctx context.Context, do func(*sql.Tx) error) error {
 	return tx.Commit()
 }
 
-// maxBinds is how many values one statement takes.
+// maxBinds is the maximum number of values in one statement.
 const maxBinds = 800
 
 // inChunks calls do for parts of the list, with a question mark for each and their values.

@@ -19,14 +19,14 @@ const (
 	hashPiece  = 1 << 20 // bytes between two looks at whether to go on
 )
 
-// CleanHash returns a hash in its one form, "blake3:" and 64 small digits; false when it is none.
+// CleanHash returns a hash in its canonical form, "blake3:" and 64 lower-case digits, or false if it is not valid.
 func CleanHash(text string) (string, bool) {
 	text = strings.ToLower(strings.TrimSpace(text))
 	digits, ok := strings.CutPrefix(text, hashPrefix)
 	return text, ok && len(digits) == hashDigits && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
-// Hasher hashes what is written to it.
+// Hasher hashes the data that is written to it.
 type Hasher struct{ h *blake3.Hasher }
 
 // NewHasher returns an empty hasher.

@@ -131,7 +131,7 @@ func refer(tx *sql.Tx, hash string, e Entry) (it Item, err error) {
 	return itemOf(tx, id, e.Owner)
 }
 
-// siblingSize is the size of the image as another reference of the content stores it; nil when it is unknown.
+// siblingSize returns the size of the image as another reference of the content stores it, or nil if it is unknown.
 func siblingSize(tx *sql.Tx, asset, except string) (*pyjson.Object, error) {
 	list, err := readItems(tx, `SELECT `+itemColumns+` WHERE a.id = ? AND r.id <> ? AND r.is_missing = 0 AND r.deleted_at IS NULL ORDER BY r.id`, asset, except)
 	for _, it := range list {
@@ -179,16 +179,16 @@ type Upload struct {
 	Hold func(dir string) (Quota, error)
 }
 
-// Quota bounds what a client keeps in a base folder.
+// Quota bounds the space of a client in a base folder.
 type Quota interface {
 	// Room refuses a file of size bytes at path when the disk or a quota has no space for it.
 	Room(size int64, path string) error
 	Release()
 }
 
-// Add takes an uploaded file in. Content that is known already only gets one more reference; new content is moved to
-// the folder that the tags name, under its hash, and created is true. The staged file is gone or no longer needed
-// afterwards. The error is a Problem when the tags name no folder.
+// Add stores an uploaded file. Known content only gets one more reference; new content is moved to the folder that the tags
+// name, under its hash, and created is true. The staged file is gone or no longer needed afterwards. The error is a Problem
+// if the tags name no folder.
 func (l *Library) Add(ctx context.Context, u Upload) (it Item, created bool, err error) {
 	u.Tags = CleanTags(u.Tags)
 	if err := checkTags(u.Tags); err != nil {

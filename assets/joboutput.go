@@ -10,8 +10,8 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// LoaderPath is what a loader node takes for a file: its path below its storage folder, or below the folder of its kind of
-// model; "" when no loader would find it.
+// LoaderPath returns the name by which a loader node finds a file: its path below its storage folder, or below the folder of
+// its kind of model; "" if no loader would find it.
 func (l *Library) LoaderPath(path string) string { return l.loaderPath(path) }
 
 // Output returns the reference of a file that a job has saved, given as an entry of a node's output (filename, subfolder,

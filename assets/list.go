@@ -66,7 +66,7 @@ func (f Filter) where(ctx context.Context) (string, []any, error) {
 	return strings.Join(conds, " AND "), args, nil
 }
 
-// maxTags is how many tags each list of a filter may have; callers see to it.
+// maxTags is the maximum number of tags in each list of a filter; callers must enforce it.
 const maxTags = 100
 
 func metaCondition(key string, v any) (string, []any) {
@@ -175,7 +175,7 @@ func readItems(tx *sql.Tx, query string, args ...any) (list []Item, err error) {
 	return list, rows.Err()
 }
 
-// sortValue is what a cursor says of the last reference of a page.
+// sortValue returns a cursor's value for the last reference of a page.
 func (p Page) sortValue(it Item) string {
 	switch p.Sort {
 	case "name":

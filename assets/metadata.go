@@ -24,14 +24,14 @@ import (
 const (
 	// maxHeader bounds the header of a safetensors file that is read, in bytes.
 	maxHeader = 8 << 20
-	// maxImageHead bounds what is read of an image to find its size, in bytes.
+	// maxImageHead bounds how much of an image is read to find its size, in bytes.
 	maxImageHead = 16 << 20
-	// maxTrainedWords is how many words are kept of what a model was trained on.
+	// maxTrainedWords is the number of words that are kept of a model's training words.
 	maxTrainedWords = 100
 )
 
-// describe returns what a file tells about itself: name, size and type, what a safetensors header says of the model, and
-// the size of an image.
+// describe returns a file's metadata: name, size and type, the model's metadata in a safetensors header, and the size of
+// an image.
 func (l *Library) describe(path string, info fs.FileInfo) (meta *pyjson.Object, contentType string) {
 	name := l.loaderPath(path)
 	if name == "" {
@@ -48,7 +48,7 @@ func (l *Library) describe(path string, info fs.FileInfo) (meta *pyjson.Object, 
 	return meta.Merge(pictureMetadata(path, contentType)), contentType
 }
 
-// pictureMetadata returns the size of an image; nil for other files.
+// pictureMetadata returns the size of an image, or nil for other files.
 func pictureMetadata(path, contentType string) *pyjson.Object {
 	if !strings.HasPrefix(contentType, "image/") {
 		return nil

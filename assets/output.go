@@ -44,7 +44,7 @@ func (l *Library) enrichEntry(ctx context.Context, entry any) any {
 	return entry.(*pyjson.Object).Clone().Set("id", it.ID)
 }
 
-// outputFile returns the file that an entry of a node's output names, "" when it is none in the folders.
+// outputFile returns the file that an entry of a node's output names, or "" if it is not in the folders.
 func (l *Library) outputFile(ctx context.Context, dirs *folders.Folders, entry any) (file, kind string) {
 	o, ok := entry.(*pyjson.Object)
 	if !ok {
@@ -133,10 +133,10 @@ func (l *Library) enter(ctx context.Context, file, job string) error {
 	})
 }
 
-// Download is a file to send: Name is what it is called, ContentType what it is said to be.
+// Download is a file to send, with its Name and ContentType.
 type Download struct{ Path, Name, ContentType string }
 
-// Download returns the file of a reference, or of another reference with the same content, and notes the access.
+// Download returns the file of a reference, or of another reference with the same content, and records the access.
 func (l *Library) Download(ctx context.Context, id, owner string) (d Download, err error) {
 	err = l.tx(ctx, func(tx *sql.Tx) error {
 		it, err := itemIn(ctx, tx, id, owner)
@@ -196,8 +196,8 @@ func (l *Library) typeOf(a Asset, name string) string {
 	return l.contentType(name)
 }
 
-// livePath is a file with an asset's content, whosever it is: one that has not changed since it was looked at comes first. The
-// file of a deleted reference is as good, while there are others to the content.
+// livePath returns a file with an asset's content, of any owner; a file that has not changed since its last check comes first.
+// The file of a deleted reference will do, as long as the content has other references.
 func (l *Library) livePath(tx *sql.Tx, asset string) (path, name string, err error) {
 	rows, err := tx.Query(`SELECT r.file_path, r.name FROM asset_references r WHERE r.asset_id = ? AND r.is_missing = 0
 		AND r.file_path IS NOT NULL ORDER BY r.deleted_at IS NOT NULL, r.needs_verify, r.id`, asset)

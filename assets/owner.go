@@ -10,15 +10,15 @@ import (
 type foldersKey struct{}
 
 // In carries the folders of an owner in a context. Files registered with it are in these folders and belong to the owner, and only
-// content that the owner sees is known. Without it, as without owners' folders, all content is.
+// content that the owner sees counts as known. Without it, as without owners' folders, all content does.
 func In(ctx context.Context, dirs *folders.Folders) context.Context {
 	return context.WithValue(ctx, foldersKey{}, dirs)
 }
 
 type overseerKey struct{}
 
-// Overseeing marks a context as that of an administrator who also sees assets without an owner, where owners have folders of
-// their own.
+// Overseeing marks a context as that of an administrator who also sees assets without an owner if owners have folders of their
+// own.
 func Overseeing(ctx context.Context) context.Context {
 	return context.WithValue(ctx, overseerKey{}, true)
 }
@@ -48,7 +48,7 @@ func (l *Library) dirs(ctx context.Context) *folders.Folders {
 	return l.cfg.Folders
 }
 
-// home are the folders of whose files a path is one of.
+// home returns the folders that contain a path.
 func (l *Library) home(path string) *folders.Folders {
 	return l.cfg.Folders.For(l.cfg.Folders.OwnerOf(path))
 }

@@ -51,8 +51,8 @@ func below(dir, path string) (string, bool) {
 	return filepath.ToSlash(rel), true
 }
 
-// loaderPath is what a loader node takes for the file: relative to its input folder or to the folder of its kind of
-// model. "" when no loader would find it.
+// loaderPath returns the name by which a loader node finds the file: relative to its input folder or to the folder of its
+// kind of model; "" if no loader would find it.
 func (l *Library) loaderPath(path string) string {
 	home := l.home(path)
 	for _, name := range inputKinds {

@@ -65,8 +65,8 @@ func itemIn(ctx context.Context, tx *sql.Tx, id, owner string) (Item, error) {
 	return it, err
 }
 
-// owned returns a reference that the owner may change. A confined owner may change its own only, and does not learn of
-// what it does not see.
+// owned returns a reference that the owner may change. A confined owner may change only its own, and does not learn of
+// others.
 func owned(ctx context.Context, tx *sql.Tx, id, owner string) (Item, error) {
 	if confined(ctx) {
 		it, err := itemIn(ctx, tx, id, owner)
@@ -94,7 +94,7 @@ func (l *Library) Get(ctx context.Context, id, owner string) (it Item, err error
 	return it, wrap("getting an asset", err)
 }
 
-// wrap says what failed; problems are for clients and stay as they are.
+// wrap adds what failed to an error; problems are for clients and stay as they are.
 func wrap(what string, err error) error {
 	if err == nil {
 		return nil
@@ -105,7 +105,7 @@ func wrap(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// Change is what Update sets; nil leaves a field alone.
+// Change holds the fields that Update sets; nil leaves a field unchanged.
 type Change struct {
 	Name, PreviewID *string
 	User            *pyjson.Object
@@ -172,7 +172,7 @@ func (l *Library) change(ctx context.Context, tx *sql.Tx, ref Item, c Change) er
 	return err
 }
 
-// withFile returns the metadata with the file's name in it, when there is a file.
+// withFile returns the metadata with the file's name in it, if there is a file.
 func withFile(meta *pyjson.Object, file string) *pyjson.Object {
 	out := pyjson.NewObject().Merge(meta)
 	if file != "" {
@@ -229,7 +229,7 @@ func (l *Library) Previews(ctx context.Context, ids []string) (map[string]string
 // maxMetaRows is how many values of a reference's metadata filters find.
 const maxMetaRows = 10_000
 
-// setMetadata replaces what is known of a reference, and the rows that filters look at.
+// setMetadata replaces the metadata of a reference, and the rows that filters read.
 func setMetadata(tx *sql.Tx, id string, user, system *pyjson.Object) error {
 	u, err := jsonText(user)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Root is a part of the folders that a scan looks at.
+// Root is one of the groups of folders that a scan can cover.
 type Root string
 
 // The parts. Previews in the temp folder are entered by the nodes that make them and never looked for.
@@ -198,7 +198,7 @@ func settle(tx *sql.Tx, refs []seen, missing bool, there map[string]bool) error 
 	return nil
 }
 
-// markOutside marks references as missing whose files are in none of our folders any more.
+// markOutside marks references as missing if their files are no longer in any of our folders.
 func (l *Library) markOutside(ctx context.Context) (n int64, err error) {
 	cond, args := inDirs(l.ownedDirs())
 	err = l.tx(ctx, func(tx *sql.Tx) error {

@@ -171,7 +171,7 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// TestCloseWhileHeld ends a library whose scan is held; goleak watches.
+// TestCloseWhileHeld closes a library whose scan is held; goleak watches.
 func TestCloseWhileHeld(t *testing.T) {
 	t.Parallel()
 	r := open(t, assets.Config{Hash: true}, map[string]string{"input/a.txt": "a"})

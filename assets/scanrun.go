@@ -20,14 +20,14 @@ const (
 	tellEvery = time.Second
 )
 
-// Levels of what is known of a file.
+// Levels of the knowledge about a file.
 const (
 	levelEntered = iota
 	levelDescribed
 	levelHashed
 )
 
-// tally is what a scan has done.
+// tally counts the results of a scan.
 type tally struct{ created, enriched, skipped, total int64 }
 
 // run does one scan and then the one that waits for it.
@@ -213,7 +213,7 @@ func (s *seeder) enrich(ctx context.Context, o order, t *tally) error {
 	}
 }
 
-// entered returns references of which less is known than should be, in the order of their ids.
+// entered returns references whose level is below the wanted one, in the order of their ids.
 func (l *Library) entered(ctx context.Context, dirs []string, level int, after string) (out []entry, err error) {
 	cond, args := inDirs(dirs)
 	args = append(args, level, after, lookIntoMany)
@@ -237,7 +237,7 @@ func (l *Library) entered(ctx context.Context, dirs []string, level int, after s
 	return out, err
 }
 
-// lookInto reads what a file tells about itself and, if asked, hashes it; true when more is known than before.
+// lookInto reads the metadata of a file and, if requested, hashes it; it returns true if more is known than before.
 func (s *seeder) lookInto(ctx context.Context, e entry, hashes bool) (bool, error) {
 	info, err := os.Stat(e.path)
 	if err != nil || !info.Mode().IsRegular() {

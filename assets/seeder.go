@@ -9,7 +9,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// State is what the scanner does.
+// State is the state of the scanner.
 type State string
 
 // The states of the scanner.
@@ -23,7 +23,7 @@ const (
 // Progress counts the files of a scan: those that were found, those that were gone through, entered, and known before.
 type Progress struct{ Total, Scanned, Created, Skipped int64 }
 
-// Status is what the scanner does and how its last scan went.
+// Status is the state of the scanner and the result of its last scan.
 type Status struct {
 	State State
 	// Progress is nil before the first scan.
@@ -47,10 +47,10 @@ type order struct {
 	hashes bool
 }
 
-// maxErrors is how many messages a status keeps.
+// maxErrors is the number of messages that a status keeps.
 const maxErrors = 200
 
-// ErrScanning is what Prune gives while a scan runs.
+// ErrScanning is returned by Prune while a scan runs.
 var ErrScanning = errors.New("a scan is running")
 
 // seeder runs one scan at a time in a goroutine.
@@ -90,7 +90,8 @@ func (l *Library) Scan(roots []Root) bool {
 	return l.seeder.start(order{roots: roots, phase: fullPhase})
 }
 
-// ScanAll is the scan at start: it first finds references whose files are gone, and hashes if the library is configured to.
+// ScanAll runs the scan at start: it first finds references whose files are missing, and hashes if the library is
+// configured to.
 func (l *Library) ScanAll() bool {
 	return l.seeder.start(order{roots: Everything(), phase: fullPhase, prune: true, hashes: l.cfg.Hash})
 }
@@ -106,10 +107,10 @@ func (l *Library) Pause() { l.seeder.pause() }
 // Resume lets a paused scan go on.
 func (l *Library) Resume() { l.seeder.resume() }
 
-// Cancel ends the running scan; false when none is running.
+// Cancel ends the running scan; it returns false if none is running.
 func (l *Library) Cancel() bool { return l.seeder.stop() }
 
-// Status tells what the scanner does.
+// Status returns the status of the scanner.
 func (l *Library) Status() Status { return l.seeder.status() }
 
 // Wait waits for the end of the running scan, or of ctx.
@@ -125,7 +126,7 @@ func (l *Library) Wait(ctx context.Context) error {
 	}
 }
 
-// Prune marks references as missing whose files are in none of the folders, and returns how many. The error is
+// Prune marks references as missing if their files are in none of the folders, and returns their number. The error is
 // ErrScanning while a scan runs.
 func (l *Library) Prune(ctx context.Context) (int64, error) {
 	s := l.seeder

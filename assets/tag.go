@@ -14,7 +14,7 @@ const (
 	byUpload = "upload"
 )
 
-// missingTag marks references whose content is nowhere any more.
+// missingTag marks references whose content has no file any more.
 const missingTag = "missing"
 
 // CleanTags trims tags and drops empty ones and repetitions.
@@ -30,7 +30,7 @@ func CleanTags(tags []string) []string {
 	return out
 }
 
-// maxNewTags is how many tags one request may name.
+// maxNewTags is the number of tags that one request may name.
 const maxNewTags = 10_000
 
 func checkTags(tags []string) error {
@@ -61,8 +61,8 @@ func addTags(tx *sql.Tx, id string, tags []string, origin string) error {
 	return nil
 }
 
-// TagChange is what a change of a reference's tags did: Done were added or removed, Idle were there already or were not
-// there, Total are those that it has now. All are sorted.
+// TagChange is the result of changing a reference's tags: Done were added or removed, Idle were present already or were
+// not present, Total are the current ones. All are sorted.
 type TagChange struct{ Done, Idle, Total []string }
 
 // AddTags gives a reference tags.

@@ -30,7 +30,7 @@ func endpointOf(method, route string) endpoint {
 	return endpoint{method, route}
 }
 
-// permission is how the missing permission is named.
+// permission returns the name of the missing permission.
 func permission(e endpoint, workflow string) string {
 	if workflow == "" {
 		return e.String()

@@ -54,7 +54,7 @@ func (s *Store) Permissions(p Principal) []string {
 	return list
 }
 
-// roles are those of which each has to allow.
+// roles returns the roles that all have to allow a request.
 func (p Principal) roles() []string {
 	if p.Within == "" || p.Within == p.Role {
 		return []string{p.Role}
@@ -107,7 +107,7 @@ func (s *Store) Limits(p Principal) Limits {
 	return l
 }
 
-// stricter is the lower of each limit; 0 is none.
+// stricter returns the lower of each limit; 0 means no limit.
 func (l Limits) stricter(o Limits) Limits {
 	return Limits{
 		Queued: lower(l.Queued, o.Queued), Megapixels: lower(l.Megapixels, o.Megapixels), UploadBytes: lower(l.UploadBytes, o.UploadBytes),
@@ -154,7 +154,7 @@ func (s *Store) AllowPrompt(p Principal, graph []byte) (string, error) {
 	return "", refusal
 }
 
-// anyGraph reports whether a role may run what it likes.
+// anyGraph reports whether a role may run any graph.
 func (n *snapshot) anyGraph(role string) bool {
 	r := n.roles[role]
 	return r != nil && (r.admin || slices.Contains(r.permits[endpointPrompt], AnyWorkflow))

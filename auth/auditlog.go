@@ -31,7 +31,7 @@ func (s *Store) Audit(ctx context.Context, e Event) {
 	s.record(ctx, e)
 }
 
-// record logs an event and hands it to the scribe.
+// record logs an event and passes it to the scribe.
 func (s *Store) record(ctx context.Context, e Event) {
 	logEvent(ctx, s.log, e)
 	select {
@@ -154,7 +154,7 @@ func (s *Store) settle(ctx context.Context) error {
 	return nil
 }
 
-// where is the filter as SQL. What was asked for goes in as values, never as text.
+// where returns the filter as SQL. Values of the request are passed as parameters, never as text.
 func (f EventFilter) where() (string, []any) {
 	var parts []string
 	var args []any

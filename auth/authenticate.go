@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// usedStep is how exactly the time of last use is kept, in seconds.
+// usedStep is the precision of the time of last use, in seconds.
 const usedStep = 60
 
 // Authenticate implements Gate.
@@ -86,7 +86,7 @@ func (s *Store) check(ctx context.Context, c Credential, d digest, k *keyRecord)
 		return Principal{}, err
 	}
 	defer release()
-	// Anyone who waited may find that another request with the same key has done the work, or that the address is locked by now.
+	// A caller that waited may find that another request with the same key has done the work, or that the address is locked by now.
 	now := s.now()
 	e, ok, refused := s.verified.find(d, now)
 	switch wait := s.lockouts.wait(c.Addr, now); {
@@ -110,7 +110,7 @@ func (s *Store) check(ctx context.Context, c Credential, d digest, k *keyRecord)
 	return s.principal(e, c.Source, now)
 }
 
-// catchUp looks at the file before its time and reports whether there was something new.
+// catchUp checks the file ahead of schedule and reports whether it has changed.
 func (s *Store) catchUp(ctx context.Context) bool {
 	old := s.snap.Load()
 	generation, err := generationOf(ctx, s.read)
@@ -120,7 +120,7 @@ func (s *Store) catchUp(ctx context.Context) bool {
 	return s.reload(context.WithoutCancel(ctx)) == nil
 }
 
-// principal is who stands behind a credential that was found good: its key may have ended since.
+// principal returns the principal of a valid credential: its key may have ended since.
 func (s *Store) principal(e goodEntry, from Source, now time.Time) (Principal, error) {
 	snap := s.snap.Load()
 	k := snap.keys[e.key]
@@ -158,7 +158,7 @@ func (n *snapshot) keyPrincipal(k *keyRecord, from Source) Principal {
 	return p
 }
 
-// userPrincipal is who a user is without a key.
+// userPrincipal returns the principal of a user without a key.
 func (n *snapshot) userPrincipal(u *User, from Source) Principal {
 	return Principal{ID: u.ID, Name: u.Name, Role: u.Role, Within: u.Role, Admin: n.admin(u.Role), Source: from, known: true}
 }
@@ -168,7 +168,7 @@ func (n *snapshot) admin(role string) bool {
 	return r != nil && r.admin
 }
 
-// earlier is the first of two ends; zero is none.
+// earlier returns the first of two ends; zero means no end.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -176,7 +176,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// byProxy believes a proxy that is trusted who its user is.
+// byProxy accepts the user name of a trusted proxy.
 func (s *Store) byProxy(c Credential) (Principal, error) {
 	if !c.Addr.IsValid() {
 		return Principal{}, ErrUntrustedProxy

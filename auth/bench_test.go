@@ -7,7 +7,7 @@ import (
 	"comfygo/auth"
 )
 
-// BenchmarkWarm is what a request costs whose key, token or session is known: who it is, whether it may, and a token from
+// BenchmarkWarm measures a request whose key, token or session is known: authentication, authorization, and a token from
 // each of its buckets.
 func BenchmarkWarm(b *testing.B) {
 	for _, more := range []int{0, 10000} {
@@ -48,7 +48,7 @@ func BenchmarkWarm(b *testing.B) {
 	}
 }
 
-// BenchmarkCold is what the first request of a key costs.
+// BenchmarkCold measures the first request of a key.
 func BenchmarkCold(b *testing.B) {
 	s := openStore(b, "", func(o *auth.StoreOptions) {
 		o.Hash, o.LockOut = auth.DefaultHash, auth.LockOut{Free: 1 << 40, Failures: 1 << 40}
@@ -63,7 +63,7 @@ func BenchmarkCold(b *testing.B) {
 	}
 }
 
-// BenchmarkReload is what a change costs a process that has 10,000 keys.
+// BenchmarkReload measures a change for a process with 10,000 keys.
 func BenchmarkReload(b *testing.B) {
 	s := openStore(b, "", nil)
 	k := makeKey(b, s, "ursula", auth.RoleUser, 0)

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// idleBucket is when an unused bucket is forgotten: it is full again by then.
+// idleBucket is the time after which an unused bucket is dropped: it is full again by then.
 const idleBucket = 10 * time.Minute
 
-// bucketKey is whose bucket it is: a principal's or a network's.
+// bucketKey is the owner of a bucket: a principal or a network.
 type bucketKey struct {
 	kind  Bucket
 	owner string
@@ -39,7 +39,7 @@ func (l Limits) of(b Bucket) (perSecond float64, burst int) {
 	return l.Requests, max(1, l.RequestsBurst)
 }
 
-// take takes one token, or says how long until there is one.
+// take takes one token, or returns the time until there is one.
 func (b *buckets) take(key bucketKey, perSecond float64, burst int, now time.Time) time.Duration {
 	if perSecond <= 0 {
 		return 0

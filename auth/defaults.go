@@ -29,13 +29,13 @@ var roles = map[who][]string{
 	all: {RoleUser, RoleViewer, RoleGuest}, users: {RoleUser, RoleGuest}, read: {RoleUser, RoleViewer}, user: {RoleUser},
 }
 
-// defaults has one line for every route of the server, as "METHOD ROUTE". There are no patterns here on purpose: a route
-// without a line is refused, and a test of the server finds it.
+// defaults has one line for every route of the server, as "METHOD ROUTE". It has no patterns on purpose: a route without
+// a line is refused, and a test of the server finds it.
 var defaults = []struct {
 	who    who
 	routes string
 }{
-	// Pages, and what tells load balancers that there is a server.
+	// Pages, and the endpoints that show load balancers that a server runs.
 	{open, `
 		GET /*
 		GET /
@@ -107,7 +107,7 @@ var defaults = []struct {
 		GET /internal/files/:directory_type
 		GET /v1/queue
 		GET /v1/queue/events`},
-	// One's own settings and files.
+	// The user's own settings and files.
 	{read, `
 		POST /settings
 		POST /settings/:id
@@ -205,7 +205,7 @@ var aboutWorkflows = map[endpoint]bool{
 	{"GET", "/workflows/:name"}:      true,
 }
 
-// endpointPrompt is where graphs come in.
+// endpointPrompt is the endpoint that accepts graphs.
 var endpointPrompt = endpoint{"POST", "/prompt"}
 
 // DefaultRules is the table of the built-in roles' permissions, one rule for each endpoint, in its written order.
@@ -236,8 +236,7 @@ var ruled = func() map[endpoint]Rule {
 	return m
 }()
 
-// HasRule reports whether there is a rule for exactly this route. Without one it is refused to all roles but
-// administrators.
+// HasRule reports whether exactly this route has a rule. Without one only administrators may use the route.
 func HasRule(method, route string) bool {
 	_, ok := ruled[endpointOf(method, route)]
 	return ok

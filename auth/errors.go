@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// ErrUnauthenticated is what all refusals of a credential match. The others say why, for the log and for those whose
-// credential was once good.
+// ErrUnauthenticated is matched by all refusals of a credential. The others give the reason, for the log and for
+// clients whose credential was once valid.
 var (
 	ErrUnauthenticated = errors.New("not authenticated")
 	ErrNoCredential    = unauthenticated("no credential was shown")
@@ -17,23 +17,23 @@ var (
 	ErrUntrustedProxy  = unauthenticated("a user was forwarded by an address that is not a trusted proxy")
 )
 
-// ErrNoTokens is returned when a principal without a key of a store asks for a token.
+// ErrNoTokens is returned when a principal without a key of a store requests a token.
 var ErrNoTokens = errors.New("tokens are given for keys of the store only")
 
-// ErrNotFound is what a store answers about a key, user, role or workflow that it doesn't have.
+// ErrNotFound is returned by a store for a missing key, user, role or workflow.
 var ErrNotFound = errors.New("not found")
 
-// ErrInvalid is what a store answers to a name, role or permission that can't be.
+// ErrInvalid is returned by a store for an invalid name, role or permission.
 var ErrInvalid = errors.New("not valid")
 
-// ErrExists is what a store answers when a name is taken.
+// ErrExists is returned by a store when a name is taken.
 var ErrExists = errors.New("exists already")
 
 type unauthenticatedError string
 
 func unauthenticated(text string) error { return unauthenticatedError(text) }
 
-// Error says why the credential was refused.
+// Error returns the reason why the credential was refused.
 func (e unauthenticatedError) Error() string { return string(e) }
 
 // Is makes all of them ErrUnauthenticated.
@@ -45,7 +45,7 @@ type WaitError struct {
 	Why   string
 }
 
-// Error says what to wait for, and how long.
+// Error names the limit to wait for, and how long.
 func (e *WaitError) Error() string {
 	return fmt.Sprintf("%s: try again in %s", e.Why, e.After.Round(time.Second))
 }

@@ -47,7 +47,7 @@ func AddKeys(ctx context.Context, s *Store, owner string, n int) error {
 	return s.reload(ctx)
 }
 
-// SignerSecret is what a token is signed with.
+// SignerSecret returns the secret that signs a token.
 func SignerSecret(s *Store, id string) any { return s.snap.Load().signers[id].sign }
 
 // LimitFile limits the file to a number of pages, or to its size when it has more already.

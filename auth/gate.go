@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Mode is what a gate asks for.
+// Mode is the kind of credential that a gate requires.
 type Mode int
 
 // The modes.
@@ -19,7 +19,7 @@ const (
 // String is the mode's name in logs.
 func (m Mode) String() string { return [...]string{"off", "keys", "store"}[m] }
 
-// Source is how a credential came.
+// Source is the way in which a credential was sent.
 type Source string
 
 // The sources. Which of them a request may use is the middleware's decision.
@@ -34,16 +34,16 @@ const (
 	SourceOIDC     Source = "oidc"     // only in a Principal: just logged in by OpenID Connect
 )
 
-// Credential is what a request shows.
+// Credential is the credential of a request.
 type Credential struct {
 	Source Source
 	Secret string // or the user's name, with SourceProxy
-	// Addr is the peer's address; invalid when unknown. Failures are counted by it, and SourceProxy is
-	// believed only from trusted networks.
+	// Addr is the peer's address; invalid if unknown. Failures are counted by it, and SourceProxy is trusted only from
+	// trusted networks.
 	Addr netip.Addr
 }
 
-// Access is what a request wants to do.
+// Access is the access that a request needs.
 type Access struct {
 	// Method is the HTTP method; HEAD counts as GET.
 	Method string
@@ -71,7 +71,7 @@ type Limits struct {
 	PromptsBurst  int     `json:"prompts_burst"`
 }
 
-// Bucket is one of the kinds of what is counted.
+// Bucket is one of the kinds of counted requests.
 type Bucket int
 
 // The buckets. Failed logins are counted by Authenticate itself.
@@ -101,7 +101,7 @@ type Identity struct {
 	Role    string // empty: what the store has for the user
 }
 
-// Revocation says which principals have ended.
+// Revocation lists the principals that have ended.
 type Revocation struct {
 	KeyID, SessionID string // the key or session that ended
 	Owner            string // the user that ended, with all its keys, or whose role changed
@@ -186,7 +186,7 @@ type Event struct {
 	Detail string    `json:"detail,omitempty"`
 }
 
-// Action is what was done.
+// Action is the action that was done.
 type Action string
 
 // The actions. The server writes those of requests, jobs and files, the gates the others.
@@ -205,7 +205,7 @@ const (
 	ActionDelete   Action = "delete"  // files, history, jobs
 )
 
-// Result is how it went.
+// Result is the outcome.
 type Result string
 
 // The results.

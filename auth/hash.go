@@ -17,11 +17,11 @@ type HashParameters struct {
 	Threads uint8
 }
 
-// DefaultHash takes about 20 ms and 19 MiB: what OWASP's Password Storage Cheat Sheet asks for, although the secrets here
-// are random and could not be guessed behind a plain digest either.
+// DefaultHash takes about 20 ms and 19 MiB, as recommended by OWASP's Password Storage Cheat Sheet, although the secrets
+// here are random and could not be guessed behind a plain digest either.
 var DefaultHash = HashParameters{Passes: 2, Memory: 19 << 10, Threads: 1}
 
-// Bounds of what is read from the file, so that a damaged one cannot take all memory.
+// Bounds of the data that is read from the file, so that a damaged one cannot use up all memory.
 const (
 	mostPasses  = 64
 	mostMemory  = 1 << 20 // KiB
@@ -73,14 +73,14 @@ func (h *hasher) take(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// hash makes what is stored of a secret. The caller has a turn.
+// hash returns the stored form of a secret. The caller has a turn.
 func (h *hasher) hash(secret string) hashed {
 	salt := make([]byte, saltLen)
 	rand.Read(salt) //nolint:errcheck // it never fails
 	return hashed{params: h.params, salt: salt, hash: h.compute(secret, salt, h.params)}
 }
 
-// matches compares a secret with what is stored, in constant time. The caller has a turn.
+// matches compares a secret with its stored form, in constant time. The caller has a turn.
 func (h *hasher) matches(secret string, stored hashed) bool {
 	if !stored.params.sane() || len(stored.hash) != hashLen {
 		return false

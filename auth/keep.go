@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// How often the store does what is not urgent.
+// Interval of the store's work that is not urgent.
 const (
 	flushEvery = 30 * time.Second
 	pruneEvery = time.Hour
 	tryAfter   = 20 // looks
 )
 
-// keep is the store's goroutine: it sees what other processes change, tells which keys expire, writes the times of last
-// use and forgets what is past its time.
+// keep is the store's goroutine: it notices changes by other processes, reports keys that expire, writes the times of
+// last use and drops expired entries.
 func (s *Store) keep(poll *sql.Conn) {
 	ctx := context.Background()
 	tick := time.NewTicker(s.o.Poll)
@@ -58,7 +58,7 @@ func (s *Store) keep(poll *sql.Conn) {
 	}
 }
 
-// note keeps what is wrong with reading or writing the file for Err, and logs when that changes.
+// note records a fault of reading or writing the file for Err, and logs changes.
 func (s *Store) note(of *atomic.Pointer[error], what string, err error) {
 	if err == nil {
 		if of.Swap(nil) != nil {
@@ -80,8 +80,8 @@ func (s *Store) tryWriting(ctx context.Context) error {
 	})
 }
 
-// look loads the file when another connection has changed it. SQLite counts commits of others in data_version, which
-// costs a few microseconds to ask for; only a new generation is worth reading.
+// look loads the file if another connection has changed it. SQLite counts commits of others in data_version, which
+// takes a few microseconds to read; only a new generation is worth reading.
 func (s *Store) look(ctx context.Context, poll *sql.Conn, version *int64) error {
 	var now int64
 	if err := poll.QueryRowContext(ctx, "PRAGMA data_version").Scan(&now); err != nil {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// sessionLife is how long a log-in lasts.
+// sessionLife is the lifetime of a log-in.
 const sessionLife = 7 * 24 * time.Hour
 
 // mostSessions bounds the sessions that a Keyring remembers; the one that would end first makes room.
@@ -22,7 +22,7 @@ const mostSessions = 10000
 // longestSecret bounds the credentials that are compared, in bytes; tokens are the longest valid ones.
 const longestSecret = 4096
 
-// KeyringOptions are what a Keyring is made with besides its keys; the zero value is usable.
+// KeyringOptions configure a Keyring besides its keys; the zero value is usable.
 type KeyringOptions struct {
 	Logger *slog.Logger
 	Now    func() time.Time // nil is time.Now
@@ -61,7 +61,7 @@ func NewKeyring(keys *Keys, o KeyringOptions) *Keyring {
 // Mode implements Gate.
 func (k *Keyring) Mode() Mode { return ModeKeys }
 
-// Reload reads the key files again, as SIGHUP asks for. What was opened with keys that are gone ends.
+// Reload reads the key files again, on SIGHUP. Connections that were opened with removed keys end.
 func (k *Keyring) Reload() error {
 	gone, err := k.keys.Reload()
 	if err != nil {
@@ -183,7 +183,7 @@ func (k *Keyring) Login(ctx context.Context, c Credential) (Session, error) {
 	return Session{Secret: secret, Principal: p, Expires: p.Expires}, nil
 }
 
-// makeRoom forgets the sessions that have ended, and one more when there are too many. k.mu is held.
+// makeRoom removes the sessions that have ended, and one more if there are too many. k.mu is held.
 func (k *Keyring) makeRoom() {
 	if len(k.sessions) < mostSessions {
 		return

@@ -32,15 +32,15 @@ type Keys struct {
 	warnings []string
 }
 
-// keySet is what is compared with; it never changes.
+// keySet is the set of keys that credentials are compared with; it never changes.
 type keySet struct {
 	digests [][sha256.Size]byte
 	ids     []string
 }
 
-// NewKeys makes a set of the given keys and of those in the files, one a line; white space around a key, empty lines and
-// lines that begin with # are ignored. An empty key, a file that cannot be read and a file without any key are errors: a
-// server that was told to ask for keys must not start without one. No error holds a key.
+// NewKeys makes a set of the given keys and of those in the files, one per line; white space around a key, empty lines
+// and lines that begin with # are ignored. An empty key, an unreadable file and a file without any key are errors: a
+// server that was told to require keys must not start without one. No error contains a key.
 func NewKeys(keys, files []string) (*Keys, error) {
 	k := &Keys{files: files}
 	rand.Read(k.salt[:]) //nolint:errcheck // it never fails
@@ -60,8 +60,8 @@ func NewKeys(keys, files []string) (*Keys, error) {
 	return k, nil
 }
 
-// Reload reads the files again. When one of them cannot be read, or has no key, the old set stays. gone are the IDs of
-// the keys that are no longer valid.
+// Reload reads the files again. If one of them cannot be read, or has no key, the old set stays. gone are the IDs of the
+// keys that are no longer valid.
 func (k *Keys) Reload() (gone []string, err error) {
 	if k == nil || len(k.files) == 0 {
 		return nil, nil
@@ -86,8 +86,7 @@ func (k *Keys) Reload() (gone []string, err error) {
 	return gone, nil
 }
 
-// Warnings says what is unwise about the keys as they were read last: files that others may read, keys that can be
-// guessed.
+// Warnings reports risks of the keys as they were read last: files that others may read, keys that can be guessed.
 func (k *Keys) Warnings() []string {
 	if k == nil {
 		return nil

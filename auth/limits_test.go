@@ -11,7 +11,7 @@ import (
 	"comfygo/auth"
 )
 
-// wrong is a key that is none, of an ID that there is.
+// wrong returns an invalid key with an existing ID.
 func wrong(k auth.Key, n int) string { return fmt.Sprintf("%s%064x", k.Secret[:17], n) }
 
 func TestLockOut(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// LockOut is what failed log-ins of an address lead to. The zero value is the default.
+// LockOut configures the lock-out of addresses after failed log-ins. The zero value is the default.
 type LockOut struct {
 	Free     int           // failures without a consequence; 0 is 5
 	Failures int           // the address is locked after this many failures; 0 means 12
@@ -43,7 +43,7 @@ func newLockouts(rule LockOut) *lockouts {
 	return &lockouts{rule: rule, all: map[netip.Prefix]*failures{}}
 }
 
-// network is what an address is counted as; invalid addresses are all one.
+// network returns the network that an address counts as; invalid addresses are all one.
 func network(addr netip.Addr) netip.Prefix {
 	if !addr.IsValid() {
 		return netip.Prefix{}
@@ -60,7 +60,7 @@ func network(addr netip.Addr) netip.Prefix {
 	return p
 }
 
-// wait is how long requests of the address are refused unchecked; 0: not at all.
+// wait returns the time for which requests of the address are refused unchecked; 0 means not at all.
 func (l *lockouts) wait(addr netip.Addr, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -110,7 +110,7 @@ func (l *lockouts) fail(addr netip.Addr, now time.Time) (locked bool) {
 	return false
 }
 
-// makeRoom drops an address, one that is not locked if there is any among a few.
+// makeRoom drops an address, preferably one that is not locked among a few.
 func (l *lockouts) makeRoom(now time.Time) {
 	looked := 0
 	for at, f := range l.all {

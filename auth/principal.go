@@ -13,26 +13,26 @@ const (
 	RoleGuest         = "Guest"         // public workflows and their results only
 )
 
-// Principal is the authenticated user of a request. The zero value is anonymous: Anonymous reports it, and a gate that asks for
-// credentials allows it nothing but what is open to all.
+// Principal is the authenticated user of a request. The zero value is anonymous: Anonymous reports it, and a gate that requires
+// credentials allows it only what is open to all.
 type Principal struct {
 	// ID owns jobs, files and settings. It is safe as the name of a folder: lower-case letters, digits and "-". It is
 	// empty without a store, where all share everything as upstream's users do.
 	ID string
 	// Name is for people; it may hold anything but control characters.
 	Name string
-	// Role decides what is allowed. A key may have a role below that of its owner; Within is then the owner's, and what
-	// is allowed is what both allow.
+	// Role decides what is allowed. A key may have a role below that of its owner; Within is then the owner's, and a request needs
+	// the permission of both.
 	Role, Within string
-	// KeyID is the public part of the key that was shown, or to which a token or session goes back; empty without one.
+	// KeyID is the public part of the key that was presented, or that a token or session was made with; empty without one.
 	KeyID string
 	// TokenID (a token's jti) and SessionID are set when one of them was shown. Neither is a secret.
 	TokenID, SessionID string
-	// Admin says that nothing is refused.
+	// Admin means that nothing is refused.
 	Admin bool
-	// Expires is when the credential ends by itself; zero: never. A socket must not live longer.
+	// Expires is the time when the credential ends by itself; zero means never. A socket must not live longer.
 	Expires time.Time
-	// Source is how the credential came.
+	// Source is the way in which the credential was sent.
 	Source Source
 
 	known bool

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// quietFor is how long the same refusal is not recorded again: a program that keeps using an expired key would
-// fill the log by itself, and so could a stolen key.
+// quietFor is the time for which the same refusal is not recorded again: otherwise a program that keeps using
+// an expired key, or a stolen key, would fill the log.
 const quietFor = time.Minute
 
 // quiet remembers refusals.

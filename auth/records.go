@@ -22,12 +22,12 @@ type Key struct {
 	Secret   string     `json:"key,omitempty"` // the whole key; only in the answer that made it
 }
 
-// KeySpec is what a new key should be.
+// KeySpec specifies a new key.
 type KeySpec struct {
 	Name string // for people
 	User string // ID or name of the owner, who must exist
 	Role string // empty: the owner's
-	// Life is how long the key is valid; 0 means that it never expires.
+	// Life is the lifetime of the key; 0 means that it never expires.
 	Life time.Duration
 }
 

@@ -23,8 +23,8 @@ func (e Event) refused() bool {
 	return e.Result != ResultOK && e.Action != ActionLockOut
 }
 
-// refusals bounds how many refusals are written, by user or, without one, by network: a user without permissions can ask for
-// much.
+// refusals bounds how many refusals are written, by user or, without one, by network: a user without permissions can send
+// many requests.
 type refusals struct {
 	mu  sync.Mutex
 	all map[refuser]*refusedCount
@@ -75,7 +75,7 @@ func (r *refusals) pass(e Event, now time.Time) (written bool, summary *Event) {
 	return true, summary
 }
 
-// summary is the event for those that were not written; nil when all were.
+// summary returns the event for those that were not written, or nil if all were.
 func (c *refusedCount) summary(now time.Time) *Event {
 	if c.hidden == 0 {
 		return nil

@@ -66,7 +66,8 @@ func (s *Store) CreateRole(ctx context.Context, by Actor, name, like string) (Ro
 	if snap.roles[name] != nil {
 		return Role{}, fmt.Errorf("role %s: %w", short(name), ErrExists)
 	}
-	// A role that is like none may do nothing yet. What it is granted later is bounded as for users; SetLimits changes that.
+	// A role that is not copied from another has no permissions yet. Later grants are bounded as for users; SetLimits
+	// changes that.
 	text, err := json.Marshal(defaultLimits[RoleUser])
 	if err != nil {
 		return Role{}, err

@@ -148,7 +148,7 @@ func bump(ctx context.Context, tx *sql.Tx) (generation int64, err error) {
 	return generation, err
 }
 
-// querier is what rows can be read from.
+// querier is a source of rows: a database or a transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row

@@ -23,7 +23,7 @@ func newKeyText() (text, id string) {
 	return keyPrefix + id + "_" + all[keyIDLen:], id
 }
 
-// splitKey reads a key; ok is false for what can be none.
+// splitKey splits a key; ok is false if it cannot be valid.
 func splitKey(text string) (id string, ok bool) {
 	if len(text) != keyTextLen || !strings.HasPrefix(text, keyPrefix) || text[len(keyPrefix)+keyIDLen] != '_' {
 		return "", false
@@ -32,7 +32,7 @@ func splitKey(text string) (id string, ok bool) {
 	return id, isHex(id) && isHex(text[len(keyPrefix)+keyIDLen+1:])
 }
 
-// isHex reports whether a text is of lower-case hexadecimal digits. It looks at all of them, whatever they are.
+// isHex reports whether a text consists of lower-case hexadecimal digits. It always reads the whole text.
 func isHex(s string) bool {
 	ok := true
 	for i := range len(s) {
@@ -42,7 +42,7 @@ func isHex(s string) bool {
 	return ok
 }
 
-// mask is what is shown of a key.
+// mask returns the part of a key that is shown.
 func mask(id string) string { return keyPrefix + id + "…" }
 
 // newID makes the ID of a user or a signing key.

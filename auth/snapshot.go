@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// snapshot is what the file said at one generation. It never changes, but for the times of last use; requests read it and
+// snapshot is the content of the file at one generation. It never changes, but for the times of last use; requests read
 // nothing else.
 type snapshot struct {
 	generation int64
@@ -31,7 +31,7 @@ type snapshot struct {
 	changed    []string // keys that are new or other than in the snapshot before
 }
 
-// keyRecord is a key as the gate looks at it; times are seconds since 1970, 0 for never.
+// keyRecord is a key as the gate reads it; times are seconds since 1970, 0 means never.
 type keyRecord struct {
 	id, name, owner, role, from string
 	created, expires, revoked   int64
@@ -275,7 +275,7 @@ func (n *snapshot) user(idOrName string) *User {
 // fold is the form in which names are compared.
 func fold(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
 
-// usable says why a key can't be used, if it can't.
+// usable returns the reason why a key can't be used, or nil.
 func (n *snapshot) usable(k *keyRecord, now time.Time) error {
 	switch u := n.users[k.owner]; {
 	case k.revoked != 0, u == nil, u.Disabled:

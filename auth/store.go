@@ -17,32 +17,32 @@ import (
 	"comfygo/sqlite"
 )
 
-// StoreOptions are how a store is opened. Path is required; the zero value of everything else is a sound default.
+// StoreOptions configure a store. Path is required; the zero value of everything else is a sound default.
 type StoreOptions struct {
 	Path   string
 	Logger *slog.Logger
-	// ProxyFrom are the networks whose forwarded users are believed; none by default.
+	// ProxyFrom are the networks whose forwarded users are trusted; none by default.
 	ProxyFrom []netip.Prefix
 	// ExternalRole is the role of a new user from an identity provider that names no role; empty
 	// refuses them.
 	ExternalRole string
-	// TokenLife is how long tokens are good; 0 is 15 minutes.
+	// TokenLife is the lifetime of tokens; 0 means 15 minutes.
 	TokenLife time.Duration
 	// Algorithm signs tokens: AlgorithmEdDSA (the default) or AlgorithmHS256. No other is accepted.
 	Algorithm string
-	// SessionLife is how long a log-in lasts; 0 is 7 days.
+	// SessionLife is the lifetime of a log-in; 0 means 7 days.
 	SessionLife time.Duration
-	// AuditKeep and AuditRows bound the audit log; 0 is 90 days and 1,000,000 events.
+	// AuditKeep and AuditRows bound the audit log; 0 means 90 days and 1,000,000 events.
 	AuditKeep time.Duration
 	AuditRows int64
 	// Address bounds the requests of one address, of any user but administrators; only the rates count.
 	Address Limits
-	// LockOut is what failed log-ins lead to.
+	// LockOut configures the lock-out after failed log-ins.
 	LockOut LockOut
 	// Hash are the parameters for new keys; the zero value is DefaultHash. Keys with weaker ones are hashed again when
 	// they are shown.
 	Hash HashParameters
-	// Now is the clock; nil is time.Now.
+	// Now returns the time; nil means time.Now.
 	Now func() time.Time
 	// Poll is the interval at which the file is checked for changes by other processes; 0 means 250 ms.
 	Poll time.Duration
@@ -181,7 +181,7 @@ func (s *Store) open(ctx context.Context) error {
 	return nil
 }
 
-// patience is how long one process waits for another that writes the file.
+// patience is the time for which one process waits for another that writes the file.
 const patience = 5 * time.Second
 
 func (s *Store) release() error {
@@ -194,7 +194,7 @@ func (s *Store) release() error {
 	return errors.Join(errs...)
 }
 
-// Close implements Gate. It writes down what is still to be written.
+// Close implements Gate. It writes the pending changes.
 func (s *Store) Close() error {
 	var err error
 	s.closing.Do(func() {
@@ -214,7 +214,7 @@ func (s *Store) Mode() Mode { return ModeStore }
 // Path is that of the file.
 func (s *Store) Path() string { return s.o.Path }
 
-// Err is what is wrong with the file now, for health checks; nil while it can be read and written.
+// Err returns the current fault of the file, for health checks, or nil while it can be read and written.
 func (s *Store) Err() error {
 	var errs []error
 	for _, p := range []*error{s.reading.Load(), s.writing.Load()} {
@@ -241,7 +241,7 @@ func (s *Store) tx(ctx context.Context, do func(*sql.Tx) error) error {
 	return tx.Commit()
 }
 
-// Actor is who changes something, and from where, for the audit log.
+// Actor is the author of a change and the address that it came from, for the audit log.
 type Actor struct {
 	Principal Principal
 	Addr      netip.Addr

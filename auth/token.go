@@ -20,11 +20,11 @@ const (
 
 const (
 	tokenIssuer = "comfygo"
-	// signerLife is how long a key signs before the next one takes its place.
+	// signerLife is the time for which a key signs before the next one replaces it.
 	signerLife = 24 * time.Hour
 )
 
-// claims are what a token says. The role is for who reads the token: what counts is what the store has now.
+// claims are the contents of a token. The role is informative: what counts is the store's current state.
 type claims struct {
 	jwt.RegisteredClaims
 	Role string `json:"role"`
@@ -65,8 +65,8 @@ func newSigner(id, algorithm string, secret []byte, created int64) (*signer, err
 	return s, nil
 }
 
-// signing is the newest signer of the configured algorithm, if it may still sign: one that seems to come from the future may
-// not, since what it signs now would be older than the signer itself.
+// signing returns the newest signer of the configured algorithm, if it may still sign: one dated in the future may not,
+// since its tokens would be older than the signer itself.
 func (s *Store) signing(now time.Time) *signer {
 	var newest *signer
 	for _, g := range s.snap.Load().signers {
@@ -98,7 +98,7 @@ func (s *Store) rotate(ctx context.Context, by Actor) error {
 	})
 }
 
-// RotateSigner makes a new signing key before its time. Tokens of the old ones stay good for what is left of their life.
+// RotateSigner makes a new signing key ahead of time. Tokens of the old ones stay valid for the rest of their life.
 func (s *Store) RotateSigner(ctx context.Context, by Actor) error {
 	if err := s.rotate(ctx, by); err != nil {
 		return fmt.Errorf("making a signing key: %w", err)
@@ -180,8 +180,8 @@ func (s *Store) byToken(ctx context.Context, c Credential, d digest, now time.Ti
 	return p, nil
 }
 
-// parse checks everything about a token that the token itself says. Only the configured algorithm is accepted, whatever
-// the header asks for, and a signing key only for the algorithm it was made for.
+// parse checks everything in a token that needs no other data. Only the configured algorithm is accepted, whatever the
+// header names, and a signing key only for the algorithm it was made for.
 func (s *Store) parse(text string, now time.Time) (*claims, error) {
 	signers := s.snap.Load().signers
 	got := &claims{}
@@ -209,9 +209,9 @@ func (s *Store) parse(text string, now time.Time) (*claims, error) {
 	return got, s.timely(got, signers[got.signer])
 }
 
-// timely refuses tokens that this program cannot have made: such as live too long, or are younger than their signing key
-// signs. A stolen signing key is of use no longer than that. A token from the future is not one of those: this program
-// made it before the clock was set back, and it ends when it says.
+// timely refuses tokens that this program cannot have made: those that live too long, or were issued outside the time in
+// which their signing key signs. A stolen signing key is of use no longer than that. A token from the future is not refused:
+// this program made it before the clock was set back, and it expires at its stated time.
 func (s *Store) timely(c *claims, g *signer) error {
 	issued := c.IssuedAt.Unix()
 	if c.ExpiresAt.Sub(c.IssuedAt.Time) > s.o.TokenLife || issued < g.created || issued > g.created+int64(signerLife.Seconds()) {

@@ -48,7 +48,7 @@ func (v *verified) digest(credential string) digest {
 	return sha256.Sum256(append(b, credential...))
 }
 
-// find returns what is known of a credential; refused reports that it is known to be bad.
+// find returns the cached result for a credential; refused reports that it is known to be bad.
 func (v *verified) find(d digest, now time.Time) (e goodEntry, ok, refused bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
@@ -72,7 +72,7 @@ func (v *verified) accept(d digest, e goodEntry) {
 	v.good[d] = e
 }
 
-// refuse remembers that a secret is not that of the key whose ID it names: a secret never becomes right.
+// refuse remembers that a secret is wrong for the key with the given ID: a wrong secret never becomes right.
 func (v *verified) refuse(d digest, now time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -99,7 +99,7 @@ func (v *verified) forget(keys map[string]bool) {
 	}
 }
 
-// sweep drops what is past its time.
+// sweep drops expired entries.
 func (v *verified) sweep(now time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

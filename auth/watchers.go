@@ -2,7 +2,7 @@ package auth
 
 import "sync"
 
-// watchers are those who want to know what ends.
+// watchers are notified of principals that end.
 type watchers struct {
 	mu    sync.Mutex
 	next  int

@@ -10,7 +10,7 @@ import (
 // UsageError is a command line that can't be understood; the program answers with the error, one hint and exit code 2.
 type UsageError struct {
 	Message string
-	// Hint is what to do about it; empty: read the help.
+	// Hint is advice for the user; if it is empty, the advice is to read the help.
 	Hint string
 }
 
@@ -52,7 +52,7 @@ type reader struct {
 	seen  []*spec       // flags with a value other than their default, in order
 }
 
-// mark says what one word is before anything is consumed.
+// mark classifies one word before anything is consumed.
 type mark struct {
 	option   bool
 	end      bool // the word "--"
@@ -194,7 +194,7 @@ func (r *reader) consume(i int) (int, error) {
 	return i + 1 + n, r.take(m.spec, r.words[i+1:i+1+n])
 }
 
-// count is how many of the words that follow belong to the flag.
+// count returns the number of the following words that belong to the flag.
 func (s *spec) count(follow int) (int, error) {
 	switch {
 	case s.kind == kindSwitch:

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// action is what a command of the key store does.
+// action is the action of a command of the key store.
 type action struct {
 	name  string
 	words []string // that have to follow
@@ -147,7 +147,7 @@ func checkActions(cmd *command, words []string) error {
 	return usagef("invalid choice: %q (choose from %s)", words[0], strings.Join(names, ", "))
 }
 
-// authOptions reads what a command of the key store was given.
+// authOptions reads the flags of a command of the key store.
 func (ns namespace) authOptions(name string, words []string) (AuthOptions, error) {
 	o := AuthOptions{
 		Command: name, Action: "list", JSON: ns.on("json"), User: ns.text("user"), Name: ns.text("name"), Role: ns.text("role"),
@@ -231,7 +231,7 @@ func (ns namespace) auth(c *Config) {
 	c.OIDCRoles = ns.texts("oidc_role")
 }
 
-// relateAuth refuses flags of which one would silently weaken or ignore the other.
+// relateAuth refuses pairs of flags of which one would silently weaken or ignore the other.
 func (ns namespace) relateAuth() error {
 	switch {
 	case ns.on("auth") && (len(ns.texts("api_key")) > 0 || ns.text("api_key_file") != ""):

@@ -17,7 +17,7 @@ const (
 	CodeUsage  = 2
 )
 
-// Handlers are what the commands do. Each returns nil for exit code 0.
+// Handlers are the functions of the commands. Each returns nil for exit code 0.
 type Handlers struct {
 	Serve  func(context.Context, Config) error
 	Run    func(context.Context, Config, RunOptions) error
@@ -26,7 +26,7 @@ type Handlers struct {
 	Remote func(context.Context, Config, RemoteOptions) error
 	// Health asks a server whether it works.
 	Health func(context.Context, Config, RemoteOptions) error
-	// Check says what a workflow needs.
+	// Check reports what a workflow needs.
 	Check func(context.Context, Config, RemoteOptions) error
 	// Frontend fetches the official front end.
 	Frontend func(context.Context, Config, FrontendOptions) error
@@ -80,11 +80,10 @@ func (e *ExitError) Error() string {
 	return e.Err.Error()
 }
 
-// Unwrap returns what went wrong.
+// Unwrap returns the cause.
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// Main reads the words of a command line (without the program's name), does what they ask for and
-// returns the exit code.
+// Main parses the words of a command line (without the program's name), runs the command and returns the exit code.
 func Main(ctx context.Context, words []string, stdout, stderr io.Writer, h Handlers) int {
 	return mainIn(ctx, os.Environ(), words, stdout, stderr, h)
 }

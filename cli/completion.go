@@ -45,7 +45,7 @@ func flagNames(tiers ...[]*spec) string {
 	return strings.Join(names, " ")
 }
 
-// withChoices are the flags whose values are known.
+// withChoices returns the flags with a fixed set of values.
 func withChoices() []*spec {
 	var list []*spec
 	for _, s := range slices.Concat(upstream, own) {

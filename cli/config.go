@@ -145,7 +145,8 @@ type Config struct {
 	AllowedHosts     []string // host names that requests may be for; nil: see docs/auth.md
 	WebhookAllow     []string // hosts, addresses, networks
 
-	// OTLPEndpoint is where traces go; empty: nowhere, unless OpenTelemetry's environment variables say so.
+	// OTLPEndpoint is the destination of traces; if it is empty, none are sent unless OpenTelemetry's environment
+	// variables enable them.
 	OTLPEndpoint string
 
 	// Ignored names the given flags that change nothing in comfygo, in the order given.
@@ -160,7 +161,7 @@ type LogTarget struct {
 	File  string // empty: the console
 }
 
-// VRAMMode is how models share the memory between host and device.
+// VRAMMode is the way in which models share the memory between host and device.
 type VRAMMode string
 
 // The modes of --gpu-only, --highvram, --lowvram and --novram.
@@ -172,7 +173,7 @@ const (
 	VRAMNone    VRAMMode = "none"
 )
 
-// CacheMode is how node results are kept between prompts.
+// CacheMode is the policy of keeping node results between prompts.
 type CacheMode string
 
 // The modes of the --cache flags.

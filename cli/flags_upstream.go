@@ -17,7 +17,7 @@ var sections = []string{
 const ownSection = "comfygo's own"
 
 // upstream holds the flags of ComfyUI 0.33.0 in its own order, which usage lines and ambiguous
-// prefixes show; testdata/flags.json is what they are compared with.
+// prefixes show; they are compared with testdata/flags.json.
 var upstream = []*spec{
 	{name: "--help", short: "-h", section: "Log and start", help: "show the common flags and exit; --help-all shows every flag"},
 	{name: "--listen", kind: kindString, nargs: optional, bare: "0.0.0.0,::", def: "127.0.0.1", metavar: "IP", section: "Network", help: "addresses to listen on, separated by commas (default 127.0.0.1); without a value: every IPv4 and IPv6 address"},

@@ -20,7 +20,7 @@ const defaultLease = 10
 // InNATS reports whether the queue is in NATS.
 func (c Config) InNATS() bool { return strings.Contains(c.Queue, "://") }
 
-// WorkerCount is how many worker processes are to run; auto means one a GPU. 0 is none.
+// WorkerCount returns the number of worker processes; auto means one per GPU, 0 none.
 func (c Config) WorkerCount() (n int, auto bool) {
 	if c.Workers == "auto" {
 		return 0, true

@@ -86,7 +86,7 @@ var commonFlags = []string{
 	"--config", "--log-format", "--verbose", "--help-all", "--version",
 }
 
-// writeHelp prints what the program or one command understands: the common flags, or all of them.
+// writeHelp prints the flags of the program or one command: the common ones, or all of them.
 func writeHelp(w io.Writer, cmd *command, all bool) {
 	if cmd != nil {
 		writeUsage(w, cmd, all)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// meant suggests a word for a mistyped one; empty when none is similar.
+// meant suggests a word for a mistyped one, or "" if none is similar.
 func meant(word string, known []string) string {
 	best, least := "", len(word)/3+2
 	for _, k := range known {
@@ -19,7 +19,8 @@ func meant(word string, known []string) string {
 	return "did you mean " + best + "?"
 }
 
-// distance is the number of letters to insert, delete or replace to turn a into b; at least limit when it is no less.
+// distance returns the number of letters to insert, delete or replace to turn a into b; at least limit if it is not
+// less.
 func distance(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
 		return limit
@@ -52,7 +53,7 @@ func flagWords() []string {
 	return names
 }
 
-// wordsHint is what to do about words that belong to no flag.
+// wordsHint returns advice about words that belong to no flag.
 func wordsHint(cmd *command, words []string) string {
 	var flag string
 	for _, w := range words {

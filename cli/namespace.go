@@ -73,7 +73,7 @@ func (v *value) store(dest string, single any, grow func(old any) any) {
 	}
 }
 
-// String is the value now; urfave/cli asks for it as the default.
+// String returns the current value; urfave/cli shows it as the default.
 func (v *value) String() string {
 	if v == nil || v.spec == nil {
 		return ""
@@ -84,7 +84,7 @@ func (v *value) String() string {
 	return ""
 }
 
-// IsBoolFlag tells the flag package that a switch stands alone.
+// IsBoolFlag reports to the flag package that a switch has no value.
 func (v *value) IsBoolFlag() bool { return v.spec != nil && v.spec.kind == kindSwitch }
 
 // flags makes urfave/cli's flags for those of the table that were given; they write into ns. The others are

@@ -4,7 +4,7 @@ import "os"
 
 const remoteSection = "Server"
 
-// defaultServer is where the commands look for a server.
+// defaultServer is the server that the commands use by default.
 const defaultServer = "http://127.0.0.1:8188"
 
 var (
@@ -57,14 +57,14 @@ type RemoteOptions struct {
 	Server  string // with its scheme; "" where the command looks at this machine instead
 	JSON    bool
 	All     bool
-	// Families asks for the model families in place of a server's files.
+	// Families requests the model families instead of a server's files.
 	Families bool
 	// Ready asks whether a server takes jobs in place of whether it works.
 	Ready bool
 	Limit int
 }
 
-// remoteOptions reads what such a command was given.
+// remoteOptions reads the flags of such a command.
 func (ns namespace) remoteOptions(name string, words []string) (RemoteOptions, error) {
 	o := RemoteOptions{Command: name, Args: words, Server: ns.text("server"), JSON: ns.on("json"), All: ns.on("all"), Families: ns.on("families"), Ready: ns.on("ready"), Limit: ns.number("limit")}
 	if o.Server == "" && name != "check" && name != "doctor" {

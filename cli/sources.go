@@ -145,7 +145,7 @@ func flagOf(key string) *spec {
 	return nil
 }
 
-// valuesOf is a YAML value as the words of a command line; none for null.
+// valuesOf returns a YAML value as the words of a command line; none for null.
 func valuesOf(v any) ([]string, error) {
 	switch v := v.(type) {
 	case nil:
@@ -252,7 +252,7 @@ type sources struct {
 	unknown []string
 }
 
-// complete adds to a command line what the environment and the config file give.
+// complete adds the flags of the environment and the config file to a command line.
 func (r *reading) complete(environ []string) (sources, error) {
 	var from sources
 	given, unknown, err := fromEnvironment(environ)

@@ -2,7 +2,7 @@ package cli
 
 import "strings"
 
-// kind is what one value of a flag is.
+// kind is the kind of a flag's value.
 type kind int
 
 const (
@@ -49,7 +49,7 @@ func (s *spec) dest() string {
 // list reports whether the flag gathers several values.
 func (s *spec) list() bool { return s.nargs == any0 || s.nargs == any1 || s.repeat }
 
-// label is how errors and exclusive groups call the flag.
+// label returns the name of the flag in errors and exclusive groups.
 func (s *spec) label() string {
 	if s.short != "" {
 		return s.short + "/" + s.name

@@ -1,6 +1,6 @@
 package cli
 
-// NarrowTypes names the flags that ask for computing in less than 32 bit.
+// NarrowTypes names the flags that select computing in less than 32 bits.
 func (c Config) NarrowTypes() []string {
 	var out []string
 	for _, t := range []struct{ name, flag string }{{c.UNetType, "unet"}, {c.VAEType, "vae"}, {c.TextType, "text-enc"}} {

@@ -1,5 +1,5 @@
-// Package demo holds the built-in model and the example workflow, so that a first image needs
-// nothing downloaded. MODEL_CARD.md says what the model is and how it was made.
+// Package demo holds the built-in model and the example workflow, so that a first image needs no
+// download. MODEL_CARD.md describes the model and how it was made.
 //
 // It knows two files and where to put them; it must not know how they are listed or run.
 package demo
@@ -58,7 +58,7 @@ func Unpack(cache string) (string, error) {
 	return path, nil
 }
 
-// same compares the size and both ends of the file, which tells a file cut short or of another model
+// same compares the size and both ends of the file, which detects a truncated file or another model
 // without reading 15 MB at every start.
 func same(path string) bool {
 	const ends = 64 << 10

@@ -113,7 +113,7 @@ func TestUnit(t *testing.T) {
 	}
 }
 
-// TestYAML reads the other YAML files and looks at the probes.
+// TestYAML reads the other YAML files and checks the probes.
 func TestYAML(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"compose.yaml", "ci/release.yml"} {
@@ -163,7 +163,8 @@ func TestYAML(t *testing.T) {
 	}
 }
 
-// TestFleet has the program read the flags of the servers and workers of both examples, and looks at who may read which credentials.
+// TestFleet has the program read the flags of the servers and workers of both examples, and checks which credentials each of them
+// can read.
 func TestFleet(t *testing.T) {
 	t.Parallel()
 	var compose struct {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// ErrNoCards is wrapped by errors that say why there is no NVIDIA GPU to speak of.
+// ErrNoCards is wrapped by errors that explain why no NVIDIA GPU is available.
 var ErrNoCards = errors.New("no NVIDIA GPU")
 
 // Card is an NVIDIA GPU.
@@ -22,7 +22,7 @@ type Card struct {
 }
 
 // Cards lists the GPUs that CUDA would show to this process: those that $CUDA_VISIBLE_DEVICES leaves. The error wraps
-// ErrNoCards when there is none, which is normal.
+// ErrNoCards if there are none, which is normal.
 func Cards() ([]Card, error) {
 	all, err := readCards()
 	if err != nil {

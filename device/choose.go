@@ -2,21 +2,21 @@ package device
 
 import "fmt"
 
-// Want is what the user asked for.
+// Want is the device that the user selected.
 type Want struct {
 	CPU  bool // --cpu: nothing but the CPU
 	Card int  // --cuda-device or --default-device: this GPU; -1 for the first that works
 }
 
-// Choice is where models will run.
+// Choice is the device that models run on.
 type Choice struct {
 	Card int // index of the GPU; -1 for the CPU
-	// Why says in one line what was chosen and, for the CPU, what kept the GPUs out.
+	// Why explains in one line the choice and, for the CPU, why no GPU was chosen.
 	Why string
 }
 
-// Choose picks the device. usable tries a GPU for real: a driver can list one that the runtime cannot use. An explicit
-// wish for a GPU that is not usable is an error; without one the CPU takes over.
+// Choose picks the device. usable tries a GPU for real: a driver can list one that the runtime cannot use. If the user
+// selected a GPU that is not usable, that is an error; otherwise the CPU takes over.
 func Choose(w Want, cards []Card, cardsErr error, usable func(index int) error) (Choice, error) {
 	if w.CPU {
 		return Choice{Card: -1, Why: "the CPU, as asked for"}, nil

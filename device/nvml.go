@@ -35,7 +35,7 @@ func readCards() ([]Card, error) {
 	return out, nil
 }
 
-// readCard takes what the driver tells about one GPU; what it refuses stays empty.
+// readCard reads the driver's data of one GPU; fields that the driver refuses stay empty.
 func readCard(index int, d nvml.Device, driver string) Card {
 	c := Card{Index: index, Driver: driver}
 	c.Name, _ = d.GetName()
@@ -52,7 +52,7 @@ func readCard(index int, d nvml.Device, driver string) Card {
 	return c
 }
 
-// reason explains why the management library did not start. Without it there are no words to ask it for.
+// reason explains why the management library did not start. Without the library there are no messages to ask it for.
 func reason(ret nvml.Return) string {
 	switch ret {
 	case nvml.ERROR_LIBRARY_NOT_FOUND:
@@ -63,7 +63,7 @@ func reason(ret nvml.Return) string {
 	return nvml.ErrorString(ret)
 }
 
-// opened says that freeMemory has opened the management library.
+// opened reports whether freeMemory has opened the management library.
 var opened bool
 
 // freeMemory returns the free bytes of the GPU with a UUID, -1 when the driver does not say. It leaves the management

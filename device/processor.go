@@ -14,7 +14,7 @@ type Processor struct {
 // interesting are the instruction sets that decide how fast models run.
 var interesting = []string{"avx", "avx2", "f16c", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "bf16"}
 
-// ReadProcessor returns what the system tells about the CPU; unknown fields stay empty.
+// ReadProcessor returns the system's data of the CPU; unknown fields stay empty.
 func ReadProcessor() Processor {
 	p := Processor{Cores: PhysicalCores()}
 	infos, err := cpu.Info()

@@ -2,14 +2,14 @@ package device
 
 import "sync"
 
-// vram keeps what it takes to ask for the memory of GPUs often.
+// vram keeps the handles for frequent queries of the GPUs' memory.
 var vram struct {
 	sync.Mutex
 	cards []Card // as CUDA counts them; nil before the first question and after a failure
 }
 
-// FreeVRAM returns how many bytes of memory of a GPU are free, -1 when the driver does not say. index is CUDA's, see
-// GPUs. Unlike GPUs it is made for being called before every run of a network: the management library stays open.
+// FreeVRAM returns the number of free bytes of a GPU's memory, or -1 if the driver does not report it. index is
+// CUDA's, see GPUs. Unlike GPUs it may be called before every run of a network: the management library stays open.
 func FreeVRAM(index int) int64 {
 	vram.Lock()
 	defer vram.Unlock()

@@ -12,7 +12,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// randomPrompt is a prompt of nodes of all kinds, some of which go wrong.
+// randomPrompt makes a prompt of nodes of all kinds, some of which fail.
 func randomPrompt(rng *rand.Rand, trouble bool) string {
 	var nodes []string
 	n := 4 + rng.IntN(14)
@@ -42,7 +42,7 @@ func randomPrompt(rng *rand.Rand, trouble bool) string {
 	return "{" + strings.Join(nodes, ",") + "}"
 }
 
-// told is what clients and the history get of a run, without the times and the stacks.
+// told returns the events and history of a run, without the times and the stacks.
 func told(r executor.Result, events []executor.Event) []string {
 	var out []string
 	for _, e := range events {

@@ -18,14 +18,14 @@ var ErrInterrupted = errors.New("interrupting the job: a user asked for it")
 // Prompt is a workflow in API form: node ids to {class_type, inputs, _meta}, key order kept and big integers exact. pyjson.UnmarshalObject reads one.
 type Prompt = *pyjson.Object
 
-// CacheKind says which results are kept from job to job.
+// CacheKind selects the results that are kept from job to job.
 type CacheKind int
 
 // The kinds of cache.
 const (
 	// CacheRAM keeps everything until memory gets short (the default).
 	CacheRAM CacheKind = iota
-	// CacheClassic drops what the next prompt does not use.
+	// CacheClassic drops the results that the next prompt does not use.
 	CacheClassic
 	// CacheLRU keeps a number of results.
 	CacheLRU
@@ -41,26 +41,26 @@ type CacheConfig struct {
 	// Headroom is the free memory in bytes under which CacheRAM drops results of any age, InactiveHeadroom that under which it
 	// drops results of earlier prompts. Both 0: upstream's defaults (10 % of the memory within 2…10 GiB, and all of it up to 128 GiB).
 	Headroom, InactiveHeadroom int64
-	// Available and Total tell the machine's memory in bytes; nil asks the system. Tests replace them.
+	// Available and Total return the machine's memory in bytes; nil asks the system. Tests replace them.
 	Available, Total func() int64
 }
 
-// Config is what an Executor is made of.
+// Config configures an Executor.
 type Config struct {
 	// Registry holds the node classes; nil means nodes.Default().
 	Registry *nodes.Registry
 	// Services are handed to the nodes.
 	Services nodes.Services
 	Cache    CacheConfig
-	// Keep, if set, puts the files that a node shows where others find them, before anything is told of them. It returns what is to be shown, which
-	// may be another object. When it fails the node has failed.
+	// Keep, if set, puts the files that a node shows where others find them, before any event names them. It returns the object to show, which may be
+	// another one. If it fails, the node has failed.
 	Keep func(ctx context.Context, ui *pyjson.Object) (*pyjson.Object, error)
-	// Enrich, if set, may add to what a node shows before clients, history and caches get it; it returns a new object.
+	// Enrich, if set, may add to the values that a node shows before clients, history and caches get them; it returns a new object.
 	Enrich func(ctx context.Context, ui *pyjson.Object) *pyjson.Object
 	// Watch, if set, is called when a node's calls begin; the node runs with the context that it returns, and the function that it returns
 	// is called at their end. It may be called from several goroutines.
 	Watch func(ctx context.Context, w Work) (context.Context, func(error))
-	// Limits bound prompts and what is shown of jobs.
+	// Limits bound prompts and the shown part of jobs.
 	Limits Limits
 	// Log may be nil.
 	Log *slog.Logger
@@ -71,11 +71,11 @@ type Config struct {
 // Work is the work of one node of a job.
 type Work struct {
 	PromptID, NodeID string
-	// Class is the node's class name, which is known to be one of the registry.
+	// Class is the node's class name, which is in the registry.
 	Class string
 }
 
-// Verdict is what validation says: everything that POST /prompt answers.
+// Verdict is the result of validation: everything that POST /prompt answers.
 type Verdict struct {
 	// OK: at least one output node can run.
 	OK bool
@@ -105,7 +105,7 @@ type Job struct {
 	Next func() (next Job, ok bool)
 }
 
-// Client returns the client_id that the job was sent with; ok is false when it came without one.
+// Client returns the client_id of the job; ok is false if the job has none.
 func (j Job) Client() (id string, ok bool) {
 	v, ok := j.ExtraData.Get("client_id")
 	if !ok || v == nil {
@@ -137,16 +137,16 @@ type Event struct {
 	Broadcast bool
 	// Preview is the image of a preview event.
 	Preview *Preview
-	// Node is the node whose progress has changed, of a progress_state event; its data have all nodes.
+	// Node is the node whose progress has changed, in a progress_state event; its data hold all nodes.
 	Node NodeState
 }
 
-// NodeState is how far a node has come.
+// NodeState is the progress of a node.
 type NodeState struct {
 	ID           string
 	Value, Limit float64
 	Finished     bool
-	// Nodes is how many nodes have begun so far.
+	// Nodes is the number of nodes that have begun so far.
 	Nodes int
 }
 
@@ -167,13 +167,13 @@ type Message struct {
 	Data  *pyjson.Object
 }
 
-// Result is what a job leaves for the history.
+// Result is the part of a job that the history keeps.
 type Result struct {
 	// Outputs are the UI outputs by node id, Meta the ids that belong to them.
 	Outputs, Meta *pyjson.Object
 	// Messages are execution_start, execution_cached, execution_success, execution_error, execution_interrupted as they came.
 	Messages []Message
-	// Ran is how many nodes were called and came to their end, Cached how many had their results already.
+	// Ran is the number of nodes that were called and finished, Cached the number of those with cached results.
 	Ran, Cached int
 	// Success is false after an error or an interrupt.
 	Success bool

@@ -8,7 +8,7 @@ import (
 	"comfygo/nodes"
 )
 
-// asyncCalls are the calls of an async node, some of which still run.
+// asyncCalls are the calls of an async node; some of them may still run.
 type asyncCalls struct {
 	results []any
 	errs    []error

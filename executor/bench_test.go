@@ -40,7 +40,7 @@ func BenchmarkChain(b *testing.B) {
 	}
 }
 
-// BenchmarkCached validates and runs a small prompt whose results are all there.
+// BenchmarkCached validates and runs a small prompt whose results are all cached.
 func BenchmarkCached(b *testing.B) {
 	ex := executor.New(executor.Config{Registry: registry(b)})
 	text := chain(3, 1)

@@ -12,7 +12,7 @@ type entry struct {
 	bytes   *float64 // what outputs take; nil before bytesOf
 }
 
-// list returns the values of an output, counted from the end when slot is negative. A nil entry has none.
+// list returns the values of an output, counted from the end if slot is negative. A nil entry has no values.
 func (e *entry) list(slot int) ([]any, bool) {
 	if e == nil || e.outputs == nil {
 		return nil, false
@@ -103,7 +103,7 @@ func (noCache) known() []string                   { return nil }
 
 func newCache(c CacheConfig) outputCache { return living{storeOf(c)} }
 
-// living hides results whose values are gone with the process that held them, so that they are computed again.
+// living hides results whose values were lost with the process that held them, so that they are computed again.
 type living struct{ outputCache }
 
 func (l living) get(id string) *entry  { return l.outputCache.get(id).living() }

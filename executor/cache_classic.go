@@ -1,6 +1,6 @@
 package executor
 
-// classicCache keeps what the current prompt uses and nothing else. Results of expanded nodes are in caches below their parents.
+// classicCache keeps only the results that the current prompt uses. Results of expanded nodes are in caches below their parents.
 type classicCache struct {
 	g     *graph
 	maker *keyMaker
@@ -44,7 +44,7 @@ func cleanBelow[C any](s *keySet, below map[ownerKey]C) {
 	}
 }
 
-// home returns the cache that a node belongs to, nil when its parent has none.
+// home returns the cache that a node belongs to, or nil if its parent has none.
 func (c *classicCache) home(id string) *classicCache {
 	n, ok := c.g.nodes[id]
 	if !ok || n.parent == nil {

@@ -1,6 +1,7 @@
 package executor
 
-// lruCache keeps at least what the current prompt uses, and results of earlier prompts up to a number of entries.
+// lruCache keeps at least the results that the current prompt uses, and results of earlier prompts up to a number
+// of entries.
 type lruCache struct {
 	size       int
 	oldest     uint64 // entries last used before this generation are gone

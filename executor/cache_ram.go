@@ -71,7 +71,7 @@ func newRAM(c CacheConfig) *ramCache {
 	return r
 }
 
-// reached reports whether target bytes are free. Measuring costs as much as a small node, so it is skipped for a target that is impossible.
+// reached reports whether target bytes are free. Measuring costs as much as a small node, so it is skipped for an impossible target.
 func (c *ramCache) reached(target int64) bool { return target < c.total && c.available() >= target }
 
 func (c *ramCache) begin(g *graph, k *keyMaker, ids []string) {
@@ -225,7 +225,7 @@ func tensorBytes(t *tensor.Tensor) int64 {
 	return int64(len(t.Data)) * 4
 }
 
-// holdsModel reports whether a result holds a value of package engine that stands for a loaded model.
+// holdsModel reports whether a result holds a value of package engine that represents a loaded model.
 func holdsModel(e *entry) bool {
 	pkg := reflect.TypeFor[engine.Latent]().PkgPath()
 	for _, list := range e.outputs {

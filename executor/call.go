@@ -10,13 +10,14 @@ import (
 	"comfygo/nodes"
 )
 
-// inputSet is what a node gets: for each input the list of its values. Inputs in missing have no value yet and hold one nil.
+// inputSet holds the inputs of a node: for each one the list of its values. Inputs in missing have no value yet and hold one
+// nil.
 type inputSet struct {
 	values  *pyjson.Object
 	missing map[string]bool
 }
 
-// gather collects a node's inputs. linked returns the list that a link delivers; ok is false when it is not there yet.
+// gather collects a node's inputs. linked returns the list that a link delivers; ok is false if it is not ready.
 func gather(class *nodes.Class, inputs *pyjson.Object, linked func(nodes.Link) (list []any, ok bool)) inputSet {
 	set := inputSet{values: pyjson.NewObject(), missing: map[string]bool{}}
 	lookup := lookup(class, inputs)
@@ -69,7 +70,7 @@ type caller struct {
 	blocked func(*nodes.Blocker) *nodes.Blocker
 }
 
-// method is what is called.
+// method is the function that is called.
 type method func(nodes.Node, *nodes.Context) (any, error)
 
 // each returns the result of every call; a call that is blocked has its *nodes.Blocker as the result.

@@ -10,7 +10,7 @@ import (
 	"comfygo/nodes"
 )
 
-// convert turns a raw value into what a widget type holds, as Python's int, float, str and bool do. The error's text is Python's.
+// convert converts a raw value to a widget's type, as Python's int, float, str and bool do. The error's text is Python's.
 func convert(typ string, v any) (any, error) {
 	switch typ {
 	case "INT":
@@ -143,7 +143,7 @@ func contains(list []any, v any) bool {
 	return false
 }
 
-// less is Python's < for numbers; ok is false for values that are none.
+// less is Python's < for numbers; ok is false for other values.
 func less(a, b any) (lt, ok bool) {
 	x, xf, ok1 := operand(a)
 	y, yf, ok2 := operand(b)

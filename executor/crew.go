@@ -8,11 +8,11 @@ import (
 	"comfygo/nodes"
 )
 
-// The loop in run.go alone decides what comes when: it works on one node at a time, in upstream's order, and everything that clients, caches and
-// the history see happens in a node's turn. The crew only makes calls of nodes early, while the node whose turn it is works: a call depends on its
-// inputs and on nothing else, so that it does not matter when it is made. What such a node says is held back for its turn, and so is its error.
+// The loop in run.go alone decides the order: it works on one node at a time, in upstream's order, and everything that clients, caches and the
+// history see happens in a node's turn. The crew only makes calls of nodes early, while the current node works: a call depends on its inputs and
+// on nothing else, so the time at which it is made does not matter. The events of such a node are held back for its turn, and so is its error.
 
-// errUnwanted ends the work on a result that is not wanted any more.
+// errUnwanted ends the work on a result that is no longer needed.
 var errUnwanted = errors.New("stopping a node that works ahead: its result is not wanted")
 
 // ahead is a node whose calls are made before its turn.
@@ -62,7 +62,7 @@ func (a *ahead) finished() bool {
 	}
 }
 
-// entry is the result for nodes further down that work ahead too; nil when it is not there yet.
+// entry returns the result for later nodes that work ahead too, or nil if it is not ready.
 func (a *ahead) entry() *entry {
 	if a == nil || !a.finished() {
 		return nil
@@ -84,7 +84,7 @@ type crew struct {
 const resultsAhead = 8
 
 func newCrew() *crew {
-	// The node whose turn it is has a core of its own. On a single core the wait for the device is still worth using.
+	// The current node has a core of its own. On a single core the wait for the device is still worth using.
 	workers := max(1, runtime.GOMAXPROCS(0)-1)
 	// One more than the workers can be on its way: a node that began before the run.
 	return &crew{workers: workers, made: map[string]*ahead{}, landed: make(chan *ahead, workers+1)}
@@ -145,7 +145,7 @@ func (r *run) make(ctx context.Context, n *node, c *caller) (got returned, err e
 	return got, err
 }
 
-// watch tells who watches that a node's calls begin. The returned function must be called at their end.
+// watch notifies the observer that a node's calls begin. The returned function must be called at their end.
 func (r *run) watch(ctx context.Context, n *node) (context.Context, func(error)) {
 	if r.e.watch == nil {
 		return ctx, func(error) {}
@@ -153,7 +153,7 @@ func (r *run) watch(ctx context.Context, n *node) (context.Context, func(error))
 	return r.e.watch(ctx, Work{PromptID: r.job.ID, NodeID: n.id, Class: n.class.Name})
 }
 
-// accompany waits for the node whose turn it is and keeps the others at work.
+// accompany waits for the current node and keeps the others at work.
 func (r *run) accompany(n *node, done <-chan struct{}) {
 	r.workAhead(n)
 	look, stop := r.lookForNext()
@@ -213,7 +213,7 @@ func (r *run) dismiss(id string) {
 	delete(r.crew.made, id)
 }
 
-// workAhead starts nodes beside the one whose turn it is: those that are ready, and those that wait for nothing but results made ahead.
+// workAhead starts nodes beside the current one: those that are ready, and those that wait for nothing but results made ahead.
 func (r *run) workAhead(turn *node) {
 	for {
 		select {
@@ -243,7 +243,7 @@ func (r *run) workAhead(turn *node) {
 	}
 }
 
-// begin starts a node if it may work beside the one whose turn it is and all it needs is there.
+// begin starts a node if it may work beside the current one and all its inputs are ready.
 func (r *run) begin(t *task, turn *node) {
 	n := t.n
 	if n == turn || !n.class.WorksAhead() || r.crew.made[n.id] != nil || r.parts[n.id] != nil || r.ctx.Err() != nil {

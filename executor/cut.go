@@ -25,11 +25,11 @@ const (
 )
 
 const (
-	// leastText is what is shown of a text when the job's share is used up.
+	// leastText is the length of a text that is still shown when the job's share is used up.
 	leastText = 256
 	// markRoom is more than the mark of a cut takes.
 	markRoom = 64
-	// memberSize is what a member of a list or an object counts besides its content.
+	// memberSize is the size that a member of a list or an object counts besides its content.
 	memberSize = 8
 )
 
@@ -45,7 +45,7 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// cutter shortens what is shown of a job. The values that nodes give each other are not changed.
+// cutter shortens the shown part of a job. The values that nodes pass to each other are not changed.
 type cutter struct {
 	text int // the limit of one text
 	left int // what the job may still show
@@ -53,7 +53,7 @@ type cutter struct {
 
 func newCutter(l Limits) *cutter { return &cutter{text: l.Text, left: l.JobText} }
 
-// string returns s, or its beginning with a mark that tells how much there was.
+// string returns s, or its beginning with a mark that reports the full length.
 func (c *cutter) string(s string) string {
 	most := min(c.text, max(c.left, leastText))
 	if len(s) <= most+markRoom { // what has been cut before is not cut again for its mark

@@ -20,7 +20,7 @@ type emitter struct {
 	progress *progressBoard
 }
 
-// send gives an event to the sink: for the job's client, or for all clients when the job has none. Nothing is sent any more after the run's end.
+// send gives an event to the sink: for the job's client, or for all clients if the job has none. Nothing is sent after the run's end.
 func (m *emitter) send(typ string, data *pyjson.Object, preview *Preview) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

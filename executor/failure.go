@@ -8,7 +8,7 @@ import (
 	"comfygo/nodes"
 )
 
-// trace is the traceback that clients see: the stack of a panic, else the steps that the error's chain tells.
+// trace returns the traceback that clients see: the stack of a panic, else the steps of the error's chain.
 func trace(err error) []any {
 	out := []any{}
 	var p *nodes.PanicError
@@ -45,7 +45,7 @@ func shownInputs(in *pyjson.Object) *pyjson.Object {
 	return out
 }
 
-// addHidden adds what a v1 class gets besides its inputs. Upstream shows that too when such a node fails.
+// addHidden adds the hidden inputs of a v1 class. Upstream shows them too when such a node fails.
 func (r *run) addHidden(n *node, seen *pyjson.Object) {
 	if n.class.V3 || seen.Len() == 0 { // without inputs it did not come to the call
 		return

@@ -29,7 +29,7 @@ func (e *Executor) servicesIn(f *folders.Folders) nodes.Services {
 	return s
 }
 
-// owner is whose job it is, "" where owners are not told apart.
+// owner returns the owner of the job, or "" if owners are not distinguished.
 func (j Job) owner() string {
 	if j.Folders == nil {
 		return ""

@@ -98,7 +98,7 @@ func TestOwnersShareNoResults(t *testing.T) {
 	}
 }
 
-// TestStatesLastAsLongAsCaches runs a node twice with other inputs: what it keeps is there the second time unless nothing is to be kept.
+// TestStatesLastAsLongAsCaches runs a node twice with other inputs: its state survives until the second run unless caching is off.
 func TestStatesLastAsLongAsCaches(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[executor.CacheKind]string{executor.CacheClassic: "b 2", executor.CacheNone: "b 1"} {

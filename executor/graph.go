@@ -25,7 +25,7 @@ type node struct {
 	data   *pyjson.Object
 	inputs *pyjson.Object
 	links  []inputLink
-	// parent is the node whose expansion brought this one, nil for a node of the prompt.
+	// parent is the node whose expansion added this one, or nil for a node of the prompt.
 	parent *node
 	// display is the id in messages: the node's own, or that of the node that it was expanded from.
 	display string
@@ -90,7 +90,7 @@ func (g *graph) add(id string, data *pyjson.Object, parent *node, display string
 	return nil
 }
 
-// get returns a node or the error of upstream for one that is not there.
+// get returns a node, or upstream's error for a missing one.
 func (g *graph) get(id string) (*node, error) {
 	if n, ok := g.nodes[id]; ok {
 		return n, nil
@@ -182,7 +182,8 @@ func typeName(t any) string {
 	return pyjson.Str(t)
 }
 
-// typesMatch tells whether an output of one type may go into an input of another. Types are strings such as "INT,FLOAT", or lists of choices.
+// typesMatch reports whether an output of one type may be connected to an input of another. Types are strings such as "INT,FLOAT", or lists
+// of choices.
 func typesMatch(received, wanted any) bool {
 	r, rIsText := received.(string)
 	w, wIsText := wanted.(string)

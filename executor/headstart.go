@@ -8,9 +8,9 @@ import (
 	"comfygo/nodes"
 )
 
-// headStart is work on the next job while the running one only saves what it has made. It goes through that job's nodes one after the other, as
-// far as they may work ahead, and keeps their results by key: by everything they were made of. The job itself has not begun: it waits in
-// the queue, and when it runs, it takes the results whose keys are its nodes' own. A result that is not asked for is forgotten.
+// headStart is work on the next job while the running one only saves its results. It goes through that job's nodes one after the other, as far
+// as they may work ahead, and keeps their results by key, which covers everything they were made of. The job itself has not begun: it waits in
+// the queue, and when it runs, it takes the results whose keys equal its nodes' own. A result that is not used is dropped.
 type headStart struct {
 	r      *run // sends no events and uses no cache
 	prompt Prompt
@@ -24,7 +24,8 @@ type headStart struct {
 	made   map[cacheKey]*ahead
 }
 
-// patience is how long the last nodes of a job run before the next job is looked for, and the interval of further attempts: it is not worth it for quick ones.
+// patience is the time for which the last nodes of a job run before the executor tries the next job, and the interval of further attempts: it
+// is not worth it for quick ones.
 const patience = 5 * time.Millisecond
 
 // DropHeadStart forgets what was begun of the next job and waits until that work has ended. It waits for a job that runs. Call it when no job
@@ -51,7 +52,7 @@ func (r *run) mayHeadStart() bool {
 	return r.job.Next != nil && r.e.begun == nil && r.plan.busy == 0 && r.crew.device == nil && len(r.asyncs) == 0
 }
 
-// lookForNext returns a clock that ticks when a head start should be tried; nil when none is possible.
+// lookForNext returns a clock that ticks when a head start should be tried, or nil if none is possible.
 func (r *run) lookForNext() (look <-chan time.Time, stop func()) {
 	if !r.mayHeadStart() {
 		return nil, func() {}
@@ -132,7 +133,7 @@ func (h *headStart) work() {
 	}
 }
 
-// begin makes a node the one that is worked on; nil when something it needs is not there, or the job itself has begun.
+// begin makes a node the current one, or returns nil if one of its inputs is missing or the job itself has begun.
 func (h *headStart) begin(n *node) (*ahead, inputSet) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -163,7 +164,7 @@ func (h *headStart) halt() map[cacheKey]*ahead {
 	return h.made
 }
 
-// drop ends the work and waits until it has ended. A nil head start is none.
+// drop ends the work and waits until it has ended. A nil head start has none.
 func (h *headStart) drop() {
 	if h == nil {
 		return

@@ -7,13 +7,13 @@ import (
 	"comfygo/nodes"
 )
 
-// host is what one call of a node sees of the run.
+// host is the part of the run that one call of a node sees.
 type host struct {
 	r   *run
 	n   *node
 	bar progressBar
 	mu  sync.Mutex
-	// tape takes what the node says before its turn; nil in a call that is made in its turn.
+	// tape records the node's messages before its turn; nil in a call that is made in its turn.
 	tape *tape
 	// suspended is called when an async node first waits; nil in other calls.
 	suspended func()
@@ -94,7 +94,7 @@ func (r *run) extra(key string) any {
 	return v
 }
 
-// stateKey names what a node of a user's graph keeps.
+// stateKey identifies the state of a node of a user's graph.
 type stateKey struct {
 	owner string
 	ownerKey

@@ -17,7 +17,7 @@ func InWorkflow(ctx context.Context, workflow *pyjson.Object) context.Context {
 	return context.WithValue(ctx, workflowKey{}, workflow)
 }
 
-// missingClass describes a node whose class is not registered. pending says why it may still come, "" when it will not.
+// missingClass describes a node whose class is not registered. pending explains why it may still be registered later, or is "".
 func missingClass(ctx context.Context, id string, n *pyjson.Object, class any, there bool, pending string) (*pyjson.Object, error) {
 	switch class.(type) {
 	case []any, *pyjson.Object:
@@ -57,7 +57,7 @@ func missingClass(ctx context.Context, id string, n *pyjson.Object, class any, t
 // corePack is the cnr_id of ComfyUI's own classes in saved workflows.
 const corePack = "comfy-core"
 
-// reasonMissing says why a class is not there and, where that is known, what it would take.
+// reasonMissing explains why a class is missing and, if known, how to get it.
 func reasonMissing(class string, workflow *pyjson.Object) string {
 	if c, ok := catalog.Get(class); ok {
 		return fmt.Sprintf("'%s' is a core node of ComfyUI %s, not available in comfygo yet; it uses %s.", class, catalog.Version, c.Uses)

@@ -132,7 +132,7 @@ func (p *plan) result(from, to string) *entry {
 	return e
 }
 
-// deliver hands a new result to all nodes that wait for it.
+// deliver passes a new result to all nodes that wait for it.
 func (p *plan) deliver(id string, e *entry) {
 	for _, to := range p.want[id] {
 		if m := p.held[to]; m != nil {
@@ -246,7 +246,7 @@ func (p *plan) beforeOutput(t *task) bool {
 	return false
 }
 
-// cycle returns the nodes that wait for each other when none is ready, in the order they were added.
+// cycle returns the nodes that wait for each other if none is ready, in the order they were added.
 func (p *plan) cycle() []string {
 	waits := map[string]map[string]bool{}
 	var order []*task

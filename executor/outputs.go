@@ -13,7 +13,7 @@ type expansion struct {
 	values []any
 }
 
-// returned is what the calls of a node gave, put together.
+// returned holds the results of a node's calls, put together.
 type returned struct {
 	outputs    [][]any
 	ui         *pyjson.Object
@@ -90,7 +90,7 @@ func resultValues(class *nodes.Class, res nodes.Result) (vals []any, has bool, e
 	return vals, true, nil
 }
 
-// mergeValues turns the values by call into lists by output; what a list output gave is taken apart.
+// mergeValues turns the values by call into lists by output; a list output's values are flattened.
 func mergeValues(class *nodes.Class, calls [][]any) ([][]any, error) {
 	if len(calls) == 0 {
 		return nil, nil
@@ -150,7 +150,7 @@ func elements(v any) ([]any, error) {
 	return out, nil
 }
 
-// mergeUI joins what the calls show, list by list, for the keys of the first.
+// mergeUI joins the values that the calls show, list by list, for the keys of the first.
 func mergeUI(uis []*pyjson.Object) (*pyjson.Object, error) {
 	if len(uis) == 0 {
 		return nil, nil

@@ -12,7 +12,7 @@ const (
 	stateFinished = "finished"
 )
 
-// chunk is how many rows are copied when one changes.
+// chunk is the number of rows that are copied when one changes.
 const chunk = 64
 
 // progressBoard is the state of all nodes of a run that have started.
@@ -85,7 +85,7 @@ func (p *progressBoard) put(i int, row *progressRow) {
 	p.rows = rows
 }
 
-// limit is what a node has reached at its end; one that has not started counts as one of one.
+// limit returns the progress that a node has reached at its end; one that has not started counts as one of one.
 func (p *progressBoard) limit(n *node) (limit float64, whole bool) {
 	if row := p.row(n.id); row != nil {
 		return row.limit, row.whole

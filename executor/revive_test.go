@@ -13,7 +13,7 @@ import (
 	"comfygo/nodes"
 )
 
-// life is another process: what it has made is gone when it ends.
+// life is another process: its values are lost when it ends.
 type life struct{ ended atomic.Bool }
 
 // lent is a value that another process holds.
@@ -28,7 +28,7 @@ func (l *lent) Native(context.Context) (any, error) {
 	return "lent", nil
 }
 
-// lending is what the nodes of one job share.
+// lending holds what the nodes of one job share.
 type lending struct {
 	now    *life
 	runs   int

@@ -42,7 +42,7 @@ type run struct {
 	cancelled  bool
 }
 
-// step is how the work on a node ended.
+// step is the outcome of the work on a node.
 type step int
 
 const (

@@ -290,7 +290,7 @@ func TestWithoutClient(t *testing.T) {
 	}
 }
 
-// A node that starts has shares of 1, with a point; what it counts and what the cache has are whole numbers.
+// A node that starts has shares of 1, with a decimal point; its own counts and the cache's are whole numbers.
 func TestProgressFigures(t *testing.T) {
 	t.Parallel()
 	ex := executor.New(executor.Config{Registry: registry(t)})

@@ -10,7 +10,7 @@ import (
 
 var notANumber = math.NaN()
 
-// problem is why a node failed.
+// problem is the reason why a node failed.
 type problem struct {
 	err         error
 	inputs      *pyjson.Object
@@ -127,11 +127,11 @@ func (r *run) call(n *node, seen *pyjson.Object) (got returned, wait bool, err e
 	return got, false, err
 }
 
-// mostRevivals is how often in a job a node runs again because its result was lost: a node whose own doing ends the process would run for
-// ever otherwise.
+// mostRevivals is the number of times in a job that a node runs again because its result was lost: a node that itself ends the process
+// would otherwise run forever.
 const mostRevivals = 3
 
-// revive has those inputs of a node computed again whose values are gone with the process that held them; wait is true then.
+// revive schedules those inputs of a node again whose values were lost with the process that held them; wait is true then.
 func (r *run) revive(n *node) (wait bool, err error) {
 	if r.services.Elsewhere == nil {
 		return false, nil
@@ -190,7 +190,7 @@ func (r *run) linked(n *node, l nodes.Link) ([]any, bool) {
 	return r.plan.result(l.ID, n.id).list(l.Slot)
 }
 
-// display shows what a node has for the client and keeps it for the history.
+// display shows a node's values to the client and keeps them for the history.
 func (r *run) display(n *node, ui *pyjson.Object) {
 	if r.e.enrich != nil {
 		ui = r.e.enrich(r.ctx, ui)
@@ -201,7 +201,7 @@ func (r *run) display(n *node, ui *pyjson.Object) {
 	r.out.toClient("executed", pyjson.NewObject("node", n.id, "display_node", n.display, "output", ui, "prompt_id", r.job.ID))
 }
 
-// resend shows again what a kept result had shown.
+// resend shows the values of a cached result again.
 func (r *run) resend(n *node, e *entry) {
 	var output any
 	if e.ui != nil {
@@ -217,7 +217,7 @@ func (r *run) resend(n *node, e *entry) {
 	r.out.toClient("executed", pyjson.NewObject("node", n.id, "display_node", n.display, "output", output, "prompt_id", r.job.ID))
 }
 
-// blocked tells the client of a blocker with a message, once; further down it is silent.
+// blocked sends the client the message of a blocker, once; for later nodes it is silent.
 func (r *run) blocked(n *node, b *nodes.Blocker) *nodes.Blocker {
 	if b.Message == nil {
 		return b

@@ -2,7 +2,7 @@ package executor
 
 import "sync"
 
-// tape keeps what a node says before its turn. Once that has come everything is said at once.
+// tape keeps a node's messages before its turn. When the turn has come all are sent at once.
 type tape struct {
 	mu   sync.Mutex
 	r    *run // of the turn; nil before it
@@ -20,7 +20,7 @@ func (t *tape) say(message func(*run, *node)) {
 	t.held = append(t.held, message)
 }
 
-// play says what was held back; what comes from now on is heard as it is said.
+// play sends the events that were held back; later ones are sent at once.
 func (t *tape) play(r *run, n *node) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

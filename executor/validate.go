@@ -137,7 +137,7 @@ type validation struct {
 	id     string
 	prompt Prompt
 	env    nodes.Env
-	// services are what the validators of classes reach.
+	// services are the services that the validators of classes use.
 	services nodes.Services
 	done     map[string]*checked
 	bad      []string // of done, those with reasons of their own
@@ -151,7 +151,7 @@ type validation struct {
 	errors   *pyjson.Object
 }
 
-// bounds bound the work on prompts whose errors concern each other: see mostBlames and mostMarks.
+// bounds limit the work on prompts whose errors concern each other: see mostBlames and mostMarks.
 type bounds struct{ blames, marks int }
 
 // checked is the verdict on one node.
@@ -160,7 +160,7 @@ type checked struct {
 	reasons []any
 }
 
-// faulty reports whether the node itself has errors, not only what it needs. nil is a node that was not checked.
+// faulty reports whether the node itself has errors, as opposed to its inputs. nil is a node that was not checked.
 func (c *checked) faulty() bool { return c != nil && !c.ok && len(c.reasons) > 0 }
 
 func (v *validation) record(id string, c *checked) {
@@ -229,10 +229,10 @@ func (v *validation) blame(output string) {
 	v.told = len(v.bad)
 }
 
-// deepest is how many nodes may need each other in a row. Upstream ends a few below Python's 1000 calls, in the same words.
+// deepest is the maximum length of a chain of nodes that need each other. Upstream ends a few below Python's 1000 calls, with the same message.
 const deepest = 4000
 
-// node checks one node and what it needs. The error is an exception of upstream's kind.
+// node checks one node and its inputs. The error is an exception of upstream's kind.
 func (v *validation) node(id string) (*checked, error) {
 	if c, ok := v.done[id]; ok {
 		return c, nil

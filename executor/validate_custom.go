@@ -7,10 +7,10 @@ import (
 	"comfygo/nodes"
 )
 
-// validates reports whether the class's own validator looks at an input.
+// validates reports whether the class's own validator reads an input.
 func (n *nodeCheck) validates(name string) bool { return slices.Contains(n.class.Validates, name) }
 
-// custom runs the class's own validator and reports its verdict for each input it looks at.
+// custom runs the class's own validator and reports its verdict for each input that it reads.
 func (n *nodeCheck) custom() error {
 	if !n.class.HasValidator() {
 		return nil

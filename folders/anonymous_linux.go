@@ -22,7 +22,7 @@ func openAnonymous(dir *os.Root) (f *os.File, err error) {
 	return f, err
 }
 
-// nameAnonymous gives such a file its name in a folder, or a further name to any open file. It must be free.
+// nameAnonymous gives such a file its name in a folder, or a further name to any open file. The name must be free.
 func nameAnonymous(f *os.File, dir *os.Root, name string) error {
 	conn, err := f.SyscallConn()
 	if err != nil {

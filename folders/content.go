@@ -25,12 +25,12 @@ func endings() map[string]string {
 	return types
 }
 
-// ContentType returns "image", "video", "audio" or "model" (a 3D model) by the ending of a name, "" for anything else.
+// ContentType returns "image", "video", "audio" or "model" (a 3D model) by the ending of a name, or "".
 func ContentType(name string) string {
 	return contentTypes[strings.TrimPrefix(Ext(name), ".")]
 }
 
-// FilterContent returns those names whose content type is one of kinds, in their order.
+// FilterContent returns the names whose content type is one of kinds, in their order.
 func FilterContent(names []string, kinds ...string) []string {
 	out := []string{}
 	for _, n := range names {

@@ -19,7 +19,7 @@ type Dir struct {
 // OpenDir opens the folder path. The error is fs.ErrPermission when path, links resolved, is not inside base.
 func OpenDir(base, path string) (*Dir, error) { return openDir(base, path, false) }
 
-// MakeDir is OpenDir for a folder of which some or all, base included, may be missing: it makes what is.
+// MakeDir is OpenDir for a folder that may be missing in part or whole, base included: it makes the missing parts.
 func MakeDir(base, path string) (*Dir, error) { return openDir(base, path, true) }
 
 func openDir(base, path string, makeIt bool) (*Dir, error) {

@@ -14,7 +14,7 @@ import (
 	"comfygo/folders"
 )
 
-// swapped is a base folder with a subfolder whose place a link to an outside folder takes.
+// swapped is a base folder in which a link to an outside folder replaces a subfolder.
 type swapped struct{ base, sub, outside string }
 
 func newSwapped(t *testing.T) swapped {

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// Config says where the folders are. Only Base is required; every other empty field has its usual place below Base.
+// Config sets the paths of the folders. Only Base is required; every other empty field has its usual place below Base.
 type Config struct {
 	// Base holds models, custom_nodes, datasets, input, output, temp and user unless a field below says otherwise.
 	Base string
@@ -52,7 +52,7 @@ type Folders struct {
 	temporary *tempLock
 }
 
-// table is what all views of the folders share.
+// table is shared by all views of the folders.
 type table struct {
 	mu    sync.RWMutex
 	order []string
@@ -222,7 +222,7 @@ func (f *Folders) Has(kind string) bool {
 	return f.kinds[kind] != nil
 }
 
-// Roots returns the search folders of a kind in search order, nil for an unknown kind. Legacy names work.
+// Roots returns the search folders of a kind in search order, or nil for an unknown kind. Legacy names work.
 func (f *Folders) Roots(kind string) []string {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -276,7 +276,7 @@ func (f *Folders) AddFile(name, file, path string) {
 	delete(f.cache, legacy(name))
 }
 
-// kind returns a row of the table and makes it when it is missing; f.mu is held.
+// kind returns a row of the table, which it makes if it is missing; f.mu is held.
 func (f *Folders) kind(name string) *kind {
 	k := f.kinds[name]
 	if k == nil {

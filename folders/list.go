@@ -134,7 +134,7 @@ func (f *Folders) List(kind string) []string {
 	return slices.Clone(now.files)
 }
 
-// walk returns all files below root, relative to it with slashes, and notes the modification time of every folder.
+// walk returns all files below root, relative to it with slashes, and records the modification time of every folder.
 func walk(root string, dirs map[string]time.Time) []string {
 	var files []string
 	var visit func(dir, rel string, above []os.FileInfo)
@@ -195,8 +195,8 @@ func (f *Folders) Find(kind, name string) (string, bool) {
 	return "", false
 }
 
-// Ext returns the ending of a name in lower case with its dot. Unlike filepath.Ext it gives "" for names whose only
-// dots come first, such as .hidden.
+// Ext returns the ending of a name in lower case with its dot. Unlike filepath.Ext it returns "" for names whose only dots come first, such
+// as .hidden.
 func Ext(name string) string {
 	base := strings.TrimLeft(path.Base(filepath.ToSlash(name)), ".")
 	return strings.ToLower(path.Ext(base))

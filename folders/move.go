@@ -30,8 +30,8 @@ func Stage(dir string, r io.Reader) (path string, size int64, err error) {
 	return filepath.Join(dir, name), size, nil
 }
 
-// Move gives a staged file in the folder dir its final path to below base, whose folder exists, and replaces what is there.
-// On one file system nothing is copied.
+// Move gives a staged file in the folder dir its final path below base, whose folder exists, and replaces an existing file. On one file
+// system nothing is copied.
 func Move(dir, staged, base, to string) error {
 	from, name, err := OpenFor(dir, staged)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// SplitAnnotated takes the folder type off a name such as "cat.png [output]": it returns "cat.png" and "output". The
-// type is "" when the name carries none. Exactly one character before the bracket is dropped, as upstream does.
+// SplitAnnotated takes the folder type off a name such as "cat.png [output]": it returns "cat.png" and "output". The type
+// is "" if the name carries none. Exactly one character before the bracket is dropped, as in upstream.
 func SplitAnnotated(name string) (bare, kind string) {
 	for _, kind := range []string{"output", "input", "temp"} {
 		bare, found := strings.CutSuffix(name, "["+kind+"]")
@@ -151,7 +151,7 @@ func Within(dir, target string) bool {
 // maxLinks bounds chains of links that lead to names that do not exist.
 const maxLinks = 40
 
-// real resolves the links of a path of which only the first part may exist.
+// real resolves the links of a path that may exist only in part.
 func real(p string, links int) (string, error) {
 	p, err := filepath.Abs(p)
 	if err != nil {

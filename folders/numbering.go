@@ -38,8 +38,8 @@ func (k *numbering) next(dir *Dir, name string) (n int, changed time.Time, err e
 	return n, changed, err
 }
 
-// wrote notes that we have written a file with the number before next to a folder, which had changed at the time before for the last time.
-// When another process has changed it in between, nothing of it is known any more.
+// wrote records that this process has written a file with the number before next to a folder that had last changed at the time before. If
+// another process has changed it in between, the folder's numbers are forgotten.
 func (k *numbering) wrote(dir *Dir, name string, next int, before time.Time) (after time.Time) {
 	after, err := changedAt(dir)
 	if err != nil {
@@ -71,7 +71,7 @@ func changedAt(dir *Dir) (time.Time, error) {
 	return info.ModTime(), nil
 }
 
-// countFiles goes through a folder.
+// countFiles reads a folder's numbers.
 func countFiles(dir *Dir, name string) (int, error) {
 	f, err := dir.root.Open(".")
 	if err != nil {

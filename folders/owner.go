@@ -27,10 +27,10 @@ func (f *Folders) For(owner string) *Folders {
 	return &view
 }
 
-// Owner is whose view of the folders this is, "" for the common ones.
+// Owner returns the owner of this view of the folders, or "" for the common one.
 func (f *Folders) Owner() string { return f.owner }
 
-// OwnerOf is whose file a path is, "" for one that is in no owner's folder.
+// OwnerOf returns the owner of the file at a path, or "" if the path is in no owner's folder.
 func (f *Folders) OwnerOf(path string) string {
 	common := f.For("")
 	for _, dir := range []string{common.input, common.output, common.temp} {

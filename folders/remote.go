@@ -29,36 +29,36 @@ type Object struct {
 	SHA256 string
 	// Version is another one as soon as the contents are.
 	Version string
-	// Modified is when the contents were written, Stored when they were put there.
+	// Modified is the time when the contents were written, Stored when they were put there.
 	Modified, Stored time.Time
 }
 
-// Remote keeps input, output and temp files where other processes reach them. Errors wrap fs.ErrNotExist for a file that is not there,
-// fs.ErrExist for one that is, and ErrRemote where the store does not work.
+// Remote keeps input, output and temp files where other processes reach them. Errors wrap fs.ErrNotExist for a missing file, fs.ErrExist for an
+// existing one, and ErrRemote if the store does not work.
 type Remote interface {
 	// Put puts o.Size bytes of f, which is read from its start, under o.Name. Others see the whole file or none. With create it fails with
 	// fs.ErrExist when there is a file of that name; of several processes at the same time one succeeds.
 	Put(ctx context.Context, o Object, f io.ReadSeeker, create bool) (Object, error)
 	Stat(ctx context.Context, name string) (Object, error)
-	// Get returns the contents of the file as it is now, and what is known of it. The caller closes the reader.
+	// Get returns the current contents of the file and its metadata. The caller closes the reader.
 	Get(ctx context.Context, name string) (io.ReadCloser, Object, error)
 	Delete(ctx context.Context, name string) error
-	// List calls each for every file whose name begins with prefix; unless deep is set only for those without a slash behind the prefix.
+	// List calls each for every file whose name begins with prefix; unless deep is set, only for those without a slash behind the prefix.
 	List(ctx context.Context, prefix string, deep bool, each func(Object) error) error
-	// Where is what people know the store by.
+	// Where is the name that people know the store by.
 	Where() string
 	Close() error
 }
 
-// ErrRemote means that the store of files does not work; the error says why.
+// ErrRemote means that the store of files does not work; the error gives the reason.
 var ErrRemote = errors.New("the file store does not work")
 
 const (
 	// askLimit and transferLimit bound a question to the store and the transfer of a file where the caller sets no limit.
 	askLimit, transferLimit = 20 * time.Second, 10 * time.Minute
-	// listedFor is for how long a listing of the input folder is believed.
+	// listedFor is the time for which a listing of the input folder is cached.
 	listedFor = 2 * time.Second
-	// maxCopies bounds the files whose copies are remembered; of others the contents are compared.
+	// maxCopies bounds the files whose copies are remembered; the contents of others are compared.
 	maxCopies = 100_000
 )
 
@@ -82,7 +82,7 @@ type localCopy struct {
 	version  string
 }
 
-// SetRemote makes the input, output and temp folders this machine's copies of what is in a store. Call it before the folders are used.
+// SetRemote makes the input, output and temp folders this machine's copies of the files in a store. Call it before the folders are used.
 func (f *Folders) SetRemote(r Remote) {
 	f.remote = &remoteFiles{Remote: r, copies: map[string]localCopy{}, next: map[string]int{}}
 }
@@ -112,8 +112,8 @@ func (f *Folders) baseOf(name string) string {
 	return dir
 }
 
-// Fetch brings a file of the input, output or temp folder to this machine unless it is here as the store has it. It appears when it is whole and
-// its size and digest are right. The error is fs.ErrNotExist when the store has no such file; a copy of an earlier one is removed then. Without a
+// Fetch copies a file of the input, output or temp folder from the store to this machine unless the local copy is current. It appears when it is
+// whole and its size and digest are right. The error is fs.ErrNotExist if the store has no such file; an older local copy is removed then. Without a
 // store, and for other paths, it does nothing.
 func (f *Folders) Fetch(ctx context.Context, p string) error {
 	name, ok := f.remoteName(p)
@@ -426,7 +426,7 @@ func (f *Folders) sameAsStored(ctx context.Context, p string) (bool, error) {
 	return f.remote.isCopy(p, o)
 }
 
-// splitNumber takes a name such as a_00012_.png apart.
+// splitNumber splits a name such as a_00012_.png.
 func splitNumber(name string) (prefix string, number int, rest string, ok bool) {
 	stem, ext, _ := strings.Cut(name, ".")
 	tail := ""
@@ -444,7 +444,7 @@ func splitNumber(name string) (prefix string, number int, rest string, ok bool) 
 	return stem[:at], number, tail + ext, true
 }
 
-// Delete removes a file from the store and from this machine. A file that is gone already is no error.
+// Delete removes a file from the store and from this machine. A missing file is not an error.
 func (f *Folders) Delete(ctx context.Context, p string) error {
 	if name, ok := f.remoteName(p); ok {
 		if err := f.remote.Delete(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -535,7 +535,8 @@ func (r *remoteFiles) listInputs(log interface{ Warn(string, ...any) }) ([]Objec
 	return r.inputs, r.change
 }
 
-// nextNumber is one more than the highest number that the store has for a name in a folder, as far as this process knows; with anew the store is asked.
+// nextNumber returns one more than the highest number that the store has for a name in a folder, as far as this process knows; with anew it asks the
+// store.
 func (r *remoteFiles) nextNumber(ctx context.Context, f *Folders, dir, name string, anew bool) (int, error) {
 	at, ok := f.remoteName(filepath.Join(dir, name))
 	if !ok {
@@ -563,7 +564,7 @@ func (r *remoteFiles) nextNumber(ctx context.Context, f *Folders, dir, name stri
 	return next, nil
 }
 
-// used notes the next number of a name.
+// used records the next number of a name.
 func (r *remoteFiles) used(at string, next int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// SavePath says where a saved file goes: Dir/Filename_NNNNN_.ext with NNNNN counted from Counter.
+// SavePath is the path of a saved file: Dir/Filename_NNNNN_.ext with NNNNN counted from Counter.
 type SavePath struct {
 	// Dir is the absolute folder; it exists.
 	Dir string
@@ -18,7 +18,7 @@ type SavePath struct {
 	Filename string
 	// Counter is one more than the highest number of that name in Dir, at least 1.
 	Counter int
-	// Subfolder is Dir relative to the folder that was asked for, "" when it is the same.
+	// Subfolder is Dir relative to the requested folder, or "" if it is the same.
 	Subfolder string
 	// Prefix is the given prefix with its size and time tokens replaced.
 	Prefix string
@@ -81,7 +81,8 @@ func (f *Folders) SavePath(prefix, dir string, width, height int) (SavePath, err
 	return s, nil
 }
 
-// counterOf returns the number in a name such as prefix_00012_.png; 0 when the place of the number holds something else.
+// counterOf returns the number in a name such as prefix_00012_.png, or 0 if the place of the number holds something
+// else.
 func counterOf(name, prefix string) (int, bool) {
 	rest, ok := strings.CutPrefix(name, prefix+"_")
 	if !ok {

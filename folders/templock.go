@@ -21,10 +21,10 @@ type tempLock struct {
 	lock  *filelock.Lock // nil also where the file system has no locks
 }
 
-// tempPatience is how long a start waits while another server empties the folder.
+// tempPatience is the time that a start waits while another server empties the folder.
 const tempPatience = 10 * time.Second
 
-// takeTemp empties the temp folder when no other server uses it, and notes that this one does.
+// takeTemp empties the temp folder if no other server uses it, and records that this one does.
 func (f *Folders) takeTemp() (err error) {
 	f.temporary.mu.Lock()
 	defer f.temporary.mu.Unlock()
@@ -79,7 +79,7 @@ func (f *Folders) emptyTemp() error {
 	return nil
 }
 
-// InUse reports whether a server uses these folders now. Where the file system has no locks it cannot tell.
+// InUse reports whether a server uses these folders now. If the file system has no locks it cannot detect that.
 func (f *Folders) InUse() (bool, error) {
 	path := filepath.Join(filepath.Dir(f.temp), tempLockName)
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {

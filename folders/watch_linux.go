@@ -19,9 +19,9 @@ import (
 const (
 	// mostWatches bounds the folders that are watched; the system's own bound is shared by all programs of a user.
 	mostWatches = 4096
-	// gather is how long changes of folders are collected before the watches are put in order, unless a request comes.
+	// gather is the time for which changes of folders are collected before the watches are updated, unless a request comes.
 	gather = 100 * time.Millisecond
-	// patience is how long the system may take to report our own change.
+	// patience is the time that the system may take to report our own change.
 	patience = time.Second
 )
 
@@ -196,7 +196,7 @@ func (w *watcher) see(e fsnotify.Event) {
 	}
 }
 
-// missed has everything looked at anew: the system had more events than it keeps.
+// missed marks everything to be read again: the system had more events than it keeps.
 func (w *watcher) missed() {
 	for root := range w.roots {
 		w.orders[root] = true
@@ -226,7 +226,7 @@ func (w *watcher) release() {
 // touch changes the cookie.
 func (w *watcher) touch() error { return os.Chmod(w.cookie, 0o700) }
 
-// settled waits until every change made so far is counted; false when the system does not tell.
+// settled waits until every change made so far is counted; it returns false if the system does not report it.
 func (w *watcher) settled() bool {
 	w.mu.Lock()
 	if w.broken {
@@ -263,8 +263,8 @@ func (w *watcher) settled() bool {
 	return !w.broken
 }
 
-// marks returns a number for every root that is another one when something has changed below it; 0 where the times of the folders have to
-// be looked at.
+// marks returns a number for every root, which changes when something below it changes; 0 if the modification times of the folders have to be
+// compared.
 func (w *watcher) marks(roots []string) []uint64 {
 	out := make([]uint64, len(roots))
 	if !w.settled() {
@@ -281,7 +281,7 @@ func (w *watcher) marks(roots []string) []uint64 {
 		if polled {
 			continue
 		}
-		// A folder that was mounted, or whose parent has another name now, makes no event.
+		// A folder that was mounted, or whose parent was renamed, causes no event.
 		if identify(root) != id {
 			select {
 			case w.stale <- root:
@@ -294,7 +294,7 @@ func (w *watcher) marks(roots []string) []uint64 {
 	return out
 }
 
-// count notes a change below a root.
+// count records a change below a root.
 func (w *watcher) count(root string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -303,7 +303,7 @@ func (w *watcher) count(root string) {
 	}
 }
 
-// identify returns what tells a folder from others, zero when it is not there.
+// identify returns the identity of a folder, or zero if it is missing.
 func identify(path string) fileID {
 	info, err := os.Stat(path)
 	if err != nil || !info.IsDir() {

@@ -140,7 +140,7 @@ func (w *watcher) drop(dir string) {
 	_ = w.fs.Remove(dir) // it ends by itself when the folder is gone
 }
 
-// shares are file systems whose files others change without this system's knowledge, by the numbers of statfs(2).
+// shares are the numbers of statfs(2) of file systems whose files others change without this system's knowledge.
 var shares = map[int64]bool{
 	0x6969: true, 0x517b: true, 0xff534d42: true, 0xfe534d42: true, // NFS, SMB, CIFS
 	0x65735546: true, 0x01021997: true, 0x786f4256: true, // FUSE, 9P, VirtualBox

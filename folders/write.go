@@ -92,8 +92,8 @@ func failed(name string, err error) error {
 // maxTries bounds the numbers that Write tries when others take them.
 const maxTries = 10000
 
-// Write writes the n-th file of a batch (from 0) with an ending such as ".png" and returns its name. When another job
-// has taken the name since s was made, the next free number is used and s.Counter moves on.
+// Write writes the n-th file of a batch (from 0) with an ending such as ".png" and returns its name. If another job has taken the
+// name since s was made, the next free number is used and s.Counter is increased.
 func (s *SavePath) Write(n int, ext string, write func(io.Writer) error) (name string, err error) {
 	dir, err := OpenDir(s.base, s.Dir)
 	if err != nil {

@@ -67,7 +67,7 @@ func readSections(data []byte) (yaml.MapSlice, error) {
 	return sections, nil
 }
 
-// lastOfEach is a map whose repeated keys have their last value at their first place, as Python reads it.
+// lastOfEach returns a map in which a repeated key has its last value at its first place, as in Python.
 func lastOfEach(m yaml.MapSlice) yaml.MapSlice {
 	var out yaml.MapSlice
 	at := map[string]int{}
@@ -142,8 +142,8 @@ func truth(v any) bool {
 
 var envName = regexp.MustCompile(`\$(\w+|\{[^}]*\})`)
 
-// expandPath replaces a leading ~ or ~name by a home folder and $NAME or ${NAME} by the environment. What is unknown
-// stays as it is.
+// expandPath replaces a leading ~ or ~name by a home folder and $NAME or ${NAME} by the environment. Unknown names
+// stay as they are.
 func expandPath(p string) string {
 	if strings.HasPrefix(p, "~") {
 		name, rest, _ := strings.Cut(p[1:], "/")

@@ -12,7 +12,7 @@ const EnvDir = "COMFYGO_FRONTEND"
 // None as the folder means no front end at all.
 const None = "none"
 
-// Found is what there is on this machine; what is missing is empty.
+// Found lists what was found on this machine; missing parts are empty.
 type Found struct {
 	// Root is the folder of the front end's files.
 	Root string
@@ -40,7 +40,7 @@ func Find(dirs []string) Found {
 	return found
 }
 
-// take notes what a package has.
+// take records the contents of a package.
 func (f *Found) take(dir, module string) {
 	switch module {
 	case frontEndModule:
@@ -97,7 +97,8 @@ func Places(named string, env func(string) string) []string {
 	return dirs
 }
 
-// version reads a package's version from the name of the folder that pip keeps beside it; "" when it is not there.
+// version reads a package's version from the name of the folder that pip keeps beside it, or returns "" if it is
+// missing.
 func version(dir, module string) string {
 	if !isDir(filepath.Join(dir, module)) {
 		return ""

@@ -10,7 +10,7 @@ import (
 	"comfygo/internal/download"
 )
 
-// Options say what Install fetches and where it goes.
+// Options select what Install fetches and where it puts it.
 type Options struct {
 	// Dir is the folder the packages go to; DefaultDir when empty.
 	Dir string
@@ -25,7 +25,8 @@ type Options struct {
 	Clients  []download.Client
 }
 
-// DefaultDir is where Install puts packages and Find looks for them: comfygo/frontend in the user's cache folder.
+// DefaultDir returns the folder in which Install puts packages and Find searches for them: comfygo/frontend in the
+// user's cache folder.
 func DefaultDir() (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
@@ -85,7 +86,7 @@ func Install(ctx context.Context, o Options) (string, error) {
 	return o.Dir, errors.Join(failed...)
 }
 
-// install brings one package.
+// install downloads and unpacks one package.
 func install(ctx context.Context, o Options, p Package) error {
 	work, err := os.MkdirTemp(o.Dir, ".fetch-")
 	if err != nil {

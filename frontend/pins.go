@@ -22,8 +22,8 @@ const (
 	docsModule     = "comfyui_embedded_docs"
 )
 
-// pins are what upstream 0.33.0 asks for; the parts of the templates are those that the templates' package names. The
-// sums were taken from the published wheels.
+// pins are the versions that upstream 0.33.0 requires; the parts of the templates are those that the templates'
+// package names. The sums were taken from the published wheels.
 var pins = []Package{
 	{
 		"comfyui-frontend-package", frontEndModule, "1.49.6",

@@ -17,7 +17,7 @@ import (
 // DefaultVersion is the value of --front-end-version that means the installed package.
 const DefaultVersion = "comfyanonymous/ComfyUI@latest"
 
-// DefaultAPI is where the projects' releases are listed.
+// DefaultAPI is the address of the projects' list of releases.
 const DefaultAPI = "https://api.github.com"
 
 // Releases fetches builds of the front end from a project's release page.
@@ -26,13 +26,13 @@ type Releases struct {
 	Dir string
 	// API is DefaultAPI when empty.
 	API string
-	// Client is the client to use; nil is one that gives up on an answer after 10 seconds.
+	// Client is the client to use; nil means one that gives up on an answer after 10 seconds.
 	Client *http.Client
 }
 
 var versionPattern = regexp.MustCompile(`^([a-zA-Z0-9][a-zA-Z0-9-]{0,38})/([a-zA-Z0-9_.-]+)@(v?\d+\.\d+\.\d+[-._a-zA-Z0-9]*|latest|prerelease)$`)
 
-// maxRelease bounds what a release may hold, unpacked; maxListing what a list of releases may.
+// maxRelease bounds the unpacked size of a release; maxListing that of a list of releases.
 const (
 	maxRelease = 1 << 30
 	maxListing = 64 << 20
@@ -78,7 +78,7 @@ func (r Releases) Get(ctx context.Context, version string) (string, error) {
 	return dir, nil
 }
 
-// find asks for the release that is meant.
+// find requests the release with the given version.
 func (r Releases) find(ctx context.Context, project, wanted string) (release, error) {
 	page := r.api() + "/repos/" + project + "/releases"
 	if wanted == "latest" {

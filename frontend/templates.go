@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// manifest is what the templates' core package lists.
+// manifest is the list in the templates' core package.
 type manifest struct {
 	Templates []struct {
 		Bundle string `json:"bundle"`
@@ -18,11 +18,11 @@ type manifest struct {
 	} `json:"templates"`
 }
 
-// maxManifest bounds what is read of a manifest.
+// maxManifest bounds the size that is read of a manifest.
 const maxManifest = 64 << 20
 
 // templates lists the files of the templates by name: workflows and indexes in one package, images and videos in one
-// for each bundle. Files whose package is not installed are left out; upstream would then serve no template at all.
+// for each bundle. Files whose package is not installed are omitted; upstream would then serve no template at all.
 // Releases before 0.3.0 held all files in one folder, which is then read.
 func templates(dir string) map[string]string {
 	var m manifest

@@ -1,6 +1,6 @@
-// Package metrics keeps the program's figures for Prometheus.
+// Package metrics keeps the program's metrics for Prometheus.
 //
-// Others report what happened by its methods, or are asked when the figures are read: Sources holds the functions for that. No label
-// holds anything that a client has written: routes are the router's patterns, never paths. The package must not know queues, nodes, models
-// or the server.
+// Other packages report events through its methods, or are queried when the metrics are read: Sources holds the functions for that. No
+// label contains text from a client: routes are the router's patterns, never paths. The package must not know queues, nodes, models or the
+// server.
 package metrics

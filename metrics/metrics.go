@@ -88,21 +88,21 @@ const (
 // ServeHTTP answers with all figures.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.handler.ServeHTTP(w, r) }
 
-// Waited notes how long a job waited.
+// Waited records the time that a job waited.
 func (m *Metrics) Waited(d time.Duration) {
 	if m != nil {
 		m.wait.Observe(max(0, d.Seconds()))
 	}
 }
 
-// Ran notes how long a job ran and how it ended: one of the outcomes.
+// Ran records the time that a job ran and its outcome.
 func (m *Metrics) Ran(outcome string, d time.Duration) {
 	if m != nil {
 		m.run.WithLabelValues(outcome).Observe(d.Seconds())
 	}
 }
 
-// Nodes notes how many nodes of a job were run, and how many results came from the cache.
+// Nodes records the numbers of a job's nodes that were run, and of results that came from the cache.
 func (m *Metrics) Nodes(run, cached int) {
 	if m != nil {
 		m.nodes.WithLabelValues(nodeRun).Add(float64(run))
@@ -110,7 +110,7 @@ func (m *Metrics) Nodes(run, cached int) {
 	}
 }
 
-// Stepped notes steps of a sampler, and how many it does a second; 0 when that is not known yet.
+// Stepped records steps of a sampler, and their rate per second; 0 if it is not known yet.
 func (m *Metrics) Stepped(n int, perSecond float64) {
 	if m == nil {
 		return
@@ -121,7 +121,7 @@ func (m *Metrics) Stepped(n int, perSecond float64) {
 	}
 }
 
-// Requested notes a request. route is the pattern of the router, "" when no route fits.
+// Requested records a request. route is the pattern of the router, "" if no route matches.
 func (m *Metrics) Requested(method, route string, status int, d time.Duration) {
 	if m == nil {
 		return

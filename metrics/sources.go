@@ -4,13 +4,13 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Sources are called when the figures are read. They must not block.
 type Sources struct {
-	// Queue tells how many jobs run and wait.
+	// Queue returns the numbers of running and waiting jobs.
 	Queue func() Queue
-	// Models tells what the engine holds and has done.
+	// Models returns the engine's loaded models and its counters.
 	Models func() Models
 	// Python reports on the processes of node packs.
 	Python func() []Python
-	// Memory tells the memory of the machine and its devices.
+	// Memory returns the memory of the machine and its devices.
 	Memory func() []Memory
 	// Sockets reports on the WebSocket clients.
 	Sockets func() Sockets
@@ -20,13 +20,13 @@ type Sources struct {
 type Queue struct {
 	Running, Pending, History int
 	Paused                    bool
-	// Writable: what is accepted can be kept.
+	// Writable reports that accepted jobs can be stored.
 	Writable bool
 }
 
 // Models are the engine's figures; the last three count since the start.
 type Models struct {
-	// Ready is how many networks are held ready, Bytes what their prepared weights take.
+	// Ready is the number of networks that are ready to run, Bytes the size of their prepared weights.
 	Ready int
 	Bytes int64
 	// Loads, Reuses and Evictions are of networks.
@@ -35,7 +35,7 @@ type Models struct {
 	Devices []DeviceModels
 }
 
-// DeviceModels is what models take of one device, in bytes.
+// DeviceModels is the memory that models occupy on one device, in bytes.
 type DeviceModels struct {
 	Device string
 	// Sessions is the number of networks held ready, Weights what their weights take.
@@ -47,10 +47,10 @@ type DeviceModels struct {
 
 // Python are the figures of a process of node packs; the last two count since the server's start.
 type Python struct {
-	// Pack is the one pack that the process runs; "" for all.
+	// Pack is the one pack that the process runs; "" means all.
 	Pack  string
 	Ready bool
-	// Memory is what the process occupies, Peak the most that it has, GPU what it holds of GPUs, in bytes.
+	// Memory is the memory that the process occupies, Peak its maximum, GPU its memory of GPUs, in bytes.
 	Memory, Peak, GPU int64
 	CPU               float64
 	Restarts          int

@@ -15,7 +15,7 @@ import (
 	"comfygo/auth"
 )
 
-// Authentication is what Authenticate needs. Gate is required.
+// Authentication configures Authenticate. Gate is required.
 type Authentication struct {
 	Gate auth.Gate
 	// Public reports whether a request is for a file of the frontend, which needs no authentication.
@@ -24,16 +24,16 @@ type Authentication struct {
 	Prompts func(c echo.Context) bool
 	// Socket reports whether a request is for a route that opens sockets.
 	Socket func(c echo.Context) bool
-	// Page answers a browser that asks for a page without having logged in; it reports whether it has answered.
+	// Page answers a browser that requests a page without having logged in; it reports whether it has answered.
 	Page func(c echo.Context) (bool, error)
 	// RunsPack reports whether a request that no route of the server takes runs code of a node pack. The permission to send any prompt counts
 	// for it, since that code may do whatever a workflow may.
 	RunsPack func(c echo.Context) bool
-	// Workflow names the registered workflow that a request is about; "" is none.
+	// Workflow names the registered workflow that a request runs, or is "".
 	Workflow func(c echo.Context) string
-	// ProxyHeader is the header in which a trusted proxy names the user; "" is none.
+	// ProxyHeader is the header in which a trusted proxy names the user, or "".
 	ProxyHeader string
-	// Proxies are the networks of proxies whose X-Forwarded-For is believed.
+	// Proxies are the networks of proxies whose X-Forwarded-For is trusted.
 	Proxies []netip.Prefix
 }
 
@@ -138,7 +138,7 @@ func (a *authenticator) who(r *http.Request, s shown, socket bool) (auth.Princip
 	return a.Gate.Authenticate(r.Context(), s.Credential)
 }
 
-// access is what a request wants, by the route that the router has found for it.
+// access returns the access that a request needs, by its route.
 func (a *authenticator) access(c echo.Context) auth.Access {
 	if path := c.Path(); (path == "" || path == auth.RouteStatic) && a.RunsPack != nil && a.RunsPack(c) {
 		return auth.Access{Method: http.MethodPost, Route: "/prompt", Workflow: auth.AnyWorkflow}
@@ -173,7 +173,7 @@ func (a *authenticator) clean(c echo.Context, socket bool) {
 
 const keyAddr = "comfygo.address"
 
-// Address is where a request comes from, as Authenticate has found out; not valid when authentication is disabled.
+// Address returns the address of a request's client, as Authenticate has determined it; invalid if authentication is disabled.
 func Address(c echo.Context) netip.Addr {
 	a, _ := c.Get(keyAddr).(netip.Addr)
 	return a
@@ -215,7 +215,7 @@ func Unauthorized(c echo.Context, err error) error {
 	return Refuse(c, http.StatusUnauthorized, "unauthorized", "An API key is required", details)
 }
 
-// Wait answers 429 and says when to come again.
+// Wait answers 429 with the time of the next attempt.
 func Wait(c echo.Context, after time.Duration, message, details string) error {
 	seconds := int(math.Ceil(after.Seconds()))
 	c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(max(1, seconds)))
@@ -229,8 +229,8 @@ func RefusedAs(c echo.Context, answer func(c echo.Context, status int, typ, mess
 	c.Set(keyRefused, answer)
 }
 
-// Refuse answers with an error in the shape of POST /prompt's errors; more are further pairs of names and values for
-// the error object. What is left of the request is not read.
+// Refuse answers with an error in the form of POST /prompt's errors; more are further pairs of names and values for the error object. The
+// rest of the request is not read.
 func Refuse(c echo.Context, status int, typ, message, details string, more ...any) error {
 	MarkBare(c)
 	MarkOpen(c)

@@ -13,7 +13,8 @@ import (
 // SessionCookie is the name of the cookie that holds a log-in.
 const SessionCookie = "comfygo_session"
 
-// TokenProtocol begins the WebSocket subprotocol that carries a credential, for browsers, whose sockets can set no headers.
+// TokenProtocol is the prefix of the WebSocket subprotocol that carries a credential, for browsers, whose sockets cannot
+// set headers.
 const TokenProtocol = "comfygo.token."
 
 // The names of the query parameters that carry a credential; token does so at sockets only.
@@ -22,7 +23,7 @@ const (
 	queryToken = "token"
 )
 
-// shown is what a request shows.
+// shown holds the credential of a request.
 type shown struct {
 	auth.Credential
 	// doubtful: two credentials that differ, or a header sent twice. Proxies and servers may pick different ones then,
@@ -77,7 +78,7 @@ func (a *authenticator) credential(r *http.Request, socket bool) shown {
 	return s
 }
 
-// implied looks at what the browser or a proxy adds by itself.
+// implied reads the credentials that the browser or a proxy adds by itself.
 func (s *shown) implied(r *http.Request, proxyHeader string) {
 	if proxyHeader != "" {
 		if list := r.Header[http.CanonicalHeaderKey(proxyHeader)]; len(list) > 0 {

@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// fromOwnPage reports whether a request with a cookie was made by a page of this server, or by the user: what a browser
-// sends along by itself proves nothing when another site's page made the request. Reading is refused only when the
-// browser says that another site asks; changing something, and opening a socket, needs a word that it is our own page.
+// fromOwnPage reports whether a request with a cookie was made by a page of this server, or by the user: credentials that
+// a browser sends by itself prove nothing if another site's page made the request. Reading is refused only if the browser
+// reports that the request comes from another site; changes and opening a socket require a header that proves our own
+// page.
 func fromOwnPage(r *http.Request, socket bool) bool {
 	site := r.Header.Get("Sec-Fetch-Site")
 	if site != "" && site != "same-origin" && site != "none" {
@@ -31,9 +32,9 @@ func FromOwnPage(r *http.Request) bool {
 	return len(origins) == 0 || len(origins) == 1 && sameOrigin(origins[0], r.Host)
 }
 
-// throughProxy reports whether a request for which a proxy vouches may count. The proxy knows a browser by a cookie of its
-// own, which other sites' pages make the browser send too; so what another site's page asks for is refused, but for
-// following a link.
+// throughProxy reports whether a request that a proxy authenticates may count. The proxy knows a browser by a cookie of
+// its own, which other sites' pages make the browser send too; so requests from another site's page are refused, except
+// for following a link.
 func throughProxy(r *http.Request, socket bool) bool {
 	follows := r.Method == http.MethodGet && !socket && r.Header.Get("Sec-Fetch-Mode") == "navigate"
 	return follows || FromOwnPage(r)

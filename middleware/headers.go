@@ -11,22 +11,21 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Keys of what handlers tell the middlewares about an answer.
+// Keys of the handlers' marks for the middlewares.
 const (
 	keyBare = "comfygo.bare"
 	keyFile = "comfygo.file"
 	keyOpen = "comfygo.open"
 )
 
-// MarkBare says that the answer is a raised error: no middleware adds headers to it.
+// MarkBare marks the answer as a raised error: no middleware adds headers to it.
 func MarkBare(c echo.Context) { c.Set(keyBare, true) }
 
-// MarkOpen says that a raised error is one that upstream has no equal of. Pages that CORS lets in may read it, so that they
-// can say what is wrong.
+// MarkOpen marks a raised error without an equal in upstream. Pages that CORS allows may read it, so that they can show it.
 func MarkOpen(c echo.Context) { c.Set(keyOpen, true) }
 
-// MarkFile says that the answer is a file. Its caching headers are set as if it were found, as upstream sets them before
-// the file is opened.
+// MarkFile marks the answer as a file. Its caching headers are set as if it were found, as upstream sets them before the
+// file is opened.
 func MarkFile(c echo.Context) { c.Set(keyFile, true) }
 
 func marked(c echo.Context, key string) bool {

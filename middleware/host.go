@@ -9,9 +9,9 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// AllowedHosts refuses, with 403, requests whose Host is a name that is neither localhost nor in the list. A page of
+// AllowedHosts refuses, with 403, requests whose Host is a name other than localhost and those in the list. A page of
 // another site that has its own name lead to this machine (DNS rebinding) sends that name, and its Origin matches it, so
-// that no check of origins finds it. IP addresses pass: no foreign page has one for its name.
+// that a check of origins does not detect it. IP addresses pass: no foreign page has one as its name.
 func AllowedHosts(names []string) echo.MiddlewareFunc {
 	list := make([]string, len(names))
 	for i, n := range names {
@@ -34,7 +34,7 @@ func plainHost(name string) string {
 	return strings.TrimSuffix(strings.ToLower(strings.TrimSpace(name)), ".")
 }
 
-// allowedHost reports whether a request for a host passes. Requests of old clients name none.
+// allowedHost reports whether a request for a host passes. Requests of old clients have no Host.
 func allowedHost(name string, list []string) bool {
 	if name == "" || name == "localhost" || strings.HasSuffix(name, ".localhost") || slices.Contains(list, name) {
 		return true
@@ -48,7 +48,7 @@ func allowedHost(name string, list []string) bool {
 	})
 }
 
-// quotedName is what a client has sent, cut and without control characters.
+// quotedName returns text from a client, cut and without control characters.
 func quotedName(name string) string {
 	const longest = 100
 	clean := strings.Map(func(r rune) rune {

@@ -14,11 +14,11 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Origins is what OriginGuard needs.
+// Origins configures OriginGuard.
 type Origins struct {
 	// Lookup resolves a host name; nil means the system's resolver.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
-	// Except lets requests pass that other sites have to be able to lead a browser to; nil means none.
+	// Except lets requests pass that other sites must be able to lead a browser to; nil means no exceptions.
 	Except func(c echo.Context) bool
 	// Logger receives a line for each refused request; nil means no log.
 	Logger *slog.Logger

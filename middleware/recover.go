@@ -9,13 +9,13 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// PanicError is what a handler's panic becomes.
+// PanicError is the error for a handler's panic.
 type PanicError struct {
 	Value any
 	Stack []byte
 }
 
-// Error says what the panic said.
+// Error returns the panic's message.
 func (e *PanicError) Error() string { return fmt.Sprintf("handling a request: panic: %v", e.Value) }
 
 // Recover turns a handler's panic into a *PanicError. http.ErrAbortHandler is raised again, as net/http wants it.

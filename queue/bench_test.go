@@ -12,7 +12,7 @@ import (
 	"comfygo/queue"
 )
 
-// benchQueue is a queue whose jobs cost nothing; path "" keeps it in memory.
+// benchQueue makes a queue whose jobs cost nothing; path "" keeps it in memory.
 func benchQueue(b *testing.B, path string) *queue.Local {
 	b.Helper()
 	cfg := queue.Config{Run: func(context.Context, *queue.Job) queue.Outcome { return queue.Outcome{Success: true} }}

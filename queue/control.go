@@ -59,7 +59,7 @@ func (q *Local) commit(b Batch) error {
 	return wait()
 }
 
-// Delete implements View. As upstream, the deletion of the last waiting job tells of two changes.
+// Delete implements View. As in upstream, deleting the last waiting job reports two changes.
 func (v view) Delete(id string) (bool, error) {
 	q := v.q
 	q.mu.Lock()
@@ -225,7 +225,7 @@ func (v view) MoveBefore(id, other string) error {
 	})
 }
 
-// move puts a job where arrange puts it among the others; nil means that there is no such place.
+// move moves a job to the place among the others that arrange returns; nil means that there is no such place.
 func (v view) move(id string, arrange func(j *Job, others []*Job) []*Job) error {
 	q := v.q
 	q.mu.Lock()

@@ -9,7 +9,8 @@ import (
 	"comfygo/queue"
 )
 
-// TestDamagedFile starts on a damaged file: the error says what to do, and the file is left alone.
+// TestDamagedFile starts with a damaged file: the error explains what to do, and the file is left
+// alone.
 func TestDamagedFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "queue.db")

@@ -17,22 +17,22 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Fleet is what a queue that several processes share calls in a server. All are called in the order of the log, on one goroutine: they must
-// be quick and must not call the queue.
+// Fleet holds the functions that a queue of several processes calls in a server. All are called in the order of the log, on one goroutine: they
+// must be quick and must not call the queue.
 type Fleet struct {
-	// Begun is told that a job runs somewhere.
+	// Begun is called when a job runs on any worker.
 	Begun func(j *Job)
-	// Told is given what a running job has told, as its worker has written it. The number counts up and is the same in every server.
+	// Told is called with the events of a running job, in the worker's encoding. The number counts up and is the same in every server.
 	Told func(j *Job, number int64, data []byte)
 	// Replayed is given what jobs have told before this server began; nil passes it over.
 	Replayed func(owner string, number int64, data []byte)
-	// Ended is told that a job has gone to history, with the outputs that it has there.
+	// Ended is called when a job has moved to history, with its outputs there.
 	Ended func(j *Job, number int64, s Status, outputs func() *pyjson.Object)
 	// Allowed reports whether a job may still run, for it may have waited long; nil allows all. It may take its time.
 	Allowed func(ctx context.Context, j *Job) bool
 }
 
-// DistributedConfig is what a Distributed queue is made of besides Config, of which it uses Policy, Changed, Owners, Receipts, Now and Logger.
+// DistributedConfig configures a Distributed queue besides Config, of which it uses Policy, Changed, Owners, Receipts, Now and Logger.
 type DistributedConfig struct {
 	Config
 	Fleet Fleet
@@ -41,12 +41,12 @@ type DistributedConfig struct {
 	Worker *RemoteWorker
 	// Owned: jobs read and write in the folders of their owners.
 	Owned bool
-	// Patience is how long a change may take before it fails; 0 means 10 s. Lease is how long a worker may be silent before it counts as
+	// Patience is the time that a change may take before it fails; 0 means 10 s. Lease is the time that a worker may be silent before it counts as
 	// dead; 0 means 10 s.
 	Patience, Lease time.Duration
-	// RoutePatience is how long a job waits for a worker that can run it while there are only others; 0 means 20 s.
+	// RoutePatience is the time that a job waits for a worker that can run it while there are only others; 0 means 20 s.
 	RoutePatience time.Duration
-	// SaveEvery is how often the state is kept after changes; 0 means a minute.
+	// SaveEvery is the interval at which the state is saved after changes; 0 means a minute.
 	SaveEvery time.Duration
 }
 
@@ -298,7 +298,7 @@ func samePolicy(a, b Policy) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// present hands over the receipts of before; the queue is locked.
+// present passes on the receipts of the last run; the queue is locked.
 func (q *Distributed) present() {
 	open := map[int64]*Job{}
 	for _, j := range q.m.waiting.all() {
@@ -317,10 +317,10 @@ func (q *Distributed) present() {
 	q.cfg.Receipts(list)
 }
 
-// numbersAnEntry is how many numbers of events belong to an entry of the log.
+// numbersAnEntry is the number of event numbers that belong to an entry of the log.
 const numbersAnEntry = 1024
 
-// tell passes on what a job has told.
+// tell passes on an event of a job.
 func (q *Distributed) tell(t telling, to func(j *Job, number int64, data []byte)) {
 	if to == nil {
 		return
@@ -406,7 +406,7 @@ func (x ending) outputs() *pyjson.Object {
 	return row.Object("outputs")
 }
 
-// changed tells of a change; the queue is locked.
+// changed reports a change; the queue is locked.
 func (q *Distributed) changed() {
 	if q.cfg.Changed != nil {
 		q.cfg.Changed(q.m.waiting.size + len(q.m.running))
@@ -497,10 +497,10 @@ func (q *Distributed) do(ctx context.Context, e entry, own *Job) (verdict, error
 
 var errTooLong = errors.New("the queue's log does not answer")
 
-// TooLargeError is returned when a prompt is larger than what the fleet's log takes.
+// TooLargeError is returned when a prompt is larger than the limit of the fleet's log.
 type TooLargeError struct{ Size, Limit int }
 
-// Error says how large both are.
+// Error reports both sizes.
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the prompt takes %d bytes and NATS accepts %d: raise its max_payload", e.Size, e.Limit)
 }
@@ -546,7 +546,7 @@ func (q *Distributed) Put(j *Job) error {
 // OptionError is returned for a job with an option that this queue does not have.
 type OptionError struct{ err error }
 
-// Error says which option that is.
+// Error names the option.
 func (e *OptionError) Error() string { return e.err.Error() }
 
 // Next implements Queue: no job can be begun before a worker has it.
@@ -589,7 +589,7 @@ func (q *Distributed) change(e entry) error {
 	return err
 }
 
-// SetFlags implements Queue: every worker is asked.
+// SetFlags implements Queue: the request is sent to every worker.
 func (q *Distributed) SetFlags(f Flags) {
 	if err := q.change(entry{Type: entryFree, Flags: f}); err != nil {
 		q.log.Error("asking the workers to free memory", "error", err)

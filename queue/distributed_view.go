@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// distributedView is a shared queue as far as a scope goes.
+// distributedView is the part of a shared queue in a scope.
 type distributedView struct {
 	q     *Distributed
 	scope Scope

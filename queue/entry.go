@@ -54,7 +54,7 @@ type entry struct {
 	On     bool   `json:"on,omitempty"`
 	All    bool   `json:"all,omitempty"`
 	Number Number `json:"number,omitzero"`
-	// Position is where to move a job to.
+	// Position is the position to move a job to.
 	Position int   `json:"position,omitempty"`
 	Class    Class `json:"class,omitempty"`
 	Flags    Flags `json:"flags,omitzero"`
@@ -141,9 +141,9 @@ func decodeRecord(r Record) (*entry, error) {
 	return e, nil
 }
 
-// Needs is what a job needs of the worker that runs it.
+// Needs are a job's requirements on the worker that runs it.
 type Needs struct {
-	// Classes are the node classes of the prompt, sorted. Labels are what the job asks for, sorted.
+	// Classes are the node classes of the prompt, sorted. Labels are the labels that the job requires, sorted.
 	Classes []string `json:"classes,omitempty"`
 	Labels  []string `json:"labels,omitempty"`
 	// Models are the names of model files in the prompt, sorted: a worker that has them loaded is preferred.
@@ -158,10 +158,10 @@ func (n Needs) key() string {
 	return strings.Join(n.Classes, "\x00") + "\x01" + strings.Join(n.Labels, "\x00")
 }
 
-// modelSuffixes are how the names of model files end.
+// modelSuffixes are the endings of the names of model files.
 var modelSuffixes = []string{".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx"}
 
-// needsOf reads what a job needs from its prompt.
+// needsOf reads a job's needs from its prompt.
 func needsOf(j *Job) Needs {
 	classes, models := map[string]bool{}, map[string]bool{}
 	for _, v := range j.Prompt.All() {
@@ -191,13 +191,13 @@ func sortedKeys(set map[string]bool) []string {
 	return list
 }
 
-// WorkerAd is what a worker says about itself.
+// WorkerAd is a worker's description of itself.
 type WorkerAd struct {
 	// Name is the worker's name for people: host and process.
 	Name string `json:"name"`
 	// Version is the program's.
 	Version string `json:"version,omitempty"`
-	// Device is what it computes on, VRAM its memory in bytes.
+	// Device is the device that it computes on, VRAM its memory in bytes.
 	Device    string `json:"device,omitempty"`
 	VRAMTotal int64  `json:"vram_total,omitempty"`
 	VRAMFree  int64  `json:"vram_free,omitempty"`

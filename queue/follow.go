@@ -9,10 +9,10 @@ import (
 // that follows stays a waiting job until the worker takes it. Should something else come in between (it is cancelled or overtaken, the
 // queue pauses or stops), the note is taken back.
 
-// follow adds the start of the next job to a batch that ends the one before, and returns that job; nil when none follows at once. The queue
-// is locked.
+// follow adds the start of the next job to a batch that ends the one before, and returns that job, or nil if none follows at once. The
+// queue is locked.
 func (q *Local) follow(ctx context.Context, b *Batch) *Job {
-	// With fair shares the start changes the shares; and who wants jobs that ran to be marked does not want one marked that did not.
+	// With fair shares the start changes the shares; and where jobs that ran are marked, one that did not run must not be.
 	if !q.mayStart() || q.flags != (Flags{}) || q.cfg.Fair || q.cfg.OnRestart == RestartInterrupt || ctx.Err() != nil {
 		return nil
 	}

@@ -8,7 +8,7 @@ import (
 	"comfygo/queue"
 )
 
-// TestOneFollowsTheOther looks at the log of jobs that follow each other at once, and of one that is overtaken, cancelled or stopped at the
+// TestOneFollowsTheOther checks the log of jobs that follow each other at once, and of one that is overtaken, cancelled or stopped at the
 // moment in which it would have followed.
 func TestOneFollowsTheOther(t *testing.T) {
 	t.Parallel()

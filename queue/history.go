@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// record is what the queue remembers of a finished job; its text is in the store.
+// record is the part of a finished job that the queue keeps in memory; its text is in the store.
 type record struct {
 	id, owner  string
 	seq, place int64
@@ -20,7 +20,7 @@ type record struct {
 // Row is a finished job as history shows it.
 type Row struct {
 	ID string
-	// Owner is whose job it was.
+	// Owner is the owner of the job.
 	Owner string
 	// Shared: its owner lets others read it.
 	Shared bool
@@ -44,10 +44,10 @@ func (r *Row) Memo(f func(*Row) any) any {
 	return r.rec.memo
 }
 
-// pageSize is how many texts of a listing are read at a time.
+// pageSize is the number of texts of a listing that are read at a time.
 const pageSize = 256
 
-// pager reads the texts of a listing page by page, when they are asked for.
+// pager reads the texts of a listing page by page, on demand.
 type pager struct {
 	recs []*record
 	read func(recs []*record) [][]byte
@@ -69,7 +69,7 @@ func (p *pager) text(i int) []byte {
 	return p.texts[i-p.start]
 }
 
-// rowsOf makes rows of records, whose texts read fetches.
+// rowsOf makes rows of records; read fetches their texts.
 func rowsOf(recs []*record, read func(recs []*record) [][]byte) []*Row {
 	p := &pager{recs: recs, read: read}
 	rows := make([]*Row, len(recs))
@@ -94,7 +94,8 @@ func newHistory(limit int) *history {
 
 func (h *history) len() int { return len(h.index) }
 
-// displaced tells which row a new one with the id replaces, and which one has to go to make room for it.
+// displaced returns the row that a new one with the id replaces, and the row that has to be removed to make room for
+// it.
 func (h *history) displaced(id string) (replaced, evicted *record) {
 	if old := h.find(id); old != nil {
 		return old, nil
@@ -105,7 +106,7 @@ func (h *history) displaced(id string) (replaced, evicted *record) {
 	return nil, nil
 }
 
-// add puts a row at the end; one with a known id takes the old one's place, as a Python dict has it.
+// add puts a row at the end; one with a known id takes the old one's place, as in a Python dict.
 func (h *history) add(r *record) {
 	if i, ok := h.index[r.id]; ok {
 		h.rows[i] = r

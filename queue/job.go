@@ -48,7 +48,7 @@ func ParseClass(name string) (Class, bool) {
 	return Normal, false
 }
 
-// Webhook is where the events of a job are posted to.
+// Webhook is the destination of the job's events.
 type Webhook struct {
 	URL string `json:"url"`
 	// Secret signs the messages; "" sends them unsigned.
@@ -67,13 +67,13 @@ func (w *Webhook) wants(event string) bool {
 	return slices.Contains(w.Events, event)
 }
 
-// Options are what a client may ask for beyond upstream's fields.
+// Options are a client's options beyond upstream's fields.
 type Options struct {
 	Priority Class
 	// TimeLimit ends the job with an error when it runs longer; 0 means the queue's own limit.
 	TimeLimit time.Duration
 	Webhook   *Webhook
-	// Labels are what the worker must have that runs the job, sorted; only a queue with several workers knows them.
+	// Labels are the labels that the worker must have, sorted; only a queue with several workers knows them.
 	Labels []string `json:",omitempty"`
 }
 
@@ -92,16 +92,16 @@ type Job struct {
 	// no store keeps them.
 	Secrets *pyjson.Object
 	Options Options
-	// Trace says which request has queued the job, for who follows it; it is not kept.
+	// Trace identifies the request that has queued the job, for tracing; it is not stored.
 	Trace string
-	// Receipt is kept with the job when the request had a key; nil when it had none.
+	// Receipt is stored with the job if the request had a key, or nil.
 	Receipt *Receipt
-	// Owner owns the job, "" without authentication. Grant is the right under which it was accepted: DropGrant finds
-	// the jobs whose right has ended.
+	// Owner owns the job, "" without authentication. Grant is the right under which it was accepted: DropGrant finds the
+	// jobs whose right has ended.
 	Owner, Grant string
 	// OwnFolders: the job reads and writes in folders of its owner. Only a queue with several workers sets it.
 	OwnFolders bool
-	// OwnerLimit is how many jobs of its owner may be in the queue with it; 0 means no limit.
+	// OwnerLimit is the number of jobs of its owner that may be in the queue with it; 0 means no limit.
 	OwnerLimit int
 
 	seq      int64  // order of arrival; the job's key in the store
@@ -115,7 +115,7 @@ type Job struct {
 	origin   string    // the server that has accepted it; "" in a queue of one process
 }
 
-// Place is where a job stands among the waiting ones.
+// Place is the position of a job among the waiting ones.
 type Place struct {
 	// Seq is the job's key.
 	Seq   int64
@@ -128,10 +128,10 @@ type Place struct {
 // Seq is the job's key in the store: its order of arrival.
 func (j *Job) Seq() int64 { return j.seq }
 
-// Client is the client_id that the job was sent with, "" if there was none.
+// Client returns the client_id that the job was sent with, or "".
 func (j *Job) Client() string { return j.client }
 
-// turn is whose turn it is when clients take turns: the owner's where owners are told apart.
+// turn returns the key by which clients take turns: the owner if owners are distinguished.
 func (j *Job) turn() string {
 	if j.Owner != "" {
 		return j.Owner
@@ -156,7 +156,7 @@ func (j *Job) Listing() []any {
 // Text is Listing as JSON. The bytes must not be changed.
 func (j *Job) Text() []byte { return j.text }
 
-// prepare fills in what the queue needs to know of a job before it is accepted.
+// prepare fills in the fields that the queue needs before a job is accepted.
 func (j *Job) prepare() error {
 	text, err := pyjson.Marshal(j.Listing())
 	if err != nil {

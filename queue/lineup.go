@@ -106,7 +106,7 @@ func (l *lineup) clear() {
 	l.size = 0
 }
 
-// next picks the lane whose turn it is among those that may says yes to; nil means all.
+// next picks the lane whose turn it is among those that may accepts; nil accepts all.
 func next(lanes map[lane]*jobHeap, shares *Shares, may func(lane) bool) (best lane, ok bool) {
 	var first *Job
 	for at, h := range lanes {
@@ -131,7 +131,7 @@ func turnBefore(a lane, ja *Job, b lane, jb *Job, shares *Shares) bool {
 	return ja.before(jb)
 }
 
-// peek returns the job that pop would take out; nil when there is none.
+// peek returns the job that pop would take out, or nil.
 func (l *lineup) peek() *Job {
 	if l.size == 0 {
 		return nil
@@ -143,7 +143,7 @@ func (l *lineup) peek() *Job {
 // pop takes the next job out.
 func (l *lineup) pop() *Job { return l.popFrom(nil) }
 
-// popFrom takes the next job out of the lanes that may says yes to; nil when they are empty.
+// popFrom takes the next job out of the lanes that may accepts, or returns nil if they are empty.
 func (l *lineup) popFrom(may func(lane) bool) *Job {
 	at, ok := next(l.lanes, &l.shares, may)
 	if !ok {
@@ -201,7 +201,7 @@ func (l *lineup) all() []*Job {
 	return out
 }
 
-// copyShares is for those who keep the shares.
+// copyShares returns a copy for callers that keep the shares.
 func (l *lineup) copyShares() *Shares {
 	return &Shares{Clock: l.shares.Clock, Clients: maps.Clone(l.shares.Clients)}
 }

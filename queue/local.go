@@ -14,7 +14,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Restart says what becomes of the job that ran when the process died.
+// Restart decides what happens to the job that ran when the process died.
 type Restart string
 
 // What can become of it. A job that was running twice when the process died is not tried a third time.
@@ -23,7 +23,7 @@ const (
 	RestartInterrupt Restart = "interrupt"
 )
 
-// Policy is how a queue treats its jobs. The zero value is upstream's way.
+// Policy configures how a queue treats its jobs. The zero value is upstream's way.
 type Policy struct {
 	// HistoryLimit replaces the package's limit when above 0; HistoryAge forgets older jobs when above 0.
 	HistoryLimit int
@@ -34,25 +34,25 @@ type Policy struct {
 	OnRestart Restart
 	// Limit and ClientLimit bound the waiting jobs of all and of each client; 0 means no bound.
 	Limit, ClientLimit int
-	// TimeLimit bounds every job; 0 means no bound. A job can ask for less.
+	// TimeLimit bounds every job; 0 means no limit. A job can request a lower limit.
 	TimeLimit time.Duration
 	// Fair shares the queue between clients; Weights are 1 unless given.
 	Fair    bool
 	Weights map[string]float64
 }
 
-// Config is what a queue is made of. Only Run is required.
+// Config configures a queue. Only Run is required.
 type Config struct {
 	Policy
 	// Run runs one job. Its context ends with ErrInterrupted, ErrTimeLimit or ErrShutdown as the cause. A panic in it is a
 	// failed job.
 	Run func(ctx context.Context, j *Job) Outcome
-	// Changed is told the number of remaining jobs after every change. It is called with the queue locked, so that the
-	// news arrive in order: it must be quick and must not call the queue.
+	// Changed is called with the number of remaining jobs after every change. The queue is locked, so that the calls are in order: it must be
+	// quick and must not call the queue.
 	Changed func(remaining int)
-	// Owners is told, in the same way, how many jobs remain of each owner that has some; nil turns it off.
+	// Owners is called, in the same way, with the number of remaining jobs of each owner that has some; nil turns it off.
 	Owners func(remaining map[string]int)
-	// Finished is called after a job went to history, before the next one starts, with how it ended.
+	// Finished is called after a job has moved to history, before the next one starts, with its outcome.
 	Finished func(j *Job, s Status)
 	// Idle is called when a job has ended and no other one follows at once, before Free, and when Work ends. What was done in advance for the
 	// job that Next told of has to stop then.
@@ -67,7 +67,7 @@ type Config struct {
 	Store Store
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Logger is told about jobs that broke down; nil means no log.
+	// Logger records jobs that broke down; nil disables the log.
 	Logger *slog.Logger
 }
 
@@ -117,8 +117,8 @@ func (q *Local) interrupt(why error) {
 
 var _ Queue = (*Local)(nil)
 
-// New makes a queue and brings back what its store kept. Jobs run once Work is called. A store that cannot be written at
-// the moment is no error: the queue is unavailable until it can.
+// New makes a queue and restores the jobs of its store. Jobs run once Work is called. A store that is temporarily not writable is not an
+// error: the queue is unavailable until it is.
 func New(cfg Config) (*Local, error) {
 	if cfg.Run == nil {
 		return nil, fmt.Errorf("making a queue: no function to run jobs given")
@@ -151,7 +151,7 @@ func New(cfg Config) (*Local, error) {
 
 const defaultEventLimit = 100000
 
-// load brings back what the store kept.
+// load restores the jobs of the store.
 func (q *Local) load() error {
 	saved, err := q.store.Load()
 	q.mu.Lock()
@@ -205,7 +205,7 @@ func (q *Local) signal() {
 	}
 }
 
-// changed tells of a change; the queue is locked.
+// changed reports a change; the queue is locked.
 func (q *Local) changed() {
 	if q.cfg.Changed != nil {
 		q.cfg.Changed(q.remaining())
@@ -279,7 +279,7 @@ func (q *Local) Put(j *Job) error {
 	return nil
 }
 
-// admit says whether a job may wait; the queue is locked.
+// admit decides whether a job may wait; the queue is locked.
 func (q *Local) admit(j *Job) error {
 	switch {
 	case q.loadErr != nil:
@@ -298,7 +298,7 @@ func (q *Local) admit(j *Job) error {
 	return nil
 }
 
-// arrived notes that the store has decided about a job that was coming; the queue is locked.
+// arrived records that the store has decided about a job that was being queued; the queue is locked.
 func (q *Local) arrived(j *Job) {
 	q.coming--
 	if q.comingOf[j.turn()]--; q.comingOf[j.turn()] == 0 {
@@ -323,7 +323,7 @@ func (q *Local) taken(j *Job) bool {
 	return len(q.waiting.byID[j.ID]) > 0 || len(q.comingIDs[j.ID]) > 0
 }
 
-// runningOf is how many jobs of an owner run; the queue is locked.
+// runningOf returns the number of running jobs of an owner; the queue is locked.
 func (q *Local) runningOf(owner string) int {
 	if q.running != nil && q.running.job.Owner == owner {
 		return 1
@@ -337,7 +337,7 @@ func (q *Local) roomIn() time.Duration {
 	return time.Duration(min(60, max(1, seconds))) * time.Second
 }
 
-// event makes an entry of the log; j is nil when it is about no job.
+// event makes an entry of the log; j is nil if it is not about a job.
 func (q *Local) event(typ string, j *Job, pairs ...any) Event {
 	e := Event{Time: q.cfg.Now(), Type: typ}
 	if j != nil {

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// rig is a queue whose jobs wait until the test lets them go.
+// rig is a queue whose jobs wait until the test releases them.
 type rig struct {
 	*queue.Local
 	t       *testing.T

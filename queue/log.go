@@ -31,8 +31,8 @@ type Record struct {
 // Log is an ordered log that several processes append to and follow, and through which they send each other short messages that
 // are not stored. Everything may be called from any goroutine.
 type Log interface {
-	// Append adds an entry. When it returns without error the entry cannot be lost. An entry whose id was appended in the last minutes is
-	// not appended again. It tries until ctx ends; the error then wraps ErrUnavailable, and the entry may have been added.
+	// Append adds an entry. When it returns without an error the entry cannot be lost. An entry whose id was appended in the last minutes
+	// is not appended again. It retries until ctx ends; the error then wraps ErrUnavailable, and the entry may have been added.
 	Append(ctx context.Context, k Keep, id string, data []byte) error
 	// Follow calls f for all entries that are kept with numbers above after, in their order, and then for every new one, until ctx ends or
 	// f returns an error. caughtUp is called once, when f has had all entries that were there at the beginning.
@@ -43,7 +43,7 @@ type Log interface {
 	Forget(ctx context.Context, seqs []int64) error
 	// Trim drops all entries of a class up to a number.
 	Trim(ctx context.Context, k Keep, upTo int64) error
-	// SaveState keeps a state that has all entries up to seq; LoadState returns the one with the highest number, 0 when there is none.
+	// SaveState stores a state that has all entries up to seq; LoadState returns the one with the highest number, or 0 if there is none.
 	SaveState(ctx context.Context, seq int64, data []byte) error
 	LoadState(ctx context.Context) (seq int64, data []byte, err error)
 	// Count returns 0, 1, 2 and so on, each number once for all processes.
@@ -53,7 +53,7 @@ type Log interface {
 	Receive(to string, f func(data []byte)) (stop func(), err error)
 	// MaxSize is the size of the largest entry or message in bytes.
 	MaxSize() int
-	// Err is why the log cannot be reached at the moment, nil when it can.
+	// Err returns the reason why the log is currently unreachable, or nil.
 	Err() error
 	// Close frees the log's connections.
 	Close() error

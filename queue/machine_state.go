@@ -111,7 +111,7 @@ func (m *machine) save() ([]byte, error) {
 	return data, nil
 }
 
-// restoring is a machine that was read, with the jobs whose listings are still to be read from the log.
+// restoring is a machine that was read, with the jobs whose listings have still to be read from the log.
 type restoring struct {
 	m    *machine
 	open map[int64]*Job
@@ -200,7 +200,7 @@ func (r *restoring) see(e *entry, seq int64) []telling {
 	return nil
 }
 
-// unread returns the open jobs whose listings the log does not have.
+// unread returns the open jobs whose listings are missing from the log.
 func (r *restoring) unread() (list []*Job) {
 	for _, j := range r.open {
 		if j.text == nil {

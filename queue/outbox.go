@@ -11,7 +11,8 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// hook is the change that adds the message about an event to the outbox, none if the job asks for no such message.
+// hook returns the change that adds the message about an event to the outbox, or none if the job wants no such
+// message.
 func (q *Local) hook(j *Job, event, status string, out *Outcome) []Change {
 	w := j.Options.Webhook
 	if q.cfg.Send == nil || !w.wants(event) {
@@ -57,11 +58,11 @@ var hookPauses = []time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Min
 const (
 	hooksAtATime = 8
 	hookTimeout  = 15 * time.Second
-	// hookIdle is how long to wait when nothing is due, or when the outbox cannot be read.
+	// hookIdle is the waiting time if nothing is due, or if the outbox cannot be read.
 	hookIdle = time.Minute
 )
 
-// deliver sends what is in the outbox until ctx ends. What is not sent by then stays there.
+// deliver sends the messages in the outbox until ctx ends. The rest stays there.
 func (q *Local) deliver(ctx context.Context) {
 	if q.cfg.Send == nil {
 		return

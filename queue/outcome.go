@@ -13,15 +13,15 @@ type Message struct {
 	Data  *pyjson.Object
 }
 
-// Outcome is what running a job came to.
+// Outcome is the result of running a job.
 type Outcome struct {
-	// Outputs is what the output nodes showed, by node id; Meta says which node that was.
+	// Outputs are the values shown by the output nodes, by node id; Meta names each of those nodes.
 	Outputs, Meta *pyjson.Object
 	Success       bool
 	Messages      []Message
 }
 
-// Status says in one word how a job ended.
+// Status is the outcome of a job in one word.
 type Status string
 
 // The ways in which a job ends.
@@ -44,7 +44,8 @@ func (o Outcome) status() Status {
 	return Failed
 }
 
-// tail is what history shows of an outcome behind the prompt: the rest of the JSON object.
+// tail returns the part of an outcome that history shows behind the prompt: the rest of the JSON
+// object.
 func (o Outcome) tail(j *Job) ([]byte, error) {
 	status := "error"
 	if o.Success {
@@ -82,7 +83,7 @@ func orEmpty(o *pyjson.Object) *pyjson.Object {
 	return o
 }
 
-// failed is the outcome of a job whose runner broke down or could not be written.
+// failed returns the outcome of a job whose runner broke down or whose result could not be encoded.
 func failed(j *Job, typ, text string, now time.Time) Outcome {
 	data := pyjson.NewObject("prompt_id", j.ID, "node_id", nil, "node_type", nil, "executed", []any{},
 		"exception_message", text, "exception_type", typ, "traceback", []any{},

@@ -1,9 +1,8 @@
-// Package queue holds accepted prompts, runs them one after the other and remembers what became of them.
+// Package queue holds accepted prompts, runs them one after the other and remembers their outcomes.
 //
-// It keeps upstream's numbers, order and limits, and adds priorities, fair shares, limits and a numbered log of events.
-// What must outlive the process is in a Store; which kind of store that is stays within this package. The package
-// must not know HTTP or sockets, nor how a prompt is run: the maker of a queue hands it the function that runs a job
-// and the functions that are told about changes.
+// It keeps upstream's numbers, order and limits, and adds priorities, fair shares, limits and a numbered log of events. A Store keeps what
+// must outlive the process; the kind of store is a detail of this package. The package must not depend on HTTP or sockets, nor know how a
+// prompt is run: the caller of New passes the function that runs a job and the functions that are notified of changes.
 package queue
 
 import (
@@ -13,7 +12,7 @@ import (
 	"time"
 )
 
-// HistoryLimit is how many finished jobs are remembered; the oldest go first.
+// HistoryLimit is the number of finished jobs that are remembered; the oldest are dropped first.
 const HistoryLimit = 10000
 
 // Causes with which a running job's context ends.
@@ -37,16 +36,16 @@ var (
 	ErrTakenID = errors.New("the id is taken")
 )
 
-// FullError means that as many jobs wait as may.
+// FullError is returned when the limit of waiting jobs is reached.
 type FullError struct {
 	Limit int
-	// Client is the client whose limit it is, "" for the limit of all; Owner likewise.
+	// Client is the client whose limit is reached, "" for the limit of all; Owner likewise.
 	Client, Owner string
 	// RetryAfter estimates when there will be room.
 	RetryAfter time.Duration
 }
 
-// Error says which limit is reached.
+// Error names the limit that is reached.
 func (e *FullError) Error() string {
 	if e.Owner != "" {
 		return fmt.Sprintf("%s has %d prompts in the queue, which is the most", e.Owner, e.Limit)
@@ -62,10 +61,10 @@ type Flags struct {
 	UnloadModels, FreeMemory, ReloadPacks bool
 }
 
-// State is where a job stands.
+// State is the state of a job.
 type State string
 
-// The states that Cancel tells of.
+// The states that Cancel returns.
 const (
 	StateNone    State = ""
 	StateRunning State = "running"
@@ -76,11 +75,11 @@ const (
 type Stats struct {
 	Running, Pending, History int
 	Paused, Draining, Durable bool
-	// Ready says that a waiting job could start now, which lasts no longer than the worker needs to take it.
+	// Ready reports that a waiting job could start now, which lasts no longer than the worker needs to take it.
 	Ready bool
 	// Ending is since when the running job has been asked to end; zero when it was not.
 	Ending time.Time
-	// Err is why the store cannot be written at the moment, nil when it can.
+	// Err is the reason why the store is currently not writable, or nil.
 	Err error
 }
 
@@ -102,13 +101,13 @@ const (
 
 // Event is an entry of the log.
 type Event struct {
-	// Number counts up from 1; none is ever used twice.
+	// Number counts up from 1; no number is ever used twice.
 	Number int64
 	Time   time.Time
 	Type   string
-	// JobID is the prompt's id, "" when the event is not about one; Owner is whose job it is.
+	// JobID is the prompt's id, "" if the event is not about one; Owner is the owner of the job.
 	JobID, Owner string
-	// Data is a JSON object, nil when there is nothing to add.
+	// Data is a JSON object, or nil.
 	Data []byte
 }
 
@@ -124,14 +123,14 @@ type View interface {
 	Clear() error
 	// Delete drops the first waiting job with the id and reports whether there was one.
 	Delete(id string) (bool, error)
-	// Cancel ends exactly one job with the id, the running one first, and tells in which state it was.
+	// Cancel ends exactly one job with the id, the running one first, and returns its state before.
 	Cancel(id string) (State, error)
 	// Interrupt ends the running job, if any, and reports whether there was one.
 	Interrupt() bool
 	// InterruptIfRunning ends the running job if it has the id, and reports whether it had.
 	InterruptIfRunning(id string) bool
-	// MoveTo makes the waiting job with the id the one at the position in the whole queue, from 0 on, and returns
-	// ErrUnknownJob if there is none. It takes the class of the job whose place it takes.
+	// MoveTo moves the waiting job with the id to the position in the whole queue, counted from 0, and returns ErrUnknownJob if there is no such
+	// job. It takes the class of the job whose place it takes.
 	MoveTo(id string, position int) error
 	// MoveBefore puts a waiting job before another one.
 	MoveBefore(id, other string) error
@@ -141,7 +140,7 @@ type View interface {
 	History(offset, limit int) []*Row
 	// HistoryLen is the number of finished jobs that are remembered.
 	HistoryLen() int
-	// Find returns the finished job with the id, nil if there is none.
+	// Find returns the finished job with the id, or nil.
 	Find(id string) *Row
 	// ClearHistory forgets all finished jobs.
 	ClearHistory() error
@@ -153,7 +152,7 @@ type View interface {
 	Events(after int64, limit int) ([]Event, error)
 }
 
-// Queue is what the server needs of a queue. As a View it is all of it.
+// Queue is the interface that the server needs of a queue. As a View it covers the whole queue.
 type Queue interface {
 	View
 	// Of is the view of one owner.
@@ -165,12 +164,12 @@ type Queue interface {
 	// Put accepts a job. When it returns without error the job will not be lost. Errors: FullError, ErrTakenID,
 	// ErrDraining, ErrUnavailable.
 	Put(j *Job) error
-	// Next returns the waiting job that would start now if none ran; nil when none would. It stays a waiting job, which can still be cancelled or
-	// overtaken: work done for it in advance may have to be thrown away. The job must not be changed.
+	// Next returns the waiting job that would start now if none ran, or nil. It stays a waiting job, which can still be cancelled or overtaken:
+	// work done for it in advance may be wasted. The job must not be changed.
 	Next() *Job
 	// Stats returns the queue's figures.
 	Stats() Stats
-	// Pause and Resume stop and start the taking of waiting jobs; the running one goes on.
+	// Pause and Resume stop and start the taking of waiting jobs; the running one continues.
 	Pause() error
 	Resume() error
 	// SetFlags asks the worker for something that it does as soon as no job runs.
@@ -183,6 +182,6 @@ type Queue interface {
 	// Drain takes no more jobs and waits until the running one has ended and, where the store would lose them, the
 	// waiting ones too. It returns the cause of ctx when that ends first.
 	Drain(ctx context.Context) error
-	// Close frees what the queue holds on to. Work must have returned.
+	// Close frees the queue's resources. Work must have returned.
 	Close() error
 }

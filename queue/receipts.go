@@ -14,7 +14,7 @@ type Receipt struct {
 	// Key names the request, Sum is a digest of it.
 	Key string
 	Sum []byte
-	// Answer is what was answered.
+	// Answer is the answer to the request.
 	Answer []byte
 	At     time.Time
 	// JobID and Seq are the job's. They need not be filled in for Put.
@@ -32,7 +32,7 @@ type ReceiptsTrimmed struct {
 
 func (ReceiptsTrimmed) change() {}
 
-// present hands the receipts of the last run over; the queue is locked.
+// present passes on the receipts of the last run; the queue is locked.
 func (q *Local) present(receipts []Receipt) {
 	if q.cfg.Receipts == nil || len(receipts) == 0 {
 		return

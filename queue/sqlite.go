@@ -16,9 +16,9 @@ import (
 	"comfygo/sqlite"
 )
 
-// sqliteStore keeps the queue in one SQLite file. One at a time writes: it takes what has been submitted since the last
-// commit and commits that at once, so that the price of a commit is shared. Anyone who reads, in this process or another,
-// blocks no reader (WAL).
+// sqliteStore keeps the queue in one SQLite file. There is one writer at a time: it takes the changes submitted since the last
+// commit and commits them at once, so that they share the cost of a commit. Readers, in this process or another, block no other
+// reader (WAL).
 type sqliteStore struct {
 	path string
 	full bool // wait for the disk, not only for the system
@@ -44,7 +44,7 @@ type sqliteStore struct {
 	err     error
 }
 
-// counters are what the writer counts.
+// counters are the counters of the writer.
 type counters struct {
 	event  int64 // number of the last event
 	next   int64 // the next job number
@@ -53,12 +53,12 @@ type counters struct {
 	writes int
 }
 
-// FileOptions are how a store keeps its file.
+// FileOptions configure how a store keeps its file.
 type FileOptions struct {
 	// WaitForDisk makes every commit wait until the disk has it: then nothing is lost when the machine loses power, at the
 	// price of the disk's latency. Without it nothing is lost when the process dies in whatever way.
 	WaitForDisk bool
-	// Lock is what LockFile has returned for the file, which the store releases in the end; nil lets Load lock it.
+	// Lock is the result of LockFile for the file, which the store releases in the end; with nil, Load locks it.
 	Lock *filelock.Lock
 	// Logger may be nil.
 	Logger *slog.Logger
@@ -134,7 +134,7 @@ func (s *sqliteStore) open() (Saved, error) {
 	open := func(conns int, pragmas ...string) *sql.DB {
 		return sqlite.Open(path, sqlite.Options{Conns: conns, Wait: 2 * time.Second, Pragmas: append(pragmas, "temp_store = MEMORY")})
 	}
-	// The file is made with auto_vacuum, so that what is forgotten gives its room back.
+	// The file is made with auto_vacuum, so that the space of deleted rows is freed.
 	s.write = open(1, "auto_vacuum = INCREMENTAL", "journal_mode = WAL", "wal_autocheckpoint = 0", "synchronous = "+sync)
 	if s.conn, err = s.write.Conn(context.Background()); err != nil {
 		return Saved{}, err
@@ -223,7 +223,7 @@ func (s *sqliteStore) Err() error {
 // unavailable is an error of the file that also is ErrUnavailable.
 type unavailable struct{ err error }
 
-// Error says what is wrong with the file.
+// Error describes the fault of the file.
 func (u *unavailable) Error() string { return ErrUnavailable.Error() + ": " + u.err.Error() }
 
 // Unwrap returns both.

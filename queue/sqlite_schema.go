@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// migrations lead from each version of the schema to the next; the file's user_version says how many it has had.
+// migrations lead from each version of the schema to the next; the file's user_version is the number of those
+// applied.
 var migrations = []string{`
 CREATE TABLE settings (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 -- state: 0 waiting, 1 running, 2 finished. Times are milliseconds since 1970. given: the client chose the number.
@@ -40,7 +41,7 @@ ALTER TABLE jobs ADD COLUMN shared INTEGER NOT NULL DEFAULT 0;
 // SchemaVersion is the newest version of the file's schema, its user_version.
 var SchemaVersion = int64(len(migrations))
 
-// migrate brings the file to the newest version of the schema, or not at all.
+// migrate updates the file to the newest version of the schema, or leaves it unchanged.
 func migrate(conn *sql.Conn) error {
 	ctx := context.Background()
 	var version int

@@ -111,7 +111,7 @@ func (s *sqliteStore) judge(err error) error {
 	return err
 }
 
-// transact keeps requests in one transaction: all of them or none.
+// transact stores requests in one transaction: all or nothing.
 func (s *sqliteStore) transact(group []*request) error {
 	if err := s.exec(sqlBegin); err != nil {
 		return fmt.Errorf("beginning to write: %w", err)
@@ -123,7 +123,7 @@ func (s *sqliteStore) transact(group []*request) error {
 	}
 	if err != nil {
 		s.numbers = before
-		// SQLite has rolled back by itself after some errors; then this one tells nothing.
+		// SQLite has rolled back by itself after some errors; the error of this call is then meaningless.
 		_ = s.exec(sqlRollback)
 		return fmt.Errorf("writing: %w", err)
 	}
@@ -165,8 +165,8 @@ func (s *sqliteStore) writeAll(group []*request) error {
 	return nil
 }
 
-// ahead is how many job numbers are written down before they are given, so that not every job has to write one. A process that is killed
-// leaves a gap of as many at most.
+// ahead is the number of job numbers that are reserved in the file in advance, so that not every job has to write one. A process that is
+// killed leaves a gap of at most this size.
 const ahead = 50
 
 func orNull(text string) any {
@@ -238,7 +238,7 @@ func (s *sqliteStore) apply(c Change) error {
 	return fmt.Errorf("a change of the unknown type %T", c)
 }
 
-// probeSize is what a small job takes.
+// probeSize is the size of a small job.
 const probeSize = 8 << 10
 
 func (s *sqliteStore) queued(c Queued) error {
@@ -320,7 +320,7 @@ func (s *sqliteStore) setJSON(key string, v any) error {
 // longestWAL is from how many pages (of 4 KB) on the writer stops to write the log file back.
 const longestWAL = 4 << 10
 
-// tidier writes the log file back into the database beside those who write. When it can't keep up it takes their place.
+// tidier writes the log file back into the database beside the writers. If it can't keep up, it blocks them.
 func (s *sqliteStore) tidier() {
 	for {
 		select {

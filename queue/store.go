@@ -17,9 +17,9 @@ type Store interface {
 	Rows(seqs []int64) ([][]byte, error)
 	// Events returns up to limit events of a scope with numbers above after.
 	Events(s Scope, after int64, limit int) ([]Event, error)
-	// Due returns up to limit messages to send by now, and when the first of the others is due (zero: there is none).
+	// Due returns up to limit messages to send by now, and the time when the first of the others is due (zero: there is none).
 	Due(now time.Time, limit int) (due []Delivery, next time.Time, err error)
-	// Err is why the last batch could not be kept, nil when it could.
+	// Err returns the reason why the last batch could not be stored, or nil.
 	Err() error
 	// Probe tries to write and updates Err.
 	Probe()
@@ -29,7 +29,7 @@ type Store interface {
 	Close() error
 }
 
-// Saved is what a store brings back after a restart.
+// Saved is what a store restores after a restart.
 type Saved struct {
 	Pending []SavedJob
 	// History are the finished jobs in the order of their places.
@@ -83,7 +83,7 @@ type (
 		Place      Place
 		NextNumber int64
 	}
-	// Started notes that a job began to run for the given time.
+	// Started records that a job began to run for the given time.
 	Started struct {
 		Seq      int64
 		Attempts int
@@ -113,18 +113,18 @@ type (
 		Seqs []int64
 		All  bool
 	}
-	// Shared notes whether others may read a finished job.
+	// Shared records whether others may read a finished job.
 	Shared struct {
 		Seq int64
 		On  bool
 	}
-	// PauseSet notes whether the queue is paused.
+	// PauseSet records whether the queue is paused.
 	PauseSet struct{ On bool }
 	// HookAdded is a message to send.
 	HookAdded struct{ Delivery Delivery }
 	// HookDone drops a message.
 	HookDone struct{ Number int64 }
-	// HookPostponed notes another try.
+	// HookPostponed records another attempt.
 	HookPostponed struct {
 		Number   int64
 		Attempts int
@@ -153,7 +153,7 @@ func (EventsTrimmed) change() {}
 
 // Delivery is a message to a webhook that has not arrived yet.
 type Delivery struct {
-	// Number is the store's key; ID is what the receiver knows the message by.
+	// Number is the store's key; ID is the id by which the receiver recognises the message.
 	Number   int64
 	ID       string
 	JobID    string

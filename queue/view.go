@@ -19,7 +19,7 @@ func (s Scope) sees(r *record) bool { return s.Has(r.owner) || s.Shared && r.sha
 // Has reports whether an owner's jobs are in the scope.
 func (s Scope) Has(owner string) bool { return !s.One || s.Owner == owner }
 
-// view is the queue as far as a scope goes.
+// view is the part of the queue in a scope.
 type view struct {
 	q     *Local
 	scope Scope
@@ -63,7 +63,7 @@ func (v view) own(jobs []*Job) []*Job {
 	return slices.DeleteFunc(slices.Clone(jobs), func(j *Job) bool { return !v.has(j) })
 }
 
-// waitingJob finds the first waiting job with the id, nil if there is none in the scope; the queue is locked.
+// waitingJob finds the first waiting job with the id, or nil if there is none in the scope; the queue is locked.
 func (v view) waitingJob(id string) *Job {
 	if j := v.q.waiting.find(id); j != nil && v.has(j) {
 		return j
@@ -102,7 +102,7 @@ func (q *Local) DropGrant(grant string) (int, error) {
 	return n, nil
 }
 
-// eventOf is event for a job of which only the id is at hand.
+// eventOf is event for a job of which only the id is known.
 func (q *Local) eventOf(typ, id string, pairs ...any) Event {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -171,8 +171,8 @@ func TestDropGrant(t *testing.T) {
 	}
 }
 
-// TestOwnersOutliveTheProcess restarts a queue whose file was written by the first version of the schema, and once more
-// with owners in it.
+// TestOwnersOutliveTheProcess restarts a queue with a file of the first version of the schema, and once more with owners
+// in it.
 func TestOwnersOutliveTheProcess(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "q.db")

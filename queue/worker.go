@@ -143,7 +143,7 @@ func (q *Local) run(ctx, runCtx context.Context, r *running) {
 	}
 }
 
-// overdue ends a job whose time is over.
+// overdue ends a job that has exceeded its time limit.
 func (q *Local) overdue(r *running) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -154,7 +154,7 @@ func (q *Local) overdue(r *running) {
 
 func (q *Local) timeLimit(j *Job) time.Duration { return timeLimit(q.cfg.TimeLimit, j) }
 
-// timeLimit is how long a job may run: what it asks for, and not above most; 0 is no limit.
+// timeLimit returns how long a job may run: its own limit, but at most most; 0 means no limit.
 func timeLimit(most time.Duration, j *Job) time.Duration {
 	limit := j.Options.TimeLimit
 	if most > 0 && (limit <= 0 || limit > most) {
@@ -329,7 +329,7 @@ const (
 	trimEvery  = time.Minute
 )
 
-// keepHouse finds out when a failing store has recovered, and forgets what is too old.
+// keepHouse detects when a failing store has recovered, and drops entries that are too old.
 func (q *Local) keepHouse(ctx context.Context) {
 	var trimmed time.Time
 	for {

@@ -49,7 +49,7 @@ func (s *Server) v2Routes() []route {
 	return list
 }
 
-// ownerV2 is whose assets a request deals with.
+// ownerV2 returns the owner of the assets that a request accesses.
 func (s *Server) ownerV2(c echo.Context) (string, error) {
 	if s.access.Owned() {
 		return s.access.Who(c).ID, nil
@@ -83,7 +83,7 @@ func (s *Server) submitV2(c echo.Context, n v2.Submission) (*queue.Job, executor
 	return job, verdict, err
 }
 
-// progressV2 is how far a job has come.
+// progressV2 returns the progress of a job.
 func (s *Server) progressV2(id string) (v2.Progress, bool) {
 	o, total := s.runs.Describe(id, time.Now()), s.runs.Nodes(id)
 	if o == nil {

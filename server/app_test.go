@@ -12,7 +12,7 @@ import (
 	"comfygo/web"
 )
 
-// TestOwnPages asks for every file of our own pages, with and without another frontend.
+// TestOwnPages requests every file of our own pages, with and without another frontend.
 func TestOwnPages(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*server.Config){

@@ -20,8 +20,8 @@ import (
 	"comfygo/server/reply"
 )
 
-// assetCase is a line of testdata/assets.json: an exchange whose form, if it has one, is written as NAME=TEXT and
-// NAME=FILE:CONTENTS, and from whose answer values are kept for those that follow.
+// assetCase is a line of testdata/assets.json: an exchange; its form, if any, is written as NAME=TEXT and
+// NAME=FILE:CONTENTS, and values of its answer are kept for later cases.
 type assetCase struct {
 	exchange
 	Form string

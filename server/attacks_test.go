@@ -61,8 +61,8 @@ func forged(header, claims map[string]any, sign func(text string) []byte) string
 	return text + "." + base64.RawURLEncoding.EncodeToString(sign(text))
 }
 
-// TestForgedTokens makes tokens that were never given: without a signature, with another algorithm, with the key store's
-// public key as a secret, from the past and the future, and one whose claims were changed.
+// TestForgedTokens makes forged tokens: without a signature, with another algorithm, with the key store's public key as a
+// secret, from the past and the future, and one with changed claims.
 func TestForgedTokens(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, nil)
@@ -183,7 +183,7 @@ func TestOddCredentials(t *testing.T) {
 	a.wants("root", "GET /api/auth/keys", "", 200, a.keys["ann"].ID)
 }
 
-// TestNamesWithSQL makes things whose names are statements; they stay names.
+// TestNamesWithSQL makes records with names that are SQL statements; they stay names.
 func TestNamesWithSQL(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, nil)
@@ -271,7 +271,7 @@ func TestNoSecretIsWrittenDown(t *testing.T) {
 	}
 }
 
-// TestBruteForce tries keys until the address is locked out; a key that was seen to be valid goes on working.
+// TestBruteForce tries keys until the address is locked out; a key that was seen to be valid still works.
 func TestBruteForce(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, func(o *auth.StoreOptions) { o.LockOut = auth.LockOut{} }, nil)
@@ -298,7 +298,7 @@ func TestBruteForce(t *testing.T) {
 	}
 }
 
-// TestTimingTellsNothing compares how long wrong keys take: one whose public part exists and one whose does not. The
+// TestTimingTellsNothing compares the times for wrong keys: one with an existing public part and one without. The
 // difference of the medians has to be within the noise, which is the difference of medians of the same kind.
 func TestTimingTellsNothing(t *testing.T) {
 	t.Parallel()
@@ -367,7 +367,7 @@ func TestRevokedInFlight(t *testing.T) {
 					got.status = resp.StatusCode
 				}
 			}
-			// Who shows a key that is refused again and again is locked out for a while.
+			// A client that repeatedly sends a refused key is locked out for a while.
 			if late && got.status != http.StatusUnauthorized && got.status != http.StatusTooManyRequests {
 				t.Errorf("a request that began after the revocation got %d", got.status)
 			}

@@ -7,7 +7,7 @@ import (
 	"comfygo/server/access"
 )
 
-// asksWho is the authentication middleware; nil when authentication is disabled.
+// asksWho returns the authentication middleware, or nil if authentication is disabled.
 func (s *Server) asksWho() echo.MiddlewareFunc {
 	if !s.access.Guarded() {
 		return nil
@@ -18,7 +18,8 @@ func (s *Server) asksWho() echo.MiddlewareFunc {
 	})
 }
 
-// tellOwners tells the hub how many jobs each owner has; from then on that is news of the queue.
+// tellOwners passes the number of jobs of each owner to the hub; from then on the queue reports
+// changes.
 func (s *Server) tellOwners() {
 	running, pending := s.queue.Snapshot()
 	counts := map[string]int{}

@@ -16,7 +16,7 @@ import (
 
 const theKey = "a-key-for-the-server-tests"
 
-// withKeys sets a server up that asks for a key and has a frontend.
+// withKeys sets up a server that requires a key and has a frontend.
 func withKeys(t *testing.T) func(*server.Config) {
 	t.Helper()
 	keys, err := auth.NewKeys([]string{theKey}, nil)
@@ -162,7 +162,7 @@ func TestSigningIn(t *testing.T) {
 	}
 }
 
-// TestWithoutKeys: a server that asks for none has no log-in, and nothing else changes.
+// TestWithoutKeys: a server that requires no key has no log-in, and nothing else changes.
 func TestWithoutKeys(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)

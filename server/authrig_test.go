@@ -35,7 +35,7 @@ var roleOf = map[string]string{
 	"root": auth.RoleAdministrator, "ann": auth.RoleUser, "bob": auth.RoleUser, "vera": auth.RoleViewer, "gus": auth.RoleGuest,
 }
 
-// byAdmin is who changes the store in tests.
+// byAdmin is the author of changes to the store in tests.
 var byAdmin = auth.CommandLine("test")
 
 // startAuth runs a server with a store. change and config may be nil.

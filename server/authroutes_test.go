@@ -23,7 +23,7 @@ func TestEveryRouteHasARule(t *testing.T) {
 	}
 }
 
-// who returns the roles that may use a route by its rule.
+// allowed reports whether a role may use a route by its rule.
 func allowed(rule auth.Rule, role string) bool {
 	return rule.Open || role == auth.RoleAdministrator || slices.Contains(rule.Roles, role)
 }

@@ -165,7 +165,7 @@ func TestSocketsEndWithTheirRight(t *testing.T) {
 	}
 }
 
-// TestStreamsEnd: a request that waits for its job, and one that reads events, end with the right of who made them.
+// TestStreamsEnd: a request that waits for its job, and one that reads events, end with the caller's rights.
 func TestStreamsEnd(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, nil)

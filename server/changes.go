@@ -6,7 +6,7 @@ func (s *Server) queueChanged(remaining int) {
 	s.bell.Strike(false)
 }
 
-// ownersChanged tells each owner's clients how many of its jobs remain.
+// ownersChanged sends each owner's clients the number of its remaining jobs.
 func (s *Server) ownersChanged() func(remaining map[string]int) {
 	if !s.access.Owned() {
 		return nil

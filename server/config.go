@@ -25,7 +25,7 @@ import (
 	"comfygo/server/sockets"
 )
 
-// Executor is what the server needs of package executor.
+// Executor is the part of package executor that the server needs.
 type Executor interface {
 	Validate(ctx context.Context, id string, prompt executor.Prompt, targets any) (executor.Verdict, error)
 	Run(ctx context.Context, job executor.Job, sink executor.Sink) executor.Result
@@ -38,27 +38,25 @@ type Executor interface {
 // RunRemote runs a job of a fleet; see queue.RemoteConfig.
 type RunRemote = func(ctx context.Context, j *queue.Job, tell func(data []byte, droppable bool)) queue.Outcome
 
-// Config is what a server is made of. Folders and Executor are required; the zero value of everything else is
-// upstream's default.
+// Config configures a server. Folders and Executor are required; the zero value of everything else is upstream's default.
 type Config struct {
 	Folders  *folders.Folders
 	Executor Executor
 	// Store keeps the queue over a restart; nil keeps it in memory.
 	Store queue.Store
-	// Queue, if set, makes the queue of a server that is one of several, in place of one with the Store. worker is what runs a job in this
-	// process.
+	// Queue, if set, makes the queue of a server that is one of several, instead of one with the Store. worker runs a job in this process.
 	Queue func(c queue.Config, f queue.Fleet, worker RunRemote) (queue.Queue, error)
 	// EventLog is the file in which events for clients that come back outlive the server; "" keeps them in memory only.
 	EventLog string
-	// Policy is how the queue treats its jobs.
+	// Policy configures how the queue treats its jobs.
 	Policy queue.Policy
 	// WebhookAllow names hosts, addresses and networks that webhooks may reach besides all public addresses.
 	WebhookAllow []string
 
 	// Auth does authentication and authorization; nil disables both. Its maker closes it.
 	Auth auth.Gate
-	// AuthProxyHeader is the header in which a trusted proxy names the user, "" for none; AuthProxies are the networks
-	// whose X-Forwarded-For and X-Forwarded-Proto are believed.
+	// AuthProxyHeader is the header in which a trusted proxy names the user, "" for none; AuthProxies are the networks whose X-Forwarded-For and
+	// X-Forwarded-Proto are trusted.
 	AuthProxyHeader string
 	AuthProxies     []netip.Prefix
 	// OIDC signs users in by OpenID Connect; nil switches that off.
@@ -94,13 +92,13 @@ type Config struct {
 	// DisableCustomNodes leaves the custom nodes' folders alone, but for those named in WhitelistCustomNodes.
 	DisableCustomNodes   bool
 	WhitelistCustomNodes []string
-	// Python is where the packs' Python runs; nil where none does.
+	// Python runs the packs' Python; nil if it is disabled.
 	Python packs.Python
 	// FrontEndRoot is the folder of the front end's files; "" serves our own page there.
 	FrontEndRoot string
 	// Templates are the files of the workflow templates below /templates/, path by name.
 	Templates map[string]string
-	// DocsRoot is the folder of the nodes' documentation below /docs/; "" has none.
+	// DocsRoot is the folder of the nodes' documentation below /docs/; "" means none.
 	DocsRoot string
 	// PackageVersions are the versions of the front end's packages, told in /system_stats, by distribution.
 	PackageVersions map[string]string
@@ -114,23 +112,23 @@ type Config struct {
 	Stats func() health.Stats
 	// CheckDevice returns why the GPU that computes is lost, nil while it answers; a nil function is not called.
 	CheckDevice func() error
-	// CheckEngine returns why models cannot run, nil while they can; nil means that the server runs none.
+	// CheckEngine returns the reason why models cannot run, or nil while they can; a nil function means that the server runs no models.
 	CheckEngine func() error
-	// DiskReserve is how many bytes a disk must have left for /health to call the server healthy; 0 means 16 MiB.
+	// DiskReserve is the number of free bytes that a disk must have for /health to call the server healthy; 0 means 16 MiB.
 	DiskReserve uint64
-	// StuckAfter is how long a running job may be silent before /health calls the worker stuck; 0 means no limit.
+	// StuckAfter is the time that a running job may be silent before /health calls the worker stuck; 0 means no limit.
 	StuckAfter time.Duration
-	// DescribeModels says what model files of a kind are, see models.Service; nil leaves it out.
+	// DescribeModels describes model files of a kind, see models.Service; with nil descriptions are omitted.
 	DescribeModels func(ctx context.Context, kind string, paths []string) []models.Description
-	// RuntimeState tells in /health what the model runtime does; nil leaves it out.
+	// RuntimeState returns the state of the model runtime for /health; with nil it is omitted.
 	RuntimeState func() *pyjson.Object
 	// Models are the engine's figures for /metrics; nil leaves them out.
 	Models func() metrics.Models
-	// Traces makes spans of requests and jobs; nil makes none.
+	// Traces makes spans of requests and jobs; nil disables them.
 	Traces measure.Traces
-	// FreeModels drops loaded models when a client asks for it; nil means there is nothing to drop.
+	// FreeModels unloads models when a client requests it; nil means that there are none.
 	FreeModels func()
-	// Logs is what /internal/logs shows; nil shows nothing.
+	// Logs is the content of /internal/logs; nil means none.
 	Logs *logs.Buffer
 	// Logger may be nil.
 	Logger *slog.Logger

@@ -16,7 +16,7 @@ import (
 	"comfygo/server"
 )
 
-// TestPathsAsUpstream asks for what routes and folders are found by.
+// TestPathsAsUpstream requests paths in the forms that select routes and folders.
 func TestPathsAsUpstream(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(c *server.Config) {
@@ -57,7 +57,7 @@ func TestPathsAsUpstream(t *testing.T) {
 	}
 }
 
-// TestFilesAsUpstream asks for a file under conditions.
+// TestFilesAsUpstream makes conditional requests for a file.
 func TestFilesAsUpstream(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
@@ -236,7 +236,7 @@ func optionsOfAll(t *testing.T, r *rig, want map[string]string) {
 	}
 }
 
-// TestAnimationsAreViewed asks for views of an animated WebP file: its first frame, in libwebp's colours.
+// TestAnimationsAreViewed requests views of an animated WebP file: its first frame, in libwebp's colours.
 func TestAnimationsAreViewed(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
@@ -270,8 +270,8 @@ func TestAnimationsAreViewed(t *testing.T) {
 	}
 }
 
-// TestHalvedColourIsViewed compares a JPEG file whose colour is halved with what Pillow reads in it; the decoders round
-// in other places.
+// TestHalvedColourIsViewed compares a JPEG file with halved chroma with Pillow's result; the decoders round in other
+// places.
 func TestHalvedColourIsViewed(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)

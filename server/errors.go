@@ -20,7 +20,7 @@ import (
 
 const troubleText = "500 Internal Server Error\n\nServer got itself in trouble"
 
-// filesText says no more of the store than clients may know.
+// filesText describes an error of the store with no more details than clients may know.
 const filesText = "files can be neither read nor kept at the moment; the server's log says why; try again later"
 
 // handleError is the one place in which errors become answers.
@@ -79,14 +79,14 @@ func (s *Server) handleError(err error, c echo.Context) {
 	}
 }
 
-// diskTrouble reports whether the disk is to blame: it is full, may not be written, or a folder is none any more.
+// diskTrouble reports whether the disk is the cause: it is full, not writable, or a folder is no longer one.
 func diskTrouble(err error) bool {
 	var path *fs.PathError
 	var link *os.LinkError
 	return errors.As(err, &path) || errors.As(err, &link)
 }
 
-// diskFull is the answer to an error of a disk without room, or of a quota that is used up; nil for others.
+// diskFull returns the answer to an error of a full disk or an exhausted quota, or nil for others.
 func diskFull(err error) error {
 	if !disk.Full(err) {
 		return nil

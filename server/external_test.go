@@ -69,7 +69,7 @@ func (p provider) Finish(_ context.Context, state, code string) (auth.Identity, 
 	return auth.Identity{Subject: "https://id.example eve", Name: "eve", Role: p.role}, nil
 }
 
-// TestSigningInByAProvider goes the way of a browser to the provider and back.
+// TestSigningInByAProvider follows a browser to the provider and back.
 func TestSigningInByAProvider(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, func(c *server.Config) { c.OIDC = provider{auth.RoleViewer} })

@@ -289,7 +289,7 @@ func (s *source) of(handler *ast.FuncDecl) facts {
 	return f
 }
 
-// stops are functions that many handlers go through and whose answers are the server's, not theirs.
+// stops are functions that many handlers share and whose answers are the server's own.
 var stops = []string{"handleError", "Error", "run", "begin", "static", "ownFile", "Unrouted", "assetProblem", "assetError"}
 
 // callees are the functions of the server that a selector in d may mean.

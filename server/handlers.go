@@ -26,7 +26,7 @@ import (
 	"comfygo/server/worker"
 )
 
-// handlers are the structs whose methods are the routes, and what these share.
+// handlers are the structs with the routes' methods, and their shared parts.
 type handlers struct {
 	reply     *reply.Service
 	access    *access.Service
@@ -50,7 +50,7 @@ type handlers struct {
 	worker    *worker.Service
 }
 
-// shared makes what the handlers share. The queue is not there yet: it is given to access when it is.
+// shared makes the handlers' shared parts. The queue does not exist yet: it is passed to access later.
 func (s *Server) shared(store *users.Store) {
 	limit := int64(math.MaxInt64)
 	if bytes := s.cfg.MaxUploadSize * 1048576; bytes < math.MaxInt64 {
@@ -115,7 +115,7 @@ func (s *Server) serveFiles(store *users.Store) {
 	s.users = &users.Service{Reply: s.reply, Access: s.access, Users: store, Disk: d, MultiUser: cfg.MultiUser, Log: s.log}
 }
 
-// serveMachine makes the handlers that tell how the server does: health, figures, the log.
+// serveMachine makes the handlers that report the state of the server: health, figures, the log.
 func (s *Server) serveMachine() {
 	cfg := &s.cfg
 	s.health = &health.Service{

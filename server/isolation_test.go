@@ -374,7 +374,7 @@ func (*picker) Spec() nodes.Spec {
 }
 func (n *picker) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(), nil }
 
-// TestCommandLineIsForAdministrators asks for the command line, which names folders of the machine.
+// TestCommandLineIsForAdministrators requests the command line, which names folders of the machine.
 func TestCommandLineIsForAdministrators(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, func(c *server.Config) { c.Argv = []string{"comfygo", "--base-directory", "/srv/images"} })

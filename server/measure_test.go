@@ -108,7 +108,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// spans are what a server tells about requests and jobs.
+// spans are the server's spans of requests and jobs.
 type spans struct {
 	mu   sync.Mutex
 	seen []string

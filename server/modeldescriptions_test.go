@@ -10,7 +10,8 @@ import (
 	"comfygo/server/models"
 )
 
-// TestModelDescriptions lists model files with what they are, null where that is not known, and 404 for no such kind.
+// TestModelDescriptions lists model files with their descriptions, null if they are unknown, and 404 for an unknown
+// kind.
 func TestModelDescriptions(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(cfg *server.Config) {

@@ -22,7 +22,7 @@ func served(r *rig) (list []openapi.Served) {
 	return list
 }
 
-// TestOpenAPIRoutes: every route of the router is described, and nothing is that is not there.
+// TestOpenAPIRoutes: every route of the router is described, and nothing else.
 func TestOpenAPIRoutes(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)

@@ -131,8 +131,8 @@ func TestJobOptions(t *testing.T) {
 	}
 }
 
-// TestNoNumber: a number that is none has no place in the queue, and no client can have the queue's file refuse it, which
-// would count as the file's trouble.
+// TestNoNumber: an invalid number has no place in the queue, and no client can make the queue's file refuse a write,
+// which would count as a fault of the file.
 func TestNoNumber(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)

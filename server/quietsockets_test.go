@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestSocketsAreQuietWhenOthersWork: the socket of an idle owner tells neither that others work nor that the
-// scanner finds what they have made; the administrator's tells both.
+// TestSocketsAreQuietWhenOthersWork: the socket of an idle owner reports neither the jobs of others nor the
+// files that the scanner finds of them; the administrator's reports both.
 func TestSocketsAreQuietWhenOthersWork(t *testing.T) {
 	t.Parallel()
 	a := startAuthWithAssets(t)

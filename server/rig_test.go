@@ -70,7 +70,7 @@ type rig struct {
 	base string
 	url  string
 	stop func()
-	// server is what runs.
+	// server is the server under test.
 	server *server.Server
 }
 
@@ -161,7 +161,7 @@ func write(t *testing.T, path string, data []byte) {
 	}
 }
 
-// picture is a PNG whose alpha grows to the right.
+// picture returns a PNG whose alpha increases to the right.
 func picture(t *testing.T, w, h int) []byte {
 	t.Helper()
 	img := image.NewNRGBA(image.Rect(0, 0, w, h))

@@ -17,12 +17,12 @@ func (s *Server) appRoutes() []route {
 	}
 }
 
-// convertRoutes are beside POST /prompt, which converts by itself: for those who want to see the prompt first.
+// convertRoutes exist beside POST /prompt, which converts by itself, for clients that want to see the prompt first.
 func (s *Server) convertRoutes() []route {
 	return []route{{http.MethodPost, "/api/workflow/convert", s.prompts.PostConvert, true}}
 }
 
-// assetRoutes are the routes of the asset API. Without a library they say that it is switched off, as upstream's do
+// assetRoutes returns the routes of the asset API. Without a library they answer that it is disabled, as upstream's do
 // without --enable-assets.
 func (s *Server) assetRoutes() []route {
 	const get, post, put, remove = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
@@ -50,7 +50,7 @@ func (s *Server) assetRoutes() []route {
 	return list
 }
 
-// authRoutes are the routes of the key store and of who one is. docs/auth-api.md describes them.
+// authRoutes returns the routes of the key store and of the caller's identity. docs/auth-api.md describes them.
 func (s *Server) authRoutes() []route {
 	const get, post, patch, remove = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
 	return []route{
@@ -96,7 +96,7 @@ func (s *Server) describeRoutes() []route {
 	}
 }
 
-// loginRoutes are how a browser says who it is.
+// loginRoutes returns the routes by which a browser authenticates.
 func (s *Server) loginRoutes() []route {
 	return []route{
 		{http.MethodGet, "/login", s.login.GetLogin, true},
@@ -232,7 +232,7 @@ func (s *Server) addRoutes() {
 	}
 }
 
-// Routes lists what the server answers, as "GET /view" and, with a parameter, "GET /userdata/:file".
+// Routes lists the server's routes, as "GET /view" and, with a parameter, "GET /userdata/:file".
 func (s *Server) Routes() []string {
 	var out []string
 	for _, r := range s.echo.Routes() {

@@ -53,7 +53,7 @@ type Server struct {
 const (
 	headerTimeout = 15 * time.Second
 	idleTimeout   = 2 * time.Minute
-	// drainTimeout is how long requests may go on after the end was asked for.
+	// drainTimeout is the time that requests may continue after the server was told to end.
 	drainTimeout   = 10 * time.Second
 	maxHeaderBytes = 64 << 10
 )
@@ -217,10 +217,10 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 }
 
 // Drain refuses new prompts and waits until the running one has ended, and with a queue in memory the waiting ones too.
-// It returns the cause of ctx when that ends first. Run goes on.
+// It returns the cause of ctx if that ends first. Run continues.
 func (s *Server) Drain(ctx context.Context) error { return s.queue.Drain(ctx) }
 
-// Close frees what the server holds. Run must have returned, if it was called.
+// Close frees the server's resources. Run must have returned, if it was called.
 func (s *Server) Close() error {
 	var err error
 	s.closing.Do(func() {
@@ -236,13 +236,13 @@ func (s *Server) Close() error {
 	return err
 }
 
-// PackMessages sends what node packs tell clients.
+// PackMessages sends the messages of node packs to clients.
 type PackMessages interface {
 	// SendOfPack sends a message of a node pack to a client, with client "" to all.
 	SendOfPack(event string, data any, client string)
 	// SendBinaryOfPack is SendOfPack for a binary message of upstream's numbers.
 	SendBinaryOfPack(number int, data []byte, client string)
-	// SendPacksChanged tells all clients that node classes have come, gone or changed.
+	// SendPacksChanged notifies all clients that node classes were added, removed or changed.
 	SendPacksChanged()
 }
 

@@ -87,7 +87,7 @@ func TestSocketsOfStrangers(t *testing.T) {
 	}
 }
 
-// TestSocketsOfOneOwner: a user has a bound of one's own, and sockets that wait for a job are not closed.
+// TestSocketsOfOneOwner: a user has a separate limit, and sockets that wait for a job are not closed.
 func TestSocketsOfOneOwner(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, func(c *server.Config) { c.SocketLimits = sockets.Limits{PerOwner: 2} })

@@ -18,7 +18,7 @@ import (
 	"comfygo/server"
 )
 
-// TestNoUploadLimit takes bodies of any size when there is no bound, and tells clients 0 as upstream does.
+// TestNoUploadLimit accepts bodies of any size without a limit, and reports 0 to clients, as upstream does.
 func TestNoUploadLimit(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []float64{math.Inf(1), 1e300} {

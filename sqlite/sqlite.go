@@ -1,7 +1,7 @@
 // Package sqlite opens the SQLite files of the queue, the key store and the asset library, each by its own rules.
 //
-// The driver is SQLite itself, compiled in with cgo: a commit costs two thirds of what it does in a translation of SQLite to
-// Go. The package knows nothing of what is in the files.
+// The driver is SQLite itself, compiled in with cgo: a commit costs two thirds of its cost in a translation of SQLite to Go.
+// The package knows nothing of the files' contents.
 package sqlite
 
 import (
@@ -21,11 +21,11 @@ import (
 // Memory in place of a path is a database that lives as long as its connection.
 const Memory = ":memory:"
 
-// Options are how a database is opened.
+// Options configure how a database is opened.
 type Options struct {
-	// Conns is how many connections there are at most; 0 means one. All stay open.
+	// Conns is the maximum number of connections; 0 means one. All stay open.
 	Conns int
-	// Wait is how long a connection waits for a lock that another one has.
+	// Wait is the time that a connection waits for a lock that another one has.
 	Wait time.Duration
 	// Immediate makes a transaction take the lock for writing at its beginning, in place of at its first write.
 	Immediate bool
@@ -52,7 +52,7 @@ func Open(path string, o Options) *sql.DB {
 	return db
 }
 
-// connector makes connections; it is what sql.Open has for a driver with a name, which is one for the whole program.
+// connector makes connections, as sql.Open does for a named driver; such a name is global to the program.
 type connector struct {
 	dsn    string
 	driver *sqlite3.SQLiteDriver
@@ -61,8 +61,8 @@ type connector struct {
 // Connect implements driver.Connector.
 func (c *connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
 
-// fileURI is how SQLite wants a file named (https://sqlite.org/uri.html). path is absolute, with forward slashes. One that begins with a volume's name,
-// a drive's letter, gets a slash before it, or the drive would be taken for a host.
+// fileURI returns a file's name as SQLite requires it (https://sqlite.org/uri.html). path is absolute, with forward slashes.
+// One that begins with a volume's name, a drive's letter, gets a slash before it, or the drive would be read as a host.
 func fileURI(path, volume, query string) string {
 	u := url.URL{Scheme: "file", Path: path, RawQuery: query}
 	switch {
@@ -80,7 +80,7 @@ func (c *connector) Driver() driver.Driver { return c.driver }
 // Code is a primary result code of SQLite; they are listed at https://sqlite.org/rescode.html.
 type Code int
 
-// The codes of what is wrong with a file or the system, and not with a statement.
+// The codes of faults of a file or the system, as opposed to a statement.
 const (
 	Busy     Code = 5
 	Locked   Code = 6

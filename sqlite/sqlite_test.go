@@ -37,7 +37,7 @@ func open(t *testing.T, path string, o sqlite.Options) *sql.DB {
 	return db
 }
 
-// TestPaths opens files whose names mean something in a URL, and none at all.
+// TestPaths opens files with names that have a meaning in a URL, and the empty name.
 func TestPaths(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"plain.db", "a b%20c.db", "what?mode=memory", "half#two.db", "50%.db", "ünï;&=.db", ":memory:"} {
@@ -68,7 +68,7 @@ func TestPaths(t *testing.T) {
 	})
 }
 
-// TestPragmas looks at what each of several connections has set.
+// TestPragmas checks the settings of each of several connections.
 func TestPragmas(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x.db")

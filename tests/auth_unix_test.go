@@ -176,7 +176,7 @@ func keyCommand(t *testing.T, base string, to any, words ...string) {
 	}
 }
 
-// key is what the commands print of one.
+// key is a key as the commands print it.
 type key struct {
 	ID, Owner string
 	Secret    string `json:"key"`

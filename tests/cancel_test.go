@@ -13,8 +13,8 @@ import (
 // interruptLimit bounds how long an interrupt may take to show.
 const interruptLimit = 10 * time.Second
 
-// TestCancel interrupts a prompt while its model is being loaded and while it samples, and sees that
-// the server goes on.
+// TestCancel interrupts a prompt while its model is being loaded and while it samples, and checks
+// that the server still works.
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	server := start(t, "--demo-model", "--models-directory", golden.Models(t, "sd15-small"))

@@ -290,7 +290,7 @@ func checkGo(t *testing.T, c documented, root string) {
 	}
 }
 
-// declares tells whether a test or benchmark of the source fits the pattern, whose part before "/" names it.
+// declares reports whether a test or benchmark of the source matches the pattern, whose part before "/" names it.
 func declares(t *testing.T, c documented, source, kind, pattern string) bool {
 	t.Helper()
 	pattern, _, _ = strings.Cut(pattern, "/")

@@ -112,13 +112,14 @@ func oneLine(t *testing.T, flag string, args []string) {
 	}
 }
 
-// flagCase is how a flag is seen to act: started with args ({DIR} is an empty folder), check looks at the server.
+// flagCase is the check that a flag has an effect: the server is started with args ({DIR} is an empty folder), and
+// check tests it.
 type flagCase struct {
 	args  []string
 	check func(t *testing.T, s *instance, dir string)
 }
 
-// TestFlagsThatAct starts the program with each and looks for what it does.
+// TestFlagsThatAct starts the program with each flag and checks its effect.
 func TestFlagsThatAct(t *testing.T) {
 	t.Parallel()
 	for flag, c := range acting {

@@ -10,9 +10,10 @@ import (
 	"comfygo/tests/golden"
 )
 
-// TestLargeFilesGolden runs whole workflows of families whose detection or encoders want files of full size: Stable Cascade with CLIP-G
+// TestLargeFilesGolden runs whole workflows of families whose detection or encoders require files of full size: Stable Cascade with CLIP-G
 // through stages C, B and A, and SV3D u and p with CLIP vision H. Their files take 3.5 GB of the test cache, so they have the build tag of
-// the full-size checkpoint; make golden sets it. ComfyUI's detection was told the small sizes of the stages (see README.md of the goldens).
+// the full-size checkpoint; make golden sets it. ComfyUI's detection was given the small sizes of the stages (see README.md of the
+// goldens).
 func TestLargeFilesGolden(t *testing.T) {
 	t.Parallel()
 	var index struct {

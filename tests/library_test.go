@@ -8,8 +8,8 @@ import (
 	"comfygo/tests/golden"
 )
 
-// TestMissingLibrary sees that a server without ONNX Runtime starts, and that the first prompt that
-// needs it says what to do.
+// TestMissingLibrary checks that a server without ONNX Runtime starts, and that the first prompt
+// that needs it explains what to do.
 func TestMissingLibrary(t *testing.T) {
 	t.Parallel()
 	none := filepath.Join(t.TempDir(), "libonnxruntime.so")

@@ -18,8 +18,8 @@ import (
 	"comfygo/internal/apiclient"
 )
 
-// kills is how often TestPackKills ends the Python process, and megabytes how much TestPackHostile prints and leaks. The Makefile's target
-// packkills asks for 50 and 1024.
+// kills returns the number of times that TestPackKills ends the Python process, and megabytes the amount that TestPackHostile prints and
+// leaks. The Makefile's target packkills sets 50 and 1024.
 func kills() (n int, megabytes float64) {
 	if n, err := strconv.Atoi(os.Getenv("COMFYGO_PACK_KILLS")); err == nil {
 		return n, 1024
@@ -46,7 +46,7 @@ func (i *instance) await(t *testing.T, id string) apiclient.Result {
 // answers are how long the answers to /health took, in ascending order.
 type answers []time.Duration
 
-// String tells the middle, the tail and the longest.
+// String reports the median, the tail and the longest.
 func (a answers) String() string {
 	if len(a) == 0 {
 		return "no answers"
@@ -56,8 +56,8 @@ func (a answers) String() string {
 	return fmt.Sprintf("%d answers: median %s, 99 %% %s, 99.9 %% %s, longest %s, %d over 50 ms", len(a), at(0.5), at(0.99), at(0.999), at(1), late)
 }
 
-// pulse asks servers for /health in turn until stop is called, which returns how long the answers of each took. An answer that is none, or
-// not that of a server in health, fails the test.
+// pulse requests /health from servers in turn until stop is called, which returns the response times of each. A missing answer, or that of
+// an unhealthy server, fails the test.
 func pulse(t *testing.T, servers ...*instance) (stop func() []answers) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// where runs HandlerWhere and returns what it shows.
+// where runs HandlerWhere and returns its output.
 func (i *instance) where(t *testing.T, text string) string {
 	t.Helper()
 	r := i.run(t, map[string]any{
@@ -51,7 +51,7 @@ type packFigures struct {
 	} `json:"packs"`
 }
 
-// TestPackHandlers has a pack change prompts: what it asks for runs, and one that fails changes nothing.
+// TestPackHandlers has a pack change prompts: the changed prompt runs, and a handler that fails changes nothing.
 func TestPackHandlers(t *testing.T) {
 	t.Parallel()
 	server := startPacks(t, []string{"handler"})

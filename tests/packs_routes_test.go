@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestPackRoutes asks for routes of a pack, and runs a node that sends a message, as callers of every role.
+// TestPackRoutes requests routes of a pack, and runs a node that sends a message, as callers of every role.
 func TestPackRoutes(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()
@@ -60,7 +60,8 @@ func TestPackRoutes(t *testing.T) {
 	server.sentTo(t, graph, keys["ben"], keys["carl"])
 }
 
-// sentTo runs a graph whose node sends a message: its owner's socket gets it, that of another user does not.
+// sentTo runs a graph with a node that sends a message: its owner's socket gets it, that of another user
+// does not.
 func (i *instance) sentTo(t *testing.T, graph string, owner, other key) {
 	t.Helper()
 	sockets := map[string]chan string{}

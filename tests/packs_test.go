@@ -47,7 +47,7 @@ func packNode(class string, inputs map[string]any) map[string]any {
 	return map[string]any{"class_type": class, "inputs": inputs}
 }
 
-// shown is what PackShow has shown.
+// shown returns the output of PackShow.
 func shown(r apiclient.Result) string {
 	var texts []string
 	if err := json.Unmarshal(r.Outputs["show"]["text"], &texts); err != nil {
@@ -156,7 +156,8 @@ func TestPacks(t *testing.T) {
 	})
 }
 
-// TestPackEndsPython ends the Python process in a node: the job fails in words, values that it held are made again, the server goes on.
+// TestPackEndsPython ends the Python process in a node: the job fails with a readable message, values that the process held are made
+// again, the server keeps working.
 func TestPackEndsPython(t *testing.T) {
 	t.Parallel()
 	server := startPacks(t, []string{"plain"})

@@ -141,7 +141,7 @@ func TestRunAtServer(t *testing.T) {
 	}
 }
 
-// needsReport is what check prints as JSON.
+// needsReport is the JSON output of check.
 type needsReport struct {
 	OK       bool     `json:"ok"`
 	Nodes    []string `json:"missing_nodes"`
@@ -150,7 +150,8 @@ type needsReport struct {
 	Problems []struct{ Kind, Node, Input, Text string }
 }
 
-// TestCheck says what workflows need, here and at a server, in both forms of workflows.
+// TestCheck checks the reported needs of workflows, here and at a server, in both forms of
+// workflows.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	s := start(t, "--api-key", peopleKey)

@@ -12,7 +12,7 @@ import (
 	"comfygo/tests/golden"
 )
 
-// pipelineCase is a workflow that ComfyUI has run, with what it saved.
+// pipelineCase is a workflow that ComfyUI has run, with the files that it saved.
 type pipelineCase struct {
 	Workflow workflow `json:"workflow"`
 	PNG      []struct {

@@ -47,8 +47,8 @@ func lockQueue(t *testing.T, base string) (release func()) {
 	}
 }
 
-// TestUnwritable takes the queue's file away from the running server for a while: it refuses prompts clearly, says that
-// it is unhealthy, goes on answering, and recovers by itself with nothing lost.
+// TestUnwritable takes the queue's file away from the running server for a while: it refuses prompts with a clear
+// error, reports that it is unhealthy, keeps answering, and recovers by itself with nothing lost.
 func TestUnwritable(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(t *testing.T, i *instance) (mend func()){
@@ -110,7 +110,7 @@ func sendTiny(t *testing.T, server *instance, n int) {
 	}
 }
 
-// health is the status of /health, and the error that the client makes of one that is not 200.
+// health returns the status of /health, and the client's error for one that is not 200.
 func (i *instance) health(t *testing.T) (int, error) {
 	t.Helper()
 	err := i.Get(t.Context(), "/health", nil)
@@ -125,7 +125,7 @@ func (i *instance) health(t *testing.T) (int, error) {
 	return 0, err
 }
 
-// refuses sends prompts until one is refused, and looks at how.
+// refuses sends prompts until one is refused, and checks the refusal.
 func (i *instance) refuses(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -111,7 +111,7 @@ type feeders struct {
 	unsure   map[string]bool    // the connection broke before the answer
 }
 
-// feed sends n jobs, each until it is accepted; one whose answer was lost goes on under a new id.
+// feed sends n jobs, each until it is accepted; one without an answer is sent again under a new id.
 func (f *feeders) feed(ctx context.Context, client, n int) error {
 	for i := range n {
 		for {

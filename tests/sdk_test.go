@@ -19,7 +19,7 @@ import (
 // sdkFolder is where `make sdks` puts the clients that others have written.
 const sdkFolder = "bin/sdks"
 
-// sdkKey is the key of the servers that ask for one.
+// sdkKey is the key of the servers that require one.
 const sdkKey = "sdk-test-key-0123456789"
 
 // missing says loudly that a test did not run, and how it would.

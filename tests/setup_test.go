@@ -16,7 +16,7 @@ import (
 	"comfygo/internal/apiclient"
 )
 
-// TestWithoutLibrary starts servers whose ONNX Runtime library is missing, is no library, or is not needed.
+// TestWithoutLibrary starts servers whose ONNX Runtime library is missing, is not a library, or is not needed.
 func TestWithoutLibrary(t *testing.T) {
 	t.Parallel()
 	empty := t.TempDir()
@@ -76,7 +76,7 @@ func TestNoModels(t *testing.T) {
 	}
 }
 
-// TestSettingsFromElsewhere starts the program by environment variables and a config file, in a base directory that is not there.
+// TestSettingsFromElsewhere starts the program by environment variables and a config file, in a missing base directory.
 func TestSettingsFromElsewhere(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

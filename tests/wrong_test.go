@@ -25,8 +25,8 @@ import (
 // after each pair). The rest is room for machines with more threads, and for the first use of what a fault needs.
 const memoryMayGrow = 64 << 20
 
-// idleWithLibrary is what a server holds that has run a small model and let go of it, the ONNX Runtime
-// library included.
+// idleWithLibrary is the memory of a server that has run a small model and unloaded it, the ONNX Runtime library
+// included.
 const idleWithLibrary = 100 << 20
 
 // wrongCase is described in testdata/wrong/README.md.
@@ -160,8 +160,8 @@ func (i *instance) stillWorks(t *testing.T) func() {
 	return again
 }
 
-// memoryAfterFree asks the server to let go of everything and returns what it holds once that is no
-// more than enough, or in the end.
+// memoryAfterFree asks the server to release everything and returns its memory once that is at most enough, or at
+// the time limit.
 func (i *instance) memoryAfterFree(t *testing.T, enough int64) int64 {
 	t.Helper()
 	if err := i.Post(t.Context(), "/free", map[string]any{"unload_models": true, "free_memory": true}, nil); err != nil {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// saveClasses are the classes whose file names may hold patterns.
+// saveClasses are the classes with file names that may contain patterns.
 var saveClasses = []string{
 	"SaveImage", "SaveImageAdvanced", "SaveSVGNode", "SaveVideo", "SaveAnimatedWEBP", "SaveWEBM", "SaveAudio", "SaveAudioMP3", "SaveAudioOpus",
 	"SaveAudioAdvanced", "SaveGLB", "Save3DAdvanced", "SaveGaussianSplat", "SavePointCloud", "SaveAnimatedPNG", "CLIPSave", "VAESave",
@@ -34,8 +34,8 @@ func (n *node) addExtras() {
 	}
 }
 
-// addOptions makes the widgets of a choice whose options are typed in: where the choice stands among them, and a field for
-// each option and one more.
+// addOptions makes the widgets of a choice with typed options: the position of the choice among them, and a field for each
+// option and one more.
 func (n *node) addOptions() {
 	if len(n.widgets) == 0 {
 		return

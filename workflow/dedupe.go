@@ -63,7 +63,7 @@ func nodesOf(g *pyjson.Object) []*pyjson.Object {
 	return out
 }
 
-// renumberNodes gives the nodes whose ids are used new ones and returns them by the old.
+// renumberNodes gives nodes with used ids new ones and returns them by the old.
 func renumberNodes(g *pyjson.Object, used map[string]bool, last *int64) map[string]int64 {
 	moved := map[string]int64{}
 	for _, n := range nodesOf(g) {

@@ -6,7 +6,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Definitions returns the entry of a node class in /object_info, nil when there is no such class.
+// Definitions returns the entry of a node class in /object_info, or nil if there is no such class.
 type Definitions func(class string) *pyjson.Object
 
 // class is a node class as the front end sees it.

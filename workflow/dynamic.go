@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// addDynamicCombo makes a choice that brings inputs of its own: they are named choice.input and come and go with its
+// addDynamicCombo makes a choice with inputs of its own: they are named choice.input, and are added and removed with its
 // value.
 func (n *node) addDynamicCombo(s *spec) *widget {
 	w := &widget{name: s.name, kind: "combo", spec: s}
@@ -102,7 +102,7 @@ func (n *node) moveInputs(from, to int) {
 	n.renumber()
 }
 
-// renumber tells the links which input they end in.
+// renumber updates the input numbers in the links.
 func (n *node) renumber() {
 	for i, in := range n.inputs {
 		if l := n.graph.links[in.link]; l != nil && in.link != "" {
@@ -213,8 +213,7 @@ func (n *node) standIn(in *input) {
 
 var ordinalOf = regexp.MustCompile(`\d+$`)
 
-// connected is what happens to a node when one of its inputs has a link while the workflow is read: a group of inputs
-// grows.
+// connected handles a link to one of a node's inputs while the workflow is read: a group of inputs grows.
 func (n *node) connected(i int) {
 	in := n.inputs[i]
 	dot := strings.LastIndexByte(in.name, '.')

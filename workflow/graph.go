@@ -14,7 +14,7 @@ const (
 	modeBypass = 4
 )
 
-// Ids of the two nodes that stand for a subgraph's own inputs and outputs.
+// Ids of the two nodes that represent a subgraph's own inputs and outputs.
 const (
 	inputNodeID  = "-10"
 	outputNodeID = "-20"

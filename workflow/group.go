@@ -33,7 +33,7 @@ type feed struct {
 // place is an output of an inner node.
 type place struct{ node, slot int }
 
-// groupNamed returns the group of a node's type, nil when it is unknown or one of its nodes is unknown.
+// groupNamed returns the group of a node's type, or nil if it is unknown or one of its nodes is unknown.
 func (d *document) groupNamed(typ string) *group {
 	name, ok := strings.CutPrefix(legacyType(typ), groupPrefix)
 	data := d.groups.Object(name)
@@ -95,7 +95,8 @@ func (g *group) read(external []any) {
 	}
 }
 
-// definition is what an inner node has: that of its class, and for primitives and reroutes what they are linked to.
+// definition returns the definition of an inner node: that of its class, and for primitives and reroutes that of their
+// link.
 func (g *group) definition(i int) ([]spec, []outputSpec) {
 	n := g.nodes[i]
 	switch n.String("type") {
@@ -126,7 +127,7 @@ func (g *group) definition(i int) ([]spec, []outputSpec) {
 	return c.inputs, c.outputs
 }
 
-// primitive is the widget of an inner primitive: that of what it feeds.
+// primitive returns the widget of an inner primitive: that of its target.
 func (g *group) primitive(l []any) ([]spec, []outputSpec) {
 	target := g.nodes[whole(l[2])]
 	name := ""
@@ -214,7 +215,7 @@ func (g *group) show(i int, s spec, fed bool) {
 	g.class.inputs = append(g.class.inputs, s)
 }
 
-// label is what a saved socket was renamed to, or its name.
+// label returns the new name of a saved socket, or its name.
 func (g *group) label(n *pyjson.Object, name string) string {
 	inputs, _ := n.Get("inputs")
 	for _, in := range list(inputs) {

@@ -2,7 +2,7 @@ package workflow
 
 import "slices"
 
-// newHost makes a node that stands for a subgraph.
+// newHost makes a node that represents a subgraph.
 func (g *graph) newHost(sub *graph) *node {
 	n := &node{title: sub.name, graph: g, sub: sub, virtual: true}
 	n.takePorts()
@@ -21,7 +21,7 @@ func (n *node) takePorts() {
 	}
 }
 
-// configureHost puts the saved sockets and values into a node that stands for a subgraph.
+// configureHost puts the saved sockets and values into a node that represents a subgraph.
 func (n *node) configureHost(inputs []*input, outputs []*output) {
 	n.takePorts()
 	for _, in := range n.inputs {
@@ -48,7 +48,7 @@ func (n *node) configureHost(inputs []*input, outputs []*output) {
 	}
 }
 
-// bindPorts finds the subgraph's input for each socket, by name and type, else by name. Sockets without one go.
+// bindPorts finds the subgraph's input for each socket, by name and type, else by name. Sockets without one are removed.
 func (n *node) bindPorts() {
 	taken := map[*port]bool{}
 	take := func(match func(*port) bool) *port {
@@ -69,7 +69,7 @@ func (n *node) bindPorts() {
 	n.inputs = slices.DeleteFunc(n.inputs, func(in *input) bool { return in.port == nil })
 }
 
-// show finds the inner widget that a socket stands for and gives the node a widget like it.
+// show finds the inner widget that a socket represents and gives the node a widget like it.
 func (n *node) show(in *input) {
 	for _, id := range in.port.links {
 		l := n.sub.links[id]
@@ -112,7 +112,7 @@ func (n *node) setHosted(in *input, inner *widget) {
 	in.host = w
 }
 
-// target returns the inner node and its widget or socket that an input of a subgraph's node stands for.
+// target returns the inner node and its widget or socket that an input of a subgraph's node represents.
 func (n *node) target(name string) (*node, string) {
 	i := slices.IndexFunc(n.sub.inputs, func(p *port) bool { return p.name == name })
 	if i < 0 {
@@ -167,7 +167,7 @@ func (n *node) concrete(id, name string) *widget {
 	return nil
 }
 
-// addPort gives a subgraph another input, and a socket to each node that stands for it.
+// addPort gives a subgraph another input, and a socket to each node that represents the subgraph.
 func (g *graph) addPort(name, typ string) *port {
 	unique := name
 	for i := 1; slices.ContainsFunc(g.inputs, func(p *port) bool { return p.name == unique }); i++ {
@@ -181,8 +181,8 @@ func (g *graph) addPort(name, typ string) *port {
 	return p
 }
 
-// connect runs a link from a subgraph's input to the socket of an inner node, and shows its widget on the nodes that
-// stand for the subgraph.
+// connect adds a link from a subgraph's input to the socket of an inner node, and shows its widget on the nodes that
+// represent the subgraph.
 func (g *graph) connect(p *port, inner *node, in *input) {
 	g.unlink(in)
 	if w := inner.widgetOf(in); w != nil {

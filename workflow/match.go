@@ -8,7 +8,7 @@ import (
 // mostPasses bounds how often types are handed on from node to node.
 const mostPasses = 32
 
-// matchTypes gives sockets whose types follow those of others the types that they have when all links are in place.
+// matchTypes sets the types of sockets that follow others once all links are in place.
 func (d *document) matchTypes() {
 	var nodes []*node
 	d.root.walk(map[*graph]bool{}, func(n *node) {
@@ -27,8 +27,8 @@ func (d *document) matchTypes() {
 	}
 }
 
-// match updates the types of the node's groups: an input takes what it may and all others of the group have in
-// common, an output has what all connected inputs have in common. It reports whether something changed.
+// match updates the types of the node's groups: an input has the common type of what it allows and all others of the
+// group, an output that of all connected inputs. It reports whether something changed.
 func (n *node) match() bool {
 	changed := false
 	set := func(to *string, typ string, ok bool) {
@@ -78,7 +78,8 @@ func (g *graph) originType(in *input) string {
 	return anyType
 }
 
-// commonType is what types, each one or several with commas between them, have in common; it reports false for nothing.
+// commonType returns the common part of types, each one or several separated by commas; it returns false if there is
+// none.
 func commonType(types []string) (string, bool) {
 	var common []string
 	bound := false

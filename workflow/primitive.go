@@ -6,7 +6,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// primitives gives each primitive that feeds something the widget of what it feeds, with its saved value.
+// primitives gives each connected primitive the widget of its target, with its saved value.
 func (d *document) primitives() {
 	d.root.walk(map[*graph]bool{}, func(n *node) {
 		if n.typ == "PrimitiveNode" && len(n.outputs) > 0 && len(n.outputs[0].links) > 0 && len(n.widgets) == 0 {
@@ -51,7 +51,7 @@ func (n *node) adopt() {
 	}
 }
 
-// specOf returns the definition of the widget that an input belongs to, or of its type when it has none.
+// specOf returns the definition of the widget that an input belongs to, or of its type if it has none.
 func (n *node) specOf(in *input) *spec {
 	if in.widget == "" {
 		if !widgetTypes[in.typ] {

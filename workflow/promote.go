@@ -77,8 +77,8 @@ func (n *node) promote() {
 	}
 }
 
-// shownList reads the list: lists of a node's id and a widget's name, with an inner node's id where names are not enough.
-// A list that is not quite so counts as none.
+// shownList reads the list: lists of a node's id and a widget's name, with an inner node's id if names are not unique. A
+// list of another form counts as empty.
 func (n *node) shownList() []shown {
 	v, _ := n.props.Get("proxyWidgets")
 	if text, ok := v.(string); ok {
@@ -105,7 +105,7 @@ func (n *node) shownList() []shown {
 
 var idPrefix = regexp.MustCompile(`^\s*(\d+)\s*:\s*(.+)$`)
 
-// normalize takes inner ids off the name of a widget that is not there under the whole name.
+// normalize removes inner ids from the name of a widget that does not exist under the whole name.
 func (e *shown) normalize(host *node) {
 	if host.concrete(e.id, e.name) != nil {
 		return
@@ -204,7 +204,7 @@ func (n *node) promotable(e *shown) *widget {
 	return n.find(e.name)
 }
 
-// takeValue gives the saved value to the input that stands for a widget.
+// takeValue sets the input that represents a widget to the saved value.
 func (n *node) takeValue(e *shown) bool {
 	var hit *input
 	for _, in := range n.inputs {

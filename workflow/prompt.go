@@ -10,7 +10,7 @@ import (
 // Converter turns saved workflows into prompts. Definitions is required.
 type Converter struct {
 	Definitions Definitions
-	// Now is the time that %date% stands for; nil is time.Now.
+	// Now returns the time for %date%; nil means time.Now.
 	Now func() time.Time
 	// Choose picks one of n alternatives {a|b|c} of a text; nil picks at random.
 	Choose func(n int) int
@@ -38,7 +38,7 @@ func (c Converter) Convert(workflow *pyjson.Object) (*pyjson.Object, error) {
 	return x.prompt()
 }
 
-// settle is what the front end does after all nodes are made.
+// settle does the front end's work after all nodes are made.
 func (d *document) settle() {
 	all := func(f func(*node)) { d.root.walk(map[*graph]bool{}, f) }
 	all(func(n *node) { n.renumber() })

@@ -272,8 +272,8 @@ func (g *graph) dropExcept(ids []string, keep string, target *node) {
 	}
 }
 
-// walk calls f for each node of the graph and of the subgraphs that its nodes stand for, each subgraph as often as it
-// is used by different graphs but no deeper than the bound.
+// walk calls f for each node of the graph and of the subgraphs that its nodes represent, once for each graph that
+// uses the subgraph, but no deeper than the bound.
 func (g *graph) walk(seen map[*graph]bool, f func(*node)) {
 	if seen[g] {
 		return

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// placed is a node in its place: a node of a subgraph is placed once for each node that stands for the subgraph.
+// placed is a node in its place: a node of a subgraph is placed once for each node that represents the subgraph.
 type placed struct {
 	*node
 	id   string   // the ids of the way to it with colons between them, as in 12:5
@@ -46,7 +46,7 @@ func (x *expansion) place(n *node, path []string, host *node) *placed {
 	return p
 }
 
-// enter places the nodes of the subgraph that a node stands for.
+// enter places the nodes of the subgraph that a node represents.
 func (x *expansion) enter(p *placed, depth int) error {
 	if depth > maxDepth || len(x.order) > maxExpanded {
 		return ErrTooLarge
@@ -130,7 +130,7 @@ func wholeID(id string) (int64, bool) {
 	return n, err == nil && n >= 0 && n < 1<<32-1 && strconv.FormatInt(n, 10) == id
 }
 
-// origin is what an input gets: an output of a node, or a value.
+// origin is the source of an input: an output of a node, or a value.
 type origin struct {
 	id    string
 	slot  int
@@ -150,8 +150,8 @@ func (t trail) step(kind byte, p *placed, slot int) error {
 	return nil
 }
 
-// resolveInput follows the link of an input to what it comes from; nil when there is nothing. typ is the type that is
-// asked for, "" for the input's own.
+// resolveInput follows the link of an input to its source, or returns nil if there is none. typ is the requested type, ""
+// for the input's own.
 func (p *placed) resolveInput(slot int, t trail, typ string) (*origin, error) {
 	if err := t.step('I', p, slot); err != nil {
 		return nil, err
@@ -197,7 +197,7 @@ func (p *placed) resolveOutside(l *link, t trail) (*origin, error) {
 	return host.resolveInput(ol.toSlot, t, "")
 }
 
-// resolveOutput finds what an output stands for: itself, or what a bypassed node, a reroute or a subgraph has behind it.
+// resolveOutput returns the source of an output: itself, or the source behind a bypassed node, a reroute or a subgraph.
 func (p *placed) resolveOutput(slot int, typ string, t trail) (*origin, error) {
 	if err := t.step('O', p, slot); err != nil {
 		return nil, err
@@ -222,8 +222,8 @@ func (p *placed) resolveOutput(slot int, typ string, t trail) (*origin, error) {
 	return &origin{id: p.id, slot: slot}, nil
 }
 
-// through finds the input that a bypassed node hands on to an output: the one of the same place if its type fits, else the
-// first of the very type that is asked for, else the first that fits; -1 when none does.
+// through finds the input that a bypassed node passes to an output: the one of the same place if its type fits, else the
+// first of exactly the requested type, else the first that fits; -1 if none does.
 func (p *placed) through(slot int, typ string) int {
 	if typ == anyType || typ == "" {
 		if len(p.inputs) > slot {

@@ -54,7 +54,7 @@ func readSpec(name string, v any, optional bool) spec {
 	return s
 }
 
-// widgetType is the type whose widget the input gets.
+// widgetType returns the type of the widget that the input gets.
 func (s *spec) widgetType() string {
 	if t := s.options.String("widgetType"); t != "" {
 		return t
@@ -71,7 +71,7 @@ func (s *spec) on(option string) bool {
 	return truthy(v)
 }
 
-// option returns an option, or what stands for a missing one.
+// option returns an option, or the value for a missing one.
 func (s *spec) option(name string, missing any) any {
 	if v, ok := s.options.Get(name); ok && v != nil {
 		return v

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// clock is what texts depend on.
+// clock holds what texts depend on.
 type clock struct {
 	now    func() time.Time
 	choose func(n int) int

@@ -287,7 +287,7 @@ func (n *node) addScene(s *spec, named func(name, kind string, value any) *widge
 	return w
 }
 
-// viewState is what a 3D view tells its node, as far as it is saved: where the camera stands.
+// viewState returns the saved state that a 3D view passes to its node: the camera's position.
 func (n *node) viewState() any {
 	camera, _ := n.props.Get("Camera Config")
 	state, _ := object(camera).Get("state")

@@ -173,7 +173,7 @@ func TestIsWorkflow(t *testing.T) {
 	}
 }
 
-// nested is a workflow of subgraphs, each of which holds the next one twice.
+// nested returns a workflow of subgraphs, each of which holds the next one twice.
 func nested(depth int) string {
 	var subgraphs []string
 	id := func(i int) string { return fmt.Sprintf("%08d-0000-4000-8000-000000000000", i) }

@@ -1,8 +1,8 @@
-// Package oidc authenticates users by OpenID Connect: the authorization code flow with PKCE, a state and a nonce, for
-// people who log in to the page.
+// Package oidc authenticates users by OpenID Connect: the authorization code flow with PKCE, a state and a nonce, for people
+// who log in to the page.
 //
-// It knows no HTTP of ours: the server sends the browser to the address that Begin returns and calls Finish when the
-// browser comes back. What a user may do is decided in package auth; here a claim only becomes the name of a role.
+// It does no HTTP of our own server: the server sends the browser to the address that Begin returns and calls Finish when the
+// browser comes back. Package auth decides what a user may do; here a claim only becomes the name of a role.
 package oidc
 
 import (
@@ -24,7 +24,7 @@ import (
 	"comfygo/auth"
 )
 
-// Config is how a provider is used. Issuer, ClientID and RedirectURL are required.
+// Config configures the use of a provider. Issuer, ClientID and RedirectURL are required.
 type Config struct {
 	Issuer, ClientID string
 	ClientSecret     string // empty for a public client: PKCE protects the code
@@ -36,9 +36,9 @@ type Config struct {
 	Roles []RoleFor
 	// Context adds the HTTP client to a context; nil uses the default one.
 	Context func(context.Context) context.Context
-	// Timeout bounds each exchange with the provider; 0 is 10 s.
+	// Timeout bounds each exchange with the provider; 0 means 10 s.
 	Timeout time.Duration
-	// Now is the clock; nil is time.Now.
+	// Now returns the time; nil means time.Now.
 	Now func() time.Time
 }
 
@@ -185,8 +185,8 @@ func (p *Provider) take(state string) (attempt, bool) {
 	return a, ok && p.cfg.Now().Before(a.until)
 }
 
-// Finish changes the code that the browser brought for the provider's word on who the user is. The state must be the one
-// of the cookie. Refusals match auth.ErrBadCredential; other errors are trouble with the provider.
+// Finish exchanges the code that the browser brought for the provider's statement of the user's identity. The state must be the
+// one of the cookie. Refusals match auth.ErrBadCredential; other errors are failures of the provider.
 func (p *Provider) Finish(ctx context.Context, state, code string) (auth.Identity, error) {
 	a, ok := p.take(state)
 	if !ok || code == "" {
@@ -234,9 +234,9 @@ const (
 	longestSubject = 255
 )
 
-// check is what OpenID Connect Core 1.0, 3.1.3.7 and 3.1.3.8 ask for beyond the signature, issuer, audience, expiry and nonce:
-// sub and iat must be there, azp must name this client when it is there, which it must be beside several audiences, and at_hash
-// must fit the access token.
+// check verifies what OpenID Connect Core 1.0, 3.1.3.7 and 3.1.3.8 require beyond the signature, issuer, audience, expiry and
+// nonce: sub and iat must be present, azp must name this client if it is present, which it must be beside several audiences,
+// and at_hash must match the access token.
 func (p *Provider) check(word *oidc.IDToken, claims map[string]any, accessToken string) error {
 	now := p.cfg.Now()
 	azp, given := claims["azp"]
@@ -258,7 +258,7 @@ func (p *Provider) check(word *oidc.IDToken, claims map[string]any, accessToken 
 	return nil
 }
 
-// name is what the user is called.
+// name returns the name of the user.
 func name(claims map[string]any, subject string) string {
 	for _, claim := range []string{"preferred_username", "email", "name"} {
 		if text, _ := claims[claim].(string); text != "" {
@@ -279,7 +279,7 @@ func (p *Provider) role(claims map[string]any) string {
 	return ""
 }
 
-// find looks a claim up by its name, which may have dots itself, or else by the way through objects.
+// find looks a claim up by its name, which may contain dots itself, or else by a path through objects.
 func find(claims map[string]any, path string) any {
 	if v, ok := claims[path]; ok {
 		return v

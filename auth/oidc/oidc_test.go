@@ -74,7 +74,7 @@ func reply(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// authorize is the user who logs in at the provider: it returns the code for the redirect.
+// authorize plays the user who logs in at the provider: it returns the code for the redirect.
 func (i *issuer) authorize(t *testing.T, address string) string {
 	t.Helper()
 	u, err := url.Parse(address)

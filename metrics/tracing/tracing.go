@@ -24,16 +24,16 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Config says where spans go.
+// Config configures the export of spans.
 type Config struct {
-	// Endpoint is the collector's address for OTLP over HTTP, such as http://127.0.0.1:4318; without a path, /v1/traces is added. "" leaves
-	// it to OpenTelemetry's environment variables.
+	// Endpoint is the collector's address for OTLP over HTTP, such as http://127.0.0.1:4318; without a path, /v1/traces is added. If it is "",
+	// OpenTelemetry's environment variables decide.
 	Endpoint string
 	// Exporter replaces the one that sends to the endpoint.
 	Exporter sdk.SpanExporter
 	// Version is the program's.
 	Version string
-	// Log is told when spans cannot be sent; it must not be nil.
+	// Log records failures to send spans; it must not be nil.
 	Log *slog.Logger
 }
 
@@ -44,8 +44,7 @@ type Tracer struct {
 	carrier  propagation.TraceContext
 }
 
-// New makes a tracer. The collector need not be there yet. How many traces are kept is OTEL_TRACES_SAMPLER's matter: all of them unless it
-// says otherwise.
+// New makes a tracer. The collector need not be there yet. OTEL_TRACES_SAMPLER decides how many traces are kept: by default all of them.
 func New(ctx context.Context, c Config) (*Tracer, error) {
 	exporter := c.Exporter
 	if exporter == nil {
@@ -82,10 +81,10 @@ func endpoint(text string) ([]otlptracehttp.Option, error) {
 	return []otlptracehttp.Option{otlptracehttp.WithEndpointURL(u.String())}, nil
 }
 
-// flushTime is how long the last spans may take.
+// flushTime is the time that the export of the last spans may take.
 const flushTime = 3 * time.Second
 
-// Close sends what is left, for a few seconds at most.
+// Close sends the remaining spans, for a few seconds at most.
 func (t *Tracer) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
@@ -117,7 +116,7 @@ func (t *Tracer) Carry(ctx context.Context) string {
 	return c["traceparent"]
 }
 
-// Job begins the span of a job. parent is what Carry gave when it was queued. end must be called with how the job ended.
+// Job begins the span of a job. parent is the result of Carry when it was queued. end must be called with the outcome of the job.
 func (t *Tracer) Job(ctx context.Context, parent, id string, waited time.Duration) (_ context.Context, end func(outcome string)) {
 	ctx = t.carrier.Extract(ctx, propagation.MapCarrier{"traceparent": parent})
 	ctx, span := t.tracer.Start(ctx, "job", trace.WithSpanKind(trace.SpanKindConsumer),
@@ -148,7 +147,7 @@ func (t *Tracer) Network(ctx context.Context, loading bool, network string) (end
 	return func(err error) { finish(span, err) }
 }
 
-// finish ends a span. What an error says may hold what a client has written: only that there was one is told.
+// finish ends a span. An error's message may contain text from a client, so only the fact of an error is recorded.
 func finish(span trace.Span, err error) {
 	if err != nil {
 		span.SetStatus(codes.Error, "")

@@ -13,7 +13,7 @@ import (
 	"comfygo/queue/natslog"
 )
 
-// benchFleet is a server with workers whose jobs only wait.
+// benchFleet returns a server with workers whose jobs only wait.
 func benchFleet(b *testing.B, workers int, wait time.Duration) queue.Queue {
 	b.Helper()
 	ns, err := natslog.Serve(natslog.ServerConfig{Host: "127.0.0.1", Port: -1, Store: b.TempDir()})
@@ -126,7 +126,7 @@ func BenchmarkWorkers(b *testing.B) {
 	}
 }
 
-// BenchmarkPutWaiting queues a job onto 5,000 that wait, and tells the 99th percentile.
+// BenchmarkPutWaiting queues a job onto 5,000 that wait, and reports the 99th percentile.
 func BenchmarkPutWaiting(b *testing.B) {
 	for name, open := range map[string]func(*testing.B) queue.Queue{
 		"local": func(b *testing.B) queue.Queue { return benchLocal(b, 0) },
@@ -176,7 +176,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// BenchmarkWaiting tells what a waiting job takes of a server's memory, of 10,000.
+// BenchmarkWaiting reports a server's memory per waiting job, of 10,000.
 func BenchmarkWaiting(b *testing.B) {
 	for name, open := range map[string]func(*testing.B) queue.Queue{
 		"local": func(b *testing.B) queue.Queue { return benchLocal(b, 0) },

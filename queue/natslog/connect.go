@@ -36,7 +36,8 @@ func Connect(ctx context.Context, cfg Config) (*nats.Conn, error) {
 // FileBucket is the name of the buckets with files (--files nats).
 const FileBucket = "comfygo-files"
 
-// fileSubjects are what a worker may send for files: to their two buckets and to JetStream for them, not to change or delete the buckets.
+// fileSubjects returns the subjects that a worker may publish to for files: those of their two buckets and of JetStream for them, not to
+// change or delete the buckets.
 func fileSubjects() []string {
 	list := []string{"$KV." + FileBucket + ".>", "$O." + FileBucket + ".>", "$JS.FC.OBJ_" + FileBucket + ".>", "$JS.FC.KV_" + FileBucket + ".>"}
 	for _, stream := range []string{"KV_" + FileBucket, "OBJ_" + FileBucket} {

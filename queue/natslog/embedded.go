@@ -16,7 +16,7 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// ServerConfig is what an embedded NATS server is made of. Store is required.
+// ServerConfig configures an embedded NATS server. Store is required.
 type ServerConfig struct {
 	// Host and Port are where it listens; port -1 takes any.
 	Host string
@@ -118,8 +118,8 @@ func (s *Server) Close() {
 	s.ns.WaitForShutdown()
 }
 
-// permissions are what a role may send and hear. A worker appends below its own subjects and hears what is for workers; what servers append,
-// history and events of others among it, it can neither read nor ask JetStream for.
+// permissions returns the subjects that a role may publish and subscribe to. A worker appends below its own subjects and receives messages
+// for workers; it can neither read the entries of servers, history and events of others among them, nor request them from JetStream.
 func permissions(r Role) *server.Permissions {
 	if r == RoleServer {
 		return &server.Permissions{
@@ -134,7 +134,7 @@ func permissions(r Role) *server.Permissions {
 	}
 }
 
-// seedOf returns the public key of a seed file, which is made when it is missing. Only its owner may read it.
+// seedOf returns the public key of a seed file, which it makes if it is missing. Only its owner may read it.
 func seedOf(path string) (public string, err error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -138,7 +138,7 @@ type hand struct {
 	stop func()
 }
 
-// worker starts a worker whose jobs tell three events and, as their prompt says, wait or fail.
+// worker starts a worker whose jobs send three events and, as their prompt demands, wait or fail.
 func (r *rig) worker(ad queue.WorkerAd) *hand {
 	r.t.Helper()
 	h := &hand{log: r.open(natslog.RoleWorker)}
@@ -205,7 +205,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("%s: not within %v", what, patience)
 }
 
-// check compares what a server has heard with what each job tells: all of it, once, in order, with the end last.
+// check compares the events that a server has received with those of each job: all of them, once, in order, with the end last.
 func (f *front) check(t *testing.T, jobs ...*queue.Job) {
 	t.Helper()
 	f.mu.Lock()

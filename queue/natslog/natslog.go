@@ -1,6 +1,7 @@
-// Package natslog keeps the log of a queue that several processes share in NATS JetStream, and has a NATS server for those who run none.
+// Package natslog keeps the log of a queue that several processes share in NATS JetStream, and has an embedded NATS server for users who
+// run none.
 //
-// It must not know what is in the entries, nor what a job is.
+// It must not know the contents of the entries, nor what a job is.
 package natslog
 
 import (
@@ -22,7 +23,7 @@ import (
 	"comfygo/queue"
 )
 
-// Role says what a process may do; the server holds it by the role's credentials.
+// Role limits what a process may do; the server enforces it by the role's credentials.
 type Role string
 
 // The roles.
@@ -31,21 +32,21 @@ const (
 	RoleWorker Role = "worker"
 )
 
-// Config is how to reach NATS. URLs are required.
+// Config configures the connection to NATS. URLs are required.
 type Config struct {
 	// URLs are nats:// or tls:// addresses; the first that answers is used.
 	URLs []string
-	// Credentials is a file with an nkey seed, a .creds file, or a file with a token; "" is none.
+	// Credentials is a file with an nkey seed, a .creds file, or a file with a token; "" means none.
 	Credentials string
-	// CA is a file with the certificates that servers are trusted by; "" is the system's.
+	// CA is a file with the certificates that servers are trusted by; "" means the system's.
 	CA string
-	// Certificate and Key are files with the client's own certificate; "" is none.
+	// Certificate and Key are files with the client's own certificate; "" means none.
 	Certificate, Key string
-	// Role is what the process is.
+	// Role is the role of the process.
 	Role Role
 	// Replicas is on how many NATS servers the log is kept; 0 means 1.
 	Replicas int
-	// Name is told to NATS.
+	// Name is the connection's name in NATS.
 	Name string
 	// Logger may be nil.
 	Logger *slog.Logger
@@ -61,7 +62,7 @@ const (
 	counter     = prefix + "number"
 )
 
-// dedup is for how long an entry is known by its id.
+// dedup is the time for which an entry is recognised by its id.
 const dedup = 5 * time.Minute
 
 // Log is a queue.Log in JetStream.
@@ -130,7 +131,7 @@ func Addresses(urls []string) string {
 	return strings.Join(list, ", ")
 }
 
-// inbox is below what a role hears answers: no role may listen to another's.
+// inbox returns the prefix of a role's subjects for answers: no role may listen to another's.
 func (r Role) inbox() string { return "_INBOX_" + strings.ToUpper(string(r)) }
 
 func (l *Log) options() ([]nats.Option, error) {
@@ -227,7 +228,7 @@ func (t *trouble) Error() string { return queue.ErrUnavailable.Error() + ": NATS
 
 func (t *trouble) Unwrap() []error { return []error{queue.ErrUnavailable, t.err} }
 
-// publishPatience is how long one try to append takes.
+// publishPatience is the time that one attempt to append may take.
 const publishPatience = 2 * time.Second
 
 // Append implements queue.Log.

@@ -1,4 +1,4 @@
 package webhook
 
-// Connect asks the guard what it asks when a name has been looked up, before the connection is made.
+// Connect runs the guard's check between the look-up of a name and the connection.
 func (g *Guard) Connect(address string) error { return g.control("tcp", address, nil) }

@@ -98,8 +98,8 @@ func (g *Guard) checkIP(ip netip.Addr) error {
 	return nil
 }
 
-// control looks at the address that a name has led to, after the look-up and before the connection: a name that changes
-// its mind in between gains nothing.
+// control checks the address that a name has resolved to, after the look-up and before the connection: changing the
+// name in between has no effect.
 func (g *Guard) control(_, address string, _ syscall.RawConn) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

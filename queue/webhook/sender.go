@@ -32,7 +32,7 @@ type Sender struct {
 const (
 	dialTimeout   = 5 * time.Second
 	answerTimeout = 10 * time.Second
-	// longestAnswer is how much of an answer is read; its content is ignored.
+	// longestAnswer is the number of bytes of an answer that are read; its content is ignored.
 	longestAnswer = 64 << 10
 )
 
@@ -46,12 +46,12 @@ func NewSender(g *Guard) *Sender {
 
 func client(d *net.Dialer) *http.Client {
 	return &http.Client{
-		// No proxy: it would connect to whatever it is told to.
+		// No proxy: it would connect to any address it is given.
 		Transport: &http.Transport{
 			DialContext: d.DialContext, TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: answerTimeout,
 			IdleConnTimeout: time.Minute, MaxIdleConns: 16, MaxResponseHeaderBytes: longestAnswer, ForceAttemptHTTP2: true,
 		},
-		// A redirect is an answer like any other that is not 2xx.
+		// A redirect is handled like any other answer that is not 2xx.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

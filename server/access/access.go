@@ -17,13 +17,13 @@ import (
 // everybody is the principal of every request when authentication is disabled.
 var everybody, _ = auth.Open{}.Authenticate(context.Background(), auth.Credential{})
 
-// Guarded reports whether requests have to say who makes them.
+// Guarded reports whether requests have to be authenticated.
 func (s *Service) Guarded() bool { return s.Gate.Mode() != auth.ModeOff }
 
 // Owned reports whether jobs and files have owners.
 func (s *Service) Owned() bool { return s.Gate.Mode() == auth.ModeStore }
 
-// Who makes a request.
+// Who returns the principal of a request.
 func (s *Service) Who(c echo.Context) auth.Principal {
 	if !s.Guarded() {
 		return everybody
@@ -31,7 +31,7 @@ func (s *Service) Who(c echo.Context) auth.Principal {
 	return auth.FromContext(c.Request().Context())
 }
 
-// MayRun refuses callers who may not send any prompt they like.
+// MayRun refuses callers that may not run arbitrary prompts.
 func (s *Service) MayRun(c echo.Context) error {
 	// Code of a pack may do whatever a workflow may: permission for some workflows only does not suffice.
 	if err := s.Gate.Allow(s.Who(c), auth.Access{Method: http.MethodPost, Route: "/prompt", Workflow: auth.AnyWorkflow}); err != nil {
@@ -41,14 +41,14 @@ func (s *Service) MayRun(c echo.Context) error {
 	return nil
 }
 
-// Sees reports whether who makes a request may see what the server knows of itself.
+// Sees reports whether the caller may see the server's information about itself.
 func (s *Service) Sees(c echo.Context) bool { return s.Who(c).Admin }
 
 // Nobody owns nothing; no principal has this id.
 const Nobody = "?"
 
-// Scope returns the jobs that a request is about: the caller's own, or all for an administrator, who may choose one owner by
-// ?owner=. Without authentication it is all. A request for the jobs of another owner finds nothing.
+// Scope returns the jobs that a request may access: the caller's own, or all for an administrator, who may choose one owner by
+// ?owner=. Without authentication it returns all. A request for the jobs of another owner finds nothing.
 func (s *Service) Scope(c echo.Context) queue.Scope {
 	if !s.Owned() {
 		return queue.Scope{}
@@ -66,8 +66,8 @@ func (s *Service) Scope(c echo.Context) queue.Scope {
 	return queue.Scope{One: true, Owner: p.ID, Shared: s.listsShared(c, p)}
 }
 
-// OwnerNamed answers 404 to a caller that names another owner in ?owner= and is no administrator: neither jobs, files nor folders of
-// others are there, not even as empty ones.
+// OwnerNamed answers 404 to a caller that names another owner in ?owner= and is not an administrator: jobs, files and folders of
+// others are not visible, not even as empty ones.
 func (s *Service) OwnerNamed(next echo.HandlerFunc) echo.HandlerFunc {
 	if !s.Owned() {
 		return next
@@ -81,7 +81,7 @@ func (s *Service) OwnerNamed(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// ownerNamed is the id of a user by id or name; the text itself when there is none, since jobs outlive their users.
+// ownerNamed returns the id of a user by id or name; or the text itself if there is no such user, since jobs outlive their users.
 func (s *Service) ownerNamed(ctx context.Context, text string) string {
 	store, ok := s.Gate.(interface {
 		User(ctx context.Context, idOrName string) (auth.User, error)
@@ -115,7 +115,7 @@ func (s *Service) Folders(c echo.Context) *folders.Folders {
 	return s.Common.For(s.Who(c).ID)
 }
 
-// OwnFolders are the folders of who makes a request, where its jobs read and write.
+// OwnFolders returns the folders of the caller, where its jobs read and write.
 func (s *Service) OwnFolders(c echo.Context) *folders.Folders { return s.FoldersOf(s.Who(c).ID) }
 
 // FoldersOf are the folders of an owner.
@@ -141,7 +141,7 @@ func Queues(c echo.Context) bool {
 	return false
 }
 
-// OpensSockets reports whether a request asks for a WebSocket.
+// OpensSockets reports whether a request opens a WebSocket.
 func OpensSockets(c echo.Context) bool { return Bare(c) == "/ws" }
 
 // WorkflowNamed is the registered workflow that a request is about.
@@ -152,7 +152,7 @@ func WorkflowNamed(c echo.Context) string {
 	return ""
 }
 
-// UserOwner is whose settings and files a request deals with: one's own, or those of ?owner= for an administrator.
+// UserOwner returns the owner of the settings and files that a request accesses: the caller, or ?owner= for an administrator.
 func (s *Service) UserOwner(r *http.Request) string {
 	p := auth.FromContext(r.Context())
 	if !p.Admin {

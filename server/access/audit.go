@@ -21,7 +21,7 @@ func (s *Service) InFolders(c echo.Context) context.Context {
 	return executor.InFolders(ctx, s.OwnFolders(c))
 }
 
-// Note writes into the audit log what a request has done or was refused.
+// Note writes the action of a request, or its refusal, to the audit log.
 func (s *Service) Note(c echo.Context, action auth.Action, result auth.Result, target, detail string) {
 	if !s.Guarded() {
 		return

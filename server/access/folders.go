@@ -24,7 +24,8 @@ func (s *Service) InOwnFolders(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// BodyLimit is how many bytes a request may have: fewer for an upload of a user whose role says so.
+// BodyLimit returns the maximum size of a request in bytes: it is lower for an upload of a user
+// whose role limits it.
 func (s *Service) BodyLimit(c echo.Context) int64 {
 	if !s.Owned() || strings.HasPrefix(c.Request().Header.Get(echo.HeaderContentType), "application/json") {
 		return s.MaxBody

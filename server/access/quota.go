@@ -14,10 +14,10 @@ import (
 	"comfygo/server/reply"
 )
 
-// blockSize is what a file or folder counts at least: an empty one takes room, too.
+// blockSize is the least size that a file or folder counts: an empty one occupies space, too.
 const blockSize = 4096
 
-// Quota is what uploads of a user may still add to a base folder. One is held by one request at a time: two uploads never pass the check
+// Quota is the space that a user's uploads may still use in a base folder. One request at a time holds it: two uploads never pass the check
 // with the same free bytes.
 type Quota struct {
 	dir, name  string
@@ -79,7 +79,7 @@ func (q *Quota) FoldersFor(path string) error {
 	return nil
 }
 
-// folders is what the missing folders of a path will count.
+// folders returns the size that the missing folders of a path will count.
 func (q *Quota) folders(path string) (sum int64) {
 	for dir := filepath.Dir(path); len(dir) > len(q.dir); dir = filepath.Dir(dir) {
 		if _, err := os.Lstat(dir); err == nil {
@@ -108,7 +108,7 @@ func folderName(dir, owner string) string {
 	return filepath.Base(filepath.Dir(dir))
 }
 
-// usedBytes adds the files and folders in a folder; one that is missing has none.
+// usedBytes adds the files and folders in a folder; a missing one has none.
 func usedBytes(ctx context.Context, dir string) (sum int64, err error) {
 	err = fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
 		switch {

@@ -8,7 +8,7 @@ import (
 	"comfygo/queue"
 )
 
-// Service narrows what handlers reach to what the principal of a request may reach.
+// Service limits the handlers' access to that of a request's principal.
 type Service struct {
 	Gate  auth.Gate
 	Queue queue.Queue

@@ -31,7 +31,7 @@ func (s *Service) AssetHandler(next echo.HandlerFunc) echo.HandlerFunc {
 
 func assetID(c echo.Context) string { return strings.ToLower(c.Param("id")) }
 
-// Owner is whose references a request may see and change.
+// Owner returns the owner of the references that a request may see and change.
 func (s *Store) Owner(c echo.Context) (string, error) {
 	owner, err := s.Users.Of(c.Request())
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *Store) Pause() (after func(ctx context.Context, job string, outputs *py
 	}
 }
 
-// PostSeed starts a scan; with ?wait=true the answer comes when it has ended.
+// PostSeed starts a scan; with ?wait=true it answers when the scan has ended.
 func (s *Service) PostSeed(c echo.Context) error {
 	roots, err := s.seedRoots(c)
 	if err != nil {
@@ -126,7 +126,7 @@ func (s *Service) PostSeed(c echo.Context) error {
 	return s.Reply.JSON(c, http.StatusOK, pyjson.NewObject("status", "completed", "progress", progressOf(st), "errors", st.Errors))
 }
 
-// seedRoots reads which folders to scan: those of the body that exist, all when it does not say.
+// seedRoots reads the folders to scan: those of the body that exist, by default all.
 func (s *Service) seedRoots(c echo.Context) ([]assets.Root, error) {
 	data, err := s.Reply.ReadBody(c)
 	if err != nil {
@@ -156,7 +156,7 @@ func progressOf(st assets.Status) any {
 	return pyjson.NewObject("scanned", p.Scanned, "total", p.Total, "created", p.Created, "skipped", p.Skipped)
 }
 
-// GetSeedStatus tells how far the scan has come.
+// GetSeedStatus returns the progress of the scan.
 func (s *Service) GetSeedStatus(c echo.Context) error {
 	st := s.Library.Status()
 	return s.Reply.JSON(c, http.StatusOK, pyjson.NewObject("state", string(st.State), "progress", progressOf(st), "errors", st.Errors))
@@ -171,7 +171,7 @@ func (s *Service) PostSeedCancel(c echo.Context) error {
 	return s.Reply.JSON(c, http.StatusOK, pyjson.NewObject("status", status))
 }
 
-// PostPrune marks references whose files are in none of the folders.
+// PostPrune marks references as missing whose files are in none of the folders.
 func (s *Service) PostPrune(c echo.Context) error {
 	n, err := s.Library.Prune(c.Request().Context())
 	if errors.Is(err, assets.ErrScanning) {

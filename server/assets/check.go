@@ -15,7 +15,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// checked reads the parameters of a request and gathers what is wrong with them, in the form in which pydantic tells it.
+// checked reads the parameters of a request and collects their faults in pydantic's form.
 type checked struct {
 	values map[string][]string // query parameters
 	body   *pyjson.Object
@@ -24,7 +24,7 @@ type checked struct {
 
 const pydanticDocs = "https://errors.pydantic.dev/2.12/v/"
 
-// wrong notes an error; ctx may be nil.
+// wrong records an error; ctx may be nil.
 func (f *checked) wrong(kind, msg string, input any, ctx *pyjson.Object, loc ...any) {
 	if loc == nil {
 		loc = []any{}
@@ -174,7 +174,7 @@ func (f *checked) object(name string) *pyjson.Object {
 
 var byteOffset = regexp.MustCompile(`at byte ([0-9]+)$`)
 
-// pythonJSONError reports where a text is not valid JSON as Python does, whose messages clients know.
+// pythonJSONError reports where a text is not valid JSON with the messages of Python, which clients know.
 func pythonJSONError(text string, err error) string {
 	at := 0
 	if m := byteOffset.FindStringSubmatch(err.Error()); m != nil {
@@ -210,7 +210,7 @@ func (s *Service) checkBody(c echo.Context, model string) (f *checked, ok bool, 
 	return f, true, nil
 }
 
-// bodyText reads a text of the body; nil when it is absent or null.
+// bodyText reads a text of the body, or returns nil if it is absent or null.
 func (f *checked) bodyText(name string) *string {
 	v, _ := f.body.Get(name)
 	if v == nil {
@@ -224,7 +224,7 @@ func (f *checked) bodyText(name string) *string {
 	return &text
 }
 
-// bodyObject reads an object of the body; nil when it is absent, or null where that may be.
+// bodyObject reads an object of the body, or returns nil if it is absent, or null where that is allowed.
 func (f *checked) bodyObject(name string, orNull bool) *pyjson.Object {
 	v, given := f.body.Get(name)
 	o, ok := v.(*pyjson.Object)
@@ -257,10 +257,10 @@ func (f *checked) bodyTags() (tags []string) {
 	return tags
 }
 
-// invalid answers with what is wrong.
+// invalid answers with the faults.
 func (s *Service) invalid(c echo.Context, f *checked, code, message string) error {
 	return s.assetError(c, http.StatusBadRequest, code, message, pyjson.NewObject("errors", f.errs))
 }
 
-// noLimit is the bound of numbers that have none.
+// noLimit is the bound of numbers without a limit.
 const noLimit = math.MaxInt64

@@ -13,7 +13,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// HeadAssetHash tells whether there is content with a hash.
+// HeadAssetHash reports whether there is content with a hash.
 func (s *Service) HeadAssetHash(c echo.Context) error {
 	hash, ok := assets.CleanHash(reply.Param(c, "hash"))
 	if !ok {
@@ -109,7 +109,8 @@ func (s *Service) GetAssetContent(c echo.Context) error {
 	return err
 }
 
-// SendDownload sends a file of the catalogue; false when it is gone. What could run scripts in a browser is only for saving.
+// SendDownload sends a file of the catalogue, or returns false if it is missing. Files that could run scripts in a browser
+// are sent as attachments.
 func (s *Service) SendDownload(c echo.Context, d assets.Download) (found bool, err error) {
 	f, info, err := s.Disk.Open(d.Path)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// maxFilterTags is how many tags one parameter of a filter may name.
+// maxFilterTags is the number of tags that one parameter of a filter may name.
 const maxFilterTags = 100
 
 // assetFilter reads the parameters that choose references. The names all, any and none are the new ones of include and
@@ -223,7 +223,7 @@ func (s *Service) assetObjects(c echo.Context, items []assets.Item) ([]any, erro
 	return out, nil
 }
 
-// assetObject describes a reference. What is not known is left out.
+// assetObject describes a reference. Unknown fields are omitted.
 func (s *Service) assetObject(it assets.Item, previews map[string]string) *pyjson.Object {
 	out := pyjson.NewObject("id", it.ID, "name", it.Name)
 	add := func(key, value string) {
@@ -289,7 +289,7 @@ func showsItself(it assets.Item) bool {
 	return slices.ContainsFunc([]string{"image/", "video/", "audio/", "text/"}, func(kind string) bool { return strings.HasPrefix(reply.BareType(t), kind) })
 }
 
-// viewURL is where /view shows a file, "" when it does not.
+// viewURL returns the URL at which /view shows a file, or "" if it does not.
 func (s *Service) viewURL(path string) string {
 	if path == "" {
 		return ""

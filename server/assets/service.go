@@ -20,7 +20,7 @@ type Service struct {
 	Reply  *reply.Service
 	Access *access.Service
 	Assets *Store
-	// Library is nil when the asset API is switched off.
+	// Library is nil if the asset API is disabled.
 	Library *assets.Library
 	Folders *folders.Folders
 	Disk    disk.Disk
@@ -30,7 +30,7 @@ type Service struct {
 
 // Store is the catalogue as other handlers and the worker use it: scanning, lookups by hash, entering uploads and outputs.
 type Store struct {
-	// Library is nil when the asset API is switched off; then nothing is entered or found.
+	// Library is nil if the asset API is disabled; then nothing is entered or found.
 	Library *assets.Library
 	Users   *users.Store
 	Access  *access.Service

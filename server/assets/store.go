@@ -17,8 +17,8 @@ func (s *Store) Scan() {
 	}
 }
 
-// Look starts a scan for files that have come or gone, unless one runs: a client that asks for the lists of files is
-// about to show them.
+// Look starts a scan for new and missing files, unless one runs: a client that requests the lists of files is about
+// to show them.
 func (s *Store) Look() {
 	if s.Library != nil {
 		s.Library.Scan(assets.Everything())

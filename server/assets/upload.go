@@ -22,7 +22,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// assetUpload is what a form of POST /api/assets holds.
+// assetUpload holds the fields of a form of POST /api/assets.
 type assetUpload struct {
 	hasFile, known         bool
 	client, staged, hash   string // of the file
@@ -38,12 +38,12 @@ type uploadError struct {
 	code, message string
 }
 
-// Error says what is wrong with the form.
+// Error describes the fault of the form.
 func (e *uploadError) Error() string { return e.message }
 
 var errBadHash = &uploadError{http.StatusBadRequest, "INVALID_HASH", "hash must be like 'blake3:<hex>'"}
 
-// PostAsset takes a file in, or makes a reference to content that is known.
+// PostAsset stores an uploaded file, or makes a reference to known content.
 func (s *Service) PostAsset(c echo.Context) error {
 	owner, err := s.Assets.Owner(c)
 	if err != nil {
@@ -105,7 +105,8 @@ func (u *assetUpload) discard() {
 	}
 }
 
-// readAssetForm reads the form; the file goes straight to the temp folder and is hashed on the way.
+// readAssetForm reads the form; the file is written directly to the temp folder and hashed
+// meanwhile.
 func (s *Service) readAssetForm(c echo.Context, u *assetUpload) error {
 	contentType, params, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
 	if err != nil || !strings.HasPrefix(contentType, "multipart/") {
@@ -147,7 +148,7 @@ func unreadable(err error) error {
 	return &uploadError{http.StatusBadRequest, "INVALID_BODY", "The form cannot be read: " + err.Error()}
 }
 
-// formError tells a form that is too large or of no use from trouble of our own.
+// formError distinguishes a form that is too large or invalid from failures of the server.
 func (s *Service) formError(err error) error {
 	var large *http.MaxBytesError
 	var known *uploadError
@@ -212,7 +213,7 @@ func (s *Service) assetField(c echo.Context, u *assetUpload, name, text string) 
 	return err
 }
 
-// readAssetFile keeps the file, unless the form has named content that is known.
+// readAssetFile stores the file, unless the form has named known content.
 func (s *Service) readAssetFile(u *assetUpload, p io.Reader, client string) (err error) {
 	u.hasFile, u.client = true, strings.TrimSpace(client)
 	if u.known {
@@ -268,7 +269,7 @@ func formTags(text string) (tags []string) {
 	return strings.Split(text, ",")
 }
 
-// PostAssetFromHash makes a reference to content that is known.
+// PostAssetFromHash makes a reference to known content.
 func (s *Service) PostAssetFromHash(c echo.Context) error {
 	owner, err := s.Assets.Owner(c)
 	if err != nil {

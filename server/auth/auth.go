@@ -14,7 +14,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// keyStore is the key store; without one the route answers 404.
+// keyStore returns the key store; without one the route answers 404.
 func (s *Service) keyStore() (*auth.Store, error) {
 	if store, ok := s.Gate.(*auth.Store); ok {
 		return store, nil

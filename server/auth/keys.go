@@ -71,7 +71,7 @@ func (s *Service) ownKey(c echo.Context) (*auth.Store, auth.Key, error) {
 	return store, k, authTrouble(err)
 }
 
-// GetKey tells about one key.
+// GetKey returns one key's record.
 func (s *Service) GetKey(c echo.Context) error {
 	_, k, err := s.ownKey(c)
 	return s.answer(c, http.StatusOK, k, err)

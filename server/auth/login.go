@@ -38,7 +38,7 @@ var loginPolicy = func() string {
 		"base-uri 'none'; frame-ancestors 'none'"
 }()
 
-// loginView is what the page shows.
+// loginView holds the data of the log-in page.
 type loginView struct {
 	Style       template.CSS
 	Next        string
@@ -99,7 +99,7 @@ func localPath(next string) string {
 }
 
 // PostLogin takes a key, as a form or as JSON, and answers with the cookie of a session: 303 to a form, 200 to JSON, 401
-// for a key that is not valid, 429 after too many tries.
+// for an invalid key, 429 after too many attempts.
 func (s *Login) PostLogin(c echo.Context) error {
 	if !s.Access.Guarded() {
 		return s.Unrouted(c, nil)
@@ -137,7 +137,7 @@ func (s *Login) PostLogin(c echo.Context) error {
 		"expires", session.Expires.UTC().Format(time.RFC3339)))
 }
 
-// readLogin reads what the form or the JSON body says.
+// readLogin reads the fields of the form or the JSON body.
 func (s *Login) readLogin(c echo.Context) (key, next string, form bool, err error) {
 	const longest = 16 << 10
 	r := c.Request()
@@ -156,7 +156,7 @@ func (s *Login) readLogin(c echo.Context) (key, next string, form bool, err erro
 	return strings.TrimSpace(r.PostForm.Get("key")), r.PostForm.Get("next"), true, nil
 }
 
-// setSession hands a browser its session.
+// setSession sets the cookie of a browser's session.
 func (s *Login) setSession(c echo.Context, session auth.Session) {
 	c.SetCookie(&http.Cookie{
 		Name: middleware.SessionCookie, Value: session.Secret, Path: "/", Expires: session.Expires, HttpOnly: true,

@@ -99,7 +99,7 @@ func (s *Login) ComesBack(c echo.Context) bool {
 	return s.OIDC != nil && c.Request().Method == http.MethodGet && c.Path() == oidcPath+"callback"
 }
 
-// OIDC is what the server needs of package auth/oidc.
+// OIDC is the part of package auth/oidc that the server needs.
 type OIDC interface {
 	// Begin returns where to redirect the browser, and the state that it has to return.
 	Begin(ctx context.Context) (url, state string, err error)

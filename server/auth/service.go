@@ -1,5 +1,5 @@
-// Package auth serves users, roles, keys, sessions, registered workflows and the log-in page. What is permitted is decided by
-// comfygo/auth.
+// Package auth serves users, roles, keys, sessions, registered workflows and the log-in page. Package comfygo/auth decides
+// what is permitted.
 package auth
 
 import (
@@ -33,9 +33,9 @@ type Login struct {
 	Reply  *reply.Service
 	Access *access.Service
 	Gate   auth.Gate
-	// OIDC is nil when OpenID Connect is switched off.
+	// OIDC is nil if OpenID Connect is disabled.
 	OIDC OIDC
-	// Proxies are the networks whose X-Forwarded-Proto is believed.
+	// Proxies are the networks whose X-Forwarded-Proto is trusted.
 	Proxies []netip.Prefix
 	// Unrouted answers a request that no route takes.
 	Unrouted func(c echo.Context, methods []string) error

@@ -24,7 +24,7 @@ func (s *Service) GetAuthUsers(c echo.Context) error {
 	return s.answer(c, http.StatusOK, map[string]any{"users": users}, err)
 }
 
-// GetAuthUser tells about a user, by id or name.
+// GetAuthUser returns a user, by id or name.
 func (s *Service) GetAuthUser(c echo.Context) error {
 	store, err := s.keyStore()
 	if err != nil {
@@ -101,7 +101,7 @@ func (s *Service) GetRoles(c echo.Context) error {
 	return s.answer(c, http.StatusOK, map[string]any{"roles": roles}, err)
 }
 
-// GetRole tells about a role.
+// GetRole returns a role.
 func (s *Service) GetRole(c echo.Context) error {
 	store, err := s.keyStore()
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *Service) GetRole(c echo.Context) error {
 	return s.answer(c, http.StatusOK, r, err)
 }
 
-// PostRole makes a role. Body: name, and like, the role whose permissions and limits it begins with.
+// PostRole makes a role. Body: name, and like, the role whose permissions and limits are copied.
 func (s *Service) PostRole(c echo.Context) error {
 	store, by, err := s.asAdmin(c)
 	if err != nil {

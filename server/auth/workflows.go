@@ -39,7 +39,7 @@ func shown(p auth.Principal, w auth.Workflow) auth.Workflow {
 	return w
 }
 
-// GetWorkflow tells about a registered workflow.
+// GetWorkflow returns a registered workflow.
 func (s *Service) GetWorkflow(c echo.Context) error {
 	store, err := s.keyStore()
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *Service) DeleteWorkflow(c echo.Context) error {
 }
 
 // PostWorkflowRun queues a registered workflow. Body: inputs (the free ones by name; others stay as they were registered),
-// client_id. Query: wait, as for POST /prompt, whose answers it has.
+// client_id. Query: wait, as for POST /prompt; the answers are those of POST /prompt, too.
 func (s *Service) PostWorkflowRun(c echo.Context) error {
 	store, err := s.keyStore()
 	if err != nil {

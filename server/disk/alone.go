@@ -15,12 +15,12 @@ import (
 // looking at them: names of uploads, the list of users, settings.
 const lockFile = "comfygo-files.lock"
 
-// turnPatience is how long a change waits for those of other servers.
+// turnPatience is the time that a change waits for those of other servers.
 const turnPatience = time.Minute
 
 // Turns lets one change at a time look at files and write them, in this server and among all on the same user folder.
 type Turns struct {
-	// Folders are those whose user folder is shared.
+	// Folders are folders that share a user folder.
 	Folders *folders.Folders
 
 	mu sync.Mutex

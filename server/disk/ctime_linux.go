@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// ChangeTime is when a file's entry last changed, which Python calls its creation time here.
+// ChangeTime returns the time when a file's entry last changed, which Python calls its creation
+// time here.
 func ChangeTime(info fs.FileInfo) time.Time {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return time.Unix(st.Ctim.Unix())

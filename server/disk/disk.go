@@ -12,9 +12,9 @@ import (
 	"comfygo/folders"
 )
 
-// Disk reads and writes files whose names come partly from untrusted input. Below one of its roots everything
-// is done through an os.Root, so that no link leads out, not even one that appears between the check of a name and its
-// use. Other paths, those of models and packs, come from listings and are used as they are.
+// Disk reads and writes files with names that come partly from untrusted input. Below one of its roots everything is done
+// through an os.Root, so that no link leads out, not even one that appears between the check of a name and its use. Other
+// paths, those of models and packs, come from listings and are used unchanged.
 type Disk struct{ roots []string }
 
 // New guards the folders that untrusted input writes to, and others.
@@ -42,7 +42,7 @@ func (d Disk) base(path string) string {
 	return best
 }
 
-// baseOr is base, or the folder of a file that is below none.
+// baseOr returns base, or the folder of a file that is below no base.
 func (d Disk) baseOr(path string) string {
 	if base := d.base(path); base != "" {
 		return base

@@ -1,3 +1,2 @@
-// Package disk reads, writes and sends files whose names come from clients, without following links out of the folders that
-// are served.
+// Package disk reads, writes and sends files with names from clients, without following links out of the served folders.
 package disk

@@ -98,7 +98,7 @@ func newFileReply(c echo.Context, info fs.FileInfo) *fileReply {
 	}
 }
 
-// conditions looks at the If- headers: 0, 304 or 412.
+// conditions evaluates the If- headers: 0, 304 or 412.
 func (r *fileReply) conditions() int {
 	match, since := r.req.Header.Get("If-Match"), r.date("If-Unmodified-Since")
 	if match != "" && !r.matches(match, false) {
@@ -117,7 +117,7 @@ func (r *fileReply) conditions() int {
 	return 0
 }
 
-// date reads a header's time, also in the forms of mail, whose zone is ignored; zero for an invalid one.
+// date parses a header's time, also in the formats of mail, where the zone is ignored; zero for an invalid one.
 func (r *fileReply) date(header string) time.Time {
 	text := r.req.Header.Get(header)
 	if t, err := http.ParseTime(text); err == nil {
@@ -171,7 +171,7 @@ func (r *fileReply) unsent(status int) error {
 	return nil
 }
 
-// send sends the file, or the range that the request asks for.
+// send sends the file, or the requested range.
 func (r *fileReply) send(f *os.File) error {
 	start, count, status := int64(0), r.size, http.StatusOK
 	if given := r.req.Header.Get("Range"); given != "" && r.rangeApplies() {
@@ -202,7 +202,7 @@ func (r *fileReply) send(f *os.File) error {
 	return nil
 }
 
-// rangeApplies looks at If-Range, of which only dates count.
+// rangeApplies evaluates If-Range; only dates count.
 func (r *fileReply) rangeApplies() bool {
 	since := r.date("If-Range")
 	return since.IsZero() || !r.modified.After(since)

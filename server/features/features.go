@@ -14,7 +14,7 @@ import (
 // boolFlags are the feature flags that are true or false.
 var boolFlags = map[string]bool{"show_signin_button": true, "enable_telemetry": true}
 
-// Features are what the server tells clients that it can do, with the flags from the command line.
+// Features returns the server's features as reported to clients, with the flags from the command line.
 func (s *Service) Features() *pyjson.Object {
 	var upload any = int64(s.MaxUploadSize * 1048576)
 	switch f := s.MaxUploadSize * 1048576; {
@@ -48,15 +48,15 @@ func (s *Service) Features() *pyjson.Object {
 	return core.Merge(flags)
 }
 
-// GetFeatures tells the features, and where the partner API's staging hosts are when the command line names one.
+// GetFeatures returns the features, and the partner API's staging hosts if the command line names one.
 func (s *Service) GetFeatures(c echo.Context) error {
 	return s.Reply.JSON(c, http.StatusOK, s.Features().Merge(environment(s.ComfyAPIBase)))
 }
 
-// testHosts is what the names of the partner API's test environments end with.
+// testHosts is the suffix of the names of the partner API's test environments.
 const testHosts = ".testenvs.comfy.org"
 
-// environment is what clients need to know of a partner API other than the public one.
+// environment describes a partner API other than the public one to clients.
 func environment(base string) *pyjson.Object {
 	u, err := url.Parse(base)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package features tells clients what the server supports.
+// Package features reports to clients what the server supports.
 package features
 
 import (
@@ -10,7 +10,7 @@ import (
 // Service handles GET /features; the same flags are sent to each WebSocket client.
 type Service struct {
 	Reply *reply.Service
-	// Assets tells whether the asset API is switched on.
+	// Assets reports whether the asset API is enabled.
 	Assets bool
 	// FeatureFlags are the values of --feature-flag, KEY or KEY=VALUE.
 	FeatureFlags []string

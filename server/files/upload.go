@@ -24,7 +24,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// upload is what a form of /upload/image or /upload/mask holds.
+// upload holds the fields of a form of /upload/image or /upload/mask.
 type upload struct {
 	fields map[string]string // values of text parts, the first of each name
 	isFile map[string]bool   // names of parts that are files
@@ -33,7 +33,7 @@ type upload struct {
 	masked string            // what a mask was made into, in another one
 }
 
-// readUpload reads a form; the image part goes straight to a file. The caller removes it with discard.
+// readUpload reads a form; the image part is written directly to a file. The caller removes it with discard.
 func (s *Service) readUpload(c echo.Context) (*upload, error) {
 	u := &upload{fields: map[string]string{}, isFile: map[string]bool{}}
 	contentType, params, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
@@ -73,7 +73,7 @@ func (u *upload) discard() {
 	}
 }
 
-// size is how many bytes will be kept.
+// size returns the number of bytes that will be stored.
 func (u *upload) size() (int64, error) {
 	file := u.staged
 	if u.masked != "" {
@@ -138,7 +138,7 @@ func (s *Service) readPart(u *upload, p *multipart.Part) error {
 	return err
 }
 
-// transferred is the contents of a part, decoded when its headers say that they are encoded.
+// transferred returns the contents of a part, decoded if its headers declare an encoding.
 func transferred(p io.Reader, about textproto.MIMEHeader) (io.Reader, error) {
 	switch coding := strings.ToLower(strings.TrimSpace(about.Get("Content-Transfer-Encoding"))); coding {
 	case "", "binary", "8bit", "7bit":
@@ -244,7 +244,7 @@ func (s *Service) receive(c echo.Context, prepare, save func(u *upload, path str
 	return s.Reply.JSON(c, http.StatusOK, reply)
 }
 
-// destination is where an upload goes; false when that is outside root, links resolved.
+// destination returns the path of an upload, or false if it is outside root, links resolved.
 func destination(root, subfolder, name string) (dir, path string, ok bool) {
 	if strings.ContainsRune(subfolder+name, 0) {
 		return "", "", false
@@ -310,8 +310,8 @@ func (s *Service) taken(ctx context.Context, path string) (bool, error) {
 	return disk.Exists(path), err
 }
 
-// store puts a saved upload where other servers and workers find it. When it cannot be put there it is no longer under its name; it is where it was
-// staged when another server has taken the name.
+// store puts a saved upload where other servers and workers find it. If that fails, it is no longer under its name; it is where it was staged if
+// another server has taken the name.
 func (s *Service) store(ctx context.Context, u *upload, path string, overwrite bool) error {
 	if !s.Folders.HasRemote() || !disk.Exists(path) { // an upload may have changed nothing
 		return nil

@@ -42,7 +42,7 @@ func (s *Service) GetView(c echo.Context) error {
 	return s.viewFile(c, path, name, contentType)
 }
 
-// viewedOrAsset is viewed for names, and for hashes of assets, which also tell the content type.
+// viewedOrAsset is viewed for names, and for hashes of assets, which also determine the content type.
 func (s *Service) viewedOrAsset(c echo.Context, given string) (path, name, contentType string, status int, err error) {
 	if strings.HasPrefix(given, "blake3:") {
 		return s.Assets.Viewed(c, given)

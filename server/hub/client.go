@@ -11,7 +11,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// readLimit bounds a message from a client; all that they have to say is short.
+// readLimit bounds a message from a client; all valid ones are short.
 const readLimit = 1 << 20
 
 // client is one connection: a reader (the caller of serve), a writer and a pinger.
@@ -20,18 +20,18 @@ type client struct {
 	conn *websocket.Conn // set before serve
 	line line            // below conn
 	id   string
-	// owner is the owner of its events, who its principal; overseer: it gets the queues of all owners.
+	// owner is the owner of its events, who its principal; an overseer gets the queues of all owners.
 	owner    string
 	who      any
 	overseer bool
 	wake     chan struct{} // holds one token when frames wait
-	// numbered says that the client asked for numbers.
+	// numbered reports that the client requested numbers.
 	numbered bool
-	// since is the number of the last event that the client had from another server; 0 when it had none.
+	// since is the number of the last event that the client had from another server, or 0.
 	since int64
 
 	mu sync.Mutex
-	// backlog is what the client missed; it goes out first and does not count against the limits, as the log is bounded.
+	// backlog holds the messages that the client missed; it is sent first and does not count against the limits, as the log is bounded.
 	backlog  []frame
 	waiting  []frame
 	bytes    int
@@ -87,7 +87,7 @@ func (c *client) full(f frame) bool {
 	return len(c.waiting) >= c.hub.cfg.MaxMessages || c.bytes+len(f.data) > c.hub.cfg.MaxBytes
 }
 
-// thin drops what a newer frame of its kind makes worthless, when f is added to those that wait.
+// thin drops the frames that a newer one of their kind makes obsolete, when f is added to the waiting ones.
 func (c *client) thin(f frame) {
 	newer := map[string]bool{f.kind: true}
 	for i := len(c.waiting) - 1; i >= 0; i-- {
@@ -115,7 +115,7 @@ func (c *client) count() {
 	}
 }
 
-// pop takes the next frame, if there is one, and says whether more follows it.
+// pop takes the next frame, if there is one, and reports whether more follow.
 func (c *client) pop() (f frame, more, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -198,8 +198,8 @@ func (c *client) sayGoodbye() {
 	_ = c.conn.Close(code, reason)
 }
 
-// write sends what is queued. A message that takes too long ends the connection. One timer for all of them, and a context without a deadline: a
-// deadline for each message would cost as much as encoding it does.
+// write sends the queued messages. A message that takes too long ends the connection. There is one timer for all of them, and a context without
+// a deadline: a deadline for each message would cost as much as encoding it.
 func (c *client) write(ctx context.Context, stop func()) {
 	late := time.AfterFunc(c.hub.cfg.WriteTimeout, stop)
 	late.Stop()
@@ -255,7 +255,7 @@ func (c *client) ping(ctx context.Context) {
 	}
 }
 
-// read takes what the client says. Only the first JSON object counts, and only if it tells feature flags.
+// read reads the client's messages. Only the first JSON object counts, and only if it has feature flags.
 func (c *client) read(ctx context.Context) {
 	c.conn.SetReadLimit(readLimit)
 	first := true

@@ -7,9 +7,10 @@ type counts struct{ messages, bytes, cutOff atomic.Int64 }
 
 // Counts are the hub's figures; all but the first count since it was made.
 type Counts struct {
-	// Open is how many connections there are, also those that a newer one of the same client replaced.
+	// Open is the number of connections, including those that a newer one of the same client replaced.
 	Open int
-	// Messages and Bytes are what was queued for clients, before it is packed. CutOff is how many clients were too slow.
+	// Messages and Bytes count the data queued for clients, before compression. CutOff is the number of clients that
+	// were too slow.
 	Messages, Bytes, CutOff int64
 }
 

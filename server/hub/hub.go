@@ -21,16 +21,16 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Config is what a hub is made of; every field may be left out.
+// Config configures a hub; every field is optional.
 type Config struct {
-	// Features is the server's answer to a client that tells its feature flags.
+	// Features is the server's answer to a client that sends its feature flags.
 	Features *pyjson.Object
 	// MaxMessages and MaxBytes bound the messages that wait for one client; 0 means 16384 messages and 32 MiB: a job of
 	// thousands of quick nodes sends them faster than a browser reads.
 	MaxMessages, MaxBytes int
 	// PingEvery is the interval of pings to a silent client; 0 means 30 s.
 	PingEvery time.Duration
-	// WriteTimeout is how long one message, or the answer to a ping, may take; 0 means 30 s.
+	// WriteTimeout is the time that one message, or the answer to a ping, may take; 0 means 30 s.
 	WriteTimeout time.Duration
 	// Journal is the file in which the events for clients that come back outlive the program; "" keeps them in memory only. A second
 	// file beside it ends in .old.
@@ -47,7 +47,7 @@ type Target struct {
 	Everybody bool
 	Client    string
 	Owner     string
-	// Number is the event's number where several servers give an event the same one; 0 is the hub's own.
+	// Number is the event's number if several servers give an event the same one; 0 means the hub's own.
 	Number int64
 }
 
@@ -221,7 +221,7 @@ func statusOf(remaining int) *pyjson.Object {
 		pyjson.NewObject("exec_info", pyjson.NewObject("queue_remaining", int64(remaining))))
 }
 
-// Remaining tells all clients how many jobs remain.
+// Remaining sends the number of remaining jobs to all clients.
 func (h *Hub) Remaining(n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -231,21 +231,21 @@ func (h *Hub) Remaining(n int) {
 	}
 }
 
-// Current notes which node runs for a client, for its next connection.
+// Current records the node that runs for a client, for its next connection.
 func (h *Hub) Current(to Target, node string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.current[address{to.Owner, to.Client}] = node
 }
 
-// Done notes that no node runs for a client any more.
+// Done records that no node runs for a client any more.
 func (h *Hub) Done(to Target) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.current, address{to.Owner, to.Client})
 }
 
-// Idle notes that no node runs.
+// Idle records that no node runs.
 func (h *Hub) Idle() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -266,7 +266,7 @@ func (h *Hub) Send(event string, data any, to Target) {
 	h.send(f, to)
 }
 
-// SendBinary sends a binary event: its number, four bytes, and what it holds.
+// SendBinary sends a binary event: its number in four bytes, and its content.
 func (h *Hub) SendBinary(event uint32, payload []byte, to Target) {
 	data := make([]byte, 4, 4+len(payload))
 	binary.BigEndian.PutUint32(data, event)
@@ -303,7 +303,7 @@ func (h *Hub) send(f frame, to Target) {
 	}
 }
 
-// heard reports whether some client gets what is sent to a target.
+// heard reports whether some client gets the messages to a target.
 func (h *Hub) heard(to Target) bool {
 	if to.Everybody {
 		return h.Clients() > 0

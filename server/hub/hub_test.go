@@ -224,7 +224,7 @@ func TestSlowClientHoldsUpNobody(t *testing.T) {
 	for i := range 400 { // 26 MB: more than the buffers of a socket hold
 		h.Send("event", pyjson.NewObject("i", int64(i), "pad", big), hub.To("slow"))
 	}
-	// One message may take 30 s to write: who waited for this client would wait that long.
+	// One message may take 30 s to write: a caller that waited for this client would wait that long.
 	if took := time.Since(begin); took > 20*time.Second {
 		t.Errorf("sending to a client that does not read took %v", took)
 	}

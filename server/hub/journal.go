@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// journalPause is how long events are gathered before they are written: what a killed process may lose.
+	// journalPause is the time for which events are gathered before they are written: the most that a killed process may lose.
 	journalPause = 100 * time.Millisecond
-	// journalSize bounds each of the two files, journalAge what is read from them.
+	// journalSize bounds each of the two files, journalAge the age of the events that are read from them.
 	journalSize = maxLoggedBytes / 2
 	journalAge  = 24 * time.Hour
-	// mostGathered is how much is gathered at most.
+	// mostGathered is the maximum number of gathered bytes.
 	mostGathered = 1 << 20
-	// longestRecord bounds what is believed of a length in the file.
+	// longestRecord bounds the lengths that are accepted in the file.
 	longestRecord = 1 << 28
 )
 
@@ -66,7 +66,7 @@ func (j *journal) add(e logged, at time.Time) {
 	}
 }
 
-// write writes what is gathered, until the journal ends.
+// write writes the gathered events, until the journal ends.
 func (j *journal) write() {
 	for {
 		select {
@@ -83,7 +83,7 @@ func (j *journal) write() {
 	}
 }
 
-// flush writes what is gathered to the file.
+// flush writes the gathered events to the file.
 func (j *journal) flush() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -131,7 +131,7 @@ func (j *journal) end() {
 
 func (j *journal) older() string { return j.path + ".old" }
 
-// read returns the events of the last runs of the program, oldest first; whole says that nothing is missing behind them.
+// read returns the events of the last runs of the program, oldest first; whole reports that nothing is missing behind them.
 func (j *journal) read(now time.Time) (events []logged, whole bool, err error) {
 	whole = true
 	for _, path := range []string{j.older(), j.path} {
@@ -178,7 +178,7 @@ func appendRecord(b []byte, e logged, at time.Time, flags byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b[from:]))
 }
 
-// readRecord reads the first record; false when it is not whole.
+// readRecord reads the first record, or returns false if it is incomplete.
 func readRecord(b []byte) (e logged, at time.Time, flags byte, rest []byte, ok bool) {
 	const head, sum = 4 + 8 + 8 + 1, 4
 	if len(b) < head+sum {

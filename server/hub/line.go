@@ -7,11 +7,11 @@ import (
 	"sync"
 )
 
-// mostHeld is how many bytes wait for more to go out with them.
+// mostHeld is the number of bytes that wait for more to be sent with them.
 const mostHeld = 16 << 10
 
-// line is a client's connection. Messages that are written in a row are sent together: a job that is done in less than a
-// millisecond sends eight messages, and each system call costs as much as encoding ten of them.
+// line is a client's connection. Consecutive messages are sent together: a job that is done in less than a millisecond
+// sends eight messages, and each system call costs as much as encoding ten of them.
 type line struct {
 	net.Conn
 
@@ -40,7 +40,7 @@ func (l *line) Write(p []byte) (int, error) {
 	return l.Conn.Write(p)
 }
 
-// expect says whether more follows the next write.
+// expect reports whether more follows the next write.
 func (l *line) expect(more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -54,7 +54,7 @@ func (l *line) holds() bool {
 	return len(l.held) > 0
 }
 
-// release sends what is held, for nothing more follows.
+// release sends the held bytes, since nothing more follows.
 func (l *line) release() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -62,7 +62,7 @@ func (l *line) release() error {
 	return l.flush()
 }
 
-// flush sends what is held; l.mu is held.
+// flush sends the held bytes; l.mu is held.
 func (l *line) flush() error {
 	if len(l.held) == 0 {
 		return nil
@@ -75,7 +75,7 @@ func (l *line) flush() error {
 	return err
 }
 
-// lineWriter is a response writer whose connection, once it is taken over, is a line.
+// lineWriter is a response writer whose connection becomes a line when it is hijacked.
 type lineWriter struct {
 	http.ResponseWriter
 	line *line

@@ -8,17 +8,17 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Hello is what a client says when it connects.
+// Hello holds a client's parameters at connection.
 type Hello struct {
-	// ID is the client's id; "" asks for one.
+	// ID is the client's id; with "" a new one is assigned.
 	ID string
-	// Owner is whose events the client gets, "" where owners are not told apart.
+	// Owner is the owner of the events that the client gets, or "" if owners are not distinguished.
 	Owner string
 	// Overseer clients get the number of remaining jobs of all owners.
 	Overseer bool
 	// Who is the principal of the connection; End passes it to its condition.
 	Who any
-	// Numbered asks for a number in every event.
+	// Numbered requests a number in every event.
 	Numbered bool
 	// Since, when Resume is set, is the number of the last event that the client has seen.
 	Since  int64
@@ -28,7 +28,7 @@ type Hello struct {
 const (
 	// maxLogged and maxLoggedBytes bound the events that are kept for clients that come back.
 	maxLogged, maxLoggedBytes = 10000, 16 << 20
-	// numberedBinary is the bit in the number of a binary event that says that eight bytes with the event's own number follow.
+	// numberedBinary is the bit in the number of a binary event that marks an event number in the following eight bytes.
 	numberedBinary = 1 << 31
 )
 
@@ -94,7 +94,7 @@ func (l *eventLog) add(f *frame, to Target) {
 	l.keep(e)
 }
 
-// count returns the number of the next event. Where numbers come from outside an event without one has that of the event before.
+// count returns the number of the next event. If numbers come from outside, an event without one has that of the event before.
 func (l *eventLog) count(to Target) int64 {
 	switch {
 	case to.Number > 0:
@@ -106,7 +106,7 @@ func (l *eventLog) count(to Target) int64 {
 	return l.last
 }
 
-// keep adds an event and lets the oldest go where there are too many.
+// keep adds an event and drops the oldest if there are too many.
 func (l *eventLog) keep(e logged) {
 	if l.first == 0 {
 		l.first = e.frame.number
@@ -151,7 +151,7 @@ func (f frame) numbered() frame {
 	return out
 }
 
-// resume has what a client missed sent to it before everything else. The caller holds the hub's lock, and the client does
+// resume sends a client the events that it missed before everything else. The caller holds the hub's lock, and the client does
 // not run yet.
 func (h *Hub) resume(c *client, since int64) {
 	frames, lost := h.log.missed(c.address(), since)

@@ -10,7 +10,7 @@ func (t Target) reaches(c address) bool {
 	return t.Client == c.id && t.Owner == c.owner
 }
 
-// remainingFor is how many jobs remain as far as a client may know. The hub is locked.
+// remainingFor returns the number of remaining jobs as far as a client may know. The hub is locked.
 func (h *Hub) remainingFor(c *client) int {
 	if h.owners == nil || c.overseer {
 		return h.remaining
@@ -18,9 +18,9 @@ func (h *Hub) remainingFor(c *client) int {
 	return h.owners[c.owner]
 }
 
-// Owners tells each client how many jobs of its owner remain; from then on events are sent by owner. The map must not be
+// Owners sends each client the number of its owner's remaining jobs; from then on events are sent by owner. The map must not be
 // changed afterwards. An owner without jobs, before and now, gets no event: the jobs of others are not visible to it. These events
-// are not in the event log: a client that reconnects gets the state of then.
+// are not in the event log: a client that reconnects gets the state at that time.
 func (h *Hub) Owners(remaining map[string]int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -35,7 +35,7 @@ var Limits = func() codec.Limits {
 // Service decodes images.
 type Service struct {
 	Disk disk.Disk
-	// Limits bound what is decoded, Budget the memory that it takes; nil is the process's.
+	// Limits bound decoding, Budget its memory; nil means the process's budget.
 	Limits codec.Limits
 	Budget imaging.Budget
 

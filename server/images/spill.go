@@ -38,7 +38,7 @@ func (s *Spill) Write(p []byte) (int, error) {
 	return s.file.Write(p)
 }
 
-// Small returns the answer when it is in memory.
+// Small returns the answer if it is in memory.
 func (s *Spill) Small() (data []byte, ok bool) { return s.buffer.Bytes(), s.file == nil }
 
 // Size is the number of bytes.

@@ -10,7 +10,8 @@ import (
 	"comfygo/server/reply"
 )
 
-// GetHistory lists finished jobs: all of them, or max_items of them, the last ones unless offset says from where.
+// GetHistory lists finished jobs: all of them, or max_items of them; by default the last ones, otherwise from
+// offset on.
 func (s *Service) GetHistory(c echo.Context) error {
 	limit, limited, err := reply.IntQuery(c, "max_items")
 	if err != nil {
@@ -33,7 +34,7 @@ func (s *Service) GetHistory(c echo.Context) error {
 	return s.rows(c, s.Access.Jobs(c).History(offset, max(1, limit)))
 }
 
-// GetHistoryOf returns one finished job; {} when it is unknown or not finished.
+// GetHistoryOf returns one finished job, or {} if it is unknown or not finished.
 func (s *Service) GetHistoryOf(c echo.Context) error {
 	if row := s.Access.Jobs(c).Find(reply.Param(c, "prompt_id")); row != nil {
 		return s.rows(c, []*queue.Row{row})

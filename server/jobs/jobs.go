@@ -24,7 +24,7 @@ const (
 
 var jobStates = []string{jobPending, jobInProgress, jobCompleted, jobFailed, jobCancelled}
 
-// jobsQuery is what a listing of jobs asks for.
+// jobsQuery holds the parameters of a listing of jobs.
 type jobsQuery struct {
 	states        []string
 	workflow      string
@@ -34,7 +34,7 @@ type jobsQuery struct {
 	limited       bool
 }
 
-// GetJobs lists jobs, the newest first unless the query says otherwise.
+// GetJobs lists jobs, by default the newest first.
 func (s *Service) GetJobs(c echo.Context) error {
 	q, complaint := readJobsQuery(c)
 	if complaint != "" {
@@ -58,7 +58,7 @@ func (s *Service) GetJobs(c echo.Context) error {
 		"offset", int64(q.offset), "limit", limit, "total", int64(total), "has_more", q.offset+len(jobs) < total)))
 }
 
-// readJobsQuery reads the query; complaint is what is wrong with it, "" if nothing is.
+// readJobsQuery reads the query; complaint describes a fault of it, or is "".
 func readJobsQuery(c echo.Context) (q jobsQuery, complaint string) {
 	q.states = jobStates
 	if text, _ := reply.Query(c, "status"); text != "" {
@@ -114,7 +114,7 @@ func readStates(text string) (states []string, complaint string) {
 	return states, ""
 }
 
-// selectJobs returns all jobs that the query asks for, sorted.
+// selectJobs returns all jobs that match the query, sorted.
 func (s *Service) selectJobs(view queue.View, q jobsQuery) []*pyjson.Object {
 	running, pending := view.Snapshot()
 	jobs := []*pyjson.Object{}

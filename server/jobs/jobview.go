@@ -30,7 +30,7 @@ func jobMetadata(extra *pyjson.Object) (created, workflow any) {
 	return created, workflow
 }
 
-// finishedJob is a row of history as /api/jobs lists it; nil when the row cannot be read.
+// finishedJob returns a row of history as /api/jobs lists it, or nil if the row cannot be read.
 func finishedJob(r *queue.Row) *pyjson.Object {
 	job, _ := r.Memo(func(r *queue.Row) any { return summarize(readRow(r), r.ID) }).(*pyjson.Object)
 	return job
@@ -92,7 +92,7 @@ func summarize(row *pyjson.Object, id string) *pyjson.Object {
 	return o
 }
 
-// run is what the status messages of a job tell.
+// run holds the data of a job's status messages.
 type run struct {
 	state      string
 	start, end any

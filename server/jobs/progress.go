@@ -13,13 +13,13 @@ import (
 const (
 	// rememberedRuns is of how many jobs the times of the nodes are kept.
 	rememberedRuns = 200
-	// rememberedNodes is how many nodes they may have together.
+	// rememberedNodes is the maximum number of their nodes together.
 	rememberedNodes = 100_000
-	// quickNode is what a node counts for of whose class nothing is known yet, in seconds.
+	// quickNode is the time, in seconds, that a node of a class without measurements counts.
 	quickNode = 0.01
 )
 
-// runProgress is how far a job has come.
+// runProgress is the progress of a job.
 type runProgress struct {
 	jobID   string
 	classes map[string]string // of the nodes that the outputs need
@@ -48,7 +48,7 @@ type Runs struct {
 	usual map[string]float64 // seconds by class
 }
 
-// Begin notes that a job runs now.
+// Begin records that a job runs now.
 func (r *Runs) Begin(j *queue.Job) {
 	p := &runProgress{jobID: j.ID, classes: neededNodes(j), nodes: map[string]*nodeProgress{}}
 	r.mu.Lock()
@@ -124,7 +124,7 @@ func (r *Runs) Observe(id string, e executor.Event, at time.Time) {
 	}
 }
 
-// End notes that a job has come to its end, and learns how long its nodes took.
+// End records that a job has ended, and learns from the times of its nodes.
 func (r *Runs) End(id string, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -148,7 +148,7 @@ func (r *Runs) End(id string, at time.Time) {
 	}
 }
 
-// Describe tells how far a job has come; nil when nothing is known of it.
+// Describe returns the progress of a job, or nil if it is unknown.
 func (r *Runs) Describe(id string, now time.Time) *pyjson.Object {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -205,7 +205,7 @@ func (r *Runs) Class(id, node string) string {
 	return ""
 }
 
-// Nodes is how many nodes a job's outputs lead back to, 0 when nothing is known of the job.
+// Nodes returns the number of nodes that a job's outputs depend on, or 0 if the job is unknown.
 func (r *Runs) Nodes(id string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -215,8 +215,8 @@ func (r *Runs) Nodes(id string) int {
 	return 0
 }
 
-// withProgress adds to a job, when the query asks for it, where it stands: its place among the waiting ones (1 is the
-// next), how far it is and how long it will take at a guess, and the times of its nodes.
+// withProgress adds the state of a job if the query requests it: its place among the waiting ones (1 is the next), its
+// progress and estimated remaining time, and the times of its nodes.
 func (s *Service) withProgress(job *pyjson.Object, position int) *pyjson.Object {
 	o := pyjson.NewObject("position", nil)
 	if position > 0 {

@@ -56,7 +56,7 @@ func (s *Service) PostHistory(c echo.Context) error {
 	})
 }
 
-// edit does what the bodies of POST /queue and POST /history ask for: {"clear": true} and {"delete": [ids]}.
+// edit executes the bodies of POST /queue and POST /history: {"clear": true} and {"delete": [ids]}.
 func (s *Service) edit(c echo.Context, clearAll func() error, drop func(any) error) error {
 	body, err := s.Reply.ReadJSON(c)
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *Service) edit(c echo.Context, clearAll func() error, drop func(any) err
 	return s.Reply.Empty(c, http.StatusOK)
 }
 
-// elements is what Python iterates over in a value.
+// elements returns the elements that Python iterates over in a value.
 func elements(v any) ([]any, error) {
 	switch v := v.(type) {
 	case []any:

@@ -24,7 +24,7 @@ func QueueState(st queue.Stats) *pyjson.Object {
 	return o
 }
 
-// GetQueueState tells the queue's figures.
+// GetQueueState returns the queue's figures.
 func (s *Service) GetQueueState(c echo.Context) error {
 	st := s.Queue.Stats()
 	if scope := s.Access.Scope(c); scope.One {
@@ -37,7 +37,7 @@ func (s *Service) GetQueueState(c echo.Context) error {
 	return s.Reply.JSON(c, http.StatusOK, QueueState(st))
 }
 
-// PostQueuePause stops the taking of waiting jobs; the running one goes on.
+// PostQueuePause stops the taking of waiting jobs; the running one continues.
 func (s *Service) PostQueuePause(c echo.Context) error {
 	if err := s.Queue.Pause(); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (s *Service) PostQueuePriority(c echo.Context) error {
 	return s.outcome(c, s.Access.Jobs(c).SetClass(body.ID, class))
 }
 
-// PostQueueCancel ends exactly one job and says in which state it was.
+// PostQueueCancel ends exactly one job and returns its state before.
 func (s *Service) PostQueueCancel(c echo.Context) error {
 	var body struct {
 		ID string `json:"prompt_id"`
@@ -169,7 +169,7 @@ func (s *Service) GetQueueEvents(c echo.Context) error {
 	return s.Reply.JSON(c, http.StatusOK, pyjson.NewObject("events", list, "last", after))
 }
 
-// queueTrouble is the answer to what the queue refuses; ok is false when the error is not of the queue.
+// queueTrouble returns the answer to an error of the queue; ok is false for other errors.
 func queueTrouble(err error) (status, retryAfter int, typ, message string, ok bool) {
 	const soon = 5
 	var full *queue.FullError

@@ -1,4 +1,4 @@
-// Package jobs serves the queue, the history and the job list, and tells how far running jobs have come.
+// Package jobs serves the queue, the history and the job list, and reports the progress of running jobs.
 package jobs
 
 import (

@@ -9,7 +9,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// PostJobShare lets others read a finished job and its results, or no longer. Body: shared, true unless it says false.
+// PostJobShare allows others to read a finished job and its results, or revokes that. Body: shared, by default true.
 func (s *Service) PostJobShare(c echo.Context) error {
 	in := struct {
 		Shared bool `json:"shared"`

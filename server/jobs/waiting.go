@@ -24,7 +24,7 @@ type Bell struct {
 	stopped bool
 }
 
-// Next returns a channel that is closed at the next change; ok is false when there will be none.
+// Next returns a channel that is closed at the next change; ok is false if there will be none.
 func (b *Bell) Next() (ring <-chan struct{}, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -45,7 +45,7 @@ func (b *Bell) Strike(last bool) {
 	}
 }
 
-// WaitQuery reads how long a request wants to wait for its job; 0 is not at all.
+// WaitQuery reads the time that a request wants to wait for its job; 0 means not at all.
 func WaitQuery(c echo.Context) (time.Duration, error) {
 	text, given := reply.Query(c, "wait")
 	if !given {

@@ -17,7 +17,8 @@ type fleet interface {
 	DrainWorker(id string, on bool) (bool, error)
 }
 
-// GetWorkers lists the workers of a queue that several processes share; other queues have none.
+// GetWorkers lists the workers of a queue that several processes share; for other queues the list
+// is empty.
 func (s *Service) GetWorkers(c echo.Context) error {
 	list := []any{}
 	if f, ok := s.Queue.(fleet); ok {
@@ -51,7 +52,7 @@ func texts(list []string) []any {
 	return out
 }
 
-// PostWorkerDrain lets a worker take no more jobs; the running one goes on.
+// PostWorkerDrain stops a worker from taking more jobs; the running one continues.
 func (s *Service) PostWorkerDrain(c echo.Context) error { return s.drainWorker(c, true) }
 
 // PostWorkerResume undoes a drain.

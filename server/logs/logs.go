@@ -139,7 +139,7 @@ func (l *subscribers) send(entries []logEntry) {
 	}
 }
 
-// terminalSize is what the environment says of the terminal.
+// terminalSize returns the size of the terminal by the environment.
 func terminalSize() *pyjson.Object {
 	of := func(name string, otherwise int64) int64 {
 		if n, err := strconv.ParseInt(os.Getenv(name), 10, 32); err == nil && n > 0 {

@@ -15,7 +15,7 @@ import (
 type Traces interface {
 	// Request begins the span of a request; end is called with the status of the answer.
 	Request(ctx context.Context, header http.Header, method, route string) (_ context.Context, end func(status int))
-	// Carry is what Job needs to make its span part of the request that has queued the job.
+	// Carry returns the data by which Job makes its span part of the request that has queued the job.
 	Carry(ctx context.Context) string
 	// Job begins the span of a job; end is called with how it ended.
 	Job(ctx context.Context, parent, id string, waited time.Duration) (_ context.Context, end func(outcome string))
@@ -67,8 +67,8 @@ func (s *Service) GetMetrics(c echo.Context) error {
 	return nil
 }
 
-// Measured notes how long requests take, by the router's pattern, and makes their spans. Connections that are meant to stay (sockets,
-// streams of events) have no length to tell.
+// Measured records the duration of requests, by the router's pattern, and makes their spans. Long-lived connections (sockets, streams
+// of events) have no meaningful duration.
 func (s *Service) Measured(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
@@ -91,7 +91,7 @@ func (s *Service) Measured(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// NamePatterns notes how figures name the routes: as upstream does where there is a twin below /api.
+// NamePatterns sets the names of the routes in metrics: those of upstream if a route has a twin below /api.
 func (s *Service) NamePatterns(routes []*echo.Route) {
 	s.patterns = map[string]string{}
 	for _, r := range routes {

@@ -18,7 +18,7 @@ type Service struct {
 	Models func() metrics.Models
 	// Python are the figures of the processes of node packs; nil leaves them out.
 	Python func() []pyhost.Stats
-	// Traces makes spans; nil makes none.
+	// Traces makes spans; nil disables them.
 	Traces     Traces
 	AppVersion string
 

@@ -12,20 +12,20 @@ import (
 	"comfygo/server/reply"
 )
 
-// Description says what a model file is.
+// Description describes a model file.
 type Description struct {
-	// Kinds lists what the file holds, Family is the model family, "" when it is not known.
+	// Kinds lists the contents of the file, Family is the model family, "" if it is unknown.
 	Kinds  []string
 	Family string
-	// Problem says why the file cannot be used from its folder and what to do, "" when it can.
+	// Problem explains why the file cannot be used from its folder and what to do, or is "".
 	Problem string
 }
 
 // describeLimit bounds the time for all files of a folder.
 const describeLimit = 30 * time.Second
 
-// GetModelDescriptions lists the model files of a kind with what they are and whether they can be used. Files of kinds
-// that are not described have null for both.
+// GetModelDescriptions lists the model files of a kind with their descriptions and whether they can be used. Files of
+// kinds that are not described have null for both.
 func (s *Service) GetModelDescriptions(c echo.Context) error {
 	kind := reply.Param(c, "folder")
 	if !s.Folders.Has(kind) {

@@ -55,7 +55,7 @@ func (s *Service) GetViewMetadata(c echo.Context) error {
 	return s.Reply.JSON(c, http.StatusOK, metadata)
 }
 
-// safetensorsMetadata reads the __metadata__ of a file whose header is at most limit bytes long.
+// safetensorsMetadata reads the __metadata__ of a file with a header of at most limit bytes.
 func safetensorsMetadata(path string, limit int64) (any, bool) {
 	f, _, err := disk.OpenRegular(path, os.Stat, os.Open)
 	if err != nil {

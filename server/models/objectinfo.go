@@ -23,7 +23,7 @@ type catalogue struct {
 	packed map[string][]byte
 }
 
-// catalogues are the answers of owners, whose lists of files differ.
+// catalogues are the answers for owners, whose lists of files differ.
 type catalogues struct {
 	mu      sync.Mutex
 	byOwner map[string]*catalogue
@@ -32,7 +32,7 @@ type catalogues struct {
 // mostCatalogues bounds how many owners' answers are kept; each has megabytes.
 const mostCatalogues = 16
 
-// of returns the answer of an owner, an empty one when it is not kept.
+// of returns the answer of an owner, an empty one if it is not stored.
 func (k *catalogues) of(owner string) *catalogue {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -48,7 +48,7 @@ func (k *catalogues) of(owner string) *catalogue {
 	return c
 }
 
-// envOf is what the descriptions of nodes depend on, for a request.
+// envOf returns the environment of the nodes' descriptions for a request.
 func (s *ObjectInfo) envOf(c echo.Context) nodes.Env {
 	if !s.Access.Owned() {
 		return s.Env()
@@ -56,8 +56,8 @@ func (s *ObjectInfo) envOf(c echo.Context) nodes.Env {
 	return nodes.Env{Folders: s.Access.Folders(c)}
 }
 
-// catalogued returns the description of all node classes, packed as asked for ("" is not at all), and its tag. The bytes
-// must not be changed.
+// catalogued returns the description of all node classes, in the requested encoding ("" means none), and its tag. The
+// bytes must not be changed.
 func (s *ObjectInfo) catalogued(c echo.Context, how string) (body []byte, tag string, err error) {
 	env, k := s.envOf(c), &s.catalogue
 	if s.Access.Owned() {
@@ -107,7 +107,7 @@ func (s *ObjectInfo) GetObjectInfo(c echo.Context) error {
 	return s.Reply.Bytes(c, http.StatusOK, reply.JSONType, body)
 }
 
-// listsTag reports whether the value of If-None-Match has a tag, be it as a weak one.
+// listsTag reports whether the value of If-None-Match has a tag, including a weak one.
 func listsTag(header, tag string) bool {
 	for t := range strings.SplitSeq(header, ",") {
 		if t = strings.TrimSpace(t); t == "*" || strings.TrimPrefix(t, "W/") == tag {
@@ -117,7 +117,7 @@ func listsTag(header, tag string) bool {
 	return false
 }
 
-// GetObjectInfoOf describes one node class; {} when it is unknown.
+// GetObjectInfoOf describes one node class, or returns {} if it is unknown.
 func (s *ObjectInfo) GetObjectInfoOf(c echo.Context) error {
 	out := pyjson.NewObject()
 	name := reply.Param(c, "node_class")

@@ -18,8 +18,8 @@ type Service struct {
 	Reply   *reply.Service
 	Images  *images.Service
 	Folders *folders.Folders
-	// Describe says what the files at paths, all of one kind, are; it returns nil for a kind that it does not know. nil leaves
-	// descriptions out.
+	// Describe describes the files at paths, all of one kind; it returns nil for an unknown kind. With nil descriptions are
+	// omitted.
 	Describe func(ctx context.Context, kind string, paths []string) []Description
 }
 
@@ -30,7 +30,7 @@ type ObjectInfo struct {
 	Assets   *assets.Store
 	Folders  *folders.Folders
 	Registry *nodes.Registry
-	// Env is what descriptions depend on where files have no owners.
+	// Env is the environment of descriptions if files have no owners.
 	Env func() nodes.Env
 
 	catalogue  catalogue

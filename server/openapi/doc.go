@@ -16,7 +16,7 @@ import (
 // Version is the version of the specification.
 const Version = "3.1.0"
 
-// in says where a parameter stands.
+// in is the location of a parameter.
 type in string
 
 const (
@@ -60,7 +60,7 @@ const (
 	anyType  = "*/*"
 )
 
-// answer is one status that a method answers with. codes are what programs know errors by.
+// answer is one status that a method answers with. codes identify its errors for programs.
 type answer struct {
 	status             int
 	contentType, shape string
@@ -111,7 +111,7 @@ var groups = []group{
 // Served is a route as in the router: "GET", "/view/:name".
 type Served struct{ Method, Path string }
 
-// Info is what the document says of the server.
+// Info is the document's general information about the server.
 type Info struct {
 	Version string // of the program
 	// Guarded is set when the server requires authentication.
@@ -214,13 +214,13 @@ func braces(path string) string {
 	return strings.Join(parts, "/")
 }
 
-// Description is what a table says of one method of a path.
+// Description is a table's description of one method of a path.
 type Description struct {
 	Query, Headers, Codes []string
 	Statuses              []int
 }
 
-// Described is what the tables say of a method of a path, as the router writes it.
+// Described returns the tables' description of a method of a path, in the router's form.
 func Described(method, path string) (Description, bool) {
 	o, _, ok := find(Served{method, path})
 	if !ok {

@@ -17,7 +17,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// pack is a folder of custom nodes. Its Python runs elsewhere, if at all; what it has for browsers is served.
+// pack is a folder of custom nodes. Its Python, if any, runs in another process; its files for browsers are served.
 type pack struct {
 	name, dir string
 	webs      []webFolder
@@ -84,7 +84,7 @@ func (s *Service) packs() []pack {
 	return packs
 }
 
-// replace takes from packs of earlier search folders what a later one has under the same name.
+// replace removes packs of earlier search folders that a later one has under the same name.
 func (p *pack) replace(packs []pack) []pack {
 	for i := range packs {
 		if packs[i].name == p.name {
@@ -109,8 +109,8 @@ var (
 	tomlText  = regexp.MustCompile(`^\s*(\w+)\s*=\s*(?:"([^"\\]*)"|'([^']*)')`)
 )
 
-// projectWeb reads from a pack's pyproject.toml the project's name and the folder of scripts that its table tool.comfy
-// names; "" for what it does not say.
+// projectWeb reads the project's name and the folder of scripts in the table tool.comfy from a pack's pyproject.toml;
+// missing values are "".
 func projectWeb(file string) (project, web string) {
 	text, err := os.ReadFile(file)
 	if err != nil || len(text) > maxLocaleFile {
@@ -239,7 +239,7 @@ func (s *Service) GetI18n(c echo.Context) error {
 	return s.Reply.JSON(c, http.StatusOK, out)
 }
 
-// maxLocaleFile bounds what is read of a pack's file.
+// maxLocaleFile bounds the size that is read of a pack's file.
 const maxLocaleFile = 16 << 20
 
 // readJSONFile reads an object; a file that is missing or no object counts as empty.

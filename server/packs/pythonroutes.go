@@ -12,7 +12,7 @@ import (
 	"comfygo/internal/pyhost"
 )
 
-// routeTable is what packs have added to the server that they see.
+// routeTable holds the routes that packs have added to their server.
 type routeTable struct {
 	routes []packRoute
 	proxy  *httputil.ReverseProxy
@@ -115,7 +115,7 @@ type PythonRoutes struct {
 
 var _ Routes = (*PythonRoutes)(nil)
 
-// find returns the table that takes a request; nil if none does.
+// find returns the table that handles a request, or nil.
 func (p *PythonRoutes) find(r *http.Request) *routeTable {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -41,7 +41,7 @@ func (s *Service) GetSubgraphs(c echo.Context) error {
 	return s.Reply.JSON(c, http.StatusOK, out)
 }
 
-// GetSubgraph returns one subgraph with its contents, null when it is unknown.
+// GetSubgraph returns one subgraph with its contents, or null if it is unknown.
 func (s *Service) GetSubgraph(c echo.Context) error {
 	var found any
 	wanted := reply.Param(c, "id")

@@ -16,10 +16,10 @@ import (
 // GetApp serves our own page.
 func (s *Service) GetApp(c echo.Context) error { return s.ownPage(c, "app.html") }
 
-// GetManage serves our page for keys, users and roles; it asks for a key itself.
+// GetManage serves our page for keys, users and roles; the page itself prompts for a key.
 func (s *Service) GetManage(c echo.Context) error { return s.ownPage(c, "manage.html") }
 
-// GetAppFile serves a file of our own pages, or start.json; 404 when there is not one of that name.
+// GetAppFile serves a file of our own pages, or start.json; 404 if there is no such file.
 func (s *Service) GetAppFile(c echo.Context) error {
 	switch name := strings.TrimPrefix(c.Request().URL.Path, "/app/"); name {
 	case "":
@@ -32,8 +32,8 @@ func (s *Service) GetAppFile(c echo.Context) error {
 	}
 }
 
-// getAppStart tells our page what a first visit is to show: demo is a workflow in API form, or null, and frontend says
-// whether another one is served at the root.
+// getAppStart returns the data for a first visit to our page: demo is a workflow in API form, or null, and frontend
+// reports whether another one is served at the root.
 func (s *Service) getAppStart(c echo.Context) error {
 	var demo any
 	if len(s.DemoWorkflow) > 0 {
@@ -43,7 +43,7 @@ func (s *Service) getAppStart(c echo.Context) error {
 	return s.Reply.JSON(c, http.StatusOK, pyjson.NewObject("demo", demo, "frontend", s.FrontEndRoot != ""))
 }
 
-// ownPage sends a file of package web. Browsers keep it and ask whether it has changed.
+// ownPage sends a file of package web. Browsers cache it and revalidate.
 func (s *Service) ownPage(c echo.Context, name string) error {
 	file, ok := web.Open(name)
 	if !ok {

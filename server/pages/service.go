@@ -23,7 +23,7 @@ type Service struct {
 	// Templates are the files of the workflow templates, path by name; DocsRoot is the folder of the nodes' docs.
 	Templates map[string]string
 	DocsRoot  string
-	// DemoWorkflow is the workflow in API form that our own page shows first; nil for none.
+	// DemoWorkflow is the workflow in API form that our own page shows first, or nil.
 	DemoWorkflow []byte
 	AppVersion   string
 

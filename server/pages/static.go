@@ -16,8 +16,8 @@ import (
 	"comfygo/server/v2"
 )
 
-// Fallback stands behind all routes: what no route takes goes to the static files, as upstream's static resource takes
-// every path for GET and HEAD.
+// Fallback is behind all routes: paths without a route are served from the static files, as upstream's static resource
+// takes every path for GET and HEAD.
 func (s *Service) Fallback(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if !s.paramsGiven(c) {

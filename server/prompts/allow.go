@@ -14,7 +14,7 @@ import (
 )
 
 // mayRun refuses a graph that the caller may not run: one that is not a registered workflow. It returns the name of the
-// registered workflow that the graph is, "" when the graph was not compared.
+// registered workflow that equals the graph, or "" if the graph was not compared.
 func (s *Service) mayRun(c echo.Context, n Candidate) (workflow string, err error) {
 	if !s.Access.Owned() || s.Access.Who(c).Admin || n.Workflow != "" {
 		return n.Workflow, nil
@@ -22,8 +22,8 @@ func (s *Service) mayRun(c echo.Context, n Candidate) (workflow string, err erro
 	return s.allowGraph(c, n.Prompt)
 }
 
-// mayMake refuses a graph that makes more pixels than the caller may. It looks at the graph that will run, when old
-// classes have their successors.
+// mayMake refuses a graph that makes more pixels than the caller's limit. It checks the graph that will run, with old
+// classes replaced by their successors.
 func (s *Service) mayMake(c echo.Context, prompt *pyjson.Object, workflow string) error {
 	if !s.Access.Owned() || s.Access.Who(c).Admin {
 		return nil
@@ -60,7 +60,7 @@ func (s *Service) allowGraph(c echo.Context, prompt *pyjson.Object) (workflow st
 	return workflow, nil
 }
 
-// checkSize refuses a graph that makes more than so many megapixels, or an unknown number.
+// checkSize refuses a graph that makes more than the given number of megapixels, or an unknown number.
 func (s *Service) checkSize(c echo.Context, prompt *pyjson.Object, most float64) error {
 	const million = 1e6
 	pixels, unknown := pixelsOf(prompt, s.Registry, s.Access.OwnFolders(c))

@@ -16,7 +16,7 @@ import (
 const (
 	// keyHeader names a request, so that a client that did not hear the answer can send it again without a second job.
 	keyHeader = "Idempotency-Key"
-	// maxKeyLength is the longest name. What is remembered is bounded as the queue's receipts are.
+	// maxKeyLength is the longest name. The number of remembered keys is bounded like the queue's receipts.
 	maxKeyLength = 255
 )
 
@@ -59,7 +59,7 @@ func (k *onceKeys) claim(name string, sum [sha256.Size]byte, now time.Time) (e *
 	return e, true
 }
 
-// decide notes what became of a claimed key; one that was refused is free again.
+// decide records the outcome of a claimed key; one that was refused is free again.
 func (k *onceKeys) decide(e *onceEntry, job *queue.Job, text *pyjson.Object) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"comfygo/server/reply"
 )
 
-// optionsKey is the field of extra_data in which clients ask for what upstream does not have.
+// optionsKey is the field of extra_data for options that upstream does not have.
 const optionsKey = "comfygo"
 
 // takeOptions takes our own field out of extra_data: nodes and listings do not see it, and it can hold a secret.
@@ -53,7 +53,7 @@ func (s *Service) takeOptions(extra *pyjson.Object) (o queue.Options, err error)
 	return o, nil
 }
 
-// readLabels reads what the worker of a job must have.
+// readLabels reads the labels that the worker of a job must have.
 func readLabels(v any) ([]string, error) {
 	const most = 16
 	list, ok := v.([]any)

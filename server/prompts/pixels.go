@@ -29,7 +29,7 @@ func pixelsOf(prompt *pyjson.Object, classes *nodes.Registry, f *folders.Folders
 	return total, unknown
 }
 
-// pixelCount is a graph that is being looked at.
+// pixelCount counts the pixels of a graph.
 type pixelCount struct {
 	prompt  *pyjson.Object
 	classes *nodes.Registry
@@ -46,7 +46,7 @@ const deepest = 5000
 var plain = strings.Fields(`INT FLOAT STRING BOOLEAN COMBO MODEL CLIP VAE CONDITIONING NOISE SAMPLER SIGMAS GUIDER CONTROL_NET
 	UPSCALE_MODEL CLIP_VISION CLIP_VISION_OUTPUT STYLE_MODEL GLIGEN TIMESTEPS_RANGE LATENT_OPERATION`)
 
-// of is what a node gives on.
+// of returns the images that a node returns.
 func (k *pixelCount) of(id string) nodes.Images {
 	if p, known := k.known[id]; known {
 		return p
@@ -114,7 +114,7 @@ func give(s *nodes.Sizing, before float64) (out nodes.Images, made float64) {
 	return out, made
 }
 
-// sizes asks the class. What is of no type for images may still pass them on, but makes none.
+// sizes asks the class. A class without outputs of image types may pass images on, but makes none.
 func sizes(s *nodes.Sizing) nodes.Images {
 	if s.Class != nil {
 		if sizer, ok := s.Class.Sizer(); ok {
@@ -131,8 +131,7 @@ func sizes(s *nodes.Sizing) nodes.Images {
 	return s.Within()
 }
 
-// incoming combines all inputs: a node makes as many images as the largest batch has, once for each element
-// of a list.
+// incoming combines all inputs: the number of images is that of the largest batch, once for each element of a list.
 func incoming(s *nodes.Sizing) nodes.Images {
 	s.In = nodes.Images{Lists: 1, Exact: true}
 	in := &s.In

@@ -20,7 +20,7 @@ import (
 // secretKeys are the keys of extra_data that are never shown again.
 var secretKeys = []string{"auth_token_comfy_org", "api_key_comfy_org"}
 
-// GetPrompt tells how many jobs remain.
+// GetPrompt returns the number of remaining jobs.
 func (s *Service) GetPrompt(c echo.Context) error {
 	return s.Reply.JSON(c, http.StatusOK, pyjson.NewObject("exec_info",
 		pyjson.NewObject("queue_remaining", int64(s.Access.Jobs(c).Remaining()))))
@@ -74,8 +74,8 @@ func (s *Service) putPrompt(c echo.Context, data []byte, receipt *queue.Receipt)
 	return s.validate(c, request, Candidate{ID: id, Number: number, Receipt: receipt})
 }
 
-// throughPacks lets the prompt handlers of node packs change a request. What it asks of comfygo alone, the secret of a webhook among it,
-// they do not see.
+// throughPacks lets the prompt handlers of node packs change a request. They do not see its options for comfygo, such as the secret of a
+// webhook.
 func (s *Service) throughPacks(c echo.Context, request *pyjson.Object) *pyjson.Object {
 	if s.Packs == nil {
 		return request
@@ -196,11 +196,10 @@ func (n Candidate) reply(verdict executor.Verdict) *pyjson.Object {
 // OptionsError is a wish beyond upstream's that cannot be fulfilled.
 type OptionsError struct{ err error }
 
-// Error says which wish that is.
+// Error names the option.
 func (e *OptionsError) Error() string { return e.err.Error() }
 
-// Enqueue checks a prompt and queues it. Every way into the queue leads through here. There is no job when the verdict is
-// against the prompt.
+// Enqueue checks a prompt and queues it. All prompts are queued through it. There is no job if the verdict rejects the prompt.
 func (s *Service) Enqueue(c echo.Context, n Candidate) (*queue.Job, executor.Verdict, error) {
 	var none executor.Verdict
 	workflow, err := s.mayRun(c, n)
@@ -242,7 +241,7 @@ func (s *Service) Enqueue(c echo.Context, n Candidate) (*queue.Job, executor.Ver
 	return job, verdict, nil
 }
 
-// extraData is the request's extra_data with the client's id and what it says about itself.
+// extraData returns the request's extra_data with the client's id and its own data.
 func extraData(c echo.Context, request *pyjson.Object) (*pyjson.Object, error) {
 	extra := pyjson.NewObject()
 	if v, given := request.Get("extra_data"); given {

@@ -18,7 +18,7 @@ var replacementsJSON []byte
 
 var replacements = sync.OnceValues(func() (*pyjson.Object, error) { return pyjson.UnmarshalObject(replacementsJSON) })
 
-// GetNodeReplacements tells which node classes took the place of older ones.
+// GetNodeReplacements returns the node classes that replace older ones.
 func (s *Service) GetNodeReplacements(c echo.Context) error {
 	table, err := replacements()
 	if err != nil {

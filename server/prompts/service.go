@@ -1,4 +1,4 @@
-// Package prompts takes prompts: permission, conversion of saved workflows, validation, and the way into the queue.
+// Package prompts accepts prompts: permission, conversion of saved workflows, validation, and queueing.
 package prompts
 
 import (
@@ -36,7 +36,7 @@ type Service struct {
 	Registry *nodes.Registry
 	// Packs lets the prompt handlers of node packs change a request; may be nil.
 	Packs func(ctx context.Context, request *pyjson.Object) *pyjson.Object
-	// Traces makes spans; nil makes none.
+	// Traces makes spans; nil disables them.
 	Traces measure.Traces
 	Log    *slog.Logger
 

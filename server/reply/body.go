@@ -15,7 +15,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// bodyPatience is how long a client may take for the next piece of a body.
+// bodyPatience is the time that a client may take for the next piece of a body.
 const bodyPatience = 60 * time.Second
 
 // patient reads a body and gives the client time for each piece, not for the whole.
@@ -34,8 +34,8 @@ func (p *patient) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Limited returns the body with the limit on its size and on the client's slowness. A body that says it is too large
-// is refused before it is read.
+// Limited returns the body with the limit on its size and on the client's slowness. A body that announces too large
+// a size is refused before it is read.
 func (s *Service) Limited(c echo.Context) (io.ReadCloser, error) {
 	r := c.Request()
 	limit := s.BodyLimit(c)
@@ -51,7 +51,7 @@ func TooLarge(limit int64) error {
 	return &Raised{Status: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("Maximum request body size %d exceeded.", limit)}
 }
 
-// BodyError tells a body that is too large from one that broke off.
+// BodyError distinguishes a body that is too large from one that was cut off.
 func (s *Service) BodyError(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
@@ -109,7 +109,7 @@ func Has(v any, key string) (bool, error) {
 	return false, Trouble("looking for %q: the body is a %s, not an object", key, pyjson.TypeName(v))
 }
 
-// Field returns a value of a body of which has said that it is there.
+// Field returns a value of a body that is known to contain it.
 func Field(v any, key string) (any, error) {
 	o, ok := v.(*pyjson.Object)
 	if !ok {
@@ -177,7 +177,7 @@ func UnquoteQuery(v string) string {
 	return v
 }
 
-// Command reads the body of one of our own routes; complaint is what is wrong with it, "" if nothing is.
+// Command reads the body of one of our own routes; complaint describes a fault of it, or is "".
 func (s *Service) Command(c echo.Context, into any) (complaint string, err error) {
 	data, err := s.ReadBody(c)
 	if err != nil {

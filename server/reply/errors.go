@@ -12,12 +12,13 @@ type Refusal struct {
 	More                  []any
 }
 
-// Refuse returns the error for what a caller is not permitted to do. typ is its code, more are further keys and values of the answer.
+// Refuse returns the error for an action that a caller is not permitted to do. typ is its code, more are further keys and values of
+// the answer.
 func Refuse(status int, typ, message, details string, more ...any) error {
 	return &Refusal{status, typ, message, details, more}
 }
 
-// Error says what is refused.
+// Error describes the refusal.
 func (e *Refusal) Error() string { return e.Message + ": " + e.Details }
 
 // Raised is an error that leaves a handler: it is answered with a short text and without the extra headers.
@@ -41,7 +42,7 @@ func Raise(status int) error { return &Raised{Status: status} }
 // Unusable is a request that upstream's handler breaks down on with 500. Here it is the client's mistake and told so.
 type Unusable struct{ err error }
 
-// Error says what is wrong with the request.
+// Error describes the fault of the request.
 func (e *Unusable) Error() string { return e.err.Error() }
 
 // Unwrap returns the cause.

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// OrNull is a text, or null for none.
+// OrNull returns a text, or null for nil.
 func OrNull(s string) any {
 	if s == "" {
 		return nil
@@ -114,7 +114,7 @@ video/x-msvideo avi
 video/x-sgi-movie movie`
 
 // commonTypes are endings that the usual system tables know and Python's own does not; a machine without such a table
-// still serves them well.
+// still serves them correctly.
 const commonTypes = `text/markdown md markdown
 audio/flac flac
 audio/mp4 m4a
@@ -131,7 +131,7 @@ application/atom+xml atom
 font/woff2 woff2
 font/woff woff`
 
-// comfyTypes are what upstream adds to everything else.
+// comfyTypes are the types that upstream adds to the others.
 const comfyTypes = `application/javascript js
 image/webp webp
 image/svg+xml svg
@@ -148,7 +148,7 @@ var systemTypeFiles = []string{
 	"/usr/local/etc/mime.types",
 }
 
-// packings are the endings that say how a file is packed; the type is that of the file inside.
+// packings are the endings of compressed files; the type is that of the file inside.
 var packings = map[string]bool{".gz": true, ".Z": true, ".bz2": true, ".xz": true, ".br": true}
 
 var packedSuffixes = map[string]string{
@@ -193,7 +193,7 @@ var guessedTypes = sync.OnceValue(func() map[string]string {
 	return table
 })
 
-// GuessType returns the media type of a user's file by its name as Python's mimetypes does, "" when it is unknown.
+// GuessType returns the media type of a user's file by its name as Python's mimetypes does, or "".
 func GuessType(name string) string {
 	base, ending := SplitExt(name)
 	if to, ok := packedSuffixes[ending]; ok {
@@ -229,7 +229,7 @@ func StaticType(name string) string {
 	return OctetStream
 }
 
-// OctetStream is the media type of bytes of which nothing is known.
+// OctetStream is the media type of bytes of an unknown type.
 const OctetStream = "application/octet-stream"
 
 // SplitExt parts a name before its last dot as Python's os.path.splitext does: dots at the beginning of the last part

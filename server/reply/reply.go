@@ -17,12 +17,13 @@ import (
 )
 
 const (
-	// replyPatience is how long a client may take for an answer, and slowestRate the bytes a second on top of it.
+	// replyPatience is the time that a client may take for an answer, and slowestRate the bytes a second on top of
+	// it.
 	replyPatience = time.Minute
 	slowestRate   = 16 << 10
 )
 
-// Paced fails an answer whose client does not read, instead of waiting without limit.
+// Paced fails an answer to a client that does not read, instead of waiting without a limit.
 func Paced(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Response()

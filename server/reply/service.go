@@ -1,5 +1,5 @@
-// Package reply is what the handlers below server share: how requests are read, how they are answered, and the errors that
-// become answers. It knows no resource.
+// Package reply is shared by the handlers below server: reading requests, answering them, and the errors that become
+// answers. It knows no resource.
 package reply
 
 import "github.com/labstack/echo/v4"

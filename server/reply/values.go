@@ -32,7 +32,7 @@ func IntQuery(c echo.Context, name string) (n int, given bool, err error) {
 	return 0, true, Trouble("reading %s: %q is no integer", name, text)
 }
 
-// NumberOf is a number of an object; 0 when it is missing or no number.
+// NumberOf returns a number of an object, or 0 if it is missing or not a number.
 func NumberOf(o *pyjson.Object, key string) float64 {
 	v, _ := o.Get(key)
 	f, err := ToFloat(v)

@@ -32,7 +32,7 @@ func (l Limits) filled() Limits {
 // closeBusy is the code (RFC 6455, IANA registry) with which a socket is closed to make room: the client may come again.
 const closeBusy = 1013
 
-// group is what sockets are counted by. All zero, they are all sockets.
+// group is the key by which sockets are counted. The zero value means all sockets.
 type group struct {
 	from    netip.Prefix
 	unknown bool // those of the address without a credential, where there are some
@@ -56,9 +56,9 @@ type admission struct {
 	count map[group]int
 }
 
-// admit takes a seat for a socket before its handshake. Where there is none left, the oldest socket whose client waits for no
-// job leaves: of the owner, of the address, or, when the server is full, of the address that has the most. leave must be
-// called; it is nil when no connection can be closed for it.
+// admit reserves a seat for a socket before its handshake. If none is free, the oldest socket whose client waits for no job
+// is closed: of the owner, of the address, or, if the server is full, of the address with the most sockets. leave must be
+// called; it is nil if no connection can be closed.
 func (s *Service) admit(c echo.Context, who *Socket, client string) (leave func()) {
 	l := s.Limits.filled()
 	in := &seat{who: who, client: client, from: network(c), since: time.Now()}
@@ -114,7 +114,7 @@ func (a *admission) add(o *seat, n int) {
 	}
 }
 
-// oldest is the seat of a group that is taken the longest and whose client is not busy, or nil.
+// oldest returns the seat of a group that has been taken the longest by a client that is not busy, or nil.
 func (a *admission) oldest(g group, busy map[string]bool) (old *seat) {
 	for o := range a.seats {
 		if !o.leaving && !busy[o.client] && (old == nil || o.since.Before(old.since)) && slices.Contains(o.groups, g) {
@@ -147,8 +147,8 @@ func (s *Service) busyClients() map[string]bool {
 	return busy
 }
 
-// network is what an address is counted as: the address itself, or its network of 64 bits in IPv6, where one machine has that
-// many.
+// network returns the network that an address counts as: the address itself, or its 64-bit network in IPv6, where one machine
+// has that many addresses.
 func network(c echo.Context) netip.Prefix {
 	addr := middleware.Address(c)
 	if !addr.IsValid() { // without authentication no address was determined

@@ -17,7 +17,7 @@ import (
 	"comfygo/server/access"
 )
 
-// Socket is who is behind one connection; each connection has its own.
+// Socket is the principal of one connection; each connection has its own.
 type Socket struct{ auth.Principal }
 
 // protocols are the subprotocols that the server may answer with. A browser that shows its key as a subprotocol gives up
@@ -39,7 +39,7 @@ func (s *Service) protocols(c echo.Context) []string {
 	return out
 }
 
-// isToken reports whether a text is what RFC 6455 allows as the name of a subprotocol.
+// isToken reports whether a text is a valid name of a subprotocol by RFC 6455.
 func isToken(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>@,;:\"/[]?={}`, c) >= 0 {
@@ -49,7 +49,8 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// stillWelcome closes a connection whose right has ended while it was made: the call that closed the others did not see it.
+// stillWelcome closes a connection whose right ended while it was being made: the call that closed the others did not see
+// it.
 func (s *Service) stillWelcome(conn *websocket.Conn, who *Socket) error {
 	if !s.Access.Guarded() || who.Anonymous() {
 		return nil
@@ -77,7 +78,7 @@ func (s *Service) expire(who *Socket) (stop func()) {
 	return func() { timer.Stop() }
 }
 
-// Ended cuts off principals whose right has ended: sockets, streams, and the jobs that wait.
+// Ended ends everything of principals whose right has ended: sockets, streams, and waiting jobs.
 func (s *Service) Ended(r auth.Revocation) {
 	n := s.Hub.End(func(w any) bool {
 		who, ok := w.(*Socket)
@@ -119,7 +120,7 @@ type liveRequest struct {
 
 var errEnded = errors.New("the credential has ended")
 
-// WhileWelcome lets requests that last end with the right of who makes them.
+// WhileWelcome ends long-lived requests with the caller's right.
 func (s *Service) WhileWelcome(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		p := s.Access.Who(c)
@@ -166,7 +167,7 @@ func (l *live) remove(r *liveRequest) {
 	delete(l.all, r)
 }
 
-// end cuts off the requests of principals whose right has ended.
+// end ends the requests of principals whose right has ended.
 func (l *live) end(r auth.Revocation) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

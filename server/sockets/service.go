@@ -1,4 +1,4 @@
-// Package sockets accepts WebSocket clients, and ends connections, streams and jobs whose credential has ended.
+// Package sockets accepts WebSocket clients, and ends connections, streams and jobs when their credential ends.
 package sockets
 
 import (

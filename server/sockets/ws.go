@@ -59,8 +59,8 @@ func (s *Service) GetWS(c echo.Context) error {
 	return nil
 }
 
-// greeting reads who connects and what it asks for: events=numbered for a number in every event, since=N for what came
-// after the event with that number.
+// greeting reads the client's identity and parameters: events=numbered for a number in every event, since=N for the
+// events after the one with that number.
 func greeting(c echo.Context) (hub.Hello, error) {
 	id, _ := reply.Query(c, "clientId")
 	hello := hub.Hello{ID: id}
@@ -82,5 +82,5 @@ func greeting(c echo.Context) (hub.Hello, error) {
 	return hello, nil
 }
 
-// retryAfter is when a client that found no seat should come again, in seconds.
+// retryAfter is the number of seconds after which a refused client should try again.
 const retryAfter = "10"

@@ -66,7 +66,7 @@ func (s *Service) GetSettings(c echo.Context) error {
 	return s.Reply.JSON(c, http.StatusOK, values)
 }
 
-// GetSetting returns one setting, null when it is not set.
+// GetSetting returns one setting, or null if it is not set.
 func (s *Service) GetSetting(c echo.Context) error {
 	values, _, err := s.settings(c)
 	if err != nil {

@@ -35,7 +35,7 @@ func (s *Service) userFile(c echo.Context, name string, mustExist bool) (path st
 	return path, 0, nil
 }
 
-// userTrouble is what upstream answers for a user that it does not know, or a folder that cannot be made.
+// userTrouble returns upstream's answer for an unknown user, or a folder that cannot be made.
 func userTrouble(err error) error { return reply.Trouble("looking for a user's file: %w", err) }
 
 // fileInfo describes a file as upstream does.
@@ -238,7 +238,7 @@ func (s *Service) PostUserdata(c echo.Context) error {
 	return s.userFileAnswer(c, path)
 }
 
-// userFileAnswer tells about a file that was written: its path, or all about it with full_info.
+// userFileAnswer describes a file that was written: its path, or all its data with full_info.
 func (s *Service) userFileAnswer(c echo.Context, path string) error {
 	root, err := s.Users.dir(c.Request())
 	if err != nil {

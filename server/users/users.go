@@ -23,15 +23,15 @@ import (
 	"comfygo/server/reply"
 )
 
-// Store knows who has a folder of their own below the user folder.
+// Store knows the users with a folder of their own below the user folder.
 type Store struct {
 	folders *folders.Folders
 	disk    disk.Disk
 	multi   bool
-	// owner is the id of whose files a request deals with, where requests say who makes them; nil elsewhere.
+	// Owner returns the id of the owner of the files that a request accesses, or nil if requests are not authenticated.
 	Owner func(r *http.Request) string
 
-	// Turns is how changes take turns with those of other servers on the same user folder.
+	// Turns serializes changes with those of other servers on the same user folder.
 	Turns *disk.Turns
 
 	mu    sync.Mutex
@@ -158,7 +158,7 @@ func (u *Store) makeParent(path string) error {
 
 var notInID = regexp.MustCompile(`[^a-zA-Z0-9\-_]+`)
 
-// add makes a user; complaint is what is wrong with the name, "" if nothing is.
+// add makes a user; complaint describes a fault of the name, or is "".
 func (u *Store) add(name string) (id, complaint string, err error) {
 	end, err := u.Turns.Take()
 	if err != nil {
@@ -202,7 +202,7 @@ func (u *Store) add(name string) (id, complaint string, err error) {
 	return id, "", nil
 }
 
-// GetUsers lists the users, or says that there is only one.
+// GetUsers lists the users, or reports that there is only one.
 func (s *Service) GetUsers(c echo.Context) error {
 	body := pyjson.NewObject("storage", "server")
 	if s.MultiUser && !s.Access.Owned() {

@@ -17,7 +17,7 @@ import (
 const (
 	// pathKey is the field of a reference's metadata that holds the file_path of the client.
 	pathKey = "file_path"
-	// linkLifetime is how long clients may count on a url. It names the content endpoint, which stays.
+	// linkLifetime is the time that clients may rely on a url. It names the content endpoint, which stays.
 	linkLifetime = time.Hour
 )
 
@@ -108,7 +108,8 @@ func param(c echo.Context, name string) string {
 	return v
 }
 
-// id is the path parameter of that name; the problem is the one of an unknown thing when it is not a UUID.
+// id returns the path parameter of that name; the problem is the one of an unknown resource if it is not a
+// UUID.
 func id(c echo.Context) (string, error) {
 	given := param(c, "id")
 	u, err := uuid.Parse(given)
@@ -118,7 +119,7 @@ func id(c echo.Context) (string, error) {
 	return u.String(), nil
 }
 
-// caller is what every handler of assets needs.
+// caller returns what every handler of assets needs: the library and the owner.
 func (a *API) caller(c echo.Context) (lib *assets.Library, owner string, err error) {
 	if owner, err = a.owner(c); err != nil {
 		return nil, "", err
@@ -200,7 +201,7 @@ func (a *API) getContent(c echo.Context) error {
 	return err
 }
 
-// headByHash tells whether the caller may make an asset of known bytes. Statuses: 200, 404.
+// headByHash reports whether the caller may make an asset of known bytes. Statuses: 200, 404.
 func (a *API) headByHash(c echo.Context) error {
 	lib, owner, err := a.caller(c)
 	if err != nil {

@@ -29,7 +29,7 @@ func (a *API) read(c echo.Context) ([]byte, error) {
 	return data, bodyError(err)
 }
 
-// bodyError tells a body that is too large from one that broke off.
+// bodyError distinguishes a body that is too large from one that was cut off.
 func bodyError(err error) error {
 	var large *http.MaxBytesError
 	switch {

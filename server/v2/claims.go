@@ -13,7 +13,8 @@ import (
 
 const (
 	keyHeader = "Idempotency-Key"
-	// A key is good for one request. It is remembered so long, and so many are; the longest has so many bytes.
+	// A key is valid for one request. These constants limit the time for which keys are remembered, their number, and the
+	// length of a key in bytes.
 	keyLifetime    = 24 * time.Hour
 	rememberedKeys = 20000
 	maxKeyLength   = 255
@@ -22,14 +23,14 @@ const (
 // KeyPrefix begins the keys of the receipts that jobs of this API are queued with.
 const KeyPrefix = "api-v2\x00"
 
-// Claims are the idempotency keys that requests have used. The zero value has none.
+// Claims are the idempotency keys that requests have used. The zero value is empty.
 type Claims struct {
 	mu    sync.Mutex
 	taken map[string]time.Time
 	order []string
 }
 
-// take claims a key; false when it is taken.
+// take claims a key, or returns false if it is taken.
 func (k *Claims) take(name string, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -72,9 +73,9 @@ func (k *Claims) release(name string) {
 	}
 }
 
-// once does something unless its idempotency key was used before. The key stays claimed when do succeeds; it is free
-// again when do fails, or panics, without having made anything. do is given what a job has to be queued with for its key to
-// outlive the server, nil when there is no key.
+// once runs do unless its idempotency key was used before. The key stays claimed if do succeeds; it is free again if do
+// fails, or panics, without having made anything. do gets the receipt that a job has to be queued with for its key to
+// outlive the server, or nil without a key.
 func (a *API) once(c echo.Context, what string, do func(*queue.Receipt) error) error {
 	key := c.Request().Header.Get(keyHeader)
 	if key == "" {

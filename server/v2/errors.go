@@ -15,10 +15,10 @@ import (
 	"comfygo/queue"
 )
 
-// Code is what programs know an error by.
+// Code identifies an error for programs.
 type Code string
 
-// The codes of the contract, and those that we add where it names none.
+// The codes of the contract, and additional ones for cases where it names none.
 const (
 	InvalidWorkflow     Code = "invalid_workflow"
 	WorkflowFormatUI    Code = "workflow_format_ui"
@@ -51,7 +51,7 @@ type Problem struct {
 	Message string
 	// Details may be nil.
 	Details map[string]any
-	// RetryAfter is told in whole seconds when above 0.
+	// RetryAfter is sent in whole seconds if above 0.
 	RetryAfter time.Duration
 }
 
@@ -77,7 +77,7 @@ var statusCodes = map[int]Code{
 	http.StatusServiceUnavailable:    ServiceUnavailable,
 }
 
-// CodeOf is the code that goes with a status when nothing more is known.
+// CodeOf returns the code for a status without further information.
 func CodeOf(status int) Code {
 	if code, ok := statusCodes[status]; ok {
 		return code
@@ -158,7 +158,7 @@ func (a *API) answering(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// known is the problem in an error; nil when there is none that a client should read about.
+// known returns the problem in an error, or nil if it has none that a client should read.
 func (a *API) known(err error) *Problem {
 	const soon = 5 * time.Second
 	var p *Problem

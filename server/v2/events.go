@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// keepAlive is how often a stream with nothing to tell says that it is there; clients give up after 45 s.
+	// keepAlive is the interval at which an idle stream sends a sign of life; clients give up after 45 s.
 	keepAlive = 15 * time.Second
-	// writePatience is how long a client may take for an event.
+	// writePatience is the time that a client may take for an event.
 	writePatience = 30 * time.Second
-	// maxStreams is how many streams a caller may have open.
+	// maxStreams is the number of streams that a caller may have open.
 	maxStreams = 64
-	// retryStreams is when a caller with too many streams may try again.
+	// retryStreams is the time after which a caller with too many streams may try again.
 	retryStreams = 5 * time.Second
 )
 
@@ -135,7 +135,7 @@ func (s *stream) run(ctx context.Context) error {
 	}
 }
 
-// open tells where the job stands, unless the client goes on where an earlier stream of it ended.
+// open sends the state of the job, unless the client continues where an earlier stream of it ended.
 func (s *stream) open() error {
 	cursor := strings.TrimSpace(s.c.Request().Header.Get("Last-Event-ID"))
 	if number, ok := s.a.logs.resume(s.id, cursor); ok {
@@ -183,7 +183,7 @@ func (s *stream) allOutputs(f found, number int64) error {
 	return nil
 }
 
-// status tells the job's state if the client does not know it.
+// status sends the job's state if the client does not know it.
 func (s *stream) status(f found, number int64) error {
 	now := statusView{Status: f.status}
 	if f.status == Queued {
@@ -198,7 +198,7 @@ func (s *stream) status(f found, number int64) error {
 	return s.send("status", now, number)
 }
 
-// look tells where the job stands now: its place in the queue, and its end when its log does not know of that.
+// look sends the current state of the job: its place in the queue, and its end if its log lacks that.
 func (s *stream) look() (over bool, err error) {
 	f, ok, err := s.a.find(s.c, s.id)
 	switch {
@@ -212,7 +212,7 @@ func (s *stream) look() (over bool, err error) {
 	return false, nil
 }
 
-// tell tells an event of the log.
+// tell sends an event of the log.
 func (s *stream) tell(f frame) (over bool, err error) {
 	switch {
 	case f.progress != nil:

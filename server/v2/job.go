@@ -9,10 +9,11 @@ import (
 	"comfygo/queue"
 )
 
-// Status is where a job is in its life.
+// Status is the state of a job.
 type Status string
 
-// The states of a job. There is no expired one here: a job that is not remembered any more is not found.
+// The states of a job. There is no state "expired" here: a job that is no longer remembered is not
+// found.
 const (
 	Queued    Status = "queued"
 	Running   Status = "running"
@@ -24,7 +25,7 @@ const (
 
 func (s Status) terminal() bool { return s == Succeeded || s == Canceled || s == Failed }
 
-// never is the end of the retention of jobs that are only forgotten when there are too many.
+// never is the end of the retention of jobs that are only dropped if there are too many.
 const never = "9999-12-31T23:59:59Z"
 
 type progressView struct {
@@ -83,7 +84,7 @@ type found struct {
 	end      *ending
 }
 
-// ending is what history knows of a job.
+// ending is the history's record of a job.
 type ending struct {
 	outputs *pyjson.Object
 	failure *pyjson.Object
@@ -93,7 +94,7 @@ type ending struct {
 // find looks for a job that the request may see; false if it is missing.
 func (a *API) find(c echo.Context, id string) (found, bool, error) {
 	q := a.view(c)
-	// A job only moves on: who has not seen it waiting or running sees it in history afterwards.
+	// A job's state only advances: if it was seen neither waiting nor running, it is in history afterwards.
 	if f, ok := a.active(q, id); ok {
 		return f, true, nil
 	}
@@ -141,7 +142,7 @@ func createdAt(extra *pyjson.Object) time.Time {
 	return millis(v)
 }
 
-// millis reads a time in milliseconds since 1970; zero when it is none.
+// millis reads a time in milliseconds since 1970, or returns zero.
 func millis(v any) time.Time {
 	switch n := v.(type) {
 	case int64:
@@ -239,7 +240,7 @@ func moment(t time.Time) *string {
 	return &text
 }
 
-// metrics are a job's times in milliseconds; null where there is none yet.
+// metrics returns a job's times in milliseconds; null if there is none yet.
 func (f found) metrics(now time.Time) map[string]*int64 {
 	span := func(from, to time.Time) *int64 {
 		if from.IsZero() {
@@ -262,7 +263,7 @@ func (f found) metrics(now time.Time) map[string]*int64 {
 	return m
 }
 
-// problem is why a job failed; nil when it did not.
+// problem returns the reason why a job failed, or nil if it did not.
 func (e *ending) problem() *errorView {
 	if e.status != Failed {
 		return nil
@@ -291,7 +292,7 @@ func (e *ending) problem() *errorView {
 	return v
 }
 
-// progress is how far a job has come, nil while nothing is known. It never goes back.
+// progress returns the progress of a job, or nil while it is unknown. It never decreases.
 func (a *API) progress(f found) *progressView {
 	if f.status == Queued || f.status == Canceled && f.started.IsZero() {
 		return nil

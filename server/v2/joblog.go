@@ -16,13 +16,13 @@ import (
 const (
 	// rememberedLogs is of how many jobs the events are kept.
 	rememberedLogs = 300
-	// newsPause is how often at most progress and previews are told.
+	// newsPause is the minimum interval between reports of progress and previews.
 	newsPause = 400 * time.Millisecond
 	// maxFrames bounds the outputs that one job's log reports; all of them are in the job itself.
 	maxFrames = 4096
 )
 
-// frame is one event of a job. Exactly one of what it tells is set.
+// frame is one event of a job. Exactly one of its contents is set.
 type frame struct {
 	number   int64
 	status   Status
@@ -36,8 +36,8 @@ type previewFrame struct {
 	picture *executor.Preview
 }
 
-// jobLog is what has happened to one job. Changes of its status and outputs are kept all, of progress and previews only the
-// newest: each of those says everything that the ones before it did. So a client that reconnects gets all that still matters.
+// jobLog is the history of one job. All changes of its status and outputs are kept, of progress and previews only the newest:
+// each of those includes everything of the ones before it. So a client that reconnects gets all that is still relevant.
 type jobLog struct {
 	frames   []frame // of status and outputs
 	progress *frame
@@ -55,7 +55,7 @@ type jobLog struct {
 // jobLogs are the logs of the last jobs.
 type jobLogs struct {
 	mu sync.Mutex
-	// run tells events of this process from those of one before.
+	// run distinguishes events of this process from those of an earlier one.
 	run   string
 	byID  map[string]*jobLog
 	order []string
@@ -65,7 +65,7 @@ func newJobLogs() jobLogs {
 	return jobLogs{run: strings.ReplaceAll(uuid.NewString()[:13], "-", ""), byID: map[string]*jobLog{}}
 }
 
-// of returns a job's log, which is made when there is none; the logs are locked.
+// of returns a job's log, which it makes if there is none; the logs are locked.
 func (l *jobLogs) of(id string) *jobLog {
 	if j := l.byID[id]; j != nil {
 		return j
@@ -79,7 +79,7 @@ func (l *jobLogs) of(id string) *jobLog {
 	return j
 }
 
-// drop forgets the oldest log of a job that is over, or the oldest one when none is.
+// drop removes the oldest log of a job that is over, or the oldest one if there is no such job.
 func (l *jobLogs) drop() {
 	oldest := max(0, slices.IndexFunc(l.order, func(id string) bool { return l.byID[id].over }))
 	id := l.order[oldest]
@@ -148,7 +148,7 @@ func (l *jobLogs) tellProgress(id string, p Progress, at time.Time) {
 	j.add(frame{progress: p.view(share, false)})
 }
 
-// share is how far a job is, which never goes back.
+// share returns the progress of a job, which never decreases.
 func (l *jobLogs) share(id string, now float64) float64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -191,7 +191,7 @@ func (l *jobLogs) outputs(id string) []shown {
 	return nil
 }
 
-// after returns the events behind a number, in order, the number of the last one, and what is closed at the next.
+// after returns the events behind a number, in order, the number of the last one, and the channel that is closed at the next.
 func (l *jobLogs) after(id string, number int64) (list []frame, last int64, wake <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -217,7 +217,7 @@ func insert(list []frame, f frame) []frame {
 	return append(list[:i], append([]frame{f}, list[i:]...)...)
 }
 
-// now is where a job's log stands: the number of its last event, and the newest preview.
+// now returns the state of a job's log: the number of its last event, and the newest preview.
 func (l *jobLogs) now(id string) (last int64, preview *previewFrame) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -231,7 +231,7 @@ func (l *jobLogs) now(id string) (last int64, preview *previewFrame) {
 // cursor is the id of an event, as clients send it back.
 func (l *jobLogs) cursor(number int64) string { return fmt.Sprintf("%s-%d", l.run, number) }
 
-// resume reads a cursor; false when it is not of a log that is still there.
+// resume reads a cursor, or returns false if its log no longer exists.
 func (l *jobLogs) resume(id, cursor string) (int64, bool) {
 	run, text, _ := strings.Cut(cursor, "-")
 	number, err := strconv.ParseInt(text, 10, 64)

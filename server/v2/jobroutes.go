@@ -66,7 +66,7 @@ func (a *API) getWorkflow(c echo.Context) error {
 	}{text, "api"})
 }
 
-// postCancel asks for a job's end and answers with the job. Statuses: 200, 404.
+// postCancel requests a job's end and answers with the job. Statuses: 200, 404.
 func (a *API) postCancel(c echo.Context) error {
 	f, err := a.asked(c)
 	if err != nil {

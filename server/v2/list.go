@@ -51,7 +51,7 @@ type summaries struct {
 	rows map[string]summaryView
 }
 
-// most bounds what is kept, well above what history has.
+// most bounds the stored entries, well above the size of history.
 const most = 3 * queue.HistoryLimit
 
 // of returns the summaries of rows that can be read.

@@ -14,11 +14,10 @@ const Client = "comfy-api-v2"
 // ours reports whether a job came through this API.
 func ours(extra *pyjson.Object) bool { return extra.String("client_id") == Client }
 
-// Begin notes that a job runs now.
+// Begin records that a job runs now.
 func (a *API) Begin(j *queue.Job) { a.logs.begin(j.ID, time.Now()) }
 
-// Observe takes what an event of the executor reports of a job. It is quick: images are packed and outputs entered by those
-// who read them.
+// Observe records an executor's event of a job. It is quick: images are encoded and outputs entered by the readers.
 func (a *API) Observe(job string, e executor.Event) {
 	now := time.Now()
 	switch e.Type {
@@ -37,7 +36,7 @@ func (a *API) Observe(job string, e executor.Event) {
 	}
 }
 
-// Finished notes that a job has gone to history, and how it ended.
+// Finished records that a job has moved to history, and its outcome.
 func (a *API) Finished(j *queue.Job, how queue.Status) {
 	a.cancelling.Delete(j.ID)
 	a.listed.drop(j.ID)

@@ -35,7 +35,7 @@ type outputView struct {
 	JobID        *string `json:"job_id"`
 }
 
-// textFolder is where texts that nodes have shown are kept, below the output folder.
+// textFolder is the folder of texts that nodes have shown, below the output folder.
 const textFolder = "text"
 
 // outputs are a job's outputs so far.
@@ -96,8 +96,8 @@ func shownAt(node string, output *pyjson.Object) (list []shown) {
 	return list
 }
 
-// output is the asset of an output, which is entered when it is asked for the first time; false when its file is gone, or
-// another job's by now.
+// output returns the asset of an output, which is entered at its first use; false if its file is missing, or belongs to
+// another job by now.
 func (a *API) output(c echo.Context, f found, s shown) (outputView, bool, error) {
 	lib, err := a.cfg.Library()
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"comfygo/queue"
 )
 
-// rememberedRemovals is how many jobs are remembered that were removed while they waited; eventPage how many events of
-// the queue are read at a time.
+// rememberedRemovals is the number of remembered jobs that were removed while they waited; eventPage the number of
+// events of the queue that are read at a time.
 const (
 	rememberedRemovals = 5000
 	eventPage          = 1000
@@ -23,7 +23,7 @@ type removal struct {
 	prompt, extra *pyjson.Object
 }
 
-// removals are read from the queue's log, as far as it goes back, when the first job is asked for that is nowhere else.
+// removals are read from the queue's log, as far as it goes back, at the first request for a job that is nowhere else.
 type removals struct {
 	mu     sync.Mutex
 	last   int64 // number of the last event that was read
@@ -32,7 +32,7 @@ type removals struct {
 	order  []string
 }
 
-// keep notes a job that is about to be a removed one.
+// keep records a job that is about to be removed.
 func (r *removals) keep(f found) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

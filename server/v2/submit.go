@@ -149,7 +149,7 @@ func (a *API) submit(c echo.Context, s Submission) (*queue.Job, error) {
 	return job, err
 }
 
-// refused says what is wrong with a workflow.
+// refused describes the faults of a workflow.
 func refused(v executor.Verdict) *Problem {
 	p := problem(http.StatusUnprocessableEntity, InvalidWorkflow, "the workflow cannot run")
 	if text := v.Error.String("message"); text != "" {

@@ -24,7 +24,7 @@ import (
 // maxParts bounds the parts of a form.
 const maxParts = 256
 
-// form is what a form of POST /assets holds.
+// form holds the fields of a form of POST /assets.
 type form struct {
 	temp   string // the folder for files on their way
 	values map[string]string
@@ -85,7 +85,7 @@ func (a *API) keep(c echo.Context, lib *assets.Library, owner string, f *form) (
 	return it, created || !seen, err // bytes that only others have are news to the caller
 }
 
-// placement is where a file_path wants an upload to be kept: the tags that the catalogue chooses a folder by.
+// placement returns the tags by which the catalogue chooses the folder of an upload with a file_path.
 func placement(file string, tags []string) ([]string, error) {
 	if file != path.Clean(file) || path.IsAbs(file) || file == ".." || strings.HasPrefix(file, "../") || strings.ContainsAny(file, "\x00\\") {
 		return nil, invalid("file_path must be a plain relative path like photo.png or models/checkpoints/x.safetensors")
@@ -106,7 +106,7 @@ func placement(file string, tags []string) ([]string, error) {
 	return assets.CleanTags(tags), nil
 }
 
-// parse reads the form; the file goes straight to the temp folder and is hashed on the way.
+// parse reads the form; the file is written directly to the temp folder and hashed meanwhile.
 func (f *form) parse(c echo.Context, open func(echo.Context) (io.ReadCloser, error)) error {
 	contentType, params, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
 	if err != nil || contentType != echo.MIMEMultipartForm || params["boundary"] == "" {
@@ -135,7 +135,7 @@ func (f *form) parse(c echo.Context, open func(echo.Context) (io.ReadCloser, err
 	return f.check()
 }
 
-// formError tells trouble with our own files from a form that cannot be read.
+// formError distinguishes failures of our own files from a form that cannot be read.
 func formError(err error) error {
 	var own *fs.PathError
 	var p *Problem
@@ -175,7 +175,7 @@ func (f *form) readFile(p *multipart.Part) (err error) {
 	return err
 }
 
-// check looks at the fields once all are there.
+// check checks the fields once all are present.
 func (f *form) check() error {
 	switch {
 	case f.staged == "":

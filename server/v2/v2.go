@@ -1,10 +1,10 @@
 // Package v2 serves the Comfy API v2: assets, jobs and their events, as the contract openapi-v2.yaml of Comfy-Org/docs
-// has them, with its typed errors. Beyond the contract it lists assets and jobs page by page, and its event streams can be
-// resumed by Last-Event-ID.
+// defines them, with its typed errors. Beyond the contract it lists assets and jobs page by page, and its event streams can
+// be resumed by Last-Event-ID.
 //
-// Jobs are the queue's own: what POST /prompt has queued is seen here, and the other way round. Assets are references of
-// the catalogue (package assets). The package must not know how a workflow is checked or run, nor who a caller is: the
-// server hands it functions for that.
+// Jobs are the queue's own: jobs of POST /prompt are visible here, and vice versa. Assets are references of the catalogue
+// (package assets). The package must not know how a workflow is checked or run, nor how callers are authenticated: the
+// server passes functions for that.
 package v2
 
 import (
@@ -33,21 +33,21 @@ type Submission struct {
 	Workflow *pyjson.Object
 	// Extra is extra_data, with secrets that must not be kept.
 	Extra *pyjson.Object
-	// Receipt is to be kept with the job; nil when the request has no key.
+	// Receipt is to be stored with the job; nil if the request has no key.
 	Receipt *queue.Receipt
 }
 
-// Progress is how far a job has come.
+// Progress is the progress of a job.
 type Progress struct {
 	// Share is between 0 and 1.
 	Share                 float64
 	NodesDone, NodesTotal int
-	// Node is the running node, "" when none runs; Step and Steps are its own progress, Steps 0 when it tells none.
+	// Node is the running node, "" if none runs; Step and Steps are its own progress; Steps is 0 if it reports none.
 	Node, Class string
 	Step, Steps int64
 }
 
-// Config is what the API is made of. Queue, Folders and all functions are required, but for View, Owner, JobOwner and Sees.
+// Config configures the API. Queue, Folders and all functions are required, except View, Owner, JobOwner and Sees.
 type Config struct {
 	Queue queue.View
 	// Folders are those of an owner's jobs.
@@ -62,21 +62,21 @@ type Config struct {
 	JobOwner func(c echo.Context) string
 	// Sees reports whether a request may see a job of an owner; nil means that all are visible.
 	Sees func(c echo.Context, owner string) bool
-	// Submit checks a workflow and queues it. The verdict tells what is wrong with it when there is no job.
+	// Submit checks a workflow and queues it. The verdict lists its faults if there is no job.
 	Submit func(c echo.Context, s Submission) (*queue.Job, executor.Verdict, error)
-	// Progress tells how far a job has come; false when nothing is known.
+	// Progress returns the progress of a job, or false if it is unknown.
 	Progress func(id string) (Progress, bool)
 	// Body is a request's body with the limits on its size and on the client's slowness.
 	Body func(c echo.Context) (io.ReadCloser, error)
-	// Hold returns what the caller may add to a base folder.
+	// Hold returns the space that the caller may still use in a base folder.
 	Hold func(c echo.Context, dir string) (assets.Quota, error)
-	// SendFile answers with a file; false when it is gone.
+	// SendFile answers with a file, or returns false if it is missing.
 	SendFile func(c echo.Context, d assets.Download) (found bool, err error)
 	// Change returns a channel that is closed at the next change of the queue; false when the server ends.
 	Change func() (<-chan struct{}, bool)
-	// Claims are the keys that are used; nil begins with none.
+	// Claims are the used keys; nil means none.
 	Claims *Claims
-	// Retention is how long finished jobs are remembered; 0 means until there are too many.
+	// Retention is the time that finished jobs are remembered; 0 means until there are too many.
 	Retention time.Duration
 	// Logger may be nil.
 	Logger *slog.Logger

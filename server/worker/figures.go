@@ -36,7 +36,7 @@ func (p *pace) see(node string, value int, at time.Time) (steps int, perSecond f
 	return steps, perSecond
 }
 
-// measureEvent takes what an event says about a sampler's steps.
+// measureEvent records an event's data of a sampler's steps.
 func (s *Service) measureEvent(job string, e executor.Event) {
 	if e.Type != "progress" {
 		return
@@ -49,10 +49,10 @@ func (s *Service) measureEvent(job string, e executor.Event) {
 	s.Metrics.Stepped(s.pace.see(node, int(reply.NumberOf(e.Data, "value")), time.Now()))
 }
 
-// samplers is how the categories of nodes begin whose progress is counted in steps.
+// samplers is the prefix of the categories of nodes with progress in steps.
 const samplers = "model/sampling"
 
-// beginJob notes that a job begins. end must be called with its result.
+// beginJob records that a job begins. end must be called with its result.
 func (s *Service) beginJob(ctx context.Context, j *queue.Job) (_ context.Context, end func(executor.Result)) {
 	start, waited := time.Now(), time.Duration(0)
 	if ms := reply.NumberOf(j.Extra, "create_time"); ms > 0 {
@@ -71,7 +71,7 @@ func (s *Service) beginJob(ctx context.Context, j *queue.Job) (_ context.Context
 	}
 }
 
-// outcomeOf says in one word how a job ended.
+// outcomeOf returns the outcome of a job in one word.
 func outcomeOf(ctx context.Context, r executor.Result) string {
 	cause := context.Cause(ctx)
 	switch {

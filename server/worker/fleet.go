@@ -11,7 +11,7 @@ import (
 	"comfygo/server/hub"
 )
 
-// Fleet is what a queue of several processes calls in this server.
+// Fleet returns the functions of this server that a queue of several processes calls.
 func (s *Service) Fleet() queue.Fleet {
 	return queue.Fleet{
 		Begun: func(j *queue.Job) {
@@ -80,7 +80,7 @@ func (s *Service) sendPackMessage(owner string, m message, number int64) {
 	s.Hub.Send(m.event.Type, m.event.Data, to)
 }
 
-// ended notes that a job of the fleet has gone to history.
+// ended records that a job of the fleet has moved to history.
 func (s *Service) ended(j *queue.Job, number int64, how queue.Status, outputs func() *pyjson.Object) {
 	s.Runs.End(j.ID, time.Now())
 	s.previews.Delete(j.ID)

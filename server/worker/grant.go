@@ -30,13 +30,13 @@ func (s *Service) mayStillRun(ctx context.Context, j *queue.Job) bool {
 	return k.State == "active"
 }
 
-// keyStore is what the server asks of a gate that keeps users and keys.
+// keyStore is the part of a gate with users and keys that the server needs.
 type keyStore interface {
 	User(ctx context.Context, idOrName string) (auth.User, error)
 	Key(ctx context.Context, id string) (auth.Key, error)
 }
 
-// notAllowedAnyMore is what becomes of a job whose right has ended before its turn: it counts as interrupted.
+// notAllowedAnyMore returns the outcome of a job whose right has ended before its turn: it counts as interrupted.
 func notAllowedAnyMore(j *queue.Job, now time.Time) queue.Outcome {
 	data := pyjson.NewObject("prompt_id", j.ID, "node_id", nil, "node_type", nil, "executed", []any{}, "timestamp", now.UnixMilli())
 	return queue.Outcome{Messages: []queue.Message{{Event: "execution_interrupted", Data: data}}}

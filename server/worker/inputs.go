@@ -20,8 +20,8 @@ const (
 	mostInputs = 1000
 )
 
-// fetchInputs brings the files that a prompt names to this machine: node packs look for them in the folders. What is wrong with one is told by the
-// node that reads it.
+// fetchInputs copies the files that a prompt names to this machine: node packs search for them in the folders. A fault of a file is reported by
+// the node that reads it.
 func fetchInputs(ctx context.Context, job executor.Job, dirs *folders.Folders, log *slog.Logger) {
 	if job.Folders != nil {
 		dirs = job.Folders

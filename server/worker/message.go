@@ -24,7 +24,7 @@ type head struct {
 	Client    string              `json:"client,omitempty"`
 	Broadcast bool                `json:"all,omitempty"`
 	Node      *executor.NodeState `json:"node,omitempty"`
-	// Data is how many bytes of JSON follow.
+	// Data is the number of bytes of JSON that follow.
 	Data int `json:"data,omitempty"`
 	// PNG: the preview is a PNG, else a JPEG. Again: it is the preview of the event before, and not here.
 	PNG    bool `json:"png,omitempty"`
@@ -33,7 +33,7 @@ type head struct {
 	Number int  `json:"number,omitempty"`
 }
 
-// message is what a worker reports about a job.
+// message is a worker's report about a job.
 type message struct {
 	head  head
 	event executor.Event

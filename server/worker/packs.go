@@ -28,7 +28,7 @@ func (s *Service) SendBinaryOfPack(number int, data []byte, client string) {
 	}
 }
 
-// SendPacksChanged tells all clients that node classes have come, gone or changed: /object_info has them.
+// SendPacksChanged notifies all clients that node classes were added, removed or changed: /object_info has them.
 func (s *Service) SendPacksChanged() {
 	s.Hub.Send("comfygo.packs_changed", pyjson.NewObject(), hub.Everybody)
 }

@@ -37,13 +37,13 @@ type Service struct {
 	V2       *v2.API
 	Executor Runner
 	Registry *nodes.Registry
-	// Runs is told how far the job has come, State that it is alive.
+	// Runs tracks the progress of the job, State that it is alive.
 	Runs    *jobs.Runs
 	State   *health.State
 	Metrics *metrics.Metrics
-	// Traces makes spans; nil makes none.
+	// Traces makes spans; nil disables them.
 	Traces measure.Traces
-	// FreeModels drops loaded models when a client asks for it; nil when there is nothing to drop.
+	// FreeModels unloads models when a client requests it; nil if there are none.
 	FreeModels func()
 	// ReloadPacks loads node packs again; may be nil.
 	ReloadPacks func()

@@ -72,12 +72,12 @@ func (s *Service) nextJob() (executor.Job, bool) {
 	return s.executorJob(j), true
 }
 
-// JobFinished tells the job's client that nothing runs for it any more.
+// JobFinished notifies the job's client that nothing runs for it any more.
 func (s *Service) JobFinished(j *queue.Job, how queue.Status) {
 	s.finished(j, how, 0)
 }
 
-// finished tells that nothing runs for a job any more; number is that of the event, 0 for the hub's own.
+// finished reports that nothing runs for a job any more; number is that of the event, 0 for the hub's own.
 func (s *Service) finished(j *queue.Job, how queue.Status, number int64) {
 	s.V2.Finished(j, how)
 	if client, ok := (executor.Job{ExtraData: j.Extra}).Client(); ok {
@@ -103,11 +103,11 @@ const (
 	// manyNodes is up to how many nodes the state of all of them is sent at every change, as upstream does at any number: at 10,000 that
 	// would be 2 MB each time, 40 GB for the whole job.
 	manyNodes = 500
-	// statePause is how long the next state of more nodes waits. Each has all that was in those before it.
+	// statePause is the time that the next state message waits when there are more nodes. Each message includes the ones before it.
 	statePause = 100 * time.Millisecond
 )
 
-// statePacer thins out the states of a run with many nodes. The newest is sent before the run's end is told.
+// statePacer limits the rate of state messages of a run with many nodes. The newest is sent before the run's end is reported.
 type statePacer struct {
 	send func(executor.Event)
 	at   time.Time
@@ -136,10 +136,10 @@ func (p *statePacer) flush() {
 	}
 }
 
-// previewFeature is what clients say that know previews with metadata.
+// previewFeature is the feature flag of clients that support previews with metadata.
 const previewFeature = "supports_preview_metadata"
 
-// sendEvent passes an event of an owner's job on to the clients it is for. number is the event's, 0 for the hub's own.
+// sendEvent passes an event of an owner's job on to its clients. number is the event's, 0 means the hub's own.
 func (s *Service) sendEvent(owner string, e executor.Event, number int64) {
 	to := hub.To(e.Client).Of(owner).At(number)
 	if e.Broadcast {

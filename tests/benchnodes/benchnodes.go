@@ -12,7 +12,7 @@ import (
 	"comfygo/nodes"
 )
 
-// Size is how many bytes GET /object_info of ComfyUI 0.33.0 has with its 633 classes.
+// Size is the number of bytes of GET /object_info of ComfyUI 0.33.0 with its 633 classes.
 const Size = 789_000
 
 // filler is a class with the inputs that classes usually have: links, numbers with ranges, choices and texts.

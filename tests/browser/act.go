@@ -30,13 +30,13 @@ func (p *Page) ClickText(css, text string) {
 	p.Do("clicking "+text, chromedp.MouseClickXY(at[0], at[1]))
 }
 
-// Type writes into the element, key by key, after what it holds.
+// Type writes into the element, key by key, after its content.
 func (p *Page) Type(css, text string) {
 	p.t.Helper()
 	p.Do("typing into "+css, chromedp.SendKeys(chromedp.CSS(css), text, chromedp.NodeVisible))
 }
 
-// Fill replaces what a field holds and tells the page with the events input and change.
+// Fill replaces the content of a field and sends the page the events input and change.
 func (p *Page) Fill(css, text string) {
 	p.t.Helper()
 	p.Wait(css)
@@ -44,7 +44,7 @@ func (p *Page) Fill(css, text string) {
 		"; e.dispatchEvent(new Event('input', {bubbles: true})); e.dispatchEvent(new Event('change', {bubbles: true})) })()")
 }
 
-// Press presses keys wherever the focus is: characters, or names of package kb such as kb.Enter and kb.Tab.
+// Press presses keys at the current focus: characters, or names of package kb such as kb.Enter and kb.Tab.
 func (p *Page) Press(keys string, modifiers ...chromedp.Modifier) {
 	p.t.Helper()
 	p.Do("pressing keys", chromedp.KeyEvent(keys, chromedp.KeyModifiers(modifiers...)))
@@ -112,10 +112,10 @@ func (p *Page) Prefer(pairs ...string) {
 	}))
 }
 
-// Spoken is one element as a screen reader tells it.
+// Spoken is one element as a screen reader reads it.
 type Spoken struct{ Role, Name string }
 
-// Speaks returns the elements that a screen reader tells, in the page's order.
+// Speaks returns the elements that a screen reader reads, in the page's order.
 func (p *Page) Speaks() []Spoken {
 	p.t.Helper()
 	nodes := Run(p, "reading the accessibility tree", func(ctx context.Context, t *chromedp.Target) ([]*accessibility.Node, error) {

@@ -105,7 +105,7 @@ func TestAppDemo(t *testing.T) {
 	p.Clean()
 }
 
-// checkGallery looks at what TestAppDemo has made, takes its workflow again and clears the history.
+// checkGallery checks the results of TestAppDemo, reuses its workflow and clears the history.
 func checkGallery(t *testing.T, p *browser.Page) {
 	t.Helper()
 	p.Click("a[data-view=gallery]")
@@ -178,7 +178,7 @@ func TestAppRuns(t *testing.T) {
 	p.Clean()
 }
 
-// TestAppReload loads the page again while its run goes on, and again after a restart of the server.
+// TestAppReload reloads the page while its run continues, and again after a restart of the server.
 func TestAppReload(t *testing.T) {
 	t.Parallel()
 	s := browser.Start(t, "--demo-model")
@@ -209,7 +209,8 @@ func TestAppReload(t *testing.T) {
 	p.Clean()
 }
 
-// TestAppWithoutModel is a first visit to a server that has nothing: it says what to put where, and sees it come.
+// TestAppWithoutModel is a first visit to a server without models: the page explains which files to put where,
+// and shows them when they appear.
 func TestAppWithoutModel(t *testing.T) {
 	t.Parallel()
 	s := browser.Start(t)

@@ -29,7 +29,7 @@ func made(t *testing.T, setUp func(p *browser.Page)) (*browser.Server, *browser.
 	return s, p
 }
 
-// view goes to one of the page's views and waits until it shows what it has.
+// view opens one of the page's views and waits until its content is shown.
 func view(p *browser.Page, name string) {
 	p.Click("a[data-view='" + name + "']")
 	ready := map[string]string{
@@ -39,7 +39,7 @@ func view(p *browser.Page, name string) {
 	p.WaitFor("the view "+name+" is there", ready)
 }
 
-// TestAppPhone looks at every view on a phone, dark and light: nothing is wider than the screen.
+// TestAppPhone checks every view on a phone, dark and light: nothing is wider than the screen.
 func TestAppPhone(t *testing.T) {
 	t.Parallel()
 	for _, scheme := range []string{"light", "dark"} {
@@ -146,7 +146,7 @@ func count(spoken []browser.Spoken, role string) (n int) {
 	return n
 }
 
-// TestAppKeyboard makes an image and looks at it without a mouse; wherever the focus is, it can be seen.
+// TestAppKeyboard makes an image and views it without a mouse; the focus is always visible.
 func TestAppKeyboard(t *testing.T) {
 	t.Parallel()
 	s := browser.Start(t, "--demo-model")
@@ -208,7 +208,7 @@ func reach(t *testing.T, p *browser.Page, what, condition string) {
 	t.Fatal(fmt.Sprint("the keyboard does not reach ", what))
 }
 
-// TestAppStill asks for less motion: nothing moves for longer than a blink.
+// TestAppStill requests reduced motion: nothing moves for longer than a blink.
 func TestAppStill(t *testing.T) {
 	t.Parallel()
 	_, p := made(t, func(p *browser.Page) { p.Prefer("prefers-reduced-motion", "reduce") })

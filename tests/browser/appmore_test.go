@@ -9,7 +9,7 @@ import (
 	"comfygo/tests/browser"
 )
 
-// TestAppFixedNumbers runs a workflow whose steps come from a PrimitiveInt twice: the number is not drawn anew as a seed is.
+// TestAppFixedNumbers runs a workflow whose steps come from a PrimitiveInt twice: unlike a seed, the number does not change.
 func TestAppFixedNumbers(t *testing.T) {
 	t.Parallel()
 	s := browser.Start(t, "--demo-model")

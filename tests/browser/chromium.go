@@ -21,7 +21,8 @@ var shared struct {
 	close func()
 }
 
-// process returns the context of the running browser. It skips the test, saying why, where none is installed.
+// process returns the context of the running browser. Without an installed browser it skips the test with the
+// reason.
 func process(t testing.TB) context.Context {
 	t.Helper()
 	path, err := chromium.Find()
@@ -92,5 +93,5 @@ func closeShared() {
 	}
 }
 
-// Find returns the path of the browser; the error says what to install.
+// Find returns the path of the browser; the error names the package to install.
 func Find() (string, error) { return chromium.Find() }

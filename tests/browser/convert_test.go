@@ -39,8 +39,8 @@ func installed(t *testing.T) frontend.Found {
 	return found
 }
 
-// nodeInfo is /object_info with all of upstream's node classes: those that the server lacks as they were recorded, and
-// those of the file that COMFYGO_OBJECT_INFO names, such as the classes of online services.
+// nodeInfo returns /object_info with all of upstream's node classes: those that the server lacks as they were recorded, and those of the file
+// that COMFYGO_OBJECT_INFO names, such as the classes of online services.
 func nodeInfo(t *testing.T, s *browser.Server) []byte {
 	t.Helper()
 	all := map[string]json.RawMessage{}
@@ -199,7 +199,7 @@ func (b bothWays) ours(text []byte) (map[string]any, error) {
 	return out, json.Unmarshal(data, &out)
 }
 
-// report is what came out for one workflow.
+// report is the result for one workflow.
 type report struct {
 	Unknown     []string `json:"unknown_nodes,omitempty"`
 	Differences string   `json:"differences,omitempty"`
@@ -248,8 +248,8 @@ func (b bothWays) compare(t *testing.T, text []byte) report {
 // all has every template converted by the front end too, and what came out equal written down.
 var all = flag.Bool("all", false, "convert every template in the front end, and record those that come out alike")
 
-// alike is the file of what came out alike: a sum of the front end's version, the workflow and our prompt, by the template's name. While none
-// of them changes there is no need for the front end, which takes half a second for each.
+// alike is the file of equal results: a sum of the front end's version, the workflow and our prompt, by the template's name. While none of
+// them changes the front end, which takes half a second for each, need not run.
 const alike = "testdata/converted.json"
 
 // sumOf is the entry of a template in that file; "" if the converter refuses it.
@@ -377,8 +377,8 @@ func asList(v any) []any {
 	return l
 }
 
-// TestConvertExamples compares the examples of package workflow, whose prompts were recorded with COMFYGO_RECORD=1, with
-// what the front end makes of them now.
+// TestConvertExamples compares the examples of package workflow, whose prompts were recorded with COMFYGO_RECORD=1, with the front end's
+// current results.
 func TestConvertExamples(t *testing.T) {
 	t.Parallel()
 	b := newBothWays(t)

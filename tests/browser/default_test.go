@@ -12,7 +12,7 @@ import (
 )
 
 // TestDefaultWorkflow runs the workflow that the official front end opens for a new user, Z-Image, from the button: with small models under
-// the names that it asks for, whose text encoder is a CLIP-L as wide as the model reads, and at a quarter of the width and height.
+// the names that it requires, with a CLIP-L of the width that the model reads as text encoder, and at a quarter of the width and height.
 func TestDefaultWorkflow(t *testing.T) {
 	t.Parallel()
 	models := t.TempDir()

@@ -16,14 +16,14 @@ import (
 	"comfygo/tests/browser"
 )
 
-// baseline is what the front end complains of with ComfyUI's own server, too: files that a new user does not have, and one
-// line of its own.
+// baseline holds the front end's errors with ComfyUI's own server, too: files that a new user does not have, and one line of
+// its own.
 var baseline = []string{
 	`^request: 404 GET .*/user\.css$`,
 	`^request: 404 GET .*/api/userdata/(user\.css|comfy\.templates\.json|workflows%2F\.index\.json)$`,
 	`^request: 404 GET .*/api/userdata\?dir=(workflows|subgraphs)&`,
 	`^console: ComfyApp graph accessed before initialization`,
-	// The default workflow asks for models that are not there; the page looks for their sizes, which --disable-api-nodes forbids.
+	// The default workflow needs models that are missing; the page requests their sizes, which --disable-api-nodes forbids.
 	`^(console|request): .*https://huggingface\.co/`,
 	`^console: .*violates the document's Content Security Policy`,
 }
@@ -131,7 +131,7 @@ func TestFrontEndComesUp(t *testing.T) {
 	f.Shot("again")
 }
 
-// TestFrontEndRuns runs the demo model from the button and looks at progress, previews and the image.
+// TestFrontEndRuns runs the demo model from the button and checks progress, previews and the image.
 func TestFrontEndRuns(t *testing.T) {
 	t.Parallel()
 	f := openFront(t, "--demo-model", "--preview-method", "latent2rgb")
@@ -165,7 +165,7 @@ func TestFrontEndRuns(t *testing.T) {
 	f.Clean(baseline...)
 }
 
-// TestFrontEndSaysWhatIsWrong runs a workflow whose model is not there.
+// TestFrontEndSaysWhatIsWrong runs a workflow whose model is missing.
 func TestFrontEndSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	f := openFront(t)

@@ -148,7 +148,7 @@ func TestManageKeys(t *testing.T) {
 	p.Clean()
 }
 
-// listen opens a socket with a key; the channel tells why it ended.
+// listen opens a socket with a key; the channel reports why it ended.
 func listen(t *testing.T, base, key string) <-chan error {
 	t.Helper()
 	conn, answer, err := websocket.Dial(t.Context(), strings.Replace(base, "http", "ws", 1)+"/ws?clientId=test", &websocket.DialOptions{
@@ -228,7 +228,7 @@ func TestManageRest(t *testing.T) {
 	p.Shot("refused")
 }
 
-// TestManageAccessible looks at every view on a phone, light and dark, and as a screen reader does.
+// TestManageAccessible checks every view on a phone, light and dark, and as a screen reader does.
 func TestManageAccessible(t *testing.T) {
 	t.Parallel()
 	s, first := managed(t)
@@ -265,7 +265,7 @@ func TestManageAccessible(t *testing.T) {
 	}
 }
 
-// TestManageWithoutStore tells why there is nothing to manage.
+// TestManageWithoutStore checks that the page explains why there is nothing to manage.
 func TestManageWithoutStore(t *testing.T) {
 	t.Parallel()
 	p := browser.Open(t, browser.Start(t), "/manage")
@@ -274,7 +274,7 @@ func TestManageWithoutStore(t *testing.T) {
 	p.Clean()
 }
 
-// TestAppWithStore uses the page as an administrator and sees the way to keys and out.
+// TestAppWithStore uses the page as an administrator and checks the links to the keys and to log out.
 func TestAppWithStore(t *testing.T) {
 	t.Parallel()
 	s, first := managed(t)

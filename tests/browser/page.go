@@ -41,7 +41,7 @@ func Open(t testing.TB, s *Server, path string) *Page {
 	return p
 }
 
-// Blank opens an empty tab whose paths are below base, to set it up before the first Goto.
+// Blank opens an empty tab for paths below base, to set it up before the first Goto.
 func Blank(t testing.TB, base string) *Page {
 	t.Helper()
 	w := newWatch()
@@ -92,8 +92,8 @@ func Run[T any](p *Page, what string, action chromedp.Action[T]) T {
 	return v
 }
 
-// Eval runs JavaScript in the page and returns its value, of which JSON is made; a promise is waited for. T is
-// chromedp.Void to drop it.
+// Eval runs JavaScript in the page and decodes its value from JSON; it waits for a promise. With chromedp.Void as T
+// the value is dropped.
 func Eval[T any](p *Page, script string) T {
 	p.t.Helper()
 	return Run(p, "running "+short(script), chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
@@ -191,7 +191,7 @@ func (p *Page) Logged() []string {
 	return slices.Clone(p.watch.logged)
 }
 
-// Requests returns the requests so far whose path and query match the pattern, "" for all.
+// Requests returns the requests so far with a path and query that match the pattern; "" matches all.
 func (p *Page) Requests(pattern string) []Request {
 	match := regexp.MustCompile(pattern)
 	p.watch.mu.Lock()
@@ -215,7 +215,7 @@ func (p *Page) Frames() []Frame {
 // Forget drops the problems, lines, requests and messages so far.
 func (p *Page) Forget() { p.watch.forget() }
 
-// tell logs what a failed test's page said.
+// tell logs the messages of a failed test's page.
 func (p *Page) tell() {
 	for _, problem := range p.Problems() {
 		p.t.Log(problem)

@@ -82,9 +82,9 @@ type Server struct {
 	path              string
 }
 
-// Start runs the server on a free port; flags are added. Without a flag that asks for another front end it serves our
-// own pages only, whatever is installed on the machine. It is stopped at the end of the test, where a data race or
-// another bad end fails the test. Where no browser is installed the test is skipped before anything is built.
+// Start runs the server on a free port; flags are added. Unless a flag selects another front end, it serves our own
+// pages only, whatever is installed on the machine. It is stopped at the end of the test; a data race or another
+// failure at its end fails the test. If no browser is installed the test is skipped before anything is built.
 func Start(t testing.TB, flags ...string) *Server {
 	t.Helper()
 	if _, err := chromium.Find(); err != nil {

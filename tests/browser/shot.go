@@ -45,7 +45,7 @@ func (p *Page) save(name string, data []byte) (string, error) {
 	return path, nil
 }
 
-// fileName matches what a file name does without.
+// fileName matches the characters that are removed from a file name.
 var fileName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
 // artefacts makes the folder of a test's images and other results, below this package wherever the test lies.

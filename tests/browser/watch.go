@@ -19,7 +19,7 @@ const (
 	FailedRequest = "request"   // answered with 400 or more, or not at all
 )
 
-// Problem is one thing that went wrong in a page.
+// Problem is one fault of a page.
 type Problem struct {
 	Kind string // ConsoleError, Exception or FailedRequest
 	Text string // what the console shows; of a request "STATUS METHOD URL"
@@ -50,7 +50,7 @@ type Frame struct {
 	Size int    // bytes of the payload as the protocol carries it
 }
 
-// watch keeps what a page's tab tells. Its method see runs in the loop that reads the tab's messages.
+// watch records the messages of a page's tab. Its method see runs in the loop that reads them.
 type watch struct {
 	mu       sync.Mutex
 	problems []Problem
@@ -75,7 +75,7 @@ func (w *watch) see(event any) {
 	case *runtime.EventExceptionThrown:
 		w.problems = append(w.problems, exception(e.ExceptionDetails))
 	case *log.EventEntryAdded:
-		// Of failed requests more is known from the events below.
+		// The events below have more details of failed requests.
 		if e.Entry.Level == log.EntryLevelError && e.Entry.Source != log.EntrySourceNetwork {
 			w.problems = append(w.problems, Problem{Kind: ConsoleError, Text: e.Entry.Text, URL: e.Entry.URL})
 		}
@@ -113,7 +113,8 @@ func (w *watch) request(event any) {
 			return
 		}
 		r.Failure, r.Cancelled = e.ErrorText, e.Canceled
-		// What the page gives up itself, and bodies it does not read after an answer, are no failures.
+		// Requests that the page aborts itself, and bodies that it does not read after an answer, are not
+		// failures.
 		if !e.Canceled && r.Status == 0 {
 			w.problems = append(w.problems, Problem{FailedRequest, fmt.Sprintf("%s %s %s", r.Failure, r.Method, r.URL), r.URL})
 		}

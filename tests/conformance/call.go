@@ -25,7 +25,7 @@ const callTimeout = time.Minute
 
 const boundary = "----conformanceboundary7d1b"
 
-// answer is what came back: header names in lower case, several of one name joined.
+// answer is the server's answer: header names in lower case, several values of one name joined.
 type answer struct {
 	status  int
 	headers map[string]string
@@ -166,7 +166,7 @@ func (r *Run) part(p *pyjson.Object) ([]byte, error) {
 	return pyjson.Marshal(v)
 }
 
-// describe turns an answer's body into what the recordings have of bodies.
+// describe converts an answer's body to the recordings' form.
 func (a *answer) describe(kind string) *pyjson.Object {
 	data := a.unpacked()
 	digest := func() *pyjson.Object {

@@ -12,13 +12,13 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// maxDifferences bounds what is told of one case.
+// maxDifferences bounds the number of reported differences of one case.
 const maxDifferences = 12
 
-// alwaysUnordered are the keys of lists whose order comes from a set.
+// alwaysUnordered are the keys of lists in the order of a set.
 var alwaysUnordered = []string{"errors", "dependent_outputs", "executed", "current_outputs", "cycle_nodes_set"}
 
-// rules say how two values are compared; the patterns are globs on dotted paths.
+// rules define how two values are compared; the patterns are globs on dotted paths.
 type rules struct{ unordered, subset, ignore []string }
 
 func readRules(o *pyjson.Object) rules {
@@ -147,7 +147,7 @@ func (c *comparison) sets(want, rest []any, path string, subset bool) {
 	c.pairs(want, rest, path, path+".#", subset)
 }
 
-// messages compares messages whose order may differ.
+// messages compares messages in any order.
 func (c *comparison) messages(want, rest []any) { c.pairs(want, rest, "", "", false) }
 
 // pairs looks for a partner for each wanted element; inner is the path of an element.

@@ -120,7 +120,7 @@ func objects(o *pyjson.Object, key string) []*pyjson.Object {
 	return out
 }
 
-// vars are the values that stand for {{name}} in the recordings.
+// vars are the values of {{name}} in the recordings.
 type vars map[string]any
 
 // fill puts values in the place of names, everywhere in v.

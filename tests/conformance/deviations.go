@@ -9,11 +9,11 @@ import (
 	"comfygo/tests/golden"
 )
 
-// Deviation is where the program is to differ from the recordings.
+// Deviation is an intended difference of the program from the recordings.
 type Deviation struct {
 	// Cases are the ids of exchanges and traces, which may hold *.
 	Cases []string `json:"cases"`
-	// Variant, when there are no cases, means everything that was recorded in it.
+	// Variant, without cases, selects everything that was recorded in it.
 	Variant string `json:"variant"`
 	// Plain means that only the program without the test nodes differs.
 	Plain  bool   `json:"plain"`

@@ -11,7 +11,7 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// describePicture returns for an image what the recordings tell; nil when the data is none.
+// describePicture returns the recordings' description of an image, or nil if the data is not an image.
 func describePicture(b []byte) *pyjson.Object {
 	has := func(at int, text string) bool { return len(b) >= at+len(text) && string(b[at:at+len(text)]) == text }
 	switch {

@@ -134,7 +134,7 @@ func (l *listener) close() []*pyjson.Object {
 
 var binaryNames = map[uint32]string{1: "PREVIEW_IMAGE", 2: "UNENCODED_PREVIEW_IMAGE", 3: "TEXT", 4: "PREVIEW_IMAGE_WITH_METADATA"}
 
-// describeBinary returns for a binary message what the recordings tell.
+// describeBinary returns the recordings' description of a binary message.
 func describeBinary(d []byte) *pyjson.Object {
 	number := func(at int) uint32 {
 		if len(d) < at+4 {

@@ -17,12 +17,12 @@ var (
 	innerMark = regexp.MustCompile(`<<[a-z]+>>`)
 )
 
-// isToken reports whether a recorded text stands for a value that varies.
+// isToken reports whether a recorded text is a placeholder for a value that varies.
 func isToken(text string) bool {
 	return strings.HasPrefix(text, "<<") && strings.HasSuffix(text, ">>")
 }
 
-// tokenFits reports whether a value is what a token stands for.
+// tokenFits reports whether a value matches a placeholder.
 func tokenFits(token string, v any) bool {
 	kind := token[2 : len(token)-2]
 	name, rest, _ := strings.Cut(kind, ":")

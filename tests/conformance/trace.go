@@ -66,9 +66,9 @@ func (c *conversation) step(s *pyjson.Object) error {
 	return fmt.Errorf("the step %s is unknown", short(s))
 }
 
-// begun waits until a client hears of the job's first node: between the moment in which a job counts as running and that
-// message, what the conversation does next could come in between, though the recording did not. A client who
-// hears nothing of the job is not waited for long.
+// begun waits until a client is notified of the job's first node: between the moment in which a job counts as running
+// and that message, the next step of the conversation could come in between, although it did not in the recording. A
+// client that gets no message of the job is not waited for long.
 func (c *conversation) begun(id any) {
 	const patience = 300 * time.Millisecond
 	match := pyjson.NewObject("prompt_id", c.run.vars.fill(id))

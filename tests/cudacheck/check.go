@@ -30,9 +30,9 @@ var Computed = []dtype.DType{dtype.F16, dtype.BF16, dtype.F32}
 // Stored are the types that weights have in files; Invalid means those that a sample has.
 var Stored = []dtype.DType{dtype.Invalid, dtype.F16, dtype.BF16, dtype.F32}
 
-// Part is what was found out of the graphs of one part of a sample's networks, such as its U-Net.
+// Part describes the graphs of one part of a sample's networks, such as its U-Net.
 type Part struct {
-	// Nodes counts the operators of all of the part's graphs, Digest tells them from others.
+	// Nodes counts the operators of all of the part's graphs, Digest identifies them.
 	Nodes  int
 	Digest string
 	// Missing are the operators that CUDA has no kernel for.
@@ -56,8 +56,8 @@ func New(reg *family.Registry) *Checker {
 }
 
 // Check writes the graphs of a sample's networks in each compute type, from weights in a stored type, and looks their
-// operators up. It returns what it found by compute type and part, and the families whose graphs they are. Graphs that
-// cannot be written are an error; others are written all the same.
+// operators up. It returns the results by compute type and part, and the families of the graphs. Graphs that cannot be
+// written are an error; others are written all the same.
 func (c *Checker) Check(ctx context.Context, s Sample, stored dtype.DType) (map[dtype.DType]map[string]*Part, []string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,7 +102,7 @@ func (c *Checker) Check(ctx context.Context, s Sample, stored dtype.DType) (map[
 	return found, slices.Compact(names), errors.Join(errs...)
 }
 
-// add looks at one more graph of the part.
+// add adds one more graph of the part.
 func (p *Part) add(g *onnx.Graph) error {
 	model, err := g.Marshal(func(onnx.Initializer) (onnx.Placement, error) { return onnx.Placement{Inline: []byte{}}, nil })
 	if err != nil {
@@ -118,8 +118,8 @@ func (p *Part) add(g *onnx.Graph) error {
 	return nil
 }
 
-// Unwritten lists the families of whose networks no graph has been written, nor of another family of the same role and
-// package, with the packages that they come from.
+// Unwritten lists the families for whose networks no graph has been written, nor for another family of the same role and
+// package, with their packages.
 func (c *Checker) Unwritten() map[string]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -73,7 +73,7 @@ func Samples(root string) ([]Sample, error) {
 	return out, nil
 }
 
-// key tells architectures apart.
+// key identifies architectures.
 func (s Sample) key() string {
 	var b strings.Builder
 	for _, e := range s.Tensors {

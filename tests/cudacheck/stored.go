@@ -11,7 +11,7 @@ import (
 	"comfygo/engine/dtype"
 )
 
-// File is where the stored findings lie, below the root of the module.
+// File is the path of the stored findings, below the root of the module.
 const File = "tests/cudacheck/graphs.txt"
 
 //go:embed graphs.txt
@@ -22,7 +22,7 @@ const header = `# Graphs for CUDA, written by: make cuda-check ARGS=-write
 # sample | part | nodes:digest computed in F16, BF16 and F32. The test writes the graphs of samples with a star.
 `
 
-// Found is what was found out of a sample: its parts by compute type, for weights as the sample has them.
+// Found holds the results for a sample: its parts by compute type, for weights in the sample's types.
 type Found struct {
 	Short bool
 	Parts map[dtype.DType]map[string]*Part
@@ -98,11 +98,11 @@ func Format(found map[string]*Found) string {
 	return b.String()
 }
 
-// grown is how much larger than the stored one a graph may become, as a factor.
+// grown is the factor by which a graph may be larger than the stored one.
 const grown = 1.02
 
-// Compare lists what is wrong with the parts of a sample beside the stored ones, of which there may be none: operators
-// without a kernel, and graphs that have grown.
+// Compare lists the faults of a sample's parts compared to the stored ones, which may be missing: operators without a
+// kernel, and graphs that have grown.
 func Compare(known *Found, compute dtype.DType, parts map[string]*Part) []string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(parts)) {

@@ -7,7 +7,7 @@ import (
 	"comfygo/engine/weights"
 )
 
-// watched is a family in a role, of which the checker learns what it reads.
+// watched is a family in a role; the checker records the files that it reads.
 type watched struct {
 	family.Family
 	role family.Role
@@ -24,7 +24,7 @@ func (c *Checker) of(role family.Role, f family.Family) *watched {
 	return w
 }
 
-// seen notes that the family has read a network, unless it is nil.
+// seen records that the family has read a network, unless it is nil.
 func seen[T comparable](w *watched, v T, err error) (T, error) {
 	var none T
 	if err == nil && v != none {

@@ -14,7 +14,7 @@ import (
 	"comfygo/engine/family"
 )
 
-// Report is what Whole found.
+// Report is the result of Whole.
 type Report struct {
 	// Found are the findings by sample, Graphs counts the parts that were written, in all types.
 	Found  map[string]*Found

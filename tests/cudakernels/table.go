@@ -29,8 +29,8 @@ type table struct {
 	Kernels map[string]map[string][]kernel `json:"kernels"`
 }
 
-// kernel is a range of versions with the element types that it takes: alternatives, each of which maps the names of type
-// constraints to types.
+// kernel is a range of versions with its element types: alternatives, each of which maps the names of type constraints to
+// types.
 type kernel struct {
 	Since int                   `json:"since_version"`
 	Until int                   `json:"until_version"`
@@ -53,8 +53,8 @@ var load = sync.OnceValues(func() (*table, error) {
 // names are the table's names of the floating-point types.
 var names = map[dtype.DType]string{dtype.F64: "double", dtype.F32: "float", dtype.F16: "float16", dtype.BF16: "bfloat16", dtype.F8E4M3: "float8e4m3fn", dtype.F8E5M2: "float8e5m2"}
 
-// fits returns the kernels that serve an operator of a graph which imports the given opset. A kernel without an end
-// serves only the version in which it appeared: an operator whose schema went on without a new kernel has none.
+// fits returns the kernels for an operator of a graph which imports the given opset. A kernel without an end serves only
+// the version in which it appeared: an operator with a newer schema and no new kernel has none.
 func (t *table) fits(domain, op string, opset int) []kernel {
 	version := 1
 	if domain == onnx.DomainONNX {

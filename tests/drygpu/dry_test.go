@@ -14,8 +14,8 @@ import (
 	"comfygo/tests/cudacheck"
 )
 
-// TestSessions makes sessions of the graphs of all families in each compute type. ONNX Runtime refuses one whose operators
-// would run on the CPU, but for graphs that compute sizes there.
+// TestSessions makes sessions of the graphs of all families in each compute type. ONNX Runtime refuses a session with
+// operators that would run on the CPU, except for graphs that compute sizes there.
 func TestSessions(t *testing.T) {
 	for _, compute := range cudacheck.Computed {
 		t.Run(compute.String(), func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestSharedWeights(t *testing.T) {
 	}
 }
 
-// TestWithoutCuDNN holds that its absence is told when CUDA is tried, and not by the first network.
+// TestWithoutCuDNN checks that a missing cuDNN is reported when CUDA is tried, and not by the first network.
 func TestWithoutCuDNN(t *testing.T) {
 	_, out := dry(t, gpu{NoCuDNN: true}, scenario{Name: "check"})
 	if !strings.Contains(out, "cannot run a convolution and attention") || !strings.Contains(out, "cuDNN 9") {

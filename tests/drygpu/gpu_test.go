@@ -21,7 +21,7 @@ import (
 	"comfygo/internal/ortlib"
 )
 
-// gpu is a GPU that is not there.
+// gpu is a simulated GPU.
 type gpu struct {
 	// SM is its compute capability, MB its memory in MiB; zero for 9.0 and 139 GiB. Count is the number of such GPUs.
 	SM, MB, Count int
@@ -29,7 +29,7 @@ type gpu struct {
 	NoCuDNN bool
 }
 
-// scenario is what a process does with a GPU: the name of a function and its settings.
+// scenario is a process's use of a GPU: the name of a function and its settings.
 type scenario struct {
 	Name       string
 	Checkpoint string
@@ -125,7 +125,7 @@ func dry(t *testing.T, g gpu, s scenario) (*record, string) {
 type player struct {
 	scenario
 	rt *engine.Runtime
-	// prefix is what the names of sections begin with.
+	// prefix is the prefix of the names of sections.
 	prefix string
 	file   *os.File
 }
@@ -160,11 +160,12 @@ func play(text string) error {
 	return f(context.Background(), p)
 }
 
-// section is what a GPU was asked between two marks.
+// section holds the calls to a GPU between two marks.
 type section struct {
 	// launches counts kernels, products, calls of cuDNN and memsets; graphs counts launches of captured graphs.
 	launches, graphs int
-	// copies lists copies such as "host gpu 128", mallocs and frees count, peak is the most device memory in bytes.
+	// copies lists copies such as "host gpu 128", mallocs and frees count calls, peak is the most device memory in
+	// bytes.
 	copies         []string
 	mallocs, frees int
 	peak, end      int64
@@ -172,7 +173,7 @@ type section struct {
 	kernels        map[string]int
 }
 
-// record is what GPUs were asked in a process, by section.
+// record holds the calls to GPUs in a process, by section.
 type record struct {
 	names    []string
 	sections map[string]*section

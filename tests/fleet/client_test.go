@@ -18,7 +18,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// client sends jobs and hears of them; when its server is gone it goes to another one and says what it has heard.
+// client sends jobs and records their events; when its server is gone it connects to another one with the number of
+// its last event.
 type client struct {
 	f              *fleet
 	id, owner, key string
@@ -70,7 +71,7 @@ func (c *client) do(ctx context.Context, method, url string, body []byte) (statu
 
 func (c *client) anyServer() *process { return c.f.servers[c.rnd.IntN(len(c.f.servers))] }
 
-// send sends jobs to any server, each until one has it: a job whose answer got lost is sent again with the same id.
+// send sends jobs to any server, each until one accepts it: a job without an answer is sent again with the same id.
 func (c *client) send(ctx context.Context, n int) {
 	for i := range n {
 		id := uuid.NewString()
@@ -209,7 +210,7 @@ func (c *client) heardAll() bool {
 	return len(ends) >= len(c.jobs)
 }
 
-// check compares what the client has heard with what each run of a job tells.
+// check compares the events that the client has received with those of each job's runs.
 func (c *client) check(t *testing.T) {
 	t.Helper()
 	c.mu.Lock()

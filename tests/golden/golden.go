@@ -16,7 +16,7 @@ import (
 // Tolerance bounds the difference to a golden.
 type Tolerance = golden.Tolerance
 
-// Diff says how two vectors differ.
+// Diff is the difference of two vectors.
 type Diff = golden.Diff
 
 // Root returns the folder of the module, found upwards from the working directory.
@@ -60,7 +60,7 @@ func Load(tb testing.TB, name string, v any) *Tensors {
 	return &Tensors{t}
 }
 
-// Get returns a tensor as float32; it fails the test when there is none.
+// Get returns a tensor as float32; it fails the test if it is missing.
 func (t *Tensors) Get(tb testing.TB, name string) *tensor.Tensor {
 	tb.Helper()
 	x, err := t.Tensors.Get(name)
@@ -102,7 +102,7 @@ func Models(tb testing.TB, names ...string) string {
 	return dir
 }
 
-// Compare fails the test, going on, when got differs from want by more than tol; it returns what it found.
+// Compare fails the test, which continues, if got differs from want by more than tol; it returns the differences.
 func Compare(tb testing.TB, what string, got, want []float32, tol Tolerance) Diff {
 	tb.Helper()
 	if tol == (Tolerance{}) {

@@ -97,7 +97,7 @@ func TestPipelineFiles(t *testing.T) {
 	}
 }
 
-// TestCheckpointTogether asks for one checkpoint from many sides at once, in an empty cache.
+// TestCheckpointTogether requests one checkpoint from many goroutines at once, in an empty cache.
 func TestCheckpointTogether(t *testing.T) {
 	t.Setenv("COMFYGO_TEST_CACHE", t.TempDir())
 	paths := make([]string, 8)

@@ -56,7 +56,7 @@ type Feed struct {
 // Fixed feeds an array under its own shape.
 func Fixed(a Array) Feed { return Feed{ort.Floats(a.Data, a.Shape...), onnx.Dims(a.Shape...)} }
 
-// Symbolic feeds an array whose dimensions are declared as expressions, as onnx.Sym reads them.
+// Symbolic feeds an array with dimensions declared as expressions in the syntax of onnx.Sym.
 func Symbolic(a Array, dims ...string) Feed {
 	f := Feed{Value: ort.Floats(a.Data, a.Shape...)}
 	for _, d := range dims {

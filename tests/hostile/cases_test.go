@@ -238,7 +238,7 @@ func tinyPNG(w, h int) []byte {
 	return b.Bytes()
 }
 
-// bombPNG says that it has 30000x30000 pixels and brings a few bytes.
+// bombPNG announces 30000x30000 pixels in a few bytes.
 func bombPNG() []byte {
 	b := tinyPNG(4, 4)
 	const side = 30000

@@ -99,7 +99,8 @@ func TestRefused(t *testing.T) {
 	r.untouched(before)
 }
 
-// TestBombs loads images that say that they are giants: it is refused at once, and the server goes on.
+// TestBombs loads images that announce huge sizes: they are refused at once, and the server keeps
+// working.
 func TestBombs(t *testing.T) {
 	t.Parallel()
 	r := start(t)

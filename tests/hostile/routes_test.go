@@ -16,8 +16,9 @@ import (
 	"time"
 )
 
-// TestEveryRoute sends untrusted input to every route of the server: the answer is never a 5xx, never has a
-// byte from outside the server's folders, nothing outside is written, and the server goes on.
+// TestEveryRoute sends untrusted input to every route of the server: the answer is never a 5xx, never
+// contains a byte from outside the server's folders, nothing outside is written, and the server keeps
+// working.
 func TestEveryRoute(t *testing.T) {
 	t.Parallel()
 	start(t).everyRoute(t, func(string) bool { return true })
@@ -80,7 +81,7 @@ func thinned(cases []request) (out []request) {
 	return out
 }
 
-// answer is what came back.
+// answer is the server's answer.
 type answer struct {
 	status int
 	header http.Header

@@ -1,2 +1,2 @@
-// Package newcomer goes the way of a new user, from a release archive to the first image; see newcomer_test.go.
+// Package newcomer follows a new user from a release archive to the first image; see newcomer_test.go.
 package newcomer

@@ -25,7 +25,7 @@ import (
 	"comfygo/internal/ortlib"
 )
 
-// nobody is another user than the one of the install folder, where the test is run by root.
+// nobody is a user other than the owner of the install folder, if root runs the test.
 const nobody = 65534
 
 // person runs the installed program.

@@ -16,11 +16,11 @@ import (
 	"comfygo/nodes"
 )
 
-// Options say how the calls of a file are compared.
+// Options define how the calls of a file are compared.
 type Options struct {
 	// Described turns values that are Go structs into what record.py's DESCRIBE makes of upstream's.
 	Described func(v any) (any, bool)
-	// Folders are what the classes see of files; nil means empty ones.
+	// Folders are the folders that the classes see; nil means empty ones.
 	Folders *folders.Folders
 	// Makers make values of recipes that cases.py adds to those of record.py, by their kind. value makes a value within.
 	Makers map[string]func(recipe *pyjson.Object, value func(v any) any) any
@@ -114,7 +114,7 @@ func check(t *testing.T, c *pyjson.Object, o Options) {
 	}
 }
 
-// compared lists what a call gave otherwise than its recording.
+// compared lists the differences of a call's results from its recording.
 func compared(c *pyjson.Object, o Options, base string, r nodes.Result, err error) []string {
 	if want := c.String("error"); want != "" {
 		switch {

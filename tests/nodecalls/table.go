@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Recorded is what the lists of recordings have of a class.
+// Recorded holds the entries of the lists of recordings for a class.
 type Recorded struct {
 	// Calls is the number of calls that upstream's class made, Errors of those that raised an exception.
 	Calls, Errors int
@@ -49,7 +49,7 @@ func Count(packages string) (map[string]*Recorded, error) {
 	return out, nil
 }
 
-// recording is what the lists of recordings have in common.
+// recording is the common part of the lists of recordings.
 type recording struct {
 	Class, Error, Differs, WebM string
 }
@@ -67,7 +67,7 @@ func (r recording) class(file string) string {
 	return "SaveVideo"
 }
 
-// recordings reads a list; another kind of file has none.
+// recordings reads a list; a file of another kind has none.
 func recordings(file string) ([]recording, error) {
 	f, err := os.Open(file)
 	if err != nil {

@@ -83,7 +83,7 @@ func (n *confUI) Run(*nodes.Context) (nodes.Result, error) {
 	return nodes.Out(n.Value).AddUI("text", text(pyjson.Str(n.Value))).AddUI("numbers", []any{1, 2.5, nil, true}).AddUI("nested", []any{nested}), nil
 }
 
-// confSteps tells its progress, with an image if asked.
+// confSteps reports its progress, with an image if requested.
 type confSteps struct {
 	Steps   int    `in:"steps" default:"3" min:"1" max:"10000"`
 	DelayMS int    `in:"delay_ms" default:"10" min:"0" max:"10000"`

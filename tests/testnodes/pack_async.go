@@ -10,7 +10,7 @@ import (
 	"comfygo/nodes"
 )
 
-// tick is how often the sleepers tell their progress.
+// tick is the interval at which the sleepers report their progress.
 const tick = 10 * time.Millisecond
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -5,7 +5,7 @@ import (
 	"comfygo/nodes"
 )
 
-// accumulation is what ACCUMULATION links carry.
+// accumulation is the value of ACCUMULATION links.
 type accumulation struct{ list []any }
 
 // String shows it as upstream's dictionary.

@@ -129,7 +129,7 @@ func has(list []string, s string) bool {
 	return false
 }
 
-// byTypes is what Spec.Validates of such classes says.
+// byTypes returns the value of Spec.Validates of such classes.
 func byTypes(s nodes.Spec) nodes.Spec {
 	s.Validates = []string{"input_types"}
 	return s

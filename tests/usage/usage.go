@@ -1,2 +1,2 @@
-// Package usage tells benchmarks what their process has used.
+// Package usage reports the resources that a benchmark's process has used.
 package usage

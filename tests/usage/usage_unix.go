@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Processor returns for how long CPUs have worked for this process, 0 where the system does not say.
+// Processor returns the CPU time of this process, or 0 if the system does not report it.
 func Processor() time.Duration { return used(syscall.RUSAGE_SELF) }
 
 // Children is Processor for the child processes that have ended and were waited for.

@@ -44,7 +44,7 @@ type measurement struct {
 	// Shape is that of the latent as the network reads it, of the pixels for "encode". Tokens are those of the text.
 	Shape  []int `json:"shape"`
 	Tokens int   `json:"tokens,omitempty"`
-	// Peak is what was measured, Estimate what the family says, in bytes.
+	// Peak is the measured memory, Estimate the family's estimate, in bytes.
 	Peak     int64 `json:"peak"`
 	Estimate int64 `json:"estimate,omitempty"`
 }
@@ -119,7 +119,7 @@ func measureAll(ctx context.Context, o options, path string) error {
 	return nil
 }
 
-// cases lists the runs that the options ask for.
+// cases lists the runs that the options select.
 func (o options) cases(name string) []measurement {
 	var out []measurement
 	tokens := numbers(o.tokens)
@@ -149,7 +149,7 @@ func numbers(list string) []int {
 	return out
 }
 
-// sparse writes a file of zeros for a manifest, of which the system stores nothing.
+// sparse writes a file of zeros for a manifest, which takes no disk space.
 func sparse(manifest, dir string) (string, error) {
 	m, err := recipe.Load(manifest)
 	if err != nil {

@@ -160,7 +160,7 @@ func anonymous() int64 {
 	return (resident - shared) * int64(os.Getpagesize())
 }
 
-// watch looks at the anonymous memory again and again and keeps the highest.
+// watch samples the anonymous memory repeatedly and keeps the maximum.
 func watch() (peak *atomic.Int64, stop func()) {
 	peak = new(atomic.Int64)
 	done, ended := make(chan struct{}), make(chan struct{})

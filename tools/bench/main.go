@@ -1,6 +1,6 @@
-// Command bench measures a running server from outside: how soon it answers, what it holds while
-// idle, how long a model takes to its first step, what a step and the decoding cost in seconds and in
-// processor seconds, and the most memory it ever held.
+// Command bench measures a running server from outside: its start time, its idle memory, the time
+// that a model takes to its first step, the cost of a step and of decoding in seconds and in
+// processor seconds, and its peak memory.
 //
 // It starts the program itself and prints one table. Processor and memory figures come from Linux's
 // /proc.

@@ -19,7 +19,7 @@ type bench struct {
 	runs   []measure.Run
 }
 
-// load reads the workflow and sets what the options say.
+// load reads the workflow and sets the values of the options.
 func (o options) load(checkpoint string) (measure.Workflow, error) {
 	text := demo.Workflow
 	if o.workflow != "" {

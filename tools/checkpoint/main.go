@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-// one makes or checks one checkpoint and says where it is.
+// one makes or checks one checkpoint and prints its path.
 func one(ctx context.Context, m *recipe.Manifest, dir string, sumOnly bool) (string, error) {
 	if sumOnly {
 		sum, err := m.Sum(ctx)

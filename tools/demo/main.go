@@ -1,6 +1,6 @@
 // Command demo makes a first image: it starts the server on a free port with the built-in model,
-// queues the example workflow over the API, shows the progress that the WebSocket tells, saves the
-// image and stops.
+// queues the example workflow over the API, shows the progress from the WebSocket, saves the image
+// and stops.
 package main
 
 import (

@@ -84,7 +84,7 @@ func (c clock) stop(stage string) {
 	fmt.Printf("%-28s %8.2f cpu-s %8.2f s   anon %6s MiB  file %6s MiB  peak %6s MiB\n", stage, cpu.Seconds(), wall.Seconds(), status("RssAnon"), status("RssFile"), status("VmHWM"))
 }
 
-// status reads a figure of this process in MiB; "-" where the system does not tell.
+// status reads a figure of this process in MiB, or "-" if the system does not report it.
 func status(key string) string {
 	raw, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -55,7 +55,7 @@ func run(golden string) error {
 	return readme.Update("README.md")
 }
 
-// classes are upstream's classes of the models of which no golden of a call tells it.
+// classes are upstream's classes of the models that no golden of a call names.
 var classes = map[string]string{
 	"anima-fp8": "Anima", "auraflow-fp8": "AuraFlow", "chroma-fp8": "Chroma", "cogvideox-i2v-tiny": "CogVideoX_I2V", "cogvideox-tiny": "CogVideoX_T2V",
 	"flux-q-bf16": "Flux", "flux-q-f32": "Flux", "flux-q-fp8-comfy": "Flux", "flux-q-fp8-meta": "Flux", "flux-q-fp8-mixed": "Flux", "flux-q-fp8-plain": "Flux",

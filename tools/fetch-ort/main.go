@@ -1,4 +1,5 @@
-// Command fetch-ort finds the ONNX Runtime library or brings it into the user's cache, and prints its path.
+// Command fetch-ort finds the ONNX Runtime library or downloads it to the user's cache, and prints its
+// path.
 package main
 
 import (

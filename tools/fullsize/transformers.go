@@ -10,7 +10,7 @@ import (
 type shape struct {
 	name string
 	dims []int
-	// narrow says that the tensor is a matrix, which is stored in the file's narrow type.
+	// narrow reports that the tensor is a matrix, which is stored in the file's narrow type.
 	narrow bool
 }
 

@@ -59,7 +59,7 @@ const (
 	ggufF32       = 0
 	ggufQ4K       = 12
 	ggufAlignment = 32
-	// Blocks of Q4_K hold so many elements in so many bytes.
+	// Numbers of elements and bytes in a block of Q4_K.
 	q4kElements, q4kBytes = 256, 144
 )
 

@@ -1,8 +1,8 @@
-// Command httpbench measures what requests cost a running server: processor time of the server's process, all threads, for each request
-// over real connections on the loopback; how soon the server answers after its start, and what it holds when idle; and how long
-// 1,000 WebSocket clients wait for a broadcast.
+// Command httpbench measures the cost of requests to a running server: processor time of the server's process, all threads, for each request
+// over real connections on the loopback; its response time after the start, and its idle memory; and how long 1,000 WebSocket clients wait
+// for a broadcast.
 //
-// It starts the program itself and prints one table with ComfyUI 0.33.0's figures and the limits beside it. It exits with 1 when a limit is
+// It starts the program itself and prints one table with ComfyUI 0.33.0's figures and the limits beside it. It exits with 1 if a limit is
 // exceeded. Processor time changes little when others use the machine; the waiting of the WebSocket clients does, so the load is printed too.
 package main
 
@@ -53,7 +53,7 @@ func parse(args []string) (options, error) {
 	return o, f.Parse(args)
 }
 
-// parts are what is measured, in the order in which it is printed.
+// parts are the measurements, in the order in which they are printed.
 var parts = []struct {
 	name    string
 	measure func(context.Context, options, *report) error

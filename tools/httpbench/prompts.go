@@ -25,8 +25,8 @@ func promptBody(workflow any) ([]byte, error) {
 	return json.Marshal(map[string]any{"prompt": workflow, "client_id": clientID})
 }
 
-// measurePrompts measures POST /prompt of a workflow whose results are known, its way through the queue, and a new workflow from the request
-// to the entry in the history, with the client's WebSocket open as the front end has it.
+// measurePrompts measures POST /prompt of a workflow with cached results, its way through the queue, and a new workflow from the request to
+// the entry in the history, with the client's WebSocket open as with the front end.
 func measurePrompts(ctx context.Context, o options, r *report) (err error) {
 	t, err := launch(ctx, o.server, o.models)
 	if err != nil {
@@ -116,7 +116,7 @@ func (p *prompter) ended(ctx context.Context) (string, error) {
 	}
 }
 
-// accepted sends a prompt n times whose results are known, and waits until all have run.
+// accepted sends a prompt with cached results n times, and waits until all have run.
 func (p *prompter) accepted(ctx context.Context, n int) error {
 	heard := make(chan error, 1)
 	go func() { // reads beside the sending: the server cuts off who does not

@@ -13,7 +13,7 @@ import (
 type row struct {
 	name, unit                    string
 	value, median, limit, comfyui float64
-	// shared says that the figure depends on what else the machine does.
+	// shared reports that the figure depends on the machine's other load.
 	shared bool
 }
 

@@ -53,7 +53,7 @@ func (c *conn) exchange(request []byte) (int, []byte, error) {
 
 func (c *conn) close() { _ = c.net.Close() }
 
-// request is what goes over the wire. header are whole lines.
+// request returns the bytes of a request. header are whole lines.
 func request(t *target, method, path string, body []byte, header ...string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: httpbench\r\nAccept: */*\r\n", method, path, strings.TrimPrefix(t.URL, "http://"))
@@ -68,7 +68,7 @@ func request(t *target, method, path string, body []byte, header ...string) []by
 	return b.Bytes()
 }
 
-// hammer sends the same request n times over so many connections; every answer must have the status.
+// hammer sends the same request n times over the given number of connections; every answer must have the status.
 func hammer(ctx context.Context, t *target, connections, n, status int, request []byte) error {
 	var all sync.WaitGroup
 	errs := make([]error, connections)
@@ -201,5 +201,5 @@ func median(values []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// soon is how long anything may take that is not measured.
+// soon is the time limit for everything that is not measured.
 const soon = 30 * time.Second

@@ -22,7 +22,7 @@ type target struct {
 	start  time.Duration // until the first answer
 }
 
-// launch starts a program on a folder of its own with so many model files. close must be called.
+// launch starts a program on a folder of its own with the given number of model files. close must be called.
 func launch(ctx context.Context, program string, models int, flags ...string) (t *target, err error) {
 	base, err := os.MkdirTemp("", "comfygo-httpbench-")
 	if err != nil {
@@ -68,8 +68,8 @@ func (t *target) close() error {
 	return errors.Join(t.Stop(30*time.Second), os.RemoveAll(t.base))
 }
 
-// cpu is what the server's threads have used so far, in nanoseconds as the scheduler counts them: /proc/PID/stat counts in hundredths of
-// a second. The Go runtime keeps its threads, so none takes its share away.
+// cpu returns the time that the server's threads have used so far, in nanoseconds as the scheduler counts them: /proc/PID/stat counts in
+// hundredths of a second. The Go runtime keeps its threads, so no thread's time is lost.
 func (t *target) cpu() (time.Duration, error) {
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", t.PID()))
 	if err != nil {
@@ -99,7 +99,7 @@ func (t *target) cpu() (time.Duration, error) {
 // cheaper: the lowest figure is the server's own.
 const rounds = 5
 
-// cost is what one repetition of something costs the server, in milliseconds of processor time.
+// cost is the server's cost of one repetition, in milliseconds of processor time.
 type cost struct{ lowest, median float64 }
 
 // each measures n repetitions in rounds. A tenth of them goes before, to warm up.

@@ -19,7 +19,7 @@ type crowd struct {
 	conns   []*websocket.Conn
 	readers sync.WaitGroup
 	heard   chan time.Time
-	// round counts the broadcasts; of each a client tells only its first message.
+	// round counts the broadcasts; a client reports only its first message of each.
 	round atomic.Int64
 }
 
@@ -90,7 +90,7 @@ func (c *crowd) hear(ctx context.Context, send func() error) ([]float64, error) 
 // quiet is the pause before a broadcast, in which what follows the one before arrives.
 const quiet = 50 * time.Millisecond
 
-// measureSockets measures how long a broadcast takes to reach all clients, and what it costs the server. What is sent is the status after a
+// measureSockets measures how long a broadcast takes to reach all clients, and its cost for the server. The broadcast is the status after a
 // prompt was queued, or deleted, in a queue that is paused: one message to all clients for each.
 func measureSockets(ctx context.Context, o options, r *report) (err error) {
 	t, err := launch(ctx, o.server, 0)

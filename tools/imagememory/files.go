@@ -76,7 +76,7 @@ func kinds() []string {
 	return out
 }
 
-// make1 makes a file of so many megapixels unless it is there.
+// make1 makes a file of the given number of megapixels unless it exists.
 func make1(file, kind string, megapixels int) error {
 	if _, err := os.Stat(file); err == nil {
 		return nil

@@ -49,7 +49,7 @@ func measure(step, file string) error {
 	return nil
 }
 
-// warmUp runs the step on a small file of the kind, so that what is made once does not count.
+// warmUp runs the step on a small file of the kind, so that one-time allocations do not count.
 func warmUp(step, file string) error {
 	kind, _, _ := strings.Cut(file[strings.LastIndexByte(file, '/')+1:], "_")
 	small := file + ".small"

@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// Feed is what to send.
+// Feed describes the load to send.
 type Feed struct {
 	// URL is the server's, without a slash at the end.
 	URL string
-	// Prompts is how many to send, from Clients clients at the same time.
+	// Prompts is the number of prompts, sent from Clients clients at the same time.
 	Prompts, Clients int
-	// Distinct is how many different prompts there are; after the first round the rest come from the server's cache.
+	// Distinct is the number of different prompts; after the first round the rest come from the server's cache.
 	Distinct int
 	// Waiting is the most prompts that wait at a time; 0 means no bound.
 	Waiting int
@@ -29,7 +29,7 @@ type Feed struct {
 	Every func(sent int)
 }
 
-// Times are how long requests took.
+// Times are the durations of requests.
 type Times []time.Duration
 
 // At is the duration that the part p (0…1) of the requests stayed within.
@@ -150,7 +150,7 @@ func Post(ctx context.Context, url string) error {
 	return request(ctx, http.DefaultClient, http.MethodPost, url, nil, nil)
 }
 
-// Health is what GET /health says that a soak looks at.
+// Health holds the fields of GET /health that a soak checks.
 type Health struct {
 	Process struct {
 		Goroutines int   `json:"goroutines"`

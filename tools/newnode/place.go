@@ -89,7 +89,7 @@ var platforms = []string{
 	"386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv64", "s390x", "wasm",
 }
 
-// folders are where classes of a category go whose module has no class yet. The longest match counts.
+// folders are the folders of classes of a category whose module has no class yet. The longest match counts.
 var folders = map[string]string{
 	"model/latent": "latent", "model/conditioning": "conditioning", "model/loaders": "loaders", "model": "sampling", "image/mask": "mask", "image": "image",
 	"utilities": "logic", "text": "text", "audio": "audio", "video": "video", "3d": "mesh", "advanced": "conditioning",

@@ -21,7 +21,7 @@ type skeleton struct {
 	uses        map[string]bool     // packages by name
 }
 
-// newSkeleton reads what /object_info says of a class.
+// newSkeleton reads a class's description in /object_info.
 func newSkeleton(name string, info *pyjson.Object) (*skeleton, error) {
 	s := &skeleton{name: name, ident: identifier(name), info: info, v3: info.Has("price_badge"), dynamics: map[string][]string{}, uses: map[string]bool{"nodes": true}}
 	fields, err := s.fields(s.ident, info.Object("input"), !s.v3)
@@ -287,7 +287,7 @@ func choices(list []any) string {
 	return strings.Join(parts, "|")
 }
 
-// plainTags are widget options whose tag is text without quotes; see the documentation of package nodes.
+// plainTags are widget options with tags of plain text without quotes; see the documentation of package nodes.
 var plainTags = []string{"tooltip", "display", "display_name", "placeholder", "label_on", "label_off", "image_folder", "widgetType", "component"}
 
 // widgetTags turns widget options into tags, in order.

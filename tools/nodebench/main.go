@@ -139,7 +139,7 @@ func measure(c call, rounds int) (float64, error) {
 
 // made is a value of a call that both sides make for themselves from its fields.
 type made interface {
-	// make returns the value; what it needs on disk goes into dir.
+	// make returns the value; files that it needs are written to dir.
 	make(dir string) (any, error)
 	// sizes describes it in the table.
 	sizes() string

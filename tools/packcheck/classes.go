@@ -11,7 +11,7 @@ import (
 	"comfygo/internal/apiclient"
 )
 
-// class is what the tool reads of a class in /object_info.
+// class holds the fields of a class in /object_info that the tool reads.
 type class struct {
 	Name  string `json:"name"`
 	Input struct {
@@ -25,7 +25,7 @@ type class struct {
 	raw json.RawMessage
 }
 
-// pack is the folder of custom_nodes that a class comes from, "" for one of ComfyUI's own.
+// pack returns the folder of custom_nodes that a class comes from, or "" for one of ComfyUI's own.
 func (c *class) pack() string {
 	name, ok := strings.CutPrefix(c.Module, "custom_nodes.")
 	if !ok {

@@ -21,7 +21,7 @@ import (
 	"comfygo/internal/apiclient"
 )
 
-// outcome is what a server makes of a prompt.
+// outcome is the result of a prompt on a server.
 type outcome struct {
 	result  apiclient.Result
 	refused string             // why the prompt was not taken
@@ -57,7 +57,7 @@ func (s *side) renamed(text string) string {
 	return strings.ReplaceAll(text, s.own, s.other)
 }
 
-// rename makes what a server tells comparable.
+// rename makes a server's output comparable.
 func (s *side) rename(o *outcome) {
 	o.refused = s.renamed(o.refused)
 	if o.failed != nil {
@@ -125,8 +125,8 @@ func refusal(body []byte) string {
 	return a.Error.Message + ": " + a.Error.Details
 }
 
-// bounds are how far numbers and pixels may differ. In packs the same Python computes both, but images cross from 8 bits through other
-// decoders.
+// bounds are the allowed differences of numbers and pixels. In packs the same Python computes both, but images cross from 8 bits
+// through other decoders.
 type bounds struct {
 	value  float64 // of the greatest of a list
 	pixels int
@@ -134,7 +134,7 @@ type bounds struct {
 
 var packBounds = bounds{value: 1e-5}
 
-// differences compares the results of two servers; the texts say where they differ.
+// differences compares the results of two servers; the texts name the differences.
 func (w bounds) differences(ctx context.Context, a, b *side, ra, rb *apiclient.Result) ([]string, error) {
 	var out []string
 	for id, kinds := range ra.Outputs {
@@ -190,7 +190,7 @@ func (w bounds) probed(a, b json.RawMessage) string {
 	return ""
 }
 
-// unequal compares values of the probe; "" stands for equal.
+// unequal compares values of the probe; "" means equal.
 func (w bounds) unequal(at string, a, b any, scale float64) string {
 	switch a := a.(type) {
 	case float64:
@@ -239,7 +239,7 @@ func (w bounds) unequal(at string, a, b any, scale float64) string {
 	return ""
 }
 
-// shown compares what nodes show in their ui: files by what is in them, the rest as JSON.
+// shown compares the values that nodes show in their ui: files by their contents, the rest as JSON.
 func (w bounds) shown(ctx context.Context, a, b *side, ra, rb json.RawMessage) (string, error) {
 	var fa, fb []apiclient.File
 	if json.Unmarshal(ra, &fa) == nil && json.Unmarshal(rb, &fb) == nil && len(fa) > 0 && fa[0].Name != "" {

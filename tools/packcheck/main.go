@@ -48,7 +48,7 @@ func main() {
 	}
 }
 
-// options are what the flags say.
+// options are the values of the flags.
 type options struct {
 	real, ours, probe, only, skip, checkpoint, lora, out, folders string
 	limit                                                         time.Duration
@@ -92,7 +92,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	return check(ctx, o, out)
 }
 
-// A report is what came of one class.
+// A report is the result for one class.
 type report struct {
 	Pack, Class string
 	Registered  bool     // with the other server

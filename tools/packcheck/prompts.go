@@ -48,7 +48,7 @@ func newPlanner(all map[string]*class, checkpoint string) *planner {
 	return p
 }
 
-// errModel is the reason why a class is not tried: it takes a model and there is no checkpoint.
+// errModel is the reason why a class is not tried: it needs a model and there is no checkpoint.
 var errModel = errors.New("needs a model")
 
 // plan is a prompt in the making.
@@ -150,7 +150,7 @@ func (w *plan) fill(values map[string]any, in input, depth int, required, link b
 	return nil
 }
 
-// dynamic chooses the first option of an input whose choice brings more inputs.
+// dynamic chooses the first option of an input whose choice adds more inputs.
 func (w *plan) dynamic(values map[string]any, in input, depth int, required bool) error {
 	list, _ := in.options["options"].([]any)
 	if len(list) == 0 {

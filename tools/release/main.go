@@ -29,7 +29,7 @@ func main() {
 	}
 }
 
-// release is what the archives are made of.
+// release holds the contents of the archives.
 type release struct {
 	out     string
 	version string
@@ -131,7 +131,7 @@ func findZig() []string {
 	return nil
 }
 
-// output runs a command and returns what it prints, without the line's end.
+// output runs a command and returns its output, without the line's end.
 func output(ctx context.Context, name string, args ...string) (string, error) {
 	text, err := exec.CommandContext(ctx, name, args...).Output()
 	var exit *exec.ExitError

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// part is something in the program that is not a Go module of its own.
+// part is a part of the program that is not a Go module of its own.
 type part struct{ kind, name, version, licence, note string }
 
 // embedded are the data and the C code of others in the program. The files named carry their notices in the repository.
@@ -31,7 +31,7 @@ var embedded = []part{
 // module is a Go module in the program.
 type module struct{ path, version, dir string }
 
-// modules lists the Go modules whose packages the program has, by path.
+// modules lists the Go modules with packages in the program, by path.
 func modules(ctx context.Context) ([]module, error) {
 	text, err := output(ctx, "go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Version}}\t{{.Dir}}{{end}}{{end}}", ".")
 	if err != nil {
@@ -67,7 +67,7 @@ func licenceFiles(dir string) ([]string, error) {
 	return names, nil
 }
 
-// licenceID is the SPDX name of a licence text; empty when it is not one of the usual ones.
+// licenceID returns the SPDX name of a licence text, or "" if it is not one of the usual ones.
 func licenceID(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	for _, l := range []struct{ id, mark string }{
@@ -87,7 +87,7 @@ func licenceID(text string) string {
 	return ""
 }
 
-// moduleLicence is the SPDX name of a module's licence; empty when it is not known.
+// moduleLicence returns the SPDX name of a module's licence, or "" if it is unknown.
 func moduleLicence(path, version string) string {
 	dir, err := output(context.Background(), "go", "list", "-m", "-f", "{{.Dir}}", path+"@"+version)
 	if err != nil {

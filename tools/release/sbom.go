@@ -36,8 +36,8 @@ func licensed(id string) []licence {
 	return []licence{l}
 }
 
-// writeSBOM writes what the program was built from: Go and the modules that the linker recorded in it, the data and C code that
-// are embedded, and the library that it loads.
+// writeSBOM writes the parts that the program was built from: Go and the modules that the linker recorded in it, the data and C
+// code that are embedded, and the library that it loads.
 func (r *release) writeSBOM(w io.Writer, binary string) error {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {

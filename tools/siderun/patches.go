@@ -106,7 +106,7 @@ func leastStep(ctx context.Context, server *apiclient.Process, st *settings, nod
 	return least, nil
 }
 
-// patching measures what a step costs with each patch, by the step of the same server without.
+// patching measures the cost of a step with each patch, relative to the step of the same server without.
 func (o options) patching() scenario {
 	size := 256
 	if o.size > 0 {

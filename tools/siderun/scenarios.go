@@ -11,10 +11,10 @@ import (
 	"comfygo/internal/measure"
 )
 
-// figures are what a scenario measured, by name with unit.
+// figures are the results of a scenario, by name with unit.
 type figures map[string]float64
 
-// add notes the CPU and wall-clock seconds of something.
+// add adds the CPU and wall-clock seconds of a part.
 func (f figures) add(name string, c measure.Cost) {
 	f[name+", CPU s"] = c.CPU.Seconds()
 	f[name+", s"] = c.Wall.Seconds()

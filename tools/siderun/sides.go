@@ -17,7 +17,7 @@ const fastest = "--cpu --force-fp32 --fp32-vae --fp32-text-enc --use-pytorch-cro
 type side struct {
 	name    string
 	command []string // to which --port and --base-directory are added
-	// interruptible says that the program ends with an error status when it is interrupted.
+	// interruptible reports that the program ends with an error status when it is interrupted.
 	interruptible bool
 }
 

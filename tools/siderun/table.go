@@ -23,7 +23,7 @@ func newTable(s scenario, sides []side) *table {
 	return t
 }
 
-// add notes the figures of one round of a side, or why there are none.
+// add records the figures of one round of a side, or the reason why there are none.
 func (t *table) add(side string, f figures, err error) {
 	if err != nil {
 		t.errs = append(t.errs, fmt.Errorf("%s: %w", side, err))

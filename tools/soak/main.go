@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	return o.crowd(ctx, p, out)
 }
 
-// sample is what the server held at a time.
+// sample is the server's memory at a time.
 type sample struct {
 	sent, goroutines int
 	rss              int64
@@ -80,7 +80,7 @@ func (o options) sample(ctx context.Context, p *apiclient.Process, sent int) (sa
 	return sample{sent: sent, goroutines: h.Process.Goroutines, rss: u.RSS}, err
 }
 
-// soak sends all prompts in ten rounds and looks at the server between them.
+// soak sends all prompts in ten rounds and checks the server between them.
 func (o options) soak(ctx context.Context, p *apiclient.Process, out io.Writer) error {
 	const rounds = 10
 	var samples []sample

@@ -64,7 +64,7 @@ type counter struct {
 	all   int
 	// free need no partner's service, classes have all their classes too, and runs the models as well.
 	free, classes, runs int
-	// missing lists, by template, what it waits for.
+	// missing lists, by template, what it lacks.
 	missing map[string][]string
 }
 
@@ -138,7 +138,7 @@ func (c *counter) report(out io.Writer, verbose bool) {
 	}
 }
 
-// template is what a workflow needs.
+// template holds the requirements of a workflow.
 type template struct{ classes, files []string }
 
 func read(saved *pyjson.Object) template {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// rule says what a file needs by its name: the name of a family as the registry has it.
+// rule maps the name of a file to the family that it needs, by its name in the registry.
 type rule struct {
 	files *regexp.Regexp
 	need  string
@@ -52,7 +52,7 @@ var others = map[string][]rule{
 	"audio_encoders": rules("audio encoder ", `^whisper`, "Whisper", `^wav2vec2`, "Wav2Vec2"),
 }
 
-// loaded are the folders whose files are what the class that loads them reads: LoRA for the models, and models that a class carries.
+// loaded are folders of files that are read by the class that loads them: LoRA for the models, and models that a class carries.
 var loaded = []string{"loras", "model_patches", "style_models", "geometry_estimation", "optical_flow", "background_removal", "frame_interpolation", "latent_upscale_models", "embeddings"}
 
 // needOf returns what a file "folder/name" needs, "" for nothing but its class; a file that no rule knows needs itself.

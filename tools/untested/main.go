@@ -1,6 +1,6 @@
-// Command untested says which tests cannot run on this machine, and what to install for them. `make test` ends with it:
-// a skipped test is silent in go test's summary. With -fetch, as `make test` begins, it brings ComfyUI's front end for
-// the tests when there is a browser to open it in.
+// Command untested lists the tests that cannot run on this machine, and what to install for them. `make test` ends with it:
+// a skipped test is silent in go test's summary. With -fetch, as `make test` begins, it downloads ComfyUI's front end for
+// the tests if there is a browser to open it in.
 package main
 
 import (
@@ -60,7 +60,7 @@ func reportDeployment(out io.Writer, look func(string) (string, error)) {
 	}
 }
 
-// bring fetches the front end when it is missing and of use. That it fails is said and no more: report tells what it means.
+// bring fetches the front end if it is missing and useful. A failure is only reported: report explains its effect.
 func bring(ctx context.Context, browser func() (string, error), pages func() frontend.Found) {
 	found := pages()
 	if _, err := browser(); err != nil || found.Root != "" && len(found.Templates) > 0 {

@@ -45,7 +45,7 @@ func main() {
 // skipped are folders and files whose text is generated, written by others, or not read by users.
 var skipped = []string{"bin", "dist", "tools/vocabulary", "findings", "docs/nodes.md", "docs/models.md", "THIRD_PARTY_NOTICES.md", "internal/pyhost/comfygo_host"}
 
-// developers are folders whose strings users do not read; the comments of their Go files are checked.
+// developers are folders with strings that users do not read; the comments of their Go files are checked.
 var developers = []string{"tools", "tests", "demo"}
 
 // run looks through the files of a tree and, with fix, writes the replacements below root.

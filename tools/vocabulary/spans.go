@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// goComments are the comments of a Go file. A comment that begins with the name of a declaration is looked at from behind that name.
+// goComments returns the comments of a Go file. A comment that begins with the name of a declaration is checked from behind that
+// name.
 func goComments(text string) []span {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, "", text, parser.SkipObjectResolution|parser.ParseComments)
@@ -101,7 +102,7 @@ func markdownSpans(text string) []span {
 	return spans
 }
 
-// outside are the parts of a span, whose text is given, that a pattern does not match.
+// outside returns the parts of a span, given with its text, that a pattern does not match.
 func outside(s span, text string, pattern *regexp.Regexp) []span {
 	var spans []span
 	at := 0
