@@ -100,7 +100,7 @@ func (k *Keyring) authenticate(c Credential) (Principal, error) {
 	if !ok {
 		return Principal{}, ErrBadCredential
 	}
-	p := everybody(c.Source)
+	p := anonymousAdmin(c.Source)
 	p.KeyID = id
 	return p, nil
 }
@@ -112,7 +112,7 @@ func (k *Keyring) session(secret string) (Principal, error) {
 	if !ok {
 		return Principal{}, ErrBadCredential
 	}
-	p := everybody(SourceCookie)
+	p := anonymousAdmin(SourceCookie)
 	p.KeyID, p.SessionID, p.Expires = s.key, s.id, s.expires
 	return k.Refresh(p)
 }

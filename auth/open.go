@@ -15,8 +15,8 @@ type Open struct {
 
 var _ Gate = Open{}
 
-// everybody is the principal of every request when authentication is disabled.
-func everybody(from Source) Principal {
+// anonymousAdmin returns the principal of every request when authentication is disabled.
+func anonymousAdmin(from Source) Principal {
 	return Principal{Role: RoleAdministrator, Admin: true, Source: from, known: true}
 }
 
@@ -25,7 +25,7 @@ func (Open) Mode() Mode { return ModeOff }
 
 // Authenticate implements Gate: everyone is an administrator.
 func (Open) Authenticate(context.Context, Credential) (Principal, error) {
-	return everybody(SourceNone), nil
+	return anonymousAdmin(SourceNone), nil
 }
 
 // Refresh implements Gate.

@@ -57,7 +57,7 @@ func (s *spec) label() string {
 	return s.name
 }
 
-// meta is the placeholder of a value in usage and help.
+// meta returns the name of a value in usage and help.
 func (s *spec) meta() string {
 	switch {
 	case s.metavar != "":

@@ -22,7 +22,7 @@ type Card struct {
 }
 
 // Cards lists the GPUs that CUDA would show to this process: those that $CUDA_VISIBLE_DEVICES leaves. The error wraps
-// ErrNoCards if there are none, which is normal.
+// ErrNoCards without a GPU, which is normal.
 func Cards() ([]Card, error) {
 	all, err := readCards()
 	if err != nil {

@@ -52,7 +52,7 @@ type Host interface {
 	Await(wait func())
 	// Hidden returns the value of a hidden input (PROMPT, EXTRA_PNGINFO, DYNPROMPT, …), or nil.
 	Hidden(kind string) any
-	// Linked returns the values of a node's output in the run; ok is false if there are none yet. It is for calls in the node's turn.
+	// Linked returns the values of a node's output in the run; ok is false before they are computed. It is for calls in the node's turn.
 	Linked(link Link) (values []any, ok bool)
 	// State returns the state that the node keeps from run to run, made by make the first time.
 	State(make func() any) any

@@ -38,7 +38,7 @@ type Input struct {
 	choice   []option
 	path     []int // field index
 	element  int   // in a field that is an array
-	Min, Max any   // bounds, nil when there are none
+	Min, Max any   // bounds, nil without bounds
 }
 
 // Required reports whether a prompt must have the input.

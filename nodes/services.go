@@ -17,7 +17,7 @@ type Services struct {
 	Memory Memory
 	// FFmpeg reads and writes media files; nil looks for the programs on PATH.
 	FFmpeg *ffmpeg.Tool
-	// Elsewhere has the classes of another process; nil if there is none.
+	// Elsewhere has the classes of another process; nil without one.
 	Elsewhere Elsewhere
 	// Metadata is false when images must not carry the prompt (--disable-metadata).
 	Metadata bool

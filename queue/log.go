@@ -43,7 +43,7 @@ type Log interface {
 	Forget(ctx context.Context, seqs []int64) error
 	// Trim drops all entries of a class up to a number.
 	Trim(ctx context.Context, k Keep, upTo int64) error
-	// SaveState stores a state that has all entries up to seq; LoadState returns the one with the highest number, or 0 if there is none.
+	// SaveState stores a state that has all entries up to seq; LoadState returns the one with the highest number, or 0.
 	SaveState(ctx context.Context, seq int64, data []byte) error
 	LoadState(ctx context.Context) (seq int64, data []byte, err error)
 	// Count returns 0, 1, 2 and so on, each number once for all processes.

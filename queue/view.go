@@ -63,7 +63,7 @@ func (v view) own(jobs []*Job) []*Job {
 	return slices.DeleteFunc(slices.Clone(jobs), func(j *Job) bool { return !v.has(j) })
 }
 
-// waitingJob finds the first waiting job with the id, or nil if there is none in the scope; the queue is locked.
+// waitingJob finds the first waiting job with the id, or nil if the scope has none; the queue is locked.
 func (v view) waitingJob(id string) *Job {
 	if j := v.q.waiting.find(id); j != nil && v.has(j) {
 		return j

@@ -126,7 +126,7 @@ type Config struct {
 	Models func() metrics.Models
 	// Traces makes spans of requests and jobs; nil disables them.
 	Traces measure.Traces
-	// FreeModels unloads models when a client requests it; nil means that there are none.
+	// FreeModels unloads models when a client requests it; nil without models.
 	FreeModels func()
 	// Logs is the content of /internal/logs; nil means none.
 	Logs *logs.Buffer

@@ -150,7 +150,7 @@ func (t trail) step(kind byte, p *placed, slot int) error {
 	return nil
 }
 
-// resolveInput follows the link of an input to its source, or returns nil if there is none. typ is the requested type, ""
+// resolveInput follows the link of an input to its source, or returns nil. typ is the requested type, ""
 // for the input's own.
 func (p *placed) resolveInput(slot int, t trail, typ string) (*origin, error) {
 	if err := t.step('I', p, slot); err != nil {

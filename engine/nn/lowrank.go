@@ -47,7 +47,7 @@ func (r Branch) Structure() string {
 // rank returns the number of channels between Down and Up.
 func (r Branch) rank() int { return r.Up.Shape[1] }
 
-// rows returns the part of the branch for rows [from, from+n) of the weight, or false if there is none.
+// rows returns the part of the branch for rows [from, from+n) of the weight, or false.
 func (r Branch) rows(from, n int) (Branch, bool, error) {
 	lo, hi := max(from, r.Row), min(from+n, r.Row+r.Up.Shape[0])
 	if lo >= hi {

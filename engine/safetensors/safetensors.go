@@ -65,7 +65,7 @@ func Open(path string) (*File, error) {
 }
 
 // Parse checks a whole safetensors file held in memory and returns its tensors in file order, their Data
-// slices sharing file, and the metadata (nil if there is none).
+// slices sharing file, and the metadata (nil without it).
 func Parse(file []byte) ([]Tensor, map[string]string, error) {
 	if len(file) < 8 {
 		return nil, nil, fmt.Errorf("file of %d bytes is too short for a header", len(file))

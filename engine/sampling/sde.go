@@ -8,7 +8,7 @@ import (
 
 // sdeSettings are the options of the solvers of the stochastic equation.
 type sdeSettings struct {
-	// eta is the share of the noise, strength multiplies it; there is none unless both are above zero.
+	// eta is the share of the noise, strength multiplies it; it is added only if both are above zero.
 	eta, strength float32
 	// ratio is the place of sampleDPMPPSDE's middle prediction inside a step.
 	ratio float64

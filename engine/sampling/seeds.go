@@ -26,7 +26,7 @@ type seedsStage struct {
 	run    *Run
 	source NoiseSource
 	eta, h float32
-	// strength multiplies the noise; there is none unless it and eta are above zero.
+	// strength multiplies the noise; it is added only if it and eta are above zero.
 	strength float32
 	at       float32 // the share of the step that the noise reaches
 	sigma    float32 // the level there

@@ -15,7 +15,7 @@ import (
 // largestBeside bounds a tokenizer file beside the weights.
 const largestBeside = 64 << 20
 
-// Beside returns the first file of the given paths, which start in the folder of src's file, or nil if there is none. It is for
+// Beside returns the first file of the given paths, which start in the folder of src's file, or nil. It is for
 // vocabularies whose licence does not allow shipping them with this program. what names the content in errors.
 func Beside(src weights.Source, what string, paths ...string) ([]byte, error) {
 	for _, path := range paths {

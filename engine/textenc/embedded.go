@@ -8,7 +8,7 @@ import (
 )
 
 // Embedded returns the bytes of a file that a weight file carries as a tensor, such as a tokenizer under "spiece_model" or
-// "tokenizer_json". It fails if there is none; the error contains key and what.
+// "tokenizer_json". It fails if it is missing; the error contains key and what.
 func Embedded(src weights.Source, key, what string) ([]byte, error) {
 	e, ok := src.Lookup(key)
 	if !ok {

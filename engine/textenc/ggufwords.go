@@ -31,7 +31,7 @@ const (
 	typeUser    = 4
 )
 
-// GGUF returns the vocabulary in the header of a GGUF file, or nil if there is none. It fails for vocabularies other than
+// GGUF returns the vocabulary in the header of a GGUF file, or nil. It fails for vocabularies other than
 // SentencePiece and byte-level BPE.
 func GGUF(src weights.Source) (tokenizer.Model, error) {
 	tokens, err := weights.GGUFTexts(src, ggufTokens)

@@ -124,7 +124,7 @@ func hasCUDA(dir string) bool {
 	return false
 }
 
-// versionOf reads the version from a library's file name, or returns nil if there is none.
+// versionOf reads the version from a library's file name, or returns nil.
 func versionOf(name string) []int {
 	m := libraryName.FindStringSubmatch(name)
 	if m == nil {

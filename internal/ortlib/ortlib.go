@@ -98,7 +98,7 @@ func Find(o Options) (string, error) {
 	return path, err
 }
 
-// Ensure returns the result of Find, or fetches the pinned library into the cache if there is none. With CUDA set only
+// Ensure returns the result of Find, or fetches the pinned library into the cache if nothing is found. With CUDA set only
 // a build with the CUDA provider beside the library counts as found.
 func Ensure(ctx context.Context, o Options) (string, error) {
 	o, err := o.complete()

@@ -138,7 +138,7 @@ func (p *Pattern) each(ctx context.Context, runes []rune, visit func(Match) bool
 	return nil
 }
 
-// Search returns the first match; ok is false if there is none.
+// Search returns the first match; ok is false without a match.
 func (p *Pattern) Search(ctx context.Context, text string) (m Match, ok bool, err error) {
 	err = p.Each(ctx, text, func(found Match) bool {
 		m, ok = found, true

@@ -204,7 +204,7 @@ func (t *translator) peekRepetition() (least, most int, symbol string, err error
 	return least, most, symbol, err
 }
 
-// repetition reads *, +, ? or {m,n}; the symbol is "" if there is none, such as at a brace that is not a repetition.
+// repetition reads *, +, ? or {m,n}; the symbol is "" otherwise, such as at a brace that is not a repetition.
 func (t *translator) repetition() (least, most int, symbol string, err error) {
 	switch {
 	case t.next("*"):

@@ -14,9 +14,9 @@ import (
 type spec struct {
 	fill, align, sign rune
 	z, alternate      bool
-	width, precision  int // precision is negative where there is none
+	width, precision  int // precision is negative if it is not given
 	grouping          rune
-	kind              rune // 0 where there is none
+	kind              rune // 0 if it is not given
 }
 
 // formatted is Python's format(v, text).

@@ -14,8 +14,8 @@ import (
 	"comfygo/server/reply"
 )
 
-// everybody is the principal of every request when authentication is disabled.
-var everybody, _ = auth.Open{}.Authenticate(context.Background(), auth.Credential{})
+// anonymousAdmin is the principal of every request when authentication is disabled.
+var anonymousAdmin, _ = auth.Open{}.Authenticate(context.Background(), auth.Credential{})
 
 // Guarded reports whether requests have to be authenticated.
 func (s *Service) Guarded() bool { return s.Gate.Mode() != auth.ModeOff }
@@ -26,7 +26,7 @@ func (s *Service) Owned() bool { return s.Gate.Mode() == auth.ModeStore }
 // Who returns the principal of a request.
 func (s *Service) Who(c echo.Context) auth.Principal {
 	if !s.Guarded() {
-		return everybody
+		return anonymousAdmin
 	}
 	return auth.FromContext(c.Request().Context())
 }

@@ -240,7 +240,7 @@ func moment(t time.Time) *string {
 	return &text
 }
 
-// metrics returns a job's times in milliseconds; null if there is none yet.
+// metrics returns a job's times in milliseconds; null before they are known.
 func (f found) metrics(now time.Time) map[string]*int64 {
 	span := func(from, to time.Time) *int64 {
 		if from.IsZero() {

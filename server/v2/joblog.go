@@ -65,7 +65,7 @@ func newJobLogs() jobLogs {
 	return jobLogs{run: strings.ReplaceAll(uuid.NewString()[:13], "-", ""), byID: map[string]*jobLog{}}
 }
 
-// of returns a job's log, which it makes if there is none; the logs are locked.
+// of returns a job's log, which it makes at the first use; the logs are locked.
 func (l *jobLogs) of(id string) *jobLog {
 	if j := l.byID[id]; j != nil {
 		return j

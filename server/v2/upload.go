@@ -29,7 +29,7 @@ type form struct {
 	temp   string // the folder for files on their way
 	values map[string]string
 	tags   []string
-	staged string // where the file lies, "" while there is none
+	staged string // where the file lies, "" before it is written
 	hash   string
 	size   int64
 }

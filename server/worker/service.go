@@ -43,7 +43,7 @@ type Service struct {
 	Metrics *metrics.Metrics
 	// Traces makes spans; nil disables them.
 	Traces measure.Traces
-	// FreeModels unloads models when a client requests it; nil if there are none.
+	// FreeModels unloads models when a client requests it; nil without one.
 	FreeModels func()
 	// ReloadPacks loads node packs again; may be nil.
 	ReloadPacks func()

@@ -39,7 +39,7 @@ func basic(checkpoint string) map[string]node {
 // adder takes a case: the basic workflow, changed.
 type adder func(name string, change func(n map[string]node))
 
-// mixedCases returns the cases for a checkpoint of Stable Diffusion 1.5 and a LoRA for it, each "" if there is none.
+// mixedCases returns the cases for a checkpoint of Stable Diffusion 1.5 and a LoRA for it, each "" if it is missing.
 func mixedCases(checkpoint, lora string) []mixedCase {
 	var cases []mixedCase
 	add := func(name string, change func(n map[string]node)) {

@@ -14,7 +14,7 @@ type Line struct {
 	// Place counts from one, Class is upstream's name.
 	Place int    `json:"place"`
 	Class string `json:"class"`
-	// Family is the family of the models in this project, empty if there is none; Runs reports that it is supported.
+	// Family is the family of the models in this project, empty for an unknown one; Runs reports that it is supported.
 	Family string `json:"family"`
 	Runs   bool   `json:"runs"`
 	// Samples are the small models of the family that ComfyUI detects and that are detected here in the same way; Mistaken are those

@@ -37,7 +37,7 @@ const (
 	subOut      = 32
 )
 
-// readAudio returns the audio encoder of the file, or nil if there is none.
+// readAudio returns the audio encoder of the file, or nil.
 func readAudio(s *weights.Scope, src weights.Source, c Config) (listener, error) {
 	a := s.At("audio_model")
 	projector := s.Shape("audio_projector.embedding_projection.weight")

@@ -92,7 +92,7 @@ const (
 // Vision describes the vision tower of E2B, E4B and 31B (upstream: gemma4.py Gemma4VisionEncoder).
 type Vision struct{ Width, Layers, Heads, HeadDim, MLP, Places, Out int }
 
-// readVision returns the vision tower of the file, or nil if there is none.
+// readVision returns the vision tower of the file, or nil.
 func readVision(s *weights.Scope, src weights.Source, c Config) (vision, error) {
 	v := s.At("vision_model")
 	if v.Has("patch_dense.weight") {

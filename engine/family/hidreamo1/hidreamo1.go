@@ -81,7 +81,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 type model struct {
 	dit.Head
 	config
-	// vision is the tower that reads reference images, or nil if there is none.
+	// vision is the tower that reads reference images, or nil.
 	vision *lm.ImageReader
 
 	activations family.Activations

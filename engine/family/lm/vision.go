@@ -51,7 +51,7 @@ type seen struct {
 	deep []*tensor.Tensor
 }
 
-// readTower returns the vision tower beside a language model, or nil if there is none.
+// readTower returns the vision tower beside a language model, or nil.
 func readTower(s *weights.Scope, src weights.Source, c Config) (tower, error) {
 	switch {
 	case c.alternating:
@@ -78,7 +78,7 @@ func (t windowedTower) look(ctx context.Context, run family.Runner, image *tenso
 	return seen{vectors: v, grid: grid{rows, cols}}, err
 }
 
-// readVision returns the vision tower of Qwen 2.5 VL in the file, or nil if there is none.
+// readVision returns the vision tower of Qwen 2.5 VL in the file, or nil.
 func readVision(s *weights.Scope) (*Vision, error) {
 	embed := s.Shape(visionEmbed)
 	if embed == nil {

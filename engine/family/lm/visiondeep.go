@@ -36,7 +36,7 @@ var deepTaps = map[int][]int{24: {5, 11, 17}, 27: {8, 16, 24}}
 // visualRoots are the prefixes of a tower in a file.
 var visualRoots = []string{"visual.", "model.visual."}
 
-// readDeep returns the tower of Qwen 3 VL in the file, or nil if there is none.
+// readDeep returns the tower of Qwen 3 VL in the file, or nil.
 func readDeep(src weights.Source) (tower, error) {
 	v, src, err := findDeep(src)
 	if v == nil || err != nil {
@@ -101,7 +101,7 @@ func VLAngles(places [][3]int, d int) (cos, sin []float32) {
 	return Config{HeadDim: d, traits: traitsOf[KeyQwen3VLL]}.angles(p, 0)
 }
 
-// findDeep returns a tower of Qwen 3 VL in the file with its tensors, or nil if there is none.
+// findDeep returns a tower of Qwen 3 VL in the file with its tensors, or nil.
 func findDeep(src weights.Source) (*DeepVision, weights.Source, error) {
 	for _, root := range visualRoots {
 		if _, ok := src.Lookup(root + strings.TrimPrefix(visionEmbed, visionRoot)); !ok {

@@ -32,7 +32,7 @@ const (
 	softPositions  = "vision_model.embeddings.position_embedding.weight"
 )
 
-// readSoft returns the tower of Gemma 3 in the file, or nil if there is none.
+// readSoft returns the tower of Gemma 3 in the file, or nil.
 func readSoft(s *weights.Scope, src weights.Source) (tower, error) {
 	patches, positions, out, fc := s.Shape(softPatches), s.Shape(softPositions), s.Shape(softProjection), s.Shape("vision_model.encoder.layers.0.mlp.fc1.weight")
 	if patches == nil {

@@ -22,7 +22,7 @@ type avConfig struct {
 	captionsFirst, projected bool
 	// shifted reports that cross-attention to the text is modulated, marked that frames which stand alone have a learned mark.
 	shifted, marked bool
-	// connectors are the connectors of the text, or nil if there are none.
+	// connectors are the connectors of the text, or nil.
 	connectors *connectors
 }
 

@@ -128,7 +128,7 @@ func nameLength(text string) int {
 	return len(text)
 }
 
-// textLength returns the length of the string constant at the beginning of a text, its prefix included; 0 if there is none.
+// textLength returns the length of the string constant at the beginning of a text, its prefix included; 0 without one.
 func textLength(text string) (int, error) {
 	n := 0
 	for n < len(text) && n < 3 && strings.IndexByte("rRbBuUfF", text[n]) >= 0 {
