@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/mattn/go-isatty"
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 
 	"comfygo/executor"
 	"comfygo/internal/pyjson"
@@ -19,8 +17,8 @@ import (
 type display struct {
 	out    io.Writer
 	prompt *pyjson.Object
-	bars   *mpb.Progress // nil without a terminal
-	bar    *mpb.Bar
+	bars   bool // out is a terminal
+	bar    *bar // of the running node
 	node   string
 	start  time.Time
 	mu     sync.Mutex
@@ -33,7 +31,7 @@ const linesEvery = 2 * time.Second
 func newDisplay(out io.Writer, prompt *pyjson.Object) *display {
 	d := &display{out: out, prompt: prompt, start: time.Now()}
 	if f, ok := out.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
-		d.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(40))
+		d.bars = true
 	}
 	return d
 }
@@ -58,21 +56,19 @@ func (d *display) Send(e executor.Event) {
 func (d *display) enter(id string) {
 	d.leave()
 	d.node = id
-	if d.bars == nil {
+	if !d.bars {
 		fmt.Fprintf(d.out, "%6.2fs  %s\n", time.Since(d.start).Seconds(), d.title(id))
 		return
 	}
-	d.bar = d.bars.New(0, mpb.BarStyle(), mpb.PrependDecorators(
-		decor.Name(d.title(id), decor.WCSyncSpaceR), decor.Elapsed(decor.ET_STYLE_GO, decor.WCSyncSpace)),
-		mpb.AppendDecorators(decor.OnAbort(decor.OnComplete(decor.CountersNoUnit("%d/%d"), "done"), "stopped")))
+	d.bar = &bar{out: d.out, title: d.title(id), start: time.Now()}
+	d.bar.draw("")
 }
 
 func (d *display) step(value, most int64) {
 	switch {
 	case d.bar != nil:
-		d.bar.SetTotal(most, false)
-		d.bar.SetCurrent(value)
-	case d.bars == nil && (value == most || time.Since(d.last) >= linesEvery):
+		d.bar.step(value, most)
+	case !d.bars && (value == most || time.Since(d.last) >= linesEvery):
 		d.last = time.Now()
 		fmt.Fprintf(d.out, "%6.2fs  %s %d/%d\n", time.Since(d.start).Seconds(), d.title(d.node), value, most)
 	}
@@ -81,11 +77,7 @@ func (d *display) step(value, most int64) {
 // leave fills the bar of the node before.
 func (d *display) leave() {
 	if d.bar != nil {
-		if d.bar.Current() == 0 { // a node that tells no progress
-			d.bar.SetTotal(1, false)
-			d.bar.SetCurrent(1)
-		}
-		d.bar.SetTotal(-1, true)
+		d.bar.end("done")
 		d.bar = nil
 	}
 	d.node = ""
@@ -97,13 +89,10 @@ func (d *display) close(failed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.bar != nil && failed {
-		d.bar.Abort(false)
+		d.bar.end("stopped")
 		d.bar = nil
 	}
 	d.leave()
-	if d.bars != nil {
-		d.bars.Wait()
-	}
 }
 
 // title returns the workflow's name of a node.
