@@ -13,14 +13,18 @@ import (
 	"comfygo/demo"
 )
 
-// command runs the program to its end.
+// command runs the program to its end: the one without the race detector, which starts faster. Servers have the detector.
 func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	plain, err := plainProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd := exec.CommandContext(t.Context(), plain, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	cmd.WaitDelay = time.Minute
-	err := cmd.Run()
+	err = cmd.Run()
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit):

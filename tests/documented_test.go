@@ -88,6 +88,7 @@ var (
 	placeholder = regexp.MustCompile(`^[^a-z]*[A-Z][A-Z_…./]+|…|\.\.\.|^\[|[<>|]`)
 	assignment  = regexp.MustCompile(`^[A-Z_]+=`)
 	targetLine  = regexp.MustCompile(`(?m)^([a-z-]+):`)
+	separator   = regexp.MustCompile(`&&|;| \| `)
 )
 
 // documentedCommands reads the code spans, the indented lines and the fenced blocks of the documents.
@@ -136,7 +137,7 @@ func documentedCommands(t *testing.T, root string) []documented {
 func shellCommands(line string) [][]string {
 	line, _, _ = strings.Cut(line, " #")
 	var found [][]string
-	for _, part := range regexp.MustCompile(`&&|;| \| `).Split(line, -1) {
+	for _, part := range separator.Split(line, -1) {
 		words := strings.Fields(strings.NewReplacer(`\|`, "|", "'", "", `"`, "").Replace(part))
 		for len(words) > 0 && (assignment.MatchString(words[0]) || words[0] == "sudo" || words[0] == "exec") {
 			words = words[1:]
@@ -206,6 +207,9 @@ func checkComfygo(t *testing.T, c documented) string {
 	return key
 }
 
+// ran holds the command lines that have been run: many documents name the same.
+var ran sync.Map
+
 // runDocumented runs a command as it stands; of alternatives (a|b) each.
 func runDocumented(t *testing.T, c documented, line string) {
 	t.Helper()
@@ -224,6 +228,9 @@ func runDocumented(t *testing.T, c documented, line string) {
 	}
 	for _, args := range lines {
 		if slices.ContainsFunc(args, placeholder.MatchString) {
+			continue
+		}
+		if _, done := ran.LoadOrStore(strings.Join(args, " "), true); done {
 			continue
 		}
 		if code, out, errs := command(t, args...); code != 0 || out == "" {
@@ -299,16 +306,33 @@ func declares(t *testing.T, c documented, source, kind, pattern string) bool {
 		t.Errorf("%s: %v", c.where, err)
 		return true
 	}
-	for _, m := range regexp.MustCompile(`(?m)^func (`+kind+`\w+)\(`).FindAllStringSubmatch(source, -1) {
-		if fits.MatchString(m[1]) {
+	for line := range strings.SplitSeq(source, "\n") {
+		rest, ok := strings.CutPrefix(line, "func "+kind)
+		if name, _, called := strings.Cut(rest, "("); ok && called && fits.MatchString(kind+name) {
 			return true
 		}
 	}
 	return false
 }
 
+// sourceTexts holds what sources returned: documents name the same folders many times.
+var sourceTexts sync.Map
+
 // sources joins the Go files of a folder.
 func sources(dir string, recursive bool) string {
+	type key struct {
+		dir       string
+		recursive bool
+	}
+	if text, ok := sourceTexts.Load(key{dir, recursive}); ok {
+		return text.(string)
+	}
+	text := readSources(dir, recursive)
+	sourceTexts.Store(key{dir, recursive}, text)
+	return text
+}
+
+func readSources(dir string, recursive bool) string {
 	var text strings.Builder
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {

@@ -54,7 +54,7 @@ func build(to string, flags ...string) error {
 	if err != nil {
 		return fmt.Errorf("finding the module: %w", err)
 	}
-	cmd := exec.Command("go", slices.Concat([]string{"build"}, flags, []string{"-o", to, "."})...)
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-ldflags=-s -w"}, flags, []string{"-o", to, "."})...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the program: %w\n%s", err, out)

@@ -52,6 +52,7 @@ func TestAppPhone(t *testing.T) {
 			for _, name := range appViews {
 				view(p, name)
 				p.Shot("view-" + name)
+				judge(t, p, name)
 				if got := browser.Eval[string](p, "document.documentElement.scrollWidth + ' of ' + innerWidth"); !strings.HasPrefix(got, "390 of 390") {
 					t.Errorf("%s: the page is %s wide", name, got)
 				}
@@ -65,6 +66,7 @@ func TestAppPhone(t *testing.T) {
 			p.Click(".tile")
 			p.Wait(".lb-side .facts")
 			p.Shot("lightbox")
+			judge(t, p, "lightbox")
 			if got := browser.Eval[int](p, "document.querySelector('.lightbox').scrollWidth"); got > 390 {
 				t.Errorf("the picture's page is %d wide", got)
 			}

@@ -5,57 +5,95 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
-	"comfygo/internal/apiclient"
 	"comfygo/tests/browser"
 )
 
 // axeFile is where `make sdks` puts axe-core.
 var axeFile = filepath.Join("..", "..", "bin", "sdks", "node", "node_modules", "axe-core", "axe.min.js")
 
-// TestAxe runs axe-core over every view of our own pages, in light and dark: no finding that is serious or critical.
+// axe is the source of axe-core, empty where it is not installed; TestAxe says so.
+var axe = sync.OnceValue(func() string {
+	source, err := os.ReadFile(axeFile)
+	if err != nil {
+		return ""
+	}
+	return string(source)
+})
+
+// TestAxe judges the wide pages, and those without a tab of their own. TestAppPhone and TestManageAccessible judge every view on a phone,
+// light and dark.
 func TestAxe(t *testing.T) {
 	t.Parallel()
-	axe, err := os.ReadFile(axeFile)
-	if err != nil {
+	if axe() == "" {
 		t.Skip("NOT TESTED: axe-core is not here. Run `make sdks` to install it, and then the tests again.")
 	}
-	open := browser.Start(t, "--demo-model")
-	workflow, err := os.ReadFile(filepath.Join("..", "..", "demo", "workflow.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := &apiclient.Client{Base: open.Base}
-	if _, err := client.Do(t.Context(), "POST", "/prompt", "application/json", strings.NewReader(`{"prompt": `+string(workflow)+`}`)); err != nil {
-		t.Fatal(err)
-	}
-	locked := browser.Start(t, "--demo-model", "--auth")
-	for _, scheme := range []string{"light", "dark"} {
-		p := browser.Open(t, open, "/app")
-		p.Prefer("prefers-color-scheme", scheme)
-		p.Reload()
-		p.Wait("#run")
-		judge(t, p, string(axe), scheme+" /app")
-		for _, view := range []string{"queue", "gallery", "history", "models", "health"} {
-			p.Click("a[data-view=" + view + "]")
-			p.Wait("main h1")
-			judge(t, p, string(axe), scheme+" "+view)
+	t.Run("app", func(t *testing.T) {
+		t.Parallel()
+		s, p := made(t, nil)
+		for _, name := range appViews {
+			view(p, name)
+			p.Shot("view-" + name)
+			judge(t, p, name)
 		}
-		for path, ready := range map[string]string{"/manage": "h1", "/login": "h1"} {
-			q := browser.Open(t, locked, path)
+		view(p, "gallery")
+		p.Click(".tile")
+		p.Wait(".lb-side .facts")
+		judge(t, p, "lightbox")
+		p.Goto("/docs/api")
+		p.Wait("h1")
+		p.Shot("api")
+		judge(t, p, "the API's description")
+		p.Prefer("prefers-color-scheme", "dark")
+		p.Shot("api-dark")
+		judge(t, p, "the API's description in the dark")
+		if code := browser.Eval[int](p, "fetch('/manage').then((r) => r.status)"); code != 200 {
+			t.Errorf("%s/manage answers %d", s.Base, code)
+		}
+	})
+	t.Run("manage", func(t *testing.T) {
+		t.Parallel()
+		s, key := managed(t)
+		p := browser.Open(t, s, "/manage")
+		p.Wait("#key")
+		judge(t, p, "signing in")
+		p.Type("#key", key+"\r")
+		p.Wait(".list")
+		p.Click("#new-key")
+		p.Wait("dialog[open]")
+		p.Shot("new-key")
+		judge(t, p, "the dialog of a new key")
+		p.Prefer("prefers-color-scheme", "dark")
+		judge(t, p, "the dialog of a new key in the dark")
+		q := browser.Open(t, s, "/login")
+		q.Wait("h1")
+		for _, scheme := range []string{"light", "dark"} {
 			q.Prefer("prefers-color-scheme", scheme)
-			q.Reload()
-			q.Wait(ready)
-			judge(t, q, string(axe), scheme+" "+path)
+			q.Shot("login-" + scheme)
+			judge(t, q, "/login "+scheme)
 		}
-	}
+	})
+	t.Run("welcome", func(t *testing.T) {
+		t.Parallel()
+		p := browser.Open(t, browser.Start(t), "/app")
+		p.Wait(".welcome")
+		for _, scheme := range []string{"light", "dark"} {
+			p.Prefer("prefers-color-scheme", scheme)
+			p.Shot("welcome-" + scheme)
+			judge(t, p, "without a model, "+scheme)
+		}
+	})
 }
 
-// judge runs axe-core on the page as it is.
-func judge(t *testing.T, p *browser.Page, axe, where string) {
+// judge runs axe-core on the page as it is: a finding that is serious or critical fails the test.
+func judge(t *testing.T, p *browser.Page, where string) {
 	t.Helper()
-	text := browser.Eval[string](p, axe+`;
+	if axe() == "" {
+		return
+	}
+	text := browser.Eval[string](p, "(() => { if (!window.axe) { "+axe()+"; } })();"+`
 		axe.run(document, { resultTypes: ["violations"] }).then((r) => JSON.stringify(r.violations.filter((v) => v.impact === "serious" || v.impact === "critical")
 			.map((v) => ({ id: v.id, help: v.help, nodes: v.nodes.slice(0, 5).map((n) => n.target.join(" ") + ": " + n.failureSummary) }))))`)
 	var found []struct {

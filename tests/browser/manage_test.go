@@ -246,6 +246,7 @@ func TestManageAccessible(t *testing.T) {
 				p.Click("a[data-view=" + view + "]")
 				p.WaitFor(view+" is shown", "document.querySelector('main h1')?.textContent.toLowerCase() === "+jsString(view)+" && document.querySelector('main .list, main .roles, main .empty')")
 				p.Shot("view-" + view)
+				judge(t, p, view)
 				if got := browser.Eval[string](p, "document.documentElement.scrollWidth + ' of ' + innerWidth"); got != "390 of 390" {
 					t.Errorf("%s: the page is %s wide", view, got)
 				}

@@ -64,7 +64,7 @@ func Program(t testing.TB) string {
 	}
 	program.dir = dir
 	path := filepath.Join(dir, "comfygo")
-	cmd := exec.Command("go", slices.Concat([]string{"build"}, buildFlags, []string{"-o", path, "."})...)
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-ldflags=-s -w"}, buildFlags, []string{"-o", path, "."})...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building the program: %v\n%s", err, out)

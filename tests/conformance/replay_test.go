@@ -26,7 +26,7 @@ func buildProgram(t *testing.T, flags ...string) string {
 		t.Fatal(err)
 	}
 	to := filepath.Join(t.TempDir(), "comfygo")
-	cmd := exec.Command("go", slices.Concat([]string{"build"}, flags, []string{"-o", to, "."})...)
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-ldflags=-s -w"}, flags, []string{"-o", to, "."})...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building the program: %v\n%s", err, out)

@@ -42,7 +42,7 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	program = filepath.Join(dir, "comfygo")
-	build := exec.Command("go", "build", "-o", program, ".")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", program, ".")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
