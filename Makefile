@@ -23,7 +23,7 @@ setup: ## fetch the Go modules and the ONNX Runtime library (checked against pin
 	$(GO) run ./tools/fetch-ort
 
 .PHONY: cuda
-cuda: ## fetch the ONNX Runtime build for NVIDIA cards
+cuda: ## fetch the ONNX Runtime build for NVIDIA GPUs
 	$(GO) run ./tools/fetch-ort -cuda
 
 .PHONY: build

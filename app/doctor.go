@@ -114,14 +114,14 @@ func checkMemory(m device.Memory) finding {
 
 // checkRuntime opens the ONNX Runtime library and tries the GPUs with it.
 func checkRuntime(ctx context.Context, cfg cli.Config) []finding {
-	cards, none := device.Cards()
+	gpus, none := device.GPUs()
 	path, err := ortlib.Find(ortlib.Options{Path: cfg.ONNXRuntime, CUDA: !cfg.CPU && none == nil})
 	if err != nil {
-		return []finding{{broken, "library", err.Error(), "run `comfygo setup`, or name the library by --onnxruntime"}, checkCards(ctx, cfg, cards, none, nil)}
+		return []finding{{broken, "library", err.Error(), "run `comfygo setup`, or name the library by --onnxruntime"}, checkGPUs(ctx, cfg, gpus, none, nil)}
 	}
 	lib, err := ort.Open(ort.Config{Library: path, Log: discard})
 	if err != nil {
-		return []finding{{broken, "library", err.Error(), "run `comfygo setup`, or name another library by --onnxruntime"}, checkCards(ctx, cfg, cards, none, nil)}
+		return []finding{{broken, "library", err.Error(), "run `comfygo setup`, or name another library by --onnxruntime"}, checkGPUs(ctx, cfg, gpus, none, nil)}
 	}
 	defer func() { _ = lib.Close() }() // the process ends anyway
 	findings := []finding{{good, "library", "ONNX Runtime " + lib.Version() + " at " + path, ""}}
@@ -131,7 +131,7 @@ func checkRuntime(ctx context.Context, cfg cli.Config) []finding {
 	} else {
 		findings = append(findings, finding{good, "providers", strings.Join(providers, ", "), ""})
 	}
-	return append(findings, checkCards(ctx, cfg, cards, none, lib))
+	return append(findings, checkGPUs(ctx, cfg, gpus, none, lib))
 }
 
 // checkFFmpeg looks for the programs that media nodes run.
@@ -155,8 +155,8 @@ func checkShaders(ctx context.Context) finding {
 	return finding{good, "shaders", name, ""}
 }
 
-// checkCards reports whether models can run on a GPU; lib is nil without a library.
-func checkCards(ctx context.Context, cfg cli.Config, cards []device.Card, none error, lib *ort.Runtime) finding {
+// checkGPUs reports whether models can run on a GPU; lib is nil without a library.
+func checkGPUs(ctx context.Context, cfg cli.Config, gpus []device.GPU, none error, lib *ort.Runtime) finding {
 	switch {
 	case cfg.CPU:
 		return finding{good, "gpu", "not asked for (--cpu)", ""}
@@ -165,19 +165,19 @@ func checkCards(ctx context.Context, cfg cli.Config, cards []device.Card, none e
 	case none != nil:
 		return finding{good, "gpu", "none, models run on the CPU (" + none.Error() + ")", ""}
 	case lib == nil:
-		return finding{warning, "gpu", describeCards(cards), "fetch the library with `comfygo setup --cuda`"}
+		return finding{warning, "gpu", describeGPUs(gpus), "fetch the library with `comfygo setup --cuda`"}
 	}
-	for _, c := range cards {
+	for _, c := range gpus {
 		if err := lib.CheckCUDA(ctx, c.Index); err != nil {
-			return finding{warning, "gpu", describeCards(cards) + ": " + err.Error(), "models run on the CPU; fetch the library with `comfygo setup --cuda` and install CUDA 13 and cuDNN 9"}
+			return finding{warning, "gpu", describeGPUs(gpus) + ": " + err.Error(), "models run on the CPU; fetch the library with `comfygo setup --cuda` and install CUDA 13 and cuDNN 9"}
 		}
 	}
-	return finding{good, "gpu", describeCards(cards), ""}
+	return finding{good, "gpu", describeGPUs(gpus), ""}
 }
 
-func describeCards(cards []device.Card) string {
-	names := make([]string, len(cards))
-	for i, c := range cards {
+func describeGPUs(gpus []device.GPU) string {
+	names := make([]string, len(gpus))
+	for i, c := range gpus {
 		names[i] = fmt.Sprintf("cuda:%d %s, %.1f GiB free of %.1f, driver %s", c.Index, c.Name, float64(c.Free)/gib, float64(c.Total)/gib, c.Driver)
 	}
 	return strings.Join(names, "; ")

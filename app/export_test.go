@@ -75,8 +75,8 @@ func EngineConfig(cfg cli.Config) (engine.Config, error) {
 	return engineConfig(cfg, m, dirs, slog.New(slog.DiscardHandler)), err
 }
 
-// WantedCard is the number of the GPU that has to be used, -1 for any.
-func WantedCard(cfg cli.Config) int { return wanted(cfg).Card }
+// WantedGPU is the number of the GPU that has to be used, -1 for any.
+func WantedGPU(cfg cli.Config) int { return wanted(cfg).GPU }
 
 // ShowDevices narrows what CUDA sees.
 var ShowDevices = showDevices

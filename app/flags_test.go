@@ -89,8 +89,8 @@ func TestEngineFlags(t *testing.T) {
 // TestDeviceFlags checks which GPU is selected, and which GPUs are visible to CUDA.
 func TestDeviceFlags(t *testing.T) {
 	for words, want := range map[string]int{"": -1, "--default-device 1": 1, "--cuda-device 3,1": 0, "--cuda-device 3 --default-device 0": 0, "--cuda-device all": -1} {
-		if got := app.WantedCard(configOf(t, strings.Fields(words)...)); got != want {
-			t.Errorf("%q wants card %d, not %d", words, got, want)
+		if got := app.WantedGPU(configOf(t, strings.Fields(words)...)); got != want {
+			t.Errorf("%q wants GPU %d, not %d", words, got, want)
 		}
 	}
 	t.Setenv("CUDA_VISIBLE_DEVICES", "7")

@@ -95,7 +95,7 @@ func (c Command) Setup(ctx context.Context, cfg cli.Config, o cli.SetupOptions) 
 	if _, err := fmt.Fprintln(c.Stdout, path); err != nil {
 		return err
 	}
-	switch _, none := device.Cards(); {
+	switch _, none := device.GPUs(); {
 	case o.CUDA:
 		say("onnxruntime: this build needs NVIDIA's driver, CUDA 13 (cudart, cublas, curand) and, for fast convolutions, cuDNN 9")
 	case none == nil:

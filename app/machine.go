@@ -31,12 +31,12 @@ func findMachine(cfg cli.Config) (machine, error) {
 	}
 	m := machine{mode: cfg.VRAM}
 	if cfg.CPU {
-		choice, err := device.Choose(device.Want{CPU: true, Card: -1}, nil, nil, nil)
+		choice, err := device.Choose(device.Want{CPU: true, GPU: -1}, nil, nil, nil)
 		m.choice = choice
 		return m, err
 	}
-	cards, none := device.Cards()
-	choice, err := device.Choose(wanted(cfg), cards, none, func(int) error { return cudaBuild(cfg) })
+	gpus, none := device.GPUs()
+	choice, err := device.Choose(wanted(cfg), gpus, none, func(int) error { return cudaBuild(cfg) })
 	m.choice = choice
 	return m, err
 }
@@ -54,12 +54,12 @@ func showDevices(cfg cli.Config) error {
 
 // wanted is the GPU that has to be used; with --cuda-device the GPUs are counted anew from 0.
 func wanted(cfg cli.Config) device.Want {
-	w := device.Want{Card: -1}
+	w := device.Want{GPU: -1}
 	if cfg.DefaultDevice != nil {
-		w.Card = *cfg.DefaultDevice
+		w.GPU = *cfg.DefaultDevice
 	} else if first, _, _ := strings.Cut(cfg.CUDADevice, ","); first != "" {
 		if _, err := strconv.Atoi(first); err == nil {
-			w.Card = 0
+			w.GPU = 0
 		}
 	}
 	return w
@@ -78,18 +78,18 @@ func cudaBuild(cfg cli.Config) error {
 	return nil
 }
 
-func (m machine) cuda() bool { return m.choice.Card >= 0 }
+func (m machine) cuda() bool { return m.choice.GPU >= 0 }
 
 func (m machine) device() ort.Device {
 	if !m.cuda() {
 		return ort.Device{}
 	}
-	return ort.Device{Kind: ort.CUDA, Index: m.choice.Card}
+	return ort.Device{Kind: ort.CUDA, Index: m.choice.GPU}
 }
 
 // stats are the figures of /system_stats.
 func (m machine) stats() health.Stats {
-	s := device.ReadStats(m.choice.Card)
+	s := device.ReadStats(m.choice.GPU)
 	out := health.Stats{RAMTotal: s.RAMTotal, RAMFree: s.RAMFree}
 	for _, d := range s.Devices {
 		index := -1
@@ -110,16 +110,16 @@ func (m machine) check() func() error {
 		return nil
 	}
 	return func() error {
-		cards, err := device.Cards()
+		gpus, err := device.GPUs()
 		if err != nil {
 			return err
 		}
-		for _, c := range cards {
-			if c.Index == m.choice.Card {
+		for _, c := range gpus {
+			if c.Index == m.choice.GPU {
 				return nil
 			}
 		}
-		return fmt.Errorf("GPU %d is not there any more", m.choice.Card)
+		return fmt.Errorf("GPU %d is not there any more", m.choice.GPU)
 	}
 }
 

@@ -23,10 +23,10 @@ import (
 // supervise runs worker processes beside the server, or only workers in the role of a worker. A queue that is not in NATS is moved to a
 // NATS server of this process.
 func (c Command) supervise(ctx context.Context, cfg cli.Config, log *Log, logs *logs.Buffer) (err error) {
-	cards, _ := device.Cards() // empty without a driver
+	gpus, _ := device.GPUs() // empty without a driver
 	n, auto := cfg.WorkerCount()
 	if auto {
-		n = max(1, len(cards))
+		n = max(1, len(gpus))
 	}
 	credentials := cfg.QueueCredentials
 	if !cfg.InNATS() {
@@ -52,8 +52,8 @@ func (c Command) supervise(ctx context.Context, cfg cli.Config, log *Log, logs *
 		if credentials != "" {
 			args = append(args, "--queue-credentials", credentials)
 		}
-		if len(cards) > 0 {
-			args = append(args, "--cuda-device", strconv.Itoa(cards[i%len(cards)].Index))
+		if len(gpus) > 0 {
+			args = append(args, "--cuda-device", strconv.Itoa(gpus[i%len(gpus)].Index))
 		}
 		w := child{
 			program: program, args: args, out: c.Stderr, log: log.Logger, patience: seconds(cfg.DrainTimeout) + stopLimit,

@@ -330,7 +330,7 @@ func (l *Library) register(ctx context.Context, file, hash string, e Entry, orig
 	if e.Owner == "" {
 		e.Owner = l.cfg.Folders.OwnerOf(file)
 	}
-	size := pictureMetadata(file, e.MIME)
+	size := imageMetadata(file, e.MIME)
 	loader := l.loaderPath(file)
 	err = l.tx(ctx, func(tx *sql.Tx) error {
 		asset, fresh, err := assetFor(tx, hash, info.Size(), e.MIME)

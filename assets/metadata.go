@@ -45,11 +45,11 @@ func (l *Library) describe(path string, info fs.FileInfo) (meta *pyjson.Object, 
 	if ext := folders.Ext(path); ext == ".safetensors" || ext == ".sft" {
 		meta.Merge(modelMetadata(safetensorsMetadata(path)))
 	}
-	return meta.Merge(pictureMetadata(path, contentType)), contentType
+	return meta.Merge(imageMetadata(path, contentType)), contentType
 }
 
-// pictureMetadata returns the size of an image, or nil for other files.
-func pictureMetadata(path, contentType string) *pyjson.Object {
+// imageMetadata returns the size of an image, or nil for other files.
+func imageMetadata(path, contentType string) *pyjson.Object {
 	if !strings.HasPrefix(contentType, "image/") {
 		return nil
 	}

@@ -161,7 +161,7 @@ func (r *rig) stage(text string) (path, hash string) {
 	return r.path("temp/staged"), h.Hash()
 }
 
-func picture(t *testing.T, w, h int) string {
+func img(t *testing.T, w, h int) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, w, h))); err != nil {

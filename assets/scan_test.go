@@ -17,7 +17,7 @@ func TestScan(t *testing.T) {
 	t.Parallel()
 	r := open(t, assets.Config{Hash: true}, map[string]string{
 		"input/abc.txt": "abc", "input/pasted/p.txt": "p", "input/sub/.hidden.txt": "h", "input/.git/x.txt": "x", "input/empty.txt": "",
-		"input/a.png": picture(t, 5, 4), "output/o.txt": "abc", "temp/t.txt": "gone when the server starts",
+		"input/a.png": img(t, 5, 4), "output/o.txt": "abc", "temp/t.txt": "gone when the server starts",
 		"models/checkpoints/deep/m.safetensors": safetensors(`{"__metadata__":{"ss_base_model_version":"sd1","trained_words":"a, b","ssmd_cover_images":"x"}}`),
 		"models/checkpoints/readme.md":          "no model", "custom_nodes/pack/n.txt": "n", "secret.txt": "s",
 	})

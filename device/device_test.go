@@ -74,13 +74,13 @@ func TestTheRealMachineMakesSense(t *testing.T) {
 	if p := ReadProcessor(); p.Cores != PhysicalCores() {
 		t.Errorf("processor %+v", p)
 	}
-	cards, err := Cards()
-	if err == nil && len(cards) == 0 || err != nil && len(cards) != 0 {
-		t.Errorf("cards %v, %v", cards, err)
+	gpus, err := GPUs()
+	if err == nil && len(gpus) == 0 || err != nil && len(gpus) != 0 {
+		t.Errorf("GPUs %v, %v", gpus, err)
 	}
-	for _, c := range cards {
+	for _, c := range gpus {
 		if c.Total <= 0 || c.Name == "" {
-			t.Errorf("card %+v", c)
+			t.Errorf("GPU %+v", c)
 		}
 	}
 	s := ReadStats(-1)
@@ -89,23 +89,23 @@ func TestTheRealMachineMakesSense(t *testing.T) {
 	}
 }
 
-func someCards() []Card {
-	return []Card{
+func someGPUs() []GPU {
+	return []GPU{
 		{Index: 0, Name: "A", UUID: "GPU-aaa", Total: 10, Free: 4, Own: 3, Driver: "580.1"},
 		{Index: 1, Name: "B", UUID: "GPU-bbb", Total: 20, Free: 8},
 		{Index: 2, Name: "C", UUID: "GPU-ccc", Total: 30, Free: 9},
 	}
 }
 
-func TestVisibleCards(t *testing.T) {
+func TestVisibleGPUs(t *testing.T) {
 	t.Parallel()
 	for list, want := range map[string]string{
 		"all": "ABC", "0": "A", "2,0": "CA", " 1 , 2 ": "BC", "GPU-b": "B", "0,9,1": "A", "": "", "-1": "", "NoDevFiles": "",
 	} {
 		var names []string
-		for i, c := range visible(someCards(), list) {
+		for i, c := range visible(someGPUs(), list) {
 			if c.Index != i {
-				t.Errorf("%q: card %s has index %d at %d", list, c.Name, c.Index, i)
+				t.Errorf("%q: GPU %s has index %d at %d", list, c.Name, c.Index, i)
 			}
 			names = append(names, c.Name)
 		}
@@ -117,7 +117,7 @@ func TestVisibleCards(t *testing.T) {
 
 func TestStatsAreShapedAsUpstreams(t *testing.T) {
 	t.Parallel()
-	s := statsOf(Memory{100, 50}, someCards()[:2], 1)
+	s := statsOf(Memory{100, 50}, someGPUs()[:2], 1)
 	got, err := json.Marshal(s.Devices)
 	want := `[{"name":"cuda:1 B : native","type":"cuda","index":1,"vram_total":20,"vram_free":8,"torch_vram_total":0,"torch_vram_free":0},` +
 		`{"name":"cuda:0 A : native","type":"cuda","index":0,"vram_total":10,"vram_free":4,"torch_vram_total":3,"torch_vram_free":0}]`
@@ -148,32 +148,32 @@ func TestChoose(t *testing.T) {
 	tests := []struct {
 		name   string
 		want   Want
-		cards  []Card
+		gpus   []GPU
 		err    error
 		usable func(int) error
-		card   int
+		gpu    int
 		why    string // part of Why, or of the error when GPU is -2
 	}{
-		{"cpu asked for", Want{CPU: true, Card: -1}, someCards(), nil, only(0), -1, "as asked for"},
-		{"no driver", Want{Card: -1}, nil, ErrNoCards, only(0), -1, "no NVIDIA GPU"},
-		{"first", Want{Card: -1}, someCards(), nil, only(0), 0, "cuda:0 A, driver 580.1"},
-		{"first that works", Want{Card: -1}, someCards(), nil, only(2), 2, "cuda:2 C"},
-		{"none works", Want{Card: -1}, someCards(), nil, only(9), -1, "driver too old"},
-		{"named", Want{Card: 1}, someCards(), nil, only(1), 1, "cuda:1 B"},
-		{"named is broken", Want{Card: 1}, someCards(), nil, only(0), -2, "using GPU 1: driver too old"},
-		{"named does not exist", Want{Card: 7}, someCards(), nil, only(0), -2, "there are 3 GPUs"},
-		{"named without driver", Want{Card: 0}, nil, ErrNoCards, only(0), -2, "no NVIDIA GPU"},
+		{"cpu asked for", Want{CPU: true, GPU: -1}, someGPUs(), nil, only(0), -1, "as asked for"},
+		{"no driver", Want{GPU: -1}, nil, ErrNoGPU, only(0), -1, "no NVIDIA GPU"},
+		{"first", Want{GPU: -1}, someGPUs(), nil, only(0), 0, "cuda:0 A, driver 580.1"},
+		{"first that works", Want{GPU: -1}, someGPUs(), nil, only(2), 2, "cuda:2 C"},
+		{"none works", Want{GPU: -1}, someGPUs(), nil, only(9), -1, "driver too old"},
+		{"named", Want{GPU: 1}, someGPUs(), nil, only(1), 1, "cuda:1 B"},
+		{"named is broken", Want{GPU: 1}, someGPUs(), nil, only(0), -2, "using GPU 1: driver too old"},
+		{"named does not exist", Want{GPU: 7}, someGPUs(), nil, only(0), -2, "there are 3 GPUs"},
+		{"named without driver", Want{GPU: 0}, nil, ErrNoGPU, only(0), -2, "no NVIDIA GPU"},
 	}
 	for _, test := range tests {
-		got, err := Choose(test.want, test.cards, test.err, test.usable)
-		if test.card == -2 {
+		got, err := Choose(test.want, test.gpus, test.err, test.usable)
+		if test.gpu == -2 {
 			if err == nil || !strings.Contains(err.Error(), test.why) {
 				t.Errorf("%s: got %+v, %v, want an error with %q", test.name, got, err, test.why)
 			}
 			continue
 		}
-		if err != nil || got.Card != test.card || !strings.Contains(got.Why, test.why) {
-			t.Errorf("%s: got %+v, %v, want card %d and %q", test.name, got, err, test.card, test.why)
+		if err != nil || got.GPU != test.gpu || !strings.Contains(got.Why, test.why) {
+			t.Errorf("%s: got %+v, %v, want GPU %d and %q", test.name, got, err, test.gpu, test.why)
 		}
 	}
 }

@@ -9,35 +9,35 @@ import (
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 )
 
-// readCards asks the driver. The management library is opened at run time and closed again: the calls are rare, and
+// readGPUs asks the driver. The management library is opened at run time and closed again: the calls are rare, and
 // a driver that is updated meanwhile is then no trouble.
-func readCards() ([]Card, error) {
+func readGPUs() ([]GPU, error) {
 	if ret := nvml.Init(); ret != nvml.SUCCESS {
-		return nil, fmt.Errorf("%w: %s", ErrNoCards, reason(ret))
+		return nil, fmt.Errorf("%w: %s", ErrNoGPU, reason(ret))
 	}
 	defer func() { _ = nvml.Shutdown() }()
 	n, ret := nvml.DeviceGetCount()
 	if ret != nvml.SUCCESS {
-		return nil, fmt.Errorf("%w: counting GPUs: %s", ErrNoCards, nvml.ErrorString(ret))
+		return nil, fmt.Errorf("%w: counting GPUs: %s", ErrNoGPU, nvml.ErrorString(ret))
 	}
 	driver, _ := nvml.SystemGetDriverVersion() // empty when it does not say
-	var out []Card
+	var out []GPU
 	for i := range n {
 		d, ret := nvml.DeviceGetHandleByIndex(i)
 		if ret != nvml.SUCCESS {
 			return nil, fmt.Errorf("asking for GPU %d: %s", i, nvml.ErrorString(ret))
 		}
-		out = append(out, readCard(i, d, driver))
+		out = append(out, readGPU(i, d, driver))
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("%w: the driver finds none", ErrNoCards)
+		return nil, fmt.Errorf("%w: the driver finds none", ErrNoGPU)
 	}
 	return out, nil
 }
 
-// readCard reads the driver's data of one GPU; fields that the driver refuses stay empty.
-func readCard(index int, d nvml.Device, driver string) Card {
-	c := Card{Index: index, Driver: driver}
+// readGPU reads the driver's data of one GPU; fields that the driver refuses stay empty.
+func readGPU(index int, d nvml.Device, driver string) GPU {
+	c := GPU{Index: index, Driver: driver}
 	c.Name, _ = d.GetName()
 	c.UUID, _ = d.GetUUID()
 	if m, ret := d.GetMemoryInfo(); ret == nvml.SUCCESS {

@@ -7,9 +7,9 @@ import (
 	"runtime"
 )
 
-// readCards finds none: the management library's binding works on Linux only.
-func readCards() ([]Card, error) {
-	return nil, fmt.Errorf("%w: this build cannot ask for GPUs on %s", ErrNoCards, runtime.GOOS)
+// readGPUs finds none: the management library's binding works on Linux only.
+func readGPUs() ([]GPU, error) {
+	return nil, fmt.Errorf("%w: this build cannot ask for GPUs on %s", ErrNoGPU, runtime.GOOS)
 }
 
 // freeMemory knows no GPUs.

@@ -27,16 +27,16 @@ type Entry struct {
 
 // ReadStats returns the figures of this moment. With a GPU in use, primary is its index; -1 means the CPU.
 func ReadStats(primary int) Stats {
-	var cards []Card
+	var gpus []GPU
 	if primary >= 0 {
-		cards, _ = Cards() // when the driver stops answering, the figures show the CPU
+		gpus, _ = GPUs() // when the driver stops answering, the figures show the CPU
 	}
-	return statsOf(ReadMemory(), cards, primary)
+	return statsOf(ReadMemory(), gpus, primary)
 }
 
-func statsOf(m Memory, cards []Card, primary int) Stats {
+func statsOf(m Memory, gpus []GPU, primary int) Stats {
 	s := Stats{OS: platform(runtime.GOOS), RAMTotal: m.Total, RAMFree: m.Free}
-	for _, c := range cards {
+	for _, c := range gpus {
 		e := Entry{
 			Name: "cuda:" + strconv.Itoa(c.Index) + " " + c.Name + " : native", Type: "cuda", Index: &c.Index,
 			VRAMTotal: c.Total, VRAMFree: c.Free, TorchVRAMTotal: c.Own,

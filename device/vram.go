@@ -5,7 +5,7 @@ import "sync"
 // vram keeps the handles for frequent queries of the GPUs' memory.
 var vram struct {
 	sync.Mutex
-	cards []Card // as CUDA counts them; nil before the first question and after a failure
+	gpus []GPU // as CUDA counts them; nil before the first question and after a failure
 }
 
 // FreeVRAM returns the number of free bytes of a GPU's memory, or -1 if the driver does not report it. index is
@@ -13,19 +13,19 @@ var vram struct {
 func FreeVRAM(index int) int64 {
 	vram.Lock()
 	defer vram.Unlock()
-	if vram.cards == nil {
-		cards, err := Cards()
+	if vram.gpus == nil {
+		gpus, err := GPUs()
 		if err != nil {
 			return -1
 		}
-		vram.cards = cards
+		vram.gpus = gpus
 	}
-	if index < 0 || index >= len(vram.cards) {
+	if index < 0 || index >= len(vram.gpus) {
 		return -1
 	}
-	free := freeMemory(vram.cards[index].UUID)
+	free := freeMemory(vram.gpus[index].UUID)
 	if free < 0 {
-		vram.cards = nil // a driver that was updated meanwhile is asked anew
+		vram.gpus = nil // a driver that was updated meanwhile is asked anew
 	}
 	return free
 }

@@ -37,12 +37,12 @@ func TestCUDAGraph(t *testing.T) {
 	}
 }
 
-// TestCUDAWithoutCard requests a GPU on a machine without one: loading works, and running returns the reason of its failure.
-func TestCUDAWithoutCard(t *testing.T) {
+// TestCUDAWithoutGPU requests a GPU on a machine without one: loading works, and running returns the reason of its failure.
+func TestCUDAWithoutGPU(t *testing.T) {
 	if lib, err := shared.OpenLibrary(); err != nil {
 		t.Fatal(err)
 	} else if lib.CheckCUDA(t.Context(), 0) == nil {
-		t.Log("there is a card: nothing to refuse")
+		t.Log("there is a GPU: nothing to refuse")
 		return
 	}
 	rt := shared.OnDevice(ort.Device{Kind: ort.CUDA})

@@ -49,12 +49,12 @@ func TestTinyVAEInTwoFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	picture := golden.Image("tiny", 1, 32, 40, 3)
-	want, err := whole.Encode(t.Context(), picture)
+	img := golden.Image("tiny", 1, 32, 40, 3)
+	want, err := whole.Encode(t.Context(), img)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := split.Encode(t.Context(), picture)
+	got, err := split.Encode(t.Context(), img)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -160,12 +160,12 @@ func TestUpscaleWrong(t *testing.T) {
 func TestUpscaleInLittleMemory(t *testing.T) {
 	t.Parallel()
 	path := golden.Checkpoint(t, "realesrgan-2x")
-	picture := golden.Image("little", 1, 40, 300, 3)
+	img := golden.Image("little", 1, 40, 300, 3)
 	whole, err := shared.LoadUpscaler(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := whole.Upscale(t.Context(), picture, nil)
+	want, err := whole.Upscale(t.Context(), img, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestUpscaleInLittleMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	tiles := 0
-	got, err := little.Upscale(t.Context(), picture, func(_, all int) { tiles = all })
+	got, err := little.Upscale(t.Context(), img, func(_, all int) { tiles = all })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestUpscaleInLittleMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := none.Upscale(t.Context(), picture, nil); err == nil {
+	if _, err := none.Upscale(t.Context(), img, nil); err == nil {
 		t.Error("without memory it runs")
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"comfygo/tests/golden"
 )
 
-type filmCase struct {
+type videoCase struct {
 	ID       string   `json:"id"`
 	DType    string   `json:"dtype"`
 	Channels int      `json:"channels"`
@@ -29,7 +29,7 @@ type filmCase struct {
 }
 
 // file writes the case's weights by the recipe that its golden names.
-func (c filmCase) file(t *testing.T) string {
+func (c videoCase) file(t *testing.T) string {
 	t.Helper()
 	var tensors []safetensors.Tensor
 	for _, w := range c.Weights {
@@ -62,12 +62,12 @@ func (c filmCase) file(t *testing.T) string {
 }
 
 // Thirty layers of sums in another order; the image TAESD's are within 3e-6 too.
-var filmTolerance = golden.Tolerance{RMSRel: 1e-5}
+var videoTolerance = golden.Tolerance{RMSRel: 1e-5}
 
 func TestVideoTinyVAEsEqualUpstream(t *testing.T) {
 	t.Parallel()
 	var g struct {
-		Cases []filmCase `json:"cases"`
+		Cases []videoCase `json:"cases"`
 	}
 	stored := golden.Load(t, "vae/taehv", &g)
 	for _, c := range g.Cases {
@@ -85,7 +85,7 @@ func TestVideoTinyVAEsEqualUpstream(t *testing.T) {
 			if want := c.Decoded; !slices.Equal(y.Shape, want) || v.Frames(c.Frames) != want[0] {
 				t.Fatalf("the film is %v, want %v", y.Shape, want)
 			}
-			golden.Compare(t, "film", golden.Strided(y.Data, c.Stride), stored.Get(t, c.ID+"/out_s").Data, filmTolerance)
+			golden.Compare(t, "film", golden.Strided(y.Data, c.Stride), stored.Get(t, c.ID+"/out_s").Data, videoTolerance)
 			side := v.Downscale()
 			pixels := golden.Uniform("taehv "+c.ID+" px", 0.5, 1<<23, c.Pictures, c.Size[0]*side, c.Size[1]*side, 3)
 			e, err := v.Encode(t.Context(), pixels)
@@ -95,7 +95,7 @@ func TestVideoTinyVAEsEqualUpstream(t *testing.T) {
 			if !slices.Equal(e.Shape, c.Encoded) {
 				t.Fatalf("the latent is %v, want %v", e.Shape, c.Encoded)
 			}
-			golden.Compare(t, "latent", e.Data, stored.Get(t, c.ID+"/latent").Data, filmTolerance)
+			golden.Compare(t, "latent", e.Data, stored.Get(t, c.ID+"/latent").Data, videoTolerance)
 			if _, err := v.Decode(t.Context(), tensor.New(1, c.Channels+1, 1, 2, 2)); err == nil {
 				t.Error("a latent of other channels was decoded")
 			}
@@ -107,7 +107,7 @@ func TestVideoTinyVAEsEqualUpstream(t *testing.T) {
 func TestVideoTinyDecoderForPreviews(t *testing.T) {
 	t.Parallel()
 	var g struct {
-		Cases []filmCase `json:"cases"`
+		Cases []videoCase `json:"cases"`
 	}
 	golden.JSON(t, "vae/taehv", &g)
 	c := g.Cases[1]

@@ -176,7 +176,7 @@ func jobOf(t testing.TB, ex *executor.Executor, id, text string) executor.Job {
 
 var deaf = executor.SinkFunc(func(executor.Event) {})
 
-func TestNextJobBeginsWhilePicturesAreSaved(t *testing.T) {
+func TestNextJobBeginsWhileImagesAreSaved(t *testing.T) {
 	t.Parallel()
 	ex := executor.New(executor.Config{Registry: registry(t, declared...)})
 	first, second := jobOf(t, ex, t.Name()+"1", jobText(1, 1, 80)), jobOf(t, ex, t.Name()+"2", jobText(2, 120, 1))

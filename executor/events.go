@@ -47,12 +47,12 @@ func (m *emitter) toClient(typ string, data *pyjson.Object) {
 }
 
 // status records a status message and sends it; without a client only when it is a broadcast.
-func (m *emitter) status(typ string, data *pyjson.Object, everybody bool) {
+func (m *emitter) status(typ string, data *pyjson.Object, broadcast bool) {
 	data.Set("timestamp", m.now().UnixMilli())
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.messages = append(m.messages, Message{typ, data})
-	if m.hasOne || everybody {
+	if m.hasOne || broadcast {
 		m.sendLocked(typ, data, nil)
 	}
 }
@@ -90,10 +90,10 @@ func (m *emitter) stateLocked(n *node, state string, value, limit float64, whole
 func (m *emitter) advanced(n *node, promptID string, value, limit float64, preview *nodes.Preview) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	picture := m.showLocked(n, value, limit, preview)
+	img := m.showLocked(n, value, limit, preview)
 	m.sendLocked("progress", pyjson.NewObject("value", number(value), "max", number(limit), "prompt_id", promptID, "node", n.id), nil)
-	if picture != nil {
-		m.sendLocked(EventPreview, nil, picture)
+	if img != nil {
+		m.sendLocked(EventPreview, nil, img)
 	}
 }
 
@@ -109,11 +109,11 @@ func (m *emitter) showLocked(n *node, value, limit float64, preview *nodes.Previ
 	if preview == nil {
 		return nil
 	}
-	picture := &Preview{source: *preview}
+	img := &Preview{source: *preview}
 	if m.hasOne {
-		m.sendLocked(EventPreviewMetadata, m.progress.ids(n), picture)
+		m.sendLocked(EventPreviewMetadata, m.progress.ids(n), img)
 	}
-	return picture
+	return img
 }
 
 // number writes whole progress figures without a point, as steps are counted.

@@ -22,7 +22,7 @@ func (r *run) expand(n *node, parts []expansion) error {
 			if err := r.g.add(id, data, n, display); err != nil {
 				return err
 			}
-			r.crew.keys = nil // to be counted again
+			r.workers.keys = nil // to be counted again
 			children = append(children, id)
 			if r.g.nodes[id].class.OutputNode {
 				outputs = append(outputs, id)

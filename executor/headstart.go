@@ -49,7 +49,7 @@ func (e *Executor) takeHeadStart(job Job) *headStart {
 
 // mayHeadStart reports whether nothing that is left of the run may use the device.
 func (r *run) mayHeadStart() bool {
-	return r.job.Next != nil && r.e.begun == nil && r.plan.busy == 0 && r.crew.device == nil && len(r.asyncs) == 0
+	return r.job.Next != nil && r.e.begun == nil && r.plan.busy == 0 && r.workers.device == nil && len(r.asyncs) == 0
 }
 
 // lookForNext returns a clock that ticks when a head start should be tried, or nil if none is possible.
@@ -185,12 +185,12 @@ func (r *run) adopt() {
 		if a == nil || !n.keyed {
 			continue
 		}
-		r.crew.made[id] = a
+		r.workers.made[id] = a
 		if a.finished() || watched[a] {
 			continue
 		}
 		watched[a] = true
-		r.crew.started(id, a)
+		r.workers.started(id, a)
 		r.background.Go(func() {
 			select {
 			case <-a.done:
@@ -198,7 +198,7 @@ func (r *run) adopt() {
 				a.cancel(context.Cause(r.ctx))
 				<-a.done
 			}
-			r.crew.landed <- a
+			r.workers.landed <- a
 		})
 	}
 }

@@ -13,8 +13,8 @@ type host struct {
 	n   *node
 	bar progressBar
 	mu  sync.Mutex
-	// tape records the node's messages before its turn; nil in a call that is made in its turn.
-	tape *tape
+	// buffer holds the node's messages before its turn; nil in a call that is made in its turn.
+	buffer *eventBuffer
 	// suspended is called when an async node first waits; nil in other calls.
 	suspended func()
 }
@@ -31,27 +31,27 @@ func (h *host) Progress(value, limit float64, p *nodes.Preview) {
 	defer h.mu.Unlock()
 	value = min(value, limit)
 	if h.bar.due(value, limit, p) {
-		h.say(func(r *run, n *node) { r.out.advanced(n, r.job.ID, value, limit, p) })
+		h.add(func(r *run, n *node) { r.out.advanced(n, r.job.ID, value, limit, p) })
 	}
 }
 
-func (h *host) say(message func(*run, *node)) {
-	if h.tape == nil {
+func (h *host) add(message func(*run, *node)) {
+	if h.buffer == nil {
 		message(h.r, h.n)
 		return
 	}
-	h.tape.say(message)
+	h.buffer.add(message)
 }
 
 // Show implements nodes.Host.
 func (h *host) Show(value, limit float64, p *nodes.Preview) {
-	h.say(func(r *run, n *node) { r.out.show(n, value, limit, p) })
+	h.add(func(r *run, n *node) { r.out.show(n, value, limit, p) })
 }
 
 // SendText implements nodes.Host.
 func (h *host) SendText(text string) {
 	text = newCutter(h.r.e.limits).string(text)
-	h.say(func(r *run, n *node) { r.out.send(EventText, pyjson.NewObject("node", n.id, "text", text), nil) })
+	h.add(func(r *run, n *node) { r.out.send(EventText, pyjson.NewObject("node", n.id, "text", text), nil) })
 }
 
 // Await implements nodes.Host.

@@ -31,7 +31,7 @@ type run struct {
 	shows    []string               // keys of shown in order
 	parts    map[string][]expansion // nodes that wait for what they expanded into
 	asyncs   map[string]*asyncCalls // nodes whose calls still run
-	crew     *crew
+	workers  *workers
 	begun    *headStart // what was done of this job while the one before it ended; nil when nothing was
 
 	revived    map[string]int // how often a lost result of a node was computed again
@@ -78,7 +78,7 @@ func newRun(ctx context.Context, e *Executor, job Job, sink Sink) *run {
 	r := &run{
 		cut: newCutter(e.limits),
 		e:   e, job: job, ctx: ctx, services: e.servicesIn(job.Folders), cache: e.cache, ran: map[string]bool{}, shown: map[string]*shown{}, parts: map[string][]expansion{},
-		asyncs: map[string]*asyncCalls{}, crew: newCrew(), wake: make(chan string), over: make(chan struct{}), success: true,
+		asyncs: map[string]*asyncCalls{}, workers: newWorkers(), wake: make(chan string), over: make(chan struct{}), success: true,
 	}
 	r.out = &emitter{sink: sink, now: e.now}
 	r.out.client, r.out.hasOne = job.Client()

@@ -56,9 +56,9 @@ func readTraces(t *testing.T) map[string][]trace {
 		messages, _ := o.Get("messages")
 		tr.messages = messages.([]any)
 		for _, m := range tr.messages { // how an image is coded is not part of the contract
-			if picture := m.(*pyjson.Object).Object("binary").Object("image"); picture != nil {
+			if img := m.(*pyjson.Object).Object("binary").Object("image"); img != nil {
 				for _, k := range []string{"components", "bit_depth", "color", "pixels_sha256"} {
-					picture.Delete(k)
+					img.Delete(k)
 				}
 			}
 		}
@@ -188,12 +188,12 @@ func message(e executor.Event, metadata bool) (any, error) {
 		if metadata != (e.Type == executor.EventPreviewMetadata) {
 			return nil, nil
 		}
-		return picture(e)
+		return traced(e)
 	}
 	return reread(pyjson.NewObject("type", e.Type, "data", e.Data))
 }
 
-func picture(e executor.Event) (any, error) {
+func traced(e executor.Event) (any, error) {
 	data, err := e.Preview.Bytes()
 	if err != nil {
 		return nil, err

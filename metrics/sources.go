@@ -89,7 +89,7 @@ var (
 	memoryBytes    = describe("device_memory_bytes", "Memory of each device, total and free.", "device", "kind")
 	pythonUp       = describe("python_up", "1 while the Python process of node packs is ready, by the pack that it runs alone.", "pack")
 	pythonBytes    = describe("python_memory_bytes", "Memory of the Python processes of node packs: resident, the peak of that, and what they hold of GPUs.", "pack", "kind")
-	pythonCPU      = describe("python_cpu_seconds_total", "Processor time of the Python processes of node packs.", "pack")
+	pythonCPU      = describe("python_cpu_seconds_total", "CPU time of the Python processes of node packs.", "pack")
 	pythonRestarts = describe("python_restarts_total", "How often the Python process of node packs was started again.", "pack")
 	socketsOpen    = describe("websocket_clients", "WebSocket clients.")
 	socketMessages = describe("websocket_messages_total", "Messages that were queued for WebSocket clients.")

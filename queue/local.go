@@ -78,7 +78,7 @@ type Local struct {
 	store Store
 
 	mu       sync.Mutex
-	waiting  *lineup
+	waiting  *queueOrder
 	running  *running
 	noted    *Job // waits, and its start is noted already
 	history  *history
@@ -139,7 +139,7 @@ func New(cfg Config) (*Local, error) {
 		cfg.EventLimit = defaultEventLimit
 	}
 	q := &Local{
-		cfg: cfg, store: cfg.Store, history: newHistory(cfg.HistoryLimit), waiting: newLineup(cfg.Fair, cfg.Weights),
+		cfg: cfg, store: cfg.Store, history: newHistory(cfg.HistoryLimit), waiting: newQueueOrder(cfg.Fair, cfg.Weights),
 		comingOf: map[string]int{}, comingIDs: map[string][]*Job{}, wake: make(chan struct{}, 1), post: make(chan struct{}, 1),
 	}
 	q.view = view{q: q}

@@ -28,7 +28,7 @@ const (
 // nothing by itself; what has to be done outside is in effects.
 type machine struct {
 	policy  Policy
-	waiting *lineup
+	waiting *queueOrder
 	running map[int64]*assignment
 	members map[string]*member
 	history *history
@@ -107,7 +107,7 @@ type ending struct {
 
 func newMachine() *machine {
 	return &machine{
-		waiting: newLineup(false, nil), running: map[int64]*assignment{}, members: map[string]*member{}, history: newHistory(HistoryLimit),
+		waiting: newQueueOrder(false, nil), running: map[int64]*assignment{}, members: map[string]*member{}, history: newHistory(HistoryLimit),
 	}
 }
 
@@ -166,7 +166,7 @@ func (m *machine) setPolicy(p Policy) {
 	}
 	p.EventLimit = 0
 	if p.Fair != m.policy.Fair || !maps.Equal(p.Weights, m.policy.Weights) {
-		l := newLineup(p.Fair, p.Weights)
+		l := newQueueOrder(p.Fair, p.Weights)
 		for _, j := range m.waiting.all() {
 			l.add(j)
 		}

@@ -30,7 +30,7 @@ func both(t *testing.T, test func(t *testing.T, r *rigV2)) {
 func TestV2Assets(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, r *rigV2) {
-		data := picture(t, 9, 7)
+		data := testPNG(t, 9, 7)
 		hash := hashOf(data)
 		if a := r.do("HEAD", "/api/v2/assets/by-hash/"+hash, ""); a.status != 404 {
 			t.Fatalf("unknown bytes: %d", a.status)

@@ -98,9 +98,9 @@ func TestV2EventsResume(t *testing.T) {
 	}
 
 	// An id of another process: all that can still be told.
-	stranger := r.events(id, "Last-Event-ID", "0123456789ab-3")
+	foreign := r.events(id, "Last-Event-ID", "0123456789ab-3")
 	outputs = 0
-	stranger.until("the end", func(e event) bool {
+	foreign.until("the end", func(e event) bool {
 		if e.name == "output" {
 			outputs++
 		}

@@ -15,7 +15,7 @@ import (
 func TestV2Job(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, r *rigV2) {
-		data := picture(t, 5, 4)
+		data := testPNG(t, 5, 4)
 		asset := r.upload(201, "photo.png", data)
 		ref := `{"__type": "core/ASSET", "info": {"id": "` + asset["id"].(string) + `"}}`
 		job := r.call(201, "POST", "/api/v2/jobs", `{"workflow": {"a": {"class_type": "Copies", "inputs": {"file": `+ref+`, "name": "made.png"}},

@@ -49,7 +49,7 @@ func startV2Owners(t *testing.T) *authRig {
 func TestV2Owners(t *testing.T) {
 	t.Parallel()
 	a := startV2Owners(t)
-	data := picture(t, 6, 5)
+	data := testPNG(t, 6, 5)
 	upload := func(user string, want int) string {
 		t.Helper()
 		body, contentType := formV2(t, [][2]string{{"content_type", "image/png"}, {"file_path", "p.png"}}, data)

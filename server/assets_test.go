@@ -146,7 +146,7 @@ func form(t *testing.T, text string) (body, contentType string) {
 		if name == "file" || name == "image" {
 			file, contents, _ := strings.Cut(value, ":")
 			if contents == "PIC" {
-				contents = string(picture(t, 3, 2))
+				contents = string(testPNG(t, 3, 2))
 			}
 			p, e := w.CreateFormFile(name, file)
 			if e != nil {

@@ -28,9 +28,9 @@ func allowed(rule auth.Rule, role string) bool {
 	return rule.Open || role == auth.RoleAdministrator || slices.Contains(rule.Roles, role)
 }
 
-// TestEveryRouteForEverybody tries every route of the server without a credential, with invalid ones, and
+// TestEveryRouteByRole tries every route of the server without a credential, with invalid ones, and
 // for each role with each form of credential. The expected result is read from the table of rules.
-func TestEveryRouteForEverybody(t *testing.T) {
+func TestEveryRouteByRole(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, nil)
 	register(t, a)
@@ -50,7 +50,7 @@ func TestEveryRouteForEverybody(t *testing.T) {
 			continue
 		}
 		path := strings.NewReplacer(":name", "pub", ":id", "x", ":", "", "*", "x").Replace(pattern)
-		a.tryStrangers(t, route, method, path, rule)
+		a.tryUnauthenticated(t, route, method, path, rule)
 		a.tryRoles(t, route, method, path, rule)
 	}
 }
@@ -66,7 +66,7 @@ func register(t *testing.T, a *authRig) {
 	}
 }
 
-func (a *authRig) tryStrangers(t *testing.T, route, method, path string, rule auth.Rule) {
+func (a *authRig) tryUnauthenticated(t *testing.T, route, method, path string, rule auth.Rule) {
 	t.Helper()
 	check := func(what string, got httpReply) {
 		refused := got.status == 401 && (method == "HEAD" || strings.Contains(got.body, `"type": "unauthorized"`) || strings.Contains(got.body, `"code":"unauthorized"`))

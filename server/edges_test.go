@@ -175,7 +175,7 @@ func TestTextsAsUpstream(t *testing.T) {
 	if a := r.do("POST", "/upload/image", form("", "\xe4"), "Content-Type", multi); a.status != 400 {
 		t.Errorf("a folder in no charset: %d %s", a.status, a.body)
 	}
-	pic := string(picture(t, 8, 6))
+	pic := string(testPNG(t, 8, 6))
 	for name, want := range map[string]string{"m.png": "\x89PNG", "m.webp": "RIFF", "m.jpg": "", "m": "", "m.txt": ""} {
 		a := r.do("POST", "/upload/mask", "--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\""+name+"\"\r\n\r\n"+pic+
 			"\r\n--b\r\nContent-Disposition: form-data; name=\"original_ref\"\r\n\r\n{\"filename\": \"pic.png\", \"type\": \"input\"}\r\n--b--\r\n", "Content-Type", multi)

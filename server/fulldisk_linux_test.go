@@ -56,7 +56,7 @@ func uploadToFullDisk(t *testing.T) {
 		}
 		c.Assets = lib
 	})
-	image, data := string(picture(t, 8, 6)), strings.Repeat("x", 64<<10)
+	image, data := string(testPNG(t, 8, 6)), strings.Repeat("x", 64<<10)
 	form := func(path, field, name, text string, fields ...string) func() httpReply {
 		return func() httpReply {
 			body, kind := fileForm(t, field, name, text, fields...)

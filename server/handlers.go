@@ -88,10 +88,10 @@ func (s *Server) serveJobs(guard *webhook.Guard) {
 func (s *Server) serveFiles(store *users.Store) {
 	cfg := &s.cfg
 	d := disk.New(cfg.Folders, cfg.FrontEndRoot)
-	pictures := images.New(d)
-	pictures.Budget = cfg.ImageBudget
+	imageService := images.New(d)
+	imageService.Budget = cfg.ImageBudget
 	if cfg.ImageLimits != nil {
-		pictures.Limits = *cfg.ImageLimits
+		imageService.Limits = *cfg.ImageLimits
 	}
 	s.packs = &packs.Service{
 		Reply: s.reply, Folders: cfg.Folders, FrontEndRoot: cfg.FrontEndRoot, DisableCustomNodes: cfg.DisableCustomNodes,
@@ -108,10 +108,10 @@ func (s *Server) serveFiles(store *users.Store) {
 		Reply: s.reply, Access: s.access, Assets: s.catalogue, Library: cfg.Assets, Folders: cfg.Folders, Disk: d, Unrouted: s.pages.Unrouted,
 	}
 	s.files = &files.Service{
-		Reply: s.reply, Access: s.access, Assets: s.catalogue, Images: pictures, Disk: d, Folders: cfg.Folders, Queue: s.queue,
+		Reply: s.reply, Access: s.access, Assets: s.catalogue, Images: imageService, Disk: d, Folders: cfg.Folders, Queue: s.queue,
 		Turns: store.Turns,
 	}
-	s.models = &models.Service{Reply: s.reply, Images: pictures, Folders: cfg.Folders, Describe: cfg.DescribeModels}
+	s.models = &models.Service{Reply: s.reply, Images: imageService, Folders: cfg.Folders, Describe: cfg.DescribeModels}
 	s.users = &users.Service{Reply: s.reply, Access: s.access, Users: store, Disk: d, MultiUser: cfg.MultiUser, Log: s.log}
 }
 

@@ -93,8 +93,8 @@ func TestHealthy(t *testing.T) {
 		device string
 		used   int64
 	}{
-		"card": {health.Stats{RAMTotal: 9, Devices: []health.Device{{Type: "cuda", Index: 1, VRAMTotal: 100, VRAMFree: 70}}}, "cuda:1", 30},
-		"cpu":  {health.Stats{RAMTotal: 50, RAMFree: 20, Devices: []health.Device{{Type: "cpu", Index: -1}}}, "cpu", 30},
+		"gpu": {health.Stats{RAMTotal: 9, Devices: []health.Device{{Type: "cuda", Index: 1, VRAMTotal: 100, VRAMFree: 70}}}, "cuda:1", 30},
+		"cpu": {health.Stats{RAMTotal: 50, RAMFree: 20, Devices: []health.Device{{Type: "cpu", Index: -1}}}, "cpu", 30},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -173,9 +173,9 @@ func TestUnhealthyWorkerStuck(t *testing.T) {
 func TestUnhealthyDevice(t *testing.T) {
 	t.Parallel()
 	lost := start(t, func(cfg *server.Config) {
-		cfg.CheckDevice = func() error { return errors.New("the card fell off the bus") }
+		cfg.CheckDevice = func() error { return errors.New("the GPU fell off the bus") }
 	})
-	lost.unhealthy(t, "the device is lost: the card fell off the bus")
+	lost.unhealthy(t, "the device is lost: the GPU fell off the bus")
 	answer := make(chan struct{})
 	hanging := start(t, func(cfg *server.Config) {
 		cfg.StuckAfter = 200 * time.Millisecond

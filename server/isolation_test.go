@@ -314,8 +314,8 @@ func TestGuestsRunPublicWorkflows(t *testing.T) {
 	a.wants("gus", "POST /api/workflows/pub/run", "", 403, "")
 }
 
-// TestNobodyGoesFirst: only administrators reorder the queue.
-func TestNobodyGoesFirst(t *testing.T) {
+// TestUsersCannotReorder: only administrators reorder the queue.
+func TestUsersCannotReorder(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, nil)
 	a.wants("root", "POST /api/v1/queue/pause", "", 200, "")
@@ -347,7 +347,7 @@ func TestListsOfFilesAreOnesOwn(t *testing.T) {
 		c.Executor = executor.New(executor.Config{Registry: registry, Services: nodes.Services{Folders: c.Folders}})
 	})
 	for _, who := range []string{"ann", "bob"} {
-		body, kind := uploadForm(t, who+".png", string(picture(t, 4, 4)))
+		body, kind := uploadForm(t, who+".png", string(testPNG(t, 4, 4)))
 		if got := a.as(who, "POST", "/upload/image", body, "Content-Type", kind); got.status != 200 {
 			t.Fatal(got.body)
 		}

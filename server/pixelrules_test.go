@@ -22,7 +22,7 @@ func TestMegapixelsOfNodes(t *testing.T) {
 	if _, err := a.store.SetLimits(t.Context(), byAdmin, auth.RoleUser, auth.Limits{Megapixels: 1}); err != nil {
 		t.Fatal(err)
 	}
-	body, kind := uploadForm(t, "photo.png", string(picture(t, 1200, 1000)))
+	body, kind := uploadForm(t, "photo.png", string(testPNG(t, 1200, 1000)))
 	if got := a.as("ann", "POST", "/upload/image", body, "Content-Type", kind); got.status != 200 {
 		t.Fatal(got.body)
 	}

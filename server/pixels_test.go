@@ -19,7 +19,7 @@ type canvas struct {
 	Batch  int `in:"batch_size" default:"1"`
 }
 
-func (*canvas) Spec() nodes.Spec { return pictures("Canvas", "LATENT") }
+func (*canvas) Spec() nodes.Spec { return imageSpec("Canvas", "LATENT") }
 func (*canvas) Sizes(s *nodes.Sizing) nodes.Images {
 	return s.Canvas(s.Number("width"), s.Number("height"), "batch_size")
 }
@@ -33,7 +33,7 @@ type grow struct {
 	By    float64 `in:"scale_by" default:"1"`
 }
 
-func (*grow) Spec() nodes.Spec                           { return pictures("Grow", "IMAGE") }
+func (*grow) Spec() nodes.Spec                           { return imageSpec("Grow", "IMAGE") }
 func (*grow) Sizes(s *nodes.Sizing) nodes.Images         { return s.In.Times(s.Number("scale_by")) }
 func (n *grow) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.By), nil }
 
@@ -42,7 +42,7 @@ type again struct {
 	Amount  int `in:"amount" default:"1"`
 }
 
-func (*again) Spec() nodes.Spec                           { return pictures("Again", "LATENT") }
+func (*again) Spec() nodes.Spec                           { return imageSpec("Again", "LATENT") }
 func (*again) Sizes(s *nodes.Sizing) nodes.Images         { return s.RepeatedBy("amount") }
 func (n *again) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.Amount), nil }
 
@@ -52,7 +52,7 @@ type resize struct {
 	Height int `in:"height" default:"512"`
 }
 
-func (*resize) Spec() nodes.Spec { return pictures("Resize", "IMAGE") }
+func (*resize) Spec() nodes.Spec { return imageSpec("Resize", "IMAGE") }
 func (*resize) Sizes(s *nodes.Sizing) nodes.Images {
 	return s.Canvas(s.Number("width"), s.Number("height"))
 }
@@ -63,14 +63,14 @@ type hint struct {
 	Height int `in:"height" default:"512"`
 }
 
-func (*hint) Spec() nodes.Spec                           { return pictures("Hint", "CONDITIONING") }
+func (*hint) Spec() nodes.Spec                           { return imageSpec("Hint", "CONDITIONING") }
 func (n *hint) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.Width), nil }
 
 type open struct {
 	Image string `in:"image" default:""`
 }
 
-func (*open) Spec() nodes.Spec                           { return pictures("Open", "IMAGE") }
+func (*open) Spec() nodes.Spec                           { return imageSpec("Open", "IMAGE") }
 func (*open) Sizes(s *nodes.Sizing) nodes.Images         { return (*image.LoadImage)(nil).Sizes(s) }
 func (n *open) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.Image), nil }
 
@@ -79,10 +79,10 @@ type sum struct {
 	B int `in:"b" default:"1"`
 }
 
-func (*sum) Spec() nodes.Spec                           { return pictures("Sum", "INT") }
+func (*sum) Spec() nodes.Spec                           { return imageSpec("Sum", "INT") }
 func (n *sum) Run(*nodes.Context) (nodes.Result, error) { return nodes.Out(n.A + n.B), nil }
 
-func pictures(name, out string) nodes.Spec {
+func imageSpec(name, out string) nodes.Spec {
 	return nodes.Spec{Name: name, Category: "test", Outputs: nodes.Outputs(out)}
 }
 
@@ -101,7 +101,7 @@ func TestMegapixels(t *testing.T) {
 	if _, err := a.store.SetLimits(t.Context(), byAdmin, auth.RoleUser, auth.Limits{Megapixels: 1}); err != nil {
 		t.Fatal(err)
 	}
-	body, kind := uploadForm(t, "pic.png", string(picture(t, 600, 500)))
+	body, kind := uploadForm(t, "pic.png", string(testPNG(t, 600, 500)))
 	if got := a.as("ann", "POST", "/upload/image", body, "Content-Type", kind); got.status != 200 {
 		t.Fatal(got.body)
 	}

@@ -25,7 +25,10 @@ import (
 	"comfygo/server"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// A file that the collector closes when the tests are over is no goroutine of the server.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("runtime.runFinalizers"))
+}
 
 // number, show and wait are the nodes of the tests: a constant, an output, and one that works until it is interrupted.
 type number struct {
@@ -86,7 +89,7 @@ func start(t *testing.T, change func(*server.Config)) *rig {
 	} {
 		write(t, filepath.Join(base, name), []byte(text))
 	}
-	write(t, filepath.Join(base, "input/pic.png"), picture(t, 8, 6))
+	write(t, filepath.Join(base, "input/pic.png"), testPNG(t, 8, 6))
 	if err := os.Symlink(filepath.Join(base, "secret.txt"), filepath.Join(base, "input/link.txt")); err != nil {
 		t.Fatal(err)
 	}
@@ -161,8 +164,8 @@ func write(t *testing.T, path string, data []byte) {
 	}
 }
 
-// picture returns a PNG whose alpha increases to the right.
-func picture(t *testing.T, w, h int) []byte {
+// testPNG returns a PNG whose alpha increases to the right.
+func testPNG(t *testing.T, w, h int) []byte {
 	t.Helper()
 	img := image.NewNRGBA(image.Rect(0, 0, w, h))
 	for y := range h {

@@ -177,7 +177,7 @@ func TestBrokenOffUpload(t *testing.T) {
 	}
 }
 
-func TestMaskKeepsThePicture(t *testing.T) {
+func TestMaskKeepsTheImage(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
 	form := func(name, image, ref string) string {
@@ -186,14 +186,14 @@ func TestMaskKeepsThePicture(t *testing.T) {
 	}
 	const ref = `{"filename": "pic.png", "type": "input"}`
 	head := []string{"Content-Type", "multipart/form-data; boundary=B"}
-	if a := r.do("POST", "/upload/mask", form("m.png", string(picture(t, 8, 6)), ref), head...); a.status != 200 {
+	if a := r.do("POST", "/upload/mask", form("m.png", string(testPNG(t, 8, 6)), ref), head...); a.status != 200 {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	want, got := r.do("GET", "/view?filename=pic.png&type=input&channel=rgb", ""), r.do("GET", "/view?filename=m.png&type=input&channel=rgb", "")
 	if want.body != got.body || got.status != 200 {
 		t.Error("the colours of the masked picture are not the original's")
 	}
-	if a := r.do("POST", "/upload/mask", form("n.png", string(picture(t, 3, 3)), ref), head...); a.status != 400 {
+	if a := r.do("POST", "/upload/mask", form("n.png", string(testPNG(t, 3, 3)), ref), head...); a.status != 400 {
 		t.Errorf("a mask of another size: %d %s", a.status, a.body)
 	}
 	if _, err := os.Stat(filepath.Join(r.base, "input", "n.png")); err == nil {
@@ -201,10 +201,10 @@ func TestMaskKeepsThePicture(t *testing.T) {
 	}
 }
 
-func TestHugePictureIsRefused(t *testing.T) {
+func TestHugeImageIsRefused(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
-	bomb := picture(t, 8, 6)
+	bomb := testPNG(t, 8, 6)
 	copy(bomb[16:], []byte{0, 0, 0x75, 0x30, 0, 0, 0x75, 0x30}) // 30000x30000, the checksum no longer right
 	write(t, filepath.Join(r.base, "input", "bomb.png"), bomb)
 	begin := time.Now()

@@ -29,8 +29,8 @@ func closeCode(t *testing.T, conn *websocket.Conn, patience time.Duration) webso
 	}
 }
 
-// TestSocketsOfStrangers: unauthenticated callers cannot take all sockets and shut out the others.
-func TestSocketsOfStrangers(t *testing.T) {
+// TestAnonymousSockets: unauthenticated callers cannot take all sockets and shut out the others.
+func TestAnonymousSockets(t *testing.T) {
 	t.Parallel()
 	keys, err := auth.NewKeys([]string{"a-key-that-is-long-enough"}, nil)
 	if err != nil {
@@ -53,15 +53,15 @@ func TestSocketsOfStrangers(t *testing.T) {
 		t.Cleanup(func() { _ = conn.CloseNow() })
 		return conn, resp.StatusCode
 	}
-	var strangers []*websocket.Conn
+	var anonymous []*websocket.Conn
 	for range 20 {
 		conn, status := dial("", false)
 		if status != http.StatusSwitchingProtocols {
 			t.Fatalf("a socket without a key: %d", status)
 		}
-		strangers = append(strangers, conn)
+		anonymous = append(anonymous, conn)
 	}
-	for _, conn := range strangers[:17] { // the old ones make room
+	for _, conn := range anonymous[:17] { // the old ones make room
 		if code := closeCode(t, conn, 5*time.Second); code != 1013 {
 			t.Errorf("an old socket was closed with %d", code)
 		}
@@ -77,7 +77,7 @@ func TestSocketsOfStrangers(t *testing.T) {
 	if conn, _ := dial("", true); conn == nil { // the address is full: its oldest socket is closed, which is an unauthenticated one
 		t.Fatal("one more socket with the key is refused")
 	}
-	if code := closeCode(t, strangers[17], 5*time.Second); code != 1013 {
+	if code := closeCode(t, anonymous[17], 5*time.Second); code != 1013 {
 		t.Errorf("the oldest socket was closed with %d", code)
 	}
 	for _, conn := range known {

@@ -138,7 +138,7 @@ func TestQuotaOfMasksAndSettings(t *testing.T) {
 		}
 	}
 	limit(1 << 20)
-	image := string(picture(t, 8, 6))
+	image := string(testPNG(t, 8, 6))
 	if got := put("p.png", image); got.status != 200 {
 		t.Fatalf("an image: %d %s", got.status, got.body)
 	}

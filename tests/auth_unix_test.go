@@ -210,14 +210,14 @@ func TestKeyStore(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(base, "output", "@"+ben.Owner, "mine_00001_.png")); err != nil {
 		t.Errorf("the picture is not in its owner's folder: %v", err)
 	}
-	const picture = "/view?filename=mine_00001_.png&type=output"
-	if status, _, _ := ask(t, "GET", p.URL+picture, ben.Secret, ""); status != 200 {
+	const runImage = "/view?filename=mine_00001_.png&type=output"
+	if status, _, _ := ask(t, "GET", p.URL+runImage, ben.Secret, ""); status != 200 {
 		t.Errorf("the owner's look at the picture: %d", status)
 	}
-	if status, _, _ := ask(t, "GET", p.URL+picture, ada.Secret, ""); status != 404 {
+	if status, _, _ := ask(t, "GET", p.URL+runImage, ada.Secret, ""); status != 404 {
 		t.Errorf("somebody else's look at the picture: %d", status)
 	}
-	if status, _, _ := ask(t, "GET", p.URL+picture+"&owner=ben", ada.Secret, ""); status != 200 {
+	if status, _, _ := ask(t, "GET", p.URL+runImage+"&owner=ben", ada.Secret, ""); status != 200 {
 		t.Errorf("the administrator's look at the picture: %d", status)
 	}
 	conn, _, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(p.URL, "http")+"/ws?token="+ben.Secret, nil)

@@ -88,9 +88,9 @@ func TestRunCommand(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
-	picture := filepath.Join(out, "made_00001_.png")
-	if stdout != picture+"\n" {
-		t.Errorf("it printed %q, want %s", stdout, picture)
+	img := filepath.Join(out, "made_00001_.png")
+	if stdout != img+"\n" {
+		t.Errorf("it printed %q, want %s", stdout, img)
 	}
-	comparePNG(t, "picture", readFile(t, picture), golden.Path(t, "demo/golden_4_42.png"))
+	comparePNG(t, "picture", readFile(t, img), golden.Path(t, "demo/golden_4_42.png"))
 }

@@ -61,7 +61,7 @@ func TestExamples(t *testing.T) {
 			if e.toFile {
 				out = filepath.Join(dir, "out.png")
 			}
-			photo, err := os.ReadFile(testPicture(t))
+			photo, err := os.ReadFile(testImage(t))
 			if err := errors.Join(err, os.WriteFile(workflow, []byte(exampleWorkflow), 0o644), os.WriteFile(filepath.Join(s.base, "input", "photo.png"), photo, 0o644)); err != nil {
 				t.Fatal(err)
 			}

@@ -25,7 +25,7 @@ var acting = map[string]flagCase{
 		mustHave(t, "the list", s.fetch(t, "/models/loras").body, "found.safetensors")
 	}},
 	"--output-directory": {[]string{"--output-directory", "{DIR}/o"}, func(t *testing.T, s *instance, dir string) {
-		savedPicture(t, s)
+		savedImage(t, s)
 		inFolder(t, filepath.Join(dir, "o"), "flag_")
 	}},
 	"--input-directory": {[]string{"--input-directory", "{DIR}/i"}, func(t *testing.T, s *instance, dir string) {
@@ -55,7 +55,7 @@ var acting = map[string]flagCase{
 		}
 	}},
 	"--disable-metadata": {[]string{"--disable-metadata"}, func(t *testing.T, s *instance, _ string) {
-		if bytes.Contains(savedPicture(t, s), []byte("EmptyImage")) {
+		if bytes.Contains(savedImage(t, s), []byte("EmptyImage")) {
 			t.Error("the picture carries its workflow")
 		}
 	}},

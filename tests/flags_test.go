@@ -21,8 +21,8 @@ var changesNothing = map[string]string{
 	"--fast": "autotune", "--disable-pinned-memory": "", "--mmap-torch-files": "", "--disable-mmap": "",
 }
 
-// onCards are the flags that only a GPU obeys: on the CPU one line says so.
-var onCards = []string{"--force-fp16", "--fp16-unet", "--bf16-unet", "--fp16-vae", "--bf16-vae", "--fp16-text-enc", "--bf16-text-enc"}
+// onGPUs are the flags that only a GPU obeys: on the CPU one line says so.
+var onGPUs = []string{"--force-fp16", "--fp16-unet", "--bf16-unet", "--fp16-vae", "--bf16-vae", "--fp16-text-enc", "--bf16-text-enc"}
 
 // elsewhere are the flags that other tests hold to what they say.
 var elsewhere = map[string]string{
@@ -52,7 +52,7 @@ func TestEveryFlag(t *testing.T) {
 		name := f.Names[len(f.Names)-1]
 		_, silent := changesNothing[name]
 		n := 0
-		for _, here := range []bool{silent, contains(onCards, name), elsewhere[name] != "", acting[name].check != nil} {
+		for _, here := range []bool{silent, contains(onGPUs, name), elsewhere[name] != "", acting[name].check != nil} {
 			if here {
 				n++
 			}
@@ -85,7 +85,7 @@ func TestFlagsThatChangeNothing(t *testing.T) {
 			oneLine(t, flag, args)
 		})
 	}
-	for _, flag := range onCards {
+	for _, flag := range onGPUs {
 		t.Run(flag, func(t *testing.T) {
 			t.Parallel()
 			says := flag
@@ -158,7 +158,7 @@ func prepareFlagDir(t *testing.T, dir string) {
 // aWorkflow saves an 8x8 image.
 const aWorkflow = `{"1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 255}}, "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "flag"}}}`
 
-func savedPicture(t *testing.T, s *instance) []byte {
+func savedImage(t *testing.T, s *instance) []byte {
 	t.Helper()
 	r := s.run(t, json.RawMessage(aWorkflow))
 	files := r.Files("2", "images")
@@ -171,7 +171,7 @@ func savedPicture(t *testing.T, s *instance) []byte {
 // cachedAgain counts the nodes that do not run in the second of two equal prompts.
 func cachedAgain(t *testing.T, s *instance) int {
 	t.Helper()
-	savedPicture(t, s)
+	savedImage(t, s)
 	r := s.run(t, json.RawMessage(aWorkflow))
 	cached := -1
 	for _, m := range r.Status.Messages {

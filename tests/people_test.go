@@ -37,7 +37,7 @@ func TestPeopleCommands(t *testing.T) {
 	t.Parallel()
 	s := start(t, "--api-key", peopleKey)
 	s.Key = peopleKey
-	photo := readFile(t, testPicture(t))
+	photo := readFile(t, testImage(t))
 	writeFile(t, filepath.Join(s.base, "input", "photo.png"), photo)
 	if err := os.MkdirAll(filepath.Join(s.base, "models", "loras"), 0o755); err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestPeopleCommands(t *testing.T) {
 func TestRunAtServer(t *testing.T) {
 	t.Parallel()
 	s := start(t, "--api-key", peopleKey)
-	writeFile(t, filepath.Join(s.base, "input", "photo.png"), readFile(t, testPicture(t)))
+	writeFile(t, filepath.Join(s.base, "input", "photo.png"), readFile(t, testImage(t)))
 	dir := t.TempDir()
 	workflow := filepath.Join(dir, "workflow.json")
 	writeFile(t, workflow, []byte(exampleWorkflow))
@@ -167,7 +167,7 @@ func TestCheck(t *testing.T) {
 		s.asks(t, code, &remote, "check", path)
 		return local, remote
 	}
-	writeFile(t, filepath.Join(s.base, "input", "photo.png"), readFile(t, testPicture(t)))
+	writeFile(t, filepath.Join(s.base, "input", "photo.png"), readFile(t, testImage(t)))
 	for _, r := range both(check(exampleWorkflow)) {
 		if !r.OK || len(r.Problems) > 0 {
 			t.Errorf("nothing is missing, and check says %+v", r)

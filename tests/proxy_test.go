@@ -105,16 +105,16 @@ func throughProxy(t *testing.T, client *http.Client) {
 		t.Errorf("the first message: %s, %v", first, err)
 	}
 	name := strings.ReplaceAll(t.Name(), "/", "_") + ".png"
-	picture, form, kind := pictureForm(t, name)
+	sent, form, kind := imageForm(t, name)
 	req, _ = http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/upload/image", form)
 	req.Header.Set("Content-Type", kind)
 	req.Header.Set("Origin", base)
 	if status, body := fetch(t, client, req); status != 200 {
-		t.Fatalf("uploading %d bytes: %d %s", len(picture), status, body)
+		t.Fatalf("uploading %d bytes: %d %s", len(sent), status, body)
 	}
 	req, _ = http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/view?type=input&filename="+name, nil)
 	req.Header.Set("Range", "bytes=1000-1999")
-	if status, body := fetch(t, client, req); status != http.StatusPartialContent || !bytes.Equal(body, picture[1000:2000]) {
+	if status, body := fetch(t, client, req); status != http.StatusPartialContent || !bytes.Equal(body, sent[1000:2000]) {
 		t.Errorf("a range: %d, %d bytes", status, len(body))
 	}
 }
@@ -133,8 +133,8 @@ func fetch(t *testing.T, client *http.Client, req *http.Request) (int, []byte) {
 	return resp.StatusCode, body
 }
 
-// pictureForm is the upload of an image of more than 1 MB, the default limit of proxies.
-func pictureForm(t *testing.T, name string) (picture []byte, form io.Reader, kind string) {
+// imageForm is the upload of an image of more than 1 MB, the default limit of proxies.
+func imageForm(t *testing.T, name string) (sent []byte, form io.Reader, kind string) {
 	t.Helper()
 	img := image.NewNRGBA(image.Rect(0, 0, 700, 700))
 	_, _ = rand.Read(img.Pix)

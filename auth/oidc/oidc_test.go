@@ -203,7 +203,7 @@ func TestRoles(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	stranger, err := rsa.GenerateKey(rand.Reader, 2048)
+	foreign, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func TestRefusals(t *testing.T) {
 			i.sign = func(*jwt.Token) (any, any) { return jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType }
 		},
 		"signed by a stranger": func(i *issuer) {
-			i.sign = func(*jwt.Token) (any, any) { return jwt.SigningMethodRS256, stranger }
+			i.sign = func(*jwt.Token) (any, any) { return jwt.SigningMethodRS256, foreign }
 		},
 		"signed with the secret": func(i *issuer) {
 			i.sign = func(*jwt.Token) (any, any) { return jwt.SigningMethodHS256, []byte("the secret") }

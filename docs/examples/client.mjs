@@ -1,4 +1,4 @@
-// Runs a workflow and saves its pictures, with events from the Comfy API v2: node client.mjs SERVER WORKFLOW.json FOLDER
+// Runs a workflow and saves its images, with events from the Comfy API v2: node client.mjs SERVER WORKFLOW.json FOLDER
 // Node 18 or later, no packages. With COMFYGO_API_KEY set, the key is shown.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";

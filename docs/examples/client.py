@@ -1,4 +1,4 @@
-"""Runs a workflow and saves its pictures, with progress from the WebSocket: client.py SERVER WORKFLOW.json FOLDER
+"""Runs a workflow and saves its images, with progress from the WebSocket: client.py SERVER WORKFLOW.json FOLDER
 Needs requests and websocket-client. With COMFYGO_API_KEY set, the key is shown."""
 
 import json
@@ -25,11 +25,11 @@ if not answer.ok:
     sys.exit(f"the server refuses the workflow: {answer.text}")
 prompt = answer.json()["prompt_id"]
 
-pictures = []
+images = []
 while True:
     message = socket.recv()
     if isinstance(message, bytes):
-        continue  # a preview: four bytes of its kind, four of its format, and the picture
+        continue  # a preview: four bytes of its kind, four of its format, and the image
     message = json.loads(message)
     data = message["data"]
     if data.get("prompt_id") != prompt:
@@ -37,7 +37,7 @@ while True:
     if message["type"] == "progress":
         print(f"node {data['node']}: {data['value']}/{data['max']}", file=sys.stderr)
     elif message["type"] == "executed":
-        pictures += data["output"].get("images", [])
+        images += data["output"].get("images", [])
     elif message["type"] == "execution_error":
         sys.exit(f"node {data['node_id']} failed: {data['exception_message']}")
     elif message["type"] in ("execution_success", "execution_interrupted"):
@@ -45,9 +45,9 @@ while True:
 socket.close()
 
 folder.mkdir(parents=True, exist_ok=True)
-for picture in pictures:
-    view = session.get(f"{server}/view", params={k: picture[k] for k in ("filename", "subfolder", "type")})
+for image in images:
+    view = session.get(f"{server}/view", params={k: image[k] for k in ("filename", "subfolder", "type")})
     view.raise_for_status()
-    path = folder / picture["filename"]
+    path = folder / image["filename"]
     path.write_bytes(view.content)
     print(path)

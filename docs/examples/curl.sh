@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs a workflow with curl and saves its picture: curl.sh SERVER WORKFLOW.json OUT.png
+# Runs a workflow with curl and saves its image: curl.sh SERVER WORKFLOW.json OUT.png
 # The workflow is in API form (Workflow > Export (API) in the editor). With COMFYGO_API_KEY set, the key is shown.
 set -eu
 server=${1%/} workflow=$2 out=$3
@@ -14,7 +14,7 @@ answer=$(printf '{"prompt": %s}' "$(cat "$workflow")" |
 name=$(printf '%s\n' "$answer" | first filename)
 folder=$(printf '%s\n' "$answer" | first subfolder)
 kind=$(printf '%s\n' "$answer" | sed -n '/"filename"/,$p' | first type)
-[ -n "$name" ] || { echo "the workflow has made no picture" >&2; exit 1; }
+[ -n "$name" ] || { echo "the workflow has made no image" >&2; exit 1; }
 
 call -G "$server/view" --data-urlencode "filename=$name" --data-urlencode "subfolder=$folder" --data-urlencode "type=$kind" -o "$out"
 echo "$out"

@@ -69,7 +69,7 @@ func (r *Runtime) probeCUDA(ctx context.Context, index int) error {
 	if index < 0 {
 		return fmt.Errorf("GPU %d does not exist", index)
 	}
-	// GPUs are to be counted as device.Cards counts them, in the order of the bus. The user's own setting stands.
+	// GPUs are to be counted as device.GPUs counts them, in the order of the bus. The user's own setting stands.
 	if _, set := os.LookupEnv(envOrder); !set {
 		if err := os.Setenv(envOrder, "PCI_BUS_ID"); err != nil {
 			return err

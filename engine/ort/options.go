@@ -135,7 +135,7 @@ func (o *options) set(r *Runtime, spec *SessionSpec) error {
 		entries[keyPrepack] = "1"
 	}
 	if spec.Shrink && !spec.DisableArena && spec.Device.Kind == CPU {
-		// Threads that wait for work while one of them copies took a third of a video decoder's processor time.
+		// Threads that wait for work while one of them copies took a third of a video decoder's CPU time.
 		entries[keyShared], entries[keySpin] = "1", "0"
 	}
 	if spec.OnDevice && spec.Device.Kind != CPU {

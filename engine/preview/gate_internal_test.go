@@ -18,7 +18,7 @@ func TestPreviewsArePaidFor(t *testing.T) {
 		{"slow steps", 5 * time.Second, 20 * time.Millisecond, 20, false, 20},
 		{"quick steps", 50 * time.Millisecond, 20 * time.Millisecond, 200, false, 9},
 		{"dear previews", 5 * time.Second, 600 * time.Millisecond, 40, false, 6},
-		{"beside a card", 25 * time.Millisecond, 20 * time.Millisecond, 40, true, 9},
+		{"beside a GPU", 25 * time.Millisecond, 20 * time.Millisecond, 40, true, 9},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

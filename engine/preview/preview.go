@@ -93,11 +93,11 @@ func openDecoder(f sampling.LatentFormat, d Decoders) (*engine.VAE, error) {
 }
 
 // The first preview of a run is paid for by these guesses: scaling and packing an image of the usual size, and decoding
-// with TAESD for each pixel on a processor and on a GPU.
+// with TAESD for each pixel on a CPU and on a GPU.
 const (
 	rgbCost           = 10 * time.Millisecond
 	tinyCostProcessor = 5 * time.Microsecond
-	tinyCostCard      = 50 * time.Nanosecond
+	tinyCostGPU       = 50 * time.Nanosecond
 )
 
 // Due reports whether a preview of x is due: on average previews slow a run by at most 2 %, and their rate is limited to
@@ -106,7 +106,7 @@ func (m *Maker) Due(x *tensor.Tensor) bool {
 	if m.gate.cost == 0 {
 		pixel := tinyCostProcessor
 		if m.decoder.OnGPU() {
-			pixel = tinyCostCard
+			pixel = tinyCostGPU
 		}
 		side := m.decoder.Downscale()
 		m.gate.cost = rgbCost + time.Duration(x.Dim(-1)*side*x.Dim(-2)*side)*pixel
@@ -134,7 +134,7 @@ func (m *Maker) Image(ctx context.Context, x *tensor.Tensor) (image.Image, error
 	if err != nil {
 		return nil, fmt.Errorf("decoding a preview: %w", err)
 	}
-	return pictureOf(y), nil
+	return imageOf(y), nil
 }
 
 // first returns the first latent, of a video its first frame, as [1,C,H,W].
@@ -175,8 +175,8 @@ func (m *Maker) colours(z *tensor.Tensor) image.Image {
 	return img
 }
 
-// pictureOf turns the first image of [B,H,W,3] in 0…1 into bytes.
-func pictureOf(y *tensor.Tensor) image.Image {
+// imageOf turns the first image of [B,H,W,3] in 0…1 into bytes.
+func imageOf(y *tensor.Tensor) image.Image {
 	h, w := y.Dim(1), y.Dim(2)
 	img := image.NewRGBA(image.Rect(0, 0, w, h))
 	for i := range h * w {

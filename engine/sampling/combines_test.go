@@ -69,7 +69,7 @@ func TestPartsGuiderHasAScaleForEachPart(t *testing.T) {
 	euler := must(sampling.NewSampler("euler"))
 	for _, c := range []struct {
 		scale, others float64
-		film, sound   float32
+		video, sound  float32
 	}{
 		{3, 7, -1 + 3*3, -1 + 3*7}, {1, 2, 2, 5}, {4, 4, 11, 11},
 	} {
@@ -82,16 +82,16 @@ func TestPartsGuiderHasAScaleForEachPart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if film, sound := -out[0].Data[3], -out[1].Data[0]; !near(film, c.film) || !near(sound, c.sound) {
-			t.Errorf("scales %v and %v move the film by %v and the sound by %v, want %v and %v", c.scale, c.others, film, sound, c.film, c.sound)
+		if video, sound := -out[0].Data[3], -out[1].Data[0]; !near(video, c.video) || !near(sound, c.sound) {
+			t.Errorf("scales %v and %v move the film by %v and the sound by %v, want %v and %v", c.scale, c.others, video, sound, c.video, c.sound)
 		}
 		p.Along = nil
 		alone, _, err := sampling.SampleWith(t.Context(), p, euler, []float32{1, 0})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := -alone.Data[0]; !near(got, c.film) {
-			t.Errorf("scales %v and %v move a film without sound by %v, want %v", c.scale, c.others, got, c.film)
+		if got := -alone.Data[0]; !near(got, c.video) {
+			t.Errorf("scales %v and %v move a film without sound by %v, want %v", c.scale, c.others, got, c.video)
 		}
 	}
 }

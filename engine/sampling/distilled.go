@@ -83,27 +83,27 @@ type cleanPrediction struct{ variance }
 // Denoised implements Prediction.
 func (cleanPrediction) Denoised(_ float32, output, _ *tensor.Tensor) *tensor.Tensor { return output }
 
-// pictureInput is cleanPrediction for a network that reads the unscaled latent.
-type pictureInput struct{ cleanPrediction }
+// imageInput is cleanPrediction for a network that reads the unscaled latent.
+type imageInput struct{ cleanPrediction }
 
 // Input implements Prediction.
-func (pictureInput) Input(_ float32, x *tensor.Tensor) *tensor.Tensor { return x }
+func (imageInput) Input(_ float32, x *tensor.Tensor) *tensor.Tensor { return x }
 
-// pictureFlow is a flow from one image to its counterpart: no noise is added, and the output is the clean latent.
-type pictureFlow struct{ flowPrediction }
+// imageFlow is a flow from one image to its counterpart: no noise is added, and the output is the clean latent.
+type imageFlow struct{ flowPrediction }
 
 // Denoised implements Prediction.
-func (pictureFlow) Denoised(_ float32, output, _ *tensor.Tensor) *tensor.Tensor { return output }
+func (imageFlow) Denoised(_ float32, output, _ *tensor.Tensor) *tensor.Tensor { return output }
 
 // AddNoise implements Prediction.
-func (pictureFlow) AddNoise(_ float32, _, latent *tensor.Tensor, _ bool) *tensor.Tensor {
+func (imageFlow) AddNoise(_ float32, _, latent *tensor.Tensor, _ bool) *tensor.Tensor {
 	return latent
 }
 
 // Finish implements Prediction.
-func (pictureFlow) Finish(_ float32, x *tensor.Tensor) *tensor.Tensor {
+func (imageFlow) Finish(_ float32, x *tensor.Tensor) *tensor.Tensor {
 	return apply(x, func(a float32) float32 { return 1 - a })
 }
 
 // NoiseScale implements Prediction.
-func (pictureFlow) NoiseScale() float32 { return 1 }
+func (imageFlow) NoiseScale() float32 { return 1 }

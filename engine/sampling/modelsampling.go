@@ -134,9 +134,9 @@ func predictionOf(t ModelType, s Settings, levels Levels) Prediction {
 	case X0:
 		return cleanPrediction{spread}
 	case ImgToImg:
-		return pictureInput{cleanPrediction{spread}}
+		return imageInput{cleanPrediction{spread}}
 	case ImgToImgFlow:
-		return pictureFlow{}
+		return imageFlow{}
 	}
 	return epsPrediction{spread}
 }

@@ -87,18 +87,18 @@ func TestPartsAreSampledAsIfAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	film, sound := golden.Normal("film", 1, 4, 2, 3, 3), golden.Normal("sound", 1, 2, 8)
+	video, sound := golden.Normal("film", 1, 4, 2, 3, 3), golden.Normal("sound", 1, 2, 8)
 	silence := tensor.New(1, 1, 8) // protects all
 	net := &halver{}
 	tokens := []Cond{{Tokens: tensor.New(1, 1, 1)}}
 	p := Params{
 		Network: net, Model: m, Format: LatentFormat{Scale: 1}, Positive: tokens, Negative: tokens, CFG: 2,
-		Latent: film, Along: []*tensor.Tensor{sound}, AlongMasks: []*tensor.Tensor{silence}, Seed: 3,
+		Latent: video, Along: []*tensor.Tensor{sound}, AlongMasks: []*tensor.Tensor{silence}, Seed: 3,
 	}
 	steps := 0
 	p.OnStep = func(s Step) {
 		parts, err := Unpack(s.Denoised, s.Parts)
-		if steps++; err != nil || len(parts) != 2 || !slices.Equal(parts[0].Shape, film.Shape) {
+		if steps++; err != nil || len(parts) != 2 || !slices.Equal(parts[0].Shape, video.Shape) {
 			t.Errorf("step %d tells of parts %v, %v", s.Index, parts, err)
 		}
 	}
@@ -106,11 +106,11 @@ func TestPartsAreSampledAsIfAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if steps != 3 || len(out) != 2 || len(guess) != 2 || !slices.Equal(out[0].Shape, film.Shape) || !slices.Equal(out[1].Shape, sound.Shape) {
+	if steps != 3 || len(out) != 2 || len(guess) != 2 || !slices.Equal(out[0].Shape, video.Shape) || !slices.Equal(out[1].Shape, sound.Shape) {
 		t.Fatalf("got %v and %v after %d steps", out, guess, steps)
 	}
 	golden.Compare(t, "the protected sound", out[1].Data, sound.Data, golden.Tolerance{MaxAbs: 1e-5})
-	if d := golden.Difference(out[0].Data, film.Data); d.RMSRel < 0.1 {
+	if d := golden.Difference(out[0].Data, video.Data); d.RMSRel < 0.1 {
 		t.Errorf("the film has not changed: %v", d)
 	}
 	if want := []int{2, 4, 2, 3, 3}; !slices.Equal(net.seen[0], want) { // both sides of the guidance in one batch

@@ -13,7 +13,7 @@ import (
 const entry = "OrtGetApiBase"
 
 // Probe reports why the library at path cannot be loaded by this program, as far as its headers tell: another format,
-// another processor architecture, or no ONNX Runtime entry point. It reads some KiB and does not load the library.
+// another CPU architecture, or no ONNX Runtime entry point. It reads some KiB and does not load the library.
 func Probe(path string) error {
 	platform, err := Options{}.complete()
 	if err != nil {

@@ -63,7 +63,7 @@ type Host struct {
 	life    context.CancelFunc // ends the life of now, for another one to begin
 	lives   int
 	away    time.Time     // since when there is no session; zero while there is one
-	spent   time.Duration // processor time of the lives that have ended
+	spent   time.Duration // CPU time of the lives that have ended
 	failed  error         // why there is no session, when no start is under way
 	changed chan struct{} // closed at the next change
 	skip    []string

@@ -72,7 +72,7 @@ func (*ImageInvert) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
 // Run implements nodes.Node.
 func (n *ImageInvert) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	out := tensor.New(n.Image.Shape...)
 	vec.SubtractFrom(out.Data, n.Image.Data, 1)
@@ -100,7 +100,7 @@ func (*ImageBatch) Sizes(s *nodes.Sizing) nodes.Images { return s.Joined() }
 func (n *ImageBatch) Run(*nodes.Context) (nodes.Result, error) {
 	a, b := n.Image1, n.Image2
 	if !isImage(a) || !isImage(b) {
-		return nodes.Result{}, errNoPicture("image1 or image2")
+		return nodes.Result{}, errNoImage("image1 or image2")
 	}
 	channels := max(a.Shape[3], b.Shape[3])
 	a, b = imaging.WithChannels(a, channels, 1), imaging.WithChannels(b, channels, 1)
@@ -144,7 +144,7 @@ func (*ImagePadForOutpaint) Sizes(s *nodes.Sizing) nodes.Images {
 // Run implements nodes.Node.
 func (n *ImagePadForOutpaint) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	if min(n.Left, n.Top, n.Right, n.Bottom) < 0 {
 		return nodes.Result{}, nodes.Errorf("ValueError", "padding an image: a border is negative")

@@ -47,7 +47,7 @@ func (*ImageCrop) Sizes(s *nodes.Sizing) nodes.Images {
 // Run moves a corner that lies outside onto the last pixel and cuts off what sticks out.
 func (n *ImageCrop) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImageView(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	h, w := n.Image.Shape()[1], n.Image.Shape()[2]
 	x, y := min(n.X, w-1), min(n.Y, h-1)
@@ -78,7 +78,7 @@ func (*RepeatImageBatch) Sizes(s *nodes.Sizing) nodes.Images { return s.Repeated
 // Run implements nodes.Node.
 func (n *RepeatImageBatch) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	out, err := imaging.RepeatBatch(n.Image, n.Image.Shape[0]*n.Amount)
 	if err != nil {
@@ -108,7 +108,7 @@ func (*ImageFromBatch) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
 // Run implements nodes.Node. A negative index counts from the end; what lies outside is moved in.
 func (n *ImageFromBatch) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	if n.Length < 1 {
 		return nodes.Result{}, nodes.Errorf("ValueError", "taking images from a batch: the length is %d", n.Length)
@@ -142,7 +142,7 @@ func (*ImageAddNoise) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
 // Run implements nodes.Node. The noise is torch's for the seed; the result is cut to 0…1.
 func (n *ImageAddNoise) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	noise, err := sampling.PrepareNoise(n.Image.Shape, n.Seed, nil)
 	if err != nil {
@@ -175,7 +175,7 @@ func (*GetImageSize) Spec() nodes.Spec {
 // Run implements nodes.Node.
 func (n *GetImageSize) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	b, h, w := n.Image.Shape[0], n.Image.Shape[1], n.Image.Shape[2]
 	ctx.SendText(fmt.Sprintf("width: %d, height: %d\n batch size: %d", w, h, b))
@@ -202,7 +202,7 @@ func (*ImageRotate) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 // Run implements nodes.Node.
 func (n *ImageRotate) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImageView(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	turns := map[string]int{"none": 0, "90 degrees": 1, "180 degrees": 2, "270 degrees": 3}[n.Rotation]
 	out, err := imaging.RotateClockwise(n.Image, 1, turns)
@@ -232,7 +232,7 @@ func (*ImageFlip) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 // Run implements nodes.Node.
 func (n *ImageFlip) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImageView(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	axis := 2
 	if strings.HasPrefix(n.Method, "x") {

@@ -33,7 +33,7 @@ func (n *BatchImages) Run(*nodes.Context) (nodes.Result, error) {
 	for i, v := range n.Images.Values {
 		t, ok := v.(*tensor.Tensor)
 		if !ok || !isImage(t) {
-			return nodes.Result{}, errNoPicture("images." + n.Images.Names[i])
+			return nodes.Result{}, errNoImage("images." + n.Images.Names[i])
 		}
 		parts[i], channels = t, max(channels, t.Shape[3])
 	}
@@ -92,7 +92,7 @@ func (n *BatchMasks) Run(*nodes.Context) (nodes.Result, error) {
 			return nodes.Result{}, err
 		}
 		if !isMask {
-			return nodes.Result{}, errNoPicture("masks." + n.Masks.Names[i])
+			return nodes.Result{}, errNoImage("masks." + n.Masks.Names[i])
 		}
 		parts[i] = img
 	}
@@ -113,7 +113,7 @@ func asImage(input string, t *tensor.Tensor) (img *tensor.Tensor, isMask bool, e
 		img, err = t.Reshape(t.Shape[0], t.Shape[1], t.Shape[2], 1)
 		return img, true, err
 	}
-	return nil, false, errNoPicture(input)
+	return nil, false, errNoImage(input)
 }
 
 // fromImage is the opposite of asImage.

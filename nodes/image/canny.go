@@ -37,7 +37,7 @@ func (*Canny) Sizes(s *nodes.Sizing) nodes.Images { return s.Kept() }
 // Run implements nodes.Node. Thresholds are in units of the Sobel gradient, which reaches values far above 1.
 func (n *Canny) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	if c := n.Image.Shape[3]; c != 1 && c != 3 {
 		return nodes.Result{}, nodes.Errorf("kornia.core.exceptions.ImageError", "finding edges: the image has %d channels, want 1 or 3", c)

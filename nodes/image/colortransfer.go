@@ -56,7 +56,7 @@ func (n *ColorTransfer) Run(ctx *nodes.Context) (nodes.Result, error) {
 		return nodes.Out(n.ImageTarget), nil
 	}
 	if !isImage(n.ImageTarget) || !isImage(n.ImageRef) {
-		return nodes.Result{}, errNoPicture("image_target or image_ref")
+		return nodes.Result{}, errNoImage("image_target or image_ref")
 	}
 	target, c := n.ImageTarget, n.ImageTarget.Shape[3]
 	if c != n.ImageRef.Shape[3] || n.Method != "histogram" && c != 3 {

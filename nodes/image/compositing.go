@@ -81,7 +81,7 @@ func (n *PorterDuffImageComposite) Run(*nodes.Context) (nodes.Result, error) {
 		return nodes.Result{}, nodes.Errorf("KeyError", "composing images: unknown mode %q", n.Mode)
 	}
 	if !isImage(n.Source) || !isImage(n.Destination) || !isMask(n.SourceAlpha) || !isMask(n.DestinationAlpha) {
-		return nodes.Result{}, errNoPicture("source, destination or one of their masks")
+		return nodes.Result{}, errNoImage("source, destination or one of their masks")
 	}
 	dst := n.Destination
 	if n.Source.Shape[3] != dst.Shape[3] {
@@ -158,7 +158,7 @@ func (*SplitImageWithAlpha) Sizes(s *nodes.Sizing) nodes.Images { return s.Withi
 // Run returns the colours and the transparency; images without alpha are opaque.
 func (n *SplitImageWithAlpha) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	mask := tensor.New(n.Image.Shape[:3]...)
 	channels := n.Image.Shape[3]
@@ -191,7 +191,7 @@ func (*JoinImageWithAlpha) Sizes(s *nodes.Sizing) nodes.Images { return s.Within
 // Run repeats the shorter of the two batches.
 func (n *JoinImageWithAlpha) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) || n.Image.Shape[3] < 3 || n.Alpha == nil {
-		return nodes.Result{}, errNoPicture("image or alpha")
+		return nodes.Result{}, errNoImage("image or alpha")
 	}
 	mask, err := imaging.ResizeMask(n.Alpha, n.Image.Shape[1], n.Image.Shape[2])
 	if err != nil {

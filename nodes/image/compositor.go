@@ -46,7 +46,7 @@ func (*AddLayer) Spec() nodes.Spec {
 // Run implements nodes.Node.
 func (n *AddLayer) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	item := pyjson.NewObject("image", n.Image, "type", "raster", "x", int64(n.X), "y", int64(n.Y), "z_index", int64(n.ZIndex))
 	for _, more := range []struct {

@@ -44,7 +44,7 @@ func (*ImageCropToMask) Sizes(s *nodes.Sizing) nodes.Images {
 // Run implements nodes.Node. The subject is centered, of the output's proportions, and black lies beyond the image's edges.
 func (n *ImageCropToMask) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Images) || n.Images.Shape[3] < 3 || !isMask(n.Masks) {
-		return nodes.Result{}, errNoPicture("images or masks")
+		return nodes.Result{}, errNoImage("images or masks")
 	}
 	const mostGrown = 1 << 10
 	if n.Width < 1 || n.Height < 1 || !(n.PadFactor > 0 && n.PadFactor <= 1<<10) || n.GrowMask < -mostGrown || n.GrowMask > mostGrown {

@@ -64,7 +64,7 @@ func (*ImageBlend) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 // Run gives the second image the channels and the size of the first (bicubic, cut to its proportions).
 func (n *ImageBlend) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image1) || !isImage(n.Image2) {
-		return nodes.Result{}, errNoPicture("image1 or image2")
+		return nodes.Result{}, errNoImage("image1 or image2")
 	}
 	mode, ok := blendModes[n.Mode]
 	if !ok {
@@ -184,7 +184,7 @@ func convolved(ctx *nodes.Context, img *tensor.Tensor, radius int, kernel func(s
 // filterable refuses values that are not images and radii out of bounds.
 func filterable(img *tensor.Tensor, radius int) error {
 	if !isImage(img) {
-		return errNoPicture("image")
+		return errNoImage("image")
 	}
 	const most = 31
 	if radius < 1 || radius > most {

@@ -41,7 +41,7 @@ func (*ImageScaleToMaxDimension) Sizes(s *nodes.Sizing) nodes.Images {
 // Run implements nodes.Node.
 func (n *ImageScaleToMaxDimension) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	h, w := float64(n.Image.Shape[1]), float64(n.Image.Shape[2])
 	width, height := n.Largest, n.Largest
@@ -90,7 +90,7 @@ func (*ImageScaleToTotalPixels) Sizes(s *nodes.Sizing) nodes.Images {
 // Run rounds both sides to a multiple of the steps.
 func (n *ImageScaleToTotalPixels) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	if n.Steps < 1 {
 		return nodes.Result{}, nodes.Errorf("ValueError", "scaling an image: the sides cannot be multiples of %d", n.Steps)
@@ -126,7 +126,7 @@ func (*ResizeAndPadImage) Sizes(s *nodes.Sizing) nodes.Images {
 // Run implements nodes.Node.
 func (n *ResizeAndPadImage) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	h, w := float64(n.Image.Shape[1]), float64(n.Image.Shape[2])
 	by := min(float64(n.Width)/w, float64(n.Height)/h)
@@ -223,13 +223,13 @@ func (*ImageStitch) Sizes(s *nodes.Sizing) nodes.Images {
 func (n *ImageStitch) Run(*nodes.Context) (nodes.Result, error) {
 	a, b := n.Image1, n.Image2
 	if !isImage(a) {
-		return nodes.Result{}, errNoPicture("image1")
+		return nodes.Result{}, errNoImage("image1")
 	}
 	if b == nil {
 		return nodes.Out(a), nil
 	}
 	if !isImage(b) {
-		return nodes.Result{}, errNoPicture("image2")
+		return nodes.Result{}, errNoImage("image2")
 	}
 	out, err := n.stitch(a, b)
 	if err != nil {

@@ -45,7 +45,7 @@ func (*ImageCropV2) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 // Run implements nodes.Node. A region that begins beyond the image is moved to its last row or column.
 func (n *ImageCropV2) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	region, ok := n.CropRegion.(*pyjson.Object)
 	if !ok {
@@ -139,7 +139,7 @@ func (*SplitImageToTileList) Sizes(s *nodes.Sizing) nodes.Images {
 // Run implements nodes.Node.
 func (n *SplitImageToTileList) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	places, err := tilePlaces(n.Image.Shape[2], n.Image.Shape[1], n.TileWidth, n.TileHeight, n.Overlap)
 	if err != nil {
@@ -194,7 +194,7 @@ func (*ImageMergeTileList) Sizes(s *nodes.Sizing) nodes.Images {
 // Run implements nodes.Node. Missing tiles leave black, further ones are ignored.
 func (n *ImageMergeTileList) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if len(n.ImageList) == 0 || !isImage(n.ImageList[0]) {
-		return nodes.Result{}, errNoPicture("image_list")
+		return nodes.Result{}, errNoImage("image_list")
 	}
 	if len(n.FinalWidth) == 0 || len(n.FinalHeight) == 0 || len(n.Overlap) == 0 {
 		return nodes.Result{}, nodes.Errorf("IndexError", "merging tiles: final_width, final_height or overlap has no value")

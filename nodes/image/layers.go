@@ -37,14 +37,14 @@ func (*LayersFromBoundingBoxes) Spec() nodes.Spec {
 // Run implements nodes.Node.
 func (n *LayersFromBoundingBoxes) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	boxes, err := n.boxes()
 	if err != nil {
 		return nodes.Result{}, err
 	}
 	if n.Mask != nil && !isMask(n.Mask) {
-		return nodes.Result{}, errNoPicture("mask")
+		return nodes.Result{}, errNoImage("mask")
 	}
 	previous, _ := n.Layers.(*pyjson.Object)
 	v, _ := previous.Get("layers")

@@ -52,7 +52,7 @@ var morphology = map[string]struct {
 // Run implements nodes.Node.
 func (n *Morphology) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	op, ok := morphology[n.Operation]
 	if !ok {
@@ -104,7 +104,7 @@ func (*ImageRGBToYUV) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 // Run moves the differences by a half, so that gray is 0.5.
 func (n *ImageRGBToYUV) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) || n.Image.Shape[3] != 3 {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	var out [3]*tensor.Tensor
 	for i := range out {
@@ -142,7 +142,7 @@ func (*ImageYUVToRGB) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 func (n *ImageYUVToRGB) Run(*nodes.Context) (nodes.Result, error) {
 	for _, t := range []*tensor.Tensor{n.Y, n.U, n.V} {
 		if !isImage(t) {
-			return nodes.Result{}, errNoPicture("Y, U or V")
+			return nodes.Result{}, errNoImage("Y, U or V")
 		}
 		for axis := range 3 {
 			if t.Shape[axis] != n.Y.Shape[axis] {

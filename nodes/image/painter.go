@@ -86,7 +86,7 @@ func (n *Painter) Run(ctx *nodes.Context) (nodes.Result, error) {
 func (n *Painter) base() (*tensor.Tensor, error) {
 	if n.Image != nil {
 		if !isImage(n.Image) {
-			return nil, errNoPicture("image")
+			return nil, errNoImage("image")
 		}
 		return n.Image.Slice(0, 1), nil
 	}

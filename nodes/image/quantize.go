@@ -39,7 +39,7 @@ var bayerOrders = map[string]int{"bayer-2": 2, "bayer-4": 4, "bayer-8": 8, "baye
 // Run implements nodes.Node. Every image gets a palette of its own, by median cut.
 func (n *ImageQuantize) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	if c := n.Image.Shape[3]; c != 3 {
 		exception := "ValueError"

@@ -84,12 +84,12 @@ func TestResizeImageMaskSizes(t *testing.T) {
 
 func TestResizeRefuses(t *testing.T) {
 	t.Parallel()
-	picture := uniform(1, 1, 4, 4, 3)
+	img := uniform(1, 1, 4, 4, 3)
 	for name, inputs := range map[string]*pyjson.Object{
 		"no picture":   pyjson.NewObject("input", nil, "resize_type", "scale width", "resize_type.width", int64(8), "scale_method", "area"),
-		"unknown kind": pyjson.NewObject("input", picture, "resize_type", "no such", "scale_method", "area"),
-		"nothing left": pyjson.NewObject("input", picture, "resize_type", "scale by multiplier", "resize_type.multiplier", 0.01, "scale_method", "area"),
-		"no match":     pyjson.NewObject("input", picture, "resize_type", "match size", "resize_type.crop", "center", "scale_method", "area"),
+		"unknown kind": pyjson.NewObject("input", img, "resize_type", "no such", "scale_method", "area"),
+		"nothing left": pyjson.NewObject("input", img, "resize_type", "scale by multiplier", "resize_type.multiplier", 0.01, "scale_method", "area"),
+		"no match":     pyjson.NewObject("input", img, "resize_type", "match size", "resize_type.crop", "center", "scale_method", "area"),
 	} {
 		if _, err := runClass(t, "ResizeImageMaskNode", inputs); err == nil {
 			t.Errorf("%s: no error", name)

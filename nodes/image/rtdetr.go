@@ -63,7 +63,7 @@ func (n *DrawBBoxes) Run(ctx *nodes.Context) (nodes.Result, error) {
 	b := 1
 	if n.Image != nil {
 		if !isImage(n.Image) {
-			return nodes.Result{}, errNoPicture("image")
+			return nodes.Result{}, errNoImage("image")
 		}
 		if c := n.Image.Shape[3]; c != 3 && c != 4 {
 			return nodes.Result{}, nodes.Errorf("TypeError", "drawing boxes: the image has %d channels, want 3 or 4", c)

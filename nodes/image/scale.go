@@ -16,8 +16,8 @@ func init() {
 	nodes.Register(&ImageScaleBy{})
 }
 
-// errNoPicture returns the error of a link that delivered nothing, or a value that is not an image.
-func errNoPicture(input string) error {
+// errNoImage returns the error of a link that delivered nothing, or a value that is not an image.
+func errNoImage(input string) error {
 	return nodes.Errorf("ValueError", "the input %s is no image", input)
 }
 
@@ -69,7 +69,7 @@ func (*ImageScale) Sizes(s *nodes.Sizing) nodes.Images {
 // Run implements nodes.Node.
 func (n *ImageScale) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	width, height := n.Width, n.Height
 	h, w := float64(n.Image.Shape[1]), float64(n.Image.Shape[2])
@@ -132,7 +132,7 @@ func (*ImageScaleBy) Sizes(s *nodes.Sizing) nodes.Images { return s.In.Times(s.N
 // Run implements nodes.Node.
 func (n *ImageScaleBy) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	width, height := roundEven(float64(n.Image.Shape[2])*n.ScaleBy), roundEven(float64(n.Image.Shape[1])*n.ScaleBy)
 	return scaled(ctx, n.Image, width, height, n.Method, "disabled")

@@ -131,7 +131,7 @@ func (*CropByBBoxes) Sizes(s *nodes.Sizing) nodes.Images {
 // of boxes serves the frames beyond it.
 func (n *CropByBBoxes) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	lists, ok := n.Bboxes.([]any)
 	if !ok {

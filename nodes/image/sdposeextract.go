@@ -45,7 +45,7 @@ const (
 func (n *SDPoseKeypointExtractor) Run(ctx *nodes.Context) (nodes.Result, error) {
 	switch {
 	case !isImage(n.Image):
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	case n.Model == nil:
 		return nodes.Result{}, nodes.Errorf("AttributeError", "finding key points: there is no model: load one of SDPose")
 	case n.VAE == nil:

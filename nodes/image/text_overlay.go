@@ -47,7 +47,7 @@ func (n *TextOverlay) Run(ctx *nodes.Context) (nodes.Result, error) {
 		return nodes.Out(n.Images), nil
 	}
 	if !isImage(n.Images) {
-		return nodes.Result{}, errNoPicture("images")
+		return nodes.Result{}, errNoImage("images")
 	}
 	b, h, w, c := n.Images.Shape[0], n.Images.Shape[1], n.Images.Shape[2], n.Images.Shape[3]
 	if c != 1 && c != 3 {

@@ -36,18 +36,18 @@ func (*SaveImageWebsocket) Fingerprint(*nodes.Context) (any, error) {
 func (n *SaveImageWebsocket) Run(ctx *nodes.Context) (nodes.Result, error) {
 	images := grayToo(n.Images)
 	if !isImage(images) {
-		return nodes.Result{}, errNoPicture("images")
+		return nodes.Result{}, errNoImage("images")
 	}
 	count := images.Shape[0]
 	for i := range count {
 		if err := context.Cause(ctx); err != nil {
 			return nodes.Result{}, err
 		}
-		picture, err := toImage(images.Index(i))
+		img, err := toImage(images.Index(i))
 		if err != nil {
 			return nodes.Result{}, err
 		}
-		ctx.ProgressPreview(float64(i), float64(count), &nodes.Preview{Format: "PNG", Image: picture})
+		ctx.ProgressPreview(float64(i), float64(count), &nodes.Preview{Format: "PNG", Image: img})
 	}
 	return nodes.Result{}, nil
 }

@@ -103,7 +103,7 @@ func TestGreyed(t *testing.T) {
 	}
 }
 
-func TestPicturesThatDoNotFit(t *testing.T) {
+func TestImagesThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	mask := tensor.New(1, 8, 8)
 	for name, p := range map[string]*tensor.Tensor{"none": nil, "small": tensor.New(1, 7, 64, 3), "grey": tensor.New(1, 16, 16, 1), "flat": tensor.New(16, 16, 3)} {

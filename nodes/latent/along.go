@@ -14,7 +14,7 @@ func init() {
 	nodes.Register(&LTXVSeparateAVLatent{})
 }
 
-// LTXVConcatAVLatent joins a video and its sound to a nested latent. One that is joined already gets another sound, as long as
+// LTXVConcatAVLatent joins the latents of a video and its audio to a nested latent. One that is joined already gets another sound, as long as
 // the one that it had.
 type LTXVConcatAVLatent struct {
 	Video engine.Latent `in:"video_latent" type:"LATENT"`
@@ -25,7 +25,7 @@ type LTXVConcatAVLatent struct {
 func (*LTXVConcatAVLatent) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LTXVConcatAVLatent", DisplayName: "Concat AV Latent", Category: "model/latent/ltxv", V3: true, Module: "comfy_extras.nodes_lt",
-		Description: "Joins the latents of a video and of its sound, so that they are sampled together.",
+		Description: "Joins the latents of a video and its audio, so that they are sampled together.",
 		Outputs:     []nodes.Output{{Type: "LATENT", Name: "latent"}},
 		Uses:        nodes.UsesNothing,
 	}
@@ -37,7 +37,7 @@ func (*LTXVConcatAVLatent) Sizes(s *nodes.Sizing) nodes.Images { return s.Joined
 func (n *LTXVConcatAVLatent) Run(*nodes.Context) (nodes.Result, error) {
 	sound, mask := n.Audio.Samples, n.Audio.NoiseMask
 	if n.Video.Samples == nil || sound == nil {
-		return nodes.Result{}, nodes.Errorf("ValueError", "joining a video with its sound: one of them is missing")
+		return nodes.Result{}, nodes.Errorf("ValueError", "concatenating video and audio latents: an input is missing")
 	}
 	if len(n.Video.Along) > 0 {
 		var err error
@@ -63,7 +63,7 @@ func fitSound(like, sound, mask *tensor.Tensor) (*tensor.Tensor, *tensor.Tensor,
 	for i := range like.Shape {
 		switch {
 		case len(like.Shape) != len(sound.Shape) || like.Shape[i] != sound.Shape[i] && (axis >= 0 || i < 2):
-			return nil, nil, nodes.Errorf("ValueError", "joining a video with its sound: a sound of shape %v cannot be fitted to %v", sound.Shape, like.Shape)
+			return nil, nil, nodes.Errorf("ValueError", "concatenating video and audio latents: audio of shape %v cannot be fitted to %v", sound.Shape, like.Shape)
 		case like.Shape[i] != sound.Shape[i]:
 			axis = i
 		}
@@ -98,7 +98,7 @@ func resized(x *tensor.Tensor, axis, n int, fill float32) *tensor.Tensor {
 	return out
 }
 
-// LTXVSeparateAVLatent takes a video and its sound apart.
+// LTXVSeparateAVLatent separates the latents of a video and its audio.
 type LTXVSeparateAVLatent struct {
 	Joined engine.Latent `in:"av_latent" type:"LATENT"`
 }
@@ -107,7 +107,7 @@ type LTXVSeparateAVLatent struct {
 func (*LTXVSeparateAVLatent) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LTXVSeparateAVLatent", DisplayName: "Separate AV Latent", Category: "model/latent/ltxv", V3: true, Module: "comfy_extras.nodes_lt",
-		Description: "Takes the latents of a video and of its sound apart.",
+		Description: "Separates the latents of a video and its audio.",
 		Outputs:     []nodes.Output{{Type: "LATENT", Name: "video_latent"}, {Type: "LATENT", Name: "audio_latent"}},
 		Uses:        nodes.UsesNothing,
 	}
@@ -118,13 +118,13 @@ func (*LTXVSeparateAVLatent) Sizes(s *nodes.Sizing) nodes.Images { return s.With
 // Run implements nodes.Node.
 func (n *LTXVSeparateAVLatent) Run(*nodes.Context) (nodes.Result, error) {
 	if n.Joined.Samples == nil || len(n.Joined.Along) == 0 {
-		return nodes.Result{}, nodes.Errorf("ValueError", "taking a video and its sound apart: the latent has one part alone")
+		return nodes.Result{}, nodes.Errorf("ValueError", "separating video and audio latents: the latent has one part only")
 	}
-	film, sound := n.Joined, n.Joined
-	film.Along, film.AlongMasks, sound.Along, sound.AlongMasks = nil, nil, nil, nil
+	video, sound := n.Joined, n.Joined
+	video.Along, video.AlongMasks, sound.Along, sound.AlongMasks = nil, nil, nil, nil
 	sound.Samples, sound.NoiseMask = n.Joined.Along[0], nil
 	if len(n.Joined.AlongMasks) > 0 {
 		sound.NoiseMask = n.Joined.AlongMasks[0]
 	}
-	return nodes.Out(film, sound), nil
+	return nodes.Out(video, sound), nil
 }

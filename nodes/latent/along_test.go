@@ -19,32 +19,32 @@ func counted(shape ...int) *tensor.Tensor {
 	return x
 }
 
-func joined(t *testing.T, film, sound engine.Latent) engine.Latent {
+func joined(t *testing.T, video, sound engine.Latent) engine.Latent {
 	t.Helper()
-	r, err := (&latent.LTXVConcatAVLatent{Video: film, Audio: sound}).Run(nodes.TestContext(t.Context(), nodes.Services{}))
+	r, err := (&latent.LTXVConcatAVLatent{Video: video, Audio: sound}).Run(nodes.TestContext(t.Context(), nodes.Services{}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r.Values[0].(engine.Latent)
 }
 
-func TestFilmAndSoundAreJoinedAndTakenApart(t *testing.T) {
+func TestVideoAndAudioAreJoinedAndSeparated(t *testing.T) {
 	t.Parallel()
-	film := engine.Latent{Samples: counted(1, 4, 2, 3, 3), NoiseMask: counted(1, 3, 3)}
+	video := engine.Latent{Samples: counted(1, 4, 2, 3, 3), NoiseMask: counted(1, 3, 3)}
 	sound := engine.Latent{Samples: counted(1, 2, 3, 2)}
-	both := joined(t, film, sound)
+	both := joined(t, video, sound)
 	r, err := (&latent.LTXVSeparateAVLatent{Joined: both}).Run(nodes.TestContext(t.Context(), nodes.Services{}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	f, s := r.Values[0].(engine.Latent), r.Values[1].(engine.Latent)
-	if f.Samples != film.Samples || f.NoiseMask != film.NoiseMask || f.Along != nil {
+	if f.Samples != video.Samples || f.NoiseMask != video.NoiseMask || f.Along != nil {
 		t.Errorf("the film comes back as %+v", f)
 	}
 	if s.Samples != sound.Samples || s.NoiseMask != nil || s.Along != nil {
 		t.Errorf("the sound comes back as %+v", s)
 	}
-	if _, err := (&latent.LTXVSeparateAVLatent{Joined: film}).Run(nodes.TestContext(t.Context(), nodes.Services{})); err == nil {
+	if _, err := (&latent.LTXVSeparateAVLatent{Joined: video}).Run(nodes.TestContext(t.Context(), nodes.Services{})); err == nil {
 		t.Error("a film without sound was taken apart")
 	}
 }

@@ -84,7 +84,7 @@ func (*ImageCompositeMasked) Sizes(s *nodes.Sizing) nodes.Images { return s.With
 func (n *ImageCompositeMasked) Run(*nodes.Context) (nodes.Result, error) {
 	dst, src := n.Destination, n.Source
 	if !isImage(dst) || !isImage(src) {
-		return nodes.Result{}, errNoPicture("destination or source")
+		return nodes.Result{}, errNoImage("destination or source")
 	}
 	src = imaging.WithChannels(src, dst.Shape[3], 1)
 	var err error

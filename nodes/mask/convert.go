@@ -19,7 +19,7 @@ func init() {
 	nodes.Register(&SolidMask{})
 }
 
-func errNoPicture(input string) error {
+func errNoImage(input string) error {
 	return nodes.Errorf("ValueError", "the input %s is no image", input)
 }
 
@@ -98,7 +98,7 @@ func (*ImageToMask) Sizes(s *nodes.Sizing) nodes.Images { return s.Within() }
 // Run fails when the image has no such channel.
 func (n *ImageToMask) Run(*nodes.Context) (nodes.Result, error) {
 	if n.Image == nil || len(n.Image.Shape()) != 4 || n.Image.Len() == 0 {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	channels := n.Image.Shape()[3]
 	at := slices.Index([]string{"red", "green", "blue", "alpha"}, n.Channel)
@@ -132,7 +132,7 @@ func (*ImageColorToMask) Sizes(s *nodes.Sizing) nodes.Images { return s.Within()
 // Run compares colours rounded to 8 bits.
 func (n *ImageColorToMask) Run(*nodes.Context) (nodes.Result, error) {
 	if !isImage(n.Image) || n.Image.Shape[3] < 3 {
-		return nodes.Result{}, errNoPicture("image")
+		return nodes.Result{}, errNoImage("image")
 	}
 	channels := n.Image.Shape[3]
 	out := tensor.New(n.Image.Shape[:3]...)

@@ -238,8 +238,8 @@ func describedFile(f *geometry.File) *pyjson.Object {
 	images := []any{}
 	views, _ := doc.Get("bufferViews")
 	list, _ := doc.Get("images")
-	pictures, _ := list.([]any)
-	for _, p := range pictures {
+	stored, _ := list.([]any)
+	for _, p := range stored {
 		at, _ := p.(*pyjson.Object).Get("bufferView")
 		view := views.([]any)[at.(int64)].(*pyjson.Object)
 		offset, _ := view.Get("byteOffset")

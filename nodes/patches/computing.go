@@ -11,7 +11,7 @@ func init() {
 	nodes.Register(&ModelAttentionBackend{})
 }
 
-// ModelComputeDtype sets the type of number that a model computes with on a GPU. A processor always computes with float32.
+// ModelComputeDtype sets the type of number that a model computes with on a GPU. A CPU always computes with float32.
 type ModelComputeDtype struct {
 	Model *engine.Model `in:"model" type:"MODEL"`
 	DType string        `in:"dtype" options:"default|fp32|fp16|bf16" advanced:"true"`

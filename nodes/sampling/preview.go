@@ -77,7 +77,7 @@ func firstPart(s es.Step) *tensor.Tensor {
 func (r *reporter) show(x *tensor.Tensor) {
 	defer r.busy.Store(false)
 	r.maker.Make(func() {
-		p, err := r.picture(x)
+		p, err := r.image(x)
 		if r.ctx.Err() != nil {
 			return
 		}
@@ -90,7 +90,7 @@ func (r *reporter) show(x *tensor.Tensor) {
 	})
 }
 
-func (r *reporter) picture(x *tensor.Tensor) (*nodes.Preview, error) {
+func (r *reporter) image(x *tensor.Tensor) (*nodes.Preview, error) {
 	img, err := r.maker.Image(r.ctx, x)
 	if err != nil {
 		return nil, err

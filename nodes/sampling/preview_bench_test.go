@@ -27,12 +27,12 @@ import (
 // watcher counts the images that a run reports.
 type watcher struct {
 	nodes.Host
-	pictures atomic.Int64
+	images atomic.Int64
 }
 
 func (w *watcher) Progress(_, _ float64, p *nodes.Preview) {
 	if p != nil && len(p.Data) > 0 {
-		w.pictures.Add(1)
+		w.images.Add(1)
 	}
 }
 
@@ -84,7 +84,7 @@ func BenchmarkPreviews(b *testing.B) {
 	}
 	at := tinyDecoder(b)
 	methods := []string{preview.None, preview.LatentToRGB, preview.TAESD}
-	processor, wall, pictures := map[string]time.Duration{}, map[string]time.Duration{}, map[string]int64{}
+	processor, wall, images := map[string]time.Duration{}, map[string]time.Duration{}, map[string]int64{}
 	run := func(method string) {
 		w := &watcher{}
 		ctx := nodes.NewContext(context.WithoutCancel(b.Context()), nodes.Call{
@@ -101,14 +101,14 @@ func BenchmarkPreviews(b *testing.B) {
 		}
 		wall[method] += time.Since(start)
 		processor[method] += usage.Processor() - used
-		pictures[method] += w.pictures.Load()
+		images[method] += w.images.Load()
 	}
 	for _, m := range methods { // what is made once
 		run(m)
 	}
 	clear(processor)
 	clear(wall)
-	clear(pictures)
+	clear(images)
 	for b.Loop() {
 		for _, m := range methods {
 			run(m)
@@ -121,12 +121,12 @@ func BenchmarkPreviews(b *testing.B) {
 	for _, m := range methods[1:] {
 		b.ReportMetric(more(processor, m), m+"-processor-%")
 		b.ReportMetric(more(wall, m), m+"-wall-%")
-		b.ReportMetric(float64(pictures[m])/float64(b.N), m+"-pictures")
+		b.ReportMetric(float64(images[m])/float64(b.N), m+"-pictures")
 	}
 }
 
-// BenchmarkPreviewPicture measures what one image costs the CPU, from the latent to the bytes that are sent.
-func BenchmarkPreviewPicture(b *testing.B) {
+// BenchmarkPreviewImage measures what one image costs the CPU, from the latent to the bytes that are sent.
+func BenchmarkPreviewImage(b *testing.B) {
 	at := tinyDecoder(b)
 	find := func(start string) (string, bool) { return at.Find("vae_approx", start+".safetensors") }
 	for _, c := range []struct {
@@ -143,7 +143,7 @@ func BenchmarkPreviewPicture(b *testing.B) {
 			m := preview.New(preview.Settings{Method: c.method, Size: 512}, c.format, preview.Decoders{Engine: runtime, Find: find}, slog.New(slog.DiscardHandler))
 			x := tensor.New(c.shape...)
 			es.NewGenerator(1).Randn(x.Data)
-			picture := func() {
+			makeImage := func() {
 				img, err := m.Image(b.Context(), x)
 				if err != nil {
 					b.Fatal(err)
@@ -152,11 +152,11 @@ func BenchmarkPreviewPicture(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			picture() // the decoder is made once
+			makeImage() // the decoder is made once
 			b.ReportAllocs()
 			used := usage.Processor()
 			for b.Loop() {
-				picture()
+				makeImage()
 			}
 			b.ReportMetric((usage.Processor()-used).Seconds()*1000/float64(b.N), "cpu-ms/picture")
 		})

@@ -18,9 +18,9 @@ import (
 // listener records the reports of a run.
 type listener struct {
 	nodes.Host
-	mu       sync.Mutex
-	values   []float64
-	pictures int
+	mu     sync.Mutex
+	values []float64
+	images int
 }
 
 func (l *listener) Progress(value, _ float64, p *nodes.Preview) {
@@ -28,7 +28,7 @@ func (l *listener) Progress(value, _ float64, p *nodes.Preview) {
 	defer l.mu.Unlock()
 	l.values = append(l.values, value)
 	if p != nil && len(p.Data) > 0 {
-		l.pictures++
+		l.images++
 	}
 }
 
@@ -50,7 +50,7 @@ func report(ctx context.Context, t *testing.T, steps int, x *tensor.Tensor) *lis
 func TestEveryStepIsTold(t *testing.T) {
 	t.Parallel()
 	l := report(t.Context(), t, 3, tensor.New(1, 4, 8, 8))
-	if l.pictures == 0 {
+	if l.images == 0 {
 		t.Error("no picture was made")
 	}
 	seen := map[float64]bool{}
@@ -64,11 +64,11 @@ func TestEveryStepIsTold(t *testing.T) {
 	}
 }
 
-func TestLatentsWithoutPictureStillTellProgress(t *testing.T) {
+func TestLatentsWithoutImageReportProgress(t *testing.T) {
 	t.Parallel()
 	l := report(t.Context(), t, 1, tensor.New(1, 3, 8, 8))
-	if len(l.values) != 1 || l.values[0] != 1 || l.pictures != 0 {
-		t.Errorf("told %v with %d pictures", l.values, l.pictures)
+	if len(l.values) != 1 || l.values[0] != 1 || l.images != 0 {
+		t.Errorf("told %v with %d pictures", l.values, l.images)
 	}
 }
 

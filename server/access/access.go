@@ -44,8 +44,8 @@ func (s *Service) MayRun(c echo.Context) error {
 // Sees reports whether the caller may see the server's information about itself.
 func (s *Service) Sees(c echo.Context) bool { return s.Who(c).Admin }
 
-// Nobody owns nothing; no principal has this id.
-const Nobody = "?"
+// NoOwner owns nothing; no principal has this id.
+const NoOwner = "?"
 
 // Scope returns the jobs that a request may access: the caller's own, or all for an administrator, who may choose one owner by
 // ?owner=. Without authentication it returns all. A request for the jobs of another owner finds nothing.
@@ -61,7 +61,7 @@ func (s *Service) Scope(c echo.Context) queue.Scope {
 	case p.Admin:
 		return queue.Scope{One: true, Owner: s.ownerNamed(c.Request().Context(), asked)}
 	case given && asked != p.ID && asked != p.Name, p.ID == "":
-		return queue.Scope{One: true, Owner: Nobody}
+		return queue.Scope{One: true, Owner: NoOwner}
 	}
 	return queue.Scope{One: true, Owner: p.ID, Shared: s.listsShared(c, p)}
 }

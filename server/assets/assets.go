@@ -83,7 +83,7 @@ func (s *Store) Watch() {
 			s.Hub.Oversee(event, data)
 			return
 		}
-		s.Hub.Send(event, data, hub.Everybody)
+		s.Hub.Send(event, data, hub.Everyone)
 	})
 }
 

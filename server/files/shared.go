@@ -21,7 +21,7 @@ func (s *Service) sharedFile(c echo.Context, kind, subfolder, name string) (path
 	if !s.Access.Owned() || !access.MayReadShared(s.Access.Who(c)) {
 		return "", false
 	}
-	rows := s.Queue.In(queue.Scope{One: true, Owner: access.Nobody, Shared: true}).History(0, -1)
+	rows := s.Queue.In(queue.Scope{One: true, Owner: access.NoOwner, Shared: true}).History(0, -1)
 	for i := len(rows) - 1; i >= max(0, len(rows)-mostShared); i-- {
 		if !shows(rows[i].Text(), kind, subfolder, name) {
 			continue

@@ -27,13 +27,13 @@ const (
 	probePatience = 25 * time.Millisecond
 	// firstPatience is the time that /system_stats waits for the first probe, without which it has no figures to report.
 	firstPatience = 2 * time.Second
-	// probeAge is the maximum age of measured figures, hangs the time after which a probe's GPU or disk counts as lost.
-	probeAge = 500 * time.Millisecond
-	hangs    = 5 * time.Second
-	// takingTime is the time that a job that could start may wait for the worker, and endingTime the time that a job may continue
+	// probeAge is the maximum age of measured figures, stalledAfter the time after which a probe's GPU or disk counts as lost.
+	probeAge     = 500 * time.Millisecond
+	stalledAfter = 5 * time.Second
+	// busyTimeout is the time that a job that could start may wait for the worker, and shutdownTimeout the time that a job may continue
 	// after a request to end.
-	takingTime = 10 * time.Second
-	endingTime = 2 * time.Minute
+	busyTimeout     = 10 * time.Second
+	shutdownTimeout = 2 * time.Minute
 	// diskReserve is the free space below which a disk counts as full.
 	diskReserve = 16 << 20
 )
@@ -251,7 +251,7 @@ func (s *Service) workerTrouble(figures queue.Stats, now time.Time) *issue {
 type patience struct{ taking, ending, silence, probing time.Duration }
 
 func (s *Service) patience() patience {
-	p := patience{takingTime, endingTime, s.StuckAfter, hangs}
+	p := patience{busyTimeout, shutdownTimeout, s.StuckAfter, stalledAfter}
 	if p.silence > 0 { // the other probes share the interval of the watch for silence
 		p.taking, p.ending, p.probing = min(p.taking, p.silence), min(p.ending, p.silence), min(p.probing, p.silence)
 	}

@@ -46,7 +46,7 @@ func BenchmarkBroadcast(b *testing.B) {
 				took[i] = time.Since(begin)
 			})
 		}
-		h.Send("test", data, hub.Everybody)
+		h.Send("test", data, hub.Everyone)
 		readers.Wait()
 		cancel()
 		all = append(all, took...)

@@ -44,15 +44,15 @@ type Config struct {
 // Target is the recipient of an event: all clients, or the client with the id, among the clients of an owner. Where owners are
 // not told apart all clients have the owner "".
 type Target struct {
-	Everybody bool
-	Client    string
-	Owner     string
+	Everyone bool
+	Client   string
+	Owner    string
 	// Number is the event's number if several servers give an event the same one; 0 means the hub's own.
 	Number int64
 }
 
-// Everybody is the target of a broadcast.
-var Everybody = Target{Everybody: true}
+// Everyone is the target of a broadcast.
+var Everyone = Target{Everyone: true}
 
 // To is the target that is one client.
 func To(id string) Target { return Target{Client: id} }
@@ -70,7 +70,7 @@ func (t Target) At(number int64) Target {
 }
 
 // all reports whether a target is every client of every owner.
-func (t Target) all() bool { return t.Everybody && t.Owner == "" }
+func (t Target) all() bool { return t.Everyone && t.Owner == "" }
 
 // address identifies a client: an event for one owner's client never reaches another owner, whatever id it takes.
 type address struct{ owner, id string }
@@ -227,7 +227,7 @@ func (h *Hub) Remaining(n int) {
 	defer h.mu.Unlock()
 	h.remaining = n
 	if h.owners == nil {
-		h.send(jsonFrame("status", statusOf(n)), Everybody)
+		h.send(jsonFrame("status", statusOf(n)), Everyone)
 	}
 }
 
@@ -278,7 +278,7 @@ func (h *Hub) SendBinary(event uint32, payload []byte, to Target) {
 
 func (h *Hub) send(f frame, to Target) {
 	h.log.add(&f, to)
-	if !to.Everybody {
+	if !to.Everyone {
 		if c := h.clients[address{to.Owner, to.Client}]; c != nil && !c.has(to.Number) {
 			if c.numbered {
 				f = f.numbered()
@@ -305,7 +305,7 @@ func (h *Hub) send(f frame, to Target) {
 
 // heard reports whether some client gets the messages to a target.
 func (h *Hub) heard(to Target) bool {
-	if to.Everybody {
+	if to.Everyone {
 		return h.Clients() > 0
 	}
 	return h.Connected(to)

@@ -113,7 +113,7 @@ func TestGreetingAndTargets(t *testing.T) {
 	b := dial(t, addr, "b")
 	want(t, b, strings.Replace(strings.Replace(status0, "0", "2", 1), `"a"`, `"b"`, 1))
 	h.Send("x", pyjson.NewObject("n", int64(1)), hub.To("b"))
-	h.Send("y", nil, hub.Everybody)
+	h.Send("y", nil, hub.Everyone)
 	h.Send("z", nil, hub.To("nobody"))
 	h.SendBinary(hub.BinaryText, []byte("abc"), hub.To("a"))
 	want(t, b, `{"type": "x", "data": {"n": 1}}`)
@@ -212,7 +212,7 @@ func dialAfter(t *testing.T, h *hub.Hub, addr string) *websocket.Conn {
 	return b
 }
 
-func TestSlowClientHoldsUpNobody(t *testing.T) {
+func TestSlowClientDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	h, addr := start(t, hub.Config{MaxMessages: 50, MaxBytes: 1 << 20})
 	slow := dial(t, addr, "slow")
@@ -292,7 +292,7 @@ func TestManyClients(t *testing.T) {
 		})
 	}
 	ready.Wait()
-	h.Send("all", nil, hub.Everybody)
+	h.Send("all", nil, hub.Everyone)
 	got.Wait()
 }
 

@@ -26,7 +26,7 @@ const (
 // Flags of a record.
 const (
 	recordBinary = 1 << iota
-	recordEverybody
+	recordEveryone
 	recordEnd // the program has come to its end as it should: nothing is missing behind the record before
 )
 
@@ -161,8 +161,8 @@ func appendRecord(b []byte, e logged, at time.Time, flags byte) []byte {
 	if e.frame.binary {
 		flags |= recordBinary
 	}
-	if e.to.Everybody {
-		flags |= recordEverybody
+	if e.to.Everyone {
+		flags |= recordEveryone
 	}
 	from := len(b)
 	b = binary.LittleEndian.AppendUint32(b, 0)
@@ -192,7 +192,7 @@ func readRecord(b []byte) (e logged, at time.Time, flags byte, rest []byte, ok b
 	e.frame.number = int64(binary.LittleEndian.Uint64(b[4:]))      //nolint:gosec // as written
 	at = time.UnixMilli(int64(binary.LittleEndian.Uint64(b[12:]))) //nolint:gosec // as written
 	flags, b = b[20], b[head:]
-	e.frame.binary, e.to.Everybody = flags&recordBinary != 0, flags&recordEverybody != 0
+	e.frame.binary, e.to.Everyone = flags&recordBinary != 0, flags&recordEveryone != 0
 	for _, text := range []*string{&e.to.Owner, &e.to.Client} {
 		n, width := binary.Uvarint(b)
 		if width <= 0 || n > uint64(len(b)-width) {

@@ -42,7 +42,7 @@ func TestEventsOutliveTheProgram(t *testing.T) {
 	h.Send("one", pyjson.NewObject("x", "ä"), hub.To("a"))
 	h.Send("other", pyjson.NewObject(), hub.To("b"))
 	h.Send("anothers", pyjson.NewObject(), hub.To("a").Of("somebody"))
-	h.SendBinary(hub.BinaryText, []byte("abc"), hub.Everybody)
+	h.SendBinary(hub.BinaryText, []byte("abc"), hub.Everyone)
 
 	h, addr = restart(t, h, path, false)
 	h.Send("two", pyjson.NewObject(), hub.To("a"))
@@ -93,7 +93,7 @@ func TestBrokenJournal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.log")
 	h, _ := start(t, hub.Config{Journal: path})
 	for range 3 {
-		h.Send("kept", pyjson.NewObject(), hub.Everybody)
+		h.Send("kept", pyjson.NewObject(), hub.Everyone)
 	}
 	h.Close()
 	whole, err := os.ReadFile(path)
@@ -106,7 +106,7 @@ func TestBrokenJournal(t *testing.T) {
 				t.Fatal(err)
 			}
 			again := hub.New(hub.Config{Journal: path})
-			again.Send("more", pyjson.NewObject(), hub.Everybody)
+			again.Send("more", pyjson.NewObject(), hub.Everyone)
 			again.Close()
 		}
 	}
@@ -119,7 +119,7 @@ func TestJournalIsBounded(t *testing.T) {
 	h := hub.New(hub.Config{Journal: filepath.Join(dir, "events.log")})
 	text := pyjson.NewObject("text", strings.Repeat("x", 1<<20))
 	for range 40 {
-		h.Send("large", text, hub.Everybody)
+		h.Send("large", text, hub.Everyone)
 	}
 	h.Close()
 	files, err := os.ReadDir(dir)

@@ -47,7 +47,7 @@ func TestNumbersAndResuming(t *testing.T) {
 	send := func(name string, to hub.Target) { h.Send(name, pyjson.NewObject("x", int64(1)), to) }
 	send("one", hub.To("a"))
 	send("other", hub.To("b"))
-	send("two", hub.Everybody)
+	send("two", hub.Everyone)
 	h.SendBinary(hub.BinaryText, []byte("abc"), hub.To("a"))
 	for i, want := range []event{{Type: "one", Number: 1}, {Type: "two", Number: 3}, {Type: "binary", Number: 4}} {
 		if e := nextEvent(t, conn); e.Type != want.Type || e.Number != greeting.Number+want.Number {

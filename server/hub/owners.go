@@ -4,7 +4,7 @@ import "github.com/coder/websocket"
 
 // reaches reports whether a target is, or is one of several that include, the client at an address.
 func (t Target) reaches(c address) bool {
-	if t.Everybody {
+	if t.Everyone {
 		return t.Owner == "" || t.Owner == c.owner
 	}
 	return t.Client == c.id && t.Owner == c.owner

@@ -13,7 +13,7 @@ func TestMissedEventsBelongToTheirOwner(t *testing.T) {
 	h := hub.New(hub.Config{})
 	t.Cleanup(h.Close)
 	h.Send("secret", "of ann", hub.To("same").Of("ann"))
-	h.Send("secret", "of all of ann's", hub.Everybody.Of("ann"))
+	h.Send("secret", "of all of ann's", hub.Everyone.Of("ann"))
 	h.Send("news", "of bob", hub.To("same").Of("bob"))
 	for owner, want := range map[string][]string{"ann": {"of ann", "of all of ann's"}, "bob": {"of bob"}, "": nil} {
 		got := hub.Missed(h, owner, "same")

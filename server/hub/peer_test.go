@@ -104,7 +104,7 @@ func TestPeerThatDoesNotReadIsCutOff(t *testing.T) {
 	rawDial(t, addr)
 	text := pyjson.NewObject("text", strings.Repeat("x", 1<<20))
 	for range 64 { // more than the system keeps for a connection
-		h.Send("large", text, hub.Everybody)
+		h.Send("large", text, hub.Everyone)
 	}
 	allGone(t, h, "a peer that does not read")
 }
@@ -118,7 +118,7 @@ func TestDeflate(t *testing.T) {
 	}
 	p.frame(t)
 	const size = 20000
-	h.Send("large", pyjson.NewObject("text", strings.Repeat("x", size)), hub.Everybody)
+	h.Send("large", pyjson.NewObject("text", strings.Repeat("x", size)), hub.Everyone)
 	if first, payload := p.frame(t); first&0x40 == 0 || len(payload) > size/10 {
 		t.Errorf("%d bytes came in %d, the bit for packed frames is %v", size, len(payload), first&0x40 != 0)
 	}

@@ -119,11 +119,11 @@ func (s *Service) GetModelPreview(c echo.Context) error {
 	if file != "" && !folders.Within(root, file) {
 		return s.Reply.Empty(c, http.StatusForbidden)
 	}
-	picture, err := s.previewWebP(c, file, embedded)
+	img, err := s.previewWebP(c, file, embedded)
 	var unusable *reply.Unusable
 	switch {
 	case err == nil:
-		return s.Reply.Body(c, http.StatusOK, "image/webp", picture)
+		return s.Reply.Body(c, http.StatusOK, "image/webp", img)
 	case errors.As(err, &unusable), disk.NamedWrong(err): // upstream answers so for a file that is not an image, too
 		return s.Reply.Empty(c, http.StatusNotFound)
 	}

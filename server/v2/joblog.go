@@ -32,8 +32,8 @@ type frame struct {
 }
 
 type previewFrame struct {
-	node    string
-	picture *executor.Preview
+	node  string
+	image *executor.Preview
 }
 
 // jobLog is the history of one job. All changes of its status and outputs are kept, of progress and previews only the newest:

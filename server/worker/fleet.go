@@ -71,7 +71,7 @@ func (s *Service) replayed(owner string, number int64, data []byte) {
 func (s *Service) sendPackMessage(owner string, m message, number int64) {
 	to := hub.To(m.event.Client).Of(owner).At(number)
 	if m.event.Client == "" {
-		to = hub.Everybody.Of(owner).At(number)
+		to = hub.Everyone.Of(owner).At(number)
 	}
 	if m.head.Kind == kindPackBinary {
 		s.Hub.SendBinary(uint32(m.head.Number), m.blob, to) //nolint:gosec // as written

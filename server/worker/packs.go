@@ -30,13 +30,13 @@ func (s *Service) SendBinaryOfPack(number int, data []byte, client string) {
 
 // SendPacksChanged notifies all clients that node classes were added, removed or changed: /object_info has them.
 func (s *Service) SendPacksChanged() {
-	s.Hub.Send("comfygo.packs_changed", pyjson.NewObject(), hub.Everybody)
+	s.Hub.Send("comfygo.packs_changed", pyjson.NewObject(), hub.Everyone)
 }
 
 func (s *Service) packTarget(client string) (hub.Target, bool) {
 	to := hub.To(client)
 	if client == "" {
-		to = hub.Everybody
+		to = hub.Everyone
 	}
 	owner := s.owner.Load()
 	switch {

@@ -143,7 +143,7 @@ const previewFeature = "supports_preview_metadata"
 func (s *Service) sendEvent(owner string, e executor.Event, number int64) {
 	to := hub.To(e.Client).Of(owner).At(number)
 	if e.Broadcast {
-		to = hub.Everybody.Of(owner).At(number)
+		to = hub.Everyone.Of(owner).At(number)
 	}
 	switch e.Type {
 	case executor.EventPreview:
@@ -172,14 +172,14 @@ func (s *Service) sendPreview(e executor.Event, metadata *pyjson.Object, to hub.
 	if e.Preview == nil || !e.Broadcast && !s.Hub.Connected(to) || s.Hub.Clients() == 0 {
 		return
 	}
-	picture, err := e.Preview.Bytes()
+	img, err := e.Preview.Bytes()
 	if err != nil {
 		s.Log.Warn("sending a preview", "error", err)
 		return
 	}
 	if metadata == nil {
 		head := binary.BigEndian.AppendUint32(nil, e.Preview.TypeNumber())
-		s.Hub.SendBinary(hub.BinaryPreview, append(head, picture...), to)
+		s.Hub.SendBinary(hub.BinaryPreview, append(head, img...), to)
 		return
 	}
 	text, err := pyjson.Marshal(metadata)
@@ -187,7 +187,7 @@ func (s *Service) sendPreview(e executor.Event, metadata *pyjson.Object, to hub.
 		s.Log.Warn("sending a preview", "error", err)
 		return
 	}
-	s.Hub.SendBinary(hub.BinaryPreviewMetadata, append(lengthPrefixed(text), picture...), to)
+	s.Hub.SendBinary(hub.BinaryPreviewMetadata, append(lengthPrefixed(text), img...), to)
 }
 
 // lengthPrefixed puts the length, four bytes, before data.

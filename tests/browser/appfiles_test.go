@@ -219,8 +219,8 @@ func TestAppDropRefused(t *testing.T) {
 	p.Clean()
 }
 
-// TestAppPicture gives an image to an input: by dropping it on the field, and by the file dialog.
-func TestAppPicture(t *testing.T) {
+// TestAppImage gives an image to an input: by dropping it on the field, and by the file dialog.
+func TestAppImage(t *testing.T) {
 	t.Parallel()
 	s := browser.Start(t, "--demo-model")
 	p := browser.Open(t, s, "/app")

@@ -187,8 +187,8 @@ func (a *answer) describe(kind string) *pyjson.Object {
 			return pyjson.NewObject("kind", "json", "value", v)
 		}
 	}
-	if picture := describePicture(data); picture != nil {
-		return pyjson.NewObject("kind", "image", "image", picture)
+	if img := describeImage(data); img != nil {
+		return pyjson.NewObject("kind", "image", "image", img)
 	}
 	if kind == "text" || strings.HasPrefix(contentType, "text/plain") {
 		return pyjson.NewObject("kind", "text", "value", strings.ToValidUTF8(string(data), "\ufffd"))

@@ -152,7 +152,7 @@ func describeBinary(d []byte) *pyjson.Object {
 	cut := min(from+int(second), len(d))
 	switch event {
 	case 1:
-		o.Set("image_type", int64(second)).Set("image", picture(d[from:])).Set("image_bytes", int64(len(d)-from))
+		o.Set("image_type", int64(second)).Set("image", describedImage(d[from:])).Set("image_bytes", int64(len(d)-from))
 	case 3:
 		o.Set("node_id_length", int64(second)).Set("node_id", string(d[from:cut])).Set("text", string(d[cut:]))
 	case 4:
@@ -160,15 +160,15 @@ func describeBinary(d []byte) *pyjson.Object {
 		if err != nil {
 			metadata = err.Error()
 		}
-		o.Set("metadata", metadata).Set("image", picture(d[cut:])).Set("image_bytes", int64(len(d)-cut))
+		o.Set("metadata", metadata).Set("image", describedImage(d[cut:])).Set("image_bytes", int64(len(d)-cut))
 	default:
 		o.Set("length", int64(len(d)-4))
 	}
 	return o
 }
 
-func picture(d []byte) any {
-	if o := describePicture(d); o != nil {
+func describedImage(d []byte) any {
+	if o := describeImage(d); o != nil {
 		return o
 	}
 	return nil

@@ -113,10 +113,10 @@ var names = []string{
 
 // forms are multipart bodies.
 func forms() []request {
-	picture := string(tinyPNG(8, 6))
+	img := string(tinyPNG(8, 6))
 	out := []request{
-		{what: "a form that ends early", body: part("image", "a.png", picture)[:60]},
-		{what: "a part that ends early", body: strings.TrimSuffix(part("image", "a.png", picture), "\r\n")},
+		{what: "a form that ends early", body: part("image", "a.png", img)[:60]},
+		{what: "a part that ends early", body: strings.TrimSuffix(part("image", "a.png", img), "\r\n")},
 		{what: "a form without parts", body: formEnd},
 		{what: "no form at all", body: "hello"},
 		{what: "a part without headers", body: "--" + boundary + "\r\n\r\nx\r\n" + formEnd},
@@ -124,20 +124,20 @@ func forms() []request {
 		{what: "a thousand parts", body: strings.Repeat(part("x", "", "y"), 1000) + formEnd},
 		{what: "a giant field", body: part("subfolder", "", strings.Repeat("s", 3<<19)) + formEnd},
 		{what: "a text as the image", body: part("image", "", "text") + formEnd},
-		{what: "an odd type", body: part("image", "a.png", picture) + part("type", "", "../../outside") + formEnd},
-		{what: "a type that is a file", body: part("image", "a.png", picture) + part("type", "x", "input") + formEnd},
+		{what: "an odd type", body: part("image", "a.png", img) + part("type", "", "../../outside") + formEnd},
+		{what: "a type that is a file", body: part("image", "a.png", img) + part("type", "x", "input") + formEnd},
 		{what: "a bomb", body: part("image", "b.png", string(bombPNG())) + part("file", "b.png", string(bombPNG())) + part("tags", "", `["input"]`) + formEnd},
-		{what: "a mask for a bomb", body: part("image", "m.png", picture) + part("original_ref", "", `{"filename": "bomb.png", "type": "input"}`) + formEnd},
-		{what: "a mask for a secret", body: part("image", "m.png", picture) + part("original_ref", "", `{"filename": "secret.png", "subfolder": "link", "type": "input"}`) + formEnd},
-		{what: "a mask for nonsense", body: part("image", "m.png", picture) + part("original_ref", "", strings.Repeat("[", 10000)) + formEnd},
-		{what: "nonsense for assets", body: part("file", "a.png", picture) + part("tags", "", strings.Repeat("[", 10000)) + part("user_metadata", "", `{"a": NaN, "b": 1e400}`) + formEnd},
-		{what: "tags that lead out", body: part("file", "a.png", picture) + part("tags", "", `["models", "model_type:../../../outside"]`) + formEnd},
+		{what: "a mask for a bomb", body: part("image", "m.png", img) + part("original_ref", "", `{"filename": "bomb.png", "type": "input"}`) + formEnd},
+		{what: "a mask for a secret", body: part("image", "m.png", img) + part("original_ref", "", `{"filename": "secret.png", "subfolder": "link", "type": "input"}`) + formEnd},
+		{what: "a mask for nonsense", body: part("image", "m.png", img) + part("original_ref", "", strings.Repeat("[", 10000)) + formEnd},
+		{what: "nonsense for assets", body: part("file", "a.png", img) + part("tags", "", strings.Repeat("[", 10000)) + part("user_metadata", "", `{"a": NaN, "b": 1e400}`) + formEnd},
+		{what: "tags that lead out", body: part("file", "a.png", img) + part("tags", "", `["models", "model_type:../../../outside"]`) + formEnd},
 	}
 	for _, n := range names {
-		out = append(out, request{what: "a file called " + n, body: part("image", n, picture) + part("file", n, picture+n) + part("tags", "", `["input"]`) + part("overwrite", "", "true") + formEnd})
+		out = append(out, request{what: "a file called " + n, body: part("image", n, img) + part("file", n, img+n) + part("tags", "", `["input"]`) + part("overwrite", "", "true") + formEnd})
 	}
 	for _, s := range []string{"..", "../../outside", "/tmp", "link", "a\x00b", "C:\\x", "..\\..\\outside", "link/../..", strings.Repeat("d/", 3000)} {
-		out = append(out, request{what: "a file for the folder " + s, body: part("image", "up.png", picture) + part("subfolder", "", s) + formEnd})
+		out = append(out, request{what: "a file for the folder " + s, body: part("image", "up.png", img) + part("subfolder", "", s) + formEnd})
 	}
 	for i := range out {
 		out[i].contentType = "multipart/form-data; boundary=" + boundary
@@ -248,7 +248,7 @@ func bombPNG() []byte {
 	return b
 }
 
-// picturePrompt makes a node of the input folder's image.
-func picturePrompt(name string) string {
+// imagePrompt makes a node of the input folder's image.
+func imagePrompt(name string) string {
 	return fmt.Sprintf(`{"prompt": {"1": {"class_type": "LoadImage", "inputs": {"image": %q}}, "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}}}`, name)
 }

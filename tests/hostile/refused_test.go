@@ -17,7 +17,7 @@ func TestRefused(t *testing.T) {
 	form := func(parts ...string) request {
 		return request{method: http.MethodPost, contentType: "multipart/form-data; boundary=" + boundary, body: strings.Join(parts, "") + formEnd}
 	}
-	picture := string(tinyPNG(8, 6))
+	img := string(tinyPNG(8, 6))
 	var cases []request
 	add := func(statuses string, method, path, body string) {
 		cases = append(cases, request{what: statuses, method: method, path: path, body: body, contentType: "application/json"})
@@ -76,17 +76,17 @@ func TestRefused(t *testing.T) {
 		add("413", "POST", path, giant)
 	}
 	for _, n := range []string{"../../outside/up.png", "/tmp/up.png", "link/up.png", "dangling.txt", "a\x00b.png", strings.Repeat("n", 3000)} {
-		upload("400 403", "/upload/image", part("image", n, picture), part("overwrite", "", "true"))
+		upload("400 403", "/upload/image", part("image", n, img), part("overwrite", "", "true"))
 	}
 	for _, s := range []string{"../../outside", "/tmp", "link", "a\x00b", "link/deeper", strings.Repeat("d/", 3000)} {
-		upload("400 403", "/upload/image", part("image", "up.png", picture), part("subfolder", "", s))
+		upload("400 403", "/upload/image", part("image", "up.png", img), part("subfolder", "", s))
 	}
-	upload("400", "/upload/image", part("image", "up.png", picture), part("type", "", "../../outside"))
-	upload("400", "/upload/mask", part("image", "up.png", picture), part("original_ref", "", "nonsense"))
-	upload("400", "/upload/mask", part("image", "up2.png", picture), part("original_ref", "", `{"filename": "bomb.png", "type": "input"}`))
+	upload("400", "/upload/image", part("image", "up.png", img), part("type", "", "../../outside"))
+	upload("400", "/upload/mask", part("image", "up.png", img), part("original_ref", "", "nonsense"))
+	upload("400", "/upload/mask", part("image", "up2.png", img), part("original_ref", "", `{"filename": "bomb.png", "type": "input"}`))
 	upload("400", "/upload/mask", part("image", "bomb2.png", string(bombPNG())), part("original_ref", "", `{"filename": "pic.png", "type": "input"}`))
-	upload("400", "/api/assets", part("file", "up.png", picture), part("tags", "", `["models", "model_type:../../../outside"]`))
-	half := form(part("image", "half.png", picture))
+	upload("400", "/api/assets", part("file", "up.png", img), part("tags", "", `["models", "model_type:../../../outside"]`))
+	half := form(part("image", "half.png", img))
 	half.what, half.path, half.body = "400", "/upload/image", half.body[:90]
 	cases = append(cases, half)
 	for _, c := range cases {
@@ -107,7 +107,7 @@ func TestBombs(t *testing.T) {
 	const atOnce = 5 * time.Second // a busy machine; decoding 900 million pixels takes longer, and 3.6 GB
 	for _, name := range []string{"bomb.png", "broken.png"} {
 		begun := time.Now()
-		a := r.try(t, request{what: "a prompt", method: http.MethodPost, path: "/prompt?wait=30", body: picturePrompt(name), contentType: "application/json"})
+		a := r.try(t, request{what: "a prompt", method: http.MethodPost, path: "/prompt?wait=30", body: imagePrompt(name), contentType: "application/json"})
 		var v struct {
 			Finished bool
 			Result   struct{ Status struct{ Messages [][]any } }

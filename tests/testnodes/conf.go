@@ -100,12 +100,12 @@ func (n *confSteps) Run(ctx *nodes.Context) (nodes.Result, error) {
 		if err := ctx.Sleep(time.Duration(n.DelayMS) * time.Millisecond); err != nil {
 			return nodes.Result{}, err
 		}
-		ctx.ProgressPreview(float64(i+1), float64(n.Steps), n.picture(i))
+		ctx.ProgressPreview(float64(i+1), float64(n.Steps), n.image(i))
 	}
 	return nodes.Out(int64(n.Steps)), nil
 }
 
-func (n *confSteps) picture(step int) *nodes.Preview {
+func (n *confSteps) image(step int) *nodes.Preview {
 	if n.Preview == "none" {
 		return nil
 	}

@@ -1,8 +1,8 @@
 // Command bench measures a running server from outside: its start time, its idle memory, the time
 // that a model takes to its first step, the cost of a step and of decoding in seconds and in
-// processor seconds, and its peak memory.
+// CPU seconds, and its peak memory.
 //
-// It starts the program itself and prints one table. Processor and memory figures come from Linux's
+// It starts the program itself and prints one table. CPU and memory figures come from Linux's
 // /proc.
 package main
 

@@ -58,11 +58,11 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, server.Stop(10*time.Second)) }()
 	fmt.Fprintf(out, "server   %s (started in %.2f s)\n", server.URL, time.Since(began).Seconds())
-	return picture(ctx, out, &apiclient.Client{Base: server.URL}, folder)
+	return makeImage(ctx, out, &apiclient.Client{Base: server.URL}, folder)
 }
 
-// picture runs the example workflow and checks that its image is one.
-func picture(ctx context.Context, out io.Writer, client *apiclient.Client, folder string) error {
+// makeImage runs the example workflow and checks that its image is one.
+func makeImage(ctx context.Context, out io.Writer, client *apiclient.Client, folder string) error {
 	var workflow map[string]struct {
 		Class  string         `json:"class_type"`
 		Inputs map[string]any `json:"inputs"`

@@ -1,5 +1,5 @@
 // Command enginebench measures the engine on one checkpoint, stage by stage: loading, text encoding, U-Net steps and
-// VAE decoding, in processor seconds (which other work on the machine does not change much) and in wall time, with
+// VAE decoding, in CPU seconds (which other work on the machine does not change much) and in wall time, with
 // the memory that stays and the highest there was. docs/performance.md sets the figures beside ComfyUI's.
 //
 //	go run ./tools/enginebench -ckpt model.safetensors [-size 256] [-steps 4] [-threads 1] [-prepared | -lean]
@@ -38,10 +38,10 @@ func main() {
 	flag.IntVar(&o.threads, "threads", 1, "threads of one operator")
 	flag.BoolVar(&o.lean, "lean", false, "keep weights mapped from the file")
 	flag.BoolVar(&o.prepared, "prepared", false, "lay the U-Net's weights out in memory")
-	flag.BoolVar(&o.cuda, "cuda", false, "run on the first CUDA card")
+	flag.BoolVar(&o.cuda, "cuda", false, "run on the first CUDA GPU")
 	flag.BoolVar(&o.tf32, "tf32", false, "allow TF32 on CUDA")
 	flag.BoolVar(&o.once, "once", false, "decode once only")
-	profile := flag.String("cpuprofile", "", "write a processor profile to this file")
+	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
 	if *profile != "" {
 		f, err := os.Create(*profile)

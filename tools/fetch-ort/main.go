@@ -25,7 +25,7 @@ func run(ctx context.Context, args []string) error {
 	var o ortlib.Options
 	flags := flag.NewFlagSet("fetch-ort", flag.ContinueOnError)
 	flags.StringVar(&o.Path, "onnxruntime", "", "use this library (or the one in this folder)")
-	flags.BoolVar(&o.CUDA, "cuda", false, "the build for NVIDIA cards (needs CUDA 13 and cuDNN 9)")
+	flags.BoolVar(&o.CUDA, "cuda", false, "the build for NVIDIA GPUs (needs CUDA 13 and cuDNN 9)")
 	flags.StringVar(&o.Cache, "cache", "", "folder that fetched libraries go to")
 	flags.StringVar(&o.Release, "release", ortlib.DefaultRelease, "page below which the project's release archives lie")
 	flags.StringVar(&o.ReleaseSHA256, "release-sha256", "", "checksum of the release archive, needed when it has to come from there")

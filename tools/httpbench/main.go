@@ -1,9 +1,9 @@
-// Command httpbench measures the cost of requests to a running server: processor time of the server's process, all threads, for each request
+// Command httpbench measures the cost of requests to a running server: CPU time of the server's process, all threads, for each request
 // over real connections on the loopback; its response time after the start, and its idle memory; and how long 1,000 WebSocket clients wait
 // for a broadcast.
 //
 // It starts the program itself and prints one table with ComfyUI 0.33.0's figures and the limits beside it. It exits with 1 if a limit is
-// exceeded. Processor time changes little when others use the machine; the waiting of the WebSocket clients does, so the load is printed too.
+// exceeded. CPU time changes little when others use the machine; the waiting of the WebSocket clients does, so the load is printed too.
 package main
 
 import (

@@ -99,7 +99,7 @@ func (t *target) cpu() (time.Duration, error) {
 // cheaper: the lowest figure is the server's own.
 const rounds = 5
 
-// cost is the server's cost of one repetition, in milliseconds of processor time.
+// cost is the server's cost of one repetition, in milliseconds of CPU time.
 type cost struct{ lowest, median float64 }
 
 // each measures n repetitions in rounds. A tenth of them goes before, to warm up.

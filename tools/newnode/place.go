@@ -83,7 +83,7 @@ func fileOf(module string) string {
 	return stem + ".go"
 }
 
-// platforms are endings of file names, behind an underscore, for which Go builds a file on that system or processor only.
+// platforms are endings of file names, behind an underscore, for which Go builds a file on that system or architecture only.
 var platforms = []string{
 	"aix", "android", "darwin", "dragonfly", "freebsd", "illumos", "ios", "js", "linux", "netbsd", "openbsd", "plan9", "solaris", "wasip1", "windows", "unix",
 	"386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv64", "s390x", "wasm",

@@ -3,7 +3,7 @@
 //
 //	go run ./tools/nodebench -comfyui DIR -python DIR/venv/bin/python
 //
-// Every call is made -rounds times on one processor; the least time counts. Results are not compared here: tests/nodecalls does that.
+// Every call is made -rounds times on one CPU; the least time counts. Results are not compared here: tests/nodecalls does that.
 package main
 
 import (

@@ -1,5 +1,5 @@
 // Command siderun measures this program and ComfyUI over the same API workflows from outside, in turn, each on one
-// processor, and prints medians and ratios.
+// CPU, and prints medians and ratios.
 //
 //	go run ./tools/fullsize -o MODELS
 //	go run ./tools/siderun -models MODELS -comfyui DIR -python DIR/venv/bin/python -only sdxl-512,sd15,lora
@@ -66,7 +66,7 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.size, "size", 0, "image size in place of each scenario's own, for trying it out")
 	f.IntVar(&o.steps, "steps", 3, "sampler steps; all but the first are measured")
 	f.IntVar(&o.rounds, "rounds", 3, "rounds to take medians of")
-	f.IntVar(&o.cpu, "cpu", runtime.NumCPU()-1, "number of the processor that the servers run on; -1 leaves them free")
+	f.IntVar(&o.cpu, "cpu", runtime.NumCPU()-1, "number of the CPU that the servers run on; -1 leaves them free")
 	f.DurationVar(&o.timeout, "timeout", 3*time.Hour, "give up after this time")
 	if err := f.Parse(args); err != nil {
 		return o, err

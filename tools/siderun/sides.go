@@ -35,7 +35,7 @@ func (o options) sides() []side {
 	return list
 }
 
-// start runs a program over a base folder, on the one processor. The commands before it (taskset, env) become the program
+// start runs a program over a base folder, on the one CPU. The commands before it (taskset, env) become the program
 // in the same process, so that its process id is the server's.
 func (o options) start(ctx context.Context, s side, base string) (*apiclient.Process, error) {
 	port, err := freePort(ctx)

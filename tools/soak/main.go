@@ -1,5 +1,5 @@
 // Command soak starts the program and feeds it with tiny prompts for a while. It prints how many a second were accepted
-// and done, how long POST /prompt took, also with many prompts waiting, and how memory and goroutines went; it fails when
+// and completed, how long POST /prompt took, also with many prompts waiting, and how memory and goroutines changed; it fails if
 // they grow.
 package main
 

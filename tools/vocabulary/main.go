@@ -1,6 +1,6 @@
 // Command vocabulary looks for words that comfygo's texts do not use: in pages of Markdown, in HTML, in the sentences among the strings of
-// Go and JavaScript (errors, help, tooltips, log lines, labels), and in the comments of all Go files. words.txt lists them with what to
-// write instead.
+// Go and JavaScript (errors, help, tooltips, log lines, labels), and in the comments and the declared names of all Go files. words.txt lists
+// them with what to write instead.
 //
 //	go run ./tools/vocabulary        # fails when one is found
 //	go run ./tools/vocabulary -fix   # writes the replacements that need no thought
@@ -79,6 +79,9 @@ func run(tree fs.FS, root string, words *words, fix bool) ([]finding, error) {
 		}
 		fixed, inFile := words.check(path, string(text), spans(string(text)), fix)
 		found = append(found, inFile...)
+		if strings.HasSuffix(path, ".go") {
+			found = append(found, words.checkNames(path, string(text))...)
+		}
 		if fix && fixed != string(text) {
 			return os.WriteFile(filepath.Join(root, filepath.FromSlash(path)), []byte(fixed), 0o644) //nolint:gosec // sources
 		}

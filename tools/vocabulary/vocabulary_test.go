@@ -77,3 +77,30 @@ func TestListIsGood(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	w, err := parse("@picture\timage\n@card\tGPU\n!@AttachedPicture\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const source = `package a
+
+type savedPicture struct{ AttachedPicture, discard int }
+
+func wildcard(picture int) (picturesque string) {
+	for i, noCard := range "" {
+		_, a := i, noCard
+	}
+	return
+}
+`
+	var got []string
+	for _, f := range w.checkNames("a.go", source) {
+		got = append(got, f.String())
+	}
+	want := []string{`a.go:3: "savedPicture" -> image`, `a.go:5: "picture" -> image`, `a.go:6: "noCard" -> GPU`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -10,9 +10,11 @@ import (
 
 // words are what must not be written.
 type words struct {
-	pattern *regexp.Regexp
-	instead map[string]string // by the word in lower case
-	allowed []string          // phrases, in lower case
+	pattern      *regexp.Regexp
+	instead      map[string]string // by the word in lower case
+	allowed      []string          // phrases, in lower case
+	names        map[string]string // by the word of an identifier, in lower case
+	allowedNames map[string]bool
 }
 
 // finding is a word at a place.
@@ -28,18 +30,27 @@ func (f finding) String() string {
 
 // parse reads words.txt.
 func parse(text string) (*words, error) {
-	w := &words{instead: map[string]string{}}
+	w := &words{instead: map[string]string{}, names: map[string]string{}, allowedNames: map[string]bool{}}
 	var alternatives []string
 	for n, line := range strings.Split(text, "\n") {
-		switch phrase, ok := strings.CutPrefix(line, "!"); {
-		case line == "" || line[0] == '#':
-		case ok:
-			w.allowed = append(w.allowed, strings.ToLower(phrase))
-		default:
-			word, instead, ok := strings.Cut(line, "\t")
-			if !ok || word != strings.TrimSpace(word) || instead == "" {
-				return nil, fmt.Errorf("line %d of the list is not word, tab, replacement: %q", n+1, line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if phrase, ok := strings.CutPrefix(line, "!"); ok {
+			if name, isName := strings.CutPrefix(phrase, "@"); isName {
+				w.allowedNames[name] = true
+			} else {
+				w.allowed = append(w.allowed, strings.ToLower(phrase))
 			}
+			continue
+		}
+		word, instead, ok := strings.Cut(line, "\t")
+		if !ok || word != strings.TrimSpace(word) || instead == "" {
+			return nil, fmt.Errorf("line %d of the list is not word, tab, replacement: %q", n+1, line)
+		}
+		if name, isName := strings.CutPrefix(word, "@"); isName {
+			w.names[name] = instead
+		} else {
 			w.instead[strings.ToLower(word)] = instead
 			alternatives = append(alternatives, regexp.QuoteMeta(word))
 		}

@@ -25,8 +25,8 @@ func main() {
 	}
 }
 
-// picture is a file that a node has saved.
-type picture struct{ Filename, Subfolder, Type string }
+// savedImage is a file that a node has saved.
+type savedImage struct{ Filename, Subfolder, Type string }
 
 func run(server, workflow, folder string) error {
 	graph, err := os.ReadFile(workflow)
@@ -45,7 +45,7 @@ func run(server, workflow, folder string) error {
 	var job struct {
 		Finished bool
 		Result   struct {
-			Outputs map[string]struct{ Images []picture }
+			Outputs map[string]struct{ Images []savedImage }
 			Status  struct {
 				StatusStr string `json:"status_str"`
 			}
@@ -70,7 +70,7 @@ func run(server, workflow, folder string) error {
 	return nil
 }
 
-func save(server string, p picture, folder string) error {
+func save(server string, p savedImage, folder string) error {
 	query := url.Values{"filename": {p.Filename}, "subfolder": {p.Subfolder}, "type": {p.Type}}
 	data, err := call(http.MethodGet, server+"/view?"+query.Encode(), nil)
 	if err != nil {

@@ -39,8 +39,8 @@ func recorded(t *testing.T, src weights.Source, name string) []float32 {
 	return v
 }
 
-// picture is the image of testdata/record.py.
-func picture() *tensor.Tensor {
+// img is the image of testdata/record.py.
+func img() *tensor.Tensor {
 	x := tensor.New(1, 150, 190, 3)
 	for i := range x.Data {
 		x.Data[i] = float32(i*7919%256) / 255
@@ -52,7 +52,7 @@ func picture() *tensor.Tensor {
 func TestVisionEqualsUpstream(t *testing.T) {
 	t.Parallel()
 	src, v := tower(t)
-	got, rows, cols, err := v.Look(t.Context(), familytest.Runner{}, src, picture())
+	got, rows, cols, err := v.Look(t.Context(), familytest.Runner{}, src, img())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestImagesThatCannotBeRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = e.Encode(t.Context(), familytest.Runner{}, tokenizer.Tokens{{{ID: 1, Weight: 1, Image: picture()}}}, family.EncodeOptions{})
+	_, err = e.Encode(t.Context(), familytest.Runner{}, tokenizer.Tokens{{{ID: 1, Weight: 1, Image: img()}}}, family.EncodeOptions{})
 	if err == nil || !strings.Contains(err.Error(), "vision tower") {
 		t.Errorf("an image without a tower: %v", err)
 	}
@@ -106,7 +106,7 @@ func TestVisionKernels(t *testing.T) {
 	for _, stored := range []dtype.DType{dtype.F32, dtype.F16, dtype.BF16} {
 		for _, target := range familytest.Targets(t) {
 			run := &dryrun.Runner{Spec: family.Spec{Target: target}}
-			if _, _, _, err := v.Look(t.Context(), run, familytest.Stored(src, stored), picture()); err != nil {
+			if _, _, _, err := v.Look(t.Context(), run, familytest.Stored(src, stored), img()); err != nil {
 				t.Errorf("%s in %s: %v", stored, target.Compute, err)
 			}
 			for _, g := range run.Graphs {

@@ -2,15 +2,15 @@ package executor
 
 import "sync"
 
-// tape keeps a node's messages before its turn. When the turn has come all are sent at once.
-type tape struct {
+// eventBuffer keeps a node's messages before its turn. When the turn has come all are sent at once.
+type eventBuffer struct {
 	mu   sync.Mutex
 	r    *run // of the turn; nil before it
 	n    *node
 	held []func(*run, *node)
 }
 
-func (t *tape) say(message func(*run, *node)) {
+func (t *eventBuffer) add(message func(*run, *node)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.r != nil {
@@ -20,8 +20,8 @@ func (t *tape) say(message func(*run, *node)) {
 	t.held = append(t.held, message)
 }
 
-// play sends the events that were held back; later ones are sent at once.
-func (t *tape) play(r *run, n *node) {
+// flush sends the events that were held back; later ones are sent at once.
+func (t *eventBuffer) flush(r *run, n *node) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.r, t.n = r, n

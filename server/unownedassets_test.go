@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestNobodysAssets: files older than the first owner belong to the administrators. Models are visible to all
+// TestUnownedAssets: files older than the first owner belong to the administrators. Models are visible to all
 // and can be changed by none.
-func TestNobodysAssets(t *testing.T) {
+func TestUnownedAssets(t *testing.T) {
 	t.Parallel()
 	a := startAuthWithAssets(t)
 	write(t, filepath.Join(a.base, "input", "old.txt"), []byte("before owners"))

@@ -13,10 +13,10 @@ type Shares struct {
 	Clients map[string]float64 `json:"clients,omitempty"`
 }
 
-// lineup holds the waiting jobs and says which is next. Without fairness that is the first by Job.before. With it, the
+// queueOrder holds the waiting jobs and says which is next. Without fairness that is the first by Job.before. With it, the
 // highest class there is comes first, and in it the client with the smallest share: a weighted round-robin, in which a
 // client that had nothing waiting has saved nothing up.
-type lineup struct {
+type queueOrder struct {
 	fair    bool
 	weights map[string]float64
 	shares  Shares
@@ -32,21 +32,21 @@ type lane struct {
 	needs  string // what a worker must have; "" where one worker runs everything
 }
 
-func newLineup(fair bool, weights map[string]float64) *lineup {
-	return &lineup{
+func newQueueOrder(fair bool, weights map[string]float64) *queueOrder {
+	return &queueOrder{
 		fair: fair, weights: weights, shares: Shares{Clients: map[string]float64{}}, lanes: map[lane]*jobHeap{},
 		clients: map[string]int{}, byID: map[string][]*Job{},
 	}
 }
 
-func (l *lineup) laneOf(j *Job) lane {
+func (l *queueOrder) laneOf(j *Job) lane {
 	if l.fair {
 		return lane{j.place.Class, j.turn(), j.needsKey}
 	}
 	return lane{class: j.place.Class, needs: j.needsKey}
 }
 
-func (l *lineup) add(j *Job) {
+func (l *queueOrder) add(j *Job) {
 	at := l.laneOf(j)
 	h := l.lanes[at]
 	if h == nil {
@@ -63,7 +63,7 @@ func (l *lineup) add(j *Job) {
 }
 
 // remove takes a waiting job out.
-func (l *lineup) remove(j *Job) {
+func (l *queueOrder) remove(j *Job) {
 	h := l.lanes[l.laneOf(j)]
 	for i, o := range *h {
 		if o == j {
@@ -75,7 +75,7 @@ func (l *lineup) remove(j *Job) {
 }
 
 // gone forgets a job that is in no heap any more.
-func (l *lineup) gone(j *Job) {
+func (l *queueOrder) gone(j *Job) {
 	if at := l.laneOf(j); l.lanes[at].Len() == 0 {
 		delete(l.lanes, at)
 	}
@@ -92,14 +92,14 @@ func (l *lineup) gone(j *Job) {
 }
 
 // find returns the first waiting job with the id.
-func (l *lineup) find(id string) *Job {
+func (l *queueOrder) find(id string) *Job {
 	if same := l.byID[id]; len(same) > 0 {
 		return slices.MinFunc(same, order)
 	}
 	return nil
 }
 
-func (l *lineup) clear() {
+func (l *queueOrder) clear() {
 	clear(l.lanes)
 	clear(l.clients)
 	clear(l.byID)
@@ -132,7 +132,7 @@ func turnBefore(a lane, ja *Job, b lane, jb *Job, shares *Shares) bool {
 }
 
 // peek returns the job that pop would take out, or nil.
-func (l *lineup) peek() *Job {
+func (l *queueOrder) peek() *Job {
 	if l.size == 0 {
 		return nil
 	}
@@ -141,10 +141,10 @@ func (l *lineup) peek() *Job {
 }
 
 // pop takes the next job out.
-func (l *lineup) pop() *Job { return l.popFrom(nil) }
+func (l *queueOrder) pop() *Job { return l.popFrom(nil) }
 
 // popFrom takes the next job out of the lanes that may accepts, or returns nil if they are empty.
-func (l *lineup) popFrom(may func(lane) bool) *Job {
+func (l *queueOrder) popFrom(may func(lane) bool) *Job {
 	at, ok := next(l.lanes, &l.shares, may)
 	if !ok {
 		return nil
@@ -160,7 +160,7 @@ func (l *lineup) popFrom(may func(lane) bool) *Job {
 	return j
 }
 
-func (l *lineup) serve(s *Shares, at lane) {
+func (l *queueOrder) serve(s *Shares, at lane) {
 	if !l.fair {
 		return
 	}
@@ -173,7 +173,7 @@ func (l *lineup) serve(s *Shares, at lane) {
 }
 
 // all returns the waiting jobs in the order in which they will run if nothing else comes.
-func (l *lineup) all() []*Job {
+func (l *queueOrder) all() []*Job {
 	out := make([]*Job, 0, l.size)
 	if !l.fair {
 		for _, h := range l.lanes {
@@ -202,7 +202,7 @@ func (l *lineup) all() []*Job {
 }
 
 // copyShares returns a copy for callers that keep the shares.
-func (l *lineup) copyShares() *Shares {
+func (l *queueOrder) copyShares() *Shares {
 	return &Shares{Clock: l.shares.Clock, Clients: maps.Clone(l.shares.Clients)}
 }
 

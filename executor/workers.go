@@ -9,7 +9,7 @@ import (
 )
 
 // The loop in run.go alone decides the order: it works on one node at a time, in upstream's order, and everything that clients, caches and the
-// history see happens in a node's turn. The crew only makes calls of nodes early, while the current node works: a call depends on its inputs and
+// history see happens in a node's turn. Workers only make calls of nodes early, while the current node works: a call depends on its inputs and
 // on nothing else, so the time at which it is made does not matter. The events of such a node are held back for its turn, and so is its error.
 
 // errUnwanted ends the work on a result that is no longer needed.
@@ -18,7 +18,7 @@ var errUnwanted = errors.New("stopping a node that works ahead: its result is no
 // ahead is a node whose calls are made before its turn.
 type ahead struct {
 	n      *node
-	tape   *tape
+	buffer *eventBuffer
 	used   map[string]*entry // the results that its inputs come from, by node; nil when its key identifies them
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -30,7 +30,7 @@ type ahead struct {
 }
 
 func newAhead(ctx context.Context, n *node, used map[string]*entry) *ahead {
-	a := &ahead{n: n, tape: &tape{}, used: used, done: make(chan struct{})}
+	a := &ahead{n: n, buffer: &eventBuffer{}, used: used, done: make(chan struct{})}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
 	return a
 }
@@ -39,12 +39,12 @@ func newAhead(ctx context.Context, n *node, used map[string]*entry) *ahead {
 func (a *ahead) work(r *run, inputs inputSet) {
 	defer close(a.done)
 	c := r.caller(a.n, inputs)
-	c.host = func() nodes.Host { return &host{r: r, n: a.n, bar: newBar(), tape: a.tape} }
+	c.host = func() nodes.Host { return &host{r: r, n: a.n, bar: newBar(), buffer: a.buffer} }
 	c.blocked = func(b *nodes.Blocker) *nodes.Blocker {
 		if b.Message == nil {
 			return b
 		}
-		a.tape.say(func(r *run, n *node) { r.tellBlocked(n, b) })
+		a.buffer.add(func(r *run, n *node) { r.tellBlocked(n, b) })
 		return &nodes.Blocker{}
 	}
 	a.got, a.err = r.make(a.ctx, a.n, c)
@@ -70,9 +70,9 @@ func (a *ahead) entry() *entry {
 	return a.got.kept
 }
 
-// crew is a run's nodes that work ahead. It belongs to the run's goroutine.
-type crew struct {
-	workers int               // how many may work at a time
+// workers are a run's nodes that work ahead. They belong to the run's goroutine.
+type workers struct {
+	limit   int               // how many may work at a time
 	working int               // how many do
 	device  *ahead            // the one that uses the device
 	made    map[string]*ahead // by node, until its turn
@@ -83,16 +83,16 @@ type crew struct {
 // resultsAhead bounds the results that wait for their turn, for each worker: they hold images.
 const resultsAhead = 8
 
-func newCrew() *crew {
+func newWorkers() *workers {
 	// The current node has a core of its own. On a single core the wait for the device is still worth using.
-	workers := max(1, runtime.GOMAXPROCS(0)-1)
+	limit := max(1, runtime.GOMAXPROCS(0)-1)
 	// One more than the workers can be on its way: a node that began before the run.
-	return &crew{workers: workers, made: map[string]*ahead{}, landed: make(chan *ahead, workers+1)}
+	return &workers{limit: limit, made: map[string]*ahead{}, landed: make(chan *ahead, limit+1)}
 }
 
-func (c *crew) full() bool { return c.working >= c.workers || len(c.made) >= c.workers*resultsAhead }
+func (c *workers) full() bool { return c.working >= c.limit || len(c.made) >= c.limit*resultsAhead }
 
-func (c *crew) started(id string, a *ahead) {
+func (c *workers) started(id string, a *ahead) {
 	c.made[id] = a
 	c.working++
 	if a.n.class.Uses == nodes.UsesDevice {
@@ -100,7 +100,7 @@ func (c *crew) started(id string, a *ahead) {
 	}
 }
 
-func (c *crew) land(a *ahead) {
+func (c *workers) land(a *ahead) {
 	c.working--
 	if c.device == a {
 		c.device = nil
@@ -113,12 +113,12 @@ func (r *run) perform(n *node, c *caller) (got returned, err error) {
 		if r.ctx.Err() != nil {
 			return got, context.Cause(r.ctx)
 		}
-		a.tape.play(r, n)
+		a.buffer.flush(r, n)
 		r.accompany(n, a.done)
 		return a.got, a.err
 	}
 	r.waitForDevice(n)
-	if r.workAhead(n); r.crew.working == 0 && !r.mayHeadStart() {
+	if r.workAhead(n); r.workers.working == 0 && !r.mayHeadStart() {
 		return r.make(r.ctx, n, c) // nothing to watch meanwhile
 	}
 	done := make(chan struct{})
@@ -162,8 +162,8 @@ func (r *run) accompany(n *node, done <-chan struct{}) {
 		select {
 		case <-done:
 			return
-		case a := <-r.crew.landed:
-			r.crew.land(a)
+		case a := <-r.workers.landed:
+			r.workers.land(a)
 			r.workAhead(n)
 		case <-look:
 			if r.headStart() {
@@ -178,15 +178,15 @@ func (r *run) waitForDevice(n *node) {
 	if n.class.Uses == nodes.UsesNothing {
 		return
 	}
-	for r.crew.device != nil {
-		r.crew.land(<-r.crew.landed)
+	for r.workers.device != nil {
+		r.workers.land(<-r.workers.landed)
 	}
 	r.e.takeHeadStart(Job{}).drop() // this job had seemed to be done with the device
 }
 
 // takeAhead returns what was made ahead for a node, unless its inputs have changed.
 func (r *run) takeAhead(n *node) *ahead {
-	a := r.crew.made[n.id]
+	a := r.workers.made[n.id]
 	if a == nil {
 		return nil
 	}
@@ -196,7 +196,7 @@ func (r *run) takeAhead(n *node) *ahead {
 			return nil
 		}
 	}
-	delete(r.crew.made, n.id)
+	delete(r.workers.made, n.id)
 	if a.taken {
 		return nil
 	}
@@ -206,37 +206,37 @@ func (r *run) takeAhead(n *node) *ahead {
 
 // dismiss drops what was made ahead for a node.
 func (r *run) dismiss(id string) {
-	if a := r.crew.made[id]; a != nil && !a.taken {
+	if a := r.workers.made[id]; a != nil && !a.taken {
 		a.taken = true
 		a.cancel(errUnwanted)
 	}
-	delete(r.crew.made, id)
+	delete(r.workers.made, id)
 }
 
 // workAhead starts nodes beside the current one: those that are ready, and those that wait for nothing but results made ahead.
 func (r *run) workAhead(turn *node) {
 	for {
 		select {
-		case a := <-r.crew.landed:
-			r.crew.land(a)
+		case a := <-r.workers.landed:
+			r.workers.land(a)
 			continue
 		default:
 		}
 		break
 	}
 	for _, t := range r.plan.ready {
-		if r.crew.full() {
+		if r.workers.full() {
 			return
 		}
 		r.begin(t, turn)
 	}
-	for id, a := range r.crew.made {
+	for id, a := range r.workers.made {
 		t := r.plan.pending[id]
 		if t == nil || a.entry() == nil {
 			continue
 		}
 		for to := range t.blocking {
-			if next := r.plan.pending[to]; next != nil && !r.crew.full() {
+			if next := r.plan.pending[to]; next != nil && !r.workers.full() {
 				r.begin(next, turn)
 			}
 		}
@@ -246,17 +246,17 @@ func (r *run) workAhead(turn *node) {
 // begin starts a node if it may work beside the current one and all its inputs are ready.
 func (r *run) begin(t *task, turn *node) {
 	n := t.n
-	if n == turn || !n.class.WorksAhead() || r.crew.made[n.id] != nil || r.parts[n.id] != nil || r.ctx.Err() != nil {
+	if n == turn || !n.class.WorksAhead() || r.workers.made[n.id] != nil || r.parts[n.id] != nil || r.ctx.Err() != nil {
 		return
 	}
-	if n.class.Uses == nodes.UsesDevice && (turn.class.Uses != nodes.UsesNothing || r.crew.device != nil) {
+	if n.class.Uses == nodes.UsesDevice && (turn.class.Uses != nodes.UsesNothing || r.workers.device != nil) {
 		return
 	}
 	used := map[string]*entry{}
 	for _, l := range n.links {
 		e := r.plan.held[n.id][l.from.ID]
 		if e == nil {
-			e = r.crew.made[l.from.ID].entry()
+			e = r.workers.made[l.from.ID].entry()
 		}
 		if e == nil {
 			return
@@ -268,10 +268,10 @@ func (r *run) begin(t *task, turn *node) {
 	}
 	a := newAhead(r.ctx, n, used)
 	inputs := gather(n.class, n.inputs, func(l nodes.Link) ([]any, bool) { return used[l.ID].list(l.Slot) })
-	r.crew.started(n.id, a)
+	r.workers.started(n.id, a)
 	r.background.Go(func() {
 		a.work(r, inputs)
-		r.crew.landed <- a
+		r.workers.landed <- a
 	})
 }
 
@@ -280,13 +280,13 @@ func (r *run) hasTwin(n *node) bool {
 	if !n.keyed {
 		return false
 	}
-	if r.crew.keys == nil {
-		r.crew.keys = make(map[cacheKey]int, len(r.g.nodes))
+	if r.workers.keys == nil {
+		r.workers.keys = make(map[cacheKey]int, len(r.g.nodes))
 		for _, other := range r.g.nodes {
 			if other.keyed {
-				r.crew.keys[other.key]++
+				r.workers.keys[other.key]++
 			}
 		}
 	}
-	return r.crew.keys[n.key] > 1
+	return r.workers.keys[n.key] > 1
 }

@@ -11,8 +11,8 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// describePicture returns the recordings' description of an image, or nil if the data is not an image.
-func describePicture(b []byte) *pyjson.Object {
+// describeImage returns the recordings' description of an image, or nil if the data is not an image.
+func describeImage(b []byte) *pyjson.Object {
 	has := func(at int, text string) bool { return len(b) >= at+len(text) && string(b[at:at+len(text)]) == text }
 	switch {
 	case has(0, "\x89PNG\r\n\x1a\n"):

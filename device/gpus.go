@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// ErrNoCards is wrapped by errors that explain why no NVIDIA GPU is available.
-var ErrNoCards = errors.New("no NVIDIA GPU")
+// ErrNoGPU is wrapped by errors that explain why no NVIDIA GPU is available.
+var ErrNoGPU = errors.New("no NVIDIA GPU")
 
-// Card is an NVIDIA GPU.
-type Card struct {
+// GPU is an NVIDIA GPU.
+type GPU struct {
 	Index  int // as CUDA counts the visible GPUs, in the order of the bus
 	Name   string
 	UUID   string
@@ -21,10 +21,10 @@ type Card struct {
 	Own    int64 // bytes that this process holds; 0 when the driver does not tell
 }
 
-// Cards lists the GPUs that CUDA would show to this process: those that $CUDA_VISIBLE_DEVICES leaves. The error wraps
-// ErrNoCards without a GPU, which is normal.
-func Cards() ([]Card, error) {
-	all, err := readCards()
+// GPUs lists the GPUs that CUDA would show to this process: those that $CUDA_VISIBLE_DEVICES leaves. The error wraps
+// ErrNoGPU without a GPU, which is normal.
+func GPUs() ([]GPU, error) {
+	all, err := readGPUs()
 	if err != nil {
 		return nil, err
 	}
@@ -34,17 +34,17 @@ func Cards() ([]Card, error) {
 	}
 	seen := visible(all, list)
 	if len(seen) == 0 {
-		return nil, errors.Join(ErrNoCards, errors.New("CUDA_VISIBLE_DEVICES hides all"))
+		return nil, errors.Join(ErrNoGPU, errors.New("CUDA_VISIBLE_DEVICES hides all"))
 	}
 	return seen, nil
 }
 
 // visible applies CUDA_VISIBLE_DEVICES: numbers or starts of UUIDs, in the order wanted, up to the first that is wrong.
-func visible(all []Card, list string) []Card {
+func visible(all []GPU, list string) []GPU {
 	if list == "all" {
 		return all
 	}
-	var out []Card
+	var out []GPU
 	for _, want := range strings.Split(list, ",") {
 		i := position(all, strings.TrimSpace(want))
 		if i < 0 {
@@ -57,7 +57,7 @@ func visible(all []Card, list string) []Card {
 	return out
 }
 
-func position(all []Card, want string) int {
+func position(all []GPU, want string) int {
 	if n, err := strconv.Atoi(want); err == nil {
 		if n >= 0 && n < len(all) {
 			return n
