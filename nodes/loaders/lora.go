@@ -59,6 +59,7 @@ func (*LoraLoaderModelOnly) Spec() nodes.Spec {
 		Name: "LoraLoaderModelOnly", DisplayName: "Load LoRA", Category: "model/loaders", EssentialsCategory: "Image Generation",
 		Description: "Applies a LoRA to a diffusion model and leaves the text encoders as they are. Several can be chained.",
 		Outputs:     nodes.Outputs("MODEL"), Uses: nodes.UsesDevice,
+		SearchAliases: []string{"lora", "load lora", "apply lora", "lora loader", "lora model"},
 	}
 }
 

@@ -31,7 +31,7 @@ func (*GetICLoRAParameters) Spec() nodes.Spec {
 		Name: "GetICLoRAParameters", DisplayName: "Get IC-LoRA Parameters", Category: "model/conditioning/ltxv", V3: true, Module: module,
 		Outputs:       []nodes.Output{{Type: "IC_LORA_PARAMETERS", Name: "iclora_parameters", Tooltip: "How the LoRA wants guides to be added; for LTXVAddGuide."}},
 		Description:   "Reads the parameters of an in-context LoRA from the metadata of its file.",
-		SearchAliases: []string{"ic-lora", "iclora", "reference downscale factor"},
+		SearchAliases: []string{"ic-lora", "ic lora", "iclora", "downscale factor", "reference downscale"},
 	}
 }
 

@@ -142,10 +142,11 @@ type CLIPMergeSubtract struct {
 func (*CLIPMergeSubtract) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "CLIPMergeSubtract", Category: "model/merging",
-		Module:      "comfy_extras.nodes_model_merging",
-		Description: "Subtracts the weights of the second text encoders from those of the first.",
-		Outputs:     nodes.Outputs("CLIP"),
-		Uses:        nodes.UsesNothing,
+		Module:        "comfy_extras.nodes_model_merging",
+		Description:   "Subtracts the weights of the second text encoders from those of the first.",
+		SearchAliases: []string{"clip difference", "text encoder subtract"},
+		Outputs:       nodes.Outputs("CLIP"),
+		Uses:          nodes.UsesNothing,
 	}
 }
 
@@ -164,10 +165,11 @@ type CLIPMergeAdd struct {
 func (*CLIPMergeAdd) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "CLIPMergeAdd", Category: "model/merging",
-		Module:      "comfy_extras.nodes_model_merging",
-		Description: "Adds the weights of two sets of text encoders, such as a difference to another base.",
-		Outputs:     nodes.Outputs("CLIP"),
-		Uses:        nodes.UsesNothing,
+		Module:        "comfy_extras.nodes_model_merging",
+		Description:   "Adds the weights of two sets of text encoders, such as a difference to another base.",
+		SearchAliases: []string{"combine clip"},
+		Outputs:       nodes.Outputs("CLIP"),
+		Uses:          nodes.UsesNothing,
 	}
 }
 

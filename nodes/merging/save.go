@@ -55,7 +55,8 @@ type ImageOnlyCheckpointSave struct {
 
 // Spec implements nodes.Node.
 func (*ImageOnlyCheckpointSave) Spec() nodes.Spec {
-	s := saverSpec("ImageOnlyCheckpointSave", "", "Writes a diffusion model that reads images, an image encoder and a VAE as a checkpoint into the output folder.")
+	s := saverSpec("ImageOnlyCheckpointSave", "", "Writes a diffusion model that reads images, an image encoder and a VAE as a checkpoint into the output folder.",
+		"save model", "export checkpoint", "merge save")
 	s.Module = "comfy_extras.nodes_video_model"
 	return s
 }

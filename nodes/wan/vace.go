@@ -35,7 +35,7 @@ func (*WanVaceToVideo) Spec() nodes.Spec {
 		Name: "WanVaceToVideo", Category: "model/conditioning/wan/vace",
 		Module: module, V3: true,
 		Outputs: []nodes.Output{{Type: "CONDITIONING", Name: "positive"}, {Type: "CONDITIONING", Name: "negative"}, {Type: "LATENT", Name: "latent"}, {Type: "INT", Name: "trim_latent"}},
-		Uses:    nodes.UsesDevice,
+		Uses:    nodes.UsesDevice, SearchAliases: []string{"video conditioning", "video control"},
 	}
 }
 

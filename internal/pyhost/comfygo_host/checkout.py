@@ -1,10 +1,9 @@
 """Classes from the user's own ComfyUI checkout: its core classes, its partner nodes and the packs, with its real modules."""
 
-import asyncio
 import os
 import sys
 
-from .common import API, PackRoutes, PackTable, forward, info_v1, load_packs, prestartup
+from .common import API, PackRoutes, PackTable, forward, load_packs, prestartup
 
 
 class Checkout(API):
@@ -37,13 +36,10 @@ class Checkout(API):
         import execution
         import nodes
         import server
-        from comfy_api.internal import _ComfyNodeInternal, _NodeOutputInternal, first_real_override, is_class, make_locked_method_func
-        from comfy_api.latest import _io as io
         from comfy_execution import graph, graph_utils, progress, utils
 
-        self.nodes, self.management, self.io = nodes, comfy.model_management, io
-        self.node_type, self.output_type = _ComfyNodeInternal, _NodeOutputInternal
-        self.override, self.is_class, self.locked = first_real_override, is_class, make_locked_method_func
+        self.nodes, self.management = nodes, comfy.model_management
+        self.use_schemas()
         self.graph, self.builder, self.block_type = graph, graph_utils.GraphBuilder, graph_utils.ExecutionBlocker
         self.progress, self.node_context, self.executing = progress, utils.CurrentNodeContext, utils.get_executing_context
         self.binary = server.BinaryEventTypes
@@ -82,19 +78,6 @@ class Checkout(API):
     def is_core(self, name):
         return name in self.core
 
-    def is_v3(self, cls):
-        return isinstance(cls, type) and issubclass(cls, self.node_type)
-
-    def is_async(self, cls):
-        method = self.override(cls, "execute")
-        return method is not None and asyncio.iscoroutinefunction(getattr(method, "__func__", method))
-
-    def info(self, name):
-        cls = self.classes()[name]
-        if self.is_v3(cls):
-            return cls.GET_NODE_INFO_V1()
-        return info_v1(name, cls, self.nodes.NODE_DISPLAY_NAME_MAPPINGS)
-
     # Calls
 
     def begin(self, message):
@@ -104,30 +87,6 @@ class Checkout(API):
             self.prompt = message["prompt"]
             self.progress.reset_progress_state(self.prompt, self.graph.DynamicPrompt({}))
             self.progress.add_progress_handler(forwarder(self))
-
-    def invoke_v3(self, cls, target, function, inputs, hidden, message):
-        raw = {k: v[0] if message.get("lists") and isinstance(v, list) and v else v for k, v in inputs.items()}
-        _, wanted, data = self.io.get_finalized_class_inputs(cls.INPUT_TYPES(), raw)
-        shown = {}
-        for kind in self.io.Hidden:
-            if wanted is not None and kind.name in wanted:
-                shown[kind] = hidden.get(kind.value if isinstance(kind.value, str) else kind.name.upper(), hidden.get(kind.name.upper()))
-        data["hidden_inputs"] = shown
-        if message["what"] == "lazy":
-            data["create_dynamic_tuple"] = True
-        cls.VALIDATE_CLASS()
-        clone = cls.PREPARE_CLASS_CLONE(data)
-        if message["what"] in ("run", "lazy") or data:
-            inputs = self.io.build_nested_inputs(inputs, data)
-        return self.locked(cls, function, clone)(**inputs)
-
-    def is_output(self, value):
-        return isinstance(value, self.output_type)
-
-    def video(self, path):
-        from comfy_api.latest import InputImpl
-
-        return InputImpl.VideoFromFile(path)
 
     # Interrupts and memory
 

@@ -3,6 +3,7 @@
 import base64
 import hmac
 import importlib.util
+import inspect
 import logging
 import os
 import time
@@ -264,6 +265,53 @@ class API:
 
     def on_prompt(self, prompt):
         return self.server.trigger_on_prompt(prompt)
+
+    # Nodes of the schema API
+
+    def use_schemas(self):
+        """Takes what it needs of comfy_api, of the checkout or of the stand-ins."""
+        from comfy_api.internal import _ComfyNodeInternal, _NodeOutputInternal, first_real_override, make_locked_method_func
+        from comfy_api.latest import _io
+
+        self.io, self.node_type, self.output_type = _io, _ComfyNodeInternal, _NodeOutputInternal
+        self.override, self.locked = first_real_override, make_locked_method_func
+
+    def is_v3(self, cls):
+        return isinstance(cls, type) and issubclass(cls, self.node_type)
+
+    def is_async(self, cls):
+        method = self.override(cls, "execute")
+        return method is not None and inspect.iscoroutinefunction(getattr(method, "__func__", method))
+
+    def info(self, name):
+        cls = self.classes()[name]
+        if self.is_v3(cls):
+            return cls.GET_NODE_INFO_V1()
+        return info_v1(name, cls, self.nodes.NODE_DISPLAY_NAME_MAPPINGS)
+
+    def is_output(self, value):
+        return isinstance(value, self.output_type)
+
+    def invoke_v3(self, cls, target, function, inputs, hidden, message):
+        raw = {k: v[0] if message.get("lists") and isinstance(v, list) and v else v for k, v in inputs.items()}
+        _, wanted, data = self.io.get_finalized_class_inputs(cls.INPUT_TYPES(), raw)
+        shown = {}
+        for kind in self.io.Hidden:
+            if wanted is not None and kind.name in wanted:
+                shown[kind] = hidden.get(kind.value if isinstance(kind.value, str) else kind.name.upper(), hidden.get(kind.name.upper()))
+        data["hidden_inputs"] = shown
+        if message["what"] == "lazy":
+            data["create_dynamic_tuple"] = True
+        cls.VALIDATE_CLASS()
+        clone = cls.PREPARE_CLASS_CLONE(data)
+        if message["what"] in ("run", "lazy") or data:
+            inputs = self.io.build_nested_inputs(inputs, data)
+        return self.locked(cls, function, clone)(**inputs)
+
+    def video(self, path):
+        from comfy_api.latest import InputImpl
+
+        return InputImpl.VideoFromFile(path)
 
     def on_bar(self, value, total, preview, prompt_id=None, node_id=None):
         """Is called by comfy.utils.ProgressBar."""

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from .common import API, PackRoutes, PackTable, forward, info_v1, load_packs, prestartup
+from .common import API, PackRoutes, PackTable, forward, load_packs, prestartup
 
 
 class StandIns(API):
@@ -27,21 +27,23 @@ class StandIns(API):
         prestartup(self.packs)
         import comfy.model_management
         import comfy.utils
-        import comfy_api.v0_0_2
+        import comfy_api.latest
         import nodes
         import server
         from comfy_execution import graph, graph_utils, utils
 
         self.nodes, self.management = nodes, comfy.model_management
+        self.use_schemas()
         self.graph, self.builder, self.block_type = graph, graph_utils.GraphBuilder, graph_utils.ExecutionBlocker
         self.node_context, self.executing = utils.CurrentNodeContext, utils.get_executing_context
         self.server = server.PromptServer(loop)
         self.server.send_sync = lambda event, data, sid=None: forward(self.runner, event, data, sid)
         comfy.utils.set_progress_bar_global_hook(self.on_bar)
-        comfy_api.v0_0_2.PROGRESS = self.on_progress
+        comfy_api.latest.PROGRESS = self.on_progress
 
     def load(self):
-        load_packs(self.packs, self.nodes, self.nodes.load_custom_node)
+        load = lambda path, ignore: self.loop.run_until_complete(self.nodes.load_custom_node(path, ignore))
+        load_packs(self.packs, self.nodes, load)
         routes, http = [], None
         if self.server.app is not None:
             routes = PackRoutes.of(self.server).listed
@@ -59,35 +61,15 @@ class StandIns(API):
     def is_core(self, name):
         return False
 
-    def is_v3(self, cls):
-        return False
-
-    def is_async(self, cls):
-        return False
-
-    def override(self, cls, name):
-        return None
-
-    def info(self, name):
-        return info_v1(name, self.classes()[name], self.nodes.NODE_DISPLAY_NAME_MAPPINGS)
-
     # Calls
 
     def begin(self, message):
         self.server.last_prompt_id, self.server.last_node_id = message["prompt"], message["node"]
-
-    def is_output(self, value):
-        return False
-
-    def video(self, path):
-        return path
 
     def free(self):
         self.unload_own()
         self.management.soft_empty_cache()
 
     def on_progress(self, prompt_id, node_id, value, total, image):
-        shown = None
-        if image is not None:
-            shown = self.runner.preview(image if isinstance(image, tuple) else ("JPEG", image, None))
+        shown = self.runner.preview(image) if image is not None else None
         self.runner.notify("progress", prompt=prompt_id or self.server.last_prompt_id, node=node_id, value=value, max=total, bar=False, preview=shown)

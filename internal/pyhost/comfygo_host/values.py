@@ -128,6 +128,8 @@ class Values:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         descriptor = os.open(path, flags, 0o600)
         try:
+            if hasattr(os, "fchmod"):
+                os.fchmod(descriptor, 0o600)  # a pack may have set a mask that keeps comfygo out
             length = data.numel() * 4
             if length:
                 os.truncate(descriptor, length) if os.truncate in os.supports_fd else os.ftruncate(descriptor, length)

@@ -73,7 +73,7 @@ class PreviewImage(SaveImage):
         return {"required": {"images": ("IMAGE",)}, "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}}
 
 
-def load_custom_node(path, ignore=frozenset()):
+async def load_custom_node(path, ignore=frozenset(), module_parent="custom_nodes"):
     """Imports a pack; False, with a warning in the log, when that fails."""
     name = os.path.basename(path)
     module_name, folder, file = path.replace(".", "_x_"), path, os.path.join(path, "__init__.py")
@@ -92,19 +92,69 @@ def load_custom_node(path, ignore=frozenset()):
                             "what belongs to ComfyUI itself takes a checkout (--comfyui DIR)")
         return False
     LOADED_MODULE_DIRS[name] = os.path.abspath(folder)
+    add_web_folders(name, folder, module)
+    if getattr(module, "NODE_CLASS_MAPPINGS", None) is not None:
+        for key, cls in module.NODE_CLASS_MAPPINGS.items():
+            add_class(name, key, cls, ignore)
+        NODE_DISPLAY_NAME_MAPPINGS.update(getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", None) or {})
+        return True
+    if hasattr(module, "comfy_entrypoint"):
+        return await load_extension(name, module.comfy_entrypoint, ignore)
+    logging.warning(f"{name} has neither NODE_CLASS_MAPPINGS nor comfy_entrypoint")
+    return False
+
+
+def add_class(name, key, cls, ignore):
+    """Registers a class of a pack, unless one of ComfyUI's own has its name."""
+    if key not in ignore:
+        NODE_CLASS_MAPPINGS[key] = cls
+        cls.RELATIVE_PYTHON_MODULE = f"custom_nodes.{name}"
+
+
+async def load_extension(name, entrypoint, ignore):
+    """Registers the classes of a pack of the schema API; False, with a warning in the log, when that fails."""
+    from comfy_api.latest import ComfyExtension
+
+    try:
+        if not callable(entrypoint):
+            raise TypeError("comfy_entrypoint is no function")
+        extension = entrypoint()
+        if inspect.isawaitable(extension):
+            extension = await extension
+        if not isinstance(extension, ComfyExtension):
+            raise TypeError(f"comfy_entrypoint returned {type(extension).__name__}, not a ComfyExtension")
+        await extension.on_load()
+        classes = await extension.get_node_list()
+        if not isinstance(classes, list):
+            raise TypeError(f"get_node_list returned {type(classes).__name__}, not a list")
+        for cls in classes:
+            schema = cls.GET_SCHEMA()
+            add_class(name, schema.node_id, cls, ignore)
+            if schema.display_name is not None:
+                NODE_DISPLAY_NAME_MAPPINGS[schema.node_id] = schema.display_name
+    except Exception:
+        logging.warning(f"{name} failed in comfy_entrypoint: {traceback.format_exc()}")
+        return False
+    return True
+
+
+def add_web_folders(name, folder, module):
+    """Registers what a pack has for browsers: the folder that its pyproject.toml names, and that of WEB_DIRECTORY."""
+    project, web = project_web(folder)
+    if web and os.path.isdir(os.path.join(folder, web)):
+        EXTENSION_WEB_DIRS[project or name] = os.path.abspath(os.path.join(folder, web))
     web = getattr(module, "WEB_DIRECTORY", None)
     if web is not None and os.path.isdir(os.path.join(folder, web)):
         EXTENSION_WEB_DIRS[name] = os.path.abspath(os.path.join(folder, web))
-    classes = getattr(module, "NODE_CLASS_MAPPINGS", None)
-    if classes is None:
-        if inspect.isroutine(getattr(module, "comfy_entrypoint", None)):
-            logging.warning(f"{name} uses comfy_api.latest, which takes a ComfyUI checkout: start comfygo with --comfyui DIR")
-        else:
-            logging.warning(f"{name} has neither NODE_CLASS_MAPPINGS nor comfy_entrypoint")
-        return False
-    for key, cls in classes.items():
-        if key not in ignore:
-            NODE_CLASS_MAPPINGS[key] = cls
-            cls.RELATIVE_PYTHON_MODULE = f"custom_nodes.{name}"
-    NODE_DISPLAY_NAME_MAPPINGS.update(getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", None) or {})
-    return True
+
+
+def project_web(folder):
+    """Returns the project's name and tool.comfy.web of pyproject.toml; nothing of one that cannot be read, or before Python 3.11."""
+    try:
+        import tomllib
+
+        with open(os.path.join(folder, "pyproject.toml"), "rb") as f:
+            project = tomllib.load(f)
+        return project.get("project", {}).get("name"), project.get("tool", {}).get("comfy", {}).get("web")
+    except (ImportError, OSError, ValueError, AttributeError):
+        return None, None

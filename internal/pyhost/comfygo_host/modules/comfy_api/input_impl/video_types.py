@@ -1,0 +1,5 @@
+"""Videos under their older name."""
+
+from comfy_api.input_impl import VideoFromComponents, VideoFromFile
+
+__all__ = ["VideoFromFile", "VideoFromComponents"]

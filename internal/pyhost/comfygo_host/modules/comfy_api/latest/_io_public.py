@@ -1,0 +1,3 @@
+"""What packs import as ``io``."""
+
+from ._io import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""What packs import as ``ui``."""
+
+from ._ui import *  # noqa: F403

@@ -1,0 +1,89 @@
+package tests_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// TestPackSchemas runs packs of the schema API without a ComfyUI checkout: they are described as ComfyUI describes them, and run.
+func TestPackSchemas(t *testing.T) {
+	t.Parallel()
+	server := startPacks(t, []string{"schema", "mapped"})
+	type inputs = map[string]any
+	widgets := inputs{"whole": 3, "part": 0.5, "text": "t", "yes": true, "one": "b"}
+	for _, c := range []struct {
+		name  string
+		nodes map[string]any
+		want  string // what is shown
+		fails string // part of the error's message
+	}{
+		{"widgets and hidden values", map[string]any{"1": packNode("SchemaWidgets", widgets)}, "3 0.5 t True b 1 2 None", ""},
+		{"inputs that depend on values", map[string]any{"1": packNode("SchemaDynamic", inputs{
+			"all.n0": 4, "all.n1": 5, "mode": "more", "mode.x": 8, "named.right": "r",
+		})}, "[('n0', 4), ('n1', 5)] {'x': 8, 'y': None, 'mode': 'more'} {'right': 'r'}", ""},
+		{"none of those that may be missing", map[string]any{"1": packNode("SchemaDynamic", inputs{"all.n0": 4, "mode": "plain"})}, "[('n0', 4)] {'mode': 'plain'} {}", ""},
+		{"lists", map[string]any{"1": packNode("SchemaLists", inputs{"n": 3})}, "0|1|2", ""},
+		{"lazy inputs", map[string]any{
+			"0": packNode("SchemaOther", inputs{"how": "wrong"}), "2": packNode("SchemaWaits", inputs{"text": "b"}),
+			"1": packNode("SchemaLazy", inputs{"first": false, "a": link("0", 0), "b": link("2", 0)}),
+		}, "b!", ""},
+		{"a coroutine", map[string]any{"1": packNode("SchemaWaits", inputs{"text": "x"})}, "x!", ""},
+		{"expansion", map[string]any{"1": packNode("SchemaExpands", inputs{"text": "y"})}, "y!", ""},
+		{"by the table of the first API", map[string]any{"1": packNode("MappedNode", inputs{"text": "z"})}, "z of MappedClone", ""},
+		{"a tuple", map[string]any{"1": packNode("SchemaOther", inputs{"how": "tuple"})}, "of a tuple", ""},
+		{"a dictionary", map[string]any{"1": packNode("SchemaOther", inputs{"how": "dict"})}, "of a dictionary", ""},
+		{"flags of clients", map[string]any{"1": packNode("SchemaOther", inputs{"how": "flags"})}, "False16384True", ""},
+		{"a blocker", map[string]any{"1": packNode("SchemaOther", inputs{"how": "block"})}, "", ""},
+		{"a text in place of an output", map[string]any{"1": packNode("SchemaOther", inputs{"how": "text"})}, "", "returned str"},
+		{"an attribute of the class", map[string]any{"1": packNode("SchemaOther", inputs{"how": "set"})}, "", "kept cannot be set"},
+		{"an expansion that is not declared", map[string]any{"1": packNode("SchemaOther", inputs{"how": "expand"})}, "", "enable_expand"},
+		{"a class of a checkout that a pack derives from", map[string]any{"1": packNode("SchemaOther", inputs{"how": "guider"})}, "", "--comfyui"},
+		{"a class of a checkout", map[string]any{"1": packNode("SchemaOther", inputs{"how": "vae"})}, "", "comfy.sd.VAE"},
+		{"a function of a checkout", map[string]any{"1": packNode("SchemaOther", inputs{"how": "compile"})}, "", "--comfyui"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := server.run(t, shows(c.nodes, link("1", 0)))
+			f := r.Failure()
+			if c.fails != "" {
+				if f == nil || !strings.Contains(f.Message, c.fails) {
+					t.Fatalf("the failure is %+v, want one with %q", f, c.fails)
+				}
+				return
+			}
+			if got := shown(r); got != c.want {
+				t.Fatalf("shown is %q, want %q; failure %+v", got, c.want, f)
+			}
+		})
+	}
+	t.Run("validation", func(t *testing.T) {
+		_, err := server.Queue(t.Context(), shows(map[string]any{"1": packNode("SchemaWidgets", inputs{"whole": 7, "part": 0.5, "text": "", "yes": true, "one": "a"})}, link("1", 0)), "")
+		if err == nil || !strings.Contains(err.Error(), "7 is not taken") {
+			t.Fatalf("a number that the class refuses is answered with %v", err)
+		}
+	})
+	t.Run("descriptions", func(t *testing.T) {
+		recorded, err := os.ReadFile(filepath.Join("testdata", "packs_schema.json")) // of ComfyUI 0.33.0 with the same packs
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got map[string]any
+		if err := json.Unmarshal(recorded, &want); err != nil {
+			t.Fatal(err)
+		}
+		if err := server.Get(t.Context(), "/object_info", &got); err != nil {
+			t.Fatal(err)
+		}
+		for name, w := range want {
+			if !reflect.DeepEqual(got[name], w) {
+				t.Errorf("%s is described as\n%v, want\n%v", name, got[name], w)
+			}
+		}
+		if len(want) != 9 {
+			t.Errorf("%d classes are recorded", len(want))
+		}
+	})
+}
