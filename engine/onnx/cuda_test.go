@@ -80,6 +80,8 @@ var operators = map[string]func(g *onnx.Graph, x *onnx.Value){
 		g.ScatterND(g.GatherAxis(x, g.Ints(0, 1, 2), 1), i, g.Input("rows", x.DType, onnx.D(1), onnx.D(3), onnx.Sym("H"), onnx.D(8)))
 		flat := g.Input("flat", x.DType, onnx.Dims(1, 5)...)
 		g.GatherElements(flat, i, 1)
+		line := g.Reshape(x, onnx.Infer)
+		g.Gather(line, g.NonZero(g.Less(line, g.Scalar(x.DType, 0)), line.Dim(0)))
 	},
 }
 

@@ -104,6 +104,7 @@ type Graph struct {
 	byMask  map[string]*Value
 	last    map[*Value]*Value // the channels-last forms of images
 	domains map[string]bool
+	counts  []count // of NonZero
 	opset   int
 	scope   string
 	next    int
@@ -238,10 +239,10 @@ func (g *Graph) Walk(f func(Node)) {
 	}
 }
 
-// ComputesShapes reports whether the graph computes sizes from the shapes of its inputs. ONNX Runtime runs such operators on
-// the CPU, whatever the device.
+// ComputesShapes reports whether the graph computes sizes, from the shapes of its inputs or from values. ONNX Runtime does that on the
+// CPU, whatever the device.
 func (g *Graph) ComputesShapes() bool {
-	return slices.ContainsFunc(g.nodes, func(n node) bool { return n.op == "Shape" })
+	return slices.ContainsFunc(g.nodes, func(n node) bool { return n.op == "Shape" || n.op == "NonZero" })
 }
 
 func (g *Graph) push(n node) {

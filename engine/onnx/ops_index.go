@@ -1,6 +1,10 @@
 package onnx
 
-import "comfygo/engine/dtype"
+import (
+	"strconv"
+
+	"comfygo/engine/dtype"
+)
 
 func (g *Graph) checkIndices(op string, indices *Value, types ...dtype.DType) {
 	for _, t := range types {
@@ -55,4 +59,21 @@ func (g *Graph) ScatterND(x, indices, updates *Value) *Value {
 		g.fail("ScatterND", "updates are %v, wanted %v", updates.Shape, want)
 	}
 	return g.op(DomainONNX, "ScatterND", x.DType, x.Shape, []*Value{x, indices, updates})
+}
+
+// NonZero returns the places of the elements of the vector x (Bool) that are true, int64 [n]. n is a symbol of its own whose value only a
+// run knows, and which may be 0; estimates of memory take usual for it.
+func (g *Graph) NonZero(x *Value, usual Dim) *Value {
+	if x.DType != dtype.Bool || x.Rank() != 1 {
+		g.fail("NonZero", "%s%v is no vector of booleans", x.DType, x.Shape)
+	}
+	name := "found" + strconv.Itoa(g.next+1)
+	g.counts = append(g.counts, count{name, usual})
+	return g.Squeeze(g.op(DomainONNX, "NonZero", dtype.I64, Shape{D(1), Sym(name)}, []*Value{x}), 0)
+}
+
+// count is a symbol whose value only a run knows.
+type count struct {
+	name  string
+	usual Dim
 }

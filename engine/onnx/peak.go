@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -9,6 +10,16 @@ import (
 // there twice, and what ONNX Runtime's arena grows to by what operators write until nothing reads it any more. Operators run
 // in ONNX Runtime's order, and results take the memory that its planner gives them. Weights and constants do not count.
 func (g *Graph) Peak(symbols map[string]int) (int64, error) {
+	if len(g.counts) > 0 {
+		symbols = maps.Clone(symbols)
+	}
+	for _, c := range g.counts {
+		n, err := c.usual.Eval(symbols)
+		if err != nil {
+			return 0, err
+		}
+		symbols[c.name] = n
+	}
 	p := peak{symbols: symbols, known: map[Dim]int64{}, buffers: map[*Value]*buffer{}, left: map[*Value]int{}, vague: map[*Value]bool{}}
 	for i := range g.nodes {
 		for _, v := range g.nodes[i].in {

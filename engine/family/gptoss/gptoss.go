@@ -36,7 +36,7 @@ type Config struct {
 	Width, Layers, Vocab int
 	// Heads and KVHeads count the heads of queries and of keys, each HeadDim wide.
 	Heads, KVHeads, HeadDim int
-	// Experts is the number of experts of a layer, Inner the width inside one; Active is the number of experts per token.
+	// Experts is the number of experts of a layer, Inner the width inside one; a token is computed by Active of them.
 	Experts, Inner, Active int
 	// Window is the number of tokens that every other layer attends to, starting with the first layer.
 	Window int
@@ -178,25 +178,12 @@ func (e *Encoder) Weights() weights.Source { return e.src }
 
 // Tokenize implements family.TextEncoder.
 func (e *Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
-	m, err := e.words()
-	if err != nil {
-		return nil, err
-	}
-	rules := tokenizer.Options{Start: special.Start, End: special.End, Pad: special.Pad, MinLength: 1, Unweighted: true}
-	return tokenizer.New(m, o.Apply(rules)).Tokenize(prompt, o.Embedding)
+	return o.Lay(e.words, tokenizer.Options{Start: special.Start, End: special.End, Pad: special.Pad, MinLength: 1, Unweighted: true}, prompt)
 }
 
 // Encode implements family.TextEncoder: the states after the selected layers side by side, without a norm. There is no pooled output.
 func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenizer.Tokens, o family.EncodeOptions) (family.Encoding, error) {
-	r, err := textenc.Encode(ctx, call{e, run}, tokens, textenc.Settings{Empty: special, Width: e.Config.Width, ZeroMasked: o.ZeroMasked, Unended: o.Unended})
-	if err != nil {
-		return family.Encoding{}, err
-	}
-	out := family.Encoding{Hidden: r.Hidden}
-	if o.ReturnMask {
-		out.Mask = r.Mask
-	}
-	return out, nil
+	return o.Encode(ctx, call{e, run}, tokens, special, e.Config.Width)
 }
 
 // call is one use of the network, for textenc.
@@ -253,10 +240,11 @@ func hidden(rows []textenc.Row, window int) *tensor.Tensor {
 	return out
 }
 
-// memory is the bytes of activations for some rows of n tokens, which attend in all heads at once.
+// memory is the bytes of activations for some rows of n tokens, which attend in all heads at once, and of an expert's matrices.
 func (c Config) memory(rows, n int) int64 {
-	const copies = 3
-	return family.Product(rows, n, copies*c.Heads*(n+1)+len(c.Selected)*c.Width+8*c.Width+6*c.Inner+4*c.Heads*c.HeadDim, 4)
+	const copies, results = 3, 5
+	perToken := copies*c.Heads*(n+1) + len(c.Selected)*c.Width + 8*c.Width + 6*c.Inner + results*c.Active*c.Width + 4*c.Heads*c.HeadDim
+	return family.Product(rows, n, perToken, 4) + family.Product(3, c.Inner, c.Width, 4)
 }
 
 func (e *Encoder) graph() family.Graph {

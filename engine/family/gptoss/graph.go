@@ -92,30 +92,20 @@ func (w *writer) attend(s *weights.Scope, x *onnx.Value, near int) *onnx.Value {
 	return w.Linear(s.At("o_proj"), y, w.Width)
 }
 
-// mixture is the sum of the experts, each times its score for a token. All experts are computed for all tokens, and inactive experts have
-// weight zero. Upstream: GptOssMLP.
+// mixture is the sum of the experts that a token is routed to, each times its score. Where scores are equal, the expert that comes first
+// counts as greater. Upstream: GptOssMLP.
 func (w *writer) mixture(s *weights.Scope, x *onnx.Value) *onnx.Value {
-	scores := w.Linear(s.At("router"), x, w.Experts)
-	best, _ := w.TopK(scores, -1, w.Active)
-	least := w.Slice(best, -1, w.Active-1, w.Active)
-	scores = w.Softmax(w.Where(w.Less(scores, least), w.Const(w.far()), scores), -1)
-	var sum *onnx.Value
-	for i, score := range w.Split(scores, -1, slices.Repeat([]int{1}, w.Experts)...) {
-		y := w.Mul(w.expert(s.At("experts", strconv.Itoa(i)), x), score)
-		if sum == nil {
-			sum = y
-		} else {
-			sum = w.Add(sum, y)
-		}
-	}
-	return sum
+	best, experts := w.TopK(w.Linear(s.At("router"), x, w.Experts), -1, w.Active)
+	return w.Routed(x, experts, w.Softmax(best, -1), w.Experts, func(i int, x *onnx.Value) *onnx.Value {
+		return w.expert(s.At("experts", strconv.Itoa(i)), x)
+	})
 }
 
-// expert is the gated feed-forward layer of one expert, with interleaved gates and values. Upstream: GptOssExperts.
+// expert is the gated feed-forward layer of one expert for tokens [rows,width], with interleaved gates and values. Upstream: GptOssExperts.
 func (w *writer) expert(s *weights.Scope, x *onnx.Value) *onnx.Value {
-	h := w.Reshape(w.Linear(s.At("gate_up_proj"), x, 2*w.Inner), x.Dim(0), x.Dim(1), onnx.D(w.Inner), onnx.D(2))
+	h := w.Reshape(w.Linear(s.At("gate_up_proj"), x, 2*w.Inner), x.Dim(0), onnx.D(w.Inner), onnx.D(2))
 	parts := w.Split(h, -1, 1, 1)
-	gate, up := w.Squeeze(parts[0], 3), w.Squeeze(parts[1], 3)
+	gate, up := w.Squeeze(parts[0], 2), w.Squeeze(parts[1], 2)
 	gate = w.QuickGelu(w.Min(gate, w.Const(limit)), alpha)
 	return w.Linear(s.At("down_proj"), w.Mul(gate, w.Add(w.Clip(up, -limit, limit), w.Const(1))), w.Width)
 }

@@ -97,26 +97,11 @@ func (n network) single(s *weights.Scope, x, time *onnx.Value, rope *nn.Rotary) 
 	return dit.HalfSafe(n.Builder, m[1].Add(n.Builder, x, n.experts(s.At("ff_i"), m[1].Apply(n.Builder, x))))
 }
 
-// experts is the sum of the experts' MLPs, each times its score for a token, and of the shared one. All experts are
-// computed for all tokens, and inactive experts have weight zero.
+// experts is the sum of the MLPs of the experts that a token is routed to, each times its score, and of the shared one.
 func (n network) experts(s *weights.Scope, x *onnx.Value) *onnx.Value {
-	scores := n.Softmax(n.Linear(s.At("gate"), x, n.c.Experts), -1)
-	best, _ := n.TopK(scores, -1, active)
-	least := n.Slice(best, -1, active-1, active)
-	parts := n.Split(n.Where(n.Less(scores, least), n.Const(0), scores), -1, ones(n.c.Experts)...)
-	sum := n.feedForward(s.At("shared_experts"), x)
-	for i, score := range parts {
-		sum = n.Add(sum, n.Mul(n.feedForward(s.At("experts").Index(i), x), score))
-	}
-	return sum
-}
-
-func ones(n int) []int {
-	out := make([]int, n)
-	for i := range out {
-		out[i] = 1
-	}
-	return out
+	scores, numbers := n.TopK(n.Softmax(n.Linear(s.At("gate"), x, n.c.Experts), -1), -1, active)
+	own := n.Routed(x, numbers, scores, n.c.Experts, func(i int, x *onnx.Value) *onnx.Value { return n.feedForward(s.At("experts").Index(i), x) })
+	return n.Add(n.feedForward(s.At("shared_experts"), x), own)
 }
 
 // feedForward is a gated MLP.
