@@ -252,7 +252,7 @@ func (v *VAE) Encode(ctx context.Context, pixels *tensor.Tensor) (*tensor.Tensor
 		return nil, err
 	}
 	if v.info.Video {
-		return v.encodeVideo(ctx, x)
+		return v.eachVideo(x, func(x *tensor.Tensor) (*tensor.Tensor, error) { return v.encodeVideo(ctx, x) })
 	}
 	h, w := x.Dim(2), x.Dim(3)
 	if !v.fits(func() int64 { return v.net.EncodeMemory(x.Slice(0, 1).Shape) }) {
@@ -279,9 +279,28 @@ func (v *VAE) EncodeTiled(ctx context.Context, pixels *tensor.Tensor, t Tiles) (
 	case v.info.Video && v.info.Untiled:
 		return v.encodeVideo(ctx, x)
 	case v.info.Video:
-		return v.encodeVideoTiled(ctx, x, t)
+		return v.eachVideo(x, func(x *tensor.Tensor) (*tensor.Tensor, error) { return v.encodeVideoTiled(ctx, x, t) })
 	}
 	return v.encodeTiled(ctx, x, t)
+}
+
+// eachVideo encodes images: all of them as the frames of one video, or each as a video of its own.
+func (v *VAE) eachVideo(x *tensor.Tensor, encode func(x *tensor.Tensor) (*tensor.Tensor, error)) (*tensor.Tensor, error) {
+	if !v.info.Apart || x.Dim(0) == 1 {
+		return encode(x)
+	}
+	var out *tensor.Tensor
+	for b := range x.Dim(0) {
+		z, err := encode(x.Slice(b, b+1))
+		if err != nil {
+			return nil, err
+		}
+		if out == nil {
+			out = tensor.New(append([]int{x.Dim(0)}, z.Shape[1:]...)...)
+		}
+		copy(out.Index(b).Data, z.Data)
+	}
+	return out, nil
 }
 
 func (v *VAE) encodeTiled(ctx context.Context, x *tensor.Tensor, t Tiles) (*tensor.Tensor, error) {

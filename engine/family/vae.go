@@ -88,6 +88,8 @@ type VAEInfo struct {
 	CanEncode, CanDecode bool
 	// Video reports that latents have a time axis: [B,C,T,h,w].
 	Video bool
+	// Apart reports that each of several images is encoded as a video of one frame.
+	Apart bool
 	// Pace is the number of frames per latent frame after the first one, 0 for VAEs of images.
 	Pace int
 	// Frames returns the number of decoded frames of a latent of n frames; nil for VAEs of images.

@@ -5,6 +5,7 @@ import (
 
 	"comfygo/engine/family"
 	"comfygo/engine/family/chunked"
+	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
 	"comfygo/engine/weights"
 )
@@ -110,15 +111,15 @@ func grow(c *chunked.Coder, s *weights.Scope, x *onnx.Value, slow bool) *onnx.Va
 		frames = 2
 	}
 	if slow && c.First() { // of the two frames that the channels hold, the first one
-		half := spread(c, y, 1)
+		half := spread(c.Builder, y, 1)
 		y = c.Slice(half, 1, 0, half.Dim(1).N/2)
-		return c.Add(y, spread(c, c.RepeatElements(x, 1, repeats/2, 1, 1, 1), 1))
+		return c.Add(y, spread(c.Builder, c.RepeatElements(x, 1, repeats/2, 1, 1, 1), 1))
 	}
-	return c.Add(spread(c, y, frames), spread(c, c.RepeatElements(x, 1, repeats, 1, 1, 1), frames))
+	return c.Add(spread(c.Builder, y, frames), spread(c.Builder, c.RepeatElements(x, 1, repeats, 1, 1, 1), frames))
 }
 
-// spread turns channels (r,q,p,C) of x into r frames, q rows and p columns, two each of the latter.
-func spread(c *chunked.Coder, x *onnx.Value, frames int) *onnx.Value {
+// spread turns channels (r,q,p,C) of x [1,·,T,h,w] into r frames, q rows and p columns, two each of the latter.
+func spread(c *nn.Builder, x *onnx.Value, frames int) *onnx.Value {
 	r, two := onnx.D(frames), onnx.D(2)
 	channels := onnx.D(x.Dim(1).N / (4 * frames))
 	t, h, w := x.Dim(2), x.Dim(3), x.Dim(4)
@@ -127,7 +128,7 @@ func spread(c *chunked.Coder, x *onnx.Value, frames int) *onnx.Value {
 }
 
 // gather is the inverse of spread.
-func gather(c *chunked.Coder, x *onnx.Value, frames int) *onnx.Value {
+func gather(c *nn.Builder, x *onnx.Value, frames int) *onnx.Value {
 	r, two := onnx.D(frames), onnx.D(2)
 	t, ok := x.Dim(2).Quotient(r)
 	h, ok2 := x.Dim(3).Quotient(two)
@@ -179,7 +180,7 @@ func (v *vae) encoder(s *weights.Scope) (down, end *chunked.Network) {
 		Write: func(c *chunked.Coder, x *onnx.Value) *onnx.Value {
 			x = middle(c, c.Scope.At("encoder.mid"), x, gammaNorm)
 			y := conv(c, c.Scope.At("encoder.conv_out"), c.SiLU(gammaNorm(c, c.Scope.At("encoder.norm_out"), x)), causal())
-			return c.Slice(c.Add(y, means(c, x, y.Dim(1).N)), 1, 0, channels)
+			return c.Slice(c.Add(y, means(c.Builder, x, y.Dim(1).N)), 1, 0, channels)
 		},
 	}}}
 	return down, end
@@ -190,18 +191,18 @@ func shrink(c *chunked.Coder, s *weights.Scope, x *onnx.Value, fast bool) *onnx.
 	y := conv(c, s, x, causal())
 	out := y.Dim(1).N * cellsOf(fast)
 	if fast && c.First() {
-		y = gather(c, y, 1)
-		return c.Add(c.Concat(1, y, y), means(c, gather(c, x, 1), out))
+		y = gather(c.Builder, y, 1)
+		return c.Add(c.Concat(1, y, y), means(c.Builder, gather(c.Builder, x, 1), out))
 	}
 	frames := 1
 	if fast {
 		frames = 2
 	}
-	return c.Add(gather(c, y, frames), means(c, gather(c, x, frames), out))
+	return c.Add(gather(c.Builder, y, frames), means(c.Builder, gather(c.Builder, x, frames), out))
 }
 
 // means are the means of equal groups of neighbouring channels, of which there are out.
-func means(c *chunked.Coder, x *onnx.Value, out int) *onnx.Value {
+func means(c *nn.Builder, x *onnx.Value, out int) *onnx.Value {
 	in := x.Dim(1).N
 	if out == 0 || in%out != 0 {
 		c.Fail("Means", "%d channels are not whole groups of %d", in, out)
