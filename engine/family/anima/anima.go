@@ -45,6 +45,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if a.Target != n.Text {
 		return nil, fmt.Errorf("its adapter makes encodings of width %d, the network reads %d", a.Target, n.Text)
 	}
+	n.Type, n.Settings, n.Loader, n.Encoders = sampling.Flow, sampling.Settings{Multiplier: 1, Shift: 3}, loader, []string{lm.KeyQwen3XS}
 	return &model{Network: n, adapter: a}, nil
 }
 
@@ -60,19 +61,6 @@ var (
 	_ family.Adaptable = (*model)(nil)
 	_ family.Typed     = (*model)(nil)
 )
-
-// Sampling implements family.Denoiser.
-func (m *model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.Flow, sampling.Settings{Multiplier: 1, Shift: 3}
-}
-
-// Scheme implements family.Bundle.
-func (m *model) Scheme() string { return loader }
-
-// TextPrefixes implements family.Bundle.
-func (m *model) TextPrefixes() map[string][]string {
-	return map[string][]string{lm.KeyQwen3XS: {"text_encoders.qwen3_06b.transformer."}}
-}
 
 // LoRAKeys implements family.Adaptable: upstream knows the generic names alone.
 func (m *model) LoRAKeys(keys *patch.KeyMap, part string) {

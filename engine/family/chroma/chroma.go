@@ -59,8 +59,7 @@ func read(s *weights.Scope, axes ...int) (*flux.Model, error) {
 	}
 	c.Distilled = in[0]
 	return &flux.Model{
-		Config: c, Source: s.Source(), Format: latents.Flux, Type: sampling.Flux, Settings: sampling.Settings{Multiplier: 1},
-		TextScheme: "chroma", Prefixes: map[string][]string{t5.KeyXXL: {"text_encoders.t5xxl.transformer."}},
+		Config: c, Head: flux.Head(s.Source(), latents.Flux, sampling.Flux, sampling.Settings{Multiplier: 1}, "chroma", t5.KeyXXL),
 	}, nil
 }
 

@@ -46,9 +46,9 @@ func readFirst(src weights.Source) (*Network, error) {
 		return nil, fmt.Errorf("reading the shape of the network: x_embedder.proj.1.weight is %v, the first query's weight %v and norm %v, that of the keys of text %v, final_layer.linear.weight %v", in, hidden, norm, text, out)
 	}
 	n := &Network{
-		layout: &first, format: latents.Cosmos1,
-		Source: src, Hidden: hidden[0], Heads: hidden[0] / norm[0], Channels: in[1]/(side*side) - 1, Text: text[1], Out: out[0] / (side * side),
+		layout: &first, Head: head(src, latents.Cosmos1), Hidden: hidden[0], Heads: hidden[0] / norm[0], Channels: in[1]/(side*side) - 1, Text: text[1], Out: out[0] / (side * side),
 	}
+	n.Type, n.Settings, n.Loader = sampling.EDM, sampling.Settings{SigmaData: deviation, SigmaMax: 80, SigmaMin: 0.002}, loader
 	for s.HasAny(fmt.Sprintf("blocks.block%d", n.Blocks)) {
 		n.Blocks++
 	}
@@ -81,11 +81,6 @@ var (
 
 // deviation is the deviation of the training data.
 const deviation = 0.5
-
-// Sampling implements family.Denoiser.
-func (m *firstModel) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.EDM, sampling.Settings{SigmaData: deviation, SigmaMax: 80, SigmaMin: 0.002}
-}
 
 // Kept implements family.Keeping: given frames are read without noise.
 func (m *firstModel) Kept(sigma float32, latent *tensor.Tensor) *tensor.Tensor {

@@ -12,7 +12,6 @@ import (
 	"comfygo/engine/family/t5"
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
-	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
@@ -35,6 +34,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if n == nil || err != nil {
 		return nil, err
 	}
+	n.Type, n.Settings, n.Loader = sampling.FlowCosmos, sampling.Settings{SigmaData: 1, SigmaMax: 80, SigmaMin: 0.002}, loader
 	return &model{Network: n}, nil
 }
 
@@ -44,8 +44,8 @@ const side = 2
 // Network is the transformer of Cosmos Predict2, which other families build on. Upstream: ldm/cosmos/predict2.py
 // MiniTrainDIT.
 type Network struct {
-	// Source holds the tensors without prefix.
-	Source weights.Source
+	// Head's process and text encoders are those of the family.
+	dit.Head
 	// Hidden is the width of a token, Heads the number of attention heads, Blocks that of blocks.
 	Hidden, Heads, Blocks int
 	// Channels are the channels of the latent and of the additional inputs, without the padding mask; Text is the width of the
@@ -53,7 +53,6 @@ type Network struct {
 	Channels, Text, Out int
 
 	layout *layout
-	format sampling.LatentFormat
 	// time and space are the factors by which positions in time and in the image are compressed.
 	time, space float64
 	// tables are the numbers of rows of the tables of learned places, for frames, rows and columns; zero for none.
@@ -72,6 +71,14 @@ func ReadNetwork(src weights.Source) (*Network, error) {
 	return NewNetwork(src)
 }
 
+// loader is the type of the families' text encoder in the CLIP loaders.
+const loader = "cosmos"
+
+// head returns the settings that models of these networks have in common. Types are upstream's supported_inference_dtypes.
+func head(src weights.Source, format sampling.LatentFormat) dit.Head {
+	return dit.Head{Source: src, Format: format, Types: []dtype.DType{dtype.BF16, dtype.F16, dtype.F32}}
+}
+
 // NewNetwork reads the network of a file that is known to hold one.
 func NewNetwork(src weights.Source) (*Network, error) {
 	s := weights.NewScope(src)
@@ -80,8 +87,7 @@ func NewNetwork(src weights.Source) (*Network, error) {
 		return nil, fmt.Errorf("reading the shape of the network: x_embedder.proj.1.weight is %v, blocks.0.self_attn.q_norm.weight %v, blocks.0.cross_attn.k_proj.weight %v, final_layer.linear.weight %v", in, norm, text, out)
 	}
 	n := &Network{
-		layout: &second, format: latents.Wan21,
-		Source: src, Hidden: in[0], Heads: in[0] / norm[0], Blocks: s.Count("blocks"), Channels: in[1]/(side*side) - 1, Text: text[1], Out: out[0] / (side * side),
+		layout: &second, Head: head(src, latents.Wan21), Hidden: in[0], Heads: in[0] / norm[0], Blocks: s.Count("blocks"), Channels: in[1]/(side*side) - 1, Text: text[1], Out: out[0] / (side * side),
 	}
 	n.time, n.space = n.stretch()
 	return n, n.check()
@@ -89,8 +95,8 @@ func NewNetwork(src weights.Source) (*Network, error) {
 
 // check fails for a network of other latents.
 func (n *Network) check() error {
-	if n.Out != n.format.Channels || n.Channels < n.Out || n.Channels > n.Out+1 {
-		return fmt.Errorf("it reads %d channels and gives %d: models of this kind read %d, or one more for videos from images", n.Channels, n.Out, n.format.Channels)
+	if n.Out != n.Format.Channels || n.Channels < n.Out || n.Channels > n.Out+1 {
+		return fmt.Errorf("it reads %d channels and gives %d: models of this kind read %d, or one more for videos from images", n.Channels, n.Out, n.Format.Channels)
 	}
 	return nil
 }
@@ -215,20 +221,6 @@ func (n *Network) graph(v variant, lites ...family.Attached) family.Graph {
 	}}
 }
 
-// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
-func (n *Network) ComputeTypes() []dtype.DType {
-	return []dtype.DType{dtype.BF16, dtype.F16, dtype.F32}
-}
-
-// Weights implements family.Denoiser.
-func (n *Network) Weights() weights.Source { return n.Source }
-
-// Latent implements family.Denoiser.
-func (n *Network) Latent() sampling.LatentFormat { return n.format }
-
-// LoRAKeys implements family.Adaptable: upstream knows the generic names alone.
-func (n *Network) LoRAKeys(keys *patch.KeyMap, part string) { keys.AddGeneric(part, n.Source.Names()) }
-
 // model is Cosmos Predict2, for images and videos, and what Cosmos 1 has in common with it.
 type model struct{ *Network }
 
@@ -239,14 +231,6 @@ var (
 	_ family.Typed     = (*model)(nil)
 	_ family.Keeping   = (*model)(nil)
 )
-
-// Sampling implements family.Denoiser.
-func (m *model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.FlowCosmos, sampling.Settings{SigmaData: 1, SigmaMax: 80, SigmaMin: 0.002}
-}
-
-// Scheme implements family.Bundle.
-func (m *model) Scheme() string { return "cosmos" }
 
 // TextPrefixes implements family.Bundle.
 func (m *model) TextPrefixes() map[string][]string {

@@ -35,12 +35,6 @@ func (k kind) Name() string { return k.name }
 // Rank implements family.Family.
 func (k kind) Rank() int { return k.rank }
 
-// textPrefixes are where checkpoints keep the text encoders.
-var textPrefixes = map[string][]string{
-	clip.KeyL: {"text_encoders.clip_l.transformer."},
-	t5.KeyXXL: {"text_encoders.t5xxl.transformer."},
-}
-
 // Read implements family.Diffusion.
 func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	src = Plain(src)
@@ -62,7 +56,7 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if c.TextNorm && s.Has("double_blocks.0.img_mlp.gate_proj.weight") { // Ovis-Image
 		c.TextAxes = []int{1, 2}
 	}
-	m := &Model{Config: c, Source: src, Format: latents.Flux, Type: sampling.Flux, TextScheme: Scheme, Prefixes: textPrefixes}
+	m := &Model{Config: c, Head: Head(src, latents.Flux, sampling.Flux, sampling.Settings{}, Scheme, clip.KeyL, t5.KeyXXL)}
 	if !k.guided {
 		m.Type, m.Settings = sampling.Flow, sampling.Settings{Multiplier: 1, Shift: 1}
 	}

@@ -29,21 +29,24 @@ const (
 // Model is a diffusion model of this kind; families fill it in.
 type Model struct {
 	Config
-	// Source holds the network's tensors in the layout of Plain.
-	Source weights.Source
-	// Format, Type and Settings are what Denoiser's methods return.
-	Format   sampling.LatentFormat
-	Type     sampling.ModelType
-	Settings sampling.Settings
-	// TextScheme and Prefixes are what Bundle's methods return.
-	TextScheme string
-	Prefixes   map[string][]string
+	// Head's Source is in the layout of Plain.
+	dit.Head
 	// TextLength, when set, is the least number of text tokens: shorter encodings get zeros before them.
 	TextLength int
 	// Rotary, when set, returns the positions' scale and shift for the given number of text tokens where no option says.
 	Rotary func(tokens int) dit.Rotary
 
 	activations family.Activations
+}
+
+// Head returns the settings of a model of this kind: its latents and process, the type and the keys of its text encoders. Types are
+// upstream's supported_inference_dtypes.
+func Head(src weights.Source, format sampling.LatentFormat, process sampling.ModelType, s sampling.Settings, loader string, encoders ...string) dit.Head {
+	return dit.Head{
+		Source: src, Format: format, Type: process, Settings: s, Loader: loader, Encoders: encoders,
+		Read:  []string{dit.OptionRotary, OptionCache, sampling.OptionSkipDouble, sampling.OptionSkipSingle},
+		Types: []dtype.DType{dtype.BF16, dtype.F16, dtype.F32},
+	}
 }
 
 var (
@@ -55,35 +58,10 @@ var (
 	_ family.Typed     = (*Model)(nil)
 )
 
-// Latent implements family.Denoiser.
-func (m *Model) Latent() sampling.LatentFormat { return m.Format }
-
-// Sampling implements family.Denoiser.
-func (m *Model) Sampling() (sampling.ModelType, sampling.Settings) { return m.Type, m.Settings }
-
-// Weights implements family.Denoiser.
-func (m *Model) Weights() weights.Source { return m.Source }
-
-// Scheme implements family.Bundle.
-func (m *Model) Scheme() string { return m.TextScheme }
-
-// TextPrefixes implements family.Bundle.
-func (m *Model) TextPrefixes() map[string][]string { return m.Prefixes }
-
-// Options implements family.Optioned.
-func (m *Model) Options() []string {
-	return []string{dit.OptionRotary, OptionCache, sampling.OptionSkipDouble, sampling.OptionSkipSingle}
-}
-
-// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
-func (m *Model) ComputeTypes() []dtype.DType {
-	return []dtype.DType{dtype.BF16, dtype.F16, dtype.F32}
-}
-
 // LoRAKeys implements family.Adaptable: the names of BFL and kohya, and those of diffusers, DiffSynth, OneTrainer and
 // SimpleTuner. Upstream: lora.py model_lora_keys_unet.
 func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
-	keys.AddGeneric(part, m.Source.Names())
+	m.Head.LoRAKeys(keys, part)
 	s := weights.NewScope(m.Source)
 	names(s.Count("double_blocks"), s.Count("single_blocks"), m.Hidden).AddTo(keys, part,
 		dit.Prefixed("transformer."), dit.Underscored("lycoris_"), dit.Underscored("lora_transformer_"), dit.Prefixed(""))

@@ -4,6 +4,7 @@ import (
 	"comfygo/engine/family"
 	"comfygo/engine/family/dit"
 	"comfygo/engine/family/flux"
+	"comfygo/engine/family/lm"
 	"comfygo/engine/sampling"
 	"comfygo/engine/weights"
 )
@@ -18,12 +19,6 @@ func (kind) Name() string { return "Flux.2" }
 
 // Rank implements family.Family.
 func (kind) Rank() int { return 870 }
-
-// The names of the text encoders in checkpoints.
-var textPrefixes = map[string][]string{
-	"qwen3_4b": {"text_encoders.qwen3_4b.transformer."}, "qwen3_8b": {"text_encoders.qwen3_8b.transformer."},
-	"mistral3_24b": {"text_encoders.mistral3_24b.transformer."},
-}
 
 // The least number of text tokens, and the step of the index of reference latents.
 const (
@@ -46,7 +41,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	c.Theta, c.TextAxes = 2000, []int{3}
 	c.Method, c.RefScale = dit.MethodIndex, refScale
 	return &flux.Model{
-		Config: c, Source: src, Format: Latent, Type: sampling.Flux, Settings: sampling.Settings{Shift: 2.02},
-		TextScheme: "flux2", Prefixes: textPrefixes, TextLength: textTokens,
+		Config: c, TextLength: textTokens,
+		Head: flux.Head(src, Latent, sampling.Flux, sampling.Settings{Shift: 2.02}, "flux2", lm.KeyQwen3M, lm.KeyQwen3L, lm.KeyMistral),
 	}, nil
 }

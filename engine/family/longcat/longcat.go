@@ -5,6 +5,7 @@ import (
 	"comfygo/engine/family/dit"
 	"comfygo/engine/family/flux"
 	"comfygo/engine/family/latents"
+	"comfygo/engine/family/lm"
 	"comfygo/engine/sampling"
 	"comfygo/engine/weights"
 )
@@ -33,8 +34,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	}
 	c.Method, c.RefScale, c.TextAxes = dit.MethodOffset, 1, []int{1, 2}
 	return &flux.Model{
-		Config: c, Source: src, Format: latents.Flux, Type: sampling.Flux, TextScheme: "longcat_image",
-		Prefixes: map[string][]string{"qwen25_7b": {"text_encoders.qwen25_7b.transformer."}},
+		Config: c, Head: flux.Head(src, latents.Flux, sampling.Flux, sampling.Settings{}, "longcat_image", lm.KeyQwen25M),
 		// Upstream: model_base.py LongCatImage._apply_model.
 		Rotary: func(tokens int) dit.Rotary {
 			r := dit.Unscaled

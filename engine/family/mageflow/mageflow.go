@@ -4,6 +4,7 @@ package mageflow
 
 import (
 	"comfygo/engine/family"
+	"comfygo/engine/family/dit"
 	"comfygo/engine/family/flux2"
 	"comfygo/engine/family/lm"
 	"comfygo/engine/family/qwenimage"
@@ -40,8 +41,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 		return nil, err
 	}
 	c.Origin, c.Rounded = true, true
-	return &qwenimage.Model{
-		Config: c, Source: src, Format: flux2.Latent, Type: sampling.Flow, Settings: sampling.Settings{Multiplier: 1, Shift: 6},
-		TextScheme: loader, Prefixes: map[string][]string{lm.KeyQwen3VLM: {"text_encoders." + lm.KeyQwen3VLM + ".transformer."}},
-	}, nil
+	return &qwenimage.Model{Config: c, Head: dit.Head{
+		Source: src, Format: flux2.Latent, Type: sampling.Flow, Settings: sampling.Settings{Multiplier: 1, Shift: 6}, Loader: loader, Encoders: []string{lm.KeyQwen3VLM},
+	}}, nil
 }

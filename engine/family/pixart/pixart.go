@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/family/dit"
 	"comfygo/engine/family/sd15"
@@ -73,7 +74,10 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if pos := s.Shape("pos_embed"); len(pos) == 3 {
 		c.interpolation = float64(int(math.Sqrt(float64(pos[1]))) * side / (512 / 8))
 	}
-	return &model{config: c, kind: k, src: src}, nil
+	return &model{config: c, Head: dit.Head{
+		Source: src, Format: k.format, Type: sampling.EPS, Settings: sampling.Settings{BetaSchedule: "sqrt_linear", LinearStart: 0.0001, LinearEnd: 0.02, Timesteps: 1000},
+		Loader: "pixart", Encoders: []string{t5.KeyXXL}, Types: []dtype.DType{dtype.F16, dtype.BF16, dtype.F32},
+	}}, nil
 }
 
 func rowsOf(shape []int) int {
@@ -86,8 +90,7 @@ func rowsOf(shape []int) int {
 // model is a diffusion model of the family.
 type model struct {
 	config
-	kind kind
-	src  weights.Source
+	dit.Head
 
 	activations family.Activations
 }
@@ -98,29 +101,10 @@ var (
 	_ family.Adaptable = (*model)(nil)
 )
 
-// Latent implements family.Denoiser.
-func (m *model) Latent() sampling.LatentFormat { return m.kind.format }
-
-// Sampling implements family.Denoiser.
-func (m *model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.EPS, sampling.Settings{BetaSchedule: "sqrt_linear", LinearStart: 0.0001, LinearEnd: 0.02, Timesteps: 1000}
-}
-
-// Weights implements family.Denoiser.
-func (m *model) Weights() weights.Source { return m.src }
-
-// Scheme implements family.Bundle.
-func (m *model) Scheme() string { return "pixart" }
-
-// TextPrefixes implements family.Bundle.
-func (m *model) TextPrefixes() map[string][]string {
-	return map[string][]string{t5.KeyXXL: {"text_encoders.t5xxl.transformer."}}
-}
-
 // LoRAKeys implements family.Adaptable. Upstream: lora.py model_lora_keys_unet.
 func (m *model) LoRAKeys(keys *patch.KeyMap, part string) {
-	keys.AddGeneric(part, m.src.Names())
-	names(weights.NewScope(m.src).Count("blocks"), m.hidden).AddTo(keys, part,
+	m.Head.LoRAKeys(keys, part)
+	names(weights.NewScope(m.Source).Count("blocks"), m.hidden).AddTo(keys, part,
 		dit.Prefixed("transformer."), dit.Prefixed("base_model.model."), dit.Prefixed("unet.base_model.model."))
 }
 
@@ -236,7 +220,7 @@ func (m *model) positions(g dit.Grid) *tensor.Tensor {
 
 func (m *model) graph() family.Graph {
 	return family.Graph{Part: "unet", Variant: family.Digest(m.sized), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("pixart", m.src, func(b *nn.Builder, s *weights.Scope) { write(b, s, m.config) })
+		return s.Build("pixart", m.Source, func(b *nn.Builder, s *weights.Scope) { write(b, s, m.config) })
 	}}
 }
 

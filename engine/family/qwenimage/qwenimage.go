@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 
-	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/family/dit"
 	"comfygo/engine/family/latents"
@@ -53,24 +52,15 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 const side = 2
 
 func newModel(c Config, src weights.Source) *Model {
-	return &Model{
-		Config: c, Source: src, Format: latents.Wan21, Type: sampling.Flux, Settings: sampling.Settings{Shift: 1.15},
-		TextScheme: text, Prefixes: map[string][]string{lm.KeyQwen25M: {"text_encoders.qwen25_7b.transformer."}},
-	}
+	return &Model{Config: c, Head: dit.Head{
+		Source: src, Format: latents.Wan21, Type: sampling.Flux, Settings: sampling.Settings{Shift: 1.15}, Loader: text, Encoders: []string{lm.KeyQwen25M},
+	}}
 }
 
 // Model is a diffusion model of this kind; families fill it in.
 type Model struct {
 	Config
-	// Source holds the network's tensors without prefix.
-	Source weights.Source
-	// Format, Type and Settings are what Denoiser's methods return.
-	Format   sampling.LatentFormat
-	Type     sampling.ModelType
-	Settings sampling.Settings
-	// TextScheme and Prefixes are what Bundle's methods return.
-	TextScheme string
-	Prefixes   map[string][]string
+	dit.Head
 
 	activations family.Activations
 }
@@ -83,29 +73,9 @@ var (
 	_ family.Steered   = (*Model)(nil)
 )
 
-// Latent implements family.Denoiser.
-func (m *Model) Latent() sampling.LatentFormat { return m.Format }
-
-// Sampling implements family.Denoiser.
-func (m *Model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return m.Type, m.Settings
-}
-
-// Weights implements family.Denoiser.
-func (m *Model) Weights() weights.Source { return m.Source }
-
-// Scheme implements family.Bundle.
-func (m *Model) Scheme() string { return m.TextScheme }
-
-// TextPrefixes implements family.Bundle.
-func (m *Model) TextPrefixes() map[string][]string { return m.Prefixes }
-
-// ComputeTypes implements family.Typed, by upstream's supported_inference_dtypes.
-func (m *Model) ComputeTypes() []dtype.DType { return []dtype.DType{dtype.BF16, dtype.F32} }
-
 // LoRAKeys implements family.Adaptable. Upstream: lora.py model_lora_keys_unet.
 func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
-	keys.AddGeneric(part, m.Source.Names())
+	m.Head.LoRAKeys(keys, part)
 	var names dit.Names
 	for _, n := range m.Source.Names() {
 		if e, ok := m.Source.Lookup(n); ok && len(e.Shape) > 0 {

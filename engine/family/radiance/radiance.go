@@ -83,10 +83,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 		c.TextAxes = []int{0}
 	}
 	trunk := func(c flux.Config) *flux.Model {
-		return &flux.Model{
-			Config: c, Source: src, Format: latents.Pixels, Type: sampling.Flux, Settings: sampling.Settings{Multiplier: 1},
-			TextScheme: "chroma", Prefixes: map[string][]string{t5.KeyXXL: {"text_encoders.t5xxl.transformer."}},
-		}
+		return &flux.Model{Config: c, Head: flux.Head(src, latents.Pixels, sampling.Flux, sampling.Settings{Multiplier: 1}, "chroma", t5.KeyXXL)}
 	}
 	m := &model{
 		Model: trunk(c), x0: s.Has("__x0__"),

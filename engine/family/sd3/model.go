@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	"comfygo/engine/family/clip"
 	"comfygo/engine/family/dit"
@@ -45,7 +46,10 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if c.Channels != Latent.Channels {
 		return nil, fmt.Errorf("it reads %d channels: Stable Diffusion 3 reads %d", c.Channels, Latent.Channels)
 	}
-	return &Model{Config: c, Source: src}, nil
+	return &Model{Config: c, Head: dit.Head{
+		Source: src, Format: Latent, Type: sampling.Flow, Settings: sampling.Settings{Shift: 3}, Loader: Scheme, Encoders: []string{clip.KeyL, clip.KeyG, t5.KeyXXL},
+		Read: []string{sampling.OptionSkipDouble, sampling.OptionSkipSingle}, Types: []dtype.DType{dtype.F16, dtype.BF16, dtype.F32},
+	}}, nil
 }
 
 // Plain shows a network in the layout of diffusers under its own names.
@@ -63,8 +67,8 @@ const inputVector = "y"
 // Model is a diffusion model of the family.
 type Model struct {
 	Config
-	// Source holds the network's tensors in the layout of Plain.
-	Source weights.Source
+	// Head's Source is in the layout of Plain.
+	dit.Head
 
 	activations family.Activations
 }
@@ -77,35 +81,9 @@ var (
 	_ family.Steered   = (*Model)(nil)
 )
 
-// Latent implements family.Denoiser.
-func (m *Model) Latent() sampling.LatentFormat { return Latent }
-
-// Sampling implements family.Denoiser.
-func (m *Model) Sampling() (sampling.ModelType, sampling.Settings) {
-	return sampling.Flow, sampling.Settings{Shift: 3}
-}
-
-// Weights implements family.Denoiser.
-func (m *Model) Weights() weights.Source { return m.Source }
-
-// Scheme implements family.Bundle.
-func (m *Model) Scheme() string { return Scheme }
-
-// TextPrefixes implements family.Bundle.
-func (m *Model) TextPrefixes() map[string][]string {
-	return map[string][]string{
-		clip.KeyL: {"text_encoders.clip_l.transformer."}, clip.KeyG: {"text_encoders.clip_g.transformer."}, t5.KeyXXL: {"text_encoders.t5xxl.transformer."},
-	}
-}
-
-// Options implements family.Optioned.
-func (m *Model) Options() []string {
-	return []string{sampling.OptionSkipDouble, sampling.OptionSkipSingle}
-}
-
 // LoRAKeys implements family.Adaptable. Upstream: lora.py model_lora_keys_unet.
 func (m *Model) LoRAKeys(keys *patch.KeyMap, part string) {
-	keys.AddGeneric(part, m.Source.Names())
+	m.Head.LoRAKeys(keys, part)
 	Names(weights.NewScope(m.Source).Count("joint_blocks"), m.Hidden).AddTo(keys, part,
 		dit.Prefixed("transformer."), dit.Prefixed("base_model.model."), dit.Underscored("lora_transformer_"), dit.Underscored("lycoris_"))
 	keys.Bake(func(key string) bool { return key == part+"pos_embed" })
