@@ -84,6 +84,15 @@ func (o TokenizeOptions) Apply(rules tokenizer.Options) tokenizer.Options {
 	return rules
 }
 
+// Lay lays a prompt out with the vocabulary that words returns, by an encoder's rules and the options.
+func (o TokenizeOptions) Lay(words func() (tokenizer.Model, error), rules tokenizer.Options, prompt string) (tokenizer.Tokens, error) {
+	m, err := words()
+	if err != nil {
+		return nil, err
+	}
+	return tokenizer.New(m, o.Apply(rules)).Tokenize(prompt, o.Embedding)
+}
+
 // Vocabulary is implemented by families whose encoders' tokenizers are known without a file.
 type Vocabulary interface {
 	Text
@@ -116,6 +125,22 @@ type EncodeOptions struct {
 	Special *textenc.Empty
 	// Unended leaves the end token out of the empty prompt, from which weights are measured.
 	Unended bool
+}
+
+// Encode encodes tokens by an encoder's network of a width, whose special tokens are given.
+func (o EncodeOptions) Encode(ctx context.Context, n textenc.Network, tokens tokenizer.Tokens, special textenc.Empty, width int) (Encoding, error) {
+	if o.Special != nil {
+		special = *o.Special
+	}
+	r, err := textenc.Encode(ctx, n, tokens, textenc.Settings{Empty: special, Width: width, ZeroMasked: o.ZeroMasked, Unended: o.Unended})
+	if err != nil {
+		return Encoding{}, err
+	}
+	out := Encoding{Hidden: r.Hidden, Pooled: r.Pooled}
+	if o.ReturnMask {
+		out.Mask = r.Mask
+	}
+	return out, nil
 }
 
 // Encoding is what one text encoder makes of a prompt.

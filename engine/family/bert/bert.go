@@ -124,12 +124,7 @@ func (e *Encoder) Weights() weights.Source { return e.src }
 
 // Tokenize implements family.TextEncoder.
 func (e *Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
-	m, err := e.words()
-	if err != nil {
-		return nil, err
-	}
-	rules := tokenizer.Options{MaxLength: longest, MinLength: shortest, Start: special.Start, End: special.End, Pad: special.Pad}
-	return tokenizer.New(m, o.Apply(rules)).Tokenize(prompt, o.Embedding)
+	return o.Lay(e.words, tokenizer.Options{MaxLength: longest, MinLength: shortest, Start: special.Start, End: special.End, Pad: special.Pad}, prompt)
 }
 
 // Encode implements family.TextEncoder. There is no pooled output.
@@ -140,15 +135,7 @@ func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenize
 			c.layer = e.Layers + layer
 		}
 	}
-	r, err := textenc.Encode(ctx, c, tokens, textenc.Settings{Empty: special, Width: e.Config.Width, ZeroMasked: o.ZeroMasked, Unended: o.Unended})
-	if err != nil {
-		return family.Encoding{}, err
-	}
-	out := family.Encoding{Hidden: r.Hidden}
-	if o.ReturnMask {
-		out.Mask = r.Mask
-	}
-	return out, nil
+	return o.Encode(ctx, c, tokens, special, e.Config.Width)
 }
 
 // call is one use of the network, for textenc.

@@ -230,12 +230,8 @@ func (e *Encoder) Weights() weights.Source { return e.src }
 
 // Tokenize implements family.TextEncoder.
 func (e *Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
-	m, err := e.words()
-	if err != nil {
-		return nil, err
-	}
-	rules := tokenizer.Options{Start: special.Start, End: special.End, Pad: special.Pad, MinLength: 1, PadLeft: true, Unweighted: true}
-	return tokenizer.New(m, o.Apply(rules)).Tokenize(prompt, o.Embedding)
+	words := func() (tokenizer.Model, error) { return e.words() }
+	return o.Lay(words, tokenizer.Options{Start: special.Start, End: special.End, Pad: special.Pad, MinLength: 1, PadLeft: true, Unweighted: true}, prompt)
 }
 
 // Encode implements family.TextEncoder: the inputs of all layers and the output, or those named by o. There is no pooled output.
@@ -252,15 +248,7 @@ func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenize
 		}
 	}
 	c := &call{Encoder: e, run: run, images: images, layers: layers, masked: o.Masked}
-	r, err := textenc.Encode(ctx, c, tokens, textenc.Settings{Empty: special, Width: e.Config.Width, ZeroMasked: o.ZeroMasked, Unended: o.Unended})
-	if err != nil {
-		return family.Encoding{}, err
-	}
-	out := family.Encoding{Hidden: r.Hidden}
-	if o.ReturnMask {
-		out.Mask = r.Mask
-	}
-	return out, nil
+	return o.Encode(ctx, c, tokens, special, e.Config.Width)
 }
 
 // span is the place of an image among the tokens of a row.

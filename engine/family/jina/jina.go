@@ -88,25 +88,12 @@ func (e *Encoder) Weights() weights.Source { return e.src }
 
 // Tokenize implements family.TextEncoder.
 func (e *Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
-	m, err := e.words()
-	if err != nil {
-		return nil, err
-	}
-	rules := tokenizer.Options{MaxLength: longest, MinLength: 1, Start: special.Start, End: special.End, Pad: special.Pad}
-	return tokenizer.New(m, o.Apply(rules)).Tokenize(prompt, o.Embedding)
+	return o.Lay(e.words, tokenizer.Options{MaxLength: longest, MinLength: 1, Start: special.Start, End: special.End, Pad: special.Pad}, prompt)
 }
 
 // Encode implements family.TextEncoder: the states of the last layer, and their mean over the tokens that are not padding.
 func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenizer.Tokens, o family.EncodeOptions) (family.Encoding, error) {
-	r, err := textenc.Encode(ctx, &call{e, run}, tokens, textenc.Settings{Empty: special, Width: e.Config.Width, ZeroMasked: o.ZeroMasked, Unended: o.Unended})
-	if err != nil {
-		return family.Encoding{}, err
-	}
-	out := family.Encoding{Hidden: r.Hidden, Pooled: r.Pooled}
-	if o.ReturnMask {
-		out.Mask = r.Mask
-	}
-	return out, nil
+	return o.Encode(ctx, &call{e, run}, tokens, special, e.Config.Width)
 }
 
 // call is one use of the network, for textenc.

@@ -26,23 +26,11 @@ func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenize
 			v.inner = e.Layers + layer
 		}
 	}
-	s := textenc.Settings{Empty: special(e.Config.Key), Width: e.Config.Width, ZeroMasked: o.ZeroMasked, Unended: o.Unended}
-	if o.Special != nil {
-		s.Empty = *o.Special
-	}
 	tokens, images, err := e.withImages(ctx, run, tokens)
 	if err != nil {
 		return family.Encoding{}, err
 	}
-	r, err := textenc.Encode(ctx, &call{Encoder: e, run: run, variant: v, masked: o.Masked, images: images}, tokens, s)
-	if err != nil {
-		return family.Encoding{}, err
-	}
-	out := family.Encoding{Hidden: r.Hidden}
-	if o.ReturnMask {
-		out.Mask = r.Mask
-	}
-	return out, nil
+	return o.Encode(ctx, &call{Encoder: e, run: run, variant: v, masked: o.Masked, images: images}, tokens, special(e.Config.Key), e.Config.Width)
 }
 
 // call is one use of the network, for textenc.

@@ -185,12 +185,7 @@ func (e *Encoder) Weights() weights.Source { return e.src }
 
 // Tokenize implements family.TextEncoder.
 func (e *Encoder) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
-	m, err := e.words()
-	if err != nil {
-		return nil, err
-	}
-	rules := tokenizer.Options{Start: special.Start, End: special.End, Pad: special.Pad, MinLength: 1, Unweighted: true}
-	return tokenizer.New(m, o.Apply(rules)).Tokenize(prompt, o.Embedding)
+	return o.Lay(e.words, tokenizer.Options{Start: special.Start, End: special.End, Pad: special.Pad, MinLength: 1, Unweighted: true}, prompt)
 }
 
 // Encode implements family.TextEncoder: the states after a layer, the last but one unless o names another, without the last norm unless o asks for
@@ -206,15 +201,7 @@ func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenize
 	if err != nil {
 		return family.Encoding{}, err
 	}
-	r, err := textenc.Encode(ctx, c, tokens, textenc.Settings{Empty: special, Width: e.Config.Width, ZeroMasked: o.ZeroMasked, Unended: o.Unended})
-	if err != nil {
-		return family.Encoding{}, err
-	}
-	out := family.Encoding{Hidden: r.Hidden}
-	if o.ReturnMask {
-		out.Mask = r.Mask
-	}
-	return out, nil
+	return o.Encode(ctx, c, tokens, special, e.Config.Width)
 }
 
 // splice puts the vectors of images in place of their tokens, and appends where they are to spans.

@@ -95,12 +95,7 @@ var gemmaSpecial = textenc.Empty{Start: tokenizer.None, End: tokenizer.None, Pad
 
 // Tokenize implements family.TextEncoder.
 func (g *gemma) Tokenize(prompt string, o family.TokenizeOptions) (tokenizer.Tokens, error) {
-	m, err := g.words()
-	if err != nil {
-		return nil, err
-	}
-	rules := tokenizer.Options{Start: gemmaSpecial.Start, End: gemmaSpecial.End, Pad: gemmaSpecial.Pad, MinLength: 1}
-	return tokenizer.New(m, o.Apply(rules)).Tokenize(prompt, o.Embedding)
+	return o.Lay(g.words, tokenizer.Options{Start: gemmaSpecial.Start, End: gemmaSpecial.End, Pad: gemmaSpecial.Pad, MinLength: 1}, prompt)
 }
 
 // LoRAKeys implements family.AdaptableText. The table is read outside the layers that adapters are branches of.
@@ -117,15 +112,7 @@ func (g *gemma) Encode(ctx context.Context, run family.Runner, tokens tokenizer.
 			c.layer = g.layers + layer
 		}
 	}
-	r, err := textenc.Encode(ctx, c, tokens, textenc.Settings{Empty: gemmaSpecial, Width: g.width, ZeroMasked: o.ZeroMasked, Unended: o.Unended})
-	if err != nil {
-		return family.Encoding{}, err
-	}
-	out := family.Encoding{Hidden: r.Hidden}
-	if o.ReturnMask {
-		out.Mask = r.Mask
-	}
-	return out, nil
+	return o.Encode(ctx, c, tokens, gemmaSpecial, g.width)
 }
 
 // gemmaCall is one use of the network, for textenc.

@@ -25,19 +25,7 @@ func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenize
 			v.layer = e.Layers + layer
 		}
 	}
-	s := textenc.Settings{Empty: special(e.Config.Key), Width: e.Config.Width, ZeroMasked: o.ZeroMasked, Unended: o.Unended}
-	if o.Special != nil {
-		s.Empty = *o.Special
-	}
-	r, err := textenc.Encode(ctx, &call{Encoder: e, run: run, variant: v}, tokens, s)
-	if err != nil {
-		return family.Encoding{}, err
-	}
-	out := family.Encoding{Hidden: r.Hidden}
-	if o.ReturnMask {
-		out.Mask = r.Mask
-	}
-	return out, nil
+	return o.Encode(ctx, &call{Encoder: e, run: run, variant: v}, tokens, special(e.Config.Key), e.Config.Width)
 }
 
 // call is one use of the network, for textenc.
