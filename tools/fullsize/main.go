@@ -6,10 +6,11 @@
 // writes DIR/checkpoints/sdxl-full.safetensors and DIR/loras/sdxl-lora-a.safetensors and -b. Files that are there already
 // are kept. The numbers have the scale of trained weights, so that activations stay finite; the images are noise.
 //
-//	go run ./tools/fullsize -o DIR -zeros flux-dev-fp8,t5xxl-fp8 [-depth N]
+//	go run ./tools/fullsize -o DIR -zeros flux-dev-fp8,t5xxl-fp8 [-depth N] [-text WIDTH]
 //
 // writes models of full width whose weights are zeros instead: holes, which take no room on a disk, but all of the work and
-// the memory. -depth leaves out all blocks but the first of each kind. The names are those of the table transformers.
+// the memory. -depth leaves out all blocks but the first N of each kind; -text is the width of the text encoding that the model reads, such as 768
+// for CLIP-L. The names are those of the table transformers.
 package main
 
 import (
@@ -43,7 +44,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	dir := fs.String("o", "", "models `folder` to write to")
 	rank := fs.Int("rank", 16, "rank of the LoRA files")
 	empty := fs.String("zeros", "", "write these `models` of zeros instead, separated by commas: "+strings.Join(slices.Sorted(maps.Keys(transformers)), ", "))
-	depth := fs.Int("depth", 0, "blocks of each kind of models of zeros; 0 for all")
+	var r reduced
+	fs.IntVar(&r.depth, "depth", 0, "blocks of each kind of models of zeros; 0 for all")
+	fs.IntVar(&r.text, "text", 0, "width of the text encoding of models of zeros; 0 for the model's own")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -51,7 +54,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return errors.New("name the models folder with -o; the rank of a LoRA is at least 1")
 	}
 	if *empty != "" {
-		return writeZeros(*dir, strings.Split(*empty, ","), *depth, out)
+		return writeZeros(*dir, strings.Split(*empty, ","), r, out)
 	}
 	unet := diffusionModel()
 	for _, m := range []*recipe.Manifest{
@@ -76,13 +79,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-func writeZeros(dir string, names []string, depth int, out io.Writer) error {
+func writeZeros(dir string, names []string, r reduced, out io.Writer) error {
 	for _, name := range names {
 		model, ok := transformers[name]
 		if !ok {
 			return fmt.Errorf("there is no model %q of zeros", name)
 		}
-		z := model(depth)
+		z := model(r)
 		path, size, err := z.write(dir)
 		if err != nil {
 			return fmt.Errorf("writing %s: %w", name, err)

@@ -35,28 +35,48 @@ func (z *zeros) matrix(name string, out, in int, biased bool) {
 	}
 }
 
-// transformers are the files by name. depth, when it is not 0, is the number of blocks of each kind in place of the model's.
-var transformers = map[string]func(depth int) *zeros{
+// reduced are sizes in place of a model's own, where they are not 0: the number of blocks of each kind, and the width of the text encoding.
+type reduced struct{ depth, text int }
+
+// transformers are the files by name.
+var transformers = map[string]func(r reduced) *zeros{
 	"flux-dev-fp8":    fluxDev,
+	"flux-dev-bf16":   func(r reduced) *zeros { return fluxDev(r).stored("flux-dev-bf16", dtype.BF16) },
 	"t5xxl-fp8":       t5XXL,
 	"sd35-large-fp8":  sd35Large,
 	"qwen-image-q4_k": qwenImage,
+	"qwen-image-bf16": func(r reduced) *zeros { return qwenImage(r).stored("qwen-image-bf16", dtype.BF16) },
 	"z-image-bf16":    zImage,
 }
 
-func or(depth, full int) int {
-	if depth > 0 {
-		return min(depth, full)
+// stored is the file under another name with all tensors in one type.
+func (z *zeros) stored(name string, t dtype.DType) *zeros {
+	z.name, z.matrices, z.others = name, t, t
+	return z
+}
+
+// blocks is the number of blocks of a kind of which the model has full.
+func (r reduced) blocks(full int) int {
+	if r.depth > 0 {
+		return min(r.depth, full)
+	}
+	return full
+}
+
+// width is the width of the text encoding where the model's is full.
+func (r reduced) width(full int) int {
+	if r.text > 0 {
+		return r.text
 	}
 	return full
 }
 
 // fluxDev is Flux.1 dev: 12 billion weights.
-func fluxDev(depth int) *zeros {
-	const h, head, mlp, text, pooled, patch = 3072, 128, 4 * 3072, 4096, 768, 64
+func fluxDev(r reduced) *zeros {
+	const h, head, mlp, pooled, patch = 3072, 128, 4 * 3072, 768, 64
 	z := &zeros{folder: "diffusion_models", name: "flux-dev-fp8", matrices: dtype.F8E4M3, others: dtype.BF16}
 	z.matrix("img_in", h, patch, true)
-	z.matrix("txt_in", h, text, true)
+	z.matrix("txt_in", h, r.width(4096), true)
 	for name, in := range map[string]int{"time_in": 256, "vector_in": pooled, "guidance_in": 256} {
 		z.matrix(name+".in_layer", h, in, true)
 		z.matrix(name+".out_layer", h, h, true)
@@ -65,7 +85,7 @@ func fluxDev(depth int) *zeros {
 		z.vector(at+".query_norm.scale", head)
 		z.vector(at+".key_norm.scale", head)
 	}
-	for i := range or(depth, 19) {
+	for i := range r.blocks(19) {
 		for _, kind := range []string{"img", "txt"} {
 			at := fmt.Sprintf("double_blocks.%d.%s_", i, kind)
 			z.matrix(at+"mod.lin", 6*h, h, true)
@@ -76,7 +96,7 @@ func fluxDev(depth int) *zeros {
 			z.matrix(at+"mlp.2", h, mlp, true)
 		}
 	}
-	for i := range or(depth, 38) {
+	for i := range r.blocks(38) {
 		at := fmt.Sprintf("single_blocks.%d.", i)
 		z.matrix(at+"linear1", 3*h+mlp, h, true)
 		z.matrix(at+"linear2", h, h+mlp, true)
@@ -89,11 +109,11 @@ func fluxDev(depth int) *zeros {
 }
 
 // t5XXL is the encoder of T5 v1.1 XXL: 4.8 billion weights.
-func t5XXL(depth int) *zeros {
+func t5XXL(r reduced) *zeros {
 	const width, inner, mlp, heads = 4096, 4096, 10240, 64
 	z := &zeros{folder: "text_encoders", name: "t5xxl-fp8", matrices: dtype.F8E4M3, others: dtype.F16}
 	z.matrix("shared", 32128, width, false)
-	for i := range or(depth, 24) {
+	for i := range r.blocks(24) {
 		at := fmt.Sprintf("encoder.block.%d.layer.", i)
 		for _, p := range []string{"q", "k", "v"} {
 			z.matrix(at+"0.SelfAttention."+p, inner, width, false)
@@ -113,8 +133,8 @@ func t5XXL(depth int) *zeros {
 }
 
 // sd35Large is Stable Diffusion 3.5 large: 8 billion weights.
-func sd35Large(depth int) *zeros {
-	const h, head, text, pooled, side, patch = 2432, 64, 4096, 2048, 192, 64
+func sd35Large(r reduced) *zeros {
+	const h, head, pooled, side, patch = 2432, 64, 2048, 192, 64
 	z := &zeros{folder: "diffusion_models", name: "sd35-large-fp8", matrices: dtype.F8E4M3, others: dtype.F16}
 	z.vector("pos_embed", 1, side*side, h)
 	z.vector("x_embedder.proj.weight", h, 16, 2, 2)
@@ -123,8 +143,8 @@ func sd35Large(depth int) *zeros {
 		z.matrix(name+".mlp.0", h, in, true)
 		z.matrix(name+".mlp.2", h, h, true)
 	}
-	z.matrix("context_embedder", h, text, true)
-	n := or(depth, 38)
+	z.matrix("context_embedder", h, r.width(4096), true)
+	n := r.blocks(38)
 	for i := range n {
 		for _, kind := range []string{"context", "x"} {
 			at := fmt.Sprintf("joint_blocks.%d.%s_block.", i, kind)
@@ -147,8 +167,9 @@ func sd35Large(depth int) *zeros {
 }
 
 // qwenImage is Qwen-Image: 20 billion weights.
-func qwenImage(depth int) *zeros {
-	const h, head, mlp, text, patch = 3072, 128, 4 * 3072, 3584, 64
+func qwenImage(r reduced) *zeros {
+	const h, head, mlp, patch = 3072, 128, 4 * 3072, 64
+	text := r.width(3584)
 	z := &zeros{folder: "diffusion_models", name: "qwen-image-q4_k", arch: "qwen_image"}
 	z.matrix("time_text_embed.timestep_embedder.linear_1", h, 256, true)
 	z.matrix("time_text_embed.timestep_embedder.linear_2", h, h, true)
@@ -156,7 +177,7 @@ func qwenImage(depth int) *zeros {
 	z.vector("img_in.weight", h, patch)
 	z.vector("img_in.bias", h)
 	z.matrix("txt_in", h, text, true)
-	for i := range or(depth, 60) {
+	for i := range r.blocks(60) {
 		at := fmt.Sprintf("transformer_blocks.%d.", i)
 		for _, kind := range []string{"img", "txt"} {
 			z.matrix(at+kind+"_mod.1", 6*h, h, true)
@@ -176,8 +197,9 @@ func qwenImage(depth int) *zeros {
 }
 
 // zImage is Z-Image turbo: 6 billion weights.
-func zImage(depth int) *zeros {
-	const h, head, mlp, text, times, patch = 3840, 128, 10240, 2560, 256, 64
+func zImage(r reduced) *zeros {
+	const h, head, mlp, times, patch = 3840, 128, 10240, 256, 64
+	text := r.width(2560)
 	z := &zeros{folder: "diffusion_models", name: "z-image-bf16", matrices: dtype.BF16, others: dtype.BF16}
 	z.vector("x_pad_token", 1, h)
 	z.vector("cap_pad_token", 1, h)
@@ -206,7 +228,7 @@ func zImage(depth int) *zeros {
 	}
 	stack("noise_refiner", 2, true)
 	stack("context_refiner", 2, false)
-	stack("layers", or(depth, 30), true)
+	stack("layers", r.blocks(30), true)
 	z.matrix("final_layer.linear", patch, h, true)
 	z.matrix("final_layer.adaLN_modulation.1", h, times, true)
 	return z

@@ -31,7 +31,7 @@ const forms = "lora-kohya.safetensors,lora-locon.safetensors,lora-dora.safetenso
 type options struct {
 	server, baseline, comfyui, python string
 	serverFlags, comfyuiFlags         string
-	models, only                      string
+	models, only, node                string
 	sdxl, sd15, loras, forms, patches string
 	size, steps, rounds, cpu          int
 	timeout                           time.Duration
@@ -56,6 +56,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.comfyui, "comfyui", "", "ComfyUI's `folder`; empty leaves it out")
 	f.StringVar(&o.python, "python", "python3", "the Python that runs ComfyUI")
 	f.StringVar(&o.comfyuiFlags, "comfyui-flags", fastest, "ComfyUI's flags: its fastest form in float32")
+	f.StringVar(&o.node, "node", "", "`file` of a custom node for ComfyUI")
 	f.StringVar(&o.models, "models", "", "models `folder` with checkpoints/ and loras/")
 	f.StringVar(&o.only, "only", "", "scenarios to run, separated by commas; all when empty")
 	f.StringVar(&o.sdxl, "sdxl", "sdxl-full.safetensors", "SDXL checkpoint")
@@ -126,6 +127,15 @@ func (o options) measure(ctx context.Context, side side, s scenario) (f figures,
 	for _, file := range s.files {
 		if err := o.lend(base, file); err != nil {
 			return nil, err
+		}
+	}
+	if o.node != "" {
+		node, err := os.ReadFile(o.node)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(base, "custom_nodes", filepath.Base(o.node)), node, 0o600)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("copying the custom node: %w", err)
 		}
 	}
 	server, err := o.start(ctx, side, base)

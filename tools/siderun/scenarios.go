@@ -42,12 +42,13 @@ type settings struct {
 	checkpoint, lora string
 	transformer      *transformer // in place of a checkpoint
 	strength         float64
+	cfg              float64 // 7 when it is 0
 	size, steps      int
 	seed             int
 	decode           bool
 }
 
-// workflow is text to image with classifier-free guidance, so that each step runs a batch of two.
+// workflow is text to image with classifier-free guidance, so that each step runs a batch of two unless cfg is 1.
 func (s settings) workflow() measure.Workflow {
 	link := func(id string, output int) []any { return []any{id, output} }
 	clip := link("1", 1)
@@ -72,9 +73,13 @@ func (s settings) workflow() measure.Workflow {
 		}}
 		model = link("5", 0)
 	}
+	cfg := s.cfg
+	if cfg == 0 {
+		cfg = 7
+	}
 	w["6"] = measure.Node{Class: "KSampler", Inputs: map[string]any{
 		"model": model, "positive": link("2", 0), "negative": link("3", 0), "latent_image": link("4", 0),
-		"seed": s.seed, "steps": s.steps, "cfg": 7.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0,
+		"seed": s.seed, "steps": s.steps, "cfg": cfg, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0,
 	}}
 	if s.decode {
 		w["7"] = measure.Node{Class: "VAEDecode", Inputs: map[string]any{"samples": link("6", 0), "vae": link("1", 2)}}
@@ -95,7 +100,18 @@ func (o options) all() []scenario {
 		o.adapters(),
 		o.loraForms(),
 		o.patching(),
+		o.stack("flux-stack", "flux-dev-bf16.safetensors"),
+		o.stack("z-image-stack", "z-image-bf16.safetensors"),
+		o.stack("qwen-image-stack", "qwen-image-bf16.safetensors"),
 	}
+}
+
+// stack measures a transformer of full width and fewer blocks, whose text width is that of CLIP-L, without guidance.
+func (o options) stack(name, model string) scenario {
+	t := &transformer{model: model, encoder: "clip-l.safetensors", encoderType: "stable_diffusion"}
+	s := o.steady(name, "no guidance", settings{checkpoint: model, transformer: t, steps: o.steps, cfg: 1}, 512)
+	s.files = t.files()
+	return s
 }
 
 // steady measures one prompt on a server that has loaded nothing: up to the first step, a later step, decoding.
