@@ -55,7 +55,7 @@ def write_json(path, value):
         z.write(json.dumps(value, separators=(",", ":")).encode())
 
 
-def manifest(case, folder):
+def manifest(case, folder, where="diffusion_models"):
     rows = []
     size = 0
     for line in case["TENSORS"].strip().splitlines():
@@ -77,7 +77,13 @@ def manifest(case, folder):
         size += math.prod(shape)
     name = case["NAME"] + "-small"
     write_json(os.path.join(folder, name + ".json.gz"), {
-        "name": name, "salt": name, "folder": "diffusion_models", "metadata": case.get("METADATA"), "sha256": "", "params": size, "tensors": rows})
+        "name": name, "salt": name, "folder": where, "metadata": case.get("METADATA"), "sha256": "", "params": size, "tensors": rows})
+
+
+def add_sum(path, file):
+    made = json.load(gzip.open(path))
+    made["sha256"], made["bytes"] = hashlib.sha256(open(file, "rb").read()).hexdigest(), os.path.getsize(file)
+    write_json(path, made)
 
 
 def tensors_of(value, name, key, torch):
@@ -203,9 +209,7 @@ if __name__ == "__main__":
     if what == "manifest":
         manifest(case_of(args[0]), args[1])
     elif what == "sum":
-        made = json.load(gzip.open(args[0]))
-        made["sha256"], made["bytes"] = hashlib.sha256(open(args[1], "rb").read()).hexdigest(), os.path.getsize(args[1])
-        write_json(args[0], made)
+        add_sum(*args)
     elif what == "forward":
         forward(*args)
     else:
