@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
@@ -47,6 +48,7 @@ type Model struct {
 var (
 	_ sampling.Network = (*Model)(nil)
 	_ sampling.Keeper  = (*Model)(nil)
+	_ sampling.Causal  = (*Model)(nil)
 )
 
 // LoadModel opens the diffusion model in the file at path. round, when set, is a narrow type that its weights are rounded
@@ -189,6 +191,12 @@ func (m *Model) Kept(sigma float32, latent *tensor.Tensor) *tensor.Tensor {
 		return k.Kept(sigma, latent)
 	}
 	return nil
+}
+
+// Causal implements sampling.Causal by the options that the model's family reads.
+func (m *Model) Causal() bool {
+	o, ok := m.net.(family.Optioned)
+	return ok && slices.Contains(o.Options(), sampling.OptionBlock)
 }
 
 // explain looks for the cause when a prediction is not finite: a weight that is none. Weights that stay in the file are

@@ -36,6 +36,8 @@ type PatchOptions struct {
 	// Image and Inpaint are [B,H,W,C] in 0…1, Mask is [B,H,W]: 1 where the image is to be kept.
 	Image, Inpaint, Mask *tensor.Tensor
 	Vision               *family.ImageEncoding
+	// Audio is as in family.PatchCall; Mask is then 1 where each speaker is, where several are to be told apart.
+	Audio *tensor.Tensor
 	// Strength multiplies the residuals of the network.
 	Strength float64
 	// Start and End bound the part of the sampling in which it acts, from 0 (noise) to 1 (image).
@@ -78,7 +80,7 @@ func (m *Model) attachments(ctx context.Context, x *tensor.Tensor, sigma float32
 		if err != nil {
 			return nil, fmt.Errorf("patching the model by %s: %w", a.patch.file.Path, err)
 		}
-		out = append(out, family.Attached{Net: a.patch.net, Input: input, Strength: float32(a.Strength)})
+		out = append(out, family.Attached{Net: a.patch.net, Input: input, Mask: a.Mask, Strength: float32(a.Strength)})
 	}
 	return out, nil
 }
@@ -90,7 +92,7 @@ func (a *attachment) inputFor(ctx context.Context, height, width int) (*tensor.T
 	if a.input != nil && a.height == height && a.width == width {
 		return a.input, nil
 	}
-	c := family.PatchCall{Height: height, Width: width, Vision: a.Vision, Encode: a.encode, Image: rgb(a.Image), Inpaint: rgb(a.Inpaint)}
+	c := family.PatchCall{Height: height, Width: width, Vision: a.Vision, Audio: a.Audio, Encode: a.encode, Image: rgb(a.Image), Inpaint: rgb(a.Inpaint)}
 	if a.VAE != nil {
 		c.Side = a.VAE.Downscale()
 	}

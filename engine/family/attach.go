@@ -43,6 +43,8 @@ type PatchCall struct {
 	Encode func(ctx context.Context, images *tensor.Tensor) (*tensor.Tensor, error)
 	// Vision is an image as an image encoder gives it.
 	Vision *ImageEncoding
+	// Audio are windows of encoded speech around each frame of a video [speakers,frames,window,values], of all layers of the encoder.
+	Audio *tensor.Tensor
 }
 
 // Scaled returns images [B,H,W,3], nil for nil, in the size of the latent's image: the means of areas, cut at the centre to
@@ -66,6 +68,8 @@ type Attached struct {
 	Net PatchNetwork
 	// Input is what Net.Input made.
 	Input *tensor.Tensor
+	// Mask is the mask [B,H,W] of any size, nil without one.
+	Mask *tensor.Tensor
 	// Strength multiplies the residuals of the network.
 	Strength float32
 }

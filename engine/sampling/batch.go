@@ -160,6 +160,12 @@ func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*t
 		xs[i], inputs[i], negative[i] = j.x, j.inputs, j.side == 1
 	}
 	x := joinRows(xs)
+	if g.first != nil {
+		var err error
+		if x, err = beginning(x, g.first); err != nil {
+			return nil, err
+		}
+	}
 	times := make([]float32, x.Dim(0))
 	for i := range times {
 		times[i] = g.model.Timestep(sigma)

@@ -34,8 +34,10 @@ type guide struct {
 	reuse *reuser
 	// inpaint, when set, keeps the part that the noise mask protects.
 	inpaint *inpaint
-	sigmas  []float32
-	steps   int
+	// first, when set, are the first frames that the network reads, in its space.
+	first  *tensor.Tensor
+	sigmas []float32
+	steps  int
 	// hooks are where the entries' hooks are among their keyframes.
 	hooks hookStates
 	// random is the run's generator, for networks that draw.

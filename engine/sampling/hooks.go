@@ -24,6 +24,8 @@ type Hooks struct {
 	Reuse *Reuse
 	// Windows, when set, has long latents predicted in parts.
 	Windows *Windows
+	// First, when set, are the first frames that the network reads.
+	First *FirstFrames
 	// BothSides predicts the negative side at a scale of 1, too. Upstream: disable_cfg1_optimization.
 	BothSides bool
 }

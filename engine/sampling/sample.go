@@ -205,6 +205,9 @@ func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, l
 	if g.other != nil {
 		g.other.random, g.other.state = generator, g.state
 	}
+	if f := p.Hooks.First; f != nil {
+		g.first = p.Format.In(f.Latent)
+	}
 	g.log.Debug("sampling", "sampler", s.name, "steps", len(sigmas)-1, "from", sigmas[0], "latents", latent.Shape, "seed", p.Seed)
 	mask, err := p.mask(latent.Shape)
 	if err != nil {
@@ -227,6 +230,17 @@ func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, l
 	r := &Run{
 		Denoise: g.denoise, Model: p.Model, Sigmas: slices.Clone(sigmas), Seed: p.Seed, Generator: generator,
 		X:      p.Model.AddNoise(sigmas[0], noise, latent, p.Model.maxDenoise(sigmas)),
+		Format: p.Format,
+		Option: func(name string) any { return p.Options[name] },
+		SetOption: func(name string, value any) {
+			options := map[string]any{name: value}
+			for k, v := range p.Options {
+				if k != name {
+					options[k] = v
+				}
+			}
+			p.Options = options
+		},
 		Uncond: func() *tensor.Tensor { return g.uncond },
 		Step: func(i int, x, guess *tensor.Tensor) {
 			g.steps++
@@ -239,6 +253,9 @@ func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, l
 	if s.raw {
 		r.X = noise
 	}
+	if n, ok := p.Network.(Causal); s.causal && (!ok || !n.Causal()) {
+		return nil, nil, fmt.Errorf("sampling with %s: it is for causal models, which predict a video block by block: choose another sampler", s.name)
+	}
 	if out, err = s.run(ctx, r); err != nil {
 		return nil, nil, err
 	}
@@ -248,10 +265,17 @@ func (p *Params) run(ctx context.Context, s *Sampler, sigmas []float32, noise, l
 	if err := g.checkFinite("the result", out); err != nil {
 		return nil, nil, err
 	}
-	if out = p.Format.Out(out); denoised == nil {
-		return out, out, nil
+	out = p.Format.Out(out)
+	last := out
+	if denoised != nil {
+		last = p.Format.Out(denoised)
 	}
-	return out, p.Format.Out(denoised), nil
+	if f := p.Hooks.First; f != nil && f.Results {
+		if out, err = beginning(out, f.Latent); err != nil {
+			return nil, nil, err
+		}
+	}
+	return out, last, nil
 }
 
 func newGuide(p *Params, guider *Guider, s *Sampler, sigmas []float32) *guide {

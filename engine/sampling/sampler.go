@@ -21,6 +21,11 @@ type Run struct {
 	Model  *ModelSampling
 	// Generator is the one that drew the run's noise, where that left it.
 	Generator *Generator
+	// Format relates the latent to that of the VAE.
+	Format LatentFormat
+	// Option returns a run option, nil without one; SetOption sets it for the predictions that follow.
+	Option    func(name string) any
+	SetOption func(name string, value any)
 	// Uncond returns the negative side's part of the latest prediction.
 	Uncond func() *tensor.Tensor
 	// Step is called for step i after its first prediction.
@@ -53,6 +58,8 @@ type Sampler struct {
 	freshInpaint bool
 	// raw reports that the sampler starts from the noise alone and knows no mask.
 	raw bool
+	// causal reports that the sampler is for networks that are Causal.
+	causal bool
 }
 
 // Name returns the sampler's name in the list of samplers, or that of the node that made it.

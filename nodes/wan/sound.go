@@ -214,6 +214,7 @@ const (
 	speechRate = 30 // to which S2V brings them first
 	videoRate  = 16 // and frames of its videos
 	humoRate   = 25 // and frames of HuMo's
+	talkRate   = 25 // and those that InfiniteTalk hears
 )
 
 // interpolated converts rows of values [T,D] from one rate to another, with the first and the last one in place. Upstream: linear_interpolation.

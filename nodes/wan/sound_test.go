@@ -59,6 +59,18 @@ func TestAudioEqualsUpstream(t *testing.T) {
 	}
 	got, err := canvas{nil, 32, 32, 29}.windows(encoded(33, 41600, 1, 150, 7))
 	hold("humo", got, err)
+	for name, c := range map[string]struct{ speakers, from, length int }{"talk first": {1, 0, 9}, "talk second": {1, 30, 57}, "talk two": {2, 20, 29}} {
+		n := WanInfiniteTalkToVideo{Audio: encoded(4, 28800, 1, 90, 6)}
+		if c.speakers == 2 {
+			n.Mode.Inputs = &Speakers{Audio: encoded(4, 41600, 1, 130, 6), First: tensor.New(1, 8, 8), Second: tensor.New(1, 8, 8)}
+		}
+		audio, masks, err := n.speakers()
+		if err != nil || (masks != nil) != (c.speakers == 2) {
+			t.Fatalf("%s: %v, %v", name, masks, err)
+		}
+		got, err := windowsOf(audio, c.from, c.length)
+		hold(name, got, err)
+	}
 	colors := [][3]float32{{1, 1, 1}, {1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {1, 1, 0}, {1, 0, 1}, {0, 1, 1}, {0, 0, 0}}
 	video := tensor.New(5, 20, 12, 3)
 	for i := range video.Len() / 3 {
@@ -70,6 +82,9 @@ func TestAudioEqualsUpstream(t *testing.T) {
 		t.Errorf("behind the end: %v, %v", got, err)
 	}
 }
+
+// two is the mode of two speakers.
+func two(s *Speakers) nodes.Choice { return nodes.Choice{Key: "two_speakers", Inputs: s} }
 
 func TestWrongPeople(t *testing.T) {
 	t.Parallel()
@@ -97,6 +112,18 @@ func TestWrongPeople(t *testing.T) {
 		"no type":       {&WanAnimate2Cache{Model: &engine.Model{}, Dtype: "int2"}, "int2"},
 		"dance":         {&WanDancerVideo{Width: 32, Height: 32, Length: 5, StartImage: image}, "start_image"},
 		"music":         {&WanDancerVideo{Width: 32, Height: 32, Length: 5, Audio: encoded(1, 1, 1, 1, 1)}, "WanDancerEncodeAudio"},
+		"AR, model":     {&ARVideoI2V{StartImage: image}, "no model"},
+		"AR, VAE":       {&ARVideoI2V{Model: &engine.Model{}, StartImage: image, Width: 16, Height: 16, Length: 5, BatchSize: 1}, "there is no VAE"},
+		"talk, model":   {&WanInfiniteTalkToVideo{StartImage: image}, "no model"},
+		"talk, images":  {&WanInfiniteTalkToVideo{Model: &engine.Model{}, Patch: &engine.ModelPatch{}}, "connect one"},
+		"talk, frames":  {&WanInfiniteTalkToVideo{Model: &engine.Model{}, Patch: &engine.ModelPatch{}, PreviousFrames: image, MotionFrameCount: 2}, "motion_frame_count"},
+		"talk, speech":  {&WanInfiniteTalkToVideo{Model: &engine.Model{}, Patch: &engine.ModelPatch{}, StartImage: image, Audio: "no"}, "AudioEncoderEncode"},
+		"talk, layers":  {&WanInfiniteTalkToVideo{Model: &engine.Model{}, Patch: &engine.ModelPatch{}, StartImage: image, Audio: encoded(1, 1, 1, 4, 6)}, "wanted 2"},
+		"talk, short":   {&WanInfiniteTalkToVideo{Model: &engine.Model{}, Patch: &engine.ModelPatch{}, StartImage: image, Audio: encoded(4, 1, 1, 1, 6)}, "too short"},
+		"talk, rows":    {&WanInfiniteTalkToVideo{Model: &engine.Model{}, Patch: &engine.ModelPatch{}, StartImage: image, Audio: encoded(4, 1, 2, 4, 6)}, "2 waveforms"},
+		"talk, masks":   {&WanInfiniteTalkToVideo{Model: &engine.Model{}, Patch: &engine.ModelPatch{}, StartImage: image, Mode: two(&Speakers{Audio: 1})}, "mask_1 and mask_2"},
+		"talk, second":  {&WanInfiniteTalkToVideo{Model: &engine.Model{}, Patch: &engine.ModelPatch{}, StartImage: image, Mode: two(&Speakers{First: mask, Second: mask})}, "audio_encoder_output_2"},
+		"talk, sizes":   {&WanInfiniteTalkToVideo{Model: &engine.Model{}, Patch: &engine.ModelPatch{}, StartImage: image, Mode: two(&Speakers{Audio: 1, First: mask, Second: mask})}, "one mask each"},
 		"no music":      {&WanDancerVideo{Width: 32, Height: 32, Length: 5, Audio: pyjson.NewObject("fps", 30.0)}, "audio_feature"},
 	} {
 		_, err := c.node.Run(&nodes.Context{Context: t.Context()})

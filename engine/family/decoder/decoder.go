@@ -112,7 +112,7 @@ func (c *Cache) Reserve(n int) error {
 	}
 	room := max(c.Tokens+n, have+have/2, have+step)
 	size := Bytes(room, c.widths...)
-	if err := c.run.Check("keeping the keys and values of a generated text", size); err != nil {
+	if err := c.run.Check("keeping keys and values of tokens", size); err != nil {
 		return err
 	}
 	if c.cached != nil {

@@ -90,6 +90,9 @@ func (m *model) batch(c family.Call) (*batch, error) {
 	if err := m.controls(b); err != nil {
 		return nil, err
 	}
+	if err := m.talk(b); err != nil {
+		return nil, err
+	}
 	if m.kind.form != formS2V {
 		m.timesteps(b)
 	}
@@ -132,6 +135,10 @@ func (m *model) video(c family.Call) (*tensor.Tensor, error) {
 // references adds the latents whose tokens go before and after the video's, and the positions of all.
 func (m *model) references(b *batch) error {
 	r := dit.RotaryOf(b.call.Inputs.Options, dit.Unscaled)
+	if part, ok := m.part(b.call); ok {
+		b.places = places(nil, b.frames, b.grid, float64(part.Start), dit.Unscaled)
+		return nil
+	}
 	if m.pose > 0 {
 		return m.posed(b, r)
 	}

@@ -39,6 +39,8 @@ type network struct {
 	ref int
 	// form describes the parts of the file beside the plain network.
 	form form
+	// causal reports that the network may predict a video block by block.
+	causal bool
 	controls
 
 	activations family.Activations
@@ -60,6 +62,7 @@ func read(src weights.Source) (*network, error) {
 		channels: dim(s, "patch_embedding.weight", 1), out: dim(s, "head.head.weight", 0) / (side * side), text: dim(s, "text_embedding.0.weight", 1),
 		vision: dim(s, "img_emb.proj.0.weight", 0), views: dim(s, "img_emb.emb_pos", 1), ref: dim(s, "ref_conv.weight", 1),
 	}
+	n.causal, _ = stated(src)["causal_ar"].(bool)
 	if n.form == formDancer {
 		n.ref = 0 // upstream's network has no positions for one
 	}
@@ -153,6 +156,10 @@ type variant struct {
 	// Face reports that there is a face (Animate).
 	Face  bool
 	Guest int
+	// Past reports that a block follows others, Keep that its keys and values are kept for those that follow it.
+	Past, Keep bool
+	// Talk are audio layers of model patches.
+	Talk []talking
 	// Skip are the blocks that are left out.
 	Skip []int
 }
@@ -162,6 +169,10 @@ type writer struct {
 	*nn.Builder
 	*network
 	v variant
+	// kept are the keys and values of the blocks of the network that are written, where they are kept; remembered is the number of blocks that read
+	// those of a part of the video before.
+	kept       []*onnx.Value
+	remembered int
 }
 
 // conditions are what blocks are given beside the tokens.
@@ -184,6 +195,9 @@ type conditions struct {
 	speech, spoken *onnx.Value
 	// face are the tokens of a face in each frame.
 	face *onnx.Value
+	// talks are audio layers of model patches, block is the number of the block that is written.
+	talks []*talk
+	block int
 }
 
 // write writes the network. Inputs: x [B,C,F,2h,2w], timesteps [B], or [B,F] for frames, or [B,U] for tokens that choose by places [S]; context [B,T,C'], cos and sin [1,S,D/2]; image [B,V,C”], ref [B,C‴,2h,2w] and further videos
@@ -202,12 +216,14 @@ func (w *writer) write(s *weights.Scope) {
 		x = w.speaking(s, x)
 	}
 	c := w.conditions(s, x)
+	c.talks = w.talks(s)
 	if w.form == formAnimate2 {
 		dit.Output(w.Builder, "out", w.last(s.At("head"), w.blocksWithPose(s, x, c), c))
 		return
 	}
 	videos := w.controlVideos(s, x)
 	for i := range w.blocks {
+		c.block = i
 		if !slices.Contains(w.v.Skip, i) {
 			x = w.block(s.At("blocks").Index(i), x, c)
 		}
@@ -215,6 +231,7 @@ func (w *writer) write(s *weights.Scope) {
 		x = w.looks(s, i, x, c)
 	}
 	dit.Output(w.Builder, "out", w.last(s.At(last), x, c))
+	w.keep()
 }
 
 // video declares a latent of a video in patches.
@@ -392,7 +409,7 @@ func (w *writer) gated(x, y, gate *onnx.Value, c conditions) *onnx.Value {
 
 // block is attention, attention to the text and the image, and a feed-forward layer. Upstream: WanAttentionBlock.
 func (w *writer) block(s *weights.Scope, x *onnx.Value, c conditions) *onnx.Value {
-	return w.blockBy(s, x, c, func(s *weights.Scope, x *onnx.Value) *onnx.Value { return w.selfAttention(s, x, c.rope) })
+	return w.blockBy(s, x, c, func(s *weights.Scope, x *onnx.Value) *onnx.Value { return w.selfAttention(s, x, c.rope, c.talks...) })
 }
 
 // blockBy is a block with attention of its own.
@@ -400,7 +417,7 @@ func (w *writer) blockBy(s *weights.Scope, x *onnx.Value, c conditions, attend f
 	m := w.modulations(s, c.time, c, 6)
 	x = w.gated(x, attend(s.At("self_attn"), w.modulate(x, m[0], m[1], c)), m[2], c)
 	x = w.Add(x, w.crossAttention(s.At("cross_attn"), w.LayerNorm(s.At("norm3"), x, epsilon), c))
-	x = w.hear(s.At("audio_cross_attn_wrapper"), x, c)
+	x = w.talked(w.hear(s.At("audio_cross_attn_wrapper"), x, c), c.talks, c.block)
 	y := w.modulate(x, m[3], m[4], c)
 	y = w.Linear(s.At("ffn.2"), w.Gelu(w.Linear(s.At("ffn.0"), y, w.inner), true), w.hidden)
 	return w.gated(x, y, m[5], c)
@@ -415,10 +432,13 @@ func (w *writer) attention() onnx.Attention {
 	return onnx.Attention{Heads: w.heads(), Scale: float32(1 / math.Sqrt(headWidth))}
 }
 
-func (w *writer) selfAttention(s *weights.Scope, x *onnx.Value, rope *nn.Rotary) *onnx.Value {
-	q, k := w.project(s, "q", "norm_q", x), w.project(s, "k", "norm_k", x)
-	y := w.JointAttention(w.attention(), rope, nn.Stream{Q: q, K: k, V: w.Linear(s.At("v"), x, w.hidden)})[0]
-	return w.Linear(s.At("o"), y, w.hidden)
+func (w *writer) selfAttention(s *weights.Scope, x *onnx.Value, rope *nn.Rotary, talks ...*talk) *onnx.Value {
+	q, k := w.Rotate(w.project(s, "q", "norm_q", x), rope, w.heads()), w.Rotate(w.project(s, "k", "norm_k", x), rope, w.heads())
+	for _, t := range talks {
+		w.find(t, q, k)
+	}
+	k, v := w.remember(k, w.Linear(s.At("v"), x, w.hidden))
+	return w.Linear(s.At("o"), w.Attend(q, k, v, w.attention()), w.hidden)
 }
 
 // crossAttention is the attention to the text, and to the image for networks that read one.

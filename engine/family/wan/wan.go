@@ -23,6 +23,7 @@ import (
 func init() {
 	for _, k := range []kind{
 		{name: "Wan 2.2 5B", rank: 520, form: formText, format: latents.Wan22, fromImage: true, framed: true, fits: func(n *network) bool { return n.out == latents.Wan22.Channels }},
+		{name: "Wan 2.1 Causal AR", rank: 530, form: formText, shift: 5, fits: func(n *network) bool { return n.causal }},
 		{name: "Wan 2.1", rank: 540, form: formText, fits: func(n *network) bool { return n.out == latents.Wan21.Channels }},
 		{name: "Wan 2.1 I2V", rank: 550, form: formImage, fromImage: true, fits: func(n *network) bool { return n.channels == 36 }},
 		{name: "Wan 2.1 Fun Control", rank: 560, form: formImage, fits: func(n *network) bool { return n.channels == 48 }},
@@ -202,6 +203,9 @@ func (m *model) Options() []string {
 	if m.kind.form == formAnimate2 {
 		return []string{dit.OptionRotary, sampling.OptionSkipDouble, OptionPoseCache}
 	}
+	if m.causal {
+		return []string{dit.OptionRotary, sampling.OptionSkipDouble, sampling.OptionBlock, sampling.OptionBeginning}
+	}
 	return []string{dit.OptionRotary, sampling.OptionSkipDouble}
 }
 
@@ -227,6 +231,9 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if err := dit.CheckText(c.Inputs.Get(sampling.InputContext), c.X.Dim(0), m.text); err != nil {
 		return nil, err
 	}
+	if part, ok := m.part(c); ok {
+		return m.predictBlock(ctx, run, c, part)
+	}
 	b, err := m.batch(c)
 	if err != nil {
 		return nil, err
@@ -239,10 +246,10 @@ func (m *model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	if err := m.remembered(ctx, run, b); err != nil {
 		return nil, err
 	}
-	if err := run.Check("running the model", m.memory(b.v, b.symbols())); err != nil {
+	if err := run.Check("running the model", m.memory(b.v, b.symbols(), c.Attached...)); err != nil {
 		return nil, err
 	}
-	out, err := run.Run(ctx, m.graph(b.v), b.in, "out")
+	out, err := run.Run(ctx, m.graph(b.v, c.Attached...), b.in, "out")
 	if err != nil {
 		return nil, err
 	}
@@ -256,12 +263,12 @@ func (m *model) Memory(shape []int, tokens int) int64 {
 	return m.memory(variant{}, symbols)
 }
 
-func (m *model) memory(v variant, symbols map[string]int) int64 {
-	return m.activations.Of(m.graph(v), symbols)
+func (m *model) memory(v variant, symbols map[string]int, attached ...family.Attached) int64 {
+	return m.activations.Of(m.graph(v, attached...), symbols)
 }
 
-func (m *model) graph(v variant) family.Graph {
+func (m *model) graph(v variant, attached ...family.Attached) family.Graph {
 	return family.Graph{Part: "unet", Variant: family.Digest(v), Steps: true, Build: func(s family.Spec) (*onnx.Graph, error) {
-		return s.Build("wan", m.src, func(b *nn.Builder, s *weights.Scope) { (&writer{Builder: b, network: m.network, v: v}).write(s) })
+		return s.Build("wan", dit.WithAttached(m.src, attached), func(b *nn.Builder, s *weights.Scope) { (&writer{Builder: b, network: m.network, v: v}).write(s) })
 	}}
 }

@@ -33,6 +33,19 @@ for name, length, offset in (("first", 9, 0), ("second", 9, 12), ("long", 77, 0)
 whisper = {"encoded_audio_all_layers": [values(1, 150, 7) * (i + 1) for i in range(33)], "audio_samples": 41600}
 pos = nodes_wan.WanHuMoImageToVideo.execute(text, text, None, 32, 32, 29, 1, audio_encoder_output=whisper)[0]
 out["humo"] = keep(pos[0][1]["audio_embed"])
+from comfy.ldm.wan import model_multitalk
+for name, speakers, start, length in (("talk first", 1, 0, 9), ("talk second", 1, 30, 57), ("talk two", 2, 20, 29)):
+    heard = []
+    for k in range(speakers):
+        layers = [values(1, 90 + 40 * k, 6) * (i + 1) for i in range(4)]
+        e = torch.stack(layers, dim=0).squeeze(1)[1:]
+        heard.append(nodes_wan.linear_interpolation(e, input_fps=50, output_fps=25).movedim(0, 1))
+    total, at = sum(e.shape[0] for e in heard), 0
+    for k, e in enumerate(heard):
+        heard[k] = torch.zeros(total, *e.shape[1:])
+        heard[k][at:at + e.shape[0]] = e
+        at += e.shape[0]
+    out[name] = keep(model_multitalk.get_audio_embeds(heard, start, start + length).flatten(3))
 colors = torch.tensor([[1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1], [0, 0, 0]], dtype=torch.float32)
 video = colors[(torch.arange(5 * 20 * 12) * 7 % 41 % 8).reshape(5, 20, 12)]
 out["identities"] = keep(nodes_scail._extract_mask_to_28ch(video))
