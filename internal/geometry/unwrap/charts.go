@@ -35,30 +35,40 @@ func (s *surface) split(of []int32, count int) []*chart {
 	}
 	number := make([]int32, len(s.vertices)/3)
 	for i, c := range charts {
-		for _, f := range c.original {
-			c.vertices = append(c.vertices, s.faces[3*f:3*f+3]...)
-		}
-		slices.Sort(c.vertices)
-		c.vertices = slices.Clip(slices.Compact(c.vertices))
-		for k, v := range c.vertices {
-			number[v] = int32(k)
-			p := geometry.At(s.vertices, v)
-			c.points = append(c.points, [3]float64{float64(p[0]), float64(p[1]), float64(p[2])})
-		}
-		for _, f := range c.original {
-			for k := 3 * f; k < 3*f+3; k++ {
-				c.faces = append(c.faces, number[s.faces[k]])
-				other := s.beside[k]
-				if other < 0 || of[other] != int32(i) {
-					other = -1
-				} else {
-					other = place[other]
-				}
-				c.beside = append(c.beside, other)
-			}
-		}
+		s.fill(c, int32(i), of, place, number)
 	}
 	return charts
+}
+
+// fill gives a chart the vertices and the sides of its faces. Its number is that of its faces in of, place has the places of faces within their
+// charts, number is room for a number for each vertex.
+func (s *surface) fill(c *chart, chart int32, of, place, number []int32) {
+	n := len(c.original)
+	c.vertices = make([]int32, 0, 3*n)
+	for _, f := range c.original {
+		c.vertices = append(c.vertices, s.faces[3*f:3*f+3]...)
+	}
+	slices.Sort(c.vertices)
+	c.vertices = slices.Clone(slices.Compact(c.vertices))
+	c.points = make([][3]float64, len(c.vertices))
+	for k, v := range c.vertices {
+		number[v] = int32(k)
+		p := geometry.At(s.vertices, v)
+		c.points[k] = [3]float64{float64(p[0]), float64(p[1]), float64(p[2])}
+	}
+	c.faces, c.beside = make([]int32, 0, 3*n), make([]int32, 0, 3*n)
+	for _, f := range c.original {
+		for k := 3 * f; k < 3*f+3; k++ {
+			c.faces = append(c.faces, number[s.faces[k]])
+			other := s.beside[k]
+			if other < 0 || of[other] != chart {
+				other = -1
+			} else {
+				other = place[other]
+			}
+			c.beside = append(c.beside, other)
+		}
+	}
 }
 
 // project projects a chart onto the plane that fits its vertices best.
@@ -219,25 +229,29 @@ func (s side) right() float64 { return max(s.a[0], s.a[0]+s.d[0]) }
 // maxAspect is the aspect ratio of the bounds above which a flattened chart counts as collapsed.
 const maxAspect = 100
 
-// flatten chooses the texture coordinates: the projection where it fits, else those that keep the angles best.
-func (c *chart) flatten(ctx context.Context) error {
+// flatten chooses the texture coordinates: the projection where it fits, else those that keep the angles best. It reports false if they would take
+// too long for the chart's size.
+func (c *chart) flatten(ctx context.Context) (bool, error) {
 	c.project()
 	c.uvs = rounded(c.flat)
 	if len(c.points) < 3 {
-		return nil
+		return true, nil
 	}
 	fits, err := c.fits(ctx)
 	if err != nil || fits {
-		return err
+		return true, err
+	}
+	if len(c.points) > largestSolved {
+		return false, nil
 	}
 	uvs, err := c.conformal(ctx)
 	if err != nil {
-		return err
+		return true, err
 	}
 	if usable(uvs) {
 		c.uvs = uvs
 	}
-	return nil
+	return true, nil
 }
 
 func rounded(list [][2]float64) [][2]float32 {

@@ -61,53 +61,34 @@ func (s *surface) neighbors(ctx context.Context, chart []int32) ([]geometry.Half
 	return unique, nil
 }
 
+// wholeCost is a cost in the steps in which costs are compared.
+func wholeCost(cost float32) uint32 { return uint32(int64(min(cost*costScale, largestCost))) }
+
 // costKey orders edges by cost, then by number.
 func costKey(cost float32, edge int) uint64 {
-	return uint64(int64(min(cost*costScale, largestCost)))<<32 | uint64(edge)
+	return uint64(wholeCost(cost))<<32 | uint64(edge)
 }
 
 // parallel joins pairs of charts that are each other's cheapest neighbors, round by round, until their cones become too wide.
 func (s *surface) parallel(ctx context.Context, progress func(done, total int)) ([]int32, error) {
+	j := newJoiner(s)
 	n := s.count()
-	chart, cones := make([]int32, n), make([]cone, n)
-	for f := range chart {
-		chart[f], cones[f] = int32(f), cone{axis: geometry.At(s.normals, int32(f))}
-	}
-	cheapest, to := make([]uint64, n), make([]int32, n)
 	left := n
 	for range maxRounds {
-		pairs, err := s.neighbors(ctx, chart)
+		merges, err := j.round(ctx)
 		if err != nil {
 			return nil, err
-		}
-		for i := range cheapest {
-			cheapest[i], to[i] = noEdge, int32(i)
-		}
-		joined := make([]cone, len(pairs))
-		for i, p := range pairs {
-			a, b := p.Ends()
-			joined[i] = cones[a].join(cones[b])
-			key := costKey(joined[i].half, i)
-			cheapest[a], cheapest[b] = min(cheapest[a], key), min(cheapest[b], key)
-		}
-		merges := 0
-		for i, p := range pairs {
-			a, b := p.Ends()
-			if key := costKey(joined[i].half, i); cheapest[a] != key || cheapest[b] != key || joined[i].half > maxCone {
-				continue
-			}
-			cones[a], to[b] = joined[i], a
-			merges++
 		}
 		if merges == 0 {
 			break
 		}
-		for f, c := range chart {
-			chart[f] = to[c]
-		}
 		left -= merges
 		progress(n-left, n)
 	}
+	for f := range j.of {
+		j.of[f] = j.find(int32(f))
+	}
+	chart := j.of
 	return s.absorb(ctx, chart)
 }
 
@@ -185,7 +166,8 @@ func redirect(chart []int32, pairs []geometry.Half, cheapest []uint64) bool {
 		}
 	}
 	for i, c := range chart {
-		for to[c] != c {
+		for to[c] != c { // halved on the way: chains can be as long as there are charts
+			to[c] = to[to[c]]
 			c = to[c]
 		}
 		chart[i] = c

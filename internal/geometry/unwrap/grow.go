@@ -1,8 +1,10 @@
 package unwrap
 
 import (
+	"cmp"
 	"context"
 	"math"
+	"slices"
 
 	"comfygo/internal/geometry"
 )
@@ -18,22 +20,35 @@ const (
 	leastInnerRounds = 64
 )
 
-// grower grows charts from seeds over neighboring faces.
+// grower grows charts from seeds over neighboring faces. Costs of faces are kept and computed anew where a chart beside them has changed.
 type grower struct {
 	*surface
 	chart     []int32 // -1 for none yet
-	frontier  []bool
 	axis, sum []geometry.Vec
 	area, rim []float32
-	distance  []float32 // squared, to the nearest seed
+	border    [][]int32 // faces beside each chart; those that have joined a chart since are taken out when it is looked at
+	far       *farTree
+
+	cost    []float32 // of joining the cheapest chart, for faces beside a chart
+	best    []int32   // that chart
+	looked  []int32   // number of the last look at a face
+	looks   int32
+	waiting []int32 // faces that some tolerance lets join
+	isIn    []bool  // waiting
+	changed []int32 // charts that have changed since the last look
+	fresh   []int32 // charts whose axis is still the normal of their seed
 }
 
 // adaptive grows charts by the normals, roundness and straightness, the cheapest faces first.
 func (s *surface) adaptive(ctx context.Context, progress func(done, total int)) ([]int32, error) {
 	n := s.count()
-	g := &grower{surface: s, chart: make([]int32, n), frontier: make([]bool, n), distance: make([]float32, n)}
+	g := &grower{surface: s, chart: make([]int32, n), cost: make([]float32, n), best: make([]int32, n), looked: make([]int32, n), isIn: make([]bool, n)}
 	for f := range g.chart {
-		g.chart[f], g.distance[f] = -1, float32(math.Inf(1))
+		g.chart[f] = -1
+	}
+	var err error
+	if g.far, err = newFarTree(ctx, s); err != nil {
+		return nil, err
 	}
 	parts := geometry.NewSets(n)
 	for i, f := range s.beside {
@@ -65,47 +80,68 @@ func (s *surface) adaptive(ctx context.Context, progress func(done, total int)) 
 				progress(assigned, n)
 			}
 		}
-		next := g.farthest()
+		next := g.far.farthest(g.chart)
 		if next < 0 || len(g.axis) >= max(n, leastChartLimit) {
 			break
 		}
 		g.seed(next)
 	}
-	g.adopt()
+	if err := g.adopt(ctx); err != nil {
+		return nil, err
+	}
 	compact(g.chart)
 	return g.chart, nil
 }
 
 // seed begins a chart with a face.
 func (g *grower) seed(f int32) {
-	g.chart[f] = int32(len(g.axis))
+	c := int32(len(g.axis))
+	g.chart[f] = c
 	normal := geometry.At(g.normals, f)
 	g.axis = append(g.axis, normal)
 	g.sum = append(g.sum, normal.Times(g.areas[f]))
 	g.area = append(g.area, g.areas[f])
 	g.rim = append(g.rim, g.lengths[3*f]+g.lengths[3*f+1]+g.lengths[3*f+2])
-	g.frontier[f] = false
+	g.border = append(g.border, nil)
+	g.changed, g.fresh = append(g.changed, c), append(g.fresh, c)
+	g.touch(f, c)
+	g.far.seed(geometry.At(g.centers, f), g.chart)
+}
+
+// touch notes the faces without a chart beside a face that has joined a chart.
+func (g *grower) touch(f, c int32) {
 	for _, b := range g.beside[3*f : 3*f+3] {
 		if b >= 0 && g.chart[b] < 0 {
-			g.frontier[b] = true
+			g.border[c] = append(g.border[c], b)
 		}
-	}
-	center := geometry.At(g.centers, f)
-	for i := range g.distance {
-		d := geometry.At(g.centers, int32(i)).Sub(center)
-		g.distance[i] = min(g.distance[i], d.Dot(d))
 	}
 }
 
-// farthest returns the face without a chart that is farthest from all seeds, or -1.
-func (g *grower) farthest() int32 {
-	best := int32(-1)
-	for f, c := range g.chart {
-		if c < 0 && (best < 0 || g.distance[f] > g.distance[best]) {
-			best = int32(f)
+// look computes the costs of the faces beside charts that have changed.
+func (g *grower) look() {
+	g.looks++
+	for _, c := range g.changed {
+		kept := g.border[c][:0]
+		for _, f := range g.border[c] {
+			if g.chart[f] >= 0 {
+				continue
+			}
+			kept = append(kept, f)
+			if g.looked[f] == g.looks {
+				continue
+			}
+			g.looked[f] = g.looks
+			charts := g.around(f)
+			best, cost := g.cheapest(f, charts)
+			g.best[f], g.cost[f] = charts[best], cost
+			if cost <= adaptiveMaxTau && !g.isIn[f] {
+				g.isIn[f] = true
+				g.waiting = append(g.waiting, f)
+			}
 		}
+		g.border[c] = kept
 	}
-	return best
+	g.changed = g.changed[:0]
 }
 
 // around returns the charts beyond the sides of a face, -1 for a side without a chart.
@@ -125,29 +161,30 @@ type joining struct {
 	before      [3]int32
 }
 
-// grow lets faces at the frontier join the cheapest chart beside them, all at once, and returns how many did.
+// grow lets faces join the cheapest chart beside them, all at once, and returns how many did.
 func (g *grower) grow(tau float32) int {
+	g.look()
 	var list []joining
-	for f, at := range g.frontier {
-		if !at {
-			continue
-		}
-		charts := g.around(int32(f))
-		if best, cost := g.cheapest(int32(f), charts); cost <= tau {
-			list = append(list, joining{int32(f), charts[best], charts})
+	kept := g.waiting[:0]
+	for _, f := range g.waiting {
+		switch {
+		case g.chart[f] >= 0 || !(g.cost[f] <= adaptiveMaxTau):
+			g.isIn[f] = false
+		case g.cost[f] <= tau:
+			g.isIn[f] = false
+			list = append(list, joining{f, g.best[f], g.around(f)})
+		default:
+			kept = append(kept, f)
 		}
 	}
+	g.waiting = kept
+	slices.SortFunc(list, func(a, b joining) int { return cmp.Compare(a.face, b.face) })
 	for _, j := range list {
 		g.chart[j.face] = j.chart
-		g.frontier[j.face] = false
 	}
 	for _, j := range list {
+		g.touch(j.face, j.chart)
 		after := g.around(j.face)
-		for k, b := range g.beside[3*j.face : 3*j.face+3] {
-			if b >= 0 && after[k] < 0 {
-				g.frontier[b] = true
-			}
-		}
 		change := float32(0)
 		for k, length := range g.lengths[3*j.face : 3*j.face+3] {
 			switch {
@@ -161,16 +198,22 @@ func (g *grower) grow(tau float32) int {
 		g.rim[j.chart] += change
 		g.area[j.chart] += g.areas[j.face]
 	}
+	if len(list) == 0 {
+		return 0
+	}
+	g.changed = append(g.changed, g.fresh...)
 	for _, j := range list {
 		g.sum[j.chart] = g.sum[j.chart].Add(geometry.At(g.normals, j.face).Times(g.areas[j.face]))
+		g.changed = append(g.changed, j.chart)
 	}
-	if len(list) > 0 {
-		for c, sum := range g.sum {
-			if sum.Len() > 1e-20 {
-				g.axis[c] = sum.Unit(1e-20)
-			}
+	slices.Sort(g.changed)
+	g.changed = slices.Compact(g.changed)
+	for _, c := range g.changed {
+		if sum := g.sum[c]; sum.Len() > 1e-20 {
+			g.axis[c] = sum.Unit(1e-20)
 		}
 	}
+	g.fresh = g.fresh[:0]
 	return len(list)
 }
 
@@ -215,33 +258,49 @@ func (g *grower) cheapest(f int32, charts [3]int32) (best int, least float32) {
 
 // adopt assigns the remaining faces to the neighbor with the most similar normals; those without a neighbor become
 // charts of their own.
-func (g *grower) adopt() {
-	for {
-		type adoption struct{ face, chart int32 }
+func (g *grower) adopt(ctx context.Context) error {
+	type adoption struct{ face, chart int32 }
+	var left []int32 // faces that may have a neighbor with a chart
+	for f, c := range g.chart {
+		if c < 0 {
+			left = append(left, int32(f))
+		}
+	}
+	for len(left) > 0 {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
 		var list []adoption
-		for f, c := range g.chart {
-			if c >= 0 {
+		for _, f := range left {
+			if g.chart[f] >= 0 {
 				continue
 			}
 			best, least := int32(-1), float32(math.Inf(1))
-			for _, other := range g.around(int32(f)) {
+			for _, other := range g.around(f) {
 				if other < 0 {
 					continue
 				}
-				if d := 1 - geometry.At(g.normals, int32(f)).Dot(g.axis[other]); d < least {
+				if d := 1 - geometry.At(g.normals, f).Dot(g.axis[other]); d < least {
 					best, least = other, d
 				}
 			}
 			if best >= 0 {
-				list = append(list, adoption{int32(f), best})
+				list = append(list, adoption{f, best})
 			}
-		}
-		if len(list) == 0 {
-			break
 		}
 		for _, a := range list {
 			g.chart[a.face] = a.chart
 		}
+		left = left[:0]
+		for _, a := range list {
+			for _, b := range g.beside[3*a.face : 3*a.face+3] {
+				if b >= 0 && g.chart[b] < 0 {
+					left = append(left, b)
+				}
+			}
+		}
+		slices.Sort(left)
+		left = slices.Compact(left)
 	}
 	next := int32(len(g.axis))
 	for f, c := range g.chart {
@@ -250,4 +309,5 @@ func (g *grower) adopt() {
 			next++
 		}
 	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package unwrap
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -31,8 +32,7 @@ type tilePlan struct {
 	cos, sin    float32
 	theta       float32
 	scale       float32
-	w, h        int    // of the bitmap, without empty rows and columns at its ends
-	bits        []bool // [h,w]
+	w, h        int // of the bitmap, without empty rows and columns at its ends
 	x, y        int
 	quarter     bool // turned by 90 degrees
 	columnTops  []int32
@@ -161,14 +161,12 @@ func (p *tilePlan) trim(bits []bool, w int) {
 		}
 	}
 	p.w, p.h = max(right+1, 1), max(bottom+1, 1)
-	p.bits = make([]bool, p.w*p.h)
 	p.columnTops, p.quarterTops = make([]int32, p.w), make([]int32, p.h)
 	for y := 0; y <= bottom; y++ {
 		for x := 0; x <= right; x++ {
 			if !bits[y*w+x] {
 				continue
 			}
-			p.bits[y*p.w+x] = true
 			p.pixels = append(p.pixels, [2]int32{int32(x), int32(y)})
 			p.columnTops[x] = int32(y) + 1
 			quarter := p.h - 1 - y
@@ -237,7 +235,6 @@ func pack(ctx context.Context, plans []*tilePlan, progress func(done int)) (w, h
 	a := &atlas{side: side, bits: make([]bool, side*side), skyline: make([]int32, side)}
 	random := torchrand.New(0)
 	draws := make([]float32, 2*randomPlaces*2)
-	var list []candidate
 	for i, c := range order {
 		if err := context.Cause(ctx); err != nil {
 			return 0, 0, err
@@ -246,82 +243,116 @@ func pack(ctx context.Context, plans []*tilePlan, progress func(done int)) (w, h
 			return 0, 0, err
 		}
 		random.Uniform(draws)
-		list = a.candidates(list[:0], plans[c], draws)
-		a.put(plans[c], a.choose(list, plans[c]))
+		a.put(plans[c], a.place(plans[c], draws))
 		progress(i + 1)
 	}
 	return a.w, a.h, nil
 }
 
-// candidates lists the places that are tried in both orientations: along the skyline, along the sides of what is used, and random ones. The
-// first ones of each orientation lie on the skyline.
-func (a *atlas) candidates(list []candidate, p *tilePlan, draws []float32) []candidate {
-	right, top := max(a.w, 1)+1, max(a.h, 1)+1
-	step := max(1, min(p.w, p.h)/sweepParts)
-	for turn := range 2 {
-		quarter := turn == 1
+// score of an atlas that is as large as a place makes it.
+func (a *atlas) score(c candidate, w, h int) int64 {
+	nw, nh := max(c.x+w, a.w), max(c.y+h, a.h)
+	extent := int64(max(nw, nh))
+	return extent*extent + int64(nw)*int64(nh)
+}
+
+// place returns the best place: of those along the skyline, which are free, and those along the sides of what is used and at random, which count
+// if they are better and free. Of equally good ones it is the first. What cannot be better is not looked at.
+func (a *atlas) place(p *tilePlan, draws []float32) candidate {
+	best, bound := a.alongSkyline(p)
+	if best.score == bound {
+		return best
+	}
+	return a.elsewhere(p, draws, best, bound)
+}
+
+// step is the distance of the places that are tried along the skyline and the sides.
+func (p *tilePlan) step() int { return max(1, min(p.w, p.h)/sweepParts) }
+
+// alongSkyline returns the best place on the skyline, and the score that no place is below.
+func (a *atlas) alongSkyline(p *tilePlan) (best candidate, bound int64) {
+	right, step := max(a.w, 1)+1, p.step()
+	bound = math.MaxInt64
+	for _, quarter := range [2]bool{false, true} {
+		w, h := p.size(quarter)
+		bound = min(bound, a.score(candidate{}, w, h))
+	}
+	best.score = math.MaxInt64
+	for _, quarter := range [2]bool{false, true} {
+		w, h := p.size(quarter)
+		for x := 0; x < right; {
+			c := candidate{x: x, quarter: quarter}
+			if a.score(c, w, h) >= best.score { // nor is any place to the right better
+				break
+			}
+			// A column that is too high for this place is so for all places to the right that have it.
+			blocked := -1
+			for k := min(x+w, a.side) - 1; k >= x; k-- {
+				if v := int(a.skyline[k]); v > c.y {
+					c.y = v
+					if a.score(c, w, h) >= best.score {
+						blocked = k
+						break
+					}
+				}
+			}
+			if blocked >= 0 {
+				x += (blocked - x + step) / step * step
+				continue
+			}
+			c.score = a.score(c, w, h)
+			if best = c; c.score == bound {
+				return best, bound
+			}
+			x += step
+		}
+	}
+	return best, bound
+}
+
+// elsewhere returns the best free place along the sides and at random, or the given one.
+func (a *atlas) elsewhere(p *tilePlan, draws []float32, best candidate, bound int64) candidate {
+	right, top, step := max(a.w, 1)+1, max(a.h, 1)+1, p.step()
+	var better []candidate
+	found := false
+	for turn, quarter := range [2]bool{false, true} {
 		w, h := p.size(quarter)
 		add := func(x, y int) {
-			nw, nh := max(x+w, a.w), max(y+h, a.h)
-			extent := int64(max(nw, nh))
-			list = append(list, candidate{x, y, quarter, extent*extent + int64(nw)*int64(nh)})
-		}
-		for x := 0; x < right; x += step {
-			floor := int32(0)
-			for _, v := range a.skyline[x:min(x+w, a.side)] {
-				floor = max(floor, v)
+			c := candidate{x: x, y: y, quarter: quarter}
+			switch c.score = a.score(c, w, h); {
+			case c.score == bound:
+				if a.free(p, c) {
+					best, found = c, true
+				}
+			case c.score < best.score:
+				better = append(better, c)
 			}
-			add(x, int(floor))
 		}
 		for _, y := range [2]int{0, a.h} {
-			for x := 0; x < right; x += step {
+			for x := 0; x < right && !found; x += step {
 				add(x, y)
 			}
 		}
 		for _, x := range [2]int{0, a.w} {
-			for y := 0; y < top; y += step {
+			for y := 0; y < top && !found; y += step {
 				add(x, y)
 			}
 		}
-		for k := range randomPlaces {
+		for k := 0; k < randomPlaces && !found; k++ {
 			at := 2 * (turn*randomPlaces + k)
 			add(int(draws[at]*float32(right)), int(draws[at+1]*float32(top)))
 		}
-	}
-	return list
-}
-
-// choose returns the best place without a collision. Places on the skyline are free; others count if they are better.
-func (a *atlas) choose(list []candidate, p *tilePlan) candidate {
-	step := max(1, min(p.w, p.h)/sweepParts)
-	along := (max(a.w, 1) + 1 + step - 1) / step
-	best := -1
-	for i, c := range list {
-		if i%(len(list)/2) < along && (best < 0 || c.score < list[best].score) {
-			best = i
+		if found {
+			return best
 		}
 	}
-	var better []candidate
-	for _, c := range list {
-		if c.score < list[best].score {
-			better = append(better, c)
-		}
-	}
-	slices.SortStableFunc(better, func(x, y candidate) int {
-		switch {
-		case x.score < y.score:
-			return -1
-		case x.score > y.score:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(better, func(x, y candidate) int { return cmp.Compare(x.score, y.score) })
 	for _, c := range better {
 		if a.free(p, c) {
 			return c
 		}
 	}
-	return list[best]
+	return best
 }
 
 // spot is where a pixel of a bitmap comes to lie.

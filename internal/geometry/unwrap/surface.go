@@ -181,14 +181,22 @@ func (s *surface) connect(ctx context.Context) error {
 	return nil
 }
 
-// compact numbers the values of a list from 0 on in their order and returns how many there are.
+// compact numbers the values of a list, 0 or more each, from 0 on in their order and returns how many there are.
 func compact(list []int32) (count int) {
-	sorted := slices.Clone(list)
-	slices.Sort(sorted)
-	sorted = slices.Compact(sorted)
-	for i, v := range list {
-		at, _ := slices.BinarySearch(sorted, v)
-		list[i] = int32(at)
+	most := int32(-1)
+	for _, v := range list {
+		most = max(most, v)
 	}
-	return len(sorted)
+	number := make([]int32, most+1)
+	for _, v := range list {
+		number[v] = 1
+	}
+	for v, used := range number {
+		number[v] = int32(count)
+		count += int(used)
+	}
+	for i, v := range list {
+		list[i] = number[v]
+	}
+	return count
 }

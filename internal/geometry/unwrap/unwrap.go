@@ -69,8 +69,14 @@ func Mesh(ctx context.Context, it *geometry.Item, o Options) (geometry.Item, err
 	if err := o.Reserve("flattening charts", equationBytes*int64(runtime.GOMAXPROCS(0))*int64(largestOf(charts))); err != nil {
 		return geometry.Item{}, err
 	}
-	if err := flattenAll(ctx, charts, o.Progress); err != nil {
+	large, err := flattenAll(ctx, charts, o.Progress)
+	if err != nil {
 		return geometry.Item{}, err
+	}
+	if len(large) > 0 {
+		if charts, err = s.divide(ctx, charts, large, of, o.Progress); err != nil {
+			return geometry.Item{}, err
+		}
 	}
 	uvs, err := layOut(ctx, charts, o)
 	if err != nil {
@@ -88,31 +94,34 @@ func largestOf(charts []*chart) int {
 	most := 0
 	for _, c := range charts {
 		if n := len(c.original); n > alwaysFlat {
-			most = max(most, n)
+			most = max(most, min(n, 2*largestSolved))
 		}
 	}
 	return most
 }
 
-// flattenAll flattens the charts side by side.
-func flattenAll(ctx context.Context, charts []*chart, progress func(done, total int)) error {
+// flattenAll flattens the charts side by side and returns the numbers of those that are too large for it.
+func flattenAll(ctx context.Context, charts []*chart, progress func(done, total int)) (large []int, err error) {
 	const step = 256
 	for from := 0; from < len(charts); from += step {
 		part := charts[from:min(from+step, len(charts))]
-		errs := make([]error, len(part))
+		errs, done := make([]error, len(part)), make([]bool, len(part))
 		codec.Parallel(len(part), 1<<16, func(a, b int) {
 			for i := a; i < b; i++ {
-				errs[i] = part[i].flatten(ctx)
+				done[i], errs[i] = part[i].flatten(ctx)
 			}
 		})
-		for _, err := range errs {
+		for i, err := range errs {
 			if err != nil {
-				return err
+				return nil, err
+			}
+			if !done[i] {
+				large = append(large, from+i)
 			}
 		}
 		progress(afterSegment+(afterFlatten-afterSegment)*(from+len(part))/len(charts), allDone)
 	}
-	return nil
+	return large, nil
 }
 
 // atlasBytes is about the memory of the atlas for each pixel of the charts' bounds.
