@@ -4,12 +4,13 @@ import (
 	"errors"
 	"strings"
 
+	"comfygo/folders"
 	"comfygo/internal/pyjson"
 	"comfygo/nodes"
 )
 
 // trace returns the traceback that clients see: the stack of a panic, else the steps of the error's chain.
-func trace(err error) []any {
+func trace(f *folders.Folders, err error) []any {
 	out := []any{}
 	var p *nodes.PanicError
 	if errors.As(err, &p) {
@@ -21,12 +22,12 @@ func trace(err error) []any {
 	var foreign interface{ TracebackLines() []string }
 	if errors.As(err, &foreign) && len(foreign.TracebackLines()) > 0 {
 		for _, line := range foreign.TracebackLines() {
-			out = append(out, line)
+			out = append(out, forClients(f, line))
 		}
 		return out
 	}
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		out = append(out, "  "+e.Error()+"\n")
+		out = append(out, "  "+forClients(f, e.Error())+"\n")
 	}
 	return out
 }

@@ -20,6 +20,14 @@ func FoldersOf(ctx context.Context) *folders.Folders {
 	return f
 }
 
+// forClients returns the text of an error without the places of files on the server's disk.
+func forClients(f *folders.Folders, text string) string {
+	if f == nil {
+		return text
+	}
+	return f.Shown(text)
+}
+
 // servicesIn are what nodes reach, with the folders of an owner if there are any.
 func (e *Executor) servicesIn(f *folders.Folders) nodes.Services {
 	s := e.services

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"comfygo/executor"
@@ -128,5 +129,31 @@ func TestStatesLastAsLongAsCaches(t *testing.T) {
 		if got := fmt.Sprint(shown); got != "["+want+"]" {
 			t.Errorf("%v: have %s, want %s", kind, got, want)
 		}
+	}
+}
+
+// TestErrorsWithoutPlaces: what clients see of an error has the names of folders, not where they lie.
+func TestErrorsWithoutPlaces(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	all, err := folders.New(folders.Config{Base: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry := nodes.NewRegistry()
+	if err := registry.Add(&note{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(all.Input(), "folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ex := executor.New(executor.Config{Registry: registry, Services: nodes.Services{Folders: all}})
+	_, events, _ := runPrompt(t.Context(), t, ex, "p", `{"1": {"class_type": "Note", "inputs": {"file": "folder"}}}`)
+	e := find(events, "execution_error")
+	if e == nil {
+		t.Fatal("reading a folder as a file is no error")
+	}
+	if text := show(e); strings.Contains(text, base) || !strings.Contains(filepath.ToSlash(e.String("exception_message")), "input/folder") {
+		t.Errorf("the client sees %s", text)
 	}
 }

@@ -233,7 +233,7 @@ func (r *run) report(n *node, p *problem, known []string) {
 	}
 	r.e.log.Error("running a node failed", "prompt", r.job.ID, "node", n.id, "class", n.class.Name, "error", p.err)
 	cut := newCutter(r.e.limits)
-	data.Set("exception_message", cut.string(p.err.Error())+"\n").Set("exception_type", nodes.ExceptionType(p.err)).Set("traceback", cut.value(trace(p.err)))
+	data.Set("exception_message", cut.string(forClients(r.services.Folders, p.err.Error()))+"\n").Set("exception_type", nodes.ExceptionType(p.err)).Set("traceback", cut.value(trace(r.services.Folders, p.err)))
 	data.Set("current_inputs", p.inputs).Set("current_outputs", known)
 	r.out.status("execution_error", data, false)
 }
@@ -250,7 +250,7 @@ func (r *run) originalClass(id string) any {
 func (r *run) fail(id string, known []string, err error) {
 	r.success = false
 	r.out.status("execution_error", pyjson.NewObject("prompt_id", r.job.ID, "node_id", id, "node_type", r.originalClass(id), "executed", []any{},
-		"exception_message", err.Error()+"\n", "exception_type", nodes.ExceptionType(err), "traceback", trace(err), "current_inputs", []any{},
+		"exception_message", forClients(r.services.Folders, err.Error())+"\n", "exception_type", nodes.ExceptionType(err), "traceback", trace(r.services.Folders, err), "current_inputs", []any{},
 		"current_outputs", known), false)
 }
 

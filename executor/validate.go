@@ -180,8 +180,8 @@ func (v *validation) outputs(ids []string) Verdict {
 		}
 		c, err := v.node(id)
 		if err != nil {
-			c = &checked{reasons: []any{problemObject("exception_during_validation", "Exception when validating node", err.Error(),
-				pyjson.NewObject("exception_type", nodes.ExceptionType(err), "traceback", trace(err)))}}
+			c = &checked{reasons: []any{problemObject("exception_during_validation", "Exception when validating node", forClients(v.env.Folders, err.Error()),
+				pyjson.NewObject("exception_type", nodes.ExceptionType(err), "traceback", trace(v.env.Folders, err)))}}
 			v.record(id, c)
 		}
 		if c.ok {

@@ -34,7 +34,7 @@ func (n *nodeCheck) custom() error {
 	})
 	if err != nil {
 		if reason, ok := nodes.Verdict(err); ok {
-			n.refuse(names, reason)
+			n.refuse(names, forClients(n.v.env.Folders, reason))
 			return nil
 		}
 		if len(n.reasons) > 0 {

@@ -82,9 +82,10 @@ func (n *nodeCheck) link(in nodes.Resolved, val []any) error {
 
 // inner records an exception that a linked node's check ended with.
 func (n *nodeCheck) inner(in nodes.Resolved, from string, val []any, err error) {
-	extra := pyjson.NewObject("input_name", in.Key, "input_config", n.config(in), "exception_message", err.Error(),
-		"exception_type", nodes.ExceptionType(err), "traceback", trace(err), "linked_node", val)
-	n.v.record(from, &checked{reasons: []any{problemObject("exception_during_inner_validation", "Exception when validating inner node", err.Error(), extra)}})
+	shown := forClients(n.v.env.Folders, err.Error())
+	extra := pyjson.NewObject("input_name", in.Key, "input_config", n.config(in), "exception_message", shown,
+		"exception_type", nodes.ExceptionType(err), "traceback", trace(n.v.env.Folders, err), "linked_node", val)
+	n.v.record(from, &checked{reasons: []any{problemObject("exception_during_inner_validation", "Exception when validating inner node", shown, extra)}})
 }
 
 // linkType returns the type of the output that a link names.

@@ -37,6 +37,9 @@ func (w *warnings) add(text string) bool {
 // node, and in the node's output under UIWarnings, which the history keeps. Code that has only a context.Context uses
 // warning.Add.
 func (c *Context) Warn(text string) {
+	if c.Folders != nil {
+		text = c.Folders.Shown(text)
+	}
 	if len(text) > maxWarningText {
 		text = text[:maxWarningText] + "…"
 	}

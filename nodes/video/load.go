@@ -1,7 +1,9 @@
 package video
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"math/big"
 	"os"
@@ -45,8 +47,11 @@ func (n *LoadVideo) Run(ctx *nodes.Context) (nodes.Result, error) {
 		return nodes.Result{}, err
 	}
 	info, err := os.Stat(path)
-	if err != nil {
-		return nodes.Result{}, nodes.Errorf("FileNotFoundError", "loading the video %q: %w", n.File, err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nodes.Result{}, nodes.Errorf("FileNotFoundError", "loading the video %q: there is no such file in the folder", n.File)
+	case err != nil:
+		return nodes.Result{}, nodes.Errorf("OSError", "loading the video %q: %w", n.File, err)
 	}
 	if !info.Mode().IsRegular() {
 		return nodes.Result{}, nodes.Errorf("OSError", "loading the video %q: it is not a regular file", n.File)
