@@ -52,6 +52,12 @@ type beat struct {
 	free    int64
 }
 
+// server is another server: when it was last heard of, and the version of the protocol that it understands.
+type server struct {
+	at     time.Time
+	speaks int
+}
+
 // sending is something for a worker.
 type sending struct {
 	a       assignment
@@ -79,7 +85,7 @@ func (q *Distributed) mine(j *Job) bool {
 	if j.origin == q.id {
 		return true
 	}
-	if at, known := q.servers[j.origin]; known && time.Since(at) < serverLease {
+	if s, known := q.servers[j.origin]; known && time.Since(s.at) < serverLease {
 		return false
 	}
 	return q.leads()
@@ -87,8 +93,8 @@ func (q *Distributed) mine(j *Job) bool {
 
 // leads reports whether this server does what one of all has to do. Two that do it at the same time do no harm. The queue is locked.
 func (q *Distributed) leads() bool {
-	for id, at := range q.servers {
-		if id < q.id && time.Since(at) < serverLease {
+	for id, s := range q.servers {
+		if id < q.id && time.Since(s.at) < serverLease {
 			return false
 		}
 	}
@@ -209,7 +215,8 @@ func (q *Distributed) hear(context.Context) (stop func(), err error) {
 	stopServers, err := q.bus.Receive(fromServer+">", func(data []byte) {
 		if e, err := decodeEntry(data); err == nil && e.Worker != q.id {
 			q.mu.Lock()
-			q.servers[e.Worker] = time.Now()
+			q.servers[e.Worker] = server{time.Now(), e.Speaks}
+			q.countElders()
 			q.mu.Unlock()
 		}
 	})
@@ -218,6 +225,16 @@ func (q *Distributed) hear(context.Context) (stop func(), err error) {
 		return nil, err
 	}
 	return func() { stopWorkers(); stopServers() }, nil
+}
+
+// countElders counts the servers that do not understand entries with several jobs; the queue is locked.
+func (q *Distributed) countElders() {
+	q.elders = 0
+	for _, s := range q.servers {
+		if s.speaks < Protocol {
+			q.elders++
+		}
+	}
 }
 
 // heard takes the beat of a worker and tells it again what it seems not to know.
@@ -275,13 +292,28 @@ func (q *Distributed) watch(ctx context.Context) {
 		q.lookAfter(ctx, away)
 		if q.due(now.Sub(savedAt)) {
 			savedAt = now
+			select {
+			case q.saving <- struct{}{}:
+			default: // it is being saved
+			}
+		}
+	}
+}
+
+// saveStates saves the state when watch says so: the beats do not wait for it.
+func (q *Distributed) saveStates(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-q.saving:
 			q.save(ctx)
 		}
 	}
 }
 
 func (q *Distributed) beat() {
-	e := entry{Type: messageBeat, Worker: q.id}
+	e := entry{Type: messageBeat, Worker: q.id, Speaks: Protocol}
 	data, err := e.encode()
 	if err == nil {
 		err = q.bus.Send(fromServer+q.id, data)
@@ -313,11 +345,12 @@ func (q *Distributed) lookAfter(ctx context.Context, away bool) {
 			delete(q.beats, id)
 		}
 	}
-	for id, at := range q.servers {
-		if now.Sub(at) > time.Minute {
+	for id, s := range q.servers {
+		if now.Sub(s.at) > time.Minute {
 			delete(q.servers, id)
 		}
 	}
+	q.countElders()
 	type end struct {
 		j       *Job
 		attempt int
@@ -339,11 +372,11 @@ func (q *Distributed) lookAfter(ctx context.Context, away bool) {
 	for _, id := range lost {
 		cause := fmt.Sprintf("nothing was heard of it for %s", q.cfg.Lease)
 		q.log.Warn("a worker is lost", "worker", id, "cause", cause)
-		go func() {
+		q.helpers.Go(func() {
 			if _, err := q.do(ctx, entry{Type: entryLost, Worker: id, Cause: cause}, nil); err != nil && ctx.Err() == nil {
 				q.log.Error("telling that a worker is lost", "error", err)
 			}
-		}()
+		})
 	}
 	for _, e := range ends {
 		q.refuse("", e.j, e.attempt, e.out, Failed)
@@ -356,6 +389,8 @@ func (q *Distributed) stuck(now time.Time, away bool) (list []*Job) {
 	if away {
 		clear(q.blocked)
 	}
+	// When jobs came is told by the log's clock. It is at least what it was at the last entry.
+	logNow := q.m.now.Add(now.Sub(q.heardAt))
 	blocked := q.m.blockedJobs()
 	maps.DeleteFunc(q.blocked, func(needs string, _ time.Time) bool { return blocked[needs] == nil })
 	for needs, jobs := range blocked {
@@ -368,7 +403,7 @@ func (q *Distributed) stuck(now time.Time, away bool) (list []*Job) {
 			continue
 		}
 		for _, j := range jobs {
-			if j.queued.Before(q.cfg.Now().Add(-q.cfg.RoutePatience)) {
+			if j.queued.Before(logNow.Add(-q.cfg.RoutePatience)) {
 				list = append(list, j)
 			}
 		}
@@ -389,21 +424,30 @@ func (q *Distributed) due(since time.Duration) bool {
 func (q *Distributed) save(ctx context.Context) {
 	q.mu.Lock()
 	data, err := q.m.save()
-	seq, before := q.m.applied, q.kept
+	seq, before := q.m.applied, int64(0)
 	q.saved = seq
+	// What a state has stays for a while, and what the newest has as long as there is no newer one.
+	at := 0
+	for at+1 < len(q.states) && time.Since(q.states[at+1].at) >= q.cfg.Overlap {
+		at++
+	}
+	if len(q.states) > 0 && time.Since(q.states[at].at) >= q.cfg.Overlap {
+		before = q.states[at].seq
+		q.states = slices.Clone(q.states[at:])
+	}
 	old := int64(0)
 	if n := len(q.told) - keptTellings; n > 0 {
 		old = q.told[n-1]
 		q.told = append([]int64(nil), q.told[n:]...)
 	}
 	if age := q.m.policy.HistoryAge; age > 0 {
-		oldest := q.cfg.Now().Add(-age)
+		oldest := q.m.now.Add(time.Since(q.heardAt) - age)
 		if len(q.m.history.before(oldest)) > 0 {
-			go func() {
+			q.helpers.Go(func() {
 				if _, err := q.do(ctx, entry{Type: entryForget, Before: &oldest}, nil); err != nil && ctx.Err() == nil {
 					q.log.Error("forgetting old jobs", "error", err)
 				}
-			}()
+			})
 		}
 	}
 	q.mu.Unlock()
@@ -412,15 +456,15 @@ func (q *Distributed) save(ctx context.Context) {
 	}
 	if err == nil {
 		q.mu.Lock()
-		q.kept = seq
+		q.states = append(q.states, savedState{seq, time.Now()})
 		q.mu.Unlock()
 		if before > 0 {
 			q.sweep(before)
 			err = q.bus.Trim(ctx, KeepCommand, before)
 		}
 	}
-	if err == nil && old > 0 { // no state depends on events
-		err = q.bus.Trim(ctx, KeepEvents, min(old, seq))
+	if err == nil && min(old, before) > 0 { // the clients of a server that is behind are still to hear of the others
+		err = q.bus.Trim(ctx, KeepEvents, min(old, before))
 	}
 	if err != nil && ctx.Err() == nil {
 		q.log.Error("keeping the queue's state", "error", err)

@@ -41,13 +41,14 @@ type DistributedConfig struct {
 	Worker *RemoteWorker
 	// Owned: jobs read and write in the folders of their owners.
 	Owned bool
-	// Patience is the time that a change may take before it fails; 0 means 10 s. Lease is the time that a worker may be silent before it counts as
-	// dead; 0 means 10 s.
-	Patience, Lease time.Duration
+	// Patience is the time that a change may take before it fails; 0 means 10 s. Settle is how much longer a change may take of which it must be
+	// found out whether it was made; 0 means 20 s. Lease is the time that a worker may be silent before it counts as dead; 0 means 10 s.
+	Patience, Settle, Lease time.Duration
 	// RoutePatience is the time that a job waits for a worker that can run it while there are only others; 0 means 20 s.
 	RoutePatience time.Duration
-	// SaveEvery is the interval at which the state is saved after changes; 0 means a minute.
-	SaveEvery time.Duration
+	// SaveEvery is the interval at which the state is saved after changes; 0 means a minute. Overlap is how long the log keeps entries that a state
+	// has, for servers that are behind; 0 means a minute.
+	SaveEvery, Overlap time.Duration
 }
 
 // Distributed is the queue of several processes: each server has the whole state, made from the same log, and any of them answers. Jobs are run by
@@ -59,6 +60,8 @@ type Distributed struct {
 	log             *slog.Logger
 	bus             Log
 	requests        atomic.Int64
+	changes         chan *pending
+	helpers         sync.WaitGroup // goroutines that Work waits for
 
 	mu       sync.Mutex
 	m        *machine
@@ -68,7 +71,7 @@ type Distributed struct {
 	trouble  error         // why the log cannot be applied
 	draining bool
 	beats    map[string]beat // of workers
-	servers  map[string]time.Time
+	servers  map[string]server
 	blocked  map[string]time.Time // since when no worker could run jobs of these needs
 	secrets  map[int64]*Job       // jobs of this process, with what no log keeps
 	told     []int64              // entries with events
@@ -76,20 +79,29 @@ type Distributed struct {
 	garbage  chan []int64         // what is dropped from the log
 	sends    chan sending
 	rejects  chan entry
-	saved    int64 // the entry up to which a state was last made
-	kept     int64 // that of the last state which the log has
+	saving   chan struct{} // holds a token when the state is to be saved
+	saved    int64         // the entry up to which a state was last made
+	states   []savedState  // those that the log has, as far as this server knows, oldest first
+	replayed int64         // the last entry of before this server began that was passed on; of the follower alone
+	since    time.Time
+	elders   int // how many of the servers speak an older protocol
+	// clock is how far the log's clock is ahead of this process's, as far as known.
+	clock      time.Duration
+	clockKnown bool
+	// heardAt is when the last entry was applied, by this process's clock.
+	heardAt time.Time
+}
+
+// savedState is a state that the log has: the entry up to which it goes, and when this server saved or read it.
+type savedState struct {
+	seq int64
+	at  time.Time
 }
 
 // litter are entries that the entry at has made needless.
 type litter struct {
 	at   int64
 	seqs []int64
-}
-
-// pending is a change on its way through the log.
-type pending struct {
-	own  *Job
-	done chan verdict
 }
 
 var _ Queue = (*Distributed)(nil)
@@ -108,6 +120,9 @@ func NewDistributed(cfg DistributedConfig) (*Distributed, error) {
 	if cfg.Patience <= 0 {
 		cfg.Patience = 10 * time.Second
 	}
+	if cfg.Settle <= 0 {
+		cfg.Settle = 20 * time.Second
+	}
 	if cfg.Lease <= 0 {
 		cfg.Lease = 10 * time.Second
 	}
@@ -117,10 +132,13 @@ func NewDistributed(cfg DistributedConfig) (*Distributed, error) {
 	if cfg.SaveEvery <= 0 {
 		cfg.SaveEvery = saveEvery
 	}
+	if cfg.Overlap <= 0 {
+		cfg.Overlap = saveEvery
+	}
 	q := &Distributed{
 		cfg: cfg, id: uuid.NewString(), log: cfg.Logger, bus: cfg.Log, m: newMachine(), waits: map[int64]*pending{}, ready: make(chan struct{}),
-		beats: map[string]beat{}, servers: map[string]time.Time{}, blocked: map[string]time.Time{}, secrets: map[int64]*Job{},
-		garbage: make(chan []int64, 1024), sends: make(chan sending, 1024), rejects: make(chan entry, 1024),
+		beats: map[string]beat{}, servers: map[string]server{}, blocked: map[string]time.Time{}, secrets: map[int64]*Job{},
+		changes: make(chan *pending, 1024), garbage: make(chan []int64, 1024), sends: make(chan sending, 1024), rejects: make(chan entry, 1024), saving: make(chan struct{}, 1),
 	}
 	q.distributedView = distributedView{q: q}
 	return q, nil
@@ -131,19 +149,19 @@ func (q *Distributed) Work(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	q.mu.Lock()
-	q.begun = true
+	q.begun, q.since = true, time.Now()
 	q.mu.Unlock()
-	var helpers sync.WaitGroup
-	defer helpers.Wait()
+	defer q.helpers.Wait()
 	stop, err := q.hear(ctx)
 	if err != nil {
 		return fmt.Errorf("running the queue: %w", err)
 	}
 	defer stop()
-	helpers.Go(func() { q.clean(ctx) })
-	helpers.Go(func() { q.dispatch(ctx) })
-	helpers.Go(func() { q.reject(ctx) })
-	helpers.Go(func() {
+	q.helpers.Go(func() { q.commit(ctx) })
+	q.helpers.Go(func() { q.clean(ctx) })
+	q.helpers.Go(func() { q.dispatch(ctx) })
+	q.helpers.Go(func() { q.reject(ctx) })
+	q.helpers.Go(func() {
 		if err := q.follow(ctx); err != nil && ctx.Err() == nil {
 			q.mu.Lock()
 			q.trouble = err
@@ -151,9 +169,10 @@ func (q *Distributed) Work(ctx context.Context) error {
 			cancel(err)
 		}
 	})
-	helpers.Go(func() { q.watch(ctx) })
+	q.helpers.Go(func() { q.watch(ctx) })
+	q.helpers.Go(func() { q.saveStates(ctx) })
 	if q.cfg.Worker != nil {
-		helpers.Go(func() {
+		q.helpers.Go(func() {
 			if q.wait(ctx) == nil {
 				_ = q.cfg.Worker.Work(ctx) // ends with ctx
 			}
@@ -169,8 +188,31 @@ func (q *Distributed) Work(ctx context.Context) error {
 	return nil
 }
 
-// follow reads the state and the log, and applies what comes.
+// errBehind means that the log no longer has entries that this server has not read.
+var errBehind = errors.New("the queue's log was trimmed before this server had read it, as after a long stop: start the server again")
+
+// follow reads the state and the log, and applies what comes. A server that starts begins again with a newer state when the log was trimmed before
+// it had read it; one that answers requests has to end, for its clients would miss what their jobs told.
 func (q *Distributed) follow(ctx context.Context) error {
+	for {
+		err := q.followFrom(ctx)
+		select {
+		case <-q.ready:
+			return err
+		default:
+		}
+		if !errors.Is(err, errBehind) || ctx.Err() != nil {
+			return err
+		}
+		q.log.Info("the queue's log was trimmed while it was read; reading it again")
+		pause(ctx, firstPause)
+	}
+}
+
+// followFrom follows the log from the last state on.
+func (q *Distributed) followFrom(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	seq, data, err := q.loadState(ctx)
 	if err != nil {
 		return err
@@ -182,33 +224,23 @@ func (q *Distributed) follow(ctx context.Context) error {
 		}
 	}
 	old.m.applied = seq
-	restored := seq == 0
+	restored := false
 	restore := func() {
 		restored = true
-		for _, j := range old.unread() {
-			q.log.Error("the queue's log does not have a job that its state has", "prompt_id", j.ID)
-			j.Prompt, j.Extra = &pyjson.Object{}, &pyjson.Object{}
-			j.text, _ = pyjson.Marshal(j.Listing()) // plain values are always written
-		}
-		q.mu.Lock()
-		if len(old.garbage) > 0 {
-			q.litter = append(q.litter, litter{seq, old.garbage})
-		}
-		q.m = old.m
-		q.saved, q.kept = seq, seq
-		for _, a := range q.m.inOrder() {
-			if q.cfg.Fleet.Begun != nil {
-				q.cfg.Fleet.Begun(a.job)
-			}
-		}
-		q.changed()
-		q.mu.Unlock()
+		q.restore(old, seq)
 	}
 	if seq == 0 {
 		restore()
 	}
-	return q.bus.Follow(ctx, 0, func(r Record) error {
-		e, err := decodeRecord(r)
+	last := seq // what the machine has
+	err = q.bus.Follow(ctx, 0, func(r Record) error {
+		if r.Seq > last+1 {
+			if err := q.whole(ctx, last); err != nil {
+				return err
+			}
+		}
+		last = max(last, r.Seq)
+		list, err := decodeRecord(r)
 		if err != nil {
 			if errors.Is(err, errNewer) {
 				return err
@@ -217,26 +249,80 @@ func (q *Distributed) follow(ctx context.Context) error {
 			return nil
 		}
 		if r.Seq <= seq {
-			for _, t := range old.see(e, r.Seq) {
-				q.tell(t, func(j *Job, number int64, data []byte) {
-					if q.cfg.Fleet.Replayed != nil {
-						q.cfg.Fleet.Replayed(j.Owner, number, data)
-					}
-				})
-			}
+			q.replay(old.see(list, r.Seq))
+			old.m.now = r.Time
 			return nil
 		}
 		if !restored {
 			restore()
 		}
-		q.apply(e, r)
+		q.apply(list, r)
 		return nil
 	}, func() {
+		if err := q.whole(ctx, last); err != nil {
+			cancel(err)
+			return
+		}
 		if !restored {
 			restore()
 		}
 		q.caughtUp(ctx)
 	})
+	if cause := context.Cause(ctx); err == nil && errors.Is(cause, errBehind) {
+		err = cause
+	}
+	return err
+}
+
+// whole returns errBehind if the log may have lost entries above a number that this server has not read.
+func (q *Distributed) whole(ctx context.Context, last int64) error {
+	for {
+		floor, err := q.bus.Floor(ctx)
+		switch {
+		case err == nil && floor > last:
+			return fmt.Errorf("%w (it has read %d, and the log begins at %d)", errBehind, last, floor+1)
+		case err == nil, !pause(ctx, firstPause):
+			return nil
+		}
+		q.log.Warn("asking where the queue's log begins", "error", err)
+	}
+}
+
+// replay passes on what jobs have told before this server began, once.
+func (q *Distributed) replay(list []telling) {
+	for _, t := range list {
+		if t.entry <= q.replayed {
+			continue
+		}
+		q.replayed = t.entry
+		q.tell(t, func(j *Job, number int64, data []byte) {
+			if q.cfg.Fleet.Replayed != nil {
+				q.cfg.Fleet.Replayed(j.Owner, number, data)
+			}
+		})
+	}
+}
+
+// restore makes a state the queue's, of which all entries have been seen.
+func (q *Distributed) restore(old *restoring, seq int64) {
+	for _, j := range old.unread() {
+		q.log.Error("the queue's log does not have a job that its state has", "prompt_id", j.ID)
+		j.Prompt, j.Extra = &pyjson.Object{}, &pyjson.Object{}
+		j.text, _ = pyjson.Marshal(j.Listing()) // plain values are always written
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(old.garbage) > 0 {
+		q.litter = append(q.litter, litter{seq, old.garbage})
+	}
+	q.m, q.heardAt = old.m, time.Now()
+	q.saved, q.states = seq, []savedState{{seq, time.Now()}}
+	for _, a := range q.m.inOrder() {
+		if q.cfg.Fleet.Begun != nil {
+			q.cfg.Fleet.Begun(a.job)
+		}
+	}
+	q.changed()
 }
 
 func (q *Distributed) loadState(ctx context.Context) (seq int64, data []byte, err error) {
@@ -280,11 +366,11 @@ func (q *Distributed) caughtUp(ctx context.Context) {
 		if known.HistoryLimit != 0 {
 			q.log.Warn("this server's --queue options differ from those of the fleet and replace them")
 		}
-		go func() { // the follower must not wait for itself
+		q.helpers.Go(func() { // the follower must not wait for itself
 			if _, err := q.do(ctx, entry{Type: entryPolicy, Policy: &policy}, nil); err != nil && ctx.Err() == nil {
 				q.log.Error("telling the fleet how the queue treats its jobs", "error", err)
 			}
-		}()
+		})
 	}
 }
 
@@ -337,21 +423,36 @@ func (q *Distributed) tell(t telling, to func(j *Job, number int64, data []byte)
 	}
 }
 
-// apply applies an entry and does what follows from it.
-func (q *Distributed) apply(e *entry, r Record) {
+// apply applies the entries of a record and does what follows from them. A state has all of them or none.
+func (q *Distributed) apply(list []*entry, r Record) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.heardAt = time.Now()
+	if len(list) > 1 {
+		q.m.shared[r.Seq] = len(list)
+	}
+	for i, e := range list {
+		q.applyOne(e, keyOf(r.Seq, i), r)
+	}
+}
+
+// applyOne applies an entry with the key; the queue is locked.
+func (q *Distributed) applyOne(e *entry, key int64, r Record) {
 	var mine *pending
 	if e.Origin == q.id {
 		if mine = q.waits[e.Request]; mine != nil {
 			delete(q.waits, e.Request)
+			q.clock, q.clockKnown = r.Time.Sub(q.heardAt), true
+		}
+		if e.Type == entryVoid {
+			q.decide(e.Requests, verdict{err: &unavailable{errVoided}})
 		}
 	}
 	var own *Job
 	if mine != nil {
 		own = mine.own
 	}
-	out := q.m.apply(e, r.Seq, r.Time, own)
+	out := q.m.apply(e, key, r.Time, own)
 	if own != nil && out.verdict.err == nil {
 		q.secrets[own.seq] = own
 	}
@@ -447,55 +548,6 @@ func (q *Distributed) settled() {
 		q.log.Debug("answering before the queue's log has been read", "error", err)
 	}
 }
-
-// do appends an entry and waits until this process has applied it.
-func (q *Distributed) do(ctx context.Context, e entry, own *Job) (verdict, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, q.cfg.Patience, errTooLong)
-	defer cancel()
-	if err := q.wait(ctx); err != nil {
-		return verdict{}, &unavailable{err}
-	}
-	e.Origin, e.Request = q.id, q.requests.Add(1)
-	data, err := e.encode()
-	if err != nil {
-		return verdict{}, err
-	}
-	if most := q.bus.MaxSize(); len(data) > most {
-		return verdict{}, &TooLargeError{Size: len(data), Limit: most}
-	}
-	r := &pending{own: own, done: make(chan verdict, 1)}
-	q.mu.Lock()
-	q.waits[e.Request] = r
-	q.mu.Unlock()
-	keep := KeepCommand
-	if e.Type == entryPut || e.Type == entryEnd {
-		keep = KeepJob
-	}
-	failed := make(chan error, 1)
-	go func() {
-		if err := q.bus.Append(ctx, keep, fmt.Sprint(q.id, "-", e.Request), data); err != nil {
-			failed <- err
-		}
-	}()
-	select {
-	case v := <-r.done:
-		return v, v.err
-	case err = <-failed:
-	case <-ctx.Done():
-		err = &unavailable{context.Cause(ctx)}
-	}
-	q.mu.Lock()
-	delete(q.waits, e.Request)
-	q.mu.Unlock()
-	select {
-	case v := <-r.done: // it has just come
-		return v, v.err
-	default:
-		return verdict{}, err
-	}
-}
-
-var errTooLong = errors.New("the queue's log does not answer")
 
 // TooLargeError is returned when a prompt is larger than the limit of the fleet's log.
 type TooLargeError struct{ Size, Limit int }
@@ -653,8 +705,9 @@ func (q *Distributed) read(r *record) []byte {
 	return nil
 }
 
-// readBody reads the body of an entry: all of it, or with part 1 only its tail.
-func (q *Distributed) readBody(ctx context.Context, seq int64, part int) ([]byte, error) {
+// readBody reads the body of the entry with the key: all of it, or with part 1 only its tail.
+func (q *Distributed) readBody(ctx context.Context, key int64, part int) ([]byte, error) {
+	seq, position := seqOf(key)
 	data, err := q.bus.Read(ctx, seq)
 	if err != nil {
 		return nil, err
@@ -662,6 +715,16 @@ func (q *Distributed) readBody(ctx context.Context, seq int64, part int) ([]byte
 	e, err := decodeEntry(data)
 	if err != nil {
 		return nil, err
+	}
+	if e.Type == entryBatch {
+		list, err := e.members()
+		if err != nil {
+			return nil, err
+		}
+		if position >= len(list) {
+			return nil, fmt.Errorf("reading entry %d of the queue's log: it has %d jobs", seq, len(list))
+		}
+		e = list[position]
 	}
 	if part == 1 {
 		if e.Tail > len(e.Body) {

@@ -12,9 +12,14 @@ import (
 	"comfygo/internal/pyjson"
 )
 
-// Protocol is the version of the entries of a Log and of the messages between servers and workers. Processes of one version
-// understand each other; an entry of a newer one stops a server with an error that says so.
-const Protocol = 1
+// Protocol is the newest version of the entries of a Log and of the messages between servers and workers that this program understands. Each entry
+// has the oldest version that knows its type; one of a newer version than this stops a server with an error that says so.
+//
+// Version 2 has entries with several jobs. Servers append none while they hear of a server that does not say that it reads them.
+const Protocol = 2
+
+// firstProtocol is the version of all entries but batches.
+const firstProtocol = 1
 
 // Types of entries.
 const (
@@ -35,6 +40,8 @@ const (
 	entryDrain     = "drain"  // a worker takes no more jobs, or does again
 	entryEvents    = "events" // what a running job tells; the body is opaque
 	entryEnd       = "end"    // a job's end; the body is its last events and its tail
+	entryVoid      = "void"   // changes of a server that the log does not have and does not take any more
+	entryBatch     = "batch"  // jobs that one server has accepted at the same time; the body is their entries
 )
 
 // entry is one entry of the log. Which fields count depends on its type.
@@ -77,12 +84,61 @@ type entry struct {
 	Trace      string     `json:"trace,omitempty"`
 	Free       int64      `json:"free,omitempty"`   // VRAM in bytes
 	Joined     bool       `json:"joined,omitempty"` // the worker takes itself for a member
-	Body       []byte     `json:"-"`
+	// Until is the time after which the entry has no effect, in milliseconds by the log's clock; 0: none.
+	Until int64 `json:"until,omitempty"`
+	// Requests are the requests that a void entry calls off.
+	Requests []int64 `json:"requests,omitempty"`
+	// Part counts the entries with what one run tells, from 1.
+	Part int `json:"part,omitempty"`
+	// Speaks is the newest version that a server understands, in its beats; 0: the first.
+	Speaks int    `json:"speaks,omitempty"`
+	Body   []byte `json:"-"`
+}
+
+// Several jobs may share an entry. A job's key is the entry's number, with the job's position in the entry in the bits above.
+const keyShift = 40
+
+func keyOf(seq int64, position int) int64 { return seq | int64(position)<<keyShift }
+
+func seqOf(key int64) (seq int64, position int) { return key & (1<<keyShift - 1), int(key >> keyShift) }
+
+// encodeBatch writes one entry that has several.
+func encodeBatch(list [][]byte) ([]byte, error) {
+	e := entry{Type: entryBatch}
+	for _, data := range list {
+		e.Body = frameRecord(e.Body, data)
+	}
+	return e.encode()
+}
+
+// members reads the entries of a batch. Their bodies lie in its body.
+func (e *entry) members() (list []*entry, err error) {
+	for rest := e.Body; len(rest) > 0; {
+		n := recordSize(rest)
+		if n <= 4 {
+			return nil, errors.New("reading an entry of the queue's log: one of its jobs is cut off")
+		}
+		m, err := decodeEntry(rest[4:n])
+		if err != nil {
+			return nil, err
+		}
+		if m.Type != entryPut {
+			return nil, fmt.Errorf("reading an entry of the queue's log: the type %s among jobs", m.Type)
+		}
+		list, rest = append(list, m), rest[n:]
+	}
+	if len(list) == 0 {
+		return nil, errors.New("reading an entry of the queue's log: it has no jobs")
+	}
+	return list, nil
 }
 
 // encode writes an entry: the length of its head, the head as JSON, the body.
 func (e *entry) encode() ([]byte, error) {
-	e.Version = Protocol
+	e.Version = firstProtocol
+	if e.Type == entryBatch {
+		e.Version = Protocol
+	}
 	head, err := json.Marshal(e)
 	if err != nil {
 		return nil, fmt.Errorf("writing an entry of the queue's log: %w", err)
@@ -122,12 +178,18 @@ func decodeEntry(data []byte) (*entry, error) {
 	return e, nil
 }
 
-// decodeRecord is decodeEntry for an entry of the log. Workers may append only what is about themselves and their jobs, whatever NATS lets
-// them send.
-func decodeRecord(r Record) (*entry, error) {
+// decodeRecord reads an entry of the log, or the entries that it has in it. Workers may append only what is about themselves and their jobs,
+// whatever NATS lets them send.
+func decodeRecord(r Record) ([]*entry, error) {
 	e, err := decodeEntry(r.Data)
-	if err != nil || !r.ByWorker {
-		return e, err
+	if err != nil {
+		return nil, err
+	}
+	if !r.ByWorker {
+		if e.Type == entryBatch {
+			return e.members()
+		}
+		return []*entry{e}, nil
 	}
 	switch e.Type {
 	case entryJoin, entryLeave, entryDrain, entryEvents, entryEnd:
@@ -137,8 +199,8 @@ func decodeRecord(r Record) (*entry, error) {
 	if e.Worker == "" {
 		return nil, fmt.Errorf("reading an entry of the queue's log: the type %s of a worker without its id", e.Type)
 	}
-	e.Origin = "" // no server waits for it
-	return e, nil
+	e.Origin, e.Until = "", 0 // no server waits for it
+	return []*entry{e}, nil
 }
 
 // Needs are a job's requirements on the worker that runs it.

@@ -31,8 +31,9 @@ type Record struct {
 // Log is an ordered log that several processes append to and follow, and through which they send each other short messages that
 // are not stored. Everything may be called from any goroutine.
 type Log interface {
-	// Append adds an entry. When it returns without an error the entry cannot be lost. An entry whose id was appended in the last minutes
-	// is not appended again. It retries until ctx ends; the error then wraps ErrUnavailable, and the entry may have been added.
+	// Append adds an entry. When it returns without an error the entry, or another one that was appended with its id in the last five minutes, is in
+	// the log and cannot be lost. It retries until ctx ends. The error wraps ErrUnavailable, with ErrUncertain as well when the entry may have been
+	// added or may still be added, and ErrFull when the log has no room.
 	Append(ctx context.Context, k Keep, id string, data []byte) error
 	// Follow calls f for all entries that are kept with numbers above after, in their order, and then for every new one, until ctx ends or
 	// f returns an error. caughtUp is called once, when f has had all entries that were there at the beginning.
@@ -46,6 +47,8 @@ type Log interface {
 	// SaveState stores a state that has all entries up to seq; LoadState returns the one with the highest number, or 0.
 	SaveState(ctx context.Context, seq int64, data []byte) error
 	LoadState(ctx context.Context) (seq int64, data []byte, err error)
+	// Floor returns a number up to which entries may have been dropped that no state but the last two has.
+	Floor(ctx context.Context) (int64, error)
 	// Count returns 0, 1, 2 and so on, each number once for all processes.
 	Count(ctx context.Context) (int64, error)
 	// Send sends a message that may get lost; Receive calls f for those to a name, or to all below it when that ends in ".>".

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,6 +20,8 @@ const (
 	routePatience = 20 * time.Second
 	// machineEvents is how many events the machine remembers at least.
 	machineEvents = 10000
+	// takenFor is how long the id of a job is taken after its end.
+	takenFor = 5 * time.Minute
 	// knownNeeds bounds the kinds of jobs of which a worker's ability is remembered.
 	knownNeeds = 4096
 )
@@ -40,8 +43,10 @@ type machine struct {
 	lasting time.Duration
 
 	receipts []Receipt
-	now      time.Time // of the entry being applied
-	out      effects
+	// shared counts, for each entry with several jobs, those that still need it.
+	shared map[int64]int
+	now    time.Time // of the entry being applied
+	out    effects
 }
 
 // assignment is a job that a worker runs.
@@ -53,6 +58,8 @@ type assignment struct {
 	seen   time.Time // when this process heard of it, by its own clock
 	// doom is why the job is to be marked failed, "" while it is not. No worker has it then.
 	doom string
+	// part is the last entry with what this run has told.
+	part int
 }
 
 // member is a worker that takes jobs.
@@ -108,15 +115,27 @@ type ending struct {
 func newMachine() *machine {
 	return &machine{
 		waiting: newQueueOrder(false, nil), running: map[int64]*assignment{}, members: map[string]*member{}, history: newHistory(HistoryLimit),
+		shared: map[int64]int{},
 	}
 }
 
-// apply applies an entry, which is number seq of the log. own is the job of a put entry when this process has appended it; nil makes a
-// new one of the entry's body.
+// apply applies an entry, whose key is seq: its number in the log, and its position among others that have the same. own is the job of a put
+// entry when this process has appended it; nil makes a new one of the entry's body.
 func (m *machine) apply(e *entry, seq int64, at time.Time, own *Job) effects {
-	m.out, m.now, m.applied = effects{}, at, seq
+	m.out, m.now = effects{}, at
+	m.applied, _ = seqOf(seq)
 	scope := Scope{One: e.One, Owner: e.Owner}
+	if e.Until > 0 && at.UnixMilli() > e.Until {
+		m.out.verdict.err = &unavailable{errLate}
+		if e.Type == entryPut || e.Type == entryEnd {
+			m.out.garbage = append(m.out.garbage, seq)
+		}
+		m.tidy()
+		return m.out
+	}
 	switch e.Type {
+	case entryVoid:
+		m.out.garbage = append(m.out.garbage, seq)
 	case entryPut:
 		m.put(e, seq, own)
 	case entryDelete:
@@ -242,7 +261,8 @@ func (m *machine) taken(j *Job) bool {
 			return true
 		}
 	}
-	if rec := m.history.find(j.ID); rec != nil && rec.owner != j.Owner {
+	// The client of a job that has just ended may not have heard that it was accepted, and send it again.
+	if rec := m.history.find(j.ID); rec != nil && (rec.owner != j.Owner || m.now.Sub(rec.finished) < takenFor) {
 		return true
 	}
 	return len(m.waiting.byID[j.ID]) > 0
@@ -318,7 +338,7 @@ func (m *machine) inOrder() []*assignment {
 		if c := a.since.Compare(b.since); c != 0 {
 			return c
 		}
-		return int(a.job.seq - b.job.seq)
+		return cmp.Compare(a.job.seq, b.job.seq)
 	})
 	return list
 }
@@ -473,7 +493,8 @@ func (m *machine) leave(id string, lost bool, cause string) {
 
 // tell passes on what a running job tells. Only the worker that has the job is heard.
 func (m *machine) tell(e *entry, seq int64) {
-	if a := m.running[e.Seq]; a != nil && a.worker == e.Worker && a.job.attempts == e.Attempt {
+	if a := m.running[e.Seq]; a != nil && a.worker == e.Worker && a.job.attempts == e.Attempt && (e.Part == 0 || e.Part > a.part) {
+		a.part = e.Part
 		m.out.told = append(m.out.told, telling{a.job, seq, e.Body})
 	}
 }
@@ -674,7 +695,19 @@ func (w *member) has(models []string) (n int) {
 	return n
 }
 
-// tidy takes impossible numbers off the garbage.
+// tidy makes numbers of entries of the keys in the garbage: an entry is garbage when all its jobs are.
 func (m *machine) tidy() {
-	m.out.garbage = slices.DeleteFunc(m.out.garbage, func(seq int64) bool { return seq < 1 })
+	list := m.out.garbage[:0]
+	for _, key := range m.out.garbage {
+		seq, _ := seqOf(key)
+		if n, shared := m.shared[seq]; shared && n > 1 {
+			m.shared[seq] = n - 1
+			continue
+		}
+		delete(m.shared, seq)
+		if seq > 0 {
+			list = append(list, seq)
+		}
+	}
+	m.out.garbage = list
 }

@@ -41,6 +41,7 @@ type stateJob struct {
 	Since      time.Time `json:",omitzero"`
 	Asked      time.Time `json:",omitzero"`
 	Doom       string    `json:",omitempty"`
+	Part       int       `json:",omitempty"`
 	OwnerLimit int       `json:",omitempty"`
 	Origin     string    `json:",omitempty"`
 }
@@ -67,7 +68,7 @@ func (m *machine) save() ([]byte, error) {
 		state
 		Needs []Needs
 	}{state: state{
-		Version: Protocol, Applied: m.applied, Policy: m.policy, Place: m.place, Number: m.number, Paused: m.paused, Lasting: m.lasting,
+		Version: firstProtocol, Applied: m.applied, Policy: m.policy, Place: m.place, Number: m.number, Paused: m.paused, Lasting: m.lasting,
 		Shares: m.waiting.shares, Receipts: m.receipts, Events: m.events[max(0, len(m.events)-machineEvents):],
 	}}
 	known := map[string]int{}
@@ -84,7 +85,10 @@ func (m *machine) save() ([]byte, error) {
 			Origin: j.origin,
 		}
 		if a != nil {
-			out.Running, out.Worker, out.Since, out.Asked, out.Doom = true, a.worker, a.since, a.asked, a.doom
+			out.Running, out.Worker, out.Since, out.Asked, out.Doom, out.Part = true, a.worker, a.since, a.asked, a.doom, a.part
+		}
+		if j.seq >= 1<<keyShift {
+			s.Version = Protocol
 		}
 		s.Jobs = append(s.Jobs, out)
 	}
@@ -99,6 +103,9 @@ func (m *machine) save() ([]byte, error) {
 	for _, r := range m.history.rows {
 		if r != nil {
 			s.History = append(s.History, stateRow{r.id, r.owner, r.seq, r.place, r.tail, r.finished, r.shared})
+			if r.seq >= 1<<keyShift {
+				s.Version = Protocol
+			}
 		}
 	}
 	for _, w := range m.members {
@@ -161,7 +168,7 @@ func readMachine(data []byte) (*restoring, error) {
 			m.waiting.add(j)
 			continue
 		}
-		a := &assignment{job: j, worker: k.Worker, since: k.Since, asked: k.Asked, doom: k.Doom}
+		a := &assignment{job: j, worker: k.Worker, since: k.Since, asked: k.Asked, doom: k.Doom, part: k.Part}
 		m.running[j.seq] = a
 		if w := m.members[k.Worker]; w != nil {
 			w.job = a
@@ -173,19 +180,33 @@ func readMachine(data []byte) (*restoring, error) {
 	return &restoring{m: m, open: open, rows: rows}, nil
 }
 
-// see takes an entry that is older than the state: the listing of a job that is still open, and what running jobs have told.
-func (r *restoring) see(e *entry, seq int64) []telling {
-	switch e.Type {
-	case entryPut:
-		j := r.open[seq]
-		if j == nil && !r.rows[seq] {
-			r.garbage = append(r.garbage, seq)
+// see takes an entry that is older than the state: the listings of jobs that are still open, and what running jobs have told.
+func (r *restoring) see(list []*entry, seq int64) []telling {
+	needed := 0
+	for i, e := range list {
+		if e.Type != entryPut {
+			continue
 		}
+		key := keyOf(seq, i)
+		j := r.open[key]
 		if j != nil {
 			if err := j.readListing(e.Body); err == nil {
 				j.text = slices.Clone(e.Body)
 			}
 		}
+		if j != nil || r.rows[key] {
+			needed++
+		}
+	}
+	switch e := list[0]; e.Type {
+	case entryPut:
+		if needed == 0 {
+			r.garbage = append(r.garbage, seq)
+		} else if len(list) > 1 {
+			r.m.shared[seq] = needed
+		}
+	case entryVoid:
+		r.garbage = append(r.garbage, seq)
 	case entryEvents:
 		return []telling{{&Job{ID: e.ID, Owner: e.Owner, seq: e.Seq}, seq, e.Body}}
 	case entryEnd:

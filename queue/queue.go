@@ -28,6 +28,10 @@ var (
 var (
 	// ErrUnavailable means that the store cannot be written now: the disk is full, or the file is locked or read-only.
 	ErrUnavailable = errors.New("the queue's store cannot be written")
+	// ErrFull means that the store has no room. Errors that wrap it wrap ErrUnavailable, too.
+	ErrFull = errors.New("the queue's store is full")
+	// ErrUncertain means that something may or may not have been stored.
+	ErrUncertain = errors.New("it is not known whether it was stored")
 	// ErrDraining means that the queue takes no more jobs because the server is about to end.
 	ErrDraining = errors.New("the server is shutting down and takes no more prompts")
 	// ErrUnknownJob means that no waiting job has the id.
@@ -161,8 +165,8 @@ type Queue interface {
 	In(s Scope) View
 	// NextNumber counts up from 0 and never gives a number twice.
 	NextNumber() int64
-	// Put accepts a job. When it returns without error the job will not be lost. Errors: FullError, ErrTakenID,
-	// ErrDraining, ErrUnavailable.
+	// Put accepts a job. When it returns without error the job will not be lost. Errors, after which it never runs: FullError, ErrTakenID,
+	// ErrDraining, ErrUnavailable. After an UncertainError it may run.
 	Put(j *Job) error
 	// Next returns the waiting job that would start now if none ran, or nil. It stays a waiting job, which can still be cancelled or overtaken:
 	// work done for it in advance may be wasted. The job must not be changed.

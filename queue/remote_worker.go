@@ -560,7 +560,7 @@ func (t *teller) take() (part []byte, more bool) {
 func (t *teller) flush(part []byte) bool {
 	t.part++
 	j := t.r.job
-	e := entry{Type: entryEvents, Worker: t.r.worker, Seq: j.seq, Attempt: j.attempts, ID: j.ID, Owner: j.Owner, Body: part}
+	e := entry{Type: entryEvents, Worker: t.r.worker, Seq: j.seq, Attempt: j.attempts, ID: j.ID, Owner: j.Owner, Part: t.part, Body: part}
 	id := fmt.Sprintf("ev-%d-%d-%s-%d", j.seq, j.attempts, t.r.worker, t.part)
 	for t.r.parent.Err() == nil && !errors.Is(context.Cause(t.r.ctx), errLost) {
 		ctx, cancel := context.WithTimeout(t.r.parent, appendPatience)

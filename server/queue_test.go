@@ -204,6 +204,36 @@ func TestWebhook(t *testing.T) {
 // broken is a store that cannot be loaded.
 type broken struct{ queue.Store }
 
+// TestStoreWithoutRoom sends prompts to queues whose store is full, and whose store does not say whether it has a job.
+func TestStoreWithoutRoom(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err    error
+		status int
+		typ    string
+	}{
+		{fmt.Errorf("%w: %w", queue.ErrUnavailable, queue.ErrFull), 507, "queue_store_full"}, {&queue.UncertainError{}, 504, "queue_uncertain"},
+	} {
+		r := start(t, func(cfg *server.Config) { cfg.Store = refusing{queue.NewMemory(), c.err} })
+		got := r.do("POST", "/prompt", simple("{}"))
+		if got.status != c.status || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, `"type": "`+c.typ+`"`) {
+			t.Errorf("%v: refused with %d %s", c.err, got.status, got.body)
+		}
+		body := `{"workflow": {"1": {"class_type": "Number", "inputs": {"value": 3}}, "2": {"class_type": "Show", "inputs": {"value": ["1", 0]}}}}`
+		if got = r.do("POST", "/api/v2/jobs", body); got.status != c.status {
+			t.Errorf("%v: the API v2 refuses with %d %s", c.err, got.status, got.body)
+		}
+	}
+}
+
+// refusing is a store that keeps nothing.
+type refusing struct {
+	queue.Store
+	err error
+}
+
+func (r refusing) Submit(queue.Batch) func() error { return func() error { return r.err } }
+
 func (broken) Load() (queue.Saved, error) {
 	return queue.Saved{}, fmt.Errorf("%w: no space left on device", queue.ErrUnavailable)
 }

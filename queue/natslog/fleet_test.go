@@ -456,7 +456,7 @@ func TestFleetForgetsWhatStatesHave(t *testing.T) {
 func TestFleetDropsWhatStatesHave(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	a := r.server(func(c *queue.DistributedConfig) { c.SaveEvery = 100 * time.Millisecond })
+	a := r.server(func(c *queue.DistributedConfig) { c.SaveEvery, c.Overlap = 100*time.Millisecond, 100*time.Millisecond })
 	r.worker(queue.WorkerAd{Name: "w"})
 	done := r.put(a)
 	eventually(t, "a job has ended", func() bool { return a.Find(done.ID) != nil })

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -221,12 +222,69 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// trouble is an error of NATS that also is queue.ErrUnavailable.
-type trouble struct{ err error }
+// trouble is an error of NATS that also is queue.ErrUnavailable, and others of that package.
+type trouble struct {
+	err error
+	// uncertain: what was to be added may be there, or still come. full: NATS has no room.
+	uncertain, full bool
+}
 
-func (t *trouble) Error() string { return queue.ErrUnavailable.Error() + ": NATS: " + t.err.Error() }
+// Error describes the fault, and what to do about a full store.
+func (t *trouble) Error() string {
+	text := queue.ErrUnavailable.Error()
+	if t.full {
+		text = queue.ErrFull.Error()
+	}
+	text += ": NATS: " + t.err.Error()
+	if t.full {
+		text += "; raise the limit of its JetStream store (comfygo nats --store-max) or give it more disk"
+	}
+	return text
+}
 
-func (t *trouble) Unwrap() []error { return []error{queue.ErrUnavailable, t.err} }
+// Unwrap returns all of them.
+func (t *trouble) Unwrap() []error {
+	list := []error{queue.ErrUnavailable, t.err}
+	if t.uncertain {
+		list = append(list, queue.ErrUncertain)
+	}
+	if t.full {
+		list = append(list, queue.ErrFull)
+	}
+	return list
+}
+
+// Codes of JetStream for a store that is full.
+const (
+	codeAccountFull = 10002
+	codeServerFull  = 10023
+	codeStorageFull = 10047
+	codeNotStored   = 10077
+)
+
+// isFull reports whether JetStream has refused an entry for lack of room.
+func isFull(api *jetstream.APIError) bool {
+	switch api.ErrorCode {
+	case codeAccountFull, codeServerFull, codeStorageFull:
+		return true
+	case codeNotStored:
+		return strings.Contains(api.Description, "maximum") || strings.Contains(api.Description, "no space")
+	}
+	return false
+}
+
+// unsent reports whether an error means that a message has not left this process, or that NATS had no use for it.
+func unsent(err error) bool {
+	for _, e := range []error{
+		nats.ErrNoResponders, jetstream.ErrNoStreamResponse, nats.ErrConnectionClosed, nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting,
+		nats.ErrConnectionDraining, nats.ErrInvalidConnection,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
 
 // publishPatience is the time that one attempt to append may take.
 const publishPatience = 2 * time.Second
@@ -237,6 +295,10 @@ func (l *Log) Append(ctx context.Context, k queue.Keep, id string, data []byte) 
 	if l.cfg.Role == RoleWorker || l.cfg.Role == RoleServer && k == queue.KeepEvents {
 		subject = logSubject + "w." + string(k)
 	}
+	if ctx.Err() != nil {
+		return &trouble{err: context.Cause(ctx)}
+	}
+	uncertain := false
 	for {
 		tryCtx, cancel := context.WithTimeout(ctx, publishPatience)
 		_, err := l.js.Publish(tryCtx, subject, data, jetstream.WithMsgID(id), jetstream.WithRetryAttempts(0))
@@ -245,11 +307,16 @@ func (l *Log) Append(ctx context.Context, k queue.Keep, id string, data []byte) 
 			return nil
 		}
 		var api *jetstream.APIError
-		if errors.As(err, &api) && api.Code == 400 || errors.Is(err, nats.ErrMaxPayload) {
-			return &trouble{err} // the entry itself is at fault, or the store is full
+		switch answered := errors.As(err, &api); {
+		case answered && isFull(api):
+			return &trouble{err: err, uncertain: uncertain, full: true}
+		case answered && api.Code == 400 || errors.Is(err, nats.ErrMaxPayload): // the entry itself is at fault
+			return &trouble{err: err, uncertain: uncertain}
+		case !answered && !unsent(err):
+			uncertain = true
 		}
 		if !pause(ctx, retryEvery/3) {
-			return &trouble{err}
+			return &trouble{err: err, uncertain: uncertain}
 		}
 	}
 }
@@ -258,7 +325,9 @@ func (l *Log) Append(ctx context.Context, k queue.Keep, id string, data []byte) 
 func (l *Log) Follow(ctx context.Context, after int64, f func(queue.Record) error, caughtUp func()) error {
 	end := int64(-1)
 	for ctx.Err() == nil {
-		info, err := l.stream.Info(ctx)
+		askCtx, cancel := context.WithTimeout(ctx, askPatience)
+		info, err := l.stream.Info(askCtx)
+		cancel()
 		if err != nil {
 			pause(ctx, retryEvery)
 			continue
@@ -300,6 +369,13 @@ func (l *Log) followFrom(ctx context.Context, after *int64, end int64, f func(qu
 	defer messages.Stop()
 	stop := context.AfterFunc(ctx, messages.Stop)
 	defer stop()
+	var seen atomic.Int64
+	seen.Store(*after)
+	quit := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { l.watch(ctx, &seen, quit, messages.Stop) })
+	defer watching.Wait()
+	defer close(quit)
 	for {
 		m, err := messages.Next()
 		if err != nil {
@@ -319,6 +395,7 @@ func (l *Log) followFrom(ctx context.Context, after *int64, end int64, f func(qu
 				return err
 			}
 			*after = seq
+			seen.Store(seq)
 		}
 		if seq >= end || meta.NumPending == 0 {
 			(*caughtUp)()
@@ -327,6 +404,37 @@ func (l *Log) followFrom(ctx context.Context, after *int64, end int64, f func(qu
 	}
 }
 
+// watch calls stop when the log has entries and none of them comes: the client's consumer may wait for ever after a connection was cut.
+func (l *Log) watch(ctx context.Context, seen *atomic.Int64, quit <-chan struct{}, stop func()) {
+	const every = 2 * time.Second
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for last := seen.Load(); ; {
+		select {
+		case <-quit:
+			return
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if now := seen.Load(); now != last {
+			last = now
+			continue
+		}
+		askCtx, cancel := context.WithTimeout(ctx, askPatience)
+		info, err := l.stream.Info(askCtx)
+		cancel()
+		if err == nil && int64(info.State.LastSeq) > last && seen.Load() == last && info.State.Msgs > 0 { //nolint:gosec // it counts entries
+			l.log.Warn("following the queue's log: nothing comes though there is more; asking again", "have", last, "last", info.State.LastSeq)
+			stop()
+			return
+		}
+	}
+}
+
+// askPatience is the time that one question to NATS may take.
+const askPatience = 5 * time.Second
+
 // Read implements queue.Log.
 func (l *Log) Read(ctx context.Context, seq int64) ([]byte, error) {
 	m, err := l.stream.GetMsg(ctx, uint64(seq)) //nolint:gosec // above 0
@@ -334,7 +442,7 @@ func (l *Log) Read(ctx context.Context, seq int64) ([]byte, error) {
 		return nil, fmt.Errorf("reading entry %d: %w", seq, fs.ErrNotExist)
 	}
 	if err != nil {
-		return nil, &trouble{err}
+		return nil, &trouble{err: err}
 	}
 	return m.Data, nil
 }
@@ -343,7 +451,7 @@ func (l *Log) Read(ctx context.Context, seq int64) ([]byte, error) {
 func (l *Log) Forget(ctx context.Context, seqs []int64) error {
 	for _, seq := range seqs {
 		if err := l.stream.DeleteMsg(ctx, uint64(seq)); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) { //nolint:gosec // above 0
-			return &trouble{err}
+			return &trouble{err: err}
 		}
 	}
 	return nil
@@ -354,19 +462,24 @@ func (l *Log) Trim(ctx context.Context, k queue.Keep, upTo int64) error {
 	for _, side := range []string{"s.", "w."} {
 		err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(logSubject+side+string(k)), jetstream.WithPurgeSequence(uint64(upTo+1))) //nolint:gosec // above 0
 		if err != nil {
-			return &trouble{err}
+			return &trouble{err: err}
 		}
 	}
 	return nil
 }
+
+// statePatience is the time that the transfer of a state may take.
+const statePatience = 30 * time.Second
 
 // stateName is the object of a state; names sort as the numbers do.
 func stateName(seq int64) string { return fmt.Sprintf("%020d", seq) }
 
 // SaveState implements queue.Log. States of before go, all but the newest of them.
 func (l *Log) SaveState(ctx context.Context, seq int64, data []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, statePatience)
+	defer cancel()
 	if _, err := l.state.PutBytes(ctx, stateName(seq), data); err != nil {
-		return &trouble{err}
+		return &trouble{err: err}
 	}
 	names, err := l.states(ctx)
 	if err != nil {
@@ -395,12 +508,14 @@ func (l *Log) dropState(ctx context.Context, name string) error {
 
 // states are the names of what SaveState has kept, in their order.
 func (l *Log) states(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
 	infos, err := l.state.List(ctx)
 	if errors.Is(err, jetstream.ErrNoObjectsFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, &trouble{err}
+		return nil, &trouble{err: err}
 	}
 	var names []string
 	for _, info := range infos {
@@ -410,6 +525,24 @@ func (l *Log) states(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
+// Floor implements queue.Log. A server that saves a state drops no more than what the one before it has.
+func (l *Log) Floor(ctx context.Context) (int64, error) {
+	names, err := l.states(ctx)
+	if err != nil || len(names) < 2 {
+		return 0, err
+	}
+	return stateNumber(names[len(names)-2])
+}
+
+// stateNumber is the opposite of stateName.
+func stateNumber(name string) (int64, error) {
+	seq, err := strconv.ParseInt(name, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("reading the queue's state: the bucket %s has %q, which is not this program's", stateBucket, name)
+	}
+	return seq, nil
+}
+
 // LoadState implements queue.Log.
 func (l *Log) LoadState(ctx context.Context) (int64, []byte, error) {
 	names, err := l.states(ctx)
@@ -417,13 +550,15 @@ func (l *Log) LoadState(ctx context.Context) (int64, []byte, error) {
 		return 0, nil, err
 	}
 	name := names[len(names)-1]
-	seq, err := strconv.ParseInt(name, 10, 64)
+	seq, err := stateNumber(name)
 	if err != nil {
-		return 0, nil, fmt.Errorf("reading the queue's state: the bucket %s has %q, which is not this program's", stateBucket, name)
+		return 0, nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, statePatience)
+	defer cancel()
 	data, err := l.state.GetBytes(ctx, name)
 	if err != nil {
-		return 0, nil, &trouble{err}
+		return 0, nil, &trouble{err: err}
 	}
 	return seq, data, nil
 }
@@ -432,7 +567,7 @@ func (l *Log) LoadState(ctx context.Context) (int64, []byte, error) {
 func (l *Log) Count(ctx context.Context) (int64, error) {
 	ack, err := l.js.Publish(ctx, counter, nil)
 	if err != nil {
-		return 0, &trouble{err}
+		return 0, &trouble{err: err}
 	}
 	return int64(ack.Sequence) - 1, nil //nolint:gosec // it counts prompts
 }
@@ -460,7 +595,7 @@ func (l *Log) Err() error {
 	if l.conn.IsConnected() {
 		return nil
 	}
-	return &trouble{errors.New("not connected")}
+	return &trouble{err: errors.New("not connected")}
 }
 
 // Close implements queue.Log.

@@ -175,6 +175,7 @@ func queueTrouble(err error) (status, retryAfter int, typ, message string, ok bo
 	var full *queue.FullError
 	var large *queue.TooLargeError
 	var option *queue.OptionError
+	var uncertain *queue.UncertainError
 	switch {
 	case errors.As(err, &large):
 		return http.StatusRequestEntityTooLarge, 0, "prompt_too_large", "The prompt is too large", true
@@ -186,6 +187,10 @@ func queueTrouble(err error) (status, retryAfter int, typ, message string, ok bo
 		return http.StatusConflict, 0, "invalid_prompt_id", "The prompt_id is taken", true
 	case errors.Is(err, queue.ErrDraining):
 		return http.StatusServiceUnavailable, soon, "shutting_down", "The server is shutting down", true
+	case errors.As(err, &uncertain):
+		return http.StatusGatewayTimeout, soon, "queue_uncertain", "It is not known whether the prompt was queued", true
+	case errors.Is(err, queue.ErrFull):
+		return http.StatusInsufficientStorage, soon, "queue_store_full", "The queue's store is full", true
 	case errors.Is(err, queue.ErrUnavailable):
 		return http.StatusServiceUnavailable, soon, "queue_unavailable", "The queue cannot be written", true
 	}

@@ -89,7 +89,7 @@ var accessGroup = group{"access", "Log-in, keys, users and roles (--auth).", []o
 		body: mayTake(`{inputs object; client_id string}`, "inputs are the free ones, by name"),
 		answers: []answer{
 			ok("Accepted", ""), refuses(400, "the workflow cannot run", "bad_request", "invalid_prompt", "prompt_no_outputs", "prompt_outputs_failed_validation", "missing_node_type", "invalid_options"),
-			plain(400, "wait cannot be used"), refuses(403, "", "workflow_not_allowed", "too_many_megapixels"), tooLarge, plain(422, ""), queueFull, noQueue,
+			plain(400, "wait cannot be used"), refuses(403, "", "workflow_not_allowed", "too_many_megapixels"), tooLarge, plain(422, ""), queueFull, noQueue, noAnswer, storeFull,
 		},
 	},
 }}

@@ -16,6 +16,8 @@ var (
 	noMemory   = answer{status: 507, contentType: jsonType, shape: "PromptError", what: "the image needs more memory than is free or --max-memory allows", codes: []string{"out_of_memory"}}
 	unfit      = answer{status: 400, contentType: jsonType, shape: "PromptError", what: "the body is no JSON of the form that is expected", codes: []string{"bad_request"}}
 	noQueue    = answer{status: 503, contentType: jsonType, shape: "PromptError", what: "the queue takes no jobs now; Retry-After says when to come again", codes: []string{"queue_unavailable", "shutting_down"}}
+	noAnswer   = answer{status: 504, contentType: jsonType, shape: "PromptError", what: "with a queue in NATS: it is not known whether the change was made; look for it or send it again", codes: []string{"queue_uncertain"}}
+	storeFull  = answer{status: 507, contentType: jsonType, shape: "PromptError", what: "with a queue in NATS: its store has no room; nothing was changed", codes: []string{"queue_store_full"}}
 	queueFull  = answer{status: 429, contentType: jsonType, shape: "PromptError", what: "too many prompts are waiting; Retry-After says when to come again", codes: []string{"queue_full"}}
 )
 
@@ -52,7 +54,7 @@ var promptGroup = group{"prompts", "Sending workflows to the queue and reading w
 			plain(400, "a parameter or header cannot be used"),
 			{403, jsonType, "PromptError", "the role may not run it", []string{"workflow_not_allowed", "too_many_megapixels"}},
 			{409, jsonType, "PromptError", "a job with the prompt_id waits or runs, or is someone else's", []string{"invalid_prompt_id"}},
-			tooLarge, plain(422, "the Idempotency-Key was used for another prompt"), queueFull, noQueue,
+			tooLarge, plain(422, "the Idempotency-Key was used for another prompt"), queueFull, noQueue, noAnswer, storeFull,
 		},
 	},
 	{
@@ -61,7 +63,7 @@ var promptGroup = group{"prompts", "Sending workflows to the queue and reading w
 	},
 	{
 		method: post, path: "/queue", summary: "Clear the queue, or delete waiting jobs", params: []param{ownerParam},
-		body: takes(`{clear any; delete any}`, ""), answers: []answer{empty(200, "done"), unfit, tooLarge, noQueue},
+		body: takes(`{clear any; delete any}`, ""), answers: []answer{empty(200, "done"), unfit, tooLarge, noQueue, noAnswer, storeFull},
 	},
 	{
 		method: post, path: "/interrupt", summary: "Interrupt the running job", params: []param{ownerParam},
@@ -78,7 +80,7 @@ var promptGroup = group{"prompts", "Sending workflows to the queue and reading w
 	},
 	{
 		method: post, path: "/history", summary: "Forget finished jobs", params: []param{ownerParam},
-		body: takes(`{clear any; delete any}`, ""), answers: []answer{empty(200, "done"), unfit, tooLarge, noQueue},
+		body: takes(`{clear any; delete any}`, ""), answers: []answer{empty(200, "done"), unfit, tooLarge, noQueue, noAnswer, storeFull},
 	},
 	{
 		method: get, path: "/history/:prompt_id", summary: "A finished job", params: []param{ownerParam},
@@ -108,15 +110,15 @@ var jobsGroup = group{"jobs", "One view of waiting, running and finished jobs.",
 	},
 	{
 		method: post, path: "/api/jobs/:job_id/cancel", summary: "Cancel a job", params: []param{ownerParam},
-		answers: []answer{ok(`{cancelled! boolean}`, ""), noQueue},
+		answers: []answer{ok(`{cancelled! boolean}`, ""), noQueue, noAnswer, storeFull},
 	},
 	{
 		method: post, path: "/api/jobs/:job_id/share", summary: "Let others read a finished job", params: []param{ownerParam}, body: mayTake(`{shared boolean}`, "true unless it says false"),
-		answers: []answer{ok(`{shared! boolean}`, ""), plain(400, "the body cannot be read"), plain(404, "there is no such job"), tooLarge, badRequest, noQueue},
+		answers: []answer{ok(`{shared! boolean}`, ""), plain(400, "the body cannot be read"), plain(404, "there is no such job"), tooLarge, badRequest, noQueue, noAnswer, storeFull},
 	},
 	{
 		method: post, path: "/api/jobs/cancel", summary: "Cancel jobs", params: []param{ownerParam}, body: takes(`{job_ids! []any}`, ""),
-		answers: []answer{ok(`{cancelled! boolean}`, ""), with(400, `{error! string; invalid_ids []string}`, "the ids cannot be used"), tooLarge, badRequest, noQueue},
+		answers: []answer{ok(`{cancelled! boolean}`, ""), with(400, `{error! string; invalid_ids []string}`, "the ids cannot be used"), tooLarge, badRequest, noQueue, noAnswer, storeFull},
 	},
 }}
 
@@ -127,22 +129,22 @@ var queueGroup = group{"queue", "comfygo's own: figures, order and events of the
 		method: post, path: "/api/v1/packs/reload", summary: "Load node packs again, after the running job", body: takes(`{pack string}`, "one of them, else all"),
 		answers: []answer{with(202, `{reload! string?}`, "they will be loaded; the message comfygo.packs_changed follows"), plain(400, "the body cannot be used"), badRequest, plain(404, "there is no such pack, or no Python"), plain(409, "the queue is in NATS: packs are loaded at the start of each process"), tooLarge},
 	},
-	{method: post, path: "/api/v1/queue/pause", summary: "Stop taking waiting jobs", params: []param{ownerParam}, answers: []answer{ok("QueueState", ""), noQueue}},
-	{method: post, path: "/api/v1/queue/resume", summary: "Take waiting jobs again", params: []param{ownerParam}, answers: []answer{ok("QueueState", ""), noQueue}},
+	{method: post, path: "/api/v1/queue/pause", summary: "Stop taking waiting jobs", params: []param{ownerParam}, answers: []answer{ok("QueueState", ""), noQueue, noAnswer, storeFull}},
+	{method: post, path: "/api/v1/queue/resume", summary: "Take waiting jobs again", params: []param{ownerParam}, answers: []answer{ok("QueueState", ""), noQueue, noAnswer, storeFull}},
 	{method: get, path: "/api/workers", summary: "The workers of a queue in NATS", answers: []answer{ok(`{workers! []{id! string; name! string; version! string; device! string; vram_total! integer; vram_free! integer; labels! []string; models! []string; families! []string; classes! integer; draining! boolean; finished! integer; prompt_id! string?; running_seconds! number?; silent_seconds! number?}}`, "")}},
-	{method: post, path: "/api/workers/:id/drain", summary: "Let a worker take no more jobs", answers: []answer{ok(`{id! string; draining! boolean}`, ""), plain(404, "no worker has this id"), noQueue}},
-	{method: post, path: "/api/workers/:id/resume", summary: "Let a worker take jobs again", answers: []answer{ok(`{id! string; draining! boolean}`, ""), plain(404, "no worker has this id"), noQueue}},
+	{method: post, path: "/api/workers/:id/drain", summary: "Let a worker take no more jobs", answers: []answer{ok(`{id! string; draining! boolean}`, ""), plain(404, "no worker has this id"), noQueue, noAnswer, storeFull}},
+	{method: post, path: "/api/workers/:id/resume", summary: "Let a worker take jobs again", answers: []answer{ok(`{id! string; draining! boolean}`, ""), plain(404, "no worker has this id"), noQueue, noAnswer, storeFull}},
 	{
 		method: post, path: "/api/v1/queue/move", summary: "Move a waiting job", params: []param{ownerParam}, body: takes(`{prompt_id! string; position integer; before string}`, "either position or before"),
-		answers: []answer{ok(`{moved! boolean}`, ""), plain(400, "the body cannot be used"), badRequest, plain(404, "no waiting job has this id"), tooLarge, noQueue},
+		answers: []answer{ok(`{moved! boolean}`, ""), plain(400, "the body cannot be used"), badRequest, plain(404, "no waiting job has this id"), tooLarge, noQueue, noAnswer, storeFull},
 	},
 	{
 		method: post, path: "/api/v1/queue/priority", summary: "Change a waiting job's priority", params: []param{ownerParam}, body: takes(`{prompt_id! string; priority! 'low|normal|high'}`, ""),
-		answers: []answer{ok(`{moved! boolean}`, ""), plain(400, "the body cannot be used"), badRequest, plain(404, "no waiting job has this id"), tooLarge, noQueue},
+		answers: []answer{ok(`{moved! boolean}`, ""), plain(400, "the body cannot be used"), badRequest, plain(404, "no waiting job has this id"), tooLarge, noQueue, noAnswer, storeFull},
 	},
 	{
 		method: post, path: "/api/v1/queue/cancel", summary: "Cancel exactly one job", params: []param{ownerParam}, body: takes(`{prompt_id! string}`, ""),
-		answers: []answer{ok(`{cancelled! 'running|pending'}`, "in which state it was"), plain(400, "the body cannot be used"), badRequest, plain(404, "no job has this id"), tooLarge, noQueue},
+		answers: []answer{ok(`{cancelled! 'running|pending'}`, "in which state it was"), plain(400, "the body cannot be used"), badRequest, plain(404, "no job has this id"), tooLarge, noQueue, noAnswer, storeFull},
 	},
 	{
 		method: get, path: "/api/v1/queue/events", summary: "The log of the queue's events",

@@ -9,6 +9,8 @@ var (
 	v2Invalid  = v2(422, "the request cannot be used", "invalid_request")
 	v2Large    = v2(413, "the body is larger than --max-upload-size", "request_too_large")
 	v2Nothing  = v2(501, "the server keeps no assets", "not_implemented")
+	v2Unknown  = v2(504, "with a queue in NATS: it is not known whether the change was made; look for it or send it again", "service_unavailable")
+	v2Full     = v2(507, "with a queue in NATS: its store has no room; nothing was changed", "service_unavailable")
 	v2Later    = v2(503, "the server takes no jobs now; Retry-After says when to come again", "service_unavailable")
 	v2Once     = header("Idempotency-Key", "good for one request: the same key later is refused with idempotency_key_reuse")
 	limitParam = query("limit", "integer", "so many, 1 to 100; 50 unless given")
@@ -58,7 +60,7 @@ var v2Jobs = group{"v2 jobs", "Comfy API v2: one execution of a workflow, to pol
 			with(201, "V2Job", "the job is in the queue"), v2(402, "never here: nothing costs credits", "insufficient_credits"),
 			v2(403, "the role may not run it", "forbidden"), v2Large,
 			v2(422, "", "invalid_workflow", "workflow_format_ui", "missing_asset", "idempotency_key_reuse", "metadata_invalid", "invalid_request"),
-			v2(429, "too many jobs are waiting; Retry-After says when to come again", "queue_full"), v2Later, v2Nothing,
+			v2(429, "too many jobs are waiting; Retry-After says when to come again", "queue_full"), v2Later, v2Unknown, v2Full, v2Nothing,
 		},
 	},
 	{method: get, path: "/api/v2/jobs/:id", summary: "A job", params: []param{forwarded, ownerParam}, answers: []answer{ok("V2Job", ""), v2Missing}},
@@ -70,5 +72,5 @@ var v2Jobs = group{"v2 jobs", "Comfy API v2: one execution of a workflow, to pol
 		params:  []param{header("Last-Event-ID", "the id of the last event that was seen"), ownerParam, forwarded},
 		answers: []answer{{200, "text/event-stream", "string", "", nil}, v2Missing, v2(429, "too many streams are open", "too_many_streams")},
 	},
-	{method: post, path: "/api/v2/jobs/:id/cancel", summary: "Ask for a job's end", params: []param{forwarded, ownerParam}, answers: []answer{ok("V2Job", "as it is now"), v2Missing, v2Later}},
+	{method: post, path: "/api/v2/jobs/:id/cancel", summary: "Ask for a job's end", params: []param{forwarded, ownerParam}, answers: []answer{ok("V2Job", "as it is now"), v2Missing, v2Later, v2Unknown, v2Full}},
 }}

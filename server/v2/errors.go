@@ -163,6 +163,7 @@ func (a *API) known(err error) *Problem {
 	const soon = 5 * time.Second
 	var p *Problem
 	var full *queue.FullError
+	var uncertain *queue.UncertainError
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -177,6 +178,16 @@ func (a *API) known(err error) *Problem {
 	case errors.Is(err, folders.ErrRemote):
 		a.log.Error("the file store refuses", "error", err)
 		p = problem(http.StatusServiceUnavailable, ServiceUnavailable, "files can be neither read nor kept at the moment")
+		p.RetryAfter = soon
+		return p
+	case errors.As(err, &uncertain):
+		a.log.Warn("the queue does not answer", "error", err)
+		p = problem(http.StatusGatewayTimeout, ServiceUnavailable, "it is not known whether the change was made: look for it, or send it again with its Idempotency-Key")
+		p.RetryAfter = soon
+		return p
+	case errors.Is(err, queue.ErrFull):
+		a.log.Warn("the queue refuses", "error", err)
+		p = problem(http.StatusInsufficientStorage, ServiceUnavailable, "the queue's store is full; nothing was changed")
 		p.RetryAfter = soon
 		return p
 	case errors.Is(err, queue.ErrUnavailable):

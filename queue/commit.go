@@ -1,0 +1,229 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A change of a shared queue is an entry of its log. This file appends the changes of this process, one message at a time: what comes while one is
+// on its way goes together in the next one. So the fate of at most one message is open at any time, and it is settled before another is sent.
+
+const (
+	// mostTogether and mostTogetherBytes bound the jobs that one message adds.
+	mostTogether      = 256
+	mostTogetherBytes = 256 << 10
+	// untilSlack is how much later than its change's patience a message may reach the log and still have its effect. It is far below the time for
+	// which the log recognises a message that it has had.
+	untilSlack = time.Minute
+)
+
+var (
+	errTooLong = errors.New("the queue's log does not answer")
+	// errVoided means that a change was called off because its outcome was not known in time.
+	errVoided = errors.New("the queue's log did not answer in time, and the change was called off")
+	// errLate means that a change came to the log after its time.
+	errLate = errors.New("the change reached the queue's log too late and was passed over")
+)
+
+// UncertainError is returned when it is not known whether a change was made and this cannot be found out in time, as when the log's server stopped
+// between taking the change and answering.
+type UncertainError struct{ err error }
+
+// Error says what can be done.
+func (e *UncertainError) Error() string {
+	return fmt.Sprintf("it is not known whether the change was made (%v): look for it, or send it again; a prompt that is sent again with the same prompt_id makes no second job", e.err)
+}
+
+// Unwrap returns the cause.
+func (e *UncertainError) Unwrap() error { return e.err }
+
+// pending is a change on its way through the log.
+type pending struct {
+	request int64
+	data    []byte // the entry
+	keep    Keep
+	own     *Job // the job that the change adds, or nil
+	until   time.Time
+	done    chan verdict // has room for the verdict
+
+	// Guarded by Distributed.mu. A change is in Distributed.waits until it is decided.
+	sent    bool // it may be in the log
+	dropped bool // it was given up before it was sent
+}
+
+// do appends an entry and waits until this process has applied it. An error means that the change was not made, unless it is an UncertainError.
+func (q *Distributed) do(ctx context.Context, e entry, own *Job) (verdict, error) {
+	until := time.Now().Add(q.cfg.Patience)
+	ctx, cancel := context.WithDeadlineCause(ctx, until, errTooLong)
+	defer cancel()
+	if err := q.wait(ctx); err != nil {
+		return verdict{}, &unavailable{err}
+	}
+	e.Origin, e.Request, e.Until = q.id, q.requests.Add(1), q.logTime(until.Add(untilSlack))
+	data, err := e.encode()
+	if err != nil {
+		return verdict{}, err
+	}
+	if most := q.bus.MaxSize(); len(data) > most {
+		return verdict{}, &TooLargeError{Size: len(data), Limit: most}
+	}
+	r := &pending{request: e.Request, data: data, keep: KeepCommand, own: own, until: until, done: make(chan verdict, 1)}
+	if e.Type == entryPut || e.Type == entryEnd {
+		r.keep = KeepJob
+	}
+	q.mu.Lock()
+	q.waits[r.request] = r
+	q.mu.Unlock()
+	select {
+	case q.changes <- r:
+	case <-ctx.Done():
+	}
+	select {
+	case v := <-r.done:
+		return v, v.err
+	case <-ctx.Done():
+	}
+	return q.overdue(ctx, r)
+}
+
+// overdue waits for a change whose time is over: one that was not sent is dropped, the fate of another is being settled.
+func (q *Distributed) overdue(ctx context.Context, r *pending) (verdict, error) {
+	q.mu.Lock()
+	if !r.sent && q.waits[r.request] == r {
+		r.dropped = true
+		delete(q.waits, r.request)
+		q.mu.Unlock()
+		return verdict{}, &unavailable{context.Cause(ctx)}
+	}
+	q.mu.Unlock()
+	t := time.NewTimer(q.cfg.Settle)
+	defer t.Stop()
+	select {
+	case v := <-r.done:
+		return v, v.err
+	case <-t.C:
+	}
+	q.mu.Lock()
+	delete(q.waits, r.request)
+	q.mu.Unlock()
+	select {
+	case v := <-r.done: // it has just come
+		return v, v.err
+	default:
+		return verdict{}, &UncertainError{context.Cause(ctx)}
+	}
+}
+
+// logTime is a time of this process by the log's clock in milliseconds, 0 while that is not known.
+func (q *Distributed) logTime(t time.Time) int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.clockKnown {
+		return 0
+	}
+	return t.Add(q.clock).UnixMilli()
+}
+
+// decide gives changes that are still open their verdict; the queue is locked.
+func (q *Distributed) decide(requests []int64, v verdict) {
+	for _, n := range requests {
+		if r := q.waits[n]; r != nil {
+			delete(q.waits, n)
+			r.done <- v
+		}
+	}
+}
+
+// commit appends changes until ctx ends.
+func (q *Distributed) commit(ctx context.Context) {
+	var next *pending
+	for {
+		first := next
+		if next = nil; first == nil {
+			select {
+			case <-ctx.Done():
+				return
+			case first = <-q.changes:
+			}
+		}
+		list, size := []*pending{first}, len(first.data)
+	gather:
+		for first.own != nil && len(list) < mostTogether && q.together() {
+			select {
+			case r := <-q.changes:
+				if size += len(r.data); r.own == nil || size > mostTogetherBytes {
+					next = r
+					break gather
+				}
+				list = append(list, r)
+			default:
+				break gather
+			}
+		}
+		q.append(ctx, list)
+	}
+}
+
+// together reports whether all servers understand several jobs in one message.
+func (q *Distributed) together() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return time.Since(q.since) > serverLease && q.elders == 0
+}
+
+// append appends changes as one message, and does not return before it is certain what is in the log.
+func (q *Distributed) append(ctx context.Context, list []*pending) {
+	var requests []int64
+	var data [][]byte
+	q.mu.Lock()
+	for _, r := range list {
+		if !r.dropped {
+			r.sent = true
+			requests, data = append(requests, r.request), append(data, r.data)
+		}
+	}
+	q.mu.Unlock()
+	if len(requests) == 0 {
+		return
+	}
+	message, err := data[0], error(nil)
+	if len(data) > 1 {
+		message, err = encodeBatch(data)
+	}
+	id := fmt.Sprint(q.id, "-", requests[0])
+	if err == nil {
+		var cancel context.CancelFunc
+		tryCtx, cancel := context.WithDeadlineCause(ctx, list[0].until, errTooLong)
+		err = q.bus.Append(tryCtx, list[0].keep, id, message)
+		cancel()
+	}
+	switch {
+	case err == nil: // the follower has or gets it
+	case errors.Is(err, ErrUncertain):
+		q.log.Warn("a change of the queue has no answer; it is called off unless the log has it", "error", err)
+		q.void(ctx, list[0].keep, id, requests)
+	default:
+		q.mu.Lock()
+		q.decide(requests, verdict{err: err})
+		q.mu.Unlock()
+	}
+}
+
+// void settles whether the log has a message: it appends another one with the same id, which the log takes only when it has not had the first, and
+// then never takes the first. Every server reads one of the two.
+func (q *Distributed) void(ctx context.Context, k Keep, id string, requests []int64) {
+	e := entry{Type: entryVoid, Origin: q.id, Requests: requests}
+	data, err := e.encode()
+	for err == nil && ctx.Err() == nil {
+		tryCtx, cancel := context.WithTimeout(ctx, q.cfg.Patience)
+		failed := q.bus.Append(tryCtx, k, id, data)
+		cancel()
+		if failed == nil {
+			return
+		}
+		q.log.Warn("settling whether a change of the queue was made", "error", failed)
+		pause(ctx, firstPause)
+	}
+}
