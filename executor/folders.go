@@ -28,12 +28,13 @@ func forClients(f *folders.Folders, text string) string {
 	return f.Shown(text)
 }
 
-// servicesIn are what nodes reach, with the folders of an owner if there are any.
-func (e *Executor) servicesIn(f *folders.Folders) nodes.Services {
+// servicesIn are what nodes reach, with the folders of an owner if there are any. What they do with files ends with ctx.
+func (e *Executor) servicesIn(ctx context.Context, f *folders.Folders) nodes.Services {
 	s := e.services
 	if f != nil {
 		s.Folders = f
 	}
+	s.Folders = s.Folders.During(ctx)
 	return s
 }
 

@@ -77,7 +77,7 @@ func newRun(ctx context.Context, e *Executor, job Job, sink Sink) *run {
 	}
 	r := &run{
 		cut: newCutter(e.limits),
-		e:   e, job: job, ctx: ctx, services: e.servicesIn(job.Folders), cache: e.cache, ran: map[string]bool{}, shown: map[string]*shown{}, parts: map[string][]expansion{},
+		e:   e, job: job, ctx: ctx, services: e.servicesIn(ctx, job.Folders), cache: e.cache, ran: map[string]bool{}, shown: map[string]*shown{}, parts: map[string][]expansion{},
 		asyncs: map[string]*asyncCalls{}, workers: newWorkers(), wake: make(chan string), over: make(chan struct{}), success: true,
 	}
 	r.out = &emitter{sink: sink, now: e.now}

@@ -7,6 +7,7 @@
 package folders
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -50,6 +51,25 @@ type Folders struct {
 
 	*table
 	temporary *tempLock
+	ctx       context.Context //nolint:containedctx // a view of the folders for one call; nil: no call
+}
+
+// During returns the folders for what happens in ctx: when that ends, so does the transfer of a file that Resolve or a SavePath of the view waits for.
+func (f *Folders) During(ctx context.Context) *Folders {
+	if f == nil {
+		return nil
+	}
+	view := *f
+	view.ctx = ctx
+	return &view
+}
+
+// during is the context of a view.
+func (f *Folders) during() context.Context {
+	if f.ctx == nil {
+		return context.Background()
+	}
+	return f.ctx
 }
 
 // table is shared by all views of the folders.

@@ -33,6 +33,15 @@ func Stage(dir string, r io.Reader) (path string, size int64, err error) {
 // Move gives a staged file in the folder dir its final path below base, whose folder exists, and replaces an existing file. On one file
 // system nothing is copied.
 func Move(dir, staged, base, to string) error {
+	return move(dir, staged, base, to, (*Dir).take)
+}
+
+// MoveNew is Move for a path that must be free; the error is fs.ErrExist when it is not, as when another process has just taken it.
+func MoveNew(dir, staged, base, to string) error {
+	return move(dir, staged, base, to, (*Dir).takeNew)
+}
+
+func move(dir, staged, base, to string, take func(*Dir, *os.File, string) error) error {
 	from, name, err := OpenFor(dir, staged)
 	if err != nil {
 		return err
@@ -40,7 +49,7 @@ func Move(dir, staged, base, to string) error {
 	f, err := from.open(name)
 	if err == nil {
 		const mode = 0o644 // as other files of the user
-		err = errors.Join(f.Chmod(mode), place(f, base, to), f.Close())
+		err = errors.Join(f.Chmod(mode), place(f, base, to, take), f.Close())
 	}
 	if err == nil {
 		err = from.root.Remove(name)
@@ -49,12 +58,12 @@ func Move(dir, staged, base, to string) error {
 }
 
 // place puts an open file at to, below base.
-func place(f *os.File, base, to string) error {
+func place(f *os.File, base, to string, take func(*Dir, *os.File, string) error) error {
 	dir, name, err := OpenFor(base, to)
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.take(f, name), dir.Close())
+	return errors.Join(take(dir, f, name), dir.Close())
 }
 
 // take puts an open file under a name, by a hard link where the system can, and replaces what has the name.
@@ -70,6 +79,18 @@ func (d *Dir) take(f *os.File, name string) error {
 		err = d.root.Remove(temp)
 	}
 	return failed(name, err)
+}
+
+// takeNew puts an open file under a name that must be free.
+func (d *Dir) takeNew(f *os.File, name string) error {
+	err := nameAnonymous(f, d.root, name)
+	if err == nil {
+		return nil
+	}
+	if _, taken := d.root.Lstat(name); taken == nil {
+		return failed(name, fs.ErrExist)
+	}
+	return d.WriteNew(name, from(f)) // another file system, or one without hard links
 }
 
 // Share makes the file path appear in dir, a base folder that may be missing, under the same name, by a hard link or a copy. A file that is

@@ -1,7 +1,6 @@
 package folders
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,7 +37,7 @@ func (f *Folders) ResolveIn(name, fallback string) (string, error) {
 	if err != nil || f.remote == nil {
 		return p, err
 	}
-	if err := f.Fetch(context.Background(), p); err != nil && (kind == "input" && isFile(p) || !errors.Is(err, fs.ErrNotExist)) {
+	if err := f.Fetch(f.during(), p); err != nil && (kind == "input" && isFile(p) || !errors.Is(err, fs.ErrNotExist)) {
 		return "", fmt.Errorf("resolving %q: %w", name, err)
 	}
 	return p, nil
@@ -71,7 +70,7 @@ func (f *Folders) Exists(name string) bool {
 		return false
 	}
 	if stored, ok := f.remoteName(p); ok {
-		_, err = f.remote.stat(context.Background(), stored)
+		_, err = f.remote.stat(f.during(), stored)
 		if err == nil || kind == "input" || !errors.Is(err, fs.ErrNotExist) {
 			return err == nil || !errors.Is(err, fs.ErrNotExist) // what is wrong with the store is told when the file is read
 		}

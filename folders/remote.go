@@ -189,21 +189,38 @@ func (r *remoteFiles) isCopy(p string, o Object) (bool, error) {
 	if info.Size() != o.Size || o.SHA256 == "" {
 		return false, nil
 	}
-	local, err := os.Open(p)
-	if err != nil {
-		return false, err
-	}
-	digest := sha256.New()
-	_, err = io.Copy(digest, local)
-	if err = errors.Join(err, local.Close()); err != nil {
-		return false, err
-	}
-	same := hex.EncodeToString(digest.Sum(nil)) == o.SHA256
+	sum, info, err := digestOf(p)
+	same := err == nil && sum == o.SHA256
 	if same {
 		r.note(p, info, o.Version)
 	}
-	return same, nil
+	return same, err
 }
+
+// digestOf reads a file. The info is that of the file that was read, should another one have its name by now; a file that was changed meanwhile has
+// no digest.
+func digestOf(p string) (sum string, info fs.FileInfo, err error) {
+	f, err := os.Open(p)
+	if err != nil {
+		return "", nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if info, err = f.Stat(); err != nil {
+		return "", nil, err
+	}
+	digest := sha256.New()
+	if _, err = io.Copy(digest, f); err != nil {
+		return "", nil, err
+	}
+	after, err := f.Stat()
+	if err != nil || changed(info, after) {
+		return "", info, err
+	}
+	return hex.EncodeToString(digest.Sum(nil)), info, nil
+}
+
+// changed reports whether an open file was written between two looks at it.
+func changed(a, b fs.FileInfo) bool { return a.Size() != b.Size() || !a.ModTime().Equal(b.ModTime()) }
 
 // note remembers that a file of this machine is the same as the store's.
 func (r *remoteFiles) note(p string, info fs.FileInfo, version string) {
@@ -242,7 +259,11 @@ func (f *Folders) bring(ctx context.Context, p, name string) (err error) {
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	to := filepath.Base(p)
-	err = dir.Replace(to, func(w io.Writer) error {
+	if err = dir.file(to); err != nil {
+		return err
+	}
+	var info fs.FileInfo
+	err = dir.staged(to, func(w io.Writer) error {
 		digest := sha256.New()
 		n, err := io.Copy(io.MultiWriter(w, digest), from)
 		switch {
@@ -254,18 +275,21 @@ func (f *Folders) bring(ctx context.Context, p, name string) (err error) {
 			return fmt.Errorf("%w: another digest", errDamaged)
 		}
 		return nil
+	}, func(temp string) error { // what is noted is this file, should another one get its name at once
+		err := dir.root.Chtimes(temp, o.Modified, o.Modified)
+		if err == nil {
+			info, err = dir.root.Stat(temp)
+		}
+		if err != nil {
+			return err
+		}
+		return dir.root.Rename(temp, to)
 	})
-	if err == nil {
-		err = dir.root.Chtimes(to, o.Modified, o.Modified)
-	}
 	if err != nil {
 		return fmt.Errorf("fetching %s from the file store %s: %w", name, f.remote.Where(), err)
 	}
-	info, err := dir.root.Stat(to)
-	if err == nil {
-		f.remote.note(p, info, o.Version)
-	}
-	return err
+	f.remote.note(p, info, o.Version)
+	return nil
 }
 
 // FetchDir fetches the files below a folder of the input, output or temp folder.
@@ -329,14 +353,32 @@ func (f *Folders) keep(ctx context.Context, p string, create bool) (err error) {
 			return nil
 		}
 	}
-	digest := sha256.New()
-	n, err := copyFrom(ctx, digest, from)
-	if err != nil {
-		return fmt.Errorf("storing %s: %w", name, err)
-	}
-	o, err := r.Put(ctx, Object{Name: name, Size: n, SHA256: hex.EncodeToString(digest.Sum(nil)), Modified: info.ModTime()}, from, create)
-	if err != nil {
-		return err
+	var o Object
+	const tries = 3 // the file may be written while it is read
+	for try := 1; ; try++ {
+		digest := sha256.New()
+		n, err := copyFrom(ctx, digest, from)
+		if err != nil {
+			return fmt.Errorf("storing %s: %w", name, err)
+		}
+		o, err = r.Put(ctx, Object{Name: name, Size: n, SHA256: hex.EncodeToString(digest.Sum(nil)), Modified: info.ModTime()}, from, create)
+		if err != nil {
+			return err
+		}
+		after, err := from.Stat()
+		if err != nil {
+			return fmt.Errorf("storing %s: %w", name, err)
+		}
+		if !changed(info, after) {
+			break
+		}
+		if try == tries {
+			return fmt.Errorf("storing %s: it is being written by something else", name)
+		}
+		info, create = after, false // what lies there now is ours
+		if _, err := from.Seek(0, io.SeekStart); err != nil {
+			return fmt.Errorf("storing %s: %w", name, err)
+		}
 	}
 	r.note(p, info, o.Version)
 	if strings.HasPrefix(name, "input/") {
@@ -605,7 +647,7 @@ func (s *SavePath) store(dir *Dir, name string, n int) error {
 		return nil
 	}
 	p := filepath.Join(s.Dir, name)
-	err := f.KeepNew(context.Background(), p)
+	err := f.KeepNew(f.during(), p)
 	at, ok := f.remoteName(filepath.Join(s.Dir, s.Filename))
 	if err == nil {
 		if ok {
@@ -619,7 +661,7 @@ func (s *SavePath) store(dir *Dir, name string, n int) error {
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	next, asking := f.remote.nextNumber(context.Background(), f, s.Dir, s.Filename, true)
+	next, asking := f.remote.nextNumber(f.during(), f, s.Dir, s.Filename, true)
 	if asking != nil {
 		return asking
 	}

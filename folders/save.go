@@ -1,7 +1,6 @@
 package folders
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -72,7 +71,7 @@ func (f *Folders) SavePath(prefix, dir string, width, height int) (SavePath, err
 	}
 	if f.remote != nil {
 		s.remote = f
-		next, err := f.remote.nextNumber(context.Background(), f, full, s.Filename, false)
+		next, err := f.remote.nextNumber(f.during(), f, full, s.Filename, false)
 		if err != nil {
 			return SavePath{}, fmt.Errorf("choosing a file name: %w", err)
 		}

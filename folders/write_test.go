@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -132,4 +133,27 @@ func openDir(t *testing.T, dir string) *folders.Dir {
 		}
 	})
 	return in
+}
+
+// TestMoveNew moves staged files to a name that is free, and to one that another process has taken.
+func TestMoveNew(t *testing.T) {
+	t.Parallel()
+	dir, base := t.TempDir(), t.TempDir()
+	to := filepath.Join(base, "a.txt")
+	for i, text := range []string{"first", "second"} {
+		staged, _, err := folders.Stage(dir, strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = folders.MoveNew(dir, staged, base, to)
+		if i == 0 && err != nil || i == 1 && !errors.Is(err, fs.ErrExist) {
+			t.Errorf("moving the %s: %v", text, err)
+		}
+		if _, err := os.Stat(staged); (err == nil) != (i == 1) {
+			t.Errorf("the staged %s: %v", text, err)
+		}
+	}
+	if got, err := os.ReadFile(to); err != nil || string(got) != "first" {
+		t.Errorf("it has %q, %v", got, err)
+	}
 }

@@ -126,7 +126,7 @@ func (s *S3) failed(doing, name string, err error) error {
 	switch {
 	case r.Code == minio.NoSuchKey, r.StatusCode == http.StatusNotFound && r.Code != minio.NoSuchBucket && name != "":
 		return fs.ErrNotExist
-	case r.StatusCode == http.StatusPreconditionFailed, r.Code == minio.PreconditionFailed, r.StatusCode == http.StatusConflict && r.Code == "ConditionalRequestConflict":
+	case r.StatusCode == http.StatusPreconditionFailed, r.Code == minio.PreconditionFailed:
 		return fs.ErrExist
 	case r.Code == minio.NoSuchBucket:
 		hint = "make the bucket, or correct --files"
@@ -158,7 +158,7 @@ func (s *S3) Put(ctx context.Context, o folders.Object, f io.ReadSeeker, create 
 	if create {
 		options.SetMatchETagExcept("*")
 	}
-	info, err := s.client.PutObject(ctx, s.bucket, s.prefix+o.Name, f, o.Size, options)
+	info, err := s.putObject(ctx, o, f, options)
 	if err != nil {
 		err = s.failed("storing", o.Name, err)
 		// After a lost answer the client tries again, and finds the object that it has stored itself.
@@ -171,6 +171,26 @@ func (s *S3) Put(ctx context.Context, o folders.Object, f io.ReadSeeker, create 
 	}
 	o.Version = info.ETag
 	return o, nil
+}
+
+// putObject puts an object. A conflict with another request for the same name decides nothing: that one may fail.
+func (s *S3) putObject(ctx context.Context, o folders.Object, f io.ReadSeeker, options minio.PutObjectOptions) (minio.UploadInfo, error) {
+	const tries, first = 6, 50 * time.Millisecond
+	for n, wait := 1, first; ; n, wait = n+1, 2*wait {
+		info, err := s.client.PutObject(ctx, s.bucket, s.prefix+o.Name, f, o.Size, options)
+		r := minio.ToErrorResponse(err)
+		if err == nil || n == tries || r.StatusCode != http.StatusConflict || r.Code != "ConditionalRequestConflict" {
+			return info, err
+		}
+		select {
+		case <-ctx.Done():
+			return info, context.Cause(ctx)
+		case <-time.After(wait):
+		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return info, err
+		}
+	}
 }
 
 // Stat implements folders.Remote.

@@ -137,6 +137,11 @@ func (d Disk) Move(from, to string) error {
 	return folders.Move(d.baseOr(from), from, d.baseOr(to), to)
 }
 
+// MoveNew is Move for a path that must be free; the error is fs.ErrExist when it is not.
+func (d Disk) MoveNew(from, to string) error {
+	return folders.MoveNew(d.baseOr(from), from, d.baseOr(to), to)
+}
+
 // Remove deletes a file or a link, not what the link leads to.
 func (d Disk) Remove(path string) error {
 	dir, name := filepath.Split(path)

@@ -160,7 +160,16 @@ func (s *Service) stage(u *upload, p io.Reader) (err error) {
 
 // PostUploadImage keeps a file in the input, output or temp folder.
 func (s *Service) PostUploadImage(c echo.Context) error {
-	return s.receive(c, refuseForeign, func(u *upload, path string) error { return s.Disk.Move(u.staged, path) })
+	return s.receive(c, refuseForeign, func(u *upload, path string, fresh bool) error { return s.move(u.staged, path, fresh) })
+}
+
+// move gives a staged file its path, which must be free if fresh is set: another server may share the folder. Where files are kept in a store, that
+// decides which names are free.
+func (s *Service) move(staged, path string, fresh bool) error {
+	if fresh && !s.Folders.HasRemote() {
+		return s.Disk.MoveNew(staged, path)
+	}
+	return s.Disk.Move(staged, path)
 }
 
 // refuseForeign refuses images of formats that are known and not decoded: no node could load them.
@@ -183,7 +192,7 @@ func refuseForeign(u *upload, _ string) error {
 
 // receive reads a form, finds the place for its image, calls prepare and, while no other upload looks for a free name, save
 // to put it there.
-func (s *Service) receive(c echo.Context, prepare, save func(u *upload, path string) error) error {
+func (s *Service) receive(c echo.Context, prepare func(u *upload, path string) error, save func(u *upload, path string, fresh bool) error) error {
 	u, err := s.readUpload(c)
 	if err != nil {
 		return err
@@ -229,7 +238,7 @@ func (s *Service) receive(c echo.Context, prepare, save func(u *upload, path str
 			err = quota.Room(size, path)
 		}
 		if err == nil {
-			err = save(u, path)
+			err = save(u, path, !overwrite)
 		}
 		if err != nil {
 			return err
@@ -277,7 +286,7 @@ func (s *Service) keep(ctx context.Context, u *upload, dir, path string, overwri
 			}
 			err := save(u, path)
 			switch {
-			case errors.Is(err, fs.ErrExist) && !overwrite && s.Folders.HasRemote() && lost < maxLost:
+			case errors.Is(err, fs.ErrExist) && !overwrite && lost < maxLost:
 				lost++
 				i-- // the other server's file is looked at first
 				continue

@@ -43,11 +43,11 @@ func (s *Service) PostUploadMask(c echo.Context) error {
 		}
 		return s.mask(c, u, original, path)
 	}
-	return s.receive(c, prepare, func(u *upload, path string) error {
+	return s.receive(c, prepare, func(u *upload, path string, fresh bool) error {
 		if u.masked == "" {
 			return nil
 		}
-		return s.Disk.Move(u.masked, path)
+		return s.move(u.masked, path, fresh)
 	})
 }
 
