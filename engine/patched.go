@@ -107,6 +107,13 @@ func (m *Model) Patchable(at patch.Point) bool {
 	return ok && slices.Contains(f.Points(), at)
 }
 
+// Attends reports whether the model has attention whose keys and values are computed from one of the widths. It is true for a model
+// that does not tell its widths.
+func (m *Model) Attends(widths []int) bool {
+	a, ok := m.net.(family.Attending)
+	return !ok || slices.ContainsFunc(a.AttentionWidths(), func(w int) bool { return slices.Contains(widths, w) })
+}
+
 // warnOptions warns the client about run options that the network does not read. A job gets each warning once.
 func (m *Model) warnOptions(ctx context.Context, options map[string]any) error {
 	var known []string

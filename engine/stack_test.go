@@ -125,6 +125,20 @@ func TestGroundingOfAnotherFamily(t *testing.T) {
 	}
 }
 
+// TestAttends: a U-Net tells the widths of its attention, by which a hypernetwork without effect is found.
+func TestAttends(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string][3]bool{"sdxl-small": {true, true, false}, "flux-dev-small": {true, true, true}} {
+		m, err := shared.LoadModel(manifest(t, name), dtype.Invalid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [3]bool{m.Attends([]int{1, 2048}), m.Attends([]int{320}), m.Attends([]int{768})}; got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
 // TestUnCLIPWithoutImageEncoder: a checkpoint without its image encoder loads, and gives none.
 func TestUnCLIPWithoutImageEncoder(t *testing.T) {
 	t.Parallel()

@@ -74,6 +74,12 @@ type Patchable interface {
 	Points() []patch.Point
 }
 
+// Attending is implemented by diffusion models with attention that patches for certain widths may act on.
+type Attending interface {
+	// AttentionWidths lists the widths of what keys and values are computed from, with repetitions.
+	AttentionWidths() []int
+}
+
 // Typed is implemented by diffusion models that do not compute well in every type.
 type Typed interface {
 	// ComputeTypes lists the types of activations in which the model computes well on a GPU, the best first; the CPU

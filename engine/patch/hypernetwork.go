@@ -205,6 +205,9 @@ func hyperTensor(d *pickle.Dict, key, name string) (weights.Entry, error) {
 	if !ok {
 		return e, fmt.Errorf("%s is missing", key)
 	}
+	if err := weights.Scan(e); err != nil {
+		return e, fmt.Errorf("%s: %w", key, err)
+	}
 	values, err := weights.Float32s(e)
 	if err != nil {
 		return e, fmt.Errorf("%s: %w", key, err)

@@ -171,6 +171,11 @@ func TestWrongHypernetworks(t *testing.T) {
 			first(d).Set("linear.1.weight", tensor.New(6, 6))
 			first(d).Set("linear.1.bias", tensor.New(6))
 		},
+		"weights are not finite numbers": func(d *pickle.Dict) {
+			x := tensor.New(6, 4)
+			x.Data[5] = float32(math.NaN())
+			first(d).Set("linear.0.weight", x)
+		},
 		"it has 3 layers": func(d *pickle.Dict) {
 			d.Set("is_layer_norm", true)
 			first(d).Set("linear.2.weight", tensor.New(4))

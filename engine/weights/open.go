@@ -97,7 +97,7 @@ func open(path string, whole bool) (Source, error) {
 	case bytes.HasPrefix(head[:], []byte(ggufMagic)) && len(m.Bytes()) >= len(head):
 		return openGGUF(m)
 	case startsSafetensors(head[:]):
-	case bytes.HasPrefix(head[:], []byte("PK\x03\x04")):
+	case bytes.HasPrefix(head[:], []byte(zipMagic)):
 		return openTorch(m, loadZip, whole)
 	case head[0] == 0x80 && head[1] >= 2 && head[1] <= 5:
 		return openTorch(m, loadLegacy, whole)

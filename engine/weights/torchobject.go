@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -30,7 +31,11 @@ func ReadTorch(path string, use func(value any) error) (err error) {
 	}()
 	return filemap.Guard(func() error {
 		f := &torchFile{m: m, budget: 8*int64(len(m.Bytes())) + 64<<20, storages: map[string]*storage{}}
-		v, err := loadZip(f)
+		load := loadLegacy
+		if bytes.HasPrefix(m.Bytes(), []byte(zipMagic)) {
+			load = loadZip
+		}
+		v, err := load(f)
 		if err == nil && len(f.foreign) > 0 {
 			err = refusal(f.foreign[0])
 		}

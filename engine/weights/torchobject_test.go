@@ -55,6 +55,22 @@ func TestWriteTorch(t *testing.T) {
 	}
 }
 
+// TestReadTorchLegacy reads the container that torch.save wrote before zip.
+func TestReadTorchLegacy(t *testing.T) {
+	t.Parallel()
+	err := weights.ReadTorch("testdata/legacy.pth", func(v any) error {
+		half, _ := v.(*pickle.Dict).Get("half")
+		got, err := weights.Float32s(half.(weights.Entry))
+		if want := []float32{0.5, -1.25, 65504, 0x1p-24}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("%v, %v, want %v", got, err, want)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestReadTorchBounds: a small pickle that describes a huge value is rejected.
 func TestReadTorchBounds(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// zipMagic opens the files of torch.save since 1.6.
+const zipMagic = "PK\x03\x04"
+
 // loadZip reads the zip container that torch.save writes since 1.6: PREFIX/data.pkl and PREFIX/data/KEY.
 func loadZip(f *torchFile) (any, error) {
 	z, err := zip.NewReader(bytes.NewReader(f.m.Bytes()), int64(len(f.m.Bytes())))

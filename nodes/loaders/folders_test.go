@@ -82,13 +82,18 @@ func TestCheckpointConfig(t *testing.T) {
 		v          bool
 		layer      int
 	}{
-		"plain":     {text: "model:\n  params:\n    cond_stage_config:\n      target: x\n"},
-		"v":         {text: "model:\n  params:\n    parameterization: \"v\"\n    cond_stage_config:\n      params: {freeze: True}\n", v: true},
-		"a layer":   {text: "model:\n  params:\n    cond_stage_config:\n      params:\n        layer_idx: -2\n", layer: -2},
-		"another":   {text: "a: 1\n", want: "cond_stage_config is missing"},
-		"no YAML":   {text: "model: [", want: "config.yaml"},
-		"a type":    {text: "model:\n  params:\n    cond_stage_config:\n      params:\n        layer_idx: first\n", want: "config.yaml"},
-		"too large": {text: strings.Repeat("# comment\n", maxConfig/10+1), want: "more than a mebibyte"},
+		"plain":              {text: "model:\n  params:\n    cond_stage_config:\n      target: x\n"},
+		"v":                  {text: "model:\n  params:\n    parameterization: \"v\"\n    cond_stage_config:\n      params: {freeze: True}\n", v: true},
+		"a layer":            {text: "model:\n  params:\n    cond_stage_config:\n      params:\n        layer_idx: -2\n", layer: -2},
+		"aliases":            {text: "x: &x\n  params: {layer_idx: -3}\nmodel:\n  params:\n    cond_stage_config: *x\n", layer: -3},
+		"last key":           {text: "model: 1\nmodel:\n  params:\n    parameterization: eps\n    parameterization: v\n    cond_stage_config: {params: {layer_idx: null}}\n", v: true},
+		"another":            {text: "a: 1\n", want: "cond_stage_config is missing"},
+		"no YAML":            {text: "model: [", want: "config.yaml"},
+		"a type":             {text: "model:\n  params:\n    cond_stage_config:\n      params:\n        layer_idx: first\n", want: "config.yaml"},
+		"an alias of itself": {text: "model: &m\n  params: *m\n", want: "cond_stage_config is missing"},
+		"deep":               {text: strings.Repeat("[", maxConfig), want: "exceeded max depth"},
+		"many keys":          {text: strings.Repeat("a: 1\n", maxConfig/5), want: "cond_stage_config is missing"},
+		"too large":          {text: strings.Repeat("# comment\n", maxConfig/10+1), want: "more than 64 KiB"},
 	} {
 		path := filepath.Join(t.TempDir(), "config.yaml")
 		write(t, path, c.text)
@@ -100,10 +105,10 @@ func TestCheckpointConfig(t *testing.T) {
 			continue
 		}
 		layer := 0
-		if p := got.Model.Params.Text.Params.Layer; p != nil {
-			layer = *p
+		if got.layer != nil {
+			layer = *got.layer
 		}
-		if got.Model.Params.Parameterization == "v" != c.v || layer != c.layer {
+		if got.parameterization == "v" != c.v || layer != c.layer {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

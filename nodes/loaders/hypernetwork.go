@@ -48,5 +48,9 @@ func (n *HypernetworkLoader) Run(ctx *nodes.Context) (nodes.Result, error) {
 		}
 		m = with
 	}
+	if !m.Attends(h.Widths()) {
+		ctx.Warn(fmt.Sprintf("the hypernetwork %s has no effect: it has networks for the widths %v, which this %s model's attention does not have",
+			n.Name, h.Widths(), n.Model.Family()))
+	}
 	return nodes.Out(m), nil
 }

@@ -53,6 +53,7 @@ var (
 	_ family.Sighted   = (*Model)(nil)
 	_ family.Patchable = (*Model)(nil)
 	_ family.Pointing  = (*Model)(nil)
+	_ family.Attending = (*Model)(nil)
 )
 
 // Latent implements family.Denoiser.
@@ -118,6 +119,9 @@ func (m *Model) Inputs(c *sampling.Cond, r sampling.Request) ([]sampling.Input, 
 	}
 	return append(in, placed.Input(r.Shape)), nil
 }
+
+// AttentionWidths implements family.Attending.
+func (m *Model) AttentionWidths() []int { return append(m.transformers(), m.ContextDim) }
 
 // transformers lists the widths of the network's transformers in the order in which they run.
 func (m *Model) transformers() []int {
