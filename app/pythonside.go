@@ -26,15 +26,16 @@ import (
 
 // pythonSide are the Python hosts of a program, with what connects them.
 type pythonSide struct {
-	cfg    cli.Config
-	m      machine
-	dirs   *folders.Folders
-	log    *slog.Logger
-	group  *python.Group
-	events *packEvents
-	routes packs.PythonRoutes
-	unload func()
-	tell   atomic.Pointer[func()] // called when classes have come, gone or changed; may be nil
+	cfg      cli.Config
+	m        machine
+	dirs     *folders.Folders
+	registry *nodes.Registry
+	log      *slog.Logger
+	group    *python.Group
+	events   *packEvents
+	routes   packs.PythonRoutes
+	unload   func()
+	tell     atomic.Pointer[func()] // called when classes have come, gone or changed; may be nil
 
 	unloading atomic.Bool
 	changing  sync.Mutex // one change of the hosts at a time
@@ -58,7 +59,7 @@ func startPython(cfg cli.Config, m machine, dirs *folders.Folders, registry *nod
 	if cfg.Python == noPython {
 		return nil
 	}
-	p := &pythonSide{cfg: cfg, m: m, dirs: dirs, log: log, events: &packEvents{}, unload: unload, group: python.NewGroup(registry, log), asked: map[string]bool{}}
+	p := &pythonSide{cfg: cfg, m: m, dirs: dirs, registry: registry, log: log, events: &packEvents{}, unload: unload, group: python.NewGroup(registry, log), asked: map[string]bool{}}
 	p.routes.Sessions = p.group.Sessions
 	p.group.Changed = p.changed
 	if err := p.arrange(nil); err != nil {
@@ -157,7 +158,11 @@ func (p *pythonSide) newHost(plan pythonPlan, name string, as *pyhost.User) *pyt
 					only, now.core = append(only, name), false
 				}
 			}
-			return helloPython(p.cfg, p.m, p.dirs, now, only, skip, http)
+			hello := helloPython(p.cfg, p.m, p.dirs, now, only, skip, http)
+			if now.checkout == "" {
+				hello.Set("natives", describeNatives(p.registry, p.dirs))
+			}
+			return hello
 		},
 	}))
 	return h
@@ -235,6 +240,27 @@ func helloPython(cfg cli.Config, m machine, dirs *folders.Folders, plan pythonPl
 		"folders", pyjson.NewObject("base", dirs.Base(), "output", dirs.Output(), "input", dirs.Input(), "temp", dirs.Temp(), "user", dirs.User(),
 			"custom_nodes", dirs.Roots("custom_nodes"), "models", models),
 	)
+}
+
+// describeNatives describes the program's own classes for packs that derive from ComfyUI's classes of these names, with the model folders
+// whose files are choices of inputs.
+func describeNatives(registry *nodes.Registry, dirs *folders.Folders) *pyjson.Object {
+	out := pyjson.NewObject()
+	env := nodes.Env{Folders: dirs}
+	registry.Walk(func(c *nodes.Class) bool {
+		if c.IsForeign() {
+			return true
+		}
+		folders := pyjson.NewObject()
+		for _, in := range c.Inputs() {
+			if folder := in.Folder(); folder != "" {
+				folders.Set(in.Name, folder)
+			}
+		}
+		out.Set(c.Name, pyjson.NewObject("info", c.Info(env), "v3", c.V3, "folders", folders))
+		return true
+	})
+	return out
 }
 
 // elsewhere returns the interface that the executor calls; a nil *pythonSide has none.

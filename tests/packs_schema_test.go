@@ -2,9 +2,11 @@ package tests_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -12,7 +14,12 @@ import (
 // TestPackSchemas runs packs of the schema API without a ComfyUI checkout: they are described as ComfyUI describes them, and run.
 func TestPackSchemas(t *testing.T) {
 	t.Parallel()
-	server := startPacks(t, []string{"schema", "mapped"})
+	base := t.TempDir()
+	loras := filepath.Join(base, "models", "loras")
+	if err := errors.Join(os.MkdirAll(loras, 0o700), os.WriteFile(filepath.Join(loras, "some.safetensors"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	server := startPacksIn(t, base, []string{"schema", "mapped"})
 	type inputs = map[string]any
 	widgets := inputs{"whole": 3, "part": 0.5, "text": "t", "yes": true, "one": "b"}
 	for _, c := range []struct {
@@ -44,6 +51,13 @@ func TestPackSchemas(t *testing.T) {
 		{"a class of a checkout that a pack derives from", map[string]any{"1": packNode("SchemaOther", inputs{"how": "guider"})}, "", "--comfyui"},
 		{"a class of a checkout", map[string]any{"1": packNode("SchemaOther", inputs{"how": "vae"})}, "", "comfy.sd.VAE"},
 		{"a function of a checkout", map[string]any{"1": packNode("SchemaOther", inputs{"how": "compile"})}, "", "--comfyui"},
+		{"a file outside of its folder", map[string]any{"1": packNode("MappedAsks", inputs{"name": "../file.txt"})}, "", "Invalid file path"},
+		{"a class that derives from a loader", map[string]any{"1": packNode("MappedLora", inputs{
+			"model": link("0", 0), "clip": link("0", 0), "lora_name": "some.safetensors", "strength_model": 1, "strength_clip": 1, "more": 1,
+		}), "0": packNode("PackShow", inputs{"value": 1})}, "", "nodes.LoraLoader is ComfyUI's own"},
+		{"a class that derives from one of the schema API", map[string]any{
+			"1": packNode("MappedGuide", inputs{"latent": link("0", 0)}), "0": packNode("PackShow", inputs{"value": 1}),
+		}, "", "LTXVAddGuide is ComfyUI's own"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := server.run(t, shows(c.nodes, link("1", 0)))
@@ -59,6 +73,35 @@ func TestPackSchemas(t *testing.T) {
 			}
 		})
 	}
+	t.Run("classes that derive from ComfyUI's", func(t *testing.T) {
+		var got map[string]struct {
+			Input struct {
+				Required map[string][]any
+			}
+			Order struct {
+				Required []string
+			} `json:"input_order"`
+			Output  []string
+			Names   []string `json:"output_name"`
+			Aliases []string `json:"search_aliases"`
+		}
+		if err := server.Get(t.Context(), "/object_info", &got); err != nil {
+			t.Fatal(err)
+		}
+		lora, preview := got["MappedLora"], got["MappedPreview"]
+		if want := []string{"model", "clip", "lora_name", "strength_model", "strength_clip", "more"}; !slices.Equal(lora.Order.Required, want) {
+			t.Errorf("MappedLora has the inputs %q, want %q", lora.Order.Required, want)
+		}
+		if files := lora.Input.Required["lora_name"]; len(files) == 0 || !reflect.DeepEqual(files[0], []any{"some.safetensors"}) {
+			t.Errorf("the files of MappedLora are %v", files)
+		}
+		if want := []string{"MODEL", "CLIP"}; !slices.Equal(lora.Output, want) {
+			t.Errorf("MappedLora gives %q, want %q", lora.Output, want)
+		}
+		if !slices.Equal(preview.Output, []string{"IMAGE"}) || !slices.Equal(preview.Names, []string{"images"}) || !slices.Contains(preview.Aliases, "preview image") {
+			t.Errorf("MappedPreview is described as %+v", preview)
+		}
+	})
 	t.Run("validation", func(t *testing.T) {
 		_, err := server.Queue(t.Context(), shows(map[string]any{"1": packNode("SchemaWidgets", inputs{"whole": 7, "part": 0.5, "text": "", "yes": true, "one": "a"})}, link("1", 0)), "")
 		if err == nil || !strings.Contains(err.Error(), "7 is not taken") {

@@ -21,14 +21,20 @@ class StandIns(API):
 
         comfy.samplers.SAMPLER_NAMES.extend(hello.get("samplers", []))
         comfy.samplers.SCHEDULER_NAMES.extend(hello.get("schedulers", []))
+        comfygo_absent.natives.update(hello.get("natives", {}))
         comfygo_absent.install()
+        import nodes
+        from comfy.cli_args import args
+
+        args.disable_metadata, args.cpu = ("--disable-metadata" in hello["arguments"]), ("--cpu" in hello["arguments"])
+        args.base_directory = hello["folders"]["base"]
+        nodes.describe_own(comfygo_absent.natives)
         self.packs = PackTable(hello)
         self.packs.notify = notify
         prestartup(self.packs)
         import comfy.model_management
         import comfy.utils
         import comfy_api.latest
-        import nodes
         import server
         from comfy_execution import graph, graph_utils, utils
 

@@ -9,7 +9,9 @@ base_path = os.getcwd()
 models_dir = os.path.join(base_path, "models")
 folder_names_and_paths = {}
 filename_list_cache = {}
-_directories = {}
+output_directory = input_directory = temp_directory = user_directory = ""
+extension_mimetypes_cache = {"webp": "image", "fbx": "model"}
+SYSTEM_USER_PREFIX = "__"
 _old_names = {"unet": "diffusion_models", "clip": "text_encoders"}
 
 
@@ -23,46 +25,50 @@ def set_up(folders):
     base_path = folders["base"]
     models_dir = os.path.join(base_path, "models")
     for kind in ("output", "input", "temp", "user"):
-        _directories[kind] = folders[kind]
+        globals()[kind + "_directory"] = folders[kind]
     for kind, roots in folders.get("models", {}).items():
         folder_names_and_paths[kind] = (list(roots), set(supported_pt_extensions))
     folder_names_and_paths["custom_nodes"] = (list(folders.get("custom_nodes", [])), set())
 
 
 def get_output_directory():
-    return _directories["output"]
+    return output_directory
 
 
 def get_input_directory():
-    return _directories["input"]
+    return input_directory
 
 
 def get_temp_directory():
-    return _directories["temp"]
+    return temp_directory
 
 
 def get_user_directory():
-    return _directories["user"]
+    return user_directory
 
 
 def set_output_directory(path):
-    _directories["output"] = path
+    global output_directory
+    output_directory = path
 
 
 def set_input_directory(path):
-    _directories["input"] = path
+    global input_directory
+    input_directory = path
 
 
 def set_temp_directory(path):
-    _directories["temp"] = path
+    global temp_directory
+    temp_directory = path
 
 
 def set_user_directory(path):
-    _directories["user"] = path
+    global user_directory
+    user_directory = path
 
 
 def get_directory_by_type(type_name):
-    return _directories.get(type_name) if type_name in ("output", "temp", "input") else None
+    return globals()[type_name + "_directory"] if type_name in ("output", "temp", "input") else None
 
 
 def annotated_filepath(name):
@@ -70,22 +76,60 @@ def annotated_filepath(name):
     for kind in ("output", "input", "temp"):
         mark = f"[{kind}]"
         if name.endswith(mark):
-            return name[: -len(mark) - 1], _directories[kind]
+            return name[: -len(mark) - 1], globals()[kind + "_directory"]
     return name, None
 
 
+def is_within_directory(directory, target):
+    """Reports whether a path, with all links followed, lies in a folder."""
+    try:
+        directory = os.path.realpath(directory)
+        return os.path.commonpath((directory, os.path.realpath(target))) == directory
+    except ValueError:  # a path with a zero byte, or of another drive
+        return False
+
+
 def get_annotated_filepath(name, default_dir=None):
+    """Returns the path of a file that a prompt names; ValueError for one outside of its folder."""
     name, folder = annotated_filepath(name)
-    return os.path.join(folder or default_dir or get_input_directory(), name)
+    folder = folder or default_dir or get_input_directory()
+    path = os.path.abspath(os.path.join(folder, name))
+    if not is_within_directory(folder, path):
+        raise ValueError(f"Invalid file path: {name!r}")
+    return path
 
 
 def exists_annotated_filepath(name):
-    return os.path.exists(get_annotated_filepath(name))
+    try:
+        return os.path.exists(get_annotated_filepath(name))
+    except ValueError:
+        return False
+
+
+def get_input_subfolders():
+    """Returns the folders below the input folder, with forward slashes."""
+    root = get_input_directory()
+    below = (os.path.relpath(folder, root).replace(os.sep, "/") for folder, _, _ in os.walk(root))
+    return sorted(folder for folder in below if folder != ".")
+
+
+def get_system_user_directory(name="system"):
+    """Returns the folder of a user that no client may name."""
+    if not isinstance(name, str) or not name.replace("_", "").isalnum() or name.startswith("_"):
+        raise ValueError(f"Invalid system user name: '{name}'")
+    return os.path.join(user_directory, SYSTEM_USER_PREFIX + name)
+
+
+def get_public_user_directory(user_id):
+    """Returns the folder of a user that clients may name, None for others."""
+    if not user_id or not isinstance(user_id, str) or user_id.startswith(SYSTEM_USER_PREFIX):
+        return None
+    return os.path.join(user_directory, user_id)
 
 
 def add_model_folder_path(folder_name, full_folder_path, is_default=False):
     folder_name = map_legacy(folder_name)
-    roots, extensions = folder_names_and_paths.setdefault(folder_name, ([], set(supported_pt_extensions)))
+    roots, _ = folder_names_and_paths.setdefault(folder_name, ([], set()))  # files of every kind in a folder of the pack's own
     if full_folder_path in roots:
         if is_default:
             roots.remove(full_folder_path)
@@ -115,7 +159,18 @@ def filter_files_extensions(files, extensions):
 
 
 def filter_files_content_types(files, content_types):
-    return [f for f in files if ((mimetypes.guess_type(f, strict=False)[0] or "").split("/")[0]) in content_types]
+    """Returns the files of some types: image, video, audio, or model, which is one in three dimensions."""
+    out = []
+    for file in files:
+        ending = file.split(".")[-1]
+        if ending not in extension_mimetypes_cache:
+            kind = mimetypes.guess_type(file, strict=False)[0]
+            if kind is None:
+                continue
+            extension_mimetypes_cache[ending] = kind.split("/")[0]
+        if extension_mimetypes_cache[ending] in content_types:
+            out.append(file)
+    return out
 
 
 def get_filename_list(folder_name):

@@ -1,6 +1,7 @@
 """Helpers that packs share with ComfyUI's own nodes."""
 
 import hashlib
+import logging
 
 
 def conditioning_set_values(conditioning, values={}, append=False):
@@ -12,6 +13,32 @@ def conditioning_set_values(conditioning, values={}, append=False):
             known = old.get(key) if append else None
             entry[key] = value if known is None else known + value
         out.append([tokens, entry])
+    return out
+
+
+EDGE = 1e-5  # samplers include both ends of a range, and only one entry is to be active
+
+
+def conditioning_set_values_with_timestep_range(conditioning, values={}, start_percent=0.0, end_percent=1.0):
+    """Returns the conditioning with further values within a range of the steps, and as it was outside of it."""
+    if start_percent > end_percent:
+        logging.warning(f"conditioning from {start_percent} to {end_percent} is no range: nothing is changed")
+        return conditioning
+    out = []
+    for entry in conditioning:
+        first, last = entry[1].get("start_percent", 0.0), entry[1].get("end_percent", 1.0)
+        begin, end = max(start_percent, first), min(end_percent, last)
+        if begin >= end:
+            out.append(entry)
+            continue
+        parts = [
+            (begin > first, {"start_percent": first, "end_percent": begin - EDGE}),
+            (True, {**values, "start_percent": begin, "end_percent": end}),
+            (end < last, {"start_percent": end + EDGE, "end_percent": last}),
+        ]
+        for there, changed in parts:
+            if there:
+                out.extend(conditioning_set_values([entry], changed))
     return out
 
 

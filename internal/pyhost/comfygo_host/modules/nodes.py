@@ -29,7 +29,7 @@ def interrupt_processing(value=True):
 class SaveImage:
     """Writes images as PNG files; packs derive from it and call save_images."""
 
-    RETURN_TYPES = ()
+    RETURN_TYPES, RETURN_NAMES = ("IMAGE",), ("images",)
     FUNCTION = "save_images"
     OUTPUT_NODE = True
     CATEGORY = "image"
@@ -49,18 +49,30 @@ class SaveImage:
         from PIL import Image
         from PIL.PngImagePlugin import PngInfo
 
+        from comfy.cli_args import args
+
         height, width = images[0].shape[:2]
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(filename_prefix + self.prefix_append, self.output_dir, width, height)
         shown = []
         for number, image in enumerate(images):
             text = PngInfo()
-            for key, value in {**({} if prompt is None else {"prompt": prompt}), **(extra_pnginfo or {})}.items():
-                text.add_text(key, json.dumps(value))
+            if not args.disable_metadata:
+                for key, value in {**({} if prompt is None else {"prompt": prompt}), **(extra_pnginfo or {})}.items():
+                    text.add_text(key, json.dumps(value))
             file = f"{name.replace('%batch_num%', str(number))}_{counter + number:05}_.png"
             pixels = numpy.clip(255.0 * image.cpu().numpy(), 0, 255).astype(numpy.uint8)
             Image.fromarray(pixels).save(os.path.join(folder, file), pnginfo=text, compress_level=self.compress_level)
             shown.append({"filename": file, "subfolder": subfolder, "type": self.type})
-        return {"ui": {"images": shown}}
+        return {"ui": {"images": shown}, "result": (images,)}
+
+
+def describe_own(natives):
+    """Gives the classes of this file what comfygo says of its own of these names, for packs that derive from them."""
+    for cls in (SaveImage, PreviewImage):
+        info = natives.get(cls.__name__, {"info": {}})["info"]
+        for attribute, key in (("DESCRIPTION", "description"), ("SEARCH_ALIASES", "search_aliases"), ("ESSENTIALS_CATEGORY", "essentials_category")):
+            if info.get(key):
+                setattr(cls, attribute, info[key])
 
 
 class PreviewImage(SaveImage):

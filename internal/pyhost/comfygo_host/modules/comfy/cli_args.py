@@ -12,4 +12,7 @@ class Arguments(argparse.Namespace):
         return None
 
 
-args = Arguments(cpu=True, listen="127.0.0.1", port=8188, disable_metadata=False, base_directory=None, preview_method=None)
+args = Arguments(
+    cpu=True, listen="127.0.0.1", port=8188, disable_metadata=False, base_directory=None, preview_method=None, preview_size=512,
+    max_upload_size=100, enable_assets=False,
+)
