@@ -2,11 +2,14 @@ package tests_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -22,7 +25,15 @@ var (
 	plainProgram func() (string, error)
 )
 
+// atOnce is the number of tests that run at a time on a small machine: most wait for a server more than they compute.
+const atOnce = 4
+
 func TestMain(m *testing.M) {
+	if runtime.GOMAXPROCS(0) < atOnce {
+		if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil { // -parallel still takes precedence: flags are read after this
+			panic(err)
+		}
+	}
 	os.Exit(buildAndRun(m))
 }
 

@@ -2,11 +2,14 @@ package browser
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,10 +32,18 @@ var program struct {
 	dir  string
 }
 
+// atOnce is the number of tests that run at a time on a small machine: they wait for pages and servers.
+const atOnce = 3
+
 // Main runs the tests of a package and ends the browser and whatever else they share. TestMain calls it:
 //
 //	func TestMain(m *testing.M) { os.Exit(browser.Main(m)) }
 func Main(m *testing.M) int {
+	if runtime.GOMAXPROCS(0) < atOnce {
+		if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil { // -parallel still takes precedence: flags are read after this
+			panic(err)
+		}
+	}
 	defer func() {
 		closeShared()
 		if program.dir != "" {

@@ -3,6 +3,7 @@ package conformance_test
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -184,7 +185,13 @@ func (l *ledger) variant(t *testing.T, v conformance.Variant, program, fixtures 
 	}
 }
 
+// atOnce is the number of variants that are replayed at a time: they wait more than they compute.
+const atOnce = "8"
+
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", atOnce); err != nil { // -parallel still takes precedence: flags are read after this
+		panic(err)
+	}
 	_ = os.Setenv("COMFYGO_FRONTEND", "none") // what is installed on the machine changes no answer
 	code := m.Run()
 	if code != 0 {

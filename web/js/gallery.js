@@ -49,17 +49,22 @@ export class Gallery {
       const names = await get("internal/files/output");
       return names.map((n) => n.replace(/ \[output\]$/, "")).filter((n) => /\.(png|webp|jpe?g|gif|avif|mp4|webm|mov|mkv|flac|mp3|wav|ogg|opus)$/i.test(n)).slice(0, 200);
     } catch {
-      return []; // not everybody may look into the folder
+      return []; // the role may not list the folder
     }
   }
 
-  draw() {
-    const seen = new Set(); // a run that found its result in the cache has the file of an earlier one
-    const shown = this.jobs.filter((j) => {
+  /** shown are the jobs with a tile. A run that found its result in the cache has the file of an earlier one. */
+  shown() {
+    const seen = new Set();
+    return this.jobs.filter((j) => {
       const o = j.preview_output;
       const key = o?.filename && `${o.type}/${o.subfolder}/${o.filename}`;
       return key && !seen.has(key) && seen.add(key);
     });
+  }
+
+  draw() {
+    const shown = this.shown();
     const made = new Set(shown.map((j) => j.preview_output.filename));
     const loose = this.hasMore ? [] : (this.files ?? []).filter((n) => !made.has(n) && !this.batchOf(n, shown));
     fill(this.grid, shown.map((j) => this.tile(j)));
@@ -100,8 +105,7 @@ export class Gallery {
   async look(job) {
     const entries = [];
     let at = 0;
-    for (const j of this.jobs) {
-      if (!j.preview_output?.filename) continue;
+    for (const j of this.shown()) {
       if (j.id === job.id) at = entries.length;
       let items = outputsOf(j.preview_output.nodeId, { [j.preview_output.mediaType ?? "images"]: [j.preview_output] });
       if (j.id === job.id && j.outputs_count > 1) items = (await allOutputs(j.id)) ?? items;

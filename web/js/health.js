@@ -1,4 +1,4 @@
-// How the server is: its state, its memory over time, what it is made of.
+// The state of the server: health, memory over time, versions.
 import { get, post } from "./api.js";
 import { notice, trouble } from "./announce.js";
 import { button, fill, h } from "./dom.js";
@@ -97,16 +97,16 @@ export class Health {
     row("Version", stats && stats.system.python_version);
     row("API version", stats && `ComfyUI ${stats.system.comfyui_version}`);
     row("Frontend package", stats?.system.comfy_package_versions?.find((p) => p.name === "comfyui-frontend-package")?.installed);
-    row("Runs on", stats?.devices?.map((d) => d.name).join(", ") || health.device);
-    row("Up for", health.uptime_seconds && duration(health.uptime_seconds * 1000));
+    row("Device", stats?.devices?.map((d) => d.name).join(", ") || health.device);
+    row("Uptime", health.uptime_seconds && duration(health.uptime_seconds * 1000));
     row("Queue", health.queue && `${health.queue.running} running, ${health.queue.pending} waiting${health.queue.paused ? ", paused" : ""}`);
-    row("Queue is kept", health.queue?.durable === undefined ? null : health.queue.durable ? "in a file, over restarts" : "in memory");
-    row("Open pages and clients", health.clients);
-    row("Program's own memory", health.process && bytes(health.process.heap_bytes));
+    row("Queue storage", health.queue?.durable === undefined ? null : health.queue.durable ? "file, kept over restarts" : "memory, lost at a restart");
+    row("Connected clients", health.clients);
+    row("Process memory", health.process && bytes(health.process.heap_bytes));
     row("Networks loaded", health.runtime && many(health.runtime.networks, "network"));
     row("Model weights", health.runtime && bytes(health.runtime.weight_bytes));
     row("ONNX Runtime", health.runtime?.onnxruntime || stats?.system.pytorch_version);
-    row("Started with", stats?.system.argv?.slice(1).join(" "));
+    row("Command line", stats?.system.argv?.slice(1).join(" "));
     fill(this.facts, rows.map(([k, v]) => h("div", {}, h("dt", { text: k }), h("dd", { text: v }))));
   }
 }

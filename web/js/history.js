@@ -88,7 +88,7 @@ export class History {
         e && h("p", { class: "job-error", text: `${e.node_type ?? "A node"}: ${e.exception_message ?? ""}` })),
       h("div", { class: "job-acts" },
         this.context.use && button("Use", { icon: icon("create"), "aria-label": `Use this workflow again, of ${clock(job.create_time)}`, on: { click: () => this.use(job) } }),
-        may("POST /history") && button("", { icon: icon("trash"), quiet: true, "aria-label": `Remove the run of ${clock(job.create_time)} from the history`, title: "Remove from history", on: { click: () => this.forget({ delete: [job.id] }, "Forgetting") } })));
+        may("POST /history") && button("", { icon: icon("trash"), quiet: true, "aria-label": `Remove the run of ${clock(job.create_time)} from the history`, title: "Remove from history", on: { click: () => this.forget({ delete: [job.id] }, "Removing it from the history") } })));
   }
 
   async use(job) {

@@ -46,11 +46,11 @@ export function lightbox(entries, index, context) {
     const actions = h("div", { class: "row wrap" },
       graph && context.use && button("Use this workflow", { primary: true, icon: icon("create"), on: { click: () => { dialog.close(); context.use(tidy(graph), entry.name || entry.item.file.filename.replace(/\.\w+$/, "")); } } }),
       h("a", { class: "btn", href: url, download: entry.item.file.filename }, icon("save"), h("span", { text: "Download" })),
-      entry.job && context.removed && may("POST /history") && button("Forget", { icon: icon("trash"), title: "Take it out of the history. The file stays.", on: { click: () => forget(entry) } }));
+      entry.job && context.removed && may("POST /history") && button("Remove from history", { icon: icon("trash"), title: "The file stays in the output folder.", on: { click: () => forget(entry) } }));
     if (!graph) return [actions, h("p", { class: "hint", text: "How it was made is not known: the file holds no workflow." })];
     const sum = summarize(graph, context.info());
     return [
-      sum.positive && words("Prompt", sum.positive), sum.negative && words("Avoid", sum.negative),
+      sum.positive && words("Prompt", sum.positive), sum.negative && words("Negative prompt", sum.negative),
       h("dl", { class: "facts" }, sum.settings.map(([k, v]) => h("div", {}, h("dt", { text: k }), h("dd", { text: v })))), actions,
     ];
   }
@@ -65,7 +65,7 @@ export function lightbox(entries, index, context) {
     try {
       await post("history", { delete: [entry.job] });
     } catch (error) {
-      trouble("Forgetting", error);
+      trouble("Removing it from the history", error);
       return;
     }
     entries = entries.filter((e) => e.job !== entry.job);

@@ -1,4 +1,4 @@
-// The audit log: who did what, from where, with what result.
+// The audit log: user, action, address and result of each event.
 import { get } from "./api.js";
 import { trouble } from "./announce.js";
 import { button, h, later } from "./dom.js";
@@ -20,7 +20,7 @@ export class Audit extends View {
     this.owner = h("input", { type: "search", autocomplete: "off", on: { input: change } });
     this.text = h("input", { type: "search", autocomplete: "off", on: { input: change } });
     return [head(this.title, button("Refresh", { icon: icon("refresh"), on: { click: () => this.show() } })),
-      h("div", { class: "filters", role: "search", "aria-label": "Which events" }, labelled("What", this.action), labelled("Result", this.result), labelled("User", this.owner), labelled("Words", this.text))];
+      h("div", { class: "filters", role: "search", "aria-label": "Filters" }, labelled("Action", this.action), labelled("Result", this.result), labelled("User", this.owner), labelled("Search", this.text))];
   }
 
   query(below) {
@@ -35,15 +35,15 @@ export class Audit extends View {
   }
 
   draw() {
-    if (!this.events.length) return empty("list", "Nothing of this kind", "Try other words, or everything.");
+    if (!this.events.length) return empty("list", "No matching events", "Change the search or the filters.");
     return [table("Events", [
       ["Time", (e) => h("time", { datetime: e.time, text: new Date(e.time).toLocaleString("en", { dateStyle: "medium", timeStyle: "medium", hour12: false }) })],
-      ["What", (e) => ({ el: e.action, class: "main" })],
+      ["Action", (e) => ({ el: e.action, class: "main" })],
       ["Result", (e) => h("span", { class: ["tag", e.result === "ok" ? "good" : "bad"], text: e.result })],
-      ["Who", (e) => [e.name || e.owner || "nobody", e.address && h("p", { class: "hint", text: e.address })]],
+      ["User", (e) => [e.name || e.owner || "not signed in", e.address && h("p", { class: "hint", text: e.address })]],
       ["Target", (e) => e.target ?? ""],
       ["Detail", (e) => e.detail ?? ""],
-    ], this.events, (e) => ({ data: { number: e.number } })), this.below && button("Older ones", { class: "center", on: { click: () => this.older() } })];
+    ], this.events, (e) => ({ data: { number: e.number } })), this.below && button("Show older", { class: "center", on: { click: () => this.older() } })];
   }
 
   async older() {

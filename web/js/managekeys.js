@@ -8,12 +8,12 @@ import { may } from "./me.js";
 import { confirm, dialog, empty, form, head, labelled, select, table, View } from "./parts.js";
 
 const day = 86_400;
-const lives = [["0", "Until it is revoked"], [String(30 * day), "30 days"], [String(90 * day), "90 days"], [String(365 * day), "1 year"]];
+const lives = [["0", "Never"], [String(30 * day), "30 days"], [String(90 * day), "90 days"], [String(365 * day), "1 year"]];
 
 /** Keys is that view. */
 export class Keys extends View {
   title = "Keys";
-  lead = "Programs and people show a key to use the server. Only its beginning is kept in sight: the rest is shown once, when it is made.";
+  lead = "A key authenticates a program or a person. The whole key is shown once, when it is created; later only its prefix.";
 
   head() {
     return head(this.title, may("POST /auth/keys") && button("New key", { primary: true, icon: icon("plus"), id: "new-key", on: { click: () => this.create() } }));
@@ -26,17 +26,17 @@ export class Keys extends View {
   }
 
   draw() {
-    if (!this.keys.length) return empty("key", "There are no keys", "Make one for every program and person, so that each can be revoked by itself.");
+    if (!this.keys.length) return empty("key", "There are no keys", "Create one for each program and person, so that each can be revoked separately.");
     return table("Keys", [
       ["Name", (k) => ({ el: k.name || "No name", class: "main" })],
       ["Key", (k) => h("code", { class: "mono", text: k.mask })],
       ["User", (k) => k.user],
-      ["Role", (k) => k.role || "the user's"],
+      ["Role", (k) => k.role || "user's role"],
       ["State", (k) => h("span", { class: ["tag", k.state === "active" ? "good" : "bad"], text: k.state })],
       ["Last used", (k) => when(k.last_used, "never")],
       ["Expires", (k) => when(k.expires, "Never", clock)],
       ["", (k) => ({ class: "acts", el: k.state === "active" && [
-        may("POST /auth/keys/:id/rotate") && button("Change", { quiet: true, "aria-label": `Change key ${k.name} for a new one`, title: "Make a new key in its place", on: { click: () => this.rotate(k) } }),
+        may("POST /auth/keys/:id/rotate") && button("Change", { quiet: true, "aria-label": `Change key ${k.name} for a new one`, title: "Replace it by a new key", on: { click: () => this.rotate(k) } }),
         may("DELETE /auth/keys/:id") && button("Revoke", { danger: true, "aria-label": `Revoke key ${k.name}`, on: { click: () => this.revoke(k) } }),
       ] })],
     ], this.keys, (k) => ({ class: k.state === "active" ? "" : "gone", data: { id: k.id } }));
@@ -48,12 +48,12 @@ export class Keys extends View {
     if (me.admin) [users, roles] = await Promise.all([get("api/auth/users").then((a) => a.users), get("api/auth/roles").then((a) => a.roles)]);
     const name = h("input", { type: "text", required: true, maxlength: 100, autocomplete: "off" });
     const user = select(users.length ? users.map((u) => [u.id, `${u.name} (${u.role})`]) : [[me.id, me.name]], me.id);
-    const role = select([["", "As the user's"], ...roles.map((r) => [r.name, r.name])], "");
+    const role = select([["", "User's role"], ...roles.map((r) => [r.name, r.name])], "");
     const life = select(lives, "0");
     form("New key", "Create key", [
       labelled("Name", name, "What it is for: the program, or the person and the machine."),
       me.admin && labelled("For", user),
-      h("div", { class: "form-pair" }, me.admin && labelled("Role", role, "Never more than the user may."), labelled("Good until", life)),
+      h("div", { class: "form-pair" }, me.admin && labelled("Role", role, "At most the permissions of the user."), labelled("Expires", life)),
     ], async () => {
       if (!name.value.trim()) throw new Error("A name is needed.");
       const spec = { name: name.value.trim(), expires_in: Number(life.value) };
@@ -74,14 +74,14 @@ export class Keys extends View {
       h("div", { class: "secret" }, h("code", { id: "secret", text: key.key }),
         button("Copy", { icon: icon("copy"), primary: true, on: { click: () => copy(key.key).then(copied, (e) => notice(`Copying failed: ${e.message}.`, { kind: "bad" })) } })),
       h("p", { class: "hint below" }, "Use it as ", h("code", { text: "Authorization: Bearer …" }), " or ", h("code", { text: "X-API-Key: …" }), ", or sign in with it."),
-      h("div", { class: "form-acts" }, button("I have it", { on: { click: () => sheet.close() } })));
+      h("div", { class: "form-acts" }, button("Done", { on: { click: () => sheet.close() } })));
     sheet.el.querySelector(".secret .btn").focus();
     sheet.el.addEventListener("close", () => sheet.el.replaceChildren());
   }
 
   rotate(key) {
     const overlap = select([["0", "At once"], ["3600", "After an hour"], [String(day), "After a day"], [String(7 * day), "After a week"]], "0");
-    form(`A new key in place of ${key.name || key.mask}`, "Make the new key", [labelled("The old one ends", overlap)], async () => {
+    form(`A new key in place of ${key.name || key.mask}`, "Create key", [labelled("The old one ends", overlap)], async () => {
       this.reveal(await post(`api/auth/keys/${key.id}/rotate`, { overlap: Number(overlap.value) }));
       await this.show();
     });

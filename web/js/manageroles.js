@@ -66,18 +66,18 @@ export class Roles extends View {
     const workflow = select(this.patterns, "*");
     const add = async (e) => {
       e.preventDefault();
-      await this.grant(() => post(`api/auth/roles/${encodeURIComponent(r.name)}/permissions`, { method: method.value, route: route.value, workflow: workflow.value }), "The permission is given.");
+      await this.grant(() => post(`api/auth/roles/${encodeURIComponent(r.name)}/permissions`, { method: method.value, route: route.value, workflow: workflow.value }), "Permission added.");
     };
     return h("div", { class: "form-grid" },
       h("ul", { class: "grants", "aria-label": `Permissions of ${r.name}` }, r.permissions.map((g) => h("li", {},
         h("span", {}, h("code", { text: `${g.method} ${g.route}` }), g.workflow !== "*" && h("span", { class: "tag", text: patterns.find(([p]) => p === g.workflow)?.[1] ?? g.workflow })),
-        button("", { icon: icon("close"), quiet: true, "aria-label": `Take ${g.method} ${g.route} from ${r.name}`, title: "Take it away", on: { click: () => this.take(r, g) } })))),
-      h("form", { class: "add-grant", "aria-label": `New permission of ${r.name}`, on: { submit: add } }, labelled("Method", method), labelled("Address", route), labelled("Workflow", workflow), h("button", { type: "submit", class: "btn", text: "Give" })));
+        button("", { icon: icon("close"), quiet: true, "aria-label": `Take ${g.method} ${g.route} from ${r.name}`, title: "Remove", on: { click: () => this.take(r, g) } })))),
+      h("form", { class: "add-grant", "aria-label": `New permission of ${r.name}`, on: { submit: add } }, labelled("Method", method), labelled("Route", route), labelled("Workflow", workflow), h("button", { type: "submit", class: "btn", text: "Give" })));
   }
 
   take(r, g) {
     const path = address(`api/auth/roles/${encodeURIComponent(r.name)}/permissions`, g);
-    return this.grant(() => del(path.href), "The permission is taken away.");
+    return this.grant(() => del(path.href), "Permission removed.");
   }
 
   async grant(act, done) {
@@ -93,8 +93,8 @@ export class Roles extends View {
   async create() {
     if (!this.roles) await this.read(); // the button may be quicker than the list
     const name = h("input", { type: "text", required: true, maxlength: 64, autocomplete: "off" });
-    const like = select([["", "Nothing"], ...this.roles.filter((r) => r.name !== "Administrator").map((r) => [r.name, `What ${r.name} may do`])], "User");
-    form("New role", "Make the role", [labelled("Name", name), labelled("Begins with", like)], async () => {
+    const like = select([["", "Nothing"], ...this.roles.filter((r) => r.name !== "Administrator").map((r) => [r.name, r.name])], "User");
+    form("New role", "Create role", [labelled("Name", name), labelled("Permissions of", like)], async () => {
       await post("api/auth/roles", { name: name.value.trim(), like: like.value });
       await this.show();
     });

@@ -12,7 +12,7 @@ const every = 3000;
 /** Sessions is that view; it keeps itself up to date. */
 export class Sessions extends View {
   title = "Sessions";
-  lead = "Who is here now: browsers that have signed in, and sockets on which programs and pages listen.";
+  lead = "Active sessions: signed-in browsers, and the WebSockets of pages and programs.";
 
   show() {
     clearInterval(this.timer);

@@ -21,15 +21,15 @@ export class Users extends View {
   }
 
   draw() {
-    if (!this.users.length) return empty("user", "There are no users", "Make one, and a key for it.");
+    if (!this.users.length) return empty("user", "There are no users", "Create one, and a key for it.");
     return table("Users", [
       ["Name", (u) => ({ el: [u.name, u.id === this.context.me.id && h("span", { class: "hint", text: " (you)" })], class: "main" })],
       ["Role", (u) => this.role(u)],
       ["Keys", (u) => many(u.keys, "key")],
-      ["Since", (u) => when(u.created, "")],
-      ["State", (u) => h("span", { class: ["tag", u.disabled ? "bad" : "good"], text: u.disabled ? "shut out" : "active" })],
+      ["Created", (u) => when(u.created, "")],
+      ["State", (u) => h("span", { class: ["tag", u.disabled ? "bad" : "good"], text: u.disabled ? "disabled" : "active" })],
       ["", (u) => ({ class: "acts", el: [
-        button(u.disabled ? "Let in" : "Shut out", { quiet: true, "aria-label": `${u.disabled ? "Let in" : "Shut out"} ${u.name}`, on: { click: () => this.change(u, { disabled: !u.disabled }, u.disabled ? "The user is let in again." : "The user is shut out.") } }),
+        button(u.disabled ? "Enable" : "Disable", { quiet: true, "aria-label": `${u.disabled ? "Enable" : "Disable"} ${u.name}`, on: { click: () => this.change(u, { disabled: !u.disabled }, u.disabled ? "The user is enabled." : "The user is disabled.") } }),
         button("Delete", { danger: true, "aria-label": `Delete ${u.name}`, on: { click: () => this.remove(u) } }),
       ] })],
     ], this.users, (u) => ({ data: { id: u.id } }));
@@ -55,10 +55,10 @@ export class Users extends View {
     if (!this.roles) await this.read(); // the button may be quicker than the list
     const name = h("input", { type: "text", required: true, maxlength: 100, autocomplete: "off" });
     const role = select(this.roles.map((r) => [r.name, r.name]), "User");
-    form("New user", "Make the user", [labelled("Name", name), labelled("Role", role)], async () => {
+    form("New user", "Create user", [labelled("Name", name), labelled("Role", role)], async () => {
       if (!name.value.trim()) throw new Error("A name is needed.");
       await post("api/auth/users", { name: name.value.trim(), role: role.value });
-      notice("The user is made. Make a key for it next.");
+      notice("The user is created. Create a key for it next.");
       await this.show();
     });
   }

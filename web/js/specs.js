@@ -165,7 +165,7 @@ function field(graph, id, name, kind, type, options, required, role) {
   };
 }
 
-const roleNames = { positive: "Prompt", negative: "Avoid" };
+const roleNames = { positive: "Prompt", negative: "Negative prompt" };
 
 /** arrange sorts a group and gives fields with the same label their node's title. */
 function arrange(group, graph, info) {

@@ -22,7 +22,7 @@ function common(model) {
   return {
     "4": node("CheckpointLoaderSimple", "Load Checkpoint", { ckpt_name: model.name }),
     "6": node("CLIPTextEncode", "Prompt", { text: "", clip: ["4", 1] }),
-    "7": node("CLIPTextEncode", "Avoid", { text: "", clip: ["4", 1] }),
+    "7": node("CLIPTextEncode", "Negative prompt", { text: "", clip: ["4", 1] }),
     "8": node("VAEDecode", "VAE Decode", { samples: ["3", 0], vae: ["4", 2] }),
     "9": node("SaveImage", "Save Image", { filename_prefix: "comfygo", images: ["8", 0] }),
   };
