@@ -202,6 +202,9 @@ func (a *App) warn() {
 	if flags := a.cfg.NarrowTypes(); len(flags) > 0 && !a.parts.machine.cuda() {
 		a.log.Warn(strings.Join(flags, ", ") + ": has no effect on the CPU, which computes in 32 bit")
 	}
+	if a.cfg.CPUInt8 && a.parts.machine.cuda() {
+		a.log.Warn("--cpu-int8: has no effect, diffusion models run on the GPU")
+	}
 	if (a.cfg.TLSKeyFile == "") != (a.cfg.TLSCertFile == "") {
 		a.log.Warn("TLS stays off: it needs both --tls-keyfile and --tls-certfile")
 	}

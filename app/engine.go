@@ -25,6 +25,7 @@ func engineConfig(cfg cli.Config, m machine, dirs *folders.Folders, log *slog.Lo
 		VAE:          computeType(cfg.VAEType, cfg.ForceFP32),
 		Text:         computeType(cfg.TextType, cfg.ForceFP32),
 		Graphs:       cfg.CUDAGraphs,
+		Int8:         cfg.CPUInt8 && !m.cuda(),
 		VAEOnCPU:     cfg.VAEOnCPU,
 		TextOnCPU:    sparing,
 		Budget:       modelBudget(cfg),

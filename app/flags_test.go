@@ -42,6 +42,7 @@ func TestEngineFlags(t *testing.T) {
 		"--lowvram":       func(c engine.Config) bool { return c.Lean && c.TextOnCPU },
 		"--novram":        func(c engine.Config) bool { return c.Lean && c.TextOnCPU },
 		"--cuda-graphs":   func(c engine.Config) bool { return c.Graphs },
+		"--cpu-int8":      func(c engine.Config) bool { return c.Int8 },
 		"--cpu-vae":       func(c engine.Config) bool { return c.VAEOnCPU },
 		"--force-fp32":    func(c engine.Config) bool { return c.UNet == dtype.F32 && c.VAE == dtype.F32 && c.Text == dtype.F32 },
 		"--force-fp16":    func(c engine.Config) bool { return c.UNet == dtype.F16 },

@@ -13,6 +13,7 @@ import (
 	"comfygo/cli"
 	"comfygo/demo"
 	"comfygo/engine"
+	"comfygo/engine/ort"
 	"comfygo/engine/preview"
 	"comfygo/executor"
 	"comfygo/folders"
@@ -59,6 +60,9 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 	engineCfg := engineConfig(cfg, p.machine, dirs, log)
 	engineCfg.Watch = watchNetworks(p.tracer)
 	engineCfg.Others = func() { p.python.free() }
+	if engineCfg.Int8 && !ort.HasInt8() {
+		return nil, errors.New("--cpu-int8: this CPU has no AVX-512 VNNI, which products of 8-bit integers need: start without the flag")
+	}
 	p.engine = engine.New(engineCfg)
 	p.library = &library{cfg: cfg, cuda: m.cuda(), engine: p.engine}
 	registry := all.Registry()
@@ -66,7 +70,7 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 	p.executor = executor.New(executor.Config{
 		Registry: registry,
 		Services: nodes.Services{
-			Folders: dirs, Engine: p.engine, Memory: memory.Process, FFmpeg: &ffmpeg.Tool{Path: cfg.FFmpeg}, Metadata: !cfg.DisableMetadata,
+			Folders: dirs, Engine: p.engine, Memory: memory.Process, FFmpeg: &ffmpeg.Tool{Path: cfg.FFmpeg}, Metadata: !cfg.DisableMetadata, Int8: engineCfg.Int8,
 			Elsewhere: p.python.elsewhere(),
 			Preview:   preview.Settings{Method: cfg.PreviewMethod, Size: cfg.PreviewSize},
 		},

@@ -59,6 +59,7 @@ func (ns namespace) config() Config {
 		FFmpeg:            ns.text("ffmpeg"),
 		NoModels:          ns.on("no_models"),
 		CUDAGraphs:        ns.on("cuda_graphs"),
+		CPUInt8:           ns.on("cpu_int8"),
 		ONNXRuntime:       ns.text("onnxruntime"),
 		Threads:           ns.number("threads"),
 		ModelMemory:       ns.real("model_memory"),

@@ -71,7 +71,7 @@ func (r runner) target(g family.Graph) (nn.Target, error) {
 	}
 	return Target(TargetOptions{
 		Device: r.device, Role: r.role, Compute: r.compute, Weights: r.weights, Block: r.rt.block, Linear: r.rt.linear,
-		Streamed: g.Streamed, Wide: g.Wide, Lean: r.rt.cfg.Lean, Prepared: r.rt.cfg.Prepared,
+		Int8: r.rt.cfg.Int8, Streamed: g.Streamed, Wide: g.Wide, Lean: r.rt.cfg.Lean, Prepared: r.rt.cfg.Prepared,
 	})
 }
 
@@ -87,6 +87,8 @@ type TargetOptions struct {
 	Block int
 	// Linear reports that the CPU runs the engine's own operators.
 	Linear bool
+	// Int8 is Config's.
+	Int8 bool
 	// Streamed, Wide, Lean and Prepared are family.Graph's and Config's.
 	Streamed, Wide, Lean, Prepared bool
 }
@@ -103,7 +105,8 @@ func Target(o TargetOptions) (nn.Target, error) {
 		preferred = dtype.BF16
 	}
 	return nn.TargetFor(nn.TargetOptions{
-		CUDA: o.Device.Kind == ort.CUDA, Compute: or(o.Compute, preferred), Block: o.Block, Linear: o.Linear, MapWeights: lean, Weights: o.Weights,
+		CUDA: o.Device.Kind == ort.CUDA, Compute: or(o.Compute, preferred), Block: o.Block, Linear: o.Linear, MapWeights: lean,
+		Int8: o.Int8 && (o.Role == family.RoleDiffusion || o.Role == family.RoleControl), Weights: o.Weights,
 	})
 }
 

@@ -31,6 +31,9 @@ type Config struct {
 	// takes several times as long and the memory is twice that of the file. Without it they stay mapped and are widened
 	// just before their use, which at 512x512 and above costs a few percent of a step. Lean takes precedence over it.
 	Prepared bool
+	// Int8 has the linear layers of diffusion models and ControlNets multiply in 8-bit integers, on CPUs for which ort.HasInt8
+	// returns true.
+	Int8 bool
 	// UNet, VAE and Text are the compute types on CUDA; Invalid picks float16 for U-Net and text, float32 for the VAE.
 	// The CPU computes in float32.
 	UNet, VAE, Text dtype.DType

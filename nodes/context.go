@@ -143,10 +143,17 @@ func (c *Context) Prompt() *pyjson.Object {
 	return o
 }
 
-// ExtraPNGInfo returns the metadata that the client wants stored in images (an object with "workflow"), or nil.
+// ExtraPNGInfo returns the metadata that the client wants stored in images (an object with "workflow"), or nil. Where models compute
+// in 8-bit integers, "comfygo" tells so.
 func (c *Context) ExtraPNGInfo() *pyjson.Object {
 	o, _ := c.Hidden("EXTRA_PNGINFO").(*pyjson.Object)
-	return o
+	if !c.Int8 {
+		return o
+	}
+	if o == nil {
+		o = pyjson.NewObject()
+	}
+	return o.Clone().Set("comfygo", pyjson.NewObject("cpu_int8", true))
 }
 
 // DynPrompt returns the graph as it is now, expanded nodes included; nil outside a run.

@@ -21,6 +21,8 @@ type Services struct {
 	Elsewhere Elsewhere
 	// Metadata is false when images must not carry the prompt (--disable-metadata).
 	Metadata bool
+	// Int8 reports that diffusion models multiply in 8-bit integers (--cpu-int8), which metadata of results tell.
+	Int8 bool
 	// Preview configures the previews of samplers.
 	Preview preview.Settings
 }

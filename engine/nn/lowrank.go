@@ -142,7 +142,8 @@ type chain struct {
 func (b *Builder) linearBranches(s *weights.Scope, from, out, in int, x, y *onnx.Value) *onnx.Value {
 	for _, c := range b.chains(s, site{from: from, shape: []int{out, in}}, x, 0) {
 		if b.Target.Linear {
-			y = b.Graph.Linear(b.Mul(b.Graph.Linear(x, c.down, nil, nil), c.strength), c.up, nil, y)
+			down := b.Graph.Linear(onnx.LinearForm{}, x, c.down, nil, nil)
+			y = b.Graph.Linear(onnx.LinearForm{}, b.Mul(down, c.strength), c.up, nil, y)
 			continue
 		}
 		y = b.Add(y, b.MatMulT(b.Mul(b.MatMulT(x, c.down), c.strength), c.up))

@@ -88,7 +88,12 @@ func (b *Builder) quantizedMatMul(x *onnx.Value, r *weights.Ref, m quant.Matrix)
 	}
 	steps := roundsInput(r, m)
 	if steps == (inputSteps{}) {
-		b.product = b.MatMulT(x, b.decoded(r, m, true, b.behind(x)))
+		w := b.decoded(r, m, true, b.behind(x))
+		if b.Target.Int8 {
+			b.product = b.Graph.Linear(onnx.LinearForm{Int8: true}, x, w, nil, nil)
+		} else {
+			b.product = b.MatMulT(x, w)
+		}
 		return b.product
 	}
 	// Upstream: comfy-kitchen, int8_linear and convrot_w4a4_linear. The elements of an input row are multiples of a 127th or a

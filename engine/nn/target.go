@@ -17,6 +17,9 @@ type Target struct {
 	// Linear reports that the CPU runs the engine's own operators for linear layers and 3x3 convolutions, which read weights as
 	// stored in the file.
 	Linear bool
+	// Int8 has linear layers multiply in 8-bit integers: rows of x and of the weight are rounded to 255 steps in groups of 256
+	// columns. Only with Linear.
+	Int8 bool
 	// Lean keeps weights mapped as stored in the file, on the CPU: narrow ones are widened during each run, just before their
 	// use.
 	Lean bool
@@ -26,7 +29,7 @@ type Target struct {
 
 // String names the target in cache keys.
 func (t Target) String() string {
-	return fmt.Sprintf("cuda=%t %s block=%d linear=%t lean=%t weights=%s", t.CUDA, t.Compute, t.Block, t.Linear, t.Lean, t.Weights)
+	return fmt.Sprintf("cuda=%t %s block=%d linear=%t int8=%t lean=%t weights=%s", t.CUDA, t.Compute, t.Block, t.Linear, t.Int8, t.Lean, t.Weights)
 }
 
 // TargetOptions are the settings of a configuration and a device for a network.
@@ -40,6 +43,8 @@ type TargetOptions struct {
 	Block int
 	// Linear reports that this CPU runs the engine's own operators.
 	Linear bool
+	// Int8 asks for linear layers in 8-bit integers; it changes nothing on CUDA and without Linear.
+	Int8 bool
 	// MapWeights asks for weights that stay mapped from the file. On CUDA, where weights are uploaded once in the type
 	// they are computed in, it changes nothing.
 	MapWeights bool
@@ -51,7 +56,7 @@ type TargetOptions struct {
 // and the tools all call it.
 func TargetFor(o TargetOptions) (Target, error) {
 	if !o.CUDA {
-		return Target{Compute: dtype.F32, Block: o.Block, Linear: o.Linear, Lean: o.MapWeights, Weights: o.Weights}, nil
+		return Target{Compute: dtype.F32, Block: o.Block, Linear: o.Linear, Int8: o.Int8 && o.Linear, Lean: o.MapWeights, Weights: o.Weights}, nil
 	}
 	t := Target{CUDA: true, Compute: o.Compute, Weights: o.Weights}
 	switch o.Compute {

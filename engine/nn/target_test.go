@@ -15,6 +15,9 @@ func TestTargetFor(t *testing.T) {
 	}{
 		{nn.TargetOptions{}, nn.Target{Compute: dtype.F32}},
 		{nn.TargetOptions{Compute: dtype.BF16, Block: 16, MapWeights: true, Weights: dtype.F8E4M3}, nn.Target{Compute: dtype.F32, Block: 16, Lean: true, Weights: dtype.F8E4M3}},
+		{nn.TargetOptions{Linear: true, Int8: true}, nn.Target{Compute: dtype.F32, Linear: true, Int8: true}},
+		{nn.TargetOptions{Int8: true}, nn.Target{Compute: dtype.F32}},
+		{nn.TargetOptions{CUDA: true, Linear: true, Int8: true}, nn.Target{CUDA: true, Compute: dtype.F16}},
 		{nn.TargetOptions{CUDA: true}, nn.Target{CUDA: true, Compute: dtype.F16}},
 		{nn.TargetOptions{CUDA: true, Compute: dtype.F32, Block: 16, MapWeights: true, Weights: dtype.F8E5M2}, nn.Target{CUDA: true, Compute: dtype.F32, Weights: dtype.F8E5M2}},
 	}

@@ -2,33 +2,36 @@ package onnx
 
 import "comfygo/engine/dtype"
 
+// LinearForm is how a Linear computes, apart from its operands.
+type LinearForm struct {
+	// Gated is a gated layer: with N = 2·inner, the result is the first inner columns of x·wᵀ + bias times the exact GELU of the
+	// others, [..,inner]. It takes no sum.
+	Gated bool
+	// Remembered keeps the last x and result in the session, which computes nothing when x is the same again: for values that do
+	// not change from step to step, such as a prompt's encoding. It takes no sum.
+	Remembered bool
+	// Int8 multiplies in 8-bit integers, on CPUs for which ort.HasInt8 returns true; others compute in float32.
+	Int8 bool
+}
+
 // Linear returns x·wᵀ + bias + sum for x [..,K] in float32 and w [N,K] of any float type; bias [N] and sum, of the result's
 // shape [..,N], are optional. The weight is converted piece by piece while it is used. An engine operator (domain comfygo)
 // for CPUs for which ort.Runtime.HasLinear returns true.
-func (g *Graph) Linear(x, w, bias, sum *Value) *Value { return g.linear(x, w, bias, sum, false, false) }
-
-// LinearRemembered is Linear, whose session keeps the last x and result and computes nothing when x is the same again: for
-// values that do not change from step to step, such as a prompt's encoding.
-func (g *Graph) LinearRemembered(x, w, bias *Value) *Value {
-	return g.linear(x, w, bias, nil, false, true)
-}
-
-// LinearGated is Linear for a gated layer: with N = 2·inner, the first inner columns of x·wᵀ + bias times the exact GELU of
-// the others, [..,inner].
-func (g *Graph) LinearGated(x, w, bias *Value) *Value { return g.linear(x, w, bias, nil, true, false) }
-
-func (g *Graph) linear(x, w, bias, sum *Value, gated, remember bool) *Value {
+func (g *Graph) Linear(form LinearForm, x, w, bias, sum *Value) *Value {
 	const op = "Linear"
 	if w.Rank() != 2 || x.Rank() < 1 || x.DType != dtype.F32 || !w.DType.IsFloat() || x.Dim(-1) != w.Dim(1) {
 		g.fail(op, "shapes %s%v and %s%v do not match", x.DType, x.Shape, w.DType, w.Shape)
 	}
 	out := x.Shape.Clone()
 	out[len(out)-1] = w.Dim(0)
-	var mode, keep int64
-	if remember {
+	var mode, keep, narrow int64
+	if form.Remembered {
 		keep = 1
 	}
-	if gated {
+	if form.Int8 {
+		narrow = 1
+	}
+	if form.Gated {
 		if w.Dim(0).N%2 != 0 {
 			g.fail(op, "a gated layer with %v rows", w.Dim(0))
 		}
@@ -44,7 +47,7 @@ func (g *Graph) linear(x, w, bias, sum *Value, gated, remember bool) *Value {
 	if sum != nil {
 		in = append(in, sum)
 	}
-	return g.op(DomainComfygo, op, dtype.F32, out, in, attr{"gated", mode}, attr{"remember", keep})
+	return g.op(DomainComfygo, op, dtype.F32, out, in, attr{"gated", mode}, attr{"remember", keep}, attr{"int8", narrow})
 }
 
 // Conv3x3 is a 3x3 convolution of x [B,I,H,W] in float32 with stride one and a border of zeros, for a weight [O,I,3,3] of any

@@ -42,10 +42,11 @@
 //     the bytes Data encode (package engine/quant): Blocks are its block scales, Scales one float32 factor, or one for
 //     each row; first is the row of Blocks and Scales at which Data begins.
 //
-//   - Linear(W, X, Bias?, Sum?) with attributes gated and remember is X·Wᵀ + Bias + Sum for a W [N,K] of float16, bfloat16 or
+//   - Linear(W, X, Bias?, Sum?) with attributes gated, remember and int8 is X·Wᵀ + Bias + Sum for a W [N,K] of float16, bfloat16 or
 //     float32 and X [..,K]. With gated 1 it is the first half of its columns times the exact GELU of the others. With
 //     remember 1 the session keeps the last X and result and copies the result while X stays the same; Session.Kept counts
-//     the bytes, SessionSpec.MostKept bounds them.
+//     the bytes, SessionSpec.MostKept bounds them. With int8 1, 64 rows of X or more and a CPU for which HasInt8 returns true, rows of X and W
+//     are rounded to multiples of a 127th of their largest magnitude, 256 columns at a time, and multiplied as integers.
 //
 //   - Conv3x3(W, X, Bias?, Sum?) is the convolution of X [B,I,H,W] with W [O,I,3,3], stride one and a border of zeros, by
 //     Winograd's algorithm: F(4x4,3x3), or F(2x2,3x3) for small images.

@@ -1,51 +1,32 @@
 // The operator Linear of domain "comfygo": y = x * transpose(w) + bias + sum for a weight in the type of its file, which is
 // converted panel by panel while it is used. See gemm.h for the blocks.
-#include "ops.h"
+#include "int8.h"
+#include "linear.h"
 
 enum {
-  GROUP = 4,       // panels that a task computes together, so that a strip is read from the cache
   DEPTH = 1280,    // columns of x that are multiplied at a time: the panels of a group stay in the second-level cache
   STRIPS = 128,    // strips that are packed at a time, which bounds the memory for them
-  FEW_STRIPS = 64  // the same when sums have to wait for further columns of x
+  FEW_STRIPS = 64,  // the same when sums have to wait for further columns of x
+  FEW_ROWS = 64    // fewer rows are multiplied in float32, where packing the weight costs more than the products
 };
 
-typedef struct {
-  const cg_kernel *k;
-  const float *x;
-  const char *w;
-  int type;
-  const float *bias, *sum;
-  float *y;
-  size_t rows, depth, cols;  // of the result, and the length of the products
-  size_t from, strips;       // the strips that are packed
-  float *packed;             // [depth blocks][strips][block depth][CG_MR]
-  int failed;
-} linear;
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
-// strip packs one strip.
+// strip packs one strip: packed is [depth blocks][strips][block depth][CG_MR].
 static void strip(void *arg, size_t s) {
-  const linear *l = arg;
-  size_t row = l->from + s * CG_MR, rows = least(CG_MR, l->rows - row);
+  const cg_linear *l = arg;
+  float *packed = l->packed;
+  size_t row = l->from + s * CG_MR, rows = cg_least(CG_MR, l->rows - row);
   for (size_t at = 0; at < l->depth; at += DEPTH) {
-    size_t n = least(DEPTH, l->depth - at);
-    cg_pack_strip(l->x + row * l->depth + at, l->depth, rows, n, l->packed + (at * l->strips + s * n) * CG_MR);
+    size_t n = cg_least(DEPTH, l->depth - at);
+    cg_pack_strip(l->x + row * l->depth + at, l->depth, rows, n, packed + (at * l->strips + s * n) * CG_MR);
   }
 }
 
-// group is the panels of one task: their first columns of y and rows of the weight, and, for a gated layer, the rows of
-// the gates, whose panels come after.
-typedef struct {
-  size_t panels, col[GROUP], cols[GROUP], row[GROUP];
-} group;
-
-static group group_of(const linear *l, size_t task) {
-  group g = {0};
-  size_t own = l->k->gated ? GROUP / 2 : GROUP;
+cg_group cg_group_of(const cg_linear *l, size_t task) {
+  cg_group g = {0};
+  size_t own = l->k->gated ? CG_GROUP / 2 : CG_GROUP;
   for (size_t i = 0; i < own && (task * own + i) * CG_NR < l->cols; i++) {
     g.col[i] = (task * own + i) * CG_NR;
-    g.cols[i] = least(CG_NR, l->cols - g.col[i]);
+    g.cols[i] = cg_least(CG_NR, l->cols - g.col[i]);
     g.row[i] = g.col[i];
     g.panels++;
   }
@@ -57,9 +38,8 @@ static group group_of(const linear *l, size_t task) {
   return g;
 }
 
-// finish writes the tiles of a strip, [panels][CG_MR][CG_NR].
-static void finish(const linear *l, const group *g, size_t s, const float *tiles, size_t step) {
-  size_t row = l->from + s * CG_MR, rows = least(CG_MR, l->rows - row);
+void cg_finish_strip(const cg_linear *l, const cg_group *g, size_t strip, const float *tiles, size_t step) {
+  size_t row = l->from + strip * CG_MR, rows = cg_least(CG_MR, l->rows - row);
   size_t own = l->k->gated ? g->panels / 2 : g->panels;
   for (size_t i = 0; i < own; i++) {
     const float *bias = l->bias ? l->bias + g->row[i] : NULL;
@@ -76,9 +56,9 @@ static void finish(const linear *l, const group *g, size_t s, const float *tiles
 
 // panels computes the columns of one task.
 static void panels(void *arg, size_t task) {
-  linear *l = arg;
-  group g = group_of(l, task);
-  size_t block = least(DEPTH, l->depth), size = l->type == CG_F32 ? 4 : 2;
+  cg_linear *l = arg;
+  cg_group g = cg_group_of(l, task);
+  size_t block = cg_least(DEPTH, l->depth), size = l->type == CG_F32 ? 4 : 2;
   int whole = l->depth <= DEPTH;  // a tile is complete at once
   size_t waiting = whole ? 1 : l->strips, step = waiting * CG_MR * CG_NR;
   float *panel = cg_alloc(l->k, (g.panels * block * CG_NR + g.panels * step) * sizeof(float));
@@ -88,32 +68,39 @@ static void panels(void *arg, size_t task) {
   }
   float *tiles = panel + g.panels * block * CG_NR;
   for (size_t at = 0; at < l->depth; at += DEPTH) {
-    size_t n = least(DEPTH, l->depth - at);
+    size_t n = cg_least(DEPTH, l->depth - at);
     for (size_t i = 0; i < g.panels; i++) {
       cg_pack_panel(l->w + (g.row[i] * l->depth + at) * size, l->type, l->depth, g.cols[i], n, panel + i * n * CG_NR);
     }
     for (size_t s = 0; s < l->strips; s++) {
       float *t = tiles + (whole ? 0 : s) * CG_MR * CG_NR;
       for (size_t i = 0; i < g.panels; i++) {
-        cg_tile(l->packed + (at * l->strips + s * n) * CG_MR, panel + i * n * CG_NR, n, t + i * step, at > 0);
+        cg_tile((const float *)l->packed + (at * l->strips + s * n) * CG_MR, panel + i * n * CG_NR, n, t + i * step, at > 0);
       }
-      if (at + n == l->depth) finish(l, &g, s, t, step);
+      if (at + n == l->depth) cg_finish_strip(l, &g, s, t, step);
     }
   }
   cg_free(l->k, panel);
 }
 
-static OrtStatus *multiply(const cg_kernel *k, OrtKernelContext *ctx, linear *l) {
-  size_t strips = (l->rows + CG_MR - 1) / CG_MR, most = l->depth <= DEPTH ? STRIPS : FEW_STRIPS;
-  size_t own = (size_t)CG_NR * (k->gated ? GROUP / 2 : GROUP), tasks = (l->cols + own - 1) / own;
-  l->packed = cg_alloc(k, least(strips, most) * CG_MR * l->depth * sizeof(float));
+// form is the form that a layer is computed in.
+static cg_form form(const cg_linear *l) {
+  if (l->k->int8 && l->rows >= FEW_ROWS && cg_int8_available()) return cg_form8(l);
+  return (cg_form){l->depth <= DEPTH ? STRIPS : FEW_STRIPS, CG_MR * l->depth * sizeof(float), strip, panels};
+}
+
+static OrtStatus *multiply(const cg_kernel *k, OrtKernelContext *ctx, cg_linear *l) {
+  cg_form f = form(l);
+  size_t strips = (l->rows + CG_MR - 1) / CG_MR;
+  size_t own = (size_t)CG_NR * (k->gated ? CG_GROUP / 2 : CG_GROUP), tasks = (l->cols + own - 1) / own;
+  l->packed = cg_alloc(k, cg_least(strips, f.strips) * f.strip_bytes);
   if (l->packed == NULL) return k->api->CreateStatus(ORT_FAIL, "comfygo: out of memory");
   OrtStatus *st = NULL;
   for (size_t done = 0; done < strips && st == NULL; done += l->strips) {
     l->from = done * CG_MR;
-    l->strips = least(most, strips - done);
-    st = k->api->KernelContext_ParallelFor(ctx, strip, l->strips, 0, l);
-    if (st == NULL) st = k->api->KernelContext_ParallelFor(ctx, panels, tasks, 0, l);
+    l->strips = cg_least(f.strips, strips - done);
+    st = k->api->KernelContext_ParallelFor(ctx, f.strip, l->strips, 0, l);
+    if (st == NULL) st = k->api->KernelContext_ParallelFor(ctx, f.panels, tasks, 0, l);
     if (st == NULL && l->failed) st = k->api->CreateStatus(ORT_FAIL, "comfygo: out of memory");
   }
   cg_free(k, l->packed);
@@ -137,7 +124,7 @@ OrtStatus *cg_compute_linear(cg_kernel *k, OrtKernelContext *ctx) {
       !cg_gemm_available()) {
     return wrong(k);
   }
-  linear l = {.k = k, .x = x.data, .w = w.data, .type = w.type, .bias = bias.data, .sum = sum.data};
+  cg_linear l = {.k = k, .x = x.data, .w = w.data, .type = w.type, .bias = bias.data, .sum = sum.data};
   l.depth = (size_t)w.dims[1];
   l.cols = (size_t)(k->gated ? w.dims[0] / 2 : w.dims[0]);
   x.dims[x.rank - 1] = (int64_t)l.cols;

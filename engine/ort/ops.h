@@ -15,7 +15,7 @@ typedef struct {
   OrtAllocator *arena;
   int kind;
   // The attributes of the operators that have them.
-  int64_t block, gated, remember;
+  int64_t block, gated, remember, int8;
   int64_t format, cols, first;  // of Dequantize
   int64_t groups, silu;         // of GroupNorm
   float epsilon;
