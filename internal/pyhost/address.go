@@ -57,17 +57,41 @@ func (h *Host) listen(ctx context.Context) (*endpoint, error) {
 	return &endpoint{listener: listener, address: address, http: filepath.Join(h.dir, "run", "http.sock")}, nil
 }
 
-// accept waits for the process. Over loopback, connections without the secret are closed.
+// accept waits for the process. Over loopback, connections without the secret are closed; those that say nothing keep no other one waiting.
 func (e *endpoint) accept() (net.Conn, error) {
-	for {
-		conn, err := e.listener.Accept()
-		if err != nil || e.secret == "" {
-			return conn, err
+	if e.secret == "" {
+		return e.listener.Accept()
+	}
+	const unknown = 64 // connections at a time that have not said the secret yet
+	slots := make(chan struct{}, unknown)
+	known, failed, done := make(chan net.Conn), make(chan error, 1), make(chan struct{})
+	defer close(done)
+	go func() {
+		for { // until the listener is closed
+			conn, err := e.listener.Accept()
+			if err != nil {
+				failed <- err
+				return
+			}
+			slots <- struct{}{}
+			go func() {
+				defer func() { <-slots }()
+				if e.knows(conn) {
+					select {
+					case known <- conn:
+						return
+					case <-done:
+					}
+				}
+				_ = conn.Close() // another process
+			}()
 		}
-		if e.knows(conn) {
-			return conn, nil
-		}
-		_ = conn.Close() // another process
+	}()
+	select {
+	case conn := <-known:
+		return conn, nil
+	case err := <-failed:
+		return nil, err
 	}
 }
 

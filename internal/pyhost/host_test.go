@@ -322,6 +322,11 @@ func TestSecrets(t *testing.T) {
 			accepted <- conn
 		}
 	}()
+	silent, err := net.Dial("tcp", end.listener.Addr().String()) // of a program that holds up the process's own connection
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
 	for _, secret := range []string{strings.Repeat("0", len(end.secret)), end.secret} {
 		conn, err := net.Dial("tcp", end.listener.Addr().String())
 		if err != nil {
@@ -343,6 +348,12 @@ func TestSecrets(t *testing.T) {
 		case <-time.After(time.Minute):
 			t.Error("the secret is not accepted")
 		}
+	}
+	if err := silent.SetReadDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := silent.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the silent connection was closed before the other was accepted: %v", err)
 	}
 }
 

@@ -9,10 +9,23 @@ import sys
 import traceback
 
 import comfy.model_management
+import comfygo_absent
 import folder_paths
 
 MAX_RESOLUTION = 16384
-NODE_CLASS_MAPPINGS = {}
+
+
+class ClassMappings(dict):
+    """The classes of the packs; those of comfygo itself can be looked up as well, and say at the call that they take a checkout."""
+
+    def __missing__(self, name):
+        entry = comfygo_absent.natives.get(name)
+        if entry is None:
+            raise KeyError(name)
+        return comfygo_absent.absent(f"{entry['info']['python_module']}.{name}")
+
+
+NODE_CLASS_MAPPINGS = ClassMappings()
 NODE_DISPLAY_NAME_MAPPINGS = {}
 EXTENSION_WEB_DIRS = {}
 LOADED_MODULE_DIRS = {}

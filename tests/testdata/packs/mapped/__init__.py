@@ -52,6 +52,8 @@ class Asks:
     RETURN_TYPES, FUNCTION, CATEGORY = ("STRING",), "go", "tests"
 
     def go(self, name):
+        if name == "scale":
+            nodes.NODE_CLASS_MAPPINGS["ImageScale"]().upscale()
         return (f"{hasattr(nodes, 'AnotherPack')} {folder_paths.exists_annotated_filepath(name)} {folder_paths.get_annotated_filepath(name)}",)
 
 
