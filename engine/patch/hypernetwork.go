@@ -205,6 +205,7 @@ func hyperTensor(d *pickle.Dict, key, name string) (weights.Entry, error) {
 	if !ok {
 		return e, fmt.Errorf("%s is missing", key)
 	}
+	e.Name = key
 	if err := weights.Scan(e); err != nil {
 		return e, fmt.Errorf("%s: %w", key, err)
 	}

@@ -99,7 +99,7 @@ func open(path string, whole bool) (Source, error) {
 	case startsSafetensors(head[:]):
 	case bytes.HasPrefix(head[:], []byte(zipMagic)):
 		return openTorch(m, loadZip, whole)
-	case head[0] == 0x80 && head[1] >= 2 && head[1] <= 5:
+	case startsPickle(head[:]):
 		return openTorch(m, loadLegacy, whole)
 	}
 	size := len(m.Bytes())

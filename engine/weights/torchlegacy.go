@@ -12,6 +12,11 @@ import (
 // magic opens the files of torch.save before 1.6.
 var magic, _ = new(big.Int).SetString("1950a86a20f9469cfc6c", 16)
 
+// startsPickle reports whether a file begins as a pickle of protocols 2 to 5.
+func startsPickle(head []byte) bool {
+	return len(head) > 1 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5
+}
+
 // loadLegacy reads the container before zip: pickles of the magic number, the version, the writer's integer sizes, the
 // value and the list of storage keys, then each storage as a count and its elements.
 func loadLegacy(f *torchFile) (any, error) {

@@ -31,11 +31,7 @@ func ReadTorch(path string, use func(value any) error) (err error) {
 	}()
 	return filemap.Guard(func() error {
 		f := &torchFile{m: m, budget: 8*int64(len(m.Bytes())) + 64<<20, storages: map[string]*storage{}}
-		load := loadLegacy
-		if bytes.HasPrefix(m.Bytes(), []byte(zipMagic)) {
-			load = loadZip
-		}
-		v, err := load(f)
+		v, err := f.load()
 		if err == nil && len(f.foreign) > 0 {
 			err = refusal(f.foreign[0])
 		}
@@ -48,6 +44,26 @@ func ReadTorch(path string, use func(value any) error) (err error) {
 		}
 		return use(v)
 	})
+}
+
+// load reads the container that the file begins like.
+func (f *torchFile) load() (any, error) {
+	all := f.m.Bytes()
+	switch {
+	case bytes.HasPrefix(all, []byte(zipMagic)):
+		return loadZip(f)
+	case startsPickle(all):
+		return loadLegacy(f)
+	}
+	var head [16]byte
+	copy(head[:], all)
+	if what := foreign(head[:], len(all)); what != "" {
+		return nil, errors.New(what)
+	}
+	if startsSafetensors(head[:]) {
+		return nil, errors.New("it is a safetensors file, wanted one of torch.save")
+	}
+	return nil, errors.New("it is no file of torch.save")
 }
 
 // object replaces the tensors of an unpickled value.

@@ -71,6 +71,24 @@ func TestReadTorchLegacy(t *testing.T) {
 	}
 }
 
+// TestReadTorchOfOthers: the error for a file of another kind tells the kind.
+func TestReadTorchOfOthers(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                                   "empty",
+		"\x10\x00\x00\x00\x00\x00\x00\x00{}": "a safetensors file",
+		"no model at all, but some words":    "no file of torch.save",
+	} {
+		path := filepath.Join(t.TempDir(), "x.pt")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := weights.ReadTorch(path, func(any) error { return nil }); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, wanted %q", text, err, want)
+		}
+	}
+}
+
 // TestReadTorchBounds: a small pickle that describes a huge value is rejected.
 func TestReadTorchBounds(t *testing.T) {
 	t.Parallel()
