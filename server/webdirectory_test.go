@@ -1,7 +1,10 @@
 package server_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,6 +85,40 @@ func TestWebDirectory(t *testing.T) {
 		got := slices.DeleteFunc(slices.Clone(listed), func(s string) bool { return !strings.HasPrefix(s, prefix) })
 		if !slices.Equal(got, want) {
 			t.Errorf("%q: listed %v, want %v", c.source, got, want)
+		}
+	}
+}
+
+// TestPackLinks has a pack whose folders are links to a folder outside of it: none of them is served or listed.
+func TestPackLinks(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(c *server.Config) {
+		base := c.Folders.Base()
+		outside := filepath.Join(base, "outside")
+		write(t, filepath.Join(outside, "inner.js"), []byte("secret"))
+		write(t, filepath.Join(outside, "inner.json"), []byte(`{"secret": 1}`))
+		write(t, filepath.Join(outside, "en", "main.json"), []byte(`{"secret": 1}`))
+		pack := filepath.Join(base, "custom_nodes", "links")
+		write(t, filepath.Join(pack, "__init__.py"), []byte("WEB_DIRECTORY = 'web'"))
+		for _, name := range []string{"web", "example_workflows", "locales"} {
+			if err := os.Symlink(outside, filepath.Join(pack, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	for _, path := range []string{
+		"/extensions", "/workflow_templates", "/i18n", "/extensions/links/inner.js", "/api/workflow_templates/links/inner.json", "/api/workflow_templates/links/inner.js",
+	} {
+		resp, err := http.Get(r.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err := errors.Join(err, resp.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if text := string(body); strings.Contains(text, "secret") || resp.StatusCode == http.StatusOK && strings.Contains(text, "inner") {
+			t.Errorf("%s is answered with %d %.200s", path, resp.StatusCode, body)
 		}
 	}
 }

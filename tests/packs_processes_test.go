@@ -264,12 +264,15 @@ func TestPackUser(t *testing.T) {
 		if err := os.Chmod(filepath.Dir(base), 0o755); err != nil { //nolint:gosec // the other user has to reach its packs
 			t.Fatal(err)
 		}
-		server := startPacksIn(t, base, []string{"handler", "plain"}, "--host-user", "nobody", "--python", python)
+		server := startPacksIn(t, base, []string{"handler", "plain", "attacker"}, "--host-user", "nobody", "--python", python)
 		if got := server.where(t, "user"); got != nobody.Uid {
 			t.Errorf("Python runs as %s, want %s", got, nobody.Uid)
 		}
 		if got := server.where(t, "secrets"); got != "" {
 			t.Errorf("Python sees the variables %s", got)
+		}
+		if got := shown(server.run(t, shows(map[string]any{"1": packNode("AttackParent", map[string]any{})}, link("1", 0)))); got != "not permitted" {
+			t.Errorf("a pack that kills the server says %q", got)
 		}
 		r := server.run(t, map[string]any{
 			"1": packNode("PackImage", map[string]any{"value": 0.25}), "2": packNode("ImageInvert", map[string]any{"image": link("1", 0)}),

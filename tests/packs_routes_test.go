@@ -3,6 +3,7 @@
 package tests_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -58,6 +59,31 @@ func TestPackRoutes(t *testing.T) {
 		}
 	}
 	server.sentTo(t, graph, keys["ben"], keys["carl"])
+}
+
+// TestPackEndlessRoute reads from a route that never ends: other requests are answered meanwhile, and the server can be stopped.
+func TestPackEndlessRoute(t *testing.T) {
+	t.Parallel()
+	server := startPacks(t, []string{"routes"})
+	if err := server.Get(t.Context(), "/object_info", nil); err != nil { // waits for the pack
+		t.Fatal(err)
+	}
+	for range 4 {
+		resp, err := http.Get(server.Base + "/packroutes/endless") //nolint:noctx // it lasts as long as the test
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if _, err := io.ReadFull(resp.Body, make([]byte, 1<<16)); err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("the endless route: %d, %v", resp.StatusCode, err)
+		}
+	}
+	if r := server.run(t, map[string]any{"1": packNode("RoutesSends", map[string]any{"text": "meanwhile"})}); r.Failure() != nil {
+		t.Errorf("a job meanwhile: %+v", r.Failure())
+	}
+	if err := server.process.Stop(time.Minute); err != nil {
+		t.Errorf("stopping the server meanwhile: %v", err)
+	}
 }
 
 // sentTo runs a graph with a node that sends a message: its owner's socket gets it, that of another user

@@ -74,7 +74,7 @@ func (s *Service) packs() []pack {
 			p.addWeb(name, web)
 		}
 		for _, f := range workflowFolders {
-			if w := filepath.Join(dir, f); isDir(w) {
+			if w := filepath.Join(dir, f); isDir(w) && folders.Within(dir, w) { // a link of a pack must not open a folder of the machine
 				p.workflows = w
 				break
 			}
@@ -187,6 +187,9 @@ func (s *Service) GetWorkflowTemplates(c echo.Context) error {
 	for _, dir := range s.packDirs() {
 		names := []any{}
 		for _, f := range workflowFolders {
+			if !folders.Within(dir, filepath.Join(dir, f)) {
+				continue
+			}
 			for _, file := range globJSON(filepath.Join(dir, f)) {
 				base, _ := reply.SplitExt(path.Base(filepath.ToSlash(file)))
 				names = append(names, base)
@@ -214,7 +217,7 @@ func (s *Service) GetI18n(c echo.Context) error {
 	}
 	for _, dir := range s.packDirs() {
 		entries, err := os.ReadDir(filepath.Join(dir, "locales"))
-		if err != nil {
+		if err != nil || !folders.Within(dir, filepath.Join(dir, "locales")) {
 			continue
 		}
 		for _, e := range entries {

@@ -12,6 +12,11 @@ async def headers(request):
     return web.json_response(sorted(name.lower() for name in request.headers))
 
 
+@routes.get("/packroutes/endless")
+async def endless(request):
+    return web.Endless("x" * 4096)
+
+
 @routes.post("/packroutes/echo")
 async def echo(request):
     return web.json_response(request.path)

@@ -29,6 +29,10 @@ class Response(Exception):
         self.text, self.status = text, status
 
 
+class Endless(Response):
+    """Is sent again and again, as a StreamResponse that never ends."""
+
+
 class HTTPForbidden(Response):
     def __init__(self):
         super().__init__("forbidden", 403)
@@ -91,6 +95,13 @@ class AppRunner:
         headers = {k.title(): v.strip() for k, _, v in (line.partition(":") for line in head[1:] if line)}
         r = await self.app.answer(Request(method, target.partition("?")[0], headers))
         body = r.text.encode()
+        if isinstance(r, Endless):
+            writer.write(b"HTTP/1.1 200 -\r\nConnection: close\r\n\r\n")
+            while not writer.is_closing():
+                writer.write(body)
+                await writer.drain()
+                await asyncio.sleep(0.001)
+            return
         writer.write(f"HTTP/1.1 {r.status} -\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
         await writer.drain()
         writer.close()
