@@ -112,6 +112,7 @@ func checkGallery(t *testing.T, p *browser.Page) {
 	p.WaitFor("the gallery has pictures", "[...document.querySelectorAll('.grid img')].filter(i => i.complete && i.naturalWidth).length >= 2")
 	p.Shot("gallery")
 	p.Click(".grid li:last-child .tile")
+	p.WaitFor("it is one of the two tiles, though a third run found its result in the cache", "document.querySelector('.lightbox').textContent.includes('2 of 2')")
 	p.WaitFor("the prompt is told", "document.querySelector('.lb-side .words p')?.textContent === 'a red house under a blue sky'")
 	p.WaitFor("the settings are told", "document.querySelector('.lb-side .facts')?.textContent.includes('Seed42')")
 	p.Shot("lightbox")

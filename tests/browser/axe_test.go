@@ -32,7 +32,7 @@ func TestAxe(t *testing.T) {
 	}
 	t.Run("app", func(t *testing.T) {
 		t.Parallel()
-		s, p := made(t, nil)
+		_, p := made(t, nil)
 		for _, name := range appViews {
 			view(p, name)
 			p.Shot("view-" + name)
@@ -49,9 +49,6 @@ func TestAxe(t *testing.T) {
 		p.Prefer("prefers-color-scheme", "dark")
 		p.Shot("api-dark")
 		judge(t, p, "the API's description in the dark")
-		if code := browser.Eval[int](p, "fetch('/manage').then((r) => r.status)"); code != 200 {
-			t.Errorf("%s/manage answers %d", s.Base, code)
-		}
 	})
 	t.Run("manage", func(t *testing.T) {
 		t.Parallel()

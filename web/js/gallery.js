@@ -87,10 +87,10 @@ export class Gallery {
   tile(job) {
     const when = ago(job.execution_end_time ?? job.create_time);
     const [item] = outputsOf(job.preview_output.nodeId, { [job.preview_output.mediaType ?? "images"]: [job.preview_output] });
-    return h("li", {}, h("button", { type: "button", class: "tile", "aria-label": `${job.preview_output.filename}, ${when}`, on: { click: () => this.look(job) } },
+    return h("li", {}, h("button", { type: "button", class: "tile", "aria-label": `${job.preview_output.filename} ${when}`, on: { click: () => this.look(job) } },
       thumb(item),
       job.outputs_count > 1 && h("span", { class: "badge", text: String(job.outputs_count), "aria-hidden": "true" }),
-      h("span", { class: "tile-line" }, h("span", { text: job.preview_output.filename }), h("span", { text: when }))));
+      h("span", { class: "tile-line" }, h("span", { text: job.preview_output.filename }), " ", h("span", { text: when }))));
   }
 
   file(name, i, names) {
