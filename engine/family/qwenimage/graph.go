@@ -92,8 +92,11 @@ func (n network) time(s *weights.Scope, t *onnx.Value) *onnx.Value {
 	if !n.c.Layered {
 		return v
 	}
-	table := n.Table(s.At("time_text_embed.addition_t_embedding").Weight("weight", 2, n.c.Dim))
-	return n.Add(v, n.Slice(table, 0, 0, 1))
+	kind := s.At("time_text_embed.addition_t_embedding").Weight("weight", 2, n.c.Dim)
+	if e, err := kind.Entry.Rows(0, 1); err == nil { // a slice of a weight alone would be folded before the weight is there
+		kind = &weights.Ref{Name: e.Name, Entry: e}
+	}
+	return n.Add(v, n.Table(kind))
 }
 
 // block is a double block. Upstream: QwenImageTransformerBlock.
