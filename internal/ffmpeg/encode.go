@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -31,6 +32,8 @@ type Encoding struct {
 	Tags []Tag
 	// File, when not "", is the path of an input that messages leave out.
 	File string
+	// Frames demands at least one frame of video.
+	Frames bool
 	// Memory, when positive, bounds the process's address space in bytes.
 	Memory int64
 }
@@ -61,8 +64,16 @@ func (t *Tool) Encode(ctx context.Context, e Encoding, w io.Writer) (err error) 
 	args = append(args, "-f", "ffmetadata", "-i", FileURL(tags), "-map_metadata", fmt.Sprint(e.InputCount))
 	args = append(args, e.Output...)
 	args = append(args, FileURL(file))
-	if err := t.Run(ctx, Command{Args: args, Stdin: e.Stdin, Memory: e.Memory, File: e.File}); err != nil {
+	p, err := t.Start(ctx, Command{Args: args, Stdin: e.Stdin, Memory: e.Memory, File: e.File})
+	if err != nil {
 		return err
+	}
+	frames, readErr := framesOf(p.Stdout)
+	if err := errors.Join(p.Wait(), readErr); err != nil {
+		return err
+	}
+	if e.Frames && frames == 0 {
+		return ErrNoFrames
 	}
 	f, err := os.Open(file)
 	if err != nil {
@@ -73,6 +84,23 @@ func (t *Tool) Encode(ctx context.Context, e Encoding, w io.Writer) (err error) 
 		return fmt.Errorf("copying what the encoder wrote: %w", err)
 	}
 	return nil
+}
+
+// ErrNoFrames means that nothing of a video could be decoded.
+var ErrNoFrames = errors.New("no frame of the video can be decoded")
+
+// framesOf reads the reports of progress to their end and returns the last number of frames.
+func framesOf(r io.Reader) (frames int64, err error) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		if text, is := strings.CutPrefix(lines.Text(), "frame="); is {
+			if n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64); err == nil {
+				frames = n
+			}
+		}
+	}
+	_, copyErr := io.Copy(io.Discard, r) // behind a line that is too long
+	return frames, copyErr
 }
 
 // SideFile is the placeholder for the name of the file that Encoding.Side writes.

@@ -26,14 +26,46 @@ type layout struct {
 	keepW, keepH  int  // what is kept of it
 	deep          bool // 16-bit planes G, B, R(, A), else 8-bit RGB(A)
 	alpha         bool
-	turns         int // quarter turns counter-clockwise
-	chroma        string
+	turns         int    // quarter turns counter-clockwise
+	chroma        string // options of the scaler
 }
 
-// chromaPlaces are the options of FFmpeg's scaler for where chroma samples lie, which it does not take from the stream before version 7.
-var chromaPlaces = map[string]string{
-	"left": ":in_h_chr_pos=0:in_v_chr_pos=128", "center": ":in_h_chr_pos=128:in_v_chr_pos=128", "topleft": ":in_h_chr_pos=0:in_v_chr_pos=0",
-	"top": ":in_h_chr_pos=128:in_v_chr_pos=0", "bottomleft": ":in_h_chr_pos=0:in_v_chr_pos=256", "bottom": ":in_h_chr_pos=128:in_v_chr_pos=256",
+// chromaPlaces are where chroma samples lie, in 256ths of the distance of luma samples.
+var chromaPlaces = map[string][2]int{
+	"left": {0, 128}, "center": {128, 128}, "topleft": {0, 0}, "top": {128, 0}, "bottomleft": {0, 256}, "bottom": {128, 256},
+}
+
+// thinned are the beginnings of the names of pixel formats that have fewer chroma samples than luma samples, in width and in height.
+var thinned = []struct {
+	name          string
+	width, height bool
+}{
+	{"yuv420", true, true}, {"yuvj420", true, true}, {"yuva420", true, true}, {"nv12", true, true}, {"nv21", true, true}, {"p01", true, true}, {"yuv410", true, true},
+	{"yuv422", true, false}, {"yuvj422", true, false}, {"yuva422", true, false}, {"nv16", true, false}, {"nv20", true, false}, {"p21", true, false}, {"yuyv422", true, false},
+	{"yvyu422", true, false}, {"uyvy422", true, false}, {"y21", true, false}, {"yuv411", true, false}, {"yuvj411", true, false}, {"uyyvyy411", true, false},
+	{"yuv440", false, true}, {"yuvj440", false, true},
+}
+
+// chromaOptions are the options of FFmpeg's scaler for where chroma samples lie, which it does not take from the stream before version 7. They would
+// shift the chroma of formats that have all samples.
+func chromaOptions(s *ffmpeg.Stream) (text string) {
+	place, known := chromaPlaces[s.ChromaLocation]
+	if !known {
+		return ""
+	}
+	for _, t := range thinned {
+		if !strings.HasPrefix(s.PixelFormat, t.name) {
+			continue
+		}
+		if t.width {
+			text += fmt.Sprintf(":in_h_chr_pos=%d", place[0])
+		}
+		if t.height {
+			text += fmt.Sprintf(":in_v_chr_pos=%d", place[1])
+		}
+		break
+	}
+	return text
 }
 
 // frameBytes is the size of a frame as it comes.
@@ -65,7 +97,7 @@ func layoutOf(s *ffmpeg.Stream) layout {
 	if l.deep && s.Width%align != 0 {
 		l.width, l.height = (s.Width+align-1)/align*align, (s.Height+align-1)/align*align
 	}
-	l.turns, l.chroma = turns(s.Rotation), s.ChromaLocation
+	l.turns, l.chroma = turns(s.Rotation), chromaOptions(s)
 	return l
 }
 
@@ -85,7 +117,7 @@ func (l layout) filters() []string {
 			fmt.Sprintf("fillborders=left=0:right=%d:top=0:bottom=%d:mode=smear", l.width-l.keepW, l.height-l.keepH))
 	}
 	format := map[[2]bool]string{{true, false}: "gbrp16le", {true, true}: "gbrap16le", {false, false}: "rgb24", {false, true}: "rgba"}[[2]bool{l.deep, l.alpha}]
-	return append(f, fmt.Sprintf("scale=%d:%d:flags=bilinear%s", l.width, l.height, chromaPlaces[l.chroma]), "format="+format)
+	return append(f, fmt.Sprintf("scale=%d:%d:flags=bilinear%s", l.width, l.height, l.chroma), "format="+format)
 }
 
 // decodeMemory bounds the address space of a decoder: its libraries and stacks, and the frames that it may hold.
@@ -172,7 +204,7 @@ func (f *File) Frames(ctx context.Context, env Env, numbers []int) (*tensor.Tens
 	if err != nil {
 		return nil, err
 	}
-	l := layout{width: s.Width, height: s.Height, keepW: s.Width, keepH: s.Height, chroma: s.ChromaLocation}
+	l := layout{width: s.Width, height: s.Height, keepW: s.Width, keepH: s.Height, chroma: chromaOptions(s)}
 	args := append(f.input(start), "-map", fmt.Sprintf("0:%d", s.Index), "-vf", strings.Join(append([]string{trim(s, start, length)}, l.filters()...), ","))
 	wanted := map[int]int{} // number of the frame in the video: place among those that are kept
 	order := make([]int, len(numbers))

@@ -3,6 +3,7 @@ package video
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -208,6 +209,9 @@ func saved(ctx context.Context, err error) error {
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
+	}
+	if errors.Is(err, ffmpeg.ErrNoFrames) {
+		return &Error{"ValueError", fmt.Errorf("saving the video: %w", err)}
 	}
 	return &Error{"RuntimeError", fmt.Errorf("saving the video: %w", err)}
 }

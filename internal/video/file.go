@@ -196,6 +196,9 @@ func (f *File) whole(ctx context.Context, env Env) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if len(info.Streams) == 0 { // of a file that was cut behind its first headers
+		return 0, &Error{"ValueError", fmt.Errorf("reading the video: the file has no streams")}
+	}
 	if d, ok := streamsDuration(info); ok {
 		return d, nil
 	}

@@ -55,12 +55,13 @@ func (f *File) copied(info *ffmpeg.Info, s *ffmpeg.Stream, o SaveOptions) bool {
 // copyStreams writes the streams into a new container, with the file's own metadata and ours over it.
 func (f *File) copyStreams(ctx context.Context, env Env, info *ffmpeg.Info, o SaveOptions, w io.Writer) error {
 	e := ffmpeg.Encoding{Dir: env.Dir, Inputs: append([]string{"-copyts"}, ffmpeg.Input(f.Path)...), InputCount: 1, Tags: merged(info.Tags, o.Tags), File: f.Path}
+	e.Frames = info.First("video") != nil
 	for _, s := range info.Streams {
 		if s.Codec != "" && slices.Contains([]string{"video", "audio", "subtitle"}, s.Type) {
 			e.Output = append(e.Output, "-map", fmt.Sprintf("0:%d", s.Index))
 		}
 	}
-	e.Output = append(append(e.Output, "-c", "copy"), o.containerArguments()...)
+	e.Output = append(append(e.Output, "-c", "copy", "-strict", "experimental"), o.containerArguments()...)
 	return saved(ctx, env.FFmpeg.Encode(ctx, e, w))
 }
 
@@ -97,7 +98,7 @@ func (f *File) transcode(ctx context.Context, env Env, o SaveOptions, w io.Write
 	if depth >= 10 {
 		pixels = "yuv420p10le"
 	}
-	e := ffmpeg.Encoding{Dir: env.Dir, Inputs: f.input(start), InputCount: 1, File: f.Path, Memory: decodeMemory(s) + encoderMemory}
+	e := ffmpeg.Encoding{Dir: env.Dir, Inputs: f.input(start), InputCount: 1, File: f.Path, Memory: decodeMemory(s) + encoderMemory, Frames: true}
 	// ffmpeg rotates the frames by the file's rotation, before these filters.
 	e.Inputs = slices.DeleteFunc(e.Inputs, func(a string) bool { return a == "-noautorotate" })
 	filters := []string{trim(s, start, length), rangeFilter(s, source), "format=" + pixels, "setpts=PTS-STARTPTS"}
@@ -134,9 +135,9 @@ func layoutChannels(channels int) int {
 // rangeFilter converts full range to limited range where the color space is not known, as players expect it.
 func rangeFilter(s *ffmpeg.Stream, source string) string {
 	if source == "" && (s.ColorRange == "pc" || strings.HasPrefix(s.PixelFormat, "yuvj")) {
-		return "scale=flags=bilinear:in_range=pc:out_range=tv" + chromaPlaces[s.ChromaLocation]
+		return "scale=flags=bilinear:in_range=pc:out_range=tv" + chromaOptions(s)
 	}
-	return "scale=flags=bilinear" + chromaPlaces[s.ChromaLocation]
+	return "scale=flags=bilinear" + chromaOptions(s)
 }
 
 // colorArguments returns the tags of the output: the requested ones, else those of the source if its color space is known.
