@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -44,7 +45,8 @@ type pending struct {
 	request int64
 	data    []byte // the entry
 	keep    Keep
-	own     *Job // the job that the change adds, or nil
+	own     *Job   // the job that the change adds, or nil
+	entry   *entry // what data has, with a job
 	until   time.Time
 	done    chan verdict // has room for the verdict
 
@@ -72,6 +74,10 @@ func (q *Distributed) do(ctx context.Context, e entry, own *Job) (verdict, error
 	r := &pending{request: e.Request, data: data, keep: KeepCommand, own: own, until: until, done: make(chan verdict, 1)}
 	if e.Type == entryPut || e.Type == entryEnd {
 		r.keep = KeepJob
+	}
+	if own != nil {
+		e.Body = own.text // nothing that the caller may still change
+		r.entry = &e
 	}
 	q.mu.Lock()
 	q.waits[r.request] = r
@@ -190,7 +196,7 @@ func (q *Distributed) append(ctx context.Context, list []*pending) {
 	}
 	message, err := data[0], error(nil)
 	if len(data) > 1 {
-		message, err = encodeBatch(data)
+		message, err = encodeBatch(q.id, requests, data)
 	}
 	id := fmt.Sprint(q.id, "-", requests[0])
 	if err == nil {
@@ -209,6 +215,29 @@ func (q *Distributed) append(ctx context.Context, list []*pending) {
 		q.decide(requests, verdict{err: err})
 		q.mu.Unlock()
 	}
+}
+
+// decode reads a record. The jobs that this process has accepted together it knows.
+func (q *Distributed) decode(r Record) ([]*entry, error) {
+	e, err := decodeEntry(r.Data)
+	if err != nil {
+		return nil, err
+	}
+	if e.Type != entryBatch || e.Origin != q.id || r.ByWorker {
+		return e.allowed(r.ByWorker)
+	}
+	list := make([]*entry, len(e.Requests))
+	q.mu.Lock()
+	for i, n := range e.Requests {
+		if p := q.waits[n]; p != nil {
+			list[i] = p.entry
+		}
+	}
+	q.mu.Unlock()
+	if len(list) == 0 || slices.Contains(list, nil) {
+		return e.members() // some were given up
+	}
+	return list, nil
 }
 
 // void settles whether the log has a message: it appends another one with the same id, which the log takes only when it has not had the first, and

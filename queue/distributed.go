@@ -240,7 +240,7 @@ func (q *Distributed) followFrom(ctx context.Context) error {
 			}
 		}
 		last = max(last, r.Seq)
-		list, err := decodeRecord(r)
+		list, err := q.decode(r)
 		if err != nil {
 			if errors.Is(err, errNewer) {
 				return err

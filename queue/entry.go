@@ -86,7 +86,7 @@ type entry struct {
 	Joined     bool       `json:"joined,omitempty"` // the worker takes itself for a member
 	// Until is the time after which the entry has no effect, in milliseconds by the log's clock; 0: none.
 	Until int64 `json:"until,omitempty"`
-	// Requests are the requests that a void entry calls off.
+	// Requests are the requests that a void entry calls off, or those of the jobs in a batch, in their order.
 	Requests []int64 `json:"requests,omitempty"`
 	// Part counts the entries with what one run tells, from 1.
 	Part int `json:"part,omitempty"`
@@ -102,9 +102,9 @@ func keyOf(seq int64, position int) int64 { return seq | int64(position)<<keyShi
 
 func seqOf(key int64) (seq int64, position int) { return key & (1<<keyShift - 1), int(key >> keyShift) }
 
-// encodeBatch writes one entry that has several.
-func encodeBatch(list [][]byte) ([]byte, error) {
-	e := entry{Type: entryBatch}
+// encodeBatch writes one entry that has several, of a server's requests.
+func encodeBatch(origin string, requests []int64, list [][]byte) ([]byte, error) {
+	e := entry{Type: entryBatch, Origin: origin, Requests: requests}
 	for _, data := range list {
 		e.Body = frameRecord(e.Body, data)
 	}
@@ -115,7 +115,7 @@ func encodeBatch(list [][]byte) ([]byte, error) {
 func (e *entry) members() (list []*entry, err error) {
 	for rest := e.Body; len(rest) > 0; {
 		n := recordSize(rest)
-		if n <= 4 {
+		if n <= 4 || n < 4+int(binary.BigEndian.Uint32(rest)) {
 			return nil, errors.New("reading an entry of the queue's log: one of its jobs is cut off")
 		}
 		m, err := decodeEntry(rest[4:n])
@@ -178,14 +178,10 @@ func decodeEntry(data []byte) (*entry, error) {
 	return e, nil
 }
 
-// decodeRecord reads an entry of the log, or the entries that it has in it. Workers may append only what is about themselves and their jobs,
-// whatever NATS lets them send.
-func decodeRecord(r Record) ([]*entry, error) {
-	e, err := decodeEntry(r.Data)
-	if err != nil {
-		return nil, err
-	}
-	if !r.ByWorker {
+// allowed returns the entries that an entry has in it. Workers may append only what is about themselves and their jobs, whatever NATS lets them
+// send; anything else is an error.
+func (e *entry) allowed(byWorker bool) ([]*entry, error) {
+	if !byWorker {
 		if e.Type == entryBatch {
 			return e.members()
 		}

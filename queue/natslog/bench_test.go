@@ -14,7 +14,7 @@ import (
 )
 
 // benchFleet returns a server with workers whose jobs only wait.
-func benchFleet(b *testing.B, workers int, wait time.Duration) queue.Queue {
+func benchFleet(b *testing.B, workers int, wait time.Duration, changed func(remaining int)) queue.Queue {
 	b.Helper()
 	ns, err := natslog.Serve(natslog.ServerConfig{Host: "127.0.0.1", Port: -1, Store: b.TempDir()})
 	if err != nil {
@@ -28,7 +28,7 @@ func benchFleet(b *testing.B, workers int, wait time.Duration) queue.Queue {
 		}
 		return l
 	}
-	q, err := queue.NewDistributed(queue.DistributedConfig{Log: open(natslog.RoleServer)})
+	q, err := queue.NewDistributed(queue.DistributedConfig{Log: open(natslog.RoleServer), Config: queue.Config{Changed: changed}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -61,11 +61,12 @@ func benchFleet(b *testing.B, workers int, wait time.Duration) queue.Queue {
 }
 
 // benchLocal is the durable queue of one process.
-func benchLocal(b *testing.B, wait time.Duration) queue.Queue {
+func benchLocal(b *testing.B, wait time.Duration, changed func(remaining int)) queue.Queue {
 	b.Helper()
 	q, err := queue.New(queue.Config{
-		Store: queue.NewFile(filepath.Join(b.TempDir(), "q.db"), queue.FileOptions{}),
-		Run:   func(context.Context, *queue.Job) queue.Outcome { time.Sleep(wait); return queue.Outcome{Success: true} },
+		Changed: changed,
+		Store:   queue.NewFile(filepath.Join(b.TempDir(), "q.db"), queue.FileOptions{}),
+		Run:     func(context.Context, *queue.Job) queue.Outcome { time.Sleep(wait); return queue.Outcome{Success: true} },
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -111,15 +112,15 @@ func drive(b *testing.B, q queue.Queue, n int) {
 
 // BenchmarkJobs runs jobs that cost nothing, from Put to history: the queue of one process on disk beside one in NATS with one worker.
 func BenchmarkJobs(b *testing.B) {
-	b.Run("local", func(b *testing.B) { q := benchLocal(b, 0); b.ResetTimer(); drive(b, q, b.N) })
-	b.Run("nats", func(b *testing.B) { q := benchFleet(b, 1, 0); b.ResetTimer(); drive(b, q, b.N) })
+	b.Run("local", func(b *testing.B) { q := benchLocal(b, 0, nil); b.ResetTimer(); drive(b, q, b.N) })
+	b.Run("nats", func(b *testing.B) { q := benchFleet(b, 1, 0, nil); b.ResetTimer(); drive(b, q, b.N) })
 }
 
 // BenchmarkWorkers runs jobs that wait 200 ms by one worker and by 16.
 func BenchmarkWorkers(b *testing.B) {
 	for name, workers := range map[string]int{"1": 1, "16": 16} {
 		b.Run(name, func(b *testing.B) {
-			q := benchFleet(b, workers, 200*time.Millisecond)
+			q := benchFleet(b, workers, 200*time.Millisecond, nil)
 			b.ResetTimer()
 			drive(b, q, b.N)
 		})
@@ -129,8 +130,8 @@ func BenchmarkWorkers(b *testing.B) {
 // BenchmarkPutWaiting queues a job onto 5,000 that wait, and reports the 99th percentile.
 func BenchmarkPutWaiting(b *testing.B) {
 	for name, open := range map[string]func(*testing.B) queue.Queue{
-		"local": func(b *testing.B) queue.Queue { return benchLocal(b, 0) },
-		"nats":  func(b *testing.B) queue.Queue { return benchFleet(b, 0, 0) },
+		"local": func(b *testing.B) queue.Queue { return benchLocal(b, 0, nil) },
+		"nats":  func(b *testing.B) queue.Queue { return benchFleet(b, 0, 0, nil) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			q := open(b)
@@ -158,19 +159,28 @@ func BenchmarkPutWaiting(b *testing.B) {
 
 // BenchmarkStart measures from Put to the beginning of the job, of one job at a time.
 func BenchmarkStart(b *testing.B) {
-	for name, open := range map[string]func(*testing.B) queue.Queue{
-		"local": func(b *testing.B) queue.Queue { return benchLocal(b, 0) },
-		"nats":  func(b *testing.B) queue.Queue { return benchFleet(b, 1, 0) },
+	for name, open := range map[string]func(*testing.B, func(int)) queue.Queue{
+		"local": func(b *testing.B, changed func(int)) queue.Queue { return benchLocal(b, 0, changed) },
+		"nats":  func(b *testing.B, changed func(int)) queue.Queue { return benchFleet(b, 1, 0, changed) },
 	} {
 		b.Run(name, func(b *testing.B) {
-			q := open(b)
+			empty := make(chan struct{}, 16) // sleeping until the queue is empty would take most of the time
+			q := open(b, func(remaining int) {
+				if remaining == 0 {
+					select {
+					case empty <- struct{}{}:
+					default:
+					}
+				}
+			})
 			for b.Loop() {
+				for len(empty) > 0 {
+					<-empty
+				}
 				if err := q.Put(testJob(queue.Number{})); err != nil {
 					b.Fatal(err)
 				}
-				for q.Remaining() > 0 {
-					time.Sleep(20 * time.Microsecond)
-				}
+				<-empty
 			}
 		})
 	}
@@ -179,8 +189,8 @@ func BenchmarkStart(b *testing.B) {
 // BenchmarkWaiting reports a server's memory per waiting job, of 10,000.
 func BenchmarkWaiting(b *testing.B) {
 	for name, open := range map[string]func(*testing.B) queue.Queue{
-		"local": func(b *testing.B) queue.Queue { return benchLocal(b, 0) },
-		"nats":  func(b *testing.B) queue.Queue { return benchFleet(b, 0, 0) },
+		"local": func(b *testing.B) queue.Queue { return benchLocal(b, 0, nil) },
+		"nats":  func(b *testing.B) queue.Queue { return benchFleet(b, 0, 0, nil) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			const jobs = 10000

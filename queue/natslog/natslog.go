@@ -73,9 +73,10 @@ type Log struct {
 	conn *nats.Conn
 	js   jetstream.JetStream
 
-	mu     sync.Mutex
-	stream jetstream.Stream // nil in a worker
-	state  jetstream.ObjectStore
+	mu      sync.Mutex
+	stream  jetstream.Stream // nil in a worker
+	state   jetstream.ObjectStore
+	numbers numbers
 }
 
 var _ queue.Log = (*Log)(nil)
@@ -181,10 +182,11 @@ func (l *Log) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err = l.makeStream(ctx, jetstream.StreamConfig{
+	counting, err := l.makeStream(ctx, jetstream.StreamConfig{
 		Name: counterName, Subjects: []string{counter}, Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, MaxMsgs: 1, Replicas: replicas,
-		Description: "comfygo: the number of the last prompt",
-	}); err != nil {
+		Description: "comfygo: the number of the next prompt",
+	})
+	if err != nil {
 		return err
 	}
 	state, err := l.js.ObjectStore(ctx, stateBucket)
@@ -196,7 +198,7 @@ func (l *Log) prepare(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.stream, l.state = stream, state
+	l.stream, l.state, l.numbers.stream = stream, state, counting
 	return nil
 }
 
@@ -563,15 +565,6 @@ func (l *Log) LoadState(ctx context.Context) (int64, []byte, error) {
 	return seq, data, nil
 }
 
-// Count implements queue.Log: the number of a message in the counter's stream.
-func (l *Log) Count(ctx context.Context) (int64, error) {
-	ack, err := l.js.Publish(ctx, counter, nil)
-	if err != nil {
-		return 0, &trouble{err: err}
-	}
-	return int64(ack.Sequence) - 1, nil //nolint:gosec // it counts prompts
-}
-
 // Send implements queue.Log.
 func (l *Log) Send(to string, data []byte) error { return l.conn.Publish(prefix+to, data) }
 
@@ -601,5 +594,6 @@ func (l *Log) Err() error {
 // Close implements queue.Log.
 func (l *Log) Close() error {
 	l.conn.Close()
+	l.numbers.helpers.Wait()
 	return nil
 }
