@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/mattn/go-isatty"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
 
 	"comfygo/executor"
 	"comfygo/internal/pyjson"
@@ -17,8 +19,8 @@ import (
 type display struct {
 	out    io.Writer
 	prompt *pyjson.Object
-	bars   bool // out is a terminal
-	bar    *bar // of the running node
+	bars   *mpb.Progress // nil without a terminal
+	bar    *mpb.Bar
 	node   string
 	start  time.Time
 	mu     sync.Mutex
@@ -31,7 +33,7 @@ const linesEvery = 2 * time.Second
 func newDisplay(out io.Writer, prompt *pyjson.Object) *display {
 	d := &display{out: out, prompt: prompt, start: time.Now()}
 	if f, ok := out.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
-		d.bars = true
+		d.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(40))
 	}
 	return d
 }
@@ -56,19 +58,21 @@ func (d *display) Send(e executor.Event) {
 func (d *display) enter(id string) {
 	d.leave()
 	d.node = id
-	if !d.bars {
+	if d.bars == nil {
 		fmt.Fprintf(d.out, "%6.2fs  %s\n", time.Since(d.start).Seconds(), d.title(id))
 		return
 	}
-	d.bar = &bar{out: d.out, title: d.title(id), start: time.Now()}
-	d.bar.draw("")
+	d.bar = d.bars.New(0, mpb.BarStyle(), mpb.PrependDecorators(
+		decor.Name(d.title(id), decor.WCSyncSpaceR), decor.Elapsed(decor.ET_STYLE_GO, decor.WCSyncSpace)),
+		mpb.AppendDecorators(decor.OnAbort(decor.OnComplete(decor.CountersNoUnit("%d/%d"), "done"), "stopped")))
 }
 
 func (d *display) step(value, most int64) {
 	switch {
 	case d.bar != nil:
-		d.bar.step(value, most)
-	case !d.bars && (value == most || time.Since(d.last) >= linesEvery):
+		d.bar.SetTotal(most, false)
+		d.bar.SetCurrent(value)
+	case d.bars == nil && (value == most || time.Since(d.last) >= linesEvery):
 		d.last = time.Now()
 		fmt.Fprintf(d.out, "%6.2fs  %s %d/%d\n", time.Since(d.start).Seconds(), d.title(d.node), value, most)
 	}
@@ -77,7 +81,11 @@ func (d *display) step(value, most int64) {
 // leave fills the bar of the node before.
 func (d *display) leave() {
 	if d.bar != nil {
-		d.bar.end("done")
+		if d.bar.Current() == 0 { // a node that tells no progress
+			d.bar.SetTotal(1, false)
+			d.bar.SetCurrent(1)
+		}
+		d.bar.SetTotal(-1, true)
 		d.bar = nil
 	}
 	d.node = ""
@@ -89,10 +97,13 @@ func (d *display) close(failed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.bar != nil && failed {
-		d.bar.end("stopped")
+		d.bar.Abort(false)
 		d.bar = nil
 	}
 	d.leave()
+	if d.bars != nil {
+		d.bars.Wait()
+	}
 }
 
 // title returns the workflow's name of a node.
