@@ -66,6 +66,7 @@ func (f *File) parts() []part {
 		finder(f, RoleAudio, f.reg.Audios(), f.views, Audio.Read),
 		finder(f, RoleLatentUpscale, f.reg.LatentUpscalers(), f.views, LatentUpscaler.ReadLatentUpscaler),
 		finder(f, RoleInterpolation, f.reg.Interpolators(), f.views, Interpolator.ReadInterpolator),
+		finder(f, RoleOpticalFlow, f.reg.OpticalFlows(), f.views, OpticalFlow.ReadOpticalFlow),
 		finder(f, RoleUpscale, f.reg.Upscalers(), f.views, Upscaler.Read),
 	}
 }
@@ -194,5 +195,6 @@ var loaders = map[string]string{
 	RoleAudio.String():         "AudioEncoderLoader",
 	RoleLatentUpscale.String(): "LatentUpscaleModelLoader",
 	RoleInterpolation.String(): "FrameInterpolationModelLoader",
+	RoleOpticalFlow.String():   "OpticalFlowLoader",
 	KindLoRA:                   "LoraLoader or LoraLoaderModelOnly, on top of a model",
 }

@@ -29,6 +29,7 @@ type File struct {
 	audio      once[AudioEncoder]
 	latentUp   once[LatentUpscaleNetwork]
 	between    once[InterpolationNetwork]
+	flow       once[FlowNetwork]
 	grounding  once[GroundingNetwork]
 	style      once[StyleNetwork]
 	text       once[TextEncoder]
@@ -282,6 +283,17 @@ func (f *File) Interpolator() (InterpolationNetwork, error) {
 		n, _, err := read(f, RoleInterpolation, f.reg.Interpolators(), f.views, Interpolator.ReadInterpolator)
 		if err == nil && n == nil {
 			err = f.unknown(RoleInterpolation, names(f.reg.Interpolators()))
+		}
+		return n, err
+	})
+}
+
+// OpticalFlow returns the optical flow model of the file; an *UnknownError when it holds none.
+func (f *File) OpticalFlow() (FlowNetwork, error) {
+	return f.flow.get(func() (FlowNetwork, error) {
+		n, _, err := read(f, RoleOpticalFlow, f.reg.OpticalFlows(), f.views, OpticalFlow.ReadOpticalFlow)
+		if err == nil && n == nil {
+			err = f.unknown(RoleOpticalFlow, names(f.reg.OpticalFlows()))
 		}
 		return n, err
 	})

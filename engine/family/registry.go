@@ -32,6 +32,7 @@ type Registry struct {
 	audios    []Audio
 	latentUps []LatentUpscaler
 	between   []Interpolator
+	flows     []OpticalFlow
 	grounding []Grounding
 	styles    []Style
 	unbuilt   []Unbuilt
@@ -81,6 +82,9 @@ func (r *Registry) Register(f any) {
 	}
 	if d, ok := f.(Interpolator); ok {
 		r.between, known = add(r.between, d), true
+	}
+	if d, ok := f.(OpticalFlow); ok {
+		r.flows, known = add(r.flows, d), true
 	}
 	if d, ok := f.(Grounding); ok {
 		r.grounding, known = add(r.grounding, d), true
@@ -139,6 +143,9 @@ func (r *Registry) LatentUpscalers() []LatentUpscaler { return snapshot(r, &r.la
 
 // Interpolators returns the families of frame interpolation models by rank.
 func (r *Registry) Interpolators() []Interpolator { return snapshot(r, &r.between) }
+
+// OpticalFlows returns the families of optical flow models by rank.
+func (r *Registry) OpticalFlows() []OpticalFlow { return snapshot(r, &r.flows) }
 
 // Groundings returns the families of grounding networks by rank.
 func (r *Registry) Groundings() []Grounding { return snapshot(r, &r.grounding) }

@@ -134,6 +134,7 @@ const (
 	RoleAudio
 	RoleLatentUpscale
 	RoleInterpolation
+	RoleOpticalFlow
 )
 
 // String returns what a network of the role is called, such as "diffusion model".
@@ -147,13 +148,13 @@ func (r Role) String() string {
 var roles = [...]string{
 	RoleDiffusion: "diffusion model", RoleText: "text encoder", RoleVAE: "VAE", RoleControl: "ControlNet", RoleUpscale: "upscale model", RoleVision: "image encoder", RolePatch: "model patch", RoleGrounding: "grounding network",
 	RoleStyle: "style model", RoleAudio: "audio encoder", RoleLatentUpscale: "latent upscale model",
-	RoleInterpolation: "frame interpolation model",
+	RoleInterpolation: "frame interpolation model", RoleOpticalFlow: "optical flow model",
 }
 
 // Preferred is the compute type of a role on a GPU where neither the user nor the file asks for another.
 func (r Role) Preferred() dtype.DType {
 	switch r {
-	case RoleVAE, RoleUpscale, RoleLatentUpscale:
+	case RoleVAE, RoleUpscale, RoleLatentUpscale, RoleOpticalFlow:
 		return dtype.F32
 	}
 	return dtype.F16

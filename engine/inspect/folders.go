@@ -17,6 +17,7 @@ var wanted = map[string]string{
 	"frame_interpolation": family.RoleInterpolation.String(),
 	"loras":               family.KindLoRA,
 	"model_patches":       family.RolePatch.String(),
+	"optical_flow":        family.RoleOpticalFlow.String(),
 	"text_encoders":       family.RoleText.String(),
 	"upscale_models":      family.RoleUpscale.String(),
 	"vae":                 family.RoleVAE.String(),

@@ -63,7 +63,7 @@ var operators = map[string]func(g *onnx.Graph, x *onnx.Value){
 		g.ResizeTo(x, onnx.Nearest, x.Dim(0), x.Dim(1), x.Dim(2), onnx.D(16))
 	},
 	"GridSample": func(g *onnx.Graph, x *onnx.Value) {
-		g.GridSample(x, g.Transpose(g.Slice(x, 1, 0, 2), 0, 2, 3, 1), true)
+		g.GridSample(x, g.Transpose(g.Slice(x, 1, 0, 2), 0, 2, 3, 1), true, onnx.Edge)
 	},
 	"DepthToSpace": func(g *onnx.Graph, x *onnx.Value) { g.PixelShuffle(x, 2); g.DepthToSpace(x, 2) },
 	"reductions": func(g *onnx.Graph, x *onnx.Value) {

@@ -274,7 +274,9 @@ func TestGridSample(t *testing.T) {
 			from = min(int(at), n-2)
 			return from, at - float64(from)
 		}
-		got := compute(t, []feed{symbolic(x, "B", "3", "H", "W"), symbolic(grid, "B", "h", "w", "2")}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value { return g.GridSample(in[0], in[1], corners) })
+		got := compute(t, []feed{symbolic(x, "B", "3", "H", "W"), symbolic(grid, "B", "h", "w", "2")}, func(g *onnx.Graph, in []*onnx.Value) *onnx.Value {
+			return g.GridSample(in[0], in[1], corners, onnx.Edge)
+		})
 		same(t, got, filled([]int{2, 3, 3, 2}, func(o []int) float32 {
 			at := grid.Data[grid.Offset(o[0], o[2], o[3], 0):]
 			column, right := place(at[0], 5)

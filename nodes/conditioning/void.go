@@ -41,21 +41,6 @@ func (*VOIDInpaintConditioning) Sizes(s *nodes.Sizing) nodes.Images {
 	return latent.VideoSizes(s, "length")
 }
 
-// The frames of a latent frame, and the latent frames that the model takes at once.
-const (
-	voidPace  = 4
-	voidDepth = 2
-)
-
-// voidLength is the number of frames that gives an even number of latent frames.
-func voidLength(length int) int {
-	frames := latent.VideoFrames(length, voidPace)
-	if frames%voidDepth == 0 {
-		return length
-	}
-	return (max(voidDepth, frames/voidDepth*voidDepth)-1)*voidPace + 1
-}
-
 // Run implements nodes.Node.
 func (n *VOIDInpaintConditioning) Run(ctx *nodes.Context) (nodes.Result, error) {
 	const channels, cell, rgb = 16, 8, 3
@@ -67,8 +52,8 @@ func (n *VOIDInpaintConditioning) Run(ctx *nodes.Context) (nodes.Result, error) 
 	case n.Quadmask == nil || len(n.Quadmask.Shape) != 3 || n.Quadmask.Len() == 0:
 		return nodes.Result{}, nodes.Errorf("ValueError", "encoding the mask: quadmask is no mask [frames, height, width]")
 	}
-	length := voidLength(n.Length)
-	frames := latent.VideoFrames(length, voidPace)
+	length := latent.VOIDLength(n.Length)
+	frames := latent.VideoFrames(length, latent.VOIDPace)
 	empty, err := latent.Empty("video latents", engine.Latent{}, n.BatchSize, channels, frames, n.Height/cell, n.Width/cell)
 	if err != nil {
 		return nodes.Result{}, err

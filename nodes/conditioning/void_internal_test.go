@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"comfygo/engine/tensor"
+	"comfygo/nodes/latent"
 )
 
 // TestVOIDFrames holds numbers of frames, as upstream rounds them, and how frames are masked, cut and repeated.
 func TestVOIDFrames(t *testing.T) {
 	t.Parallel()
 	for length, want := range map[int]int{49: 45, 45: 45, 48: 48, 44: 37, 1: 5, 5: 5, 9: 5, 13: 13} {
-		if got := voidLength(length); got != want {
+		if got := latent.VOIDLength(length); got != want {
 			t.Errorf("%d frames become %d, want %d", length, got, want)
 		}
 	}

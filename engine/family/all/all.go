@@ -48,6 +48,7 @@ import (
 	_ "comfygo/engine/family/mageflow"
 	_ "comfygo/engine/family/mochi"
 	_ "comfygo/engine/family/omnigen2"
+	_ "comfygo/engine/family/opticalflow"
 	_ "comfygo/engine/family/ovis"
 	_ "comfygo/engine/family/pixart"
 	_ "comfygo/engine/family/pixeldit"

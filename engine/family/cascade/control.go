@@ -119,7 +119,7 @@ func (n *Control) Residuals(ctx context.Context, run family.Runner, c family.Con
 // build writes the network for an input x [B,C,h,w]: the features of EfficientNetV2-S, or of residual blocks over a latent, and
 // two convolutions over the channels for each block of stage C.
 func (n *Control) build(spec family.Spec) (*onnx.Graph, error) {
-	return spec.Build("cascade control", foldedNorms{n.src}, func(b *nn.Builder, s *weights.Scope) {
+	return spec.Build("cascade control", foldedNorms(n.src), func(b *nn.Builder, s *weights.Scope) {
 		w := &layers{writer{Builder: b, batch: onnx.Sym("B")}}
 		side := onnx.D(1)
 		if !n.Large {

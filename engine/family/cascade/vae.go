@@ -12,6 +12,7 @@ import (
 	"comfygo/engine/onnx"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
+	"comfygo/engine/weights/layout"
 )
 
 func init() {
@@ -92,7 +93,7 @@ func (v *autoencoder) EncodeMemory(pixels []int) int64 {
 // half writes one half of a VAE: features [B,channels,k·H,k·W] of the input called name lead to the output "out".
 func half(part string, src weights.Source, name string, channels, k int, write func(w *layers, s *weights.Scope, x *onnx.Value) *onnx.Value) func(family.Spec) (*onnx.Graph, error) {
 	return func(spec family.Spec) (*onnx.Graph, error) {
-		return spec.Build(part, foldedNorms{src}, func(b *nn.Builder, s *weights.Scope) {
+		return spec.Build(part, foldedNorms(src), func(b *nn.Builder, s *weights.Scope) {
 			w := &layers{writer{Builder: b}}
 			x := w.Input(name, dtype.F32, onnx.Sym("B"), onnx.D(channels), onnx.Sym("H").Times(onnx.D(k)), onnx.Sym("W").Times(onnx.D(k)))
 			w.Output("out", w.Cast(write(w, s, w.Cast(x, w.Target.Compute)), dtype.F32))
@@ -133,13 +134,13 @@ func (w *layers) batchNorm(s *weights.Scope, x *onnx.Value) *onnx.Value {
 	for _, name := range []string{"running_mean", "running_var", "weight", "bias"} {
 		s.Weight(name, c) // all missing ones are reported together
 	}
-	n, ok := foldedNorms{s.Source()}.norm(strings.TrimSuffix(s.Prefix(), "."))
-	if !ok || n.channels != c {
+	n, ok := foldedNorms(s.Source()).Norm(strings.TrimSuffix(s.Prefix(), "."))
+	if !ok || n.Channels() != c {
 		return x
 	}
 	vector := func(what string) *onnx.Value {
-		e := n.vector(s.Prefix()+what, what, 1, c, 1, 1)
+		e := n.Vector(s.Prefix()+what, what, 1, c, 1, 1)
 		return w.Table(&weights.Ref{Name: e.Name, Entry: e})
 	}
-	return w.Add(w.Mul(x, vector("factor")), vector("summand"))
+	return w.Add(w.Mul(x, vector(layout.Factors)), vector(layout.Summands))
 }

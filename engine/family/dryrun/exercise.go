@@ -69,6 +69,10 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 		run.Role = family.RoleInterpolation
 		note("frame interpolation model", exerciseInterpolator(ctx, n, run))
 	}
+	if n, err := f.OpticalFlow(); err == nil {
+		run.Role = family.RoleOpticalFlow
+		note("optical flow model", exerciseFlow(ctx, n, run))
+	}
 	if a, err := f.Audio(); err == nil {
 		run.Role = family.RoleAudio
 		_, err := a.Encode(ctx, run, tensor.New(1, 1, a.Rate()))
@@ -95,6 +99,15 @@ func exerciseInterpolator(ctx context.Context, n family.InterpolationNetwork, ru
 		return err
 	}
 	return n.Between(ctx, run, frame, frame, []float32{0.5}, func(*tensor.Tensor) error { return nil })
+}
+
+func exerciseFlow(ctx context.Context, n family.FlowNetwork, run *Runner) error {
+	const side = 128
+	frame, err := n.Prepare(ctx, run, tensor.New(1, 3, side, side))
+	if err == nil {
+		_, err = n.Flow(ctx, run, frame, frame)
+	}
+	return err
 }
 
 // exerciseControl runs a ControlNet for latents of the usual shapes. The widths of the text encodings that it reads are found

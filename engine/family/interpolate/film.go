@@ -238,7 +238,7 @@ func warped(b *nn.Builder, x, flow *onnx.Value) *onnx.Value {
 	by := func(place, flow *onnx.Value, n int) *onnx.Value {
 		return b.Unsqueeze(b.Add(place, b.Mul(b.Squeeze(flow, 1), b.Scalar(dtype.F32, 2/float32(n)))), 3)
 	}
-	return b.GridSample(x, b.Concat(3, by(across, parts[0], w), by(down, parts[1], h)), false)
+	return b.GridSample(x, b.Concat(3, by(across, parts[0], w), by(down, parts[1], h)), false, onnx.Edge)
 }
 
 // flows writes the flows from each frame to the other on the levels that are fused.

@@ -249,7 +249,7 @@ func (m *rife) between(b *nn.Builder, s *weights.Scope) {
 	half := b.Reshape(b.Input("half", dtype.F32, onnx.D(2)), one, one, one, onnx.D(2))
 	warp := func(x, flow *onnx.Value) *onnx.Value {
 		moved := b.Div(b.Transpose(b.Cast(flow, dtype.F32), 0, 2, 3, 1), half)
-		return b.GridSample(x, b.Add(places, moved), true)
+		return b.GridSample(x, b.Add(places, moved), true, onnx.Edge)
 	}
 	x := b.Concat(1, first, second, b.Slice(firstAll, 1, rgb, rgb+m.features), b.Slice(secondAll, 1, rgb, rgb+m.features), time)
 	var flow, mask *onnx.Value
