@@ -227,6 +227,9 @@ func (c *Coder) Conv(s *weights.Scope, x *onnx.Value, out int, w Window) *onnx.V
 	if c.phase.Last {
 		x = c.Pad(x, 0, w.Ahead)
 	}
+	if c.taps(s, w) {
+		return c.convByTaps(s, x, out, w)
+	}
 	half := [2]int{w.Kernel[1] / 2, w.Kernel[2] / 2}
 	window := onnx.WindowND{Stride: w.Stride[:]}
 	switch {
@@ -236,6 +239,26 @@ func (c *Coder) Conv(s *weights.Scope, x *onnx.Value, out int, w Window) *onnx.V
 		x = c.PadAxes(x, w.Spatial, []int{0, 0, 0, half[0], half[1]}, []int{0, 0, 0, half[0], half[1]})
 	}
 	return c.Conv3d(s, x, out, w.Kernel, window)
+}
+
+// taps reports that a convolution is written as ConvTaps: the network's source is Taps, and the CPU has the faster kernels for it.
+func (c *Coder) taps(s *weights.Scope, w Window) bool {
+	return !c.Target.CUDA && w.Kernel == [3]int{3, 3, 3} && w.Stride == [3]int{1, 1, 1} && s.Has(TapName(0)+".weight")
+}
+
+// convByTaps is Conv of frames that have those before and after them already. Where the padding of rows and columns is not zero, a border is
+// computed and cut off again: the faster kernels pad with zeros.
+func (c *Coder) convByTaps(s *weights.Scope, x *onnx.Value, out int, w Window) *onnx.Value {
+	if w.Spatial != onnx.Zeros {
+		x = c.PadAxes(x, w.Spatial, []int{0, 0, 0, 1, 1}, []int{0, 0, 0, 1, 1})
+	}
+	y := c.ConvTaps(s, c.Transpose(c.Squeeze(x, 0), 1, 0, 2, 3), out, w.Kernel[0], onnx.Pad1())
+	if w.Spatial != onnx.Zeros {
+		for _, axis := range []int{2, 3} {
+			y = c.SliceDims(y, axis, onnx.D(1), y.Dim(axis).Minus(onnx.D(1)))
+		}
+	}
+	return c.Joined(y)
 }
 
 // Delayed holds the given number of last frames of x back until the next chunk, as parallel convolutions do.

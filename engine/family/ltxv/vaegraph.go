@@ -98,7 +98,7 @@ func decoderOf(src weights.Source, s *weights.Scope, c vaeConfig) (*chunked.Netw
 		}
 	}
 	k.last()
-	return &chunked.Network{Part: "vae decoder", Source: src, Layers: k.layers, Limit: frameBytes}, nil
+	return &chunked.Network{Part: "vae decoder", Source: chunked.Taps{Source: src}, Layers: k.layers, Limit: frameBytes, Streamed: true}, nil
 }
 
 func encoderOf(src weights.Source, s *weights.Scope, c vaeConfig) (*chunked.Network, error) {
@@ -137,7 +137,7 @@ func encoderOf(src weights.Source, s *weights.Scope, c vaeConfig) (*chunked.Netw
 	k.add(name, 0, 1, latent, func(c *chunked.Coder, x *onnx.Value) *onnx.Value {
 		return c.Slice(c.Conv(c.Scope.At(name), c.SiLU(norm(c, x)), made, w), 1, 0, latent)
 	})
-	return &chunked.Network{Part: "vae encoder", Source: src, Layers: k.layers}, nil
+	return &chunked.Network{Part: "vae encoder", Source: chunked.Taps{Source: src}, Layers: k.layers, Streamed: true}, nil
 }
 
 // norm divides the channels of x by the root of their mean square.
