@@ -82,6 +82,9 @@ func TestWrongFiles(t *testing.T) {
 	sd15, sdxl, clipL := manifest(t, "sd15-small"), manifest(t, "sdxl-small"), manifest(t, "clip-l")
 	lora, loraXL, vae := manifest(t, "lora-kohya"), manifest(t, "lora-sdxl-kohya"), manifest(t, "vae-sd")
 	flux := hollow(t, "flux", row{"double_blocks.0.img_attn.norm.key_norm.scale", []int{128}})
+	fluxLoRA := []row{
+		{"lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight", []int{4, 3072}}, {"lora_unet_double_blocks_0_img_attn_qkv.lora_up.weight", []int{9216, 4}},
+	}
 	junk := make([]row, 10_000)
 	for i := range junk {
 		junk[i] = row{fmt.Sprintf("part%d.x%d", i%7, i), []int{1}}
@@ -125,6 +128,8 @@ func TestWrongFiles(t *testing.T) {
 		"truncated":                       {checkpoint(half), []string{"half.safetensors", "truncated"}},
 		"an SDXL LoRA on SD 1.5":          {apply(loraXL, sd15), []string{"lora-sdxl-kohya.safetensors", "Stable Diffusion 1.x", "made for another model"}},
 		"an SD 1.5 LoRA on SDXL":          {apply(lora, sdxl), []string{"lora-kohya.safetensors", "Stable Diffusion XL", "made for another model"}},
+		"a LoRA of Flux on SDXL":          {apply(hollow(t, "lora-flux", fluxLoRA...), sdxl), []string{"lora-flux.safetensors", "Stable Diffusion XL", "made for another model"}},
+		"text encoders of SDXL for Flux":  {clip("flux", clipL, clipH(t)), []string{"flux", "t5xxl"}},
 		"a model as a LoRA":               {apply(vae, sd15), []string{"vae-sd.safetensors", "LoRA"}},
 		"CLIP-H beside CLIP-L for SDXL":   {clip("sdxl", clipL, clipH(t)), []string{"clip_h", "sdxl"}},
 		"the same CLIP twice":             {clip("sdxl", clipL, clipL), []string{"clip-l.safetensors", "both hold the encoder clip_l"}},
