@@ -44,6 +44,7 @@ func TestPackSchemas(t *testing.T) {
 		{"a tuple", map[string]any{"1": packNode("SchemaOther", inputs{"how": "tuple"})}, "of a tuple", ""},
 		{"a dictionary", map[string]any{"1": packNode("SchemaOther", inputs{"how": "dict"})}, "of a dictionary", ""},
 		{"flags of clients", map[string]any{"1": packNode("SchemaOther", inputs{"how": "flags"})}, "False16384True", ""},
+		{"a replacement of a class", map[string]any{"1": packNode("SchemaOther", inputs{"how": "replace"})}, "registered", ""},
 		{"a blocker", map[string]any{"1": packNode("SchemaOther", inputs{"how": "block"})}, "", ""},
 		{"a text in place of an output", map[string]any{"1": packNode("SchemaOther", inputs{"how": "text"})}, "", "returned str"},
 		{"an attribute of the class", map[string]any{"1": packNode("SchemaOther", inputs{"how": "set"})}, "", "kept cannot be set"},

@@ -1,6 +1,7 @@
 """The server as packs see it: routes, messages to clients, prompts."""
 
 import asyncio
+import logging
 from enum import IntEnum
 
 from comfygo_absent import absent
@@ -37,6 +38,13 @@ class Routes(list):
         pass
 
 
+class Replacements:
+    """Replacements of node classes that packs register. comfygo offers those of ComfyUI's own classes only, and says so."""
+
+    def register(self, node_replace):
+        logging.warning(f"the replacement of {node_replace.old_node_id} by {node_replace.new_node_id} is not offered to clients: comfygo knows those of ComfyUI's own classes")
+
+
 class PromptServer:
     instance = None
 
@@ -48,6 +56,7 @@ class PromptServer:
         self.messages = asyncio.Queue()
         self.number = 0
         self.on_prompt_handlers = []
+        self.node_replace_manager = Replacements()
         self.prompt_queue = absent("server.PromptServer.prompt_queue")
         self.supports = ["custom_nodes_from_web"]
         self.app, self.routes = None, Routes()
@@ -70,8 +79,6 @@ class PromptServer:
         self.on_prompt_handlers.append(handler)
 
     def trigger_on_prompt(self, json_data):
-        import logging
-
         for handler in self.on_prompt_handlers:
             try:
                 json_data = handler(json_data)

@@ -205,6 +205,9 @@ class Other(io.ComfyNode):
             set_torch_compile_wrapper(None, backend="inductor")
         if how == "video":
             return io.NodeOutput(InputImpl.VideoFromFile("missing.mp4").get_dimensions())
+        if how == "replace":
+            ComfyAPISync().node_replacement.register(io.NodeReplace("New", "Old"))
+            return ("registered",)
         if how == "flags":
             return io.NodeOutput(str(feature_flags.supports_feature({}, "client", "x")) + str(MAX_RESOLUTION) + str(KSAMPLER is not None))
         return "a text"

@@ -75,7 +75,7 @@ class ComfyAPI_latest(ComfyAPIBase):
 
     class NodeReplacement(ProxiedSingleton):
         async def register(self, node_replace):
-            """Keeps a replacement; comfygo lists those of a checkout only."""
+            """Tells the server that a new class takes the place of an old one."""
             from server import PromptServer
 
             PromptServer.instance.node_replace_manager.register(node_replace)

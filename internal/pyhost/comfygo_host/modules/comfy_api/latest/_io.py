@@ -203,10 +203,9 @@ def Custom(io_type):
     return comfytype(io_type)(type("CustomComfyType", (ComfyTypeIO,), {"__module__": __name__}))
 
 
-def _plain(name, io_type, python=Any, inputs_only=False, doc=None):
+def _plain(name, io_type, python=Any):
     """Makes a type whose inputs have no widget."""
-    base = ComfyTypeI if inputs_only else ComfyTypeIO
-    return comfytype(io_type)(type(name, (base,), {"__module__": __name__, "__doc__": doc, "Type": python}))
+    return comfytype(io_type)(type(name, (ComfyTypeIO,), {"__module__": __name__, "Type": python}))
 
 
 def parameters(names, **defaults):
@@ -218,10 +217,9 @@ HEAD, TAIL = "id display_name optional tooltip lazy ", " extra_dict raw_link adv
 BARE = "id display_name optional tooltip socketless "
 
 
-def _widget(name, io_type, python, part, inputs_only=False, doc=None):
+def _widget(name, io_type, python, part, base=ComfyTypeIO):
     """Makes a type whose inputs have a widget, described by the class part."""
-    base = ComfyTypeI if inputs_only else ComfyTypeIO
-    return comfytype(io_type)(type(name, (base,), {"__module__": __name__, "__doc__": doc, "Type": python, "Input": part}))
+    return comfytype(io_type)(type(name, (base,), {"__module__": __name__, "Type": python, "Input": part}))
 
 
 def same(names):
@@ -365,8 +363,8 @@ Int = _widget("Int", "INT", int, _Int)
 Float = _widget("Float", "FLOAT", float, _Float)
 String = _widget("String", "STRING", str, _String)
 Webcam = _widget("Webcam", "WEBCAM", str, _Webcam)
-MultiCombo = _widget("MultiCombo", "COMBO", list[str], _MultiCombo, inputs_only=True)
-ImageCompare = _widget("ImageCompare", "IMAGECOMPARE", dict, _ImageCompare, inputs_only=True)
+MultiCombo = _widget("MultiCombo", "COMBO", list[str], _MultiCombo, base=ComfyTypeI)
+ImageCompare = _widget("ImageCompare", "IMAGECOMPARE", dict, _ImageCompare, base=ComfyTypeI)
 Color = _widget("Color", "COLOR", str, _Color)
 Colors = _widget("Colors", "COLORS", list[str], _Bare)
 
