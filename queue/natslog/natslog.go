@@ -406,7 +406,7 @@ func (l *Log) followFrom(ctx context.Context, after *int64, end int64, f func(qu
 	}
 }
 
-// watch calls stop when the log has entries and none of them comes: the client's consumer may wait for ever after a connection was cut.
+// watch calls stop when the log has entries and none of them comes: the client's consumer may wait without end after a connection was cut.
 func (l *Log) watch(ctx context.Context, seen *atomic.Int64, quit <-chan struct{}, stop func()) {
 	const every = 2 * time.Second
 	tick := time.NewTicker(every)
