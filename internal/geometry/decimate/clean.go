@@ -1,7 +1,6 @@
 package decimate
 
 import (
-	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -20,7 +19,11 @@ func preclean(ctx context.Context, it *geometry.Item) (geometry.Item, error) {
 	}
 	out.UVs, out.Normals, out.Tangents = nil, nil, nil
 	out.Faces = withoutDegenerate(&out)
-	if unique := firstOfEach(out.Faces); len(unique) < len(out.Faces) {
+	unique, err := firstOfEach(ctx, out.Faces)
+	if err != nil {
+		return out, err
+	}
+	if len(unique) < len(out.Faces) {
 		out.Faces = unique
 	}
 	return compacted(out), context.Cause(ctx)
@@ -46,27 +49,33 @@ func withoutDegenerate(it *geometry.Item) []int32 {
 }
 
 // firstOfEach keeps the first of all faces with the same vertices, sorted by these.
-func firstOfEach(faces []int32) []int32 {
-	type key struct {
-		v    [3]int32
-		face int32
-	}
-	keys := make([]key, len(faces)/3)
-	for f := range keys {
+func firstOfEach(ctx context.Context, faces []int32) ([]int32, error) {
+	sorted := func(f int32) [3]int32 {
 		v := [3]int32{faces[3*f], faces[3*f+1], faces[3*f+2]}
 		slices.Sort(v[:])
-		keys[f] = key{v, int32(f)}
+		return v
 	}
-	slices.SortFunc(keys, func(a, b key) int {
-		return cmp.Or(cmp.Compare(a.v[0], b.v[0]), cmp.Compare(a.v[1], b.v[1]), cmp.Compare(a.v[2], b.v[2]), cmp.Compare(a.face, b.face))
-	})
+	list := make([]geometry.Half, len(faces)/3) // by the last vertex, then by the first two: a sort that keeps the order of equal keys
+	for f := range list {
+		list[f] = geometry.Half{Key: uint64(sorted(int32(f))[2]), Half: int32(f)}
+	}
+	if err := geometry.SortHalves(ctx, list); err != nil {
+		return nil, err
+	}
+	for i, h := range list {
+		v := sorted(h.Half)
+		list[i].Key = uint64(v[0])<<32 | uint64(v[1])
+	}
+	if err := geometry.SortHalves(ctx, list); err != nil {
+		return nil, err
+	}
 	out := make([]int32, 0, len(faces))
-	for i, k := range keys {
-		if i == 0 || keys[i-1].v != k.v {
-			out = append(out, faces[3*k.face:3*k.face+3]...)
+	for i, h := range list {
+		if i == 0 || list[i-1].Key != h.Key || sorted(list[i-1].Half)[2] != sorted(h.Half)[2] {
+			out = append(out, faces[3*h.Half:3*h.Half+3]...)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // compacted leaves out vertices without faces. A mesh without faces keeps them.
@@ -106,12 +115,15 @@ func taken(values []float32, source []int32, width int) []float32 {
 
 // finish compacts the mesh, takes surfaces apart that have fused, and drops slivers and small pieces.
 func (s *state) finish() (geometry.Item, error) {
-	it := geometry.Item{Vertices: s.vertices, Colors: s.colors, Channels: s.channels, Faces: firstOfEach(s.faces)}
+	faces, err := firstOfEach(s.ctx, s.faces)
+	if err != nil {
+		return geometry.Item{}, err
+	}
+	it := geometry.Item{Vertices: s.vertices, Colors: s.colors, Channels: s.channels, Faces: faces}
 	if len(it.Faces) == 0 {
 		return geometry.Item{Vertices: []float32{}, Faces: []int32{}, Channels: it.Channels, Colors: taken(it.Colors, nil, it.Channels)}, nil
 	}
-	it, err := separated(s.ctx, it)
-	if err != nil {
+	if it, err = separated(s.ctx, it); err != nil {
 		return it, err
 	}
 	it.Faces = withoutDegenerate(&it)

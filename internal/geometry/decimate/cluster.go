@@ -35,6 +35,7 @@ func Cluster(ctx context.Context, it *geometry.Item, target int) (geometry.Item,
 			kept = append(kept, a, b, c)
 		}
 	}
-	out.Faces = firstOfEach(kept)
-	return out, nil
+	var err error
+	out.Faces, err = firstOfEach(ctx, kept)
+	return out, err
 }

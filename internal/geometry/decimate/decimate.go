@@ -177,13 +177,21 @@ func (s *state) candidates(first bool) error {
 		})
 	}
 	s.edges = s.edges[:0]
+	const interval = 1 << 16 // edges after which an interrupt is looked for
+	looked := 0
 	eachEdge(halves, func(group []geometry.Half) {
+		if looked++; looked%interval == 0 && err == nil {
+			err = context.Cause(s.ctx)
+		}
+		if err != nil {
+			return
+		}
 		a, b := group[0].Ends()
 		if e, ok := s.price(a, b, rim); ok {
 			s.edges = append(s.edges, e)
 		}
 	})
-	return nil
+	return err
 }
 
 // eachEdge visits the half-edges of each edge.

@@ -22,7 +22,7 @@ type chart struct {
 }
 
 // split takes a surface apart by the charts of its faces.
-func (s *surface) split(of []int32, count int) []*chart {
+func (s *surface) split(ctx context.Context, of []int32, count int) ([]*chart, error) {
 	charts := make([]*chart, count)
 	for i := range charts {
 		charts[i] = &chart{}
@@ -35,9 +35,14 @@ func (s *surface) split(of []int32, count int) []*chart {
 	}
 	number := make([]int32, len(s.vertices)/3)
 	for i, c := range charts {
+		if i%16 == 0 {
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
+			}
+		}
 		s.fill(c, int32(i), of, place, number)
 	}
-	return charts
+	return charts, nil
 }
 
 // fill gives a chart the vertices and the sides of its faces. Its number is that of its faces in of, place has the places of faces within their

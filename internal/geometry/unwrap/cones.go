@@ -71,7 +71,10 @@ func costKey(cost float32, edge int) uint64 {
 
 // parallel joins pairs of charts that are each other's cheapest neighbors, round by round, until their cones become too wide.
 func (s *surface) parallel(ctx context.Context, progress func(done, total int)) ([]int32, error) {
-	j := newJoiner(s)
+	j, err := newJoiner(ctx, s)
+	if err != nil {
+		return nil, err
+	}
 	n := s.count()
 	left := n
 	for range maxRounds {

@@ -20,13 +20,18 @@ type joiner struct {
 	queued   []int32 // round for which a chart is in dirty
 }
 
-func newJoiner(s *surface) *joiner {
+func newJoiner(ctx context.Context, s *surface) (*joiner, error) {
 	n := s.count()
 	j := &joiner{
 		surface: s, of: make([]int32, n), cones: make([]cone, n), next: make([]int32, 3*n), first: make([]int32, n), cost: make([]uint32, 3*n),
 		cheapest: make([]int32, n), joined: make([]int32, n), seen: make([]int32, n), dirty: make([]int32, n), queued: make([]int32, n),
 	}
 	for f := range int32(n) {
+		if f%interval == 0 {
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
+			}
+		}
 		j.of[f], j.dirty[f], j.first[f] = f, f, -1
 		j.cones[f].axis[0], j.cones[f].axis[1], j.cones[f].axis[2] = s.normals[3*f], s.normals[3*f+1], s.normals[3*f+2]
 		for side := 3 * f; side < 3*f+3; side++ {
@@ -39,7 +44,7 @@ func newJoiner(s *surface) *joiner {
 			}
 		}
 	}
-	return j
+	return j, nil
 }
 
 // find returns the chart that a chart has become.

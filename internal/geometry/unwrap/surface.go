@@ -61,7 +61,9 @@ func newSurface(ctx context.Context, it *geometry.Item, distance float64) (*surf
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	s.measure()
+	if err := s.measure(ctx); err != nil {
+		return nil, err
+	}
 	return s, s.connect(ctx)
 }
 
@@ -143,10 +145,15 @@ func (s *surface) average(of []int32, count int) {
 func (s *surface) count() int { return len(s.faces) / 3 }
 
 // measure computes normals, areas, centers and lengths of the faces.
-func (s *surface) measure() {
+func (s *surface) measure(ctx context.Context) error {
 	n := s.count()
 	s.normals, s.centers, s.lengths, s.areas = make([]float32, 3*n), make([]float32, 3*n), make([]float32, 3*n), make([]float32, n)
 	for f := range int32(n) {
+		if f%interval == 0 {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+		}
 		a, b, c := geometry.At(s.vertices, s.faces[3*f]), geometry.At(s.vertices, s.faces[3*f+1]), geometry.At(s.vertices, s.faces[3*f+2])
 		cross := b.Sub(a).Cross(c.Sub(a))
 		cross.Unit(1e-20).Put(s.normals, f)
@@ -155,6 +162,7 @@ func (s *surface) measure() {
 		geometry.Vec{sum[0] / 3, sum[1] / 3, sum[2] / 3}.Put(s.centers, f)
 		s.lengths[3*f], s.lengths[3*f+1], s.lengths[3*f+2] = b.Sub(a).Len(), c.Sub(b).Len(), a.Sub(c).Len()
 	}
+	return nil
 }
 
 // connect finds the faces beyond the sides: an edge of exactly two faces connects them.

@@ -65,7 +65,10 @@ func Mesh(ctx context.Context, it *geometry.Item, o Options) (geometry.Item, err
 	for _, c := range of {
 		count = max(count, int(c)+1)
 	}
-	charts := s.split(of, count)
+	charts, err := s.split(ctx, of, count)
+	if err != nil {
+		return geometry.Item{}, err
+	}
 	if err := o.Reserve("flattening charts", equationBytes*int64(runtime.GOMAXPROCS(0))*int64(largestOf(charts))); err != nil {
 		return geometry.Item{}, err
 	}
