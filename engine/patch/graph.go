@@ -374,9 +374,30 @@ func (g GraphPatches) Tokens(b *nn.Builder, at Point, site Site, x *onnx.Value) 
 	return x, back
 }
 
+// ExactPatch is an AttendPatch that takes the place of those for whole blocks in a layer, whatever their order, as upstream's
+// replacements that name a layer do.
+type ExactPatch interface {
+	AttendPatch
+	// Takes reports whether it acts in the layer.
+	Takes(at Site) bool
+}
+
+// WholeBlockPatch is an AttendPatch for all layers of a block; see ExactPatch.
+type WholeBlockPatch interface {
+	AttendPatch
+	WholeBlock()
+}
+
 // Attend applies the patches at a point to attention; the patch added last gets the results of the others.
 func (g GraphPatches) Attend(b *nn.Builder, at Point, site Site, q, k, v *onnx.Value, attend func(q, k, v *onnx.Value) *onnx.Value) *onnx.Value {
+	taken := slices.ContainsFunc(g, func(p GraphPatch) bool {
+		l, ok := p.(ExactPatch)
+		return ok && p.Point() == at && l.Takes(site)
+	})
 	for _, patch := range g {
+		if _, whole := patch.(WholeBlockPatch); whole && taken {
+			continue
+		}
 		if p, ok := patch.(AttendPatch); ok && patch.Point() == at {
 			inner := attend
 			attend = func(q, k, v *onnx.Value) *onnx.Value { return p.Attend(b, site, q, k, v, inner) }

@@ -11,13 +11,16 @@ import (
 // attends to is itself (Ahn et al. 2024, arXiv:2403.17377; upstream: nodes_pag.py).
 type Perturb struct{ Block Point }
 
-var _ AttendPatch = Perturb{}
+var _ WholeBlockPatch = Perturb{}
 
 // Point implements GraphPatch.
 func (Perturb) Point() Point { return SelfAttention }
 
 // Digest implements GraphPatch.
 func (p Perturb) Digest() string { return string(p.Block) }
+
+// WholeBlock implements WholeBlockPatch.
+func (Perturb) WholeBlock() {}
 
 // Attend implements AttendPatch.
 func (p Perturb) Attend(_ *nn.Builder, at Site, q, k, v *onnx.Value, attend func(q, k, v *onnx.Value) *onnx.Value) *onnx.Value {

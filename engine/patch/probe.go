@@ -28,7 +28,7 @@ func (a *Attended) Map() *tensor.Tensor {
 }
 
 var (
-	_ AttendPatch = Probe{}
+	_ ExactPatch  = Probe{}
 	_ OutputPatch = Probe{}
 )
 
@@ -56,9 +56,12 @@ func (p Probe) Take(outputs map[string]*tensor.Tensor, negative []bool) {
 	}
 }
 
+// Takes implements ExactPatch.
+func (Probe) Takes(at Site) bool { return at.Block == MiddleBlock && at.Layer == 0 }
+
 // Attend implements AttendPatch.
 func (p Probe) Attend(b *nn.Builder, at Site, q, k, v *onnx.Value, attend func(q, k, v *onnx.Value) *onnx.Value) *onnx.Value {
-	if at.Block != MiddleBlock || at.Layer != 0 {
+	if !p.Takes(at) {
 		return attend(q, k, v)
 	}
 	width := q.Dim(-1).N / at.Heads
