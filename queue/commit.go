@@ -85,23 +85,26 @@ func (q *Distributed) do(ctx context.Context, e entry, own *Job) (verdict, error
 	select {
 	case q.changes <- r:
 	case <-ctx.Done():
+	case <-q.ended:
 	}
 	select {
 	case v := <-r.done:
 		return v, v.err
 	case <-ctx.Done():
+		return q.overdue(context.Cause(ctx), r)
+	case <-q.ended:
+		return q.overdue(ErrShutdown, r)
 	}
-	return q.overdue(ctx, r)
 }
 
-// overdue waits for a change whose time is over: one that was not sent is dropped, the fate of another is being settled.
-func (q *Distributed) overdue(ctx context.Context, r *pending) (verdict, error) {
+// overdue waits for a change whose time is over: one that was not sent is dropped, the fate of another is being settled until the queue ends.
+func (q *Distributed) overdue(cause error, r *pending) (verdict, error) {
 	q.mu.Lock()
 	if !r.sent && q.waits[r.request] == r {
 		r.dropped = true
 		delete(q.waits, r.request)
 		q.mu.Unlock()
-		return verdict{}, &unavailable{context.Cause(ctx)}
+		return verdict{}, &unavailable{cause}
 	}
 	q.mu.Unlock()
 	t := time.NewTimer(q.cfg.Settle)
@@ -110,6 +113,7 @@ func (q *Distributed) overdue(ctx context.Context, r *pending) (verdict, error) 
 	case v := <-r.done:
 		return v, v.err
 	case <-t.C:
+	case <-q.ended:
 	}
 	q.mu.Lock()
 	delete(q.waits, r.request)
@@ -118,7 +122,7 @@ func (q *Distributed) overdue(ctx context.Context, r *pending) (verdict, error) 
 	case v := <-r.done: // it has just come
 		return v, v.err
 	default:
-		return verdict{}, &UncertainError{context.Cause(ctx)}
+		return verdict{}, &UncertainError{cause}
 	}
 }
 

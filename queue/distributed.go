@@ -61,6 +61,7 @@ type Distributed struct {
 	bus             Log
 	requests        atomic.Int64
 	changes         chan *pending
+	ended           chan struct{}  // closed when Work ends: nothing is decided any more
 	helpers         sync.WaitGroup // goroutines that Work waits for
 
 	mu       sync.Mutex
@@ -138,7 +139,7 @@ func NewDistributed(cfg DistributedConfig) (*Distributed, error) {
 	q := &Distributed{
 		cfg: cfg, id: uuid.NewString(), log: cfg.Logger, bus: cfg.Log, m: newMachine(), waits: map[int64]*pending{}, ready: make(chan struct{}),
 		beats: map[string]beat{}, servers: map[string]server{}, blocked: map[string]time.Time{}, secrets: map[int64]*Job{},
-		changes: make(chan *pending, 1024), garbage: make(chan []int64, 1024), sends: make(chan sending, 1024), rejects: make(chan entry, 1024), saving: make(chan struct{}, 1),
+		changes: make(chan *pending, 1024), ended: make(chan struct{}), garbage: make(chan []int64, 1024), sends: make(chan sending, 1024), rejects: make(chan entry, 1024), saving: make(chan struct{}, 1),
 	}
 	q.distributedView = distributedView{q: q}
 	return q, nil
@@ -152,6 +153,7 @@ func (q *Distributed) Work(ctx context.Context) error {
 	q.begun, q.since = true, time.Now()
 	q.mu.Unlock()
 	defer q.helpers.Wait()
+	defer context.AfterFunc(ctx, func() { close(q.ended) })()
 	stop, err := q.hear(ctx)
 	if err != nil {
 		return fmt.Errorf("running the queue: %w", err)
