@@ -7,6 +7,7 @@ import (
 	"comfygo/device"
 	"comfygo/engine"
 	"comfygo/engine/dtype"
+	"comfygo/engine/residency"
 	"comfygo/folders"
 	"comfygo/internal/memory"
 )
@@ -16,23 +17,27 @@ import (
 func engineConfig(cfg cli.Config, m machine, dirs *folders.Folders, log *slog.Logger) engine.Config {
 	sparing := cfg.VRAM == cli.VRAMLow || cfg.VRAM == cli.VRAMNone
 	return engine.Config{
-		Library:      func() (string, error) { return findLibrary(cfg, m.cuda()) },
-		Device:       m.device(),
-		Threads:      cfg.Threads,
-		Lean:         sparing,
-		Prepared:     cfg.VRAM == cli.VRAMHigh || cfg.VRAM == cli.VRAMGPUOnly,
-		UNet:         computeType(cfg.UNetType, cfg.ForceFP32),
-		VAE:          computeType(cfg.VAEType, cfg.ForceFP32),
-		Text:         computeType(cfg.TextType, cfg.ForceFP32),
-		Graphs:       cfg.CUDAGraphs,
-		Int8:         cfg.CPUInt8 && !m.cuda(),
-		VAEOnCPU:     cfg.VAEOnCPU,
-		TextOnCPU:    sparing,
-		Budget:       modelBudget(cfg),
-		Available:    func() int64 { return availableMemory(cfg, m.cuda()) },
-		DeviceMemory: func(index int) int64 { return gpuMemory(cfg, device.FreeVRAM(index)) },
-		Embeddings:   func(name string) (string, bool) { return findEmbedding(dirs, name) },
-		Log:          log,
+		Library:       func() (string, error) { return findLibrary(cfg, m.cuda()) },
+		Device:        m.device(),
+		GPUs:          m.gpus,
+		Threads:       cfg.Threads,
+		Lean:          sparing,
+		Prepared:      cfg.VRAM == cli.VRAMHigh || cfg.VRAM == cli.VRAMGPUOnly,
+		UNet:          computeType(cfg.UNetType, cfg.ForceFP32),
+		VAE:           computeType(cfg.VAEType, cfg.ForceFP32),
+		Text:          computeType(cfg.TextType, cfg.ForceFP32),
+		Graphs:        cfg.CUDAGraphs,
+		Int8:          cfg.CPUInt8 && !m.cuda(),
+		VAEOnCPU:      cfg.VAEOnCPU,
+		TextOnCPU:     sparing,
+		Budget:        modelBudget(cfg),
+		Available:     func() int64 { return availableMemory(cfg, m.cuda()) },
+		DeviceMemory:  device.FreeVRAM,
+		DeviceReserve: reserved(cfg),
+		Streaming:     streaming(cfg.VRAM),
+		Pinned:        pinned(cfg),
+		Embeddings:    func(name string) (string, bool) { return findEmbedding(dirs, name) },
+		Log:           log,
 	}
 }
 
@@ -59,13 +64,29 @@ func availableMemory(cfg cli.Config, cuda bool) int64 {
 	return int64(min(uint64(free), memory.Process.Available())) //nolint:gosec // not negative, and at most free
 }
 
-// gpuMemory returns the number of bytes of a GPU's memory that a run may still use: the free memory less the reserve of the
-// flags; -1 if that is unknown.
-func gpuMemory(cfg cli.Config, free int64) int64 {
-	if free < 0 {
-		return -1
+// streaming is when weights are copied to a GPU in each step.
+func streaming(mode cli.VRAMMode) residency.Streaming {
+	switch mode {
+	case cli.VRAMHigh, cli.VRAMGPUOnly:
+		return residency.StreamNever
+	case cli.VRAMLow:
+		return residency.StreamHalf
+	case cli.VRAMNone:
+		return residency.StreamAll
 	}
-	return max(free-reserved(cfg), 0)
+	return residency.StreamLarge
+}
+
+// pinned returns the number of bytes of the host's memory that may be pinned: half of it.
+func pinned(cfg cli.Config) int64 {
+	if cfg.NoPinned {
+		return 0
+	}
+	total := device.TotalMemory()
+	if cfg.MaxMemory > 0 {
+		total = min(total, int64(cfg.MaxMemory*gib))
+	}
+	return total / 2
 }
 
 // reserved returns the number of bytes of VRAM that --reserve-vram and --vram-headroom leave to other programs.

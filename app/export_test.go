@@ -104,6 +104,3 @@ func CheckModels(tb testing.TB, base string) []Finding {
 	}
 	return checkModels(tb.Context(), dirs)
 }
-
-// GPUMemory is gpuMemory.
-var GPUMemory = gpuMemory

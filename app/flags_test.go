@@ -11,6 +11,7 @@ import (
 	"comfygo/cli"
 	"comfygo/engine"
 	"comfygo/engine/dtype"
+	"comfygo/engine/residency"
 )
 
 // configOf reads a command line.
@@ -33,28 +34,32 @@ func TestEngineFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if plain.Pinned <= 0 || plain.Streaming != residency.StreamLarge {
+		t.Errorf("without flags, %d bytes may be pinned, weights are streamed by rule %d", plain.Pinned, plain.Streaming)
+	}
 	if plain.Lean || plain.Prepared || plain.VAEOnCPU || plain.TextOnCPU || plain.UNet != dtype.Invalid || plain.VAE != dtype.Invalid || plain.Text != dtype.Invalid {
 		t.Errorf("without flags: %+v", plain)
 	}
 	for flag, holds := range map[string]func(c engine.Config) bool{
-		"--highvram":      func(c engine.Config) bool { return c.Prepared && !c.Lean },
-		"--gpu-only":      func(c engine.Config) bool { return c.Prepared && !c.Lean },
-		"--lowvram":       func(c engine.Config) bool { return c.Lean && c.TextOnCPU },
-		"--novram":        func(c engine.Config) bool { return c.Lean && c.TextOnCPU },
-		"--cuda-graphs":   func(c engine.Config) bool { return c.Graphs },
-		"--cpu-int8":      func(c engine.Config) bool { return c.Int8 },
-		"--cpu-vae":       func(c engine.Config) bool { return c.VAEOnCPU },
-		"--force-fp32":    func(c engine.Config) bool { return c.UNet == dtype.F32 && c.VAE == dtype.F32 && c.Text == dtype.F32 },
-		"--force-fp16":    func(c engine.Config) bool { return c.UNet == dtype.F16 },
-		"--fp32-unet":     func(c engine.Config) bool { return c.UNet == dtype.F32 },
-		"--fp16-unet":     func(c engine.Config) bool { return c.UNet == dtype.F16 },
-		"--bf16-unet":     func(c engine.Config) bool { return c.UNet == dtype.BF16 },
-		"--fp32-vae":      func(c engine.Config) bool { return c.VAE == dtype.F32 },
-		"--fp16-vae":      func(c engine.Config) bool { return c.VAE == dtype.F16 },
-		"--bf16-vae":      func(c engine.Config) bool { return c.VAE == dtype.BF16 },
-		"--fp32-text-enc": func(c engine.Config) bool { return c.Text == dtype.F32 },
-		"--fp16-text-enc": func(c engine.Config) bool { return c.Text == dtype.F16 },
-		"--bf16-text-enc": func(c engine.Config) bool { return c.Text == dtype.BF16 },
+		"--highvram":              func(c engine.Config) bool { return c.Prepared && !c.Lean && c.Streaming == residency.StreamNever },
+		"--gpu-only":              func(c engine.Config) bool { return c.Prepared && !c.Lean && c.Streaming == residency.StreamNever },
+		"--lowvram":               func(c engine.Config) bool { return c.Lean && c.TextOnCPU && c.Streaming == residency.StreamHalf },
+		"--novram":                func(c engine.Config) bool { return c.Lean && c.TextOnCPU && c.Streaming == residency.StreamAll },
+		"--disable-pinned-memory": func(c engine.Config) bool { return c.Pinned == 0 },
+		"--cuda-graphs":           func(c engine.Config) bool { return c.Graphs },
+		"--cpu-int8":              func(c engine.Config) bool { return c.Int8 },
+		"--cpu-vae":               func(c engine.Config) bool { return c.VAEOnCPU },
+		"--force-fp32":            func(c engine.Config) bool { return c.UNet == dtype.F32 && c.VAE == dtype.F32 && c.Text == dtype.F32 },
+		"--force-fp16":            func(c engine.Config) bool { return c.UNet == dtype.F16 },
+		"--fp32-unet":             func(c engine.Config) bool { return c.UNet == dtype.F32 },
+		"--fp16-unet":             func(c engine.Config) bool { return c.UNet == dtype.F16 },
+		"--bf16-unet":             func(c engine.Config) bool { return c.UNet == dtype.BF16 },
+		"--fp32-vae":              func(c engine.Config) bool { return c.VAE == dtype.F32 },
+		"--fp16-vae":              func(c engine.Config) bool { return c.VAE == dtype.F16 },
+		"--bf16-vae":              func(c engine.Config) bool { return c.VAE == dtype.BF16 },
+		"--fp32-text-enc":         func(c engine.Config) bool { return c.Text == dtype.F32 },
+		"--fp16-text-enc":         func(c engine.Config) bool { return c.Text == dtype.F16 },
+		"--bf16-text-enc":         func(c engine.Config) bool { return c.Text == dtype.BF16 },
 	} {
 		words := []string{flag}
 		if flag != "--highvram" && flag != "--gpu-only" && flag != "--lowvram" && flag != "--novram" {
@@ -77,12 +82,8 @@ func TestEngineFlags(t *testing.T) {
 		if free := got.Available(); free != 0 || plain.Available() == 0 {
 			t.Errorf("with %s %s, %d bytes are available, else %d", flag, huge, free, plain.Available())
 		}
-		const free = 10 << 30
-		cfg := configOf(t, flag, "2")
-		for have, want := range map[int64]int64{free: free - 2<<30, 1 << 30: 0, -1: -1} {
-			if got := app.GPUMemory(cfg, have); got != want {
-				t.Errorf("with %s 2, %d of %d bytes of a GPU are available, want %d", flag, got, have, want)
-			}
+		if got, err := app.EngineConfig(configOf(t, "--cpu", flag, "2")); err != nil || got.DeviceReserve != 2<<30 {
+			t.Errorf("with %s 2, %d bytes of a GPU are left to others: %v", flag, got.DeviceReserve, err)
 		}
 	}
 }

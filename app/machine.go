@@ -19,6 +19,7 @@ import (
 // machine holds what prompts run on.
 type machine struct {
 	choice device.Choice
+	gpus   int // that CUDA shows
 	mode   cli.VRAMMode
 }
 
@@ -37,7 +38,7 @@ func findMachine(cfg cli.Config) (machine, error) {
 	}
 	gpus, none := device.GPUs()
 	choice, err := device.Choose(wanted(cfg), gpus, none, func(int) error { return cudaBuild(cfg) })
-	m.choice = choice
+	m.choice, m.gpus = choice, len(gpus)
 	return m, err
 }
 
@@ -143,7 +144,8 @@ func (p *parts) runtimeState() *pyjson.Object {
 	devices := []any{}
 	for _, a := range s.Devices {
 		devices = append(devices, pyjson.NewObject("device", a.Device.String(), "sessions", a.Sessions, "weight_bytes", a.Weights,
-			"running_bytes", a.Running, "peak_bytes", a.Peak))
+			"running_bytes", a.Running, "peak_bytes", a.Peak, "activation_bytes", a.Activations, "pinned_bytes", a.Pinned,
+			"streamed_bytes", a.Streamed, "streamed_step_bytes", a.StepStreamed))
 	}
 	return pyjson.NewObject("device", p.machine.device().String(), "onnxruntime", s.Version,
 		"networks", s.Networks, "weight_bytes", s.WeightBytes, "devices", devices)

@@ -49,6 +49,7 @@ type Config struct {
 	VRAM          VRAMMode
 	ReserveVRAM   *float64 // GiB left to others; nil lets the engine choose
 	VRAMHeadroom  float64  // GiB kept free on top
+	NoPinned      bool     // no pinned copies of weights on the host
 	ForceFP32     bool
 	ForceFP16     bool
 	UNetType      string // fp64 fp32 bf16 fp16 fp8_e4m3fn fp8_e5m2 fp8_e8m0fnu, empty: automatic

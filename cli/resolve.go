@@ -141,6 +141,7 @@ func (ns namespace) devices(c *Config) {
 	}
 	c.ReserveVRAM = ns.realIfGiven("reserve_vram")
 	c.VRAMHeadroom = ns.real("vram_headroom")
+	c.NoPinned = ns.on("disable_pinned_memory")
 	c.ForceFP32 = ns.on("force_fp32")
 	c.ForceFP16 = ns.on("force_fp16")
 	c.UNetType = ns.firstOn("fp32_unet", "fp32", "fp64_unet", "fp64", "bf16_unet", "bf16", "fp16_unet", "fp16",

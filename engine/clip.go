@@ -19,6 +19,7 @@ type CLIP struct {
 	// own choice.
 	layer int
 	onCPU bool
+	place Place
 	// unprojected leaves the text projection off pooled encodings.
 	unprojected bool
 	// loras are the adapters that were applied, in order.

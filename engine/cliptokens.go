@@ -210,7 +210,7 @@ func (c *CLIP) encodeTokens(ctx context.Context, tokens Tokens, prompt Prompt) (
 func (c *CLIP) runnerOf(key string, p textPart) runner {
 	run := c.rt.runner(family.RoleText, c.onCPU, p.file)
 	run.adapters = c.loras.Storing(c.storage(key)).Part(textPrefix(key))
-	return run
+	return c.place.on(run)
 }
 
 // encodeEntry encodes the tokens of an entry of the scheme by its network.

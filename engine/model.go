@@ -7,6 +7,7 @@ import (
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/family"
+	"comfygo/engine/ort"
 	"comfygo/engine/patch"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
@@ -41,6 +42,9 @@ type Model struct {
 	options map[string]any
 	// hookFiles are the files of weight hooks that were read for the model, shared by all that are made from it.
 	hookFiles *hookFiles
+	// place is the device of the network; the conditionings of a step are shared out to further GPUs, too.
+	place   Place
+	further []ort.Device
 	// alternating reports that hooks changed the weights: each of their states has sessions of its own.
 	alternating bool
 }
@@ -138,7 +142,7 @@ func (m *Model) runner() runner {
 	r := m.rt.runner(family.RoleDiffusion, false, files...)
 	r.compute, r.weights = or(or(m.compute, r.compute), preferred(m.net)), m.weights
 	r.adapters, r.apart = m.loras.Storing(m.storage).Part(diffusionPart), m.alternating
-	return r
+	return m.place.on(r)
 }
 
 // preferred is the compute type on a GPU that a model's family asks for; Invalid leaves it to the role.
@@ -221,13 +225,31 @@ func (m *Model) explain(y *tensor.Tensor) error {
 
 // MaxRows returns the number of latents of the shape [C,axes…] that one run can take with the available memory, at least 1.
 func (m *Model) MaxRows(shape []int, tokens int) int {
-	have, known := m.rt.sessions.Available(m.runner().device)
+	device := m.runner().device
+	have, known := m.rt.sessions.Available(device)
+	if device.Kind == ort.CUDA && known {
+		// What sessions hold can be had, but for the weights; where these would leave little they are streamed.
+		all, _ := m.rt.sessions.Capacity(device)
+		have = max(all-m.weightBytes(), all/2)
+	}
 	const most = 1 << 20
 	if !known {
 		return most
 	}
 	one := m.net.Memory(append([]int{1}, shape...), tokens)
 	return int(max(1, min(have/2/max(one, 1), most)))
+}
+
+// weightBytes is the size of the model's weights in its compute type.
+func (m *Model) weightBytes() int64 {
+	n := int64(0)
+	src := m.net.Weights()
+	for _, name := range src.Names() {
+		if e, ok := src.Lookup(name); ok {
+			n += 2 * int64(e.Count())
+		}
+	}
+	return n
 }
 
 // Denoiser is the model's network as its family read it, for tests and tools.

@@ -65,13 +65,18 @@ func (rt *Runtime) runner(role family.Role, onCPU bool, files ...*file) runner {
 
 // target is what graphs of a network are written for: the one place where the user's settings, the device and the role
 // become a target.
-func (r runner) target(g family.Graph) (nn.Target, error) {
-	if _, err := r.rt.library(); err != nil {
+func (r runner) target(ctx context.Context, g family.Graph) (nn.Target, error) {
+	lib, err := r.rt.library()
+	if err != nil {
 		return nn.Target{}, err
+	}
+	capability := 0
+	if lib.Regions(ctx, r.device) {
+		capability = lib.Capability(r.device)
 	}
 	return Target(TargetOptions{
 		Device: r.device, Role: r.role, Compute: r.compute, Weights: r.weights, Block: r.rt.block, Linear: r.rt.linear,
-		Int8: r.rt.cfg.Int8, Streamed: g.Streamed, Wide: g.Wide, Lean: r.rt.cfg.Lean, Prepared: r.rt.cfg.Prepared,
+		Int8: r.rt.cfg.Int8, Streamed: g.Streamed, Wide: g.Wide, Lean: r.rt.cfg.Lean, Prepared: r.rt.cfg.Prepared, Capability: capability,
 	})
 }
 
@@ -91,6 +96,8 @@ type TargetOptions struct {
 	Int8 bool
 	// Streamed, Wide, Lean and Prepared are family.Graph's and Config's.
 	Streamed, Wide, Lean, Prepared bool
+	// Capability is the compute capability of a GPU; 0 if it is unknown.
+	Capability int
 }
 
 // Target returns the target of a network's graphs. Production, tests and tools use it alike. It fails for a compute type
@@ -106,7 +113,7 @@ func Target(o TargetOptions) (nn.Target, error) {
 	}
 	return nn.TargetFor(nn.TargetOptions{
 		CUDA: o.Device.Kind == ort.CUDA, Compute: or(o.Compute, preferred), Block: o.Block, Linear: o.Linear, MapWeights: lean,
-		Int8: o.Int8 && (o.Role == family.RoleDiffusion || o.Role == family.RoleControl), Weights: o.Weights,
+		Int8: o.Int8 && (o.Role == family.RoleDiffusion || o.Role == family.RoleControl), Weights: o.Weights, Capability: o.Capability,
 	})
 }
 
@@ -126,7 +133,7 @@ func (r runner) Check(what string, bytes int64) error {
 
 // Run implements family.Runner.
 func (r runner) Run(ctx context.Context, g family.Graph, in []family.Value, outputs ...string) (map[string]*tensor.Tensor, error) {
-	target, err := r.target(g)
+	target, err := r.target(ctx, g)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +149,11 @@ func (r runner) Run(ctx context.Context, g family.Graph, in []family.Value, outp
 		key.Adapters += r.adapters.Values()
 	}
 	out := make(map[string]*tensor.Tensor, len(outputs))
-	adapters := residency.Adapted{Adapters: r.adapters.Adapters(), Build: func() (*onnx.Graph, error) {
+	sizes := make(map[string][]int, len(values))
+	for name, v := range values {
+		sizes[name] = v.Shape
+	}
+	adapters := residency.Adapted{Sizes: sizes, Adapters: r.adapters.Adapters(), Build: func() (*onnx.Graph, error) {
 		return g.Build(family.Spec{Target: target, Adapters: r.adapters})
 	}}
 	if g.Steps {

@@ -23,6 +23,8 @@ type Config struct {
 	Library func() (string, error)
 	// Device is where models run; the zero value is the CPU.
 	Device ort.Device
+	// GPUs is the number of GPUs that networks can be put on; at least Device is one.
+	GPUs int
 	// Threads bounds the CPUs one network uses; 0 means the physical cores.
 	Threads int
 	// Lean keeps the weights of all networks mapped from the file instead of preparing them in memory, the VAE's too.
@@ -49,8 +51,14 @@ type Config struct {
 	Available func() int64
 	// Others, if set, has other processes let go of models that they hold, when memory does not suffice; it waits for that, within a bound.
 	Others func()
-	// DeviceMemory returns the bytes of a GPU's memory that can be had now, -1 when that is not known; nil counts as that.
+	// DeviceMemory returns the free bytes of a GPU's memory; where it is nil, or returns -1, CUDA tells them once it is in use.
 	DeviceMemory func(index int) int64
+	// DeviceReserve is the number of bytes of each GPU's memory that are left to others.
+	DeviceReserve int64
+	// Streaming is when the weights of networks are copied to a GPU in each step.
+	Streaming residency.Streaming
+	// Pinned is the number of bytes of the host's memory that copies of streamed weights may take, pinned.
+	Pinned int64
 	// Families are the model families; nil means those that are linked.
 	Families *family.Registry
 	// Embeddings finds the file of a textual-inversion embedding by name.
@@ -98,6 +106,7 @@ func New(cfg Config) *Runtime {
 	rt.files = residency.NewFiles(func(src weights.Source) (*family.File, error) { return family.Open(cfg.Families, src), nil })
 	rt.sessions = residency.New(residency.Config{
 		Library: rt.library, Threads: cfg.Threads, TF32: cfg.TF32, Graphs: cfg.Graphs, Log: cfg.Log, Watch: rt.watch,
+		Streaming: cfg.Streaming, Pinned: cfg.Pinned,
 		Budget: rt.budget, Available: rt.available, Others: cfg.Others,
 	})
 	return rt
@@ -125,13 +134,34 @@ func (rt *Runtime) budget(d ort.Device) int64 {
 
 // available is the memory of a device that can be had now, -1 when that is not known.
 func (rt *Runtime) available(d ort.Device) int64 {
-	switch {
-	case d.Kind == ort.CUDA && rt.cfg.DeviceMemory != nil:
-		return rt.cfg.DeviceMemory(d.Index)
-	case d.Kind == ort.CUDA || rt.cfg.Available == nil:
+	if d.Kind == ort.CUDA {
+		return rt.freeOn(d)
+	}
+	if rt.cfg.Available == nil {
 		return -1
 	}
 	return rt.cfg.Available()
+}
+
+// freeOn is available for a GPU.
+func (rt *Runtime) freeOn(d ort.Device) int64 {
+	free := int64(-1)
+	if rt.cfg.DeviceMemory != nil {
+		free = rt.cfg.DeviceMemory(d.Index)
+	}
+	if free < 0 {
+		rt.openOnce.Lock()
+		lib := rt.lib
+		rt.openOnce.Unlock()
+		if lib == nil {
+			return -1
+		}
+		var known bool
+		if free, _, known = lib.Memory(d); !known {
+			return -1
+		}
+	}
+	return max(free-rt.cfg.DeviceReserve, 0)
 }
 
 // Open opens the ONNX Runtime library now rather than at the first load; it does nothing when it is open already.
@@ -184,7 +214,7 @@ func (rt *Runtime) Library() (open bool, failed *LibraryError) {
 
 // FreeModels evicts all networks that are not running, and their weights.
 func (rt *Runtime) FreeModels() {
-	rt.sessions.EvictAll()
+	rt.sessions.Free()
 	ort.TrimMemory()
 }
 

@@ -18,6 +18,8 @@ type VAE struct {
 	// net is nil for a VAE without a network: latents are images in -1…1.
 	net  family.Autoencoder
 	info family.VAEInfo
+	// place is the device of the network.
+	place Place
 }
 
 // PixelSpace returns the VAE of models that work on images themselves: its latents are images in -1…1.
@@ -138,7 +140,7 @@ func (rt *Runtime) LoadPreviewDecoder(path string, channels int) (*VAE, error) {
 func (rt *Runtime) OnGPU() bool { return rt.cfg.Device.Kind == ort.CUDA }
 
 // OnGPU reports whether the VAE runs on a GPU.
-func (v *VAE) OnGPU() bool { return v.rt.OnGPU() && !v.rt.cfg.VAEOnCPU }
+func (v *VAE) OnGPU() bool { return v.runner().device.Kind == ort.CUDA }
 
 // Frames returns the number of decoded frames of a latent of n frames, n for VAEs of images.
 func (v *VAE) Frames(n int) int {
@@ -148,7 +150,7 @@ func (v *VAE) Frames(n int) int {
 	return v.info.Frames(n)
 }
 
-func (v *VAE) runner() runner { return v.rt.runner(family.RoleVAE, false, v.files...) }
+func (v *VAE) runner() runner { return v.place.on(v.rt.runner(family.RoleVAE, false, v.files...)) }
 
 // checkHost fails when a result needs more of the host's memory than there is.
 func (rt *Runtime) checkHost(what string, bytes int64) error {

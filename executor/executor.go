@@ -51,4 +51,12 @@ func New(c Config) *Executor {
 func (e *Executor) Registry() *nodes.Registry { return e.registry }
 
 // Env returns what schemas depend on, for /object_info.
-func (e *Executor) Env() nodes.Env { return nodes.Env{Folders: e.services.Folders} }
+func (e *Executor) Env() nodes.Env { return envOf(e.services) }
+
+func envOf(s nodes.Services) nodes.Env {
+	env := nodes.Env{Folders: s.Folders}
+	if s.Engine != nil {
+		env.GPUs = s.Engine.GPUs()
+	}
+	return env
+}

@@ -38,7 +38,7 @@ func (e *Executor) Validate(ctx context.Context, id string, prompt Prompt, targe
 		return Verdict{Error: problemObject("prompt_no_outputs", "Prompt has no outputs", "", pyjson.NewObject()), NodeErrors: pyjson.NewObject()}, nil
 	}
 	services := e.servicesIn(ctx, FoldersOf(ctx))
-	v := &validation{ctx: ctx, e: e, id: id, prompt: prompt, env: nodes.Env{Folders: services.Folders}, services: services, done: map[string]*checked{}, onPath: map[string]int{}, errors: pyjson.NewObject(), most: bounds{mostBlames, mostMarks}}
+	v := &validation{ctx: ctx, e: e, id: id, prompt: prompt, env: envOf(services), services: services, done: map[string]*checked{}, onPath: map[string]int{}, errors: pyjson.NewObject(), most: bounds{mostBlames, mostMarks}}
 	verdict := v.outputs(outputs)
 	if ctx.Err() != nil { // the request has ended; the verdict is not complete
 		return Verdict{}, context.Cause(ctx)

@@ -134,4 +134,6 @@ type Dynamic interface {
 type Env struct {
 	// Folders gives the file lists; nil means empty folders.
 	Folders *folders.Folders
+	// GPUs is the number of GPUs.
+	GPUs int
 }

@@ -18,7 +18,7 @@ var changesNothing = map[string]string{
 	"--force-upcast-attention": "", "--dont-upcast-attention": "", "--enable-manager": "", "--disable-manager-ui": "", "--enable-manager-legacy-ui": "",
 	"--disable-nvml-pressure": "", "--async-offload": "2", "--disable-async-offload": "", "--disable-dynamic-vram": "", "--enable-dynamic-vram": "", "--fast-disk": "",
 	"--disable-cuda-graphs": "", "--force-non-blocking": "", "--default-hashing-function": "md5", "--disable-smart-memory": "", "--deterministic": "",
-	"--fast": "autotune", "--disable-pinned-memory": "", "--mmap-torch-files": "", "--disable-mmap": "",
+	"--fast": "autotune", "--mmap-torch-files": "", "--disable-mmap": "",
 }
 
 // onGPUs are the flags that only a GPU obeys: on the CPU one line says so.
@@ -33,7 +33,7 @@ var elsewhere = map[string]string{
 	"--cuda-device": "app TestDeviceFlags", "--default-device": "app TestDeviceFlags", "--force-fp32": "app TestEngineFlags", "--fp32-unet": "app TestEngineFlags",
 	"--fp32-vae": "app TestEngineFlags", "--fp32-text-enc": "app TestEngineFlags", "--cpu-vae": "app TestEngineFlags", "--gpu-only": "app TestEngineFlags",
 	"--highvram": "app TestEngineFlags", "--lowvram": "app TestEngineFlags", "--novram": "app TestEngineFlags", "--reserve-vram": "app TestEngineFlags",
-	"--vram-headroom": "app TestEngineFlags", "--preview-method": "TestFlagsOfPreviews", "--preview-size": "TestFlagsOfPreviews",
+	"--vram-headroom": "app TestEngineFlags", "--disable-pinned-memory": "app TestEngineFlags", "--preview-method": "TestFlagsOfPreviews", "--preview-size": "TestFlagsOfPreviews",
 	"--cache-lru": "tests/conformance cachelru", "--cache-none": "tests/conformance cachenone", "--cache-classic": "tests/conformance cacheclassic",
 	"--front-end-version": "frontend",
 }

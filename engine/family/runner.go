@@ -79,6 +79,9 @@ func (o Spec) Build(name string, src weights.Source, write func(b *nn.Builder, s
 	adapters := o.Adapters.Adapters()
 	g, err := onnx.Build(name, func(g *onnx.Graph) error {
 		b := &nn.Builder{Graph: g, Target: o.Target}
+		if o.Target.Flash {
+			g.PreferFlash()
+		}
 		if adapters != nil {
 			b.Adapters = adapters
 		}

@@ -8,6 +8,8 @@ type arena struct {
 	regions []*region
 	// next is the size of the next region, unless a request is larger.
 	next int64
+	// exact has each region have the size of the request.
+	exact bool
 }
 
 // region is memory that was taken from the system at once.
@@ -64,6 +66,11 @@ func (a *arena) take(bytes int64) span {
 }
 
 func (a *arena) extend(bytes int64) *region {
+	if a.exact {
+		r := &region{chunks: []chunk{{size: bytes}}}
+		a.regions = append(a.regions, r)
+		return r
+	}
 	a.next = max(a.next, arenaFirst)
 	grown := false
 	for a.next < bytes {

@@ -106,6 +106,7 @@ type Graph struct {
 	domains map[string]bool
 	counts  []count // of NonZero
 	opset   int
+	flash   bool // see PreferFlash
 	scope   string
 	next    int
 }

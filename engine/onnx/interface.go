@@ -21,13 +21,9 @@ func (g *Graph) Interface() Interface {
 	return i
 }
 
-// Output returns the shape of an output for inputs of the given shapes, and false if they do not determine it: symbols have values where
-// a size of an input is k*symbol+c.
-func (i Interface) Output(name string, inputs map[string][]int) ([]int, bool) {
-	shape, ok := i.outputs[name]
-	if !ok {
-		return nil, false
-	}
+// Symbols returns the values of the symbols for inputs of the given shapes, as far as they determine them: a symbol has a value where
+// a size of an input is k*symbol+c. It is false for shapes that do not belong together.
+func (i Interface) Symbols(inputs map[string][]int) (map[string]int, bool) {
 	symbols := map[string]int{}
 	for input, sizes := range inputs {
 		have := i.inputs[input]
@@ -44,8 +40,26 @@ func (i Interface) Output(name string, inputs map[string][]int) ([]int, bool) {
 			}
 		}
 	}
-	out := make([]int, len(shape))
-	for k, d := range shape {
+	return symbols, true
+}
+
+// Output returns the shape of an output for inputs of the given shapes, and false if they do not determine it.
+func (i Interface) Output(name string, inputs map[string][]int) ([]int, bool) {
+	shape, ok := i.outputs[name]
+	if !ok {
+		return nil, false
+	}
+	symbols, ok := i.Symbols(inputs)
+	if !ok {
+		return nil, false
+	}
+	return shape.Eval(symbols)
+}
+
+// Eval returns the sizes for the given values of the symbols, or false if a symbol has none.
+func (s Shape) Eval(symbols map[string]int) ([]int, bool) {
+	out := make([]int, len(s))
+	for k, d := range s {
 		var err error
 		if out[k], err = d.Eval(symbols); err != nil {
 			return nil, false

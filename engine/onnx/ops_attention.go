@@ -51,6 +51,12 @@ func (g *Graph) Attend(q, k, v *Value, a Attention) *Value {
 		q, k = g.foldKeyMask(q, k, a)
 		a.KeyMask = nil
 	}
+	out := Shape{q.Dim(0), q.Dim(1), v.Dim(2)}
+	if g.flash && q.DType == dtype.BF16 && a.Bias == nil && a.KeyMask == nil && !a.Causal && q.Dim(2) == v.Dim(2) {
+		g.need(attentionOpset)
+		return g.op(DomainONNX, "Attention", q.DType, out, []*Value{q, k, v},
+			attr{"q_num_heads", int64(a.Heads)}, attr{"kv_num_heads", int64(a.Heads)}, attr{"scale", a.Scale})
+	}
 	in := []*Value{q, k, v}
 	switch {
 	case a.Bias != nil:
@@ -62,10 +68,16 @@ func (g *Graph) Attend(q, k, v *Value, a Attention) *Value {
 	if a.Causal {
 		unidirectional = 1
 	}
-	out := Shape{q.Dim(0), q.Dim(1), v.Dim(2)}
 	return g.op(DomainMicrosoft, op, q.DType, out, in,
 		attr{"num_heads", int64(a.Heads)}, attr{"scale", a.Scale}, attr{"unidirectional", unidirectional})
 }
+
+// attentionOpset is the version of ONNX's operators that has Attention.
+const attentionOpset = 23
+
+// PreferFlash has attention in bfloat16 written as ONNX's Attention where it can be. ONNX Runtime computes that by FlashAttention on all GPUs, and
+// MultiHeadAttention only in float16; but on some GPUs MultiHeadAttention uses cuDNN, which is faster.
+func (g *Graph) PreferFlash() { g.flash = true }
 
 // foldKeyMask makes the mask a part of the product: each head of q [B,S,N*D] gets further elements of one, each head of k
 // [B,T,N*D] a large negative one for a hidden key. In float32 ONNX Runtime has no attention with a key mask that avoids

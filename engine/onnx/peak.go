@@ -104,7 +104,9 @@ type buffer struct {
 	users       int
 	value       *Value
 	first, last int
-	span        span
+	// placed reports that the caller has memory for it.
+	placed bool
+	span   span
 }
 
 // peak runs a graph in mind.
@@ -120,7 +122,10 @@ type peak struct {
 	// vague reports values whose shape the planner does not know: results of matrices that are decoded just before their use.
 	vague map[*Value]bool
 	arena arena
-	err   error
+	// gpu reports that CUDA's operators run; placed are values that the caller has memory for.
+	gpu    bool
+	placed map[*Value]bool
+	err    error
 }
 
 func (p *peak) bytes(v *Value) int64 {
@@ -157,11 +162,11 @@ func (p *peak) plan(at int, n *node) {
 		}
 		p.vague[v] = n.op == "Dequantize" || n.op != "Reshape" && slices.ContainsFunc(n.in, func(x *Value) bool { return p.vague[x] })
 		b := p.place(n, v)
-		if b == nil && !p.vague[v] {
+		if b == nil && !p.vague[v] && !p.placed[v] {
 			b = p.reused(v)
 		}
 		if b == nil {
-			b = &buffer{bytes: p.bytes(v), first: at}
+			b = &buffer{bytes: p.bytes(v), first: at, placed: p.placed[v]}
 			p.all = append(p.all, b)
 		}
 		b.users++
@@ -225,7 +230,9 @@ func (p *peak) lay(g *Graph, order []int) {
 	}
 	for at, i := range order {
 		for _, b := range starts[at] {
-			b.span = p.arena.take(b.bytes)
+			if !b.placed {
+				b.span = p.arena.take(b.bytes)
+			}
 		}
 		var scratch []span
 		for _, bytes := range p.scratch(&g.nodes[i]) {
@@ -235,7 +242,9 @@ func (p *peak) lay(g *Graph, order []int) {
 			s.free()
 		}
 		for _, b := range ends[at] {
-			b.span.free()
+			if !b.placed {
+				b.span.free()
+			}
 		}
 	}
 }
@@ -244,6 +253,9 @@ func (p *peak) lay(g *Graph, order []int) {
 // hides keys it holds all products; GELU and the norm by the root of the mean square compute beside their operand; linear layers pack some of their
 // rows; convolutions transform some of their tiles.
 func (p *peak) scratch(n *node) []int64 {
+	if p.gpu {
+		return p.scratchOnGPU(n)
+	}
 	switch n.op {
 	case "MultiHeadAttention":
 		if len(n.in) == 1 {
@@ -328,7 +340,14 @@ func (p *peak) place(n *node, out *Value) *buffer {
 		return p.buffers[n.in[0]]
 	}
 	operands := n.in
+	if p.gpu {
+		if !inPlaceOnGPU[n.op] {
+			return nil
+		}
+		operands = n.in[:1]
+	}
 	switch {
+	case p.gpu:
 	case n.op == "Conv3x3" && len(n.in) > 3: // the sum
 		operands = n.in[3:]
 	case !inPlace[n.op]:

@@ -130,6 +130,10 @@ func appendCUDA(o *ort.SessionOptions, spec *SessionSpec) error {
 	if spec.TF32 {
 		settings["use_tf32"] = "1"
 	}
+	if spec.Flash {
+		const flash, efficient, math = 1, 2, 16
+		settings["sdpa_kernel"] = strconv.Itoa(flash | efficient | math)
+	}
 	if spec.Graphs {
 		settings["enable_cuda_graph"] = "1"
 	}

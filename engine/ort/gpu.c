@@ -1,5 +1,6 @@
 #include "gpu.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #ifdef _WIN32
@@ -25,6 +26,9 @@ static struct {
   int (*unpin)(void *);
   int (*stream)(void **, unsigned);
   int (*end)(void *);
+  int (*info)(size_t *, size_t *);
+  int (*count)(int *);
+  int (*attribute)(int *, int, int);
   const char *(*message)(int);
 } cuda;
 
@@ -41,8 +45,12 @@ int cg_gpu_open(void) {
   *(void **)&cuda.unpin = symbol(h, "cudaFreeHost");
   *(void **)&cuda.stream = symbol(h, "cudaStreamCreateWithFlags");
   *(void **)&cuda.end = symbol(h, "cudaStreamDestroy");
+  *(void **)&cuda.info = symbol(h, "cudaMemGetInfo");
+  *(void **)&cuda.count = symbol(h, "cudaGetDeviceCount");
+  *(void **)&cuda.attribute = symbol(h, "cudaDeviceGetAttribute");
   *(void **)&cuda.message = symbol(h, "cudaGetErrorString");
-  return !(cuda.get && cuda.set && cuda.alloc && cuda.free && cuda.copy && cuda.wait && cuda.pin && cuda.unpin && cuda.stream && cuda.end && cuda.message);
+  return !(cuda.get && cuda.set && cuda.alloc && cuda.free && cuda.copy && cuda.wait && cuda.pin && cuda.unpin && cuda.stream && cuda.end && cuda.info && cuda.count &&
+           cuda.attribute && cuda.message);
 }
 
 // The default stream does not wait for ONNX Runtime's streams, nor these for it: each copy is waited for.
@@ -53,30 +61,52 @@ static int copy(void *to, const void *from, size_t n, int kind) {
 
 enum { staged = 32 << 20 };  // bytes of each buffer
 
-static int upload(char *to, const char *from, size_t n) {
-  void *buffers[2] = {NULL, NULL}, *streams[2] = {NULL, NULL};
+struct cg_stager {
+  void *buffers[2], *streams[2];
+};
+
+static int end_stager(cg_stager *s) {
+  for (int i = 0; i < 2; i++) {
+    if (s->streams[i]) cuda.end(s->streams[i]);
+    if (s->buffers[i]) cuda.unpin(s->buffers[i]);
+  }
+  free(s);
+  return 0;
+}
+
+static int new_stager(cg_stager **out) {
+  cg_stager *s = calloc(1, sizeof *s);
+  if (!s) return 2;  // cudaErrorMemoryAllocation
   int error = 0;
   for (int i = 0; i < 2 && !error; i++) {
-    error = cuda.pin(&buffers[i], n < staged ? n : staged, 0);
-    if (!error) error = cuda.stream(&streams[i], 0);
+    error = cuda.pin(&s->buffers[i], staged, 0);
+    if (!error) error = cuda.stream(&s->streams[i], 1);  // does not wait for the default stream
   }
+  if (error) end_stager(s), s = NULL;
+  *out = s;
+  return error;
+}
+
+static int stage(cg_stager *s, char *to, const char *from, size_t n) {
+  int error = 0;
   for (int i = 0; n > 0 && !error; i = !i) {
     size_t part = n < staged ? n : staged;
-    error = cuda.wait(streams[i]);  // for the buffer's copy before
+    error = cuda.wait(s->streams[i]);  // for the buffer's copy before
     if (error) break;
-    memcpy(buffers[i], from, part);
-    error = cuda.copy(to, buffers[i], part, to_device, streams[i]);
+    memcpy(s->buffers[i], from, part);
+    error = cuda.copy(to, s->buffers[i], part, to_device, s->streams[i]);
     to += part, from += part, n -= part;
   }
   for (int i = 0; i < 2; i++) {
-    if (streams[i]) {
-      int late = cuda.wait(streams[i]);
-      if (!error) error = late;
-      cuda.end(streams[i]);
-    }
-    if (buffers[i]) cuda.unpin(buffers[i]);
+    int late = cuda.wait(s->streams[i]);
+    if (!error) error = late;
   }
   return error;
+}
+
+static int push(cg_stager *s, void *to, const void *from, size_t n) {
+  int error = cuda.copy(to, from, n, to_device, s->streams[0]);
+  return error ? error : cuda.wait(s->streams[0]);
 }
 
 #define ON(device, call)                           \
@@ -93,5 +123,21 @@ int cg_gpu_alloc(int device, size_t size, void **p) { ON(device, cuda.alloc(p, s
 int cg_gpu_free(int device, void *p) { ON(device, cuda.free(p)); }
 int cg_gpu_write(int device, void *to, const void *from, size_t n) { ON(device, copy(to, from, n, to_device)); }
 int cg_gpu_read(int device, void *to, const void *from, size_t n) { ON(device, copy(to, from, n, to_host)); }
-int cg_gpu_upload(int device, void *to, const void *from, size_t n) { ON(device, upload(to, from, n)); }
+int cg_gpu_stager(int device, cg_stager **s) { ON(device, new_stager(s)); }
+int cg_gpu_stager_end(int device, cg_stager *s) { ON(device, end_stager(s)); }
+int cg_gpu_stage(int device, cg_stager *s, void *to, const void *from, size_t n) { ON(device, stage(s, to, from, n)); }
+int cg_gpu_push(int device, cg_stager *s, void *to, const void *from, size_t n) { ON(device, push(s, to, from, n)); }
+int cg_gpu_pin(int device, size_t n, void **p) { ON(device, cuda.pin(p, n, 1)); }  // portable: for all GPUs
+int cg_gpu_unpin(int device, void *p) { ON(device, cuda.unpin(p)); }
+int cg_gpu_info(int device, size_t *available, size_t *total) { ON(device, cuda.info(available, total)); }
+int cg_gpu_count(int *n) { return cuda.count(n); }
+static int capability(int device, int *v) {
+  enum { major = 75, minor = 76 };  // cudaDeviceAttr
+  int high = 0, low = 0;
+  int error = cuda.attribute(&high, major, device);
+  if (!error) error = cuda.attribute(&low, minor, device);
+  *v = 10 * high + low;
+  return error;
+}
+int cg_gpu_capability(int device, int *v) { return capability(device, v); }
 const char *cg_gpu_message(int error) { return cuda.message(error); }

@@ -138,6 +138,9 @@ func (o *options) set(r *Runtime, spec *SessionSpec) error {
 		// Threads that wait for work while one of them copies took a third of a video decoder's CPU time.
 		entries[keyShared], entries[keySpin] = "1", "0"
 	}
+	if spec.Pooled {
+		entries[keyShared] = "1"
+	}
 	if spec.OnDevice && spec.Device.Kind != CPU {
 		entries[keyOnDevice] = "1"
 	}

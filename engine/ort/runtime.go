@@ -2,6 +2,7 @@ package ort
 
 // #cgo CFLAGS: -O3 -I${SRCDIR}/include
 // #cgo !windows LDFLAGS: -ldl
+// #include "gpu.h"
 // #include "shim.h"
 import "C"
 
@@ -56,8 +57,9 @@ type Runtime struct {
 
 	cuda    map[int]error // what probing a CUDA device said
 	gpus    map[int]*C.OrtMemoryInfo
-	uploads sync.Mutex // held while weights are copied to a GPU
-	gpu     *bool      // whether Buffers can be made; nil until that is known
+	stagers map[int]*stager
+	gpu     *bool // whether Buffers can be made; nil until that is known
+	pools   map[int]*pool
 	block   func() int
 }
 
@@ -82,7 +84,7 @@ func Open(cfg Config) (*Runtime, error) {
 	if cfg.Dump == "" {
 		cfg.Dump = os.Getenv(EnvDump)
 	}
-	r := &Runtime{cfg: cfg, sessions: map[*Session]struct{}{}, locations: map[string]string{}, cuda: map[int]error{}, gpus: map[int]*C.OrtMemoryInfo{}}
+	r := &Runtime{cfg: cfg, sessions: map[*Session]struct{}{}, locations: map[string]string{}, cuda: map[int]error{}, gpus: map[int]*C.OrtMemoryInfo{}, stagers: map[int]*stager{}, pools: map[int]*pool{}}
 	r.block = sync.OnceValue(r.probeBlock)
 	if err := r.load(); err != nil {
 		return nil, fmt.Errorf("opening ONNX Runtime %s: %w", cfg.Library, errors.Join(err, r.unload()))
@@ -143,6 +145,9 @@ func (r *Runtime) unload() error {
 	}
 	if r.host != nil {
 		C.cg_release_memory(r.api, r.host)
+	}
+	for i, s := range r.stagers {
+		C.cg_gpu_stager_end(C.int(i), s.ptr)
 	}
 	for _, info := range r.gpus {
 		C.cg_release_memory(r.api, info)

@@ -174,6 +174,9 @@ func (s *Session) Kept() int64 {
 	return int64(C.cg_memo_bytes(s.opts.memo))
 }
 
+// Captured is the number of graphs that the session has captured. They are freed with it.
+func (s *Session) Captured() int { return int(s.graph.Load()) }
+
 // Close waits for runs to end and frees the session. Closing twice does nothing.
 func (s *Session) Close() {
 	s.use.Lock()

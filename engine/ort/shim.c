@@ -30,6 +30,18 @@ OrtStatus *cg_unshare_arena(const OrtApi *api, OrtEnv *env) {
   return st;
 }
 
+OrtStatus *cg_share_gpu(const OrtApi *api, OrtEnv *env, const OrtMemoryInfo *gpu, const char *device) {
+  static const char *const keys[] = {"arena_extend_strategy"};
+  static const size_t values[] = {1};  // as requested
+  const char *const options[] = {"device_id"}, *const settings[] = {device};
+  OrtArenaCfg *cfg = NULL;
+  OrtStatus *st = api->CreateArenaCfgV2(keys, values, 1, &cfg);
+  if (st == NULL) st = api->CreateAndRegisterAllocatorV2(env, "CUDAExecutionProvider", gpu, cfg, options, settings, 1);
+  if (cfg) api->ReleaseArenaCfg(cfg);
+  return st;
+}
+OrtStatus *cg_unshare_gpu(const OrtApi *api, OrtEnv *env, const OrtMemoryInfo *gpu) { return api->UnregisterAllocator(env, gpu); }
+
 OrtStatus *cg_host_memory(const OrtApi *api, OrtMemoryInfo **info) {
   return api->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, info);
 }

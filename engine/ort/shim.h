@@ -35,6 +35,9 @@ void cg_release_env(const OrtApi *api, OrtEnv *env);
 // of two, and keeps the first block for as long as the session lives.
 OrtStatus *cg_share_arena(const OrtApi *api, OrtEnv *env);
 OrtStatus *cg_unshare_arena(const OrtApi *api, OrtEnv *env);
+// cg_share_gpu and cg_unshare_gpu do that for the memory of a GPU, whose number device holds.
+OrtStatus *cg_share_gpu(const OrtApi *api, OrtEnv *env, const OrtMemoryInfo *gpu, const char *device);
+OrtStatus *cg_unshare_gpu(const OrtApi *api, OrtEnv *env, const OrtMemoryInfo *gpu);
 
 OrtStatus *cg_host_memory(const OrtApi *api, OrtMemoryInfo **info);
 OrtStatus *cg_gpu_memory(const OrtApi *api, int device, OrtMemoryInfo **info);

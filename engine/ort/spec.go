@@ -61,6 +61,10 @@ type SessionSpec struct {
 	NoPattern bool
 	// Shrink gives the arena's unused memory back after each run. On the CPU such sessions share one arena, and their threads do not spin.
 	Shrink bool
+	// Flash has attention on CUDA computed by FlashAttention where cuDNN's would be taken.
+	Flash bool
+	// Pooled has the session allocate from the arena of Runtime.SharePool.
+	Pooled bool
 	// OnDevice has making the session fail when an operator cannot run on the device, which would run on the CPU otherwise.
 	OnDevice bool
 	// Graphs has a binding's runs on CUDA, when sizes and addresses stay, captured and launched as one graph. Making the session fails

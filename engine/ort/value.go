@@ -21,6 +21,15 @@ type Value struct {
 	Data  []byte
 }
 
+// NewValue makes a value of zeros.
+func NewValue(t dtype.DType, shape ...int) Value {
+	n := t.Size()
+	for _, d := range shape {
+		n *= d
+	}
+	return Value{DType: t, Shape: shape, Data: words(n)}
+}
+
 // Floats makes a float32 value over data, which is not copied.
 func Floats(data []float32, shape ...int) Value {
 	return Value{DType: dtype.F32, Shape: shape, Data: bytesOf(data)}

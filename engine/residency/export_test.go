@@ -18,6 +18,9 @@ type FakeSession struct {
 // Kept returns Keeps.
 func (f *FakeSession) Kept() int64 { return f.Keeps }
 
+// Captured implements session.
+func (*FakeSession) Captured() int { return 0 }
+
 // Inputs has none.
 func (f *FakeSession) Inputs() []ort.Info { return nil }
 

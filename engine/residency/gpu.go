@@ -3,6 +3,7 @@ package residency
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"comfygo/engine/nn"
@@ -17,6 +18,18 @@ type gpuStore struct {
 	mu    sync.Mutex // held while weights are copied, because missing weights are known only then
 	known map[string]*gpuWeight
 	bytes int64
+	// copies are pinned copies of evicted weights by key, for weights that take work on the host to make; held lists them, the
+	// oldest first. pin and unpin allocate their memory.
+	copies map[string]gpuCopy
+	held   []*ort.Pinned
+	pin    func(size int) *ort.Pinned
+	unpin  func(*ort.Pinned)
+}
+
+// gpuCopy is a weight in pinned memory.
+type gpuCopy struct {
+	*ort.Pinned
+	at int
 }
 
 // gpuWeight is one weight in one form.
@@ -31,6 +44,8 @@ type gpuRegion struct {
 	bytes int64
 	keys  []string
 	refs  int
+	// made reports that a weight had to be made on the host.
+	made bool
 }
 
 // gpuSet is what one session uses.
@@ -140,9 +155,15 @@ func (s *gpuStore) load(ctx context.Context, lib *ort.Runtime, d ort.Device, lis
 		if missing[key] == 0 || made[key] != nil {
 			continue
 		}
-		if err = ctx.Err(); err != nil {
+		_, stored := inParts(src)
+		r.made = r.made || !stored
+		c, kept := s.copies[key]
+		switch {
+		case ctx.Err() != nil:
 			err = context.Cause(ctx)
-		} else {
+		case kept:
+			err = memory.Push(at, c.Pinned, c.at, src.Size())
+		default:
 			err = write(memory, at, src, host.data[in.Name])
 		}
 		if err != nil {
@@ -214,10 +235,78 @@ func (w *gpuSet) release() {
 		if r.refs--; r.refs > 0 {
 			continue
 		}
+		w.store.keep(r)
 		for _, k := range r.keys {
 			delete(w.store.known, k)
 		}
 		w.store.bytes -= r.bytes
 		r.Close()
 	}
+}
+
+// keep copies the weights of a region that is evicted to pinned memory, if they took work to make. The oldest copies make room within the
+// budget.
+func (s *gpuStore) keep(r *gpuRegion) {
+	if !r.made || s.pin == nil || len(r.keys) == 0 {
+		return
+	}
+	if _, kept := s.copies[r.keys[0]]; kept {
+		return
+	}
+	p := s.pin(int(r.bytes))
+	for p == nil && len(s.held) > 0 {
+		s.forget(s.held[0])
+		p = s.pin(int(r.bytes))
+	}
+	if p == nil {
+		return
+	}
+	if err := r.Read(0, p.Data); err != nil {
+		s.unpin(p)
+		return
+	}
+	if s.copies == nil {
+		s.copies = map[string]gpuCopy{}
+	}
+	s.held = append(s.held, p)
+	for _, k := range r.keys {
+		s.copies[k] = gpuCopy{p, s.known[k].at}
+	}
+}
+
+// forget frees pinned memory.
+func (s *gpuStore) forget(p *ort.Pinned) {
+	for k, c := range s.copies {
+		if c.Pinned == p {
+			delete(s.copies, k)
+		}
+	}
+	s.held = slices.DeleteFunc(s.held, func(h *ort.Pinned) bool { return h == p })
+	s.unpin(p)
+}
+
+// forgetAll frees all pinned copies.
+func (s *gpuStore) forgetAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.held) > 0 {
+		s.forget(s.held[0])
+	}
+}
+
+// uncopied are the initializers of a list without a copy.
+func (s *gpuStore) uncopied(list []onnx.Initializer) []onnx.Initializer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []onnx.Initializer
+	for _, in := range list {
+		src, ok := in.Source.(nn.Source)
+		if ok && src.Size() >= inlineBelow {
+			if _, kept := s.copies[src.Key()]; kept {
+				continue
+			}
+		}
+		out = append(out, in)
+	}
+	return out
 }

@@ -58,15 +58,20 @@ func (s *Sessions) Available(d ort.Device) (bytes int64, ok bool) {
 	return n, n >= 0
 }
 
-// Fits reports whether a run of the given bytes leaves a tenth of the device's free memory to others.
+// Fits reports whether a run of the given bytes leaves a tenth of the device's free memory to others. On a GPU idle networks make room first.
 func (s *Sessions) Fits(d ort.Device, bytes int64) bool {
 	have := s.available(d)
+	if d.Kind == ort.CUDA && have >= 0 && bytes >= have/10*9 {
+		s.shelf(d).Free(bytes - have/10*9 + 1)
+		have = s.available(d)
+	}
 	return have < 0 || bytes < have/10*9
 }
 
-// Check fails when a run needs more memory than a device has, after idle sessions of the device were evicted.
+// Check fails when a run needs more memory than a device has, after idle sessions of the device were evicted. On a GPU it does not: networks
+// make room for their runs, and are streamed where that does not suffice.
 func (s *Sessions) Check(d ort.Device, what string, bytes int64) error {
-	if s.Fits(d, bytes) {
+	if d.Kind == ort.CUDA || s.Fits(d, bytes) {
 		return nil
 	}
 	s.shelf(d).EvictAll()
@@ -87,18 +92,28 @@ func (s *Sessions) askOthers() {
 	}
 }
 
-// Reserve enters the activations of a run into the ledger. The returned function takes them out again.
+// Reserve enters the activations of a run into the ledger. The returned function takes them out again. On a GPU networks know what their
+// runs take, and enter it themselves.
 func (s *Sessions) Reserve(d ort.Device, bytes int64) (release func()) {
+	if d.Kind == ort.CUDA {
+		return func() {}
+	}
 	sh := s.shelf(d)
+	s.reserve(sh, bytes)
+	return func() { s.reserve(sh, -bytes) }
+}
+
+func (s *Sessions) reserve(sh *shelf, bytes int64) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.running += bytes
 	sh.peak = max(sh.peak, sh.running)
-	return func() {
-		sh.mu.Lock()
-		defer sh.mu.Unlock()
-		sh.running -= bytes
-	}
+}
+
+// Capacity returns the memory of a device that is available or held by sessions; ok is false when it is not known.
+func (s *Sessions) Capacity(d ort.Device) (bytes int64, ok bool) {
+	n := s.available(d)
+	return n + s.shelf(d).Stats().Bytes, n >= 0
 }
 
 // Account is the ledger's state of one device.
@@ -109,6 +124,13 @@ type Account struct {
 	Weights  int64
 	// Running is the estimate of the activations of the runs that are going on, Peak the highest that there was.
 	Running, Peak int64
+	// Activations is the estimate of the memory that sessions on a GPU keep from run to run, and the memory of their inputs and outputs.
+	Activations int64
+	// Pinned are the bytes of pinned copies of weights on the host. Streamed are the bytes of weights that were copied to a GPU in steps
+	// since the start, StepStreamed those of the last step.
+	Pinned, Streamed, StepStreamed int64
+	// Ring is the part of Weights that streamed weights pass through.
+	Ring int64
 	// Loads, Reuses and Evictions count sessions since the start: made, found ready, and let go.
 	Loads, Reuses, Evictions int64
 }
@@ -121,11 +143,14 @@ func (s *Sessions) Accounts() []Account {
 		sh.mu.Lock()
 		a := Account{
 			Device: sh.device, Sessions: held.Entries, Weights: held.Bytes, Running: sh.running, Peak: sh.peak,
-			Loads: held.Misses, Reuses: held.Hits, Evictions: held.Evictions,
+			Loads: held.Misses, Reuses: held.Hits, Evictions: held.Evictions, Streamed: sh.streamed, StepStreamed: sh.lastStreamed,
 		}
+		streamed := sh.streamedWeights
+		a.Ring = sh.rings
 		sh.mu.Unlock()
 		if sh.device.Kind == ort.CUDA {
-			a.Weights = max(a.Weights, sh.gpu.total()) // the weights of a closed session may still be shared
+			weights := sh.gpu.total() + streamed
+			a.Weights, a.Activations, a.Pinned = weights, max(held.Bytes-weights, 0), s.pinned.Load()
 		} else {
 			a.Weights = s.weights.Bytes() // sessions share weights: the store knows what there is in all
 		}

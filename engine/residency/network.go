@@ -23,6 +23,7 @@ type session interface {
 	Run(ctx context.Context, inputs map[string]ort.Value, outputs []string) (map[string]ort.Value, error)
 	NewBinding(outputs ...string) (*ort.Binding, error)
 	Kept() int64
+	Captured() int
 	Close()
 }
 
@@ -54,6 +55,19 @@ type Network struct {
 	// graphs reports that steps are captured.
 	graphs bool
 
+	// streamed, when set, runs the network in place of the sessions. onGPU are the bytes of a GPU that it was charged with.
+	streamed *streamed
+	onGPU    int64
+	// estimate, on a GPU, knows the memory of runs; room evicts networks that are idle until the bytes are free.
+	estimate *estimate
+	room     func(bytes int64)
+	// retire has the network closed after its last use, and made anew for the next.
+	retire func()
+	// running is told the bytes that a run takes for its time.
+	running func(bytes int64)
+	// moved is told the bytes of weights that a run copied to a GPU.
+	moved func(bytes int64)
+
 	mu    sync.Mutex
 	steps []*steps // the one that was used last at the end
 
@@ -64,9 +78,13 @@ type Network struct {
 // Run computes outputs from inputs that differ from run to run. a are the adapters that the graph was written for, or
 // others of the same structure. The error wraps ErrOtherGraph when their graph is another one after all.
 func (n *Network) Run(ctx context.Context, a Adapted, inputs map[string]ort.Value, outputs ...string) (map[string]ort.Value, error) {
+	if n.streamed != nil {
+		return n.runStreamed(ctx, a, inputs, outputs)
+	}
 	if n.prompt != nil {
 		return n.Step(ctx, a, inputs, outputs...)
 	}
+	defer n.reserve(inputs)()
 	if len(n.parameters) > 0 {
 		f, err := n.factorsFor(ctx, a)
 		if err != nil {
@@ -116,6 +134,12 @@ func (n *Network) Close() {
 		n.closeSteps(s)
 	}
 	n.steps = nil
+	if n.streamed != nil {
+		n.streamed.Close()
+		n.drop(n.kept)
+		runtime.KeepAlive(n.stored)
+		return
+	}
 	n.session.Close()
 	if n.prompt != nil {
 		n.prompt.Close()

@@ -23,6 +23,8 @@ type Adapted struct {
 	// Steady, if set, reports the inputs that stay the same from run to run. On a GPU a separate session computes the values that depend
 	// only on them, when they change.
 	Steady func(input string) bool
+	// Sizes are the shapes of the inputs of the run that the network is wanted for.
+	Sizes map[string][]int
 }
 
 func (a Adapted) digest() string {

@@ -3,10 +3,12 @@ package residency
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"log/slog"
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
@@ -46,6 +48,10 @@ type Config struct {
 	Budget func(d ort.Device) int64
 	// Available returns the available bytes of a device's memory; nil turns all checks off. A negative result means unknown.
 	Available func(d ort.Device) int64
+	// Streaming is when the weights of networks are copied to a GPU in each step.
+	Streaming Streaming
+	// Pinned is the number of bytes of the host's memory that copies of streamed weights may take, pinned.
+	Pinned int64
 	// Graphs captures the steps of networks on CUDA and launches each as one graph.
 	Graphs bool
 	// Others, if set, has other processes let go of models that they hold. It is called when evicting our own did not suffice.
@@ -64,6 +70,9 @@ type Sessions struct {
 	// open makes the session of a graph whose memory was charged: openSession, except for tests.
 	open func(ctx context.Context, key Key, shrink bool, g *onnx.Graph) (session, error)
 
+	// pinned are the bytes of pinned copies.
+	pinned atomic.Int64
+
 	mu      sync.Mutex
 	devices map[ort.Device]*shelf
 	closed  bool
@@ -76,10 +85,18 @@ type shelf struct {
 
 	// gpu holds the weights of a GPU.
 	gpu gpuStore
+	// streaming is held while a streamed network runs: they share an arena.
+	streaming sync.Mutex
 
 	mu sync.Mutex
 	// running is the sum of the estimates of the runs that are going on, peak the highest that there was.
 	running, peak int64
+	// streamed are the bytes of weights that were copied to the device in steps, lastStreamed those of the last step.
+	streamed, lastStreamed int64
+	// streamedWeights are the bytes of the device that weights of streamed networks have.
+	streamedWeights int64
+	// rings are the bytes of it that weights pass through.
+	rings int64
 }
 
 // New returns a holder without sessions.
@@ -100,13 +117,26 @@ func (s *Sessions) shelf(d ort.Device) *shelf {
 				budget = b
 			}
 		}
-		sh = &shelf{Cache: cache.New[Key](budget, (*Network).Close), device: d, gpu: gpuStore{known: map[string]*gpuWeight{}}}
+		sh = &shelf{Cache: cache.New[Key](budget, (*Network).Close), device: d, gpu: s.newGPUStore(d)}
 		s.devices[d] = sh
 		if s.closed {
 			sh.Close()
 		}
 	}
 	return sh
+}
+
+func (s *Sessions) newGPUStore(d ort.Device) gpuStore {
+	return gpuStore{known: map[string]*gpuWeight{}, unpin: s.unpin, pin: func(size int) *ort.Pinned {
+		if s.cfg.Library == nil {
+			return nil
+		}
+		lib, err := s.cfg.Library()
+		if err != nil {
+			return nil
+		}
+		return s.pin(lib, d, size)
+	}}
 }
 
 func (s *Sessions) shelves() []*shelf {
@@ -123,24 +153,41 @@ func (s *Sessions) shelves() []*shelf {
 // not evicted while f runs. shrink makes the session release the memory of a run after it, for networks that run once. If
 // the device runs out of memory, all idle sessions of the device are evicted and the call is retried once.
 func (s *Sessions) Use(ctx context.Context, key Key, shrink bool, a Adapted, f func(*Network) error) error {
-	err := s.use(ctx, key, shrink, a, f)
-	if !ort.OutOfMemory(err) || ctx.Err() != nil {
-		return err
+	err := s.use(ctx, key, shrink, a, f, tryFirst)
+	for next := trySecond; next <= s.tries(key.Device) && ort.OutOfMemory(err) && ctx.Err() == nil; next++ {
+		s.cfg.Log.Warn("the device ran out of memory; evicting idle models and trying again", "device", key.Device.String(), "network", key.Network(), "error", err)
+		s.shelf(key.Device).EvictAll()
+		s.askOthers()
+		if again := s.use(ctx, key, shrink, a, f, next); !errors.Is(again, errUncut) {
+			err = again
+		}
 	}
-	s.cfg.Log.Warn("the device ran out of memory; evicting idle models and trying again", "device", key.Device.String(), "network", key.Network(), "error", err)
-	s.shelf(key.Device).EvictAll()
-	s.askOthers()
-	if err = s.use(ctx, key, shrink, a, f); ort.OutOfMemory(err) {
+	if ort.OutOfMemory(err) && ctx.Err() == nil {
 		return &MemoryError{What: "running " + key.Network() + " on " + key.Device.String(), Present: s.available(key.Device), Cause: err}
 	}
 	return err
 }
 
-func (s *Sessions) use(ctx context.Context, key Key, shrink bool, a Adapted, f func(*Network) error) error {
+// The tries to run a network: as it is, after idle networks were evicted, and block by block.
+const (
+	tryFirst = iota
+	trySecond
+	tryStreamed
+)
+
+// tries is the last try on a device.
+func (s *Sessions) tries(d ort.Device) int {
+	if d.Kind == ort.CUDA && s.cfg.Streaming != StreamNever && s.cfg.Library != nil {
+		return tryStreamed
+	}
+	return trySecond
+}
+
+func (s *Sessions) use(ctx context.Context, key Key, shrink bool, a Adapted, f func(*Network) error, try int) error {
 	sh := s.shelf(key.Device)
 	n, done, err := sh.Get(ctx, key, 0, func(ctx context.Context) (*Network, error) {
 		end := s.watch(ctx, true, key.Network())
-		n, err := s.make(ctx, sh, key, shrink, a)
+		n, err := s.make(ctx, sh, key, shrink, a, try)
 		end(err)
 		return n, err
 	})
@@ -159,7 +206,7 @@ func (s *Sessions) watch(ctx context.Context, loading bool, network string) func
 }
 
 // make writes the graph of a network, charges its memory and makes its session.
-func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, a Adapted) (*Network, error) {
+func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, a Adapted, try int) (*Network, error) {
 	g, err := a.Build()
 	if err != nil {
 		return nil, err
@@ -172,10 +219,17 @@ func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, a 
 		}
 	}
 	list := g.Initializers()
+	if key.Device.Kind == ort.CUDA {
+		n, err := s.makeStreamed(ctx, sh, key, g, a.Sizes, try)
+		if n != nil || err != nil {
+			return n, err
+		}
+	}
 	if err := s.charge(sh, key, list); err != nil {
 		return nil, err
 	}
 	var once *onnx.Graph
+	ctl := g.Interface()
 	if key.Target.CUDA && a.Steady != nil {
 		once = g.CutSteady(a.Steady)
 	}
@@ -197,6 +251,7 @@ func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, a 
 		watch: func(ctx context.Context) func(error) { return s.watch(ctx, false, network) },
 	}
 	mine := func(held *Network) bool { return held == n }
+	n.retire = func() { sh.Doom(key) }
 	n.computed, n.shape = changed, shape
 	n.charge = func(list []onnx.Initializer) (int64, error) {
 		bytes := s.takes(key.Device, list)
@@ -208,6 +263,12 @@ func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, a 
 		return bytes, nil
 	}
 	n.adjust = func(delta int64) { sh.ChargeMore(key, delta, mine) }
+	if key.Device.Kind == ort.CUDA {
+		n.estimate = newEstimate(ctl, g, once, shrink)
+		n.running = func(bytes int64) { s.reserve(sh, bytes) }
+		sh.Cost(key, reloadSeconds(list))
+		n.room = func(bytes int64) { s.makeRoom(sh, bytes) }
+	}
 	return n, nil
 }
 
@@ -224,7 +285,7 @@ func (s *Sessions) openSession(ctx context.Context, key Key, shrink bool, g *onn
 	}
 	made := list
 	if onGPU != nil {
-		made = unmade(list)
+		made = s.shelf(key.Device).gpu.uncopied(unmade(list))
 	}
 	set, err := s.weights.prepare(ctx, made, s.cfg.Threads)
 	if err == nil && onGPU != nil {
@@ -241,6 +302,7 @@ func (s *Sessions) openSession(ctx context.Context, key Key, shrink bool, g *onn
 	}
 	// The level above this one only rewrites convolutions into the blocked layout, which the graph has already.
 	spec := ort.SessionSpec{Name: g.Name, Device: key.Device, Threads: s.cfg.Threads, OptLevel: ort.OptExtended, TF32: s.cfg.TF32, Shrink: shrink, Shape: g.Interface().Output, Release: set.release}
+	spec.Flash = key.Target.Flash
 	// Weights that are made during each run would be in memory twice by the pattern of the first run.
 	spec.NoPattern = key.Target.Lean && !key.Target.CUDA
 	// What computes sizes runs on the CPU by design; a graph without that has nothing to do there.
@@ -352,6 +414,14 @@ func (s *Sessions) EvictAll() {
 	}
 }
 
+// Free is EvictAll, and frees the copies of evicted weights on the host.
+func (s *Sessions) Free() {
+	s.EvictAll()
+	for _, sh := range s.shelves() {
+		sh.gpu.forgetAll()
+	}
+}
+
 // Close ends all sessions, waiting for those in use.
 func (s *Sessions) Close() {
 	s.mu.Lock()
@@ -359,5 +429,6 @@ func (s *Sessions) Close() {
 	s.mu.Unlock()
 	for _, sh := range s.shelves() {
 		sh.Close()
+		sh.gpu.forgetAll()
 	}
 }

@@ -130,11 +130,11 @@ func TestBudget(t *testing.T) {
 	if want := []string{"open host", "open a", "open b", "close b", "open c"}; !slices.Equal(r.events, want) {
 		t.Errorf("it went %v, want %v", r.events, want)
 	}
-	if a := r.account(t, gpu); a.Weights != 800 || a.Sessions != 2 || a.Evictions != 1 {
+	if a := r.account(t, gpu); a.Weights+a.Activations != 800 || a.Sessions != 2 || a.Evictions != 1 {
 		t.Errorf("the account is %+v", a)
 	}
 	r.EvictAll()
-	if a := r.account(t, gpu); a.Weights != 0 || a.Sessions != 0 {
+	if a := r.account(t, gpu); a.Weights+a.Activations != 0 || a.Sessions != 0 {
 		t.Errorf("after evicting all the account is %+v", a)
 	}
 }
@@ -173,8 +173,8 @@ func TestKeptResults(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if a := r.account(t, gpu); a.Weights != c.charge || fmt.Sprint(r.events) != c.events {
-			t.Fatalf("%s that keeps %d: charged with %d, wanted %d; it went %v, want %s", c.files, c.keeps, a.Weights, c.charge, r.events, c.events)
+		if a := r.account(t, gpu); a.Weights+a.Activations != c.charge || fmt.Sprint(r.events) != c.events {
+			t.Fatalf("%s that keeps %d: charged with %d, wanted %d; it went %v, want %s", c.files, c.keeps, a.Weights+a.Activations, c.charge, r.events, c.events)
 		}
 	}
 	r.EvictAll()
@@ -209,7 +209,7 @@ func TestRoom(t *testing.T) {
 	if !errors.As(err, &short) || short.Needed != 1200 || short.Present != 1000 || !strings.Contains(err.Error(), "loading unet on cuda:0") {
 		t.Errorf("a network that does not fit: %v", err)
 	}
-	if a := r.account(t, gpu); a.Weights != 0 || a.Sessions != 0 {
+	if a := r.account(t, gpu); a.Weights+a.Activations != 0 || a.Sessions != 0 {
 		t.Errorf("the network that was refused is charged: %+v", a)
 	}
 }
@@ -253,19 +253,19 @@ func TestOutOfMemory(t *testing.T) {
 	}
 }
 
-// TestReserve sums the estimates of runs that overlap and keeps the peak.
+// TestReserve sums the estimates of runs on the CPU that overlap and keeps the peak.
 func TestReserve(t *testing.T) {
 	t.Parallel()
 	r := newRig(residency.Config{})
-	end := r.Reserve(gpu, 100)
-	endB := r.Reserve(gpu, 50)
-	if a := r.account(t, gpu); a.Running != 150 || a.Peak != 150 {
+	end := r.Reserve(ort.Device{}, 100)
+	endB := r.Reserve(ort.Device{}, 50)
+	if a := r.account(t, ort.Device{}); a.Running != 150 || a.Peak != 150 {
 		t.Errorf("while both run: %+v", a)
 	}
 	end()
-	r.Reserve(gpu, 20)()
+	r.Reserve(ort.Device{}, 20)()
 	endB()
-	if a := r.account(t, gpu); a.Running != 0 || a.Peak != 150 {
+	if a := r.account(t, ort.Device{}); a.Running != 0 || a.Peak != 150 {
 		t.Errorf("after both: %+v", a)
 	}
 }
@@ -277,11 +277,11 @@ func TestOthers(t *testing.T) {
 		frees bool // the other process frees its memory on request
 		try   func(r *rig) error
 	}{
-		"a run":                 {true, func(r *rig) error { return r.Check(gpu, "a run", 1000) }},
-		"a run, in vain":        {false, func(r *rig) error { return r.Check(gpu, "a run", 1000) }},
+		"a run":                 {true, func(r *rig) error { return r.Check(ort.Device{}, "a run", 1000) }},
+		"a run, in vain":        {false, func(r *rig) error { return r.Check(ort.Device{}, "a run", 1000) }},
 		"a load":                {true, func(r *rig) error { return r.use(residency.Key{Files: "a", Device: gpu}, 1000) }},
 		"a load, in vain":       {false, func(r *rig) error { return r.use(residency.Key{Files: "a", Device: gpu}, 1000) }},
-		"enough from the start": {true, func(r *rig) error { return r.Check(gpu, "a run", 10) }},
+		"enough from the start": {true, func(r *rig) error { return r.Check(ort.Device{}, "a run", 10) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

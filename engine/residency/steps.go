@@ -33,12 +33,19 @@ func (n *Network) mostSteps() int {
 	return 4
 }
 
+// mostCaptured bounds the graphs that a session captures, one for each size that was used: ONNX Runtime frees them with the session alone.
+const mostCaptured = 16
+
 // Step is Run for a network that is run again and again: inputs with unchanged bytes stay in place, which saves the transfer to a
 // GPU, and so do the factors of adapters; values that depend only on them are not computed again. Steps of one network exclude
 // each other.
 func (n *Network) Step(ctx context.Context, a Adapted, inputs map[string]ort.Value, outputs ...string) (map[string]ort.Value, error) {
+	if n.streamed != nil {
+		return n.runStreamed(ctx, a, inputs, outputs)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	defer n.reserve(inputs)()
 	s, err := n.stepsFor(inputs, outputs)
 	if err != nil {
 		return nil, err
@@ -54,6 +61,9 @@ func (n *Network) Step(ctx context.Context, a Adapted, inputs map[string]ort.Val
 	end(err)
 	n.chargeResults()
 	n.chargeSteps(s)
+	if n.graphs && n.session.Captured() >= mostCaptured {
+		n.retire()
+	}
 	return res, err
 }
 
@@ -79,7 +89,7 @@ func (n *Network) step(ctx context.Context, s *steps) (map[string]ort.Value, err
 
 // chargeSteps enters what a series keeps on a GPU into the ledger.
 func (n *Network) chargeSteps(s *steps) {
-	if n.mostSteps() == 1 {
+	if n.mostSteps() == 1 && n.estimate == nil {
 		return
 	}
 	now := s.binding.Bytes()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"comfygo/engine/tensor"
 )
@@ -27,22 +28,96 @@ func (g *guide) whole(ctx context.Context, sides [][]*entry, x *tensor.Tensor, s
 		sums[side] = like(x)
 		totals[side] = filled(x, 1e-37)
 	}
-	waiting := g.jobs(sides, x, sigma)
-	for len(waiting) > 0 {
-		var batch []*job
-		batch, waiting = g.nextBatch(waiting)
-		outputs, err := g.runBatch(ctx, batch, sigma)
-		if err != nil {
-			return nil, err
-		}
-		for i, j := range batch {
-			j.area.accumulate(sums[j.side], totals[j.side], outputs[i], j.weight)
-		}
+	err := g.runJobs(ctx, g.jobs(sides, x, sigma), sigma, func(j *job, y *tensor.Tensor) {
+		j.area.accumulate(sums[j.side], totals[j.side], y, j.weight)
+	})
+	if err != nil {
+		return nil, err
 	}
 	for side := range sums {
 		sums[side] = quotients(sums[side], totals[side])
 	}
 	return sums, nil
+}
+
+// runJobs runs jobs in batches, and calls done with the denoised latent of each, batch by batch. A network on several devices has each run an equal
+// number of jobs, at once. Upstream: _calc_cond_batch_multigpu.
+func (g *guide) runJobs(ctx context.Context, waiting []*job, sigma float32, done func(*job, *tensor.Tensor)) error {
+	networks := g.networks(len(waiting))
+	share := (len(waiting) + len(networks) - 1) / len(networks)
+	var all []*batchRun
+	lists := make([][]*batchRun, len(networks))
+	at, room := 0, share
+	for len(waiting) > 0 {
+		r := &batchRun{network: networks[at]}
+		r.jobs, waiting = g.nextBatch(waiting, room)
+		if len(networks) == 1 { // the memory that a batch leaves decides about the next one
+			if err := g.runBatch(ctx, r, sigma); err != nil {
+				return err
+			}
+			r.report(done)
+			continue
+		}
+		if err := g.join(r, sigma); err != nil {
+			return err
+		}
+		all, lists[at] = append(all, r), append(lists[at], r)
+		if room -= len(r.jobs); room == 0 {
+			at, room = at+1, share
+		}
+	}
+	if len(networks) == 1 {
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for _, list := range lists {
+		wg.Go(func() {
+			for _, r := range list {
+				if err := g.finish(ctx, r, sigma); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	for _, r := range all {
+		r.report(done)
+	}
+	return nil
+}
+
+// networks lists the network on the devices that a number of jobs is shared out to. Step caches, which compare one call with the call before, keep
+// to one device.
+func (g *guide) networks(jobs int) []Network {
+	s, ok := g.params.Network.(Spread)
+	if !ok || g.reuse != nil {
+		return []Network{g.params.Network}
+	}
+	all := s.Devices()
+	return all[:max(1, min(len(all), jobs))]
+}
+
+// batchRun is one call of the network for several jobs.
+type batchRun struct {
+	network Network
+	jobs    []*job
+	x       *tensor.Tensor
+	times   []float32
+	in      Inputs
+	// denoised are the results, by job.
+	denoised []*tensor.Tensor
+}
+
+func (r *batchRun) report(done func(*job, *tensor.Tensor)) {
+	for i, j := range r.jobs {
+		done(j, r.denoised[i])
+	}
 }
 
 // jobs lists the jobs of the entries that act at a level, defaults last.
@@ -94,15 +169,16 @@ func uncovered(jobs []*job, side int, x *tensor.Tensor) *tensor.Tensor {
 	return rest
 }
 
-// nextBatch removes the jobs that can run with the first one, up to the limit of memory, from the list. The order inside a
-// batch is the reverse of the list's, as upstream's.
-func (g *guide) nextBatch(waiting []*job) (batch, rest []*job) {
+// nextBatch removes the jobs that can run with the first one, at most the given number and up to the limit of memory, from the list. The order
+// inside a batch is the reverse of the list's, as upstream's.
+func (g *guide) nextBatch(waiting []*job, most int) (batch, rest []*job) {
 	var candidates []int
-	for i := len(waiting) - 1; i >= 0; i-- {
-		if waiting[i].fits(waiting[0]) {
+	for i := range waiting {
+		if len(candidates) < most && waiting[i].fits(waiting[0]) {
 			candidates = append(candidates, i)
 		}
 	}
+	slices.Reverse(candidates)
 	picked := candidates[:1]
 	for parts := 1; parts <= len(candidates); parts++ {
 		some := candidates[:len(candidates)/parts]
@@ -140,21 +216,30 @@ func (g *guide) fits(waiting []*job, indices []int) bool {
 }
 
 // outputs runs the network, or the substitute for its outputs.
-func (g *guide) outputs(ctx context.Context, batch []*job, x *tensor.Tensor, times []float32, in Inputs) (*tensor.Tensor, error) {
-	run := func(ctx context.Context) (*tensor.Tensor, error) { return g.params.Network.Predict(ctx, x, times, in) }
-	keys := make([]*entry, len(batch))
-	for i, j := range batch {
+func (g *guide) outputs(ctx context.Context, r *batchRun, x *tensor.Tensor) (*tensor.Tensor, error) {
+	run := func(ctx context.Context) (*tensor.Tensor, error) { return r.network.Predict(ctx, x, r.times, r.in) }
+	keys := make([]*entry, len(r.jobs))
+	for i, j := range r.jobs {
 		keys[i] = j.entry
 		known := slices.ContainsFunc(g.sides, func(side []*entry) bool { return slices.Contains(side, j.entry) })
 		if g.reuse == nil || g.reuse.guided || !known { // the requests in between differ each time
 			return run(ctx)
 		}
 	}
-	return g.reuse.around(ctx, in.Sigma, x, keys, run)
+	return g.reuse.around(ctx, r.in.Sigma, x, keys, run)
 }
 
-// runBatch runs the network once for several jobs and returns each one's denoised latent.
-func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*tensor.Tensor, error) {
+// runBatch runs the network once for several jobs.
+func (g *guide) runBatch(ctx context.Context, r *batchRun, sigma float32) error {
+	if err := g.join(r, sigma); err != nil {
+		return err
+	}
+	return g.finish(ctx, r, sigma)
+}
+
+// join joins what the jobs of a batch give the network.
+func (g *guide) join(r *batchRun, sigma float32) error {
+	batch := r.jobs
 	xs, inputs, negative := make([]*tensor.Tensor, len(batch)), make([][]Input, len(batch)), make([]bool, len(batch))
 	for i, j := range batch {
 		xs[i], inputs[i], negative[i] = j.x, j.inputs, j.side == 1
@@ -163,7 +248,7 @@ func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*t
 	if g.first != nil {
 		var err error
 		if x, err = beginning(x, g.first); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	times := make([]float32, x.Dim(0))
@@ -174,23 +259,28 @@ func (g *guide) runBatch(ctx context.Context, batch []*job, sigma float32) ([]*t
 	if hooks := batch[0].entry.cond.Hooks; len(hooks) > 0 {
 		in.Hooks = g.hooks.apply(g.model, g.sigmas, hooks, sigma)
 	}
-	raw, err := g.outputs(ctx, batch, g.model.Input(sigma, x), times, in)
+	r.x, r.times, r.in = x, times, in
+	return nil
+}
+
+// finish runs the network for a batch that was prepared.
+func (g *guide) finish(ctx context.Context, r *batchRun, sigma float32) error {
+	raw, err := g.outputs(ctx, r, g.model.Input(sigma, r.x))
 	if err != nil {
-		return nil, fmt.Errorf("running the model: %w", err)
+		return fmt.Errorf("running the model: %w", err)
 	}
-	if !tensor.SameShape(raw, x) {
-		return nil, fmt.Errorf("running the model: it returned shape %v for latents of shape %v", raw.Shape, x.Shape)
+	if !tensor.SameShape(raw, r.x) {
+		return fmt.Errorf("running the model: it returned shape %v for latents of shape %v", raw.Shape, r.x.Shape)
 	}
 	if err := g.checkFinite("the model's output", raw); err != nil {
-		return nil, err
+		return err
 	}
-	denoised := g.model.Denoised(sigma, raw, x)
-	out := make([]*tensor.Tensor, len(batch))
-	rows := x.Dim(0) / len(batch)
-	for i := range out {
-		out[i] = denoised.Slice(i*rows, (i+1)*rows)
+	denoised := g.model.Denoised(sigma, raw, r.x)
+	rows := r.x.Dim(0) / len(r.jobs)
+	for i := range r.jobs {
+		r.denoised = append(r.denoised, denoised.Slice(i*rows, (i+1)*rows))
 	}
-	return out, nil
+	return nil
 }
 
 // next returns the sigma after the given one in a schedule, or nil if the schedule does not contain it.

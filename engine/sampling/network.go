@@ -13,6 +13,14 @@ type Network interface {
 	Predict(ctx context.Context, x *tensor.Tensor, t []float32, in Inputs) (*tensor.Tensor, error)
 }
 
+// Spread is implemented by networks that may be on several devices: the conditioning entries of a step are shared out to them, and run there at
+// once.
+type Spread interface {
+	Network
+	// Devices lists the network on each of its devices, the network itself first. Their predictions are the same.
+	Devices() []Network
+}
+
 // Keeper is implemented by networks that are given something else than the noised latent where a noise mask protects it.
 type Keeper interface {
 	// Kept returns the network's input at sigma for a protected latent, both in the network's space, or nil, which means the

@@ -67,7 +67,7 @@ func runClass(t *testing.T, class *nodes.Class, values *pyjson.Object) []any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := node.Run(nodes.TestContext(t.Context(), nodes.Services{}))
+	r, err := node.Run(nodes.TestContext(t.Context(), nodes.Services{Engine: runtime}))
 	if err != nil {
 		t.Fatalf("%s: %v", class.Name, err)
 	}

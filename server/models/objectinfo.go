@@ -50,10 +50,11 @@ func (k *catalogues) of(owner string) *catalogue {
 
 // envOf returns the environment of the nodes' descriptions for a request.
 func (s *ObjectInfo) envOf(c echo.Context) nodes.Env {
-	if !s.Access.Owned() {
-		return s.Env()
+	env := s.Env()
+	if s.Access.Owned() {
+		env.Folders = s.Access.Folders(c)
 	}
-	return nodes.Env{Folders: s.Access.Folders(c)}
+	return env
 }
 
 // catalogued returns the description of all node classes, in the requested encoding ("" means none), and its tag. The

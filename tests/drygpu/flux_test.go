@@ -14,7 +14,7 @@ import (
 // TestFluxBlock holds the launches of a single block of Flux.
 func TestFluxBlock(t *testing.T) {
 	for _, compute := range []dtype.DType{dtype.BF16, dtype.F16} {
-		for sm, kind := range map[int]string{80: map[dtype.DType]string{dtype.F16: "flash", dtype.BF16: "efficient"}[compute], 90: "cudnn"} {
+		for sm, kind := range map[int]string{80: "flash", 90: "cudnn"} {
 			launched := func(blocks int) int {
 				path := manifest(t, "flux-dev-small", compute, func(key string) []string {
 					rest, is := strings.CutPrefix(key, "single_blocks.1.")
@@ -36,8 +36,12 @@ func TestFluxBlock(t *testing.T) {
 			}
 			block := (launched(6) - launched(3)) / 3
 			t.Logf("%s, compute capability %d: %d launches", compute, sm, block)
-			if block > 18 || block < 10 {
-				t.Errorf("%s, compute capability %d: a single block takes %d launches, want at most 18", compute, sm, block)
+			most := 18
+			if compute == dtype.BF16 && sm < 90 {
+				most = 19 // FlashAttention in bfloat16 is ONNX's Attention, which takes more launches than MultiHeadAttention
+			}
+			if block > most || block < 10 {
+				t.Errorf("%s, compute capability %d: a single block takes %d launches, want at most %d", compute, sm, block, most)
 			}
 		}
 	}

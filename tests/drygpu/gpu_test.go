@@ -18,6 +18,7 @@ import (
 	"comfygo/engine"
 	"comfygo/engine/dtype"
 	"comfygo/engine/ort"
+	"comfygo/engine/residency"
 	"comfygo/internal/ortlib"
 )
 
@@ -39,6 +40,12 @@ type scenario struct {
 	Size, Steps, Device int
 	// Graphs has steps captured.
 	Graphs bool
+	// Streaming and Reserve are the engine's; Pinned is the host's memory in MiB for pinned copies.
+	Streaming residency.Streaming
+	Reserve   int64
+	Pinned    int64
+	// Blind has the engine believe that there is memory without bound.
+	Blind bool
 }
 
 // envScenario holds the scenario of a process that was started for it.
@@ -130,6 +137,56 @@ type player struct {
 	file   *os.File
 }
 
+// count is the number of GPUs.
+func count() int {
+	n, err := strconv.Atoi(os.Getenv("DRYGPU_COUNT"))
+	if err != nil {
+		return 1
+	}
+	return n
+}
+
+// memory is the free memory of a GPU as the engine is told: -1 leaves it to CUDA.
+func (p *player) memory() int64 {
+	if p.Blind {
+		return 1 << 50
+	}
+	return -1
+}
+
+// account prints the engine's ledger of the GPU, for section name.
+func (p *player) account(name string) error {
+	for _, a := range p.rt.Stats().Devices {
+		if a.Device.Kind != ort.CUDA {
+			continue
+		}
+		text, err := json.Marshal(a)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("account %s %s\n", name, text)
+	}
+	return nil
+}
+
+// accounts reads what account printed.
+func accounts(t *testing.T, out string) map[string]residency.Account {
+	t.Helper()
+	found := map[string]residency.Account{}
+	for line := range strings.Lines(out) {
+		words := strings.SplitN(line, " ", 3)
+		if words[0] != "account" || len(words) < 3 {
+			continue
+		}
+		var a residency.Account
+		if err := json.Unmarshal([]byte(words[2]), &a); err != nil {
+			t.Fatal(err)
+		}
+		found[words[1]] = a
+	}
+	return found
+}
+
 // mark begins a section of the record.
 func (p *player) mark(name string) error {
 	_, err := fmt.Fprintf(p.file, "0 mark %s\n", name)
@@ -149,7 +206,8 @@ func play(text string) error {
 	defer p.file.Close()
 	p.rt = engine.New(engine.Config{
 		Library: func() (string, error) { return ortlib.Find(ortlib.Options{CUDA: true}) },
-		Device:  ort.Device{Kind: ort.CUDA, Index: p.Device}, UNet: p.UNet, VAE: p.VAE, Graphs: p.Graphs,
+		Device:  ort.Device{Kind: ort.CUDA, Index: p.Device}, GPUs: count(), UNet: p.UNet, VAE: p.VAE, Graphs: p.Graphs,
+		Streaming: p.Streaming, DeviceReserve: p.Reserve, Pinned: p.Pinned << 20, DeviceMemory: func(int) int64 { return p.memory() },
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	defer p.rt.Close()
@@ -178,8 +236,10 @@ type record struct {
 	names    []string
 	sections map[string]*section
 	// gpus counts calls by GPU, memory is the most that was taken of each in bytes.
-	gpus   map[string]int
-	memory map[string]int64
+	gpus map[string]int
+	// launched are the GPUs of launches, in order.
+	launched []string
+	memory   map[string]int64
 }
 
 func parse(t *testing.T, text string) *record {
@@ -211,6 +271,7 @@ func parse(t *testing.T, text string) *record {
 			begin(words[2])
 		case "kernel", "gemm", "call", "cudnn", "memset":
 			s.launches++
+			r.launched = append(r.launched, words[0])
 			s.kernels[strings.Join(words[1:min(len(words), 3)], " ")]++
 		case "copy":
 			s.copies = append(s.copies, strings.Join(words[2:], " "))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 
+	"comfygo/engine"
 	"comfygo/engine/family/dryrun"
 	"comfygo/engine/ort"
 	"comfygo/engine/sampling"
@@ -72,6 +73,11 @@ func steps(ctx context.Context, p *player) error {
 	if err != nil {
 		return err
 	}
+	return p.predict(ctx, m, p.prefix)
+}
+
+// predict is steps for a model; the names of sections begin with prefix.
+func (p *player) predict(ctx context.Context, m *engine.Model, prefix string) error {
 	format := m.LatentFormat()
 	x := tensor.New(2, format.Channels, p.Size/8, p.Size/8)
 	cond, err := dryrun.Entry(ctx, m.Denoiser())
@@ -91,15 +97,18 @@ func steps(ctx context.Context, p *player) error {
 		}
 	}
 	for i := range p.Steps {
-		if err := p.mark(fmt.Sprint(p.prefix, "step", i)); err != nil {
+		if err := p.mark(fmt.Sprint(prefix, "step", i)); err != nil {
 			return err
 		}
 		x.Data[0] = float32(i) // the latent changes from step to step, the text does not
 		if _, err := m.Predict(ctx, x, []float32{float32(500 - i), float32(500 - i)}, sampling.Inputs{List: list}); err != nil {
 			return err
 		}
+		if err := p.account(fmt.Sprint(prefix, "step", i)); err != nil {
+			return err
+		}
 	}
-	return p.mark(p.prefix + "end")
+	return p.mark(prefix + "end")
 }
 
 // sizes predicts for a size, and for one that needs another graph.
@@ -125,6 +134,9 @@ func decode(ctx context.Context, p *player) error {
 			return err
 		}
 		if _, err := vae.Decode(ctx, tensor.New(1, 4, p.Size/8, p.Size/8)); err != nil {
+			return err
+		}
+		if err := p.account(fmt.Sprint("decode", i)); err != nil {
 			return err
 		}
 	}

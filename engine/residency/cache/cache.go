@@ -25,6 +25,8 @@ type Cache[K comparable, V any] struct {
 	entries map[K]*entry[K, V]
 	idle    *list.List // of *entry, the one used longest ago in front
 	stats   Stats
+	// clock is the rank of the value that was evicted last.
+	clock float64
 }
 
 // Stats are figures since the cache was made.
@@ -47,6 +49,8 @@ type entry[K comparable, V any] struct {
 	failed bool
 	doomed bool          // close it when the last user leaves
 	place  *list.Element // in idle; nil while in use
+	// cost is what building it again costs. rank orders idle values: it grows with cost, and with the time of their last use.
+	cost, rank float64
 }
 
 // ErrClosed is returned by Get on a closed cache.
@@ -135,6 +139,27 @@ func (c *Cache[K, V]) ChargeMore(key K, bytes int64, is func(V) bool) {
 	c.closeAll(closing)
 }
 
+// Cost sets what building the value of key again costs, in any unit. Idle values are evicted in the order of the GreedyDual-Size rule: those
+// that cost little for their size and were not used for long come first, in the order of their last use where costs are 0.
+func (c *Cache[K, V]) Cost(key K, cost float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.entries[key]; e != nil {
+		e.cost = cost
+	}
+}
+
+// victim is the idle value to evict next.
+func (c *Cache[K, V]) victim() *list.Element {
+	best := c.idle.Front()
+	for p := best; p != nil; p = p.Next() {
+		if p.Value.(*entry[K, V]).rank < best.Value.(*entry[K, V]).rank {
+			best = p
+		}
+	}
+	return best
+}
+
 // built reports that the building of the value has ended, after which it may be read.
 func (e *entry[K, V]) built() bool {
 	select {
@@ -190,6 +215,10 @@ func (c *Cache[K, V]) leave(e *entry[K, V]) {
 			closing = append(closing, e.value)
 		} else {
 			e.place = c.idle.PushBack(e)
+			e.rank = c.clock
+			if e.bytes > 0 {
+				e.rank += e.cost / float64(e.bytes)
+			}
 			closing = c.shrink(0)
 		}
 	}
@@ -208,7 +237,7 @@ func (c *Cache[K, V]) forget(e *entry[K, V]) {
 func (c *Cache[K, V]) shrink(need int64) []V {
 	var closing []V
 	for c.idle.Len() > 0 && c.used+need > c.budget {
-		closing = append(closing, c.evict(c.idle.Front()))
+		closing = append(closing, c.evict(c.victim()))
 	}
 	return closing
 }
@@ -219,6 +248,7 @@ func (c *Cache[K, V]) evict(place *list.Element) V {
 	c.forget(e)
 	c.used -= e.bytes
 	c.stats.Evictions++
+	c.clock = max(c.clock, e.rank)
 	return e.value
 }
 
@@ -242,14 +272,14 @@ func (c *Cache[K, V]) gone(n int) {
 	}
 }
 
-// Free closes idle values, those used longest ago first, until their bytes add up to at least want or none is left.
+// Free closes idle values, in the order of Cost, until their bytes add up to at least want or none is left.
 // It returns the number of freed bytes.
 func (c *Cache[K, V]) Free(want int64) int64 {
 	c.mu.Lock()
 	before := c.used
 	var closing []V
 	for c.idle.Len() > 0 && before-c.used < want {
-		closing = append(closing, c.evict(c.idle.Front()))
+		closing = append(closing, c.evict(c.victim()))
 	}
 	freed := before - c.used
 	c.mu.Unlock()
@@ -271,6 +301,17 @@ func (c *Cache[K, V]) EvictAll() {
 	}
 	c.mu.Unlock()
 	c.closeAll(closing)
+}
+
+// Doom has the value of key, which the caller uses, closed when its last user leaves; the next Get builds it anew.
+func (c *Cache[K, V]) Doom(key K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.entries[key]; e != nil && e.users > 0 {
+		e.doomed = true
+		delete(c.entries, key)
+		c.stats.Evictions++
+	}
 }
 
 // Close closes all values, waiting for those in use, and rejects further calls of Get.

@@ -1,0 +1,687 @@
+package residency
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"comfygo/engine/nn"
+	"comfygo/engine/onnx"
+	"comfygo/engine/ort"
+)
+
+// streamed runs a network whose weights do not fit into a GPU's memory. Its graph is cut into parts, one for each block of the network;
+// equal parts have one session, since weights are inputs. The weights of some parts stay on the GPU, those of the others are copied into
+// a ring while the parts before them run.
+type streamed struct {
+	owner    *Sessions
+	lib      *ort.Runtime
+	key      Key
+	ctl      onnx.Interface
+	parts    []*streamedPart
+	sessions []*ort.Session
+	plans    map[[32]byte]*onnx.Graph
+	given    map[string]*onnx.Value // inputs of the whole graph
+	wanted   map[string]*onnx.Value // outputs
+
+	resident *ort.Region
+	ringMem  *ort.Region
+	values   *ort.Region
+	closed   func()      // is called at the end
+	leave    func()      // gives back the shared arena
+	turn     *sync.Mutex // held while it runs, as it shares the arena
+
+	// sizes is the layout of the values for the run before, and bound what its inputs hold.
+	sizes *layout
+	bound map[string]ort.Value
+	// arena is the estimate of the memory that the sessions share.
+	arena onnx.GPUArena
+	known map[string]bool
+	// moved are the bytes of weights that were copied in all, last those of the last run.
+	moved, last atomic.Int64
+}
+
+// streamedPart is one part with its weights.
+type streamedPart struct {
+	onnx.Part
+	shapes map[string]*onnx.Value // of inputs and outputs, by their names in the part
+	// bytes are those of the block that holds the weights, each at its place.
+	bytes int
+	at    []int
+	// fixed reports that the block stays on the GPU. place is where it lies, there or in the ring.
+	fixed   bool
+	place   int
+	session *ort.Session
+	// pinned, when set, is a copy of the block on the host.
+	pinned *ort.Pinned
+}
+
+// errUncut reports that a graph has no parts to stream.
+var errUncut = errors.New("the network has no blocks that could be on the GPU one after another")
+
+// group is the block that a weight belongs to: its name up to the first number. What several blocks share is a group by itself.
+func group(in onnx.Initializer) string {
+	of := func(name string) string {
+		words := strings.Split(name, ".")
+		for i, w := range words {
+			if _, err := strconv.Atoi(w); err == nil {
+				return strings.Join(words[:i+1], ".")
+			}
+		}
+		return ""
+	}
+	names := strings.Split(in.Name, "+")
+	first := of(names[0])
+	for _, n := range names[1:] {
+		if of(n) != first {
+			return in.Name
+		}
+	}
+	return first
+}
+
+// newStreamed prepares a network for runs within the given memory of a GPU. inputs are the shapes of the inputs of its first run.
+func (s *Sessions) newStreamed(ctx context.Context, sh *shelf, key Key, g *onnx.Graph, inputs map[string][]int, have int64) (_ *streamed, err error) {
+	lib, err := s.cfg.Library()
+	if err != nil {
+		return nil, err
+	}
+	c := &streamed{
+		owner: s, turn: &sh.streaming, lib: lib, key: key, ctl: g.Interface(), plans: map[[32]byte]*onnx.Graph{},
+		given: map[string]*onnx.Value{}, wanted: map[string]*onnx.Value{}, bound: map[string]ort.Value{}, known: map[string]bool{},
+	}
+	defer func() {
+		if err != nil {
+			c.Close()
+		}
+	}()
+	for _, v := range g.Inputs() {
+		c.given[v.Name] = v
+	}
+	for _, p := range g.Parameters() {
+		c.given[p.Name] = p.Value
+	}
+	for _, v := range g.Outputs() {
+		c.wanted[v.Name] = v
+	}
+	parts, err := g.Cut(group)
+	if err != nil {
+		return nil, err
+	}
+	if len(parts) < 2 {
+		return nil, errUncut
+	}
+	for _, p := range parts {
+		part := &streamedPart{Part: p, shapes: map[string]*onnx.Value{}}
+		for _, v := range append(p.Inputs(), p.Outputs()...) {
+			part.shapes[v.Name] = v
+		}
+		for _, w := range p.Weights {
+			src, ok := w.Source.(nn.Source)
+			if !ok {
+				return nil, fmt.Errorf("streaming weight %s: its source is a %T", w.Name, w.Source)
+			}
+			part.at = append(part.at, part.bytes)
+			part.bytes += onGPU(src.Size())
+		}
+		c.parts = append(c.parts, part)
+		c.plans[p.Form] = p.Planner()
+	}
+	if err := c.arrange(inputs, have); err != nil {
+		return nil, err
+	}
+	if c.leave, err = lib.SharePool(key.Device); err != nil {
+		return nil, err
+	}
+	if err := c.open(ctx); err != nil {
+		return nil, err
+	}
+	for _, p := range c.parts {
+		if p.fixed {
+			if err := c.load(ctx, p); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return c, nil
+}
+
+// arrange decides which parts stay on the GPU, and allocates memory: what they and the values of a run take has to be within have.
+func (c *streamed) arrange(inputs map[string][]int, have int64) error {
+	l, err := c.layout(inputs)
+	if err != nil {
+		return err
+	}
+	if err := c.estimate(l); err != nil {
+		return err
+	}
+	have -= have / 20 // for handles of CUDA's libraries
+	values := int64(l.bytes) + c.arena.Bytes()/8*9
+	pairs, most, all := 0, 0, int64(0)
+	for i, p := range c.parts {
+		most = max(most, p.bytes)
+		pairs = max(pairs, p.bytes+c.parts[(i+1)%len(c.parts)].bytes)
+		all += int64(p.bytes)
+	}
+	ring := pairs
+	if values+int64(ring) > have {
+		ring = most
+	}
+	if values+int64(ring) > have {
+		return &MemoryError{What: "running " + c.key.Network() + " on " + c.key.Device.String() + " block by block", Needed: values + int64(ring), Present: have}
+	}
+	room := c.owner.residentBytes(have, have-values-int64(ring))
+	// Parts that stay are spread over the network, so that the others are copied while they run.
+	fixed, due := int64(0), int64(0)
+	for _, p := range c.parts {
+		due += room * int64(p.bytes) / max(all, 1)
+		if size := int64(p.bytes); size > 0 && due >= size && fixed+size <= room {
+			p.fixed = true
+			due -= size
+			fixed += size
+		}
+	}
+	for _, p := range c.parts { // the rest of the room
+		if size := int64(p.bytes); !p.fixed && size > 0 && fixed+size <= room {
+			p.fixed = true
+			fixed += size
+		}
+	}
+	next, at := 0, 0
+	for _, p := range c.parts {
+		if p.fixed {
+			p.place = at
+			at += p.bytes
+			continue
+		}
+		if next+p.bytes > ring {
+			next = 0
+		}
+		p.place = next
+		next += p.bytes
+	}
+	if c.ringMem, err = c.lib.NewRegion(c.key.Device, ring); err != nil {
+		return err
+	}
+	if c.resident, err = c.lib.NewRegion(c.key.Device, int(fixed)); err != nil {
+		return err
+	}
+	c.owner.cfg.Log.Info("the weights do not fit on the GPU together: some are copied there in each step", "network", c.key.Network(), "device", c.key.Device.String(),
+		"stay_mib", fixed>>20, "copied_mib", (all-fixed)>>20, "ring_mib", ring>>20, "values_mib", values>>20)
+	return nil
+}
+
+// open makes a session for each form of parts, and for each part that has initializers: they lie where the part's block does.
+func (c *streamed) open(ctx context.Context) error {
+	known := map[[32]byte]*ort.Session{}
+	for _, p := range c.parts {
+		if ready := known[p.Form]; ready != nil {
+			p.session = ready
+			continue
+		}
+		var inits []ort.Initializer
+		for i, w := range p.Weights {
+			if w.Bound {
+				inits = append(inits, ort.Initializer{Name: w.Input, DType: w.DType, Shape: w.Shape, On: c.home(p), At: p.place + p.at[i]})
+			}
+		}
+		location, err := c.lib.Location("")
+		if err != nil {
+			return err
+		}
+		model, err := p.Marshal(func(in onnx.Initializer) (onnx.Placement, error) {
+			n := int64(in.DType.Size())
+			for _, d := range in.Shape {
+				n *= int64(d)
+			}
+			return onnx.Placement{Location: location, Length: n}, nil
+		})
+		if err != nil {
+			return err
+		}
+		p.session, err = c.lib.NewSession(ctx, ort.SessionSpec{
+			Name: p.Name, Model: model, Initializers: inits, Device: c.key.Device, Threads: c.owner.cfg.Threads, OptLevel: ort.OptExtended,
+			TF32: c.owner.cfg.TF32, Pooled: true, Flash: c.key.Target.Flash, OnDevice: !p.ComputesShapes(),
+		})
+		if err != nil {
+			return err
+		}
+		c.sessions = append(c.sessions, p.session)
+		if len(inits) == 0 {
+			known[p.Form] = p.session
+		}
+	}
+	return nil
+}
+
+// home is the region that a part's block is in.
+func (c *streamed) home(p *streamedPart) *ort.Region {
+	if p.fixed {
+		return c.resident
+	}
+	return c.ringMem
+}
+
+// load copies the weights of a part to their place.
+func (c *streamed) load(ctx context.Context, p *streamedPart) error {
+	to, base := c.home(p), p.place
+	if p.pinned != nil {
+		return to.Push(base, p.pinned, 0, p.bytes)
+	}
+	var list []onnx.Initializer
+	for _, w := range p.Weights {
+		if _, stored := inParts(w.Source.(nn.Source)); !stored {
+			list = append(list, w.Initializer)
+		}
+	}
+	made, err := c.owner.weights.prepare(ctx, list, c.owner.cfg.Threads)
+	if err != nil {
+		return err
+	}
+	defer made.release()
+	if pinned := c.owner.pin(c.lib, c.key.Device, p.bytes); pinned != nil && !p.fixed {
+		for i, w := range p.Weights {
+			if err := fillIn(pinned.Data[p.at[i]:], w.Source.(nn.Source), made.data[w.Name]); err != nil {
+				c.owner.unpin(pinned)
+				return fmt.Errorf("loading weight %s: %w", w.Name, err)
+			}
+		}
+		p.pinned = pinned
+		return to.Push(base, pinned, 0, p.bytes)
+	}
+	for i, w := range p.Weights {
+		if err := write(to, base+p.at[i], w.Source.(nn.Source), made.data[w.Name]); err != nil {
+			return fmt.Errorf("loading weight %s: %w", w.Name, err)
+		}
+	}
+	return nil
+}
+
+// fillIn copies a weight to the host's memory: data, or the stored tensors that it consists of.
+func fillIn(to []byte, src nn.Source, data []byte) error {
+	parts, ok := inParts(src)
+	if !ok {
+		copy(to, data)
+		return nil
+	}
+	for _, e := range parts {
+		if err := e.Probe(0, len(e.Data)); err != nil {
+			return fmt.Errorf("reading %v of %s: %w", e, e.File, err)
+		}
+		to = to[copy(to, e.Data):]
+		e.Release()
+	}
+	return nil
+}
+
+// run computes outputs.
+func (c *streamed) run(ctx context.Context, inputs map[string]ort.Value, outputs []string) (map[string]ort.Value, error) {
+	shapes := make(map[string][]int, len(inputs))
+	for name, v := range inputs {
+		shapes[name] = v.Shape
+	}
+	l, err := c.layout(shapes)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.estimate(l); err != nil {
+		return nil, err
+	}
+	if err := c.bind(l, inputs); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r := newRing()
+	ready := make(chan struct{}, len(c.parts)) // for each part in the ring, in order
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(ready)
+		for _, p := range c.parts {
+			if p.fixed {
+				continue
+			}
+			if !r.take(ctx, p.place, p.bytes) {
+				return
+			}
+			if err := c.load(ctx, p); err != nil {
+				cancel(err)
+				return
+			}
+			ready <- struct{}{}
+		}
+	})
+	moved := int64(0)
+	for _, p := range c.parts {
+		if !p.fixed {
+			if _, ok := <-ready; !ok {
+				err = context.Cause(ctx)
+				break
+			}
+			moved += int64(p.bytes)
+		}
+		if err = c.runPart(ctx, l, p, inputs); err != nil {
+			break
+		}
+		if !p.fixed {
+			r.give()
+		}
+	}
+	cancel(err)
+	wg.Wait()
+	c.last.Store(moved)
+	c.moved.Add(moved)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]ort.Value, len(outputs))
+	for _, name := range outputs {
+		place, ok := l.places[name]
+		v := c.wanted[name]
+		if !ok || v == nil {
+			return nil, fmt.Errorf("there is no output %q", name)
+		}
+		value := ort.NewValue(v.DType, place.shape...)
+		if err := c.values.Read(place.at, value.Data); err != nil {
+			return nil, err
+		}
+		out[name] = value
+	}
+	return out, nil
+}
+
+// bind copies the inputs that changed since the run before to the GPU.
+func (c *streamed) bind(l *layout, inputs map[string]ort.Value) error {
+	if c.sizes != l {
+		clear(c.bound)
+		if c.values == nil || c.values.Size() < l.bytes {
+			c.values.Close()
+			region, err := c.lib.NewRegion(c.key.Device, l.bytes)
+			c.values = region
+			if err != nil {
+				return err
+			}
+		}
+		c.sizes = l
+	}
+	for name, v := range inputs {
+		place, ok := l.places[name]
+		if !ok || same(c.bound[name], v) { // sizes stay on the host, and some inputs are not read
+			continue
+		}
+		if want := c.given[name]; want.DType != v.DType {
+			return fmt.Errorf("input %s was given %v, wanted %v", name, v.DType, want.DType)
+		}
+		v.Data = aligned(v.Data)
+		delete(c.bound, name)
+		if err := c.values.Write(place.at, v.Data); err != nil {
+			return err
+		}
+		c.bound[name] = v
+	}
+	return nil
+}
+
+func (c *streamed) runPart(ctx context.Context, l *layout, p *streamedPart, inputs map[string]ort.Value) error {
+	in, out := map[string]ort.Placed{}, map[string]ort.Placed{}
+	for i, w := range p.Weights {
+		if !w.Bound {
+			in[w.Input] = ort.Placed{Value: ort.Value{DType: w.DType, Shape: w.Shape}, On: c.home(p), At: p.place + p.at[i]}
+		}
+	}
+	placed := func(name, whole string) ort.Placed {
+		place := l.places[whole]
+		return ort.Placed{Value: ort.Value{DType: p.shapes[name].DType, Shape: place.shape}, On: c.values, At: place.at}
+	}
+	for name, whole := range p.Reads {
+		if v, given := inputs[whole]; given && !p.shapes[name].DType.IsFloat() {
+			in[name] = ort.Placed{Value: v}
+			continue
+		}
+		if _, ok := l.places[whole]; !ok {
+			return fmt.Errorf("input %s is missing", whole)
+		}
+		in[name] = placed(name, whole)
+	}
+	for name, whole := range p.Writes {
+		out[name] = placed(name, whole)
+	}
+	return p.session.RunPlaced(ctx, in, out)
+}
+
+// bytes is the memory that it takes on the GPU.
+func (c *streamed) bytes() int64 {
+	n := c.arena.Bytes()
+	for _, r := range []*ort.Region{c.resident, c.ringMem, c.values} {
+		if r != nil {
+			n += int64(r.Size())
+		}
+	}
+	return n
+}
+
+// Close frees it.
+func (c *streamed) Close() {
+	for _, s := range c.sessions {
+		s.Close()
+	}
+	c.sessions = nil
+	for _, p := range c.parts {
+		c.owner.unpin(p.pinned)
+		p.pinned = nil
+	}
+	c.resident.Close()
+	c.ringMem.Close()
+	c.values.Close()
+	if c.leave != nil {
+		c.leave()
+		c.leave = nil
+	}
+	if c.closed != nil {
+		c.closed()
+		c.closed = nil
+	}
+}
+
+// estimate simulates a run for a layout.
+func (c *streamed) estimate(l *layout) error {
+	if c.known[l.key] {
+		return nil
+	}
+	done := map[[32]byte]bool{}
+	for _, p := range c.parts {
+		if done[p.Form] {
+			continue
+		}
+		done[p.Form] = true
+		if err := c.arena.Run(c.plans[p.Form], onnx.GPURun{Symbols: l.symbols}); err != nil {
+			return err
+		}
+	}
+	c.known[l.key] = true
+	return nil
+}
+
+// layout is where the values that parts pass to each other lie, for some sizes.
+type layout struct {
+	key     string
+	symbols map[string]int
+	places  map[string]valuePlace
+	bytes   int
+}
+
+type valuePlace struct {
+	shape []int
+	at    int
+}
+
+// layout returns the layout for inputs of the given shapes.
+func (c *streamed) layout(inputs map[string][]int) (*layout, error) {
+	key := fmt.Sprint(inputs)
+	if c.sizes != nil && c.sizes.key == key {
+		return c.sizes, nil
+	}
+	symbols, ok := c.ctl.Symbols(inputs)
+	if !ok {
+		return nil, fmt.Errorf("the inputs have shapes %v, which do not fit together", inputs)
+	}
+	l := &layout{key: key, symbols: symbols, places: map[string]valuePlace{}}
+	last := map[string]int{}
+	for i, p := range c.parts {
+		for _, whole := range p.Reads {
+			last[whole] = i
+		}
+	}
+	type span struct{ from, to, until int }
+	var live []span // by from
+	place := func(name string, v *onnx.Value, until int) error {
+		shape, ok := v.Shape.Eval(symbols)
+		if !ok {
+			return fmt.Errorf("the shape %v of %s is not known from the inputs %v", v.Shape, name, inputs)
+		}
+		size := v.DType.Size()
+		for _, n := range shape {
+			size *= n
+		}
+		size = onGPU(max(size, 1))
+		at, k := 0, 0
+		for ; k < len(live) && live[k].from < at+size; k++ {
+			at = max(at, live[k].to)
+		}
+		live = append(live[:k], append([]span{{at, at + size, until}}, live[k:]...)...)
+		l.places[name] = valuePlace{shape, at}
+		l.bytes = max(l.bytes, at+size)
+		return nil
+	}
+	end := len(c.parts)
+	for name, v := range c.given {
+		if v.DType.IsFloat() {
+			if err := place(name, v, end); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for i, p := range c.parts {
+		for _, v := range p.Outputs() {
+			whole := p.Writes[v.Name]
+			until := last[whole]
+			if c.wanted[whole] != nil {
+				until = end
+			}
+			if err := place(whole, v, until); err != nil {
+				return nil, err
+			}
+		}
+		kept := live[:0]
+		for _, s := range live {
+			if s.until > i {
+				kept = append(kept, s)
+			}
+		}
+		live = kept
+	}
+	return l, nil
+}
+
+// ring keeps parts of a region from being written to while they are in use.
+type ring struct {
+	mu   sync.Mutex
+	free sync.Cond
+	live [][2]int // from and to, the oldest first
+}
+
+func newRing() *ring {
+	r := &ring{}
+	r.free.L = &r.mu
+	return r
+}
+
+// take waits until n bytes at a place are free, and takes them. It is false when ctx ends before.
+func (r *ring) take(ctx context.Context, at, n int) bool {
+	stop := context.AfterFunc(ctx, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.free.Broadcast()
+	})
+	defer stop()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for slices.ContainsFunc(r.live, func(l [2]int) bool { return l[0] < at+n && at < l[1] }) {
+		if ctx.Err() != nil {
+			return false
+		}
+		r.free.Wait()
+	}
+	r.live = append(r.live, [2]int{at, at + n})
+	return ctx.Err() == nil
+}
+
+// give frees what was taken first.
+func (r *ring) give() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.live = r.live[1:]
+	r.free.Broadcast()
+}
+
+// pin returns pinned memory of the host within the budget, nil where that does not allow it.
+func (s *Sessions) pin(lib *ort.Runtime, d ort.Device, size int) *ort.Pinned {
+	if free := s.available(ort.Device{}); size == 0 || free >= 0 && free/2 < int64(size) {
+		return nil
+	}
+	if s.pinned.Add(int64(size)) > s.cfg.Pinned {
+		s.pinned.Add(-int64(size))
+		return nil
+	}
+	p, err := lib.NewPinned(d, size)
+	if err != nil {
+		s.pinned.Add(-int64(size))
+		return nil
+	}
+	return p
+}
+
+func (s *Sessions) unpin(p *ort.Pinned) {
+	if p != nil {
+		s.pinned.Add(-int64(len(p.Data)))
+		p.Close()
+	}
+}
+
+// runStreamed is Run and Step of a network that is streamed.
+func (n *Network) runStreamed(ctx context.Context, a Adapted, inputs map[string]ort.Value, outputs []string) (map[string]ort.Value, error) {
+	if len(n.parameters) > 0 {
+		f, err := n.factorsFor(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		defer n.drop(f)
+		strengths, err := n.strengths(a)
+		if err != nil {
+			return nil, err
+		}
+		inputs = maps.Clone(inputs)
+		maps.Copy(inputs, f.values)
+		maps.Copy(inputs, strengths)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.streamed.turn.Lock()
+	defer n.streamed.turn.Unlock()
+	end := n.watch(ctx)
+	out, err := n.streamed.run(ctx, inputs, outputs)
+	end(err)
+	n.moved(n.streamed.last.Load())
+	now := n.streamed.bytes()
+	if delta := now - n.onGPU; delta != 0 {
+		n.adjust(delta)
+		n.onGPU = now
+	}
+	return out, err
+}
