@@ -66,22 +66,27 @@ func (c *CLIP) Merge(ctx context.Context, other *CLIP, keep, add float64) (*CLIP
 	return &d, nil
 }
 
-// Scaled returns the text encoders with each weight multiplied by the factor of its name; found is false if all factors are
-// 1 or no weight is numeric.
+// Scaled returns the model with each weight of its diffusion model multiplied by the factor of its name; found is false if all
+// factors are 1 or no weight is numeric. Adapters that are applied later are not multiplied.
+func (m *Model) Scaled(factor func(name string) float64) (scaled *Model, found bool) {
+	src := m.net.Weights()
+	patches := scaledWeights(diffusionPart, src, factor)
+	if len(patches) == 0 {
+		return m, false
+	}
+	n := *m
+	n.loras = m.loras.With(patch.NewFile(src.Path(), patches), 1)
+	return &n, true
+}
+
+// Scaled is Model.Scaled for text encoders.
 func (c *CLIP) Scaled(factor func(name string) float64) (scaled *CLIP, found bool) {
 	var patches []patch.Patch
 	path := ""
 	for _, key := range slices.Sorted(maps.Keys(c.parts)) {
 		src := c.parts[key].net.Weights()
 		path = src.Path()
-		for _, name := range src.Names() {
-			f := factor(name)
-			if e, ok := src.Lookup(name); ok && f != 1 && e.DType.IsFloat() {
-				patches = append(patches, patch.Patch{
-					Target: patch.Target{Key: textPrefix(key) + name, Baked: true}, Adapter: &patch.Blend{Other: e, Keep: f},
-				})
-			}
-		}
+		patches = append(patches, scaledWeights(textPrefix(key), src, factor)...)
 	}
 	if len(patches) == 0 {
 		return c, false
@@ -89,6 +94,20 @@ func (c *CLIP) Scaled(factor func(name string) float64) (scaled *CLIP, found boo
 	d := *c
 	d.loras = c.loras.With(patch.NewFile(path, patches), 1)
 	return &d, true
+}
+
+// scaledWeights multiplies the weights of a part.
+func scaledWeights(part string, src weights.Source, factor func(name string) float64) []patch.Patch {
+	var patches []patch.Patch
+	for _, name := range src.Names() {
+		f := factor(name)
+		if e, ok := src.Lookup(name); ok && f != 1 && e.DType.IsFloat() {
+			patches = append(patches, patch.Patch{
+				Target: patch.Target{Key: part + name, Baked: true}, Adapter: &patch.Blend{Other: e, Keep: f},
+			})
+		}
+	}
+	return patches
 }
 
 // joint matches the weights of one part of two models.

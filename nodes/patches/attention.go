@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"comfygo/engine"
-	"comfygo/engine/patch"
 	"comfygo/nodes"
 )
 
@@ -38,7 +37,7 @@ func (*UNetSelfAttentionMultiply) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *UNetSelfAttentionMultiply) Run(ctx *nodes.Context) (nodes.Result, error) {
-	return scaleAttention(ctx, n.Model, patch.SelfAttention, n.Q, n.K, n.V, n.Out)
+	return scaleAttention(ctx, n.Model, "attn1", n.Q, n.K, n.V, n.Out)
 }
 
 // UNetCrossAttentionMultiply multiplies the projections of attention to the text.
@@ -57,7 +56,7 @@ func (*UNetCrossAttentionMultiply) Spec() nodes.Spec {
 
 // Run implements nodes.Node.
 func (n *UNetCrossAttentionMultiply) Run(ctx *nodes.Context) (nodes.Result, error) {
-	return scaleAttention(ctx, n.Model, patch.CrossAttention, n.Q, n.K, n.V, n.Out)
+	return scaleAttention(ctx, n.Model, "attn2", n.Q, n.K, n.V, n.Out)
 }
 
 func attentionSpec(name string) nodes.Spec {
@@ -67,21 +66,29 @@ func attentionSpec(name string) nodes.Spec {
 	}
 }
 
-func scaleAttention(ctx *nodes.Context, m *engine.Model, at patch.Point, q, k, v, out float64) (nodes.Result, error) {
+// scaleAttention multiplies the weights of the projections of attention layers called attn, those along the time axis included. Weights
+// that LoRA files change later are not multiplied.
+func scaleAttention(ctx *nodes.Context, m *engine.Model, attn string, q, k, v, out float64) (nodes.Result, error) {
 	if m == nil {
 		return nodes.Result{}, errNoModel
 	}
-	factors := map[patch.Projection]float32{patch.Query: float32(q), patch.Key: float32(k), patch.Value: float32(v), patch.Output: float32(out)}
-	m, ok := m.WithPatch(patch.AttentionScale{At: at, Factors: factors})
-	if !ok {
+	factors := map[string]float64{attn + ".to_q": q, attn + ".to_k": k, attn + ".to_v": v, attn + ".to_out.0": out}
+	layers := false
+	m, _ = m.Scaled(func(name string) float64 {
+		layer := strings.TrimSuffix(strings.TrimSuffix(name, ".weight"), ".bias")
+		for end, f := range factors {
+			if strings.HasSuffix(layer, end) {
+				layers = true
+				return f
+			}
+		}
+		return 1
+	})
+	if !layers {
 		ctx.Warn(fmt.Sprintf("the attention factors have no effect: %s models have no such layers", m.Family()))
 	}
-	m, _ = m.WithPatch(patch.AttentionScale{At: alongTime[at], Factors: factors}) // of video models
 	return nodes.Out(m), nil
 }
-
-// alongTime are the layers along the time axis that are scaled with those of frames.
-var alongTime = map[patch.Point]patch.Point{patch.SelfAttention: patch.TemporalSelfAttention, patch.CrossAttention: patch.TemporalCrossAttention}
 
 // UNetTemporalAttentionMultiply multiplies the results of attention, apart for the layers along the time axis.
 type UNetTemporalAttentionMultiply struct {
@@ -102,24 +109,23 @@ func (n *UNetTemporalAttentionMultiply) Run(ctx *nodes.Context) (nodes.Result, e
 	if n.Model == nil {
 		return nodes.Result{}, errNoModel
 	}
-	m := n.Model
-	for _, c := range []struct {
-		at     patch.Point
-		factor float64
-	}{
-		{patch.SelfAttention, n.SelfStructural},
-		{patch.TemporalSelfAttention, n.SelfTemporal},
-		{patch.CrossAttention, n.CrossStructural},
-		{patch.TemporalCrossAttention, n.CrossTemporal},
-	} {
-		if c.factor == 1 {
-			continue
+	m, found := n.Model.Scaled(func(name string) float64 {
+		layer := strings.TrimSuffix(strings.TrimSuffix(name, ".weight"), ".bias")
+		temporal := strings.Contains(name, ".time_stack.")
+		switch {
+		case strings.HasSuffix(layer, "attn1.to_out.0") && temporal:
+			return n.SelfTemporal
+		case strings.HasSuffix(layer, "attn1.to_out.0"):
+			return n.SelfStructural
+		case strings.HasSuffix(layer, "attn2.to_out.0") && temporal:
+			return n.CrossTemporal
+		case strings.HasSuffix(layer, "attn2.to_out.0"):
+			return n.CrossStructural
 		}
-		with, ok := m.WithPatch(patch.AttentionScale{At: c.at, Factors: map[patch.Projection]float32{patch.Output: float32(c.factor)}})
-		if !ok {
-			ctx.Warn(fmt.Sprintf("a factor on %s has no effect: %s models have no such layers", c.at, m.Family()))
-		}
-		m = with
+		return 1
+	})
+	if !found && (n.SelfStructural != 1 || n.SelfTemporal != 1 || n.CrossStructural != 1 || n.CrossTemporal != 1) {
+		ctx.Warn(fmt.Sprintf("the attention factors have no effect: %s models have no such layers", m.Family()))
 	}
 	return nodes.Out(m), nil
 }
