@@ -51,6 +51,10 @@ def intermediate_device():
     return _torch().device("cpu")
 
 
+def intermediate_dtype():
+    return _torch().float32
+
+
 def cpu_device():
     return _torch().device("cpu")
 
