@@ -40,10 +40,28 @@ var thinned = []struct {
 	name          string
 	width, height bool
 }{
-	{"yuv420", true, true}, {"yuvj420", true, true}, {"yuva420", true, true}, {"nv12", true, true}, {"nv21", true, true}, {"p01", true, true}, {"yuv410", true, true},
-	{"yuv422", true, false}, {"yuvj422", true, false}, {"yuva422", true, false}, {"nv16", true, false}, {"nv20", true, false}, {"p21", true, false}, {"yuyv422", true, false},
-	{"yvyu422", true, false}, {"uyvy422", true, false}, {"y21", true, false}, {"yuv411", true, false}, {"yuvj411", true, false}, {"uyyvyy411", true, false},
-	{"yuv440", false, true}, {"yuvj440", false, true},
+	{"yuv420", true, true},
+	{"yuvj420", true, true},
+	{"yuva420", true, true},
+	{"nv12", true, true},
+	{"nv21", true, true},
+	{"p01", true, true},
+	{"yuv410", true, true},
+	{"yuv422", true, false},
+	{"yuvj422", true, false},
+	{"yuva422", true, false},
+	{"nv16", true, false},
+	{"nv20", true, false},
+	{"p21", true, false},
+	{"yuyv422", true, false},
+	{"yvyu422", true, false},
+	{"uyvy422", true, false},
+	{"y21", true, false},
+	{"yuv411", true, false},
+	{"yuvj411", true, false},
+	{"uyyvyy411", true, false},
+	{"yuv440", false, true},
+	{"yuvj440", false, true},
 }
 
 // chromaOptions are the options of FFmpeg's scaler for where chroma samples lie, which it does not take from the stream before version 7. They would

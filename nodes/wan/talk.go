@@ -48,8 +48,11 @@ func (*WanInfiniteTalkToVideo) Spec() nodes.Spec {
 		Name: "WanInfiniteTalkToVideo", Category: "model/conditioning/wan/infinite talk",
 		Module: module, V3: true,
 		Outputs: []nodes.Output{
-			{Type: "MODEL", Name: "model"}, {Type: "CONDITIONING", Name: "positive"}, {Type: "CONDITIONING", Name: "negative"},
-			{Type: "LATENT", Name: "latent"}, {Type: "INT", Name: "trim_image"},
+			{Type: "MODEL", Name: "model"},
+			{Type: "CONDITIONING", Name: "positive"},
+			{Type: "CONDITIONING", Name: "negative"},
+			{Type: "LATENT", Name: "latent"},
+			{Type: "INT", Name: "trim_image"},
 		},
 		Uses: nodes.UsesDevice,
 	}

@@ -133,8 +133,10 @@ func TestPutHasADefiniteAnswer(t *testing.T) {
 			length   time.Duration
 			definite bool
 		}{
-			{"briefly", false, patience / 3, true}, {"until it is settled", false, patience + 100*time.Millisecond, true},
-			{"for longer", false, patience + settle + 300*time.Millisecond, false}, {"cut", true, patience + 100*time.Millisecond, true},
+			{"briefly", false, patience / 3, true},
+			{"until it is settled", false, patience + 100*time.Millisecond, true},
+			{"for longer", false, patience + settle + 300*time.Millisecond, false},
+			{"cut", true, patience + 100*time.Millisecond, true},
 		} {
 			t.Run(fmt.Sprint("up ", up, " ", stall.name), func(t *testing.T) {
 				t.Parallel()
@@ -251,7 +253,7 @@ func TestFullStore(t *testing.T) {
 	}
 	text := strings.Repeat("x", 64<<10)
 	var accepted []*queue.Job
-	refused := testJob(queue.Number{}, "text", text)
+	var refused *queue.Job
 	for {
 		j := testJob(queue.Number{}, "text", text)
 		err := a.Put(j)

@@ -20,10 +20,18 @@ func TestImageVAEsEqualUpstream(t *testing.T) {
 		latents, images map[string][]int
 		results         map[string][]int
 	}{
-		{"image21", map[string][]int{"": {1, 64, 2, 3}}, map[string][]int{"": {1, 3, 64, 96}},
-			map[string][]int{"decode": {1, 3, 64, 96}, "encode": {1, 64, 2, 3}}},
-		{"refiner", map[string][]int{"1": {1, 32, 1, 2, 3}, "2": {1, 32, 2, 2, 3}}, map[string][]int{"": {1, 3, 32, 48}},
-			map[string][]int{"decode1": {1, 3, 32, 48}, "decode2": {8, 3, 32, 48}, "encode": {1, 32, 1, 2, 3}}},
+		{
+			"image21",
+			map[string][]int{"": {1, 64, 2, 3}},
+			map[string][]int{"": {1, 3, 64, 96}},
+			map[string][]int{"decode": {1, 3, 64, 96}, "encode": {1, 64, 2, 3}},
+		},
+		{
+			"refiner",
+			map[string][]int{"1": {1, 32, 1, 2, 3}, "2": {1, 32, 2, 2, 3}},
+			map[string][]int{"": {1, 3, 32, 48}},
+			map[string][]int{"decode1": {1, 3, 32, 48}, "decode2": {8, 3, 32, 48}, "encode": {1, 32, 1, 2, 3}},
+		},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			t.Parallel()
