@@ -188,11 +188,10 @@ func (q *Distributed) append(ctx context.Context, list []*pending) {
 	var requests []int64
 	var data [][]byte
 	q.mu.Lock()
+	list = slices.DeleteFunc(list, func(r *pending) bool { return r.dropped }) // the time of a dropped one is no limit for the others
 	for _, r := range list {
-		if !r.dropped {
-			r.sent = true
-			requests, data = append(requests, r.request), append(data, r.data)
-		}
+		r.sent = true
+		requests, data = append(requests, r.request), append(data, r.data)
 	}
 	q.mu.Unlock()
 	if len(requests) == 0 {
@@ -204,7 +203,6 @@ func (q *Distributed) append(ctx context.Context, list []*pending) {
 	}
 	id := fmt.Sprint(q.id, "-", requests[0])
 	if err == nil {
-		var cancel context.CancelFunc
 		tryCtx, cancel := context.WithDeadlineCause(ctx, list[0].until, errTooLong)
 		err = q.bus.Append(tryCtx, list[0].keep, id, message)
 		cancel()

@@ -278,7 +278,7 @@ func isFull(api *jetstream.APIError) bool {
 // unsent reports whether an error means that a message has not left this process, or that NATS had no use for it.
 func unsent(err error) bool {
 	for _, e := range []error{
-		nats.ErrNoResponders, jetstream.ErrNoStreamResponse, nats.ErrConnectionClosed, nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting,
+		nats.ErrNoResponders, jetstream.ErrNoStreamResponse, nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting,
 		nats.ErrConnectionDraining, nats.ErrInvalidConnection,
 	} {
 		if errors.Is(err, e) {
@@ -302,6 +302,7 @@ func (l *Log) Append(ctx context.Context, k queue.Keep, id string, data []byte) 
 	}
 	uncertain := false
 	for {
+		closed := l.conn.IsClosed() // else a message whose answer the end of the connection cut off looks like one that was not sent
 		tryCtx, cancel := context.WithTimeout(ctx, publishPatience)
 		_, err := l.js.Publish(tryCtx, subject, data, jetstream.WithMsgID(id), jetstream.WithRetryAttempts(0))
 		cancel()
@@ -314,7 +315,7 @@ func (l *Log) Append(ctx context.Context, k queue.Keep, id string, data []byte) 
 			return &trouble{err: err, uncertain: uncertain, full: true}
 		case answered && api.Code == 400 || errors.Is(err, nats.ErrMaxPayload): // the entry itself is at fault
 			return &trouble{err: err, uncertain: uncertain}
-		case !answered && !unsent(err):
+		case !answered && !unsent(err) && !(closed && errors.Is(err, nats.ErrConnectionClosed)):
 			uncertain = true
 		}
 		if !pause(ctx, retryEvery/3) {

@@ -100,7 +100,8 @@ func (l *Log) reserve(ctx context.Context, k int64) (first int64, err error) {
 	}
 }
 
-// lastNumber reads what the stream has. Servers of before put empty messages there, whose numbers counted.
+// lastNumber reads what the stream has. Servers of before put empty messages there, whose numbers counted: while some run, the numbers of this
+// process do not go back to theirs.
 func (l *Log) lastNumber(ctx context.Context) error {
 	c := &l.numbers
 	m, err := c.stream.GetLastMsgForSubject(ctx, counter)
@@ -111,7 +112,7 @@ func (l *Log) lastNumber(ctx context.Context) error {
 	case err != nil:
 		return &trouble{err: err}
 	case len(m.Data) == 0:
-		c.last, c.next = m.Sequence, int64(m.Sequence) //nolint:gosec // it counts prompts
+		c.last, c.next = m.Sequence, max(c.next, int64(m.Sequence)) //nolint:gosec // it counts prompts
 		return nil
 	}
 	n, err := strconv.ParseInt(string(m.Data), 10, 64)
