@@ -14,6 +14,7 @@ import (
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
 	"comfygo/engine/ort"
+	"comfygo/internal/protect"
 )
 
 // streamed runs a network whose weights do not fit into a GPU's memory. Its graph is cut into parts, one for each block of the network;
@@ -340,22 +341,14 @@ func (c *streamed) run(ctx context.Context, inputs map[string]ort.Value, outputs
 	defer cancel(nil)
 	r := newRing()
 	ready := make(chan struct{}, len(c.parts)) // for each part in the ring, in order
-	var wg sync.WaitGroup
-	wg.Go(func() {
+	var loading protect.Group
+	loading.Go(func() error {
 		defer close(ready)
-		for _, p := range c.parts {
-			if p.fixed {
-				continue
-			}
-			if !r.take(ctx, p.place, p.bytes) {
-				return
-			}
-			if err := c.load(ctx, p); err != nil {
-				cancel(err)
-				return
-			}
-			ready <- struct{}{}
+		err := protect.Call(func() error { return c.loadAll(ctx, r, ready) })
+		if err != nil {
+			cancel(err)
 		}
+		return err
 	})
 	moved := int64(0)
 	for _, p := range c.parts {
@@ -374,7 +367,7 @@ func (c *streamed) run(ctx context.Context, inputs map[string]ort.Value, outputs
 		}
 	}
 	cancel(err)
-	wg.Wait()
+	_ = loading.Wait() // its error is the cause of ctx
 	c.last.Store(moved)
 	c.moved.Add(moved)
 	if err != nil {
@@ -394,6 +387,23 @@ func (c *streamed) run(ctx context.Context, inputs map[string]ort.Value, outputs
 		out[name] = value
 	}
 	return out, nil
+}
+
+// loadAll copies the weights of the parts in the ring there, one after another, as soon as their places are free.
+func (c *streamed) loadAll(ctx context.Context, r *ring, ready chan<- struct{}) error {
+	for _, p := range c.parts {
+		if p.fixed {
+			continue
+		}
+		if !r.take(ctx, p.place, p.bytes) {
+			return nil // ctx has ended
+		}
+		if err := c.load(ctx, p); err != nil {
+			return err
+		}
+		ready <- struct{}{}
+	}
+	return nil
 }
 
 // bind copies the inputs that changed since the run before to the GPU.

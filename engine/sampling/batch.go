@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"comfygo/engine/tensor"
+	"comfygo/internal/protect"
 )
 
 // predict returns the prediction of each side at a sigma, in windows where the run's hooks ask for them.
@@ -71,19 +71,17 @@ func (g *guide) runJobs(ctx context.Context, waiting []*job, sigma float32, done
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var wg sync.WaitGroup
+	var running protect.Group
 	for _, list := range lists {
-		wg.Go(func() {
-			for _, r := range list {
-				if err := g.finish(ctx, r, sigma); err != nil {
-					cancel(err)
-					return
-				}
+		running.Go(func() error {
+			err := protect.Call(func() error { return g.finishAll(ctx, list, sigma) })
+			if err != nil {
+				cancel(err) // the others end
 			}
+			return err
 		})
 	}
-	wg.Wait()
-	if ctx.Err() != nil {
+	if err := running.Wait(); err != nil {
 		return context.Cause(ctx)
 	}
 	for _, r := range all {
@@ -92,12 +90,27 @@ func (g *guide) runJobs(ctx context.Context, waiting []*job, sigma float32, done
 	return nil
 }
 
+// finishAll runs the network of one device for its batches.
+func (g *guide) finishAll(ctx context.Context, list []*batchRun, sigma float32) error {
+	for _, r := range list {
+		if err := g.finish(ctx, r, sigma); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // networks lists the network on the devices that a number of jobs is shared out to. Step caches, which compare one call with the call before, keep
-// to one device.
+// to one device, and so do options that are Sequential.
 func (g *guide) networks(jobs int) []Network {
 	s, ok := g.params.Network.(Spread)
 	if !ok || g.reuse != nil {
 		return []Network{g.params.Network}
+	}
+	for _, o := range g.params.Options {
+		if _, sequential := o.(Sequential); sequential {
+			return []Network{g.params.Network}
+		}
 	}
 	all := s.Devices()
 	return all[:max(1, min(len(all), jobs))]

@@ -21,6 +21,9 @@ type Spread interface {
 	Devices() []Network
 }
 
+// Sequential is implemented by values of run options whose effect depends on the order of the calls of a run: they are made one after another.
+type Sequential interface{ Sequential() }
+
 // Keeper is implemented by networks that are given something else than the noised latent where a noise mask protects it.
 type Keeper interface {
 	// Kept returns the network's input at sigma for a protected latent, both in the network's space, or nil, which means the

@@ -21,6 +21,7 @@ type spreadCalls struct {
 	mu     sync.Mutex
 	rows   map[int][]int
 	failed error // on device 1
+	panics bool  // device 1 does
 	meet   func()
 }
 
@@ -40,6 +41,9 @@ func (n *spreadNetwork) Predict(_ context.Context, x *tensor.Tensor, _ []float32
 		n.shared.meet()
 	}
 	if n.device == 1 && n.shared.failed != nil {
+		if n.shared.panics {
+			panic(n.shared.failed)
+		}
 		return nil, n.shared.failed
 	}
 	y := tensor.New(x.Shape...)
@@ -55,11 +59,7 @@ func (n *spreadNetwork) Predict(_ context.Context, x *tensor.Tensor, _ []float32
 // TestSpread samples on one device and on several: the results are the same, and both sides of the guidance run at once.
 func TestSpread(t *testing.T) {
 	t.Parallel()
-	run := func(devices, entries int, failed error) (*tensor.Tensor, *spreadCalls, error) {
-		calls := &spreadCalls{rows: map[int][]int{}, failed: failed}
-		if devices == 2 && entries == 1 && failed == nil {
-			calls.meet = meeting(2)
-		}
+	sample := func(devices, entries int, calls *spreadCalls, options map[string]any) (*tensor.Tensor, *spreadCalls, error) {
 		ms, err := sampling.NewModelSampling(sampling.EPS, sampling.Settings{})
 		if err != nil {
 			t.Fatal(err)
@@ -76,16 +76,24 @@ func TestSpread(t *testing.T) {
 		y, err := sampling.Sample(t.Context(), sampling.Params{
 			Network: &spreadNetwork{devices: devices, shared: calls}, Model: ms, Format: sampling.LatentFormat{Channels: 4, Scale: 1, Downscale: 8},
 			Positive: text(0.25), Negative: text(-0.5), CFG: 3, Steps: 2, Seed: 7, Sampler: "euler", Scheduler: "normal", Denoise: 1, Latent: tensor.New(1, 4, 4, 4),
+			Options: options,
 		})
 		return y, calls, err
 	}
+	run := func(devices, entries int) (*tensor.Tensor, *spreadCalls, error) {
+		calls := &spreadCalls{rows: map[int][]int{}}
+		if devices == 2 && entries == 1 {
+			calls.meet = meeting(2)
+		}
+		return sample(devices, entries, calls, nil)
+	}
 	for _, entries := range []int{1, 3} {
-		want, _, err := run(1, entries, nil)
+		want, _, err := run(1, entries)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, devices := range []int{2, 3} {
-			got, calls, err := run(devices, entries, nil)
+			got, calls, err := run(devices, entries)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,10 +110,22 @@ func TestSpread(t *testing.T) {
 		}
 	}
 	broken := errors.New("the device is gone")
-	if _, _, err := run(2, 1, broken); !errors.Is(err, broken) {
-		t.Errorf("a device that fails: %v", err)
+	for _, panics := range []bool{false, true} {
+		calls := &spreadCalls{rows: map[int][]int{}, failed: broken, panics: panics}
+		if _, _, err := sample(2, 1, calls, nil); !errors.Is(err, broken) {
+			t.Errorf("a device that fails, by a panic: %v: %v", panics, err)
+		}
+	}
+	if _, calls, err := sample(2, 1, &spreadCalls{rows: map[int][]int{}}, map[string]any{"cache": inOrder{}}); err != nil || len(calls.rows[1]) > 0 {
+		t.Errorf("an option whose calls have an order: rows by device %v, %v", calls.rows, err)
 	}
 }
+
+// inOrder is an option whose effect depends on the order of calls.
+type inOrder struct{}
+
+// Sequential implements sampling.Sequential.
+func (inOrder) Sequential() {}
 
 // meeting returns a function that returns when n callers have called it, again and again.
 func meeting(n int) func() {

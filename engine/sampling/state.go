@@ -2,7 +2,8 @@ package sampling
 
 import "sync"
 
-// State holds what networks keep from one call of a run to the next. It ends with the run, whose calls are sequential.
+// State holds what networks keep from one call of a run to the next. It ends with the run. Calls are sequential, but for those of a network on several
+// devices (Spread): what they share locks itself.
 type State struct {
 	mu     sync.Mutex
 	values map[any]any

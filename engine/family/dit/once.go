@@ -3,6 +3,7 @@ package dit
 import (
 	"fmt"
 	"math"
+	"sync"
 
 	"comfygo/engine/sampling"
 )
@@ -13,16 +14,35 @@ func Once[T any](in sampling.Inputs, owner any, make func() (T, error)) (T, erro
 	if in.State == nil {
 		return make()
 	}
-	kept := *sampling.Keep(in.State, owner, func() *map[string]T { return &map[string]T{} })
+	kept := sampling.Keep(in.State, owner, func() *results[T] { return &results[T]{values: map[string]T{}} })
 	key := fmt.Sprint(digest(in), in.Hooks)
-	if v, ok := kept[key]; ok {
+	if v, ok := kept.get(key); ok {
 		return v, nil
 	}
 	v, err := make()
 	if err == nil {
-		kept[key] = v
+		kept.set(key, v)
 	}
 	return v, err
+}
+
+// results are those of a run. A network on several devices makes calls at once.
+type results[T any] struct {
+	mu     sync.Mutex
+	values map[string]T
+}
+
+func (r *results[T]) get(key string) (T, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, ok := r.values[key]
+	return v, ok
+}
+
+func (r *results[T]) set(key string, v T) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.values[key] = v
 }
 
 // digest identifies the values of inputs (FNV-1a over their shapes and elements).

@@ -17,6 +17,9 @@ const OptionCache = "flux_kv_cache"
 // timestep zero if the conditioning does not state their placement.
 type Cache struct{ _ int } // of a size, so that each has an address of its own
 
+// Sequential implements sampling.Sequential: the first call of a run fills the cache for all others.
+func (*Cache) Sequential() {}
+
 // kept are the keys and values [N,R,C] of the reference tokens of the first call of a run that had any, by their names in the
 // graph. All later calls read them, whatever their own reference latents are.
 type kept struct {

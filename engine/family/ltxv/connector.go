@@ -12,7 +12,6 @@ import (
 	"comfygo/engine/family/dit"
 	"comfygo/engine/nn"
 	"comfygo/engine/onnx"
-	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
 )
@@ -152,17 +151,18 @@ func (m *avModel) connected(ctx context.Context, run family.Runner, c family.Cal
 	if width == made {
 		forVideo, forAudio = cutWidth(text, 0, m.videoText), cutWidth(text, m.videoText, width)
 	}
-	connect := func() (out [2]*tensor.Tensor) {
+	connect := func() (out [2]*tensor.Tensor, err error) {
 		if out[0], err = m.connectors.video.run(ctx, run, m.src, forVideo); err == nil {
 			out[1], err = m.connectors.audio.run(ctx, run, m.src, forAudio)
 		}
-		return out
+		return out, err
 	}
+	var out [2]*tensor.Tensor
 	if c.Inputs.State == nil || len(c.Inputs.Hooks) > 0 { // hooks change the weights within a run
-		out := connect()
-		return out[0], out[1], err
+		out, err = connect()
+	} else {
+		out, err = dit.Once(c.Inputs, textKey{m, digestOf(text)}, connect)
 	}
-	out := sampling.Keep(c.Inputs.State, textKey{m, digestOf(text)}, connect)
 	return out[0], out[1], err
 }
 
