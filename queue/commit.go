@@ -34,7 +34,7 @@ type UncertainError struct{ err error }
 
 // Error says what can be done.
 func (e *UncertainError) Error() string {
-	return fmt.Sprintf("it is not known whether the change was made (%v): look for it, or send it again; a prompt that is sent again with the same prompt_id makes no second job", e.err)
+	return fmt.Sprintf("it is not known whether the change was made (%v): look for it, or send it again; a prompt that is sent again with the same prompt_id, or to the same server with the same Idempotency-Key, makes no second job", e.err)
 }
 
 // Unwrap returns the cause.

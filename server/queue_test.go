@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -224,6 +226,63 @@ func TestStoreWithoutRoom(t *testing.T) {
 			t.Errorf("%v: the API v2 refuses with %d %s", c.err, got.status, got.body)
 		}
 	}
+}
+
+// TestKeyOfAnUncertainRequest sends requests with a key again when it is not known whether the first was accepted: they are for the same job.
+func TestKeyOfAnUncertainRequest(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var seen []string
+	fails := []error{&queue.UncertainError{}, queue.ErrUnavailable, queue.ErrTakenID, queue.ErrTakenID}
+	r := start(t, func(cfg *server.Config) {
+		cfg.Store = submitting{queue.NewMemory(), func(b queue.Batch) error {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, change := range b.Changes {
+				if q, ok := change.(queue.Queued); ok {
+					seen = append(seen, q.Job.ID)
+					return fails[(len(seen)-1)%len(fails)]
+				}
+			}
+			return nil
+		}}
+	})
+	const key = "Idempotency-Key"
+	v2 := `{"workflow": {"1": {"class_type": "Number", "inputs": {"value": 3}}, "2": {"class_type": "Show", "inputs": {"value": ["1", 0]}}}}`
+	for _, c := range []struct {
+		path, body string
+		statuses   []int
+	}{{"/prompt", simple("{}"), []int{504, 503, 409, 409}}, {"/api/v2/jobs", v2, []int{504, 503, 422, 422}}} {
+		mu.Lock()
+		seen = nil
+		mu.Unlock()
+		for i, want := range c.statuses {
+			if got := r.do("POST", c.path, c.body, key, "k"); got.status != want {
+				t.Errorf("%s, request %d: %d %s, want %d", c.path, i, got.status, got.body, want)
+			}
+		}
+		mu.Lock()
+		if ids := slices.Compact(slices.Clone(seen)); len(ids) != 1 || len(seen) < 3 {
+			t.Errorf("%s: the requests are for the jobs %q", c.path, seen)
+		}
+		mu.Unlock()
+		if got := r.do("POST", c.path, strings.Replace(c.body, "3", "4", 1), key, "k"); got.status != 422 {
+			t.Errorf("%s: another request with the key: %d %s", c.path, got.status, got.body)
+		}
+	}
+}
+
+// submitting is a store that asks before it keeps anything.
+type submitting struct {
+	queue.Store
+	ask func(queue.Batch) error
+}
+
+func (s submitting) Submit(b queue.Batch) func() error {
+	if err := s.ask(b); err != nil {
+		return func() error { return err }
+	}
+	return s.Store.Submit(b)
 }
 
 // refusing is a store that keeps nothing.

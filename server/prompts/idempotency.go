@@ -2,11 +2,13 @@ package prompts
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"comfygo/internal/pyjson"
@@ -28,6 +30,12 @@ type onceEntry struct {
 	done chan struct{} // closed when it is decided
 	job  *queue.Job    // nil when it was refused; read after done
 	text *pyjson.Object
+	// jobID is the id of the job of a request that gives none. It is that of a request before, with again, if it is not known whether that one was
+	// accepted: the queue then makes one job of both.
+	jobID string
+	again bool
+	// open reports that it is not known whether the request was accepted. Guarded by the mutex of the keys.
+	open bool
 }
 
 // onceKeys are the requests that came with a key.
@@ -47,10 +55,14 @@ func (k *onceKeys) claim(name string, sum [sha256.Size]byte, now time.Time) (e *
 		}
 		k.order = k.order[1:]
 	}
-	if e = k.byKey[name]; e != nil {
-		return e, false
+	before := k.byKey[name]
+	if before != nil && (!before.open || before.sum != sum) {
+		return before, false
 	}
-	e = &onceEntry{name: name, sum: sum, at: now, done: make(chan struct{})}
+	e = &onceEntry{name: name, sum: sum, at: now, done: make(chan struct{}), jobID: uuid.NewString()}
+	if before != nil {
+		e.jobID, e.again = before.jobID, true
+	}
 	if k.byKey == nil {
 		k.byKey = map[string]*onceEntry{}
 	}
@@ -60,10 +72,13 @@ func (k *onceKeys) claim(name string, sum [sha256.Size]byte, now time.Time) (e *
 }
 
 // decide records the outcome of a claimed key; one that was refused is free again.
-func (k *onceKeys) decide(e *onceEntry, job *queue.Job, text *pyjson.Object) {
+func (k *onceKeys) decide(e *onceEntry, job *queue.Job, text *pyjson.Object, err error) {
+	var uncertain *queue.UncertainError
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if e.job, e.text = job, text; job == nil {
+	e.job, e.text = job, text
+	e.open = job == nil && (e.again || errors.As(err, &uncertain))
+	if job == nil && !e.open {
 		delete(k.byKey, e.name)
 	}
 	close(e.done)
@@ -131,12 +146,12 @@ func (s *Service) first(c echo.Context, e *onceEntry, patience time.Duration, pu
 	decided := false
 	defer func() { // also when put panics
 		if !decided {
-			s.keys.decide(e, nil, nil)
+			s.keys.decide(e, nil, nil, nil)
 		}
 	}()
-	job, reply, err := put(&queue.Receipt{Key: e.name, Sum: e.sum[:], At: e.at})
+	job, reply, err := put(&queue.Receipt{Key: e.name, Sum: e.sum[:], At: e.at, JobID: e.jobID})
 	decided = true
-	s.keys.decide(e, job, reply)
+	s.keys.decide(e, job, reply, err)
 	if err != nil || job == nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (s *Service) putPrompt(c echo.Context, data []byte, receipt *queue.Receipt)
 	if !ok {
 		return nil, nil, reply.Trouble("reading the prompt: the body is a %s, not an object", pyjson.TypeName(body))
 	}
-	id, ok := promptID(request)
+	id, ok := promptID(request, receipt)
 	if !ok {
 		return nil, nil, s.Refuse(c, "invalid_prompt_id", "prompt_id must be a valid UUID", "prompt_id must be a UUID string in "+
 			"canonical lowercase hyphenated form; omit it to let the server generate one")
@@ -141,10 +141,13 @@ func (s *Service) number(body any) (queue.Number, error) {
 	return queue.Number{Value: n}, nil
 }
 
-// promptID is the client's id, or a new one without it; it reports false when the client's is not a canonical UUID.
-func promptID(request *pyjson.Object) (string, bool) {
+// promptID is the client's id, or that of the receipt or a new one without it; it reports false when the client's is not a canonical UUID.
+func promptID(request *pyjson.Object, receipt *queue.Receipt) (string, bool) {
 	v, _ := request.Get("prompt_id")
-	if v == nil {
+	switch {
+	case v == nil && receipt != nil:
+		return receipt.JobID, true
+	case v == nil:
 		return uuid.NewString(), true
 	}
 	id, ok := v.(string)

@@ -1,11 +1,13 @@
 package v2
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"comfygo/queue"
@@ -28,6 +30,8 @@ type Claims struct {
 	mu    sync.Mutex
 	taken map[string]time.Time
 	order []string
+	// open are the job ids of requests of which it is not known whether they were accepted, by key.
+	open map[string]string
 }
 
 // take claims a key, or returns false if it is taken.
@@ -73,6 +77,29 @@ func (k *Claims) release(name string) {
 	}
 }
 
+// leave frees the key of a request of which it is not known whether it was accepted: the next request with it gives its job the same id, so that the
+// queue makes one job of both.
+func (k *Claims) leave(name, jobID string) {
+	k.release(name)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.open == nil || len(k.open) >= rememberedKeys {
+		k.open = map[string]string{}
+	}
+	k.open[name] = jobID
+}
+
+// jobID returns the job id for a request with a key, and whether it is that of a request before.
+func (k *Claims) jobID(name string) (id string, again bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if id, again = k.open[name]; again {
+		delete(k.open, name)
+		return id, true
+	}
+	return uuid.NewString(), false
+}
+
 // once runs do unless its idempotency key was used before. The key stays claimed if do succeeds; it is free again if do
 // fails, or panics, without having made anything. do gets the receipt that a job has to be queued with for its key to
 // outlive the server, or nil without a key.
@@ -90,18 +117,28 @@ func (a *API) once(c echo.Context, what string, do func(*queue.Receipt) error) e
 	}
 	name := what + "\x00" + owner + "\x00" + key
 	now := time.Now()
+	used := problem(http.StatusUnprocessableEntity, IdempotencyKeyReuse, "%s was used before; the first request with it is the one that counts", keyHeader)
 	if !a.claims.take(name, now) {
-		return problem(http.StatusUnprocessableEntity, IdempotencyKeyReuse,
-			"%s was used before; the first request with it is the one that counts", keyHeader)
+		return used
 	}
+	id, again := a.claims.jobID(name)
 	kept := false
 	defer func() {
 		if !kept {
 			a.claims.release(name)
 		}
 	}()
-	if err = do(&queue.Receipt{Key: KeyPrefix + name, Sum: []byte{}, At: now}); err == nil {
+	var uncertain *queue.UncertainError
+	err = do(&queue.Receipt{Key: KeyPrefix + name, Sum: []byte{}, At: now, JobID: id})
+	switch {
+	case err == nil:
 		kept = true
+	case again && errors.Is(err, queue.ErrTakenID): // the request before was accepted
+		kept = true
+		return used
+	case again || errors.As(err, &uncertain):
+		kept = true
+		a.claims.leave(name, id)
 	}
 	return err
 }

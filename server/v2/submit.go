@@ -33,7 +33,9 @@ func (a *API) postJob(c echo.Context) error {
 	}
 	var job *queue.Job
 	if err := a.once(c, "jobs", func(receipt *queue.Receipt) error {
-		s.Receipt = receipt
+		if s.Receipt = receipt; receipt != nil {
+			s.ID = receipt.JobID
+		}
 		job, err = a.submit(c, s)
 		return err
 	}); err != nil {
