@@ -94,7 +94,7 @@ type LTXVDualCFGGuider struct {
 func (*LTXVDualCFGGuider) Spec() nodes.Spec {
 	return nodes.Spec{
 		Name: "LTXVDualCFGGuider", DisplayName: "LTXV Dual CFG Guider", Category: "model/sampling/guiders", V3: true, Module: "comfy_extras.nodes_lt",
-		Description: "Guides the film and the sound of a joint latent by scales of their own.",
+		Description: "Guides the video and the audio of a joint latent by scales of their own.",
 		Outputs:     nodes.Outputs("GUIDER"),
 	}
 }

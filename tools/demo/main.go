@@ -33,7 +33,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	binary := flags.String("server", "bin/comfygo", "the program to start")
-	save := flags.String("output", "output", "folder for the picture")
+	save := flags.String("output", "output", "folder for the image")
 	limit := flags.Duration("timeout", 5*time.Minute, "give up after this time")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -89,7 +89,7 @@ func makeImage(ctx context.Context, out io.Writer, client *apiclient.Client, fol
 	}
 	files := result.Files("9", "images")
 	if len(files) == 0 {
-		return errors.New("the prompt left no picture")
+		return errors.New("the prompt left no image")
 	}
 	data, err := client.View(ctx, files[0])
 	if err != nil {

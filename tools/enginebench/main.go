@@ -33,7 +33,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.ckpt, "ckpt", "", "checkpoint file")
-	flag.IntVar(&o.size, "size", 256, "width and height of the picture")
+	flag.IntVar(&o.size, "size", 256, "width and height of the image")
 	flag.IntVar(&o.steps, "steps", 4, "U-Net steps, each with a batch of two")
 	flag.IntVar(&o.threads, "threads", 1, "threads of one operator")
 	flag.BoolVar(&o.lean, "lean", false, "keep weights mapped from the file")

@@ -95,7 +95,7 @@ def get_annotated_filepath(name, default_dir=None):
     folder = folder or default_dir or get_input_directory()
     path = os.path.abspath(os.path.join(folder, name))
     if not is_within_directory(folder, path):
-        raise ValueError(f"Invalid file path: {name!r}")
+        raise ValueError(f"{name!r} is outside of its folder")
     return path
 
 
@@ -116,7 +116,7 @@ def get_input_subfolders():
 def get_system_user_directory(name="system"):
     """Returns the folder of a user that no client may name."""
     if not isinstance(name, str) or not name.replace("_", "").isalnum() or name.startswith("_"):
-        raise ValueError(f"Invalid system user name: '{name}'")
+        raise ValueError(f"a system user is named by letters, digits and underscores, not {name!r}")
     return os.path.join(user_directory, SYSTEM_USER_PREFIX + name)
 
 
@@ -196,7 +196,7 @@ def get_full_path(folder_name, filename):
 def get_full_path_or_raise(folder_name, filename):
     path = get_full_path(folder_name, filename)
     if path is None:
-        raise FileNotFoundError(f"Model in folder '{folder_name}' with filename '{filename}' not found.")
+        raise FileNotFoundError(f"there is no model file {filename!r} in the folder {folder_name}")
     return path
 
 

@@ -71,8 +71,7 @@ def string_to_torch_dtype(string):
 def image_alpha_fix(destination, source):
     import torch
 
-    if destination.shape[-1] < source.shape[-1]:
-        source = source[..., : destination.shape[-1]]
-    elif destination.shape[-1] > source.shape[-1]:
-        source = torch.nn.functional.pad(source, (0, 1), value=1.0)
-    return destination, source
+    channels, missing = destination.shape[-1], destination.shape[-1] - source.shape[-1]
+    if missing > 0:  # an alpha channel, opaque
+        return destination, torch.nn.functional.pad(source, (0, 1), value=1.0)
+    return destination, source[..., :channels]

@@ -13,6 +13,8 @@ from ._util import VideoCodec, VideoComponents, VideoContainer
 
 ENCODERS = {VideoCodec.H264: "h264", VideoCodec.AV1: "libsvtav1"}
 FORMATS = {VideoContainer.MP4: "mp4", VideoContainer.MKV: "matroska", VideoContainer.WEBM: "webm"}
+BY_ENDING = {".mkv": VideoContainer.MKV, ".webm": VideoContainer.WEBM}
+USUAL_CODECS = {VideoContainer.WEBM: VideoCodec.AV1}  # of containers that take one alone
 IN_WEBM = {"video": ("av1", "vp8", "vp9"), "audio": ("opus", "vorbis"), "subtitle": ("webvtt",)}
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 # Primaries, transfer and matrix as ITU-T H.273 numbers them; the range of values is that of television.
@@ -26,12 +28,12 @@ def output_of(path, format, codec):
     """Returns container and codec for a file, and what PyAV opens it with."""
     format, codec, named = VideoContainer(format), VideoCodec(codec), isinstance(path, (str, os.PathLike))
     if format == VideoContainer.AUTO:
-        ending = os.path.splitext(os.fspath(path))[1].lower() if named else ""
-        format = {".mkv": VideoContainer.MKV, ".webm": VideoContainer.WEBM}.get(ending, VideoContainer.MP4)
-    if codec == VideoCodec.AUTO:
-        codec = VideoCodec.AV1 if format == VideoContainer.WEBM else VideoCodec.H264
-    if format == VideoContainer.WEBM and codec != VideoCodec.AV1:
-        raise ValueError("a WebM file takes the codec av1")
+        ending = os.path.splitext(path)[1].lower() if named else ""
+        format = BY_ENDING.get(ending, VideoContainer.MP4)
+    usual = USUAL_CODECS.get(format, VideoCodec.H264)
+    codec = usual if codec == VideoCodec.AUTO else codec
+    if format in USUAL_CODECS and codec != usual:
+        raise ValueError(f"a {format.value} file takes the codec {usual.value}")
     options = {"mode": "w", "format": FORMATS[format]}
     if format == VideoContainer.MP4:
         options["options"] = {"movflags": "use_metadata_tags+faststart" if named else "use_metadata_tags"}
