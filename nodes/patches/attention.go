@@ -6,6 +6,8 @@ package patches
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"comfygo/engine"
@@ -90,6 +92,30 @@ func scaleAttention(ctx *nodes.Context, m *engine.Model, attn string, q, k, v, o
 	return nodes.Out(m), nil
 }
 
+// The kinds of attention layers whose results UNetTemporalAttentionMultiply multiplies.
+const (
+	selfStructural  = "self-attention"
+	selfTemporal    = "self-attention along time"
+	crossStructural = "cross-attention"
+	crossTemporal   = "cross-attention along time"
+)
+
+// resultOf is the kind of attention layer whose result a weight computes, "" for other weights.
+func resultOf(name string) string {
+	layer := strings.TrimSuffix(strings.TrimSuffix(name, ".weight"), ".bias")
+	kinds := [2]string{selfStructural, selfTemporal}
+	switch {
+	case strings.HasSuffix(layer, "attn2.to_out.0"):
+		kinds = [2]string{crossStructural, crossTemporal}
+	case !strings.HasSuffix(layer, "attn1.to_out.0"):
+		return ""
+	}
+	if strings.Contains(name, ".time_stack.") {
+		return kinds[1]
+	}
+	return kinds[0]
+}
+
 // UNetTemporalAttentionMultiply multiplies the results of attention, apart for the layers along the time axis.
 type UNetTemporalAttentionMultiply struct {
 	Model           *engine.Model `in:"model" type:"MODEL"`
@@ -109,23 +135,22 @@ func (n *UNetTemporalAttentionMultiply) Run(ctx *nodes.Context) (nodes.Result, e
 	if n.Model == nil {
 		return nodes.Result{}, errNoModel
 	}
-	m, found := n.Model.Scaled(func(name string) float64 {
-		layer := strings.TrimSuffix(strings.TrimSuffix(name, ".weight"), ".bias")
-		temporal := strings.Contains(name, ".time_stack.")
-		switch {
-		case strings.HasSuffix(layer, "attn1.to_out.0") && temporal:
-			return n.SelfTemporal
-		case strings.HasSuffix(layer, "attn1.to_out.0"):
-			return n.SelfStructural
-		case strings.HasSuffix(layer, "attn2.to_out.0") && temporal:
-			return n.CrossTemporal
-		case strings.HasSuffix(layer, "attn2.to_out.0"):
-			return n.CrossStructural
+	factors := map[string]float64{
+		selfStructural: n.SelfStructural, selfTemporal: n.SelfTemporal, crossStructural: n.CrossStructural, crossTemporal: n.CrossTemporal,
+	}
+	found := map[string]bool{}
+	m, _ := n.Model.Scaled(func(name string) float64 {
+		kind := resultOf(name)
+		found[kind] = true
+		if kind == "" {
+			return 1
 		}
-		return 1
+		return factors[kind]
 	})
-	if !found && (n.SelfStructural != 1 || n.SelfTemporal != 1 || n.CrossStructural != 1 || n.CrossTemporal != 1) {
-		ctx.Warn(fmt.Sprintf("the attention factors have no effect: %s models have no such layers", m.Family()))
+	for _, kind := range slices.Sorted(maps.Keys(factors)) {
+		if factors[kind] != 1 && !found[kind] {
+			ctx.Warn(fmt.Sprintf("a factor on %s has no effect: %s models have no such layers", kind, m.Family()))
+		}
 	}
 	return nodes.Out(m), nil
 }

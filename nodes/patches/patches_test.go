@@ -28,3 +28,17 @@ func TestNoModelIsAnError(t *testing.T) {
 		t.Error("patching without a model gives no error")
 	}
 }
+
+// TestResultOf tells weights of video models apart, so that a factor without a layer is told.
+func TestResultOf(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"input_blocks.1.1.transformer_blocks.0.attn1.to_out.0.weight": selfStructural, "input_blocks.1.1.transformer_blocks.0.attn2.to_out.0.bias": crossStructural,
+		"input_blocks.1.1.time_stack.0.attn1.to_out.0.bias": selfTemporal, "input_blocks.1.1.time_stack.0.attn2.to_out.0.weight": crossTemporal,
+		"input_blocks.1.1.time_stack.0.attn1.to_q.weight": "", "out.2.weight": "",
+	} {
+		if got := resultOf(name); got != want {
+			t.Errorf("%s is of %q, want %q", name, got, want)
+		}
+	}
+}
