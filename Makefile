@@ -43,7 +43,7 @@ run: setup build ## start the server on port 8188 with the built-in model; ARGS=
 	$(BIN)/comfygo --demo-model $(ARGS)
 
 .PHONY: demo
-demo: setup build ## make a picture with the built-in model through the server's API
+demo: setup build ## make an image with the built-in model through the server's API
 	$(GO) run ./tools/demo -server $(BIN)/comfygo
 
 .PHONY: test

@@ -97,9 +97,9 @@ func makeImage(ctx context.Context, out io.Writer, client *apiclient.Client, fol
 	}
 	pic, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
-		return fmt.Errorf("reading the picture: %w", err)
+		return fmt.Errorf("reading the image: %w", err)
 	}
-	fmt.Fprintf(out, "picture  %s (%dx%d, %.1f s)\n", filepath.Join(folder, files[0].Subfolder, files[0].Name),
+	fmt.Fprintf(out, "image    %s (%dx%d, %.1f s)\n", filepath.Join(folder, files[0].Subfolder, files[0].Name),
 		pic.Bounds().Dx(), pic.Bounds().Dy(), time.Since(began).Seconds())
 	fmt.Fprintf(out, "address  %s/view?filename=%s&type=output\n", client.Base, files[0].Name)
 	return nil
