@@ -135,6 +135,8 @@ type player struct {
 	// prefix is the prefix of the names of sections.
 	prefix string
 	file   *os.File
+	// before, if set, is called before each step.
+	before func()
 }
 
 // count is the number of GPUs.

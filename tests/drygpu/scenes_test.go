@@ -100,6 +100,9 @@ func (p *player) predict(ctx context.Context, m *engine.Model, prefix string) er
 		if err := p.mark(fmt.Sprint(prefix, "step", i)); err != nil {
 			return err
 		}
+		if p.before != nil {
+			p.before()
+		}
 		x.Data[0] = float32(i) // the latent changes from step to step, the text does not
 		if _, err := m.Predict(ctx, x, []float32{float32(500 - i), float32(500 - i)}, sampling.Inputs{List: list}); err != nil {
 			return err
