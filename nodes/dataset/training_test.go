@@ -152,7 +152,7 @@ func TestBadTrainingDataset(t *testing.T) {
 		{"LoadTrainingDataset", pyjson.NewObject("folder_name", "none"), "no folder"},
 		{"LoadTrainingDataset", pyjson.NewObject("folder_name", "project"), "no shard"},
 		{"LoadTrainingDataset", pyjson.NewObject("folder_name", "bad/cut"), "zip"},
-		{"LoadTrainingDataset", pyjson.NewObject("folder_name", "bad/text"), "zip"},
+		{"LoadTrainingDataset", pyjson.NewObject("folder_name", "bad/text"), "no file of torch.save"},
 		{"LoadTrainingDataset", pyjson.NewObject("folder_name", "bad/named"), "refusing"},
 		{"MakeTrainingDataset", pyjson.NewObject("images", []any{z}), "VAE"},
 	} {
