@@ -92,15 +92,29 @@ func (f Factor) Source(a Adapters) (Source, []int, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("applying a LoRA to %s: %w (file %s)", f.key, err, rs[0].Up.File)
 	}
+	shape := f.shapeFor(rs)
+	if e, err = e.Reshape(shape...); err != nil {
+		return nil, nil, fmt.Errorf("applying a LoRA to %s: %w", f.key, err)
+	}
+	return Layout{Entry: e, Form: Plain, DType: f.dtype}, shape, nil
+}
+
+// Shape returns the shape of the parameter for the branches of a.
+func (f Factor) Shape(a Adapters) ([]int, error) {
+	rs, err := f.branches(a)
+	if err != nil {
+		return nil, err
+	}
+	return f.shapeFor(rs), nil
+}
+
+func (f Factor) shapeFor(rs []Branch) []int {
 	dims := f.dims(rs, onnx.D(f.rank(rs)))
 	shape := make([]int, len(dims))
 	for i, d := range dims {
 		shape[i] = d.N
 	}
-	if e, err = e.Reshape(shape...); err != nil {
-		return nil, nil, fmt.Errorf("applying a LoRA to %s: %w", f.key, err)
-	}
-	return Layout{Entry: e, Form: Plain, DType: f.dtype}, shape, nil
+	return shape
 }
 
 // matrix joins the branches' factors. Kernels are columns of their input channels: zeros below and to the right are

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"sync"
 
@@ -37,10 +38,36 @@ func (s *Sessions) residentBytes(have, room int64) int64 {
 	return max(room, 0)
 }
 
+// withFactors returns the shapes of the inputs of the first run of a graph, with those of the parameters for its adapters: their ranks are
+// symbols of the graph.
+func withFactors(g *onnx.Graph, a Adapted) (map[string][]int, error) {
+	params := g.Parameters()
+	if len(params) == 0 || a.Sizes == nil {
+		return a.Sizes, nil
+	}
+	sizes := maps.Clone(a.Sizes)
+	for _, p := range params {
+		f, ok := p.Source.(nn.Factor)
+		if !ok {
+			continue
+		}
+		shape, err := f.Shape(a)
+		if err != nil {
+			return nil, err
+		}
+		sizes[p.Name] = shape
+	}
+	return sizes, nil
+}
+
 // makeStreamed makes a network that is streamed. It is nil for one that need not be.
-func (s *Sessions) makeStreamed(ctx context.Context, sh *shelf, key Key, g *onnx.Graph, sizes map[string][]int, try int) (*Network, error) {
+func (s *Sessions) makeStreamed(ctx context.Context, sh *shelf, key Key, g *onnx.Graph, a Adapted, try int) (*Network, error) {
 	if s.cfg.Streaming == StreamNever || s.cfg.Library == nil {
 		return nil, nil
+	}
+	sizes, err := withFactors(g, a)
+	if err != nil {
+		return nil, err
 	}
 	if lib, err := s.cfg.Library(); err == nil {
 		lib.Regions(ctx, key.Device) // the memory is known once CUDA has been tried

@@ -220,7 +220,7 @@ func (s *Sessions) make(ctx context.Context, sh *shelf, key Key, shrink bool, a 
 	}
 	list := g.Initializers()
 	if key.Device.Kind == ort.CUDA {
-		n, err := s.makeStreamed(ctx, sh, key, g, a.Sizes, try)
+		n, err := s.makeStreamed(ctx, sh, key, g, a, try)
 		if n != nil || err != nil {
 			return n, err
 		}
