@@ -207,7 +207,7 @@ func (c *cutter) part(p int, nodes []int, reads map[*Value]bool, read map[*Value
 				g.inputs = append(g.inputs, in[k])
 				part.Reads[in[k].Name] = v.Name
 			default: // a constant: all others have been made
-				in[k] = named(v, "c")
+				in[k] = named(v, "k")
 				constant := constants[v.Name]
 				constant.name = in[k].Name
 				g.consts = append(g.consts, constant)
@@ -227,7 +227,40 @@ func (c *cutter) part(p int, nodes []int, reads map[*Value]bool, read map[*Value
 		g.nodes = append(g.nodes, node{op: n.op, domain: n.domain, in: in, out: out, attrs: n.attrs})
 		g.domains[n.domain] = true
 	}
-	model, err := g.Marshal(func(Initializer) (Placement, error) { return Placement{Location: "-"}, nil })
+	g.next = len(known) // operators that are added have other names
+	form := *g
+	form.inputs = c.unnamed(part)
+	model, err := form.Marshal(func(Initializer) (Placement, error) { return Placement{Location: "-"}, nil })
 	part.Form = sha256.Sum256(model)
 	return part, err
+}
+
+// unnamed returns the inputs of a part with other symbols in the shapes of parameters: those of equal blocks have a symbol for each, such as the
+// ranks of their LoRA factors, and no operator depends on its name.
+func (c *cutter) unnamed(part Part) []*Value {
+	parameters := map[string]bool{}
+	for _, p := range c.g.params {
+		parameters[p.Name] = true
+	}
+	symbols := map[Dim]Dim{}
+	out := make([]*Value, len(part.inputs))
+	for i, v := range part.inputs {
+		out[i] = v
+		if !parameters[part.Reads[v.Name]] {
+			continue
+		}
+		w := *v
+		w.Shape = v.Shape.Clone()
+		for k, d := range w.Shape {
+			if d.Known() {
+				continue
+			}
+			if _, ok := symbols[d]; !ok {
+				symbols[d] = Sym("parameter" + strconv.Itoa(len(symbols)))
+			}
+			w.Shape[k] = symbols[d]
+		}
+		out[i] = &w
+	}
+	return out
 }
