@@ -87,21 +87,47 @@ func group(in onnx.Initializer) string {
 	return first
 }
 
-// newStreamed prepares a network for runs within the given memory of a GPU. inputs are the shapes of the inputs of its first run.
+// newStreamed prepares a network for runs within the given memory of a GPU. inputs are the shapes of the inputs and parameters of its first run.
 func (s *Sessions) newStreamed(ctx context.Context, sh *shelf, key Key, g *onnx.Graph, inputs map[string][]int, have int64) (_ *streamed, err error) {
 	lib, err := s.cfg.Library()
 	if err != nil {
 		return nil, err
 	}
-	c := &streamed{
-		owner: s, turn: &sh.streaming, lib: lib, key: key, ctl: g.Interface(), plans: map[[32]byte]*onnx.Graph{},
-		given: map[string]*onnx.Value{}, wanted: map[string]*onnx.Value{}, bound: map[string]ort.Value{}, known: map[string]bool{},
+	c, err := divide(g)
+	if err != nil {
+		return nil, err
 	}
+	c.owner, c.turn, c.lib, c.key = s, &sh.streaming, lib, key
 	defer func() {
 		if err != nil {
 			c.Close()
 		}
 	}()
+	if err := c.arrange(inputs, have); err != nil {
+		return nil, err
+	}
+	if c.leave, err = lib.SharePool(key.Device); err != nil {
+		return nil, err
+	}
+	if err := c.open(ctx); err != nil {
+		return nil, err
+	}
+	for _, p := range c.parts {
+		if p.fixed {
+			if err := c.load(ctx, p); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return c, nil
+}
+
+// divide cuts a network into parts. It has no memory and no sessions yet.
+func divide(g *onnx.Graph) (*streamed, error) {
+	c := &streamed{
+		ctl: g.Interface(), plans: map[[32]byte]*onnx.Graph{}, given: map[string]*onnx.Value{}, wanted: map[string]*onnx.Value{},
+		bound: map[string]ort.Value{}, known: map[string]bool{},
+	}
 	for _, v := range g.Inputs() {
 		c.given[v.Name] = v
 	}
@@ -134,22 +160,6 @@ func (s *Sessions) newStreamed(ctx context.Context, sh *shelf, key Key, g *onnx.
 		c.parts = append(c.parts, part)
 		c.plans[p.Form] = p.Planner()
 	}
-	if err := c.arrange(inputs, have); err != nil {
-		return nil, err
-	}
-	if c.leave, err = lib.SharePool(key.Device); err != nil {
-		return nil, err
-	}
-	if err := c.open(ctx); err != nil {
-		return nil, err
-	}
-	for _, p := range c.parts {
-		if p.fixed {
-			if err := c.load(ctx, p); err != nil {
-				return nil, err
-			}
-		}
-	}
 	return c, nil
 }
 
@@ -177,9 +187,26 @@ func (c *streamed) arrange(inputs map[string][]int, have int64) error {
 	if values+int64(ring) > have {
 		return &MemoryError{What: "running " + c.key.Network() + " on " + c.key.Device.String() + " block by block", Needed: values + int64(ring), Present: have}
 	}
-	room := c.owner.residentBytes(have, have-values-int64(ring))
+	fixed := c.place(c.owner.residentBytes(have, have-values-int64(ring)), ring)
+	if c.ringMem, err = c.lib.NewRegion(c.key.Device, ring); err != nil {
+		return err
+	}
+	if c.resident, err = c.lib.NewRegion(c.key.Device, int(fixed)); err != nil {
+		return err
+	}
+	c.owner.cfg.Log.Info("the weights do not fit on the GPU together: some are copied there in each step", "network", c.key.Network(), "device", c.key.Device.String(),
+		"stay_mib", fixed>>20, "copied_mib", (all-fixed)>>20, "ring_mib", ring>>20, "values_mib", values>>20)
+	return nil
+}
+
+// place chooses the parts that stay on the GPU within the room for them, and gives each part's block its place among them or in the ring. It
+// returns the bytes of those that stay.
+func (c *streamed) place(room int64, ring int) (fixed int64) {
+	all, due := int64(0), int64(0)
+	for _, p := range c.parts {
+		all += int64(p.bytes)
+	}
 	// Parts that stay are spread over the network, so that the others are copied while they run.
-	fixed, due := int64(0), int64(0)
 	for _, p := range c.parts {
 		due += room * int64(p.bytes) / max(all, 1)
 		if size := int64(p.bytes); size > 0 && due >= size && fixed+size <= room {
@@ -207,15 +234,7 @@ func (c *streamed) arrange(inputs map[string][]int, have int64) error {
 		p.place = next
 		next += p.bytes
 	}
-	if c.ringMem, err = c.lib.NewRegion(c.key.Device, ring); err != nil {
-		return err
-	}
-	if c.resident, err = c.lib.NewRegion(c.key.Device, int(fixed)); err != nil {
-		return err
-	}
-	c.owner.cfg.Log.Info("the weights do not fit on the GPU together: some are copied there in each step", "network", c.key.Network(), "device", c.key.Device.String(),
-		"stay_mib", fixed>>20, "copied_mib", (all-fixed)>>20, "ring_mib", ring>>20, "values_mib", values>>20)
-	return nil
+	return fixed
 }
 
 // open makes a session for each form of parts, and for each part that has initializers: they lie where the part's block does.
