@@ -34,6 +34,8 @@ type gpu struct {
 type scenario struct {
 	Name       string
 	Checkpoint string
+	// LoRA, when set, is the path of one that acts.
+	LoRA string
 	// UNet and VAE are compute types.
 	UNet, VAE dtype.DType
 	// Size is the side of the image in pixels, Steps how often something is done, Device which GPU does it.

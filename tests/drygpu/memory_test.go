@@ -115,6 +115,21 @@ func TestPinned(t *testing.T) {
 	}
 }
 
+// TestStreamedLoRA streams a U-Net with a LoRA, whose ranks are no sizes of its inputs.
+func TestStreamedLoRA(t *testing.T) {
+	const width, rank = 320, 4
+	var specs []safetensors.Spec
+	for _, layer := range []string{"q", "k", "v", "out_0"} {
+		at := "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_" + layer
+		specs = append(specs, safetensors.Spec{Name: at + ".lora_up.weight", DType: dtype.F16, Shape: []int{width, rank}},
+			safetensors.Spec{Name: at + ".lora_down.weight", DType: dtype.F16, Shape: []int{rank, width}})
+	}
+	r, out := dry(t, gpu{MB: 1200}, scenario{Name: "steps", Checkpoint: model(t, "sd15"), LoRA: sparse(t, specs), UNet: dtype.F16, Size: 512, Steps: 2})
+	if a := accounts(t, out)["step1"]; a.StepStreamed < 100<<20 || r.memory["0"] > 1200<<20 {
+		t.Errorf("%d MiB are copied in a step, %d MiB were taken of 1200: %s", a.StepStreamed>>20, r.memory["0"]>>20, out)
+	}
+}
+
 // TestLedger compares the ledger with what the GPU has given.
 func TestLedger(t *testing.T) {
 	sd15, sdxl := model(t, "sd15"), model(t, "sdxl")

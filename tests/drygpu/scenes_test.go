@@ -70,6 +70,9 @@ func tooLarge(ctx context.Context, p *player) error {
 // steps predicts for two rows again and again; each step is a section.
 func steps(ctx context.Context, p *player) error {
 	m, err := p.rt.LoadModel(p.Checkpoint, 0)
+	if err == nil && p.LoRA != "" {
+		m, _, err = p.rt.ApplyLoRA(ctx, p.LoRA, m, nil, 1, 0)
+	}
 	if err != nil {
 		return err
 	}
