@@ -315,7 +315,7 @@ func (l *Log) Append(ctx context.Context, k queue.Keep, id string, data []byte) 
 			return &trouble{err: err, uncertain: uncertain, full: true}
 		case answered && api.Code == 400 || errors.Is(err, nats.ErrMaxPayload): // the entry itself is at fault
 			return &trouble{err: err, uncertain: uncertain}
-		case !answered && !unsent(err) && !(closed && errors.Is(err, nats.ErrConnectionClosed)):
+		case !answered && !unsent(err) && (!closed || !errors.Is(err, nats.ErrConnectionClosed)):
 			uncertain = true
 		}
 		if !pause(ctx, retryEvery/3) {
