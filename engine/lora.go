@@ -89,8 +89,8 @@ func (rt *Runtime) ApplyAdapters(ctx context.Context, src weights.Source, m *Mod
 	return m, c, nil
 }
 
-// LoRANumber returns the number that the metadata of the last adapter file states under a key that ends with name, or zero if there
-// is none.
+// LoRANumber returns the number that the metadata of the last adapter file states under a key that ends with name, or zero if no
+// key does.
 func (m *Model) LoRANumber(name string) float64 {
 	for _, key := range slices.Sorted(maps.Keys(m.loraMetadata)) {
 		if strings.HasSuffix(key, name) {

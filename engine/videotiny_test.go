@@ -83,7 +83,7 @@ func TestVideoTinyVAEsEqualUpstream(t *testing.T) {
 				t.Fatal(err)
 			}
 			if want := c.Decoded; !slices.Equal(y.Shape, want) || v.Frames(c.Frames) != want[0] {
-				t.Fatalf("the film is %v, want %v", y.Shape, want)
+				t.Fatalf("the video is %v, want %v", y.Shape, want)
 			}
 			golden.Compare(t, "film", golden.Strided(y.Data, c.Stride), stored.Get(t, c.ID+"/out_s").Data, videoTolerance)
 			side := v.Downscale()

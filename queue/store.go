@@ -17,7 +17,7 @@ type Store interface {
 	Rows(seqs []int64) ([][]byte, error)
 	// Events returns up to limit events of a scope with numbers above after.
 	Events(s Scope, after int64, limit int) ([]Event, error)
-	// Due returns up to limit messages to send by now, and the time when the first of the others is due (zero: there is none).
+	// Due returns up to limit messages to send by now, and the time when the first of the others is due (zero if all are due).
 	Due(now time.Time, limit int) (due []Delivery, next time.Time, err error)
 	// Err returns the reason why the last batch could not be stored, or nil.
 	Err() error

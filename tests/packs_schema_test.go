@@ -75,60 +75,68 @@ func TestPackSchemas(t *testing.T) {
 			}
 		})
 	}
-	t.Run("classes that derive from ComfyUI's", func(t *testing.T) {
-		var got map[string]struct {
-			Input struct {
-				Required map[string][]any
-			}
-			Order struct {
-				Required []string
-			} `json:"input_order"`
-			Output  []string
-			Names   []string `json:"output_name"`
-			Aliases []string `json:"search_aliases"`
-		}
-		if err := server.Get(t.Context(), "/object_info", &got); err != nil {
-			t.Fatal(err)
-		}
-		lora, preview := got["MappedLora"], got["MappedPreview"]
-		if want := []string{"model", "clip", "lora_name", "strength_model", "strength_clip", "more"}; !slices.Equal(lora.Order.Required, want) {
-			t.Errorf("MappedLora has the inputs %q, want %q", lora.Order.Required, want)
-		}
-		if files := lora.Input.Required["lora_name"]; len(files) == 0 || !reflect.DeepEqual(files[0], []any{"some.safetensors"}) {
-			t.Errorf("the files of MappedLora are %v", files)
-		}
-		if want := []string{"MODEL", "CLIP"}; !slices.Equal(lora.Output, want) {
-			t.Errorf("MappedLora gives %q, want %q", lora.Output, want)
-		}
-		if !slices.Equal(preview.Output, []string{"IMAGE"}) || !slices.Equal(preview.Names, []string{"images"}) || !slices.Contains(preview.Aliases, "preview image") {
-			t.Errorf("MappedPreview is described as %+v", preview)
-		}
-	})
+	t.Run("classes that derive from ComfyUI's", func(t *testing.T) { checkDerived(t, server) })
 	t.Run("validation", func(t *testing.T) {
 		_, err := server.Queue(t.Context(), shows(map[string]any{"1": packNode("SchemaWidgets", inputs{"whole": 7, "part": 0.5, "text": "", "yes": true, "one": "a"})}, link("1", 0)), "")
 		if err == nil || !strings.Contains(err.Error(), "7 is not taken") {
 			t.Fatalf("a number that the class refuses is answered with %v", err)
 		}
 	})
-	t.Run("descriptions", func(t *testing.T) {
-		recorded, err := os.ReadFile(filepath.Join("testdata", "packs_schema.json")) // of ComfyUI 0.33.0 with the same packs
-		if err != nil {
-			t.Fatal(err)
+	t.Run("descriptions", func(t *testing.T) { checkDescriptions(t, server) })
+}
+
+// checkDerived checks the descriptions of classes that derive from ComfyUI's own.
+func checkDerived(t *testing.T, server *instance) {
+	t.Helper()
+	var got map[string]struct {
+		Input struct {
+			Required map[string][]any
 		}
-		var want, got map[string]any
-		if err := json.Unmarshal(recorded, &want); err != nil {
-			t.Fatal(err)
+		Order struct {
+			Required []string
+		} `json:"input_order"`
+		Output  []string
+		Names   []string `json:"output_name"`
+		Aliases []string `json:"search_aliases"`
+	}
+	if err := server.Get(t.Context(), "/object_info", &got); err != nil {
+		t.Fatal(err)
+	}
+	lora, preview := got["MappedLora"], got["MappedPreview"]
+	if want := []string{"model", "clip", "lora_name", "strength_model", "strength_clip", "more"}; !slices.Equal(lora.Order.Required, want) {
+		t.Errorf("MappedLora has the inputs %q, want %q", lora.Order.Required, want)
+	}
+	if files := lora.Input.Required["lora_name"]; len(files) == 0 || !reflect.DeepEqual(files[0], []any{"some.safetensors"}) {
+		t.Errorf("the files of MappedLora are %v", files)
+	}
+	if want := []string{"MODEL", "CLIP"}; !slices.Equal(lora.Output, want) {
+		t.Errorf("MappedLora gives %q, want %q", lora.Output, want)
+	}
+	if !slices.Equal(preview.Output, []string{"IMAGE"}) || !slices.Equal(preview.Names, []string{"images"}) || !slices.Contains(preview.Aliases, "preview image") {
+		t.Errorf("MappedPreview is described as %+v", preview)
+	}
+}
+
+// checkDescriptions compares /object_info with what ComfyUI 0.33.0 recorded for the same packs.
+func checkDescriptions(t *testing.T, server *instance) {
+	t.Helper()
+	recorded, err := os.ReadFile(filepath.Join("testdata", "packs_schema.json")) // of ComfyUI 0.33.0 with the same packs
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got map[string]any
+	if err := json.Unmarshal(recorded, &want); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Get(t.Context(), "/object_info", &got); err != nil {
+		t.Fatal(err)
+	}
+	for name, w := range want {
+		if !reflect.DeepEqual(got[name], w) {
+			t.Errorf("%s is described as\n%v, want\n%v", name, got[name], w)
 		}
-		if err := server.Get(t.Context(), "/object_info", &got); err != nil {
-			t.Fatal(err)
-		}
-		for name, w := range want {
-			if !reflect.DeepEqual(got[name], w) {
-				t.Errorf("%s is described as\n%v, want\n%v", name, got[name], w)
-			}
-		}
-		if len(want) != 9 {
-			t.Errorf("%d classes are recorded", len(want))
-		}
-	})
+	}
+	if len(want) != 9 {
+		t.Errorf("%d classes are recorded", len(want))
+	}
 }

@@ -83,7 +83,7 @@ func TestPartsGuiderHasAScaleForEachPart(t *testing.T) {
 			t.Fatal(err)
 		}
 		if video, sound := -out[0].Data[3], -out[1].Data[0]; !near(video, c.video) || !near(sound, c.sound) {
-			t.Errorf("scales %v and %v move the film by %v and the sound by %v, want %v and %v", c.scale, c.others, video, sound, c.video, c.sound)
+			t.Errorf("scales %v and %v move the video by %v and the sound by %v, want %v and %v", c.scale, c.others, video, sound, c.video, c.sound)
 		}
 		p.Along = nil
 		alone, _, err := sampling.SampleWith(t.Context(), p, euler, []float32{1, 0})
@@ -91,7 +91,7 @@ func TestPartsGuiderHasAScaleForEachPart(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := -alone.Data[0]; !near(got, c.video) {
-			t.Errorf("scales %v and %v move a film without sound by %v, want %v", c.scale, c.others, got, c.video)
+			t.Errorf("scales %v and %v move a video without sound by %v, want %v", c.scale, c.others, got, c.video)
 		}
 	}
 }

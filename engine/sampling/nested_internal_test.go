@@ -111,7 +111,7 @@ func TestPartsAreSampledAsIfAlone(t *testing.T) {
 	}
 	golden.Compare(t, "the protected sound", out[1].Data, sound.Data, golden.Tolerance{MaxAbs: 1e-5})
 	if d := golden.Difference(out[0].Data, video.Data); d.RMSRel < 0.1 {
-		t.Errorf("the film has not changed: %v", d)
+		t.Errorf("the video has not changed: %v", d)
 	}
 	if want := []int{2, 4, 2, 3, 3}; !slices.Equal(net.seen[0], want) { // both sides of the guidance in one batch
 		t.Errorf("the network saw %v, want %v", net.seen[0], want)

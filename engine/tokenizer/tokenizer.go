@@ -47,7 +47,7 @@ type Token struct {
 type Tokens [][]Token
 
 // EmbeddingLookup returns the vectors [n,width] (or one of [width]) of a textual-inversion embedding by name; false
-// if there is none.
+// if no embedding has the name.
 type EmbeddingLookup func(name string) (*tensor.Tensor, bool)
 
 // Tokenizer lays out prompts for one text encoder. It may be used by several goroutines at once.

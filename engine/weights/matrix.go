@@ -20,7 +20,7 @@ func (e Entry) Quantized() bool {
 }
 
 // Scales returns the tensor of factors that the elements of a quantized matrix are multiplied by, one or one per row, or false
-// if there is none.
+// if the matrix has no such factors.
 func (e Entry) Scales() (Entry, bool) {
 	if e.Scheme == nil {
 		return Entry{}, false

@@ -198,7 +198,7 @@ func unpack(dir string, dirs, files fs.FileMode) error {
 	})
 }
 
-// Session waits for the process to be ready and returns its current session. The error explains why there is none.
+// Session waits for the process to be ready and returns its current session. The error explains why the process has no session.
 func (h *Host) Session(ctx context.Context) (*Session, error) {
 	for {
 		h.mu.Lock()

@@ -24,7 +24,7 @@ var embedded = []part{
 	{"data", "Qwen2 merges.txt", "", "Apache-2.0", "engine/family/lm/data; Copyright 2024 Alibaba Cloud"},
 	{"data", "T5 tokenizer.json", "", "Apache-2.0", "engine/family/t5/data; Copyright 2019 The T5 Authors"},
 	{"data", "Pile-T5 tokenizer.model", "", "Apache-2.0", "engine/family/t5/data; EleutherAI, with the pieces of Meta's Llama 2 tokenizer"},
-	{"data", "GITS noise levels", "", "GPL-3.0", "engine/sampling/levels; the table of ComfyUI's GITSScheduler, after zju-pi's diff-sampler (arXiv 2405.11326)"},
+	{"data", "GITS sigmas", "", "GPL-3.0", "engine/sampling/levels; the table of ComfyUI's GITSScheduler, after zju-pi's diff-sampler (arXiv 2405.11326)"},
 	{"data", "Lotus conditioning", "", "GPL-3.0", "nodes/conditioning; lotus.f16, the encoding of an empty prompt in ComfyUI's LotusConditioning"},
 	{"data", "Aileron Regular", "", "CC0-1.0", "internal/draw/font; Sora Sagano"},
 	{"data", "demo-shapes.safetensors", "", "CC0-1.0", "demo; the built-in model of this project"},
