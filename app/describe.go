@@ -88,7 +88,8 @@ func checkModels(ctx context.Context, dirs *folders.Folders) []finding {
 	sum := finding{good, "models", strings.Join(counts, ", ") + " in " + dirs.Models(), ""}
 	if usable == 0 {
 		sum.verdict = warning
-		sum.remedy = "put a .safetensors file of a model that runs into " + filepath.Join(dirs.Models(), "checkpoints") + ", or start with --demo-model; families that run: " + strings.Join(runningFamilies(), ", ")
+		sum.remedy = "put a .safetensors file of a model that runs into " + filepath.Join(dirs.Models(), "checkpoints") +
+			fmt.Sprintf(", or start with --demo-model; docs/models.md lists the %d families that run", len(runningFamilies()))
 	}
 	return append([]finding{sum}, problems...)
 }

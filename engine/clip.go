@@ -67,9 +67,23 @@ func (rt *Runtime) scheme(kind string, parts map[string]textPart) (family.Scheme
 		}
 	}
 	if own != nil {
-		return nil, takes(own, parts)
+		return nil, fmt.Errorf("%w; %s", takes(own, parts), rt.fitting(parts))
 	}
-	return nil, fmt.Errorf("loading text encoders: those of type %s cannot be run yet with %s; types that run: %s", kind, held(parts), strings.Join(rt.CLIPTypes(), ", "))
+	return nil, fmt.Errorf("loading text encoders: those of type %s cannot be run yet with %s; %s", kind, held(parts), rt.fitting(parts))
+}
+
+// fitting states which types take text encoders, for an error about a type that does not.
+func (rt *Runtime) fitting(parts map[string]textPart) string {
+	var types []string
+	for _, s := range rt.cfg.Families.Schemes() {
+		if takes(s, parts) == nil && !slices.Contains(types, s.Type()) {
+			types = append(types, s.Type())
+		}
+	}
+	if len(types) == 0 {
+		return "no type takes these encoders alone: choose the files that belong to one model"
+	}
+	return "types that take " + held(parts) + ": " + strings.Join(types, ", ")
 }
 
 // LoadCLIP opens the text encoders in files, in any order, for a loader's type ("stable_diffusion", "sdxl").

@@ -88,9 +88,24 @@ func (e *UnknownError) Error() string {
 	if e.Advice != "" {
 		text += "; " + e.Advice
 	} else if len(e.Runs) > 0 {
-		text += "; families that run: " + strings.Join(e.Runs, ", ")
+		text += "; " + e.alternatives()
 	}
 	return text
+}
+
+// fewFamilies is the number of families up to which an error names each of them.
+const fewFamilies = 12
+
+// alternatives states what to do with a file for which there is no advice of its own.
+func (e *UnknownError) alternatives() string {
+	if len(e.Runs) <= fewFamilies {
+		return "families that run: " + strings.Join(e.Runs, ", ")
+	}
+	if e.Family != "" {
+		return fmt.Sprintf("use a model of one of the %d families that run (docs/models.md lists them)", len(e.Runs))
+	}
+	return fmt.Sprintf("these are the tensors of none of the %d families that run (docs/models.md lists them): see whether the file was downloaded whole, is a %s, and whether `comfygo check FILE` knows it",
+		len(e.Runs), e.Role)
 }
 
 // read tries the families of a role, by rank, on each view until one reads it. The error states what was read and where; the
