@@ -34,7 +34,7 @@ type UncertainError struct{ err error }
 
 // Error says what can be done.
 func (e *UncertainError) Error() string {
-	return fmt.Sprintf("it is not known whether the change was made (%v): look for it, or send it again; a prompt that is sent again with the same prompt_id, or to the same server with the same Idempotency-Key, makes no second job", e.err)
+	return fmt.Sprintf("it is not known whether the change was made (%v): look for it, or send it again; a prompt that is sent again with the same prompt_id, or with the same Idempotency-Key, makes no second job", e.err)
 }
 
 // Unwrap returns the cause.
@@ -62,6 +62,9 @@ func (q *Distributed) do(ctx context.Context, e entry, own *Job) (verdict, error
 	defer cancel()
 	if err := q.wait(ctx); err != nil {
 		return verdict{}, &unavailable{err}
+	}
+	if q.besideFirst() {
+		return verdict{}, &unavailable{errBesideFirst}
 	}
 	e.Origin, e.Request, e.Until = q.id, q.requests.Add(1), q.logTime(until.Add(untilSlack))
 	data, err := e.encode()
@@ -180,7 +183,7 @@ func (q *Distributed) commit(ctx context.Context) {
 func (q *Distributed) together() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return time.Since(q.since) > serverLease && q.elders == 0
+	return q.oldest >= batchProtocol && (time.Since(q.since) > serverLease || q.m.level >= levelProtocol)
 }
 
 // append appends changes as one message, and does not return before it is certain what is in the log.
@@ -243,7 +246,8 @@ func (q *Distributed) decode(r Record) ([]*entry, error) {
 }
 
 // void settles whether the log has a message: it appends another one with the same id, which the log takes only when it has not had the first, and
-// then never takes the first. Every server reads one of the two.
+// then never takes the first. Every server reads one of the two. While the log has no room, other changes are refused for that reason: none is sent
+// before this one is settled, so it is certain that they are not made.
 func (q *Distributed) void(ctx context.Context, k Keep, id string, requests []int64) {
 	e := entry{Type: entryVoid, Origin: q.id, Requests: requests}
 	data, err := e.encode()
@@ -255,6 +259,28 @@ func (q *Distributed) void(ctx context.Context, k Keep, id string, requests []in
 			return
 		}
 		q.log.Warn("settling whether a change of the queue was made", "error", failed)
+		if errors.Is(failed, ErrFull) {
+			q.refuseAll(ctx, failed, firstPause)
+			continue
+		}
 		pause(ctx, firstPause)
+	}
+}
+
+// refuseAll refuses the changes that come within a time.
+func (q *Distributed) refuseAll(ctx context.Context, why error, length time.Duration) {
+	t := time.NewTimer(length)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			return
+		case r := <-q.changes:
+			q.mu.Lock()
+			q.decide([]int64{r.request}, verdict{err: why})
+			q.mu.Unlock()
+		}
 	}
 }

@@ -33,7 +33,7 @@ func on(t *testing.T, path string, change func(*queue.Config)) *rig {
 func (r *rig) putFor(client string, o queue.Options, ids ...string) error {
 	for _, id := range ids {
 		j := &queue.Job{
-			Number: queue.Number{Value: float64(r.NextNumber())}, ID: id, Prompt: pyjson.NewObject(), Options: o,
+			Number: queue.Number{Value: float64(r.next())}, ID: id, Prompt: pyjson.NewObject(), Options: o,
 			Extra: pyjson.NewObject("client_id", client),
 		}
 		if err := r.Put(j); err != nil {

@@ -19,6 +19,8 @@ const (
 	messageFree = "free" // to a worker: free memory or models
 	messageGone = "gone" // to a worker: the fleet does not know it (any more)
 	messageBeat = "beat" // of a worker or a server: it is there
+	// messageWelcome tells a worker with a key the fleet's key, and that it has not joined.
+	messageWelcome = "welcome"
 )
 
 // Where messages go: to a worker, from workers, from servers.
@@ -132,11 +134,21 @@ func (q *Distributed) sendFlags(f Flags) {
 	}
 }
 
+// post sends a message to a worker, encrypted when it has a key.
 func (q *Distributed) post(worker string, e entry) {
 	if worker == "" {
 		return
 	}
 	data, err := e.encode()
+	if err == nil && keyed(worker) && e.Type != messageWelcome {
+		q.mu.Lock()
+		c := q.m.channelTo(worker)
+		q.mu.Unlock()
+		if c == nil {
+			return // it has joined a fleet with another key, and hears so from its next beat
+		}
+		data = c.seal(data)
+	}
 	if err == nil {
 		err = q.bus.Send(toWorker+worker, data)
 	}
@@ -216,7 +228,7 @@ func (q *Distributed) hear(context.Context) (stop func(), err error) {
 		if e, err := decodeEntry(data); err == nil && e.Worker != q.id {
 			q.mu.Lock()
 			q.servers[e.Worker] = server{time.Now(), e.Speaks}
-			q.countElders()
+			q.findOldest()
 			q.mu.Unlock()
 		}
 	})
@@ -225,16 +237,6 @@ func (q *Distributed) hear(context.Context) (stop func(), err error) {
 		return nil, err
 	}
 	return func() { stopWorkers(); stopServers() }, nil
-}
-
-// countElders counts the servers that do not understand entries with several jobs; the queue is locked.
-func (q *Distributed) countElders() {
-	q.elders = 0
-	for _, s := range q.servers {
-		if s.speaks < Protocol {
-			q.elders++
-		}
-	}
 }
 
 // heard takes the beat of a worker and tells it again what it seems not to know.
@@ -252,14 +254,20 @@ func (q *Distributed) heard(data []byte) {
 	}
 	w := q.m.members[e.Worker]
 	if w == nil {
-		lead := q.leads()
+		answer := q.answer(e)
 		q.mu.Unlock()
-		if e.Joined && lead {
-			q.post(e.Worker, entry{Type: messageGone})
+		if answer != nil {
+			q.post(e.Worker, *answer)
 		}
 		return
 	}
 	defer q.mu.Unlock()
+	if c := q.m.channelTo(e.Worker); keyed(e.Worker) && (c == nil || !c.verify(e)) {
+		return // another one has sent it
+	}
+	if !keyed(e.Worker) && e.Speaks >= levelProtocol && q.m.level >= levelProtocol && w.job == nil && q.leads() {
+		defer q.helpers.Go(func() { q.post(e.Worker, q.welcome(e)) }) // it has joined before the rules were in force
+	}
 	q.beats[e.Worker] = beat{at: time.Now(), seq: e.Seq, attempt: e.Attempt, free: e.Free}
 	a := w.job
 	if a == nil || !q.mine(a.job) {
@@ -271,6 +279,26 @@ func (q *Distributed) heard(data []byte) {
 	case has && !a.asked.IsZero():
 		q.send(sending{a: *a})
 	}
+}
+
+// answer is what a process hears that says that it is a worker, and is none of the fleet; nil: nothing. The queue is locked.
+func (q *Distributed) answer(e *entry) *entry {
+	switch {
+	case !e.Joined || !q.leads():
+	case e.Speaks < levelProtocol:
+		return &entry{Type: messageGone}
+	case q.m.level >= levelProtocol:
+		w := q.welcome(e)
+		return &w
+	case q.oldest < levelProtocol:
+		return &entry{Type: messageGone} // the rules wait, and the worker joins without a key
+	}
+	return nil
+}
+
+// welcome answers a worker's beat. The fleet's key does not change.
+func (q *Distributed) welcome(e *entry) entry {
+	return entry{Type: messageWelcome, Request: e.Request, Key: q.m.secret.PublicKey().Bytes()}
 }
 
 // watch looks after workers that are silent, jobs that cannot run, and the state.
@@ -289,6 +317,9 @@ func (q *Distributed) watch(ctx context.Context) {
 		default:
 			continue
 		}
+		q.raise(ctx)
+		q.wakeMail()
+		q.nudge(ctx)
 		q.lookAfter(ctx, away)
 		if q.due(now.Sub(savedAt)) {
 			savedAt = now
@@ -323,6 +354,21 @@ func (q *Distributed) beat() {
 	}
 }
 
+// nudge lets a job start that has waited long enough for a worker with its models.
+func (q *Distributed) nudge(ctx context.Context) {
+	q.mu.Lock()
+	needed := q.leads() && q.m.overdue(q.m.now.Add(time.Since(q.heardAt)))
+	q.mu.Unlock()
+	if !needed {
+		return
+	}
+	q.helpers.Go(func() {
+		if _, err := q.do(ctx, entry{Type: entryAssign}, nil); err != nil && ctx.Err() == nil {
+			q.log.Error("assigning a job", "error", err)
+		}
+	})
+}
+
 // lookAfter finds workers that have died and jobs that cannot run. After a pause of its own process it takes no worker for dead.
 func (q *Distributed) lookAfter(ctx context.Context, away bool) {
 	q.mu.Lock()
@@ -350,7 +396,7 @@ func (q *Distributed) lookAfter(ctx context.Context, away bool) {
 			delete(q.servers, id)
 		}
 	}
-	q.countElders()
+	q.findOldest()
 	type end struct {
 		j       *Job
 		attempt int
@@ -423,7 +469,7 @@ func (q *Distributed) due(since time.Duration) bool {
 // that has just read the state before is still to read them, and without them it would come to another state than all others.
 func (q *Distributed) save(ctx context.Context) {
 	q.mu.Lock()
-	data, err := q.m.save()
+	state := q.m.snapshot()
 	seq, before := q.m.applied, int64(0)
 	q.saved = seq
 	// What a state has stays for a while, and what the newest has as long as there is no newer one.
@@ -436,9 +482,9 @@ func (q *Distributed) save(ctx context.Context) {
 		q.states = slices.Clone(q.states[at:])
 	}
 	old := int64(0)
-	if n := len(q.told) - keptTellings; n > 0 {
-		old = q.told[n-1]
-		q.told = append([]int64(nil), q.told[n:]...)
+	if n := len(q.m.told) - keptTellings; n > 0 {
+		old = q.m.told[n-1]
+		q.m.told = append([]int64(nil), q.m.told[n:]...)
 	}
 	if age := q.m.policy.HistoryAge; age > 0 {
 		oldest := q.m.now.Add(time.Since(q.heardAt) - age)
@@ -451,6 +497,7 @@ func (q *Distributed) save(ctx context.Context) {
 		}
 	}
 	q.mu.Unlock()
+	data, err := state.encode() // it may be large: the queue is not locked meanwhile
 	if err == nil {
 		err = q.bus.SaveState(ctx, seq, data)
 	}
@@ -520,6 +567,9 @@ type WorkerView struct {
 	Since        time.Time
 	Resident     []string
 	Done         int64
+	// Protocol is the newest version that it understands, and Keyed that it proves who it is: workers of before version 3 do not.
+	Protocol int
+	Keyed    bool
 	// Heard is when it was last heard of, zero when this server has not heard of it yet.
 	Heard time.Time
 }
@@ -531,7 +581,7 @@ func (q *Distributed) Workers() []WorkerView {
 	defer q.mu.Unlock()
 	list := make([]WorkerView, 0, len(q.m.members))
 	for id, w := range q.m.members {
-		v := WorkerView{ID: id, Ad: w.ad, Draining: w.draining, Resident: w.resident, Done: w.done}
+		v := WorkerView{ID: id, Ad: w.ad, Draining: w.draining, Resident: w.resident, Done: w.done, Protocol: max(firstProtocol, w.speaks), Keyed: keyed(id)}
 		if b, ok := q.beats[id]; ok {
 			v.Heard = b.at
 			if b.free > 0 {

@@ -74,17 +74,21 @@ type Distributed struct {
 	servers  map[string]server
 	blocked  map[string]time.Time // since when no worker could run jobs of these needs
 	secrets  map[int64]*Job       // jobs of this process, with what no log keeps
-	told     []int64              // entries with events
 	litter   []litter             // what no server needs any more, once a state has it
 	garbage  chan []int64         // what is dropped from the log
 	sends    chan sending
 	rejects  chan entry
-	saving   chan struct{} // holds a token when the state is to be saved
-	saved    int64         // the entry up to which a state was last made
-	states   []savedState  // those that the log has, as far as this server knows, oldest first
-	replayed int64         // the last entry of before this server began that was passed on; of the follower alone
+	mail     chan struct{}  // holds a token when there are messages to webhooks
+	mailing  map[int64]bool // messages that this server sends
+	saving   chan struct{}  // holds a token when the state is to be saved
+	saved    int64          // the entry up to which a state was last made
+	states   []savedState   // those that the log has, as far as this server knows, oldest first
+	replayed int64          // the last entry of before this server began that was passed on; of the follower alone
 	since    time.Time
-	elders   int // how many of the servers speak an older protocol
+	oldest   int  // the oldest version of the protocol that a server understands
+	fresh    bool // the log was empty when this server began
+	raising  bool // the level is being raised
+	warned   bool // it was told that an older server keeps the level down
 	// clock is how far the log's clock is ahead of this process's, as far as known.
 	clock      time.Duration
 	clockKnown bool
@@ -136,9 +140,10 @@ func NewDistributed(cfg DistributedConfig) (*Distributed, error) {
 		cfg.Overlap = saveEvery
 	}
 	q := &Distributed{
-		cfg: cfg, id: uuid.NewString(), log: cfg.Logger, bus: cfg.Log, m: newMachine(), waits: map[int64]*pending{}, ready: make(chan struct{}),
+		cfg: cfg, id: uuid.NewString(), log: cfg.Logger, bus: cfg.Log, m: newMachine(), oldest: Protocol, waits: map[int64]*pending{}, ready: make(chan struct{}),
 		beats: map[string]beat{}, servers: map[string]server{}, blocked: map[string]time.Time{}, secrets: map[int64]*Job{},
 		changes: make(chan *pending, 1024), ended: make(chan struct{}), garbage: make(chan []int64, 1024), sends: make(chan sending, 1024), rejects: make(chan entry, 1024), saving: make(chan struct{}, 1),
+		mail: make(chan struct{}, 1), mailing: map[int64]bool{},
 	}
 	q.distributedView = distributedView{q: q}
 	return q, nil
@@ -171,6 +176,7 @@ func (q *Distributed) Work(ctx context.Context) error {
 		}
 	})
 	q.helpers.Go(func() { q.watch(ctx) })
+	q.helpers.Go(func() { q.deliver(ctx) })
 	q.helpers.Go(func() { q.saveStates(ctx) })
 	if q.cfg.Worker != nil {
 		q.helpers.Go(func() {
@@ -194,18 +200,9 @@ var errBehind = errors.New("the queue's log was trimmed before this server had r
 
 // present passes on the receipts of the last run; the queue is locked.
 func (q *Distributed) present() {
-	open := map[int64]*Job{}
-	for _, j := range q.m.waiting.all() {
-		open[j.seq] = j
-	}
-	for seq, a := range q.m.running {
-		open[seq] = a.job
-	}
-	list := make([]Receipt, len(q.m.receipts))
-	for i, r := range q.m.receipts {
-		if r.Job = open[r.Seq]; r.Job == nil {
-			r.Job = &Job{ID: r.JobID, seq: r.Seq}
-		}
+	list := make([]Receipt, len(q.m.receipts.list))
+	for i, r := range q.m.receipts.list {
+		r.Job = q.m.open(r)
 		list[i] = r
 	}
 	q.cfg.Receipts(list)
@@ -264,11 +261,8 @@ func (q *Distributed) applyOne(e *entry, key int64, r Record) {
 	if own != nil && out.verdict.err == nil {
 		q.secrets[own.seq] = own
 	}
-	if e.Type == entryEvents {
-		q.told = append(q.told, r.Seq)
-		if len(q.told) > 4*keptTellings { // servers that save no state do not trim it
-			q.told = append([]int64(nil), q.told[len(q.told)-2*keptTellings:]...)
-		}
+	if out.refused != nil {
+		q.log.Warn("passing over an entry of the queue's log", "number", r.Seq, "error", out.refused)
 	}
 	for _, a := range out.started {
 		a.seen = time.Now()
@@ -294,6 +288,9 @@ func (q *Distributed) applyOne(e *entry, key int64, r Record) {
 	}
 	if out.changed {
 		q.changed()
+	}
+	if out.hooks {
+		q.wakeMail()
 	}
 	if len(out.garbage) > 0 {
 		q.litter = append(q.litter, litter{r.Seq, out.garbage})
@@ -365,19 +362,19 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the prompt takes %d bytes and NATS accepts %d: raise its max_payload", e.Size, e.Limit)
 }
 
-// NextNumber implements Queue. Without the log the number is 0: no job can be queued then.
-func (q *Distributed) NextNumber() int64 {
+// NextNumber implements Queue.
+func (q *Distributed) NextNumber() (int64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), q.cfg.Patience)
 	defer cancel()
 	n, err := q.bus.Count(ctx)
 	if err != nil {
-		q.log.Error("counting a prompt", "error", err)
+		return 0, fmt.Errorf("counting a prompt: %w", err)
 	}
-	return n
+	return n, nil
 }
 
-// errNoWebhooks is returned for jobs with webhooks, which this queue does not send.
-var errNoWebhooks = errors.New("webhooks are not available with a queue on NATS")
+// errNoWebhooks is returned for jobs with webhooks while not all servers send them.
+var errNoWebhooks = errors.New("webhooks are not available while servers of an older version share the queue: upgrade all of them")
 
 // Put implements Queue.
 func (q *Distributed) Put(j *Job) error {
@@ -387,7 +384,7 @@ func (q *Distributed) Put(j *Job) error {
 	switch {
 	case draining:
 		return ErrDraining
-	case j.Options.Webhook != nil:
+	case j.Options.Webhook != nil && !q.atLevel(levelProtocol):
 		return &OptionError{errNoWebhooks}
 	}
 	if err := j.prepare(); err != nil {
@@ -428,6 +425,8 @@ func (q *Distributed) Stats() Stats {
 	switch {
 	case q.trouble != nil:
 		s.Err = q.trouble
+	case q.oldest < batchProtocol && q.m.level < levelProtocol:
+		s.Err = errBesideFirst
 	case q.begun && s.Err == nil:
 		select {
 		case <-q.ready:

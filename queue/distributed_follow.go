@@ -86,6 +86,7 @@ func (q *Distributed) followFrom(ctx context.Context) error {
 			restore()
 		}
 		q.caughtUp(ctx)
+		q.raise(ctx)
 	})
 	if cause := context.Cause(ctx); err == nil && errors.Is(cause, errBehind) {
 		err = cause
@@ -161,13 +162,14 @@ func (q *Distributed) loadState(ctx context.Context) (seq int64, data []byte, er
 func (q *Distributed) caughtUp(ctx context.Context) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.cfg.Receipts != nil && len(q.m.receipts) > 0 {
+	if q.cfg.Receipts != nil && len(q.m.receipts.list) > 0 {
 		q.present()
 	}
 	now := time.Now()
 	for id := range q.m.members {
 		q.beats[id] = beat{at: now}
 	}
+	q.fresh = q.m.applied == 0
 	select {
 	case <-q.ready:
 	default:

@@ -15,11 +15,16 @@ import (
 // Protocol is the newest version of the entries of a Log and of the messages between servers and workers that this program understands. Each entry
 // has the oldest version that knows its type; one of a newer version than this stops a server with an error that says so.
 //
-// Version 2 has entries with several jobs. Servers append none while they hear of a server that does not say that it reads them.
-const Protocol = 2
+// Version 2 has entries with several jobs. Servers append none while they hear of a server that does not say that it reads them. Version 3 has the
+// level: see level.go.
+const Protocol = 3
 
-// firstProtocol is the version of all entries but batches.
-const firstProtocol = 1
+// The versions of entries.
+const (
+	firstProtocol = 1
+	batchProtocol = 2
+	levelProtocol = 3
+)
 
 // Types of entries.
 const (
@@ -34,15 +39,22 @@ const (
 	entryForget    = "forget"
 	entryShare     = "share"
 	entryPolicy    = "policy"
-	entryJoin      = "join"   // a worker takes jobs
-	entryLeave     = "leave"  // a worker stops by itself; its job returns to the queue
-	entryLost      = "lost"   // a server has not heard of a worker for too long
-	entryDrain     = "drain"  // a worker takes no more jobs, or does again
-	entryEvents    = "events" // what a running job tells; the body is opaque
-	entryEnd       = "end"    // a job's end; the body is its last events and its tail
-	entryVoid      = "void"   // changes of a server that the log does not have and does not take any more
-	entryBatch     = "batch"  // jobs that one server has accepted at the same time; the body is their entries
+	entryJoin      = "join"    // a worker takes jobs
+	entryLeave     = "leave"   // a worker stops by itself; its job returns to the queue
+	entryLost      = "lost"    // a server has not heard of a worker for too long
+	entryDrain     = "drain"   // a worker takes no more jobs, or does again
+	entryEvents    = "events"  // what a running job tells; the body is opaque
+	entryEnd       = "end"     // a job's end; the body is its last events and its tail
+	entryVoid      = "void"    // changes of a server that the log does not have and does not take any more
+	entryBatch     = "batch"   // jobs that one server has accepted at the same time; the body is their entries
+	entryAssign    = "assign"  // a job has waited long enough for a worker with its models
+	entryClaim     = "claim"   // a server sends a message to a webhook
+	entrySettled   = "settled" // that message has arrived, or is sent again later, or is given up
+	entryLevel     = "level"   // from here on the rules of a version are in force, which every process must know
 )
+
+// versions are those of the types that not all versions know.
+var versions = map[string]int{entryBatch: batchProtocol, entryLevel: levelProtocol, entryAssign: levelProtocol, entryClaim: levelProtocol, entrySettled: levelProtocol, messageWelcome: levelProtocol}
 
 // entry is one entry of the log. Which fields count depends on its type.
 type entry struct {
@@ -90,9 +102,22 @@ type entry struct {
 	Requests []int64 `json:"requests,omitempty"`
 	// Part counts the entries with what one run tells, from 1.
 	Part int `json:"part,omitempty"`
-	// Speaks is the newest version that a server understands, in its beats; 0: the first.
-	Speaks int    `json:"speaks,omitempty"`
+	// Speaks is the newest version that a process understands, in its beats and when a worker joins; 0: the first.
+	Speaks int `json:"speaks,omitempty"`
+	// Due is when a message to a webhook is sent again, in milliseconds by the log's clock; 0: never.
+	Due int64 `json:"due,omitempty"`
+	// Level is the version whose rules come into force, Secret the fleet's private key unless it has one.
+	Level  int    `json:"level,omitempty"`
+	Secret []byte `json:"secret,omitempty"`
+	// Key is the fleet's public key.
+	Key []byte `json:"key,omitempty"`
+	// Signed: the worker's MAC follows the body.
+	Signed bool   `json:"signed,omitempty"`
 	Body   []byte `json:"-"`
+
+	byWorker bool // as of Record.ByWorker
+	// signed are the bytes that the MAC is of.
+	signed, mac []byte
 }
 
 // Several jobs may share an entry. A job's key is the entry's number, with the job's position in the entry in the bits above.
@@ -135,15 +160,15 @@ func (e *entry) members() (list []*entry, err error) {
 
 // encode writes an entry: the length of its head, the head as JSON, the body.
 func (e *entry) encode() ([]byte, error) {
-	e.Version = firstProtocol
-	if e.Type == entryBatch {
-		e.Version = Protocol
+	e.Version = max(firstProtocol, versions[e.Type])
+	if e.Signed {
+		e.Version = max(e.Version, levelProtocol)
 	}
 	head, err := json.Marshal(e)
 	if err != nil {
 		return nil, fmt.Errorf("writing an entry of the queue's log: %w", err)
 	}
-	b := make([]byte, 0, 4+len(head)+len(e.Body))
+	b := make([]byte, 0, 4+len(head)+len(e.Body)+macSize)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(head))) //nolint:gosec // bounded by the log
 	b = append(b, head...)
 	return append(b, e.Body...), nil
@@ -169,6 +194,13 @@ func decodeEntry(data []byte) (*entry, error) {
 		return nil, fmt.Errorf("%w (it has version %d, this one %d)", errNewer, e.Version, Protocol)
 	}
 	e.Body = data[4+n:]
+	if e.Signed {
+		cut := len(data) - macSize
+		if cut < int(4+n) {
+			return nil, errors.New("reading an entry of the queue's log: its MAC is cut off")
+		}
+		e.Body, e.signed, e.mac = data[4+n:cut], data[:cut], data[cut:]
+	}
 	switch {
 	case e.Tail < 0 || e.Tail > len(e.Body):
 		return nil, errors.New("reading an entry of the queue's log: its tail is cut off")
@@ -195,7 +227,7 @@ func (e *entry) allowed(byWorker bool) ([]*entry, error) {
 	if e.Worker == "" {
 		return nil, fmt.Errorf("reading an entry of the queue's log: the type %s of a worker without its id", e.Type)
 	}
-	e.Origin, e.Until = "", 0 // no server waits for it
+	e.Origin, e.Until, e.byWorker = "", 0, true // no server waits for it
 	return []*entry{e}, nil
 }
 
@@ -206,6 +238,8 @@ type Needs struct {
 	Labels  []string `json:"labels,omitempty"`
 	// Models are the names of model files in the prompt, sorted: a worker that has them loaded is preferred.
 	Models []string `json:"models,omitempty"`
+
+	whole string // classes, labels and models in one text
 }
 
 // key is the same for jobs that the same workers can run.
@@ -214,6 +248,21 @@ func (n Needs) key() string {
 		return ""
 	}
 	return strings.Join(n.Classes, "\x00") + "\x01" + strings.Join(n.Labels, "\x00")
+}
+
+// setNeeds sets a job's needs. Jobs with equal ones share them.
+func (m *machine) setNeeds(j *Job, n Needs) {
+	key, models := n.key(), strings.Join(n.Models, "\x00")
+	whole := key + "\x02" + models
+	same, known := m.known[whole]
+	if !known {
+		if len(m.known) >= knownNeeds {
+			clear(m.known)
+		}
+		n.whole = whole
+		m.known[whole], same = n, n
+	}
+	j.needs, j.needsKey, j.modelsKey = same, same.whole[:len(key)], same.whole[len(key)+1:]
 }
 
 // modelSuffixes are the endings of the names of model files.

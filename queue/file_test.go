@@ -75,7 +75,7 @@ func TestRestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "q.db")
 	r := open(t, path, nil)
 	stop := r.work()
-	if n := r.NextNumber(); n != 0 {
+	if n := r.next(); n != 0 {
 		t.Fatalf("first number %d", n)
 	}
 	r.put(0, "done")
@@ -84,7 +84,7 @@ func TestRestart(t *testing.T) {
 	eventually(t, "history", func() bool { return r.Find("done") != nil })
 	text := string(r.Find("done").Text())
 	for range 4 {
-		r.NextNumber()
+		r.next()
 	}
 	r.put(1, "cut")
 	<-r.started
@@ -104,7 +104,7 @@ func TestRestart(t *testing.T) {
 	if got := string(again.Find("done").Text()); got != text {
 		t.Errorf("history\n%s\nwas\n%s", got, text)
 	}
-	if n := again.NextNumber(); n != 5 {
+	if n := again.next(); n != 5 {
 		t.Errorf("next number %d, want 5", n)
 	}
 	_, jobs := again.Snapshot()

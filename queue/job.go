@@ -104,15 +104,18 @@ type Job struct {
 	// OwnerLimit is the number of jobs of its owner that may be in the queue with it; 0 means no limit.
 	OwnerLimit int
 
-	seq      int64  // order of arrival; the job's key in the store
-	text     []byte // Listing as JSON, made when the job is accepted
-	client   string
-	attempts int // how often it was started
-	place    Place
-	needs    Needs     // what a worker must have; empty in a queue of one process
-	needsKey string    // Needs.key
-	queued   time.Time // when it was accepted
-	origin   string    // the server that has accepted it; "" in a queue of one process
+	seq       int64  // order of arrival; the job's key in the store
+	text      []byte // Listing as JSON, made when the job is accepted
+	client    string
+	attempts  int // how often it was started
+	place     Place
+	needs     Needs     // what a worker must have; empty in a queue of one process
+	needsKey  string    // Needs.key
+	modelsKey string    // Needs.Models as one text
+	held      time.Time // since when it has been waiting for a worker that has its models
+	heapIndex int       // where it stands in its lane
+	queued    time.Time // when it was accepted
+	origin    string    // the server that has accepted it; "" in a queue of one process
 }
 
 // Place is the position of a job among the waiting ones.

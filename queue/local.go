@@ -36,6 +36,9 @@ type Policy struct {
 	Limit, ClientLimit int
 	// TimeLimit bounds every job; 0 means no limit. A job can request a lower limit.
 	TimeLimit time.Duration
+	// ModelWait is how long a job waits for a worker that has its models loaded and is busy while others are idle; only a queue with several workers
+	// knows it.
+	ModelWait time.Duration `json:",omitempty"`
 	// Fair shares the queue between clients; Weights are 1 unless given.
 	Fair    bool
 	Weights map[string]float64
@@ -233,12 +236,12 @@ func (q *Local) remaining() int {
 }
 
 // NextNumber implements Queue.
-func (q *Local) NextNumber() int64 {
+func (q *Local) NextNumber() (int64, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n := q.number
 	q.number++
-	return n
+	return n, nil
 }
 
 // Put implements Queue.

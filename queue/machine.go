@@ -2,6 +2,7 @@ package queue
 
 import (
 	"cmp"
+	"crypto/ecdh"
 	"fmt"
 	"maps"
 	"math"
@@ -32,6 +33,9 @@ type machine struct {
 	waiting *queueOrder
 	running map[int64]*assignment
 	members map[string]*member
+	// idle are the members that take a job now; holders are those that have each model loaded.
+	idle    map[*member]struct{}
+	holders map[string]map[*member]struct{}
 	history *history
 	place   int64
 	paused  bool
@@ -40,7 +44,15 @@ type machine struct {
 	applied int64 // the last entry
 	lasting time.Duration
 
-	receipts []Receipt
+	receipts receiptList
+	// level is the version whose rules are in force, 0 for those that every version had; secret is the fleet's key from level 3 on.
+	level  int
+	secret *ecdh.PrivateKey
+	hooks  hookList
+	// known are needs that jobs share.
+	known map[string]Needs
+	// told are the last entries with events that counted.
+	told []int64
 	// shared counts, for each entry with several jobs, those that still need it.
 	shared map[int64]int
 	now    time.Time // of the entry being applied
@@ -69,7 +81,9 @@ type member struct {
 	draining bool
 	resident []string // models that it has loaded
 	done     int64    // how many jobs it has ended
+	speaks   int      // the newest version that it understands
 	can      map[string]bool
+	channel  *channel // nil until it is needed, and for workers without a key
 }
 
 // effects are what an entry has changed, for those who act on it.
@@ -86,6 +100,10 @@ type effects struct {
 	garbage []int64
 	// fleet: workers have come, gone or changed.
 	fleet bool
+	// hooks: there are new messages to webhooks.
+	hooks bool
+	// refused is why the entry counts for nothing.
+	refused error
 }
 
 type verdict struct {
@@ -113,7 +131,7 @@ type ending struct {
 func newMachine() *machine {
 	return &machine{
 		waiting: newQueueOrder(false, nil), running: map[int64]*assignment{}, members: map[string]*member{}, history: newHistory(HistoryLimit),
-		shared: map[int64]int{},
+		shared: map[int64]int{}, idle: map[*member]struct{}{}, holders: map[string]map[*member]struct{}{}, known: map[string]Needs{}, receipts: newReceiptList(nil),
 	}
 }
 
@@ -131,9 +149,22 @@ func (m *machine) apply(e *entry, seq int64, at time.Time, own *Job) effects {
 		m.tidy()
 		return m.out
 	}
+	if !m.authentic(e) {
+		m.out.refused = fmt.Errorf("%w: %s of worker %s", errForged, e.Type, e.Worker)
+		m.out.garbage = append(m.out.garbage, seq)
+		m.tidy()
+		return m.out
+	}
 	switch e.Type {
 	case entryVoid:
 		m.out.garbage = append(m.out.garbage, seq)
+	case entryLevel:
+		m.raise(e)
+	case entryAssign: // jobs are assigned after each entry
+	case entryClaim:
+		m.claim(e)
+	case entrySettled:
+		m.settle(e)
 	case entryPut:
 		m.put(e, seq, own)
 	case entryDelete:
@@ -155,17 +186,13 @@ func (m *machine) apply(e *entry, seq int64, at time.Time, own *Job) effects {
 	case entryPolicy:
 		m.setPolicy(*e.Policy)
 	case entryJoin:
-		if w := m.members[e.Worker]; w != nil { // it has other classes than when it joined
-			w.ad, w.can, m.out.fleet = *e.Member, map[string]bool{}, true
-			break
-		}
-		m.members[e.Worker] = &member{id: e.Worker, ad: *e.Member, joined: seq, resident: e.Resident, can: map[string]bool{}}
-		m.out.fleet = true
+		m.join(e, seq)
 	case entryLeave, entryLost:
 		m.leave(e.Worker, e.Type == entryLost, e.Cause)
 	case entryDrain:
 		if w := m.members[e.Worker]; w != nil {
 			w.draining, m.out.verdict.ok, m.out.fleet = e.On, true, true
+			m.update(w)
 		}
 	case entryEvents:
 		m.tell(e, seq)
@@ -175,6 +202,19 @@ func (m *machine) apply(e *entry, seq int64, at time.Time, own *Job) effects {
 	m.assign()
 	m.tidy()
 	return m.out
+}
+
+// join takes a worker in, or anew when it has other classes than when it joined.
+func (m *machine) join(e *entry, seq int64) {
+	m.out.fleet = true
+	if w := m.members[e.Worker]; w != nil {
+		w.ad, w.can = *e.Member, map[string]bool{}
+		return
+	}
+	w := &member{id: e.Worker, ad: *e.Member, joined: seq, speaks: e.Speaks, can: map[string]bool{}}
+	m.members[e.Worker] = w
+	m.setResident(w, e.Resident)
+	m.update(w)
 }
 
 func (m *machine) setPolicy(p Policy) {
@@ -218,8 +258,13 @@ func (m *machine) put(e *entry, seq int64, own *Job) {
 		}
 		j.text = slices.Clone(e.Body)
 	}
-	j.needs, j.needsKey, j.seq, j.queued, j.origin = e.Needs, e.Needs.key(), seq, m.now, e.Origin
+	m.setNeeds(j, e.Needs)
+	j.seq, j.queued, j.origin = seq, m.now, e.Origin
 	j.place = Place{Seq: seq, Class: e.Options.Priority, Rank: e.Number.Value}
+	if err := m.repeated(e); err != nil {
+		m.out.verdict.err, m.out.garbage = err, append(m.out.garbage, seq)
+		return
+	}
 	if err := m.admit(j); err != nil {
 		m.out.verdict.err, m.out.garbage = err, append(m.out.garbage, seq)
 		return
@@ -227,14 +272,37 @@ func (m *machine) put(e *entry, seq int64, own *Job) {
 	if e.Receipt != nil {
 		r := *e.Receipt
 		r.JobID, r.Seq = j.ID, seq
-		m.receipts = append(m.receipts, r)
-		for len(m.receipts) > ReceiptLimit || m.now.Sub(m.receipts[0].At) > ReceiptLifetime {
-			m.receipts = m.receipts[1:]
-		}
+		m.receipts.add(r)
 	}
 	m.waiting.add(j)
 	m.event(EventQueued, j, "number", j.Number.JSON())
 	m.out.changed, m.out.verdict.ok = true, true
+}
+
+// repeated returns a RepeatedError when the key of a request is known.
+func (m *machine) repeated(e *entry) error {
+	if e.Receipt == nil || m.level < levelProtocol {
+		return nil
+	}
+	r, known := m.receipts.byKey[e.Receipt.Key]
+	if !known || m.now.Sub(r.At) > ReceiptLifetime {
+		return nil
+	}
+	r.Job = m.open(r)
+	return &RepeatedError{r}
+}
+
+// open returns the job of a receipt: with nothing but its id when it is no longer in the queue.
+func (m *machine) open(r Receipt) *Job {
+	if a := m.running[r.Seq]; a != nil {
+		return a.job
+	}
+	for _, j := range m.waiting.byID[r.JobID] {
+		if j.seq == r.Seq {
+			return j
+		}
+	}
+	return &Job{ID: r.JobID, seq: r.Seq}
 }
 
 // admit says whether a job may wait.
@@ -292,6 +360,7 @@ func (m *machine) waitingJob(id string, s Scope) *Job {
 func (m *machine) drop(j *Job) {
 	m.waiting.remove(j)
 	m.event(EventRemoved, j)
+	m.hook(j, EventRemoved, "removed", nil)
 	m.out.changed = true
 	m.out.garbage = append(m.out.garbage, j.seq)
 	m.out.verdict.n++
@@ -465,6 +534,8 @@ func (m *machine) leave(id string, lost bool, cause string) {
 		return
 	}
 	delete(m.members, id)
+	m.setResident(w, nil)
+	m.update(w)
 	m.out.fleet = true
 	if w.job == nil {
 		return
@@ -494,7 +565,13 @@ func (m *machine) tell(e *entry, seq int64) {
 	if a := m.running[e.Seq]; a != nil && a.worker == e.Worker && a.job.attempts == e.Attempt && (e.Part == 0 || e.Part > a.part) {
 		a.part = e.Part
 		m.out.told = append(m.out.told, telling{a.job, seq, e.Body})
+		m.told = append(m.told, seq)
+		if len(m.told) > 4*keptTellings { // servers that save no state do not trim it
+			m.told = append([]int64(nil), m.told[len(m.told)-2*keptTellings:]...)
+		}
+		return
 	}
+	m.out.garbage = append(m.out.garbage, seq)
 }
 
 // end moves a job to history: a running one when its worker says so, one that cannot run when a server does. Everything else comes late
@@ -516,8 +593,9 @@ func (m *machine) end(e *entry, seq int64) {
 		w.job = nil
 		w.done++
 		if e.Origin == "" { // the worker itself has written it
-			w.resident = e.Resident
+			m.setResident(w, e.Resident)
 		}
+		m.update(w)
 		m.out.fleet = true
 	}
 	if j == nil {
@@ -547,6 +625,7 @@ func (m *machine) finished(j *Job, seq int64, status Status, tail []byte) {
 	}
 	m.history.add(rec)
 	m.event(EventFinished, j, "status", string(status))
+	m.hook(j, EventFinished, string(status), tail)
 	m.out.ended = append(m.out.ended, ending{j, seq, status, tail})
 	m.out.changed = true
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // unroutable returns a waiting job that no worker could run for too long, nil when it is none.
@@ -101,42 +102,111 @@ func (w *member) canRunLane(key string, n Needs) bool {
 }
 
 // assign gives waiting jobs to idle workers: always the first job that some idle worker can run, to the one that has most of its models
-// loaded, and among equals to the one that has done least.
+// loaded, and among equals to the one that has done least. A job whose models a busy worker has waits for that one for a while.
 func (m *machine) assign() {
 	if m.paused || m.waiting.size == 0 {
 		return
 	}
-	var idle []*member
-	for _, w := range m.members {
-		if w.job == nil && !w.draining {
-			idle = append(idle, w)
-		}
-	}
-	for len(idle) > 0 {
+	for len(m.idle) > 0 {
 		j := m.waiting.popFrom(func(at lane) bool {
 			head := (*m.waiting.lanes[at])[0]
-			return slices.ContainsFunc(idle, func(w *member) bool { return w.canRunLane(at.needs, head.needs) })
+			for w := range m.idle {
+				if w.canRunLane(at.needs, head.needs) {
+					return !m.hold(head)
+				}
+			}
+			return false
 		})
 		if j == nil {
 			return
 		}
-		able := slices.DeleteFunc(slices.Clone(idle), func(w *member) bool { return !w.canRun(j) })
-		best := slices.MinFunc(able, func(a, b *member) int {
-			if x, y := a.has(j.needs.Models), b.has(j.needs.Models); x != y {
-				return y - x
-			}
-			if a.done != b.done {
-				return int(a.done - b.done)
-			}
-			return strings.Compare(a.id, b.id)
-		})
-		idle = slices.DeleteFunc(idle, func(w *member) bool { return w == best })
+		best := m.bestFor(j)
 		j.attempts++
 		a := &assignment{job: j, worker: best.id, since: m.now}
 		best.job, m.running[j.seq] = a, a
+		delete(m.idle, best)
 		m.event(EventStarted, j, "worker", best.ad.Name)
+		m.hook(j, EventStarted, "started", nil)
 		m.out.started = append(m.out.started, a)
 		m.out.changed = true
+	}
+}
+
+// bestFor is the idle worker for a job, which at least one of them can run.
+func (m *machine) bestFor(j *Job) (best *member) {
+	most := -1
+	for w := range m.idle {
+		if !w.canRun(j) {
+			continue
+		}
+		n := w.has(j.needs.Models)
+		if best == nil || n > most || n == most && (w.done < best.done || w.done == best.done && w.id < best.id) {
+			best, most = w, n
+		}
+	}
+	return best
+}
+
+// hold reports whether a job waits for a busy worker that has all its models loaded. It waits no longer than the policy says.
+func (m *machine) hold(j *Job) bool {
+	if m.level < levelProtocol || m.policy.ModelWait <= 0 || len(j.needs.Models) == 0 || m.heldLong(j, m.now) {
+		return false
+	}
+	busy := false
+	for w := range m.holders[j.needs.Models[0]] {
+		if w.draining || !w.canRun(j) || w.has(j.needs.Models) < len(j.needs.Models) {
+			continue
+		}
+		if w.job == nil {
+			return false
+		}
+		busy = true
+	}
+	if busy && j.held.IsZero() {
+		j.held = m.now
+	}
+	return busy
+}
+
+func (m *machine) heldLong(j *Job, now time.Time) bool {
+	return !j.held.IsZero() && now.Sub(j.held) >= m.policy.ModelWait
+}
+
+// overdue reports whether a job has waited long enough for a worker that has its models while another one is idle: an entry is needed for it to start.
+func (m *machine) overdue(now time.Time) bool {
+	if m.paused || len(m.idle) == 0 || m.level < levelProtocol || m.policy.ModelWait <= 0 {
+		return false
+	}
+	for _, h := range m.waiting.lanes {
+		if len(*h) > 0 && m.heldLong((*h)[0], now) && !m.heldLong((*h)[0], m.now) {
+			return true
+		}
+	}
+	return false
+}
+
+// update notes whether a worker is idle.
+func (m *machine) update(w *member) {
+	if m.members[w.id] == w && w.job == nil && !w.draining {
+		m.idle[w] = struct{}{}
+		return
+	}
+	delete(m.idle, w)
+}
+
+// setResident notes the models that a worker has loaded.
+func (m *machine) setResident(w *member, models []string) {
+	for _, name := range w.resident {
+		if delete(m.holders[name], w); len(m.holders[name]) == 0 {
+			delete(m.holders, name)
+		}
+	}
+	w.resident = models
+	for _, name := range models {
+		if m.holders[name] == nil {
+			m.holders[name] = map[*member]struct{}{}
+		}
+		m.holders[name][w] = struct{}{}
 	}
 }
 

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"crypto/ecdh"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -22,6 +23,14 @@ type state struct {
 	Members  []stateMember
 	Events   []Event
 	Receipts []Receipt
+	// Level and Secret are those of the machine.
+	Level  int    `json:",omitempty"`
+	Secret []byte `json:",omitempty"`
+	// Hooks are the messages to webhooks that have not arrived, HookNumber that of the last one.
+	Hooks      []hook `json:",omitempty"`
+	HookNumber int64  `json:",omitempty"`
+	// Told are the entries with events that counted; nil in states of before.
+	Told []int64
 }
 
 type stateJob struct {
@@ -36,6 +45,7 @@ type stateJob struct {
 	Attempts   int     `json:",omitempty"`
 	Needs      int
 	Queued     time.Time
+	Held       time.Time `json:",omitzero"`
 	Running    bool      `json:",omitempty"`
 	Worker     string    `json:",omitempty"`
 	Since      time.Time `json:",omitzero"`
@@ -60,20 +70,42 @@ type stateMember struct {
 	Draining bool
 	Resident []string
 	Done     int64
+	Speaks   int `json:",omitempty"`
+}
+
+// savedMachine is a machine as it is kept.
+type savedMachine struct {
+	state
+	Needs []Needs
 }
 
 // save writes the machine.
-func (m *machine) save() ([]byte, error) {
-	s := struct {
-		state
-		Needs []Needs
-	}{state: state{
+func (m *machine) save() ([]byte, error) { return m.snapshot().encode() }
+
+func (s *savedMachine) encode() ([]byte, error) {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("writing the queue's state: %w", err)
+	}
+	return data, nil
+}
+
+// snapshot copies what a state has: it may be written while the machine goes on.
+func (m *machine) snapshot() *savedMachine {
+	s := &savedMachine{state: state{
 		Version: firstProtocol, Applied: m.applied, Policy: m.policy, Place: m.place, Number: m.number, Paused: m.paused, Lasting: m.lasting,
-		Shares: m.waiting.shares, Receipts: m.receipts, Events: m.events[max(0, len(m.events)-machineEvents):],
+		Shares: *m.waiting.copyShares(), Receipts: m.receipts.list, Events: m.events[max(0, len(m.events)-machineEvents):], Level: m.level,
+		Told: append([]int64{}, m.told...), Hooks: m.hooks.inOrder(), HookNumber: m.hooks.last,
 	}}
+	if m.secret != nil {
+		s.Secret = m.secret.Bytes()
+	}
+	if m.level >= levelProtocol {
+		s.Version = levelProtocol
+	}
 	known := map[string]int{}
 	add := func(j *Job, a *assignment) {
-		key := j.needsKey + "\x02" + fmt.Sprint(j.needs.Models)
+		key := j.needsKey + "\x02" + j.modelsKey
 		at, ok := known[key]
 		if !ok {
 			at = len(s.Needs)
@@ -81,14 +113,14 @@ func (m *machine) save() ([]byte, error) {
 		}
 		out := stateJob{
 			Seq: j.seq, ID: j.ID, Owner: j.Owner, Grant: j.Grant, Number: j.Number, Place: j.place, Client: j.client, Options: j.Options,
-			Attempts: j.attempts, Needs: at, Queued: j.queued, OwnerLimit: j.OwnerLimit,
+			Attempts: j.attempts, Needs: at, Queued: j.queued, Held: j.held, OwnerLimit: j.OwnerLimit,
 			Origin: j.origin,
 		}
 		if a != nil {
 			out.Running, out.Worker, out.Since, out.Asked, out.Doom, out.Part = true, a.worker, a.since, a.asked, a.doom, a.part
 		}
 		if j.seq >= 1<<keyShift {
-			s.Version = Protocol
+			s.Version = max(s.Version, batchProtocol)
 		}
 		s.Jobs = append(s.Jobs, out)
 	}
@@ -104,18 +136,14 @@ func (m *machine) save() ([]byte, error) {
 		if r != nil {
 			s.History = append(s.History, stateRow{r.id, r.owner, r.seq, r.place, r.tail, r.finished, r.shared})
 			if r.seq >= 1<<keyShift {
-				s.Version = Protocol
+				s.Version = max(s.Version, batchProtocol)
 			}
 		}
 	}
 	for _, w := range m.members {
-		s.Members = append(s.Members, stateMember{w.id, w.ad, w.joined, w.draining, w.resident, w.done})
+		s.Members = append(s.Members, stateMember{w.id, w.ad, w.joined, w.draining, w.resident, w.done, w.speaks})
 	}
-	data, err := json.Marshal(s)
-	if err != nil {
-		return nil, fmt.Errorf("writing the queue's state: %w", err)
-	}
-	return data, nil
+	return s
 }
 
 // restoring is a machine that was read, with the jobs whose listings have still to be read from the log.
@@ -125,14 +153,13 @@ type restoring struct {
 	// rows are the entries of the history; garbage are entries that are not needed any more.
 	rows    map[int64]bool
 	garbage []int64
+	// told are the entries with events that counted; nil: that is not known, and all may have.
+	told map[int64]bool
 }
 
 // readMachine reads what save has written.
 func readMachine(data []byte) (*restoring, error) {
-	var s struct {
-		state
-		Needs []Needs
-	}
+	var s savedMachine
 	if err := json.Unmarshal(data, &s); err != nil {
 		return nil, fmt.Errorf("reading the queue's state: %w", err)
 	}
@@ -142,9 +169,22 @@ func readMachine(data []byte) (*restoring, error) {
 	m := newMachine()
 	m.setPolicy(s.Policy)
 	m.place, m.number, m.paused, m.lasting, m.applied = s.Place, s.Number, s.Paused, s.Lasting, s.Applied
-	m.events, m.receipts = s.Events, s.Receipts
+	m.events, m.receipts, m.level, m.told = s.Events, newReceiptList(s.Receipts), s.Level, s.Told
+	m.hooks.last = s.HookNumber
+	for _, h := range s.Hooks {
+		m.hooks.add(&h)
+	}
+	if len(s.Secret) > 0 {
+		var err error
+		if m.secret, err = ecdh.X25519().NewPrivateKey(s.Secret); err != nil {
+			return nil, fmt.Errorf("reading the queue's state: the fleet's key: %w", err)
+		}
+	}
 	for _, w := range s.Members {
-		m.members[w.ID] = &member{id: w.ID, ad: w.Ad, joined: w.Joined, draining: w.Draining, resident: w.Resident, done: w.Done, can: map[string]bool{}}
+		known := &member{id: w.ID, ad: w.Ad, joined: w.Joined, draining: w.Draining, done: w.Done, speaks: w.Speaks, can: map[string]bool{}}
+		m.members[w.ID] = known
+		m.setResident(known, w.Resident)
+		m.update(known)
 	}
 	rows := map[int64]bool{}
 	for _, r := range s.History {
@@ -159,10 +199,9 @@ func readMachine(data []byte) (*restoring, error) {
 		}
 		j := &Job{
 			Number: k.Number, ID: k.ID, Options: k.Options, Owner: k.Owner, Grant: k.Grant, OwnerLimit: k.OwnerLimit,
-			seq: k.Seq, client: k.Client, attempts: k.Attempts, place: k.Place, needs: s.Needs[k.Needs], queued: k.Queued,
-			origin: k.Origin,
+			seq: k.Seq, client: k.Client, attempts: k.Attempts, place: k.Place, queued: k.Queued, held: k.Held, origin: k.Origin,
 		}
-		j.needsKey = j.needs.key()
+		m.setNeeds(j, s.Needs[k.Needs])
 		open[j.seq] = j
 		if !k.Running {
 			m.waiting.add(j)
@@ -172,12 +211,20 @@ func readMachine(data []byte) (*restoring, error) {
 		m.running[j.seq] = a
 		if w := m.members[k.Worker]; w != nil {
 			w.job = a
+			m.update(w)
 		}
 	}
 	if s.Shares.Clients != nil {
 		m.waiting.shares = s.Shares // last: adding jobs moves the shares of clients who had nothing waiting
 	}
-	return &restoring{m: m, open: open, rows: rows}, nil
+	r := &restoring{m: m, open: open, rows: rows}
+	if s.Told != nil {
+		r.told = make(map[int64]bool, len(s.Told))
+		for _, seq := range s.Told {
+			r.told[seq] = true
+		}
+	}
+	return r, nil
 }
 
 // see takes an entry that is older than the state: the listings of jobs that are still open, and what running jobs have told.
@@ -208,6 +255,10 @@ func (r *restoring) see(list []*entry, seq int64) []telling {
 	case entryVoid:
 		r.garbage = append(r.garbage, seq)
 	case entryEvents:
+		if r.told != nil && !r.told[seq] {
+			r.garbage = append(r.garbage, seq)
+			return nil
+		}
 		return []telling{{&Job{ID: e.ID, Owner: e.Owner, seq: e.Seq}, seq, e.Body}}
 	case entryEnd:
 		if !r.rows[seq] {

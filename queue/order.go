@@ -30,6 +30,7 @@ type lane struct {
 	class  Class
 	client string // "" unless fair
 	needs  string // what a worker must have; "" where one worker runs everything
+	models string // the models that a worker should have loaded; "" where one worker runs everything
 }
 
 func newQueueOrder(fair bool, weights map[string]float64) *queueOrder {
@@ -41,9 +42,9 @@ func newQueueOrder(fair bool, weights map[string]float64) *queueOrder {
 
 func (l *queueOrder) laneOf(j *Job) lane {
 	if l.fair {
-		return lane{j.place.Class, j.turn(), j.needsKey}
+		return lane{j.place.Class, j.turn(), j.needsKey, j.modelsKey}
 	}
-	return lane{class: j.place.Class, needs: j.needsKey}
+	return lane{class: j.place.Class, needs: j.needsKey, models: j.modelsKey}
 }
 
 func (l *queueOrder) add(j *Job) {
@@ -64,13 +65,7 @@ func (l *queueOrder) add(j *Job) {
 
 // remove takes a waiting job out.
 func (l *queueOrder) remove(j *Job) {
-	h := l.lanes[l.laneOf(j)]
-	for i, o := range *h {
-		if o == j {
-			heap.Remove(h, i)
-			break
-		}
-	}
+	heap.Remove(l.lanes[l.laneOf(j)], j.heapIndex)
 	l.gone(j)
 }
 
@@ -211,10 +206,19 @@ type jobHeap []*Job
 
 func (h jobHeap) Len() int           { return len(h) }
 func (h jobHeap) Less(i, j int) bool { return h[i].before(h[j]) }
-func (h jobHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+
+// Swap is for container/heap. Jobs know where they stand, so that removing one needs no search.
+func (h jobHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].heapIndex, h[j].heapIndex = i, j
+}
 
 // Push is for container/heap.
-func (h *jobHeap) Push(x any) { *h = append(*h, x.(*Job)) }
+func (h *jobHeap) Push(x any) {
+	j := x.(*Job)
+	j.heapIndex = len(*h)
+	*h = append(*h, j)
+}
 
 // Pop is for container/heap.
 func (h *jobHeap) Pop() any {

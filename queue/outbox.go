@@ -19,10 +19,7 @@ func (q *Local) hook(j *Job, event, status string, out *Outcome) []Change {
 		return nil
 	}
 	now := q.cfg.Now()
-	data := pyjson.NewObject("prompt_id", j.ID, "number", j.Number.JSON(), "status", status)
-	if j.client != "" {
-		data.Set("client_id", j.client)
-	}
+	data := hookData(j, status)
 	if out != nil {
 		data.Set("outputs", orEmpty(out.Outputs))
 		for _, m := range out.Messages {
@@ -31,12 +28,25 @@ func (q *Local) hook(j *Job, event, status string, out *Outcome) []Change {
 			}
 		}
 	}
-	body, err := pyjson.Marshal(pyjson.NewObject("type", "job."+event, "timestamp", now.UTC().Format(time.RFC3339Nano), "data", data))
+	body, err := hookBody(event, data, now)
 	if err != nil {
 		q.cfg.Logger.Error("writing a message to a webhook", "prompt_id", j.ID, "error", err)
 		return nil
 	}
 	return []Change{HookAdded{Delivery{ID: uuid.NewString(), JobID: j.ID, URL: w.URL, Secret: w.Secret, Body: body, Due: now}}}
+}
+
+// hookData is what a message tells of a job, besides its outputs and its error.
+func hookData(j *Job, status string) *pyjson.Object {
+	data := pyjson.NewObject("prompt_id", j.ID, "number", j.Number.JSON(), "status", status)
+	if j.client != "" {
+		data.Set("client_id", j.client)
+	}
+	return data
+}
+
+func hookBody(event string, data *pyjson.Object, now time.Time) ([]byte, error) {
+	return pyjson.Marshal(pyjson.NewObject("type", "job."+event, "timestamp", now.UTC().Format(time.RFC3339Nano), "data", data))
 }
 
 // announce wakes the senders of messages when a kept batch has some.

@@ -132,13 +132,13 @@ func TestRecordedProtocols(t *testing.T) {
 func TestNewerProtocol(t *testing.T) {
 	t.Parallel()
 	newer := func(head string) []byte { return frameRecord(nil, []byte(head)) }
-	for _, head := range []string{`{"v": 3, "type": "put"}`, `{"v": 3, "type": "something"}`} {
+	for _, head := range []string{`{"v": 4, "type": "put"}`, `{"v": 4, "type": "something"}`} {
 		_, err := decodeRecord(Record{Data: newer(head)})
-		if !errors.Is(err, errNewer) || !strings.Contains(err.Error(), "upgrade this one") || !strings.Contains(err.Error(), "version 3, this one 2") {
+		if !errors.Is(err, errNewer) || !strings.Contains(err.Error(), "upgrade this one") || !strings.Contains(err.Error(), "version 4, this one 3") {
 			t.Errorf("%s: %v", head, err)
 		}
 	}
-	if _, err := readMachine([]byte(`{"Version": 3}`)); !errors.Is(err, errNewer) {
+	if _, err := readMachine([]byte(`{"Version": 4}`)); !errors.Is(err, errNewer) {
 		t.Errorf("a newer state: %v", err)
 	}
 }

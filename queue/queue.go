@@ -156,6 +156,12 @@ type View interface {
 	Events(after int64, limit int) ([]Event, error)
 }
 
+// NextOf is the next number of a queue.
+func NextOf(q Queue) (Number, error) {
+	n, err := q.NextNumber()
+	return Number{Value: float64(n)}, err
+}
+
 // Queue is the interface that the server needs of a queue. As a View it covers the whole queue.
 type Queue interface {
 	View
@@ -163,10 +169,10 @@ type Queue interface {
 	Of(owner string) View
 	// In is the view of a scope.
 	In(s Scope) View
-	// NextNumber counts up from 0 and never gives a number twice.
-	NextNumber() int64
+	// NextNumber counts up from 0 and never gives a number twice. The error wraps ErrUnavailable.
+	NextNumber() (int64, error)
 	// Put accepts a job. When it returns without error the job will not be lost. Errors, after which it never runs: FullError, ErrTakenID,
-	// ErrDraining, ErrUnavailable. After an UncertainError it may run.
+	// ErrDraining, ErrUnavailable, RepeatedError. After an UncertainError it may run.
 	Put(j *Job) error
 	// Next returns the waiting job that would start now if none ran, or nil. It stays a waiting job, which can still be cancelled or overtaken:
 	// work done for it in advance may be wasted. The job must not be changed.

@@ -1,6 +1,9 @@
 package queue
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Bounds of the receipts that are kept: how many, and how long.
 const (
@@ -22,6 +25,14 @@ type Receipt struct {
 	Seq   int64
 	// Job is the job, with nothing but its id when it has come to its end before a restart.
 	Job *Job `json:"-"`
+}
+
+// RepeatedError is returned when a request with the same key was accepted before, by whichever server. Nothing was queued.
+type RepeatedError struct{ Receipt Receipt }
+
+// Error names the job of the request before.
+func (e *RepeatedError) Error() string {
+	return fmt.Sprintf("a request with this key was accepted before, as job %s", e.Receipt.JobID)
 }
 
 // ReceiptsTrimmed drops receipts from before the time and all but the last Keep.
@@ -50,4 +61,30 @@ func (q *Local) present(receipts []Receipt) {
 		}
 	}
 	q.cfg.Receipts(receipts)
+}
+
+// receiptList has the receipts of a queue that several processes share, oldest first.
+type receiptList struct {
+	list  []Receipt
+	byKey map[string]Receipt
+}
+
+func newReceiptList(list []Receipt) receiptList {
+	l := receiptList{byKey: map[string]Receipt{}}
+	for _, r := range list {
+		l.add(r)
+	}
+	return l
+}
+
+// add adds a receipt and drops those that are too many or too old.
+func (l *receiptList) add(r Receipt) {
+	l.list = append(l.list, r)
+	l.byKey[r.Key] = r
+	for len(l.list) > ReceiptLimit || r.At.Sub(l.list[0].At) > ReceiptLifetime {
+		if first := l.list[0]; l.byKey[first.Key].Seq == first.Seq {
+			delete(l.byKey, first.Key)
+		}
+		l.list = l.list[1:]
+	}
 }

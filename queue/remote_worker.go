@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"comfygo/internal/pyjson"
 )
 
@@ -40,6 +38,8 @@ type RemoteWorker struct {
 
 	mu       sync.Mutex
 	id       string // as the fleet knows it; another one each time that it joins
+	greeted  chan entry
+	channel  *channel // to the servers; nil while it has not joined, and without a key
 	joined   time.Time
 	current  *remoteRun
 	ended    [256]runKey // the last runs: a message of another server may come after many of them
@@ -81,7 +81,7 @@ func NewRemoteWorker(cfg RemoteConfig) *RemoteWorker {
 	if cfg.VRAMFree == nil {
 		cfg.VRAMFree = func() int64 { return 0 }
 	}
-	return &RemoteWorker{cfg: cfg, log: cfg.Logger, idle: make(chan struct{}), gone: make(chan string, 1), news: make(chan struct{}, 1)}
+	return &RemoteWorker{cfg: cfg, log: cfg.Logger, greeted: make(chan entry, 1), idle: make(chan struct{}), gone: make(chan string, 1), news: make(chan struct{}, 1)}
 }
 
 // Work joins the fleet and runs jobs until ctx ends; then the running job returns to the queue.
@@ -100,20 +100,16 @@ func (w *RemoteWorker) Work(ctx context.Context) error {
 
 // member is a worker's time in the fleet: from joining until ctx ends or the fleet gives it up.
 func (w *RemoteWorker) member(ctx context.Context) error {
-	id := uuid.NewString()
-	w.mu.Lock()
-	w.id, w.joined, w.next = id, time.Time{}, nil
-	w.mu.Unlock()
-	stop, err := w.cfg.Log.Receive(toWorker+id, func(data []byte) { w.heard(ctx, id, data) })
-	if err != nil {
-		return err
-	}
-	defer stop()
 	if w.cfg.Ready != nil {
 		w.cfg.Ready(ctx)
 	}
+	id, stop, err := w.greet(ctx)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	defer stop()
 	ad := w.cfg.Ad()
-	join := entry{Type: entryJoin, Worker: id, Member: &ad, Resident: w.resident(nil)}
+	join := entry{Type: entryJoin, Worker: id, Member: &ad, Resident: w.resident(nil), Speaks: Protocol}
 	if err := w.append(ctx, KeepCommand, "join-"+id, join); err != nil {
 		return fmt.Errorf("joining the fleet: %w", err)
 	}
@@ -142,6 +138,9 @@ func (w *RemoteWorker) member(ctx context.Context) error {
 			w.log.Warn("the fleet has given this worker up; it joins again", "worker", id)
 			w.interrupt(errLost)
 			w.runs.Wait()
+			if !keyed(id) {
+				return w.leave(ctx, id) // it may be known, and joins with a key
+			}
 			return nil
 		case <-w.news:
 			told++
@@ -188,7 +187,7 @@ func (w *RemoteWorker) interrupt(why error) {
 }
 
 func (w *RemoteWorker) append(ctx context.Context, k Keep, id string, e entry) error {
-	data, err := e.encode()
+	data, err := w.channelOf(e.Worker).sign(e)
 	if err != nil {
 		return err
 	}
@@ -199,12 +198,16 @@ func (w *RemoteWorker) append(ctx context.Context, k Keep, id string, e entry) e
 func (w *RemoteWorker) beat(id string) {
 	const settling = 2 * time.Second // so long servers may not yet have heard that it has joined
 	w.mu.Lock()
-	e := entry{Type: messageBeat, Worker: id, Free: w.cfg.VRAMFree(), Joined: time.Since(w.joined) > settling}
+	e := entry{Type: messageBeat, Worker: id, Free: w.cfg.VRAMFree(), Joined: time.Since(w.joined) > settling, Speaks: Protocol}
 	if w.current != nil {
 		e.Seq, e.Attempt = w.current.job.seq, w.current.job.attempts
 	}
 	w.mu.Unlock()
-	data, err := e.encode()
+	w.send(id, e)
+}
+
+func (w *RemoteWorker) send(id string, e entry) {
+	data, err := w.channelOf(id).sign(e)
 	if err == nil {
 		err = w.cfg.Log.Send(fromWorker+id, data)
 	}
@@ -215,9 +218,21 @@ func (w *RemoteWorker) beat(id string) {
 
 // heard takes a message of a server.
 func (w *RemoteWorker) heard(ctx context.Context, id string, data []byte) {
-	e, err := decodeEntry(data)
+	e, err := w.hear(id, data)
 	if err != nil {
 		w.log.Error("hearing of a server", "error", err)
+		return
+	}
+	w.mu.Lock()
+	greeting := w.id == id && w.joined.IsZero() && w.channel == nil && keyed(id)
+	w.mu.Unlock()
+	if greeting {
+		if e.Type == messageWelcome || e.Type == messageGone {
+			select {
+			case w.greeted <- *e:
+			default:
+			}
+		}
 		return
 	}
 	switch e.Type {
@@ -240,7 +255,16 @@ func (w *RemoteWorker) heard(ctx context.Context, id string, data []byte) {
 		if !busy {
 			w.runs.Go(w.free)
 		}
-	case messageGone:
+	case messageGone, messageWelcome:
+		if e.Request > 0 {
+			return // an answer to a greeting that came late
+		}
+		w.mu.Lock()
+		busy := w.current != nil
+		w.mu.Unlock()
+		if busy && e.Type == messageWelcome && !keyed(id) {
+			return // it joins again, with a key, when it has no job
+		}
 		select {
 		case w.gone <- id:
 		default:
@@ -458,142 +482,4 @@ func (w *RemoteWorker) Drain(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// teller passes on what a job tells: at most one entry at a time is on its way, so that they are in order, and what comes meanwhile goes
-// together.
-type teller struct {
-	w *RemoteWorker
-	r *remoteRun
-
-	mu      sync.Mutex
-	buffer  []byte
-	records int
-	part    int
-	broken  bool // something could not be passed on; read after pump has ended
-	wake    chan struct{}
-	stop    chan struct{}
-	pumping sync.WaitGroup
-}
-
-const (
-	// linger is how long the first thing told waits for more; of a job that is over by then everything goes with its end.
-	linger = 4 * time.Millisecond
-	// manyRecords and manyBytes bound what one entry takes; droppable things are left out beyond.
-	manyRecords = numbersAnEntry - 2
-	manyBytes   = 512 << 10
-	mostWaiting = 8 << 20
-)
-
-func newTeller(w *RemoteWorker, r *remoteRun) *teller {
-	t := &teller{w: w, r: r, wake: make(chan struct{}, 1), stop: make(chan struct{})}
-	t.pumping.Go(t.pump)
-	return t
-}
-
-func (t *teller) tell(data []byte, droppable bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case len(data) > t.w.cfg.Log.MaxSize()-headRoom:
-		t.w.log.Warn("leaving out what a job has told: it is larger than what NATS accepts", "prompt_id", t.r.job.ID, "bytes", len(data))
-		return
-	case droppable && len(t.buffer) > mostWaiting:
-		return
-	}
-	t.buffer = frameRecord(t.buffer, data)
-	t.records++
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (t *teller) pump() {
-	for {
-		select {
-		case <-t.stop:
-			return
-		case <-t.wake:
-		}
-		select {
-		case <-t.stop:
-			return
-		case <-time.After(linger):
-		}
-		for {
-			part, more := t.take()
-			if len(part) > 0 && !t.flush(part) {
-				t.broken = true
-				return
-			}
-			if !more {
-				break
-			}
-		}
-	}
-}
-
-// take takes the next records, as many as one entry has room for.
-func (t *teller) take() (part []byte, more bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.records <= manyRecords && len(t.buffer) <= manyBytes {
-		part, t.buffer, t.records = t.buffer, nil, 0
-		return part, false
-	}
-	n, at := 0, 0
-	for n < manyRecords && at < len(t.buffer) {
-		size := recordSize(t.buffer[at:])
-		if n > 0 && at+size > manyBytes {
-			break
-		}
-		at += size
-		n++
-	}
-	part = t.buffer[:at:at]
-	t.buffer, t.records = t.buffer[at:], t.records-n
-	return part, t.records > 0
-}
-
-// flush appends an entry with records, until the log has it or the worker is given up.
-func (t *teller) flush(part []byte) bool {
-	t.part++
-	j := t.r.job
-	e := entry{Type: entryEvents, Worker: t.r.worker, Seq: j.seq, Attempt: j.attempts, ID: j.ID, Owner: j.Owner, Part: t.part, Body: part}
-	id := fmt.Sprintf("ev-%d-%d-%s-%d", j.seq, j.attempts, t.r.worker, t.part)
-	for t.r.parent.Err() == nil && !errors.Is(context.Cause(t.r.ctx), errLost) {
-		ctx, cancel := context.WithTimeout(t.r.parent, appendPatience)
-		err := t.w.append(ctx, KeepEvents, id, e)
-		cancel()
-		if err == nil {
-			return true
-		}
-		if t.r.parent.Err() == nil {
-			t.w.log.Error("passing on what a job tells", "prompt_id", j.ID, "error", err)
-		}
-		pause(t.r.parent, firstPause)
-	}
-	return false // the job runs again elsewhere
-}
-
-// end stops passing on and returns what is left; whole is false when something told could not be passed on.
-func (t *teller) end() (rest []byte, whole bool) {
-	close(t.stop)
-	t.pumping.Wait()
-	for {
-		t.mu.Lock()
-		many := t.records > manyRecords || len(t.buffer) > manyBytes
-		t.mu.Unlock()
-		if !many {
-			break
-		}
-		if part, _ := t.take(); !t.flush(part) {
-			t.broken = true
-			break
-		}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.buffer, !t.broken
 }

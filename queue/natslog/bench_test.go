@@ -98,7 +98,7 @@ func drive(b *testing.B, q queue.Queue, n int) {
 	for range 8 {
 		clients.Go(func() {
 			for range jobs {
-				if err := q.Put(testJob(queue.Number{Value: float64(q.NextNumber())})); err != nil {
+				if err := q.Put(testJob(nextNumber(b, q))); err != nil {
 					b.Error(err)
 				}
 			}
@@ -139,14 +139,14 @@ func BenchmarkPutWaiting(b *testing.B) {
 				b.Fatal(err)
 			}
 			for range 5000 {
-				if err := q.Put(testJob(queue.Number{Value: float64(q.NextNumber())})); err != nil {
+				if err := q.Put(testJob(nextNumber(b, q))); err != nil {
 					b.Fatal(err)
 				}
 			}
 			var took []time.Duration
 			for b.Loop() {
 				start := time.Now()
-				if err := q.Put(testJob(queue.Number{Value: float64(q.NextNumber())})); err != nil {
+				if err := q.Put(testJob(nextNumber(b, q))); err != nil {
 					b.Fatal(err)
 				}
 				took = append(took, time.Since(start))

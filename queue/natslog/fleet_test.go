@@ -185,9 +185,18 @@ func testJob(n queue.Number, pairs ...any) *queue.Job {
 	}
 }
 
+func nextNumber(t testing.TB, q queue.Queue) queue.Number {
+	t.Helper()
+	n, err := queue.NextOf(q)
+	if err != nil {
+		t.Error(err)
+	}
+	return n
+}
+
 func (r *rig) put(f *front, pairs ...any) *queue.Job {
 	r.t.Helper()
-	j := testJob(queue.Number{Value: float64(f.NextNumber())}, pairs...)
+	j := testJob(nextNumber(r.t, f), pairs...)
 	if err := f.Put(j); err != nil {
 		r.t.Fatal(err)
 	}
@@ -377,7 +386,7 @@ func TestFleetRestarts(t *testing.T) {
 	if err := a.SetClass(waits.ID, queue.High); err != nil {
 		t.Fatal(err)
 	}
-	n := a.NextNumber()
+	n := nextNumber(t, a).Value
 	log := r.open(natslog.RoleServer)
 	defer func() { _ = log.Close() }()
 	eventually(t, "the state is kept", func() bool {
@@ -396,8 +405,8 @@ func TestFleetRestarts(t *testing.T) {
 	if _, pending := b.Snapshot(); pending[0].ID != waits.ID || pending[1].ID != late.ID || string(pending[0].Text()) != string(waits.Text()) {
 		t.Errorf("the waiting jobs are %v", pending)
 	}
-	if got := b.NextNumber(); got <= n {
-		t.Errorf("the next number is %d after %d", got, n)
+	if got := nextNumber(t, b).Value; got <= n {
+		t.Errorf("the next number is %v after %v", got, n)
 	}
 	if !b.Stats().Paused {
 		t.Error("the queue is not paused any more")
