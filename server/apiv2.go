@@ -74,7 +74,10 @@ func (s *Server) library() (*assets.Library, error) {
 
 // submitV2 queues a workflow of the API v2.
 func (s *Server) submitV2(c echo.Context, n v2.Submission) (*queue.Job, executor.Verdict, error) {
-	number := queue.Number{Value: float64(s.queue.NextNumber())}
+	number, err := queue.NextOf(s.queue)
+	if err != nil {
+		return nil, executor.Verdict{}, err
+	}
 	job, verdict, err := s.prompts.Enqueue(c, prompts.Candidate{ID: n.ID, Number: number, Prompt: n.Workflow, Extra: n.Extra, Receipt: n.Receipt})
 	var u *reply.Unusable
 	if errors.As(err, &u) {

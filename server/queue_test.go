@@ -272,6 +272,35 @@ func TestKeyOfAnUncertainRequest(t *testing.T) {
 	}
 }
 
+// TestKeyUsedAtAnotherServer answers a request whose key another server of the fleet has accepted: with that one's answer, or 422 to another prompt.
+func TestKeyUsedAtAnotherServer(t *testing.T) {
+	t.Parallel()
+	sum := sha256.Sum256([]byte(simple("{}")))
+	r := start(t, func(cfg *server.Config) {
+		cfg.Store = submitting{queue.NewMemory(), func(queue.Batch) error {
+			return &queue.RepeatedError{Receipt: queue.Receipt{
+				Sum: sum[:], Answer: []byte(`{"prompt_id": "of the other one", "number": 7}`), JobID: "of the other one", Job: &queue.Job{ID: "of the other one"},
+			}}
+		}}
+	})
+	const key = "Idempotency-Key"
+	for range 2 {
+		got := r.do("POST", "/prompt", simple("{}"), key, "k")
+		if got.status != 200 || !strings.Contains(got.body, `"of the other one", "number": 7`) || got.header.Get("Idempotency-Replayed") != "true" {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	}
+	if got := r.do("POST", "/prompt", strings.Replace(simple("{}"), "3", "4", 1), key, "another"); got.status != 422 {
+		t.Errorf("another prompt: %d %s", got.status, got.body)
+	}
+	v2 := `{"workflow": {"1": {"class_type": "Number", "inputs": {"value": 3}}, "2": {"class_type": "Show", "inputs": {"value": ["1", 0]}}}}`
+	for range 2 {
+		if got := r.do("POST", "/api/v2/jobs", v2, key, "k"); got.status != 422 || !strings.Contains(got.body, "was used before") {
+			t.Errorf("the API v2: %d %s", got.status, got.body)
+		}
+	}
+}
+
 // submitting is a store that asks before it keeps anything.
 type submitting struct {
 	queue.Store

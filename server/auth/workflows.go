@@ -134,8 +134,12 @@ func (s *Service) PostWorkflowRun(c echo.Context) error {
 	if in.Client != "" {
 		extra.Set("client_id", in.Client)
 	}
+	number, err := queue.NextOf(s.Queue)
+	if err != nil {
+		return err
+	}
 	n := prompts.Candidate{
-		ID: uuid.NewString(), Number: queue.Number{Value: float64(s.Queue.NextNumber())}, Prompt: prompt, Extra: extra, Workflow: name,
+		ID: uuid.NewString(), Number: number, Prompt: prompt, Extra: extra, Workflow: name,
 	}
 	job, verdict, err := s.Prompts.Enqueue(c, n)
 	var options *prompts.OptionsError

@@ -21,19 +21,20 @@ type fleet interface {
 // is empty.
 func (s *Service) GetWorkers(c echo.Context) error {
 	list := []any{}
-	if f, ok := s.Queue.(fleet); ok {
+	f, shared := s.Queue.(fleet)
+	if shared {
 		for _, w := range f.Workers() {
 			list = append(list, workerView(w, time.Now()))
 		}
 	}
-	return s.Reply.JSON(c, http.StatusOK, pyjson.NewObject("workers", list))
+	return s.Reply.JSON(c, http.StatusOK, pyjson.NewObject("shared", shared, "workers", list))
 }
 
 func workerView(w queue.WorkerView, now time.Time) *pyjson.Object {
 	o := pyjson.NewObject(
 		"id", w.ID, "name", w.Ad.Name, "version", w.Ad.Version, "device", w.Ad.Device, "vram_total", w.Ad.VRAMTotal, "vram_free", w.Ad.VRAMFree,
 		"labels", texts(w.Ad.Labels), "models", texts(w.Resident), "families", texts(w.Ad.Families), "classes", int64(len(w.Ad.Classes)),
-		"draining", w.Draining, "finished", w.Done, "prompt_id", nil, "running_seconds", nil, "silent_seconds", nil,
+		"protocol", int64(w.Protocol), "keyed", w.Keyed, "draining", w.Draining, "finished", w.Done, "prompt_id", nil, "running_seconds", nil, "silent_seconds", nil,
 	)
 	if w.JobID != "" {
 		o.Set("prompt_id", w.JobID).Set("running_seconds", now.Sub(w.Since).Seconds())

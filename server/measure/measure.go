@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"comfygo/metrics"
+	"comfygo/queue"
 )
 
 // Traces makes spans of requests and jobs; see package metrics/tracing.
@@ -42,7 +43,30 @@ func (s *Service) NewMetrics() *metrics.Metrics {
 			k := s.Hub.Counts()
 			return metrics.Sockets{Open: k.Open, Messages: k.Messages, Bytes: k.Bytes, CutOff: k.CutOff}
 		},
+		Workers: s.workerFigures(),
 	})
+}
+
+// workerFigures makes the source of the figures of the fleet's workers; nil when the queue is of this process alone.
+func (s *Service) workerFigures() func() []metrics.Worker {
+	f, ok := s.Queue.(interface{ Workers() []queue.WorkerView })
+	if !ok {
+		return nil
+	}
+	return func() []metrics.Worker {
+		var out []metrics.Worker
+		for _, w := range f.Workers() {
+			silent := -1.0
+			if !w.Heard.IsZero() {
+				silent = time.Since(w.Heard).Seconds()
+			}
+			out = append(out, metrics.Worker{
+				ID: w.ID, Name: w.Ad.Name, Device: w.Ad.Device, Busy: w.JobID != "", Draining: w.Draining, VRAMTotal: w.Ad.VRAMTotal, VRAMFree: w.Ad.VRAMFree,
+				Models: len(w.Resident), Finished: int(w.Done), Silent: silent,
+			})
+		}
+		return out
+	}
 }
 
 // pythonFigures makes the source of the figures of node packs' processes; nil without any.

@@ -131,7 +131,7 @@ var queueGroup = group{"queue", "comfygo's own: figures, order and events of the
 	},
 	{method: post, path: "/api/v1/queue/pause", summary: "Stop taking waiting jobs", params: []param{ownerParam}, answers: []answer{ok("QueueState", ""), noQueue, noAnswer, storeFull}},
 	{method: post, path: "/api/v1/queue/resume", summary: "Take waiting jobs again", params: []param{ownerParam}, answers: []answer{ok("QueueState", ""), noQueue, noAnswer, storeFull}},
-	{method: get, path: "/api/workers", summary: "The workers of a queue in NATS", answers: []answer{ok(`{workers! []{id! string; name! string; version! string; device! string; vram_total! integer; vram_free! integer; labels! []string; models! []string; families! []string; classes! integer; draining! boolean; finished! integer; prompt_id! string?; running_seconds! number?; silent_seconds! number?}}`, "")}},
+	{method: get, path: "/api/workers", summary: "The workers of a queue in NATS", answers: []answer{ok(`{shared! boolean; workers! []{id! string; name! string; version! string; device! string; vram_total! integer; vram_free! integer; labels! []string; models! []string; families! []string; classes! integer; protocol! integer; keyed! boolean; draining! boolean; finished! integer; prompt_id! string?; running_seconds! number?; silent_seconds! number?}}`, "")}},
 	{method: post, path: "/api/workers/:id/drain", summary: "Let a worker take no more jobs", answers: []answer{ok(`{id! string; draining! boolean}`, ""), plain(404, "no worker has this id"), noQueue, noAnswer, storeFull}},
 	{method: post, path: "/api/workers/:id/resume", summary: "Let a worker take jobs again", answers: []answer{ok(`{id! string; draining! boolean}`, ""), plain(404, "no worker has this id"), noQueue, noAnswer, storeFull}},
 	{

@@ -110,7 +110,7 @@ func (s *Service) put(c echo.Context, job *queue.Job, workflow string) error {
 func (s *Service) placeOf(c echo.Context, body any) (queue.Number, error) {
 	n, err := s.number(body)
 	if err == nil && s.Access.Owned() && !s.Access.Who(c).Admin && (n.Float || n.Value < 0) {
-		n = queue.Number{Value: float64(s.Queue.NextNumber())}
+		return queue.NextOf(s.Queue)
 	}
 	return n, err
 }

@@ -1,6 +1,7 @@
 package prompts
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -150,6 +151,17 @@ func (s *Service) first(c echo.Context, e *onceEntry, patience time.Duration, pu
 		}
 	}()
 	job, reply, err := put(&queue.Receipt{Key: e.name, Sum: e.sum[:], At: e.at, JobID: e.jobID})
+	var repeated *queue.RepeatedError
+	if errors.As(err, &repeated) { // another server has accepted it
+		if !bytes.Equal(repeated.Receipt.Sum, e.sum[:]) {
+			return s.Reply.Complain(c, http.StatusUnprocessableEntity, keyHeader+" was used for another prompt")
+		}
+		job = repeated.Receipt.Job
+		if reply, err = pyjson.UnmarshalObject(repeated.Receipt.Answer); err != nil {
+			return fmt.Errorf("reading the answer to the request before: %w", err)
+		}
+		c.Response().Header().Set("Idempotency-Replayed", "true")
+	}
 	decided = true
 	s.keys.decide(e, job, reply, err)
 	if err != nil || job == nil {

@@ -134,11 +134,11 @@ func (s *Service) number(body any) (queue.Number, error) {
 		}
 		front = reply.Truthy(v)
 	}
-	n := float64(s.Queue.NextNumber())
-	if front && n != 0 {
-		n = -n
+	n, err := queue.NextOf(s.Queue)
+	if front && n.Value != 0 {
+		n.Value = -n.Value
 	}
-	return queue.Number{Value: n}, nil
+	return n, err
 }
 
 // promptID is the client's id, or that of the receipt or a new one without it; it reports false when the client's is not a canonical UUID.

@@ -129,11 +129,12 @@ func (a *API) once(c echo.Context, what string, do func(*queue.Receipt) error) e
 		}
 	}()
 	var uncertain *queue.UncertainError
+	var repeated *queue.RepeatedError
 	err = do(&queue.Receipt{Key: KeyPrefix + name, Sum: []byte{}, At: now, JobID: id})
 	switch {
 	case err == nil:
 		kept = true
-	case again && errors.Is(err, queue.ErrTakenID): // the request before was accepted
+	case errors.As(err, &repeated), again && errors.Is(err, queue.ErrTakenID): // the request before was accepted, here or by another server
 		kept = true
 		return used
 	case again || errors.As(err, &uncertain):
