@@ -91,6 +91,7 @@ func queuePolicy(cfg cli.Config) (queue.Policy, error) {
 		ClientLimit:  cfg.QueueClientLimit,
 		TimeLimit:    seconds(cfg.JobTimeLimit),
 		Fair:         cfg.QueueFair,
+		ModelWait:    modelWait(cfg),
 		Weights:      map[string]float64{},
 	}
 	for _, w := range cfg.QueueWeights {
@@ -102,6 +103,14 @@ func queuePolicy(cfg cli.Config) (queue.Policy, error) {
 		p.Weights[w[:at]] = weight
 	}
 	return p, nil
+}
+
+// modelWait is how long jobs wait for models; a queue of this process alone has no workers to wait for.
+func modelWait(cfg cli.Config) time.Duration {
+	if !cfg.InNATS() {
+		return 0
+	}
+	return seconds(cfg.QueueModelWait)
 }
 
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }

@@ -198,6 +198,7 @@ func TestConfig(t *testing.T) {
 			c.Queue, c.Role, c.QueueCredentials, c.QueueCA, c.QueueReplicas = "nats://a:1,tls://secret@b:2", "worker", "w.nk", "ca.pem", 3
 			c.WorkerLabels, c.Args[1] = []string{"big"}, "nats://a:1,tls://***@b:2"
 		}},
+		{words: "--workers auto --queue-model-wait 0", want: func(c *cli.Config) { c.Workers, c.QueueModelWait = "auto", 0 }},
 		{words: "--workers auto --worker-lease 2.5", want: func(c *cli.Config) { c.Workers, c.WorkerLease = "auto", 2.5 }},
 		{words: "--job-time-limit 60 --drain-timeout 0 --webhook-allow 10.0.0.0/8 --webhook-allow hooks.internal", want: func(c *cli.Config) {
 			c.JobTimeLimit, c.DrainTimeout, c.WebhookAllow = 60, 0, []string{"10.0.0.0/8", "hooks.internal"}
@@ -219,7 +220,7 @@ func TestConfig(t *testing.T) {
 				VRAM: cli.VRAMNormal, SmartMemory: true, Mmap: true, Cache: cli.CacheRAMPressure,
 				PreviewMethod: "none", PreviewSize: 512, Args: strings.Fields(tt.words),
 				LogFormat: "text",
-				Role:      "all", WorkerLease: 10, QueueReplicas: 1, Files: "directory",
+				Role:      "all", WorkerLease: 10, QueueModelWait: 2, QueueReplicas: 1, Files: "directory",
 				Queue: "sqlite", QueueSync: "normal", QueueOnRestart: "retry", QueueKeep: 10000, DrainTimeout: 25, StuckAfter: 3600,
 				AuthTokenLife: 15, AuthTokenAlgorithm: "EdDSA", AuthAuditDays: 90, OIDCRoleClaim: "roles",
 			}

@@ -126,6 +126,7 @@ type Config struct {
 	Workers          string   // "auto", a number, or empty: jobs run in this process
 	WorkerLabels     []string // what jobs can ask for
 	WorkerLease      float64  // seconds
+	QueueModelWait   float64  // seconds
 	QueueCredentials string   // file; empty: none
 	QueueCA          string   // file; empty: the system's
 	QueueReplicas    int

@@ -36,6 +36,7 @@ var own = []*spec{
 	{name: "--files", kind: kindString, def: "directory", choices: []string{"directory", "nats"}, urls: true, section: ownSection, help: "with a queue in NATS, where input, output and temp files are: in directories that all servers and workers share, in NATS, or, as s3://BUCKET[/PREFIX], in a bucket of an S3 server (docs/file-store.md)"},
 	{name: "--files-endpoint", kind: kindString, metavar: "URL", section: ownSection, help: "with --files s3://, the server, http:// or https:// (default: AWS). Keys are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from AWS's usual files and services"},
 	{name: "--files-region", kind: kindString, metavar: "NAME", section: ownSection, help: "with --files s3://, the region (default: the server is asked)"},
+	{name: "--queue-model-wait", kind: kindFloat, def: float64(defaultModelWait), metavar: "SECONDS", section: ownSection, help: "how long a job waits for a busy worker that has its models loaded while others are idle (queue in NATS)"},
 	{name: "--worker-lease", kind: kindFloat, def: float64(defaultLease), metavar: "SECONDS", section: ownSection, help: "how long a worker may be silent before its job is given to another one"},
 	{name: "--queue-file", kind: kindString, metavar: "PATH", section: ownSection, help: "the file (default: comfygo-queue.db in the user folder)"},
 	{name: "--queue-sync", kind: kindString, def: "normal", choices: []string{"normal", "full"}, section: ownSection, help: "full: nothing is lost when the machine loses power either"},

@@ -17,6 +17,9 @@ type NATSOptions struct {
 // defaultLease is --worker-lease, in seconds.
 const defaultLease = 10
 
+// defaultModelWait is --queue-model-wait, in seconds.
+const defaultModelWait = 2
+
 // InNATS reports whether the queue is in NATS.
 func (c Config) InNATS() bool { return strings.Contains(c.Queue, "://") }
 
@@ -54,6 +57,10 @@ func (ns namespace) relateFleet() error {
 	if lease != nil && *lease < 2 || replicas != nil && (*replicas < 1 || *replicas > 5) {
 		return usagef("--worker-lease must be at least 2 seconds, and --queue-replicas between 1 and 5")
 	}
+	wait := ns.realIfGiven("queue_model_wait")
+	if wait != nil && !(*wait >= 0 && *wait <= 3600) {
+		return usagef("--queue-model-wait must be between 0 and 3600 seconds")
+	}
 	if err := ns.relateFiles(inNATS || workers != ""); err != nil {
 		return err
 	}
@@ -68,6 +75,8 @@ func (ns namespace) relateFleet() error {
 		return usagef("--workers keeps the queue in NATS; --queue-file cannot be used with it")
 	case !inNATS && workers == "" && lease != nil && *lease != defaultLease:
 		return usagef("--worker-lease needs a queue in NATS: --queue nats://HOST:PORT, or --workers")
+	case !inNATS && workers == "" && wait != nil && *wait != defaultModelWait:
+		return usagef("--queue-model-wait needs a queue in NATS: --queue nats://HOST:PORT, or --workers")
 	case inNATS && role != "worker" && ns.text("queue_sync") == "full": // a worker under another process has its flags
 		return usagef("--queue-sync is of the process that keeps the queue: give it to comfygo nats, or set sync_interval in your NATS server")
 	case !inNATS && workers != "" && queue == "memory":

@@ -24,6 +24,8 @@ func TestCombinationsOfFleetFlags(t *testing.T) {
 		"--workers many":                                      "expected auto or a number from 0 to 256",
 		"--workers 2 --queue memory":                          "--queue memory cannot be used with it",
 		"--workers 2 --queue-file q.db":                       "--queue-file cannot be used with it",
+		"--queue-model-wait 5":                                "--queue-model-wait needs a queue in NATS",
+		"--queue nats://h:1 --queue-model-wait -1":            "between 0 and 3600",
 		"--worker-lease 5":                                    "--worker-lease needs a queue in NATS",
 		"--queue nats://h:1 --queue-sync full":                "--queue-sync is of the process that keeps the queue",
 		"--worker-label big":                                  "--worker-label needs a queue in NATS",

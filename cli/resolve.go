@@ -80,6 +80,7 @@ func (ns namespace) queue(c *Config) {
 	c.Role = ns.text("role")
 	c.Workers = ns.text("workers")
 	c.WorkerLabels = ns.texts("worker_label")
+	c.QueueModelWait = ns.real("queue_model_wait")
 	c.WorkerLease = ns.real("worker_lease")
 	c.QueueCredentials = ns.text("queue_credentials")
 	c.QueueCA = ns.text("queue_ca")
