@@ -31,6 +31,7 @@ func TestDashboard(t *testing.T) {
 		Models:  func() metrics.Models { return metrics.Models{} },
 		Memory:  func() []metrics.Memory { return []metrics.Memory{{Device: "cpu"}} },
 		Sockets: func() metrics.Sockets { return metrics.Sockets{} },
+		Workers: func() []metrics.Worker { return []metrics.Worker{{ID: "w"}} },
 	})
 	m.Requested("GET", "/", 200, 1)
 	have := scrape(t, m)

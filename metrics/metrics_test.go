@@ -31,6 +31,9 @@ func TestFigures(t *testing.T) {
 		},
 		Memory:  func() []metrics.Memory { return []metrics.Memory{{"cpu", 10, 9}, {"cpu", 1, 1}, {"cuda:0", 20, 19}} },
 		Sockets: func() metrics.Sockets { return metrics.Sockets{Open: 11, Messages: 12, Bytes: 13, CutOff: 14} },
+		Workers: func() []metrics.Worker {
+			return []metrics.Worker{{ID: "x1", Name: "host-1", Device: "cuda", Busy: true, VRAMTotal: 30, VRAMFree: 20, Models: 2, Finished: 5, Silent: 0.5}, {ID: "x2", Silent: -1}}
+		},
 	})
 	m.Waited(2 * time.Second)
 	m.Waited(-time.Second) // a clock that was set back

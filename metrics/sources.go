@@ -14,6 +14,19 @@ type Sources struct {
 	Memory func() []Memory
 	// Sockets reports on the WebSocket clients.
 	Sockets func() Sockets
+	// Workers reports on the workers of a queue that several processes share.
+	Workers func() []Worker
+}
+
+// Worker are the figures of a worker of the fleet.
+type Worker struct {
+	// ID is another one each time that the worker joins; Name is its host and process.
+	ID, Name, Device    string
+	Busy, Draining      bool
+	VRAMTotal, VRAMFree int64
+	Models, Finished    int
+	// Silent is for how long nothing was heard of it, in seconds; below 0: not known.
+	Silent float64
 }
 
 // Queue are the queue's figures.
@@ -94,6 +107,12 @@ var (
 	socketsOpen    = describe("websocket_clients", "WebSocket clients.")
 	socketMessages = describe("websocket_messages_total", "Messages that were queued for WebSocket clients.")
 	socketBytes    = describe("websocket_bytes_total", "Bytes of those messages before they are packed.")
+	workerUp       = describe("worker_up", "1 for each worker of the fleet.", "worker", "name", "device")
+	workerState    = describe("worker_state", "What each worker does: 1 for busy while it runs a job, and for draining while it takes no more.", "worker", "state")
+	workerVRAM     = describe("worker_vram_bytes", "VRAM of each worker's device, total and free.", "worker", "kind")
+	workerModels   = describe("worker_models", "Models that each worker has used last and probably still has loaded.", "worker")
+	workerFinished = describe("worker_jobs_finished_total", "Jobs that each worker has ended since it joined.", "worker")
+	workerSilent   = describe("worker_silent_seconds", "How long nothing was heard of each worker.", "worker")
 	socketCutOff   = describe("websocket_cut_off_total", "WebSocket clients that were cut off because they were too slow.")
 )
 
@@ -147,6 +166,20 @@ func (s source) Collect(to chan<- prometheus.Metric) {
 			send(pythonBytes, gauge, float64(p.GPU), p.Pack, "gpu")
 			send(pythonCPU, counter, p.CPU, p.Pack)
 			send(pythonRestarts, counter, float64(p.Restarts), p.Pack)
+		}
+	}
+	if s.from.Workers != nil {
+		for _, w := range s.from.Workers() {
+			send(workerUp, gauge, 1, w.ID, w.Name, w.Device)
+			send(workerState, gauge, one(w.Busy), w.ID, "busy")
+			send(workerState, gauge, one(w.Draining), w.ID, "draining")
+			send(workerVRAM, gauge, float64(w.VRAMTotal), w.ID, "total")
+			send(workerVRAM, gauge, float64(w.VRAMFree), w.ID, "free")
+			send(workerModels, gauge, float64(w.Models), w.ID)
+			send(workerFinished, counter, float64(w.Finished), w.ID)
+			if w.Silent >= 0 {
+				send(workerSilent, gauge, w.Silent, w.ID)
+			}
 		}
 	}
 	if s.from.Sockets != nil {
