@@ -275,6 +275,36 @@ func TestManageWithoutStore(t *testing.T) {
 	p.Clean()
 }
 
+// TestManageWorkers shows the worker of a server, lets it take no more jobs and take some again; with a key store, the tab is beside the others.
+func TestManageWorkers(t *testing.T) {
+	t.Parallel()
+	if _, err := browser.Find(); err != nil {
+		t.Skipf("NOT TESTED: %v", err)
+	}
+	s := browser.Start(t, "--workers", "1", "--cpu", "--disable-all-custom-nodes")
+	p := browser.Open(t, s, "/manage")
+	p.WaitFor("the worker is listed", "document.querySelector('.list tbody .tag')?.textContent === 'idle'")
+	p.Shot("workers")
+	press := func(what string) {
+		// The list is drawn anew when it has been read: a click by coordinates could miss it.
+		p.WaitFor(what+" can be pressed", "(b => b && (b.click(), true))(document.querySelector('.list [aria-label^=\""+what+"\"]'))")
+	}
+	press("Drain")
+	p.Wait("dialog[open]")
+	p.ClickText("dialog button", "Drain")
+	p.WaitFor("it is drained", "document.querySelector('.list tbody .tag')?.textContent === 'drained'")
+	p.Shot("drained")
+	press("Resume")
+	p.WaitFor("it is idle again", "document.querySelector('.list tbody .tag')?.textContent === 'idle'")
+	p.Clean()
+	status, metrics := ask(t, "GET", s.Base+"/metrics", "")
+	for _, name := range []string{"comfygo_worker_up{", "comfygo_worker_vram_bytes{", "comfygo_worker_jobs_finished_total{"} {
+		if status != http.StatusOK || !strings.Contains(metrics, "\n"+name) {
+			t.Errorf("/metrics has no %s: %d", name, status)
+		}
+	}
+}
+
 // TestAppWithStore uses the page as an administrator and checks the links to the keys and to log out.
 func TestAppWithStore(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,7 @@ import { Keys } from "./managekeys.js";
 import { Roles } from "./manageroles.js";
 import { Sessions } from "./managesessions.js";
 import { Users } from "./manageusers.js";
+import { shared, Workers } from "./manageworkers.js";
 import { know, may } from "./me.js";
 import { labelled } from "./parts.js";
 import { themeButton } from "./themebutton.js";
@@ -15,9 +16,14 @@ import { themeButton } from "./themebutton.js";
 // Each view with what a role must be allowed for it. A role that is no administrator's sees its own keys, sessions and workflows only.
 const kinds = [["keys", "key", Keys, "GET /auth/keys"], ["users", "user", Users], ["roles", "lock", Roles], ["workflows", "list", Flows, "GET /workflows"],
   ["sessions", "link", Sessions, "GET /auth/sessions"], ["audit", "history", Audit]];
+const fleet = ["workers", "models", Workers, "GET /api/workers"]; // of a queue that several processes share
 
-/** offered are the views for who is signed in. */
-const offered = (me) => kinds.filter(([, , , endpoint]) => me.admin || (endpoint && may(endpoint)));
+/** offered are the views for who is signed in. Without a key store there are no users and keys to manage. */
+async function offered(me) {
+  const list = me.mode === "store" ? kinds.filter(([, , , endpoint]) => me.admin || (endpoint && may(endpoint))) : [];
+  const sees = me.mode !== "store" || me.admin || may(fleet[3]);
+  return sees && (await shared().catch(() => false)) ? [...list, fleet] : list;
+}
 
 const main = document.getElementById("main");
 let views = Object.create(null);
@@ -72,11 +78,10 @@ function back() {
   return h("a", { class: "btn quiet", id: "back", href: "app", title: "Back to the workflow page" }, icon("left"), h("span", { class: "tab-label", text: "Create" }));
 }
 
-function header(me) {
-  const tabs = offered(me);
+function header(me, tabs) {
   fill(document.getElementById("tabs"), h("ul", {}, tabs.map(([name, shape]) => h("li", {},
     h("a", { href: `#/${name}`, data: { view: name } }, icon(shape), h("span", { class: "tab-label", text: views[name].title }))))));
-  fill(document.getElementById("top-tools"), back(), h("p", { class: "who", title: `${me.name}, ${me.role}`, text: `${me.name} · ${me.role}` }),
+  fill(document.getElementById("top-tools"), back(), me.name && h("p", { class: "who", title: `${me.name}, ${me.role}`, text: `${me.name} · ${me.role}` }),
     me.session && button("Sign out", { quiet: true, id: "sign-out", on: { click: signOut } }), themeButton());
 }
 
@@ -103,15 +108,16 @@ async function begin() {
     else fill(main, h("div", { class: "empty" }, icon("warn"), h("h1", { text: "The server does not answer" }), h("p", { text: error.message }), button("Try again", { primary: true, on: { click: () => location.reload() } })));
     return;
   }
-  if (me.mode !== "store") {
+  know(me);
+  const tabs = await offered(me);
+  if (!tabs.length) {
     fill(document.getElementById("top-tools"), back(), themeButton());
     explain(me.mode);
     return;
   }
-  know(me);
   shown = null;
-  views = Object.assign(Object.create(null), Object.fromEntries(offered(me).map(([name, , Kind]) => [name, new Kind({ me })])));
-  header(me);
+  views = Object.assign(Object.create(null), Object.fromEntries(tabs.map(([name, , Kind]) => [name, new Kind({ me })])));
+  header(me, tabs);
   route(true);
 }
 
