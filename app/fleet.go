@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +15,10 @@ import (
 
 	"comfygo/cli"
 	"comfygo/engine/family"
+	"comfygo/engine/inspect"
+	"comfygo/folders"
+	"comfygo/internal/pyjson"
+	"comfygo/nodes"
 	"comfygo/queue"
 	"comfygo/queue/natslog"
 	"comfygo/server"
@@ -76,7 +82,9 @@ func (p *parts) fleetQueue(cfg cli.Config, owned bool, log *slog.Logger) func(qu
 		if err != nil {
 			return nil, err
 		}
-		d := queue.DistributedConfig{Config: c, Fleet: f, Log: bus, Owned: owned, Lease: seconds(cfg.WorkerLease)}
+		d := queue.DistributedConfig{
+			Config: c, Fleet: f, Log: bus, Owned: owned, Lease: seconds(cfg.WorkerLease), Families: familiesOf(&inspect.Inspector{}, p.folders, runningFamilies()),
+		}
 		if cfg.Role == "all" {
 			d.Worker = queue.NewRemoteWorker(queue.RemoteConfig{
 				Log: bus, Run: run, Ad: func() queue.WorkerAd { return p.ad(cfg) }, Ready: p.executor.Registry().Wait, VRAMFree: p.vramFree, Free: c.Free, Logger: log,
@@ -88,6 +96,44 @@ func (p *parts) fleetQueue(cfg cli.Config, owned bool, log *slog.Logger) func(qu
 			return nil, errors.Join(err, bus.Close())
 		}
 		return q, nil
+	}
+}
+
+// familyLimit bounds the time in which a server looks into the model files of a prompt.
+const familyLimit = time.Second
+
+// familiesOf finds the families of the diffusion models that a prompt's native loaders open, of those that run. A file that this server does not have
+// is the worker's to judge.
+func familiesOf(look *inspect.Inspector, dirs *folders.Folders, running []string) func(prompt *pyjson.Object) []string {
+	return func(prompt *pyjson.Object) []string {
+		ctx, stop := context.WithTimeout(context.Background(), familyLimit)
+		defer stop()
+		found := map[string]bool{}
+		for _, v := range prompt.All() {
+			node, _ := v.(*pyjson.Object)
+			class, native := nodes.Default().Get(node.String("class_type"))
+			if !native {
+				continue // packs have runtimes of their own
+			}
+			for input, v := range node.Object("inputs").All() {
+				name, ok := v.(string)
+				if !ok || !slices.Contains(modelEndings, strings.ToLower(path.Ext(name))) {
+					continue
+				}
+				in, ok := class.Input(input)
+				if !ok || in.Folder() != "checkpoints" && in.Folder() != "diffusion_models" {
+					continue
+				}
+				file, ok := dirs.Find(in.Folder(), name)
+				if !ok {
+					continue
+				}
+				if d := look.File(ctx, file); d.Runs && slices.Contains(running, d.Family) {
+					found[d.Family] = true
+				}
+			}
+		}
+		return slices.Sorted(maps.Keys(found))
 	}
 }
 

@@ -40,6 +40,8 @@ type DistributedConfig struct {
 	Worker *RemoteWorker
 	// Owned: jobs read and write in the folders of their owners.
 	Owned bool
+	// Families, if set, finds the model families that a prompt needs, as far as they are known here. Jobs run only where all of them are.
+	Families func(prompt *pyjson.Object) []string
 	// Patience is the time that a change may take before it fails; 0 means 10 s. Settle is how much longer a change may take of which it must be
 	// found out whether it was made; 0 means 20 s. Lease is the time that a worker may be silent before it counts as dead; 0 means 10 s.
 	Patience, Settle, Lease time.Duration
@@ -390,9 +392,13 @@ func (q *Distributed) Put(j *Job) error {
 	if err := j.prepare(); err != nil {
 		return err
 	}
+	needs := needsOf(j)
+	if q.cfg.Families != nil && q.atLevel(levelProtocol) { // servers of before do not look at them
+		needs.Families = q.cfg.Families(j.Prompt)
+	}
 	e := entry{
 		Type: entryPut, ID: j.ID, Number: j.Number, Owner: j.Owner, Grant: j.Grant, OwnerLimit: j.OwnerLimit, Client: j.client, Options: j.Options,
-		Needs: needsOf(j), Receipt: j.Receipt, Body: j.text,
+		Needs: needs, Receipt: j.Receipt, Body: j.text,
 	}
 	if _, err := q.do(context.Background(), e, j); err != nil {
 		return fmt.Errorf("queueing %s: %w", j.ID, err)

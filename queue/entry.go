@@ -236,6 +236,8 @@ type Needs struct {
 	// Classes are the node classes of the prompt, sorted. Labels are the labels that the job requires, sorted.
 	Classes []string `json:"classes,omitempty"`
 	Labels  []string `json:"labels,omitempty"`
+	// Families are the model families that the prompt needs, as far as the server that accepted it knows, sorted.
+	Families []string `json:"families,omitempty"`
 	// Models are the names of model files in the prompt, sorted: a worker that has them loaded is preferred.
 	Models []string `json:"models,omitempty"`
 
@@ -244,10 +246,10 @@ type Needs struct {
 
 // key is the same for jobs that the same workers can run.
 func (n Needs) key() string {
-	if len(n.Classes)+len(n.Labels) == 0 {
+	if len(n.Classes)+len(n.Labels)+len(n.Families) == 0 {
 		return ""
 	}
-	return strings.Join(n.Classes, "\x00") + "\x01" + strings.Join(n.Labels, "\x00")
+	return strings.Join(n.Classes, "\x00") + "\x01" + strings.Join(n.Labels, "\x00") + "\x01" + strings.Join(n.Families, "\x00")
 }
 
 // setNeeds sets a job's needs. Jobs with equal ones share them.
@@ -315,7 +317,7 @@ type WorkerAd struct {
 }
 
 // missing returns what of the needs a worker does not have.
-func (w *WorkerAd) missing(n Needs) (classes, labels []string) {
+func (w *WorkerAd) missing(n Needs) (classes, labels, families []string) {
 	for _, c := range n.Classes {
 		if _, ok := slices.BinarySearch(w.Classes, c); !ok {
 			classes = append(classes, c)
@@ -326,5 +328,10 @@ func (w *WorkerAd) missing(n Needs) (classes, labels []string) {
 			labels = append(labels, l)
 		}
 	}
-	return classes, labels
+	for _, f := range n.Families {
+		if !slices.Contains(w.Families, f) {
+			families = append(families, f)
+		}
+	}
+	return classes, labels, families
 }

@@ -316,3 +316,24 @@ func TestWaitingForModels(t *testing.T) {
 		t.Errorf("the worker with the model is free: running %v, want %v", got, want)
 	}
 }
+
+// TestFamilies holds that a job runs where the families of its models are, and that the error names the one that no worker has.
+func TestFamilies(t *testing.T) {
+	t.Parallel()
+	m := leveled(t, time.Unix(1, 0))
+	do := func(seq int64, e *entry) { m.apply(e, seq, time.Unix(1, 0), nil) }
+	do(2, &entry{Type: entryJoin, Worker: "a", Member: &WorkerAd{Families: []string{"flux", "sdxl"}}})
+	do(3, &entry{Type: entryJoin, Worker: "b", Member: &WorkerAd{Families: []string{"sdxl", "wan"}}})
+	for seq, family := range map[int64]string{4: "wan", 5: "cosmos"} {
+		e := putOf(family, Options{})
+		e.Needs.Families = []string{family}
+		do(seq, e)
+	}
+	if list := m.inOrder(); len(list) != 1 || list[0].job.ID != "wan" || list[0].worker != "b" {
+		t.Errorf("%d jobs run", len(list))
+	}
+	j := m.waiting.find("cosmos")
+	if j == nil || !m.blocked(j) || m.whyBlocked(j).Error() != "no worker has the model family cosmos" {
+		t.Errorf("the job that cannot run: %v", j)
+	}
+}

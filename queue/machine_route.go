@@ -48,9 +48,12 @@ func (m *machine) blockedJobs() map[string][]*Job {
 
 // whyBlocked says what no worker has.
 func (m *machine) whyBlocked(j *Job) error {
-	classes, labels := map[string]int{}, map[string]int{}
+	classes, labels, families := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, w := range m.members {
-		c, l := w.ad.missing(j.needs)
+		c, l, f := w.ad.missing(j.needs)
+		for _, name := range f {
+			families[name]++
+		}
 		for _, name := range c {
 			classes[name]++
 		}
@@ -67,14 +70,16 @@ func (m *machine) whyBlocked(j *Job) error {
 		slices.Sort(names)
 		return names
 	}
-	noClass, noLabel := all(classes), all(labels)
+	noClass, noLabel, noFamily := all(classes), all(labels), all(families)
 	switch {
 	case len(noClass) > 0:
 		return fmt.Errorf("no worker has the node class %s", strings.Join(noClass, ", "))
+	case len(noFamily) > 0:
+		return fmt.Errorf("no worker has the model family %s", strings.Join(noFamily, ", "))
 	case len(noLabel) > 0:
 		return fmt.Errorf("no worker has the label %s", strings.Join(noLabel, ", "))
 	}
-	names := slices.Concat(slices.Collect(maps.Keys(classes)), slices.Collect(maps.Keys(labels)))
+	names := slices.Concat(slices.Collect(maps.Keys(classes)), slices.Collect(maps.Keys(labels)), slices.Collect(maps.Keys(families)))
 	slices.Sort(names)
 	if len(names) == 0 {
 		return errors.New("no worker can run the prompt")
@@ -91,8 +96,8 @@ func (w *member) canRunLane(key string, n Needs) bool {
 	}
 	yes, known := w.can[key]
 	if !known {
-		c, l := w.ad.missing(n)
-		yes = len(c)+len(l) == 0
+		c, l, f := w.ad.missing(n)
+		yes = len(c)+len(l)+len(f) == 0
 		if len(w.can) >= knownNeeds {
 			clear(w.can)
 		}

@@ -236,7 +236,10 @@ func TestFullStoreBehindAnUncertainChange(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	var log *uncertainLog
-	a := r.server(func(c *queue.DistributedConfig) { log = &uncertainLog{Log: c.Log}; c.Log, c.Patience = log, 2*time.Second })
+	a := r.server(func(c *queue.DistributedConfig) {
+		log = &uncertainLog{Log: c.Log}
+		c.Log, c.Patience = log, 2*time.Second
+	})
 	r.put(a)
 	log.mode.Store(1)
 	first := make(chan error, 1)
