@@ -63,6 +63,9 @@ func (q *Distributed) do(ctx context.Context, e entry, own *Job) (verdict, error
 	if err := q.wait(ctx); err != nil {
 		return verdict{}, &unavailable{err}
 	}
+	if e.Type != entryLevel {
+		q.awaitLevel(ctx)
+	}
 	if q.besideFirst() {
 		return verdict{}, &unavailable{errBesideFirst}
 	}

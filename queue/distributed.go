@@ -88,6 +88,7 @@ type Distributed struct {
 	replayed int64          // the last entry of before this server began that was passed on; of the follower alone
 	since    time.Time
 	oldest   int  // the oldest version of the protocol that a server understands
+	readyAt  time.Time
 	fresh    bool // the log was empty when this server began
 	raising  bool // the level is being raised
 	warned   bool // it was told that an older server keeps the level down
@@ -380,6 +381,8 @@ var errNoWebhooks = errors.New("webhooks are not available while servers of an o
 
 // Put implements Queue.
 func (q *Distributed) Put(j *Job) error {
+	q.settled()
+	q.awaitLevel(context.Background()) // it is bounded
 	q.mu.Lock()
 	draining := q.draining
 	q.mu.Unlock()

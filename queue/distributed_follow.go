@@ -169,7 +169,7 @@ func (q *Distributed) caughtUp(ctx context.Context) {
 	for id := range q.m.members {
 		q.beats[id] = beat{at: now}
 	}
-	q.fresh = q.m.applied == 0
+	q.fresh, q.readyAt = q.m.applied == 0, now
 	select {
 	case <-q.ready:
 	default:

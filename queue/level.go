@@ -134,3 +134,21 @@ func (q *Distributed) besideFirst() bool {
 	defer q.mu.Unlock()
 	return q.oldest < batchProtocol && q.m.level < levelProtocol
 }
+
+// levelPatience is how long a server waits at its start until it is known whether older ones run.
+const levelPatience = 2 * serverLease
+
+// awaitLevel waits at the start of a server until the level is raised, or an older server is heard that keeps it down: so the first requests have the
+// newest rules, too.
+func (q *Distributed) awaitLevel(ctx context.Context) {
+	const every = 20 * time.Millisecond
+	for q.undecided() && pause(ctx, every) {
+		continue
+	}
+}
+
+func (q *Distributed) undecided() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.begun && q.m.level < Protocol && q.oldest == Protocol && time.Since(q.readyAt) < levelPatience
+}

@@ -71,7 +71,7 @@ func machineOf(t *testing.T, m *machine, list []Record) *machine {
 // deleted; one worker has left and one drains. A server that starts from a state in between comes to the same.
 func TestRecordedProtocols(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"protocol1.jsonl", "protocol2.jsonl"} {
+	for _, name := range []string{"protocol1.jsonl", "protocol2.jsonl", "protocol3.jsonl"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			list := readRecorded(t, name)

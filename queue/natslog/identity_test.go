@@ -222,6 +222,9 @@ type uncertainLog struct {
 func (l *uncertainLog) Append(ctx context.Context, k queue.Keep, id string, data []byte) error {
 	switch l.mode.Load() {
 	case 1:
+		if !strings.Contains(string(data), `"type":"put"`) {
+			break
+		}
 		l.mode.Store(2)
 		return fmt.Errorf("%w: %w", queue.ErrUnavailable, queue.ErrUncertain)
 	case 2:
