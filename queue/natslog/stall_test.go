@@ -148,7 +148,7 @@ func TestPutHasADefiniteAnswer(t *testing.T) {
 				r.url = p.url()
 				a := r.server(func(c *queue.DistributedConfig) { c.Patience, c.Settle = patience, settle })
 				r.url = real
-				r.put(a)
+				eventually(t, "a first job is accepted", func() bool { return a.Put(testJob(queue.Number{})) == nil })
 				fate := map[string]error{}
 				var jobs []*queue.Job
 				for n := range 4 {
