@@ -87,7 +87,7 @@ type Distributed struct {
 	states   []savedState   // those that the log has, as far as this server knows, oldest first
 	replayed int64          // the last entry of before this server began that was passed on; of the follower alone
 	since    time.Time
-	oldest   int  // the oldest version of the protocol that a server understands
+	oldest   int // the oldest version of the protocol that a server understands
 	readyAt  time.Time
 	fresh    bool // the log was empty when this server began
 	raising  bool // the level is being raised
