@@ -178,6 +178,8 @@ func costOfJobs(ctx context.Context, counts []int) (list []jobCost, err error) {
 	return list, nil
 }
 
+const startPatience = 2 * time.Minute
+
 // start is how long another server takes until it knows the jobs.
 func (f *fleet) start(ctx context.Context, jobs int) (seconds float64, err error) {
 	begun := time.Now()
@@ -186,11 +188,16 @@ func (f *fleet) start(ctx context.Context, jobs int) (seconds float64, err error
 		return 0, err
 	}
 	defer other.stop()
-	a, err := other.ask(question{List: true})
-	if err == nil && a.Waiting != jobs {
-		err = fmt.Errorf("a new server knows %d of %d jobs", a.Waiting, jobs)
+	for time.Since(begun) < startPatience {
+		a, err := other.ask(question{})
+		if err != nil || a.Waiting == jobs {
+			return time.Since(begun).Seconds(), err
+		}
+		if !wait(ctx, 20*time.Millisecond) {
+			break
+		}
 	}
-	return time.Since(begun).Seconds(), err
+	return 0, fmt.Errorf("a new server does not know the %d jobs in %v", jobs, startPatience)
 }
 
 // costOfWorkers watches a server with workers that wait, and then with workers that all run jobs.
@@ -231,7 +238,7 @@ func costOfWorkers(ctx context.Context, n int, length, busy time.Duration) (p wo
 	if p.Busy, p.NATSBusy, err = f.watch(ctx, length); err != nil {
 		return p, err
 	}
-	if a, err = f.server.ask(question{}); err != nil {
+	if a, err = f.server.ask(question{Heap: true}); err != nil {
 		return p, err
 	}
 	p.Heap, p.Ended = a.Heap, a.History-before

@@ -44,6 +44,8 @@ type question struct {
 	Put         int
 	Clear, List bool
 	Pause       bool
+	// Heap collects garbage, so that the answer has what is in use.
+	Heap bool
 }
 
 type answer struct {
@@ -83,7 +85,9 @@ func serve(ctx context.Context, url, credentials string) error {
 		}
 		st := q.Stats()
 		a.Workers, a.Waiting, a.Running, a.History = len(q.Workers()), st.Pending, st.Running, st.History
-		debug.FreeOSMemory()
+		if ask.Put > 0 || ask.Heap {
+			debug.FreeOSMemory()
+		}
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		a.Heap = int64(m.HeapAlloc) //nolint:gosec // a heap fits
