@@ -281,7 +281,7 @@ func (q *Distributed) heard(data []byte) {
 	}
 }
 
-// answer is what a process hears that says that it is a worker, and is none of the fleet; nil: nothing. The queue is locked.
+// answer is what a process hears that says that it is a worker and has not joined; nil: nothing. The queue is locked.
 func (q *Distributed) answer(e *entry) *entry {
 	switch {
 	case !e.Joined || !q.leads():

@@ -76,7 +76,7 @@ func TestChannel(t *testing.T) {
 	t.Parallel()
 	fleet, _ := newKey()
 	worker, _ := newKey()
-	stranger, _ := newKey()
+	another, _ := newKey()
 	id := workerID(worker.PublicKey())
 	of := func(id string) *channel {
 		c, err := channelTo(id, fleet)
@@ -89,7 +89,7 @@ func TestChannel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := newChannel(workerID(stranger.PublicKey()), fleet.PublicKey(), stranger, fleet.PublicKey())
+	theirs, err := newChannel(workerID(another.PublicKey()), fleet.PublicKey(), another, fleet.PublicKey())
 	if err != nil {
 		t.Fatal(err)
 	}
