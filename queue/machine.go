@@ -207,6 +207,7 @@ func (m *machine) apply(e *entry, seq int64, at time.Time, own *Job) effects {
 // join takes a worker in, or anew when it has other classes than when it joined.
 func (m *machine) join(e *entry, seq int64) {
 	m.out.fleet = true
+	m.shareLists(e.Member)
 	if w := m.members[e.Worker]; w != nil {
 		w.ad, w.can = *e.Member, map[string]bool{}
 		return

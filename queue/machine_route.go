@@ -199,6 +199,19 @@ func (m *machine) update(w *member) {
 	delete(m.idle, w)
 }
 
+// shareLists lets a worker have the lists of another one that are equal: most workers of a fleet have the same hundreds of classes.
+func (m *machine) shareLists(ad *WorkerAd) {
+	for _, w := range m.members {
+		if slices.Equal(w.ad.Classes, ad.Classes) {
+			ad.Classes = w.ad.Classes
+			if slices.Equal(w.ad.Families, ad.Families) {
+				ad.Families = w.ad.Families
+			}
+			return
+		}
+	}
+}
+
 // setResident notes the models that a worker has loaded.
 func (m *machine) setResident(w *member, models []string) {
 	for _, name := range w.resident {

@@ -181,6 +181,7 @@ func readMachine(data []byte) (*restoring, error) {
 		}
 	}
 	for _, w := range s.Members {
+		m.shareLists(&w.Ad)
 		known := &member{id: w.ID, ad: w.Ad, joined: w.Joined, draining: w.Draining, done: w.Done, speaks: w.Speaks, can: map[string]bool{}}
 		m.members[w.ID] = known
 		m.setResident(known, w.Resident)

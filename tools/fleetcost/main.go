@@ -127,13 +127,16 @@ func (r report) write(dir string) error {
 	if err := os.WriteFile(filepath.Join(dir, "cost.json"), append(data, '\n'), 0o600); err != nil {
 		return err
 	}
+	charts := map[string]chart{}
 	jobs := chart{title: "A server's memory and start by waiting jobs", x: "waiting jobs"}
 	heap, start := series{name: "heap, MB"}, series{name: "start, s"}
 	for _, p := range r.Jobs {
 		heap.add(float64(p.Jobs), float64(p.Heap)/1e6)
 		start.add(float64(p.Jobs), p.Start)
 	}
-	jobs.lines = []series{heap, start}
+	if jobs.lines = []series{heap, start}; len(r.Jobs) > 0 {
+		charts["jobs.svg"] = jobs
+	}
 	workers := chart{title: "CPUs by workers", x: "workers"}
 	idle, busy, nats := series{name: "server, workers idle"}, series{name: "server, workers busy"}, series{name: "NATS, workers busy"}
 	for _, p := range r.Workers {
@@ -141,8 +144,10 @@ func (r report) write(dir string) error {
 		busy.add(float64(p.Workers), p.Busy)
 		nats.add(float64(p.Workers), p.NATSBusy)
 	}
-	workers.lines = []series{idle, busy, nats}
-	for name, c := range map[string]chart{"jobs.svg": jobs, "workers.svg": workers} {
+	if workers.lines = []series{idle, busy, nats}; len(r.Workers) > 0 {
+		charts["workers.svg"] = workers
+	}
+	for name, c := range charts {
 		if err := os.WriteFile(filepath.Join(dir, name), c.svg(), 0o600); err != nil {
 			return err
 		}
