@@ -1,6 +1,9 @@
 package geometry
 
-import "context"
+import (
+	"context"
+	"math"
+)
 
 // Half is a half-edge: the side of a face from corner Half%3 to the next one, of face Half/3.
 type Half struct {
@@ -20,11 +23,24 @@ func EdgeKey(a, b int32) uint64 {
 // SortedEdges returns the half-edges of faces [M,3] sorted by their vertices, those of one edge by their number.
 func SortedEdges(ctx context.Context, faces []int32) ([]Half, error) {
 	out := make([]Half, len(faces))
-	for i, a := range faces {
-		b := faces[i-i%3+(i+1)%3]
-		out[i] = Half{EdgeKey(a, b), int32(i)}
+	err := Chunks(ctx, len(faces), func(from, to int) {
+		for i := from; i < to; i++ {
+			out[i] = Half{EdgeKey(faces[i], faces[i-i%3+(i+1)%3]), int32(i)}
+		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return out, SortHalves(ctx, out)
+}
+
+// FloatKey is a key that is ordered as numbers are.
+func FloatKey(v float32) uint64 {
+	bits := math.Float32bits(v)
+	if bits>>31 == 0 {
+		return uint64(bits | 1<<31)
+	}
+	return uint64(^bits)
 }
 
 // SortHalves sorts half-edges by key; those of one key keep their order (radix sort, the lowest digits first).
@@ -42,20 +58,27 @@ func SortHalves(ctx context.Context, list []Half) error {
 		if differ>>shift&(1<<bits-1) == 0 {
 			continue
 		}
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
 		var next [1<<bits + 1]int
-		for _, h := range from {
-			next[h.Key>>shift&(1<<bits-1)+1]++
+		err := Chunks(ctx, len(from), func(a, b int) {
+			for _, h := range from[a:b] {
+				next[h.Key>>shift&(1<<bits-1)+1]++
+			}
+		})
+		if err != nil {
+			return err
 		}
 		for d := range 1 << bits {
 			next[d+1] += next[d]
 		}
-		for _, h := range from {
-			d := h.Key >> shift & (1<<bits - 1)
-			to[next[d]] = h
-			next[d]++
+		err = Chunks(ctx, len(from), func(a, b int) {
+			for _, h := range from[a:b] {
+				d := h.Key >> shift & (1<<bits - 1)
+				to[next[d]] = h
+				next[d]++
+			}
+		})
+		if err != nil {
+			return err
 		}
 		from, to = to, from
 	}
@@ -90,4 +113,24 @@ func (s *Sets) Find(x int32) int32 {
 func (s *Sets) Join(a, b int32) {
 	a, b = s.Find(a), s.Find(b)
 	s.parent[max(a, b)] = min(a, b)
+}
+
+// EachEdge visits the half-edges of each edge in a sorted list of them.
+func EachEdge(ctx context.Context, halves []Half, visit func(group []Half)) error {
+	next := chunk
+	for i := 0; i < len(halves); {
+		if i >= next {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			next = i + chunk
+		}
+		j := i + 1
+		for j < len(halves) && halves[j].Key == halves[i].Key {
+			j++
+		}
+		visit(halves[i:j])
+		i = j
+	}
+	return context.Cause(ctx)
 }

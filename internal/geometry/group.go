@@ -1,6 +1,9 @@
 package geometry
 
-import "math"
+import (
+	"context"
+	"math"
+)
 
 // Grid maps positions to cells of a regular grid, as upstream does to find vertices at one place.
 type Grid struct {
@@ -20,33 +23,29 @@ func (g Grid) Cell(vertices []float32, i int) (c [3]int64) {
 }
 
 // Group numbers the cells of n things in the order in which they come first. of[i] is the number of i's cell, first[g] the
-// first thing of cell g.
-func Group(n int, cell func(i int) [3]int64) (of, first []int32) {
+// first thing of cell g. Its error is the cause of the context's end.
+func Group(ctx context.Context, n int, cell func(i int) [3]int64) (of, first []int32, err error) {
 	size := 16
 	for size < 2*n {
 		size *= 2
 	}
 	table := make([]int32, size) // 1 + number of the cell
 	of = make([]int32, n)
-	for i := range n {
-		c := cell(i)
-		at := int(hash(c)) & (size - 1)
-		for {
-			g := table[at]
-			if g == 0 {
+	err = Chunks(ctx, n, func(from, to int) {
+		for i := from; i < to; i++ {
+			c := cell(i)
+			at := int(hash(c)) & (size - 1)
+			for table[at] != 0 && cell(int(first[table[at]-1])) != c {
+				at = (at + 1) & (size - 1)
+			}
+			if table[at] == 0 {
 				first = append(first, int32(i))
 				table[at] = int32(len(first))
-				of[i] = int32(len(first) - 1)
-				break
 			}
-			if cell(int(first[g-1])) == c {
-				of[i] = g - 1
-				break
-			}
-			at = (at + 1) & (size - 1)
+			of[i] = table[at] - 1
 		}
-	}
-	return of, first
+	})
+	return of, first, err
 }
 
 // hash mixes a cell's numbers (the finalizer of MurmurHash3).

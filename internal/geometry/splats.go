@@ -1,6 +1,7 @@
 package geometry
 
 import (
+	"context"
 	"fmt"
 	"math"
 )
@@ -91,17 +92,17 @@ func (it *SplatItem) CheckFinite() error {
 }
 
 // Select returns an item with the Gaussians that keep chooses.
-func (it *SplatItem) Select(keep func(i int) bool) SplatItem {
+func (it *SplatItem) Select(ctx context.Context, keep func(i int) bool) (SplatItem, error) {
 	out := SplatItem{K: it.K}
-	for i := range it.Count() {
+	err := Each(ctx, it.Count(), func(i int) {
 		if !keep(i) {
-			continue
+			return
 		}
 		out.Positions = append(out.Positions, it.Positions[3*i:3*i+3]...)
 		out.Scales = append(out.Scales, it.Scales[3*i:3*i+3]...)
 		out.Rotations = append(out.Rotations, it.Rotations[4*i:4*i+4]...)
 		out.Opacities = append(out.Opacities, it.Opacities[i])
 		out.SH = append(out.SH, it.SH[3*it.K*i:3*it.K*(i+1)]...)
-	}
-	return out
+	})
+	return out, err
 }

@@ -63,13 +63,15 @@ func (n *PaintMesh) Run(ctx *nodes.Context) (nodes.Result, error) {
 		if bare {
 			it = geometry.Item{Vertices: it.Vertices, Faces: it.Faces}
 		}
-		cells := bake.Of(n.VoxelColors, i)
+		cells, err := bake.Of(ctx, n.VoxelColors, i)
+		if err != nil {
+			return nodes.Result{}, err
+		}
 		if len(n.Mesh.Items) == 1 {
 			cells = every(n.VoxelColors)
 		}
 		it.Channels, it.Colors = 3, make([]float32, len(it.Vertices))
 		if len(cells.At) > 0 {
-			var err error
 			if it.Colors, err = bake.Paint(ctx, &it, cells); err != nil {
 				return nodes.Result{}, err
 			}
@@ -125,7 +127,10 @@ func (n *BakeTextureFromVoxel) Run(ctx *nodes.Context) (nodes.Result, error) {
 	var base, metallic, roughness []*tensor.Tensor
 	black := tensor.New(n.TextureSize, n.TextureSize, 3)
 	for i := range n.Mesh.Items {
-		cells := bake.Of(n.VoxelColors, i)
+		cells, err := bake.Of(ctx, n.VoxelColors, i)
+		if err != nil {
+			return nodes.Result{}, err
+		}
 		if len(cells.At) == 0 || n.Mesh.Items[i].FaceCount() == 0 {
 			ctx.Warn(fmt.Sprintf("item %d of the batch has no voxels or no faces: its textures are black", i))
 			base, metallic, roughness = append(base, black), append(metallic, black), append(roughness, black)

@@ -1,8 +1,6 @@
 package splat
 
 import (
-	"context"
-
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 
@@ -54,11 +52,12 @@ func (n *TransformSplat) Run(ctx *nodes.Context) (nodes.Result, error) {
 	}
 	out := &geometry.Splats{}
 	for i := range n.Splat.Items {
-		if err := context.Cause(ctx); err != nil {
+		it, err := splat.Transform(ctx, &n.Splat.Items[i],
+			[3]float64{n.TranslateX, n.TranslateY, n.TranslateZ}, [3]float64{n.RotateX, n.RotateY, n.RotateZ}, [3]float64{n.ScaleX, n.ScaleY, n.ScaleZ})
+		if err != nil {
 			return nodes.Result{}, err
 		}
-		out.Items = append(out.Items, splat.Transform(&n.Splat.Items[i],
-			[3]float64{n.TranslateX, n.TranslateY, n.TranslateZ}, [3]float64{n.RotateX, n.RotateY, n.RotateZ}, [3]float64{n.ScaleX, n.ScaleY, n.ScaleZ}))
+		out.Items = append(out.Items, it)
 	}
 	return nodes.Out(out), nil
 }
@@ -130,7 +129,7 @@ func (n *MergeSplat) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if len(batches) == 0 {
 		return nodes.Result{}, nodes.Errorf("ValueError", "merging splats: none are connected")
 	}
-	out, err := splat.Merge(batches, reserve(ctx, "merged splats"))
+	out, err := splat.Merge(ctx, batches, reserve(ctx, "merged splats"))
 	if err != nil {
 		return nodes.Result{}, failed("merging splats", err)
 	}

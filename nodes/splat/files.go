@@ -86,7 +86,7 @@ func (n *SplatToFile3D) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err := ctx.Reserve("a file of splats", geometry.SplatBytes(int64(it.Count()), int64(it.K)+1)); err != nil {
 		return nodes.Result{}, err
 	}
-	data, err := splat.Write(it, n.Format)
+	data, err := splat.Write(ctx, it, n.Format)
 	if err != nil {
 		return nodes.Result{}, failed("writing a 3D file", err)
 	}
@@ -128,7 +128,7 @@ func (n *File3DToSplat) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err != nil {
 		return nodes.Result{}, nodes.Errorf("OSError", "%w", err)
 	}
-	it, err := splat.Read(data, n.Model3D.Format(), reserve(ctx, "splats of a file"))
+	it, err := splat.Read(ctx, data, n.Model3D.Format(), reserve(ctx, "splats of a file"))
 	if err != nil {
 		return nodes.Result{}, failed("reading the 3D file", err)
 	}

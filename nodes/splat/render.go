@@ -70,9 +70,11 @@ func (n *RenderSplat) Run(ctx *nodes.Context) (nodes.Result, error) {
 	for i := range n.Splat.Items {
 		it := n.Splat.Items[i]
 		if n.OpacityThreshold > 0 {
-			it = it.Select(func(g int) bool { return it.Opacities[g] >= float32(n.OpacityThreshold) })
+			if it, err = it.Select(ctx, func(g int) bool { return it.Opacities[g] >= float32(n.OpacityThreshold) }); err != nil {
+				return nodes.Result{}, err
+			}
 		}
-		camera, err := n.camera(&it)
+		camera, err := n.camera(ctx, &it)
 		if err != nil {
 			return nodes.Result{}, err
 		}
@@ -111,9 +113,9 @@ func (n *RenderSplat) Run(ctx *nodes.Context) (nodes.Result, error) {
 }
 
 // camera returns the camera of the input, or one that shows all splats from the right and above.
-func (n *RenderSplat) camera(it *geometry.SplatItem) (splat.Camera, error) {
+func (n *RenderSplat) camera(ctx *nodes.Context, it *geometry.SplatItem) (splat.Camera, error) {
 	if n.CameraInfo == nil {
-		return splat.Framed(it), nil
+		return splat.Framed(ctx, it)
 	}
 	c, err := splat.ReadCamera(n.CameraInfo, splat.DefaultFOV)
 	if err != nil {

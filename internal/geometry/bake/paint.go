@@ -22,20 +22,20 @@ type Cells struct {
 }
 
 // Of returns the cells of a batch item; all of voxels that are not batched.
-func Of(v *geometry.Voxels, item int) Cells {
+func Of(ctx context.Context, v *geometry.Voxels, item int) (Cells, error) {
 	if !v.Batched {
-		return Cells{v.Cells, v.Colors, v.Resolution}
+		return Cells{v.Cells, v.Colors, v.Resolution}, nil
 	}
 	out := Cells{Colors: &tensor.Tensor{Shape: []int{0, v.Colors.Shape[1]}}, Resolution: v.Resolution}
 	width := v.Colors.Shape[1]
-	for i := range v.Count() {
+	err := geometry.Each(ctx, v.Count(), func(i int) {
 		if c := v.Cells[4*i : 4*i+4]; int(c[0]) == item {
 			out.At = append(out.At, c[1:]...)
 			out.Colors.Data = append(out.Colors.Data, v.Colors.Data[i*width:(i+1)*width]...)
 		}
-	}
+	})
 	out.Colors.Shape[0] = len(out.At) / 3
-	return out
+	return out, err
 }
 
 // positions are the cells' positions, offset by a part of a cell.

@@ -23,12 +23,15 @@ func Texture(ctx context.Context, it *geometry.Item, c Cells, reference *geometr
 	}
 	places := tensor.New(size, size, 3)
 	codec.Parallel(len(r.Face), 32, func(from, to int) {
-		for i := from; i < to; i++ {
+		for i := from; i < to && (i&0xffff != 0 || ctx.Err() == nil); i++ {
 			if r.Face[i] >= 0 {
 				r.Blend(it.Vertices, i).Put(places.Data, int32(i))
 			}
 		}
 	})
+	if err := context.Cause(ctx); err != nil {
+		return nil, nil, err
+	}
 	if reference != nil && r.Covered() {
 		if places, err = project(ctx, r, places, reference); err != nil {
 			return nil, nil, err
@@ -112,7 +115,9 @@ func project(ctx context.Context, r *uv.Raster, places *tensor.Tensor, reference
 		}
 		return out, nil
 	}
-	spread(moved, covered, side)
+	if err := spread(ctx, moved, covered, side); err != nil {
+		return nil, err
+	}
 	if moved, err = imaging.UpscaleImage(moved, r.Size, r.Size, "bilinear", "disabled"); err != nil {
 		return nil, err
 	}
@@ -132,16 +137,15 @@ type lookup struct {
 	byKey map[int64]int32
 }
 
-func newLookup(c Cells) *lookup {
+func newLookup(ctx context.Context, c Cells) (*lookup, error) {
 	l := &lookup{Cells: c, byKey: make(map[int64]int32, len(c.At)/3)}
 	n := int64(c.Resolution)
-	for i := range len(c.At) / 3 {
+	return l, geometry.Each(ctx, len(c.At)/3, func(i int) {
 		key := (int64(c.At[3*i])*n+int64(c.At[3*i+1]))*n + int64(c.At[3*i+2])
 		if _, there := l.byKey[key]; !there {
 			l.byKey[key] = int32(i)
 		}
-	}
-	return l
+	})
 }
 
 func (l *lookup) find(x, y, z int64) (int32, bool) {
@@ -221,7 +225,10 @@ func (l *lookup) around(p geometry.Vec, radius int64) (best int32, found bool) {
 
 // sample returns the cells' attributes at the covered points, [H,W,C] in 0…1.
 func sample(ctx context.Context, r *uv.Raster, places *tensor.Tensor, c Cells) (*tensor.Tensor, error) {
-	l := newLookup(c)
+	l, err := newLookup(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	tree, err := nearest.New(ctx, c.positions(0.5))
 	if err != nil {
 		return nil, err
@@ -257,10 +264,13 @@ func sample(ctx context.Context, r *uv.Raster, places *tensor.Tensor, c Cells) (
 
 // spread gives the pixels [1,S,S,3] that are not covered the values of the nearest covered ones, by exact distance (Felzenszwalb and
 // Huttenlocher 2012).
-func spread(image *tensor.Tensor, covered []bool, side int) {
+func spread(ctx context.Context, image *tensor.Tensor, covered []bool, side int) error {
 	const far = 1 << 29
 	rows := make([]int32, side*side) // nearest covered row in the column, -1 for none
 	for x := range side {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
 		last := -far
 		for y := range side {
 			if covered[y*side+x] {
@@ -281,6 +291,9 @@ func spread(image *tensor.Tensor, covered []bool, side int) {
 	source := image.Clone()
 	hull, bounds := make([]int, side), make([]float64, side+1)
 	for y := range side {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
 		cost := func(x int) float64 {
 			d := float64(int(rows[y*side+x]) - y)
 			return d * d
@@ -314,4 +327,5 @@ func spread(image *tensor.Tensor, covered []bool, side int) {
 			}
 		}
 	}
+	return nil
 }

@@ -33,12 +33,15 @@ type node struct {
 func New(ctx context.Context, vertices []float32, faces []int32) (*Tree, error) {
 	t := &Tree{vertices: vertices, faces: faces, order: make([]int32, len(faces)/3)}
 	b := builder{ctx: ctx, Tree: t, centers: make([]float32, len(faces))}
-	for f := range t.order {
+	err := geometry.Each(ctx, len(t.order), func(f int) {
 		t.order[f] = int32(f)
 		lo, hi := t.box(int32(f))
 		for k := range lo {
 			b.centers[3*f+k] = lo[k]/2 + hi[k]/2
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return t, b.build(0, int32(len(t.order)))
 }
@@ -75,7 +78,12 @@ type builder struct {
 func (b *builder) build(from, to int32) error {
 	own := len(b.nodes)
 	lo, hi := b.box(b.order[from])
-	for _, f := range b.order[from+1 : to] {
+	for i, f := range b.order[from+1 : to] {
+		if i&(often-1) == often-1 {
+			if err := context.Cause(b.ctx); err != nil {
+				return err
+			}
+		}
 		l, h := b.box(f)
 		lo, hi = grow(lo, hi, l, h)
 	}
@@ -83,11 +91,15 @@ func (b *builder) build(from, to int32) error {
 	if to-from <= leafSize {
 		return nil
 	}
-	if err := context.Cause(b.ctx); err != nil {
-		return err
+	if to-from > often/4 {
+		if err := context.Cause(b.ctx); err != nil {
+			return err
+		}
 	}
 	middle := (from + to) / 2
-	b.divide(from, to, middle)
+	if err := b.divide(from, to, middle); err != nil {
+		return err
+	}
 	if err := b.build(from, middle); err != nil {
 		return err
 	}
@@ -95,8 +107,11 @@ func (b *builder) build(from, to int32) error {
 	return b.build(middle, to)
 }
 
+// often is the number of triangles after which an interrupt is looked for.
+const often = 1 << 14
+
 // divide orders triangles by their centers on the longest axis, so that half of them come before middle.
-func (b *builder) divide(from, to, middle int32) {
+func (b *builder) divide(from, to, middle int32) error {
 	var lo, hi geometry.Vec
 	for k := range lo {
 		lo[k], hi[k] = math.MaxFloat32, -math.MaxFloat32
@@ -111,7 +126,7 @@ func (b *builder) divide(from, to, middle int32) {
 			axis = k
 		}
 	}
-	geometry.Select(b.order, from, to, middle, func(f int32) float32 { return b.centers[3*int(f)+axis] })
+	return geometry.Select(b.ctx, b.order, from, to, middle, func(f int32) float32 { return b.centers[3*int(f)+axis] })
 }
 
 // away is the square of a point's distance from the box.

@@ -12,22 +12,22 @@ type incidence struct {
 	faces []int32 // indexes of the faces' first corners
 }
 
-func (s *state) incidence() *incidence {
+func (s *state) incidence() (*incidence, error) {
 	n := len(s.alive)
 	t := &incidence{start: make([]int32, n+1), faces: make([]int32, len(s.faces))}
-	for _, v := range s.faces {
-		t.start[v+1]++
+	if err := geometry.Each(s.ctx, len(s.faces), func(i int) { t.start[s.faces[i]+1]++ }); err != nil {
+		return nil, err
 	}
 	for i := range n {
 		t.start[i+1] += t.start[i]
 	}
 	next := make([]int32, n)
 	copy(next, t.start)
-	for i, v := range s.faces {
+	return t, geometry.Each(s.ctx, len(s.faces), func(i int) {
+		v := s.faces[i]
 		t.faces[next[v]] = int32(i - i%3)
 		next[v]++
-	}
-	return t
+	})
 }
 
 func (t *incidence) of(v int32) []int32 {

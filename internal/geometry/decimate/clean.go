@@ -3,7 +3,6 @@ package decimate
 import (
 	"context"
 	"math"
-	"slices"
 
 	"comfygo/internal/geometry"
 	"comfygo/internal/geometry/weld"
@@ -18,7 +17,9 @@ func preclean(ctx context.Context, it *geometry.Item) (geometry.Item, error) {
 		return out, err
 	}
 	out.UVs, out.Normals, out.Tangents = nil, nil, nil
-	out.Faces = withoutDegenerate(&out)
+	if out.Faces, err = withoutDegenerate(ctx, &out); err != nil {
+		return out, err
+	}
 	unique, err := firstOfEach(ctx, out.Faces)
 	if err != nil {
 		return out, err
@@ -26,91 +27,71 @@ func preclean(ctx context.Context, it *geometry.Item) (geometry.Item, error) {
 	if len(unique) < len(out.Faces) {
 		out.Faces = unique
 	}
-	return compacted(out), context.Cause(ctx)
+	return compacted(ctx, out)
 }
 
 func twice(a, b, c int32) bool { return a == b || b == c || a == c }
 
 // withoutDegenerate leaves out faces with a vertex twice or without area.
-func withoutDegenerate(it *geometry.Item) []int32 {
+func withoutDegenerate(ctx context.Context, it *geometry.Item) ([]int32, error) {
 	kept := make([]int32, 0, len(it.Faces))
-	for f := range it.FaceCount() {
+	err := geometry.Each(ctx, it.FaceCount(), func(f int) {
 		a, b, c := it.Corner(f)
 		if twice(a, b, c) {
-			continue
+			return
 		}
 		p, q := geometry.At(it.Vertices, a), geometry.At(it.Vertices, c)
 		if area := 0.5 * geometry.At(it.Vertices, b).Sub(p).Cross(q.Sub(p)).Len(); area < minArea {
-			continue
+			return
 		}
 		kept = append(kept, a, b, c)
-	}
-	return kept
+	})
+	return kept, err
 }
 
 // firstOfEach keeps the first of all faces with the same vertices, sorted by these.
 func firstOfEach(ctx context.Context, faces []int32) ([]int32, error) {
 	sorted := func(f int32) [3]int32 {
-		v := [3]int32{faces[3*f], faces[3*f+1], faces[3*f+2]}
-		slices.Sort(v[:])
-		return v
+		a, b, c := faces[3*f], faces[3*f+1], faces[3*f+2]
+		low, high := min(a, b, c), max(a, b, c)
+		return [3]int32{low, a ^ b ^ c ^ low ^ high, high}
 	}
 	list := make([]geometry.Half, len(faces)/3) // by the last vertex, then by the first two: a sort that keeps the order of equal keys
-	for f := range list {
+	err := geometry.Each(ctx, len(list), func(f int) {
 		list[f] = geometry.Half{Key: uint64(sorted(int32(f))[2]), Half: int32(f)}
+	})
+	if err != nil {
+		return nil, err
 	}
 	if err := geometry.SortHalves(ctx, list); err != nil {
 		return nil, err
 	}
-	for i, h := range list {
-		v := sorted(h.Half)
+	err = geometry.Each(ctx, len(list), func(i int) {
+		v := sorted(list[i].Half)
 		list[i].Key = uint64(v[0])<<32 | uint64(v[1])
+	})
+	if err != nil {
+		return nil, err
 	}
 	if err := geometry.SortHalves(ctx, list); err != nil {
 		return nil, err
 	}
 	out := make([]int32, 0, len(faces))
-	for i, h := range list {
+	err = geometry.Each(ctx, len(list), func(i int) {
+		h := list[i]
 		if i == 0 || list[i-1].Key != h.Key || sorted(list[i-1].Half)[2] != sorted(h.Half)[2] {
 			out = append(out, faces[3*h.Half:3*h.Half+3]...)
 		}
-	}
-	return out, nil
+	})
+	return out, err
 }
 
 // compacted leaves out vertices without faces. A mesh without faces keeps them.
-func compacted(it geometry.Item) geometry.Item {
+func compacted(ctx context.Context, it geometry.Item) (geometry.Item, error) {
 	if len(it.Faces) == 0 {
-		return it
+		return it, nil
 	}
-	number := make([]int32, it.VertexCount())
-	for _, v := range it.Faces {
-		number[v] = 1
-	}
-	var source []int32
-	for v, used := range number {
-		if used != 0 {
-			number[v] = int32(len(source))
-			source = append(source, int32(v))
-		}
-	}
-	out := geometry.Item{Channels: it.Channels, Faces: make([]int32, len(it.Faces))}
-	for i, v := range it.Faces {
-		out.Faces[i] = number[v]
-	}
-	out.Vertices, out.Colors = taken(it.Vertices, source, 3), taken(it.Colors, source, it.Channels)
-	return out
-}
-
-func taken(values []float32, source []int32, width int) []float32 {
-	if values == nil {
-		return nil
-	}
-	out := make([]float32, 0, width*len(source))
-	for _, s := range source {
-		out = append(out, values[width*int(s):width*int(s)+width]...)
-	}
-	return out
+	return geometry.Compact(ctx, it)
 }
 
 // finish compacts the mesh, takes surfaces apart that have fused, and drops slivers and small pieces.
@@ -121,15 +102,21 @@ func (s *state) finish() (geometry.Item, error) {
 	}
 	it := geometry.Item{Vertices: s.vertices, Colors: s.colors, Channels: s.channels, Faces: faces}
 	if len(it.Faces) == 0 {
-		return geometry.Item{Vertices: []float32{}, Faces: []int32{}, Channels: it.Channels, Colors: taken(it.Colors, nil, it.Channels)}, nil
+		empty := geometry.Item{Vertices: []float32{}, Faces: []int32{}, Channels: it.Channels}
+		if it.Colors != nil {
+			empty.Colors = []float32{}
+		}
+		return empty, nil
 	}
 	if it, err = separated(s.ctx, it); err != nil {
 		return it, err
 	}
-	it.Faces = withoutDegenerate(&it)
-	it.Faces = collapsedSlivers(&it)
-	it.Faces = largePieces(&it)
-	return compacted(it), context.Cause(s.ctx)
+	for _, clean := range []func(context.Context, *geometry.Item) ([]int32, error){withoutDegenerate, collapsedSlivers, largePieces} {
+		if it.Faces, err = clean(s.ctx, &it); err != nil {
+			return it, err
+		}
+	}
+	return compacted(s.ctx, it)
 }
 
 // separated gives faces vertices of their own but where they meet at edges of exactly two faces.
@@ -139,7 +126,7 @@ func separated(ctx context.Context, it geometry.Item) (geometry.Item, error) {
 		return it, err
 	}
 	corners := geometry.NewSets(len(it.Faces))
-	eachEdge(halves, func(group []geometry.Half) {
+	err = geometry.EachEdge(ctx, halves, func(group []geometry.Half) {
 		if len(group) != 2 {
 			return
 		}
@@ -148,17 +135,28 @@ func separated(ctx context.Context, it geometry.Item) (geometry.Item, error) {
 		corners.Join(a0, b0)
 		corners.Join(a1, b1)
 	})
+	if err != nil {
+		return it, err
+	}
 	number := make([]int32, len(it.Faces))
 	var source []int32
-	for c := range number {
+	err = geometry.Each(ctx, len(number), func(c int) {
 		if first := corners.Find(int32(c)); first == int32(c) {
 			number[c] = int32(len(source))
 			source = append(source, it.Faces[c])
 		} else {
 			number[c] = number[first]
 		}
+	})
+	if err != nil {
+		return it, err
 	}
-	return geometry.Item{Vertices: taken(it.Vertices, source, 3), Colors: taken(it.Colors, source, it.Channels), Channels: it.Channels, Faces: number}, nil
+	out := geometry.Item{Channels: it.Channels, Faces: number}
+	if out.Vertices, err = geometry.Gather(ctx, it.Vertices, source, 3); err != nil {
+		return it, err
+	}
+	out.Colors, err = geometry.Gather(ctx, it.Colors, source, it.Channels)
+	return out, err
 }
 
 // ends are the corners of a half-edge, that of the smaller vertex first.
@@ -171,32 +169,38 @@ func ends(faces []int32, half int32) (lo, hi int32) {
 }
 
 // collapsedSlivers merges the ends of the shortest sides of needle-shaped faces.
-func collapsedSlivers(it *geometry.Item) []int32 {
+func collapsedSlivers(ctx context.Context, it *geometry.Item) ([]int32, error) {
 	merge := make([]int32, it.VertexCount())
 	for v := range merge {
 		merge[v] = int32(v)
 	}
 	any := false
 	for slot := range 3 {
-		for f := range it.FaceCount() {
+		err := geometry.Each(ctx, it.FaceCount(), func(f int) {
 			shortest, bad := sliver(it, f)
 			if !bad || shortest != slot {
-				continue
+				return
 			}
 			any = true
 			a, b := it.Faces[3*f+slot], it.Faces[3*f+(slot+1)%3]
 			merge[max(a, b)] = min(a, b)
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	if !any {
-		return it.Faces
+		return it.Faces, nil
 	}
 	for range 10 {
 		changed := false
 		next := make([]int32, len(merge))
-		for v, m := range merge {
-			next[v] = merge[m]
-			changed = changed || next[v] != m
+		err := geometry.Each(ctx, len(merge), func(v int) {
+			next[v] = merge[merge[v]]
+			changed = changed || next[v] != merge[v]
+		})
+		if err != nil {
+			return nil, err
 		}
 		merge = next
 		if !changed {
@@ -204,12 +208,13 @@ func collapsedSlivers(it *geometry.Item) []int32 {
 		}
 	}
 	kept := make([]int32, 0, len(it.Faces))
-	for i := 0; i < len(it.Faces); i += 3 {
-		if a, b, c := merge[it.Faces[i]], merge[it.Faces[i+1]], merge[it.Faces[i+2]]; !twice(a, b, c) {
+	err := geometry.Each(ctx, it.FaceCount(), func(f int) {
+		i, j, k := it.Corner(f)
+		if a, b, c := merge[i], merge[j], merge[k]; !twice(a, b, c) {
 			kept = append(kept, a, b, c)
 		}
-	}
-	return kept
+	})
+	return kept, err
 }
 
 // sliver reports whether a face is a needle, and its shortest side.
@@ -238,24 +243,24 @@ func sliver(it *geometry.Item, face int) (shortest int, bad bool) {
 }
 
 // largePieces drops connected pieces of few faces, unless all are.
-func largePieces(it *geometry.Item) []int32 {
-	sets := geometry.NewSets(it.VertexCount())
-	for i := 0; i < len(it.Faces); i += 3 {
-		sets.Join(it.Faces[i], it.Faces[i+1])
-		sets.Join(it.Faces[i], it.Faces[i+2])
-	}
-	size := make([]int32, it.VertexCount())
-	for i := 0; i < len(it.Faces); i += 3 {
-		size[sets.Find(it.Faces[i])]++
-	}
+func largePieces(ctx context.Context, it *geometry.Item) ([]int32, error) {
+	sets, size := geometry.NewSets(it.VertexCount()), make([]int32, it.VertexCount())
 	kept := make([]int32, 0, len(it.Faces))
-	for i := 0; i < len(it.Faces); i += 3 {
-		if size[sets.Find(it.Faces[i])] >= minComponentFaces {
-			kept = append(kept, it.Faces[i:i+3]...)
+	for _, step := range []func(a, b, c int32){
+		func(a, b, c int32) { sets.Join(a, b); sets.Join(a, c) },
+		func(a, _, _ int32) { size[sets.Find(a)]++ },
+		func(a, b, c int32) {
+			if size[sets.Find(a)] >= minComponentFaces {
+				kept = append(kept, a, b, c)
+			}
+		},
+	} {
+		if err := geometry.Each(ctx, it.FaceCount(), func(f int) { step(it.Corner(f)) }); err != nil {
+			return nil, err
 		}
 	}
 	if len(kept) == 0 {
-		return it.Faces
+		return it.Faces, nil
 	}
-	return kept
+	return kept, nil
 }

@@ -19,23 +19,28 @@ func Cluster(ctx context.Context, it *geometry.Item, target int) (geometry.Item,
 	const leastCells, cellsPerVertex = 1000, 3
 	cells := math.Cbrt(float64(max(target*cellsPerVertex, leastCells)))
 	scale := float32(1 / max(side/max(1, cells), 1e-20))
-	of, first := geometry.Group(it.VertexCount(), func(i int) (c [3]int64) {
+	of, first, err := geometry.Group(ctx, it.VertexCount(), func(i int) (c [3]int64) {
 		for k := range c {
 			c[k] = int64(math.Floor(float64((it.Vertices[3*i+k] - lo[k]) * scale)))
 		}
 		return c
 	})
-	if err := context.Cause(ctx); err != nil {
+	if err != nil {
 		return geometry.Item{}, err
 	}
-	out := weld.Averaged(it, of, len(first))
+	out, err := weld.Averaged(ctx, it, of, len(first))
+	if err != nil {
+		return geometry.Item{}, err
+	}
 	kept := out.Faces[:0]
-	for i := 0; i < len(out.Faces); i += 3 {
-		if a, b, c := out.Faces[i], out.Faces[i+1], out.Faces[i+2]; !twice(a, b, c) {
+	err = geometry.Each(ctx, out.FaceCount(), func(f int) {
+		if a, b, c := out.Corner(f); !twice(a, b, c) {
 			kept = append(kept, a, b, c)
 		}
+	})
+	if err != nil {
+		return geometry.Item{}, err
 	}
-	var err error
 	out.Faces, err = firstOfEach(ctx, kept)
 	return out, err
 }

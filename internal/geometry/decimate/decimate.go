@@ -142,7 +142,9 @@ func (s *state) run() error {
 			s.threshold *= thresholdStep
 			continue
 		}
-		s.collapse(chosen)
+		if err := s.collapse(chosen); err != nil {
+			return err
+		}
 		removed := 2 * len(chosen)
 		if !s.Optimal && float64(removed) < slowRound*float64(count) {
 			s.threshold *= thresholdStep
@@ -169,41 +171,23 @@ func (s *state) candidates(first bool) error {
 	var rim []bool
 	if !s.Optimal {
 		rim = make([]bool, len(s.alive))
-		eachEdge(halves, func(group []geometry.Half) {
+		err := geometry.EachEdge(s.ctx, halves, func(group []geometry.Half) {
 			if len(group) == 1 {
 				a, b := group[0].Ends()
 				rim[a], rim[b] = true, true
 			}
 		})
+		if err != nil {
+			return err
+		}
 	}
 	s.edges = s.edges[:0]
-	const interval = 1 << 16 // edges after which an interrupt is looked for
-	looked := 0
-	eachEdge(halves, func(group []geometry.Half) {
-		if looked++; looked%interval == 0 && err == nil {
-			err = context.Cause(s.ctx)
-		}
-		if err != nil {
-			return
-		}
+	return geometry.EachEdge(s.ctx, halves, func(group []geometry.Half) {
 		a, b := group[0].Ends()
 		if e, ok := s.price(a, b, rim); ok {
 			s.edges = append(s.edges, e)
 		}
 	})
-	return err
-}
-
-// eachEdge visits the half-edges of each edge.
-func eachEdge(halves []geometry.Half, visit func(group []geometry.Half)) {
-	for i := 0; i < len(halves); {
-		j := i + 1
-		for j < len(halves) && halves[j].Key == halves[i].Key {
-			j++
-		}
-		visit(halves[i:j])
-		i = j
-	}
 }
 
 // price computes where an edge would collapse to and at what cost; ok is false for edges that must not collapse.
@@ -260,7 +244,10 @@ func (s *state) optimum(q *quadric, pa, pb, fallback, along geometry.Vec, length
 // choose picks disjoint edges to collapse.
 func (s *state) choose(count int) ([]edge, error) {
 	most := max(1, (count-s.target)/2)
-	table := s.incidence()
+	table, err := s.incidence()
+	if err != nil {
+		return nil, err
+	}
 	if s.Optimal {
 		return s.chooseRatio(count, most, table)
 	}
@@ -280,25 +267,24 @@ func (s *state) chooseBand(most int, table *incidence) ([]edge, error) {
 		s.threshold *= thresholdStep
 	}
 	var band []edge
-	for i, e := range s.edges {
-		if i&0xffff == 0 {
-			if err := context.Cause(s.ctx); err != nil {
-				return nil, err
-			}
-		}
+	err := geometry.Each(s.ctx, len(s.edges), func(i int) {
+		e := s.edges[i]
 		if !(e.cost <= float32(s.threshold)) {
-			continue
+			return
 		}
-		if flips, skinny := s.shape(e, table); flips || !s.linked(e, table) {
-			continue
-		} else {
-			e.cost += skinnyWeight * skinny * s.lengthSquare(e)
+		flips, skinny := s.shape(e, table)
+		if flips || !s.linked(e, table) {
+			return
 		}
+		e.cost += skinnyWeight * skinny * s.lengthSquare(e)
 		if e.cost <= float32(s.threshold) {
 			band = append(band, e)
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
-	return s.match(band, most), nil
+	return s.match(band, most)
 }
 
 func (s *state) lengthSquare(e edge) float32 {
@@ -316,68 +302,77 @@ func (s *state) chooseRatio(count, most int, table *incidence) ([]edge, error) {
 		for i, e := range s.edges {
 			costs[i] = e.cost
 		}
-		slices.Sort(costs)
+		if err := geometry.Sort(s.ctx, costs); err != nil {
+			return nil, err
+		}
 		last = costs[n-1]
 	}
 	inf := float32(math.Inf(1))
-	for i := range s.edges {
-		if i&0xffff == 0 {
-			if err := context.Cause(s.ctx); err != nil {
-				return nil, err
-			}
-		}
+	err := geometry.Each(s.ctx, len(s.edges), func(i int) {
 		e := &s.edges[i]
 		looked := e.cost <= last
 		if !s.linked(*e, table) {
 			e.cost = inf
 		}
 		if !looked {
-			continue
+			return
 		}
 		flips, skinny := s.shape(*e, table)
 		if flips {
 			e.cost = inf
 		}
 		e.cost += skinnyWeight * skinny * s.lengthSquare(*e)
+	})
+	if err != nil {
+		return nil, err
 	}
-	return s.match(s.edges, limit), nil
+	return s.match(s.edges, limit)
 }
 
 // match returns edges that are the cheapest at both of their ends, at most the given number, the cheapest first.
-func (s *state) match(edges []edge, most int) []edge {
+func (s *state) match(edges []edge, most int) ([]edge, error) {
 	best := make([]int32, len(s.alive)) // 1 + number of the cheapest edge
 	better := func(i, j int32) bool { return j == 0 || edges[i].cost < edges[j-1].cost }
-	for i := range edges {
+	err := geometry.Each(s.ctx, len(edges), func(i int) {
 		for _, v := range [2]int32{edges[i].a, edges[i].b} {
 			if better(int32(i), best[v]) {
 				best[v] = int32(i) + 1
 			}
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	var out []edge
-	for i, e := range edges {
+	err = geometry.Each(s.ctx, len(edges), func(i int) {
+		e := edges[i]
 		if n := int32(i) + 1; best[e.a] == n && best[e.b] == n && s.alive[e.a] && s.alive[e.b] {
 			out = append(out, e)
 		}
+	})
+	if err != nil || len(out) <= most {
+		return out, err
 	}
-	if len(out) > most {
-		slices.SortStableFunc(out, func(x, y edge) int {
-			switch {
-			case x.cost < y.cost:
-				return -1
-			case x.cost > y.cost:
-				return 1
-			}
-			return 0
-		})
-		out = out[:most]
+	return s.cheapest(out, most)
+}
+
+// cheapest returns the edges that cost least, of those of one cost the first.
+func (s *state) cheapest(edges []edge, most int) ([]edge, error) {
+	order := make([]geometry.Half, len(edges))
+	for i, e := range edges {
+		order[i] = geometry.Half{Key: geometry.FloatKey(e.cost), Half: int32(i)}
 	}
-	return out
+	if err := geometry.SortHalves(s.ctx, order); err != nil {
+		return nil, err
+	}
+	out := make([]edge, most)
+	return out, geometry.Each(s.ctx, most, func(i int) { out[i] = edges[order[i].Half] })
 }
 
 // collapse moves the first vertices of edges to their positions and merges the second into them.
-func (s *state) collapse(chosen []edge) {
-	for _, e := range chosen {
+func (s *state) collapse(chosen []edge) error {
+	err := geometry.Each(s.ctx, len(chosen), func(i int) {
+		e := chosen[i]
 		s.blend(e)
 		e.to.Put(s.vertices, e.a)
 		s.alive[e.b] = false
@@ -385,18 +380,22 @@ func (s *state) collapse(chosen []edge) {
 		if s.Optimal {
 			s.quadrics[e.a] = s.quadrics[e.a].add(&s.quadrics[e.b])
 		}
+	})
+	if err != nil {
+		return err
 	}
 	kept := s.faces[:0]
-	for i := 0; i < len(s.faces); i += 3 {
-		a, b, c := s.merge[s.faces[i]], s.merge[s.faces[i+1]], s.merge[s.faces[i+2]]
+	err = s.eachFace(func(f int) {
+		a, b, c := s.merge[s.faces[f]], s.merge[s.faces[f+1]], s.merge[s.faces[f+2]]
 		if a != b && b != c && c != a {
 			kept = append(kept, a, b, c)
 		}
-	}
+	})
 	s.faces = kept
 	for _, e := range chosen {
 		s.merge[e.b] = e.b
 	}
+	return err
 }
 
 // blend interpolates the color at the new position.

@@ -1,7 +1,6 @@
 package decimate
 
 import (
-	"context"
 	"math"
 
 	"comfygo/internal/geometry"
@@ -81,10 +80,7 @@ func (s *state) buildQuadrics(halves []geometry.Half) error {
 	}
 	clear(s.quadrics)
 	for corner := range 3 {
-		if err := context.Cause(s.ctx); err != nil {
-			return err
-		}
-		for f := 0; f < len(s.faces); f += 3 {
+		err := s.eachFace(func(f int) {
 			n, area := s.normal(f)
 			if area > 1e-12 {
 				n = geometry.Vec{n[0] / area, n[1] / area, n[2] / area}
@@ -92,20 +88,30 @@ func (s *state) buildQuadrics(halves []geometry.Half) error {
 				n = geometry.Vec{}
 			}
 			s.quadrics[s.faces[f+corner]].plane(n, -n.Dot(geometry.At(s.vertices, s.faces[f])), 1)
+		})
+		if err != nil {
+			return err
 		}
 	}
 	if s.Optimal && s.LineWeight > 0 {
-		s.addLines()
+		if err := s.addLines(); err != nil {
+			return err
+		}
 	}
-	eachEdge(halves, func(group []geometry.Half) {
+	err := geometry.EachEdge(s.ctx, halves, func(group []geometry.Half) {
 		if a, b := group[0].Ends(); len(group) == 1 {
 			s.addLine(a, b, boundaryWeight)
 		}
 	})
-	if s.Optimal && s.FeatureWeight > 0 {
-		s.addFeatures(halves)
+	if err == nil && s.Optimal && s.FeatureWeight > 0 {
+		err = s.addFeatures(halves)
 	}
-	return context.Cause(s.ctx)
+	return err
+}
+
+// eachFace visits the faces by the indexes of their first corners.
+func (s *state) eachFace(visit func(f int)) error {
+	return geometry.Each(s.ctx, len(s.faces)/3, func(f int) { visit(3 * f) })
 }
 
 // normal is the normal of the face at index f of the faces, with twice its area as length.
@@ -124,32 +130,39 @@ func (s *state) addLine(a, b int32, weight float32) {
 
 // addLines adds lines for the sides of all faces, weighted by their areas, except for sides between vertices with opposite
 // normals.
-func (s *state) addLines() {
+func (s *state) addLines() error {
 	normals := make([]float32, len(s.vertices))
 	for corner := range 3 {
-		for f := 0; f < len(s.faces); f += 3 {
+		err := s.eachFace(func(f int) {
 			n, area := s.normal(f)
 			if area > 1e-12 {
 				geometry.At(normals, s.faces[f+corner]).Add(n).Put(normals, s.faces[f+corner])
 			}
+		})
+		if err != nil {
+			return err
 		}
 	}
 	for corner := range 3 {
-		for f := 0; f < len(s.faces); f += 3 {
+		err := s.eachFace(func(f int) {
 			a, b := s.faces[f+corner], s.faces[f+(corner+1)%3]
 			if geometry.At(normals, a).Unit(1e-12).Dot(geometry.At(normals, b).Unit(1e-12)) < 0 {
-				continue
+				return
 			}
 			_, area := s.normal(f)
 			s.addLine(a, b, area*float32(s.LineWeight))
+		})
+		if err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // addFeatures adds lines for edges with a large dihedral angle.
-func (s *state) addFeatures(halves []geometry.Half) {
+func (s *state) addFeatures(halves []geometry.Half) error {
 	cosine := float32(math.Cos(s.FeatureAngle * (math.Pi / 180)))
-	eachEdge(halves, func(group []geometry.Half) {
+	return geometry.EachEdge(s.ctx, halves, func(group []geometry.Half) {
 		if len(group) != 2 {
 			return
 		}

@@ -64,8 +64,11 @@ func (t *Tree) build(ctx context.Context, from, to int32) error {
 	if to-from <= leafSize {
 		return nil
 	}
-	if err := context.Cause(ctx); err != nil {
-		return err
+	const often = 1 << 12 // points of parts for which an interrupt is looked for
+	if to-from > often {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
 	}
 	axis := 0
 	for k := 1; k < 3; k++ {
@@ -77,7 +80,9 @@ func (t *Tree) build(ctx context.Context, from, to int32) error {
 		return nil
 	}
 	middle := (from + to) / 2
-	t.divide(from, to, middle, axis)
+	if err := t.divide(ctx, from, to, middle, axis); err != nil {
+		return err
+	}
 	t.nodes[own].axis, t.nodes[own].at = int8(axis), t.points[3*t.order[middle]+int32(axis)]
 	if err := t.build(ctx, from, middle); err != nil {
 		return err
@@ -100,8 +105,8 @@ func (t *Tree) bounds(from, to int32) (lo, hi [3]float32) {
 }
 
 // divide orders the points so that those before middle are not beyond it on the axis.
-func (t *Tree) divide(from, to, middle int32, axis int) {
-	geometry.Select(t.order, from, to, middle, func(p int32) float32 { return t.points[3*int(p)+axis] })
+func (t *Tree) divide(ctx context.Context, from, to, middle int32, axis int) error {
+	return geometry.Select(ctx, t.order, from, to, middle, func(p int32) float32 { return t.points[3*int(p)+axis] })
 }
 
 // Find returns the nearest point to (x, y, z) and the square of its distance; of several the one with the lowest number. It

@@ -1,8 +1,6 @@
 package remesh
 
 import (
-	"context"
-
 	"comfygo/internal/geometry"
 	"comfygo/internal/imaging/codec"
 )
@@ -49,12 +47,10 @@ func (r *remesher) contour() (geometry.Item, error) {
 	})
 	for axis, s := range shared {
 		var squares []square
-		for i, c := range r.cells {
-			if i&0xffff == 0 && r.ctx.Err() != nil {
-				break
-			}
+		err := geometry.Each(r.ctx, len(r.cells), func(i int) {
+			c := r.cells[i]
 			if crossed[i]>>axis&1 == 0 {
-				continue
+				return
 			}
 			q := square{flip: crossed[i]>>axis&16 != 0}
 			ok := true
@@ -65,10 +61,13 @@ func (r *remesher) contour() (geometry.Item, error) {
 			if ok {
 				squares = append(squares, q)
 			}
+		})
+		if err != nil {
+			return out, err
 		}
 		out.Faces = split(out.Faces, squares)
 	}
-	return out, context.Cause(r.ctx)
+	return out, nil
 }
 
 // square has four vertices around an edge; flip turns it.

@@ -84,13 +84,13 @@ func (r *remesher) measure() error {
 	}
 	f := &r.field
 	f.byPlace = make([]geometry.Half, len(r.cells))
-	for i, c := range r.cells {
-		f.byPlace[i] = geometry.Half{Key: pack(c), Half: int32(i)}
+	err := geometry.Each(r.ctx, len(r.cells), func(i int) { f.byPlace[i] = geometry.Half{Key: pack(r.cells[i]), Half: int32(i)} })
+	if err != nil {
+		return err
 	}
 	if err := geometry.SortHalves(r.ctx, f.byPlace); err != nil {
 		return err
 	}
-	var err error
 	if f.corners, err = r.uniqueCorners(); err != nil {
 		return err
 	}
@@ -137,18 +137,32 @@ func (r *remesher) uniqueCorners() ([]uint64, error) {
 		slices.Sort(keys)
 		runs = append(runs, slices.Clip(slices.Clone(slices.Compact(keys))))
 		for n := len(runs); n > 1 && len(runs[n-2]) <= 2*len(runs[n-1]); n = len(runs) {
-			runs = append(runs[:n-2], union(runs[n-2], runs[n-1]))
+			joined, err := union(r.ctx, runs[n-2], runs[n-1])
+			if err != nil {
+				return nil, err
+			}
+			runs = append(runs[:n-2], joined)
 		}
 	}
 	for n := len(runs); n > 1; n = len(runs) {
-		runs = append(runs[:n-2], union(runs[n-2], runs[n-1]))
+		joined, err := union(r.ctx, runs[n-2], runs[n-1])
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs[:n-2], joined)
 	}
 	return runs[0], nil
 }
 
-func union(a, b []uint64) []uint64 {
+func union(ctx context.Context, a, b []uint64) ([]uint64, error) {
 	out := make([]uint64, 0, len(a)+len(b))
 	for len(a) > 0 && len(b) > 0 {
+		const often = 1 << 17
+		if len(out)%often == 0 {
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
+			}
+		}
 		switch {
 		case a[0] < b[0]:
 			out, a = append(out, a[0]), a[1:]
@@ -158,5 +172,5 @@ func union(a, b []uint64) []uint64 {
 			out, a, b = append(out, a[0]), a[1:], b[1:]
 		}
 	}
-	return append(append(out, a...), b...)
+	return append(append(out, a...), b...), nil
 }

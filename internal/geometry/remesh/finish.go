@@ -16,7 +16,10 @@ func (r *remesher) finish(out geometry.Item, scale float64) (geometry.Item, erro
 		}
 	}
 	if len(out.Faces) > 0 && (r.DropSmall > 0 || r.DropInverted || r.DropEnclosed) {
-		out.Faces = r.filter(&out)
+		var err error
+		if out.Faces, err = r.filter(&out); err != nil {
+			return out, err
+		}
 	}
 	var err error
 	if r.FixPoles && len(out.Faces) > 0 {
@@ -30,35 +33,16 @@ func (r *remesher) finish(out geometry.Item, scale float64) (geometry.Item, erro
 			return out, err
 		}
 	}
-	return compacted(out), context.Cause(r.ctx)
+	return compacted(r.ctx, out)
 }
 
-// compacted leaves out vertices without faces.
-func compacted(it geometry.Item) geometry.Item {
-	number := make([]int32, it.VertexCount())
-	for _, v := range it.Faces {
-		number[v] = 1
+// compacted leaves out vertices without faces. What is left of a mesh is never nil.
+func compacted(ctx context.Context, it geometry.Item) (geometry.Item, error) {
+	out, err := geometry.Compact(ctx, it)
+	if out.Vertices == nil {
+		out.Vertices = []float32{}
 	}
-	out := geometry.Item{Faces: make([]int32, len(it.Faces)), Vertices: []float32{}, Channels: it.Channels}
-	if it.Colors != nil {
-		out.Colors = []float32{}
-	}
-	count := int32(0)
-	for v, used := range number {
-		if used == 0 {
-			continue
-		}
-		number[v] = count
-		count++
-		out.Vertices = append(out.Vertices, it.Vertices[3*v:3*v+3]...)
-		if it.Colors != nil {
-			out.Colors = append(out.Colors, it.Colors[it.Channels*v:it.Channels*v+it.Channels]...)
-		}
-	}
-	for i, v := range it.Faces {
-		out.Faces[i] = number[v]
-	}
-	return out
+	return out, err
 }
 
 // piece is a connected part of a mesh.
@@ -71,8 +55,11 @@ type piece struct {
 }
 
 // filter leaves out pieces by their size, orientation and place.
-func (r *remesher) filter(it *geometry.Item) []int32 {
-	pieces, of := findPieces(it)
+func (r *remesher) filter(it *geometry.Item) ([]int32, error) {
+	pieces, of, err := findPieces(r.ctx, it)
+	if err != nil {
+		return nil, err
+	}
 	large := 0
 	for i, p := range pieces {
 		if p.faces > pieces[large].faces {
@@ -85,49 +72,67 @@ func (r *remesher) filter(it *geometry.Item) []int32 {
 	}
 	all := true
 	for i, p := range pieces {
+		if i&0xff == 0xff {
+			if err := context.Cause(r.ctx); err != nil {
+				return nil, err
+			}
+		}
 		p.keep = p.faces >= least
 		if r.DropInverted && i != large && p.volume < 0 {
 			p.keep = false
 		}
-		if r.DropEnclosed && i != large && (within(p, pieces[large]) || p.keep && r.inside(it, of, int32(large), p.center)) {
-			p.keep = false
+		if r.DropEnclosed && i != large {
+			enclosed := within(p, pieces[large])
+			if !enclosed && p.keep {
+				if enclosed, err = r.inside(it, of, int32(large), p.center); err != nil {
+					return nil, err
+				}
+			}
+			p.keep = p.keep && !enclosed
 		}
 		all = all && p.keep
 	}
 	if all {
-		return it.Faces
+		return it.Faces, nil
 	}
 	kept := make([]int32, 0, len(it.Faces))
-	for f := range it.FaceCount() {
+	err = geometry.Each(r.ctx, len(of), func(f int) {
 		if pieces[of[f]].keep {
 			kept = append(kept, it.Faces[3*f:3*f+3]...)
 		}
-	}
-	return kept
+	})
+	return kept, err
 }
 
 // findPieces lists the pieces by their smallest vertex and returns the piece of each face.
-func findPieces(it *geometry.Item) (pieces []*piece, of []int32) {
+func findPieces(ctx context.Context, it *geometry.Item) (pieces []*piece, of []int32, err error) {
 	sets := geometry.NewSets(it.VertexCount())
-	for i := 0; i < len(it.Faces); i += 3 {
-		sets.Join(it.Faces[i], it.Faces[i+1])
-		sets.Join(it.Faces[i], it.Faces[i+2])
+	err = geometry.Each(ctx, it.FaceCount(), func(f int) {
+		a, b, c := it.Corner(f)
+		sets.Join(a, b)
+		sets.Join(a, c)
+	})
+	if err != nil {
+		return nil, nil, err
 	}
 	of = make([]int32, it.FaceCount())
-	for f := range of {
-		of[f] = sets.Find(it.Faces[3*f])
+	number := make([]int32, it.VertexCount()) // 1 for the name of a piece, then the piece
+	if err := geometry.Each(ctx, len(of), func(f int) { number[sets.Find(it.Faces[3*f])] = 1 }); err != nil {
+		return nil, nil, err
 	}
-	names := slices.Clone(of)
-	slices.Sort(names)
-	names = slices.Compact(names)
-	for range names {
-		inf := float32(math.Inf(1))
-		pieces = append(pieces, &piece{lo: geometry.Vec{inf, inf, inf}, hi: geometry.Vec{-inf, -inf, -inf}})
+	err = geometry.Each(ctx, len(number), func(v int) {
+		if number[v] != 0 {
+			number[v] = int32(len(pieces))
+			inf := float32(math.Inf(1))
+			pieces = append(pieces, &piece{lo: geometry.Vec{inf, inf, inf}, hi: geometry.Vec{-inf, -inf, -inf}})
+		}
+	})
+	if err != nil {
+		return nil, nil, err
 	}
-	for f, name := range of {
-		at, _ := slices.BinarySearch(names, name)
-		of[f] = int32(at)
-		p := pieces[at]
+	err = geometry.Each(ctx, len(of), func(f int) {
+		of[f] = number[sets.Find(it.Faces[3*f])]
+		p := pieces[of[f]]
 		i, j, k := it.Corner(f)
 		a, b, c := geometry.At(it.Vertices, i), geometry.At(it.Vertices, j), geometry.At(it.Vertices, k)
 		p.faces++
@@ -139,12 +144,12 @@ func findPieces(it *geometry.Item) (pieces []*piece, of []int32) {
 				p.lo[k], p.hi[k] = min(p.lo[k], v[k]), max(p.hi[k], v[k])
 			}
 		}
-	}
+	})
 	for _, p := range pieces {
 		n := float32(p.faces)
 		p.center = geometry.Vec{p.center[0] / n, p.center[1] / n, p.center[2] / n}
 	}
-	return pieces, of
+	return pieces, of, err
 }
 
 // within reports whether the bounds of a piece lie within those of another.
@@ -158,11 +163,10 @@ func within(p, large *piece) bool {
 }
 
 // inside reports whether a ray along x from a point crosses a piece an odd number of times.
-func (r *remesher) inside(it *geometry.Item, of []int32, which int32, o geometry.Vec) bool {
-	odd := false
-	for f, piece := range of {
-		if piece != which {
-			continue
+func (r *remesher) inside(it *geometry.Item, of []int32, which int32, o geometry.Vec) (odd bool, err error) {
+	err = geometry.Each(r.ctx, len(of), func(f int) {
+		if of[f] != which {
+			return
 		}
 		i, j, k := it.Corner(f)
 		a, b, c := geometry.At(it.Vertices, i), geometry.At(it.Vertices, j), geometry.At(it.Vertices, k)
@@ -171,13 +175,13 @@ func (r *remesher) inside(it *geometry.Item, of []int32, which int32, o geometry
 		s01 := turn(a, b, o)
 		total := s12 + s20 + s01
 		if !(s12 >= 0 && s20 >= 0 && s01 >= 0 || s12 <= 0 && s20 <= 0 && s01 <= 0) || !(abs(total) > 1e-20) {
-			continue
+			return
 		}
 		if (s12*a[0]+s20*b[0]+s01*c[0])*(1/total) > o[0] {
 			odd = !odd
 		}
-	}
-	return odd
+	})
+	return odd, err
 }
 
 // turn is twice the area of the triangle of a, b and o in the plane of y and z.
@@ -193,37 +197,39 @@ func (r *remesher) smooth(it *geometry.Item) error {
 	}
 	halves = slices.CompactFunc(halves, func(a, b geometry.Half) bool { return a.Key == b.Key })
 	count := make([]float32, it.VertexCount())
-	for _, h := range halves {
-		a, b := h.Ends()
+	each := func(visit func(a, b int32)) error {
+		return geometry.Each(r.ctx, len(halves), func(i int) { visit(halves[i].Ends()) })
+	}
+	err = each(func(a, b int32) {
 		count[a]++
 		count[b]++
-	}
+	})
 	for range r.SmoothIterations {
-		if err := context.Cause(r.ctx); err != nil {
-			return err
-		}
 		for _, w := range [2]float32{0.5, -0.53} {
-			sum := make([]float32, len(it.Vertices))
-			for _, h := range halves {
-				a, b := h.Ends()
-				geometry.At(sum, a).Add(geometry.At(it.Vertices, b)).Put(sum, a)
+			if err != nil {
+				return err
 			}
-			for _, h := range halves {
-				a, b := h.Ends()
-				geometry.At(sum, b).Add(geometry.At(it.Vertices, a)).Put(sum, b)
+			sum := make([]float32, len(it.Vertices))
+			add := func(a, b int32) { geometry.At(sum, a).Add(geometry.At(it.Vertices, b)).Put(sum, a) }
+			if err := each(add); err != nil {
+				return err
+			}
+			if err := each(func(a, b int32) { add(b, a) }); err != nil {
+				return err
 			}
 			next := make([]float32, len(sum))
-			for i, v := range it.Vertices {
+			err = geometry.Each(r.ctx, len(sum), func(i int) {
+				v := it.Vertices[i]
 				next[i] = v
 				if n := count[i/3]; n > 0 {
 					next[i] = v + w*(sum[i]/n-v)
 				}
-			}
+			})
 			it.Vertices = next
 		}
 		r.tick()
 	}
-	return nil
+	return err
 }
 
 // fixPoles merges pairs of neighbors that both have three neighbors.
@@ -234,17 +240,17 @@ func fixPoles(ctx context.Context, it geometry.Item) (geometry.Item, error) {
 	}
 	valence, rim := make([]int32, it.VertexCount()), make([]bool, it.VertexCount())
 	var unique []geometry.Half
-	for i, h := range halves {
-		if i > 0 && halves[i-1].Key == h.Key {
-			continue
-		}
-		unique = append(unique, h)
-		a, b := h.Ends()
+	err = geometry.EachEdge(ctx, halves, func(group []geometry.Half) {
+		unique = append(unique, group[0])
+		a, b := group[0].Ends()
 		valence[a]++
 		valence[b]++
-		if i+1 == len(halves) || halves[i+1].Key != h.Key {
+		if len(group) == 1 {
 			rim[a], rim[b] = true, true
 		}
+	})
+	if err != nil {
+		return it, err
 	}
 	pole := func(v int32) bool { return valence[v] == 3 && !rim[v] }
 	merge := make([]int32, it.VertexCount())
@@ -255,10 +261,10 @@ func fixPoles(ctx context.Context, it geometry.Item) (geometry.Item, error) {
 	out.Vertices, out.Colors = slices.Clone(it.Vertices), slices.Clone(it.Colors)
 	used := make([]bool, it.VertexCount())
 	any := false
-	for _, h := range unique {
-		a, b := h.Ends()
+	err = geometry.Each(ctx, len(unique), func(i int) {
+		a, b := unique[i].Ends()
 		if !pole(a) || !pole(b) || used[a] || used[b] {
-			continue
+			return
 		}
 		used[a], used[b], any = true, true, true
 		merge[b] = a
@@ -268,15 +274,19 @@ func fixPoles(ctx context.Context, it geometry.Item) (geometry.Item, error) {
 				out.Colors[it.Channels*int(a)+k] = 0.5 * (it.Colors[it.Channels*int(a)+k] + it.Colors[it.Channels*int(b)+k])
 			}
 		}
-	}
-	if !any {
-		return it, nil
+	})
+	if err != nil || !any {
+		return it, err
 	}
 	out.Faces = nil
-	for i := 0; i < len(it.Faces); i += 3 {
-		if a, b, c := merge[it.Faces[i]], merge[it.Faces[i+1]], merge[it.Faces[i+2]]; a != b && b != c && a != c {
+	err = geometry.Each(ctx, it.FaceCount(), func(f int) {
+		i, j, k := it.Corner(f)
+		if a, b, c := merge[i], merge[j], merge[k]; a != b && b != c && a != c {
 			out.Faces = append(out.Faces, a, b, c)
 		}
+	})
+	if err != nil {
+		return it, err
 	}
-	return compacted(out), nil
+	return compacted(ctx, out)
 }

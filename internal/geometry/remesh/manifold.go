@@ -1,7 +1,6 @@
 package remesh
 
 import (
-	"context"
 	"sync"
 
 	"comfygo/internal/geometry"
@@ -74,21 +73,21 @@ func (r *remesher) contourManifold() (geometry.Item, error) {
 	})
 	for _, s := range shared {
 		var squares []square
-		for i, c := range r.cells {
-			if i&0xffff == 0 && r.ctx.Err() != nil {
-				break
-			}
+		err := geometry.Each(r.ctx, len(r.cells), func(i int) {
 			if table.of[pattern[i]][s.own] < 0 {
-				continue
+				return
 			}
-			if q, ok := r.sheetSquare(c, s.cells, s.edge, pattern, first, table); ok {
+			if q, ok := r.sheetSquare(r.cells[i], s.cells, s.edge, pattern, first, table); ok {
 				q.flip = pattern[i]>>edges[s.own][0]&1 != 0
 				squares = append(squares, q)
 			}
+		})
+		if err != nil {
+			return out, err
 		}
 		out.Faces = split(out.Faces, squares)
 	}
-	return out, context.Cause(r.ctx)
+	return out, nil
 }
 
 // sheetSquare finds the vertices of the four cells around an edge that belong to the sheet that crosses it.

@@ -116,13 +116,15 @@ func (r *remesher) prepare() error {
 	}
 	centers := make([]float32, 3*n)
 	r.normals = make([]float32, 3*n)
-	for f := range n {
+	err := geometry.Each(r.ctx, n, func(f int) {
 		a, b, c := r.corners(int32(f))
 		sum := a.Add(b).Add(c)
 		geometry.Vec{sum[0] / 3, sum[1] / 3, sum[2] / 3}.Put(centers, int32(f))
 		b.Sub(a).Cross(c.Sub(a)).Unit(1e-12).Put(r.normals, int32(f))
+	})
+	if err != nil {
+		return err
 	}
-	var err error
 	if r.centers, err = nearest.New(r.ctx, centers); err != nil {
 		return err
 	}
@@ -173,7 +175,9 @@ const reach = 0.87
 // findCells lists the cells near the surface, from coarse to fine.
 func (r *remesher) findCells(scale float64) error {
 	resolution := coarse(r.Resolution)
-	r.firstCells(resolution, scale)
+	if err := r.firstCells(resolution, scale); err != nil {
+		return err
+	}
 	for {
 		if err := r.keepNear(resolution, scale); err != nil {
 			return err
@@ -187,10 +191,14 @@ func (r *remesher) findCells(scale float64) error {
 			return err
 		}
 		fine := make([][3]int32, 0, 8*len(r.cells))
-		for _, c := range r.cells {
+		err := geometry.Each(r.ctx, len(r.cells), func(i int) {
+			c := r.cells[i]
 			for _, o := range octants {
 				fine = append(fine, [3]int32{2*c[0] + o[0], 2*c[1] + o[1], 2*c[2] + o[2]})
 			}
+		})
+		if err != nil {
+			return err
 		}
 		r.cells = fine
 	}
@@ -209,7 +217,7 @@ func (r *remesher) center(c [3]int32, resolution int) (p geometry.Vec) {
 }
 
 // firstCells lists the cells of the coarsest grid, in order, but for blocks that are certainly too far away.
-func (r *remesher) firstCells(resolution int, scale float64) {
+func (r *remesher) firstCells(resolution int, scale float64) error {
 	const side = 16
 	size := scale / float64(resolution)
 	far := limit(resolution, scale, r.band) + math.Sqrt(3)*size*side/2 + 1e-5
@@ -227,6 +235,9 @@ func (r *remesher) firstCells(resolution int, scale float64) {
 	})
 	n := int32(resolution)
 	for x := range n {
+		if err := context.Cause(r.ctx); err != nil {
+			return err
+		}
 		for y := range n {
 			row := (int(x)/side*blocks + int(y)/side) * blocks
 			for z := int32(0); z < n; z += side {
@@ -239,6 +250,7 @@ func (r *remesher) firstCells(resolution int, scale float64) {
 			}
 		}
 	}
+	return nil
 }
 
 // keepNear leaves out cells that are too far away.

@@ -30,7 +30,8 @@ func (r *remesher) newBuckets(cell float64) (*buckets, error) {
 	b := &buckets{size: float32(2 * cell), most: float32(4 * cell), centers: make([]float32, 3*n), radii: make([]float32, n)}
 	inf := float32(math.Inf(1))
 	lo, hi := geometry.Vec{inf, inf, inf}, geometry.Vec{-inf, -inf, -inf}
-	for f := range int32(n) {
+	err := geometry.Each(r.ctx, n, func(at int) {
+		f := int32(at)
 		p0, p1, p2 := r.corners(f)
 		sum := p0.Add(p1).Add(p2)
 		c := geometry.Vec{sum[0] / 3, sum[1] / 3, sum[2] / 3}
@@ -40,6 +41,9 @@ func (r *remesher) newBuckets(cell float64) (*buckets, error) {
 		for k := range c {
 			lo[k], hi[k] = min(lo[k], c[k]-radius), max(hi[k], c[k]+radius)
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	b.origin = lo
 	for k := range b.dims {
@@ -48,7 +52,8 @@ func (r *remesher) newBuckets(cell float64) (*buckets, error) {
 	if err := r.Reserve("the triangles of a mesh by place", 24*8*int64(n)); err != nil {
 		return nil, err
 	}
-	for f := range int32(n) {
+	err = geometry.Each(r.ctx, n, func(at int) {
+		f := int32(at)
 		c, radius := geometry.At(b.centers, f), b.radii[f]
 		var from, count [3]int64
 		for k := range c {
@@ -63,6 +68,9 @@ func (r *remesher) newBuckets(cell float64) (*buckets, error) {
 				}
 			}
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return b, geometry.SortHalves(r.ctx, b.entries)
 }

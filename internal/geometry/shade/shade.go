@@ -8,22 +8,19 @@ import (
 	"comfygo/internal/geometry"
 )
 
-// stride is the number of faces that are processed between checks of the context.
-const stride = 1 << 16
-
 // tolerance is the size of the cells in which vertices share a normal, in parts of the longest side of the bounds.
 const tolerance = 1e-5
 
 // places numbers the places of the vertices: those within a cell share one.
-func places(it *geometry.Item) (of []int32, count int) {
+func places(ctx context.Context, it *geometry.Item) (of []int32, count int, err error) {
 	lo, hi := it.Bounds()
 	side := float32(0)
 	for k := range lo {
 		side = max(side, hi[k]-lo[k])
 	}
 	g := geometry.NewGrid(lo, float32(1/(max(float64(side), 1e-9)*tolerance)))
-	of, first := geometry.Group(it.VertexCount(), func(i int) [3]int64 { return g.Cell(it.Vertices, i) })
-	return of, len(first)
+	of, first, err := geometry.Group(ctx, it.VertexCount(), func(i int) [3]int64 { return g.Cell(it.Vertices, i) })
+	return of, len(first), err
 }
 
 // faceNormal is the normal of a triangle with twice its area as length.
@@ -36,29 +33,28 @@ func faceNormal(it *geometry.Item, face int) geometry.Vec {
 // Smooth returns area-weighted vertex normals, summed in float64; vertices at one place share a normal. A vertex without
 // faces has a normal of zeros.
 func Smooth(ctx context.Context, it *geometry.Item) ([]float32, error) {
-	of, count := places(it)
+	of, count, err := places(ctx, it)
+	if err != nil {
+		return nil, err
+	}
 	sum := make([]float64, 3*count)
-	err := accumulate(ctx, it, func(vertex int32, n geometry.Vec) {
+	err = accumulate(ctx, it, func(vertex int32, n geometry.Vec) {
 		at := sum[3*of[vertex]:]
 		at[0], at[1], at[2] = at[0]+float64(n[0]), at[1]+float64(n[1]), at[2]+float64(n[2])
 	})
-	out := make([]float32, len(it.Vertices))
-	for i, g := range of {
-		unit64(out[3*i:], sum[3*g:])
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	out := make([]float32, len(it.Vertices))
+	return out, geometry.Each(ctx, len(of), func(i int) { unit64(out[3*i:], sum[3*of[i]:]) })
 }
 
 // accumulate visits the first corners of all faces, then the second, then the third, with the faces' normals.
 func accumulate(ctx context.Context, it *geometry.Item, add func(vertex int32, n geometry.Vec)) error {
 	for corner := range 3 {
-		for f := range it.FaceCount() {
-			if f%stride == 0 {
-				if err := context.Cause(ctx); err != nil {
-					return err
-				}
-			}
-			add(it.Faces[3*f+corner], faceNormal(it, f))
+		err := geometry.Each(ctx, it.FaceCount(), func(f int) { add(it.Faces[3*f+corner], faceNormal(it, f)) })
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -79,15 +75,18 @@ func Vertex(ctx context.Context, it *geometry.Item) ([]float32, error) {
 	if len(it.Faces) == 0 {
 		return out, nil
 	}
-	of, count := places(it)
+	of, count, err := places(ctx, it)
+	if err != nil {
+		return nil, err
+	}
 	sum := make([]float32, 3*count)
-	err := accumulate(ctx, it, func(vertex int32, n geometry.Vec) {
+	err = accumulate(ctx, it, func(vertex int32, n geometry.Vec) {
 		geometry.At(sum, of[vertex]).Add(n).Put(sum, of[vertex])
 	})
-	for i, g := range of {
-		geometry.At(sum, g).Unit(1e-6).Put(out, int32(i))
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	return out, geometry.Each(ctx, len(of), func(i int) { geometry.At(sum, of[i]).Unit(1e-6).Put(out, int32(i)) })
 }
 
 // Tangents returns a tangent and its handedness for each vertex, [N,4], orthogonal to the normals (Lengyel).
@@ -95,20 +94,19 @@ func Tangents(ctx context.Context, it *geometry.Item, uvs, normals []float32) ([
 	n := it.VertexCount()
 	tangents, bitangents := make([]float32, 3*n), make([]float32, 3*n)
 	for corner := range 3 {
-		for f := range it.FaceCount() {
-			if f%stride == 0 {
-				if err := context.Cause(ctx); err != nil {
-					return nil, err
-				}
-			}
+		err := geometry.Each(ctx, it.FaceCount(), func(f int) {
 			t, b := faceTangents(it, uvs, f)
 			v := it.Faces[3*f+corner]
 			geometry.At(tangents, v).Add(t).Put(tangents, v)
 			geometry.At(bitangents, v).Add(b).Put(bitangents, v)
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	out := make([]float32, 4*n)
-	for i := range int32(n) {
+	return out, geometry.Each(ctx, n, func(at int) {
+		i := int32(at)
 		normal, sum := geometry.At(normals, i).Unit(1e-6), geometry.At(tangents, i)
 		t := sum.Sub(normal.Times(normal.Dot(sum))).Unit(1e-6)
 		hand := float32(1)
@@ -117,8 +115,7 @@ func Tangents(ctx context.Context, it *geometry.Item, uvs, normals []float32) ([
 		}
 		copy(out[4*i:], t[:])
 		out[4*i+3] = hand
-	}
-	return out, nil
+	})
 }
 
 func faceTangents(it *geometry.Item, uvs []float32, face int) (t, b geometry.Vec) {

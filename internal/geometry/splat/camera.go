@@ -1,6 +1,7 @@
 package splat
 
 import (
+	"context"
 	"fmt"
 	"math"
 
@@ -239,7 +240,7 @@ func (c Camera) basis() (eye vec, axes [3]vec) {
 }
 
 // Framed looks at splats from the right and above, so that nearly all of them are in the image.
-func Framed(it *geometry.SplatItem) Camera {
+func Framed(ctx context.Context, it *geometry.SplatItem) (Camera, error) {
 	var center vec
 	extent := 1.0
 	if n := it.Count(); n > 0 {
@@ -247,11 +248,18 @@ func Framed(it *geometry.SplatItem) Camera {
 			center[i%3] += float64(v) / float64(n)
 		}
 		distances := make([]float64, n)
-		for i := range distances {
+		err := geometry.Each(ctx, n, func(i int) {
 			distances[i] = vec{float64(it.Positions[3*i]), float64(it.Positions[3*i+1]), float64(it.Positions[3*i+2])}.sub(center).length()
+		})
+		if err != nil {
+			return Camera{}, err
 		}
-		extent = max(quantile(distances, 0.99), 1e-4)
+		far, err := quantile(ctx, distances, 0.99)
+		if err != nil {
+			return Camera{}, err
+		}
+		extent = max(far, 1e-4)
 	}
 	const yaw, pitch, part = 35, 30, 0.9
-	return Around(center, yaw, pitch, extent/(math.Tan(radians(DefaultFOV)/2)*part))
+	return Around(center, yaw, pitch, extent/(math.Tan(radians(DefaultFOV)/2)*part)), nil
 }

@@ -1,6 +1,7 @@
 package splat
 
 import (
+	"context"
 	"fmt"
 	"math"
 
@@ -8,7 +9,7 @@ import (
 )
 
 // Transform rotates splats by angles in degrees around X, then Y, then Z, scales them along the axes, and moves them.
-func Transform(it *geometry.SplatItem, move, angles, scale [3]float64) geometry.SplatItem {
+func Transform(ctx context.Context, it *geometry.SplatItem, move, angles, scale [3]float64) (geometry.SplatItem, error) {
 	n := it.Count()
 	out := geometry.SplatItem{
 		Positions: make([]float32, 3*n), Scales: make([]float32, 3*n), Rotations: make([]float32, 4*n),
@@ -22,7 +23,7 @@ func Transform(it *geometry.SplatItem, move, angles, scale [3]float64) geometry.
 		m[a] = m[a].times(scale[a])
 	}
 	uniform := scale[0] == scale[1] && scale[1] == scale[2]
-	for i := range n {
+	return out, geometry.Each(ctx, n, func(i int) {
 		p := vec{float64(it.Positions[3*i]), float64(it.Positions[3*i+1]), float64(it.Positions[3*i+2])}
 		for a := range 3 {
 			out.Positions[3*i+a] = float32(m[a].dot(p) + move[a])
@@ -40,8 +41,7 @@ func Transform(it *geometry.SplatItem, move, angles, scale [3]float64) geometry.
 		for a := range 4 {
 			out.Rotations[4*i+a] = float32(q[a])
 		}
-	}
-	return out
+	})
 }
 
 // stretched applies a matrix to a Gaussian's covariance and takes axes and sizes from it again, the smallest first.
@@ -113,7 +113,7 @@ func eigen(s [6]float64) (values vec, axes [3]vec) {
 }
 
 // Merge joins batches item by item. Gaussians with fewer coefficients get zeros.
-func Merge(batches []*geometry.Splats, reserve Reserve) (*geometry.Splats, error) {
+func Merge(ctx context.Context, batches []*geometry.Splats, reserve Reserve) (*geometry.Splats, error) {
 	out := &geometry.Splats{}
 	k := 1
 	for _, b := range batches {
@@ -139,9 +139,12 @@ func Merge(batches []*geometry.Splats, reserve Reserve) (*geometry.Splats, error
 			it.Scales = append(it.Scales, in.Scales...)
 			it.Rotations = append(it.Rotations, in.Rotations...)
 			it.Opacities = append(it.Opacities, in.Opacities...)
-			for g := range in.Count() {
+			err := geometry.Each(ctx, in.Count(), func(g int) {
 				it.SH = append(it.SH, in.SH[3*in.K*g:3*in.K*(g+1)]...)
 				it.SH = append(it.SH, make([]float32, 3*(k-in.K))...)
+			})
+			if err != nil {
+				return nil, err
 			}
 		}
 		out.Items = append(out.Items, it)

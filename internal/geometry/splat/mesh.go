@@ -29,11 +29,17 @@ type Meshing struct {
 // (Taubin). It is empty if there is no surface. Coordinates are those of glTF, with Y up.
 func Mesh(ctx context.Context, it *geometry.SplatItem, m Meshing, reserve Reserve, progress func(float64)) (geometry.Item, error) {
 	empty := geometry.Item{Vertices: []float32{}, Faces: []int32{}, Colors: []float32{}, Channels: 3}
-	kept := it.Select(func(i int) bool { return it.Opacities[i] >= float32(m.MinOpacity) })
+	kept, err := it.Select(ctx, func(i int) bool { return it.Opacities[i] >= float32(m.MinOpacity) })
+	if err != nil {
+		return empty, err
+	}
 	if kept.Count() == 0 {
 		return empty, nil
 	}
-	d := newDensity(&kept, m)
+	d, err := newDensity(ctx, &kept, m)
+	if err != nil {
+		return empty, err
+	}
 	cells := int64(d.size[0]) * int64(d.size[1]) * int64(d.size[2])
 	if cells > math.MaxInt32 {
 		return empty, fmt.Errorf("the grid has %dx%dx%d cells, which are more than %d", d.size[0], d.size[1], d.size[2], math.MaxInt32)
@@ -50,22 +56,23 @@ func Mesh(ctx context.Context, it *geometry.SplatItem, m Meshing, reserve Reserv
 		return empty, nil
 	}
 	numbers := make([]int32, cells)
-	s := d.surface(level, numbers)
+	s, err := d.surface(ctx, level, numbers)
+	if err != nil {
+		return empty, err
+	}
 	progress(0.55)
 	if m.MinComponent > 0 && len(s.Faces) > 0 {
-		s = cleaned(s, m.MinComponent)
+		if s, err = cleaned(ctx, s, m.MinComponent); err != nil {
+			return empty, err
+		}
 	}
 	if len(s.Vertices) == 0 || len(s.Faces) == 0 {
 		return empty, nil
-	}
-	if err := context.Cause(ctx); err != nil {
-		return empty, err
 	}
 	if err := taubin(ctx, &s, m.Smooth); err != nil {
 		return empty, err
 	}
 	progress(0.7)
-	var err error
 	s.Colors, err = d.colors(ctx, s.Vertices, numbers, float32(m.Sharpen))
 	if err != nil {
 		return empty, err
@@ -91,9 +98,13 @@ type density struct {
 	values []float32
 }
 
-func newDensity(it *geometry.SplatItem, m Meshing) *density {
+func newDensity(ctx context.Context, it *geometry.SplatItem, m Meshing) (*density, error) {
 	d := &density{it: it}
-	pad := 4 * median(it.Scales)
+	middle, err := median(ctx, it.Scales)
+	if err != nil {
+		return nil, err
+	}
+	pad := 4 * middle
 	lo, hi := [3]float32(it.Positions[:3]), [3]float32(it.Positions[:3])
 	for i, v := range it.Positions {
 		lo[i%3], hi[i%3] = min(lo[i%3], v), max(hi[i%3], v)
@@ -109,7 +120,7 @@ func newDensity(it *geometry.SplatItem, m Meshing) *density {
 	}
 	n := it.Count()
 	d.reach, d.forms = make([]int16, n), make([][6]float32, n)
-	for i := range n {
+	return d, geometry.Each(ctx, n, func(i int) {
 		widest := max(it.Scales[3*i], it.Scales[3*i+1], it.Scales[3*i+2])
 		d.reach[i] = int16(min(max(math.Ceil(float64(3*widest/d.cell)), 1), float64(m.Kernel)))
 		q := it.Rotations[4*i : 4*i+4]
@@ -120,30 +131,32 @@ func newDensity(it *geometry.SplatItem, m Meshing) *density {
 		for k, v := range covariance(quat{float64(q[0]), float64(q[1]), float64(q[2]), float64(q[3])}.matrix(), inv) {
 			d.forms[i][k] = float32(v)
 		}
-	}
-	return d
+	})
 }
 
 // median is the lower of the two middle values.
-func median(values []float32) float32 {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[(len(sorted)-1)/2]
+func median(ctx context.Context, values []float32) (float32, error) {
+	sorted := slices.Clone(values)
+	err := geometry.Sort(ctx, sorted)
+	return sorted[(len(sorted)-1)/2], err
 }
 
 // each calls visit with the weight of each Gaussian in each cell within three standard deviations. Cells of one x are visited
 // by one goroutine, in the order of the Gaussians by reach.
 func (d *density) each(ctx context.Context, visit func(cell, i int, w float32), progress func(float64)) error {
-	order := make([]int32, len(d.reach))
-	for i := range order {
-		order[i] = int32(i) //nolint:gosec // bounded by memory
+	order := make([]geometry.Half, len(d.reach))
+	for i, r := range d.reach {
+		order[i] = geometry.Half{Key: uint64(r), Half: int32(i)} //nolint:gosec // bounded by memory
 	}
-	slices.SortStableFunc(order, func(a, b int32) int { return int(d.reach[a]) - int(d.reach[b]) })
+	if err := geometry.SortHalves(ctx, order); err != nil {
+		return err
+	}
 	const parts = 2
 	var wg sync.WaitGroup
 	for p := range parts {
 		wg.Go(func() {
 			from, to := d.size[0]*p/parts, d.size[0]*(p+1)/parts
-			for k, i := range order {
+			for k := range order {
 				const often = 4096
 				if k%often == 0 {
 					if ctx.Err() != nil {
@@ -153,7 +166,7 @@ func (d *density) each(ctx context.Context, visit func(cell, i int, w float32), 
 						progress(float64(k) / float64(len(order)))
 					}
 				}
-				d.gaussian(int(i), from, to, visit)
+				d.gaussian(int(order[k].Half), from, to, visit)
 			}
 		})
 	}
@@ -266,14 +279,17 @@ func otsu(values []float32) float64 {
 func (d *density) colors(ctx context.Context, vertices []float32, numbers []int32, sharpen float32) ([]float32, error) {
 	clear(numbers)
 	count := int32(0)
-	d.corners(vertices, func(cell int, _ float64) {
+	err := d.corners(ctx, vertices, func(cell int, _ float64) {
 		if numbers[cell] == 0 {
 			count++
 			numbers[cell] = count
 		}
-	}, nil)
+	}, func() {})
+	if err != nil {
+		return nil, err
+	}
 	sums := make([][4]float32, count+1)
-	err := d.each(ctx, func(cell, i int, w float32) {
+	err = d.each(ctx, func(cell, i int, w float32) {
 		k := numbers[cell]
 		if k == 0 {
 			return
@@ -293,7 +309,7 @@ func (d *density) colors(ctx context.Context, vertices []float32, numbers []int3
 	}
 	out := make([]float32, 0, len(vertices))
 	var mix [4]float64
-	d.corners(vertices, func(cell int, part float64) {
+	err = d.corners(ctx, vertices, func(cell int, part float64) {
 		for k, v := range sums[numbers[cell]] {
 			mix[k] += part * float64(v)
 		}
@@ -303,12 +319,13 @@ func (d *density) colors(ctx context.Context, vertices []float32, numbers []int3
 		}
 		mix = [4]float64{}
 	})
-	return out, nil
+	return out, err
 }
 
 // corners visits the eight cells around each vertex with their parts in it; done is called behind each vertex.
-func (d *density) corners(vertices []float32, visit func(cell int, part float64), done func()) {
-	for i := 0; i < len(vertices); i += 3 {
+func (d *density) corners(ctx context.Context, vertices []float32, visit func(cell int, part float64), done func()) error {
+	return geometry.Each(ctx, len(vertices)/3, func(vertex int) {
+		i := 3 * vertex
 		var low [3]int
 		var part [3]float64
 		for a := range 3 {
@@ -325,8 +342,6 @@ func (d *density) corners(vertices []float32, visit func(cell int, part float64)
 			}
 			visit(cell, p)
 		}
-		if done != nil {
-			done()
-		}
-	}
+		done()
+	})
 }

@@ -3,6 +3,7 @@ package splat
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 // splatRecord is a Gaussian of a SPLAT file: position and scale in float32, RGBA and the quaternion in bytes.
 const splatRecord = 32
 
-func readSplat(data []byte, reserve Reserve) (geometry.SplatItem, error) {
+func readSplat(ctx context.Context, data []byte, reserve Reserve) (geometry.SplatItem, error) {
 	if len(data)%splatRecord != 0 {
 		return geometry.SplatItem{}, fmt.Errorf("it has %d bytes, which is not a multiple of %d", len(data), splatRecord)
 	}
@@ -23,7 +24,7 @@ func readSplat(data []byte, reserve Reserve) (geometry.SplatItem, error) {
 	if err != nil {
 		return it, err
 	}
-	for i := range it.Count() {
+	return it, geometry.Each(ctx, it.Count(), func(i int) {
 		r := data[i*splatRecord:]
 		for a := range 3 {
 			it.Positions[3*i+a] = float(r[4*a:])
@@ -35,8 +36,7 @@ func readSplat(data []byte, reserve Reserve) (geometry.SplatItem, error) {
 			q[a] = (float32(r[28+a]) - 128) / 128
 		}
 		unit(q)
-	}
-	return it, nil
+	})
 }
 
 func float(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }
@@ -68,7 +68,7 @@ var (
 )
 
 // readKSplat reads the base colors of a file of version 0.x.
-func readKSplat(data []byte, reserve Reserve) (geometry.SplatItem, error) {
+func readKSplat(ctx context.Context, data []byte, reserve Reserve) (geometry.SplatItem, error) {
 	if len(data) < ksplatHeader {
 		return geometry.SplatItem{}, errors.New("it is shorter than its header")
 	}
@@ -105,7 +105,7 @@ func readKSplat(data []byte, reserve Reserve) (geometry.SplatItem, error) {
 	}
 	at := 0
 	for i, s := range parts {
-		if err := s.read(data, level == 0, &it, at); err != nil {
+		if err := s.read(ctx, data, level == 0, &it, at); err != nil {
 			return geometry.SplatItem{}, fmt.Errorf("section %d: %w", i, err)
 		}
 		at += int(s.count)
@@ -159,7 +159,7 @@ func (s *section) check(size int64) error {
 }
 
 // read reads the Gaussians into an item from one on.
-func (s *section) read(data []byte, floats bool, it *geometry.SplatItem, at int) error {
+func (s *section) read(ctx context.Context, data []byte, floats bool, it *geometry.SplatItem, at int) error {
 	number := func(b []byte, i int) float32 {
 		if floats {
 			return float(b[4*i:])
@@ -168,7 +168,13 @@ func (s *section) read(data []byte, floats bool, it *geometry.SplatItem, at int)
 	}
 	b := bucketsOf(s, data)
 	factor := float32(float64(s.block) / 2 / float64(s.rang))
+	const often = 1 << 16 // records after which an interrupt is looked for
 	for i := range s.count {
+		if i%often == 0 {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+		}
 		r := data[s.base+s.bucketBytes+i*s.stride:][:s.stride]
 		o := at + int(i)
 		if floats {
@@ -239,7 +245,7 @@ func (b *ksplatBuckets) next(i int64) ([]byte, error) {
 }
 
 // writeKSplat writes a file of level 0 with base colors.
-func writeKSplat(it *geometry.SplatItem) []byte {
+func writeKSplat(ctx context.Context, it *geometry.SplatItem) ([]byte, error) {
 	n := it.Count()
 	out := make([]byte, ksplatHeader+ksplatSection, ksplatHeader+ksplatSection+ksplatRecord*n)
 	put := func(at, v int) { binary.LittleEndian.PutUint32(out[at:], uint32(v)) } //nolint:gosec // bounded by memory
@@ -256,7 +262,7 @@ func writeKSplat(it *geometry.SplatItem) []byte {
 			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v))
 		}
 	}
-	for i := range n {
+	err := geometry.Each(ctx, n, func(i int) {
 		add(it.Positions[3*i : 3*i+3]...)
 		add(it.Scales[3*i : 3*i+3]...)
 		q := [4]float32(it.Rotations[4*i : 4*i+4])
@@ -266,8 +272,8 @@ func writeKSplat(it *geometry.SplatItem) []byte {
 			out = append(out, toByte(v*255))
 		}
 		out = append(out, toByte(min(max(it.Opacities[i], 0), 1)*255))
-	}
-	return out
+	})
+	return out, err
 }
 
 // toByte rounds to even and clips; NaN becomes 0.
@@ -287,7 +293,7 @@ const (
 )
 
 // readSPZ reads the base colors of a file of the versions 1 to 3.
-func readSPZ(data []byte, reserve Reserve) (geometry.SplatItem, error) {
+func readSPZ(ctx context.Context, data []byte, reserve Reserve) (geometry.SplatItem, error) {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return geometry.SplatItem{}, err
@@ -319,7 +325,7 @@ func readSPZ(data []byte, reserve Reserve) (geometry.SplatItem, error) {
 	if err := reserve(size + geometry.SplatBytes(n, 1)); err != nil {
 		return geometry.SplatItem{}, err
 	}
-	raw, err := io.ReadAll(io.LimitReader(z, size))
+	raw, err := io.ReadAll(io.LimitReader(interruptible{ctx, z}, size))
 	if err == nil && int64(len(raw)) < size {
 		err = io.ErrUnexpectedEOF
 	}
@@ -335,25 +341,34 @@ func readSPZ(data []byte, reserve Reserve) (geometry.SplatItem, error) {
 		raw = raw[n*each:]
 		return p
 	}
-	spzPositions(&it, part(positions), version, head[13])
-	for i, a := range part(1) {
-		it.Opacities[i] = float32(a) / 255
-	}
-	for i, c := range part(3) {
-		it.SH[i] = base((float32(c)/255-0.5)*spzContrast + 0.5)
-	}
-	for i, s := range part(3) {
-		it.Scales[i] = exp32(float32(s)/16 - 10)
-	}
-	q := part(rotations)
-	for i := range it.Count() {
+	p, alpha, color, size3, q := part(positions), part(1), part(3), part(3), part(rotations)
+	return it, geometry.Each(ctx, it.Count(), func(i int) {
+		it.Opacities[i] = float32(alpha[i]) / 255
+		for k := 3 * i; k < 3*i+3; k++ {
+			it.Positions[k] = spzPosition(p, k, version, head[13])
+			it.SH[k] = base((float32(color[k])/255-0.5)*spzContrast + 0.5)
+			it.Scales[k] = exp32(float32(size3[k])/16 - 10)
+		}
 		if version == 3 {
 			smallestThree(it.Rotations[4*i:4*i+4], binary.LittleEndian.Uint32(q[4*i:]))
 		} else {
 			firstThree(it.Rotations[4*i:4*i+4], q[3*i:])
 		}
+	})
+}
+
+// interruptible ends with its context.
+type interruptible struct {
+	ctx context.Context //nolint:containedctx // as long as one call
+	io.Reader
+}
+
+// Read implements io.Reader.
+func (r interruptible) Read(b []byte) (int, error) {
+	if err := context.Cause(r.ctx); err != nil {
+		return 0, err
 	}
-	return it, nil
+	return r.Reader.Read(b)
 }
 
 func noEOF(err error) error {
@@ -363,16 +378,13 @@ func noEOF(err error) error {
 	return err
 }
 
-// spzPositions reads floats of 16 bits or fixed-point numbers of 24.
-func spzPositions(it *geometry.SplatItem, p []byte, version uint32, fraction byte) {
-	for i := range it.Positions {
-		if version == 1 {
-			it.Positions[i] = half(binary.LittleEndian.Uint16(p[2*i:]))
-			continue
-		}
-		v := int32(p[3*i]) | int32(p[3*i+1])<<8 | int32(int8(p[3*i+2]))<<16 //nolint:gosec // the sign is there
-		it.Positions[i] = float32(math.Ldexp(float64(v), -int(fraction)))
+// spzPosition reads coordinate i: a float of 16 bits or a fixed-point number of 24.
+func spzPosition(p []byte, i int, version uint32, fraction byte) float32 {
+	if version == 1 {
+		return half(binary.LittleEndian.Uint16(p[2*i:]))
 	}
+	v := int32(p[3*i]) | int32(p[3*i+1])<<8 | int32(int8(p[3*i+2]))<<16 //nolint:gosec // the sign is there
+	return float32(math.Ldexp(float64(v), -int(fraction)))
 }
 
 // firstThree reads x, y and z of a quaternion in bytes; w follows from its length.
@@ -408,36 +420,45 @@ func smallestThree(q []float32, bits uint32) {
 }
 
 // writeSPZ writes a file of version 2 with base colors.
-func writeSPZ(it *geometry.SplatItem) ([]byte, error) {
+func writeSPZ(ctx context.Context, it *geometry.SplatItem) ([]byte, error) {
 	n := it.Count()
 	raw := make([]byte, spzHeader, spzHeader+19*n)
 	binary.LittleEndian.PutUint32(raw, spzMagic)
 	binary.LittleEndian.PutUint32(raw[4:], spzVersion)
 	binary.LittleEndian.PutUint32(raw[8:], uint32(n)) //nolint:gosec // bounded by memory
 	raw[13] = spzFraction
-	for _, v := range it.Positions {
+	err := geometry.Each(ctx, len(it.Positions), func(i int) {
 		const most = 1 << 23
-		f := math.RoundToEven(float64(v * (1 << spzFraction)))
+		f := math.RoundToEven(float64(it.Positions[i] * (1 << spzFraction)))
 		if math.IsNaN(f) {
 			f = 0
 		}
-		i := int32(min(max(f, -most), most-1))
-		raw = append(raw, byte(i), byte(i>>8), byte(i>>16)) //nolint:gosec // its parts
+		v := int32(min(max(f, -most), most-1))
+		raw = append(raw, byte(v), byte(v>>8), byte(v>>16)) //nolint:gosec // its parts
+	})
+	if err != nil {
+		return nil, err
 	}
 	for _, v := range it.Opacities {
 		raw = append(raw, toByte(v*255))
 	}
-	for i := range n {
+	err = geometry.Each(ctx, n, func(i int) {
 		for c := range 3 {
 			rgb := it.SH[3*it.K*i+c]*geometry.SHBase + 0.5
 			raw = append(raw, toByte(((rgb-0.5)/spzContrast+0.5)*255))
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
-	for _, v := range it.Scales {
+	err = geometry.Each(ctx, len(it.Scales), func(i int) {
 		const smallest = 1e-9
-		raw = append(raw, toByte((log32(max(v, smallest))+10)*16))
+		raw = append(raw, toByte((log32(max(it.Scales[i], smallest))+10)*16))
+	})
+	if err != nil {
+		return nil, err
 	}
-	for i := range n {
+	err = geometry.Each(ctx, n, func(i int) {
 		q := [4]float32(it.Rotations[4*i : 4*i+4])
 		unit(q[:])
 		sign := float32(1)
@@ -447,10 +468,13 @@ func writeSPZ(it *geometry.SplatItem) ([]byte, error) {
 		for _, v := range q[1:] {
 			raw = append(raw, toByte((sign*v+1)*127.5))
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
-	if _, err := z.Write(raw); err != nil {
+	if _, err := io.Copy(z, interruptible{ctx, bytes.NewReader(raw)}); err != nil {
 		return nil, err
 	}
 	if err := z.Close(); err != nil {
@@ -460,17 +484,17 @@ func writeSPZ(it *geometry.SplatItem) ([]byte, error) {
 }
 
 // Write writes an item as a file: format is "ply", "ksplat" or "spz".
-func Write(it *geometry.SplatItem, format string) ([]byte, error) {
+func Write(ctx context.Context, it *geometry.SplatItem, format string) ([]byte, error) {
 	if it.Count() == 0 {
 		return nil, errors.New("there are no splats")
 	}
 	switch format {
 	case "ply":
-		return writePLY(it), nil
+		return writePLY(ctx, it)
 	case "ksplat":
-		return writeKSplat(it), nil
+		return writeKSplat(ctx, it)
 	case "spz":
-		return writeSPZ(it)
+		return writeSPZ(ctx, it)
 	}
 	return nil, fmt.Errorf("there is no format %q for splats, want ply, ksplat or spz", format)
 }

@@ -2,6 +2,7 @@ package splat
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -167,7 +168,7 @@ func (t *plyTable) rest() ([]property, error) {
 
 // readPLY reads the usual PLY of Gaussian splats: logarithms of scales, opacities as logits, coefficients by channel. A point
 // cloud with colors gets small round Gaussians.
-func readPLY(data []byte, reserve Reserve) (geometry.SplatItem, error) {
+func readPLY(ctx context.Context, data []byte, reserve Reserve) (geometry.SplatItem, error) {
 	t, err := plyHeader(data)
 	if err != nil {
 		return geometry.SplatItem{}, err
@@ -205,7 +206,7 @@ func readPLY(data []byte, reserve Reserve) (geometry.SplatItem, error) {
 		return geometry.SplatItem{}, err
 	}
 	opacity, hasOpacity := t.properties["opacity"]
-	for i := range t.count {
+	return it, geometry.Each(ctx, t.count, func(i int) {
 		r := t.body[i*t.stride : (i+1)*t.stride]
 		for a, p := range position {
 			it.Positions[3*i+a] = p.value(r)
@@ -239,12 +240,11 @@ func readPLY(data []byte, reserve Reserve) (geometry.SplatItem, error) {
 			c, k := j/(it.K-1), j%(it.K-1)
 			sh[3*(k+1)+c] = p.value(r)
 		}
-	}
-	return it, nil
+	})
 }
 
 // writePLY writes what readPLY reads, with normals of 0.
-func writePLY(it *geometry.SplatItem) []byte {
+func writePLY(ctx context.Context, it *geometry.SplatItem) ([]byte, error) {
 	n, others := it.Count(), 3*(it.K-1)
 	names := []string{"x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2"}
 	for i := range others {
@@ -262,7 +262,7 @@ func writePLY(it *geometry.SplatItem) []byte {
 			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v))
 		}
 	}
-	for i := range n {
+	err := geometry.Each(ctx, n, func(i int) {
 		add(it.Positions[3*i : 3*i+3]...)
 		add(0, 0, 0)
 		sh := it.SH[3*it.K*i : 3*it.K*(i+1)]
@@ -279,8 +279,8 @@ func writePLY(it *geometry.SplatItem) []byte {
 			add(log32(max(s, smallest)))
 		}
 		add(it.Rotations[4*i : 4*i+4]...)
-	}
-	return out
+	})
+	return out, err
 }
 
 func log32(v float32) float32 { return float32(math.Log(float64(v))) }

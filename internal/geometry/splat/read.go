@@ -5,6 +5,7 @@ package splat
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -20,20 +21,20 @@ type Reserve func(bytes int64) error
 
 // Read reads a file of Gaussian splats: format is "ply", "splat", "ksplat" or "spz"; for another name it is detected from
 // the content. Only PLY has more than the base color.
-func Read(data []byte, format string, reserve Reserve) (geometry.SplatItem, error) {
+func Read(ctx context.Context, data []byte, format string, reserve Reserve) (geometry.SplatItem, error) {
 	if readers[format] == nil {
 		if format = sniff(data); format == "" {
 			return geometry.SplatItem{}, errors.New("it is not a PLY, SPLAT, KSPLAT or SPZ file")
 		}
 	}
-	it, err := readers[format](data, reserve)
+	it, err := readers[format](ctx, data, reserve)
 	if err != nil {
 		return geometry.SplatItem{}, fmt.Errorf("%s: %w", format, err)
 	}
 	return it, nil
 }
 
-var readers = map[string]func([]byte, Reserve) (geometry.SplatItem, error){
+var readers = map[string]func(context.Context, []byte, Reserve) (geometry.SplatItem, error){
 	"ply": readPLY, "splat": readSplat, "ksplat": readKSplat, "spz": readSPZ,
 }
 

@@ -41,7 +41,10 @@ func Render(ctx context.Context, it *geometry.SplatItem, c Camera, o Rendering) 
 	if err := context.Cause(ctx); err != nil {
 		return nil, nil, err
 	}
-	p := project(it, c, &o)
+	p, err := project(ctx, it, c, &o)
+	if err != nil {
+		return nil, nil, err
+	}
 	if len(p.splats) == 0 {
 		img = make([]float32, 3*o.Width*o.Height)
 		if o.Style == "color" {
@@ -92,9 +95,10 @@ type splat struct {
 	rgb, normal    [3]float32
 }
 
-// projected are the Gaussians before the camera, from front to back.
+// projected are the Gaussians before the camera.
 type projected struct {
 	splats       []splat
+	order        []geometry.Half // their numbers from front to back
 	ortho        bool
 	focal, scale float64 // pixels at distance 1; of parallel projection pixels of a unit
 }
@@ -102,32 +106,29 @@ type projected struct {
 // level bounds the window of Gaussians up to a radius.
 var windowLevels = []float64{16, 64, 256}
 
-func project(it *geometry.SplatItem, c Camera, o *Rendering) projected {
+func project(ctx context.Context, it *geometry.SplatItem, c Camera, o *Rendering) (projected, error) {
 	eye, axes := c.basis()
 	p := projected{ortho: len(c.Type) >= 5 && lower(c.Type[:5]) == "ortho"}
 	p.focal = float64(min(o.Width, o.Height)) / 2 / math.Tan(radians(c.FOV)/2) * c.Zoom
 	p.scale = p.focal / max(vec(c.Target).flipped().sub(eye).length(), 1e-6)
 	radii := make([]float64, 0, it.Count())
-	for i := range it.Count() {
+	err := geometry.Each(ctx, it.Count(), func(i int) {
 		if s, radius, ok := p.splat(it, i, eye, axes, o); ok {
 			p.splats = append(p.splats, s)
 			radii = append(radii, radius)
 		}
-	}
-	if len(p.splats) == 0 {
-		return p
-	}
-	p.windows(radii, o)
-	slices.SortFunc(p.splats, func(a, b splat) int {
-		switch {
-		case a.depth < b.depth:
-			return -1
-		case a.depth > b.depth:
-			return 1
-		}
-		return 0
 	})
-	return p
+	if err != nil || len(p.splats) == 0 {
+		return p, err
+	}
+	if err := p.windows(ctx, radii, o); err != nil {
+		return p, err
+	}
+	p.order = make([]geometry.Half, len(p.splats))
+	for i := range p.splats {
+		p.order[i] = geometry.Half{Key: geometry.FloatKey(p.splats[i].depth), Half: int32(i)} //nolint:gosec // bounded by memory
+	}
+	return p, geometry.SortHalves(ctx, p.order)
 }
 
 func lower(s string) string {
@@ -257,8 +258,12 @@ func facing(m [3]vec, size vec) [3]float32 {
 }
 
 // windows bounds what each Gaussian covers: by its radius in a few steps, and by what all but the largest need.
-func (p *projected) windows(radii []float64, o *Rendering) {
-	most := math.Min(float64(max(24, min(o.Width, o.Height)/16)), max(2, math.Ceil(quantile(radii, 0.995))))
+func (p *projected) windows(ctx context.Context, radii []float64, o *Rendering) error {
+	large, err := quantile(ctx, radii, 0.995)
+	if err != nil {
+		return err
+	}
+	most := math.Min(float64(max(24, min(o.Width, o.Height)/16)), max(2, math.Ceil(large)))
 	for i := range p.splats {
 		window := most
 		for _, l := range windowLevels {
@@ -270,10 +275,11 @@ func (p *projected) windows(radii []float64, o *Rendering) {
 		// beyond nine standard deviations nothing is left
 		p.splats[i].window = int32(min(window, math.Ceil(3*radii[i])+2))
 	}
+	return nil
 }
 
 // quantile interpolates between the values around a rank; values stay in their order.
-func quantile(values []float64, q float64) float64 {
+func quantile(ctx context.Context, values []float64, q float64) (float64, error) {
 	const most = 1 << 24 // what upstream looks at
 	if step := len(values)/most + 1; len(values) > most {
 		var some []float64
@@ -282,11 +288,14 @@ func quantile(values []float64, q float64) float64 {
 		}
 		values = some
 	}
-	sorted := slices.Sorted(slices.Values(values))
+	sorted := slices.Clone(values)
+	if err := geometry.Sort(ctx, sorted); err != nil {
+		return 0, err
+	}
 	rank := q * float64(len(sorted)-1)
 	low := int(rank)
 	high := min(low+1, len(sorted)-1)
-	return sorted[low] + (rank-float64(low))*(sorted[high]-sorted[low])
+	return sorted[low] + (rank-float64(low))*(sorted[high]-sorted[low]), nil
 }
 
 // layers are sums over the pixels of an image.
@@ -348,7 +357,10 @@ func (l *layers) draw(ctx context.Context) error {
 				y0, y1 := l.o.Height*b/bands, l.o.Height*(b+1)/bands
 				for i := from; i < to; i++ {
 					for k := bound(i); k < bound(i+1); k++ {
-						l.add(&l.p.splats[k], int32(y0), int32(y1)) //nolint:gosec // an image
+						if k&0x3ff == 0 && ctx.Err() != nil {
+							return
+						}
+						l.add(&l.p.splats[l.p.order[k].Half], int32(y0), int32(y1)) //nolint:gosec // an image
 					}
 					most[b] = l.blend(y0, y1)
 				}

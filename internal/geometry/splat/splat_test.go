@@ -45,7 +45,10 @@ func spread(it *geometry.SplatItem) (cov [3][3]float64) {
 func TestStretch(t *testing.T) {
 	t.Parallel()
 	it := one()
-	out := splat.Transform(&it, [3]float64{1, 2, 3}, [3]float64{0, 0, 90}, [3]float64{2, 0.5, 3})
+	out, err := splat.Transform(t.Context(), &it, [3]float64{1, 2, 3}, [3]float64{0, 0, 90}, [3]float64{2, 0.5, 3})
+	if err != nil {
+		t.Fatal(err)
+	}
 	before, after := spread(&it), spread(&out)
 	m := [3][3]float64{{0, -2, 0}, {0.5, 0, 0}, {0, 0, 3}} // a quarter turn around Z, then the scales
 	for a := range 3 {
@@ -73,12 +76,12 @@ func TestFiles(t *testing.T) {
 	t.Parallel()
 	it := one()
 	for _, format := range []string{"ply", "ksplat", "spz"} {
-		data, err := splat.Write(&it, format)
+		data, err := splat.Write(t.Context(), &it, format)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range []string{format, "glb"} { // the content tells where the name does not
-			got, err := splat.Read(data, name, free)
+			got, err := splat.Read(t.Context(), data, name, free)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -174,7 +177,7 @@ func TestBadFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := splat.Read(c.data, c.format, small); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := splat.Read(t.Context(), c.data, c.format, small); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
 		})
@@ -210,7 +213,11 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	it := one()
-	if _, _, err := splat.Render(ctx, &it, splat.Framed(&it), splat.Rendering{Width: 8, Height: 8, Scale: 1, Sharpen: 1, Style: "clay"}); !errors.Is(err, context.Canceled) {
+	camera, err := splat.Framed(t.Context(), &it)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := splat.Render(ctx, &it, camera, splat.Rendering{Width: 8, Height: 8, Scale: 1, Sharpen: 1, Style: "clay"}); !errors.Is(err, context.Canceled) {
 		t.Errorf("rendering: %v", err)
 	}
 	if _, err := splat.Mesh(ctx, &it, splat.Meshing{Resolution: 64, Kernel: 3, Level: 1}, free, func(float64) {}); !errors.Is(err, context.Canceled) {
@@ -225,7 +232,7 @@ func TestInterrupted(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	it := one()
 	for _, format := range []string{"ply", "ksplat", "spz"} {
-		data, err := splat.Write(&it, format)
+		data, err := splat.Write(f.Context(), &it, format)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -235,7 +242,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(kfile(1, 200, 2, 3, 1, 2, 0, 12, 0, 0, 1, 1), "ksplat")
 	f.Add(packed(3, 2, make([]byte, 40)), "")
 	f.Fuzz(func(t *testing.T, data []byte, format string) {
-		it, err := splat.Read(data, format, func(bytes int64) error {
+		it, err := splat.Read(t.Context(), data, format, func(bytes int64) error {
 			if bytes > 1<<22 {
 				return errors.New("too much")
 			}

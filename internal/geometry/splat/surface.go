@@ -13,11 +13,11 @@ var netEdges = [12][2]int{{0, 1}, {0, 2}, {0, 4}, {1, 3}, {1, 5}, {2, 3}, {2, 6}
 
 // surface makes a mesh where the density passes a level (Surface Nets): a vertex in each cube of cells that are on both
 // sides, in the middle of where its edges pass, and a quad around each edge that passes. numbers is as large as the grid.
-func (d *density) surface(level float64, numbers []int32) geometry.Item {
+func (d *density) surface(ctx context.Context, level float64, numbers []int32) (geometry.Item, error) {
 	var s geometry.Item
 	nx, ny, nz := d.size[0], d.size[1], d.size[2]
 	if nx < 2 || ny < 2 || nz < 2 {
-		return s
+		return s, nil
 	}
 	iso := float32(level)
 	stride := [3]int{ny * nz, nz, 1}
@@ -26,6 +26,9 @@ func (d *density) surface(level float64, numbers []int32) geometry.Item {
 		corner[c] = c&1*stride[0] + c>>1&1*stride[1] + c>>2&1*stride[2]
 	}
 	for x := range nx {
+		if err := context.Cause(ctx); err != nil {
+			return s, err
+		}
 		for y := range ny {
 			for z := range nz {
 				at := x*stride[0] + y*stride[1] + z
@@ -51,9 +54,11 @@ func (d *density) surface(level float64, numbers []int32) geometry.Item {
 		}
 	}
 	for axis := range 3 {
-		d.quads(axis, stride, iso, numbers, &s)
+		if err := d.quads(ctx, axis, stride, iso, numbers, &s); err != nil {
+			return s, err
+		}
 	}
-	return s
+	return s, nil
 }
 
 // crossing returns the mean of where the level is passed on the edges of a cube, in 0…1.
@@ -85,7 +90,7 @@ func (d *density) crossing(at int, corner *[8]int, inside int, iso float32) (mea
 }
 
 // quads adds two triangles around each edge along an axis that passes the level: first the one half of all, then the other.
-func (d *density) quads(axis int, stride [3]int, iso float32, numbers []int32, s *geometry.Item) {
+func (d *density) quads(ctx context.Context, axis int, stride [3]int, iso float32, numbers []int32, s *geometry.Item) error {
 	u, v := stride[(axis+1)%3], stride[(axis+2)%3]
 	var lo, hi [3]int
 	for a := range 3 {
@@ -95,6 +100,9 @@ func (d *density) quads(axis int, stride [3]int, iso float32, numbers []int32, s
 	}
 	var second []int32
 	for x := lo[0]; x < hi[0]; x++ {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
 		for y := lo[1]; y < hi[1]; y++ {
 			for z := lo[2]; z < hi[2]; z++ {
 				at := x*stride[0] + y*stride[1] + z
@@ -115,12 +123,16 @@ func (d *density) quads(axis int, stride [3]int, iso float32, numbers []int32, s
 		}
 	}
 	s.Faces = append(s.Faces, second...)
+	return nil
 }
 
 // cleaned drops components of few vertices, and shells that lie within the largest one and are turned inside out: the
 // inner side of the wall that a surface of Gaussians is.
-func cleaned(s geometry.Item, least int) geometry.Item {
-	label, count := components(s.VertexCount(), s.Faces)
+func cleaned(ctx context.Context, s geometry.Item, least int) (geometry.Item, error) {
+	label, count, err := components(ctx, s.VertexCount(), s.Faces)
+	if err != nil {
+		return s, err
+	}
 	vertices, faces := make([]int, count), make([]int, count)
 	volume := make([]float64, count)
 	lo, hi := make([][3]float32, count), make([][3]float32, count)
@@ -169,7 +181,7 @@ func cleaned(s geometry.Item, least int) geometry.Item {
 			}
 		}
 	}
-	return selected(s, func(face int) bool { return keep[label[s.Faces[3*face]]] })
+	return selected(ctx, s, func(face int) bool { return keep[label[s.Faces[3*face]]] })
 }
 
 func sign(v float64) int {
@@ -183,63 +195,39 @@ func sign(v float64) int {
 }
 
 // components numbers the connected parts of a mesh by their first vertices.
-func components(n int, faces []int32) (label []int32, count int) {
-	parent := make([]int32, n)
-	for i := range parent {
-		parent[i] = int32(i) //nolint:gosec // an index of vertices
-	}
-	root := func(i int32) int32 {
-		for parent[i] != i {
-			parent[i] = parent[parent[i]]
-			i = parent[i]
-		}
-		return i
-	}
-	join := func(a, b int32) {
-		if a, b = root(a), root(b); a != b {
-			parent[max(a, b)] = min(a, b)
-		}
-	}
-	for i := 0; i < len(faces); i += 3 {
-		join(faces[i], faces[i+1])
-		join(faces[i+1], faces[i+2])
+func components(ctx context.Context, n int, faces []int32) (label []int32, count int, err error) {
+	sets := geometry.NewSets(n)
+	err = geometry.Each(ctx, len(faces)/3, func(f int) {
+		sets.Join(faces[3*f], faces[3*f+1])
+		sets.Join(faces[3*f+1], faces[3*f+2])
+	})
+	if err != nil {
+		return nil, 0, err
 	}
 	label = make([]int32, n)
-	for i := range label {
-		if r := root(int32(i)); int(r) == i { //nolint:gosec // an index of vertices
+	err = geometry.Each(ctx, n, func(i int) {
+		if r := sets.Find(int32(i)); int(r) == i { //nolint:gosec // an index of vertices
 			label[i] = int32(count) //nolint:gosec // an index of vertices
 			count++
 		} else {
 			label[i] = label[r] // roots come first
 		}
-	}
-	return label, count
+	})
+	return label, count, err
 }
 
 // selected keeps some faces and their vertices, in order.
-func selected(s geometry.Item, keep func(face int) bool) geometry.Item {
-	used := make([]int32, s.VertexCount())
-	var out geometry.Item
-	for f := range s.FaceCount() {
+func selected(ctx context.Context, s geometry.Item, keep func(face int) bool) (geometry.Item, error) {
+	kept := geometry.Item{Vertices: s.Vertices}
+	err := geometry.Each(ctx, s.FaceCount(), func(f int) {
 		if keep(f) {
-			out.Faces = append(out.Faces, s.Faces[3*f:3*f+3]...)
-			for _, v := range s.Faces[3*f : 3*f+3] {
-				used[v] = 1
-			}
+			kept.Faces = append(kept.Faces, s.Faces[3*f:3*f+3]...)
 		}
+	})
+	if err != nil {
+		return s, err
 	}
-	next := int32(0)
-	for i, u := range used {
-		if u != 0 {
-			used[i] = next
-			next++
-			out.Vertices = append(out.Vertices, s.Vertices[3*i:3*i+3]...)
-		}
-	}
-	for i, v := range out.Faces {
-		out.Faces[i] = used[v]
-	}
-	return out
+	return geometry.Compact(ctx, kept)
 }
 
 // taubin smooths a mesh without shrinking it: steps towards the mean of the neighbors, and larger ones back.
@@ -247,14 +235,14 @@ func taubin(ctx context.Context, s *geometry.Item, steps int) error {
 	if steps <= 0 {
 		return nil
 	}
-	starts, neighbors := adjacency(s.VertexCount(), s.Faces)
+	starts, neighbors, err := adjacency(ctx, s.VertexCount(), s.Faces)
+	if err != nil {
+		return err
+	}
 	next := make([]float32, len(s.Vertices))
 	for range steps {
 		for _, factor := range []float32{0.5, -0.53} {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			for i := range starts[1:] {
+			err := geometry.Each(ctx, len(starts)-1, func(i int) {
 				around := neighbors[starts[i]:starts[i+1]]
 				var sum [3]float32
 				for _, k := range around {
@@ -267,6 +255,9 @@ func taubin(ctx context.Context, s *geometry.Item, steps int) error {
 					v := s.Vertices[3*i+a]
 					next[3*i+a] = v + factor*(sum[a]/count-v)
 				}
+			})
+			if err != nil {
+				return err
 			}
 			s.Vertices, next = next, s.Vertices
 		}
@@ -275,7 +266,7 @@ func taubin(ctx context.Context, s *geometry.Item, steps int) error {
 }
 
 // adjacency lists the neighbors of each vertex, each once and in order.
-func adjacency(n int, faces []int32) (starts []int, neighbors []int32) {
+func adjacency(ctx context.Context, n int, faces []int32) (starts []int, neighbors []int32, err error) {
 	pairs := make([]uint64, 0, 2*len(faces))
 	for i := 0; i < len(faces); i += 3 {
 		for k := range 3 {
@@ -283,7 +274,9 @@ func adjacency(n int, faces []int32) (starts []int, neighbors []int32) {
 			pairs = append(pairs, a<<32|b, b<<32|a)
 		}
 	}
-	slices.Sort(pairs)
+	if err := geometry.Sort(ctx, pairs); err != nil {
+		return nil, nil, err
+	}
 	pairs = slices.Compact(pairs)
 	starts = make([]int, n+1)
 	for _, p := range pairs {
@@ -293,5 +286,5 @@ func adjacency(n int, faces []int32) (starts []int, neighbors []int32) {
 	for i := range n {
 		starts[i+1] += starts[i]
 	}
-	return starts, neighbors
+	return starts, neighbors, nil
 }

@@ -28,10 +28,14 @@ func (s *surface) split(ctx context.Context, of []int32, count int) ([]*chart, e
 		charts[i] = &chart{}
 	}
 	place := make([]int32, len(of)) // of a face within its chart
-	for f, c := range of {
-		place[f] = int32(len(charts[c].original))
-		charts[c].original = append(charts[c].original, int32(f))
-		charts[c].area += s.areas[f]
+	err := geometry.Each(ctx, len(of), func(f int) {
+		c := charts[of[f]]
+		place[f] = int32(len(c.original))
+		c.original = append(c.original, int32(f))
+		c.area += s.areas[f]
+	})
+	if err != nil {
+		return nil, err
 	}
 	number := make([]int32, len(s.vertices)/3)
 	for i, c := range charts {
@@ -40,20 +44,26 @@ func (s *surface) split(ctx context.Context, of []int32, count int) ([]*chart, e
 				return nil, err
 			}
 		}
-		s.fill(c, int32(i), of, place, number)
+		if err := s.fill(ctx, c, int32(i), of, place, number); err != nil {
+			return nil, err
+		}
 	}
 	return charts, nil
 }
 
 // fill gives a chart the vertices and the sides of its faces. Its number is that of its faces in of, place has the places of faces within their
 // charts, number is room for a number for each vertex.
-func (s *surface) fill(c *chart, chart int32, of, place, number []int32) {
+func (s *surface) fill(ctx context.Context, c *chart, chart int32, of, place, number []int32) error {
 	n := len(c.original)
 	c.vertices = make([]int32, 0, 3*n)
 	for _, f := range c.original {
 		c.vertices = append(c.vertices, s.faces[3*f:3*f+3]...)
 	}
-	slices.Sort(c.vertices)
+	if n < interval {
+		slices.Sort(c.vertices)
+	} else if err := geometry.Sort(ctx, c.vertices); err != nil {
+		return err
+	}
 	c.vertices = slices.Clone(slices.Compact(c.vertices))
 	c.points = make([][3]float64, len(c.vertices))
 	for k, v := range c.vertices {
@@ -74,6 +84,7 @@ func (s *surface) fill(c *chart, chart int32, of, place, number []int32) {
 			c.beside = append(c.beside, other)
 		}
 	}
+	return nil
 }
 
 // project projects a chart onto the plane that fits its vertices best.
@@ -144,6 +155,11 @@ func (c *chart) fits(ctx context.Context) (bool, error) {
 	var space, plane, square, most float64
 	flipped, zero := 0, 0
 	for f := range n {
+		if f&(interval-1) == interval-1 {
+			if err := context.Cause(ctx); err != nil {
+				return false, err
+			}
+		}
 		s := c.stretch(f)
 		if s.signed < -noArea {
 			flipped++
@@ -207,8 +223,10 @@ func (c *chart) intersects(ctx context.Context) (bool, error) {
 	}
 	slices.SortFunc(border, func(p, q side) int { return cmp.Compare(p.left(), q.left()) })
 	for i, p := range border {
-		if err := context.Cause(ctx); err != nil {
-			return false, err
+		if i&0xff == 0xff {
+			if err := context.Cause(ctx); err != nil {
+				return false, err
+			}
 		}
 		for _, q := range border[i+1:] {
 			if q.left() > p.right() {
@@ -249,9 +267,9 @@ func (c *chart) flatten(ctx context.Context) (bool, error) {
 	if len(c.points) > largestSolved {
 		return false, nil
 	}
-	uvs, err := c.conformal(ctx)
-	if err != nil {
-		return true, err
+	uvs, ok, err := c.conformal(ctx)
+	if !ok || err != nil {
+		return ok, err
 	}
 	if usable(uvs) {
 		c.uvs = uvs

@@ -41,24 +41,24 @@ const (
 // neighbors lists the pairs of charts that touch, sorted, each once.
 func (s *surface) neighbors(ctx context.Context, chart []int32) ([]geometry.Half, error) {
 	var pairs []geometry.Half
-	for i, f := range s.beside {
+	err := geometry.Each(ctx, len(s.beside), func(i int) {
+		f := s.beside[i]
 		if f < 0 {
-			continue
+			return
 		}
 		if a, b := chart[i/3], chart[f]; a != b {
 			pairs = append(pairs, geometry.Half{Key: geometry.EdgeKey(a, b), Half: int32(i)})
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	if err := geometry.SortHalves(ctx, pairs); err != nil {
 		return nil, err
 	}
 	unique := pairs[:0]
-	for i, p := range pairs {
-		if i == 0 || p.Key != pairs[i-1].Key {
-			unique = append(unique, p)
-		}
-	}
-	return unique, nil
+	err = geometry.EachEdge(ctx, pairs, func(group []geometry.Half) { unique = append(unique, group[0]) })
+	return unique, err
 }
 
 // wholeCost is a cost in the steps in which costs are compared.
@@ -88,11 +88,10 @@ func (s *surface) parallel(ctx context.Context, progress func(done, total int)) 
 		left -= merges
 		progress(n-left, n)
 	}
-	for f := range j.of {
-		j.of[f] = j.find(int32(f))
+	if err := geometry.Each(ctx, n, func(f int) { j.of[f] = j.find(int32(f)) }); err != nil {
+		return nil, err
 	}
-	chart := j.of
-	return s.absorb(ctx, chart)
+	return s.absorb(ctx, j.of)
 }
 
 // absorb joins small charts to their cheapest neighbors.
@@ -102,7 +101,10 @@ func (s *surface) absorb(ctx context.Context, chart []int32) ([]int32, error) {
 		for _, c := range chart {
 			n = max(n, int(c)+1)
 		}
-		cones, size := s.chartCones(chart, n)
+		cones, size, err := s.chartCones(ctx, chart, n)
+		if err != nil {
+			return nil, err
+		}
 		pairs, err := s.neighbors(ctx, chart)
 		if err != nil {
 			return nil, err
@@ -111,69 +113,88 @@ func (s *surface) absorb(ctx context.Context, chart []int32) ([]int32, error) {
 		for i := range cheapest {
 			cheapest[i] = noEdge
 		}
-		for i, p := range pairs {
-			a, b := p.Ends()
+		err = geometry.Each(ctx, len(pairs), func(i int) {
+			a, b := pairs[i].Ends()
 			half := cones[a].join(cones[b]).half
 			if !(half <= relaxedFactor*maxCone) {
-				continue
+				return
 			}
 			for _, c := range [2]int32{a, b} {
 				if size[c] < minFaces {
 					cheapest[c] = min(cheapest[c], costKey(half, i))
 				}
 			}
+		})
+		if err != nil {
+			return nil, err
 		}
-		if !redirect(chart, pairs, cheapest) {
+		moved, err := redirect(ctx, chart, pairs, cheapest)
+		if err != nil {
+			return nil, err
+		}
+		if !moved {
 			break
 		}
-		compact(chart)
+		if _, err := compact(ctx, chart); err != nil {
+			return nil, err
+		}
 	}
-	compact(chart)
-	return chart, nil
+	_, err := compact(ctx, chart)
+	return chart, err
 }
 
 // chartCones computes the cones of charts anew, around the means of their normals by area.
-func (s *surface) chartCones(chart []int32, n int) (cones []cone, size []int) {
+func (s *surface) chartCones(ctx context.Context, chart []int32, n int) (cones []cone, size []int, err error) {
 	cones, size = make([]cone, n), make([]int, n)
-	for f, c := range chart {
-		size[c]++
-		cones[c].axis = cones[c].axis.Add(geometry.At(s.normals, int32(f)).Times(s.areas[f]))
+	for _, step := range []struct {
+		n  int
+		do func(i int)
+	}{
+		{len(chart), func(f int) {
+			c := chart[f]
+			size[c]++
+			cones[c].axis = cones[c].axis.Add(geometry.At(s.normals, int32(f)).Times(s.areas[f]))
+		}},
+		{n, func(c int) { cones[c].axis = cones[c].axis.Unit(1e-12) }},
+		{len(chart), func(f int) {
+			c := chart[f]
+			away := acos(min(max(geometry.At(s.normals, int32(f)).Dot(cones[c].axis), -1), 1))
+			cones[c].half = max(cones[c].half, away)
+		}},
+	} {
+		if err := geometry.Each(ctx, step.n, step.do); err != nil {
+			return nil, nil, err
+		}
 	}
-	for i := range cones {
-		cones[i].axis = cones[i].axis.Unit(1e-12)
-	}
-	for f, c := range chart {
-		away := acos(min(max(geometry.At(s.normals, int32(f)).Dot(cones[c].axis), -1), 1))
-		cones[c].half = max(cones[c].half, away)
-	}
-	return cones, size
+	return cones, size, nil
 }
 
 // redirect moves the faces of charts with a cheapest pair to the other chart of the pair, and reports whether there were any. Of two charts
 // that would move to each other that with the larger number moves.
-func redirect(chart []int32, pairs []geometry.Half, cheapest []uint64) bool {
+func redirect(ctx context.Context, chart []int32, pairs []geometry.Half, cheapest []uint64) (any bool, err error) {
 	wish, to := make([]int32, len(cheapest)), make([]int32, len(cheapest))
-	any := false
-	for c, key := range cheapest {
+	err = geometry.Each(ctx, len(cheapest), func(c int) {
 		wish[c], to[c] = int32(c), int32(c)
-		if key == noEdge {
-			continue
+		if key := cheapest[c]; key != noEdge {
+			any = true
+			a, b := pairs[key&0xffffffff].Ends()
+			wish[c] = a + b - int32(c)
 		}
-		any = true
-		a, b := pairs[key&0xffffffff].Ends()
-		wish[c] = a + b - int32(c)
+	})
+	if err != nil {
+		return false, err
 	}
 	for c, t := range wish {
 		if t != int32(c) && (wish[t] == t || int32(c) > t) {
 			to[c] = t
 		}
 	}
-	for i, c := range chart {
+	return any, geometry.Each(ctx, len(chart), func(i int) {
+		c := chart[i]
 		for to[c] != c { // halved on the way: chains can be as long as there are charts
 			to[c] = to[to[c]]
 			c = to[c]
 		}
 		chart[i] = c
-	}
-	return any
+	})
 }

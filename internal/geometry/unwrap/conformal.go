@@ -3,7 +3,6 @@ package unwrap
 import (
 	"context"
 	"math"
-	"slices"
 )
 
 // largeChart is the number of vertices above which upstream pins other vertices and solves sparsely.
@@ -22,8 +21,8 @@ func (r *row) add(at int32, v float64) {
 }
 
 // conformal flattens a chart by least squares: the angles of each face, which ABF++ would give from those in space, are kept as well as
-// possible. Two vertices keep their projections.
-func (c *chart) conformal(ctx context.Context) ([][2]float32, error) {
+// possible. Two vertices keep their projections. ok is false where the equations are too many to be solved.
+func (c *chart) conformal(ctx context.Context) (uvs [][2]float32, ok bool, err error) {
 	n := int32(len(c.points))
 	rows := make([]row, 0, 2*len(c.faces)/3)
 	for f := range len(c.faces) / 3 {
@@ -37,13 +36,43 @@ func (c *chart) conformal(ctx context.Context) ([][2]float32, error) {
 		known[p], known[p+n] = c.flat[p][0], c.flat[p][1]
 		fixed[p], fixed[p+n] = true, true
 	}
-	x, err := leastSquares(ctx, rows, known, fixed, n <= largeChart)
+	m := newNormal(rows, known, fixed)
+	if n <= largeChart { // upstream makes small systems a little more definite
+		m.stabilize()
+	}
+	solved, ok, err := m.solve(ctx, func() ([]int32, error) { return c.unknowns(ctx, m) })
+	if !ok || err != nil {
+		return nil, false, err
+	}
+	x := known
+	for i, column := range m.columns {
+		x[column] = solved[i]
+	}
+	uvs = make([][2]float32, n)
+	for i := range uvs {
+		uvs[i] = [2]float32{float32(x[i]), float32(x[int32(i)+n])}
+	}
+	return uvs, true, nil
+}
+
+// unknowns returns the unknowns of the equations in the order of a nested dissection of the vertices.
+func (c *chart) unknowns(ctx context.Context, m *normal) ([]int32, error) {
+	order, err := c.dissect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := make([][2]float32, n)
-	for i := range out {
-		out[i] = [2]float32{float32(x[i]), float32(x[int32(i)+n])}
+	n := int32(len(c.points))
+	number := make([]int32, 2*n) // 1 + number of the unknown
+	for i, column := range m.columns {
+		number[column] = int32(i) + 1
+	}
+	out := make([]int32, 0, len(m.columns))
+	for _, v := range order {
+		for _, k := range [2]int32{number[v], number[v+n]} {
+			if k > 0 {
+				out = append(out, k-1)
+			}
+		}
 	}
 	return out, nil
 }
@@ -205,21 +234,4 @@ func (c *chart) border() []int32 {
 		}
 	}
 	return out
-}
-
-// leastSquares solves rows for the columns that are not fixed. Small systems are made a little more definite, as upstream does.
-func leastSquares(ctx context.Context, rows []row, known []float64, fixed []bool, small bool) ([]float64, error) {
-	m := newNormal(rows, known, fixed)
-	if small {
-		m.stabilize()
-	}
-	x, err := m.solve(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := slices.Clone(known)
-	for i, column := range m.columns {
-		out[column] = x[i]
-	}
-	return out, nil
 }

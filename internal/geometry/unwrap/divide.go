@@ -19,11 +19,15 @@ const (
 
 // divide replaces charts that are too large to be flattened by smaller ones, which are flattened.
 func (s *surface) divide(ctx context.Context, charts []*chart, large []int, of []int32, progress func(done, total int)) ([]*chart, error) {
+	isLarge := make([]bool, len(charts))
+	for _, i := range large {
+		isLarge[i] = true
+	}
 	next := int32(len(charts))
 	place, number := make([]int32, len(of)), make([]int32, len(s.vertices)/3)
 	out := make([]*chart, 0, len(charts))
 	for i, c := range charts {
-		if !slices.Contains(large, i) {
+		if !isLarge[i] {
 			out = append(out, c)
 			continue
 		}
@@ -36,7 +40,9 @@ func (s *surface) divide(ctx context.Context, charts []*chart, large []int, of [
 				place[f] = int32(at)
 				p.area += s.areas[f]
 			}
-			s.fill(p, next+int32(k), of, place, number)
+			if err := s.fill(ctx, p, next+int32(k), of, place, number); err != nil {
+				return nil, err
+			}
 		}
 		if _, err := flattenAll(ctx, pieces, progress); err != nil {
 			return nil, err
@@ -103,13 +109,7 @@ func (s *surface) pieces(ctx context.Context, faces []int32, of []int32, next in
 func (s *surface) sortAlong(ctx context.Context, faces []int32, axis int32) error {
 	keys := make([]geometry.Half, len(faces))
 	for i, f := range faces {
-		bits := math.Float32bits(s.centers[3*f+axis])
-		if bits>>31 == 0 { // so that the bits are ordered as the numbers are
-			bits |= 1 << 31
-		} else {
-			bits = ^bits
-		}
-		keys[i] = geometry.Half{Key: uint64(bits), Half: f}
+		keys[i] = geometry.Half{Key: geometry.FloatKey(s.centers[3*f+axis]), Half: f}
 	}
 	const few = 1 << 12 // for which the digits of a radix sort are too many
 	if len(keys) < few {

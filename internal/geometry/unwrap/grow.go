@@ -89,8 +89,8 @@ func (s *surface) adaptive(ctx context.Context, progress func(done, total int)) 
 	if err := g.adopt(ctx); err != nil {
 		return nil, err
 	}
-	compact(g.chart)
-	return g.chart, nil
+	_, err = compact(ctx, g.chart)
+	return g.chart, err
 }
 
 // seed begins a chart with a face.

@@ -1,6 +1,10 @@
 package unwrap
 
-import "context"
+import (
+	"context"
+
+	"comfygo/internal/geometry"
+)
 
 // joiner joins charts round by round. It keeps the cheapest neighbor of each chart and looks again only at charts that were joined and at
 // their neighbors, so that the work of a round follows what has changed and not the size of the mesh.
@@ -103,20 +107,28 @@ func (j *joiner) round(ctx context.Context) (merges int, err error) {
 	}
 	j.rounds++
 	var pairs [][2]int32
-	for _, c := range j.dirty {
+	err = geometry.Each(ctx, len(j.dirty), func(i int) {
+		c := j.dirty[i]
 		d := j.cheapest[c]
 		if d < 0 || j.cheapest[d] != c || c > d && j.queued[d] == j.rounds-1 { // the pair comes by its other chart
-			continue
+			return
 		}
 		pairs = append(pairs, [2]int32{min(c, d), max(c, d)})
+	})
+	if err != nil {
+		return 0, err
 	}
 	kept := pairs[:0]
-	for _, p := range pairs {
+	err = geometry.Each(ctx, len(pairs), func(i int) {
+		p := pairs[i]
 		if cone := j.cones[p[0]].join(j.cones[p[1]]); !(cone.half > maxCone) {
 			j.cones[p[0]] = cone
 			j.merge(p[0], p[1])
 			kept = append(kept, p)
 		}
+	})
+	if err != nil {
+		return 0, err
 	}
 	j.dirty = j.dirty[:0]
 	for i, p := range kept {

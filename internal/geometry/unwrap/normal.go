@@ -96,11 +96,12 @@ func (m *normal) stabilize() {
 	}
 }
 
-// maxEnvelope bounds the numbers of a factor, 512 MiB; larger systems are solved step by step.
-const maxEnvelope = 1 << 26
+// maxEnvelope bounds the numbers of a factor within an envelope. Larger systems, of charts of some thousand vertices, get a sparse factor.
+const maxEnvelope = 1 << 21
 
-// solve factors the matrix within its envelope after Cuthill and McKee's order.
-func (m *normal) solve(ctx context.Context) ([]float64, error) {
+// solve factors the matrix within its envelope after Cuthill and McKee's order, or sparsely in the order that dissected returns. ok is false
+// where either factor would be too large.
+func (m *normal) solve(ctx context.Context, dissected func() ([]int32, error)) (x []float64, ok bool, err error) {
 	order := m.order()
 	place := make([]int32, len(order))
 	for i, v := range order {
@@ -116,7 +117,11 @@ func (m *normal) solve(ctx context.Context) ([]float64, error) {
 		total += i - int(first[i]) + 1
 	}
 	if total > maxEnvelope {
-		return m.iterate(ctx)
+		columns, err := dissected()
+		if err != nil {
+			return nil, false, err
+		}
+		return m.solveSparse(ctx, columns)
 	}
 	rows := make([][]float64, len(order))
 	for i, v := range order {
@@ -128,9 +133,9 @@ func (m *normal) solve(ctx context.Context) ([]float64, error) {
 		}
 	}
 	if err := factor(ctx, rows, first); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	x := make([]float64, len(order))
+	x = make([]float64, len(order))
 	for i, v := range order {
 		x[i] = m.right[v]
 	}
@@ -139,7 +144,7 @@ func (m *normal) solve(ctx context.Context) ([]float64, error) {
 	for i, v := range order {
 		out[v] = x[i]
 	}
-	return out, nil
+	return out, true, nil
 }
 
 // factor is Cholesky's: each row of the lower factor replaces one of the matrix.
@@ -222,58 +227,4 @@ func (m *normal) order() []int32 {
 	}
 	slices.Reverse(out)
 	return out
-}
-
-// iterate solves by conjugate gradients with the diagonal as preconditioner.
-func (m *normal) iterate(ctx context.Context) ([]float64, error) {
-	const tolerance, most = 1e-12, 100_000
-	n := len(m.columns)
-	x, r, d := make([]float64, n), slices.Clone(m.right), make([]float64, n)
-	scale := make([]float64, n)
-	for i := range scale {
-		scale[i] = 1
-		if k := m.diagonal(i); k >= 0 && m.value[k] > 0 {
-			scale[i] = 1 / m.value[k]
-		}
-	}
-	product := func(a, b []float64) (sum float64) {
-		for i, v := range a {
-			sum += v * b[i] * scale[i]
-		}
-		return sum
-	}
-	for i := range d {
-		d[i] = r[i] * scale[i]
-	}
-	energy := product(r, r)
-	goal := energy * tolerance * tolerance
-	q := make([]float64, n)
-	for range most {
-		if !(energy > goal) {
-			break
-		}
-		if err := context.Cause(ctx); err != nil {
-			return nil, err
-		}
-		step := 0.0
-		for i := range q {
-			sum := 0.0
-			for k := m.start[i]; k < m.start[i+1]; k++ {
-				sum += m.value[k] * d[m.at[k]]
-			}
-			q[i] = sum
-			step += sum * d[i]
-		}
-		step = energy / step
-		for i := range x {
-			x[i] += step * d[i]
-			r[i] -= step * q[i]
-		}
-		next := product(r, r)
-		for i := range d {
-			d[i] = r[i]*scale[i] + next/energy*d[i]
-		}
-		energy = next
-	}
-	return x, nil
 }

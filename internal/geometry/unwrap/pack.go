@@ -41,10 +41,15 @@ type tilePlan struct {
 }
 
 // plan chooses the turn with the smallest bounds and the scale, and draws the bitmap. density is in pixels per unit of length.
-func (c *chart) plan(density float64, padding int, reserve func(what string, bytes int64) error) (*tilePlan, error) {
+func (c *chart) plan(ctx context.Context, density float64, padding int, reserve func(what string, bytes int64) error) (*tilePlan, error) {
 	p := &tilePlan{}
 	best := float32(math.Inf(1))
 	for k := range turns {
+		if len(c.uvs) > interval {
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
+			}
+		}
 		theta := angleOf(k)
 		cos, sin := float32(math.Cos(float64(theta))), float32(math.Sin(float64(theta)))
 		lo, hi := c.turned(cos, sin)
@@ -67,8 +72,7 @@ func (c *chart) plan(density float64, padding int, reserve func(what string, byt
 			return nil, err
 		}
 	}
-	p.draw(c, lo, w, h, padding)
-	return p, nil
+	return p, p.draw(ctx, c, lo, w, h, padding)
 }
 
 // angleOf is angle k of the quarter turn, as torch.linspace makes it.
@@ -98,7 +102,7 @@ func turn(p [2]float32, cos, sin float32) [2]float32 {
 }
 
 // draw sets the pixels with centers covered by the faces, and those within the padding of them.
-func (p *tilePlan) draw(c *chart, lo [2]float32, w, h, padding int) {
+func (p *tilePlan) draw(ctx context.Context, c *chart, lo [2]float32, w, h, padding int) error {
 	bits := make([]bool, w*h)
 	place := make([][2]float32, len(c.uvs))
 	for i, q := range c.uvs {
@@ -106,12 +110,20 @@ func (p *tilePlan) draw(c *chart, lo [2]float32, w, h, padding int) {
 		place[i] = [2]float32{(t[0] - lo[0]) * p.scale, (t[1] - lo[1]) * p.scale}
 	}
 	for f := 0; f < len(c.faces); f += 3 {
+		if f > 0 && f%(3*interval) == 0 {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+		}
 		cover(bits, w, h, place[c.faces[f]], place[c.faces[f+1]], place[c.faces[f+2]])
 	}
 	for range padding {
-		bits = widened(bits, w, h)
+		var err error
+		if bits, err = widened(ctx, bits, w, h); err != nil {
+			return err
+		}
 	}
-	p.trim(bits, w)
+	return p.trim(ctx, bits, w, h)
 }
 
 // cover sets the pixels of a triangle.
@@ -141,28 +153,40 @@ func spanOf(a, b, c float32, n int) (from, to int) {
 }
 
 // widened sets the pixels beside set ones as well.
-func widened(bits []bool, w, h int) []bool {
+func widened(ctx context.Context, bits []bool, w, h int) ([]bool, error) {
 	out := make([]bool, len(bits))
 	for y := range h {
+		if w*h > bigBitmap && y&0x3f == 0 {
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
+			}
+		}
 		for x := range w {
 			i := y*w + x
 			out[i] = bits[i] || x > 0 && bits[i-1] || x < w-1 && bits[i+1] || y > 0 && bits[i-w] || y < h-1 && bits[i+w]
 		}
 	}
-	return out
+	return out, nil
 }
 
 // trim takes over the bits up to the last set row and column.
-func (p *tilePlan) trim(bits []bool, w int) {
+func (p *tilePlan) trim(ctx context.Context, bits []bool, w, h int) error {
 	right, bottom := -1, -1
-	for i, set := range bits {
-		if set {
-			right, bottom = max(right, i%w), max(bottom, i/w)
+	for y := range h {
+		for x, set := range bits[y*w : (y+1)*w] {
+			if set {
+				right, bottom = max(right, x), y
+			}
 		}
 	}
 	p.w, p.h = max(right+1, 1), max(bottom+1, 1)
 	p.columnTops, p.quarterTops = make([]int32, p.w), make([]int32, p.h)
 	for y := 0; y <= bottom; y++ {
+		if w*h > bigBitmap && y&0x3f == 0 {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+		}
 		for x := 0; x <= right; x++ {
 			if !bits[y*w+x] {
 				continue
@@ -173,6 +197,7 @@ func (p *tilePlan) trim(bits []bool, w int) {
 			p.quarterTops[quarter] = max(p.quarterTops[quarter], int32(x)+1)
 		}
 	}
+	return nil
 }
 
 // size is the size of the bitmap in an orientation.
@@ -243,7 +268,11 @@ func pack(ctx context.Context, plans []*tilePlan, progress func(done int)) (w, h
 			return 0, 0, err
 		}
 		random.Uniform(draws)
-		a.put(plans[c], a.place(plans[c], draws))
+		best, err := a.place(ctx, plans[c], draws)
+		if err != nil {
+			return 0, 0, err
+		}
+		a.put(plans[c], best)
 		progress(i + 1)
 	}
 	return a.w, a.h, nil
@@ -258,12 +287,12 @@ func (a *atlas) score(c candidate, w, h int) int64 {
 
 // place returns the best place: of those along the skyline, which are free, and those along the sides of what is used and at random, which count
 // if they are better and free. Of equally good ones it is the first. What cannot be better is not looked at.
-func (a *atlas) place(p *tilePlan, draws []float32) candidate {
+func (a *atlas) place(ctx context.Context, p *tilePlan, draws []float32) (candidate, error) {
 	best, bound := a.alongSkyline(p)
 	if best.score == bound {
-		return best
+		return best, nil
 	}
-	return a.elsewhere(p, draws, best, bound)
+	return a.elsewhere(ctx, p, draws, best, bound)
 }
 
 // step is the distance of the places that are tried along the skyline and the sides.
@@ -311,7 +340,7 @@ func (a *atlas) alongSkyline(p *tilePlan) (best candidate, bound int64) {
 }
 
 // elsewhere returns the best free place along the sides and at random, or the given one.
-func (a *atlas) elsewhere(p *tilePlan, draws []float32, best candidate, bound int64) candidate {
+func (a *atlas) elsewhere(ctx context.Context, p *tilePlan, draws []float32, best candidate, bound int64) (candidate, error) {
 	right, top, step := max(a.w, 1)+1, max(a.h, 1)+1, p.step()
 	var better []candidate
 	found := false
@@ -343,16 +372,21 @@ func (a *atlas) elsewhere(p *tilePlan, draws []float32, best candidate, bound in
 			add(int(draws[at]*float32(right)), int(draws[at+1]*float32(top)))
 		}
 		if found {
-			return best
+			return best, nil
 		}
 	}
 	slices.SortStableFunc(better, func(x, y candidate) int { return cmp.Compare(x.score, y.score) })
 	for _, c := range better {
+		if len(p.pixels) > bigBitmap {
+			if err := context.Cause(ctx); err != nil {
+				return best, err
+			}
+		}
 		if a.free(p, c) {
-			return c
+			return c, nil
 		}
 	}
-	return best
+	return best, nil
 }
 
 // spot is where a pixel of a bitmap comes to lie.

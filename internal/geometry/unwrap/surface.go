@@ -4,11 +4,9 @@
 package unwrap
 
 import (
-	"cmp"
 	"context"
 	"math"
 	"math/bits"
-	"slices"
 
 	"comfygo/internal/geometry"
 )
@@ -46,19 +44,21 @@ func newSurface(ctx context.Context, it *geometry.Item, distance float64) (*surf
 			return nil, err
 		}
 		if count < len(of) {
-			s.average(groups, count)
+			if err := s.average(ctx, groups, count); err != nil {
+				return nil, err
+			}
 			faces = make([]int32, len(it.Faces))
-			for i, v := range it.Faces {
-				faces[i] = groups[v]
+			if err := geometry.Each(ctx, len(faces), func(i int) { faces[i] = groups[it.Faces[i]] }); err != nil {
+				return nil, err
 			}
 		}
 	}
-	for i := 0; i < len(faces); i += 3 {
-		if a, b, c := faces[i], faces[i+1], faces[i+2]; a != b && b != c && a != c {
+	err := geometry.Each(ctx, len(faces)/3, func(f int) {
+		if a, b, c := faces[3*f], faces[3*f+1], faces[3*f+2]; a != b && b != c && a != c {
 			s.faces = append(s.faces, a, b, c)
 		}
-	}
-	if err := context.Cause(ctx); err != nil {
+	})
+	if err != nil {
 		return nil, err
 	}
 	if err := s.measure(ctx); err != nil {
@@ -75,7 +75,10 @@ func (s *surface) groups(ctx context.Context, size float32) (of []int32, count i
 		}
 		return c
 	}
-	of, first := geometry.Group(len(s.source), cell)
+	of, first, err := geometry.Group(ctx, len(s.source), cell)
+	if err != nil {
+		return nil, 0, err
+	}
 	order, err := sortedCells(ctx, first, cell)
 	if err != nil {
 		return nil, 0, err
@@ -84,10 +87,7 @@ func (s *surface) groups(ctx context.Context, size float32) (of []int32, count i
 	for place, g := range order {
 		rank[g] = int32(place)
 	}
-	for i, g := range of {
-		of[i] = rank[g]
-	}
-	return of, len(first), context.Cause(ctx)
+	return of, len(first), geometry.Each(ctx, len(of), func(i int) { of[i] = rank[of[i]] })
 }
 
 // sortedCells returns the groups in the order of their cells.
@@ -95,11 +95,14 @@ func sortedCells(ctx context.Context, first []int32, cell func(i int) [3]int64) 
 	cells := make([][3]int64, len(first))
 	lo, hi := [3]int64{math.MaxInt64, math.MaxInt64, math.MaxInt64}, [3]int64{math.MinInt64, math.MinInt64, math.MinInt64}
 	order := make([]int32, len(first))
-	for g, i := range first {
-		cells[g], order[g] = cell(int(i)), int32(g)
+	err := geometry.Each(ctx, len(first), func(g int) {
+		cells[g], order[g] = cell(int(first[g])), int32(g)
 		for k, v := range cells[g] {
 			lo[k], hi[k] = min(lo[k], v), max(hi[k], v)
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	var width [3]int
 	for k := range width {
@@ -107,38 +110,47 @@ func sortedCells(ctx context.Context, first []int32, cell func(i int) [3]int64) 
 			width[k] = bits.Len64(uint64(hi[k] - lo[k]))
 		}
 	}
-	if width[0]+width[1]+width[2] > 64 { // a tiny distance
-		slices.SortFunc(order, func(a, b int32) int {
-			p, q := cells[a], cells[b]
-			return cmp.Or(cmp.Compare(p[0], q[0]), cmp.Compare(p[1], q[1]), cmp.Compare(p[2], q[2]))
-		})
-		return order, nil
+	keys := []func(c [3]int64) uint64{func(c [3]int64) uint64 {
+		key := uint64(c[0]-lo[0])<<width[1] | uint64(c[1]-lo[1])
+		return key<<width[2] | uint64(c[2]-lo[2])
+	}}
+	if width[0]+width[1]+width[2] > 64 { // a tiny distance: by one axis after the other, the last one first
+		keys = nil
+		for k := 2; k >= 0; k-- {
+			keys = append(keys, func(c [3]int64) uint64 { return uint64(c[k] - lo[k]) })
+		}
 	}
 	halves := make([]geometry.Half, len(first))
-	for g, c := range cells {
-		key := uint64(c[0]-lo[0])<<width[1] | uint64(c[1]-lo[1])
-		halves[g] = geometry.Half{Key: key<<width[2] | uint64(c[2]-lo[2]), Half: int32(g)}
+	for _, key := range keys {
+		if err := geometry.Each(ctx, len(order), func(i int) { halves[i] = geometry.Half{Key: key(cells[order[i]]), Half: order[i]} }); err != nil {
+			return nil, err
+		}
+		if err := geometry.SortHalves(ctx, halves); err != nil {
+			return nil, err
+		}
+		for i, h := range halves {
+			order[i] = h.Half
+		}
 	}
-	err := geometry.SortHalves(ctx, halves)
-	for i, h := range halves {
-		order[i] = h.Half
-	}
-	return order, err
+	return order, nil
 }
 
 // average replaces the vertices by the means of groups. The last vertex of a group represents it.
-func (s *surface) average(of []int32, count int) {
+func (s *surface) average(ctx context.Context, of []int32, count int) error {
 	sum, members := make([]float32, 3*count), make([]float32, count)
 	source := make([]int32, count)
-	for i, g := range of {
+	err := geometry.Each(ctx, len(of), func(i int) {
+		g := of[i]
 		geometry.At(sum, g).Add(geometry.At(s.vertices, int32(i))).Put(sum, g)
 		members[g]++
 		source[g] = int32(i)
+	})
+	if err != nil {
+		return err
 	}
-	for i := range sum {
-		sum[i] /= members[i/3]
-	}
+	err = geometry.Each(ctx, len(sum), func(i int) { sum[i] /= members[i/3] })
 	s.vertices, s.source = sum, source
+	return err
 }
 
 // count is the number of faces.
@@ -148,12 +160,8 @@ func (s *surface) count() int { return len(s.faces) / 3 }
 func (s *surface) measure(ctx context.Context) error {
 	n := s.count()
 	s.normals, s.centers, s.lengths, s.areas = make([]float32, 3*n), make([]float32, 3*n), make([]float32, 3*n), make([]float32, n)
-	for f := range int32(n) {
-		if f%interval == 0 {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-		}
+	return geometry.Each(ctx, n, func(at int) {
+		f := int32(at)
 		a, b, c := geometry.At(s.vertices, s.faces[3*f]), geometry.At(s.vertices, s.faces[3*f+1]), geometry.At(s.vertices, s.faces[3*f+2])
 		cross := b.Sub(a).Cross(c.Sub(a))
 		cross.Unit(1e-20).Put(s.normals, f)
@@ -161,8 +169,7 @@ func (s *surface) measure(ctx context.Context) error {
 		sum := a.Add(b).Add(c)
 		geometry.Vec{sum[0] / 3, sum[1] / 3, sum[2] / 3}.Put(s.centers, f)
 		s.lengths[3*f], s.lengths[3*f+1], s.lengths[3*f+2] = b.Sub(a).Len(), c.Sub(b).Len(), a.Sub(c).Len()
-	}
-	return nil
+	})
 }
 
 // connect finds the faces beyond the sides: an edge of exactly two faces connects them.
@@ -175,36 +182,27 @@ func (s *surface) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i := 0; i < len(halves); {
-		j := i + 1
-		for j < len(halves) && halves[j].Key == halves[i].Key {
-			j++
-		}
-		if j == i+2 {
-			a, b := halves[i].Half, halves[i+1].Half
+	return geometry.EachEdge(ctx, halves, func(group []geometry.Half) {
+		if len(group) == 2 {
+			a, b := group[0].Half, group[1].Half
 			s.beside[a], s.beside[b] = b/3, a/3
 		}
-		i = j
-	}
-	return nil
+	})
 }
 
 // compact numbers the values of a list, 0 or more each, from 0 on in their order and returns how many there are.
-func compact(list []int32) (count int) {
+func compact(ctx context.Context, list []int32) (count int, err error) {
 	most := int32(-1)
 	for _, v := range list {
 		most = max(most, v)
 	}
 	number := make([]int32, most+1)
-	for _, v := range list {
-		number[v] = 1
+	if err := geometry.Each(ctx, len(list), func(i int) { number[list[i]] = 1 }); err != nil {
+		return 0, err
 	}
 	for v, used := range number {
 		number[v] = int32(count)
 		count += int(used)
 	}
-	for i, v := range list {
-		list[i] = number[v]
-	}
-	return count
+	return count, geometry.Each(ctx, len(list), func(i int) { list[i] = number[list[i]] })
 }

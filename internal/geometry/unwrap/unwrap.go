@@ -65,6 +65,9 @@ func Mesh(ctx context.Context, it *geometry.Item, o Options) (geometry.Item, err
 	for _, c := range of {
 		count = max(count, int(c)+1)
 	}
+	if err := o.Reserve("the charts of a mesh", chartBytes*int64(count)); err != nil {
+		return geometry.Item{}, err
+	}
 	charts, err := s.split(ctx, of, count)
 	if err != nil {
 		return geometry.Item{}, err
@@ -86,11 +89,14 @@ func Mesh(ctx context.Context, it *geometry.Item, o Options) (geometry.Item, err
 		return geometry.Item{}, err
 	}
 	o.Progress(allDone, allDone)
-	return s.assemble(it, charts, uvs), nil
+	return s.assemble(ctx, it, charts, uvs)
 }
 
-// equationBytes is about the memory of the equations of a face.
-const equationBytes = 1000
+// About the memory of the equations of a face with their factor, and of a chart beside its faces.
+const (
+	equationBytes = 2500
+	chartBytes    = 800
+)
 
 // largestOf is the number of faces of the largest chart that is not surely projected.
 func largestOf(charts []*chart) int {
@@ -151,7 +157,7 @@ func layOut(ctx context.Context, charts []*chart, o Options) ([][][2]float32, er
 			return nil, err
 		}
 		var err error
-		if plans[i], err = c.plan(density, o.Padding, o.Reserve); err != nil {
+		if plans[i], err = c.plan(ctx, density, o.Padding, o.Reserve); err != nil {
 			return nil, err
 		}
 		pixels += int64(plans[i].w * plans[i].h)
@@ -167,25 +173,29 @@ func layOut(ctx context.Context, charts []*chart, o Options) ([][][2]float32, er
 	}
 	out := make([][][2]float32, len(charts))
 	for i, c := range charts {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
 		out[i] = plans[i].placed(c, max(w, h, 1))
 	}
 	return out, nil
 }
 
 // assemble joins the charts into one mesh with the faces in their order.
-func (s *surface) assemble(it *geometry.Item, charts []*chart, uvs [][][2]float32) geometry.Item {
-	out := geometry.Item{Vertices: []float32{}, UVs: []float32{}, Faces: make([]int32, len(s.faces)), Channels: it.Channels}
-	if it.Colors != nil {
-		out.Colors = []float32{}
+func (s *surface) assemble(ctx context.Context, it *geometry.Item, charts []*chart, uvs [][][2]float32) (geometry.Item, error) {
+	count := 0
+	for _, c := range charts {
+		count += len(c.vertices)
 	}
+	source := make([]int32, 0, count)
+	out := geometry.Item{UVs: make([]float32, 0, 2*count), Faces: make([]int32, len(s.faces)), Channels: it.Channels}
 	for i, c := range charts {
-		first := int32(out.VertexCount())
+		if err := context.Cause(ctx); err != nil {
+			return geometry.Item{}, err
+		}
+		first := int32(len(source))
 		for k, v := range c.vertices {
-			from := int(s.source[v])
-			out.Vertices = append(out.Vertices, it.Vertices[3*from:3*from+3]...)
-			if it.Colors != nil {
-				out.Colors = append(out.Colors, it.Colors[it.Channels*from:it.Channels*from+it.Channels]...)
-			}
+			source = append(source, s.source[v])
 			out.UVs = append(out.UVs, uvs[i][k][0], 1-uvs[i][k][1])
 		}
 		for k, f := range c.original {
@@ -194,7 +204,12 @@ func (s *surface) assemble(it *geometry.Item, charts []*chart, uvs [][][2]float3
 			}
 		}
 	}
-	return out
+	var err error
+	if out.Vertices, err = geometry.Gather(ctx, it.Vertices, source, 3); err != nil {
+		return geometry.Item{}, err
+	}
+	out.Colors, err = geometry.Gather(ctx, it.Colors, source, it.Channels)
+	return out, err
 }
 
 // Check reports options that no node offers.

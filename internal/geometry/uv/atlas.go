@@ -57,40 +57,45 @@ func Atlas(ctx context.Context, uvs []float32, faces []int32, size int) (*tensor
 	if err != nil {
 		return nil, err
 	}
-	chart, count := charts(edges, len(faces)/3)
+	chart, count, err := charts(ctx, edges, len(faces)/3)
+	if err != nil {
+		return nil, err
+	}
 	colors := chartColors(count)
 	for i, f := range r.Face {
 		if f >= 0 {
 			copy(image.Data[3*i:], colors[chart[f]][:])
 		}
 	}
-	for i, e := range edges {
-		if (i == 0 || edges[i-1].Key != e.Key) && (i+1 == len(edges) || edges[i+1].Key != e.Key) {
-			a, b := e.Ends()
+	return image, geometry.EachEdge(ctx, edges, func(group []geometry.Half) {
+		if len(group) == 1 {
+			a, b := group[0].Ends()
 			line(image, place, a, b)
 		}
-	}
-	return image, nil
+	})
 }
 
 // charts numbers the parts of a mesh that hang together by edges, in the order of their first faces.
-func charts(edges []geometry.Half, faces int) (chart []int32, count int) {
+func charts(ctx context.Context, edges []geometry.Half, faces int) (chart []int32, count int, err error) {
 	sets := geometry.NewSets(faces)
-	for i := 1; i < len(edges); i++ {
-		if edges[i].Key == edges[i-1].Key {
-			sets.Join(edges[i].Half/3, edges[i-1].Half/3)
+	err = geometry.EachEdge(ctx, edges, func(group []geometry.Half) {
+		for _, h := range group[1:] {
+			sets.Join(h.Half/3, group[0].Half/3)
 		}
+	})
+	if err != nil {
+		return nil, 0, err
 	}
 	chart = make([]int32, faces)
-	for f := range chart {
+	err = geometry.Each(ctx, faces, func(f int) {
 		if first := sets.Find(int32(f)); first == int32(f) {
 			chart[f] = int32(count)
 			count++
 		} else {
 			chart[f] = chart[first]
 		}
-	}
-	return chart, count
+	})
+	return chart, count, err
 }
 
 // chartColors shuffles the palette as NumPy does with seed 42.

@@ -1,7 +1,6 @@
 package weld
 
 import (
-	"cmp"
 	"context"
 	"slices"
 
@@ -36,7 +35,10 @@ func Fill(ctx context.Context, it *geometry.Item, o HoleOptions) (geometry.Item,
 	if err != nil || len(boundary) == 0 {
 		return *it, err
 	}
-	loops, loopOf := trace(it, boundary)
+	loops, loopOf, err := trace(ctx, it, boundary)
+	if err != nil {
+		return *it, err
+	}
 	next := int32(it.VertexCount())
 	any := false
 	for _, l := range loops {
@@ -54,18 +56,25 @@ func Fill(ctx context.Context, it *geometry.Item, o HoleOptions) (geometry.Item,
 	}
 	out := *it
 	out.Faces = slices.Clone(it.Faces)
-	for i, e := range boundary {
-		if l := loops[loopOf[i]]; l.keep && l.center >= 0 {
-			out.Faces = append(out.Faces, e[1], e[0], l.center)
-		}
-	}
-	for i, e := range boundary {
-		if l := loops[loopOf[i]]; l.keep && l.center < 0 && e[0] != l.apex && e[1] != l.apex {
-			out.Faces = append(out.Faces, e[1], e[0], l.apex)
+	for _, centered := range [2]bool{true, false} {
+		err := geometry.Each(ctx, len(boundary), func(i int) {
+			e, l := boundary[i], loops[loopOf[i]]
+			switch {
+			case !l.keep || (l.center >= 0) != centered:
+			case centered:
+				out.Faces = append(out.Faces, e[1], e[0], l.center)
+			case e[0] != l.apex && e[1] != l.apex:
+				out.Faces = append(out.Faces, e[1], e[0], l.apex)
+			}
+		})
+		if err != nil {
+			return *it, err
 		}
 	}
 	if o.Chains {
-		out.Faces = closeChains(out.Faces, boundary, loops)
+		if out.Faces, err = closeChains(ctx, out.Faces, it.VertexCount(), boundary, loops); err != nil {
+			return *it, err
+		}
 	}
 	out.Vertices = appendCenters(it.Vertices, 3, loops)
 	if it.Colors != nil {
@@ -81,63 +90,92 @@ func boundaryEdges(ctx context.Context, it *geometry.Item) ([][2]int32, error) {
 	if err != nil {
 		return nil, err
 	}
-	var single []int32
-	for i, h := range halves {
-		if (i == 0 || halves[i-1].Key != h.Key) && (i+1 == len(halves) || halves[i+1].Key != h.Key) {
-			single = append(single, h.Half)
-		}
+	single := make([]bool, len(it.Faces))
+	err = geometry.EachEdge(ctx, halves, func(group []geometry.Half) { single[group[0].Half] = len(group) == 1 })
+	if err != nil {
+		return nil, err
 	}
-	slices.SortFunc(single, func(a, b int32) int { return cmp.Or(cmp.Compare(a%3, b%3), cmp.Compare(a, b)) })
-	out := make([][2]int32, len(single))
-	for i, h := range single {
-		out[i] = [2]int32{it.Faces[h], it.Faces[h-h%3+(h+1)%3]}
+	var out [][2]int32
+	for corner := range 3 {
+		err := geometry.Each(ctx, it.FaceCount(), func(f int) {
+			if h := 3*f + corner; single[h] {
+				out = append(out, [2]int32{it.Faces[h], it.Faces[3*f+(corner+1)%3]})
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }
 
 // trace finds the connected parts of the boundary, sorted by their smallest vertex.
-func trace(it *geometry.Item, boundary [][2]int32) (loops []*loop, loopOf []int) {
+func trace(ctx context.Context, it *geometry.Item, boundary [][2]int32) (loops []*loop, loopOf []int32, err error) {
 	sets := geometry.NewSets(it.VertexCount())
-	for _, e := range boundary {
-		sets.Join(e[0], e[1])
+	if err := geometry.Each(ctx, len(boundary), func(i int) { sets.Join(boundary[i][0], boundary[i][1]) }); err != nil {
+		return nil, nil, err
 	}
-	names := make([]int32, len(boundary))
-	for i, e := range boundary {
-		names[i] = sets.Find(e[0])
+	number := make([]int32, it.VertexCount()) // 1 for the name of a part, then the number of its loop
+	if err := geometry.Each(ctx, len(boundary), func(i int) { number[sets.Find(boundary[i][0])] = 1 }); err != nil {
+		return nil, nil, err
 	}
-	sorted := slices.Clone(names)
-	slices.Sort(sorted)
-	sorted = slices.Compact(sorted)
-	loops = make([]*loop, len(sorted))
-	for i, name := range sorted {
-		loops[i] = &loop{apex: name}
+	err = geometry.Each(ctx, len(number), func(v int) {
+		if number[v] != 0 {
+			number[v] = int32(len(loops))
+			loops = append(loops, &loop{apex: int32(v)})
+		}
+	})
+	if err != nil {
+		return nil, nil, err
 	}
-	loopOf = make([]int, len(boundary))
-	for i, e := range boundary {
-		at, _ := slices.BinarySearch(sorted, names[i])
-		loopOf[i] = at
-		l := loops[at]
+	loopOf = make([]int32, len(boundary))
+	err = geometry.Each(ctx, len(boundary), func(i int) {
+		e := boundary[i]
+		loopOf[i] = number[sets.Find(e[0])]
+		l := loops[loopOf[i]]
 		l.edges++
 		l.perimeter += geometry.At(it.Vertices, e[0]).Sub(geometry.At(it.Vertices, e[1])).Len()
 		l.vertices = append(l.vertices, e[0], e[1])
+	})
+	if err != nil {
+		return nil, nil, err
 	}
-	for _, l := range loops {
+	for i, l := range loops {
+		if i&0xfff == 0 {
+			if err := context.Cause(ctx); err != nil {
+				return nil, nil, err
+			}
+		}
+		if err := sortLoop(ctx, l); err != nil {
+			return nil, nil, err
+		}
+	}
+	return loops, loopOf, nil
+}
+
+// sortLoop lists the vertices of a loop once each.
+func sortLoop(ctx context.Context, l *loop) error {
+	const few = 1 << 10 // for which looking for an interrupt costs more than sorting
+	if len(l.vertices) < few {
 		slices.Sort(l.vertices)
-		l.vertices = slices.Compact(l.vertices)
+	} else if err := geometry.Sort(ctx, l.vertices); err != nil {
+		return err
 	}
-	return loops, loopOf
+	l.vertices = slices.Compact(l.vertices)
+	return nil
 }
 
 // closeChains adds the triangle between the ends of open chains and the vertex in their middle.
-func closeChains(faces []int32, boundary [][2]int32, loops []*loop) []int32 {
-	degree := map[int32]int{}
+func closeChains(ctx context.Context, faces []int32, vertices int, boundary [][2]int32, loops []*loop) ([]int32, error) {
+	degree := make([]int32, vertices)
 	for _, e := range boundary {
 		degree[e[0]]++
 		degree[e[1]]++
 	}
-	for _, l := range loops {
+	err := geometry.Each(ctx, len(loops), func(i int) {
+		l := loops[i]
 		if l.center < 0 {
-			continue
+			return
 		}
 		var ends []int32
 		for _, v := range l.vertices {
@@ -148,8 +186,8 @@ func closeChains(faces []int32, boundary [][2]int32, loops []*loop) []int32 {
 		if len(ends) == 2 {
 			faces = append(faces, ends[0], ends[1], l.center)
 		}
-	}
-	return faces
+	})
+	return faces, err
 }
 
 // appendCenters adds the means of the loops' vertices.

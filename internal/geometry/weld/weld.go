@@ -34,31 +34,34 @@ func Vertices(ctx context.Context, it *geometry.Item, size float64) (out geometr
 		c := grid.Cell(it.Vertices, i)
 		return (c[0]*extent[1]+c[1])*extent[2] + c[2]
 	}
-	of, first := geometry.Group(n, func(i int) [3]int64 { return [3]int64{key(i)} })
+	of, first, err := geometry.Group(ctx, n, func(i int) [3]int64 { return [3]int64{key(i)} })
+	if err != nil {
+		return out, 0, err
+	}
 	if len(first) == n {
 		return *it, 0, nil
-	}
-	if err := context.Cause(ctx); err != nil {
-		return out, 0, err
 	}
 	rank, err := ranked(ctx, first, key)
 	if err != nil {
 		return out, 0, err
 	}
-	for i, g := range of {
-		of[i] = rank[g]
+	if err := geometry.Each(ctx, n, func(i int) { of[i] = rank[of[i]] }); err != nil {
+		return out, 0, err
 	}
-	return Averaged(it, of, len(first)), n - len(first), nil
+	out, err = Averaged(ctx, it, of, len(first))
+	return out, n - len(first), err
 }
 
 // ranked returns the places of the groups in the order of their keys.
 func ranked(ctx context.Context, first []int32, key func(i int) int64) ([]int32, error) {
 	const sign = 1 << 63 // negative keys come first
 	order := make([]geometry.Half, len(first))
-	for g, i := range first {
-		order[g] = geometry.Half{Key: uint64(key(int(i))) ^ sign, Half: int32(g)}
+	err := geometry.Each(ctx, len(first), func(g int) {
+		order[g] = geometry.Half{Key: uint64(key(int(first[g]))) ^ sign, Half: int32(g)}
+	})
+	if err == nil {
+		err = geometry.SortHalves(ctx, order)
 	}
-	err := geometry.SortHalves(ctx, order)
 	rank := make([]int32, len(first))
 	for place, h := range order {
 		rank[h.Half] = int32(place)
@@ -68,31 +71,39 @@ func ranked(ctx context.Context, first []int32, key func(i int) int64) ([]int32,
 
 // Averaged replaces vertices by count groups: of[i] is the group of vertex i. Positions and colors are averaged, other
 // attributes dropped.
-func Averaged(it *geometry.Item, of []int32, count int) geometry.Item {
+func Averaged(ctx context.Context, it *geometry.Item, of []int32, count int) (geometry.Item, error) {
 	members := make([]float32, count)
 	for _, g := range of {
 		members[g]++
 	}
-	mean := func(values []float32, width int) []float32 {
+	mean := func(values []float32, width int) ([]float32, error) {
 		if values == nil {
-			return nil
+			return nil, nil
 		}
 		out := make([]float32, width*count)
-		for i, g := range of {
+		err := geometry.Each(ctx, len(of), func(i int) {
+			to := out[width*int(of[i]):]
 			for c := range width {
-				out[width*int(g)+c] += values[width*i+c]
+				to[c] += values[width*i+c]
 			}
+		})
+		if err != nil {
+			return nil, err
 		}
-		for g, m := range members {
+		return out, geometry.Each(ctx, count, func(g int) {
+			m := max(members[g], 1)
 			for c := range width {
-				out[width*g+c] /= max(m, 1)
+				out[width*g+c] /= m
 			}
-		}
-		return out
+		})
 	}
-	out := geometry.Item{Vertices: mean(it.Vertices, 3), Colors: mean(it.Colors, it.Channels), Channels: it.Channels, Faces: make([]int32, len(it.Faces))}
-	for i, f := range it.Faces {
-		out.Faces[i] = of[f]
+	out := geometry.Item{Channels: it.Channels, Faces: make([]int32, len(it.Faces))}
+	var err error
+	if out.Vertices, err = mean(it.Vertices, 3); err != nil {
+		return out, err
 	}
-	return out
+	if out.Colors, err = mean(it.Colors, it.Channels); err != nil {
+		return out, err
+	}
+	return out, geometry.Each(ctx, len(it.Faces), func(i int) { out.Faces[i] = of[it.Faces[i]] })
 }
