@@ -180,8 +180,8 @@ func (v *VAE) LatentChannels() int { return v.info.Channels }
 // Decode turns latents [B,C,H,W] into images [B,8H,8W,3] in 0…1, those of videos [B,C,T,H,W] into all their frames. Where memory does not allow a whole image at once it
 // works in tiles, as upstream does, and says so in the log.
 func (v *VAE) Decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, error) {
-	if v.info.Audio != nil {
-		return nil, fmt.Errorf("decoding the latent: %w", errAudio)
+	if err := v.ofImages(); err != nil {
+		return nil, fmt.Errorf("decoding the latent: %w", err)
 	}
 	if v.info.Video {
 		return v.decodeVideo(ctx, z)
@@ -216,8 +216,8 @@ func (v *VAE) Decode(ctx context.Context, z *tensor.Tensor) (*tensor.Tensor, err
 // DecodeTiled is Decode in tiles that overlap. Images are the mean of three passes with tiles of different proportions (upstream:
 // sd.py VAE.decode_tiled_), videos take one pass. The progress is reported to the context; see family.WithProgress.
 func (v *VAE) DecodeTiled(ctx context.Context, z *tensor.Tensor, t Tiles) (*tensor.Tensor, error) {
-	if v.info.Audio != nil {
-		return nil, fmt.Errorf("decoding the latent: %w", errAudio)
+	if err := v.ofImages(); err != nil {
+		return nil, fmt.Errorf("decoding the latent: %w", err)
 	}
 	if v.info.Untiled {
 		return v.Decode(ctx, z)
@@ -356,8 +356,8 @@ func (v *VAE) checkLatent(z *tensor.Tensor) error {
 // prepare cuts images to the latent grid, drops further channels, adds an opaque alpha channel if the VAE reads one, and converts
 // them to [B,C,H,W] in -1…1.
 func (v *VAE) prepare(p *tensor.Tensor) (*tensor.Tensor, error) {
-	if v.info.Audio != nil {
-		return nil, fmt.Errorf("encoding images: %w", errAudio)
+	if err := v.ofImages(); err != nil {
+		return nil, fmt.Errorf("encoding images: %w", err)
 	}
 	if len(p.Shape) != 4 || p.Dim(3) < 3 {
 		return nil, fmt.Errorf("encoding a image of shape %v: want [B,H,W,3]", p.Shape)

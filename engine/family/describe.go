@@ -67,6 +67,7 @@ func (f *File) parts() []part {
 		finder(f, RoleLatentUpscale, f.reg.LatentUpscalers(), f.views, LatentUpscaler.ReadLatentUpscaler),
 		finder(f, RoleInterpolation, f.reg.Interpolators(), f.views, Interpolator.ReadInterpolator),
 		finder(f, RoleOpticalFlow, f.reg.OpticalFlows(), f.views, OpticalFlow.ReadOpticalFlow),
+		finder(f, RoleGeometry, f.reg.Geometries(), f.views, Geometry.ReadGeometry),
 		finder(f, RoleUpscale, f.reg.Upscalers(), f.views, Upscaler.Read),
 	}
 }
@@ -196,5 +197,6 @@ var loaders = map[string]string{
 	RoleLatentUpscale.String(): "LatentUpscaleModelLoader",
 	RoleInterpolation.String(): "FrameInterpolationModelLoader",
 	RoleOpticalFlow.String():   "OpticalFlowLoader",
+	RoleGeometry.String():      "LoadMoGeModel or LoadDA3Model",
 	KindLoRA:                   "LoraLoader or LoraLoaderModelOnly, on top of a model",
 }

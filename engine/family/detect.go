@@ -30,6 +30,7 @@ type File struct {
 	latentUp   once[LatentUpscaleNetwork]
 	between    once[InterpolationNetwork]
 	flow       once[FlowNetwork]
+	geometry   once[GeometryNetwork]
 	grounding  once[GroundingNetwork]
 	style      once[StyleNetwork]
 	text       once[TextEncoder]
@@ -309,6 +310,17 @@ func (f *File) OpticalFlow() (FlowNetwork, error) {
 		n, _, err := read(f, RoleOpticalFlow, f.reg.OpticalFlows(), f.views, OpticalFlow.ReadOpticalFlow)
 		if err == nil && n == nil {
 			err = f.unknown(RoleOpticalFlow, names(f.reg.OpticalFlows()))
+		}
+		return n, err
+	})
+}
+
+// Geometry returns the geometry model of the file; an *UnknownError when it holds none.
+func (f *File) Geometry() (GeometryNetwork, error) {
+	return f.geometry.get(func() (GeometryNetwork, error) {
+		n, _, err := read(f, RoleGeometry, f.reg.Geometries(), f.views, Geometry.ReadGeometry)
+		if err == nil && n == nil {
+			err = f.unknown(RoleGeometry, names(f.reg.Geometries()))
 		}
 		return n, err
 	})

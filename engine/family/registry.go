@@ -33,6 +33,7 @@ type Registry struct {
 	latentUps []LatentUpscaler
 	between   []Interpolator
 	flows     []OpticalFlow
+	geometry  []Geometry
 	grounding []Grounding
 	styles    []Style
 	unbuilt   []Unbuilt
@@ -85,6 +86,9 @@ func (r *Registry) Register(f any) {
 	}
 	if d, ok := f.(OpticalFlow); ok {
 		r.flows, known = add(r.flows, d), true
+	}
+	if d, ok := f.(Geometry); ok {
+		r.geometry, known = add(r.geometry, d), true
 	}
 	if d, ok := f.(Grounding); ok {
 		r.grounding, known = add(r.grounding, d), true
@@ -146,6 +150,9 @@ func (r *Registry) Interpolators() []Interpolator { return snapshot(r, &r.betwee
 
 // OpticalFlows returns the families of optical flow models by rank.
 func (r *Registry) OpticalFlows() []OpticalFlow { return snapshot(r, &r.flows) }
+
+// Geometries returns the families of geometry models by rank.
+func (r *Registry) Geometries() []Geometry { return snapshot(r, &r.geometry) }
 
 // Groundings returns the families of grounding networks by rank.
 func (r *Registry) Groundings() []Grounding { return snapshot(r, &r.grounding) }

@@ -138,6 +138,7 @@ const (
 	RoleLatentUpscale
 	RoleInterpolation
 	RoleOpticalFlow
+	RoleGeometry
 )
 
 // String returns what a network of the role is called, such as "diffusion model".
@@ -151,13 +152,13 @@ func (r Role) String() string {
 var roles = [...]string{
 	RoleDiffusion: "diffusion model", RoleText: "text encoder", RoleVAE: "VAE", RoleControl: "ControlNet", RoleUpscale: "upscale model", RoleVision: "image encoder", RolePatch: "model patch", RoleGrounding: "grounding network",
 	RoleStyle: "style model", RoleAudio: "audio encoder", RoleLatentUpscale: "latent upscale model",
-	RoleInterpolation: "frame interpolation model", RoleOpticalFlow: "optical flow model",
+	RoleInterpolation: "frame interpolation model", RoleOpticalFlow: "optical flow model", RoleGeometry: "geometry model",
 }
 
 // Preferred is the compute type of a role on a GPU where neither the user nor the file asks for another.
 func (r Role) Preferred() dtype.DType {
 	switch r {
-	case RoleVAE, RoleUpscale, RoleLatentUpscale, RoleOpticalFlow:
+	case RoleVAE, RoleUpscale, RoleLatentUpscale, RoleOpticalFlow, RoleGeometry:
 		return dtype.F32
 	}
 	return dtype.F16

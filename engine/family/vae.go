@@ -57,6 +57,14 @@ type Streamed interface {
 	DecodeStream(ctx context.Context, run Runner, z *tensor.Tensor, emit func(frames *tensor.Tensor) error) error
 }
 
+// Volumetric is implemented by VAEs of 3D shapes.
+type Volumetric interface {
+	Autoencoder
+	// DecodeVolume decodes a latent [1,C,L] to a volume [N,N,N] of N = resolution + 1 values in 0…1 along each axis, of which those above a half lie
+	// inside the shape. At most the given number of points are computed together.
+	DecodeVolume(ctx context.Context, run Runner, z *tensor.Tensor, resolution, points int) (*tensor.Tensor, error)
+}
+
 // Collect decodes a video latent [1,C,T,h,w] to all its frames [T',3,H,W]; see Autoencoder.Decode.
 func Collect(ctx context.Context, run Runner, v Streamed, z *tensor.Tensor) (*tensor.Tensor, error) {
 	var out *tensor.Tensor
@@ -103,6 +111,8 @@ type VAEInfo struct {
 	Audio *AudioInfo
 	// Untiled reports that the network takes latents of any size whole.
 	Untiled bool
+	// Volume reports that it is a VAE of 3D shapes: it implements Volumetric and decodes latents [B,C,L] by that alone.
+	Volume bool
 }
 
 // AudioInfo describes the audio of a VAE.

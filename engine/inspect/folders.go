@@ -15,6 +15,7 @@ var wanted = map[string]string{
 	"controlnet":          family.RoleControl.String(),
 	"diffusion_models":    family.RoleDiffusion.String(),
 	"frame_interpolation": family.RoleInterpolation.String(),
+	"geometry_estimation": family.RoleGeometry.String(),
 	"loras":               family.KindLoRA,
 	"model_patches":       family.RolePatch.String(),
 	"optical_flow":        family.RoleOpticalFlow.String(),

@@ -15,6 +15,7 @@ import (
 	_ "comfygo/nodes/mask"         // nodes_mask.py
 	_ "comfygo/nodes/merging"      // nodes_model_merging.py
 	_ "comfygo/nodes/mesh"         // nodes_save_3d.py, nodes_load_3d.py, nodes_mesh_postprocess.py
+	_ "comfygo/nodes/moge"         // nodes_moge.py
 	_ "comfygo/nodes/patches"
 	_ "comfygo/nodes/sampling" // nodes.py
 	_ "comfygo/nodes/splat"    // nodes_gaussian_splat.py

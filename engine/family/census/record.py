@@ -47,6 +47,7 @@ for folder, file, family in [
     ("mageflow", "mageflow", "MageFlow"), ("pixeldit", "pixeldit", "PixelDiTT2I"), ("lens", "lens", "Lens"), ("pixeldit", "pid", "PiD"), ("pixeldit", "pid2", "PiD"), ("radiance", "linear", "ChromaRadiance"), ("radiance", "conv", "ChromaRadiance"), ("boogu", "boogu", "Boogu"),
     ("mochi", "network", "GenmoMochi"), ("cosmos", "network", "CosmosI2V"), ("wan", "humo", "WAN21_HuMo"), ("wan", "s2v", "WAN22_S2V"), ("wan", "scail", "WAN21_SCAIL"),
     ("wan", "scail2", "WAN21_SCAIL2"), ("wan", "camera", "WAN22_Camera"), ("wan", "dancer", "WAN22_WanDancer"), ("wan", "animate", "WAN22_Animate"), ("stableaudio", "three", "StableAudio3"),
+    ("hunyuan3d", "two", "Hunyuan3Dv2"), ("hunyuan3d", "guided", "Hunyuan3Dv2"), ("hunyuan3d", "mini", "Hunyuan3Dv2mini"), ("hunyuan3d", "third", "Hunyuan3Dv2_1"),
 ]:
     base = os.path.join(here, "..", folder, "testdata", file)
     with open(base + ".json") as f, safe_open(base + ".safetensors", "pt") as values:

@@ -73,6 +73,10 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 		run.Role = family.RoleOpticalFlow
 		note("optical flow model", exerciseFlow(ctx, n, run))
 	}
+	if n, err := f.Geometry(); err == nil {
+		run.Role = family.RoleGeometry
+		note("geometry model", exerciseGeometry(ctx, n, run))
+	}
 	if a, err := f.Audio(); err == nil {
 		run.Role = family.RoleAudio
 		_, err := a.Encode(ctx, run, tensor.New(1, 1, a.Rate()))
@@ -108,6 +112,16 @@ func exerciseFlow(ctx context.Context, n family.FlowNetwork, run *Runner) error 
 		_, err = n.Flow(ctx, run, frame, frame)
 	}
 	return err
+}
+
+func exerciseGeometry(ctx context.Context, n family.GeometryNetwork, run *Runner) error {
+	const side = 64
+	if p, ok := n.(family.PointMapNetwork); ok {
+		least, _ := p.Tokens()
+		_, err := p.Points(ctx, run, tensor.New(1, 3, side, side), least)
+		return err
+	}
+	return nil
 }
 
 // exerciseControl runs a ControlNet for latents of the usual shapes. The widths of the text encodings that it reads are found
@@ -254,6 +268,11 @@ func inputWidths(src weights.Source) []int {
 func exerciseVAE(ctx context.Context, v family.Autoencoder, run *Runner, note func(string, error)) {
 	const most = 64
 	info := v.Info()
+	if volume, ok := v.(family.Volumetric); ok {
+		_, err := volume.DecodeVolume(ctx, run, tensor.New(1, info.Channels, small), 2, small)
+		note("VAE decoder", err)
+		return
+	}
 	if info.Channels > 4*most || info.Downscale > most {
 		return
 	}

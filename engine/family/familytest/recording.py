@@ -25,12 +25,10 @@ class Recorder:
         import recipe, torch
         return torch.from_numpy(recipe.normal_array(f"{self.salt}/{name}", list(shape)))
 
-    def record(self, name, module, calls, metadata={}, every=1):
-        """Fills a module with weights by familytest.Recorded's rule and stores the results of calls, or of some values every so
-        many one, for familytest.CompareSome; metadata is that of the file."""
+    def fill(self, module):
+        """Fills a module with weights by familytest.Recorded's rule and returns their names and shapes."""
         import recipe, torch
-        from safetensors.numpy import save_file
-        module, shapes = module.eval(), []
+        shapes = []
         for k, p in module.state_dict().items():
             v = recipe.normal_array(f"{self.salt}/{k}", list(p.shape))
             if k.endswith("running_var"):
@@ -43,6 +41,15 @@ class Recorder:
                 v = v / 10
             p.data.copy_(torch.from_numpy(np.asarray(v, dtype="float32")))
             shapes.append([k, list(p.shape)])
+        return shapes
+
+    def record(self, name, module, calls, metadata={}, every=1):
+        """Fills a module with weights and stores the results of calls, or of some values every so many one, for familytest.CompareSome; metadata is
+        that of the file."""
+        import torch
+        from safetensors.numpy import save_file
+        module = module.eval()
+        shapes = self.fill(module)
         with torch.no_grad():
             tensors = {key: f(module).contiguous().numpy() for key, f in calls.items()}
         if every > 1:

@@ -39,8 +39,6 @@ var families = []recognised{
 	{name: "ACE-Step", all: []string{"genre_embedder.weight"}},
 	{name: "SeedVR2", all: []string{"blocks.31.mlp.all.proj_in_gate.weight"}},
 	{name: "Wan (of a form that is not built)", all: []string{"head.modulation"}},
-	{name: "Hunyuan3D 2", all: []string{"latent_in.weight"}},
-	{name: "Hunyuan3D 2.1", all: []string{"t_embedder.mlp.2.weight", "blocks.0.attn1.k_norm.weight"}},
 	{name: "TripoSplat", all: []string{"cam_out_layer.weight", "repo_layers.0.final_map.weight"}},
 	{name: "ACE-Step 1.5", all: []string{"encoder.lyric_encoder.layers.0.input_layernorm.weight"}},
 	{name: "RT-DETR", kind: "object detection model", all: []string{"encoder.pan_blocks.1.cv4.conv.weight"}},
