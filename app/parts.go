@@ -40,6 +40,8 @@ type parts struct {
 	late     *assets.Library
 	lateLock sync.Mutex
 	files    folders.Remote // nil where the folders are all there is
+	// frees are the goroutines of freeModels; close waits for them.
+	frees sync.WaitGroup
 }
 
 // build makes the folders, the engine and the executor. It opens no model and no library.
@@ -84,6 +86,7 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 }
 
 func (p *parts) close() error {
+	p.frees.Wait()
 	p.executor.ClearCache()
 	return errors.Join(p.python.close(), p.closeFiles(), p.closeAssets(), p.engine.Close(), p.closeTraces())
 }
@@ -91,7 +94,7 @@ func (p *parts) close() error {
 // freeModels unloads the models and returns the memory to the system at once.
 func (p *parts) freeModels() {
 	p.engine.FreeModels()
-	go p.python.free() // it may take its time, and the next job need not wait for it
+	p.frees.Go(p.python.free) // it may take its time, and the next job need not wait for it
 	debug.FreeOSMemory()
 }
 

@@ -38,7 +38,8 @@ type pythonSide struct {
 	tell     atomic.Pointer[func()] // called when classes have come, gone or changed; may be nil
 
 	unloading atomic.Bool
-	changing  sync.Mutex // one change of the hosts at a time
+	unloaders sync.WaitGroup // goroutines of unloads
+	changing  sync.Mutex     // one change of the hosts at a time
 	mu        sync.Mutex
 	hosts     []*pythonHost
 	asked     map[string]bool // packs that are to be loaded again; "" for all
@@ -290,11 +291,11 @@ func (p *pythonSide) unloads() {
 	if !p.unloading.CompareAndSwap(false, true) {
 		return
 	}
-	go func() {
+	p.unloaders.Go(func() {
 		defer p.unloading.Store(false)
 		p.log.Info("a node pack asks for memory: models that are idle are let go")
 		p.unload()
-	}()
+	})
 }
 
 func (p *pythonSide) close() error {
@@ -312,6 +313,7 @@ func (p *pythonSide) close() error {
 		w.Go(func() { errs[i] = h.host().Close() })
 	}
 	w.Wait()
+	p.unloaders.Wait() // no pack asks any more
 	return errors.Join(errs...)
 }
 

@@ -507,10 +507,17 @@ func (h *Host) greet(ctx context.Context, s *Session, end *endpoint) (*pyjson.Ob
 		conn net.Conn
 		err  error
 	}
-	accepts := make(chan accepted, 1)
-	go func() {
+	accepts, left := make(chan accepted), make(chan struct{})
+	defer close(left)
+	go func() { // until the listener is closed, as start does
 		conn, err := end.accept()
-		accepts <- accepted{conn, err}
+		select {
+		case accepts <- accepted{conn, err}:
+		case <-left:
+			if err == nil {
+				_ = conn.Close() // it came too late
+			}
+		}
 	}()
 	late := time.NewTimer(h.connect)
 	defer late.Stop()
