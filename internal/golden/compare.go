@@ -26,8 +26,13 @@ func (d Diff) String() string {
 	return fmt.Sprintf("rms_rel %.3g, max_abs %.3g (at %d: %g, want %g)", d.RMSRel, d.MaxAbs, d.At, d.Got, d.Want)
 }
 
+// Loops over all values of a result are left out by the race detector (go:norace), which costs ten times their work: the code under test
+// made the values, and it is watched.
+
 // Difference compares got with want, which must be equally long. A NaN or infinity in one only makes both figures
 // infinite. When want is all zeros, RMSRel is the plain rms of got.
+//
+//go:norace
 func Difference(got, want []float32) Diff {
 	var d Diff
 	var num, den float64
@@ -66,6 +71,8 @@ func (t Tolerance) Within(d Diff) bool {
 }
 
 // Strided returns every k-th value from the first on: what names that end in _sK hold.
+//
+//go:norace
 func Strided(v []float32, k int) []float32 {
 	out := make([]float32, 0, (len(v)+k-1)/k)
 	for i := 0; i < len(v); i += k {
@@ -75,6 +82,8 @@ func Strided(v []float32, k int) []float32 {
 }
 
 // SHA256 returns the digest of the little-endian bytes of v in hexadecimal, as the goldens' JSON states it.
+//
+//go:norace
 func SHA256(v []float32) string {
 	h := sha256.New()
 	b := make([]byte, 0, 4096)
