@@ -5,17 +5,15 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"comfygo/internal/apiclient"
-	"comfygo/tests/golden"
+	"comfygo/tests/testprogram"
 )
 
 // program is the program under test, built once; it carries the race detector when the tests do.
@@ -46,31 +44,18 @@ func buildAndRun(m *testing.M) int {
 	defer func() { _ = os.RemoveAll(dir) }()
 	_ = os.Setenv("COMFYGO_FRONTEND", "none") // our own pages, whatever is installed on the machine
 	program = filepath.Join(dir, "comfygo")
-	if err := build(program, buildFlags...); err != nil {
+	if err := testprogram.Build(program, testprogram.Race...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	plainProgram = sync.OnceValues(func() (string, error) {
-		if len(buildFlags) == 0 {
+		if len(testprogram.Race) == 0 {
 			return program, nil
 		}
 		plain := filepath.Join(dir, "comfygo-plain")
-		return plain, build(plain)
+		return plain, testprogram.Build(plain)
 	})
 	return m.Run()
-}
-
-func build(to string, flags ...string) error {
-	root, err := golden.Root()
-	if err != nil {
-		return fmt.Errorf("finding the module: %w", err)
-	}
-	cmd := exec.Command("go", slices.Concat([]string{"build", "-ldflags=-s -w"}, flags, []string{"-o", to, "."})...)
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the program: %w\n%s", err, out)
-	}
-	return nil
 }
 
 // instance is one running server.

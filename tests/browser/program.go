@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -18,7 +17,7 @@ import (
 	"comfygo/frontend"
 	"comfygo/internal/apiclient"
 	"comfygo/tests/browser/chromium"
-	"comfygo/tests/golden"
+	"comfygo/tests/testprogram"
 )
 
 // EnvProgram names a program that is already built; without it the module is built.
@@ -65,20 +64,14 @@ func Program(t testing.TB) string {
 		program.path = given
 		return given
 	}
-	root, err := golden.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir, err := os.MkdirTemp("", "comfygo-browser-")
 	if err != nil {
 		t.Fatalf("making a folder for the program: %v", err)
 	}
 	program.dir = dir
 	path := filepath.Join(dir, "comfygo")
-	cmd := exec.Command("go", slices.Concat([]string{"build", "-ldflags=-s -w"}, buildFlags, []string{"-o", path, "."})...)
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the program: %v\n%s", err, out)
+	if err := testprogram.Build(path, testprogram.Race...); err != nil {
+		t.Fatal(err)
 	}
 	program.path = path
 	return path

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,21 +15,15 @@ import (
 
 	"comfygo/internal/apiclient"
 	"comfygo/tests/conformance"
-	"comfygo/tests/golden"
+	"comfygo/tests/testprogram"
 )
 
 // buildProgram builds the program with flags.
 func buildProgram(t *testing.T, flags ...string) string {
 	t.Helper()
-	root, err := golden.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
 	to := filepath.Join(t.TempDir(), "comfygo")
-	cmd := exec.Command("go", slices.Concat([]string{"build", "-ldflags=-s -w"}, flags, []string{"-o", to, "."})...)
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the program: %v\n%s", err, out)
+	if err := testprogram.Build(to, flags...); err != nil {
+		t.Fatal(err)
 	}
 	return to
 }
@@ -85,7 +78,7 @@ func TestReplay(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t, false)
 	t.Run("variants", func(t *testing.T) {
-		l.replay(t, buildProgram(t, append([]string{"-tags", "testnodes"}, buildFlags...)...), nil, true)
+		l.replay(t, buildProgram(t, append([]string{"-tags", "testnodes"}, testprogram.Race...)...), nil, true)
 	})
 	for _, d := range l.deviations {
 		for _, pattern := range d.Cases {

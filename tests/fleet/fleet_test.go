@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"comfygo/internal/golden"
+	"comfygo/tests/testprogram"
 )
 
 // program is the binary under test.
@@ -36,16 +36,9 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	root, err := golden.Root()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	program = filepath.Join(dir, "comfygo")
-	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", program, ".")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
+	if err := testprogram.Build(program); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()

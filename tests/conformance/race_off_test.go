@@ -1,6 +1,0 @@
-//go:build !race
-
-package conformance_test
-
-// buildFlags are those of the tests themselves.
-var buildFlags []string

@@ -1,5 +1,0 @@
-//go:build !race
-
-package tests_test
-
-var buildFlags []string

@@ -1,6 +1,0 @@
-//go:build race
-
-package tests_test
-
-// buildFlags make the program under test carry the race detector when the tests do.
-var buildFlags = []string{"-race"}
