@@ -56,7 +56,7 @@ func (c Command) Doctor(ctx context.Context, cfg cli.Config, o cli.RemoteOptions
 	if o.Server != "" {
 		return c.doctorOf(ctx, cfg, o)
 	}
-	findings := []finding{checkProcessor(), checkMemory(device.ReadMemory())}
+	findings := []finding{checkCPU(), checkMemory(device.ReadMemory())}
 	findings = append(findings, checkRuntime(ctx, cfg)...)
 	findings = append(findings, checkFFmpeg(ctx, &ffmpeg.Tool{Path: cfg.FFmpeg}), checkShaders(ctx))
 	dirs, err := openFolders(cfg, discard)
@@ -95,8 +95,8 @@ func report(out io.Writer, findings []finding) error {
 	return nil
 }
 
-func checkProcessor() finding {
-	p := device.ReadProcessor()
+func checkCPU() finding {
+	p := device.ReadCPU()
 	text := fmt.Sprintf("%s, %d cores, %s", p.Model, p.Cores, strings.Join(p.Features, " "))
 	return finding{good, "cpu", strings.TrimSpace(strings.TrimPrefix(text, ", ")), ""}
 }

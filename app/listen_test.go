@@ -118,7 +118,7 @@ func TestListenOnName(t *testing.T) {
 		_ = probe.Close()
 		conn, err := net.Dial("tcp", net.JoinHostPort(ip, port))
 		if err != nil {
-			t.Errorf("nobody listens on %s: %v", ip, err)
+			t.Errorf("no server listens on %s: %v", ip, err)
 			continue
 		}
 		_ = conn.Close()

@@ -27,7 +27,7 @@ func TestDefaultRules(t *testing.T) {
 			t.Errorf("%s is open, and to roles", at)
 		}
 		if r.Open && r.Method != "GET" && r.Route != "/login" && r.Route != "/logout" {
-			t.Errorf("%s changes something and is open to everybody", at)
+			t.Errorf("%s changes something and is open to everyone", at)
 		}
 		harmless := []string{"/settings", "/settings/:id", "/auth/token", "/workflow/convert"} // own data, or nothing is kept
 		if slices.Contains(r.Roles, auth.RoleViewer) && r.Method != "GET" && !slices.Contains(harmless, r.Route) {
@@ -69,7 +69,7 @@ func TestRolesAndRules(t *testing.T) {
 				case want && err != nil, !want && err == nil:
 					t.Errorf("%q at %s %s: %v", role, r.Method, route, err)
 				case !want && role == "" && !errors.Is(err, auth.ErrNoCredential):
-					t.Errorf("nobody at %s %s: %v", r.Method, route, err)
+					t.Errorf("no one at %s %s: %v", r.Method, route, err)
 				case !want && role != "" && (!errors.As(err, &denied) || denied.Permission != r.Method+" "+r.Route || !strings.Contains(err.Error(), denied.Permission)):
 					t.Errorf("%q at %s %s: the refusal %v does not name the permission", role, r.Method, route, err)
 				}
@@ -156,7 +156,7 @@ func TestGrants(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.DeleteRole(t.Context(), root, "reader"); err != nil {
-		t.Errorf("deleting a role that nobody has: %v", err)
+		t.Errorf("deleting an unused role: %v", err)
 	}
 }
 

@@ -189,7 +189,7 @@ func TestLoginExternal(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p := first.Principal; p.ID == local.Owner || p.Name == "ada" || p.Admin || p.Role != auth.RoleUser || p.KeyID != "" {
-		t.Errorf("a stranger of the administrator's name: %+v", p)
+		t.Errorf("an unauthenticated caller with the administrator's name: %+v", p)
 	}
 	cookie := auth.Credential{Source: auth.SourceCookie, Secret: first.Secret, Addr: here}
 	if _, err := s.Authenticate(t.Context(), cookie); err != nil {

@@ -102,7 +102,7 @@ func TestStoreKeys(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, "", nil)
 	if s.HasAdministrator() {
-		t.Error("a new store has an administrator that nobody made")
+		t.Error("a new store has an administrator")
 	}
 	if keys, err := s.Keys(t.Context()); err != nil || len(keys) != 0 {
 		t.Errorf("a new store has keys %v, %v", keys, err)
@@ -190,7 +190,7 @@ func TestExpiry(t *testing.T) {
 			t.Errorf("what ended: %+v", r)
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("nobody was told that the key has expired")
+		t.Fatal("no message says that the key has expired")
 	}
 	refuse(t, s, bearer(k.Secret), auth.ErrExpired)
 	if _, err := s.Refresh(p); !errors.Is(err, auth.ErrExpired) {

@@ -71,8 +71,8 @@ func TestTheRealMachineMakesSense(t *testing.T) {
 	if n := PhysicalCores(); n < 1 || n > 4096 {
 		t.Errorf("%d cores", n)
 	}
-	if p := ReadProcessor(); p.Cores != PhysicalCores() {
-		t.Errorf("processor %+v", p)
+	if p := ReadCPU(); p.Cores != PhysicalCores() {
+		t.Errorf("CPU %+v", p)
 	}
 	gpus, err := GPUs()
 	if err == nil && len(gpus) == 0 || err != nil && len(gpus) != 0 {

@@ -178,7 +178,7 @@ func TestControlNetWrong(t *testing.T) {
 	}
 	for _, shape := range [][]int{{1, 8, 8, 1}, {1, 8, 8, 4}, {8, 8, 3}, {0, 8, 8, 3}} {
 		if _, err := net.With(tensor.New(shape...), engine.ControlOptions{Strength: 1, End: 1}); err == nil {
-			t.Errorf("pictures of %v were taken", shape)
+			t.Errorf("images of %v were taken", shape)
 		}
 	}
 	if _, err := shared.LoadModel(path, dtype.Invalid); err == nil || !strings.Contains(err.Error(), "no diffusion model") {

@@ -68,7 +68,7 @@ func TestTinyVAEInTwoFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !slices.Equal(got.Data, want.Data) {
-		t.Error("the decoder in its own file gives another picture")
+		t.Error("the decoder in its own file gives another image")
 	}
 }
 
@@ -89,6 +89,6 @@ func TestTinyVAEOfTheWrongHalf(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := d.Encode(t.Context(), golden.Image("tiny", 1, 16, 16, 3)); err == nil {
-		t.Error("a decoder encoded a picture")
+		t.Error("a decoder encoded an image")
 	}
 }

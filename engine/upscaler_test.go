@@ -133,7 +133,7 @@ func TestUpscaleWrong(t *testing.T) {
 	}
 	for _, shape := range [][]int{{1, 8, 8, 4}, {1, 8, 8, 1}, {8, 8, 3}, {1, 0, 8, 3}} {
 		if _, err := u.Upscale(t.Context(), tensor.New(shape...), nil); err == nil {
-			t.Errorf("a picture of %v was enlarged", shape)
+			t.Errorf("an image of %v was enlarged", shape)
 		}
 	}
 	if _, err := shared.LoadUpscaler(golden.Checkpoint(t, "taesd")); err == nil {
@@ -183,7 +183,7 @@ func TestUpscaleInLittleMemory(t *testing.T) {
 	}
 	// The edges of tiles are seen where the network looks further than the overlap: none in most of the image.
 	if d := golden.Difference(got.Data, want.Data); d.RMSRel > 0.05 {
-		t.Errorf("in tiles the picture differs by %v", d)
+		t.Errorf("in tiles the image differs by %v", d)
 	}
 	none, err := shared.WithMemory(func() int64 { return 1 << 10 }).LoadUpscaler(path)
 	if err != nil {

@@ -360,15 +360,15 @@ func (v *VAE) prepare(p *tensor.Tensor) (*tensor.Tensor, error) {
 		return nil, fmt.Errorf("encoding images: %w", err)
 	}
 	if len(p.Shape) != 4 || p.Dim(3) < 3 {
-		return nil, fmt.Errorf("encoding a image of shape %v: want [B,H,W,3]", p.Shape)
+		return nil, fmt.Errorf("encoding an image of shape %v: want [B,H,W,3]", p.Shape)
 	}
 	if !v.info.CanEncode {
-		return nil, fmt.Errorf("encoding a image: %s holds only the VAE's decoder", v.files[0].Path)
+		return nil, fmt.Errorf("encoding an image: %s holds only the VAE's decoder", v.files[0].Path)
 	}
 	d := v.info.Downscale
 	h, w := p.Dim(1)/d*d, p.Dim(2)/d*d
 	if h == 0 || w == 0 {
-		return nil, fmt.Errorf("encoding a image of %dx%d: it is smaller than one latent pixel (%d)", p.Dim(2), p.Dim(1), d)
+		return nil, fmt.Errorf("encoding an image of %dx%d: it is smaller than one latent pixel (%d)", p.Dim(2), p.Dim(1), d)
 	}
 	top, left, c := p.Dim(1)%d/2, p.Dim(2)%d/2, p.Dim(3)
 	channels := v.info.PixelChannels()

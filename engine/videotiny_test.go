@@ -21,7 +21,7 @@ type videoCase struct {
 	Channels int      `json:"channels"`
 	Frames   int      `json:"frames"`
 	Size     [2]int   `json:"size"`
-	Pictures int      `json:"pictures"`
+	Images   int      `json:"pictures"`
 	Weights  [][2]any `json:"weights"`
 	Decoded  []int    `json:"decoded"`
 	Encoded  []int    `json:"encoded"`
@@ -85,9 +85,9 @@ func TestVideoTinyVAEsEqualUpstream(t *testing.T) {
 			if want := c.Decoded; !slices.Equal(y.Shape, want) || v.Frames(c.Frames) != want[0] {
 				t.Fatalf("the video is %v, want %v", y.Shape, want)
 			}
-			golden.Compare(t, "film", golden.Strided(y.Data, c.Stride), stored.Get(t, c.ID+"/out_s").Data, videoTolerance)
+			golden.Compare(t, "video", golden.Strided(y.Data, c.Stride), stored.Get(t, c.ID+"/out_s").Data, videoTolerance)
 			side := v.Downscale()
-			pixels := golden.Uniform("taehv "+c.ID+" px", 0.5, 1<<23, c.Pictures, c.Size[0]*side, c.Size[1]*side, 3)
+			pixels := golden.Uniform("taehv "+c.ID+" px", 0.5, 1<<23, c.Images, c.Size[0]*side, c.Size[1]*side, 3)
 			e, err := v.Encode(t.Context(), pixels)
 			if err != nil {
 				t.Fatal(err)

@@ -143,7 +143,7 @@ func TestBranchesOverlap(t *testing.T) {
 	const least = 10 * time.Millisecond
 	device := append(l.of("d1"), l.of("d2")...)
 	if d := beside(device, l.of("c1")) + beside(device, l.of("c2")); d < least {
-		t.Errorf("work on pictures went on beside the device for %v", d)
+		t.Errorf("work on images went on beside the device for %v", d)
 	}
 	if d := beside(l.of("d2"), l.of("s1")); d < least {
 		t.Errorf("the device worked beside the saver for %v", d)

@@ -277,7 +277,7 @@ func TestWithoutClient(t *testing.T) {
 	var types []string
 	r := ex.Run(t.Context(), accept(t, ex, body), executor.SinkFunc(func(e executor.Event) {
 		if !e.Broadcast {
-			t.Errorf("%s is not for everybody", e.Type)
+			t.Errorf("%s is not for all clients", e.Type)
 		}
 		types = append(types, e.Type)
 	}))

@@ -47,8 +47,8 @@ func TestStamp(t *testing.T) {
 		return n
 	}
 	for name, change := range map[string]func() error{
-		"model":   func() error { return os.WriteFile(filepath.Join(deep, "a.safetensors"), nil, 0o600) },
-		"picture": func() error { return os.WriteFile(filepath.Join(input, "a.png"), nil, 0o600) },
+		"model": func() error { return os.WriteFile(filepath.Join(deep, "a.safetensors"), nil, 0o600) },
+		"image": func() error { return os.WriteFile(filepath.Join(input, "a.png"), nil, 0o600) },
 		"rename": func() error {
 			return os.Rename(filepath.Join(deep, "a.safetensors"), filepath.Join(deep, "b.safetensors"))
 		},

@@ -37,12 +37,12 @@ func watched(t *testing.T, limit int, log *slog.Logger, dirs ...string) (f *fold
 		cancel()
 		done.Wait()
 		if _, err := os.Stat(cookie); err == nil || f.Cookie() != "" {
-			t.Errorf("after the end %s is there (%v), or somebody watches", cookie, err)
+			t.Errorf("after the end %s is there (%v), or it is still watched", cookie, err)
 		}
 	})
 	for deadline := time.Now().Add(time.Minute); f.Cookie() == ""; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("nobody watches after a minute")
+			t.Fatal("no watch after a minute")
 		}
 	}
 	return f, base
@@ -141,7 +141,7 @@ func TestWatchIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if f.Stamp() == before || !slices.Equal(f.List("loras"), []string{"7/a.safetensors"}) {
-		t.Errorf("a file where nobody watches is not seen: %v", f.List("loras"))
+		t.Errorf("a file in an unwatched folder is not seen: %v", f.List("loras"))
 	}
 }
 

@@ -39,7 +39,7 @@ func TestThroughProxyCrossSite(t *testing.T) {
 		{"another page", "POST", "/prompt", map[string]string{"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}, 403},
 		{"another page, old browser", "POST", "/prompt", map[string]string{"Origin": "http://evil.example"}, 403},
 		{"no origin to speak of", "POST", "/prompt", map[string]string{"Origin": "null"}, 403},
-		{"a picture on another page", "GET", "/view", map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403},
+		{"an image on another page", "GET", "/view", map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403},
 		{"a link on another page", "GET", "/view", map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, 200},
 		{"a form on another page", "POST", "/free", map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, 403},
 		{"a socket of another page", "GET", "/ws", map[string]string{"Origin": "http://evil.example", "Sec-Fetch-Mode": "websocket"}, 403},

@@ -95,10 +95,10 @@ func TestPreviewFormats(t *testing.T) {
 	}
 	ready := nodes.Preview{Format: "JPEG", Data: []byte("done")}
 	if got, err := ready.Encode(); err != nil || string(got) != "done" {
-		t.Errorf("a picture that was ready gave %q, %v", got, err)
+		t.Errorf("an image that was ready gave %q, %v", got, err)
 	}
 	if _, err := (&nodes.Preview{Format: "JPEG"}).Encode(); err == nil {
-		t.Error("no picture gives no error")
+		t.Error("no image gives no error")
 	}
 }
 

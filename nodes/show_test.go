@@ -24,14 +24,14 @@ func TestShow(t *testing.T) {
 		value any
 		want  string
 	}{
-		"levels":       {[]float32{14.6, 0.5, 0}, "tensor([14.6000,  0.5000,  0.0000])"},
-		"no levels":    {[]float32{}, "tensor([])"},
+		"sigmas":       {[]float32{14.6, 0.5, 0}, "tensor([14.6000,  0.5000,  0.0000])"},
+		"no sigmas":    {[]float32{}, "tensor([])"},
 		"empty latent": {engine.Latent{Samples: one(0, 1, 1, 1, 2), DownscaleRatio: 8}, "{'samples': tensor([[[[0., 0.]]]]), 'downscale_ratio_spacial': 8}"},
 		"masked": {
 			engine.Latent{Samples: one(1, 1, 1, 1, 1), NoiseMask: one(0.5, 1, 1, 1, 1), BatchIndex: []int{2}},
 			"{'samples': tensor([[[[1.]]]]), 'noise_mask': tensor([[[[0.5000]]]]), 'batch_index': [2]}",
 		},
-		"film": {engine.Latent{Samples: one(1, 1, 1), Along: []*tensor.Tensor{one(2, 1)}}, "{'samples': NestedTensor([tensor([[1.]]), tensor([2.])])}"},
+		"video": {engine.Latent{Samples: one(1, 1, 1), Along: []*tensor.Tensor{one(2, 1)}}, "{'samples': NestedTensor([tensor([[1.]]), tensor([2.])])}"},
 		"conditioning": {
 			engine.Conditioning{{Tokens: one(1, 1, 1, 1), Pooled: one(2, 1, 1), Values: map[string]any{"strength": 0.5, "area": "x"}}},
 			"[[tensor([[[1.]]]), {'pooled_output': tensor([[2.]]), 'area': 'x', 'strength': 0.5}]]",

@@ -187,7 +187,7 @@ func TestOwnersOutliveTheProcess(t *testing.T) {
 	again := newRig(t, func(c *queue.Config) { c.Store = queue.NewFile(path, queue.FileOptions{}) })
 	_, pending := again.Of("ann").Snapshot()
 	if rest, all := again.Snapshot(); len(rest) != 0 || !slices.Equal(idsOf(all), []string{"1", "2", "old"}) {
-		t.Errorf("everybody's jobs after the restart: %v", idsOf(all))
+		t.Errorf("all jobs after the restart: %v", idsOf(all))
 	}
 	if len(pending) != 1 || pending[0].ID != "1" || pending[0].Grant != "k1" {
 		t.Errorf("ann's jobs after the restart: %v", idsOf(pending))

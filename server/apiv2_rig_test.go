@@ -73,7 +73,7 @@ func (n *gated) Run(ctx *nodes.Context) (nodes.Result, error) {
 	const steps = 3
 	gate, ok := stepGates.Load(ctx.Folders.Base())
 	if !ok {
-		return nodes.Result{}, errors.New("nobody opens the gate")
+		return nodes.Result{}, errors.New("the gate stays closed")
 	}
 	for i := range steps {
 		select {

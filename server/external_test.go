@@ -23,7 +23,7 @@ func TestTrustedProxy(t *testing.T) {
 		want   int
 	}{
 		"ann":                 {here, []string{"X-Forwarded-User", "ann"}, 200},
-		"nobody we know":      {here, []string{"X-Forwarded-User", "mallory"}, 401},
+		"an unknown name":     {here, []string{"X-Forwarded-User", "mallory"}, 401},
 		"twice":               {here, []string{"X-Forwarded-User", "ann", "x-forwarded-user", "root"}, 401},
 		"not trusted":         {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, []string{"X-Forwarded-User", "ann"}, 401},
 		"saying it is":        {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, []string{"X-Forwarded-User", "ann", "X-Forwarded-For", "10.1.1.1"}, 401},

@@ -244,7 +244,7 @@ func TestFreeIsTheAdministrators(t *testing.T) {
 	a.wants("ann", "POST /free", `{"unload_models": true}`, 200, "")
 	time.Sleep(50 * time.Millisecond)
 	if freed.Load() != 0 {
-		t.Error("a user has freed everybody's models")
+		t.Error("a user has freed the models of all")
 	}
 	a.wants("root", "POST /free", `{"unload_models": true}`, 200, "")
 	a.until("the models are freed", func() bool { return freed.Load() == 1 })

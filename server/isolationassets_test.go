@@ -61,7 +61,7 @@ func TestAssetsBelongToTheirOwner(t *testing.T) {
 			t.Errorf("%s lists ann's asset", who)
 		}
 		if got := a.as(who, "HEAD", "/api/assets/hash/"+hash, ""); got.status != 404 {
-			t.Errorf("%s learns that somebody has the content: %d", who, got.status)
+			t.Errorf("%s learns that another user has the content: %d", who, got.status)
 		}
 		a.wants(who, "GET /view?filename="+hash, "", 404, "")
 	}

@@ -46,7 +46,7 @@ func TestOwnerOfOthers(t *testing.T) {
 	}
 	for name := range tree(t, a.base) {
 		if !before[name] && strings.Contains(name, "?") {
-			t.Errorf("a folder for nobody was made: %s", name)
+			t.Errorf("a folder without an owner was made: %s", name)
 		}
 	}
 }

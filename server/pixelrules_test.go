@@ -61,7 +61,7 @@ func TestMegapixelsOfNodes(t *testing.T) {
 		"a side of 0":              {empty("1", 64, 8, 1) + node("2", "ImageScale", scale+`"image": ["1", 0], "width": 0, "height": 4096`), "2", "too many"},
 		"a side of 0, small":       {empty("1", 64, 128, 1) + node("2", "ImageScale", scale+`"image": ["1", 0], "width": 0, "height": 512`), "2", ""},
 		"a side of 0 of a crop":    {empty("1", 64, 64, 1) + node("2", "ImageCrop", `"image": ["1", 0], "x": 63, "y": 0, "width": 64, "height": 64`) + node("3", "ImageScale", scale+`"image": ["2", 0], "width": 64, "height": 0`), "3", "cannot be told"},
-		"a size that nobody hears": {empty("1", 512, 512, 1) + node("2", "ImageScaleBy", `"image": ["1", 0], "upscale_method": "area", "scale_by": 8.0, "width": 1, "height": 1`), "2", "too many"},
+		"an unused size":           {empty("1", 512, 512, 1) + node("2", "ImageScaleBy", `"image": ["1", 0], "upscale_method": "area", "scale_by": 8.0, "width": 1, "height": 1`), "2", "too many"},
 		"stitched":                 {empty("1", 512, 512, 1) + empty("2", 512, 512, 1) + node("3", "ImageStitch", stitch+`"direction": "right", "match_image_size": false`), "3", "too many"},
 		"stitched small":           {empty("1", 256, 256, 1) + empty("2", 256, 256, 1) + node("3", "ImageStitch", stitch+`"direction": "right", "match_image_size": true`), "3", ""},
 		"stitched and matched":     {empty("1", 8, 8192, 1) + empty("2", 8192, 8, 1) + node("3", "ImageStitch", stitch+`"direction": "right", "match_image_size": true`), "3", "too many"},

@@ -126,7 +126,7 @@ func TestMegapixels(t *testing.T) {
 		"a hint is no size":  {node("1", "Hint", `"width": 9000, "height": 9000`), ""},
 		"a constant":         {node("1", "Canvas", `"width": ["3", 0], "height": 512, "batch_size": 1`) + "," + node("3", "Number", `"value": 100`), ""},
 		"a large constant":   {node("1", "Canvas", `"width": ["3", 0], "height": 90000, "batch_size": 1`) + "," + node("3", "Number", `"value": 100`), "makes 9.00"},
-		"what nobody knows":  {node("1", "Canvas", `"width": ["3", 0], "height": 512, "batch_size": 1`) + "," + node("3", "Sum", `"a": 1, "b": 2`), "cannot be told"},
+		"an unknown size":    {node("1", "Canvas", `"width": ["3", 0], "height": 512, "batch_size": 1`) + "," + node("3", "Sum", `"a": 1, "b": 2`), "cannot be told"},
 		"a file":             {node("1", "Grow", `"image": ["3", 0], "scale_by": 1.5`) + "," + node("3", "Open", `"image": "pic.png"`), ""},
 		"a file made larger": {node("1", "Grow", `"image": ["3", 0], "scale_by": 2.0`) + "," + node("3", "Open", `"image": "pic.png"`), "makes 1.20"},
 		"a negative size":    {node("1", "Canvas", `"width": -2000, "height": 2000, "batch_size": 1`), "makes 4.00"},

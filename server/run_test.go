@@ -191,7 +191,7 @@ func TestMaskKeepsTheImage(t *testing.T) {
 	}
 	want, got := r.do("GET", "/view?filename=pic.png&type=input&channel=rgb", ""), r.do("GET", "/view?filename=m.png&type=input&channel=rgb", "")
 	if want.body != got.body || got.status != 200 {
-		t.Error("the colours of the masked picture are not the original's")
+		t.Error("the colours of the masked image are not the original's")
 	}
 	if a := r.do("POST", "/upload/mask", form("n.png", string(testPNG(t, 3, 3)), ref), head...); a.status != 400 {
 		t.Errorf("a mask of another size: %d %s", a.status, a.body)

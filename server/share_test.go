@@ -11,16 +11,16 @@ import (
 	"comfygo/server"
 )
 
-// picturesque saves a file, as SaveImage does.
-type picturesque struct {
+// textSaver saves a file, as SaveImage does.
+type textSaver struct {
 	Text string `in:"text" default:""`
 }
 
-func (*picturesque) Spec() nodes.Spec {
-	return nodes.Spec{Name: "Picturesque", Category: "test", OutputNode: true}
+func (*textSaver) Spec() nodes.Spec {
+	return nodes.Spec{Name: "SaveText", Category: "test", OutputNode: true}
 }
 
-func (n *picturesque) Run(ctx *nodes.Context) (nodes.Result, error) {
+func (n *textSaver) Run(ctx *nodes.Context) (nodes.Result, error) {
 	to, err := ctx.Folders.SavePath("sub/pic", ctx.Folders.Output(), 0, 0)
 	if err != nil {
 		return nodes.Result{}, err
@@ -38,13 +38,13 @@ func TestSharing(t *testing.T) {
 	t.Parallel()
 	a := startAuth(t, nil, func(c *server.Config) {
 		registry := nodes.NewRegistry()
-		if err := registry.Add(&picturesque{}); err != nil {
+		if err := registry.Add(&textSaver{}); err != nil {
 			t.Fatal(err)
 		}
 		c.Executor = executor.New(executor.Config{Registry: registry, Services: nodes.Services{Folders: c.Folders}})
 	})
 	run := func(who, text string) string {
-		id := a.put(who, `{"prompt": {"1": {"class_type": "Picturesque", "inputs": {"text": "`+text+`"}}}}`)
+		id := a.put(who, `{"prompt": {"1": {"class_type": "SaveText", "inputs": {"text": "`+text+`"}}}}`)
 		a.until("the job", func() bool { return a.as(who, "GET", "/history/"+id, "").body != "{}" })
 		return id
 	}

@@ -123,7 +123,7 @@ func TestCodes(t *testing.T) {
 		t.Errorf("what is no SQL: %v", err)
 	}
 	if code := sqlite.CodeOf(os.ErrNotExist); code != 0 {
-		t.Errorf("somebody else's error has code %d", code)
+		t.Errorf("an error of another package has code %d", code)
 	}
 }
 

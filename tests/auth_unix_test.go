@@ -208,17 +208,17 @@ func TestKeyStore(t *testing.T) {
 		t.Fatalf("the prompt: %d %s", status, done)
 	}
 	if _, err := os.Stat(filepath.Join(base, "output", "@"+ben.Owner, "mine_00001_.png")); err != nil {
-		t.Errorf("the picture is not in its owner's folder: %v", err)
+		t.Errorf("the image is not in its owner's folder: %v", err)
 	}
 	const runImage = "/view?filename=mine_00001_.png&type=output"
 	if status, _, _ := ask(t, "GET", p.URL+runImage, ben.Secret, ""); status != 200 {
-		t.Errorf("the owner's look at the picture: %d", status)
+		t.Errorf("the owner's look at the image: %d", status)
 	}
 	if status, _, _ := ask(t, "GET", p.URL+runImage, ada.Secret, ""); status != 404 {
-		t.Errorf("somebody else's look at the picture: %d", status)
+		t.Errorf("another user's look at the image: %d", status)
 	}
 	if status, _, _ := ask(t, "GET", p.URL+runImage+"&owner=ben", ada.Secret, ""); status != 200 {
-		t.Errorf("the administrator's look at the picture: %d", status)
+		t.Errorf("the administrator's look at the image: %d", status)
 	}
 	conn, _, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(p.URL, "http")+"/ws?token="+ben.Secret, nil)
 	if err != nil {

@@ -40,10 +40,10 @@ func TestDemoGolden(t *testing.T) {
 			}
 			images, latents := result.Files("9", "images"), result.Files("10", "latents")
 			if len(images) != 1 || len(latents) != 1 {
-				t.Fatalf("%d pictures and %d latents, want one each", len(images), len(latents))
+				t.Fatalf("%d images and %d latents, want one each", len(images), len(latents))
 			}
 			compareLatent(t, "latent", server.view(t, latents[0]), want.Get(t, c.Latent).Data)
-			comparePNG(t, "picture", server.view(t, images[0]), golden.Path(t, "demo/"+c.PNG))
+			comparePNG(t, "image", server.view(t, images[0]), golden.Path(t, "demo/"+c.PNG))
 		})
 	}
 }
@@ -92,5 +92,5 @@ func TestRunCommand(t *testing.T) {
 	if stdout != img+"\n" {
 		t.Errorf("it printed %q, want %s", stdout, img)
 	}
-	comparePNG(t, "picture", readFile(t, img), golden.Path(t, "demo/golden_4_42.png"))
+	comparePNG(t, "image", readFile(t, img), golden.Path(t, "demo/golden_4_42.png"))
 }

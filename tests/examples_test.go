@@ -81,7 +81,7 @@ func TestExamples(t *testing.T) {
 			}
 			img, err := png.Decode(bytes.NewReader(data))
 			if err != nil || img.Bounds().Dx() != 36 || img.Bounds().Dy() != 24 {
-				t.Errorf("the picture is %v (%v), want 36×24", img, err)
+				t.Errorf("the image is %v (%v), want 36×24", img, err)
 			}
 		})
 	}

@@ -56,7 +56,7 @@ var acting = map[string]flagCase{
 	}},
 	"--disable-metadata": {[]string{"--disable-metadata"}, func(t *testing.T, s *instance, _ string) {
 		if bytes.Contains(savedImage(t, s), []byte("EmptyImage")) {
-			t.Error("the picture carries its workflow")
+			t.Error("the image carries its workflow")
 		}
 	}},
 	"--disable-all-custom-nodes": {[]string{"--base-directory", "{DIR}", "--disable-all-custom-nodes"}, func(t *testing.T, s *instance, _ string) {

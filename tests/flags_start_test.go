@@ -134,7 +134,7 @@ func previewSizes(t *testing.T, server *instance) (sizes []image.Point) {
 		if kind == websocket.MessageBinary && len(data) > header {
 			c, _, err := image.DecodeConfig(bytes.NewReader(data[header:]))
 			if err != nil {
-				t.Fatalf("a preview is no picture: %v", err)
+				t.Fatalf("a preview is no image: %v", err)
 			}
 			sizes = append(sizes, image.Pt(c.Width, c.Height))
 		}

@@ -163,7 +163,7 @@ func savedImage(t *testing.T, s *instance) []byte {
 	r := s.run(t, json.RawMessage(aWorkflow))
 	files := r.Files("2", "images")
 	if len(files) != 1 {
-		t.Fatalf("%d pictures", len(files))
+		t.Fatalf("%d images", len(files))
 	}
 	return s.view(t, files[0])
 }

@@ -52,9 +52,9 @@ func TestProfiles(t *testing.T) {
 			}
 			files := result.Files("9", "images")
 			if len(files) != 1 {
-				t.Fatalf("%d pictures", len(files))
+				t.Fatalf("%d images", len(files))
 			}
-			comparePNG(t, "picture", server.view(t, files[0]), golden.Path(t, "demo/golden_4_42.png"))
+			comparePNG(t, "image", server.view(t, files[0]), golden.Path(t, "demo/golden_4_42.png"))
 		})
 	}
 }

@@ -131,7 +131,7 @@ func TestRunAtServer(t *testing.T) {
 		t.Fatalf("the run: %+v", out)
 	}
 	if data := readFile(t, out.Files[0]); string(data[1:4]) != "PNG" {
-		t.Error("what was fetched is no picture")
+		t.Error("what was fetched is no image")
 	}
 	if !strings.Contains(text, "ImageScaleBy") {
 		t.Errorf("the run shows no progress:\n%s", text)

@@ -66,7 +66,7 @@ func uploadInputs(t *testing.T, server *instance) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(filepath.Dir(golden.Path(t, "inputs/pub_rgb.png")), "*.png"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("%d input pictures (%v)", len(files), err)
+		t.Fatalf("%d input images (%v)", len(files), err)
 	}
 	for _, f := range files {
 		if err := server.Upload(t.Context(), filepath.Base(f), readFile(t, f)); err != nil {
@@ -89,7 +89,7 @@ func runPipelineOf(t *testing.T, server *instance, name string, c pipelineCase, 
 	}
 	images := saved(result, c.Workflow, "SaveImage", "images")
 	if len(images) != len(c.PNG) {
-		t.Fatalf("%d pictures, want %d", len(images), len(c.PNG))
+		t.Fatalf("%d images, want %d", len(images), len(c.PNG))
 	}
 	for i, want := range c.PNG {
 		comparePNG(t, want.File, server.view(t, images[i]), golden.Path(t, "pipeline/"+want.File))

@@ -240,7 +240,7 @@ func (f *feeders) check(t *testing.T, url string, jobs int) {
 	}
 	for id := range ids {
 		if _, ok := f.accepted[id]; !ok && !f.unsure[id] {
-			t.Errorf("job %s is in history and nobody sent it", id)
+			t.Errorf("job %s is in history and was not sent", id)
 		}
 	}
 	t.Logf("%d accepted, %d without an answer, %d ran again, %d were marked as interrupted", len(f.accepted), len(f.unsure), again, cut)

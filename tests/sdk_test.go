@@ -62,7 +62,7 @@ func runSDK(t *testing.T, root string, command ...string) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-			cmd.Env = append(os.Environ(), "COMFY_BASE_URL="+s.Base, "COMFY_TEST_PICTURE="+testImage(t), "COMFYGO_SDK_ROOT="+root, "COMFY_API_KEY=")
+			cmd.Env = append(os.Environ(), "COMFY_BASE_URL="+s.Base, "COMFY_TEST_IMAGE="+testImage(t), "COMFYGO_SDK_ROOT="+root, "COMFY_API_KEY=")
 			if len(flags) > 1 && flags[0] == "--api-key" {
 				cmd.Env = append(cmd.Env, "COMFY_API_KEY="+sdkKey)
 			}

@@ -108,11 +108,11 @@ func (i *instance) checkSize(t *testing.T, r apiclient.Result, want []int) {
 	t.Helper()
 	files := r.Files("9", "images")
 	if len(files) != 1 {
-		t.Fatalf("%d pictures", len(files))
+		t.Fatalf("%d images", len(files))
 	}
 	pic, err := png.DecodeConfig(bytes.NewReader(i.view(t, files[0])))
 	if err != nil || pic.Width != want[0] || pic.Height != want[1] {
-		t.Errorf("picture of %dx%d (%v), want %v", pic.Width, pic.Height, err, want)
+		t.Errorf("image of %dx%d (%v), want %v", pic.Width, pic.Height, err, want)
 	}
 }
 
@@ -152,9 +152,9 @@ func (i *instance) stillWorks(t *testing.T) func() {
 		}
 		files := result.Files("9", "images")
 		if len(files) != 1 {
-			t.Fatalf("afterwards there are %d pictures", len(files))
+			t.Fatalf("afterwards there are %d images", len(files))
 		}
-		comparePNG(t, "picture afterwards", i.view(t, files[0]), golden.Path(t, "demo/golden_4_42.png"))
+		comparePNG(t, "image afterwards", i.view(t, files[0]), golden.Path(t, "demo/golden_4_42.png"))
 	}
 	again()
 	return again

@@ -165,7 +165,7 @@ func TestNothingLeftOver(t *testing.T) {
 		f, _ := web.Open(name)
 		for _, m := range exportedName.FindAllStringSubmatch(string(f.Body), -1) {
 			if !wanted[path.Base(name)+" "+m[1]] {
-				t.Errorf("%s exports %s, which nobody imports", name, m[1])
+				t.Errorf("%s exports %s, which no file imports", name, m[1])
 			}
 		}
 	}

@@ -86,7 +86,7 @@ func TestLatentToRGB(t *testing.T) {
 	img := makeImage(t, m, x)
 	want := []color.RGBA{{127, 127, 127, 255}, {255, 255, 255, 255}, {172, 156, 168, 255}} // (1+0.3512)/2*255 = 172.3, 156.8, 168.6: cut off
 	if img.Bounds() != image.Rect(0, 0, 3, 1) {
-		t.Fatalf("the picture is %v", img.Bounds())
+		t.Fatalf("the image is %v", img.Bounds())
 	}
 	for i, w := range want {
 		if got := img.RGBAAt(i, 0); got != w {
@@ -120,7 +120,7 @@ func TestTAESD(t *testing.T) {
 	}
 	img := makeImage(t, m, sd15.Latent.In(z)) // as the network sees it
 	if img.Bounds() != image.Rect(0, 0, 40, 48) {
-		t.Fatalf("the picture is %v", img.Bounds())
+		t.Fatalf("the image is %v", img.Bounds())
 	}
 	for i := range 48 * 40 {
 		for k := range 3 {

@@ -57,11 +57,11 @@ func BenchmarkSampler(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			_, run := benchRun(b, name, x)
 			b.ReportAllocs()
-			before := usage.Processor()
+			before := usage.CPU()
 			for b.Loop() {
 				run()
 			}
-			b.ReportMetric((usage.Processor()-before).Seconds()*1000/float64(b.N)/benchSteps, "cpu-ms/step")
+			b.ReportMetric((usage.CPU()-before).Seconds()*1000/float64(b.N)/benchSteps, "cpu-ms/step")
 			b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N)/benchSteps, "ms/step")
 		})
 	}
@@ -90,13 +90,13 @@ func BenchmarkRun(b *testing.B) {
 		Latent: tensor.New(benchShape...), Seed: 1, Steps: benchSteps, Sampler: "euler", Scheduler: "normal", Denoise: 1,
 	}
 	b.ReportAllocs()
-	before := usage.Processor()
+	before := usage.CPU()
 	for b.Loop() {
 		if _, err := Sample(b.Context(), p); err != nil {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric((usage.Processor()-before).Seconds()*1000/float64(b.N)/benchSteps, "cpu-ms/step")
+	b.ReportMetric((usage.CPU()-before).Seconds()*1000/float64(b.N)/benchSteps, "cpu-ms/step")
 }
 
 // BenchmarkSamplerBesideModel measures how long a sampler keeps a network waiting that takes its time elsewhere, as one on a GPU

@@ -87,7 +87,7 @@ func TestPartsAreSampledAsIfAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	video, sound := golden.Normal("film", 1, 4, 2, 3, 3), golden.Normal("sound", 1, 2, 8)
+	video, sound := golden.Normal("video", 1, 4, 2, 3, 3), golden.Normal("sound", 1, 2, 8)
 	silence := tensor.New(1, 1, 8) // protects all
 	net := &halver{}
 	tokens := []Cond{{Tokens: tensor.New(1, 1, 1)}}
@@ -137,6 +137,6 @@ func TestNestedLatentsThatDoNotFit(t *testing.T) {
 		}
 	}
 	if _, err := NoiseMask(tensor.New(4), []int{1, 2, 3, 4}); err == nil {
-		t.Error("a line was accepted for a picture's mask")
+		t.Error("a line was accepted for an image's mask")
 	}
 }

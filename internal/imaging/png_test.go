@@ -176,7 +176,7 @@ func TestReadText(t *testing.T) {
 			t.Errorf("%s: got %.50v, %v", name, texts, err)
 		}
 	}
-	if _, err := imaging.ReadText(strings.NewReader("no picture")); err == nil {
+	if _, err := imaging.ReadText(strings.NewReader("no image")); err == nil {
 		t.Error("text was read from something that is no png")
 	}
 }

@@ -16,7 +16,7 @@ func TestOpenEqualsUpstream(t *testing.T) {
 	t.Parallel()
 	wanted := readWanted[[]struct{ RGB, Alpha string }](t, "testdata/upstream.json.gz")
 	if len(wanted) < 20 {
-		t.Fatalf("%d pictures", len(wanted))
+		t.Fatalf("%d images", len(wanted))
 	}
 	allowed := map[string]int{".jpg": 2}
 	for name, frames := range wanted {

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// Processor names the machine's processor as Linux does: model, family, the widest vector instructions and the number of
+// CPU names the machine's CPU as Linux does: model, family, the widest vector instructions and the number of
 // cores. Elsewhere it is the architecture.
-func Processor() string {
+func CPU() string {
 	b, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		return runtime.GOARCH
 	}
-	return processor(string(b))
+	return describe(string(b))
 }
 
-func processor(cpuinfo string) string {
+func describe(cpuinfo string) string {
 	fields, count := map[string]string{}, 0
 	for line := range strings.Lines(cpuinfo) {
 		key, value, ok := strings.Cut(line, ":")

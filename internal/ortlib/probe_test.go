@@ -67,7 +67,7 @@ func TestProbe(t *testing.T) {
 	tests := []struct{ name, path, platform, want string }{
 		{"good", sharedObject(t, elf.EM_X86_64, elf.ET_DYN, "OrtGetApiBase"), "linux/amd64", ""},
 		{"arm", sharedObject(t, elf.EM_AARCH64, elf.ET_DYN, "OrtGetApiBase"), "linux/arm64", ""},
-		{"other processor", sharedObject(t, elf.EM_AARCH64, elf.ET_DYN, "OrtGetApiBase"), "linux/amd64", "built for EM_AARCH64, this program for amd64"},
+		{"another CPU", sharedObject(t, elf.EM_AARCH64, elf.ET_DYN, "OrtGetApiBase"), "linux/amd64", "built for EM_AARCH64, this program for amd64"},
 		{"program", sharedObject(t, elf.EM_X86_64, elf.ET_EXEC, "OrtGetApiBase"), "linux/amd64", "not a shared library"},
 		{"other library", sharedObject(t, elf.EM_X86_64, elf.ET_DYN, "zlibVersion"), "linux/amd64", "does not export OrtGetApiBase"},
 		{"text", text, "linux/amd64", "ELF"},

@@ -55,7 +55,7 @@ func batch(parts []*tensor.Tensor) (nodes.Result, error) {
 		}
 		fitted, err := imaging.UpscaleImage(t, width, height, "bilinear", "center")
 		if err != nil {
-			return nodes.Result{}, fmt.Errorf("fitting picture %d of a batch: %w", i, err)
+			return nodes.Result{}, fmt.Errorf("fitting image %d of a batch: %w", i, err)
 		}
 		parts[i] = fitted
 	}

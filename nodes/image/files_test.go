@@ -102,7 +102,7 @@ func TestSaveImage(t *testing.T) {
 		t.Error(diff)
 	}
 	if r.Values[0] != img {
-		t.Error("the pictures are not passed on")
+		t.Error("the images are not passed on")
 	}
 	data, err := os.ReadFile(filepath.Join(f.Output(), "sub/pic_8x6_1_00002_.png"))
 	if err != nil {
@@ -149,7 +149,7 @@ func TestSaveImageWithoutMetadata(t *testing.T) {
 	defer file.Close()
 	text, err := imaging.ReadText(file)
 	if err != nil || len(text) != 0 {
-		t.Errorf("the picture carries %v, %v", text, err)
+		t.Errorf("the image carries %v, %v", text, err)
 	}
 }
 
@@ -183,7 +183,7 @@ func TestSaveImageErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, n := range map[string]*image.SaveImage{
-		"no picture":   {Prefix: "x"},
+		"no image":     {Prefix: "x"},
 		"empty batch":  {Images: tensor.New(0, 2, 2, 3), Prefix: "x"},
 		"vector":       {Images: tensor.New(2), Prefix: "x"},
 		"outside":      {Images: tensor.New(1, 2, 2, 3), Prefix: "../x"},
@@ -270,7 +270,7 @@ func TestLoadImage(t *testing.T) {
 func TestLoadImageChecksItsFile(t *testing.T) {
 	t.Parallel()
 	ctx, f := newContext(t, true)
-	if err := os.WriteFile(filepath.Join(f.Input(), "corrupt.png"), []byte("\x89PNG\r\n\x1a\nno picture"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(f.Input(), "corrupt.png"), []byte("\x89PNG\r\n\x1a\nno image"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"missing.png", "../../etc/passwd"} {
@@ -289,7 +289,7 @@ func TestLoadImageChecksItsFile(t *testing.T) {
 	if nodes.ExceptionType(err) != "OSError" || !strings.Contains(err.Error(), "corrupt.png") {
 		t.Errorf("%s: %v", nodes.ExceptionType(err), err)
 	}
-	if err := os.WriteFile(filepath.Join(f.Input(), "words.png"), []byte("no picture"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(f.Input(), "words.png"), []byte("no image"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := (&image.LoadImage{Image: "words.png"}).Run(ctx); nodes.ExceptionType(err) != "PIL.UnidentifiedImageError" {

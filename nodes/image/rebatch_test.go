@@ -25,6 +25,6 @@ func TestRebatchImages(t *testing.T) {
 	}
 	_, err = (&image.RebatchImages{Images: []*tensor.Tensor{a, tensor.New(1, 2, 1, 3)}, BatchSize: []int{4}}).Run(nodes.TestContext(t.Context(), nodes.Services{}))
 	if err == nil {
-		t.Error("pictures of two sizes went into one batch")
+		t.Error("images of two sizes went into one batch")
 	}
 }

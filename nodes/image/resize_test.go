@@ -74,7 +74,7 @@ func TestResizeImageMaskSizes(t *testing.T) {
 				}
 				for _, v := range out.Data {
 					if v < 0.4999 || v > 0.5001 {
-						t.Fatalf("a plain picture became %v", v)
+						t.Fatalf("a plain image became %v", v)
 					}
 				}
 			}
@@ -86,7 +86,7 @@ func TestResizeRefuses(t *testing.T) {
 	t.Parallel()
 	img := uniform(1, 1, 4, 4, 3)
 	for name, inputs := range map[string]*pyjson.Object{
-		"no picture":   pyjson.NewObject("input", nil, "resize_type", "scale width", "resize_type.width", int64(8), "scale_method", "area"),
+		"no image":     pyjson.NewObject("input", nil, "resize_type", "scale width", "resize_type.width", int64(8), "scale_method", "area"),
 		"unknown kind": pyjson.NewObject("input", img, "resize_type", "no such", "scale_method", "area"),
 		"nothing left": pyjson.NewObject("input", img, "resize_type", "scale by multiplier", "resize_type.multiplier", 0.01, "scale_method", "area"),
 		"no match":     pyjson.NewObject("input", img, "resize_type", "match size", "resize_type.crop", "center", "scale_method", "area"),
@@ -119,7 +119,7 @@ func TestBatches(t *testing.T) {
 		t.Errorf("masks %v", out)
 	}
 	if _, err := runClass(t, "BatchImagesNode", pyjson.NewObject("images.image0", uniform(1, 1, 4, 6))); err == nil {
-		t.Error("a mask as a picture: no error")
+		t.Error("a mask as an image: no error")
 	}
 }
 
@@ -132,6 +132,6 @@ func TestSaveImageWebsocket(t *testing.T) {
 		t.Errorf("sending masks: %v", err)
 	}
 	if _, err := runClass(t, "SaveImageWebsocket", pyjson.NewObject("images", uniform(1, 1, 4, 6, 2))); err == nil {
-		t.Error("pictures of two channels are sent")
+		t.Error("images of two channels are accepted")
 	}
 }

@@ -95,11 +95,11 @@ func TestGreyed(t *testing.T) {
 	want := []float32{0.5, 0.5, 0.5, 0.9, 1, 0, 0.75, 0.1, 0.5, 0.5, 0.5, 0.4, 0.5, 0.6, 0.7, 0.8}
 	golden.Compare(t, "greyed", got.Data, want, golden.Tolerance{MaxAbs: 6e-8}) // minus a half and back
 	if m.pixels.Data[0] != 0 {
-		t.Error("the picture was changed in place")
+		t.Error("the image was changed in place")
 	}
 	m.mask = tensor.New(3, 1, 2)
 	if _, err := m.greyed(); err == nil {
-		t.Error("three masks for two pictures were accepted")
+		t.Error("three masks for two images were accepted")
 	}
 }
 

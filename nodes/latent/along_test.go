@@ -39,13 +39,13 @@ func TestVideoAndAudioAreJoinedAndSeparated(t *testing.T) {
 	}
 	f, s := r.Values[0].(engine.Latent), r.Values[1].(engine.Latent)
 	if f.Samples != video.Samples || f.NoiseMask != video.NoiseMask || f.Along != nil {
-		t.Errorf("the film comes back as %+v", f)
+		t.Errorf("the video comes back as %+v", f)
 	}
 	if s.Samples != sound.Samples || s.NoiseMask != nil || s.Along != nil {
 		t.Errorf("the sound comes back as %+v", s)
 	}
 	if _, err := (&latent.LTXVSeparateAVLatent{Joined: video}).Run(nodes.TestContext(t.Context(), nodes.Services{})); err == nil {
-		t.Error("a film without sound was taken apart")
+		t.Error("a video without audio was taken apart")
 	}
 }
 

@@ -11,7 +11,7 @@ func init() {
 	nodes.Register(&FreSca{})
 }
 
-// ModelSamplingLTXV sets the shift of LTX-Video for a size of film.
+// ModelSamplingLTXV sets the shift of LTX-Video for a video size.
 type ModelSamplingLTXV struct {
 	Model     *engine.Model `in:"model" type:"MODEL"`
 	MaxShift  float64       `in:"max_shift" default:"2.05" min:"0.0" max:"100.0" step:"0.01"`

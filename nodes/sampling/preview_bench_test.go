@@ -84,7 +84,7 @@ func BenchmarkPreviews(b *testing.B) {
 	}
 	at := tinyDecoder(b)
 	methods := []string{preview.None, preview.LatentToRGB, preview.TAESD}
-	processor, wall, images := map[string]time.Duration{}, map[string]time.Duration{}, map[string]int64{}
+	cpu, wall, images := map[string]time.Duration{}, map[string]time.Duration{}, map[string]int64{}
 	run := func(method string) {
 		w := &watcher{}
 		ctx := nodes.NewContext(context.WithoutCancel(b.Context()), nodes.Call{
@@ -95,18 +95,18 @@ func BenchmarkPreviews(b *testing.B) {
 			Model: model, Seed: 1, Steps: steps, CFG: 7, Sampler: "euler", Scheduler: "normal", Positive: prompt, Negative: prompt,
 			Latent: engine.Latent{Samples: tensor.New(1, 4, 32, 32), DownscaleRatio: 8}, Denoise: 1,
 		}
-		start, used := time.Now(), usage.Processor()
+		start, used := time.Now(), usage.CPU()
 		if _, err := k.Run(ctx); err != nil {
 			b.Fatal(err)
 		}
 		wall[method] += time.Since(start)
-		processor[method] += usage.Processor() - used
+		cpu[method] += usage.CPU() - used
 		images[method] += w.images.Load()
 	}
 	for _, m := range methods { // what is made once
 		run(m)
 	}
-	clear(processor)
+	clear(cpu)
 	clear(wall)
 	clear(images)
 	for b.Loop() {
@@ -119,9 +119,9 @@ func BenchmarkPreviews(b *testing.B) {
 	}
 	b.ReportMetric(wall[preview.None].Seconds()/float64(b.N)/steps, "s/step")
 	for _, m := range methods[1:] {
-		b.ReportMetric(more(processor, m), m+"-processor-%")
+		b.ReportMetric(more(cpu, m), m+"-cpu-%")
 		b.ReportMetric(more(wall, m), m+"-wall-%")
-		b.ReportMetric(float64(images[m])/float64(b.N), m+"-pictures")
+		b.ReportMetric(float64(images[m])/float64(b.N), m+"-images")
 	}
 }
 
@@ -154,11 +154,11 @@ func BenchmarkPreviewImage(b *testing.B) {
 			}
 			makeImage() // the decoder is made once
 			b.ReportAllocs()
-			used := usage.Processor()
+			used := usage.CPU()
 			for b.Loop() {
 				makeImage()
 			}
-			b.ReportMetric((usage.Processor()-used).Seconds()*1000/float64(b.N), "cpu-ms/picture")
+			b.ReportMetric((usage.CPU()-used).Seconds()*1000/float64(b.N), "cpu-ms/image")
 		})
 	}
 }

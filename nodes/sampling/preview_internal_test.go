@@ -51,7 +51,7 @@ func TestEveryStepIsTold(t *testing.T) {
 	t.Parallel()
 	l := report(t.Context(), t, 3, tensor.New(1, 4, 8, 8))
 	if l.images == 0 {
-		t.Error("no picture was made")
+		t.Error("no image was made")
 	}
 	seen := map[float64]bool{}
 	for i, v := range l.values {
@@ -68,7 +68,7 @@ func TestLatentsWithoutImageReportProgress(t *testing.T) {
 	t.Parallel()
 	l := report(t.Context(), t, 1, tensor.New(1, 3, 8, 8))
 	if len(l.values) != 1 || l.values[0] != 1 || l.images != 0 {
-		t.Errorf("told %v with %d pictures", l.values, l.images)
+		t.Errorf("told %v with %d images", l.values, l.images)
 	}
 }
 

@@ -73,16 +73,16 @@ func TestAppDemo(t *testing.T) {
 	}
 	p.Fill("[data-node='6'] textarea", "a red house under a blue sky")
 	p.Click("#run")
-	p.WaitFor("the picture is there", done)
+	p.WaitFor("the image is there", done)
 	p.Shot("done")
 	if w := browser.Eval[int](p, "document.querySelector('.frame img').naturalWidth"); w != 64 {
-		t.Errorf("the picture is %d wide, want 64", w)
+		t.Errorf("the image is %d wide, want 64", w)
 	}
 	if seed := browser.Eval[string](p, "document.querySelector('[data-input=seed] input').value"); seed != "42" {
 		t.Errorf("the first run used seed %s, want the workflow's own", seed)
 	}
 	p.Click("#run")
-	p.WaitFor("there are two pictures", "document.querySelectorAll('.strip li').length === 2")
+	p.WaitFor("there are two images", "document.querySelectorAll('.strip li').length === 2")
 	if seed := browser.Eval[string](p, "document.querySelector('[data-input=seed] input').value"); seed == "42" {
 		t.Error("the second run used the same seed, which was not kept")
 	}
@@ -109,7 +109,7 @@ func TestAppDemo(t *testing.T) {
 func checkGallery(t *testing.T, p *browser.Page) {
 	t.Helper()
 	p.Click("a[data-view=gallery]")
-	p.WaitFor("the gallery has pictures", "[...document.querySelectorAll('.grid img')].filter(i => i.complete && i.naturalWidth).length >= 2")
+	p.WaitFor("the gallery has images", "[...document.querySelectorAll('.grid img')].filter(i => i.complete && i.naturalWidth).length >= 2")
 	p.Shot("gallery")
 	p.Click(".grid li:last-child .tile")
 	p.WaitFor("it is one of the two tiles, though a third run found its result in the cache", "document.querySelector('.lightbox').textContent.includes('2 of 2')")
@@ -206,7 +206,7 @@ func TestAppReload(t *testing.T) {
 	p.WaitFor("the page is connected again", "document.querySelector('#link-state').dataset.state === 'open'")
 	p.Forget()
 	p.Click("#run")
-	p.WaitFor("the picture is there", done)
+	p.WaitFor("the image is there", done)
 	p.Clean()
 }
 
@@ -248,7 +248,7 @@ func TestAppWithoutModel(t *testing.T) {
 	p.Fill("[data-input=width] input", "64")
 	p.Fill("[data-input=height] input", "64")
 	p.Click("#run")
-	p.WaitFor("the picture is there", done)
+	p.WaitFor("the image is there", done)
 	p.Clean()
 }
 
@@ -263,7 +263,7 @@ func TestAppWithKey(t *testing.T) {
 	p.Wait("#run")
 	p.WaitFor("the page is connected", "document.querySelector('#link-state').dataset.state === 'open'")
 	p.Click("#run")
-	p.WaitFor("the picture is there", done)
+	p.WaitFor("the image is there", done)
 	p.Clean()
 	browser.Eval[chromedp.Void](p, "fetch('/logout', {method: 'POST'})")
 	p.Click("#run")

@@ -25,7 +25,7 @@ func made(t *testing.T, setUp func(p *browser.Page)) (*browser.Server, *browser.
 	p.Goto("/app")
 	p.Wait("#run")
 	p.Click("#run")
-	p.WaitFor("the picture is there", done)
+	p.WaitFor("the image is there", done)
 	return s, p
 }
 
@@ -68,7 +68,7 @@ func TestAppPhone(t *testing.T) {
 			p.Shot("lightbox")
 			judge(t, p, "lightbox")
 			if got := browser.Eval[int](p, "document.querySelector('.lightbox').scrollWidth"); got > 390 {
-				t.Errorf("the picture's page is %d wide", got)
+				t.Errorf("the image's page is %d wide", got)
 			}
 			ground := browser.Eval[string](p, "getComputedStyle(document.body).backgroundColor")
 			if want := map[string]string{"light": "rgb(246, 246, 245)", "dark": "rgb(18, 19, 20)"}[scheme]; ground != want {
@@ -169,13 +169,13 @@ func TestAppKeyboard(t *testing.T) {
 	p.Press("a green tree")
 	p.Shot("focus-prompt")
 	p.Press(kb.Enter, chromedp.ModifierCtrl)
-	p.WaitFor("the picture is there", done)
+	p.WaitFor("the image is there", done)
 	if got := browser.Eval[string](p, "document.querySelector('[data-node=\"6\"] textarea').value"); got != "a green tree" {
 		t.Errorf("the prompt is %q", got)
 	}
 	reach(t, p, "the run button", "document.activeElement.id === 'run'")
 	p.Shot("focus-run")
-	reach(t, p, "the picture", "document.activeElement.matches('.frame-open')")
+	reach(t, p, "the image", "document.activeElement.matches('.frame-open')")
 	p.Press(kb.Enter)
 	p.Wait(".lightbox[open]")
 	p.WaitFor("its prompt is told", "document.querySelector('.words p')?.textContent === 'a green tree'")
@@ -184,7 +184,7 @@ func TestAppKeyboard(t *testing.T) {
 	}
 	p.Press(kb.Escape)
 	p.WaitGone(".lightbox")
-	p.WaitFor("the focus is back at the picture", "document.activeElement.matches('.frame-open')")
+	p.WaitFor("the focus is back at the image", "document.activeElement.matches('.frame-open')")
 	for i := 0; i < 80 && !browser.Eval[bool](p, "document.activeElement.matches('a[data-view=queue]')"); i++ {
 		p.Press(kb.Tab, chromedp.ModifierShift)
 	}

@@ -114,7 +114,7 @@ func TestAppHostile(t *testing.T) {
 	})))
 	p.WaitFor("the second is loaded", "document.querySelector('h1').textContent === 'evil'")
 	p.Click("#run")
-	p.WaitFor("the picture is there", done)
+	p.WaitFor("the image is there", done)
 	for _, view := range []string{"queue", "gallery", "history"} {
 		p.Click("a[data-view=" + view + "]")
 		p.Wait("main h1")

@@ -94,7 +94,7 @@ func TestAppDrop(t *testing.T) {
 	p.Drop("body", file(t, "large.json", seeded(18446744073709551614)))
 	p.WaitFor("the large seed is in the form", "document.querySelector('[data-input=seed] input').value === '18446744073709551614'")
 	p.Click("#run")
-	p.WaitFor("the picture is there", done)
+	p.WaitFor("the image is there", done)
 	if got := p.Text(".caption"); !bytes.Contains([]byte(got), []byte("seed 18446744073709551614")) {
 		t.Errorf("a seed of 64 bits became %q", got)
 	}
@@ -105,7 +105,7 @@ func TestAppDrop(t *testing.T) {
 	p.Drop("body", file(t, "other.json", seeded(1)))
 	p.WaitFor("another one is in the form", "document.querySelector('[data-input=seed] input').value === '1'")
 	p.Drop("body", made[0])
-	p.WaitFor("the saved picture's own seed is back", "document.querySelector('[data-input=seed] input').value === '18446744073709551614'")
+	p.WaitFor("the saved image's own seed is back", "document.querySelector('[data-input=seed] input').value === '18446744073709551614'")
 	p.Clean()
 }
 
@@ -148,7 +148,7 @@ func TestAppSaved(t *testing.T) {
 	p.ClickText(".saved strong", "kept one")
 	p.WaitFor("it is in the form", shown)
 	p.Click("#run")
-	p.WaitFor("the picture is there", done)
+	p.WaitFor("the image is there", done)
 	p.Clean()
 }
 
@@ -178,7 +178,7 @@ func TestAppPaste(t *testing.T) {
 		t.Fatal(err)
 	}
 	paste("body", "held.items.add(new File([Uint8Array.from(atob("+string(data)+"), c => c.charCodeAt(0))], 'image.png', {type: 'image/png'}));")
-	p.WaitFor("the picture's is in the form", "document.querySelector('[data-input=seed] input').value === '202'")
+	p.WaitFor("the image's is in the form", "document.querySelector('[data-input=seed] input').value === '202'")
 	paste("[data-node='6'] textarea", "held.setData('text/plain', "+jsString(seeded(203))+");")
 	paste("body", "held.setData('text/plain', 'only words');")
 	if got := browser.Eval[string](p, "document.querySelector('[data-input=seed] input').value"); got != "202" {
@@ -229,23 +229,23 @@ func TestAppImage(t *testing.T) {
 	p.Shot("open")
 	p.ClickText(".choice strong", "Image to image")
 	p.Wait(".drop-zone")
-	p.WaitFor("a picture is asked for", "document.querySelector('[data-input=image] .field-error').textContent.includes('needed')")
+	p.WaitFor("an image is asked for", "document.querySelector('[data-input=image] .field-error').textContent.includes('needed')")
 	p.Click("#run")
 	if n := len(p.Requests("^/prompt")); n != 0 {
-		t.Errorf("%d prompts were sent without a picture", n)
+		t.Errorf("%d prompts were sent without an image", n)
 	}
 	first, second := file(t, "first.png", smallPNG(t, 64)), file(t, "second.png", smallPNG(t, 72))
 	p.Drop(".drop-zone", first)
-	p.WaitFor("the picture is sent and shown", "document.querySelector('.input-picture').naturalWidth === 64")
+	p.WaitFor("the image is sent and shown", "document.querySelector('.input-picture').naturalWidth === 64")
 	p.Choose(".drop-zone input[type=file]", second)
-	p.WaitFor("the other picture is sent and shown", "document.querySelector('.input-picture').naturalWidth === 72")
-	p.Shot("picture")
+	p.WaitFor("the other image is sent and shown", "document.querySelector('.input-picture').naturalWidth === 72")
+	p.Shot("image")
 	if _, err := os.Stat(filepath.Join(s.Dir, "input", "first.png")); err != nil {
 		t.Error(err)
 	}
 	p.Fill("[data-input=steps] input", "2")
 	p.Click("#run")
-	p.WaitFor("the picture is there", done+" && document.querySelector('.frame img').naturalWidth === 72")
+	p.WaitFor("the image is there", done+" && document.querySelector('.frame img').naturalWidth === 72")
 	p.Clean()
 }
 

@@ -154,13 +154,13 @@ func TestFrontEndRuns(t *testing.T) {
 		t.Error("there were no previews")
 	}
 	f.command("Comfy.Canvas.FitView")
-	f.WaitFor("the picture is there", "app.rootGraph.nodes.find(n => n.comfyClass === 'SaveImage').imgs?.[0]?.naturalWidth === 64")
-	f.Shot("picture")
+	f.WaitFor("the image is there", "app.rootGraph.nodes.find(n => n.comfyClass === 'SaveImage').imgs?.[0]?.naturalWidth === 64")
+	f.Shot("image")
 	if len(f.Requests(`^/api/view\?filename=.*type=output`)) == 0 {
-		t.Error("the page has not fetched the picture")
+		t.Error("the page has not fetched the image")
 	}
 	f.command("Workspace.ToggleSidebarTab.assets")
-	f.WaitFor("the media panel shows the picture", "[...document.querySelectorAll('img')].some(i => i.src.includes('/api/view?') && i.naturalWidth && i.closest('.side-bar-panel, [class*=sidebar]'))")
+	f.WaitFor("the media panel shows the image", "[...document.querySelectorAll('img')].some(i => i.src.includes('/api/view?') && i.naturalWidth && i.closest('.side-bar-panel, [class*=sidebar]'))")
 	f.Shot("media-assets")
 	f.Clean(baseline...)
 }

@@ -27,7 +27,7 @@ func TestFrontEndWithKey(t *testing.T) {
 	f.load([]byte(tiny), "probe")
 	f.Forget()
 	f.run()
-	f.WaitFor("the picture is there", "app.rootGraph.nodes.find(n => n.comfyClass === 'SaveImage').imgs?.[0]?.naturalWidth === 64")
+	f.WaitFor("the image is there", "app.rootGraph.nodes.find(n => n.comfyClass === 'SaveImage').imgs?.[0]?.naturalWidth === 64")
 	f.Shot("with-key")
 	f.Clean(baseline...)
 	for _, r := range f.Requests("") {

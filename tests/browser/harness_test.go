@@ -99,7 +99,7 @@ func TestActions(t *testing.T) {
 	}
 	shot, err := os.ReadFile(p.Shot("phone"))
 	if err != nil || !strings.HasPrefix(string(shot), "\x89PNG") {
-		t.Errorf("the picture: %v", err)
+		t.Errorf("the image: %v", err)
 	}
 }
 

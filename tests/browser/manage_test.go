@@ -314,7 +314,7 @@ func TestAppWithStore(t *testing.T) {
 	p.Type("#key", first+"\r")
 	p.Wait("#run")
 	p.Click("#run")
-	p.WaitFor("the picture is there", done)
+	p.WaitFor("the image is there", done)
 	p.Shot("signed-in")
 	p.Click("a[href=manage]")
 	p.Wait(".list")
@@ -354,7 +354,7 @@ func TestAppAsGuest(t *testing.T) {
 	p.Fill(".flow-form textarea", "a green house")
 	p.Fill(".flow-form .seed input", "18446744073709551615")
 	p.Click(".flow-form .run")
-	p.WaitFor("the picture is there", done)
+	p.WaitFor("the image is there", done)
 	p.Shot("guest")
 	if n := p.Count("#tabs a"); n != 4 {
 		t.Errorf("a guest has %d pages, want 4", n)

@@ -24,7 +24,7 @@ const (
 const Patience = 60 * time.Second
 
 // Page is one tab with a profile of its own. Its methods fail the test when something does not work out, and take a
-// image named "failed" first.
+// screenshot named "failed" first.
 type Page struct {
 	t     testing.TB
 	base  string
@@ -71,7 +71,7 @@ func (p *Page) Do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// fail takes an image and ends the test.
+// fail takes a screenshot and ends the test.
 func (p *Page) fail(what string, err error) {
 	p.t.Helper()
 	if shot, shotErr := p.capture(); shotErr == nil {

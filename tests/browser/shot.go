@@ -18,7 +18,7 @@ func (p *Page) Shot(name string) string {
 	p.t.Helper()
 	shot, err := p.capture()
 	if err != nil {
-		p.t.Fatalf("taking the picture %s: %v", name, err)
+		p.t.Fatalf("taking the screenshot %s: %v", name, err)
 	}
 	path, err := p.save(name, shot)
 	if err != nil {
@@ -40,7 +40,7 @@ func (p *Page) save(name string, data []byte) (string, error) {
 	}
 	path := filepath.Join(dir, fileName.ReplaceAllString(name, "_")+".png")
 	if err := os.WriteFile(path, data, 0o644); err != nil {
-		return "", fmt.Errorf("keeping a picture: %w", err)
+		return "", fmt.Errorf("saving a screenshot: %w", err)
 	}
 	return path, nil
 }

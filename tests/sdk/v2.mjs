@@ -1,5 +1,5 @@
 // Drives the Comfy API v2 with the npm package @comfyorg/sdk as it is: upload, dedup, job, events, download, cancel, errors.
-// Run with COMFY_BASE_URL set, and COMFY_TEST_PICTURE naming a PNG.
+// Run with COMFY_BASE_URL set, and COMFY_TEST_IMAGE naming a PNG.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 
@@ -21,10 +21,10 @@ const workflow = () =>
   });
 
 // Upload, and the same bytes again.
-const asset = client.assets.fromFile(process.env.COMFY_TEST_PICTURE);
+const asset = client.assets.fromFile(process.env.COMFY_TEST_IMAGE);
 await asset.commit();
 assert.equal(asset.createdNew, true);
-const twin = client.assets.fromFile(process.env.COMFY_TEST_PICTURE);
+const twin = client.assets.fromFile(process.env.COMFY_TEST_IMAGE);
 await twin.commit();
 assert.equal(twin.createdNew, false);
 assert.equal(twin.hash, asset.hash);
@@ -57,8 +57,8 @@ const bytes = Buffer.from(await outputs[0].toBytes());
 assert.equal(bytes.subarray(1, 4).toString(), "PNG");
 const part = Buffer.from(await outputs[0].toBytes({ range: [0, 4] }));
 assert.deepEqual(part, bytes.subarray(0, 5));
-const picture = await readFile(process.env.COMFY_TEST_PICTURE);
-assert.equal(bytes.readUInt32BE(16), 2 * picture.readUInt32BE(16));
+const image = await readFile(process.env.COMFY_TEST_IMAGE);
+assert.equal(bytes.readUInt32BE(16), 2 * image.readUInt32BE(16));
 
 // Found again by its id alone, with its workflow.
 const again = await client.jobs.get(job.id);

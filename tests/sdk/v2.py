@@ -1,5 +1,5 @@
 """Drives the Comfy API v2 with the PyPI package comfy-sdk as it is: upload, dedup, job, events, download, cancel, lists,
-errors; the synchronous and the asynchronous client. Run with COMFY_BASE_URL set, and COMFY_TEST_PICTURE naming a PNG."""
+errors; the synchronous and the asynchronous client. Run with COMFY_BASE_URL set, and COMFY_TEST_IMAGE naming a PNG."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ import comfy_sdk
 from comfy_sdk import AsyncComfy, Comfy
 from comfy_sdk.events import OutputReady, StatusChange
 
-PICTURE = os.environ["COMFY_TEST_PICTURE"]
+IMAGE = os.environ["COMFY_TEST_IMAGE"]
 KEY = os.environ.get("COMFY_API_KEY") or None
 
 
@@ -36,14 +36,14 @@ def code(call):
 
 
 def synchronous():
-    with open(PICTURE, "rb") as f:
-        picture = f.read()
+    with open(IMAGE, "rb") as f:
+        image = f.read()
     with Comfy(api_key=KEY) as client:
         # Bytes of its own, so that the upload is a new one even behind the other SDK's.
-        asset = client.assets.from_bytes(picture + b"python", filename="photo.png")
+        asset = client.assets.from_bytes(image + b"python", filename="photo.png")
         asset.commit()
         assert asset.created_new is True
-        twin = client.assets.from_bytes(picture + b"python", filename="photo.png")
+        twin = client.assets.from_bytes(image + b"python", filename="photo.png")
         twin.commit()
         assert twin.created_new is False and twin.hash == asset.hash
 
@@ -63,7 +63,7 @@ def synchronous():
 
         (output,) = job.get_outputs("3")
         png = output.to_bytes()
-        assert png[1:4] == b"PNG" and width(png) == 2 * width(picture)
+        assert png[1:4] == b"PNG" and width(png) == 2 * width(image)
         assert output.to_bytes(range=(0, 4)) == png[:5]
         with tempfile.TemporaryDirectory() as folder:
             path = output.to_file(os.path.join(folder, "out.png"))
@@ -94,7 +94,7 @@ def synchronous():
 async def asynchronous():
     async with AsyncComfy(api_key=KEY) as client:
         wf = client.workflows.from_json(graph())
-        wf.set_input("1", "image", client.assets.from_file(PICTURE))
+        wf.set_input("1", "image", client.assets.from_file(IMAGE))
         job = await client.submit(wf)
         async for event in job.events():
             pass

@@ -45,7 +45,7 @@ func (n *lazyMixImages) Run(*nodes.Context) (nodes.Result, error) {
 		return nodes.Out(n.Image2), nil
 	}
 	if !tensor.SameShape(n.Image1, n.Image2) || len(n.Mask.Data)*n.Image1.Dim(-1) != len(n.Image1.Data) {
-		return nodes.Result{}, nodes.Errorf("RuntimeError", "mixing pictures of %v and %v by a mask of %v: sizes differ", n.Image1.Shape, n.Image2.Shape, n.Mask.Shape)
+		return nodes.Result{}, nodes.Errorf("RuntimeError", "mixing images of %v and %v by a mask of %v: sizes differ", n.Image1.Shape, n.Image2.Shape, n.Mask.Shape)
 	}
 	out, channels := tensor.New(n.Image1.Shape...), n.Image1.Dim(-1)
 	for i := range out.Data {

@@ -4,8 +4,8 @@ package usage
 
 import "time"
 
-// Processor returns 0: this system is not asked.
-func Processor() time.Duration { return 0 }
+// CPU returns 0: this system is not asked.
+func CPU() time.Duration { return 0 }
 
 // Children returns 0: this system is not asked.
 func Children() time.Duration { return 0 }

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Processor returns the CPU time of this process, or 0 if the system does not report it.
-func Processor() time.Duration { return used(syscall.RUSAGE_SELF) }
+// CPU returns the CPU time of this process, or 0 if the system does not report it.
+func CPU() time.Duration { return used(syscall.RUSAGE_SELF) }
 
-// Children is Processor for the child processes that have ended and were waited for.
+// Children is CPU for the child processes that have ended and were waited for.
 func Children() time.Duration { return used(syscall.RUSAGE_CHILDREN) }
 
 func used(who int) time.Duration {

@@ -158,7 +158,7 @@ func (b *bench) print(out io.Writer, title string) error {
 	}
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	const mib = 1 << 20
-	fmt.Fprintf(t, "%s\n%s\n\n", title, measure.Processor())
+	fmt.Fprintf(t, "%s\n%s\n\n", title, measure.CPU())
 	fmt.Fprintf(t, "start to first answer\t%.2f s\t%.2f CPU s\n", b.start.Seconds(), b.idle.CPU.Seconds())
 	fmt.Fprintf(t, "idle memory\t%d MiB\t\n", b.idle.RSS/mib)
 	for i, r := range b.runs {

@@ -125,9 +125,9 @@ func measure(c call, rounds int) (float64, error) {
 		}
 		runtime.GC()
 		ctx := nodes.NewContext(context.Background(), nodes.Call{ID: "1", Services: nodes.Services{Folders: fs}, Inputs: values})
-		before := usage.Processor() + usage.Children()
+		before := usage.CPU() + usage.Children()
 		_, err = n.Run(ctx)
-		spent := usage.Processor() + usage.Children() - before
+		spent := usage.CPU() + usage.Children() - before
 		ctx.Release()
 		if err != nil {
 			return 0, err

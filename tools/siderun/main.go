@@ -94,7 +94,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s\n%s, medians of %d\n", measure.Processor(), time.Now().UTC().Format("2006-01-02 15:04 MST"), o.rounds)
+	fmt.Fprintf(out, "%s\n%s, medians of %d\n", measure.CPU(), time.Now().UTC().Format("2006-01-02 15:04 MST"), o.rounds)
 	for _, s := range chosen {
 		t := newTable(s, o.sides())
 		for round := range o.rounds {

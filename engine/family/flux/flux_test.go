@@ -149,7 +149,7 @@ func TestInputs(t *testing.T) {
 		t.Errorf("reference latent %v, want it as the network reads it", ref)
 	}
 	c.Values[sampling.KeyGuidance] = nil
-	c.Values[sampling.KeyReferences] = "a picture"
+	c.Values[sampling.KeyReferences] = "an image"
 	if _, err = m.Inputs(c, r); err == nil || !strings.Contains(err.Error(), "reference_latents") {
 		t.Errorf("a text as reference latents: %v", err)
 	}

@@ -21,16 +21,16 @@ import (
 	"comfygo/tests/golden"
 )
 
-// pictured is what testdata/images.py recorded.
-type pictured struct {
+// recordedImages is what testdata/images.py recorded.
+type recordedImages struct {
 	Shapes map[string][][2]any `json:"shapes"`
 	Tokens []int32             `json:"tokens"`
 	values *inner.Tensors
 }
 
-func images(t *testing.T) pictured {
+func images(t *testing.T) recordedImages {
 	t.Helper()
-	var p pictured
+	var p recordedImages
 	if err := inner.ReadJSON("testdata/images.json", &p); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func images(t *testing.T) pictured {
 	return p
 }
 
-func (p pictured) compare(t *testing.T, name string, got []float32) {
+func (p recordedImages) compare(t *testing.T, name string, got []float32) {
 	t.Helper()
 	want, err := p.values.Get(name)
 	if err != nil {

@@ -124,7 +124,7 @@ func (v *VAE) frames(n int) int {
 func (v *VAE) Decode(ctx context.Context, run family.Runner, z *tensor.Tensor) (*tensor.Tensor, error) {
 	x := taesd.Mapped(swapped(z.Index(0)), func(f float32) float32 { return f * v.Scale })
 	n := x.Dim(0)
-	out, err := run.Run(ctx, family.Graph{Part: "film decoder", Variant: family.Digest(n), Build: func(s family.Spec) (*onnx.Graph, error) {
+	out, err := run.Run(ctx, family.Graph{Part: "video decoder", Variant: family.Digest(n), Build: func(s family.Spec) (*onnx.Graph, error) {
 		return DecoderGraph(v.decoder, v.Config, n, s)
 	}}, []family.Value{family.Floats("z", x)}, "out")
 	if err != nil {
@@ -199,7 +199,7 @@ func (v *VAE) Encode(ctx context.Context, run family.Runner, x *tensor.Tensor) (
 // encodeFrames turns frames [T,3,H,W] into latents [T',C,H',W'].
 func (v *VAE) encodeFrames(ctx context.Context, run family.Runner, x *tensor.Tensor) (*tensor.Tensor, error) {
 	n := x.Dim(0)
-	out, err := run.Run(ctx, family.Graph{Part: "film encoder", Variant: family.Digest(n), Build: func(s family.Spec) (*onnx.Graph, error) {
+	out, err := run.Run(ctx, family.Graph{Part: "video encoder", Variant: family.Digest(n), Build: func(s family.Spec) (*onnx.Graph, error) {
 		return EncoderGraph(v.encoder, v.Config, n, s)
 	}}, []family.Value{family.Floats("pixels", gatherPixels(x, v.Patch))}, "moments")
 	if err != nil {

@@ -4,8 +4,8 @@ import (
 	"github.com/shirou/gopsutil/v4/cpu"
 )
 
-// Processor describes the CPU for a report to the user.
-type Processor struct {
+// CPU describes the CPU for a report to the user.
+type CPU struct {
 	Model    string
 	Cores    int // physical cores that this process may use
 	Features []string
@@ -14,9 +14,9 @@ type Processor struct {
 // interesting are the instruction sets that decide how fast models run.
 var interesting = []string{"avx", "avx2", "f16c", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "bf16"}
 
-// ReadProcessor returns the system's data of the CPU; unknown fields stay empty.
-func ReadProcessor() Processor {
-	p := Processor{Cores: PhysicalCores()}
+// ReadCPU returns the system's data of the CPU; unknown fields stay empty.
+func ReadCPU() CPU {
+	p := CPU{Cores: PhysicalCores()}
 	infos, err := cpu.Info()
 	if err != nil || len(infos) == 0 {
 		return p
