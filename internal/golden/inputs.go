@@ -1,6 +1,9 @@
 package golden
 
 import (
+	"encoding/binary"
+	"math"
+
 	"comfygo/engine/tensor"
 	"comfygo/internal/recipe"
 )
@@ -21,9 +24,42 @@ func Image(name string, b, h, w, c int) *tensor.Tensor {
 }
 
 // Scale multiplies a recipe's values by a factor in float32, as the goldens' makers did, and returns t.
+//
+//go:norace
 func Scale(t *tensor.Tensor, factor float32) *tensor.Tensor {
 	for i := range t.Data {
 		t.Data[i] *= factor
 	}
 	return t
+}
+
+// Times multiplies a recipe's values by a factor in float64, as the goldens' makers did, and returns t.
+//
+//go:norace
+func Times(t *tensor.Tensor, factor float64) *tensor.Tensor {
+	for i, x := range t.Data {
+		t.Data[i] = float32(float64(x) * factor)
+	}
+	return t
+}
+
+// Over divides a recipe's values in float64, as the goldens' makers did, and returns t.
+//
+//go:norace
+func Over(t *tensor.Tensor, divisor float64) *tensor.Tensor {
+	for i, x := range t.Data {
+		t.Data[i] = float32(float64(x) / divisor)
+	}
+	return t
+}
+
+// Bytes returns the values as the little-endian bytes of a file.
+//
+//go:norace
+func Bytes(values []float32) []byte {
+	out := make([]byte, 4*len(values))
+	for i, v := range values {
+		binary.LittleEndian.PutUint32(out[4*i:], math.Float32bits(v))
+	}
+	return out
 }

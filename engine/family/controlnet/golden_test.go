@@ -36,11 +36,7 @@ func source(t *testing.T, prefix string, list []made) weights.Source {
 	var entries []weights.Entry
 	for _, m := range list {
 		name, x := m.tensor(prefix)
-		e := weights.Entry{Name: name, DType: dtype.F32, Shape: x.Shape, Data: make([]byte, 4*x.Len()), File: prefix}
-		if err := weights.FromFloat32(e.Data, x.Data, dtype.F32); err != nil {
-			t.Fatal(err)
-		}
-		entries = append(entries, e)
+		entries = append(entries, weights.Entry{Name: name, DType: dtype.F32, Shape: x.Shape, Data: golden.Bytes(x.Data), File: prefix})
 	}
 	src, err := weights.Memory(prefix, entries...)
 	if err != nil {

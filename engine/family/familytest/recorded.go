@@ -39,22 +39,21 @@ func Recorded(t *testing.T, path, salt string) (*inner.Tensors, weights.Source) 
 			shape = append(shape, int(n.(float64)))
 		}
 		v := golden.Normal(salt+"/"+key, shape...)
-		for i, x := range v.Data {
-			switch {
-			case strings.HasSuffix(key, "running_var"):
+		switch {
+		case strings.HasSuffix(key, "running_var"):
+			for i, x := range v.Data {
 				v.Data[i] = float32(1 + float64(x)*float64(x)/8)
-			case len(shape) > 1:
-				v.Data[i] = float32(float64(x) / math.Sqrt(float64(tensor.Count(shape[1:]))))
-			case strings.HasSuffix(key, "weight"):
-				v.Data[i] = float32(1 + float64(x)/8)
-			default:
-				v.Data[i] = float32(float64(x) / 10)
 			}
+		case len(shape) > 1:
+			inner.Over(v, math.Sqrt(float64(tensor.Count(shape[1:]))))
+		case strings.HasSuffix(key, "weight"):
+			for i, x := range v.Data {
+				v.Data[i] = float32(1 + float64(x)/8)
+			}
+		default:
+			inner.Over(v, 10)
 		}
-		data := make([]byte, 4*len(v.Data))
-		if err := weights.FromFloat32(data, v.Data, dtype.F32); err != nil {
-			t.Fatal(err)
-		}
+		data := inner.Bytes(v.Data)
 		list = append(list, weights.Entry{Name: key, DType: dtype.F32, TypeName: "F32", Shape: shape, Data: data})
 	}
 	return stored, described{dryrun.Described(list), doc.Metadata}

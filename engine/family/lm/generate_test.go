@@ -58,24 +58,21 @@ func weightsOf(t *testing.T, name string, shapes [][2]any) weights.Source {
 			shape = append(shape, int(n.(float64)))
 		}
 		v := golden.Normal(name+"/"+key, shape...)
-		for i, x := range v.Data {
-			switch {
-			case strings.HasSuffix(key, "embed_tokens.weight"):
-				v.Data[i] = x / 4
-			case strings.HasSuffix(key, "bias"):
-				v.Data[i] = x / 10
-			case len(shape) == 1 && gemma || strings.HasSuffix(key, "soft_emb_norm.weight"):
-				v.Data[i] = x / 8
-			case len(shape) == 1:
+		switch {
+		case strings.HasSuffix(key, "embed_tokens.weight"):
+			inner.Over(v, 4)
+		case strings.HasSuffix(key, "bias"):
+			inner.Over(v, 10)
+		case len(shape) == 1 && gemma || strings.HasSuffix(key, "soft_emb_norm.weight"):
+			inner.Over(v, 8)
+		case len(shape) == 1:
+			for i, x := range v.Data {
 				v.Data[i] = 1 + x/8
-			default:
-				v.Data[i] = float32(float64(x) / math.Sqrt(float64(tensor.Count(shape[1:]))))
 			}
+		default:
+			inner.Over(v, math.Sqrt(float64(tensor.Count(shape[1:]))))
 		}
-		data := make([]byte, 4*len(v.Data))
-		if err := weights.FromFloat32(data, v.Data, dtype.F32); err != nil {
-			t.Fatal(err)
-		}
+		data := inner.Bytes(v.Data)
 		list = append(list, weights.Entry{Name: key, DType: dtype.F32, TypeName: "F32", Shape: shape, Data: data})
 	}
 	return dryrun.Described(list)

@@ -42,21 +42,17 @@ func recorded(t *testing.T, name string) (*inner.Tensors, weights.Source) {
 			shape = append(shape, int(n.(float64)))
 		}
 		v := golden.Normal("wan/"+key, shape...)
-		scale := 1 / math.Sqrt(float64(tensor.Count(shape[1:])))
-		for i, x := range v.Data {
-			switch {
-			case strings.HasSuffix(key, "gamma"):
+		switch {
+		case strings.HasSuffix(key, "gamma"):
+			for i, x := range v.Data {
 				v.Data[i] = 1 + x/8
-			case strings.HasSuffix(key, "bias"):
-				v.Data[i] = x / 10
-			default:
-				v.Data[i] = float32(float64(x) * scale)
 			}
+		case strings.HasSuffix(key, "bias"):
+			inner.Over(v, 10)
+		default:
+			inner.Times(v, 1/math.Sqrt(float64(tensor.Count(shape[1:]))))
 		}
-		data := make([]byte, 4*len(v.Data))
-		if err := weights.FromFloat32(data, v.Data, dtype.F32); err != nil {
-			t.Fatal(err)
-		}
+		data := inner.Bytes(v.Data)
 		list = append(list, weights.Entry{Name: key, DType: dtype.F32, TypeName: "F32", Shape: shape, Data: data})
 	}
 	return stored, dryrun.Described(list)
