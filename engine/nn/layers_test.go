@@ -48,8 +48,8 @@ func (s stored) Close() error                { return nil }
 
 // targets are those whose graphs a CPU can run.
 var targets = map[string]nn.Target{
-	"prepared": {Compute: dtype.F32, Block: 16},
-	"mapped":   {Compute: dtype.F32, Block: 16, Lean: true},
+	"prepared": {Compute: dtype.F32, Block: graphtest.Block()},
+	"mapped":   {Compute: dtype.F32, Block: graphtest.Block(), Lean: true},
 	"cuda":     {CUDA: true, Compute: dtype.F32},
 }
 
@@ -191,7 +191,7 @@ func TestGroupNorm(t *testing.T) {
 	t.Parallel()
 	all := maps.Clone(targets)
 	if graphtest.HasLinear() {
-		all["own"] = nn.Target{Compute: dtype.F32, Block: 16, Linear: true}
+		all["own"] = nn.Target{Compute: dtype.F32, Block: graphtest.Block(), Linear: true}
 	}
 	for _, c := range []struct {
 		shape         []int

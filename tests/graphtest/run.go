@@ -47,6 +47,15 @@ func HasLinear() bool {
 	return err == nil && lib.HasLinear()
 }
 
+// Block is the channel block of blocked convolutions on this CPU (ort.Runtime.NchwcBlock).
+func Block() int {
+	lib, err := library()
+	if err != nil {
+		return 0
+	}
+	return lib.NchwcBlock()
+}
+
 // Feed is an input of a graph under test: its value, and its shape as the graph declares it.
 type Feed struct {
 	Value ort.Value
