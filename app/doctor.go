@@ -98,6 +98,11 @@ func report(out io.Writer, findings []finding) error {
 func checkCPU() finding {
 	p := device.ReadCPU()
 	text := fmt.Sprintf("%s, %d cores, %s", p.Model, p.Cores, strings.Join(p.Features, " "))
+	if k := ort.Kernels(); k != "" {
+		text += "; models use this program's kernels for " + k
+	} else {
+		text += "; models use ONNX Runtime's kernels (this program's need AVX-512, or AVX2 with FMA and F16C)"
+	}
 	return finding{good, "cpu", strings.TrimSpace(strings.TrimPrefix(text, ", ")), ""}
 }
 

@@ -63,7 +63,7 @@ func build(cfg cli.Config, log *slog.Logger) (*parts, error) {
 	engineCfg.Watch = watchNetworks(p.tracer)
 	engineCfg.Others = func() { p.python.free() }
 	if engineCfg.Int8 && !ort.HasInt8() {
-		return nil, errors.New("--cpu-int8: this CPU has no AVX-512 VNNI, which products of 8-bit integers need: start without the flag")
+		return nil, errors.New("--cpu-int8: this CPU has neither VNNI nor AVX2, one of which products of 8-bit integers need: start without the flag")
 	}
 	p.engine = engine.New(engineCfg)
 	p.library = &library{cfg: cfg, cuda: m.cuda(), engine: p.engine}

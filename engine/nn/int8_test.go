@@ -14,11 +14,11 @@ import (
 )
 
 // TestLinearLayersInInt8 computes layers of weights that are stored in several types in 8-bit integers and in float32, from the same
-// file. The result is off by about a hundredth (see TestLinearInt8 in engine/ort), which also shows that integers were used.
+// file. The result is off by one or two hundredths (see testLinearInt8 in engine/ort), which also shows that integers were used.
 func TestLinearLayersInInt8(t *testing.T) {
 	t.Parallel()
 	if !graphtest.HasLinear() || !ort.HasInt8() {
-		t.Skip("this CPU has no AVX-512 VNNI")
+		t.Skip("this CPU has neither VNNI nor AVX2")
 	}
 	const rows, in, out = 65, 300, 40
 	x := golden.Normal("int8/x", rows, in)
@@ -65,7 +65,7 @@ func TestLinearLayersInInt8(t *testing.T) {
 				square += math.Pow(float64(v), 2)
 			}
 			if r := math.Sqrt(off / square); !(r > 1e-3 && r < 0.025) {
-				t.Errorf("the layer is off by %.4f of its root mean square, want about 0.01", r)
+				t.Errorf("the layer is off by %.4f of its root mean square, want 0.01 to 0.02", r)
 			}
 		})
 	}

@@ -305,7 +305,8 @@ func (p *peak) tiles(n *node) []int64 {
 	}
 	panel := 4 * places * in * width
 	hand := min(all, panels/places, max(1, most/max(1, panel)))
-	group := 4*places*hand*rows*width + min(weights, 4*places*in*rows)
+	transformed := max(weights, 4*places*rows*((hand+1)/2*128)) // the larger of the two rules for it
+	group := 4*places*hand*rows*width + min(transformed, 4*places*in*rows)
 	out := []int64{hand * panel}
 	for range threads {
 		out = append(out, group)

@@ -1,18 +1,18 @@
 // The operator Conv3x3 of domain "comfygo": a 3x3 convolution with stride one and a border of zeros, plus bias and sum, for
 // a weight in the type of its file. winograd.h has the transforms and gemm.h the products.
 #include "ops.h"
-#include "winograd.h"
 
 enum {
   GROUP = 4,               // strips of output channels that a task computes together
   MOST_INPUT = 24 << 20,   // bytes of transformed input at a time
   MOST_PRODUCTS = 288,     // panels of tiles at a time by places: their products go through the second-level cache
-  MOST_WEIGHTS = 768 << 10,  // bytes of transformed weights at a time, which stay in the second-level cache
+  MOST_WEIGHTS = 768 << 10,  // bytes of transformed weights at a time with AVX-512
   APART = 16               // values between places, so that they do not compete for the same sets of a cache
 };
 
 typedef struct {
   const cg_kernel *k;
+  const cg_simd *simd;
   const float *x;
   const char *w;
   int type;
@@ -74,7 +74,7 @@ static void transform_input(void *arg, size_t channel) {
     size_t lane = done % CG_NR, n = least(least(16, c->across - p.col), least(CG_NR - lane, c->count - done));
     const float *at[CG_MOST_ROWS];
     for (size_t i = 0; i < c->rows; i++) at[i] = rows + i * step + c->side * p.col;
-    cg_winograd_input((int)c->side, at, n, c->input + (done / CG_NR * c->in + channel) * CG_NR + lane, c->input_step);
+    c->simd->winograd.input((int)c->side, at, n, c->input + (done / CG_NR * c->in + channel) * CG_NR + lane, c->input_step);
     done += n;
   }
   cg_free(c->k, rows);
@@ -90,7 +90,7 @@ static void put(const conv *c, size_t channel, size_t panel, const float *pixels
     size_t high = least(c->side, c->height - c->side * p.row);
     size_t at = ((p.image * c->out + channel) * c->height + c->side * p.row) * c->width + c->side * p.col;
     for (size_t row = 0; row < high; row++, at += c->width) {
-      cg_add3(pixels + (row * CG_NR + done) * c->side, bias, c->sum ? c->sum + at : NULL, c->y + at, wide);
+      c->simd->winograd.add3(pixels + (row * CG_NR + done) * c->side, bias, c->sum ? c->sum + at : NULL, c->y + at, wide);
     }
     done += run;
   }
@@ -105,21 +105,29 @@ static void multiply(const conv *c, size_t strips, size_t from, size_t depth, co
     for (size_t panel = 0; panel < c->panels; panel++) {
       const float *input = c->input + p * c->input_step + (panel * c->in + from) * CG_NR;
       for (size_t s = 0; s < strips; s++) {
-        cg_tile(weights + p * weight_step + s * depth * CG_MR, input, depth,
-                products + p * product_step + (s * c->panels + panel) * TILE, from > 0);
+        float *product = products + p * product_step + (s * c->panels + panel) * TILE;
+        c->simd->gemm.tile(weights + p * weight_step + s * depth * CG_MR, input, depth, product, from > 0);
       }
     }
   }
 }
 
+// depth_of is how many input channels are multiplied at a time, in steps of 128, the length of a chain of sums (gemm_kernels.h). Their transformed weights
+// stay in the second-level cache of CPUs with AVX-512. That of others is often smaller, and products that are fetched again
+// for the next channels cost more than weights: these may be as large as the products.
+static size_t depth_of(const conv *c) {
+  enum { UNIT = 128 };
+  size_t most = c->simd->lanes == 16 ? MOST_WEIGHTS / (c->places * GROUP * CG_MR * sizeof(float)) : (UNIT / 2) * c->panels + UNIT / 2;
+  most = most / UNIT * UNIT;
+  return least(most > UNIT ? most : UNIT, c->in);
+}
+
 // channels computes a group of output channels for the tiles in hand.
 static void channels(void *arg, size_t task) {
-  enum { TILE = CG_MR * CG_NR, UNIT = 128 };
+  enum { TILE = CG_MR * CG_NR };
   conv *c = arg;
   size_t first = task * GROUP * CG_MR, strips = (least(GROUP * CG_MR, c->out - first) + CG_MR - 1) / CG_MR;
-  size_t depth = MOST_WEIGHTS / (c->places * GROUP * CG_MR * sizeof(float)) / UNIT * UNIT;
-  depth = least(depth > UNIT ? depth : UNIT, c->in);
-  size_t weight_step = strips * depth * CG_MR + APART, product_step = strips * c->panels * TILE + APART;
+  size_t depth = depth_of(c), weight_step = strips * depth * CG_MR + APART, product_step = strips * c->panels * TILE + APART;
   size_t weight_size = c->type == CG_F32 ? 4 : 2;
   float *weights = cg_alloc(c->k, c->places * (weight_step + product_step) * sizeof(float));
   if (weights == NULL) {
@@ -131,8 +139,8 @@ static void channels(void *arg, size_t task) {
     size_t n = least(depth, c->in - from);
     for (size_t s = 0; s < strips; s++) {
       size_t row = first + s * CG_MR;
-      cg_winograd_weights((int)c->side, c->w + (row * c->in + from) * 9 * weight_size, c->type, c->in * 9, least(CG_MR, c->out - row), n,
-                          weights + s * n * CG_MR, weight_step);
+      const char *w = c->w + (row * c->in + from) * 9 * weight_size;
+      c->simd->winograd.weights((int)c->side, w, c->type, c->in * 9, least(CG_MR, c->out - row), n, weights + s * n * CG_MR, weight_step);
     }
     multiply(c, strips, from, n, weights, weight_step, products, product_step);
   }
@@ -140,7 +148,7 @@ static void channels(void *arg, size_t task) {
   for (size_t s = 0; s < strips; s++) {
     for (size_t i = 0; i < CG_MR && first + s * CG_MR + i < c->out; i++) {
       for (size_t panel = 0; panel < c->panels; panel++) {
-        cg_winograd_output((int)c->side, products + (s * c->panels + panel) * TILE + i * CG_NR, product_step, pixels);
+        c->simd->winograd.output((int)c->side, products + (s * c->panels + panel) * TILE + i * CG_NR, product_step, pixels);
         put(c, first + s * CG_MR + i, panel, pixels);
       }
     }
@@ -205,7 +213,7 @@ OrtStatus *cg_compute_conv(const cg_kernel *k, OrtKernelContext *ctx) {
   if (st == NULL) st = cg_get_input(k, ctx, 3, &sum);
   if (st) return st;
   if (w.rank != 4 || x.rank != 4 || x.type != CG_F32 || !cg_is_weight(w.type) || x.dims[1] != w.dims[1] || w.dims[2] != 3 ||
-      w.dims[3] != 3 || (bias.data && (bias.type != CG_F32 || bias.count != (size_t)w.dims[0])) || !cg_gemm_available()) {
+      w.dims[3] != 3 || (bias.data && (bias.type != CG_F32 || bias.count != (size_t)w.dims[0])) || k->simd == NULL) {
     return wrong(k);
   }
   x.dims[1] = w.dims[0];
@@ -213,7 +221,7 @@ OrtStatus *cg_compute_conv(const cg_kernel *k, OrtKernelContext *ctx) {
   if (sum.data && (sum.type != CG_F32 || sum.count != count)) return wrong(k);
   void *y = NULL;
   if ((st = cg_get_output(k, ctx, x.dims, x.rank, &y))) return st;
-  conv c = {.k = k, .x = x.data, .w = w.data, .type = w.type, .bias = bias.data, .sum = sum.data, .y = y};
+  conv c = {.k = k, .simd = k->simd, .x = x.data, .w = w.data, .type = w.type, .bias = bias.data, .sum = sum.data, .y = y};
   c.batch = (size_t)x.dims[0];
   c.in = (size_t)w.dims[1];
   c.out = (size_t)w.dims[0];

@@ -190,6 +190,8 @@ static OrtStatusPtr ORT_API_CALL create(const OrtCustomOp *op, const OrtApi *api
   if (k == NULL) return api->CreateStatus(ORT_FAIL, "comfygo: out of memory");
   k->api = api;
   k->kind = whole(op)->kind;
+  k->simd = cg_simd_of_cpu();
+  k->simd8 = cg_int8_of_cpu();
   OrtStatus *st = api->KernelInfoGetAllocator(info, OrtMemTypeDefault, &k->arena);
   if (st == NULL && k->kind == LINEAR) st = api->KernelInfoGetAttribute_int64(info, "gated", &k->gated);
   if (st == NULL && k->kind == LINEAR) st = api->KernelInfoGetAttribute_int64(info, "remember", &k->remember);

@@ -53,6 +53,6 @@
 //
 //   - GroupNorm(X, Weight, Bias, Shift?) normalises X [B,C,..] plus Shift [B,C] in groups of channels; SiLU follows when silu is set.
 //
-// Linear, Conv3x3 and GroupNorm need AVX-512: see Runtime.HasLinear. After is ignored: it only makes the conversion wait until that value is there, so that the wide copy of a weight
-// lives no longer than its use. With it the stored weights stay mapped from the user's file.
+// Linear, Conv3x3 and GroupNorm need AVX-512, or AVX2 with FMA and F16C: see Kernels. Their results are the same to the bit with either. After is ignored: it only makes the
+// conversion wait until that value is there, so that the wide copy of a weight lives no longer than its use. With it the stored weights stay mapped from the user's file.
 package ort

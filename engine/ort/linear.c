@@ -1,6 +1,5 @@
 // The operator Linear of domain "comfygo": y = x * transpose(w) + bias + sum for a weight in the type of its file, which is
 // converted panel by panel while it is used. See gemm.h for the blocks.
-#include "int8.h"
 #include "linear.h"
 
 enum {
@@ -17,7 +16,7 @@ static void strip(void *arg, size_t s) {
   size_t row = l->from + s * CG_MR, rows = cg_least(CG_MR, l->rows - row);
   for (size_t at = 0; at < l->depth; at += DEPTH) {
     size_t n = cg_least(DEPTH, l->depth - at);
-    cg_pack_strip(l->x + row * l->depth + at, l->depth, rows, n, packed + (at * l->strips + s * n) * CG_MR);
+    l->simd->gemm.pack_strip(l->x + row * l->depth + at, l->depth, rows, n, packed + (at * l->strips + s * n) * CG_MR);
   }
 }
 
@@ -46,10 +45,10 @@ void cg_finish_strip(const cg_linear *l, const cg_group *g, size_t strip, const 
     float *y = l->y + row * l->cols + g->col[i];
     if (l->k->gated) {
       const float *gate_bias = l->bias ? l->bias + g->row[own + i] : NULL;
-      cg_finish_gated(tiles + i * step, tiles + (own + i) * step, rows, g->cols[i], bias, gate_bias, y, l->cols);
+      l->simd->gemm.finish_gated(tiles + i * step, tiles + (own + i) * step, rows, g->cols[i], bias, gate_bias, y, l->cols);
     } else {
       const float *sum = l->sum ? l->sum + row * l->cols + g->col[i] : NULL;
-      cg_finish(tiles + i * step, rows, g->cols[i], bias, sum, y, l->cols);
+      l->simd->gemm.finish(tiles + i * step, rows, g->cols[i], bias, sum, y, l->cols);
     }
   }
 }
@@ -70,12 +69,12 @@ static void panels(void *arg, size_t task) {
   for (size_t at = 0; at < l->depth; at += DEPTH) {
     size_t n = cg_least(DEPTH, l->depth - at);
     for (size_t i = 0; i < g.panels; i++) {
-      cg_pack_panel(l->w + (g.row[i] * l->depth + at) * size, l->type, l->depth, g.cols[i], n, panel + i * n * CG_NR);
+      l->simd->gemm.pack_panel(l->w + (g.row[i] * l->depth + at) * size, l->type, l->depth, g.cols[i], n, panel + i * n * CG_NR);
     }
     for (size_t s = 0; s < l->strips; s++) {
       float *t = tiles + (whole ? 0 : s) * CG_MR * CG_NR;
       for (size_t i = 0; i < g.panels; i++) {
-        cg_tile((const float *)l->packed + (at * l->strips + s * n) * CG_MR, panel + i * n * CG_NR, n, t + i * step, at > 0);
+        l->simd->gemm.tile((const float *)l->packed + (at * l->strips + s * n) * CG_MR, panel + i * n * CG_NR, n, t + i * step, at > 0);
       }
       if (at + n == l->depth) cg_finish_strip(l, &g, s, t, step);
     }
@@ -85,7 +84,7 @@ static void panels(void *arg, size_t task) {
 
 // form is the form that a layer is computed in.
 static cg_form form(const cg_linear *l) {
-  if (l->k->int8 && l->rows >= FEW_ROWS && cg_int8_available()) return cg_form8(l);
+  if (l->k->int8 && l->rows >= FEW_ROWS && l->k->simd8) return cg_form8(l);
   return (cg_form){l->depth <= DEPTH ? STRIPS : FEW_STRIPS, CG_MR * l->depth * sizeof(float), strip, panels};
 }
 
@@ -121,10 +120,10 @@ OrtStatus *cg_compute_linear(cg_kernel *k, OrtKernelContext *ctx) {
   if (st) return st;
   if (w.rank != 2 || x.rank < 1 || x.type != CG_F32 || !cg_is_weight(w.type) || x.dims[x.rank - 1] != w.dims[1] ||
       (bias.data && (bias.type != CG_F32 || bias.count != (size_t)w.dims[0])) || (k->gated && w.dims[0] % 2) ||
-      !cg_gemm_available()) {
+      k->simd == NULL) {
     return wrong(k);
   }
-  cg_linear l = {.k = k, .x = x.data, .w = w.data, .type = w.type, .bias = bias.data, .sum = sum.data};
+  cg_linear l = {.k = k, .simd = k->simd, .x = x.data, .w = w.data, .type = w.type, .bias = bias.data, .sum = sum.data};
   l.depth = (size_t)w.dims[1];
   l.cols = (size_t)(k->gated ? w.dims[0] / 2 : w.dims[0]);
   x.dims[x.rank - 1] = (int64_t)l.cols;

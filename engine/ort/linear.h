@@ -9,6 +9,7 @@ enum { CG_GROUP = 4 };  // panels that a task computes together, so that a strip
 // cg_linear is a layer that is being computed.
 typedef struct {
   const cg_kernel *k;
+  const cg_simd *simd;
   const float *x;
   const char *w;
   int type;

@@ -1,5 +1,4 @@
 // The operator Linear with products of 8-bit integers: strips of x and panels of the weight are rounded while they are packed.
-#include "int8.h"
 #include "linear.h"
 
 enum {
@@ -12,7 +11,7 @@ enum {
 static void strip(void *arg, size_t s) {
   const cg_linear *l = arg;
   size_t row = l->from + s * CG_MR, rows = cg_least(CG_MR, l->rows - row);
-  cg_pack_strip8(l->x + row * l->depth, l->depth, rows, l->depth, (cg_strip8 *)l->packed + s * cg_groups8(l->depth));
+  l->k->simd8->strip(l->x + row * l->depth, l->depth, rows, l->depth, (cg_strip8 *)l->packed + s * cg_groups8(l->depth));
 }
 
 // panels computes the columns of one task.
@@ -31,12 +30,12 @@ static void panels(void *arg, size_t task) {
   for (size_t at = 0; at < all; at += block) {
     size_t n = cg_least(block, all - at), from = at * CG_STEP;
     for (size_t i = 0; i < g.panels; i++) {
-      cg_pack_panel8(l->w + (g.row[i] * l->depth + from) * size, l->type, l->depth, g.cols[i], cg_least(n * CG_STEP, l->depth - from), panel + i * n);
+      l->k->simd8->panel(l->w + (g.row[i] * l->depth + from) * size, l->type, l->depth, g.cols[i], cg_least(n * CG_STEP, l->depth - from), panel + i * n);
     }
     for (size_t s = 0; s < l->strips; s++) {
       float *t = tiles + (whole ? 0 : s) * TILE;
       for (size_t i = 0; i < g.panels; i++) {
-        cg_tile8((const cg_strip8 *)l->packed + s * all + at, panel + i * n, n, t + i * step, at > 0);
+        l->k->simd8->tile((const cg_strip8 *)l->packed + s * all + at, panel + i * n, n, t + i * step, at > 0);
       }
       if (at + n == all) cg_finish_strip(l, &g, s, t, step);
     }

@@ -17,6 +17,7 @@ type operands struct {
 	weight, x, bias, sum                 []float32 // the weight as its type rounds it
 	weightDims, xDims, biasDims, sumDims []int
 	stored                               []byte
+	threads                              int // of the session; 0 means two
 	dtype                                dtype.DType
 }
 
@@ -97,7 +98,11 @@ func (o *operands) session(t testing.TB, op string, attrs map[string][]int64) (*
 	}
 	g.nodes = []wireNode{{op: op, domain: "comfygo", in: in, out: []string{"y"}, ints: attrs}}
 	g.outputs[0].open = true
-	return newSession(t, g.spec(op)), values
+	spec := g.spec(op)
+	if o.threads > 0 {
+		spec.Threads = o.threads
+	}
+	return newSession(t, spec), values
 }
 
 func int64s(v []int) []int64 {
@@ -126,12 +131,9 @@ func near(t *testing.T, got []float32, want []float64, tolerance float64) {
 	}
 }
 
-// TestLinear compares with sums in float64, at sizes that fill blocks and that do not.
-func TestLinear(t *testing.T) {
+// testLinear compares with sums in float64, at sizes that fill blocks and that do not.
+func testLinear(t *testing.T) {
 	t.Parallel()
-	if !lib.HasLinear() {
-		t.Skip("this CPU has no AVX-512")
-	}
 	for _, c := range []struct {
 		rows, depth, cols int
 		dtype             dtype.DType
@@ -165,15 +167,12 @@ func TestLinear(t *testing.T) {
 	}
 }
 
-// TestLinearInt8 compares products of 8-bit integers with sums in float64, at sizes that fill groups, strips and panels and that do
+// testLinearInt8 compares products of 8-bit integers with sums in float64, at sizes that fill groups, strips and panels and that do
 // not. Numbers are rounded to 255 steps of their group's range, here about 3.3 root mean squares to each side: an error of 0.0075 for
-// each factor, and products of 0.0106 of the result's root mean square; no single value is further off than six times that, nor
-// a product of two than 0.2.
-func TestLinearInt8(t *testing.T) {
+// each factor, and products of 0.0106 of the result's root mean square. Without VNNI x is rounded to 127 steps, which makes
+// that 0.0168. No single value is further off than six times that, nor a product of two than 0.2.
+func testLinearInt8(t *testing.T) {
 	t.Parallel()
-	if !HasInt8() {
-		t.Skip("this CPU has no AVX-512 VNNI")
-	}
 	for _, c := range []struct {
 		rows, depth, cols int
 		dtype             dtype.DType
@@ -196,6 +195,9 @@ func TestLinearInt8(t *testing.T) {
 			o := operands{weightDims: []int{c.cols, c.depth}, xDims: []int{1, c.rows, c.depth}, biasDims: []int{c.cols}, sumDims: []int{1, c.rows, width}, dtype: c.dtype}
 			o.fill(c.bias, c.sum)
 			gated, tolerance := int64(0), 0.07
+			if Int8Kernels() == "AVX2" {
+				tolerance = 0.105
+			}
 			if c.gated {
 				gated, tolerance = 1, 0.2
 			}
@@ -210,13 +212,10 @@ func TestLinearInt8(t *testing.T) {
 	}
 }
 
-// TestLinearInt8Edges checks rows that scales are a trap for: zeros, tiny and huge numbers, one large number among small ones, and
+// testLinearInt8Edges checks rows that scales are a trap for: zeros, tiny and huge numbers, one large number among small ones, and
 // numbers that are not finite, which spoil their own row alone. Few rows are multiplied in float32.
-func TestLinearInt8Edges(t *testing.T) {
+func testLinearInt8Edges(t *testing.T) {
 	t.Parallel()
-	if !HasInt8() {
-		t.Skip("this CPU has no AVX-512 VNNI")
-	}
 	const rows, depth, cols = 64, 260, 5
 	o := operands{weightDims: []int{cols, depth}, xDims: []int{rows, depth}, dtype: dtype.F32}
 	o.fill(false, false)
@@ -230,6 +229,10 @@ func TestLinearInt8Edges(t *testing.T) {
 	o.x[5*depth+259] = float32(math.Inf(-1))
 	attrs := map[string][]int64{"gated": {0}, "remember": {0}, "int8": {1}}
 	got, want := o.run(t, "Linear", attrs), o.linear(rows, depth, cols, false)
+	tolerance := 0.15
+	if Int8Kernels() == "AVX2" {
+		tolerance = 0.24
+	}
 	for row := range rows {
 		line, right := got[row*cols:(row+1)*cols], want[row*cols:(row+1)*cols]
 		switch row {
@@ -246,7 +249,7 @@ func TestLinearInt8Edges(t *testing.T) {
 				}
 			}
 		default:
-			near(t, line, right, 0.15)
+			near(t, line, right, tolerance)
 		}
 	}
 	few := operands{weightDims: []int{cols, depth}, xDims: []int{63, depth}, dtype: dtype.F32}
@@ -263,13 +266,10 @@ func remembering(t *testing.T, rows, depth, cols int) (*operands, *Session, map[
 	return &o, s, values
 }
 
-// TestLinearRemembers runs a layer that keeps its last result: another x gives another result, even if only the last value
+// testLinearRemembers runs a layer that keeps its last result: another x gives another result, even if only the last value
 // differs, and the first x gives its own result again. One x and one result are kept.
-func TestLinearRemembers(t *testing.T) {
+func testLinearRemembers(t *testing.T) {
 	t.Parallel()
-	if !lib.HasLinear() {
-		t.Skip("this CPU has no AVX-512, and no graph has the operator")
-	}
 	const rows, depth, cols = 3, 20, 40
 	o, s, values := remembering(t, rows, depth, cols)
 	if n := s.Kept(); n != 0 {
@@ -288,12 +288,9 @@ func TestLinearRemembers(t *testing.T) {
 	}
 }
 
-// TestLinearRemembersAtOnce runs one session with two inputs from several goroutines: each gets the result of its own.
-func TestLinearRemembersAtOnce(t *testing.T) {
+// testLinearRemembersAtOnce runs one session with two inputs from several goroutines: each gets the result of its own.
+func testLinearRemembersAtOnce(t *testing.T) {
 	t.Parallel()
-	if !lib.HasLinear() {
-		t.Skip("this CPU has no AVX-512, and no graph has the operator")
-	}
 	const rows, depth, cols = 3, 20, 40
 	o, s, values := remembering(t, rows, depth, cols)
 	var group sync.WaitGroup
@@ -323,12 +320,9 @@ func TestLinearRemembersAtOnce(t *testing.T) {
 	}
 }
 
-// TestKeptResultsHaveALimit runs two layers over the same x, of which one copy is kept, and two results while there is room.
-func TestKeptResultsHaveALimit(t *testing.T) {
+// testKeptResultsHaveALimit runs two layers over the same x, of which one copy is kept, and two results while there is room.
+func testKeptResultsHaveALimit(t *testing.T) {
 	t.Parallel()
-	if !lib.HasLinear() {
-		t.Skip("this CPU has no AVX-512, and no graph has the operator")
-	}
 	const rows, depth, cols = 3, 20, 40
 	const x, result = 4 * rows * depth, 4 * rows * cols
 	for _, c := range []struct{ most, want int64 }{
@@ -385,13 +379,10 @@ func (o *operands) linear(rows, depth, cols int, gated bool) []float64 {
 	return out
 }
 
-// TestConv3x3 compares with sums in float64, at sizes that fill tiles, panels and strips and that do not. The transforms
+// testConv3x3 compares with sums in float64, at sizes that fill tiles, panels and strips and that do not. The transforms
 // multiply the rounding errors of the products by a few.
-func TestConv3x3(t *testing.T) {
+func testConv3x3(t *testing.T) {
 	t.Parallel()
-	if !lib.HasLinear() {
-		t.Skip("this CPU has no AVX-512")
-	}
 	for _, c := range []struct {
 		batch, in, out, height, width int
 		dtype                         dtype.DType
@@ -421,12 +412,9 @@ func TestConv3x3(t *testing.T) {
 	}
 }
 
-// TestConv3x3OfAnySize compares at sizes and channels drawn from a fixed seed.
-func TestConv3x3OfAnySize(t *testing.T) {
+// testConv3x3OfAnySize compares at sizes and channels drawn from a fixed seed.
+func testConv3x3OfAnySize(t *testing.T) {
 	t.Parallel()
-	if !lib.HasLinear() {
-		t.Skip("this CPU has no AVX-512")
-	}
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 24 {
 		batch, in, out, height, width := 1+r.IntN(3), 1+r.IntN(40), 1+r.IntN(60), 1+r.IntN(40), 1+r.IntN(70)
@@ -442,12 +430,9 @@ func TestConv3x3OfAnySize(t *testing.T) {
 	}
 }
 
-// TestConv3x3Adds adds up three convolutions, of which the second takes the memory of the first.
-func TestConv3x3Adds(t *testing.T) {
+// testConv3x3Adds adds up three convolutions, of which the second takes the memory of the first.
+func testConv3x3Adds(t *testing.T) {
 	t.Parallel()
-	if !lib.HasLinear() {
-		t.Skip("this CPU has no AVX-512")
-	}
 	const in, out, height, width = 16, 16, 35, 51
 	o := operands{weightDims: []int{out, in, 3, 3}, xDims: []int{1, in, height, width}, dtype: dtype.F16}
 	o.fill(false, false)

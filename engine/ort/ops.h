@@ -2,9 +2,10 @@
 #ifndef COMFYGO_ORT_OPS_H
 #define COMFYGO_ORT_OPS_H
 
-#include "gemm.h"
+#include "int8.h"
 #include "memo.h"
 #include "shim.h"
+#include "simd.h"
 #include "widen.h"
 
 enum { CG_MAX_RANK = 8 };
@@ -13,6 +14,8 @@ enum { CG_MAX_RANK = 8 };
 typedef struct {
   const OrtApi *api;
   OrtAllocator *arena;
+  const cg_simd *simd;  // NULL on a CPU without the vectors that Linear, Conv3x3 and GroupNorm need
+  const cg_int8 *simd8;  // for Linear with int8, NULL likewise
   int kind;
   // The attributes of the operators that have them.
   int64_t block, gated, remember, int8;

@@ -1,6 +1,10 @@
 package ort
 
-import "google.golang.org/protobuf/encoding/protowire"
+import (
+	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
 
 // The few fields of ONNX's protobuf that the probes' models need. Real graphs are written by engine/onnx.
 const (
@@ -17,10 +21,11 @@ type wireNode struct {
 	op, domain string
 	in, out    []string
 	ints       map[string][]int64 // a list of one is written as a single number when its name is in single
+	floats     map[string]float32
 }
 
 // single are the attributes that are a number and no list.
-var single = map[string]bool{"channels": true, "block": true, "to": true, "gated": true, "remember": true, "int8": true, "num_heads": true}
+var single = map[string]bool{"channels": true, "block": true, "to": true, "gated": true, "remember": true, "int8": true, "num_heads": true, "groups": true, "silu": true}
 
 type wireTensor struct {
 	name string
@@ -82,6 +87,10 @@ func (n wireNode) marshal() []byte {
 			a = number(a, 20, attrInts)
 		}
 		b = field(b, 5, a)
+	}
+	for name, v := range n.floats {
+		a := protowire.AppendTag(field(nil, 1, []byte(name)), 2, protowire.Fixed32Type)
+		b = field(b, 5, number(protowire.AppendFixed32(a, math.Float32bits(v)), 20, attrFloat))
 	}
 	return field(b, 7, []byte(n.domain))
 }

@@ -39,7 +39,7 @@ func main() {
 			_, err := glsl.Check(context.Background())
 			return err
 		})
-		reportCPU(os.Stdout, (*ort.Runtime)(nil).HasLinear())
+		reportCPU(os.Stdout, ort.Kernels())
 		reportSDKs(os.Stdout, filepath.Join("bin", "sdks"))
 		reportDeployment(os.Stdout, exec.LookPath)
 		return
@@ -108,10 +108,13 @@ func reportShaders(out io.Writer, check func() error) {
 	}
 }
 
-// reportCPU says that the operators for AVX-512 are not tested on another CPU: models run by ONNX Runtime's operators there.
-func reportCPU(out io.Writer, avx512 bool) {
-	if !avx512 {
-		fmt.Fprintln(out, "\n*** NOT TESTED: our own operators for Linear, Conv3x3 and attention (engine/ort): this CPU has no AVX-512.")
+// reportCPU says which kernels of the engine's own operators this CPU cannot run; kernels is what ort.Kernels returns.
+func reportCPU(out io.Writer, kernels string) {
+	switch kernels {
+	case "":
+		fmt.Fprintln(out, "\n*** NOT TESTED: our own operators for Linear, Conv3x3 and GroupNorm (engine/ort): this CPU has neither AVX-512 nor AVX2 with FMA.")
+	case "AVX2":
+		fmt.Fprintln(out, "\n*** NOT TESTED: the kernels for AVX-512 of our own operators (engine/ort): this CPU has AVX2, whose kernels are tested.")
 	}
 }
 

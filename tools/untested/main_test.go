@@ -74,13 +74,14 @@ func TestReportMachine(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	reportShaders(&out, func() error { return nil })
-	reportCPU(&out, true)
+	reportCPU(&out, "AVX-512")
 	if out.Len() > 0 {
 		t.Errorf("where all is there: %q", out.String())
 	}
 	reportShaders(&out, func() error { return errors.New("no libEGL here") })
-	reportCPU(&out, false)
-	for _, want := range []string{"NOT TESTED: the class GLSLShader.\n*** no libEGL here", "no AVX-512"} {
+	reportCPU(&out, "AVX2")
+	reportCPU(&out, "")
+	for _, want := range []string{"NOT TESTED: the class GLSLShader.\n*** no libEGL here", "the kernels for AVX-512", "neither AVX-512 nor AVX2"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in %q", want, out.String())
 		}

@@ -1,0 +1,75 @@
+package ort
+
+import (
+	"fmt"
+	"testing"
+
+	"comfygo/engine/dtype"
+)
+
+// rate runs a session and reports products and sums of a second.
+func rate(b *testing.B, s *Session, values map[string]Value, operations int) {
+	b.Helper()
+	for b.Loop() {
+		if _, err := s.Run(b.Context(), values, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(operations)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+}
+
+// besides makes a session of ONNX Runtime's operator for float32 weights, as it packs them itself, on one thread.
+func (o *operands) besides(b *testing.B, node wireNode, weightDims []int) (*Session, map[string]Value) {
+	b.Helper()
+	g := graph{
+		nodes:   []wireNode{node},
+		inits:   []stored{{"w", dtype.F32, weightDims, bytesOf(o.weight), memoryLocation(b)}},
+		inputs:  []wireTensor{tensorOf("x", int64s(o.xDims)...)},
+		outputs: []wireTensor{{name: "y", open: true}},
+	}
+	spec := g.spec(node.op)
+	spec.Threads, spec.Prepack, spec.OptLevel = 1, true, OptAll
+	return newSession(b, spec), map[string]Value{"x": Floats(o.x, o.xDims...)}
+}
+
+// BenchmarkLinear multiplies by the weights of float16 beside ONNX Runtime's MatMul by weights of float32. Sizes are those of Stable Diffusion and SDXL.
+func BenchmarkLinear(b *testing.B) {
+	for _, c := range []struct{ rows, depth, cols int }{{2048, 320, 320}, {512, 640, 640}, {2048, 640, 5120}, {2048, 1280, 1280}, {2048, 1280, 10240}, {2048, 5120, 1280}, {128, 1280, 1280}} {
+		o := operands{weightDims: []int{c.cols, c.depth}, xDims: []int{c.rows, c.depth}, dtype: dtype.F16, threads: 1}
+		o.fill(false, false)
+		operations := 2 * c.rows * c.depth * c.cols
+		b.Run(fmt.Sprint(c, "/own"), func(b *testing.B) {
+			s, values := o.session(b, "Linear", map[string][]int64{"gated": {0}, "remember": {0}, "int8": {0}})
+			rate(b, s, values, operations)
+		})
+		if HasInt8() {
+			b.Run(fmt.Sprint(c, "/int8"), func(b *testing.B) {
+				s, values := o.session(b, "Linear", map[string][]int64{"gated": {0}, "remember": {0}, "int8": {1}})
+				rate(b, s, values, operations)
+			})
+		}
+		b.Run(fmt.Sprint(c, "/library"), func(b *testing.B) {
+			s, values := o.besides(b, nodeOf("MatMul", []string{"x", "w"}, []string{"y"}), []int{c.depth, c.cols})
+			rate(b, s, values, operations)
+		})
+	}
+}
+
+// BenchmarkConv3x3 convolves beside ONNX Runtime's Conv. The rate counts the products of the plain sum.
+func BenchmarkConv3x3(b *testing.B) {
+	for _, c := range []struct{ batch, in, out, side int }{{2, 320, 320, 32}, {2, 640, 640, 16}, {2, 1280, 1280, 8}, {2, 1280, 1280, 4}, {2, 320, 320, 64}, {1, 512, 512, 64}, {1, 128, 128, 256}} {
+		o := operands{weightDims: []int{c.out, c.in, 3, 3}, xDims: []int{c.batch, c.in, c.side, c.side}, dtype: dtype.F16, threads: 1}
+		o.fill(false, false)
+		operations := 2 * 9 * c.batch * c.in * c.out * c.side * c.side
+		b.Run(fmt.Sprint(c, "/own"), func(b *testing.B) {
+			s, values := o.session(b, "Conv3x3", nil)
+			rate(b, s, values, operations)
+		})
+		b.Run(fmt.Sprint(c, "/library"), func(b *testing.B) {
+			node := nodeOf("Conv", []string{"x", "w"}, []string{"y"})
+			node.ints = map[string][]int64{"pads": {1, 1, 1, 1}}
+			s, values := o.besides(b, node, o.weightDims)
+			rate(b, s, values, operations)
+		})
+	}
+}
