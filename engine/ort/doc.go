@@ -46,7 +46,7 @@
 //     float32 and X [..,K]. With gated 1 it is the first half of its columns times the exact GELU of the others. With
 //     remember 1 the session keeps the last X and result and copies the result while X stays the same; Session.Kept counts
 //     the bytes, SessionSpec.MostKept bounds them. With int8 1, 64 rows of X or more and a CPU for which HasInt8 returns true, rows of X and W
-//     are rounded to multiples of a 127th of their largest magnitude, 256 columns at a time, and multiplied as integers.
+//     are rounded to multiples of a 127th of their largest magnitude (X of a 63rd where Int8Kernels is "AVX2"), 256 columns at a time, and multiplied as integers.
 //
 //   - Conv3x3(W, X, Bias?, Sum?) is the convolution of X [B,I,H,W] with W [O,I,3,3], stride one and a border of zeros, by
 //     Winograd's algorithm: F(4x4,3x3), or F(2x2,3x3) for small images.
