@@ -63,11 +63,11 @@ func measure(c call, o options) (result, error) {
 	defer cancel()
 	w := newWatch(stop)
 	ctx := nodes.NewContext(w, nodes.Call{ID: "1", Services: nodes.Services{Folders: fs, Memory: memory.Process}, Inputs: values})
-	before := usage.Processor()
+	before := usage.CPU()
 	began := usage.Children()
 	_, err = n.Run(ctx)
 	w.look()
-	r.CPU = (usage.Processor() - before + usage.Children() - began).Seconds()
+	r.CPU = (usage.CPU() - before + usage.Children() - began).Seconds()
 	ctx.Release()
 	r.Gap, r.Looks, r.From, r.To = w.gap.Seconds(), w.looks, w.from.String(), w.to.String()
 	r.Peak = status("VmHWM")
@@ -104,7 +104,7 @@ type watch struct {
 	from, to place
 }
 
-func newWatch(ctx context.Context) *watch { return &watch{Context: ctx, last: usage.Processor()} }
+func newWatch(ctx context.Context) *watch { return &watch{Context: ctx, last: usage.CPU()} }
 
 // Err implements context.Context. context.Cause comes here as well, because Value hides the context that it asks first.
 func (w *watch) Err() error {
@@ -124,7 +124,7 @@ func (w *watch) Value(key any) any {
 }
 
 func (w *watch) look() {
-	now := usage.Processor()
+	now := usage.CPU()
 	var here place
 	here.n = runtime.Callers(3, here.pcs[:]) //nolint:mnd // the caller of Err
 	if passed := now - w.last; passed > w.gap {
@@ -132,7 +132,7 @@ func (w *watch) look() {
 	}
 	w.looks++
 	w.at = here
-	w.last = usage.Processor()
+	w.last = usage.CPU()
 }
 
 // place is a stack.
