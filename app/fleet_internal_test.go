@@ -41,7 +41,7 @@ func TestFamiliesOf(t *testing.T) {
 	}
 	for _, p := range []*pyjson.Object{
 		prompt("CheckpointLoaderSimple", "ckpt_name", "elsewhere.safetensors"), prompt("OfAPack", "ckpt_name", "shapes.safetensors"),
-		prompt("CheckpointLoaderSimple", "ckpt_name", "../shapes.safetensors"), pyjson.NewObject("1", "no node"),
+		prompt("LoraLoader", "lora_name", "shapes.safetensors"), pyjson.NewObject("1", "no node"),
 	} {
 		if got := find(p); len(got) != 0 {
 			t.Errorf("%v needs %q", p, got)
