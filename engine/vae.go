@@ -247,8 +247,11 @@ func (v *VAE) DecodeTiled(ctx context.Context, z *tensor.Tensor, t Tiles) (*tens
 }
 
 // Encode turns images [B,H,W,3 or 4] in 0…1 into latents [B,C,H/8,W/8]: the mean of the posterior. Sizes that the
-// latent grid does not divide are cut at the centre, as upstream does.
+// latent grid does not divide are cut at the centre, as upstream does. A VAE of videos also encodes several of them, [B,T,H,W,3].
 func (v *VAE) Encode(ctx context.Context, pixels *tensor.Tensor) (*tensor.Tensor, error) {
+	if len(pixels.Shape) == 5 && v.info.Video {
+		return eachRow(pixels, func(video *tensor.Tensor) (*tensor.Tensor, error) { return v.Encode(ctx, video.Index(0)) })
+	}
 	x, err := v.prepare(pixels)
 	if err != nil {
 		return nil, err
@@ -274,6 +277,9 @@ func (v *VAE) Encode(ctx context.Context, pixels *tensor.Tensor) (*tensor.Tensor
 
 // EncodeTiled is Encode in tiles that overlap; see DecodeTiled (upstream: sd.py VAE.encode_tiled_).
 func (v *VAE) EncodeTiled(ctx context.Context, pixels *tensor.Tensor, t Tiles) (*tensor.Tensor, error) {
+	if len(pixels.Shape) == 5 && v.info.Video {
+		return eachRow(pixels, func(video *tensor.Tensor) (*tensor.Tensor, error) { return v.EncodeTiled(ctx, video.Index(0), t) })
+	}
 	x, err := v.prepare(pixels)
 	switch {
 	case err != nil:
@@ -291,6 +297,11 @@ func (v *VAE) eachVideo(x *tensor.Tensor, encode func(x *tensor.Tensor) (*tensor
 	if !v.info.Apart || x.Dim(0) == 1 {
 		return encode(x)
 	}
+	return eachRow(x, encode)
+}
+
+// eachRow encodes the rows of x one by one, each as one row of the result.
+func eachRow(x *tensor.Tensor, encode func(x *tensor.Tensor) (*tensor.Tensor, error)) (*tensor.Tensor, error) {
 	var out *tensor.Tensor
 	for b := range x.Dim(0) {
 		z, err := encode(x.Slice(b, b+1))
@@ -371,6 +382,9 @@ func (v *VAE) prepare(p *tensor.Tensor) (*tensor.Tensor, error) {
 		return nil, fmt.Errorf("encoding an image of %dx%d: it is smaller than one latent pixel (%d)", p.Dim(2), p.Dim(1), d)
 	}
 	top, left, c := p.Dim(1)%d/2, p.Dim(2)%d/2, p.Dim(3)
+	if v.info.Uncropped {
+		h, w, top, left = p.Dim(1), p.Dim(2), 0, 0
+	}
 	channels := v.info.PixelChannels()
 	out := tensor.New(p.Dim(0), channels, h, w)
 	for b := range p.Dim(0) {

@@ -21,6 +21,8 @@ type Tiles struct {
 // axis is one axis of a tiled pass. Upstream: comfy/utils.py tiled_scale_multidim.
 type axis struct {
 	size, tile, overlap int
+	// inner reports weights that change only beside other tiles; see family.VAEInfo.InnerRamps.
+	inner bool
 	// scaled is the size of the result of n inputs, placed is the place at which the result of input n begins.
 	scaled, placed func(n int) int
 }
@@ -31,6 +33,14 @@ func (a axis) starts() []int {
 		return []int{0}
 	}
 	var list []int
+	if a.inner {
+		for at := 0; at < a.size; at += a.tile - a.overlap {
+			if at == 0 || a.length(at) > a.overlap {
+				list = append(list, at)
+			}
+		}
+		return list
+	}
 	for at := 0; at < a.size-a.overlap; at += a.tile - a.overlap {
 		list = append(list, max(0, min(a.size-a.overlap, at)))
 	}
@@ -58,12 +68,35 @@ func (a axis) ramp(n int) []float32 {
 	return out
 }
 
+// weights are those of the result of the tile of so many inputs at start.
+func (a axis) weights(start, length int) []float32 {
+	n := a.scaled(length)
+	if !a.inner {
+		return a.ramp(n)
+	}
+	out := make([]float32, n)
+	for i := range out {
+		out[i] = 1
+	}
+	feather := min(a.scaled(a.overlap), n/2)
+	for i := range feather {
+		w := float32(0.5 - 0.5*math.Cos(math.Pi*float64(i)/float64(max(feather-1, 1))))
+		if start > 0 {
+			out[i] = w
+		}
+		if start+length < a.size {
+			out[n-feather+i] = 1 - w
+		}
+	}
+	return out
+}
+
 // total is the sum of the weights of all tiles at each place of the result.
 func (a axis) total() []float32 {
 	out := make([]float32, a.scaled(a.size))
 	for _, start := range a.starts() {
 		at := a.placed(start)
-		for i, w := range a.ramp(a.scaled(a.length(start))) {
+		for i, w := range a.weights(start, a.length(start)) {
 			if at+i < len(out) {
 				out[at+i] += w
 			}
@@ -80,15 +113,21 @@ func (a axis) check(what string) error {
 	return nil
 }
 
-// videoAxes are the axes time, row and column of a pass over a video.
-func videoAxes(size [3]int, t Tiles, frames, cells, place func(n int) int, side func(n int) int) ([3]axis, error) {
+// videoAxes are the axes time, row and column of a pass over a video. least is the smallest difference of a tile and its overlap.
+func (v *VAE) videoAxes(size [3]int, t Tiles, least int, frames, cells, place func(n int) int, side func(n int) int) ([3]axis, error) {
+	inner := v.info.InnerRamps
+	if inner {
+		t.Frames, t.FrameOverlap = 0, 0
+		t.Width, t.Height = max(t.Width, 1), max(t.Height, 1)
+		t.Overlap = max(0, min(t.Overlap, min(t.Width, t.Height)-least))
+	}
 	if t.Frames <= 0 {
 		t.Frames, t.FrameOverlap = size[0], min(t.FrameOverlap, size[0]-1)
 	}
 	axes := [3]axis{
 		{size: size[0], tile: t.Frames, overlap: t.FrameOverlap, scaled: frames, placed: place},
-		{size: size[1], tile: t.Height, overlap: t.Overlap, scaled: cells, placed: side},
-		{size: size[2], tile: t.Width, overlap: t.Overlap, scaled: cells, placed: side},
+		{size: size[1], tile: t.Height, overlap: t.Overlap, inner: inner, scaled: cells, placed: side},
+		{size: size[2], tile: t.Width, overlap: t.Overlap, inner: inner, scaled: cells, placed: side},
 	}
 	for i, what := range []string{"frames", "rows", "columns"} {
 		if err := axes[i].check(what); err != nil {
@@ -147,7 +186,7 @@ func (b *blended) add(t tile, first, n int, src []float32, from strides) {
 	var ramps [3][]float32
 	var base [3]int
 	for i, a := range b.axes {
-		ramps[i], base[i] = a.ramp(a.scaled(t.size[i])), a.placed(t.start[i])
+		ramps[i], base[i] = a.weights(t.start[i], t.size[i]), a.placed(t.start[i])
 	}
 	for f := range min(n, b.size[0]-base[0]-first) {
 		for y := range min(len(ramps[1]), b.size[1]-base[1]) {
@@ -177,7 +216,7 @@ func (b *blended) finish(output func(v float32) float32) {
 				at := f*b.at.frame + y*b.at.row + x*b.at.column
 				for c := range b.channels {
 					i := at + c*b.at.channel
-					b.data[i] = output(b.data[i] / (w * totals[2][x]))
+					b.data[i] = output(b.data[i] / max(w*totals[2][x], 1e-6))
 				}
 			}
 		}
@@ -192,7 +231,7 @@ func (v *VAE) decodeVideoTiled(ctx context.Context, z *tensor.Tensor, t Tiles) (
 	}
 	up := v.upscale()
 	pixels := func(n int) int { return n * up }
-	axes, err := videoAxes([3]int(z.Shape[2:]), t, v.Frames, pixels, func(n int) int { return n * v.info.Pace }, pixels)
+	axes, err := v.videoAxes([3]int(z.Shape[2:]), t, 1, v.Frames, pixels, func(n int) int { return n * v.info.Pace }, pixels)
 	if err != nil {
 		return nil, err
 	}
@@ -247,10 +286,15 @@ func (v *VAE) encodeVideoTiled(ctx context.Context, x *tensor.Tensor, t Tiles) (
 	pace, down := v.info.Pace, v.info.Downscale
 	latents := func(n int) int { return (n + pace - 1) / pace }
 	place := func(by int) func(n int) int {
-		return func(n int) int { return int(math.RoundToEven(float64(n) / float64(by))) }
+		return func(n int) int {
+			if v.info.InnerRamps {
+				return n / by
+			}
+			return int(math.RoundToEven(float64(n) / float64(by)))
+		}
 	}
 	x = x.Slice(0, v.Frames(latents(x.Dim(0))))
-	axes, err := videoAxes([3]int{x.Dim(0), x.Dim(2), x.Dim(3)}, t, latents, place(down), place(pace), place(down))
+	axes, err := v.videoAxes([3]int{x.Dim(0), x.Dim(2), x.Dim(3)}, t, down, latents, place(down), place(pace), place(down))
 	if err != nil {
 		return nil, err
 	}

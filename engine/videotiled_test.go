@@ -92,6 +92,7 @@ func TestTiledVideosEqualUpstream(t *testing.T) {
 	}
 	var cases []struct {
 		Op                   string
+		Inner                bool
 		Shape, Tile, Overlap []int
 		Values               []float32
 	}
@@ -101,8 +102,9 @@ func TestTiledVideosEqualUpstream(t *testing.T) {
 	rt := New(Config{})
 	defer rt.Close()
 	for _, net := range []family.Autoencoder{placesVAE{}, streamedPlaces{}} {
-		v := rt.newVAE(net)
 		for i, c := range cases {
+			v := rt.newVAE(net)
+			v.info.InnerRamps = c.Inner
 			x := tensor.New(c.Shape...)
 			for k := range x.Data {
 				x.Data[k] = float32(math.Sin(float64(k) * 0.37))
@@ -175,5 +177,33 @@ func TestWrongTiles(t *testing.T) {
 	whole, err := v.DecodeTiled(t.Context(), tensor.New(1, 3, 2, 2, 2), Tiles{Width: 4, Height: 4})
 	if err != nil || !slices.Equal(whole.Shape, []int{5, 4, 4, 3}) {
 		t.Errorf("%v, %v", whole, err)
+	}
+}
+
+// TestEncodesSeveralVideos encodes the rows of a batch of videos one by one.
+func TestEncodesSeveralVideos(t *testing.T) {
+	t.Parallel()
+	rt := New(Config{})
+	defer rt.Close()
+	v := rt.newVAE(placesVAE{})
+	pixels := tensor.New(2, 5, 4, 6, 3)
+	for i := range pixels.Data {
+		pixels.Data[i] = float32(math.Sin(float64(i)))
+	}
+	tiles := Tiles{Width: 4, Height: 4, Overlap: 2}
+	for name, encode := range map[string]func(p *tensor.Tensor) (*tensor.Tensor, error){
+		"whole": func(p *tensor.Tensor) (*tensor.Tensor, error) { return v.Encode(t.Context(), p) },
+		"tiled": func(p *tensor.Tensor) (*tensor.Tensor, error) { return v.EncodeTiled(t.Context(), p, tiles) },
+	} {
+		all, err := encode(pixels)
+		if err != nil || !slices.Equal(all.Shape, []int{2, 3, 2, 2, 3}) {
+			t.Fatalf("%s: %v, %v", name, all, err)
+		}
+		for b := range 2 {
+			one, err := encode(pixels.Index(b))
+			if err != nil || !slices.Equal(one.Data, all.Index(b).Data) {
+				t.Errorf("%s: video %d differs from itself alone (%v)", name, b, err)
+			}
+		}
 	}
 }

@@ -113,6 +113,10 @@ type VAEInfo struct {
 	Untiled bool
 	// Volume reports that it is a VAE of 3D shapes: it implements Volumetric and decodes latents [B,C,L] by that alone.
 	Volume bool
+	// Uncropped reports that it encodes images of any size itself: they are not cut to the latent grid.
+	Uncropped bool
+	// InnerRamps reports that tiles of videos hold all frames and are blended by cosines, at the sides only where a neighbour is.
+	InnerRamps bool
 }
 
 // AudioInfo describes the audio of a VAE.
