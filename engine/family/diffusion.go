@@ -95,8 +95,14 @@ type Optioned interface {
 
 // Needing is implemented by diffusion models that need more of a conditioning entry than text: dry runs, which have no nodes, take it from here.
 type Needing interface {
-	// Needs returns small values by their keys in an entry.
-	Needs() map[string]any
+	// Needs returns values by their keys in an entry, for a latent of a shape.
+	Needs(shape []int) map[string]any
+}
+
+// Prompting is implemented by diffusion models whose files carry the text encodings that they are run with.
+type Prompting interface {
+	// Prompts returns the positive and the negative text encoding, [1,tokens,width] each.
+	Prompts() (positive, negative *tensor.Tensor, err error)
 }
 
 // Specified is implemented by diffusion models whose checkpoints name their architecture in the metadata.

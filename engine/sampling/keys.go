@@ -68,6 +68,7 @@ const (
 	KeyDecodedLatent   = "lq_latent"                     // *tensor.Tensor [B,C,H,W], the latent that PiD decodes, as its own model reads it
 	KeyDecodedSigma    = "degrade_sigma"                 // *tensor.Tensor [1], the noise in it
 	KeyControlPooled   = "pooled_output_controlnet"      // *tensor.Tensor [B,width], which comes with it
+	KeyCondition       = "condition"                     // *tensor.Tensor [B,C,T,H,W], the latent of the video that SeedVR2 restores, with a mask as the last channel
 )
 
 // References returns the reference latents of an entry as the network reads them, in order.

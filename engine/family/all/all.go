@@ -63,6 +63,7 @@ import (
 	_ "comfygo/engine/family/sd3"
 	_ "comfygo/engine/family/sdx4"
 	_ "comfygo/engine/family/sdxl"
+	_ "comfygo/engine/family/seedvr2"
 	_ "comfygo/engine/family/stableaudio"
 	_ "comfygo/engine/family/style"
 	_ "comfygo/engine/family/svd"

@@ -62,6 +62,7 @@ def built(make):
 from comfy.ldm.hunyuan_video.model import HunyuanVideo
 from comfy.ldm.kandinsky5.model import Kandinsky5
 from comfy.ldm.lumina.model import NextDiTPixelSpace
+from comfy.ldm.seedvr.model import NaDiT
 for name, family, channels, out, vision in [
     ("hunyuan15", "HunyuanVideo15", 65, 32, 1152), ("hunyuan15-sr", "HunyuanVideo15_SR_Distilled", 98, 32, 1152), ("hunyuan-refiner", "HunyuanImage21Refiner", 128, 64, None),
 ]:
@@ -75,6 +76,9 @@ add("zimage-pixels", "ZImagePixelSpace", built(lambda **o: NextDiTPixelSpace(
     patch_size=32, in_channels=3, dim=3840, n_layers=1, n_refiner_layers=1, n_heads=30, n_kv_heads=30, multiple_of=256, norm_eps=1e-5, qk_norm=True, cap_feat_dim=2560, axes_dims=[32, 48, 48],
     axes_lens=[1536, 512, 512], rope_theta=256.0, ffn_dim_multiplier=8.0 / 3.0, z_image_modulation=True, time_scale=1000.0, pad_tokens_multiple=32, decoder_hidden_size=256,
     decoder_num_res_blocks=1, decoder_max_freqs=8, **o)))
+
+add("seedvr2-3b", "SeedVR2", built(lambda **o: NaDiT(
+    norm_eps=1e-5, num_layers=32, vid_dim=32, txt_in_dim=5120, heads=2, head_dim=16, rope_dim=16, mlp_type="swiglu", vid_out_norm=True, **o)))
 
 
 def edited(source, drop=(), more=(), beside=(), **shapes):

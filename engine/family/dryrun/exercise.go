@@ -211,7 +211,7 @@ func predict(ctx context.Context, d family.Denoiser, run *Runner, side int) (*sa
 	last := fmt.Errorf("exercising the diffusion model: it has no matrix whose width could be that of a text encoding")
 	var needs map[string]any
 	if n, ok := d.(family.Needing); ok {
-		needs = n.Needs()
+		needs = n.Needs(shape)
 	}
 	for _, c := range encodings(inputWidths(d.Weights())) {
 		c.Values = needs

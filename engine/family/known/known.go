@@ -37,7 +37,6 @@ type recognised struct {
 var families = []recognised{
 	{name: "MiniMax H3", all: []string{"video_patch_proj.weight", "audio_patch_proj.weight"}},
 	{name: "ACE-Step", all: []string{"genre_embedder.weight"}},
-	{name: "SeedVR2", all: []string{"blocks.31.mlp.all.proj_in_gate.weight"}},
 	{name: "Wan (of a form that is not built)", all: []string{"head.modulation"}},
 	{name: "TripoSplat", all: []string{"cam_out_layer.weight", "repo_layers.0.final_map.weight"}},
 	{name: "ACE-Step 1.5", all: []string{"encoder.lyric_encoder.layers.0.input_layernorm.weight"}},

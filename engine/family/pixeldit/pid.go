@@ -111,7 +111,7 @@ func (l *latentConfig) inputs(c *sampling.Cond) ([]sampling.Input, error) {
 }
 
 // Needs implements family.Needing.
-func (m *model) Needs() map[string]any {
+func (m *model) Needs([]int) map[string]any {
 	if m.latent == nil {
 		return nil
 	}
