@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"comfygo/engine/family"
+	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 )
 
@@ -49,9 +50,9 @@ type attachment struct {
 	patch *ModelPatch
 	PatchOptions
 
-	mu            sync.Mutex
-	height, width int            // the size that was asked for last
-	input         *tensor.Tensor // for that size
+	mu    sync.Mutex
+	size  [3]int         // frames, rows and columns that were asked for last
+	input *tensor.Tensor // for that size
 }
 
 // Attach returns the model with a model patch. It fails when the patch is not for the model.
@@ -76,7 +77,11 @@ func (m *Model) attachments(ctx context.Context, x *tensor.Tensor, sigma float32
 		if sigma > float32(m.sampling.PercentToSigma(a.Start)) || sigma < float32(m.sampling.PercentToSigma(a.End)) {
 			continue
 		}
-		input, err := a.inputFor(ctx, x.Dim(-2), x.Dim(-1))
+		frames := 1
+		if len(x.Shape) == 5 {
+			frames = x.Dim(2)
+		}
+		input, err := a.inputFor(ctx, [3]int{frames, x.Dim(-2), x.Dim(-1)})
 		if err != nil {
 			return nil, fmt.Errorf("patching the model by %s: %w", a.patch.file.Path, err)
 		}
@@ -86,15 +91,15 @@ func (m *Model) attachments(ctx context.Context, x *tensor.Tensor, sigma float32
 }
 
 // inputFor returns the network's input for latents of a size, computed once per size.
-func (a *attachment) inputFor(ctx context.Context, height, width int) (*tensor.Tensor, error) {
+func (a *attachment) inputFor(ctx context.Context, size [3]int) (*tensor.Tensor, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.input != nil && a.height == height && a.width == width {
+	if a.input != nil && a.size == size {
 		return a.input, nil
 	}
-	c := family.PatchCall{Height: height, Width: width, Vision: a.Vision, Audio: a.Audio, Encode: a.encode, Image: rgb(a.Image), Inpaint: rgb(a.Inpaint)}
+	c := family.PatchCall{Frames: size[0], Height: size[1], Width: size[2], Vision: a.Vision, Audio: a.Audio, Encode: a.encode, EncodeVideo: a.encodeVideo, Image: rgb(a.Image), Inpaint: rgb(a.Inpaint)}
 	if a.VAE != nil {
-		c.Side = a.VAE.Downscale()
+		c.Side, c.Pace = a.VAE.Downscale(), a.VAE.Pace()
 	}
 	if a.Mask != nil {
 		var err error
@@ -106,7 +111,7 @@ func (a *attachment) inputFor(ctx context.Context, height, width int) (*tensor.T
 	if err != nil {
 		return nil, err
 	}
-	a.height, a.width, a.input = height, width, input
+	a.size, a.input = size, input
 	return input, nil
 }
 
@@ -122,10 +127,21 @@ func rgb(images *tensor.Tensor) *tensor.Tensor {
 	return out
 }
 
+// errNoVAE is for model patches that read images.
+var errNoVAE = errors.New("there is no VAE to encode an image: connect one")
+
+// encodeVideo encodes the frames of a video [T,H,W,3] as a latent [1,C,T',h,w].
+func (a *attachment) encodeVideo(ctx context.Context, frames *tensor.Tensor) (*tensor.Tensor, error) {
+	if a.VAE == nil {
+		return nil, errNoVAE
+	}
+	return a.VAE.Encode(ctx, frames)
+}
+
 // encode encodes images [B,H,W,3] one by one as latents [B,C,h,w].
 func (a *attachment) encode(ctx context.Context, images *tensor.Tensor) (*tensor.Tensor, error) {
 	if a.VAE == nil {
-		return nil, errors.New("there is no VAE to encode an image: connect one")
+		return nil, errNoVAE
 	}
 	var out *tensor.Tensor
 	for b := range images.Dim(0) {
@@ -139,4 +155,17 @@ func (a *attachment) encode(ctx context.Context, images *tensor.Tensor) (*tensor
 		copy(out.Index(b).Data, z.Data)
 	}
 	return out, nil
+}
+
+// Seconds predicts by a model patch how long the video of a text encoding should be; see family.DurationNetwork.
+func (m *Model) Seconds(ctx context.Context, p *ModelPatch, c Cond) (float64, error) {
+	net, ok := p.net.(family.DurationNetwork)
+	if !ok {
+		return 0, fmt.Errorf("predicting the duration: %s is no duration head, but for %s: load one with ModelPatchLoader", p.file.Path, p.net.Patches())
+	}
+	s, err := net.Seconds(ctx, p.rt.runner(family.RoleControl, false, p.file), m.net, m.runner(), &sampling.Cond{Tokens: c.Tokens, Values: c.Values})
+	if err != nil {
+		return 0, fmt.Errorf("predicting the duration by %s for the %s model %s: %w", p.file.Path, m.family.Name(), m.file.Path, err)
+	}
+	return s, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/weights"
 	"comfygo/internal/imaging"
@@ -29,18 +30,28 @@ type PatchNetwork interface {
 	Weights() weights.Source
 }
 
+// DurationNetwork is a model patch that does not act in a model, but predicts how long a video should be.
+type DurationNetwork interface {
+	PatchNetwork
+	// Seconds predicts the duration in seconds from the first row of a text encoding. run runs the network, own the networks of the model.
+	Seconds(ctx context.Context, run Runner, d Denoiser, own Runner, c *sampling.Cond) (float64, error)
+}
+
 // PatchCall holds the inputs of a model patch; a nil field is not connected.
 type PatchCall struct {
-	// Height and Width are those of the latent.
-	Height, Width int
+	// Height and Width are those of the latent, Frames the number of its frames, 1 for images.
+	Height, Width, Frames int
 	// Image and Inpaint are images [B,H,W,3] in 0…1, of any size.
 	Image, Inpaint *tensor.Tensor
 	// Side is the number of the VAE's pixels per latent cell along one side.
 	Side int
 	// Mask is [B,1,H,W] of any size: 1 where the image is kept.
 	Mask *tensor.Tensor
-	// Encode encodes images [B,H,W,3] as latents [B,C,h,w] by the VAE that was connected.
-	Encode func(ctx context.Context, images *tensor.Tensor) (*tensor.Tensor, error)
+	// Pace is the number of the VAE's frames per latent frame after the first one, 0 for a VAE of images.
+	Pace int
+	// Encode encodes images [B,H,W,3] as latents [B,C,h,w] by the VAE that was connected, EncodeVideo the frames of a video as one latent
+	// [1,C,T,h,w].
+	Encode, EncodeVideo func(ctx context.Context, images *tensor.Tensor) (*tensor.Tensor, error)
 	// Vision is an image as an image encoder gives it.
 	Vision *ImageEncoding
 	// Audio are windows of encoded speech around each frame of a video [speakers,frames,window,values], of all layers of the encoder.

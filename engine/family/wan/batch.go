@@ -90,7 +90,7 @@ func (m *model) batch(c family.Call) (*batch, error) {
 	if err := m.controls(b); err != nil {
 		return nil, err
 	}
-	if err := m.talk(b); err != nil {
+	if err := b.attach(); err != nil {
 		return nil, err
 	}
 	if m.kind.form != formS2V {

@@ -158,8 +158,9 @@ type variant struct {
 	Guest int
 	// Past reports that a block follows others, Keep that its keys and values are kept for those that follow it.
 	Past, Keep bool
-	// Talk are audio layers of model patches.
-	Talk []talking
+	// Talk are audio layers of model patches, Renders their ControlNets.
+	Talk    []talking
+	Renders []rendering
 	// Skip are the blocks that are left out.
 	Skip []int
 }
@@ -207,7 +208,8 @@ func (w *writer) write(s *weights.Scope) {
 	if w.v.Global {
 		first, last = "patch_embedding_global", "head_global"
 	}
-	x := w.embed(s.At(first), w.video("x", w.channels, "F", ""))
+	video := w.video("x", w.channels, "F", "")
+	x := w.embed(s.At(first), video)
 	if w.v.Masks {
 		x = w.Add(x, w.embed(s.At("patch_embedding_mask"), w.video(inputMasks, w.masks, "F", "")))
 	}
@@ -217,6 +219,7 @@ func (w *writer) write(s *weights.Scope) {
 	}
 	c := w.conditions(s, x)
 	c.talks = w.talks(s)
+	renders := w.renders(s, video, c)
 	if w.form == formAnimate2 {
 		dit.Output(w.Builder, "out", w.last(s.At("head"), w.blocksWithPose(s, x, c), c))
 		return
@@ -227,6 +230,7 @@ func (w *writer) write(s *weights.Scope) {
 		if !slices.Contains(w.v.Skip, i) {
 			x = w.block(s.At("blocks").Index(i), x, c)
 		}
+		x = w.rendered(x, renders, i)
 		x = w.listens(s.At("audio_injector"), i, w.dances(s, i, w.behind(s, i, x, videos, c), c), c)
 		x = w.looks(s, i, x, c)
 	}

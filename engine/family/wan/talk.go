@@ -167,38 +167,54 @@ func (p *talkPatch) write(b *nn.Builder, s *weights.Scope, first string, window 
 // talking is what a graph knows of audio layers: the number of tokens of a latent frame, their width, and whether two speakers are told apart.
 type talking struct {
 	Tokens, Width int
-	Two           bool
+	// Number is that of the model patch among those of the call.
+	Number int
+	Two    bool
 }
 
 func inputSpeakers(k int) string { return dit.AttachedName(k) + ".speakers" }
 func inputShares(k int) string   { return dit.AttachedName(k) + ".shares" }
 
-// talk adds the audio layers of a call to a batch.
-func (m *model) talk(b *batch) error {
+// attach adds the model patches of a call to a batch.
+func (b *batch) attach() error {
 	for k, a := range b.call.Attached {
-		if _, ok := a.Net.(*talkPatch); !ok {
-			return fmt.Errorf("%T is no patch of it", a.Net)
+		var err error
+		switch p := a.Net.(type) {
+		case *talkPatch:
+			err = b.talk(k, a)
+		case *renderPatch:
+			err = b.follow(k, a, p)
+		default:
+			err = fmt.Errorf("%T is no patch of it", a.Net)
 		}
-		if b.v.Ref || b.v.Context > 0 {
-			return errors.New("speech goes with no reference latents: disconnect one or the other")
+		if err != nil {
+			return err
 		}
-		if a.Input.Dim(0) != b.frames {
-			return fmt.Errorf("the speech is for %d latent frames and the video has %d: the node that prepares it has to have the length of the video", a.Input.Dim(0), b.frames)
-		}
-		rows := tensor.New(append([]int{b.call.X.Dim(0)}, a.Input.Shape...)...)
-		for i := range rows.Dim(0) {
-			copy(rows.Index(i).Data, a.Input.Data)
-		}
-		f := talking{Tokens: a.Input.Dim(1), Width: a.Input.Dim(2), Two: a.Mask != nil}
-		if f.Two {
-			if err := b.speakers(k, a.Mask); err != nil {
-				return err
-			}
-		}
-		a.Input = rows
-		b.v.Talk = append(b.v.Talk, f)
-		b.in = append(b.in, dit.AttachedValues(k, a)...)
 	}
+	return nil
+}
+
+// talk adds the audio layers number k of a call to a batch.
+func (b *batch) talk(k int, a family.Attached) error {
+	if b.v.Ref || b.v.Context > 0 {
+		return errors.New("speech goes with no reference latents: disconnect one or the other")
+	}
+	if a.Input.Dim(0) != b.frames {
+		return fmt.Errorf("the speech is for %d latent frames and the video has %d: the node that prepares it has to have the length of the video", a.Input.Dim(0), b.frames)
+	}
+	rows := tensor.New(append([]int{b.call.X.Dim(0)}, a.Input.Shape...)...)
+	for i := range rows.Dim(0) {
+		copy(rows.Index(i).Data, a.Input.Data)
+	}
+	f := talking{Number: k, Tokens: a.Input.Dim(1), Width: a.Input.Dim(2), Two: a.Mask != nil}
+	if f.Two {
+		if err := b.speakers(k, a.Mask); err != nil {
+			return err
+		}
+	}
+	a.Input = rows
+	b.v.Talk = append(b.v.Talk, f)
+	b.in = append(b.in, dit.AttachedValues(k, a)...)
 	return nil
 }
 
@@ -243,7 +259,8 @@ type talk struct {
 func (w *writer) talks(s *weights.Scope) []*talk {
 	rows, frames := onnx.Sym("B"), onnx.Sym("F")
 	out := make([]*talk, len(w.v.Talk))
-	for k, f := range w.v.Talk {
+	for i, f := range w.v.Talk {
+		k := f.Number
 		t := &talk{s: s.At(dit.AttachedName(k), "blocks")}
 		tokens, width := onnx.D(f.Tokens), onnx.D(f.Width)
 		t.audio, t.strength = dit.AttachedInputs(w.Builder, k, rows, frames, tokens, width)
@@ -252,7 +269,7 @@ func (w *writer) talks(s *weights.Scope) []*talk {
 			t.shown = dit.Input(w.Builder, inputSpeakers(k), onnx.D(1), w.plane(), onnx.D(speakers))
 			t.shares = w.Input(inputShares(k), dtype.F32, onnx.D(speakers))
 		}
-		out[k] = t
+		out[i] = t
 	}
 	return out
 }
