@@ -138,6 +138,15 @@ func (f *File) LeftOut() []string {
 	return out
 }
 
+// ofOutput reports whether an adapter of the file changes what a layer gives. Differences and values of weights never do.
+func (f *File) ofOutput(a Adapter) bool {
+	switch a.(type) {
+	case *Diff, *Set:
+		return false
+	}
+	return f.output
+}
+
 // OfOutput returns the adapters in the form that changes a layer's output rather than its weight, as upstream's bypass
 // loaders apply them: without DoRA's magnitudes, and with rotations of the whole output, its bias included. shape is as for
 // Read. (Upstream: weight_adapter/bypass.py, which fails for GLoRA; here GLoRA changes the weight as usual.)

@@ -33,8 +33,8 @@ const (
 
 // GraphPatch is a change of a network's graph at one point: a value that is immutable. It implements BlockPatch at the
 // points of blocks, and AttendPatch or ProjectionPatch at those of attention. The other interfaces of this file are for
-// patches that need more: CallPatch, LayerPatch, SizedPatch, BatchPatch, ResizePatch, InputPatch, ContextPatch, MiddlePatch,
-// IdlePatch and OutputPatch.
+// patches that need more: CallPatch, LayerPatch, SizedPatch, BatchPatch, ResizePatch, RestorePatch, InputPatch, ContextPatch,
+// MiddlePatch, IdlePatch and OutputPatch.
 type GraphPatch interface {
 	// Point is where the patch acts.
 	Point() Point
@@ -146,17 +146,32 @@ type Grid struct{ Height, Width int }
 // LayerPatch depends on the layers of attention that a network has for latents of one size.
 type LayerPatch interface {
 	GraphPatch
-	// On returns the patch for a latent and the layers of attention among its positions, in the order in which the graph has
-	// them. draw returns random numbers of 32 bits.
-	On(latent Grid, layers []Grid, draw func() uint32) GraphPatch
+	// On returns the patch for a latent, which act completes layer by layer.
+	On(latent Grid) (placed GraphPatch, act LayerFunc)
 }
 
-// On returns the patches for the layers that a network has; layers is called when one depends on them.
+// LayerFunc decides what a patch does in a layer of attention, by its number among all of the network: queries is the number of
+// positions that a row of its queries has, the result that after the patch. draw returns random numbers of 32 bits.
+type LayerFunc func(layer, queries int, draw func() uint32) int
+
+// On returns the patches for the layers of attention that a network has for a latent, in the order in which the graph has them;
+// layers is called when a patch depends on them. As in upstream, patches draw numbers layer by layer, each after those before it.
 func (g GraphPatches) On(latent Grid, layers func() []Grid, draw func() uint32) GraphPatches {
 	out := slices.Clone(g)
+	var acts []LayerFunc
 	for i, p := range g {
 		if l, ok := p.(LayerPatch); ok {
-			out[i] = l.On(latent, layers(), draw)
+			placed, act := l.On(latent)
+			out[i], acts = placed, append(acts, act)
+		}
+	}
+	if len(acts) == 0 {
+		return out
+	}
+	for i, layer := range layers() {
+		queries := layer.Height * layer.Width
+		for _, act := range acts {
+			queries = act(i, queries, draw)
 		}
 	}
 	return out
@@ -192,13 +207,30 @@ type GraphPatches []GraphPatch
 // With returns the patches with one more.
 func (g GraphPatches) With(p GraphPatch) GraphPatches { return append(g[:len(g):len(g)], p) }
 
-// ResizePatch is a patch that changes the sizes of the values between the blocks.
+// ResizePatch is a patch that changes the size of what input blocks of a U-Net give.
 type ResizePatch interface {
 	GraphPatch
-	Resizes()
+	// Resized returns the size after the patch of what an input block, by its number, gives.
+	Resized(block int, from Grid) Grid
 }
 
-// Resizes reports whether a patch changes the sizes of the values between the blocks.
+// Resized returns the size after the patches at a point of what an input block gives.
+func (g GraphPatches) Resized(at Point, block int, from Grid) Grid {
+	for _, p := range g {
+		if r, ok := p.(ResizePatch); ok && p.Point() == at {
+			from = r.Resized(block, from)
+		}
+	}
+	return from
+}
+
+// RestorePatch is a patch that undoes what a ResizePatch does, and acts only beside one.
+type RestorePatch interface {
+	GraphPatch
+	Restores()
+}
+
+// Resizes reports whether a patch changes the sizes of what the blocks give.
 func (g GraphPatches) Resizes() bool {
 	return slices.ContainsFunc(g, func(p GraphPatch) bool {
 		_, ok := p.(ResizePatch)
@@ -303,7 +335,13 @@ func (g GraphPatches) For(c Call) GraphPatches {
 			out = append(out, p)
 		}
 	}
-	return out
+	if out.Resizes() {
+		return out
+	}
+	return slices.DeleteFunc(out, func(p GraphPatch) bool {
+		_, restores := p.(RestorePatch)
+		return restores
+	})
 }
 
 // Sized reports whether a patch needs to know the sizes of the latent.

@@ -17,11 +17,11 @@ type HyperTile struct {
 	// Depth is the number of halvings of the latent down to which layers are tiled; with Scale tiles grow with them.
 	Depth int
 	Scale bool
-	// tiles are the tiles of each layer, set by On.
-	tiles []tiling
+	// tiles are the tiles of the layers that have some, by number; set by On.
+	tiles map[int]tiling
 }
 
-// tiling cuts a grid of height·width positions into rows·cols tiles; the zero value is for a layer without.
+// tiling cuts a grid of height·width positions into rows·cols tiles.
 type tiling struct{ rows, cols, height, width int }
 
 var (
@@ -40,31 +40,31 @@ func (h HyperTile) Digest() string { return fmt.Sprint(h.tiles) }
 func (HyperTile) Sized() {}
 
 // On implements LayerPatch.
-func (h HyperTile) On(latent Grid, layers []Grid, draw func() uint32) GraphPatch {
-	h.tiles = make([]tiling, len(layers))
-	for i, layer := range layers {
-		n := layer.Height * layer.Width
+func (h HyperTile) On(latent Grid) (GraphPatch, LayerFunc) {
+	h.tiles = map[int]tiling{}
+	// Upstream takes height for width here and the other way round; both are kept.
+	aspect := float64(latent.Width) / float64(latent.Height)
+	return h, func(layer, queries int, draw func() uint32) int {
+		n := float64(queries)
 		depth := 0
-		for depth <= h.Depth && float64(n) != float64(latent.Height)/math.Exp2(float64(depth))*(float64(latent.Width)/math.Exp2(float64(depth))) {
+		for depth <= h.Depth && n != float64(latent.Height)/math.Exp2(float64(depth))*(float64(latent.Width)/math.Exp2(float64(depth))) {
 			depth++
 		}
 		if depth > h.Depth {
-			continue
+			return queries
 		}
 		tile := h.Tile
 		if h.Scale {
 			tile <<= depth
 		}
-		// Upstream takes height for width here and the other way round; both are kept.
-		aspect := float64(latent.Width) / float64(latent.Height)
-		height := int(math.RoundToEven(math.Sqrt(float64(n) * aspect)))
-		width := int(math.RoundToEven(math.Sqrt(float64(n) / aspect)))
+		height, width := int(math.RoundToEven(math.Sqrt(n*aspect))), int(math.RoundToEven(math.Sqrt(n/aspect)))
 		t := tiling{drawnDivisor(height, tile, h.Swap, draw), drawnDivisor(width, tile, h.Swap, draw), height, width}
-		if t.rows*t.cols > 1 && height*width == n {
-			h.tiles[i] = t
+		if t.rows*t.cols < 2 || height*width != queries {
+			return queries
 		}
+		h.tiles[layer] = t
+		return queries / (t.rows * t.cols)
 	}
-	return h
 }
 
 // drawnDivisor returns the number of parts, of at least a given size, into which a number is divided: drawn among the
@@ -87,21 +87,19 @@ func drawnDivisor(n, least, options int, draw func() uint32) int {
 
 // Attend implements AttendPatch.
 func (h HyperTile) Attend(b *nn.Builder, at Site, q, k, v *onnx.Value, attend func(q, k, v *onnx.Value) *onnx.Value) *onnx.Value {
-	if at.Number >= len(h.tiles) || h.tiles[at.Number].rows == 0 {
+	t, ok := h.tiles[at.Number]
+	count := t.rows * t.cols
+	if !ok || q.Dim(1) != onnx.D(t.height*t.width) || k.Dim(1).N%count != 0 {
 		return attend(q, k, v)
 	}
-	t := h.tiles[at.Number]
-	if q.Dim(1) != onnx.D(t.height*t.width) { // the positions are merged
-		return attend(q, k, v)
-	}
-	count, batch, width := t.rows*t.cols, q.Dim(0), q.Dim(-1)
+	batch, width := q.Dim(0), q.Dim(-1)
 	tall, wide := onnx.D(t.height/t.rows), onnx.D(t.width/t.cols)
 	rows, cols := onnx.D(t.rows), onnx.D(t.cols)
-	pieces := func(x *onnx.Value) *onnx.Value {
-		return b.Reshape(x, batch.Times(onnx.D(count)), onnx.D(t.height*t.width/count), width)
+	pieces := func(x *onnx.Value, positions int) *onnx.Value {
+		return b.Reshape(x, batch.Times(onnx.D(count)), onnx.D(positions/count), width)
 	}
-	tiles := pieces(b.Transpose(b.Reshape(q, batch, rows, tall, cols, wide, width), 0, 1, 3, 2, 4, 5))
-	y := attend(tiles, pieces(k), pieces(v))
+	tiles := pieces(b.Transpose(b.Reshape(q, batch, rows, tall, cols, wide, width), 0, 1, 3, 2, 4, 5), t.height*t.width)
+	y := attend(tiles, pieces(k, k.Dim(1).N), pieces(v, k.Dim(1).N))
 	y = b.Transpose(b.Reshape(y, batch, rows, cols, tall, wide, width), 0, 1, 3, 2, 4, 5)
 	return b.Reshape(y, batch, onnx.D(t.height*t.width), width)
 }

@@ -15,6 +15,7 @@ type applied struct {
 	Patch
 	strength float64
 	stored   Storage
+	place    int // of its file in the stack
 }
 
 // additive is implemented by adapters whose change does not depend on the weight.

@@ -56,27 +56,31 @@ func (s Shrink) For(c Call) GraphPatch {
 // Sized implements SizedPatch.
 func (Shrink) Sized() {}
 
-// Resizes implements ResizePatch.
-func (Shrink) Resizes() {}
+// Resized implements ResizePatch.
+func (s Shrink) Resized(block int, from Grid) Grid {
+	if block != s.Index {
+		return from
+	}
+	scaled := func(n int) int { return int(math.RoundToEven(float64(n) * (1 / s.Factor))) }
+	return Grid{Height: scaled(from.Height), Width: scaled(from.Width)}
+}
 
 // Block implements BlockPatch.
 func (s Shrink) Block(b *nn.Builder, at Site, h, skip *onnx.Value) (newH, newSkip *onnx.Value) {
 	if at.Index != s.Index {
 		return h, skip
 	}
-	scaled := func(d onnx.Dim) int { return int(math.RoundToEven(float64(d.N) * (1 / s.Factor))) }
-	return resized(b, h, scaled(h.Dim(2)), scaled(h.Dim(3)), s.Method), skip
+	to := s.Resized(at.Index, Grid{Height: h.Dim(2).N, Width: h.Dim(3).N})
+	return resized(b, h, to.Height, to.Width, s.Method), skip
 }
 
-// Grow scales the output half of a U-Net up to its skip connections, where Shrink left them larger.
-type Grow struct {
-	SigmaRange
-	Method string
-}
+// Grow scales the output half of a U-Net up to its skip connections, where a Shrink left them larger. Of several the first does,
+// whichever Shrink acts.
+type Grow struct{ Method string }
 
 var (
-	_ BlockPatch = Grow{}
-	_ CallPatch  = Grow{}
+	_ BlockPatch   = Grow{}
+	_ RestorePatch = Grow{}
 )
 
 // Point implements GraphPatch.
@@ -85,13 +89,8 @@ func (Grow) Point() Point { return OutputBlock }
 // Digest implements GraphPatch.
 func (g Grow) Digest() string { return g.Method }
 
-// For implements CallPatch.
-func (g Grow) For(c Call) GraphPatch {
-	if !g.holds(c) {
-		return nil
-	}
-	return g
-}
+// Restores implements RestorePatch.
+func (Grow) Restores() {}
 
 // Block implements BlockPatch.
 func (g Grow) Block(b *nn.Builder, _ Site, h, skip *onnx.Value) (newH, newSkip *onnx.Value) {

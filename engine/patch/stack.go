@@ -76,14 +76,6 @@ func (s Stack) part(prefix string) *Part {
 	p := &Part{branches: map[string][]nn.Branch{}, baked: map[string][]applied{}}
 	byKey := s.byName(prefix)
 	slot := map[int]int{} // of a file's strength, by the file's place in the stack
-	place := map[string][]int{}
-	for i, l := range s.layers {
-		for _, c := range l.file.patches {
-			if key, ok := strings.CutPrefix(c.Target.Key, prefix); ok && inert(c.Adapter) == "" {
-				place[key] = append(place[key], i)
-			}
-		}
-	}
 	if len(byKey) == 0 {
 		return nil
 	}
@@ -100,7 +92,7 @@ func (s Stack) part(prefix string) *Part {
 				p.baked[k] = append(p.baked[k], a)
 				continue
 			}
-			at := place[k][i]
+			at := a.place
 			if _, ok := slot[at]; !ok {
 				slot[at] = len(p.strengths)
 				p.strengths = append(p.strengths, float32(a.strength))
@@ -122,20 +114,23 @@ func (s Stack) part(prefix string) *Part {
 	return p
 }
 
-// byName lists the changes of the weights of a part, by their names in it.
+// byName lists the changes of the weights of a part, by their names in it. Those of a layer's output come last: they are added to what
+// the weight gives after all of its own changes.
 func (s Stack) byName(prefix string) map[string][]applied {
 	out := map[string][]applied{}
-	for _, l := range s.layers {
-		for _, c := range l.file.patches {
-			name, ok := strings.CutPrefix(c.Target.Key, prefix)
-			if !ok || inert(c.Adapter) != "" {
-				continue
+	for _, output := range []bool{false, true} {
+		for i, l := range s.layers {
+			for _, c := range l.file.patches {
+				name, ok := strings.CutPrefix(c.Target.Key, prefix)
+				if !ok || l.file.ofOutput(c.Adapter) != output || inert(c.Adapter) != "" {
+					continue
+				}
+				a := applied{Patch: c, strength: l.strength, place: i}
+				if s.stored != nil && !output {
+					a.stored = s.stored(c.Target.Key)
+				}
+				out[name] = append(out[name], a)
 			}
-			a := applied{Patch: c, strength: l.strength}
-			if s.stored != nil && !l.file.output {
-				a.stored = s.stored(c.Target.Key)
-			}
-			out[name] = append(out[name], a)
 		}
 	}
 	return out

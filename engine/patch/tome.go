@@ -2,6 +2,8 @@ package patch
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"comfygo/engine/dtype"
 	"comfygo/engine/nn"
@@ -41,25 +43,27 @@ const side = 2
 func (MergeTokens) Point() Point { return SelfAttention }
 
 // Digest implements GraphPatch: the draws are inputs of the graph.
-func (m MergeTokens) Digest() string { return fmt.Sprint(m.Ratio) }
+func (m MergeTokens) Digest() string {
+	return fmt.Sprint(m.Ratio, slices.Sorted(maps.Keys(m.layers)))
+}
 
 // Sized implements SizedPatch.
 func (MergeTokens) Sized() {}
 
-// On implements LayerPatch.
-func (m MergeTokens) On(latent Grid, layers []Grid, draw func() uint32) GraphPatch {
+// On implements LayerPatch. Layers whose positions another patch has scaled or tiled do not merge and draw nothing.
+func (m MergeTokens) On(latent Grid) (GraphPatch, LayerFunc) {
 	m.layers = map[int]merging{}
 	n := latent.Height * latent.Width
 	merged := int(float64(n) * m.Ratio)
-	if merged <= 0 || latent.Height < side || latent.Width < side {
-		return m
-	}
-	for i, layer := range layers {
-		if layer == latent {
-			m.layers[i] = drawn(latent, merged, draw)
+	small := merged <= 0 || latent.Height < side || latent.Width < side
+	return m, func(layer, queries int, draw func() uint32) int {
+		if small || queries != n {
+			return queries
 		}
+		l := drawn(latent, merged, draw)
+		m.layers[layer] = l
+		return n - l.merged
 	}
-	return m
 }
 
 // drawn chooses the receivers of a layer. Rows and columns that fill no square have none.
@@ -92,7 +96,7 @@ func drawn(at Grid, merged int, draw func() uint32) merging {
 // Idle implements IdlePatch.
 func (m MergeTokens) Idle() string {
 	if m.Ratio > 0 && m.layers != nil && len(m.layers) == 0 {
-		return "token merging has no effect: the model does not attend at the latent's own resolution, or the latent is too small"
+		return "token merging has no effect: the model does not attend at the latent's own resolution, other patches scale or tile the latent there, or it is too small"
 	}
 	return ""
 }

@@ -30,10 +30,11 @@ func TestMergeTokens(t *testing.T) {
 		n := c.grid.Height * c.grid.Width
 		draws := []uint32{7, 0, 2, 1, 1, 3}
 		next := 0
-		placed, ok := patch.MergeTokens{Ratio: c.ratio}.On(c.grid, []patch.Grid{{Height: 1, Width: 1}, c.grid}, func() uint32 {
+		layers := func() []patch.Grid { return []patch.Grid{{Height: 1, Width: 1}, c.grid} }
+		placed, ok := patch.GraphPatches{patch.MergeTokens{Ratio: c.ratio}}.On(c.grid, layers, func() uint32 {
 			next++
 			return draws[next-1]
-		}).(patch.MergeTokens)
+		})[0].(patch.MergeTokens)
 		if !ok || len(placed.Inputs()) != 2 || placed.Idle() != "" {
 			t.Fatalf("%v: %d inputs, %q", c.grid, len(placed.Inputs()), placed.Idle())
 		}

@@ -110,9 +110,9 @@ func TestNormalizedGuidance(t *testing.T) {
 func TestHyperTile(t *testing.T) {
 	t.Parallel()
 	grids := []patch.Grid{{Height: 4, Width: 6}, {Height: 2, Width: 3}}
-	h := patch.HyperTile{Tile: 2, Swap: 2}
-	placed, ok := h.On(patch.Grid{Height: 4, Width: 6}, grids, func() uint32 { return 5 }).(patch.HyperTile)
-	if !ok || placed.Digest() != "[{3 2 6 4} {0 0 0 0}]" { // height and width trade places, as upstream's
+	h := patch.GraphPatches{patch.HyperTile{Tile: 2, Swap: 2}}
+	placed, ok := h.On(patch.Grid{Height: 4, Width: 6}, func() []patch.Grid { return grids }, func() uint32 { return 5 })[0].(patch.HyperTile)
+	if !ok || placed.Digest() != "map[0:{3 2 6 4}]" { // height and width trade places, as upstream's
 		t.Fatalf("tiles are %s", placed.Digest())
 	}
 	const n, width = 24, 2

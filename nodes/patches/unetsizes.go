@@ -43,7 +43,7 @@ func (n *PatchModelAddDownscale) Run(ctx *nodes.Context) (nodes.Result, error) {
 	at := patch.SigmaRange{Low: float32(ms.PercentToSigma(n.End)), High: float32(ms.PercentToSigma(n.Start))}
 	return patched(ctx, n.Model, "scaling inside of the model",
 		patch.Shrink{SigmaRange: at, Index: n.Block, Factor: n.Factor, Method: n.DownscaleMethod, AfterSkip: n.AfterSkip},
-		patch.Grow{SigmaRange: at, Method: n.UpscaleMethod})
+		patch.Grow{Method: n.UpscaleMethod})
 }
 
 // SelfAttentionGuidance guides away from a blurred latent.

@@ -158,7 +158,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	}
 	grid := 1 << (m.Levels - 1)
 	v := Variant{Even: x.Dim(2)%grid == 0 && x.Dim(3)%grid == 0, Patches: c.Patches}
-	c.Patches = c.Patches.On(patch.Grid{Height: x.Dim(2), Width: x.Dim(3)}, func() []patch.Grid { return m.grids(x.Dim(2), x.Dim(3)) }, drawer(c.Inputs.Random))
+	c.Patches = c.Patches.On(patch.Grid{Height: x.Dim(2), Width: x.Dim(3)}, func() []patch.Grid { return m.grids(x.Dim(2), x.Dim(3), c.Patches) }, drawer(c.Inputs.Random))
 	var further []family.Value
 	for _, i := range c.Inputs.List {
 		if p, ok := i.Rule.(family.Patcher); ok {
@@ -220,8 +220,8 @@ func drawer(g *sampling.Generator) func() uint32 {
 	return g.Uint32
 }
 
-// grids lists the sizes at which the transformer blocks of the network work for a latent, in order.
-func (m *Model) grids(height, width int) []patch.Grid {
+// grids lists the sizes at which the transformer blocks of the network work for a latent with patches, in order.
+func (m *Model) grids(height, width int, patches patch.GraphPatches) []patch.Grid {
 	var out, skips []patch.Grid
 	s := weights.NewScope(m.Source)
 	at := patch.Grid{Height: height, Width: width}
@@ -236,7 +236,9 @@ func (m *Model) grids(height, width int) []patch.Grid {
 			at = patch.Grid{Height: (at.Height + 1) / 2, Width: (at.Width + 1) / 2}
 		}
 		blocks(b)
+		at = patches.Resized(patch.InputBlock, i, at)
 		skips = append(skips, at)
+		at = patches.Resized(patch.InputSkip, i, at)
 	}
 	blocks(s.At("middle_block"))
 	for i := range s.Count("output_blocks") {
