@@ -183,7 +183,7 @@ func (m *Model) residuals(ctx context.Context, call family.Call) (*family.Residu
 	}
 	steered, ok := m.net.(family.Steered)
 	if !ok {
-		return nil, fmt.Errorf("running the model with the ControlNet %s: %s models cannot be steered by one", c.net.file.Path, m.family.Name())
+		return nil, fmt.Errorf("running the model with the ControlNet %s: %s models cannot be steered by one; remove the ControlNet, or load a model of its family", c.net.file.Path, m.family.Name())
 	}
 	return c.at(ctx, m, steered, call)
 }
@@ -206,7 +206,7 @@ func (c *Control) at(ctx context.Context, m *Model, steered family.Steered, call
 		err = steered.CheckResiduals(own)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("steering the %s model %s by the ControlNet %s, which is for %s: %w", m.family.Name(), m.file.Path, c.net.file.Path, c.net.net.Steers(), err)
+		return nil, fmt.Errorf("steering the %s model %s by the ControlNet %s, which is for %s: %w; use a ControlNet for %s", m.family.Name(), m.file.Path, c.net.file.Path, c.net.net.Steers(), err, m.family.Name())
 	}
 	return own.Plus(sum), nil
 }

@@ -65,7 +65,7 @@ func (rt *Runtime) ApplyAdapters(ctx context.Context, src weights.Source, m *Mod
 		warning.Add(ctx, fmt.Sprintf("the LoRA %s changes text encoders only and has no effect on the diffusion model", path))
 		return m, c, nil
 	case err != nil:
-		return nil, nil, fmt.Errorf("applying a LoRA to %s: %w", describeModels(m, c), err)
+		return nil, nil, fmt.Errorf("applying a LoRA to %s: %w; %s", describeModels(m, c), err, adviceOn(err))
 	}
 	if skipped := lora.Skipped(); len(skipped) > 0 {
 		const most = 5
@@ -87,6 +87,17 @@ func (rt *Runtime) ApplyAdapters(ctx context.Context, src weights.Source, m *Mod
 		c = &d
 	}
 	return m, c, nil
+}
+
+// adviceOn says what to do about an adapter file that cannot be read or does not fit.
+func adviceOn(err error) string {
+	switch {
+	case errors.Is(err, patch.ErrNoMatch):
+		return "use a LoRA of this family, or load the model that it was trained on"
+	case errors.Is(err, patch.ErrNoAdapter):
+		return "use a LoRA file; a whole model has a loader of its own, such as UNETLoader or CheckpointLoaderSimple"
+	}
+	return "the file is damaged: download it again, or save it again from what trained it"
 }
 
 // LoRANumber returns the number that the metadata of the last adapter file states under a key that ends with name, or zero if no

@@ -140,7 +140,7 @@ func (j *joint) add() {
 // file returns the matched weights as a file of adapters.
 func (j *joint) file(ctx context.Context, what string) (*patch.File, error) {
 	if j.base == nil || len(j.left) > len(j.patches) {
-		return nil, fmt.Errorf("merging %s: %d weights of the second fit the first and %d do not: they are of different families", what, len(j.patches), len(j.left))
+		return nil, fmt.Errorf("merging %s: %d weights of the second fit the first and %d do not: they are of different families; merge models of one family and size", what, len(j.patches), len(j.left))
 	}
 	if len(j.left) > 0 {
 		warning.Add(ctx, fmt.Sprintf("merging %s: %d weights of %s fit none of %s and are left out, such as %s",

@@ -53,7 +53,7 @@ func (s *Style) Apply(ctx context.Context, to Conditioning, image family.ImageEn
 			if entry.Tokens != nil {
 				shape = entry.Tokens.Shape
 			}
-			return nil, fmt.Errorf("applying a style model: the text encoding has shape %v, the model's tokens have width %d: they are for different families", shape, width)
+			return nil, fmt.Errorf("applying a style model: the text encoding has shape %v, the model's tokens have width %d: they are for different families; use a style model for the family of the text encoding", shape, width)
 		}
 		text := entry.Tokens.Dim(1)
 		joined := tensor.New(1, text+n, width)

@@ -63,6 +63,8 @@ func (f *File) parts() []part {
 		finder(f, RoleVAE, f.reg.VAEs(), f.under(vaePrefixes), VAE.Read),
 		finder(f, RoleText, f.reg.Text(), f.under(f.reg.textPrefixes()), Text.Read),
 		finder(f, RoleVision, f.reg.Visions(), f.views, Vision.Read),
+		finder(f, RoleGrounding, f.reg.Groundings(), f.views, Grounding.Read),
+		finder(f, RoleStyle, f.reg.Styles(), f.views, Style.Read),
 		finder(f, RoleAudio, f.reg.Audios(), f.views, Audio.Read),
 		finder(f, RoleLatentUpscale, f.reg.LatentUpscalers(), f.views, LatentUpscaler.ReadLatentUpscaler),
 		finder(f, RoleInterpolation, f.reg.Interpolators(), f.views, Interpolator.ReadInterpolator),
@@ -198,5 +200,7 @@ var loaders = map[string]string{
 	RoleInterpolation.String(): "FrameInterpolationModelLoader",
 	RoleOpticalFlow.String():   "OpticalFlowLoader",
 	RoleGeometry.String():      "LoadMoGeModel or LoadDA3Model",
+	RoleGrounding.String():     "GLIGENLoader",
+	RoleStyle.String():         "StyleModelLoader",
 	KindLoRA:                   "LoraLoader or LoraLoaderModelOnly, on top of a model",
 }

@@ -11,6 +11,9 @@ import (
 // ErrNoMatch is wrapped by the error for a file of which nothing belongs to the model.
 var ErrNoMatch = errors.New("made for another model")
 
+// ErrNoAdapter is wrapped by the error for a file without adapters.
+var ErrNoAdapter = errors.New("no part of it is a LoRA or another known adapter")
+
 // File holds the adapters of one file that belong to a model. It is immutable.
 type File struct {
 	path    string
@@ -42,7 +45,7 @@ func Read(src weights.Source, keys *KeyMap, shape func(key string) []int) (*File
 		}
 	}
 	if len(layers) == 0 {
-		return nil, fmt.Errorf("reading %s: none of its %d tensors is a part of a LoRA or another known adapter", f.path, len(src.Names()))
+		return nil, fmt.Errorf("reading %s with %d tensors: %w", f.path, len(src.Names()), ErrNoAdapter)
 	}
 	if len(known) == 0 {
 		return nil, fmt.Errorf("reading %s: %w: no layer of the model is called %s", f.path, ErrNoMatch, describe(f.skipped, 4))

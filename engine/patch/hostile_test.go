@@ -61,8 +61,8 @@ func TestWrongFiles(t *testing.T) {
 		"reshape of many":      {[]weights.Entry{up, down, f32("a.reshape_weight", 2000)}, []string{"layer a", "shape of a weight"}, nil},
 		"names of another":     {[]weights.Entry{f32("z.lora_up.weight", 6, 2), f32("z.lora_down.weight", 2, 4)}, []string{"no layer of the model", `"z"`}, patch.ErrNoMatch},
 		"10,000 unknown names": {junk, []string{"no layer of the model", "and 9996 more"}, patch.ErrNoMatch},
-		"10,000 words":         {noise, []string{"none of its 10000 tensors"}, nil},
-		"no tensors":           {nil, []string{"none of its 0 tensors"}, nil},
+		"10,000 words":         {noise, []string{"with 10000 tensors"}, nil},
+		"no tensors":           {nil, []string{"with 0 tensors"}, nil},
 	} {
 		model := source(t, "model", f32("l.weight", 6, 4))
 		var keys patch.KeyMap

@@ -3,6 +3,7 @@ package patch
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -68,7 +69,7 @@ func OpenHypernetwork(path string, strength float64) (*Hypernetwork, error) {
 	}
 	f := &hyperFile{id: fmt.Sprintf("%s|%d|%d", path, st.Size(), st.ModTime().UnixNano()), layers: map[int][2][]hyperLayer{}}
 	if err := weights.ReadTorch(path, func(v any) error { return f.read(path, v) }); err != nil {
-		return nil, fmt.Errorf("opening a hypernetwork: %w", err)
+		return nil, fmt.Errorf("opening a hypernetwork: %w; use a file of a hypernetwork (.pt) as the Stable Diffusion web UI trains it; a LoRA belongs into LoraLoader", err)
 	}
 	return &Hypernetwork{Strength: float32(strength), at: SelfAttention, file: f}, nil
 }
@@ -101,7 +102,7 @@ func (f *hyperFile) read(path string, v any) error {
 		}
 	}
 	if activations[f.activation] == nil {
-		return fmt.Errorf("%s: the activation %q is not known", path, f.activation)
+		return fmt.Errorf("%s: the activation %q is not known, only %s", path, f.activation, strings.Join(slices.Sorted(maps.Keys(activations)), ", "))
 	}
 	flag := func(key string) bool {
 		v, _ := d.Get(key)

@@ -89,7 +89,7 @@ func valueOr(p *float64, fallback float64) float64 {
 
 // fits reports whether two jobs may run in one batch.
 func (j *job) fits(o *job) bool {
-	return j.control == o.control && j.entry.cond.Hooks.same(o.entry.cond.Hooks) && tensor.SameShape(j.x, o.x) && fitInputs(j.inputs, o.inputs)
+	return j == o || j.control == o.control && j.entry.cond.Hooks.same(o.entry.cond.Hooks) && tensor.SameShape(j.x, o.x) && fitInputs(j.inputs, o.inputs)
 }
 
 // contextsFit reports whether text encodings can be repeated to one length without growing more than fourfold.

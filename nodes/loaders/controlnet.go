@@ -68,7 +68,7 @@ func (n *DiffControlNetLoader) Run(ctx *nodes.Context) (nodes.Result, error) {
 		return nodes.Result{}, err
 	}
 	if c.Difference() && n.Model == nil {
-		return nodes.Result{}, nodes.Errorf("RuntimeError", "loading a ControlNet: it stores differences, and there is no model to add to them")
+		return nodes.Result{}, nodes.Errorf("RuntimeError", "loading a ControlNet: it stores differences to the weights of a model, and none is given; connect the diffusion model that it was made for to the input model")
 	}
 	if c, err = c.Added(n.Model); err != nil {
 		return nodes.Result{}, err

@@ -99,7 +99,7 @@ func (n *Network) add(prefix string) error {
 // Place implements family.GroundingNetwork.
 func (n *Network) Place(id string, before family.Placement, box family.Box) (family.Placement, error) {
 	if len(box.Text) != n.positions.text {
-		return nil, fmt.Errorf("placing a text by GLIGEN: its encoding has width %d, %s reads %d: they are of different families", len(box.Text), n.src.Path(), n.positions.text)
+		return nil, fmt.Errorf("placing a text by GLIGEN: its encoding has width %d, %s reads %d: they are of different families; use the text encoder of the model that the GLIGEN file is for", len(box.Text), n.src.Path(), n.positions.text)
 	}
 	p := &placement{net: n, id: id}
 	if b, ok := before.(*placement); ok {

@@ -32,13 +32,13 @@ func (p *placement) Fits(widths []int) error {
 		own[i] = m.width
 	}
 	if !slices.Equal(own, widths) {
-		return fmt.Errorf("placing texts by GLIGEN: %s is for another model: its %d blocks have the widths %v, the model's %d have %v",
+		return fmt.Errorf("placing texts by GLIGEN: %s is for another model: its %d blocks have the widths %v, the model's %d have %v; use a GLIGEN file for this family, or load the model that it is for",
 			p.net.src.Path(), len(own), own, len(widths), widths)
 	}
 	return nil
 }
 
-// Input implements family.Placement. Inputs of different files have different names, so that they never share a batch.
+// Input implements family.Placement.
 func (p *placement) Input(shape []int) sampling.Input {
 	height, width := shape[len(shape)-2], shape[len(shape)-1]
 	r := &rule{Rule: sampling.ByRows, placed: p, whole: tensor.New(1, 1, height, width), made: map[[2]int]*tensor.Tensor{}}
@@ -56,6 +56,10 @@ type rule struct {
 }
 
 var _ family.Patcher = (*rule)(nil)
+
+// Fits implements sampling.Rule: as in upstream, an entry with boxes runs in a call of its own. It counts for patches that draw
+// numbers in each call, and for those that compare the entries of one.
+func (*rule) Fits(_, _ *tensor.Tensor) bool { return false }
 
 // Patch implements family.Patcher.
 func (r *rule) Patch() patch.MiddlePatch { return gates{r.placed.net, r.placed.id} }

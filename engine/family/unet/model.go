@@ -158,7 +158,7 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 	}
 	grid := 1 << (m.Levels - 1)
 	v := Variant{Even: x.Dim(2)%grid == 0 && x.Dim(3)%grid == 0, Patches: c.Patches}
-	c.Patches = c.Patches.On(patch.Grid{Height: x.Dim(2), Width: x.Dim(3)}, func() []patch.Grid { return m.grids(x.Dim(2), x.Dim(3), c.Patches) }, drawer(c.Inputs.Random))
+	c.Patches = c.Patches.On(patch.Grid{Height: x.Dim(2), Width: x.Dim(3)}, func() []patch.Grid { return m.sizesOf(x, c.Patches).attention }, drawer(c.Inputs.Random))
 	var further []family.Value
 	for _, i := range c.Inputs.List {
 		if p, ok := i.Rule.(family.Patcher); ok {
@@ -183,6 +183,9 @@ func (m *Model) Predict(ctx context.Context, run family.Runner, c family.Call) (
 		in = append(in, family.Floats(InputFrames, frames))
 	}
 	if r := c.Residuals; r != nil {
+		if c.Patches.Resizes() {
+			r = m.sizesOf(x, c.Patches).fitting(ctx, r)
+		}
 		in = append(in, v.steer(r)...)
 	}
 	for _, i := range c.Patches.Inputs() {
@@ -218,36 +221,6 @@ func drawer(g *sampling.Generator) func() uint32 {
 		g = sampling.NewGenerator(0)
 	}
 	return g.Uint32
-}
-
-// grids lists the sizes at which the transformer blocks of the network work for a latent with patches, in order.
-func (m *Model) grids(height, width int, patches patch.GraphPatches) []patch.Grid {
-	var out, skips []patch.Grid
-	s := weights.NewScope(m.Source)
-	at := patch.Grid{Height: height, Width: width}
-	blocks := func(b *weights.Scope) {
-		for range b.Count("1.transformer_blocks") {
-			out = append(out, at)
-		}
-	}
-	for i := range s.Count("input_blocks") {
-		b := s.At("input_blocks").Index(i)
-		if b.Has("0.op.weight") {
-			at = patch.Grid{Height: (at.Height + 1) / 2, Width: (at.Width + 1) / 2}
-		}
-		blocks(b)
-		at = patches.Resized(patch.InputBlock, i, at)
-		skips = append(skips, at)
-		at = patches.Resized(patch.InputSkip, i, at)
-	}
-	blocks(s.At("middle_block"))
-	for i := range s.Count("output_blocks") {
-		if at = skips[len(skips)-1]; len(skips) > 1 {
-			skips = skips[:len(skips)-1]
-		}
-		blocks(s.At("output_blocks").Index(i))
-	}
-	return out
 }
 
 // Graph returns a graph of the network.
@@ -336,7 +309,7 @@ func (c Config) CheckInputs(what string, rows int, call family.Call) error {
 	case text == nil || len(text.Shape) != 3 || text.Dim(0) != rows:
 		return fmt.Errorf("%s: it needs a text encoding for each row", what)
 	case text.Dim(2) != c.ContextDim:
-		return fmt.Errorf("%s: the text encoding has width %d, the model reads %d: it comes from the text encoder of another family", what, text.Dim(2), c.ContextDim)
+		return fmt.Errorf("%s: the text encoding has width %d, the model reads %d: it comes from the text encoder of another family; use the CLIP of the model's own checkpoint, or a CLIP loader of its type", what, text.Dim(2), c.ContextDim)
 	case c.AdmChannels > 0 && (y == nil || len(y.Shape) != 2 || y.Dim(0) != rows || y.Dim(1) != c.AdmChannels):
 		return fmt.Errorf("%s: it needs a vector of %d values for each row", what, c.AdmChannels)
 	}
