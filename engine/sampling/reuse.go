@@ -69,7 +69,7 @@ func (r *reuser) around(ctx context.Context, sigma float32, x *tensor.Tensor, ke
 	var moved *float32
 	if float64(sigma) <= r.start {
 		r.checkShape(x)
-		if r.skip && r.knows(keys) {
+		if !r.guided && r.skip && r.knows(keys) { // guided predictions are measured at each step
 			return r.standIn(x, keys), nil
 		}
 		if !r.guided && r.first == nil {

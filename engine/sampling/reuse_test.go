@@ -38,6 +38,14 @@ func TestReuseLeavesPredictionsOut(t *testing.T) {
 		if slices.Equal(rough, plain) {
 			t.Errorf("guided %v: what is left out changes nothing", guided)
 		}
+		between := false
+		for _, threshold := range []float64{0.003, 0.01, 0.03, 0.1, 0.3, 1} {
+			n, _ := run(sampling.Hooks{}.WithReuse(sampling.Reuse{Threshold: threshold, Start: 0, End: 1, Guided: guided}))
+			between = between || often < n && n < all
+		}
+		if !between {
+			t.Errorf("guided %v: the network never runs again after a prediction that was left out", guided)
+		}
 		late, _ := run(sampling.Hooks{}.WithReuse(sampling.Reuse{Threshold: 3, Start: 1, End: 1, Guided: guided}))
 		if late != all {
 			t.Errorf("guided %v: outside of its part of the run it leaves out %d predictions", guided, all-late)
