@@ -69,7 +69,7 @@ func OpenHypernetwork(path string, strength float64) (*Hypernetwork, error) {
 	}
 	f := &hyperFile{id: fmt.Sprintf("%s|%d|%d", path, st.Size(), st.ModTime().UnixNano()), layers: map[int][2][]hyperLayer{}}
 	if err := weights.ReadTorch(path, func(v any) error { return f.read(path, v) }); err != nil {
-		return nil, fmt.Errorf("opening a hypernetwork: %w; use a file of a hypernetwork (.pt) as the Stable Diffusion web UI trains it; a LoRA belongs into LoraLoader", err)
+		return nil, fmt.Errorf("opening a hypernetwork: %w; use a file of a hypernetwork (.pt) as AUTOMATIC1111's web UI trains it; a LoRA belongs into LoraLoader", err)
 	}
 	return &Hypernetwork{Strength: float32(strength), at: SelfAttention, file: f}, nil
 }
