@@ -9,7 +9,7 @@ import (
 	"comfygo/engine/tensor"
 )
 
-var errVolume = errors.New("the VAE is one of 3D shapes: use VAEDecodeHunyuan3D")
+var errVolume = errors.New("the VAE decodes latents to volumes, not to images: use the class that gives voxels")
 
 // ofImages returns an error unless the VAE is one of images or videos.
 func (v *VAE) ofImages() error {
@@ -27,7 +27,7 @@ func (v *VAE) ofImages() error {
 func (v *VAE) DecodeVolume(ctx context.Context, z *tensor.Tensor, resolution, points int) (*tensor.Tensor, error) {
 	net, ok := v.net.(family.Volumetric)
 	if !ok {
-		return nil, errors.New("decoding a volume: the VAE is not one of 3D shapes: connect the VAE of a Hunyuan3D model")
+		return nil, errors.New("decoding a volume: the VAE is one of images, videos or audio: connect one that decodes to volumes")
 	}
 	if z == nil || len(z.Shape) != 3 || z.Dim(1) != v.info.Channels || z.Len() == 0 {
 		var shape []int

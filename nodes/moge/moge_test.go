@@ -147,7 +147,7 @@ func TestEqualsUpstream(t *testing.T) {
 			if mesh.Texture == nil || mesh.Texture.Dim(0) != 1 {
 				t.Errorf("%s: no texture", name)
 			}
-			checkMesh(t, stored, name, mesh)
+			checkMesh(t, stored, name, mesh, tolerance)
 			var fov []float32
 			for _, f := range [][2]string{{"vertical", "degrees"}, {"horizontal", "radians"}, {"diagonal", "degrees"}} {
 				for _, v := range run(t, ctx, &moge.MoGeGeometryToFOV{MogeGeometry: g, Axis: f[0], Unit: f[1]}) {
@@ -157,19 +157,20 @@ func TestEqualsUpstream(t *testing.T) {
 			check(t, stored, name+"fov", fov, tolerance)
 		}
 		p := run(t, ctx, &moge.MoGePanoramaInference{MogeModel: m, Image: image("panorama", 1, 150, 300, 3), SplitResolution: 24, MergeResolution: 280, BatchSize: 12})[0].(*pointmap.Map)
-		check(t, stored, "panorama points", p.Points.Data, golden.Tolerance{RMSRel: 1e-3})
+		joined := golden.Tolerance{RMSRel: 1e-3} // the solution of a panorama ends at a relative error of 1e-5 of its equations
+		check(t, stored, "panorama points", p.Points.Data, joined)
 		check(t, stored, "panorama mask", p.Mask.Data, tolerance)
-		checkMesh(t, stored, "panorama ", run(t, ctx, &moge.MoGePointMapToMesh{MogeGeometry: p, Decimation: 3, DiscontinuityThreshold: 0.5})[0].(*geometry.Mesh))
+		checkMesh(t, stored, "panorama ", run(t, ctx, &moge.MoGePointMapToMesh{MogeGeometry: p, Decimation: 3, DiscontinuityThreshold: 0.5})[0].(*geometry.Mesh), joined)
 	}
 }
 
-func checkMesh(t *testing.T, stored *inner.Tensors, name string, m *geometry.Mesh) {
+func checkMesh(t *testing.T, stored *inner.Tensors, name string, m *geometry.Mesh, tolerance golden.Tolerance) {
 	t.Helper()
 	it, faces := m.Items[0], []float32{}
 	for _, f := range it.Faces {
 		faces = append(faces, float32(f))
 	}
-	check(t, stored, name+"vertices", it.Vertices, golden.Tolerance{RMSRel: 1e-4})
+	check(t, stored, name+"vertices", it.Vertices, tolerance)
 	check(t, stored, name+"faces", faces, golden.Tolerance{MaxAbs: 0.5})
 	if stored.Has(name + "uvs") {
 		check(t, stored, name+"uvs", it.UVs, golden.Tolerance{MaxAbs: 1e-6})
