@@ -148,7 +148,10 @@ func TestPutHasADefiniteAnswer(t *testing.T) {
 				r.url = p.url()
 				a := r.server(func(c *queue.DistributedConfig) { c.Patience, c.Settle = patience, settle })
 				r.url = real
-				eventually(t, "a first job is accepted", func() bool { return a.Put(testJob(queue.Number{})) == nil })
+				eventually(t, "a first job is accepted", func() bool {
+					n, err := queue.NextOf(a)
+					return err == nil && a.Put(testJob(n)) == nil
+				})
 				fate := map[string]error{}
 				var jobs []*queue.Job
 				for n := range 4 {
