@@ -51,7 +51,7 @@ func New(cfg cli.Config, log *Log, logs *logs.Buffer) (_ *App, err error) {
 	made := false
 	defer func() {
 		if !made {
-			err = errors.Join(err, access.gate.Close())
+			err = errors.Join(err, access.gate.Close(), a.removeTemp())
 		}
 	}()
 	if a.cert, err = loadCertificate(cfg, func(text string) { log.Warn(text) }); err != nil {
@@ -185,7 +185,7 @@ func (a *App) Close() error {
 // removeTemp removes the temp folder unless other servers and workers use it, too.
 func (a *App) removeTemp() error {
 	if a.cfg.InNATS() {
-		return nil
+		return a.parts.folders.LeaveTemp()
 	}
 	return a.parts.folders.RemoveTemp()
 }

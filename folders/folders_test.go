@@ -198,6 +198,31 @@ func TestPrepareEmptiesTemp(t *testing.T) {
 	}
 }
 
+// TestLeaveTemp gives up the lock of the temp folder and leaves its files there.
+func TestLeaveTemp(t *testing.T) {
+	t.Parallel()
+	f := newFolders(t)
+	if err := f.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(f.Temp(), "preview.png")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if used, err := f.InUse(); err != nil || !used {
+		t.Errorf("the folders of a running server are in use: %v, %v", used, err)
+	}
+	if err := f.LeaveTemp(); err != nil {
+		t.Fatal(err)
+	}
+	if used, err := f.InUse(); err != nil || used {
+		t.Errorf("the folders that were left are in use: %v, %v", used, err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Errorf("a file in temp is gone: %v", err)
+	}
+}
+
 func TestUserDir(t *testing.T) {
 	t.Parallel()
 	f := newFolders(t)

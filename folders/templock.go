@@ -28,7 +28,12 @@ const tempPatience = 10 * time.Second
 func (f *Folders) takeTemp() (err error) {
 	f.temporary.mu.Lock()
 	defer f.temporary.mu.Unlock()
-	defer func() { f.temporary.taken = err == nil }()
+	defer func() {
+		if f.temporary.taken = err == nil; !f.temporary.taken {
+			err = errors.Join(err, f.temporary.lock.Release())
+			f.temporary.lock = nil
+		}
+	}()
 	parent := filepath.Dir(f.temp)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return fmt.Errorf("making folder %s: %w", parent, err)
@@ -70,6 +75,15 @@ func (f *Folders) RemoveTemp() error {
 		return lock.Release() // the last one removes it
 	}
 	return errors.Join(f.emptyTemp(), lock.Release())
+}
+
+// LeaveTemp gives up this server's share in the temp folder and leaves the files there, which other machines may read.
+func (f *Folders) LeaveTemp() error {
+	f.temporary.mu.Lock()
+	defer f.temporary.mu.Unlock()
+	lock := f.temporary.lock
+	f.temporary.lock, f.temporary.taken = nil, false
+	return lock.Release()
 }
 
 func (f *Folders) emptyTemp() error {
