@@ -45,6 +45,7 @@ func open(t *testing.T, cfg assets.Config, files map[string]string) *rig {
 	if err := f.Prepare(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = f.RemoveTemp() })
 	cfg.Folders = f
 	cfg.ContentType = func(name string) string {
 		return map[string]string{".png": "image/png", ".txt": "text/plain", ".safetensors": "application/safetensors"}[filepath.Ext(name)]

@@ -36,6 +36,7 @@ func large(b *testing.B) http.Handler {
 	if err := f.Prepare(); err != nil {
 		b.Fatal(err)
 	}
+	b.Cleanup(func() { _ = f.RemoveTemp() })
 	s, err := server.New(server.Config{
 		Folders: f, AppVersion: "test", Compress: true,
 		Executor: executor.New(executor.Config{Registry: nodes.Default(), Services: nodes.Services{Folders: f}}),

@@ -42,6 +42,7 @@ func fuzzed(f *testing.F) (*server.Server, string) {
 	if err := dirs.Prepare(); err != nil {
 		f.Fatal(err)
 	}
+	f.Cleanup(func() { _ = dirs.RemoveTemp() })
 	library, err := assets.Open(assets.Config{Folders: dirs, ContentType: reply.GuessType})
 	if err != nil {
 		f.Fatal(err)

@@ -25,10 +25,7 @@ import (
 	"comfygo/server"
 )
 
-// A file that the collector closes when the tests are over is no goroutine of the server.
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("runtime.runFinalizers"))
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // number, show and wait are the nodes of the tests: a constant, an output, and one that works until it is interrupted.
 type number struct {
@@ -100,6 +97,11 @@ func start(t *testing.T, change func(*server.Config)) *rig {
 	if err := f.Prepare(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := f.RemoveTemp(); err != nil {
+			t.Error(err)
+		}
+	})
 	registry := nodes.NewRegistry()
 	for _, n := range []nodes.Node{&number{}, &show{}, &wait{}, &stubborn{}} {
 		if err := registry.Add(n); err != nil {

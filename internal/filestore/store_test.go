@@ -100,6 +100,7 @@ func machine(t *testing.T, o opener, role natslog.Role) *folders.Folders {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = f.LeaveTemp() })
 	f.SetRemote(o.open(t, role))
 	return f
 }

@@ -54,6 +54,7 @@ func newContext(t *testing.T, metadata bool) (*nodes.Context, *folders.Folders) 
 	if err := f.Prepare(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = f.RemoveTemp() })
 	prompt, err := pyjson.UnmarshalObject([]byte(`{"9": {"inputs": {"text": "ä🙂", "b": 1.0, "a": [1, 2]}, "class_type": "X"}}`))
 	if err != nil {
 		t.Fatal(err)

@@ -37,6 +37,7 @@ func newContext(t *testing.T, metadata bool) (*nodes.Context, *folders.Folders) 
 	if err := f.Prepare(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = f.RemoveTemp() })
 	return nodes.NewContext(t.Context(), nodes.Call{
 		ID: "1", Services: nodes.Services{Folders: f, Metadata: metadata}, Host: host{hidden: map[string]any{
 			"PROMPT": pyjson.NewObject("1", "ä"), "EXTRA_PNGINFO": pyjson.NewObject("workflow", pyjson.NewObject("a", []any{})),
