@@ -214,7 +214,7 @@ func TestUnhealthyStore(t *testing.T) {
 	if status, h := r.health(t); status != 200 {
 		t.Errorf("before: %d %+v", status, h)
 	}
-	db := sqlite.Open(path, sqlite.Options{})
+	db := sqlite.Open(path, sqlite.Options{Wait: 10 * time.Second})
 	if _, err := db.Exec("BEGIN EXCLUSIVE"); err != nil {
 		t.Fatal(err)
 	}
