@@ -17,6 +17,7 @@ import (
 	_ "comfygo/nodes/mesh"         // nodes_save_3d.py, nodes_load_3d.py, nodes_mesh_postprocess.py
 	_ "comfygo/nodes/moge"         // nodes_moge.py
 	_ "comfygo/nodes/patches"
+	_ "comfygo/nodes/sam3"     // nodes_sam3.py
 	_ "comfygo/nodes/sampling" // nodes.py
 	_ "comfygo/nodes/splat"    // nodes_gaussian_splat.py
 	_ "comfygo/nodes/text"     // nodes_string.py

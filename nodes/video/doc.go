@@ -5,7 +5,9 @@ package video
 import (
 	"errors"
 	"io"
+	"math/big"
 
+	"comfygo/engine/tensor"
 	"comfygo/folders"
 	"comfygo/internal/ffmpeg"
 	"comfygo/internal/pyjson"
@@ -42,9 +44,22 @@ func tags(ctx *nodes.Context) ([]ffmpeg.Tag, error) {
 	return list, nil
 }
 
+// Preview writes frames [N,H,W,3] as an H.264 video into the temp folder and returns its description for the client.
+func Preview(ctx *nodes.Context, prefix string, frames *tensor.Tensor, rate *big.Rat) (*pyjson.Object, error) {
+	made := &videofile.Made{Images: frames, Rate: rate, Depth: 8}
+	return writeTo(ctx, ctx.Folders.Temp(), "temp", prefix, ".mp4", frames.Dim(2), frames.Dim(1), func(w io.Writer) error {
+		return made.Save(ctx, Env(ctx), videofile.SaveOptions{Format: "mp4", Codec: "h264"}, w)
+	})
+}
+
 // write saves one file in the output folder and returns its description for the client.
 func write(ctx *nodes.Context, prefix, ext string, width, height int, encode func(io.Writer) error) (*pyjson.Object, error) {
-	to, err := ctx.Folders.SavePath(prefix, ctx.Folders.Output(), width, height)
+	return writeTo(ctx, ctx.Folders.Output(), "output", prefix, ext, width, height, encode)
+}
+
+// writeTo is write for a folder, and its name for clients.
+func writeTo(ctx *nodes.Context, dir, kind, prefix, ext string, width, height int, encode func(io.Writer) error) (*pyjson.Object, error) {
+	to, err := ctx.Folders.SavePath(prefix, dir, width, height)
 	if errors.Is(err, folders.ErrOutside) {
 		return nil, nodes.Errorf("Exception", "saving a video with the prefix %q: it leads out of the output folder", prefix)
 	}
@@ -62,6 +77,6 @@ func write(ctx *nodes.Context, prefix, ext string, width, height int, encode fun
 	if err != nil {
 		return nil, nodes.Errorf("OSError", "saving a video: %w", err)
 	}
-	file := pyjson.NewObject("filename", name, "subfolder", to.Subfolder, "type", "output")
+	file := pyjson.NewObject("filename", name, "subfolder", to.Subfolder, "type", kind)
 	return pyjson.NewObject("images", []any{file}, "animated", []any{true}), nil
 }

@@ -58,6 +58,7 @@ import (
 	_ "comfygo/engine/family/qwen35"
 	_ "comfygo/engine/family/qwenimage"
 	_ "comfygo/engine/family/radiance"
+	_ "comfygo/engine/family/sam3"
 	_ "comfygo/engine/family/sd15"
 	_ "comfygo/engine/family/sd2"
 	_ "comfygo/engine/family/sd3"

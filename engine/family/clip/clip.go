@@ -202,7 +202,11 @@ func (e *Encoder) Encode(ctx context.Context, run family.Runner, tokens tokenize
 		special = *o.Special
 	}
 	r, err := textenc.Encode(ctx, &call{Encoder: e, run: run, variant: v, projected: o.Projected}, tokens, textenc.Settings{Empty: special, Width: e.Config.Width})
-	return family.Encoding{Hidden: r.Hidden, Pooled: r.Pooled}, err
+	out := family.Encoding{Hidden: r.Hidden, Pooled: r.Pooled}
+	if o.ReturnMask {
+		out.Mask = r.Mask
+	}
+	return out, err
 }
 
 // Graph is the graph whose hidden output is that of a layer counted from the end, 0 for none.

@@ -45,7 +45,11 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 	}
 	if d, _, err := f.Diffusion(); err == nil {
 		run.Role = family.RoleDiffusion
-		note("diffusion model", exerciseDiffusion(ctx, d, run))
+		if s, ok := d.(family.Segmenter); ok {
+			note("segmentation model", exerciseSegmenter(ctx, s, run))
+		} else {
+			note("diffusion model", exerciseDiffusion(ctx, d, run))
+		}
 	}
 	if c, err := f.Control(); err == nil {
 		run.Role = family.RoleControl
@@ -94,6 +98,34 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 		note("style model", err)
 	}
 	return ran
+}
+
+// exerciseSegmenter finds objects by each kind of prompt and follows one. The width of the text encoding is found by trying.
+func exerciseSegmenter(ctx context.Context, s family.Segmenter, run *Runner) error {
+	image := tensor.New(1, 3, s.Side(), s.Side())
+	seen, err := s.Look(ctx, run, image)
+	if err != nil {
+		return err
+	}
+	text := family.SegmentText{Most: 1}
+	for _, w := range inputWidths(s.Weights()) {
+		text.Hidden = tensor.New(1, 3, w)
+		if _, err = s.Detect(ctx, run, seen, text, nil); err == nil {
+			break
+		}
+	}
+	if err == nil {
+		_, err = s.Detect(ctx, run, seen, text, tensor.New(1, 4))
+	}
+	for _, p := range []family.SegmentPrompt{{Points: []family.Point{{X: 1, Y: 1}}}, {Mask: tensor.New(1, 1, small, small)}} {
+		if err == nil {
+			_, err = s.Segment(ctx, run, seen, p)
+		}
+	}
+	if err == nil {
+		_, err = s.Track(ctx, run, family.TrackCall{Frames: 2, Initial: tensor.New(1, small, small), Frame: func(int) (*tensor.Tensor, error) { return image, nil }})
+	}
+	return err
 }
 
 func exerciseInterpolator(ctx context.Context, n family.InterpolationNetwork, run *Runner) error {

@@ -44,7 +44,6 @@ var families = []recognised{
 	{name: "Depth Anything 3", kind: "depth estimation model", all: []string{"backbone.embeddings.patch_embeddings.projection.weight"}},
 	{name: "Stable Cascade ControlNet", kind: "ControlNet", all: []string{"backbone.0.0.weight", "projections.0.0.weight"}},
 	{name: "Stable Cascade ControlNet", kind: "ControlNet", all: []string{"backbone.10.blocks.0.weight"}},
-	{name: "SAM 3", kind: "segmentation model", all: []string{"detector.backbone.vision_backbone.trunk.blocks.0.attn.qkv.weight"}},
 	{name: "Stable Video Diffusion (of an unknown size)", all: []string{"input_blocks.1.1.time_stack.*"}},
 	{name: "Stable Diffusion XL (of an unknown size)", all: []string{"out.2.weight", "label_emb.0.0.weight"}},
 	{name: "U-Net of no known family", all: []string{"out.2.weight", "input_blocks.0.0.weight"}, advice: "its file carries no config that says how many attention heads it has; use a model of one of the families that run"},
