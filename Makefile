@@ -8,8 +8,6 @@ export GORACE ?= atexit_sleep_ms=0
 BIN      := bin
 ARGS     ?=
 FUZZTIME ?= 20s
-# Packages tested at a time: one more than there are CPUs, since tests wait for servers, pages and clocks.
-TESTP    ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
 LINT     := $(BIN)/golangci-lint
 SDKS     := $(BIN)/sdks
 SOURCES  := $(shell find . -name '*.go' -o -name '*.s' -not -path './tools/lint/*') go.mod go.sum demo/demo-shapes.safetensors demo/workflow.json \
@@ -52,12 +50,12 @@ demo: setup build ## make an image with the built-in model through the server's 
 test: setup ## run every test under the race detector
 	@$(GO) run ./tools/untested -fetch
 	@test -e $(SDKS)/python/bin/httpx -a -e $(SDKS)/node/node_modules/axe-core || timeout 120 $(MAKE) --no-print-directory sdks || echo 'going on without the SDKs of others'
-	$(GO) test -race -vet=off -shuffle=on -timeout 30m -p $(TESTP) ./... # make lint vets
+	$(GO) test -race -vet=off -shuffle=on -timeout 30m ./... # make lint vets
 	@$(GO) run ./tools/untested
 
 .PHONY: race
 race: setup ## run every test again under the race detector, nothing cached
-	$(GO) test -race -shuffle=on -count=1 -timeout 30m -p $(TESTP) ./...
+	$(GO) test -race -shuffle=on -count=1 -timeout 30m ./...
 
 .PHONY: sdks
 sdks: ## install the pinned clients that others have written for the Comfy API v2, and what the examples in Python need
