@@ -33,7 +33,7 @@ func (c *counted) Value(any) any { return nil }
 // TestLooks: what all mesh algorithms are made of looks for an interrupt at least once for every 65536 things, and ends with it.
 func TestLooks(t *testing.T) {
 	t.Parallel()
-	const n, most = 1 << 20, 1 << 16
+	const n, most = 1 << 18, 1 << 16
 	rng := rand.New(rand.NewPCG(1, 2))
 	faces, floats, order := make([]int32, n), make([]float32, n), make([]int32, n)
 	for i := range n {

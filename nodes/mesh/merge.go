@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"context"
 	"math"
 
 	"comfygo/internal/geometry"
@@ -64,7 +65,9 @@ func (n *MergeMeshes) Run(ctx *nodes.Context) (nodes.Result, error) {
 		it.UVs = []float32{}
 	}
 	for _, m := range meshes {
-		appendItem(it, &m.Items[0])
+		if err := appendItem(ctx, it, &m.Items[0]); err != nil {
+			return nodes.Result{}, err
+		}
 		switch {
 		case m.Texture == nil:
 		case out.Texture == nil:
@@ -77,11 +80,12 @@ func (n *MergeMeshes) Run(ctx *nodes.Context) (nodes.Result, error) {
 }
 
 // appendItem adds the vertices and faces of one item to another, with the attributes that that one has.
-func appendItem(to, from *geometry.Item) {
+func appendItem(ctx context.Context, to, from *geometry.Item) error {
 	offset, n := int32(to.VertexCount()), from.VertexCount()
 	to.Vertices = append(to.Vertices, from.Vertices...)
-	for _, f := range from.Faces {
-		to.Faces = append(to.Faces, f+offset)
+	err := geometry.Each(ctx, len(from.Faces), func(i int) { to.Faces = append(to.Faces, from.Faces[i]+offset) })
+	if err != nil {
+		return err
 	}
 	if to.UVs != nil {
 		if from.UVs == nil {
@@ -91,9 +95,9 @@ func appendItem(to, from *geometry.Item) {
 		}
 	}
 	if to.Colors == nil {
-		return
+		return nil
 	}
-	for i := range n {
+	return geometry.Each(ctx, n, func(i int) {
 		for c := range to.Channels {
 			v := float32(1)
 			if from.Colors != nil && c < from.Channels {
@@ -101,5 +105,5 @@ func appendItem(to, from *geometry.Item) {
 			}
 			to.Colors = append(to.Colors, v)
 		}
-	}
+	})
 }

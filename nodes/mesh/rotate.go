@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"context"
 	"math"
 
 	"comfygo/internal/geometry"
@@ -50,7 +51,7 @@ func (*RotateMesh) Spec() nodes.Spec {
 type matrix [3][3]float32
 
 // Run implements nodes.Node.
-func (n *RotateMesh) Run(*nodes.Context) (nodes.Result, error) {
+func (n *RotateMesh) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err := check("mesh", n.Mesh); err != nil {
 		return nodes.Result{}, err
 	}
@@ -76,9 +77,15 @@ func (n *RotateMesh) Run(*nodes.Context) (nodes.Result, error) {
 	}
 	items := make([]geometry.Item, len(n.Mesh.Items))
 	for i, it := range n.Mesh.Items {
-		it.Vertices = r.apply(it.Vertices, 3)
-		it.Normals = r.apply(it.Normals, 3)
-		it.Tangents = r.apply(it.Tangents, 4)
+		for _, a := range []struct {
+			values *[]float32
+			stride int
+		}{{&it.Vertices, 3}, {&it.Normals, 3}, {&it.Tangents, 4}} {
+			var err error
+			if *a.values, err = r.apply(ctx, *a.values, a.stride); err != nil {
+				return nodes.Result{}, err
+			}
+		}
 		items[i] = it
 	}
 	return nodes.Out(n.Mesh.WithItems(items)), nil
@@ -115,17 +122,17 @@ func rounded(m [3][3]float64) (out matrix) {
 }
 
 // apply rotates the first three of every stride values; nil stays nil.
-func (m matrix) apply(values []float32, stride int) []float32 {
+func (m matrix) apply(ctx context.Context, values []float32, stride int) ([]float32, error) {
 	if values == nil {
-		return nil
+		return nil, nil
 	}
 	out := make([]float32, len(values))
-	for i := 0; i+stride <= len(values); i += stride {
+	return out, geometry.Each(ctx, len(values)/stride, func(at int) {
+		i := at * stride
 		v := values[i : i+stride]
 		for row := range 3 {
 			out[i+row] = m[row][0]*v[0] + m[row][1]*v[1] + m[row][2]*v[2]
 		}
 		copy(out[i+3:i+stride], v[3:])
-	}
-	return out
+	})
 }

@@ -48,7 +48,7 @@ func Write(ctx context.Context, w io.Writer, m *geometry.Mesh, index int, extras
 	if err := d.material(ctx, m, index); err != nil {
 		return err
 	}
-	return d.write(w, extras)
+	return d.write(ctx, w, extras)
 }
 
 // document collects the parts of a file.
@@ -162,7 +162,7 @@ func encoded(ctx context.Context, t *tensor.Tensor, index int) ([]byte, error) {
 }
 
 // write writes header, JSON and buffer.
-func (d *document) write(w io.Writer, extras *pyjson.Object) error {
+func (d *document) write(ctx context.Context, w io.Writer, extras *pyjson.Object) error {
 	text, err := pyjson.Marshal(d.json(extras))
 	if err != nil {
 		return fmt.Errorf("writing glb: %w", err)
@@ -185,17 +185,20 @@ func (d *document) write(w io.Writer, extras *pyjson.Object) error {
 		return err
 	}
 	for _, b := range d.blobs {
-		if err := b.write(w); err != nil {
+		if err := b.write(ctx, w); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b blob) write(w io.Writer) error {
+func (b blob) write(ctx context.Context, w io.Writer) error {
 	const step = 1 << 14
 	buffer := make([]byte, 0, 4*step)
 	for rest := b.floats; len(rest) > 0; {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
 		n := min(step, len(rest))
 		buffer = buffer[:0]
 		for _, v := range rest[:n] {
@@ -207,6 +210,9 @@ func (b blob) write(w io.Writer) error {
 		rest = rest[n:]
 	}
 	for rest := b.ints; len(rest) > 0; {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
 		n := min(step, len(rest))
 		buffer = buffer[:0]
 		for _, v := range rest[:n] {

@@ -45,6 +45,9 @@ func (n *node) square(q *[3]float64) float64 {
 
 // New builds a tree of points [N,3], which are not copied.
 func New(ctx context.Context, points []float32) (*Tree, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
 	t := &Tree{points: points, order: make([]int32, len(points)/3)}
 	for i := range t.order {
 		t.order[i] = int32(i)
