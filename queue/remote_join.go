@@ -22,11 +22,39 @@ func (w *RemoteWorker) greet(ctx context.Context) (id string, stop func(), err e
 	if stop, err = w.receive(ctx, id); err != nil {
 		return "", nil, err
 	}
-	defer func() {
+	answer, err := w.awaitServer(ctx, id)
+	if err != nil {
+		stop()
+		return "", nil, err
+	}
+	if answer.Type == messageWelcome {
+		c, err := channelToFleet(id, key, answer.Key)
 		if err != nil {
 			stop()
+			return "", nil, err
 		}
-	}()
+		w.begin(id, c)
+		return id, stop, nil
+	}
+	stop()
+	id = uuid.NewString()
+	w.log.Warn("the servers of this fleet are older than this worker: it joins without a key", "worker", id)
+	w.begin(id, nil)
+	stop, err = w.receive(ctx, id)
+	return id, stop, err
+}
+
+// channelToFleet is the channel from the worker's side.
+func channelToFleet(id string, own *ecdh.PrivateKey, fleet []byte) (*channel, error) {
+	key, err := ecdh.X25519().NewPublicKey(fleet)
+	if err != nil {
+		return nil, fmt.Errorf("reading the fleet's key: %w", err)
+	}
+	return newChannel(id, key, own, key)
+}
+
+// awaitServer greets servers until one answers or ctx ends.
+func (w *RemoteWorker) awaitServer(ctx context.Context, id string) (entry, error) {
 	tick := time.NewTicker(greetEvery)
 	defer tick.Stop()
 	for n := int64(1); ; n++ {
@@ -36,24 +64,10 @@ func (w *RemoteWorker) greet(ctx context.Context) (id string, stop func(), err e
 		w.send(id, entry{Type: messageBeat, Worker: id, Joined: true, Speaks: Protocol, Request: n})
 		select {
 		case <-ctx.Done():
-			return "", nil, context.Cause(ctx)
+			return entry{}, context.Cause(ctx)
 		case <-tick.C:
 		case e := <-w.greeted:
-			if e.Type == messageWelcome {
-				fleet, err := ecdh.X25519().NewPublicKey(e.Key)
-				if err != nil {
-					return "", nil, fmt.Errorf("reading the fleet's key: %w", err)
-				}
-				c, err := newChannel(id, fleet, key, fleet)
-				w.begin(id, c)
-				return id, stop, err
-			}
-			stop()
-			id = uuid.NewString()
-			w.log.Warn("the servers of this fleet are older than this worker: it joins without a key", "worker", id)
-			w.begin(id, nil)
-			stop, err = w.receive(ctx, id)
-			return id, stop, err
+			return e, nil
 		}
 	}
 }
