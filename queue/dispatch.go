@@ -266,7 +266,8 @@ func (q *Distributed) heard(data []byte) {
 		return // another one has sent it
 	}
 	if !keyed(e.Worker) && e.Speaks >= levelProtocol && q.m.level >= levelProtocol && w.job == nil && q.leads() {
-		defer q.helpers.Go(func() { q.post(e.Worker, q.welcome(e)) }) // it has joined before the rules were in force
+		welcome := q.welcome(e)
+		q.helpers.Go(func() { q.post(e.Worker, welcome) }) // it has joined before the rules were in force
 	}
 	q.beats[e.Worker] = beat{at: time.Now(), seq: e.Seq, attempt: e.Attempt, free: e.Free}
 	a := w.job
@@ -296,7 +297,7 @@ func (q *Distributed) answer(e *entry) *entry {
 	return nil
 }
 
-// welcome answers a worker's beat. The fleet's key does not change.
+// welcome answers a worker's beat; the queue is locked. The fleet's key does not change.
 func (q *Distributed) welcome(e *entry) entry {
 	return entry{Type: messageWelcome, Request: e.Request, Key: q.m.secret.PublicKey().Bytes()}
 }
