@@ -61,7 +61,7 @@ func (q *Distributed) followFrom(ctx context.Context) error {
 		last = max(last, r.Seq)
 		list, err := q.decode(r)
 		if err != nil {
-			if errors.Is(err, errNewer) {
+			if errors.Is(err, errNewer) && !r.ByWorker { // a worker's credentials cannot end servers
 				return err
 			}
 			q.log.Error("passing over an entry of the queue's log", "number", r.Seq, "error", err)

@@ -128,3 +128,24 @@ func TestNewerEntryEndsAServer(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestNewerEntryOfAWorker holds that servers pass over an entry of a version that they do not understand when a worker's credentials have written it,
+// at once and after a restart.
+func TestNewerEntryOfAWorker(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	a := r.server()
+	first := r.put(a)
+	log := r.open(natslog.RoleWorker)
+	defer func() { _ = log.Close() }()
+	if err := log.Append(t.Context(), queue.KeepCommand, "newer", headed(`{"v":99,"type":"join","worker":"w"}`, "")); err != nil {
+		t.Fatal(err)
+	}
+	b := r.server()
+	second := r.put(b)
+	r.worker(queue.WorkerAd{Name: "w"})
+	for _, f := range []*front{a, b} {
+		eventually(t, "both jobs end", func() bool { return f.HistoryLen() == 2 })
+		f.check(t, first, second)
+	}
+}
