@@ -57,14 +57,14 @@ export class Workers extends View {
 
   drain(w) {
     confirm(`Drain ${w.name}?`, "It finishes the job that it runs and takes no more until it is resumed.", "Drain", async () => {
-      await post(`api/workers/${w.id}/drain`);
+      await post(`api/workers/${encodeURIComponent(w.id)}/drain`);
       notice(`${w.name} takes no more jobs.`);
       await this.show();
     });
   }
 
   async resume(w) {
-    await post(`api/workers/${w.id}/resume`);
+    await post(`api/workers/${encodeURIComponent(w.id)}/resume`);
     notice(`${w.name} takes jobs again.`);
     await this.show();
   }
