@@ -144,10 +144,13 @@ func (q *Distributed) post(worker string, e entry) {
 		q.mu.Lock()
 		c := q.m.channelTo(worker)
 		q.mu.Unlock()
-		if c == nil {
+		switch {
+		case c != nil:
+			data = c.seal(data)
+		case e.Type == messageGone: // not encrypted: the fleet has no key yet, and the worker joins without one
+		default:
 			return // it has joined a fleet with another key, and hears so from its next beat
 		}
-		data = c.seal(data)
 	}
 	if err == nil {
 		err = q.bus.Send(toWorker+worker, data)

@@ -182,6 +182,38 @@ func TestOlderServersKeepTheLevelDown(t *testing.T) {
 	}
 }
 
+// TestWorkerBesideAnOlderServer starts a worker while an older server runs and this one leads: it joins without a key, and with one when the older
+// server is gone.
+func TestWorkerBesideAnOlderServer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	elder := r.open(natslog.RoleServer)
+	defer func() { _ = elder.Close() }()
+	if err := elder.Append(t.Context(), queue.KeepCommand, "first", headed(`{"v":1,"type":"free"}`, "")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var beating sync.WaitGroup
+	defer beating.Wait()
+	defer cancel()
+	beating.Go(func() {
+		for ctx.Err() == nil {
+			_ = elder.Send("srv.z", headed(`{"v":1,"type":"beat","worker":"z","speaks":2}`, ""))
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	a := r.server()
+	r.worker(queue.WorkerAd{Name: "w"})
+	eventually(t, "it joins without a key", func() bool { list := a.Workers(); return len(list) == 1 && !list[0].Keyed })
+	first := r.put(a)
+	eventually(t, "a job ends", func() bool { return a.HistoryLen() == 1 })
+	cancel()
+	eventually(t, "it joins with a key", func() bool { list := a.Workers(); return len(list) == 1 && list[0].Keyed })
+	second := r.put(a)
+	eventually(t, "another job ends", func() bool { return a.HistoryLen() == 2 })
+	a.check(t, first, second)
+}
+
 // TestWorkersOfBefore holds that a worker that knows no keys works beside others, is told apart, and can speak for none that has a key.
 func TestWorkersOfBefore(t *testing.T) {
 	t.Parallel()
