@@ -268,6 +268,26 @@ func TestMessagesToWebhooks(t *testing.T) {
 	}
 }
 
+// TestTooManyMessagesToWebhooks holds that beyond the limit the message that was added first is given up, and that an event says so.
+func TestTooManyMessagesToWebhooks(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1000, 0)
+	m := leveled(t, at)
+	for n := range int64(hookLimit) {
+		m.hooks.add(&hook{Delivery: Delivery{Number: n + 1, JobID: fmt.Sprint("job ", n+1)}})
+	}
+	m.hooks.last = hookLimit
+	m.apply(putOf("a", Options{Webhook: &Webhook{URL: "https://a.example"}}), 2, at, nil)
+	m.apply(&entry{Type: entryDelete, ID: "a"}, 3, at, nil)
+	if len(m.hooks.byNumber) != hookLimit || m.hooks.oldest().Number != 2 || m.hooks.byNumber[hookLimit+1] == nil {
+		t.Errorf("%d messages from %d on", len(m.hooks.byNumber), m.hooks.oldest().Number)
+	}
+	failed := slices.ContainsFunc(m.events, func(e Event) bool { return e.Type == EventHookFailed && e.JobID == "job 1" })
+	if !failed {
+		t.Error("no event says that a message was given up")
+	}
+}
+
 // TestWaitingForModels holds that a job waits for the busy worker that has its models, for as long as the policy says, and keeps no other job back.
 func TestWaitingForModels(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package queue
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -48,6 +49,11 @@ func (l *hookList) inOrder() []hook {
 	return list
 }
 
+// oldest returns the message that was added first; the list must have one.
+func (l *hookList) oldest() *hook {
+	return l.byNumber[slices.Min(slices.Collect(maps.Keys(l.byNumber)))]
+}
+
 // due returns up to limit messages to send by now that no server sends.
 func (l *hookList) due(now time.Time, limit int, skip map[int64]bool) (list []hook) {
 	for _, h := range l.byNumber {
@@ -85,8 +91,7 @@ func (m *machine) hook(j *Job, event, status string, tail []byte) {
 	}})
 	m.out.hooks = true
 	if len(m.hooks.byNumber) > hookLimit {
-		oldest := m.hooks.inOrder()[0]
-		m.dropHook(&oldest, EventHookFailed, "error", "too many messages wait for their receivers")
+		m.dropHook(m.hooks.oldest(), EventHookFailed, "error", "too many messages wait for their receivers")
 	}
 }
 
