@@ -8,7 +8,7 @@ import (
 	"math"
 )
 
-// Tolerance bounds the difference to a golden; a zero field bounds nothing, but one must be set.
+// Tolerance bounds the difference to a golden. A zero field bounds nothing beside one that is set; the zero value allows no difference at all.
 type Tolerance struct {
 	RMSRel float64 // sqrt(mean((got-want)²) / mean(want²))
 	MaxAbs float64 // the greatest |got-want|
@@ -67,6 +67,9 @@ func Difference(got, want []float32) Diff {
 
 // Within reports whether d keeps to the tolerance.
 func (t Tolerance) Within(d Diff) bool {
+	if t == (Tolerance{}) {
+		return d.RMSRel == 0 && d.MaxAbs == 0
+	}
 	return (t.RMSRel == 0 || d.RMSRel <= t.RMSRel) && (t.MaxAbs == 0 || d.MaxAbs <= t.MaxAbs)
 }
 

@@ -181,6 +181,9 @@ func TestDifference(t *testing.T) {
 	if (golden.Tolerance{RMSRel: 1e-5}).Within(golden.Diff{RMSRel: 2e-5}) || (golden.Tolerance{MaxAbs: 1}).Within(golden.Diff{MaxAbs: 2}) {
 		t.Error("a difference over the tolerance passed")
 	}
+	if exact := (golden.Tolerance{}); exact.Within(golden.Diff{MaxAbs: 1e-9}) || exact.Within(golden.Diff{RMSRel: 1e-9}) || !exact.Within(golden.Diff{}) {
+		t.Error("the zero tolerance is not exact")
+	}
 	if got := golden.Strided([]float32{0, 1, 2, 3, 4, 5, 6}, 3); len(got) != 3 || got[2] != 6 {
 		t.Errorf("every third of seven: %v", got)
 	}
