@@ -27,7 +27,7 @@ func (rt *Runtime) LoadPointMapper(path string) (*PointMapper, error) {
 	}
 	points, ok := net.(family.PointMapNetwork)
 	if !ok {
-		return nil, fmt.Errorf("loading the geometry model: %s holds a model of depth: load it with LoadDA3Model", path)
+		return nil, fmt.Errorf("loading the geometry model: %s holds a model of depth that finds no points: take a MoGe model", path)
 	}
 	return &PointMapper{rt: rt, file: f, net: points}, nil
 }

@@ -199,7 +199,7 @@ var loaders = map[string]string{
 	RoleLatentUpscale.String(): "LatentUpscaleModelLoader",
 	RoleInterpolation.String(): "FrameInterpolationModelLoader",
 	RoleOpticalFlow.String():   "OpticalFlowLoader",
-	RoleGeometry.String():      "LoadMoGeModel or LoadDA3Model",
+	RoleGeometry.String():      "LoadMoGeModel",
 	RoleGrounding.String():     "GLIGENLoader",
 	RoleStyle.String():         "StyleModelLoader",
 	KindLoRA:                   "LoraLoader or LoraLoaderModelOnly, on top of a model",
