@@ -85,6 +85,8 @@ func TestDetection(t *testing.T) {
 		"no patches":      {familytest.Without(src, "patch_embeddings"), "patch_embeddings.projection.weight is []"},
 		"no feed-forward": {familytest.Without(src, "mlp"), "no layer fc1"},
 		"no square":       {dryrun.List("encoder.layer.0.layer_scale2.lambda1 64\nembeddings.patch_embeddings.projection.weight 64 3 14 14\nembeddings.position_embeddings 1 12 64\n"), "no class token and a square"},
+		"huge patches":    {dryrun.List("encoder.layer.0.layer_scale2.lambda1 64\nembeddings.patch_embeddings.projection.weight 64 0 65536 65536\nembeddings.position_embeddings 1 17 64\n"), "square patches of 3 channels"},
+		"a huge table":    {dryrun.List("encoder.layer.0.layer_scale2.lambda1 64\nembeddings.patch_embeddings.projection.weight 64 3 14 14\nembeddings.position_embeddings 0 4097 64\n"), "one table"},
 	} {
 		if _, err := family.Open(family.Default, c.src).Vision(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)

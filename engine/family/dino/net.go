@@ -27,6 +27,9 @@ type Config struct {
 // head is the width of a head in all published networks.
 const head = 64
 
+// rgb is the number of channels of an image.
+const rgb = 3
+
 // epsilon is that of the norms.
 const epsilon = 1e-6
 
@@ -37,8 +40,8 @@ func (c Config) Special() bool { return c.Cameras > 0 || c.Normed < c.Layers }
 func ReadConfig(s *weights.Scope) (Config, error) {
 	c := Config{Layers: s.Count("encoder.layer")}
 	patch, table := s.Shape("embeddings.patch_embeddings.projection.weight"), s.Shape("embeddings.position_embeddings")
-	if len(patch) != 4 || len(table) != 3 || patch[2] != patch[3] || patch[2] == 0 || table[2] != patch[0] || patch[0] == 0 || patch[0]%head != 0 {
-		return c, fmt.Errorf("reading the shape of the image encoder: patch_embeddings.projection.weight is %v, position_embeddings %v: wanted square patches and heads of %d", patch, table, head)
+	if len(patch) != 4 || len(table) != 3 || patch[1] != rgb || patch[2] != patch[3] || patch[2] == 0 || table[0] != 1 || table[2] != patch[0] || patch[0] == 0 || patch[0]%head != 0 {
+		return c, fmt.Errorf("reading the shape of the image encoder: patch_embeddings.projection.weight is %v, position_embeddings %v: wanted square patches of %d channels, one table and heads of %d", patch, table, rgb, head)
 	}
 	c.Width, c.Heads, c.Patch = patch[0], patch[0]/head, patch[2]
 	c.Grid = int(math.Round(math.Sqrt(float64(table[1] - 1))))

@@ -127,6 +127,7 @@ func TestDetection(t *testing.T) {
 	}
 	for want, text := range map[string]string{
 		"make no shape VAE": "geo_decoder.cross_attn_decoder.ln_1.bias 64\npost_kl.weight 64 8\n",
+		"is [0 8]":          "geo_decoder.cross_attn_decoder.ln_1.bias 64\npost_kl.weight 0 8\ntransformer.resblocks.0.attn.attention.q_norm.weight 32\ngeo_decoder.query_proj.weight 0 51\ngeo_decoder.cross_attn_decoder.attn.attention.q_norm.weight 32\n",
 		"inputs, a point":   "geo_decoder.cross_attn_decoder.ln_1.bias 64\npost_kl.weight 64 8\ntransformer.resblocks.0.attn.attention.q_norm.weight 32\ngeo_decoder.query_proj.weight 64 39\ngeo_decoder.cross_attn_decoder.attn.attention.q_norm.weight 32\n",
 	} {
 		if _, err := family.Open(family.Default, dryrun.List(text)).VAE(); err == nil || !strings.Contains(err.Error(), want) {

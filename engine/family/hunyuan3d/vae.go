@@ -51,7 +51,7 @@ func (vaeKind) Read(src weights.Source) (family.Autoencoder, error) {
 	in, first := s.Shape("post_kl.weight"), s.At("transformer.resblocks.0")
 	norm, geometry := first.Shape("attn.attention.q_norm.weight"), s.Shape("geo_decoder.query_proj.weight")
 	geometryNorm := s.Shape("geo_decoder.cross_attn_decoder.attn.attention.q_norm.weight")
-	if len(in) != 2 || len(norm) != 1 || len(geometry) != 2 || len(geometryNorm) != 1 || norm[0] == 0 || geometryNorm[0] == 0 || in[0]%norm[0] != 0 || geometry[0]%geometryNorm[0] != 0 || geometry[0] != in[0] {
+	if len(in) != 2 || len(norm) != 1 || len(geometry) != 2 || len(geometryNorm) != 1 || in[0] == 0 || in[1] == 0 || norm[0] == 0 || geometryNorm[0] == 0 || in[0]%norm[0] != 0 || geometry[0]%geometryNorm[0] != 0 || geometry[0] != in[0] {
 		return nil, fmt.Errorf("its shapes make no shape VAE: post_kl.weight is %v, geo_decoder.query_proj.weight %v, the norms of the queries %v and %v: wanted one width, whose heads are normalised", in, geometry, norm, geometryNorm)
 	}
 	if want := axes * (2*frequencies + 1); geometry[1] != want {

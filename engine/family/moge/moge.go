@@ -78,7 +78,9 @@ func (kind) ReadGeometry(src weights.Source) (family.GeometryNetwork, error) {
 	}
 	m.normals, m.grids = m.second && s.HasAny("normal_head"), levels
 	if !m.second {
-		m.grids = s.Count("head.upsample_blocks")
+		if m.grids = s.Count("head.upsample_blocks"); m.grids > levels { // each doubles the sides
+			return nil, fmt.Errorf("its head doubles the sides of the image %d times: wanted at most %d upsample_blocks", m.grids, levels)
+		}
 	}
 	return m, nil
 }
@@ -140,12 +142,12 @@ func (m *model) Points(ctx context.Context, run family.Runner, images *tensor.Te
 	if z.rows < 1 || z.columns < 1 {
 		return family.PointMaps{}, fmt.Errorf("%dx%d pixels are too narrow a shape for the model, of whose %d patches it would have %d rows of %d", w, h, tokens, z.rows, z.columns)
 	}
+	if err := run.Check("finding the points of an image", m.activations.Of(m.graph(), z.symbols(images.Dim(0)))); err != nil {
+		return family.PointMaps{}, err
+	}
 	in, err := m.inputs(run, images, z)
 	if err != nil {
 		return family.PointMaps{}, err
-	}
-	if cerr := run.Check("finding the points of an image", m.activations.Of(m.graph(), z.symbols(images.Dim(0)))); cerr != nil {
-		return family.PointMaps{}, cerr
 	}
 	names := []string{"points", "mask"}
 	if m.second {

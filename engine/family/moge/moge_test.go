@@ -1,10 +1,12 @@
 package moge_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 
+	"comfygo/engine/dtype"
 	"comfygo/engine/family"
 	_ "comfygo/engine/family/all"
 	"comfygo/engine/family/dryrun"
@@ -65,6 +67,16 @@ func TestEqualsUpstream(t *testing.T) {
 	}
 }
 
+// entries are the tensors of a source.
+func entries(src weights.Source) []weights.Entry {
+	var list []weights.Entry
+	for _, name := range src.Names() {
+		e, _ := src.Lookup(name)
+		list = append(list, e)
+	}
+	return list
+}
+
 // TestWrapped reads a file as MoGe's authors store it, with the tensors below a wrapper.
 func TestWrapped(t *testing.T) {
 	t.Parallel()
@@ -83,6 +95,10 @@ func TestDetection(t *testing.T) {
 	t.Parallel()
 	_, first := familytest.Recorded(t, "testdata/first", "moge")
 	_, second := familytest.Recorded(t, "testdata/second", "moge")
+	var deep []weights.Entry
+	for i := range 32 {
+		deep = append(deep, weights.Entry{Name: fmt.Sprintf("head.upsample_blocks.%d.x", i), DType: dtype.F32, Shape: []int{1}})
+	}
 	for name, c := range map[string]struct {
 		src  weights.Source
 		want string
@@ -93,6 +109,7 @@ func TestDetection(t *testing.T) {
 		"no output":       {familytest.Without(first, "output_block.1"), "head.output_block.1.2.weight"},
 		"few layers":      {familytest.Without(first, "backbone.blocks.3."), "at least 4 layers"},
 		"no patches":      {familytest.Without(first, "patch_embed"), "patch_embeddings.projection.weight is []"},
+		"many levels":     {dryrun.Described(append(entries(first), deep...)), "doubles the sides of the image 32 times"},
 		"another network": {dryrun.List("feature_encoder.conv.weight 2 2 1 1\n"), "holds no geometry model"},
 	} {
 		if _, err := family.Open(family.Default, c.src).Geometry(); err == nil || !strings.Contains(err.Error(), c.want) {

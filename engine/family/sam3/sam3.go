@@ -60,6 +60,8 @@ const (
 	globals, windows = 4, 3
 	// grid is the number of cells along a side of the image.
 	grid = 72
+	// mostFrames is the largest number of frames that a network may remember; the published ones remember 7.
+	mostFrames = 64
 	// roi is the side of the features that are read in a box.
 	roi = 7
 )
@@ -96,14 +98,17 @@ func (k kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	if len(patch) != 4 || len(table) != 2 || len(level) != 4 || len(text) != 2 || len(times) != 4 || patch[0]%(4*looks) != 0 || table[1]%(2*heads) != 0 || patch[2] != patch[3] {
 		return nil, fmt.Errorf("reading the shape of the network: patch_embed.proj.weight is %v, query_embed.weight %v, convs.0.conv_1x1.weight %v, resizer.weight %v, maskmem_tpos_enc %v: use a checkpoint that holds detector and tracker", patch, table, level, text, times)
 	}
+	if min(patch[0], table[0], table[1], text[1], times[0], times[3]) == 0 || patch[1] != rgb || patch[2] == 0 || times[0] > mostFrames {
+		return nil, fmt.Errorf("reading the shape of the network: patch_embed.proj.weight is %v, query_embed.weight %v, resizer.weight %v, maskmem_tpos_enc %v: wanted patches of %d channels, and no axis without values or more than %d frames", patch, table, text, times, rgb, mostFrames)
+	}
 	c := config{
 		multiplex: k.multiplex, grid: grid, patch: patch[2], width: patch[0], depth: s.Count(vision + ".trunk.blocks"), d: level[0], text: text[1],
 		queries: table[0], memory: times[3], frames: times[0], slots: 1,
 	}
 	if k.multiplex {
 		valid := s.Shape("tracker.output_valid_embed")
-		if len(valid) != 2 || valid[0] < 1 {
-			return nil, fmt.Errorf("reading the shape of the network: output_valid_embed is %v, wanted an embedding for each object of a group", valid)
+		if len(valid) != 2 || valid[0] < 1 || valid[0] > mostObjects {
+			return nil, fmt.Errorf("reading the shape of the network: output_valid_embed is %v, wanted an embedding for each object of a group of at most %d", valid, mostObjects)
 		}
 		c.slots = valid[0]
 	}

@@ -71,7 +71,7 @@ func (kind) Read(src, _ weights.Source) (family.Denoiser, error) {
 	out, prompt := s.Shape("vid_out.proj.weight"), s.Shape(positiveKey)
 	first := s.At("blocks.0.attn")
 	qkv, norm := ofKind(first.At("proj_qkv"), video).Shape("weight"), ofKind(first.At("norm_q"), video).Shape("weight")
-	if len(in) != 2 || len(out) != 2 || len(prompt) != 2 || len(qkv) != 2 || len(norm) != 1 || norm[0] < 2 || norm[0]%2 != 0 || qkv[0]%(3*norm[0]) != 0 {
+	if len(in) != 2 || len(out) != 2 || len(prompt) != 2 || len(qkv) != 2 || len(norm) != 1 || norm[0] < 2 || norm[0]%2 != 0 || min(in[0], qkv[0], prompt[0], prompt[1]) == 0 || qkv[0]%(3*norm[0]) != 0 {
 		return nil, fmt.Errorf("reading the shape of the network: vid_in.proj.weight is %v, vid_out.proj.weight %v, %s %v, blocks.0.attn.proj_qkv %v and norm_q %v", in, out, positiveKey, prompt, qkv, norm)
 	}
 	if in[1] != (channels+given)*side*side || out[0] != channels*side*side {
