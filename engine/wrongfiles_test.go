@@ -13,6 +13,7 @@ import (
 	"comfygo/engine"
 	"comfygo/engine/dtype"
 	"comfygo/engine/ort"
+	"comfygo/engine/patch"
 	"comfygo/engine/safetensors"
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
@@ -126,15 +127,15 @@ func TestWrongFiles(t *testing.T) {
 		want []string
 	}{
 		"truncated":                       {checkpoint(half), []string{"half.safetensors", "truncated"}},
-		"an SDXL LoRA on SD 1.5":          {apply(loraXL, sd15), []string{"lora-sdxl-kohya.safetensors", "Stable Diffusion 1.x", "made for another model"}},
+		"an SDXL LoRA on SD 1.5":          {apply(loraXL, sd15), []string{"lora-sdxl-kohya.safetensors", "Stable Diffusion 1.x", "made for another model", "load the model that it was trained on"}},
 		"an SD 1.5 LoRA on SDXL":          {apply(lora, sdxl), []string{"lora-kohya.safetensors", "Stable Diffusion XL", "made for another model"}},
 		"a LoRA of Flux on SDXL":          {apply(hollow(t, "lora-flux", fluxLoRA...), sdxl), []string{"lora-flux.safetensors", "Stable Diffusion XL", "made for another model"}},
 		"text encoders of SDXL for Flux":  {clip("flux", clipL, clipH(t)), []string{"flux", "t5xxl", "no type takes these encoders alone"}},
-		"a model as a LoRA":               {apply(vae, sd15), []string{"vae-sd.safetensors", "LoRA"}},
+		"a model as a LoRA":               {apply(vae, sd15), []string{"vae-sd.safetensors", "LoRA", "a loader of its own"}},
 		"CLIP-L and CLIP-G for Flux":      {clip("flux", clipL, manifest(t, "clip-g")), []string{"flux", "t5xxl", "types that take clip_g and clip_l: sdxl"}},
 		"CLIP-H beside CLIP-L for SDXL":   {clip("sdxl", clipL, clipH(t)), []string{"clip_h", "sdxl"}},
 		"the same CLIP twice":             {clip("sdxl", clipL, clipL), []string{"clip-l.safetensors", "both hold the encoder clip_l"}},
-		"text of a single CLIP-L on SDXL": {text(768), []string{"768", "2048"}},
+		"text of a single CLIP-L on SDXL": {text(768), []string{"768", "2048", "use the CLIP of the model's own checkpoint"}},
 		"text of CLIP-H on SDXL":          {text(1024), []string{"1024", "2048"}},
 		"junk as a model":                 {model(heap), []string{"junk.safetensors", "10000 tensors", "families that run", "downloaded whole"}},
 		"junk as a LoRA":                  {apply(heap, sd15), []string{"junk.safetensors", "LoRA"}},
@@ -147,7 +148,27 @@ func TestWrongFiles(t *testing.T) {
 			[]string{"realesrgan-2x.safetensors", "upscale model", "UpscaleModelLoader"},
 		},
 		"a ControlNet of SD 1.5 on SDXL": {
-			steerXL(t, rt, manifest(t, "controlnet-sd15"), sdxl), []string{"controlnet-sd15.safetensors", "Stable Diffusion XL", "another family"},
+			steerXL(t, rt, manifest(t, "controlnet-sd15"), sdxl), []string{"controlnet-sd15.safetensors", "Stable Diffusion XL", "another family", "use a ControlNet for Stable Diffusion XL"},
+		},
+		"a LoRA without a factor": {
+			apply(hollow(t, "lora-half", row{"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight", []int{4, 320}}), sd15),
+			[]string{"lora-half.safetensors", "download it again"},
+		},
+		"a LoRA as a GLIGEN model": {
+			func() error { _, err := rt.LoadGrounding(lora); return err }(),
+			[]string{"lora-kohya.safetensors", "it is a LoRA", "LoraLoader"},
+		},
+		"a ControlNet as a style model": {
+			func() error { _, err := rt.LoadStyle(manifest(t, "controlnet-sd15")); return err }(),
+			[]string{"controlnet-sd15.safetensors", "it holds a ControlNet", "ControlNetLoader"},
+		},
+		"a style model as a ControlNet": {
+			func() error { _, err := rt.LoadControlNet(reduxFile(t)); return err }(),
+			[]string{"it holds a style model", "StyleModelLoader"},
+		},
+		"a LoRA as a hypernetwork": {
+			func() error { _, err := patch.OpenHypernetwork(lora, 1); return err }(),
+			[]string{"lora-kohya.safetensors", "hypernetwork (.pt)"},
 		},
 		"a model as a ControlNet": {
 			func() error { _, err := rt.LoadControlNet(sd15); return err }(),
