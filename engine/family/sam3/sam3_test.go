@@ -16,6 +16,7 @@ import (
 	"comfygo/engine/sampling"
 	"comfygo/engine/tensor"
 	"comfygo/engine/tokenizer"
+	"comfygo/engine/weights"
 	"comfygo/engine/weights/layout"
 	inner "comfygo/internal/golden"
 	"comfygo/tests/golden"
@@ -251,6 +252,22 @@ func TestLayout(t *testing.T) {
 	}
 }
 
+// reshaped lists a recorded network whose tensors with a name that ends in suffix have another shape.
+func reshaped(t *testing.T, file, suffix, shape string) weights.Source {
+	t.Helper()
+	_, src := familytest.Recorded(t, "testdata/"+file, "sam3")
+	var list strings.Builder
+	for _, n := range src.Names() {
+		e, _ := src.Lookup(n)
+		to := strings.Trim(fmt.Sprint(e.Shape), "[]")
+		if strings.HasSuffix(n, suffix) {
+			to = shape
+		}
+		list.WriteString(n + " " + to + "\n")
+	}
+	return dryrun.List(list.String())
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	_, net := network(t, "sam3")
@@ -265,6 +282,16 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, err := net.Track(t.Context(), familytest.Runner{}, family.TrackCall{Frames: 1, Texts: []family.SegmentText{text()}}); err == nil || !strings.Contains(err.Error(), "initial_mask") {
 		t.Error(err)
+	}
+	for _, c := range []struct{ file, tensor, shape, want string }{
+		{"sam3", "trunk.patch_embed.proj.weight", "64 0 65536 65536", "patches of 3 channels"},
+		{"sam3", "decoder.query_embed.weight", "10 0", "no axis without values"},
+		{"sam3", "tracker.maskmem_tpos_enc", "65536 1 1 8", "more than 64 frames"},
+		{"sam31", "tracker.output_valid_embed", "65536 0", "at most 64"},
+	} {
+		if _, _, err := family.Open(family.Default, reshaped(t, c.file, c.tensor, c.shape)).Diffusion(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s of shape %s: %v, want %q", c.tensor, c.shape, err, c.want)
+		}
 	}
 	broken := "detector.backbone.vision_backbone.trunk.blocks.0.attn.qkv.weight 192 64\ndetector.transformer.decoder.query_embed.weight 10 32\n"
 	if _, _, err := family.Open(family.Default, dryrun.List(broken)).Diffusion(); err == nil || !strings.Contains(err.Error(), "detector and tracker") {
