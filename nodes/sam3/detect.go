@@ -122,7 +122,7 @@ func (d *detection) read(images int) error {
 		input, text string
 		positive    bool
 	}{{"positive_coords", d.Positive, true}, {"negative_coords", d.Negative, false}} {
-		points, err := d.readPoints(list.input, list.text, list.positive)
+		points, err := readPoints(list.input, list.text, d.height, d.width, d.net.Side(), list.positive)
 		if err != nil {
 			return err
 		}
@@ -131,8 +131,14 @@ func (d *detection) read(images int) error {
 	return nil
 }
 
-// readPoints reads points in pixels.
-func (d *detection) readPoints(input, text string, positive bool) ([]family.Point, error) {
+// Limits of prompts: the greatest coordinate in pixels, and the number of points, which attend to each other.
+const (
+	mostPixels = 1 << 20
+	mostPoints = 1 << 12
+)
+
+// readPoints reads points in pixels of an image as those of the network's images.
+func readPoints(input, text string, height, width, side int, positive bool) ([]family.Point, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -140,13 +146,18 @@ func (d *detection) readPoints(input, text string, positive bool) ([]family.Poin
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
 		return nil, nodes.Errorf("JSONDecodeError", "reading %s: it is no list of points such as [{\"x\": 10, \"y\": 20}]: %w", input, err)
 	}
-	side := float64(d.net.Side())
+	if len(list) > mostPoints {
+		return nil, nodes.Errorf("ValueError", "reading %s: it has %d points, want at most %d", input, len(list), mostPoints)
+	}
 	var out []family.Point
 	for i, p := range list {
 		if p.X == nil || p.Y == nil {
 			return nil, nodes.Errorf("KeyError", "reading %s: point %d has no x and y", input, i)
 		}
-		out = append(out, family.Point{X: float32(*p.X / float64(d.width) * side), Y: float32(*p.Y / float64(d.height) * side), Positive: positive})
+		if math.Abs(*p.X) > mostPixels || math.Abs(*p.Y) > mostPixels {
+			return nil, nodes.Errorf("ValueError", "reading %s: point %d is at %g, %g, want at most %d", input, i, *p.X, *p.Y, mostPixels)
+		}
+		out = append(out, family.Point{X: float32(*p.X / float64(width) * float64(side)), Y: float32(*p.Y / float64(height) * float64(side)), Positive: positive})
 	}
 	return out, nil
 }
@@ -212,9 +223,8 @@ func (d *detection) readBox(v any, to []float32) error {
 		default:
 			return nodes.Errorf("TypeError", "reading bboxes: %s of a bounding box is %s, want a number", key, pyjson.Repr(v))
 		}
-		const most = 1 << 20
-		if math.IsNaN(side[i]) || math.Abs(side[i]) > most {
-			return nodes.Errorf("ValueError", "reading bboxes: %s of a bounding box is %g, want at most %d", key, side[i], most)
+		if math.IsNaN(side[i]) || math.Abs(side[i]) > mostPixels {
+			return nodes.Errorf("ValueError", "reading bboxes: %s of a bounding box is %g, want at most %d", key, side[i], mostPixels)
 		}
 	}
 	h, w := float64(d.height), float64(d.width)
@@ -234,9 +244,16 @@ func (d *detection) frame(image *tensor.Tensor, i int) ([]any, []*tensor.Tensor,
 		return nil, nil, err
 	}
 	var masks []*tensor.Tensor
+	keep := func(m *tensor.Tensor) { // hundreds of masks in the size of the image would not fit the memory
+		if masks = append(masks, m); !d.Individual {
+			masks = []*tensor.Tensor{union(masks, d.height, d.width)}
+		}
+	}
 	add := func(p family.SegmentPrompt) error {
 		m, err := d.pointed(view, p)
-		masks = append(masks, m)
+		if err == nil {
+			keep(m)
+		}
 		return err
 	}
 	if len(d.points) > 0 {
@@ -267,7 +284,7 @@ func (d *detection) frame(image *tensor.Tensor, i int) ([]any, []*tensor.Tensor,
 			if err != nil {
 				return nil, nil, err
 			}
-			masks = append(masks, m)
+			keep(m)
 		}
 	}
 	return found, masks, nil

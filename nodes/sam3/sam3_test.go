@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"comfygo/engine/family"
 	"comfygo/engine/tensor"
 	"comfygo/internal/pyjson"
 	"comfygo/nodes"
@@ -98,6 +99,26 @@ func TestChosen(t *testing.T) {
 	}{{0.5, 9, []int{1, 3, 4}}, {0, 9, []int{1, 3, 4, 0, 2}}, {0.5, 2, []int{1, 3}}, {0.99, 9, nil}} {
 		if got := sam3.Chosen(scores, c.threshold, c.most); !slices.Equal(got, c.want) {
 			t.Errorf("threshold %g, most %d: %v, want %v", c.threshold, c.most, got, c.want)
+		}
+	}
+}
+
+func TestPoints(t *testing.T) {
+	t.Parallel()
+	got, err := sam3.ReadPoints(`[{"x": 2, "y": 3}, {"x": -1, "y": 4}]`)
+	if want := []family.Point{{X: 4, Y: 12, Positive: true}, {X: -2, Y: 16, Positive: true}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v, want %v", got, err, want)
+	}
+	for want, text := range map[string]string{
+		"no list of points":       "{}",
+		"point 1 has no x and y":  `[{"x": 1, "y": 1}, {"x": 1}]`,
+		"point 0 has no x and y":  "[null]",
+		"at 1e+300, 0":            `[{"x": 1e300, "y": 0}]`,
+		"at 0, -2e+06":            `[{"x": 0, "y": -2e6}]`,
+		"5000 points, want at mo": "[" + strings.Repeat(`{"x": 1, "y": 1},`, 4999) + `{"x": 1, "y": 1}]`,
+	} {
+		if _, err := sam3.ReadPoints(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40s: %v, want %q", text, err, want)
 		}
 	}
 }
