@@ -106,18 +106,24 @@ func (p *renderPatch) Input(ctx context.Context, _ family.Runner, c family.Patch
 	cells := func(n int) int { return (n + side - 1) / side * side }
 	frames, width, height := (c.Frames-1)*max(c.Pace, 1)+1, cells(c.Width)*c.Side, cells(c.Height)*c.Side
 	video := c.Image.Slice(0, min(frames, c.Image.Dim(0)))
-	if have := video.Dim(0); have < frames {
-		long := tensor.New(append([]int{frames}, video.Shape[1:]...)...)
-		for at := copy(long.Data, video.Data); at < len(long.Data); {
-			at += copy(long.Data[at:], video.Index(have-1).Data)
-		}
-		video = long
+	if video.Len() == 0 {
+		return nil, fmt.Errorf("the rendered video has shape %v: connect one with frames", c.Image.Shape)
 	}
 	if video.Dim(1) != height || video.Dim(2) != width {
 		var err error
 		if video, err = imaging.UpscaleImage(video, width, height, "bilinear", "center"); err != nil {
 			return nil, fmt.Errorf("scaling the video: %w", err)
 		}
+	}
+	if have := video.Dim(0); have < frames {
+		if err := imaging.CheckSize("the frames of the rendered video", append([]int{frames}, video.Shape[1:]...)...); err != nil {
+			return nil, err
+		}
+		long := tensor.New(append([]int{frames}, video.Shape[1:]...)...)
+		for at := copy(long.Data, video.Data); at < len(long.Data); {
+			at += copy(long.Data[at:], video.Index(have-1).Data)
+		}
+		video = long
 	}
 	z, err := c.EncodeVideo(ctx, video)
 	if err != nil {

@@ -114,6 +114,7 @@ func TestWrongUni3C(t *testing.T) {
 		want string
 	}{
 		"no video":        {family.PatchCall{Frames: 3, Height: 6, Width: 4, Side: 8, Pace: 4}, "rendered video"},
+		"no frames":       {family.PatchCall{Frames: 3, Height: 6, Width: 4, Side: 8, Pace: 4, Image: tensor.New(0, 48, 32, 3)}, "connect one with frames"},
 		"no VAE":          {family.PatchCall{Frames: 3, Height: 6, Width: 4, Image: video}, "VAE"},
 		"a VAE of images": {family.PatchCall{Frames: 3, Height: 6, Width: 4, Side: 8, Image: video, EncodeVideo: encodeRendered}, "VAE of Wan 2.1"},
 	} {
