@@ -302,6 +302,9 @@ func (v *VAE) eachVideo(x *tensor.Tensor, encode func(x *tensor.Tensor) (*tensor
 
 // eachRow encodes the rows of x one by one, each as one row of the result.
 func eachRow(x *tensor.Tensor, encode func(x *tensor.Tensor) (*tensor.Tensor, error)) (*tensor.Tensor, error) {
+	if x.Len() == 0 {
+		return nil, fmt.Errorf("encoding images of shape %v: there are no pixels", x.Shape)
+	}
 	var out *tensor.Tensor
 	for b := range x.Dim(0) {
 		z, err := encode(x.Slice(b, b+1))

@@ -205,5 +205,8 @@ func TestEncodesSeveralVideos(t *testing.T) {
 				t.Errorf("%s: video %d differs from itself alone (%v)", name, b, err)
 			}
 		}
+		if z, err := encode(tensor.New(0, 5, 4, 6, 3)); err == nil || !strings.Contains(err.Error(), "no pixels") {
+			t.Errorf("%s: no videos: %v, %v", name, z, err)
+		}
 	}
 }
