@@ -57,6 +57,9 @@ func (n *TrackPreview) Run(ctx *nodes.Context) (nodes.Result, error) {
 	if err := imaging.CheckSize("the frames of a preview", t.frames, h, w, 3); err != nil {
 		return nodes.Result{}, err
 	}
+	if err := imaging.CheckSize("the masks of a preview", t.objects(), h, w); err != nil {
+		return nodes.Result{}, err
+	}
 	frames := tensor.New(t.frames, h, w, 3)
 	for i := range t.frames {
 		if err := context.Cause(ctx); err != nil {
