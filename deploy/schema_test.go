@@ -129,8 +129,12 @@ func TestSchemasFindMistakes(t *testing.T) {
 		}
 	}
 	for _, change := range [][2]string{
-		{"replicas: 1", "replicas: one"}, {"livenessProbe", "livenesProbe"}, {"containerPort: 8188", "containerPort: http"}, {"selector:", "selectors:"},
-		{"accessModes: [ReadWriteOnce]", "accessModes: ReadWriteOnce"}, {"name: http, port: 80", "name: http"},
+		{"replicas: 1", "replicas: one"},
+		{"livenessProbe", "livenesProbe"},
+		{"containerPort: 8188", "containerPort: http"},
+		{"selector:", "selectors:"},
+		{"accessModes: [ReadWriteOnce]", "accessModes: ReadWriteOnce"},
+		{"name: http, port: 80", "name: http"},
 	} {
 		text, wrong := strings.Replace(read(t, "kubernetes.yaml"), change[0], change[1], 1), 0
 		for _, doc := range documents(t, text) {

@@ -86,8 +86,10 @@ var meshCalls = []call{
 		}
 	})},
 	{"RemeshMesh", "grid of %d triangles, resolution 512", plain(func(n int) []any {
-		return []any{"mesh", wavy(n), "resolution", int64(512), "sign_mode", "udf", "sign_mode.qef", true, "sign_mode.drop_inverted_components", true, "sign_mode.drop_enclosed_components", true,
-			"band", 1.0, "project_back", 0.5, "fix_poles", true, "smooth_iters", int64(2), "drop_small_components", 0.01, "precluster_max_verts", int64(20_000_000)}
+		return []any{
+			"mesh", wavy(n), "resolution", int64(512), "sign_mode", "udf", "sign_mode.qef", true, "sign_mode.drop_inverted_components", true, "sign_mode.drop_enclosed_components", true,
+			"band", 1.0, "project_back", 0.5, "fix_poles", true, "smooth_iters", int64(2), "drop_small_components", 0.01, "precluster_max_verts", int64(20_000_000),
+		}
 	})},
 	{"MeshSmoothNormals", "grid of %d triangles", plain(func(n int) []any { return []any{"mesh", wavy(n), "crease_angle", 180.0} })},
 	{"MeshSmoothNormals", "grid of %d triangles, creases", plain(func(n int) []any { return []any{"mesh", wavy(n), "crease_angle", 30.0} })},

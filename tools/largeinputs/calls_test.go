@@ -15,8 +15,10 @@ import (
 var large = []string{"RemeshMesh", "BakeTextureFromVoxel", "BakeNormalMapFromMesh", "BakeAmbientOcclusion", "SplatToMesh", "RenderMesh", "RenderSplat"}
 
 // quick are classes that pass values on or write files of the length of their input.
-var quick = []string{"GetMeshInfo", "MeshTextureToImage", "ApplyTextureToMesh", "GetSplatCount", "Save3DAdvanced", "Preview3D", "Preview3DAdvanced",
-	"SaveGaussianSplat", "PreviewGaussianSplat", "SavePointCloud", "PreviewPointCloud"}
+var quick = []string{
+	"GetMeshInfo", "MeshTextureToImage", "ApplyTextureToMesh", "GetSplatCount", "Save3DAdvanced", "Preview3D", "Preview3DAdvanced",
+	"SaveGaussianSplat", "PreviewGaussianSplat", "SavePointCloud", "PreviewPointCloud",
+}
 
 // stopped ends at the n-th look for an interrupt.
 type stopped struct {
