@@ -59,7 +59,7 @@ func TestInterrupted(t *testing.T) {
 		t.Run(c.name(), func(t *testing.T) {
 			t.Parallel()
 			all := &stopped{Context: t.Context(), stop: -1}
-			if err := runWith(t, all, i); err != nil {
+			if err := runWith(all, t, i); err != nil {
 				t.Fatal(err)
 			}
 			if all.looks < 1 {
@@ -67,7 +67,7 @@ func TestInterrupted(t *testing.T) {
 			}
 			for part := range 5 {
 				s := &stopped{Context: t.Context(), stop: part * (all.looks - 1) / 4}
-				if err := runWith(t, s, i); !errors.Is(err, errStop) {
+				if err := runWith(s, t, i); !errors.Is(err, errStop) {
 					t.Errorf("interrupted at look %d of %d: %v", s.stop, all.looks, err)
 				}
 				if s.looks > s.stop+after {
@@ -78,7 +78,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-func runWith(t *testing.T, ctx context.Context, number int) error {
+func runWith(ctx context.Context, t *testing.T, number int) error {
 	t.Helper()
 	const size = 400
 	c := slices.Concat(meshCalls, splatCalls)[number]
