@@ -19,6 +19,7 @@ import (
 	"comfygo/engine/weights"
 	"comfygo/engine/weights/layout"
 	inner "comfygo/internal/golden"
+	"comfygo/tests/cudakernels"
 	"comfygo/tests/golden"
 )
 
@@ -184,22 +185,32 @@ func TestTextEncoder(t *testing.T) {
 		}
 	}
 	entry := scheme.Encoders()[0]
-	encode := func(prompt string) family.Encoding {
+	encode := func(run family.Runner, prompt string) family.Encoding {
 		p := family.Prompt{Text: prompt}
 		tokens, err := entry.Tokenize(net.Tokenize, p, family.TokenizeOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, err := entry.Run(t.Context(), family.SchemeCall{Net: net, Runner: familytest.Runner{}, Prompt: p, Tokens: map[string]tokenizer.Tokens{"sam3_clip": tokens}})
+		e, err := entry.Run(t.Context(), family.SchemeCall{Net: net, Runner: run, Prompt: p, Tokens: map[string]tokenizer.Tokens{"sam3_clip": tokens}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return e
 	}
-	one := encode("a (red) cat")
+	for _, target := range familytest.Targets(t) {
+		dry := &dryrun.Runner{Spec: family.Spec{Target: target}}
+		encode(dry, "cat")
+		if dry.Err != nil || len(dry.Graphs) == 0 {
+			t.Fatalf("%d graphs were built: %v", len(dry.Graphs), dry.Err)
+		}
+		for _, g := range dry.Graphs {
+			cudakernels.Check(t, g)
+		}
+	}
+	one := encode(familytest.Runner{}, "a (red) cat")
 	familytest.Compare(t, stored, "encoded", one.Hidden, closeTo)
 	familytest.Compare(t, stored, "mask", one.Mask, closeTo)
-	several := encode("red cat, (dog) :3").Extra[family.KeySegmentTexts].([]family.SegmentText)
+	several := encode(familytest.Runner{}, "red cat, (dog) :3").Extra[family.KeySegmentTexts].([]family.SegmentText)
 	if len(several) != 2 || several[0].Most != 1 || several[1].Most != 3 {
 		t.Fatalf("%+v", several)
 	}
