@@ -75,6 +75,21 @@ func clipH(t *testing.T) string {
 	return hollow(t, "clip-h", rows...)
 }
 
+// wrongFile is what a loader said about an unsuitable file, and what the error has to contain.
+type wrongFile struct {
+	err  error
+	want []string
+}
+
+func (c wrongFile) check(t *testing.T, name string) {
+	t.Helper()
+	for _, want := range c.want {
+		if c.err == nil || !strings.Contains(c.err.Error(), want) {
+			t.Errorf("%s: %v, want an error with %q", name, c.err, want)
+		}
+	}
+}
+
 // TestWrongFiles passes unsuitable files to loaders: each error names the file, its content and the expected content.
 // Nothing stays in memory.
 func TestWrongFiles(t *testing.T) {
@@ -122,10 +137,7 @@ func TestWrongFiles(t *testing.T) {
 		_, err = step(t.Context(), m, width)
 		return err
 	}
-	for name, c := range map[string]struct {
-		err  error
-		want []string
-	}{
+	for name, c := range map[string]wrongFile{
 		"truncated":                       {checkpoint(half), []string{"half.safetensors", "truncated"}},
 		"an SDXL LoRA on SD 1.5":          {apply(loraXL, sd15), []string{"lora-sdxl-kohya.safetensors", "Stable Diffusion 1.x", "made for another model", "load the model that it was trained on"}},
 		"an SD 1.5 LoRA on SDXL":          {apply(lora, sdxl), []string{"lora-kohya.safetensors", "Stable Diffusion XL", "made for another model"}},
@@ -154,6 +166,22 @@ func TestWrongFiles(t *testing.T) {
 			apply(hollow(t, "lora-half", row{"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight", []int{4, 320}}), sd15),
 			[]string{"lora-half.safetensors", "download it again"},
 		},
+	} {
+		c.check(t, name)
+	}
+	rt.FreeModels()
+	if s := rt.Stats(); s.Networks != 0 || s.WeightBytes != 0 {
+		t.Errorf("after freeing: %+v", s)
+	}
+}
+
+// TestFilesOfAnotherKind passes files to the loaders of other kinds: each error says what the file is and which class loads it.
+func TestFilesOfAnotherKind(t *testing.T) {
+	t.Parallel()
+	rt := shared.OnDevice(ort.Device{})
+	t.Cleanup(rt.FreeModels)
+	sd15, lora := manifest(t, "sd15-small"), manifest(t, "lora-kohya")
+	for name, c := range map[string]wrongFile{
 		"a LoRA as a GLIGEN model": {
 			func() error { _, err := rt.LoadGrounding(lora); return err }(),
 			[]string{"lora-kohya.safetensors", "it is a LoRA", "LoraLoader"},
@@ -175,15 +203,7 @@ func TestWrongFiles(t *testing.T) {
 			[]string{"sd15-small.safetensors", "no ControlNet", "diffusion model"},
 		},
 	} {
-		for _, want := range c.want {
-			if c.err == nil || !strings.Contains(c.err.Error(), want) {
-				t.Errorf("%s: %v, want an error with %q", name, c.err, want)
-			}
-		}
-	}
-	rt.FreeModels()
-	if s := rt.Stats(); s.Networks != 0 || s.WeightBytes != 0 {
-		t.Errorf("after freeing: %+v", s)
+		c.check(t, name)
 	}
 }
 

@@ -35,7 +35,7 @@ func (l *silentLog) Send(string, []byte) error {
 	return nil
 }
 
-// TestWorkerThatNeverJoins ends a worker that no server has welcomed, and one that was welcomed with a key that is none. Both end in order.
+// TestWorkerThatNeverJoins ends a worker that no server has welcomed, and one that was welcomed with a key that cannot be used. Both end in order.
 func TestWorkerThatNeverJoins(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// unroutable returns a waiting job that no worker could run for too long, nil when it is none.
+// unroutable returns a waiting job that no worker could run for too long, nil if each can still be run.
 func (m *machine) unroutable(seq int64) *Job {
 	for _, h := range m.waiting.lanes {
 		for _, j := range *h {

@@ -35,7 +35,7 @@ type PointMapNetwork interface {
 type PointMaps struct {
 	// Points are [B,H,W,3], right but for a shift of all along z and the focal length.
 	Points *tensor.Tensor
-	// Mask [B,H,W] is above Threshold where there is something in reach, unlike in the sky. Ahead reports that points behind the camera are none.
+	// Mask [B,H,W] is above Threshold where there is something in reach, unlike in the sky. Ahead reports that Mask leaves out points behind the camera.
 	Mask      *tensor.Tensor
 	Threshold float32
 	Ahead     bool

@@ -188,7 +188,7 @@ func (m *model) positions(axis, size, text int) []float32 {
 }
 
 // windowValues are the inputs of the graph for windows, each of the text and then its tokens, filled up to one length: index, where the tokens
-// are among those of text and video; mask, which of them are none of the fill; places, where each token of the video is among those of the
+// are among those of text and video; mask, which of them are not fill; places, where each token of the video is among those of the
 // windows; cos and sin, the angles of all of them.
 func (m *model) windowValues(prefix string, list []window, video, text int, frequencies []float32) []family.Value {
 	length, pairs := text+longest(list), m.head/2

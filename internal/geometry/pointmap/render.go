@@ -88,7 +88,7 @@ func colored(values *tensor.Tensor, color func(v float32) [3]float32) *tensor.Te
 	return out
 }
 
-// Normals are the directions [H,W,3] of the surface at points [H,W,3], toward the camera, 0 where there is none. Upstream: nodes_moge.py
+// Normals are the directions [H,W,3] of the surface at points [H,W,3], toward the camera, 0 where no direction is known. Upstream: nodes_moge.py
 // _normals_from_points.
 func Normals(points *tensor.Tensor) *tensor.Tensor {
 	h, w := points.Dim(0), points.Dim(1)
