@@ -70,6 +70,7 @@ func (f *File) parts() []part {
 		finder(f, RoleInterpolation, f.reg.Interpolators(), f.views, Interpolator.ReadInterpolator),
 		finder(f, RoleOpticalFlow, f.reg.OpticalFlows(), f.views, OpticalFlow.ReadOpticalFlow),
 		finder(f, RoleGeometry, f.reg.Geometries(), f.views, Geometry.ReadGeometry),
+		finder(f, RoleBackground, f.reg.Backgrounds(), f.views, Background.ReadBackground),
 		finder(f, RoleUpscale, f.reg.Upscalers(), f.views, Upscaler.Read),
 	}
 }
@@ -200,6 +201,7 @@ var loaders = map[string]string{
 	RoleInterpolation.String(): "FrameInterpolationModelLoader",
 	RoleOpticalFlow.String():   "OpticalFlowLoader",
 	RoleGeometry.String():      "LoadMoGeModel",
+	RoleBackground.String():    "LoadBackgroundRemovalModel",
 	RoleGrounding.String():     "GLIGENLoader",
 	RoleStyle.String():         "StyleModelLoader",
 	KindLoRA:                   "LoraLoader or LoraLoaderModelOnly, on top of a model",

@@ -31,6 +31,7 @@ type File struct {
 	between    once[InterpolationNetwork]
 	flow       once[FlowNetwork]
 	geometry   once[GeometryNetwork]
+	background once[BackgroundNetwork]
 	grounding  once[GroundingNetwork]
 	style      once[StyleNetwork]
 	text       once[TextEncoder]
@@ -321,6 +322,17 @@ func (f *File) Geometry() (GeometryNetwork, error) {
 		n, _, err := read(f, RoleGeometry, f.reg.Geometries(), f.views, Geometry.ReadGeometry)
 		if err == nil && n == nil {
 			err = f.unknown(RoleGeometry, names(f.reg.Geometries()))
+		}
+		return n, err
+	})
+}
+
+// Background returns the background removal model of the file; an *UnknownError when it holds none.
+func (f *File) Background() (BackgroundNetwork, error) {
+	return f.background.get(func() (BackgroundNetwork, error) {
+		n, _, err := read(f, RoleBackground, f.reg.Backgrounds(), f.views, Background.ReadBackground)
+		if err == nil && n == nil {
+			err = f.unknown(RoleBackground, names(f.reg.Backgrounds()))
 		}
 		return n, err
 	})

@@ -34,6 +34,7 @@ type Registry struct {
 	between   []Interpolator
 	flows     []OpticalFlow
 	geometry  []Geometry
+	removers  []Background
 	grounding []Grounding
 	styles    []Style
 	unbuilt   []Unbuilt
@@ -89,6 +90,9 @@ func (r *Registry) Register(f any) {
 	}
 	if d, ok := f.(Geometry); ok {
 		r.geometry, known = add(r.geometry, d), true
+	}
+	if d, ok := f.(Background); ok {
+		r.removers, known = add(r.removers, d), true
 	}
 	if d, ok := f.(Grounding); ok {
 		r.grounding, known = add(r.grounding, d), true
@@ -153,6 +157,9 @@ func (r *Registry) OpticalFlows() []OpticalFlow { return snapshot(r, &r.flows) }
 
 // Geometries returns the families of geometry models by rank.
 func (r *Registry) Geometries() []Geometry { return snapshot(r, &r.geometry) }
+
+// Backgrounds returns the families of background removal models by rank.
+func (r *Registry) Backgrounds() []Background { return snapshot(r, &r.removers) }
 
 // Groundings returns the families of grounding networks by rank.
 func (r *Registry) Groundings() []Grounding { return snapshot(r, &r.grounding) }

@@ -9,6 +9,7 @@ import (
 
 // wanted is the kind of part for which the loaders of a model folder open its files.
 var wanted = map[string]string{
+	"background_removal":  family.RoleBackground.String(),
 	"checkpoints":         family.RoleDiffusion.String(),
 	"clip_vision":         family.RoleVision.String(),
 	"audio_encoders":      family.RoleAudio.String(),

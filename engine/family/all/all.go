@@ -8,6 +8,7 @@ import (
 	_ "comfygo/engine/family/audioencoder"
 	_ "comfygo/engine/family/auraflow"
 	_ "comfygo/engine/family/bert"
+	_ "comfygo/engine/family/birefnet"
 	_ "comfygo/engine/family/boogu"
 	_ "comfygo/engine/family/cascade"
 	_ "comfygo/engine/family/chat"

@@ -81,6 +81,11 @@ func Exercise(ctx context.Context, f *family.File, run *Runner) []string {
 		run.Role = family.RoleGeometry
 		note("geometry model", exerciseGeometry(ctx, n, run))
 	}
+	if n, err := f.Background(); err == nil {
+		run.Role = family.RoleBackground
+		_, err := n.Foreground(ctx, run, tensor.New(1, 3, 64, 64))
+		note("background removal model", err)
+	}
 	if a, err := f.Audio(); err == nil {
 		run.Role = family.RoleAudio
 		_, err := a.Encode(ctx, run, tensor.New(1, 1, a.Rate()))

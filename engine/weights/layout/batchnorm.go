@@ -14,18 +14,32 @@ type FoldedNorms struct {
 	weights.Source
 	// Epsilon returns the epsilon of the batch norm at a path.
 	Epsilon func(path string) float64
+	// Behind, when set, returns the path of the batch norm that follows the convolution at a path, "" for none; it takes the place of the rule of
+	// "….0" and "….1".
+	Behind func(layer string) string
+}
+
+// behind is the path of the batch norm that follows the convolution at a path, "" for none.
+func (f FoldedNorms) behind(layer string) string {
+	if f.Behind != nil {
+		return f.Behind(layer)
+	}
+	if before, ok := strings.CutSuffix(layer, ".0"); ok {
+		return before + ".1"
+	}
+	return ""
 }
 
 // Lookup implements weights.Source.
 func (f FoldedNorms) Lookup(name string) (weights.Entry, bool) {
 	e, ok := f.Source.Lookup(name)
-	if layer, is := strings.CutSuffix(name, ".0.weight"); is && ok && len(e.Shape) > 1 {
-		if n, found := f.Norm(layer + ".1"); found && n.channels == e.Shape[0] {
+	if layer, is := strings.CutSuffix(name, ".weight"); is && ok && len(e.Shape) > 1 {
+		if n, found := f.following(layer); found && n.channels == e.Shape[0] {
 			return n.times(e), true
 		}
 	}
-	if layer, is := strings.CutSuffix(name, ".0.bias"); is {
-		if n, found := f.Norm(layer + ".1"); found && (!ok || len(e.Shape) == 1 && n.channels == e.Shape[0]) {
+	if layer, is := strings.CutSuffix(name, ".bias"); is {
+		if n, found := f.following(layer); found && (!ok || len(e.Shape) == 1 && n.channels == e.Shape[0]) {
 			if ok {
 				n.bias = &e
 			}
@@ -33,6 +47,15 @@ func (f FoldedNorms) Lookup(name string) (weights.Entry, bool) {
 		}
 	}
 	return e, ok
+}
+
+// following returns the batch norm that follows the convolution at a path, and whether there is one.
+func (f FoldedNorms) following(layer string) (BatchNorm, bool) {
+	path := f.behind(layer)
+	if path == "" {
+		return BatchNorm{}, false
+	}
+	return f.Norm(path)
 }
 
 // Norm returns the batch norm at a path, and whether there is one.

@@ -1,0 +1,102 @@
+package vision_test
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"comfygo/engine"
+	_ "comfygo/engine/family/all"
+	"comfygo/engine/family/familytest"
+	"comfygo/engine/safetensors"
+	"comfygo/engine/tensor"
+	"comfygo/folders"
+	inner "comfygo/internal/golden"
+	"comfygo/internal/ortlib"
+	"comfygo/nodes"
+	"comfygo/tests/golden"
+)
+
+// runtime is the one of all tests: a process can have one library open.
+var runtime *engine.Runtime
+
+func TestMain(m *testing.M) {
+	runtime = engine.New(engine.Config{
+		Library: func() (string, error) { return ortlib.Find(ortlib.Options{}) },
+		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	code := m.Run()
+	if err := runtime.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// place returns a context with a model folder that has the recorded model of a family as NAME.safetensors, other.safetensors of another family and
+// broken.safetensors.
+func place(t *testing.T, folder, family, name string) *nodes.Context {
+	t.Helper()
+	base := t.TempDir()
+	dir := filepath.Join(base, "models", folder)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, src := familytest.Recorded(t, filepath.Join("../../engine/family", family, "testdata", name), family)
+	var list []safetensors.Tensor
+	for _, n := range src.Names() {
+		e, _ := src.Lookup(n)
+		list = append(list, safetensors.Tensor{Name: n, DType: e.DType, Shape: e.Shape, Data: e.Data})
+	}
+	save := func(name string, list []safetensors.Tensor) {
+		if err := safetensors.Save(filepath.Join(dir, name+".safetensors"), nil, list); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save(name, list)
+	save("other", []safetensors.Tensor{{Name: "conv_first.weight", DType: list[0].DType, Shape: []int{1}, Data: make([]byte, 4)}})
+	if err := os.WriteFile(filepath.Join(dir, "broken.safetensors"), []byte("no model"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := folders.New(folders.Config{Base: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nodes.TestContext(t.Context(), nodes.Services{Engine: runtime, Folders: f})
+}
+
+// run returns the outputs of a node.
+func run(t *testing.T, ctx *nodes.Context, n nodes.Node) []any {
+	t.Helper()
+	r, err := n.Run(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Values
+}
+
+// image is one of a recording's, around 0.5.
+func image(salt, name string, shape ...int) *tensor.Tensor {
+	x := golden.Normal(salt+"/"+name, shape...)
+	for i, v := range x.Data {
+		x.Data[i] = v/4 + 0.5
+	}
+	return x
+}
+
+// check compares every so many values with those recorded.
+func check(t *testing.T, stored *inner.Tensors, name string, got []float32, every int, tolerance golden.Tolerance) {
+	t.Helper()
+	want, err := stored.Get(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = golden.Strided(got, every)
+	if len(got) != len(want.Data) {
+		t.Errorf("%s: %d values, want %d", name, len(got), len(want.Data))
+		return
+	}
+	golden.Compare(t, name, got, want.Data, tolerance)
+}
