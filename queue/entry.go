@@ -16,14 +16,15 @@ import (
 // has the oldest version that knows its type; one of a newer version than this stops a server with an error that says so.
 //
 // Version 2 has entries with several jobs. Servers append none while they hear of a server that does not say that it reads them. Version 3 has the
-// level: see level.go.
-const Protocol = 3
+// level: see level.go, which has the rules of version 4, too.
+const Protocol = 4
 
 // The versions of entries.
 const (
 	firstProtocol = 1
 	batchProtocol = 2
 	levelProtocol = 3
+	clockProtocol = 4
 )
 
 // Types of entries.
@@ -163,6 +164,9 @@ func (e *entry) encode() ([]byte, error) {
 	e.Version = max(firstProtocol, versions[e.Type])
 	if e.Signed {
 		e.Version = max(e.Version, levelProtocol)
+	}
+	if e.Type == entryLevel {
+		e.Version = max(e.Version, e.Level) // who does not know the rules must not pass over it
 	}
 	head, err := json.Marshal(e)
 	if err != nil {

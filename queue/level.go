@@ -14,6 +14,7 @@ import (
 //
 //   - 3: workers have keys, and what they append is authenticated; Idempotency-Key holds at all servers; webhooks; waiting for a worker that has a
 //     job's models.
+//   - 4: receipts are dated by the log's clock and not by that of the server that has accepted the request; messages to webhooks are bounded in bytes.
 //
 // Servers of version 1 know no level, nor the rules of version 2 that have none (changes that are called off or come too late, ids that are taken for
 // a while): beside one of them this server accepts no changes.
@@ -32,6 +33,9 @@ func (m *machine) raise(e *entry) {
 			return
 		}
 		m.secret = secret
+	}
+	if m.level < clockProtocol && e.Level >= clockProtocol {
+		m.receipts.date(m.now)
 	}
 	m.level = max(m.level, e.Level)
 }

@@ -59,10 +59,10 @@ func TestLevel(t *testing.T) {
 	}
 	e := entry{Type: entryLevel, Level: Protocol, Secret: other.Bytes()}
 	data, err := e.encode()
-	if err != nil || !strings.Contains(string(data), `"v":3`) {
+	if err != nil || !strings.Contains(string(data), `"v":4`) {
 		t.Errorf("a level is written as %s, %v", data, err)
 	}
-	if state, err := m.save(); err != nil || !strings.Contains(string(state), `"Version":3`) {
+	if state, err := m.save(); err != nil || !strings.Contains(string(state), `"Version":4`) {
 		t.Errorf("a state begins with %.60s, %v", state, err)
 	}
 	bad := newMachine()
@@ -285,6 +285,80 @@ func TestTooManyMessagesToWebhooks(t *testing.T) {
 	failed := slices.ContainsFunc(m.events, func(e Event) bool { return e.Type == EventHookFailed && e.JobID == "job 1" })
 	if !failed {
 		t.Error("no event says that a message was given up")
+	}
+}
+
+// TestBytesToWebhooks holds that messages beyond the limit in bytes are given up from the oldest on, also after the state was read again, that the
+// newest one stays, and that all stay while servers of before version 4 may run.
+func TestBytesToWebhooks(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1000, 0)
+	for level, want := range map[int][]int64{levelProtocol: {1, 2, 3, 4}, clockProtocol: {3, 4}} {
+		m := leveled(t, at)
+		m.level = level
+		for n, size := range map[int64]int{1: 10, 2: hookBytes, 3: 20} {
+			m.hooks.add(&hook{Delivery: Delivery{Number: n, JobID: fmt.Sprint("job ", n), Body: make([]byte, size)}})
+		}
+		m.hooks.last = 3
+		m = reload(t, m)
+		m.apply(putOf("a", Options{Webhook: &Webhook{URL: "https://a.example"}}), 2, at, nil)
+		m.apply(&entry{Type: entryDelete, ID: "a"}, 3, at, nil)
+		var got []int64
+		for _, h := range m.hooks.inOrder() {
+			got = append(got, h.Number)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("level %d: the outbox has %v, want %v", level, got, want)
+		}
+	}
+	m := leveled(t, at)
+	m.hooks.add(&hook{Delivery: Delivery{Number: 1, Body: make([]byte, hookBytes+1)}})
+	if m.tooManyHooks() {
+		t.Error("a message alone is given up for its size")
+	}
+	m.dropHook(m.hooks.oldest(), EventHookArrived)
+	if m.hooks.bytes != 0 {
+		t.Errorf("an empty outbox has %d bytes", m.hooks.bytes)
+	}
+}
+
+// TestReceiptsByTheLogsClock holds that a server whose clock is days ahead does not make the receipts of others old, nor its own last longer.
+func TestReceiptsByTheLogsClock(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1_000_000, 0)
+	put := func(m *machine, seq int64, key string, ahead time.Duration) error {
+		e := putOf(fmt.Sprint(key, seq), Options{})
+		e.Receipt = &Receipt{Key: key, Sum: []byte("sum"), At: at.Add(ahead)}
+		return m.apply(e, seq, at, nil).verdict.err
+	}
+	m := leveled(t, at)
+	for i, ahead := range []time.Duration{0, 48 * time.Hour} {
+		if err := put(m, int64(i+2), fmt.Sprint("key ", i), ahead); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m = reload(t, m)
+	at = at.Add(ReceiptLifetime - time.Second)
+	for i := range 2 {
+		var repeated *RepeatedError
+		if err := put(m, int64(i+4), fmt.Sprint("key ", i), 0); !errors.As(err, &repeated) || repeated.Receipt.Seq != int64(i+2) {
+			t.Errorf("key %d again: %v", i, err)
+		}
+	}
+	at = at.Add(2 * time.Second)
+	for i := range 2 {
+		if err := put(m, int64(i+6), fmt.Sprint("key ", i), 0); err != nil {
+			t.Errorf("key %d after its time: %v", i, err)
+		}
+	}
+	before := leveled(t, at)
+	before.level = levelProtocol
+	if err := put(before, 2, "ahead", 48*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	before.apply(&entry{Type: entryLevel, Level: clockProtocol}, 3, at, nil)
+	if got := before.receipts.byKey["ahead"].At; !got.Equal(at) || !before.receipts.list[0].At.Equal(at) {
+		t.Errorf("a receipt of before is dated %v, and it is %v", got, at)
 	}
 }
 

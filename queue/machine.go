@@ -273,6 +273,9 @@ func (m *machine) put(e *entry, seq int64, own *Job) {
 	if e.Receipt != nil {
 		r := *e.Receipt
 		r.JobID, r.Seq = j.ID, seq
+		if m.level >= clockProtocol {
+			r.At = m.now // a server whose clock is a day ahead would drop the receipts of all others
+		}
 		m.receipts.add(r)
 	}
 	m.waiting.add(j)

@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// hookLimit bounds the messages that have not arrived; beyond it the oldest is given up.
+	// hookLimit and hookBytes bound the messages that have not arrived and the bytes of their bodies; beyond them the oldest are given up. All servers
+	// have them in memory and write them with each state.
 	hookLimit = 10000
+	hookBytes = 64 << 20
 	// hookLease is the time for which a server that sends a message keeps others from sending it, too.
 	hookLease = 2 * hookTimeout
 )
@@ -31,6 +33,7 @@ type hook struct {
 type hookList struct {
 	last     int64
 	byNumber map[int64]*hook
+	bytes    int // of their bodies
 }
 
 func (l *hookList) add(h *hook) {
@@ -38,6 +41,12 @@ func (l *hookList) add(h *hook) {
 		l.byNumber = map[int64]*hook{}
 	}
 	l.byNumber[h.Number] = h
+	l.bytes += len(h.Body)
+}
+
+func (l *hookList) remove(h *hook) {
+	delete(l.byNumber, h.Number)
+	l.bytes -= len(h.Body)
 }
 
 func (l *hookList) inOrder() []hook {
@@ -90,9 +99,15 @@ func (m *machine) hook(j *Job, event, status string, tail []byte) {
 		Number: m.hooks.last, ID: id.String(), JobID: j.ID, URL: w.URL, Secret: w.Secret, Body: body, Due: m.now,
 	}})
 	m.out.hooks = true
-	if len(m.hooks.byNumber) > hookLimit {
+	for m.tooManyHooks() {
 		m.dropHook(m.hooks.oldest(), EventHookFailed, "error", "too many messages wait for their receivers")
 	}
+}
+
+// tooManyHooks reports whether the outbox is over its bounds. A message that is larger than all may be waits alone.
+func (m *machine) tooManyHooks() bool {
+	n := len(m.hooks.byNumber)
+	return n > hookLimit || n > 1 && m.level >= clockProtocol && m.hooks.bytes > hookBytes
 }
 
 // addOutcome adds a job's outputs and error from the text of history.
@@ -135,6 +150,6 @@ func (m *machine) settle(e *entry) {
 }
 
 func (m *machine) dropHook(h *hook, event string, pairs ...any) {
-	delete(m.hooks.byNumber, h.Number)
+	m.hooks.remove(h)
 	m.event(event, &Job{ID: h.JobID, Owner: h.Owner}, append([]any{"id", h.ID}, pairs...)...)
 }

@@ -101,7 +101,7 @@ func (m *machine) snapshot() *savedMachine {
 		s.Secret = m.secret.Bytes()
 	}
 	if m.level >= levelProtocol {
-		s.Version = levelProtocol
+		s.Version = m.level
 	}
 	known := map[string]int{}
 	add := func(j *Job, a *assignment) {

@@ -71,7 +71,7 @@ func machineOf(t *testing.T, m *machine, list []Record) *machine {
 // deleted; one worker has left and one drains. A server that starts from a state in between comes to the same.
 func TestRecordedProtocols(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"protocol1.jsonl", "protocol2.jsonl", "protocol3.jsonl"} {
+	for _, name := range []string{"protocol1.jsonl", "protocol2.jsonl", "protocol3.jsonl", "protocol4.jsonl"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			list := readRecorded(t, name)
@@ -132,13 +132,13 @@ func TestRecordedProtocols(t *testing.T) {
 func TestNewerProtocol(t *testing.T) {
 	t.Parallel()
 	newer := func(head string) []byte { return frameRecord(nil, []byte(head)) }
-	for _, head := range []string{`{"v": 4, "type": "put"}`, `{"v": 4, "type": "something"}`} {
+	for _, head := range []string{`{"v": 5, "type": "put"}`, `{"v": 5, "type": "something"}`} {
 		_, err := decodeRecord(Record{Data: newer(head)})
-		if !errors.Is(err, errNewer) || !strings.Contains(err.Error(), "upgrade this one") || !strings.Contains(err.Error(), "version 4, this one 3") {
+		if !errors.Is(err, errNewer) || !strings.Contains(err.Error(), "upgrade this one") || !strings.Contains(err.Error(), "version 5, this one 4") {
 			t.Errorf("%s: %v", head, err)
 		}
 	}
-	if _, err := readMachine([]byte(`{"Version": 4}`)); !errors.Is(err, errNewer) {
+	if _, err := readMachine([]byte(`{"Version": 5}`)); !errors.Is(err, errNewer) {
 		t.Errorf("a newer state: %v", err)
 	}
 }

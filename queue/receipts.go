@@ -88,3 +88,17 @@ func (l *receiptList) add(r Receipt) {
 		l.list = l.list[1:]
 	}
 }
+
+// date makes receipts no newer than now: those of a server whose clock is ahead would keep the others from being kept as long as they should.
+func (l *receiptList) date(now time.Time) {
+	for i := range l.list {
+		r := &l.list[i]
+		if !r.At.After(now) {
+			continue
+		}
+		r.At = now
+		if known := l.byKey[r.Key]; known.Seq == r.Seq {
+			l.byKey[r.Key] = *r
+		}
+	}
+}
