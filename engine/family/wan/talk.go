@@ -197,7 +197,7 @@ func (b *batch) attach() error {
 // talk adds the audio layers number k of a call to a batch.
 func (b *batch) talk(k int, a family.Attached) error {
 	if b.v.Ref || b.v.Context > 0 {
-		return errors.New("speech goes with no reference latents: disconnect one or the other")
+		return errors.New("speech cannot be combined with reference latents: disconnect one of them")
 	}
 	if a.Input.Dim(0) != b.frames {
 		return fmt.Errorf("the speech is for %d latent frames and the video has %d: the node that prepares it has to have the length of the video", a.Input.Dim(0), b.frames)
