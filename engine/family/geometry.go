@@ -43,3 +43,41 @@ type PointMaps struct {
 	Normals *tensor.Tensor
 	Scale   []float32
 }
+
+// DepthNetwork is a geometry model that finds the depth of each pixel, and of views of one scene where the cameras stood.
+type DepthNetwork interface {
+	GeometryNetwork
+	// Cameras reports how it finds cameras: by a decoder of its own, or from the rays of the pixels.
+	Cameras() (decoder, rays bool)
+	// Depths finds what a call asks for.
+	Depths(ctx context.Context, run Runner, c DepthCall) (DepthMaps, error)
+	// Memory estimates the bytes of activations of a call for n images of h x w pixels.
+	Memory(n, h, w int, c DepthCall) int64
+}
+
+// DepthCall asks for the depth of images.
+type DepthCall struct {
+	// Images are [B,3,H,W] in 0…1.
+	Images *tensor.Tensor
+	// Resolution is the number of pixels that the network sees along the longer side of an image, or the Shorter one.
+	Resolution int
+	Shorter    bool
+	// Scene reports that the images are views of one scene, which are looked at together; otherwise each is looked at for itself.
+	Scene bool
+	// Anchor chooses the view of a scene that the others are placed by: "first", "middle", "saddle_balanced" or "saddle_sim_range".
+	Anchor string
+	// Rays takes the cameras of a scene from the rays of the pixels.
+	Rays bool
+	// Advance, when set, is called after each image that is looked at for itself, with the number of those that are done.
+	Advance func(done int)
+}
+
+// DepthMaps are the depths of B images at their sizes.
+type DepthMaps struct {
+	// Depth is [B,H,W].
+	Depth *tensor.Tensor
+	// Confidence and Sky are [B,H,W], or nil where the network finds none.
+	Confidence, Sky *tensor.Tensor
+	// Extrinsics are [B,3,4], from the world to the camera, and Intrinsics [B,3,3] in pixels that the network sees; nil where they are not found.
+	Extrinsics, Intrinsics *tensor.Tensor
+}

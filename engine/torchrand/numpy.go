@@ -31,3 +31,16 @@ func (g *Generator) Permutation(n int) []int {
 
 // Uniform fills out as torch.rand of one float32 tensor of that size does: 24 random bits each.
 func (g *Generator) Uniform(out []float32) { g.uniform24(out) }
+
+// Randperm returns the numbers 0…n-1 in random order, as torch.randperm does for n below two hundred million.
+func (g *Generator) Randperm(n int) []int {
+	p := make([]int, n)
+	for i := range p {
+		p[i] = i
+	}
+	for i := range n - 1 {
+		k := i + int(g.Uint32()%uint32(n-i))
+		p[i], p[k] = p[k], p[i]
+	}
+	return p
+}

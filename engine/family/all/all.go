@@ -18,6 +18,7 @@ import (
 	_ "comfygo/engine/family/cogvideo"
 	_ "comfygo/engine/family/controlnet"
 	_ "comfygo/engine/family/cosmos"
+	_ "comfygo/engine/family/depthanything"
 	_ "comfygo/engine/family/dino"
 	_ "comfygo/engine/family/ernie"
 	_ "comfygo/engine/family/esrgan"

@@ -83,21 +83,35 @@ func Lines(reg *family.Registry) ([]Line, error) {
 	return out, nil
 }
 
+// geometry is the depth model in a file, or nil.
+func geometry(file *family.File) family.DepthNetwork {
+	n, err := file.Geometry()
+	if err != nil {
+		return nil
+	}
+	depth, _ := n.(family.DepthNetwork)
+	return depth
+}
+
 // add adds a sample.
 func (l *Line) add(reg *family.Registry, s Sample) {
 	file := family.Open(reg, s.Source())
 	d, fam, err := file.Checkpoint()
-	name := ""
+	name, depth, runs := "", geometry(file), err == nil
 	switch {
-	case err == nil:
+	case runs:
 		name = fam.Name()
+	case depth != nil: // a family of another role runs it
+		name, runs = file.Describe().Family, true
+		const side = 504
+		l.Memory = l.Memory || depth.Memory(1, side, side, family.DepthCall{Resolution: side}) > 0
 	case l.Runs:
 		l.Mistaken = append(l.Mistaken, s.Name)
 		return
 	default: // a family that is not built: its name is all there is to tell
 		name = file.Describe().Family
 	}
-	if l.Family == "" && err == nil {
+	if l.Family == "" && runs {
 		l.Family, l.Runs = name, true // a family of another rank runs it
 	}
 	if l.Runs && name != l.Family || name == "" {

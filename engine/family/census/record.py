@@ -80,6 +80,12 @@ add("zimage-pixels", "ZImagePixelSpace", built(lambda **o: NextDiTPixelSpace(
 add("seedvr2-3b", "SeedVR2", built(lambda **o: NaDiT(
     norm_eps=1e-5, num_layers=32, vid_dim=32, txt_in_dim=5120, heads=2, head_dim=16, rope_dim=16, mlp_type="swiglu", vid_out_norm=True, **o)))
 
+from comfy.ldm.depth_anything_3.model import DepthAnything3Net
+add("depth-anything-3-small", "DepthAnything3", built(lambda **o: DepthAnything3Net(
+    backbone_name="vits", out_layers=[5, 7, 9, 11], alt_start=4, qknorm_start=4, rope_start=4, cat_token=True, head_type="dualdpt", head_dim_in=768, head_output_dim=2, head_features=64,
+    head_out_channels=[48, 96, 192, 384], has_cam_enc=True, has_cam_dec=True, **o)), 26)
+add("depth-anything-3-mono", "DepthAnything3", built(lambda **o: DepthAnything3Net(backbone_name="vitl", head_out_channels=[256, 512, 1024, 1024], **o)), 4)
+
 
 def edited(source, drop=(), more=(), beside=(), **shapes):
     """A sample without tensors whose names begin so, with others, and with other sizes of axes, by the name with __ for dots."""

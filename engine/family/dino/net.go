@@ -201,3 +201,22 @@ func Normalise(x *tensor.Tensor) {
 		x.Data[i] = (v - Mean[c]) / Std[c]
 	}
 }
+
+// Spaced are the centres of n pixels between -span and span, as torch.linspace counts them.
+func Spaced(span float64, n int) []float32 {
+	out := make([]float32, n)
+	end := float32(span * float64(n-1) / float64(n))
+	if n == 1 {
+		out[0] = -end
+		return out
+	}
+	step := (end - -end) / float32(n-1)
+	for i := range out {
+		if i < n/2 {
+			out[i] = -end + step*float32(i)
+		} else {
+			out[i] = end - step*float32(n-1-i)
+		}
+	}
+	return out
+}

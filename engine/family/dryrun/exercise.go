@@ -158,6 +158,19 @@ func exerciseGeometry(ctx context.Context, n family.GeometryNetwork, run *Runner
 		_, err := p.Points(ctx, run, tensor.New(1, 3, side, side), least)
 		return err
 	}
+	if d, ok := n.(family.DepthNetwork); ok {
+		const views = 3
+		decoder, rays := d.Cameras()
+		for _, c := range []family.DepthCall{{}, {Scene: true, Anchor: "saddle_balanced"}, {Scene: true, Anchor: "saddle_sim_range", Rays: true}} {
+			if c.Scene && !decoder && !rays {
+				continue
+			}
+			c.Images, c.Resolution = tensor.New(views, 3, side, side), side
+			if _, err := d.Depths(ctx, run, c); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

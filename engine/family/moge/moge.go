@@ -212,29 +212,10 @@ func gridName(i int) string {
 func viewPlane(h, w int, aspect float64) *tensor.Tensor {
 	out := tensor.New(1, 2, h, w)
 	diagonal := math.Sqrt(1 + aspect*aspect)
-	across, down := spaced(aspect/diagonal, w), spaced(1/diagonal, h)
+	across, down := dino.Spaced(aspect/diagonal, w), dino.Spaced(1/diagonal, h)
 	for y := range h {
 		for x := range w {
 			out.Data[y*w+x], out.Data[h*w+y*w+x] = across[x], down[y]
-		}
-	}
-	return out
-}
-
-// spaced are the centres of n pixels between -span and span, as torch.linspace counts them.
-func spaced(span float64, n int) []float32 {
-	out := make([]float32, n)
-	end := float32(span * float64(n-1) / float64(n))
-	if n == 1 {
-		out[0] = -end
-		return out
-	}
-	step := (end - -end) / float32(n-1)
-	for i := range out {
-		if i < n/2 {
-			out[i] = -end + step*float32(i)
-		} else {
-			out[i] = end - step*float32(n-1-i)
 		}
 	}
 	return out
